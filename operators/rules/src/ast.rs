@@ -1,0 +1,352 @@
+//! What a rule is, once read and checked: a tree of nodes with every alias, default and literal resolved.
+
+use std::sync::Arc;
+
+use crate::decimal::Decimal;
+
+/// An instant: milliseconds since 1970-01-01T00:00:00Z.
+pub type Millis = i64;
+
+/// A segment's id.
+pub type SegmentId = Arc<str>;
+
+/// A condition over one user's history.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Node {
+    /// Conditions joined by `logic`.
+    Group {
+        /// How the conditions are joined.
+        logic: Logic,
+        /// One at least.
+        conditions: Vec<Node>,
+    },
+    /// A test of a computed trait or, where the catalogue has none of that name, of an `identify` trait.
+    Trait {
+        /// The whole path as written.
+        field: Arc<str>,
+        /// The test.
+        test: Test,
+    },
+    /// A test of a measure over the user's events.
+    Behaviour {
+        /// What is measured.
+        behaviour: Arc<Behaviour>,
+        /// The test of the measure's value.
+        test: Test,
+    },
+    /// Events in an order.
+    Sequence(Arc<Sequence>),
+    /// The known users among the members of another segment.
+    Segment(SegmentId),
+    /// The first users by a measure.
+    Rank(Arc<Rank>),
+    /// A stable random share of users.
+    Sample(Sample),
+}
+
+/// How conditions are joined.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Logic {
+    /// All hold.
+    And,
+    /// Any holds.
+    Or,
+    /// None holds.
+    Not,
+}
+
+/// A measure over the events that match.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Behaviour {
+    /// Which event types count.
+    pub events: Events,
+    /// Which of them, by their own values.
+    pub filter: Option<Filter>,
+    /// What is measured.
+    pub measure: Measure,
+    /// Over what time; `None` is all history up to now.
+    pub window: Option<Window>,
+}
+
+/// Event types.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Events {
+    /// `"*"`: every event but an alias.
+    Any,
+    /// These types; sorted, without repeats, one at least.
+    Named(Vec<Arc<str>>),
+}
+
+impl Events {
+    /// Whether events of this type are among them.
+    pub fn contains(&self, event_type: &str) -> bool {
+        match self {
+            Events::Any => true,
+            Events::Named(names) => names.iter().any(|name| &**name == event_type),
+        }
+    }
+}
+
+/// What is measured over matching events.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Measure {
+    /// How many.
+    Count,
+    /// On how many distinct UTC days.
+    Days,
+    /// Milliseconds from the earliest to now.
+    SinceFirst,
+    /// Milliseconds from the latest to now.
+    SinceLast,
+    /// A function of the values at a path.
+    Of(Function, EventPath),
+}
+
+impl Measure {
+    /// count, sum, avg, min, max, distinct and days are numbers.
+    pub fn is_number(&self) -> bool {
+        !matches!(self, Measure::SinceFirst | Measure::SinceLast | Measure::Of(Function::First | Function::Last, _))
+    }
+}
+
+/// A function of values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Function {
+    /// Exact sum of numbers; 0 over none.
+    Sum,
+    /// Exact average of numbers.
+    Avg,
+    /// Least number.
+    Min,
+    /// Greatest number.
+    Max,
+    /// Distinct values; 0 over none.
+    Distinct,
+    /// Value of the earliest, by timestamp then arrival.
+    First,
+    /// Value of the latest, by timestamp then arrival.
+    Last,
+}
+
+/// A path into an event.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum EventPath {
+    /// Into `properties`, one key a level.
+    Properties(Vec<Arc<str>>),
+    /// Into `context`.
+    Context(Vec<Arc<str>>),
+    /// The event's own timestamp.
+    Timestamp,
+}
+
+/// A condition over one event.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Filter {
+    /// Filters joined by logic.
+    Group(Logic, Vec<Filter>),
+    /// A test of the value at a path.
+    Test(EventPath, Test),
+}
+
+/// A window over time, relative to now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Window {
+    /// (now − d, now]
+    Last(Millis),
+    /// (now − from, now − to], from > to.
+    Ago {
+        /// The farther end.
+        from: Millis,
+        /// The nearer end.
+        to: Millis,
+    },
+    /// [from, to], either may be open.
+    Fixed {
+        /// The start, inclusive.
+        from: Option<Millis>,
+        /// The end, inclusive.
+        to: Option<Millis>,
+    },
+}
+
+/// A test of a value: a positive condition, or exactly its negation.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Test {
+    /// The negative operators (`ne not_between not_in not_contains not_exists`).
+    pub negated: bool,
+    /// The positive condition.
+    pub condition: Condition,
+}
+
+/// A positive condition on a value; false on missing.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Condition {
+    /// eq
+    Equals(Literal),
+    /// gt, gte, lt, lte: a text or number literal.
+    Compare(Comparison, Literal),
+    /// between, inclusive: two texts or two numbers.
+    Between(Literal, Literal),
+    /// in; sorted, without repeats.
+    In(Vec<Literal>),
+    /// contains
+    Contains(Literal),
+    /// starts_with
+    StartsWith(Arc<str>),
+    /// ends_with
+    EndsWith(Arc<str>),
+    /// matches
+    Matches(Pattern),
+    /// exists
+    Exists,
+    /// before
+    Before(Moment),
+    /// after
+    After(Moment),
+}
+
+/// gt, gte, lt or lte.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Comparison {
+    /// `>`
+    Greater,
+    /// `>=`
+    GreaterOrEqual,
+    /// `<`
+    Less,
+    /// `<=`
+    LessOrEqual,
+}
+
+impl Comparison {
+    /// Whether `left OP right`, given how left stands to right.
+    pub fn holds(self, ordering: std::cmp::Ordering) -> bool {
+        match self {
+            Comparison::Greater => ordering.is_gt(),
+            Comparison::GreaterOrEqual => ordering.is_ge(),
+            Comparison::Less => ordering.is_lt(),
+            Comparison::LessOrEqual => ordering.is_le(),
+        }
+    }
+}
+
+/// A literal; its type decides what the value is cast to. Durations (of since_first and since_last) are numbers of
+/// milliseconds.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Literal {
+    /// A string.
+    Text(Arc<str>),
+    /// A number.
+    Number(Decimal),
+    /// true or false.
+    Bool(bool),
+}
+
+/// What `before` and `after` compare with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Moment {
+    /// A fixed instant.
+    At(Millis),
+    /// So long before now.
+    Ago(Millis),
+}
+
+/// A checked regular expression; equal where its source is.
+#[derive(Clone, Debug)]
+pub struct Pattern(pub(crate) Arc<regex::Regex>);
+
+impl Pattern {
+    /// The source text.
+    pub fn source(&self) -> &str {
+        self.0.as_str()
+    }
+
+    /// Whether it matches anywhere in the text.
+    pub fn is_match(&self, text: &str) -> bool {
+        self.0.is_match(text)
+    }
+}
+
+impl PartialEq for Pattern {
+    fn eq(&self, other: &Self) -> bool {
+        self.source() == other.source()
+    }
+}
+impl Eq for Pattern {}
+impl std::hash::Hash for Pattern {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.source().hash(state);
+    }
+}
+impl PartialOrd for Pattern {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+impl Ord for Pattern {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.source().cmp(other.source())
+    }
+}
+
+/// Events in an order: each step strictly later than the one before, all inside the window.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Sequence {
+    /// 2 to 10 steps.
+    pub steps: Vec<Step>,
+    /// Over what time; `None` is all history up to now.
+    pub window: Option<Window>,
+}
+
+/// A step of a sequence.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Step {
+    /// Which event types.
+    pub events: Events,
+    /// Which of them.
+    pub filter: Option<Filter>,
+    /// At most so long after the step before.
+    pub max_gap: Option<Millis>,
+}
+
+/// Users in the order of a measure, and how many of the first are meant.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Rank {
+    /// What orders them.
+    pub by: RankBy,
+    /// Greatest first, or least first.
+    pub descending: bool,
+    /// How many.
+    pub cut: Cut,
+    /// Only users for whom this holds.
+    pub among: Option<Node>,
+}
+
+/// What orders a rank.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum RankBy {
+    /// A computed trait or an `identify` trait.
+    Field(Arc<str>),
+    /// A measure.
+    Behaviour(Arc<Behaviour>),
+}
+
+/// How many of the first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Cut {
+    /// N, 1 to 1,000,000.
+    Top(u32),
+    /// P%, rounded up; above 0, at most 100.
+    Percent(Decimal),
+}
+
+/// A share of users by hash.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Sample {
+    /// Hashed before the user id.
+    pub salt: Arc<str>,
+    /// First bucket, inclusive.
+    pub from: u16,
+    /// Last bucket, inclusive, at most 9999.
+    pub to: u16,
+}

@@ -1,0 +1,349 @@
+//! An event in JSON → its checked, flat form ([`record`]), in one pass over the text.
+//!
+//! A decoder that is kept allocates nothing once its buffers have grown. A refused event leaves the output as it was.
+
+mod write;
+
+#[cfg(test)]
+mod tests;
+
+use std::fmt::Write as _;
+
+use crate::ast::Millis;
+use crate::decimal::{Decimal, ParseDecimalError};
+pub use crate::fault::Fault as EventFault;
+use crate::fault::code;
+use crate::json::{Buffers, JsonFault, Reader};
+use crate::record::{self, RecordHead, RecordKind};
+use crate::time::{parse_rfc3339, parse_time_ref};
+use crate::value::{ContainerWriter, ValueRef};
+
+pub use write::event_to_json;
+
+/// The longest event, in bytes of JSON.
+pub const MAX_EVENT_BYTES: usize = 256 * 1024;
+/// The longest id or event type, in bytes.
+pub const MAX_TEXT_BYTES: usize = 256;
+/// How deep an event may be nested, itself included.
+pub const MAX_EVENT_DEPTH: usize = 32;
+
+/// Codes of faults that only events have.
+pub mod event_code {
+    /// The bytes are not JSON.
+    pub const MALFORMED_JSON: &str = "malformed_json";
+    /// The event is too long.
+    pub const TOO_LARGE: &str = "too_large";
+    /// An id or an event type is too long.
+    pub const TOO_LONG: &str = "too_long";
+    /// Two spellings of one member say different things.
+    pub const CONFLICT: &str = "conflict";
+}
+
+/// What an event takes that does not say it itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EventDefaults {
+    /// The clock at its arrival; also the timestamp of an event without one.
+    pub accepted_at: Millis,
+}
+
+/// Decodes one event and appends its record to `out`. For many, keep an [`EventDecoder`].
+pub fn decode_event(json: &[u8], defaults: &EventDefaults, out: &mut Vec<u8>) -> Result<(), EventFault> {
+    EventDecoder::default().decode(json, defaults, out)
+}
+
+/// Members that hold a short text.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Text {
+    UserId,
+    CustomerId,
+    AnonymousId,
+    PreviousId,
+    MessageId,
+    Id,
+    EventType,
+    Type,
+}
+
+impl Text {
+    const NAMES: [&'static str; 8] =
+        ["userId", "customerId", "anonymousId", "previousId", "messageId", "id", "eventType", "type"];
+
+    fn name(self) -> &'static str {
+        Self::NAMES[self as usize]
+    }
+
+    fn is_id(self) -> bool {
+        !matches!(self, Text::EventType | Text::Type)
+    }
+}
+
+/// Members that hold an object.
+#[derive(Clone, Copy)]
+enum Object {
+    Properties,
+    Context,
+    Metadata,
+    Traits,
+}
+
+impl Object {
+    const NAMES: [&'static str; 4] = ["properties", "context", "metadata", "traits"];
+
+    fn name(self) -> &'static str {
+        Self::NAMES[self as usize]
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Member {
+    Text(Text),
+    Object(Object),
+    Timestamp,
+    Ignored,
+}
+
+impl Member {
+    fn of(key: &str) -> Self {
+        match key {
+            "userId" => Member::Text(Text::UserId),
+            "customerId" => Member::Text(Text::CustomerId),
+            "anonymousId" => Member::Text(Text::AnonymousId),
+            "previousId" => Member::Text(Text::PreviousId),
+            "messageId" => Member::Text(Text::MessageId),
+            "id" => Member::Text(Text::Id),
+            "eventType" => Member::Text(Text::EventType),
+            "type" => Member::Text(Text::Type),
+            "timestamp" => Member::Timestamp,
+            "properties" => Member::Object(Object::Properties),
+            "context" => Member::Object(Object::Context),
+            "metadata" => Member::Object(Object::Metadata),
+            "traits" => Member::Object(Object::Traits),
+            _ => Member::Ignored,
+        }
+    }
+}
+
+/// Decodes events; its buffers are used again for the next one.
+#[derive(Default)]
+pub struct EventDecoder {
+    buffers: Buffers,
+    /// By [`Text`]; absent where empty.
+    texts: [String; 8],
+    /// Flat, by [`Object`]; absent where empty.
+    objects: [Vec<u8>; 4],
+    timestamp: Option<Millis>,
+    ignored: Vec<u8>,
+}
+
+impl EventDecoder {
+    /// A decoder with empty buffers.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Decodes one event and appends its record to `out`.
+    pub fn decode(&mut self, json: &[u8], defaults: &EventDefaults, out: &mut Vec<u8>) -> Result<(), EventFault> {
+        if json.len() > MAX_EVENT_BYTES {
+            let message = format!("an event has at most {MAX_EVENT_BYTES} bytes");
+            return Err(EventFault::whole(event_code::TOO_LARGE, message));
+        }
+        self.texts.iter_mut().for_each(String::clear);
+        self.objects.iter_mut().for_each(Vec::clear);
+        self.timestamp = None;
+        let mut reader = Reader::new(json, std::mem::take(&mut self.buffers)).map_err(whole)?;
+        let read = self.read(&mut reader);
+        self.buffers = reader.into_buffers();
+        read?;
+        self.write(defaults, out)
+    }
+
+    fn read(&mut self, reader: &mut Reader<'_>) -> Result<(), EventFault> {
+        if reader.peek().map_err(whole)? != b'{' {
+            reader.value(MAX_EVENT_DEPTH, &mut self.ignored).map_err(whole)?;
+            return Err(EventFault::whole(code::WRONG_TYPE, "an event is an object"));
+        }
+        let mut key = reader.first_key().map_err(whole)?;
+        while let Some(name) = key {
+            match Member::of(name) {
+                Member::Text(text) => self.read_text(text, reader)?,
+                Member::Object(object) => self.read_object(object, reader)?,
+                Member::Timestamp => self.read_timestamp(reader)?,
+                Member::Ignored => {
+                    self.ignored.clear();
+                    reader.value(MAX_EVENT_DEPTH - 1, &mut self.ignored).map_err(whole)?;
+                }
+            }
+            key = reader.next_key().map_err(whole)?;
+        }
+        reader.finish().map_err(whole)
+    }
+
+    fn read_text(&mut self, text: Text, reader: &mut Reader<'_>) -> Result<(), EventFault> {
+        let slot = &mut self.texts[text as usize];
+        slot.clear();
+        let peek = reader.peek().map_err(whole)?;
+        match peek {
+            b'"' => {
+                let value = reader.text().map_err(whole)?;
+                if value.is_empty() {
+                    return Err(at(text.name(), code::EMPTY, "it is empty".into()));
+                }
+                check_length(text, value)?;
+                slot.push_str(value);
+            }
+            b'n' => reader.null().map_err(whole)?,
+            b'-' | b'0'..=b'9' if text.is_id() => push_number(text, reader.number().map_err(whole)?, slot)?,
+            _ => {
+                self.ignored.clear();
+                reader.value(MAX_EVENT_DEPTH - 1, &mut self.ignored).map_err(whole)?;
+                let expected = if text.is_id() { "a string or a number" } else { "a string" };
+                return Err(at(text.name(), code::WRONG_TYPE, format!("it must be {expected}")));
+            }
+        }
+        Ok(())
+    }
+
+    fn read_object(&mut self, object: Object, reader: &mut Reader<'_>) -> Result<(), EventFault> {
+        let slot = &mut self.objects[object as usize];
+        slot.clear();
+        let peek = reader.peek().map_err(whole)?;
+        if peek == b'n' {
+            return reader.null().map_err(whole);
+        }
+        reader.value(MAX_EVENT_DEPTH - 1, slot).map_err(|fault| under(object.name(), fault))?;
+        if peek == b'{' {
+            return Ok(());
+        }
+        Err(at(object.name(), code::WRONG_TYPE, "it must be an object".into()))
+    }
+
+    fn read_timestamp(&mut self, reader: &mut Reader<'_>) -> Result<(), EventFault> {
+        let peek = reader.peek().map_err(whole)?;
+        let time = match peek {
+            b'n' => {
+                self.timestamp = None;
+                return reader.null().map_err(whole);
+            }
+            b'"' => parse_rfc3339(reader.text().map_err(whole)?),
+            _ => {
+                self.ignored.clear();
+                reader.value(MAX_EVENT_DEPTH - 1, &mut self.ignored).map_err(whole)?;
+                ValueRef::read(&self.ignored).and_then(|(value, _)| parse_time_ref(value))
+            }
+        };
+        let expected = "it must be RFC 3339 text with an offset, or whole epoch milliseconds, from 1970 to 2200";
+        self.timestamp = Some(time.ok_or_else(|| at("timestamp", code::BAD_TIME, expected.into()))?);
+        Ok(())
+    }
+
+    fn text(&self, text: Text) -> Option<&str> {
+        let text = &*self.texts[text as usize];
+        (!text.is_empty()).then_some(text)
+    }
+
+    fn either_text(&self, text: Text, alias: Text) -> Result<Option<&str>, EventFault> {
+        match (self.text(text), self.text(alias)) {
+            (Some(one), Some(other)) if one != other => Err(conflict(text.name(), alias.name())),
+            (one, other) => Ok(one.or(other)),
+        }
+    }
+
+    fn object(&self, object: Object) -> &[u8] {
+        &self.objects[object as usize]
+    }
+
+    fn context(&self) -> Result<&[u8], EventFault> {
+        let (context, metadata) = (self.object(Object::Context), self.object(Object::Metadata));
+        if context.is_empty() || context == metadata {
+            return Ok(metadata);
+        }
+        let value = |bytes| ValueRef::read(bytes).map(|(value, _)| value.to_value());
+        if metadata.is_empty() || value(context) == value(metadata) {
+            return Ok(context);
+        }
+        Err(conflict(Object::Context.name(), Object::Metadata.name()))
+    }
+
+    /// Who it is about, and whose history is merged into theirs.
+    fn who(&self, event_type: &str) -> Result<(RecordKind, &str, &str), EventFault> {
+        let user_id = self.either_text(Text::UserId, Text::CustomerId)?;
+        let anonymous_id = self.text(Text::AnonymousId);
+        let user = user_id.or(anonymous_id).ok_or_else(|| missing("`userId` or `anonymousId`"))?;
+        Ok(match event_type {
+            "identify" => {
+                let other = anonymous_id.filter(|anonymous_id| *anonymous_id != user).unwrap_or_default();
+                (RecordKind::Identify, user, other)
+            }
+            "alias" => {
+                let previous = self.text(Text::PreviousId).ok_or_else(|| missing("an alias's `previousId`"))?;
+                (RecordKind::Alias, user, previous)
+            }
+            _ => (RecordKind::Event, user, ""),
+        })
+    }
+
+    fn write(&self, defaults: &EventDefaults, out: &mut Vec<u8>) -> Result<(), EventFault> {
+        let event_type = self.either_text(Text::EventType, Text::Type)?.ok_or_else(|| missing("`eventType`"))?;
+        let (kind, user, other) = self.who(event_type)?;
+        let message = self.either_text(Text::MessageId, Text::Id)?.unwrap_or_default();
+        let context = self.context()?;
+        let traits = if kind == RecordKind::Identify { self.object(Object::Traits) } else { &[] };
+        let accepted_at = defaults.accepted_at;
+        let timestamp = self.timestamp.unwrap_or(accepted_at);
+        let start = record::begin(RecordHead { timestamp, accepted_at, kind, user, other, message, event_type }, out);
+        for object in [self.object(Object::Properties), context, traits] {
+            if object.is_empty() {
+                ContainerWriter::object(out).finish(out);
+            } else {
+                out.extend_from_slice(object);
+            }
+        }
+        record::finish(start, out);
+        Ok(())
+    }
+}
+
+fn check_length(text: Text, value: &str) -> Result<(), EventFault> {
+    if value.len() <= MAX_TEXT_BYTES {
+        return Ok(());
+    }
+    Err(at(text.name(), event_code::TOO_LONG, format!("it has more than {MAX_TEXT_BYTES} bytes")))
+}
+
+/// A number as an id: its shortest decimal text. Beyond the range of decimals that is known only of whole digits.
+fn push_number(text: Text, number: &str, slot: &mut String) -> Result<(), EventFault> {
+    match Decimal::parse(number) {
+        Ok(decimal) => {
+            // Writing to a string cannot fail.
+            let _ = write!(slot, "{decimal}");
+            Ok(())
+        }
+        Err(ParseDecimalError::Range) if number.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-') => {
+            check_length(text, number)?;
+            slot.push_str(number);
+            Ok(())
+        }
+        Err(_) => Err(at(text.name(), code::OUT_OF_RANGE, "a number as an id lies within ±10^18".into())),
+    }
+}
+
+fn whole(fault: JsonFault) -> EventFault {
+    EventFault::whole(fault.code, fault.to_string())
+}
+
+fn under(member: &str, fault: JsonFault) -> EventFault {
+    if fault.code == code::TOO_DEEP { at(member, fault.code, fault.to_string()) } else { whole(fault) }
+}
+
+fn at(member: &str, code: &'static str, message: String) -> EventFault {
+    EventFault { pointer: format!("/{member}"), code, message }
+}
+
+fn missing(what: &str) -> EventFault {
+    EventFault::whole(code::MISSING_MEMBER, format!("{what} is missing"))
+}
+
+fn conflict(name: &str, alias: &str) -> EventFault {
+    let message = format!("`{alias}` is another name of `{name}`, and they differ");
+    at(alias, event_code::CONFLICT, message)
+}

@@ -1,0 +1,306 @@
+use super::*;
+use crate::record::EventRef;
+
+const DEFAULTS: EventDefaults = EventDefaults { accepted_at: 1_769_853_600_000 };
+
+fn decode(json: &str) -> Vec<u8> {
+    let mut out = Vec::new();
+    decode_event(json.as_bytes(), &DEFAULTS, &mut out).unwrap_or_else(|fault| panic!("{json}: {fault}"));
+    out
+}
+
+fn read(record: &[u8]) -> EventRef<'_> {
+    let (event, rest) = EventRef::read(record).expect("a whole record");
+    assert!(rest.is_empty());
+    event
+}
+
+/// The pointer and the code of the fault; the output must be as it was, and the decoder as good as new.
+fn refused(json: &[u8]) -> (String, &'static str) {
+    let mut decoder = EventDecoder::new();
+    let mut out = b"before".to_vec();
+    let fault = match decoder.decode(json, &DEFAULTS, &mut out) {
+        Ok(()) => panic!("accepted: {}", String::from_utf8_lossy(json)),
+        Err(fault) => fault,
+    };
+    assert_eq!(out, b"before");
+    out.clear();
+    let good = r#"{"userId": "u", "eventType": "p"}"#;
+    decoder.decode(good.as_bytes(), &DEFAULTS, &mut out).expect("the next event is not touched");
+    assert_eq!(out, decode(good));
+    (fault.pointer, fault.code)
+}
+
+fn number(text: &str) -> crate::value::Value {
+    crate::value::Value::Number(Decimal::parse(text).expect("a number"))
+}
+
+#[test]
+fn a_whole_event() {
+    let record = decode(
+        r#" {"properties": {"amount": 10.50, "tags": ["a", null], "deep": {"x": true}, "huge": 1e400}, "userId": "u\u00e9",
+             "context": {"ip": "::1"}, "messageId": "m1", "timestamp": "2026-01-01T00:00:00.5+00:00",
+             "eventType": "purchase", "integrations": {"All": [true, {}]}, "traits": {"not": "kept"}} "#,
+    );
+    let event = read(&record);
+    assert_eq!(
+        (event.user(), event.event_type(), event.message(), event.other()),
+        ("ué", "purchase", Some("m1"), None)
+    );
+    assert_eq!((event.timestamp(), event.accepted_at()), (1_767_225_600_500, DEFAULTS.accepted_at));
+    assert_eq!(event.kind(), RecordKind::Event);
+    let properties = event.properties().to_value();
+    assert_eq!(properties.get("amount"), Some(&number("10.5")));
+    assert_eq!(properties.get("huge"), Some(&crate::value::Value::Null));
+    assert_eq!(event.context().to_value().get("ip"), Some(&crate::value::Value::Text("::1".into())));
+    assert!(event.traits().is_empty());
+}
+
+#[test]
+fn other_spellings_and_defaults() {
+    let one = decode(r#"{"customerId": "c", "type": "p", "id": "m", "metadata": {"a": 1}}"#);
+    let other = decode(r#"{"userId": "c", "eventType": "p", "messageId": "m", "context": {"a": 1.0}}"#);
+    assert_eq!(one, other);
+    let both = r#"{"userId": "c", "customerId": "c", "eventType": "p", "type": "p", "messageId": 5, "id": "5",
+                   "context": {"a": 1, "b": 2}, "metadata": {"b": 2, "a": 1.0}}"#;
+    let record = decode(both);
+    assert_eq!((read(&record).user(), read(&record).message()), ("c", Some("5")));
+    let nulls = r#"{"userId": null, "customerId": "c", "anonymousId": null, "eventType": "p", "timestamp": null,
+                    "messageId": null, "properties": null, "context": null, "traits": null, "previousId": null}"#;
+    assert_eq!(decode(nulls), decode(r#"{"userId": "c", "eventType": "p"}"#));
+    let record = decode(nulls);
+    assert_eq!((read(&record).timestamp(), read(&record).message()), (DEFAULTS.accepted_at, None));
+}
+
+#[test]
+fn the_last_of_equal_keys_counts() {
+    let twice = r#"{"userId": "a", "userId": "b", "eventType": "p", "timestamp": 5, "timestamp": null,
+                    "properties": {"v": 1, "v": 2}, "context": {"x": 1}, "context": null}"#;
+    let record = decode(twice);
+    let event = read(&record);
+    assert_eq!((event.user(), event.timestamp()), ("b", DEFAULTS.accepted_at));
+    assert_eq!(event.properties().to_value().get("v"), Some(&number("2")));
+    assert!(event.context().to_value().get("x").is_none());
+}
+
+#[test]
+fn who_it_is_about() {
+    let cases = [
+        (r#"{"anonymousId": "x", "eventType": "p"}"#, RecordKind::Event, "x", None),
+        (r#"{"anonymousId": "x", "userId": "u", "eventType": "p"}"#, RecordKind::Event, "u", None),
+        (r#"{"anonymousId": "x", "userId": "u", "eventType": "identify"}"#, RecordKind::Identify, "u", Some("x")),
+        (r#"{"anonymousId": "u", "userId": "u", "eventType": "identify"}"#, RecordKind::Identify, "u", None),
+        (r#"{"anonymousId": "x", "eventType": "identify"}"#, RecordKind::Identify, "x", None),
+        (r#"{"previousId": "x", "userId": "u", "type": "alias"}"#, RecordKind::Alias, "u", Some("x")),
+        (r#"{"previousId": "x", "userId": "u", "type": "Alias"}"#, RecordKind::Event, "u", None),
+        (r#"{"userId": "u", "type": "IDENTIFY", "traits": {"a": 1}}"#, RecordKind::Event, "u", None),
+    ];
+    for (json, kind, user, other) in cases {
+        let record = decode(json);
+        let event = read(&record);
+        assert_eq!((event.kind(), event.user(), event.other()), (kind, user, other), "{json}");
+        assert!(event.traits().is_empty());
+    }
+    let record = decode(r#"{"userId": "u", "eventType": "identify", "traits": {"plan": "pro"}, "properties": {}}"#);
+    assert_eq!(
+        read(&record).traits().get("plan").map(ValueRef::to_value),
+        Some(crate::value::Value::Text("pro".into()))
+    );
+}
+
+#[test]
+fn numbers_as_ids() {
+    for (number, id) in [
+        ("42", "42"),
+        ("42.0", "42"),
+        ("-7.50", "-7.5"),
+        ("4.2e1", "42"),
+        ("-0", "0"),
+        ("18446744073709551615", "18446744073709551615"),
+    ] {
+        let record = decode(&format!(r#"{{"userId": {number}, "eventType": "p"}}"#));
+        assert_eq!(read(&record).user(), id);
+    }
+    let long = "9".repeat(257);
+    for (number, code) in [("1e19", code::OUT_OF_RANGE), ("1e400", code::OUT_OF_RANGE), (&*long, event_code::TOO_LONG)]
+    {
+        let json = format!(r#"{{"userId": {number}, "eventType": "p"}}"#);
+        assert_eq!(refused(json.as_bytes()), ("/userId".into(), code), "{number}");
+    }
+}
+
+#[test]
+fn bad_members() {
+    let long = format!(r#"{{"userId": "{}", "eventType": "p"}}"#, "é".repeat(129));
+    let gigantic = format!(r#"{{"userId": "u", "eventType": "p", "messageId": "{}"}}"#, "m".repeat(200_000));
+    let cases = [
+        (r#"{"eventType": "p"}"#, "", code::MISSING_MEMBER),
+        (r#"{"userId": "u"}"#, "", code::MISSING_MEMBER),
+        (r#"{"userId": null, "anonymousId": null, "eventType": "p"}"#, "", code::MISSING_MEMBER),
+        (r#"{"userId": "u", "eventType": "alias"}"#, "", code::MISSING_MEMBER),
+        (r#"{"previousId": "u", "eventType": "alias"}"#, "", code::MISSING_MEMBER),
+        (r#"{"userId": "", "eventType": "p"}"#, "/userId", code::EMPTY),
+        (r#"{"userId": "u", "eventType": ""}"#, "/eventType", code::EMPTY),
+        (r#"{"userId": "u", "eventType": "p", "messageId": ""}"#, "/messageId", code::EMPTY),
+        (r#"{"userId": true, "eventType": "p"}"#, "/userId", code::WRONG_TYPE),
+        (r#"{"userId": ["u"], "eventType": "p"}"#, "/userId", code::WRONG_TYPE),
+        (r#"{"userId": "u", "anonymousId": {}, "eventType": "p"}"#, "/anonymousId", code::WRONG_TYPE),
+        (r#"{"userId": "u", "eventType": 5}"#, "/eventType", code::WRONG_TYPE),
+        (r#"{"userId": "u", "eventType": "p", "properties": []}"#, "/properties", code::WRONG_TYPE),
+        (r#"{"userId": "u", "eventType": "p", "context": "x"}"#, "/context", code::WRONG_TYPE),
+        (r#"{"userId": "u", "eventType": "p", "metadata": 1}"#, "/metadata", code::WRONG_TYPE),
+        (r#"{"userId": "u", "eventType": "identify", "traits": false}"#, "/traits", code::WRONG_TYPE),
+        (r#"{"userId": "u", "customerId": "v", "eventType": "p"}"#, "/customerId", event_code::CONFLICT),
+        (r#"{"userId": "u", "type": "q", "eventType": "p"}"#, "/type", event_code::CONFLICT),
+        (r#"{"userId": "u", "eventType": "p", "id": 1, "messageId": 2}"#, "/id", event_code::CONFLICT),
+        (
+            r#"{"userId": "u", "eventType": "p", "context": {"a": 1}, "metadata": {}}"#,
+            "/metadata",
+            event_code::CONFLICT,
+        ),
+        (&*long, "/userId", event_code::TOO_LONG),
+        (&*gigantic, "/messageId", event_code::TOO_LONG),
+    ];
+    for (json, pointer, code) in cases {
+        assert_eq!(refused(json.as_bytes()), (pointer.into(), code), "{:.80}", json);
+    }
+    let longest = format!(r#"{{"userId": "{}", "eventType": "p"}}"#, "é".repeat(128));
+    decode(&longest);
+}
+
+#[test]
+fn timestamps() {
+    for (timestamp, millis) in [
+        ("0", 0),
+        ("7289654399999", 7_289_654_399_999),
+        ("1.7e12", 1_700_000_000_000),
+        ("1700000000000.0000000001", 1_700_000_000_000),
+        (r#""2200-12-31T23:59:59.999Z""#, 7_289_654_399_999),
+        (r#""1970-01-01T01:00:00+01:00""#, 0),
+    ] {
+        let record = decode(&format!(r#"{{"userId": "u", "eventType": "p", "timestamp": {timestamp}}}"#));
+        assert_eq!(read(&record).timestamp(), millis, "{timestamp}");
+    }
+    let digits = "9".repeat(400);
+    for timestamp in [
+        "-1",
+        "7289654400000",
+        "1.5",
+        "1e400",
+        &digits,
+        "true",
+        "[]",
+        "{}",
+        r#""""#,
+        r#""yesterday""#,
+        r#""1700000000000""#,
+        r#""0000-01-01T00:00:00Z""#,
+        r#""9999-12-31T23:59:59Z""#,
+        r#""2026-01-01T00:00:00""#,
+        r#""1969-12-31T23:59:59Z""#,
+        r#""2026-01-01T00:00:00Z\u0000""#,
+    ] {
+        let json = format!(r#"{{"userId": "u", "eventType": "p", "timestamp": {timestamp}}}"#);
+        assert_eq!(refused(json.as_bytes()), ("/timestamp".into(), code::BAD_TIME), "{timestamp}");
+    }
+}
+
+#[test]
+fn malformed_bytes() {
+    let cases: [&[u8]; 14] = [
+        b"",
+        b"{",
+        b"{\"userId\": \"u\", \"eventType\": \"p\"} {}",
+        b"{\"userId\": \"u\", \"eventType\": \"p\",}",
+        b"{\"userId\": \"u\" \"eventType\": \"p\"}",
+        b"{\"userId\": \"u\xff\", \"eventType\": \"p\"}",
+        b"{\"userId\": \"u\", \"eventType\": \"p\", \"ignored\": \"\xff\"}",
+        b"{\"userId\": \"u\", \"eventType\": \"p\", \"\xc3\": 1}",
+        b"{\"userId\": \"u\", \"eventType\": \"p\", \"ignored\": \"\\ud800\"}",
+        b"{\"userId\": \"u\0\", \"eventType\": \"p\"}",
+        b"{\"userId\": NaN, \"eventType\": \"p\"}",
+        b"{\"userId\": \"u\", \"eventType\": \"p\", \"properties\": {\"v\": Infinity}}",
+        b"{\"userId\": \"u\", \"eventType\": \"p\", \"properties\": {\"v\": 01}}",
+        b"{\"userId\": \"u\", \"eventType\": \"p\", \"timestamp\": -}",
+    ];
+    for json in cases {
+        assert_eq!(refused(json), (String::new(), event_code::MALFORMED_JSON), "{}", String::from_utf8_lossy(json));
+    }
+    for json in ["null", "[]", "5", "\"x\"", "[{\"userId\": \"u\"}]"] {
+        assert_eq!(refused(json.as_bytes()), (String::new(), code::WRONG_TYPE), "{json}");
+    }
+}
+
+#[test]
+fn bounds() {
+    let nested = |member: &str, depth: usize| {
+        let (open, close) = ("{\"a\":".repeat(depth), "}".repeat(depth));
+        format!(r#"{{"userId": "u", "eventType": "p", "{member}": {open}1{close}}}"#)
+    };
+    decode(&nested("properties", MAX_EVENT_DEPTH - 1));
+    decode(&nested("ignored", MAX_EVENT_DEPTH - 1));
+    assert_eq!(refused(nested("properties", MAX_EVENT_DEPTH).as_bytes()), ("/properties".into(), code::TOO_DEEP));
+    assert_eq!(refused(nested("context", 10_000).as_bytes()), ("/context".into(), code::TOO_DEEP));
+    assert_eq!(refused(nested("ignored", 10_000).as_bytes()), (String::new(), code::TOO_DEEP));
+    let large = |bytes: usize| {
+        let json = r#"{"userId": "u", "eventType": "p"}"#;
+        format!("{json}{}", " ".repeat(bytes - json.len()))
+    };
+    decode(&large(MAX_EVENT_BYTES));
+    assert_eq!(refused(large(MAX_EVENT_BYTES + 1).as_bytes()), (String::new(), event_code::TOO_LARGE));
+}
+
+#[test]
+fn nul_and_digits_are_data() {
+    let record = decode(&format!(
+        r#"{{"userId": "a\u0000b", "eventType": "\u0000", "properties": {{"\u0000": "\u0000", "n": {}.5, "small": 0.{}1}}}}"#,
+        "9".repeat(400),
+        "0".repeat(5000),
+    ));
+    let event = read(&record);
+    assert_eq!((event.user(), event.event_type()), ("a\0b", "\0"));
+    let properties = event.properties().to_value();
+    assert_eq!(properties.get("\0"), Some(&crate::value::Value::Text("\0".into())));
+    assert_eq!(properties.get("n"), Some(&crate::value::Value::Null));
+    assert_eq!(properties.get("small"), Some(&number("0")));
+}
+
+#[test]
+fn every_prefix_and_every_torn_byte_is_survived() {
+    let json = r#"{"userId": "u", "eventType": "identify", "anonymousId": "é\n", "timestamp": 1.5e12, "traits": {"a": [1, {}]}}"#;
+    let mut decoder = EventDecoder::new();
+    let mut out = Vec::new();
+    for end in 0..json.len() {
+        assert!(decoder.decode(&json.as_bytes()[..end], &DEFAULTS, &mut out).is_err());
+        for byte in [0, b'"', b'\\', b'}', b'9', 0xff] {
+            let mut torn = json.as_bytes().to_vec();
+            torn[end] = byte;
+            out.clear();
+            if decoder.decode(&torn, &DEFAULTS, &mut out).is_ok() {
+                read(&out);
+            }
+            out.clear();
+        }
+    }
+}
+
+#[test]
+fn exports_decode_to_the_same_record() {
+    for json in [
+        r#"{"userId": "u\"\\\u0001", "eventType": "p", "timestamp": 1700000000001, "messageId": "m",
+            "properties": {"z": 1.000000001, "a": [null, "x\n", {"k": -5}], "e": {}}, "context": {"c": true}}"#,
+        r#"{"userId": "u", "anonymousId": "x", "eventType": "identify", "traits": {"plan": null, "n": 1e18}}"#,
+        r#"{"userId": "u", "previousId": "x", "eventType": "alias"}"#,
+        r#"{"anonymousId": "x", "eventType": "p"}"#,
+    ] {
+        let record = decode(json);
+        let exported = event_to_json(&read(&record));
+        assert!(exported.contains(r#""receivedAt":"2026-01-31T10:00:00Z""#), "{exported}");
+        let again = decode(&exported);
+        assert_eq!(event_to_json(&read(&again)), exported);
+        let (first, second) = (read(&record), read(&again));
+        assert_eq!((first.kind(), first.user(), first.other()), (second.kind(), second.user(), second.other()));
+        assert_eq!(first.properties().to_value(), second.properties().to_value());
+        assert_eq!(first.traits().get("n").map(ValueRef::to_value), second.traits().get("n").map(ValueRef::to_value));
+    }
+}

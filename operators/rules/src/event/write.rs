@@ -1,0 +1,37 @@
+//! An accepted event → JSON, for exports and topics; decoding that again gives the same record.
+
+use crate::record::{EventRef, RecordKind};
+use crate::time::format_time;
+use crate::unparse::value_to_json;
+use crate::value::{Value, ValueRef};
+
+/// The event as JSON: its members by name, times as RFC 3339 text, numbers exactly.
+pub fn event_to_json(event: &EventRef<'_>) -> String {
+    let mut members: Vec<(&str, Value)> = vec![
+        ("userId", text(event.user())),
+        ("eventType", text(event.event_type())),
+        ("timestamp", text(&format_time(event.timestamp()))),
+        ("receivedAt", text(&format_time(event.accepted_at()))),
+    ];
+    if let Some(other) = event.other() {
+        members.push((if event.kind() == RecordKind::Alias { "previousId" } else { "anonymousId" }, text(other)));
+    }
+    members.extend(event.message().map(|message| ("messageId", text(message))));
+    let objects = [
+        ("properties", event.properties()),
+        ("context", event.context()),
+        ("traits", ValueRef::Object(event.traits())),
+    ];
+    for (name, object) in objects {
+        let is_empty = matches!(object, ValueRef::Object(members) if members.is_empty());
+        if !is_empty {
+            members.push((name, object.to_value()));
+        }
+    }
+    members.sort_by_key(|(name, _)| *name);
+    value_to_json(&Value::Object(members.into_iter().map(|(name, value)| (name.into(), value)).collect()))
+}
+
+fn text(text: &str) -> Value {
+    Value::Text(text.into())
+}

@@ -1,0 +1,28 @@
+//! The rule language: what a rule means, with no I/O, no clock and no dataflow.
+//!
+//! - [`event`]: an event in JSON → its checked, flat form ([`record`]).
+//! - [`parse`]: a rule in JSON → a checked tree ([`ast`]), or every fault with its JSON pointer.
+//! - [`catalogue`]: segments and computed traits that know of each other.
+//! - [`mod@test`]: one test against one value, the only place that knows the operators.
+//! - [`oracle`]: the law, evaluated naively from the whole history. It is the truth that everything faster is held to.
+//! - [`timeline`]: events, edits and clock steps in an order, and the members expected in between.
+#![forbid(unsafe_code)]
+#![warn(missing_docs)]
+
+pub mod ast;
+pub mod catalogue;
+pub mod decimal;
+pub mod event;
+pub mod fault;
+pub mod json;
+pub mod oracle;
+pub mod parse;
+pub mod record;
+pub mod test;
+pub mod time;
+pub mod timeline;
+pub mod unparse;
+pub mod value;
+
+#[cfg(test)]
+mod testing;

@@ -1,0 +1,90 @@
+//! The law, evaluated naively from the whole history: the truth that everything faster is held to.
+//!
+//! Nothing is kept but what was accepted. Every answer is computed from the start, in the words of the rule language,
+//! so that it can be read beside them.
+
+mod history;
+mod moment;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use crate::ast::{Millis, Node};
+use crate::catalogue::Catalogue;
+use crate::record::{EventRef, RecordKind};
+
+pub use history::History;
+pub use moment::Moment;
+
+/// All that was accepted, and the rules in force.
+#[derive(Clone, Debug, Default)]
+pub struct World {
+    /// The rules in force.
+    pub catalogue: Catalogue,
+    /// Records of the events that count, in the order of acceptance.
+    events: Vec<Vec<u8>>,
+    /// Each merged id and the id that it was merged into.
+    aliases: BTreeMap<Arc<str>, Arc<str>>,
+}
+
+impl World {
+    /// A world without events.
+    pub fn new(catalogue: Catalogue) -> Self {
+        World { catalogue, ..World::default() }
+    }
+
+    /// Accepts the event whose record is at the front of `record`.
+    pub fn accept(&mut self, record: &[u8]) {
+        let Some((event, _)) = EventRef::read(record) else { return };
+        if let Some(other) = event.other() {
+            let (from, into) = (self.resolve(other), self.resolve(event.user()));
+            if from != into {
+                self.aliases.insert(from, into);
+            }
+        }
+        if event.kind() != RecordKind::Alias {
+            self.events.push(event.bytes().to_vec());
+        }
+    }
+
+    /// The user that an id stands for.
+    pub fn resolve(&self, id: &str) -> Arc<str> {
+        let mut id: Arc<str> = id.into();
+        while let Some(into) = self.aliases.get(&id) {
+            id = into.clone();
+        }
+        id
+    }
+
+    /// Users of whom any event was accepted, also one of the future.
+    pub fn known_users(&self) -> BTreeSet<Arc<str>> {
+        self.histories().into_keys().collect()
+    }
+
+    /// The history of every known user.
+    pub fn histories(&self) -> BTreeMap<Arc<str>, History<'_>> {
+        let mut histories: BTreeMap<Arc<str>, History<'_>> = BTreeMap::new();
+        for (event, _) in self.events.iter().filter_map(|record| EventRef::read(record)) {
+            histories.entry(self.resolve(event.user())).or_default().push(event);
+        }
+        histories
+    }
+
+    /// Everything at one instant; for several questions about it.
+    pub fn at(&self, now: Millis) -> Moment<'_> {
+        Moment::new(self, now)
+    }
+
+    /// The members of a segment at `now`.
+    pub fn members(&self, segment: &str, now: Millis) -> BTreeSet<Arc<str>> {
+        self.at(now).members(segment)
+    }
+
+    /// Whether the condition holds for a user at `now`.
+    pub fn holds(&self, node: &Node, user: &str, now: Millis) -> bool {
+        self.at(now).satisfying(node).contains(&*self.resolve(user))
+    }
+}

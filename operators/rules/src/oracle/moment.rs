@@ -1,0 +1,159 @@
+//! What holds at one instant.
+
+use std::cmp::Ordering;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
+
+use super::{History, World};
+use crate::ast::{Cut, Logic, Millis, Node, Rank, RankBy, Sample};
+use crate::catalogue::{Definition, Status};
+use crate::decimal::UNITS_PER_ONE;
+use crate::test::Operand;
+use crate::value::ValueRef;
+
+type Users = BTreeSet<Arc<str>>;
+
+/// A world at one instant.
+#[derive(Clone, Debug)]
+pub struct Moment<'a> {
+    world: &'a World,
+    now: Millis,
+    histories: BTreeMap<Arc<str>, History<'a>>,
+}
+
+impl<'a> Moment<'a> {
+    pub(super) fn new(world: &'a World, now: Millis) -> Self {
+        Moment { world, now, histories: world.histories() }
+    }
+
+    /// The history of every known user.
+    pub fn histories(&self) -> &BTreeMap<Arc<str>, History<'a>> {
+        &self.histories
+    }
+
+    /// The members of a segment.
+    pub fn members(&self, segment: &str) -> Users {
+        let segment = self.world.catalogue.segments.get(segment);
+        match segment.filter(|segment| segment.status == Status::Active).map(|segment| &segment.definition) {
+            None => Users::new(),
+            Some(Definition::Static(entries)) => entries.iter().map(|entry| self.world.resolve(entry)).collect(),
+            Some(Definition::Dynamic(rules)) => self.satisfying(rules),
+        }
+    }
+
+    /// The known users for whom a condition holds.
+    pub fn satisfying(&self, node: &Node) -> Users {
+        match node {
+            Node::Group { logic, conditions } => {
+                let of_conditions: Vec<Users> = conditions.iter().map(|condition| self.satisfying(condition)).collect();
+                self.known_where(|user, _| {
+                    let mut held = of_conditions.iter().map(|users| users.contains(user));
+                    match logic {
+                        Logic::And => held.all(|holds| holds),
+                        Logic::Or => held.any(|holds| holds),
+                        Logic::Not => !held.any(|holds| holds),
+                    }
+                })
+            }
+            Node::Segment(segment) => {
+                let members = self.members(segment);
+                self.known_where(|user, _| members.contains(user))
+            }
+            Node::Rank(rank) => self.first_ranked(rank),
+            Node::Trait { field, test } => self
+                .known_where(|_, history| test.holds(history.field(field, &self.world.catalogue, self.now), self.now)),
+            Node::Behaviour { behaviour, test } => {
+                self.known_where(|_, history| test.holds(history.measure(behaviour, self.now), self.now))
+            }
+            Node::Sequence(sequence) => self.known_where(|_, history| history.sequence(sequence, self.now)),
+            Node::Sample(sample) => self.known_where(|user, _| sample.holds(user)),
+        }
+    }
+
+    fn known_where(&self, holds: impl Fn(&str, &History<'a>) -> bool) -> Users {
+        self.histories.iter().filter(|(user, history)| holds(user, history)).map(|(user, _)| user.clone()).collect()
+    }
+
+    /// The users of a rank in its order, each with the number that places it there.
+    pub fn ranked(&self, rank: &Rank) -> Vec<(Arc<str>, Operand<'a>)> {
+        let among = rank.among.as_ref().map(|among| self.satisfying(among));
+        let mut ranked: Vec<(Arc<str>, Operand<'a>, Fraction)> = self
+            .histories
+            .iter()
+            .filter(|(user, _)| among.as_ref().is_none_or(|among| among.contains(*user)))
+            .filter_map(|(user, history)| {
+                let measured = match &rank.by {
+                    RankBy::Field(field) => history.field(field, &self.world.catalogue, self.now),
+                    RankBy::Behaviour(behaviour) => history.measure(behaviour, self.now),
+                };
+                Some((user.clone(), measured, Fraction::of(measured)?))
+            })
+            .collect();
+        ranked.sort_by(|(left_user, _, left), (right_user, _, right)| {
+            let by_value = if rank.descending { right.cmp(left) } else { left.cmp(right) };
+            by_value.then_with(|| left_user.cmp(right_user))
+        });
+        ranked.into_iter().map(|(user, measured, _)| (user, measured)).collect()
+    }
+
+    fn first_ranked(&self, rank: &Rank) -> Users {
+        let ranked = self.ranked(rank);
+        let count = rank.cut.of(ranked.len());
+        ranked.into_iter().take(count).map(|(user, _)| user).collect()
+    }
+}
+
+impl Cut {
+    /// How many of so many ranked users are meant.
+    pub fn of(self, ranked: usize) -> usize {
+        match self {
+            Cut::Top(top) => ranked.min(top as usize),
+            Cut::Percent(percent) => {
+                // ⌈ranked · percent / 100⌉
+                let (parts, whole) = (ranked as i128 * percent.units(), 100 * UNITS_PER_ONE);
+                ((parts + whole - 1) / whole) as usize
+            }
+        }
+    }
+}
+
+impl Sample {
+    /// Whether the user is in the sample.
+    pub fn holds(&self, user: &str) -> bool {
+        let hash: [u8; 32] = Sha256::digest(format!("{}:{user}", self.salt)).into();
+        let first = hash.iter().take(8).fold(0u64, |number, byte| number << 8 | u64::from(*byte));
+        (u64::from(self.from)..=u64::from(self.to)).contains(&(first % 10_000))
+    }
+}
+
+/// A number to be ranked by, exactly: whole units, and a rest smaller than one unit.
+#[derive(Clone, Copy, Debug)]
+struct Fraction {
+    units: i128,
+    rest: u64,
+    of: u64,
+}
+
+impl Fraction {
+    /// `None` where it is no number.
+    fn of(operand: Operand<'_>) -> Option<Self> {
+        match operand {
+            Operand::Number(number) | Operand::Value(ValueRef::Number(number)) => {
+                Some(Fraction { units: number.units(), rest: 0, of: 1 })
+            }
+            Operand::Ratio { sum, count } => {
+                let of = i128::from(count.max(1));
+                let (units, rest) = (sum.units().div_euclid(of), sum.units().rem_euclid(of));
+                Some(Fraction { units, rest: rest as u64, of: of as u64 })
+            }
+            Operand::Missing | Operand::Value(_) => None,
+        }
+    }
+
+    fn cmp(&self, other: &Self) -> Ordering {
+        let scaled = |rest: u64, of: u64| u128::from(rest) * u128::from(of);
+        self.units.cmp(&other.units).then(scaled(self.rest, other.of).cmp(&scaled(other.rest, self.of)))
+    }
+}

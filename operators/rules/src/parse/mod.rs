@@ -1,0 +1,183 @@
+//! A rule in JSON → a checked tree, or every fault with its JSON pointer.
+//!
+//! The tree is canonical: aliases, defaults and older forms are resolved, sets are sorted. Parsing recurses by level and
+//! levels are bounded, so no input can exhaust the stack.
+
+mod computed;
+mod events;
+mod node;
+mod object;
+mod operator;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use crate::ast::{Behaviour, Measure, Node, SegmentId};
+use crate::fault::{Fault, code, in_document_order, push_index, push_key};
+use crate::value::Value;
+
+pub use computed::parse_behaviour;
+
+/// The most nodes that a rule may have; filters and steps count.
+pub const MOST_NODES: usize = 256;
+/// The most levels that a rule may have; the root is 1, a filter or a step is one below its node.
+pub const MOST_LEVELS: usize = 16;
+
+/// Knows the computed traits.
+pub trait TraitLookup {
+    /// What the computed trait of that name measures; `None` where there is none.
+    fn behaviour(&self, name: &str) -> Option<&Behaviour>;
+}
+
+/// No computed traits at all.
+pub struct NoTraits;
+
+impl TraitLookup for NoTraits {
+    fn behaviour(&self, _: &str) -> Option<&Behaviour> {
+        None
+    }
+}
+
+/// Reads a rule, or gives every fault in document order. Whether the segments that it refers to exist is for
+/// [`Catalogue::check_rules`](crate::catalogue::Catalogue::check_rules).
+pub fn parse_rules(json: &Value, traits: &dyn TraitLookup) -> Result<Node, Vec<Fault>> {
+    let parsed = parse(json, traits);
+    match parsed.node {
+        Some(node) if parsed.faults.is_empty() => Ok(node),
+        _ => Err(in_document_order(parsed.faults)),
+    }
+}
+
+/// A rule as far as it could be read.
+pub(crate) struct Parsed {
+    /// The tree, where nothing was so wrong that there is none.
+    pub node: Option<Node>,
+    /// What is wrong, in no particular order.
+    pub faults: Vec<Fault>,
+    /// The segments referred to, each with the pointer to its reference.
+    pub segments: Vec<(String, SegmentId)>,
+}
+
+pub(crate) fn parse(json: &Value, traits: &dyn TraitLookup) -> Parsed {
+    let mut parser = Parser::new(traits);
+    let node = parser.node(json, 1);
+    parser.check_size();
+    Parsed { node, faults: parser.faults, segments: parser.segments }
+}
+
+/// What the value of a measure or of a trait may be tested with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Takes {
+    /// All operators and literals.
+    Anything,
+    /// Operators and literals of numbers.
+    Numbers,
+    /// Operators of order, with durations.
+    Durations,
+}
+
+impl Takes {
+    pub(crate) fn of(measure: &Measure) -> Self {
+        match measure {
+            Measure::SinceFirst | Measure::SinceLast => Takes::Durations,
+            measure if measure.is_number() => Takes::Numbers,
+            _ => Takes::Anything,
+        }
+    }
+
+    pub(crate) fn of_field(field: &str, traits: &dyn TraitLookup) -> Self {
+        traits.behaviour(field).map_or(Takes::Anything, |behaviour| Takes::of(&behaviour.measure))
+    }
+}
+
+/// Reads one document. Every method that gives `None` has noted why.
+struct Parser<'t> {
+    traits: &'t dyn TraitLookup,
+    faults: Vec<Fault>,
+    /// To where the parser stands.
+    pointer: String,
+    nodes: usize,
+    large_patterns: usize,
+    segments: Vec<(String, SegmentId)>,
+}
+
+impl<'t> Parser<'t> {
+    fn new(traits: &'t dyn TraitLookup) -> Self {
+        Parser { traits, faults: Vec::new(), pointer: String::new(), nodes: 0, large_patterns: 0, segments: Vec::new() }
+    }
+
+    /// Does something at a member.
+    fn at<T>(&mut self, key: &str, act: impl FnOnce(&mut Self) -> T) -> T {
+        let length = self.pointer.len();
+        push_key(&mut self.pointer, key);
+        let result = act(self);
+        self.pointer.truncate(length);
+        result
+    }
+
+    /// Does something at every item, whatever came of those before; `None` where any gave `None`.
+    fn each<T>(&mut self, items: &[Value], mut act: impl FnMut(&mut Self, &Value) -> Option<T>) -> Option<Vec<T>> {
+        let mut results = Vec::with_capacity(items.len().min(MOST_NODES));
+        for (index, item) in items.iter().enumerate() {
+            let length = self.pointer.len();
+            push_index(&mut self.pointer, index);
+            results.extend(act(self, item));
+            self.pointer.truncate(length);
+        }
+        (results.len() == items.len()).then_some(results)
+    }
+
+    /// Notes a fault where the parser stands.
+    fn fault<T>(&mut self, code: &'static str, message: impl Into<String>) -> Option<T> {
+        self.faults.push(Fault { pointer: self.pointer.clone(), code, message: message.into() });
+        None
+    }
+
+    /// Notes a fault at a member.
+    fn fault_at<T>(&mut self, key: &str, code: &'static str, message: impl Into<String>) -> Option<T> {
+        self.at(key, |parser| parser.fault(code, message))
+    }
+
+    /// Counts a node (a filter, a step) and checks its level.
+    fn enter(&mut self, level: usize) -> Option<()> {
+        self.nodes += 1;
+        if level > MOST_LEVELS {
+            return self
+                .fault(code::TOO_DEEP, format!("deeper than {MOST_LEVELS} levels; flatten the groups around it"));
+        }
+        Some(())
+    }
+
+    /// Notes where there are too many nodes; to be called at the end, where the parser stands at the root.
+    fn check_size(&mut self) {
+        if self.nodes > MOST_NODES {
+            let message = format!(
+                "{} nodes (filters and steps count), at most {MOST_NODES}; move parts into segments of their own",
+                self.nodes
+            );
+            self.faults.push(Fault::whole(code::TOO_MANY_NODES, message));
+        }
+    }
+
+    /// A string that is not empty.
+    fn name(&mut self, json: &Value, what: &str) -> Option<Arc<str>> {
+        match json {
+            Value::Text(text) if text.is_empty() => self.fault(code::EMPTY, format!("{what} must not be empty")),
+            Value::Text(text) => Some(text.clone()),
+            _ => self.fault(code::WRONG_TYPE, format!("{what} must be a string, not {}", kind_of(json))),
+        }
+    }
+}
+
+/// What a JSON value is, for messages.
+fn kind_of(json: &Value) -> &'static str {
+    match json {
+        Value::Null => "null (or a number beyond ±10^18)",
+        Value::Bool(_) => "a boolean",
+        Value::Number(_) => "a number",
+        Value::Text(_) => "a string",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "an object",
+    }
+}

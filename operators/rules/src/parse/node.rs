@@ -1,0 +1,203 @@
+//! The kinds of nodes.
+
+use std::sync::Arc;
+
+use super::object::{Kind, Object};
+use super::{Parser, Takes, kind_of};
+use crate::ast::{Comparison, Condition, Cut, Literal, Logic, Node, Rank, RankBy, Sample, Sequence, Step, Test};
+use crate::decimal::{Decimal, UNITS_PER_ONE};
+use crate::fault::code;
+use crate::value::Value;
+
+const MOST_RANKED: i64 = 1_000_000;
+const LAST_BUCKET: i64 = 9_999;
+const STEPS: std::ops::RangeInclusive<usize> = 2..=10;
+
+impl Parser<'_> {
+    pub(super) fn node(&mut self, json: &Value, level: usize) -> Option<Node> {
+        self.enter(level)?;
+        let object = self.object(json, "a node")?;
+        match self.kind(object, level == 1)? {
+            kind @ (Kind::Group | Kind::Criteria) => self.group(object, kind, level),
+            Kind::Trait => self.trait_node(object),
+            Kind::Behaviour => self.behaviour_node(object, level),
+            Kind::Sequence => self.sequence(object, level),
+            Kind::Segment => self.segment(object),
+            Kind::Rank => self.rank(object, level),
+            Kind::Sample => self.sample(object),
+        }
+    }
+
+    fn group(&mut self, object: Object<'_>, kind: Kind, level: usize) -> Option<Node> {
+        let conditions = self.member(object, kind.keys()[0], |parser, json| {
+            let items = parser.some_items(json, "conditions")?;
+            parser.each(items, |parser, item| parser.node(item, level + 1))
+        });
+        let logic = self.logic(object);
+        Some(Node::Group { logic: logic?, conditions: conditions? })
+    }
+
+    /// The items of a list that is not empty.
+    pub(super) fn some_items<'v>(&mut self, json: &'v Value, what: &str) -> Option<&'v [Value]> {
+        match json {
+            Value::Array(items) if items.is_empty() => self.fault(code::EMPTY, format!("{what}: one at least")),
+            Value::Array(items) => Some(items),
+            _ => self.fault(code::WRONG_TYPE, format!("{what}: must be a list, not {}", kind_of(json))),
+        }
+    }
+
+    pub(super) fn logic(&mut self, object: Object<'_>) -> Option<Logic> {
+        let logic = self.optional(object, "logic", |parser, json| match json {
+            Value::Text(text) if text.eq_ignore_ascii_case("AND") => Some(Logic::And),
+            Value::Text(text) if text.eq_ignore_ascii_case("OR") => Some(Logic::Or),
+            Value::Text(text) if text.eq_ignore_ascii_case("NOT") => Some(Logic::Not),
+            Value::Text(_) => parser.fault(code::UNKNOWN_WORD, "must be AND, OR or NOT"),
+            _ => parser.fault(code::WRONG_TYPE, format!("must be AND, OR or NOT, not {}", kind_of(json))),
+        });
+        Some(logic?.unwrap_or(Logic::And))
+    }
+
+    fn trait_node(&mut self, object: Object<'_>) -> Option<Node> {
+        let field = self.member(object, "field", |parser, json| parser.name(json, "a field"));
+        let takes = field.as_deref().map_or(Takes::Anything, |field| Takes::of_field(field, self.traits));
+        let test = self.test(object, takes);
+        Some(Node::Trait { field: field?, test: test? })
+    }
+
+    fn behaviour_node(&mut self, object: Object<'_>, level: usize) -> Option<Node> {
+        let (behaviour, takes) = self.behaviour(object, level);
+        let test = if object.has("operator") || object.has("value") {
+            self.test(object, takes.unwrap_or(Takes::Anything))
+        } else if matches!(takes, None | Some(Takes::Numbers)) {
+            let one = Literal::Number(Decimal::from_integer(1));
+            Some(Test { negated: false, condition: Condition::Compare(Comparison::GreaterOrEqual, one) })
+        } else {
+            let message = "`operator` is missing; only a measure that is a number may leave it out";
+            self.fault(code::MISSING_MEMBER, message)
+        };
+        Some(Node::Behaviour { behaviour: Arc::new(behaviour?), test: test? })
+    }
+
+    fn sequence(&mut self, object: Object<'_>, level: usize) -> Option<Node> {
+        let steps = self.member(object, "sequence", |parser, json| {
+            let Value::Array(items) = json else {
+                return parser.fault(code::WRONG_TYPE, format!("must be a list of steps, not {}", kind_of(json)));
+            };
+            let mut is_first = true;
+            let steps = parser.each(items, |parser, item| parser.step(item, std::mem::take(&mut is_first), level + 1));
+            if !STEPS.contains(&items.len()) {
+                return parser.fault(code::OUT_OF_RANGE, format!("a sequence has 2 to 10 steps, not {}", items.len()));
+            }
+            steps
+        });
+        let window = self.optional(object, "within", |parser, json| parser.window(json));
+        Some(Node::Sequence(Arc::new(Sequence { steps: steps?, window: window? })))
+    }
+
+    /// A step; the first has none before it, so its `maxGap` is checked but says nothing.
+    fn step(&mut self, json: &Value, is_first: bool, level: usize) -> Option<Step> {
+        self.enter(level)?;
+        let object = self.object(json, "a step")?;
+        self.known_keys(object, &["event", "where", "maxGap"]);
+        let events = self.member(object, "event", |parser, json| parser.events(json));
+        let filter = self.optional(object, "where", |parser, json| parser.filter_or_list(json, level + 1));
+        let max_gap = self.optional(object, "maxGap", |parser, json| parser.duration(json));
+        Some(Step { events: events?, filter: filter?, max_gap: max_gap?.filter(|_| !is_first) })
+    }
+
+    fn segment(&mut self, object: Object<'_>) -> Option<Node> {
+        self.member(object, "segment", |parser, json| {
+            let id = parser.name(json, "a segment's id")?;
+            parser.segments.push((parser.pointer.clone(), id.clone()));
+            Some(Node::Segment(id))
+        })
+    }
+
+    fn rank(&mut self, object: Object<'_>, level: usize) -> Option<Node> {
+        let order = self.member(object, "rank", |parser, json| parser.rank_order(json, level));
+        let cut = self.cut(object);
+        let among = self.optional(object, "among", |parser, json| parser.node(json, level + 1));
+        let (by, descending) = order?;
+        Some(Node::Rank(Arc::new(Rank { by, descending, cut: cut?, among: among? })))
+    }
+
+    fn rank_order(&mut self, json: &Value, level: usize) -> Option<(RankBy, bool)> {
+        let object = self.object(json, "a rank")?;
+        self.known_keys(object, &["by", "order"]);
+        let by = self.member(object, "by", |parser, json| match json {
+            Value::Text(_) => parser.name(json, "a field").map(RankBy::Field),
+            Value::Object(_) => {
+                let object = parser.object(json, "a measure")?;
+                parser.known_keys(object, &["event", "where", "measure", "within"]);
+                let (behaviour, _) = parser.behaviour(object, level);
+                behaviour.map(|behaviour| RankBy::Behaviour(Arc::new(behaviour)))
+            }
+            _ => {
+                let message = format!("must be a field or {{event, where?, measure?, within?}}, not {}", kind_of(json));
+                parser.fault(code::WRONG_TYPE, message)
+            }
+        });
+        let descending = self.optional(object, "order", |parser, json| match json {
+            Value::Text(text) if text.eq_ignore_ascii_case("desc") => Some(true),
+            Value::Text(text) if text.eq_ignore_ascii_case("asc") => Some(false),
+            Value::Text(_) => parser.fault(code::UNKNOWN_WORD, "must be desc or asc"),
+            _ => parser.fault(code::WRONG_TYPE, format!("must be desc or asc, not {}", kind_of(json))),
+        });
+        Some((by?, descending?.unwrap_or(true)))
+    }
+
+    fn cut(&mut self, object: Object<'_>) -> Option<Cut> {
+        let top = self.optional(object, "top", |parser, json| {
+            parser.whole(json, 1, MOST_RANKED).and_then(|top| u32::try_from(top).ok())
+        });
+        let percent = self.optional(object, "percent", |parser, json| match json {
+            Value::Number(percent) if *percent > Decimal::ZERO && *percent <= Decimal::from_integer(100) => {
+                Some(*percent)
+            }
+            Value::Number(_) => parser.fault(code::OUT_OF_RANGE, "must be above 0 and at most 100"),
+            _ => {
+                parser.fault(code::WRONG_TYPE, format!("must be a number above 0, at most 100, not {}", kind_of(json)))
+            }
+        });
+        match (object.has("top"), object.has("percent")) {
+            (true, false) => top?.map(Cut::Top),
+            (false, true) => percent?.map(Cut::Percent),
+            (true, true) => self.fault(code::SEVERAL_DISCRIMINATORS, "`top` or `percent`, not both"),
+            (false, false) => self.fault(code::MISSING_MEMBER, "`top` or `percent` is missing"),
+        }
+    }
+
+    fn sample(&mut self, object: Object<'_>) -> Option<Node> {
+        self.member(object, "sample", |parser, json| {
+            let object = parser.object(json, "a sample")?;
+            parser.known_keys(object, &["salt", "from", "to"]);
+            let salt = parser.member(object, "salt", |parser, json| match json {
+                Value::Text(salt) => Some(salt.clone()),
+                _ => parser.fault(code::WRONG_TYPE, format!("a salt is a string, not {}", kind_of(json))),
+            });
+            let bucket = |parser: &mut Self, json: &Value| {
+                parser.whole(json, 0, LAST_BUCKET).and_then(|bucket| u16::try_from(bucket).ok())
+            };
+            let from = parser.member(object, "from", bucket);
+            let to = parser.member(object, "to", bucket);
+            let (salt, from, to) = (salt, from?, to?);
+            if from > to {
+                return parser.fault(code::OUT_OF_RANGE, "`from` must not be above `to`");
+            }
+            Some(Node::Sample(Sample { salt: salt?, from, to }))
+        })
+    }
+
+    /// A whole number within bounds.
+    fn whole(&mut self, json: &Value, least: i64, most: i64) -> Option<i64> {
+        let Value::Number(number) = json else {
+            let message = format!("must be a whole number from {least} to {most}, not {}", kind_of(json));
+            return self.fault(code::WRONG_TYPE, message);
+        };
+        let units = number.units();
+        match i64::try_from(units / UNITS_PER_ONE) {
+            Ok(whole) if units % UNITS_PER_ONE == 0 && (least..=most).contains(&whole) => Some(whole),
+            _ => self.fault(code::OUT_OF_RANGE, format!("must be a whole number from {least} to {most}, not {number}")),
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! Objects: their known members, and the key that says what a node is.
+
+use std::sync::Arc;
+
+use super::{Parser, kind_of};
+use crate::fault::code;
+use crate::value::Value;
+
+/// The members of an object.
+#[derive(Clone, Copy)]
+pub(super) struct Object<'v>(&'v Value);
+
+impl<'v> Object<'v> {
+    pub(super) fn get(self, key: &str) -> Option<&'v Value> {
+        self.0.get(key)
+    }
+
+    pub(super) fn has(self, key: &str) -> bool {
+        self.get(key).is_some()
+    }
+
+    fn keys(self) -> impl Iterator<Item = &'v str> {
+        let members: &[(Arc<str>, Value)] = match self.0 {
+            Value::Object(members) => members,
+            _ => &[],
+        };
+        members.iter().map(|(key, _)| &**key)
+    }
+}
+
+/// A kind of node.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Group,
+    Criteria,
+    Trait,
+    Behaviour,
+    Sequence,
+    Segment,
+    Rank,
+    Sample,
+}
+
+impl Kind {
+    /// All that a node can be anywhere; the root can be [`Kind::Criteria`], too.
+    const ALL: [Kind; 7] =
+        [Kind::Group, Kind::Trait, Kind::Behaviour, Kind::Sequence, Kind::Segment, Kind::Rank, Kind::Sample];
+
+    /// The known keys, the discriminating one first.
+    pub(super) fn keys(self) -> &'static [&'static str] {
+        match self {
+            Kind::Group => &["conditions", "logic"],
+            Kind::Criteria => &["criteria", "logic"],
+            Kind::Trait => &["field", "operator", "value"],
+            Kind::Behaviour => &["event", "where", "measure", "operator", "value", "within"],
+            Kind::Sequence => &["sequence", "within"],
+            Kind::Segment => &["segment"],
+            Kind::Rank => &["rank", "top", "percent", "among"],
+            Kind::Sample => &["sample"],
+        }
+    }
+
+    fn is_of(self, object: Object<'_>) -> bool {
+        object.has(self.keys()[0])
+    }
+}
+
+impl Parser<'_> {
+    pub(super) fn object<'v>(&mut self, json: &'v Value, what: &str) -> Option<Object<'v>> {
+        match json {
+            Value::Object(_) => Some(Object(json)),
+            _ => self.fault(code::WRONG_TYPE, format!("{what} must be an object, not {}", kind_of(json))),
+        }
+    }
+
+    /// What the node is, its unknown keys noted. Where that cannot be told, neither can the keys that are unknown; where
+    /// it is several things, those that none of them has.
+    pub(super) fn kind(&mut self, object: Object<'_>, is_root: bool) -> Option<Kind> {
+        let all = Kind::ALL.into_iter().chain(is_root.then_some(Kind::Criteria));
+        let kinds: Vec<Kind> = all.filter(|kind| kind.is_of(object)).collect();
+        let names = |kinds: &[Kind]| {
+            let names: Vec<&str> = kinds.iter().map(|kind| kind.keys()[0]).collect();
+            names.join(", ")
+        };
+        let known: Vec<&str> = kinds.iter().flat_map(|kind| kind.keys()).copied().collect();
+        match kinds[..] {
+            [] => {
+                let hint = if object.has("criteria") { " (`criteria` only at the top level)" } else { "" };
+                let message = format!("a node has exactly one of {}{hint}", names(&Kind::ALL));
+                self.fault(code::NO_DISCRIMINATOR, message)
+            }
+            [kind] => {
+                self.known_keys(object, &known);
+                Some(kind)
+            }
+            _ => {
+                self.known_keys(object, &known);
+                let message = format!("a node has one of {}, not several", names(&kinds));
+                self.fault(code::SEVERAL_DISCRIMINATORS, message)
+            }
+        }
+    }
+
+    /// Notes every key that is not known.
+    pub(super) fn known_keys(&mut self, object: Object<'_>, known: &[&str]) {
+        for key in object.keys().filter(|key| !known.contains(key)) {
+            let _: Option<()> =
+                self.fault_at(key, code::UNKNOWN_KEY, format!("no such key here; known are {}", known.join(", ")));
+        }
+    }
+
+    /// A member that must be there.
+    pub(super) fn required<'v>(&mut self, object: Object<'v>, key: &str) -> Option<&'v Value> {
+        match object.get(key) {
+            Some(json) => Some(json),
+            None => self.fault(code::MISSING_MEMBER, format!("`{key}` is missing")),
+        }
+    }
+
+    /// A member that must be there, read at its place.
+    pub(super) fn member<T>(
+        &mut self,
+        object: Object<'_>,
+        key: &str,
+        read: impl FnOnce(&mut Self, &Value) -> Option<T>,
+    ) -> Option<T> {
+        let json = self.required(object, key)?;
+        self.at(key, |parser| read(parser, json))
+    }
+
+    /// A member that may be left out, read at its place; the outer `None` where it is faulty.
+    pub(super) fn optional<T>(
+        &mut self,
+        object: Object<'_>,
+        key: &str,
+        read: impl FnOnce(&mut Self, &Value) -> Option<T>,
+    ) -> Option<Option<T>> {
+        match object.get(key) {
+            Some(json) => self.at(key, |parser| read(parser, json)).map(Some),
+            None => Some(None),
+        }
+    }
+}

@@ -1,0 +1,219 @@
+//! An accepted event as flat bytes: what the log keeps, workers exchange and backfills scan.
+//!
+//! Layout, little-endian: `length u32` (of all that follows) · `sequence u64` · `timestamp i64` · `accepted_at i64` ·
+//! `kind u8` · `user text` · `other text` · `message text` · `event type text` · `properties value` · `context value` ·
+//! `traits value`, a text being `length u32` and its bytes. An empty message text is none: ids are never empty.
+
+use crate::ast::Millis;
+use crate::value::{Members, ValueRef, read_text};
+
+const SEQUENCE_AT: usize = 4;
+const TIMESTAMP_AT: usize = 12;
+const ACCEPTED_AT: usize = 20;
+const KIND_AT: usize = 28;
+const TEXTS_AT: usize = 29;
+
+/// What an event does beside counting in measures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RecordKind {
+    /// An ordinary event; counts.
+    Event,
+    /// `identify`: counts, and sets traits. Where `other` is not empty it is an anonymous id, first aliased to the user.
+    Identify,
+    /// `alias`: merges `other` (the previous id) into the user; counts in nothing.
+    Alias,
+}
+
+/// The parts of a record to be written.
+#[derive(Clone, Copy, Debug)]
+pub struct RecordHead<'a> {
+    /// Milliseconds of the event's own time.
+    pub timestamp: Millis,
+    /// Milliseconds of the clock when it was accepted.
+    pub accepted_at: Millis,
+    /// What it does.
+    pub kind: RecordKind,
+    /// The user (for a plain anonymous event, the anonymous id).
+    pub user: &'a str,
+    /// The id merged into the user, or empty.
+    pub other: &'a str,
+    /// The message id, or empty.
+    pub message: &'a str,
+    /// The event type.
+    pub event_type: &'a str,
+}
+
+/// Begins a record: the head; the caller then appends the flat values of properties, context and traits, and ends with
+/// [`finish`]. Gives the record's start.
+pub fn begin(head: RecordHead<'_>, out: &mut Vec<u8>) -> usize {
+    let start = out.len();
+    let mut fixed = [0; TEXTS_AT];
+    fixed[TIMESTAMP_AT..ACCEPTED_AT].copy_from_slice(&head.timestamp.to_le_bytes());
+    fixed[ACCEPTED_AT..KIND_AT].copy_from_slice(&head.accepted_at.to_le_bytes());
+    fixed[KIND_AT] = head.kind as u8;
+    out.extend_from_slice(&fixed);
+    for text in [head.user, head.other, head.message, head.event_type] {
+        out.extend_from_slice(&(text.len() as u32).to_le_bytes());
+        out.extend_from_slice(text.as_bytes());
+    }
+    start
+}
+
+/// Fills in the length of the record begun at `start`.
+pub fn finish(start: usize, out: &mut [u8]) {
+    let length = (out.len() - start - 4) as u32;
+    out[start..start + 4].copy_from_slice(&length.to_le_bytes());
+}
+
+/// Sets the sequence number (the place in the order of acceptance) of the record at the front of `record`.
+pub fn set_sequence(record: &mut [u8], sequence: u64) {
+    record[SEQUENCE_AT..SEQUENCE_AT + 8].copy_from_slice(&sequence.to_le_bytes());
+}
+
+/// Sets the event's own time of the record at the front of `record`.
+pub fn set_timestamp(record: &mut [u8], timestamp: Millis) {
+    record[TIMESTAMP_AT..TIMESTAMP_AT + 8].copy_from_slice(&timestamp.to_le_bytes());
+}
+
+/// Sets the instant of acceptance of the record at the front of `record`.
+pub fn set_accepted_at(record: &mut [u8], accepted_at: Millis) {
+    record[ACCEPTED_AT..ACCEPTED_AT + 8].copy_from_slice(&accepted_at.to_le_bytes());
+}
+
+/// A record read in place.
+#[derive(Clone, Copy, Debug)]
+pub struct EventRef<'a> {
+    bytes: &'a [u8],
+    user: &'a str,
+    other: &'a str,
+    message: &'a str,
+    event_type: &'a str,
+    values: &'a [u8],
+}
+
+impl<'a> EventRef<'a> {
+    /// Reads a record from the front of `bytes` and gives the rest; `None` where the bytes are damaged.
+    pub fn read(bytes: &'a [u8]) -> Option<(Self, &'a [u8])> {
+        let (length, _) = bytes.split_first_chunk::<4>()?;
+        let (bytes, rest) = bytes.split_at_checked(u32::from_le_bytes(*length) as usize + 4)?;
+        if *bytes.get(KIND_AT)? > RecordKind::Alias as u8 {
+            return None;
+        }
+        let (user, texts) = read_text(bytes.get(TEXTS_AT..)?)?;
+        let (other, texts) = read_text(texts)?;
+        let (message, texts) = read_text(texts)?;
+        let (event_type, values) = read_text(texts)?;
+        Some((EventRef { bytes, user, other, message, event_type, values }, rest))
+    }
+
+    fn number<const AT: usize>(&self) -> [u8; 8] {
+        let mut number = [0; 8];
+        number.copy_from_slice(&self.bytes[AT..AT + 8]);
+        number
+    }
+
+    /// The place in the order of acceptance.
+    pub fn sequence(&self) -> u64 {
+        u64::from_le_bytes(self.number::<SEQUENCE_AT>())
+    }
+
+    /// Milliseconds of the event's own time.
+    pub fn timestamp(&self) -> Millis {
+        i64::from_le_bytes(self.number::<TIMESTAMP_AT>())
+    }
+
+    /// Milliseconds of the clock when it was accepted.
+    pub fn accepted_at(&self) -> Millis {
+        i64::from_le_bytes(self.number::<ACCEPTED_AT>())
+    }
+
+    /// What it does beside counting.
+    pub fn kind(&self) -> RecordKind {
+        match self.bytes[KIND_AT] {
+            0 => RecordKind::Event,
+            1 => RecordKind::Identify,
+            _ => RecordKind::Alias,
+        }
+    }
+
+    /// The user.
+    pub fn user(&self) -> &'a str {
+        self.user
+    }
+
+    /// The id merged into the user, if any.
+    pub fn other(&self) -> Option<&'a str> {
+        (!self.other.is_empty()).then_some(self.other)
+    }
+
+    /// The message id, if any.
+    pub fn message(&self) -> Option<&'a str> {
+        (!self.message.is_empty()).then_some(self.message)
+    }
+
+    /// The event type.
+    pub fn event_type(&self) -> &'a str {
+        self.event_type
+    }
+
+    /// The properties; an object.
+    pub fn properties(&self) -> ValueRef<'a> {
+        self.value(0)
+    }
+
+    /// The context; an object.
+    pub fn context(&self) -> ValueRef<'a> {
+        self.value(1)
+    }
+
+    /// The traits of an `identify`; an object.
+    pub fn traits(&self) -> Members<'a> {
+        match self.value(2) {
+            ValueRef::Object(members) => members,
+            _ => Members::EMPTY,
+        }
+    }
+
+    fn value(&self, index: usize) -> ValueRef<'a> {
+        let mut rest = self.values;
+        for _ in 0..index {
+            match ValueRef::read(rest) {
+                Some((_, next)) => rest = next,
+                None => return ValueRef::Null,
+            }
+        }
+        ValueRef::read(rest).map_or(ValueRef::Null, |(value, _)| value)
+    }
+
+    /// Appends this record under another user.
+    pub fn write_as(&self, user: &str, out: &mut Vec<u8>) {
+        let head = RecordHead {
+            timestamp: self.timestamp(),
+            accepted_at: self.accepted_at(),
+            kind: self.kind(),
+            user,
+            other: self.other,
+            message: self.message,
+            event_type: self.event_type,
+        };
+        let start = begin(head, out);
+        set_sequence(&mut out[start..], self.sequence());
+        out.extend_from_slice(self.values);
+        finish(start, out);
+    }
+
+    /// The whole record.
+    pub fn bytes(&self) -> &'a [u8] {
+        self.bytes
+    }
+}
+
+/// The records that stand one behind the other in `bytes`; ends at the first damaged one.
+pub fn records(bytes: &[u8]) -> impl Iterator<Item = EventRef<'_>> {
+    let mut rest = bytes;
+    std::iter::from_fn(move || {
+        let (record, next) = EventRef::read(rest)?;
+        rest = next;
+        Some(record)
+    })
+}

@@ -1,0 +1,247 @@
+//! One test against one value: the only place that knows what the operators mean.
+//!
+//! A test is two-valued. Its positive condition is false on everything missing (absent, null, what does not cast to the
+//! literal's type), and a negative operator is exactly the negation of the positive one.
+
+use std::borrow::Cow;
+use std::cmp::Ordering;
+
+use crate::ast::{Condition, EventPath, Filter, Literal, Logic, Millis, Moment, Test};
+use crate::decimal::Decimal;
+use crate::record::EventRef;
+use crate::time::parse_time_ref;
+use crate::value::ValueRef;
+
+/// What a test is put to.
+#[derive(Clone, Copy, Debug)]
+pub enum Operand<'a> {
+    /// No value.
+    Missing,
+    /// A JSON value; null is missing.
+    Value(ValueRef<'a>),
+    /// A measure's number; a duration is its milliseconds.
+    Number(Decimal),
+    /// An exact average.
+    Ratio {
+        /// The sum.
+        sum: Decimal,
+        /// Of how many; more than 0.
+        count: u64,
+    },
+}
+
+impl<'a> From<Option<ValueRef<'a>>> for Operand<'a> {
+    fn from(value: Option<ValueRef<'a>>) -> Self {
+        value.map_or(Operand::Missing, Operand::Value)
+    }
+}
+
+impl Test {
+    /// Whether the test holds for the operand at the instant `now`.
+    pub fn holds(&self, operand: Operand<'_>, now: Millis) -> bool {
+        let positive = match operand {
+            Operand::Missing => false,
+            Operand::Value(value) => value_holds(&self.condition, value, now),
+            Operand::Number(number) => scalar_holds(&self.condition, ValueRef::Number(number), now),
+            Operand::Ratio { sum, count } => ratio_holds(&self.condition, sum, count),
+        };
+        positive != self.negated
+    }
+
+    /// Whether the answer for one and the same operand may change by time alone.
+    pub fn is_relative(&self) -> bool {
+        matches!(self.condition, Condition::Before(Moment::Ago(_)) | Condition::After(Moment::Ago(_)))
+    }
+}
+
+fn value_holds(condition: &Condition, value: ValueRef<'_>, now: Millis) -> bool {
+    match value {
+        ValueRef::Null => false,
+        ValueRef::Bool(_) | ValueRef::Number(_) | ValueRef::Text(_) => scalar_holds(condition, value, now),
+        ValueRef::Object(_) => matches!(condition, Condition::Exists),
+        ValueRef::Array(mut items) => match condition {
+            Condition::Exists => true,
+            Condition::Contains(literal) => items.any(|item| equals(literal, item)),
+            _ => items.any(|item| is_scalar(&item) && scalar_holds(condition, item, now)),
+        },
+    }
+}
+
+fn is_scalar(value: &ValueRef<'_>) -> bool {
+    matches!(value, ValueRef::Bool(_) | ValueRef::Number(_) | ValueRef::Text(_))
+}
+
+/// The condition on true, false, a number or a text.
+fn scalar_holds(condition: &Condition, value: ValueRef<'_>, now: Millis) -> bool {
+    let text_holds = |holds: &dyn Fn(&str) -> bool| text_of(value).is_some_and(|text| holds(&text));
+    match condition {
+        Condition::Exists => true,
+        Condition::Equals(literal) => equals(literal, value),
+        Condition::Compare(comparison, literal) => {
+            compare(value, literal).is_some_and(|ordering| comparison.holds(ordering))
+        }
+        Condition::Between(low, high) => {
+            compare(value, low).is_some_and(Ordering::is_ge) && compare(value, high).is_some_and(Ordering::is_le)
+        }
+        Condition::In(literals) => is_among(literals, value),
+        Condition::Contains(literal) => text_holds(&|text| text.contains(&*literal_text(literal))),
+        Condition::StartsWith(start) => text_holds(&|text| text.starts_with(&**start)),
+        Condition::EndsWith(end) => text_holds(&|text| text.ends_with(&**end)),
+        Condition::Matches(pattern) => text_holds(&|text| pattern.is_match(text)),
+        Condition::Before(moment) => parse_time_ref(value).is_some_and(|time| time < instant(*moment, now)),
+        Condition::After(moment) => parse_time_ref(value).is_some_and(|time| time > instant(*moment, now)),
+    }
+}
+
+fn instant(moment: Moment, now: Millis) -> Millis {
+    match moment {
+        Moment::At(at) => at,
+        Moment::Ago(duration) => now.saturating_sub(duration),
+    }
+}
+
+/// Whether the value, cast to the literal's type, equals it.
+fn equals(literal: &Literal, value: ValueRef<'_>) -> bool {
+    match (literal, value) {
+        (Literal::Text(literal), ValueRef::Text(text)) => **literal == *text,
+        (Literal::Text(literal), value) => text_of(value).is_some_and(|text| **literal == *text),
+        (Literal::Number(literal), value) => number_of(value) == Some(*literal),
+        (Literal::Bool(literal), value) => bool_of(value) == Some(*literal),
+    }
+}
+
+/// How the value, cast to the literal's type, stands to it; `None` where it does not cast or has no order.
+fn compare(value: ValueRef<'_>, literal: &Literal) -> Option<Ordering> {
+    match literal {
+        Literal::Text(literal) => text_of(value).map(|text| (*text).cmp(literal)),
+        Literal::Number(literal) => number_of(value).map(|number| number.cmp(literal)),
+        Literal::Bool(_) => None,
+    }
+}
+
+/// Whether the value equals one of the literals, which are sorted: texts, numbers, booleans.
+fn is_among(literals: &[Literal], value: ValueRef<'_>) -> bool {
+    const FEW: usize = 8;
+    if literals.len() <= FEW {
+        return literals.iter().any(|literal| equals(literal, value));
+    }
+    let as_text = || text_of(value).is_some_and(|text| find(literals, |literal| literal_to_text(literal, &text)));
+    let as_number =
+        || number_of(value).is_some_and(|number| find(literals, |literal| literal_to_number(literal, number)));
+    let as_bool = || bool_of(value).is_some_and(|value| literals.binary_search(&Literal::Bool(value)).is_ok());
+    as_text() || as_number() || as_bool()
+}
+
+fn find(literals: &[Literal], order: impl FnMut(&Literal) -> Ordering) -> bool {
+    literals.binary_search_by(order).is_ok()
+}
+
+fn literal_to_text(literal: &Literal, text: &str) -> Ordering {
+    match literal {
+        Literal::Text(literal) => (**literal).cmp(text),
+        Literal::Number(_) | Literal::Bool(_) => Ordering::Greater,
+    }
+}
+
+fn literal_to_number(literal: &Literal, number: Decimal) -> Ordering {
+    match literal {
+        Literal::Text(_) => Ordering::Less,
+        Literal::Number(literal) => literal.cmp(&number),
+        Literal::Bool(_) => Ordering::Greater,
+    }
+}
+
+/// The condition on an average; it is a number, compared unrounded, so only numbers can be equal to it.
+fn ratio_holds(condition: &Condition, sum: Decimal, count: u64) -> bool {
+    let to = |literal: &Literal| match literal {
+        Literal::Number(number) => Some(compare_ratio(sum.units(), count, number.units())),
+        Literal::Text(_) | Literal::Bool(_) => None,
+    };
+    match condition {
+        Condition::Exists => true,
+        Condition::Equals(literal) => to(literal).is_some_and(Ordering::is_eq),
+        Condition::Compare(comparison, literal) => to(literal).is_some_and(|ordering| comparison.holds(ordering)),
+        Condition::Between(low, high) => to(low).is_some_and(Ordering::is_ge) && to(high).is_some_and(Ordering::is_le),
+        Condition::In(literals) => literals.iter().any(|literal| to(literal).is_some_and(Ordering::is_eq)),
+        _ => false,
+    }
+}
+
+/// How `sum_units / count` stands to `to_units`, exactly.
+pub fn compare_ratio(sum_units: i128, count: u64, to_units: i128) -> Ordering {
+    // The floor and the remainder decide, so nothing is multiplied and nothing overflows.
+    let count = i128::from(count.max(1));
+    let (floor, rest) = (sum_units.div_euclid(count), sum_units.rem_euclid(count));
+    floor.cmp(&to_units).then(rest.cmp(&0))
+}
+
+/// The value as a number: a number, or the text of one.
+pub fn number_of(value: ValueRef<'_>) -> Option<Decimal> {
+    match value {
+        ValueRef::Number(number) => Some(number),
+        ValueRef::Text(text) => Decimal::parse(text).ok(),
+        _ => None,
+    }
+}
+
+/// The value as text: a text, a number's shortest text, `true` or `false`.
+pub fn text_of(value: ValueRef<'_>) -> Option<Cow<'_, str>> {
+    match value {
+        ValueRef::Text(text) => Some(Cow::Borrowed(text)),
+        ValueRef::Number(number) => Some(Cow::Owned(number.to_string())),
+        ValueRef::Bool(value) => Some(Cow::Borrowed(bool_text(value))),
+        _ => None,
+    }
+}
+
+fn bool_of(value: ValueRef<'_>) -> Option<bool> {
+    match value {
+        ValueRef::Bool(value) => Some(value),
+        ValueRef::Text("true") => Some(true),
+        ValueRef::Text("false") => Some(false),
+        _ => None,
+    }
+}
+
+fn bool_text(value: bool) -> &'static str {
+    if value { "true" } else { "false" }
+}
+
+fn literal_text(literal: &Literal) -> Cow<'_, str> {
+    match literal {
+        Literal::Text(text) => Cow::Borrowed(text),
+        Literal::Number(number) => Cow::Owned(number.to_string()),
+        Literal::Bool(value) => Cow::Borrowed(bool_text(*value)),
+    }
+}
+
+/// The value at a path; `None` where it is absent or null.
+pub fn event_value<'a>(path: &EventPath, event: &EventRef<'a>) -> Option<ValueRef<'a>> {
+    let value = match path {
+        EventPath::Properties(keys) => event.properties().path(keys)?,
+        EventPath::Context(keys) => event.context().path(keys)?,
+        EventPath::Timestamp => ValueRef::Number(Decimal::from_integer(event.timestamp())),
+    };
+    (!value.is_null()).then_some(value)
+}
+
+/// Whether the filter holds for the event at the instant `now`, which matters only where [`filter_is_relative`].
+pub fn filter_holds(filter: &Filter, event: &EventRef<'_>, now: Millis) -> bool {
+    match filter {
+        Filter::Test(path, test) => test.holds(event_value(path, event).into(), now),
+        Filter::Group(Logic::And, filters) => filters.iter().all(|filter| filter_holds(filter, event, now)),
+        Filter::Group(Logic::Or, filters) => filters.iter().any(|filter| filter_holds(filter, event, now)),
+        Filter::Group(Logic::Not, filters) => !filters.iter().any(|filter| filter_holds(filter, event, now)),
+    }
+}
+
+/// Whether the filter's answer for an event may change by time alone.
+pub fn filter_is_relative(filter: &Filter) -> bool {
+    match filter {
+        Filter::Test(_, test) => test.is_relative(),
+        Filter::Group(_, filters) => filters.iter().any(filter_is_relative),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,352 @@
+//! JSON values as rules see them, owned ([`Value`]) and as flat bytes read in place ([`ValueRef`]).
+//!
+//! Flat bytes exist because the engine, the log and the exchange between workers all carry the same event: it is
+//! encoded once, and a path is found in it without an allocation. A number beyond ±10^18 is [`Value::Null`]: rules
+//! take it for missing.
+
+use std::sync::Arc;
+
+use crate::decimal::Decimal;
+
+/// An owned JSON value.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub enum Value {
+    /// null, and every number beyond the range.
+    #[default]
+    Null,
+    /// true or false.
+    Bool(bool),
+    /// An exact decimal.
+    Number(Decimal),
+    /// A string.
+    Text(Arc<str>),
+    /// An array.
+    Array(Vec<Value>),
+    /// An object, sorted by key, the last of equal keys.
+    Object(Vec<(Arc<str>, Value)>),
+}
+
+impl Value {
+    /// The member of that name, where this is an object.
+    pub fn get(&self, key: &str) -> Option<&Value> {
+        match self {
+            Value::Object(members) => {
+                members.binary_search_by(|(name, _)| (**name).cmp(key)).ok().map(|at| &members[at].1)
+            }
+            _ => None,
+        }
+    }
+
+    /// Appends the flat form.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        match self {
+            Value::Null => out.push(tag::NULL),
+            Value::Bool(value) => encode_bool(*value, out),
+            Value::Number(number) => encode_number(*number, out),
+            Value::Text(text) => encode_text(text, out),
+            Value::Array(items) => {
+                let mut writer = ContainerWriter::array(out);
+                for item in items {
+                    writer.count += 1;
+                    item.encode(out);
+                }
+                writer.finish(out);
+            }
+            Value::Object(members) => {
+                let mut writer = ContainerWriter::object(out);
+                for (key, value) in members {
+                    writer.key(key, out);
+                    value.encode(out);
+                }
+                writer.finish(out);
+            }
+        }
+    }
+}
+
+mod tag {
+    pub const NULL: u8 = 0;
+    pub const FALSE: u8 = 1;
+    pub const TRUE: u8 = 2;
+    pub const NUMBER_SMALL: u8 = 3;
+    pub const NUMBER: u8 = 4;
+    pub const TEXT: u8 = 5;
+    pub const ARRAY: u8 = 6;
+    pub const OBJECT: u8 = 7;
+}
+
+/// Appends null.
+pub fn encode_null(out: &mut Vec<u8>) {
+    out.push(tag::NULL);
+}
+
+/// Appends true or false.
+pub fn encode_bool(value: bool, out: &mut Vec<u8>) {
+    out.push(if value { tag::TRUE } else { tag::FALSE });
+}
+
+/// Appends a number.
+pub fn encode_number(number: Decimal, out: &mut Vec<u8>) {
+    match i64::try_from(number.units()) {
+        Ok(units) => {
+            let mut bytes = [tag::NUMBER_SMALL; 9];
+            bytes[1..].copy_from_slice(&units.to_le_bytes());
+            out.extend_from_slice(&bytes);
+        }
+        Err(_) => {
+            out.push(tag::NUMBER);
+            out.extend_from_slice(&number.units().to_le_bytes());
+        }
+    }
+}
+
+/// Appends a text.
+pub fn encode_text(text: &str, out: &mut Vec<u8>) {
+    let mut head = [tag::TEXT; 5];
+    head[1..].copy_from_slice(&(text.len() as u32).to_le_bytes());
+    out.extend_from_slice(&head);
+    out.extend_from_slice(text.as_bytes());
+}
+
+/// Writes an array or an object whose size is known only at its end.
+#[must_use = "a container that is not finished has no length"]
+pub struct ContainerWriter {
+    start: usize,
+    /// Items (or members) so far; for arrays the caller counts.
+    pub count: u32,
+}
+
+impl ContainerWriter {
+    /// Begins an array; add one to `count` for every item.
+    pub fn array(out: &mut Vec<u8>) -> Self {
+        Self::begin(tag::ARRAY, out)
+    }
+
+    /// Begins an object; call [`key`](Self::key) before every value.
+    pub fn object(out: &mut Vec<u8>) -> Self {
+        Self::begin(tag::OBJECT, out)
+    }
+
+    fn begin(tag: u8, out: &mut Vec<u8>) -> Self {
+        let start = out.len() + 1;
+        out.extend_from_slice(&[tag, 0, 0, 0, 0, 0, 0, 0, 0]);
+        ContainerWriter { start, count: 0 }
+    }
+
+    /// Appends a member's key.
+    pub fn key(&mut self, key: &str, out: &mut Vec<u8>) {
+        self.count += 1;
+        out.extend_from_slice(&(key.len() as u32).to_le_bytes());
+        out.extend_from_slice(key.as_bytes());
+    }
+
+    /// Fills in the length and the count.
+    pub fn finish(self, out: &mut [u8]) {
+        let length = (out.len() - self.start - 8) as u32;
+        out[self.start..self.start + 4].copy_from_slice(&length.to_le_bytes());
+        out[self.start + 4..self.start + 8].copy_from_slice(&self.count.to_le_bytes());
+    }
+}
+
+/// A JSON value read in place from its flat form.
+#[derive(Clone, Copy, Debug)]
+pub enum ValueRef<'a> {
+    /// null, and every number beyond the range.
+    Null,
+    /// true or false.
+    Bool(bool),
+    /// An exact decimal.
+    Number(Decimal),
+    /// A string.
+    Text(&'a str),
+    /// An array.
+    Array(Items<'a>),
+    /// An object. The last of equal keys counts.
+    Object(Members<'a>),
+}
+
+impl<'a> ValueRef<'a> {
+    /// Reads a value from the front of `bytes` and gives the rest; `None` where the bytes are damaged.
+    pub fn read(bytes: &'a [u8]) -> Option<(Self, &'a [u8])> {
+        let (tag, rest) = bytes.split_first()?;
+        Some(match *tag {
+            tag::NULL => (ValueRef::Null, rest),
+            tag::FALSE => (ValueRef::Bool(false), rest),
+            tag::TRUE => (ValueRef::Bool(true), rest),
+            tag::NUMBER_SMALL => {
+                let (units, rest) = rest.split_first_chunk::<8>()?;
+                (ValueRef::Number(Decimal::from_units(i64::from_le_bytes(*units).into())), rest)
+            }
+            tag::NUMBER => {
+                let (units, rest) = rest.split_first_chunk::<16>()?;
+                (ValueRef::Number(Decimal::from_units(i128::from_le_bytes(*units))), rest)
+            }
+            tag::TEXT => {
+                let (text, rest) = read_text(rest)?;
+                (ValueRef::Text(text), rest)
+            }
+            tag::ARRAY | tag::OBJECT => {
+                let (length, rest) = rest.split_first_chunk::<4>()?;
+                let (count, rest) = rest.split_first_chunk::<4>()?;
+                let (bytes, rest) = rest.split_at_checked(u32::from_le_bytes(*length) as usize)?;
+                let count = u32::from_le_bytes(*count);
+                if *tag == tag::ARRAY {
+                    (ValueRef::Array(Items { bytes, count }), rest)
+                } else {
+                    (ValueRef::Object(Members { bytes, count }), rest)
+                }
+            }
+            _ => return None,
+        })
+    }
+
+    /// The value found by descending through objects, key by key.
+    pub fn path(self, keys: &[Arc<str>]) -> Option<ValueRef<'a>> {
+        let mut value = self;
+        for key in keys {
+            let ValueRef::Object(members) = value else { return None };
+            value = members.get(key)?;
+        }
+        Some(value)
+    }
+
+    /// Whether this is null.
+    pub fn is_null(&self) -> bool {
+        matches!(self, ValueRef::Null)
+    }
+
+    /// The owned form.
+    pub fn to_value(self) -> Value {
+        match self {
+            ValueRef::Null => Value::Null,
+            ValueRef::Bool(value) => Value::Bool(value),
+            ValueRef::Number(number) => Value::Number(number),
+            ValueRef::Text(text) => Value::Text(text.into()),
+            ValueRef::Array(items) => Value::Array(items.map(ValueRef::to_value).collect()),
+            ValueRef::Object(members) => {
+                let map: std::collections::BTreeMap<Arc<str>, Value> =
+                    members.map(|(key, value)| (Arc::from(key), value.to_value())).collect();
+                Value::Object(map.into_iter().collect())
+            }
+        }
+    }
+}
+
+/// Reads a length-prefixed text.
+pub(crate) fn read_text(bytes: &[u8]) -> Option<(&str, &[u8])> {
+    let (length, rest) = bytes.split_first_chunk::<4>()?;
+    let (text, rest) = rest.split_at_checked(u32::from_le_bytes(*length) as usize)?;
+    Some((std::str::from_utf8(text).ok()?, rest))
+}
+
+/// The items of an array.
+#[derive(Clone, Copy, Debug)]
+pub struct Items<'a> {
+    bytes: &'a [u8],
+    count: u32,
+}
+
+impl<'a> Items<'a> {
+    /// How many are left.
+    pub fn len(&self) -> usize {
+        self.count as usize
+    }
+
+    /// Whether none is left.
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+}
+
+impl<'a> Iterator for Items<'a> {
+    type Item = ValueRef<'a>;
+
+    fn next(&mut self) -> Option<ValueRef<'a>> {
+        if self.count == 0 {
+            return None;
+        }
+        let (value, rest) = ValueRef::read(self.bytes)?;
+        self.bytes = rest;
+        self.count -= 1;
+        Some(value)
+    }
+}
+
+/// The members of an object, in the order in which they were written.
+#[derive(Clone, Copy, Debug)]
+pub struct Members<'a> {
+    bytes: &'a [u8],
+    count: u32,
+}
+
+impl<'a> Members<'a> {
+    /// An object without members.
+    pub const EMPTY: Members<'static> = Members { bytes: &[], count: 0 };
+
+    /// The last member of that name.
+    pub fn get(self, key: &str) -> Option<ValueRef<'a>> {
+        self.filter(|(name, _)| *name == key).last().map(|(_, value)| value)
+    }
+
+    /// Whether none is left.
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+}
+
+impl<'a> Iterator for Members<'a> {
+    type Item = (&'a str, ValueRef<'a>);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.count == 0 {
+            return None;
+        }
+        let (key, rest) = read_text(self.bytes)?;
+        let (value, rest) = ValueRef::read(rest)?;
+        self.bytes = rest;
+        self.count -= 1;
+        Some((key, value))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample() -> Value {
+        let number = |text| Value::Number(Decimal::parse(text).expect("a number"));
+        Value::Object(vec![
+            ("a".into(), Value::Array(vec![number("1.5"), Value::Null, Value::Bool(true), Value::Text("é".into())])),
+            (
+                "b".into(),
+                Value::Object(vec![("c".into(), number("1000000000000000000")), ("d".into(), Value::Bool(false))]),
+            ),
+            ("e".into(), Value::Array(vec![])),
+        ])
+    }
+
+    #[test]
+    fn flat_and_owned_forms_agree() {
+        let mut bytes = Vec::new();
+        sample().encode(&mut bytes);
+        bytes.push(99);
+        let (value, rest) = ValueRef::read(&bytes).expect("whole");
+        assert_eq!(value.to_value(), sample());
+        assert_eq!(rest, [99]);
+        let found = value.path(&["b".into(), "c".into()]).expect("there").to_value();
+        assert_eq!(&found, sample().get("b").and_then(|b| b.get("c")).expect("there"));
+        assert!(value.path(&["a".into(), "c".into()]).is_none());
+    }
+
+    #[test]
+    fn damaged_bytes_never_panic() {
+        let mut bytes = Vec::new();
+        sample().encode(&mut bytes);
+        for end in 0..bytes.len() {
+            let _ = ValueRef::read(&bytes[..end]).map(|(value, _)| value.to_value());
+            let mut torn = bytes.clone();
+            torn[end] ^= 0xff;
+            let _ = ValueRef::read(&torn).map(|(value, _)| value.to_value());
+        }
+    }
+}

@@ -1,0 +1,26 @@
+//! Every timeline of `tests/conformance`, run against the naive evaluator.
+
+use std::path::Path;
+
+use audience_rules::timeline::{Failure, OracleSubject, Outcome, parse_timeline, run};
+
+#[test]
+fn the_oracle_passes_every_timeline() {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/conformance");
+    let mut failed = Vec::new();
+    let mut count = 0;
+    for entry in std::fs::read_dir(&directory).expect("the timelines are in the repository") {
+        let path = entry.expect("readable").path();
+        if path.extension().is_none_or(|extension| extension != "ndjson") {
+            continue;
+        }
+        count += 1;
+        let text = std::fs::read_to_string(&path).expect("readable");
+        let lines = parse_timeline(&text).unwrap_or_else(|fault| panic!("{}: {fault}", path.display()));
+        let Outcome { failures, refusals } = run(&lines, &mut OracleSubject::default());
+        let show = |Failure { line, message }: &Failure| format!("{}:{line}: {message}", path.display());
+        failed.extend(failures.iter().chain(&refusals).map(show));
+    }
+    assert!(count > 0, "no timelines in {}", directory.display());
+    assert!(failed.is_empty(), "\n{}", failed.join("\n"));
+}
