@@ -1,0 +1,324 @@
+//! What the APIs ask of the platform behind them: one trait, plain data, no engine and no HTTP.
+//!
+//! Every method MAY block (on a commit to disk, on a worker); an asynchronous caller runs it on a thread of its own.
+#![forbid(unsafe_code)]
+#![warn(missing_docs)]
+
+use std::collections::BTreeMap;
+
+use audience_rules::fault::Fault;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+/// Why the platform did not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum PlatformError {
+    /// There is no such thing.
+    #[error("there is no {kind} {id:?}")]
+    NotFound {
+        /// segment, trait, user
+        kind: &'static str,
+        /// Its id.
+        id: String,
+    },
+    /// One of that id exists.
+    #[error("a {kind} {id:?} exists already; use PUT to replace it")]
+    Exists {
+        /// segment, trait
+        kind: &'static str,
+        /// Its id.
+        id: String,
+    },
+    /// The version that the caller named is not the current one.
+    #[error("the current version is {current}, not {expected}; read it again and repeat the change")]
+    VersionMismatch {
+        /// What the caller named.
+        expected: u64,
+        /// What is.
+        current: u64,
+    },
+    /// The request is faulty, in these places.
+    #[error("the request has {} fault(s)", .0.len())]
+    Invalid(Vec<Fault>),
+    /// It would break what refers to it, or is not possible in this state.
+    #[error("{message}")]
+    Conflict {
+        /// A stable word.
+        code: &'static str,
+        /// What is in the way, and the way out.
+        message: String,
+    },
+    /// Too much is waiting; try again.
+    #[error("the platform is busy; try again in {retry_after_seconds} s")]
+    Busy {
+        /// When.
+        retry_after_seconds: u64,
+    },
+    /// A store or the engine is not able to answer now.
+    #[error("{0}")]
+    Unavailable(String),
+}
+
+/// The platform's answer.
+pub type Result<T, E = PlatformError> = std::result::Result<T, E>;
+
+/// A segment as the API shows it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SegmentDocument {
+    /// Its id.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// What it is for.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub description: String,
+    /// DYNAMIC or STATIC.
+    #[serde(rename = "type")]
+    pub kind: SegmentKind,
+    /// DRAFT, ACTIVE, INACTIVE or ARCHIVED.
+    pub status: audience_rules::catalogue::Status,
+    /// The rules, for a dynamic one, in canonical form.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rules: Option<Box<RawValue>>,
+    /// Free labels.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<String>,
+    /// Who answers for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
+    /// 1 at creation, one more with every change.
+    pub version: u64,
+    /// RFC 3339.
+    pub created_at: String,
+    /// RFC 3339.
+    pub updated_at: String,
+}
+
+/// Rules or a list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum SegmentKind {
+    /// By rules.
+    Dynamic,
+    /// A list of ids.
+    Static,
+}
+
+/// A segment with what is computed of it.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SegmentView {
+    /// The document.
+    #[serde(flatten)]
+    pub document: SegmentDocument,
+    /// Members now.
+    pub size: u64,
+    /// Whether the newest version is wholly in the served memberships.
+    pub effective: bool,
+}
+
+/// What a client sends to create or replace a segment.
+///
+/// `rules` stays as text: it is read by the rule parser, whose faults carry pointers below `/rules`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SegmentInput {
+    /// Its id; made from the name where absent.
+    #[serde(default)]
+    pub id: Option<String>,
+    /// Its name.
+    pub name: String,
+    /// What it is for.
+    #[serde(default)]
+    pub description: String,
+    /// dynamic (default) or static, in any case.
+    #[serde(rename = "type", default)]
+    pub kind: Option<String>,
+    /// DRAFT or ACTIVE (default) at creation, in any case.
+    #[serde(default)]
+    pub status: Option<String>,
+    /// The rules of a dynamic one.
+    #[serde(default)]
+    pub rules: Option<Box<RawValue>>,
+    /// The members of a static one.
+    #[serde(default)]
+    pub members: Option<Vec<String>>,
+    /// Free labels.
+    #[serde(default)]
+    pub tags: Vec<String>,
+    /// Who answers for it.
+    #[serde(default)]
+    pub owner: Option<String>,
+}
+
+/// What a lifecycle call does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transition {
+    /// DRAFT or INACTIVE → ACTIVE
+    Activate,
+    /// ACTIVE → INACTIVE
+    Deactivate,
+    /// Any but ARCHIVED → ARCHIVED
+    Archive,
+}
+
+/// Which segments to list.
+#[derive(Clone, Debug, Default)]
+pub struct SegmentQuery {
+    /// Only of this status.
+    pub status: Option<audience_rules::catalogue::Status>,
+    /// Only of this kind.
+    pub kind: Option<SegmentKind>,
+    /// Only with this text in id, name, description or tags, in any case.
+    pub text: Option<String>,
+    /// Only ids after this one.
+    pub after: Option<String>,
+    /// At most so many.
+    pub limit: usize,
+}
+
+/// A page of a list.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Page<T> {
+    /// The items.
+    pub items: Vec<T>,
+    /// Give it as `cursor` for the next page; absent at the end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_cursor: Option<String>,
+}
+
+/// A computed trait as the API shows it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TraitDocument {
+    /// Its name.
+    pub name: String,
+    /// Its definition: `{name, event, where?, measure?, within?}` in canonical form.
+    pub definition: Box<RawValue>,
+    /// 1 at creation, one more with every change.
+    pub version: u64,
+    /// RFC 3339.
+    pub updated_at: String,
+}
+
+/// A segment that a user is in.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct UserSegment {
+    /// The segment.
+    pub segment_id: String,
+    /// The segment's name.
+    pub name: String,
+}
+
+/// What is known of a user.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct UserView {
+    /// The id that the user goes by now.
+    pub user_id: String,
+    /// Ids merged into it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub aliases: Vec<String>,
+    /// `identify` traits, by name, as JSON.
+    pub traits: BTreeMap<String, Box<RawValue>>,
+    /// Computed traits, by name, as JSON; missing ones are left out.
+    pub computed_traits: BTreeMap<String, Box<RawValue>>,
+    /// Events that count.
+    pub event_count: u64,
+    /// The segments.
+    pub segments: Vec<UserSegment>,
+}
+
+/// Health of a part.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ComponentHealth {
+    /// UP or DOWN.
+    pub status: &'static str,
+    /// What is the matter, or figures.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+}
+
+/// Health of all parts.
+#[derive(Clone, Debug)]
+pub struct Health {
+    /// Whether the platform has caught up with what was accepted before its start, and every part is up.
+    pub ready: bool,
+    /// By part.
+    pub components: BTreeMap<&'static str, ComponentHealth>,
+}
+
+/// What the APIs ask of the platform.
+pub trait Platform: Send + Sync + 'static {
+    /// Accepts events (flat records, one behind the other; `count` of them); returns when they are durable. The
+    /// platform sets their sequence numbers. [`PlatformError::Busy`] where too much is waiting.
+    fn ingest(&self, records: Vec<u8>, count: usize) -> Result<()>;
+
+    /// Creates a segment; with the rules' faults below `/rules`. Returns when it is in force and wholly served, or,
+    /// where history must be scanned for longer than two seconds, with `effective: false`.
+    fn create_segment(&self, input: SegmentInput, author: &str) -> Result<SegmentView>;
+
+    /// Replaces a segment. `expected` is the version that the caller read.
+    fn replace_segment(
+        &self,
+        id: &str,
+        input: SegmentInput,
+        expected: Option<u64>,
+        author: &str,
+    ) -> Result<SegmentView>;
+
+    /// A lifecycle step.
+    fn transition_segment(&self, id: &str, to: Transition, expected: Option<u64>, author: &str) -> Result<SegmentView>;
+
+    /// Deletes a segment.
+    fn delete_segment(&self, id: &str, expected: Option<u64>, author: &str) -> Result<()>;
+
+    /// A segment.
+    fn segment(&self, id: &str) -> Result<SegmentView>;
+
+    /// Segments in order of their ids.
+    fn segments(&self, query: &SegmentQuery) -> Result<Page<SegmentView>>;
+
+    /// Every version of a segment, oldest first.
+    fn segment_versions(&self, id: &str) -> Result<Vec<SegmentDocument>>;
+
+    /// Members in order of their ids by bytes, after `after`, at most `limit`.
+    fn members(&self, id: &str, after: Option<&str>, limit: usize) -> Result<Page<String>>;
+
+    /// Replaces the members of a static segment.
+    fn replace_members(
+        &self,
+        id: &str,
+        members: Vec<String>,
+        expected: Option<u64>,
+        author: &str,
+    ) -> Result<SegmentView>;
+
+    /// Creates (`expected` = Some(0)) or replaces a computed trait, from its definition.
+    fn put_trait(&self, definition: &RawValue, expected: Option<u64>, author: &str) -> Result<TraitDocument>;
+
+    /// Deletes a computed trait.
+    fn delete_trait(&self, name: &str, expected: Option<u64>, author: &str) -> Result<()>;
+
+    /// A computed trait.
+    fn computed_trait(&self, name: &str) -> Result<TraitDocument>;
+
+    /// All computed traits in order of their names.
+    fn computed_traits(&self) -> Result<Vec<TraitDocument>>;
+
+    /// The segments that a user is in now; none for an unknown user. Fast: reads memory only.
+    fn user_segments(&self, id: &str) -> Result<Vec<UserSegment>>;
+
+    /// What is known of a user; reads the user's history.
+    fn user(&self, id: &str) -> Result<UserView>;
+
+    /// Health.
+    fn health(&self) -> Health;
+
+    /// Metrics of the platform in the OpenMetrics text form, without the closing `# EOF`.
+    fn metrics(&self) -> String;
+}

@@ -1,0 +1,176 @@
+//! What the engine asks of the stores and sources around it.
+//!
+//! The words MUST and MAY are meant as in RFC 2119. Every implementation passes the `suite` (a feature of this crate)
+//! that is made from these sentences.
+//!
+//! - Every method MAY block; none is called on a thread that serves others.
+//! - An error MUST leave the store as it was before the call, or as it is after it, never between.
+//! - What a store gives back MUST be what was put into it: damage is noticed by checksum and is
+//!   [`StoreError::Corrupt`], never a wrong answer.
+#![forbid(unsafe_code)]
+#![warn(missing_docs)]
+
+#[cfg(feature = "suite")]
+pub mod suite;
+
+use std::ops::{ControlFlow, Range};
+
+use serde::{Deserialize, Serialize};
+
+/// A fault of a store.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The store is used by another process.
+    #[error("{0} is in use by another process; stop it, or choose another data directory")]
+    InUse(String),
+    /// What is stored is damaged.
+    #[error("{place} is damaged: {detail}")]
+    Corrupt {
+        /// Which file, table and key.
+        place: String,
+        /// What was found.
+        detail: String,
+    },
+    /// The store could not read or write just now (full disk, no permission, a fault of the device).
+    #[error("{action} failed: {detail}")]
+    Unavailable {
+        /// What was tried.
+        action: &'static str,
+        /// What the system said.
+        detail: String,
+    },
+}
+
+/// A store's answer.
+pub type Result<T, E = StoreError> = std::result::Result<T, E>;
+
+/// The log of accepted events, in the order of acceptance: the one truth that everything can be computed from again.
+///
+/// Records are flat bytes (`audience_rules::record`). The log sets their sequence numbers, consecutive from 0.
+pub trait EventLog: Send + Sync {
+    /// Appends `records` (one or more, one behind the other), sets their sequence numbers in place and gives the range
+    /// they got. MUST be durable on return: it survives `kill -9` and loss of power.
+    fn append(&self, records: &mut [u8]) -> Result<Range<u64>>;
+
+    /// The sequence number behind the last durable record: each record below it can be read.
+    fn end(&self) -> u64;
+
+    /// Calls `visit` with runs of whole records of the range, in order, each run at most a few MiB. MUST visit every
+    /// record of the range that was durable at the call, once; MAY visit records around it.
+    fn scan(&self, range: Range<u64>, visit: &mut dyn FnMut(&[u8]) -> ControlFlow<()>) -> Result<()>;
+
+    /// Cuts a range into at most `parts` ranges that take about as long to scan, so that they can be scanned in
+    /// parallel.
+    fn split(&self, range: Range<u64>, parts: usize) -> Vec<Range<u64>>;
+
+    /// Every record whose user or other id is one of `ids`, with a sequence number below `before`, in order, one behind
+    /// the other.
+    fn of_users(&self, ids: &[&str], before: u64) -> Result<Vec<u8>>;
+}
+
+/// Which message of which user came first.
+pub trait MessageIndex: Send + Sync {
+    /// For each (key of user and message, sequence): notes the sequence where the key is new or noted with a greater
+    /// one, and gives the least sequence noted so far, in order. Repeating a call MUST change nothing, so that a replay is harmless.
+    /// MAY lose what was noted since the last [`flush`](Self::flush) on a crash: the log is replayed from there.
+    fn note(&self, messages: &[(u128, u64)]) -> Result<Vec<u64>>;
+
+    /// The least sequence noted for each key, if any.
+    fn first(&self, keys: &[u128]) -> Result<Vec<Option<u64>>>;
+
+    /// Makes durable what was noted.
+    fn flush(&self) -> Result<()>;
+}
+
+/// How far the given-out membership changes reach: everything at or below it has been given out, nothing above.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Default)]
+pub struct Progress {
+    /// The last tick given out.
+    pub tick: u64,
+    /// The clock at that tick, milliseconds.
+    pub clock: i64,
+    /// Events below this sequence number were in it.
+    pub sequence: u64,
+    /// The version of the catalogue that was in force.
+    pub catalogue_version: u64,
+}
+
+/// The membership changes given out, with the progress that they bring.
+pub trait ChangeLog: Send + Sync {
+    /// Commits the changes of a tick and the progress, both or neither. Durable on return. Ticks with changes come in
+    /// order: MUST fail where that tick or a later one has changes already. A tick without changes is not
+    /// [`read`](Self::read).
+    fn commit(&self, progress: Progress, changes: &[u8]) -> Result<()>;
+
+    /// The newest progress committed.
+    fn progress(&self) -> Result<Option<Progress>>;
+
+    /// Calls `visit` with each tick's number and changes, in order, from the tick `from` on (inclusive).
+    fn read(&self, from: u64, visit: &mut dyn FnMut(u64, &[u8]) -> ControlFlow<()>) -> Result<()>;
+
+    /// Forgets the changes of ticks below `tick`.
+    fn forget(&self, tick: u64) -> Result<()>;
+}
+
+/// What the catalogue keeps of one segment or trait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum DocumentKind {
+    /// A segment.
+    Segment,
+    /// A computed trait.
+    Trait,
+    /// The members of a static segment, under the segment's id.
+    Members,
+}
+
+/// One version of a document. Every version is kept.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Document {
+    /// What it is.
+    pub kind: DocumentKind,
+    /// Its id.
+    pub id: String,
+    /// The version of the whole catalogue that this change made.
+    pub catalogue_version: u64,
+    /// The text; `None` is a deletion.
+    pub body: Option<String>,
+}
+
+/// Segments and traits with every version.
+pub trait CatalogueStore: Send + Sync {
+    /// The version of the whole catalogue; 0 is empty.
+    fn version(&self) -> Result<u64>;
+
+    /// Puts documents, all or none, as the version `expected + 1`; `Ok(false)` where the catalogue is not at
+    /// `expected`. Durable on return. The documents' `catalogue_version` MUST be `expected + 1`.
+    fn put(&self, expected: u64, documents: &[Document]) -> Result<bool>;
+
+    /// The documents as of that version: of each, the newest at or below it that is no deletion.
+    fn at(&self, version: u64) -> Result<Vec<Document>>;
+
+    /// Every version of one document, oldest first.
+    fn history(&self, kind: DocumentKind, id: &str) -> Result<Vec<Document>>;
+}
+
+/// Checkpoints: each a set of shards and a manifest that makes it whole.
+pub trait CheckpointStore: Send + Sync {
+    /// Writes a shard of a checkpoint; MUST fail where it is finished. Shards of one that was not finished when the store
+    /// was last closed are gone.
+    fn put_shard(&self, checkpoint: u64, shard: u32, bytes: &[u8]) -> Result<()>;
+
+    /// Finishes a checkpoint: it MUST NOT be listed before this returns, nor in part after a crash.
+    fn finish(&self, checkpoint: u64, manifest: &[u8]) -> Result<()>;
+
+    /// The finished checkpoints, newest first.
+    fn list(&self) -> Result<Vec<u64>>;
+
+    /// The manifest of a finished checkpoint.
+    fn manifest(&self, checkpoint: u64) -> Result<Vec<u8>>;
+
+    /// A shard of a finished checkpoint; `None` where it has none of that number.
+    fn shard(&self, checkpoint: u64, shard: u32) -> Result<Option<Vec<u8>>>;
+
+    /// Deletes all but the newest `keep` finished checkpoints, and what unfinished ones left that are older than the
+    /// newest finished one; a newer one may be being written.
+    fn prune(&self, keep: usize) -> Result<()>;
+}

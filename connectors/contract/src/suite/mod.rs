@@ -1,0 +1,12 @@
+//! Checks made from the sentences of this crate, for the tests of every implementation.
+//!
+//! Each takes a function that opens a store, at first an empty one. The check drops the store before it calls the
+//! function again, which then opens what is stored. A sentence that does not hold is a panic that says which.
+
+mod events;
+mod ledger;
+mod states;
+
+pub use events::{event_log, event_log_of_many_blocks, record};
+pub use ledger::{catalogue_store, change_log};
+pub use states::{checkpoint_store, message_index};
