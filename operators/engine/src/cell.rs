@@ -1,0 +1,398 @@
+//! What is kept of one user for one measure, in 16 bytes where it is small.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use audience_rules::ast::Millis;
+use audience_rules::decimal::Decimal;
+use audience_rules::record::EventRef;
+use audience_rules::test::filter_holds;
+use audience_rules::value::ValueRef;
+use serde::{Deserialize, Serialize};
+
+use crate::measure::{Aggregate, Contribution, Kind, MeasureId, Span, contribution};
+use crate::reading::Reading;
+use crate::relative_log::{RelativeLog, filter_spans, times};
+use crate::sequence_state::SequenceState;
+use crate::window_log::{DAY_MILLIS, WindowLog, flat};
+
+/// What is kept of one user for one measure. Every variant begins with the measure, so that the enum stays at 16 bytes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Cell {
+    /// A count.
+    Count {
+        /// The measure.
+        measure: MeasureId,
+        /// How many.
+        count: u64,
+    },
+    /// A sum, least or greatest number that fits 64 bits of 10^-9.
+    Number {
+        /// The measure.
+        measure: MeasureId,
+        /// In 10^-9.
+        units: i64,
+    },
+    /// The earliest or latest timestamp.
+    Instant {
+        /// The measure.
+        measure: MeasureId,
+        /// Milliseconds.
+        at: Millis,
+    },
+    /// Anything larger.
+    Other {
+        /// The measure.
+        measure: MeasureId,
+        /// What is kept.
+        state: Box<State>,
+    },
+}
+
+/// What does not fit a cell itself.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum State {
+    /// A number beyond 64 bits of 10^-9.
+    Wide(i128),
+    /// Sum and count of an average.
+    Average(i128, u64),
+    /// Hashes of distinct values.
+    Distinct(BTreeSet<u128>),
+    /// Distinct UTC days.
+    Days(BTreeSet<Millis>),
+    /// The first or last value, with its timestamp and place of arrival.
+    Edge(Millis, u64, Arc<[u8]>),
+    /// A trait's value (`None`: unset), with its timestamp and place of arrival.
+    Trait(Millis, u64, Option<Arc<[u8]>>),
+    /// A sliding window.
+    Window(WindowLog),
+    /// Events that count at certain times.
+    Relative(RelativeLog),
+    /// A sequence.
+    Sequence(SequenceState),
+}
+
+/// An event about to be applied to a cell.
+#[derive(Clone, Copy, Debug)]
+pub struct Applied<'a> {
+    /// The event.
+    pub event: &'a EventRef<'a>,
+    /// The clock.
+    pub now: Millis,
+}
+
+impl Cell {
+    /// The measure.
+    pub fn measure(&self) -> MeasureId {
+        match self {
+            Cell::Count { measure, .. }
+            | Cell::Number { measure, .. }
+            | Cell::Instant { measure, .. }
+            | Cell::Other { measure, .. } => *measure,
+        }
+    }
+
+    /// Gives the cell another measure number.
+    pub fn renumber(&mut self, to: MeasureId) {
+        match self {
+            Cell::Count { measure, .. }
+            | Cell::Number { measure, .. }
+            | Cell::Instant { measure, .. }
+            | Cell::Other { measure, .. } => *measure = to,
+        }
+    }
+
+    /// What it says at `now`; it must have been advanced to there.
+    pub fn reading(&self, kind: &Kind, now: Millis) -> Reading {
+        let aggregate = match kind {
+            Kind::Behaviour { aggregate, .. } => *aggregate,
+            _ => Aggregate::Count,
+        };
+        match self {
+            Cell::Count { count, .. } => Reading::Number(Decimal::from_integer(*count as i64)),
+            Cell::Number { units, .. } => Reading::Number(Decimal::from_units(i128::from(*units))),
+            Cell::Instant { at, .. } if kind.is_since() => Reading::Since(*at),
+            Cell::Instant { at, .. } => Reading::Number(Decimal::from_integer(*at)),
+            Cell::Other { state, .. } => match &**state {
+                State::Wide(units) => Reading::Number(Decimal::from_units(*units)),
+                State::Average(sum, count) => Reading::Ratio(Decimal::from_units(*sum), *count),
+                State::Distinct(values) => Reading::Number(Decimal::from_integer(values.len() as i64)),
+                State::Days(days) => Reading::Number(Decimal::from_integer(days.len() as i64)),
+                State::Edge(_, _, value) => Reading::Flat(value.clone()),
+                State::Trait(_, _, value) => value.clone().map_or(Reading::Missing, Reading::Flat),
+                State::Window(log) => log.reading(aggregate),
+                State::Relative(log) => log.reading(aggregate, now),
+                State::Sequence(state) => Reading::Held(state.held()),
+            },
+        }
+    }
+
+    /// Brings windows to `now`.
+    pub fn advance(&mut self, kind: &Kind, now: Millis) {
+        let Cell::Other { state, .. } = self else { return };
+        match (&mut **state, kind) {
+            (State::Window(log), Kind::Behaviour { span: Span::Sliding { enter, leave }, .. }) => {
+                log.advance((*enter, *leave), now);
+            }
+            (State::Relative(log), _) => log.advance(now),
+            (State::Sequence(state), Kind::Sequence { sequence, span, .. }) => state.advance(sequence, *span, now),
+            _ => {}
+        }
+    }
+
+    /// The next instant after `now` at which it, or a test of it with one of these offsets, may change by time alone.
+    pub fn next_change(&self, kind: &Kind, offsets: &[Millis], now: Millis) -> Millis {
+        let own = match self {
+            Cell::Other { state, .. } => match (&**state, kind) {
+                (State::Window(log), Kind::Behaviour { span: Span::Sliding { enter, leave }, .. }) => {
+                    log.next_change((*enter, *leave))
+                }
+                (State::Relative(log), _) => log.next_change(now),
+                (State::Sequence(state), _) => state.next_change(),
+                _ => Millis::MAX,
+            },
+            _ => Millis::MAX,
+        };
+        if offsets.is_empty() { own } else { own.min(next_flip(&self.reading(kind, now), offsets, now)) }
+    }
+
+    /// Whether nothing is kept any more.
+    pub fn is_empty(&self) -> bool {
+        match self {
+            Cell::Other { state, .. } => match &**state {
+                State::Window(log) => log.is_empty(),
+                State::Relative(log) => log.is_empty(),
+                State::Sequence(state) => state.is_empty(),
+                _ => false,
+            },
+            _ => false,
+        }
+    }
+}
+
+/// The least time + offset after `now`, over the times that the reading says.
+fn next_flip(reading: &Reading, offsets: &[Millis], now: Millis) -> Millis {
+    let after = |time: Millis| offsets.iter().map(|offset| time + offset).filter(|flip| *flip > now).min();
+    let next = match reading {
+        Reading::Since(time) => after(*time),
+        Reading::Number(number) => times(ValueRef::Number(*number)).into_iter().filter_map(after).min(),
+        Reading::Flat(bytes) => match ValueRef::read(bytes) {
+            Some((value, _)) => times(value).into_iter().filter_map(after).min(),
+            None => None,
+        },
+        _ => None,
+    };
+    next.unwrap_or(Millis::MAX)
+}
+
+/// Whether the event's time and filter let it feed the measure, apart from what depends on now.
+fn fits(kind: &Kind, applied: Applied<'_>) -> bool {
+    match kind {
+        Kind::Behaviour { filter, span, relative, .. } => {
+            span.of_event(applied.event.timestamp()).is_some_and(|(_, leave)| leave > applied.now)
+                && (*relative || filter.as_ref().is_none_or(|f| filter_holds(f, applied.event, applied.now)))
+        }
+        Kind::Sequence { .. } | Kind::Trait(_) => true,
+    }
+}
+
+/// Applies an event to a behaviour's or sequence's cell (`None`: nothing is kept yet) and gives the cell to keep;
+/// `Err` gives back what was there where the event feeds nothing.
+pub fn apply(cell: Option<Cell>, measure: MeasureId, kind: &Kind, applied: Applied<'_>) -> Result<Cell, Option<Cell>> {
+    match kind {
+        Kind::Trait(_) => Err(cell),
+        Kind::Sequence { sequence, span, relative } => {
+            let mut state = match cell {
+                Some(Cell::Other { state, .. }) => state,
+                _ => Box::new(State::Sequence(SequenceState::default())),
+            };
+            let State::Sequence(kept) = &mut *state else { return Err(Some(Cell::Other { measure, state })) };
+            let added = kept.add(sequence, *span, *relative, applied.event, applied.now);
+            if added {
+                kept.advance(sequence, *span, applied.now);
+            }
+            match added || !kept.is_empty() {
+                true => Ok(Cell::Other { measure, state }),
+                false => Err(None),
+            }
+        }
+        Kind::Behaviour { aggregate, path, span, .. } => {
+            if !fits(kind, applied) {
+                return Err(cell);
+            }
+            let Some(contribution) = contribution(*aggregate, path.as_ref(), applied.event) else { return Err(cell) };
+            if let Kind::Behaviour { relative: true, filter, .. } = kind {
+                let within = span.of_event(applied.event.timestamp()).unwrap_or((Millis::MAX, Millis::MAX));
+                let spans = filter_spans(filter.as_ref(), applied.event, within);
+                return add_relative(cell, measure, contribution, applied, spans);
+            }
+            match span {
+                Span::Sliding { enter, leave } => {
+                    Ok(add_sliding(cell, measure, *aggregate, contribution, applied, (*enter, *leave)))
+                }
+                Span::Lasting | Span::Fixed(..) => Ok(add_lasting(cell, measure, *aggregate, contribution, applied)),
+            }
+        }
+    }
+}
+
+fn add_relative(
+    cell: Option<Cell>,
+    measure: MeasureId,
+    contribution: Contribution<'_>,
+    applied: Applied<'_>,
+    spans: Vec<(Millis, Millis)>,
+) -> Result<Cell, Option<Cell>> {
+    if spans.last().is_none_or(|(_, end)| *end <= applied.now) {
+        return Err(cell);
+    }
+    let mut state = match cell {
+        Some(Cell::Other { state, .. }) => state,
+        _ => Box::new(State::Relative(RelativeLog::default())),
+    };
+    if let State::Relative(log) = &mut *state {
+        log.add(contribution, applied.event.timestamp(), applied.event.sequence(), spans);
+    }
+    Ok(Cell::Other { measure, state })
+}
+
+fn add_sliding(
+    cell: Option<Cell>,
+    measure: MeasureId,
+    aggregate: Aggregate,
+    contribution: Contribution<'_>,
+    applied: Applied<'_>,
+    offsets: (Millis, Millis),
+) -> Cell {
+    let mut state = match cell {
+        Some(Cell::Other { state, .. }) => state,
+        _ => Box::new(State::Window(WindowLog::new(aggregate))),
+    };
+    if let State::Window(log) = &mut *state {
+        log.advance(offsets, applied.now);
+        log.add(contribution, applied.event.timestamp(), applied.event.sequence(), offsets, applied.now);
+    }
+    Cell::Other { measure, state }
+}
+
+fn number(measure: MeasureId, units: i128) -> Cell {
+    match i64::try_from(units) {
+        Ok(units) => Cell::Number { measure, units },
+        Err(_) => Cell::Other { measure, state: Box::new(State::Wide(units)) },
+    }
+}
+
+fn units_of(cell: &Option<Cell>) -> Option<i128> {
+    match cell {
+        Some(Cell::Number { units, .. }) => Some(i128::from(*units)),
+        Some(Cell::Other { state, .. }) => match **state {
+            State::Wide(units) => Some(units),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+fn add_lasting(
+    cell: Option<Cell>,
+    measure: MeasureId,
+    aggregate: Aggregate,
+    contribution: Contribution<'_>,
+    applied: Applied<'_>,
+) -> Cell {
+    let (timestamp, sequence) = (applied.event.timestamp(), applied.event.sequence());
+    match (aggregate, contribution) {
+        (Aggregate::Count, _) => {
+            let count = if let Some(Cell::Count { count, .. }) = cell { count } else { 0 };
+            Cell::Count { measure, count: count + 1 }
+        }
+        (Aggregate::Sum, Contribution::Number(value)) => number(measure, units_of(&cell).unwrap_or(0) + value.units()),
+        (Aggregate::Min, Contribution::Number(value)) => {
+            number(measure, units_of(&cell).map_or(value.units(), |known| known.min(value.units())))
+        }
+        (Aggregate::Max, Contribution::Number(value)) => {
+            number(measure, units_of(&cell).map_or(value.units(), |known| known.max(value.units())))
+        }
+        (Aggregate::FirstInstant | Aggregate::SinceFirst, _) => {
+            let known = if let Some(Cell::Instant { at, .. }) = cell { at } else { timestamp };
+            Cell::Instant { measure, at: known.min(timestamp) }
+        }
+        (Aggregate::LastInstant | Aggregate::SinceLast, _) => {
+            let known = if let Some(Cell::Instant { at, .. }) = cell { at } else { timestamp };
+            Cell::Instant { measure, at: known.max(timestamp) }
+        }
+        _ => {
+            let state = match cell {
+                Some(Cell::Other { mut state, .. }) => {
+                    add_to_state(&mut state, aggregate, contribution, timestamp, sequence);
+                    state
+                }
+                _ => Box::new(first_state(aggregate, contribution, timestamp, sequence)),
+            };
+            Cell::Other { measure, state }
+        }
+    }
+}
+
+fn first_state(aggregate: Aggregate, contribution: Contribution<'_>, timestamp: Millis, sequence: u64) -> State {
+    match (aggregate, contribution) {
+        (Aggregate::Average, Contribution::Number(value)) => State::Average(value.units(), 1),
+        (Aggregate::Distinct, Contribution::Fingerprint(hash)) => State::Distinct(BTreeSet::from([hash])),
+        (_, Contribution::Value(value)) => State::Edge(timestamp, sequence, flat(value)),
+        _ => State::Days(BTreeSet::from([timestamp.div_euclid(DAY_MILLIS)])),
+    }
+}
+
+fn add_to_state(
+    state: &mut State,
+    aggregate: Aggregate,
+    contribution: Contribution<'_>,
+    timestamp: Millis,
+    sequence: u64,
+) {
+    match (state, contribution) {
+        (State::Average(sum, count), Contribution::Number(value)) => {
+            *sum += value.units();
+            *count += 1;
+        }
+        (State::Distinct(values), Contribution::Fingerprint(hash)) => drop(values.insert(hash)),
+        (State::Days(days), _) => drop(days.insert(timestamp.div_euclid(DAY_MILLIS))),
+        (State::Edge(known_at, known_sequence, known), Contribution::Value(value)) => {
+            let known_place = (*known_at, *known_sequence);
+            let is_first = aggregate == Aggregate::First;
+            if ((timestamp, sequence) < known_place) == is_first {
+                (*known_at, *known_sequence, *known) = (timestamp, sequence, flat(value));
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Applies an `identify`'s value for a trait.
+pub fn apply_trait(
+    cell: Option<Cell>,
+    measure: MeasureId,
+    below: &[Arc<str>],
+    value: ValueRef<'_>,
+    event: &EventRef<'_>,
+) -> Result<Cell, Option<Cell>> {
+    let place = (event.timestamp(), event.sequence());
+    if let Some(Cell::Other { state, .. }) = &cell
+        && let State::Trait(known_at, known_sequence, _) = **state
+        && (known_at, known_sequence) > place
+    {
+        return Err(cell);
+    }
+    let value = value.path(below).filter(|value| !value.is_null()).map(flat);
+    Ok(Cell::Other { measure, state: Box::new(State::Trait(place.0, place.1, value)) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cell_stays_small() {
+        assert_eq!(size_of::<Cell>(), 16);
+    }
+}

@@ -1,0 +1,372 @@
+//! Measures: what is kept of each user, and which events feed it.
+
+use std::sync::Arc;
+
+use audience_rules::ast::{
+    Behaviour, Condition, EventPath, Events, Filter, Function, Literal, Logic, Measure, Millis, Window,
+};
+use audience_rules::decimal::Decimal;
+use audience_rules::record::EventRef;
+use audience_rules::test::{event_value, filter_is_relative, number_of, text_of};
+use audience_rules::value::ValueRef;
+use hashbrown::HashMap;
+
+use crate::program::Source;
+use crate::reading::Reading;
+
+/// A measure's number within one worker.
+pub type MeasureId = u32;
+
+/// What is made of the events that count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Aggregate {
+    /// How many.
+    Count,
+    /// Exact sum.
+    Sum,
+    /// Exact sum and count.
+    Average,
+    /// Least number.
+    Min,
+    /// Greatest number.
+    Max,
+    /// Distinct values.
+    Distinct,
+    /// Distinct UTC days.
+    Days,
+    /// Value of the earliest.
+    First,
+    /// Value of the latest.
+    Last,
+    /// Timestamp of the earliest.
+    FirstInstant,
+    /// Timestamp of the latest.
+    LastInstant,
+    /// Timestamp of the earliest, read as the duration to now.
+    SinceFirst,
+    /// Timestamp of the latest, read as the duration to now.
+    SinceLast,
+}
+
+/// How time bears on a measure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Span {
+    /// An event counts for ever once its time has come.
+    Lasting,
+    /// Only events with a timestamp in [from, to] count.
+    Fixed(Millis, Millis),
+    /// An event counts from `enter` after its timestamp until before `leave` after it.
+    Sliding {
+        /// Milliseconds after the timestamp.
+        enter: Millis,
+        /// Milliseconds after the timestamp.
+        leave: Millis,
+    },
+}
+
+impl Span {
+    fn of(window: Option<Window>) -> Span {
+        match window {
+            None => Span::Lasting,
+            Some(Window::Last(duration)) => Span::Sliding { enter: 0, leave: duration },
+            Some(Window::Ago { from, to }) => Span::Sliding { enter: to, leave: from },
+            Some(Window::Fixed { from, to }) => Span::Fixed(from.unwrap_or(Millis::MIN), to.unwrap_or(Millis::MAX)),
+        }
+    }
+
+    /// When an event of that timestamp counts: from the first instant until before the second.
+    pub fn of_event(self, timestamp: Millis) -> Option<(Millis, Millis)> {
+        match self {
+            Span::Lasting => Some((timestamp, Millis::MAX)),
+            Span::Fixed(from, to) => (from <= timestamp && timestamp <= to).then_some((timestamp, Millis::MAX)),
+            Span::Sliding { enter, leave } => Some((timestamp + enter, timestamp + leave)),
+        }
+    }
+}
+
+/// What a measure is of.
+#[derive(Clone, Debug)]
+pub enum Kind {
+    /// An `identify` trait: the path below the trait's name.
+    Trait(Vec<Arc<str>>),
+    /// A behaviour.
+    Behaviour {
+        /// What is made of the events.
+        aggregate: Aggregate,
+        /// Where the value is, for aggregates of values.
+        path: Option<EventPath>,
+        /// Which events.
+        filter: Option<Filter>,
+        /// When they count.
+        span: Span,
+        /// Whether the filter itself depends on now.
+        relative: bool,
+    },
+    /// A sequence.
+    Sequence {
+        /// The steps and the window.
+        sequence: Arc<audience_rules::ast::Sequence>,
+        /// When events count.
+        span: Span,
+        /// Whether a step's filter depends on now.
+        relative: bool,
+    },
+}
+
+impl Kind {
+    /// The kind of a source.
+    pub fn of(source: &Source) -> Kind {
+        match source {
+            Source::Trait(path) => Kind::Trait(path[1..].to_vec()),
+            Source::Behaviour(behaviour) => behaviour_kind(behaviour),
+            Source::Sequence(sequence) => Kind::Sequence {
+                span: Span::of(sequence.window),
+                relative: sequence.steps.iter().any(|step| step.filter.as_ref().is_some_and(filter_is_relative)),
+                sequence: sequence.clone(),
+            },
+        }
+    }
+
+    /// What the measure says of a user of whom nothing is kept.
+    pub fn default_reading(&self) -> Reading {
+        match self {
+            Kind::Sequence { .. } => Reading::Held(false),
+            Kind::Behaviour {
+                aggregate: Aggregate::Count | Aggregate::Sum | Aggregate::Distinct | Aggregate::Days,
+                ..
+            } => Reading::Number(Decimal::ZERO),
+            Kind::Behaviour { .. } | Kind::Trait(_) => Reading::Missing,
+        }
+    }
+
+    /// Whether readings are durations to now.
+    pub fn is_since(&self) -> bool {
+        matches!(self, Kind::Behaviour { aggregate: Aggregate::SinceFirst | Aggregate::SinceLast, .. })
+    }
+}
+
+fn behaviour_kind(behaviour: &Behaviour) -> Kind {
+    let (aggregate, path) = match &behaviour.measure {
+        Measure::Count => (Aggregate::Count, None),
+        Measure::Days => (Aggregate::Days, None),
+        Measure::SinceFirst => (Aggregate::SinceFirst, None),
+        Measure::SinceLast => (Aggregate::SinceLast, None),
+        Measure::Of(Function::First | Function::Min, EventPath::Timestamp) => (Aggregate::FirstInstant, None),
+        Measure::Of(Function::Last | Function::Max, EventPath::Timestamp) => (Aggregate::LastInstant, None),
+        Measure::Of(function, path) => {
+            let aggregate = match function {
+                Function::Sum => Aggregate::Sum,
+                Function::Avg => Aggregate::Average,
+                Function::Min => Aggregate::Min,
+                Function::Max => Aggregate::Max,
+                Function::Distinct => Aggregate::Distinct,
+                Function::First => Aggregate::First,
+                Function::Last => Aggregate::Last,
+            };
+            (aggregate, Some(path.clone()))
+        }
+    };
+    let relative = behaviour.filter.as_ref().is_some_and(filter_is_relative);
+    Kind::Behaviour { aggregate, path, filter: behaviour.filter.clone(), span: Span::of(behaviour.window), relative }
+}
+
+/// What an event adds to an aggregate.
+#[derive(Clone, Copy, Debug)]
+pub enum Contribution<'a> {
+    /// That it happened.
+    Occurrence,
+    /// A number.
+    Number(Decimal),
+    /// A value, told apart by a 128-bit hash of its canonical form.
+    Fingerprint(u128),
+    /// A value.
+    Value(ValueRef<'a>),
+}
+
+/// What the event adds; `None` where the value is missing.
+pub fn contribution<'a>(
+    aggregate: Aggregate,
+    path: Option<&EventPath>,
+    event: &EventRef<'a>,
+) -> Option<Contribution<'a>> {
+    let Some(path) = path else { return Some(Contribution::Occurrence) };
+    let value = event_value(path, event)?;
+    match aggregate {
+        Aggregate::Sum | Aggregate::Average | Aggregate::Min | Aggregate::Max => {
+            number_of(value).map(Contribution::Number)
+        }
+        Aggregate::Distinct => Some(Contribution::Fingerprint(fingerprint(value))),
+        _ => Some(Contribution::Value(value)),
+    }
+}
+
+/// A 128-bit hash of a value's canonical form: objects sorted by key, numbers as decimals.
+fn fingerprint(value: ValueRef<'_>) -> u128 {
+    let mut bytes = Vec::with_capacity(32);
+    value.to_value().encode(&mut bytes);
+    xxhash_rust::xxh3::xxh3_128(&bytes)
+}
+
+/// Which measures an event of some type may feed.
+#[derive(Default)]
+struct TypeListeners {
+    /// Those to be asked for every event.
+    all: Vec<MeasureId>,
+    /// Those that want a certain text at a path: asked only when it is there.
+    keyed: Vec<(EventPath, HashMap<Arc<str>, Vec<MeasureId>>)>,
+}
+
+impl TypeListeners {
+    fn add(&mut self, measure: MeasureId, filter: Option<&Filter>) {
+        let Some((path, text)) = filter.and_then(wanted_text) else { return self.all.push(measure) };
+        let at = self.keyed.iter().position(|(known, _)| known == path).unwrap_or_else(|| {
+            self.keyed.push((path.clone(), HashMap::new()));
+            self.keyed.len() - 1
+        });
+        self.keyed[at].1.entry(text.clone()).or_default().push(measure);
+    }
+
+    fn remove(&mut self, measure: MeasureId) {
+        self.all.retain(|known| *known != measure);
+        for (_, by_text) in &mut self.keyed {
+            by_text.retain(|_, measures| {
+                measures.retain(|known| *known != measure);
+                !measures.is_empty()
+            });
+        }
+        self.keyed.retain(|(_, by_text)| !by_text.is_empty());
+    }
+
+    fn candidates(&self, event: &EventRef<'_>, out: &mut Vec<MeasureId>) {
+        out.extend_from_slice(&self.all);
+        for (path, by_text) in &self.keyed {
+            match event_value(path, event) {
+                Some(ValueRef::Text(text)) => out.extend(by_text.get(text).into_iter().flatten()),
+                Some(ValueRef::Array(items)) => {
+                    let from = out.len();
+                    for item in items {
+                        if let Some(text) = text_of(item) {
+                            out.extend(by_text.get(&*text).into_iter().flatten());
+                        }
+                    }
+                    out[from..].sort_unstable();
+                    let mut kept = from;
+                    for at in from..out.len() {
+                        if kept == from || out[kept - 1] != out[at] {
+                            out[kept] = out[at];
+                            kept += 1;
+                        }
+                    }
+                    out.truncate(kept);
+                }
+                Some(value) => {
+                    if let Some(text) = text_of(value) {
+                        out.extend(by_text.get(&*text).into_iter().flatten());
+                    }
+                }
+                None => {}
+            }
+        }
+    }
+}
+
+/// The path and text without which the filter cannot hold, where there is such a pair.
+fn wanted_text(filter: &Filter) -> Option<(&EventPath, &Arc<str>)> {
+    match filter {
+        Filter::Test(path, test) => match &test.condition {
+            Condition::Equals(Literal::Text(text)) if !test.negated => Some((path, text)),
+            _ => None,
+        },
+        Filter::Group(Logic::And, parts) => parts.iter().find_map(wanted_text),
+        Filter::Group(..) => None,
+    }
+}
+
+/// Which measures an event may feed.
+#[derive(Default)]
+pub struct Listeners {
+    any: TypeListeners,
+    named: HashMap<Arc<str>, TypeListeners>,
+    traits: HashMap<Arc<str>, Vec<MeasureId>>,
+}
+
+impl Listeners {
+    /// Adds a measure.
+    pub fn add(&mut self, measure: MeasureId, source: &Source) {
+        match source {
+            Source::Trait(path) => self.traits.entry(path[0].clone()).or_default().push(measure),
+            Source::Behaviour(behaviour) => self.add_to(&behaviour.events, measure, behaviour.filter.as_ref()),
+            Source::Sequence(sequence) => {
+                if sequence.steps.iter().any(|step| step.events == Events::Any) {
+                    return self.any.add(measure, None);
+                }
+                let mut names: Vec<&Arc<str>> = sequence.steps.iter().flat_map(|step| names(&step.events)).collect();
+                names.sort_unstable();
+                names.dedup();
+                for name in names {
+                    self.named.entry(name.clone()).or_default().add(measure, None);
+                }
+            }
+        }
+    }
+
+    fn add_to(&mut self, events: &Events, measure: MeasureId, filter: Option<&Filter>) {
+        match events {
+            Events::Any => self.any.add(measure, filter),
+            Events::Named(names) => {
+                for name in names {
+                    self.named.entry(name.clone()).or_default().add(measure, filter);
+                }
+            }
+        }
+    }
+
+    /// Removes a measure.
+    pub fn remove(&mut self, measure: MeasureId) {
+        self.any.remove(measure);
+        self.named.values_mut().for_each(|listeners| listeners.remove(measure));
+        self.traits.retain(|_, measures| {
+            measures.retain(|known| *known != measure);
+            !measures.is_empty()
+        });
+    }
+
+    /// Collects the measures that the event may feed as an event; each once.
+    pub fn of_event(&self, event: &EventRef<'_>, out: &mut Vec<MeasureId>) {
+        self.any.candidates(event, out);
+        if let Some(listeners) = self.named.get(event.event_type()) {
+            listeners.candidates(event, out);
+        }
+    }
+
+    /// The measures of the trait of that name.
+    pub fn of_trait(&self, name: &str) -> &[MeasureId] {
+        self.traits.get(name).map_or(&[], Vec::as_slice)
+    }
+}
+
+fn names(events: &Events) -> &[Arc<str>] {
+    match events {
+        Events::Any => &[],
+        Events::Named(names) => names,
+    }
+}
+
+impl Kind {
+    /// Whether every reading is a number, and every test of it one of numbers.
+    pub fn is_plain_number(&self) -> bool {
+        matches!(
+            self,
+            Kind::Behaviour {
+                aggregate: Aggregate::Count
+                    | Aggregate::Sum
+                    | Aggregate::Average
+                    | Aggregate::Min
+                    | Aggregate::Max
+                    | Aggregate::Distinct
+                    | Aggregate::Days,
+                ..
+            }
+        )
+    }
+}

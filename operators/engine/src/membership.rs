@@ -1,0 +1,126 @@
+//! Who is in what, of one worker's users: read by those who serve while the worker writes.
+
+use std::sync::Arc;
+
+use audience_rules::ast::SegmentId;
+use hashbrown::{HashMap, HashTable};
+use roaring::RoaringBitmap;
+
+use crate::registry::BitmapId;
+
+/// The number of shards that users are dealt into, by the hash of their id: more than any cluster has workers.
+pub const SHARDS: u64 = 256;
+
+/// The hash that decides where a user lives.
+pub fn user_hash(id: &str) -> u64 {
+    xxhash_rust::xxh3::xxh3_64(id.as_bytes())
+}
+
+/// The shard of a user.
+pub fn shard_of(id: &str) -> u64 {
+    user_hash(id) % SHARDS
+}
+
+/// Users' ids, each with a dense number.
+#[derive(Default)]
+pub struct Users {
+    ids: Vec<Box<str>>,
+    slots: HashTable<u32>,
+}
+
+impl Users {
+    /// The number of a user, if they have one.
+    pub fn find(&self, id: &str) -> Option<u32> {
+        self.slots.find(user_hash(id), |slot| &*self.ids[*slot as usize] == id).copied()
+    }
+
+    /// The number of a user, given where they have none; and whether it was.
+    pub fn find_or_add(&mut self, id: &str) -> (u32, bool) {
+        let hash = user_hash(id);
+        if let Some(slot) = self.slots.find(hash, |slot| &*self.ids[*slot as usize] == id) {
+            return (*slot, false);
+        }
+        let slot = self.ids.len() as u32;
+        self.ids.push(id.into());
+        let ids = &self.ids;
+        self.slots.insert_unique(hash, slot, |slot| user_hash(&ids[*slot as usize]));
+        (slot, true)
+    }
+
+    /// The id of a number.
+    pub fn id(&self, slot: u32) -> &str {
+        &self.ids[slot as usize]
+    }
+
+    /// How many have a number.
+    pub fn len(&self) -> usize {
+        self.ids.len()
+    }
+
+    /// Whether none has.
+    pub fn is_empty(&self) -> bool {
+        self.ids.is_empty()
+    }
+}
+
+/// Who is in what, of one worker's users.
+#[derive(Default)]
+pub struct Membership {
+    /// The users.
+    pub users: Users,
+    bitmaps: Vec<RoaringBitmap>,
+    free: Vec<BitmapId>,
+    /// The bitmap of each active segment.
+    pub segments: HashMap<SegmentId, BitmapId>,
+}
+
+impl Membership {
+    /// An empty bitmap.
+    pub fn add_bitmap(&mut self) -> BitmapId {
+        self.free.pop().unwrap_or_else(|| {
+            self.bitmaps.push(RoaringBitmap::new());
+            self.bitmaps.len() as u32 - 1
+        })
+    }
+
+    /// Gives a bitmap back; and what it held.
+    pub fn free_bitmap(&mut self, id: BitmapId) -> RoaringBitmap {
+        self.free.push(id);
+        std::mem::take(&mut self.bitmaps[id as usize])
+    }
+
+    /// A bitmap.
+    pub fn bitmap(&self, id: BitmapId) -> &RoaringBitmap {
+        &self.bitmaps[id as usize]
+    }
+
+    /// A bitmap.
+    pub fn bitmap_mut(&mut self, id: BitmapId) -> &mut RoaringBitmap {
+        &mut self.bitmaps[id as usize]
+    }
+
+    /// Whether a user is in a segment.
+    pub fn is_member(&self, segment: &SegmentId, slot: u32) -> bool {
+        self.segments.get(segment).is_some_and(|bitmap| self.bitmaps[*bitmap as usize].contains(slot))
+    }
+
+    /// The segments that a user is in, in no order.
+    pub fn segments_of<'a>(&'a self, user: &str) -> impl Iterator<Item = &'a Arc<str>> {
+        let slot = self.users.find(user);
+        self.segments
+            .iter()
+            .filter(move |(_, bitmap)| slot.is_some_and(|slot| self.bitmaps[**bitmap as usize].contains(slot)))
+            .map(|(segment, _)| segment)
+    }
+
+    /// How many of these users are in a segment.
+    pub fn size(&self, segment: &str) -> u64 {
+        self.segments.get(segment).map_or(0, |bitmap| self.bitmaps[*bitmap as usize].len())
+    }
+
+    /// The members of a segment among these users, in no order.
+    pub fn members<'a>(&'a self, segment: &str) -> impl Iterator<Item = &'a str> {
+        let bitmap = self.segments.get(segment).map(|bitmap| &self.bitmaps[*bitmap as usize]);
+        bitmap.into_iter().flatten().map(|slot| self.users.id(slot))
+    }
+}

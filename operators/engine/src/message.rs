@@ -1,0 +1,188 @@
+//! What flows between the operators.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use audience_rules::ast::{Millis, SegmentId};
+use serde::{Deserialize, Serialize};
+
+use crate::program::Program;
+use crate::reading::RankKey;
+use crate::registry::{Boundary, RankId};
+
+/// Records for the users of one worker.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Routed {
+    /// The worker.
+    pub worker: u64,
+    /// Flat records, their users resolved through aliases.
+    pub records: Vec<u8>,
+    /// Merges of users.
+    pub merges: Vec<Merge>,
+    /// History for measures that are being backfilled.
+    pub backfill: Vec<u8>,
+}
+
+/// A step of a merge of two users.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Merge {
+    /// The user.
+    pub user: String,
+    /// The place of the alias in the order of acceptance.
+    pub sequence: u64,
+    /// The clock when it was accepted.
+    pub at: Millis,
+    /// `None`: the user is no longer one. Else: all ids that are this user now.
+    pub ids: Option<Vec<String>>,
+}
+
+/// A change of what is computed, for every worker at the same tick.
+#[derive(Clone, Debug)]
+pub enum Control {
+    /// The clock of this tick.
+    Clock(Clock),
+    /// Begins to compute these rules in silence.
+    Install {
+        /// The rules by segment.
+        rules: Vec<(SegmentId, Arc<Program>)>,
+        /// Where the history that a backfill will bring ends; `None` where there is no history.
+        boundary: Option<Boundary>,
+    },
+    /// The history of the measures that the installed rules need is complete.
+    BackfillDone,
+    /// Looks at every user: for the new ranks of a depth, or, without one, for the installed rules.
+    Scan {
+        /// The depth.
+        rank_depth: Option<u32>,
+    },
+    /// Puts changes in force, in this order: a segment stands behind those that it refers to.
+    Publish(Vec<Publication>),
+    /// Forgets the installed rules.
+    Cancel,
+    /// Writes these shards of a checkpoint.
+    Capture {
+        /// Which shards.
+        shards: std::ops::Range<u32>,
+        /// Events below this sequence number are in it, with this clock.
+        boundary: Boundary,
+    },
+    /// Ends the silence in which a start brings back the state: computes every membership without giving out changes.
+    Activate,
+}
+
+/// The time of a tick.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Clock {
+    /// Now.
+    pub now: Millis,
+    /// What is due up to here is done in this tick; the rest waits for a later one.
+    pub limit: Millis,
+}
+
+/// A segment put in force.
+#[derive(Clone, Debug)]
+pub struct Publication {
+    /// The segment.
+    pub segment: SegmentId,
+    /// Its version.
+    pub version: u64,
+    /// What it is now.
+    pub content: Content,
+}
+
+/// What a segment is.
+#[derive(Clone, Debug)]
+pub enum Content {
+    /// The rule installed for it.
+    Rule,
+    /// A list of ids.
+    List(Arc<BTreeSet<Arc<str>>>),
+    /// Not in force: it has no members.
+    Nothing,
+}
+
+/// Why a membership changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Cause {
+    /// An event.
+    Event,
+    /// Time alone.
+    Time,
+    /// An edit of a rule or a list.
+    Rule,
+    /// A merge of two users.
+    Merge,
+}
+
+/// A change of one membership. Users and segments by their numbers within the worker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// The user.
+    pub user: u32,
+    /// The segment.
+    pub segment: u32,
+    /// When.
+    pub at: Millis,
+    /// Entered, or left.
+    pub entered: bool,
+    /// Why.
+    pub cause: Cause,
+}
+
+/// What the ranks are told.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum RankInput {
+    /// There is a rank.
+    Define {
+        /// The rank.
+        rank: RankId,
+        /// Greatest first.
+        descending: bool,
+        /// The first so many.
+        cut: RankCut,
+    },
+    /// There is no longer such a rank.
+    Drop {
+        /// The rank.
+        rank: RankId,
+    },
+    /// A user's place; `None`: not ranked.
+    Entry {
+        /// The rank.
+        rank: RankId,
+        /// The user.
+        user: String,
+        /// What orders.
+        key: Option<RankKey>,
+    },
+}
+
+impl RankInput {
+    /// The rank.
+    pub fn rank(&self) -> RankId {
+        match self {
+            RankInput::Define { rank, .. } | RankInput::Drop { rank } | RankInput::Entry { rank, .. } => *rank,
+        }
+    }
+}
+
+/// How many of the first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RankCut {
+    /// So many.
+    Top(u32),
+    /// So many units of 10^-9 percent, rounded up.
+    PercentUnits(i128),
+}
+
+/// A user came into a rank's first, or fell out.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct RankFlip {
+    /// The rank.
+    pub rank: RankId,
+    /// The user.
+    pub user: String,
+    /// Inside now?
+    pub inside: bool,
+}

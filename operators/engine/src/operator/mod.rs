@@ -1,0 +1,122 @@
+//! The dataflow of one worker.
+//!
+//! ```text
+//! inward ─► announce ─┬─ records ──────────────► route ─┬─ records by user ─► users ─┬─► outward
+//!                     └─ aliases, to every worker ─►    └─ control ─────────►        │
+//!                                                          ranks' flips ─►           ├─► ranks ─┐
+//!                                                             ▲                      │          │
+//!                                                             └──────────────────────┴──────────┘
+//! ```
+//!
+//! Time: a tick has [`STRIDE`] places. At the first, events and edits are done; at each further one the flips of the
+//! ranks of one depth, which are never waited for where there is no rank.
+
+pub mod announce;
+pub mod ranks;
+pub mod route;
+pub mod users;
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use audience_rules::ast::Millis;
+use timely::dataflow::operators::{ConnectLoop, Feedback};
+use timely::dataflow::{Scope, StreamVec};
+
+use crate::aliases::Aliases;
+use crate::message::Control;
+use crate::partition::{OperatorError, Partition};
+
+/// The places of a tick.
+pub const STRIDE: u64 = 64;
+
+/// What comes into a worker.
+#[derive(Clone, Debug)]
+pub enum Inward {
+    /// Accepted events: flat records with sequence numbers.
+    Records(Vec<u8>),
+    /// Lines of JSON, of which the clock follows the timestamps. Slices of one tick stand in the order of their numbers.
+    Lines {
+        /// The number of the slice within the tick.
+        slice: u32,
+        /// The sequence number of its first line.
+        first_sequence: u64,
+        /// The lines.
+        bytes: Vec<u8>,
+    },
+    /// History for a backfill: flat records.
+    Backfill(Vec<u8>),
+    /// A change of what is computed.
+    Control(Arc<Control>),
+}
+
+/// What comes out of a worker.
+#[derive(Clone, Debug)]
+pub enum Outward {
+    /// A tick is done.
+    Tick(Box<TickOutput>),
+    /// The scan is at its end.
+    Scanned,
+    /// The worker cannot go on.
+    Failed(String),
+}
+
+/// What a tick gives.
+#[derive(Clone, Debug, Default)]
+pub struct TickOutput {
+    /// The tick.
+    pub tick: u64,
+    /// The clock.
+    pub clock: Millis,
+    /// Events done.
+    pub events: u64,
+    /// Lines refused, with the first fault.
+    pub refused: u64,
+    /// The first line refused.
+    pub first_refused: Option<String>,
+    /// How many memberships changed.
+    pub change_count: u64,
+    /// The changes, as the encoder of the worker wrote them.
+    pub changes: Vec<u8>,
+    /// Shards of a checkpoint.
+    pub shards: Vec<(u32, Vec<u8>)>,
+    /// When the next user may change by time alone, to the second below.
+    pub next_due: Option<Millis>,
+    /// The deepest rank.
+    pub deepest_rank: u32,
+}
+
+/// Writes the changes of a tick down for those outside.
+pub type ChangeEncoder = Box<dyn FnMut(&mut Partition, &mut Vec<u8>)>;
+
+/// What a worker's dataflow is made with.
+pub struct WorkerParts {
+    /// Its users.
+    pub partition: Partition,
+    /// The aliases up to where its input begins.
+    pub aliases: Rc<RefCell<Aliases>>,
+    /// Writes the changes down.
+    pub encoder: ChangeEncoder,
+    /// How many users are looked at before events get their turn.
+    pub scan_slice_users: u32,
+}
+
+/// Builds the dataflow of one worker.
+pub fn build<'scope>(
+    scope: Scope<'scope, u64>,
+    input: StreamVec<'scope, u64, Inward>,
+    parts: WorkerParts,
+) -> StreamVec<'scope, u64, Outward> {
+    let (local, announcements) = announce::announce(input);
+    let (routed, directed) = route::route(local, announcements, parts.aliases.clone());
+    let (loop_handle, flips) = scope.feedback(1);
+    let (outward, rank_inputs) = users::users(routed, directed, flips, parts);
+    ranks::ranks(rank_inputs).connect_loop(loop_handle);
+    outward
+}
+
+/// The text of an error for those outside.
+fn failed(error: &OperatorError) -> Outward {
+    Outward::Failed(error.to_string())
+}

@@ -1,0 +1,263 @@
+//! The users of a worker as an operator: ticks, edits, scans, and the flips of ranks, in their order.
+
+use std::collections::BTreeMap;
+
+use timely::dataflow::StreamVec;
+use timely::dataflow::channels::pact::{Exchange, Pipeline};
+use timely::dataflow::operators::Capability;
+use timely::dataflow::operators::generic::OutputBuilder;
+use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
+use timely::progress::frontier::MutableAntichain;
+
+use audience_rules::ast::Millis;
+
+use super::route::Directed;
+use super::{Outward, STRIDE, TickOutput, WorkerParts, failed};
+use crate::membership::shard_of;
+use crate::message::{Cause, Clock, Control, RankFlip, RankInput, Routed};
+use crate::partition::{OperatorError, TickInput};
+
+#[derive(Default)]
+struct Arrived {
+    routed: Vec<Routed>,
+    directed: Vec<Directed>,
+}
+
+/// A tick under way: its places are done one by one.
+struct Current {
+    output: TickOutput,
+    place: u64,
+    cause: Cause,
+}
+
+struct UsersLogic {
+    parts: WorkerParts,
+    arrived: BTreeMap<u64, Arrived>,
+    flips: BTreeMap<u64, Vec<RankFlip>>,
+    tick: u64,
+    current: Option<Current>,
+    has_failed: bool,
+    /// Cleared by a slice of a scan, so that ticks come between.
+    may_scan: bool,
+}
+
+/// The operator: gives what goes out, and what the ranks are told.
+pub fn users<'scope>(
+    routed: StreamVec<'scope, u64, Routed>,
+    directed: StreamVec<'scope, u64, Directed>,
+    flips: StreamVec<'scope, u64, RankFlip>,
+    parts: WorkerParts,
+) -> (StreamVec<'scope, u64, Outward>, StreamVec<'scope, u64, RankInput>) {
+    let scope = routed.scope();
+    let mut builder = OperatorBuilder::new("Users".to_owned(), scope);
+    let activator = scope.activator_for(builder.operator_info().address);
+    let mut routed = builder.new_input(routed, Exchange::new(|part: &Routed| part.worker));
+    let mut directed = builder.new_input(directed, Pipeline);
+    let mut flips = builder.new_input(flips, Exchange::new(|flip: &RankFlip| shard_of(&flip.user)));
+    let (outward, outward_stream) = builder.new_output();
+    let (told, told_stream) = builder.new_output();
+    let mut outward = OutputBuilder::from(outward);
+    let mut told = OutputBuilder::from(told);
+    builder.build(move |capabilities| {
+        let mut capabilities: Option<(Capability<u64>, Capability<u64>)> = two(capabilities);
+        let mut logic = UsersLogic {
+            parts,
+            arrived: BTreeMap::new(),
+            flips: BTreeMap::new(),
+            tick: 0,
+            current: None,
+            has_failed: false,
+            may_scan: true,
+        };
+        move |frontiers| {
+            routed.for_each_time(|time, data| {
+                let arrived = logic.arrived.entry(*time.time()).or_default();
+                data.for_each(|batch| arrived.routed.append(batch));
+            });
+            directed.for_each_time(|time, data| {
+                let arrived = logic.arrived.entry(*time.time()).or_default();
+                data.for_each(|batch| arrived.directed.append(batch));
+            });
+            flips.for_each_time(|time, data| {
+                let arrived = logic.flips.entry(*time.time()).or_default();
+                data.for_each(|batch| arrived.append(batch));
+            });
+            logic.may_scan = true;
+            let Some((outward_capability, told_capability)) = &mut capabilities else { return };
+            let mut outward = outward.activate();
+            let mut told = told.activate();
+            while let Some(step) = logic.step(frontiers) {
+                told.session(&*told_capability).give_iterator(step.told.into_iter());
+                outward.session(&*outward_capability).give_iterator(step.outward.into_iter());
+                outward_capability.downgrade(&(logic.tick * STRIDE));
+                told_capability.downgrade(&logic.time());
+            }
+            if logic.parts.partition.is_scanning() {
+                activator.activate();
+            }
+            if logic.is_at_end(frontiers) {
+                capabilities = None;
+            }
+        }
+    });
+    (outward_stream, told_stream)
+}
+
+fn two<T>(items: Vec<T>) -> Option<(T, T)> {
+    let mut items = items.into_iter();
+    Some((items.next()?, items.next()?))
+}
+
+/// What a step gives.
+struct Step {
+    outward: Vec<Outward>,
+    told: Vec<RankInput>,
+}
+
+impl UsersLogic {
+    /// The place at which the next step gives what it gives.
+    fn time(&self) -> u64 {
+        self.tick * STRIDE + self.current.as_ref().map_or(0, |current| current.place)
+    }
+
+    fn is_at_end(&self, frontiers: &[MutableAntichain<u64>]) -> bool {
+        let no_more = frontiers.iter().take(2).all(MutableAntichain::is_empty);
+        self.has_failed || (no_more && self.current.is_none() && self.arrived.is_empty())
+    }
+
+    /// Does the next step, if all that it needs is there.
+    fn step(&mut self, frontiers: &[MutableAntichain<u64>]) -> Option<Step> {
+        if self.has_failed {
+            return None;
+        }
+        let result = match self.current.take() {
+            Some(current) => self.continue_tick(current, frontiers),
+            None if self.may_scan && self.parts.partition.is_scanning() => Ok(Some(self.scan())),
+            None => self.begin_tick(frontiers),
+        };
+        result.unwrap_or_else(|error| {
+            self.has_failed = true;
+            Some(Step { outward: vec![failed(&error)], told: Vec::new() })
+        })
+    }
+
+    /// Looks at a slice of users for a scan; the next comes behind a tick, or a round of the whole dataflow.
+    fn scan(&mut self) -> Step {
+        self.may_scan = false;
+        let done = self.parts.partition.scan_slice(self.parts.scan_slice_users);
+        let told = self.parts.partition.take_rank_inputs(u32::MAX);
+        Step { outward: if done { vec![Outward::Scanned] } else { Vec::new() }, told }
+    }
+
+    /// Does the events, merges and edits of the next tick, once all of it is there.
+    fn begin_tick(&mut self, frontiers: &[MutableAntichain<u64>]) -> Result<Option<Step>, OperatorError> {
+        let is_open = |tick: u64| frontiers.iter().take(2).any(|frontier| frontier.less_equal(&(tick * STRIDE)));
+        let Some(first) = self.arrived.keys().next().copied() else {
+            // Nothing has come: let time pass up to the first tick that may still bring something.
+            let open = frontiers.iter().take(2).filter_map(|frontier| frontier.frontier().first().copied()).min();
+            let next = open.map_or(self.tick, |time| time / STRIDE);
+            let has_moved = next > self.tick;
+            self.tick = self.tick.max(next);
+            return Ok(has_moved.then(|| Step { outward: Vec::new(), told: Vec::new() }));
+        };
+        if is_open(first / STRIDE) {
+            return Ok(None);
+        }
+        self.tick = first / STRIDE;
+        let arrived = self.arrived.remove(&first).unwrap_or_default();
+        let mut output = TickOutput { tick: self.tick, ..TickOutput::default() };
+        let cause = self.do_tick(arrived, &mut output)?;
+        self.may_scan = true;
+        let told = self.parts.partition.take_rank_inputs(1);
+        let current = Current { output, place: 1, cause };
+        if self.parts.partition.deepest_rank() == 0 {
+            return Ok(Some(Step { outward: vec![self.finish(current)], told }));
+        }
+        self.current = Some(current);
+        Ok(Some(Step { outward: Vec::new(), told }))
+    }
+
+    fn do_tick(&mut self, arrived: Arrived, output: &mut TickOutput) -> Result<Cause, OperatorError> {
+        let mut clock = Clock { now: Millis::MIN, limit: Millis::MAX };
+        let mut controls = Vec::new();
+        let mut routed = arrived.routed;
+        for directed in arrived.directed {
+            match directed {
+                Directed::Clock(given) => clock = given,
+                Directed::Merges(merges) => routed.push(Routed { merges, ..Routed::default() }),
+                Directed::Control(control, lists) => controls.push((control, lists)),
+                Directed::Refused(count, first) => {
+                    output.refused += count;
+                    output.first_refused.get_or_insert(first);
+                }
+            }
+        }
+        let history: Vec<Vec<u8>> = routed.iter_mut().map(|part| std::mem::take(&mut part.backfill)).collect();
+        let partition = &mut self.parts.partition;
+        output.events = partition.tick(TickInput { clock, routed })?;
+        for bytes in history.iter().filter(|bytes| !bytes.is_empty()) {
+            partition.backfill(bytes)?;
+        }
+        let mut cause = if output.events > 0 { Cause::Event } else { Cause::Time };
+        for (control, lists) in controls {
+            let at = partition.clock();
+            match &*control {
+                Control::Clock(_) => {}
+                Control::Install { rules, boundary } => partition.install(rules, *boundary),
+                Control::BackfillDone => partition.backfill_done(),
+                Control::Scan { rank_depth } => partition.begin_scan(*rank_depth),
+                Control::Publish(publications) => {
+                    cause = Cause::Rule;
+                    partition.publish(publications, &lists, at);
+                }
+                Control::Cancel => partition.cancel(),
+                Control::Capture { shards, boundary } => {
+                    output.shards.extend(partition.capture(shards.clone(), *boundary)?);
+                }
+                Control::Activate => partition.activate(),
+            }
+        }
+        Ok(cause)
+    }
+
+    /// Does the flips of the ranks of one depth, once all of them are there.
+    fn continue_tick(
+        &mut self,
+        mut current: Current,
+        frontiers: &[MutableAntichain<u64>],
+    ) -> Result<Option<Step>, OperatorError> {
+        let time = self.tick * STRIDE + current.place;
+        if frontiers[2].less_equal(&time) {
+            self.current = Some(current);
+            return Ok(None);
+        }
+        let partition = &mut self.parts.partition;
+        let at = partition.clock();
+        partition.apply_rank_flips(&self.flips.remove(&time).unwrap_or_default(), at, current.cause);
+        let deepest = partition.deepest_rank();
+        current.place += 1;
+        let told = partition.take_rank_inputs(u32::try_from(current.place).unwrap_or(u32::MAX));
+        if current.place > u64::from(deepest) {
+            return Ok(Some(Step { outward: vec![self.finish(current)], told }));
+        }
+        self.current = Some(current);
+        Ok(Some(Step { outward: Vec::new(), told }))
+    }
+
+    fn finish(&mut self, current: Current) -> Outward {
+        let partition = &mut self.parts.partition;
+        let mut output = current.output;
+        if partition.deepest_rank() > 0 || current.cause == Cause::Rule {
+            partition.net_changes();
+        }
+        output.clock = partition.clock();
+        output.change_count = partition.changes.len() as u64;
+        (self.parts.encoder)(partition, &mut output.changes);
+        partition.changes.clear();
+        output.next_due = partition.next_due();
+        output.deepest_rank = partition.deepest_rank();
+        self.tick += 1;
+        self.flips = self.flips.split_off(&(self.tick * STRIDE));
+        Outward::Tick(Box::new(output))
+    }
+}

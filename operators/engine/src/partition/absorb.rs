@@ -1,0 +1,129 @@
+//! Merges: a user who is no longer one, and the user who has their history now.
+
+use audience_rules::ast::{Millis, SegmentId};
+use audience_rules::record::{RecordKind, records};
+use roaring::RoaringBitmap;
+
+use crate::membership::Membership;
+use crate::message::{Cause, Change, RankInput};
+use crate::registry::{BitmapId, PredicateId};
+
+use super::process::message_key;
+use super::{OperatorError, Partition};
+
+impl Partition {
+    /// The user is no longer one: leaves everything.
+    pub(super) fn retire(&mut self, slot: u32, now: Millis, membership: &mut Membership) {
+        let mut left: Vec<(SegmentId, BitmapId)> = Vec::new();
+        for (segment, bitmap) in &membership.segments {
+            if membership.bitmap(*bitmap).contains(slot) {
+                left.push((segment.clone(), *bitmap));
+            }
+        }
+        for (segment, bitmap) in left {
+            membership.bitmap_mut(bitmap).remove(slot);
+            if let (false, Some(published)) = (self.silent, self.published.get(&segment)) {
+                let segment = published.index;
+                self.changes.push(Change { user: slot, segment, at: now, entered: false, cause: Cause::Merge });
+            }
+        }
+        for (_, rule) in self.registry.rules.iter() {
+            membership.bitmap_mut(rule.members).remove(slot);
+        }
+        let user = &mut self.users[slot as usize];
+        let was_known = std::mem::take(&mut user.known);
+        user.cells = Vec::new();
+        user.pending = Vec::new();
+        user.due = Millis::MAX;
+        self.scratch.touched.clear();
+        for (rank, entry) in self.registry.ranks.iter() {
+            membership.bitmap_mut(entry.inside).remove(slot);
+            if was_known && !self.silent {
+                let user = membership.users.id(slot).to_owned();
+                self.rank_inputs.push(RankInput::Entry { rank, user, key: None });
+            }
+        }
+    }
+
+    /// The user's state made anew from the history of all ids that are this user now, up to `sequence`.
+    pub(super) fn absorb(
+        &mut self,
+        slot: u32,
+        ids: &[String],
+        sequence: u64,
+        (before, now): (Millis, Millis),
+        membership: &mut Membership,
+    ) -> Result<(), OperatorError> {
+        let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+        let history = self.log.of_users(&ids, sequence)?;
+        let events: Vec<_> = records(&history).filter(|record| record.kind() != RecordKind::Alias).collect();
+        let root = membership.users.id(slot).to_owned();
+        let keyed: Vec<(u128, u64)> = events
+            .iter()
+            .filter_map(|event| event.message().map(|message| (message_key(&root, message), event.sequence())))
+            .collect();
+        let mut first = self.messages.note(&keyed)?.into_iter();
+        for index in 0..self.users[slot as usize].cells.len() {
+            let measure = self.users[slot as usize].cells[index].measure();
+            self.touch(slot, measure, before);
+        }
+        let user = &mut self.users[slot as usize];
+        user.cells = Vec::new();
+        user.pending = Vec::new();
+        for event in events {
+            if event.message().is_some() && first.next().is_some_and(|first| first != event.sequence()) {
+                continue;
+            }
+            self.users[slot as usize].known = true;
+            self.accept(slot, &event, (before, now));
+        }
+        if self.registry.measures.iter().any(|(_, measure)| measure.backfill.is_some()) {
+            self.backfilled.insert(slot);
+        }
+        self.absorb_lists(slot, &ids, now, membership);
+        Ok(())
+    }
+
+    /// List entries under any of the ids are the user's.
+    fn absorb_lists(&mut self, slot: u32, ids: &[&str], now: Millis, membership: &mut Membership) {
+        let mut entered: Vec<SegmentId> = Vec::new();
+        for (segment, list) in &self.lists {
+            if ids.iter().any(|id| list.contains(*id)) {
+                entered.push(segment.clone());
+            }
+        }
+        for segment in entered {
+            let Some(bitmap) = membership.segments.get(&segment).copied() else { continue };
+            if !membership.bitmap_mut(bitmap).insert(slot) || self.silent {
+                continue;
+            }
+            if let Some(published) = self.published.get(&segment) {
+                let segment = published.index;
+                self.changes.push(Change { user: slot, segment, at: now, entered: true, cause: Cause::Merge });
+            }
+            if let Some(predicate) = self.registry.segment_predicate(&segment) {
+                self.mark(predicate);
+            }
+        }
+    }
+
+    /// Takes the flips of ranks at `now`.
+    pub fn apply_rank_flips(&mut self, flips: &[crate::message::RankFlip], now: Millis, cause: Cause) {
+        let membership = self.membership();
+        let mut guard = membership.write();
+        let mut by_user: std::collections::BTreeMap<u32, Vec<PredicateId>> = std::collections::BTreeMap::new();
+        for flip in flips {
+            let (Some(entry), Some(slot)) = (self.registry.ranks.get(flip.rank), guard.users.find(&flip.user)) else {
+                continue;
+            };
+            let inside: &mut RoaringBitmap = guard.bitmap_mut(entry.inside);
+            let changed = if flip.inside { inside.insert(slot) } else { inside.remove(slot) };
+            if changed {
+                by_user.entry(slot).or_default().push(entry.predicate);
+            }
+        }
+        for (slot, predicates) in by_user {
+            self.settle_flips(slot, &predicates, now, cause, &mut guard);
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! Shards of users written down and brought back.
+//!
+//! A shard says up to which event it goes, so shards of one checkpoint may be taken at different moments; users are
+//! independent of each other, and each is replayed from where its shard ends. Memberships are not written: they follow
+//! from the state and the rules in force, and computing them costs no more than reading them.
+
+use std::sync::Arc;
+
+use audience_rules::ast::{Node, Sequence};
+use audience_rules::json::parse_json;
+use audience_rules::parse::{NoTraits, parse_behaviour, parse_rules};
+use audience_rules::unparse::{behaviour_to_json, node_to_json};
+use hashbrown::HashMap;
+use serde::{Deserialize, Serialize};
+
+use crate::cell::Cell;
+use crate::membership::{SHARDS, user_hash};
+use crate::program::Source;
+use crate::registry::Boundary;
+
+use super::{OperatorError, Partition, Pending};
+
+/// A measure's key in the rule language.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum SourceText {
+    /// The path of a trait.
+    Trait(Vec<String>),
+    /// A behaviour.
+    Behaviour(String),
+    /// A sequence.
+    Sequence(String),
+}
+
+impl SourceText {
+    /// The text of a source.
+    pub fn of(source: &Source) -> SourceText {
+        match source {
+            Source::Trait(path) => SourceText::Trait(path.iter().map(|key| key.to_string()).collect()),
+            Source::Behaviour(behaviour) => SourceText::Behaviour(behaviour_to_json("measure", behaviour)),
+            Source::Sequence(sequence) => SourceText::Sequence(node_to_json(&Node::Sequence(sequence.clone()))),
+        }
+    }
+
+    /// The source of a text; `None` where it is none of this version's language.
+    pub fn to_source(&self) -> Option<Source> {
+        Some(match self {
+            SourceText::Trait(path) => Source::Trait(path.iter().map(|key| Arc::from(key.as_str())).collect()),
+            SourceText::Behaviour(text) => {
+                let (_, behaviour) = parse_behaviour(&parse_json(text.as_bytes()).ok()?).ok()?;
+                Source::Behaviour(Arc::new(behaviour))
+            }
+            SourceText::Sequence(text) => Source::Sequence(parse_sequence(text)?),
+        })
+    }
+}
+
+fn parse_sequence(text: &str) -> Option<Arc<Sequence>> {
+    match parse_rules(&parse_json(text.as_bytes()).ok()?, &NoTraits).ok()? {
+        Node::Sequence(sequence) => Some(sequence),
+        _ => None,
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct UserState {
+    id: String,
+    known: bool,
+    cells: Vec<Cell>,
+    pending: Vec<Pending>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct ShardState {
+    boundary: Boundary,
+    measures: Vec<(u32, SourceText)>,
+    users: Vec<UserState>,
+}
+
+impl Partition {
+    /// Writes down these shards as they are now; events below the boundary are in them.
+    pub fn capture(
+        &self,
+        shards: std::ops::Range<u32>,
+        boundary: Boundary,
+    ) -> Result<Vec<(u32, Vec<u8>)>, OperatorError> {
+        let membership = self.membership.read();
+        let mut by_shard: HashMap<u32, Vec<UserState>> = HashMap::new();
+        for (slot, user) in self.users.iter().enumerate() {
+            let id = membership.users.id(slot as u32);
+            let shard = (user_hash(id) % SHARDS) as u32;
+            let is_kept = user.known || !user.cells.is_empty() || !user.pending.is_empty();
+            if shards.contains(&shard) && is_kept {
+                let (cells, pending) = (user.cells.clone(), user.pending.clone());
+                by_shard.entry(shard).or_default().push(UserState { id: id.into(), known: user.known, cells, pending });
+            }
+        }
+        let measures: Vec<_> =
+            self.registry.measures.iter().map(|(id, measure)| (id, SourceText::of(&measure.source))).collect();
+        by_shard
+            .into_iter()
+            .map(|(shard, users)| {
+                let state = ShardState { boundary, measures: measures.clone(), users };
+                let bytes = bincode::serialize(&state).map_err(|e| OperatorError::Checkpoint(e.to_string()))?;
+                Ok((shard, bytes))
+            })
+            .collect()
+    }
+
+    /// The measures that are computed.
+    pub fn sources(&self) -> Vec<SourceText> {
+        self.registry.measures.iter().map(|(_, measure)| SourceText::of(&measure.source)).collect()
+    }
+
+    /// Brings back a shard. Only before any event.
+    pub fn restore(&mut self, shard: u32, bytes: &[u8]) -> Result<(), OperatorError> {
+        let state: ShardState =
+            bincode::deserialize(bytes).map_err(|e| OperatorError::Checkpoint(format!("shard {shard}: {e}")))?;
+        let mut numbers = HashMap::new();
+        for (number, text) in &state.measures {
+            let source = text
+                .to_source()
+                .ok_or_else(|| OperatorError::Checkpoint(format!("shard {shard}: unknown measure {text:?}")))?;
+            numbers.insert(*number, self.registry.require_measure(&source, None));
+        }
+        let membership = self.membership();
+        let mut guard = membership.write();
+        for user in state.users {
+            let slot = self.slot_of(&user.id, &mut guard) as usize;
+            let mut cells = user.cells;
+            for cell in &mut cells {
+                let number = numbers.get(&cell.measure()).copied();
+                cell.renumber(number.ok_or_else(|| OperatorError::Checkpoint(format!("shard {shard}: lost measure")))?);
+            }
+            cells.sort_by_key(Cell::measure);
+            cells.shrink_to_fit();
+            self.users[slot].known = user.known;
+            self.users[slot].cells = cells;
+            self.users[slot].pending = user.pending;
+        }
+        if self.floors.is_empty() {
+            self.floors = vec![0; SHARDS as usize];
+        }
+        self.floors[shard as usize] = state.boundary.sequence;
+        self.clock = self.clock.max(state.boundary.clock);
+        Ok(())
+    }
+
+    /// Drops the measures that were brought back and no rule needs.
+    pub fn drop_unneeded_measures(&mut self) {
+        self.registry.drop_unneeded_measures();
+        self.sweep();
+    }
+}

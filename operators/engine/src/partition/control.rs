@@ -1,0 +1,240 @@
+//! Rules put in and out of force, and the history of new measures.
+
+use std::sync::Arc;
+
+use audience_rules::ast::{Cut, Millis, SegmentId};
+use audience_rules::record::{EventRef, RecordKind, records};
+use hashbrown::HashMap;
+use roaring::RoaringBitmap;
+
+use crate::membership::Membership;
+use crate::message::{Cause, Content, Publication, RankCut, RankInput};
+use crate::program::Program;
+use crate::registry::{Boundary, Role};
+
+use super::process::message_key;
+use super::{OperatorError, Partition, Published};
+
+impl Partition {
+    /// Begins to compute rules in silence.
+    pub fn install(&mut self, rules: &[(SegmentId, Arc<Program>)], boundary: Option<Boundary>) {
+        let membership = self.membership();
+        let mut guard = membership.write();
+        let known_ranks: Vec<u32> = self.registry.ranks.iter().map(|(id, _)| id).collect();
+        for (segment, program) in rules {
+            let id = self.registry.add_rule(program, Role::Shadow, boundary, &mut || guard.add_bitmap());
+            self.installed.insert(segment.clone(), id);
+        }
+        self.registry.set_levels(&self.published_rules);
+        for (rank, entry) in self.registry.ranks.iter().filter(|(id, _)| !known_ranks.contains(id)) {
+            let cut = match entry.program.cut {
+                Cut::Top(count) => RankCut::Top(count),
+                Cut::Percent(percent) => RankCut::PercentUnits(percent.units()),
+            };
+            self.rank_inputs.push(RankInput::Define { rank, descending: entry.program.descending, cut });
+        }
+    }
+
+    /// Forgets the installed rules.
+    pub fn cancel(&mut self) {
+        let membership = self.membership();
+        let mut guard = membership.write();
+        self.scan = None;
+        for (_, rule) in std::mem::take(&mut self.installed) {
+            self.drop_rule(rule, &mut guard);
+        }
+        self.backfill_done();
+    }
+
+    fn drop_rule(&mut self, rule: u32, membership: &mut Membership) {
+        let (bitmaps, ranks) = self.registry.remove_rule(rule);
+        for bitmap in bitmaps {
+            membership.free_bitmap(bitmap);
+        }
+        self.rank_inputs.extend(ranks.into_iter().map(|rank| RankInput::Drop { rank }));
+    }
+
+    /// Feeds history to the measures that are being backfilled.
+    pub fn backfill(&mut self, history: &[u8]) -> Result<(), OperatorError> {
+        let backfilling: HashMap<u32, Boundary> = self
+            .registry
+            .measures
+            .iter()
+            .filter_map(|(id, measure)| measure.backfill.map(|boundary| (id, boundary)))
+            .collect();
+        let events: Vec<EventRef<'_>> = records(history).filter(|event| event.kind() != RecordKind::Alias).collect();
+        let keys: Vec<u128> = events
+            .iter()
+            .filter_map(|event| event.message().map(|message| message_key(event.user(), message)))
+            .collect();
+        let mut first = if keys.is_empty() { Vec::new() } else { self.messages.first(&keys)? }.into_iter();
+        let membership = self.membership();
+        let mut guard = membership.write();
+        let mut candidates = Vec::new();
+        for event in events {
+            let repeated = event.message().is_some() && first.next().flatten() != Some(event.sequence());
+            if repeated {
+                continue;
+            }
+            let slot = self.slot_of(event.user(), &mut guard);
+            if self.backfilled.contains(&slot) {
+                continue;
+            }
+            let is_before = |measure: &u32| {
+                backfilling
+                    .get(measure)
+                    .is_some_and(|boundary| event.sequence() < boundary.sequence && event.timestamp() <= boundary.clock)
+            };
+            candidates.clear();
+            self.registry.listeners.of_event(&event, &mut candidates);
+            for measure in candidates.iter().filter(|measure| is_before(measure)) {
+                self.feed(slot, *measure, &event, self.clock);
+            }
+            if event.kind() == RecordKind::Identify {
+                for (name, value) in event.traits() {
+                    for index in 0..self.registry.listeners.of_trait(name).len() {
+                        let measure = self.registry.listeners.of_trait(name)[index];
+                        if is_before(&measure) {
+                            self.feed_trait(slot, measure, value, &event);
+                        }
+                    }
+                }
+            }
+            self.set_due(slot, self.clock);
+            self.schedule(slot);
+        }
+        Ok(())
+    }
+
+    /// The history of every measure is complete.
+    pub fn backfill_done(&mut self) {
+        let ids: Vec<u32> = self.registry.measures.iter().map(|(id, _)| id).collect();
+        for id in ids {
+            if let Some(measure) = self.registry.measures.get_mut(id) {
+                measure.backfill = None;
+            }
+        }
+        self.backfilled.clear();
+    }
+
+    /// Puts changes in force at `at`; `lists` are the users of this worker that the lists name, resolved.
+    pub fn publish(&mut self, publications: &[Publication], lists: &HashMap<SegmentId, Vec<String>>, at: Millis) {
+        let membership = self.membership();
+        let mut guard = membership.write();
+        for publication in publications {
+            self.publish_one(publication, lists, at, &mut guard);
+            self.registry.set_levels(&self.published_rules);
+        }
+        self.sweep();
+    }
+
+    fn publish_one(
+        &mut self,
+        publication: &Publication,
+        lists: &HashMap<SegmentId, Vec<String>>,
+        at: Millis,
+        membership: &mut Membership,
+    ) {
+        let segment = &publication.segment;
+        let index = self.segment_index(segment);
+        let old_rule = self.published.remove(segment).and_then(|published| published.rule);
+        let old_bitmap = membership.segments.remove(segment);
+        self.published_rules.remove(segment);
+        self.lists.remove(segment);
+        let new_rule = match publication.content {
+            Content::Rule => self.installed.remove(segment),
+            Content::List(_) | Content::Nothing => None,
+        };
+        let new_bitmap = match &publication.content {
+            Content::Rule => new_rule.and_then(|rule| self.registry.rules.get(rule)).map(|rule| rule.members),
+            Content::List(list) => {
+                self.lists.insert(segment.clone(), list.clone());
+                let bitmap = membership.add_bitmap();
+                for user in lists.get(segment).into_iter().flatten() {
+                    let slot = self.slot_of(user, membership);
+                    membership.bitmap_mut(bitmap).insert(slot);
+                }
+                Some(bitmap)
+            }
+            Content::Nothing => None,
+        };
+        if let Some(rule) = new_rule {
+            if let Some(rule) = self.registry.rules.get_mut(rule) {
+                rule.role = Role::Published(segment.clone());
+            }
+            self.published_rules.insert(segment.clone(), rule);
+        }
+        let empty = RoaringBitmap::new();
+        let old = old_bitmap.map_or(&empty, |bitmap| membership.bitmap(bitmap));
+        let new = new_bitmap.map_or(&empty, |bitmap| membership.bitmap(bitmap)).clone();
+        let changed = old ^ &new;
+        self.versions[index as usize] = publication.version;
+        if let Some(bitmap) = new_bitmap {
+            membership.segments.insert(segment.clone(), bitmap);
+            self.published.insert(segment.clone(), Published { index, rule: new_rule });
+        }
+        self.note_changes(&changed, index, |user| new.contains(user), at);
+        match old_rule {
+            Some(rule) => self.drop_rule(rule, membership),
+            None => drop(old_bitmap.map(|bitmap| membership.free_bitmap(bitmap))),
+        }
+        if let Some(predicate) = self.registry.segment_predicate(segment) {
+            for slot in &changed {
+                self.settle_flips(slot, &[predicate], at, Cause::Rule, membership);
+            }
+        }
+    }
+
+    /// Removes the cells of measures that nothing needs any more.
+    pub(super) fn sweep(&mut self) {
+        if self.registry.dropped.is_empty() {
+            return;
+        }
+        let dropped = &self.registry.dropped;
+        for user in &mut self.users {
+            if user.cells.iter().any(|cell| dropped.contains(&cell.measure())) {
+                user.cells.retain(|cell| !dropped.contains(&cell.measure()));
+            }
+        }
+        self.registry.forget_dropped();
+    }
+
+    /// Ends the silence of a start: computes every membership from the state, and gives out nothing.
+    pub fn activate(&mut self) {
+        let membership = self.membership();
+        let mut guard = membership.write();
+        let now = self.clock;
+        for slot in 0..self.users.len() as u32 {
+            if slot % 256 == 255 {
+                parking_lot::RwLockWriteGuard::bump(&mut guard);
+            }
+            self.activate_user(slot, now, &mut guard);
+        }
+        self.silent = false;
+        self.changes.clear();
+    }
+
+    /// Brings the windows of a user to `now` and computes what the user is in, from nothing.
+    fn activate_user(&mut self, slot: u32, now: Millis, membership: &mut Membership) {
+        while self.users[slot as usize].pending.last().is_some_and(|last| last.timestamp <= now) {
+            let Some(pending) = self.users[slot as usize].pending.pop() else { break };
+            if let Some((event, _)) = EventRef::read(&pending.record) {
+                self.accept(slot, &event, (now, now));
+            }
+        }
+        self.scratch.touched.clear();
+        for index in 0..self.users[slot as usize].cells.len() {
+            let cell = &mut self.users[slot as usize].cells[index];
+            let measure = cell.measure();
+            if let Some(definition) = self.registry.measures.get(measure) {
+                cell.advance(&definition.kind, now);
+                self.scratch.touched.push((measure, definition.default.clone()));
+            }
+        }
+        self.set_due(slot, now);
+        self.schedule(slot);
+        self.silent = false;
+        self.settle(slot, false, (now, now), Cause::Rule, membership);
+        self.silent = true;
+    }
+}

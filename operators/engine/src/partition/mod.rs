@@ -1,0 +1,251 @@
+//! The users of one worker: their state, and the evaluation of every rule on it.
+//!
+//! Law: after a tick with clock *t*, `membership` holds exactly the users that fulfil each published rule at *t* given
+//! the events so far, and `changes` are the differences to the tick before, each at the instant at which it came about
+//! (to the second: what changes within a second and back leaves no trace).
+//! Cost: an event costs the measures that it feeds and the predicates between their old and new values; a tick of time
+//! what is due; an edit one look at each user.
+
+mod absorb;
+mod checkpoint;
+mod control;
+mod process;
+mod scan;
+mod settle;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use audience_contract::{EventLog, MessageIndex, StoreError};
+use audience_rules::ast::{Millis, SegmentId};
+use hashbrown::{HashMap, HashSet};
+use parking_lot::RwLock;
+use roaring::RoaringBitmap;
+
+use crate::calendar::Calendar;
+use crate::cell::Cell;
+use crate::measure::MeasureId;
+use crate::membership::Membership;
+use crate::message::{Cause, Change, RankInput};
+use crate::reading::Reading;
+use crate::registry::{RankId, Registry, RuleId};
+
+pub use process::TickInput;
+
+/// An event dated after now, until its time comes.
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+struct Pending {
+    timestamp: Millis,
+    record: Box<[u8]>,
+}
+
+/// One user.
+#[derive(Clone, Debug, Default)]
+struct User {
+    /// Whether any event of theirs was accepted.
+    known: bool,
+    /// What is kept, by measure.
+    cells: Vec<Cell>,
+    /// Events dated after now, the latest first.
+    pending: Vec<Pending>,
+    /// The next instant at which anything may change by time alone; [`Millis::MAX`] for none.
+    due: Millis,
+    /// The bucket of the calendar in which the user stands; [`Millis::MAX`] for none.
+    scheduled: Millis,
+}
+
+/// A published segment.
+struct Published {
+    index: u32,
+    rule: Option<RuleId>,
+}
+
+/// A user's measures that were touched, with what they said before.
+type Touched = Vec<(MeasureId, Reading)>;
+
+/// The users of one worker.
+pub struct Partition {
+    registry: Registry,
+    users: Vec<User>,
+    membership: Arc<RwLock<Membership>>,
+    calendar: Calendar,
+    clock: Millis,
+    published: HashMap<SegmentId, Published>,
+    published_rules: HashMap<SegmentId, RuleId>,
+    lists: HashMap<SegmentId, Arc<BTreeSet<Arc<str>>>>,
+    segments: Vec<SegmentId>,
+    versions: Vec<u64>,
+    installed: HashMap<SegmentId, RuleId>,
+    scan: Option<scan::Scan>,
+    /// Users whose whole history the measures under backfill have already.
+    backfilled: HashSet<u32>,
+    deferred: Vec<crate::message::Routed>,
+    silent: bool,
+    /// Shards loaded from a checkpoint: events below this sequence number are in their users' state.
+    floors: Vec<u64>,
+    log: Arc<dyn EventLog>,
+    messages: Arc<dyn MessageIndex>,
+    scratch: Scratch,
+    /// Membership changes since they were last taken.
+    pub changes: Vec<Change>,
+    /// What the ranks are to be told since it was last taken.
+    pub rank_inputs: Vec<RankInput>,
+}
+
+/// Buffers that are used again for every user.
+#[derive(Default)]
+struct Scratch {
+    touched: Touched,
+    candidates: Vec<MeasureId>,
+    flips: Vec<u32>,
+    marks: Vec<u8>,
+    queue: Vec<RuleId>,
+    ranks: Vec<RankId>,
+}
+
+impl Partition {
+    /// An empty partition that reads history from `log` and tells repeated messages by `messages`.
+    pub fn new(log: Arc<dyn EventLog>, messages: Arc<dyn MessageIndex>) -> Self {
+        Partition {
+            registry: Registry::default(),
+            users: Vec::new(),
+            membership: Arc::default(),
+            calendar: Calendar::default(),
+            clock: Millis::MIN,
+            published: HashMap::new(),
+            published_rules: HashMap::new(),
+            lists: HashMap::new(),
+            segments: Vec::new(),
+            versions: Vec::new(),
+            installed: HashMap::new(),
+            scan: None,
+            backfilled: HashSet::new(),
+            deferred: Vec::new(),
+            silent: false,
+            floors: Vec::new(),
+            log,
+            messages,
+            scratch: Scratch::default(),
+            changes: Vec::new(),
+            rank_inputs: Vec::new(),
+        }
+    }
+
+    /// Who is in what, to be read by others while this is at work.
+    pub fn membership(&self) -> Arc<RwLock<Membership>> {
+        self.membership.clone()
+    }
+
+    /// The id of a segment's number.
+    pub fn segment(&self, index: u32) -> &SegmentId {
+        &self.segments[index as usize]
+    }
+
+    /// The version in force of a segment's number.
+    pub fn version(&self, index: u32) -> u64 {
+        self.versions[index as usize]
+    }
+
+    /// Now.
+    pub fn clock(&self) -> Millis {
+        self.clock
+    }
+
+    /// Takes out what the ranks up to a depth are to be told.
+    pub fn take_rank_inputs(&mut self, depth: u32) -> Vec<RankInput> {
+        if self.rank_inputs.is_empty() {
+            return Vec::new();
+        }
+        let is_due = |input: &RankInput| match input {
+            RankInput::Define { .. } | RankInput::Drop { .. } => true,
+            RankInput::Entry { rank, .. } => self.registry.ranks.get(*rank).is_none_or(|entry| entry.depth <= depth),
+        };
+        let (due, later) = std::mem::take(&mut self.rank_inputs).into_iter().partition(is_due);
+        self.rank_inputs = later;
+        due
+    }
+
+    /// The deepest rank; 0 where there is none.
+    pub fn deepest_rank(&self) -> u32 {
+        self.registry.deepest_rank()
+    }
+
+    /// The first instant at which some user may change by time alone, to the second below.
+    pub fn next_due(&self) -> Option<Millis> {
+        self.calendar.first()
+    }
+
+    /// Begins the silence of a start: state is brought back, nothing is evaluated until [`Control::Activate`].
+    ///
+    /// [`Control::Activate`]: crate::message::Control::Activate
+    pub fn begin_silence(&mut self) {
+        self.silent = true;
+    }
+
+    /// How many users have a number, and how many cells are kept of them.
+    pub fn figures(&self) -> (usize, usize) {
+        (self.users.len(), self.users.iter().map(|user| user.cells.len()).sum())
+    }
+
+    /// The number of a user, given where they have none.
+    fn slot_of(&mut self, id: &str, membership: &mut Membership) -> u32 {
+        let (slot, is_new) = membership.users.find_or_add(id);
+        if is_new {
+            self.users.push(User { due: Millis::MAX, scheduled: Millis::MAX, ..User::default() });
+        }
+        slot
+    }
+
+    /// The number of a segment, given where it has none.
+    fn segment_index(&mut self, id: &SegmentId) -> u32 {
+        if let Some(at) = self.segments.iter().position(|known| known == id) {
+            return at as u32;
+        }
+        self.segments.push(id.clone());
+        self.versions.push(0);
+        self.segments.len() as u32 - 1
+    }
+
+    /// Notes the change of every member of a bitmap.
+    fn note_changes(&mut self, users: &RoaringBitmap, segment: u32, entered: impl Fn(u32) -> bool, at: Millis) {
+        if self.silent {
+            return;
+        }
+        self.changes.extend(users.iter().map(|user| Change {
+            user,
+            segment,
+            at,
+            entered: entered(user),
+            cause: Cause::Rule,
+        }));
+    }
+
+    /// Takes out changes that came and went within the tick, for ticks in which ranks or edits were settled in steps.
+    pub fn net_changes(&mut self) {
+        // Stable, so that of equal keys the order in which they came about is kept.
+        self.changes.sort_by_key(|change| (change.user, change.segment));
+        let mut kept: Vec<Change> = Vec::with_capacity(self.changes.len());
+        for change in self.changes.drain(..) {
+            match kept.last() {
+                Some(last)
+                    if (last.user, last.segment) == (change.user, change.segment) && last.entered != change.entered =>
+                {
+                    kept.pop();
+                }
+                _ => kept.push(change),
+            }
+        }
+        self.changes = kept;
+    }
+}
+
+/// What stops a worker.
+#[derive(Debug, thiserror::Error)]
+pub enum OperatorError {
+    /// A store did not answer.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A checkpoint does not fit.
+    #[error("the checkpoint cannot be loaded: {0}")]
+    Checkpoint(String),
+}

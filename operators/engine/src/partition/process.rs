@@ -1,0 +1,387 @@
+//! A tick: what is due by time and the events of each user, in the order of their instants.
+
+use audience_rules::ast::Millis;
+use audience_rules::record::{EventRef, RecordKind, records};
+use audience_rules::value::ValueRef;
+
+use crate::calendar::Calendar;
+use crate::cell::{Applied, apply, apply_trait};
+use crate::measure::{Kind, MeasureId};
+use crate::membership::{Membership, SHARDS, user_hash};
+use crate::message::{Cause, Clock, Merge, Routed};
+
+use super::{OperatorError, Partition, Pending, User};
+
+/// What a tick brings.
+pub struct TickInput {
+    /// Its time.
+    pub clock: Clock,
+    /// Events and merges.
+    pub routed: Vec<Routed>,
+}
+
+/// Something that happens to a user.
+#[derive(Clone, Copy)]
+pub(super) enum Stimulus<'a> {
+    /// An event.
+    Event(EventRef<'a>),
+    /// A merge.
+    Merge(&'a Merge),
+}
+
+/// A stimulus in its order.
+struct Entry<'a> {
+    slot: u32,
+    sequence: u64,
+    at: Millis,
+    stimulus: Option<Stimulus<'a>>,
+}
+
+/// How many users are settled before readers get their turn.
+const USERS_A_TURN: usize = 64;
+
+/// The last millisecond of the second of an instant.
+fn end_of_second(at: Millis) -> Millis {
+    at.div_euclid(1000) * 1000 + 999
+}
+
+impl Partition {
+    /// Does a tick; gives how many events and merges it took.
+    pub fn tick(&mut self, input: TickInput) -> Result<u64, OperatorError> {
+        let mut routed = std::mem::take(&mut self.deferred);
+        routed.extend(input.routed);
+        let Clock { now, limit } = input.clock;
+        self.clock = self.clock.max(now);
+        let limit = limit.min(self.clock);
+        let membership = self.membership();
+        let mut guard = membership.write();
+        let mut due = Vec::new();
+        if !self.silent {
+            self.calendar.take(limit, &mut due);
+        }
+        let mut entries = self.entries(&routed, &mut guard)?;
+        let waiting = take_later(&mut entries, limit);
+        let taken = entries.len() as u64;
+        for slot in due {
+            let user = &mut self.users[slot as usize];
+            user.scheduled = Millis::MAX;
+            entries.push(Entry { slot, sequence: u64::MAX, at: Millis::MAX, stimulus: None });
+        }
+        // Stable: a merge stands before the event that brought it.
+        entries.sort_by_key(|entry| (entry.slot, entry.sequence));
+        for (index, group) in entries.chunk_by(|a, b| a.slot == b.slot).enumerate() {
+            if index % USERS_A_TURN == USERS_A_TURN - 1 {
+                parking_lot::RwLockWriteGuard::bump(&mut guard);
+            }
+            self.process_user(group, limit, &mut guard)?;
+        }
+        self.deferred = waiting;
+        Ok(taken)
+    }
+
+    /// The stimuli, without repeated messages and what a loaded checkpoint has already.
+    fn entries<'a>(
+        &mut self,
+        routed: &'a [Routed],
+        membership: &mut Membership,
+    ) -> Result<Vec<Entry<'a>>, OperatorError> {
+        let mut entries = Vec::new();
+        let mut messages: Vec<(u128, u64)> = Vec::new();
+        let mut with_message: Vec<usize> = Vec::new();
+        for part in routed {
+            for merge in &part.merges {
+                if self.is_loaded(&merge.user, merge.sequence) {
+                    continue;
+                }
+                let slot = self.slot_of(&merge.user, membership);
+                let stimulus = Some(Stimulus::Merge(merge));
+                entries.push(Entry { slot, sequence: merge.sequence, at: merge.at, stimulus });
+            }
+            for record in records(&part.records) {
+                if self.is_loaded(record.user(), record.sequence()) {
+                    continue;
+                }
+                if let Some(message) = record.message() {
+                    messages.push((message_key(record.user(), message), record.sequence()));
+                    with_message.push(entries.len());
+                }
+                let slot = self.slot_of(record.user(), membership);
+                entries.push(Entry {
+                    slot,
+                    sequence: record.sequence(),
+                    at: record.accepted_at(),
+                    stimulus: Some(Stimulus::Event(record)),
+                });
+            }
+        }
+        if !messages.is_empty() {
+            let first = self.messages.note(&messages)?;
+            let mut repeated = with_message
+                .iter()
+                .zip(messages.iter().zip(first))
+                .filter_map(|(at, (message, first))| (first != message.1).then_some(*at));
+            let mut next = repeated.next();
+            let mut at = 0;
+            entries.retain(|_| {
+                let drop = next == Some(at);
+                if drop {
+                    next = repeated.next();
+                }
+                at += 1;
+                !drop
+            });
+        }
+        Ok(entries)
+    }
+
+    /// Whether the checkpoint that the user's shard was loaded from has this already.
+    fn is_loaded(&self, user: &str, sequence: u64) -> bool {
+        !self.floors.is_empty() && sequence < self.floors[(user_hash(user) % SHARDS) as usize]
+    }
+
+    /// Brings one user to `limit`, second by second.
+    fn process_user(
+        &mut self,
+        entries: &[Entry<'_>],
+        limit: Millis,
+        membership: &mut Membership,
+    ) -> Result<(), OperatorError> {
+        let Some(slot) = entries.first().map(|entry| entry.slot) else { return Ok(()) };
+        let mut waiting = entries;
+        loop {
+            let next_at = |waiting: &[Entry<'_>]| waiting.first().map_or(Millis::MAX, |entry| entry.at);
+            let due = if self.silent { Millis::MAX } else { self.users[slot as usize].due };
+            let first = next_at(waiting).min(due);
+            if first > limit {
+                break;
+            }
+            let end = limit.min(end_of_second(first));
+            let was_known = self.users[slot as usize].known;
+            let mut now = first;
+            let mut cause = Cause::Time;
+            self.scratch.touched.clear();
+            loop {
+                let due = if self.silent { Millis::MAX } else { self.users[slot as usize].due };
+                let at = next_at(waiting).min(due);
+                if at > end {
+                    break;
+                }
+                now = now.max(at);
+                if due <= at {
+                    self.come_due(slot, first - 1, now);
+                }
+                while let Some(entry) = waiting.first().filter(|entry| entry.at <= now) {
+                    waiting = &waiting[1..];
+                    if let Some(stimulus) = entry.stimulus {
+                        cause = self.apply_stimulus(slot, stimulus, (first - 1, now), membership)?.unwrap_or(cause);
+                    }
+                }
+                self.set_due(slot, now);
+            }
+            self.settle(slot, was_known, (first - 1, now), cause, membership);
+        }
+        self.schedule(slot);
+        Ok(())
+    }
+
+    fn apply_stimulus(
+        &mut self,
+        slot: u32,
+        stimulus: Stimulus<'_>,
+        (before, now): (Millis, Millis),
+        membership: &mut Membership,
+    ) -> Result<Option<Cause>, OperatorError> {
+        match stimulus {
+            Stimulus::Event(event) => {
+                self.users[slot as usize].known = true;
+                self.accept(slot, &event, (before, now));
+                Ok(Some(Cause::Event))
+            }
+            Stimulus::Merge(Merge { ids: None, .. }) => {
+                self.retire(slot, now, membership);
+                Ok(None)
+            }
+            Stimulus::Merge(Merge { ids: Some(ids), sequence, .. }) => {
+                self.absorb(slot, ids, *sequence, (before, now), membership)?;
+                Ok(Some(Cause::Merge))
+            }
+        }
+    }
+
+    /// Takes an event: applies it, or keeps it for its time.
+    pub(super) fn accept(&mut self, slot: u32, event: &EventRef<'_>, (before, now): (Millis, Millis)) {
+        let timestamp = event.timestamp();
+        if timestamp <= now {
+            return self.apply_event(slot, event, (before, now));
+        }
+        let pending = &mut self.users[slot as usize].pending;
+        let at = pending.partition_point(|known| known.timestamp > timestamp);
+        pending.insert(at, Pending { timestamp, record: event.bytes().into() });
+    }
+
+    /// Lets windows move and pending events happen.
+    fn come_due(&mut self, slot: u32, before: Millis, now: Millis) {
+        if self.registry.is_temporal {
+            for index in 0..self.users[slot as usize].cells.len() {
+                let measure = self.users[slot as usize].cells[index].measure();
+                let Some(definition) = self.registry.measures.get(measure) else { continue };
+                if !definition.is_temporal() {
+                    continue;
+                }
+                self.touch(slot, measure, before);
+                let Some(definition) = self.registry.measures.get(measure) else { continue };
+                self.users[slot as usize].cells[index].advance(&definition.kind, now);
+            }
+        }
+        while self.users[slot as usize].pending.last().is_some_and(|last| last.timestamp <= now) {
+            let Some(pending) = self.users[slot as usize].pending.pop() else { return };
+            if let Some((event, _)) = EventRef::read(&pending.record) {
+                self.apply_event(slot, &event, (before, now));
+            }
+        }
+    }
+
+    /// Remembers what a measure said before, once a group.
+    pub(super) fn touch(&mut self, slot: u32, measure: MeasureId, before: Millis) {
+        if self.scratch.touched.iter().any(|(known, _)| *known == measure) {
+            return;
+        }
+        let Some(definition) = self.registry.measures.get(measure) else { return };
+        let user = &self.users[slot as usize];
+        let reading = match user.cell(measure) {
+            Some(at) => user.cells[at].reading(&definition.kind, before),
+            None => definition.default.clone(),
+        };
+        self.scratch.touched.push((measure, reading));
+    }
+
+    /// Feeds an event whose time has come to the measures that want it.
+    fn apply_event(&mut self, slot: u32, event: &EventRef<'_>, (before, now): (Millis, Millis)) {
+        if event.kind() == RecordKind::Alias {
+            return;
+        }
+        let mut candidates = std::mem::take(&mut self.scratch.candidates);
+        candidates.clear();
+        self.registry.listeners.of_event(event, &mut candidates);
+        for measure in &candidates {
+            self.touch(slot, *measure, before);
+            self.feed(slot, *measure, event, now);
+        }
+        self.scratch.candidates = candidates;
+        if event.kind() == RecordKind::Identify {
+            for (name, value) in event.traits() {
+                for index in 0..self.registry.listeners.of_trait(name).len() {
+                    let measure = self.registry.listeners.of_trait(name)[index];
+                    self.touch(slot, measure, before);
+                    self.feed_trait(slot, measure, value, event);
+                }
+            }
+        }
+    }
+
+    /// Applies an event to the cell of a measure.
+    pub(super) fn feed(&mut self, slot: u32, measure: MeasureId, event: &EventRef<'_>, now: Millis) {
+        let Some(definition) = self.registry.measures.get(measure) else { return };
+        let user = &mut self.users[slot as usize];
+        let (at, cell) = user.take(measure);
+        let cell = apply(cell, measure, &definition.kind, Applied { event, now });
+        user.put(at, cell.map_or_else(|unchanged| unchanged, Some));
+    }
+
+    /// Applies an `identify` to the cell of a trait.
+    pub(super) fn feed_trait(&mut self, slot: u32, measure: MeasureId, value: ValueRef<'_>, event: &EventRef<'_>) {
+        let Some(definition) = self.registry.measures.get(measure) else { return };
+        let Kind::Trait(below) = &definition.kind else { return };
+        let user = &mut self.users[slot as usize];
+        let (at, cell) = user.take(measure);
+        let cell = apply_trait(cell, measure, below, value, event);
+        user.put(at, cell.map_or_else(|unchanged| unchanged, Some));
+    }
+
+    /// Finds when the user is next due, and forgets cells that keep nothing.
+    pub(super) fn set_due(&mut self, slot: u32, now: Millis) {
+        let user = &mut self.users[slot as usize];
+        let mut due = user.pending.last().map_or(Millis::MAX, |pending| pending.timestamp);
+        if self.registry.is_temporal {
+            user.cells.retain(|cell| !cell.is_empty());
+            for cell in &user.cells {
+                let Some(definition) = self.registry.measures.get(cell.measure()) else { continue };
+                if definition.is_temporal() {
+                    due = due.min(cell.next_change(&definition.kind, &definition.offsets, now));
+                }
+            }
+        }
+        user.due = due;
+    }
+
+    /// Enters the user into the calendar, where not there at that time or earlier.
+    pub(super) fn schedule(&mut self, slot: u32) {
+        let user = &mut self.users[slot as usize];
+        if user.due != Millis::MAX && Calendar::bucket(user.due) < user.scheduled {
+            user.scheduled = Calendar::bucket(user.due);
+            self.calendar.add(user.due, slot);
+        }
+    }
+}
+
+/// Takes out what happens after `limit`, to be done in a later tick.
+fn take_later(entries: &mut Vec<Entry<'_>>, limit: Millis) -> Vec<Routed> {
+    if entries.iter().all(|entry| entry.at <= limit) {
+        return Vec::new();
+    }
+    let mut later = Routed::default();
+    entries.retain(|entry| {
+        if entry.at <= limit {
+            return true;
+        }
+        match entry.stimulus {
+            Some(Stimulus::Event(event)) => later.records.extend_from_slice(event.bytes()),
+            Some(Stimulus::Merge(merge)) => later.merges.push(merge.clone()),
+            None => {}
+        }
+        false
+    });
+    vec![later]
+}
+
+/// The key of a user's message.
+pub(super) fn message_key(user: &str, message: &str) -> u128 {
+    let mut bytes = Vec::with_capacity(user.len() + message.len() + 8);
+    bytes.extend_from_slice(&(user.len() as u64).to_le_bytes());
+    bytes.extend_from_slice(user.as_bytes());
+    bytes.extend_from_slice(message.as_bytes());
+    xxhash_rust::xxh3::xxh3_128(&bytes)
+}
+
+impl User {
+    /// Where the cell of a measure is.
+    pub(super) fn cell(&self, measure: MeasureId) -> Option<usize> {
+        self.cells.binary_search_by_key(&measure, |cell| cell.measure()).ok()
+    }
+
+    /// Takes a cell out, leaving its place; `Err` where it would be.
+    fn take(&mut self, measure: MeasureId) -> (Result<usize, usize>, Option<crate::cell::Cell>) {
+        match self.cells.binary_search_by_key(&measure, |cell| cell.measure()) {
+            Ok(at) => {
+                let hole = crate::cell::Cell::Count { measure, count: 0 };
+                (Ok(at), Some(std::mem::replace(&mut self.cells[at], hole)))
+            }
+            Err(at) => (Err(at), None),
+        }
+    }
+
+    /// Puts a cell where [`take`](Self::take) found its place.
+    fn put(&mut self, at: Result<usize, usize>, cell: Option<crate::cell::Cell>) {
+        match (at, cell) {
+            (Ok(at), Some(cell)) => self.cells[at] = cell,
+            (Ok(at), None) => drop(self.cells.remove(at)),
+            (Err(at), Some(cell)) => {
+                if self.cells.len() == self.cells.capacity() {
+                    self.cells.reserve_exact(2 + self.cells.len() / 4);
+                }
+                self.cells.insert(at, cell);
+            }
+            (Err(_), None) => {}
+        }
+    }
+}

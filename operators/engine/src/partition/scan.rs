@@ -1,0 +1,85 @@
+//! Looking at every user for rules and ranks that are new, slice by slice, so that events are not kept waiting.
+//!
+//! Users below the cursor are kept up to date as they change, the others are yet to be looked at: at the end the new
+//! rules' bitmaps are exact at that instant.
+
+use audience_rules::ast::Millis;
+
+use crate::registry::{RankId, RuleId};
+
+use super::Partition;
+
+/// A scan under way.
+pub(super) struct Scan {
+    rules: Vec<RuleId>,
+    ranks: Vec<RankId>,
+    cursor: u32,
+}
+
+impl Partition {
+    /// Begins to look at every user: for the new ranks of a depth, or for the installed rules.
+    pub fn begin_scan(&mut self, rank_depth: Option<u32>) {
+        let (rules, ranks) = match rank_depth {
+            None => (self.installed.values().copied().collect(), Vec::new()),
+            Some(depth) => {
+                let new = self.registry.ranks.iter().filter(|(_, rank)| rank.scanned == 0 && rank.depth == depth);
+                let ranks: Vec<(RankId, Option<RuleId>)> = new.map(|(id, rank)| (id, rank.among)).collect();
+                (ranks.iter().filter_map(|(_, among)| *among).collect(), ranks.iter().map(|(id, _)| *id).collect())
+            }
+        };
+        self.scan = Some(Scan { rules, ranks, cursor: 0 });
+    }
+
+    /// Whether a scan is under way.
+    pub fn is_scanning(&self) -> bool {
+        self.scan.is_some()
+    }
+
+    /// Looks at the next `users`; gives whether the scan is at its end.
+    pub fn scan_slice(&mut self, users: u32) -> bool {
+        let Some(mut scan) = self.scan.take() else { return true };
+        let now: Millis = self.clock;
+        let membership = self.membership();
+        let mut guard = membership.write();
+        let end = scan.cursor.saturating_add(users).min(self.users.len() as u32);
+        for rule in &scan.rules {
+            let Some(members) = self.registry.rules.get(*rule).map(|rule| rule.members) else { continue };
+            for slot in scan.cursor..end {
+                if self.users[slot as usize].known && self.holds(*rule, slot, now, &guard) {
+                    guard.bitmap_mut(members).insert(slot);
+                }
+            }
+        }
+        if self.registry.is_temporal {
+            // What is looked at now may change by time at instants that nothing asked for before.
+            for slot in scan.cursor..end {
+                self.set_due(slot, now);
+                self.schedule(slot);
+            }
+        }
+        for rank in &scan.ranks {
+            for slot in scan.cursor..end {
+                if self.users[slot as usize].known {
+                    self.tell_rank(*rank, slot, now, &guard);
+                }
+            }
+        }
+        scan.cursor = end;
+        let done = end as usize == self.users.len();
+        let scanned = if done { u32::MAX } else { end };
+        for rule in &scan.rules {
+            if let Some(rule) = self.registry.rules.get_mut(*rule) {
+                rule.scanned = scanned;
+            }
+        }
+        for rank in &scan.ranks {
+            if let Some(rank) = self.registry.ranks.get_mut(*rank) {
+                rank.scanned = scanned;
+            }
+        }
+        if !done {
+            self.scan = Some(scan);
+        }
+        done
+    }
+}

@@ -1,0 +1,131 @@
+//! What a measure says of a user at an instant.
+
+use std::cmp::Ordering;
+use std::sync::Arc;
+
+use audience_rules::ast::{Comparison, Condition, Literal, Millis, Test};
+use audience_rules::decimal::Decimal;
+use audience_rules::test::Operand;
+use audience_rules::value::ValueRef;
+
+/// What a measure says of a user at an instant.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Reading {
+    /// Nothing.
+    Missing,
+    /// A number.
+    Number(Decimal),
+    /// An exact average: sum and count.
+    Ratio(Decimal, u64),
+    /// A JSON value in flat form.
+    Flat(Arc<[u8]>),
+    /// An instant that durations are measured from.
+    Since(Millis),
+    /// Whether a sequence holds.
+    Held(bool),
+}
+
+impl Reading {
+    /// Whether the test holds of it at `now`.
+    pub fn holds(&self, test: &Test, now: Millis) -> bool {
+        match self {
+            Reading::Held(held) => *held,
+            Reading::Missing => test.holds(Operand::Missing, now),
+            Reading::Number(number) => test.holds(Operand::Number(*number), now),
+            Reading::Ratio(sum, count) => test.holds(Operand::Ratio { sum: *sum, count: *count }, now),
+            Reading::Since(instant) => test.holds(Operand::Number(Decimal::from_integer(now - instant)), now),
+            Reading::Flat(bytes) => match ValueRef::read(bytes) {
+                Some((value, _)) => test.holds(Operand::Value(value), now),
+                None => test.holds(Operand::Missing, now),
+            },
+        }
+    }
+
+    /// The place of a number among the cuts of [`cuts`]; `None` for what is no number.
+    pub fn position(&self) -> Option<i128> {
+        match self {
+            Reading::Number(number) => Some(number.units() * CUT_SCALE),
+            Reading::Ratio(sum, count) => {
+                let count = i128::from(*count);
+                let floor = sum.units().div_euclid(count);
+                let exact = sum.units().rem_euclid(count) == 0;
+                Some(floor * CUT_SCALE + if exact { 0 } else { CUT_SCALE / 2 })
+            }
+            _ => None,
+        }
+    }
+}
+
+/// A number *u* units stands at 4*u*; what lies between two units at 4*u* + 2; cuts stand at the odd places around 4*u*.
+const CUT_SCALE: i128 = 4;
+
+/// The places at which a test of a number changes; `None` where it does not depend on them alone.
+pub fn cuts(test: &Test) -> Option<Vec<i128>> {
+    let number = |literal: &Literal| match literal {
+        Literal::Number(number) => Some(number.units() * CUT_SCALE),
+        _ => None,
+    };
+    Some(match &test.condition {
+        Condition::Compare(Comparison::Greater | Comparison::LessOrEqual, literal) => vec![number(literal)? + 1],
+        Condition::Compare(Comparison::GreaterOrEqual | Comparison::Less, literal) => vec![number(literal)? - 1],
+        Condition::Equals(literal) => vec![number(literal)? - 1, number(literal)? + 1],
+        Condition::Between(low, high) => vec![number(low)? - 1, number(high)? + 1],
+        Condition::In(literals) => {
+            let mut places = Vec::with_capacity(2 * literals.len());
+            for literal in literals {
+                places.extend([number(literal)? - 1, number(literal)? + 1]);
+            }
+            places
+        }
+        // A number always exists.
+        Condition::Exists => Vec::new(),
+        _ => return None,
+    })
+}
+
+/// What orders a rank: an exact number.
+#[derive(Clone, Copy, Debug, serde::Serialize, serde::Deserialize)]
+pub struct RankKey {
+    units: i128,
+    count: u64,
+}
+
+impl RankKey {
+    /// The key of a reading; `None` where it is no number.
+    pub fn of(reading: &Reading) -> Option<RankKey> {
+        match reading {
+            Reading::Number(number) => Some(RankKey { units: number.units(), count: 1 }),
+            Reading::Ratio(sum, count) => Some(RankKey { units: sum.units(), count: *count }),
+            // Durations to now: the later the instant, the shorter.
+            Reading::Since(instant) => Some(RankKey { units: -i128::from(*instant), count: 1 }),
+            Reading::Flat(bytes) => match ValueRef::read(bytes) {
+                Some((ValueRef::Number(number), _)) => Some(RankKey { units: number.units(), count: 1 }),
+                _ => None,
+            },
+            Reading::Missing | Reading::Held(_) => None,
+        }
+    }
+}
+
+impl Ord for RankKey {
+    /// Exact: whole parts, then the remainders crosswise, which fit 128 bits.
+    fn cmp(&self, other: &Self) -> Ordering {
+        let (left, right) = (i128::from(self.count), i128::from(other.count));
+        let whole = self.units.div_euclid(left).cmp(&other.units.div_euclid(right));
+        whole.then_with(|| {
+            let ours = self.units.rem_euclid(left) as u128 * u128::from(other.count);
+            ours.cmp(&(other.units.rem_euclid(right) as u128 * u128::from(self.count)))
+        })
+    }
+}
+impl PartialOrd for RankKey {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+impl PartialEq for RankKey {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+impl Eq for RankKey {}

@@ -1,0 +1,188 @@
+//! The events of a sliding window: what of them is needed, in the order of their timestamps, and the aggregate over
+//! those that count now.
+//!
+//! Law: `reading(now)` is the aggregate over the events added with timestamp + enter ≤ now < timestamp + leave.
+//! Cost: an addition in order and an expiration are O(1) for counts, sums and averages, O(log n) for extremes, distinct
+//! values and days; memory is that of the events from before their entering to their leaving.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use audience_rules::ast::Millis;
+use audience_rules::decimal::Decimal;
+use serde::{Deserialize, Serialize};
+
+use crate::measure::{Aggregate, Contribution};
+use crate::reading::Reading;
+
+/// Milliseconds in a UTC day.
+pub const DAY_MILLIS: Millis = 86_400_000;
+
+/// What is kept of each event, beside its timestamp.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+enum Values {
+    Nothing,
+    Numbers(VecDeque<i128>),
+    Fingerprints(VecDeque<u128>),
+    Flat(VecDeque<(u64, Arc<[u8]>)>),
+}
+
+/// What is kept of the events that count now.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+enum Total {
+    Nothing,
+    Sum(i128),
+    Numbers(BTreeMap<i128, u32>),
+    Fingerprints(BTreeMap<u128, u32>),
+    Days(BTreeMap<Millis, u32>),
+}
+
+/// The events of a sliding window.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct WindowLog {
+    instants: VecDeque<Millis>,
+    values: Values,
+    /// The first so many count now; those behind are yet to enter.
+    counting: usize,
+    total: Total,
+}
+
+impl WindowLog {
+    /// An empty log for an aggregate.
+    pub fn new(aggregate: Aggregate) -> Self {
+        let (values, total) = match aggregate {
+            Aggregate::Sum | Aggregate::Average => (Values::Numbers(VecDeque::new()), Total::Sum(0)),
+            Aggregate::Min | Aggregate::Max => (Values::Numbers(VecDeque::new()), Total::Numbers(BTreeMap::new())),
+            Aggregate::Distinct => (Values::Fingerprints(VecDeque::new()), Total::Fingerprints(BTreeMap::new())),
+            Aggregate::First | Aggregate::Last => (Values::Flat(VecDeque::new()), Total::Nothing),
+            Aggregate::Days => (Values::Nothing, Total::Days(BTreeMap::new())),
+            _ => (Values::Nothing, Total::Nothing),
+        };
+        WindowLog { instants: VecDeque::new(), values, counting: 0, total }
+    }
+
+    /// Adds an event; the log must have been advanced to `now`.
+    pub fn add(
+        &mut self,
+        contribution: Contribution<'_>,
+        timestamp: Millis,
+        sequence: u64,
+        (enter, leave): (Millis, Millis),
+        now: Millis,
+    ) {
+        if timestamp + leave <= now {
+            return;
+        }
+        let mut at = self.instants.partition_point(|known| *known <= timestamp);
+        if let Values::Flat(values) = &self.values {
+            while at > 0 && self.instants[at - 1] == timestamp && values[at - 1].0 > sequence {
+                at -= 1;
+            }
+        }
+        self.instants.insert(at, timestamp);
+        match (&mut self.values, contribution) {
+            (Values::Numbers(values), Contribution::Number(number)) => values.insert(at, number.units()),
+            (Values::Fingerprints(values), Contribution::Fingerprint(hash)) => values.insert(at, hash),
+            (Values::Flat(values), Contribution::Value(value)) => values.insert(at, (sequence, flat(value))),
+            _ => {}
+        }
+        if timestamp + enter <= now {
+            self.counting += 1;
+            self.count_in(at);
+        }
+    }
+
+    /// Lets events enter and leave up to `now`.
+    pub fn advance(&mut self, (enter, leave): (Millis, Millis), now: Millis) {
+        while self.instants.get(self.counting).is_some_and(|next| next + enter <= now) {
+            self.counting += 1;
+            self.count_in(self.counting - 1);
+        }
+        while self.counting > 0 && self.instants.front().is_some_and(|first| first + leave <= now) {
+            self.count_out();
+            self.counting -= 1;
+            self.instants.pop_front();
+            match &mut self.values {
+                Values::Nothing => {}
+                Values::Numbers(values) => drop(values.pop_front()),
+                Values::Fingerprints(values) => drop(values.pop_front()),
+                Values::Flat(values) => drop(values.pop_front()),
+            }
+        }
+    }
+
+    /// The next instant at which an event enters or leaves.
+    pub fn next_change(&self, (enter, leave): (Millis, Millis)) -> Millis {
+        let entering = self.instants.get(self.counting).map_or(Millis::MAX, |next| next + enter);
+        let leaving = if self.counting > 0 { self.instants[0] + leave } else { Millis::MAX };
+        entering.min(leaving)
+    }
+
+    /// Whether nothing is kept.
+    pub fn is_empty(&self) -> bool {
+        self.instants.is_empty()
+    }
+
+    fn count_in(&mut self, at: usize) {
+        match (&mut self.total, &self.values) {
+            (Total::Sum(sum), Values::Numbers(values)) => *sum += values[at],
+            (Total::Numbers(counts), Values::Numbers(values)) => *counts.entry(values[at]).or_default() += 1,
+            (Total::Fingerprints(counts), Values::Fingerprints(values)) => *counts.entry(values[at]).or_default() += 1,
+            (Total::Days(counts), _) => *counts.entry(self.instants[at].div_euclid(DAY_MILLIS)).or_default() += 1,
+            _ => {}
+        }
+    }
+
+    fn count_out(&mut self) {
+        match (&mut self.total, &self.values) {
+            (Total::Sum(sum), Values::Numbers(values)) => *sum -= values[0],
+            (Total::Numbers(counts), Values::Numbers(values)) => take_one(counts, values[0]),
+            (Total::Fingerprints(counts), Values::Fingerprints(values)) => take_one(counts, values[0]),
+            (Total::Days(counts), _) => take_one(counts, self.instants[0].div_euclid(DAY_MILLIS)),
+            _ => {}
+        }
+    }
+
+    /// The aggregate over the events that count.
+    pub fn reading(&self, aggregate: Aggregate) -> Reading {
+        let count = self.counting;
+        let whole = |number: usize| Reading::Number(Decimal::from_integer(number as i64));
+        match (aggregate, &self.total, &self.values) {
+            (Aggregate::Count, ..) => whole(count),
+            (Aggregate::Sum, Total::Sum(sum), _) => Reading::Number(Decimal::from_units(*sum)),
+            (Aggregate::Days, Total::Days(counts), _) => whole(counts.len()),
+            (Aggregate::Distinct, Total::Fingerprints(counts), _) => whole(counts.len()),
+            _ if count == 0 => Reading::Missing,
+            (Aggregate::Average, Total::Sum(sum), _) => Reading::Ratio(Decimal::from_units(*sum), count as u64),
+            (Aggregate::Min, Total::Numbers(counts), _) => edge(counts.keys().next()),
+            (Aggregate::Max, Total::Numbers(counts), _) => edge(counts.keys().next_back()),
+            (Aggregate::First, _, Values::Flat(values)) => Reading::Flat(values[0].1.clone()),
+            (Aggregate::Last, _, Values::Flat(values)) => Reading::Flat(values[count - 1].1.clone()),
+            (Aggregate::FirstInstant, ..) => Reading::Number(Decimal::from_integer(self.instants[0])),
+            (Aggregate::LastInstant, ..) => Reading::Number(Decimal::from_integer(self.instants[count - 1])),
+            (Aggregate::SinceFirst, ..) => Reading::Since(self.instants[0]),
+            (Aggregate::SinceLast, ..) => Reading::Since(self.instants[count - 1]),
+            _ => Reading::Missing,
+        }
+    }
+}
+
+fn edge(units: Option<&i128>) -> Reading {
+    units.map_or(Reading::Missing, |units| Reading::Number(Decimal::from_units(*units)))
+}
+
+fn take_one<K: Ord>(counts: &mut BTreeMap<K, u32>, key: K) {
+    if let Some(count) = counts.get_mut(&key) {
+        *count -= 1;
+        if *count == 0 {
+            counts.remove(&key);
+        }
+    }
+}
+
+/// The flat form of a value by itself.
+pub fn flat(value: audience_rules::value::ValueRef<'_>) -> Arc<[u8]> {
+    let mut bytes = Vec::with_capacity(24);
+    value.to_value().encode(&mut bytes);
+    bytes.into()
+}
