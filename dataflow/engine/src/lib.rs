@@ -1,0 +1,9 @@
+//! Workers, doors, clock, checkpoints, catalogue and replay.
+#![forbid(unsafe_code)]
+#![warn(missing_docs)]
+
+pub mod edit;
+pub mod engine;
+pub mod memory;
+pub mod replay;
+pub mod rule_set;

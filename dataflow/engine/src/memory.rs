@@ -1,0 +1,122 @@
+//! History in memory: for replays of files, where nothing is to last.
+
+use std::collections::HashMap;
+use std::ops::{ControlFlow, Range};
+
+use audience_contract::{EventLog, MessageIndex, Result};
+use audience_rules::record::{EventRef, records, set_sequence};
+use parking_lot::{Mutex, RwLock};
+
+#[derive(Default)]
+struct Log {
+    bytes: Vec<u8>,
+    /// Where each record begins.
+    starts: Vec<usize>,
+    /// The records of each id.
+    by_id: HashMap<String, Vec<u64>>,
+}
+
+/// An event log in memory.
+#[derive(Default)]
+pub struct MemoryLog {
+    log: RwLock<Log>,
+}
+
+impl EventLog for MemoryLog {
+    fn append(&self, batch: &mut [u8]) -> Result<Range<u64>> {
+        let mut log = self.log.write();
+        let first = log.starts.len() as u64;
+        let mut at = 0;
+        while let Some((record, _)) = EventRef::read(&batch[at..]) {
+            let length = record.bytes().len();
+            let sequence = log.starts.len() as u64;
+            set_sequence(&mut batch[at..], sequence);
+            let ids: Vec<String> =
+                [Some(record_user(&batch[at..])), record_other(&batch[at..])].into_iter().flatten().collect();
+            for id in ids {
+                log.by_id.entry(id).or_default().push(sequence);
+            }
+            let start = log.bytes.len();
+            log.starts.push(start);
+            log.bytes.extend_from_slice(&batch[at..at + length]);
+            at += length;
+        }
+        Ok(first..log.starts.len() as u64)
+    }
+
+    fn end(&self) -> u64 {
+        self.log.read().starts.len() as u64
+    }
+
+    fn scan(&self, range: Range<u64>, visit: &mut dyn FnMut(&[u8]) -> ControlFlow<()>) -> Result<()> {
+        let log = self.log.read();
+        let at = |sequence: u64| log.starts.get(sequence as usize).copied().unwrap_or(log.bytes.len());
+        let _ = visit(&log.bytes[at(range.start)..at(range.end)]);
+        Ok(())
+    }
+
+    fn split(&self, range: Range<u64>, parts: usize) -> Vec<Range<u64>> {
+        split_evenly(range, parts)
+    }
+
+    fn of_users(&self, ids: &[&str], before: u64) -> Result<Vec<u8>> {
+        let log = self.log.read();
+        let mut sequences: Vec<u64> = ids.iter().filter_map(|id| log.by_id.get(*id)).flatten().copied().collect();
+        sequences.retain(|sequence| *sequence < before);
+        sequences.sort_unstable();
+        sequences.dedup();
+        let mut out = Vec::new();
+        for sequence in sequences {
+            if let Some((record, _)) = EventRef::read(&log.bytes[log.starts[sequence as usize]..]) {
+                out.extend_from_slice(record.bytes());
+            }
+        }
+        Ok(out)
+    }
+}
+
+fn record_user(bytes: &[u8]) -> String {
+    records(bytes).next().map_or_else(String::new, |record| record.user().to_owned())
+}
+
+fn record_other(bytes: &[u8]) -> Option<String> {
+    records(bytes).next().and_then(|record| record.other().map(str::to_owned))
+}
+
+/// Cuts a range into at most `parts` of about the same length.
+pub fn split_evenly(range: Range<u64>, parts: usize) -> Vec<Range<u64>> {
+    let length = range.end.saturating_sub(range.start);
+    let size = length.div_ceil(parts.max(1) as u64).max(1);
+    (0..length.div_ceil(size))
+        .map(|part| range.start + part * size..(range.start + (part + 1) * size).min(range.end))
+        .collect()
+}
+
+/// A message index in memory.
+#[derive(Default)]
+pub struct MemoryMessages {
+    first: Mutex<HashMap<u128, u64>>,
+}
+
+impl MessageIndex for MemoryMessages {
+    fn note(&self, messages: &[(u128, u64)]) -> Result<Vec<u64>> {
+        let mut first = self.first.lock();
+        Ok(messages
+            .iter()
+            .map(|(key, sequence)| {
+                let known = first.entry(*key).or_insert(*sequence);
+                *known = (*known).min(*sequence);
+                *known
+            })
+            .collect())
+    }
+
+    fn first(&self, keys: &[u128]) -> Result<Vec<Option<u64>>> {
+        let first = self.first.lock();
+        Ok(keys.iter().map(|key| first.get(key).copied()).collect())
+    }
+
+    fn flush(&self) -> Result<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,173 @@
+//! An engine with history in memory and a clock that moves when told: for timelines and tests.
+
+use std::sync::Arc;
+
+use audience_contract::{EventLog, MessageIndex};
+use audience_operators::aliases::Aliases;
+use audience_operators::message::Clock;
+use audience_operators::operator::Inward;
+use audience_operators::partition::Partition;
+use audience_operators::registry::Boundary;
+use audience_rules::ast::Millis;
+use audience_rules::catalogue::Catalogue;
+use parking_lot::Mutex;
+
+use crate::edit::{self, Position};
+use crate::engine::{Encode, Engine, EngineError, EngineOptions, Sink, controls};
+use crate::memory::{MemoryLog, MemoryMessages};
+use crate::rule_set::RuleSet;
+
+/// Where this engine stands.
+struct Standing(Mutex<Boundary>);
+
+impl Position for Standing {
+    fn boundary(&self) -> Boundary {
+        *self.0.lock()
+    }
+}
+
+/// An engine with history in memory and a clock that moves when told.
+pub struct LogicalEngine {
+    engine: Engine,
+    log: Arc<MemoryLog>,
+    standing: Standing,
+    catalogue: Catalogue,
+    in_force: RuleSet,
+    waiting: Vec<u8>,
+    waiting_count: u64,
+    /// Events that go into one tick at most.
+    batch_events: u64,
+    last_tick: Option<u64>,
+}
+
+impl LogicalEngine {
+    /// Starts it; `encode` and `sink` take what changes.
+    pub fn start(
+        options: EngineOptions,
+        batch_events: u64,
+        encode: Encode,
+        sink: Sink,
+    ) -> Result<LogicalEngine, EngineError> {
+        let log = Arc::new(MemoryLog::default());
+        let messages: Arc<dyn MessageIndex> = Arc::new(MemoryMessages::default());
+        let history = log.clone();
+        let seed = Arc::new(move |_, _| {
+            let history: Arc<dyn EventLog> = history.clone();
+            Ok((Partition::new(history, messages.clone()), Aliases::default()))
+        });
+        Ok(LogicalEngine {
+            engine: Engine::start(options, seed, encode, sink)?,
+            log,
+            standing: Standing(Mutex::new(Boundary { sequence: 0, clock: 0 })),
+            catalogue: Catalogue::with_shipped_traits(),
+            in_force: RuleSet::default(),
+            waiting: Vec::new(),
+            waiting_count: 0,
+            batch_events: batch_events.max(1),
+            last_tick: None,
+        })
+    }
+
+    /// Now.
+    pub fn clock(&self) -> Millis {
+        self.standing.boundary().clock
+    }
+
+    /// What is in force.
+    pub fn catalogue(&self) -> &Catalogue {
+        &self.catalogue
+    }
+
+    /// Takes a record, accepted now.
+    pub fn accept(&mut self, record: &[u8]) -> Result<(), EngineError> {
+        self.waiting.extend_from_slice(record);
+        self.waiting_count += 1;
+        if self.waiting_count >= self.batch_events { self.flush() } else { Ok(()) }
+    }
+
+    /// Submits what was taken.
+    fn flush(&mut self) -> Result<(), EngineError> {
+        if self.waiting.is_empty() {
+            return Ok(());
+        }
+        let mut records = std::mem::take(&mut self.waiting);
+        self.waiting_count = 0;
+        let range = self.log.append(&mut records)?;
+        let now = self.clock();
+        self.standing.0.lock().sequence = range.end;
+        let workers = self.engine.workers();
+        // On one worker, which is another each time: where an event comes in must not matter.
+        let target = (range.start as usize) % workers;
+        let tick = self.engine.submit(|_| {
+            let mut records = Some(records);
+            (0..workers)
+                .map(|worker| {
+                    let mut items = controls(Clock { now, limit: now }, None);
+                    if worker == target {
+                        items.extend(records.take().map(Inward::Records));
+                    }
+                    items
+                })
+                .collect()
+        })?;
+        self.last_tick = Some(tick);
+        Ok(())
+    }
+
+    /// Moves the clock. Where there are ranks, second by second, over those in which anything is due: who is first
+    /// depends on all users at one instant.
+    pub fn advance(&mut self, to: Millis) -> Result<(), EngineError> {
+        self.settle()?;
+        loop {
+            let done = self.engine.done();
+            let next = match done.next_due {
+                Some(due) if done.deepest_rank > 0 => to.min((due + 999).max(self.clock())),
+                _ => to,
+            };
+            self.standing.0.lock().clock = next;
+            let tick = self.engine.submit_control(next, None)?;
+            self.engine.wait_for(tick)?;
+            if next >= to {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Does all that was taken, and waits for it.
+    pub fn settle(&mut self) -> Result<(), EngineError> {
+        self.flush()?;
+        if let Some(tick) = self.last_tick.take() {
+            self.engine.wait_for(tick)?;
+        }
+        Ok(())
+    }
+
+    /// Changes the catalogue, at this instant.
+    pub fn edit(&mut self, edit: impl FnOnce(&mut Catalogue)) -> Result<(), EngineError> {
+        self.settle()?;
+        edit(&mut self.catalogue);
+        let next = RuleSet::of(&self.catalogue);
+        let difference = self.in_force.difference(&next, &self.catalogue);
+        if !difference.is_empty() {
+            edit::apply(&self.engine, &*self.log, &self.standing, difference)?;
+        }
+        self.in_force = next;
+        Ok(())
+    }
+
+    /// The members of a segment now, in order.
+    pub fn members(&mut self, segment: &str) -> Result<Vec<String>, EngineError> {
+        self.settle()?;
+        let mut members = Vec::new();
+        for membership in self.engine.memberships() {
+            members.extend(membership.read().members(segment).map(str::to_owned));
+        }
+        members.sort_unstable();
+        Ok(members)
+    }
+
+    /// Stops it.
+    pub fn stop(self) {
+        self.engine.stop();
+    }
+}

@@ -1,0 +1,4 @@
+//! The engine under a logical clock.
+
+pub mod logical;
+pub mod timeline;
