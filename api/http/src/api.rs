@@ -1,0 +1,123 @@
+//! What the handlers share, and the way of a request through it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use audience_protocol::Platform;
+use hyper::Method;
+use hyper::header::{HeaderMap, HeaderValue, X_CONTENT_TYPE_OPTIONS};
+use tokio::sync::Semaphore;
+use warp::path::FullPath;
+use warp::reply::Response;
+
+use crate::body::{self, Parts};
+use crate::idempotency::Idempotency;
+use crate::metrics::HttpMetrics;
+use crate::options::{ApiOptions, Scope};
+use crate::problem::Problem;
+use crate::route::{self, Answer, Call, Side};
+
+/// The platform with what the HTTP side keeps beside it.
+pub(crate) struct Api {
+    pub(crate) platform: Arc<dyn Platform>,
+    pub(crate) options: ApiOptions,
+    pub(crate) metrics: HttpMetrics,
+    pub(crate) idempotency: Arc<Idempotency>,
+    pub(crate) draining: AtomicBool,
+    requests: Semaphore,
+    blocking: Arc<Semaphore>,
+}
+
+/// The parts of a request, as warp takes it apart.
+pub(crate) struct Request {
+    pub(crate) method: Method,
+    pub(crate) query: String,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Parts,
+}
+
+impl Api {
+    pub(crate) fn new(platform: Arc<dyn Platform>, options: ApiOptions) -> Self {
+        Api {
+            platform,
+            metrics: HttpMetrics::new(),
+            idempotency: Arc::new(Idempotency::new(&options)),
+            draining: AtomicBool::new(false),
+            requests: Semaphore::new(options.max_requests),
+            blocking: Arc::new(Semaphore::new(options.max_requests)),
+            options,
+        }
+    }
+
+    /// Answers a request.
+    pub(crate) async fn answer(self: Arc<Self>, scope: Scope, path: FullPath, request: Request) -> Response {
+        let started = Instant::now();
+        let method = request.method.clone();
+        let found = route::find(scope, path.as_str());
+        let template = found.as_ref().map(|(node, _)| node.template);
+        let in_flight = self.metrics.begin();
+        let answer = match found {
+            Some((node, segments)) => Arc::clone(&self).call(node, &segments, request).await,
+            None => Err(Problem::unknown_path()),
+        };
+        let mut response = answer.unwrap_or_else(Problem::into_response);
+        response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        drop(in_flight);
+        self.metrics.observe(template, &method, response.status(), started.elapsed());
+        response
+    }
+
+    async fn call(self: Arc<Self>, node: &'static route::Node, segments: &[&str], request: Request) -> Answer {
+        let handler = node.handler(&request.method).ok_or_else(|| Problem::method(&request.method, &node.allow()))?;
+        let parameters = route::parameters(node, segments)?;
+        let call = Call { parameters, query: request.query, headers: request.headers, body: request.body };
+        if node.side == Side::Every {
+            return handler(self, call).await;
+        }
+        let Ok(_permit) = self.requests.try_acquire() else { return Err(Problem::busy(1)) };
+        handler(Arc::clone(&self), call).await
+    }
+
+    /// Runs what may block on a thread for it. At the time limit the client gets 503, while the work goes on to its
+    /// end, and holds its place.
+    pub(crate) async fn blocking<T, E, F>(self: &Arc<Self>, work: F) -> Result<T, Problem>
+    where
+        T: Send + 'static,
+        E: Into<Problem>,
+        F: FnOnce(&Api) -> Result<T, E> + Send + 'static,
+    {
+        let api = Arc::clone(self);
+        let task = async move {
+            let permit = Arc::clone(&api.blocking).acquire_owned().await.map_err(|_| Problem::internal())?;
+            let run = move || {
+                let _permit = permit;
+                work(&api).map_err(Into::into)
+            };
+            // The task ends without a result only where the work panicked; the panic is in the log.
+            tokio::task::spawn_blocking(run).await.unwrap_or_else(|_| Err(Problem::internal()))
+        };
+        let late = || Problem::unavailable("timeout", "no answer within the time limit; it may still come to pass");
+        tokio::time::timeout(self.options.request_timeout, task).await.unwrap_or_else(|_| Err(late()))
+    }
+
+    /// The body of a call as a whole.
+    pub(crate) async fn body(&self, headers: &HeaderMap, parts: Parts) -> Result<bytes::Bytes, Problem> {
+        body::whole(headers, parts, self.options.max_body_bytes, self.options.request_timeout).await
+    }
+
+    /// Whether the server is on its way down.
+    pub(crate) fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
+    }
+}
+
+/// Who makes a change: `X-Author`, or `api`.
+pub(crate) fn author(headers: &HeaderMap) -> Result<String, Problem> {
+    let Some(header) = headers.get("x-author") else { return Ok("api".into()) };
+    let text = std::str::from_utf8(header.as_bytes()).unwrap_or_default().trim();
+    if text.is_empty() || text.len() > 256 {
+        return Err(Problem::bad_request("invalid_header", "X-Author is UTF-8 text of 1 to 256 bytes"));
+    }
+    Ok(text.to_owned())
+}

@@ -1,0 +1,164 @@
+//! Bodies of requests: of a known media type, bounded while they arrive and while they are unpacked.
+
+use std::io::{self, Read as _};
+use std::time::Duration;
+
+use bytes::{Buf, Bytes};
+use flate2::read::MultiGzDecoder;
+use futures_util::stream::{BoxStream, Stream, StreamExt as _};
+use hyper::StatusCode;
+use hyper::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap};
+
+use crate::problem::Problem;
+
+/// Memory taken at once on the word of a `Content-Length`.
+const MAX_RESERVED: usize = 1 << 20;
+
+/// The parts of a body as they arrive.
+pub(crate) type Parts = BoxStream<'static, Result<Bytes, warp::Error>>;
+
+/// Turns what warp gives into parts.
+pub(crate) fn parts(body: impl Stream<Item = Result<impl Buf, warp::Error>> + Send + 'static) -> Parts {
+    body.map(|part| part.map(|mut part| part.copy_to_bytes(part.remaining()))).boxed()
+}
+
+/// The media types that some path takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Media {
+    /// `application/json`, `…+json`, or none said.
+    Json,
+    /// `application/merge-patch+json`
+    MergePatch,
+    /// `application/x-ndjson` and its other names.
+    Ndjson,
+    /// `text/csv`
+    Csv,
+    /// `text/plain`
+    Text,
+}
+
+impl Media {
+    /// The media type of a request, among those that are `taken` there.
+    pub(crate) fn of(headers: &HeaderMap, taken: &[Media]) -> Result<Media, Problem> {
+        let Some(header) = headers.get(CONTENT_TYPE) else { return Ok(Media::Json) };
+        let text = header.to_str().unwrap_or_default().to_ascii_lowercase();
+        let mut parts = text.split(';').map(str::trim);
+        let media = match parts.next().unwrap_or_default() {
+            "application/merge-patch+json" => Some(Media::MergePatch),
+            "application/json" | "text/json" => Some(Media::Json),
+            "application/x-ndjson" | "application/ndjson" | "application/jsonl" | "application/x-jsonlines" => {
+                Some(Media::Ndjson)
+            }
+            "text/csv" => Some(Media::Csv),
+            "text/plain" => Some(Media::Text),
+            other if other.starts_with("application/") && other.ends_with("+json") => Some(Media::Json),
+            _ => None,
+        };
+        let charset = parts.find_map(|part| part.strip_prefix("charset=")).map(|charset| charset.trim_matches('"'));
+        if !matches!(charset, None | Some("utf-8" | "utf8" | "us-ascii")) {
+            return Err(Problem::media("text must be UTF-8"));
+        }
+        media.filter(|media| taken.contains(media)).ok_or_else(|| {
+            let names: Vec<_> = taken.iter().map(|media| media.name()).collect();
+            Problem::media(format!("the body must be {}, and Content-Type must say so", names.join(" or ")))
+        })
+    }
+
+    /// Its name.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Media::Json => "application/json",
+            Media::MergePatch => "application/merge-patch+json",
+            Media::Ndjson => "application/x-ndjson",
+            Media::Csv => "text/csv",
+            Media::Text => "text/plain",
+        }
+    }
+}
+
+/// Whether the body is packed with gzip.
+pub(crate) fn is_gzip(headers: &HeaderMap) -> Result<bool, Problem> {
+    let mut codings = headers.get_all(CONTENT_ENCODING).iter();
+    let Some(coding) = codings.next() else { return Ok(false) };
+    let coding = coding.to_str().unwrap_or_default().trim().to_ascii_lowercase();
+    match (coding.as_str(), codings.next()) {
+        ("identity" | "", None) => Ok(false),
+        ("gzip" | "x-gzip", None) => Ok(true),
+        _ => {
+            Err(Problem::media("Content-Encoding may be gzip or identity").with_text(ACCEPT_ENCODING, "gzip, identity"))
+        }
+    }
+}
+
+/// A body as a whole, unpacked; at most `limit` bytes as sent and as unpacked, and all of it within `timeout`.
+pub(crate) async fn whole(
+    headers: &HeaderMap,
+    parts: Parts,
+    limit: usize,
+    timeout: Duration,
+) -> Result<Bytes, Problem> {
+    let gzip = is_gzip(headers)?;
+    let declared = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+    if declared.is_some_and(|length| length > limit as u64) {
+        return Err(too_large(limit));
+    }
+    let expected = declared.map_or(0, |length| (length as usize).min(MAX_RESERVED));
+    let body = tokio::time::timeout(timeout, collect(parts, limit, expected)).await.map_err(|_| too_slow())??;
+    if !gzip {
+        return Ok(body);
+    }
+    let unpack = tokio::task::spawn_blocking(move || unpack(&body, limit));
+    unpack.await.unwrap_or_else(|_| Err(Problem::internal()))
+}
+
+async fn collect(mut parts: Parts, limit: usize, expected: usize) -> Result<Bytes, Problem> {
+    let mut first = Bytes::new();
+    let mut body = Vec::new();
+    while let Some(part) = parts.next().await {
+        let part = part.map_err(|error| broken(&error))?;
+        if first.len() + body.len() + part.len() > limit {
+            return Err(too_large(limit));
+        }
+        // Most bodies come in one part, which is then not copied.
+        if first.is_empty() && body.is_empty() {
+            first = part;
+            continue;
+        }
+        if body.is_empty() {
+            body.reserve(expected);
+            body.extend_from_slice(&std::mem::take(&mut first));
+        }
+        body.extend_from_slice(&part);
+    }
+    Ok(if body.is_empty() { first } else { body.into() })
+}
+
+fn unpack(packed: &[u8], limit: usize) -> Result<Bytes, Problem> {
+    let mut body = Vec::new();
+    let read = MultiGzDecoder::new(packed).take(limit as u64 + 1).read_to_end(&mut body);
+    if body.len() > limit {
+        return Err(too_large(limit));
+    }
+    read.map_err(|error| bad_gzip(&error))?;
+    Ok(body.into())
+}
+
+/// 413 for a body.
+pub(crate) fn too_large(limit: usize) -> Problem {
+    Problem::too_large(format!("a body here has at most {limit} bytes, packed and unpacked"))
+}
+
+/// 408 for a body that does not come.
+pub(crate) fn too_slow() -> Problem {
+    Problem::new(StatusCode::REQUEST_TIMEOUT, "too_slow", "the body took too long to arrive")
+}
+
+/// 400 for a body that ended before its end; nobody may be left to read it.
+pub(crate) fn broken(error: &warp::Error) -> Problem {
+    Problem::bad_request("broken_body", format!("the body could not be read: {error}"))
+}
+
+/// 400 for a body that is no gzip.
+pub(crate) fn bad_gzip(error: &io::Error) -> Problem {
+    Problem::bad_request("malformed_gzip", format!("the body is no gzip: {error}"))
+}

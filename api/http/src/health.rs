@@ -1,0 +1,42 @@
+//! Health: whether the process lives, and whether it can be given work.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use audience_protocol::{ComponentHealth, Health};
+use hyper::{Method, StatusCode};
+use serde::Serialize;
+use warp::reply::Response;
+
+use crate::api::Api;
+use crate::reply;
+use crate::route::{Answer, Route, Side};
+
+pub(crate) const ROUTES: &[Route] = &[
+    Route::new(Method::GET, "/health/live", Side::Every, |_, _| Box::pin(std::future::ready(live()))),
+    Route::new(Method::GET, "/health/ready", Side::Every, |api, _| Box::pin(std::future::ready(Ok(ready(&api))))),
+    Route::new(Method::GET, "/actuator/health", Side::Every, |api, _| Box::pin(std::future::ready(Ok(ready(&api))))),
+];
+
+#[derive(Serialize)]
+struct Body {
+    status: &'static str,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    components: BTreeMap<&'static str, ComponentHealth>,
+}
+
+fn live() -> Answer {
+    Ok(reply::json(StatusCode::OK, &Body { status: "UP", components: BTreeMap::new() }))
+}
+
+fn ready(api: &Arc<Api>) -> Response {
+    let Health { ready, components } = api.platform.health();
+    let is_down = components.values().any(|component| component.status != "UP");
+    let (code, status) = match (ready && !is_down, is_down) {
+        (_, true) => (StatusCode::SERVICE_UNAVAILABLE, "DOWN"),
+        (true, false) if !api.is_draining() => (StatusCode::OK, "UP"),
+        // Starting or stopping: nothing is broken.
+        _ => (StatusCode::SERVICE_UNAVAILABLE, "OUT_OF_SERVICE"),
+    };
+    reply::json(code, &Body { status, components })
+}

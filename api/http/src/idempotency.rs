@@ -1,0 +1,232 @@
+//! `Idempotency-Key`: the first request with a key is carried out, later ones get its answer.
+//!
+//! Kept in memory, bounded in number, bytes and time; a restart forgets. Events with a `messageId` are told apart by
+//! the platform for good.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use hyper::StatusCode;
+use hyper::header::HeaderMap;
+use sha2::{Digest as _, Sha256};
+
+use crate::options::ApiOptions;
+use crate::problem::Problem;
+
+/// What tells two bodies apart.
+pub(crate) type Fingerprint = [u8; 32];
+
+/// An answer to give again.
+#[derive(Clone, Debug)]
+pub(crate) struct Kept {
+    pub(crate) status: StatusCode,
+    pub(crate) media: &'static str,
+    pub(crate) body: Bytes,
+}
+
+/// What a key is found to be.
+pub(crate) enum Begun {
+    /// New: carry it out and [`Reservation::keep`] the answer.
+    First(Reservation),
+    /// Answered before.
+    Again(Kept),
+}
+
+struct Entry {
+    fingerprint: Fingerprint,
+    /// `None` while the first request is under way.
+    answer: Option<Kept>,
+    /// Tells this entry from a later one of the same key.
+    number: u64,
+}
+
+#[derive(Default)]
+struct Store {
+    entries: HashMap<String, Entry>,
+    /// Answered ones, oldest first.
+    answered: VecDeque<(Instant, u64, String)>,
+    bytes: usize,
+    next: u64,
+}
+
+/// The keys.
+pub(crate) struct Idempotency {
+    store: Mutex<Store>,
+    ttl: Duration,
+    max_entries: usize,
+    max_bytes: usize,
+}
+
+/// The right to carry out a request; without an answer kept, the key is free again when this is dropped.
+pub(crate) struct Reservation {
+    owner: Arc<Idempotency>,
+    key: String,
+    number: u64,
+    kept: bool,
+}
+
+/// The key of a request; `None` without one.
+pub(crate) fn key(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
+    let Some(header) = headers.get("idempotency-key") else { return Ok(None) };
+    match header.to_str() {
+        Ok(key) if (1..=255).contains(&key.len()) => Ok(Some(key)),
+        _ => Err(Problem::bad_request("invalid_header", "Idempotency-Key is ASCII text of 1 to 255 characters")),
+    }
+}
+
+/// The fingerprint of a body.
+pub(crate) fn fingerprint(media: &str, body: &[u8]) -> Fingerprint {
+    let mut hash = Sha256::new();
+    hash.update(media.as_bytes());
+    hash.update([0]);
+    hash.update(body);
+    hash.finalize().into()
+}
+
+impl Idempotency {
+    pub(crate) fn new(options: &ApiOptions) -> Self {
+        Idempotency {
+            store: Mutex::default(),
+            ttl: options.idempotency_ttl,
+            max_entries: options.idempotency_entries,
+            max_bytes: options.idempotency_bytes,
+        }
+    }
+
+    /// Looks the key up, and reserves it where it is new.
+    pub(crate) fn begin(self: &Arc<Self>, path: &str, key: &str, fingerprint: Fingerprint) -> Result<Begun, Problem> {
+        let key = format!("{path} {key}");
+        let mut store = self.lock();
+        self.forget(&mut store, Instant::now());
+        if let Some(entry) = store.entries.get(&key) {
+            if entry.fingerprint != fingerprint {
+                return Err(Problem::new(
+                    StatusCode::UNPROCESSABLE_ENTITY,
+                    "idempotency_key_reused",
+                    "this Idempotency-Key came with another body before; take a new key for a new request",
+                ));
+            }
+            return entry.answer.clone().map(Begun::Again).ok_or_else(|| {
+                let detail = "the first request with this Idempotency-Key is still under way";
+                Problem::new(StatusCode::CONFLICT, "request_in_progress", detail).retry_after(1)
+            });
+        }
+        let number = store.next;
+        store.next += 1;
+        store.entries.insert(key.clone(), Entry { fingerprint, answer: None, number });
+        Ok(Begun::First(Reservation { owner: Arc::clone(self), key, number, kept: false }))
+    }
+
+    /// Drops what is too old or too much.
+    fn forget(&self, store: &mut Store, now: Instant) {
+        while let Some((at, number, key)) = store.answered.front() {
+            let full = store.answered.len() > self.max_entries || store.bytes > self.max_bytes;
+            if !full && now.duration_since(*at) < self.ttl {
+                return;
+            }
+            if store.entries.get(key).is_some_and(|entry| entry.number == *number) {
+                let gone = store.entries.remove(key);
+                store.bytes -= gone.and_then(|entry| entry.answer).map_or(0, |answer| cost(key, &answer));
+            }
+            store.answered.pop_front();
+        }
+    }
+
+    /// A panic of another thread cannot have left the store half changed: nothing in it panics between two changes.
+    fn lock(&self) -> MutexGuard<'_, Store> {
+        self.store.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn cost(key: &str, answer: &Kept) -> usize {
+    key.len() * 2 + answer.body.len() + 200
+}
+
+impl Reservation {
+    /// Keeps the answer for those that come again.
+    pub(crate) fn keep(mut self, answer: Kept) {
+        let mut store = self.owner.lock();
+        self.kept = true;
+        store.bytes += cost(&self.key, &answer);
+        let now = Instant::now();
+        store.answered.push_back((now, self.number, self.key.clone()));
+        if let Some(entry) = store.entries.get_mut(&self.key) {
+            entry.answer = Some(answer);
+        }
+        self.owner.forget(&mut store, now);
+        drop(store);
+    }
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        if !self.kept {
+            self.owner.lock().entries.remove(&self.key);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn store(entries: usize, bytes: usize, ttl: Duration) -> Arc<Idempotency> {
+        let options = ApiOptions {
+            idempotency_entries: entries,
+            idempotency_bytes: bytes,
+            idempotency_ttl: ttl,
+            ..ApiOptions::default()
+        };
+        Arc::new(Idempotency::new(&options))
+    }
+
+    fn kept(text: &'static str) -> Kept {
+        Kept { status: StatusCode::ACCEPTED, media: "application/json", body: Bytes::from_static(text.as_bytes()) }
+    }
+
+    fn first(store: &Arc<Idempotency>, key: &str) -> Option<Reservation> {
+        match store.begin("/p", key, [1; 32]) {
+            Ok(Begun::First(reservation)) => Some(reservation),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn first_again_other_body_and_under_way() {
+        let store = store(10, 1 << 20, Duration::from_secs(60));
+        let reservation = first(&store, "k").unwrap();
+        assert_eq!(store.begin("/p", "k", [1; 32]).err().unwrap().code, "request_in_progress");
+        assert_eq!(store.begin("/p", "k", [2; 32]).err().unwrap().code, "idempotency_key_reused");
+        assert!(matches!(store.begin("/other", "k", [2; 32]), Ok(Begun::First(_))));
+        reservation.keep(kept("done"));
+        assert!(matches!(store.begin("/p", "k", [1; 32]), Ok(Begun::Again(kept)) if kept.body == "done"));
+        assert_eq!(store.begin("/p", "k", [2; 32]).err().unwrap().code, "idempotency_key_reused");
+    }
+
+    #[test]
+    fn a_dropped_reservation_frees_its_key() {
+        let store = store(10, 1 << 20, Duration::from_secs(60));
+        drop(first(&store, "k"));
+        assert!(first(&store, "k").is_some());
+    }
+
+    #[test]
+    fn bounded_in_number_bytes_and_time() {
+        let few = store(2, 1 << 20, Duration::from_secs(60));
+        let small = store(100, 1_000, Duration::from_secs(60));
+        let short = store(100, 1 << 20, Duration::ZERO);
+        for store in [&few, &small, &short] {
+            for key in 0..50 {
+                first(store, &key.to_string()).unwrap().keep(kept("x"));
+            }
+            let held = store.lock().entries.len();
+            assert!(held <= 5, "{held}");
+            assert_eq!(held, store.lock().answered.len());
+        }
+        assert!(first(&few, "0").is_some());
+        assert!(first(&few, "49").is_none());
+        assert_eq!(short.lock().bytes, 0);
+    }
+}

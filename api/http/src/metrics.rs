@@ -1,0 +1,131 @@
+//! Metrics: those of HTTP, and the platform's behind them.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::{Method, StatusCode};
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode_registry;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::{Registry, Unit};
+
+use crate::api::Api;
+use crate::problem::Problem;
+use crate::reply;
+use crate::route::{Answer, Call, Route, Side};
+
+pub(crate) const ROUTES: &[Route] =
+    &[Route::new(Method::GET, "/metrics", Side::Every, |api, call| Box::pin(show(api, call)))];
+
+/// Upper bounds in seconds: from a read of memory to the time limit.
+const BUCKETS: [f64; 14] = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 5.0, 30.0];
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Request {
+    route: &'static str,
+    method: &'static str,
+    status: u16,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RouteLabel {
+    route: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Reason {
+    reason: &'static str,
+}
+
+/// What is counted here. Every label has few values: a route is its template, an unknown method is `OTHER`.
+pub(crate) struct HttpMetrics {
+    registry: Registry,
+    requests: Family<Request, Counter>,
+    durations: Family<RouteLabel, Histogram, fn() -> Histogram>,
+    in_flight: Gauge,
+    accepted: Counter,
+    rejected: Family<Reason, Counter>,
+}
+
+/// A request under way; counted until it is dropped, also where the client went away.
+pub(crate) struct InFlight(Gauge);
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+impl HttpMetrics {
+    pub(crate) fn new() -> Self {
+        let mut metrics = HttpMetrics {
+            registry: Registry::with_prefix("audience"),
+            requests: Family::default(),
+            durations: Family::new_with_constructor(|| Histogram::new(BUCKETS)),
+            in_flight: Gauge::default(),
+            accepted: Counter::default(),
+            rejected: Family::default(),
+        };
+        let registry = &mut metrics.registry;
+        registry.register("http_requests", "Requests answered", metrics.requests.clone());
+        registry.register_with_unit(
+            "http_request_duration",
+            "Time from the head of a request to its answer",
+            Unit::Seconds,
+            metrics.durations.clone(),
+        );
+        registry.register("http_requests_in_flight", "Requests under way", metrics.in_flight.clone());
+        registry.register("ingest_events_accepted", "Events accepted over HTTP", metrics.accepted.clone());
+        registry.register("ingest_events_rejected", "Events refused over HTTP, by reason", metrics.rejected.clone());
+        metrics
+    }
+
+    pub(crate) fn begin(&self) -> InFlight {
+        self.in_flight.inc();
+        InFlight(self.in_flight.clone())
+    }
+
+    pub(crate) fn observe(&self, template: Option<&'static str>, method: &Method, status: StatusCode, took: Duration) {
+        let route = template.unwrap_or("(unknown)");
+        let method = match method.as_str() {
+            "GET" => "GET",
+            "HEAD" => "HEAD",
+            "POST" => "POST",
+            "PUT" => "PUT",
+            "PATCH" => "PATCH",
+            "DELETE" => "DELETE",
+            "OPTIONS" => "OPTIONS",
+            _ => "OTHER",
+        };
+        self.requests.get_or_create(&Request { route, method, status: status.as_u16() }).inc();
+        self.durations.get_or_create(&RouteLabel { route }).observe(took.as_secs_f64());
+    }
+
+    /// Counts the outcome of events.
+    pub(crate) fn events(&self, accepted: usize, rejected: impl Iterator<Item = &'static str>) {
+        self.accepted.inc_by(accepted as u64);
+        for reason in rejected {
+            self.rejected.get_or_create(&Reason { reason }).inc();
+        }
+    }
+
+    fn write(&self, platform: &str) -> Result<String, std::fmt::Error> {
+        let mut text = String::with_capacity(16 * 1024 + platform.len());
+        encode_registry(&mut text, &self.registry)?;
+        text.push_str(platform);
+        if !platform.is_empty() && !platform.ends_with('\n') {
+            text.push('\n');
+        }
+        writeln!(text, "# EOF")?;
+        Ok(text)
+    }
+}
+
+async fn show(api: Arc<Api>, _: Call) -> Answer {
+    let text = api.blocking(|api| api.metrics.write(&api.platform.metrics()).map_err(|_| Problem::internal())).await?;
+    Ok(reply::bytes(StatusCode::OK, "application/openmetrics-text; version=1.0.0; charset=utf-8", text))
+}

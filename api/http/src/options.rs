@@ -1,0 +1,87 @@
+//! What can be set.
+
+use std::net::SocketAddr;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use audience_rules::ast::Millis;
+
+/// The paths that a listener offers. Health, metrics and the description are everywhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// All of them.
+    All,
+    /// Segments, traits and users.
+    Segments,
+    /// Events.
+    Ingestion,
+}
+
+/// Where to listen.
+#[derive(Clone, Debug)]
+pub struct Listen {
+    /// The address; port 0 takes a free one.
+    pub address: SocketAddr,
+    /// What it offers.
+    pub scope: Scope,
+    /// The flag or setting that gave the address, for messages.
+    pub flag: &'static str,
+}
+
+/// Bounds and times of the HTTP APIs.
+#[derive(Clone, Debug)]
+pub struct ApiOptions {
+    /// Bytes of a body, as sent and as decompressed. For NDJSON: of a line.
+    pub max_body_bytes: usize,
+    /// Bytes of a body that replaces the members of a static segment.
+    pub max_members_bytes: usize,
+    /// Events in one list.
+    pub max_events: usize,
+    /// Items of a page where the client says nothing.
+    pub default_page: usize,
+    /// Items of a page at most.
+    pub max_page: usize,
+    /// Requests that are worked on at once; more are answered with 429.
+    pub max_requests: usize,
+    /// Connections at once over all listeners; more wait in the backlog.
+    pub max_connections: usize,
+    /// How long a body may take to arrive (of a stream: its next part), and how long an answer may take.
+    pub request_timeout: Duration,
+    /// How long requests under way may take to end after the signal to stop.
+    pub drain_timeout: Duration,
+    /// How long an `Idempotency-Key` is kept.
+    pub idempotency_ttl: Duration,
+    /// Keys kept at most; the oldest goes first.
+    pub idempotency_entries: usize,
+    /// Bytes of kept answers at most; the oldest goes first.
+    pub idempotency_bytes: usize,
+    /// Origins of other sites whose scripts may call; `*` for any. None by default.
+    pub cors_origins: Vec<String>,
+    /// The clock that dates arrivals.
+    pub clock: fn() -> Millis,
+}
+
+impl Default for ApiOptions {
+    fn default() -> Self {
+        ApiOptions {
+            max_body_bytes: 8 << 20,
+            max_members_bytes: 64 << 20,
+            max_events: 10_000,
+            default_page: 50,
+            max_page: 1_000,
+            max_requests: 512,
+            max_connections: 10_000,
+            request_timeout: Duration::from_secs(30),
+            drain_timeout: Duration::from_secs(20),
+            idempotency_ttl: Duration::from_secs(24 * 3600),
+            idempotency_entries: 100_000,
+            idempotency_bytes: 64 << 20,
+            cors_origins: Vec::new(),
+            clock: wall_clock,
+        }
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the HTTP API is the edge at which arrivals are dated")]
+fn wall_clock() -> Millis {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as Millis)
+}

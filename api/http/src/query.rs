@@ -1,0 +1,53 @@
+//! The parameters behind the `?`.
+
+use crate::options::ApiOptions;
+use crate::problem::Problem;
+
+/// Parameters by name; an empty one counts as absent.
+pub(crate) struct Query(Vec<(String, String)>);
+
+impl Query {
+    pub(crate) fn read(text: &str) -> Self {
+        let pairs = form_urlencoded::parse(text.as_bytes()).into_owned();
+        Query(pairs.filter(|(_, value)| !value.is_empty()).collect())
+    }
+
+    /// The value of a parameter; given twice is refused.
+    pub(crate) fn one(&self, name: &str) -> Result<Option<&str>, Problem> {
+        let mut values = self.0.iter().filter(|(key, _)| key == name).map(|(_, value)| value.as_str());
+        match (values.next(), values.next()) {
+            (value, None) => Ok(value),
+            _ => Err(faulty(format!("{name} is given more than once"))),
+        }
+    }
+
+    /// The value of a parameter as one of a few words, in any case.
+    pub(crate) fn word<T: Copy>(&self, name: &str, words: &[(&str, T)]) -> Result<Option<T>, Problem> {
+        let Some(text) = self.one(name)? else { return Ok(None) };
+        match words.iter().find(|(word, _)| word.eq_ignore_ascii_case(text)) {
+            Some((_, value)) => Ok(Some(*value)),
+            None => {
+                let words: Vec<_> = words.iter().map(|(word, _)| *word).collect();
+                Err(faulty(format!("{name} is one of {}", words.join(", "))))
+            }
+        }
+    }
+
+    /// `limit`.
+    pub(crate) fn limit(&self, options: &ApiOptions) -> Result<usize, Problem> {
+        let Some(text) = self.one("limit")? else { return Ok(options.default_page) };
+        match text.parse() {
+            Ok(limit) if (1..=options.max_page).contains(&limit) => Ok(limit),
+            _ => Err(faulty(format!("limit is a whole number from 1 to {}", options.max_page))),
+        }
+    }
+
+    /// `cursor`.
+    pub(crate) fn cursor(&self) -> Result<Option<String>, Problem> {
+        Ok(self.one("cursor")?.map(str::to_owned))
+    }
+}
+
+fn faulty(detail: String) -> Problem {
+    Problem::bad_request("invalid_parameter", detail)
+}

@@ -1,0 +1,74 @@
+//! Answers that are no errors.
+
+use hyper::StatusCode;
+use hyper::header::{CONTENT_TYPE, ETAG, HeaderMap, HeaderName, HeaderValue, IF_NONE_MATCH, LOCATION};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::Serialize;
+use warp::reply::Response;
+
+use crate::preconditions;
+
+/// What may stand in a path segment as it is.
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// JSON text. Our types have text for keys and no other cause to fail; should one, the answer is `null`.
+pub(crate) fn to_json<T: Serialize + ?Sized>(value: &T) -> Vec<u8> {
+    serde_json::to_vec(value).unwrap_or_else(|error| {
+        tracing::error!(%error, "an answer could not be written as JSON");
+        b"null".to_vec()
+    })
+}
+
+/// Bytes of a media type.
+pub(crate) fn bytes(status: StatusCode, media: &'static str, body: impl Into<bytes::Bytes>) -> Response {
+    let mut response = Response::new(body.into().into());
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(media));
+    response
+}
+
+/// A JSON document.
+pub(crate) fn json<T: Serialize + ?Sized>(status: StatusCode, value: &T) -> Response {
+    bytes(status, "application/json", to_json(value))
+}
+
+/// Done, and nothing to say.
+pub(crate) fn no_content() -> Response {
+    let mut response = Response::default();
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    response
+}
+
+/// A version as an entity tag.
+pub(crate) fn etag(version: u64) -> String {
+    format!("\"{version}\"")
+}
+
+/// A JSON document with its version as entity tag.
+pub(crate) fn versioned<T: Serialize>(status: StatusCode, value: &T, version: u64) -> Response {
+    with_header(json(status, value), ETAG, &etag(version))
+}
+
+/// A JSON document that was asked for, or 304 where the client has that version.
+pub(crate) fn fresh<T: Serialize>(headers: &HeaderMap, value: &T, version: u64) -> Response {
+    let tag = etag(version);
+    if headers.get_all(IF_NONE_MATCH).iter().any(|header| preconditions::names(header, &tag)) {
+        let mut response = Response::default();
+        *response.status_mut() = StatusCode::NOT_MODIFIED;
+        return with_header(response, ETAG, &tag);
+    }
+    with_header(json(StatusCode::OK, value), ETAG, &tag)
+}
+
+/// What was created, and where it is.
+pub(crate) fn created<T: Serialize>(collection: &str, id: &str, value: &T, version: u64) -> Response {
+    let location = format!("{collection}/{}", utf8_percent_encode(id, SEGMENT));
+    with_header(versioned(StatusCode::CREATED, value, version), LOCATION, &location)
+}
+
+fn with_header(mut response: Response, name: HeaderName, text: &str) -> Response {
+    if let Ok(value) = HeaderValue::from_str(text) {
+        response.headers_mut().insert(name, value);
+    }
+    response
+}

@@ -1,0 +1,249 @@
+//! Listeners and connections: from bound ports to the last answer.
+
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use audience_protocol::Platform;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::task::JoinSet;
+use warp::Filter as _;
+use warp::filters::BoxedFilter;
+use warp::reply::Response;
+
+use crate::api::{Api, Request};
+use crate::body;
+use crate::options::{ApiOptions, Listen, Scope};
+use crate::problem::Problem;
+
+/// The head of a request, request line and headers; longer ones are refused.
+const MAX_HEAD_BYTES: usize = 64 << 10;
+/// How long a connection may take to send a head, or be idle.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Why the server does not start.
+#[derive(Debug)]
+pub enum ServeError {
+    /// A port could not be bound.
+    Bind {
+        /// Which.
+        address: SocketAddr,
+        /// The flag that sets it.
+        flag: &'static str,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// A setting is not possible.
+    Setting {
+        /// Which.
+        name: &'static str,
+        /// What would be possible.
+        message: String,
+    },
+}
+
+impl fmt::Display for ServeError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ServeError::Bind { address, flag, source } if source.kind() == io::ErrorKind::AddrInUse => write!(
+                formatter,
+                "port {} of {} is in use by another program: stop that one, or set another port with {flag}",
+                address.port(),
+                address.ip()
+            ),
+            ServeError::Bind { address, flag, source } => {
+                write!(formatter, "cannot listen on {address}, which {flag} sets: {source}")
+            }
+            ServeError::Setting { name, message } => write!(formatter, "{name}: {message}"),
+        }
+    }
+}
+
+impl std::error::Error for ServeError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            ServeError::Bind { source, .. } => Some(source),
+            ServeError::Setting { .. } => None,
+        }
+    }
+}
+
+/// Binds the addresses and answers until `shutdown`; then ends what is under way, and returns.
+pub async fn serve(
+    platform: Arc<dyn Platform>,
+    listen: &[Listen],
+    options: ApiOptions,
+    shutdown: impl Future<Output = ()>,
+) -> Result<(), ServeError> {
+    Server::bind(platform, listen, options).await?.run(shutdown).await;
+    Ok(())
+}
+
+/// Bound listeners that do not answer yet.
+pub struct Server {
+    listeners: Vec<(TcpListener, SocketAddr, BoxedFilter<(Response,)>)>,
+    api: Arc<Api>,
+}
+
+impl Server {
+    /// Binds the addresses.
+    pub async fn bind(platform: Arc<dyn Platform>, listen: &[Listen], options: ApiOptions) -> Result<Self, ServeError> {
+        check_origins(&options.cors_origins)?;
+        let api = Arc::new(Api::new(platform, options));
+        let mut listeners = Vec::with_capacity(listen.len());
+        for Listen { address, scope, flag } in listen {
+            let failed = |source| ServeError::Bind { address: *address, flag, source };
+            let listener = TcpListener::bind(address).await.map_err(failed)?;
+            let bound = listener.local_addr().map_err(failed)?;
+            listeners.push((listener, bound, filter(&api, *scope)));
+        }
+        Ok(Server { listeners, api })
+    }
+
+    /// The addresses, in the order in which they were asked for, with the ports that were free.
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        self.listeners.iter().map(|(_, address, _)| *address).collect()
+    }
+
+    /// Answers until `shutdown`; then ends what is under way, at most [`ApiOptions::drain_timeout`] long.
+    pub async fn run(self, shutdown: impl Future<Output = ()>) {
+        let (stop, stopped) = watch::channel(());
+        let places = Arc::new(Semaphore::new(self.api.options.max_connections));
+        let mut accepting = JoinSet::new();
+        for (listener, _, filter) in self.listeners {
+            let drain = self.api.options.drain_timeout;
+            accepting.spawn(accept(listener, filter, Arc::clone(&places), stopped.clone(), drain));
+        }
+        shutdown.await;
+        self.api.draining.store(true, Ordering::Relaxed);
+        drop(stop);
+        while accepting.join_next().await.is_some() {}
+    }
+}
+
+/// One filter takes every request apart; the tables of the resources do the rest.
+fn filter(api: &Arc<Api>, scope: Scope) -> BoxedFilter<(Response,)> {
+    let origins = &api.options.cors_origins;
+    let api = Arc::clone(api);
+    let query = warp::query::raw().or(warp::any().map(String::new)).unify();
+    let answers = warp::method()
+        .and(warp::path::full())
+        .and(query)
+        .and(warp::header::headers_cloned())
+        .and(warp::body::stream())
+        .then(move |method, path, query, headers, body| {
+            let request = Request { method, query, headers, body: body::parts(body) };
+            Arc::clone(&api).answer(scope, path, request)
+        });
+    if origins.is_empty() {
+        return answers.boxed();
+    }
+    let cors = warp::cors()
+        .allow_methods(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"])
+        .allow_headers(["authorization", "content-type", "idempotency-key", "if-match", "if-none-match", "x-author"])
+        .expose_headers(["etag", "location", "retry-after", "idempotency-replayed"])
+        .max_age(600);
+    let cors = match origins.iter().any(|origin| origin == "*") {
+        true => cors.allow_any_origin(),
+        false => cors.allow_origins(origins.iter().map(String::as_str)),
+    };
+    let refused = |_: warp::Rejection| async {
+        let detail =
+            "scripts of this origin, or with these methods or headers, may not call; see the setting cors_origins";
+        Ok::<_, std::convert::Infallible>(
+            Problem::new(hyper::StatusCode::FORBIDDEN, "cors_forbidden", detail).into_response(),
+        )
+    };
+    answers.with(cors.build()).map(warp::Reply::into_response).recover(refused).unify().boxed()
+}
+
+/// warp panics on an origin that is none.
+fn check_origins(origins: &[String]) -> Result<(), ServeError> {
+    let is_origin = |origin: &str| {
+        let host = origin.strip_prefix("https://").or_else(|| origin.strip_prefix("http://"));
+        let is_host = |host: &str| host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-.:[]".contains(&byte));
+        origin == "*" || host.is_some_and(|host| !host.is_empty() && is_host(host))
+    };
+    match origins.iter().find(|origin| !is_origin(origin)) {
+        None => Ok(()),
+        Some(origin) => {
+            let message = format!("{origin:?} is no origin such as https://console.example.com, nor *");
+            Err(ServeError::Setting { name: "cors_origins", message })
+        }
+    }
+}
+
+/// Takes connections of a listener until the signal to stop, then waits for those that are open.
+async fn accept(
+    listener: TcpListener,
+    filter: BoxedFilter<(Response,)>,
+    places: Arc<Semaphore>,
+    mut stopped: watch::Receiver<()>,
+    drain: Duration,
+) {
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            _ = stopped.changed() => break,
+            Some(_) = connections.join_next() => {}
+            accepted = next(&listener, &places) => match accepted {
+                Ok((stream, place)) => {
+                    connections.spawn(connection(stream, filter.clone(), stopped.clone(), place));
+                }
+                Err(error) => {
+                    // Mostly too many open files: wait for some to be closed.
+                    tracing::warn!(%error, "a connection could not be accepted");
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                }
+            },
+        }
+    }
+    drop(listener);
+    let ended = async { while connections.join_next().await.is_some() {} };
+    if tokio::time::timeout(drain, ended).await.is_err() {
+        tracing::warn!(open = connections.len(), "connections were cut off at the end of the time to drain");
+        connections.shutdown().await;
+    }
+}
+
+/// The next connection, once there is a place for it.
+async fn next(listener: &TcpListener, places: &Arc<Semaphore>) -> io::Result<(TcpStream, OwnedSemaphorePermit)> {
+    let place = Arc::clone(places).acquire_owned().await.map_err(io::Error::other)?;
+    let (stream, _) = listener.accept().await?;
+    Ok((stream, place))
+}
+
+/// Serves a connection to its end.
+async fn connection(
+    stream: TcpStream,
+    filter: BoxedFilter<(Response,)>,
+    mut stopped: watch::Receiver<()>,
+    _place: OwnedSemaphorePermit,
+) {
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "no delay");
+    }
+    let service = TowerToHyperService::new(warp::service(filter));
+    let mut builder = http1::Builder::new();
+    builder.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(MAX_HEAD_BYTES);
+    let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service).with_upgrades());
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        _ = stopped.changed() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, "a connection ended early");
+    }
+}

@@ -1,0 +1,258 @@
+//! Segments and traits with every version.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use audience_contract::{CatalogueStore, Document, DocumentKind, Result, StoreError};
+use fjall::{Keyspace, KeyspaceCreateOptions, KvSeparationOptions, Readable, Snapshot};
+use parking_lot::Mutex;
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::db::Db;
+use crate::seal::{self, Kind};
+
+const READING: &str = "reading the catalogue";
+const WRITING: &str = "writing the catalogue";
+/// A key has at most 65,535 bytes.
+const ID_BYTES: usize = 60_000;
+
+/// Every version of every document.
+///
+/// A document is under `kind u8 · length of id u32 BE · id · version u64 BE`, so the versions of one are neighbours. Each
+/// version of the catalogue has a row that says how many documents it brought and a sum over their keys: opening counts
+/// them, and a document that got lost is noticed. Reading a version walks all keys, but reads only the bodies it gives.
+pub struct Catalogue {
+    documents: Keyspace,
+    versions: Keyspace,
+    version: Mutex<u64>,
+    db: Arc<Db>,
+}
+
+/// What a version brought.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+struct Brought {
+    count: u64,
+    sum: u64,
+}
+
+impl Catalogue {
+    /// Opens the catalogue and counts its documents.
+    pub(crate) fn open(db: Arc<Db>) -> Result<Catalogue> {
+        let (documents, versions) = (db.keyspace("catalogue")?, db.keyspace("versions")?);
+        let catalogue = Catalogue { documents, versions, version: Mutex::new(0), db };
+        let version = catalogue.check()?;
+        *catalogue.version.lock() = version;
+        Ok(catalogue)
+    }
+
+    /// Holds the documents against what each version brought; gives the newest version.
+    fn check(&self) -> Result<u64> {
+        let mut found: BTreeMap<u64, Brought> = BTreeMap::new();
+        for row in self.documents.iter() {
+            let key = row.key().map_err(|e| self.db.error(READING, e))?;
+            let place = Place::decode(&key)?;
+            found.entry(place.version).or_default().add(&key);
+        }
+        let mut version = 0;
+        for row in self.versions.iter() {
+            let (key, value) = row.into_inner().map_err(|e| self.db.error(READING, e))?;
+            let payload = seal::open(Kind::CatalogueVersion, &key, &value)?;
+            version += 1;
+            let expected = Brought::decode(payload);
+            if *key != u64::to_be_bytes(version) || expected != Some(found.remove(&version).unwrap_or_default()) {
+                return Err(seal::damaged(Kind::CatalogueVersion, &key, "some of it is missing"));
+            }
+        }
+        match found.first_key_value() {
+            None => Ok(version),
+            Some((version, _)) => Err(seal::damaged(Kind::CatalogueVersion, &version.to_be_bytes(), "it is missing")),
+        }
+    }
+
+    fn read(&self, snapshot: &Snapshot, place: &Place, key: &[u8]) -> Result<Document> {
+        let value = snapshot.get(&self.documents, key).map_err(|e| self.db.error(READING, e))?;
+        let value = value.ok_or_else(|| seal::damaged(Kind::Document, key, "it is missing"))?;
+        decode_document(place, key, &value)
+    }
+}
+
+impl CatalogueStore for Catalogue {
+    fn version(&self) -> Result<u64> {
+        Ok(*self.version.lock())
+    }
+
+    fn put(&self, expected: u64, documents: &[Document]) -> Result<bool> {
+        let mut version = self.version.lock();
+        if *version != expected {
+            return Ok(false);
+        }
+        let next = expected + 1;
+        let mut rows = BTreeMap::new();
+        for document in documents {
+            if document.catalogue_version != next || document.id.len() > ID_BYTES {
+                let detail =
+                    format!("{:?} {:.60} has version {}", document.kind, document.id, document.catalogue_version);
+                let detail = format!("{detail}; it must be {next}, and the id at most {ID_BYTES} bytes");
+                return Err(StoreError::Unavailable { action: WRITING, detail });
+            }
+            let key = Place { kind: document.kind, id: document.id.clone(), version: next }.encode();
+            let value = encode_document(&key, document);
+            if rows.insert(key, value).is_some() {
+                let detail = format!("{:?} {:.60} is given twice", document.kind, document.id);
+                return Err(StoreError::Unavailable { action: WRITING, detail });
+            }
+        }
+        let mut brought = Brought::default();
+        rows.keys().for_each(|key| brought.add(key));
+        self.db.commit(WRITING, |batch| {
+            for (key, value) in rows {
+                batch.insert(&self.documents, key, value);
+            }
+            let key = next.to_be_bytes();
+            batch.insert(&self.versions, key, seal::seal(Kind::CatalogueVersion, &key, &brought.encode()));
+        })?;
+        *version = next;
+        Ok(true)
+    }
+
+    fn at(&self, version: u64) -> Result<Vec<Document>> {
+        let snapshot = self.db.snapshot();
+        let mut out = Vec::new();
+        let mut newest: Option<(Place, fjall::Slice)> = None;
+        let mut give = |newest: Option<(Place, fjall::Slice)>| -> Result<()> {
+            let Some((place, key)) = newest else { return Ok(()) };
+            let document = self.read(&snapshot, &place, &key)?;
+            if document.body.is_some() {
+                out.push(document);
+            }
+            Ok(())
+        };
+        for row in snapshot.iter(&self.documents) {
+            let key = row.key().map_err(|e| self.db.error(READING, e))?;
+            let place = Place::decode(&key)?;
+            if place.version > version {
+                continue;
+            }
+            let before = newest.replace((place, key));
+            let same = before.as_ref().zip(newest.as_ref()).is_some_and(|(a, b)| a.0.is_same_document(&b.0));
+            if !same {
+                give(before)?;
+            }
+        }
+        give(newest)?;
+        Ok(out)
+    }
+
+    fn history(&self, kind: DocumentKind, id: &str) -> Result<Vec<Document>> {
+        let prefix = Place { kind, id: id.to_owned(), version: 0 }.prefix();
+        let rows = self.db.snapshot().prefix(&self.documents, prefix);
+        let documents = rows.map(|row| {
+            let (key, value) = row.into_inner().map_err(|e| self.db.error(READING, e))?;
+            decode_document(&Place::decode(&key)?, &key, &value)
+        });
+        documents.collect()
+    }
+}
+
+/// Where a version of a document is.
+struct Place {
+    kind: DocumentKind,
+    id: String,
+    version: u64,
+}
+
+impl Place {
+    fn prefix(&self) -> Vec<u8> {
+        let kind = match self.kind {
+            DocumentKind::Segment => 1,
+            DocumentKind::Trait => 2,
+            DocumentKind::Members => 3,
+        };
+        let mut key = vec![kind];
+        key.extend_from_slice(&(self.id.len() as u32).to_be_bytes());
+        key.extend_from_slice(self.id.as_bytes());
+        key
+    }
+
+    fn encode(&self) -> Vec<u8> {
+        let mut key = self.prefix();
+        key.extend_from_slice(&self.version.to_be_bytes());
+        key
+    }
+
+    fn decode(key: &[u8]) -> Result<Place> {
+        let read = || {
+            let (kind, rest) = key.split_first()?;
+            let kind = match kind {
+                1 => DocumentKind::Segment,
+                2 => DocumentKind::Trait,
+                3 => DocumentKind::Members,
+                _ => return None,
+            };
+            let (length, rest) = rest.split_first_chunk::<4>()?;
+            let (id, rest) = rest.split_at_checked(u32::from_be_bytes(*length) as usize)?;
+            let id = std::str::from_utf8(id).ok()?.to_owned();
+            let (version, rest) = seal::read_u64(rest)?;
+            rest.is_empty().then_some(Place { kind, id, version })
+        };
+        read().ok_or_else(|| seal::damaged(Kind::Document, key, "its key cannot be read"))
+    }
+
+    fn is_same_document(&self, other: &Place) -> bool {
+        self.kind == other.kind && self.id == other.id
+    }
+}
+
+impl Brought {
+    fn add(&mut self, key: &[u8]) {
+        self.count += 1;
+        self.sum = self.sum.wrapping_add(xxh3_64(key));
+    }
+
+    fn encode(&self) -> [u8; 16] {
+        let mut out = [0; 16];
+        out[..8].copy_from_slice(&self.count.to_be_bytes());
+        out[8..].copy_from_slice(&self.sum.to_be_bytes());
+        out
+    }
+
+    fn decode(bytes: &[u8]) -> Option<Brought> {
+        let (count, bytes) = seal::read_u64(bytes)?;
+        let (sum, bytes) = seal::read_u64(bytes)?;
+        bytes.is_empty().then_some(Brought { count, sum })
+    }
+}
+
+/// `1` and the body, or `0` for a deletion.
+fn encode_document(key: &[u8], document: &Document) -> Vec<u8> {
+    let body = document.body.as_deref();
+    let mut value = seal::begin(1 + body.map_or(0, str::len));
+    value.push(body.is_some().into());
+    value.extend_from_slice(body.unwrap_or_default().as_bytes());
+    seal::finish(Kind::Document, key, &mut value);
+    value
+}
+
+fn decode_document(place: &Place, key: &[u8], value: &[u8]) -> Result<Document> {
+    let body = match seal::open(Kind::Document, key, value)? {
+        [0] => None,
+        [1, body @ ..] => Some(
+            std::str::from_utf8(body)
+                .map_err(|_| seal::damaged(Kind::Document, key, "its body is no text"))?
+                .to_owned(),
+        ),
+        _ => return Err(seal::damaged(Kind::Document, key, "it has no body")),
+    };
+    Ok(Document { kind: place.kind, id: place.id.clone(), catalogue_version: place.version, body })
+}
+
+/// Bodies, of which static members are large, are not touched when keys are walked.
+pub fn document_options() -> KeyspaceCreateOptions {
+    KeyspaceCreateOptions::default()
+        .with_kv_separation(Some(KvSeparationOptions::default().separation_threshold(4 << 10)))
+}
+
+/// Rows of versions are small.
+pub fn version_options() -> KeyspaceCreateOptions {
+    KeyspaceCreateOptions::default()
+}

@@ -1,0 +1,165 @@
+//! A run of events as it is stored: under its first sequence number, `count u32` and the records one behind the other.
+
+use std::ops::Range;
+
+use audience_contract::{Result, StoreError};
+use audience_rules::record::{self, EventRef};
+use fjall::Slice;
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::seal::{self, Kind};
+
+/// A chunk takes no more records once it is this large. Small, since a chunk is what a lookup by user reads.
+pub const CHUNK_BYTES: usize = 64 << 10;
+const COUNT_BYTES: usize = 4;
+
+/// The key of the chunk that begins with that event.
+pub fn key(first: u64) -> [u8; 8] {
+    first.to_be_bytes()
+}
+
+/// What is to be known of records before they get their numbers.
+pub struct Survey {
+    /// How many they are.
+    pub count: u64,
+    /// The hash of every user they name, with the record's place among them.
+    pub users: Vec<(u64, u64)>,
+}
+
+impl Survey {
+    /// Reads the records handed in.
+    pub fn of(records: &[u8]) -> Result<Survey> {
+        let mut survey = Survey { count: 0, users: Vec::new() };
+        let mut rest = records;
+        while !rest.is_empty() {
+            let Some((event, next)) = EventRef::read(rest) else {
+                let detail = format!("record {} cannot be read", survey.count);
+                return Err(StoreError::Corrupt { place: "the events handed in".to_owned(), detail });
+            };
+            let user = user_hash(event.user());
+            survey.users.push((survey.count, user));
+            if let Some(other) = event.other().map(user_hash).filter(|other| *other != user) {
+                survey.users.push((survey.count, other));
+            }
+            survey.count += 1;
+            rest = next;
+        }
+        Ok(survey)
+    }
+}
+
+/// What users are indexed by.
+pub fn user_hash(user: &str) -> u64 {
+    xxh3_64(user.as_bytes())
+}
+
+/// A chunk that is being filled.
+pub struct ChunkWriter {
+    first: u64,
+    count: u32,
+    value: Vec<u8>,
+}
+
+impl ChunkWriter {
+    /// An empty chunk that begins with that event.
+    pub fn new(first: u64) -> ChunkWriter {
+        let mut value = seal::begin(CHUNK_BYTES + CHUNK_BYTES / 4);
+        value.extend_from_slice(&[0; COUNT_BYTES]);
+        ChunkWriter { first, count: 0, value }
+    }
+
+    /// Whether it takes no more.
+    pub fn is_full(&self) -> bool {
+        self.value.len() >= CHUNK_BYTES
+    }
+
+    /// Takes records from the front of `records`, numbers them from `sequence` on, and gives how many bytes it took.
+    pub fn fill(&mut self, records: &mut [u8], sequence: &mut u64) -> usize {
+        let mut at = 0;
+        let mut room = CHUNK_BYTES.saturating_sub(self.value.len());
+        while let Some(length) = records.get(at..).and_then(record_length) {
+            record::set_sequence(&mut records[at..at + length], *sequence);
+            *sequence += 1;
+            self.count += 1;
+            at += length;
+            match room.checked_sub(length) {
+                Some(left) if left > 0 => room = left,
+                _ => break,
+            }
+        }
+        self.value.extend_from_slice(&records[..at]);
+        at
+    }
+
+    /// The key and the value to store.
+    pub fn finish(mut self) -> ([u8; 8], Vec<u8>) {
+        let key = key(self.first);
+        self.value[seal::HEADER..seal::HEADER + COUNT_BYTES].copy_from_slice(&self.count.to_le_bytes());
+        seal::finish(Kind::Chunk, &key, &mut self.value);
+        (key, self.value)
+    }
+}
+
+/// A stored chunk.
+pub struct Chunk {
+    range: Range<u64>,
+    value: Slice,
+}
+
+impl Chunk {
+    /// Checks what is stored under that key.
+    pub fn open(key: &[u8], value: Slice) -> Result<Chunk> {
+        let payload = seal::open(Kind::Chunk, key, &value)?;
+        let parts = key.first_chunk::<8>().zip(payload.first_chunk::<COUNT_BYTES>());
+        let Some((first, count)) = parts else { return Err(seal::damaged(Kind::Chunk, key, "it is cut short")) };
+        let first = u64::from_be_bytes(*first);
+        let end = first.saturating_add(u32::from_le_bytes(*count).into());
+        Ok(Chunk { range: first..end, value })
+    }
+
+    /// The sequence numbers of its records.
+    pub fn range(&self) -> &Range<u64> {
+        &self.range
+    }
+
+    /// Its records that are in the range.
+    pub fn records(&self, range: &Range<u64>) -> Result<&[u8]> {
+        let all = self.bytes();
+        let start = if range.start <= self.range.start { 0 } else { self.offset(0, range.start - self.range.start)? };
+        if range.end >= self.range.end {
+            return Ok(&all[start..]);
+        }
+        let kept = range.end.saturating_sub(range.start.max(self.range.start));
+        let end = self.offset(start, kept)?;
+        Ok(&all[start..end])
+    }
+
+    /// The offset that is `records` records behind `from`.
+    pub fn offset(&self, from: usize, records: u64) -> Result<usize> {
+        let mut at = from;
+        for _ in 0..records {
+            at += self.bytes().get(at..).and_then(record_length).ok_or_else(|| self.damaged())?;
+        }
+        Ok(at)
+    }
+
+    /// The record at an offset, which must have that number, and how long it is.
+    pub fn record(&self, at: usize, sequence: u64) -> Result<EventRef<'_>> {
+        let read = self.bytes().get(at..).and_then(EventRef::read);
+        read.map(|read| read.0).filter(|event| event.sequence() == sequence).ok_or_else(|| self.damaged())
+    }
+
+    fn bytes(&self) -> &[u8] {
+        self.value.get(seal::HEADER + COUNT_BYTES..).unwrap_or_default()
+    }
+
+    fn damaged(&self) -> StoreError {
+        seal::damaged(Kind::Chunk, &key(self.range.start), "its records are not those that it counts")
+    }
+}
+
+/// How long the record at the front is.
+fn record_length(bytes: &[u8]) -> Option<usize> {
+    let length = u32::from_le_bytes(*bytes.first_chunk::<4>()?) as usize + 4;
+    (length <= bytes.len()).then_some(length)
+}

@@ -1,0 +1,117 @@
+//! The data directory: its lock, its format, and writing files so that they are there whole or not at all.
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use audience_contract::{Result, StoreError};
+
+const FORMAT: u32 = 1;
+const FORMAT_NAME: &str = "audience-data";
+
+/// The lock of a data directory; given free by the last store that is dropped.
+pub struct DirectoryLock {
+    _file: File,
+}
+
+/// A data directory that is being opened.
+pub struct Directory {
+    path: PathBuf,
+    lock: Arc<DirectoryLock>,
+    /// Whether it was made by a run that finished making it.
+    complete: bool,
+}
+
+impl Directory {
+    /// Takes the directory for this process, making it where there is none.
+    pub fn open(path: &Path) -> Result<Directory> {
+        fs::create_dir_all(path).map_err(|e| unavailable("making the data directory", path, &e))?;
+        let path = path.canonicalize().map_err(|e| unavailable("opening the data directory", path, &e))?;
+        let lock = Arc::new(lock(&path)?);
+        let complete = check_format(&path)?;
+        Ok(Directory { path, lock, complete })
+    }
+
+    /// Says that everything in it has been made.
+    pub fn finish(&self) -> Result<()> {
+        if self.complete {
+            return Ok(());
+        }
+        write_file(&self.path, "FORMAT", format!("{FORMAT_NAME} {FORMAT}\n").as_bytes())
+            .map_err(|e| unavailable("writing the format", &self.path, &e))
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The lock, to be held by every store.
+    pub fn lock(&self) -> Arc<DirectoryLock> {
+        Arc::clone(&self.lock)
+    }
+
+    /// Whether everything that belongs into it must be there.
+    pub fn complete(&self) -> bool {
+        self.complete
+    }
+}
+
+fn lock(path: &Path) -> Result<DirectoryLock> {
+    let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path.join("LOCK"));
+    let file = file.map_err(|e| unavailable("opening the lock", path, &e))?;
+    match file.try_lock() {
+        Ok(()) => Ok(DirectoryLock { _file: file }),
+        Err(TryLockError::WouldBlock) => Err(StoreError::InUse(path.display().to_string())),
+        Err(TryLockError::Error(e)) => Err(unavailable("locking the data directory", path, &e)),
+    }
+}
+
+/// Whether there is a format file; an error where this program cannot read that format.
+fn check_format(path: &Path) -> Result<bool> {
+    let text = match fs::read(path.join("FORMAT")) {
+        Ok(text) => text,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(false),
+        Err(e) => return Err(unavailable("reading the format", path, &e)),
+    };
+    let version = std::str::from_utf8(&text).ok().and_then(|text| {
+        let version = text.strip_prefix(FORMAT_NAME)?.strip_prefix(' ')?.strip_suffix('\n')?;
+        version.parse::<u32>().ok()
+    });
+    match version {
+        Some(FORMAT) => Ok(true),
+        Some(newer) if newer > FORMAT => Err(StoreError::Unavailable {
+            action: "opening the data directory",
+            detail: format!(
+                "{} was written by a newer version of this program (format {newer}, this one knows {FORMAT}): use that one",
+                path.display()
+            ),
+        }),
+        _ => Err(StoreError::Corrupt {
+            place: path.join("FORMAT").display().to_string(),
+            detail: format!("it must read `{FORMAT_NAME} {FORMAT}`"),
+        }),
+    }
+}
+
+/// Writes a file under a temporary name, makes it durable, and gives it its name.
+pub fn write_file(directory: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
+    let temporary = directory.join(format!("{name}.tmp"));
+    let mut file = File::create(&temporary)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    drop(file);
+    fs::rename(&temporary, directory.join(name))?;
+    sync_directory(directory)
+}
+
+/// Makes durable which files a directory has.
+pub fn sync_directory(directory: &Path) -> io::Result<()> {
+    File::open(directory)?.sync_all()
+}
+
+/// The error for something that the system refused.
+pub fn unavailable(action: &'static str, path: &Path, error: &io::Error) -> StoreError {
+    StoreError::Unavailable { action, detail: format!("{}: {error}", path.display()) }
+}

@@ -1,0 +1,206 @@
+//! The log of events.
+
+use std::collections::HashSet;
+use std::ops::{ControlFlow, Range};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use audience_contract::{EventLog, Result, StoreError};
+use audience_rules::record::{EventRef, records};
+use fjall::config::{BlockSizePolicy, FilterPolicy};
+use fjall::{Keyspace, KeyspaceCreateOptions, KvSeparationOptions, Readable, Snapshot};
+
+use crate::Options;
+use crate::chunk::{self, Chunk, Survey, user_hash};
+use crate::db::{Db, Layout, shielded};
+use crate::directory::Directory;
+use crate::group::{Group, Groups};
+use crate::user_index::UserIndex;
+
+const READING: &str = "reading events";
+
+/// The log of accepted events, with its index by user.
+///
+/// Events are stored in chunks of about 64 KiB that follow each other without a gap. An append costs a share of one
+/// fsync; a scan reads each chunk once; a lookup by user reads a row for each 65,536 events and then the chunks.
+pub struct Events {
+    chunks: Keyspace,
+    index: UserIndex,
+    groups: Groups,
+    /// Every event below is durable.
+    durable: AtomicU64,
+    db: Arc<Db>,
+}
+
+impl Events {
+    /// Opens the log and indexes what is not indexed yet.
+    pub(crate) fn open(directory: &Directory, options: &Options) -> Result<Events> {
+        let layout = Layout {
+            name: "events",
+            keyspaces: &[("events", chunk_options), ("user_index", index_options)],
+            cache_bytes: options.cache_bytes / 4,
+            buffer_bytes: options.buffer_bytes,
+            workers: 2,
+        };
+        let db = Arc::new(Db::open(directory, &layout, options.reserve_bytes)?);
+        let chunks = db.keyspace("events")?;
+        let end = shielded("events", || match chunks.last_key_value() {
+            None => Ok(0),
+            Some(last) => {
+                let (key, value) = last.into_inner().map_err(|e| db.error(READING, e))?;
+                Ok(Chunk::open(&key, value)?.range().end)
+            }
+        })?;
+        let index = UserIndex::open(Arc::clone(&db), db.keyspace("user_index")?)?;
+        let log = Events { chunks, index, groups: Groups::new(end), durable: AtomicU64::new(end), db };
+        log.fill_index(end)?;
+        Ok(log)
+    }
+
+    fn fill_index(&self, end: u64) -> Result<()> {
+        let mut filled = Ok(());
+        self.scan(self.index.stored()..end, &mut |run| {
+            filled = self.index.extend(records(run).flat_map(|event| users(&event)));
+            if filled.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        })?;
+        filled
+    }
+
+    fn write(&self, group: Group) -> Result<()> {
+        let stored: Vec<_> = group.chunks.into_iter().map(chunk::ChunkWriter::finish).collect();
+        self.db.commit("appending events", |batch| {
+            for (key, value) in stored {
+                batch.insert(&self.chunks, key, value);
+            }
+        })?;
+        let users = group.users.iter();
+        let users = users.flat_map(|(first, users)| users.iter().map(move |(place, hash)| (first + place, *hash)));
+        if let Err(error) = self.index.extend(users) {
+            // The events are durable, and their index is in memory: answers stay right.
+            tracing::warn!(%error, "events could not be indexed by user yet");
+        }
+        self.durable.store(group.end, Ordering::Release);
+        Ok(())
+    }
+
+    /// The chunk that has that event.
+    fn chunk_of(&self, snapshot: &Snapshot, sequence: u64) -> Result<Chunk> {
+        let found = snapshot.range(&self.chunks, ..=chunk::key(sequence)).next_back();
+        let Some(found) = found else { return Err(missing(sequence)) };
+        let (key, value) = found.into_inner().map_err(|e| self.db.error(READING, e))?;
+        let chunk = Chunk::open(&key, value)?;
+        if chunk.range().contains(&sequence) { Ok(chunk) } else { Err(missing(sequence)) }
+    }
+
+    fn scan_chunks(&self, range: Range<u64>, visit: &mut dyn FnMut(&[u8]) -> ControlFlow<()>) -> Result<()> {
+        let snapshot = self.db.snapshot();
+        let mut next = range.start;
+        let mut see = |chunk: &Chunk| {
+            if !chunk.range().contains(&next) || (next > range.start && chunk.range().start != next) {
+                return Err(missing(next));
+            }
+            next = chunk.range().end;
+            Ok(visit(chunk.records(&range)?))
+        };
+        let first = self.chunk_of(&snapshot, range.start)?;
+        if see(&first)?.is_break() {
+            return Ok(());
+        }
+        for found in snapshot.range(&self.chunks, chunk::key(first.range().end)..chunk::key(range.end)) {
+            let (key, value) = found.into_inner().map_err(|e| self.db.error(READING, e))?;
+            if see(&Chunk::open(&key, value)?)?.is_break() {
+                return Ok(());
+            }
+        }
+        if next >= range.end { Ok(()) } else { Err(missing(next)) }
+    }
+
+    fn fetch(&self, sequences: &[u64], ids: &HashSet<&str>) -> Result<Vec<u8>> {
+        let snapshot = self.db.snapshot();
+        let mut out = Vec::new();
+        let mut rest = sequences;
+        while let Some(sequence) = rest.first() {
+            let chunk = self.chunk_of(&snapshot, *sequence)?;
+            let (mut at, mut offset) = (chunk.range().start, 0);
+            let here = rest.partition_point(|sequence| *sequence < chunk.range().end);
+            for sequence in &rest[..here] {
+                offset = chunk.offset(offset, sequence - at)?;
+                at = *sequence;
+                let event = chunk.record(offset, at)?;
+                if ids.contains(event.user()) || event.other().is_some_and(|other| ids.contains(other)) {
+                    out.extend_from_slice(event.bytes());
+                }
+            }
+            rest = &rest[here..];
+        }
+        Ok(out)
+    }
+}
+
+impl EventLog for Events {
+    fn append(&self, records: &mut [u8]) -> Result<Range<u64>> {
+        let survey = Survey::of(records)?;
+        if survey.count == 0 {
+            let end = self.end();
+            return Ok(end..end);
+        }
+        self.groups.append(records, survey, |group| self.write(group))
+    }
+
+    fn end(&self) -> u64 {
+        self.durable.load(Ordering::Acquire)
+    }
+
+    fn scan(&self, range: Range<u64>, visit: &mut dyn FnMut(&[u8]) -> ControlFlow<()>) -> Result<()> {
+        let range = range.start..range.end.min(self.end());
+        if range.is_empty() { Ok(()) } else { self.scan_chunks(range, visit) }
+    }
+
+    fn split(&self, range: Range<u64>, parts: usize) -> Vec<Range<u64>> {
+        let range = range.start..range.end.min(self.end());
+        if range.is_empty() {
+            return Vec::new();
+        }
+        let length = range.end - range.start;
+        let parts = (parts as u64).clamp(1, length);
+        let cut = |part: u64| range.start + (u128::from(length) * u128::from(part) / u128::from(parts)) as u64;
+        (0..parts).map(|part| cut(part)..cut(part + 1)).collect()
+    }
+
+    fn of_users(&self, ids: &[&str], before: u64) -> Result<Vec<u8>> {
+        let before = before.min(self.end());
+        let ids: HashSet<&str> = ids.iter().copied().collect();
+        let mut sequences = Vec::new();
+        for id in &ids {
+            self.index.find(user_hash(id), before, &mut sequences)?;
+        }
+        sequences.sort_unstable();
+        sequences.dedup();
+        self.fetch(&sequences, &ids)
+    }
+}
+
+/// The hashes of the users an event names, with its number.
+fn users(event: &EventRef<'_>) -> impl Iterator<Item = (u64, u64)> + use<> {
+    let sequence = event.sequence();
+    let user = user_hash(event.user());
+    let other = event.other().map(user_hash).filter(|other| *other != user);
+    std::iter::once(user).chain(other).map(move |hash| (sequence, hash))
+}
+
+fn missing(sequence: u64) -> StoreError {
+    StoreError::Corrupt { place: "the log of events".to_owned(), detail: format!("event {sequence} is missing") }
+}
+
+/// Chunks go into files of their own, so that they are written once and not again with every compaction.
+fn chunk_options() -> KeyspaceCreateOptions {
+    let separation = KvSeparationOptions::default().separation_threshold(2 << 10).file_target_size(256 << 20);
+    KeyspaceCreateOptions::default().with_kv_separation(Some(separation)).filter_policy(FilterPolicy::disabled())
+}
+
+/// Rows of a bucket are read one behind the other.
+fn index_options() -> KeyspaceCreateOptions {
+    KeyspaceCreateOptions::default()
+        .data_block_size_policy(BlockSizePolicy::all(16 << 10))
+        .filter_policy(FilterPolicy::disabled())
+}

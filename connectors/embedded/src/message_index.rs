@@ -1,0 +1,108 @@
+//! Which message came first.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::sync::Arc;
+
+use audience_contract::{MessageIndex, Result};
+use fjall::config::{BloomConstructionPolicy, FilterPolicy, FilterPolicyEntry, PartitioningPolicy, PinningPolicy};
+use fjall::{Keyspace, KeyspaceCreateOptions};
+
+use crate::Options;
+use crate::db::{Db, Layout};
+use crate::directory::Directory;
+use crate::seal::{self, Kind};
+
+/// Looking through a larger buffer takes longer than writing it to a file earlier.
+const BUFFER_BYTES: u64 = 16 << 20;
+
+/// The least sequence of each message.
+///
+/// A new key costs one lookup that the filters mostly answer from memory, and a share of a write that is not synced.
+pub struct Messages {
+    least: Keyspace,
+    db: Arc<Db>,
+}
+
+impl Messages {
+    /// Opens the index.
+    pub(crate) fn open(directory: &Directory, options: &Options) -> Result<Messages> {
+        let layout = Layout {
+            name: "messages",
+            keyspaces: &[("messages", message_options)],
+            cache_bytes: options.cache_bytes / 2,
+            buffer_bytes: options.buffer_bytes.min(BUFFER_BYTES),
+            workers: 2,
+        };
+        let db = Arc::new(Db::open(directory, &layout, options.reserve_bytes)?);
+        Ok(Messages { least: db.keyspace("messages")?, db })
+    }
+
+    fn get(&self, key: u128) -> Result<Option<u64>> {
+        let key = key.to_be_bytes();
+        let value = self.least.get(key).map_err(|e| self.db.error("reading messages", e))?;
+        let Some(value) = value else { return Ok(None) };
+        let payload = seal::open(Kind::Message, &key, &value)?;
+        match seal::read_u64(payload) {
+            Some((sequence, [])) => Ok(Some(sequence)),
+            _ => Err(seal::damaged(Kind::Message, &key, "it has another length")),
+        }
+    }
+}
+
+impl MessageIndex for Messages {
+    fn note(&self, messages: &[(u128, u64)]) -> Result<Vec<u64>> {
+        let mut known: HashMap<u128, Known> = HashMap::with_capacity(messages.len());
+        let mut least = Vec::with_capacity(messages.len());
+        for &(key, sequence) in messages {
+            let known = match known.entry(key) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(place) => {
+                    let stored = self.get(key)?;
+                    place.insert(Known { least: stored.unwrap_or(sequence), fresh: stored.is_none() })
+                }
+            };
+            if sequence < known.least {
+                *known = Known { least: sequence, fresh: true };
+            }
+            least.push(known.least);
+        }
+        if known.values().any(|known| known.fresh) {
+            self.db.write("noting messages", |batch| {
+                for (key, known) in known.iter().filter(|(_, known)| known.fresh) {
+                    let key = key.to_be_bytes();
+                    batch.insert(&self.least, key, seal::seal(Kind::Message, &key, &known.least.to_be_bytes()));
+                }
+            })?;
+        }
+        Ok(least)
+    }
+
+    fn first(&self, keys: &[u128]) -> Result<Vec<Option<u64>>> {
+        keys.iter().map(|key| self.get(*key)).collect()
+    }
+
+    fn flush(&self) -> Result<()> {
+        self.db.commit("making messages durable", |_| {})
+    }
+}
+
+/// What a call knows of a key.
+struct Known {
+    least: u64,
+    /// Whether that is to be written.
+    fresh: bool,
+}
+
+/// Most keys that are looked up are not there, which the filters answer: they are kept in parts that the cache can hold.
+/// By default those of the upper levels are in one piece and not pinned, also when they move down: too large for the
+/// cache, they would be read anew, megabytes, for each lookup.
+fn message_options() -> KeyspaceCreateOptions {
+    let filter = FilterPolicyEntry::Bloom(BloomConstructionPolicy::BitsPerKey(12.0));
+    KeyspaceCreateOptions::default()
+        .filter_policy(FilterPolicy::all(filter))
+        .filter_block_partitioning_policy(PartitioningPolicy::all(true))
+        .index_block_partitioning_policy(PartitioningPolicy::all(true))
+        .filter_block_pinning_policy(PinningPolicy::all(true))
+        .index_block_pinning_policy(PinningPolicy::all(true))
+}

@@ -1,0 +1,161 @@
+//! Which events name a user, as either id.
+//!
+//! Events are indexed in blocks of 65,536. A full block becomes 1,024 rows, one for each bucket of user hashes, under
+//! `bucket u16 BE · block u32 BE`, so that the rows of a bucket are neighbours. A row is a sorted array of
+//! `hash's low 48 bits · offset in the block u16`. The block that is not full is in memory, and read from the log again at
+//! the start. Rows are not synced: how many blocks are indexed is written with them, and missing ones are made again.
+
+use std::sync::Arc;
+
+use audience_contract::{Result, StoreError};
+use fjall::Keyspace;
+use parking_lot::RwLock;
+
+use crate::db::Db;
+use crate::seal::{self, Kind};
+
+/// Events in a block.
+pub const BLOCK: u64 = 1 << 16;
+/// Rows of a block: its users by the upper bits of their hash.
+const BUCKETS: u16 = 1 << 10;
+const BUCKET_SHIFT: u32 = 64 - 10;
+const INDEXED_KEY: &[u8] = b"blocks indexed by user";
+
+/// The index.
+pub struct UserIndex {
+    rows: Keyspace,
+    db: Arc<Db>,
+    state: RwLock<State>,
+}
+
+struct State {
+    /// Blocks whose rows are stored.
+    stored: u64,
+    /// The blocks behind those, each full but the last.
+    blocks: Vec<Block>,
+}
+
+/// The users of a block in memory.
+#[derive(Default)]
+struct Block {
+    hashes: Vec<u64>,
+    offsets: Vec<u16>,
+}
+
+impl UserIndex {
+    /// Opens the index; [`stored`](Self::stored) says from where on it has to be filled.
+    pub fn open(db: Arc<Db>, rows: Keyspace) -> Result<UserIndex> {
+        let stored = db.number(INDEXED_KEY)?.unwrap_or(0);
+        Ok(UserIndex { rows, db, state: RwLock::new(State { stored, blocks: Vec::new() }) })
+    }
+
+    /// The first event that is not in a stored block.
+    pub fn stored(&self) -> u64 {
+        self.state.read().stored.saturating_mul(BLOCK)
+    }
+
+    /// Takes in events with the hashes of their users, in order. Called by one thread at a time.
+    pub fn extend(&self, users: impl Iterator<Item = (u64, u64)>) -> Result<()> {
+        let full = {
+            let mut state = self.state.write();
+            for (sequence, hash) in users {
+                let at = (sequence / BLOCK).saturating_sub(state.stored) as usize;
+                if state.blocks.len() <= at {
+                    state.blocks.resize_with(at + 1, Block::default);
+                }
+                state.blocks[at].hashes.push(hash);
+                state.blocks[at].offsets.push((sequence % BLOCK) as u16);
+            }
+            state.blocks.len().saturating_sub(1)
+        };
+        for _ in 0..full {
+            self.store_first()?;
+        }
+        Ok(())
+    }
+
+    /// Stores the first block in memory. Where that fails it stays there, so that answers stay whole.
+    fn store_first(&self) -> Result<()> {
+        let (number, rows) = {
+            let state = self.state.read();
+            let Some(block) = state.blocks.first() else { return Ok(()) };
+            (state.stored, block.rows(state.stored))
+        };
+        self.db.write("indexing events by user", |batch| {
+            for (key, row) in rows {
+                batch.insert(&self.rows, key, row);
+            }
+            let stored = seal::seal(Kind::Number, INDEXED_KEY, &(number + 1).to_be_bytes());
+            batch.insert(self.db.meta(), INDEXED_KEY, stored);
+        })?;
+        let mut state = self.state.write();
+        state.stored = number + 1;
+        state.blocks.remove(0);
+        Ok(())
+    }
+
+    /// Adds the events below `before` that name a user of that hash, and perhaps others.
+    pub fn find(&self, hash: u64, before: u64, out: &mut Vec<u64>) -> Result<()> {
+        let stored = {
+            let state = self.state.read();
+            for (at, block) in (state.stored..).zip(&state.blocks) {
+                let matching = block.hashes.iter().zip(&block.offsets).filter(|(found, _)| **found == hash);
+                out.extend(matching.map(|(_, offset)| at * BLOCK + u64::from(*offset)).filter(|found| *found < before));
+            }
+            state.stored
+        };
+        let bucket = (hash >> BUCKET_SHIFT) as u16;
+        let blocks = stored.min(before.div_ceil(BLOCK));
+        let mut expected = 0;
+        for row in self.rows.range(row_key(bucket, 0)..row_key(bucket, blocks)) {
+            let (key, value) = row.into_inner().map_err(|e| self.db.error("reading the index by user", e))?;
+            if *key != row_key(bucket, expected) {
+                return Err(missing(bucket, expected));
+            }
+            let row = seal::open(Kind::IndexRow, &key, &value)?;
+            let found = find_in_row(row, hash).map(|offset| expected * BLOCK + u64::from(offset));
+            out.extend(found.filter(|found| *found < before));
+            expected += 1;
+        }
+        if expected == blocks { Ok(()) } else { Err(missing(bucket, expected)) }
+    }
+}
+
+impl Block {
+    /// The rows of a full block, one for every bucket.
+    fn rows(&self, number: u64) -> Vec<([u8; 6], Vec<u8>)> {
+        let mut buckets = vec![Vec::new(); usize::from(BUCKETS)];
+        for (hash, offset) in self.hashes.iter().zip(&self.offsets) {
+            buckets[(hash >> BUCKET_SHIFT) as usize].push(hash << 16 | u64::from(*offset));
+        }
+        let sealed = (0..BUCKETS).zip(buckets).map(|(bucket, mut entries)| {
+            entries.sort_unstable();
+            let key = row_key(bucket, number);
+            let mut row = seal::begin(entries.len() * 8);
+            row.extend(entries.iter().flat_map(|entry| entry.to_le_bytes()));
+            seal::finish(Kind::IndexRow, &key, &mut row);
+            (key, row)
+        });
+        sealed.collect()
+    }
+}
+
+fn row_key(bucket: u16, block: u64) -> [u8; 6] {
+    let mut key = [0; 6];
+    key[..2].copy_from_slice(&bucket.to_be_bytes());
+    // A log of 2^48 events is not in reach.
+    key[2..].copy_from_slice(&(block as u32).to_be_bytes());
+    key
+}
+
+fn find_in_row(row: &[u8], hash: u64) -> impl Iterator<Item = u16> {
+    let (entries, _) = row.as_chunks::<8>();
+    let wanted = hash << 16;
+    let start = entries.partition_point(|entry| u64::from_le_bytes(*entry) < wanted);
+    let found = entries[start..].iter().map(|entry| u64::from_le_bytes(*entry));
+    found.take_while(move |entry| entry >> 16 == wanted >> 16).map(|entry| entry as u16)
+}
+
+fn missing(bucket: u16, block: u64) -> StoreError {
+    seal::damaged(Kind::IndexRow, &row_key(bucket, block), "it is missing")
+}

@@ -1,0 +1,52 @@
+//! The embedded stores hold the contract.
+#![expect(clippy::unwrap_used, reason = "a test that panics has failed, which is what a test is for")]
+
+use std::path::Path;
+use std::sync::Arc;
+
+use audience_contract::suite;
+use audience_embedded::{Options, Stores};
+
+fn options() -> Options {
+    Options { cache_bytes: 8 << 20, reserve_bytes: 0, ..Options::default() }
+}
+
+fn opener<T: ?Sized>(path: &Path, store: impl Fn(Stores) -> Arc<T>) -> impl FnMut() -> Arc<T> {
+    move || store(Stores::open(path, &options()).unwrap())
+}
+
+#[test]
+fn event_log() {
+    let directory = tempfile::tempdir().unwrap();
+    suite::event_log(&mut opener(directory.path(), |stores| stores.events()));
+}
+
+#[test]
+fn event_log_of_many_blocks() {
+    let directory = tempfile::tempdir().unwrap();
+    suite::event_log_of_many_blocks(&mut opener(directory.path(), |stores| stores.events()));
+}
+
+#[test]
+fn message_index() {
+    let directory = tempfile::tempdir().unwrap();
+    suite::message_index(&mut opener(directory.path(), |stores| stores.messages()));
+}
+
+#[test]
+fn change_log() {
+    let directory = tempfile::tempdir().unwrap();
+    suite::change_log(&mut opener(directory.path(), |stores| stores.changes()));
+}
+
+#[test]
+fn catalogue_store() {
+    let directory = tempfile::tempdir().unwrap();
+    suite::catalogue_store(&mut opener(directory.path(), |stores| stores.catalogue()));
+}
+
+#[test]
+fn checkpoint_store() {
+    let directory = tempfile::tempdir().unwrap();
+    suite::checkpoint_store(&mut opener(directory.path(), |stores| stores.checkpoints()));
+}

@@ -1,0 +1,215 @@
+//! A byte changed anywhere in a data directory is noticed, or changes nothing: never is there a wrong answer.
+//!
+//! `AUDIENCE_DAMAGE_ROUNDS` says how many bytes are tried, `AUDIENCE_DAMAGE_SEED` where to begin.
+#![expect(clippy::unwrap_used, reason = "a test that panics has failed, which is what a test is for")]
+
+use std::fs;
+use std::io;
+use std::ops::ControlFlow;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use audience_contract::{Document, DocumentKind, Progress, Result, suite};
+use audience_embedded::{Options, Stores};
+
+const EVENTS: u64 = 70_000;
+const USERS: u64 = 50;
+const MESSAGES: u64 = 20_000;
+const CHECKPOINTS: [u64; 2] = [5, 6];
+
+/// Small buffers, so that there are table files and not only journals.
+fn open(path: &Path) -> Result<Stores> {
+    Stores::open(path, &Options { cache_bytes: 4 << 20, reserve_bytes: 0, buffer_bytes: 128 << 10 })
+}
+
+#[test]
+fn damage_is_never_a_wrong_answer() {
+    let number = |name, default| std::env::var(name).map_or(default, |text| text.parse().unwrap());
+    let rounds: u64 = number("AUDIENCE_DAMAGE_ROUNDS", 60);
+    let seed: u64 = number("AUDIENCE_DAMAGE_SEED", 1);
+    let whole = tempfile::tempdir().unwrap();
+    let expected = build(whole.path());
+    let files = files(whole.path());
+    let mut noticed = 0;
+    let mut wrong = Vec::new();
+    for round in seed..seed + rounds {
+        let mut random = Random(round.wrapping_mul(0x2545_f491_4f6c_dd1d) | 1);
+        let copy = tempfile::tempdir().unwrap();
+        copy_all(whole.path(), copy.path());
+        let what = damage(copy.path(), &files, &mut random);
+        // A second time, because opening may have tidied up.
+        for time in ["first", "second"] {
+            match catch_unwind(AssertUnwindSafe(|| open(copy.path()).and_then(|stores| read(&stores)))) {
+                Err(_) => wrong.push(format!("round {round}: {what}: panic, {time} time")),
+                Ok(Ok(found)) if found != expected => wrong.push(format!("round {round}: {what}: wrong, {time} time")),
+                Ok(Ok(_)) => {}
+                Ok(Err(_)) => noticed += 1,
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{} of {rounds}:\n{}", wrong.len(), wrong.join("\n"));
+    assert!(noticed > rounds / 2, "only {noticed} errors in {rounds} rounds: is anything read?");
+}
+
+/// Everything that the stores say.
+#[derive(PartialEq)]
+struct Everything {
+    events: Vec<u8>,
+    of_users: Vec<Vec<u8>>,
+    messages: Vec<Option<u64>>,
+    progress: Option<Progress>,
+    changes: Vec<(u64, Vec<u8>)>,
+    documents: Vec<Vec<Document>>,
+    checkpoints: Vec<(Vec<u8>, Option<Vec<u8>>)>,
+}
+
+fn read(stores: &Stores) -> Result<Everything> {
+    let (log, catalogue, checkpoints) = (stores.events(), stores.catalogue(), stores.checkpoints());
+    let mut events = Vec::new();
+    log.scan(0..u64::MAX, &mut |run| {
+        events.extend_from_slice(run);
+        ControlFlow::Continue(())
+    })?;
+    let of_users = (0..USERS).map(|user| log.of_users(&[&format!("u{user}")], u64::MAX)).collect::<Result<_>>()?;
+    let messages = stores.messages().first(&(0..MESSAGES + 10).map(key).collect::<Vec<_>>())?;
+    let mut changes = Vec::new();
+    stores.changes().read(0, &mut |tick, bytes| {
+        changes.push((tick, bytes.to_vec()));
+        ControlFlow::Continue(())
+    })?;
+    let mut documents = (0..=catalogue.version()?).map(|version| catalogue.at(version)).collect::<Result<Vec<_>>>()?;
+    documents.push(catalogue.history(DocumentKind::Segment, "s1")?);
+    checkpoints.list()?;
+    let checkpoints = CHECKPOINTS.iter().map(|id| Ok((checkpoints.manifest(*id)?, checkpoints.shard(*id, 1)?)));
+    Ok(Everything {
+        events,
+        of_users,
+        messages,
+        progress: stores.changes().progress()?,
+        changes,
+        documents,
+        checkpoints: checkpoints.collect::<Result<_>>()?,
+    })
+}
+
+fn key(message: u64) -> u128 {
+    u128::from(message.wrapping_mul(0x9e37_79b9_7f4a_7c15)) << 64
+}
+
+fn build(path: &Path) -> Everything {
+    {
+        let stores = open(path).unwrap();
+        let mut records = Vec::new();
+        for event in 0..EVENTS {
+            suite::record(&format!("u{}", event % USERS), "", &event.to_string(), &mut records);
+            if event % 400 == 399 || event + 1 == EVENTS {
+                stores.events().append(&mut records).unwrap();
+                records.clear();
+            }
+        }
+        for batch in 0..MESSAGES / 100 {
+            let batch: Vec<_> = (batch * 100..batch * 100 + 100).map(|message| (key(message), message)).collect();
+            stores.messages().note(&batch).unwrap();
+        }
+        for tick in 1..=150 {
+            let progress = Progress { tick, sequence: tick, ..Progress::default() };
+            stores.changes().commit(progress, &vec![tick as u8; (tick * 100) as usize]).unwrap();
+            let body = Some(format!("body of {tick} ").repeat(tick as usize * 5));
+            let id = format!("s{}", tick % 7);
+            let document = Document { kind: DocumentKind::Segment, id, catalogue_version: tick, body };
+            assert!(stores.catalogue().put(tick - 1, &[document]).unwrap());
+        }
+        for id in CHECKPOINTS {
+            stores.checkpoints().put_shard(id, 1, &vec![id as u8; 10_000]).unwrap();
+            stores.checkpoints().finish(id, b"manifest").unwrap();
+        }
+        stores.messages().flush().unwrap();
+        // Tables are written in the background.
+        std::thread::park_timeout(Duration::from_millis(500));
+    }
+    // Opened again, journals have no room set aside.
+    let stores = open(path).unwrap();
+    std::thread::park_timeout(Duration::from_millis(500));
+    read(&stores).unwrap()
+}
+
+/// Changes one thing; says what.
+fn damage(root: &Path, files: &[(PathBuf, u64)], random: &mut Random) -> String {
+    // Half by file, so that small ones have their turn, half by byte.
+    let (name, length) = if random.below(2) == 0 {
+        files[random.below(files.len() as u64) as usize].clone()
+    } else {
+        let mut at = random.below(files.iter().map(|file| file.1).sum());
+        let found = files.iter().find(|(_, length)| {
+            let here = at < *length;
+            at = at.saturating_sub(*length);
+            here
+        });
+        found.unwrap().clone()
+    };
+    let path = root.join(&name);
+    let mut bytes = fs::read(&path).unwrap();
+    let at = random.below(length) as usize;
+    let what = match random.below(8) {
+        0 => {
+            bytes.truncate(at);
+            "cut off"
+        }
+        1 => {
+            let end = bytes.len().min((at | 4095) + 1);
+            bytes[at & !4095..end].fill(0);
+            "page zeroed"
+        }
+        2..=4 => {
+            bytes[at] ^= 1 << random.below(8);
+            "bit changed"
+        }
+        _ => {
+            bytes[at] ^= 1 + random.below(255) as u8;
+            "byte changed"
+        }
+    };
+    fs::write(&path, bytes).unwrap();
+    format!("{} at {at} of {length}: {what}", name.display())
+}
+
+/// Every file that is not empty, with its length.
+fn files(root: &Path) -> Vec<(PathBuf, u64)> {
+    fn walk(directory: &Path, found: &mut Vec<PathBuf>) {
+        for entry in fs::read_dir(directory).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() { walk(&path, found) } else { found.push(path) }
+        }
+    }
+    let mut found = Vec::new();
+    walk(root, &mut found);
+    found.sort();
+    let named = found.iter().map(|path| (path.strip_prefix(root).unwrap().to_owned(), path.metadata().unwrap().len()));
+    named.filter(|(_, length)| *length > 0).collect()
+}
+
+fn copy_all(from: &Path, to: &Path) {
+    fn copy(from: &Path, to: &Path) -> io::Result<()> {
+        fs::create_dir_all(to)?;
+        for entry in fs::read_dir(from)? {
+            let path = entry?.path();
+            let target = to.join(path.file_name().unwrap());
+            if path.is_dir() { copy(&path, &target)? } else { fs::copy(&path, &target).map(|_| ())? }
+        }
+        Ok(())
+    }
+    copy(from, to).unwrap();
+}
+
+/// xorshift64*.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, limit: u64) -> u64 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 11) % limit
+    }
+}
