@@ -27,6 +27,9 @@ const PIECE_BYTES: usize = 1 << 20;
 pub trait Position: Sync {
     /// As of the tick being made: see [`Engine::submit`].
     fn boundary(&self) -> Boundary;
+
+    /// Called as the tick that publishes an edit is made.
+    fn publishing(&self) {}
 }
 
 /// Brings a difference into force; returns when it is.
@@ -43,7 +46,10 @@ pub fn apply(
         }
         scan(engine, position, None)?;
     }
-    let tick = control(engine, position, |_| Control::Publish(difference.publish))?;
+    let tick = control(engine, position, |_| {
+        position.publishing();
+        Control::Publish(difference.publish)
+    })?;
     engine.wait_for(tick)?;
     Ok(tick)
 }
@@ -62,7 +68,8 @@ fn control(
     })
 }
 
-fn install(
+/// Installs the rules of a difference and brings their measures the history that they lack.
+pub fn install(
     engine: &Engine,
     log: &dyn EventLog,
     position: &dyn Position,

@@ -75,8 +75,11 @@ pub struct TickDone {
 /// Takes every tick, in order.
 pub type Sink = Box<dyn FnMut(TickDone) -> Result<(), EngineError> + Send>;
 
-/// Makes a worker's state, on its own thread.
+/// Makes the state of a worker (of so many), on its own thread: its users, and the aliases.
 pub type Seed = Arc<dyn Fn(usize, usize) -> Result<(Partition, Aliases), EngineError> + Send + Sync>;
+
+/// Called as each tick is made, in order, before the workers have it.
+pub type OnSubmit = Box<dyn Fn(u64) + Send + Sync>;
 
 /// Writes a worker's changes down for the sink.
 pub type Encode = fn(&mut Partition, &mut Vec<u8>);
@@ -119,24 +122,34 @@ struct Door {
 /// The workers of this process.
 pub struct Engine {
     doors: Mutex<(u64, Vec<Door>)>,
+    on_submit: OnSubmit,
     memberships: Vec<Arc<RwLock<Membership>>>,
+    aliases: Arc<RwLock<Aliases>>,
     shared: Arc<Shared>,
     threads: Mutex<Option<(WorkerGuards<()>, JoinHandle<()>)>>,
 }
 
 impl Engine {
     /// Starts the workers.
-    pub fn start(options: EngineOptions, seed: Seed, encode: Encode, sink: Sink) -> Result<Engine, EngineError> {
+    pub fn start(
+        options: EngineOptions,
+        seed: Seed,
+        encode: Encode,
+        sink: Sink,
+        on_submit: OnSubmit,
+    ) -> Result<Engine, EngineError> {
         let workers = options.workers.max(1);
         let (started_sender, started) = sync_channel(workers);
         let (outward_sender, outward) = sync_channel(workers * 16);
         let shared = Arc::new(Shared::default());
         let (builders, others) =
             timely::CommunicationConfig::Process(workers).try_build().map_err(EngineError::Start)?;
+        let aliases = Arc::new(RwLock::new(Aliases::default()));
         let shell = WorkerThread {
             options,
             seed,
             encode,
+            aliases: aliases.clone(),
             started: started_sender,
             outward: outward_sender,
             shared: shared.clone(),
@@ -168,7 +181,7 @@ impl Engine {
             memberships.push(membership);
         }
         let threads = Mutex::new(Some((guards, thread)));
-        Ok(Engine { doors: Mutex::new((0, doors)), memberships, shared, threads })
+        Ok(Engine { doors: Mutex::new((0, doors)), on_submit, memberships, aliases, shared, threads })
     }
 
     /// How many workers there are.
@@ -179,6 +192,11 @@ impl Engine {
     /// Who is in what, by worker.
     pub fn memberships(&self) -> &[Arc<RwLock<Membership>>] {
         &self.memberships
+    }
+
+    /// Which ids are one user, as of the latest tick that was begun.
+    pub fn aliases(&self) -> &Arc<RwLock<Aliases>> {
+        &self.aliases
     }
 
     /// Submits a tick and gives its number: `make` gives what goes to each worker. One tick at a time is made, so that
@@ -193,7 +211,9 @@ impl Engine {
         if doors.1.is_empty() {
             return Err(stopped());
         }
-        for (door, items) in doors.1.iter().zip(make(tick)) {
+        let items = make(tick);
+        (self.on_submit)(tick);
+        for (door, items) in doors.1.iter().zip(items) {
             door.sender.send((tick, items)).map_err(|_| stopped())?;
             door.thread.unpark();
         }
@@ -271,6 +291,7 @@ struct WorkerThread {
     options: EngineOptions,
     seed: Seed,
     encode: Encode,
+    aliases: Arc<RwLock<Aliases>>,
     started: SyncSender<Started>,
     outward: SyncSender<(usize, Outward)>,
     shared: Arc<Shared>,
@@ -305,8 +326,12 @@ impl WorkerThread {
         let encode = self.encode;
         let parts = WorkerParts {
             partition,
+            mirror: (index == 0).then(|| {
+                *self.aliases.write() = aliases.clone();
+                self.aliases.clone()
+            }),
             aliases: std::rc::Rc::new(std::cell::RefCell::new(aliases)),
-            encoder: Box::new(move |partition, out| encode(partition, out)),
+            encoder: Box::new(encode),
             scan_slice_users: self.options.scan_slice_users,
         };
         let outward = self.outward;
@@ -314,7 +339,7 @@ impl WorkerThread {
         let probe = ProbeHandle::new();
         worker.dataflow::<u64, _, _>(|scope| {
             let stream = scope.input_from(&mut input);
-            build(scope.clone(), stream, parts).sink_to(index, outward).probe_with(&probe);
+            build(scope, stream, parts).sink_to(index, outward).probe_with(&probe);
         });
         run_worker(worker, input, &probe, &door);
     }

@@ -7,3 +7,4 @@ pub mod engine;
 pub mod memory;
 pub mod replay;
 pub mod rule_set;
+pub mod service;

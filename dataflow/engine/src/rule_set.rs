@@ -70,7 +70,14 @@ impl RuleSet {
         let mut difference = Difference::default();
         for id in catalogue.in_dependency_order() {
             let Some((ready, version)) = next.segments.get(&id) else { continue };
-            if self.segments.get(&id).is_some_and(|(known, _)| known == ready) {
+            if let Some((known, known_version)) = self.segments.get(&id)
+                && known == ready
+            {
+                if known_version != version {
+                    // Changes from now on are of the new version, though it says the same.
+                    let content = Content::Unchanged;
+                    difference.publish.push(Publication { segment: id, version: *version, content });
+                }
                 continue;
             }
             let content = match ready {

@@ -25,6 +25,8 @@ pub fn shard_of(id: &str) -> u64 {
 #[derive(Default)]
 pub struct Users {
     ids: Vec<Box<str>>,
+    /// Of each number, the shard; for checkpoints, which go shard by shard.
+    shards: Vec<u8>,
     slots: HashTable<u32>,
 }
 
@@ -42,6 +44,7 @@ impl Users {
         }
         let slot = self.ids.len() as u32;
         self.ids.push(id.into());
+        self.shards.push((hash % SHARDS) as u8);
         let ids = &self.ids;
         self.slots.insert_unique(hash, slot, |slot| user_hash(&ids[*slot as usize]));
         (slot, true)
@@ -50,6 +53,11 @@ impl Users {
     /// The id of a number.
     pub fn id(&self, slot: u32) -> &str {
         &self.ids[slot as usize]
+    }
+
+    /// The shard of a number.
+    pub fn shard(&self, slot: u32) -> u8 {
+        self.shards[slot as usize]
     }
 
     /// How many have a number.

@@ -97,6 +97,8 @@ pub enum Content {
     Rule,
     /// A list of ids.
     List(Arc<BTreeSet<Arc<str>>>),
+    /// What it was: only its version is another.
+    Unchanged,
     /// Not in force: it has no members.
     Nothing,
 }

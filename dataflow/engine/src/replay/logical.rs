@@ -56,7 +56,7 @@ impl LogicalEngine {
             Ok((Partition::new(history, messages.clone()), Aliases::default()))
         });
         Ok(LogicalEngine {
-            engine: Engine::start(options, seed, encode, sink)?,
+            engine: Engine::start(options, seed, encode, sink, Box::new(|_| {}))?,
             log,
             standing: Standing(Mutex::new(Boundary { sequence: 0, clock: 0 })),
             catalogue: Catalogue::with_shipped_traits(),

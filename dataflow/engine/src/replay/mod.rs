@@ -1,4 +1,5 @@
 //! The engine under a logical clock.
 
+pub mod bulk;
 pub mod logical;
 pub mod timeline;

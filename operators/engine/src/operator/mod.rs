@@ -21,12 +21,13 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use audience_rules::ast::Millis;
+use parking_lot::RwLock;
 use timely::dataflow::operators::{ConnectLoop, Feedback};
 use timely::dataflow::{Scope, StreamVec};
 
 use crate::aliases::Aliases;
 use crate::message::Control;
-use crate::partition::{OperatorError, Partition};
+use crate::partition::{OperatorError, Partition, SourceText};
 
 /// The places of a tick.
 pub const STRIDE: u64 = 64;
@@ -81,6 +82,10 @@ pub struct TickOutput {
     pub changes: Vec<u8>,
     /// Shards of a checkpoint.
     pub shards: Vec<(u32, Vec<u8>)>,
+    /// The measures that are computed, with shards.
+    pub sources: Vec<SourceText>,
+    /// The aliases, with the first shards.
+    pub aliases: Option<Aliases>,
     /// When the next user may change by time alone, to the second below.
     pub next_due: Option<Millis>,
     /// The deepest rank.
@@ -96,6 +101,8 @@ pub struct WorkerParts {
     pub partition: Partition,
     /// The aliases up to where its input begins.
     pub aliases: Rc<RefCell<Aliases>>,
+    /// A copy of them for readers outside, kept by this worker.
+    pub mirror: Option<Arc<RwLock<Aliases>>>,
     /// Writes the changes down.
     pub encoder: ChangeEncoder,
     /// How many users are looked at before events get their turn.
@@ -109,7 +116,7 @@ pub fn build<'scope>(
     parts: WorkerParts,
 ) -> StreamVec<'scope, u64, Outward> {
     let (local, announcements) = announce::announce(input);
-    let (routed, directed) = route::route(local, announcements, parts.aliases.clone());
+    let (routed, directed) = route::route(local, announcements, parts.aliases.clone(), parts.mirror.clone());
     let (loop_handle, flips) = scope.feedback(1);
     let (outward, rank_inputs) = users::users(routed, directed, flips, parts);
     ranks::ranks(rank_inputs).connect_loop(loop_handle);

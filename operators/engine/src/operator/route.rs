@@ -11,6 +11,7 @@ use std::sync::Arc;
 use audience_rules::ast::{Millis, SegmentId};
 use audience_rules::record::{EventRef, RecordKind, records};
 use hashbrown::HashMap;
+use parking_lot::RwLock;
 use timely::dataflow::StreamVec;
 use timely::dataflow::channels::pact::{Exchange, Pipeline};
 use timely::dataflow::operators::Capability;
@@ -34,6 +35,8 @@ pub enum Directed {
     Clock(Clock),
     /// Lines that were refused.
     Refused(u64, String),
+    /// The aliases, for a checkpoint.
+    Aliases(Aliases),
 }
 
 #[derive(Default)]
@@ -47,10 +50,11 @@ pub fn route<'scope>(
     local: StreamVec<'scope, u64, Local>,
     announcements: StreamVec<'scope, u64, Announcement>,
     aliases: Rc<RefCell<Aliases>>,
+    mirror: Option<Arc<RwLock<Aliases>>>,
 ) -> (StreamVec<'scope, u64, Routed>, StreamVec<'scope, u64, Directed>) {
     let scope = local.scope();
     let mut router =
-        Router { aliases, worker: scope.index() as u64, peers: scope.peers() as u64, clock: UNKNOWN_CLOCK };
+        Router { aliases, mirror, worker: scope.index() as u64, peers: scope.peers() as u64, clock: UNKNOWN_CLOCK };
     let mut builder = OperatorBuilder::new("Route".to_owned(), scope);
     let mut local = builder.new_input(local, Pipeline);
     let mut announcements = builder.new_input(announcements, Exchange::new(|told: &Announcement| told.worker));
@@ -92,6 +96,8 @@ pub fn route<'scope>(
 
 struct Router {
     aliases: Rc<RefCell<Aliases>>,
+    /// The same table for readers outside; kept by one worker.
+    mirror: Option<Arc<RwLock<Aliases>>>,
     worker: u64,
     peers: u64,
     /// The greatest timestamp so far, where the clock follows the events.
@@ -139,6 +145,10 @@ impl Router {
                 Local::Other(Inward::Backfill(bytes)) => history.push(bytes),
                 Local::Other(Inward::Control(control)) => match &*control {
                     Control::Clock(given) => clock = Some(*given),
+                    Control::Capture { shards, .. } if shards.start == 0 && self.worker == 0 => {
+                        own.push(Directed::Aliases(self.aliases.borrow().clone()));
+                        own.push(self.direct(control));
+                    }
                     _ => own.push(self.direct(control)),
                 },
                 _ => {}
@@ -173,6 +183,9 @@ impl Router {
 
     fn merge(&mut self, previous: &str, user: &str, sequence: u64, at: Millis, merges: &mut Vec<Merge>) {
         let Some(merged) = self.aliases.borrow_mut().merge(previous, user) else { return };
+        if let Some(mirror) = &self.mirror {
+            mirror.write().merge(previous, user);
+        }
         if self.owner(&merged.from) == self.worker {
             merges.push(Merge { user: merged.from.to_string(), sequence, at, ids: None });
         }

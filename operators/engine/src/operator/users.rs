@@ -39,6 +39,8 @@ struct UsersLogic {
     has_failed: bool,
     /// Cleared by a slice of a scan, so that ticks come between.
     may_scan: bool,
+    /// In the tick that ends the silence of a start, nothing is given out: not what the ranks answer either.
+    is_muted: bool,
 }
 
 /// The operator: gives what goes out, and what the ranks are told.
@@ -68,6 +70,7 @@ pub fn users<'scope>(
             current: None,
             has_failed: false,
             may_scan: true,
+            is_muted: false,
         };
         move |frontiers| {
             routed.for_each_time(|time, data| {
@@ -186,6 +189,7 @@ impl UsersLogic {
                 Directed::Clock(given) => clock = given,
                 Directed::Merges(merges) => routed.push(Routed { merges, ..Routed::default() }),
                 Directed::Control(control, lists) => controls.push((control, lists)),
+                Directed::Aliases(aliases) => output.aliases = Some(aliases),
                 Directed::Refused(count, first) => {
                     output.refused += count;
                     output.first_refused.get_or_insert(first);
@@ -213,8 +217,12 @@ impl UsersLogic {
                 Control::Cancel => partition.cancel(),
                 Control::Capture { shards, boundary } => {
                     output.shards.extend(partition.capture(shards.clone(), *boundary)?);
+                    output.sources = partition.sources();
                 }
-                Control::Activate => partition.activate(),
+                Control::Activate => {
+                    self.is_muted = true;
+                    partition.activate();
+                }
             }
         }
         Ok(cause)
@@ -247,7 +255,10 @@ impl UsersLogic {
     fn finish(&mut self, current: Current) -> Outward {
         let partition = &mut self.parts.partition;
         let mut output = current.output;
-        if partition.deepest_rank() > 0 || current.cause == Cause::Rule {
+        if std::mem::take(&mut self.is_muted) {
+            partition.changes.clear();
+        }
+        if partition.deepest_rank() > 0 || partition.has_merged || current.cause == Cause::Rule {
             partition.net_changes();
         }
         output.clock = partition.clock();

@@ -14,7 +14,7 @@ use hashbrown::HashMap;
 use serde::{Deserialize, Serialize};
 
 use crate::cell::Cell;
-use crate::membership::{SHARDS, user_hash};
+use crate::membership::SHARDS;
 use crate::program::Source;
 use crate::registry::Boundary;
 
@@ -86,10 +86,10 @@ impl Partition {
         let membership = self.membership.read();
         let mut by_shard: HashMap<u32, Vec<UserState>> = HashMap::new();
         for (slot, user) in self.users.iter().enumerate() {
-            let id = membership.users.id(slot as u32);
-            let shard = (user_hash(id) % SHARDS) as u32;
+            let shard = u32::from(membership.users.shard(slot as u32));
             let is_kept = user.known || !user.cells.is_empty() || !user.pending.is_empty();
             if shards.contains(&shard) && is_kept {
+                let id = membership.users.id(slot as u32);
                 let (cells, pending) = (user.cells.clone(), user.pending.clone());
                 by_shard.entry(shard).or_default().push(UserState { id: id.into(), known: user.known, cells, pending });
             }
@@ -143,11 +143,5 @@ impl Partition {
         self.floors[shard as usize] = state.boundary.sequence;
         self.clock = self.clock.max(state.boundary.clock);
         Ok(())
-    }
-
-    /// Drops the measures that were brought back and no rule needs.
-    pub fn drop_unneeded_measures(&mut self) {
-        self.registry.drop_unneeded_measures();
-        self.sweep();
     }
 }

@@ -137,13 +137,17 @@ impl Partition {
     ) {
         let segment = &publication.segment;
         let index = self.segment_index(segment);
+        if let Content::Unchanged = publication.content {
+            self.versions[index as usize] = publication.version;
+            return;
+        }
         let old_rule = self.published.remove(segment).and_then(|published| published.rule);
         let old_bitmap = membership.segments.remove(segment);
         self.published_rules.remove(segment);
         self.lists.remove(segment);
         let new_rule = match publication.content {
             Content::Rule => self.installed.remove(segment),
-            Content::List(_) | Content::Nothing => None,
+            Content::List(_) | Content::Unchanged | Content::Nothing => None,
         };
         let new_bitmap = match &publication.content {
             Content::Rule => new_rule.and_then(|rule| self.registry.rules.get(rule)).map(|rule| rule.members),
@@ -156,11 +160,15 @@ impl Partition {
                 }
                 Some(bitmap)
             }
-            Content::Nothing => None,
+            Content::Unchanged | Content::Nothing => None,
         };
         if let Some(rule) = new_rule {
             if let Some(rule) = self.registry.rules.get_mut(rule) {
                 rule.role = Role::Published(segment.clone());
+                if self.silent {
+                    // Nobody is looked at before `activate` looks at everybody.
+                    rule.scanned = u32::MAX;
+                }
             }
             self.published_rules.insert(segment.clone(), rule);
         }
@@ -204,6 +212,18 @@ impl Partition {
         let membership = self.membership();
         let mut guard = membership.write();
         let now = self.clock;
+        self.done_until = now;
+        self.registry.drop_unneeded_measures();
+        let ranks: Vec<u32> = self.registry.ranks.iter().map(|(id, _)| id).collect();
+        for rank in ranks {
+            let among = self.registry.ranks.get_mut(rank).and_then(|entry| {
+                entry.scanned = u32::MAX;
+                entry.among
+            });
+            if let Some(rule) = among.and_then(|among| self.registry.rules.get_mut(among)) {
+                rule.scanned = u32::MAX;
+            }
+        }
         for slot in 0..self.users.len() as u32 {
             if slot % 256 == 255 {
                 parking_lot::RwLockWriteGuard::bump(&mut guard);
@@ -212,6 +232,8 @@ impl Partition {
         }
         self.silent = false;
         self.changes.clear();
+        drop(guard);
+        self.sweep();
     }
 
     /// Brings the windows of a user to `now` and computes what the user is in, from nothing.

@@ -30,6 +30,7 @@ use crate::message::{Cause, Change, RankInput};
 use crate::reading::Reading;
 use crate::registry::{RankId, Registry, RuleId};
 
+pub use checkpoint::SourceText;
 pub use process::TickInput;
 
 /// An event dated after now, until its time comes.
@@ -70,6 +71,8 @@ pub struct Partition {
     membership: Arc<RwLock<Membership>>,
     calendar: Calendar,
     clock: Millis,
+    /// All that is due up to here is done.
+    done_until: Millis,
     published: HashMap<SegmentId, Published>,
     published_rules: HashMap<SegmentId, RuleId>,
     lists: HashMap<SegmentId, Arc<BTreeSet<Arc<str>>>>,
@@ -81,6 +84,8 @@ pub struct Partition {
     backfilled: HashSet<u32>,
     deferred: Vec<crate::message::Routed>,
     silent: bool,
+    /// Whether there was a merge since changes were last netted: a merge gives them out one by one.
+    pub has_merged: bool,
     /// Shards loaded from a checkpoint: events below this sequence number are in their users' state.
     floors: Vec<u64>,
     log: Arc<dyn EventLog>,
@@ -112,6 +117,7 @@ impl Partition {
             membership: Arc::default(),
             calendar: Calendar::default(),
             clock: Millis::MIN,
+            done_until: Millis::MIN,
             published: HashMap::new(),
             published_rules: HashMap::new(),
             lists: HashMap::new(),
@@ -122,6 +128,7 @@ impl Partition {
             backfilled: HashSet::new(),
             deferred: Vec::new(),
             silent: false,
+            has_merged: false,
             floors: Vec::new(),
             log,
             messages,
@@ -220,15 +227,19 @@ impl Partition {
         }));
     }
 
-    /// Takes out changes that came and went within the tick, for ticks in which ranks or edits were settled in steps.
+    /// Takes out changes that came and went within a second, for ticks in which ranks, edits or merges were settled in
+    /// steps.
     pub fn net_changes(&mut self) {
+        self.has_merged = false;
         // Stable, so that of equal keys the order in which they came about is kept.
         self.changes.sort_by_key(|change| (change.user, change.segment));
         let mut kept: Vec<Change> = Vec::with_capacity(self.changes.len());
         for change in self.changes.drain(..) {
             match kept.last() {
                 Some(last)
-                    if (last.user, last.segment) == (change.user, change.segment) && last.entered != change.entered =>
+                    if (last.user, last.segment) == (change.user, change.segment)
+                        && last.entered != change.entered
+                        && last.at.div_euclid(1000) == change.at.div_euclid(1000) =>
                 {
                     kept.pop();
                 }

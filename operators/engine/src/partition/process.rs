@@ -67,8 +67,9 @@ impl Partition {
             user.scheduled = Millis::MAX;
             entries.push(Entry { slot, sequence: u64::MAX, at: Millis::MAX, stimulus: None });
         }
-        // Stable: a merge stands before the event that brought it.
-        entries.sort_by_key(|entry| (entry.slot, entry.sequence));
+        // A merge stands before the event that brought it, wherever either came from.
+        let is_event = |entry: &Entry<'_>| matches!(entry.stimulus, Some(Stimulus::Event(_)));
+        entries.sort_by_key(|entry| (entry.slot, entry.sequence, is_event(entry)));
         for (index, group) in entries.chunk_by(|a, b| a.slot == b.slot).enumerate() {
             if index % USERS_A_TURN == USERS_A_TURN - 1 {
                 parking_lot::RwLockWriteGuard::bump(&mut guard);
@@ -76,6 +77,7 @@ impl Partition {
             self.process_user(group, limit, &mut guard)?;
         }
         self.deferred = waiting;
+        self.done_until = self.done_until.max(limit);
         Ok(taken)
     }
 
@@ -95,7 +97,7 @@ impl Partition {
                 }
                 let slot = self.slot_of(&merge.user, membership);
                 let stimulus = Some(Stimulus::Merge(merge));
-                entries.push(Entry { slot, sequence: merge.sequence, at: merge.at, stimulus });
+                entries.push(Entry { slot, sequence: merge.sequence, at: merge.at.max(self.done_until), stimulus });
             }
             for record in records(&part.records) {
                 if self.is_loaded(record.user(), record.sequence()) {
@@ -109,7 +111,7 @@ impl Partition {
                 entries.push(Entry {
                     slot,
                     sequence: record.sequence(),
-                    at: record.accepted_at(),
+                    at: record.accepted_at().max(self.done_until),
                     stimulus: Some(Stimulus::Event(record)),
                 });
             }
@@ -156,6 +158,8 @@ impl Partition {
                 break;
             }
             let end = limit.min(end_of_second(first));
+            // The latest instant before this group at which memberships were settled.
+            let before = (first - 1).max(self.done_until);
             let was_known = self.users[slot as usize].known;
             let mut now = first;
             let mut cause = Cause::Time;
@@ -168,17 +172,17 @@ impl Partition {
                 }
                 now = now.max(at);
                 if due <= at {
-                    self.come_due(slot, first - 1, now);
+                    self.come_due(slot, before, now);
                 }
                 while let Some(entry) = waiting.first().filter(|entry| entry.at <= now) {
                     waiting = &waiting[1..];
                     if let Some(stimulus) = entry.stimulus {
-                        cause = self.apply_stimulus(slot, stimulus, (first - 1, now), membership)?.unwrap_or(cause);
+                        cause = self.apply_stimulus(slot, stimulus, (before, now), membership)?.unwrap_or(cause);
                     }
                 }
                 self.set_due(slot, now);
             }
-            self.settle(slot, was_known, (first - 1, now), cause, membership);
+            self.settle(slot, was_known, (before, now), cause, membership);
         }
         self.schedule(slot);
         Ok(())
@@ -198,10 +202,12 @@ impl Partition {
                 Ok(Some(Cause::Event))
             }
             Stimulus::Merge(Merge { ids: None, .. }) => {
+                self.has_merged = true;
                 self.retire(slot, now, membership);
                 Ok(None)
             }
             Stimulus::Merge(Merge { ids: Some(ids), sequence, .. }) => {
+                self.has_merged = true;
                 self.absorb(slot, ids, *sequence, (before, now), membership)?;
                 Ok(Some(Cause::Merge))
             }

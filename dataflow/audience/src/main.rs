@@ -1,0 +1,54 @@
+//! `audience`: everything of Audience Manager in one program, one command a file.
+#![forbid(unsafe_code)]
+
+mod check;
+mod files;
+mod replay;
+mod serve;
+mod settings;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Real-time audience segmentation.
+#[derive(Debug, Parser)]
+#[command(version, about, max_term_width = 120)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Validate rules and print every fault with its JSON pointer; exit 1 on any.
+    Check(check::CheckArgs),
+    /// Run timelines, or files of events, against the engine under a logical clock.
+    Replay(replay::ReplayArgs),
+    /// Everything in one process on embedded stores: APIs and engine. Needs no other server.
+    Serve(settings::ServeFlags),
+}
+
+fn main() -> ExitCode {
+    let done = match Cli::parse().command {
+        Command::Check(args) => check::run(&args),
+        Command::Replay(args) => replay::run(&args),
+        Command::Serve(flags) => serve::run(flags),
+    };
+    done.unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::from(2)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+}

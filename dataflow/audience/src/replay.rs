@@ -1,0 +1,168 @@
+//! `audience replay`: timelines and files of events against the engine, under a logical clock.
+
+use std::fs::File;
+use std::io::{BufWriter, Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Instant;
+
+use anyhow::{Context, bail};
+use audience_dataflow::engine::EngineOptions;
+use audience_dataflow::replay::bulk::definitions::{add_segments, add_traits};
+use audience_dataflow::replay::bulk::{BulkInput, BulkOptions, Summary, replay};
+use audience_dataflow::replay::logical::LogicalEngine;
+use audience_dataflow::replay::timeline::EngineSubject;
+use audience_rules::catalogue::Catalogue;
+use audience_rules::fault::Fault;
+use audience_rules::timeline;
+use audience_rules::value::Value;
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::files::{listed, read_json};
+
+/// Events of a timeline that go into one tick at most.
+const TIMELINE_BATCH: u64 = 1000;
+/// Output is written in pieces of so many bytes.
+const WRITE_BYTES: usize = 1 << 20;
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Timelines: exit status 1 where an expectation did not come true; each is printed as `file:line: ...`. What was refused \
+is noted on the standard error, and by itself is no failure.
+
+Events: lines that are no event are left out. They are counted, the first of them printed on the standard error, and \
+the exit status is 0 all the same.
+
+Exit status 2: something cannot be read, written or is invalid.")]
+pub struct ReplayArgs {
+    /// Timelines: one JSON object a line (case, at, event, trait, segment, deleteSegment, expect, refused).
+    #[arg(value_name = "TIMELINE", required_unless_present = "events", conflicts_with = "events")]
+    timelines: Vec<PathBuf>,
+    /// Events, one a line, instead of timelines; now follows their greatest timestamp.
+    #[arg(long, value_name = "E.ndjson")]
+    events: Option<PathBuf>,
+    /// Segments: a list of {id, name, rules}. [default: none]
+    #[arg(long, value_name = "R.json", requires = "events")]
+    rules: Option<PathBuf>,
+    /// Computed traits, added to the shipped ones: a list of {name, event, where?, measure?, within?}, or, with
+    /// `aggregate` and `property` for `measure`, of the older form. [default: none]
+    #[arg(long, value_name = "T.json", requires = "events")]
+    traits: Option<PathBuf>,
+    /// Writes the membership at the end: lines of user TAB segment, sorted by bytes. [default: not written]
+    #[arg(long, value_name = "M.tsv", requires = "events")]
+    members: Option<PathBuf>,
+    /// Writes each change: {"at", "userId", "segmentId", "change": "entered" or "left"} a line; of what comes and goes
+    /// within a second, nothing. [default: not written]
+    #[arg(long, value_name = "C.ndjson", requires = "events")]
+    changes: Option<PathBuf>,
+    /// Worker threads. Files of events are read and decoded on further ones, half as many.
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=256))]
+    workers: u16,
+}
+
+pub fn run(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
+    match &args.events {
+        Some(events) => replay_events(args, events),
+        None => replay_timelines(args),
+    }
+}
+
+fn replay_timelines(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
+    let mut failures = 0;
+    for path in &args.timelines {
+        let name = path.display();
+        let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {name}"))?;
+        let lines = timeline::parse_timeline(&text).with_context(|| format!("{name} is no timeline"))?;
+        let options = EngineOptions { workers: args.workers.into(), ..EngineOptions::default() };
+        let engine = LogicalEngine::start(options, TIMELINE_BATCH, |_, _| {}, Box::new(|_| Ok(())))?;
+        let mut subject = EngineSubject::new(engine);
+        let outcome = timeline::run(&lines, &mut subject);
+        if let Some(failure) = subject.failure {
+            return Err(failure).with_context(|| format!("{name} cannot be run to its end"));
+        }
+        subject.engine.stop();
+        for note in &outcome.refusals {
+            eprintln!("{name}:{}: note: {}", note.line, note.message);
+        }
+        for failure in &outcome.failures {
+            println!("{name}:{}: {}", failure.line, failure.message);
+        }
+        failures += outcome.failures.len();
+    }
+    Ok(if failures == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn replay_events(args: &ReplayArgs, events: &Path) -> anyhow::Result<ExitCode> {
+    let mut catalogue = Catalogue::with_shipped_traits();
+    add(&mut catalogue, args.traits.as_deref(), add_traits)?;
+    add(&mut catalogue, args.rules.as_deref(), add_segments)?;
+    let length = std::fs::metadata(events).with_context(|| format!("cannot read {}", events.display()))?.len();
+    let progress = progress_bar(length);
+    let open_events = || {
+        let file = File::open(events)?;
+        progress.reset();
+        Ok(Box::new(progress.wrap_read(file)) as Box<dyn Read + Send>)
+    };
+    let open_changes = |path: &Path| {
+        let file = File::create(path)?;
+        Ok(Box::new(BufWriter::with_capacity(WRITE_BYTES, file)) as Box<dyn Write + Send>)
+    };
+    let open_changes = args.changes.as_deref().map(|path| move || open_changes(path));
+    let input = BulkInput {
+        catalogue: &catalogue,
+        events: &open_events,
+        changes: open_changes.as_ref().map(|open| open as &dyn Fn() -> _),
+    };
+    let start = Instant::now();
+    let replayed = replay(BulkOptions::new(args.workers.into()), &input)?;
+    let seconds = start.elapsed().as_secs_f64();
+    progress.finish_and_clear();
+    if let Some(path) = &args.members {
+        let write = || {
+            let mut out = BufWriter::with_capacity(WRITE_BYTES, File::create(path)?);
+            replayed.write_members(&mut out)?;
+            out.flush()
+        };
+        write().with_context(|| format!("cannot write {}", path.display()))?;
+    }
+    report(events, &replayed.summary, seconds);
+    replayed.stop();
+    Ok(ExitCode::SUCCESS)
+}
+
+type Add = fn(&mut Catalogue, &Value) -> Result<(), Vec<Fault>>;
+
+fn add(catalogue: &mut Catalogue, path: Option<&Path>, add: Add) -> anyhow::Result<()> {
+    let Some(path) = path else { return Ok(()) };
+    if let Err(faults) = add(catalogue, &read_json(path)?) {
+        bail!("{} is invalid\n{}", path.display(), listed(path, &faults).trim_end());
+    }
+    Ok(())
+}
+
+/// Drawn on a terminal only.
+fn progress_bar(bytes: u64) -> ProgressBar {
+    let bar = ProgressBar::new(bytes);
+    let style = ProgressStyle::with_template("{wide_bar} {bytes} of {total_bytes}, {bytes_per_sec}, {eta} left");
+    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+    bar
+}
+
+fn report(path: &Path, summary: &Summary, seconds: f64) {
+    if summary.refused > 0 {
+        eprintln!("warning: {} lines of {} are no events and were left out:", summary.refused, path.display());
+        for refusal in &summary.refusals {
+            let fault = &refusal.fault;
+            eprintln!("line {}: {}: {}", refusal.line, fault.pointer, fault.message);
+        }
+        if summary.refused > summary.refusals.len() as u64 {
+            eprintln!("... and {} more", summary.refused - summary.refusals.len() as u64);
+        }
+    }
+    let rate = summary.events as f64 / seconds.max(1e-9);
+    println!(
+        "{} events in {seconds:.3} s, {rate:.0} events/s; {} entered, {} left",
+        summary.events, summary.entered, summary.left
+    );
+}

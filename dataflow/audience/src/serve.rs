@@ -1,0 +1,97 @@
+//! `audience serve`: everything in one process on embedded stores.
+
+use std::io::Write;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use audience_api::{ApiOptions, Listen, Scope, Server};
+use audience_dataflow::engine::EngineOptions;
+use audience_dataflow::service::{PlatformStores, Service, ServiceOptions, clock};
+use audience_embedded::{Options, Stores};
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::settings::{LogFormat, ServeFlags, ServeSettings};
+
+/// Runs until told to stop.
+pub fn run(flags: ServeFlags) -> anyhow::Result<ExitCode> {
+    let settings = ServeSettings::load(flags)?;
+    start_log(&settings)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(serve(settings))
+}
+
+fn start_log(settings: &ServeSettings) -> anyhow::Result<()> {
+    let filter = tracing_subscriber::EnvFilter::try_new(&settings.log)
+        .with_context(|| format!("`{}` is no log filter", settings.log))?;
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match settings.log_format {
+        LogFormat::Text => builder.init(),
+        LogFormat::Json => builder.json().init(),
+    }
+    Ok(())
+}
+
+async fn serve(settings: ServeSettings) -> anyhow::Result<ExitCode> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let opened = settings.clone();
+    let starting = tokio::task::spawn_blocking(move || start(&opened));
+    let service = tokio::select! {
+        service = starting => service.context("the start was cut off")??,
+        // Nothing has been accepted yet, so there is nothing to drain.
+        _ = interrupt.recv() => return Ok(ExitCode::SUCCESS),
+        _ = terminate.recv() => return Ok(ExitCode::SUCCESS),
+    };
+    let listen = [
+        Listen { address: settings.listen, scope: Scope::All, flag: "--listen" },
+        Listen { address: settings.listen_ingest, scope: Scope::Ingestion, flag: "--listen-ingest" },
+    ];
+    let options = ApiOptions { clock: clock::now, ..ApiOptions::default() };
+    let server = Server::bind(service.clone(), &listen, options).await?;
+    // On standard output, so that scripts can wait for it.
+    writeln!(std::io::stdout(), "audience is ready on http://{} (events also on http://{})", settings.listen, settings.listen_ingest)?;
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    tokio::spawn(async move {
+        tokio::select! { _ = interrupt.recv() => {}, _ = terminate.recv() => {} }
+        tracing::info!("draining; a second signal ends at once");
+        let _ = stop.send(());
+        tokio::select! { _ = interrupt.recv() => {}, _ = terminate.recv() => {} }
+        #[expect(clippy::disallowed_methods, reason = "asked for by the second signal; everything accepted is durable")]
+        std::process::exit(130);
+    });
+    let failed = watch(service.clone());
+    let outcome = tokio::select! {
+        () = server.run(async { let _ = stopped.await; }) => Ok(()),
+        reason = failed => Err(anyhow::anyhow!("{reason}; start again: nothing that was accepted is lost")),
+    };
+    tokio::task::spawn_blocking(move || service.stop()).await.context("the end was cut off")?;
+    outcome.map(|()| ExitCode::SUCCESS)
+}
+
+/// Ends when the engine has failed.
+async fn watch(service: Arc<Service>) -> String {
+    loop {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        if let Some(reason) = service.failure() {
+            return reason;
+        }
+    }
+}
+
+fn start(settings: &ServeSettings) -> anyhow::Result<Arc<Service>> {
+    let stores = Stores::open(&settings.data, &Options::default())?;
+    let stores = PlatformStores {
+        events: stores.events(),
+        messages: stores.messages(),
+        changes: stores.changes(),
+        catalogue: stores.catalogue(),
+        checkpoints: stores.checkpoints(),
+    };
+    let options = ServiceOptions {
+        engine: EngineOptions { workers: settings.workers, ..EngineOptions::default() },
+        checkpoint_interval: Duration::from_secs(settings.checkpoint_seconds),
+    };
+    Ok(Service::start(stores, options)?)
+}

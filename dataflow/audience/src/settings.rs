@@ -1,0 +1,191 @@
+//! Settings of `audience serve`: flags, then `AUDIENCE_*` variables, then a TOML file, then defaults.
+//!
+//! Flags and variables are read by clap; what neither of them says is taken from the file. A key that is not known there
+//! is an error, so that a misspelt setting is never silently the default.
+
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use clap::{Args, ValueEnum};
+use serde::Deserialize;
+
+const DATA: &str = "./audience-data";
+const LISTEN: &str = "127.0.0.1:8081";
+const LISTEN_INGEST: &str = "127.0.0.1:8082";
+const CHECKPOINT_SECONDS: u64 = 60;
+const LOG_FORMAT: LogFormat = LogFormat::Text;
+const LOG: &str = "info,fjall=warn,lsm_tree=warn";
+
+/// How log lines are written.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Settings as flags and variables say them.
+#[derive(Clone, Debug, Default, Args)]
+pub struct ServeFlags {
+    /// A TOML file of settings, named as the flags without dashes in front and with `_` for `-`; flags and variables go
+    /// before it, and an unknown key is an error. [default: none]
+    #[arg(long, env = "AUDIENCE_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Where all data is kept. [default: ./audience-data]
+    #[arg(long, env = "AUDIENCE_DATA", value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// Worker threads. [default: the number of cores]
+    #[arg(long, env = "AUDIENCE_WORKERS", value_name = "N")]
+    pub workers: Option<NonZeroUsize>,
+    /// Where all APIs and the console are served. Reachable from this machine only by default: nothing asks for
+    /// a password. [default: 127.0.0.1:8081]
+    #[arg(long, env = "AUDIENCE_LISTEN", value_name = "ADDRESS")]
+    pub listen: Option<SocketAddr>,
+    /// Where the event ingestion API is served by itself; the same reason. [default: 127.0.0.1:8082]
+    #[arg(long, env = "AUDIENCE_LISTEN_INGEST", value_name = "ADDRESS")]
+    pub listen_ingest: Option<SocketAddr>,
+    /// Seconds between checkpoints; a start does again what came after the last one. [default: 60]
+    #[arg(long, env = "AUDIENCE_CHECKPOINT_SECONDS", value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub checkpoint_seconds: Option<u64>,
+    /// How log lines are written. [default: text]
+    #[arg(long, env = "AUDIENCE_LOG_FORMAT", value_enum, value_name = "FORMAT")]
+    pub log_format: Option<LogFormat>,
+    /// What is logged: a level, or levels by target (`info,audience_dataflow=debug`). [default: info,fjall=warn,lsm_tree=warn]
+    #[arg(long, env = "AUDIENCE_LOG", value_name = "FILTER")]
+    pub log: Option<String>,
+}
+
+/// Settings as a file says them.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ServeFile {
+    data: Option<PathBuf>,
+    workers: Option<NonZeroUsize>,
+    listen: Option<SocketAddr>,
+    listen_ingest: Option<SocketAddr>,
+    checkpoint_seconds: Option<std::num::NonZeroU64>,
+    log_format: Option<LogFormat>,
+    log: Option<String>,
+}
+
+/// Settings of `audience serve`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServeSettings {
+    /// Where all data is kept.
+    pub data: PathBuf,
+    /// Worker threads.
+    pub workers: usize,
+    /// Where all APIs and the console are served.
+    pub listen: SocketAddr,
+    /// Where the event ingestion API is served by itself.
+    pub listen_ingest: SocketAddr,
+    /// Seconds between checkpoints.
+    pub checkpoint_seconds: u64,
+    /// How log lines are written.
+    pub log_format: LogFormat,
+    /// What is logged.
+    pub log: String,
+}
+
+impl ServeSettings {
+    /// What flags and variables say, then the file that they name, then the defaults.
+    pub fn load(flags: ServeFlags) -> anyhow::Result<ServeSettings> {
+        let file = match &flags.config {
+            Some(path) => read_file(path)?,
+            None => ServeFile::default(),
+        };
+        let address = |text: &str| text.parse::<SocketAddr>().with_context(|| format!("`{text}` is no address"));
+        let cores = || std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        Ok(ServeSettings {
+            data: flags.data.or(file.data).unwrap_or_else(|| PathBuf::from(DATA)),
+            workers: flags.workers.or(file.workers).map_or_else(cores, NonZeroUsize::get),
+            listen: flags.listen.or(file.listen).map_or_else(|| address(LISTEN), Ok)?,
+            listen_ingest: flags.listen_ingest.or(file.listen_ingest).map_or_else(|| address(LISTEN_INGEST), Ok)?,
+            checkpoint_seconds: flags
+                .checkpoint_seconds
+                .or(file.checkpoint_seconds.map(std::num::NonZeroU64::get))
+                .unwrap_or(CHECKPOINT_SECONDS),
+            log_format: flags.log_format.or(file.log_format).unwrap_or(LOG_FORMAT),
+            log: flags.log.or(file.log).unwrap_or_else(|| LOG.to_owned()),
+        })
+    }
+}
+
+fn read_file(path: &Path) -> anyhow::Result<ServeFile> {
+    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    toml::from_str(&text).with_context(|| format!("{} is no file of settings", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{CommandFactory, Parser};
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Serve {
+        #[command(flatten)]
+        flags: ServeFlags,
+    }
+
+    fn load(args: &[&str], file: Option<&str>) -> anyhow::Result<ServeSettings> {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("audience.toml");
+        let mut flags = Serve::try_parse_from([&["serve"], args].concat())?.flags;
+        if let Some(text) = file {
+            std::fs::write(&path, text).expect("written");
+            flags.config = Some(path);
+        }
+        ServeSettings::load(flags)
+    }
+
+    #[test]
+    fn flags_go_before_the_file_and_the_file_before_the_defaults() {
+        let file = "workers = 7\nlisten = \"0.0.0.0:1\"\nlog_format = \"json\"\ncheckpoint_seconds = 5";
+        let settings = load(&["--workers", "3", "--log", "debug"], Some(file)).expect("valid");
+        assert_eq!((settings.workers, settings.checkpoint_seconds), (3, 5));
+        assert_eq!((settings.listen.to_string(), settings.listen_ingest.to_string()), ("0.0.0.0:1".into(), LISTEN_INGEST.into()));
+        assert_eq!((settings.log_format, &*settings.log), (LogFormat::Json, "debug"));
+        assert_eq!(settings.data, Path::new(DATA));
+        let defaults = load(&[], None).expect("valid");
+        assert!(defaults.workers >= 1);
+        assert_eq!(defaults.listen.to_string(), LISTEN);
+    }
+
+    #[test]
+    fn a_wrong_file_is_an_error_that_says_where() {
+        for (file, expected) in [
+            ("worker = 7", "worker"),
+            ("workers = 0", "workers"),
+            ("listen = \"here\"", "listen"),
+            ("log_format = \"xml\"", "log_format"),
+            ("[data]\nx = 1", "data"),
+        ] {
+            let error = format!("{:#}", load(&[], Some(file)).expect_err(file));
+            assert!(error.contains(expected) && error.contains("audience.toml"), "{file}: {error}");
+        }
+        assert!(load(&["--config", "/nowhere"], None).is_err());
+        assert!(load(&["--checkpoint-seconds", "0"], None).is_err());
+    }
+
+    #[test]
+    fn every_flag_says_its_variable_and_its_default() {
+        for argument in Serve::command().get_arguments().filter(|argument| argument.get_id() != "help") {
+            let name = argument.get_id().as_str();
+            let variable = argument.get_env().and_then(|variable| variable.to_str());
+            assert_eq!(variable, Some(format!("AUDIENCE_{}", name.to_uppercase()).as_str()));
+            let help = argument.get_help().map(ToString::to_string).unwrap_or_default();
+            assert!(help.contains("[default: "), "{name}: {help}");
+        }
+        for (constant, flag) in [(DATA, "data"), (LISTEN, "listen"), (LISTEN_INGEST, "listen_ingest"), (LOG, "log")] {
+            let command = Serve::command();
+            let argument = command.get_arguments().find(|argument| argument.get_id() == flag).expect("there");
+            let help = argument.get_help().map(ToString::to_string).unwrap_or_default();
+            assert!(help.contains(&format!("[default: {constant}]")), "{flag}: {help}");
+        }
+    }
+}

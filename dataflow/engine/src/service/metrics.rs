@@ -1,0 +1,136 @@
+//! What the engine tells of itself.
+
+use std::time::{Duration, Instant};
+
+use audience_protocol::PlatformError;
+use parking_lot::Mutex;
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::registry::{Registry, Unit};
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct SegmentLabel {
+    segment: String,
+}
+
+/// What the engine tells of itself.
+pub struct Metrics {
+    registry: Registry,
+    events: Counter,
+    ticks: Counter,
+    changes: Counter,
+    event_latency: Histogram,
+    edit_latency: Histogram,
+    segment_size: Family<SegmentLabel, Gauge>,
+    users: Gauge,
+    waiting_events: Gauge,
+    store_errors: Counter,
+    checkpoint_bytes: Gauge,
+    checkpoint_duration: Gauge<f64, std::sync::atomic::AtomicU64>,
+    checkpoint_age: Gauge<f64, std::sync::atomic::AtomicU64>,
+    last_checkpoint: Mutex<Option<Instant>>,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let latency = || Histogram::new(exponential_buckets(0.001, 2.0, 16));
+        let mut metrics = Metrics {
+            registry: Registry::with_prefix("audience"),
+            events: Counter::default(),
+            ticks: Counter::default(),
+            changes: Counter::default(),
+            event_latency: latency(),
+            edit_latency: latency(),
+            segment_size: Family::default(),
+            users: Gauge::default(),
+            waiting_events: Gauge::default(),
+            store_errors: Counter::default(),
+            checkpoint_bytes: Gauge::default(),
+            checkpoint_duration: Gauge::default(),
+            checkpoint_age: Gauge::default(),
+            last_checkpoint: Mutex::new(None),
+        };
+        metrics.register();
+        metrics
+    }
+}
+
+impl Metrics {
+    fn register(&mut self) {
+        let registry = &mut self.registry;
+        registry.register("engine_events", "Events that the engine has done", self.events.clone());
+        registry.register("engine_ticks", "Ticks that the engine has done", self.ticks.clone());
+        registry.register("membership_changes", "Membership changes given out", self.changes.clone());
+        registry.register_with_unit(
+            "event_to_membership",
+            "From the acceptance of the oldest event of a tick to its memberships being committed",
+            Unit::Seconds,
+            self.event_latency.clone(),
+        );
+        registry.register_with_unit(
+            "rule_edit_to_membership",
+            "From the commit of an edit to its memberships being served",
+            Unit::Seconds,
+            self.edit_latency.clone(),
+        );
+        registry.register("segment_size", "Members of a segment", self.segment_size.clone());
+        registry.register("users", "Users that the engine has state of", self.users.clone());
+        let lag = "Accepted events that wait for a tick";
+        registry.register("source_lag_events", lag, self.waiting_events.clone());
+        registry.register("store_errors", "Writes to a store that failed and were tried again", self.store_errors.clone());
+        let size = "Size of the newest checkpoint";
+        registry.register_with_unit("checkpoint_size", size, Unit::Bytes, self.checkpoint_bytes.clone());
+        let duration = "How long the newest checkpoint took";
+        registry.register_with_unit("checkpoint_duration", duration, Unit::Seconds, self.checkpoint_duration.clone());
+        let age = "Since the newest checkpoint was finished, in this run";
+        registry.register_with_unit("checkpoint_age", age, Unit::Seconds, self.checkpoint_age.clone());
+    }
+
+    /// A tick was committed.
+    pub fn tick_done(&self, events: u64, changes: u64, oldest: Option<Instant>) {
+        self.ticks.inc();
+        self.events.inc_by(events);
+        self.changes.inc_by(changes);
+        if let Some(oldest) = oldest {
+            self.event_latency.observe(oldest.elapsed().as_secs_f64());
+        }
+    }
+
+    /// An edit is served.
+    pub fn edit_done(&self, took: Duration) {
+        self.edit_latency.observe(took.as_secs_f64());
+    }
+
+    /// A write to a store failed.
+    pub fn store_failed(&self) {
+        self.store_errors.inc();
+    }
+
+    /// A checkpoint was finished.
+    pub fn checkpoint_done(&self, bytes: u64, took: Duration) {
+        self.checkpoint_bytes.set(i64::try_from(bytes).unwrap_or(i64::MAX));
+        self.checkpoint_duration.set(took.as_secs_f64());
+        *self.last_checkpoint.lock() = Some(Instant::now());
+    }
+
+    /// The text form, with these sizes, users and waiting events; without the closing mark.
+    pub fn encode(&self, sizes: &[(String, u64)], users: u64, waiting_events: u64) -> Result<String, PlatformError> {
+        self.segment_size.clear();
+        for (segment, size) in sizes {
+            let label = SegmentLabel { segment: segment.clone() };
+            self.segment_size.get_or_create(&label).set(i64::try_from(*size).unwrap_or(i64::MAX));
+        }
+        self.users.set(i64::try_from(users).unwrap_or(i64::MAX));
+        self.waiting_events.set(i64::try_from(waiting_events).unwrap_or(i64::MAX));
+        if let Some(last) = *self.last_checkpoint.lock() {
+            self.checkpoint_age.set(last.elapsed().as_secs_f64());
+        }
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode_registry(&mut text, &self.registry)
+            .map_err(|error| PlatformError::Unavailable(error.to_string()))?;
+        Ok(text)
+    }
+}

@@ -1,0 +1,350 @@
+//! The running platform: engine, stores and clock, put together.
+
+pub mod changes;
+pub mod checkpoint;
+pub mod clock;
+mod documents;
+mod editor;
+mod metrics;
+mod platform;
+mod pump;
+mod recovery;
+mod segments;
+mod standing;
+mod user;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::SyncSender;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use audience_contract::{
+    CatalogueStore, ChangeLog, CheckpointStore, Document, DocumentKind, EventLog, MessageIndex, Progress, StoreError,
+};
+use audience_operators::membership::shard_of;
+use audience_protocol::PlatformError;
+use parking_lot::Mutex;
+
+use self::checkpoint::{Checkpointer, Part};
+use self::documents::Documents;
+use self::editor::{Editor, Target, timestamp, unavailable};
+use self::metrics::Metrics;
+use self::pump::Pump;
+use self::standing::Standing;
+use crate::engine::{Engine, EngineError, EngineOptions, Sink, TickDone};
+use crate::rule_set::RuleSet;
+
+/// Progress without changes is committed this often: a start then has no more than this to look at again.
+const IDLE_COMMIT: Duration = Duration::from_secs(1);
+/// How long a start waits for edits that were committed but not in force when the last run ended.
+const START_PATIENCE: Duration = Duration::from_secs(600);
+/// Between attempts to write to a store that fails; doubled up to the greatest.
+const FIRST_RETRY: Duration = Duration::from_millis(50);
+const GREATEST_RETRY: Duration = Duration::from_secs(5);
+
+/// The stores of a platform.
+#[derive(Clone)]
+pub struct PlatformStores {
+    /// Accepted events.
+    pub events: Arc<dyn EventLog>,
+    /// Which message came first.
+    pub messages: Arc<dyn MessageIndex>,
+    /// Membership changes given out.
+    pub changes: Arc<dyn ChangeLog>,
+    /// Segments and traits.
+    pub catalogue: Arc<dyn CatalogueStore>,
+    /// Checkpoints.
+    pub checkpoints: Arc<dyn CheckpointStore>,
+}
+
+/// How the platform runs.
+#[derive(Clone, Copy, Debug)]
+pub struct ServiceOptions {
+    /// The engine.
+    pub engine: EngineOptions,
+    /// Between checkpoints.
+    pub checkpoint_interval: Duration,
+}
+
+/// The running platform.
+pub struct Service {
+    stores: PlatformStores,
+    engine: Arc<Engine>,
+    standing: Arc<Standing>,
+    editor: Editor,
+    pump: Pump,
+    metrics: Arc<Metrics>,
+    checkpointer: Checkpointer,
+    turn: Mutex<()>,
+    is_ready: AtomicBool,
+    is_stopping: AtomicBool,
+    store_fault: Arc<Mutex<Option<String>>>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+}
+
+/// Waits.
+pub(crate) fn pause(duration: Duration) {
+    #[expect(clippy::disallowed_methods, reason = "threads of their own that have nothing else to wait for")]
+    std::thread::sleep(duration);
+}
+
+impl Service {
+    /// Starts: brings back what was, and goes on from there. Returns once everything that was accepted is served.
+    pub fn start(stores: PlatformStores, options: ServiceOptions) -> Result<Arc<Service>, EngineError> {
+        let begun = Instant::now();
+        ship_traits(&*stores.catalogue)?;
+        let progress = stores.changes.progress()?;
+        let given = progress.unwrap_or_default();
+        let found = match progress {
+            Some(progress) => recovery::newest_good(&*stores.checkpoints, progress)?,
+            None => None,
+        };
+        let standing = Arc::new(Standing::new(given, found.as_ref().map_or(0, |found| found.manifest.least.sequence)));
+        let metrics = Arc::new(Metrics::default());
+        let checkpointer =
+            Checkpointer::new(stores.checkpoints.clone(), stores.messages.clone(), metrics.clone());
+        let is_live = Arc::new(AtomicBool::new(false));
+        let store_fault = Arc::new(Mutex::new(None));
+        let sink = TickSink {
+            changes: stores.changes.clone(),
+            standing: standing.clone(),
+            metrics: metrics.clone(),
+            parts: checkpointer.parts(),
+            is_live: is_live.clone(),
+            store_fault: store_fault.clone(),
+            last_commit: None,
+        };
+        let log = stores.events.clone();
+        let seed = recovery::seed(log, stores.messages.clone(), stores.checkpoints.clone(), found.clone());
+        let noted = standing.clone();
+        let engine = Arc::new(Engine::start(
+            options.engine,
+            seed,
+            changes::encode,
+            sink.into_sink(),
+            Box::new(move |tick| noted.made(tick)),
+        )?);
+        let then = load(&*stores.catalogue, given.catalogue_version)?;
+        let in_force =
+            recovery::catch_up(&engine, &*stores.events, &standing, given, found.as_ref(), &then.catalogue)?;
+        is_live.store(true, Ordering::Release);
+        recovery::replay(&engine, &*stores.events, &standing, given.sequence..stores.events.end())?;
+        recovery::advance(&engine, &standing, clock::now())?;
+        standing.release();
+        let now = load(&*stores.catalogue, stores.catalogue.version()?)?;
+        let service = Arc::new(Service {
+            editor: Editor::new(stores.catalogue.clone(), now, given.catalogue_version),
+            stores,
+            engine,
+            standing,
+            pump: Pump::default(),
+            metrics,
+            checkpointer,
+            turn: Mutex::new(()),
+            is_ready: AtomicBool::new(false),
+            is_stopping: AtomicBool::new(false),
+            store_fault,
+            threads: Mutex::new(Vec::new()),
+        });
+        service.spawn(options, in_force)?;
+        service.editor.wait_until_in_force(service.editor.read(|documents| documents.version), START_PATIENCE);
+        service.is_ready.store(true, Ordering::Release);
+        let events = service.stores.events.end();
+        tracing::info!(events, from_checkpoint = found.is_some(), took = ?begun.elapsed(), "ready");
+        Ok(service)
+    }
+
+    fn spawn(self: &Arc<Self>, options: ServiceOptions, in_force: RuleSet) -> Result<(), EngineError> {
+        let service = self.clone();
+        self.thread("pump", move || service.pump.run(&service.engine, &service.standing))?;
+        let service = self.clone();
+        self.thread("editor", move || {
+            let target = Target {
+                engine: &service.engine,
+                log: &*service.stores.events,
+                standing: &service.standing,
+                turn: &service.turn,
+                metrics: &service.metrics,
+            };
+            service.editor.run(&target, in_force)
+        })?;
+        let service = self.clone();
+        self.thread("checkpointer", move || service.checkpoint_every(options.checkpoint_interval))
+    }
+
+    fn thread(
+        self: &Arc<Self>,
+        name: &str,
+        run: impl FnOnce() -> Result<(), EngineError> + Send + 'static,
+    ) -> Result<(), EngineError> {
+        let thread = std::thread::Builder::new().name(name.to_owned()).spawn(move || {
+            if let Err(error) = run() {
+                tracing::error!(%error, "stopped");
+            }
+        });
+        self.threads.lock().push(thread.map_err(|error| EngineError::Start(error.to_string()))?);
+        Ok(())
+    }
+
+    fn checkpoint_every(&self, interval: Duration) -> Result<(), EngineError> {
+        let mut last = Instant::now();
+        while !self.is_stopping.load(Ordering::Acquire) {
+            pause(Duration::from_millis(50));
+            if last.elapsed() < interval {
+                continue;
+            }
+            last = Instant::now();
+            self.checkpoint()?;
+        }
+        Ok(())
+    }
+
+    /// Takes a checkpoint now. A store's fault is told and passed over: the next one tries again.
+    pub fn checkpoint(&self) -> Result<(), EngineError> {
+        let _turn = self.turn.lock();
+        if let Err(error) = self.checkpointer.take(&self.engine, &self.standing) {
+            if self.engine.done().failure.is_some() {
+                return Err(error);
+            }
+            self.metrics.store_failed();
+            tracing::error!(%error, "the checkpoint was given up; the one before stays");
+        }
+        Ok(())
+    }
+
+    /// Accepts records: durable when this returns.
+    fn accept(&self, mut records: Vec<u8>) -> Result<(), PlatformError> {
+        if !self.pump.has_room() {
+            return Err(PlatformError::Busy { retry_after_seconds: 1 });
+        }
+        if let Some(failure) = self.engine.done().failure {
+            return Err(PlatformError::Unavailable(format!("the engine has stopped: {failure}")));
+        }
+        let appended = self.stores.events.append(&mut records);
+        *self.store_fault.lock() = appended.as_ref().err().map(StoreError::to_string);
+        let range = appended.map_err(unavailable)?;
+        self.pump.take(range, records);
+        Ok(())
+    }
+
+    /// The id that a user goes by.
+    fn root(&self, id: &str) -> String {
+        let aliases = self.engine.aliases().read();
+        aliases.root(id).map_or_else(|| id.to_owned(), |root| root.to_string())
+    }
+
+    fn worker_of(&self, user: &str) -> usize {
+        (shard_of(user) % self.engine.workers() as u64) as usize
+    }
+
+    fn is_ready(&self) -> bool {
+        self.is_ready.load(Ordering::Acquire) && !self.is_stopping.load(Ordering::Acquire)
+    }
+
+    /// Why the engine has stopped, if it has.
+    pub fn failure(&self) -> Option<String> {
+        self.engine.done().failure
+    }
+
+    fn store_fault(&self) -> Option<String> {
+        self.store_fault.lock().clone()
+    }
+
+    /// Ends: what was accepted is done, a checkpoint is taken, and everything stops.
+    pub fn stop(&self) {
+        if self.is_stopping.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        self.pump.close();
+        self.editor.close();
+        for thread in self.threads.lock().drain(..) {
+            if thread.join().is_err() {
+                tracing::error!("a thread died");
+            }
+        }
+        if let Err(error) = self.checkpoint() {
+            tracing::error!(%error, "no last checkpoint");
+        }
+        self.engine.stop();
+    }
+}
+
+/// The traits that are shipped are there from the first start, and edited like any other.
+fn ship_traits(store: &dyn CatalogueStore) -> Result<(), EngineError> {
+    if store.version()? > 0 {
+        return Ok(());
+    }
+    let documents: Vec<Document> = Documents::shipped(&timestamp())
+        .into_iter()
+        .filter_map(|stored| {
+            let body = serde_json::to_string(&stored).ok()?;
+            let (kind, id) = (DocumentKind::Trait, stored.document.name);
+            Some(Document { kind, id, catalogue_version: 1, body: Some(body) })
+        })
+        .collect();
+    store.put(0, &documents)?;
+    Ok(())
+}
+
+fn load(store: &dyn CatalogueStore, version: u64) -> Result<Documents, EngineError> {
+    Documents::load(version, store.at(version)?).map_err(|error| EngineError::Start(error.to_string()))
+}
+
+/// Commits ticks, in order.
+struct TickSink {
+    changes: Arc<dyn ChangeLog>,
+    standing: Arc<Standing>,
+    metrics: Arc<Metrics>,
+    parts: SyncSender<Part>,
+    is_live: Arc<AtomicBool>,
+    store_fault: Arc<Mutex<Option<String>>>,
+    last_commit: Option<Instant>,
+}
+
+impl TickSink {
+    fn into_sink(mut self) -> Sink {
+        Box::new(move |done| self.commit(done))
+    }
+
+    fn commit(&mut self, done: TickDone) -> Result<(), EngineError> {
+        let Some(under_way) = self.standing.done(done.tick) else { return Ok(()) };
+        let clock = done.outputs.iter().map(|output| output.clock).max().unwrap_or(under_way.progress.clock);
+        let progress = Progress { clock, ..under_way.progress };
+        let changes = done.outputs.iter().flat_map(|output| &output.changes).copied().collect::<Vec<u8>>();
+        let is_due = self.last_commit.is_none_or(|last| last.elapsed() >= IDLE_COMMIT);
+        if self.is_live.load(Ordering::Acquire) && (!changes.is_empty() || is_due) {
+            self.write(progress, &changes)?;
+            self.last_commit = Some(Instant::now());
+        }
+        let events = done.outputs.iter().map(|output| output.events).sum();
+        let count = done.outputs.iter().map(|output| output.change_count).sum();
+        self.metrics.tick_done(events, count, under_way.oldest);
+        for output in done.outputs {
+            if !output.shards.is_empty() || output.aliases.is_some() || !output.sources.is_empty() {
+                let part = Part { shards: output.shards, sources: output.sources, aliases: output.aliases };
+                // Nobody takes parts any more only when the platform is given up.
+                let _ = self.parts.try_send(part);
+            }
+        }
+        Ok(())
+    }
+
+    /// Tries until it is written, or is damaged: nothing is given out before. Meanwhile the workers wait.
+    fn write(&self, progress: Progress, changes: &[u8]) -> Result<(), EngineError> {
+        let mut wait = FIRST_RETRY;
+        loop {
+            match self.changes.commit(progress, changes) {
+                Ok(()) => return Ok(()),
+                Err(error @ StoreError::Unavailable { .. }) => {
+                    self.metrics.store_failed();
+                    tracing::error!(%error, "membership changes could not be committed; trying again");
+                    *self.store_fault.lock() = Some(error.to_string());
+                    pause(wait);
+                    wait = (2 * wait).min(GREATEST_RETRY);
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! The inward side of the running engine: accepted events, and the clock, become ticks.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use audience_operators::message::Clock;
+use audience_operators::operator::Inward;
+use parking_lot::{Condvar, Mutex};
+
+use super::standing::Standing;
+use crate::engine::{Engine, EngineError, controls};
+
+/// Ticks under way at most: enough to keep all parts at work, few enough that an event is not kept waiting.
+const TICKS_UNDER_WAY: u64 = 4;
+/// Bytes of records in one tick at most.
+const TICK_BYTES: usize = 4 << 20;
+/// Bytes of accepted events that wait for a tick at most; more are refused for a while.
+const WAITING_BYTES: usize = 128 << 20;
+/// How often the clock moves where no event moves it.
+const IDLE_TICK: Duration = Duration::from_millis(250);
+
+struct Run {
+    records: Vec<u8>,
+    end: u64,
+    taken: Instant,
+}
+
+#[derive(Default)]
+struct Inbox {
+    /// Durable runs of records by their first sequence number: commits may end in another order than they began.
+    runs: BTreeMap<u64, Run>,
+    bytes: usize,
+    is_closed: bool,
+}
+
+/// Accepted events on their way into ticks.
+#[derive(Default)]
+pub struct Pump {
+    inbox: Mutex<Inbox>,
+    arrived: Condvar,
+}
+
+impl Pump {
+    /// Whether more may be accepted.
+    pub fn has_room(&self) -> bool {
+        let inbox = self.inbox.lock();
+        !inbox.is_closed && inbox.bytes < WAITING_BYTES
+    }
+
+    /// Takes records that are durable.
+    pub fn take(&self, range: std::ops::Range<u64>, records: Vec<u8>) {
+        let mut inbox = self.inbox.lock();
+        inbox.bytes += records.len();
+        inbox.runs.insert(range.start, Run { records, end: range.end, taken: now() });
+        drop(inbox);
+        self.arrived.notify_one();
+    }
+
+    /// Ends [`run`](Self::run) once what was taken is submitted.
+    pub fn close(&self) {
+        self.inbox.lock().is_closed = true;
+        self.arrived.notify_one();
+    }
+
+    /// Makes ticks until closed.
+    pub fn run(&self, engine: &Engine, standing: &Standing) -> Result<(), EngineError> {
+        let mut last_tick: Option<u64> = None;
+        loop {
+            if let Some(tick) = last_tick {
+                engine.wait(|done| done.ticks + TICKS_UNDER_WAY > tick)?;
+            }
+            let (runs, is_closed) = self.next_runs(standing.sequence());
+            if runs.is_empty() && is_closed {
+                return Ok(());
+            }
+            last_tick = Some(submit(engine, standing, runs)?);
+        }
+    }
+
+    /// Waits for the runs that come next in order, or until the clock is to move.
+    fn next_runs(&self, mut next: u64) -> (Vec<Run>, bool) {
+        let deadline = now() + IDLE_TICK;
+        let mut inbox = self.inbox.lock();
+        while !inbox.runs.contains_key(&next) && !inbox.is_closed {
+            if self.arrived.wait_until(&mut inbox, deadline).timed_out() {
+                break;
+            }
+        }
+        let mut runs = Vec::new();
+        let mut bytes = 0;
+        while bytes < TICK_BYTES
+            && let Some(run) = inbox.runs.remove(&next)
+        {
+            next = run.end;
+            bytes += run.records.len();
+            runs.push(run);
+        }
+        inbox.bytes -= bytes;
+        (runs, inbox.is_closed)
+    }
+}
+
+fn now() -> Instant {
+    Instant::now()
+}
+
+/// Submits runs as one tick, dealt over the workers.
+fn submit(engine: &Engine, standing: &Standing, runs: Vec<Run>) -> Result<u64, EngineError> {
+    let workers = engine.workers();
+    engine.submit(|_| {
+        let end = runs.last().map_or_else(|| standing.sequence(), |run| run.end);
+        let now = standing.submitting(end, runs.iter().map(|run| run.taken).min());
+        let mut items: Vec<Vec<Inward>> = (0..workers).map(|_| controls(Clock { now, limit: now }, None)).collect();
+        for (index, run) in runs.into_iter().enumerate() {
+            items[index % workers].push(Inward::Records(run.records));
+        }
+        items
+    })
+}
+
+/// Submits records of the log that the engine has not had, in order.
+pub fn submit_history(
+    engine: &Arc<Engine>,
+    standing: &Standing,
+    pieces: Vec<Vec<u8>>,
+    end: u64,
+) -> Result<u64, EngineError> {
+    let workers = engine.workers();
+    engine.submit(|_| {
+        let now = standing.submitting(end, None);
+        let mut items: Vec<Vec<Inward>> = (0..workers).map(|_| controls(Clock { now, limit: now }, None)).collect();
+        for (index, records) in pieces.into_iter().enumerate() {
+            items[index % workers].push(Inward::Records(records));
+        }
+        items
+    })
+}

@@ -1,0 +1,171 @@
+//! A start: the state of the newest good checkpoint, and the log behind it.
+//!
+//! 1. Up to the progress that was given out, in silence: checkpoint, then the log, under the rules and the clock of then.
+//!    Memberships follow from the state; since they are a function of it, they are those that were given out.
+//! 2. From there on as ever: what was accepted behind that progress, then the clock, then the newest catalogue.
+
+use std::ops::{ControlFlow, Range};
+use std::sync::Arc;
+
+use audience_contract::{CheckpointStore, EventLog, MessageIndex, Progress};
+use audience_operators::aliases::Aliases;
+use audience_operators::membership::SHARDS;
+use audience_operators::message::Control;
+use audience_operators::partition::{Partition, SourceText};
+use audience_operators::program::Source;
+use audience_rules::ast::Millis;
+use audience_rules::catalogue::Catalogue;
+
+use super::checkpoint::{ALIASES_SHARD, Manifest};
+use super::pump::submit_history;
+use super::standing::Standing;
+use crate::edit::{self, Position};
+use crate::engine::{Engine, EngineError, Seed};
+use crate::rule_set::RuleSet;
+
+/// Bytes of history in one tick.
+const TICK_BYTES: usize = 8 << 20;
+
+/// A checkpoint that is whole.
+#[derive(Clone)]
+pub struct Found {
+    /// Its number.
+    pub number: u64,
+    /// What it says of itself.
+    pub manifest: Manifest,
+    aliases: Aliases,
+}
+
+/// Finds the newest checkpoint whose every part is good and that does not reach beyond the progress. Damaged ones are
+/// told and passed over: the log has everything.
+pub fn newest_good(store: &dyn CheckpointStore, progress: Progress) -> Result<Option<Found>, EngineError> {
+    for number in store.list()? {
+        match check(store, number) {
+            Ok(found) if found.manifest.greatest.sequence <= progress.sequence => return Ok(Some(found)),
+            Ok(_) => tracing::warn!(checkpoint = number, "the checkpoint is ahead of what was given out; passed over"),
+            Err(error) => tracing::error!(checkpoint = number, %error, "the checkpoint is damaged; an older one is used"),
+        }
+    }
+    Ok(None)
+}
+
+fn check(store: &dyn CheckpointStore, number: u64) -> Result<Found, EngineError> {
+    let unreadable = |what: &str| EngineError::Start(format!("checkpoint {number}: {what} cannot be read"));
+    let manifest: Manifest =
+        bincode::deserialize(&store.manifest(number)?).map_err(|_| unreadable("its manifest"))?;
+    for shard in &manifest.shards {
+        store.shard(number, *shard)?.ok_or_else(|| unreadable(&format!("shard {shard}")))?;
+    }
+    let aliases = store.shard(number, ALIASES_SHARD)?.ok_or_else(|| unreadable("its aliases"))?;
+    let aliases = bincode::deserialize(&aliases).map_err(|_| unreadable("its aliases"))?;
+    Ok(Found { number, manifest, aliases })
+}
+
+/// Makes the workers' state from a checkpoint, or empty; in silence.
+pub fn seed(
+    log: Arc<dyn EventLog>,
+    messages: Arc<dyn MessageIndex>,
+    store: Arc<dyn CheckpointStore>,
+    found: Option<Found>,
+) -> Seed {
+    Arc::new(move |worker, peers| {
+        let mut partition = Partition::new(log.clone(), messages.clone());
+        partition.begin_silence();
+        let Some(found) = &found else { return Ok((partition, Aliases::default())) };
+        for shard in (0..SHARDS as u32).filter(|shard| *shard as usize % peers == worker) {
+            if !found.manifest.shards.contains(&shard) {
+                continue;
+            }
+            let bytes = store.shard(found.number, shard)?.unwrap_or_default();
+            partition.restore(shard, &bytes).map_err(|error| EngineError::Start(error.to_string()))?;
+        }
+        Ok((partition, found.aliases.clone()))
+    })
+}
+
+/// Brings the engine to the progress that was given out, in silence, and from there to the end of the log.
+pub fn catch_up(
+    engine: &Arc<Engine>,
+    log: &dyn EventLog,
+    standing: &Standing,
+    progress: Progress,
+    found: Option<&Found>,
+    catalogue: &Catalogue,
+) -> Result<RuleSet, EngineError> {
+    let in_force = RuleSet::of(catalogue);
+    let mut difference = RuleSet::default().difference(&in_force, catalogue);
+    let from = found.map_or(0, |found| found.manifest.least.sequence);
+    // Without a checkpoint every measure takes the whole log as it is replayed; with one, measures that it lacks need
+    // what lies before it too.
+    difference.new_sources = match found {
+        Some(found) => missing(&found.manifest, difference.new_sources),
+        None => Vec::new(),
+    };
+    if difference.new_sources.is_empty() {
+        edit::install(engine, log, standing, &difference)?;
+        replay(engine, log, standing, from..progress.sequence)?;
+    } else {
+        replay(engine, log, standing, from..progress.sequence)?;
+        edit::install(engine, log, standing, &difference)?;
+    }
+    engine.submit_control(progress.clock, Some(Control::Publish(difference.publish)))?;
+    let tick = engine.submit_control(progress.clock, Some(Control::Activate))?;
+    engine.wait_for(tick)?;
+    Ok(in_force)
+}
+
+fn missing(manifest: &Manifest, needed: Vec<Source>) -> Vec<Source> {
+    needed.into_iter().filter(|source| !manifest.sources.contains(&SourceText::of(source))).collect()
+}
+
+/// Submits a range of the log.
+pub fn replay(
+    engine: &Arc<Engine>,
+    log: &dyn EventLog,
+    standing: &Standing,
+    range: Range<u64>,
+) -> Result<(), EngineError> {
+    if range.is_empty() {
+        return Ok(());
+    }
+    let mut pieces: Vec<Vec<u8>> = Vec::new();
+    let mut bytes = 0;
+    let mut next = range.start;
+    let mut result = Ok(0);
+    log.scan(range.clone(), &mut |run| {
+        let mut piece = Vec::with_capacity(run.len());
+        for record in audience_rules::record::records(run).filter(|record| range.contains(&record.sequence())) {
+            piece.extend_from_slice(record.bytes());
+            next = record.sequence() + 1;
+        }
+        bytes += piece.len();
+        pieces.push(piece);
+        if bytes >= TICK_BYTES {
+            bytes = 0;
+            result = submit_history(engine, standing, std::mem::take(&mut pieces), next);
+        }
+        if result.is_err() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    })?;
+    result?;
+    let tick = submit_history(engine, standing, pieces, range.end)?;
+    engine.wait_for(tick).map(drop)
+}
+
+/// Moves the clock to `to` from where it stands; where there are ranks, over every second in which anything is due, since
+/// who is first depends on all users at one instant.
+pub fn advance(engine: &Engine, standing: &Standing, to: Millis) -> Result<(), EngineError> {
+    loop {
+        let done = engine.done();
+        let now = standing.boundary().clock;
+        let next = match done.next_due {
+            Some(due) if done.deepest_rank > 0 => to.min((due + 999).max(now)),
+            _ => to,
+        };
+        standing.hold_at(next);
+        let tick = engine.submit_control(next, None)?;
+        engine.wait_for(tick)?;
+        if next >= to {
+            return Ok(());
+        }
+    }
+}
