@@ -1,0 +1,73 @@
+//! Events: late, early, repeated, anonymous, merging.
+
+use audience_rules::ast::Millis;
+use audience_rules::time::{format_time, parse_rfc3339};
+use serde_json::{Value, json};
+
+use super::Maker;
+
+impl Maker {
+    /// An event.
+    pub(super) fn event(&mut self) -> Value {
+        let mut event = match self.random.weighted(&[70, 20, 7, 3]) {
+            0 => self.ordinary(),
+            1 => self.identify(),
+            2 => self.alias(),
+            _ => self.repeated(),
+        };
+        if self.random.percent(75) && event.get("timestamp").is_none() {
+            event["timestamp"] = self.time();
+        }
+        let given = &event["timestamp"];
+        let given: Option<Millis> = given.as_i64().or_else(|| given.as_str().and_then(parse_rfc3339));
+        self.last_event_at = given.unwrap_or(self.now());
+        if self.random.percent(20) {
+            event["messageId"] = json!(*self.random.pick(&["m1", "m2", "m3", "m4"]));
+        }
+        event
+    }
+
+    fn ordinary(&mut self) -> Value {
+        let event_type = *self.random.pick(&["purchase", "purchase", "p", "p", "q", "page_view"]);
+        let id = if self.random.percent(8) { "anonymousId" } else { "userId" };
+        let mut event = json!({ "eventType": event_type, "properties": self.members(&["amount", "v", "when", "o"]) });
+        event[id] = json!(self.user());
+        if self.random.percent(30) {
+            event["context"] = self.members(&["k"]);
+        }
+        if self.random.percent(5) {
+            // Not an `identify`: sets nothing.
+            event["traits"] = self.members(&["n"]);
+        }
+        event
+    }
+
+    fn identify(&mut self) -> Value {
+        let mut event = json!({ "eventType": "identify", "userId": self.user() });
+        event["traits"] = self.members(&["n", "plan", "since", "c1"]);
+        if self.random.percent(50) {
+            event["traits"]["since"] = self.time();
+        }
+        if self.random.percent(15) {
+            event["anonymousId"] = json!(self.user());
+        }
+        event
+    }
+
+    fn alias(&mut self) -> Value {
+        json!({ "eventType": "alias", "userId": self.user_or_stranger(), "previousId": self.user_or_stranger() })
+    }
+
+    /// Some event before, word by word, or at another time.
+    fn repeated(&mut self) -> Value {
+        let events: Vec<Value> = self.lines.iter().filter_map(|line| line.get("event").cloned()).collect();
+        if events.is_empty() {
+            return self.ordinary();
+        }
+        let mut event = self.random.pick(&events).clone();
+        if self.random.percent(50) {
+            event["timestamp"] = json!(format_time(self.instant()));
+        }
+        event
+    }
+}

@@ -1,0 +1,108 @@
+//! Rules: trees of every kind of node.
+
+use serde_json::{Value, json};
+
+use super::{Maker, Takes};
+
+impl Maker {
+    /// A rule.
+    pub(super) fn rule(&mut self) -> Value {
+        if self.random.percent(5) {
+            let criteria: Vec<Value> = (0..self.random.between(1, 3)).map(|_| self.node(2)).collect();
+            return json!({ "criteria": criteria, "logic": *self.random.pick(&["and", "or"]) });
+        }
+        self.node(3)
+    }
+
+    /// A node with at most so many levels of nodes below.
+    fn node(&mut self, depth: usize) -> Value {
+        let group = if depth > 0 { 25 } else { 0 };
+        match self.random.weighted(&[group, 18, 30, 10, 14, 12, 4]) {
+            0 => {
+                let most = if self.random.percent(10) { 8 } else { 3 };
+                let conditions: Vec<Value> = (0..self.random.between(1, most)).map(|_| self.node(depth - 1)).collect();
+                json!({ "logic": *self.random.pick(&["AND", "OR", "NOT"]), "conditions": conditions })
+            }
+            1 => self.trait_node(),
+            2 => self.behaviour_node(),
+            3 => self.sequence(),
+            4 => self.segment_node(),
+            5 => self.rank(depth),
+            _ => self.sample(),
+        }
+    }
+
+    fn field(&mut self) -> &'static str {
+        *self.random.pick(&[
+            "totalSpent", "purchaseCount", "lastSeen", "firstSeen", "c1", "c1", "c2", "n", "n", "n.b", "plan", "since", "since",
+        ])
+    }
+
+    fn trait_node(&mut self) -> Value {
+        let field = self.field();
+        let mut node = json!({ "field": field });
+        let takes = self.takes(field);
+        if takes == Takes::Anything && self.random.percent(30) {
+            node["operator"] = json!(*self.random.pick(&["before", "after"]));
+            node["value"] = json!(self.duration_text());
+        } else {
+            self.test(&mut node, takes);
+        }
+        node
+    }
+
+    fn behaviour_node(&mut self) -> Value {
+        let (mut node, takes) = self.behaviour();
+        if takes != Takes::Numbers || self.random.percent(75) {
+            self.test(&mut node, takes);
+        }
+        node
+    }
+
+    fn sequence(&mut self) -> Value {
+        let steps = if self.random.percent(85) { self.random.between(2, 3) } else { self.random.between(4, 5) };
+        let steps: Vec<Value> = (0..steps)
+            .map(|index| {
+                let mut step = json!({ "event": self.events() });
+                if self.random.percent(25) {
+                    step["where"] = self.filter();
+                }
+                if index > 0 && self.random.percent(45) {
+                    step["maxGap"] = json!(self.duration_text());
+                }
+                step
+            })
+            .collect();
+        let mut node = json!({ "sequence": steps });
+        self.window(&mut node);
+        node
+    }
+
+    fn segment_node(&mut self) -> Value {
+        let ids = self.segment_ids();
+        if ids.is_empty() { self.trait_node() } else { json!({ "segment": self.random.pick(&ids) }) }
+    }
+
+    fn rank(&mut self, depth: usize) -> Value {
+        let by = if self.random.percent(40) { json!(self.field()) } else { self.behaviour().0 };
+        let mut node = json!({ "rank": { "by": by } });
+        if self.random.percent(60) {
+            node["rank"]["order"] = json!(*self.random.pick(&["asc", "desc"]));
+        }
+        if self.random.percent(65) {
+            node["top"] = json!(self.random.between(1, 4));
+        } else {
+            node["percent"] = json!(*self.random.pick(&[0.000000001, 10.0, 25.0, 33.333333333, 50.0, 66.7, 100.0]));
+        }
+        if self.random.percent(45) {
+            node["among"] = self.node(depth.saturating_sub(1));
+        }
+        node
+    }
+
+    fn sample(&mut self) -> Value {
+        let salt = *self.random.pick(&["", "salt"]);
+        let (from, to) = *self.random.pick(&[(0, 4999), (5000, 9999), (2500, 7500), (0, 9999)]);
+        json!({ "sample": { "salt": salt, "from": from, "to": to } })
+    }
+}

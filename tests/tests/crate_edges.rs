@@ -1,0 +1,262 @@
+//! Which crate may depend on what: a crate of this workspace exists to keep a dependency out, and this says which.
+//!
+//! The declared dependencies of every member are read from `cargo metadata` and held against [`LAYERS`]. Development
+//! dependencies are free. A new member has to be added here, or the test fails.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::process::Command;
+
+use serde_json::Value;
+
+/// What one crate may use of the workspace, and what it may not use from outside.
+struct Layer {
+    name: &'static str,
+    internal: Internal,
+    forbidden: &'static [&'static [&'static str]],
+}
+
+enum Internal {
+    /// These members and no other.
+    Only(&'static [&'static str]),
+    /// Every member but these.
+    AllBut(&'static [&'static str]),
+}
+
+/// The dataflow libraries. A `*` takes in all crates of the family: `timely*` is also `timely-communication`.
+const DATAFLOW: &[&str] = &["timely*", "differential*"];
+/// Runtimes for asynchronous code.
+const ASYNC: &[&str] = &["tokio*", "async-std", "smol", "mio"];
+/// HTTP, on either side.
+const HTTP: &[&str] = &["warp", "hyper*", "axum*", "reqwest", "ureq"];
+/// Stores, brokers and their clients.
+const STORES: &[&str] = &["fjall", "redb", "rusqlite", "sled", "rdkafka*", "postgres*", "sqlx*", "aerospike*", "redis"];
+
+const LAYERS: &[Layer] = &[
+    Layer {
+        name: "audience-rules",
+        internal: Internal::Only(&[]),
+        forbidden: &[DATAFLOW, ASYNC, HTTP, STORES, &["memmap2", "socket2"]],
+    },
+    Layer {
+        name: "audience-operators",
+        internal: Internal::Only(&["audience-rules"]),
+        forbidden: &[ASYNC, HTTP, STORES],
+    },
+    Layer { name: "audience-contract", internal: Internal::Only(&["audience-rules"]), forbidden: &[] },
+    Layer {
+        name: "audience-embedded",
+        internal: Internal::Only(&["audience-contract", "audience-rules"]),
+        forbidden: &[],
+    },
+    Layer {
+        name: "audience-dataflow",
+        internal: Internal::Only(&["audience-operators", "audience-contract", "audience-rules", "audience-protocol"]),
+        forbidden: &[ASYNC, HTTP, STORES],
+    },
+    Layer { name: "audience-protocol", internal: Internal::Only(&["audience-rules"]), forbidden: &[] },
+    Layer {
+        name: "audience-api",
+        internal: Internal::Only(&["audience-protocol", "audience-rules"]),
+        forbidden: &[DATAFLOW, STORES],
+    },
+    Layer { name: "audience", internal: Internal::AllBut(&["audience-tests", "audience-bench"]), forbidden: &[] },
+    Layer { name: "audience-tests", internal: Internal::AllBut(&[]), forbidden: &[] },
+    Layer { name: "audience-bench", internal: Internal::AllBut(&[]), forbidden: &[] },
+];
+
+/// A member of the workspace: what `cargo metadata` says of it, as far as it matters here.
+#[derive(Debug)]
+struct Member {
+    name: String,
+    dependencies: Vec<Dependency>,
+    /// The root file of its library, if it has one.
+    library: Option<String>,
+}
+
+/// A declared dependency that is no development dependency.
+#[derive(Debug)]
+struct Dependency {
+    name: String,
+    /// Whether it is a directory on this disk, as opposed to a published crate.
+    local: bool,
+}
+
+#[test]
+fn dependencies_stay_within_their_layers() {
+    let faults = edge_faults(&members());
+    assert!(faults.is_empty(), "the crates depend on what they may not:\n{}", faults.join("\n"));
+}
+
+#[test]
+fn libraries_forbid_unsafe_code_and_ask_for_docs() {
+    let mut faults = Vec::new();
+    for member in members() {
+        let Some(path) = member.library else { continue };
+        let source = fs::read_to_string(&path).unwrap_or_else(|e| panic!("cannot read {path}: {e}"));
+        faults.extend(attribute_faults(&source).into_iter().map(|fault| format!("- {}: {path} {fault}", member.name)));
+    }
+    assert!(faults.is_empty(), "libraries lack attributes:\n{}", faults.join("\n"));
+}
+
+#[test]
+fn edge_check_finds_bad_edges() {
+    let cases = [
+        (member("audience-rules", &[("audience-contract", true)]), "- audience-rules may not use audience-contract"),
+        (member("audience-rules", &[("timely", false)]), "- audience-rules may not use timely"),
+        (member("audience-operators", &[("rdkafka-sys", false)]), "- audience-operators may not use rdkafka-sys"),
+        (
+            member("audience-dataflow", &[("audience-embedded", true)]),
+            "- audience-dataflow may not use audience-embedded",
+        ),
+        (member("audience-dataflow", &[("tokio_util", false)]), "- audience-dataflow may not use tokio_util"),
+        (member("audience-api", &[("audience-dataflow", true)]), "- audience-api may not use audience-dataflow"),
+        (
+            member("audience-api", &[("differential-dataflow", false)]),
+            "- audience-api may not use differential-dataflow",
+        ),
+        (member("audience", &[("audience-tests", true)]), "- audience may not use audience-tests"),
+        (member("audience-api", &[("elsewhere", true)]), "- audience-api may not use elsewhere"),
+        (member("newcomer", &[]), "- newcomer is in no layer: add it to LAYERS in tests/tests/crate_edges.rs"),
+    ];
+    for (bad, expected) in cases {
+        let found = edge_faults(&[bad]);
+        assert!(found.len() == 1 && found[0].starts_with(expected), "expected `{expected}`, found {found:?}");
+    }
+}
+
+#[test]
+fn edge_check_accepts_good_edges() {
+    let good = [
+        member("audience-rules", &[("serde", false), ("timelyness", false)]),
+        member("audience-operators", &[("audience-rules", true), ("timely", false), ("differential-dataflow", false)]),
+        member("audience-embedded", &[("audience-contract", true), ("fjall", false)]),
+        member("audience-api", &[("audience-protocol", true), ("warp", false), ("tokio", false)]),
+        member("audience", &[("audience-api", true), ("audience-dataflow", true), ("fjall", false)]),
+    ];
+    assert_eq!(edge_faults(&good), Vec::<String>::new());
+}
+
+#[test]
+fn development_dependencies_are_free() {
+    let package = serde_json::json!({
+        "name": "audience-rules",
+        "dependencies": [
+            {"name": "tokio", "kind": "dev"},
+            {"name": "cc", "kind": "build"},
+            {"name": "serde", "kind": null},
+        ],
+        "targets": [],
+    });
+    let names: Vec<_> = read_member(&package).dependencies.into_iter().map(|dependency| dependency.name).collect();
+    assert_eq!(names, ["cc", "serde"]);
+}
+
+#[test]
+fn attribute_check_finds_what_is_missing() {
+    assert_eq!(attribute_faults("//! Doc.\n#![forbid(unsafe_code)]\n#![warn(missing_docs)]\n"), Vec::<String>::new());
+    assert_eq!(attribute_faults("#![forbid(unsafe_code, missing_docs)]\n"), Vec::<String>::new());
+    assert_eq!(attribute_faults("#![deny(unsafe_code)]\n// #![warn(missing_docs)]\n").len(), 2);
+}
+
+/// Every edge that should not be, one message each.
+fn edge_faults(members: &[Member]) -> Vec<String> {
+    let mut faults = Vec::new();
+    for member in members {
+        match LAYERS.iter().find(|layer| layer.name == member.name) {
+            Some(layer) => {
+                faults.extend(member.dependencies.iter().filter_map(|dependency| edge_fault(layer, dependency)));
+            }
+            None => {
+                faults.push(format!("- {} is in no layer: add it to LAYERS in tests/tests/crate_edges.rs", member.name))
+            }
+        }
+    }
+    faults
+}
+
+fn edge_fault(layer: &Layer, dependency: &Dependency) -> Option<String> {
+    let (from, to) = (layer.name, dependency.name.as_str());
+    let is_member = LAYERS.iter().any(|layer| layer.name == to);
+    if is_member || dependency.local {
+        return match layer.internal {
+            Internal::Only(allowed) if !allowed.contains(&to) => {
+                Some(format!("- {from} may not use {to}; of the workspace it may use {allowed:?}"))
+            }
+            Internal::AllBut(excluded) if excluded.contains(&to) => {
+                Some(format!("- {from} may not use {to}, which is there to test and measure it"))
+            }
+            _ => None,
+        };
+    }
+    let pattern = layer.forbidden.iter().copied().flatten().find(|pattern| matches(pattern, to))?;
+    Some(format!("- {from} may not use {to}: `{pattern}` is kept out of this crate"))
+}
+
+/// Whether a crate is meant by a pattern: its own name, or `name*` for the name and all that begin with `name-`.
+fn matches(pattern: &str, name: &str) -> bool {
+    let name = name.replace('_', "-");
+    match pattern.strip_suffix('*') {
+        Some(family) => name.strip_prefix(family).is_some_and(|rest| rest.is_empty() || rest.starts_with('-')),
+        None => name == pattern,
+    }
+}
+
+/// What the root file of a library lacks.
+fn attribute_faults(source: &str) -> Vec<String> {
+    let set: BTreeSet<(&str, &str)> = source.lines().filter_map(inner_attribute).flatten().collect();
+    let mut faults = Vec::new();
+    if !set.contains(&("forbid", "unsafe_code")) {
+        faults.push("has no #![forbid(unsafe_code)]".to_owned());
+    }
+    if !["warn", "deny", "forbid"].iter().any(|level| set.contains(&(level, "missing_docs"))) {
+        faults.push("has neither #![warn(missing_docs)] nor #![deny(missing_docs)]".to_owned());
+    }
+    faults
+}
+
+/// `#![level(a, b)]` as `(level, a)` and `(level, b)`.
+fn inner_attribute(line: &str) -> Option<impl Iterator<Item = (&str, &str)>> {
+    let (level, lints) = line.trim().strip_prefix("#![")?.strip_suffix(")]")?.split_once('(')?;
+    Some(lints.split(',').map(move |lint| (level, lint.trim())))
+}
+
+/// The members of this workspace.
+fn members() -> Vec<Member> {
+    let cargo = std::env::var("CARGO").unwrap_or_else(|_| env!("CARGO").to_owned());
+    let output = Command::new(cargo)
+        .args(["metadata", "--format-version", "1", "--no-deps", "--offline", "--manifest-path"])
+        .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml"))
+        .output()
+        .expect("cargo runs");
+    assert!(output.status.success(), "cargo metadata failed:\n{}", String::from_utf8_lossy(&output.stderr));
+    let metadata: Value = serde_json::from_slice(&output.stdout).expect("cargo metadata prints JSON");
+    let members: Vec<_> = items(&metadata, "packages").iter().map(read_member).collect();
+    assert!(!members.is_empty(), "cargo metadata shows no packages");
+    members
+}
+
+fn read_member(package: &Value) -> Member {
+    let dependencies = items(package, "dependencies")
+        .iter()
+        .filter(|dependency| dependency["kind"] != "dev")
+        .map(|dependency| Dependency { name: text(dependency, "name"), local: dependency["path"].is_string() })
+        .collect();
+    let is_library = |target: &&Value| items(target, "kind").iter().any(|kind| kind == "lib" || kind == "proc-macro");
+    let library = items(package, "targets").iter().find(is_library).map(|target| text(target, "src_path"));
+    Member { name: text(package, "name"), dependencies, library }
+}
+
+fn items<'a>(value: &'a Value, key: &str) -> &'a [Value] {
+    value[key].as_array().unwrap_or_else(|| panic!("cargo metadata has no list `{key}` in {value}"))
+}
+
+fn text(value: &Value, key: &str) -> String {
+    value[key].as_str().unwrap_or_else(|| panic!("cargo metadata has no text `{key}` in {value}")).to_owned()
+}
+
+/// A made-up member with dependencies, each with whether it is local.
+fn member(name: &str, dependencies: &[(&str, bool)]) -> Member {
+    let dependencies = dependencies.iter().map(|&(name, local)| Dependency { name: name.to_owned(), local }).collect();
+    Member { name: name.to_owned(), dependencies, library: None }
+}
