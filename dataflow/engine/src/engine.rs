@@ -15,6 +15,7 @@ use audience_operators::message::{Clock, Control};
 use audience_operators::operator::{Inward, Outward, STRIDE, TickOutput, WorkerParts, build};
 use audience_operators::partition::Partition;
 use audience_rules::ast::Millis;
+use hashbrown::HashMap;
 use parking_lot::{Condvar, Mutex, RwLock};
 use timely::communication::WorkerGuards;
 use timely::container::CapacityContainerBuilder;
@@ -95,6 +96,8 @@ pub struct Done {
     pub next_due: Option<Millis>,
     /// The deepest rank.
     pub deepest_rank: u32,
+    /// The sizes of the segments that have members, over all workers.
+    pub sizes: Arc<RwLock<HashMap<String, u64>>>,
     /// Why nothing more will be done.
     pub failure: Option<String>,
 }
@@ -409,6 +412,16 @@ impl Collector {
                 Outward::Scanned => {
                     self.shared.done.lock().scans += 1;
                     self.shared.changed.notify_all();
+                }
+                Outward::Sizes(sizes) => {
+                    let known = self.shared.done.lock().sizes.clone();
+                    let mut known = known.write();
+                    for (segment, size) in sizes {
+                        match u64::try_from(size) {
+                            Ok(size) if size > 0 => known.insert(segment, size),
+                            _ => known.remove(&segment),
+                        };
+                    }
                 }
                 Outward::Failed(reason) => self.shared.fail(reason),
             }

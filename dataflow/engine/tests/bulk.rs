@@ -64,8 +64,13 @@ fn workload(seed: u64, events: i64, with_aliases: bool) -> String {
         let user = random.below(9);
         let mut members = match random.below(10) {
             0..=3 => format!(r#""userId":"u{user}","type":"p","properties":{{"v":{}}}"#, random.below(60) - 20),
-            4..=7 => format!(r#""userId":"u{user}","type":"v","properties":{{"c":"{}"}}"#, ["a", "b"][user as usize % 2]),
-            8 => format!(r#""userId":"u{user}","type":"identify","traits":{{"plan":"{}"}}"#, ["free", "paid"][random.below(2) as usize]),
+            4..=7 => {
+                format!(r#""userId":"u{user}","type":"v","properties":{{"c":"{}"}}"#, ["a", "b"][user as usize % 2])
+            }
+            8 => format!(
+                r#""userId":"u{user}","type":"identify","traits":{{"plan":"{}"}}"#,
+                ["free", "paid"][random.below(2) as usize]
+            ),
             _ if !with_aliases => format!(r#""anonymousId":"a{user}","userId":"u{user}","type":"p""#),
             _ => match random.below(4) {
                 0 => format!(r#""userId":"u{}","previousId":"u{user}","type":"alias""#, random.below(12)),

@@ -151,9 +151,8 @@ fn replay_with(options: BulkOptions, input: &BulkInput<'_>, log: Option<Arc<Memo
     let engine = start(options.workers, log.clone().unwrap_or_default(), encode, tally.clone())?;
     let mut driver = Driver::new(&engine, log);
     driver.install(input.catalogue)?;
-    let driven: Result<_, BulkError> = std::thread::scope(|scope| {
-        driver.take(decode(scope, reader, options.block_bytes, options.decoders))
-    });
+    let driven: Result<_, BulkError> =
+        std::thread::scope(|scope| driver.take(decode(scope, reader, options.block_bytes, options.decoders)));
     if let ControlFlow::Break(needs) = driven? {
         return Ok(ControlFlow::Break(needs));
     }
@@ -190,12 +189,7 @@ impl Tally {
     }
 }
 
-fn start(
-    workers: usize,
-    log: Arc<MemoryLog>,
-    encode: Encode,
-    tally: Arc<Mutex<Tally>>,
-) -> Result<Engine, EngineError> {
+fn start(workers: usize, log: Arc<MemoryLog>, encode: Encode, tally: Arc<Mutex<Tally>>) -> Result<Engine, EngineError> {
     let messages: Arc<dyn MessageIndex> = Arc::new(MemoryMessages::default());
     let seed: crate::engine::Seed = Arc::new(move |_, _| {
         let history: Arc<dyn EventLog> = log.clone();

@@ -49,10 +49,7 @@ impl Editor {
 
     /// Changes the documents: `change` makes the new ones and says what is to be stored, or refuses; then waits for the
     /// change to be in force, for a while.
-    pub fn edit<T>(
-        &self,
-        change: impl FnOnce(&mut Documents, u64) -> Result<(Vec<Document>, T)>,
-    ) -> Result<T> {
+    pub fn edit<T>(&self, change: impl FnOnce(&mut Documents, u64) -> Result<(Vec<Document>, T)>) -> Result<T> {
         let (version, result) = {
             let mut documents = self.documents.lock();
             let version = documents.version + 1;

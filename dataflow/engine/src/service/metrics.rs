@@ -80,7 +80,11 @@ impl Metrics {
         registry.register("users", "Users that the engine has state of", self.users.clone());
         let lag = "Accepted events that wait for a tick";
         registry.register("source_lag_events", lag, self.waiting_events.clone());
-        registry.register("store_errors", "Writes to a store that failed and were tried again", self.store_errors.clone());
+        registry.register(
+            "store_errors",
+            "Writes to a store that failed and were tried again",
+            self.store_errors.clone(),
+        );
         let size = "Size of the newest checkpoint";
         registry.register_with_unit("checkpoint_size", size, Unit::Bytes, self.checkpoint_bytes.clone());
         let duration = "How long the newest checkpoint took";

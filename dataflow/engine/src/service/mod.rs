@@ -102,8 +102,7 @@ impl Service {
         };
         let standing = Arc::new(Standing::new(given, found.as_ref().map_or(0, |found| found.manifest.least.sequence)));
         let metrics = Arc::new(Metrics::default());
-        let checkpointer =
-            Checkpointer::new(stores.checkpoints.clone(), stores.messages.clone(), metrics.clone());
+        let checkpointer = Checkpointer::new(stores.checkpoints.clone(), stores.messages.clone(), metrics.clone());
         let is_live = Arc::new(AtomicBool::new(false));
         let store_fault = Arc::new(Mutex::new(None));
         let sink = TickSink {
@@ -126,8 +125,7 @@ impl Service {
             Box::new(move |tick| noted.made(tick)),
         )?);
         let then = load(&*stores.catalogue, given.catalogue_version)?;
-        let in_force =
-            recovery::catch_up(&engine, &*stores.events, &standing, given, found.as_ref(), &then.catalogue)?;
+        let in_force = recovery::catch_up(&engine, &*stores.events, &standing, given, found.as_ref(), &then.catalogue)?;
         is_live.store(true, Ordering::Release);
         recovery::replay(&engine, &*stores.events, &standing, given.sequence..stores.events.end())?;
         recovery::advance(&engine, &standing, clock::now())?;

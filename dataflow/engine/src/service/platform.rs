@@ -19,9 +19,9 @@ use super::{Service, segments, user};
 impl Service {
     fn view(&self, document: SegmentDocument) -> SegmentView {
         let size = self.size(&document.id);
-        let version = self.editor.read(|documents| {
-            documents.segments.get(&document.id).map_or(0, |known| known.catalogue_version)
-        });
+        let version = self
+            .editor
+            .read(|documents| documents.segments.get(&document.id).map_or(0, |known| known.catalogue_version));
         let effective = self.editor.is_effective(version, document.status);
         SegmentView { document, size, effective }
     }
@@ -72,19 +72,12 @@ impl Platform for Service {
         expected: Option<u64>,
         author: &str,
     ) -> Result<SegmentView> {
-        let edited = |documents: &mut Documents, version| {
-            segments::replace(documents, id, input, expected, author, version)
-        };
+        let edited =
+            |documents: &mut Documents, version| segments::replace(documents, id, input, expected, author, version);
         Ok(self.view(self.editor.edit(edited)?))
     }
 
-    fn transition_segment(
-        &self,
-        id: &str,
-        to: Transition,
-        expected: Option<u64>,
-        author: &str,
-    ) -> Result<SegmentView> {
+    fn transition_segment(&self, id: &str, to: Transition, expected: Option<u64>, author: &str) -> Result<SegmentView> {
         let edited =
             |documents: &mut Documents, version| segments::transition(documents, id, to, expected, author, version);
         Ok(self.view(self.editor.edit(edited)?))
@@ -95,9 +88,8 @@ impl Platform for Service {
     }
 
     fn segment(&self, id: &str) -> Result<SegmentView> {
-        let document = self.editor.read(|documents| {
-            documents.segments.get(id).map(|known| known.stored.document.clone())
-        });
+        let document =
+            self.editor.read(|documents| documents.segments.get(id).map(|known| known.stored.document.clone()));
         document.map(|document| self.view(document)).ok_or_else(|| segments::not_found(id))
     }
 
@@ -119,8 +111,7 @@ impl Platform for Service {
     }
 
     fn segment_versions(&self, id: &str) -> Result<Vec<SegmentDocument>> {
-        let versions: Vec<SegmentDocument> =
-            self.editor.history(id)?.iter().filter_map(segments::of_version).collect();
+        let versions: Vec<SegmentDocument> = self.editor.history(id)?.iter().filter_map(segments::of_version).collect();
         if versions.is_empty() { Err(segments::not_found(id)) } else { Ok(versions) }
     }
 
@@ -176,10 +167,9 @@ impl Platform for Service {
         let membership = &self.engine.memberships()[self.worker_of(&root)];
         let found: Vec<_> = membership.read().segments_of(&root).cloned().collect();
         let mut segments: Vec<UserSegment> = self.editor.read(|documents| {
-            let named = found.into_iter().map(|id| UserSegment {
-                name: segments::name_of(documents, &id),
-                segment_id: id.to_string(),
-            });
+            let named = found
+                .into_iter()
+                .map(|id| UserSegment { name: segments::name_of(documents, &id), segment_id: id.to_string() });
             named.collect()
         });
         segments.sort_unstable_by(|a, b| a.segment_id.cmp(&b.segment_id));
@@ -213,7 +203,10 @@ impl Platform for Service {
 
     fn metrics(&self) -> String {
         let ids: Vec<String> = self.editor.read(|documents| documents.segments.keys().cloned().collect());
-        let sizes: Vec<(String, u64)> = ids.into_iter().map(|id| (self.size(&id), id)).map(|(n, id)| (id, n)).collect();
+        let known = self.engine.done().sizes;
+        let known = known.read();
+        let sizes: Vec<(String, u64)> =
+            ids.into_iter().map(|id| known.get(&id).map_or((id.clone(), 0), |size| (id.clone(), *size))).collect();
         let users = self.engine.memberships().iter().map(|membership| membership.read().users.len() as u64).sum();
         let waiting = self.stores.events.end().saturating_sub(self.standing.sequence());
         self.metrics.encode(&sizes, users, waiting).unwrap_or_default()

@@ -43,7 +43,9 @@ pub fn newest_good(store: &dyn CheckpointStore, progress: Progress) -> Result<Op
         match check(store, number) {
             Ok(found) if found.manifest.greatest.sequence <= progress.sequence => return Ok(Some(found)),
             Ok(_) => tracing::warn!(checkpoint = number, "the checkpoint is ahead of what was given out; passed over"),
-            Err(error) => tracing::error!(checkpoint = number, %error, "the checkpoint is damaged; an older one is used"),
+            Err(error) => {
+                tracing::error!(checkpoint = number, %error, "the checkpoint is damaged; an older one is used")
+            }
         }
     }
     Ok(None)
@@ -51,8 +53,7 @@ pub fn newest_good(store: &dyn CheckpointStore, progress: Progress) -> Result<Op
 
 fn check(store: &dyn CheckpointStore, number: u64) -> Result<Found, EngineError> {
     let unreadable = |what: &str| EngineError::Start(format!("checkpoint {number}: {what} cannot be read"));
-    let manifest: Manifest =
-        bincode::deserialize(&store.manifest(number)?).map_err(|_| unreadable("its manifest"))?;
+    let manifest: Manifest = bincode::deserialize(&store.manifest(number)?).map_err(|_| unreadable("its manifest"))?;
     for shard in &manifest.shards {
         store.shard(number, *shard)?.ok_or_else(|| unreadable(&format!("shard {shard}")))?;
     }

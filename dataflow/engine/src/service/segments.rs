@@ -63,11 +63,10 @@ pub fn create(documents: &mut Documents, input: SegmentInput, author: &str, vers
         created_at: now.clone(),
         updated_at: now,
     };
-    let definition = definition(&documents.catalogue, &document, &input)?
-        .ok_or_else(|| match kind {
-            SegmentKind::Dynamic => fault("", code::MISSING_MEMBER, "a dynamic segment needs `rules`"),
-            SegmentKind::Static => fault("", code::MISSING_MEMBER, "a static segment needs `members`"),
-        })?;
+    let definition = definition(&documents.catalogue, &document, &input)?.ok_or_else(|| match kind {
+        SegmentKind::Dynamic => fault("", code::MISSING_MEMBER, "a dynamic segment needs `rules`"),
+        SegmentKind::Static => fault("", code::MISSING_MEMBER, "a static segment needs `members`"),
+    })?;
     let members = input.members.filter(|_| kind == SegmentKind::Static);
     put(documents, document, definition, members, author, version)
 }
@@ -137,8 +136,7 @@ pub fn delete(documents: &mut Documents, id: &str, expected: Option<u64>, versio
     documents.catalogue.check_delete_segment(id).map_err(conflict)?;
     documents.catalogue.delete_segment(id);
     documents.segments.remove(id);
-    let gone =
-        |kind| Document { kind, id: id.to_owned(), catalogue_version: version, body: None };
+    let gone = |kind| Document { kind, id: id.to_owned(), catalogue_version: version, body: None };
     let mut stored = vec![gone(DocumentKind::Segment)];
     if old.kind == SegmentKind::Static {
         stored.push(gone(DocumentKind::Members));

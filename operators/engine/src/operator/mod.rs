@@ -8,12 +8,15 @@
 //!                                                             └──────────────────────┴──────────┘
 //! ```
 //!
+//! Beside it, what the memberships grow and shrink by is a differential collection, counted by segment: see [`sizes`].
+//!
 //! Time: a tick has [`STRIDE`] places. At the first, events and edits are done; at each further one the flips of the
 //! ranks of one depth, which are never waited for where there is no rank.
 
 pub mod announce;
 pub mod ranks;
 pub mod route;
+pub mod sizes;
 pub mod users;
 
 use std::cell::RefCell;
@@ -22,7 +25,7 @@ use std::sync::Arc;
 
 use audience_rules::ast::Millis;
 use parking_lot::RwLock;
-use timely::dataflow::operators::{ConnectLoop, Feedback};
+use timely::dataflow::operators::{Concat, ConnectLoop, Feedback};
 use timely::dataflow::{Scope, StreamVec};
 
 use crate::aliases::Aliases;
@@ -59,6 +62,8 @@ pub enum Outward {
     Tick(Box<TickOutput>),
     /// The scan is at its end.
     Scanned,
+    /// The sizes of segments that changed, over all workers, in the order in which they changed.
+    Sizes(Vec<(String, i64)>),
     /// The worker cannot go on.
     Failed(String),
 }
@@ -118,9 +123,9 @@ pub fn build<'scope>(
     let (local, announcements) = announce::announce(input);
     let (routed, directed) = route::route(local, announcements, parts.aliases.clone(), parts.mirror.clone());
     let (loop_handle, flips) = scope.feedback(1);
-    let (outward, rank_inputs) = users::users(routed, directed, flips, parts);
+    let (outward, rank_inputs, growth) = users::users(routed, directed, flips, parts);
     ranks::ranks(rank_inputs).connect_loop(loop_handle);
-    outward
+    outward.concat(sizes::sizes(growth))
 }
 
 /// The text of an error for those outside.

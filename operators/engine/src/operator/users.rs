@@ -12,6 +12,7 @@ use timely::progress::frontier::MutableAntichain;
 use audience_rules::ast::Millis;
 
 use super::route::Directed;
+use super::sizes::Growth;
 use super::{Outward, STRIDE, TickOutput, WorkerParts, failed};
 use crate::membership::shard_of;
 use crate::message::{Cause, Clock, Control, RankFlip, RankInput, Routed};
@@ -41,6 +42,8 @@ struct UsersLogic {
     may_scan: bool,
     /// In the tick that ends the silence of a start, nothing is given out: not what the ranks answer either.
     is_muted: bool,
+    /// By how much segments grew in the tick just done.
+    grown: Vec<(String, isize)>,
 }
 
 /// The operator: gives what goes out, and what the ranks are told.
@@ -49,7 +52,7 @@ pub fn users<'scope>(
     directed: StreamVec<'scope, u64, Directed>,
     flips: StreamVec<'scope, u64, RankFlip>,
     parts: WorkerParts,
-) -> (StreamVec<'scope, u64, Outward>, StreamVec<'scope, u64, RankInput>) {
+) -> (StreamVec<'scope, u64, Outward>, StreamVec<'scope, u64, RankInput>, StreamVec<'scope, u64, Growth>) {
     let scope = routed.scope();
     let mut builder = OperatorBuilder::new("Users".to_owned(), scope);
     let activator = scope.activator_for(builder.operator_info().address);
@@ -58,10 +61,12 @@ pub fn users<'scope>(
     let mut flips = builder.new_input(flips, Exchange::new(|flip: &RankFlip| shard_of(&flip.user)));
     let (outward, outward_stream) = builder.new_output();
     let (told, told_stream) = builder.new_output();
+    let (growth, growth_stream) = builder.new_output();
     let mut outward = OutputBuilder::from(outward);
     let mut told = OutputBuilder::from(told);
+    let mut growth = OutputBuilder::from(growth);
     builder.build(move |capabilities| {
-        let mut capabilities: Option<(Capability<u64>, Capability<u64>)> = two(capabilities);
+        let mut capabilities: Option<[Capability<u64>; 3]> = capabilities.try_into().ok();
         let mut logic = UsersLogic {
             parts,
             arrived: BTreeMap::new(),
@@ -71,6 +76,7 @@ pub fn users<'scope>(
             has_failed: false,
             may_scan: true,
             is_muted: false,
+            grown: Vec::new(),
         };
         move |frontiers| {
             routed.for_each_time(|time, data| {
@@ -86,13 +92,18 @@ pub fn users<'scope>(
                 data.for_each(|batch| arrived.append(batch));
             });
             logic.may_scan = true;
-            let Some((outward_capability, told_capability)) = &mut capabilities else { return };
+            let Some([outward_capability, told_capability, growth_capability]) = &mut capabilities else { return };
             let mut outward = outward.activate();
             let mut told = told.activate();
+            let mut growth = growth.activate();
             while let Some(step) = logic.step(frontiers) {
                 told.session(&*told_capability).give_iterator(step.told.into_iter());
                 outward.session(&*outward_capability).give_iterator(step.outward.into_iter());
+                let at = *growth_capability.time();
+                let grown = std::mem::take(&mut logic.grown).into_iter().map(|(segment, by)| (segment, at, by));
+                growth.session(&*growth_capability).give_iterator(grown);
                 outward_capability.downgrade(&(logic.tick * STRIDE));
+                growth_capability.downgrade(&(logic.tick * STRIDE));
                 told_capability.downgrade(&logic.time());
             }
             if logic.parts.partition.is_scanning() {
@@ -103,12 +114,7 @@ pub fn users<'scope>(
             }
         }
     });
-    (outward_stream, told_stream)
-}
-
-fn two<T>(items: Vec<T>) -> Option<(T, T)> {
-    let mut items = items.into_iter();
-    Some((items.next()?, items.next()?))
+    (outward_stream, told_stream, growth_stream)
 }
 
 /// What a step gives.
@@ -255,8 +261,10 @@ impl UsersLogic {
     fn finish(&mut self, current: Current) -> Outward {
         let partition = &mut self.parts.partition;
         let mut output = current.output;
+        self.grown = partition.growth();
         if std::mem::take(&mut self.is_muted) {
             partition.changes.clear();
+            self.grown = partition.sizes();
         }
         if partition.deepest_rank() > 0 || partition.has_merged || current.cause == Cause::Rule {
             partition.net_changes();

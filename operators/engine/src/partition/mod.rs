@@ -182,6 +182,26 @@ impl Partition {
         self.calendar.first()
     }
 
+    /// By how much each segment grew by the changes of this tick.
+    pub fn growth(&self) -> Vec<(String, isize)> {
+        if self.changes.is_empty() {
+            return Vec::new();
+        }
+        let mut by_segment = vec![0isize; self.segments.len()];
+        for change in &self.changes {
+            by_segment[change.segment as usize] += if change.entered { 1 } else { -1 };
+        }
+        let grown = by_segment.into_iter().zip(&self.segments).filter(|(by, _)| *by != 0);
+        grown.map(|(by, segment)| (segment.to_string(), by)).collect()
+    }
+
+    /// The size of each segment here.
+    pub fn sizes(&self) -> Vec<(String, isize)> {
+        let membership = self.membership.read();
+        let sizes = membership.segments.keys().map(|segment| (segment.to_string(), membership.size(segment) as isize));
+        sizes.filter(|(_, size)| *size != 0).collect()
+    }
+
     /// Begins the silence of a start: state is brought back, nothing is evaluated until [`Control::Activate`].
     ///
     /// [`Control::Activate`]: crate::message::Control::Activate

@@ -3,6 +3,7 @@
 use audience_rules::ast::Millis;
 use audience_rules::record::{EventRef, RecordKind, records};
 use audience_rules::value::ValueRef;
+use hashbrown::HashSet;
 
 use crate::calendar::Calendar;
 use crate::cell::{Applied, apply, apply_trait};
@@ -23,8 +24,10 @@ pub struct TickInput {
 /// Something that happens to a user.
 #[derive(Clone, Copy)]
 pub(super) enum Stimulus<'a> {
-    /// An event.
+    /// An event that is no repeated message.
     Event(EventRef<'a>),
+    /// An event of a user who is merged in the same tick: whether it repeats a message depends on what comes before it.
+    Unchecked(EventRef<'a>),
     /// A merge.
     Merge(&'a Merge),
 }
@@ -68,7 +71,7 @@ impl Partition {
             entries.push(Entry { slot, sequence: u64::MAX, at: Millis::MAX, stimulus: None });
         }
         // A merge stands before the event that brought it, wherever either came from.
-        let is_event = |entry: &Entry<'_>| matches!(entry.stimulus, Some(Stimulus::Event(_)));
+        let is_event = |entry: &Entry<'_>| !matches!(entry.stimulus, Some(Stimulus::Merge(_)));
         entries.sort_by_key(|entry| (entry.slot, entry.sequence, is_event(entry)));
         for (index, group) in entries.chunk_by(|a, b| a.slot == b.slot).enumerate() {
             if index % USERS_A_TURN == USERS_A_TURN - 1 {
@@ -90,6 +93,8 @@ impl Partition {
         let mut entries = Vec::new();
         let mut messages: Vec<(u128, u64)> = Vec::new();
         let mut with_message: Vec<usize> = Vec::new();
+        let merged: HashSet<&str> =
+            routed.iter().flat_map(|part| &part.merges).map(|merge| merge.user.as_str()).collect();
         for part in routed {
             for merge in &part.merges {
                 if self.is_loaded(&merge.user, merge.sequence) {
@@ -103,7 +108,8 @@ impl Partition {
                 if self.is_loaded(record.user(), record.sequence()) {
                     continue;
                 }
-                if let Some(message) = record.message() {
+                let unchecked = record.message().is_some() && merged.contains(record.user());
+                if let (Some(message), false) = (record.message(), unchecked) {
                     messages.push((message_key(record.user(), message), record.sequence()));
                     with_message.push(entries.len());
                 }
@@ -112,7 +118,7 @@ impl Partition {
                     slot,
                     sequence: record.sequence(),
                     at: record.accepted_at().max(self.done_until),
-                    stimulus: Some(Stimulus::Event(record)),
+                    stimulus: Some(if unchecked { Stimulus::Unchecked(record) } else { Stimulus::Event(record) }),
                 });
             }
         }
@@ -196,7 +202,8 @@ impl Partition {
         membership: &mut Membership,
     ) -> Result<Option<Cause>, OperatorError> {
         match stimulus {
-            Stimulus::Event(event) => {
+            Stimulus::Unchecked(event) if self.is_repeated(&event)? => Ok(None),
+            Stimulus::Event(event) | Stimulus::Unchecked(event) => {
                 self.users[slot as usize].known = true;
                 self.accept(slot, &event, (before, now));
                 Ok(Some(Cause::Event))
@@ -212,6 +219,13 @@ impl Partition {
                 Ok(Some(Cause::Merge))
             }
         }
+    }
+
+    /// Whether an event of the user repeats a message of theirs, as of the merges so far.
+    fn is_repeated(&self, event: &EventRef<'_>) -> Result<bool, OperatorError> {
+        let Some(message) = event.message() else { return Ok(false) };
+        let first = self.messages.note(&[(message_key(event.user(), message), event.sequence())])?;
+        Ok(first.first().is_some_and(|first| *first != event.sequence()))
     }
 
     /// Takes an event: applies it, or keeps it for its time.
@@ -341,7 +355,7 @@ fn take_later(entries: &mut Vec<Entry<'_>>, limit: Millis) -> Vec<Routed> {
             return true;
         }
         match entry.stimulus {
-            Some(Stimulus::Event(event)) => later.records.extend_from_slice(event.bytes()),
+            Some(Stimulus::Event(event) | Stimulus::Unchecked(event)) => later.records.extend_from_slice(event.bytes()),
             Some(Stimulus::Merge(merge)) => later.merges.push(merge.clone()),
             None => {}
         }

@@ -8,7 +8,7 @@ use crate::message::{Cause, Change, RankInput};
 use crate::reading::RankKey;
 use crate::registry::{PredicateId, Question, RankId, Role, RuleId};
 
-use super::Partition;
+use super::{Partition, Scratch};
 
 /// Set in a rule's mark while it waits to be evaluated; the lower bits are its flipped leaves.
 const QUEUED: u8 = 0x80;
@@ -24,6 +24,8 @@ impl Partition {
         membership: &mut Membership,
     ) {
         if self.silent || !self.users[slot as usize].known {
+            // A merge may have marked rules of a user who is none (or none any more): not to be left to the next one.
+            self.scratch.forget();
             return;
         }
         let touched = std::mem::take(&mut self.scratch.touched);
@@ -239,6 +241,16 @@ impl Partition {
         }
         self.evaluate_queue(slot, false, now, cause, membership);
         self.tell_ranks(slot, now, membership);
+    }
+}
+
+impl Scratch {
+    /// Forgets what was to be evaluated.
+    fn forget(&mut self) {
+        for rule in self.queue.drain(..) {
+            self.marks[rule as usize] = 0;
+        }
+        self.ranks.clear();
     }
 }
 

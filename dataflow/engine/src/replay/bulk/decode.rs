@@ -165,9 +165,11 @@ mod tests {
             for promise in decode(scope, text.as_bytes(), block_bytes, threads) {
                 let mut block = promise.expect("memory can be read").recv().expect("decoded");
                 clock = block.raise(clock);
-                found.extend(records(&block.records).map(|event| {
-                    (event.sequence(), event.timestamp(), event.accepted_at(), event.user().to_owned())
-                }));
+                found.extend(
+                    records(&block.records).map(|event| {
+                        (event.sequence(), event.timestamp(), event.accepted_at(), event.user().to_owned())
+                    }),
+                );
             }
         });
         found

@@ -21,7 +21,9 @@ pub fn write_members(memberships: &[Arc<RwLock<Membership>>], out: &mut dyn Writ
     let rows: Vec<Rows> = guards.iter().map(|guard| Rows::of(guard, &segments)).collect();
     let mut users: Vec<(usize, u32)> = Vec::new();
     for (worker, rows) in rows.iter().enumerate() {
-        users.extend((0..rows.starts.len() as u32 - 1).filter(|slot| !rows.of_user(*slot).is_empty()).map(|s| (worker, s)));
+        users.extend(
+            (0..rows.starts.len() as u32 - 1).filter(|slot| !rows.of_user(*slot).is_empty()).map(|s| (worker, s)),
+        );
     }
     let id = |(worker, slot): (usize, u32)| guards[worker].users.id(slot);
     let lines_of = |user: (usize, u32)| {
@@ -30,8 +32,11 @@ pub fn write_members(memberships: &[Arc<RwLock<Membership>>], out: &mut dyn Writ
     };
     if users.iter().any(|user| id(*user).contains('\t')) {
         // Then the lines of two users may stand among each other.
-        let mut lines: Vec<String> =
-            users.iter().flat_map(|user| lines_of(*user)).map(|(user, segment)| format!("{user}\t{segment}\n")).collect();
+        let mut lines: Vec<String> = users
+            .iter()
+            .flat_map(|user| lines_of(*user))
+            .map(|(user, segment)| format!("{user}\t{segment}\n"))
+            .collect();
         lines.sort_unstable();
         return lines.iter().try_for_each(|line| out.write_all(line.as_bytes()));
     }
