@@ -4,7 +4,10 @@
 //! 2. History up to that tick is scanned for those measures, on threads of its own, in parallel.
 //! 3. Every user is looked at, for new ranks by depth and then for the rules, slice by slice between ticks.
 //! 4. One tick publishes: the difference between the old and the new members of each segment is given out.
+//!
+//! A change of a few rules that need neither history nor ranks is all of that in one tick.
 
+use std::collections::VecDeque;
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -14,14 +17,20 @@ use audience_operators::message::{Clock, Control};
 use audience_operators::operator::Inward;
 use audience_operators::program::Source;
 use audience_operators::registry::Boundary;
-use audience_rules::ast::{Events, Millis};
+use audience_rules::ast::{Events, Filter, Millis};
 use audience_rules::record::{EventRef, RecordKind, records};
+use audience_rules::test::{filter_holds, filter_is_relative};
 
 use crate::engine::{Engine, EngineError, controls};
 use crate::rule_set::Difference;
 
+/// So many looks of a worker, a user for a rule each, take some 20 ms: events may wait as long.
+const LOOKS_IN_A_TICK: usize = 500_000;
 /// History goes to the workers in pieces of about this size.
-const PIECE_BYTES: usize = 1 << 20;
+const PIECE_BYTES: usize = 256 << 10;
+/// Pieces of one scanning thread that the workers have not done: enough to keep both at work, few enough that events
+/// come between.
+const PIECES_UNDER_WAY: usize = 2;
 
 /// Where the events submitted so far end, and the clock.
 pub trait Position: Sync {
@@ -39,32 +48,49 @@ pub fn apply(
     position: &dyn Position,
     difference: Difference,
 ) -> Result<u64, EngineError> {
-    if !difference.install.is_empty() {
+    let mut steps = Vec::new();
+    if is_small(engine, &difference) {
+        steps.push(Control::Install { rules: difference.install, boundary: None });
+        steps.push(Control::Scan { rank_depth: None });
+    } else if !difference.install.is_empty() {
         install(engine, log, position, &difference)?;
         for depth in 1..=difference.new_rank_depth {
             scan(engine, position, Some(depth))?;
         }
         scan(engine, position, None)?;
     }
+    steps.push(Control::Publish(difference.publish));
     let tick = control(engine, position, |_| {
         position.publishing();
-        Control::Publish(difference.publish)
+        steps
     })?;
     engine.wait_for(tick)?;
     Ok(tick)
 }
 
+/// Whether all of it can be done in one tick without keeping events waiting: nothing is lacking but a look at every user
+/// for a few rules.
+fn is_small(engine: &Engine, difference: &Difference) -> bool {
+    let users = engine.memberships().iter().map(|membership| membership.read().users.len()).max().unwrap_or(0);
+    let is_complete = difference.new_sources.is_empty() && difference.new_rank_depth == 0;
+    is_complete && !difference.install.is_empty() && difference.install.len().saturating_mul(users) <= LOOKS_IN_A_TICK
+}
+
 fn control(
     engine: &Engine,
     position: &dyn Position,
-    make: impl FnOnce(Boundary) -> Control,
+    make: impl FnOnce(Boundary) -> Vec<Control>,
 ) -> Result<u64, EngineError> {
     let workers = engine.workers();
     engine.submit(|_| {
         let boundary = position.boundary();
-        let control = Arc::new(make(boundary));
+        let steps: Vec<Arc<Control>> = make(boundary).into_iter().map(Arc::new).collect();
         let clock = Clock { now: boundary.clock, limit: boundary.clock };
-        (0..workers).map(|_| controls(clock, Some(&control))).collect()
+        let items = || {
+            let steps = steps.iter().map(|step| Inward::Control(step.clone()));
+            controls(clock, None).into_iter().chain(steps).collect()
+        };
+        (0..workers).map(|_| items()).collect()
     })
 }
 
@@ -80,19 +106,19 @@ pub fn install(
     let rules = difference.install.clone();
     let tick = control(engine, position, |boundary| {
         end = boundary.sequence;
-        Control::Install { rules, boundary: (needs_history && end > 0).then_some(boundary) }
+        vec![Control::Install { rules, boundary: (needs_history && end > 0).then_some(boundary) }]
     })?;
     engine.wait_for(tick)?;
     if needs_history && end > 0 {
         backfill(engine, log, position, &difference.new_sources, end)?;
-        control(engine, position, |_| Control::BackfillDone)?;
+        control(engine, position, |_| vec![Control::BackfillDone])?;
     }
     Ok(())
 }
 
 fn scan(engine: &Engine, position: &dyn Position, rank_depth: Option<u32>) -> Result<(), EngineError> {
     let before = engine.done().scans;
-    control(engine, position, |_| Control::Scan { rank_depth })?;
+    control(engine, position, |_| vec![Control::Scan { rank_depth }])?;
     let all = before + engine.workers() as u64;
     engine.wait(|done| done.scans >= all)?;
     if rank_depth.is_some() {
@@ -104,37 +130,45 @@ fn scan(engine: &Engine, position: &dyn Position, rank_depth: Option<u32>) -> Re
     Ok(())
 }
 
-/// Which events a measure may want: everything, those of some types, or `identify` with some trait.
-struct Wanted {
-    any: bool,
-    types: Vec<Arc<str>>,
+/// Which events the measures may want.
+#[derive(Default)]
+struct Wanted<'a> {
+    /// Event types, each with the filter that must hold of an event, where that does not depend on the clock.
+    events: Vec<(&'a Events, Option<&'a Filter>)>,
+    /// `identify` events with any of these traits.
+    traits: Vec<&'a str>,
 }
 
-impl Wanted {
-    fn of(sources: &[Source]) -> Wanted {
-        let mut wanted = Wanted { any: false, types: Vec::new() };
+impl<'a> Wanted<'a> {
+    fn of(sources: &'a [Source]) -> Wanted<'a> {
+        let mut wanted = Wanted::default();
         for source in sources {
             match source {
-                Source::Trait(_) => wanted.types.push(Arc::from("identify")),
-                Source::Behaviour(behaviour) => wanted.add(&behaviour.events),
-                Source::Sequence(sequence) => sequence.steps.iter().for_each(|step| wanted.add(&step.events)),
+                Source::Trait(path) => wanted.traits.extend(path.first().map(|name| &**name)),
+                Source::Behaviour(behaviour) => wanted.add(&behaviour.events, behaviour.filter.as_ref()),
+                Source::Sequence(sequence) => {
+                    sequence.steps.iter().for_each(|step| wanted.add(&step.events, step.filter.as_ref()));
+                }
             }
         }
-        wanted.types.sort_unstable();
-        wanted.types.dedup();
         wanted
     }
 
-    fn add(&mut self, events: &Events) {
-        match events {
-            Events::Any => self.any = true,
-            Events::Named(names) => self.types.extend(names.iter().cloned()),
-        }
+    fn add(&mut self, events: &'a Events, filter: Option<&'a Filter>) {
+        self.events.push((events, filter.filter(|filter| !filter_is_relative(filter))));
     }
 
     fn wants(&self, event: &EventRef<'_>) -> bool {
-        event.kind() != RecordKind::Alias
-            && (self.any || self.types.iter().any(|event_type| **event_type == *event.event_type()))
+        if event.kind() == RecordKind::Alias {
+            return false;
+        }
+        let is_wanted = |(events, filter): &(&Events, Option<&Filter>)| {
+            events.contains(event.event_type()) && filter.is_none_or(|filter| filter_holds(filter, event, 0))
+        };
+        self.events.iter().any(is_wanted)
+            || (event.kind() == RecordKind::Identify
+                && !self.traits.is_empty()
+                && event.traits().any(|(name, _)| self.traits.contains(&name)))
     }
 }
 
@@ -153,7 +187,8 @@ fn backfill(
         for (index, range) in log.split(0..end, engine.workers()).into_iter().enumerate() {
             let (wanted, failed, failure) = (&wanted, &failed, &failure);
             scope.spawn(move || {
-                let mut piece = Piece { engine, position, worker: index % engine.workers(), bytes: Vec::new() };
+                let worker = index % engine.workers();
+                let mut piece = Piece { engine, position, worker, bytes: Vec::new(), under_way: VecDeque::new() };
                 let mut result = Ok(());
                 let scanned = log.scan(range.clone(), &mut |run| {
                     for event in records(run).filter(|event| range.contains(&event.sequence()) && wanted.wants(event)) {
@@ -187,6 +222,7 @@ struct Piece<'a> {
     position: &'a dyn Position,
     worker: usize,
     bytes: Vec<u8>,
+    under_way: VecDeque<u64>,
 }
 
 impl Piece<'_> {
@@ -209,6 +245,14 @@ impl Piece<'_> {
                 })
                 .collect()
         })?;
-        self.engine.wait_for(tick).map(drop)
+        self.under_way.push_back(tick);
+        match self.under_way.pop_front() {
+            Some(oldest) if self.under_way.len() >= PIECES_UNDER_WAY => self.engine.wait_for(oldest).map(drop),
+            Some(oldest) => {
+                self.under_way.push_front(oldest);
+                Ok(())
+            }
+            None => Ok(()),
+        }
     }
 }

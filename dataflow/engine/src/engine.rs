@@ -4,6 +4,7 @@
 //! worker gives what a tick made into one bounded channel; the collector puts the workers' parts together and hands each
 //! whole tick to the sink, in order. A slow sink fills the channel, and so holds back the workers.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
 use std::thread::{JoinHandle, Thread};
@@ -71,9 +72,11 @@ pub struct TickDone {
     pub tick: u64,
     /// What each worker gives.
     pub outputs: Vec<TickOutput>,
+    /// Whether more ticks that are done stand right behind this one: a sink may keep what it writes until those come.
+    pub has_more: bool,
 }
 
-/// Takes every tick, in order.
+/// Takes every tick, in order. A tick counts as done once the next one without [`TickDone::has_more`] is taken.
 pub type Sink = Box<dyn FnMut(TickDone) -> Result<(), EngineError> + Send>;
 
 /// Makes the state of a worker (of so many), on its own thread: its users, and the aliases.
@@ -92,6 +95,8 @@ pub struct Done {
     pub ticks: u64,
     /// Scans ended, over all workers.
     pub scans: u64,
+    /// The clock of the last tick done.
+    pub clock: Millis,
     /// When the next user may change by time alone, to the second below.
     pub next_due: Option<Millis>,
     /// The deepest rank.
@@ -405,52 +410,84 @@ struct Collector {
 impl Collector {
     fn run(mut self, outward: &Receiver<(usize, Outward)>) {
         let _watch = Watch(self.shared.clone());
-        let mut waiting: std::collections::BTreeMap<u64, Vec<TickOutput>> = std::collections::BTreeMap::new();
+        let mut waiting = BTreeMap::new();
         while let Ok((_, item)) = outward.recv() {
-            match item {
-                Outward::Tick(output) => waiting.entry(output.tick).or_default().push(*output),
-                Outward::Scanned => {
-                    self.shared.done.lock().scans += 1;
-                    self.shared.changed.notify_all();
-                }
-                Outward::Sizes(sizes) => {
-                    let known = self.shared.done.lock().sizes.clone();
-                    let mut known = known.write();
-                    for (segment, size) in sizes {
-                        match u64::try_from(size) {
-                            Ok(size) if size > 0 => known.insert(segment, size),
-                            _ => known.remove(&segment),
-                        };
-                    }
-                }
-                Outward::Failed(reason) => self.shared.fail(reason),
+            self.take(item, &mut waiting);
+            // What has come meanwhile is committed together.
+            while let Ok((_, item)) = outward.try_recv() {
+                self.take(item, &mut waiting);
             }
-            while let Some(first) = waiting.first_entry() {
-                if first.get().len() < self.workers {
-                    break;
-                }
+            let mut whole = Vec::new();
+            while let Some(first) = waiting.first_entry().filter(|first| first.get().len() == self.workers) {
                 let (tick, outputs) = first.remove_entry();
-                self.finish(TickDone { tick, outputs });
+                whole.push(TickDone { tick, outputs, has_more: true });
+            }
+            if let Some(last) = whole.last_mut() {
+                last.has_more = false;
+                self.finish(whole);
             }
         }
         self.shared.fail("it was told to".to_owned());
     }
 
-    fn finish(&mut self, done: TickDone) {
-        let tick = done.tick;
-        let next_due = done.outputs.iter().filter_map(|output| output.next_due).min();
-        let deepest_rank = done.outputs.iter().map(|output| output.deepest_rank).max().unwrap_or(0);
+    fn take(&self, item: Outward, waiting: &mut BTreeMap<u64, Vec<TickOutput>>) {
+        match item {
+            Outward::Tick(output) => waiting.entry(output.tick).or_default().push(*output),
+            Outward::Scanned => {
+                self.shared.done.lock().scans += 1;
+                self.shared.changed.notify_all();
+            }
+            Outward::Sizes(sizes) => {
+                let known = self.shared.done.lock().sizes.clone();
+                let mut known = known.write();
+                for (segment, size) in sizes {
+                    match u64::try_from(size) {
+                        Ok(size) if size > 0 => known.insert(segment, size),
+                        _ => known.remove(&segment),
+                    };
+                }
+            }
+            Outward::Failed(reason) => self.shared.fail(reason),
+        }
+    }
+
+    fn finish(&mut self, whole: Vec<TickDone>) {
         if self.shared.done.lock().failure.is_some() {
             return;
         }
-        if let Err(error) = (self.sink)(done) {
-            return self.shared.fail(error.to_string());
+        let mut known = Known::default();
+        for done in whole {
+            known = Known::of(&done);
+            if let Err(error) = (self.sink)(done) {
+                return self.shared.fail(error.to_string());
+            }
         }
-        let mut known = self.shared.done.lock();
-        known.ticks = tick + 1;
-        known.next_due = next_due;
-        known.deepest_rank = deepest_rank;
-        drop(known);
+        let mut done = self.shared.done.lock();
+        done.ticks = known.ticks;
+        done.clock = known.clock;
+        done.next_due = known.next_due;
+        done.deepest_rank = known.deepest_rank;
+        drop(done);
         self.shared.changed.notify_all();
+    }
+}
+
+/// What a tick tells of how things stand.
+#[derive(Default)]
+struct Known {
+    ticks: u64,
+    clock: Millis,
+    next_due: Option<Millis>,
+    deepest_rank: u32,
+}
+
+impl Known {
+    fn of(done: &TickDone) -> Known {
+        Known {
+            ticks: done.tick + 1,
+            clock: done.outputs.iter().map(|output| output.clock).max().unwrap_or_default(),
+            next_due: done.outputs.iter().filter_map(|output| output.next_due).min(),
+            deepest_rank: done.outputs.iter().map(|output| output.deepest_rank).max().unwrap_or(0),
+        }
     }
 }

@@ -1,25 +1,39 @@
 //! What is in force, and what a new catalogue changes of it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use audience_operators::message::{Content, Publication};
 use audience_operators::program::{Program, RankProgram, Source};
 use audience_rules::ast::SegmentId;
-use audience_rules::catalogue::{Catalogue, Definition, Status};
+use audience_rules::catalogue::{Catalogue, ComputedTrait, Definition, Status};
 use hashbrown::{HashMap, HashSet};
 
 /// What a segment is, made ready to run.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 enum Ready {
     Rule(Arc<Program>),
     List(Arc<BTreeSet<Arc<str>>>),
+}
+
+impl Ready {
+    /// Whether it says the same; that of the same version is the same piece of memory.
+    fn is(&self, other: &Ready) -> bool {
+        match (self, other) {
+            (Ready::Rule(one), Ready::Rule(other)) => Arc::ptr_eq(one, other) || one == other,
+            (Ready::List(one), Ready::List(other)) => Arc::ptr_eq(one, other) || one == other,
+            _ => false,
+        }
+    }
 }
 
 /// What is in force.
 #[derive(Clone, Debug, Default)]
 pub struct RuleSet {
     segments: HashMap<SegmentId, (Ready, u64)>,
+    /// What each was made from: a version by itself says little, as one that is deleted and made again begins at 1.
+    definitions: HashMap<SegmentId, Definition>,
+    traits: BTreeMap<Arc<str>, ComputedTrait>,
 }
 
 /// What a new catalogue changes.
@@ -45,15 +59,26 @@ impl Difference {
 impl RuleSet {
     /// What is in force under a catalogue.
     pub fn of(catalogue: &Catalogue) -> RuleSet {
-        let active = catalogue.segments.values().filter(|segment| segment.status == Status::Active);
-        let segments = active.map(|segment| {
-            let ready = match &segment.definition {
-                Definition::Dynamic(node) => Ready::Rule(Arc::new(Program::compile(node, catalogue))),
-                Definition::Static(list) => Ready::List(list.clone()),
+        RuleSet::default().followed_by(catalogue)
+    }
+
+    /// What is in force under the catalogue that follows this: segments of the same version stay as they are, unless a
+    /// computed trait has changed, which may mean anything to any rule.
+    pub fn followed_by(&self, catalogue: &Catalogue) -> RuleSet {
+        let has_same_traits = self.traits == catalogue.traits;
+        let active = || catalogue.segments.values().filter(|segment| segment.status == Status::Active);
+        let segments = active().map(|segment| {
+            let known = self.segments.get(&segment.id).filter(|(_, version)| *version == segment.version);
+            let known = known.filter(|_| self.definitions.get(&segment.id) == Some(&segment.definition));
+            let ready = match (&segment.definition, known) {
+                (_, Some((known, _))) if has_same_traits => known.clone(),
+                (Definition::Dynamic(node), _) => Ready::Rule(Arc::new(Program::compile(node, catalogue))),
+                (Definition::Static(list), _) => Ready::List(list.clone()),
             };
             (segment.id.clone(), (ready, segment.version))
         });
-        RuleSet { segments: segments.collect() }
+        let definitions = active().map(|segment| (segment.id.clone(), segment.definition.clone()));
+        RuleSet { segments: segments.collect(), definitions: definitions.collect(), traits: catalogue.traits.clone() }
     }
 
     /// The measures that are computed.
@@ -71,7 +96,7 @@ impl RuleSet {
         for id in catalogue.in_dependency_order() {
             let Some((ready, version)) = next.segments.get(&id) else { continue };
             if let Some((known, known_version)) = self.segments.get(&id)
-                && known == ready
+                && known.is(ready)
             {
                 if known_version != version {
                     // Changes from now on are of the new version, though it says the same.
@@ -95,7 +120,7 @@ impl RuleSet {
             let version = catalogue.segments.get(id).map_or(0, |segment| segment.version);
             difference.publish.push(Publication { segment: id.clone(), version, content: Content::Nothing });
         }
-        let known = self.sources();
+        let known = if difference.install.is_empty() { HashSet::new() } else { self.sources() };
         let mut new: HashSet<&Source> = HashSet::new();
         for (_, program) in &difference.install {
             new.extend(program.sources().into_iter().filter(|source| !known.contains(source)));
@@ -127,5 +152,29 @@ fn collect_ranks(program: &Program, ranks: &mut HashSet<Arc<RankProgram>>) {
         if let Some(among) = &rank.among {
             collect_ranks(among, ranks);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use audience_rules::catalogue::Segment;
+    use audience_rules::json::parse_json;
+
+    use super::*;
+
+    #[test]
+    fn a_segment_made_again_is_another_one() {
+        let mut catalogue = Catalogue::default();
+        let mut put = |rules: &str| {
+            let json = parse_json(rules.as_bytes()).unwrap();
+            let definition = Definition::Dynamic(catalogue.check_rules("s", &json).unwrap());
+            catalogue.put_segment(Segment { id: "s".into(), version: 1, status: Status::Active, definition });
+            catalogue.clone()
+        };
+        let (before, after) = (put(r#"{"event": "a"}"#), put(r#"{"event": "b"}"#));
+        let in_force = RuleSet::of(&before);
+        assert!(in_force.difference(&in_force.followed_by(&before), &before).is_empty());
+        let difference = in_force.difference(&in_force.followed_by(&after), &after);
+        assert_eq!((difference.install.len(), difference.publish.len()), (1, 1));
     }
 }

@@ -41,7 +41,8 @@ const RULES: &str = r#"[
 
 const RANKS: &str = r#"[
     {"id": "top", "rules": {"rank": {"by": "spent"}, "top": 3}},
-    {"id": "recent", "rules": {"rank": {"by": {"event": "v", "within": "40s"}, "among": {"segment": "top"}}, "percent": 50}},
+    {"id": "recent", "rules": {"rank": {"by": {"event": "v", "within": "40s"}}, "percent": 50,
+        "among": {"segment": "spender"}}},
     {"id": "last", "rules": {"rank": {"by": {"event": "*", "measure": {"fn": "since_last"}}, "order": "asc"}, "top": 2}}]"#;
 
 /// The same numbers every time.

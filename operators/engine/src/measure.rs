@@ -207,13 +207,16 @@ fn fingerprint(value: ValueRef<'_>) -> u128 {
     xxhash_rust::xxh3::xxh3_128(&bytes)
 }
 
+/// Measures by the text that they want.
+type ByText = HashMap<Arc<str>, Vec<MeasureId>>;
+
 /// Which measures an event of some type may feed.
 #[derive(Default)]
 struct TypeListeners {
     /// Those to be asked for every event.
     all: Vec<MeasureId>,
     /// Those that want a certain text at a path: asked only when it is there.
-    keyed: Vec<(EventPath, HashMap<Arc<str>, Vec<MeasureId>>)>,
+    keyed: Vec<(EventPath, ByText)>,
 }
 
 impl TypeListeners {

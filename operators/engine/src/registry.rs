@@ -493,6 +493,10 @@ impl Registry {
             }
             _ => return measure.predicates.iter().for_each(|id| verify(*id, out)),
         }
+        if measure.uncut.is_empty() && measure.cuts.len() == measure.predicates.len() {
+            // Each has exactly one place, so that passing it changes it.
+            return;
+        }
         // A test with two places or more may be met twice, and not change.
         let mut unsure: Vec<PredicateId> = measure.uncut.clone();
         out.retain(|id| {
@@ -531,6 +535,12 @@ impl Registry {
             self.default_rules = Some(candidates.map(|(id, _)| id).collect());
         }
         self.default_rules.as_deref().unwrap_or(&[])
+    }
+
+    /// Whether any rule refers to a segment, or ranks: without that every level is 0.
+    pub fn has_references(&self) -> bool {
+        let refers = |predicate: &Predicate| matches!(predicate.question, Question::Segment(_) | Question::Rank(_));
+        self.predicates.iter().any(|(_, predicate)| refers(predicate))
     }
 
     /// Sets the levels of rules (deeper than the segments they refer to) and the depths of ranks.

@@ -146,7 +146,7 @@ impl LogicalEngine {
     pub fn edit(&mut self, edit: impl FnOnce(&mut Catalogue)) -> Result<(), EngineError> {
         self.settle()?;
         edit(&mut self.catalogue);
-        let next = RuleSet::of(&self.catalogue);
+        let next = self.in_force.followed_by(&self.catalogue);
         let difference = self.in_force.difference(&next, &self.catalogue);
         if !difference.is_empty() {
             edit::apply(&self.engine, &*self.log, &self.standing, difference)?;

@@ -23,8 +23,8 @@ use crate::engine::{Engine, EngineError};
 pub const ALIASES_SHARD: u32 = SHARDS as u32;
 /// Shards that are taken in one tick: a pause of some milliseconds at a million users.
 const SHARDS_A_TICK: u32 = 4;
-/// Between such ticks.
-const PAUSE: Duration = Duration::from_millis(20);
+/// Between such ticks, while events flow.
+pub const PAUSE: Duration = Duration::from_millis(20);
 /// Finished checkpoints that are kept.
 const KEPT: usize = 3;
 
@@ -37,7 +37,7 @@ pub struct Manifest {
     pub greatest: Boundary,
     /// The shards that have users.
     pub shards: Vec<u32>,
-    /// The measures in them.
+    /// The measures that stand in all of them.
     pub sources: Vec<SourceText>,
     /// When it was begun, milliseconds.
     pub begun_at: i64,
@@ -74,8 +74,9 @@ impl Checkpointer {
         self.sender.clone()
     }
 
-    /// Takes a checkpoint; edits must not come into force meanwhile.
-    pub fn take(&self, engine: &Engine, standing: &Standing) -> Result<(), EngineError> {
+    /// Takes a checkpoint, with `pause` between its parts; edits that bring new measures must not come into force
+    /// meanwhile, others may.
+    pub fn take(&self, engine: &Engine, standing: &Standing, pause: Duration) -> Result<(), EngineError> {
         let begun = Instant::now();
         let receiver = self.receiver.lock();
         while receiver.try_recv().is_ok() {}
@@ -96,7 +97,7 @@ impl Checkpointer {
             while let Ok(part) = receiver.try_recv() {
                 bytes += self.write(number, part, manifest)?;
             }
-            super::pause(PAUSE);
+            super::pause(pause);
         }
         let Some(manifest) = manifest else { return Ok(()) };
         self.messages.flush()?;
@@ -124,7 +125,11 @@ impl Checkpointer {
 
     fn write(&self, number: u64, part: Part, manifest: &mut Manifest) -> Result<u64, EngineError> {
         let mut bytes = 0;
-        manifest.sources = part.sources;
+        if manifest.shards.is_empty() && part.aliases.is_some() {
+            manifest.sources = part.sources;
+        } else {
+            manifest.sources.retain(|source| part.sources.contains(source));
+        }
         if let Some(aliases) = part.aliases {
             let text = bincode::serialize(&aliases).map_err(|error| EngineError::Stopped(error.to_string()))?;
             self.store.put_shard(number, ALIASES_SHARD, &text)?;

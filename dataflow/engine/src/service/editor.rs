@@ -1,13 +1,15 @@
 //! Edits: checked, committed, and then brought into force by a thread that compares what is with what should be.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use audience_contract::{CatalogueStore, Document, DocumentKind, EventLog};
 use audience_protocol::{PlatformError, Result};
 use audience_rules::catalogue::Status;
 use audience_rules::time::format_time;
-use parking_lot::{Condvar, Mutex};
+use hashbrown::HashMap;
+use parking_lot::{Condvar, Mutex, RwLock};
 
 use super::clock;
 use super::documents::Documents;
@@ -31,6 +33,10 @@ struct Force {
 pub struct Editor {
     store: Arc<dyn CatalogueStore>,
     documents: Mutex<Documents>,
+    /// The names of segments, for readers that must not wait for the store.
+    names: RwLock<HashMap<String, String>>,
+    /// The newest version.
+    newest: AtomicU64,
     force: Mutex<Force>,
     changed: Condvar,
 }
@@ -39,7 +45,11 @@ impl Editor {
     /// Over what is stored; `in_force` is the version that the engine runs.
     pub fn new(store: Arc<dyn CatalogueStore>, documents: Documents, in_force: u64) -> Self {
         let force = Force { version: in_force, is_closed: false };
-        Editor { store, documents: Mutex::new(documents), force: Mutex::new(force), changed: Condvar::new() }
+        let newest = AtomicU64::new(documents.version);
+        let names = documents.segments.iter().map(|(id, known)| (id.clone(), known.stored.document.name.clone()));
+        let names = RwLock::new(names.collect());
+        let documents = Mutex::new(documents);
+        Editor { store, documents, names, newest, force: Mutex::new(force), changed: Condvar::new() }
     }
 
     /// Looks at the documents.
@@ -53,19 +63,45 @@ impl Editor {
         let (version, result) = {
             let mut documents = self.documents.lock();
             let version = documents.version + 1;
-            let mut next = documents.clone();
-            let (stored, result) = change(&mut next, version)?;
-            let is_put = self.store.put(documents.version, &stored).map_err(unavailable)?;
-            if !is_put {
-                return Err(PlatformError::Unavailable("the catalogue was changed by another process".to_owned()));
+            // A change that is refused has changed nothing.
+            let (stored, result) = change(&mut documents, version)?;
+            let put = self.store.put(documents.version, &stored).map_err(unavailable);
+            let put = put.and_then(|is_put| if is_put { Ok(()) } else { Err(changed_elsewhere()) });
+            if let Err(error) = put {
+                *documents = self.stored(documents.version)?;
+                return Err(error);
             }
-            next.version = version;
-            *documents = next;
+            documents.version = version;
+            self.newest.store(version, Ordering::Release);
+            self.rename(&documents, &stored);
             (version, result)
         };
+        // Who looks for a new version and then waits does both under this lock, and so misses no wake-up.
+        drop(self.force.lock());
         self.changed.notify_all();
         self.wait_until_in_force(version, PATIENCE);
         Ok(result)
+    }
+
+    fn rename(&self, documents: &Documents, changed: &[Document]) {
+        let mut names = self.names.write();
+        for document in changed.iter().filter(|document| document.kind == DocumentKind::Segment) {
+            match documents.segments.get(&document.id) {
+                Some(known) => names.insert(document.id.clone(), known.stored.document.name.clone()),
+                None => names.remove(&document.id),
+            };
+        }
+    }
+
+    /// The name of a segment; its id where it has none any more. Waits for nothing.
+    pub fn name_of(&self, id: &str) -> String {
+        self.names.read().get(id).map_or(id, String::as_str).to_owned()
+    }
+
+    /// The documents as they are stored.
+    fn stored(&self, version: u64) -> Result<Documents> {
+        let stored = self.store.at(version).map_err(unavailable)?;
+        Documents::load(version, stored).map_err(|error| PlatformError::Unavailable(error.to_string()))
     }
 
     /// Waits for a version of the catalogue to be in force, for a while.
@@ -100,16 +136,18 @@ impl Editor {
         self.changed.notify_all();
     }
 
-    /// Brings the newest catalogue into force whenever it is not. `turn` is held meanwhile, so that no checkpoint is
-    /// taken in the middle of an edit.
+    /// Brings the newest catalogue into force whenever it is not. `turn` is held while new measures get their history, so
+    /// that no checkpoint holds a part of it.
     pub fn run(&self, target: &Target<'_>, mut in_force: RuleSet) -> Result<(), EngineError> {
         loop {
             let begun = Instant::now();
-            let (version, catalogue) = self.read(|documents| (documents.version, documents.catalogue.clone()));
-            if self.in_force() < version {
-                let _turn = target.turn.lock();
-                let next = RuleSet::of(&catalogue);
-                let difference = in_force.difference(&next, &catalogue);
+            if self.in_force() < self.read(|documents| documents.version) {
+                let (version, next, difference) = self.read(|documents| {
+                    let next = in_force.followed_by(&documents.catalogue);
+                    let difference = in_force.difference(&next, &documents.catalogue);
+                    (documents.version, next, difference)
+                });
+                let _turn = (!difference.new_sources.is_empty()).then(|| target.turn.lock());
                 target.standing.editing(version);
                 if difference.is_empty() {
                     edit::Position::publishing(target.standing);
@@ -126,6 +164,9 @@ impl Editor {
             if force.is_closed {
                 return Ok(());
             }
+            if force.version < self.newest.load(Ordering::Acquire) {
+                continue;
+            }
             // Woken by every edit; the bound only makes a lost wake-up harmless.
             self.changed.wait_for(&mut force, Duration::from_millis(100));
         }
@@ -140,7 +181,7 @@ pub struct Target<'a> {
     pub log: &'a dyn EventLog,
     /// Where the engine stands.
     pub standing: &'a Standing,
-    /// One thing at a time: an edit or a checkpoint.
+    /// One thing at a time: the history of new measures or a checkpoint.
     pub turn: &'a Mutex<()>,
     /// Figures.
     pub metrics: &'a Metrics,
@@ -149,6 +190,10 @@ pub struct Target<'a> {
 /// A store's fault as the APIs are told it.
 pub fn unavailable(error: audience_contract::StoreError) -> PlatformError {
     PlatformError::Unavailable(error.to_string())
+}
+
+fn changed_elsewhere() -> PlatformError {
+    PlatformError::Unavailable("the catalogue was changed by another process".to_owned())
 }
 
 /// Now, for documents.

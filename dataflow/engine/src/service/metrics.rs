@@ -16,12 +16,30 @@ struct SegmentLabel {
     segment: String,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ChangeLabel {
+    change: &'static str,
+}
+
+/// What is looked up when the figures are asked for.
+pub struct Snapshot {
+    /// The segments with their sizes.
+    pub sizes: Vec<(String, u64)>,
+    /// Users that the engine has state of.
+    pub users: u64,
+    /// Accepted events that wait for a tick.
+    pub waiting_events: u64,
+    /// How far the last tick's clock is behind now.
+    pub frontier_lag_seconds: f64,
+}
+
 /// What the engine tells of itself.
 pub struct Metrics {
     registry: Registry,
     events: Counter,
     ticks: Counter,
-    changes: Counter,
+    changes: Family<ChangeLabel, Counter>,
+    frontier_lag: Gauge<f64, std::sync::atomic::AtomicU64>,
     event_latency: Histogram,
     edit_latency: Histogram,
     segment_size: Family<SegmentLabel, Gauge>,
@@ -41,7 +59,8 @@ impl Default for Metrics {
             registry: Registry::with_prefix("audience"),
             events: Counter::default(),
             ticks: Counter::default(),
-            changes: Counter::default(),
+            changes: Family::default(),
+            frontier_lag: Gauge::default(),
             event_latency: latency(),
             edit_latency: latency(),
             segment_size: Family::default(),
@@ -76,6 +95,8 @@ impl Metrics {
             Unit::Seconds,
             self.edit_latency.clone(),
         );
+        let lag = "How far the clock of the last tick done is behind now";
+        registry.register_with_unit("frontier_lag", lag, Unit::Seconds, self.frontier_lag.clone());
         registry.register("segment_size", "Members of a segment", self.segment_size.clone());
         registry.register("users", "Users that the engine has state of", self.users.clone());
         let lag = "Accepted events that wait for a tick";
@@ -93,11 +114,12 @@ impl Metrics {
         registry.register_with_unit("checkpoint_age", age, Unit::Seconds, self.checkpoint_age.clone());
     }
 
-    /// A tick was committed.
-    pub fn tick_done(&self, events: u64, changes: u64, oldest: Option<Instant>) {
-        self.ticks.inc();
+    /// Ticks were committed.
+    pub fn ticks_done(&self, ticks: u64, events: u64, (entered, left): (u64, u64), oldest: Option<Instant>) {
+        self.ticks.inc_by(ticks);
         self.events.inc_by(events);
-        self.changes.inc_by(changes);
+        self.changes.get_or_create(&ChangeLabel { change: "entered" }).inc_by(entered);
+        self.changes.get_or_create(&ChangeLabel { change: "left" }).inc_by(left);
         if let Some(oldest) = oldest {
             self.event_latency.observe(oldest.elapsed().as_secs_f64());
         }
@@ -120,15 +142,16 @@ impl Metrics {
         *self.last_checkpoint.lock() = Some(Instant::now());
     }
 
-    /// The text form, with these sizes, users and waiting events; without the closing mark.
-    pub fn encode(&self, sizes: &[(String, u64)], users: u64, waiting_events: u64) -> Result<String, PlatformError> {
+    /// The text form, without the closing mark.
+    pub fn encode(&self, snapshot: Snapshot) -> Result<String, PlatformError> {
+        let whole = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
         self.segment_size.clear();
-        for (segment, size) in sizes {
-            let label = SegmentLabel { segment: segment.clone() };
-            self.segment_size.get_or_create(&label).set(i64::try_from(*size).unwrap_or(i64::MAX));
+        for (segment, size) in snapshot.sizes {
+            self.segment_size.get_or_create(&SegmentLabel { segment }).set(whole(size));
         }
-        self.users.set(i64::try_from(users).unwrap_or(i64::MAX));
-        self.waiting_events.set(i64::try_from(waiting_events).unwrap_or(i64::MAX));
+        self.users.set(whole(snapshot.users));
+        self.waiting_events.set(whole(snapshot.waiting_events));
+        self.frontier_lag.set(snapshot.frontier_lag_seconds);
         if let Some(last) = *self.last_checkpoint.lock() {
             self.checkpoint_age.set(last.elapsed().as_secs_f64());
         }

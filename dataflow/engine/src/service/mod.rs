@@ -39,6 +39,8 @@ use crate::rule_set::RuleSet;
 const IDLE_COMMIT: Duration = Duration::from_secs(1);
 /// How long a start waits for edits that were committed but not in force when the last run ended.
 const START_PATIENCE: Duration = Duration::from_secs(600);
+/// Ticks whose changes are kept for those who resume: some days at four idle ticks a second.
+const KEPT_TICKS: u64 = 1_000_000;
 /// Between attempts to write to a store that fails; doubled up to the greatest.
 const FIRST_RETRY: Duration = Duration::from_millis(50);
 const GREATEST_RETRY: Duration = Duration::from_secs(5);
@@ -113,6 +115,7 @@ impl Service {
             is_live: is_live.clone(),
             store_fault: store_fault.clone(),
             last_commit: None,
+            gathered: Gathered::default(),
         };
         let log = stores.events.clone();
         let seed = recovery::seed(log, stores.messages.clone(), stores.checkpoints.clone(), found.clone());
@@ -198,10 +201,19 @@ impl Service {
         Ok(())
     }
 
+    /// Forgets changes that nobody can still want to resume from.
+    fn forget_changes(&self) -> Result<(), EngineError> {
+        let newest = self.stores.changes.progress()?.map_or(0, |progress| progress.tick);
+        Ok(self.stores.changes.forget(newest.saturating_sub(KEPT_TICKS))?)
+    }
+
     /// Takes a checkpoint now. A store's fault is told and passed over: the next one tries again.
     pub fn checkpoint(&self) -> Result<(), EngineError> {
         let _turn = self.turn.lock();
-        if let Err(error) = self.checkpointer.take(&self.engine, &self.standing) {
+        let is_last = self.is_stopping.load(Ordering::Acquire);
+        let pause = if is_last { Duration::ZERO } else { checkpoint::PAUSE };
+        let taken = self.checkpointer.take(&self.engine, &self.standing, pause).and_then(|()| self.forget_changes());
+        if let Err(error) = taken {
             if self.engine.done().failure.is_some() {
                 return Err(error);
             }
@@ -298,6 +310,18 @@ struct TickSink {
     is_live: Arc<AtomicBool>,
     store_fault: Arc<Mutex<Option<String>>>,
     last_commit: Option<Instant>,
+    gathered: Gathered,
+}
+
+/// Of ticks that are done and not yet written.
+#[derive(Default)]
+struct Gathered {
+    changes: Vec<u8>,
+    ticks: u64,
+    events: u64,
+    entered: u64,
+    left: u64,
+    oldest: Option<Instant>,
 }
 
 impl TickSink {
@@ -305,19 +329,22 @@ impl TickSink {
         Box::new(move |done| self.commit(done))
     }
 
+    /// Ticks that are done while one is being written are written together, as the last of them.
     fn commit(&mut self, done: TickDone) -> Result<(), EngineError> {
         let Some(under_way) = self.standing.done(done.tick) else { return Ok(()) };
         let clock = done.outputs.iter().map(|output| output.clock).max().unwrap_or(under_way.progress.clock);
         let progress = Progress { clock, ..under_way.progress };
-        let changes = done.outputs.iter().flat_map(|output| &output.changes).copied().collect::<Vec<u8>>();
-        let is_due = self.last_commit.is_none_or(|last| last.elapsed() >= IDLE_COMMIT);
-        if self.is_live.load(Ordering::Acquire) && (!changes.is_empty() || is_due) {
-            self.write(progress, &changes)?;
-            self.last_commit = Some(Instant::now());
+        for output in &done.outputs {
+            self.gathered.changes.extend_from_slice(&output.changes);
+            self.gathered.events += output.events;
+            self.gathered.entered += output.entered_count;
+            self.gathered.left += output.change_count - output.entered_count;
         }
-        let events = done.outputs.iter().map(|output| output.events).sum();
-        let count = done.outputs.iter().map(|output| output.change_count).sum();
-        self.metrics.tick_done(events, count, under_way.oldest);
+        self.gathered.ticks += 1;
+        self.gathered.oldest = self.gathered.oldest.or(under_way.oldest);
+        if !done.has_more {
+            self.write_gathered(progress)?;
+        }
         for output in done.outputs {
             if !output.shards.is_empty() || output.aliases.is_some() || !output.sources.is_empty() {
                 let part = Part { shards: output.shards, sources: output.sources, aliases: output.aliases };
@@ -325,6 +352,18 @@ impl TickSink {
                 let _ = self.parts.try_send(part);
             }
         }
+        Ok(())
+    }
+
+    fn write_gathered(&mut self, progress: Progress) -> Result<(), EngineError> {
+        let gathered = std::mem::take(&mut self.gathered);
+        let is_due = self.last_commit.is_none_or(|last| last.elapsed() >= IDLE_COMMIT);
+        if self.is_live.load(Ordering::Acquire) && (!gathered.changes.is_empty() || is_due) {
+            self.write(progress, &gathered.changes)?;
+            self.last_commit = Some(Instant::now());
+        }
+        let changed = (gathered.entered, gathered.left);
+        self.metrics.ticks_done(gathered.ticks, gathered.events, changed, gathered.oldest);
         Ok(())
     }
 

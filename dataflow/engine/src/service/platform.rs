@@ -14,7 +14,8 @@ use serde_json::value::RawValue;
 
 use super::documents::{Documents, StoredTrait};
 use super::editor::{timestamp, unavailable};
-use super::{Service, segments, user};
+use super::metrics::Snapshot;
+use super::{Service, clock, segments, user};
 
 impl Service {
     fn view(&self, document: SegmentDocument) -> SegmentView {
@@ -166,12 +167,9 @@ impl Platform for Service {
         let root = self.root(id);
         let membership = &self.engine.memberships()[self.worker_of(&root)];
         let found: Vec<_> = membership.read().segments_of(&root).cloned().collect();
-        let mut segments: Vec<UserSegment> = self.editor.read(|documents| {
-            let named = found
-                .into_iter()
-                .map(|id| UserSegment { name: segments::name_of(documents, &id), segment_id: id.to_string() });
-            named.collect()
-        });
+        let named =
+            found.into_iter().map(|id| UserSegment { name: self.editor.name_of(&id), segment_id: id.to_string() });
+        let mut segments: Vec<UserSegment> = named.collect();
         segments.sort_unstable_by(|a, b| a.segment_id.cmp(&b.segment_id));
         Ok(segments)
     }
@@ -203,13 +201,18 @@ impl Platform for Service {
 
     fn metrics(&self) -> String {
         let ids: Vec<String> = self.editor.read(|documents| documents.segments.keys().cloned().collect());
-        let known = self.engine.done().sizes;
-        let known = known.read();
+        let done = self.engine.done();
+        let known = done.sizes.read();
         let sizes: Vec<(String, u64)> =
             ids.into_iter().map(|id| known.get(&id).map_or((id.clone(), 0), |size| (id.clone(), *size))).collect();
         let users = self.engine.memberships().iter().map(|membership| membership.read().users.len() as u64).sum();
-        let waiting = self.stores.events.end().saturating_sub(self.standing.sequence());
-        self.metrics.encode(&sizes, users, waiting).unwrap_or_default()
+        let snapshot = Snapshot {
+            sizes,
+            users,
+            waiting_events: self.stores.events.end().saturating_sub(self.standing.sequence()),
+            frontier_lag_seconds: (clock::now() - done.clock).max(0) as f64 / 1000.0,
+        };
+        self.metrics.encode(snapshot).unwrap_or_default()
     }
 }
 

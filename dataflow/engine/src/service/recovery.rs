@@ -78,7 +78,8 @@ pub fn seed(
                 continue;
             }
             let bytes = store.shard(found.number, shard)?.unwrap_or_default();
-            partition.restore(shard, &bytes).map_err(|error| EngineError::Start(error.to_string()))?;
+            let restored = partition.restore(shard, &bytes, &found.manifest.sources);
+            restored.map_err(|error| EngineError::Start(error.to_string()))?;
         }
         Ok((partition, found.aliases.clone()))
     })

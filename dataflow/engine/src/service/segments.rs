@@ -1,7 +1,5 @@
 //! The segments of the API on the catalogue.
 
-use std::sync::Arc;
-
 use audience_contract::{Document, DocumentKind};
 use audience_protocol::{PlatformError, Result, SegmentDocument, SegmentInput, SegmentKind, Transition};
 use audience_rules::catalogue::{Catalogue, Definition, Status};
@@ -318,9 +316,4 @@ fn slug(name: &str) -> String {
 pub fn of_version(document: &Document) -> Option<SegmentDocument> {
     let stored: StoredSegment = serde_json::from_str(document.body.as_deref()?).ok()?;
     Some(stored.document)
-}
-
-/// The name that users of the API see.
-pub fn name_of(documents: &Documents, id: &Arc<str>) -> String {
-    documents.segments.get(&**id).map_or_else(|| id.to_string(), |known| known.stored.document.name.clone())
 }

@@ -83,6 +83,8 @@ pub struct TickOutput {
     pub first_refused: Option<String>,
     /// How many memberships changed.
     pub change_count: u64,
+    /// How many of them began.
+    pub entered_count: u64,
     /// The changes, as the encoder of the worker wrote them.
     pub changes: Vec<u8>,
     /// Shards of a checkpoint.

@@ -218,6 +218,8 @@ impl UsersLogic {
                 Control::Scan { rank_depth } => partition.begin_scan(*rank_depth),
                 Control::Publish(publications) => {
                     cause = Cause::Rule;
+                    // A small scan stands in the same tick as what it is for.
+                    while !partition.scan_slice(self.parts.scan_slice_users) {}
                     partition.publish(publications, &lists, at);
                 }
                 Control::Cancel => partition.cancel(),
@@ -271,6 +273,7 @@ impl UsersLogic {
         }
         output.clock = partition.clock();
         output.change_count = partition.changes.len() as u64;
+        output.entered_count = partition.changes.iter().filter(|change| change.entered).count() as u64;
         (self.parts.encoder)(partition, &mut output.changes);
         partition.changes.clear();
         output.next_due = partition.next_due();

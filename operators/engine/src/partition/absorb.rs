@@ -14,6 +14,7 @@ use super::{OperatorError, Partition};
 impl Partition {
     /// The user is no longer one: leaves everything.
     pub(super) fn retire(&mut self, slot: u32, now: Millis, membership: &mut Membership) {
+        self.enter_updates(membership);
         let mut left: Vec<(SegmentId, BitmapId)> = Vec::new();
         for (segment, bitmap) in &membership.segments {
             if membership.bitmap(*bitmap).contains(slot) {

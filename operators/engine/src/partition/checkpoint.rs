@@ -111,12 +111,13 @@ impl Partition {
         self.registry.measures.iter().map(|(_, measure)| SourceText::of(&measure.source)).collect()
     }
 
-    /// Brings back a shard. Only before any event.
-    pub fn restore(&mut self, shard: u32, bytes: &[u8]) -> Result<(), OperatorError> {
+    /// Brings back a shard: of the measures in it those that stand in every shard of the checkpoint, since an edit may have
+    /// come between two of them. Only before any event.
+    pub fn restore(&mut self, shard: u32, bytes: &[u8], in_all: &[SourceText]) -> Result<(), OperatorError> {
         let state: ShardState =
             bincode::deserialize(bytes).map_err(|e| OperatorError::Checkpoint(format!("shard {shard}: {e}")))?;
         let mut numbers = HashMap::new();
-        for (number, text) in &state.measures {
+        for (number, text) in state.measures.iter().filter(|(_, text)| in_all.contains(text)) {
             let source = text
                 .to_source()
                 .ok_or_else(|| OperatorError::Checkpoint(format!("shard {shard}: unknown measure {text:?}")))?;
@@ -127,10 +128,13 @@ impl Partition {
         for user in state.users {
             let slot = self.slot_of(&user.id, &mut guard) as usize;
             let mut cells = user.cells;
-            for cell in &mut cells {
-                let number = numbers.get(&cell.measure()).copied();
-                cell.renumber(number.ok_or_else(|| OperatorError::Checkpoint(format!("shard {shard}: lost measure")))?);
-            }
+            cells.retain_mut(|cell| match numbers.get(&cell.measure()) {
+                Some(number) => {
+                    cell.renumber(*number);
+                    true
+                }
+                None => false,
+            });
             cells.sort_by_key(Cell::measure);
             cells.shrink_to_fit();
             self.users[slot].known = user.known;

@@ -18,6 +18,7 @@ use super::{OperatorError, Partition, Published};
 impl Partition {
     /// Begins to compute rules in silence.
     pub fn install(&mut self, rules: &[(SegmentId, Arc<Program>)], boundary: Option<Boundary>) {
+        self.plans = None;
         let membership = self.membership();
         let mut guard = membership.write();
         let known_ranks: Vec<u32> = self.registry.ranks.iter().map(|(id, _)| id).collect();
@@ -37,6 +38,7 @@ impl Partition {
 
     /// Forgets the installed rules.
     pub fn cancel(&mut self) {
+        self.plans = None;
         let membership = self.membership();
         let mut guard = membership.write();
         self.scan = None;
@@ -119,12 +121,18 @@ impl Partition {
 
     /// Puts changes in force at `at`; `lists` are the users of this worker that the lists name, resolved.
     pub fn publish(&mut self, publications: &[Publication], lists: &HashMap<SegmentId, Vec<String>>, at: Millis) {
+        self.plans = None;
         let membership = self.membership();
         let mut guard = membership.write();
+        let has_references = self.registry.has_references();
         for publication in publications {
             self.publish_one(publication, lists, at, &mut guard);
-            self.registry.set_levels(&self.published_rules);
+            if has_references {
+                self.registry.set_levels(&self.published_rules);
+            }
         }
+        // One may have been made in between.
+        self.plans = None;
         self.sweep();
     }
 
@@ -209,6 +217,7 @@ impl Partition {
 
     /// Ends the silence of a start: computes every membership from the state, and gives out nothing.
     pub fn activate(&mut self) {
+        self.plans = None;
         let membership = self.membership();
         let mut guard = membership.write();
         let now = self.clock;
@@ -230,6 +239,7 @@ impl Partition {
             }
             self.activate_user(slot, now, &mut guard);
         }
+        self.enter_updates(&mut guard);
         self.silent = false;
         self.changes.clear();
         drop(guard);

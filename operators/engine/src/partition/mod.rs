@@ -9,6 +9,7 @@
 mod absorb;
 mod checkpoint;
 mod control;
+mod plan;
 mod process;
 mod scan;
 mod settle;
@@ -77,6 +78,7 @@ pub struct Partition {
     published_rules: HashMap<SegmentId, RuleId>,
     lists: HashMap<SegmentId, Arc<BTreeSet<Arc<str>>>>,
     segments: Vec<SegmentId>,
+    segment_numbers: HashMap<SegmentId, u32>,
     versions: Vec<u64>,
     installed: HashMap<SegmentId, RuleId>,
     scan: Option<scan::Scan>,
@@ -91,6 +93,10 @@ pub struct Partition {
     log: Arc<dyn EventLog>,
     messages: Arc<dyn MessageIndex>,
     scratch: Scratch,
+    /// Made from the rules in force when next needed; `None` after every edit.
+    plans: Option<plan::Plans>,
+    /// Members of planned rules that are yet to be entered.
+    updates: Vec<plan::Update>,
     /// Membership changes since they were last taken.
     pub changes: Vec<Change>,
     /// What the ranks are to be told since it was last taken.
@@ -106,6 +112,7 @@ struct Scratch {
     marks: Vec<u8>,
     queue: Vec<RuleId>,
     ranks: Vec<RankId>,
+    sorted: Vec<plan::Update>,
 }
 
 impl Partition {
@@ -122,6 +129,7 @@ impl Partition {
             published_rules: HashMap::new(),
             lists: HashMap::new(),
             segments: Vec::new(),
+            segment_numbers: HashMap::new(),
             versions: Vec::new(),
             installed: HashMap::new(),
             scan: None,
@@ -133,6 +141,8 @@ impl Partition {
             log,
             messages,
             scratch: Scratch::default(),
+            plans: None,
+            updates: Vec::new(),
             changes: Vec::new(),
             rank_inputs: Vec::new(),
         }
@@ -225,12 +235,13 @@ impl Partition {
 
     /// The number of a segment, given where it has none.
     fn segment_index(&mut self, id: &SegmentId) -> u32 {
-        if let Some(at) = self.segments.iter().position(|known| known == id) {
-            return at as u32;
+        let next = self.segments.len() as u32;
+        let index = *self.segment_numbers.entry(id.clone()).or_insert(next);
+        if index == next {
+            self.segments.push(id.clone());
+            self.versions.push(0);
         }
-        self.segments.push(id.clone());
-        self.versions.push(0);
-        self.segments.len() as u32 - 1
+        index
     }
 
     /// Notes the change of every member of a bitmap.

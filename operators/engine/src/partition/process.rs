@@ -79,6 +79,7 @@ impl Partition {
             }
             self.process_user(group, limit, &mut guard)?;
         }
+        self.enter_updates(&mut guard);
         self.deferred = waiting;
         self.done_until = self.done_until.max(limit);
         Ok(taken)
@@ -91,8 +92,7 @@ impl Partition {
         membership: &mut Membership,
     ) -> Result<Vec<Entry<'a>>, OperatorError> {
         let mut entries = Vec::new();
-        let mut messages: Vec<(u128, u64)> = Vec::new();
-        let mut with_message: Vec<usize> = Vec::new();
+        let mut messages: Vec<((u128, u64), usize)> = Vec::new();
         let merged: HashSet<&str> =
             routed.iter().flat_map(|part| &part.merges).map(|merge| merge.user.as_str()).collect();
         for part in routed {
@@ -110,8 +110,7 @@ impl Partition {
                 }
                 let unchecked = record.message().is_some() && merged.contains(record.user());
                 if let (Some(message), false) = (record.message(), unchecked) {
-                    messages.push((message_key(record.user(), message), record.sequence()));
-                    with_message.push(entries.len());
+                    messages.push(((message_key(record.user(), message), record.sequence()), entries.len()));
                 }
                 let slot = self.slot_of(record.user(), membership);
                 entries.push(Entry {
@@ -123,20 +122,19 @@ impl Partition {
             }
         }
         if !messages.is_empty() {
+            // In the order of acceptance, whichever worker they come from: the first one counts.
+            messages.sort_unstable_by_key(|((_, sequence), _)| *sequence);
+            let (messages, places): (Vec<(u128, u64)>, Vec<usize>) = messages.into_iter().unzip();
             let first = self.messages.note(&messages)?;
-            let mut repeated = with_message
-                .iter()
-                .zip(messages.iter().zip(first))
-                .filter_map(|(at, (message, first))| (first != message.1).then_some(*at));
-            let mut next = repeated.next();
+            let repeated = places.into_iter().zip(messages.iter().zip(first));
+            let repeated = repeated.filter_map(|(at, (message, first))| (first != message.1).then_some(at));
+            let mut repeated: Vec<usize> = repeated.collect();
+            repeated.sort_unstable();
+            let mut next = repeated.into_iter().peekable();
             let mut at = 0;
             entries.retain(|_| {
-                let drop = next == Some(at);
-                if drop {
-                    next = repeated.next();
-                }
                 at += 1;
-                !drop
+                next.next_if_eq(&(at - 1)).is_none()
             });
         }
         Ok(entries)

@@ -5,7 +5,7 @@
 
 use audience_rules::ast::Millis;
 
-use crate::registry::{RankId, RuleId};
+use crate::registry::{Measure, PredicateId, Question, RankId, RuleId};
 
 use super::Partition;
 
@@ -50,7 +50,7 @@ impl Partition {
                 }
             }
         }
-        if self.registry.is_temporal {
+        if self.is_temporal(&scan) {
             // What is looked at now may change by time at instants that nothing asked for before.
             for slot in scan.cursor..end {
                 self.set_due(slot, now);
@@ -81,5 +81,17 @@ impl Partition {
             self.scan = Some(scan);
         }
         done
+    }
+
+    /// Whether what is scanned for may change by time alone.
+    fn is_temporal(&self, scan: &Scan) -> bool {
+        let is_measure = |measure| self.registry.measures.get(measure).is_some_and(Measure::is_temporal);
+        let is_predicate = |predicate: &PredicateId| {
+            let found = self.registry.predicates.get(*predicate);
+            found.is_some_and(|found| matches!(found.question, Question::Measured(measure, _) if is_measure(measure)))
+        };
+        let rules = scan.rules.iter().filter_map(|rule| self.registry.rules.get(*rule));
+        let ranks = scan.ranks.iter().filter_map(|rank| self.registry.ranks.get(*rank));
+        rules.flat_map(|rule| &rule.predicates).any(is_predicate) || ranks.map(|rank| rank.by).any(is_measure)
     }
 }

@@ -11,7 +11,7 @@ use crate::registry::{PredicateId, Question, RankId, Role, RuleId};
 use super::{Partition, Scratch};
 
 /// Set in a rule's mark while it waits to be evaluated; the lower bits are its flipped leaves.
-const QUEUED: u8 = 0x80;
+pub(super) const QUEUED: u8 = 0x80;
 
 impl Partition {
     /// Evaluates what the touched measures may have changed.
@@ -85,6 +85,7 @@ impl Partition {
         cause: Cause,
         membership: &mut Membership,
     ) {
+        self.evaluate_planned(slot, from_nothing, now, cause);
         let mut level = 0;
         while !self.scratch.queue.is_empty() {
             let mut next_level = u32::MAX;

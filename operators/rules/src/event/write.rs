@@ -1,4 +1,5 @@
-//! An accepted event → JSON, for exports and topics; decoding that again gives the same record.
+//! An accepted event → JSON, for exports and topics; decoding that again gives the same event,
+//! the members of its objects in order.
 
 use crate::record::{EventRef, RecordKind};
 use crate::time::format_time;

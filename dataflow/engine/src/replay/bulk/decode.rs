@@ -45,6 +45,8 @@ pub struct Decoded {
     /// The first of them.
     pub refusals: Vec<Refusal>,
     greatest: Millis,
+    /// Where the records without a timestamp of their own begin.
+    untimed: Vec<usize>,
 }
 
 impl Decoded {
@@ -69,8 +71,7 @@ impl Decoded {
 
     fn line(&mut self, decoder: &mut EventDecoder, number: u64, line: &[u8]) {
         let start = self.records.len();
-        // An event without a timestamp takes the clock.
-        let defaults = EventDefaults { accepted_at: self.greatest };
+        let defaults = EventDefaults { accepted_at: UNKNOWN_CLOCK };
         if let Err(fault) = decoder.decode(line, &defaults, &mut self.records) {
             self.refused += 1;
             if self.refusals.len() < REFUSALS_TOLD {
@@ -84,9 +85,12 @@ impl Decoded {
         let Some((event, _)) = EventRef::read(record) else { return };
         let timestamp = event.timestamp();
         self.has_alias |= event.kind() != RecordKind::Event && event.other().is_some();
-        if timestamp > self.greatest {
-            self.greatest = timestamp;
-            set_accepted_at(record, timestamp);
+        self.greatest = self.greatest.max(timestamp);
+        set_accepted_at(record, self.greatest);
+        if timestamp == UNKNOWN_CLOCK {
+            // It takes the clock.
+            set_timestamp(record, self.greatest);
+            self.untimed.push(start);
         }
     }
 
@@ -98,9 +102,9 @@ impl Decoded {
             if event.accepted_at() >= clock {
                 break;
             }
-            let (length, has_timestamp) = (event.bytes().len(), event.timestamp() != UNKNOWN_CLOCK);
+            let length = event.bytes().len();
             set_accepted_at(&mut self.records[at..], clock);
-            if !has_timestamp {
+            if self.untimed.binary_search(&at).is_ok() {
                 set_timestamp(&mut self.records[at..], clock);
             }
             at += length;

@@ -32,13 +32,10 @@ pub fn write_members(memberships: &[Arc<RwLock<Membership>>], out: &mut dyn Writ
     };
     if users.iter().any(|user| id(*user).contains('\t')) {
         // Then the lines of two users may stand among each other.
-        let mut lines: Vec<String> = users
-            .iter()
-            .flat_map(|user| lines_of(*user))
-            .map(|(user, segment)| format!("{user}\t{segment}\n"))
-            .collect();
+        let mut lines: Vec<String> =
+            users.iter().flat_map(|user| lines_of(*user)).map(|(user, segment)| format!("{user}\t{segment}")).collect();
         lines.sort_unstable();
-        return lines.iter().try_for_each(|line| out.write_all(line.as_bytes()));
+        return lines.iter().try_for_each(|line| writeln!(out, "{line}"));
     }
     // What stands behind an id in a line is the TAB.
     users.sort_unstable_by(|left, right| id(*left).bytes().chain([b'\t']).cmp(id(*right).bytes().chain([b'\t'])));
