@@ -11,6 +11,10 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+/// Faster than the system's with many threads, and gives memory back.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Real-time audience segmentation.
 #[derive(Debug, Parser)]
 #[command(version, about, max_term_width = 120)]

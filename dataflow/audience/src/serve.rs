@@ -1,6 +1,6 @@
 //! `audience serve`: everything in one process on embedded stores.
 
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,7 +25,8 @@ pub fn run(flags: ServeFlags) -> anyhow::Result<ExitCode> {
 fn start_log(settings: &ServeSettings) -> anyhow::Result<()> {
     let filter = tracing_subscriber::EnvFilter::try_new(&settings.log)
         .with_context(|| format!("`{}` is no log filter", settings.log))?;
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let is_terminal = std::io::stderr().is_terminal();
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(is_terminal);
     match settings.log_format {
         LogFormat::Text => builder.init(),
         LogFormat::Json => builder.json().init(),
@@ -51,14 +52,22 @@ async fn serve(settings: ServeSettings) -> anyhow::Result<ExitCode> {
     let options = ApiOptions { clock: clock::now, ..ApiOptions::default() };
     let server = Server::bind(service.clone(), &listen, options).await?;
     // On standard output, so that scripts can wait for it.
-    writeln!(std::io::stdout(), "audience is ready on http://{} (events also on http://{})", settings.listen, settings.listen_ingest)?;
+    writeln!(
+        std::io::stdout(),
+        "audience is ready on http://{} (events also on http://{})",
+        settings.listen,
+        settings.listen_ingest
+    )?;
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     tokio::spawn(async move {
         tokio::select! { _ = interrupt.recv() => {}, _ = terminate.recv() => {} }
         tracing::info!("draining; a second signal ends at once");
         let _ = stop.send(());
         tokio::select! { _ = interrupt.recv() => {}, _ = terminate.recv() => {} }
-        #[expect(clippy::disallowed_methods, reason = "asked for by the second signal; everything accepted is durable")]
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "asked for by the second signal; everything accepted is durable"
+        )]
         std::process::exit(130);
     });
     let failed = watch(service.clone());

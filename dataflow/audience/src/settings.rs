@@ -148,7 +148,10 @@ mod tests {
         let file = "workers = 7\nlisten = \"0.0.0.0:1\"\nlog_format = \"json\"\ncheckpoint_seconds = 5";
         let settings = load(&["--workers", "3", "--log", "debug"], Some(file)).expect("valid");
         assert_eq!((settings.workers, settings.checkpoint_seconds), (3, 5));
-        assert_eq!((settings.listen.to_string(), settings.listen_ingest.to_string()), ("0.0.0.0:1".into(), LISTEN_INGEST.into()));
+        assert_eq!(
+            (settings.listen.to_string(), settings.listen_ingest.to_string()),
+            ("0.0.0.0:1".into(), LISTEN_INGEST.into())
+        );
         assert_eq!((settings.log_format, &*settings.log), (LogFormat::Json, "debug"));
         assert_eq!(settings.data, Path::new(DATA));
         let defaults = load(&[], None).expect("valid");
