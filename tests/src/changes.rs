@@ -80,8 +80,7 @@ impl Folded {
     /// Takes a change; or says why it cannot follow on those before.
     pub fn take(&mut self, change: &Change) -> Result<(), String> {
         let members = self.members.entry(change.segment.clone()).or_default();
-        let is_new =
-            if change.entered { members.insert(change.user.clone()) } else { members.remove(&change.user) };
+        let is_new = if change.entered { members.insert(change.user.clone()) } else { members.remove(&change.user) };
         if is_new { Ok(()) } else { Err(format!("{change:?} changes nothing")) }
     }
 

@@ -23,7 +23,7 @@ use crate::instants::Instants;
 /// How long a case may take before it hangs.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// At most so many instants of a clock step are looked at.
-const MOST_INSTANTS: usize = 48;
+const MOST_INSTANTS: usize = 12;
 
 /// What is wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -107,10 +107,8 @@ impl Run {
 
     fn line(&mut self, json: &Value, line: &Line) -> Result<(), String> {
         let before = self.oracle.now;
-        if let Line::At(now) = line {
-            if *now < before {
-                return Ok(());
-            }
+        if matches!(line, Line::At(now) if *now < before) {
+            return Ok(());
         }
         if !matches!(line, Line::Event(_)) {
             self.look()?;

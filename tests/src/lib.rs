@@ -5,6 +5,11 @@
 //! - [`changes`]: the log of changes, folded.
 //! - [`instants`]: when something may change by time alone.
 //! - [`shrink`]: a failing timeline made small.
+//! - [`serve`]: the real program, started, killed and stopped; [`client`] asks it.
+//! - [`traffic`]: what is written to it, and what must come of that.
+//! - [`ledger`]: what its data directory says.
+//! - [`reference`]: the same language in the standard operators of differential dataflow.
+//! - [`fuzz_targets`]: what is done with bytes that may be anything.
 //! - [`case`]: a timeline with the settings of the engine that runs it.
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
@@ -12,7 +17,13 @@
 pub mod case;
 pub mod changes;
 pub mod check;
+pub mod client;
+pub mod fuzz_targets;
 pub mod generate;
 pub mod instants;
+pub mod ledger;
 pub mod random;
+pub mod reference;
+pub mod serve;
 pub mod shrink;
+pub mod traffic;

@@ -34,6 +34,12 @@ impl Random {
         &items[(self.next_number() % items.len() as u64) as usize]
     }
 
+    /// A word of a list that is not empty.
+    pub fn word(&mut self, words: &[&'static str]) -> &'static str {
+        let word: &&'static str = self.pick(words);
+        word
+    }
+
     /// The index of a weight, as often as it weighs.
     pub fn weighted(&mut self, weights: &[u64]) -> usize {
         let mut at = self.next_number() % weights.iter().sum::<u64>();

@@ -40,7 +40,7 @@ const LAYERS: &[Layer] = &[
     },
     Layer {
         name: "audience-operators",
-        internal: Internal::Only(&["audience-rules"]),
+        internal: Internal::Only(&["audience-rules", "audience-contract"]),
         forbidden: &[ASYNC, HTTP, STORES],
     },
     Layer { name: "audience-contract", internal: Internal::Only(&["audience-rules"]), forbidden: &[] },

@@ -28,7 +28,7 @@ impl Maker {
     }
 
     fn ordinary(&mut self) -> Value {
-        let event_type = *self.random.pick(&["purchase", "purchase", "p", "p", "q", "page_view"]);
+        let event_type = *self.random.pick(&["purchase", "purchase", "purchase", "p", "p", "p", "q", "page_view"]);
         let id = if self.random.percent(8) { "anonymousId" } else { "userId" };
         let mut event = json!({ "eventType": event_type, "properties": self.members(&["amount", "v", "when", "o"]) });
         event[id] = json!(self.user());

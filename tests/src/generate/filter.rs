@@ -5,24 +5,30 @@ use serde_json::{Value, json};
 
 use super::{Maker, Takes};
 
+/// Mostly the same two, so that they meet.
+const EVENT_TYPES: [&str; 12] =
+    ["purchase", "purchase", "purchase", "purchase", "p", "p", "p", "p", "q", "q", "identify", "page_view"];
+const PATHS: [&str; 10] = ["amount", "amount", "amount", "v", "v", "when", "when", "o.b", "context.k", "timestamp"];
+
 impl Maker {
     /// The event types of a behaviour or a step.
     pub(super) fn events(&mut self) -> Value {
-        match self.random.weighted(&[70, 15, 15]) {
+        match self.random.weighted(&[60, 22, 15, 1]) {
             0 => json!(self.event_type()),
             1 => json!("*"),
+            3 => json!("alias"),
             _ => json!([self.event_type(), self.event_type()]),
         }
     }
 
     /// An event type; few.
     pub(super) fn event_type(&mut self) -> &'static str {
-        *self.random.pick(&["purchase", "purchase", "p", "p", "q", "page_view", "identify", "alias"])
+        self.random.word(&EVENT_TYPES)
     }
 
     /// A path into events.
     pub(super) fn path(&mut self) -> &'static str {
-        *self.random.pick(&["amount", "amount", "v", "v", "when", "when", "o.b", "context.k", "timestamp", "properties.v"])
+        self.random.word(&PATHS)
     }
 
     /// A `where`.
@@ -52,7 +58,7 @@ impl Maker {
 
     /// A window, or none.
     pub(super) fn window(&mut self, node: &mut Value) {
-        match self.random.weighted(&[40, 30, 18, 12]) {
+        match self.random.weighted(&[25, 42, 24, 9]) {
             0 => {}
             1 if self.random.percent(80) => node["within"] = json!(self.duration_text()),
             1 => node["within"] = json!({ "last": self.duration_text() }),
@@ -87,7 +93,7 @@ impl Maker {
                 self.measure(&mut node, json!({ "fn": name, "of": of }), takes)
             }
         };
-        if self.random.percent(35) {
+        if self.random.percent(25) {
             node["where"] = self.filter();
         }
         self.window(&mut node);

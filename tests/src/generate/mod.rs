@@ -75,7 +75,7 @@ pub fn case(seed: u64) -> Case {
 
 impl Maker {
     fn new(mut random: Random) -> Self {
-        let users = random.between(3, 8);
+        let users = if random.percent(70) { random.between(2, 4) } else { random.between(5, 8) };
         let window = random.between(0, 3) as usize;
         // Close to each other, or all of them.
         let pool = if window == 3 { &DURATIONS[..] } else { &DURATIONS[4 * window..4 * window + 5] };
@@ -94,14 +94,14 @@ impl Maker {
     fn timeline(mut self) -> Vec<Value> {
         let start = START + *self.random.pick(&[0, 1, 999, 500, 12 * HOUR + 1, DAY - 1]);
         self.add(json!({ "at": format_time(start) }));
-        let lines = self.random.between(6, 60) as usize;
+        let lines = self.random.between(8, 90) as usize;
         // Some timelines have no edits behind the first events, some no clock steps, and so on.
         let weights = [
             self.random.between(20, 80),
-            self.random.between(5, 25),
+            self.random.between(3, 15),
             self.random.between(0, 5),
             self.random.between(0, 4),
-            self.random.between(2, 25),
+            self.random.between(4, 40),
         ];
         for _ in 0..self.random.between(0, 4) {
             self.add_segment();
@@ -153,7 +153,7 @@ impl Maker {
     /// A step forward, often to where something changes, or just beside.
     fn next_clock(&mut self) -> Millis {
         let now = self.now();
-        let to = match self.random.weighted(&[20, 50, 10, 5]) {
+        let to = match self.random.weighted(&[12, 60, 15, 4]) {
             0 => now + *self.random.pick(&[0, 1, 2, 500, 999, 1000, 1001, 60_000]),
             1 => self.edge_after(now).unwrap_or(now + 1),
             2 => now + self.duration() + *self.random.pick(&[-1, 0, 1]),
@@ -165,9 +165,9 @@ impl Maker {
     /// An instant after another at which something may change, or beside one.
     fn edge_after(&mut self, now: Millis) -> Option<Millis> {
         let mut edges: Vec<Millis> = self.instants.within(now, LATEST).into_iter().collect();
-        // Mostly the nearest.
-        if self.random.percent(70) {
-            edges.truncate(6);
+        // Often one of the nearest.
+        if self.random.percent(20) {
+            edges.truncate(9);
         }
         if edges.is_empty() { None } else { Some(*self.random.pick(&edges)) }
     }
@@ -214,8 +214,7 @@ impl Maker {
         let id = *self.random.pick(&["a", "b", "c", "d", "e", "f", "g"]);
         let mut segment = json!({ "id": id });
         if self.random.percent(15) {
-            let users: BTreeSet<String> =
-                (0..self.random.between(0, 4)).map(|_| self.user_or_stranger()).collect();
+            let users: BTreeSet<String> = (0..self.random.between(0, 4)).map(|_| self.user_or_stranger()).collect();
             segment["members"] = json!(users);
         } else {
             segment["rules"] = self.rule();

@@ -4,6 +4,23 @@ use serde_json::{Value, json};
 
 use super::{Maker, Takes};
 
+/// Computed traits, `identify` traits, and names that may be either.
+const FIELDS: [&str; 13] = [
+    "totalSpent",
+    "purchaseCount",
+    "lastSeen",
+    "firstSeen",
+    "c1",
+    "c1",
+    "c2",
+    "n",
+    "n",
+    "n.b",
+    "plan",
+    "since",
+    "since",
+];
+
 impl Maker {
     /// A rule.
     pub(super) fn rule(&mut self) -> Value {
@@ -33,9 +50,7 @@ impl Maker {
     }
 
     fn field(&mut self) -> &'static str {
-        *self.random.pick(&[
-            "totalSpent", "purchaseCount", "lastSeen", "firstSeen", "c1", "c1", "c2", "n", "n", "n.b", "plan", "since", "since",
-        ])
+        self.random.word(&FIELDS)
     }
 
     fn trait_node(&mut self) -> Value {
@@ -53,7 +68,7 @@ impl Maker {
 
     fn behaviour_node(&mut self) -> Value {
         let (mut node, takes) = self.behaviour();
-        if takes != Takes::Numbers || self.random.percent(75) {
+        if takes != Takes::Numbers || self.random.percent(60) {
             self.test(&mut node, takes);
         }
         node

@@ -20,8 +20,9 @@ impl Maker {
 
     /// A number; few, so that they meet.
     pub(super) fn number(&mut self) -> Value {
-        let numbers = ["0", "1", "1", "2", "2", "3", "10", "-1", "0.5", "-2.5", "3.333333333", "1e1", "1e19", "1e18"];
-        let text = *self.random.pick(&numbers);
+        let rare = ["-1", "0.5", "-2.5", "3.333333333", "1e1", "1e19", "1e18", "0.0000000005"];
+        let numbers = if self.random.percent(75) { &["0", "1", "1", "2", "2", "3", "10"][..] } else { &rare[..] };
+        let text = *self.random.pick(numbers);
         serde_json::from_str(text).unwrap_or(Value::Null)
     }
 
@@ -62,7 +63,8 @@ impl Maker {
     /// An operator with its value, written into a node.
     pub(super) fn test(&mut self, node: &mut Value, takes: Takes) {
         let numbers = ["eq", "ne", "gt", "gte", "lt", "lte", "between", "not_between", "in", "not_in"];
-        let more = ["contains", "not_contains", "starts_with", "ends_with", "matches", "before", "after", "before", "after"];
+        let more =
+            ["contains", "not_contains", "starts_with", "ends_with", "matches", "before", "after", "before", "after"];
         let operator = if self.random.percent(10) {
             *self.random.pick(&["exists", "not_exists"])
         } else {

@@ -1,0 +1,229 @@
+//! What a data directory says once nobody writes to it: events, rules, changes, and whether they agree.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::io;
+use std::ops::ControlFlow;
+use std::path::Path;
+
+use audience_contract::{Document, DocumentKind, Progress, StoreError};
+use audience_dataflow::service::changes::{GivenChange, decode};
+use audience_embedded::{Options, Stores};
+use audience_rules::ast::Millis;
+use audience_rules::catalogue::{Catalogue, Status};
+use audience_rules::json::parse_json;
+use audience_rules::oracle::World;
+use audience_rules::record::{EventRef, records};
+use audience_rules::timeline::{OracleSubject, SegmentDefinition, SegmentLine, Subject};
+use serde_json::Value;
+
+/// Members by segment; segments without members are left out.
+pub type Members = BTreeMap<String, BTreeSet<String>>;
+
+/// What a data directory holds.
+#[derive(Clone, Debug, Default)]
+pub struct Ledger {
+    /// How far the changes reach.
+    pub progress: Progress,
+    /// Each change with its tick, in order.
+    pub changes: Vec<(u64, GivenChange)>,
+    /// Every event, in the order of acceptance, one record behind the other.
+    pub events: Vec<u8>,
+    /// The catalogue that the changes are of.
+    pub documents: Vec<Document>,
+    /// The newest catalogue.
+    pub newest: Vec<Document>,
+}
+
+impl Ledger {
+    /// Reads a copy of a data directory, so that the original stays as it is.
+    pub fn of_copy(data: &Path, scratch: &Path) -> Result<Ledger, String> {
+        let text = |error: io::Error| format!("copying {}: {error}", data.display());
+        if scratch.exists() {
+            fs::remove_dir_all(scratch).map_err(text)?;
+        }
+        copy(data, scratch).map_err(text)?;
+        Ledger::read(scratch)
+    }
+
+    /// Reads a data directory.
+    pub fn read(data: &Path) -> Result<Ledger, String> {
+        Ledger::read_stores(data).map_err(|error| error.to_string())?
+    }
+
+    fn read_stores(data: &Path) -> Result<Result<Ledger, String>, StoreError> {
+        let stores = Stores::open(data, &Options { cache_bytes: 4 << 20, ..Options::default() })?;
+        let mut ledger = Ledger { progress: stores.changes().progress()?.unwrap_or_default(), ..Ledger::default() };
+        let mut undecoded = None;
+        stores.changes().read(0, &mut |tick, bytes| match decode(bytes) {
+            Some(changes) => {
+                ledger.changes.extend(changes.into_iter().map(|change| (tick, change)));
+                ControlFlow::Continue(())
+            }
+            None => {
+                undecoded = Some(format!("the changes of tick {tick} cannot be decoded"));
+                ControlFlow::Break(())
+            }
+        })?;
+        let log = stores.events();
+        log.scan(0..log.end(), &mut |run| {
+            ledger.events.extend_from_slice(run);
+            ControlFlow::Continue(())
+        })?;
+        let catalogue = stores.catalogue();
+        ledger.documents = catalogue.at(ledger.progress.catalogue_version)?;
+        ledger.newest = catalogue.at(catalogue.version()?)?;
+        Ok(match undecoded {
+            Some(fault) => Err(fault),
+            None => Ok(ledger),
+        })
+    }
+
+    /// The members that follow from the changes; an error where one does not follow on those before it.
+    pub fn folded(&self) -> Result<Members, String> {
+        let mut members = Members::new();
+        for (tick, change) in &self.changes {
+            let segment = members.entry(change.segment.to_string()).or_default();
+            let user = change.user.to_string();
+            let is_new = if change.entered { segment.insert(user) } else { segment.remove(&user) };
+            if !is_new {
+                return Err(format!("in tick {tick}, {change:?} changes nothing; {}", self.story(change)));
+            }
+        }
+        members.retain(|_, users| !users.is_empty());
+        Ok(members)
+    }
+
+    /// Every change of a membership, for messages.
+    fn story(&self, of: &GivenChange) -> String {
+        let same = |change: &GivenChange| change.user == of.user && change.segment == of.segment;
+        let lines = self.changes.iter().filter(|(_, change)| same(change)).map(|(tick, change)| {
+            let what = if change.entered { "entered" } else { "left" };
+            format!("tick {tick}: {what} at {} (version {}, {:?})", change.at, change.version, change.cause)
+        });
+        lines.collect::<Vec<_>>().join(", ")
+    }
+
+    /// The truth of what was given out: the events below the progress, under the rules in force then.
+    pub fn world(&self) -> Result<World, String> {
+        world(&self.documents, records(&self.events).filter(|event| event.sequence() < self.progress.sequence))
+    }
+
+    /// The truth of everything that is stored.
+    pub fn newest_world(&self) -> Result<World, String> {
+        world(&self.newest, records(&self.events))
+    }
+
+    /// Checks what was given out: it goes on from what was given out before, alternates by user and segment, and comes
+    /// to just the members that there are.
+    pub fn check(&self, before: &Ledger) -> Result<(), String> {
+        if self.changes.get(..before.changes.len()) != Some(&before.changes) {
+            let first = before.changes.iter().enumerate().find(|(index, old)| self.changes.get(*index) != Some(old));
+            return Err(format!("changes given out before a kill are others now: {first:?}"));
+        }
+        if !self.events.starts_with(&before.events) {
+            return Err("events accepted before a kill are others now".to_owned());
+        }
+        if self.progress.sequence < before.progress.sequence || self.progress.clock < before.progress.clock {
+            return Err(format!("the progress went back from {:?} to {:?}", before.progress, self.progress));
+        }
+        same("the changes say", &self.folded()?, &members_at(&self.world()?, self.progress.clock))
+            .map_err(|wrong| format!("at {:?}: {wrong}", self.progress))
+    }
+}
+
+/// The members of every segment at an instant.
+pub fn members_at(world: &World, at: Millis) -> Members {
+    let moment = world.at(at);
+    let texts = |id: &str| moment.members(id).iter().map(|user| user.to_string()).collect::<BTreeSet<_>>();
+    let members = world.catalogue.segments.keys().map(|id| (id.to_string(), texts(id)));
+    members.filter(|(_, users)| !users.is_empty()).collect()
+}
+
+/// Says how members differ from the true ones.
+pub fn same(who: &str, found: &Members, expected: &Members) -> Result<(), String> {
+    let nobody = BTreeSet::new();
+    let mut wrong = Vec::new();
+    for segment in expected.keys().chain(found.keys()).collect::<BTreeSet<_>>() {
+        let is = found.get(segment).unwrap_or(&nobody);
+        let should = expected.get(segment).unwrap_or(&nobody);
+        let (surplus, missing): (Vec<_>, Vec<_>) = (is.difference(should).collect(), should.difference(is).collect());
+        if is != should {
+            wrong.push(format!("in `{segment}` {who} {surplus:?} too many and {missing:?} too few"));
+        }
+    }
+    if wrong.is_empty() { Ok(()) } else { Err(wrong.join("\n")) }
+}
+
+fn world<'a>(documents: &[Document], events: impl Iterator<Item = EventRef<'a>>) -> Result<World, String> {
+    let mut subject = OracleSubject::default();
+    subject.world.catalogue = Catalogue::default();
+    let mut lists: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    let mut waiting = Vec::new();
+    for document in documents {
+        let Some(body) = &document.body else { continue };
+        let json: Value = serde_json::from_str(body).map_err(|error| error.to_string())?;
+        match document.kind {
+            DocumentKind::Trait => subject.put_trait(&rules(&json["document"]["definition"])?)?,
+            DocumentKind::Members => {
+                let members = serde_json::from_value(json).map_err(|error| error.to_string())?;
+                lists.insert(&document.id, members);
+            }
+            DocumentKind::Segment => waiting.push((&*document.id, json["document"].clone())),
+        }
+    }
+    // Segments may refer to others that stand behind them.
+    while !waiting.is_empty() {
+        let before = waiting.len();
+        let mut faults = Vec::new();
+        let mut still = Vec::new();
+        for (id, json) in waiting {
+            match put(&mut subject, id, &json, lists.get(id)) {
+                Ok(()) => {}
+                Err(fault) => {
+                    faults.push(format!("the stored segment {id}: {fault}"));
+                    still.push((id, json));
+                }
+            }
+        }
+        if still.len() == before {
+            return Err(faults.join("; "));
+        }
+        waiting = still;
+    }
+    events.for_each(|event| subject.world.accept(event.bytes()));
+    Ok(subject.world)
+}
+
+fn rules(json: &Value) -> Result<audience_rules::value::Value, String> {
+    parse_json(json.to_string().as_bytes()).map_err(|fault| fault.to_string())
+}
+
+fn put(subject: &mut OracleSubject, id: &str, json: &Value, list: Option<&Vec<String>>) -> Result<(), String> {
+    let status = match json["status"].as_str() {
+        Some("ACTIVE") => Status::Active,
+        Some("DRAFT") => Status::Draft,
+        Some("INACTIVE") => Status::Inactive,
+        Some("ARCHIVED") => Status::Archived,
+        other => return Err(format!("{other:?} is no status")),
+    };
+    let definition = match json["type"].as_str() {
+        Some("STATIC") => SegmentDefinition::Static(list.cloned().ok_or("it has no members")?),
+        _ => SegmentDefinition::Dynamic(rules(&json["rules"])?),
+    };
+    subject.put_segment(&SegmentLine { id: id.to_owned(), name: id.to_owned(), status, definition })
+}
+
+fn copy(from: &Path, to: &Path) -> io::Result<()> {
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            copy(&entry.path(), &target)?;
+        } else {
+            fs::copy(entry.path(), target)?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,146 @@
+//! What a leaf says of one user's events: the part that is no collection.
+
+use std::cmp::Ordering;
+use std::collections::BTreeSet;
+
+use audience_rules::ast::{Behaviour, Events, Filter, Function, Measure, Millis, Node, Sequence, Window};
+use audience_rules::decimal::Decimal;
+use audience_rules::record::{EventRef, RecordKind};
+use audience_rules::test::{Operand, event_value, filter_holds, number_of};
+use audience_rules::value::{Value, ValueRef};
+use serde::{Deserialize, Serialize};
+
+/// What a leaf says of a user.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Measured {
+    /// Whether it holds.
+    pub holds: bool,
+    /// The number that was measured, for ranks.
+    pub number: Option<Number>,
+}
+
+/// An exact number: so many units of 10^-9, divided by a count.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Number {
+    units: i128,
+    of: i128,
+}
+
+impl Number {
+    fn of(operand: Operand<'_>) -> Option<Number> {
+        match operand {
+            Operand::Number(number) | Operand::Value(ValueRef::Number(number)) => {
+                Some(Number { units: number.units(), of: 1 })
+            }
+            Operand::Ratio { sum, count } => Some(Number { units: sum.units(), of: i128::from(count) }),
+            Operand::Missing | Operand::Value(_) => None,
+        }
+    }
+
+    /// How it stands to another, exactly.
+    pub fn compare(&self, other: &Number) -> Ordering {
+        let whole = self.units.div_euclid(self.of).cmp(&other.units.div_euclid(other.of));
+        let rests = (self.units.rem_euclid(self.of) * other.of).cmp(&(other.units.rem_euclid(other.of) * self.of));
+        whole.then(rests)
+    }
+}
+
+/// Whether an event has any part in what a leaf says now.
+pub fn concerns(leaf: &Node, event: &EventRef<'_>, now: Millis) -> bool {
+    if event.timestamp() > now {
+        return false;
+    }
+    match leaf {
+        Node::Behaviour { behaviour, .. } => {
+            let Behaviour { events, filter, window, .. } = &**behaviour;
+            is_inside(*window, event, now) && matches(events, filter.as_ref(), event, now)
+        }
+        Node::Sequence(sequence) => is_inside(sequence.window, event, now),
+        Node::Trait { field, .. } => {
+            event.kind() == RecordKind::Identify && event.traits().get(field.split('.').next().unwrap_or("")).is_some()
+        }
+        _ => false,
+    }
+}
+
+fn is_inside(window: Option<Window>, event: &EventRef<'_>, now: Millis) -> bool {
+    let age = now - event.timestamp();
+    match window {
+        None => true,
+        Some(Window::Last(duration)) => age < duration,
+        Some(Window::Ago { from, to }) => to <= age && age < from,
+        Some(Window::Fixed { from, to }) => {
+            from.is_none_or(|from| from <= event.timestamp()) && to.is_none_or(|to| event.timestamp() <= to)
+        }
+    }
+}
+
+fn matches(events: &Events, filter: Option<&Filter>, event: &EventRef<'_>, now: Millis) -> bool {
+    events.contains(event.event_type()) && filter.is_none_or(|filter| filter_holds(filter, event, now))
+}
+
+/// What a leaf says of a user, given the events that concern it, each with its place in the order of acceptance.
+pub fn measured(leaf: &Node, user: &str, events: &[&(u64, Vec<u8>)], now: Millis) -> Measured {
+    let mut events: Vec<EventRef<'_>> =
+        events.iter().filter_map(|(_, record)| EventRef::read(record).map(|(event, _)| event)).collect();
+    events.sort_by_key(|event| (event.timestamp(), event.sequence()));
+    let (operand, test) = match leaf {
+        Node::Behaviour { behaviour, test } => (measure(&behaviour.measure, &events, now), test),
+        Node::Trait { field, test } => (trait_value(field, &events), test),
+        Node::Sequence(sequence) => return Measured { holds: follows(sequence, &events, now), number: None },
+        Node::Sample(sample) => return Measured { holds: sample.holds(user), number: None },
+        _ => return Measured { holds: false, number: None },
+    };
+    Measured { holds: test.holds(operand, now), number: Number::of(operand) }
+}
+
+fn trait_value<'a>(field: &str, identifies: &[EventRef<'a>]) -> Operand<'a> {
+    let keys: Vec<std::sync::Arc<str>> = field.split('.').map(Into::into).collect();
+    let last = identifies.last().and_then(|event| ValueRef::Object(event.traits()).path(&keys));
+    last.filter(|value| !value.is_null()).into()
+}
+
+fn measure<'a>(measure: &Measure, events: &[EventRef<'a>], now: Millis) -> Operand<'a> {
+    let whole = |number: i64| Operand::Number(Decimal::from_integer(number));
+    let since = |event: Option<&EventRef<'_>>| event.map_or(Operand::Missing, |event| whole(now - event.timestamp()));
+    let (function, path) = match measure {
+        Measure::Count => return whole(events.len() as i64),
+        Measure::Days => {
+            let days: BTreeSet<i64> = events.iter().map(|event| event.timestamp().div_euclid(86_400_000)).collect();
+            return whole(days.len() as i64);
+        }
+        Measure::SinceFirst => return since(events.first()),
+        Measure::SinceLast => return since(events.last()),
+        Measure::Of(function, path) => (function, path),
+    };
+    let values: Vec<ValueRef<'a>> = events.iter().filter_map(|event| event_value(path, event)).collect();
+    let numbers: Vec<Decimal> = values.iter().filter_map(|value| number_of(*value)).collect();
+    let sum = Decimal::from_units(numbers.iter().map(|number| number.units()).sum());
+    let number = |number: Option<&Decimal>| number.map_or(Operand::Missing, |number| Operand::Number(*number));
+    match function {
+        Function::Sum => Operand::Number(sum),
+        Function::Avg if numbers.is_empty() => Operand::Missing,
+        Function::Avg => Operand::Ratio { sum, count: numbers.len() as u64 },
+        Function::Min => number(numbers.iter().min()),
+        Function::Max => number(numbers.iter().max()),
+        Function::Distinct => {
+            whole(values.iter().map(|value| value.to_value()).collect::<BTreeSet<Value>>().len() as i64)
+        }
+        Function::First => values.first().copied().into(),
+        Function::Last => values.last().copied().into(),
+    }
+}
+
+/// Whether some choice of events, one a step, makes the sequence: found by trying all.
+fn follows(sequence: &Sequence, events: &[EventRef<'_>], now: Millis) -> bool {
+    fn from(sequence: &Sequence, step: usize, before: Option<Millis>, events: &[EventRef<'_>], now: Millis) -> bool {
+        let Some(next) = sequence.steps.get(step) else { return true };
+        events.iter().any(|event| {
+            let gap = before.map(|before| event.timestamp() - before);
+            gap.is_none_or(|gap| gap > 0 && next.max_gap.is_none_or(|most| gap <= most))
+                && matches(&next.events, next.filter.as_ref(), event, now)
+                && from(sequence, step + 1, Some(event.timestamp()), events, now)
+        })
+    }
+    from(sequence, 0, None, events, now)
+}

@@ -1,0 +1,175 @@
+//! The rule language in the standard operators of differential dataflow: a second reference, in another manner of thought.
+//!
+//! Collections of what was accepted, of the rules' nodes and of the clock; everything else follows by `map`, `join`,
+//! `reduce`, `distinct` and `iterate`, and each line of a timeline is an instant of logical time. Nothing here is fast: a
+//! step of the clock makes every value anew.
+//!
+//! - [`plan`]: rules as rows.
+//! - [`measure`]: what a leaf says of one user's events.
+//! - [`dataflow`]: the collections.
+
+pub mod dataflow;
+pub mod measure;
+pub mod plan;
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
+use std::sync::Arc;
+
+use audience_rules::ast::Millis;
+use audience_rules::catalogue::{Catalogue, Definition, Segment};
+use audience_rules::event::{EventDecoder, EventDefaults};
+use audience_rules::fault::Fault;
+use audience_rules::record::set_sequence;
+use audience_rules::timeline::{SegmentDefinition, SegmentLine, Subject};
+use audience_rules::value::Value;
+use differential_dataflow::input::InputSession;
+use timely::dataflow::operators::probe::Handle as ProbeHandle;
+use timely::worker::Worker;
+
+use plan::{Row, rows};
+
+/// How often each (segment, user) is among the members: once, or not at all.
+type Members = Rc<RefCell<BTreeMap<(String, String), isize>>>;
+
+/// What the dataflow takes in.
+struct Inputs {
+    records: InputSession<u64, (u64, Vec<u8>), isize>,
+    rows: InputSession<u64, Row, isize>,
+    clock: InputSession<u64, Millis, isize>,
+}
+
+/// The reference as the subject of a timeline.
+pub struct Reference<'w> {
+    worker: &'w mut Worker,
+    inputs: Inputs,
+    probe: ProbeHandle<u64>,
+    members: Members,
+    catalogue: Catalogue,
+    in_force: BTreeSet<Row>,
+    now: Millis,
+    sequence: u64,
+    line: u64,
+    decoder: EventDecoder,
+}
+
+impl<'w> Reference<'w> {
+    /// A reference on a worker.
+    pub fn new(worker: &'w mut Worker) -> Self {
+        let members = Members::default();
+        let into = members.clone();
+        let probe = ProbeHandle::new();
+        let mut inputs = Inputs { records: InputSession::new(), rows: InputSession::new(), clock: InputSession::new() };
+        worker.dataflow::<u64, _, _>(|scope| {
+            let records = inputs.records.to_collection(scope);
+            let (rows, clock) = (inputs.rows.to_collection(scope), inputs.clock.to_collection(scope));
+            dataflow::members(records, rows, clock)
+                .consolidate()
+                .inspect(move |(member, _, change)| *into.borrow_mut().entry(member.clone()).or_default() += *change)
+                .probe_with(&probe);
+        });
+        inputs.clock.insert(0);
+        Reference {
+            worker,
+            inputs,
+            probe,
+            members,
+            catalogue: Catalogue::with_shipped_traits(),
+            in_force: BTreeSet::new(),
+            now: 0,
+            sequence: 0,
+            line: 0,
+            decoder: EventDecoder::new(),
+        }
+    }
+
+    /// Ends a line: everything follows from it before the next.
+    fn end_line(&mut self) {
+        self.line += 1;
+        let Inputs { records, rows, clock } = &mut self.inputs;
+        records.advance_to(self.line);
+        records.flush();
+        rows.advance_to(self.line);
+        rows.flush();
+        clock.advance_to(self.line);
+        clock.flush();
+        while self.probe.less_than(&self.line) {
+            self.worker.step();
+        }
+    }
+
+    /// Puts the catalogue in force.
+    fn edit(&mut self) {
+        let next = rows(&self.catalogue);
+        self.in_force.difference(&next).for_each(|row| self.inputs.rows.remove(row.clone()));
+        next.difference(&self.in_force).for_each(|row| self.inputs.rows.insert(row.clone()));
+        self.in_force = next;
+        self.end_line();
+    }
+}
+
+fn all(faults: &[Fault]) -> String {
+    faults.iter().map(Fault::to_string).collect::<Vec<_>>().join("; ")
+}
+
+impl Subject for Reference<'_> {
+    fn at(&mut self, now: Millis) {
+        self.inputs.clock.remove(self.now);
+        self.inputs.clock.insert(now);
+        self.now = now;
+        self.end_line();
+    }
+
+    fn event(&mut self, json: &[u8]) -> Result<(), String> {
+        let mut record = Vec::new();
+        let defaults = EventDefaults { accepted_at: self.now };
+        self.decoder.decode(json, &defaults, &mut record).map_err(|fault| fault.to_string())?;
+        set_sequence(&mut record, self.sequence);
+        self.inputs.records.insert((self.sequence, record));
+        self.sequence += 1;
+        self.end_line();
+        Ok(())
+    }
+
+    fn put_trait(&mut self, json: &Value) -> Result<(), String> {
+        let computed = self.catalogue.check_trait(json).map_err(|faults| all(&faults))?;
+        self.catalogue.put_trait(computed);
+        self.edit();
+        Ok(())
+    }
+
+    fn put_segment(&mut self, line: &SegmentLine) -> Result<(), String> {
+        let definition = match &line.definition {
+            SegmentDefinition::Dynamic(rules) => {
+                Definition::Dynamic(self.catalogue.check_rules(&line.id, rules).map_err(|faults| all(&faults))?)
+            }
+            SegmentDefinition::Static(users) => {
+                let users: BTreeSet<Arc<str>> = users.iter().map(|user| user.as_str().into()).collect();
+                Definition::Static(users.into())
+            }
+        };
+        let id = line.id.as_str().into();
+        self.catalogue.put_segment(Segment { id, version: 1, status: line.status, definition });
+        self.edit();
+        Ok(())
+    }
+
+    fn delete_segment(&mut self, id: &str) -> Result<(), String> {
+        self.catalogue.check_delete_segment(id).map_err(|fault| fault.to_string())?;
+        self.catalogue.delete_segment(id).ok_or_else(|| format!("there is no segment `{id}`"))?;
+        self.edit();
+        Ok(())
+    }
+
+    fn members(&mut self, segment: &str) -> Vec<String> {
+        let members = self.members.borrow();
+        let found = members.iter().filter(|((of, _), count)| of == segment && **count > 0);
+        found.map(|((_, user), _)| user.clone()).collect()
+    }
+
+    fn refuse(&mut self, id: &str, rules: &Value) -> Vec<String> {
+        let faults = self.catalogue.check_rules(id, rules).err().unwrap_or_default();
+        faults.into_iter().map(|fault| fault.pointer).collect()
+    }
+}

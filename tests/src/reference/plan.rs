@@ -1,0 +1,131 @@
+//! Rules as rows: a node each, named by the segment and the way to it, and the edges between them.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use audience_rules::ast::{Behaviour, Condition, Cut, Logic, Node, RankBy, Test};
+use audience_rules::catalogue::{Catalogue, Definition, Status};
+use audience_rules::parse::NoTraits;
+use audience_rules::unparse::node_to_json;
+use serde::{Deserialize, Serialize};
+
+/// A node's name: its segment, then the number of each child on the way.
+pub type NodeName = String;
+
+/// What is in force, in rows.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Row {
+    /// The members of a segment are the users for whom a node holds.
+    Root(String, NodeName),
+    /// An id is in a list.
+    Listed(String, String),
+    /// A node.
+    Node(NodeName, Operation),
+    /// (child, parent)
+    Edge(NodeName, NodeName),
+}
+
+/// What a node does.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Operation {
+    /// All of so many children hold.
+    All(isize),
+    /// Any child holds.
+    Any,
+    /// No child holds.
+    None,
+    /// A condition over the user alone, as JSON.
+    Leaf(String),
+    /// Membership in a segment.
+    Segment(String),
+    /// The first by a measure.
+    Rank {
+        /// A leaf that has the measure, as JSON.
+        by: String,
+        /// Greatest first.
+        descending: bool,
+        /// So many.
+        top: Option<u32>,
+        /// So many units of 10^-9 percent.
+        percent: Option<i128>,
+        /// Whether only users for whom the child holds are ranked.
+        among: bool,
+    },
+}
+
+/// What a catalogue puts in force.
+pub fn rows(catalogue: &Catalogue) -> BTreeSet<Row> {
+    let mut rows = BTreeSet::new();
+    for segment in catalogue.segments.values().filter(|segment| segment.status == Status::Active) {
+        let id = segment.id.to_string();
+        match &segment.definition {
+            Definition::Static(list) => {
+                rows.extend(list.iter().map(|user| Row::Listed(id.clone(), user.to_string())));
+            }
+            Definition::Dynamic(node) => {
+                add(node, &id, catalogue, &mut rows);
+                rows.insert(Row::Root(id.clone(), id));
+            }
+        }
+    }
+    rows
+}
+
+fn add(node: &Node, name: &str, catalogue: &Catalogue, rows: &mut BTreeSet<Row>) {
+    let mut child = |index: usize, node: &Node| {
+        let below = format!("{name}/{index}");
+        add(node, &below, catalogue, rows);
+        rows.insert(Row::Edge(below, name.to_owned()));
+    };
+    let operation = match node {
+        Node::Group { logic, conditions } => {
+            conditions.iter().enumerate().for_each(|(index, condition)| child(index, condition));
+            match logic {
+                Logic::And => Operation::All(conditions.len() as isize),
+                Logic::Or => Operation::Any,
+                Logic::Not => Operation::None,
+            }
+        }
+        Node::Trait { field, test } => Operation::Leaf(field_leaf(field, test, catalogue)),
+        Node::Behaviour { .. } | Node::Sequence(_) | Node::Sample(_) => Operation::Leaf(node_to_json(node)),
+        Node::Segment(id) => Operation::Segment(id.to_string()),
+        Node::Rank(rank) => {
+            rank.among.iter().for_each(|among| child(0, among));
+            let any = Test { negated: false, condition: Condition::Exists };
+            let (top, percent) = match rank.cut {
+                Cut::Top(top) => (Some(top), None),
+                Cut::Percent(percent) => (None, Some(percent.units())),
+            };
+            Operation::Rank {
+                by: match &rank.by {
+                    RankBy::Field(field) => field_leaf(field, &any, catalogue),
+                    RankBy::Behaviour(behaviour) => behaviour_leaf(behaviour, &any),
+                },
+                descending: rank.descending,
+                top,
+                percent,
+                among: rank.among.is_some(),
+            }
+        }
+    };
+    rows.insert(Row::Node(name.to_owned(), operation));
+}
+
+/// A field's test, of the computed trait of that name or else of an `identify` trait.
+fn field_leaf(field: &Arc<str>, test: &Test, catalogue: &Catalogue) -> String {
+    match catalogue.traits.get(field) {
+        Some(computed) => behaviour_leaf(&computed.behaviour, test),
+        None => node_to_json(&Node::Trait { field: field.clone(), test: test.clone() }),
+    }
+}
+
+fn behaviour_leaf(behaviour: &Arc<Behaviour>, test: &Test) -> String {
+    node_to_json(&Node::Behaviour { behaviour: behaviour.clone(), test: test.clone() })
+}
+
+/// The node of a leaf's JSON.
+pub fn read_leaf(json: &str) -> Node {
+    let value = audience_rules::json::parse_json(json.as_bytes());
+    let value = value.unwrap_or_else(|fault| panic!("{json}: {fault}"));
+    audience_rules::parse::parse_rules(&value, &NoTraits).unwrap_or_else(|faults| panic!("{json}: {faults:?}"))
+}

@@ -1,0 +1,211 @@
+//! The real program: built, started, killed, stopped and started again.
+
+use std::fs::{File, OpenOptions};
+use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::OnceLock;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::client::Client;
+
+/// How long a start may take.
+const START: Duration = Duration::from_secs(60);
+/// How long an end may take.
+const END: Duration = Duration::from_secs(60);
+/// Ports that were free a moment ago may be taken: a start is tried so often.
+const TRIES: usize = 3;
+
+/// The program `audience`, built once a process and in the profile of the tests; or that which `AUDIENCE_BINARY` names.
+pub fn program() -> &'static Path {
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    PROGRAM.get_or_init(|| match std::env::var_os("AUDIENCE_BINARY") {
+        Some(path) => path.into(),
+        None => build(),
+    })
+}
+
+/// Builds the program beside the test, which is `<target>/<profile>/deps/<test>`.
+fn build() -> PathBuf {
+    let own = std::env::current_exe().expect("the path of the test");
+    let profile = own.ancestors().nth(2).expect("a directory of the profile");
+    let name = profile.file_name().and_then(|name| name.to_str()).expect("the name of the profile");
+    let target = profile.parent().expect("a target directory");
+    let mut cargo = Command::new(env!("CARGO"));
+    // With a test among the targets, dependencies have the features that `cargo test --workspace` built them with, and
+    // are not built a second time.
+    cargo.current_dir(env!("CARGO_MANIFEST_DIR"));
+    cargo.args(["build", "--quiet", "--workspace", "--bin", "audience", "--test", "crash"]);
+    cargo.args(["--profile", if name == "debug" { "dev" } else { name }]).arg("--target-dir").arg(target);
+    let status = cargo.stdin(Stdio::null()).status().expect("cargo can be started");
+    assert!(status.success(), "the program could not be built: {status}");
+    profile.join("audience")
+}
+
+/// How the program is started.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    /// Its data directory.
+    pub data: PathBuf,
+    /// Where its standard error goes.
+    pub log: PathBuf,
+    /// Worker threads.
+    pub workers: usize,
+    /// Seconds between checkpoints.
+    pub checkpoint_seconds: u64,
+}
+
+impl Setup {
+    /// Everything in a directory: two workers, a checkpoint every second.
+    pub fn within(directory: &Path) -> Setup {
+        Setup { data: directory.join("data"), log: directory.join("log"), workers: 2, checkpoint_seconds: 1 }
+    }
+
+    /// Starts it, and does not wait.
+    pub fn spawn(&self) -> Served {
+        let (address, ingest) = free_addresses();
+        let log = OpenOptions::new().create(true).append(true).open(&self.log).expect("a file for the log");
+        let begin = log.metadata().expect("its length").len();
+        let mut command = Command::new(program());
+        command.arg("serve").arg("--data").arg(&self.data);
+        command.args(["--listen", &address.to_string(), "--listen-ingest", &ingest.to_string()]);
+        command.args(["--workers", &self.workers.to_string()]);
+        command.args(["--checkpoint-seconds", &self.checkpoint_seconds.to_string()]);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log);
+        let mut child = command.spawn().expect("the program can be started");
+        let output = child.stdout.take().expect("its output");
+        let (sender, ready) = sync_channel(1);
+        std::thread::spawn(move || {
+            for line in BufReader::new(output).lines().map_while(Result::ok) {
+                if line.starts_with("audience is ready") {
+                    let _ = sender.try_send(());
+                }
+            }
+        });
+        Served { child, ready, address, ingest, log: self.log.clone(), begin }
+    }
+
+    /// Starts it and waits until it is ready.
+    pub fn start(&self) -> Served {
+        for _ in 1..TRIES {
+            let mut served = self.spawn();
+            match served.wait_ready() {
+                Ok(()) => return served,
+                Err(why) if why.contains("is in use by another program") => {}
+                Err(why) => panic!("{why}"),
+            }
+        }
+        let mut served = self.spawn();
+        served.wait_ready().unwrap_or_else(|why| panic!("{why}"));
+        served
+    }
+}
+
+/// Two addresses that are free now.
+fn free_addresses() -> (SocketAddr, SocketAddr) {
+    let listen = || TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
+    let (one, other) = (listen(), listen());
+    let address = |listener: &TcpListener| listener.local_addr().expect("its address");
+    (address(&one), address(&other))
+}
+
+/// A running program; killed when dropped.
+pub struct Served {
+    child: Child,
+    ready: Receiver<()>,
+    /// Where all APIs are.
+    pub address: SocketAddr,
+    /// Where events go.
+    pub ingest: SocketAddr,
+    log: PathBuf,
+    begin: u64,
+}
+
+impl Served {
+    /// Waits until it is ready; or says why it will not be.
+    pub fn wait_ready(&mut self) -> Result<(), String> {
+        match self.ready.recv_timeout(START) {
+            Ok(()) => Ok(()),
+            Err(RecvTimeoutError::Timeout) => Err(format!("not ready after {START:?}:\n{}", self.said())),
+            Err(RecvTimeoutError::Disconnected) => {
+                let status = self.wait();
+                Err(format!("it ended with {status} before it was ready:\n{}", self.said()))
+            }
+        }
+    }
+
+    /// A client of all APIs.
+    pub fn client(&self) -> Client {
+        Client(self.address)
+    }
+
+    /// What it wrote to its standard error.
+    pub fn said(&self) -> String {
+        let mut text = Vec::new();
+        let read = File::open(&self.log).and_then(|mut file| {
+            file.seek(SeekFrom::Start(self.begin))?;
+            file.read_to_end(&mut text)
+        });
+        read.map_or_else(|error| error.to_string(), |_| String::from_utf8_lossy(&text).into_owned())
+    }
+
+    /// Whether it runs.
+    pub fn is_alive(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None))
+    }
+
+    /// SIGKILL, and waits for the end.
+    pub fn kill(mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
+    /// SIGTERM.
+    pub fn terminate(&self) {
+        let pid = Pid::from_child(&self.child);
+        kill_process(pid, Signal::TERM).expect("a signal can be sent");
+    }
+
+    /// Waits for the end.
+    pub fn wait(&mut self) -> ExitStatus {
+        let deadline = Instant::now() + END;
+        loop {
+            match self.child.try_wait() {
+                Ok(Some(status)) => return status,
+                Ok(None) if Instant::now() < deadline => pause(10),
+                other => panic!("it does not end ({other:?}):\n{}", self.said()),
+            }
+        }
+    }
+
+    /// SIGTERM, which it must follow with status 0.
+    pub fn stop(mut self) {
+        self.terminate();
+        let status = self.wait();
+        assert!(status.success(), "it ended with {status}:\n{}", self.said());
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Waits.
+pub fn pause(milliseconds: u64) {
+    #[expect(clippy::disallowed_methods, reason = "a test that waits for another process has nothing to be woken by")]
+    std::thread::sleep(Duration::from_millis(milliseconds));
+}
+
+/// Milliseconds since 1970.
+pub fn wall_clock() -> i64 {
+    #[expect(clippy::disallowed_methods, reason = "a test beside a program that follows the wall clock")]
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    since.map_or(0, |since| since.as_millis() as i64)
+}
