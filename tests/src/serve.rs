@@ -36,10 +36,14 @@ fn build() -> PathBuf {
     let name = profile.file_name().and_then(|name| name.to_str()).expect("the name of the profile");
     let target = profile.parent().expect("a target directory");
     let mut cargo = Command::new(env!("CARGO"));
-    // With a test among the targets, dependencies have the features that `cargo test --workspace` built them with, and
-    // are not built a second time.
-    cargo.current_dir(env!("CARGO_MANIFEST_DIR"));
-    cargo.args(["build", "--quiet", "--workspace", "--bin", "audience", "--test", "crash"]);
+    cargo.current_dir(env!("CARGO_MANIFEST_DIR")).args([
+        "build",
+        "--quiet",
+        "--package",
+        "audience",
+        "--bin",
+        "audience",
+    ]);
     cargo.args(["--profile", if name == "debug" { "dev" } else { name }]).arg("--target-dir").arg(target);
     let status = cargo.stdin(Stdio::null()).status().expect("cargo can be started");
     assert!(status.success(), "the program could not be built: {status}");

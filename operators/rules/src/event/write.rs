@@ -1,5 +1,4 @@
-//! An accepted event → JSON, for exports and topics; decoding that again gives the same event,
-//! the members of its objects in order.
+//! An accepted event → JSON, for exports and topics; decoding that again gives the same record.
 
 use crate::record::{EventRef, RecordKind};
 use crate::time::format_time;

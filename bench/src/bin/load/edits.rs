@@ -1,0 +1,78 @@
+//! Segments made, changed and deleted, each held against what it must come to.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail, ensure};
+use audience_bench::http::Client;
+use serde_json::Value;
+
+use crate::flow::pause;
+
+/// Between two looks at an edit that is not served yet.
+const LOOK: Duration = Duration::from_millis(1);
+/// An edit that is not in force by then is a fault.
+const PATIENCE: Duration = Duration::from_secs(300);
+
+/// A segment as the API gives it.
+#[derive(Clone, Copy, Debug)]
+pub struct Seen {
+    /// Members.
+    pub size: u64,
+    /// In force and wholly served.
+    pub effective: bool,
+}
+
+fn seen(body: &[u8]) -> anyhow::Result<Seen> {
+    let value: Value = serde_json::from_slice(body)?;
+    let size = value["size"].as_u64().context("no size")?;
+    Ok(Seen { size, effective: value["effective"].as_bool().context("no effective")? })
+}
+
+/// The body of a segment.
+pub fn body(id: &str, rules: &str) -> Vec<u8> {
+    format!(r#"{{"id":"{id}","name":"{id}","rules":{rules}}}"#).into_bytes()
+}
+
+/// The rule of those with a score of at least this.
+pub fn scored(least: u64) -> String {
+    format!(r#"{{"field":"score","operator":"gte","value":{least}}}"#)
+}
+
+/// Reads a segment.
+pub fn read(client: &mut Client, id: &str) -> anyhow::Result<Seen> {
+    let answer = client.get(&format!("/api/segments/{id}"))?;
+    ensure!(answer.status == 200, "GET {id}: {}", answer.status);
+    seen(answer.body)
+}
+
+/// Creates or changes a segment and waits until it is served; gives how long it took from the request on.
+pub fn put(client: &mut Client, id: &str, rules: &str, expected_size: Option<u64>) -> anyhow::Result<Duration> {
+    let body = body(id, rules);
+    let begun = Instant::now();
+    let answer = client.send("PUT", &format!("/api/segments/{id}"), &body)?;
+    if !matches!(answer.status, 200 | 201) {
+        bail!("PUT {id}: {} {}", answer.status, String::from_utf8_lossy(answer.body));
+    }
+    let mut now = seen(answer.body)?;
+    let is_served = |now: &Seen| now.effective && expected_size.is_none_or(|expected| expected == now.size);
+    while !is_served(&now) {
+        ensure!(begun.elapsed() < PATIENCE, "{id} is not served after {PATIENCE:?}: {now:?}, not {expected_size:?}");
+        pause(LOOK);
+        now = read(client, id)?;
+    }
+    let took = begun.elapsed();
+    let after = read(client, id)?;
+    ensure!(is_served(&after), "{id} was served, and then {after:?}, not {expected_size:?}");
+    Ok(took)
+}
+
+/// Deletes a segment; gives how long it took.
+pub fn delete(client: &mut Client, id: &str) -> anyhow::Result<Duration> {
+    let begun = Instant::now();
+    let path = format!("/api/segments/{id}");
+    let status = client.send("DELETE", &path, b"")?.status;
+    let took = begun.elapsed();
+    ensure!(status == 204, "DELETE {id}: {status}");
+    ensure!(client.get(&path)?.status == 404, "{id} is still there");
+    Ok(took)
+}

@@ -1,0 +1,140 @@
+//! Puts `audience serve` under load over HTTP and measures what it promises. See bench/README.md.
+#![forbid(unsafe_code)]
+
+mod edits;
+mod flow;
+mod mixed;
+mod phases;
+mod probe;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use anyhow::Context;
+use audience_bench::process::{Server, Setup};
+use audience_bench::report::Report;
+use audience_bench::workload::Workload;
+use clap::{Parser, ValueEnum};
+
+use crate::flow::Flow;
+
+/// Phases run in the order given, on one server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Phase {
+    /// Users and events in, as fast as they are taken.
+    Load,
+    /// Edits and single events, timed, while events flow.
+    Mixed,
+    /// Rules on measures that nobody computed before.
+    Backfill,
+    /// A rule with millions of pending expirations; run `mixed` behind it.
+    Pending,
+    /// SIGTERM and a start; then kill -9 under load and a start.
+    Restart,
+    /// As many events again for the same users: what memory does.
+    History,
+}
+
+/// Puts `audience serve` under load and measures what it promises.
+#[derive(Debug, Parser)]
+#[command(max_term_width = 120)]
+pub struct Args {
+    /// What to do, in order.
+    #[arg(value_enum, default_values_t = [Phase::Load, Phase::Mixed, Phase::Backfill, Phase::Pending, Phase::Mixed,
+        Phase::Restart, Phase::History])]
+    phases: Vec<Phase>,
+    /// The program to start.
+    #[arg(long, default_value = "target/release/audience")]
+    audience: PathBuf,
+    /// A running server instead, on this machine; `restart` and figures of memory are left out.
+    #[arg(long)]
+    address: Option<SocketAddr>,
+    /// Where the server keeps its data. [default: a new directory that is deleted at the end]
+    #[arg(long)]
+    data: Option<PathBuf>,
+    /// Worker threads of the server.
+    #[arg(long, default_value_t = 4)]
+    workers: usize,
+    /// Users; a power of ten.
+    #[arg(long, default_value_t = 1_000_000)]
+    users: u64,
+    /// Events to load.
+    #[arg(long, default_value_t = 10_000_000)]
+    events: u64,
+    /// Events in a request of `load`.
+    #[arg(long, default_value_t = 500)]
+    batch: u64,
+    /// Connections of `load`.
+    #[arg(long, default_value_t = 16)]
+    connections: usize,
+    /// Rules that run from the beginning.
+    #[arg(long, default_value_t = 100)]
+    rules: u64,
+    /// Events a second that flow in `mixed`.
+    #[arg(long, default_value_t = 20_000)]
+    rate: u64,
+    /// Seconds of each `mixed`.
+    #[arg(long, default_value_t = 30)]
+    seconds: u64,
+    /// Further flags of the server.
+    #[arg(last = true)]
+    flags: Vec<String>,
+}
+
+/// What the phases share.
+pub struct Run {
+    /// As given.
+    pub args: Args,
+    /// The server.
+    pub server: Server,
+    /// How it was started.
+    pub setup: Setup,
+    /// The events.
+    pub flow: Flow,
+    /// The figures.
+    pub report: Report,
+}
+
+#[expect(clippy::disallowed_methods, reason = "events are dated by the wall clock, as those of clients are")]
+fn now() -> i64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    since.map_or(0, |since| since.as_millis() as i64)
+}
+
+fn main() -> anyhow::Result<()> {
+    let args = Args::parse();
+    anyhow::ensure!(args.address.is_none_or(|address| address.ip().is_loopback()), "only on this machine");
+    anyhow::ensure!(args.users <= args.events && args.users.is_multiple_of(10), "events below users, or odd users");
+    let folder = tempfile::tempdir()?;
+    let setup = Setup {
+        program: args.audience.clone(),
+        data: args.data.clone().unwrap_or_else(|| folder.path().join("data")),
+        workers: args.workers,
+        flags: args.flags.clone(),
+    };
+    let server = match args.address {
+        Some(address) => Server::running(address),
+        None => Server::start(&setup)?.0,
+    };
+    let flow = Flow::new(Workload { users: args.users, events: args.events, now: now() }, args.batch);
+    let phases = args.phases.clone();
+    let mut run = Run { args, server, setup, flow, report: Report::default() };
+    let mut result = Ok(());
+    for phase in phases {
+        eprintln!("-- {phase:?}");
+        result = match phase {
+            Phase::Load => phases::load(&mut run),
+            Phase::Mixed => mixed::mixed(&mut run),
+            Phase::Backfill => phases::backfill(&mut run),
+            Phase::Pending => phases::pending(&mut run),
+            Phase::Restart => phases::restart(&mut run),
+            Phase::History => phases::history(&mut run),
+        }
+        .with_context(|| format!("in phase {phase:?}"));
+        if result.is_err() {
+            break;
+        }
+    }
+    run.report.print();
+    result
+}

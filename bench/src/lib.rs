@@ -1,0 +1,8 @@
+//! What the benchmarks share: a workload that is a function of numbers, a small HTTP client, the process under load.
+#![forbid(unsafe_code)]
+#![warn(missing_docs)]
+
+pub mod http;
+pub mod process;
+pub mod report;
+pub mod workload;

@@ -1,0 +1,123 @@
+//! The `audience serve` under load: its start, its memory, its end.
+
+use std::io::{BufRead, BufReader};
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail, ensure};
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::http::Client;
+
+/// A stop takes a checkpoint, which may take a while.
+const PATIENCE: Duration = Duration::from_secs(300);
+
+/// How to start it.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    /// The program.
+    pub program: PathBuf,
+    /// Where it keeps its data.
+    pub data: PathBuf,
+    /// Worker threads.
+    pub workers: usize,
+    /// Further flags.
+    pub flags: Vec<String>,
+}
+
+/// A server, either started here or running already.
+pub struct Server {
+    /// Where it answers.
+    pub address: SocketAddr,
+    child: Option<Child>,
+}
+
+fn free_address() -> anyhow::Result<SocketAddr> {
+    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?)
+}
+
+impl Server {
+    /// Starts it; returns when it is ready, with how long that took.
+    pub fn start(setup: &Setup) -> anyhow::Result<(Server, Duration)> {
+        let begun = Instant::now();
+        let (address, ingest) = (free_address()?, free_address()?);
+        let mut child = Command::new(&setup.program)
+            .arg("serve")
+            .args(["--data".as_ref(), setup.data.as_os_str()])
+            .args(["--workers", &setup.workers.to_string(), "--log", "warn"])
+            .args(["--listen", &address.to_string(), "--listen-ingest", &ingest.to_string()])
+            .args(&setup.flags)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .with_context(|| format!("cannot start {}", setup.program.display()))?;
+        let mut line = String::new();
+        if let Some(stdout) = child.stdout.take() {
+            BufReader::new(stdout).read_line(&mut line)?;
+        }
+        let server = Server { address, child: Some(child) };
+        ensure!(line.contains("ready"), "the server did not start: {line:?}");
+        let status = Client::connect(address)?.get("/health/ready")?.status;
+        ensure!(status == 200, "/health/ready answers {status}");
+        Ok((server, begun.elapsed()))
+    }
+
+    /// One that runs already.
+    pub fn running(address: SocketAddr) -> Server {
+        Server { address, child: None }
+    }
+
+    /// A connection.
+    pub fn client(&self) -> anyhow::Result<Client> {
+        Ok(Client::connect(self.address)?)
+    }
+
+    /// Resident memory, bytes; of one that was started here.
+    pub fn memory(&self) -> Option<u64> {
+        self.child.as_ref().and_then(|child| resident(Some(child.id())))
+    }
+
+    /// Ends it with a signal, and waits for its end; gives how long that took.
+    pub fn end(mut self, signal: Signal) -> anyhow::Result<Duration> {
+        let begun = Instant::now();
+        let Some(mut child) = self.child.take() else { bail!("it was not started here") };
+        let id = Pid::from_raw(i32::try_from(child.id())?).context("no process id")?;
+        kill_process(id, signal)?;
+        while begun.elapsed() < PATIENCE {
+            if child.try_wait()?.is_some() {
+                return Ok(begun.elapsed());
+            }
+            std::thread::park_timeout(Duration::from_millis(2));
+        }
+        child.kill()?;
+        child.wait()?;
+        bail!("it did not end within {PATIENCE:?}")
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if let Some(child) = &mut self.child {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+/// Resident memory, bytes, of a process, or of this one.
+pub fn resident(process: Option<u32>) -> Option<u64> {
+    let name = process.map_or_else(|| "self".to_owned(), |id| id.to_string());
+    let status = std::fs::read_to_string(Path::new("/proc").join(name).join("status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    Some(line.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok()? * 1024)
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn this_process_has_memory() {
+        assert!(super::resident(None).is_some_and(|bytes| bytes > 1 << 20));
+    }
+}
