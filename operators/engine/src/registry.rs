@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use audience_rules::ast::{Comparison, Condition, Millis, Sample, SegmentId, Test};
+use audience_rules::record::EventRef;
 use hashbrown::{HashMap, HashSet};
 
 use crate::measure::{Kind, Listeners, MeasureId};
@@ -21,13 +22,21 @@ pub type RankId = u32;
 /// A bitmap of users within one worker.
 pub type BitmapId = u32;
 
-/// Events below `sequence` with a timestamp up to `clock` are brought by a backfill, the others as they are accepted.
+/// Events below `sequence` that were accepted and happened up to `clock` are brought by a backfill, the others as their
+/// time comes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Boundary {
     /// Sequence number.
     pub sequence: u64,
     /// Milliseconds.
     pub clock: Millis,
+}
+
+impl Boundary {
+    /// Whether a backfill brings the event.
+    pub fn is_before(&self, event: &EventRef<'_>) -> bool {
+        event.sequence() < self.sequence && event.timestamp().max(event.accepted_at()) <= self.clock
+    }
 }
 
 /// A measure.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
-use audience_contract::{CheckpointStore, MessageIndex};
+use audience_contract::{CheckpointStore, MessageIndex, Progress};
 use audience_operators::aliases::Aliases;
 use audience_operators::membership::SHARDS;
 use audience_operators::message::Control;
@@ -41,6 +41,13 @@ pub struct Manifest {
     pub sources: Vec<SourceText>,
     /// When it was begun, milliseconds.
     pub begun_at: i64,
+}
+
+impl Manifest {
+    /// Whether nothing in the checkpoint is ahead of what was given out.
+    pub fn is_within(&self, progress: Progress) -> bool {
+        self.greatest.sequence <= progress.sequence && self.greatest.clock <= progress.clock
+    }
 }
 
 /// A part of the checkpoint being taken.

@@ -23,6 +23,7 @@ use audience_contract::{
     CatalogueStore, ChangeLog, CheckpointStore, Document, DocumentKind, EventLog, MessageIndex, Progress, StoreError,
 };
 use audience_operators::membership::shard_of;
+use audience_operators::operator::TickOutput;
 use audience_protocol::PlatformError;
 use parking_lot::Mutex;
 
@@ -118,7 +119,7 @@ impl Service {
             gathered: Gathered::default(),
         };
         let log = stores.events.clone();
-        let seed = recovery::seed(log, stores.messages.clone(), stores.checkpoints.clone(), found.clone());
+        let seed = recovery::seed(log, stores.messages.clone(), stores.checkpoints.clone(), found.clone(), given);
         let noted = standing.clone();
         let engine = Arc::new(Engine::start(
             options.engine,
@@ -322,6 +323,7 @@ struct Gathered {
     entered: u64,
     left: u64,
     oldest: Option<Instant>,
+    must_be_written: bool,
 }
 
 impl TickSink {
@@ -341,12 +343,14 @@ impl TickSink {
             self.gathered.left += output.change_count - output.entered_count;
         }
         self.gathered.ticks += 1;
+        // A checkpoint that is ahead of the progress is of no use.
+        self.gathered.must_be_written |= done.outputs.iter().any(TickOutput::has_part);
         self.gathered.oldest = self.gathered.oldest.or(under_way.oldest);
         if !done.has_more {
             self.write_gathered(progress)?;
         }
         for output in done.outputs {
-            if !output.shards.is_empty() || output.aliases.is_some() || !output.sources.is_empty() {
+            if output.has_part() {
                 let part = Part { shards: output.shards, sources: output.sources, aliases: output.aliases };
                 // Nobody takes parts any more only when the platform is given up.
                 let _ = self.parts.try_send(part);
@@ -357,7 +361,7 @@ impl TickSink {
 
     fn write_gathered(&mut self, progress: Progress) -> Result<(), EngineError> {
         let gathered = std::mem::take(&mut self.gathered);
-        let is_due = self.last_commit.is_none_or(|last| last.elapsed() >= IDLE_COMMIT);
+        let is_due = gathered.must_be_written || self.last_commit.is_none_or(|last| last.elapsed() >= IDLE_COMMIT);
         if self.is_live.load(Ordering::Acquire) && (!gathered.changes.is_empty() || is_due) {
             self.write(progress, &gathered.changes)?;
             self.last_commit = Some(Instant::now());

@@ -36,12 +36,13 @@ pub struct Found {
     aliases: Aliases,
 }
 
-/// Finds the newest checkpoint whose every part is good and that does not reach beyond the progress. Damaged ones are
+/// Finds the newest checkpoint whose every part is good and that does not reach beyond the progress, neither in events nor
+/// in time: what is in it must be what was given out, under the rules of then. Damaged ones are
 /// told and passed over: the log has everything.
 pub fn newest_good(store: &dyn CheckpointStore, progress: Progress) -> Result<Option<Found>, EngineError> {
     for number in store.list()? {
         match check(store, number) {
-            Ok(found) if found.manifest.greatest.sequence <= progress.sequence => return Ok(Some(found)),
+            Ok(found) if found.manifest.is_within(progress) => return Ok(Some(found)),
             Ok(_) => tracing::warn!(checkpoint = number, "the checkpoint is ahead of what was given out; passed over"),
             Err(error) => {
                 tracing::error!(checkpoint = number, %error, "the checkpoint is damaged; an older one is used")
@@ -68,10 +69,11 @@ pub fn seed(
     messages: Arc<dyn MessageIndex>,
     store: Arc<dyn CheckpointStore>,
     found: Option<Found>,
+    progress: Progress,
 ) -> Seed {
     Arc::new(move |worker, peers| {
         let mut partition = Partition::new(log.clone(), messages.clone());
-        partition.begin_silence();
+        partition.begin_silence(progress.clock);
         let Some(found) = &found else { return Ok((partition, Aliases::default())) };
         for shard in (0..SHARDS as u32).filter(|shard| *shard as usize % peers == worker) {
             if !found.manifest.shards.contains(&shard) {

@@ -99,6 +99,13 @@ pub struct TickOutput {
     pub deepest_rank: u32,
 }
 
+impl TickOutput {
+    /// Whether it brings a part of a checkpoint.
+    pub fn has_part(&self) -> bool {
+        !self.shards.is_empty() || self.aliases.is_some() || !self.sources.is_empty()
+    }
+}
+
 /// Writes the changes of a tick down for those outside.
 pub type ChangeEncoder = Box<dyn FnMut(&mut Partition, &mut Vec<u8>)>;
 

@@ -212,11 +212,14 @@ impl Partition {
         sizes.filter(|(_, size)| *size != 0).collect()
     }
 
-    /// Begins the silence of a start: state is brought back, nothing is evaluated until [`Control::Activate`].
+    /// Begins the silence of a start: state is brought back as of `clock`, nothing is evaluated until
+    /// [`Control::Activate`].
     ///
     /// [`Control::Activate`]: crate::message::Control::Activate
-    pub fn begin_silence(&mut self) {
+    pub fn begin_silence(&mut self, clock: Millis) {
         self.silent = true;
+        self.clock = clock;
+        self.done_until = clock;
     }
 
     /// How many users have a number, and how many cells are kept of them.

@@ -63,6 +63,10 @@ impl Partition {
             self.calendar.take(limit, &mut due);
         }
         let mut entries = self.entries(&routed, &mut guard)?;
+        // A merge stands before the event that brought it, wherever either came from.
+        let is_event = |entry: &Entry<'_>| !matches!(entry.stimulus, Some(Stimulus::Merge(_)));
+        let order = |entry: &Entry<'_>| (entry.slot, entry.sequence, is_event(entry));
+        entries.sort_by_key(order);
         let waiting = take_later(&mut entries, limit);
         let taken = entries.len() as u64;
         for slot in due {
@@ -70,9 +74,7 @@ impl Partition {
             user.scheduled = Millis::MAX;
             entries.push(Entry { slot, sequence: u64::MAX, at: Millis::MAX, stimulus: None });
         }
-        // A merge stands before the event that brought it, wherever either came from.
-        let is_event = |entry: &Entry<'_>| !matches!(entry.stimulus, Some(Stimulus::Merge(_)));
-        entries.sort_by_key(|entry| (entry.slot, entry.sequence, is_event(entry)));
+        entries.sort_by_key(order);
         for (index, group) in entries.chunk_by(|a, b| a.slot == b.slot).enumerate() {
             if index % USERS_A_TURN == USERS_A_TURN - 1 {
                 parking_lot::RwLockWriteGuard::bump(&mut guard);
@@ -251,6 +253,16 @@ impl Partition {
                 self.users[slot as usize].cells[index].advance(&definition.kind, now);
             }
         }
+        self.apply_pending_since(slot, (before, now));
+    }
+
+    /// Takes the events that waited and have happened by now, where nothing was settled before.
+    pub(super) fn apply_pending(&mut self, slot: u32, now: Millis) {
+        self.apply_pending_since(slot, (now, now));
+        self.scratch.touched.clear();
+    }
+
+    fn apply_pending_since(&mut self, slot: u32, (before, now): (Millis, Millis)) {
         while self.users[slot as usize].pending.last().is_some_and(|last| last.timestamp <= now) {
             let Some(pending) = self.users[slot as usize].pending.pop() else { return };
             if let Some((event, _)) = EventRef::read(&pending.record) {
@@ -342,16 +354,19 @@ impl Partition {
     }
 }
 
-/// Takes out what happens after `limit`, to be done in a later tick.
+/// Takes out what happens after `limit`, to be done in a later tick; and what stands behind it in the order of a user,
+/// since a merge reads from the log all that was accepted before it.
 fn take_later(entries: &mut Vec<Entry<'_>>, limit: Millis) -> Vec<Routed> {
     if entries.iter().all(|entry| entry.at <= limit) {
         return Vec::new();
     }
     let mut later = Routed::default();
+    let mut waits = None;
     entries.retain(|entry| {
-        if entry.at <= limit {
+        if entry.at <= limit && waits != Some(entry.slot) {
             return true;
         }
+        waits = Some(entry.slot);
         match entry.stimulus {
             Some(Stimulus::Event(event) | Stimulus::Unchecked(event)) => later.records.extend_from_slice(event.bytes()),
             Some(Stimulus::Merge(merge)) => later.merges.push(merge.clone()),
