@@ -196,10 +196,6 @@ impl UsersLogic {
                 Directed::Merges(merges) => routed.push(Routed { merges, ..Routed::default() }),
                 Directed::Control(control, lists) => controls.push((control, lists)),
                 Directed::Aliases(aliases) => output.aliases = Some(aliases),
-                Directed::Refused(count, first) => {
-                    output.refused += count;
-                    output.first_refused.get_or_insert(first);
-                }
             }
         }
         let history: Vec<Vec<u8>> = routed.iter_mut().map(|part| std::mem::take(&mut part.backfill)).collect();
