@@ -40,11 +40,13 @@ pub struct EngineOptions {
     pub workers: usize,
     /// Users that a worker looks at for a scan before events get their turn.
     pub scan_slice_users: u32,
+    /// Ticks of each worker that wait for the sink; then the workers do.
+    pub ticks_outward: usize,
 }
 
 impl Default for EngineOptions {
     fn default() -> Self {
-        EngineOptions { workers: 2, scan_slice_users: 16_384 }
+        EngineOptions { workers: 2, scan_slice_users: 16_384, ticks_outward: 16 }
     }
 }
 
@@ -148,7 +150,7 @@ impl Engine {
     ) -> Result<Engine, EngineError> {
         let workers = options.workers.max(1);
         let (started_sender, started) = sync_channel(workers);
-        let (outward_sender, outward) = sync_channel(workers * 16);
+        let (outward_sender, outward) = sync_channel(workers * options.ticks_outward);
         let shared = Arc::new(Shared::default());
         let (builders, others) =
             timely::CommunicationConfig::Process(workers).try_build().map_err(EngineError::Start)?;

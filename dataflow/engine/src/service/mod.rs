@@ -121,8 +121,10 @@ impl Service {
         let log = stores.events.clone();
         let seed = recovery::seed(log, stores.messages.clone(), stores.checkpoints.clone(), found.clone(), given);
         let noted = standing.clone();
+        // More than the pump has under way: a sink that is slow for a while stops no worker.
+        let engine_options = EngineOptions { ticks_outward: pump::TICKS_UNDER_WAY + 16, ..options.engine };
         let engine = Arc::new(Engine::start(
-            options.engine,
+            engine_options,
             seed,
             changes::encode,
             sink.into_sink(),
@@ -246,7 +248,7 @@ impl Service {
     }
 
     fn worker_of(&self, user: &str) -> usize {
-        (shard_of(user) % self.engine.workers() as u64) as usize
+        (shard_of(user.as_bytes()) % self.engine.workers() as u64) as usize
     }
 
     fn is_ready(&self) -> bool {

@@ -1,6 +1,6 @@
 //! The inward side of the running engine: accepted events, and the clock, become ticks.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -11,8 +11,12 @@ use parking_lot::{Condvar, Mutex};
 use super::standing::Standing;
 use crate::engine::{Engine, EngineError, controls};
 
-/// Ticks under way at most: enough to keep all parts at work, few enough that an event is not kept waiting.
-const TICKS_UNDER_WAY: u64 = 4;
+/// Ticks under way at most: so many that events take effect while a large change is being written, which may take
+/// hundreds of milliseconds.
+pub const TICKS_UNDER_WAY: usize = 64;
+/// Bytes of records in ticks under way, beside the newest: enough to keep all parts at work, few enough that an event is
+/// not kept waiting behind them.
+const BYTES_UNDER_WAY: usize = 12 << 20;
 /// Bytes of records in one tick at most.
 const TICK_BYTES: usize = 4 << 20;
 /// Bytes of accepted events that wait for a tick at most; more are refused for a while.
@@ -65,16 +69,21 @@ impl Pump {
 
     /// Makes ticks until closed.
     pub fn run(&self, engine: &Engine, standing: &Standing) -> Result<(), EngineError> {
-        let mut last_tick: Option<u64> = None;
+        let mut under_way: VecDeque<(u64, usize)> = VecDeque::new();
         loop {
-            if let Some(tick) = last_tick {
-                engine.wait(|done| done.ticks + TICKS_UNDER_WAY > tick)?;
+            while under_way.len() >= TICKS_UNDER_WAY || bytes_of(&under_way) > BYTES_UNDER_WAY {
+                if let Some((tick, _)) = under_way.pop_front() {
+                    engine.wait_for(tick)?;
+                }
             }
+            let done = engine.done().ticks;
+            under_way.retain(|(tick, _)| *tick >= done);
             let (runs, is_closed) = self.next_runs(standing.sequence());
             if runs.is_empty() && is_closed {
                 return Ok(());
             }
-            last_tick = Some(submit(engine, standing, runs)?);
+            let bytes = runs.iter().map(|run| run.records.len()).sum();
+            under_way.push_back((submit(engine, standing, runs)?, bytes));
         }
     }
 
@@ -99,6 +108,10 @@ impl Pump {
         inbox.bytes -= bytes;
         (runs, inbox.is_closed)
     }
+}
+
+fn bytes_of(under_way: &VecDeque<(u64, usize)>) -> usize {
+    under_way.iter().map(|(_, bytes)| bytes).sum()
 }
 
 fn now() -> Instant {
