@@ -101,6 +101,10 @@ struct Router {
 
 impl Router {
     fn owner(&self, user: &str) -> u64 {
+        self.owner_of(user.as_bytes())
+    }
+
+    fn owner_of(&self, user: &[u8]) -> u64 {
         shard_of(user) % self.peers
     }
 
@@ -166,9 +170,13 @@ impl Router {
     /// Sends a record to the worker of its user, into that part of its blob.
     fn send(&self, record: &EventRef<'_>, blobs: &mut [Routed], part: fn(&mut Routed) -> &mut Vec<u8>) {
         let aliases = self.aliases.borrow();
-        match aliases.root(record.user()) {
+        let root = if aliases.is_empty() { None } else { aliases.root(record.user()) };
+        match root {
             Some(root) => record.write_as(root, part(&mut blobs[self.owner(root) as usize])),
-            None => part(&mut blobs[self.owner(record.user()) as usize]).extend_from_slice(record.bytes()),
+            None => {
+                let owner = self.owner_of(record.user_bytes());
+                part(&mut blobs[owner as usize]).extend_from_slice(record.bytes());
+            }
         }
     }
 

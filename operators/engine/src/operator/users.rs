@@ -58,7 +58,7 @@ pub fn users<'scope>(
     let activator = scope.activator_for(builder.operator_info().address);
     let mut routed = builder.new_input(routed, Exchange::new(|part: &Routed| part.worker));
     let mut directed = builder.new_input(directed, Pipeline);
-    let mut flips = builder.new_input(flips, Exchange::new(|flip: &RankFlip| shard_of(&flip.user)));
+    let mut flips = builder.new_input(flips, Exchange::new(|flip: &RankFlip| shard_of(flip.user.as_bytes())));
     let (outward, outward_stream) = builder.new_output();
     let (told, told_stream) = builder.new_output();
     let (growth, growth_stream) = builder.new_output();

@@ -26,7 +26,7 @@ use roaring::RoaringBitmap;
 use crate::calendar::Calendar;
 use crate::cell::Cell;
 use crate::measure::MeasureId;
-use crate::membership::Membership;
+use crate::membership::{Membership, user_hash};
 use crate::message::{Cause, Change, RankInput};
 use crate::reading::Reading;
 use crate::registry::{RankId, Registry, RuleId};
@@ -108,7 +108,9 @@ pub struct Partition {
 struct Scratch {
     touched: Touched,
     candidates: Vec<MeasureId>,
+    /// Of one measure, and of all.
     flips: Vec<u32>,
+    flipped: Vec<u32>,
     marks: Vec<u8>,
     queue: Vec<RuleId>,
     ranks: Vec<RankId>,
@@ -229,7 +231,12 @@ impl Partition {
 
     /// The number of a user, given where they have none.
     fn slot_of(&mut self, id: &str, membership: &mut Membership) -> u32 {
-        let (slot, is_new) = membership.users.find_or_add(id);
+        self.slot_of_hash(user_hash(id.as_bytes()), id.as_bytes(), membership)
+    }
+
+    /// As [`slot_of`](Self::slot_of), the hash being known.
+    fn slot_of_hash(&mut self, hash: u64, id: &[u8], membership: &mut Membership) -> u32 {
+        let (slot, is_new) = membership.users.find_or_add(hash, id);
         if is_new {
             self.users.push(User { due: Millis::MAX, scheduled: Millis::MAX, ..User::default() });
         }

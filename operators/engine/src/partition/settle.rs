@@ -30,6 +30,8 @@ impl Partition {
         }
         let touched = std::mem::take(&mut self.scratch.touched);
         let mut flips = std::mem::take(&mut self.scratch.flips);
+        let mut flipped = std::mem::take(&mut self.scratch.flipped);
+        flipped.clear();
         for (measure, before_reading) in &touched {
             let Some(definition) = self.registry.measures.get(*measure) else { continue };
             let user = &self.users[slot as usize];
@@ -44,12 +46,12 @@ impl Partition {
             }
             flips.clear();
             self.registry.flips(*measure, (before_reading, before), (&after, now), &mut flips);
-            for predicate in &flips {
-                self.mark(*predicate);
-            }
+            flipped.extend_from_slice(&flips);
         }
         self.scratch.touched = touched;
+        self.mark_flips(slot, &flipped, now);
         self.scratch.flips = flips;
+        self.scratch.flipped = flipped;
         if !was_known {
             self.appear(slot);
         }
@@ -255,7 +257,7 @@ impl Scratch {
     }
 }
 
-fn queue(marks: &mut Vec<u8>, queue: &mut Vec<RuleId>, rule: RuleId, flipped: u8) {
+pub(super) fn queue(marks: &mut Vec<u8>, queue: &mut Vec<RuleId>, rule: RuleId, flipped: u8) {
     if marks.len() <= rule as usize {
         marks.resize(rule as usize + 1, 0);
     }
