@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use audience_contract::{CheckpointStore, MessageIndex};
 use audience_operators::aliases::Aliases;
 use audience_operators::membership::SHARDS;
-use audience_operators::message::Control;
+use audience_operators::message::{Clock, Control};
 use audience_operators::partition::SourceText;
 use audience_operators::registry::Boundary;
 use parking_lot::Mutex;
@@ -17,7 +17,7 @@ use super::clock;
 use super::metrics::Metrics;
 use super::standing::Standing;
 use crate::edit::Position;
-use crate::engine::{Engine, EngineError};
+use crate::engine::{Engine, EngineError, items_of_tick};
 
 /// The shard in which the aliases stand.
 pub const ALIASES_SHARD: u32 = SHARDS as u32;
@@ -115,9 +115,8 @@ impl Checkpointer {
         let tick = engine.submit(|_| {
             taken = standing.boundary();
             let shards = first..first + SHARDS_A_TICK;
-            let control = Arc::new(Control::Capture { shards, boundary: taken });
-            let clock = audience_operators::message::Clock { now: taken.clock, limit: taken.clock };
-            (0..workers).map(|_| crate::engine::controls(clock, Some(&control))).collect()
+            let capture = Arc::new(Control::Capture { shards, boundary: taken });
+            items_of_tick(workers, Clock::at(taken.clock), &[capture])
         })?;
         engine.wait_for(tick)?;
         Ok(taken)

@@ -32,6 +32,7 @@ use self::editor::{Editor, Target, timestamp, unavailable};
 use self::metrics::Metrics;
 use self::pump::Pump;
 use self::standing::Standing;
+use crate::advance::advance;
 use crate::engine::{Engine, EngineError, EngineOptions, Sink, TickDone};
 use crate::rule_set::RuleSet;
 
@@ -131,7 +132,7 @@ impl Service {
         let in_force = recovery::catch_up(&engine, &*stores.events, &standing, given, found.as_ref(), &then.catalogue)?;
         is_live.store(true, Ordering::Release);
         recovery::replay(&engine, &*stores.events, &standing, given.sequence..stores.events.end())?;
-        recovery::advance(&engine, &standing, clock::now())?;
+        advance(&engine, &*standing, |clock| standing.hold_at(clock), clock::now())?;
         standing.release();
         let now = load(&*stores.catalogue, stores.catalogue.version()?)?;
         let service = Arc::new(Service {

@@ -13,13 +13,12 @@ use audience_operators::membership::SHARDS;
 use audience_operators::message::Control;
 use audience_operators::partition::{Partition, SourceText};
 use audience_operators::program::Source;
-use audience_rules::ast::Millis;
 use audience_rules::catalogue::Catalogue;
 
 use super::checkpoint::{ALIASES_SHARD, Manifest};
-use super::pump::submit_history;
+use super::pump;
 use super::standing::Standing;
-use crate::edit::{self, Position};
+use crate::edit;
 use crate::engine::{Engine, EngineError, Seed};
 use crate::rule_set::RuleSet;
 
@@ -144,30 +143,11 @@ pub fn replay(
         pieces.push(piece);
         if bytes >= TICK_BYTES {
             bytes = 0;
-            result = submit_history(engine, standing, std::mem::take(&mut pieces), next);
+            result = pump::submit(engine, standing, std::mem::take(&mut pieces), next, None);
         }
         if result.is_err() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     })?;
     result?;
-    let tick = submit_history(engine, standing, pieces, range.end)?;
+    let tick = pump::submit(engine, standing, pieces, range.end, None)?;
     engine.wait_for(tick).map(drop)
-}
-
-/// Moves the clock to `to` from where it stands; where there are ranks, over every second in which anything is due, since
-/// who is first depends on all users at one instant.
-pub fn advance(engine: &Engine, standing: &Standing, to: Millis) -> Result<(), EngineError> {
-    loop {
-        let done = engine.done();
-        let now = standing.boundary().clock;
-        let next = match done.next_due {
-            Some(due) if done.deepest_rank > 0 => to.min((due + 999).max(now)),
-            _ => to,
-        };
-        standing.hold_at(next);
-        let tick = engine.submit_control(next, None)?;
-        engine.wait_for(tick)?;
-        if next >= to {
-            return Ok(());
-        }
-    }
 }
