@@ -269,11 +269,8 @@ impl Engine {
             door.thread.unpark();
         });
         let Some((guards, collector)) = self.threads.lock().take() else { return };
-        for result in guards.join() {
-            if let Err(error) = result {
-                tracing::error!(%error, "a worker died");
-            }
-        }
+        let died = guards.join().into_iter().filter_map(Result::err);
+        died.for_each(|error| tracing::error!(%error, "a worker died"));
         if collector.join().is_err() {
             tracing::error!("the collector died");
         }

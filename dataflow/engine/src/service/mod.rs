@@ -269,11 +269,8 @@ impl Service {
         }
         self.pump.close();
         self.editor.close();
-        for thread in self.threads.lock().drain(..) {
-            if thread.join().is_err() {
-                tracing::error!("a thread died");
-            }
-        }
+        let results = self.threads.lock().drain(..).map(JoinHandle::join).collect::<Vec<_>>();
+        results.into_iter().filter_map(Result::err).for_each(|_| tracing::error!("a thread died"));
         if let Err(error) = self.checkpoint() {
             tracing::error!(%error, "no last checkpoint");
         }

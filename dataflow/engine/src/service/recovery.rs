@@ -39,13 +39,14 @@ pub struct Found {
 /// told and passed over: the log has everything.
 pub fn newest_good(store: &dyn CheckpointStore, progress: Progress) -> Result<Option<Found>, EngineError> {
     for number in store.list()? {
-        match check(store, number) {
-            Ok(found) if found.manifest.greatest.sequence <= progress.sequence => return Ok(Some(found)),
-            Ok(_) => tracing::warn!(checkpoint = number, "the checkpoint is ahead of what was given out; passed over"),
-            Err(error) => {
-                tracing::error!(checkpoint = number, %error, "the checkpoint is damaged; an older one is used")
-            }
+        let found = check(store, number).inspect_err(|error| {
+            tracing::error!(checkpoint = number, %error, "the checkpoint is damaged; an older one is used");
+        });
+        let Ok(found) = found else { continue };
+        if found.manifest.greatest.sequence <= progress.sequence {
+            return Ok(Some(found));
         }
+        tracing::warn!(checkpoint = number, "the checkpoint is ahead of what was given out; passed over");
     }
     Ok(None)
 }
