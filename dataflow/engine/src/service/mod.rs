@@ -33,6 +33,7 @@ use self::editor::{Editor, Target, timestamp, unavailable};
 use self::metrics::Metrics;
 use self::pump::Pump;
 use self::standing::Standing;
+use crate::advance::advance;
 use crate::engine::{Engine, EngineError, EngineOptions, Sink, TickDone};
 use crate::rule_set::RuleSet;
 
@@ -134,7 +135,7 @@ impl Service {
         let in_force = recovery::catch_up(&engine, &*stores.events, &standing, given, found.as_ref(), &then.catalogue)?;
         is_live.store(true, Ordering::Release);
         recovery::replay(&engine, &*stores.events, &standing, given.sequence..stores.events.end())?;
-        recovery::advance(&engine, &standing, clock::now())?;
+        advance(&engine, &*standing, |clock| standing.hold_at(clock), clock::now())?;
         standing.release();
         let now = load(&*stores.catalogue, stores.catalogue.version()?)?;
         let service = Arc::new(Service {
@@ -271,11 +272,8 @@ impl Service {
         }
         self.pump.close();
         self.editor.close();
-        for thread in self.threads.lock().drain(..) {
-            if thread.join().is_err() {
-                tracing::error!("a thread died");
-            }
-        }
+        let results = self.threads.lock().drain(..).map(JoinHandle::join).collect::<Vec<_>>();
+        results.into_iter().filter_map(Result::err).for_each(|_| tracing::error!("a thread died"));
         if let Err(error) = self.checkpoint() {
             tracing::error!(%error, "no last checkpoint");
         }

@@ -1,7 +1,6 @@
 //! The inward side of the running engine: accepted events, and the clock, become ticks.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use audience_operators::message::Clock;
@@ -9,7 +8,7 @@ use audience_operators::operator::Inward;
 use parking_lot::{Condvar, Mutex};
 
 use super::standing::Standing;
-use crate::engine::{Engine, EngineError, controls};
+use crate::engine::{Engine, EngineError, items_of_tick};
 
 /// Ticks under way at most: so many that events take effect while a large change is being written, which may take
 /// hundreds of milliseconds.
@@ -83,7 +82,10 @@ impl Pump {
                 return Ok(());
             }
             let bytes = runs.iter().map(|run| run.records.len()).sum();
-            under_way.push_back((submit(engine, standing, runs)?, bytes));
+            let end = runs.last().map_or_else(|| standing.sequence(), |run| run.end);
+            let oldest = runs.iter().map(|run| run.taken).min();
+            let records = runs.into_iter().map(|run| run.records).collect();
+            under_way.push_back((submit(engine, standing, records, end, oldest)?, bytes));
         }
     }
 
@@ -118,32 +120,20 @@ fn now() -> Instant {
     Instant::now()
 }
 
-/// Submits runs as one tick, dealt over the workers.
-fn submit(engine: &Engine, standing: &Standing, runs: Vec<Run>) -> Result<u64, EngineError> {
-    let workers = engine.workers();
-    engine.submit(|_| {
-        let end = runs.last().map_or_else(|| standing.sequence(), |run| run.end);
-        let now = standing.submitting(end, runs.iter().map(|run| run.taken).min());
-        let mut items: Vec<Vec<Inward>> = (0..workers).map(|_| controls(Clock { now, limit: now }, None)).collect();
-        for (index, run) in runs.into_iter().enumerate() {
-            items[index % workers].push(Inward::Records(run.records));
-        }
-        items
-    })
-}
-
-/// Submits records of the log that the engine has not had, in order.
-pub fn submit_history(
-    engine: &Arc<Engine>,
+/// Submits records as one tick, dealt over the workers: those of the log up to `end` that the engine has not had, in
+/// order, the oldest of them taken then.
+pub fn submit(
+    engine: &Engine,
     standing: &Standing,
-    pieces: Vec<Vec<u8>>,
+    runs: Vec<Vec<u8>>,
     end: u64,
+    oldest: Option<Instant>,
 ) -> Result<u64, EngineError> {
     let workers = engine.workers();
     engine.submit(|_| {
-        let now = standing.submitting(end, None);
-        let mut items: Vec<Vec<Inward>> = (0..workers).map(|_| controls(Clock { now, limit: now }, None)).collect();
-        for (index, records) in pieces.into_iter().enumerate() {
+        let now = standing.submitting(end, oldest);
+        let mut items = items_of_tick(workers, Clock::at(now), &[]);
+        for (index, records) in runs.into_iter().enumerate() {
             items[index % workers].push(Inward::Records(records));
         }
         items

@@ -67,17 +67,7 @@ pub fn users<'scope>(
     let mut growth = OutputBuilder::from(growth);
     builder.build(move |capabilities| {
         let mut capabilities: Option<[Capability<u64>; 3]> = capabilities.try_into().ok();
-        let mut logic = UsersLogic {
-            parts,
-            arrived: BTreeMap::new(),
-            flips: BTreeMap::new(),
-            tick: 0,
-            current: None,
-            has_failed: false,
-            may_scan: true,
-            is_muted: false,
-            grown: Vec::new(),
-        };
+        let mut logic = UsersLogic::new(parts);
         move |frontiers| {
             routed.for_each_time(|time, data| {
                 let arrived = logic.arrived.entry(*time.time()).or_default();
@@ -124,6 +114,20 @@ struct Step {
 }
 
 impl UsersLogic {
+    fn new(parts: WorkerParts) -> Self {
+        UsersLogic {
+            parts,
+            arrived: BTreeMap::new(),
+            flips: BTreeMap::new(),
+            tick: 0,
+            current: None,
+            has_failed: false,
+            may_scan: true,
+            is_muted: false,
+            grown: Vec::new(),
+        }
+    }
+
     /// The place at which the next step gives what it gives.
     fn time(&self) -> u64 {
         self.tick * STRIDE + self.current.as_ref().map_or(0, |current| current.place)
