@@ -9,6 +9,7 @@
 mod absorb;
 mod checkpoint;
 mod control;
+mod number_rule;
 mod plan;
 mod process;
 mod scan;
@@ -95,7 +96,9 @@ pub struct Partition {
     scratch: Scratch,
     /// Made from the rules in force when next needed; `None` after every edit.
     plans: Option<plan::Plans>,
-    /// Members of planned rules that are yet to be entered.
+    /// Users who are yet to be entered into every planned rule that holds of nobody in particular.
+    appeared: Vec<u32>,
+    /// Members of planned rules that are yet to be entered or removed, behind those.
     updates: Vec<plan::Update>,
     /// Membership changes since they were last taken.
     pub changes: Vec<Change>,
@@ -144,6 +147,7 @@ impl Partition {
             messages,
             scratch: Scratch::default(),
             plans: None,
+            appeared: Vec::new(),
             updates: Vec::new(),
             changes: Vec::new(),
             rank_inputs: Vec::new(),

@@ -10,6 +10,7 @@
 
 use audience_rules::ast::{Comparison, Condition, Millis, SegmentId, Test};
 use hashbrown::HashMap;
+use roaring::RoaringBitmap;
 
 use crate::measure::MeasureId;
 use crate::membership::Membership;
@@ -30,16 +31,18 @@ const LEAVES: usize = 6;
 /// The guards of a use at most.
 const GUARDS: usize = 3;
 /// More bounds of a measure than ranks can tell apart leave its rules unplanned.
-const BOUNDS: usize = 60_000;
+const BOUNDS: usize = 20_000;
+/// The width of a leaf that holds from a rank on: beyond all ranks.
+const UPWARD: u16 = 30_000;
 /// More updates than this are put in the order of their bitmaps first.
 const FEW_UPDATES: usize = 1024;
 
 /// A test of a number: whether its position lies strictly between.
 #[derive(Clone, Copy)]
-struct Interval {
+pub(super) struct Interval {
     low: i64,
     high: i64,
-    measure: MeasureId,
+    pub(super) measure: MeasureId,
     negated: bool,
 }
 
@@ -59,7 +62,7 @@ impl Interval {
         Some(Interval { low, high, measure, negated: test.negated })
     }
 
-    fn of_predicate(registry: &Registry, predicate: PredicateId) -> Option<Interval> {
+    pub(super) fn of_predicate(registry: &Registry, predicate: PredicateId) -> Option<Interval> {
         match &registry.predicates.get(predicate)?.question {
             Question::Measured(measure, test) if registry.measures.get(*measure)?.kind.is_plain_number() => {
                 Interval::of(*measure, test)
@@ -68,7 +71,7 @@ impl Interval {
         }
     }
 
-    fn holds(&self, position: i64) -> bool {
+    pub(super) fn holds(&self, position: i64) -> bool {
         ((self.low < position) & (position < self.high)) ^ self.negated
     }
 
@@ -102,7 +105,7 @@ impl Leaf {
     fn of(interval: &Interval, bounds: &[i64]) -> Option<Leaf> {
         let above = |bound: i64| 2 + bounds.partition_point(|known| *known < bound) as u16;
         let start = if interval.low == MISSING { 1 } else { above(interval.low) };
-        let end = if interval.high == i64::MAX { bounds.len() as u16 + 2 } else { above(interval.high) };
+        let end = if interval.high == i64::MAX { start + UPWARD } else { above(interval.high) };
         let (start, width) =
             if interval.negated { (end, 0u16.wrapping_sub(end - start)) } else { (start, end - start) };
         Some(Leaf { measure: u16::try_from(interval.measure).ok()?, start, width })
@@ -110,6 +113,11 @@ impl Leaf {
 
     fn holds(self, rank: u16) -> bool {
         rank.wrapping_sub(self.start) < self.width
+    }
+
+    /// Whether it holds from a rank on.
+    fn is_upward(self) -> bool {
+        self.width >= UPWARD
     }
 
     /// In which share of so many ranks it holds.
@@ -129,11 +137,9 @@ struct Plan {
     count: u8,
 }
 
-impl Plan {
-    /// Whether the rule cannot hold without this leaf.
-    fn needs(&self, leaf: usize) -> bool {
-        (0..1u64 << self.count).all(|bits| bits >> leaf & 1 == 1 || self.table >> bits & 1 == 0)
-    }
+/// Whether a rule of so many leaves cannot hold without this one.
+pub(super) fn needs(table: u64, leaves: usize, leaf: usize) -> bool {
+    (0..1u64 << leaves).all(|bits| bits >> leaf & 1 == 1 || table >> bits & 1 == 0)
 }
 
 /// What a planned rule changes.
@@ -151,6 +157,17 @@ struct Use {
     flips: u8,
     guard_count: u8,
     guards: [Leaf; GUARDS],
+    /// Where the next use stands whose first guard may hold although this one's rank was too low.
+    next_group: u32,
+}
+
+impl Use {
+    /// What uses of one predicate are ordered by: those whose first guard asks for a rank of the same measure stand
+    /// together, the lowest first.
+    fn group(&self) -> (u8, u16, bool, u16) {
+        let guard = self.guards[0];
+        (self.guard_count.min(1), guard.measure, guard.is_upward(), guard.start)
+    }
 }
 
 /// The ranks of the user at hand in a measure, where the stamp is the latest.
@@ -174,6 +191,10 @@ pub(super) struct Plans {
     bounds: Vec<Vec<i64>>,
     ranks: Vec<Ranks>,
     stamp: u64,
+    /// Planned rules that hold of a user of whom nothing is known.
+    defaults: Vec<RuleId>,
+    /// Other rules that may.
+    other_defaults: Vec<RuleId>,
 }
 
 /// A member to be entered or removed.
@@ -193,7 +214,7 @@ pub(super) struct Subject<'a> {
 }
 
 impl Subject<'_> {
-    fn position(&self, measure: MeasureId) -> i64 {
+    pub(super) fn position(&self, measure: MeasureId) -> i64 {
         let Some(definition) = self.registry.measures.get(measure) else { return MISSING };
         match self.user.cell(measure) {
             Some(at) => position(&self.user.cells[at].reading(&definition.kind, self.now)),
@@ -202,29 +223,10 @@ impl Subject<'_> {
     }
 }
 
-/// A rule of which every leaf tests a number, for looking at many users.
-pub(super) struct NumberRule {
-    table: u64,
-    leaves: Vec<Interval>,
-}
-
-impl NumberRule {
-    /// `None` where the rule is not of that form.
-    pub(super) fn of(registry: &Registry, rule: &Rule) -> Option<NumberRule> {
-        let leaves = rule.predicates.iter().map(|predicate| Interval::of_predicate(registry, *predicate));
-        Some(NumberRule { table: rule.program.table?, leaves: leaves.collect::<Option<_>>()? })
-    }
-
-    /// Whether it holds of a user.
-    pub(super) fn holds(&self, subject: Subject<'_>) -> bool {
-        let holds = |leaf: &Interval| leaf.holds(subject.position(leaf.measure));
-        let bits = self.leaves.iter().enumerate().fold(0, |bits, (index, leaf)| bits | u64::from(holds(leaf)) << index);
-        self.table >> bits & 1 == 1
-    }
-}
-
 impl Plans {
-    fn of(registry: &Registry, published: &HashMap<SegmentId, Published>) -> Plans {
+    fn of(registry: &mut Registry, published: &HashMap<SegmentId, Published>) -> Plans {
+        let default_rules = registry.default_rules().to_vec();
+        let registry = &*registry;
         let mut plans = Plans { rules: vec![Plan::default(); registry.rules.bound()], ..Plans::default() };
         plans.targets = vec![Target::default(); plans.rules.len()];
         plans.ranks = vec![Ranks::default(); registry.measures.bound()];
@@ -235,6 +237,16 @@ impl Plans {
             plans.targets[id as usize] = target;
         }
         plans.lay_out_uses(registry);
+        let nobody = User::default();
+        let subject = Subject { registry, user: &nobody, now: 0 };
+        plans.stamp += 1;
+        for rule in default_rules {
+            match plans.of_rule(rule).map(|plan| plan.table) {
+                Some(table) if table >> plans.bits(rule, subject) & 1 == 1 => plans.defaults.push(rule),
+                Some(_) => {}
+                None => plans.other_defaults.push(rule),
+            }
+        }
         plans
     }
 
@@ -273,9 +285,18 @@ impl Plans {
         for (_, _, id) in order {
             let Some(predicate) = registry.predicates.get(id) else { continue };
             let start = self.uses.len() as u32;
-            for (rule, leaf) in &predicate.uses {
-                self.uses.push(self.make_use(*rule, usize::from(*leaf)));
+            let mut uses: Vec<Use> =
+                predicate.uses.iter().map(|(rule, leaf)| self.make_use(*rule, usize::from(*leaf))).collect();
+            uses.sort_by_key(Use::group);
+            let mut next = start;
+            for group in uses.chunk_by_mut(|one, other| {
+                let ((has, measure, upward, _), other) = (one.group(), other.group());
+                (has, measure, upward) == (other.0, other.1, other.2)
+            }) {
+                next += group.len() as u32;
+                group.iter_mut().for_each(|member| member.next_group = next);
             }
+            self.uses.append(&mut uses);
             self.spans[id as usize] = (start, self.uses.len() as u32);
         }
     }
@@ -284,7 +305,7 @@ impl Plans {
         let mut made = Use { rule, flips: if leaf < LEAVES { 1 << leaf } else { 0 }, ..Use::default() };
         let plan = &self.rules[rule as usize];
         let mut needed: Vec<(f32, Leaf)> = (0..usize::from(plan.count))
-            .filter(|other| *other != leaf && plan.needs(*other))
+            .filter(|other| *other != leaf && needs(plan.table, usize::from(plan.count), *other))
             .map(|other| plan.leaves[other])
             .map(|other| (other.share(self.bounds[usize::from(other.measure)].len() + 2), other))
             .collect();
@@ -313,26 +334,37 @@ impl Plans {
         }
     }
 
+    #[inline]
     fn ranks_of(&mut self, measure: u16, subject: Subject<'_>) -> Ranks {
-        let known = &mut self.ranks[usize::from(measure)];
-        if known.stamp != self.stamp {
-            let now = rank(&self.bounds[usize::from(measure)], subject.position(MeasureId::from(measure)));
-            *known = Ranks { stamp: self.stamp, before: now, now };
-        }
-        *known
+        let known = self.ranks[usize::from(measure)];
+        if known.stamp == self.stamp { known } else { self.find_ranks(measure, subject) }
+    }
+
+    #[cold]
+    fn find_ranks(&mut self, measure: u16, subject: Subject<'_>) -> Ranks {
+        let now = rank(&self.bounds[usize::from(measure)], subject.position(MeasureId::from(measure)));
+        let found = Ranks { stamp: self.stamp, before: now, now };
+        self.ranks[usize::from(measure)] = found;
+        found
     }
 
     /// Queues the rules that a flipped predicate may change.
     fn mark(&mut self, predicate: PredicateId, subject: Subject<'_>, scratch: &mut Scratch) {
         let Some((start, end)) = self.spans.get(predicate as usize).copied() else { return };
-        for index in start..end {
-            let Use { rule, flips, guard_count, guards } = self.uses[index as usize];
-            let is_barred = guards[..usize::from(guard_count)].iter().any(|guard| {
+        let mut index = start;
+        while index < end {
+            let found = self.uses[index as usize];
+            index += 1;
+            let guards = &found.guards[..usize::from(found.guard_count)];
+            let barring = guards.iter().position(|guard| {
                 let ranks = self.ranks_of(guard.measure, subject);
                 !guard.holds(ranks.before) && !guard.holds(ranks.now)
             });
-            if !is_barred {
-                queue(&mut scratch.marks, &mut scratch.queue, rule, flips);
+            match barring {
+                None => queue(&mut scratch.marks, &mut scratch.queue, found.rule, found.flips),
+                // Those behind it ask for more of the same.
+                Some(0) if guards[0].is_upward() => index = found.next_group,
+                Some(_) => {}
             }
         }
     }
@@ -378,6 +410,26 @@ impl Partition {
         }
     }
 
+    /// Of a user who was nobody: the rules that hold without any event, where none of their leaves flipped, and those that
+    /// may and are not planned.
+    pub(super) fn appear(&mut self, slot: u32, now: Millis, cause: Cause) {
+        let Partition { plans, scratch, changes, appeared, .. } = self;
+        let Some(plans) = plans else { return };
+        for rule in &plans.other_defaults {
+            queue(&mut scratch.marks, &mut scratch.queue, *rule, 0);
+        }
+        if plans.defaults.is_empty() {
+            return;
+        }
+        appeared.push(slot);
+        for rule in &plans.defaults {
+            if scratch.marks.get(*rule as usize).is_none_or(|mark| *mark == 0) {
+                let segment = plans.targets[*rule as usize].segment;
+                changes.push(Change { user: slot, segment, at: now, entered: true, cause });
+            }
+        }
+    }
+
     /// Evaluates what of the queue is planned, for one user. Planned rules are queued behind
     /// [`mark_flips`](Self::mark_flips) only, for the same user and instant.
     pub(super) fn evaluate_planned(&mut self, slot: u32, from_nothing: bool, now: Millis, cause: Cause) {
@@ -398,6 +450,9 @@ impl Partition {
                 let Target { members, segment } = plans.targets[*id as usize];
                 changes.push(Change { user: slot, segment, at: now, entered: is, cause });
                 updates.push(Update { bitmap: members, slot, inside: is });
+            } else if from_nothing {
+                // It may hold of nobody in particular, and so have been entered as one of those.
+                updates.push(Update { bitmap: plans.targets[*id as usize].members, slot, inside: false });
             }
             false
         });
@@ -413,6 +468,12 @@ impl Partition {
                 bitmap.remove(update.slot)
             };
         };
+        if let (Some(plans), false) = (&self.plans, self.appeared.is_empty()) {
+            let appeared: RoaringBitmap = self.appeared.drain(..).collect();
+            for rule in &plans.defaults {
+                *membership.bitmap_mut(plans.targets[*rule as usize].members) |= &appeared;
+            }
+        }
         if self.updates.len() > FEW_UPDATES {
             sort_by_bitmap(&self.updates, &mut self.scratch.sorted);
             self.scratch.sorted.iter().for_each(|update| enter(membership, update));

@@ -11,7 +11,7 @@ use crate::membership::Membership;
 use crate::registry::{Measure, PredicateId, Question, RankId, RuleId};
 
 use super::Partition;
-use super::plan::NumberRule;
+use super::number_rule::NumberRule;
 
 /// A scan under way.
 pub(super) struct Scan {
@@ -87,11 +87,11 @@ impl Partition {
 
     /// The users among these who fulfil a rule.
     fn find(&self, rule: RuleId, slots: Range<u32>, now: Millis, membership: &Membership) -> Vec<u32> {
-        let known = slots.filter(|slot| self.users[*slot as usize].known);
-        match self.registry.rules.get(rule).and_then(|rule| NumberRule::of(&self.registry, rule)) {
-            Some(rule) => known.filter(|slot| rule.holds(self.subject(*slot, now))).collect(),
-            None => known.filter(|slot| self.holds(rule, *slot, now, membership)).collect(),
+        if let Some(rule) = self.registry.rules.get(rule).and_then(|rule| NumberRule::of(&self.registry, rule)) {
+            return self.find_by_numbers(rule, slots, now);
         }
+        let holds = |slot: &u32| self.users[*slot as usize].known && self.holds(rule, *slot, now, membership);
+        slots.filter(holds).collect()
     }
 
     /// Whether what is scanned for may change by time alone.

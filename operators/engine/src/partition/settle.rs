@@ -53,19 +53,12 @@ impl Partition {
         self.scratch.flips = flips;
         self.scratch.flipped = flipped;
         if !was_known {
-            self.appear(slot);
+            self.appear(slot, now, cause);
+            let ranks = self.registry.ranks.iter().filter(|(_, rank)| rank.scanned > slot);
+            self.scratch.ranks.extend(ranks.map(|(id, _)| id));
         }
         self.evaluate_queue(slot, !was_known, now, cause, membership);
         self.tell_ranks(slot, now, membership);
-    }
-
-    /// Of a user who was nobody: every rule that may hold without any event is to be looked at, and every rank.
-    fn appear(&mut self, slot: u32) {
-        let Partition { registry, scratch, .. } = self;
-        for rule in registry.default_rules() {
-            queue(&mut scratch.marks, &mut scratch.queue, *rule, 0);
-        }
-        scratch.ranks.extend(registry.ranks.iter().filter(|(_, rank)| rank.scanned > slot).map(|(id, _)| id));
     }
 
     /// Queues the rules of a flipped predicate.
