@@ -41,7 +41,7 @@ pub trait Position: Sync {
     fn publishing(&self) {}
 }
 
-/// Brings a difference into force; returns when it is.
+/// Brings a difference into force; gives the tick with which it is, once that is in the memberships.
 pub fn apply(
     engine: &Engine,
     log: &dyn EventLog,
@@ -64,7 +64,7 @@ pub fn apply(
         position.publishing();
         steps
     })?;
-    engine.wait_for(tick)?;
+    engine.wait_applied(tick)?;
     Ok(tick)
 }
 

@@ -113,12 +113,22 @@ pub struct Done {
 struct Shared {
     done: Mutex<Done>,
     changed: Condvar,
+    /// Of each worker, the ticks below which everything is in the memberships, whether the sink has it or not.
+    applied: Mutex<Vec<u64>>,
+    applied_changed: Condvar,
 }
 
 impl Shared {
     fn fail(&self, reason: String) {
         self.done.lock().failure.get_or_insert(reason);
         self.changed.notify_all();
+        drop(self.applied.lock());
+        self.applied_changed.notify_all();
+    }
+
+    fn applied(&self, worker: usize, tick: u64) {
+        self.applied.lock()[worker] = tick + 1;
+        self.applied_changed.notify_all();
     }
 }
 
@@ -151,7 +161,7 @@ impl Engine {
         let workers = options.workers.max(1);
         let (started_sender, started) = sync_channel(workers);
         let (outward_sender, outward) = sync_channel(workers * options.ticks_outward);
-        let shared = Arc::new(Shared::default());
+        let shared = Arc::new(Shared { applied: Mutex::new(vec![0; workers]), ..Shared::default() });
         let (builders, others) =
             timely::CommunicationConfig::Process(workers).try_build().map_err(EngineError::Start)?;
         let aliases = Arc::new(RwLock::new(Aliases::default()));
@@ -264,6 +274,18 @@ impl Engine {
         self.wait(|done| done.ticks > tick)
     }
 
+    /// Waits until a tick is in the memberships that are read; the sink may yet have to write it.
+    pub fn wait_applied(&self, tick: u64) -> Result<(), EngineError> {
+        let mut applied = self.shared.applied.lock();
+        while applied.iter().any(|below| *below <= tick) {
+            if let Some(failure) = self.shared.done.lock().failure.clone() {
+                return Err(EngineError::Stopped(failure));
+            }
+            self.shared.applied_changed.wait(&mut applied);
+        }
+        Ok(())
+    }
+
     /// Lets the workers do what was submitted, and stops them.
     pub fn stop(&self) {
         self.doors.lock().1.drain(..).for_each(|door| {
@@ -347,7 +369,7 @@ impl WorkerThread {
         let probe = ProbeHandle::new();
         worker.dataflow::<u64, _, _>(|scope| {
             let stream = scope.input_from(&mut input);
-            build(scope, stream, parts).sink_to(index, outward).probe_with(&probe);
+            build(scope, stream, parts).sink_to(index, outward, self.shared.clone()).probe_with(&probe);
         });
         run_worker(worker, input, &probe, &door);
     }
@@ -382,16 +404,19 @@ fn run_worker(
 
 /// Gives the items of a stream to the outward door.
 trait SinkTo {
-    fn sink_to(self, worker: usize, outward: SyncSender<(usize, Outward)>) -> Self;
+    fn sink_to(self, worker: usize, outward: SyncSender<(usize, Outward)>, shared: Arc<Shared>) -> Self;
 }
 
 impl SinkTo for timely::dataflow::StreamVec<'_, u64, Outward> {
-    fn sink_to(self, worker: usize, outward: SyncSender<(usize, Outward)>) -> Self {
+    fn sink_to(self, worker: usize, outward: SyncSender<(usize, Outward)>, shared: Arc<Shared>) -> Self {
         use timely::dataflow::channels::pact::Pipeline;
         self.unary::<CapacityContainerBuilder<Vec<Outward>>, _, _, _>(Pipeline, "Outward", move |_, _| {
             move |input, _output| {
                 input.for_each_time(|_, data| {
                     for item in data.flat_map(|batch| batch.drain(..)) {
+                        if let Outward::Tick(output) = &item {
+                            shared.applied(worker, output.tick);
+                        }
                         // Nobody listens any more only when the engine is given up.
                         let _ = outward.send((worker, item));
                     }

@@ -127,6 +127,16 @@ impl Cell {
         }
     }
 
+    /// The value of a trait that is a number.
+    pub fn trait_number(&self) -> Option<Decimal> {
+        let Cell::Other { state, .. } = self else { return None };
+        let State::Trait(_, _, Some(value)) = &**state else { return None };
+        match ValueRef::read(value)?.0 {
+            ValueRef::Number(number) => Some(number),
+            _ => None,
+        }
+    }
+
     /// Brings windows to `now`.
     pub fn advance(&mut self, kind: &Kind, now: Millis) {
         let Cell::Other { state, .. } = self else { return };

@@ -130,7 +130,8 @@ impl LogicalEngine {
         let next = self.in_force.followed_by(&self.catalogue);
         let difference = self.in_force.difference(&next, &self.catalogue);
         if !difference.is_empty() {
-            edit::apply(&self.engine, &*self.log, &self.standing, difference)?;
+            let tick = edit::apply(&self.engine, &*self.log, &self.standing, difference)?;
+            self.engine.wait_for(tick)?;
         }
         self.in_force = next;
         Ok(())

@@ -82,6 +82,11 @@ pub struct Service {
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
+/// Tells how far a start is.
+fn tell(begun: Instant, stage: &'static str) {
+    tracing::info!(took = ?begun.elapsed(), "starting: {stage}");
+}
+
 /// Waits.
 pub(crate) fn pause(duration: Duration) {
     #[expect(clippy::disallowed_methods, reason = "threads of their own that have nothing else to wait for")]
@@ -106,11 +111,7 @@ impl Service {
         let begun = Instant::now();
         let progress = stores.changes.progress()?;
         let given = progress.unwrap_or_default();
-        let found = match progress {
-            Some(progress) => recovery::newest_good(&*stores.checkpoints, progress)?,
-            None => None,
-        };
-        tracing::info!(took = ?begun.elapsed(), from_checkpoint = found.is_some(), "looked for a checkpoint");
+        let found = recovery::newest_good(&*stores.checkpoints, progress)?;
         let standing = Arc::new(Standing::new(given, found.as_ref().map_or(0, |found| found.manifest.least.sequence)));
         let metrics = Arc::new(Metrics::default());
         let checkpointer = Checkpointer::new(stores.checkpoints.clone(), stores.messages.clone(), metrics.clone());
@@ -138,10 +139,10 @@ impl Service {
             sink.into_sink(),
             Box::new(move |tick| noted.made(tick)),
         )?);
-        tracing::info!(took = ?begun.elapsed(), "state loaded");
+        tell(begun, "the state is loaded");
         let then = load(&*stores.catalogue, given.catalogue_version)?;
         let in_force = recovery::catch_up(&engine, &*stores.events, &standing, given, found.as_ref(), &then.catalogue)?;
-        tracing::info!(took = ?begun.elapsed(), "at what was given out");
+        tell(begun, "the state is that which was given out");
         is_live.store(true, Ordering::Release);
         recovery::replay(&engine, &*stores.events, &standing, given.sequence..stores.events.end())?;
         advance(&engine, &*standing, |clock| standing.hold_at(clock), clock::now())?;

@@ -38,18 +38,20 @@ pub struct Found {
 /// Finds the newest checkpoint whose every part is good and that does not reach beyond the progress, neither in events nor
 /// in time: what is in it must be what was given out, under the rules of then. Damaged ones are
 /// told and passed over: the log has everything.
-pub fn newest_good(store: &dyn CheckpointStore, progress: Progress) -> Result<Option<Found>, EngineError> {
-    for number in store.list()? {
-        let found = check(store, number).inspect_err(|error| {
-            tracing::error!(checkpoint = number, %error, "the checkpoint is damaged; an older one is used");
-        });
-        let Ok(found) = found else { continue };
-        if found.manifest.is_within(progress) {
-            return Ok(Some(found));
-        }
-        tracing::warn!(checkpoint = number, "the checkpoint is ahead of what was given out; passed over");
+pub fn newest_good(store: &dyn CheckpointStore, progress: Option<Progress>) -> Result<Option<Found>, EngineError> {
+    let Some(progress) = progress else { return Ok(None) };
+    let found = store.list()?.into_iter().find_map(|number| usable(store, number, progress));
+    tracing::info!(from_checkpoint = found.is_some(), "starting");
+    Ok(found)
+}
+
+fn usable(store: &dyn CheckpointStore, number: u64, progress: Progress) -> Option<Found> {
+    match check(store, number) {
+        Ok(found) if found.manifest.is_within(progress) => return Some(found),
+        Ok(_) => tracing::warn!(checkpoint = number, "the checkpoint is ahead of what was given out; passed over"),
+        Err(error) => tracing::error!(checkpoint = number, %error, "the checkpoint is damaged; an older one is used"),
     }
-    Ok(None)
+    None
 }
 
 fn check(store: &dyn CheckpointStore, number: u64) -> Result<Found, EngineError> {

@@ -1,19 +1,24 @@
 //! Rules put in and out of force, and the history of new measures.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use audience_rules::ast::{Cut, Millis, SegmentId};
 use audience_rules::record::{EventRef, RecordKind, records};
 use hashbrown::HashMap;
+use parking_lot::RwLock;
 use roaring::RoaringBitmap;
 
 use crate::membership::Membership;
 use crate::message::{Cause, Content, Publication, RankCut, RankInput};
 use crate::program::Program;
-use crate::registry::{Boundary, Role};
+use crate::registry::{BitmapId, Boundary, Role, RuleId};
 
 use super::process::message_key;
 use super::{OperatorError, Partition, Published};
+
+/// Users that are looked at together when a start ends: few enough that their cells stay in the cache from rule to rule.
+const ACTIVATED_AT_ONCE: u32 = 1024;
 
 impl Partition {
     /// Begins to compute rules in silence.
@@ -215,7 +220,6 @@ impl Partition {
     pub fn activate(&mut self) {
         self.plans = None;
         let membership = self.membership();
-        let mut guard = membership.write();
         let now = self.clock;
         self.done_until = now;
         self.registry.drop_unneeded_measures();
@@ -229,34 +233,44 @@ impl Partition {
                 rule.scanned = u32::MAX;
             }
         }
-        for slot in 0..self.users.len() as u32 {
-            if slot % 256 == 255 {
-                parking_lot::RwLockWriteGuard::bump(&mut guard);
-            }
-            self.activate_user(slot, now, &mut guard);
+        let users = self.users.len() as u32;
+        for slot in 0..users {
+            self.bring_to(slot, now);
         }
-        self.enter_updates(&mut guard);
+        for first in (0..users).step_by(ACTIVATED_AT_ONCE as usize) {
+            self.enter_members(first..users.min(first + ACTIVATED_AT_ONCE), now, &membership);
+        }
         self.silent = false;
-        self.changes.clear();
+        let ranks: Vec<u32> = self.registry.ranks.iter().map(|(id, _)| id).collect();
+        let guard = membership.read();
+        for rank in ranks {
+            for slot in (0..users).filter(|slot| self.users[*slot as usize].known).collect::<Vec<_>>() {
+                self.tell_rank(rank, slot, now, &guard);
+            }
+        }
         drop(guard);
         self.sweep();
     }
 
-    /// Brings the windows of a user to `now` and computes what the user is in, from nothing.
-    fn activate_user(&mut self, slot: u32, now: Millis, membership: &mut Membership) {
-        self.scratch.touched.clear();
-        for index in 0..self.users[slot as usize].cells.len() {
-            let cell = &mut self.users[slot as usize].cells[index];
-            let measure = cell.measure();
-            if let Some(definition) = self.registry.measures.get(measure) {
+    /// Brings the windows of a user to `now`.
+    fn bring_to(&mut self, slot: u32, now: Millis) {
+        for cell in &mut self.users[slot as usize].cells {
+            if let Some(definition) = self.registry.measures.get(cell.measure()) {
                 cell.advance(&definition.kind, now);
-                self.scratch.touched.push((measure, definition.default.clone()));
             }
         }
         self.set_due(slot, now);
         self.schedule(slot);
-        self.silent = false;
-        self.settle(slot, false, (now, now), Cause::Rule, membership);
-        self.silent = true;
+    }
+
+    /// Enters these users into every rule that they fulfil: those that others refer to first.
+    fn enter_members(&self, slots: Range<u32>, now: Millis, membership: &RwLock<Membership>) {
+        let mut rules: Vec<(u32, RuleId, BitmapId)> =
+            self.registry.rules.iter().map(|(id, rule)| (rule.level, id, rule.members)).collect();
+        rules.sort_unstable();
+        for (_, rule, members) in rules {
+            let found = self.find(rule, slots.clone(), now, &membership.read());
+            membership.write().bitmap_mut(members).extend(found);
+        }
     }
 }

@@ -1,16 +1,18 @@
-//! A rule of which every leaf tests a number, for looking at many users at once.
+//! A rule of which every leaf compares with numbers, for looking at many users at once.
 //!
-//! Law: gives what `holds` would give. Cost: mostly that of fetching a user's cells from memory, which is why a block of
+//! Law: gives what `holds` would give; what is neither a number nor missing is tested as any rule would. Cost: mostly that of fetching a user's cells from memory, which is why a block of
 //! users is fetched before the first of them is looked at, and why the leaf that bars most users is looked at first.
 
 use std::hint::black_box;
 use std::ops::Range;
+use std::sync::Arc;
 
-use audience_rules::ast::Millis;
+use audience_rules::ast::{Millis, Test};
 
-use crate::registry::{Registry, Rule};
+use crate::reading::Reading;
+use crate::registry::{Question, Registry, Rule};
 
-use super::plan::{Interval, Subject, needs};
+use super::plan::{Interval, MISSING, Subject, needs, position};
 use super::{Partition, User};
 
 /// Users that are fetched together.
@@ -20,10 +22,29 @@ const SAMPLE: usize = 128;
 
 struct NumberLeaf {
     interval: Interval,
+    test: Arc<Test>,
     /// Its place in the table.
     index: usize,
     /// Whether the rule cannot hold without it.
     is_needed: bool,
+}
+
+impl NumberLeaf {
+    fn holds(&self, Subject { registry, user, now }: Subject<'_>) -> bool {
+        let Some(definition) = registry.measures.get(self.interval.measure) else { return false };
+        let reading = match user.cell(self.interval.measure).map(|at| &user.cells[at]) {
+            Some(cell) => match cell.trait_number() {
+                Some(number) => return self.interval.holds(position(&Reading::Number(number))),
+                None => cell.reading(&definition.kind, now),
+            },
+            None => definition.default.clone(),
+        };
+        match reading {
+            Reading::Number(_) | Reading::Ratio(..) => self.interval.holds(position(&reading)),
+            Reading::Missing => self.interval.holds(MISSING),
+            _ => reading.holds(&self.test, now),
+        }
+    }
 }
 
 /// A rule of numbers.
@@ -38,28 +59,27 @@ impl NumberRule {
         let table = rule.program.table?;
         let count = rule.predicates.len();
         let leaf = |(index, predicate): (usize, &u32)| {
-            let interval = Interval::of_predicate(registry, *predicate)?;
-            Some(NumberLeaf { interval, index, is_needed: needs(table, count, index) })
+            let Question::Measured(measure, test) = &registry.predicates.get(*predicate)?.question else { return None };
+            let (interval, test) = (Interval::of(*measure, test)?, test.clone());
+            Some(NumberLeaf { interval, test, index, is_needed: needs(table, count, index) })
         };
         Some(NumberRule { table, leaves: rule.predicates.iter().enumerate().map(leaf).collect::<Option<_>>()? })
     }
 
     /// Puts the needed leaves first that bar most of these.
     fn order_by<'a>(&mut self, sample: impl Iterator<Item = Subject<'a>> + Clone) {
-        let passed = |leaf: &NumberLeaf| {
-            sample.clone().filter(|subject| leaf.interval.holds(subject.position(leaf.interval.measure))).count()
-        };
+        let passed = |leaf: &NumberLeaf| sample.clone().filter(|subject| leaf.holds(*subject)).count();
         self.leaves.sort_by_cached_key(|leaf| if leaf.is_needed { passed(leaf) } else { usize::MAX });
     }
 
     fn holds(&self, subject: Subject<'_>) -> bool {
         let mut bits = 0u64;
-        for NumberLeaf { interval, index, is_needed } in &self.leaves {
-            let holds = interval.holds(subject.position(interval.measure));
-            if *is_needed && !holds {
+        for leaf in &self.leaves {
+            let holds = leaf.holds(subject);
+            if leaf.is_needed && !holds {
                 return false;
             }
-            bits |= u64::from(holds) << index;
+            bits |= u64::from(holds) << leaf.index;
         }
         self.table >> bits & 1 == 1
     }

@@ -22,7 +22,7 @@ use super::settle::{QUEUED, queue};
 use super::{Partition, Published, Scratch, User};
 
 /// Below all places; of what is missing.
-const MISSING: i64 = i64::MIN;
+pub(super) const MISSING: i64 = i64::MIN;
 /// The least and the greatest position of a number: those beyond are taken to be these. Bounds lie strictly between.
 const LEAST: i64 = i64::MIN + 1;
 const GREATEST: i64 = i64::MAX - 1;
@@ -48,7 +48,7 @@ pub(super) struct Interval {
 
 impl Interval {
     /// `None` where the test is not of that form.
-    fn of(measure: MeasureId, test: &Test) -> Option<Interval> {
+    pub(super) fn of(measure: MeasureId, test: &Test) -> Option<Interval> {
         let places = cuts(test)?;
         let bound = |place: i128| i64::try_from(place).ok().filter(|bound| (LEAST + 1..GREATEST).contains(bound));
         let (low, high) = match (&test.condition, &places[..]) {
@@ -81,7 +81,7 @@ impl Interval {
 }
 
 /// Where a number stands among the bounds.
-fn position(reading: &Reading) -> i64 {
+pub(super) fn position(reading: &Reading) -> i64 {
     match reading.position() {
         Some(place) => place.clamp(i128::from(LEAST), i128::from(GREATEST)) as i64,
         None => MISSING,
@@ -208,13 +208,13 @@ pub(super) struct Update {
 /// What numbers are read from: one user, now.
 #[derive(Clone, Copy)]
 pub(super) struct Subject<'a> {
-    registry: &'a Registry,
-    user: &'a User,
-    now: Millis,
+    pub(super) registry: &'a Registry,
+    pub(super) user: &'a User,
+    pub(super) now: Millis,
 }
 
 impl Subject<'_> {
-    pub(super) fn position(&self, measure: MeasureId) -> i64 {
+    fn position(&self, measure: MeasureId) -> i64 {
         let Some(definition) = self.registry.measures.get(measure) else { return MISSING };
         match self.user.cell(measure) {
             Some(at) => position(&self.user.cells[at].reading(&definition.kind, self.now)),
@@ -507,8 +507,10 @@ fn sort_by_bitmap(updates: &[Update], sorted: &mut Vec<Update>) {
 mod tests {
     use audience_rules::ast::Literal;
     use audience_rules::decimal::Decimal;
+    use audience_rules::value::ValueRef;
 
     use super::*;
+    use crate::window_log::flat;
 
     /// The leaf of a test holds exactly where the test does.
     #[test]
@@ -538,6 +540,11 @@ mod tests {
                 let Some(interval) = Interval::of(0, &test) else { continue };
                 planned += 1;
                 let leaf = Leaf::of(&interval, &bounds).expect("a small measure");
+                for number in numbers {
+                    let number = Decimal::parse(number).expect("a number");
+                    let (plain, flat) = (Reading::Number(number), Reading::Flat(flat(ValueRef::Number(number))));
+                    assert_eq!(flat.holds(&test, 0), plain.holds(&test, 0), "{test:?} {number:?}");
+                }
                 for reading in &readings {
                     let rank = rank(&bounds, position(reading));
                     assert_eq!(leaf.holds(rank), reading.holds(&test, 0), "{test:?} {reading:?}");

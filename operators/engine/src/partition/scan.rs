@@ -86,7 +86,7 @@ impl Partition {
     }
 
     /// The users among these who fulfil a rule.
-    fn find(&self, rule: RuleId, slots: Range<u32>, now: Millis, membership: &Membership) -> Vec<u32> {
+    pub(super) fn find(&self, rule: RuleId, slots: Range<u32>, now: Millis, membership: &Membership) -> Vec<u32> {
         if let Some(rule) = self.registry.rules.get(rule).and_then(|rule| NumberRule::of(&self.registry, rule)) {
             return self.find_by_numbers(rule, slots, now);
         }
