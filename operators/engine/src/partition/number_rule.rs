@@ -86,6 +86,12 @@ impl NumberRule {
 }
 
 impl Partition {
+    /// Fetches users who are about to be looked at: reads them without using it, so that one load need not wait for
+    /// another.
+    pub(super) fn fetch(&self, slots: impl Iterator<Item = u32>) {
+        black_box(slots.map(|slot| touch(&self.users[slot as usize])).sum::<u32>());
+    }
+
     /// The users among these who fulfil a rule.
     pub(super) fn find_by_numbers(&self, mut rule: NumberRule, slots: Range<u32>, now: Millis) -> Vec<u32> {
         let step = (slots.len() / SAMPLE).max(1);
@@ -95,8 +101,7 @@ impl Partition {
         while block < slots.end {
             let end = slots.end.min(block + BLOCK);
             let users = &self.users[block as usize..end as usize];
-            // Read without using it: the loads of a block do not wait for each other.
-            black_box(users.iter().map(touch).sum::<u32>());
+            self.fetch(block..end);
             let known = (block..end).zip(users).filter(|(_, user)| user.known);
             found.extend(known.map(|(slot, _)| slot).filter(|slot| rule.holds(self.subject(*slot, now))));
             block = end;

@@ -67,8 +67,8 @@ struct Turn {
 
 const DUE: u32 = u32::MAX;
 
-/// How many users are settled before readers get their turn.
-const USERS_A_TURN: usize = 64;
+/// How many users are fetched from memory together, and settled before readers get their turn.
+const USERS_A_TURN: usize = 32;
 
 /// The last millisecond of the second of an instant.
 fn end_of_second(at: Millis) -> Millis {
@@ -102,11 +102,13 @@ impl Partition {
         if turns.len() as u64 > taken {
             turns.sort_unstable();
         }
-        for (index, group) in turns.chunk_by(|a, b| a.slot == b.slot).enumerate() {
-            if index % USERS_A_TURN == USERS_A_TURN - 1 {
-                parking_lot::RwLockWriteGuard::bump(&mut guard);
+        let groups: Vec<&[Turn]> = turns.chunk_by(|a, b| a.slot == b.slot).collect();
+        for groups in groups.chunks(USERS_A_TURN) {
+            self.fetch(groups.iter().filter_map(|group| group.first()).map(|turn| turn.slot));
+            for group in groups {
+                self.process_user(group, &entries, limit, &mut guard)?;
             }
-            self.process_user(group, &entries, limit, &mut guard)?;
+            parking_lot::RwLockWriteGuard::bump(&mut guard);
         }
         self.enter_updates(&mut guard);
         self.deferred = waiting;
