@@ -18,6 +18,9 @@ use crate::options::{ApiOptions, Scope};
 use crate::problem::Problem;
 use crate::route::{self, Answer, Call, Side};
 
+/// Exports of users at a time.
+const EXPORTS: usize = 4;
+
 /// The platform with what the HTTP side keeps beside it.
 pub(crate) struct Api {
     pub(crate) platform: Arc<dyn Platform>,
@@ -25,6 +28,8 @@ pub(crate) struct Api {
     pub(crate) metrics: HttpMetrics,
     pub(crate) idempotency: Arc<Idempotency>,
     pub(crate) draining: AtomicBool,
+    /// Places for exports: each holds a user's history for a while.
+    pub(crate) exports: Arc<Semaphore>,
     requests: Semaphore,
     blocking: Arc<Semaphore>,
 }
@@ -44,6 +49,7 @@ impl Api {
             metrics: HttpMetrics::new(),
             idempotency: Arc::new(Idempotency::new(&options)),
             draining: AtomicBool::new(false),
+            exports: Arc::new(Semaphore::new(EXPORTS)),
             requests: Semaphore::new(options.max_requests),
             blocking: Arc::new(Semaphore::new(options.max_requests)),
             options,

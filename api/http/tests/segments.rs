@@ -2,8 +2,14 @@
 
 mod common;
 
-use common::start;
-use serde_json::json;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use audience_api::ApiOptions;
+use common::{options, start, start_with};
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 
 const RULES: &str = r#"{"conditions":[{"field":"totalSpent","operator":"gt","value":999999999999999999.123456789}]}"#;
 
@@ -242,4 +248,42 @@ async fn authors() {
     let long = "x".repeat(300);
     let reply = server.ask("POST /api/segments", &[("x-author", &long)], "{}").await;
     reply.is_problem(400, "invalid_header");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn exports() {
+    let server = start_with(ApiOptions { request_timeout: Duration::from_secs(1), ..options() }).await;
+    server.get("/api/users/nobody/export").await.is_problem(404, "not_found");
+    server.get("/api/users/unavailable/export").await.is_problem(503, "unavailable");
+    server.get("/api/users/panic/export").await.is_problem(500, "internal");
+    for user in ["u1", "large", "broken"] {
+        let events = vec![format!(r#"{{"userId":"{user}","eventType":"x"}}"#); 50].join("\n");
+        let sent = server.ask("POST /api/events", &[("content-type", "application/x-ndjson")], events).await;
+        assert_eq!(sent.status, 202, "{}", sent.text());
+    }
+    let export = server.get("/api/users/u1/export").await;
+    assert_eq!((export.status, export.header("content-type")), (200, "application/json"));
+    let document: Value = serde_json::from_slice(&export.chunked().expect("whole")).unwrap();
+    assert_eq!((&document["userId"], document["events"].as_array().map(Vec::len)), (&json!("u1"), Some(50)));
+    assert_eq!(document["events"][49]["n"], 49);
+    let broken = server.get("/api/users/broken/export").await;
+    assert_eq!((broken.status, broken.chunked()), (200, None), "half a document is not taken for a whole one");
+    // Clients that take nothing hold their places for a while.
+    let mut clients = Vec::new();
+    for _ in 0..4 {
+        let mut client = TcpStream::connect(server.address).await.unwrap();
+        client.write_all(b"GET /api/users/large/export HTTP/1.1\r\nhost: t\r\n\r\n").await.unwrap();
+        let mut part = [0; 16];
+        client.read_exact(&mut part).await.unwrap();
+        clients.push(client);
+    }
+    server.get("/api/users/u1/export").await.is_problem(429, "busy");
+    for _ in 0..500 {
+        if server.platform.given_up.load(Ordering::SeqCst) == 4 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert_eq!(server.platform.given_up.load(Ordering::SeqCst), 4, "and no longer");
+    assert!(server.get("/api/users/u1/export").await.chunked().is_some());
 }

@@ -316,6 +316,12 @@ pub trait Platform: Send + Sync + 'static {
     /// What is known of a user; reads the user's history.
     fn user(&self, id: &str) -> Result<UserView>;
 
+    /// Writes all that is held of a user as one JSON document (a [`UserView`] with `events`: every event under any of
+    /// the user's ids, in the order of acceptance, also those that count for nothing) and gives it to `take` in pieces of at
+    /// most a few MiB; stops early where that gives false. An error behind the first piece leaves the document unfinished.
+    /// What stands before the events is computed from the user's history, which is in memory as long as that takes.
+    fn export_user(&self, id: &str, take: &mut dyn FnMut(Vec<u8>) -> bool) -> Result<()>;
+
     /// Health.
     fn health(&self) -> Health;
 

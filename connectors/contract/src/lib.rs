@@ -63,9 +63,19 @@ pub trait EventLog: Send + Sync {
     /// parallel.
     fn split(&self, range: Range<u64>, parts: usize) -> Vec<Range<u64>>;
 
-    /// Every record whose user or other id is one of `ids`, with a sequence number below `before`, in order, one behind
-    /// the other.
-    fn of_users(&self, ids: &[&str], before: u64) -> Result<Vec<u8>>;
+    /// Calls `visit` with runs of whole records, each run at most a few MiB: every record whose user or other id is one of
+    /// `ids`, with a sequence number below `before`, in order, and no other.
+    fn visit_users(&self, ids: &[&str], before: u64, visit: &mut dyn FnMut(&[u8]) -> ControlFlow<()>) -> Result<()>;
+
+    /// What [`visit_users`](Self::visit_users) visits, one behind the other.
+    fn of_users(&self, ids: &[&str], before: u64) -> Result<Vec<u8>> {
+        let mut records = Vec::new();
+        self.visit_users(ids, before, &mut |run| {
+            records.extend_from_slice(run);
+            ControlFlow::Continue(())
+        })?;
+        Ok(records)
+    }
 }
 
 /// Which message of which user came first.

@@ -115,7 +115,13 @@ impl Events {
         if next >= range.end { Ok(()) } else { Err(missing(next)) }
     }
 
-    fn fetch(&self, sequences: &[u64], ids: &HashSet<&str>) -> Result<Vec<u8>> {
+    /// Visits those of the events that are of one of the users, chunk by chunk.
+    fn fetch(
+        &self,
+        sequences: &[u64],
+        ids: &HashSet<&str>,
+        visit: &mut dyn FnMut(&[u8]) -> ControlFlow<()>,
+    ) -> Result<()> {
         let snapshot = self.db.snapshot();
         let mut out = Vec::new();
         let mut rest = sequences;
@@ -132,8 +138,12 @@ impl Events {
                 }
             }
             rest = &rest[here..];
+            if !out.is_empty() && visit(&out).is_break() {
+                return Ok(());
+            }
+            out.clear();
         }
-        Ok(out)
+        Ok(())
     }
 }
 
@@ -167,7 +177,7 @@ impl EventLog for Events {
         (0..parts).map(|part| cut(part)..cut(part + 1)).collect()
     }
 
-    fn of_users(&self, ids: &[&str], before: u64) -> Result<Vec<u8>> {
+    fn visit_users(&self, ids: &[&str], before: u64, visit: &mut dyn FnMut(&[u8]) -> ControlFlow<()>) -> Result<()> {
         let before = before.min(self.end());
         let ids: HashSet<&str> = ids.iter().copied().collect();
         let mut sequences = Vec::new();
@@ -176,7 +186,7 @@ impl EventLog for Events {
         }
         sequences.sort_unstable();
         sequences.dedup();
-        self.fetch(&sequences, &ids)
+        self.fetch(&sequences, &ids, visit)
     }
 }
 

@@ -59,19 +59,20 @@ impl EventLog for MemoryLog {
         split_evenly(range, parts)
     }
 
-    fn of_users(&self, ids: &[&str], before: u64) -> Result<Vec<u8>> {
+    fn visit_users(&self, ids: &[&str], before: u64, visit: &mut dyn FnMut(&[u8]) -> ControlFlow<()>) -> Result<()> {
         let log = self.log.read();
         let mut sequences: Vec<u64> = ids.iter().filter_map(|id| log.by_id.get(*id)).flatten().copied().collect();
         sequences.retain(|sequence| *sequence < before);
         sequences.sort_unstable();
         sequences.dedup();
-        let mut out = Vec::new();
         for sequence in sequences {
-            if let Some((record, _)) = EventRef::read(&log.bytes[log.starts[sequence as usize]..]) {
-                out.extend_from_slice(record.bytes());
+            if let Some((record, _)) = EventRef::read(&log.bytes[log.starts[sequence as usize]..])
+                && visit(record.bytes()).is_break()
+            {
+                break;
             }
         }
-        Ok(out)
+        Ok(())
     }
 }
 

@@ -142,6 +142,21 @@ impl Reply {
         String::from_utf8(self.body.clone()).unwrap()
     }
 
+    /// The body of an answer sent in chunks; `None` where it was broken off.
+    pub fn chunked(&self) -> Option<Vec<u8>> {
+        assert_eq!(self.header("transfer-encoding"), "chunked");
+        let (mut rest, mut whole) = (&self.body[..], Vec::new());
+        loop {
+            let end = rest.windows(2).position(|window| window == b"\r\n")?;
+            let length = usize::from_str_radix(std::str::from_utf8(&rest[..end]).unwrap(), 16).unwrap();
+            whole.extend_from_slice(rest.get(end + 2..end + 2 + length)?);
+            rest = rest.get(end + 4 + length..)?;
+            if length == 0 {
+                return Some(whole);
+            }
+        }
+    }
+
     pub fn value(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }

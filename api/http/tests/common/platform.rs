@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard};
+use std::time::Duration;
 
 use audience_protocol::{
     ComponentHealth, Health, Page, Platform, PlatformError, Result, SegmentDocument, SegmentInput, SegmentKind,
@@ -38,6 +39,8 @@ pub struct FakePlatform {
     /// Ingest waits while this is shut.
     pub shut: Mutex<bool>,
     pub opened: Condvar,
+    /// Exports that nobody took to their end.
+    pub given_up: AtomicUsize,
     pub down: Mutex<bool>,
 }
 
@@ -311,6 +314,26 @@ impl Platform for FakePlatform {
             event_count,
             segments: self.user_segments(id)?,
         })
+    }
+
+    fn export_user(&self, id: &str, take: &mut dyn FnMut(Vec<u8>) -> bool) -> Result<()> {
+        let view = self.user(id)?;
+        take(format!("{{\"userId\":{:?},\"events\":[", view.user_id).into_bytes());
+        for event in 0..view.event_count {
+            if id == "broken" {
+                // Once the head has gone out; before, the client would see nothing at all.
+                let _ = self.opened.wait_timeout(self.shut.lock().unwrap(), Duration::from_millis(200));
+                return Err(PlatformError::Unavailable("the store does not answer".into()));
+            }
+            let comma = if event > 0 { "," } else { "" };
+            let space = " ".repeat(if id == "large" { 1 << 20 } else { 1 });
+            if !take(format!("{comma}{space}{{\"eventType\":\"x\",\"n\":{event}}}").into_bytes()) {
+                self.given_up.fetch_add(1, Ordering::SeqCst);
+                return Ok(());
+            }
+        }
+        take(b"]}".to_vec());
+        Ok(())
     }
 
     fn health(&self) -> Health {

@@ -172,7 +172,20 @@ fn users(log: &dyn EventLog) {
     for (ids, before, expected) in cases {
         let found = log.of_users(ids, before).expect("of_users");
         assert_eq!(sequences(&found), expected, "{ids:?} before {before}");
+        let mut visited = Vec::new();
+        let all = log.visit_users(ids, before, &mut |run| {
+            assert!(!run.is_empty() && run.len() <= 16 << 20, "a run is some records, and at most a few MiB");
+            visited.extend_from_slice(run);
+            ControlFlow::Continue(())
+        });
+        assert!(all.is_ok() && visited == found, "visits what `of_users` gives");
     }
+    let mut runs = 0;
+    let stopped = log.visit_users(&["ann"], 10, &mut |_| {
+        runs += 1;
+        ControlFlow::Break(())
+    });
+    assert!(stopped.is_ok() && runs == 1, "a visit can stop");
 }
 
 fn appends_together(log: &Arc<dyn EventLog>) {

@@ -188,6 +188,16 @@ impl Platform for Service {
         Ok(view)
     }
 
+    fn export_user(&self, id: &str, take: &mut dyn FnMut(Vec<u8>) -> bool) -> Result<()> {
+        let view = self.user(id)?;
+        let ids: Vec<&str> = std::iter::once(&view.user_id).chain(&view.aliases).map(String::as_str).collect();
+        let log = &self.stores.events;
+        let mut export = user::Export::new(&view, take);
+        log.visit_users(&ids, log.end(), &mut |run| export.add(run)).map_err(unavailable)?;
+        export.finish();
+        Ok(())
+    }
+
     fn health(&self) -> Health {
         let mut components = BTreeMap::new();
         let failure = self.engine.done().failure;
