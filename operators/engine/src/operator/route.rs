@@ -9,7 +9,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use audience_rules::ast::{Millis, SegmentId};
-use audience_rules::record::{EventRef, RecordKind, records};
+use audience_rules::record::{EventRef, records};
 use hashbrown::HashMap;
 use parking_lot::RwLock;
 use timely::dataflow::StreamVec;
@@ -18,11 +18,11 @@ use timely::dataflow::operators::Capability;
 use timely::dataflow::operators::generic::OutputBuilder;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 
-use super::announce::{Announcement, Local, UNKNOWN_CLOCK};
+use super::announce::{AliasNote, Announcement, Local, UNKNOWN_CLOCK};
 use super::{Inward, STRIDE};
 use crate::aliases::Aliases;
 use crate::membership::shard_of;
-use crate::message::{Clock, Content, Control, Merge, Routed};
+use crate::message::{Clock, Content, Control, Fate, Merge, Routed};
 
 /// What a worker does by itself in a tick.
 #[derive(Clone, Debug)]
@@ -126,16 +126,15 @@ impl Router {
             let floor = slice.and_then(|slice| before.get(&slice).copied()).unwrap_or(UNKNOWN_CLOCK);
             for record in records(bytes) {
                 while let Some(note) = waiting.next_if(|note| note.sequence <= record.sequence()) {
-                    self.merge(&note.previous, &note.user, note.sequence, note.at.max(floor), &mut merges);
+                    self.take_note(&note, note.at.max(floor), &mut merges);
                 }
-                if record.kind() != RecordKind::Alias {
+                if record.kind().counts() {
                     self.send(&record, floor, &mut blobs);
                 }
             }
         }
         for note in waiting {
-            let at = note.at;
-            self.merge(&note.previous, &note.user, note.sequence, at, &mut merges);
+            self.take_note(&note, note.at, &mut merges);
         }
         own.push(Directed::Merges(merges));
         let mut clock = None;
@@ -181,16 +180,34 @@ impl Router {
         before
     }
 
+    fn take_note(&mut self, note: &AliasNote, at: Millis, merges: &mut Vec<Merge>) {
+        match &note.previous {
+            Some(previous) => self.merge(previous, &note.user, note.sequence, at, merges),
+            None => self.erase(&note.user, note.sequence, at, merges),
+        }
+    }
+
+    /// Every id of the user is told: each is one by itself again, with its own entries in lists.
+    fn erase(&mut self, user: &str, sequence: u64, at: Millis, merges: &mut Vec<Merge>) {
+        let ids = self.aliases.borrow_mut().erase(user, sequence);
+        if let Some(mirror) = &self.mirror {
+            mirror.write().erase(user, sequence);
+        }
+        for id in ids.iter().filter(|id| self.owner(id) == self.worker) {
+            merges.push(Merge { user: id.clone(), sequence, at, fate: Fate::Erased(ids.clone()) });
+        }
+    }
+
     fn merge(&mut self, previous: &str, user: &str, sequence: u64, at: Millis, merges: &mut Vec<Merge>) {
         let Some(merged) = self.aliases.borrow_mut().merge(previous, user) else { return };
         if let Some(mirror) = &self.mirror {
             mirror.write().merge(previous, user);
         }
         if self.owner(&merged.from) == self.worker {
-            merges.push(Merge { user: merged.from.to_string(), sequence, at, ids: None });
+            merges.push(Merge { user: merged.from.to_string(), sequence, at, fate: Fate::Gone });
         }
         if self.owner(&merged.into) == self.worker {
-            merges.push(Merge { user: merged.into.to_string(), sequence, at, ids: Some(merged.ids) });
+            merges.push(Merge { user: merged.into.to_string(), sequence, at, fate: Fate::Made(merged.ids) });
         }
     }
 
@@ -221,6 +238,9 @@ impl Router {
 
     fn send_history(&self, record: &EventRef<'_>, blobs: &mut [Routed]) {
         let aliases = self.aliases.borrow();
+        if record.sequence() < aliases.counts_from(record.user()) {
+            return;
+        }
         match aliases.root(record.user()) {
             Some(root) => record.write_as(root, &mut blobs[self.owner(root) as usize].backfill),
             None => blobs[self.owner(record.user()) as usize].backfill.extend_from_slice(record.bytes()),

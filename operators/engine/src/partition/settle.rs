@@ -51,14 +51,19 @@ impl Partition {
         self.scratch.touched = touched;
         self.scratch.flips = flips;
         if !was_known {
-            self.appear(slot);
+            self.appear(slot, membership);
         }
         self.evaluate_queue(slot, !was_known, now, cause, membership);
         self.tell_ranks(slot, now, membership);
     }
 
-    /// Of a user who was nobody: every rule that may hold without any event is to be looked at, and every rank.
-    fn appear(&mut self, slot: u32) {
+    /// Of a user who was nobody: every rule that may hold without any event is to be looked at, and every rank. A rank has
+    /// somebody who was erased in the same tick still among its first, and says nothing where that stays so.
+    fn appear(&mut self, slot: u32, membership: &Membership) {
+        let ranks = self.registry.ranks.iter();
+        let inside = ranks.filter(|(_, rank)| membership.bitmap(rank.inside).contains(slot));
+        let predicates: Vec<PredicateId> = inside.map(|(_, rank)| rank.predicate).collect();
+        predicates.into_iter().for_each(|predicate| self.mark(predicate));
         let Partition { registry, scratch, .. } = self;
         for rule in registry.default_rules() {
             queue(&mut scratch.marks, &mut scratch.queue, *rule, 0);
