@@ -42,7 +42,7 @@ fn encoded(first: u64, count: u64) -> Vec<u8> {
 
 fn tick(partition: &mut Partition, records: Vec<u8>) {
     let routed = vec![Routed { records, ..Routed::default() }];
-    partition.tick(TickInput { clock: Clock { now: CLOCK, limit: CLOCK }, routed }).expect("a tick");
+    partition.tick(TickInput { clock: Clock::at(CLOCK), routed }).expect("a tick");
     partition.changes.clear();
 }
 

@@ -81,7 +81,11 @@ struct Run {
 impl Run {
     fn start(case: &Case) -> Result<Run, Wrong> {
         let (encode, sink, collected) = collector();
-        let options = EngineOptions { workers: case.workers, scan_slice_users: case.scan_slice_users };
+        let options = EngineOptions {
+            workers: case.workers,
+            scan_slice_users: case.scan_slice_users,
+            ..EngineOptions::default()
+        };
         let engine = LogicalEngine::start(options, case.batch_events, encode, sink)
             .map_err(|error| Wrong { line: 0, message: error.to_string() })?;
         Ok(Run {

@@ -1,11 +1,10 @@
-//! The real program: built, started, killed, stopped and started again.
+//! The real program: started, killed, stopped and started again.
 
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::OnceLock;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::time::{Duration, Instant};
 
@@ -20,39 +19,25 @@ const END: Duration = Duration::from_secs(60);
 /// Ports that were free a moment ago may be taken: a start is tried so often.
 const TRIES: usize = 3;
 
-/// The program `audience`, built once a process and in the profile of the tests; or that which `AUDIENCE_BINARY` names.
-pub fn program() -> &'static Path {
-    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
-    PROGRAM.get_or_init(|| match std::env::var_os("AUDIENCE_BINARY") {
-        Some(path) => path.into(),
-        None => build(),
-    })
+/// The program that cargo built with the test that asks, which is one of the package `audience`; or that which
+/// `AUDIENCE_BINARY` names.
+#[macro_export]
+macro_rules! program {
+    () => {
+        $crate::serve::program(env!("CARGO_BIN_EXE_audience"))
+    };
 }
 
-/// Builds the program beside the test, which is `<target>/<profile>/deps/<test>`.
-fn build() -> PathBuf {
-    let own = std::env::current_exe().expect("the path of the test");
-    let profile = own.ancestors().nth(2).expect("a directory of the profile");
-    let name = profile.file_name().and_then(|name| name.to_str()).expect("the name of the profile");
-    let target = profile.parent().expect("a target directory");
-    let mut cargo = Command::new(env!("CARGO"));
-    cargo.current_dir(env!("CARGO_MANIFEST_DIR")).args([
-        "build",
-        "--quiet",
-        "--package",
-        "audience",
-        "--bin",
-        "audience",
-    ]);
-    cargo.args(["--profile", if name == "debug" { "dev" } else { name }]).arg("--target-dir").arg(target);
-    let status = cargo.stdin(Stdio::null()).status().expect("cargo can be started");
-    assert!(status.success(), "the program could not be built: {status}");
-    profile.join("audience")
+/// See [`program!`](crate::program!).
+pub fn program(built: &str) -> PathBuf {
+    std::env::var_os("AUDIENCE_BINARY").map_or_else(|| built.into(), PathBuf::from)
 }
 
 /// How the program is started.
 #[derive(Clone, Debug)]
 pub struct Setup {
+    /// The program: see [`program!`](crate::program!).
+    pub program: PathBuf,
     /// Its data directory.
     pub data: PathBuf,
     /// Where its standard error goes.
@@ -65,8 +50,8 @@ pub struct Setup {
 
 impl Setup {
     /// Everything in a directory: two workers, a checkpoint every second.
-    pub fn within(directory: &Path) -> Setup {
-        Setup { data: directory.join("data"), log: directory.join("log"), workers: 2, checkpoint_seconds: 1 }
+    pub fn within(program: PathBuf, directory: &Path) -> Setup {
+        Setup { program, data: directory.join("data"), log: directory.join("log"), workers: 2, checkpoint_seconds: 1 }
     }
 
     /// Starts it, and does not wait.
@@ -74,7 +59,7 @@ impl Setup {
         let (address, ingest) = free_addresses();
         let log = OpenOptions::new().create(true).append(true).open(&self.log).expect("a file for the log");
         let begin = log.metadata().expect("its length").len();
-        let mut command = Command::new(program());
+        let mut command = Command::new(&self.program);
         command.arg("serve").arg("--data").arg(&self.data);
         command.args(["--listen", &address.to_string(), "--listen-ingest", &ingest.to_string()]);
         command.args(["--workers", &self.workers.to_string()]);

@@ -6,10 +6,10 @@ use audience_rules::fault::code;
 use hyper::{Method, StatusCode};
 use serde::Deserialize;
 
-use crate::api::{Api, author};
+use crate::api::Api;
 use crate::body::{self, Media};
 use crate::json;
-use crate::preconditions::Expected;
+use crate::preconditions::Change;
 use crate::problem::Problem;
 use crate::query::Query;
 use crate::reply;
@@ -38,9 +38,7 @@ async fn list(api: Arc<Api>, mut call: Call) -> Answer {
 }
 
 async fn put(api: Arc<Api>, mut call: Call) -> Answer {
-    let id = call.take_id();
-    let author = author(&call.headers)?;
-    let expected = Expected::of(&call.headers)?;
+    let Change { id, author, expected } = Change::of(&mut call)?;
     let media = Media::of(&call.headers, &[Media::Json, Media::Csv])?;
     let (limit, timeout) = (api.options.max_members_bytes, api.options.request_timeout);
     let body = body::whole(&call.headers, call.body, limit, timeout).await?;

@@ -1,8 +1,28 @@
-//! `If-Match` and `If-None-Match` over versions.
+//! What a change says of itself: of what, by whom, and over which version (`If-Match` and `If-None-Match`).
 
 use hyper::header::{HeaderMap, HeaderValue, IF_MATCH, IF_NONE_MATCH};
 
+use crate::api::author;
 use crate::problem::Problem;
+use crate::route::Call;
+
+/// What every change of one thing says.
+pub(crate) struct Change {
+    /// The id in the path.
+    pub(crate) id: String,
+    /// Who makes it.
+    pub(crate) author: String,
+    /// Over which version.
+    pub(crate) expected: Expected,
+}
+
+impl Change {
+    /// Reads path and headers.
+    pub(crate) fn of(call: &mut Call) -> Result<Self, Problem> {
+        let id = call.take_id();
+        Ok(Change { id, author: author(&call.headers)?, expected: Expected::of(&call.headers)? })
+    }
+}
 
 /// What `If-Match` asks for.
 #[derive(Debug, PartialEq, Eq)]

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::api::{Api, author};
 use crate::body::Media;
-use crate::preconditions::{Expected, create_only};
+use crate::preconditions::{Change, Expected, create_only};
 use crate::problem::Problem;
 use crate::query::Query;
 use crate::reply;
@@ -87,9 +87,7 @@ async fn show(api: Arc<Api>, mut call: Call) -> Answer {
 }
 
 async fn put(api: Arc<Api>, mut call: Call) -> Answer {
-    let id = call.take_id();
-    let author = author(&call.headers)?;
-    let expected = Expected::of(&call.headers)?;
+    let Change { id, author, expected } = Change::of(&mut call)?;
     let create_only = create_only(&call.headers)?;
     Media::of(&call.headers, &[Media::Json])?;
     let body = api.body(&call.headers, call.body).await?;
@@ -126,9 +124,7 @@ fn replace(api: &Api, id: &str, body: &[u8], expected: Expected, create_only: bo
 }
 
 async fn patch(api: Arc<Api>, mut call: Call) -> Answer {
-    let id = call.take_id();
-    let author = author(&call.headers)?;
-    let expected = Expected::of(&call.headers)?;
+    let Change { id, author, expected } = Change::of(&mut call)?;
     let media = Media::of(&call.headers, &[Media::MergePatch, Media::Json])?;
     let body = api.body(&call.headers, call.body).await?;
     api.blocking(move |api| {
@@ -152,9 +148,7 @@ async fn patch(api: Arc<Api>, mut call: Call) -> Answer {
 }
 
 async fn delete(api: Arc<Api>, mut call: Call) -> Answer {
-    let id = call.take_id();
-    let author = author(&call.headers)?;
-    let expected = Expected::of(&call.headers)?;
+    let Change { id, author, expected } = Change::of(&mut call)?;
     api.blocking(move |api| {
         let version = expected.version(|| version(api, &id))?;
         Ok::<_, Problem>(api.platform.delete_segment(&id, version, &author)?)
@@ -164,9 +158,7 @@ async fn delete(api: Arc<Api>, mut call: Call) -> Answer {
 }
 
 async fn transition(api: Arc<Api>, mut call: Call, to: Transition) -> Answer {
-    let id = call.take_id();
-    let author = author(&call.headers)?;
-    let expected = Expected::of(&call.headers)?;
+    let Change { id, author, expected } = Change::of(&mut call)?;
     api.blocking(move |api| {
         let version = expected.version(|| version(api, &id))?;
         Ok::<_, Problem>(changed(&api.platform.transition_segment(&id, to, version, &author)?))

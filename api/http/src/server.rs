@@ -199,15 +199,22 @@ async fn accept(
                 Ok((stream, place)) => {
                     connections.spawn(connection(stream, filter.clone(), stopped.clone(), place));
                 }
-                Err(error) => {
-                    // Mostly too many open files: wait for some to be closed.
-                    tracing::warn!(%error, "a connection could not be accepted");
-                    tokio::time::sleep(Duration::from_millis(100)).await;
-                }
+                Err(error) => not_accepted(error).await,
             },
         }
     }
     drop(listener);
+    end(connections, drain).await;
+}
+
+/// Mostly too many open files: waits for some to be closed.
+async fn not_accepted(error: io::Error) {
+    tracing::warn!(%error, "a connection could not be accepted");
+    tokio::time::sleep(Duration::from_millis(100)).await;
+}
+
+/// Waits for connections to end, and cuts off those that have not by then.
+async fn end(mut connections: JoinSet<()>, drain: Duration) {
     let ended = async { while connections.join_next().await.is_some() {} };
     if tokio::time::timeout(drain, ended).await.is_err() {
         tracing::warn!(open = connections.len(), "connections were cut off at the end of the time to drain");
@@ -229,9 +236,7 @@ async fn connection(
     mut stopped: watch::Receiver<()>,
     _place: OwnedSemaphorePermit,
 ) {
-    if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(%error, "no delay");
-    }
+    let _ = stream.set_nodelay(true).inspect_err(|error| tracing::debug!(%error, "no delay"));
     let service = TowerToHyperService::new(warp::service(filter));
     let mut builder = http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(MAX_HEAD_BYTES);
@@ -245,7 +250,5 @@ async fn connection(
             connection.await
         }
     };
-    if let Err(error) = ended {
-        tracing::debug!(%error, "a connection ended early");
-    }
+    let _ = ended.inspect_err(|error| tracing::debug!(%error, "a connection ended early"));
 }

@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 use crate::api::{Api, author};
 use crate::body::Media;
 use crate::json;
-use crate::preconditions::{Expected, create_only};
+use crate::preconditions::{Change, Expected, create_only};
 use crate::problem::Problem;
 use crate::reply;
 use crate::route::{Answer, Call, Route, Side};
@@ -70,9 +70,7 @@ async fn show(api: Arc<Api>, mut call: Call) -> Answer {
 }
 
 async fn put(api: Arc<Api>, mut call: Call) -> Answer {
-    let name = call.take_id();
-    let author = author(&call.headers)?;
-    let expected = Expected::of(&call.headers)?;
+    let Change { id: name, author, expected } = Change::of(&mut call)?;
     let create_only = create_only(&call.headers)?;
     Media::of(&call.headers, &[Media::Json])?;
     let body = api.body(&call.headers, call.body).await?;
@@ -97,9 +95,7 @@ fn replace(api: &Api, name: &str, body: &[u8], expected: Expected, create_only: 
 }
 
 async fn patch(api: Arc<Api>, mut call: Call) -> Answer {
-    let name = call.take_id();
-    let author = author(&call.headers)?;
-    let expected = Expected::of(&call.headers)?;
+    let Change { id: name, author, expected } = Change::of(&mut call)?;
     Media::of(&call.headers, &[Media::MergePatch, Media::Json])?;
     let body = api.body(&call.headers, call.body).await?;
     api.blocking(move |api| {
@@ -114,9 +110,7 @@ async fn patch(api: Arc<Api>, mut call: Call) -> Answer {
 }
 
 async fn delete(api: Arc<Api>, mut call: Call) -> Answer {
-    let name = call.take_id();
-    let author = author(&call.headers)?;
-    let expected = Expected::of(&call.headers)?;
+    let Change { id: name, author, expected } = Change::of(&mut call)?;
     api.blocking(move |api| {
         let version = expected.version(|| version(api, &name))?;
         Ok::<_, Problem>(api.platform.delete_trait(&name, version, &author)?)

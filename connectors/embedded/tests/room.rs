@@ -5,39 +5,11 @@
 
 use std::fs;
 use std::ops::ControlFlow;
-use std::path::Path;
-use std::process::Command;
 
-use audience_contract::{EventLog, Progress, StoreError, suite};
+use audience_contract::suite::{self, SmallDisk};
+use audience_contract::{EventLog, Progress, StoreError};
 use audience_embedded::{Options, Stores};
 use audience_rules::record::records;
-
-/// A small file system, until it is dropped.
-struct SmallDisk(tempfile::TempDir);
-
-impl SmallDisk {
-    fn mount(megabytes: u64) -> Option<SmallDisk> {
-        let directory = tempfile::tempdir().unwrap();
-        let size = format!("size={megabytes}m");
-        let mut mount = Command::new("mount");
-        mount.args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(directory.path());
-        if !mount.status().is_ok_and(|status| status.success()) {
-            eprintln!("SKIPPED: no tmpfs could be mounted (this needs root)");
-            return None;
-        }
-        Some(SmallDisk(directory))
-    }
-
-    fn path(&self) -> &Path {
-        self.0.path()
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg(self.0.path()).status();
-    }
-}
 
 fn open(disk: &SmallDisk, reserve_bytes: u64) -> Stores {
     let options = Options { cache_bytes: 4 << 20, reserve_bytes, buffer_bytes: 256 << 10 };
@@ -81,7 +53,8 @@ fn check(log: &dyn EventLog, acknowledged: u64) {
 
 #[test]
 fn with_a_reserve_writing_goes_on_once_there_is_room() {
-    let Some(disk) = SmallDisk::mount(16) else { return };
+    let directory = tempfile::tempdir().unwrap();
+    let Some(disk) = SmallDisk::mount(directory.path(), "size=16m") else { return };
     let ballast = disk.path().join("ballast");
     fs::write(&ballast, vec![0; 6 << 20]).unwrap();
     let stores = open(&disk, 4 << 20);
@@ -99,7 +72,8 @@ fn with_a_reserve_writing_goes_on_once_there_is_room() {
 
 #[test]
 fn without_a_reserve_a_restart_is_needed_and_nothing_is_lost() {
-    let Some(disk) = SmallDisk::mount(12) else { return };
+    let directory = tempfile::tempdir().unwrap();
+    let Some(disk) = SmallDisk::mount(directory.path(), "size=12m") else { return };
     let ballast = disk.path().join("ballast");
     fs::write(&ballast, vec![0; 6 << 20]).unwrap();
     let stores = open(&disk, 0);

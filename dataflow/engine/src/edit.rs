@@ -17,11 +17,11 @@ use audience_operators::message::{Clock, Control};
 use audience_operators::operator::Inward;
 use audience_operators::program::Source;
 use audience_operators::registry::Boundary;
-use audience_rules::ast::{Events, Filter, Millis};
+use audience_rules::ast::{Events, Filter};
 use audience_rules::record::{EventRef, RecordKind, records};
 use audience_rules::test::{filter_holds, filter_is_relative};
 
-use crate::engine::{Engine, EngineError, controls};
+use crate::engine::{Engine, EngineError, items_of_tick};
 use crate::rule_set::Difference;
 
 /// So many looks of a worker, a user for a rule each, take some 20 ms: events may wait as long.
@@ -85,12 +85,7 @@ fn control(
     engine.submit(|_| {
         let boundary = position.boundary();
         let steps: Vec<Arc<Control>> = make(boundary).into_iter().map(Arc::new).collect();
-        let clock = Clock { now: boundary.clock, limit: boundary.clock };
-        let items = || {
-            let steps = steps.iter().map(|step| Inward::Control(step.clone()));
-            controls(clock, None).into_iter().chain(steps).collect()
-        };
-        (0..workers).map(|_| items()).collect()
+        items_of_tick(workers, Clock::at(boundary.clock), &steps)
     })
 }
 
@@ -233,17 +228,9 @@ impl Piece<'_> {
         let bytes = std::mem::take(&mut self.bytes);
         let (workers, worker) = (self.engine.workers(), self.worker);
         let tick = self.engine.submit(|_| {
-            let now: Millis = self.position.boundary().clock;
-            let mut bytes = Some(bytes);
-            (0..workers)
-                .map(|index| {
-                    let mut items = controls(Clock { now, limit: now }, None);
-                    if index == worker {
-                        items.extend(bytes.take().map(Inward::Backfill));
-                    }
-                    items
-                })
-                .collect()
+            let mut items = items_of_tick(workers, Clock::at(self.position.boundary().clock), &[]);
+            items[worker].push(Inward::Backfill(bytes));
+            items
         })?;
         self.under_way.push_back(tick);
         match self.under_way.pop_front() {

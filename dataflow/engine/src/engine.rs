@@ -40,11 +40,13 @@ pub struct EngineOptions {
     pub workers: usize,
     /// Users that a worker looks at for a scan before events get their turn.
     pub scan_slice_users: u32,
+    /// Ticks of each worker that wait for the sink; then the workers do.
+    pub ticks_outward: usize,
 }
 
 impl Default for EngineOptions {
     fn default() -> Self {
-        EngineOptions { workers: 2, scan_slice_users: 16_384 }
+        EngineOptions { workers: 2, scan_slice_users: 16_384, ticks_outward: 16 }
     }
 }
 
@@ -148,7 +150,7 @@ impl Engine {
     ) -> Result<Engine, EngineError> {
         let workers = options.workers.max(1);
         let (started_sender, started) = sync_channel(workers);
-        let (outward_sender, outward) = sync_channel(workers * 16);
+        let (outward_sender, outward) = sync_channel(workers * options.ticks_outward);
         let shared = Arc::new(Shared::default());
         let (builders, others) =
             timely::CommunicationConfig::Process(workers).try_build().map_err(EngineError::Start)?;
@@ -233,8 +235,8 @@ impl Engine {
     pub fn submit_control(&self, now: Millis, control: Option<Control>) -> Result<u64, EngineError> {
         let workers = self.workers();
         self.submit(|_| {
-            let control = control.map(Arc::new);
-            (0..workers).map(|_| controls(Clock { now, limit: now }, control.as_ref())).collect()
+            let steps: Vec<Arc<Control>> = control.map(Arc::new).into_iter().collect();
+            items_of_tick(workers, Clock::at(now), &steps)
         })
     }
 
@@ -269,11 +271,8 @@ impl Engine {
             door.thread.unpark();
         });
         let Some((guards, collector)) = self.threads.lock().take() else { return };
-        for result in guards.join() {
-            if let Err(error) = result {
-                tracing::error!(%error, "a worker died");
-            }
-        }
+        let died = guards.join().into_iter().filter_map(Result::err);
+        died.for_each(|error| tracing::error!(%error, "a worker died"));
         if collector.join().is_err() {
             tracing::error!("the collector died");
         }
@@ -286,10 +285,11 @@ impl Drop for Engine {
     }
 }
 
-/// A clock, with an edit behind it.
-pub fn controls(clock: Clock, control: Option<&Arc<Control>>) -> Vec<Inward> {
-    let clock = Inward::Control(Arc::new(Control::Clock(clock)));
-    std::iter::once(clock).chain(control.map(|control| Inward::Control(control.clone()))).collect()
+/// A tick of this clock for each worker, with the same steps of an edit behind it.
+pub fn items_of_tick(workers: usize, clock: Clock, steps: &[Arc<Control>]) -> Vec<Vec<Inward>> {
+    let clock = Arc::new(Control::Clock(clock));
+    let items: Vec<Inward> = std::iter::once(&clock).chain(steps).cloned().map(Inward::Control).collect();
+    vec![items; workers]
 }
 
 type Started = Result<(usize, Door, Arc<RwLock<Membership>>), EngineError>;

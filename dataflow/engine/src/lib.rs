@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+mod advance;
 pub mod edit;
 pub mod engine;
 pub mod memory;

@@ -13,7 +13,7 @@ fn run_all(workers: usize, batch_events: u64, scan_slice_users: u32) {
         let path = entry.expect("a file").path();
         let text = std::fs::read_to_string(&path).expect("text");
         let lines = parse_timeline(&text).expect("a timeline");
-        let options = EngineOptions { workers, scan_slice_users };
+        let options = EngineOptions { workers, scan_slice_users, ..EngineOptions::default() };
         let engine = LogicalEngine::start(options, batch_events, |_, _| {}, Box::new(|_| Ok(()))).expect("an engine");
         let mut subject = EngineSubject::new(engine);
         let outcome = run(&lines, &mut subject);

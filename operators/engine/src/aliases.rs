@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use audience_rules::record::EventRef;
 use hashbrown::HashMap;
 use serde::{Deserialize, Serialize};
 
@@ -90,7 +91,12 @@ impl Aliases {
 
     /// Records of this id before this place in the order of acceptance count for nothing: the user was erased there.
     pub fn counts_from(&self, id: &str) -> u64 {
-        if self.erased.is_empty() { 0 } else { self.erased.get(id).copied().unwrap_or(0) }
+        self.erased.get(id).copied().unwrap_or(0)
+    }
+
+    /// Whether a record counts for nothing because its user was erased behind it.
+    pub fn is_erased(&self, record: &EventRef<'_>) -> bool {
+        !self.erased.is_empty() && record.sequence() < self.counts_from(record.user())
     }
 }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use audience_rules::ast::SegmentId;
+use compact_str::CompactString;
 use hashbrown::{HashMap, HashTable};
 use roaring::RoaringBitmap;
 
@@ -12,19 +13,20 @@ use crate::registry::BitmapId;
 pub const SHARDS: u64 = 256;
 
 /// The hash that decides where a user lives.
-pub fn user_hash(id: &str) -> u64 {
-    xxhash_rust::xxh3::xxh3_64(id.as_bytes())
+pub fn user_hash(id: &[u8]) -> u64 {
+    xxhash_rust::xxh3::xxh3_64(id)
 }
 
 /// The shard of a user.
-pub fn shard_of(id: &str) -> u64 {
+pub fn shard_of(id: &[u8]) -> u64 {
     user_hash(id) % SHARDS
 }
 
 /// Users' ids, each with a dense number.
 #[derive(Default)]
 pub struct Users {
-    ids: Vec<Box<str>>,
+    /// In place where short, as most are.
+    ids: Vec<CompactString>,
     /// Of each number, the shard; for checkpoints, which go shard by shard.
     shards: Vec<u8>,
     slots: HashTable<u32>,
@@ -33,20 +35,19 @@ pub struct Users {
 impl Users {
     /// The number of a user, if they have one.
     pub fn find(&self, id: &str) -> Option<u32> {
-        self.slots.find(user_hash(id), |slot| &*self.ids[*slot as usize] == id).copied()
+        self.slots.find(user_hash(id.as_bytes()), |slot| self.ids[*slot as usize] == id).copied()
     }
 
-    /// The number of a user, given where they have none; and whether it was.
-    pub fn find_or_add(&mut self, id: &str) -> (u32, bool) {
-        let hash = user_hash(id);
-        if let Some(slot) = self.slots.find(hash, |slot| &*self.ids[*slot as usize] == id) {
+    /// The number of a user, given where they have none; and whether it was. `hash` is that of the id.
+    pub fn find_or_add(&mut self, hash: u64, id: &[u8]) -> (u32, bool) {
+        if let Some(slot) = self.slots.find(hash, |slot| self.ids[*slot as usize].as_bytes() == id) {
             return (*slot, false);
         }
         let slot = self.ids.len() as u32;
-        self.ids.push(id.into());
+        self.ids.push(CompactString::from_utf8_lossy(id));
         self.shards.push((hash % SHARDS) as u8);
         let ids = &self.ids;
-        self.slots.insert_unique(hash, slot, |slot| user_hash(&ids[*slot as usize]));
+        self.slots.insert_unique(hash, slot, |slot| user_hash(ids[*slot as usize].as_bytes()));
         (slot, true)
     }
 

@@ -91,6 +91,13 @@ pub struct Clock {
     pub limit: Millis,
 }
 
+impl Clock {
+    /// All of time up to now.
+    pub fn at(now: Millis) -> Self {
+        Clock { now, limit: now }
+    }
+}
+
 /// A segment put in force.
 #[derive(Clone, Debug)]
 pub struct Publication {

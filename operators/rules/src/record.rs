@@ -5,7 +5,7 @@
 //! `traits value`, a text being `length u32` and its bytes. An empty message text is none: ids are never empty.
 
 use crate::ast::Millis;
-use crate::value::{ContainerWriter, Members, ValueRef, read_text};
+use crate::value::{ContainerWriter, Members, ValueRef};
 
 const SEQUENCE_AT: usize = 4;
 const TIMESTAMP_AT: usize = 12;
@@ -101,15 +101,21 @@ pub fn set_accepted_at(record: &mut [u8], accepted_at: Millis) {
     record[ACCEPTED_AT..ACCEPTED_AT + 8].copy_from_slice(&accepted_at.to_le_bytes());
 }
 
+/// The texts of a record, in their order.
+#[derive(Clone, Copy)]
+enum Text {
+    User,
+    Other,
+    Message,
+    EventType,
+}
+
 /// A record read in place.
 #[derive(Clone, Copy, Debug)]
 pub struct EventRef<'a> {
     bytes: &'a [u8],
-    user: &'a str,
-    other: &'a str,
-    message: &'a str,
-    event_type: &'a str,
-    values: &'a [u8],
+    /// Where each text ends. Texts are looked at only when they are asked for: most records pass through several hands.
+    ends: [u32; 4],
 }
 
 impl<'a> EventRef<'a> {
@@ -120,11 +126,32 @@ impl<'a> EventRef<'a> {
         if *bytes.get(KIND_AT)? > RecordKind::Erasure as u8 {
             return None;
         }
-        let (user, texts) = read_text(bytes.get(TEXTS_AT..)?)?;
-        let (other, texts) = read_text(texts)?;
-        let (message, texts) = read_text(texts)?;
-        let (event_type, values) = read_text(texts)?;
-        Some((EventRef { bytes, user, other, message, event_type, values }, rest))
+        let mut ends = [0; 4];
+        let mut at = TEXTS_AT;
+        for end in &mut ends {
+            let (length, texts) = bytes.get(at..)?.split_first_chunk::<4>()?;
+            let length = u32::from_le_bytes(*length) as usize;
+            if length > texts.len() {
+                return None;
+            }
+            at += 4 + length;
+            *end = at as u32;
+        }
+        Some((EventRef { bytes, ends }, rest))
+    }
+
+    fn text_bytes(&self, text: Text) -> &'a [u8] {
+        let before = (text as usize).checked_sub(1).map_or(TEXTS_AT, |before| self.ends[before] as usize);
+        self.bytes.get(before + 4..self.ends[text as usize] as usize).unwrap_or_default()
+    }
+
+    /// A text; empty where its bytes are damaged.
+    fn text(&self, text: Text) -> &'a str {
+        std::str::from_utf8(self.text_bytes(text)).unwrap_or_default()
+    }
+
+    fn values(&self) -> &'a [u8] {
+        self.bytes.get(self.ends[Text::EventType as usize] as usize..).unwrap_or_default()
     }
 
     fn number<const AT: usize>(&self) -> [u8; 8] {
@@ -160,22 +187,27 @@ impl<'a> EventRef<'a> {
 
     /// The user.
     pub fn user(&self) -> &'a str {
-        self.user
+        self.text(Text::User)
+    }
+
+    /// The bytes of the user.
+    pub fn user_bytes(&self) -> &'a [u8] {
+        self.text_bytes(Text::User)
     }
 
     /// The id merged into the user, if any.
     pub fn other(&self) -> Option<&'a str> {
-        (!self.other.is_empty()).then_some(self.other)
+        Some(self.text(Text::Other)).filter(|other| !other.is_empty())
     }
 
     /// The message id, if any.
     pub fn message(&self) -> Option<&'a str> {
-        (!self.message.is_empty()).then_some(self.message)
+        Some(self.text(Text::Message)).filter(|message| !message.is_empty())
     }
 
     /// The event type.
     pub fn event_type(&self) -> &'a str {
-        self.event_type
+        self.text(Text::EventType)
     }
 
     /// The properties; an object.
@@ -197,7 +229,7 @@ impl<'a> EventRef<'a> {
     }
 
     fn value(&self, index: usize) -> ValueRef<'a> {
-        let mut rest = self.values;
+        let mut rest = self.values();
         for _ in 0..index {
             match ValueRef::read(rest) {
                 Some((_, next)) => rest = next,
@@ -214,13 +246,13 @@ impl<'a> EventRef<'a> {
             accepted_at: self.accepted_at(),
             kind: self.kind(),
             user,
-            other: self.other,
-            message: self.message,
-            event_type: self.event_type,
+            other: self.text(Text::Other),
+            message: self.text(Text::Message),
+            event_type: self.event_type(),
         };
         let start = begin(head, out);
         set_sequence(&mut out[start..], self.sequence());
-        out.extend_from_slice(self.values);
+        out.extend_from_slice(self.values());
         finish(start, out);
     }
 

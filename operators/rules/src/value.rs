@@ -233,7 +233,7 @@ impl<'a> ValueRef<'a> {
 }
 
 /// Reads a length-prefixed text.
-pub(crate) fn read_text(bytes: &[u8]) -> Option<(&str, &[u8])> {
+fn read_text(bytes: &[u8]) -> Option<(&str, &[u8])> {
     let (length, rest) = bytes.split_first_chunk::<4>()?;
     let (text, rest) = rest.split_at_checked(u32::from_le_bytes(*length) as usize)?;
     Some((std::str::from_utf8(text).ok()?, rest))

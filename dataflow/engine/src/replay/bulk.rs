@@ -34,7 +34,7 @@ use parking_lot::Mutex;
 use self::changes::Run;
 use self::decode::{Decoded, REFUSALS_TOLD, Refusal, decode};
 use crate::edit::{self, Position};
-use crate::engine::{Encode, Engine, EngineError, EngineOptions, Sink, TickDone, controls};
+use crate::engine::{Encode, Engine, EngineError, EngineOptions, Sink, TickDone, items_of_tick};
 use crate::memory::{MemoryLog, MemoryMessages};
 use crate::rule_set::RuleSet;
 
@@ -50,9 +50,9 @@ pub struct BulkOptions {
 }
 
 impl BulkOptions {
-    /// For so many workers: one decoder for two of them.
+    /// For so many workers, as many decoders: decoding a line takes about as long as all else that is done with it.
     pub fn new(workers: usize) -> Self {
-        BulkOptions { workers, decoders: workers.div_ceil(2), block_bytes: 1 << 20 }
+        BulkOptions { workers, decoders: workers, block_bytes: 1 << 20 }
     }
 }
 
@@ -254,7 +254,7 @@ impl<'a> Driver<'a> {
         if self.has_ranks {
             self.take_second(clock)?;
         } else {
-            self.submit(Clock { now: clock, limit: clock })?;
+            self.submit(Clock::at(clock))?;
         }
         self.engine.wait_for(self.last_tick)?;
         Ok(ControlFlow::Continue(()))
@@ -286,7 +286,7 @@ impl<'a> Driver<'a> {
         let mut waiting = std::mem::take(&mut self.waiting).into_iter();
         let workers = self.engine.workers();
         self.last_tick = self.engine.submit(|_| {
-            let mut items: Vec<Vec<Inward>> = (0..workers).map(|_| controls(clock, None)).collect();
+            let mut items = items_of_tick(workers, clock, &[]);
             for items in &mut items {
                 items.extend(waiting.next().map(Inward::Records));
             }
@@ -329,9 +329,9 @@ impl<'a> Driver<'a> {
         loop {
             let done = self.engine.wait_for(self.last_tick)?;
             let Some(due) = done.next_due.filter(|due| *due < begin) else { break };
-            self.submit(Clock { now: due + 999, limit: due + 999 })?;
+            self.submit(Clock::at(due + 999))?;
         }
         self.waiting = waiting;
-        self.submit(Clock { now: end, limit: end })
+        self.submit(Clock::at(end))
     }
 }

@@ -12,8 +12,9 @@ use audience_rules::ast::Millis;
 use audience_rules::catalogue::Catalogue;
 use parking_lot::Mutex;
 
+use crate::advance::advance;
 use crate::edit::{self, Position};
-use crate::engine::{Encode, Engine, EngineError, EngineOptions, Sink, controls};
+use crate::engine::{Encode, Engine, EngineError, EngineOptions, Sink, items_of_tick};
 use crate::memory::{MemoryLog, MemoryMessages};
 use crate::rule_set::RuleSet;
 
@@ -99,38 +100,18 @@ impl LogicalEngine {
         // On one worker, which is another each time: where an event comes in must not matter.
         let target = (range.start as usize) % workers;
         let tick = self.engine.submit(|_| {
-            let mut records = Some(records);
-            (0..workers)
-                .map(|worker| {
-                    let mut items = controls(Clock { now, limit: now }, None);
-                    if worker == target {
-                        items.extend(records.take().map(Inward::Records));
-                    }
-                    items
-                })
-                .collect()
+            let mut items = items_of_tick(workers, Clock::at(now), &[]);
+            items[target].push(Inward::Records(records));
+            items
         })?;
         self.last_tick = Some(tick);
         Ok(())
     }
 
-    /// Moves the clock. Where there are ranks, second by second, over those in which anything is due: who is first
-    /// depends on all users at one instant.
+    /// Moves the clock: what was taken is done first.
     pub fn advance(&mut self, to: Millis) -> Result<(), EngineError> {
         self.settle()?;
-        loop {
-            let done = self.engine.done();
-            let next = match done.next_due {
-                Some(due) if done.deepest_rank > 0 => to.min((due + 999).max(self.clock())),
-                _ => to,
-            };
-            self.standing.0.lock().clock = next;
-            let tick = self.engine.submit_control(next, None)?;
-            self.engine.wait_for(tick)?;
-            if next >= to {
-                return Ok(());
-            }
-        }
+        advance(&self.engine, &self.standing, |clock| self.standing.0.lock().clock = clock, to)
     }
 
     /// Does all that was taken, and waits for it.

@@ -1,7 +1,11 @@
 //! The membership changes of a tick as the change log keeps them.
 //!
-//! A tick is one block a worker; a block is a header with the segments it names, then the changes user by user. The form
-//! is made for writing millions a second: numbers instead of names within a block.
+//! A tick is one block a worker. The form is made for writing millions a second, and for an edit that moves half of all
+//! users: what a change has in common with the one before it is not said again.
+//!
+//! A block is its length (`u64`, little-endian), then: the number of segments, of each its id and the version in force;
+//! the number of changes; of each a byte of flags, then where the flags do not say "as before" the segment's place in the
+//! block, the instant as the difference to the one before, and the user. Numbers are LEB128, texts a length and bytes.
 
 use std::sync::Arc;
 
@@ -9,17 +13,12 @@ use audience_operators::message::{Cause, Change};
 use audience_operators::partition::Partition;
 use audience_rules::ast::Millis;
 use hashbrown::HashMap;
-use serde::{Deserialize, Serialize};
 
-/// The changes of a worker's tick.
-#[derive(Debug, Default, Serialize, Deserialize)]
-struct Block {
-    /// Segments, with the version in force.
-    segments: Vec<(String, u64)>,
-    users: Vec<String>,
-    /// (user, segment, at, entered, cause)
-    changes: Vec<(u32, u32, Millis, bool, Cause)>,
-}
+const ENTERED: u8 = 1;
+const SAME_USER: u8 = 1 << 1;
+const SAME_SEGMENT: u8 = 1 << 2;
+const SAME_INSTANT: u8 = 1 << 3;
+const CAUSE_SHIFT: u32 = 4;
 
 /// A membership change given out.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,28 +44,48 @@ pub fn encode(partition: &mut Partition, out: &mut Vec<u8>) {
     }
     let membership = partition.membership();
     let membership = membership.read();
-    let mut block = Block::default();
-    let mut segments: HashMap<u32, u32> = HashMap::new();
-    let mut users: HashMap<u32, u32> = HashMap::new();
-    for Change { user, segment, at, entered, cause } in &partition.changes {
-        let segment = *segments.entry(*segment).or_insert_with(|| {
-            block.segments.push((partition.segment(*segment).to_string(), partition.version(*segment)));
-            block.segments.len() as u32 - 1
-        });
-        let user = *users.entry(*user).or_insert_with(|| {
-            block.users.push(membership.users.id(*user).to_owned());
-            block.users.len() as u32 - 1
-        });
-        block.changes.push((user, segment, *at, *entered, *cause));
-    }
-    match bincode::serialize(&block) {
-        Ok(bytes) => {
-            out.extend_from_slice(&(bytes.len() as u64).to_le_bytes());
-            out.extend_from_slice(&bytes);
+    let mut places: HashMap<u32, u64> = HashMap::new();
+    let mut segments: Vec<u32> = Vec::new();
+    let mut body = Vec::with_capacity(12 * partition.changes.len());
+    let mut before: Option<&Change> = None;
+    for change in &partition.changes {
+        let mut flags = cause_number(change.cause) << CAUSE_SHIFT;
+        for (flag, is_set) in [
+            (ENTERED, change.entered),
+            (SAME_USER, before.is_some_and(|before| before.user == change.user)),
+            (SAME_SEGMENT, before.is_some_and(|before| before.segment == change.segment)),
+            (SAME_INSTANT, before.is_some_and(|before| before.at == change.at)),
+        ] {
+            flags |= if is_set { flag } else { 0 };
         }
-        // Plain data in memory always serializes.
-        Err(error) => tracing::error!(%error, "changes could not be written down"),
+        body.push(flags);
+        if flags & SAME_SEGMENT == 0 {
+            let place = *places.entry(change.segment).or_insert_with(|| {
+                segments.push(change.segment);
+                segments.len() as u64 - 1
+            });
+            put_number(place, &mut body);
+        }
+        if flags & SAME_INSTANT == 0 {
+            let step = change.at.wrapping_sub(before.map_or(0, |before| before.at));
+            put_number((step << 1 ^ step >> 63) as u64, &mut body);
+        }
+        if flags & SAME_USER == 0 {
+            put_text(membership.users.id(change.user), &mut body);
+        }
+        before = Some(change);
     }
+    let start = out.len();
+    out.extend_from_slice(&[0; 8]);
+    put_number(segments.len() as u64, out);
+    for segment in segments {
+        put_text(partition.segment(segment), out);
+        put_number(partition.version(segment), out);
+    }
+    put_number(partition.changes.len() as u64, out);
+    out.append(&mut body);
+    let length = (out.len() - start - 8) as u64;
+    out[start..start + 8].copy_from_slice(&length.to_le_bytes());
 }
 
 /// Reads the changes of a tick; `None` where the bytes are none.
@@ -76,15 +95,109 @@ pub fn decode(mut bytes: &[u8]) -> Option<Vec<GivenChange>> {
         let (length, rest) = bytes.split_first_chunk::<8>()?;
         let (block, rest) = rest.split_at_checked(usize::try_from(u64::from_le_bytes(*length)).ok()?)?;
         bytes = rest;
-        let block: Block = bincode::deserialize(block).ok()?;
-        let users: Vec<Arc<str>> = block.users.into_iter().map(Arc::from).collect();
-        let segments: Vec<(Arc<str>, u64)> =
-            block.segments.into_iter().map(|(id, version)| (Arc::from(id), version)).collect();
-        for (user, segment, at, entered, cause) in block.changes {
-            let (segment, version) = segments.get(segment as usize)?.clone();
-            let user = users.get(user as usize)?.clone();
-            changes.push(GivenChange { user, segment, entered, at, version, cause });
-        }
+        decode_block(block, &mut changes)?;
     }
     Some(changes)
+}
+
+fn decode_block(mut block: &[u8], changes: &mut Vec<GivenChange>) -> Option<()> {
+    let block = &mut block;
+    let mut segments: Vec<(Arc<str>, u64)> = Vec::new();
+    for _ in 0..take_number(block)? {
+        segments.push((Arc::from(take_text(block)?), take_number(block)?));
+    }
+    let mut before: Option<GivenChange> = None;
+    for _ in 0..take_number(block)? {
+        let (flags, rest) = block.split_first()?;
+        *block = rest;
+        let known = before.as_ref();
+        let (segment, version) = if flags & SAME_SEGMENT == 0 {
+            segments.get(usize::try_from(take_number(block)?).ok()?)?.clone()
+        } else {
+            known.map(|known| (known.segment.clone(), known.version))?
+        };
+        let at = known.map_or(0, |known| known.at);
+        let at = if flags & SAME_INSTANT == 0 {
+            let step = take_number(block)?;
+            at.wrapping_add((step >> 1) as Millis ^ -((step & 1) as Millis))
+        } else {
+            at
+        };
+        let user = if flags & SAME_USER == 0 { Arc::from(take_text(block)?) } else { known?.user.clone() };
+        let cause = cause_of(flags >> CAUSE_SHIFT)?;
+        let change = GivenChange { user, segment, entered: flags & ENTERED != 0, at, version, cause };
+        changes.push(change.clone());
+        before = Some(change);
+    }
+    block.is_empty().then_some(())
+}
+
+fn cause_number(cause: Cause) -> u8 {
+    match cause {
+        Cause::Event => 0,
+        Cause::Time => 1,
+        Cause::Rule => 2,
+        Cause::Merge => 3,
+        Cause::Erasure => 4,
+    }
+}
+
+fn cause_of(number: u8) -> Option<Cause> {
+    [Cause::Event, Cause::Time, Cause::Rule, Cause::Merge, Cause::Erasure].get(usize::from(number)).copied()
+}
+
+fn put_number(mut number: u64, out: &mut Vec<u8>) {
+    while number >= 0x80 {
+        out.push(number as u8 | 0x80);
+        number >>= 7;
+    }
+    out.push(number as u8);
+}
+
+fn take_number(bytes: &mut &[u8]) -> Option<u64> {
+    let mut number = 0;
+    for shift in (0..64).step_by(7) {
+        let (first, rest) = bytes.split_first()?;
+        *bytes = rest;
+        number |= u64::from(first & 0x7f) << shift;
+        if first & 0x80 == 0 {
+            return Some(number);
+        }
+    }
+    None
+}
+
+fn put_text(text: &str, out: &mut Vec<u8>) {
+    put_number(text.len() as u64, out);
+    out.extend_from_slice(text.as_bytes());
+}
+
+fn take_text<'a>(bytes: &mut &'a [u8]) -> Option<&'a str> {
+    let length = usize::try_from(take_number(bytes)?).ok()?;
+    let (text, rest) = bytes.split_at_checked(length)?;
+    *bytes = rest;
+    std::str::from_utf8(text).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_come_back() {
+        for number in [0, 1, 127, 128, 300, u64::from(u32::MAX), u64::MAX >> 1, u64::MAX] {
+            let mut bytes = Vec::new();
+            put_number(number, &mut bytes);
+            assert_eq!(take_number(&mut &bytes[..]), Some(number));
+            assert_eq!(take_number(&mut &bytes[..bytes.len() - 1]), None);
+        }
+    }
+
+    #[test]
+    fn what_is_no_block_is_refused() {
+        for bytes in [&[1][..], &[9, 0, 0, 0, 0, 0, 0, 0, 1], &[2, 0, 0, 0, 0, 0, 0, 0, 0, 200]] {
+            assert_eq!(decode(bytes), None, "{bytes:?}");
+        }
+        assert_eq!(decode(&[2, 0, 0, 0, 0, 0, 0, 0, 0, 0]), Some(Vec::new()));
+    }
 }

@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
-use audience_contract::{CheckpointStore, MessageIndex};
+use audience_contract::{CheckpointStore, MessageIndex, Progress};
 use audience_operators::aliases::Aliases;
 use audience_operators::membership::SHARDS;
-use audience_operators::message::Control;
+use audience_operators::message::{Clock, Control};
 use audience_operators::partition::SourceText;
 use audience_operators::registry::Boundary;
 use parking_lot::Mutex;
@@ -17,7 +17,7 @@ use super::clock;
 use super::metrics::Metrics;
 use super::standing::Standing;
 use crate::edit::Position;
-use crate::engine::{Engine, EngineError};
+use crate::engine::{Engine, EngineError, items_of_tick};
 
 /// The shard in which the aliases stand.
 pub const ALIASES_SHARD: u32 = SHARDS as u32;
@@ -41,6 +41,13 @@ pub struct Manifest {
     pub sources: Vec<SourceText>,
     /// When it was begun, milliseconds.
     pub begun_at: i64,
+}
+
+impl Manifest {
+    /// Whether nothing in the checkpoint is ahead of what was given out.
+    pub fn is_within(&self, progress: Progress) -> bool {
+        self.greatest.sequence <= progress.sequence && self.greatest.clock <= progress.clock
+    }
 }
 
 /// A part of the checkpoint being taken.
@@ -82,6 +89,7 @@ impl Checkpointer {
         while receiver.try_recv().is_ok() {}
         let number = self.store.list()?.first().map_or(1, |newest| newest + 1);
         let mut manifest: Option<Manifest> = None;
+        let mut sources: Option<Vec<SourceText>> = None;
         let mut bytes = 0;
         for first in (0..SHARDS as u32).step_by(SHARDS_A_TICK as usize) {
             let boundary = self.capture(engine, standing, first)?;
@@ -95,11 +103,13 @@ impl Checkpointer {
             manifest.greatest = boundary;
             // Every worker's part has been given to the channel before the tick was done.
             while let Ok(part) = receiver.try_recv() {
+                sources.get_or_insert_with(|| part.sources.clone()).retain(|source| part.sources.contains(source));
                 bytes += self.write(number, part, manifest)?;
             }
             super::pause(pause);
         }
-        let Some(manifest) = manifest else { return Ok(()) };
+        let Some(mut manifest) = manifest else { return Ok(()) };
+        manifest.sources = sources.unwrap_or_default();
         self.messages.flush()?;
         let text = bincode::serialize(&manifest).map_err(|error| EngineError::Stopped(error.to_string()))?;
         self.store.finish(number, &text)?;
@@ -115,9 +125,8 @@ impl Checkpointer {
         let tick = engine.submit(|_| {
             taken = standing.boundary();
             let shards = first..first + SHARDS_A_TICK;
-            let control = Arc::new(Control::Capture { shards, boundary: taken });
-            let clock = audience_operators::message::Clock { now: taken.clock, limit: taken.clock };
-            (0..workers).map(|_| crate::engine::controls(clock, Some(&control))).collect()
+            let capture = Arc::new(Control::Capture { shards, boundary: taken });
+            items_of_tick(workers, Clock::at(taken.clock), &[capture])
         })?;
         engine.wait_for(tick)?;
         Ok(taken)
@@ -125,11 +134,6 @@ impl Checkpointer {
 
     fn write(&self, number: u64, part: Part, manifest: &mut Manifest) -> Result<u64, EngineError> {
         let mut bytes = 0;
-        if manifest.shards.is_empty() && part.aliases.is_some() {
-            manifest.sources = part.sources;
-        } else {
-            manifest.sources.retain(|source| part.sources.contains(source));
-        }
         if let Some(aliases) = part.aliases {
             let text = bincode::serialize(&aliases).map_err(|error| EngineError::Stopped(error.to_string()))?;
             self.store.put_shard(number, ALIASES_SHARD, &text)?;

@@ -10,40 +10,37 @@ mod platform;
 mod pump;
 mod recovery;
 mod segments;
+mod sink;
 mod standing;
 mod user;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::SyncSender;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use audience_contract::{
-    CatalogueStore, ChangeLog, CheckpointStore, Document, DocumentKind, EventLog, MessageIndex, Progress, StoreError,
+    CatalogueStore, ChangeLog, CheckpointStore, Document, DocumentKind, EventLog, MessageIndex, StoreError,
 };
 use audience_operators::membership::shard_of;
 use audience_protocol::PlatformError;
 use parking_lot::Mutex;
 
-use self::checkpoint::{Checkpointer, Part};
+use self::checkpoint::Checkpointer;
 use self::documents::Documents;
 use self::editor::{Editor, Target, timestamp, unavailable};
 use self::metrics::Metrics;
 use self::pump::Pump;
+use self::sink::{Gathered, TickSink};
 use self::standing::Standing;
-use crate::engine::{Engine, EngineError, EngineOptions, Sink, TickDone};
+use crate::advance::advance;
+use crate::engine::{Engine, EngineError, EngineOptions};
 use crate::rule_set::RuleSet;
 
-/// Progress without changes is committed this often: a start then has no more than this to look at again.
-const IDLE_COMMIT: Duration = Duration::from_secs(1);
 /// How long a start waits for edits that were committed but not in force when the last run ended.
 const START_PATIENCE: Duration = Duration::from_secs(600);
 /// Ticks whose changes are kept for those who resume: some days at four idle ticks a second.
 const KEPT_TICKS: u64 = 1_000_000;
-/// Between attempts to write to a store that fails; doubled up to the greatest.
-const FIRST_RETRY: Duration = Duration::from_millis(50);
-const GREATEST_RETRY: Duration = Duration::from_secs(5);
 
 /// The stores of a platform.
 #[derive(Clone)]
@@ -94,14 +91,26 @@ pub(crate) fn pause(duration: Duration) {
 impl Service {
     /// Starts: brings back what was, and goes on from there. Returns once everything that was accepted is served.
     pub fn start(stores: PlatformStores, options: ServiceOptions) -> Result<Arc<Service>, EngineError> {
-        let begun = Instant::now();
         ship_traits(&*stores.catalogue)?;
+        let begun = Instant::now();
+        let (service, in_force) = Service::bring_back(stores, options.engine)?;
+        service.spawn(options, in_force)?;
+        service.editor.wait_until_in_force(service.editor.read(|documents| documents.version), START_PATIENCE);
+        service.is_ready.store(true, Ordering::Release);
+        tracing::info!(events = service.stores.events.end(), took = ?begun.elapsed(), "ready");
+        Ok(service)
+    }
+
+    /// What was accepted before, all of it done; and the rules in force.
+    fn bring_back(stores: PlatformStores, options: EngineOptions) -> Result<(Arc<Service>, RuleSet), EngineError> {
+        let begun = Instant::now();
         let progress = stores.changes.progress()?;
         let given = progress.unwrap_or_default();
         let found = match progress {
             Some(progress) => recovery::newest_good(&*stores.checkpoints, progress)?,
             None => None,
         };
+        tracing::info!(took = ?begun.elapsed(), from_checkpoint = found.is_some(), "looked for a checkpoint");
         let standing = Arc::new(Standing::new(given, found.as_ref().map_or(0, |found| found.manifest.least.sequence)));
         let metrics = Arc::new(Metrics::default());
         let checkpointer = Checkpointer::new(stores.checkpoints.clone(), stores.messages.clone(), metrics.clone());
@@ -118,20 +127,24 @@ impl Service {
             gathered: Gathered::default(),
         };
         let log = stores.events.clone();
-        let seed = recovery::seed(log, stores.messages.clone(), stores.checkpoints.clone(), found.clone());
+        let seed = recovery::seed(log, stores.messages.clone(), stores.checkpoints.clone(), found.clone(), given);
         let noted = standing.clone();
+        // More than the pump has under way: a sink that is slow for a while stops no worker.
+        let engine_options = EngineOptions { ticks_outward: pump::TICKS_UNDER_WAY + 16, ..options };
         let engine = Arc::new(Engine::start(
-            options.engine,
+            engine_options,
             seed,
             changes::encode,
             sink.into_sink(),
             Box::new(move |tick| noted.made(tick)),
         )?);
+        tracing::info!(took = ?begun.elapsed(), "state loaded");
         let then = load(&*stores.catalogue, given.catalogue_version)?;
         let in_force = recovery::catch_up(&engine, &*stores.events, &standing, given, found.as_ref(), &then.catalogue)?;
+        tracing::info!(took = ?begun.elapsed(), "at what was given out");
         is_live.store(true, Ordering::Release);
         recovery::replay(&engine, &*stores.events, &standing, given.sequence..stores.events.end())?;
-        recovery::advance(&engine, &standing, clock::now())?;
+        advance(&engine, &*standing, |clock| standing.hold_at(clock), clock::now())?;
         standing.release();
         let now = load(&*stores.catalogue, stores.catalogue.version()?)?;
         let service = Arc::new(Service {
@@ -148,12 +161,7 @@ impl Service {
             store_fault,
             threads: Mutex::new(Vec::new()),
         });
-        service.spawn(options, in_force)?;
-        service.editor.wait_until_in_force(service.editor.read(|documents| documents.version), START_PATIENCE);
-        service.is_ready.store(true, Ordering::Release);
-        let events = service.stores.events.end();
-        tracing::info!(events, from_checkpoint = found.is_some(), took = ?begun.elapsed(), "ready");
-        Ok(service)
+        Ok((service, in_force))
     }
 
     fn spawn(self: &Arc<Self>, options: ServiceOptions, in_force: RuleSet) -> Result<(), EngineError> {
@@ -245,7 +253,7 @@ impl Service {
     }
 
     fn worker_of(&self, user: &str) -> usize {
-        (shard_of(user) % self.engine.workers() as u64) as usize
+        (shard_of(user.as_bytes()) % self.engine.workers() as u64) as usize
     }
 
     fn is_ready(&self) -> bool {
@@ -268,11 +276,8 @@ impl Service {
         }
         self.pump.close();
         self.editor.close();
-        for thread in self.threads.lock().drain(..) {
-            if thread.join().is_err() {
-                tracing::error!("a thread died");
-            }
-        }
+        let results = self.threads.lock().drain(..).map(JoinHandle::join).collect::<Vec<_>>();
+        results.into_iter().filter_map(Result::err).for_each(|_| tracing::error!("a thread died"));
         if let Err(error) = self.checkpoint() {
             tracing::error!(%error, "no last checkpoint");
         }
@@ -299,89 +304,4 @@ fn ship_traits(store: &dyn CatalogueStore) -> Result<(), EngineError> {
 
 fn load(store: &dyn CatalogueStore, version: u64) -> Result<Documents, EngineError> {
     Documents::load(version, store.at(version)?).map_err(|error| EngineError::Start(error.to_string()))
-}
-
-/// Commits ticks, in order.
-struct TickSink {
-    changes: Arc<dyn ChangeLog>,
-    standing: Arc<Standing>,
-    metrics: Arc<Metrics>,
-    parts: SyncSender<Part>,
-    is_live: Arc<AtomicBool>,
-    store_fault: Arc<Mutex<Option<String>>>,
-    last_commit: Option<Instant>,
-    gathered: Gathered,
-}
-
-/// Of ticks that are done and not yet written.
-#[derive(Default)]
-struct Gathered {
-    changes: Vec<u8>,
-    ticks: u64,
-    events: u64,
-    entered: u64,
-    left: u64,
-    oldest: Option<Instant>,
-}
-
-impl TickSink {
-    fn into_sink(mut self) -> Sink {
-        Box::new(move |done| self.commit(done))
-    }
-
-    /// Ticks that are done while one is being written are written together, as the last of them.
-    fn commit(&mut self, done: TickDone) -> Result<(), EngineError> {
-        let Some(under_way) = self.standing.done(done.tick) else { return Ok(()) };
-        let clock = done.outputs.iter().map(|output| output.clock).max().unwrap_or(under_way.progress.clock);
-        let progress = Progress { clock, ..under_way.progress };
-        for output in &done.outputs {
-            self.gathered.changes.extend_from_slice(&output.changes);
-            self.gathered.events += output.events;
-            self.gathered.entered += output.entered_count;
-            self.gathered.left += output.change_count - output.entered_count;
-        }
-        self.gathered.ticks += 1;
-        self.gathered.oldest = self.gathered.oldest.or(under_way.oldest);
-        if !done.has_more {
-            self.write_gathered(progress)?;
-        }
-        for output in done.outputs {
-            if !output.shards.is_empty() || output.aliases.is_some() || !output.sources.is_empty() {
-                let part = Part { shards: output.shards, sources: output.sources, aliases: output.aliases };
-                // Nobody takes parts any more only when the platform is given up.
-                let _ = self.parts.try_send(part);
-            }
-        }
-        Ok(())
-    }
-
-    fn write_gathered(&mut self, progress: Progress) -> Result<(), EngineError> {
-        let gathered = std::mem::take(&mut self.gathered);
-        let is_due = self.last_commit.is_none_or(|last| last.elapsed() >= IDLE_COMMIT);
-        if self.is_live.load(Ordering::Acquire) && (!gathered.changes.is_empty() || is_due) {
-            self.write(progress, &gathered.changes)?;
-            self.last_commit = Some(Instant::now());
-        }
-        let changed = (gathered.entered, gathered.left);
-        self.metrics.ticks_done(gathered.ticks, gathered.events, changed, gathered.oldest);
-        Ok(())
-    }
-
-    /// Tries until it is written, or is damaged: nothing is given out before. Meanwhile the workers wait.
-    fn write(&self, progress: Progress, changes: &[u8]) -> Result<(), EngineError> {
-        let mut wait = FIRST_RETRY;
-        loop {
-            match self.changes.commit(progress, changes) {
-                Ok(()) => return Ok(()),
-                Err(error @ StoreError::Unavailable { .. }) => {
-                    self.metrics.store_failed();
-                    tracing::error!(%error, "membership changes could not be committed; trying again");
-                    *self.store_fault.lock() = Some(error.to_string());
-                    pause(wait);
-                    wait = (2 * wait).min(GREATEST_RETRY);
-                }
-                Err(error) => return Err(error.into()),
-            }
-        }
-    }
 }

@@ -1,7 +1,6 @@
 //! The inward side of the running engine: accepted events, and the clock, become ticks.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use audience_operators::message::Clock;
@@ -9,10 +8,14 @@ use audience_operators::operator::Inward;
 use parking_lot::{Condvar, Mutex};
 
 use super::standing::Standing;
-use crate::engine::{Engine, EngineError, controls};
+use crate::engine::{Engine, EngineError, items_of_tick};
 
-/// Ticks under way at most: enough to keep all parts at work, few enough that an event is not kept waiting.
-const TICKS_UNDER_WAY: u64 = 4;
+/// Ticks under way at most: so many that events take effect while a large change is being written, which may take
+/// hundreds of milliseconds.
+pub const TICKS_UNDER_WAY: usize = 64;
+/// Bytes of records in ticks under way, beside the newest: enough to keep all parts at work, few enough that an event is
+/// not kept waiting behind them.
+const BYTES_UNDER_WAY: usize = 12 << 20;
 /// Bytes of records in one tick at most.
 const TICK_BYTES: usize = 4 << 20;
 /// Bytes of accepted events that wait for a tick at most; more are refused for a while.
@@ -65,16 +68,24 @@ impl Pump {
 
     /// Makes ticks until closed.
     pub fn run(&self, engine: &Engine, standing: &Standing) -> Result<(), EngineError> {
-        let mut last_tick: Option<u64> = None;
+        let mut under_way: VecDeque<(u64, usize)> = VecDeque::new();
         loop {
-            if let Some(tick) = last_tick {
-                engine.wait(|done| done.ticks + TICKS_UNDER_WAY > tick)?;
+            while under_way.len() >= TICKS_UNDER_WAY || bytes_of(&under_way) > BYTES_UNDER_WAY {
+                if let Some((tick, _)) = under_way.pop_front() {
+                    engine.wait_for(tick)?;
+                }
             }
+            let done = engine.done().ticks;
+            under_way.retain(|(tick, _)| *tick >= done);
             let (runs, is_closed) = self.next_runs(standing.sequence());
             if runs.is_empty() && is_closed {
                 return Ok(());
             }
-            last_tick = Some(submit(engine, standing, runs)?);
+            let bytes = runs.iter().map(|run| run.records.len()).sum();
+            let end = runs.last().map_or_else(|| standing.sequence(), |run| run.end);
+            let oldest = runs.iter().map(|run| run.taken).min();
+            let records = runs.into_iter().map(|run| run.records).collect();
+            under_way.push_back((submit(engine, standing, records, end, oldest)?, bytes));
         }
     }
 
@@ -101,36 +112,28 @@ impl Pump {
     }
 }
 
+fn bytes_of(under_way: &VecDeque<(u64, usize)>) -> usize {
+    under_way.iter().map(|(_, bytes)| bytes).sum()
+}
+
 fn now() -> Instant {
     Instant::now()
 }
 
-/// Submits runs as one tick, dealt over the workers.
-fn submit(engine: &Engine, standing: &Standing, runs: Vec<Run>) -> Result<u64, EngineError> {
-    let workers = engine.workers();
-    engine.submit(|_| {
-        let end = runs.last().map_or_else(|| standing.sequence(), |run| run.end);
-        let now = standing.submitting(end, runs.iter().map(|run| run.taken).min());
-        let mut items: Vec<Vec<Inward>> = (0..workers).map(|_| controls(Clock { now, limit: now }, None)).collect();
-        for (index, run) in runs.into_iter().enumerate() {
-            items[index % workers].push(Inward::Records(run.records));
-        }
-        items
-    })
-}
-
-/// Submits records of the log that the engine has not had, in order.
-pub fn submit_history(
-    engine: &Arc<Engine>,
+/// Submits records as one tick, dealt over the workers: those of the log up to `end` that the engine has not had, in
+/// order, the oldest of them taken then.
+pub fn submit(
+    engine: &Engine,
     standing: &Standing,
-    pieces: Vec<Vec<u8>>,
+    runs: Vec<Vec<u8>>,
     end: u64,
+    oldest: Option<Instant>,
 ) -> Result<u64, EngineError> {
     let workers = engine.workers();
     engine.submit(|_| {
-        let now = standing.submitting(end, None);
-        let mut items: Vec<Vec<Inward>> = (0..workers).map(|_| controls(Clock { now, limit: now }, None)).collect();
-        for (index, records) in pieces.into_iter().enumerate() {
+        let now = standing.submitting(end, oldest);
+        let mut items = items_of_tick(workers, Clock::at(now), &[]);
+        for (index, records) in runs.into_iter().enumerate() {
             items[index % workers].push(Inward::Records(records));
         }
         items

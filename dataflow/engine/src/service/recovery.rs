@@ -13,13 +13,12 @@ use audience_operators::membership::SHARDS;
 use audience_operators::message::Control;
 use audience_operators::partition::{Partition, SourceText};
 use audience_operators::program::Source;
-use audience_rules::ast::Millis;
 use audience_rules::catalogue::Catalogue;
 
 use super::checkpoint::{ALIASES_SHARD, Manifest};
-use super::pump::submit_history;
+use super::pump;
 use super::standing::Standing;
-use crate::edit::{self, Position};
+use crate::edit;
 use crate::engine::{Engine, EngineError, Seed};
 use crate::rule_set::RuleSet;
 
@@ -36,17 +35,19 @@ pub struct Found {
     aliases: Aliases,
 }
 
-/// Finds the newest checkpoint whose every part is good and that does not reach beyond the progress. Damaged ones are
+/// Finds the newest checkpoint whose every part is good and that does not reach beyond the progress, neither in events nor
+/// in time: what is in it must be what was given out, under the rules of then. Damaged ones are
 /// told and passed over: the log has everything.
 pub fn newest_good(store: &dyn CheckpointStore, progress: Progress) -> Result<Option<Found>, EngineError> {
     for number in store.list()? {
-        match check(store, number) {
-            Ok(found) if found.manifest.greatest.sequence <= progress.sequence => return Ok(Some(found)),
-            Ok(_) => tracing::warn!(checkpoint = number, "the checkpoint is ahead of what was given out; passed over"),
-            Err(error) => {
-                tracing::error!(checkpoint = number, %error, "the checkpoint is damaged; an older one is used")
-            }
+        let found = check(store, number).inspect_err(|error| {
+            tracing::error!(checkpoint = number, %error, "the checkpoint is damaged; an older one is used");
+        });
+        let Ok(found) = found else { continue };
+        if found.manifest.is_within(progress) {
+            return Ok(Some(found));
         }
+        tracing::warn!(checkpoint = number, "the checkpoint is ahead of what was given out; passed over");
     }
     Ok(None)
 }
@@ -68,10 +69,11 @@ pub fn seed(
     messages: Arc<dyn MessageIndex>,
     store: Arc<dyn CheckpointStore>,
     found: Option<Found>,
+    progress: Progress,
 ) -> Seed {
     Arc::new(move |worker, peers| {
         let mut partition = Partition::new(log.clone(), messages.clone());
-        partition.begin_silence();
+        partition.begin_silence(progress.clock);
         let Some(found) = &found else { return Ok((partition, Aliases::default())) };
         for shard in (0..SHARDS as u32).filter(|shard| *shard as usize % peers == worker) {
             if !found.manifest.shards.contains(&shard) {
@@ -144,30 +146,11 @@ pub fn replay(
         pieces.push(piece);
         if bytes >= TICK_BYTES {
             bytes = 0;
-            result = submit_history(engine, standing, std::mem::take(&mut pieces), next);
+            result = pump::submit(engine, standing, std::mem::take(&mut pieces), next, None);
         }
         if result.is_err() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     })?;
     result?;
-    let tick = submit_history(engine, standing, pieces, range.end)?;
+    let tick = pump::submit(engine, standing, pieces, range.end, None)?;
     engine.wait_for(tick).map(drop)
-}
-
-/// Moves the clock to `to` from where it stands; where there are ranks, over every second in which anything is due, since
-/// who is first depends on all users at one instant.
-pub fn advance(engine: &Engine, standing: &Standing, to: Millis) -> Result<(), EngineError> {
-    loop {
-        let done = engine.done();
-        let now = standing.boundary().clock;
-        let next = match done.next_due {
-            Some(due) if done.deepest_rank > 0 => to.min((due + 999).max(now)),
-            _ => to,
-        };
-        standing.hold_at(next);
-        let tick = engine.submit_control(next, None)?;
-        engine.wait_for(tick)?;
-        if next >= to {
-            return Ok(());
-        }
-    }
 }

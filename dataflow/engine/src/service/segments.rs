@@ -94,9 +94,7 @@ pub fn replace(
         status,
         tags: input.tags.clone(),
         owner: input.owner.clone(),
-        version: old.version + 1,
-        updated_at: timestamp(),
-        ..old
+        ..next_version(old)
     };
     let definition = match definition(&documents.catalogue, &document, &input)? {
         Some(definition) => definition,
@@ -104,6 +102,11 @@ pub fn replace(
     };
     let members = input.members.filter(|_| document.kind == SegmentKind::Static);
     put(documents, document, definition, members, author, version)
+}
+
+/// The same segment, one version on.
+fn next_version(old: SegmentDocument) -> SegmentDocument {
+    SegmentDocument { version: old.version + 1, updated_at: timestamp(), ..old }
 }
 
 /// A lifecycle step.
@@ -122,7 +125,7 @@ pub fn transition(
         Transition::Archive => Status::Archived,
     };
     let status = next_status(&old, wanted)?;
-    let document = SegmentDocument { status, version: old.version + 1, updated_at: timestamp(), ..old };
+    let document = SegmentDocument { status, ..next_version(old) };
     let definition = running_definition(documents, id)?;
     put(documents, document, definition, None, author, version)
 }
@@ -158,8 +161,7 @@ pub fn replace_members(
         return Err(PlatformError::Conflict { code: "not_static", message });
     }
     let definition = list(checked_members(&members)?);
-    let document = SegmentDocument { version: old.version + 1, updated_at: timestamp(), ..old };
-    put(documents, document, definition, Some(members), author, version)
+    put(documents, next_version(old), definition, Some(members), author, version)
 }
 
 fn put(

@@ -40,15 +40,6 @@ pub const STRIDE: u64 = 64;
 pub enum Inward {
     /// Accepted events: flat records with sequence numbers.
     Records(Vec<u8>),
-    /// Lines of JSON, of which the clock follows the timestamps. Slices of one tick stand in the order of their numbers.
-    Lines {
-        /// The number of the slice within the tick.
-        slice: u32,
-        /// The sequence number of its first line.
-        first_sequence: u64,
-        /// The lines.
-        bytes: Vec<u8>,
-    },
     /// History for a backfill: flat records.
     Backfill(Vec<u8>),
     /// A change of what is computed.
@@ -77,10 +68,6 @@ pub struct TickOutput {
     pub clock: Millis,
     /// Events done.
     pub events: u64,
-    /// Lines refused, with the first fault.
-    pub refused: u64,
-    /// The first line refused.
-    pub first_refused: Option<String>,
     /// How many memberships changed.
     pub change_count: u64,
     /// How many of them began.
@@ -97,6 +84,13 @@ pub struct TickOutput {
     pub next_due: Option<Millis>,
     /// The deepest rank.
     pub deepest_rank: u32,
+}
+
+impl TickOutput {
+    /// Whether it brings a part of a checkpoint.
+    pub fn has_part(&self) -> bool {
+        !self.shards.is_empty() || self.aliases.is_some() || !self.sources.is_empty()
+    }
 }
 
 /// Writes the changes of a tick down for those outside.

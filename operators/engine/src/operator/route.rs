@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use audience_rules::ast::{Millis, SegmentId};
+use audience_rules::ast::SegmentId;
 use audience_rules::record::{EventRef, records};
 use hashbrown::HashMap;
 use parking_lot::RwLock;
@@ -18,7 +18,7 @@ use timely::dataflow::operators::Capability;
 use timely::dataflow::operators::generic::OutputBuilder;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 
-use super::announce::{AliasNote, Announcement, Local, UNKNOWN_CLOCK};
+use super::announce::{AliasNote, Announcement};
 use super::{Inward, STRIDE};
 use crate::aliases::Aliases;
 use crate::membership::shard_of;
@@ -33,28 +33,25 @@ pub enum Directed {
     Control(Arc<Control>, HashMap<SegmentId, Vec<String>>),
     /// The time of the tick.
     Clock(Clock),
-    /// Lines that were refused.
-    Refused(u64, String),
     /// The aliases, for a checkpoint.
     Aliases(Aliases),
 }
 
 #[derive(Default)]
 struct Tick {
-    locals: Vec<Local>,
+    locals: Vec<Inward>,
     announcements: Vec<Announcement>,
 }
 
 /// The operator.
 pub fn route<'scope>(
-    local: StreamVec<'scope, u64, Local>,
+    local: StreamVec<'scope, u64, Inward>,
     announcements: StreamVec<'scope, u64, Announcement>,
     aliases: Rc<RefCell<Aliases>>,
     mirror: Option<Arc<RwLock<Aliases>>>,
 ) -> (StreamVec<'scope, u64, Routed>, StreamVec<'scope, u64, Directed>) {
     let scope = local.scope();
-    let mut router =
-        Router { aliases, mirror, worker: scope.index() as u64, peers: scope.peers() as u64, clock: UNKNOWN_CLOCK };
+    let mut router = Router { aliases, mirror, worker: scope.index() as u64, peers: scope.peers() as u64 };
     let mut builder = OperatorBuilder::new("Route".to_owned(), scope);
     let mut local = builder.new_input(local, Pipeline);
     let mut announcements = builder.new_input(announcements, Exchange::new(|told: &Announcement| told.worker));
@@ -100,105 +97,85 @@ struct Router {
     mirror: Option<Arc<RwLock<Aliases>>>,
     worker: u64,
     peers: u64,
-    /// The greatest timestamp so far, where the clock follows the events.
-    clock: Millis,
 }
 
 impl Router {
     fn owner(&self, user: &str) -> u64 {
+        self.owner_of(user.as_bytes())
+    }
+
+    fn owner_of(&self, user: &[u8]) -> u64 {
         shard_of(user) % self.peers
     }
 
     fn route(&mut self, tick: Tick) -> (Vec<Routed>, Vec<Directed>) {
         let mut blobs: Vec<Routed> = (0..self.peers).map(|worker| Routed { worker, ..Routed::default() }).collect();
-        let before = self.clocks_before(&tick.announcements);
-        let mut notes: Vec<_> = tick.announcements.into_iter().flat_map(|told| told.aliases).collect();
-        notes.sort_unstable();
-        let mut own = Vec::new();
-        let mut merges = Vec::new();
-        let mut history = Vec::new();
-        let mut waiting = notes.into_iter().peekable();
-        let (mut records_of_tick, others) = split(tick.locals);
-        if waiting.peek().is_some() {
-            sort_by_sequence(&mut records_of_tick);
+        let mut parts = Parts::of(tick.locals);
+        let merges = self.send_records(&mut parts.records, tick.announcements, &mut blobs);
+        for record in parts.history.iter().flat_map(|bytes| records(bytes)) {
+            if !self.aliases.borrow().is_erased(&record) {
+                self.send(&record, &mut blobs, |blob| &mut blob.backfill);
+            }
         }
-        for (slice, bytes) in &records_of_tick {
-            let floor = slice.and_then(|slice| before.get(&slice).copied()).unwrap_or(UNKNOWN_CLOCK);
-            for record in records(bytes) {
-                while let Some(note) = waiting.next_if(|note| note.sequence <= record.sequence()) {
-                    self.take_note(&note, note.at.max(floor), &mut merges);
+        let mut own = vec![Directed::Merges(merges)];
+        for control in parts.controls {
+            match &*control {
+                Control::Clock(given) => own.push(Directed::Clock(*given)),
+                Control::Capture { shards, .. } if shards.start == 0 && self.worker == 0 => {
+                    own.push(Directed::Aliases(self.aliases.borrow().clone()));
+                    own.push(self.direct(control));
                 }
-                if record.kind().counts() {
-                    self.send(&record, floor, &mut blobs);
-                }
+                _ => own.push(self.direct(control)),
             }
-        }
-        for note in waiting {
-            self.take_note(&note, note.at, &mut merges);
-        }
-        own.push(Directed::Merges(merges));
-        let mut clock = None;
-        for item in others {
-            match item {
-                Local::Refused(count, first) => own.push(Directed::Refused(count, first)),
-                Local::Other(Inward::Backfill(bytes)) => history.push(bytes),
-                Local::Other(Inward::Control(control)) => match &*control {
-                    Control::Clock(given) => clock = Some(*given),
-                    Control::Capture { shards, .. } if shards.start == 0 && self.worker == 0 => {
-                        own.push(Directed::Aliases(self.aliases.borrow().clone()));
-                        own.push(self.direct(control));
-                    }
-                    _ => own.push(self.direct(control)),
-                },
-                _ => {}
-            }
-        }
-        for record in history.iter().flat_map(|bytes| records(bytes)) {
-            self.send_history(&record, &mut blobs);
-        }
-        match clock {
-            Some(clock) => own.push(Directed::Clock(clock)),
-            // What happens in the last second may yet be joined by more of that second.
-            None if self.clock != UNKNOWN_CLOCK => {
-                own.push(Directed::Clock(Clock { now: self.clock, limit: self.clock.div_euclid(1000) * 1000 - 1 }));
-            }
-            None => {}
         }
         blobs.retain(|blob| !blob.records.is_empty() || !blob.backfill.is_empty());
         (blobs, own)
     }
 
-    /// The clock before each slice; the clock moves behind the last.
-    fn clocks_before(&mut self, announcements: &[Announcement]) -> HashMap<u32, Millis> {
-        let mut slices: Vec<(u32, Millis)> = announcements.iter().filter_map(|told| told.slice).collect();
-        slices.sort_unstable();
-        let mut before = HashMap::with_capacity(slices.len());
-        for (slice, greatest) in slices {
-            before.insert(slice, self.clock);
-            self.clock = self.clock.max(greatest);
+    /// Sends the records of a tick, with the aliases and erasures between them in the order of acceptance; gives what
+    /// becomes of users of this worker by them.
+    fn send_records(&self, runs: &mut [Vec<u8>], announcements: Vec<Announcement>, blobs: &mut [Routed]) -> Vec<Merge> {
+        let mut notes: Vec<AliasNote> = announcements.into_iter().flat_map(|told| told.aliases).collect();
+        notes.sort_unstable();
+        if !notes.is_empty() {
+            sort_by_sequence(runs);
         }
-        before
+        let mut merges = Vec::new();
+        let mut waiting = notes.into_iter().peekable();
+        for record in runs.iter().flat_map(|bytes| records(bytes)) {
+            while let Some(note) = waiting.next_if(|note| note.sequence <= record.sequence()) {
+                self.take_note(&note, &mut merges);
+            }
+            if record.kind().counts() {
+                self.send(&record, blobs, |blob| &mut blob.records);
+            }
+        }
+        waiting.for_each(|note| self.take_note(&note, &mut merges));
+        merges
     }
 
-    fn take_note(&mut self, note: &AliasNote, at: Millis, merges: &mut Vec<Merge>) {
+    fn take_note(&self, note: &AliasNote, merges: &mut Vec<Merge>) {
         match &note.previous {
-            Some(previous) => self.merge(previous, &note.user, note.sequence, at, merges),
-            None => self.erase(&note.user, note.sequence, at, merges),
+            Some(previous) => self.merge(previous, note, merges),
+            None => self.erase(note, merges),
         }
     }
 
     /// Every id of the user is told: each is one by itself again, with its own entries in lists.
-    fn erase(&mut self, user: &str, sequence: u64, at: Millis, merges: &mut Vec<Merge>) {
-        let ids = self.aliases.borrow_mut().erase(user, sequence);
+    fn erase(&self, note: &AliasNote, merges: &mut Vec<Merge>) {
+        let AliasNote { sequence, at, user, .. } = note;
+        let ids = self.aliases.borrow_mut().erase(user, *sequence);
         if let Some(mirror) = &self.mirror {
-            mirror.write().erase(user, sequence);
+            mirror.write().erase(user, *sequence);
         }
         for id in ids.iter().filter(|id| self.owner(id) == self.worker) {
-            merges.push(Merge { user: id.clone(), sequence, at, fate: Fate::Erased(ids.clone()) });
+            merges.push(Merge { user: id.clone(), sequence: *sequence, at: *at, fate: Fate::Erased(ids.clone()) });
         }
     }
 
-    fn merge(&mut self, previous: &str, user: &str, sequence: u64, at: Millis, merges: &mut Vec<Merge>) {
+    fn merge(&self, previous: &str, note: &AliasNote, merges: &mut Vec<Merge>) {
+        let AliasNote { sequence, at, user, .. } = note;
+        let (sequence, at) = (*sequence, *at);
         let Some(merged) = self.aliases.borrow_mut().merge(previous, user) else { return };
         if let Some(mirror) = &self.mirror {
             mirror.write().merge(previous, user);
@@ -211,39 +188,16 @@ impl Router {
         }
     }
 
-    /// Sends a record to the worker of its user, with its clock raised to `floor`.
-    fn send(&self, record: &EventRef<'_>, floor: Millis, blobs: &mut [Routed]) {
+    /// Sends a record to the worker of its user, into that part of its blob.
+    fn send(&self, record: &EventRef<'_>, blobs: &mut [Routed], part: fn(&mut Routed) -> &mut Vec<u8>) {
         let aliases = self.aliases.borrow();
-        let out;
-        let start;
-        match aliases.root(record.user()) {
-            Some(root) => {
-                out = &mut blobs[self.owner(root) as usize].records;
-                start = out.len();
-                record.write_as(root, out);
-            }
+        let root = if aliases.is_empty() { None } else { aliases.root(record.user()) };
+        match root {
+            Some(root) => record.write_as(root, part(&mut blobs[self.owner(root) as usize])),
             None => {
-                out = &mut blobs[self.owner(record.user()) as usize].records;
-                start = out.len();
-                out.extend_from_slice(record.bytes());
+                let owner = self.owner_of(record.user_bytes());
+                part(&mut blobs[owner as usize]).extend_from_slice(record.bytes());
             }
-        }
-        if record.accepted_at() < floor {
-            audience_rules::record::set_accepted_at(&mut out[start..], floor);
-            if record.timestamp() == UNKNOWN_CLOCK {
-                audience_rules::record::set_timestamp(&mut out[start..], floor);
-            }
-        }
-    }
-
-    fn send_history(&self, record: &EventRef<'_>, blobs: &mut [Routed]) {
-        let aliases = self.aliases.borrow();
-        if record.sequence() < aliases.counts_from(record.user()) {
-            return;
-        }
-        match aliases.root(record.user()) {
-            Some(root) => record.write_as(root, &mut blobs[self.owner(root) as usize].backfill),
-            None => blobs[self.owner(record.user()) as usize].backfill.extend_from_slice(record.bytes()),
         }
     }
 
@@ -263,21 +217,29 @@ impl Router {
     }
 }
 
-type Records = Vec<(Option<u32>, Vec<u8>)>;
+/// What came in for a tick, by kind.
+#[derive(Default)]
+struct Parts {
+    records: Vec<Vec<u8>>,
+    history: Vec<Vec<u8>>,
+    controls: Vec<Arc<Control>>,
+}
 
-fn split(locals: Vec<Local>) -> (Records, Vec<Local>) {
-    let mut records = Vec::new();
-    let mut others = Vec::new();
-    for local in locals {
-        match local {
-            Local::Records { slice, bytes } => records.push((slice, bytes)),
-            other => others.push(other),
+impl Parts {
+    fn of(locals: Vec<Inward>) -> Self {
+        let mut parts = Parts::default();
+        for local in locals {
+            match local {
+                Inward::Records(bytes) => parts.records.push(bytes),
+                Inward::Backfill(bytes) => parts.history.push(bytes),
+                Inward::Control(control) => parts.controls.push(control),
+            }
         }
+        parts
     }
-    (records, others)
 }
 
 /// Orders runs of records by the sequence number of their first; within a run they are in order.
-fn sort_by_sequence(runs: &mut Records) {
-    runs.sort_by_key(|(_, bytes)| EventRef::read(bytes).map_or(u64::MAX, |(record, _)| record.sequence()));
+fn sort_by_sequence(runs: &mut [Vec<u8>]) {
+    runs.sort_by_key(|bytes| EventRef::read(bytes).map_or(u64::MAX, |(record, _)| record.sequence()));
 }

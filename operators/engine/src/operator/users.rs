@@ -58,7 +58,7 @@ pub fn users<'scope>(
     let activator = scope.activator_for(builder.operator_info().address);
     let mut routed = builder.new_input(routed, Exchange::new(|part: &Routed| part.worker));
     let mut directed = builder.new_input(directed, Pipeline);
-    let mut flips = builder.new_input(flips, Exchange::new(|flip: &RankFlip| shard_of(&flip.user)));
+    let mut flips = builder.new_input(flips, Exchange::new(|flip: &RankFlip| shard_of(flip.user.as_bytes())));
     let (outward, outward_stream) = builder.new_output();
     let (told, told_stream) = builder.new_output();
     let (growth, growth_stream) = builder.new_output();
@@ -67,17 +67,7 @@ pub fn users<'scope>(
     let mut growth = OutputBuilder::from(growth);
     builder.build(move |capabilities| {
         let mut capabilities: Option<[Capability<u64>; 3]> = capabilities.try_into().ok();
-        let mut logic = UsersLogic {
-            parts,
-            arrived: BTreeMap::new(),
-            flips: BTreeMap::new(),
-            tick: 0,
-            current: None,
-            has_failed: false,
-            may_scan: true,
-            is_muted: false,
-            grown: Vec::new(),
-        };
+        let mut logic = UsersLogic::new(parts);
         move |frontiers| {
             routed.for_each_time(|time, data| {
                 let arrived = logic.arrived.entry(*time.time()).or_default();
@@ -124,6 +114,20 @@ struct Step {
 }
 
 impl UsersLogic {
+    fn new(parts: WorkerParts) -> Self {
+        UsersLogic {
+            parts,
+            arrived: BTreeMap::new(),
+            flips: BTreeMap::new(),
+            tick: 0,
+            current: None,
+            has_failed: false,
+            may_scan: true,
+            is_muted: false,
+            grown: Vec::new(),
+        }
+    }
+
     /// The place at which the next step gives what it gives.
     fn time(&self) -> u64 {
         self.tick * STRIDE + self.current.as_ref().map_or(0, |current| current.place)
@@ -196,10 +200,6 @@ impl UsersLogic {
                 Directed::Merges(merges) => routed.push(Routed { merges, ..Routed::default() }),
                 Directed::Control(control, lists) => controls.push((control, lists)),
                 Directed::Aliases(aliases) => output.aliases = Some(aliases),
-                Directed::Refused(count, first) => {
-                    output.refused += count;
-                    output.first_refused.get_or_insert(first);
-                }
             }
         }
         let history: Vec<Vec<u8>> = routed.iter_mut().map(|part| std::mem::take(&mut part.backfill)).collect();

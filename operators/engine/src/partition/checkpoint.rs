@@ -112,7 +112,10 @@ impl Partition {
     }
 
     /// Brings back a shard: of the measures in it those that stand in every shard of the checkpoint, since an edit may have
-    /// come between two of them. Only before any event.
+    /// come between two of them. Only before any event, in silence.
+    ///
+    /// What waited in the checkpoint and has happened since happens here, so that a measure that is yet to be backfilled
+    /// has it from history alone.
     pub fn restore(&mut self, shard: u32, bytes: &[u8], in_all: &[SourceText]) -> Result<(), OperatorError> {
         let state: ShardState =
             bincode::deserialize(bytes).map_err(|e| OperatorError::Checkpoint(format!("shard {shard}: {e}")))?;
@@ -140,12 +143,12 @@ impl Partition {
             self.users[slot].known = user.known;
             self.users[slot].cells = cells;
             self.users[slot].pending = user.pending;
+            self.apply_pending(slot as u32, self.clock);
         }
         if self.floors.is_empty() {
             self.floors = vec![0; SHARDS as usize];
         }
         self.floors[shard as usize] = state.boundary.sequence;
-        self.clock = self.clock.max(state.boundary.clock);
         Ok(())
     }
 }

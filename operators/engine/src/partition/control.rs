@@ -82,11 +82,7 @@ impl Partition {
             if self.backfilled.contains(&slot) {
                 continue;
             }
-            let is_before = |measure: &u32| {
-                backfilling
-                    .get(measure)
-                    .is_some_and(|boundary| event.sequence() < boundary.sequence && event.timestamp() <= boundary.clock)
-            };
+            let is_before = |measure: &u32| backfilling.get(measure).is_some_and(|boundary| boundary.is_before(&event));
             candidates.clear();
             self.registry.listeners.of_event(&event, &mut candidates);
             for measure in candidates.iter().filter(|measure| is_before(measure)) {
@@ -248,12 +244,6 @@ impl Partition {
 
     /// Brings the windows of a user to `now` and computes what the user is in, from nothing.
     fn activate_user(&mut self, slot: u32, now: Millis, membership: &mut Membership) {
-        while self.users[slot as usize].pending.last().is_some_and(|last| last.timestamp <= now) {
-            let Some(pending) = self.users[slot as usize].pending.pop() else { break };
-            if let Some((event, _)) = EventRef::read(&pending.record) {
-                self.accept(slot, &event, (now, now));
-            }
-        }
         self.scratch.touched.clear();
         for index in 0..self.users[slot as usize].cells.len() {
             let cell = &mut self.users[slot as usize].cells[index];

@@ -9,6 +9,7 @@
 mod absorb;
 mod checkpoint;
 mod control;
+mod number_rule;
 mod plan;
 mod process;
 mod scan;
@@ -26,7 +27,7 @@ use roaring::RoaringBitmap;
 use crate::calendar::Calendar;
 use crate::cell::Cell;
 use crate::measure::MeasureId;
-use crate::membership::Membership;
+use crate::membership::{Membership, user_hash};
 use crate::message::{Cause, Change, RankInput};
 use crate::reading::Reading;
 use crate::registry::{RankId, Registry, RuleId};
@@ -95,7 +96,9 @@ pub struct Partition {
     scratch: Scratch,
     /// Made from the rules in force when next needed; `None` after every edit.
     plans: Option<plan::Plans>,
-    /// Members of planned rules that are yet to be entered.
+    /// Users who are yet to be entered into every planned rule that holds of nobody in particular.
+    appeared: Vec<u32>,
+    /// Members of planned rules that are yet to be entered or removed, behind those.
     updates: Vec<plan::Update>,
     /// Membership changes since they were last taken.
     pub changes: Vec<Change>,
@@ -108,7 +111,9 @@ pub struct Partition {
 struct Scratch {
     touched: Touched,
     candidates: Vec<MeasureId>,
+    /// Of one measure, and of all.
     flips: Vec<u32>,
+    flipped: Vec<u32>,
     marks: Vec<u8>,
     queue: Vec<RuleId>,
     ranks: Vec<RankId>,
@@ -142,6 +147,7 @@ impl Partition {
             messages,
             scratch: Scratch::default(),
             plans: None,
+            appeared: Vec::new(),
             updates: Vec::new(),
             changes: Vec::new(),
             rank_inputs: Vec::new(),
@@ -212,11 +218,14 @@ impl Partition {
         sizes.filter(|(_, size)| *size != 0).collect()
     }
 
-    /// Begins the silence of a start: state is brought back, nothing is evaluated until [`Control::Activate`].
+    /// Begins the silence of a start: state is brought back as of `clock`, nothing is evaluated until
+    /// [`Control::Activate`].
     ///
     /// [`Control::Activate`]: crate::message::Control::Activate
-    pub fn begin_silence(&mut self) {
+    pub fn begin_silence(&mut self, clock: Millis) {
         self.silent = true;
+        self.clock = clock;
+        self.done_until = clock;
     }
 
     /// How many users have a number, and how many cells are kept of them.
@@ -226,7 +235,12 @@ impl Partition {
 
     /// The number of a user, given where they have none.
     fn slot_of(&mut self, id: &str, membership: &mut Membership) -> u32 {
-        let (slot, is_new) = membership.users.find_or_add(id);
+        self.slot_of_hash(user_hash(id.as_bytes()), id.as_bytes(), membership)
+    }
+
+    /// As [`slot_of`](Self::slot_of), the hash being known.
+    fn slot_of_hash(&mut self, hash: u64, id: &[u8], membership: &mut Membership) -> u32 {
+        let (slot, is_new) = membership.users.find_or_add(hash, id);
         if is_new {
             self.users.push(User { due: Millis::MAX, scheduled: Millis::MAX, ..User::default() });
         }

@@ -1,34 +1,48 @@
-//! Rules of which every leaf tests a number, laid out so that one costs a few comparisons of words.
+//! Rules of which every leaf tests a number, laid out so that one costs a few comparisons of small numbers.
 //!
 //! Law: a planned rule gives what `evaluate_rule` would give. What is derived here is thrown away by every edit, and made
 //! again when next needed. The members that it changes are noted down and entered together at the end of the tick, rule
 //! by rule: nothing within a tick asks for them, since a rule that others refer to is not planned.
+//!
+//! Of each measure all numbers at which some leaf changes stand in order; where a reading falls among them is its *rank*,
+//! and a leaf holds in a run of ranks. A leaf without which a rule cannot hold is its *guard*: where a guard held neither
+//! before nor holds now, the rule is not looked at, whatever else of it changed.
 
-use audience_rules::ast::{Comparison, Condition, Millis, Test};
+use audience_rules::ast::{Comparison, Condition, Millis, SegmentId, Test};
+use hashbrown::HashMap;
+use roaring::RoaringBitmap;
 
 use crate::measure::MeasureId;
 use crate::membership::Membership;
 use crate::message::{Cause, Change};
 use crate::reading::{Reading, cuts};
-use crate::registry::{BitmapId, Question, Registry, Role, RuleId};
+use crate::registry::{BitmapId, PredicateId, Question, Registry, Role, Rule, RuleId};
 
-use super::settle::QUEUED;
-use super::{Partition, Published};
+use super::settle::{QUEUED, queue};
+use super::{Partition, Published, Scratch, User};
 
 /// Below all places; of what is missing.
 const MISSING: i64 = i64::MIN;
 /// The least and the greatest position of a number: those beyond are taken to be these. Bounds lie strictly between.
 const LEAST: i64 = i64::MIN + 1;
 const GREATEST: i64 = i64::MAX - 1;
+/// The leaves of a truth table at most.
+const LEAVES: usize = 6;
+/// The guards of a use at most.
+const GUARDS: usize = 3;
+/// More bounds of a measure than ranks can tell apart leave its rules unplanned.
+const BOUNDS: usize = 20_000;
+/// The width of a leaf that holds from a rank on: beyond all ranks.
+const UPWARD: u16 = 30_000;
 /// More updates than this are put in the order of their bitmaps first.
 const FEW_UPDATES: usize = 1024;
 
 /// A test of a number: whether its position lies strictly between.
 #[derive(Clone, Copy)]
-struct Interval {
+pub(super) struct Interval {
     low: i64,
     high: i64,
-    measure: MeasureId,
+    pub(super) measure: MeasureId,
     negated: bool,
 }
 
@@ -42,14 +56,27 @@ impl Interval {
                 (bound(*place)?, i64::MAX)
             }
             (Condition::Compare(Comparison::Less | Comparison::LessOrEqual, _), [place]) => (MISSING, bound(*place)?),
-            (Condition::Equals(_) | Condition::Between(..), [low, high]) => (bound(*low)?, bound(*high)?),
+            (Condition::Equals(_) | Condition::Between(..), [low, high]) if low < high => (bound(*low)?, bound(*high)?),
             _ => return None,
         };
         Some(Interval { low, high, measure, negated: test.negated })
     }
 
-    fn holds(&self, position: i64) -> bool {
+    pub(super) fn of_predicate(registry: &Registry, predicate: PredicateId) -> Option<Interval> {
+        match &registry.predicates.get(predicate)?.question {
+            Question::Measured(measure, test) if registry.measures.get(*measure)?.kind.is_plain_number() => {
+                Interval::of(*measure, test)
+            }
+            _ => None,
+        }
+    }
+
+    pub(super) fn holds(&self, position: i64) -> bool {
         ((self.low < position) & (position < self.high)) ^ self.negated
+    }
+
+    fn bounds(&self) -> impl Iterator<Item = i64> {
+        [self.low, self.high].into_iter().filter(|bound| (LEAST..=GREATEST).contains(bound))
     }
 }
 
@@ -61,24 +88,113 @@ fn position(reading: &Reading) -> i64 {
     }
 }
 
+/// The rank of a position: 0 of what is missing, else one more than the bounds below it.
+fn rank(bounds: &[i64], position: i64) -> u16 {
+    if position == MISSING { 0 } else { 1 + bounds.partition_point(|bound| *bound < position) as u16 }
+}
+
+/// A leaf: holds in `width` ranks from `start` on, going round behind the last.
+#[derive(Clone, Copy, Default)]
+struct Leaf {
+    measure: u16,
+    start: u16,
+    width: u16,
+}
+
+impl Leaf {
+    fn of(interval: &Interval, bounds: &[i64]) -> Option<Leaf> {
+        let above = |bound: i64| 2 + bounds.partition_point(|known| *known < bound) as u16;
+        let start = if interval.low == MISSING { 1 } else { above(interval.low) };
+        let end = if interval.high == i64::MAX { start + UPWARD } else { above(interval.high) };
+        let (start, width) =
+            if interval.negated { (end, 0u16.wrapping_sub(end - start)) } else { (start, end - start) };
+        Some(Leaf { measure: u16::try_from(interval.measure).ok()?, start, width })
+    }
+
+    fn holds(self, rank: u16) -> bool {
+        rank.wrapping_sub(self.start) < self.width
+    }
+
+    /// Whether it holds from a rank on.
+    fn is_upward(self) -> bool {
+        self.width >= UPWARD
+    }
+
+    /// In which share of so many ranks it holds.
+    fn share(self, ranks: usize) -> f32 {
+        let (start, end) = (usize::from(self.start), usize::from(self.start) + usize::from(self.width));
+        let direct = end.min(ranks) - start.min(ranks);
+        let round = end.saturating_sub(1 << 16).min(ranks);
+        (direct + round) as f32 / ranks as f32
+    }
+}
+
 /// A planned rule; without leaves it is none.
 #[derive(Clone, Copy, Default)]
 struct Plan {
     table: u64,
-    first_leaf: u32,
-    leaves: u32,
+    leaves: [Leaf; LEAVES],
+    count: u8,
+}
+
+/// Whether a rule of so many leaves cannot hold without this one.
+pub(super) fn needs(table: u64, leaves: usize, leaf: usize) -> bool {
+    (0..1u64 << leaves).all(|bits| bits >> leaf & 1 == 1 || table >> bits & 1 == 0)
+}
+
+/// What a planned rule changes.
+#[derive(Clone, Copy, Default)]
+struct Target {
     members: BitmapId,
     segment: u32,
 }
 
-/// All planned rules, by their numbers.
+/// A leaf's part in a rule.
+#[derive(Clone, Copy, Default)]
+struct Use {
+    rule: RuleId,
+    /// What it flips in the rule's mark.
+    flips: u8,
+    guard_count: u8,
+    guards: [Leaf; GUARDS],
+    /// Where the next use stands whose first guard may hold although this one's rank was too low.
+    next_group: u32,
+}
+
+impl Use {
+    /// What uses of one predicate are ordered by: those whose first guard asks for a rank of the same measure stand
+    /// together, the lowest first.
+    fn group(&self) -> (u8, u16, bool, u16) {
+        let guard = self.guards[0];
+        (self.guard_count.min(1), guard.measure, guard.is_upward(), guard.start)
+    }
+}
+
+/// The ranks of the user at hand in a measure, where the stamp is the latest.
+#[derive(Clone, Copy, Default)]
+struct Ranks {
+    stamp: u64,
+    before: u16,
+    now: u16,
+}
+
+/// All planned rules, by their numbers, and what leads to them.
 #[derive(Default)]
 pub(super) struct Plans {
     rules: Vec<Plan>,
-    leaves: Vec<Interval>,
-    /// Of the user at hand, by measure, where the stamp is the latest.
-    positions: Vec<(u64, i64)>,
+    targets: Vec<Target>,
+    /// Of each predicate, where its uses stand.
+    spans: Vec<(u32, u32)>,
+    /// In the order of the measures and their bounds: what one event passes stands together.
+    uses: Vec<Use>,
+    /// By measure; sorted.
+    bounds: Vec<Vec<i64>>,
+    ranks: Vec<Ranks>,
     stamp: u64,
+    /// Planned rules that hold of a user of whom nothing is known.
+    defaults: Vec<RuleId>,
+    /// Other rules that may.
+    other_defaults: Vec<RuleId>,
 }
 
 /// A member to be entered or removed.
@@ -89,88 +205,254 @@ pub(super) struct Update {
     inside: bool,
 }
 
+/// What numbers are read from: one user, now.
+#[derive(Clone, Copy)]
+pub(super) struct Subject<'a> {
+    registry: &'a Registry,
+    user: &'a User,
+    now: Millis,
+}
+
+impl Subject<'_> {
+    pub(super) fn position(&self, measure: MeasureId) -> i64 {
+        let Some(definition) = self.registry.measures.get(measure) else { return MISSING };
+        match self.user.cell(measure) {
+            Some(at) => position(&self.user.cells[at].reading(&definition.kind, self.now)),
+            None => position(&definition.default),
+        }
+    }
+}
+
 impl Plans {
-    fn of(registry: &Registry, published: &hashbrown::HashMap<audience_rules::ast::SegmentId, Published>) -> Plans {
+    fn of(registry: &mut Registry, published: &HashMap<SegmentId, Published>) -> Plans {
+        let default_rules = registry.default_rules().to_vec();
+        let registry = &*registry;
         let mut plans = Plans { rules: vec![Plan::default(); registry.rules.bound()], ..Plans::default() };
-        plans.positions.resize(registry.measures.bound(), (0, MISSING));
+        plans.targets = vec![Target::default(); plans.rules.len()];
+        plans.ranks = vec![Ranks::default(); registry.measures.bound()];
+        plans.bounds = bounds(registry);
         for (id, rule) in registry.rules.iter() {
-            let (Role::Published(segment), Some(table), u32::MAX) = (&rule.role, rule.program.table, rule.scanned)
-            else {
-                continue;
-            };
-            let Some(published) = published.get(segment) else { continue };
-            if registry.segment_predicate(segment).is_some() {
-                continue;
+            let Some((plan, target)) = plans.plan(registry, published, rule) else { continue };
+            plans.rules[id as usize] = plan;
+            plans.targets[id as usize] = target;
+        }
+        plans.lay_out_uses(registry);
+        let nobody = User::default();
+        let subject = Subject { registry, user: &nobody, now: 0 };
+        plans.stamp += 1;
+        for rule in default_rules {
+            match plans.of_rule(rule).map(|plan| plan.table) {
+                Some(table) if table >> plans.bits(rule, subject) & 1 == 1 => plans.defaults.push(rule),
+                Some(_) => {}
+                None => plans.other_defaults.push(rule),
             }
-            let interval = |predicate: &u32| match &registry.predicates.get(*predicate)?.question {
-                Question::Measured(measure, test) if registry.measures.get(*measure)?.kind.is_plain_number() => {
-                    Interval::of(*measure, test)
-                }
-                _ => None,
-            };
-            let Some(leaves) = rule.predicates.iter().map(interval).collect::<Option<Vec<Interval>>>() else {
-                continue;
-            };
-            plans.rules[id as usize] = Plan {
-                table,
-                first_leaf: plans.leaves.len() as u32,
-                leaves: leaves.len() as u32,
-                members: rule.members,
-                segment: published.index,
-            };
-            plans.leaves.extend(leaves);
         }
         plans
     }
 
-    /// The leaves of a planned rule; `None` of another.
-    fn of_rule(&self, id: RuleId) -> Option<Plan> {
-        self.rules.get(id as usize).copied().filter(|plan| plan.leaves > 0)
+    fn plan(
+        &self,
+        registry: &Registry,
+        published: &HashMap<SegmentId, Published>,
+        rule: &Rule,
+    ) -> Option<(Plan, Target)> {
+        let (Role::Published(segment), Some(table), u32::MAX) = (&rule.role, rule.program.table, rule.scanned) else {
+            return None;
+        };
+        if registry.segment_predicate(segment).is_some() || rule.predicates.len() > LEAVES {
+            return None;
+        }
+        let mut plan = Plan { table, count: rule.predicates.len() as u8, ..Plan::default() };
+        for (leaf, predicate) in plan.leaves.iter_mut().zip(&rule.predicates) {
+            let interval = Interval::of_predicate(registry, *predicate)?;
+            let bounds = self.bounds.get(interval.measure as usize).filter(|bounds| bounds.len() < BOUNDS)?;
+            *leaf = Leaf::of(&interval, bounds)?;
+        }
+        Some((plan, Target { members: rule.members, segment: published.get(segment)?.index }))
     }
 
-    /// Which leaves hold, given the measures' positions.
-    fn bits(&mut self, plan: Plan, mut position_of: impl FnMut(MeasureId) -> i64) -> u64 {
-        let Plans { leaves, positions, stamp, .. } = self;
-        let first = plan.first_leaf as usize;
-        let mut bits = 0;
-        for (index, leaf) in leaves[first..first + plan.leaves as usize].iter().enumerate() {
-            let known = &mut positions[leaf.measure as usize];
-            if known.0 != *stamp {
-                *known = (*stamp, position_of(leaf.measure));
+    fn lay_out_uses(&mut self, registry: &Registry) {
+        let mut order: Vec<(MeasureId, i64, PredicateId)> = Vec::new();
+        for (id, predicate) in registry.predicates.iter() {
+            let interval = Interval::of_predicate(registry, id);
+            let place = interval.map_or((0, MISSING), |it| (it.measure, it.bounds().next().unwrap_or(MISSING)));
+            if matches!(predicate.question, Question::Measured(..)) {
+                order.push((place.0, place.1, id));
             }
-            bits |= u64::from(leaf.holds(known.1)) << index;
         }
-        bits
+        order.sort_unstable();
+        self.spans = vec![(0, 0); registry.predicates.bound()];
+        for (_, _, id) in order {
+            let Some(predicate) = registry.predicates.get(id) else { continue };
+            let start = self.uses.len() as u32;
+            let mut uses: Vec<Use> =
+                predicate.uses.iter().map(|(rule, leaf)| self.make_use(*rule, usize::from(*leaf))).collect();
+            uses.sort_by_key(Use::group);
+            let mut next = start;
+            for group in uses.chunk_by_mut(|one, other| {
+                let ((has, measure, upward, _), other) = (one.group(), other.group());
+                (has, measure, upward) == (other.0, other.1, other.2)
+            }) {
+                next += group.len() as u32;
+                group.iter_mut().for_each(|member| member.next_group = next);
+            }
+            self.uses.append(&mut uses);
+            self.spans[id as usize] = (start, self.uses.len() as u32);
+        }
+    }
+
+    fn make_use(&self, rule: RuleId, leaf: usize) -> Use {
+        let mut made = Use { rule, flips: if leaf < LEAVES { 1 << leaf } else { 0 }, ..Use::default() };
+        let plan = &self.rules[rule as usize];
+        let mut needed: Vec<(f32, Leaf)> = (0..usize::from(plan.count))
+            .filter(|other| *other != leaf && needs(plan.table, usize::from(plan.count), *other))
+            .map(|other| plan.leaves[other])
+            .map(|other| (other.share(self.bounds[usize::from(other.measure)].len() + 2), other))
+            .collect();
+        // Those that hold of the fewest first: they spare the others.
+        needed.sort_by(|(one, _), (other, _)| one.total_cmp(other));
+        for (guard, (_, leaf)) in made.guards.iter_mut().zip(&needed) {
+            *guard = *leaf;
+            made.guard_count += 1;
+        }
+        made
+    }
+
+    /// The rule where it is planned.
+    fn of_rule(&self, id: RuleId) -> Option<&Plan> {
+        self.rules.get(id as usize).filter(|plan| plan.count > 0)
+    }
+
+    /// Begins with a user, of whom these measures may have changed.
+    fn begin(&mut self, subject: Subject<'_>, touched: &[(MeasureId, Reading)]) {
+        self.stamp += 1;
+        for (measure, before) in touched {
+            let Some(bounds) = self.bounds.get(*measure as usize).filter(|bounds| !bounds.is_empty()) else { continue };
+            let before = rank(bounds, position(before));
+            let now = rank(bounds, subject.position(*measure));
+            self.ranks[*measure as usize] = Ranks { stamp: self.stamp, before, now };
+        }
+    }
+
+    #[inline]
+    fn ranks_of(&mut self, measure: u16, subject: Subject<'_>) -> Ranks {
+        let known = self.ranks[usize::from(measure)];
+        if known.stamp == self.stamp { known } else { self.find_ranks(measure, subject) }
+    }
+
+    #[cold]
+    fn find_ranks(&mut self, measure: u16, subject: Subject<'_>) -> Ranks {
+        let now = rank(&self.bounds[usize::from(measure)], subject.position(MeasureId::from(measure)));
+        let found = Ranks { stamp: self.stamp, before: now, now };
+        self.ranks[usize::from(measure)] = found;
+        found
+    }
+
+    /// Queues the rules that a flipped predicate may change.
+    fn mark(&mut self, predicate: PredicateId, subject: Subject<'_>, scratch: &mut Scratch) {
+        let Some((start, end)) = self.spans.get(predicate as usize).copied() else { return };
+        let mut index = start;
+        while index < end {
+            let found = self.uses[index as usize];
+            index += 1;
+            let guards = &found.guards[..usize::from(found.guard_count)];
+            let barring = guards.iter().position(|guard| {
+                let ranks = self.ranks_of(guard.measure, subject);
+                !guard.holds(ranks.before) && !guard.holds(ranks.now)
+            });
+            match barring {
+                None => queue(&mut scratch.marks, &mut scratch.queue, found.rule, found.flips),
+                // Those behind it ask for more of the same.
+                Some(0) if guards[0].is_upward() => index = found.next_group,
+                Some(_) => {}
+            }
+        }
+    }
+
+    /// Which leaves of a rule hold now.
+    fn bits(&mut self, id: RuleId, subject: Subject<'_>) -> u64 {
+        let Plan { leaves, count, .. } = self.rules[id as usize];
+        leaves[..usize::from(count)].iter().enumerate().fold(0, |bits, (index, leaf)| {
+            bits | u64::from(leaf.holds(self.ranks_of(leaf.measure, subject).now)) << index
+        })
     }
 }
 
+/// The bounds of every measure, sorted.
+fn bounds(registry: &Registry) -> Vec<Vec<i64>> {
+    let mut bounds: Vec<Vec<i64>> = vec![Vec::new(); registry.measures.bound()];
+    for (id, _) in registry.predicates.iter() {
+        if let Some(interval) = Interval::of_predicate(registry, id) {
+            bounds[interval.measure as usize].extend(interval.bounds());
+        }
+    }
+    for bounds in &mut bounds {
+        bounds.sort_unstable();
+        bounds.dedup();
+    }
+    bounds
+}
+
 impl Partition {
-    /// Evaluates what of the queue is planned, for one user.
+    /// A user, now.
+    pub(super) fn subject(&self, slot: u32, now: Millis) -> Subject<'_> {
+        Subject { registry: &self.registry, user: &self.users[slot as usize], now }
+    }
+
+    /// Queues the rules that these predicates, flipped by the touched measures, may change.
+    pub(super) fn mark_flips(&mut self, slot: u32, flips: &[PredicateId], now: Millis) {
+        let Partition { registry, published, plans, scratch, users, .. } = self;
+        let plans = plans.get_or_insert_with(|| Plans::of(registry, published));
+        let subject = Subject { registry, user: &users[slot as usize], now };
+        plans.begin(subject, &scratch.touched);
+        for predicate in flips {
+            plans.mark(*predicate, subject, scratch);
+        }
+    }
+
+    /// Of a user who was nobody: the rules that hold without any event, where none of their leaves flipped, and those that
+    /// may and are not planned.
+    pub(super) fn appear(&mut self, slot: u32, now: Millis, cause: Cause) {
+        let Partition { plans, scratch, changes, appeared, .. } = self;
+        let Some(plans) = plans else { return };
+        for rule in &plans.other_defaults {
+            queue(&mut scratch.marks, &mut scratch.queue, *rule, 0);
+        }
+        if plans.defaults.is_empty() {
+            return;
+        }
+        appeared.push(slot);
+        for rule in &plans.defaults {
+            if scratch.marks.get(*rule as usize).is_none_or(|mark| *mark == 0) {
+                let segment = plans.targets[*rule as usize].segment;
+                changes.push(Change { user: slot, segment, at: now, entered: true, cause });
+            }
+        }
+    }
+
+    /// Evaluates what of the queue is planned, for one user. Planned rules are queued behind
+    /// [`mark_flips`](Self::mark_flips) only, for the same user and instant.
     pub(super) fn evaluate_planned(&mut self, slot: u32, from_nothing: bool, now: Millis, cause: Cause) {
         let Partition { registry, published, plans, scratch, users, changes, updates, .. } = self;
         if scratch.queue.is_empty() {
             return;
         }
         let plans = plans.get_or_insert_with(|| Plans::of(registry, published));
-        plans.stamp += 1;
-        let user = &users[slot as usize];
-        let position_of = |measure: MeasureId| {
-            let Some(definition) = registry.measures.get(measure) else { return MISSING };
-            match user.cell(measure) {
-                Some(at) => position(&user.cells[at].reading(&definition.kind, now)),
-                None => position(&definition.default),
-            }
-        };
+        let subject = Subject { registry, user: &users[slot as usize], now };
         let marks = &mut scratch.marks;
         scratch.queue.retain(|id| {
-            let Some(plan) = plans.of_rule(*id) else { return true };
+            let Some(table) = plans.of_rule(*id).map(|plan| plan.table) else { return true };
             let flipped = std::mem::take(&mut marks[*id as usize]) & !QUEUED;
-            let bits = plans.bits(plan, position_of);
-            let is = plan.table >> bits & 1 == 1;
-            let was = !from_nothing && plan.table >> (bits ^ u64::from(flipped)) & 1 == 1;
+            let bits = plans.bits(*id, subject);
+            let is = table >> bits & 1 == 1;
+            let was = !from_nothing && table >> (bits ^ u64::from(flipped)) & 1 == 1;
             if was != is {
-                changes.push(Change { user: slot, segment: plan.segment, at: now, entered: is, cause });
-                updates.push(Update { bitmap: plan.members, slot, inside: is });
+                let Target { members, segment } = plans.targets[*id as usize];
+                changes.push(Change { user: slot, segment, at: now, entered: is, cause });
+                updates.push(Update { bitmap: members, slot, inside: is });
+            } else if from_nothing {
+                // It may hold of nobody in particular, and so have been entered as one of those.
+                updates.push(Update { bitmap: plans.targets[*id as usize].members, slot, inside: false });
             }
             false
         });
@@ -186,6 +468,12 @@ impl Partition {
                 bitmap.remove(update.slot)
             };
         };
+        if let (Some(plans), false) = (&self.plans, self.appeared.is_empty()) {
+            let appeared: RoaringBitmap = self.appeared.drain(..).collect();
+            for rule in &plans.defaults {
+                *membership.bitmap_mut(plans.targets[*rule as usize].members) |= &appeared;
+            }
+        }
         if self.updates.len() > FEW_UPDATES {
             sort_by_bitmap(&self.updates, &mut self.scratch.sorted);
             self.scratch.sorted.iter().for_each(|update| enter(membership, update));
@@ -222,9 +510,9 @@ mod tests {
 
     use super::*;
 
-    /// The interval of a test holds exactly where the test does.
+    /// The leaf of a test holds exactly where the test does.
     #[test]
-    fn intervals_agree_with_tests() {
+    fn leaves_agree_with_tests() {
         let number = |text: &str| Literal::Number(Decimal::parse(text).expect("a number"));
         let numbers = ["-1e18", "-3", "-0.000000001", "0", "0.000000001", "1", "2.5", "3", "2000000000", "1e18"];
         let mut readings = vec![Reading::Missing, Reading::Ratio(Decimal::from_units(10), 3)];
@@ -238,14 +526,21 @@ mod tests {
             }
             conditions.extend([Condition::Equals(number(text)), Condition::Between(number("-3"), number(text))]);
         }
+        let tests = conditions.iter().map(|condition| Test { negated: false, condition: condition.clone() });
+        let mut bounds: Vec<i64> =
+            tests.filter_map(|test| Some(Interval::of(0, &test)?.bounds().collect::<Vec<_>>())).flatten().collect();
+        bounds.sort_unstable();
+        bounds.dedup();
         let mut planned = 0;
         for condition in conditions {
             for negated in [false, true] {
                 let test = Test { negated, condition: condition.clone() };
                 let Some(interval) = Interval::of(0, &test) else { continue };
                 planned += 1;
+                let leaf = Leaf::of(&interval, &bounds).expect("a small measure");
                 for reading in &readings {
-                    assert_eq!(interval.holds(position(reading)), reading.holds(&test, 0), "{test:?} {reading:?}");
+                    let rank = rank(&bounds, position(reading));
+                    assert_eq!(leaf.holds(rank), reading.holds(&test, 0), "{test:?} {reading:?}");
                 }
             }
         }

@@ -32,13 +32,40 @@ pub(super) enum Stimulus<'a> {
     Merge(&'a Merge),
 }
 
-/// A stimulus in its order.
+/// A stimulus of a tick.
 struct Entry<'a> {
-    slot: u32,
-    sequence: u64,
+    user_hash: u64,
     at: Millis,
-    stimulus: Option<Stimulus<'a>>,
+    stimulus: Stimulus<'a>,
 }
+
+impl Entry<'_> {
+    fn user(&self) -> &[u8] {
+        match &self.stimulus {
+            Stimulus::Event(event) | Stimulus::Unchecked(event) => event.user_bytes(),
+            Stimulus::Merge(merge) => merge.user.as_bytes(),
+        }
+    }
+
+    /// The place among a user's stimuli. A merge stands before the event that brought it, wherever either came from.
+    fn place(&self) -> u64 {
+        match &self.stimulus {
+            Stimulus::Event(event) | Stimulus::Unchecked(event) => event.sequence() << 1 | 1,
+            Stimulus::Merge(merge) => merge.sequence << 1,
+        }
+    }
+}
+
+/// What is to be done, in its order: by user, and of each in the order of acceptance.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Turn {
+    slot: u32,
+    place: u64,
+    /// Where the entry is; [`DUE`] for what is due by time.
+    entry: u32,
+}
+
+const DUE: u32 = u32::MAX;
 
 /// How many users are settled before readers get their turn.
 const USERS_A_TURN: usize = 64;
@@ -62,22 +89,24 @@ impl Partition {
         if !self.silent {
             self.calendar.take(limit, &mut due);
         }
-        let mut entries = self.entries(&routed, &mut guard)?;
-        let waiting = take_later(&mut entries, limit);
-        let taken = entries.len() as u64;
+        let entries = self.entries(&routed)?;
+        let mut turns = self.turns(&entries, &mut guard);
+        turns.sort_unstable();
+        let waiting = take_later(&mut turns, &entries, limit);
+        let taken = turns.len() as u64;
         for slot in due {
             let user = &mut self.users[slot as usize];
             user.scheduled = Millis::MAX;
-            entries.push(Entry { slot, sequence: u64::MAX, at: Millis::MAX, stimulus: None });
+            turns.push(Turn { slot, place: u64::MAX, entry: DUE });
         }
-        // A merge stands before the event that brought it, wherever either came from.
-        let is_event = |entry: &Entry<'_>| !matches!(entry.stimulus, Some(Stimulus::Merge(_)));
-        entries.sort_by_key(|entry| (entry.slot, entry.sequence, is_event(entry)));
-        for (index, group) in entries.chunk_by(|a, b| a.slot == b.slot).enumerate() {
+        if turns.len() as u64 > taken {
+            turns.sort_unstable();
+        }
+        for (index, group) in turns.chunk_by(|a, b| a.slot == b.slot).enumerate() {
             if index % USERS_A_TURN == USERS_A_TURN - 1 {
                 parking_lot::RwLockWriteGuard::bump(&mut guard);
             }
-            self.process_user(group, limit, &mut guard)?;
+            self.process_user(group, &entries, limit, &mut guard)?;
         }
         self.enter_updates(&mut guard);
         self.deferred = waiting;
@@ -86,39 +115,34 @@ impl Partition {
     }
 
     /// The stimuli, without repeated messages and what a loaded checkpoint has already.
-    fn entries<'a>(
-        &mut self,
-        routed: &'a [Routed],
-        membership: &mut Membership,
-    ) -> Result<Vec<Entry<'a>>, OperatorError> {
+    fn entries<'a>(&mut self, routed: &'a [Routed]) -> Result<Vec<Entry<'a>>, OperatorError> {
         let mut entries = Vec::new();
         let mut messages: Vec<((u128, u64), usize)> = Vec::new();
         let merged: HashSet<&str> =
             routed.iter().flat_map(|part| &part.merges).map(|merge| merge.user.as_str()).collect();
         for part in routed {
             for merge in &part.merges {
-                if self.is_loaded(&merge.user, merge.sequence) {
-                    continue;
+                let user_hash = user_hash(merge.user.as_bytes());
+                if !self.is_loaded(user_hash, merge.sequence) {
+                    let at = merge.at.max(self.done_until);
+                    entries.push(Entry { user_hash, at, stimulus: Stimulus::Merge(merge) });
                 }
-                let slot = self.slot_of(&merge.user, membership);
-                let stimulus = Some(Stimulus::Merge(merge));
-                entries.push(Entry { slot, sequence: merge.sequence, at: merge.at.max(self.done_until), stimulus });
             }
             for record in records(&part.records) {
-                if self.is_loaded(record.user(), record.sequence()) {
+                let user_hash = user_hash(record.user_bytes());
+                if self.is_loaded(user_hash, record.sequence()) {
                     continue;
                 }
-                let unchecked = record.message().is_some() && merged.contains(record.user());
-                if let (Some(message), false) = (record.message(), unchecked) {
-                    messages.push(((message_key(record.user(), message), record.sequence()), entries.len()));
+                let mut stimulus = Stimulus::Event(record);
+                match record.message() {
+                    Some(_) if merged.contains(record.user()) => stimulus = Stimulus::Unchecked(record),
+                    Some(message) => {
+                        messages.push(((message_key(record.user(), message), record.sequence()), entries.len()));
+                    }
+                    None => {}
                 }
-                let slot = self.slot_of(record.user(), membership);
-                entries.push(Entry {
-                    slot,
-                    sequence: record.sequence(),
-                    at: record.accepted_at().max(self.done_until),
-                    stimulus: Some(if unchecked { Stimulus::Unchecked(record) } else { Stimulus::Event(record) }),
-                });
+                let at = record.accepted_at().max(self.done_until);
+                entries.push(Entry { user_hash, at, stimulus });
             }
         }
         if !messages.is_empty() {
@@ -140,24 +164,35 @@ impl Partition {
         Ok(entries)
     }
 
+    /// The entries' turns, in no order. Users are looked up in a loop of its own: what one waits for in memory, the next
+    /// need not.
+    fn turns(&mut self, entries: &[Entry<'_>], membership: &mut Membership) -> Vec<Turn> {
+        let mut turns = Vec::with_capacity(entries.len());
+        for (index, entry) in entries.iter().enumerate() {
+            let slot = self.slot_of_hash(entry.user_hash, entry.user(), membership);
+            turns.push(Turn { slot, place: entry.place(), entry: index as u32 });
+        }
+        turns
+    }
+
     /// Whether the checkpoint that the user's shard was loaded from has this already.
-    fn is_loaded(&self, user: &str, sequence: u64) -> bool {
-        !self.floors.is_empty() && sequence < self.floors[(user_hash(user) % SHARDS) as usize]
+    fn is_loaded(&self, user_hash: u64, sequence: u64) -> bool {
+        !self.floors.is_empty() && sequence < self.floors[(user_hash % SHARDS) as usize]
     }
 
     /// Brings one user to `limit`, second by second.
     fn process_user(
         &mut self,
+        turns: &[Turn],
         entries: &[Entry<'_>],
         limit: Millis,
         membership: &mut Membership,
     ) -> Result<(), OperatorError> {
-        let Some(slot) = entries.first().map(|entry| entry.slot) else { return Ok(()) };
-        let mut waiting = entries;
+        let Some(slot) = turns.first().map(|turn| turn.slot) else { return Ok(()) };
+        let mut waiting = turns.iter().filter_map(|turn| entries.get(turn.entry as usize)).peekable();
         loop {
-            let next_at = |waiting: &[Entry<'_>]| waiting.first().map_or(Millis::MAX, |entry| entry.at);
             let due = if self.silent { Millis::MAX } else { self.users[slot as usize].due };
-            let first = next_at(waiting).min(due);
+            let first = waiting.peek().map_or(Millis::MAX, |entry| entry.at).min(due);
             if first > limit {
                 break;
             }
@@ -170,7 +205,7 @@ impl Partition {
             self.scratch.touched.clear();
             loop {
                 let due = if self.silent { Millis::MAX } else { self.users[slot as usize].due };
-                let at = next_at(waiting).min(due);
+                let at = waiting.peek().map_or(Millis::MAX, |entry| entry.at).min(due);
                 if at > end {
                     break;
                 }
@@ -178,13 +213,10 @@ impl Partition {
                 if due <= at {
                     self.come_due(slot, before, now);
                 }
-                while let Some(entry) = waiting.first().filter(|entry| entry.at <= now) {
-                    waiting = &waiting[1..];
-                    if let Some(stimulus) = entry.stimulus {
-                        cause = self.apply_stimulus(slot, stimulus, (before, now), membership)?.unwrap_or(cause);
-                        // Who was erased, and is known again in the same second, is a new user.
-                        was_known &= self.users[slot as usize].known;
-                    }
+                while let Some(entry) = waiting.next_if(|entry| entry.at <= now) {
+                    cause = self.apply_stimulus(slot, entry.stimulus, (before, now), membership)?.unwrap_or(cause);
+                    // Who was erased, and is known again in the same second, is a new user.
+                    was_known &= self.users[slot as usize].known;
                 }
                 self.set_due(slot, now);
             }
@@ -258,6 +290,16 @@ impl Partition {
                 self.users[slot as usize].cells[index].advance(&definition.kind, now);
             }
         }
+        self.apply_pending_since(slot, (before, now));
+    }
+
+    /// Takes the events that waited and have happened by now, where nothing was settled before.
+    pub(super) fn apply_pending(&mut self, slot: u32, now: Millis) {
+        self.apply_pending_since(slot, (now, now));
+        self.scratch.touched.clear();
+    }
+
+    fn apply_pending_since(&mut self, slot: u32, (before, now): (Millis, Millis)) {
         while self.users[slot as usize].pending.last().is_some_and(|last| last.timestamp <= now) {
             let Some(pending) = self.users[slot as usize].pending.pop() else { return };
             if let Some((event, _)) = EventRef::read(&pending.record) {
@@ -349,20 +391,23 @@ impl Partition {
     }
 }
 
-/// Takes out what happens after `limit`, to be done in a later tick.
-fn take_later(entries: &mut Vec<Entry<'_>>, limit: Millis) -> Vec<Routed> {
+/// Takes out what happens after `limit`, to be done in a later tick; and what stands behind it in the order of a user,
+/// since a merge reads from the log all that was accepted before it.
+fn take_later(turns: &mut Vec<Turn>, entries: &[Entry<'_>], limit: Millis) -> Vec<Routed> {
     if entries.iter().all(|entry| entry.at <= limit) {
         return Vec::new();
     }
     let mut later = Routed::default();
-    entries.retain(|entry| {
-        if entry.at <= limit {
+    let mut waits = None;
+    turns.retain(|turn| {
+        let entry = &entries[turn.entry as usize];
+        if entry.at <= limit && waits != Some(turn.slot) {
             return true;
         }
+        waits = Some(turn.slot);
         match entry.stimulus {
-            Some(Stimulus::Event(event) | Stimulus::Unchecked(event)) => later.records.extend_from_slice(event.bytes()),
-            Some(Stimulus::Merge(merge)) => later.merges.push(merge.clone()),
-            None => {}
+            Stimulus::Event(event) | Stimulus::Unchecked(event) => later.records.extend_from_slice(event.bytes()),
+            Stimulus::Merge(merge) => later.merges.push(merge.clone()),
         }
         false
     });

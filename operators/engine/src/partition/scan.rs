@@ -3,11 +3,15 @@
 //! Users below the cursor are kept up to date as they change, the others are yet to be looked at: at the end the new
 //! rules' bitmaps are exact at that instant.
 
+use std::ops::Range;
+
 use audience_rules::ast::Millis;
 
+use crate::membership::Membership;
 use crate::registry::{Measure, PredicateId, Question, RankId, RuleId};
 
 use super::Partition;
+use super::number_rule::NumberRule;
 
 /// A scan under way.
 pub(super) struct Scan {
@@ -40,15 +44,12 @@ impl Partition {
         let Some(mut scan) = self.scan.take() else { return true };
         let now: Millis = self.clock;
         let membership = self.membership();
-        let mut guard = membership.write();
         let end = scan.cursor.saturating_add(users).min(self.users.len() as u32);
         for rule in &scan.rules {
             let Some(members) = self.registry.rules.get(*rule).map(|rule| rule.members) else { continue };
-            for slot in scan.cursor..end {
-                if self.users[slot as usize].known && self.holds(*rule, slot, now, &guard) {
-                    guard.bitmap_mut(members).insert(slot);
-                }
-            }
+            let found = self.find(*rule, scan.cursor..end, now, &membership.read());
+            // Only now are readers kept waiting.
+            membership.write().bitmap_mut(members).extend(found);
         }
         if self.is_temporal(&scan) {
             // What is looked at now may change by time at instants that nothing asked for before.
@@ -58,6 +59,7 @@ impl Partition {
             }
         }
         for rank in &scan.ranks {
+            let guard = membership.read();
             for slot in scan.cursor..end {
                 if self.users[slot as usize].known {
                     self.tell_rank(*rank, slot, now, &guard);
@@ -81,6 +83,15 @@ impl Partition {
             self.scan = Some(scan);
         }
         done
+    }
+
+    /// The users among these who fulfil a rule.
+    fn find(&self, rule: RuleId, slots: Range<u32>, now: Millis, membership: &Membership) -> Vec<u32> {
+        if let Some(rule) = self.registry.rules.get(rule).and_then(|rule| NumberRule::of(&self.registry, rule)) {
+            return self.find_by_numbers(rule, slots, now);
+        }
+        let holds = |slot: &u32| self.users[*slot as usize].known && self.holds(rule, *slot, now, membership);
+        slots.filter(holds).collect()
     }
 
     /// Whether what is scanned for may change by time alone.

@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 use crate::membership::Membership;
 use crate::message::{Cause, Change, RankInput};
 use crate::reading::RankKey;
-use crate::registry::{PredicateId, Question, RankId, Role, RuleId};
+use crate::registry::{PredicateId, Question, RankId, Registry, Role, RuleId};
 
 use super::{Partition, Scratch};
 
@@ -30,6 +30,8 @@ impl Partition {
         }
         let touched = std::mem::take(&mut self.scratch.touched);
         let mut flips = std::mem::take(&mut self.scratch.flips);
+        let mut flipped = std::mem::take(&mut self.scratch.flipped);
+        flipped.clear();
         for (measure, before_reading) in &touched {
             let Some(definition) = self.registry.measures.get(*measure) else { continue };
             let user = &self.users[slot as usize];
@@ -44,41 +46,37 @@ impl Partition {
             }
             flips.clear();
             self.registry.flips(*measure, (before_reading, before), (&after, now), &mut flips);
-            for predicate in &flips {
-                self.mark(*predicate);
-            }
+            flipped.extend_from_slice(&flips);
         }
         self.scratch.touched = touched;
+        self.mark_flips(slot, &flipped, now);
         self.scratch.flips = flips;
+        self.scratch.flipped = flipped;
         if !was_known {
-            self.appear(slot, membership);
+            self.appear(slot, now, cause);
+            self.appear_in_ranks(slot, membership);
         }
         self.evaluate_queue(slot, !was_known, now, cause, membership);
         self.tell_ranks(slot, now, membership);
     }
 
-    /// Of a user who was nobody: every rule that may hold without any event is to be looked at, and every rank. A rank has
-    /// somebody who was erased in the same tick still among its first, and says nothing where that stays so.
-    fn appear(&mut self, slot: u32, membership: &Membership) {
-        let ranks = self.registry.ranks.iter();
-        let inside = ranks.filter(|(_, rank)| membership.bitmap(rank.inside).contains(slot));
-        let predicates: Vec<PredicateId> = inside.map(|(_, rank)| rank.predicate).collect();
-        predicates.into_iter().for_each(|predicate| self.mark(predicate));
+    /// Of a user who was nobody: every rank is to be told. A rank has somebody who was erased in the same tick still among
+    /// its first, and says nothing where that stays so.
+    fn appear_in_ranks(&mut self, slot: u32, membership: &Membership) {
         let Partition { registry, scratch, .. } = self;
-        for rule in registry.default_rules() {
-            queue(&mut scratch.marks, &mut scratch.queue, *rule, 0);
+        for (id, rank) in registry.ranks.iter() {
+            if rank.scanned > slot {
+                scratch.ranks.push(id);
+            }
+            if membership.bitmap(rank.inside).contains(slot) {
+                scratch.mark(registry, rank.predicate);
+            }
         }
-        scratch.ranks.extend(registry.ranks.iter().filter(|(_, rank)| rank.scanned > slot).map(|(id, _)| id));
     }
 
     /// Queues the rules of a flipped predicate.
     pub(super) fn mark(&mut self, predicate: PredicateId) {
-        let Partition { registry, scratch, .. } = self;
-        let Some(predicate) = registry.predicates.get(predicate) else { return };
-        for (rule, leaf) in &predicate.uses {
-            let flipped = if *leaf < 6 { 1 << leaf } else { 0 };
-            queue(&mut scratch.marks, &mut scratch.queue, *rule, flipped);
-        }
+        self.scratch.mark(&self.registry, predicate);
     }
 
     /// Evaluates the queued rules for one user, those that others refer to first. `from_nothing`: the user was in none.
@@ -251,6 +249,14 @@ impl Partition {
 }
 
 impl Scratch {
+    fn mark(&mut self, registry: &Registry, predicate: PredicateId) {
+        let Some(predicate) = registry.predicates.get(predicate) else { return };
+        for (rule, leaf) in &predicate.uses {
+            let flipped = if *leaf < 6 { 1 << leaf } else { 0 };
+            queue(&mut self.marks, &mut self.queue, *rule, flipped);
+        }
+    }
+
     /// Forgets what was to be evaluated.
     fn forget(&mut self) {
         for rule in self.queue.drain(..) {
@@ -260,7 +266,7 @@ impl Scratch {
     }
 }
 
-fn queue(marks: &mut Vec<u8>, queue: &mut Vec<RuleId>, rule: RuleId, flipped: u8) {
+pub(super) fn queue(marks: &mut Vec<u8>, queue: &mut Vec<RuleId>, rule: RuleId, flipped: u8) {
     if marks.len() <= rule as usize {
         marks.resize(rule as usize + 1, 0);
     }

@@ -11,7 +11,7 @@ use audience_rules::json::parse_json;
 use audience_rules::oracle::World;
 use audience_rules::time::parse_rfc3339;
 use audience_rules::timeline::{OracleSubject, SegmentDefinition, SegmentLine, Subject};
-use audience_tests::serve::program;
+use audience_tests::program;
 use serde_json::{Value, json};
 
 const DAY: Millis = 86_400_000;
@@ -31,7 +31,7 @@ fn rules() -> Value {
 
 /// The file of events; fetched where it is missing.
 fn events() -> PathBuf {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap();
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), |target| root.join(target));
     let events = target.join("cdnow/events.ndjson");
     if !events.exists() {
@@ -53,7 +53,7 @@ fn replay(workers: u32) -> Replayed {
     let directory = tempfile::tempdir().unwrap();
     let path = |name: &str| directory.path().join(name);
     fs::write(path("rules.json"), rules().to_string()).unwrap();
-    let mut command = Command::new(program());
+    let mut command = Command::new(program!());
     command.arg("replay").arg("--events").arg(events()).arg("--rules").arg(path("rules.json"));
     command.arg("--members").arg(path("members.tsv")).arg("--changes").arg(path("changes.ndjson"));
     let output = command.args(["--workers", &workers.to_string()]).output().unwrap();

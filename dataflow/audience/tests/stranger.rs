@@ -4,11 +4,12 @@
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
-use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use audience_contract::suite::SmallDisk;
 use audience_tests::client::{Answer, Client, read_answer};
+use audience_tests::program;
 use audience_tests::serve::{Served, Setup, pause};
 use tempfile::TempDir;
 
@@ -24,7 +25,7 @@ struct Host {
 impl Host {
     fn start() -> Host {
         let directory = tempfile::tempdir().unwrap();
-        let served = Setup::within(directory.path()).start();
+        let served = Setup::within(program!(), directory.path()).start();
         let host = Host { served, _directory: directory };
         let rules = r#"{"name":"known","rules":{"event":"known"}}"#;
         assert_eq!(host.client().put("/api/segments/known", rules).unwrap().status, 201);
@@ -381,37 +382,12 @@ fn clients_that_are_slow_or_gone() {
     host.check(&["c", "s"]);
 }
 
-/// A small file system, until it is dropped.
-struct SmallDisk(TempDir);
-
-impl SmallDisk {
-    fn mount(options: &str) -> Option<SmallDisk> {
-        let directory = tempfile::tempdir().unwrap();
-        let mut mount = Command::new("mount");
-        mount.args(["-t", "tmpfs", "-o", options, "tmpfs"]).arg(directory.path());
-        if !mount.status().is_ok_and(|status| status.success()) {
-            eprintln!("SKIPPED: no tmpfs could be mounted (this needs root)");
-            return None;
-        }
-        Some(SmallDisk(directory))
-    }
-
-    fn path(&self) -> &Path {
-        self.0.path()
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg("--lazy").arg(self.0.path()).status();
-    }
-}
-
 #[test]
 fn a_disk_that_fills_up() {
-    let Some(disk) = SmallDisk::mount("size=320m") else { return };
+    let directory = tempfile::tempdir().unwrap();
+    let Some(disk) = SmallDisk::mount(directory.path(), "size=320m") else { return };
     let logs = tempfile::tempdir().unwrap();
-    let setup = Setup { log: logs.path().join("log"), ..Setup::within(disk.path()) };
+    let setup = Setup { log: logs.path().join("log"), ..Setup::within(program!(), disk.path()) };
     let mut served = setup.start();
     let client = served.client();
     assert_eq!(client.put("/api/segments/known", r#"{"name":"n","rules":{"event":"known"}}"#).unwrap().status, 201);
@@ -454,7 +430,7 @@ fn refusal(setup: &Setup) -> String {
 #[test]
 fn data_directories_that_are_none() {
     let directory = tempfile::tempdir().unwrap();
-    let within = Setup::within(directory.path());
+    let within = Setup::within(program!(), directory.path());
     std::fs::write(directory.path().join("file"), "x").unwrap();
     for place in ["file", "file/below"] {
         let setup = Setup { data: directory.path().join(place), ..within.clone() };
@@ -467,13 +443,14 @@ fn data_directories_that_are_none() {
     std::fs::write(setup.data.join("FORMAT"), "audience-data 99\n").unwrap();
     let said = refusal(&setup);
     assert!(said.contains("newer version"), "{said}");
-    if let Some(disk) = SmallDisk::mount("ro") {
+    let mounted = tempfile::tempdir().unwrap();
+    if let Some(disk) = SmallDisk::mount(mounted.path(), "ro") {
         let said = refusal(&Setup { data: disk.path().join("data"), ..within.clone() });
         assert!(said.contains("Read-only"), "{said}");
     }
     // A port that is taken is named, with the flag that sets it.
     let first = within.start();
-    let mut command = Command::new(audience_tests::serve::program());
+    let mut command = Command::new(program!());
     command.arg("serve").arg("--data").arg(directory.path().join("third"));
     command.args(["--listen", &first.address.to_string(), "--listen-ingest", "127.0.0.1:0"]);
     let output = command.output().unwrap();

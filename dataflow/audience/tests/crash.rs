@@ -11,6 +11,7 @@ use std::thread::{ScopedJoinHandle, scope};
 
 use audience_tests::client::Client;
 use audience_tests::ledger::{Ledger, Members, members_at, same};
+use audience_tests::program;
 use audience_tests::random::Random;
 use audience_tests::serve::{Served, Setup, pause, wall_clock};
 use audience_tests::traffic::{Account, Editor, EventWriter, Link, Standing};
@@ -98,7 +99,7 @@ struct Run<'a> {
 impl<'a> Run<'a> {
     fn new(directory: &Path, link: &'a Link, account: &'a Account, seed: u64) -> Self {
         Run {
-            setup: Setup::within(directory),
+            setup: Setup::within(program!(), directory),
             link,
             account,
             before: Ledger::default(),
@@ -352,7 +353,7 @@ fn sigterm_drains_and_nothing_answered_is_lost() {
 #[test]
 fn a_second_program_on_the_same_data_is_refused() {
     let directory = tempfile::tempdir().unwrap();
-    let setup = Setup::within(directory.path());
+    let setup = Setup::within(program!(), directory.path());
     let first = setup.start();
     let other = Setup { log: directory.path().join("other-log"), ..setup.clone() };
     let mut second = other.spawn();
@@ -368,7 +369,7 @@ fn a_second_program_on_the_same_data_is_refused() {
 #[test]
 fn damaged_checkpoints_are_passed_over_and_workers_may_be_others() {
     let directory = tempfile::tempdir().unwrap();
-    let mut setup = Setup::within(directory.path());
+    let mut setup = Setup::within(program!(), directory.path());
     let (served, expected) = with_members(&setup);
     assert!(expected["two"].len() > 40 && expected["top"].len() == 5);
     finished_checkpoints(&setup.data, 2);

@@ -1,0 +1,118 @@
+//! The outward side of the running engine: what ticks bring is committed, in order, before it counts as given out.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::SyncSender;
+use std::time::{Duration, Instant};
+
+use audience_contract::{ChangeLog, Progress, StoreError};
+use audience_operators::operator::TickOutput;
+use parking_lot::Mutex;
+
+use super::checkpoint::Part;
+use super::metrics::Metrics;
+use super::standing::Standing;
+use crate::engine::{EngineError, Sink, TickDone};
+
+/// Progress without changes is committed this often: a start then has no more than this to look at again.
+const IDLE_COMMIT: Duration = Duration::from_secs(1);
+/// Between attempts to write to a store that fails; doubled up to the greatest.
+const FIRST_RETRY: Duration = Duration::from_millis(50);
+const GREATEST_RETRY: Duration = Duration::from_secs(5);
+
+/// Commits ticks, in order.
+pub struct TickSink {
+    /// Where membership changes go.
+    pub changes: Arc<dyn ChangeLog>,
+    /// What each tick will have brought.
+    pub standing: Arc<Standing>,
+    /// Figures.
+    pub metrics: Arc<Metrics>,
+    /// Where the parts of checkpoints go.
+    pub parts: SyncSender<Part>,
+    /// Set once the silence of a start is over: before, nothing is given out.
+    pub is_live: Arc<AtomicBool>,
+    /// Why nothing can be written, for health.
+    pub store_fault: Arc<Mutex<Option<String>>>,
+    /// What is not written yet.
+    pub gathered: Gathered,
+    /// When something was written last.
+    pub last_commit: Option<Instant>,
+}
+
+/// Of ticks that are done and not yet written.
+#[derive(Default)]
+pub struct Gathered {
+    changes: Vec<u8>,
+    ticks: u64,
+    events: u64,
+    entered: u64,
+    left: u64,
+    oldest: Option<Instant>,
+    must_be_written: bool,
+}
+
+impl TickSink {
+    /// The sink as the engine calls it.
+    pub fn into_sink(mut self) -> Sink {
+        Box::new(move |done| self.commit(done))
+    }
+
+    /// Ticks that are done while one is being written are written together, as the last of them.
+    fn commit(&mut self, done: TickDone) -> Result<(), EngineError> {
+        let Some(under_way) = self.standing.done(done.tick) else { return Ok(()) };
+        let clock = done.outputs.iter().map(|output| output.clock).max().unwrap_or(under_way.progress.clock);
+        let progress = Progress { clock, ..under_way.progress };
+        for output in &done.outputs {
+            self.gathered.changes.extend_from_slice(&output.changes);
+            self.gathered.events += output.events;
+            self.gathered.entered += output.entered_count;
+            self.gathered.left += output.change_count - output.entered_count;
+        }
+        self.gathered.ticks += 1;
+        // A checkpoint that is ahead of the progress is of no use.
+        self.gathered.must_be_written |= done.outputs.iter().any(TickOutput::has_part);
+        self.gathered.oldest = self.gathered.oldest.or(under_way.oldest);
+        if !done.has_more {
+            self.write_gathered(progress)?;
+        }
+        for output in done.outputs {
+            if output.has_part() {
+                let part = Part { shards: output.shards, sources: output.sources, aliases: output.aliases };
+                // Nobody takes parts any more only when the platform is given up.
+                let _ = self.parts.try_send(part);
+            }
+        }
+        Ok(())
+    }
+
+    fn write_gathered(&mut self, progress: Progress) -> Result<(), EngineError> {
+        let gathered = std::mem::take(&mut self.gathered);
+        let is_due = gathered.must_be_written || self.last_commit.is_none_or(|last| last.elapsed() >= IDLE_COMMIT);
+        if self.is_live.load(Ordering::Acquire) && (!gathered.changes.is_empty() || is_due) {
+            self.write(progress, &gathered.changes)?;
+            self.last_commit = Some(Instant::now());
+        }
+        let changed = (gathered.entered, gathered.left);
+        self.metrics.ticks_done(gathered.ticks, gathered.events, changed, gathered.oldest);
+        Ok(())
+    }
+
+    /// Tries until it is written, or is damaged: nothing is given out before. Meanwhile the workers wait.
+    fn write(&self, progress: Progress, changes: &[u8]) -> Result<(), EngineError> {
+        let mut wait = FIRST_RETRY;
+        loop {
+            match self.changes.commit(progress, changes) {
+                Ok(()) => return Ok(()),
+                Err(error @ StoreError::Unavailable { .. }) => {
+                    self.metrics.store_failed();
+                    tracing::error!(%error, "membership changes could not be committed; trying again");
+                    *self.store_fault.lock() = Some(error.to_string());
+                    super::pause(wait);
+                    wait = (2 * wait).min(GREATEST_RETRY);
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+}

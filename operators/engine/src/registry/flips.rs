@@ -1,0 +1,54 @@
+//! Which predicates change with the reading of a measure.
+
+use audience_rules::ast::Millis;
+
+use super::{PredicateId, Question, Registry};
+use crate::measure::MeasureId;
+use crate::reading::Reading;
+
+impl Registry {
+    /// Collects the predicates on a measure whose value changes with the reading, or by time alone.
+    pub fn flips(
+        &self,
+        measure: MeasureId,
+        (before, before_now): (&Reading, Millis),
+        (after, now): (&Reading, Millis),
+        out: &mut Vec<PredicateId>,
+    ) {
+        let Some(measure) = self.measures.get(measure) else { return };
+        let verify = |id: PredicateId, out: &mut Vec<PredicateId>| {
+            let Some(Question::Measured(_, test)) = self.predicates.get(id).map(|found| &found.question) else {
+                return;
+            };
+            if before.holds(test, before_now) != after.holds(test, now) {
+                out.push(id);
+            }
+        };
+        if before == after {
+            return measure.relative.iter().for_each(|id| verify(*id, out));
+        }
+        match (before.position(), after.position()) {
+            (Some(from), Some(to)) => measure.passed(from.min(to), from.max(to), out),
+            (Some(place), None) | (None, Some(place)) if measure.kind.is_plain_number() => {
+                measure.appeared(place, out);
+            }
+            _ => return measure.predicates.iter().for_each(|id| verify(*id, out)),
+        }
+        if measure.uncut.is_empty() && measure.cuts.len() == measure.predicates.len() {
+            // Each has exactly one place, so that passing it changes it.
+            return;
+        }
+        // A test with two places or more may be met twice, and not change.
+        let mut unsure: Vec<PredicateId> = measure.uncut.clone();
+        out.retain(|id| {
+            let sure = self.predicates.get(*id).is_some_and(|found| found.single_cut);
+            if !sure {
+                unsure.push(*id);
+            }
+            sure
+        });
+        unsure.sort_unstable();
+        unsure.dedup();
+        unsure.into_iter().for_each(|id| verify(id, out));
+    }
+}

@@ -1,0 +1,199 @@
+//! What one worker computes: measures, predicates over them, and the rules made of those. Equal parts are shared.
+//!
+//! A predicate is a leaf with everything that uses it. Of each measure the predicates on numbers stand sorted by the
+//! places at which they change, so that a change of the number from *v0* to *v1* touches only those in between.
+
+mod flips;
+mod levels;
+mod measures;
+mod rules;
+mod slab;
+
+use std::sync::Arc;
+
+use audience_rules::ast::{Millis, Sample, SegmentId, Test};
+use audience_rules::record::EventRef;
+use hashbrown::{HashMap, HashSet};
+
+use crate::measure::{Listeners, MeasureId};
+use crate::program::{Leaf, Program, RankProgram, Source};
+
+pub use measures::Measure;
+pub use slab::Slab;
+
+/// A predicate's number within one worker.
+pub type PredicateId = u32;
+/// A rule's number within one worker.
+pub type RuleId = u32;
+/// A rank's number within one worker.
+pub type RankId = u32;
+/// A bitmap of users within one worker.
+pub type BitmapId = u32;
+
+/// Events below `sequence` that were accepted and happened up to `clock` are brought by a backfill, the others as their
+/// time comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Boundary {
+    /// Sequence number.
+    pub sequence: u64,
+    /// Milliseconds.
+    pub clock: Millis,
+}
+
+impl Boundary {
+    /// Whether a backfill brings the event.
+    pub fn is_before(&self, event: &EventRef<'_>) -> bool {
+        event.sequence() < self.sequence && event.timestamp().max(event.accepted_at()) <= self.clock
+    }
+}
+
+/// What a predicate asks.
+#[derive(Clone, Debug)]
+pub enum Question {
+    /// A test of a measure.
+    Measured(MeasureId, Arc<Test>),
+    /// Membership in a segment.
+    Segment(SegmentId),
+    /// Being inside a rank.
+    Rank(RankId),
+    /// Being in a share.
+    Sample(Sample),
+}
+
+/// A leaf with everything that uses it.
+pub struct Predicate {
+    leaf: Leaf,
+    /// What it asks.
+    pub question: Question,
+    /// (rule, index of the leaf in it)
+    pub uses: Vec<(RuleId, u16)>,
+    /// Whether passing one of its places changes it for certain.
+    single_cut: bool,
+}
+
+/// What a rule is for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// It is the running version of a segment.
+    Published(SegmentId),
+    /// It is being prepared.
+    Shadow,
+    /// It says who is ranked.
+    Among(RankId),
+}
+
+/// A rule.
+pub struct Rule {
+    /// What it says.
+    pub program: Arc<Program>,
+    /// Its leaves.
+    pub predicates: Vec<PredicateId>,
+    /// Who fulfils it.
+    pub members: BitmapId,
+    /// What it is for.
+    pub role: Role,
+    /// Users below this slot are in `members` where they fulfil it; the others are yet to be looked at.
+    pub scanned: u32,
+    /// Greater than that of every segment it refers to.
+    pub level: u32,
+}
+
+/// A rank.
+pub struct RankEntry {
+    /// What it says.
+    pub program: Arc<RankProgram>,
+    /// The measure that orders.
+    pub by: MeasureId,
+    /// Who is ranked.
+    pub among: Option<RuleId>,
+    /// Who is inside.
+    pub inside: BitmapId,
+    /// 1 where it depends on no other rank.
+    pub depth: u32,
+    /// As of a rule.
+    pub scanned: u32,
+    /// The predicate on it.
+    pub predicate: PredicateId,
+}
+
+/// What one worker computes.
+pub struct Registry {
+    /// Measures.
+    pub measures: Slab<Measure>,
+    by_source: HashMap<Source, MeasureId>,
+    /// Predicates.
+    pub predicates: Slab<Predicate>,
+    by_leaf: HashMap<Leaf, PredicateId>,
+    /// Rules.
+    pub rules: Slab<Rule>,
+    /// Ranks.
+    pub ranks: Slab<RankEntry>,
+    /// Which measures events feed.
+    pub listeners: Listeners,
+    /// Whether some measure may change by time alone.
+    pub is_temporal: bool,
+    /// Measures that were dropped since the rows were last swept of their cells.
+    pub dropped: HashSet<MeasureId>,
+    default_rules: Option<Vec<RuleId>>,
+}
+
+impl Default for Registry {
+    fn default() -> Self {
+        Registry {
+            measures: Slab::new(),
+            by_source: HashMap::new(),
+            predicates: Slab::new(),
+            by_leaf: HashMap::new(),
+            rules: Slab::new(),
+            ranks: Slab::new(),
+            listeners: Listeners::default(),
+            is_temporal: false,
+            dropped: HashSet::new(),
+            default_rules: None,
+        }
+    }
+}
+
+impl Registry {
+    /// The measure of a source, if it is computed.
+    pub fn measure_of(&self, source: &Source) -> Option<MeasureId> {
+        self.by_source.get(source).copied()
+    }
+
+    /// The predicate on membership in a segment, if a rule has one.
+    pub fn segment_predicate(&self, id: &SegmentId) -> Option<PredicateId> {
+        self.by_leaf.get(&Leaf::Segment(id.clone())).copied()
+    }
+
+    /// The rules that hold of a user of whom nothing is kept, and those that cannot be told without looking.
+    pub fn default_rules(&mut self) -> &[RuleId] {
+        if self.default_rules.is_none() {
+            let candidates = self.rules.iter().filter(|(_, rule)| {
+                let mut needs_look = false;
+                let holds = rule.program.expression.evaluate(&mut |index| {
+                    let id = rule.predicates[usize::from(index)];
+                    match self.predicates.get(id).map(|found| &found.question) {
+                        Some(Question::Measured(measure, test)) => {
+                            self.measures.get(*measure).is_some_and(|measure| measure.default.holds(test, 0))
+                        }
+                        Some(Question::Rank(_)) | None => false,
+                        Some(Question::Segment(_) | Question::Sample(_)) => {
+                            needs_look = true;
+                            false
+                        }
+                    }
+                });
+                needs_look |= rule.program.leaves.iter().any(|leaf| matches!(leaf, Leaf::Segment(_) | Leaf::Sample(_)));
+                holds || needs_look
+            });
+            self.default_rules = Some(candidates.map(|(id, _)| id).collect());
+        }
+        self.default_rules.as_deref().unwrap_or(&[])
+    }
+
+    /// Whether any rule refers to a segment, or ranks: without that every level is 0.
+    pub fn has_references(&self) -> bool {
+        let refers = |predicate: &Predicate| matches!(predicate.question, Question::Segment(_) | Question::Rank(_));
+        self.predicates.iter().any(|(_, predicate)| refers(predicate))
+    }
+}

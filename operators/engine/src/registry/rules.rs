@@ -1,0 +1,158 @@
+//! Rules with their predicates and ranks: how they come and go.
+
+use std::sync::Arc;
+
+use audience_rules::ast::Test;
+
+use super::{BitmapId, Boundary, Predicate, PredicateId, Question, RankEntry, RankId, Registry, Role, Rule, RuleId};
+use crate::program::{Leaf, Program, RankProgram, Source};
+
+impl Registry {
+    /// Adds a rule that nobody has been looked at for. `bitmap` makes an empty bitmap.
+    pub fn add_rule(
+        &mut self,
+        program: &Arc<Program>,
+        role: Role,
+        boundary: Option<Boundary>,
+        bitmap: &mut impl FnMut() -> BitmapId,
+    ) -> RuleId {
+        let predicates: Vec<PredicateId> =
+            program.leaves.iter().map(|leaf| self.require_predicate(leaf, boundary, bitmap)).collect();
+        let rule = Rule {
+            program: program.clone(),
+            predicates: predicates.clone(),
+            members: bitmap(),
+            role,
+            scanned: 0,
+            level: 0,
+        };
+        let id = self.rules.insert(rule);
+        for (index, predicate) in predicates.into_iter().enumerate() {
+            if let Some(predicate) = self.predicates.get_mut(predicate) {
+                predicate.uses.push((id, index as u16));
+            }
+        }
+        self.default_rules = None;
+        id
+    }
+
+    fn require_predicate(
+        &mut self,
+        leaf: &Leaf,
+        boundary: Option<Boundary>,
+        bitmap: &mut impl FnMut() -> BitmapId,
+    ) -> PredicateId {
+        if let Some(id) = self.by_leaf.get(leaf) {
+            return *id;
+        }
+        let question = match leaf {
+            Leaf::Measured(source, test) => {
+                Question::Measured(self.require_measure(source, boundary), Arc::new(test.clone()))
+            }
+            Leaf::Segment(id) => Question::Segment(id.clone()),
+            Leaf::Rank(program) => Question::Rank(self.add_rank(program, boundary, bitmap)),
+            Leaf::Sample(sample) => Question::Sample(sample.clone()),
+        };
+        let predicate = Predicate { leaf: leaf.clone(), question, uses: Vec::new(), single_cut: false };
+        let id = self.predicates.insert(predicate);
+        self.by_leaf.insert(leaf.clone(), id);
+        match leaf {
+            Leaf::Measured(source, test) => self.attach(source, test, id),
+            Leaf::Rank(_) => {
+                if let Some(Question::Rank(rank)) = self.predicates.get(id).map(|found| found.question.clone())
+                    && let Some(entry) = self.ranks.get_mut(rank)
+                {
+                    entry.predicate = id;
+                }
+            }
+            Leaf::Segment(_) | Leaf::Sample(_) => {}
+        }
+        id
+    }
+
+    /// Enters a predicate into its measure's order.
+    fn attach(&mut self, source: &Source, test: &Test, id: PredicateId) {
+        let Some(measure) = self.by_source.get(source).and_then(|measure| self.measures.get_mut(*measure)) else {
+            return;
+        };
+        let single_cut = measure.attach(test, id);
+        self.is_temporal |= measure.is_temporal();
+        if let Some(predicate) = self.predicates.get_mut(id) {
+            predicate.single_cut = single_cut;
+        }
+    }
+
+    fn add_rank(
+        &mut self,
+        program: &Arc<RankProgram>,
+        boundary: Option<Boundary>,
+        bitmap: &mut impl FnMut() -> BitmapId,
+    ) -> RankId {
+        let by = self.require_measure(&program.by, boundary);
+        let entry = RankEntry {
+            program: program.clone(),
+            by,
+            among: None,
+            inside: bitmap(),
+            depth: 0,
+            scanned: 0,
+            predicate: 0,
+        };
+        let id = self.ranks.insert(entry);
+        let among = program.among.as_ref().map(|program| self.add_rule(program, Role::Among(id), boundary, bitmap));
+        if let Some(entry) = self.ranks.get_mut(id) {
+            entry.among = among;
+        }
+        if let Some(measure) = self.measures.get_mut(by) {
+            measure.uses += 1;
+            measure.ranks.push(id);
+        }
+        id
+    }
+
+    /// Removes a rule and what only it needed; gives the bitmaps that are free now and the ranks that are gone.
+    pub fn remove_rule(&mut self, id: RuleId) -> (Vec<BitmapId>, Vec<RankId>) {
+        let mut gone = (Vec::new(), Vec::new());
+        self.remove_rule_into(id, &mut gone);
+        self.default_rules = None;
+        gone
+    }
+
+    fn remove_rule_into(&mut self, id: RuleId, gone: &mut (Vec<BitmapId>, Vec<RankId>)) {
+        let Some(rule) = self.rules.remove(id) else { return };
+        gone.0.push(rule.members);
+        for predicate in rule.predicates {
+            let Some(found) = self.predicates.get_mut(predicate) else { continue };
+            found.uses.retain(|(user, _)| *user != id);
+            if found.uses.is_empty() {
+                self.remove_predicate(predicate, gone);
+            }
+        }
+    }
+
+    fn remove_predicate(&mut self, id: PredicateId, gone: &mut (Vec<BitmapId>, Vec<RankId>)) {
+        let Some(predicate) = self.predicates.remove(id) else { return };
+        self.by_leaf.remove(&predicate.leaf);
+        match predicate.question {
+            Question::Measured(measure, _) => {
+                if let Some(found) = self.measures.get_mut(measure) {
+                    found.detach(id);
+                }
+                self.release_measure(measure);
+            }
+            Question::Rank(rank) => {
+                let Some(entry) = self.ranks.remove(rank) else { return };
+                gone.0.push(entry.inside);
+                gone.1.push(rank);
+                if let Some(found) = self.measures.get_mut(entry.by) {
+                    found.ranks.retain(|known| *known != rank);
+                }
+                self.release_measure(entry.by);
+                if let Some(among) = entry.among {
+                    self.remove_rule_into(among, gone);
+                }
+            }
+            Question::Segment(_) | Question::Sample(_) => {}
+        }
+    }
+}
