@@ -43,6 +43,7 @@ pub fn step(subject: &mut impl Subject, line: &Line) -> Result<(), String> {
             Ok(())
         }
         Line::Event(json) => subject.event(json),
+        Line::EraseUser(id) => subject.erase_user(id),
         Line::Trait(json) => subject.put_trait(json),
         Line::Segment(segment) => subject.put_segment(segment),
         Line::DeleteSegment(id) => subject.delete_segment(id),
@@ -114,7 +115,7 @@ impl Run {
         if matches!(line, Line::At(now) if *now < before) {
             return Ok(());
         }
-        if !matches!(line, Line::Event(_)) {
+        if !matches!(line, Line::Event(_) | Line::EraseUser(_)) {
             self.look()?;
         }
         let (expected, found) = (step(&mut self.oracle, line), step(&mut self.engine, line));
@@ -127,7 +128,7 @@ impl Run {
         self.instants.note(json, self.oracle.now);
         match line {
             Line::At(now) => self.check_step(before, *now),
-            Line::Event(_) if !self.every_line => Ok(()),
+            Line::Event(_) | Line::EraseUser(_) if !self.every_line => Ok(()),
             _ => self.compare(),
         }
     }

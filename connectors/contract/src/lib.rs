@@ -88,7 +88,11 @@ pub trait MessageIndex: Send + Sync {
     /// The least sequence noted for each key, if any.
     fn first(&self, keys: &[u128]) -> Result<Vec<Option<u64>>>;
 
-    /// Makes durable what was noted.
+    /// Forgets each key whose noted sequence is below `below`. Repeating a call MUST change nothing. MAY lose that on a
+    /// crash like what was noted.
+    fn forget(&self, keys: &[u128], below: u64) -> Result<()>;
+
+    /// Makes durable what was noted and forgotten.
     fn flush(&self) -> Result<()>;
 }
 

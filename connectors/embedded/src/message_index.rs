@@ -82,6 +82,19 @@ impl MessageIndex for Messages {
         keys.iter().map(|key| self.get(*key)).collect()
     }
 
+    fn forget(&self, keys: &[u128], below: u64) -> Result<()> {
+        let mut gone = Vec::new();
+        for key in keys {
+            if self.get(*key)?.is_some_and(|sequence| sequence < below) {
+                gone.push(key.to_be_bytes());
+            }
+        }
+        if gone.is_empty() {
+            return Ok(());
+        }
+        self.db.write("forgetting messages", |batch| gone.iter().for_each(|key| batch.remove(&self.least, *key)))
+    }
+
     fn flush(&self) -> Result<()> {
         self.db.commit("making messages durable", |_| {})
     }

@@ -154,7 +154,7 @@ impl<'a> Wanted<'a> {
     }
 
     fn wants(&self, event: &EventRef<'_>) -> bool {
-        if event.kind() == RecordKind::Alias {
+        if !event.kind().counts() {
             return false;
         }
         let is_wanted = |(events, filter): &(&Events, Option<&Filter>)| {

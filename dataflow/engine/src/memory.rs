@@ -117,6 +117,16 @@ impl MessageIndex for MemoryMessages {
         Ok(keys.iter().map(|key| first.get(key).copied()).collect())
     }
 
+    fn forget(&self, keys: &[u128], below: u64) -> Result<()> {
+        let mut first = self.first.lock();
+        for key in keys {
+            if first.get(key).is_some_and(|sequence| *sequence < below) {
+                first.remove(key);
+            }
+        }
+        Ok(())
+    }
+
     fn flush(&self) -> Result<()> {
         Ok(())
     }

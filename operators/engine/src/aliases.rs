@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use audience_rules::record::EventRef;
 use hashbrown::HashMap;
 use serde::{Deserialize, Serialize};
 
@@ -12,7 +13,12 @@ pub struct Aliases {
     roots: HashMap<String, Arc<str>>,
     /// For an id that others were merged into: those.
     merged: HashMap<Arc<str>, Vec<String>>,
+    /// Of every id that was erased, the place of that in the order of acceptance: records of the id before count for nothing.
+    erased: HashMap<String, u64>,
 }
+
+/// An id, with the place in the order of acceptance before which its records count for nothing.
+pub type IdSince = (String, u64);
 
 /// A merge that came about.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,7 +28,7 @@ pub struct Merged {
     /// Who has their history now.
     pub into: Arc<str>,
     /// All ids that are this user now.
-    pub ids: Vec<String>,
+    pub ids: Vec<IdSince>,
 }
 
 impl Aliases {
@@ -35,6 +41,17 @@ impl Aliases {
     pub fn ids(&self, root: &str) -> Vec<String> {
         let merged = self.merged.get(root).into_iter().flatten().cloned();
         std::iter::once(root.to_owned()).chain(merged).collect()
+    }
+
+    /// The same, each with the place from which on its records count.
+    pub fn ids_since(&self, root: &str) -> Vec<IdSince> {
+        self.ids(root)
+            .into_iter()
+            .map(|id| {
+                let since = self.counts_from(&id);
+                (id, since)
+            })
+            .collect()
     }
 
     /// Whether there is none.
@@ -55,7 +72,53 @@ impl Aliases {
             self.roots.insert(id.clone(), into.clone());
         }
         self.merged.entry(into.clone()).or_default().extend(moved);
-        let ids = self.ids(&into);
+        let ids = self.ids_since(&into);
         Some(Merged { from, into, ids })
+    }
+
+    /// Erases the user that an id stands for, at that place in the order of acceptance: each of the ids that were this user,
+    /// which are given back, is one by itself again.
+    pub fn erase(&mut self, id: &str, sequence: u64) -> Vec<String> {
+        let root = self.root(id).cloned().unwrap_or_else(|| Arc::from(id));
+        let ids = self.ids(&root);
+        self.merged.remove(&root);
+        for id in &ids {
+            self.roots.remove(id);
+            self.erased.insert(id.clone(), sequence);
+        }
+        ids
+    }
+
+    /// Records of this id before this place in the order of acceptance count for nothing: the user was erased there.
+    pub fn counts_from(&self, id: &str) -> u64 {
+        self.erased.get(id).copied().unwrap_or(0)
+    }
+
+    /// Whether a record counts for nothing because its user was erased behind it.
+    pub fn is_erased(&self, record: &EventRef<'_>) -> bool {
+        !self.erased.is_empty() && record.sequence() < self.counts_from(record.user())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_erasure_parts_the_ids() {
+        let mut aliases = Aliases::default();
+        aliases.merge("c", "b");
+        aliases.merge("b", "a");
+        aliases.merge("y", "x");
+        let mut erased = aliases.erase("c", 7);
+        erased.sort();
+        assert_eq!(erased, ["a", "b", "c"]);
+        for id in ["a", "b", "c"] {
+            assert_eq!((aliases.root(id), aliases.ids(id), aliases.counts_from(id)), (None, vec![id.to_owned()], 7));
+        }
+        assert_eq!((aliases.root("y").map(|root| &**root), aliases.counts_from("y")), (Some("x"), 0));
+        let merged = aliases.merge("b", "x").expect("a merge");
+        assert_eq!(merged.ids, [("x".to_owned(), 0), ("y".to_owned(), 0), ("b".to_owned(), 7)]);
+        assert_eq!(aliases.erase("nobody", 9), ["nobody"]);
     }
 }

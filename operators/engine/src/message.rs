@@ -6,6 +6,7 @@ use std::sync::Arc;
 use audience_rules::ast::{Millis, SegmentId};
 use serde::{Deserialize, Serialize};
 
+use crate::aliases::IdSince;
 use crate::program::Program;
 use crate::reading::RankKey;
 use crate::registry::{Boundary, RankId};
@@ -23,7 +24,7 @@ pub struct Routed {
     pub backfill: Vec<u8>,
 }
 
-/// A step of a merge of two users.
+/// A change of who a user is: a step of a merge of two users, or an erasure.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Merge {
     /// The user.
@@ -32,8 +33,19 @@ pub struct Merge {
     pub sequence: u64,
     /// The clock when it was accepted.
     pub at: Millis,
-    /// `None`: the user is no longer one. Else: all ids that are this user now.
-    pub ids: Option<Vec<String>>,
+    /// What becomes of the user.
+    pub fate: Fate,
+}
+
+/// What becomes of a user.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum Fate {
+    /// Is merged into another, and no longer one.
+    Gone,
+    /// Has the history of all these ids now.
+    Made(Vec<IdSince>),
+    /// Is unknown again, as is each of these ids, which were one user.
+    Erased(Vec<String>),
 }
 
 /// A change of what is computed, for every worker at the same tick.
@@ -122,6 +134,8 @@ pub enum Cause {
     Rule,
     /// A merge of two users.
     Merge,
+    /// The erasure of a user.
+    Erasure,
 }
 
 /// A change of one membership. Users and segments by their numbers within the worker.

@@ -5,7 +5,7 @@
 //! `traits value`, a text being `length u32` and its bytes. An empty message text is none: ids are never empty.
 
 use crate::ast::Millis;
-use crate::value::{Members, ValueRef};
+use crate::value::{ContainerWriter, Members, ValueRef};
 
 const SEQUENCE_AT: usize = 4;
 const TIMESTAMP_AT: usize = 12;
@@ -22,6 +22,16 @@ pub enum RecordKind {
     Identify,
     /// `alias`: merges `other` (the previous id) into the user; counts in nothing.
     Alias,
+    /// Erases the user: everything of all ids that are this user then, accepted before it, counts for nothing from then on,
+    /// and each of these ids is an unknown user again. Counts in nothing.
+    Erasure,
+}
+
+impl RecordKind {
+    /// Whether it is an event of its user, which counts in measures and makes the user known.
+    pub fn counts(self) -> bool {
+        matches!(self, RecordKind::Event | RecordKind::Identify)
+    }
 }
 
 /// The parts of a record to be written.
@@ -57,6 +67,17 @@ pub fn begin(head: RecordHead<'_>, out: &mut Vec<u8>) -> usize {
         out.extend_from_slice(text.as_bytes());
     }
     start
+}
+
+/// Appends the record of an erasure of the user that an id stands for.
+pub fn erasure(user: &str, accepted_at: Millis, out: &mut Vec<u8>) {
+    let kind = RecordKind::Erasure;
+    let head = RecordHead { timestamp: accepted_at, accepted_at, kind, user, other: "", message: "", event_type: "" };
+    let start = begin(head, out);
+    for _ in 0..3 {
+        ContainerWriter::object(out).finish(out);
+    }
+    finish(start, out);
 }
 
 /// Fills in the length of the record begun at `start`.
@@ -102,7 +123,7 @@ impl<'a> EventRef<'a> {
     pub fn read(bytes: &'a [u8]) -> Option<(Self, &'a [u8])> {
         let (length, _) = bytes.split_first_chunk::<4>()?;
         let (bytes, rest) = bytes.split_at_checked(u32::from_le_bytes(*length) as usize + 4)?;
-        if *bytes.get(KIND_AT)? > RecordKind::Alias as u8 {
+        if *bytes.get(KIND_AT)? > RecordKind::Erasure as u8 {
             return None;
         }
         let mut ends = [0; 4];
@@ -159,7 +180,8 @@ impl<'a> EventRef<'a> {
         match self.bytes[KIND_AT] {
             0 => RecordKind::Event,
             1 => RecordKind::Identify,
-            _ => RecordKind::Alias,
+            2 => RecordKind::Alias,
+            _ => RecordKind::Erasure,
         }
     }
 

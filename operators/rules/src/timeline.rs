@@ -9,6 +9,7 @@ use crate::event::{EventDecoder, EventDefaults};
 use crate::fault::Fault;
 use crate::json::{members_of, parse_json};
 use crate::oracle::World;
+use crate::record::erasure;
 use crate::time::parse_time;
 use crate::value::Value;
 
@@ -21,6 +22,8 @@ pub enum Line {
     At(Millis),
     /// An event arrives: its JSON as it stands.
     Event(Vec<u8>),
+    /// The user that this id stands for is erased.
+    EraseUser(String),
     /// A computed trait is created or replaced.
     Trait(Value),
     /// A segment is created or replaced.
@@ -94,6 +97,7 @@ fn read_statement(kind: &str, value: Value) -> Result<Line, String> {
     Ok(match kind {
         "case" => Line::Case(text(&value)?),
         "at" => Line::At(parse_time(&value).ok_or("`at` is not a time")?),
+        "eraseUser" => Line::EraseUser(text(&value)?),
         "trait" => Line::Trait(value),
         "segment" => Line::Segment(read_segment(&value)?),
         "deleteSegment" => Line::DeleteSegment(text(&value)?),
@@ -170,6 +174,8 @@ pub trait Subject {
     fn at(&mut self, now: Millis);
     /// Takes an event; without a timestamp it has the clock's.
     fn event(&mut self, json: &[u8]) -> Result<(), String>;
+    /// Erases the user that this id stands for.
+    fn erase_user(&mut self, id: &str) -> Result<(), String>;
     /// Creates or replaces a computed trait.
     fn put_trait(&mut self, json: &Value) -> Result<(), String>;
     /// Creates or replaces a segment.
@@ -216,6 +222,7 @@ pub fn run<S: Subject>(lines: &[(usize, Line)], subject: &mut S) -> Outcome {
                 Ok(())
             }
             Line::Event(json) => subject.event(json),
+            Line::EraseUser(id) => subject.erase_user(id),
             Line::Trait(json) => subject.put_trait(json),
             Line::Segment(segment) => subject.put_segment(segment),
             Line::DeleteSegment(id) => subject.delete_segment(id),
@@ -280,6 +287,13 @@ impl Subject for OracleSubject {
         self.record.clear();
         let defaults = EventDefaults { accepted_at: self.now };
         self.decoder.decode(json, &defaults, &mut self.record).map_err(|fault| fault.to_string())?;
+        self.world.accept(&self.record);
+        Ok(())
+    }
+
+    fn erase_user(&mut self, id: &str) -> Result<(), String> {
+        self.record.clear();
+        erasure(id, self.now, &mut self.record);
         self.world.accept(&self.record);
         Ok(())
     }

@@ -102,6 +102,7 @@ impl Maker {
             self.random.between(0, 5),
             self.random.between(0, 4),
             self.random.between(4, 40),
+            self.random.between(0, 4),
         ];
         for _ in 0..self.random.between(0, 4) {
             self.add_segment();
@@ -118,6 +119,10 @@ impl Maker {
                     self.add(json!({ "trait": computed }));
                 }
                 3 => self.delete_or_change_status(),
+                5 => {
+                    let user = self.user_or_stranger();
+                    self.add(json!({ "eraseUser": user }));
+                }
                 _ => {
                     let to = self.next_clock();
                     let to = if self.random.percent(50) { json!(to) } else { json!(format_time(to)) };

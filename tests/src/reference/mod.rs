@@ -21,7 +21,8 @@ use audience_rules::ast::Millis;
 use audience_rules::catalogue::{Catalogue, Definition, Segment};
 use audience_rules::event::{EventDecoder, EventDefaults};
 use audience_rules::fault::Fault;
-use audience_rules::record::set_sequence;
+use audience_rules::oracle::World;
+use audience_rules::record::{EventRef, erasure, set_sequence};
 use audience_rules::timeline::{SegmentDefinition, SegmentLine, Subject};
 use audience_rules::value::Value;
 use differential_dataflow::input::InputSession;
@@ -52,6 +53,10 @@ pub struct Reference<'w> {
     sequence: u64,
     line: u64,
     decoder: EventDecoder,
+    /// Knows who is one user.
+    ids: World,
+    /// Every record that was not erased.
+    accepted: Vec<(u64, Vec<u8>)>,
 }
 
 impl<'w> Reference<'w> {
@@ -81,6 +86,8 @@ impl<'w> Reference<'w> {
             sequence: 0,
             line: 0,
             decoder: EventDecoder::new(),
+            ids: World::default(),
+            accepted: Vec::new(),
         }
     }
 
@@ -126,8 +133,26 @@ impl Subject for Reference<'_> {
         let defaults = EventDefaults { accepted_at: self.now };
         self.decoder.decode(json, &defaults, &mut record).map_err(|fault| fault.to_string())?;
         set_sequence(&mut record, self.sequence);
-        self.inputs.records.insert((self.sequence, record));
+        self.ids.accept(&record);
+        self.inputs.records.insert((self.sequence, record.clone()));
+        self.accepted.push((self.sequence, record));
         self.sequence += 1;
+        self.end_line();
+        Ok(())
+    }
+
+    /// Takes back every record of the user, aliases too: what was never there.
+    fn erase_user(&mut self, id: &str) -> Result<(), String> {
+        let user = self.ids.resolve(id);
+        let is_of_user =
+            |record: &[u8]| EventRef::read(record).is_some_and(|(event, _)| self.ids.resolve(event.user()) == user);
+        let (gone, kept) = std::mem::take(&mut self.accepted).into_iter().partition(|(_, record)| is_of_user(record));
+        self.accepted = kept;
+        let gone: Vec<(u64, Vec<u8>)> = gone;
+        gone.into_iter().for_each(|record| self.inputs.records.remove(record));
+        let mut record = Vec::new();
+        erasure(id, self.now, &mut record);
+        self.ids.accept(&record);
         self.end_line();
         Ok(())
     }

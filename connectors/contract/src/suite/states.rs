@@ -15,12 +15,19 @@ pub fn message_index(open: &mut dyn FnMut() -> Arc<dyn MessageIndex>) {
     assert_eq!(index.note(&[(2, 61), (1, 49), (3, 5), (3, 4)]).expect("note"), [60, 49, 5, 4], "the least counts");
     let first = [Some(49), Some(60), Some(4), None, Some(70)];
     assert_eq!(index.first(&[1, 2, 3, 4, u128::MAX]).expect("first"), first);
+    assert_eq!(index.note(&[(5, 10), (6, 20)]).expect("note"), [10, 20]);
+    for _ in 0..2 {
+        index.forget(&[5, 6, 7], 20).expect("forget");
+        assert_eq!(index.first(&[5, 6, 7]).expect("first"), [None, Some(20), None], "what is below is forgotten");
+    }
+    assert_eq!(index.note(&[(5, 30)]).expect("note"), [30], "a forgotten key is new");
+    index.forget(&[5], u64::MAX).expect("forget");
     notes_together(&index);
     index.flush().expect("flush");
     drop(index);
     let index = open();
     assert_eq!(index.first(&[1, 2, 3, 4, u128::MAX]).expect("first"), first, "what was flushed is durable");
-    assert_eq!(index.first(&[1_000_077]).expect("first"), [Some(77)]);
+    assert_eq!(index.first(&[1_000_077, 5, 6]).expect("first"), [Some(77), None, Some(20)]);
     assert_eq!(index.note(&[(1, 100)]).expect("note"), [49]);
 }
 

@@ -7,6 +7,7 @@ use audience_rules::ast::Millis;
 use audience_rules::catalogue::{Definition, Segment};
 use audience_rules::event::{EventDecoder, EventDefaults};
 use audience_rules::fault::Fault;
+use audience_rules::record::erasure;
 use audience_rules::timeline::{SegmentDefinition, SegmentLine, Subject};
 use audience_rules::value::Value;
 
@@ -50,6 +51,12 @@ impl Subject for EngineSubject {
         let mut record = Vec::new();
         let defaults = EventDefaults { accepted_at: self.engine.clock() };
         self.decoder.decode(json, &defaults, &mut record).map_err(|fault| fault.to_string())?;
+        self.engine.accept(&record).map_err(|error| error.to_string())
+    }
+
+    fn erase_user(&mut self, id: &str) -> Result<(), String> {
+        let mut record = Vec::new();
+        erasure(id, self.engine.clock(), &mut record);
         self.engine.accept(&record).map_err(|error| error.to_string())
     }
 

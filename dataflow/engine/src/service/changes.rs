@@ -138,11 +138,12 @@ fn cause_number(cause: Cause) -> u8 {
         Cause::Time => 1,
         Cause::Rule => 2,
         Cause::Merge => 3,
+        Cause::Erasure => 4,
     }
 }
 
 fn cause_of(number: u8) -> Option<Cause> {
-    [Cause::Event, Cause::Time, Cause::Rule, Cause::Merge].get(usize::from(number)).copied()
+    [Cause::Event, Cause::Time, Cause::Rule, Cause::Merge, Cause::Erasure].get(usize::from(number)).copied()
 }
 
 fn put_number(mut number: u64, out: &mut Vec<u8>) {

@@ -1,6 +1,7 @@
 //! What the APIs ask, answered by the running engine and its stores.
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 
 use audience_contract::{Document, DocumentKind};
 use audience_protocol::{
@@ -176,24 +177,30 @@ impl Platform for Service {
 
     fn user(&self, id: &str) -> Result<UserView> {
         let root = self.root(id);
-        let ids = self.engine.aliases().read().ids(&root);
-        let known: Vec<&str> = ids.iter().map(String::as_str).collect();
+        let ids = self.engine.aliases().read().ids_since(&root);
+        let known: Vec<&str> = ids.iter().map(|(id, _)| id.as_str()).collect();
         let log = &self.stores.events;
-        let history = log.of_users(&known, log.end()).map_err(unavailable)?;
+        let mut history = Vec::new();
+        log.visit_users(&known, log.end(), &mut |run| {
+            user::of_user(run, &ids).for_each(|record| history.extend_from_slice(record.bytes()));
+            ControlFlow::Continue(())
+        })
+        .map_err(unavailable)?;
         let catalogue = self.editor.read(|documents| documents.catalogue.clone());
         let mut view = user::view(&root, &history, &catalogue)
             .ok_or_else(|| PlatformError::NotFound { kind: "user", id: id.to_owned() })?;
-        view.aliases = ids.into_iter().skip(1).collect();
+        view.aliases = ids.into_iter().skip(1).map(|(id, _)| id).collect();
         view.segments = self.user_segments(&root)?;
         Ok(view)
     }
 
     fn export_user(&self, id: &str, take: &mut dyn FnMut(Vec<u8>) -> bool) -> Result<()> {
         let view = self.user(id)?;
-        let ids: Vec<&str> = std::iter::once(&view.user_id).chain(&view.aliases).map(String::as_str).collect();
+        let ids = self.engine.aliases().read().ids_since(&view.user_id);
+        let known: Vec<&str> = ids.iter().map(|(id, _)| id.as_str()).collect();
         let log = &self.stores.events;
         let mut export = user::Export::new(&view, take);
-        log.visit_users(&ids, log.end(), &mut |run| export.add(run)).map_err(unavailable)?;
+        log.visit_users(&known, log.end(), &mut |run| export.add(user::of_user(run, &ids))).map_err(unavailable)?;
         export.finish();
         Ok(())
     }

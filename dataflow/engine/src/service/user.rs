@@ -3,17 +3,27 @@
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
+use audience_operators::aliases::IdSince;
 use audience_protocol::UserView;
 use audience_rules::catalogue::Catalogue;
 use audience_rules::event::event_to_json;
 use audience_rules::oracle::World;
-use audience_rules::record::{RecordKind, records};
+use audience_rules::record::{EventRef, RecordKind, records};
 use audience_rules::test::Operand;
 use audience_rules::unparse::value_to_json;
 use audience_rules::value::Value;
 use serde_json::value::RawValue;
 
 use super::clock;
+
+/// Of a run of records, those of the user who goes by these ids, each from its place in the order of acceptance on: what
+/// was accepted before that is erased, also while it still stands in the log.
+pub fn of_user<'r>(run: &'r [u8], ids: &'r [IdSince]) -> impl Iterator<Item = EventRef<'r>> {
+    records(run).filter(|record| {
+        let names = |id: &str| record.user() == id || record.other() == Some(id);
+        ids.iter().any(|(id, since)| record.sequence() >= *since && names(id))
+    })
+}
 
 /// The user's traits and computed traits now; `None` where no event of theirs was accepted.
 pub fn view(root: &str, history: &[u8], catalogue: &Catalogue) -> Option<UserView> {
@@ -85,9 +95,9 @@ impl<'a> Export<'a> {
         Export { take, piece, has_events: false, is_wanted: true }
     }
 
-    /// Adds a run of records.
-    pub fn add(&mut self, run: &[u8]) -> ControlFlow<()> {
-        for record in records(run) {
+    /// Adds records.
+    pub fn add<'r>(&mut self, records: impl Iterator<Item = EventRef<'r>>) -> ControlFlow<()> {
+        for record in records {
             self.piece.extend_from_slice(if self.has_events { b",\n" } else { b"\n" });
             self.has_events = true;
             self.piece.extend_from_slice(event_to_json(&record).as_bytes());
@@ -138,7 +148,7 @@ mod tests {
             pieces.len() < most
         };
         let mut export = Export::new(&view, &mut take);
-        let _ = export.add(&history);
+        let _ = export.add(of_user(&history, &[("a".into(), 0)]));
         export.finish();
         pieces
     }

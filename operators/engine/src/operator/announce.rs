@@ -11,16 +11,16 @@ use timely::progress::operate::FrontierInterest;
 
 use super::Inward;
 
-/// An id to be merged into another.
+/// An id to be merged into another, or a user to be erased.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct AliasNote {
     /// The place in the order of acceptance.
     pub sequence: u64,
     /// The clock then.
     pub at: Millis,
-    /// Who is merged.
-    pub previous: String,
-    /// Into whom.
+    /// Who is merged into the user; `None`: the user is erased.
+    pub previous: Option<String>,
+    /// The user.
     pub user: String,
 }
 
@@ -72,12 +72,12 @@ fn aliases_of(inward: &Inward) -> Vec<AliasNote> {
     records(bytes)
         .filter(|record| record.kind() != RecordKind::Event)
         .filter_map(|record| {
-            Some(AliasNote {
-                sequence: record.sequence(),
-                at: record.accepted_at(),
-                previous: record.other()?.to_owned(),
-                user: record.user().to_owned(),
-            })
+            let previous = match record.kind() {
+                RecordKind::Erasure => None,
+                _ => Some(record.other()?.to_owned()),
+            };
+            let (sequence, at) = (record.sequence(), record.accepted_at());
+            Some(AliasNote { sequence, at, previous, user: record.user().to_owned() })
         })
         .collect()
 }

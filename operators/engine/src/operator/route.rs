@@ -9,7 +9,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use audience_rules::ast::SegmentId;
-use audience_rules::record::{EventRef, RecordKind, records};
+use audience_rules::record::{EventRef, records};
 use hashbrown::HashMap;
 use parking_lot::RwLock;
 use timely::dataflow::StreamVec;
@@ -22,7 +22,7 @@ use super::announce::{AliasNote, Announcement};
 use super::{Inward, STRIDE};
 use crate::aliases::Aliases;
 use crate::membership::shard_of;
-use crate::message::{Clock, Content, Control, Merge, Routed};
+use crate::message::{Clock, Content, Control, Fate, Merge, Routed};
 
 /// What a worker does by itself in a tick.
 #[derive(Clone, Debug)]
@@ -113,7 +113,9 @@ impl Router {
         let mut parts = Parts::of(tick.locals);
         let merges = self.send_records(&mut parts.records, tick.announcements, &mut blobs);
         for record in parts.history.iter().flat_map(|bytes| records(bytes)) {
-            self.send(&record, &mut blobs, |blob| &mut blob.backfill);
+            if !self.aliases.borrow().is_erased(&record) {
+                self.send(&record, &mut blobs, |blob| &mut blob.backfill);
+            }
         }
         let mut own = vec![Directed::Merges(merges)];
         for control in parts.controls {
@@ -130,8 +132,8 @@ impl Router {
         (blobs, own)
     }
 
-    /// Sends the records of a tick, with the aliases between them in the order of acceptance; gives the merges of users
-    /// of this worker.
+    /// Sends the records of a tick, with the aliases and erasures between them in the order of acceptance; gives what
+    /// becomes of users of this worker by them.
     fn send_records(&self, runs: &mut [Vec<u8>], announcements: Vec<Announcement>, blobs: &mut [Routed]) -> Vec<Merge> {
         let mut notes: Vec<AliasNote> = announcements.into_iter().flat_map(|told| told.aliases).collect();
         notes.sort_unstable();
@@ -142,28 +144,47 @@ impl Router {
         let mut waiting = notes.into_iter().peekable();
         for record in runs.iter().flat_map(|bytes| records(bytes)) {
             while let Some(note) = waiting.next_if(|note| note.sequence <= record.sequence()) {
-                self.merge(&note, &mut merges);
+                self.take_note(&note, &mut merges);
             }
-            if record.kind() != RecordKind::Alias {
+            if record.kind().counts() {
                 self.send(&record, blobs, |blob| &mut blob.records);
             }
         }
-        waiting.for_each(|note| self.merge(&note, &mut merges));
+        waiting.for_each(|note| self.take_note(&note, &mut merges));
         merges
     }
 
-    fn merge(&self, note: &AliasNote, merges: &mut Vec<Merge>) {
-        let AliasNote { sequence, at, previous, user } = note;
+    fn take_note(&self, note: &AliasNote, merges: &mut Vec<Merge>) {
+        match &note.previous {
+            Some(previous) => self.merge(previous, note, merges),
+            None => self.erase(note, merges),
+        }
+    }
+
+    /// Every id of the user is told: each is one by itself again, with its own entries in lists.
+    fn erase(&self, note: &AliasNote, merges: &mut Vec<Merge>) {
+        let AliasNote { sequence, at, user, .. } = note;
+        let ids = self.aliases.borrow_mut().erase(user, *sequence);
+        if let Some(mirror) = &self.mirror {
+            mirror.write().erase(user, *sequence);
+        }
+        for id in ids.iter().filter(|id| self.owner(id) == self.worker) {
+            merges.push(Merge { user: id.clone(), sequence: *sequence, at: *at, fate: Fate::Erased(ids.clone()) });
+        }
+    }
+
+    fn merge(&self, previous: &str, note: &AliasNote, merges: &mut Vec<Merge>) {
+        let AliasNote { sequence, at, user, .. } = note;
         let (sequence, at) = (*sequence, *at);
         let Some(merged) = self.aliases.borrow_mut().merge(previous, user) else { return };
         if let Some(mirror) = &self.mirror {
             mirror.write().merge(previous, user);
         }
         if self.owner(&merged.from) == self.worker {
-            merges.push(Merge { user: merged.from.to_string(), sequence, at, ids: None });
+            merges.push(Merge { user: merged.from.to_string(), sequence, at, fate: Fate::Gone });
         }
         if self.owner(&merged.into) == self.worker {
-            merges.push(Merge { user: merged.into.to_string(), sequence, at, ids: Some(merged.ids) });
+            merges.push(Merge { user: merged.into.to_string(), sequence, at, fate: Fate::Made(merged.ids) });
         }
     }
 

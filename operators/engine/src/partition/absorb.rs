@@ -1,9 +1,11 @@
-//! Merges: a user who is no longer one, and the user who has their history now.
+//! Merges: a user who is no longer one, and the user who has their history now. And erasures.
 
 use audience_rules::ast::{Millis, SegmentId};
-use audience_rules::record::{RecordKind, records};
+use audience_rules::record::{EventRef, records};
+use hashbrown::HashMap;
 use roaring::RoaringBitmap;
 
+use crate::aliases::IdSince;
 use crate::membership::Membership;
 use crate::message::{Cause, Change, RankInput};
 use crate::registry::{BitmapId, PredicateId};
@@ -13,7 +15,7 @@ use super::{OperatorError, Partition};
 
 impl Partition {
     /// The user is no longer one: leaves everything.
-    pub(super) fn retire(&mut self, slot: u32, now: Millis, membership: &mut Membership) {
+    pub(super) fn retire(&mut self, slot: u32, now: Millis, cause: Cause, membership: &mut Membership) {
         self.enter_updates(membership);
         let mut left: Vec<(SegmentId, BitmapId)> = Vec::new();
         for (segment, bitmap) in &membership.segments {
@@ -25,7 +27,7 @@ impl Partition {
             membership.bitmap_mut(bitmap).remove(slot);
             if let (false, Some(published)) = (self.silent, self.published.get(&segment)) {
                 let segment = published.index;
-                self.changes.push(Change { user: slot, segment, at: now, entered: false, cause: Cause::Merge });
+                self.changes.push(Change { user: slot, segment, at: now, entered: false, cause });
             }
         }
         for (_, rule) in self.registry.rules.iter() {
@@ -37,8 +39,9 @@ impl Partition {
         user.pending = Vec::new();
         user.due = Millis::MAX;
         self.scratch.touched.clear();
-        for (rank, entry) in self.registry.ranks.iter() {
-            membership.bitmap_mut(entry.inside).remove(slot);
+        // Who is inside of a rank stays there until the rank says otherwise, which it does not of a user who is erased and
+        // then ranked again within one tick.
+        for (rank, _) in self.registry.ranks.iter() {
             if was_known && !self.silent {
                 let user = membership.users.id(slot).to_owned();
                 self.rank_inputs.push(RankInput::Entry { rank, user, key: None });
@@ -46,18 +49,43 @@ impl Partition {
         }
     }
 
-    /// The user's state made anew from the history of all ids that are this user now, up to `sequence`.
-    pub(super) fn absorb(
+    /// The user is unknown again, and nothing of what was accepted under any of `ids`, who were this user, counts any more.
+    pub(super) fn erase(
         &mut self,
         slot: u32,
         ids: &[String],
         sequence: u64,
+        now: Millis,
+        membership: &mut Membership,
+    ) -> Result<(), OperatorError> {
+        self.retire(slot, now, Cause::Erasure, membership);
+        let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+        let history = self.log.of_users(&ids, sequence)?;
+        let own = membership.users.id(slot).to_owned();
+        // Each of the ids has had its messages noted while it was one by itself, and those of the others while it was the
+        // user; each forgets its own, since only then that is in the order of what else is noted of it.
+        let messages = records(&history).filter_map(|event| event.message());
+        let keys: Vec<u128> = messages.map(|message| message_key(&own, message)).collect();
+        self.messages.forget(&keys, sequence)?;
+        self.absorb_lists(slot, &[&own], now, Cause::Erasure, membership);
+        Ok(())
+    }
+
+    /// The user's state made anew from the history of all ids that are this user now, up to `sequence`.
+    pub(super) fn absorb(
+        &mut self,
+        slot: u32,
+        ids: &[IdSince],
+        sequence: u64,
         (before, now): (Millis, Millis),
         membership: &mut Membership,
     ) -> Result<(), OperatorError> {
-        let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+        // An `identify` may name one of the ids beside a user who was parted from it by an erasure.
+        let since: HashMap<&str, u64> = ids.iter().map(|(id, since)| (id.as_str(), *since)).collect();
+        let is_own = |event: &EventRef<'_>| since.get(event.user()).is_some_and(|since| event.sequence() >= *since);
+        let ids: Vec<&str> = ids.iter().map(|(id, _)| id.as_str()).collect();
         let history = self.log.of_users(&ids, sequence)?;
-        let events: Vec<_> = records(&history).filter(|record| record.kind() != RecordKind::Alias).collect();
+        let events: Vec<_> = records(&history).filter(|event| event.kind().counts() && is_own(event)).collect();
         let root = membership.users.id(slot).to_owned();
         let keyed: Vec<(u128, u64)> = events
             .iter()
@@ -81,12 +109,12 @@ impl Partition {
         if self.registry.measures.iter().any(|(_, measure)| measure.backfill.is_some()) {
             self.backfilled.insert(slot);
         }
-        self.absorb_lists(slot, &ids, now, membership);
+        self.absorb_lists(slot, &ids, now, Cause::Merge, membership);
         Ok(())
     }
 
     /// List entries under any of the ids are the user's.
-    fn absorb_lists(&mut self, slot: u32, ids: &[&str], now: Millis, membership: &mut Membership) {
+    fn absorb_lists(&mut self, slot: u32, ids: &[&str], now: Millis, cause: Cause, membership: &mut Membership) {
         let mut entered: Vec<SegmentId> = Vec::new();
         for (segment, list) in &self.lists {
             if ids.iter().any(|id| list.contains(*id)) {
@@ -100,7 +128,7 @@ impl Partition {
             }
             if let Some(published) = self.published.get(&segment) {
                 let segment = published.index;
-                self.changes.push(Change { user: slot, segment, at: now, entered: true, cause: Cause::Merge });
+                self.changes.push(Change { user: slot, segment, at: now, entered: true, cause });
             }
             if let Some(predicate) = self.registry.segment_predicate(&segment) {
                 self.mark(predicate);

@@ -69,7 +69,7 @@ impl Partition {
             .iter()
             .filter_map(|(id, measure)| measure.backfill.map(|boundary| (id, boundary)))
             .collect();
-        let events: Vec<EventRef<'_>> = records(history).filter(|event| event.kind() != RecordKind::Alias).collect();
+        let events: Vec<EventRef<'_>> = records(history).filter(|event| event.kind().counts()).collect();
         let keys: Vec<u128> = events
             .iter()
             .filter_map(|event| event.message().map(|message| message_key(event.user(), message)))

@@ -9,7 +9,7 @@ use crate::calendar::Calendar;
 use crate::cell::{Applied, apply, apply_trait};
 use crate::measure::{Kind, MeasureId};
 use crate::membership::{Membership, SHARDS, user_hash};
-use crate::message::{Cause, Clock, Merge, Routed};
+use crate::message::{Cause, Clock, Fate, Merge, Routed};
 
 use super::{OperatorError, Partition, Pending, User};
 
@@ -201,7 +201,7 @@ impl Partition {
             let end = limit.min(end_of_second(first));
             // The latest instant before this group at which memberships were settled.
             let before = (first - 1).max(self.done_until);
-            let was_known = self.users[slot as usize].known;
+            let mut was_known = self.users[slot as usize].known;
             let mut now = first;
             let mut cause = Cause::Time;
             self.scratch.touched.clear();
@@ -217,6 +217,8 @@ impl Partition {
                 }
                 while let Some(entry) = waiting.next_if(|entry| entry.at <= now) {
                     cause = self.apply_stimulus(slot, entry.stimulus, (before, now), membership)?.unwrap_or(cause);
+                    // Who was erased, and is known again in the same second, is a new user.
+                    was_known &= self.users[slot as usize].known;
                 }
                 self.set_due(slot, now);
             }
@@ -240,12 +242,17 @@ impl Partition {
                 self.accept(slot, &event, (before, now));
                 Ok(Some(Cause::Event))
             }
-            Stimulus::Merge(Merge { ids: None, .. }) => {
+            Stimulus::Merge(Merge { fate: Fate::Gone, .. }) => {
                 self.has_merged = true;
-                self.retire(slot, now, membership);
+                self.retire(slot, now, Cause::Merge, membership);
                 Ok(None)
             }
-            Stimulus::Merge(Merge { ids: Some(ids), sequence, .. }) => {
+            Stimulus::Merge(Merge { fate: Fate::Erased(ids), sequence, .. }) => {
+                self.has_merged = true;
+                self.erase(slot, ids, *sequence, now, membership)?;
+                Ok(Some(Cause::Erasure))
+            }
+            Stimulus::Merge(Merge { fate: Fate::Made(ids), sequence, .. }) => {
                 self.has_merged = true;
                 self.absorb(slot, ids, *sequence, (before, now), membership)?;
                 Ok(Some(Cause::Merge))
@@ -319,7 +326,7 @@ impl Partition {
 
     /// Feeds an event whose time has come to the measures that want it.
     fn apply_event(&mut self, slot: u32, event: &EventRef<'_>, (before, now): (Millis, Millis)) {
-        if event.kind() == RecordKind::Alias {
+        if !event.kind().counts() {
             return;
         }
         let mut candidates = std::mem::take(&mut self.scratch.candidates);

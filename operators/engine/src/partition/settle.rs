@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 use crate::membership::Membership;
 use crate::message::{Cause, Change, RankInput};
 use crate::reading::RankKey;
-use crate::registry::{PredicateId, Question, RankId, Role, RuleId};
+use crate::registry::{PredicateId, Question, RankId, Registry, Role, RuleId};
 
 use super::{Partition, Scratch};
 
@@ -54,21 +54,29 @@ impl Partition {
         self.scratch.flipped = flipped;
         if !was_known {
             self.appear(slot, now, cause);
-            let ranks = self.registry.ranks.iter().filter(|(_, rank)| rank.scanned > slot);
-            self.scratch.ranks.extend(ranks.map(|(id, _)| id));
+            self.appear_in_ranks(slot, membership);
         }
         self.evaluate_queue(slot, !was_known, now, cause, membership);
         self.tell_ranks(slot, now, membership);
     }
 
+    /// Of a user who was nobody: every rank is to be told. A rank has somebody who was erased in the same tick still among
+    /// its first, and says nothing where that stays so.
+    fn appear_in_ranks(&mut self, slot: u32, membership: &Membership) {
+        let Partition { registry, scratch, .. } = self;
+        for (id, rank) in registry.ranks.iter() {
+            if rank.scanned > slot {
+                scratch.ranks.push(id);
+            }
+            if membership.bitmap(rank.inside).contains(slot) {
+                scratch.mark(registry, rank.predicate);
+            }
+        }
+    }
+
     /// Queues the rules of a flipped predicate.
     pub(super) fn mark(&mut self, predicate: PredicateId) {
-        let Partition { registry, scratch, .. } = self;
-        let Some(predicate) = registry.predicates.get(predicate) else { return };
-        for (rule, leaf) in &predicate.uses {
-            let flipped = if *leaf < 6 { 1 << leaf } else { 0 };
-            queue(&mut scratch.marks, &mut scratch.queue, *rule, flipped);
-        }
+        self.scratch.mark(&self.registry, predicate);
     }
 
     /// Evaluates the queued rules for one user, those that others refer to first. `from_nothing`: the user was in none.
@@ -241,6 +249,14 @@ impl Partition {
 }
 
 impl Scratch {
+    fn mark(&mut self, registry: &Registry, predicate: PredicateId) {
+        let Some(predicate) = registry.predicates.get(predicate) else { return };
+        for (rule, leaf) in &predicate.uses {
+            let flipped = if *leaf < 6 { 1 << leaf } else { 0 };
+            queue(&mut self.marks, &mut self.queue, *rule, flipped);
+        }
+    }
+
     /// Forgets what was to be evaluated.
     fn forget(&mut self) {
         for rule in self.queue.drain(..) {

@@ -9,7 +9,7 @@ use crate::value::{Value, ValueRef};
 pub fn event_to_json(event: &EventRef<'_>) -> String {
     let mut members: Vec<(&str, Value)> = vec![
         ("userId", text(event.user())),
-        ("eventType", text(event.event_type())),
+        ("eventType", text(if event.kind() == RecordKind::Erasure { "erasure" } else { event.event_type() })),
         ("timestamp", text(&format_time(event.timestamp()))),
         ("receivedAt", text(&format_time(event.accepted_at()))),
     ];

@@ -18,10 +18,9 @@ pub struct History<'a> {
 }
 
 impl<'a> History<'a> {
-    /// Adds the next accepted event. It counts for nothing where it is an alias, or repeats a `messageId`.
+    /// Adds the next accepted event. It counts for nothing where it is an alias or an erasure, or repeats a `messageId`.
     pub fn push(&mut self, event: EventRef<'a>) {
-        let is_alias = event.kind() == RecordKind::Alias;
-        if !is_alias && event.message().is_none_or(|message| self.messages.insert(message)) {
+        if event.kind().counts() && event.message().is_none_or(|message| self.messages.insert(message)) {
             self.events.push(event);
         }
     }

@@ -45,9 +45,22 @@ impl World {
                 self.aliases.insert(from, into);
             }
         }
-        if event.kind() != RecordKind::Alias {
+        if event.kind() == RecordKind::Erasure {
+            self.erase(event.user());
+        }
+        if event.kind().counts() {
             self.events.push(event.bytes().to_vec());
         }
+    }
+
+    /// Forgets the events of all ids that are this user now, and that they are one user.
+    fn erase(&mut self, id: &str) {
+        let user = self.resolve(id);
+        let merged: BTreeSet<Arc<str>> =
+            self.aliases.keys().filter(|merged| self.resolve(merged) == user).cloned().collect();
+        let is_of_user = |event: &EventRef<'_>| *event.user() == *user || merged.contains(event.user());
+        self.events.retain(|record| !EventRef::read(record).is_some_and(|(event, _)| is_of_user(&event)));
+        self.aliases.retain(|id, _| !merged.contains(id));
     }
 
     /// The user that an id stands for.

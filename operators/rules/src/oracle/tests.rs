@@ -151,3 +151,32 @@ fn the_future_counts_in_nothing_yet() {
         {"expect": {"fixed": ["u"], "days": ["u"]}}"#,
     );
 }
+
+#[test]
+fn an_erased_user_is_unknown_and_begins_anew() {
+    passes(
+        r#"{"at": "2026-01-01T12:00:00Z"}
+        {"segment": {"id": "one", "rules": {"event": "p", "operator": "eq", "value": 1}}}
+        {"segment": {"id": "two", "rules": {"event": "p", "operator": "gte", "value": 2}}}
+        {"segment": {"id": "named", "rules": {"field": "name", "operator": "exists"}}}
+        {"segment": {"id": "not", "rules": {"logic": "NOT", "conditions": [{"event": "p"}]}}}
+        {"segment": {"id": "list", "members": ["b"]}}
+        {"event": {"userId": "a", "eventType": "p", "messageId": "m"}}
+        {"event": {"userId": "b", "eventType": "p", "timestamp": "2026-01-02T00:00:00Z"}}
+        {"event": {"userId": "b", "eventType": "identify", "traits": {"name": "x"}}}
+        {"event": {"userId": "a", "previousId": "b", "eventType": "alias"}}
+        {"event": {"userId": "c", "eventType": "p"}}
+        {"expect": {"one": ["a", "c"], "named": ["a"], "list": ["a"]}}
+        {"eraseUser": "b"}
+        {"expect": {"one": ["c"], "two": [], "named": [], "not": [], "list": ["b"]}}
+        {"at": "2026-01-02T00:00:00Z"}
+        {"expect": {"one": ["c"], "two": []}}
+        {"event": {"userId": "a", "eventType": "p", "messageId": "m"}}
+        {"event": {"userId": "b", "eventType": "q"}}
+        {"expect": {"one": ["a", "c"], "two": [], "named": [], "not": ["b"], "list": ["b"]}}
+        {"event": {"userId": "a", "previousId": "b", "eventType": "alias"}}
+        {"expect": {"one": ["a", "c"], "two": [], "named": [], "not": [], "list": ["a"]}}
+        {"eraseUser": "nobody"}
+        {"expect": {"one": ["a", "c"]}}"#,
+    );
+}
