@@ -9,6 +9,7 @@
 mod absorb;
 mod checkpoint;
 mod control;
+mod leaf;
 mod number_rule;
 mod plan;
 mod process;

@@ -12,7 +12,8 @@ use audience_rules::ast::{Millis, Test};
 use crate::reading::Reading;
 use crate::registry::{Question, Registry, Rule};
 
-use super::plan::{Interval, MISSING, Subject, needs, position};
+use super::leaf::{Interval, MISSING, position};
+use super::plan::{Subject, needs};
 use super::{Partition, User};
 
 /// Users that are fetched together.
