@@ -60,6 +60,8 @@ struct Maker {
     users: Vec<String>,
     /// The durations of this timeline: few, so that they meet.
     durations: Vec<Millis>,
+    /// Tests that several rules have.
+    shared: Vec<Value>,
     last_event_at: Millis,
 }
 
@@ -87,6 +89,7 @@ impl Maker {
             lines: Vec::new(),
             users: (0..users).map(|user| format!("u{user}")).collect(),
             durations,
+            shared: Vec::new(),
             last_event_at: START,
         }
     }

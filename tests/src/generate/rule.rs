@@ -28,7 +28,27 @@ impl Maker {
             let criteria: Vec<Value> = (0..self.random.between(1, 3)).map(|_| self.node(2)).collect();
             return json!({ "criteria": criteria, "logic": *self.random.pick(&["and", "or"]) });
         }
-        self.node(3)
+        if self.random.percent(20) { self.shared_tests() } else { self.node(3) }
+    }
+
+    /// All of some tests that other rules of the timeline have too: the engine shares them, and looks at a rule only where
+    /// its other tests do not bar it.
+    fn shared_tests(&mut self) -> Value {
+        let count = self.random.between(2, 4);
+        let conditions: Vec<Value> = (0..count).map(|_| self.shared_test()).collect();
+        json!({ "conditions": conditions })
+    }
+
+    fn shared_test(&mut self) -> Value {
+        if self.shared.is_empty() || self.random.percent(30) {
+            let measure = self.behaviour().0;
+            for _ in 0..3 {
+                let mut node = measure.clone();
+                self.test(&mut node, Takes::Numbers);
+                self.shared.push(node);
+            }
+        }
+        self.random.pick(&self.shared).clone()
     }
 
     /// A node with at most so many levels of nodes below.
