@@ -76,6 +76,15 @@ pub trait EventLog: Send + Sync {
         })?;
         Ok(records)
     }
+
+    /// Blanks the records that name one of the ids, as user or as other id, and stand before the number that is with it:
+    /// of each only its place is left ([`blank`](audience_rules::record::blank)). Other records stay as they are. MUST be
+    /// durable on return; repeating a call MUST change nothing. What stood there MAY be on the disk until [`purge`](Self::purge).
+    fn erase(&self, ids: &[(String, u64)]) -> Result<()>;
+
+    /// Sees to it that nothing is on the disk any more of what was erased; also of what was erased before the store was last
+    /// opened. May write all of the log anew, so that it takes as long as that.
+    fn purge(&self) -> Result<()>;
 }
 
 /// Which message of which user came first.
@@ -164,6 +173,15 @@ pub trait CatalogueStore: Send + Sync {
 
     /// Every version of one document, oldest first.
     fn history(&self, kind: DocumentKind, id: &str) -> Result<Vec<Document>>;
+
+    /// Forgets who was in the lists of members that stand before that version of the catalogue and that a newer one at or
+    /// below it has replaced: lists name users, and old ones are of no use. MUST leave [`at`](Self::at) and
+    /// [`history`](Self::history) of everything else as they were; those of a forgotten list leave it out. What stood there MAY be
+    /// on the disk until [`purge`](Self::purge).
+    fn forget_replaced_members(&self, version: u64) -> Result<()>;
+
+    /// Sees to it that nothing is on the disk any more of what was forgotten; also of what was before the store was last opened.
+    fn purge(&self) -> Result<()>;
 }
 
 /// Checkpoints: each a set of shards and a manifest that makes it whole.

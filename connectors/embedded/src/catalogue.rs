@@ -13,6 +13,8 @@ use crate::seal::{self, Kind};
 
 const READING: &str = "reading the catalogue";
 const WRITING: &str = "writing the catalogue";
+/// In the place of a list of members that was forgotten.
+const FORGOTTEN: u8 = 2;
 /// A key has at most 65,535 bytes.
 const ID_BYTES: usize = 60_000;
 
@@ -69,7 +71,7 @@ impl Catalogue {
         }
     }
 
-    fn read(&self, snapshot: &Snapshot, place: &Place, key: &[u8]) -> Result<Document> {
+    fn read(&self, snapshot: &Snapshot, place: &Place, key: &[u8]) -> Result<Option<Document>> {
         let value = snapshot.get(&self.documents, key).map_err(|e| self.db.error(READING, e))?;
         let value = value.ok_or_else(|| seal::damaged(Kind::Document, key, "it is missing"))?;
         decode_document(place, key, &value)
@@ -122,9 +124,7 @@ impl CatalogueStore for Catalogue {
         let mut give = |newest: Option<(Place, fjall::Slice)>| -> Result<()> {
             let Some((place, key)) = newest else { return Ok(()) };
             let document = self.read(&snapshot, &place, &key)?;
-            if document.body.is_some() {
-                out.push(document);
-            }
+            out.extend(document.filter(|document| document.body.is_some()));
             Ok(())
         };
         for row in snapshot.iter(&self.documents) {
@@ -150,7 +150,48 @@ impl CatalogueStore for Catalogue {
             let (key, value) = row.into_inner().map_err(|e| self.db.error(READING, e))?;
             decode_document(&Place::decode(&key)?, &key, &value)
         });
-        documents.collect()
+        let documents = documents.collect::<Result<Vec<Option<Document>>>>()?;
+        Ok(documents.into_iter().flatten().collect())
+    }
+
+    fn forget_replaced_members(&self, version: u64) -> Result<()> {
+        // Versions come with the catalogue's, and one at a time reads and writes them here.
+        let _version = self.version.lock();
+        let mut replaced = Vec::new();
+        let mut before: Option<(Place, fjall::Slice)> = None;
+        for row in self.db.snapshot().prefix(&self.documents, [kind_byte(DocumentKind::Members)]) {
+            let key = row.key().map_err(|e| self.db.error(READING, e))?;
+            let place = Place::decode(&key)?;
+            if place.version > version {
+                continue;
+            }
+            if let Some((older, key)) = before.replace((place, key))
+                && before.as_ref().is_some_and(|(newer, _)| newer.is_same_document(&older))
+            {
+                replaced.push(key);
+            }
+        }
+        let mut forgotten = Vec::new();
+        for key in replaced {
+            let size = self.documents.size_of(&key).map_err(|e| self.db.error(READING, e))?;
+            if size.is_some_and(|size| size as usize > seal::HEADER + 1) {
+                let value = seal::seal(Kind::Document, &key, &[FORGOTTEN]);
+                forgotten.push((key, value));
+            }
+        }
+        if forgotten.is_empty() {
+            return Ok(());
+        }
+        self.db.commit("forgetting lists that were replaced", |batch| {
+            for (key, value) in forgotten {
+                batch.insert(&self.documents, key, value);
+            }
+            self.db.note_stale(batch);
+        })
+    }
+
+    fn purge(&self) -> Result<()> {
+        self.db.purge("purging lists that were replaced")
     }
 }
 
@@ -163,12 +204,7 @@ struct Place {
 
 impl Place {
     fn prefix(&self) -> Vec<u8> {
-        let kind = match self.kind {
-            DocumentKind::Segment => 1,
-            DocumentKind::Trait => 2,
-            DocumentKind::Members => 3,
-        };
-        let mut key = vec![kind];
+        let mut key = vec![kind_byte(self.kind)];
         key.extend_from_slice(&(self.id.len() as u32).to_be_bytes());
         key.extend_from_slice(self.id.as_bytes());
         key
@@ -203,6 +239,14 @@ impl Place {
     }
 }
 
+fn kind_byte(kind: DocumentKind) -> u8 {
+    match kind {
+        DocumentKind::Segment => 1,
+        DocumentKind::Trait => 2,
+        DocumentKind::Members => 3,
+    }
+}
+
 impl Brought {
     fn add(&mut self, key: &[u8]) {
         self.count += 1;
@@ -223,7 +267,7 @@ impl Brought {
     }
 }
 
-/// `1` and the body, or `0` for a deletion.
+/// `1` and the body, or `0` for a deletion; [`FORGOTTEN`] where the body was forgotten since.
 fn encode_document(key: &[u8], document: &Document) -> Vec<u8> {
     let body = document.body.as_deref();
     let mut value = seal::begin(1 + body.map_or(0, str::len));
@@ -233,8 +277,9 @@ fn encode_document(key: &[u8], document: &Document) -> Vec<u8> {
     value
 }
 
-fn decode_document(place: &Place, key: &[u8], value: &[u8]) -> Result<Document> {
+fn decode_document(place: &Place, key: &[u8], value: &[u8]) -> Result<Option<Document>> {
     let body = match seal::open(Kind::Document, key, value)? {
+        [FORGOTTEN] => return Ok(None),
         [0] => None,
         [1, body @ ..] => Some(
             std::str::from_utf8(body)
@@ -243,13 +288,15 @@ fn decode_document(place: &Place, key: &[u8], value: &[u8]) -> Result<Document> 
         ),
         _ => return Err(seal::damaged(Kind::Document, key, "it has no body")),
     };
-    Ok(Document { kind: place.kind, id: place.id.clone(), catalogue_version: place.version, body })
+    Ok(Some(Document { kind: place.kind, id: place.id.clone(), catalogue_version: place.version, body }))
 }
 
-/// Bodies, of which static members are large, are not touched when keys are walked.
+/// Bodies, of which static members are large, are not touched when keys are walked. No file keeps any of one that was
+/// forgotten.
 pub fn document_options() -> KeyspaceCreateOptions {
-    KeyspaceCreateOptions::default()
-        .with_kv_separation(Some(KvSeparationOptions::default().separation_threshold(4 << 10)))
+    let separation = KvSeparationOptions::default().separation_threshold(4 << 10);
+    let separation = separation.staleness_threshold(f32::MIN_POSITIVE).age_cutoff(1.0);
+    KeyspaceCreateOptions::default().with_kv_separation(Some(separation))
 }
 
 /// Rows of versions are small.

@@ -100,6 +100,16 @@ impl ChunkWriter {
     }
 }
 
+/// The key and the value of a chunk of these records, which have those numbers.
+pub fn store(range: &Range<u64>, records: &[u8]) -> ([u8; 8], Vec<u8>) {
+    let key = key(range.start);
+    let mut value = seal::begin(COUNT_BYTES + records.len());
+    value.extend_from_slice(&((range.end - range.start) as u32).to_le_bytes());
+    value.extend_from_slice(records);
+    seal::finish(Kind::Chunk, &key, &mut value);
+    (key, value)
+}
+
 /// A stored chunk.
 pub struct Chunk {
     range: Range<u64>,

@@ -33,6 +33,13 @@ pub const COMMITS_KEY: &[u8] = b"durable commits";
 /// Journals larger than this are worked off. They are read when a database is opened, which takes about a second a GiB.
 const JOURNAL_BYTES: u64 = 128 << 20;
 
+/// fjall begins a new journal once one is longer than 64,000,000 bytes.
+const ROTATED_JOURNAL_BYTES: usize = 64_100_000;
+/// The key in [`META`] of whether something was noted as stale since the last purge.
+const STALE_KEY: &[u8] = b"stale";
+/// The key in [`META`] of what makes the journal long enough for a new one.
+const PADDING_KEY: &[u8] = b"padding";
+
 /// How a keyspace is made.
 pub type KeyspaceOptions = fn() -> KeyspaceCreateOptions;
 
@@ -140,6 +147,41 @@ impl Db {
             let mut batch = self.database.batch();
             fill(&mut batch);
             batch.commit().map_err(|e| self.error(action, e))
+        })
+    }
+
+    /// Notes, in a batch, that something was overwritten of which nothing is to be left on the disk.
+    pub fn note_stale(&self, batch: &mut OwnedWriteBatch) {
+        batch.insert(&self.meta, STALE_KEY, seal::seal(Kind::Number, STALE_KEY, &1_u64.to_be_bytes()));
+    }
+
+    /// Writes the files anew that have anything in them which was overwritten or removed, where that was noted since the
+    /// last time. Files of a view that somebody still holds stay until they let go of it.
+    pub fn purge(&self, action: &'static str) -> Result<()> {
+        if self.number(STALE_KEY)?.is_none_or(|stale| stale == 0) {
+            return Ok(());
+        }
+        let names = self.database.list_keyspace_names();
+        let keyspaces =
+            names.iter().map(|name| existing(&self.database, self.name, name)).collect::<Result<Vec<_>>>()?;
+        // The journal is given up for a new one once it is this long and all of it is in files.
+        self.write(action, |batch| {
+            let padding = vec![0; ROTATED_JOURNAL_BYTES];
+            batch.insert(&self.meta, PADDING_KEY, seal::seal(Kind::Number, PADDING_KEY, &padding));
+        })?;
+        shielded(self.name, || {
+            // First so that what is stale is counted, then so that it goes.
+            for _ in 0..2 {
+                for keyspace in &keyspaces {
+                    keyspace.rotate_memtable_and_wait().map_err(|e| self.error(action, e))?;
+                    keyspace.major_compact().map_err(|e| self.error(action, e))?;
+                }
+            }
+            Ok(())
+        })?;
+        self.commit(action, |batch| {
+            batch.remove(&self.meta, PADDING_KEY);
+            batch.insert(&self.meta, STALE_KEY, seal::seal(Kind::Number, STALE_KEY, &0_u64.to_be_bytes()));
         })
     }
 

@@ -9,6 +9,7 @@ use audience_contract::{EventLog, Result, StoreError};
 use audience_rules::record::{EventRef, records};
 use fjall::config::{BlockSizePolicy, FilterPolicy};
 use fjall::{Keyspace, KeyspaceCreateOptions, KvSeparationOptions, Readable, Snapshot};
+use parking_lot::Mutex;
 
 use crate::Options;
 use crate::chunk::{self, Chunk, Survey, user_hash};
@@ -24,12 +25,14 @@ const READING: &str = "reading events";
 /// Events are stored in chunks of about 64 KiB that follow each other without a gap. An append costs a share of one
 /// fsync; a scan reads each chunk once; a lookup by user reads a row for each 65,536 events and then the chunks.
 pub struct Events {
-    chunks: Keyspace,
-    index: UserIndex,
+    pub(crate) chunks: Keyspace,
+    pub(crate) index: UserIndex,
     groups: Groups,
     /// Every event below is durable.
     durable: AtomicU64,
-    db: Arc<Db>,
+    /// Held while chunks are written anew.
+    pub(crate) erasing: Mutex<()>,
+    pub(crate) db: Arc<Db>,
 }
 
 impl Events {
@@ -52,7 +55,8 @@ impl Events {
             }
         })?;
         let index = UserIndex::open(Arc::clone(&db), db.keyspace("user_index")?)?;
-        let log = Events { chunks, index, groups: Groups::new(end), durable: AtomicU64::new(end), db };
+        let (groups, durable, erasing) = (Groups::new(end), AtomicU64::new(end), Mutex::new(()));
+        let log = Events { chunks, index, groups, durable, erasing, db };
         log.fill_index(end)?;
         Ok(log)
     }
@@ -84,7 +88,7 @@ impl Events {
     }
 
     /// The chunk that has that event.
-    fn chunk_of(&self, snapshot: &Snapshot, sequence: u64) -> Result<Chunk> {
+    pub(crate) fn chunk_of(&self, snapshot: &Snapshot, sequence: u64) -> Result<Chunk> {
         let found = snapshot.range(&self.chunks, ..=chunk::key(sequence)).next_back();
         let Some(found) = found else { return Err(missing(sequence)) };
         let (key, value) = found.into_inner().map_err(|e| self.db.error(READING, e))?;
@@ -188,6 +192,15 @@ impl EventLog for Events {
         sequences.dedup();
         self.fetch(&sequences, &ids, visit)
     }
+
+    fn erase(&self, ids: &[(String, u64)]) -> Result<()> {
+        self.erase_records(ids)
+    }
+
+    fn purge(&self) -> Result<()> {
+        let _erasing = self.erasing.lock();
+        self.db.purge("purging what was erased")
+    }
 }
 
 /// The hashes of the users an event names, with its number.
@@ -202,9 +215,11 @@ fn missing(sequence: u64) -> StoreError {
     StoreError::Corrupt { place: "the log of events".to_owned(), detail: format!("event {sequence} is missing") }
 }
 
-/// Chunks go into files of their own, so that they are written once and not again with every compaction.
+/// Chunks go into files of their own, so that they are written once and not again with every compaction. They only change
+/// where something is erased, and then no file is to keep any of it, however little.
 fn chunk_options() -> KeyspaceCreateOptions {
     let separation = KvSeparationOptions::default().separation_threshold(2 << 10).file_target_size(256 << 20);
+    let separation = separation.staleness_threshold(f32::MIN_POSITIVE).age_cutoff(1.0);
     KeyspaceCreateOptions::default().with_kv_separation(Some(separation)).filter_policy(FilterPolicy::disabled())
 }
 

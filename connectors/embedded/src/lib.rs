@@ -28,6 +28,7 @@ mod checkpoints;
 mod chunk;
 mod db;
 mod directory;
+mod erase;
 mod event_log;
 mod group;
 mod mark;

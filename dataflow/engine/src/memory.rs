@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::ops::{ControlFlow, Range};
 
 use audience_contract::{EventLog, MessageIndex, Result};
-use audience_rules::record::{EventRef, records, set_sequence};
+use audience_rules::record::{EventRef, RecordKind, blank, records, set_sequence};
 use parking_lot::{Mutex, RwLock};
 
 #[derive(Default)]
@@ -67,12 +67,43 @@ impl EventLog for MemoryLog {
         sequences.dedup();
         for sequence in sequences {
             if let Some((record, _)) = EventRef::read(&log.bytes[log.starts[sequence as usize]..])
+                && record.kind() != RecordKind::Blank
                 && visit(record.bytes()).is_break()
             {
                 break;
             }
         }
         Ok(())
+    }
+
+    fn erase(&self, ids: &[(String, u64)]) -> Result<()> {
+        let before: HashMap<&str, u64> = ids.iter().map(|(id, before)| (id.as_str(), *before)).collect();
+        let mut log = self.log.write();
+        log.without(|record| {
+            let is_named = |id: &str| before.get(id).is_some_and(|before| record.sequence() < *before);
+            is_named(record.user()) || record.other().is_some_and(is_named)
+        });
+        Ok(())
+    }
+
+    fn purge(&self) -> Result<()> {
+        Ok(())
+    }
+}
+
+impl Log {
+    /// Makes the log anew, with blanks for the records that are to go.
+    fn without(&mut self, is_gone: impl Fn(&EventRef<'_>) -> bool) {
+        let old = std::mem::take(&mut self.bytes);
+        for (sequence, start) in (0..).zip(&mut self.starts) {
+            let Some((record, _)) = EventRef::read(&old[*start..]) else { continue };
+            *start = self.bytes.len();
+            if is_gone(&record) {
+                blank(sequence, &mut self.bytes);
+            } else {
+                self.bytes.extend_from_slice(record.bytes());
+            }
+        }
     }
 }
 

@@ -89,6 +89,20 @@ impl Aliases {
         ids
     }
 
+    /// Every id that was erased and of which records may be left, with the place of that.
+    pub fn erased(&self) -> Vec<IdSince> {
+        self.erased.iter().map(|(id, sequence)| (id.clone(), *sequence)).collect()
+    }
+
+    /// Forgets that these ids were erased there: none of their records from before is left.
+    pub fn forget_erased(&mut self, gone: &[IdSince]) {
+        for (id, sequence) in gone {
+            if self.erased.get(id) == Some(sequence) {
+                self.erased.remove(id);
+            }
+        }
+    }
+
     /// Records of this id before this place in the order of acceptance count for nothing: the user was erased there.
     pub fn counts_from(&self, id: &str) -> u64 {
         self.erased.get(id).copied().unwrap_or(0)
@@ -120,5 +134,9 @@ mod tests {
         let merged = aliases.merge("b", "x").expect("a merge");
         assert_eq!(merged.ids, [("x".to_owned(), 0), ("y".to_owned(), 0), ("b".to_owned(), 7)]);
         assert_eq!(aliases.erase("nobody", 9), ["nobody"]);
+        let gone = aliases.erased();
+        assert_eq!(aliases.erase("a", 11), ["a"]);
+        aliases.forget_erased(&gone);
+        assert_eq!(aliases.erased(), [("a".to_owned(), 11)], "a later erasure stays");
     }
 }

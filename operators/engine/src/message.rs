@@ -78,6 +78,8 @@ pub enum Control {
         /// Events below this sequence number are in it, with this clock.
         boundary: Boundary,
     },
+    /// None of the records is left that these ids had before they were erased there: it need not be known any more.
+    ForgetErased(Vec<IdSince>),
     /// Ends the silence in which a start brings back the state: computes every membership without giving out changes.
     Activate,
 }

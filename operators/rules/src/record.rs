@@ -25,6 +25,8 @@ pub enum RecordKind {
     /// Erases the user: everything of all ids that are this user then, accepted before it, counts for nothing from then on,
     /// and each of these ids is an unknown user again. Counts in nothing.
     Erasure,
+    /// Nothing but a place in the order of acceptance: what stood there is gone. [`records`] passes over it.
+    Blank,
 }
 
 impl RecordKind {
@@ -72,12 +74,25 @@ pub fn begin(head: RecordHead<'_>, out: &mut Vec<u8>) -> usize {
 /// Appends the record of an erasure of the user that an id stands for.
 pub fn erasure(user: &str, accepted_at: Millis, out: &mut Vec<u8>) {
     let kind = RecordKind::Erasure;
-    let head = RecordHead { timestamp: accepted_at, accepted_at, kind, user, other: "", message: "", event_type: "" };
+    plain(RecordHead { timestamp: accepted_at, accepted_at, kind, user, other: "", message: "", event_type: "" }, out);
+}
+
+/// Appends what is left of a record that is gone: its place.
+pub fn blank(sequence: u64, out: &mut Vec<u8>) {
+    let kind = RecordKind::Blank;
+    let head = RecordHead { timestamp: 0, accepted_at: 0, kind, user: "", other: "", message: "", event_type: "" };
+    let start = plain(head, out);
+    set_sequence(&mut out[start..], sequence);
+}
+
+/// Appends a record without properties, context and traits; gives its start.
+fn plain(head: RecordHead<'_>, out: &mut Vec<u8>) -> usize {
     let start = begin(head, out);
     for _ in 0..3 {
         ContainerWriter::object(out).finish(out);
     }
     finish(start, out);
+    start
 }
 
 /// Fills in the length of the record begun at `start`.
@@ -123,7 +138,7 @@ impl<'a> EventRef<'a> {
     pub fn read(bytes: &'a [u8]) -> Option<(Self, &'a [u8])> {
         let (length, _) = bytes.split_first_chunk::<4>()?;
         let (bytes, rest) = bytes.split_at_checked(u32::from_le_bytes(*length) as usize + 4)?;
-        if *bytes.get(KIND_AT)? > RecordKind::Erasure as u8 {
+        if *bytes.get(KIND_AT)? > RecordKind::Blank as u8 {
             return None;
         }
         let mut ends = [0; 4];
@@ -181,7 +196,8 @@ impl<'a> EventRef<'a> {
             0 => RecordKind::Event,
             1 => RecordKind::Identify,
             2 => RecordKind::Alias,
-            _ => RecordKind::Erasure,
+            3 => RecordKind::Erasure,
+            _ => RecordKind::Blank,
         }
     }
 
@@ -262,12 +278,13 @@ impl<'a> EventRef<'a> {
     }
 }
 
-/// The records that stand one behind the other in `bytes`; ends at the first damaged one.
+/// The records that stand one behind the other in `bytes`, without blank ones; ends at the first damaged one.
 pub fn records(bytes: &[u8]) -> impl Iterator<Item = EventRef<'_>> {
     let mut rest = bytes;
-    std::iter::from_fn(move || {
+    let all = std::iter::from_fn(move || {
         let (record, next) = EventRef::read(rest)?;
         rest = next;
         Some(record)
-    })
+    });
+    all.filter(|record| record.kind() != RecordKind::Blank)
 }

@@ -40,6 +40,37 @@ pub fn event_log(open: &mut dyn FnMut() -> Arc<dyn EventLog>) {
     assert_eq!((log.end(), read(&*log, 0..u64::MAX)), before, "what was appended is durable");
     assert_eq!(read(&*log, ranges), before.1[3..6], "a range is the same after opening");
     users(&*log);
+    erases(&*log, &before.1);
+    let left = read(&*log, 0..u64::MAX);
+    drop(log);
+    let log = open();
+    assert_eq!(read(&*log, 0..u64::MAX), left, "an erasure is durable");
+    log.purge().expect("purge");
+    assert_eq!(read(&*log, 0..u64::MAX), left, "a purge takes nothing else");
+}
+
+/// Erases `x`, who is the other id of all three of bob's events, and what ann has before her fifth; twice.
+fn erases(log: &dyn EventLog, all: &[Read]) {
+    let gone = [0, 1, 2, 3, 4, 5, 6];
+    for _ in 0..2 {
+        log.erase(&[("x".to_owned(), 9), ("ann".to_owned(), 7), ("nobody".to_owned(), 100)]).expect("erase");
+        let left = read(log, 0..u64::MAX);
+        assert_eq!(left.len(), all.len(), "places stay");
+        for (at, (before, after)) in all.iter().zip(&left).enumerate() {
+            let blank = (before.0, String::new(), String::new());
+            assert_eq!(after, if gone.contains(&at) { &blank } else { before }, "event {at}");
+        }
+        assert_eq!(log.of_users(&["x", "bob"], u64::MAX).expect("of_users"), []);
+        assert_eq!(sequences(&log.of_users(&["ann", ""], u64::MAX).expect("of_users")), [7, 8, 9]);
+        let mut records = Vec::new();
+        log.scan(0..10, &mut |run| {
+            records.extend_from_slice(run);
+            ControlFlow::Continue(())
+        })
+        .expect("scan");
+        assert!(sequences(&records).starts_with(&[7, 8, 9]), "blank records are passed over");
+    }
+    log.erase(&[]).expect("erase");
 }
 
 /// `of_users` and `scan` over more events than any index block or file run is likely to have.

@@ -103,6 +103,45 @@ pub fn catalogue_store(open: &mut dyn FnMut() -> Arc<dyn CatalogueStore>) {
     check(&*store);
     drop(store);
     check(&*open());
+    forgets_members(open);
+}
+
+/// Forgets lists of members as of the versions of the catalogue that bring them, from 6 on.
+fn forgets_members(open: &mut dyn FnMut() -> Arc<dyn CatalogueStore>) {
+    use DocumentKind::{Members, Segment};
+    let bodies = [Some("ann bob"), Some("ann"), None, Some("ann eve"), Some("eve")];
+    let store = open();
+    let at = |store: &dyn CatalogueStore, version: u64| {
+        let found = store.at(version).expect("at").into_iter().find(|one| one.kind == Members && one.id == "list");
+        found.and_then(|one| one.body)
+    };
+    for (version, body) in (6..).zip(bodies) {
+        let documents = [document(Members, "list", version, body), document(Segment, "list", version, body)];
+        assert!(store.put(version - 1, &documents).expect("put"));
+    }
+    let mut expected = bodies.map(|body| body.map(str::to_owned));
+    let check = |store: &dyn CatalogueStore, expected: &[Option<String>]| {
+        for (version, (list, all)) in (6..).zip(expected.iter().zip(bodies)) {
+            assert_eq!(at(store, version), *list, "the list at {version}");
+            assert!(store.history(Segment, "list").expect("history").iter().any(|one| one.body.as_deref() == all));
+        }
+        let left = store.history(Members, "list").expect("history").into_iter().filter_map(|one| one.body);
+        assert!(left.eq(expected.iter().flatten().cloned()), "the lists that are left");
+    };
+    check(&*store, &expected);
+    for (version, gone) in [(6, 0..0), (7, 0..1), (9, 1..2), (100, 3..4)] {
+        store.forget_replaced_members(version).expect("forget");
+        expected[gone].fill(None);
+        check(&*store, &expected);
+        store.forget_replaced_members(version).expect("forget again");
+    }
+    let before = store.at(10).expect("at");
+    drop(store);
+    let store = open();
+    check(&*store, &expected);
+    store.purge().expect("purge");
+    check(&*store, &expected);
+    assert_eq!((store.version().expect("version"), store.at(10).expect("at")), (10, before));
 }
 
 fn document(kind: DocumentKind, id: &str, catalogue_version: u64, body: Option<&str>) -> Document {

@@ -20,7 +20,7 @@ use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 
 use super::announce::{AliasNote, Announcement};
 use super::{Inward, STRIDE};
-use crate::aliases::Aliases;
+use crate::aliases::{Aliases, IdSince};
 use crate::membership::shard_of;
 use crate::message::{Clock, Content, Control, Fate, Merge, Routed};
 
@@ -121,6 +121,7 @@ impl Router {
         for control in parts.controls {
             match &*control {
                 Control::Clock(given) => own.push(Directed::Clock(*given)),
+                Control::ForgetErased(gone) => self.forget_erased(gone),
                 Control::Capture { shards, .. } if shards.start == 0 && self.worker == 0 => {
                     own.push(Directed::Aliases(self.aliases.borrow().clone()));
                     own.push(self.direct(control));
@@ -170,6 +171,13 @@ impl Router {
         }
         for id in ids.iter().filter(|id| self.owner(id) == self.worker) {
             merges.push(Merge { user: id.clone(), sequence: *sequence, at: *at, fate: Fate::Erased(ids.clone()) });
+        }
+    }
+
+    fn forget_erased(&self, gone: &[IdSince]) {
+        self.aliases.borrow_mut().forget_erased(gone);
+        if let Some(mirror) = &self.mirror {
+            mirror.write().forget_erased(gone);
         }
     }
 

@@ -212,7 +212,8 @@ impl UsersLogic {
         for (control, lists) in controls {
             let at = partition.clock();
             match &*control {
-                Control::Clock(_) => {}
+                // Done where records are routed.
+                Control::Clock(_) | Control::ForgetErased(_) => {}
                 Control::Install { rules, boundary } => partition.install(rules, *boundary),
                 Control::BackfillDone => partition.backfill_done(),
                 Control::Scan { rank_depth } => partition.begin_scan(*rank_depth),

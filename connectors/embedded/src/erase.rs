@@ -1,0 +1,67 @@
+//! What is erased from the log of events.
+
+use std::collections::HashMap;
+
+use audience_contract::Result;
+use audience_rules::record::{EventRef, RecordKind, blank};
+
+use crate::chunk::{self, Chunk, user_hash};
+use crate::event_log::Events;
+
+/// Chunks that are written anew with one commit.
+const CHUNKS_AT_ONCE: usize = 64;
+
+impl Events {
+    /// Blanks records by writing their chunks anew under the same keys. Costs a lookup of each id, and one fsync for 64
+    /// chunks.
+    pub(crate) fn erase_records(&self, ids: &[(String, u64)]) -> Result<()> {
+        let mut sequences = Vec::new();
+        for (id, before) in ids {
+            self.index.find(user_hash(id), *before, &mut sequences)?;
+        }
+        sequences.sort_unstable();
+        sequences.dedup();
+        let before: HashMap<&str, u64> = ids.iter().map(|(id, before)| (id.as_str(), *before)).collect();
+        let _erasing = self.erasing.lock();
+        let mut rest = &sequences[..];
+        while !rest.is_empty() {
+            let mut rewritten = Vec::new();
+            while let Some(sequence) = rest.first().filter(|_| rewritten.len() < CHUNKS_AT_ONCE) {
+                let chunk = self.chunk_of(&self.db.snapshot(), *sequence)?;
+                rest = &rest[rest.partition_point(|sequence| *sequence < chunk.range().end)..];
+                rewritten.extend(without(&chunk, &before)?);
+            }
+            if !rewritten.is_empty() {
+                self.db.commit("erasing events", |batch| {
+                    for (key, value) in rewritten {
+                        batch.insert(&self.chunks, key, value);
+                    }
+                    self.db.note_stale(batch);
+                })?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The chunk without the records that are to be blanked; `None` where it has none of them.
+fn without(chunk: &Chunk, before: &HashMap<&str, u64>) -> Result<Option<([u8; 8], Vec<u8>)>> {
+    let is_erased = |record: &EventRef<'_>| {
+        let is_named = |id: &str| before.get(id).is_some_and(|before| record.sequence() < *before);
+        record.kind() != RecordKind::Blank && (is_named(record.user()) || record.other().is_some_and(is_named))
+    };
+    let mut left = Vec::new();
+    let mut count = 0;
+    let mut at = 0;
+    for sequence in chunk.range().clone() {
+        let record = chunk.record(at, sequence)?;
+        at += record.bytes().len();
+        if is_erased(&record) {
+            blank(sequence, &mut left);
+            count += 1;
+        } else {
+            left.extend_from_slice(record.bytes());
+        }
+    }
+    Ok((count > 0).then(|| chunk::store(chunk.range(), &left)))
+}
