@@ -13,7 +13,7 @@ use audience_rules::ast::Millis;
 use audience_rules::catalogue::{Catalogue, Status};
 use audience_rules::json::parse_json;
 use audience_rules::oracle::World;
-use audience_rules::record::{EventRef, records};
+use audience_rules::record::{EventRef, RecordKind, records};
 use audience_rules::timeline::{OracleSubject, SegmentDefinition, SegmentLine, Subject};
 use serde_json::Value;
 
@@ -121,7 +121,11 @@ impl Ledger {
             let first = before.changes.iter().enumerate().find(|(index, old)| self.changes.get(*index) != Some(old));
             return Err(format!("changes given out before a kill are others now: {first:?}"));
         }
-        if !self.events.starts_with(&before.events) {
+        let mut now = places(&self.events);
+        let is_kept = |old: EventRef<'_>| {
+            now.next().is_some_and(|new| new.bytes() == old.bytes() || new.kind() == RecordKind::Blank)
+        };
+        if !places(&before.events).all(is_kept) {
             return Err("events accepted before a kill are others now".to_owned());
         }
         if self.progress.sequence < before.progress.sequence || self.progress.clock < before.progress.clock {
@@ -130,6 +134,16 @@ impl Ledger {
         same("the changes say", &self.folded()?, &members_at(&self.world()?, self.progress.clock))
             .map_err(|wrong| format!("at {:?}: {wrong}", self.progress))
     }
+}
+
+/// Every place in the order of acceptance, also those whose record is gone.
+pub fn places(log: &[u8]) -> impl Iterator<Item = EventRef<'_>> {
+    let mut rest = log;
+    std::iter::from_fn(move || {
+        let (record, next) = EventRef::read(rest)?;
+        rest = next;
+        Some(record)
+    })
 }
 
 /// The members of every segment at an instant.

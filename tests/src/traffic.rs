@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use audience_rules::event::{EventDecoder, EventDefaults};
-use audience_rules::record::{EventRef, records, set_sequence};
+use audience_rules::record::{EventRef, RecordKind, set_sequence};
 use audience_rules::value::ValueRef;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 
 use crate::client::{Answer, Client};
+use crate::ledger::places;
 use crate::random::Random;
 use crate::serve::{pause, wall_clock};
 
@@ -82,10 +83,15 @@ impl Link {
     }
 }
 
+/// What the ids of users who are erased now and then begin with: of users, and of those merged into them.
+const ERASED_PREFIXES: [&str; 2] = ["e", "b"];
+
 /// An event that was sent.
 #[derive(Clone, Debug)]
 struct Sent {
     json: String,
+    /// It names a user who is erased now and then.
+    may_be_erased: bool,
     attempts: u64,
     acknowledged: u64,
 }
@@ -98,7 +104,8 @@ impl Account {
     fn attempt(&self, events: &[(u64, String)]) {
         let mut sent = self.0.lock();
         for (number, json) in events {
-            let new = Sent { json: json.clone(), attempts: 0, acknowledged: 0 };
+            let may_be_erased = ERASED_PREFIXES.iter().any(|prefix| json.contains(&format!("Id\":\"{prefix}")));
+            let new = Sent { json: json.clone(), may_be_erased, attempts: 0, acknowledged: 0 };
             sent.entry(*number).or_insert(new).attempts += 1;
         }
     }
@@ -123,14 +130,17 @@ impl Account {
     }
 
     /// Checks a log: each event is there as often as it was acknowledged, or oftener where an answer got lost; and as it
-    /// was sent.
+    /// was sent. Those of users who are erased now and then may be gone.
     pub fn check(&self, log: &[u8]) -> Result<(), String> {
         let sent = self.0.lock();
         let mut found: BTreeMap<u64, u64> = BTreeMap::new();
         let mut decoder = EventDecoder::new();
-        for (place, event) in (0..).zip(records(log)) {
+        for (place, event) in (0..).zip(places(log)) {
             if event.sequence() != place {
                 return Err(format!("the event at {place} has the number {}", event.sequence()));
+            }
+            if event.kind() == RecordKind::Blank || event.kind() == RecordKind::Erasure {
+                continue;
             }
             let number = number_of(&event).ok_or_else(|| format!("the event {place} was never sent"))?;
             let known = sent.get(&number).ok_or_else(|| format!("the event {place} was never sent"))?;
@@ -146,7 +156,8 @@ impl Account {
         }
         for (number, sent) in sent.iter() {
             let times = found.get(number).copied().unwrap_or(0);
-            if times < sent.acknowledged || times > sent.attempts {
+            let least = if sent.may_be_erased { 0 } else { sent.acknowledged };
+            if times < least || times > sent.attempts {
                 return Err(format!("it is in the log {times} times: {sent:?}"));
             }
         }
@@ -178,10 +189,23 @@ impl EventWriter<'_> {
     /// Writes until told to stop.
     pub fn run(mut self) -> Result<(), String> {
         while !self.link.is_stopping() {
+            if self.random.percent(4) {
+                self.erase()?;
+            }
             self.request()?;
             pause(self.random.between(5, 40));
         }
         Ok(())
+    }
+
+    /// Erases a user by one of their ids; not again where the answer gets lost.
+    fn erase(&mut self) -> Result<(), String> {
+        let (prefix, last) = *self.random.pick(&[("e", 2), ("e", 2), ("b", 7)]);
+        let path = format!("/api/users/{prefix}{}", self.random.between(0, last));
+        match self.link.ask("DELETE", &path, "application/json", "")? {
+            Some(answer) if answer.status != 204 => Err(format!("DELETE {path}: {} {}", answer.status, answer.text())),
+            _ => Ok(()),
+        }
     }
 
     fn request(&mut self) -> Result<(), String> {
@@ -223,8 +247,10 @@ impl EventWriter<'_> {
         let number = self.next;
         self.next += 1;
         let random = &mut self.random;
-        let user = format!("u{}", random.between(0, 23));
-        let anonymous = format!("a{}", random.between(0, 60));
+        let (user, anonymous) = match random.percent(15) {
+            true => (format!("e{}", random.between(0, 2)), format!("b{}", random.between(0, 7))),
+            false => (format!("u{}", random.between(0, 23)), format!("a{}", random.between(0, 60))),
+        };
         let mut event = json!({"properties": {"n": number, "amount": random.between(0, 4000) as f64 / 100.0}});
         match random.weighted(&[80, 10, 4, 3, 3]) {
             0 => {
@@ -370,7 +396,9 @@ impl Editor<'_> {
 
     fn members(&self) -> Value {
         let mut random = self.random.clone();
-        (0..random.between(0, 8)).map(|_| format!("{}{}", random.pick(&["u", "a"]), random.between(0, 30))).collect()
+        (0..random.between(0, 8))
+            .map(|_| format!("{}{}", random.pick(&["u", "a", "e", "b"]), random.between(0, 30)))
+            .collect()
     }
 
     fn duration(&mut self) -> String {

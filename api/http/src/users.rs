@@ -11,7 +11,7 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use warp::Reply as _;
 
-use crate::api::Api;
+use crate::api::{Api, author};
 use crate::problem::Problem;
 use crate::reply;
 use crate::route::{Answer, Call, Route, Side};
@@ -25,6 +25,7 @@ pub(crate) const ROUTES: &[Route] = &[
         Box::pin(std::future::ready(segments(&api, &call)))
     }),
     Route::new(Method::GET, "/api/users/{id}", Side::Segments, |api, call| Box::pin(show(api, call))),
+    Route::new(Method::DELETE, "/api/users/{id}", Side::Segments, |api, call| Box::pin(erase(api, call))),
     Route::new(Method::GET, "/api/users/{id}/export", Side::Segments, |api, call| Box::pin(export(api, call))),
 ];
 
@@ -37,6 +38,12 @@ async fn show(api: Arc<Api>, mut call: Call) -> Answer {
     let id = call.take_id();
     let view = api.blocking(move |api| api.platform.user(&id)).await?;
     Ok(reply::json(StatusCode::OK, &view))
+}
+
+async fn erase(api: Arc<Api>, mut call: Call) -> Answer {
+    let (id, author) = (call.take_id(), author(&call.headers)?);
+    api.blocking(move |api| api.platform.erase_user(&id, &author)).await?;
+    Ok(reply::no_content())
 }
 
 /// Sends an export as it is made. A client that takes nothing for as long as a request may take is given up. Where the

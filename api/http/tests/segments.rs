@@ -251,6 +251,21 @@ async fn authors() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn erasures() {
+    let server = start().await;
+    let body = r#"{"userId":"u 1","eventType":"x"}"#;
+    assert_eq!(server.ask("POST /api/events", &[("content-type", "application/json")], body).await.status, 202);
+    assert_eq!(server.get("/api/users/u%201").await.status, 200);
+    for _ in 0..2 {
+        let erased = server.ask("DELETE /api/users/u%201", &[("x-author", "ann")], "").await;
+        assert_eq!((erased.status, erased.text().as_str()), (204, ""));
+    }
+    server.get("/api/users/u%201").await.is_problem(404, "not_found");
+    assert_eq!(*server.platform.authors.lock().unwrap(), ["ann", "ann"]);
+    server.ask("DELETE /api/users/unavailable", &[], "").await.is_problem(503, "unavailable");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn exports() {
     let server = start_with(ApiOptions { request_timeout: Duration::from_secs(1), ..options() }).await;
     server.get("/api/users/nobody/export").await.is_problem(404, "not_found");

@@ -322,6 +322,12 @@ pub trait Platform: Send + Sync + 'static {
     /// What stands before the events is computed from the user's history, which is in memory as long as that takes.
     fn export_user(&self, id: &str, take: &mut dyn FnMut(Vec<u8>) -> bool) -> Result<()>;
 
+    /// Erases a user: everything accepted under any of the ids that are this user, and their entries in lists. When this
+    /// returns the user is unknown, in no segment, and each of the ids is one by itself; nothing of what was accepted
+    /// counts any more. Their data leaves log and checkpoints with the next two checkpoints, and the files within a day. A user
+    /// of whom nothing is held is erased already.
+    fn erase_user(&self, id: &str, author: &str) -> Result<()>;
+
     /// Health.
     fn health(&self) -> Health;
 

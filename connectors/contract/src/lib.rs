@@ -83,8 +83,8 @@ pub trait EventLog: Send + Sync {
     fn erase(&self, ids: &[(String, u64)]) -> Result<()>;
 
     /// Sees to it that nothing is on the disk any more of what was erased; also of what was erased before the store was last
-    /// opened. May write all of the log anew, so that it takes as long as that.
-    fn purge(&self) -> Result<()>;
+    /// opened. May write all of the log anew, so that it takes as long as that. Gives whether there was anything.
+    fn purge(&self) -> Result<bool>;
 }
 
 /// Which message of which user came first.
@@ -181,7 +181,8 @@ pub trait CatalogueStore: Send + Sync {
     fn forget_replaced_members(&self, version: u64) -> Result<()>;
 
     /// Sees to it that nothing is on the disk any more of what was forgotten; also of what was before the store was last opened.
-    fn purge(&self) -> Result<()>;
+    /// Gives whether there was anything.
+    fn purge(&self) -> Result<bool>;
 }
 
 /// Checkpoints: each a set of shards and a manifest that makes it whole.

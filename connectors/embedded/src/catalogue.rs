@@ -190,7 +190,7 @@ impl CatalogueStore for Catalogue {
         })
     }
 
-    fn purge(&self) -> Result<()> {
+    fn purge(&self) -> Result<bool> {
         self.db.purge("purging lists that were replaced")
     }
 }

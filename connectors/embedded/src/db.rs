@@ -156,10 +156,10 @@ impl Db {
     }
 
     /// Writes the files anew that have anything in them which was overwritten or removed, where that was noted since the
-    /// last time. Files of a view that somebody still holds stay until they let go of it.
-    pub fn purge(&self, action: &'static str) -> Result<()> {
+    /// last time; gives whether it was. Files of a view that somebody still holds stay until they let go of it.
+    pub fn purge(&self, action: &'static str) -> Result<bool> {
         if self.number(STALE_KEY)?.is_none_or(|stale| stale == 0) {
-            return Ok(());
+            return Ok(false);
         }
         let names = self.database.list_keyspace_names();
         let keyspaces =
@@ -182,7 +182,8 @@ impl Db {
         self.commit(action, |batch| {
             batch.remove(&self.meta, PADDING_KEY);
             batch.insert(&self.meta, STALE_KEY, seal::seal(Kind::Number, STALE_KEY, &0_u64.to_be_bytes()));
-        })
+        })?;
+        Ok(true)
     }
 
     /// A number from [`META`].

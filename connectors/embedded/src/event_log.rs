@@ -197,7 +197,7 @@ impl EventLog for Events {
         self.erase_records(ids)
     }
 
-    fn purge(&self) -> Result<()> {
+    fn purge(&self) -> Result<bool> {
         let _erasing = self.erasing.lock();
         self.db.purge("purging what was erased")
     }

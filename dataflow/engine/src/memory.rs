@@ -86,8 +86,8 @@ impl EventLog for MemoryLog {
         Ok(())
     }
 
-    fn purge(&self) -> Result<()> {
-        Ok(())
+    fn purge(&self) -> Result<bool> {
+        Ok(false)
     }
 }
 

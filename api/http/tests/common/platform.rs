@@ -336,6 +336,13 @@ impl Platform for FakePlatform {
         Ok(())
     }
 
+    fn erase_user(&self, id: &str, author: &str) -> Result<()> {
+        special(id)?;
+        self.authors.lock().unwrap().push(author.into());
+        self.events.lock().unwrap().retain(|event| event.user != id);
+        Ok(())
+    }
+
     fn health(&self) -> Health {
         let down = *self.down.lock().unwrap();
         let component = ComponentHealth { status: if down { "DOWN" } else { "UP" }, detail: None };

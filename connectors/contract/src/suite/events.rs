@@ -46,6 +46,7 @@ pub fn event_log(open: &mut dyn FnMut() -> Arc<dyn EventLog>) {
     let log = open();
     assert_eq!(read(&*log, 0..u64::MAX), left, "an erasure is durable");
     log.purge().expect("purge");
+    assert!(!log.purge().expect("purge"), "a purge leaves nothing to be purged");
     assert_eq!(read(&*log, 0..u64::MAX), left, "a purge takes nothing else");
 }
 

@@ -5,7 +5,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
 use audience_contract::{CheckpointStore, MessageIndex, Progress};
-use audience_operators::aliases::Aliases;
+use audience_operators::aliases::{Aliases, IdSince};
 use audience_operators::membership::SHARDS;
 use audience_operators::message::{Clock, Control};
 use audience_operators::partition::SourceText;
@@ -82,8 +82,8 @@ impl Checkpointer {
     }
 
     /// Takes a checkpoint, with `pause` between its parts; edits that bring new measures must not come into force
-    /// meanwhile, others may.
-    pub fn take(&self, engine: &Engine, standing: &Standing, pause: Duration) -> Result<(), EngineError> {
+    /// meanwhile, others may. Gives the ids that were erased before it, and of which records may be left.
+    pub fn take(&self, engine: &Engine, standing: &Standing, pause: Duration) -> Result<Vec<IdSince>, EngineError> {
         let begun = Instant::now();
         let receiver = self.receiver.lock();
         while receiver.try_recv().is_ok() {}
@@ -91,6 +91,7 @@ impl Checkpointer {
         let mut manifest: Option<Manifest> = None;
         let mut sources: Option<Vec<SourceText>> = None;
         let mut bytes = 0;
+        let mut erased = Vec::new();
         for first in (0..SHARDS as u32).step_by(SHARDS_A_TICK as usize) {
             let boundary = self.capture(engine, standing, first)?;
             let manifest = manifest.get_or_insert_with(|| Manifest {
@@ -104,11 +105,12 @@ impl Checkpointer {
             // Every worker's part has been given to the channel before the tick was done.
             while let Ok(part) = receiver.try_recv() {
                 sources.get_or_insert_with(|| part.sources.clone()).retain(|source| part.sources.contains(source));
+                erased.extend(part.aliases.iter().flat_map(Aliases::erased));
                 bytes += self.write(number, part, manifest)?;
             }
             super::pause(pause);
         }
-        let Some(mut manifest) = manifest else { return Ok(()) };
+        let Some(mut manifest) = manifest else { return Ok(erased) };
         manifest.sources = sources.unwrap_or_default();
         self.messages.flush()?;
         let text = bincode::serialize(&manifest).map_err(|error| EngineError::Stopped(error.to_string()))?;
@@ -116,7 +118,7 @@ impl Checkpointer {
         self.store.prune(KEPT)?;
         self.metrics.checkpoint_done(bytes, begun.elapsed());
         tracing::info!(checkpoint = number, bytes, sequence = manifest.least.sequence, "checkpoint taken");
-        Ok(())
+        Ok(erased)
     }
 
     fn capture(&self, engine: &Engine, standing: &Standing, first: u32) -> Result<Boundary, EngineError> {

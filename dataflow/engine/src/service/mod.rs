@@ -5,6 +5,7 @@ pub mod checkpoint;
 pub mod clock;
 mod documents;
 mod editor;
+mod erase;
 mod metrics;
 mod platform;
 mod pump;
@@ -14,6 +15,7 @@ mod sink;
 mod standing;
 mod user;
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -29,6 +31,7 @@ use parking_lot::Mutex;
 use self::checkpoint::Checkpointer;
 use self::documents::Documents;
 use self::editor::{Editor, Target, timestamp, unavailable};
+use self::erase::Erasures;
 use self::metrics::Metrics;
 use self::pump::Pump;
 use self::sink::{Gathered, TickSink};
@@ -76,6 +79,7 @@ pub struct Service {
     metrics: Arc<Metrics>,
     checkpointer: Checkpointer,
     turn: Mutex<()>,
+    erasures: Erasures,
     is_ready: AtomicBool,
     is_stopping: AtomicBool,
     store_fault: Arc<Mutex<Option<String>>>,
@@ -157,6 +161,7 @@ impl Service {
             metrics,
             checkpointer,
             turn: Mutex::new(()),
+            erasures: Erasures::default(),
             is_ready: AtomicBool::new(false),
             is_stopping: AtomicBool::new(false),
             store_fault,
@@ -219,9 +224,9 @@ impl Service {
     /// Takes a checkpoint now. A store's fault is told and passed over: the next one tries again.
     pub fn checkpoint(&self) -> Result<(), EngineError> {
         let _turn = self.turn.lock();
-        let is_last = self.is_stopping.load(Ordering::Acquire);
-        let pause = if is_last { Duration::ZERO } else { checkpoint::PAUSE };
-        let taken = self.checkpointer.take(&self.engine, &self.standing, pause).and_then(|()| self.forget_changes());
+        let pause = if self.is_ending() { Duration::ZERO } else { checkpoint::PAUSE };
+        let taken = self.checkpointer.take(&self.engine, &self.standing, pause);
+        let taken = taken.and_then(|erased| self.finish_erasures(erased)).and_then(|()| self.forget_changes());
         if let Err(error) = taken {
             if self.engine.done().failure.is_some() {
                 return Err(error);
@@ -232,8 +237,12 @@ impl Service {
         Ok(())
     }
 
-    /// Accepts records: durable when this returns.
-    fn accept(&self, mut records: Vec<u8>) -> Result<(), PlatformError> {
+    fn is_ending(&self) -> bool {
+        self.is_stopping.load(Ordering::Acquire)
+    }
+
+    /// Accepts records: durable when this returns. Gives their numbers.
+    fn accept(&self, mut records: Vec<u8>) -> Result<Range<u64>, PlatformError> {
         if !self.pump.has_room() {
             return Err(PlatformError::Busy { retry_after_seconds: 1 });
         }
@@ -243,8 +252,8 @@ impl Service {
         let appended = self.stores.events.append(&mut records);
         *self.store_fault.lock() = appended.as_ref().err().map(StoreError::to_string);
         let range = appended.map_err(unavailable)?;
-        self.pump.take(range, records);
-        Ok(())
+        self.pump.take(range.clone(), records);
+        Ok(range)
     }
 
     /// The id that a user goes by.
@@ -258,7 +267,7 @@ impl Service {
     }
 
     fn is_ready(&self) -> bool {
-        self.is_ready.load(Ordering::Acquire) && !self.is_stopping.load(Ordering::Acquire)
+        self.is_ready.load(Ordering::Acquire) && !self.is_ending()
     }
 
     /// Why the engine has stopped, if it has.

@@ -59,7 +59,7 @@ fn keep_least(members: &mut Vec<String>, limit: usize) {
 
 impl Platform for Service {
     fn ingest(&self, records: Vec<u8>, _count: usize) -> Result<()> {
-        self.accept(records)
+        self.accept(records).map(drop)
     }
 
     fn create_segment(&self, input: SegmentInput, author: &str) -> Result<SegmentView> {
@@ -203,6 +203,10 @@ impl Platform for Service {
         log.visit_users(&known, log.end(), &mut |run| export.add(user::of_user(run, &ids))).map_err(unavailable)?;
         export.finish();
         Ok(())
+    }
+
+    fn erase_user(&self, id: &str, author: &str) -> Result<()> {
+        self.erase(id, author)
     }
 
     fn health(&self) -> Health {

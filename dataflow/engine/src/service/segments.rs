@@ -164,6 +164,35 @@ pub fn replace_members(
     put(documents, next_version(old), definition, Some(members), author, version)
 }
 
+/// The static segments whose lists name one of the ids, each with the rest of its list.
+pub fn lists_that_name(documents: &Documents, ids: &[String]) -> Vec<(SegmentDocument, Vec<String>)> {
+    let mut found = Vec::new();
+    for (id, segment) in &documents.catalogue.segments {
+        let Definition::Static(list) = &segment.definition else { continue };
+        if !ids.iter().any(|id| list.contains(id.as_str())) {
+            continue;
+        }
+        let Some(known) = documents.segments.get(&**id) else { continue };
+        let rest = list.iter().filter(|member| !ids.iter().any(|id| **id == ***member));
+        found.push((known.stored.document.clone(), rest.map(|member| member.to_string()).collect()));
+    }
+    found
+}
+
+/// Takes the ids from every list, also from those that do not change any more.
+pub fn leave_lists(
+    documents: &mut Documents,
+    ids: &[String],
+    author: &str,
+    version: u64,
+) -> Result<(Vec<Document>, ())> {
+    let mut stored = Vec::new();
+    for (old, rest) in lists_that_name(documents, ids) {
+        stored.extend(put(documents, next_version(old), list(rest.clone()), Some(rest), author, version)?.0);
+    }
+    Ok((stored, ()))
+}
+
 fn put(
     documents: &mut Documents,
     mut document: SegmentDocument,

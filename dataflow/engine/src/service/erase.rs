@@ -1,0 +1,118 @@
+//! Users who are to be forgotten.
+//!
+//! 1. A record of it joins the order of acceptance: from its tick on the user is unknown, and no state of theirs is left.
+//! 2. A checkpoint behind that record has nothing of them. All older ones go, and only then the records themselves, that
+//!    of the erasure among them: no start can need any of them now. What was left undone by a crash is still noted in that
+//!    checkpoint's aliases, and the next one, which has not even the ids, goes on with it.
+//! 3. The files of the stores are written anew, at most once a day, so that no byte is left in them.
+//!
+//! What was given out says that the user left, with their id, until it is forgotten by age like all changes.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use audience_operators::aliases::IdSince;
+use audience_operators::message::{Clock, Control};
+use audience_protocol::{PlatformError, Result};
+use audience_rules::record::{erasure, records};
+use parking_lot::Mutex;
+
+use super::editor::unavailable;
+use super::{Service, clock, pause, segments};
+use crate::edit::Position;
+use crate::engine::{EngineError, items_of_tick};
+
+/// Between purges: each may write all of the log anew.
+const PURGE_INTERVAL: Duration = Duration::from_secs(24 * 60 * 60);
+/// Between looks at whether a record has been submitted.
+const LOOK: Duration = Duration::from_millis(2);
+
+/// How far erasures are, in this run.
+#[derive(Debug, Default)]
+pub struct Erasures {
+    /// When the stores were purged.
+    last_purge: Mutex<Option<Instant>>,
+    /// Whether the newest checkpoint notes ids that are gone since.
+    are_noted: AtomicBool,
+}
+
+impl Erasures {
+    fn is_purge_due(&self) -> bool {
+        self.last_purge.lock().is_none_or(|last| last.elapsed() >= PURGE_INTERVAL)
+    }
+}
+
+impl Service {
+    /// Erases the user that an id stands for; they are unknown when this returns.
+    pub(super) fn erase(&self, id: &str, author: &str) -> Result<()> {
+        self.settle(self.stores.events.end())?;
+        let ids = self.ids(id);
+        self.leave_lists(&ids, author)?;
+        let known: Vec<&str> = ids.iter().map(String::as_str).collect();
+        let history = self.stores.events.of_users(&known, self.stores.events.end()).map_err(unavailable)?;
+        if records(&history).next().is_none() {
+            return Ok(());
+        }
+        let mut record = Vec::new();
+        erasure(id, clock::now(), &mut record);
+        let accepted = self.accept(record)?;
+        self.settle(accepted.end)?;
+        // Who became one with the user only just now.
+        let erased = self.engine.aliases().read().erased();
+        let others = erased.into_iter().filter(|(_, sequence)| *sequence == accepted.start).map(|(id, _)| id);
+        self.leave_lists(&others.collect::<Vec<_>>(), author)
+    }
+
+    /// All ids that are the user now.
+    fn ids(&self, id: &str) -> Vec<String> {
+        let root = self.root(id);
+        self.engine.aliases().read().ids(&root)
+    }
+
+    fn leave_lists(&self, ids: &[String], author: &str) -> Result<()> {
+        if self.editor.read(|documents| segments::lists_that_name(documents, ids).is_empty()) {
+            return Ok(());
+        }
+        self.editor.edit(|documents, version| segments::leave_lists(documents, ids, author, version))
+    }
+
+    /// Waits until all events below `end` are done.
+    fn settle(&self, end: u64) -> Result<()> {
+        while self.standing.sequence() < end {
+            if let Some(failure) = self.failure() {
+                return Err(PlatformError::Unavailable(failure));
+            }
+            pause(LOOK);
+        }
+        let workers = self.engine.workers();
+        let tick = self.engine.submit(|_| items_of_tick(workers, Clock::at(self.standing.boundary().clock), &[]));
+        let done = tick.and_then(|tick| self.engine.wait_for(tick));
+        done.map(drop).map_err(|error| PlatformError::Unavailable(error.to_string()))
+    }
+
+    /// Removes what is still stored of these ids, now that a finished checkpoint is behind their erasure. The caller holds
+    /// the turn: a backfill may not be reading what goes.
+    pub(super) fn finish_erasures(&self, erased: Vec<IdSince>) -> Result<(), EngineError> {
+        let progress = self.stores.changes.progress()?.unwrap_or_default();
+        self.stores.catalogue.forget_replaced_members(progress.catalogue_version)?;
+        let are_noted = !erased.is_empty();
+        if self.erasures.are_noted.swap(are_noted, Ordering::AcqRel) || are_noted {
+            self.stores.checkpoints.prune(1)?;
+        }
+        if are_noted {
+            // The records of the erasures themselves go too.
+            let below: Vec<IdSince> = erased.iter().map(|(id, sequence)| (id.clone(), sequence + 1)).collect();
+            self.stores.events.erase(&below)?;
+            tracing::info!(ids = erased.len(), "erased from the log and the checkpoints");
+            let clock = self.standing.boundary().clock;
+            self.engine.submit_control(clock, Some(Control::ForgetErased(erased)))?;
+        }
+        if !self.is_ending() && self.erasures.is_purge_due() {
+            let (events, lists) = (self.stores.events.purge()?, self.stores.catalogue.purge()?);
+            if events || lists {
+                *self.erasures.last_purge.lock() = Some(Instant::now());
+            }
+        }
+        Ok(())
+    }
+}

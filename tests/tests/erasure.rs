@@ -1,0 +1,224 @@
+//! The running platform, asked to forget a user: at once unknown, after a checkpoint gone, and so they stay however it is
+//! started again.
+#![expect(clippy::unwrap_used, reason = "a test that panics has failed, which is what a test is for")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use audience_contract::DocumentKind;
+use audience_dataflow::engine::EngineOptions;
+use audience_dataflow::service::{PlatformStores, Service, ServiceOptions};
+use audience_embedded::{Options, Stores};
+use audience_protocol::{Platform, PlatformError, SegmentInput};
+use audience_rules::event::{EventDecoder, EventDefaults};
+use audience_rules::record::records;
+use audience_tests::ledger::Ledger;
+use audience_tests::serve::wall_clock;
+use serde_json::{Value, json};
+
+const USER: &str = "erased-user@example.org";
+const ANONYMOUS: &str = "erased-anonymous-4711";
+
+fn open(data: &Path) -> Stores {
+    Stores::open(data, &Options { cache_bytes: 4 << 20, ..Options::default() }).unwrap()
+}
+
+fn start(data: &Path) -> Arc<Service> {
+    let stores = open(data);
+    let stores = PlatformStores {
+        events: stores.events(),
+        messages: stores.messages(),
+        changes: stores.changes(),
+        catalogue: stores.catalogue(),
+        checkpoints: stores.checkpoints(),
+    };
+    let engine = EngineOptions { workers: 3, ..EngineOptions::default() };
+    Service::start(stores, ServiceOptions { engine, checkpoint_interval: Duration::from_secs(3600) }).unwrap()
+}
+
+fn send(service: &Service, event: &Value) {
+    let mut record = Vec::new();
+    let defaults = EventDefaults { accepted_at: wall_clock() };
+    EventDecoder::new().decode(event.to_string().as_bytes(), &defaults, &mut record).unwrap();
+    service.ingest(record, 1).unwrap();
+}
+
+fn create(service: &Service, input: Value) {
+    let input: SegmentInput = serde_json::from_value(input).unwrap();
+    service.create_segment(input, "test").unwrap();
+}
+
+fn members(service: &Service, id: &str) -> Vec<String> {
+    service.members(id, None, 100).unwrap().items
+}
+
+/// Waits until the segment has so many members.
+fn wait_for(service: &Service, id: &str, count: usize) {
+    for _ in 0..1_000 {
+        if members(service, id).len() == count {
+            return;
+        }
+        audience_tests::serve::pause(10);
+    }
+    panic!("{id} has {:?}, not {count}", members(service, id));
+}
+
+/// Somebody with two ids, events, traits and a place in a list, and others.
+fn with_users(data: &Path) -> Arc<Service> {
+    let service = start(data);
+    create(&service, json!({"id": "buyers", "name": "b", "rules": {"event": "buy"}}));
+    create(&service, json!({"id": "idle", "name": "i", "rules": {"logic": "NOT", "conditions": [{"event": "buy"}]}}));
+    create(&service, json!({"id": "top", "name": "t", "rules": {"rank": {"by": {"event": "buy"}}, "top": 1}}));
+    create(&service, json!({"id": "list", "name": "l", "type": "static", "members": [ANONYMOUS, "ann", "nobody"]}));
+    for event in 0..3 {
+        send(&service, &json!({"anonymousId": ANONYMOUS, "eventType": "buy", "messageId": format!("m{event}")}));
+    }
+    send(
+        &service,
+        &json!({"userId": USER, "anonymousId": ANONYMOUS, "eventType": "identify", "traits": {"plan": "x"}}),
+    );
+    send(&service, &json!({"userId": "ann", "eventType": "buy"}));
+    send(&service, &json!({"userId": "bob", "eventType": "view"}));
+    wait_for(&service, "buyers", 2);
+    wait_for(&service, "list", 3);
+    wait_for(&service, "idle", 1);
+    assert_eq!((members(&service, "top"), members(&service, "idle")), (vec![USER.to_owned()], vec!["bob".to_owned()]));
+    assert!(members(&service, "list").contains(&USER.to_owned()), "the entry of the other id is the user's");
+    service
+}
+
+/// Nothing is known of the user, and everybody else is as ever.
+fn check_unknown(service: &Service) {
+    for id in [USER, ANONYMOUS] {
+        assert!(matches!(service.user(id), Err(PlatformError::NotFound { .. })));
+        assert_eq!(service.user_segments(id).unwrap(), []);
+    }
+    let found = ["buyers", "idle", "top", "list"].map(|id| members(service, id).join(" "));
+    assert_eq!(found, ["ann", "bob", "ann", "ann nobody"]);
+    assert_eq!(service.user("ann").unwrap().event_count, 1);
+}
+
+/// Known again by an event whose message id the erased user had used, and by nothing else.
+fn check_anew(service: &Service) {
+    send(service, &json!({"userId": ANONYMOUS, "eventType": "buy", "messageId": "m1"}));
+    wait_for(service, "buyers", 2);
+    let view = service.user(ANONYMOUS).unwrap();
+    assert_eq!((view.event_count, view.traits.len(), view.aliases), (1, 0, vec![]));
+    assert!(matches!(service.user(USER), Err(PlatformError::NotFound { .. })));
+}
+
+fn files_that_name_the_user(path: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for path in fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path()) {
+        if path.is_dir() {
+            found.extend(files_that_name_the_user(&path));
+        } else {
+            let bytes = fs::read(&path).unwrap();
+            let names = |id: &str| bytes.windows(id.len()).any(|window| window == id.as_bytes());
+            if names(USER) || names(ANONYMOUS) {
+                found.push(path);
+            }
+        }
+    }
+    found
+}
+
+fn checkpoints(data: &Path) -> Vec<PathBuf> {
+    let mut found: Vec<PathBuf> =
+        fs::read_dir(data.join("checkpoints")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    found.sort();
+    found
+}
+
+#[test]
+fn an_erased_user_is_unknown_at_once_and_gone_after_a_checkpoint() {
+    let directory = tempfile::tempdir().unwrap();
+    let data = directory.path();
+    let service = with_users(data);
+    service.checkpoint().unwrap();
+    assert!(!files_that_name_the_user(&data.join("checkpoints")).is_empty(), "there is something to be erased");
+    assert!(!files_that_name_the_user(&data.join("events")).is_empty());
+    service.erase_user(ANONYMOUS, "test").unwrap();
+    check_unknown(&service);
+    service.erase_user(USER, "test").unwrap();
+    for _ in 0..2 {
+        service.checkpoint().unwrap();
+        assert_eq!(checkpoints(data).len(), 1, "no older checkpoint is left");
+    }
+    for store in ["checkpoints", "events", "messages"] {
+        assert_eq!(files_that_name_the_user(&data.join(store)), Vec::<PathBuf>::new(), "in {store}");
+    }
+    check_unknown(&service);
+    service.stop();
+    drop(service);
+    let ledger = Ledger::read(data).unwrap();
+    let left = ledger.changes.iter().filter(|(_, change)| !change.entered && *change.user == *USER);
+    let causes: Vec<String> = left.map(|(_, change)| format!("{} {:?}", change.segment, change.cause)).collect();
+    assert!(causes.iter().any(|cause| cause == "buyers Erasure"), "{causes:?}");
+    assert!(records(&ledger.events).all(|event| event.user() != USER && event.user() != ANONYMOUS));
+    let lists = open(data).catalogue().history(DocumentKind::Members, "list").unwrap();
+    assert!(lists.iter().all(|list| !list.body.as_ref().unwrap().contains(ANONYMOUS)), "{lists:?}");
+    let service = start(data);
+    check_unknown(&service);
+    check_anew(&service);
+    service.stop();
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir(to).unwrap();
+    for path in fs::read_dir(from).unwrap().map(|entry| entry.unwrap().path()) {
+        let target = to.join(path.file_name().unwrap());
+        if path.is_dir() {
+            copy(&path, &target);
+        } else {
+            fs::copy(&path, &target).unwrap();
+        }
+    }
+}
+
+/// Starts on what a process that was killed left, with its checkpoints and without.
+fn check_starts(killed: &Path) {
+    for has_checkpoints in [true, false] {
+        let directory = tempfile::tempdir().unwrap();
+        let data = directory.path().join("data");
+        copy(killed, &data);
+        if !has_checkpoints {
+            checkpoints(&data).iter().for_each(|checkpoint| fs::remove_dir_all(checkpoint).unwrap());
+        }
+        let service = start(&data);
+        check_unknown(&service);
+        // What was left undone is done.
+        service.checkpoint().unwrap();
+        service.checkpoint().unwrap();
+        assert_eq!(files_that_name_the_user(&data.join("checkpoints")), Vec::<PathBuf>::new());
+        assert_eq!(files_that_name_the_user(&data.join("events")), Vec::<PathBuf>::new());
+        check_unknown(&service);
+        check_anew(&service);
+        service.stop();
+        drop(service);
+        let service = start(&data);
+        wait_for(&service, "buyers", 2);
+        assert_eq!(service.user(ANONYMOUS).unwrap().event_count, 1);
+        service.stop();
+    }
+}
+
+#[test]
+fn an_erased_user_stays_unknown_whenever_the_process_is_killed() {
+    let directory = tempfile::tempdir().unwrap();
+    let data = directory.path().join("data");
+    let service = with_users(&data);
+    service.checkpoint().unwrap();
+    service.erase_user(USER, "test").unwrap();
+    // Copies of the files of an idle process are what it leaves when it is killed.
+    let behind_the_record = directory.path().join("record");
+    copy(&data, &behind_the_record);
+    service.checkpoint().unwrap();
+    let behind_the_checkpoint = directory.path().join("checkpoint");
+    copy(&data, &behind_the_checkpoint);
+    service.stop();
+    check_starts(&behind_the_record);
+    check_starts(&behind_the_checkpoint);
+}
