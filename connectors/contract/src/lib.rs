@@ -10,12 +10,19 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+mod sink;
+mod source;
 #[cfg(feature = "suite")]
 pub mod suite;
 
 use std::ops::{ControlFlow, Range};
 
 use serde::{Deserialize, Serialize};
+
+pub use sink::{Cause, ChangeKind, MembershipChange, Reach, Sink, SinkError};
+pub use source::{
+    Batch, DeadLetter, DeadLetters, Gap, Header, Lag, Message, Share, Source, SourceError, SourcePosition,
+};
 
 /// A fault of a store.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -50,7 +57,20 @@ pub type Result<T, E = StoreError> = std::result::Result<T, E>;
 pub trait EventLog: Send + Sync {
     /// Appends `records` (one or more, one behind the other), sets their sequence numbers in place and gives the range
     /// they got. MUST be durable on return: it survives `kill -9` and loss of power.
-    fn append(&self, records: &mut [u8]) -> Result<Range<u64>>;
+    fn append(&self, records: &mut [u8]) -> Result<Range<u64>> {
+        self.append_from(records, &[])
+    }
+
+    /// [`append`](Self::append)s records (none, perhaps) that come from sources, and notes up to where each partition
+    /// is in the log with them: both or neither, at any crash. So each message counts once, however often it is read.
+    ///
+    /// A position is never taken back: MUST fail, and change nothing, where one is behind the newest of its partition,
+    /// as it is when two read the same source. Where several calls run at once, they count in the order of their
+    /// sequence numbers.
+    fn append_from(&self, records: &mut [u8], positions: &[SourcePosition]) -> Result<Range<u64>>;
+
+    /// The newest durable position of every partition of every source, by source and partition.
+    fn positions(&self) -> Result<Vec<SourcePosition>>;
 
     /// The sequence number behind the last durable record: each record below it can be read.
     fn end(&self) -> u64;

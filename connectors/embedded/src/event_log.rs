@@ -5,7 +5,7 @@ use std::ops::{ControlFlow, Range};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use audience_contract::{EventLog, Result, StoreError};
+use audience_contract::{EventLog, Result, SourcePosition, StoreError};
 use audience_rules::record::{EventRef, records};
 use fjall::config::{BlockSizePolicy, FilterPolicy};
 use fjall::{Keyspace, KeyspaceCreateOptions, KvSeparationOptions, Readable, Snapshot};
@@ -16,6 +16,7 @@ use crate::chunk::{self, Chunk, Survey, user_hash};
 use crate::db::{Db, Layout, shielded};
 use crate::directory::Directory;
 use crate::group::{Group, Groups};
+use crate::positions::Positions;
 use crate::user_index::UserIndex;
 
 const READING: &str = "reading events";
@@ -55,7 +56,8 @@ impl Events {
             }
         })?;
         let index = UserIndex::open(Arc::clone(&db), db.keyspace("user_index")?)?;
-        let (groups, durable, erasing) = (Groups::new(end), AtomicU64::new(end), Mutex::new(()));
+        let groups = Groups::new(end, Positions::read(&db)?);
+        let (durable, erasing) = (AtomicU64::new(end), Mutex::new(()));
         let log = Events { chunks, index, groups, durable, erasing, db };
         log.fill_index(end)?;
         Ok(log)
@@ -75,6 +77,9 @@ impl Events {
         self.db.commit("appending events", |batch| {
             for (key, value) in stored {
                 batch.insert(&self.chunks, key, value);
+            }
+            for (key, value) in group.positions.rows() {
+                batch.insert(self.db.meta(), key, value);
             }
         })?;
         let users = group.users.iter();
@@ -152,13 +157,17 @@ impl Events {
 }
 
 impl EventLog for Events {
-    fn append(&self, records: &mut [u8]) -> Result<Range<u64>> {
+    fn append_from(&self, records: &mut [u8], positions: &[SourcePosition]) -> Result<Range<u64>> {
         let survey = Survey::of(records)?;
-        if survey.count == 0 {
+        if survey.count == 0 && positions.is_empty() {
             let end = self.end();
             return Ok(end..end);
         }
-        self.groups.append(records, survey, |group| self.write(group))
+        self.groups.append(records, survey, positions, |group| self.write(group))
+    }
+
+    fn positions(&self) -> Result<Vec<SourcePosition>> {
+        Ok(self.groups.positions())
     }
 
     fn end(&self) -> u64 {

@@ -7,10 +7,11 @@ use std::mem;
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
-use audience_contract::Result;
+use audience_contract::{Result, SourcePosition};
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use crate::chunk::{ChunkWriter, Survey};
+use crate::positions::Positions;
 
 /// A group takes no more callers once it is this large; they wait for the one being written.
 const GROUP_BYTES: usize = 8 << 20;
@@ -23,6 +24,10 @@ pub struct Groups {
 
 struct Queue {
     next: u64,
+    /// Where sources will be once everything in the queue is written.
+    positions: Positions,
+    /// Where they are.
+    durable: Positions,
     waiting: Group,
     writing: bool,
 }
@@ -36,29 +41,39 @@ pub struct Group {
     pub users: Vec<(u64, Vec<(u64, u64)>)>,
     /// The number behind the last.
     pub end: u64,
+    /// Where sources are with these records.
+    pub positions: Positions,
     bytes: usize,
     outcome: Arc<OnceLock<Result<()>>>,
 }
 
 impl Groups {
-    /// Begins at that number.
-    pub fn new(next: u64) -> Groups {
-        let queue = Queue { next, waiting: Group::default(), writing: false };
+    /// Begins at that number and those positions.
+    pub fn new(next: u64, positions: Positions) -> Groups {
+        let durable = positions.clone();
+        let queue = Queue { next, positions, durable, waiting: Group::default(), writing: false };
         Groups { queue: Mutex::new(queue), changed: Condvar::new() }
     }
 
-    /// Numbers the records, sees to it that they are written by `write`, and gives their numbers.
+    /// Where sources are in what is written.
+    pub fn positions(&self) -> Vec<SourcePosition> {
+        self.queue.lock().durable.all()
+    }
+
+    /// Numbers the records, sees to it that they are written by `write` with the positions, and gives their numbers.
     pub fn append(
         &self,
         records: &mut [u8],
         survey: Survey,
+        positions: &[SourcePosition],
         write: impl Fn(Group) -> Result<()>,
     ) -> Result<Range<u64>> {
         let mut queue = self.queue.lock();
         while queue.waiting.bytes >= GROUP_BYTES {
             self.changed.wait(&mut queue);
         }
-        let range = queue.join(records, survey);
+        queue.positions.check(positions)?;
+        let range = queue.join(records, survey, positions);
         let outcome = Arc::clone(&queue.waiting.outcome);
         loop {
             if let Some(outcome) = outcome.get() {
@@ -76,13 +91,17 @@ impl Groups {
         queue.writing = true;
         let group = mem::take(&mut queue.waiting);
         let (first, outcome) = (group.first(), Arc::clone(&group.outcome));
+        let reached = group.positions.clone();
         let written = MutexGuard::unlocked(queue, || write(group));
         queue.writing = false;
         if written.is_err() {
             // Those who wait have numbers that build on numbers nobody has now.
             let late = mem::take(&mut queue.waiting);
             queue.next = first.unwrap_or(queue.next);
+            queue.positions = queue.durable.clone();
             let _ = late.outcome.set(written.clone());
+        } else {
+            queue.durable.merge(&reached);
         }
         let _ = outcome.set(written);
         self.changed.notify_all();
@@ -90,10 +109,12 @@ impl Groups {
 }
 
 impl Queue {
-    fn join(&mut self, mut records: &mut [u8], survey: Survey) -> Range<u64> {
+    fn join(&mut self, mut records: &mut [u8], survey: Survey, positions: &[SourcePosition]) -> Range<u64> {
         let first = self.next;
+        self.positions.advance(positions);
         let group = &mut self.waiting;
         group.bytes += records.len();
+        group.positions.advance(positions);
         while !records.is_empty() {
             if group.chunks.last().is_none_or(ChunkWriter::is_full) {
                 group.chunks.push(ChunkWriter::new(self.next));

@@ -33,6 +33,7 @@ mod event_log;
 mod group;
 mod mark;
 mod message_index;
+mod positions;
 mod seal;
 mod user_index;
 mod verify;

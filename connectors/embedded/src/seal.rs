@@ -36,6 +36,8 @@ pub enum Kind {
     Manifest = 10,
     /// The number of the last durable commit.
     Mark = 11,
+    /// Up to where a partition of a source is in the log.
+    Position = 12,
 }
 
 impl Kind {
@@ -52,6 +54,7 @@ impl Kind {
             Kind::Shard => "a shard of a checkpoint",
             Kind::Manifest => "the manifest of a checkpoint",
             Kind::Mark => "the mark of the last durable commit",
+            Kind::Position => "the position of a source",
         }
     }
 }

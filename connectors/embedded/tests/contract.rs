@@ -28,6 +28,12 @@ fn event_log_of_many_blocks() {
 }
 
 #[test]
+fn event_log_positions() {
+    let directory = tempfile::tempdir().unwrap();
+    suite::event_log_positions(&mut opener(directory.path(), |stores| stores.events()));
+}
+
+#[test]
 fn message_index() {
     let directory = tempfile::tempdir().unwrap();
     suite::message_index(&mut opener(directory.path(), |stores| stores.messages()));

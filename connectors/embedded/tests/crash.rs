@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use audience_contract::{EventLog, MessageIndex, Progress, suite};
+use audience_contract::{EventLog, MessageIndex, Progress, SourcePosition, suite};
 use audience_embedded::{Options, Stores};
 use audience_rules::record::records;
 
@@ -101,7 +101,10 @@ fn append_forever(log: &dyn EventLog) {
         for sequence in next..next + 1 + next % 700 {
             suite::record(&format!("u{}", sequence % 100), "", &sequence.to_string(), &mut bytes);
         }
-        next = log.append(&mut bytes).unwrap().end;
+        // The source's offsets are the log's own numbers, so that the two can be held against each other.
+        let end = next + records(&bytes).count() as u64;
+        let positions = [0, 1].map(|partition| SourcePosition { source: "s".to_owned(), partition, next_offset: end });
+        next = log.append_from(&mut bytes, &positions).unwrap().end;
         say(&format!("end {next}"));
     }
 }
@@ -136,6 +139,9 @@ fn check(log: &dyn EventLog, acknowledged: u64) {
     });
     scanned.unwrap();
     assert_eq!(next, end);
+    let positions = log.positions().unwrap();
+    assert!(end == 0 || positions.len() == 2, "positions are there with the first records");
+    assert!(positions.iter().all(|position| position.next_offset == end), "{positions:?} and {end} records");
     let own = log.of_users(&["u42"], u64::MAX).unwrap();
     let own: Vec<u64> = records(&own).map(|event| event.sequence()).collect();
     assert!(own.into_iter().eq((0..end).filter(|sequence| sequence % 100 == 42)));

@@ -1,9 +1,9 @@
 //! History in memory: for replays of files, where nothing is to last.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ops::{ControlFlow, Range};
 
-use audience_contract::{EventLog, MessageIndex, Result};
+use audience_contract::{EventLog, MessageIndex, Result, SourcePosition, StoreError};
 use audience_rules::record::{EventRef, RecordKind, blank, records, set_sequence};
 use parking_lot::{Mutex, RwLock};
 
@@ -14,6 +14,24 @@ struct Log {
     starts: Vec<usize>,
     /// The records of each id.
     by_id: HashMap<String, Vec<u64>>,
+    /// The next offset of each source and partition.
+    positions: BTreeMap<(String, u32), u64>,
+}
+
+impl Log {
+    /// Takes over positions, or none where one is behind what is known.
+    fn advance(&mut self, positions: &[SourcePosition]) -> Result<()> {
+        let place = |position: &SourcePosition| (position.source.clone(), position.partition);
+        let is_behind = |position: &&SourcePosition| {
+            self.positions.get(&place(position)).is_some_and(|known| position.next_offset < *known)
+        };
+        if let Some(behind) = positions.iter().find(is_behind) {
+            let detail = format!("partition {} of {} is further already", behind.partition, behind.source);
+            return Err(StoreError::Unavailable { action: "appending events", detail });
+        }
+        self.positions.extend(positions.iter().map(|position| (place(position), position.next_offset)));
+        Ok(())
+    }
 }
 
 /// An event log in memory.
@@ -23,8 +41,9 @@ pub struct MemoryLog {
 }
 
 impl EventLog for MemoryLog {
-    fn append(&self, batch: &mut [u8]) -> Result<Range<u64>> {
+    fn append_from(&self, batch: &mut [u8], positions: &[SourcePosition]) -> Result<Range<u64>> {
         let mut log = self.log.write();
+        log.advance(positions)?;
         let first = log.starts.len() as u64;
         let mut at = 0;
         while let Some((record, _)) = EventRef::read(&batch[at..]) {
@@ -42,6 +61,16 @@ impl EventLog for MemoryLog {
             at += length;
         }
         Ok(first..log.starts.len() as u64)
+    }
+
+    fn positions(&self) -> Result<Vec<SourcePosition>> {
+        let log = self.log.read();
+        let position = |((source, partition), next_offset): (&(String, u32), &u64)| SourcePosition {
+            source: source.clone(),
+            partition: *partition,
+            next_offset: *next_offset,
+        };
+        Ok(log.positions.iter().map(position).collect())
     }
 
     fn end(&self) -> u64 {
@@ -160,5 +189,18 @@ impl MessageIndex for MemoryMessages {
 
     fn flush(&self) -> Result<()> {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    #[test]
+    fn positions_hold_the_contract() {
+        let log: Arc<dyn EventLog> = Arc::new(MemoryLog::default());
+        audience_contract::suite::event_log_positions(&mut || Arc::clone(&log));
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+pub use audience_contract::Cause;
 use audience_rules::ast::{Millis, SegmentId};
 use serde::{Deserialize, Serialize};
 
@@ -122,22 +123,6 @@ pub enum Content {
     Unchanged,
     /// Not in force: it has no members.
     Nothing,
-}
-
-/// Why a membership changed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Cause {
-    /// An event.
-    Event,
-    /// Time alone.
-    Time,
-    /// An edit of a rule or a list.
-    Rule,
-    /// A merge of two users.
-    Merge,
-    /// The erasure of a user.
-    Erasure,
 }
 
 /// A change of one membership. Users and segments by their numbers within the worker.

@@ -8,7 +8,7 @@ use std::thread;
 use audience_rules::record::{self, EventRef, RecordHead, RecordKind};
 use audience_rules::value::{ContainerWriter, encode_text};
 
-use crate::EventLog;
+use crate::{EventLog, SourcePosition};
 
 /// Appends to `out` a record of that user and other id (perhaps empty), whose message id is `message`.
 pub fn record(user: &str, other: &str, message: &str, out: &mut Vec<u8>) {
@@ -72,6 +72,52 @@ fn erases(log: &dyn EventLog, all: &[Read]) {
         assert!(sequences(&records).starts_with(&[7, 8, 9]), "blank records are passed over");
     }
     log.erase(&[]).expect("erase");
+}
+
+/// Every sentence of [`EventLog`] about positions.
+pub fn event_log_positions(open: &mut dyn FnMut() -> Arc<dyn EventLog>) {
+    let log = open();
+    assert_eq!(log.positions().expect("positions"), [], "there is none at first");
+    let mut records = Vec::new();
+    record("ann", "", "m0", &mut records);
+    let first = [position("b", 0, 7), position("a", 1, 3), position("a", 300, 1)];
+    assert_eq!(log.append_from(&mut records, &first).expect("append_from"), 0..1);
+    assert_eq!(log.append_from(&mut [], &[position("a", 1, 5)]).expect("append_from"), 1..1, "without records");
+    let expected = [position("a", 1, 5), position("a", 300, 1), position("b", 0, 7)];
+    assert_eq!(log.positions().expect("positions"), expected, "the newest, in order");
+    let refused = [position("b", 0, 8), position("a", 1, 4)];
+    assert!(log.append_from(&mut records, &refused).is_err(), "a position is never taken back");
+    assert_eq!((log.end(), log.positions().expect("positions")), (1, expected.to_vec()), "and nothing has changed");
+    log.append_from(&mut records, &[position("a", 1, 5)]).expect("the same position again");
+    log.append(&mut records).expect("append");
+    assert_eq!((log.end(), log.positions().expect("positions")), (3, expected.to_vec()));
+    positions_together(&log);
+    let before = log.positions().expect("positions");
+    drop(log);
+    assert_eq!(open().positions().expect("positions"), before, "positions are durable");
+}
+
+fn positions_together(log: &Arc<dyn EventLog>) {
+    let before = log.end();
+    let threads = (0..4u32).map(|partition| {
+        let log = Arc::clone(log);
+        thread::spawn(move || {
+            for next_offset in 1..=100 {
+                let mut records = Vec::new();
+                record("bob", "", "", &mut records);
+                log.append_from(&mut records, &[position("t", partition, next_offset)]).expect("append_from");
+            }
+        })
+    });
+    threads.collect::<Vec<_>>().into_iter().for_each(|thread| thread.join().expect("a thread appends"));
+    let found = log.positions().expect("positions");
+    let found: Vec<_> = found.into_iter().filter(|position| position.source == "t").collect();
+    assert_eq!(found, (0..4).map(|partition| position("t", partition, 100)).collect::<Vec<_>>());
+    assert_eq!(log.end() - before, 400);
+}
+
+fn position(source: &str, partition: u32, next_offset: u64) -> SourcePosition {
+    SourcePosition { source: source.to_owned(), partition, next_offset }
 }
 
 /// `of_users` and `scan` over more events than any index block or file run is likely to have.

@@ -8,7 +8,7 @@ mod ledger;
 mod small_disk;
 mod states;
 
-pub use events::{event_log, event_log_of_many_blocks, record};
+pub use events::{event_log, event_log_of_many_blocks, event_log_positions, record};
 pub use ledger::{catalogue_store, change_log};
 pub use small_disk::SmallDisk;
 pub use states::{checkpoint_store, message_index};

@@ -1,0 +1,136 @@
+//! Where membership changes go beside the change log: it follows the change log exactly once.
+//!
+//! Whoever feeds a sink does, on a thread of its own:
+//!
+//! 1. [`Sink::open`], which says how far it reaches;
+//! 2. where it reaches everybody, reads the change log behind that tick and [`Sink::write`]s tick by tick, or several as
+//!    the last of them;
+//! 3. where it holds nothing, or was [`clear`](Sink::clear)ed because the change log no longer goes back that far: takes
+//!    the memberships as of one progress, and writes them in pieces, user by user in the order of their ids, each
+//!    reaching up to its last user ([`Reach::Users`]), the last one everybody;
+//! 4. where such pieces were broken off: first writes the changes since then of the users that they reach, up to a newer
+//!    progress, then the users behind as of that one;
+//! 5. after any error, begins again at 1.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::Progress;
+
+/// Why a membership changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Cause {
+    /// An event.
+    Event,
+    /// Time alone.
+    Time,
+    /// An edit of a rule or a list.
+    Rule,
+    /// A merge of two users.
+    Merge,
+    /// The erasure of a user.
+    Erasure,
+}
+
+/// Which way a membership changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ChangeKind {
+    /// The user is a member now.
+    Entered,
+    /// The user is no longer one.
+    Left,
+}
+
+/// A change of one membership.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct MembershipChange {
+    /// The user.
+    pub user_id: Arc<str>,
+    /// The segment.
+    pub segment_id: Arc<str>,
+    /// Which way.
+    pub change: ChangeKind,
+    /// When, milliseconds.
+    pub at: i64,
+    /// The segment's version.
+    pub version: u64,
+    /// Why.
+    pub cause: Cause,
+}
+
+/// How far a sink reaches: it holds every change up to `progress` of the users it speaks of, and nothing else.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reach {
+    /// Of every user.
+    All(Progress),
+    /// Of the users whose ids are at or below `up_to`, by bytes; of the others it holds nothing yet.
+    Users {
+        /// Up to which tick.
+        progress: Progress,
+        /// The last user's id.
+        up_to: String,
+    },
+}
+
+impl Reach {
+    /// Up to which tick.
+    pub fn progress(&self) -> Progress {
+        match self {
+            Reach::All(progress) | Reach::Users { progress, .. } => *progress,
+        }
+    }
+}
+
+/// A fault of a sink. After any of them the sink MUST be opened again, which says what it holds.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SinkError {
+    /// It cannot be written just now. Whether the last write is in it is not known before it is opened again.
+    #[error("{0}; trying again")]
+    Transient(String),
+    /// It cannot be written, and will not be by trying again (no permission, wrong settings).
+    #[error("{0}")]
+    Fatal(String),
+    /// Another process has opened the sink since: this one writes no more.
+    #[error("{0} has been taken over by a later process; this one stops writing to it")]
+    Fenced(String),
+    /// What the sink says of itself cannot be read.
+    #[error("what {sink} says of its progress cannot be read: {detail}")]
+    Corrupt {
+        /// The sink.
+        sink: String,
+        /// What was found.
+        detail: String,
+    },
+}
+
+/// A medium that membership changes are given out to.
+///
+/// One writer owns it: methods are called one at a time, and MAY block. [`open`](Self::open) is called first, and after
+/// every error.
+pub trait Sink: Send {
+    /// What it is called in logs and figures.
+    fn name(&self) -> &str;
+
+    /// Takes the sink over, and gives how far it reaches; `None` where it holds nothing. An earlier writer MUST NOT be
+    /// able to add anything from then on, and its unfinished write MUST be either whole in what is given or never seen
+    /// by readers: so it is shut out first, and the reach is read afterwards.
+    fn open(&mut self) -> Result<Option<Reach>, SinkError>;
+
+    /// Writes changes (none, perhaps), in their order, with the reach that they bring. Of any user's changes, readers
+    /// MUST see the order of writing.
+    ///
+    /// Where the medium can (a transaction), readers and the reach MUST get all or nothing. Where it cannot, each change
+    /// MUST be such that writing it twice is writing it once, and the reach MUST be written behind all of them, so that
+    /// a write that was broken off is repeated whole.
+    ///
+    /// MUST be durable on return as far as the medium is.
+    fn write(&mut self, reach: &Reach, changes: &[MembershipChange]) -> Result<(), SinkError>;
+
+    /// Lets everybody leave, at `progress`, and forgets how far it reached: the sink holds nothing then. MAY be broken
+    /// off anywhere; calling it again goes on.
+    fn clear(&mut self, progress: Progress) -> Result<(), SinkError>;
+}
