@@ -6,8 +6,8 @@ use std::io;
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use audience_contract::{Document, DocumentKind, Progress, StoreError};
-use audience_dataflow::service::changes::{GivenChange, decode};
+use audience_contract::{ChangeKind, Document, DocumentKind, MembershipChange, Progress, StoreError};
+use audience_dataflow::service::changes::decode;
 use audience_embedded::{Options, Stores};
 use audience_rules::ast::Millis;
 use audience_rules::catalogue::{Catalogue, Status};
@@ -26,7 +26,7 @@ pub struct Ledger {
     /// How far the changes reach.
     pub progress: Progress,
     /// Each change with its tick, in order.
-    pub changes: Vec<(u64, GivenChange)>,
+    pub changes: Vec<(u64, MembershipChange)>,
     /// Every event, in the order of acceptance, one record behind the other.
     pub events: Vec<u8>,
     /// The catalogue that the changes are of.
@@ -83,9 +83,10 @@ impl Ledger {
     pub fn folded(&self) -> Result<Members, String> {
         let mut members = Members::new();
         for (tick, change) in &self.changes {
-            let segment = members.entry(change.segment.to_string()).or_default();
-            let user = change.user.to_string();
-            let is_new = if change.entered { segment.insert(user) } else { segment.remove(&user) };
+            let segment = members.entry(change.segment_id.to_string()).or_default();
+            let user = change.user_id.to_string();
+            let is_entry = change.change == ChangeKind::Entered;
+            let is_new = if is_entry { segment.insert(user) } else { segment.remove(&user) };
             if !is_new {
                 return Err(format!("in tick {tick}, {change:?} changes nothing; {}", self.story(change)));
             }
@@ -95,10 +96,10 @@ impl Ledger {
     }
 
     /// Every change of a membership, for messages.
-    fn story(&self, of: &GivenChange) -> String {
-        let same = |change: &GivenChange| change.user == of.user && change.segment == of.segment;
+    fn story(&self, of: &MembershipChange) -> String {
+        let same = |change: &MembershipChange| change.user_id == of.user_id && change.segment_id == of.segment_id;
         let lines = self.changes.iter().filter(|(_, change)| same(change)).map(|(tick, change)| {
-            let what = if change.entered { "entered" } else { "left" };
+            let what = if change.change == ChangeKind::Entered { "entered" } else { "left" };
             format!("tick {tick}: {what} at {} (version {}, {:?})", change.at, change.version, change.cause)
         });
         lines.collect::<Vec<_>>().join(", ")

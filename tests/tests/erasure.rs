@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use audience_contract::DocumentKind;
+use audience_contract::{ChangeKind, DocumentKind};
 use audience_dataflow::engine::EngineOptions;
 use audience_dataflow::service::{PlatformStores, Service, ServiceOptions};
 use audience_embedded::{Options, Stores};
@@ -154,8 +154,9 @@ fn an_erased_user_is_unknown_at_once_and_gone_after_a_checkpoint() {
     service.stop();
     drop(service);
     let ledger = Ledger::read(data).unwrap();
-    let left = ledger.changes.iter().filter(|(_, change)| !change.entered && *change.user == *USER);
-    let causes: Vec<String> = left.map(|(_, change)| format!("{} {:?}", change.segment, change.cause)).collect();
+    let left =
+        ledger.changes.iter().filter(|(_, change)| change.change == ChangeKind::Left && *change.user_id == *USER);
+    let causes: Vec<String> = left.map(|(_, change)| format!("{} {:?}", change.segment_id, change.cause)).collect();
     assert!(causes.iter().any(|cause| cause == "buyers Erasure"), "{causes:?}");
     assert!(records(&ledger.events).all(|event| event.user() != USER && event.user() != ANONYMOUS));
     let lists = open(data).catalogue().history(DocumentKind::Members, "list").unwrap();

@@ -22,7 +22,7 @@ pub(crate) const ROUTES: &[Route] = &[
 struct Body {
     status: &'static str,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    components: BTreeMap<&'static str, ComponentHealth>,
+    components: BTreeMap<String, ComponentHealth>,
 }
 
 fn live() -> Answer {

@@ -249,7 +249,7 @@ pub struct Health {
     /// Whether the platform has caught up with what was accepted before its start, and every part is up.
     pub ready: bool,
     /// By part.
-    pub components: BTreeMap<&'static str, ComponentHealth>,
+    pub components: BTreeMap<String, ComponentHealth>,
 }
 
 /// What the APIs ask of the platform.

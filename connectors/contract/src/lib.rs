@@ -153,6 +153,9 @@ pub trait ChangeLog: Send + Sync {
 
     /// Forgets the changes of ticks below `tick`.
     fn forget(&self, tick: u64) -> Result<()>;
+
+    /// Ticks below are forgotten.
+    fn floor(&self) -> Result<u64>;
 }
 
 /// What the catalogue keeps of one segment or trait.

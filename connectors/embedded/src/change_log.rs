@@ -168,6 +168,10 @@ impl ChangeLog for Changes {
         while self.sweep(tick)? {}
         Ok(())
     }
+
+    fn floor(&self) -> Result<u64> {
+        Ok(self.state.lock().floor)
+    }
 }
 
 impl State {

@@ -346,7 +346,7 @@ impl Platform for FakePlatform {
     fn health(&self) -> Health {
         let down = *self.down.lock().unwrap();
         let component = ComponentHealth { status: if down { "DOWN" } else { "UP" }, detail: None };
-        Health { ready: !down, components: BTreeMap::from([("engine", component)]) }
+        Health { ready: !down, components: BTreeMap::from([("engine".to_owned(), component)]) }
     }
 
     fn metrics(&self) -> String {

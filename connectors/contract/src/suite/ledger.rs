@@ -46,6 +46,7 @@ fn forgets(log: &dyn ChangeLog, kept: &[(u64, Vec<u8>)]) {
     assert_eq!(changes(log, 0), kept, "ticks from the given one on stay");
     log.forget(2).expect("forget");
     assert_eq!(changes(log, 0), kept, "forgetting less changes nothing");
+    assert_eq!(log.floor().expect("floor"), 5);
     log.forget(10).expect("forget");
     assert_eq!(changes(log, 0), []);
     assert_eq!(log.progress().expect("progress"), Some(progress(11)), "progress is not forgotten");

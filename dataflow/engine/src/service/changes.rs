@@ -9,7 +9,8 @@
 
 use std::sync::Arc;
 
-use audience_operators::message::{Cause, Change};
+use audience_contract::{Cause, ChangeKind, MembershipChange};
+use audience_operators::message::Change;
 use audience_operators::partition::Partition;
 use audience_rules::ast::Millis;
 use hashbrown::HashMap;
@@ -19,23 +20,6 @@ const SAME_USER: u8 = 1 << 1;
 const SAME_SEGMENT: u8 = 1 << 2;
 const SAME_INSTANT: u8 = 1 << 3;
 const CAUSE_SHIFT: u32 = 4;
-
-/// A membership change given out.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct GivenChange {
-    /// The user.
-    pub user: Arc<str>,
-    /// The segment.
-    pub segment: Arc<str>,
-    /// Entered, or left.
-    pub entered: bool,
-    /// When, milliseconds.
-    pub at: Millis,
-    /// The segment's version.
-    pub version: u64,
-    /// Why.
-    pub cause: Cause,
-}
 
 /// Appends the changes of a worker's tick; nothing where there are none.
 pub fn encode(partition: &mut Partition, out: &mut Vec<u8>) {
@@ -89,7 +73,7 @@ pub fn encode(partition: &mut Partition, out: &mut Vec<u8>) {
 }
 
 /// Reads the changes of a tick; `None` where the bytes are none.
-pub fn decode(mut bytes: &[u8]) -> Option<Vec<GivenChange>> {
+pub fn decode(mut bytes: &[u8]) -> Option<Vec<MembershipChange>> {
     let mut changes = Vec::new();
     while !bytes.is_empty() {
         let (length, rest) = bytes.split_first_chunk::<8>()?;
@@ -100,21 +84,21 @@ pub fn decode(mut bytes: &[u8]) -> Option<Vec<GivenChange>> {
     Some(changes)
 }
 
-fn decode_block(mut block: &[u8], changes: &mut Vec<GivenChange>) -> Option<()> {
+fn decode_block(mut block: &[u8], changes: &mut Vec<MembershipChange>) -> Option<()> {
     let block = &mut block;
     let mut segments: Vec<(Arc<str>, u64)> = Vec::new();
     for _ in 0..take_number(block)? {
         segments.push((Arc::from(take_text(block)?), take_number(block)?));
     }
-    let mut before: Option<GivenChange> = None;
+    let mut before: Option<MembershipChange> = None;
     for _ in 0..take_number(block)? {
         let (flags, rest) = block.split_first()?;
         *block = rest;
         let known = before.as_ref();
-        let (segment, version) = if flags & SAME_SEGMENT == 0 {
+        let (segment_id, version) = if flags & SAME_SEGMENT == 0 {
             segments.get(usize::try_from(take_number(block)?).ok()?)?.clone()
         } else {
-            known.map(|known| (known.segment.clone(), known.version))?
+            known.map(|known| (known.segment_id.clone(), known.version))?
         };
         let at = known.map_or(0, |known| known.at);
         let at = if flags & SAME_INSTANT == 0 {
@@ -123,9 +107,10 @@ fn decode_block(mut block: &[u8], changes: &mut Vec<GivenChange>) -> Option<()> 
         } else {
             at
         };
-        let user = if flags & SAME_USER == 0 { Arc::from(take_text(block)?) } else { known?.user.clone() };
+        let user_id = if flags & SAME_USER == 0 { Arc::from(take_text(block)?) } else { known?.user_id.clone() };
         let cause = cause_of(flags >> CAUSE_SHIFT)?;
-        let change = GivenChange { user, segment, entered: flags & ENTERED != 0, at, version, cause };
+        let change = if flags & ENTERED != 0 { ChangeKind::Entered } else { ChangeKind::Left };
+        let change = MembershipChange { user_id, segment_id, change, at, version, cause };
         changes.push(change.clone());
         before = Some(change);
     }

@@ -84,10 +84,14 @@ impl Service {
             }
             pause(LOOK);
         }
-        let workers = self.engine.workers();
-        let tick = self.engine.submit(|_| items_of_tick(workers, Clock::at(self.standing.boundary().clock), &[]));
-        let done = tick.and_then(|tick| self.engine.wait_for(tick));
+        let done = self.empty_tick().and_then(|tick| self.engine.wait_for(tick));
         done.map(drop).map_err(|error| PlatformError::Unavailable(error.to_string()))
+    }
+
+    /// Submits a tick in which only the clock moves: it is done once all before it are.
+    pub(super) fn empty_tick(&self) -> std::result::Result<u64, EngineError> {
+        let workers = self.engine.workers();
+        self.engine.submit(|_| items_of_tick(workers, Clock::at(self.standing.boundary().clock), &[]))
     }
 
     /// Removes what is still stored of these ids, now that a finished checkpoint is behind their erasure. The caller holds

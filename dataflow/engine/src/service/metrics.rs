@@ -11,6 +11,8 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
+use super::connector_metrics::ConnectorMetrics;
+
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct SegmentLabel {
     segment: String,
@@ -50,13 +52,18 @@ pub struct Metrics {
     checkpoint_duration: Gauge<f64, std::sync::atomic::AtomicU64>,
     checkpoint_age: Gauge<f64, std::sync::atomic::AtomicU64>,
     last_checkpoint: Mutex<Option<Instant>>,
+    /// Of sources and sinks.
+    pub connectors: ConnectorMetrics,
 }
 
 impl Default for Metrics {
     fn default() -> Self {
         let latency = || Histogram::new(exponential_buckets(0.001, 2.0, 16));
+        let mut registry = Registry::with_prefix("audience");
+        let connectors = ConnectorMetrics::new(&mut registry);
         let mut metrics = Metrics {
-            registry: Registry::with_prefix("audience"),
+            registry,
+            connectors,
             events: Counter::default(),
             ticks: Counter::default(),
             changes: Family::default(),

@@ -1,17 +1,24 @@
 //! The running platform: engine, stores and clock, put together.
 
+mod backoff;
 pub mod changes;
 pub mod checkpoint;
 pub mod clock;
+mod committed;
+mod connector_metrics;
+mod connectors;
 mod documents;
 mod editor;
 mod erase;
+mod feed;
+mod follow;
 mod metrics;
 mod platform;
 mod pump;
 mod recovery;
 mod segments;
 mod sink;
+mod snapshot;
 mod standing;
 mod user;
 
@@ -29,6 +36,8 @@ use audience_protocol::PlatformError;
 use parking_lot::Mutex;
 
 use self::checkpoint::Checkpointer;
+use self::committed::Committed;
+use self::connectors::Connectors;
 use self::documents::Documents;
 use self::editor::{Editor, Target, timestamp, unavailable};
 use self::erase::Erasures;
@@ -44,6 +53,8 @@ use crate::rule_set::RuleSet;
 const START_PATIENCE: Duration = Duration::from_secs(600);
 /// Ticks whose changes are kept for those who resume: some days at four idle ticks a second.
 const KEPT_TICKS: u64 = 1_000_000;
+/// The same where a sink has not taken them; one that stays away for longer is begun anew.
+const KEPT_TICKS_FOR_SINKS: u64 = 20 * KEPT_TICKS;
 
 /// The stores of a platform.
 #[derive(Clone)]
@@ -80,10 +91,25 @@ pub struct Service {
     checkpointer: Checkpointer,
     turn: Mutex<()>,
     erasures: Erasures,
+    committed: Arc<Committed>,
+    connectors: Connectors,
     is_ready: AtomicBool,
     is_stopping: AtomicBool,
     store_fault: Arc<Mutex<Option<String>>>,
     threads: Mutex<Vec<JoinHandle<()>>>,
+}
+
+/// A thread that tells why it stops.
+fn named(
+    name: &str,
+    run: impl FnOnce() -> Result<(), EngineError> + Send + 'static,
+) -> Result<JoinHandle<()>, EngineError> {
+    let thread = std::thread::Builder::new().name(name.to_owned()).spawn(move || {
+        if let Err(error) = run() {
+            tracing::error!(%error, "stopped");
+        }
+    });
+    thread.map_err(|error| EngineError::Start(error.to_string()))
 }
 
 /// Tells how far a start is.
@@ -121,6 +147,7 @@ impl Service {
         let checkpointer = Checkpointer::new(stores.checkpoints.clone(), stores.messages.clone(), metrics.clone());
         let is_live = Arc::new(AtomicBool::new(false));
         let store_fault = Arc::new(Mutex::new(None));
+        let committed = Arc::new(Committed::new(given.tick));
         let sink = TickSink {
             changes: stores.changes.clone(),
             standing: standing.clone(),
@@ -128,6 +155,7 @@ impl Service {
             parts: checkpointer.parts(),
             is_live: is_live.clone(),
             store_fault: store_fault.clone(),
+            committed: committed.clone(),
             last_commit: None,
             gathered: Gathered::default(),
         };
@@ -162,6 +190,8 @@ impl Service {
             checkpointer,
             turn: Mutex::new(()),
             erasures: Erasures::default(),
+            committed,
+            connectors: Connectors::default(),
             is_ready: AtomicBool::new(false),
             is_stopping: AtomicBool::new(false),
             store_fault,
@@ -193,12 +223,7 @@ impl Service {
         name: &str,
         run: impl FnOnce() -> Result<(), EngineError> + Send + 'static,
     ) -> Result<(), EngineError> {
-        let thread = std::thread::Builder::new().name(name.to_owned()).spawn(move || {
-            if let Err(error) = run() {
-                tracing::error!(%error, "stopped");
-            }
-        });
-        self.threads.lock().push(thread.map_err(|error| EngineError::Start(error.to_string()))?);
+        self.threads.lock().push(named(name, run)?);
         Ok(())
     }
 
@@ -218,7 +243,9 @@ impl Service {
     /// Forgets changes that nobody can still want to resume from.
     fn forget_changes(&self) -> Result<(), EngineError> {
         let newest = self.stores.changes.progress()?.map_or(0, |progress| progress.tick);
-        Ok(self.stores.changes.forget(newest.saturating_sub(KEPT_TICKS))?)
+        let reached = self.connectors.least_reached().unwrap_or(newest);
+        let least = newest.saturating_sub(KEPT_TICKS).min(reached);
+        Ok(self.stores.changes.forget(least.max(newest.saturating_sub(KEPT_TICKS_FOR_SINKS)))?)
     }
 
     /// Takes a checkpoint now. A store's fault is told and passed over: the next one tries again.
@@ -292,6 +319,8 @@ impl Service {
             tracing::error!(%error, "no last checkpoint");
         }
         self.engine.stop();
+        // Everything is committed now, and is yet to be given to who follows.
+        self.connectors.finish();
     }
 }
 

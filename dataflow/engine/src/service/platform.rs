@@ -213,10 +213,14 @@ impl Platform for Service {
         let mut components = BTreeMap::new();
         let failure = self.engine.done().failure;
         let status = if failure.is_none() { "UP" } else { "DOWN" };
-        components.insert("engine", ComponentHealth { status, detail: failure.clone() });
+        components.insert("engine".to_owned(), ComponentHealth { status, detail: failure.clone() });
         let store_fault = self.store_fault();
         let status = if store_fault.is_none() { "UP" } else { "DOWN" };
-        components.insert("stores", ComponentHealth { status, detail: store_fault.clone() });
+        components.insert("stores".to_owned(), ComponentHealth { status, detail: store_fault.clone() });
+        for (name, fault) in self.connectors.faults() {
+            let status = if fault.is_none() { "UP" } else { "DOWN" };
+            components.insert(name, ComponentHealth { status, detail: fault });
+        }
         Health { ready: self.is_ready() && failure.is_none() && store_fault.is_none(), components }
     }
 
@@ -227,6 +231,7 @@ impl Platform for Service {
         let sizes: Vec<(String, u64)> =
             ids.into_iter().map(|id| known.get(&id).map_or((id.clone(), 0), |size| (id.clone(), *size))).collect();
         let users = self.engine.memberships().iter().map(|membership| membership.read().users.len() as u64).sum();
+        self.connectors.observe(&self.metrics.connectors, self.committed.newest());
         let snapshot = Snapshot {
             sizes,
             users,

@@ -9,16 +9,15 @@ use audience_contract::{ChangeLog, Progress, StoreError};
 use audience_operators::operator::TickOutput;
 use parking_lot::Mutex;
 
+use super::backoff::Backoff;
 use super::checkpoint::Part;
+use super::committed::Committed;
 use super::metrics::Metrics;
 use super::standing::Standing;
 use crate::engine::{EngineError, Sink, TickDone};
 
 /// Progress without changes is committed this often: a start then has no more than this to look at again.
 const IDLE_COMMIT: Duration = Duration::from_secs(1);
-/// Between attempts to write to a store that fails; doubled up to the greatest.
-const FIRST_RETRY: Duration = Duration::from_millis(50);
-const GREATEST_RETRY: Duration = Duration::from_secs(5);
 
 /// Commits ticks, in order.
 pub struct TickSink {
@@ -34,6 +33,8 @@ pub struct TickSink {
     pub is_live: Arc<AtomicBool>,
     /// Why nothing can be written, for health.
     pub store_fault: Arc<Mutex<Option<String>>>,
+    /// Who waits for what was written.
+    pub committed: Arc<Committed>,
     /// What is not written yet.
     pub gathered: Gathered,
     /// When something was written last.
@@ -100,16 +101,18 @@ impl TickSink {
 
     /// Tries until it is written, or is damaged: nothing is given out before. Meanwhile the workers wait.
     fn write(&self, progress: Progress, changes: &[u8]) -> Result<(), EngineError> {
-        let mut wait = FIRST_RETRY;
+        let mut backoff = Backoff::default();
         loop {
             match self.changes.commit(progress, changes) {
-                Ok(()) => return Ok(()),
+                Ok(()) => {
+                    self.committed.reach(progress.tick);
+                    return Ok(());
+                }
                 Err(error @ StoreError::Unavailable { .. }) => {
                     self.metrics.store_failed();
                     tracing::error!(%error, "membership changes could not be committed; trying again");
                     *self.store_fault.lock() = Some(error.to_string());
-                    super::pause(wait);
-                    wait = (2 * wait).min(GREATEST_RETRY);
+                    super::pause(backoff.next());
                 }
                 Err(error) => return Err(error.into()),
             }

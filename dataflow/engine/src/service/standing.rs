@@ -94,6 +94,11 @@ impl Standing {
         state.under_way.push_back(UnderWay { progress, oldest });
     }
 
+    /// The number that a tick of this run has in progress.
+    pub fn number(&self, tick: u64) -> u64 {
+        self.0.lock().first_tick + tick
+    }
+
     /// What a tick has brought, now that it is done.
     pub fn done(&self, tick: u64) -> Option<UnderWay> {
         let mut state = self.0.lock();

@@ -1,0 +1,82 @@
+//! The sources that feed the platform beside the APIs, and the sinks that follow it.
+
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use audience_contract::{DeadLetters, Sink, Source};
+use parking_lot::Mutex;
+
+use super::connector_metrics::ConnectorMetrics;
+use super::feed::{Feeder, FeederStatus};
+use super::follow::{Follower, FollowerStatus};
+use super::{Service, named};
+use crate::engine::EngineError;
+
+/// Sources and sinks, each on a thread of its own.
+#[derive(Default)]
+pub struct Connectors {
+    feeders: Mutex<Vec<Arc<FeederStatus>>>,
+    followers: Mutex<Vec<(Arc<FollowerStatus>, JoinHandle<()>)>>,
+}
+
+impl Connectors {
+    /// The least tick up to which a sink that was opened holds everything.
+    pub fn least_reached(&self) -> Option<u64> {
+        self.followers.lock().iter().filter_map(|(status, _)| status.reached()).min()
+    }
+
+    /// By connector, what keeps it from going on, if anything does.
+    pub fn faults(&self) -> Vec<(String, Option<String>)> {
+        let feeders = self.feeders.lock();
+        let sources = feeders.iter().map(|feeder| (format!("source:{}", feeder.source), feeder.fault()));
+        let followers = self.followers.lock();
+        let sinks = followers.iter().map(|(sink, _)| (format!("sink:{}", sink.sink), sink.fault()));
+        sources.chain(sinks).collect()
+    }
+
+    /// Notes how far each is behind, where `newest` is the newest tick committed.
+    pub fn observe(&self, metrics: &ConnectorMetrics, newest: u64) {
+        self.feeders.lock().iter().for_each(|feeder| metrics.lag(&feeder.source, &feeder.lag()));
+        for (follower, _) in self.followers.lock().iter() {
+            metrics.behind(&follower.sink, newest.saturating_sub(follower.reached().unwrap_or(0)));
+        }
+    }
+
+    /// Waits until the sinks have everything that is committed; one that fails is given up.
+    pub fn finish(&self) {
+        let followers = std::mem::take(&mut *self.followers.lock());
+        followers.iter().for_each(|(status, _)| status.close());
+        followers.into_iter().for_each(|(_, thread)| drop(thread.join()));
+    }
+}
+
+impl Service {
+    /// Gives membership changes out to a sink too, from where it is.
+    pub fn give_out_to(self: &Arc<Self>, sink: Box<dyn Sink>) -> Result<(), EngineError> {
+        let status = Arc::new(FollowerStatus::new(sink.name()));
+        let (service, of) = (self.clone(), status.clone());
+        let name = format!("sink {}", status.sink);
+        let thread = named(&name, move || {
+            Follower::new(&service, of, sink).run();
+            Ok(())
+        })?;
+        self.connectors.followers.lock().push((status, thread));
+        Ok(())
+    }
+
+    /// Takes events from a source too; what it cannot take goes to the dead letters.
+    pub fn take_from(
+        self: &Arc<Self>,
+        source: Box<dyn Source>,
+        dead_letters: Box<dyn DeadLetters>,
+    ) -> Result<(), EngineError> {
+        let status = Arc::new(FeederStatus::new(source.name()));
+        self.connectors.feeders.lock().push(status.clone());
+        let service = self.clone();
+        let name = format!("source {}", status.source);
+        self.thread(&name, move || {
+            Feeder::new(&service, status, source, dead_letters).run();
+            Ok(())
+        })
+    }
+}

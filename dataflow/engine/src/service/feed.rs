@@ -1,0 +1,155 @@
+//! Feeds the event log from a source: each message exactly once, since the log commits where the source stands with what
+//! came from it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use audience_contract::{Batch, DeadLetter, DeadLetters, Message, Share, Source, SourceError, StoreError};
+use audience_rules::event::{EventDecoder, EventDefaults};
+use audience_rules::fault::Fault;
+use parking_lot::Mutex;
+
+use super::backoff::Backoff;
+use super::{Service, clock};
+
+/// How long a poll waits for messages.
+const PATIENCE: Duration = Duration::from_millis(200);
+/// How long to wait where the engine has enough to do.
+const ROOM_PAUSE: Duration = Duration::from_millis(5);
+
+/// What a feeder tells of itself.
+#[derive(Debug)]
+pub struct FeederStatus {
+    /// The source.
+    pub source: String,
+    fault: Mutex<Option<String>>,
+    /// Partitions, and how many messages each is behind.
+    lag: Mutex<Vec<(u32, u64)>>,
+}
+
+impl FeederStatus {
+    /// Of a source that was not opened yet.
+    pub fn new(source: &str) -> Self {
+        FeederStatus { source: source.to_owned(), fault: Mutex::new(None), lag: Mutex::new(Vec::new()) }
+    }
+
+    /// What keeps it from being read.
+    pub fn fault(&self) -> Option<String> {
+        self.fault.lock().clone()
+    }
+
+    /// Partitions, and how many messages each is behind.
+    pub fn lag(&self) -> Vec<(u32, u64)> {
+        self.lag.lock().clone()
+    }
+}
+
+/// Why feeding was broken off.
+#[derive(Debug, thiserror::Error)]
+enum FeedError {
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Feeds the event log from one source.
+pub struct Feeder<'a> {
+    service: &'a Service,
+    status: Arc<FeederStatus>,
+    source: Box<dyn Source>,
+    dead_letters: Box<dyn DeadLetters>,
+    decoder: EventDecoder,
+    backoff: Backoff,
+}
+
+impl<'a> Feeder<'a> {
+    /// For a source that is not open yet.
+    pub fn new(
+        service: &'a Service,
+        status: Arc<FeederStatus>,
+        source: Box<dyn Source>,
+        dead_letters: Box<dyn DeadLetters>,
+    ) -> Self {
+        let (decoder, backoff) = (EventDecoder::default(), Backoff::default());
+        Feeder { service, status, source, dead_letters, decoder, backoff }
+    }
+
+    /// Feeds until the platform ends. Whatever goes wrong is told and tried again from where the log stands.
+    pub fn run(mut self) {
+        while let Err(error) = self.feed() {
+            *self.status.fault.lock() = Some(error.to_string());
+            self.service.metrics.connectors.source_failed(&self.status.source);
+            tracing::error!(source = self.status.source, %error, "events are not read");
+            if self.service.is_ending() {
+                return;
+            }
+            super::pause(self.backoff.next());
+        }
+    }
+
+    fn feed(&mut self) -> Result<(), FeedError> {
+        self.source.open(&self.service.stores.events.positions()?, Share::ALL)?;
+        while !self.service.is_ending() {
+            if !self.service.pump.has_room() {
+                super::pause(ROOM_PAUSE);
+                continue;
+            }
+            let batch = match self.source.poll(PATIENCE) {
+                Ok(batch) => batch,
+                // Polling again goes on where it was.
+                Err(SourceError::Transient(fault)) => {
+                    tracing::warn!(source = self.status.source, fault, "the source does not answer; trying again");
+                    *self.status.fault.lock() = Some(fault);
+                    super::pause(self.backoff.next());
+                    continue;
+                }
+                Err(error) => return Err(error.into()),
+            };
+            self.take(&batch)?;
+            *self.status.fault.lock() = None;
+            *self.status.lag.lock() = self.source.lag().iter().map(|lag| (lag.partition, lag.messages)).collect();
+            self.backoff.reset();
+        }
+        Ok(())
+    }
+
+    /// Makes a batch durable, and lets it flow.
+    fn take(&mut self, batch: &Batch) -> Result<(), FeedError> {
+        if batch.is_empty() {
+            return Ok(());
+        }
+        for gap in &batch.gaps {
+            let (partition, wanted, resumed) = (gap.partition, gap.wanted, gap.resumed);
+            tracing::error!(source = self.status.source, partition, wanted, resumed, "messages are lost");
+        }
+        let defaults = EventDefaults { accepted_at: clock::now() };
+        let mut records = Vec::new();
+        let mut refused: Vec<(&Message, Fault)> = Vec::new();
+        for message in &batch.messages {
+            if let Err(fault) = self.decoder.decode(&message.value, &defaults, &mut records) {
+                refused.push((message, fault));
+            }
+        }
+        let letters: Vec<DeadLetter<'_>> = refused
+            .iter()
+            .map(|(message, fault)| DeadLetter {
+                source: &self.status.source,
+                message,
+                code: fault.code,
+                reason: &fault.message,
+            })
+            .collect();
+        if !letters.is_empty() {
+            self.dead_letters.put(&letters)?;
+        }
+        let range = self.service.stores.events.append_from(&mut records, &batch.positions)?;
+        if !range.is_empty() {
+            self.service.pump.take(range, records);
+        }
+        self.source.acknowledge(&batch.positions);
+        let reasons = letters.iter().map(|letter| letter.code);
+        self.service.metrics.connectors.read(&self.status.source, batch.messages.len(), reasons);
+        Ok(())
+    }
+}

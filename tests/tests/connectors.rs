@@ -1,0 +1,349 @@
+//! Sources and sinks of the running platform, both in memory and failing often: each message is taken once, each change is
+//! given out once.
+#![expect(clippy::unwrap_used, reason = "a test that panics has failed, which is what a test is for")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use audience_contract::{
+    Batch, ChangeKind, DeadLetter, DeadLetters, Lag, MembershipChange, Message, Progress, Reach, Share, Sink,
+    SinkError, Source, SourceError, SourcePosition,
+};
+use audience_dataflow::engine::EngineOptions;
+use audience_dataflow::service::changes::decode;
+use audience_dataflow::service::{PlatformStores, Service, ServiceOptions};
+use audience_embedded::{Options, Stores};
+use audience_protocol::{Platform, SegmentInput};
+use audience_rules::event::{EventDecoder, EventDefaults};
+use audience_tests::random::Random;
+use audience_tests::serve::{pause, wall_clock};
+use parking_lot::Mutex;
+use serde_json::{Value, json};
+
+type Members = BTreeMap<String, BTreeSet<String>>;
+
+fn stores(data: &Path) -> PlatformStores {
+    let stores = Stores::open(data, &Options { cache_bytes: 4 << 20, ..Options::default() }).unwrap();
+    PlatformStores {
+        events: stores.events(),
+        messages: stores.messages(),
+        changes: stores.changes(),
+        catalogue: stores.catalogue(),
+        checkpoints: stores.checkpoints(),
+    }
+}
+
+fn start(stores: PlatformStores) -> Arc<Service> {
+    let engine = EngineOptions { workers: 2, ..EngineOptions::default() };
+    Service::start(stores, ServiceOptions { engine, checkpoint_interval: Duration::from_secs(3600) }).unwrap()
+}
+
+fn create(service: &Service, id: &str, rules: &Value) {
+    let input: SegmentInput = serde_json::from_value(json!({"id": id, "name": id, "rules": rules})).unwrap();
+    service.create_segment(input, "test").unwrap();
+}
+
+fn send(service: &Service, events: impl Iterator<Item = Value>) {
+    let mut records = Vec::new();
+    let defaults = EventDefaults { accepted_at: wall_clock() };
+    let mut count = 0;
+    for event in events {
+        EventDecoder::new().decode(event.to_string().as_bytes(), &defaults, &mut records).unwrap();
+        count += 1;
+    }
+    service.ingest(records, count).unwrap();
+}
+
+fn buy(user: u64) -> Value {
+    json!({"userId": format!("u{user:06}"), "eventType": "buy"})
+}
+
+fn segments(service: &Service) {
+    create(service, "once", &json!({"event": "buy"}));
+    create(service, "twice", &json!({"event": "buy", "operator": "gte", "value": 2}));
+    create(service, "odd", &json!({"event": "buy", "operator": "in", "value": [1, 3, 5]}));
+}
+
+fn members(service: &Service) -> Members {
+    let of = |id: &str| {
+        let page = service.members(id, None, 1_000_000).unwrap();
+        (id.to_owned(), page.items.into_iter().collect::<BTreeSet<_>>())
+    };
+    ["once", "twice", "odd"].map(of).into_iter().filter(|(_, members)| !members.is_empty()).collect()
+}
+
+/// What a medium holds that takes all or nothing.
+#[derive(Default)]
+struct Medium {
+    reach: Option<Reach>,
+    changes: Vec<MembershipChange>,
+    opened: u64,
+    writes: u64,
+    /// The chance that a call fails, in percent.
+    faults: u64,
+}
+
+struct MemorySink {
+    medium: Arc<Mutex<Medium>>,
+    random: Random,
+    is_open: bool,
+}
+
+impl MemorySink {
+    fn over(medium: &Arc<Mutex<Medium>>, seed: u64) -> Box<MemorySink> {
+        Box::new(MemorySink { medium: medium.clone(), random: Random::new(seed), is_open: false })
+    }
+
+    fn fault(&mut self) -> Result<(), SinkError> {
+        let percent = self.medium.lock().faults;
+        if self.random.percent(percent) {
+            self.is_open = false;
+            return Err(SinkError::Transient("it does not answer".into()));
+        }
+        Ok(())
+    }
+}
+
+impl Sink for MemorySink {
+    fn name(&self) -> &str {
+        "memory"
+    }
+
+    fn open(&mut self) -> Result<Option<Reach>, SinkError> {
+        self.fault()?;
+        self.is_open = true;
+        let mut medium = self.medium.lock();
+        medium.opened += 1;
+        Ok(medium.reach.clone())
+    }
+
+    fn write(&mut self, reach: &Reach, changes: &[MembershipChange]) -> Result<(), SinkError> {
+        assert!(self.is_open, "a sink that failed is opened first");
+        self.fault()?;
+        {
+            let mut medium = self.medium.lock();
+            medium.reach = Some(reach.clone());
+            medium.changes.extend_from_slice(changes);
+            medium.writes += 1;
+        }
+        // It is written, and nobody hears of it.
+        self.fault()
+    }
+
+    fn clear(&mut self, _progress: Progress) -> Result<(), SinkError> {
+        let mut medium = self.medium.lock();
+        medium.changes.clear();
+        medium.reach = None;
+        Ok(())
+    }
+}
+
+/// Who is in what by these changes; each must change something.
+fn folded(changes: &[MembershipChange]) -> Members {
+    let mut members = Members::new();
+    for change in changes {
+        let segment = members.entry(change.segment_id.to_string()).or_default();
+        let user = change.user_id.to_string();
+        let is_new = if change.change == ChangeKind::Entered { segment.insert(user) } else { segment.remove(&user) };
+        assert!(is_new, "{change:?} changes nothing");
+    }
+    members.retain(|_, members| !members.is_empty());
+    members
+}
+
+fn wait_until(what: &str, is_met: impl Fn() -> bool) {
+    for _ in 0..3_000 {
+        if is_met() {
+            return;
+        }
+        pause(10);
+    }
+    panic!("{what} does not come about");
+}
+
+fn given_out(stores: &PlatformStores) -> Vec<MembershipChange> {
+    let mut all = Vec::new();
+    let read = stores.changes.read(0, &mut |_, bytes| {
+        all.extend(decode(bytes).unwrap());
+        ControlFlow::Continue(())
+    });
+    read.unwrap();
+    all
+}
+
+#[test]
+fn a_failing_sink_gets_each_change_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let stores = stores(directory.path());
+    let medium = Arc::new(Mutex::new(Medium { faults: 20, ..Medium::default() }));
+    for (run, users) in [(0, 0..2_000), (1, 1_000..3_000)] {
+        let service = start(stores.clone());
+        service.give_out_to(MemorySink::over(&medium, run)).unwrap();
+        if run == 0 {
+            segments(&service);
+        }
+        for user in users {
+            send(&service, [buy(user), buy(user % 7)].into_iter());
+        }
+        wait_until("everybody", || {
+            members(&service).get("once").map_or(0, BTreeSet::len) == [2_000, 3_000][run as usize]
+        });
+        if run == 1 {
+            medium.lock().faults = 0;
+        }
+        service.stop();
+    }
+    let medium = medium.lock();
+    assert!(medium.opened > 4 && medium.writes > 10, "opened {} times, {} writes", medium.opened, medium.writes);
+    assert_eq!(medium.changes, given_out(&stores));
+    let newest = stores.changes.progress().unwrap().unwrap();
+    assert_eq!(medium.reach, Some(Reach::All(newest)), "what ends tells how far it came");
+}
+
+/// A sink that is new when the change log no longer has everything, or that has been away for too long, gets everybody as
+/// of one moment, in pieces, while the stream flows and pieces fail.
+#[test]
+fn a_sink_that_comes_late_gets_everybody() {
+    for (seed, was_there) in [(1, false), (2, true), (3, false)] {
+        let directory = tempfile::tempdir().unwrap();
+        let stores = stores(directory.path());
+        let service = start(stores.clone());
+        segments(&service);
+        let medium = Arc::new(Mutex::new(Medium::default()));
+        if was_there {
+            let change = MembershipChange { user_id: "gone".into(), ..given_out_once(&service, &stores) };
+            medium.lock().changes.push(change);
+            medium.lock().reach = Some(Reach::All(Progress { tick: 1, ..Progress::default() }));
+        }
+        for part in 0..5 {
+            send(&service, (part * 5_000..(part + 1) * 5_000).map(buy));
+        }
+        wait_until("everybody", || members(&service).get("once").map_or(0, BTreeSet::len) == 25_000);
+        pause(1_200);
+        let newest = stores.changes.progress().unwrap().unwrap();
+        stores.changes.forget(newest.tick + 1).unwrap();
+        medium.lock().faults = 25;
+        service.give_out_to(MemorySink::over(&medium, seed)).unwrap();
+        let mut random = Random::new(seed);
+        for _ in 0..200 {
+            send(&service, (0..20).map(|_| buy(random.between(0, 26_000))));
+            pause(5);
+        }
+        medium.lock().faults = 0;
+        let expected = || members(&service);
+        wait_until("equality", || {
+            let before = expected();
+            let found = folded(&medium.lock().changes);
+            before == found && before == expected()
+        });
+        assert!(medium.lock().opened > 1);
+        service.stop();
+    }
+}
+
+fn given_out_once(service: &Service, stores: &PlatformStores) -> MembershipChange {
+    send(service, std::iter::once(buy(0)));
+    wait_until("a change", || !given_out(stores).is_empty());
+    given_out(stores).remove(0)
+}
+
+/// Messages in two partitions; what is read of them is forgotten with the reader.
+struct MemorySource {
+    messages: Arc<Vec<Vec<u8>>>,
+    next: [u64; 2],
+    random: Random,
+}
+
+impl MemorySource {
+    fn position(&self, partition: u32) -> SourcePosition {
+        SourcePosition { source: "memory".into(), partition, next_offset: self.next[partition as usize] }
+    }
+}
+
+impl Source for MemorySource {
+    fn name(&self) -> &str {
+        "memory"
+    }
+
+    fn open(&mut self, positions: &[SourcePosition], _share: Share) -> Result<(), SourceError> {
+        self.next = [0, 0];
+        for position in positions.iter().filter(|position| position.source == "memory") {
+            self.next[position.partition as usize] = position.next_offset;
+        }
+        Ok(())
+    }
+
+    fn poll(&mut self, _patience: Duration) -> Result<Batch, SourceError> {
+        match self.random.between(0, 20) {
+            0 => return Err(SourceError::Transient("away".into())),
+            1 => return Err(SourceError::Fatal("gone".into())),
+            _ => {}
+        }
+        let partition = self.random.between(0, 1) as u32;
+        let mut batch = Batch::default();
+        for _ in 0..self.random.between(0, 40) {
+            let offset = self.next[partition as usize];
+            let Some(value) = self.messages.get((2 * offset + u64::from(partition)) as usize) else { break };
+            batch.messages.push(Message { partition, offset, value: value.clone(), ..Message::default() });
+            self.next[partition as usize] += 1;
+        }
+        if batch.messages.is_empty() {
+            pause(1);
+        } else {
+            batch.positions.push(self.position(partition));
+        }
+        Ok(batch)
+    }
+
+    fn acknowledge(&mut self, _positions: &[SourcePosition]) {}
+
+    fn lag(&self) -> Vec<Lag> {
+        let behind = |partition| self.messages.len() as u64 / 2 - self.next[partition as usize];
+        [0, 1].map(|partition| Lag { partition, messages: behind(partition) }).to_vec()
+    }
+}
+
+#[derive(Clone, Default)]
+struct Letters(Arc<Mutex<BTreeSet<(u32, u64, String)>>>);
+
+impl DeadLetters for Letters {
+    fn put(&mut self, letters: &[DeadLetter<'_>]) -> Result<(), SourceError> {
+        for letter in letters {
+            self.0.lock().insert((letter.message.partition, letter.message.offset, letter.code.to_owned()));
+        }
+        Ok(())
+    }
+}
+
+#[test]
+fn each_message_of_a_failing_source_is_taken_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let stores = stores(directory.path());
+    let message = |number: u64| match number % 100 {
+        7 => b"no event".to_vec(),
+        _ => json!({"userId": format!("u{}", number % 50), "eventType": "buy"}).to_string().into_bytes(),
+    };
+    let messages = Arc::new((0..6_000).map(message).collect::<Vec<_>>());
+    let letters = Letters::default();
+    for run in 0..3 {
+        let service = start(stores.clone());
+        let source = MemorySource { messages: messages.clone(), next: [0, 0], random: Random::new(run) };
+        service.take_from(Box::new(source), Box::new(letters.clone())).unwrap();
+        wait_until("progress", || stores.events.end() >= [1_500, 3_000, 5_940][run as usize]);
+        if run == 2 {
+            wait_until("all letters", || letters.0.lock().len() == 60);
+            let counts = (0..50).map(|user| service.user(&format!("u{user}")).unwrap().event_count).sum::<u64>();
+            assert_eq!((counts, stores.events.end()), (5_940, 5_940));
+            let metrics = service.metrics();
+            assert!(metrics.contains(r#"source_lag_messages{source="memory",partition="0"} 0"#), "{metrics}");
+            assert!(metrics.contains(r#"reason="malformed_json""#), "{metrics}");
+        }
+        service.stop();
+    }
+    assert!(letters.0.lock().iter().all(|(partition, offset, code)| {
+        (2 * offset + u64::from(*partition)) % 100 == 7 && code == "malformed_json"
+    }));
+}
