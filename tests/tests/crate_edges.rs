@@ -30,7 +30,19 @@ const ASYNC: &[&str] = &["tokio*", "async-std", "smol", "mio"];
 /// HTTP, on either side.
 const HTTP: &[&str] = &["warp", "hyper*", "axum*", "reqwest", "ureq"];
 /// Stores, brokers and their clients.
-const STORES: &[&str] = &["fjall", "redb", "rusqlite", "sled", "rdkafka*", "postgres*", "sqlx*", "aerospike*", "redis"];
+const STORES: &[&str] = &[
+    "fjall",
+    "redb",
+    "rusqlite",
+    "sled",
+    "rdkafka*",
+    "postgres*",
+    "tokio-postgres*",
+    "deadpool*",
+    "sqlx*",
+    "aerospike*",
+    "redis",
+];
 
 const LAYERS: &[Layer] = &[
     Layer {
@@ -48,6 +60,11 @@ const LAYERS: &[Layer] = &[
         name: "audience-embedded",
         internal: Internal::Only(&["audience-contract", "audience-rules"]),
         forbidden: &[],
+    },
+    Layer {
+        name: "audience-postgres",
+        internal: Internal::Only(&["audience-contract", "audience-rules"]),
+        forbidden: &[DATAFLOW, HTTP],
     },
     Layer {
         name: "audience-dataflow",

@@ -14,6 +14,7 @@
 
 mod api;
 mod body;
+mod catalogue;
 mod docs;
 mod events;
 mod health;

@@ -12,7 +12,7 @@ use crate::api::Api;
 use crate::body::Parts;
 use crate::options::Scope;
 use crate::problem::Problem;
-use crate::{docs, events, health, members, metrics, segment_compat, segments, traits, users};
+use crate::{catalogue, docs, events, health, members, metrics, segment_compat, segments, traits, users};
 
 /// What a handler gives.
 pub(crate) type Answer = Result<Response, Problem>;
@@ -116,6 +116,7 @@ fn nodes() -> Vec<Node> {
         segments::ROUTES,
         members::ROUTES,
         traits::ROUTES,
+        catalogue::ROUTES,
         health::ROUTES,
         metrics::ROUTES,
         docs::ROUTES,

@@ -193,6 +193,15 @@ async fn members_and_users() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_does_not_run_is_listed() {
+    let server = start().await;
+    let listed = server.get("/api/catalogue/faulty").await;
+    let faults = json!([{"pointer": "/rules", "code": "unknown_key", "message": "no"}]);
+    let expected = json!({"items": [{"kind": "segment", "id": "by-hand", "catalogueVersion": 7, "faults": faults}]});
+    assert_eq!((listed.status, listed.value()), (200, expected));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn traits() {
     let server = start().await;
     let created = server.json("POST /api/traits", r#"{"name":"spent","event":"buy"}"#).await;

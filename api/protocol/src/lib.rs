@@ -116,6 +116,26 @@ pub struct SegmentView {
     pub size: u64,
     /// Whether the newest version is wholly in the served memberships.
     pub effective: bool,
+    /// What is wrong with a newer version that was stored by other ways than this API, and does not run.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub faults: Vec<Fault>,
+}
+
+/// A document that was stored by other ways than the API, and does not run. The version before it does, if there is one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FaultyDocument {
+    /// segment, trait or members
+    pub kind: &'static str,
+    /// Its id, or a trait's name.
+    pub id: String,
+    /// The version of the whole catalogue that brought it.
+    pub catalogue_version: u64,
+    /// The version of the whole catalogue that brought what runs in its place.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub running_version: Option<u64>,
+    /// What is wrong, with JSON pointers into the document.
+    pub faults: Vec<Fault>,
 }
 
 /// What a client sends to create or replace a segment.
@@ -309,6 +329,9 @@ pub trait Platform: Send + Sync + 'static {
 
     /// All computed traits in order of their names.
     fn computed_traits(&self) -> Result<Vec<TraitDocument>>;
+
+    /// Documents that were stored by other ways than this API, and do not run.
+    fn faulty_documents(&self) -> Result<Vec<FaultyDocument>>;
 
     /// The segments that a user is in now; none for an unknown user. Fast: reads memory only.
     fn user_segments(&self, id: &str) -> Result<Vec<UserSegment>>;

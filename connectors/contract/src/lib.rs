@@ -16,6 +16,7 @@ mod source;
 pub mod suite;
 
 use std::ops::{ControlFlow, Range};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -44,6 +45,14 @@ pub enum StoreError {
         /// What was tried.
         action: &'static str,
         /// What the system said.
+        detail: String,
+    },
+    /// What was given cannot be stored, now or later.
+    #[error("{action} is refused: {detail}")]
+    Refused {
+        /// What was tried.
+        action: &'static str,
+        /// What is wrong with it.
         detail: String,
     },
 }
@@ -178,17 +187,27 @@ pub struct Document {
     pub id: String,
     /// The version of the whole catalogue that this change made.
     pub catalogue_version: u64,
-    /// The text; `None` is a deletion.
+    /// The text, in JSON; `None` is a deletion. Of members it is a list of texts. Of the others it is an object whose
+    /// member `document` is an object that bears the document's id: a segment's `id`, a trait's `name`.
     pub body: Option<String>,
 }
 
 /// Segments and traits with every version.
+///
+/// - A body MUST be given back as a text that says the same: an implementation MAY order members otherwise and write
+///   numbers and spaces in another way, and MUST keep members that it does not know and every digit of a number.
+/// - MUST take ids of 1 to 256 bytes and bodies of 4 MiB, in any characters; MAY refuse others, and NUL, with
+///   [`StoreError::Refused`].
+/// - Others MAY change the catalogue too, where the implementation lets them: each such change MUST take a version like
+///   any other.
 pub trait CatalogueStore: Send + Sync {
     /// The version of the whole catalogue; 0 is empty.
     fn version(&self) -> Result<u64>;
 
     /// Puts documents, all or none, as the version `expected + 1`; `Ok(false)` where the catalogue is not at
-    /// `expected`. Durable on return. The documents' `catalogue_version` MUST be `expected + 1`.
+    /// `expected`: of several that put at the same version exactly one succeeds. Durable on return. MUST fail where a
+    /// document's `catalogue_version` is not `expected + 1`, or where a document is given twice. No documents are a version
+    /// too, and so is the deletion of what is not there.
     fn put(&self, expected: u64, documents: &[Document]) -> Result<bool>;
 
     /// The documents as of that version: of each, the newest at or below it that is no deletion.
@@ -206,6 +225,20 @@ pub trait CatalogueStore: Send + Sync {
     /// Sees to it that nothing is on the disk any more of what was forgotten; also of what was before the store was last opened.
     /// Gives whether there was anything.
     fn purge(&self) -> Result<bool>;
+    /// Waits until the version of the catalogue is another than `known`, at most `patience`; gives the version. MAY
+    /// return early. As it stands here it is for stores that no other process changes, whose caller knows of each change.
+    fn wait_for_change(&self, known: u64, patience: Duration) -> Result<u64> {
+        let version = self.version()?;
+        if version == known {
+            std::thread::park_timeout(patience);
+        }
+        self.version()
+    }
+
+    /// What is the matter with the store just now, where it keeps watch on that.
+    fn fault(&self) -> Option<String> {
+        None
+    }
 }
 
 /// Checkpoints: each a set of shards and a manifest that makes it whole.

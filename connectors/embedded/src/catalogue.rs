@@ -95,13 +95,13 @@ impl CatalogueStore for Catalogue {
                 let detail =
                     format!("{:?} {:.60} has version {}", document.kind, document.id, document.catalogue_version);
                 let detail = format!("{detail}; it must be {next}, and the id at most {ID_BYTES} bytes");
-                return Err(StoreError::Unavailable { action: WRITING, detail });
+                return Err(StoreError::Refused { action: WRITING, detail });
             }
             let key = Place { kind: document.kind, id: document.id.clone(), version: next }.encode();
             let value = encode_document(&key, document);
             if rows.insert(key, value).is_some() {
                 let detail = format!("{:?} {:.60} is given twice", document.kind, document.id);
-                return Err(StoreError::Unavailable { action: WRITING, detail });
+                return Err(StoreError::Refused { action: WRITING, detail });
             }
         }
         let mut brought = Brought::default();

@@ -6,8 +6,8 @@ use std::sync::{Condvar, Mutex, MutexGuard};
 use std::time::Duration;
 
 use audience_protocol::{
-    ComponentHealth, Health, Page, Platform, PlatformError, Result, SegmentDocument, SegmentInput, SegmentKind,
-    SegmentQuery, SegmentView, TraitDocument, Transition, UserSegment, UserView,
+    ComponentHealth, FaultyDocument, Health, Page, Platform, PlatformError, Result, SegmentDocument, SegmentInput,
+    SegmentKind, SegmentQuery, SegmentView, TraitDocument, Transition, UserSegment, UserView,
 };
 use audience_rules::catalogue::Status;
 use audience_rules::fault::{Fault, code};
@@ -159,7 +159,8 @@ impl Platform for FakePlatform {
             return Err(PlatformError::Exists { kind: "segment", id });
         }
         let (document, members) = document(id.clone(), input)?;
-        let view = SegmentView { document: document.clone(), size: members.len() as u64, effective: true };
+        let view =
+            SegmentView { document: document.clone(), size: members.len() as u64, effective: true, faults: Vec::new() };
         segments.insert(id, (view.clone(), members, vec![document]));
         Ok(view)
     }
@@ -286,6 +287,12 @@ impl Platform for FakePlatform {
 
     fn computed_traits(&self) -> Result<Vec<TraitDocument>> {
         Ok(self.traits.lock().unwrap().values().cloned().collect())
+    }
+
+    fn faulty_documents(&self) -> Result<Vec<FaultyDocument>> {
+        let faults = vec![Fault { pointer: "/rules".into(), code: code::UNKNOWN_KEY, message: "no".into() }];
+        let (kind, id) = ("segment", "by-hand".to_owned());
+        Ok(vec![FaultyDocument { kind, id, catalogue_version: 7, running_version: None, faults }])
     }
 
     fn user_segments(&self, id: &str) -> Result<Vec<UserSegment>> {

@@ -3,12 +3,14 @@
 //! Each takes a function that opens a store, at first an empty one. The check drops the store before it calls the
 //! function again, which then opens what is stored. A sentence that does not hold is a panic that says which.
 
+mod catalogue;
 mod events;
 mod ledger;
 mod small_disk;
 mod states;
 
+pub use catalogue::catalogue_store;
 pub use events::{event_log, event_log_of_many_blocks, event_log_positions, record};
-pub use ledger::{catalogue_store, change_log};
+pub use ledger::change_log;
 pub use small_disk::SmallDisk;
 pub use states::{checkpoint_store, message_index};

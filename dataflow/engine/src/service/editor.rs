@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use audience_contract::{CatalogueStore, Document, DocumentKind, EventLog};
+use audience_contract::{CatalogueStore, Document, DocumentKind, EventLog, StoreError};
 use audience_protocol::{PlatformError, Result};
 use audience_rules::catalogue::Status;
+use audience_rules::fault::{Fault, code};
 use audience_rules::time::format_time;
 use hashbrown::HashMap;
 use parking_lot::{Condvar, Mutex, RwLock};
@@ -21,6 +22,8 @@ use crate::rule_set::RuleSet;
 
 /// How long an edit's answer waits for it to be in force.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// How long to wait for others' changes at a time; as long may a stop take.
+const FOLLOW: Duration = Duration::from_millis(250);
 
 #[derive(Debug, Default)]
 struct Force {
@@ -46,8 +49,7 @@ impl Editor {
     pub fn new(store: Arc<dyn CatalogueStore>, documents: Documents, in_force: u64) -> Self {
         let force = Force { version: in_force, is_closed: false };
         let newest = AtomicU64::new(documents.version);
-        let names = documents.segments.iter().map(|(id, known)| (id.clone(), known.stored.document.name.clone()));
-        let names = RwLock::new(names.collect());
+        let names = RwLock::new(names(&documents));
         let documents = Mutex::new(documents);
         Editor { store, documents, names, newest, force: Mutex::new(force), changed: Condvar::new() }
     }
@@ -63,24 +65,80 @@ impl Editor {
         let (version, result) = {
             let mut documents = self.documents.lock();
             let version = documents.version + 1;
-            // A change that is refused has changed nothing.
-            let (stored, result) = change(&mut documents, version)?;
-            let put = self.store.put(documents.version, &stored).map_err(unavailable);
-            let put = put.and_then(|is_put| if is_put { Ok(()) } else { Err(changed_elsewhere()) });
-            if let Err(error) = put {
-                *documents = self.stored(documents.version)?;
-                return Err(error);
+            // A copy, for the store may be away, and what was not put must not be seen.
+            let mut next = documents.clone();
+            let (stored, result) = change(&mut next, version)?;
+            next.version = version;
+            if !self.store.put(documents.version, &stored).map_err(unavailable)? {
+                self.reload(&mut documents).map_err(unavailable)?;
+                return Err(changed_elsewhere());
             }
-            documents.version = version;
-            self.newest.store(version, Ordering::Release);
+            *documents = next;
             self.rename(&documents, &stored);
+            self.newest.store(version, Ordering::Release);
+            // What was faulty may fit now, and that which was changed no more counts as faulty.
+            if !documents.faulty.is_empty() {
+                self.reload(&mut documents).map_err(unavailable)?;
+            }
             (version, result)
         };
-        // Who looks for a new version and then waits does both under this lock, and so misses no wake-up.
-        drop(self.force.lock());
-        self.changed.notify_all();
+        self.wake();
         self.wait_until_in_force(version, PATIENCE);
         Ok(result)
+    }
+
+    /// Reads the newest documents from the store.
+    fn reload(&self, documents: &mut Documents) -> audience_contract::Result<()> {
+        let version = self.store.version()?;
+        let stored = self.store.at(version)?;
+        *documents = Documents::load(version, stored, &|kind, id| self.store.history(kind, id))?;
+        *self.names.write() = names(documents);
+        self.newest.store(version, Ordering::Release);
+        for faulty in &documents.faulty {
+            let running = faulty.running_version;
+            tracing::warn!(kind = faulty.kind, id = faulty.id, ?running, faults = ?faulty.faults, "does not run");
+        }
+        Ok(())
+    }
+
+    /// Follows what others change, until [`close`](Self::close). While the store is away what is known stays.
+    pub fn follow(&self) {
+        while !self.force.lock().is_closed {
+            let known = self.newest.load(Ordering::Acquire);
+            match self.store.wait_for_change(known, FOLLOW) {
+                Ok(version) if version > known => match self.reload_if_behind(version) {
+                    Ok(()) => self.wake(),
+                    Err(error) => self.cannot_follow(&error),
+                },
+                Ok(_) => {}
+                Err(error) => self.cannot_follow(&error),
+            }
+        }
+    }
+
+    /// Unless an edit of this process was faster.
+    fn reload_if_behind(&self, version: u64) -> audience_contract::Result<()> {
+        let mut documents = self.documents.lock();
+        if documents.version < version { self.reload(&mut documents) } else { Ok(()) }
+    }
+
+    fn cannot_follow(&self, error: &StoreError) {
+        tracing::warn!(%error, "changes of the catalogue cannot be read; what is known stays");
+        let mut force = self.force.lock();
+        if !force.is_closed {
+            self.changed.wait_for(&mut force, FOLLOW);
+        }
+    }
+
+    /// Wakes who waits for a new version. Who looks for one and then waits does both under this lock, and so misses none.
+    fn wake(&self) {
+        drop(self.force.lock());
+        self.changed.notify_all();
+    }
+
+    /// What is the matter with the store.
+    pub fn store_fault(&self) -> Option<String> {
+        self.store.fault()
     }
 
     fn rename(&self, documents: &Documents, changed: &[Document]) {
@@ -96,12 +154,6 @@ impl Editor {
     /// The name of a segment; its id where it has none any more. Waits for nothing.
     pub fn name_of(&self, id: &str) -> String {
         self.names.read().get(id).map_or(id, String::as_str).to_owned()
-    }
-
-    /// The documents as they are stored.
-    fn stored(&self, version: u64) -> Result<Documents> {
-        let stored = self.store.at(version).map_err(unavailable)?;
-        Documents::load(version, stored).map_err(|error| PlatformError::Unavailable(error.to_string()))
     }
 
     /// Waits for a version of the catalogue to be in force, for a while.
@@ -173,6 +225,10 @@ impl Editor {
     }
 }
 
+fn names(documents: &Documents) -> HashMap<String, String> {
+    documents.segments.iter().map(|(id, known)| (id.clone(), known.stored.document.name.clone())).collect()
+}
+
 /// What edits are brought into force on.
 pub struct Target<'a> {
     /// The engine.
@@ -188,12 +244,17 @@ pub struct Target<'a> {
 }
 
 /// A store's fault as the APIs are told it.
-pub fn unavailable(error: audience_contract::StoreError) -> PlatformError {
-    PlatformError::Unavailable(error.to_string())
+pub fn unavailable(error: StoreError) -> PlatformError {
+    match error {
+        StoreError::Refused { detail, .. } => {
+            PlatformError::Invalid(vec![Fault::whole(code::DOES_NOT_FIT, format!("it cannot be stored: {detail}"))])
+        }
+        error => PlatformError::Unavailable(error.to_string()),
+    }
 }
 
 fn changed_elsewhere() -> PlatformError {
-    PlatformError::Unavailable("the catalogue was changed by another process".to_owned())
+    PlatformError::Unavailable("the catalogue was changed by another process just now; repeat the request".to_owned())
 }
 
 /// Now, for documents.

@@ -31,6 +31,8 @@ pub struct Snapshot {
     pub users: u64,
     /// Accepted events that wait for a tick.
     pub waiting_events: u64,
+    /// Documents of the catalogue that do not run.
+    pub faulty_documents: u64,
     /// How far the last tick's clock is behind now.
     pub frontier_lag_seconds: f64,
 }
@@ -46,6 +48,7 @@ pub struct Metrics {
     edit_latency: Histogram,
     segment_size: Family<SegmentLabel, Gauge>,
     users: Gauge,
+    faulty_documents: Gauge,
     waiting_events: Gauge,
     store_errors: Counter,
     checkpoint_bytes: Gauge,
@@ -72,6 +75,7 @@ impl Default for Metrics {
             edit_latency: latency(),
             segment_size: Family::default(),
             users: Gauge::default(),
+            faulty_documents: Gauge::default(),
             waiting_events: Gauge::default(),
             store_errors: Counter::default(),
             checkpoint_bytes: Gauge::default(),
@@ -106,6 +110,8 @@ impl Metrics {
         registry.register_with_unit("frontier_lag", lag, Unit::Seconds, self.frontier_lag.clone());
         registry.register("segment_size", "Members of a segment", self.segment_size.clone());
         registry.register("users", "Users that the engine has state of", self.users.clone());
+        let faulty = "Documents of the catalogue that are faulty; the version before runs";
+        registry.register("catalogue_faulty_documents", faulty, self.faulty_documents.clone());
         let lag = "Accepted events that wait for a tick";
         registry.register("source_lag_events", lag, self.waiting_events.clone());
         registry.register(
@@ -157,6 +163,7 @@ impl Metrics {
             self.segment_size.get_or_create(&SegmentLabel { segment }).set(whole(size));
         }
         self.users.set(whole(snapshot.users));
+        self.faulty_documents.set(whole(snapshot.faulty_documents));
         self.waiting_events.set(whole(snapshot.waiting_events));
         self.frontier_lag.set(snapshot.frontier_lag_seconds);
         if let Some(last) = *self.last_checkpoint.lock() {

@@ -12,6 +12,7 @@ mod editor;
 mod erase;
 mod feed;
 mod follow;
+mod loading;
 mod metrics;
 mod platform;
 mod pump;
@@ -215,6 +216,11 @@ impl Service {
             service.editor.run(&target, in_force)
         })?;
         let service = self.clone();
+        self.thread("catalogue", move || {
+            service.editor.follow();
+            Ok(())
+        })?;
+        let service = self.clone();
         self.thread("checkpointer", move || service.checkpoint_every(options.checkpoint_interval))
     }
 
@@ -341,6 +347,7 @@ fn ship_traits(store: &dyn CatalogueStore) -> Result<(), EngineError> {
     Ok(())
 }
 
-fn load(store: &dyn CatalogueStore, version: u64) -> Result<Documents, EngineError> {
-    Documents::load(version, store.at(version)?).map_err(|error| EngineError::Start(error.to_string()))
+/// The documents of a version, as they run.
+fn load(store: &dyn CatalogueStore, version: u64) -> Result<Documents, StoreError> {
+    Documents::load(version, store.at(version)?, &|kind, id| store.history(kind, id))
 }

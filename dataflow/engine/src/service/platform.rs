@@ -5,8 +5,8 @@ use std::ops::ControlFlow;
 
 use audience_contract::{Document, DocumentKind};
 use audience_protocol::{
-    ComponentHealth, Health, Page, Platform, PlatformError, Result, SegmentDocument, SegmentInput, SegmentQuery,
-    SegmentView, TraitDocument, Transition, UserSegment, UserView,
+    ComponentHealth, FaultyDocument, Health, Page, Platform, PlatformError, Result, SegmentDocument, SegmentInput,
+    SegmentQuery, SegmentView, TraitDocument, Transition, UserSegment, UserView,
 };
 use audience_rules::fault::Fault;
 use audience_rules::json::parse_json;
@@ -21,11 +21,13 @@ use super::{Service, clock, segments, user};
 impl Service {
     fn view(&self, document: SegmentDocument) -> SegmentView {
         let size = self.size(&document.id);
-        let version = self
-            .editor
-            .read(|documents| documents.segments.get(&document.id).map_or(0, |known| known.catalogue_version));
+        let (version, faults) = self.editor.read(|documents| {
+            let version = documents.segments.get(&document.id).map_or(0, |known| known.catalogue_version);
+            let faulty = documents.faulty.iter().filter(|faulty| faulty.kind != "trait" && faulty.id == document.id);
+            (version, faulty.flat_map(|faulty| faulty.faults.clone()).collect())
+        });
         let effective = self.editor.is_effective(version, document.status);
-        SegmentView { document, size, effective }
+        SegmentView { document, size, effective, faults }
     }
 
     fn size(&self, id: &str) -> u64 {
@@ -164,6 +166,10 @@ impl Platform for Service {
         Ok(self.editor.read(|documents| documents.traits.values().map(|stored| stored.document.clone()).collect()))
     }
 
+    fn faulty_documents(&self) -> Result<Vec<FaultyDocument>> {
+        Ok(self.editor.read(|documents| documents.faulty.clone()))
+    }
+
     fn user_segments(&self, id: &str) -> Result<Vec<UserSegment>> {
         let root = self.root(id);
         let membership = &self.engine.memberships()[self.worker_of(&root)];
@@ -217,6 +223,9 @@ impl Platform for Service {
         let store_fault = self.store_fault();
         let status = if store_fault.is_none() { "UP" } else { "DOWN" };
         components.insert("stores".to_owned(), ComponentHealth { status, detail: store_fault.clone() });
+        // Events are served on with the rules that are known.
+        let detail = self.editor.store_fault();
+        components.insert("catalogue".to_owned(), ComponentHealth { status: "UP", detail });
         for (name, fault) in self.connectors.faults() {
             let status = if fault.is_none() { "UP" } else { "DOWN" };
             components.insert(name, ComponentHealth { status, detail: fault });
@@ -225,7 +234,9 @@ impl Platform for Service {
     }
 
     fn metrics(&self) -> String {
-        let ids: Vec<String> = self.editor.read(|documents| documents.segments.keys().cloned().collect());
+        let (ids, faulty_documents) = self.editor.read(|documents| {
+            (documents.segments.keys().cloned().collect::<Vec<String>>(), documents.faulty.len() as u64)
+        });
         let done = self.engine.done();
         let known = done.sizes.read();
         let sizes: Vec<(String, u64)> =
@@ -236,6 +247,7 @@ impl Platform for Service {
             sizes,
             users,
             waiting_events: self.stores.events.end().saturating_sub(self.standing.sequence()),
+            faulty_documents,
             frontier_lag_seconds: (clock::now() - done.clock).max(0) as f64 / 1000.0,
         };
         self.metrics.encode(snapshot).unwrap_or_default()

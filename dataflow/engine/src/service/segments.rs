@@ -29,9 +29,8 @@ pub fn create(documents: &mut Documents, input: SegmentInput, author: &str, vers
         Some(id) => id.clone(),
         None => slug(&input.name),
     };
-    if id.is_empty() || id.len() > MAX_ID_BYTES || RESERVED_IDS.contains(&id.as_str()) {
-        let message = format!("an id has 1 to {MAX_ID_BYTES} bytes and is none of {RESERVED_IDS:?}; give one in `id`");
-        return Err(fault("/id", code::OUT_OF_RANGE, message));
+    if let Some(fault) = id_fault(&id) {
+        return Err(PlatformError::Invalid(vec![fault]));
     }
     if documents.segments.contains_key(&id) {
         return Err(PlatformError::Exists { kind: "segment", id });
@@ -253,15 +252,27 @@ fn definition(catalogue: &Catalogue, document: &SegmentDocument, input: &Segment
 }
 
 fn checked_members(members: &[String]) -> Result<Vec<String>> {
+    let faults = member_faults(members);
+    if faults.is_empty() { Ok(members.to_vec()) } else { Err(PlatformError::Invalid(faults)) }
+}
+
+/// What is wrong with the ids of a list.
+pub fn member_faults(members: &[String]) -> Vec<Fault> {
     let faulty = members.iter().enumerate().filter(|(_, id)| id.is_empty() || id.len() > MAX_ID_BYTES);
-    let faults: Vec<Fault> = faulty
+    faulty
         .map(|(index, _)| Fault {
             pointer: format!("/members/{index}"),
             code: code::OUT_OF_RANGE,
             message: format!("a user id has 1 to {MAX_ID_BYTES} bytes"),
         })
-        .collect();
-    if faults.is_empty() { Ok(members.to_vec()) } else { Err(PlatformError::Invalid(faults)) }
+        .collect()
+}
+
+/// What is wrong with the id of a segment.
+pub fn id_fault(id: &str) -> Option<Fault> {
+    let is_good = !id.is_empty() && id.len() <= MAX_ID_BYTES && !RESERVED_IDS.contains(&id);
+    let message = || format!("an id has 1 to {MAX_ID_BYTES} bytes and is none of {RESERVED_IDS:?}; give one in `id`");
+    (!is_good).then(|| Fault { pointer: "/id".to_owned(), code: code::OUT_OF_RANGE, message: message() })
 }
 
 fn running_definition(documents: &Documents, id: &str) -> Result<Definition> {

@@ -1,0 +1,180 @@
+//! The catalogue as the engine asks for it.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use audience_contract::{CatalogueStore, Document, DocumentKind, Result, StoreError};
+use deadpool_postgres::Object;
+use tokio_postgres::IsolationLevel;
+
+use crate::body::BadBody;
+use crate::database::Database;
+use crate::notice::Notice;
+use crate::rows::{self, Edit};
+use crate::{PostgresError, Settings, migrate};
+
+const READING: &str = "reading the catalogue";
+const WRITING: &str = "writing the catalogue";
+
+/// Segments and traits in PostgreSQL, with every version.
+pub struct PostgresCatalogue {
+    database: Database,
+    notice: Arc<Notice>,
+}
+
+impl PostgresCatalogue {
+    /// Connects, makes or changes the tables where that is needed, and begins to listen.
+    pub fn open(settings: &Settings) -> Result<PostgresCatalogue, PostgresError> {
+        let database = Database::new(settings)?;
+        migrate::apply(&database)?;
+        let notice = Arc::new(Notice::default());
+        notice.note(database.read(READING, version_of)?);
+        let listening = notice.clone().listen(database.connector(), settings.clone());
+        database.handle().spawn(listening);
+        Ok(PostgresCatalogue { database, notice })
+    }
+
+    fn documents(&self, kind: DocumentKind, rows: &[tokio_postgres::Row]) -> Result<Vec<Document>> {
+        let documents = rows.iter().map(|row| rows::document(kind, row));
+        documents.collect::<Result<_, _>>().map_err(|BadBody(detail)| {
+            let place = format!("the column `extra` of a {kind:?} in {}", self.database.place());
+            StoreError::Corrupt { place, detail }
+        })
+    }
+}
+
+/// The version of the whole catalogue.
+async fn version_of(client: &mut Object) -> Result<u64, tokio_postgres::Error> {
+    let row = client.query_one("SELECT version FROM audience.catalogue", &[]).await?;
+    Ok(u64::try_from(row.get::<_, i64>(0)).unwrap_or_default())
+}
+
+/// A number of the catalogue as the tables have it. None is greater than the greatest there.
+fn number(version: u64) -> i64 {
+    i64::try_from(version).unwrap_or(i64::MAX)
+}
+
+fn refused(detail: String) -> StoreError {
+    StoreError::Refused { action: WRITING, detail }
+}
+
+/// What the documents do to the tables, where they can be put as that version.
+fn edits_of(next: u64, documents: &[Document]) -> Result<Vec<Edit>> {
+    let mut seen = BTreeSet::new();
+    let edits = documents.iter().map(|document| {
+        let what = || format!("{:?} {:.60}", document.kind, document.id);
+        if document.catalogue_version != next {
+            return Err(refused(format!("{} has version {}, not {next}", what(), document.catalogue_version)));
+        }
+        if !seen.insert((document.kind, &document.id)) {
+            return Err(refused(format!("{} is given twice", what())));
+        }
+        Edit::of(document).map_err(|BadBody(detail)| refused(format!("the body of {}: {detail}", what())))
+    });
+    edits.collect()
+}
+
+impl CatalogueStore for PostgresCatalogue {
+    fn version(&self) -> Result<u64> {
+        self.database.read(READING, version_of)
+    }
+
+    fn put(&self, expected: u64, documents: &[Document]) -> Result<bool> {
+        // Whoever is late is told so, whatever else is wrong.
+        let edits = edits_of(expected.saturating_add(1), documents);
+        let put = self.database.write(WRITING, async |client| put(client, expected, edits).await)?;
+        if matches!(put, Ok(true)) {
+            self.notice.note(expected + 1);
+        }
+        put
+    }
+
+    fn at(&self, version: u64) -> Result<Vec<Document>> {
+        let found = self.database.read(READING, async |client| {
+            let reading = client.build_transaction().isolation_level(IsolationLevel::RepeatableRead).read_only(true);
+            let transaction = reading.start().await?;
+            let mut found = Vec::new();
+            for kind in rows::KINDS {
+                let statement = transaction.prepare_cached(rows::newest_of(kind)).await?;
+                found.push((kind, transaction.query(&statement, &[&number(version)]).await?));
+            }
+            transaction.commit().await?;
+            Ok(found)
+        })?;
+        let mut documents = Vec::new();
+        for (kind, rows) in found {
+            documents.append(&mut self.documents(kind, &rows)?);
+        }
+        Ok(documents)
+    }
+
+    fn history(&self, kind: DocumentKind, id: &str) -> Result<Vec<Document>> {
+        if id.contains('\0') {
+            // No text there holds it, so there is none of that id.
+            return Ok(Vec::new());
+        }
+        let rows = self.database.read(READING, async |client| {
+            let statement = client.prepare_cached(rows::history_of(kind)).await?;
+            client.query(&statement, &[&id]).await
+        })?;
+        self.documents(kind, &rows)
+    }
+
+    fn forget_replaced_members(&self, version: u64) -> Result<()> {
+        self.database.write("forgetting lists that were replaced", async |client| forget(client, version).await)
+    }
+
+    /// The server gives the room free by itself (autovacuum).
+    fn purge(&self) -> Result<bool> {
+        Ok(false)
+    }
+
+    fn wait_for_change(&self, known: u64, patience: Duration) -> Result<u64> {
+        self.database.handle().block_on(self.notice.wait(known, patience)).ok_or_else(|| StoreError::Unavailable {
+            action: "waiting for a change of the catalogue",
+            detail: self.notice.fault().unwrap_or_default(),
+        })
+    }
+
+    fn fault(&self) -> Option<String> {
+        self.notice.fault()
+    }
+}
+
+/// Deletes the lists that a newer version at or below that one has replaced.
+async fn forget(client: &mut Object, version: u64) -> Result<(), tokio_postgres::Error> {
+    let transaction = client.transaction().await?;
+    transaction.query_one("SELECT set_config('audience.writer', 'forget', true)", &[]).await?;
+    let delete = "DELETE FROM audience.static_member_versions old USING audience.static_member_versions newer
+        WHERE NOT old.is_deleted AND newer.segment_id = old.segment_id
+        AND newer.catalogue_version > old.catalogue_version AND newer.catalogue_version <= $1";
+    transaction.execute(delete, &[&number(version)]).await?;
+    transaction.commit().await
+}
+
+/// Puts in one transaction; the row of the version is locked first.
+async fn put(
+    client: &mut Object,
+    expected: u64,
+    edits: Result<Vec<Edit>>,
+) -> Result<Result<bool>, tokio_postgres::Error> {
+    let transaction = client.transaction().await?;
+    let row = transaction.query_one("SELECT version FROM audience.catalogue FOR UPDATE", &[]).await?;
+    if row.get::<_, i64>(0) != number(expected) {
+        return Ok(Ok(false));
+    }
+    let edits = match edits {
+        Ok(edits) => edits,
+        Err(error) => return Ok(Err(error)),
+    };
+    let author = edits.iter().find_map(Edit::author).unwrap_or_default();
+    let announce = "SELECT set_config('audience.writer', 'store', true), set_config('audience.actor', $1, true),
+        audience.take_version()";
+    transaction.query_one(announce, &[&author]).await?;
+    for edit in &edits {
+        edit.apply(&transaction).await?;
+    }
+    transaction.commit().await?;
+    Ok(Ok(true))
+}

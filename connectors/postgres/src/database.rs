@@ -1,0 +1,154 @@
+//! Calls that block, on a pool of connections.
+
+use std::time::Duration;
+
+use audience_contract::{Result, StoreError};
+use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod};
+use tokio::runtime::{Builder, Handle, Runtime};
+use tokio_postgres::Config;
+use tokio_postgres::error::SqlState;
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+use crate::connect::{place, store_error, tls};
+use crate::{PostgresError, Settings};
+
+/// How often a call is tried again on another connection.
+const ATTEMPTS: usize = 2;
+
+/// A call that failed.
+enum Failure {
+    /// The connection was lost.
+    Lost(StoreError),
+    /// Otherwise.
+    Other(StoreError),
+}
+
+impl Failure {
+    fn into_error(self) -> StoreError {
+        let (Failure::Lost(error) | Failure::Other(error)) = self;
+        error
+    }
+}
+
+/// Whether the server says that it ends the connection: it is told so before the connection is seen to be closed.
+fn is_farewell(error: &tokio_postgres::Error) -> bool {
+    let farewells = [SqlState::ADMIN_SHUTDOWN, SqlState::CRASH_SHUTDOWN, SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT];
+    error.code().is_some_and(|code| farewells.contains(code))
+}
+
+/// A server: a pool of connections, and a runtime that drives them.
+pub struct Database {
+    pool: Pool,
+    /// How long a call may take beyond what the server allows itself.
+    patience: Duration,
+    place: String,
+    config: Config,
+    tls: MakeRustlsConnect,
+    handle: Handle,
+    runtime: Option<Runtime>,
+}
+
+impl Database {
+    /// Reads the settings; connects to nothing yet.
+    pub fn new(settings: &Settings) -> Result<Database, PostgresError> {
+        let config = settings.config()?;
+        let tls = tls(&config, settings.ca_file.as_deref())?;
+        let runtime = Builder::new_multi_thread().worker_threads(1).thread_name("postgres").enable_all().build()?;
+        let manager_config = ManagerConfig { recycling_method: RecyclingMethod::Fast };
+        let manager = Manager::from_config(config.clone(), tls.clone(), manager_config);
+        let pool = Pool::builder(manager)
+            .max_size(settings.connections.max(1))
+            .runtime(deadpool_postgres::Runtime::Tokio1)
+            .wait_timeout(Some(settings.statement_timeout))
+            .create_timeout(Some(settings.connect_timeout))
+            .recycle_timeout(Some(settings.connect_timeout))
+            .build()
+            .map_err(|error| PostgresError::Settings(error.to_string()))?;
+        let patience = settings.statement_timeout + settings.connect_timeout;
+        let (place, handle) = (place(&config), runtime.handle().clone());
+        Ok(Database { pool, patience, place, config, tls, handle, runtime: Some(runtime) })
+    }
+
+    /// The runtime.
+    pub fn handle(&self) -> &Handle {
+        &self.handle
+    }
+
+    /// How to connect, for what needs a connection of its own.
+    pub fn connector(&self) -> (Config, MakeRustlsConnect, String) {
+        (self.config.clone(), self.tls.clone(), self.place.clone())
+    }
+
+    /// Host, port and database, for people.
+    pub fn place(&self) -> &str {
+        &self.place
+    }
+
+    /// Does something that may be done again: it is, where a connection turns out to be one that the server has closed.
+    pub fn read<T>(
+        &self,
+        action: &'static str,
+        mut work: impl AsyncFnMut(&mut Object) -> Result<T, tokio_postgres::Error>,
+    ) -> Result<T> {
+        self.handle.block_on(async {
+            let mut attempts = 0;
+            loop {
+                match self.call(action, &mut work).await {
+                    Err(Failure::Lost(_)) if attempts < ATTEMPTS => attempts += 1,
+                    done => return done.map_err(Failure::into_error),
+                }
+                // The others are likely of the same server that is gone.
+                self.pool.retain(|_, _| false);
+            }
+        })
+    }
+
+    /// Does something once.
+    pub fn write<T>(
+        &self,
+        action: &'static str,
+        work: impl AsyncFnOnce(&mut Object) -> Result<T, tokio_postgres::Error>,
+    ) -> Result<T> {
+        self.handle.block_on(self.call(action, work)).map_err(Failure::into_error)
+    }
+
+    async fn call<T>(
+        &self,
+        action: &'static str,
+        work: impl AsyncFnOnce(&mut Object) -> Result<T, tokio_postgres::Error>,
+    ) -> Result<T, Failure> {
+        let mut client = self.pool.get().await.map_err(|error| Failure::Other(self.no_connection(action, &error)))?;
+        match tokio::time::timeout(self.patience, work(&mut client)).await {
+            Ok(Ok(done)) => Ok(done),
+            Ok(Err(error)) if client.is_closed() || is_farewell(&error) => {
+                drop(Object::take(client));
+                Err(Failure::Lost(store_error(action, &self.place, &error)))
+            }
+            Ok(Err(error)) => Err(Failure::Other(store_error(action, &self.place, &error))),
+            Err(_) => {
+                // The server may still be at it: that connection is of no use to others.
+                drop(Object::take(client));
+                let detail = format!("{}: no answer within {:?}", self.place, self.patience);
+                Err(Failure::Other(StoreError::Unavailable { action, detail }))
+            }
+        }
+    }
+
+    fn no_connection(&self, action: &'static str, error: &PoolError) -> StoreError {
+        let detail = match error {
+            PoolError::Backend(error) => return store_error(action, &self.place, error),
+            PoolError::Timeout(_) => format!("{}: no connection in time ({error})", self.place),
+            _ => format!("{}: {error}", self.place),
+        };
+        StoreError::Unavailable { action, detail }
+    }
+}
+
+impl Drop for Database {
+    fn drop(&mut self) {
+        // Waits for nothing: a connection may be in the middle of a call to a server that is away.
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}

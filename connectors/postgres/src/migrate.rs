@@ -1,0 +1,121 @@
+//! The tables, made and changed by numbered scripts; which of them were applied is in a table of their own.
+
+use audience_contract::Result;
+use deadpool_postgres::{Object, Transaction};
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::database::Database;
+use crate::{PostgresError, Settings};
+
+const MIGRATING: &str = "migrating the schema audience";
+/// Of the advisory lock under which one process at a time migrates: "audience" in ASCII.
+const LOCK: i64 = 0x6175_6469_656e_6365;
+
+/// A script that brings the tables one version on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Migration {
+    /// 1 for the first.
+    pub number: i32,
+    /// What it is about.
+    pub name: &'static str,
+    sql: &'static str,
+}
+
+const MIGRATIONS: [Migration; 2] = [
+    Migration { number: 1, name: "catalogue", sql: include_str!("../migrations/0001_catalogue.sql") },
+    Migration { number: 2, name: "operations", sql: include_str!("../migrations/0002_operations.sql") },
+];
+
+impl Migration {
+    fn checksum(&self) -> String {
+        format!("{:016x}", xxh3_64(self.sql.as_bytes()))
+    }
+}
+
+/// Makes or changes the tables, all or nothing; gives what was applied, which is nothing where they are as they should be.
+/// Of several processes that do so at once, one does it and the others wait.
+pub fn migrate(settings: &Settings) -> Result<Vec<Migration>, PostgresError> {
+    apply(&Database::new(settings)?)
+}
+
+pub(crate) fn apply(database: &Database) -> Result<Vec<Migration>, PostgresError> {
+    let applied = database.read(MIGRATING, async |client| applied(client).await)?;
+    if pending(&applied)?.is_empty() {
+        return Ok(Vec::new());
+    }
+    database.write(MIGRATING, async |client| apply_pending(client).await)?
+}
+
+/// Number and checksum of those applied. Needs no rights to make anything.
+async fn applied(client: &Object) -> Result<Vec<(i32, String)>, tokio_postgres::Error> {
+    let is_there = client.query_one("SELECT to_regclass('audience.migrations') IS NOT NULL", &[]).await?;
+    if !is_there.get::<_, bool>(0) {
+        return Ok(Vec::new());
+    }
+    let rows = client.query("SELECT number, checksum FROM audience.migrations ORDER BY number", &[]).await?;
+    Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
+}
+
+fn pending(applied: &[(i32, String)]) -> Result<&'static [Migration], PostgresError> {
+    for (number, checksum) in applied {
+        let known = MIGRATIONS.iter().find(|migration| migration.number == *number);
+        let known = known.ok_or_else(|| {
+            PostgresError::Schema(format!("they have migration {number}, which is of a newer program"))
+        })?;
+        if known.checksum() != *checksum {
+            let detail = format!("migration {number} ({}) is not the one that was applied", known.name);
+            return Err(PostgresError::Schema(detail));
+        }
+    }
+    // A transaction applies all that is missing, so those applied are the first ones.
+    Ok(MIGRATIONS.get(applied.len()..).unwrap_or_default())
+}
+
+async fn apply_pending(client: &mut Object) -> Result<Result<Vec<Migration>, PostgresError>, tokio_postgres::Error> {
+    let transaction = client.transaction().await?;
+    transaction.execute("SELECT pg_advisory_xact_lock($1)", &[&LOCK]).await?;
+    transaction
+        .batch_execute(
+            "CREATE SCHEMA IF NOT EXISTS audience;
+         CREATE TABLE IF NOT EXISTS audience.migrations (
+             number integer PRIMARY KEY, name text NOT NULL, checksum text NOT NULL,
+             applied_at timestamptz NOT NULL DEFAULT clock_timestamp())",
+        )
+        .await?;
+    let rows = transaction.query("SELECT number, checksum FROM audience.migrations ORDER BY number", &[]).await?;
+    let applied: Vec<(i32, String)> = rows.iter().map(|row| (row.get(0), row.get(1))).collect();
+    let pending = match pending(&applied) {
+        Ok(pending) => pending,
+        Err(error) => return Ok(Err(error)),
+    };
+    for migration in pending {
+        apply_one(&transaction, migration).await?;
+    }
+    transaction.commit().await?;
+    Ok(Ok(pending.to_vec()))
+}
+
+async fn apply_one(transaction: &Transaction<'_>, migration: &Migration) -> Result<(), tokio_postgres::Error> {
+    transaction.batch_execute(migration.sql).await?;
+    let note = "INSERT INTO audience.migrations (number, name, checksum) VALUES ($1, $2, $3)";
+    transaction.execute(note, &[&migration.number, &migration.name, &migration.checksum()]).await?;
+    tracing::info!(number = migration.number, name = migration.name, "migrated PostgreSQL");
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_pending_follows_what_was_applied() {
+        let all: Vec<(i32, String)> = MIGRATIONS.iter().map(|one| (one.number, one.checksum())).collect();
+        assert_eq!(pending(&[]).unwrap(), &MIGRATIONS[..]);
+        assert_eq!(pending(&all[..1]).unwrap(), &MIGRATIONS[1..]);
+        assert_eq!(pending(&all).unwrap(), &[]);
+        let newer = [all.clone(), vec![(99, String::new())]].concat();
+        assert!(pending(&newer).is_err_and(|error| error.to_string().contains("newer program")));
+        assert!(pending(&[(1, "changed".to_owned())]).is_err_and(|error| error.to_string().contains("migration 1")));
+        assert!(MIGRATIONS.iter().zip(1..).all(|(one, number)| one.number == number), "in order, none left out");
+    }
+}

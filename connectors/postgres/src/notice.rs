@@ -1,0 +1,137 @@
+//! Word of changes: a connection that listens.
+//!
+//! A notification only wakes: what counts is the version that is then read, and it is read now and then without one too.
+//! So a notification that gets lost costs time, never a change.
+
+use std::convert::Infallible;
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::sync::{Notify, watch};
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+use tokio_postgres::tls::MakeTlsConnect;
+use tokio_postgres::{AsyncMessage, Client, Config, Connection, Socket};
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+use crate::Settings;
+use crate::connect::detail;
+
+/// Waits between attempts to connect: doubled from the one to the other.
+const WAITS: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10));
+
+/// What is known of the newest version, and what is the matter with the server.
+pub struct Notice {
+    version: watch::Sender<u64>,
+    fault: Mutex<Option<String>>,
+}
+
+impl Default for Notice {
+    fn default() -> Notice {
+        Notice { version: watch::Sender::new(0), fault: Mutex::new(None) }
+    }
+}
+
+impl Notice {
+    /// A version is known to be there.
+    pub fn note(&self, version: u64) {
+        self.version.send_if_modified(|known| {
+            let is_newer = version > *known;
+            *known = version.max(*known);
+            is_newer
+        });
+    }
+
+    /// What is the matter with the server.
+    pub fn fault(&self) -> Option<String> {
+        self.fault.lock().clone()
+    }
+
+    /// Waits for a version above `known`, at most `patience`; gives the newest one known, or `None` where that may be old,
+    /// for the server is away.
+    pub async fn wait(&self, known: u64, patience: Duration) -> Option<u64> {
+        let mut versions = self.version.subscribe();
+        if let Ok(Ok(version)) = timeout(patience, versions.wait_for(|version| *version > known)).await {
+            return Some(*version);
+        }
+        let version = *self.version.borrow();
+        self.fault.lock().is_none().then_some(version)
+    }
+
+    /// Listens for ever, on one connection after the other.
+    pub async fn listen(self: Arc<Self>, connector: (Config, MakeRustlsConnect, String), settings: Settings) {
+        let (config, tls, place) = connector;
+        let mut wait = WAITS.0;
+        loop {
+            let Err(error) = self.listen_once(&config, &tls, &settings).await;
+            let fault = format!("{place}: {error}");
+            // Where it had been well until now, the next attempt is a first one.
+            let was_well = self.fault.lock().replace(fault.clone()).is_none();
+            wait = if was_well { WAITS.0 } else { (wait * 2).min(WAITS.1) };
+            tracing::warn!(error = fault, next_attempt = ?wait, "no word of changes of the catalogue");
+            // Between half of it and all of it, so that processes that lost the server together come back apart.
+            sleep(wait.mul_f64(0.5 + fastrand::f64() / 2.0)).await;
+        }
+    }
+
+    async fn listen_once(
+        &self,
+        config: &Config,
+        tls: &MakeRustlsConnect,
+        settings: &Settings,
+    ) -> Result<Infallible, String> {
+        let connecting = timeout(settings.connect_timeout, config.connect(tls.clone()));
+        let (client, connection) =
+            connecting.await.map_err(|_| "no connection in time")?.map_err(|error| detail(&error))?;
+        let woken = Arc::new(Notify::new());
+        // Ends with this call: a set of tasks that is dropped aborts them.
+        let mut tasks = JoinSet::new();
+        tasks.spawn(drive::<MakeRustlsConnect>(connection, woken.clone()));
+        ask(settings, client.batch_execute("LISTEN audience_catalogue")).await?;
+        loop {
+            self.note(ask(settings, version(&client)).await?);
+            if self.fault.lock().take().is_some() {
+                tracing::info!("word of changes of the catalogue again");
+            }
+            tokio::select! {
+                () = woken.notified() => {}
+                () = sleep(settings.poll_interval) => {}
+                Some(ended) = tasks.join_next() => return Err(ended.unwrap_or_else(|error| error.to_string())),
+            }
+        }
+    }
+}
+
+async fn ask<T>(
+    settings: &Settings,
+    asking: impl Future<Output = Result<T, tokio_postgres::Error>>,
+) -> Result<T, String> {
+    let patience = settings.statement_timeout + settings.connect_timeout;
+    timeout(patience, asking)
+        .await
+        .map_err(|_| format!("no answer within {patience:?}"))?
+        .map_err(|error| detail(&error))
+}
+
+async fn version(client: &Client) -> Result<u64, tokio_postgres::Error> {
+    let row = client.query_one("SELECT version FROM audience.catalogue", &[]).await?;
+    Ok(u64::try_from(row.get::<_, i64>(0)).unwrap_or_default())
+}
+
+/// Drives a connection until it ends, and says why it did; each notification wakes.
+async fn drive<T: MakeTlsConnect<Socket>>(mut connection: Connection<Socket, T::Stream>, woken: Arc<Notify>) -> String {
+    poll_fn(|context| {
+        loop {
+            match std::task::ready!(connection.poll_message(context)) {
+                Some(Ok(AsyncMessage::Notification(_))) => woken.notify_one(),
+                Some(Ok(_)) => {}
+                Some(Err(error)) => return Poll::Ready(detail(&error)),
+                None => return Poll::Ready("the server closed the connection".to_owned()),
+            }
+        }
+    })
+    .await
+}

@@ -1,0 +1,238 @@
+//! What is asked of the tables, in SQL.
+
+use audience_contract::{Document, DocumentKind};
+use deadpool_postgres::Transaction;
+use tokio_postgres::Row;
+use tokio_postgres::types::ToSql;
+
+use crate::body::{self, BadBody, SegmentColumns, TraitColumns};
+
+/// A time as documents have it.
+macro_rules! time {
+    ($column:literal) => {
+        concat!("replace(to_char(", $column, ", 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"'), '.000Z', 'Z')")
+    };
+}
+
+macro_rules! segment_columns {
+    () => {
+        concat!(
+            "id, catalogue_version, is_deleted, name, description, type, status, rules::text, tags, owner, version, ",
+            time!("created_at"),
+            ", ",
+            time!("updated_at"),
+            ", author, extra::text"
+        )
+    };
+}
+
+macro_rules! trait_columns {
+    () => {
+        concat!(
+            "name, catalogue_version, is_deleted, definition::text, version, ",
+            time!("updated_at"),
+            ", author, extra::text"
+        )
+    };
+}
+
+macro_rules! member_columns {
+    () => {
+        "segment_id, catalogue_version, is_deleted, members"
+    };
+}
+
+/// Of each document the newest version at or below one, deletions left out.
+macro_rules! newest {
+    ($table:literal, $key:literal, $columns:expr) => {
+        concat!(
+            "SELECT ",
+            $columns,
+            " FROM (SELECT DISTINCT ON (",
+            $key,
+            ") * FROM audience.",
+            $table,
+            " WHERE catalogue_version <= $1 ORDER BY ",
+            $key,
+            ", catalogue_version DESC) newest WHERE NOT is_deleted"
+        )
+    };
+}
+
+macro_rules! history {
+    ($table:literal, $key:literal, $columns:expr) => {
+        concat!("SELECT ", $columns, " FROM audience.", $table, " WHERE ", $key, " = $1 ORDER BY catalogue_version")
+    };
+}
+
+/// The kinds, in the order of the queries.
+pub const KINDS: [DocumentKind; 3] = [DocumentKind::Trait, DocumentKind::Segment, DocumentKind::Members];
+
+/// Asks for the documents of a kind as of a version.
+pub fn newest_of(kind: DocumentKind) -> &'static str {
+    match kind {
+        DocumentKind::Segment => newest!("segment_versions", "id", segment_columns!()),
+        DocumentKind::Trait => newest!("trait_versions", "name", trait_columns!()),
+        DocumentKind::Members => newest!("static_member_versions", "segment_id", member_columns!()),
+    }
+}
+
+/// Asks for every version of a document.
+pub fn history_of(kind: DocumentKind) -> &'static str {
+    match kind {
+        DocumentKind::Segment => history!("segment_versions", "id", segment_columns!()),
+        DocumentKind::Trait => history!("trait_versions", "name", trait_columns!()),
+        DocumentKind::Members => history!("static_member_versions", "segment_id", member_columns!()),
+    }
+}
+
+/// Reads a row of either.
+pub fn document(kind: DocumentKind, row: &Row) -> Result<Document, BadBody> {
+    let (id, version, is_deleted): (String, i64, bool) = (row.get(0), row.get(1), row.get(2));
+    let catalogue_version = u64::try_from(version).unwrap_or_default();
+    let body = match kind {
+        _ if is_deleted => None,
+        DocumentKind::Segment => Some(segment(row).body(&id)?),
+        DocumentKind::Trait => Some(computed(row).body(&id)?),
+        DocumentKind::Members => Some(body::list(&row.get::<_, Vec<String>>(3))),
+    };
+    Ok(Document { kind, id, catalogue_version, body })
+}
+
+fn segment(row: &Row) -> SegmentColumns {
+    SegmentColumns {
+        name: row.get(3),
+        description: row.get(4),
+        kind: row.get(5),
+        status: row.get(6),
+        rules: row.get(7),
+        tags: row.get(8),
+        owner: row.get(9),
+        version: row.get(10),
+        created_at: row.get(11),
+        updated_at: row.get(12),
+        author: row.get(13),
+        extra: row.get(14),
+    }
+}
+
+fn computed(row: &Row) -> TraitColumns {
+    TraitColumns {
+        definition: row.get(3),
+        version: row.get(4),
+        updated_at: row.get(5),
+        author: row.get(6),
+        extra: row.get(7),
+    }
+}
+
+/// What a document does to the tables.
+pub enum Edit {
+    Segment(String, Box<SegmentColumns>),
+    Trait(String, TraitColumns),
+    Members(String, Vec<String>),
+    Delete(DocumentKind, String),
+}
+
+impl Edit {
+    /// Reads a document.
+    pub fn of(document: &Document) -> Result<Edit, BadBody> {
+        let id = document.id.clone();
+        let Some(body) = &document.body else { return Ok(Edit::Delete(document.kind, id)) };
+        Ok(match document.kind {
+            DocumentKind::Segment => Edit::Segment(id, Box::new(SegmentColumns::of(&document.id, body)?)),
+            DocumentKind::Trait => Edit::Trait(id, TraitColumns::of(&document.id, body)?),
+            DocumentKind::Members => Edit::Members(id, body::members(body)?),
+        })
+    }
+
+    /// Who made it, where it says so.
+    pub fn author(&self) -> Option<&str> {
+        match self {
+            Edit::Segment(_, columns) => columns.author.as_deref(),
+            Edit::Trait(_, columns) => columns.author.as_deref(),
+            Edit::Members(..) | Edit::Delete(..) => None,
+        }
+    }
+
+    /// Applies it.
+    pub async fn apply(&self, transaction: &Transaction<'_>) -> Result<(), tokio_postgres::Error> {
+        match self {
+            Edit::Segment(id, columns) => put_segment(transaction, id, columns).await,
+            Edit::Trait(name, columns) => put_trait(transaction, name, columns).await,
+            Edit::Members(id, members) => {
+                let put = "INSERT INTO audience.static_members (segment_id, members) VALUES ($1, $2)
+                    ON CONFLICT (segment_id) DO UPDATE SET members = EXCLUDED.members";
+                execute(transaction, put, &[id, members]).await.map(drop)
+            }
+            Edit::Delete(kind, id) => delete(transaction, *kind, id).await,
+        }
+    }
+}
+
+async fn execute(
+    transaction: &Transaction<'_>,
+    sql: &str,
+    values: &[&(dyn ToSql + Sync)],
+) -> Result<u64, tokio_postgres::Error> {
+    let statement = transaction.prepare_cached(sql).await?;
+    transaction.execute(&statement, values).await
+}
+
+async fn put_segment(
+    transaction: &Transaction<'_>,
+    id: &str,
+    columns: &SegmentColumns,
+) -> Result<(), tokio_postgres::Error> {
+    let SegmentColumns { name, description, kind, status, rules, tags, owner, version, .. } = columns;
+    let SegmentColumns { created_at, updated_at, author, extra, .. } = columns;
+    let put = "INSERT INTO audience.segments
+            (id, name, description, type, status, rules, tags, owner, version, created_at, updated_at, author, extra)
+        VALUES ($1, $2, $3, $4, $5, $6::text::jsonb, $7, $8, $9, $10::text::timestamptz, $11::text::timestamptz, $12,
+            $13::text::jsonb)
+        ON CONFLICT (id) DO UPDATE SET
+            (name, description, type, status, rules, tags, owner, version, created_at, updated_at, author, extra)
+            = (EXCLUDED.name, EXCLUDED.description, EXCLUDED.type, EXCLUDED.status, EXCLUDED.rules, EXCLUDED.tags,
+               EXCLUDED.owner, EXCLUDED.version, EXCLUDED.created_at, EXCLUDED.updated_at, EXCLUDED.author, EXCLUDED.extra)";
+    let values: [&(dyn ToSql + Sync); 13] =
+        [&id, name, description, kind, status, rules, tags, owner, version, created_at, updated_at, author, extra];
+    execute(transaction, put, &values).await.map(drop)
+}
+
+async fn put_trait(
+    transaction: &Transaction<'_>,
+    name: &str,
+    columns: &TraitColumns,
+) -> Result<(), tokio_postgres::Error> {
+    let TraitColumns { definition, version, updated_at, author, extra } = columns;
+    let put = "INSERT INTO audience.traits (name, definition, version, updated_at, author, extra)
+        VALUES ($1, $2::text::jsonb, $3, $4::text::timestamptz, $5, $6::text::jsonb)
+        ON CONFLICT (name) DO UPDATE SET (definition, version, updated_at, author, extra)
+            = (EXCLUDED.definition, EXCLUDED.version, EXCLUDED.updated_at, EXCLUDED.author, EXCLUDED.extra)";
+    execute(transaction, put, &[&name, definition, version, updated_at, author, extra]).await.map(drop)
+}
+
+/// A deletion of what is not there is kept too; the triggers see nothing of it.
+async fn delete(transaction: &Transaction<'_>, kind: DocumentKind, id: &str) -> Result<(), tokio_postgres::Error> {
+    let (delete, keep) = match kind {
+        DocumentKind::Segment => (
+            "DELETE FROM audience.segments WHERE id = $1",
+            "INSERT INTO audience.segment_versions (id, catalogue_version, is_deleted, changed_by)
+                VALUES ($1, audience.take_version(), true, audience.actor())",
+        ),
+        DocumentKind::Trait => (
+            "DELETE FROM audience.traits WHERE name = $1",
+            "INSERT INTO audience.trait_versions (name, catalogue_version, is_deleted, changed_by)
+                VALUES ($1, audience.take_version(), true, audience.actor())",
+        ),
+        DocumentKind::Members => (
+            "DELETE FROM audience.static_members WHERE segment_id = $1",
+            "INSERT INTO audience.static_member_versions (segment_id, catalogue_version, is_deleted, changed_by)
+                VALUES ($1, audience.take_version(), true, audience.actor())",
+        ),
+    };
+    if execute(transaction, delete, &[&id]).await? == 0 {
+        execute(transaction, keep, &[&id]).await?;
+    }
+    Ok(())
+}

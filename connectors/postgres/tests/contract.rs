@@ -1,0 +1,14 @@
+//! The catalogue in PostgreSQL holds the contract.
+
+mod common;
+
+use std::sync::Arc;
+
+use audience_contract::suite;
+use common::Scratch;
+
+#[test]
+fn catalogue_store() {
+    let scratch = Scratch::new();
+    suite::catalogue_store(&mut || Arc::new(scratch.open()));
+}
