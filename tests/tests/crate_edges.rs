@@ -50,6 +50,11 @@ const LAYERS: &[Layer] = &[
         forbidden: &[],
     },
     Layer {
+        name: "audience-kafka",
+        internal: Internal::Only(&["audience-contract", "audience-rules"]),
+        forbidden: &[DATAFLOW, ASYNC, HTTP],
+    },
+    Layer {
         name: "audience-dataflow",
         internal: Internal::Only(&["audience-operators", "audience-contract", "audience-rules", "audience-protocol"]),
         forbidden: &[ASYNC, HTTP, STORES],
