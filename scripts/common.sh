@@ -33,11 +33,13 @@ apt_install() {
         || die "apt-get could not install: $*"
 }
 
-# What the build needs besides Rust: a C compiler, a linker, pkg-config.
+# What the build needs besides Rust: a C and a C++ compiler, a linker, pkg-config; librdkafka also OpenSSL and zlib.
 ensure_build_tools() {
     local missing=()
     if ! command -v cc >/dev/null || ! command -v make >/dev/null; then missing+=(build-essential); fi
     command -v pkg-config >/dev/null || missing+=(pkg-config)
+    [ -e /usr/include/openssl/ssl.h ] || missing+=(libssl-dev)
+    [ -e /usr/include/zlib.h ] || missing+=(zlib1g-dev)
     apt_install "${missing[@]}"
 }
 

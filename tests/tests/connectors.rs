@@ -133,7 +133,7 @@ impl Sink for MemorySink {
         self.fault()
     }
 
-    fn clear(&mut self, _progress: Progress) -> Result<(), SinkError> {
+    fn clear(&mut self, _progress: Progress, _owns: &dyn Fn(&str) -> bool) -> Result<(), SinkError> {
         let mut medium = self.medium.lock();
         medium.changes.clear();
         medium.reach = None;

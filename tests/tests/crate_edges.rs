@@ -67,6 +67,11 @@ const LAYERS: &[Layer] = &[
         forbidden: &[DATAFLOW, HTTP],
     },
     Layer {
+        name: "audience-kafka",
+        internal: Internal::Only(&["audience-contract", "audience-rules"]),
+        forbidden: &[DATAFLOW, ASYNC, HTTP],
+    },
+    Layer {
         name: "audience-dataflow",
         internal: Internal::Only(&["audience-operators", "audience-contract", "audience-rules", "audience-protocol"]),
         forbidden: &[ASYNC, HTTP, STORES],

@@ -110,7 +110,8 @@ pub enum SinkError {
 /// A medium that membership changes are given out to.
 ///
 /// One writer owns it: methods are called one at a time, and MAY block. [`open`](Self::open) is called first, and after
-/// every error.
+/// every error. Where users are dealt over several writers, each has a sink of its own, with a name of its own, and
+/// speaks only of its users.
 pub trait Sink: Send {
     /// What it is called in logs and figures.
     fn name(&self) -> &str;
@@ -130,7 +131,8 @@ pub trait Sink: Send {
     /// MUST be durable on return as far as the medium is.
     fn write(&mut self, reach: &Reach, changes: &[MembershipChange]) -> Result<(), SinkError>;
 
-    /// Lets everybody leave, at `progress`, and forgets how far it reached: the sink holds nothing then. MAY be broken
-    /// off anywhere; calling it again goes on.
-    fn clear(&mut self, progress: Progress) -> Result<(), SinkError>;
+    /// Lets every user leave that `owns` names, at the clock of `progress`, and forgets how far it reached: the sink holds
+    /// nothing of them then. Where it is broken off, and the medium cannot take it back, the reach MUST still be the one
+    /// from before, so that it is found too old again; calling it again goes on.
+    fn clear(&mut self, progress: Progress, owns: &dyn Fn(&str) -> bool) -> Result<(), SinkError>;
 }

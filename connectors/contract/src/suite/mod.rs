@@ -6,11 +6,15 @@
 mod catalogue;
 mod events;
 mod ledger;
+mod sink;
 mod small_disk;
+mod source;
 mod states;
 
 pub use catalogue::catalogue_store;
 pub use events::{event_log, event_log_of_many_blocks, event_log_positions, record};
 pub use ledger::change_log;
+pub use sink::{Members, sink};
 pub use small_disk::SmallDisk;
+pub use source::{Feed, source};
 pub use states::{checkpoint_store, message_index};

@@ -122,7 +122,7 @@ impl<'a> Follower<'a> {
                     behind,
                     "the change log no longer goes back so far; begun anew"
                 );
-                self.sink.clear(self.newest()?)?;
+                self.sink.clear(self.newest()?, &|_| true)?;
                 self.begin(None)?
             }
         };

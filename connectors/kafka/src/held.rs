@@ -1,0 +1,101 @@
+//! Reading back what was committed to a topic.
+
+use std::time::{Duration, Instant};
+
+use rdkafka::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::KafkaError;
+use rdkafka::message::BorrowedMessage;
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+
+use crate::settings::Connection;
+use crate::{Error, Result};
+
+/// Between looks at whether transactions of others have ended.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
+/// How long one poll waits.
+const POLL: Duration = Duration::from_millis(200);
+
+/// The committed messages of a topic.
+pub struct Committed<'a> {
+    connection: &'a Connection,
+    topic: &'a str,
+    consumer: BaseConsumer,
+    /// Sees the ends of partitions with what is not committed yet.
+    everything: BaseConsumer,
+}
+
+impl<'a> Committed<'a> {
+    /// Connects.
+    pub fn new(connection: &'a Connection, topic: &'a str) -> Result<Committed<'a>> {
+        // What is there already is not to wait for more.
+        let defaults = [("group.id", "audience"), ("fetch.wait.max.ms", "10")];
+        let make = |isolation: &str| {
+            let fixed = [
+                ("isolation.level", isolation),
+                ("enable.auto.commit", "false"),
+                ("auto.offset.reset", "error"),
+                ("enable.partition.eof", "true"),
+            ];
+
+            let config: ClientConfig = connection.config(&defaults, &fixed)?;
+            config.create().map_err(Error::client("making a consumer"))
+        };
+        let consumer = make("read_committed")?;
+        Ok(Committed { connection, topic, consumer, everything: make("read_uncommitted")? })
+    }
+
+    /// The partitions of the topic.
+    pub fn partitions(&self) -> Result<Vec<i32>> {
+        let metadata = self.consumer.fetch_metadata(Some(self.topic), self.connection.timeout());
+        let metadata = metadata.map_err(Error::client("asking for the partitions"))?;
+        let found = metadata.topics().iter().find(|found| found.name() == self.topic);
+        if let Some(reason) = found.and_then(|found| found.error()) {
+            return Err(Error::Topic { topic: self.topic.to_owned(), reason: reason.into() });
+        }
+        Ok(found.map(|found| found.partitions().iter().map(|partition| partition.id()).collect()).unwrap_or_default())
+    }
+
+    /// Visits every committed message of a partition that was written before the call, in order. Waits for transactions
+    /// that are under way: what they commit may be older than what is visible.
+    pub fn read(&self, partition: i32, visit: &mut dyn FnMut(&BorrowedMessage<'_>)) -> Result<()> {
+        let (low, end) = self.bounds(&self.everything, partition)?;
+        if low >= end {
+            return Ok(());
+        }
+        let deadline = Instant::now() + self.connection.timeout();
+        while self.bounds(&self.consumer, partition)?.1 < end {
+            if Instant::now() >= deadline {
+                return Err(Error::TooLong(format!("a transaction of another writer to {}", self.topic)));
+            }
+            std::thread::park_timeout(LOOK_AGAIN);
+        }
+        let mut list = TopicPartitionList::new();
+        list.add_partition_offset(self.topic, partition, Offset::Offset(low))
+            .map_err(Error::client("naming an offset"))?;
+        self.consumer.assign(&list).map_err(Error::client("assigning a partition"))?;
+        let mut heard = Instant::now();
+        loop {
+            match self.consumer.poll(POLL) {
+                Some(Ok(message)) => {
+                    heard = Instant::now();
+                    visit(&message);
+                }
+                Some(Err(KafkaError::PartitionEOF(_))) => return Ok(()),
+                Some(Err(error)) => {
+                    let error = Error::client("reading back")(error);
+                    if error.is_permanent() || heard.elapsed() >= self.connection.timeout() {
+                        return Err(error);
+                    }
+                }
+                None if heard.elapsed() < self.connection.timeout() => {}
+                None => return Err(Error::TooLong(format!("reading {} back", self.topic))),
+            }
+        }
+    }
+
+    fn bounds(&self, consumer: &BaseConsumer, partition: i32) -> Result<(i64, i64)> {
+        let bounds = consumer.fetch_watermarks(self.topic, partition, self.connection.timeout());
+        bounds.map_err(Error::client("asking for offsets"))
+    }
+}

@@ -1,0 +1,130 @@
+//! Kafka: [`KafkaSource`] reads events, [`KafkaSink`] gives out membership changes, [`KafkaDeadLetters`] keeps what could
+//! not be taken, and [`topics`] makes the topics.
+//!
+//! All of it is librdkafka, built from the crate: every setting of it can be given, TLS and SASL among them, but for the
+//! few that exactness rests on. Nothing here starts a thread of its own; librdkafka's own fetch ahead and send behind, in
+//! bounded buffers.
+//!
+//! Why each message counts once on the way in: offsets are not kept in Kafka but in the event log, in the commit of the
+//! records that they speak of, and a partition is assigned at that offset. Why each change is given out once: it is in
+//! one transaction with the progress that it brings, earlier writers are fenced before that is read back, and readers
+//! with `isolation.level=read_committed` (the default of librdkafka, not of Java) see whole transactions only.
+#![forbid(unsafe_code)]
+#![warn(missing_docs)]
+
+mod dead_letters;
+mod held;
+mod producer;
+mod settings;
+mod sink;
+mod source;
+pub mod topics;
+mod watch;
+
+use audience_contract::{SinkError, SourceError};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+
+pub use dead_letters::{DeadLetterSettings, KafkaDeadLetters};
+pub use settings::{Connection, OnGone, Start};
+pub use sink::{KafkaSink, SinkSettings};
+pub use source::{KafkaSource, SourceSettings};
+
+/// A fault of Kafka, or of what was asked of it.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum Error {
+    /// A setting that is not the user's to make.
+    #[error("the Kafka setting {0} cannot be given: exactness rests on it")]
+    Reserved(String),
+    /// What the client said.
+    #[error("{action}: {fault}")]
+    Client {
+        /// What was tried.
+        action: &'static str,
+        /// What the client said.
+        fault: KafkaError,
+    },
+    /// A topic was refused.
+    #[error("the topic {topic}: {reason}")]
+    Topic {
+        /// Its name.
+        topic: String,
+        /// What the broker said.
+        reason: RDKafkaErrorCode,
+    },
+    /// What was to be written has no form.
+    #[error("a record cannot be written: {0}")]
+    Unwritable(String),
+    /// Something took longer than it may.
+    #[error("{0} took too long")]
+    TooLong(String),
+}
+
+/// A crate's answer.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+impl Error {
+    /// For `map_err`: with what was tried.
+    pub(crate) fn client(action: &'static str) -> impl Fn(KafkaError) -> Error {
+        move |fault| Error::Client { action, fault }
+    }
+
+    /// Whether trying again is of no use.
+    fn is_permanent(&self) -> bool {
+        match self {
+            Error::Reserved(_) | Error::Unwritable(_) => true,
+            Error::TooLong(_) => false,
+            Error::Topic { reason, .. } => is_permanent(*reason),
+            Error::Client { fault, .. } => match fault {
+                KafkaError::ClientConfig(..) | KafkaError::ClientCreation(_) | KafkaError::Nul(_) => true,
+                KafkaError::MessageConsumptionFatal(_) => true,
+                fault => fault.rdkafka_error_code().is_some_and(is_permanent),
+            },
+        }
+    }
+
+    /// Whether a later writer has taken over.
+    fn is_fenced(&self) -> bool {
+        use RDKafkaErrorCode::{Fenced, InvalidProducerEpoch, ProducerFenced};
+        let Error::Client { fault, .. } = self else { return false };
+        matches!(fault.rdkafka_error_code(), Some(Fenced | ProducerFenced | InvalidProducerEpoch))
+    }
+
+    pub(crate) fn into_source(self) -> SourceError {
+        if self.is_permanent() {
+            SourceError::Fatal(self.to_string())
+        } else {
+            SourceError::Transient(self.to_string())
+        }
+    }
+
+    pub(crate) fn into_sink(self, sink: &str) -> SinkError {
+        if self.is_fenced() {
+            SinkError::Fenced(sink.to_owned())
+        } else if self.is_permanent() {
+            SinkError::Fatal(self.to_string())
+        } else {
+            SinkError::Transient(self.to_string())
+        }
+    }
+}
+
+/// Faults that stay until somebody changes something.
+fn is_permanent(code: RDKafkaErrorCode) -> bool {
+    use RDKafkaErrorCode::{
+        Authentication, ClusterAuthorizationFailed, GroupAuthorizationFailed, InvalidTopic, LogTruncation,
+        SaslAuthenticationFailed, TopicAuthorizationFailed, TransactionalIdAuthorizationFailed,
+        UnsupportedSASLMechanism,
+    };
+    matches!(
+        code,
+        Authentication
+            | ClusterAuthorizationFailed
+            | GroupAuthorizationFailed
+            | InvalidTopic
+            | LogTruncation
+            | SaslAuthenticationFailed
+            | TopicAuthorizationFailed
+            | TransactionalIdAuthorizationFailed
+            | UnsupportedSASLMechanism
+    )
+}

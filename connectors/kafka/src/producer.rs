@@ -1,0 +1,104 @@
+//! Sending: what a producer could not deliver is kept until it is asked for.
+
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+use rdkafka::client::ClientContext;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::{DeliveryResult, ToBytes};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer, ProducerContext};
+
+use crate::settings::Connection;
+use crate::{Error, Result};
+
+/// While the buffer of librdkafka is full, how long is waited for deliveries between attempts.
+const FULL_WAIT: Duration = Duration::from_millis(20);
+/// How long is waited for deliveries between looks at whether any is missing.
+const DELIVERY_WAIT: Duration = Duration::from_millis(1);
+
+/// Keeps the numbers of records that were not delivered, and why.
+#[derive(Default)]
+pub struct Deliveries(Mutex<Vec<(usize, KafkaError)>>);
+
+impl ClientContext for Deliveries {
+    fn error(&self, error: KafkaError, reason: &str) {
+        tracing::warn!(%error, reason, "Kafka");
+    }
+}
+
+impl ProducerContext for Deliveries {
+    type DeliveryOpaque = usize;
+
+    fn delivery(&self, result: &DeliveryResult<'_>, number: usize) {
+        if let Err((error, _)) = result {
+            self.0.lock().push((number, error.clone()));
+        }
+    }
+}
+
+/// A producer that waits for what it sent.
+pub struct Sender {
+    producer: BaseProducer<Deliveries>,
+    timeout: Duration,
+}
+
+impl Sender {
+    /// Connects with these defaults and fixed settings.
+    pub fn new(connection: &Connection, defaults: &[(&str, &str)], fixed: &[(&str, &str)]) -> Result<Sender> {
+        let config = connection.config(defaults, fixed)?;
+        let producer = config.create_with_context(Deliveries::default());
+        let producer = producer.map_err(Error::client("making a producer"))?;
+        Ok(Sender { producer, timeout: connection.timeout() })
+    }
+
+    /// The producer itself, for transactions.
+    pub fn producer(&self) -> &BaseProducer<Deliveries> {
+        &self.producer
+    }
+
+    /// How long one question to the brokers may take.
+    pub fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
+    /// Hands a record over, and waits while the buffer is full.
+    pub fn send<K, V>(&self, mut record: BaseRecord<'_, K, V, usize>) -> Result<()>
+    where
+        K: ToBytes + ?Sized,
+        V: ToBytes + ?Sized,
+    {
+        let deadline = Instant::now() + self.timeout;
+        loop {
+            match self.producer.send(record) {
+                Ok(()) => return Ok(()),
+                Err((error, back)) if error.rdkafka_error_code() == Some(RDKafkaErrorCode::QueueFull) => {
+                    if Instant::now() >= deadline {
+                        return Err(Error::TooLong("sending".to_owned()));
+                    }
+                    record = back;
+                    self.producer.poll(FULL_WAIT);
+                }
+                Err((fault, _)) => return Err(Error::Client { action: "sending", fault }),
+            }
+        }
+    }
+
+    /// Serves what came back meanwhile, without waiting.
+    pub fn serve(&self) {
+        self.producer.poll(Duration::ZERO);
+    }
+
+    /// Waits until everything is delivered or given up; gives what was given up.
+    ///
+    /// Not by `flush`, which looks only every 100 ms.
+    pub fn wait(&self) -> Result<Vec<(usize, KafkaError)>> {
+        let deadline = Instant::now() + self.timeout;
+        while self.producer.in_flight_count() > 0 {
+            if Instant::now() >= deadline {
+                return Err(Error::TooLong("the delivery of what was sent".to_owned()));
+            }
+            self.producer.poll(DELIVERY_WAIT);
+        }
+        Ok(std::mem::take(&mut *self.producer.context().0.lock()))
+    }
+}

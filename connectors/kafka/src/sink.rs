@@ -1,0 +1,274 @@
+//! Membership changes to a topic.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use audience_contract::{Cause, ChangeKind, MembershipChange, Progress, Reach, Sink, SinkError};
+use audience_rules::time::format_time;
+use rdkafka::error::KafkaError;
+use rdkafka::message::Message;
+use rdkafka::producer::{BaseRecord, Producer};
+use serde::{Deserialize, Serialize};
+
+use crate::held::Committed;
+use crate::producer::Sender;
+use crate::settings::Connection;
+use crate::{Error, Result, topics};
+
+/// Deliveries are looked after this often, in records.
+const SERVE_EVERY: usize = 1024;
+/// How often a commit is asked for again whose answer got lost.
+const COMMIT_ATTEMPTS: usize = 5;
+
+/// Where membership changes go.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SinkSettings {
+    /// How brokers are reached.
+    pub connection: Connection,
+    /// The topic of changes.
+    #[serde(default = "default_topic")]
+    pub topic: String,
+    /// The topic of progress; one partition, compacted.
+    #[serde(default = "default_progress_topic")]
+    pub progress_topic: String,
+    /// The writer: its transactional id, and what its progress is filed under. Of several that write to the same topic
+    /// each has its own; one that starts under the name of another takes its place.
+    #[serde(default = "default_writer")]
+    pub writer: String,
+}
+
+fn default_topic() -> String {
+    topics::USER_SEGMENTS.to_owned()
+}
+
+fn default_progress_topic() -> String {
+    topics::USER_SEGMENTS_PROGRESS.to_owned()
+}
+
+fn default_writer() -> String {
+    "audience".to_owned()
+}
+
+impl SinkSettings {
+    /// The topic `user-segments`, with nothing else said.
+    pub fn of(connection: Connection) -> SinkSettings {
+        let (topic, progress_topic) = (default_topic(), default_progress_topic());
+        SinkSettings { connection, topic, progress_topic, writer: default_writer() }
+    }
+}
+
+/// A change as it stands in the topic, filed under the user's id.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ChangeMessage {
+    user_id: Arc<str>,
+    segment_id: Arc<str>,
+    change: ChangeKind,
+    at: String,
+    version: u64,
+    cause: Cause,
+}
+
+/// Each membership, user and segment, with the version of the segment that it came with.
+type Members = BTreeMap<(Arc<str>, Arc<str>), u64>;
+
+/// The topic of membership changes, exactly once for readers of what is committed.
+///
+/// Each write is one transaction: the changes, and one record of the reach they bring, filed under the writer in the
+/// topic of progress. That topic, and not the offsets of a group, because a broker forgets the offsets of a group that
+/// is at rest (after a week, by default), and with them where to go on. The same key lies in the same partition as a
+/// Java client would put it. Costs one round trip of a transaction a write; a million changes take seconds.
+pub struct KafkaSink {
+    settings: SinkSettings,
+    sender: Option<Sender>,
+}
+
+impl KafkaSink {
+    /// A sink that is not open yet. Fails where a setting is not to be made.
+    pub fn new(settings: SinkSettings) -> Result<KafkaSink> {
+        let sink = KafkaSink { settings, sender: None };
+        sink.settings.connection.config(&[], &sink.fixed())?;
+        Ok(sink)
+    }
+
+    fn fixed(&self) -> [(&'static str, &str); 3] {
+        [("transactional.id", &self.settings.writer), ("enable.idempotence", "true"), ("acks", "all")]
+    }
+
+    /// Shuts earlier writers out. Their unfinished transaction is finished or undone when this returns.
+    fn take_over(&self) -> Result<Sender> {
+        let defaults = [
+            ("partitioner", "murmur2_random"),
+            ("compression.type", "lz4"),
+            // A transaction is not committed before its last record has waited for company.
+            ("linger.ms", "1"),
+            // An edit may move every user at once.
+            ("transaction.timeout.ms", "120000"),
+            ("reconnect.backoff.max.ms", "2000"),
+        ];
+        let sender = Sender::new(&self.settings.connection, &defaults, &self.fixed())?;
+        let fenced = sender.producer().init_transactions(sender.timeout());
+        fenced.map_err(Error::client("shutting out earlier writers"))?;
+        Ok(sender)
+    }
+
+    /// The newest reach that was committed under this writer's name.
+    fn reach(&self) -> Result<Option<Reach>, SinkError> {
+        let SinkSettings { connection, progress_topic, writer, .. } = &self.settings;
+        let failed = |error: Error| error.into_sink(writer);
+        let committed = Committed::new(connection, progress_topic).map_err(failed)?;
+        let mut newest: Option<Vec<u8>> = None;
+        for partition in committed.partitions().map_err(failed)? {
+            let read = committed.read(partition, &mut |message| {
+                if message.key() == Some(writer.as_bytes()) {
+                    newest = message.payload().map(<[u8]>::to_vec);
+                }
+            });
+            read.map_err(failed)?;
+        }
+        let damaged = |error: serde_json::Error| SinkError::Corrupt { sink: writer.clone(), detail: error.to_string() };
+        newest.map(|bytes| serde_json::from_slice(&bytes).map_err(damaged)).transpose()
+    }
+
+    /// Sends changes, and the reach or that there is none, in one transaction.
+    fn transact(&self, sender: &Sender, reach: Option<&Reach>, changes: &[MembershipChange]) -> Result<()> {
+        sender.producer().begin_transaction().map_err(Error::client("beginning a transaction"))?;
+        let mut payload = Vec::new();
+        for (number, change) in changes.iter().enumerate() {
+            payload.clear();
+            encode(change, &mut payload)?;
+            let record = BaseRecord::with_opaque_to(&self.settings.topic, number);
+            sender.send(record.key(change.user_id.as_bytes()).payload(payload.as_slice()))?;
+            if number % SERVE_EVERY == 0 {
+                sender.serve();
+            }
+        }
+        let payload =
+            reach.map(serde_json::to_vec).transpose().map_err(|fault| Error::Unwritable(fault.to_string()))?;
+        let mut record: BaseRecord<'_, [u8], [u8], usize> =
+            BaseRecord::with_opaque_to(&self.settings.progress_topic, changes.len())
+                .key(self.settings.writer.as_bytes());
+        if let Some(payload) = &payload {
+            record = record.payload(payload);
+        }
+        sender.send(record)?;
+        if let Some((_, fault)) = sender.wait()?.into_iter().next() {
+            return Err(Error::Client { action: "sending", fault });
+        }
+        commit(sender)
+    }
+
+    /// Runs a transaction. Where it fails, the sender is given up: only taking over again tells what became of it.
+    fn run(&mut self, reach: Option<&Reach>, changes: &[MembershipChange]) -> Result<(), SinkError> {
+        let Some(sender) = self.sender.take() else {
+            return Err(SinkError::Transient(format!("{} is not open", self.settings.writer)));
+        };
+        match self.transact(&sender, reach, changes) {
+            Ok(()) => {
+                self.sender = Some(sender);
+                Ok(())
+            }
+            Err(error) => {
+                let error = fatal(&sender).unwrap_or(error);
+                if !error.is_fenced() {
+                    // Readers need not wait for the transaction to run out.
+                    let _ = sender.producer().abort_transaction(sender.timeout());
+                }
+                Err(error.into_sink(&self.settings.writer))
+            }
+        }
+    }
+
+    /// What a partition of the topic adds up to.
+    fn members(&self, partition: i32, committed: &Committed<'_>) -> Result<Members> {
+        let mut members = Members::new();
+        committed.read(partition, &mut |message| {
+            let Some(change) = message.payload().and_then(|bytes| serde_json::from_slice::<ChangeMessage>(bytes).ok())
+            else {
+                tracing::warn!(topic = message.topic(), offset = message.offset(), "no membership change");
+                return;
+            };
+            let membership = (change.user_id, change.segment_id);
+            match change.change {
+                ChangeKind::Entered => members.insert(membership, change.version),
+                ChangeKind::Left => members.remove(&membership),
+            };
+        })?;
+        Ok(members)
+    }
+
+    fn leaves(&self, at: i64, owns: &dyn Fn(&str) -> bool) -> Result<Vec<MembershipChange>> {
+        let committed = Committed::new(&self.settings.connection, &self.settings.topic)?;
+        let mut leaves = Vec::new();
+        for partition in committed.partitions()? {
+            let members = self.members(partition, &committed)?;
+            leaves.extend(members.into_iter().filter(|((user, _), _)| owns(user)).map(
+                |((user_id, segment_id), version)| MembershipChange {
+                    user_id,
+                    segment_id,
+                    change: ChangeKind::Left,
+                    at,
+                    version,
+                    cause: Cause::Rule,
+                },
+            ));
+        }
+        Ok(leaves)
+    }
+}
+
+impl Sink for KafkaSink {
+    fn name(&self) -> &str {
+        &self.settings.writer
+    }
+
+    fn open(&mut self) -> Result<Option<Reach>, SinkError> {
+        self.sender = None;
+        let sender = self.take_over().map_err(|error| error.into_sink(&self.settings.writer))?;
+        let reach = self.reach()?;
+        self.sender = Some(sender);
+        Ok(reach)
+    }
+
+    fn write(&mut self, reach: &Reach, changes: &[MembershipChange]) -> Result<(), SinkError> {
+        self.run(Some(reach), changes)
+    }
+
+    /// In one transaction; reads the whole topic first.
+    fn clear(&mut self, progress: Progress, owns: &dyn Fn(&str) -> bool) -> Result<(), SinkError> {
+        let leaves = self.leaves(progress.clock, owns).map_err(|error| error.into_sink(&self.settings.writer))?;
+        self.run(None, &leaves)
+    }
+}
+
+/// Commits; asks again where the answer got lost, which changes nothing.
+fn commit(sender: &Sender) -> Result<()> {
+    let mut attempts = 0;
+    loop {
+        attempts += 1;
+        match sender.producer().commit_transaction(sender.timeout()) {
+            Err(KafkaError::Transaction(error)) if error.is_retriable() && attempts < COMMIT_ATTEMPTS => {}
+            committed => return committed.map_err(Error::client("committing a transaction")),
+        }
+    }
+}
+
+/// Why the producer can do nothing more, if so.
+fn fatal(sender: &Sender) -> Option<Error> {
+    let (code, text) = sender.producer().client().fatal_error()?;
+    tracing::error!(%code, text, "the producer has ended");
+    Some(Error::Client { action: "writing membership changes", fault: KafkaError::Global(code) })
+}
+
+fn encode(change: &MembershipChange, out: &mut Vec<u8>) -> Result<()> {
+    let message = ChangeMessage {
+        user_id: Arc::clone(&change.user_id),
+        segment_id: Arc::clone(&change.segment_id),
+        change: change.change,
+        at: format_time(change.at),
+        version: change.version,
+        cause: change.cause,
+    };
+    serde_json::to_writer(out, &message).map_err(|fault| Error::Unwritable(fault.to_string()))
+}

@@ -1,0 +1,384 @@
+//! Events from a topic.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use audience_contract::{Batch, Gap, Header, Lag, Message, Share, Source, SourceError, SourcePosition};
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::{BorrowedMessage, Headers, Message as _};
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+use serde::Deserialize;
+
+use crate::settings::{Connection, OnGone, Start};
+use crate::watch::Watch;
+use crate::{Error, Result};
+
+/// How a topic is read.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SourceSettings {
+    /// How brokers are reached.
+    pub connection: Connection,
+    /// The topic.
+    pub topic: String,
+    /// What it is called in positions; the topic's name where nothing is said.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// Where it begins that has never been read.
+    #[serde(default)]
+    pub start: Start,
+    /// What happens where the message to be read next is gone.
+    #[serde(default)]
+    pub on_gone: OnGone,
+    /// The most messages of a batch.
+    #[serde(default = "default_batch_messages")]
+    pub batch_messages: usize,
+    /// A batch takes no more messages once it is this large, bytes.
+    #[serde(default = "default_batch_bytes")]
+    pub batch_bytes: usize,
+}
+
+fn default_batch_messages() -> usize {
+    20_000
+}
+
+fn default_batch_bytes() -> usize {
+    8 << 20
+}
+
+impl SourceSettings {
+    /// That topic, with nothing else said.
+    pub fn of(connection: Connection, topic: &str) -> SourceSettings {
+        SourceSettings {
+            connection,
+            topic: topic.to_owned(),
+            name: None,
+            start: Start::default(),
+            on_gone: OnGone::default(),
+            batch_messages: default_batch_messages(),
+            batch_bytes: default_batch_bytes(),
+        }
+    }
+}
+
+/// A topic, read from positions that are kept elsewhere.
+///
+/// Partitions are assigned by us and never by a group of consumers; `group.id` (default `audience`) only says under which
+/// name offsets are noted for tools. Costs the buffer of librdkafka (`queued.max.messages.kbytes`) and one batch.
+pub struct KafkaSource {
+    settings: SourceSettings,
+    name: String,
+    open: Option<Open>,
+}
+
+struct Open {
+    consumer: BaseConsumer<Watch>,
+    share: Share,
+    /// The next offset of each partition of the share.
+    next: BTreeMap<u32, u64>,
+    /// Partitions whose position is to be told though no message of them came yet.
+    untold: Vec<u32>,
+    /// What was passed over and is to be told.
+    gaps: Vec<Gap>,
+    /// Why nothing can be read any more.
+    fault: Option<SourceError>,
+}
+
+impl KafkaSource {
+    /// A source that is not open yet. Fails where a setting is not to be made.
+    pub fn new(settings: SourceSettings) -> Result<KafkaSource> {
+        let name = settings.name.clone().unwrap_or_else(|| settings.topic.clone());
+        let source = KafkaSource { settings, name, open: None };
+        source.config()?;
+        Ok(source)
+    }
+
+    fn config(&self) -> Result<rdkafka::ClientConfig> {
+        let defaults = [
+            ("group.id", "audience"),
+            ("isolation.level", "read_committed"),
+            // How soon a partition that was added is found.
+            ("topic.metadata.refresh.interval.ms", "10000"),
+            ("statistics.interval.ms", "1000"),
+            ("fetch.wait.max.ms", "100"),
+            ("reconnect.backoff.max.ms", "2000"),
+        ];
+        let fixed = [
+            ("enable.auto.commit", "false"),
+            ("enable.auto.offset.store", "false"),
+            // An offset that is gone is ours to judge.
+            ("auto.offset.reset", "error"),
+            ("enable.partition.eof", "false"),
+            ("allow.auto.create.topics", "false"),
+        ];
+        self.settings.connection.config(&defaults, &fixed)
+    }
+
+    fn connect(&self, positions: &[SourcePosition], share: Share) -> Result<Open, SourceError> {
+        let config = self.config().map_err(Error::into_source)?;
+        let consumer: Result<BaseConsumer<Watch>, _> = config.create_with_context(Watch::new(&self.settings.topic));
+        let consumer = consumer.map_err(Error::client("making a consumer")).map_err(Error::into_source)?;
+        let mut open =
+            Open { consumer, share, next: BTreeMap::new(), untold: Vec::new(), gaps: Vec::new(), fault: None };
+        let own: BTreeMap<u32, u64> = positions
+            .iter()
+            .filter(|position| position.source == self.name)
+            .map(|position| (position.partition, position.next_offset))
+            .collect();
+        for partition in self.partitions(&open)?.into_iter().filter(|partition| share.takes(*partition)) {
+            let (earliest, end) = self.bounds(&open, partition)?;
+            let offset = match own.get(&partition) {
+                Some(wanted) => self.resume(&mut open, partition, *wanted, (earliest, end))?,
+                // A partition that came after the others is read whole, or what was written to it first would be lost.
+                None if !own.is_empty() || self.settings.start == Start::Earliest => earliest,
+                None => end,
+            };
+            if own.get(&partition) != Some(&offset) {
+                open.untold.push(partition);
+            }
+            open.next.insert(partition, offset);
+        }
+        open.assign().map_err(Error::into_source)?;
+        Ok(open)
+    }
+
+    fn partitions(&self, open: &Open) -> Result<Vec<u32>, SourceError> {
+        let topic = &self.settings.topic;
+        let metadata = open.consumer.fetch_metadata(Some(topic), self.settings.connection.timeout());
+        let metadata = metadata.map_err(Error::client("asking for the partitions")).map_err(Error::into_source)?;
+        let Some(found) = metadata.topics().iter().find(|found| found.name() == topic) else {
+            return Err(SourceError::Fatal(format!("there is no topic {topic}")));
+        };
+        match found.error().map(RDKafkaErrorCode::from) {
+            None => {}
+            Some(RDKafkaErrorCode::UnknownTopicOrPartition) => {
+                return Err(SourceError::Fatal(format!("there is no topic {topic}")));
+            }
+            Some(reason) => return Err(Error::Topic { topic: topic.clone(), reason }.into_source()),
+        }
+        Ok(found.partitions().iter().filter_map(|partition| u32::try_from(partition.id()).ok()).collect())
+    }
+
+    /// The first offset of a partition and the one behind its last.
+    fn bounds(&self, open: &Open, partition: u32) -> Result<(u64, u64), SourceError> {
+        let topic = &self.settings.topic;
+        let bounds = open.consumer.fetch_watermarks(topic, partition as i32, self.settings.connection.timeout());
+        let (low, high) = bounds.map_err(Error::client("asking for offsets")).map_err(Error::into_source)?;
+        Ok((low.try_into().unwrap_or(0), high.try_into().unwrap_or(0)))
+    }
+
+    /// Where to read a partition that was read up to `wanted`.
+    fn resume(&self, open: &mut Open, partition: u32, wanted: u64, bounds: (u64, u64)) -> Result<u64, SourceError> {
+        let (earliest, end) = bounds;
+        if (earliest..=end).contains(&wanted) {
+            return Ok(wanted);
+        }
+        let resumed = match self.settings.on_gone {
+            // A position is never taken back, so what was made anew under the same name cannot be gone on with.
+            OnGone::Earliest if wanted < earliest => earliest,
+            OnGone::Latest if wanted < earliest => end,
+            _ => {
+                let source_name = self.name.clone();
+                return Err(SourceError::OffsetGone { source_name, partition, wanted, earliest, end });
+            }
+        };
+        tracing::warn!(source = self.name, partition, wanted, resumed, "messages were removed before they were taken");
+        open.gaps.push(Gap { partition, wanted, resumed });
+        open.untold.push(partition);
+        Ok(resumed)
+    }
+
+    /// Takes partitions that were added.
+    fn look_for_partitions(&self, open: &mut Open) -> Result<(), SourceError> {
+        let Some(there) = open.consumer.context().grown() else { return Ok(()) };
+        let share = open.share;
+        let is_new = |partition: &u32| share.takes(*partition) && !open.next.contains_key(partition);
+        let new: Vec<u32> = there.into_iter().filter(is_new).collect();
+        for partition in &new {
+            let (earliest, _) = self.bounds(open, *partition)?;
+            tracing::info!(source = self.name, partition, "a partition was added");
+            open.next.insert(*partition, earliest);
+            open.untold.push(*partition);
+        }
+        if new.is_empty() { Ok(()) } else { open.assign().map_err(Error::into_source) }
+    }
+
+    /// After librdkafka met an offset that is gone: finds which, and goes on elsewhere or says it.
+    fn look_for_gaps(&self, open: &mut Open) -> Result<(), SourceError> {
+        for (partition, wanted) in open.next.clone() {
+            let bounds = self.bounds(open, partition)?;
+            let resumed = self.resume(open, partition, wanted, bounds)?;
+            open.next.insert(partition, resumed);
+        }
+        open.assign().map_err(Error::into_source)
+    }
+
+    /// What to do about an error between messages.
+    fn judge(&self, open: &mut Open, error: KafkaError) -> Result<(), SourceError> {
+        if error.rdkafka_error_code() == Some(RDKafkaErrorCode::AutoOffsetReset) {
+            return self.look_for_gaps(open);
+        }
+        Err(Error::client("reading messages")(error).into_source())
+    }
+
+    fn fill(&self, open: &mut Open, batch: &mut Filling, deadline: Instant) -> Result<(), SourceError> {
+        self.look_for_partitions(open)?;
+        loop {
+            let is_idle = batch.is_empty() && open.untold.is_empty() && open.gaps.is_empty();
+            let left = deadline.saturating_duration_since(Instant::now());
+            let wait = if is_idle { left } else { Duration::ZERO };
+            match open.consumer.poll(wait) {
+                None if is_idle && !left.is_zero() => self.look_for_partitions(open)?,
+                None => return Ok(()),
+                Some(Ok(message)) => {
+                    batch.take(&message, &mut open.next);
+                    if batch.batch.messages.len() >= self.settings.batch_messages
+                        || batch.bytes >= self.settings.batch_bytes
+                    {
+                        return Ok(());
+                    }
+                }
+                Some(Err(error)) => self.judge(open, error)?,
+            }
+        }
+    }
+}
+
+impl Open {
+    /// Reads every partition from its next offset on.
+    fn assign(&self) -> Result<()> {
+        let mut list = TopicPartitionList::new();
+        for (partition, next) in &self.next {
+            let offset = Offset::Offset(i64::try_from(*next).unwrap_or(i64::MAX));
+            list.add_partition_offset(self.topic(), *partition as i32, offset)
+                .map_err(Error::client("naming an offset"))?;
+        }
+        self.consumer.assign(&list).map_err(Error::client("assigning partitions"))
+    }
+
+    fn topic(&self) -> &str {
+        self.consumer.context().topic()
+    }
+}
+
+/// A batch that is being made.
+#[derive(Default)]
+struct Filling {
+    batch: Batch,
+    bytes: usize,
+    /// Partitions that have moved on.
+    moved: BTreeSet<u32>,
+}
+
+impl Filling {
+    fn is_empty(&self) -> bool {
+        self.moved.is_empty()
+    }
+
+    fn take(&mut self, message: &BorrowedMessage<'_>, next: &mut BTreeMap<u32, u64>) {
+        let (Ok(partition), Ok(offset)) = (u32::try_from(message.partition()), u64::try_from(message.offset())) else {
+            return;
+        };
+        // Behind an assignment that was made anew, what was fetched before may still come.
+        let Some(next) = next.get_mut(&partition).filter(|next| offset >= **next) else { return };
+        *next = offset + 1;
+        self.moved.insert(partition);
+        let Some(value) = message.payload() else {
+            self.batch.tombstones += 1;
+            return;
+        };
+        let headers = message.headers().map(|headers| headers.iter().map(|header| header_of(&header)).collect());
+        let message = Message {
+            partition,
+            offset,
+            key: message.key().map(<[u8]>::to_vec),
+            value: value.to_vec(),
+            headers: headers.unwrap_or_default(),
+            timestamp: message.timestamp().to_millis(),
+        };
+        self.bytes += size(&message);
+        self.batch.messages.push(message);
+    }
+}
+
+fn header_of(header: &rdkafka::message::Header<'_, &[u8]>) -> Header {
+    Header { name: header.key.to_owned(), value: header.value.map(<[u8]>::to_vec) }
+}
+
+fn size(message: &Message) -> usize {
+    let headers = message.headers.iter().map(|header| header.name.len() + header.value.as_ref().map_or(0, Vec::len));
+    message.value.len() + message.key.as_ref().map_or(0, Vec::len) + headers.sum::<usize>()
+}
+
+impl Source for KafkaSource {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn open(&mut self, positions: &[SourcePosition], share: Share) -> Result<(), SourceError> {
+        self.open = None;
+        self.open = Some(self.connect(positions, share)?);
+        Ok(())
+    }
+
+    fn poll(&mut self, patience: Duration) -> Result<Batch, SourceError> {
+        let Some(mut open) = self.open.take() else {
+            return Err(SourceError::Fatal(format!("{} is not open", self.name)));
+        };
+        let mut filling = Filling::default();
+        let mut filled = open.fault.clone().map_or(Ok(()), Err);
+        if filled.is_ok() {
+            filled = self.fill(&mut open, &mut filling, Instant::now() + patience);
+        }
+        if let Err(fault @ (SourceError::OffsetGone { .. } | SourceError::Fatal(_))) = &filled {
+            open.fault = Some(fault.clone());
+        }
+        let mut batch = filling.batch;
+        batch.gaps = std::mem::take(&mut open.gaps);
+        for partition in std::mem::take(&mut open.untold) {
+            filling.moved.insert(partition);
+        }
+        let position = |partition: u32| {
+            let next_offset = *open.next.get(&partition)?;
+            Some(SourcePosition { source: self.name.clone(), partition, next_offset })
+        };
+        batch.positions = filling.moved.into_iter().filter_map(position).collect();
+        self.open = Some(open);
+        match filled {
+            // What was read before the fault is given out; the fault comes again.
+            Err(fault) if batch.is_empty() => Err(fault),
+            Err(fault) => {
+                tracing::debug!(source = self.name, %fault, "behind what was read");
+                Ok(batch)
+            }
+            Ok(()) => Ok(batch),
+        }
+    }
+
+    fn acknowledge(&mut self, positions: &[SourcePosition]) {
+        let Some(open) = &self.open else { return };
+        let mut list = TopicPartitionList::new();
+        for position in positions.iter().filter(|position| open.next.contains_key(&position.partition)) {
+            let offset = Offset::Offset(i64::try_from(position.next_offset).unwrap_or(i64::MAX));
+            let added = list.add_partition_offset(open.topic(), position.partition as i32, offset);
+            if let Err(error) = added {
+                tracing::debug!(source = self.name, %error, "an offset could not be noted");
+            }
+        }
+        if list.count() > 0
+            && let Err(error) = open.consumer.commit(&list, CommitMode::Async)
+        {
+            tracing::debug!(source = self.name, %error, "offsets could not be noted at the broker");
+        }
+    }
+
+    fn lag(&self) -> Vec<Lag> {
+        let Some(open) = &self.open else { return Vec::new() };
+        let lag = |(partition, next): (&u32, &u64)| {
+            let end = open.consumer.context().end(*partition)?;
+            Some(Lag { partition: *partition, messages: end.saturating_sub(*next) })
+        };
+        open.next.iter().filter_map(lag).collect()
+    }
+}

@@ -1,0 +1,133 @@
+//! The topics, as they are made where they are missing. One that is there is left as it is.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Instant;
+
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::error::RDKafkaErrorCode;
+use serde::Deserialize;
+
+use crate::settings::Connection;
+use crate::{Error, Result};
+
+/// Events.
+pub const USER_EVENTS: &str = "user-events";
+/// Messages that were no events.
+pub const USER_EVENTS_DLQ: &str = "user-events-dlq";
+/// Membership changes.
+pub const USER_SEGMENTS: &str = "user-segments";
+/// How far writers of membership changes have come.
+pub const USER_SEGMENTS_PROGRESS: &str = "user-segments-progress";
+
+/// How a topic is made.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Topic {
+    /// Its name.
+    pub name: String,
+    /// Into how many partitions it is cut.
+    pub partitions: u32,
+    /// On how many brokers each is kept; the cluster's own default where nothing is said.
+    #[serde(default)]
+    pub replicas: Option<u32>,
+    /// Settings of the topic, by Kafka's names.
+    #[serde(default)]
+    pub config: BTreeMap<String, String>,
+}
+
+impl Topic {
+    fn new(name: &str, partitions: u32, config: &[(&str, &str)]) -> Topic {
+        let config = config.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        Topic { name: name.to_owned(), partitions, replicas: None, config }
+    }
+
+    /// Events: kept for a week. They are taken into the event log, which keeps them; the topic needs to hold out for as
+    /// long as nobody may be reading.
+    pub fn user_events(partitions: u32) -> Topic {
+        Topic::new(USER_EVENTS, partitions, &[("cleanup.policy", "delete"), ("retention.ms", "604800000")])
+    }
+
+    /// Dead letters: kept for 30 days, for people to look at; a message as large as the events' topic takes it fits
+    /// with what is said beside it.
+    pub fn user_events_dlq() -> Topic {
+        let config = [("cleanup.policy", "delete"), ("retention.ms", "2592000000"), ("max.message.bytes", "2097152")];
+        Topic::new(USER_EVENTS_DLQ, 1, &config)
+    }
+
+    /// Membership changes: kept for good, for the memberships are what the changes add up to from the first on. Not
+    /// compacted: messages are filed under the user, and of a user with two segments compaction would keep one change.
+    /// Who needs only what is new sets `retention.ms`.
+    pub fn user_segments(partitions: u32) -> Topic {
+        let config = [("cleanup.policy", "delete"), ("retention.ms", "-1"), ("retention.bytes", "-1")];
+        Topic::new(USER_SEGMENTS, partitions, &config)
+    }
+
+    /// Progress: compacted, for of each writer only the newest counts, and that for good. In one partition and in small
+    /// segments that are soon compacted, so that it is read in a moment at a start.
+    pub fn user_segments_progress() -> Topic {
+        let config =
+            [("cleanup.policy", "compact"), ("segment.bytes", "16777216"), ("min.cleanable.dirty.ratio", "0.1")];
+        Topic::new(USER_SEGMENTS_PROGRESS, 1, &config)
+    }
+
+    /// Under another name.
+    pub fn named(mut self, name: &str) -> Topic {
+        name.clone_into(&mut self.name);
+        self
+    }
+}
+
+/// Makes those topics that are missing, and waits until all of them can be used. Repeating it changes nothing.
+pub fn ensure(connection: &Connection, topics: &[Topic]) -> Result<()> {
+    let config = connection.config(&[], &[])?;
+    let admin: AdminClient<DefaultClientContext> = config.create().map_err(Error::client("connecting"))?;
+    let timeout = connection.timeout();
+    let deadline = Instant::now() + timeout;
+    let missing = missing(&admin, connection, topics)?;
+    let new = topics.iter().filter(|topic| missing.contains(topic.name.as_str())).map(|topic| {
+        let replicas = topic.replicas.map_or(-1, |replicas| i32::try_from(replicas).unwrap_or(i32::MAX));
+        let partitions = i32::try_from(topic.partitions).unwrap_or(i32::MAX);
+        let new = NewTopic::new(&topic.name, partitions, TopicReplication::Fixed(replicas));
+        topic.config.iter().fold(new, |new, (key, value)| new.set(key, value))
+    });
+    let new: Vec<NewTopic<'_>> = new.collect();
+    if new.is_empty() {
+        return Ok(());
+    }
+    let options = AdminOptions::new().request_timeout(Some(timeout)).operation_timeout(Some(timeout));
+    let made = futures_executor::block_on(admin.create_topics(&new, &options));
+    for result in made.map_err(Error::client("making topics"))? {
+        match result {
+            // Somebody was faster.
+            Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
+            Err((topic, reason)) => return Err(Error::Topic { topic, reason }),
+        }
+    }
+    while !self::missing(&admin, connection, topics)?.is_empty() {
+        if Instant::now() >= deadline {
+            return Err(Error::TooLong("making topics".to_owned()));
+        }
+        std::thread::park_timeout(std::time::Duration::from_millis(20));
+    }
+    Ok(())
+}
+
+/// Those of the topics that are not there, or not with a leader for every partition.
+fn missing<'a>(
+    admin: &AdminClient<DefaultClientContext>,
+    connection: &Connection,
+    topics: &'a [Topic],
+) -> Result<BTreeSet<&'a str>> {
+    let metadata = admin.inner().fetch_metadata(None, connection.timeout());
+    let metadata = metadata.map_err(Error::client("asking for the topics"))?;
+    let is_there = |name: &str| {
+        metadata.topics().iter().any(|found| {
+            found.name() == name
+                && found.error().is_none()
+                && !found.partitions().is_empty()
+                && found.partitions().iter().all(|partition| partition.leader() >= 0)
+        })
+    };
+    Ok(topics.iter().map(|topic| topic.name.as_str()).filter(|name| !is_there(name)).collect())
+}

@@ -1,0 +1,99 @@
+//! What librdkafka tells beside messages: how long partitions are, which there are, and why it is not well.
+
+use std::collections::BTreeMap;
+
+use parking_lot::Mutex;
+use rdkafka::client::ClientContext;
+use rdkafka::consumer::{BaseConsumer, ConsumerContext};
+use rdkafka::error::{KafkaError, KafkaResult};
+use rdkafka::topic_partition_list::TopicPartitionList;
+use serde::Deserialize;
+
+/// Keeps what a consumer tells of one topic.
+pub struct Watch {
+    topic: String,
+    seen: Mutex<Seen>,
+}
+
+#[derive(Default)]
+struct Seen {
+    /// The end of each partition; `None` where it is not known.
+    ends: BTreeMap<u32, Option<u64>>,
+    /// The number of partitions has grown since this was last asked.
+    has_grown: bool,
+}
+
+/// The part of the statistics that matters here.
+#[derive(Deserialize)]
+struct Statistics {
+    topics: BTreeMap<String, Topic>,
+}
+
+#[derive(Deserialize)]
+struct Topic {
+    partitions: BTreeMap<String, Partition>,
+}
+
+#[derive(Deserialize)]
+struct Partition {
+    /// Behind the last message that is not in an unfinished transaction; negative where it is not known.
+    ls_offset: i64,
+}
+
+impl Watch {
+    /// Watches one topic.
+    pub fn new(topic: &str) -> Watch {
+        Watch { topic: topic.to_owned(), seen: Mutex::default() }
+    }
+
+    /// The topic.
+    pub fn topic(&self) -> &str {
+        &self.topic
+    }
+
+    /// The end of a partition as last seen.
+    pub fn end(&self, partition: u32) -> Option<u64> {
+        self.seen.lock().ends.get(&partition).copied().flatten()
+    }
+
+    /// The partitions there are, where some have been added since the last call.
+    pub fn grown(&self) -> Option<Vec<u32>> {
+        let mut seen = self.seen.lock();
+        std::mem::take(&mut seen.has_grown).then(|| seen.ends.keys().copied().collect())
+    }
+}
+
+impl ClientContext for Watch {
+    fn stats_raw(&self, statistics: &[u8]) {
+        let Ok(statistics) = serde_json::from_slice::<Statistics>(statistics) else {
+            tracing::warn!("statistics of librdkafka cannot be read: the lag is not known");
+            return;
+        };
+        let Some(topic) = statistics.topics.get(&self.topic) else { return };
+        let mut seen = self.seen.lock();
+        for (partition, state) in &topic.partitions {
+            // Partition -1 stands for messages that have none yet.
+            let Ok(partition) = partition.parse::<u32>() else { continue };
+            let end = u64::try_from(state.ls_offset).ok();
+            if seen.ends.insert(partition, end).is_none() {
+                seen.has_grown = true;
+            }
+        }
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        tracing::warn!(topic = self.topic, %error, reason, "Kafka");
+    }
+}
+
+impl ConsumerContext for Watch {
+    fn commit_callback(&self, result: KafkaResult<()>, _: &TopicPartitionList) {
+        if let Err(error) = result {
+            tracing::debug!(topic = self.topic, %error, "offsets could not be noted at the broker; nothing rests on it");
+        }
+    }
+
+    fn pre_rebalance(&self, _: &BaseConsumer<Self>, _: &rdkafka::consumer::Rebalance<'_>) {
+        tracing::warn!(topic = self.topic, "Kafka asked for a rebalance of partitions that we deal ourselves");
+    }
+}
