@@ -46,12 +46,15 @@ pub struct Setup {
     pub workers: usize,
     /// Seconds between checkpoints.
     pub checkpoint_seconds: u64,
+    /// Other flags.
+    pub flags: Vec<String>,
 }
 
 impl Setup {
     /// Everything in a directory: two workers, a checkpoint every second.
     pub fn within(program: PathBuf, directory: &Path) -> Setup {
-        Setup { program, data: directory.join("data"), log: directory.join("log"), workers: 2, checkpoint_seconds: 1 }
+        let (data, log) = (directory.join("data"), directory.join("log"));
+        Setup { program, data, log, workers: 2, checkpoint_seconds: 1, flags: Vec::new() }
     }
 
     /// Starts it, and does not wait.
@@ -64,6 +67,7 @@ impl Setup {
         command.args(["--listen", &address.to_string(), "--listen-ingest", &ingest.to_string()]);
         command.args(["--workers", &self.workers.to_string()]);
         command.args(["--checkpoint-seconds", &self.checkpoint_seconds.to_string()]);
+        command.args(&self.flags);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log);
         let mut child = command.spawn().expect("the program can be started");
         let output = child.stdout.take().expect("its output");

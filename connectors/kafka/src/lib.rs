@@ -89,7 +89,8 @@ impl Error {
         matches!(fault.rdkafka_error_code(), Some(Fenced | ProducerFenced | InvalidProducerEpoch))
     }
 
-    pub(crate) fn into_source(self) -> SourceError {
+    /// As a fault of a source.
+    pub fn into_source(self) -> SourceError {
         if self.is_permanent() {
             SourceError::Fatal(self.to_string())
         } else {
@@ -97,7 +98,8 @@ impl Error {
         }
     }
 
-    pub(crate) fn into_sink(self, sink: &str) -> SinkError {
+    /// As a fault of that sink.
+    pub fn into_sink(self, sink: &str) -> SinkError {
         if self.is_fenced() {
             SinkError::Fenced(sink.to_owned())
         } else if self.is_permanent() {

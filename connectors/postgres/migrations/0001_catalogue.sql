@@ -7,7 +7,9 @@
 -- Its one row is also the lock that puts changes in order.
 CREATE TABLE audience.catalogue (
     is_only boolean PRIMARY KEY DEFAULT true CHECK (is_only),
-    version bigint NOT NULL
+    version bigint NOT NULL,
+    -- Which catalogue it is, for those who follow it.
+    identity uuid NOT NULL DEFAULT gen_random_uuid()
 );
 INSERT INTO audience.catalogue (version) VALUES (0);
 

@@ -35,6 +35,13 @@ impl PostgresCatalogue {
         Ok(PostgresCatalogue { database, notice })
     }
 
+    /// Which catalogue it is: a name that is made with the tables and never changes.
+    pub fn identity(&self) -> Result<String> {
+        self.database.read(READING, async |client| {
+            Ok(client.query_one("SELECT identity::text FROM audience.catalogue", &[]).await?.get(0))
+        })
+    }
+
     fn documents(&self, kind: DocumentKind, rows: &[tokio_postgres::Row]) -> Result<Vec<Document>> {
         let documents = rows.iter().map(|row| rows::document(kind, row));
         documents.collect::<Result<_, _>>().map_err(|BadBody(detail)| {

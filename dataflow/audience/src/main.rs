@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod check;
+mod connectors;
 mod files;
 mod replay;
 mod serve;
@@ -29,7 +30,8 @@ enum Command {
     Check(check::CheckArgs),
     /// Run timelines, or files of events, against the engine under a logical clock.
     Replay(replay::ReplayArgs),
-    /// Everything in one process on embedded stores: APIs and engine. Needs no other server.
+    /// Everything in one process on embedded stores: APIs and engine. Needs no other server, and may be joined to Kafka
+    /// and PostgreSQL.
     Serve(settings::ServeFlags),
 }
 

@@ -12,6 +12,7 @@ use audience_dataflow::service::{PlatformStores, Service, ServiceOptions, clock}
 use audience_embedded::{Options, Stores};
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::connectors;
 use crate::settings::{LogFormat, ServeFlags, ServeSettings};
 
 /// Runs until told to stop.
@@ -91,16 +92,26 @@ async fn watch(service: Arc<Service>) -> String {
 
 fn start(settings: &ServeSettings) -> anyhow::Result<Arc<Service>> {
     let stores = Stores::open(&settings.data, &Options::default())?;
+    let postgres = settings.postgres.as_deref().map(connectors::postgres).transpose()?;
+    connectors::check_catalogue(&settings.data, postgres.as_deref())?;
+    let catalogue = match postgres {
+        Some(catalogue) => catalogue,
+        None => stores.catalogue(),
+    };
     let stores = PlatformStores {
         events: stores.events(),
         messages: stores.messages(),
         changes: stores.changes(),
-        catalogue: stores.catalogue(),
+        catalogue,
         checkpoints: stores.checkpoints(),
     };
     let options = ServiceOptions {
         engine: EngineOptions { workers: settings.workers, ..EngineOptions::default() },
         checkpoint_interval: Duration::from_secs(settings.checkpoint_seconds),
     };
-    Ok(Service::start(stores, options)?)
+    let service = Service::start(stores, options)?;
+    if let Some(kafka) = &settings.kafka {
+        connectors::join_kafka(&service, kafka)?;
+    }
+    Ok(service)
 }

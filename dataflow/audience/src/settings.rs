@@ -3,11 +3,13 @@
 //! Flags and variables are read by clap; what neither of them says is taken from the file. A key that is not known there
 //! is an error, so that a misspelt setting is never silently the default.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+use audience_kafka::{Connection, OnGone, Start};
 use clap::{Args, ValueEnum};
 use serde::Deserialize;
 
@@ -15,6 +17,8 @@ const DATA: &str = "./audience-data";
 const LISTEN: &str = "127.0.0.1:8081";
 const LISTEN_INGEST: &str = "127.0.0.1:8082";
 const CHECKPOINT_SECONDS: u64 = 60;
+const PARTITIONS: u32 = 12;
+const WRITER: &str = "audience";
 const LOG_FORMAT: LogFormat = LogFormat::Text;
 const LOG: &str = "info,fjall=warn,lsm_tree=warn";
 
@@ -57,6 +61,82 @@ pub struct ServeFlags {
     /// What is logged: a level, or levels by target (`info,audience_dataflow=debug`). [default: info,fjall=warn,lsm_tree=warn]
     #[arg(long, env = "AUDIENCE_LOG", value_name = "FILTER")]
     pub log: Option<String>,
+    /// Brokers of Kafka, `host:port` separated by commas: events are read from `user-events` too, and membership changes
+    /// written to `user-segments`. TLS, passwords and more are settings of the table `[kafka]` in a file. [default: none]
+    #[arg(long, env = "AUDIENCE_KAFKA", value_name = "BROKERS")]
+    pub kafka: Option<String>,
+    /// Where PostgreSQL is, as a libpq URL: segments and traits are kept there instead of in the data directory, and
+    /// edited in SQL too. [default: none]
+    #[arg(long, env = "AUDIENCE_POSTGRES", value_name = "URL", hide_env_values = true)]
+    pub postgres: Option<String>,
+}
+
+/// How Kafka is read and written; in a file, the table `[kafka]`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(from = "KafkaFile")]
+pub struct KafkaSettings {
+    /// How brokers are reached.
+    pub connection: Connection,
+    /// Partitions of the topics that are made because they are missing.
+    pub partitions: u32,
+    /// Where a topic of events is begun that has never been read.
+    pub start: Start,
+    /// What happens where events are gone before they were read.
+    pub on_gone: OnGone,
+    /// What the names of all topics begin with.
+    pub topic_prefix: String,
+    /// Under which name membership changes are written. Of several that write to one cluster each has its own.
+    pub writer: String,
+}
+
+/// The table `[kafka]`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct KafkaFile {
+    brokers: String,
+    #[serde(default)]
+    properties: BTreeMap<String, String>,
+    partitions: Option<NonZeroU32>,
+    #[serde(default)]
+    start: Start,
+    #[serde(default)]
+    on_gone: OnGone,
+    #[serde(default)]
+    topic_prefix: String,
+    writer: Option<String>,
+}
+
+impl From<KafkaFile> for KafkaSettings {
+    fn from(file: KafkaFile) -> Self {
+        KafkaSettings {
+            connection: Connection { properties: file.properties, ..Connection::to(&file.brokers) },
+            partitions: file.partitions.map_or(PARTITIONS, NonZeroU32::get),
+            start: file.start,
+            on_gone: file.on_gone,
+            topic_prefix: file.topic_prefix,
+            writer: file.writer.unwrap_or_else(|| WRITER.to_owned()),
+        }
+    }
+}
+
+impl KafkaSettings {
+    /// What the table says, if there is one, with these brokers, if they are given.
+    fn of(brokers: Option<String>, table: Option<KafkaSettings>) -> Option<KafkaSettings> {
+        match (brokers, table) {
+            (None, table) => table,
+            (Some(brokers), Some(table)) => {
+                Some(KafkaSettings { connection: Connection { brokers, ..table.connection }, ..table })
+            }
+            (Some(brokers), None) => Some(KafkaSettings {
+                connection: Connection::to(&brokers),
+                partitions: PARTITIONS,
+                start: Start::default(),
+                on_gone: OnGone::default(),
+                topic_prefix: String::new(),
+                writer: WRITER.to_owned(),
+            }),
+        }
+    }
 }
 
 /// Settings as a file says them.
@@ -70,10 +150,12 @@ struct ServeFile {
     checkpoint_seconds: Option<std::num::NonZeroU64>,
     log_format: Option<LogFormat>,
     log: Option<String>,
+    kafka: Option<KafkaSettings>,
+    postgres: Option<String>,
 }
 
 /// Settings of `audience serve`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct ServeSettings {
     /// Where all data is kept.
     pub data: PathBuf,
@@ -89,6 +171,10 @@ pub struct ServeSettings {
     pub log_format: LogFormat,
     /// What is logged.
     pub log: String,
+    /// Kafka, where events are read from it and membership changes written to it.
+    pub kafka: Option<KafkaSettings>,
+    /// The address of PostgreSQL, where segments and traits are kept there.
+    pub postgres: Option<String>,
 }
 
 impl ServeSettings {
@@ -111,6 +197,8 @@ impl ServeSettings {
                 .unwrap_or(CHECKPOINT_SECONDS),
             log_format: flags.log_format.or(file.log_format).unwrap_or(LOG_FORMAT),
             log: flags.log.or(file.log).unwrap_or_else(|| LOG.to_owned()),
+            kafka: KafkaSettings::of(flags.kafka, file.kafka),
+            postgres: flags.postgres.or(file.postgres),
         })
     }
 }

@@ -1,0 +1,149 @@
+//! What `audience serve` is joined to beside its embedded stores: Kafka and PostgreSQL.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use audience_contract::{
+    Batch, Lag, MembershipChange, Progress, Reach, Share, Sink, SinkError, Source, SourceError, SourcePosition,
+    StoreError,
+};
+use audience_dataflow::service::Service;
+use audience_kafka::topics::{self, Topic};
+use audience_kafka::{
+    Connection, DeadLetterSettings, KafkaDeadLetters, KafkaSink, KafkaSource, SinkSettings, SourceSettings,
+};
+use audience_postgres::{PostgresCatalogue, PostgresError, Settings as PostgresSettings};
+
+use crate::settings::KafkaSettings;
+
+/// Between attempts to reach a server at the start.
+const RETRY: Duration = Duration::from_secs(1);
+/// In the data directory: which catalogue the memberships given out follow from.
+const CATALOGUE_FILE: &str = "CATALOGUE";
+const EMBEDDED: &str = "embedded";
+
+/// The catalogue in PostgreSQL, waited for while the server is away.
+pub fn postgres(url: &str) -> anyhow::Result<Arc<PostgresCatalogue>> {
+    let settings = PostgresSettings::new(url);
+    loop {
+        match PostgresCatalogue::open(&settings) {
+            Ok(catalogue) => return Ok(Arc::new(catalogue)),
+            Err(PostgresError::Store(error @ StoreError::Unavailable { .. })) => {
+                tracing::error!(%error, "PostgreSQL does not answer; trying again");
+                std::thread::park_timeout(RETRY);
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// Refuses to run a data directory under another catalogue than before: what was given out follows from that one.
+pub fn check_catalogue(data: &Path, catalogue: Option<&PostgresCatalogue>) -> anyhow::Result<()> {
+    let identity = match catalogue {
+        Some(catalogue) => format!("postgres {}", catalogue.identity()?),
+        None => EMBEDDED.to_owned(),
+    };
+    let path = data.join(CATALOGUE_FILE);
+    let known = match fs::read_to_string(&path) {
+        Ok(known) => known.trim().to_owned(),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            return fs::write(&path, format!("{identity}\n")).with_context(|| format!("writing {}", path.display()));
+        }
+        Err(error) => return Err(error).with_context(|| format!("reading {}", path.display())),
+    };
+    if known != identity {
+        bail!(
+            "the segments of {} are those of the catalogue `{known}`, and this start names `{identity}`: start it with \
+             the same one, or choose another data directory",
+            data.display()
+        );
+    }
+    Ok(())
+}
+
+/// Reads events from Kafka and gives membership changes out to it.
+pub fn join_kafka(service: &Arc<Service>, settings: &KafkaSettings) -> anyhow::Result<()> {
+    let connection = || settings.connection.clone();
+    let named = |name: &str| format!("{}{name}", settings.topic_prefix);
+    let topic = |topic: Topic| {
+        let name = named(&topic.name);
+        topic.named(&name)
+    };
+    let source = SourceSettings {
+        start: settings.start,
+        on_gone: settings.on_gone,
+        ..SourceSettings::of(connection(), &named(topics::USER_EVENTS))
+    };
+    let source = WithTopics {
+        inner: KafkaSource::new(source)?,
+        connection: connection(),
+        topics: vec![topic(Topic::user_events(settings.partitions)), topic(Topic::user_events_dlq())],
+    };
+    let letters = DeadLetterSettings { topic: named(topics::USER_EVENTS_DLQ), ..DeadLetterSettings::of(connection()) };
+    let dead_letters = KafkaDeadLetters::new(letters)?;
+    service.take_from(Box::new(source), Box::new(dead_letters))?;
+    let sink = WithTopics {
+        inner: KafkaSink::new(SinkSettings {
+            connection: connection(),
+            topic: named(topics::USER_SEGMENTS),
+            progress_topic: named(topics::USER_SEGMENTS_PROGRESS),
+            writer: named(&settings.writer),
+        })?,
+        connection: connection(),
+        topics: vec![topic(Topic::user_segments(settings.partitions)), topic(Topic::user_segments_progress())],
+    };
+    Ok(service.give_out_to(Box::new(sink))?)
+}
+
+/// Makes the topics that are missing whenever it is opened: the brokers need not be there at the start.
+struct WithTopics<T> {
+    inner: T,
+    connection: Connection,
+    topics: Vec<Topic>,
+}
+
+impl Source for WithTopics<KafkaSource> {
+    fn name(&self) -> &str {
+        self.inner.name()
+    }
+
+    fn open(&mut self, positions: &[SourcePosition], share: Share) -> Result<(), SourceError> {
+        topics::ensure(&self.connection, &self.topics).map_err(audience_kafka::Error::into_source)?;
+        self.inner.open(positions, share)
+    }
+
+    fn poll(&mut self, patience: Duration) -> Result<Batch, SourceError> {
+        self.inner.poll(patience)
+    }
+
+    fn acknowledge(&mut self, positions: &[SourcePosition]) {
+        self.inner.acknowledge(positions);
+    }
+
+    fn lag(&self) -> Vec<Lag> {
+        self.inner.lag()
+    }
+}
+
+impl Sink for WithTopics<KafkaSink> {
+    fn name(&self) -> &str {
+        self.inner.name()
+    }
+
+    fn open(&mut self) -> Result<Option<Reach>, SinkError> {
+        let name = self.inner.name().to_owned();
+        topics::ensure(&self.connection, &self.topics).map_err(|error| error.into_sink(&name))?;
+        self.inner.open()
+    }
+
+    fn write(&mut self, reach: &Reach, changes: &[MembershipChange]) -> Result<(), SinkError> {
+        self.inner.write(reach, changes)
+    }
+
+    fn clear(&mut self, progress: Progress, owns: &dyn Fn(&str) -> bool) -> Result<(), SinkError> {
+        self.inner.clear(progress, owns)
+    }
+}
