@@ -2,6 +2,9 @@ use serde_json::{Value as Json, json};
 
 use super::*;
 
+/// Kind, id, version, running version and pointers of what is faulty.
+type Shown = (&'static str, String, u64, Option<u64>, Vec<String>);
+
 /// Every version of every document, in order.
 #[derive(Default)]
 struct Store(Vec<Document>);
@@ -52,8 +55,8 @@ impl Store {
         found
     }
 
-    /// Kind, id, version, running version and pointers of what is faulty.
-    fn faulty(&self, version: u64) -> Vec<(&'static str, String, u64, Option<u64>, Vec<String>)> {
+    /// What is faulty.
+    fn faulty(&self, version: u64) -> Vec<Shown> {
         let pointers = |faults: Vec<Fault>| faults.into_iter().map(|fault| fault.pointer).collect();
         let faulty = self.load(version).faulty.into_iter();
         faulty.map(|one| (one.kind, one.id, one.catalogue_version, one.running_version, pointers(one.faults))).collect()
