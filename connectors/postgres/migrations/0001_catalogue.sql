@@ -129,6 +129,9 @@ LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     VALUES (audience.take_version(), actor, CASE WHEN audience.is_store() THEN 'store' ELSE 'sql' END, action, kind, document_id)
 $$;
 
+-- Only changes themselves make rows of the audit log.
+REVOKE EXECUTE ON FUNCTION audience.note(text, text, text, text) FROM PUBLIC;
+
 -- What a statement written by hand leaves to the catalogue: versions, times and the author.
 CREATE FUNCTION audience.complete_segment() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN

@@ -130,6 +130,7 @@ fn who_may_only_edit_segments_can() {
     sql.run(&format!("GRANT SELECT, UPDATE ON audience.segments TO {role}"));
     sql.run(&format!("SET SESSION AUTHORIZATION {role}; UPDATE audience.segments SET name = 'E'"));
     assert!(sql.try_run("UPDATE audience.catalogue SET version = 0").is_err());
+    assert!(sql.try_run("SELECT audience.note('create', 'segment', 'x', 'someone else')").is_err());
     let history = catalogue.history(DocumentKind::Segment, "a").expect("history");
     assert_eq!(json(&history[1])["author"], role.as_str());
     sql.run(&format!("RESET SESSION AUTHORIZATION; DROP OWNED BY {role}; DROP ROLE {role}"));

@@ -43,8 +43,8 @@ pub struct Documents {
     pub version: u64,
     /// What the engine runs.
     pub catalogue: Catalogue,
-    /// Segments by id.
-    pub segments: BTreeMap<String, KnownSegment>,
+    /// Segments by id; shared with the copies that edits work on.
+    pub segments: BTreeMap<String, Arc<KnownSegment>>,
     /// Traits by name.
     pub traits: BTreeMap<String, StoredTrait>,
     /// What is stored but does not run.
@@ -57,7 +57,7 @@ impl Documents {
         let document = &known.stored.document;
         let id: Arc<str> = document.id.as_str().into();
         self.catalogue.put_segment(Segment { id, version: document.version, status: document.status, definition });
-        self.segments.insert(document.id.clone(), known);
+        self.segments.insert(document.id.clone(), Arc::new(known));
     }
 
     /// The documents that a new data directory begins with: the traits that are shipped.

@@ -330,21 +330,27 @@ impl Service {
     }
 }
 
-/// The traits that are shipped are there from the first start, and edited like any other.
+/// The traits that are shipped are there from the first start, and edited like any other. Segments may have been written
+/// by hand before it.
 fn ship_traits(store: &dyn CatalogueStore) -> Result<(), EngineError> {
-    if store.version()? > 0 {
-        return Ok(());
+    let shipped = Documents::shipped(&timestamp());
+    loop {
+        let version = store.version()?;
+        for stored in &shipped {
+            if !store.history(DocumentKind::Trait, &stored.document.name)?.is_empty() {
+                return Ok(());
+            }
+        }
+        let documents = shipped.iter().filter_map(|stored| {
+            let body = serde_json::to_string(stored).ok()?;
+            let (kind, id) = (DocumentKind::Trait, stored.document.name.clone());
+            Some(Document { kind, id, catalogue_version: version + 1, body: Some(body) })
+        });
+        // Else someone was faster with another change.
+        if store.put(version, &documents.collect::<Vec<_>>())? {
+            return Ok(());
+        }
     }
-    let documents: Vec<Document> = Documents::shipped(&timestamp())
-        .into_iter()
-        .filter_map(|stored| {
-            let body = serde_json::to_string(&stored).ok()?;
-            let (kind, id) = (DocumentKind::Trait, stored.document.name);
-            Some(Document { kind, id, catalogue_version: 1, body: Some(body) })
-        })
-        .collect();
-    store.put(0, &documents)?;
-    Ok(())
 }
 
 /// The documents of a version, as they run.

@@ -2,6 +2,9 @@ use serde_json::{Value as Json, json};
 
 use super::*;
 
+/// Kind, id, version, running version and pointers of what is faulty.
+type Shown = (&'static str, String, u64, Option<u64>, Vec<String>);
+
 /// Every version of every document, in order.
 #[derive(Default)]
 struct Store(Vec<Document>);
@@ -53,15 +56,12 @@ impl Store {
     }
 
     /// What is faulty.
-    fn faulty(&self, version: u64) -> Vec<Faulty> {
+    fn faulty(&self, version: u64) -> Vec<Shown> {
         let pointers = |faults: Vec<Fault>| faults.into_iter().map(|fault| fault.pointer).collect();
         let faulty = self.load(version).faulty.into_iter();
         faulty.map(|one| (one.kind, one.id, one.catalogue_version, one.running_version, pointers(one.faults))).collect()
     }
 }
-
-/// Kind, id, version, running version and pointers.
-type Faulty = (&'static str, String, u64, Option<u64>, Vec<String>);
 
 fn pairs<const N: usize>(expected: [(&str, u64); N]) -> Vec<(String, u64)> {
     expected.map(|(id, version)| (id.to_owned(), version)).to_vec()
