@@ -60,6 +60,7 @@ impl Editor {
     /// Changes the documents: `change` makes the new ones and says what is to be stored, or refuses; then waits for the
     /// change to be in force, for a while.
     pub fn edit<T>(&self, change: impl FnOnce(&mut Documents, u64) -> Result<(Vec<Document>, T)>) -> Result<T> {
+        let begun = Instant::now();
         let (version, result) = {
             let mut documents = self.documents.lock();
             let version = documents.version + 1;
@@ -79,7 +80,9 @@ impl Editor {
         // Who looks for a new version and then waits does both under this lock, and so misses no wake-up.
         drop(self.force.lock());
         self.changed.notify_all();
+        let stored = begun.elapsed();
         self.wait_until_in_force(version, PATIENCE);
+        tracing::debug!(version, ?stored, in_force = ?begun.elapsed(), "edited");
         Ok(result)
     }
 
@@ -147,6 +150,7 @@ impl Editor {
                     let difference = in_force.difference(&next, &documents.catalogue);
                     (documents.version, next, difference)
                 });
+                let compared = begun.elapsed();
                 let _turn = (!difference.new_sources.is_empty()).then(|| target.turn.lock());
                 target.standing.editing(version);
                 if difference.is_empty() {
@@ -154,6 +158,7 @@ impl Editor {
                 } else {
                     edit::apply(target.engine, target.log, target.standing, difference)?;
                     target.metrics.edit_done(begun.elapsed());
+                    tracing::debug!(version, ?compared, in_force = ?begun.elapsed(), "edit applied");
                 }
                 in_force = next;
                 self.force.lock().version = version;

@@ -8,6 +8,7 @@
 
 mod absorb;
 mod checkpoint;
+mod column;
 mod control;
 mod leaf;
 mod number_rule;
@@ -84,6 +85,7 @@ pub struct Partition {
     versions: Vec<u64>,
     installed: HashMap<SegmentId, RuleId>,
     scan: Option<scan::Scan>,
+    columns: column::Columns,
     /// Users whose whole history the measures under backfill have already.
     backfilled: HashSet<u32>,
     deferred: Vec<crate::message::Routed>,
@@ -139,6 +141,7 @@ impl Partition {
             versions: Vec::new(),
             installed: HashMap::new(),
             scan: None,
+            columns: column::Columns::default(),
             backfilled: HashSet::new(),
             deferred: Vec::new(),
             silent: false,
