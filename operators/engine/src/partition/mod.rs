@@ -14,6 +14,7 @@ mod leaf;
 mod number_rule;
 mod plan;
 mod process;
+mod rank_table;
 mod scan;
 mod settle;
 
