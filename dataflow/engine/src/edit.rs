@@ -11,6 +11,7 @@ use std::collections::VecDeque;
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 use audience_contract::EventLog;
 use audience_operators::message::{Clock, Control};
@@ -27,7 +28,7 @@ use crate::rule_set::Difference;
 /// So many looks of a worker, a user for a rule each, take some 20 ms: events may wait as long.
 const LOOKS_IN_A_TICK: usize = 500_000;
 /// History goes to the workers in pieces of about this size.
-const PIECE_BYTES: usize = 256 << 10;
+const PIECE_BYTES: usize = 1 << 20;
 /// Pieces of one scanning thread that the workers have not done: enough to keep both at work, few enough that events
 /// come between.
 const PIECES_UNDER_WAY: usize = 2;
@@ -105,8 +106,10 @@ pub fn install(
     })?;
     engine.wait_for(tick)?;
     if needs_history && end > 0 {
+        let begun = Instant::now();
         backfill(engine, log, position, &difference.new_sources, end)?;
         control(engine, position, |_| vec![Control::BackfillDone])?;
+        tracing::debug!(took = ?begun.elapsed(), "history scanned");
     }
     Ok(())
 }
@@ -179,17 +182,16 @@ fn backfill(
     let failed = AtomicBool::new(false);
     let failure: Mutex<Option<EngineError>> = Mutex::new(None);
     std::thread::scope(|scope| {
-        for (index, range) in log.split(0..end, engine.workers()).into_iter().enumerate() {
+        for range in log.split(0..end, engine.workers()) {
             let (wanted, failed, failure) = (&wanted, &failed, &failure);
             scope.spawn(move || {
-                let worker = index % engine.workers();
-                let mut piece = Piece { engine, position, worker, bytes: Vec::new(), under_way: VecDeque::new() };
+                let mut piece = Piece::new(engine, position);
                 let mut result = Ok(());
                 let scanned = log.scan(range.clone(), &mut |run| {
                     for event in records(run).filter(|event| range.contains(&event.sequence()) && wanted.wants(event)) {
-                        piece.bytes.extend_from_slice(event.bytes());
+                        piece.push(event.bytes());
                     }
-                    if piece.bytes.len() >= PIECE_BYTES {
+                    if piece.length >= PIECE_BYTES {
                         result = piece.send();
                     }
                     let stop = result.is_err() || failed.load(Ordering::Relaxed);
@@ -211,25 +213,42 @@ fn backfill(
     }
 }
 
-/// History on its way to a worker.
+/// History on its way to the workers.
 struct Piece<'a> {
     engine: &'a Engine,
     position: &'a dyn Position,
-    worker: usize,
-    bytes: Vec<u8>,
+    /// A part for each worker, who routes it.
+    parts: Vec<Vec<u8>>,
+    length: usize,
     under_way: VecDeque<u64>,
 }
 
-impl Piece<'_> {
+impl<'a> Piece<'a> {
+    fn new(engine: &'a Engine, position: &'a dyn Position) -> Self {
+        let parts = vec![Vec::new(); engine.workers()];
+        Piece { engine, position, parts, length: 0, under_way: VecDeque::new() }
+    }
+
+    fn push(&mut self, record: &[u8]) {
+        let workers = self.parts.len();
+        // One part behind the other is filled.
+        let part = (self.length * workers / PIECE_BYTES).min(workers - 1);
+        self.parts[part].extend_from_slice(record);
+        self.length += record.len();
+    }
+
     fn send(&mut self) -> Result<(), EngineError> {
-        if self.bytes.is_empty() {
+        if self.length == 0 {
             return Ok(());
         }
-        let bytes = std::mem::take(&mut self.bytes);
-        let (workers, worker) = (self.engine.workers(), self.worker);
+        self.length = 0;
+        let workers = self.parts.len();
+        let parts = std::mem::replace(&mut self.parts, vec![Vec::new(); workers]);
         let tick = self.engine.submit(|_| {
             let mut items = items_of_tick(workers, Clock::at(self.position.boundary().clock), &[]);
-            items[worker].push(Inward::Backfill(bytes));
+            for (items, part) in items.iter_mut().zip(parts) {
+                items.push(Inward::Backfill(part));
+            }
             items
         })?;
         self.under_way.push_back(tick);

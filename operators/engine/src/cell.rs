@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use audience_rules::ast::Millis;
-use audience_rules::decimal::Decimal;
+use audience_rules::decimal::{Decimal, UNITS_PER_ONE};
 use audience_rules::record::EventRef;
 use audience_rules::test::filter_holds;
 use audience_rules::value::ValueRef;
@@ -47,6 +47,24 @@ pub enum Cell {
         /// What is kept.
         state: Box<State>,
     },
+    /// A trait that is a number which fits 64 bits of 10^-9, as most are: looked at without a further way through memory.
+    TraitNumber {
+        /// The measure.
+        measure: MeasureId,
+        /// The number.
+        value: Box<TraitNumber>,
+    },
+}
+
+/// A trait's number.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TraitNumber {
+    /// Its timestamp.
+    at: Millis,
+    /// Its place of arrival.
+    sequence: u64,
+    /// In 10^-9.
+    units: i64,
 }
 
 /// What does not fit a cell itself.
@@ -62,7 +80,7 @@ pub enum State {
     Days(BTreeSet<Millis>),
     /// The first or last value, with its timestamp and place of arrival.
     Edge(Millis, u64, Arc<[u8]>),
-    /// A trait's value (`None`: unset), with its timestamp and place of arrival.
+    /// A trait's value (`None`: unset) that is no small number, with its timestamp and place of arrival.
     Trait(Millis, u64, Option<Arc<[u8]>>),
     /// A sliding window.
     Window(WindowLog),
@@ -88,7 +106,8 @@ impl Cell {
             Cell::Count { measure, .. }
             | Cell::Number { measure, .. }
             | Cell::Instant { measure, .. }
-            | Cell::Other { measure, .. } => *measure,
+            | Cell::Other { measure, .. }
+            | Cell::TraitNumber { measure, .. } => *measure,
         }
     }
 
@@ -98,7 +117,8 @@ impl Cell {
             Cell::Count { measure, .. }
             | Cell::Number { measure, .. }
             | Cell::Instant { measure, .. }
-            | Cell::Other { measure, .. } => *measure = to,
+            | Cell::Other { measure, .. }
+            | Cell::TraitNumber { measure, .. } => *measure = to,
         }
     }
 
@@ -113,6 +133,7 @@ impl Cell {
             Cell::Number { units, .. } => Reading::Number(Decimal::from_units(i128::from(*units))),
             Cell::Instant { at, .. } if kind.is_since() => Reading::Since(*at),
             Cell::Instant { at, .. } => Reading::Number(Decimal::from_integer(*at)),
+            Cell::TraitNumber { value, .. } => Reading::Number(Decimal::from_units(i128::from(value.units))),
             Cell::Other { state, .. } => match &**state {
                 State::Wide(units) => Reading::Number(Decimal::from_units(*units)),
                 State::Average(sum, count) => Reading::Ratio(Decimal::from_units(*sum), *count),
@@ -127,13 +148,27 @@ impl Cell {
         }
     }
 
-    /// The value of a trait that is a number.
-    pub fn trait_number(&self) -> Option<Decimal> {
-        let Cell::Other { state, .. } = self else { return None };
-        let State::Trait(_, _, Some(value)) = &**state else { return None };
-        match ValueRef::read(value)?.0 {
-            ValueRef::Number(number) => Some(number),
-            _ => None,
+    /// What it says, in 10^-9, where that is a number kept as such: what [`reading`](Self::reading) gives, sooner.
+    pub fn number_units(&self) -> Option<i64> {
+        match self {
+            Cell::Count { count, .. } => i64::try_from(*count).ok()?.checked_mul(UNITS_PER_ONE as i64),
+            Cell::Number { units, .. } => Some(*units),
+            Cell::TraitNumber { value, .. } => Some(value.units),
+            Cell::Instant { .. } | Cell::Other { .. } => None,
+        }
+    }
+
+    /// Reads what it keeps elsewhere in memory, for nothing but that it is near then.
+    pub fn fetch(&self) -> u64 {
+        match self {
+            Cell::TraitNumber { value, .. } => value.sequence,
+            Cell::Other { state, .. } => match &**state {
+                State::Average(_, count) => *count,
+                State::Edge(_, sequence, _) | State::Trait(_, sequence, _) => *sequence,
+                State::Window(log) => u64::from(log.is_empty()),
+                _ => 0,
+            },
+            Cell::Count { .. } | Cell::Number { .. } | Cell::Instant { .. } => 0,
         }
     }
 
@@ -387,14 +422,25 @@ pub fn apply_trait(
     event: &EventRef<'_>,
 ) -> Result<Cell, Option<Cell>> {
     let place = (event.timestamp(), event.sequence());
-    if let Some(Cell::Other { state, .. }) = &cell
-        && let State::Trait(known_at, known_sequence, _) = **state
-        && (known_at, known_sequence) > place
-    {
+    let known = match &cell {
+        Some(Cell::TraitNumber { value, .. }) => Some((value.at, value.sequence)),
+        Some(Cell::Other { state, .. }) => match **state {
+            State::Trait(at, sequence, _) => Some((at, sequence)),
+            _ => None,
+        },
+        _ => None,
+    };
+    if known.is_some_and(|known| known > place) {
         return Err(cell);
     }
-    let value = value.path(below).filter(|value| !value.is_null()).map(flat);
-    Ok(Cell::Other { measure, state: Box::new(State::Trait(place.0, place.1, value)) })
+    let value = value.path(below).filter(|value| !value.is_null());
+    if let Some(ValueRef::Number(number)) = value
+        && let Ok(units) = i64::try_from(number.units())
+    {
+        let value = TraitNumber { at: place.0, sequence: place.1, units };
+        return Ok(Cell::TraitNumber { measure, value: Box::new(value) });
+    }
+    Ok(Cell::Other { measure, state: Box::new(State::Trait(place.0, place.1, value.map(flat))) })
 }
 
 #[cfg(test)]

@@ -57,7 +57,7 @@ impl Reading {
 }
 
 /// A number *u* units stands at 4*u*; what lies between two units at 4*u* + 2; cuts stand at the odd places around 4*u*.
-const CUT_SCALE: i128 = 4;
+pub const CUT_SCALE: i128 = 4;
 
 /// The places at which a test of a number changes; `None` where it does not depend on them alone.
 pub fn cuts(test: &Test) -> Option<Vec<i128>> {

@@ -62,6 +62,7 @@ impl Editor {
     /// Changes the documents: `change` makes the new ones and says what is to be stored, or refuses; then waits for the
     /// change to be in force, for a while.
     pub fn edit<T>(&self, change: impl FnOnce(&mut Documents, u64) -> Result<(Vec<Document>, T)>) -> Result<T> {
+        let begun = Instant::now();
         let (version, result) = {
             let mut documents = self.documents.lock();
             let version = documents.version + 1;
@@ -83,7 +84,9 @@ impl Editor {
             (version, result)
         };
         self.wake();
+        let stored = begun.elapsed();
         self.wait_until_in_force(version, PATIENCE);
+        tracing::debug!(version, ?stored, in_force = ?begun.elapsed(), "edited");
         Ok(result)
     }
 
@@ -199,6 +202,7 @@ impl Editor {
                     let difference = in_force.difference(&next, &documents.catalogue);
                     (documents.version, next, difference)
                 });
+                let compared = begun.elapsed();
                 let _turn = (!difference.new_sources.is_empty()).then(|| target.turn.lock());
                 target.standing.editing(version);
                 if difference.is_empty() {
@@ -206,6 +210,7 @@ impl Editor {
                 } else {
                     edit::apply(target.engine, target.log, target.standing, difference)?;
                     target.metrics.edit_done(begun.elapsed());
+                    tracing::debug!(version, ?compared, in_force = ?begun.elapsed(), "edit applied");
                 }
                 in_force = next;
                 self.force.lock().version = version;

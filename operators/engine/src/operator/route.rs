@@ -111,6 +111,11 @@ impl Router {
     fn route(&mut self, tick: Tick) -> (Vec<Routed>, Vec<Directed>) {
         let mut blobs: Vec<Routed> = (0..self.peers).map(|worker| Routed { worker, ..Routed::default() }).collect();
         let mut parts = Parts::of(tick.locals);
+        let bytes: usize = parts.records.iter().map(Vec::len).sum();
+        for blob in &mut blobs {
+            // Each gets about as much as the others.
+            blob.records.reserve((bytes + bytes / 8) / self.peers as usize);
+        }
         let merges = self.send_records(&mut parts.records, tick.announcements, &mut blobs);
         for record in parts.history.iter().flat_map(|bytes| records(bytes)) {
             if !self.aliases.borrow().is_erased(&record) {

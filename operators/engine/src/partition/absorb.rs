@@ -39,6 +39,7 @@ impl Partition {
         user.pending = Vec::new();
         user.due = Millis::MAX;
         self.scratch.touched.clear();
+        self.columns.forget(slot);
         // Who is inside of a rank stays there until the rank says otherwise, which it does not of a user who is erased and
         // then ranked again within one tick.
         for (rank, _) in self.registry.ranks.iter() {

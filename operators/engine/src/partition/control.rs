@@ -6,10 +6,11 @@ use std::sync::Arc;
 use audience_rules::ast::{Cut, Millis, SegmentId};
 use audience_rules::record::{EventRef, RecordKind, records};
 use hashbrown::HashMap;
-use parking_lot::RwLock;
+use parking_lot::{RwLock, RwLockWriteGuard};
 use roaring::RoaringBitmap;
 
-use crate::membership::Membership;
+use crate::measure::Listeners;
+use crate::membership::{Membership, user_hash};
 use crate::message::{Cause, Content, Publication, RankCut, RankInput};
 use crate::program::Program;
 use crate::registry::{BitmapId, Boundary, Role, RuleId};
@@ -19,6 +20,8 @@ use super::{OperatorError, Partition, Published};
 
 /// Users that are looked at together when a start ends: few enough that their cells stay in the cache from rule to rule.
 const ACTIVATED_AT_ONCE: u32 = 1024;
+/// Events of a backfill whose users are fetched from memory together.
+const EVENTS_A_TURN: usize = 32;
 
 impl Partition {
     /// Begins to compute rules in silence.
@@ -61,7 +64,8 @@ impl Partition {
         self.rank_inputs.extend(ranks.into_iter().map(|rank| RankInput::Drop { rank }));
     }
 
-    /// Feeds history to the measures that are being backfilled.
+    /// Feeds history to the measures that are being backfilled. When their users are due is found by the scan behind it,
+    /// once for each and not for every event.
     pub fn backfill(&mut self, history: &[u8]) -> Result<(), OperatorError> {
         let backfilling: HashMap<u32, Boundary> = self
             .registry
@@ -75,38 +79,58 @@ impl Partition {
             .filter_map(|event| event.message().map(|message| message_key(event.user(), message)))
             .collect();
         let mut first = if keys.is_empty() { Vec::new() } else { self.messages.first(&keys)? }.into_iter();
-        let membership = self.membership();
-        let mut guard = membership.write();
-        let mut candidates = Vec::new();
+        let mut counting: Vec<(u64, EventRef<'_>)> = Vec::with_capacity(events.len());
         for event in events {
             let repeated = event.message().is_some() && first.next().flatten() != Some(event.sequence());
-            if repeated {
-                continue;
+            if !repeated {
+                counting.push((user_hash(event.user_bytes()), event));
             }
-            let slot = self.slot_of(event.user(), &mut guard);
-            if self.backfilled.contains(&slot) {
-                continue;
+        }
+        let mut listeners = Listeners::default();
+        for measure in backfilling.keys() {
+            if let Some(definition) = self.registry.measures.get(*measure) {
+                listeners.add(*measure, &definition.source);
             }
-            let is_before = |measure: &u32| backfilling.get(measure).is_some_and(|boundary| boundary.is_before(&event));
-            candidates.clear();
-            self.registry.listeners.of_event(&event, &mut candidates);
-            for measure in candidates.iter().filter(|measure| is_before(measure)) {
-                self.feed(slot, *measure, &event, self.clock);
-            }
-            if event.kind() == RecordKind::Identify {
-                for (name, value) in event.traits() {
-                    for index in 0..self.registry.listeners.of_trait(name).len() {
-                        let measure = self.registry.listeners.of_trait(name)[index];
-                        if is_before(&measure) {
-                            self.feed_trait(slot, measure, value, &event);
-                        }
-                    }
+        }
+        let membership = self.membership();
+        let mut guard = membership.write();
+        for together in counting.chunks(EVENTS_A_TURN) {
+            guard.users.fetch(together.iter().map(|(hash, _)| *hash));
+            let slots = together.iter().map(|(hash, event)| self.slot_of_hash(*hash, event.user_bytes(), &mut guard));
+            let slots: Vec<u32> = slots.collect();
+            self.fetch(slots.iter().copied());
+            for (slot, (_, event)) in slots.iter().zip(together) {
+                if !self.backfilled.contains(slot) {
+                    self.backfill_event(*slot, event, &listeners, &backfilling);
                 }
             }
-            self.set_due(slot, self.clock);
-            self.schedule(slot);
+            RwLockWriteGuard::bump(&mut guard);
         }
         Ok(())
+    }
+
+    fn backfill_event(
+        &mut self,
+        slot: u32,
+        event: &EventRef<'_>,
+        listeners: &Listeners,
+        backfilling: &HashMap<u32, Boundary>,
+    ) {
+        let is_before = |measure: &u32| backfilling.get(measure).is_some_and(|boundary| boundary.is_before(event));
+        let mut candidates = std::mem::take(&mut self.scratch.candidates);
+        candidates.clear();
+        listeners.of_event(event, &mut candidates);
+        for measure in candidates.iter().filter(|measure| is_before(measure)) {
+            self.feed(slot, *measure, event, self.clock);
+        }
+        self.scratch.candidates = candidates;
+        if event.kind() == RecordKind::Identify {
+            for (name, value) in event.traits() {
+                for measure in listeners.of_trait(name).iter().filter(|measure| is_before(measure)) {
+                    self.feed_trait(slot, *measure, value, event);
+                }
+            }
+        }
     }
 
     /// The history of every measure is complete.
@@ -213,6 +237,7 @@ impl Partition {
                 user.cells.retain(|cell| !dropped.contains(&cell.measure()));
             }
         }
+        self.columns.drop_measures(|measure| dropped.contains(&measure));
         self.registry.forget_dropped();
     }
 
@@ -223,6 +248,7 @@ impl Partition {
         let now = self.clock;
         self.done_until = now;
         self.registry.drop_unneeded_measures();
+        self.registry.measures_scanned(u32::MAX);
         let ranks: Vec<u32> = self.registry.ranks.iter().map(|(id, _)| id).collect();
         for rank in ranks {
             let among = self.registry.ranks.get_mut(rank).and_then(|entry| {

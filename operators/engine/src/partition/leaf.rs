@@ -3,7 +3,7 @@
 use audience_rules::ast::{Comparison, Condition, Test};
 
 use crate::measure::MeasureId;
-use crate::reading::{Reading, cuts};
+use crate::reading::{CUT_SCALE, Reading, cuts};
 use crate::registry::{PredicateId, Question, Registry};
 
 /// Below all places; of what is missing.
@@ -65,6 +65,11 @@ pub(super) fn position(reading: &Reading) -> i64 {
         Some(place) => place.clamp(i128::from(LEAST), i128::from(GREATEST)) as i64,
         None => MISSING,
     }
+}
+
+/// Where a number of so many 10^-9 stands.
+pub(super) fn position_of_units(units: i64) -> i64 {
+    units.saturating_mul(CUT_SCALE as i64).clamp(LEAST, GREATEST)
 }
 
 /// The rank of a position: 0 of what is missing, else one more than the bounds below it.

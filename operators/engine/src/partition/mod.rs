@@ -8,11 +8,13 @@
 
 mod absorb;
 mod checkpoint;
+mod column;
 mod control;
 mod leaf;
 mod number_rule;
 mod plan;
 mod process;
+mod rank_table;
 mod scan;
 mod settle;
 
@@ -84,6 +86,7 @@ pub struct Partition {
     versions: Vec<u64>,
     installed: HashMap<SegmentId, RuleId>,
     scan: Option<scan::Scan>,
+    columns: column::Columns,
     /// Users whose whole history the measures under backfill have already.
     backfilled: HashSet<u32>,
     deferred: Vec<crate::message::Routed>,
@@ -139,6 +142,7 @@ impl Partition {
             versions: Vec::new(),
             installed: HashMap::new(),
             scan: None,
+            columns: column::Columns::default(),
             backfilled: HashSet::new(),
             deferred: Vec::new(),
             silent: false,

@@ -9,15 +9,17 @@ use std::sync::Arc;
 
 use audience_rules::ast::{Millis, Test};
 
+use crate::cell::Cell;
+use crate::measure::MeasureId;
 use crate::reading::Reading;
 use crate::registry::{Question, Registry, Rule};
 
-use super::leaf::{Interval, MISSING, position};
+use super::leaf::{Interval, MISSING, position, position_of_units};
 use super::plan::{Subject, needs};
 use super::{Partition, User};
 
 /// Users that are fetched together.
-const BLOCK: u32 = 32;
+pub(super) const BLOCK: u32 = 32;
 /// Users that tell which leaf bars most.
 const SAMPLE: usize = 128;
 
@@ -32,19 +34,22 @@ struct NumberLeaf {
 
 impl NumberLeaf {
     fn holds(&self, Subject { registry, user, now }: Subject<'_>) -> bool {
+        let cell = user.cell(self.interval.measure).map(|at| &user.cells[at]);
+        if let Some(units) = cell.and_then(Cell::number_units) {
+            return self.interval.holds(position_of_units(units));
+        }
         let Some(definition) = registry.measures.get(self.interval.measure) else { return false };
-        let reading = match user.cell(self.interval.measure).map(|at| &user.cells[at]) {
-            Some(cell) => match cell.trait_number() {
-                Some(number) => return self.interval.holds(position(&Reading::Number(number))),
-                None => cell.reading(&definition.kind, now),
-            },
-            None => definition.default.clone(),
-        };
+        let reading = cell.map_or_else(|| definition.default.clone(), |cell| cell.reading(&definition.kind, now));
         match reading {
             Reading::Number(_) | Reading::Ratio(..) => self.interval.holds(position(&reading)),
             Reading::Missing => self.interval.holds(MISSING),
             _ => reading.holds(&self.test, now),
         }
+    }
+
+    /// Reads what it is about to look at, for nothing but that it is near then.
+    fn fetch(&self, user: &User) -> u64 {
+        user.cell(self.interval.measure).map_or(0, |at| user.cells[at].fetch())
     }
 }
 
@@ -73,7 +78,24 @@ impl NumberRule {
         self.leaves.sort_by_cached_key(|leaf| if leaf.is_needed { passed(leaf) } else { usize::MAX });
     }
 
-    fn holds(&self, subject: Subject<'_>) -> bool {
+    /// The measures that it asks, each once.
+    pub(super) fn measures(&self) -> Vec<MeasureId> {
+        let mut measures: Vec<MeasureId> = self.leaves.iter().map(|leaf| leaf.interval.measure).collect();
+        measures.sort_unstable();
+        measures.dedup();
+        measures
+    }
+
+    /// Whether it holds where numbers stand so; `None` where one of them is not known.
+    pub(super) fn holds_at(&self, place: impl Fn(MeasureId) -> Option<i64>) -> Option<bool> {
+        let mut bits = 0u64;
+        for leaf in &self.leaves {
+            bits |= u64::from(leaf.interval.holds(place(leaf.interval.measure)?)) << leaf.index;
+        }
+        Some(self.table >> bits & 1 == 1)
+    }
+
+    pub(super) fn holds(&self, subject: Subject<'_>) -> bool {
         let mut bits = 0u64;
         for leaf in &self.leaves {
             let holds = leaf.holds(subject);
@@ -103,6 +125,9 @@ impl Partition {
             let end = slots.end.min(block + BLOCK);
             let users = &self.users[block as usize..end as usize];
             self.fetch(block..end);
+            if let Some(first) = rule.leaves.first() {
+                black_box(users.iter().map(|user| first.fetch(user)).fold(0, u64::wrapping_add));
+            }
             let known = (block..end).zip(users).filter(|(_, user)| user.known);
             found.extend(known.map(|(slot, _)| slot).filter(|slot| rule.holds(self.subject(*slot, now))));
             block = end;

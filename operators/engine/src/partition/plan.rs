@@ -15,10 +15,10 @@ use roaring::RoaringBitmap;
 use crate::measure::MeasureId;
 use crate::membership::Membership;
 use crate::message::{Cause, Change};
-use crate::reading::Reading;
 use crate::registry::{BitmapId, PredicateId, Question, Registry, Role, Rule, RuleId};
 
-use super::leaf::{BOUNDS, Interval, Leaf, MISSING, position, rank};
+use super::leaf::{BOUNDS, Interval, Leaf, MISSING};
+use super::rank_table::RankTable;
 use super::settle::{QUEUED, queue};
 use super::{Partition, Published, Scratch, User};
 
@@ -35,6 +35,8 @@ struct Plan {
     table: u64,
     leaves: [Leaf; LEAVES],
     count: u8,
+    /// Whether it holds of a user of whom nothing is known.
+    is_default: bool,
 }
 
 /// Whether a rule of so many leaves cannot hold without this one.
@@ -70,14 +72,6 @@ impl Use {
     }
 }
 
-/// The ranks of the user at hand in a measure, where the stamp is the latest.
-#[derive(Clone, Copy, Default)]
-struct Ranks {
-    stamp: u64,
-    before: u16,
-    now: u16,
-}
-
 /// All planned rules, by their numbers, and what leads to them.
 #[derive(Default)]
 pub(super) struct Plans {
@@ -87,10 +81,7 @@ pub(super) struct Plans {
     spans: Vec<(u32, u32)>,
     /// In the order of the measures and their bounds: what one event passes stands together.
     uses: Vec<Use>,
-    /// By measure; sorted.
-    bounds: Vec<Vec<i64>>,
-    ranks: Vec<Ranks>,
-    stamp: u64,
+    table: RankTable,
     /// Planned rules that hold of a user of whom nothing is known.
     defaults: Vec<RuleId>,
     /// Other rules that may.
@@ -113,24 +104,13 @@ pub(super) struct Subject<'a> {
     pub(super) now: Millis,
 }
 
-impl Subject<'_> {
-    fn position(&self, measure: MeasureId) -> i64 {
-        let Some(definition) = self.registry.measures.get(measure) else { return MISSING };
-        match self.user.cell(measure) {
-            Some(at) => position(&self.user.cells[at].reading(&definition.kind, self.now)),
-            None => position(&definition.default),
-        }
-    }
-}
-
 impl Plans {
     fn of(registry: &mut Registry, published: &HashMap<SegmentId, Published>) -> Plans {
         let default_rules = registry.default_rules().to_vec();
         let registry = &*registry;
         let mut plans = Plans { rules: vec![Plan::default(); registry.rules.bound()], ..Plans::default() };
         plans.targets = vec![Target::default(); plans.rules.len()];
-        plans.ranks = vec![Ranks::default(); registry.measures.bound()];
-        plans.bounds = bounds(registry);
+        plans.table = RankTable::of(registry);
         for (id, rule) in registry.rules.iter() {
             let Some((plan, target)) = plans.plan(registry, published, rule) else { continue };
             plans.rules[id as usize] = plan;
@@ -139,10 +119,13 @@ impl Plans {
         plans.lay_out_uses(registry);
         let nobody = User::default();
         let subject = Subject { registry, user: &nobody, now: 0 };
-        plans.stamp += 1;
+        plans.table.begin_with_nothing();
         for rule in default_rules {
             match plans.of_rule(rule).map(|plan| plan.table) {
-                Some(table) if table >> plans.bits(rule, subject) & 1 == 1 => plans.defaults.push(rule),
+                Some(table) if table >> plans.bits(rule, subject) & 1 == 1 => {
+                    plans.defaults.push(rule);
+                    plans.rules[rule as usize].is_default = true;
+                }
                 Some(_) => {}
                 None => plans.other_defaults.push(rule),
             }
@@ -165,7 +148,7 @@ impl Plans {
         let mut plan = Plan { table, count: rule.predicates.len() as u8, ..Plan::default() };
         for (leaf, predicate) in plan.leaves.iter_mut().zip(&rule.predicates) {
             let interval = Interval::of_predicate(registry, *predicate)?;
-            let bounds = self.bounds.get(interval.measure as usize).filter(|bounds| bounds.len() < BOUNDS)?;
+            let bounds = self.table.bounds(interval.measure).filter(|bounds| bounds.len() < BOUNDS)?;
             *leaf = Leaf::of(&interval, bounds)?;
         }
         Some((plan, Target { members: rule.members, segment: published.get(segment)?.index }))
@@ -207,7 +190,7 @@ impl Plans {
         let mut needed: Vec<(f32, Leaf)> = (0..usize::from(plan.count))
             .filter(|other| *other != leaf && needs(plan.table, usize::from(plan.count), *other))
             .map(|other| plan.leaves[other])
-            .map(|other| (other.share(self.bounds[usize::from(other.measure)].len() + 2), other))
+            .map(|other| (other.share(self.table.bounds(other.measure.into()).map_or(0, <[i64]>::len) + 2), other))
             .collect();
         // Those that hold of the fewest first: they spare the others.
         needed.sort_by(|(one, _), (other, _)| one.total_cmp(other));
@@ -223,41 +206,17 @@ impl Plans {
         self.rules.get(id as usize).filter(|plan| plan.count > 0)
     }
 
-    /// Begins with a user, of whom these measures may have changed.
-    fn begin(&mut self, subject: Subject<'_>, touched: &[(MeasureId, Reading)]) {
-        self.stamp += 1;
-        for (measure, before) in touched {
-            let Some(bounds) = self.bounds.get(*measure as usize).filter(|bounds| !bounds.is_empty()) else { continue };
-            let before = rank(bounds, position(before));
-            let now = rank(bounds, subject.position(*measure));
-            self.ranks[*measure as usize] = Ranks { stamp: self.stamp, before, now };
-        }
-    }
-
-    #[inline]
-    fn ranks_of(&mut self, measure: u16, subject: Subject<'_>) -> Ranks {
-        let known = self.ranks[usize::from(measure)];
-        if known.stamp == self.stamp { known } else { self.find_ranks(measure, subject) }
-    }
-
-    #[cold]
-    fn find_ranks(&mut self, measure: u16, subject: Subject<'_>) -> Ranks {
-        let now = rank(&self.bounds[usize::from(measure)], subject.position(MeasureId::from(measure)));
-        let found = Ranks { stamp: self.stamp, before: now, now };
-        self.ranks[usize::from(measure)] = found;
-        found
-    }
-
     /// Queues the rules that a flipped predicate may change.
     fn mark(&mut self, predicate: PredicateId, subject: Subject<'_>, scratch: &mut Scratch) {
         let Some((start, end)) = self.spans.get(predicate as usize).copied() else { return };
+        let Plans { uses, table, .. } = self;
         let mut index = start;
         while index < end {
-            let found = self.uses[index as usize];
+            let found = &uses[index as usize];
             index += 1;
             let guards = &found.guards[..usize::from(found.guard_count)];
             let barring = guards.iter().position(|guard| {
-                let ranks = self.ranks_of(guard.measure, subject);
+                let ranks = table.of_measure(guard.measure, subject);
                 !guard.holds(ranks.before) && !guard.holds(ranks.now)
             });
             match barring {
@@ -271,15 +230,16 @@ impl Plans {
 
     /// Which leaves of a rule hold now.
     fn bits(&mut self, id: RuleId, subject: Subject<'_>) -> u64 {
-        let Plan { leaves, count, .. } = self.rules[id as usize];
-        leaves[..usize::from(count)].iter().enumerate().fold(0, |bits, (index, leaf)| {
-            bits | u64::from(leaf.holds(self.ranks_of(leaf.measure, subject).now)) << index
+        let Plans { rules, table, .. } = self;
+        let Plan { leaves, count, .. } = &rules[id as usize];
+        leaves[..usize::from(*count)].iter().enumerate().fold(0, |bits, (index, leaf)| {
+            bits | u64::from(leaf.holds(table.of_measure(leaf.measure, subject).now)) << index
         })
     }
 }
 
 /// The bounds of every measure, sorted.
-fn bounds(registry: &Registry) -> Vec<Vec<i64>> {
+pub(super) fn bounds(registry: &Registry) -> Vec<Vec<i64>> {
     let mut bounds: Vec<Vec<i64>> = vec![Vec::new(); registry.measures.bound()];
     for (id, _) in registry.predicates.iter() {
         if let Some(interval) = Interval::of_predicate(registry, id) {
@@ -303,8 +263,11 @@ impl Partition {
     pub(super) fn mark_flips(&mut self, slot: u32, flips: &[PredicateId], now: Millis) {
         let Partition { registry, published, plans, scratch, users, .. } = self;
         let plans = plans.get_or_insert_with(|| Plans::of(registry, published));
+        if flips.is_empty() {
+            return plans.table.begin_with_nothing();
+        }
         let subject = Subject { registry, user: &users[slot as usize], now };
-        plans.begin(subject, &scratch.touched);
+        plans.table.begin(subject, &scratch.touched);
         for predicate in flips {
             plans.mark(*predicate, subject, scratch);
         }
@@ -341,7 +304,9 @@ impl Partition {
         let subject = Subject { registry, user: &users[slot as usize], now };
         let marks = &mut scratch.marks;
         scratch.queue.retain(|id| {
-            let Some(table) = plans.of_rule(*id).map(|plan| plan.table) else { return true };
+            let Some((table, is_default)) = plans.of_rule(*id).map(|plan| (plan.table, plan.is_default)) else {
+                return true;
+            };
             let flipped = std::mem::take(&mut marks[*id as usize]) & !QUEUED;
             let bits = plans.bits(*id, subject);
             let is = table >> bits & 1 == 1;
@@ -350,8 +315,8 @@ impl Partition {
                 let Target { members, segment } = plans.targets[*id as usize];
                 changes.push(Change { user: slot, segment, at: now, entered: is, cause });
                 updates.push(Update { bitmap: members, slot, inside: is });
-            } else if from_nothing {
-                // It may hold of nobody in particular, and so have been entered as one of those.
+            } else if from_nothing && is_default {
+                // It holds of nobody in particular, and so may have been entered as one of those.
                 updates.push(Update { bitmap: plans.targets[*id as usize].members, slot, inside: false });
             }
             false

@@ -1,5 +1,7 @@
 //! A tick: what is due by time and the events of each user, in the order of their instants.
 
+use std::hint::black_box;
+
 use audience_rules::ast::Millis;
 use audience_rules::record::{EventRef, RecordKind, records};
 use audience_rules::value::ValueRef;
@@ -47,6 +49,14 @@ impl Entry<'_> {
         }
     }
 
+    /// Reads it, and its event, for nothing but that they are near then.
+    fn fetch(&self) -> u64 {
+        match &self.stimulus {
+            Stimulus::Event(event) | Stimulus::Unchecked(event) => event.timestamp() as u64,
+            Stimulus::Merge(merge) => merge.sequence,
+        }
+    }
+
     /// The place among a user's stimuli. A merge stands before the event that brought it, wherever either came from.
     fn place(&self) -> u64 {
         match &self.stimulus {
@@ -67,8 +77,11 @@ struct Turn {
 
 const DUE: u32 = u32::MAX;
 
-/// How many users are fetched from memory together, and settled before readers get their turn.
+/// How many users are looked up and fetched from memory together, and settled before readers get their turn.
 const USERS_A_TURN: usize = 32;
+
+/// What a small record takes, bytes.
+const RECORD_BYTES: usize = 128;
 
 /// The last millisecond of the second of an instant.
 fn end_of_second(at: Millis) -> Millis {
@@ -105,6 +118,8 @@ impl Partition {
         let groups: Vec<&[Turn]> = turns.chunk_by(|a, b| a.slot == b.slot).collect();
         for groups in groups.chunks(USERS_A_TURN) {
             self.fetch(groups.iter().filter_map(|group| group.first()).map(|turn| turn.slot));
+            let near = groups.iter().flat_map(|group| group.iter()).filter_map(|turn| entries.get(turn.entry as usize));
+            black_box(near.map(Entry::fetch).fold(0, u64::wrapping_add));
             for group in groups {
                 self.process_user(group, &entries, limit, &mut guard)?;
             }
@@ -118,7 +133,8 @@ impl Partition {
 
     /// The stimuli, without repeated messages and what a loaded checkpoint has already.
     fn entries<'a>(&mut self, routed: &'a [Routed]) -> Result<Vec<Entry<'a>>, OperatorError> {
-        let mut entries = Vec::new();
+        let bytes: usize = routed.iter().map(|part| part.records.len()).sum();
+        let mut entries = Vec::with_capacity(bytes / RECORD_BYTES);
         let mut messages: Vec<((u128, u64), usize)> = Vec::new();
         let merged: HashSet<&str> =
             routed.iter().flat_map(|part| &part.merges).map(|merge| merge.user.as_str()).collect();
@@ -166,13 +182,15 @@ impl Partition {
         Ok(entries)
     }
 
-    /// The entries' turns, in no order. Users are looked up in a loop of its own: what one waits for in memory, the next
-    /// need not.
+    /// The entries' turns, in no order.
     fn turns(&mut self, entries: &[Entry<'_>], membership: &mut Membership) -> Vec<Turn> {
         let mut turns = Vec::with_capacity(entries.len());
-        for (index, entry) in entries.iter().enumerate() {
-            let slot = self.slot_of_hash(entry.user_hash, entry.user(), membership);
-            turns.push(Turn { slot, place: entry.place(), entry: index as u32 });
+        for entries in entries.chunks(USERS_A_TURN) {
+            membership.users.fetch(entries.iter().map(|entry| entry.user_hash));
+            for entry in entries {
+                let slot = self.slot_of_hash(entry.user_hash, entry.user(), membership);
+                turns.push(Turn { slot, place: entry.place(), entry: turns.len() as u32 });
+            }
         }
         turns
     }
@@ -375,7 +393,7 @@ impl Partition {
             user.cells.retain(|cell| !cell.is_empty());
             for cell in &user.cells {
                 let Some(definition) = self.registry.measures.get(cell.measure()) else { continue };
-                if definition.is_temporal() {
+                if definition.is_temporal() && slot < definition.scanned {
                     due = due.min(cell.next_change(&definition.kind, &definition.offsets, now));
                 }
             }

@@ -7,6 +7,7 @@ use std::ops::Range;
 
 use audience_rules::ast::Millis;
 
+use crate::measure::MeasureId;
 use crate::membership::Membership;
 use crate::registry::{Measure, PredicateId, Question, RankId, RuleId};
 
@@ -31,6 +32,7 @@ impl Partition {
                 (ranks.iter().filter_map(|(_, among)| *among).collect(), ranks.iter().map(|(id, _)| *id).collect())
             }
         };
+        self.columns.drop_parts();
         self.scan = Some(Scan { rules, ranks, cursor: 0 });
     }
 
@@ -45,18 +47,16 @@ impl Partition {
         let now: Millis = self.clock;
         let membership = self.membership();
         let end = scan.cursor.saturating_add(users).min(self.users.len() as u32);
+        let done = end as usize == self.users.len();
+        let scanned = if done { u32::MAX } else { end };
+        self.bring_users(&scan, scan.cursor..end, scanned, now);
         for rule in &scan.rules {
             let Some(members) = self.registry.rules.get(*rule).map(|rule| rule.members) else { continue };
-            let found = self.find(*rule, scan.cursor..end, now, &membership.read());
+            let is_alone = scan.rules.len() == 1;
+            let found = is_alone.then(|| self.find_by_columns(*rule, scan.cursor..end, now)).flatten();
+            let found = found.unwrap_or_else(|| self.find(*rule, scan.cursor..end, now, &membership.read()));
             // Only now are readers kept waiting.
             membership.write().bitmap_mut(members).extend(found);
-        }
-        if self.is_temporal(&scan) {
-            // What is looked at now may change by time at instants that nothing asked for before.
-            for slot in scan.cursor..end {
-                self.set_due(slot, now);
-                self.schedule(slot);
-            }
         }
         for rank in &scan.ranks {
             let guard = membership.read();
@@ -67,8 +67,6 @@ impl Partition {
             }
         }
         scan.cursor = end;
-        let done = end as usize == self.users.len();
-        let scanned = if done { u32::MAX } else { end };
         for rule in &scan.rules {
             if let Some(rule) = self.registry.rules.get_mut(*rule) {
                 rule.scanned = scanned;
@@ -79,10 +77,33 @@ impl Partition {
                 rank.scanned = scanned;
             }
         }
-        if !done {
+        if done {
+            self.columns.finish(self.users.len());
+        } else {
             self.scan = Some(scan);
         }
         done
+    }
+
+    /// Brings what a backfill left of these users to `now`, and finds when they are next due: what is looked at now may
+    /// change by time at instants that nothing asked for before.
+    fn bring_users(&mut self, scan: &Scan, slots: Range<u32>, scanned: u32, now: Millis) {
+        let filled = self.registry.measures.iter().filter(|(_, measure)| measure.scanned < scanned);
+        let filled: Vec<MeasureId> = filled.filter(|(_, it)| it.is_temporal()).map(|(id, _)| id).collect();
+        self.registry.measures_scanned(scanned);
+        if filled.is_empty() && !self.is_temporal(scan) {
+            return;
+        }
+        for slot in slots {
+            let user = &mut self.users[slot as usize];
+            for measure in &filled {
+                if let (Some(at), Some(definition)) = (user.cell(*measure), self.registry.measures.get(*measure)) {
+                    user.cells[at].advance(&definition.kind, now);
+                }
+            }
+            self.set_due(slot, now);
+            self.schedule(slot);
+        }
     }
 
     /// The users among these who fulfil a rule.

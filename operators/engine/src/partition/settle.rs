@@ -48,6 +48,8 @@ impl Partition {
             self.registry.flips(*measure, (before_reading, before), (&after, now), &mut flips);
             flipped.extend_from_slice(&flips);
         }
+        let row = (&self.registry, &self.users[slot as usize]);
+        self.columns.follow(row, slot, was_known.then_some(&touched[..]), now);
         self.scratch.touched = touched;
         self.mark_flips(slot, &flipped, now);
         self.scratch.flips = flips;

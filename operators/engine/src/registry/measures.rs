@@ -29,6 +29,8 @@ pub struct Measure {
     pub ranks: Vec<RankId>,
     /// Set while a backfill brings its history.
     pub backfill: Option<Boundary>,
+    /// Users below this slot are due for it; the others not before a scan has brought what a backfill left to now.
+    pub scanned: u32,
     pub(super) uses: u32,
 }
 
@@ -112,6 +114,7 @@ impl Registry {
             relative: Vec::new(),
             ranks: Vec::new(),
             backfill: boundary,
+            scanned: if boundary.is_some() { 0 } else { u32::MAX },
             uses: 0,
         };
         self.is_temporal |= measure.is_temporal();
@@ -119,6 +122,13 @@ impl Registry {
         self.by_source.insert(source.clone(), id);
         self.listeners.add(id, source);
         id
+    }
+
+    /// Users below this slot are due for every measure.
+    pub fn measures_scanned(&mut self, slot: u32) {
+        for measure in self.measures.values_mut().filter(|measure| measure.scanned < slot) {
+            measure.scanned = slot;
+        }
     }
 
     pub(super) fn release_measure(&mut self, id: MeasureId) {

@@ -58,6 +58,11 @@ impl<T> Slab<T> {
         self.items.iter().enumerate().filter_map(|(at, item)| item.as_ref().map(|item| (at as u32, item)))
     }
 
+    /// All items.
+    pub fn values_mut(&mut self) -> impl Iterator<Item = &mut T> {
+        self.items.iter_mut().flatten()
+    }
+
     /// One more than the greatest number.
     pub fn bound(&self) -> usize {
         self.items.len()

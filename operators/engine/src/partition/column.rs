@@ -1,0 +1,172 @@
+//! Users' numbers in a few measures side by side, for looking at all users at once.
+//!
+//! Law: of a user that it tells of, a column holds where the user's number stands now. Rows change in the events of a user
+//! and in merges, and columns follow when those are settled; measures that change by time alone have none. Cost: 8 bytes
+//! a user for each of at most [`KEPT`] measures, the last ones of which a rule was made or changed; a look at a user costs
+//! a comparison, where a row costs several waits for memory.
+
+use std::hint::black_box;
+use std::ops::Range;
+
+use audience_rules::ast::Millis;
+
+use crate::cell::Cell;
+use crate::measure::MeasureId;
+use crate::reading::Reading;
+use crate::registry::{Registry, RuleId};
+
+use super::leaf::{MISSING, position, position_of_units};
+use super::number_rule::{BLOCK, NumberRule};
+use super::{Partition, User};
+
+/// Measures that have a column.
+const KEPT: usize = 4;
+/// Of a user of whom only the row tells: nobody, or with neither a number nor nothing there.
+const BY_ROW: i64 = i64::MAX;
+
+/// Where users' numbers in a measure stand.
+struct Column {
+    measure: MeasureId,
+    /// By slot; [`BY_ROW`] for those behind.
+    places: Vec<i64>,
+    /// Whether the scan that makes it has come to its end. Until then users behind are yet to be looked at.
+    is_whole: bool,
+}
+
+impl Column {
+    fn note(&mut self, registry: &Registry, user: &User, slot: u32, now: Millis) {
+        let slot = slot as usize;
+        if slot >= self.places.len() {
+            if !self.is_whole {
+                return;
+            }
+            self.places.resize(slot + 1, BY_ROW);
+        }
+        self.places[slot] = place(registry, user, self.measure, now);
+    }
+}
+
+/// Where a user's number stands.
+fn place(registry: &Registry, user: &User, measure: MeasureId, now: Millis) -> i64 {
+    let Some(definition) = registry.measures.get(measure).filter(|_| user.known) else { return BY_ROW };
+    let cell = user.cell(measure).map(|at| &user.cells[at]);
+    if let Some(units) = cell.and_then(Cell::number_units) {
+        return position_of_units(units);
+    }
+    let reading = cell.map_or_else(|| definition.default.clone(), |cell| cell.reading(&definition.kind, now));
+    match reading {
+        Reading::Number(_) | Reading::Ratio(..) => position(&reading),
+        Reading::Missing => MISSING,
+        _ => BY_ROW,
+    }
+}
+
+/// The columns, the last used behind the others.
+#[derive(Default)]
+pub(super) struct Columns(Vec<Column>);
+
+impl Columns {
+    /// Of a user who has come to be somebody, all columns follow; else those of the measures that were touched.
+    pub(super) fn follow(
+        &mut self,
+        (registry, user): (&Registry, &User),
+        slot: u32,
+        touched: Option<&[(MeasureId, Reading)]>,
+        now: Millis,
+    ) {
+        for column in &mut self.0 {
+            if touched.is_none_or(|touched| touched.iter().any(|(measure, _)| *measure == column.measure)) {
+                column.note(registry, user, slot, now);
+            }
+        }
+    }
+
+    /// The user's row is cleared.
+    pub(super) fn forget(&mut self, slot: u32) {
+        for place in self.0.iter_mut().filter_map(|column| column.places.get_mut(slot as usize)) {
+            *place = BY_ROW;
+        }
+    }
+
+    /// Drops the columns of measures that are no more.
+    pub(super) fn drop_measures(&mut self, is_dropped: impl Fn(MeasureId) -> bool) {
+        self.0.retain(|column| !is_dropped(column.measure));
+    }
+
+    /// Drops columns that a scan did not bring to their end.
+    pub(super) fn drop_parts(&mut self) {
+        self.0.retain(|column| column.is_whole);
+    }
+
+    /// The scan that makes columns is at its end: those that tell of all `users` are whole.
+    pub(super) fn finish(&mut self, users: usize) {
+        self.0.iter_mut().for_each(|column| column.is_whole |= column.places.len() == users);
+        self.drop_parts();
+    }
+
+    /// Puts the columns of these measures behind the others, made where there are none; gives whether all of them tell of
+    /// the users before `slot`.
+    fn bring_up(&mut self, measures: &[MeasureId], slot: u32) -> bool {
+        for measure in measures {
+            let known = self.0.iter().position(|column| column.measure == *measure);
+            let made = || Column { measure: *measure, places: Vec::new(), is_whole: false };
+            let column = known.map_or_else(made, |at| self.0.remove(at));
+            self.0.push(column);
+        }
+        self.0.drain(..self.0.len().saturating_sub(KEPT));
+        let brought = &self.0[self.0.len() - measures.len()..];
+        brought.iter().all(|column| column.is_whole || column.places.len() == slot as usize)
+    }
+
+    fn of(&self, measure: MeasureId) -> Option<&[i64]> {
+        self.0.iter().find(|column| column.measure == measure).map(|column| &column.places[..])
+    }
+}
+
+impl Partition {
+    /// The users among these who fulfil a rule, by columns that are made meanwhile; `None` where it has none.
+    pub(super) fn find_by_columns(&mut self, rule: RuleId, slots: Range<u32>, now: Millis) -> Option<Vec<u32>> {
+        if self.users.is_empty() {
+            // Whatever comes is seen event by event: columns would be no use to anyone.
+            return None;
+        }
+        let rule = NumberRule::of(&self.registry, self.registry.rules.get(rule)?)?;
+        let measures = rule.measures();
+        let is_lasting = |id: &MeasureId| self.registry.measures.get(*id).is_some_and(|measure| !measure.is_temporal());
+        if measures.len() > KEPT || !measures.iter().all(is_lasting) || !self.columns.bring_up(&measures, slots.start) {
+            return None;
+        }
+        self.fill_columns(slots.clone(), now);
+        let columns: Vec<&[i64]> = measures.iter().map(|measure| self.columns.of(*measure)).collect::<Option<_>>()?;
+        let place = |measure: MeasureId, slot: u32| {
+            let column = measures.iter().position(|known| *known == measure).map(|at| columns[at]);
+            let place = column.and_then(|places| places.get(slot as usize)).copied();
+            place.filter(|place| *place != BY_ROW)
+        };
+        let holds = |slot: &u32| {
+            let by_columns = rule.holds_at(|measure| place(measure, *slot));
+            by_columns.unwrap_or_else(|| self.users[*slot as usize].known && rule.holds(self.subject(*slot, now)))
+        };
+        Some(slots.filter(holds).collect())
+    }
+
+    /// Has the columns that are being made tell of these users.
+    fn fill_columns(&mut self, slots: Range<u32>, now: Millis) {
+        let mut columns = std::mem::take(&mut self.columns);
+        let mut parts: Vec<&mut Column> = columns.0.iter_mut().filter(|column| !column.is_whole).collect();
+        let mut block = if parts.is_empty() { slots.end } else { slots.start };
+        while block < slots.end {
+            let end = slots.end.min(block + BLOCK);
+            let users = &self.users[block as usize..end as usize];
+            self.fetch(block..end);
+            for column in &mut parts {
+                let measure = column.measure;
+                let near = |user: &User| user.cell(measure).map_or(0, |at| user.cells[at].fetch());
+                black_box(users.iter().map(near).fold(0, u64::wrapping_add));
+                column.places.extend(users.iter().map(|user| place(&self.registry, user, measure, now)));
+            }
+            block = end;
+        }
+        self.columns = columns;
+    }
+}
