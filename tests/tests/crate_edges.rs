@@ -72,6 +72,11 @@ const LAYERS: &[Layer] = &[
         forbidden: &[DATAFLOW, ASYNC, HTTP],
     },
     Layer {
+        name: "audience-redis",
+        internal: Internal::Only(&["audience-contract"]),
+        forbidden: &[DATAFLOW, ASYNC, HTTP],
+    },
+    Layer {
         name: "audience-dataflow",
         internal: Internal::Only(&["audience-operators", "audience-contract", "audience-rules", "audience-protocol"]),
         forbidden: &[ASYNC, HTTP, STORES],

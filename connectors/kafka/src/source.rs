@@ -81,6 +81,10 @@ struct Open {
     untold: Vec<u32>,
     /// What was passed over and is to be told.
     gaps: Vec<Gap>,
+    /// Partitions were added, and have not been taken yet.
+    has_grown: bool,
+    /// librdkafka met an offset that is gone, and it has not been found out which.
+    has_gap: bool,
     /// Why nothing can be read any more.
     fault: Option<SourceError>,
 }
@@ -119,8 +123,7 @@ impl KafkaSource {
         let config = self.config().map_err(Error::into_source)?;
         let consumer: Result<BaseConsumer<Watch>, _> = config.create_with_context(Watch::new(&self.settings.topic));
         let consumer = consumer.map_err(Error::client("making a consumer")).map_err(Error::into_source)?;
-        let mut open =
-            Open { consumer, share, next: BTreeMap::new(), untold: Vec::new(), gaps: Vec::new(), fault: None };
+        let mut open = Open::new(consumer, share);
         let own: BTreeMap<u32, u64> = positions
             .iter()
             .filter(|position| position.source == self.name)
@@ -189,34 +192,49 @@ impl KafkaSource {
         Ok(resumed)
     }
 
-    /// Takes partitions that were added.
+    /// Takes partitions that were added. Where the brokers do not answer, the next call tries again.
     fn look_for_partitions(&self, open: &mut Open) -> Result<(), SourceError> {
-        let Some(there) = open.consumer.context().grown() else { return Ok(()) };
+        open.has_grown |= open.consumer.context().take_grown();
+        if !open.has_grown {
+            return Ok(());
+        }
         let share = open.share;
         let is_new = |partition: &u32| share.takes(*partition) && !open.next.contains_key(partition);
-        let new: Vec<u32> = there.into_iter().filter(is_new).collect();
-        for partition in &new {
-            let (earliest, _) = self.bounds(open, *partition)?;
+        let new: Vec<u32> = open.consumer.context().partitions().into_iter().filter(is_new).collect();
+        let begin = |partition: &u32| Ok((*partition, self.bounds(open, *partition)?.0));
+        let begins: Vec<(u32, u64)> = new.iter().map(begin).collect::<Result<_, SourceError>>()?;
+        for (partition, earliest) in begins {
             tracing::info!(source = self.name, partition, "a partition was added");
-            open.next.insert(*partition, earliest);
-            open.untold.push(*partition);
+            open.next.insert(partition, earliest);
+            open.untold.push(partition);
         }
-        if new.is_empty() { Ok(()) } else { open.assign().map_err(Error::into_source) }
+        if !new.is_empty() {
+            open.assign().map_err(Error::into_source)?;
+        }
+        open.has_grown = false;
+        Ok(())
     }
 
-    /// After librdkafka met an offset that is gone: finds which, and goes on elsewhere or says it.
+    /// After librdkafka met an offset that is gone: finds which, and goes on elsewhere or says it. Where the brokers do
+    /// not answer, the next call tries again.
     fn look_for_gaps(&self, open: &mut Open) -> Result<(), SourceError> {
+        if !open.has_gap {
+            return Ok(());
+        }
         for (partition, wanted) in open.next.clone() {
             let bounds = self.bounds(open, partition)?;
             let resumed = self.resume(open, partition, wanted, bounds)?;
             open.next.insert(partition, resumed);
         }
-        open.assign().map_err(Error::into_source)
+        open.assign().map_err(Error::into_source)?;
+        open.has_gap = false;
+        Ok(())
     }
 
     /// What to do about an error between messages.
     fn judge(&self, open: &mut Open, error: KafkaError) -> Result<(), SourceError> {
         if error.rdkafka_error_code() == Some(RDKafkaErrorCode::AutoOffsetReset) {
+            open.has_gap = true;
             return self.look_for_gaps(open);
         }
         Err(Error::client("reading messages")(error).into_source())
@@ -224,6 +242,7 @@ impl KafkaSource {
 
     fn fill(&self, open: &mut Open, batch: &mut Filling, deadline: Instant) -> Result<(), SourceError> {
         self.look_for_partitions(open)?;
+        self.look_for_gaps(open)?;
         loop {
             let is_idle = batch.is_empty() && open.untold.is_empty() && open.gaps.is_empty();
             let left = deadline.saturating_duration_since(Instant::now());
@@ -233,9 +252,7 @@ impl KafkaSource {
                 None => return Ok(()),
                 Some(Ok(message)) => {
                     batch.take(&message, &mut open.next);
-                    if batch.batch.messages.len() >= self.settings.batch_messages
-                        || batch.bytes >= self.settings.batch_bytes
-                    {
+                    if batch.count >= self.settings.batch_messages || batch.bytes >= self.settings.batch_bytes {
                         return Ok(());
                     }
                 }
@@ -246,6 +263,19 @@ impl KafkaSource {
 }
 
 impl Open {
+    fn new(consumer: BaseConsumer<Watch>, share: Share) -> Open {
+        Open {
+            consumer,
+            share,
+            next: BTreeMap::new(),
+            untold: Vec::new(),
+            gaps: Vec::new(),
+            has_grown: false,
+            has_gap: false,
+            fault: None,
+        }
+    }
+
     /// Reads every partition from its next offset on.
     fn assign(&self) -> Result<()> {
         let mut list = TopicPartitionList::new();
@@ -266,6 +296,8 @@ impl Open {
 #[derive(Default)]
 struct Filling {
     batch: Batch,
+    /// Messages, with those that were passed over.
+    count: usize,
     bytes: usize,
     /// Partitions that have moved on.
     moved: BTreeSet<u32>,
@@ -284,6 +316,7 @@ impl Filling {
         let Some(next) = next.get_mut(&partition).filter(|next| offset >= **next) else { return };
         *next = offset + 1;
         self.moved.insert(partition);
+        self.count += 1;
         let Some(value) = message.payload() else {
             self.batch.tombstones += 1;
             return;

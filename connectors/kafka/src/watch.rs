@@ -19,7 +19,7 @@ pub struct Watch {
 struct Seen {
     /// The end of each partition; `None` where it is not known.
     ends: BTreeMap<u32, Option<u64>>,
-    /// The number of partitions has grown since this was last asked.
+    /// There are more partitions than when this was last asked.
     has_grown: bool,
 }
 
@@ -56,10 +56,14 @@ impl Watch {
         self.seen.lock().ends.get(&partition).copied().flatten()
     }
 
-    /// The partitions there are, where some have been added since the last call.
-    pub fn grown(&self) -> Option<Vec<u32>> {
-        let mut seen = self.seen.lock();
-        std::mem::take(&mut seen.has_grown).then(|| seen.ends.keys().copied().collect())
+    /// The partitions there are, as last seen.
+    pub fn partitions(&self) -> Vec<u32> {
+        self.seen.lock().ends.keys().copied().collect()
+    }
+
+    /// Whether there are more than at the last call.
+    pub fn take_grown(&self) -> bool {
+        std::mem::take(&mut self.seen.lock().has_grown)
     }
 }
 

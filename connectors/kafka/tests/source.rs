@@ -3,13 +3,13 @@
 
 mod common;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use audience_contract::suite::Feed;
 use audience_contract::{DeadLetter, DeadLetters, Gap, Header, Message, Share, Source, SourceError, SourcePosition};
 use audience_kafka::topics::{self, Topic};
 use audience_kafka::{Connection, DeadLetterSettings, KafkaDeadLetters, KafkaSource, OnGone, SourceSettings, Start};
-use common::{Broker, connection, poll_until, read_all, topic, unique, variable};
+use common::{Broker, LIMIT, connection, poll_until, read_all, topic, unique, variable};
 use rdkafka::message::{Headers, Message as _};
 
 fn position(source: &str, partition: u32, next_offset: u64) -> SourcePosition {
@@ -143,7 +143,9 @@ fn what_goes_while_it_is_read_is_noticed() {
             assert!(!offsets.contains(&gaps[0].wanted) && offsets.contains(&below), "{gaps:?}");
             continue;
         }
+        let deadline = Instant::now() + LIMIT;
         let gone = loop {
+            assert!(Instant::now() < deadline, "nothing was said");
             match source.poll(Duration::from_secs(1)) {
                 Ok(_) | Err(SourceError::Transient(_)) => {}
                 Err(gone) => break gone,

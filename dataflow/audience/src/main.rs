@@ -30,8 +30,8 @@ enum Command {
     Check(check::CheckArgs),
     /// Run timelines, or files of events, against the engine under a logical clock.
     Replay(replay::ReplayArgs),
-    /// Everything in one process on embedded stores: APIs and engine. Needs no other server, and may be joined to Kafka
-    /// and PostgreSQL.
+    /// Everything in one process on embedded stores: APIs and engine. Needs no other server, and may be joined to Kafka,
+    /// PostgreSQL and Redis.
     Serve(settings::ServeFlags),
 }
 

@@ -10,6 +10,7 @@ use audience_api::{ApiOptions, Listen, Scope, Server};
 use audience_dataflow::engine::EngineOptions;
 use audience_dataflow::service::{PlatformStores, Service, ServiceOptions, clock};
 use audience_embedded::{Options, Stores};
+use audience_redis::RedisSink;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::connectors;
@@ -112,6 +113,9 @@ fn start(settings: &ServeSettings) -> anyhow::Result<Arc<Service>> {
     let service = Service::start(stores, options)?;
     if let Some(kafka) = &settings.kafka {
         connectors::join_kafka(&service, kafka)?;
+    }
+    if let Some(redis) = &settings.redis {
+        service.give_out_to(Box::new(RedisSink::new(redis.clone())?))?;
     }
     Ok(service)
 }

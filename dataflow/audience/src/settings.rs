@@ -69,6 +69,10 @@ pub struct ServeFlags {
     /// edited in SQL too. [default: none]
     #[arg(long, env = "AUDIENCE_POSTGRES", value_name = "URL", hide_env_values = true)]
     pub postgres: Option<String>,
+    /// Where Redis is, `redis://[user:password@]host:port/database`: memberships are kept there too. More is said in the
+    /// table `[redis]` in a file. [default: none]
+    #[arg(long, env = "AUDIENCE_REDIS", value_name = "URL", hide_env_values = true)]
+    pub redis: Option<String>,
 }
 
 /// How Kafka is read and written; in a file, the table `[kafka]`.
@@ -152,6 +156,7 @@ struct ServeFile {
     log: Option<String>,
     kafka: Option<KafkaSettings>,
     postgres: Option<String>,
+    redis: Option<audience_redis::Settings>,
 }
 
 /// Settings of `audience serve`.
@@ -175,6 +180,8 @@ pub struct ServeSettings {
     pub kafka: Option<KafkaSettings>,
     /// The address of PostgreSQL, where segments and traits are kept there.
     pub postgres: Option<String>,
+    /// Redis, where memberships are kept there too.
+    pub redis: Option<audience_redis::Settings>,
 }
 
 impl ServeSettings {
@@ -199,6 +206,11 @@ impl ServeSettings {
             log: flags.log.or(file.log).unwrap_or_else(|| LOG.to_owned()),
             kafka: KafkaSettings::of(flags.kafka, file.kafka),
             postgres: flags.postgres.or(file.postgres),
+            redis: match (flags.redis, file.redis) {
+                (Some(url), Some(table)) => Some(audience_redis::Settings { url, ..table }),
+                (Some(url), None) => Some(audience_redis::Settings::of(&url)),
+                (None, table) => table,
+            },
         })
     }
 }

@@ -1,4 +1,5 @@
-//! The real program at a real Kafka, killed now and then: events from one topic, membership changes to another. Who reads what is committed there sees each membership enter and leave in turn, and ends where everybody is.
+//! The real program at a real Kafka and Redis, killed now and then: events from one topic, membership changes to another.
+//! Who reads what is committed there sees each membership enter and leave in turn, and ends where everybody is.
 #![expect(clippy::unwrap_used, reason = "a test that panics has failed, which is what a test is for")]
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -40,6 +41,8 @@ fn setup(directory: &Path, prefix: &str) -> Setup {
     let file = directory.join("audience.toml");
     let brokers = variable("AUDIENCE_TEST_KAFKA");
     let text = format!("[kafka]\nbrokers = \"{brokers}\"\npartitions = {PARTITIONS}\ntopic_prefix = \"{prefix}\"\n");
+    let redis = variable("AUDIENCE_TEST_REDIS");
+    let text = format!("{text}[redis]\nurl = \"{redis}\"\nprefix = \"{prefix}\"\n");
     std::fs::write(&file, text).unwrap();
     let flags = vec!["--config".to_owned(), file.display().to_string()];
     Setup { flags, ..Setup::within(program!(), directory) }
@@ -82,6 +85,20 @@ fn committed(topic: &str, partitions: i32) -> Vec<Vec<u8>> {
         }
     }
     found
+}
+
+/// Who is in what by what Redis has of users.
+fn in_redis(prefix: &str) -> Members {
+    let mut connection = redis::Client::open(variable("AUDIENCE_TEST_REDIS")).unwrap().get_connection().unwrap();
+    let mut members = Members::new();
+    for user in (0..USERS).map(|user| format!("u{user}")) {
+        let segments: Vec<String> =
+            redis::cmd("HKEYS").arg(format!("{prefix}:user:{user}:segments")).query(&mut connection).unwrap();
+        for segment in segments {
+            members.entry(segment).or_default().insert(user.clone());
+        }
+    }
+    members
 }
 
 /// Who is in what by these changes; each must change something.
@@ -176,6 +193,7 @@ fn killed_between_topics_it_loses_and_repeats_nothing() {
     let all = committed(&changes, PARTITIONS);
     let all: Vec<Value> = all.iter().map(|change| serde_json::from_slice(change).unwrap()).collect();
     assert_eq!(folded(&all), members);
+    assert_eq!(in_redis(&prefix), members);
     let letters = committed(&format!("{prefix}user-events-dlq"), 1);
     assert!(letters.iter().all(|letter| letter == b"no event"));
     // One may be there twice: see `DeadLetters`.

@@ -19,7 +19,8 @@ use rdkafka::message::{Message, OwnedHeaders, OwnedMessage};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
-pub const LIMIT: Duration = Duration::from_secs(60);
+/// How long something may take that is sure to come.
+pub const LIMIT: Duration = Duration::from_secs(120);
 
 /// A setting of the environment that `scripts/services` makes.
 pub fn variable(name: &str) -> String {

@@ -1,0 +1,111 @@
+//! The sink holds the contract, against a real Redis.
+#![expect(clippy::unwrap_used, reason = "a test that panics has failed, which is what a test is for")]
+
+use std::collections::BTreeSet;
+use std::process;
+
+use audience_contract::suite::{self, Members};
+use audience_contract::{Cause, ChangeKind, MembershipChange, Progress, Reach, Sink, SinkError};
+use audience_redis::{RedisSink, Settings};
+use redis::{Client, Commands, Connection};
+
+fn url() -> String {
+    std::env::var("AUDIENCE_TEST_REDIS").unwrap_or_else(|_| {
+        panic!(
+            "AUDIENCE_TEST_REDIS is not set: this test needs real services, start them with: \
+             eval \"$(scripts/services start)\""
+        )
+    })
+}
+
+fn connect() -> Connection {
+    Client::open(url()).unwrap().get_connection().unwrap()
+}
+
+/// Settings under keys of its own, which it first deletes.
+fn settings(name: &str) -> Settings {
+    // With letters that mean something in a pattern.
+    let prefix = format!("[test]*-{name}-{}", process::id());
+    let settings = Settings { prefix, ..Settings::of(&url()) };
+    delete(&settings);
+    settings
+}
+
+fn keys(settings: &Settings) -> Vec<String> {
+    let all: Vec<String> = connect().keys("*").unwrap();
+    all.into_iter().filter(|key| key.starts_with(&settings.prefix)).collect()
+}
+
+fn delete(settings: &Settings) {
+    for key in keys(settings) {
+        let _: () = connect().del(key).unwrap();
+    }
+}
+
+/// The memberships by user; checks that those by segment are the same.
+fn read(settings: &Settings) -> Members {
+    let mut connection = connect();
+    let (mut by_user, mut by_segment) = (BTreeSet::new(), BTreeSet::new());
+    for key in keys(settings) {
+        let name = &key[settings.prefix.len()..];
+        if let Some(user) = name.strip_prefix(":user:").and_then(|name| name.strip_suffix(":segments")) {
+            let segments: Vec<(String, i64)> = connection.hgetall(&key).unwrap();
+            by_user.extend(segments.into_iter().map(|(segment, since)| {
+                assert_eq!(since, 1_700_000_000_123, "since when");
+                (user.to_owned(), segment)
+            }));
+        }
+        if let Some(segment) = name.strip_prefix(":segment:").and_then(|name| name.strip_suffix(":members")) {
+            let users: Vec<String> = connection.smembers(&key).unwrap();
+            by_segment.extend(users.into_iter().map(|user| (user, segment.to_owned())));
+        }
+    }
+    assert_eq!(by_user, by_segment);
+    by_user
+}
+
+#[test]
+fn sink() {
+    let settings = settings("suite");
+    suite::sink(&mut || Box::new(RedisSink::new(settings.clone()).unwrap()), &mut || read(&settings));
+    delete(&settings);
+}
+
+/// Written to the end of a piece, and no further: the reach is the one before, and the whole is written again.
+#[test]
+fn a_write_that_was_broken_off_is_repeated() {
+    let settings = settings("broken");
+    let change = |user: usize| MembershipChange {
+        user_id: format!("u{user}").into(),
+        segment_id: "s".into(),
+        change: ChangeKind::Entered,
+        at: 1_700_000_000_123,
+        version: 1,
+        cause: Cause::Event,
+    };
+    let reach = |tick| Reach::All(Progress { tick, ..Progress::default() });
+    let mut sink = RedisSink::new(settings.clone()).unwrap();
+    sink.open().unwrap();
+    sink.write(&reach(1), &[change(0)]).unwrap();
+    // A progress that is no hash lets the last piece fail.
+    let progress = format!("{}:progress", settings.prefix);
+    let _: () = connect().rename(&progress, format!("{progress}-aside")).unwrap();
+    let _: () = connect().set(&progress, "in the way").unwrap();
+    let changes: Vec<_> = (1..=1_200).map(change).collect();
+    let broken = sink.write(&reach(2), &changes);
+    assert!(matches!(broken, Err(SinkError::Transient(_) | SinkError::Fatal(_))), "{broken:?}");
+    assert!(read(&settings).len() > 1_000, "pieces are there");
+    let _: () = connect().rename(format!("{progress}-aside"), &progress).unwrap();
+    assert_eq!(sink.open().unwrap(), Some(reach(1)));
+    sink.write(&reach(2), &changes).unwrap();
+    assert_eq!(sink.open().unwrap(), Some(reach(2)));
+    assert_eq!(read(&settings).len(), 1_201);
+    delete(&settings);
+}
+
+#[test]
+fn a_server_that_is_away_is_a_fault_that_passes() {
+    let mut sink = RedisSink::new(Settings::of("redis://127.0.0.1:1/0")).unwrap();
+    assert!(matches!(sink.open(), Err(SinkError::Transient(_))));
+    assert!(RedisSink::new(Settings::of("no address")).is_err());
+}
