@@ -3,7 +3,7 @@
 //!
 //! Makes topics whose names begin with `measure-` and leaves them there.
 
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use audience_contract::{Cause, ChangeKind, MembershipChange, Progress, Reach, Share, Sink, Source};
 use audience_kafka::topics::{self, Topic};
@@ -18,8 +18,7 @@ type Answer<T> = Result<T, Box<dyn std::error::Error>>;
 fn main() -> Answer<()> {
     let count: usize = 1_000 * std::env::args().nth(1).map_or(Ok(1_000), |text| text.parse())?;
     let connection = Connection::to(&std::env::var("AUDIENCE_TEST_KAFKA")?);
-    let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis();
-    let name = |what: &str| format!("measure-{what}-{now}");
+    let name = |what: &str| format!("measure-{what}-{}", std::process::id());
     let settings = SinkSettings {
         topic: name("changes"),
         progress_topic: name("progress"),
