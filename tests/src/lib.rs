@@ -22,6 +22,7 @@ pub mod fuzz_targets;
 pub mod generate;
 pub mod instants;
 pub mod ledger;
+pub mod platform;
 pub mod random;
 pub mod reference;
 pub mod serve;

@@ -4,7 +4,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,66 +11,29 @@ use audience_contract::{
     Batch, ChangeKind, DeadLetter, DeadLetters, Lag, MembershipChange, Message, Progress, Reach, Share, Sink,
     SinkError, Source, SourceError, SourcePosition,
 };
-use audience_dataflow::engine::EngineOptions;
 use audience_dataflow::service::changes::decode;
-use audience_dataflow::service::{PlatformStores, Service, ServiceOptions};
-use audience_embedded::{Options, Stores};
-use audience_protocol::{Platform, SegmentInput};
-use audience_rules::event::{EventDecoder, EventDefaults};
+use audience_dataflow::service::{PlatformStores, Service};
+use audience_protocol::Platform;
+use audience_tests::platform::{create_rule, members, send, start, stores, wait_until};
 use audience_tests::random::Random;
-use audience_tests::serve::{pause, wall_clock};
+use audience_tests::serve::pause;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 
 type Members = BTreeMap<String, BTreeSet<String>>;
-
-fn stores(data: &Path) -> PlatformStores {
-    let stores = Stores::open(data, &Options { cache_bytes: 4 << 20, ..Options::default() }).unwrap();
-    PlatformStores {
-        events: stores.events(),
-        messages: stores.messages(),
-        changes: stores.changes(),
-        catalogue: stores.catalogue(),
-        checkpoints: stores.checkpoints(),
-    }
-}
-
-fn start(stores: PlatformStores) -> Arc<Service> {
-    let engine = EngineOptions { workers: 2, ..EngineOptions::default() };
-    Service::start(stores, ServiceOptions { engine, checkpoint_interval: Duration::from_secs(3600) }).unwrap()
-}
-
-fn create(service: &Service, id: &str, rules: &Value) {
-    let input: SegmentInput = serde_json::from_value(json!({"id": id, "name": id, "rules": rules})).unwrap();
-    service.create_segment(input, "test").unwrap();
-}
-
-fn send(service: &Service, events: impl Iterator<Item = Value>) {
-    let mut records = Vec::new();
-    let defaults = EventDefaults { accepted_at: wall_clock() };
-    let mut count = 0;
-    for event in events {
-        EventDecoder::new().decode(event.to_string().as_bytes(), &defaults, &mut records).unwrap();
-        count += 1;
-    }
-    service.ingest(records, count).unwrap();
-}
 
 fn buy(user: u64) -> Value {
     json!({"userId": format!("u{user:06}"), "eventType": "buy"})
 }
 
 fn segments(service: &Service) {
-    create(service, "once", &json!({"event": "buy"}));
-    create(service, "twice", &json!({"event": "buy", "operator": "gte", "value": 2}));
-    create(service, "odd", &json!({"event": "buy", "operator": "in", "value": [1, 3, 5]}));
+    create_rule(service, "once", &json!({"event": "buy"}));
+    create_rule(service, "twice", &json!({"event": "buy", "operator": "gte", "value": 2}));
+    create_rule(service, "odd", &json!({"event": "buy", "operator": "in", "value": [1, 3, 5]}));
 }
 
-fn members(service: &Service) -> Members {
-    let of = |id: &str| {
-        let page = service.members(id, None, 1_000_000).unwrap();
-        (id.to_owned(), page.items.into_iter().collect::<BTreeSet<_>>())
-    };
+fn memberships(service: &Service) -> Members {
+    let of = |id: &str| (id.to_owned(), members(service, id).into_iter().collect::<BTreeSet<_>>());
     ["once", "twice", "odd"].map(of).into_iter().filter(|(_, members)| !members.is_empty()).collect()
 }
 
@@ -154,16 +116,6 @@ fn folded(changes: &[MembershipChange]) -> Members {
     members
 }
 
-fn wait_until(what: &str, is_met: impl Fn() -> bool) {
-    for _ in 0..3_000 {
-        if is_met() {
-            return;
-        }
-        pause(10);
-    }
-    panic!("{what} does not come about");
-}
-
 fn given_out(stores: &PlatformStores) -> Vec<MembershipChange> {
     let mut all = Vec::new();
     let read = stores.changes.read(0, &mut |_, bytes| {
@@ -180,16 +132,16 @@ fn a_failing_sink_gets_each_change_once() {
     let stores = stores(directory.path());
     let medium = Arc::new(Mutex::new(Medium { faults: 20, ..Medium::default() }));
     for (run, users) in [(0, 0..2_000), (1, 1_000..3_000)] {
-        let service = start(stores.clone());
+        let service = start(stores.clone(), 2);
         service.give_out_to(MemorySink::over(&medium, run)).unwrap();
         if run == 0 {
             segments(&service);
         }
         for user in users {
-            send(&service, [buy(user), buy(user % 7)].into_iter());
+            send(&service, [buy(user), buy(user % 7)]);
         }
         wait_until("everybody", || {
-            members(&service).get("once").map_or(0, BTreeSet::len) == [2_000, 3_000][run as usize]
+            memberships(&service).get("once").map_or(0, BTreeSet::len) == [2_000, 3_000][run as usize]
         });
         if run == 1 {
             medium.lock().faults = 0;
@@ -210,7 +162,7 @@ fn a_sink_that_comes_late_gets_everybody() {
     for (seed, was_there) in [(1, false), (2, true), (3, false)] {
         let directory = tempfile::tempdir().unwrap();
         let stores = stores(directory.path());
-        let service = start(stores.clone());
+        let service = start(stores.clone(), 2);
         segments(&service);
         let medium = Arc::new(Mutex::new(Medium::default()));
         if was_there {
@@ -221,7 +173,7 @@ fn a_sink_that_comes_late_gets_everybody() {
         for part in 0..5 {
             send(&service, (part * 5_000..(part + 1) * 5_000).map(buy));
         }
-        wait_until("everybody", || members(&service).get("once").map_or(0, BTreeSet::len) == 25_000);
+        wait_until("everybody", || memberships(&service).get("once").map_or(0, BTreeSet::len) == 25_000);
         pause(1_200);
         let newest = stores.changes.progress().unwrap().unwrap();
         stores.changes.forget(newest.tick + 1).unwrap();
@@ -233,7 +185,7 @@ fn a_sink_that_comes_late_gets_everybody() {
             pause(5);
         }
         medium.lock().faults = 0;
-        let expected = || members(&service);
+        let expected = || memberships(&service);
         wait_until("equality", || {
             let before = expected();
             let found = folded(&medium.lock().changes);
@@ -329,7 +281,7 @@ fn each_message_of_a_failing_source_is_taken_once() {
     let messages = Arc::new((0..6_000).map(message).collect::<Vec<_>>());
     let letters = Letters::default();
     for run in 0..3 {
-        let service = start(stores.clone());
+        let service = start(stores.clone(), 2);
         let source = MemorySource { messages: messages.clone(), next: [0, 0], random: Random::new(run) };
         service.take_from(Box::new(source), Box::new(letters.clone())).unwrap();
         wait_until("progress", || stores.events.end() >= [1_500, 3_000, 5_940][run as usize]);

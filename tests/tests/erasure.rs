@@ -5,82 +5,39 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use audience_contract::{ChangeKind, DocumentKind};
-use audience_dataflow::engine::EngineOptions;
-use audience_dataflow::service::{PlatformStores, Service, ServiceOptions};
-use audience_embedded::{Options, Stores};
-use audience_protocol::{Platform, PlatformError, SegmentInput};
-use audience_rules::event::{EventDecoder, EventDefaults};
+use audience_dataflow::service::Service;
+use audience_protocol::{Platform, PlatformError};
 use audience_rules::record::records;
 use audience_tests::ledger::Ledger;
-use audience_tests::serve::wall_clock;
-use serde_json::{Value, json};
+use audience_tests::platform::{create, members, send, start, stores, wait_until};
+use serde_json::json;
 
 const USER: &str = "erased-user@example.org";
 const ANONYMOUS: &str = "erased-anonymous-4711";
 
-fn open(data: &Path) -> Stores {
-    Stores::open(data, &Options { cache_bytes: 4 << 20, ..Options::default() }).unwrap()
-}
-
-fn start(data: &Path) -> Arc<Service> {
-    let stores = open(data);
-    let stores = PlatformStores {
-        events: stores.events(),
-        messages: stores.messages(),
-        changes: stores.changes(),
-        catalogue: stores.catalogue(),
-        checkpoints: stores.checkpoints(),
-    };
-    let engine = EngineOptions { workers: 3, ..EngineOptions::default() };
-    Service::start(stores, ServiceOptions { engine, checkpoint_interval: Duration::from_secs(3600) }).unwrap()
-}
-
-fn send(service: &Service, event: &Value) {
-    let mut record = Vec::new();
-    let defaults = EventDefaults { accepted_at: wall_clock() };
-    EventDecoder::new().decode(event.to_string().as_bytes(), &defaults, &mut record).unwrap();
-    service.ingest(record, 1).unwrap();
-}
-
-fn create(service: &Service, input: Value) {
-    let input: SegmentInput = serde_json::from_value(input).unwrap();
-    service.create_segment(input, "test").unwrap();
-}
-
-fn members(service: &Service, id: &str) -> Vec<String> {
-    service.members(id, None, 100).unwrap().items
-}
-
 /// Waits until the segment has so many members.
 fn wait_for(service: &Service, id: &str, count: usize) {
-    for _ in 0..1_000 {
-        if members(service, id).len() == count {
-            return;
-        }
-        audience_tests::serve::pause(10);
-    }
-    panic!("{id} has {:?}, not {count}", members(service, id));
+    wait_until(id, || members(service, id).len() == count);
 }
 
 /// Somebody with two ids, events, traits and a place in a list, and others.
 fn with_users(data: &Path) -> Arc<Service> {
-    let service = start(data);
+    let service = start(stores(data), 3);
     create(&service, json!({"id": "buyers", "name": "b", "rules": {"event": "buy"}}));
     create(&service, json!({"id": "idle", "name": "i", "rules": {"logic": "NOT", "conditions": [{"event": "buy"}]}}));
     create(&service, json!({"id": "top", "name": "t", "rules": {"rank": {"by": {"event": "buy"}}, "top": 1}}));
     create(&service, json!({"id": "list", "name": "l", "type": "static", "members": [ANONYMOUS, "ann", "nobody"]}));
     for event in 0..3 {
-        send(&service, &json!({"anonymousId": ANONYMOUS, "eventType": "buy", "messageId": format!("m{event}")}));
+        send(&service, [json!({"anonymousId": ANONYMOUS, "eventType": "buy", "messageId": format!("m{event}")})]);
     }
     send(
         &service,
-        &json!({"userId": USER, "anonymousId": ANONYMOUS, "eventType": "identify", "traits": {"plan": "x"}}),
+        [json!({"userId": USER, "anonymousId": ANONYMOUS, "eventType": "identify", "traits": {"plan": "x"}})],
     );
-    send(&service, &json!({"userId": "ann", "eventType": "buy"}));
-    send(&service, &json!({"userId": "bob", "eventType": "view"}));
+    send(&service, [json!({"userId": "ann", "eventType": "buy"})]);
+    send(&service, [json!({"userId": "bob", "eventType": "view"})]);
     wait_for(&service, "buyers", 2);
     wait_for(&service, "list", 3);
     wait_for(&service, "idle", 1);
@@ -102,7 +59,7 @@ fn check_unknown(service: &Service) {
 
 /// Known again by an event whose message id the erased user had used, and by nothing else.
 fn check_anew(service: &Service) {
-    send(service, &json!({"userId": ANONYMOUS, "eventType": "buy", "messageId": "m1"}));
+    send(service, [json!({"userId": ANONYMOUS, "eventType": "buy", "messageId": "m1"})]);
     wait_for(service, "buyers", 2);
     let view = service.user(ANONYMOUS).unwrap();
     assert_eq!((view.event_count, view.traits.len(), view.aliases), (1, 0, vec![]));
@@ -159,9 +116,9 @@ fn an_erased_user_is_unknown_at_once_and_gone_after_a_checkpoint() {
     let causes: Vec<String> = left.map(|(_, change)| format!("{} {:?}", change.segment_id, change.cause)).collect();
     assert!(causes.iter().any(|cause| cause == "buyers Erasure"), "{causes:?}");
     assert!(records(&ledger.events).all(|event| event.user() != USER && event.user() != ANONYMOUS));
-    let lists = open(data).catalogue().history(DocumentKind::Members, "list").unwrap();
+    let lists = stores(data).catalogue.history(DocumentKind::Members, "list").unwrap();
     assert!(lists.iter().all(|list| !list.body.as_ref().unwrap().contains(ANONYMOUS)), "{lists:?}");
-    let service = start(data);
+    let service = start(stores(data), 3);
     check_unknown(&service);
     check_anew(&service);
     service.stop();
@@ -188,7 +145,7 @@ fn check_starts(killed: &Path) {
         if !has_checkpoints {
             checkpoints(&data).iter().for_each(|checkpoint| fs::remove_dir_all(checkpoint).unwrap());
         }
-        let service = start(&data);
+        let service = start(stores(&data), 3);
         check_unknown(&service);
         // What was left undone is done.
         service.checkpoint().unwrap();
@@ -199,7 +156,7 @@ fn check_starts(killed: &Path) {
         check_anew(&service);
         service.stop();
         drop(service);
-        let service = start(&data);
+        let service = start(stores(&data), 3);
         wait_for(&service, "buyers", 2);
         assert_eq!(service.user(ANONYMOUS).unwrap().event_count, 1);
         service.stop();

@@ -259,6 +259,23 @@ mod tests {
         assert_eq!(defaults.listen.to_string(), LISTEN);
     }
 
+    /// The settings file that is shipped, with everything in it that is commented out.
+    #[test]
+    fn every_setting_of_the_shipped_file_is_known() {
+        let shipped = include_str!("../../../deploy/audience.toml");
+        assert!(load(&[], Some(shipped)).is_ok(), "as it is");
+        let uncommented = shipped.lines().map(|line| line.strip_prefix('#').filter(|rest| !rest.starts_with(' ')));
+        let all: Vec<&str> = uncommented.zip(shipped.lines()).map(|(setting, line)| setting.unwrap_or(line)).collect();
+        let settings = load(&[], Some(&all.join("\n"))).expect("every key is known");
+        let kafka = settings.kafka.expect("a table");
+        assert_eq!((kafka.partitions, kafka.writer.as_str()), (PARTITIONS, WRITER));
+        assert_eq!((kafka.start, kafka.on_gone), (Start::default(), OnGone::default()));
+        assert_eq!(kafka.connection.properties.len(), 5);
+        assert_eq!(settings.redis.expect("a table").prefix, audience_redis::Settings::of("").prefix);
+        assert_eq!((settings.data.as_path(), settings.listen.to_string().as_str()), (Path::new(DATA), LISTEN));
+        assert_eq!((settings.checkpoint_seconds, settings.log.as_str()), (CHECKPOINT_SECONDS, LOG));
+    }
+
     #[test]
     fn a_wrong_file_is_an_error_that_says_where() {
         for (file, expected) in [

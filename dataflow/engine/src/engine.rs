@@ -4,7 +4,8 @@
 //! worker gives what a tick made into one bounded channel; the collector puts the workers' parts together and hands each
 //! whole tick to the sink, in order. A slow sink fills the channel, and so holds back the workers.
 
-use std::collections::BTreeMap;
+mod collector;
+
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
 use std::thread::{JoinHandle, Thread};
@@ -25,6 +26,8 @@ use timely::dataflow::operators::generic::operator::Operator;
 use timely::dataflow::operators::probe::{Handle as ProbeHandle, Probe};
 use timely::dataflow::operators::vec::Input;
 use timely::worker::Worker;
+
+use self::collector::Collector;
 
 /// Ticks that a worker takes in before the first of them is done.
 const TICKS_UNDER_WAY: u64 = 8;
@@ -423,96 +426,5 @@ impl SinkTo for timely::dataflow::StreamVec<'_, u64, Outward> {
                 });
             }
         })
-    }
-}
-
-struct Collector {
-    workers: usize,
-    shared: Arc<Shared>,
-    sink: Sink,
-}
-
-impl Collector {
-    fn run(mut self, outward: &Receiver<(usize, Outward)>) {
-        let _watch = Watch(self.shared.clone());
-        let mut waiting = BTreeMap::new();
-        while let Ok((_, item)) = outward.recv() {
-            self.take(item, &mut waiting);
-            // What has come meanwhile is committed together.
-            while let Ok((_, item)) = outward.try_recv() {
-                self.take(item, &mut waiting);
-            }
-            let mut whole = Vec::new();
-            while let Some(first) = waiting.first_entry().filter(|first| first.get().len() == self.workers) {
-                let (tick, outputs) = first.remove_entry();
-                whole.push(TickDone { tick, outputs, has_more: true });
-            }
-            if let Some(last) = whole.last_mut() {
-                last.has_more = false;
-                self.finish(whole);
-            }
-        }
-        self.shared.fail("it was told to".to_owned());
-    }
-
-    fn take(&self, item: Outward, waiting: &mut BTreeMap<u64, Vec<TickOutput>>) {
-        match item {
-            Outward::Tick(output) => waiting.entry(output.tick).or_default().push(*output),
-            Outward::Scanned => {
-                self.shared.done.lock().scans += 1;
-                self.shared.changed.notify_all();
-            }
-            Outward::Sizes(sizes) => {
-                let known = self.shared.done.lock().sizes.clone();
-                let mut known = known.write();
-                for (segment, size) in sizes {
-                    match u64::try_from(size) {
-                        Ok(size) if size > 0 => known.insert(segment, size),
-                        _ => known.remove(&segment),
-                    };
-                }
-            }
-            Outward::Failed(reason) => self.shared.fail(reason),
-        }
-    }
-
-    fn finish(&mut self, whole: Vec<TickDone>) {
-        if self.shared.done.lock().failure.is_some() {
-            return;
-        }
-        let mut known = Known::default();
-        for done in whole {
-            known = Known::of(&done);
-            if let Err(error) = (self.sink)(done) {
-                return self.shared.fail(error.to_string());
-            }
-        }
-        let mut done = self.shared.done.lock();
-        done.ticks = known.ticks;
-        done.clock = known.clock;
-        done.next_due = known.next_due;
-        done.deepest_rank = known.deepest_rank;
-        drop(done);
-        self.shared.changed.notify_all();
-    }
-}
-
-/// What a tick tells of how things stand.
-#[derive(Default)]
-struct Known {
-    ticks: u64,
-    clock: Millis,
-    next_due: Option<Millis>,
-    deepest_rank: u32,
-}
-
-impl Known {
-    fn of(done: &TickDone) -> Known {
-        Known {
-            ticks: done.tick + 1,
-            clock: done.outputs.iter().map(|output| output.clock).max().unwrap_or_default(),
-            next_due: done.outputs.iter().filter_map(|output| output.next_due).min(),
-            deepest_rank: done.outputs.iter().map(|output| output.deepest_rank).max().unwrap_or(0),
-        }
     }
 }

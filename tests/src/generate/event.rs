@@ -9,6 +9,9 @@ use super::Maker;
 impl Maker {
     /// An event.
     pub(super) fn event(&mut self) -> Value {
+        if self.is_counting && self.random.percent(85) {
+            return json!({ "userId": self.user(), "eventType": *self.random.pick(&["p", "q", "q"]) });
+        }
         let mut event = match self.random.weighted(&[70, 20, 7, 3]) {
             0 => self.ordinary(),
             1 => self.identify(),

@@ -62,6 +62,9 @@ struct Maker {
     durations: Vec<Millis>,
     /// Tests that several rules have.
     shared: Vec<Value>,
+    /// Nearly all rules and events are about how often two types of event have come: rules then share their measures, and
+    /// an edit mostly asks another number of them.
+    is_counting: bool,
     last_event_at: Millis,
 }
 
@@ -77,6 +80,7 @@ pub fn case(seed: u64) -> Case {
 
 impl Maker {
     fn new(mut random: Random) -> Self {
+        let is_counting = random.percent(15);
         let users = if random.percent(70) { random.between(2, 4) } else { random.between(5, 8) };
         let window = random.between(0, 3) as usize;
         // Close to each other, or all of them.
@@ -90,6 +94,7 @@ impl Maker {
             users: (0..users).map(|user| format!("u{user}")).collect(),
             durations,
             shared: Vec::new(),
+            is_counting,
             last_event_at: START,
         }
     }
@@ -107,7 +112,8 @@ impl Maker {
             self.random.between(4, 40),
             self.random.between(0, 4),
         ];
-        for _ in 0..self.random.between(0, 4) {
+        let most = if self.is_counting { 9 } else { 4 };
+        for _ in 0..self.random.between(0, most) {
             self.add_segment();
         }
         while self.lines.len() < lines {

@@ -24,11 +24,24 @@ const FIELDS: [&str; 13] = [
 impl Maker {
     /// A rule.
     pub(super) fn rule(&mut self) -> Value {
+        if self.is_counting && self.random.percent(85) {
+            return self.counting_rule();
+        }
         if self.random.percent(5) {
             let criteria: Vec<Value> = (0..self.random.between(1, 3)).map(|_| self.node(2)).collect();
             return json!({ "criteria": criteria, "logic": *self.random.pick(&["and", "or"]) });
         }
         if self.random.percent(20) { self.shared_tests() } else { self.node(3) }
+    }
+
+    /// How often one type of event has come, alone or with another.
+    fn counting_rule(&mut self) -> Value {
+        let operator = *self.random.pick(&["ne", "ne", "eq", "gte", "lt", "between"]);
+        let count = self.random.between(0, 4);
+        let value = if operator == "between" { json!([count, count + 1]) } else { json!(count) };
+        let (one, other) = *self.random.pick(&[("p", "q"), ("p", "q"), ("q", "p")]);
+        let test = json!({ "event": other, "operator": operator, "value": value });
+        if self.random.percent(25) { test } else { json!({ "conditions": [{ "event": one }, test] }) }
     }
 
     /// All of some tests that other rules of the timeline have too: the engine shares them, and looks at a rule only where

@@ -1,0 +1,72 @@
+//! The running platform within the process, on embedded stores.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use audience_dataflow::engine::EngineOptions;
+use audience_dataflow::service::{PlatformStores, Service, ServiceOptions};
+use audience_embedded::{Options, Stores};
+use audience_protocol::{Platform, SegmentInput};
+use audience_rules::event::{EventDecoder, EventDefaults};
+use serde_json::{Value, json};
+
+use crate::serve::{pause, wall_clock};
+
+/// The stores of a data directory.
+pub fn stores(data: &Path) -> PlatformStores {
+    let stores = Stores::open(data, &Options { cache_bytes: 4 << 20, ..Options::default() }).expect("the stores open");
+    PlatformStores {
+        events: stores.events(),
+        messages: stores.messages(),
+        changes: stores.changes(),
+        catalogue: stores.catalogue(),
+        checkpoints: stores.checkpoints(),
+    }
+}
+
+/// Starts on these stores, with so many workers; takes no checkpoint by itself.
+pub fn start(stores: PlatformStores, workers: usize) -> Arc<Service> {
+    let engine = EngineOptions { workers, ..EngineOptions::default() };
+    let options = ServiceOptions { engine, checkpoint_interval: Duration::from_secs(3600) };
+    Service::start(stores, options).expect("the platform starts")
+}
+
+/// Sends events.
+pub fn send(service: &Service, events: impl IntoIterator<Item = Value>) {
+    let mut records = Vec::new();
+    let defaults = EventDefaults { accepted_at: wall_clock() };
+    let mut count = 0;
+    for event in events {
+        EventDecoder::new().decode(event.to_string().as_bytes(), &defaults, &mut records).expect("an event");
+        count += 1;
+    }
+    service.ingest(records, count).expect("it is accepted");
+}
+
+/// Creates a segment from its JSON.
+pub fn create(service: &Service, segment: Value) {
+    let input: SegmentInput = serde_json::from_value(segment).expect("a segment");
+    service.create_segment(input, "test").expect("it is created");
+}
+
+/// Creates a segment of that rule.
+pub fn create_rule(service: &Service, id: &str, rules: &Value) {
+    create(service, json!({"id": id, "name": id, "rules": rules}));
+}
+
+/// Who is in a segment, in the order of ids.
+pub fn members(service: &Service, id: &str) -> Vec<String> {
+    service.members(id, None, 1_000_000).expect("a segment").items
+}
+
+/// Waits until that comes about.
+pub fn wait_until(what: &str, is_met: impl Fn() -> bool) {
+    for _ in 0..3_000 {
+        if is_met() {
+            return;
+        }
+        pause(10);
+    }
+    panic!("{what} does not come about");
+}
