@@ -1,6 +1,7 @@
 //! What `audience serve` is joined to beside its embedded stores: Kafka and PostgreSQL.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -40,8 +41,9 @@ pub fn postgres(url: &str) -> anyhow::Result<Arc<PostgresCatalogue>> {
     }
 }
 
-/// Refuses to run a data directory under another catalogue than before: what was given out follows from that one.
-pub fn check_catalogue(data: &Path, catalogue: Option<&PostgresCatalogue>) -> anyhow::Result<()> {
+/// Refuses to run a data directory under another catalogue than before: what was given out follows from that one. One that
+/// is not new and says nothing is older than this file, and has the catalogue in it.
+pub fn check_catalogue(data: &Path, is_new: bool, catalogue: Option<&PostgresCatalogue>) -> anyhow::Result<()> {
     let identity = match catalogue {
         Some(catalogue) => format!("postgres {}", catalogue.identity()?),
         None => EMBEDDED.to_owned(),
@@ -49,7 +51,8 @@ pub fn check_catalogue(data: &Path, catalogue: Option<&PostgresCatalogue>) -> an
     let path = data.join(CATALOGUE_FILE);
     let known = match fs::read_to_string(&path) {
         Ok(known) => known.trim().to_owned(),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+        Err(error) if error.kind() == ErrorKind::NotFound && !is_new => EMBEDDED.to_owned(),
+        Err(error) if error.kind() == ErrorKind::NotFound => {
             return fs::write(&path, format!("{identity}\n")).with_context(|| format!("writing {}", path.display()));
         }
         Err(error) => return Err(error).with_context(|| format!("reading {}", path.display())),

@@ -21,7 +21,10 @@ pub fn run(flags: ServeFlags) -> anyhow::Result<ExitCode> {
     let settings = ServeSettings::load(flags)?;
     start_log(&settings)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(serve(settings))
+    let ended = runtime.block_on(serve(settings));
+    // A start that was cut off may be waiting for a server; nothing of it is to be kept.
+    runtime.shutdown_background();
+    ended
 }
 
 fn start_log(settings: &ServeSettings) -> anyhow::Result<()> {
@@ -94,7 +97,8 @@ async fn watch(service: Arc<Service>) -> String {
 fn start(settings: &ServeSettings) -> anyhow::Result<Arc<Service>> {
     let stores = Stores::open(&settings.data, &Options::default())?;
     let postgres = settings.postgres.as_deref().map(connectors::postgres).transpose()?;
-    connectors::check_catalogue(&settings.data, postgres.as_deref())?;
+    let is_new = stores.changes().progress()?.is_none();
+    connectors::check_catalogue(&settings.data, is_new, postgres.as_deref())?;
     let catalogue = match postgres {
         Some(catalogue) => catalogue,
         None => stores.catalogue(),

@@ -20,9 +20,9 @@ pub struct Connectors {
 }
 
 impl Connectors {
-    /// The least tick up to which a sink that was opened holds everything.
+    /// The least tick up to which every sink holds everything, as far as is known; none where there is no sink.
     pub fn least_reached(&self) -> Option<u64> {
-        self.followers.lock().iter().filter_map(|(status, _)| status.reached()).min()
+        self.followers.lock().iter().map(|(status, _)| status.reached().unwrap_or(0)).min()
     }
 
     /// By connector, what keeps it from going on, if anything does.

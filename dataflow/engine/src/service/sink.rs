@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::SyncSender;
+use std::sync::mpsc::{SyncSender, TrySendError};
 use std::time::{Duration, Instant};
 
 use audience_contract::{ChangeLog, Progress, StoreError};
@@ -81,7 +81,9 @@ impl TickSink {
             if output.has_part() {
                 let part = Part { shards: output.shards, sources: output.sources, aliases: output.aliases };
                 // Nobody takes parts any more only when the platform is given up.
-                let _ = self.parts.try_send(part);
+                if let Err(TrySendError::Full(_)) = self.parts.try_send(part) {
+                    return Err(EngineError::Stopped("parts of a checkpoint are not taken".to_owned()));
+                }
             }
         }
         Ok(())
