@@ -80,6 +80,8 @@ type Members = BTreeMap<(Arc<str>, Arc<str>), u64>;
 /// is at rest (after a week, by default), and with them where to go on. The same key lies in the same partition as a
 /// Java client would put it. Costs one round trip of a transaction a write; a million changes take seconds.
 pub struct KafkaSink {
+    /// `kafka:` and the writer.
+    name: String,
     settings: SinkSettings,
     sender: Option<Sender>,
 }
@@ -87,7 +89,7 @@ pub struct KafkaSink {
 impl KafkaSink {
     /// A sink that is not open yet. Fails where a setting is not to be made.
     pub fn new(settings: SinkSettings) -> Result<KafkaSink> {
-        let sink = KafkaSink { settings, sender: None };
+        let sink = KafkaSink { name: format!("kafka:{}", settings.writer), settings, sender: None };
         sink.settings.connection.config(&[], &sink.fixed())?;
         Ok(sink)
     }
@@ -162,7 +164,7 @@ impl KafkaSink {
     /// Runs a transaction. Where it fails, the sender is given up: only taking over again tells what became of it.
     fn run(&mut self, reach: Option<&Reach>, changes: &[MembershipChange]) -> Result<(), SinkError> {
         let Some(sender) = self.sender.take() else {
-            return Err(SinkError::Transient(format!("{} is not open", self.settings.writer)));
+            return Err(SinkError::Transient(format!("{} is not open", self.name)));
         };
         match self.transact(&sender, reach, changes) {
             Ok(()) => {
@@ -175,7 +177,7 @@ impl KafkaSink {
                     // Readers need not wait for the transaction to run out.
                     let _ = sender.producer().abort_transaction(sender.timeout());
                 }
-                Err(error.into_sink(&self.settings.writer))
+                Err(error.into_sink(&self.name))
             }
         }
     }
@@ -220,12 +222,12 @@ impl KafkaSink {
 
 impl Sink for KafkaSink {
     fn name(&self) -> &str {
-        &self.settings.writer
+        &self.name
     }
 
     fn open(&mut self) -> Result<Option<Reach>, SinkError> {
         self.sender = None;
-        let sender = self.take_over().map_err(|error| error.into_sink(&self.settings.writer))?;
+        let sender = self.take_over().map_err(|error| error.into_sink(&self.name))?;
         let reach = self.reach()?;
         self.sender = Some(sender);
         Ok(reach)
@@ -237,7 +239,7 @@ impl Sink for KafkaSink {
 
     /// In one transaction; reads the whole topic first.
     fn clear(&mut self, progress: Progress, owns: &dyn Fn(&str) -> bool) -> Result<(), SinkError> {
-        let leaves = self.leaves(progress.clock, owns).map_err(|error| error.into_sink(&self.settings.writer))?;
+        let leaves = self.leaves(progress.clock, owns).map_err(|error| error.into_sink(&self.name))?;
         self.run(None, &leaves)
     }
 }

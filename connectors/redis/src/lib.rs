@@ -109,6 +109,8 @@ fn is_permanent(error: &RedisError) -> bool {
 ///
 /// Costs a round trip for 500 changes.
 pub struct RedisSink {
+    /// `redis:` and the writer.
+    name: String,
     settings: Settings,
     client: Client,
     script: Script,
@@ -125,7 +127,8 @@ impl RedisSink {
     /// A sink that is not open yet. Fails where the address is none.
     pub fn new(settings: Settings) -> Result<RedisSink, Error> {
         let client = Client::open(settings.url.as_str())?;
-        Ok(RedisSink { settings, client, script: Script::new(include_str!("write.lua")), open: None })
+        let name = format!("redis:{}", settings.writer);
+        Ok(RedisSink { name, settings, client, script: Script::new(include_str!("write.lua")), open: None })
     }
 
     fn key(&self, name: &str) -> String {
@@ -197,9 +200,9 @@ impl RedisSink {
     /// Runs with the connection, which is given up where it fails.
     fn run(&mut self, run: impl FnOnce(&Self, &mut Open) -> Result<(), Error>) -> Result<(), SinkError> {
         let Some(mut open) = self.open.take() else {
-            return Err(SinkError::Transient(format!("{} is not open", self.settings.writer)));
+            return Err(SinkError::Transient(format!("{} is not open", self.name)));
         };
-        run(self, &mut open).map_err(|error| error.into_sink(&self.settings.writer))?;
+        run(self, &mut open).map_err(|error| error.into_sink(&self.name))?;
         self.open = Some(open);
         Ok(())
     }
@@ -207,14 +210,14 @@ impl RedisSink {
 
 impl Sink for RedisSink {
     fn name(&self) -> &str {
-        &self.settings.writer
+        &self.name
     }
 
     fn open(&mut self) -> Result<Option<Reach>, SinkError> {
         self.open = None;
-        let writer = &self.settings.writer;
-        let (open, reach) = self.connect().map_err(|error| error.into_sink(writer))?;
-        let damaged = |error: serde_json::Error| SinkError::Corrupt { sink: writer.clone(), detail: error.to_string() };
+        let (open, reach) = self.connect().map_err(|error| error.into_sink(&self.name))?;
+        let damaged =
+            |error: serde_json::Error| SinkError::Corrupt { sink: self.name.clone(), detail: error.to_string() };
         let reach = reach.map(|text| serde_json::from_str(&text).map_err(damaged)).transpose()?;
         self.open = Some(open);
         Ok(reach)
