@@ -23,7 +23,8 @@ fn an_edit_takes_a_version_and_is_noticed() {
     let (a, b) = (json(&now[0]), json(&now[1]));
     assert_eq!((now[0].catalogue_version, now[1].catalogue_version), (2, 1));
     assert_eq!(a["document"]["rules"]["value"], 7);
-    assert_eq!((&a["document"]["version"], &a["author"]), (&2.into(), &"postgres".into()));
+    let user = sql.texts("SELECT session_user::text").remove(0);
+    assert_eq!((&a["document"]["version"], &a["author"]), (&2.into(), &user.clone().into()));
     assert_ne!(a["document"]["updatedAt"], "2026-11-21T10:37:16.900Z");
     assert_eq!(a["document"]["createdAt"], "2026-11-21T10:37:16.900Z");
     assert_eq!(b["document"]["version"], 1);
@@ -31,8 +32,8 @@ fn an_edit_takes_a_version_and_is_noticed() {
     assert_eq!(json(&before[0])["document"]["rules"]["value"], 1, "what was, is kept");
     assert!(!catalogue.put(1, &[]).expect("put"), "the edit by hand counts");
     let audit = "SELECT concat_ws(' ', catalogue_version, actor, via, action, kind, document_id) FROM audience.audit_log ORDER BY id";
-    let expected =
-        ["1 api-user store create segment a", "1 api-user store create segment b", "2 postgres sql update segment a"];
+    let by_hand = format!("2 {user} sql update segment a");
+    let expected = ["1 api-user store create segment a", "1 api-user store create segment b", &by_hand];
     assert_eq!(sql.texts(audit), expected);
 }
 
