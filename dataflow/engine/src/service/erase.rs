@@ -11,9 +11,10 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use audience_contract::StoreError;
 use audience_operators::aliases::IdSince;
 use audience_operators::message::{Clock, Control};
-use audience_protocol::{PlatformError, Result};
+use audience_protocol::PlatformError;
 use audience_rules::record::{erasure, records};
 use parking_lot::Mutex;
 
@@ -30,21 +31,32 @@ const LOOK: Duration = Duration::from_millis(2);
 /// How far erasures are, in this run.
 #[derive(Debug, Default)]
 pub struct Erasures {
-    /// When the stores were purged.
-    last_purge: Mutex<Option<Instant>>,
+    /// When the events were purged.
+    events_purged: LastPurge,
+    /// When the lists of members were.
+    lists_purged: LastPurge,
     /// Whether the newest checkpoint notes ids that are gone since.
     are_noted: AtomicBool,
 }
 
-impl Erasures {
-    fn is_purge_due(&self) -> bool {
-        self.last_purge.lock().is_none_or(|last| last.elapsed() >= PURGE_INTERVAL)
+/// When something was purged last.
+#[derive(Debug, Default)]
+struct LastPurge(Mutex<Option<Instant>>);
+
+impl LastPurge {
+    /// Purges where that is due: `purge` says whether there was anything.
+    fn again(&self, purge: impl FnOnce() -> Result<bool, StoreError>) -> Result<(), StoreError> {
+        let mut last = self.0.lock();
+        if last.is_none_or(|last| last.elapsed() >= PURGE_INTERVAL) && purge()? {
+            *last = Some(Instant::now());
+        }
+        Ok(())
     }
 }
 
 impl Service {
     /// Erases the user that an id stands for; they are unknown when this returns.
-    pub(super) fn erase(&self, id: &str, author: &str) -> Result<()> {
+    pub(super) fn erase(&self, id: &str, author: &str) -> Result<(), PlatformError> {
         self.settle(self.stores.events.end())?;
         let ids = self.ids(id);
         self.leave_lists(&ids, author)?;
@@ -69,7 +81,7 @@ impl Service {
         self.engine.aliases().read().ids(&root)
     }
 
-    fn leave_lists(&self, ids: &[String], author: &str) -> Result<()> {
+    fn leave_lists(&self, ids: &[String], author: &str) -> Result<(), PlatformError> {
         if self.editor.read(|documents| segments::lists_that_name(documents, ids).is_empty()) {
             return Ok(());
         }
@@ -77,7 +89,7 @@ impl Service {
     }
 
     /// Waits until all events below `end` are done.
-    fn settle(&self, end: u64) -> Result<()> {
+    fn settle(&self, end: u64) -> Result<(), PlatformError> {
         while self.standing.sequence() < end {
             if let Some(failure) = self.failure() {
                 return Err(PlatformError::Unavailable(failure));
@@ -89,7 +101,7 @@ impl Service {
     }
 
     /// Submits a tick in which only the clock moves: it is done once all before it are.
-    pub(super) fn empty_tick(&self) -> std::result::Result<u64, EngineError> {
+    pub(super) fn empty_tick(&self) -> Result<u64, EngineError> {
         let workers = self.engine.workers();
         self.engine.submit(|_| items_of_tick(workers, Clock::at(self.standing.boundary().clock), &[]))
     }
@@ -97,8 +109,6 @@ impl Service {
     /// Removes what is still stored of these ids, now that a finished checkpoint is behind their erasure. The caller holds
     /// the turn: a backfill may not be reading what goes.
     pub(super) fn finish_erasures(&self, erased: Vec<IdSince>) -> Result<(), EngineError> {
-        let progress = self.stores.changes.progress()?.unwrap_or_default();
-        self.stores.catalogue.forget_replaced_members(progress.catalogue_version)?;
         let are_noted = !erased.is_empty();
         if self.erasures.are_noted.swap(are_noted, Ordering::AcqRel) || are_noted {
             self.stores.checkpoints.prune(1)?;
@@ -111,11 +121,18 @@ impl Service {
             let clock = self.standing.boundary().clock;
             self.engine.submit_control(clock, Some(Control::ForgetErased(erased)))?;
         }
-        if !self.is_ending() && self.erasures.is_purge_due() {
-            let (events, lists) = (self.stores.events.purge()?, self.stores.catalogue.purge()?);
-            if events || lists {
-                *self.erasures.last_purge.lock() = Some(Instant::now());
-            }
+        if !self.is_ending() {
+            self.erasures.events_purged.again(|| self.stores.events.purge())?;
+        }
+        Ok(())
+    }
+
+    /// Forgets who was in lists that newer ones have replaced, as far as no start can need them.
+    pub(super) fn forget_lists(&self) -> Result<(), StoreError> {
+        let progress = self.stores.changes.progress()?.unwrap_or_default();
+        self.stores.catalogue.forget_replaced_members(progress.catalogue_version)?;
+        if !self.is_ending() {
+            self.erasures.lists_purged.again(|| self.stores.catalogue.purge())?;
         }
         Ok(())
     }

@@ -267,6 +267,10 @@ impl Service {
             self.metrics.store_failed();
             tracing::error!(%error, "the checkpoint was given up; the one before stays");
         }
+        if let Err(error) = self.forget_lists() {
+            self.metrics.store_failed();
+            tracing::error!(%error, "lists that were replaced are not forgotten yet");
+        }
         Ok(())
     }
 
