@@ -155,20 +155,20 @@ fn a_failing_sink_gets_each_change_once() {
     assert_eq!(medium.reach, Some(Reach::All(newest)), "what ends tells how far it came");
 }
 
-/// A sink that is new when the change log no longer has everything, or that has been away for too long, gets everybody as
-/// of one moment, in pieces, while the stream flows and pieces fail.
+/// A sink that is new when the change log no longer has everything, that has been away for too long, or that follows another
+/// history, which is ahead, gets everybody as of one moment, in pieces, while the stream flows and pieces fail.
 #[test]
 fn a_sink_that_comes_late_gets_everybody() {
-    for (seed, was_there) in [(1, false), (2, true), (3, false)] {
+    for (seed, was_at) in [(1, None), (2, Some(1)), (3, None), (4, Some(1 << 40))] {
         let directory = tempfile::tempdir().unwrap();
         let stores = stores(directory.path());
         let service = start(stores.clone(), 2);
         segments(&service);
         let medium = Arc::new(Mutex::new(Medium::default()));
-        if was_there {
+        if let Some(tick) = was_at {
             let change = MembershipChange { user_id: "gone".into(), ..given_out_once(&service, &stores) };
             medium.lock().changes.push(change);
-            medium.lock().reach = Some(Reach::All(Progress { tick: 1, ..Progress::default() }));
+            medium.lock().reach = Some(Reach::All(Progress { tick, ..Progress::default() }));
         }
         for part in 0..5 {
             send(&service, (part * 5_000..(part + 1) * 5_000).map(buy));

@@ -5,7 +5,7 @@
 //! 1. [`Sink::open`], which says how far it reaches;
 //! 2. where it reaches everybody, reads the change log behind that tick and [`Sink::write`]s tick by tick, or several as
 //!    the last of them;
-//! 3. where it holds nothing, or was [`clear`](Sink::clear)ed because the change log no longer goes back that far: takes
+//! 3. where it holds nothing, or was [`clear`](Sink::clear)ed because the change log does not go back that far or is behind it: takes
 //!    the memberships as of one progress, and writes them in pieces, user by user in the order of their ids, each
 //!    reaching up to its last user ([`Reach::Users`]), the last one everybody;
 //! 4. where such pieces were broken off: first writes the changes since then of the users that they reach, up to a newer

@@ -108,20 +108,16 @@ impl<'a> Follower<'a> {
 
     fn follow(&mut self) -> Result<(), FollowError> {
         let mut reached = match self.sink.open()? {
-            Some(Reach::All(progress)) if self.goes_back_to(progress)? => progress,
-            Some(Reach::Users { progress, up_to }) if self.goes_back_to(progress)? => {
+            Some(Reach::All(progress)) if self.can_follow_from(progress)? => progress,
+            Some(Reach::Users { progress, up_to }) if self.can_follow_from(progress)? => {
                 self.begin(Some((progress, up_to)))?
             }
             // Everything there was is still in the change log.
-            None if self.goes_back_to(Progress::default())? => Progress::default(),
+            None if self.can_follow_from(Progress::default())? => Progress::default(),
             None => self.begin(None)?,
             Some(old) => {
-                let behind = old.progress().tick;
-                tracing::warn!(
-                    sink = self.status.sink,
-                    behind,
-                    "the change log no longer goes back so far; begun anew"
-                );
+                let (sink, at) = (&self.status.sink, old.progress().tick);
+                tracing::warn!(sink, at, "the change log cannot go on from where the sink is; begun anew");
                 self.sink.clear(self.newest()?, &|_| true)?;
                 self.begin(None)?
             }
@@ -157,8 +153,11 @@ impl<'a> Follower<'a> {
         Ok(self.service.stores.changes.progress()?.unwrap_or_default())
     }
 
-    fn goes_back_to(&self, progress: Progress) -> Result<bool, StoreError> {
-        Ok(self.service.stores.changes.floor()? <= progress.tick + 1)
+    /// Whether the change log has everything behind that. A sink that is ahead of the log has another history: that of
+    /// another data directory, or of this one before an older copy took its place.
+    fn can_follow_from(&self, progress: Progress) -> Result<bool, StoreError> {
+        let is_ahead = progress.tick > self.newest()?.tick;
+        Ok(!is_ahead && self.service.stores.changes.floor()? <= progress.tick.saturating_add(1))
     }
 
     /// Writes what changed behind `reached` up to `newest`, in pieces; where `up_to` says so, only of users up to that id.
