@@ -48,7 +48,7 @@ fn tick(partition: &mut Partition, records: Vec<u8>) {
 
 /// A partition with so many rules in force and every user known.
 fn partition(rules: usize) -> Partition {
-    let mut partition = Partition::new(Arc::new(MemoryLog::default()), Arc::new(MemoryMessages::default()));
+    let mut partition = Partition::new(Arc::new(Arc::new(MemoryLog::default())), Arc::new(MemoryMessages::default()));
     let catalogue = Catalogue::with_shipped_traits();
     let programs: Vec<_> = (0..rules)
         .map(|rule| {

@@ -10,7 +10,9 @@ use crate::check::step;
 /// A timeline with the settings of the engine that runs it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Case {
-    /// How many workers.
+    /// How many processes.
+    pub processes: usize,
+    /// How many workers each has.
     pub workers: usize,
     /// Events that go into one tick at most.
     pub batch_events: u64,
@@ -34,7 +36,7 @@ impl Case {
         let lines = text.lines().filter(|line| !line.trim().is_empty());
         let lines = lines.map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}")));
         let lines = lines.filter(|line: &Value| line.get("expect").is_none()).collect();
-        Case { workers, batch_events, scan_slice_users: 1, every_line, lines }
+        Case { processes: 1, workers, batch_events, scan_slice_users: 1, every_line, lines }
     }
 
     /// The timeline with what the oracle expects behind every line that changes something.

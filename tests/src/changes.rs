@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use audience_contract::{ChangeKind, MembershipChange};
 use audience_dataflow::engine::{Encode, EngineError, Sink, TickDone};
-use audience_operators::partition::Partition;
+use audience_dataflow::service::changes::{decode, encode};
 use audience_rules::ast::Millis;
 use parking_lot::Mutex;
 
@@ -25,32 +26,21 @@ pub struct Change {
     pub version: u64,
 }
 
-/// Changes that were given out and are yet to be looked at.
-pub type Collected = Arc<Mutex<Vec<Change>>>;
-
-/// Writes a worker's changes down, one a line.
-fn encode(partition: &mut Partition, out: &mut Vec<u8>) {
-    let membership = partition.membership();
-    let membership = membership.read();
-    for change in &partition.changes {
-        let user = membership.users.id(change.user);
-        let (segment, version) = (partition.segment(change.segment), partition.version(change.segment));
-        out.extend(format!("{user}\t{segment}\t{}\t{}\t{version}\n", change.at, change.entered).into_bytes());
+impl Change {
+    fn of(tick: u64, change: MembershipChange) -> Change {
+        Change {
+            tick,
+            user: change.user_id.to_string(),
+            segment: change.segment_id.to_string(),
+            at: change.at,
+            entered: change.change == ChangeKind::Entered,
+            version: change.version,
+        }
     }
 }
 
-fn decode(tick: u64, line: &str) -> Option<Change> {
-    let parts: Vec<&str> = line.split('\t').collect();
-    let [user, segment, at, entered, version] = parts[..] else { return None };
-    Some(Change {
-        tick,
-        user: user.to_owned(),
-        segment: segment.to_owned(),
-        at: at.parse().ok()?,
-        entered: entered.parse().ok()?,
-        version: version.parse().ok()?,
-    })
-}
+/// Changes that were given out and are yet to be looked at.
+pub type Collected = Arc<Mutex<Vec<Change>>>;
 
 /// What an engine is started with so that its changes are collected.
 pub fn collector() -> (Encode, Sink, Collected) {
@@ -58,12 +48,9 @@ pub fn collector() -> (Encode, Sink, Collected) {
     let into = collected.clone();
     let sink = move |done: TickDone| {
         for output in done.outputs {
-            let text = String::from_utf8(output.changes).map_err(|error| EngineError::Stopped(error.to_string()))?;
-            let changes: Vec<Change> = text.lines().filter_map(|line| decode(done.tick, line)).collect();
-            if changes.len() as u64 != output.change_count {
-                return Err(EngineError::Stopped("changes were lost".to_owned()));
-            }
-            into.lock().extend(changes);
+            let changes = decode(&output.changes).filter(|changes| changes.len() as u64 == output.change_count);
+            let changes = changes.ok_or_else(|| EngineError::Stopped("changes were lost".to_owned()))?;
+            into.lock().extend(changes.into_iter().map(|change| Change::of(done.tick, change)));
         }
         Ok(())
     };

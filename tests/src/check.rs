@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::time::Duration;
 
-use audience_dataflow::engine::EngineOptions;
+use audience_dataflow::engine::{EngineError, EngineOptions};
 use audience_dataflow::replay::logical::LogicalEngine;
 use audience_dataflow::replay::timeline::EngineSubject;
 use audience_rules::ast::Millis;
@@ -18,6 +18,7 @@ use serde_json::Value;
 
 use crate::case::Case;
 use crate::changes::{Change, Collected, Folded, collector};
+use crate::cluster::Cluster;
 use crate::instants::Instants;
 
 /// How long a case may take before it hangs.
@@ -55,7 +56,10 @@ pub fn check(case: &Case) -> Result<(), Wrong> {
     let (sender, receiver) = sync_channel(1);
     let own = case.clone();
     let thread = std::thread::spawn(move || {
-        let result = Run::start(&own).and_then(|mut run| run.lines(&own.lines));
+        let result = Run::start(&own).and_then(|mut run| {
+            let result = run.lines(&own.lines);
+            run.end().and(result)
+        });
         let _ = sender.send(result);
     });
     let wrong = |message: &str| Err(Wrong { line: case.lines.len(), message: message.to_owned() });
@@ -76,18 +80,22 @@ struct Run {
     folded: Folded,
     instants: Instants,
     every_line: bool,
+    /// The other processes.
+    cluster: Option<Cluster>,
 }
 
 impl Run {
     fn start(case: &Case) -> Result<Run, Wrong> {
         let (encode, sink, collected) = collector();
+        let wrong = |error: EngineError| Wrong { line: 0, message: error.to_string() };
+        let cluster = (case.processes > 1).then(|| Cluster::start(case.processes)).transpose().map_err(wrong)?;
         let options = EngineOptions {
             workers: case.workers,
             scan_slice_users: case.scan_slice_users,
             ..EngineOptions::default()
         };
-        let engine = LogicalEngine::start(options, case.batch_events, encode, sink)
-            .map_err(|error| Wrong { line: 0, message: error.to_string() })?;
+        let coordinator = cluster.as_ref().map(|cluster| &*cluster.coordinator);
+        let engine = LogicalEngine::start(options, case.batch_events, encode, sink, coordinator).map_err(wrong)?;
         Ok(Run {
             oracle: OracleSubject::default(),
             engine: EngineSubject::new(engine),
@@ -95,6 +103,7 @@ impl Run {
             folded: Folded::default(),
             instants: Instants::default(),
             every_line: case.every_line,
+            cluster,
         })
     }
 
@@ -108,6 +117,13 @@ impl Run {
             }
         }
         self.compare().map_err(|message| Wrong { line: lines.len(), message: format!("at the end: {message}") })
+    }
+
+    /// Ends the engine, and with it the other processes.
+    fn end(self) -> Result<(), Wrong> {
+        drop(self.engine);
+        let ended = self.cluster.map_or(Ok(()), Cluster::wait);
+        ended.map_err(|message| Wrong { line: 0, message })
     }
 
     fn line(&mut self, json: &Value, line: &Line) -> Result<(), String> {

@@ -3,10 +3,12 @@
 //! - [`generate`]: timelines over the whole rule language, made so that things collide.
 //! - [`check`]: one timeline against the oracle and the engine, line by line, with the log of changes.
 //! - [`changes`]: the log of changes, folded.
+//! - [`cluster`]: the other processes of a cluster, as threads.
 //! - [`instants`]: when something may change by time alone.
 //! - [`shrink`]: a failing timeline made small.
 //! - [`serve`]: the real program, started, killed and stopped; [`client`] asks it.
 //! - [`traffic`]: what is written to it, and what must come of that.
+//! - [`crash`]: what is done to it meanwhile.
 //! - [`ledger`]: what its data directory says.
 //! - [`reference`]: the same language in the standard operators of differential dataflow.
 //! - [`fuzz_targets`]: what is done with bytes that may be anything.
@@ -18,6 +20,8 @@ pub mod case;
 pub mod changes;
 pub mod check;
 pub mod client;
+pub mod cluster;
+pub mod crash;
 pub mod fuzz_targets;
 pub mod generate;
 pub mod instants;

@@ -28,7 +28,7 @@ pub fn stores(data: &Path) -> PlatformStores {
 /// Starts on these stores, with so many workers; takes no checkpoint by itself.
 pub fn start(stores: PlatformStores, workers: usize) -> Arc<Service> {
     let engine = EngineOptions { workers, ..EngineOptions::default() };
-    let options = ServiceOptions { engine, checkpoint_interval: Duration::from_secs(3600) };
+    let options = ServiceOptions { engine, cluster: None, checkpoint_interval: Duration::from_secs(3600) };
     Service::start(stores, options).expect("the platform starts")
 }
 

@@ -42,7 +42,9 @@ pub struct Setup {
     pub data: PathBuf,
     /// Where its standard error goes.
     pub log: PathBuf,
-    /// Worker threads.
+    /// Worker processes; one is `audience serve`.
+    pub processes: usize,
+    /// Worker threads of each.
     pub workers: usize,
     /// Seconds between checkpoints.
     pub checkpoint_seconds: u64,
@@ -54,7 +56,7 @@ impl Setup {
     /// Everything in a directory: two workers, a checkpoint every second.
     pub fn within(program: PathBuf, directory: &Path) -> Setup {
         let (data, log) = (directory.join("data"), directory.join("log"));
-        Setup { program, data, log, workers: 2, checkpoint_seconds: 1, flags: Vec::new() }
+        Setup { program, data, log, processes: 1, workers: 2, checkpoint_seconds: 1, flags: Vec::new() }
     }
 
     /// Starts it, and does not wait.
@@ -63,7 +65,11 @@ impl Setup {
         let log = OpenOptions::new().create(true).append(true).open(&self.log).expect("a file for the log");
         let begin = log.metadata().expect("its length").len();
         let mut command = Command::new(&self.program);
-        command.arg("serve").arg("--data").arg(&self.data);
+        let others = if self.processes > 1 { self.spawn_others(&mut command) } else { Vec::new() };
+        if others.is_empty() {
+            command.arg("serve");
+        }
+        command.arg("--data").arg(&self.data);
         command.args(["--listen", &address.to_string(), "--listen-ingest", &ingest.to_string()]);
         command.args(["--workers", &self.workers.to_string()]);
         command.args(["--checkpoint-seconds", &self.checkpoint_seconds.to_string()]);
@@ -79,7 +85,27 @@ impl Setup {
                 }
             }
         });
-        Served { child, ready, address, ingest, log: self.log.clone(), begin }
+        Served { child, others, ready, address, ingest, log: self.log.clone(), begin }
+    }
+
+    /// Starts the processes besides the first, and tells that of them.
+    fn spawn_others(&self, first: &mut Command) -> Vec<Child> {
+        let hosts = self.log.with_extension("hosts");
+        let ports: Vec<TcpListener> = (0..self.processes).map(|_| free_port()).collect();
+        let lines: Vec<String> = ports.iter().map(|port| address(port).to_string()).collect();
+        std::fs::write(&hosts, lines.join("\n")).expect("a file of hosts");
+        drop(ports);
+        let worker = |command: &mut Command, process: usize| {
+            command.args(["worker", "--process", &process.to_string(), "--hosts"]).arg(&hosts);
+        };
+        worker(first, 0);
+        let other = |process| {
+            let log = OpenOptions::new().create(true).append(true).open(&self.log).expect("a file for the log");
+            let mut command = Command::new(&self.program);
+            worker(&mut command, process);
+            command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().expect("the program can be started")
+        };
+        (1..self.processes).map(other).collect()
     }
 
     /// Starts it and waits until it is ready.
@@ -100,15 +126,23 @@ impl Setup {
 
 /// Two addresses that are free now.
 fn free_addresses() -> (SocketAddr, SocketAddr) {
-    let listen = || TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
-    let (one, other) = (listen(), listen());
-    let address = |listener: &TcpListener| listener.local_addr().expect("its address");
+    let (one, other) = (free_port(), free_port());
     (address(&one), address(&other))
+}
+
+fn free_port() -> TcpListener {
+    TcpListener::bind(("127.0.0.1", 0)).expect("a free port")
+}
+
+fn address(listener: &TcpListener) -> SocketAddr {
+    listener.local_addr().expect("its address")
 }
 
 /// A running program; killed when dropped.
 pub struct Served {
     child: Child,
+    /// The processes besides the first.
+    others: Vec<Child>,
     ready: Receiver<()>,
     /// Where all APIs are.
     pub address: SocketAddr,
@@ -151,10 +185,41 @@ impl Served {
         matches!(self.child.try_wait(), Ok(None))
     }
 
-    /// SIGKILL, and waits for the end.
+    /// SIGKILL to all of it, and waits for the end.
     pub fn kill(mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        self.end_at_once();
+    }
+
+    fn end_at_once(&mut self) {
+        let workers: Vec<Pid> = (0..=self.others.len()).filter_map(|process| self.worker(process)).collect();
+        for child in std::iter::once(&mut self.child).chain(&mut self.others) {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+        // They end with their supervisors, but not in the same instant.
+        for worker in &workers {
+            let _ = kill_process(*worker, Signal::KILL);
+        }
+        while workers.iter().any(|worker| is_running(*worker)) {
+            pause(1);
+        }
+    }
+
+    /// Of several processes, the worker that the supervisor of one has started, if it is there just now.
+    pub fn worker(&self, process: usize) -> Option<Pid> {
+        if self.others.is_empty() {
+            return None;
+        }
+        let supervisor = if process == 0 { &self.child } else { &self.others[process - 1] };
+        let id = supervisor.id();
+        let children = std::fs::read_to_string(format!("/proc/{id}/task/{id}/children")).ok()?;
+        // The supervisor starts it from any of its threads.
+        let tasks = std::fs::read_dir(format!("/proc/{id}/task")).ok()?;
+        let of_task =
+            |task: std::io::Result<std::fs::DirEntry>| std::fs::read_to_string(task.ok()?.path().join("children")).ok();
+        let all = tasks.filter_map(of_task).fold(children, |all, more| format!("{all} {more}"));
+        let worker = all.split_whitespace().next()?.parse().ok()?;
+        Pid::from_raw(worker)
     }
 
     /// SIGTERM.
@@ -180,14 +245,25 @@ impl Served {
         self.terminate();
         let status = self.wait();
         assert!(status.success(), "it ended with {status}:\n{}", self.said());
+        for mut other in std::mem::take(&mut self.others) {
+            kill_process(Pid::from_child(&other), Signal::TERM).expect("a signal can be sent");
+            let status = other.wait().expect("it ends");
+            assert!(status.success(), "another process ended with {status}:\n{}", self.said());
+        }
     }
 }
 
 impl Drop for Served {
     fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        self.end_at_once();
     }
+}
+
+/// Whether a process runs that is not a child of this one.
+fn is_running(pid: Pid) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero())).unwrap_or_default();
+    // Behind the name, which may be anything, stands the state; Z: it has ended.
+    stat.rsplit_once(") ").is_some_and(|(_, state)| !state.starts_with('Z'))
 }
 
 /// Waits.

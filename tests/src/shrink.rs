@@ -33,6 +33,11 @@ pub fn shrink(mut case: Case, mut tries: usize, fails: &mut dyn FnMut(&Case) -> 
 type Attempt<'a> = dyn FnMut(Case, &mut Case) -> bool + 'a;
 
 fn shrink_settings(case: &mut Case, attempt: &mut Attempt<'_>) {
+    for processes in 1..case.processes {
+        if attempt(Case { processes, ..case.clone() }, case) {
+            break;
+        }
+    }
     for workers in 1..case.workers {
         if attempt(Case { workers, ..case.clone() }, case) {
             break;

@@ -20,6 +20,8 @@ pub struct Link {
     client: Mutex<Option<Client>>,
     is_stopping: AtomicBool,
     is_given_up: AtomicBool,
+    /// Whether the program may say that it is unavailable: it does so while it misses a process.
+    may_be_unavailable: AtomicBool,
     edits: AtomicU64,
 }
 
@@ -27,6 +29,11 @@ impl Link {
     /// The program is there now, or is down.
     pub fn set(&self, client: Option<Client>) {
         *self.client.lock() = client;
+    }
+
+    /// From now on an answer that the program is unavailable counts as one that got lost.
+    pub fn tolerate_unavailable(&self) {
+        self.may_be_unavailable.store(true, Ordering::Release);
     }
 
     /// What is under way is brought to its end, and nothing new begun.
@@ -70,6 +77,10 @@ impl Link {
         loop {
             match self.client()?.send(method, path, media, body.as_bytes()) {
                 Ok(answer) if answer.status == 429 => pause(50),
+                Ok(answer) if answer.status == 503 && self.may_be_unavailable.load(Ordering::Acquire) => {
+                    pause(50);
+                    return Ok(None);
+                }
                 Ok(answer) if answer.status >= 500 => {
                     return Err(format!("{method} {path}: {} {}: {body}", answer.status, answer.text()));
                 }

@@ -24,7 +24,11 @@ fn start(data: &Path) -> (Arc<Service>, Arc<dyn CatalogueStore>) {
         catalogue: catalogue.clone(),
         checkpoints: stores.checkpoints(),
     };
-    let options = ServiceOptions { engine: EngineOptions::default(), checkpoint_interval: Duration::from_secs(3600) };
+    let options = ServiceOptions {
+        engine: EngineOptions::default(),
+        cluster: None,
+        checkpoint_interval: Duration::from_secs(3600),
+    };
     (Service::start(stores, options).unwrap(), catalogue)
 }
 

@@ -26,9 +26,9 @@ fn run_seed(seed: u64) -> Option<String> {
     let wrong = check(&case).err()?;
     let small = shrink(case, TRIES, &mut |candidate| check(candidate).is_err());
     let last = check(&small).err().unwrap_or(wrong);
-    let Case { workers, batch_events, scan_slice_users, every_line, .. } = small;
+    let Case { processes, workers, batch_events, scan_slice_users, every_line, .. } = small;
     let about = format!(
-        "Found by seed {seed}: {workers} workers, batches of {batch_events}, slices of {scan_slice_users}, every line: \
+        "Found by seed {seed}: {processes} processes of {workers} workers, batches of {batch_events}, slices of {scan_slice_users}, every line: \
          {every_line}."
     );
     let path = small.write_regression(&about);

@@ -17,7 +17,7 @@ fn expectations_come_true(path: &Path, text: &str) {
     assert_eq!(outcome.failures, [], "the oracle on {}", path.display());
     for workers in [1, 3] {
         let options = EngineOptions { workers, scan_slice_users: 1, ..EngineOptions::default() };
-        let engine = LogicalEngine::start(options, 50, |_, _| {}, Box::new(|_| Ok(()))).expect("an engine");
+        let engine = LogicalEngine::start(options, 50, |_, _| {}, Box::new(|_| Ok(())), None).expect("an engine");
         let mut subject = EngineSubject::new(engine);
         let outcome = run(&lines, &mut subject);
         assert_eq!(outcome.failures, [], "{workers} workers on {}: {:?}", path.display(), subject.failure);

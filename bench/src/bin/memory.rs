@@ -41,7 +41,7 @@ struct Flags {
 
 fn main() -> anyhow::Result<()> {
     let flags = Flags::parse();
-    let mut partition = Partition::new(Arc::new(MemoryLog::default()), Arc::new(MemoryMessages::default()));
+    let mut partition = Partition::new(Arc::new(Arc::new(MemoryLog::default())), Arc::new(MemoryMessages::default()));
     put_in_force(&mut partition, flags.rules)?;
     let mut feed = Feed { partition, decoder: EventDecoder::new(), sequence: 0 };
     let empty = resident(None).context(NO_MEMORY)?;

@@ -16,6 +16,7 @@ mod source;
 pub mod suite;
 
 use std::ops::{ControlFlow, Range};
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -114,6 +115,18 @@ pub trait EventLog: Send + Sync {
     /// Sees to it that nothing is on the disk any more of what was erased; also of what was erased before the store was last
     /// opened. May write all of the log anew, so that it takes as long as that. Gives whether there was anything.
     fn purge(&self) -> Result<bool>;
+}
+
+/// The accepted events of single users: all that a worker asks of the event log itself.
+pub trait UserHistory: Send + Sync {
+    /// As [`EventLog::of_users`].
+    fn of_users(&self, ids: &[&str], before: u64) -> Result<Vec<u8>>;
+}
+
+impl<L: EventLog + ?Sized> UserHistory for Arc<L> {
+    fn of_users(&self, ids: &[&str], before: u64) -> Result<Vec<u8>> {
+        EventLog::of_users(&**self, ids, before)
+    }
 }
 
 /// Which message of which user came first.

@@ -26,7 +26,11 @@ fn start(data: &Path, server: &OwnServer) -> Arc<Service> {
         catalogue: Arc::new(catalogue),
         checkpoints: stores.checkpoints(),
     };
-    let options = ServiceOptions { engine: EngineOptions::default(), checkpoint_interval: Duration::from_secs(3600) };
+    let options = ServiceOptions {
+        engine: EngineOptions::default(),
+        cluster: None,
+        checkpoint_interval: Duration::from_secs(3600),
+    };
     Service::start(stores, options).expect("the platform starts")
 }
 

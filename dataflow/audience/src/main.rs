@@ -7,6 +7,7 @@ mod files;
 mod replay;
 mod serve;
 mod settings;
+mod worker;
 
 use std::process::ExitCode;
 
@@ -33,6 +34,9 @@ enum Command {
     /// Everything in one process on embedded stores: APIs and engine. Needs no other server, and may be joined to Kafka,
     /// PostgreSQL and Redis.
     Serve(settings::ServeFlags),
+    /// One of several processes that compute together; the first has the stores and the APIs. Started again by itself
+    /// where it fails.
+    Worker(worker::WorkerArgs),
 }
 
 fn main() -> ExitCode {
@@ -40,6 +44,7 @@ fn main() -> ExitCode {
         Command::Check(args) => check::run(&args),
         Command::Replay(args) => replay::run(&args),
         Command::Serve(flags) => serve::run(flags),
+        Command::Worker(args) => worker::run(args),
     };
     done.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");

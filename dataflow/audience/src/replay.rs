@@ -75,7 +75,7 @@ fn replay_timelines(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
         let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {name}"))?;
         let lines = timeline::parse_timeline(&text).with_context(|| format!("{name} is no timeline"))?;
         let options = EngineOptions { workers: args.workers.into(), ..EngineOptions::default() };
-        let engine = LogicalEngine::start(options, TIMELINE_BATCH, |_, _| {}, Box::new(|_| Ok(())))?;
+        let engine = LogicalEngine::start(options, TIMELINE_BATCH, |_, _| {}, Box::new(|_| Ok(())), None)?;
         let mut subject = EngineSubject::new(engine);
         let outcome = timeline::run(&lines, &mut subject);
         if let Some(failure) = subject.failure {

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use audience_api::{ApiOptions, Listen, Scope, Server};
+use audience_dataflow::cluster::coordinator::Coordinator;
 use audience_dataflow::engine::EngineOptions;
 use audience_dataflow::service::{PlatformStores, Service, ServiceOptions, clock};
 use audience_embedded::{Options, Stores};
@@ -21,13 +22,32 @@ pub fn run(flags: ServeFlags) -> anyhow::Result<ExitCode> {
     let settings = ServeSettings::load(flags)?;
     start_log(&settings)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let ended = runtime.block_on(serve(settings));
+    run_on(runtime, settings, None)
+}
+
+/// The other processes that compute too.
+#[derive(Clone, Debug)]
+pub struct Cluster {
+    /// Where they join.
+    pub listen: String,
+    /// How many processes there are, this one among them.
+    pub processes: usize,
+}
+
+/// Runs until told to stop, with the other processes of a cluster, if there are any.
+pub fn run_on(
+    runtime: tokio::runtime::Runtime,
+    settings: ServeSettings,
+    cluster: Option<Cluster>,
+) -> anyhow::Result<ExitCode> {
+    let ended = runtime.block_on(serve(settings, cluster));
     // A start that was cut off may be waiting for a server; nothing of it is to be kept.
     runtime.shutdown_background();
     ended
 }
 
-fn start_log(settings: &ServeSettings) -> anyhow::Result<()> {
+/// Begins to write log lines.
+pub fn start_log(settings: &ServeSettings) -> anyhow::Result<()> {
     let filter = tracing_subscriber::EnvFilter::try_new(&settings.log)
         .with_context(|| format!("`{}` is no log filter", settings.log))?;
     let is_terminal = std::io::stderr().is_terminal();
@@ -39,11 +59,11 @@ fn start_log(settings: &ServeSettings) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn serve(settings: ServeSettings) -> anyhow::Result<ExitCode> {
+async fn serve(settings: ServeSettings, cluster: Option<Cluster>) -> anyhow::Result<ExitCode> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     let opened = settings.clone();
-    let starting = tokio::task::spawn_blocking(move || start(&opened));
+    let starting = tokio::task::spawn_blocking(move || start(&opened, cluster.as_ref()));
     let service = tokio::select! {
         service = starting => service.context("the start was cut off")??,
         // Nothing has been accepted yet, so there is nothing to drain.
@@ -84,17 +104,22 @@ async fn serve(settings: ServeSettings) -> anyhow::Result<ExitCode> {
     outcome.map(|()| ExitCode::SUCCESS)
 }
 
-/// Ends when the engine has failed.
+/// Ends when the engine has failed, or another process is to stop: without it nothing can be computed.
 async fn watch(service: Arc<Service>) -> String {
     loop {
-        tokio::time::sleep(Duration::from_millis(200)).await;
+        tokio::time::sleep(Duration::from_millis(50)).await;
         if let Some(reason) = service.failure() {
             return reason;
+        }
+        if let Some(process) = service.leaving() {
+            return format!("process {process} leaves the cluster");
         }
     }
 }
 
-fn start(settings: &ServeSettings) -> anyhow::Result<Arc<Service>> {
+fn start(settings: &ServeSettings, cluster: Option<&Cluster>) -> anyhow::Result<Arc<Service>> {
+    let bind = |cluster: &Cluster| Coordinator::bind(&cluster.listen, cluster.processes).map(Arc::new);
+    let cluster = cluster.map(bind).transpose()?;
     let stores = Stores::open(&settings.data, &Options::default())?;
     let postgres = settings.postgres.as_deref().map(connectors::postgres).transpose()?;
     let is_new = stores.changes().progress()?.is_none();
@@ -112,6 +137,7 @@ fn start(settings: &ServeSettings) -> anyhow::Result<Arc<Service>> {
     };
     let options = ServiceOptions {
         engine: EngineOptions { workers: settings.workers, ..EngineOptions::default() },
+        cluster,
         checkpoint_interval: Duration::from_secs(settings.checkpoint_seconds),
     };
     let service = Service::start(stores, options)?;

@@ -72,7 +72,7 @@ pub fn apply(
 /// Whether all of it can be done in one tick without keeping events waiting: nothing is lacking but a look at every user
 /// for a few rules.
 fn is_small(engine: &Engine, difference: &Difference) -> bool {
-    let users = engine.memberships().iter().map(|membership| membership.read().users.len()).max().unwrap_or(0);
+    let users = usize::try_from(engine.done().most_users).unwrap_or(usize::MAX);
     let is_complete = difference.new_sources.is_empty() && difference.new_rank_depth == 0;
     is_complete && !difference.install.is_empty() && difference.install.len().saturating_mul(users) <= LOOKS_IN_A_TICK
 }

@@ -1,45 +1,37 @@
-//! The workers of this process, and the two doors between them and everything else.
+//! The workers, and the two doors between them and everything else.
+//!
+//! The workers are threads of this process, and of others where they have joined it
+//! ([`cluster`](crate::cluster)).
 //!
 //! Inward, a tick goes to every worker through a bounded channel; a full one holds back whoever submits. Outward, every
 //! worker gives what a tick made into one bounded channel; the collector puts the workers' parts together and hands each
 //! whole tick to the sink, in order. A slow sink fills the channel, and so holds back the workers.
 
 mod collector;
+pub(crate) mod workers;
 
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
-use std::thread::{JoinHandle, Thread};
-use std::time::Duration;
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::thread::JoinHandle;
 
 use audience_operators::aliases::Aliases;
 use audience_operators::membership::Membership;
 use audience_operators::message::{Clock, Control};
-use audience_operators::operator::{Inward, Outward, STRIDE, TickOutput, WorkerParts, build};
+use audience_operators::operator::{Inward, Outward, TickOutput};
 use audience_operators::partition::Partition;
 use audience_rules::ast::Millis;
 use hashbrown::HashMap;
 use parking_lot::{Condvar, Mutex, RwLock};
-use timely::communication::WorkerGuards;
-use timely::container::CapacityContainerBuilder;
-use timely::dataflow::InputHandle;
-use timely::dataflow::operators::generic::operator::Operator;
-use timely::dataflow::operators::probe::{Handle as ProbeHandle, Probe};
-use timely::dataflow::operators::vec::Input;
-use timely::worker::Worker;
 
 use self::collector::Collector;
-
-/// Ticks that a worker takes in before the first of them is done.
-const TICKS_UNDER_WAY: u64 = 8;
-/// Ticks that wait at a worker's door.
-const TICKS_AT_DOOR: usize = 8;
-/// How long a worker sleeps when nothing happens; it is woken by what comes.
-const IDLE: Duration = Duration::from_millis(100);
+use self::workers::{Door, Give, Network, Started, Threads, WorkerOptions};
+use crate::cluster::coordinator::Peers;
+use crate::cluster::remote::Attached;
 
 /// How the engine runs.
 #[derive(Clone, Copy, Debug)]
 pub struct EngineOptions {
-    /// Worker threads.
+    /// Worker threads of each process.
     pub workers: usize,
     /// Users that a worker looks at for a scan before events get their turn.
     pub scan_slice_users: u32,
@@ -106,6 +98,10 @@ pub struct Done {
     pub next_due: Option<Millis>,
     /// The deepest rank.
     pub deepest_rank: u32,
+    /// Users that are known, over all workers.
+    pub users: u64,
+    /// Users that the worker knows who knows most.
+    pub most_users: u64,
     /// The sizes of the segments that have members, over all workers.
     pub sizes: Arc<RwLock<HashMap<String, u64>>>,
     /// Why nothing more will be done.
@@ -113,7 +109,7 @@ pub struct Done {
 }
 
 #[derive(Default)]
-struct Shared {
+pub(crate) struct Shared {
     done: Mutex<Done>,
     changed: Condvar,
     /// Of each worker, the ticks below which everything is in the memberships, whether the sink has it or not.
@@ -122,89 +118,77 @@ struct Shared {
 }
 
 impl Shared {
-    fn fail(&self, reason: String) {
+    pub fn fail(&self, reason: String) {
         self.done.lock().failure.get_or_insert(reason);
         self.changed.notify_all();
         drop(self.applied.lock());
         self.applied_changed.notify_all();
     }
 
-    fn applied(&self, worker: usize, tick: u64) {
+    pub fn applied(&self, worker: usize, tick: u64) {
         self.applied.lock()[worker] = tick + 1;
         self.applied_changed.notify_all();
     }
 }
 
-type DoorMessage = (u64, Vec<Inward>);
+/// What comes out of which worker.
+pub(crate) type OutwardMessage = (usize, Outward);
 
-struct Door {
-    sender: SyncSender<DoorMessage>,
-    thread: Thread,
-}
-
-/// The workers of this process.
+/// The workers.
 pub struct Engine {
     doors: Mutex<(u64, Vec<Door>)>,
     on_submit: OnSubmit,
     memberships: Vec<Arc<RwLock<Membership>>>,
     aliases: Arc<RwLock<Aliases>>,
     shared: Arc<Shared>,
-    threads: Mutex<Option<(WorkerGuards<()>, JoinHandle<()>)>>,
+    threads: Mutex<Option<(Threads, JoinHandle<()>)>>,
+    peers: Option<Peers>,
 }
 
 impl Engine {
-    /// Starts the workers.
+    /// Starts the workers: those of this process, and of the others that have joined it, if there are any.
     pub fn start(
         options: EngineOptions,
+        mut peers: Option<Peers>,
         seed: Seed,
         encode: Encode,
         sink: Sink,
         on_submit: OnSubmit,
     ) -> Result<Engine, EngineError> {
-        let workers = options.workers.max(1);
-        let (started_sender, started) = sync_channel(workers);
-        let (outward_sender, outward) = sync_channel(workers * options.ticks_outward);
+        let local = options.workers.max(1);
+        let workers = local * peers.as_ref().map_or(1, Peers::processes);
+        let (outward, taken) = sync_channel(workers * options.ticks_outward);
         let shared = Arc::new(Shared { applied: Mutex::new(vec![0; workers]), ..Shared::default() });
-        let (builders, others) =
-            timely::CommunicationConfig::Process(workers).try_build().map_err(EngineError::Start)?;
+        let collector = Collector { workers, shared: shared.clone(), sink };
+        let thread = std::thread::Builder::new().name("collector".to_owned());
+        let collector = thread.spawn(move || collector.run(&taken)).map_err(start_error)?;
+        let network = match &mut peers {
+            Some(peers) => Network::Cluster { workers: local, sockets: peers.take_sockets(), process: 0 },
+            None => Network::Process(local),
+        };
+        let remote = peers.as_mut().map_or_else(|| Ok(Attached::default()), |peers| peers.attach(&shared, &outward))?;
         let aliases = Arc::new(RwLock::new(Aliases::default()));
-        let shell = WorkerThread {
-            options,
+        let gives = (shared.clone(), outward);
+        let fails = shared.clone();
+        let workers = WorkerOptions {
             seed,
             encode,
-            aliases: aliases.clone(),
-            started: started_sender,
-            outward: outward_sender,
-            shared: shared.clone(),
+            scan_slice_users: options.scan_slice_users,
+            gives_members: false,
+            aliases: Some(aliases.clone()),
+            outward: Arc::new(move |worker| give(worker, &gives.0, &gives.1)),
+            fail: Arc::new(move |reason| fails.fail(reason)),
         };
-        let shell = Mutex::new(vec![shell; workers]);
-        let guards = timely::execute::execute_from(builders, others, timely::WorkerConfig::default(), move |worker| {
-            // Not within the `if let`: that would hold the lock as long as the worker runs.
-            let thread = shell.lock().pop();
-            if let Some(thread) = thread {
-                thread.run(worker);
-            }
-        })
-        .map_err(EngineError::Start)?;
-        let collector = Collector { workers, shared: shared.clone(), sink };
-        let thread = std::thread::Builder::new()
-            .name("collector".to_owned())
-            .spawn(move || collector.run(&outward))
-            .map_err(|error| EngineError::Start(error.to_string()))?;
-        let mut parts = Vec::with_capacity(workers);
-        for _ in 0..workers {
-            let part = started.recv().map_err(|_| EngineError::Start("a worker died".to_owned()))??;
-            parts.push(part);
-        }
-        parts.sort_by_key(|(index, ..)| *index);
+        let (threads, mut started) = workers::start(network, workers)?;
+        started.extend(remote.wait()?);
         let mut doors = Vec::new();
         let mut memberships = Vec::new();
-        for (_, door, membership) in parts {
+        for Started { door, membership, .. } in started {
             doors.push(door);
             memberships.push(membership);
         }
-        let threads = Mutex::new(Some((guards, thread)));
-        Ok(Engine { doors: Mutex::new((0, doors)), on_submit, memberships, aliases, shared, threads })
+        let threads = Mutex::new(Some((threads, collector)));
+        Ok(Engine { doors: Mutex::new((0, doors)), on_submit, memberships, aliases, shared, threads, peers })
     }
 
     /// How many workers there are.
@@ -237,8 +221,7 @@ impl Engine {
         let items = make(tick);
         (self.on_submit)(tick);
         for (door, items) in doors.1.iter().zip(items) {
-            door.sender.send((tick, items)).map_err(|_| stopped())?;
-            door.thread.unpark();
+            door.give((tick, items)).map_err(|()| stopped())?;
         }
         doors.0 += 1;
         Ok(tick)
@@ -291,12 +274,17 @@ impl Engine {
 
     /// Lets the workers do what was submitted, and stops them.
     pub fn stop(&self) {
-        self.doors.lock().1.drain(..).for_each(|door| {
-            drop(door.sender);
-            door.thread.unpark();
-        });
-        let Some((guards, collector)) = self.threads.lock().take() else { return };
-        let died = guards.join().into_iter().filter_map(Result::err);
+        self.doors.lock().1.drain(..).for_each(Door::close);
+        let Some((threads, collector)) = self.threads.lock().take() else { return };
+        if let Some(peers) = &self.peers
+            && self.shared.done.lock().failure.is_some()
+        {
+            // Workers that wait for a process that is gone never end. The program does, and begins anew.
+            peers.leave();
+            std::mem::forget(threads);
+            return;
+        }
+        let died = threads.join().into_iter().filter_map(Result::err);
         died.for_each(|error| tracing::error!(%error, "a worker died"));
         if collector.join().is_err() {
             tracing::error!("the collector died");
@@ -317,114 +305,18 @@ pub fn items_of_tick(workers: usize, clock: Clock, steps: &[Arc<Control>]) -> Ve
     vec![items; workers]
 }
 
-type Started = Result<(usize, Door, Arc<RwLock<Membership>>), EngineError>;
-
-#[derive(Clone)]
-struct WorkerThread {
-    options: EngineOptions,
-    seed: Seed,
-    encode: Encode,
-    aliases: Arc<RwLock<Aliases>>,
-    started: SyncSender<Started>,
-    outward: SyncSender<(usize, Outward)>,
-    shared: Arc<Shared>,
-}
-
-/// Says so when a thread ends by a panic: a fault of ours, which must not leave others waiting.
-struct Watch(Arc<Shared>);
-
-impl Drop for Watch {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            self.0.fail("a worker panicked; this is a fault of the program".to_owned());
+/// What comes out of a worker of this process is applied already, and goes to the collector.
+fn give(worker: usize, shared: &Arc<Shared>, outward: &SyncSender<OutwardMessage>) -> Give {
+    let (shared, outward) = (shared.clone(), outward.clone());
+    Box::new(move |item| {
+        if let Outward::Tick(output) = &item {
+            shared.applied(worker, output.tick);
         }
-    }
+        // Nobody listens any more only when the engine is given up.
+        let _ = outward.send((worker, item));
+    })
 }
 
-impl WorkerThread {
-    fn run(self, worker: &mut Worker) {
-        let _watch = Watch(self.shared.clone());
-        let index = worker.index();
-        let (partition, aliases) = match (self.seed)(index, worker.peers()) {
-            Ok(seeded) => seeded,
-            Err(error) => {
-                let _ = self.started.send(Err(error));
-                return;
-            }
-        };
-        let (sender, door) = sync_channel::<DoorMessage>(TICKS_AT_DOOR);
-        let door_in = Door { sender, thread: std::thread::current() };
-        let _ = self.started.send(Ok((index, door_in, partition.membership())));
-        drop(self.started);
-        let encode = self.encode;
-        let parts = WorkerParts {
-            partition,
-            mirror: (index == 0).then(|| {
-                *self.aliases.write() = aliases.clone();
-                self.aliases.clone()
-            }),
-            aliases: std::rc::Rc::new(std::cell::RefCell::new(aliases)),
-            encoder: Box::new(encode),
-            scan_slice_users: self.options.scan_slice_users,
-        };
-        let outward = self.outward;
-        let mut input: InputHandle<u64, _> = InputHandle::new();
-        let probe = ProbeHandle::new();
-        worker.dataflow::<u64, _, _>(|scope| {
-            let stream = scope.input_from(&mut input);
-            build(scope, stream, parts).sink_to(index, outward, self.shared.clone()).probe_with(&probe);
-        });
-        run_worker(worker, input, &probe, &door);
-    }
-}
-
-fn run_worker(
-    worker: &mut Worker,
-    mut input: InputHandle<u64, CapacityContainerBuilder<Vec<Inward>>>,
-    probe: &ProbeHandle<u64>,
-    door: &Receiver<DoorMessage>,
-) {
-    loop {
-        let next = *input.time() / STRIDE;
-        let is_full = next >= TICKS_UNDER_WAY && probe.less_than(&((next - TICKS_UNDER_WAY) * STRIDE + 1));
-        match if is_full { Err(TryRecvError::Empty) } else { door.try_recv() } {
-            Ok((tick, items)) => {
-                for item in items {
-                    input.send(item);
-                }
-                input.advance_to((tick + 1) * STRIDE);
-                worker.step();
-            }
-            Err(TryRecvError::Empty) => {
-                worker.step_or_park(Some(IDLE));
-            }
-            Err(TryRecvError::Disconnected) => break,
-        }
-    }
-    input.close();
-    while worker.step_or_park(Some(IDLE)) {}
-}
-
-/// Gives the items of a stream to the outward door.
-trait SinkTo {
-    fn sink_to(self, worker: usize, outward: SyncSender<(usize, Outward)>, shared: Arc<Shared>) -> Self;
-}
-
-impl SinkTo for timely::dataflow::StreamVec<'_, u64, Outward> {
-    fn sink_to(self, worker: usize, outward: SyncSender<(usize, Outward)>, shared: Arc<Shared>) -> Self {
-        use timely::dataflow::channels::pact::Pipeline;
-        self.unary::<CapacityContainerBuilder<Vec<Outward>>, _, _, _>(Pipeline, "Outward", move |_, _| {
-            move |input, _output| {
-                input.for_each_time(|_, data| {
-                    for item in data.flat_map(|batch| batch.drain(..)) {
-                        if let Outward::Tick(output) = &item {
-                            shared.applied(worker, output.tick);
-                        }
-                        // Nobody listens any more only when the engine is given up.
-                        let _ = outward.send((worker, item));
-                    }
-                });
-            }
-        })
-    }
+fn start_error(error: impl std::fmt::Display) -> EngineError {
+    EngineError::Start(error.to_string())
 }

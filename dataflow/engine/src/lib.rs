@@ -3,6 +3,7 @@
 #![warn(missing_docs)]
 
 mod advance;
+pub mod cluster;
 pub mod edit;
 pub mod engine;
 pub mod memory;

@@ -14,7 +14,8 @@ fn run_all(workers: usize, batch_events: u64, scan_slice_users: u32) {
         let text = std::fs::read_to_string(&path).expect("text");
         let lines = parse_timeline(&text).expect("a timeline");
         let options = EngineOptions { workers, scan_slice_users, ..EngineOptions::default() };
-        let engine = LogicalEngine::start(options, batch_events, |_, _| {}, Box::new(|_| Ok(()))).expect("an engine");
+        let engine =
+            LogicalEngine::start(options, batch_events, |_, _| {}, Box::new(|_| Ok(())), None).expect("an engine");
         let mut subject = EngineSubject::new(engine);
         let outcome = run(&lines, &mut subject);
         assert!(subject.failure.is_none(), "{path:?}: {:?}", subject.failure);

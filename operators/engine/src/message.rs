@@ -18,10 +18,12 @@ pub struct Routed {
     /// The worker.
     pub worker: u64,
     /// Flat records, their users resolved through aliases.
+    #[serde(with = "serde_bytes")]
     pub records: Vec<u8>,
     /// Merges of users.
     pub merges: Vec<Merge>,
     /// History for measures that are being backfilled.
+    #[serde(with = "serde_bytes")]
     pub backfill: Vec<u8>,
 }
 
@@ -50,7 +52,7 @@ pub enum Fate {
 }
 
 /// A change of what is computed, for every worker at the same tick.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Control {
     /// The clock of this tick.
     Clock(Clock),
@@ -86,7 +88,7 @@ pub enum Control {
 }
 
 /// The time of a tick.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Clock {
     /// Now.
     pub now: Millis,
@@ -102,7 +104,7 @@ impl Clock {
 }
 
 /// A segment put in force.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Publication {
     /// The segment.
     pub segment: SegmentId,
@@ -113,7 +115,7 @@ pub struct Publication {
 }
 
 /// What a segment is.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Content {
     /// The rule installed for it.
     Rule,

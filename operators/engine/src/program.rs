@@ -6,9 +6,10 @@ use audience_rules::ast::{
     Behaviour, Condition, Cut, Literal, Logic, Millis, Moment, Node, Rank, RankBy, Sample, SegmentId, Sequence, Test,
 };
 use audience_rules::catalogue::Catalogue;
+use serde::{Deserialize, Serialize};
 
 /// What is kept of each user for some leaf: a measure's key. Rules that ask for the same share it.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Source {
     /// The value at a path of the `identify` traits.
     Trait(Vec<Arc<str>>),
@@ -19,7 +20,7 @@ pub enum Source {
 }
 
 /// The smallest condition: true or false of a user at an instant.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Leaf {
     /// A test of a measure.
     Measured(Source, Test),
@@ -32,7 +33,7 @@ pub enum Leaf {
 }
 
 /// A rank made ready to run.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct RankProgram {
     /// The measure that orders.
     pub by: Source,
@@ -52,7 +53,7 @@ impl RankProgram {
 }
 
 /// How leaves are joined; leaves by their index.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Expression {
     /// A leaf.
     Leaf(u16),
@@ -80,7 +81,7 @@ impl Expression {
 const TABLE_LEAVES: usize = 6;
 
 /// A rule made ready to run.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Program {
     /// Distinct leaves.
     pub leaves: Vec<Leaf>,

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
 use crate::decimal::Decimal;
 
 /// An instant: milliseconds since 1970-01-01T00:00:00Z.
@@ -45,7 +47,7 @@ pub enum Node {
 }
 
 /// How conditions are joined.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Logic {
     /// All hold.
     And,
@@ -56,7 +58,7 @@ pub enum Logic {
 }
 
 /// A measure over the events that match.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Behaviour {
     /// Which event types count.
     pub events: Events,
@@ -69,7 +71,7 @@ pub struct Behaviour {
 }
 
 /// Event types.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Events {
     /// `"*"`: every event but an alias.
     Any,
@@ -88,7 +90,7 @@ impl Events {
 }
 
 /// What is measured over matching events.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Measure {
     /// How many.
     Count,
@@ -110,7 +112,7 @@ impl Measure {
 }
 
 /// A function of values.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Function {
     /// Exact sum of numbers; 0 over none.
     Sum,
@@ -129,7 +131,7 @@ pub enum Function {
 }
 
 /// A path into an event.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum EventPath {
     /// Into `properties`, one key a level.
     Properties(Vec<Arc<str>>),
@@ -140,7 +142,7 @@ pub enum EventPath {
 }
 
 /// A condition over one event.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Filter {
     /// Filters joined by logic.
     Group(Logic, Vec<Filter>),
@@ -149,7 +151,7 @@ pub enum Filter {
 }
 
 /// A window over time, relative to now.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Window {
     /// (now − d, now]
     Last(Millis),
@@ -170,7 +172,7 @@ pub enum Window {
 }
 
 /// A test of a value: a positive condition, or exactly its negation.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Test {
     /// The negative operators (`ne not_between not_in not_contains not_exists`).
     pub negated: bool,
@@ -179,7 +181,7 @@ pub struct Test {
 }
 
 /// A positive condition on a value; false on missing.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Condition {
     /// eq
     Equals(Literal),
@@ -206,7 +208,7 @@ pub enum Condition {
 }
 
 /// gt, gte, lt or lte.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Comparison {
     /// `>`
     Greater,
@@ -232,7 +234,7 @@ impl Comparison {
 
 /// A literal; its type decides what the value is cast to. Durations (of since_first and since_last) are numbers of
 /// milliseconds.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Literal {
     /// A string.
     Text(Arc<str>),
@@ -243,7 +245,7 @@ pub enum Literal {
 }
 
 /// What `before` and `after` compare with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Moment {
     /// A fixed instant.
     At(Millis),
@@ -253,9 +255,19 @@ pub enum Moment {
 
 /// A checked regular expression; equal where its source is.
 #[derive(Clone, Debug)]
-pub struct Pattern(pub(crate) Arc<regex::Regex>);
+pub struct Pattern(Arc<regex::Regex>);
+
+/// The most bytes of a compiled regular expression: bounds what repetitions of repetitions can take. It is the crate's
+/// own default.
+pub(crate) const MOST_PATTERN_BYTES: usize = 10 << 20;
 
 impl Pattern {
+    /// Compiles a regular expression that takes at most so much memory.
+    pub(crate) fn compile(source: &str, most_bytes: usize) -> Result<Pattern, regex::Error> {
+        let regex = regex::RegexBuilder::new(source).size_limit(most_bytes).build()?;
+        Ok(Pattern(Arc::new(regex)))
+    }
+
     /// The source text.
     pub fn source(&self) -> &str {
         self.0.as_str()
@@ -264,6 +276,19 @@ impl Pattern {
     /// Whether it matches anywhere in the text.
     pub fn is_match(&self, text: &str) -> bool {
         self.0.is_match(text)
+    }
+}
+
+impl Serialize for Pattern {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.source())
+    }
+}
+
+impl<'de> Deserialize<'de> for Pattern {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let source = String::deserialize(deserializer)?;
+        Pattern::compile(&source, MOST_PATTERN_BYTES).map_err(serde::de::Error::custom)
     }
 }
 
@@ -290,7 +315,7 @@ impl Ord for Pattern {
 }
 
 /// Events in an order: each step strictly later than the one before, all inside the window.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Sequence {
     /// 2 to 10 steps.
     pub steps: Vec<Step>,
@@ -299,7 +324,7 @@ pub struct Sequence {
 }
 
 /// A step of a sequence.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Step {
     /// Which event types.
     pub events: Events,
@@ -332,7 +357,7 @@ pub enum RankBy {
 }
 
 /// How many of the first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Cut {
     /// N, 1 to 1,000,000.
     Top(u32),
@@ -341,7 +366,7 @@ pub enum Cut {
 }
 
 /// A share of users by hash.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Sample {
     /// Hashed before the user id.
     pub salt: Arc<str>,

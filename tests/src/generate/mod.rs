@@ -71,11 +71,12 @@ struct Maker {
 /// The case of a seed.
 pub fn case(seed: u64) -> Case {
     let mut random = Random::new(seed);
-    let workers = random.between(1, 4) as usize;
+    let processes = *random.pick(&[1, 1, 1, 1, 1, 1, 2, 2, 3]);
+    let workers = (random.between(1, 4) as usize).div_ceil(processes);
     let batch_events = random.between(1, 50);
     let scan_slice_users = random.between(1, 8) as u32;
     let every_line = random.percent(50);
-    Case { workers, batch_events, scan_slice_users, every_line, lines: Maker::new(random).timeline() }
+    Case { processes, workers, batch_events, scan_slice_users, every_line, lines: Maker::new(random).timeline() }
 }
 
 impl Maker {

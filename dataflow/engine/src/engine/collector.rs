@@ -7,7 +7,8 @@ use std::sync::mpsc::Receiver;
 use audience_operators::operator::{Outward, TickOutput};
 use audience_rules::ast::Millis;
 
-use super::{Shared, Sink, TickDone, Watch};
+use super::workers::Watch;
+use super::{OutwardMessage, Shared, Sink, TickDone};
 
 /// Puts the workers' parts of ticks together.
 pub(super) struct Collector {
@@ -21,8 +22,9 @@ pub(super) struct Collector {
 
 impl Collector {
     /// Until nobody gives anything any more.
-    pub(super) fn run(mut self, outward: &Receiver<(usize, Outward)>) {
-        let _watch = Watch(self.shared.clone());
+    pub(super) fn run(mut self, outward: &Receiver<OutwardMessage>) {
+        let shared = self.shared.clone();
+        let _watch = Watch(Arc::new(move |reason| shared.fail(reason)));
         let mut waiting = BTreeMap::new();
         while let Ok((_, item)) = outward.recv() {
             self.take(item, &mut waiting);
@@ -60,6 +62,8 @@ impl Collector {
                     };
                 }
             }
+            // Read in place in this process, mirrored already where it comes from another.
+            Outward::Members(_) => {}
             Outward::Failed(reason) => self.shared.fail(reason),
         }
     }
@@ -80,6 +84,8 @@ impl Collector {
         done.clock = known.clock;
         done.next_due = known.next_due;
         done.deepest_rank = known.deepest_rank;
+        done.users = known.users;
+        done.most_users = known.most_users;
         drop(done);
         self.shared.changed.notify_all();
     }
@@ -92,6 +98,8 @@ struct Known {
     clock: Millis,
     next_due: Option<Millis>,
     deepest_rank: u32,
+    users: u64,
+    most_users: u64,
 }
 
 impl Known {
@@ -101,6 +109,8 @@ impl Known {
             clock: done.outputs.iter().map(|output| output.clock).max().unwrap_or_default(),
             next_due: done.outputs.iter().filter_map(|output| output.next_due).min(),
             deepest_rank: done.outputs.iter().map(|output| output.deepest_rank).max().unwrap_or(0),
+            users: done.outputs.iter().map(|output| output.users).sum(),
+            most_users: done.outputs.iter().map(|output| output.users).max().unwrap_or(0),
         }
     }
 }

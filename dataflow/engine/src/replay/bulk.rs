@@ -191,12 +191,10 @@ impl Tally {
 
 fn start(workers: usize, log: Arc<MemoryLog>, encode: Encode, tally: Arc<Mutex<Tally>>) -> Result<Engine, EngineError> {
     let messages: Arc<dyn MessageIndex> = Arc::new(MemoryMessages::default());
-    let seed: crate::engine::Seed = Arc::new(move |_, _| {
-        let history: Arc<dyn EventLog> = log.clone();
-        Ok((Partition::new(history, messages.clone()), Aliases::default()))
-    });
+    let seed: crate::engine::Seed =
+        Arc::new(move |_, _| Ok((Partition::new(Arc::new(log.clone()), messages.clone()), Aliases::default())));
     let sink: Sink = Box::new(move |done| tally.lock().take(&done));
-    Engine::start(EngineOptions { workers, ..EngineOptions::default() }, seed, encode, sink, Box::new(|_| {}))
+    Engine::start(EngineOptions { workers, ..EngineOptions::default() }, None, seed, encode, sink, Box::new(|_| {}))
 }
 
 /// The beginning of everything: no events, and the clock at its earliest.

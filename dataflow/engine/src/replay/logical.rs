@@ -13,6 +13,9 @@ use audience_rules::catalogue::Catalogue;
 use parking_lot::Mutex;
 
 use crate::advance::advance;
+use crate::cluster::coordinator::Coordinator;
+use crate::cluster::protocol::Origin;
+use crate::cluster::stores::AskedStores;
 use crate::edit::{self, Position};
 use crate::engine::{Encode, Engine, EngineError, EngineOptions, Sink, items_of_tick};
 use crate::memory::{MemoryLog, MemoryMessages};
@@ -42,22 +45,23 @@ pub struct LogicalEngine {
 }
 
 impl LogicalEngine {
-    /// Starts it; `encode` and `sink` take what changes.
+    /// Starts it, with the processes that join, if any; `encode` and `sink` take what changes.
     pub fn start(
         options: EngineOptions,
         batch_events: u64,
         encode: Encode,
         sink: Sink,
+        cluster: Option<&Coordinator>,
     ) -> Result<LogicalEngine, EngineError> {
         let log = Arc::new(MemoryLog::default());
         let messages: Arc<dyn MessageIndex> = Arc::new(MemoryMessages::default());
+        let asked = AskedStores { events: log.clone(), messages: messages.clone(), checkpoints: None };
+        let peers = cluster.map(|cluster| cluster.gather(options, Origin::default(), asked)).transpose()?;
         let history = log.clone();
-        let seed = Arc::new(move |_, _| {
-            let history: Arc<dyn EventLog> = history.clone();
-            Ok((Partition::new(history, messages.clone()), Aliases::default()))
-        });
+        let seed =
+            Arc::new(move |_, _| Ok((Partition::new(Arc::new(history.clone()), messages.clone()), Aliases::default())));
         Ok(LogicalEngine {
-            engine: Engine::start(options, seed, encode, sink, Box::new(|_| {}))?,
+            engine: Engine::start(options, peers, seed, encode, sink, Box::new(|_| {}))?,
             log,
             standing: Standing(Mutex::new(Boundary { sequence: 0, clock: 0 })),
             catalogue: Catalogue::with_shipped_traits(),

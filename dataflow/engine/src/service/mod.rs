@@ -16,7 +16,7 @@ mod loading;
 mod metrics;
 mod platform;
 mod pump;
-mod recovery;
+pub(crate) mod recovery;
 mod segments;
 mod sink;
 mod snapshot;
@@ -30,7 +30,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use audience_contract::{
-    CatalogueStore, ChangeLog, CheckpointStore, Document, DocumentKind, EventLog, MessageIndex, StoreError,
+    CatalogueStore, ChangeLog, CheckpointStore, Document, DocumentKind, EventLog, MessageIndex, Progress, StoreError,
 };
 use audience_operators::membership::shard_of;
 use audience_protocol::PlatformError;
@@ -44,9 +44,13 @@ use self::editor::{Editor, Target, timestamp, unavailable};
 use self::erase::Erasures;
 use self::metrics::Metrics;
 use self::pump::Pump;
+use self::recovery::Found;
 use self::sink::{Gathered, TickSink};
 use self::standing::Standing;
 use crate::advance::advance;
+use crate::cluster::coordinator::{Coordinator, Peers};
+use crate::cluster::protocol::Origin;
+use crate::cluster::stores::AskedStores;
 use crate::engine::{Engine, EngineError, EngineOptions};
 use crate::rule_set::RuleSet;
 
@@ -73,10 +77,12 @@ pub struct PlatformStores {
 }
 
 /// How the platform runs.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone)]
 pub struct ServiceOptions {
     /// The engine.
     pub engine: EngineOptions,
+    /// Where other processes join, if there are any.
+    pub cluster: Option<Arc<Coordinator>>,
     /// Between checkpoints.
     pub checkpoint_interval: Duration,
 }
@@ -93,6 +99,7 @@ pub struct Service {
     turn: Mutex<()>,
     erasures: Erasures,
     committed: Arc<Committed>,
+    cluster: Option<Arc<Coordinator>>,
     connectors: Connectors,
     is_ready: AtomicBool,
     is_stopping: AtomicBool,
@@ -129,8 +136,8 @@ impl Service {
     pub fn start(stores: PlatformStores, options: ServiceOptions) -> Result<Arc<Service>, EngineError> {
         ship_traits(&*stores.catalogue)?;
         let begun = Instant::now();
-        let (service, in_force) = Service::bring_back(stores, options.engine)?;
-        service.spawn(options, in_force)?;
+        let (service, in_force) = Service::bring_back(stores, &options)?;
+        service.spawn(&options, in_force)?;
         service.editor.wait_until_in_force(service.editor.read(|documents| documents.version), START_PATIENCE);
         service.is_ready.store(true, Ordering::Release);
         tracing::info!(events = service.stores.events.end(), took = ?begun.elapsed(), "ready");
@@ -138,7 +145,7 @@ impl Service {
     }
 
     /// What was accepted before, all of it done; and the rules in force.
-    fn bring_back(stores: PlatformStores, options: EngineOptions) -> Result<(Arc<Service>, RuleSet), EngineError> {
+    fn bring_back(stores: PlatformStores, options: &ServiceOptions) -> Result<(Arc<Service>, RuleSet), EngineError> {
         let begun = Instant::now();
         let progress = stores.changes.progress()?;
         let given = progress.unwrap_or_default();
@@ -160,13 +167,14 @@ impl Service {
             last_commit: None,
             gathered: Gathered::default(),
         };
-        let log = stores.events.clone();
-        let seed = recovery::seed(log, stores.messages.clone(), stores.checkpoints.clone(), found.clone(), given);
-        let noted = standing.clone();
+        let seed = recovery::seed(&stores, found.clone(), given);
         // More than the pump has under way: a sink that is slow for a while stops no worker.
-        let engine_options = EngineOptions { ticks_outward: pump::TICKS_UNDER_WAY + 16, ..options };
+        let engine_options = EngineOptions { ticks_outward: pump::TICKS_UNDER_WAY + 16, ..options.engine };
+        let peers = gather(options.cluster.as_deref(), engine_options, &stores, given, found.as_ref())?;
+        let noted = standing.clone();
         let engine = Arc::new(Engine::start(
             engine_options,
+            peers,
             seed,
             changes::encode,
             sink.into_sink(),
@@ -177,9 +185,7 @@ impl Service {
         let in_force = recovery::catch_up(&engine, &*stores.events, &standing, given, found.as_ref(), &then.catalogue)?;
         tell(begun, "the state is that which was given out");
         is_live.store(true, Ordering::Release);
-        recovery::replay(&engine, &*stores.events, &standing, given.sequence..stores.events.end())?;
-        advance(&engine, &*standing, |clock| standing.hold_at(clock), clock::now())?;
-        standing.release();
+        go_on(&engine, &stores, &standing, given)?;
         let now = load(&*stores.catalogue, stores.catalogue.version()?)?;
         let service = Arc::new(Service {
             editor: Editor::new(stores.catalogue.clone(), now, given.catalogue_version),
@@ -192,6 +198,7 @@ impl Service {
             turn: Mutex::new(()),
             erasures: Erasures::default(),
             committed,
+            cluster: options.cluster.clone(),
             connectors: Connectors::default(),
             is_ready: AtomicBool::new(false),
             is_stopping: AtomicBool::new(false),
@@ -201,7 +208,7 @@ impl Service {
         Ok((service, in_force))
     }
 
-    fn spawn(self: &Arc<Self>, options: ServiceOptions, in_force: RuleSet) -> Result<(), EngineError> {
+    fn spawn(self: &Arc<Self>, options: &ServiceOptions, in_force: RuleSet) -> Result<(), EngineError> {
         let service = self.clone();
         self.thread("pump", move || service.pump.run(&service.engine, &service.standing))?;
         let service = self.clone();
@@ -220,8 +227,8 @@ impl Service {
             service.editor.follow();
             Ok(())
         })?;
-        let service = self.clone();
-        self.thread("checkpointer", move || service.checkpoint_every(options.checkpoint_interval))
+        let (service, interval) = (self.clone(), options.checkpoint_interval);
+        self.thread("checkpointer", move || service.checkpoint_every(interval))
     }
 
     fn thread(
@@ -307,6 +314,11 @@ impl Service {
         self.is_ready.load(Ordering::Acquire) && !self.is_ending()
     }
 
+    /// The process of the cluster that is to stop, if one is: the run is best ended in order.
+    pub fn leaving(&self) -> Option<usize> {
+        self.cluster.as_ref().and_then(|cluster| cluster.leaving())
+    }
+
     /// Why the engine has stopped, if it has.
     pub fn failure(&self) -> Option<String> {
         self.engine.done().failure
@@ -332,6 +344,37 @@ impl Service {
         // Everything is committed now, and is yet to be given to who follows.
         self.connectors.finish();
     }
+}
+
+/// Waits for the other processes, if there are any; their workers begin with the same state.
+fn gather(
+    cluster: Option<&Coordinator>,
+    engine: EngineOptions,
+    stores: &PlatformStores,
+    progress: Progress,
+    found: Option<&Found>,
+) -> Result<Option<Peers>, EngineError> {
+    let Some(cluster) = cluster else { return Ok(None) };
+    let checkpoint = found.map(|found| (found.number, found.manifest.clone()));
+    let asked = AskedStores {
+        events: stores.events.clone(),
+        messages: stores.messages.clone(),
+        checkpoints: Some(stores.checkpoints.clone()),
+    };
+    cluster.gather(engine, Origin { progress: Some(progress), checkpoint }, asked).map(Some)
+}
+
+/// Does what was accepted behind the progress that was given out, and lets the clock go on.
+fn go_on(
+    engine: &Arc<Engine>,
+    stores: &PlatformStores,
+    standing: &Standing,
+    given: Progress,
+) -> Result<(), EngineError> {
+    recovery::replay(engine, &*stores.events, standing, given.sequence..stores.events.end())?;
+    advance(engine, standing, |clock| standing.hold_at(clock), clock::now())?;
+    standing.release();
+    Ok(())
 }
 
 /// The traits that are shipped are there from the first start, and edited like any other. Segments may have been written

@@ -241,11 +241,10 @@ impl Platform for Service {
         let known = done.sizes.read();
         let sizes: Vec<(String, u64)> =
             ids.into_iter().map(|id| known.get(&id).map_or((id.clone(), 0), |size| (id.clone(), *size))).collect();
-        let users = self.engine.memberships().iter().map(|membership| membership.read().users.len() as u64).sum();
         self.connectors.observe(&self.metrics.connectors, self.committed.newest());
         let snapshot = Snapshot {
             sizes,
-            users,
+            users: done.users,
             waiting_events: self.stores.events.end().saturating_sub(self.standing.sequence()),
             faulty_documents,
             frontier_lag_seconds: (clock::now() - done.clock).max(0) as f64 / 1000.0,

@@ -7,7 +7,7 @@
 use std::ops::{ControlFlow, Range};
 use std::sync::Arc;
 
-use audience_contract::{CheckpointStore, EventLog, MessageIndex, Progress};
+use audience_contract::{CheckpointStore, EventLog, Progress, StoreError};
 use audience_operators::aliases::Aliases;
 use audience_operators::membership::SHARDS;
 use audience_operators::message::Control;
@@ -15,9 +15,12 @@ use audience_operators::partition::{Partition, SourceText};
 use audience_operators::program::Source;
 use audience_rules::catalogue::Catalogue;
 
+use super::PlatformStores;
 use super::checkpoint::{ALIASES_SHARD, Manifest};
 use super::pump;
 use super::standing::Standing;
+use crate::cluster::protocol::Origin;
+use crate::cluster::stores::RemoteStores;
 use crate::edit;
 use crate::engine::{Engine, EngineError, Seed};
 use crate::rule_set::RuleSet;
@@ -65,28 +68,50 @@ fn check(store: &dyn CheckpointStore, number: u64) -> Result<Found, EngineError>
     Ok(Found { number, manifest, aliases })
 }
 
-/// Makes the workers' state from a checkpoint, or empty; in silence.
-pub fn seed(
-    log: Arc<dyn EventLog>,
-    messages: Arc<dyn MessageIndex>,
-    store: Arc<dyn CheckpointStore>,
-    found: Option<Found>,
-    progress: Progress,
-) -> Seed {
+/// Makes the state of a worker from a checkpoint, or empty; in silence.
+pub fn seed(stores: &PlatformStores, found: Option<Found>, progress: Progress) -> Seed {
+    let PlatformStores { events, messages, checkpoints: store, .. } = stores.clone();
     Arc::new(move |worker, peers| {
-        let mut partition = Partition::new(log.clone(), messages.clone());
+        let mut partition = Partition::new(Arc::new(events.clone()), messages.clone());
         partition.begin_silence(progress.clock);
         let Some(found) = &found else { return Ok((partition, Aliases::default())) };
-        for shard in (0..SHARDS as u32).filter(|shard| *shard as usize % peers == worker) {
-            if !found.manifest.shards.contains(&shard) {
-                continue;
-            }
-            let bytes = store.shard(found.number, shard)?.unwrap_or_default();
-            let restored = partition.restore(shard, &bytes, &found.manifest.sources);
-            restored.map_err(|error| EngineError::Start(error.to_string()))?;
-        }
+        restore(&mut partition, &found.manifest, worker, peers, |shard| store.shard(found.number, shard))?;
         Ok((partition, found.aliases.clone()))
     })
+}
+
+/// The same in another process.
+pub fn seed_remotely(
+    stores: &Arc<RemoteStores>,
+    origin: &Origin,
+    worker: usize,
+    peers: usize,
+) -> Result<(Partition, Aliases), EngineError> {
+    let mut partition = Partition::new(stores.clone(), stores.clone());
+    let Some(progress) = origin.progress else { return Ok((partition, Aliases::default())) };
+    partition.begin_silence(progress.clock);
+    let Some((number, manifest)) = &origin.checkpoint else { return Ok((partition, Aliases::default())) };
+    restore(&mut partition, manifest, worker, peers, |shard| stores.shard(*number, shard))?;
+    let aliases = stores.shard(*number, ALIASES_SHARD)?.unwrap_or_default();
+    let unreadable = |_| EngineError::Start(format!("checkpoint {number}: its aliases cannot be read"));
+    Ok((partition, bincode::deserialize(&aliases).map_err(unreadable)?))
+}
+
+/// Brings back the shards of a worker.
+fn restore(
+    partition: &mut Partition,
+    manifest: &Manifest,
+    worker: usize,
+    peers: usize,
+    read: impl Fn(u32) -> Result<Option<Vec<u8>>, StoreError>,
+) -> Result<(), EngineError> {
+    let is_own = |shard: &&u32| **shard as usize % peers == worker && **shard < SHARDS as u32;
+    for shard in manifest.shards.iter().filter(is_own) {
+        let bytes = read(*shard)?.unwrap_or_default();
+        let restored = partition.restore(*shard, &bytes, &manifest.sources);
+        restored.map_err(|error| EngineError::Start(error.to_string()))?;
+    }
+    Ok(())
 }
 
 /// Brings the engine to the progress that was given out, in silence, and from there to the end of the log.

@@ -23,8 +23,9 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use audience_rules::ast::Millis;
+use audience_rules::ast::{Millis, SegmentId};
 use parking_lot::RwLock;
+use serde::{Deserialize, Serialize};
 use timely::dataflow::operators::{Concat, ConnectLoop, Feedback};
 use timely::dataflow::{Scope, StreamVec};
 
@@ -36,19 +37,21 @@ use crate::partition::{OperatorError, Partition, SourceText};
 pub const STRIDE: u64 = 64;
 
 /// What comes into a worker.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Inward {
     /// Accepted events: flat records with sequence numbers.
-    Records(Vec<u8>),
+    Records(#[serde(with = "serde_bytes")] Vec<u8>),
     /// History for a backfill: flat records.
-    Backfill(Vec<u8>),
+    Backfill(#[serde(with = "serde_bytes")] Vec<u8>),
     /// A change of what is computed.
     Control(Arc<Control>),
 }
 
 /// What comes out of a worker.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Outward {
+    /// Members of a segment as the silence of a start ends, where whoever reads memberships is in another process.
+    Members(Members),
     /// A tick is done.
     Tick(Box<TickOutput>),
     /// The scan is at its end.
@@ -59,8 +62,17 @@ pub enum Outward {
     Failed(String),
 }
 
+/// Some members of a segment among a worker's users.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Members {
+    /// The segment.
+    pub segment: SegmentId,
+    /// The users.
+    pub users: Vec<String>,
+}
+
 /// What a tick gives.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct TickOutput {
     /// The tick.
     pub tick: u64,
@@ -72,7 +84,10 @@ pub struct TickOutput {
     pub change_count: u64,
     /// How many of them began.
     pub entered_count: u64,
+    /// Users that the worker knows.
+    pub users: u64,
     /// The changes, as the encoder of the worker wrote them.
+    #[serde(with = "serde_bytes")]
     pub changes: Vec<u8>,
     /// Shards of a checkpoint.
     pub shards: Vec<(u32, Vec<u8>)>,
@@ -108,6 +123,8 @@ pub struct WorkerParts {
     pub encoder: ChangeEncoder,
     /// How many users are looked at before events get their turn.
     pub scan_slice_users: u32,
+    /// Whether memberships are given out as the silence of a start ends, since nobody outside can read them in place.
+    pub gives_members: bool,
 }
 
 /// Builds the dataflow of one worker.

@@ -13,10 +13,13 @@ use audience_rules::ast::Millis;
 
 use super::route::Directed;
 use super::sizes::Growth;
-use super::{Outward, STRIDE, TickOutput, WorkerParts, failed};
-use crate::membership::shard_of;
+use super::{Members, Outward, STRIDE, TickOutput, WorkerParts, failed};
+use crate::membership::{Membership, shard_of};
 use crate::message::{Cause, Clock, Control, RankFlip, RankInput, Routed};
 use crate::partition::{OperatorError, TickInput};
+
+/// Members that are given out at once.
+const MEMBERS_A_PIECE: usize = 1 << 16;
 
 #[derive(Default)]
 struct Arrived {
@@ -184,7 +187,7 @@ impl UsersLogic {
         let told = self.parts.partition.take_rank_inputs(1);
         let current = Current { output, place: 1, cause };
         if self.parts.partition.deepest_rank() == 0 {
-            return Ok(Some(Step { outward: vec![self.finish(current)], told }));
+            return Ok(Some(Step { outward: self.finish(current), told }));
         }
         self.current = Some(current);
         Ok(Some(Step { outward: Vec::new(), told }))
@@ -255,19 +258,23 @@ impl UsersLogic {
         current.place += 1;
         let told = partition.take_rank_inputs(u32::try_from(current.place).unwrap_or(u32::MAX));
         if current.place > u64::from(deepest) {
-            return Ok(Some(Step { outward: vec![self.finish(current)], told }));
+            return Ok(Some(Step { outward: self.finish(current), told }));
         }
         self.current = Some(current);
         Ok(Some(Step { outward: Vec::new(), told }))
     }
 
-    fn finish(&mut self, current: Current) -> Outward {
+    fn finish(&mut self, current: Current) -> Vec<Outward> {
         let partition = &mut self.parts.partition;
         let mut output = current.output;
+        let mut outward = Vec::new();
         self.grown = partition.growth();
         if std::mem::take(&mut self.is_muted) {
             partition.changes.clear();
             self.grown = partition.sizes();
+            if self.parts.gives_members {
+                outward.extend(all_members(&partition.membership().read()).map(Outward::Members));
+            }
         }
         if partition.deepest_rank() > 0 || partition.has_merged || current.cause == Cause::Rule {
             partition.net_changes();
@@ -277,10 +284,23 @@ impl UsersLogic {
         output.entered_count = partition.changes.iter().filter(|change| change.entered).count() as u64;
         (self.parts.encoder)(partition, &mut output.changes);
         partition.changes.clear();
+        output.users = partition.membership().read().users.len() as u64;
         output.next_due = partition.next_due();
         output.deepest_rank = partition.deepest_rank();
         self.tick += 1;
         self.flips = self.flips.split_off(&(self.tick * STRIDE));
-        Outward::Tick(Box::new(output))
+        outward.push(Outward::Tick(Box::new(output)));
+        outward
     }
+}
+
+/// Every membership, in pieces of bounded size.
+fn all_members(membership: &Membership) -> impl Iterator<Item = Members> {
+    membership.segments.keys().flat_map(|segment| {
+        let mut users = membership.members(segment).map(str::to_owned).peekable();
+        std::iter::from_fn(move || {
+            users.peek()?;
+            Some(Members { segment: segment.clone(), users: users.by_ref().take(MEMBERS_A_PIECE).collect() })
+        })
+    })
 }

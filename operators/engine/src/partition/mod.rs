@@ -21,7 +21,7 @@ mod settle;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use audience_contract::{EventLog, MessageIndex, StoreError};
+use audience_contract::{MessageIndex, StoreError, UserHistory};
 use audience_rules::ast::{Millis, SegmentId};
 use hashbrown::{HashMap, HashSet};
 use parking_lot::RwLock;
@@ -95,7 +95,7 @@ pub struct Partition {
     pub has_merged: bool,
     /// Shards loaded from a checkpoint: events below this sequence number are in their users' state.
     floors: Vec<u64>,
-    log: Arc<dyn EventLog>,
+    log: Arc<dyn UserHistory>,
     messages: Arc<dyn MessageIndex>,
     scratch: Scratch,
     /// Made from the rules in force when next needed; `None` after every edit.
@@ -126,7 +126,7 @@ struct Scratch {
 
 impl Partition {
     /// An empty partition that reads history from `log` and tells repeated messages by `messages`.
-    pub fn new(log: Arc<dyn EventLog>, messages: Arc<dyn MessageIndex>) -> Self {
+    pub fn new(log: Arc<dyn UserHistory>, messages: Arc<dyn MessageIndex>) -> Self {
         Partition {
             registry: Registry::default(),
             users: Vec::new(),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::object::Object;
 use super::{MOST_NODES, Parser, Takes, kind_of};
-use crate::ast::{Comparison, Condition, Literal, Millis, Moment, Pattern, Test};
+use crate::ast::{Comparison, Condition, Literal, MOST_PATTERN_BYTES, Millis, Moment, Pattern, Test};
 use crate::decimal::Decimal;
 use crate::fault::code;
 use crate::time::{LONGEST, parse_duration, parse_time};
@@ -14,9 +14,6 @@ use crate::value::Value;
 const MOST_LITERALS: usize = 1000;
 /// The most characters in a regular expression.
 const MOST_PATTERN_CHARACTERS: usize = 1000;
-/// The most bytes of a compiled regular expression: bounds what repetitions of repetitions can take. It is the crate's
-/// own default.
-const MOST_PATTERN_BYTES: usize = 10 << 20;
 /// One that compiles to more than this is large (`\w{30}` is: Unicode has many letters).
 const LARGE_PATTERN_BYTES: usize = 1 << 20;
 /// The most large regular expressions in one rule: bounds the time and memory that checking it can take.
@@ -222,18 +219,17 @@ impl Parser<'_> {
             // The rule is refused anyway; compiling thousands of patterns would only cost time.
             return None;
         }
-        let compile = |limit| regex::RegexBuilder::new(&source).size_limit(limit).build();
-        let mut compiled = compile(LARGE_PATTERN_BYTES);
+        let mut compiled = Pattern::compile(&source, LARGE_PATTERN_BYTES);
         if let Err(regex::Error::CompiledTooBig(_)) = compiled {
             self.large_patterns += 1;
             if self.large_patterns > MOST_LARGE_PATTERNS {
                 let message = format!("more than {MOST_LARGE_PATTERNS} large regular expressions; repeat less in them");
                 return self.fault(code::BAD_REGEX, message);
             }
-            compiled = compile(MOST_PATTERN_BYTES);
+            compiled = Pattern::compile(&source, MOST_PATTERN_BYTES);
         }
         match compiled {
-            Ok(regex) => Some(Pattern(Arc::new(regex))),
+            Ok(pattern) => Some(pattern),
             Err(error) => self.fault(code::BAD_REGEX, format!("no usable regular expression: {error}")),
         }
     }

@@ -1,0 +1,247 @@
+//! `audience worker`: one of several processes that compute together, and who starts it again.
+//!
+//! What is started is a supervisor. It runs the worker itself as a process of its own, and starts that again whenever it
+//! ends or shows no sign of life: a computation over several processes does not outlive the loss of one, all of them begin
+//! anew from the last checkpoint. The supervisor holds nothing; killed, it takes its worker with it.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::path::PathBuf;
+use std::process::{Child, ChildStdout, Command, ExitCode, ExitStatus, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+use audience_dataflow::cluster::host::{self, HostOptions};
+use audience_dataflow::cluster::link::SILENCE;
+use clap::Args;
+use parking_lot::Mutex;
+use rustix::process::{Pid, Signal, kill_process};
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::serve::{self, Cluster};
+use crate::settings::{ServeFlags, ServeSettings};
+
+/// The line by which a worker says that it lives.
+const BEAT_LINE: &str = "beat";
+/// Between signs of life.
+const BEAT: Duration = Duration::from_millis(500);
+/// Between looks at the worker.
+const LOOK: Duration = Duration::from_millis(20);
+/// The first wait before a worker that ended is started again; doubled as long as it does not stay.
+const FIRST_WAIT: Duration = Duration::from_millis(100);
+/// The longest such wait.
+const LONGEST_WAIT: Duration = Duration::from_secs(2);
+/// A worker that ran for so long has stayed.
+const STAYED: Duration = Duration::from_secs(10);
+
+/// Settings of `audience worker`.
+#[derive(Debug, Args)]
+pub struct WorkerArgs {
+    /// The place of this process in the file of hosts, counted from 0. Process 0 has the data directory, all stores and
+    /// the APIs; the others only compute, and need no setting but these two.
+    #[arg(long, env = "AUDIENCE_PROCESS", value_name = "N")]
+    process: usize,
+    /// A file with a line `host:port` for each process: where it is reached by the others. The same for all.
+    #[arg(long, env = "AUDIENCE_HOSTS", value_name = "FILE")]
+    hosts: PathBuf,
+    /// The worker itself, without its supervisor.
+    #[arg(long, hide = true)]
+    supervised: bool,
+    #[command(flatten)]
+    serve: ServeFlags,
+}
+
+/// Runs until told to stop.
+pub fn run(args: WorkerArgs) -> anyhow::Result<ExitCode> {
+    let hosts = read_hosts(&args)?;
+    let settings = ServeSettings::load(args.serve)?;
+    serve::start_log(&settings)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    if !args.supervised {
+        return runtime.block_on(supervise());
+    }
+    live_with_supervisor();
+    std::panic::set_hook(Box::new(tell_panic));
+    if args.process == 0 {
+        return serve::run_on(runtime, settings, Some(Cluster { listen: hosts[0].clone(), processes: hosts.len() }));
+    }
+    let leaving = Arc::new(AtomicBool::new(false));
+    let (coordinator, listen) = (hosts[0].clone(), hosts[args.process].clone());
+    let options = HostOptions { process: args.process, coordinator, listen, leaving };
+    runtime.block_on(host(options))
+}
+
+fn read_hosts(args: &WorkerArgs) -> anyhow::Result<Vec<String>> {
+    let path = args.hosts.display();
+    let text = std::fs::read_to_string(&args.hosts).with_context(|| format!("cannot read {path}"))?;
+    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let hosts: Vec<String> = lines.map(str::to_owned).collect();
+    for host in &hosts {
+        let port = host.rsplit_once(':').and_then(|(_, port)| port.parse::<u16>().ok());
+        if port.is_none_or(|port| port == 0) {
+            bail!("{path}: `{host}` is no `host:port`");
+        }
+    }
+    if args.process >= hosts.len() {
+        bail!("{path} has {} processes, so --process is below that, not {}", hosts.len(), args.process);
+    }
+    Ok(hosts)
+}
+
+/// Computes, run after run, until told to stop.
+async fn host(options: HostOptions) -> anyhow::Result<ExitCode> {
+    let leaving = options.leaving.clone();
+    tokio::spawn(async move {
+        let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+        else {
+            return;
+        };
+        tokio::select! { _ = interrupt.recv() => {}, _ = terminate.recv() => {} }
+        tracing::info!("leaving the run; a second signal ends at once");
+        leaving.store(true, Ordering::Release);
+        tokio::select! { _ = interrupt.recv() => {}, _ = terminate.recv() => {} }
+        #[expect(clippy::disallowed_methods, reason = "asked for by the second signal; nothing is kept here")]
+        std::process::exit(130);
+    });
+    loop {
+        let run = options.clone();
+        let ended = tokio::task::spawn_blocking(move || host::run(&run)).await.context("the run was cut off")?;
+        if options.leaving.load(Ordering::Acquire) {
+            return Ok(ExitCode::SUCCESS);
+        }
+        if let Err(error) = ended {
+            tracing::error!(%error, "the run was cut off");
+            // Threads that wait for a process that is gone never end.
+            #[expect(clippy::disallowed_methods, reason = "nothing is kept here, and the supervisor starts it again")]
+            std::process::exit(1);
+        }
+        tracing::info!("the run has ended");
+    }
+}
+
+/// One line for each: the threads of a run that misses a process panic one after the other.
+fn tell_panic(panic: &std::panic::PanicHookInfo<'_>) {
+    let thread = std::thread::current();
+    let payload = panic.payload();
+    let text = payload.downcast_ref::<String>().map(String::as_str);
+    let reason = text.or_else(|| payload.downcast_ref::<&str>().copied()).unwrap_or_default();
+    let place = panic.location().map(ToString::to_string).unwrap_or_default();
+    tracing::error!(thread = thread.name(), reason, place, "a thread has ended");
+}
+
+/// Says that this process lives, and ends it once its supervisor is gone.
+fn live_with_supervisor() {
+    let beat = || {
+        let mut out = std::io::stdout();
+        while writeln!(out, "{BEAT_LINE}").and_then(|()| out.flush()).is_ok() {
+            std::thread::park_timeout(BEAT);
+        }
+    };
+    let watch = || {
+        let mut rest = Vec::new();
+        let _ = std::io::stdin().read_to_end(&mut rest);
+        #[expect(clippy::disallowed_methods, reason = "as if killed; everything accepted is durable")]
+        std::process::exit(1);
+    };
+    std::thread::spawn(beat);
+    std::thread::spawn(watch);
+}
+
+/// Runs the worker and starts it again, until told to stop.
+async fn supervise() -> anyhow::Result<ExitCode> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut wait = FIRST_WAIT;
+    loop {
+        let begun = Instant::now();
+        let mut worker = Supervised::start()?;
+        let ended = tokio::select! {
+            ended = worker.watch() => ended?,
+            _ = interrupt.recv() => return stop(worker, &mut interrupt, &mut terminate).await,
+            _ = terminate.recv() => return stop(worker, &mut interrupt, &mut terminate).await,
+        };
+        wait = if begun.elapsed() > STAYED { FIRST_WAIT } else { (2 * wait).min(LONGEST_WAIT) };
+        tracing::error!(reason = ended, again_in = ?wait, "the worker has ended");
+        tokio::select! {
+            () = tokio::time::sleep(wait) => {}
+            _ = interrupt.recv() => return Ok(ExitCode::SUCCESS),
+            _ = terminate.recv() => return Ok(ExitCode::SUCCESS),
+        }
+    }
+}
+
+/// Tells the worker to stop, and waits for it; a second signal kills it.
+async fn stop(
+    mut worker: Supervised,
+    interrupt: &mut tokio::signal::unix::Signal,
+    terminate: &mut tokio::signal::unix::Signal,
+) -> anyhow::Result<ExitCode> {
+    let pid = Pid::from_child(&worker.child);
+    kill_process(pid, Signal::TERM).context("the worker cannot be told to stop")?;
+    let status = tokio::select! {
+        status = worker.wait() => status?,
+        _ = interrupt.recv() => worker.kill()?,
+        _ = terminate.recv() => worker.kill()?,
+    };
+    Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// A running worker.
+struct Supervised {
+    child: Child,
+    last_beat: Arc<Mutex<Instant>>,
+}
+
+impl Supervised {
+    fn start() -> anyhow::Result<Supervised> {
+        let program = std::env::current_exe().context("the program is not known")?;
+        let mut command = Command::new(program);
+        command.args(std::env::args_os().skip(1)).arg("--supervised").stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.spawn().context("the worker cannot be started")?;
+        let last_beat = Arc::new(Mutex::new(Instant::now()));
+        let stdout = child.stdout.take().context("the worker has no output")?;
+        let beat = last_beat.clone();
+        std::thread::spawn(move || pass_on(stdout, &beat));
+        Ok(Supervised { child, last_beat })
+    }
+
+    /// Ends when the worker has, or has been killed because it was silent; gives why.
+    async fn watch(&mut self) -> anyhow::Result<String> {
+        loop {
+            if let Some(status) = self.child.try_wait()? {
+                return Ok(status.to_string());
+            }
+            if self.last_beat.lock().elapsed() > SILENCE {
+                let status = self.kill()?;
+                return Ok(format!("it showed no sign of life for {SILENCE:?}; {status}"));
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    async fn wait(&mut self) -> anyhow::Result<ExitStatus> {
+        loop {
+            if let Some(status) = self.child.try_wait()? {
+                return Ok(status);
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    fn kill(&mut self) -> anyhow::Result<ExitStatus> {
+        self.child.kill()?;
+        Ok(self.child.wait()?)
+    }
+}
+
+/// Notes signs of life, and passes on what else the worker writes.
+fn pass_on(stdout: ChildStdout, last_beat: &Mutex<Instant>) {
+    for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+        if line == BEAT_LINE {
+            *last_beat.lock() = Instant::now();
+        } else {
+            let _ = writeln!(std::io::stdout(), "{line}");
+        }
+    }
+}

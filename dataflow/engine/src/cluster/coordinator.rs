@@ -1,0 +1,263 @@
+//! The first process: waits for the others, and begins a run with them.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::mpsc::SyncSender;
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+
+use super::frame;
+use super::link::{self, Link};
+use super::protocol::{Begin, FromHost, Hello, Origin, ToHost, VERSION};
+use super::remote::Attached;
+use super::stores::AskedStores;
+use crate::engine::{EngineError, EngineOptions, OutwardMessage, Shared};
+use crate::service::pause;
+
+/// How long a process may take to make its connections once a run has begun.
+const BEGIN_PATIENCE: Duration = Duration::from_secs(15);
+/// How long whoever connects may take to say what for.
+const HELLO_PATIENCE: Duration = Duration::from_secs(1);
+/// Between looks for connections.
+const LOOK: Duration = Duration::from_millis(5);
+
+/// Where the other processes join.
+pub struct Coordinator {
+    listener: TcpListener,
+    processes: usize,
+    leaving: Arc<Mutex<Option<usize>>>,
+}
+
+impl Coordinator {
+    /// Listens for the others of so many processes, this one among them.
+    pub fn bind(address: &str, processes: usize) -> Result<Coordinator, EngineError> {
+        let failed =
+            |error: io::Error| EngineError::Start(format!("cannot listen for processes on {address}: {error}"));
+        let listener = TcpListener::bind(address).map_err(failed)?;
+        listener.set_nonblocking(true).map_err(failed)?;
+        Ok(Coordinator { listener, processes: processes.max(1), leaving: Arc::default() })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    /// The process that was told to stop, if one was: the run is best ended in order, before it is lost.
+    pub fn leaving(&self) -> Option<usize> {
+        *self.leaving.lock()
+    }
+
+    /// Waits until all processes are there, and begins a run with them.
+    pub fn gather(&self, engine: EngineOptions, origin: Origin, stores: AskedStores) -> Result<Peers, EngineError> {
+        let joined = self.wait_for_all()?;
+        let mut addresses = vec![String::new()];
+        addresses.extend(joined.values().map(|joined| joined.address.clone()));
+        let begin = Begin {
+            run: fastrand::u64(..),
+            addresses,
+            workers: engine.workers.max(1),
+            scan_slice_users: engine.scan_slice_users,
+            ticks_outward: engine.ticks_outward,
+            origin,
+        };
+        for (process, joined) in &joined {
+            let told = joined.link.send(&ToHost::Begin(Box::new(begin.clone())));
+            told.map_err(|error| EngineError::Start(format!("process {process} is lost: {error}")))?;
+        }
+        self.connect(&begin, joined, &stores)
+    }
+
+    fn wait_for_all(&self) -> Result<BTreeMap<usize, Joined>, EngineError> {
+        let mut joined: BTreeMap<usize, Joined> = BTreeMap::new();
+        let mut told = usize::MAX;
+        loop {
+            joined.retain(|_, joined| joined.link.lost().is_none());
+            if joined.len() + 1 >= self.processes {
+                return Ok(joined);
+            }
+            if joined.len() != told {
+                told = joined.len();
+                tracing::info!(processes = self.processes, joined = told + 1, "waiting for processes");
+            }
+            let Some((stream, hello)) = self.accept()? else { continue };
+            let Hello::Join { process, address, version } = hello else { continue };
+            match self.check(process, &version) {
+                Ok(()) => {
+                    let leaving = self.leaving.clone();
+                    let take = move |message| match message {
+                        FromHost::Beat => {}
+                        FromHost::Leaving => *leaving.lock() = Some(process),
+                    };
+                    if let Ok(link) = Link::start(stream, ToHost::Beat, take) {
+                        tracing::info!(process, address, "a process has joined");
+                        joined.insert(process, Joined { link, address });
+                    }
+                }
+                Err(reason) => {
+                    tracing::error!(process, address, reason, "a process is refused");
+                    let mut stream = stream;
+                    let _ = frame::write(&mut stream, &ToHost::Refused(reason));
+                }
+            }
+        }
+    }
+
+    fn check(&self, process: usize, version: &str) -> Result<(), String> {
+        if version != VERSION {
+            return Err(format!("it is of version {version}, the coordinator of {VERSION}; run the same everywhere"));
+        }
+        if process == 0 || process >= self.processes {
+            return Err(format!("it is process {process}, but there are 1 to {} besides 0", self.processes - 1));
+        }
+        Ok(())
+    }
+
+    /// The next connection, with what it is for; `None` where there is none just now, or it is none of ours.
+    fn accept(&self) -> Result<Option<(TcpStream, Hello)>, EngineError> {
+        match self.listener.accept() {
+            Ok((stream, _)) => Ok(greet(stream).ok()),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                pause(LOOK);
+                Ok(None)
+            }
+            Err(error) => Err(EngineError::Start(format!("no connections can be taken: {error}"))),
+        }
+    }
+
+    fn connect(
+        &self,
+        begin: &Begin,
+        joined: BTreeMap<usize, Joined>,
+        stores: &AskedStores,
+    ) -> Result<Peers, EngineError> {
+        let others = joined.len();
+        let mut peers = Peers {
+            sockets: (0..self.processes).map(|_| None).collect(),
+            ticks: BTreeMap::new(),
+            stores: Vec::new(),
+            links: Vec::new(),
+            attached: Vec::new(),
+        };
+        let begun = Instant::now();
+        let is_whole = |peers: &Peers| {
+            peers.sockets.iter().flatten().count() == others
+                && peers.ticks.len() == others * begin.workers
+                && peers.stores.len() == others * begin.workers
+        };
+        while !is_whole(&peers) {
+            let lost = joined.iter().find_map(|(process, joined)| Some((process, joined.link.lost()?)));
+            if let Some((process, reason)) = lost {
+                return Err(EngineError::Start(format!("process {process} is lost: {reason}")));
+            }
+            if begun.elapsed() > BEGIN_PATIENCE {
+                return Err(EngineError::Start("not all processes made their connections in time".to_owned()));
+            }
+            if let Some((stream, hello)) = self.accept()? {
+                peers.take(begin.run, stream, &hello, stores)?;
+            }
+        }
+        peers.links = joined.into_iter().map(|(process, joined)| (process, joined.link)).collect();
+        tracing::info!(processes = self.processes, workers = self.processes * begin.workers, "a run begins");
+        Ok(peers)
+    }
+}
+
+/// Reads what a connection is for.
+pub(super) fn greet(mut stream: TcpStream) -> io::Result<(TcpStream, Hello)> {
+    stream.set_nonblocking(false)?;
+    link::tune(&stream)?;
+    stream.set_read_timeout(Some(HELLO_PATIENCE))?;
+    let hello = frame::read(&mut stream)?;
+    stream.set_read_timeout(None)?;
+    Ok((stream, hello))
+}
+
+struct Joined {
+    link: Link,
+    address: String,
+}
+
+/// The other processes of a run.
+pub struct Peers {
+    sockets: Vec<Option<TcpStream>>,
+    ticks: BTreeMap<usize, TcpStream>,
+    stores: Vec<TcpStream>,
+    links: Vec<(usize, Link)>,
+    attached: Vec<TcpStream>,
+}
+
+impl Peers {
+    fn take(&mut self, run: u64, stream: TcpStream, hello: &Hello, stores: &AskedStores) -> Result<(), EngineError> {
+        match *hello {
+            Hello::Mesh { run: of, process } if of == run && process < self.sockets.len() => {
+                self.sockets[process] = Some(stream);
+            }
+            Hello::Ticks { run: of, worker } if of == run => {
+                self.ticks.insert(worker, stream);
+            }
+            Hello::Stores { run: of } if of == run => {
+                let stores = stores.clone();
+                self.stores.push(stream.try_clone().map_err(start_error)?);
+                let thread = std::thread::Builder::new().name("stores".to_owned());
+                thread.spawn(move || stores.serve(stream)).map_err(start_error)?;
+            }
+            // Of a run that has ended.
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// How many processes there are, this one among them.
+    pub(crate) fn processes(&self) -> usize {
+        self.sockets.len()
+    }
+
+    /// The connections for timely, by process.
+    pub(crate) fn take_sockets(&mut self) -> Vec<Option<TcpStream>> {
+        let none = self.sockets.iter().map(|_| None).collect();
+        std::mem::replace(&mut self.sockets, none)
+    }
+
+    /// Takes on the workers of the other processes. What is lost of them stops the engine.
+    pub(crate) fn attach(
+        &mut self,
+        shared: &Arc<Shared>,
+        outward: &SyncSender<OutwardMessage>,
+    ) -> Result<Attached, EngineError> {
+        for (process, link) in &self.links {
+            let (process, shared) = (*process, shared.clone());
+            link.on_lost(move |reason| {
+                tracing::error!(process, reason, "a process is lost");
+                shared.fail(format!("process {process} is lost: {reason}"));
+            });
+        }
+        let mut attached = Attached::default();
+        for (worker, stream) in std::mem::take(&mut self.ticks) {
+            self.attached.push(stream.try_clone().map_err(start_error)?);
+            attached.add(worker, stream, shared, outward).map_err(start_error)?;
+        }
+        Ok(attached)
+    }
+
+    /// Ends all connections.
+    pub(crate) fn leave(&self) {
+        self.links.iter().for_each(|(_, link)| link.close());
+        for stream in self.attached.iter().chain(&self.stores) {
+            let _ = stream.shutdown(Shutdown::Both);
+        }
+    }
+}
+
+impl Drop for Peers {
+    fn drop(&mut self) {
+        self.leave();
+    }
+}
+
+fn start_error(error: io::Error) -> EngineError {
+    EngineError::Start(error.to_string())
+}

@@ -1,0 +1,42 @@
+//! The other processes of a cluster, as threads of this one: joined over the same connections.
+
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use audience_dataflow::cluster::coordinator::Coordinator;
+use audience_dataflow::cluster::host::{self, HostOptions};
+use audience_dataflow::engine::EngineError;
+
+/// The other processes of a cluster.
+pub struct Cluster {
+    /// Where they join.
+    pub coordinator: Arc<Coordinator>,
+    hosts: Vec<JoinHandle<Result<(), EngineError>>>,
+}
+
+impl Cluster {
+    /// Starts them; each computes one run.
+    pub fn start(processes: usize) -> Result<Cluster, EngineError> {
+        let coordinator = Arc::new(Coordinator::bind("127.0.0.1:0", processes)?);
+        let address = coordinator.address().map_err(|error| EngineError::Start(error.to_string()))?.to_string();
+        let host = |process| {
+            let options = HostOptions {
+                process,
+                coordinator: address.clone(),
+                listen: "127.0.0.1:0".to_owned(),
+                leaving: Arc::default(),
+            };
+            std::thread::spawn(move || host::run(&options))
+        };
+        Ok(Cluster { hosts: (1..processes).map(host).collect(), coordinator })
+    }
+
+    /// Waits until all have ended well.
+    pub fn wait(self) -> Result<(), String> {
+        for host in self.hosts {
+            let ended = host.join().map_err(|_| "a process panicked".to_owned())?;
+            ended.map_err(|error| error.to_string())?;
+        }
+        Ok(())
+    }
+}
