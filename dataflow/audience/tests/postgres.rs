@@ -2,23 +2,12 @@
 //! running, and a data directory stays with its catalogue.
 #![expect(clippy::unwrap_used, reason = "a test that panics has failed, which is what a test is for")]
 
+mod database;
+
 use audience_tests::client::Client;
 use audience_tests::program;
-use audience_tests::serve::{Setup, pause, wall_clock};
-use tokio::runtime::Runtime;
-use tokio_postgres::NoTls;
-
-/// Runs statements on the server at that address.
-fn sql(url: &str, statements: &str) {
-    let runtime: Runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(async {
-        let (client, connection) = tokio_postgres::connect(url, NoTls).await.unwrap();
-        let connection = tokio::spawn(connection);
-        client.batch_execute(statements).await.unwrap();
-        drop(client);
-        connection.await.unwrap().unwrap();
-    });
-}
+use audience_tests::serve::{Setup, pause};
+use database::{Database, sql};
 
 fn wait_for_members(client: Client, expected: &[&str]) {
     let mut members = Vec::new();
@@ -34,12 +23,8 @@ fn wait_for_members(client: Client, expected: &[&str]) {
 
 #[test]
 fn segments_are_edited_in_sql() {
-    let server = std::env::var("AUDIENCE_TEST_POSTGRES").unwrap_or_else(|_| {
-        panic!("AUDIENCE_TEST_POSTGRES is not set: start the services with: eval \"$(scripts/services start)\"")
-    });
-    let name = format!("audience_test_{}", wall_clock());
-    sql(&server, &format!("CREATE DATABASE {name}"));
-    let url = format!("{server}?dbname={name}");
+    let database = Database::create();
+    let url = &database.url;
     let directory = tempfile::tempdir().unwrap();
     let embedded = Setup::within(program!(), directory.path());
     let setup = Setup { flags: vec!["--postgres".to_owned(), url.clone()], ..embedded.clone() };
@@ -51,9 +36,9 @@ fn segments_are_edited_in_sql() {
         assert_eq!(client.post("/api/events", event).unwrap().status, 202);
     }
     wait_for_members(client, &["ann"]);
-    sql(&url, r#"UPDATE audience.segments SET rules = '{"event": "view"}' WHERE id = 's'"#);
+    sql(url, r#"UPDATE audience.segments SET rules = '{"event": "view"}' WHERE id = 's'"#);
     wait_for_members(client, &["bob"]);
-    sql(&url, r#"UPDATE audience.segments SET rules = '{"event": 5}' WHERE id = 's'"#);
+    sql(url, r#"UPDATE audience.segments SET rules = '{"event": 5}' WHERE id = 's'"#);
     let mut faulty = String::new();
     for _ in 0..1_000 {
         faulty = client.get("/api/catalogue/faulty").unwrap().text();
@@ -74,5 +59,4 @@ fn segments_are_edited_in_sql() {
     let status = other.wait();
     let said = other.said();
     assert!(!status.success() && said.contains("are those of the catalogue `postgres"), "{status}: {said}");
-    sql(&server, &format!("DROP DATABASE {name} WITH (FORCE)"));
 }

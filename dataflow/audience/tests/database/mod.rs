@@ -1,0 +1,48 @@
+//! A database of a test's own.
+#![expect(clippy::unwrap_used, reason = "a test that panics has failed, which is what a test is for")]
+
+use audience_tests::serve::wall_clock;
+use tokio::runtime::Runtime;
+use tokio_postgres::NoTls;
+
+/// Runs statements on the server at that address.
+pub fn sql(url: &str, statements: &str) {
+    let runtime: Runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let (client, connection) = tokio_postgres::connect(url, NoTls).await.unwrap();
+        let connection = tokio::spawn(connection);
+        client.batch_execute(statements).await.unwrap();
+        drop(client);
+        connection.await.unwrap().unwrap();
+    });
+}
+
+/// A database of a test's own; dropped with it.
+pub struct Database {
+    server: String,
+    name: String,
+    /// Its address.
+    pub url: String,
+}
+
+impl Database {
+    /// Creates it.
+    pub fn create() -> Database {
+        let server = std::env::var("AUDIENCE_TEST_POSTGRES").unwrap_or_else(|_| {
+            panic!("AUDIENCE_TEST_POSTGRES is not set: start the services with: eval \"$(scripts/services start)\"")
+        });
+        let name = format!("audience_test_{}", wall_clock());
+        sql(&server, &format!("CREATE DATABASE {name}"));
+        let url = format!("{server}?dbname={name}");
+        Database { server, name, url }
+    }
+}
+
+impl Drop for Database {
+    fn drop(&mut self) {
+        // What a test that panics leaves may be looked at.
+        if !std::thread::panicking() {
+            sql(&self.server, &format!("DROP DATABASE {} WITH (FORCE)", self.name));
+        }
+    }
+}

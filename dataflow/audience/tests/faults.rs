@@ -1,0 +1,201 @@
+//! Two worker processes among a real Kafka, PostgreSQL and Redis, any of which dies, hangs or goes away while events and
+//! edits come in. Behind it all, four are the same: the topic `user-segments` folded, Redis, what is served, and what the
+//! naive evaluator says; and each membership has entered and left in turn.
+//!
+//! `AUDIENCE_FAULTS` has so many faults instead of [`FAULTS`]; `AUDIENCE_FAULTS_SEED` begins with that seed. The servers must be
+//! those of `scripts/services`, which it stops and starts.
+#![expect(clippy::unwrap_used, reason = "a test that panics has failed, which is what a test is for")]
+
+mod database;
+mod topics;
+
+use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use audience_rules::timeline::{OracleSubject, Subject, parse_timeline};
+use audience_tests::check::step;
+use audience_tests::random::Random;
+use audience_tests::serve::{Served, pause, wall_clock};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
+use rustix::process::{Signal, kill_process};
+use serde_json::{Value, json};
+
+use database::Database;
+use topics::{Members, PARTITIONS, client, committed, folded, in_redis, served, settle, setup, variable};
+
+/// How many faults there are.
+const FAULTS: u64 = 9;
+const USERS: u64 = 100;
+/// How long anything may take to come back.
+const PATIENCE_MILLISECONDS: i64 = 90_000;
+
+fn setting(name: &str, default: u64) -> u64 {
+    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+}
+
+/// Tells `scripts/services` something.
+fn services(action: &str, service: &str) {
+    let status = Command::new(variable("AUDIENCE_TEST_SERVICES")).args([action, service]).output().unwrap();
+    assert!(status.status.success(), "{action} {service}: {}", String::from_utf8_lossy(&status.stderr));
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Fault {
+    /// A worker process is killed.
+    Kill(usize),
+    /// A worker process hangs.
+    Hang(usize),
+    /// A server is stopped and started.
+    Restart(&'static str),
+    /// A server is killed, and is away for so many milliseconds.
+    Away(&'static str, u64),
+}
+
+impl Fault {
+    fn any(random: &mut Random) -> Fault {
+        let process = random.between(0, 1) as usize;
+        match random.weighted(&[40, 10, 15, 35]) {
+            0 => Fault::Kill(process),
+            1 => Fault::Hang(process),
+            2 => Fault::Restart(random.pick::<&str>(&["kafka", "postgres", "redis"])),
+            _ => Fault::Away(random.pick::<&str>(&["kafka", "postgres", "redis", "redis"]), random.between(0, 6_000)),
+        }
+    }
+
+    fn happen(self, served: &Served) {
+        let signal = |process, signal| {
+            // It may just be ending, as both do when the other one has.
+            if let Some(worker) = served.worker(process) {
+                let _ = kill_process(worker, signal);
+            }
+        };
+        match self {
+            Fault::Kill(process) => signal(process, Signal::KILL),
+            Fault::Hang(process) => signal(process, Signal::STOP),
+            Fault::Restart(service) => services("restart", service),
+            Fault::Away(service, milliseconds) => {
+                services("kill", service);
+                pause(milliseconds);
+                services("start", service);
+            }
+        }
+    }
+}
+
+/// Sends events until told to stop; gives them. Each has a message id, since a broker that dies may have one twice.
+fn send(topic: &str, seed: u64, is_stopping: &AtomicBool) -> Vec<Value> {
+    let producer: BaseProducer =
+        client().set("enable.idempotence", "true").set("message.timeout.ms", "120000").create().unwrap();
+    let mut random = Random::new(seed);
+    let mut sent = Vec::new();
+    while !is_stopping.load(Ordering::Acquire) {
+        let user = format!("u{}", random.between(0, USERS - 1));
+        let kind = *random.pick(&["buy", "buy", "view"]);
+        let event = json!({
+            "messageId": format!("m{}", sent.len()), "userId": user, "eventType": kind, "timestamp": wall_clock(),
+            "properties": {"amount": random.between(1, 50)}
+        });
+        let text = event.to_string();
+        while producer.send(BaseRecord::to(topic).key(&user).payload(&text)).is_err() {
+            producer.poll(Duration::from_millis(10));
+        }
+        sent.push(event);
+        producer.poll(Duration::ZERO);
+        pause(2);
+    }
+    producer.flush(Duration::from_secs(120)).unwrap();
+    sent
+}
+
+/// Puts a segment, however often it takes.
+fn put_surely(served: &Served, id: &str, rules: &Value) {
+    let body = json!({"name": id, "rules": rules}).to_string();
+    let deadline = wall_clock() + PATIENCE_MILLISECONDS;
+    loop {
+        match served.client().put(&format!("/api/segments/{id}"), &body) {
+            Ok(answer) if answer.status < 300 => return,
+            Ok(answer) if answer.status < 500 && answer.status != 429 => panic!("{}", answer.text()),
+            _ => assert!(wall_clock() < deadline, "{id} cannot be put:\n{}", served.said()),
+        }
+        pause(50);
+    }
+}
+
+fn wait_until_ready(served: &Served) {
+    let deadline = wall_clock() + PATIENCE_MILLISECONDS;
+    while !served.client().get("/health/ready").is_ok_and(|answer| answer.status == 200) {
+        assert!(wall_clock() < deadline, "it does not come back:\n{}", served.said());
+        pause(20);
+    }
+}
+
+/// Who is in what, by the naive evaluator.
+fn expected(events: &[Value], rules: &[(&str, Value)]) -> Members {
+    let mut oracle = OracleSubject::default();
+    oracle.at(wall_clock());
+    let segments = rules.iter().map(|(id, rules)| json!({"segment": {"id": id, "rules": rules}}));
+    let events = events.iter().map(|event| json!({"event": event}));
+    for line in segments.chain(events) {
+        for (_, line) in parse_timeline(&line.to_string()).unwrap() {
+            step(&mut oracle, &line).unwrap();
+        }
+    }
+    let members = rules.iter().map(|(id, _)| ((*id).to_owned(), oracle.members(id).into_iter().collect()));
+    members.filter(|(_, members): &(_, std::collections::BTreeSet<String>)| !members.is_empty()).collect()
+}
+
+#[test]
+fn whatever_fails_every_place_ends_with_the_same_members() {
+    let (seed, faults) = (setting("AUDIENCE_FAULTS_SEED", 5), setting("AUDIENCE_FAULTS", FAULTS));
+    eprintln!("AUDIENCE_FAULTS_SEED={seed} AUDIENCE_FAULTS={faults}");
+    let directory = tempfile::tempdir().unwrap();
+    let prefix = format!("faults-test-{}.", wall_clock());
+    let database = Database::create();
+    let mut setup = setup(directory.path(), &prefix);
+    setup.processes = 2;
+    setup.flags.extend(["--postgres".to_owned(), database.url.clone()]);
+    let (topic, changes) = (format!("{prefix}user-events"), format!("{prefix}user-segments"));
+    let running = setup.start();
+    let rich =
+        |over: u64| json!({"event": "buy", "measure": {"fn": "sum", "of": "amount"}, "operator": "gt", "value": over});
+    let mut rules = [
+        ("buyers", json!({"event": "buy", "operator": "gte", "value": 3})),
+        ("idle", json!({"logic": "NOT", "conditions": [{"event": "buy", "within": "2s"}]})),
+        ("top", json!({"rank": {"by": {"event": "buy", "measure": {"fn": "sum", "of": "amount"}}}, "top": 7})),
+        ("rich", rich(100)),
+    ];
+    rules.iter().for_each(|(id, rules)| put_surely(&running, id, rules));
+    let mut random = Random::new(seed);
+    let is_stopping = AtomicBool::new(false);
+    let events = std::thread::scope(|scope| {
+        let sender = scope.spawn(|| send(&topic, seed, &is_stopping));
+        for number in 0..faults {
+            let fault = Fault::any(&mut random);
+            eprintln!("{number}: {fault:?}");
+            fault.happen(&running);
+            pause(random.between(0, 3_000));
+            if random.percent(60) {
+                wait_until_ready(&running);
+            }
+            rules[3].1 = rich(100 * (number + 1));
+            put_surely(&running, "rich", &rules[3].1);
+        }
+        is_stopping.store(true, Ordering::Release);
+        sender.join().unwrap()
+    });
+    wait_until_ready(&running);
+    settle(&running);
+    // Whoever bought lately has left again.
+    pause(2_500);
+    settle(&running);
+    let expected = expected(&events, &rules);
+    assert!(expected["idle"].len() > 90 && expected["top"].len() == 7, "{expected:?}");
+    assert_eq!(served(running.client(), &rules.each_ref().map(|(id, _)| *id)), expected, "served");
+    running.stop();
+    let all = committed(&changes, PARTITIONS);
+    let all: Vec<Value> = all.iter().map(|change| serde_json::from_slice(change).unwrap()).collect();
+    assert_eq!(folded(&all), expected, "by the topic");
+    assert_eq!(in_redis(&prefix, USERS), expected, "in Redis");
+    eprintln!("{} events, {} changes", events.len(), all.len());
+}
