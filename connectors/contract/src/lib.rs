@@ -266,6 +266,16 @@ pub trait CheckpointStore: Send + Sync {
     /// The finished checkpoints, newest first.
     fn list(&self) -> Result<Vec<u64>>;
 
+    /// The same with those that are damaged, which [`list`](Self::list) MAY leave out.
+    fn found(&self) -> Result<Vec<u64>> {
+        self.list()
+    }
+
+    /// The bytes of all shards of a finished checkpoint, where that is known without reading them.
+    fn size(&self, checkpoint: u64) -> Result<Option<u64>> {
+        self.manifest(checkpoint).map(|_| None)
+    }
+
     /// The manifest of a finished checkpoint.
     fn manifest(&self, checkpoint: u64) -> Result<Vec<u8>>;
 

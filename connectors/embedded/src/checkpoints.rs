@@ -18,13 +18,15 @@ use crate::seal::{self, Kind};
 const MANIFEST: &str = "manifest";
 const READING: &str = "reading a checkpoint";
 const WRITING: &str = "writing a checkpoint";
+const LISTING: &str = "listing checkpoints";
 
 /// The checkpoints of a data directory. Writing a shard costs two fsyncs.
 pub struct Checkpoints {
     path: PathBuf,
     /// Held while directories come and go.
     changing: Mutex<()>,
-    _lock: Arc<DirectoryLock>,
+    /// None where it is only looked at.
+    lock: Option<Arc<DirectoryLock>>,
 }
 
 /// What a manifest file says.
@@ -40,13 +42,28 @@ impl Checkpoints {
         let path = directory.path().join("checkpoints");
         let made = fs::create_dir_all(&path).and_then(|()| sync_directory(directory.path()));
         made.map_err(|e| unavailable("making the checkpoints", &path, &e))?;
-        let checkpoints = Checkpoints { path, changing: Mutex::new(()), _lock: directory.lock() };
+        let checkpoints = Checkpoints { path, changing: Mutex::new(()), lock: Some(directory.lock()) };
         for (id, finished) in checkpoints.all()? {
             if !finished {
                 checkpoints.delete(id)?;
             }
         }
         Ok(checkpoints)
+    }
+
+    /// Looks at the checkpoints of a data directory that another process may be using; writes nothing.
+    pub(crate) fn look(data: &Path) -> Result<Checkpoints> {
+        let path = data.join("checkpoints");
+        fs::metadata(&path).map_err(|e| unavailable(LISTING, &path, &e))?;
+        Ok(Checkpoints { path, changing: Mutex::new(()), lock: None })
+    }
+
+    fn refuse_looking(&self) -> Result<()> {
+        if self.lock.is_some() {
+            return Ok(());
+        }
+        let detail = "the checkpoints are only looked at".to_owned();
+        Err(StoreError::Refused { action: WRITING, detail })
     }
 
     fn directory(&self, checkpoint: u64) -> PathBuf {
@@ -67,7 +84,7 @@ impl Checkpoints {
             found.sort_unstable_by(|a, b| b.cmp(a));
             Ok(found)
         };
-        read().map_err(|e| unavailable("listing checkpoints", &self.path, &e))
+        read().map_err(|e| unavailable(LISTING, &self.path, &e))
     }
 
     /// The manifest goes first, so that what is left of a deletion that was cut short is unfinished.
@@ -121,6 +138,7 @@ impl Checkpoints {
 
 impl CheckpointStore for Checkpoints {
     fn put_shard(&self, checkpoint: u64, shard: u32, bytes: &[u8]) -> Result<()> {
+        self.refuse_looking()?;
         let path = self.directory(checkpoint);
         let value = seal::seal(Kind::Shard, &shard_key(checkpoint, shard), bytes);
         {
@@ -133,6 +151,7 @@ impl CheckpointStore for Checkpoints {
     }
 
     fn finish(&self, checkpoint: u64, manifest: &[u8]) -> Result<()> {
+        self.refuse_looking()?;
         let path = self.directory(checkpoint);
         let _changing = self.changing.lock();
         refuse_finished(&path, checkpoint)?;
@@ -158,6 +177,20 @@ impl CheckpointStore for Checkpoints {
         Ok(finished)
     }
 
+    fn found(&self) -> Result<Vec<u64>> {
+        Ok(self.all()?.into_iter().filter_map(|(id, finished)| finished.then_some(id)).collect())
+    }
+
+    fn size(&self, checkpoint: u64) -> Result<Option<u64>> {
+        let mut bytes = 0;
+        for (number, _) in self.read_manifest(checkpoint)?.shards {
+            let path = self.directory(checkpoint).join(shard_name(number));
+            let length = fs::metadata(&path).map_err(|e| unavailable(READING, &path, &e))?.len();
+            bytes += length.saturating_sub(seal::HEADER as u64);
+        }
+        Ok(Some(bytes))
+    }
+
     fn manifest(&self, checkpoint: u64) -> Result<Vec<u8>> {
         Ok(self.read_manifest(checkpoint)?.bytes)
     }
@@ -177,6 +210,7 @@ impl CheckpointStore for Checkpoints {
     }
 
     fn prune(&self, keep: usize) -> Result<()> {
+        self.refuse_looking()?;
         let _changing = self.changing.lock();
         let kept: Vec<u64> = self.list()?.into_iter().take(keep).collect();
         for (id, _) in self.all()? {

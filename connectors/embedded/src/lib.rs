@@ -91,6 +91,11 @@ impl Stores {
         Ok(Stores { events, messages, changes, catalogue, checkpoints })
     }
 
+    /// Looks at the checkpoints of a data directory that another process may be using; writes nothing.
+    pub fn look_at_checkpoints(directory: &Path) -> Result<Arc<dyn CheckpointStore>> {
+        Ok(Arc::new(Checkpoints::look(directory)?))
+    }
+
     /// The log of accepted events.
     pub fn events(&self) -> Arc<dyn EventLog> {
         self.events.clone()

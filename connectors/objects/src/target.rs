@@ -1,0 +1,125 @@
+//! What a URL names: a directory, or a bucket.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use object_store::aws::AmazonS3Builder;
+use object_store::local::LocalFileSystem;
+use object_store::path::Path;
+use object_store::{BackoffConfig, ClientOptions, ObjectStore, RetryConfig};
+use url::Url;
+
+use crate::ObjectsError;
+
+/// How long a connection may take to come about.
+const CONNECT: Duration = Duration::from_secs(5);
+/// How long one attempt of a request may take: a shard may have some hundred megabytes.
+const REQUEST: Duration = Duration::from_secs(60);
+/// How long a request is tried again, from its first attempt on.
+const RETRY: Duration = Duration::from_secs(15);
+/// Which variables name a server that is not Amazon's, the first one first.
+const ENDPOINTS: [&str; 3] = ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT"];
+/// Where nothing says which region it is; stores that are not Amazon's take any.
+const REGION: &str = "us-east-1";
+
+/// What a URL names.
+pub struct Target {
+    /// The store.
+    pub store: Arc<dyn ObjectStore>,
+    /// What all names in it begin with.
+    pub root: Path,
+    /// The directory, where it is one.
+    pub directory: Option<PathBuf>,
+    /// The URL for people.
+    pub name: String,
+}
+
+impl Target {
+    /// Reads a URL: `file:///directory` or `s3://bucket/prefix`, with the `AWS_*` variables among these.
+    pub fn of(text: &str, variables: &[(String, String)]) -> Result<Target, ObjectsError> {
+        let refused = |detail: String| ObjectsError::Url { url: without_secrets(text), detail };
+        let url = Url::parse(text).map_err(|error| refused(error.to_string()))?;
+        if url.password().is_some() || !url.username().is_empty() {
+            return Err(refused("passwords are not part of it: use AWS_ACCESS_KEY_ID and the like".to_owned()));
+        }
+        if url.query().is_some() || url.fragment().is_some() {
+            return Err(refused("it ends with its path: nothing may follow `?` or `#`".to_owned()));
+        }
+        let name = text.trim_end_matches('/').to_owned();
+        match url.scheme() {
+            "file" => {
+                let path = url.to_file_path().map_err(|()| refused("it must be file:///directory".to_owned()))?;
+                std::fs::create_dir_all(&path).map_err(|error| refused(error.to_string()))?;
+                let store = LocalFileSystem::new_with_prefix(&path).map_err(|error| refused(error.to_string()))?;
+                let store = Arc::new(store.with_fsync(true));
+                Ok(Target { store, root: Path::default(), directory: Some(path), name })
+            }
+            "s3" => {
+                let bucket = url.host_str().filter(|bucket| !bucket.is_empty());
+                let bucket = bucket.ok_or_else(|| refused("it must be s3://bucket/prefix".to_owned()))?;
+                let root = Path::from_url_path(url.path()).map_err(|error| refused(error.to_string()))?;
+                let store = Arc::new(s3(bucket, variables).map_err(|error| refused(error.to_string()))?);
+                Ok(Target { store, root, directory: None, name })
+            }
+            other => Err(refused(format!("`{other}` is neither `file` nor `s3`"))),
+        }
+    }
+}
+
+/// A bucket, with what the usual variables say.
+fn s3(bucket: &str, variables: &[(String, String)]) -> object_store::Result<impl ObjectStore + use<>> {
+    // Of the providers that might be linked one must be chosen. Where somebody did before, it is that one.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let client = ClientOptions::new().with_timeout(REQUEST).with_connect_timeout(CONNECT);
+    let backoff =
+        BackoffConfig { init_backoff: Duration::from_millis(100), max_backoff: Duration::from_secs(5), base: 2.0 };
+    let retry = RetryConfig { backoff, max_retries: 8, retry_timeout: RETRY };
+    let mut builder = AmazonS3Builder::new().with_client_options(client).with_retry(retry).with_region(REGION);
+    for (name, value) in variables.iter().filter(|(name, _)| name.starts_with("AWS_")) {
+        if let Ok(key) = name.to_ascii_lowercase().parse() {
+            builder = builder.with_config(key, value);
+        }
+    }
+    let endpoint = ENDPOINTS.iter().find_map(|wanted| variables.iter().find(|(name, _)| name == wanted));
+    if let Some((_, endpoint)) = endpoint {
+        builder = builder.with_endpoint(endpoint).with_allow_http(endpoint.starts_with("http://"));
+    }
+    builder.with_bucket_name(bucket).build()
+}
+
+/// A URL that may be shown: without a name and a password before the host.
+fn without_secrets(text: &str) -> String {
+    match text.split_once("://") {
+        Some((scheme, rest)) => {
+            let (host, path) = rest.split_once('/').map_or((rest, None), |(host, path)| (host, Some(path)));
+            let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
+            let path = path.map(|path| format!("/{path}")).unwrap_or_default();
+            format!("{scheme}://{host}{path}")
+        }
+        None => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_that_names_nothing_is_refused_and_shows_no_password() {
+        for (url, why) in [
+            ("nowhere", "relative URL"),
+            ("https://example.org/x", "neither `file` nor `s3`"),
+            ("s3:///prefix", "s3://bucket/prefix"),
+            ("s3://bucket/prefix?x=1", "`?`"),
+            ("s3://key:secret@bucket/prefix", "AWS_ACCESS_KEY_ID"),
+            ("file://host/directory", "file:///directory"),
+            ("file:///proc/nothing/here", "No such file"),
+        ] {
+            let error = Target::of(url, &[]).err().map(|error| error.to_string()).unwrap_or_default();
+            assert!(error.contains(why) && !error.contains("secret"), "{url}: {error}");
+        }
+        let target = Target::of("s3://bucket/a/b/", &[]).expect("a bucket");
+        assert_eq!((target.root.as_ref(), target.name.as_str()), ("a/b", "s3://bucket/a/b"));
+    }
+}
