@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use audience_aerospike::AerospikeSink;
 use audience_api::{ApiOptions, Listen, Scope, Server};
 use audience_dataflow::engine::EngineOptions;
 use audience_dataflow::service::{PlatformStores, Service, ServiceOptions, clock};
@@ -120,6 +121,9 @@ fn start(settings: &ServeSettings) -> anyhow::Result<Arc<Service>> {
     }
     if let Some(redis) = &settings.redis {
         service.give_out_to(Box::new(RedisSink::new(redis.clone())?))?;
+    }
+    if let Some(aerospike) = &settings.aerospike {
+        service.give_out_to(Box::new(AerospikeSink::new(aerospike.clone())?))?;
     }
     Ok(service)
 }
