@@ -116,7 +116,8 @@ pub trait Sink: Send {
     /// What it is called in logs and figures.
     fn name(&self) -> &str;
 
-    /// How many changes are best written at once where many are waiting.
+    /// How many changes are best written at once where many are waiting. A sink that keeps what is, and not how it came to
+    /// that, writes the [last](crate::LastChanges) of each membership alone: the more at once, the fewer are left.
     fn changes_at_once(&self) -> usize {
         10_000
     }
