@@ -77,6 +77,11 @@ const LAYERS: &[Layer] = &[
         forbidden: &[DATAFLOW, ASYNC, HTTP],
     },
     Layer {
+        name: "audience-aerospike",
+        internal: Internal::Only(&["audience-contract"]),
+        forbidden: &[DATAFLOW, HTTP],
+    },
+    Layer {
         name: "audience-dataflow",
         internal: Internal::Only(&["audience-operators", "audience-contract", "audience-rules", "audience-protocol"]),
         forbidden: &[ASYNC, HTTP, STORES],

@@ -10,6 +10,8 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+mod last_changes;
+mod serving;
 mod sink;
 mod source;
 #[cfg(feature = "suite")]
@@ -21,6 +23,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+pub use last_changes::LastChanges;
+pub use serving::{HeldMembership, ServingStore};
 pub use sink::{Cause, ChangeKind, MembershipChange, Reach, Sink, SinkError};
 pub use source::{
     Batch, DeadLetter, DeadLetters, Gap, Header, Lag, Message, Share, Source, SourceError, SourcePosition,

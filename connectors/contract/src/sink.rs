@@ -116,6 +116,12 @@ pub trait Sink: Send {
     /// What it is called in logs and figures.
     fn name(&self) -> &str;
 
+    /// How many changes are best written at once where many are waiting. A sink that keeps what is, and not how it came to
+    /// that, writes the [last](crate::LastChanges) of each membership alone: the more at once, the fewer are left.
+    fn changes_at_once(&self) -> usize {
+        10_000
+    }
+
     /// Takes the sink over, and gives how far it reaches; `None` where it holds nothing. An earlier writer MUST NOT be
     /// able to add anything from then on, and its unfinished write MUST be either whole in what is given or never seen
     /// by readers: so it is shut out first, and the reach is read afterwards.

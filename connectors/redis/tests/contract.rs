@@ -6,7 +6,7 @@ use std::process;
 
 use audience_contract::suite::{self, Members};
 use audience_contract::{Cause, ChangeKind, MembershipChange, Progress, Reach, Sink, SinkError};
-use audience_redis::{RedisSink, Settings};
+use audience_redis::{RedisReader, RedisSink, Settings};
 use redis::{Client, Commands, Connection};
 
 fn url() -> String {
@@ -44,6 +44,13 @@ fn delete(settings: &Settings) {
 
 /// The memberships by user; checks that those by segment are the same.
 fn read(settings: &Settings) -> Members {
+    let (by_user, by_segment) = dump(settings);
+    assert!(by_user == by_segment, "{} memberships by user, {} by segment", by_user.len(), by_segment.len());
+    by_user
+}
+
+/// The memberships by user, and those by segment.
+fn dump(settings: &Settings) -> (Members, Members) {
     let mut connection = connect();
     let (mut by_user, mut by_segment) = (BTreeSet::new(), BTreeSet::new());
     for key in keys(settings) {
@@ -60,8 +67,22 @@ fn read(settings: &Settings) -> Members {
             by_segment.extend(users.into_iter().map(|user| (user, segment.to_owned())));
         }
     }
-    assert_eq!(by_user, by_segment);
-    by_user
+    (by_user, by_segment)
+}
+
+fn change(user: usize) -> MembershipChange {
+    MembershipChange {
+        user_id: format!("u{user}").into(),
+        segment_id: "s".into(),
+        change: ChangeKind::Entered,
+        at: 1_700_000_000_123,
+        version: 1,
+        cause: Cause::Event,
+    }
+}
+
+fn reach(tick: u64) -> Reach {
+    Reach::All(Progress { tick, ..Progress::default() })
 }
 
 #[test]
@@ -71,19 +92,41 @@ fn sink() {
     delete(&settings);
 }
 
+#[test]
+fn serving_store() {
+    let settings = settings("reader");
+    let mut sink = RedisSink::new(settings.clone()).unwrap();
+    suite::serving_store(&mut sink, &RedisReader::new(settings.clone()).unwrap());
+    delete(&settings);
+}
+
+/// A later writer takes over while an earlier one is writing on several connections: what the later one reads is what
+/// stays, and no piece comes behind.
+#[test]
+fn no_piece_comes_behind_a_later_writer() {
+    let settings = settings("overtaken");
+    let mut early = RedisSink::new(settings.clone()).unwrap();
+    early.open().unwrap();
+    let writing = std::thread::spawn(move || {
+        let changes: Vec<_> = (0..10_000).map(change).collect();
+        (1..).map(|tick| early.write(&reach(tick), &changes[tick as usize..])).find_map(Result::err)
+    });
+    while keys(&settings).len() < 1_000 {
+        std::thread::yield_now();
+    }
+    let mut late = RedisSink::new(settings.clone()).unwrap();
+    late.open().unwrap();
+    let there = dump(&settings);
+    let refused = writing.join().unwrap();
+    assert!(matches!(refused, Some(SinkError::Fenced(_))), "{refused:?}");
+    assert!(!there.0.is_empty() && dump(&settings) == there, "{} users were there", there.0.len());
+    delete(&settings);
+}
+
 /// Written to the end of a piece, and no further: the reach is the one before, and the whole is written again.
 #[test]
 fn a_write_that_was_broken_off_is_repeated() {
     let settings = settings("broken");
-    let change = |user: usize| MembershipChange {
-        user_id: format!("u{user}").into(),
-        segment_id: "s".into(),
-        change: ChangeKind::Entered,
-        at: 1_700_000_000_123,
-        version: 1,
-        cause: Cause::Event,
-    };
-    let reach = |tick| Reach::All(Progress { tick, ..Progress::default() });
     let mut sink = RedisSink::new(settings.clone()).unwrap();
     sink.open().unwrap();
     sink.write(&reach(1), &[change(0)]).unwrap();

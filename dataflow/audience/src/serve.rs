@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use audience_aerospike::AerospikeSink;
 use audience_api::{ApiOptions, Listen, Scope, Server};
 use audience_dataflow::cluster::coordinator::Coordinator;
 use audience_dataflow::engine::EngineOptions;
@@ -146,6 +147,9 @@ fn start(settings: &ServeSettings, cluster: Option<&Cluster>) -> anyhow::Result<
     }
     if let Some(redis) = &settings.redis {
         service.give_out_to(Box::new(RedisSink::new(redis.clone())?))?;
+    }
+    if let Some(aerospike) = &settings.aerospike {
+        service.give_out_to(Box::new(AerospikeSink::new(aerospike.clone())?))?;
     }
     Ok(service)
 }

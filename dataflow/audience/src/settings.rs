@@ -20,7 +20,7 @@ const CHECKPOINT_SECONDS: u64 = 60;
 const PARTITIONS: u32 = 12;
 const WRITER: &str = "audience";
 const LOG_FORMAT: LogFormat = LogFormat::Text;
-const LOG: &str = "info,fjall=warn,lsm_tree=warn";
+const LOG: &str = "info,fjall=warn,lsm_tree=warn,aerospike_core=off";
 
 /// How log lines are written.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, ValueEnum)]
@@ -58,7 +58,7 @@ pub struct ServeFlags {
     /// How log lines are written. [default: text]
     #[arg(long, env = "AUDIENCE_LOG_FORMAT", value_enum, value_name = "FORMAT")]
     pub log_format: Option<LogFormat>,
-    /// What is logged: a level, or levels by target (`info,audience_dataflow=debug`). [default: info,fjall=warn,lsm_tree=warn]
+    /// What is logged: a level, or levels by target (`info,audience_dataflow=debug`). [default: info,fjall=warn,lsm_tree=warn,aerospike_core=off]
     #[arg(long, env = "AUDIENCE_LOG", value_name = "FILTER")]
     pub log: Option<String>,
     /// Brokers of Kafka, `host:port` separated by commas: events are read from `user-events` too, and membership changes
@@ -73,6 +73,10 @@ pub struct ServeFlags {
     /// table `[redis]` in a file. [default: none]
     #[arg(long, env = "AUDIENCE_REDIS", value_name = "URL", hide_env_values = true)]
     pub redis: Option<String>,
+    /// Nodes of Aerospike, `host:port` separated by commas: memberships are kept there too. Which logical store is kept
+    /// where is said in the table `[aerospike]` in a file. [default: none]
+    #[arg(long, env = "AUDIENCE_AEROSPIKE", value_name = "HOSTS")]
+    pub aerospike: Option<String>,
 }
 
 /// How Kafka is read and written; in a file, the table `[kafka]`.
@@ -157,6 +161,7 @@ struct ServeFile {
     kafka: Option<KafkaSettings>,
     postgres: Option<String>,
     redis: Option<audience_redis::Settings>,
+    aerospike: Option<audience_aerospike::Settings>,
 }
 
 /// Settings of `audience serve`.
@@ -182,6 +187,8 @@ pub struct ServeSettings {
     pub postgres: Option<String>,
     /// Redis, where memberships are kept there too.
     pub redis: Option<audience_redis::Settings>,
+    /// Aerospike, where memberships are kept there too.
+    pub aerospike: Option<audience_aerospike::Settings>,
 }
 
 impl ServeSettings {
@@ -209,6 +216,11 @@ impl ServeSettings {
             redis: match (flags.redis, file.redis) {
                 (Some(url), Some(table)) => Some(audience_redis::Settings { url, ..table }),
                 (Some(url), None) => Some(audience_redis::Settings::of(&url)),
+                (None, table) => table,
+            },
+            aerospike: match (flags.aerospike, file.aerospike) {
+                (Some(hosts), Some(table)) => Some(audience_aerospike::Settings { hosts, ..table }),
+                (Some(hosts), None) => Some(audience_aerospike::Settings::of(&hosts)),
                 (None, table) => table,
             },
         })
@@ -271,6 +283,16 @@ mod tests {
         assert_eq!((kafka.partitions, kafka.writer.as_str()), (PARTITIONS, WRITER));
         assert_eq!((kafka.start, kafka.on_gone), (Start::default(), OnGone::default()));
         assert_eq!(kafka.connection.properties.len(), 5);
+        let (aerospike, default) =
+            (settings.aerospike.expect("a table"), audience_aerospike::Settings::of("aerospike.example.org:3000"));
+        assert_eq!(
+            (aerospike.user_profiles.prefix, aerospike.segment_ownership),
+            ("audience-".into(), default.segment_ownership)
+        );
+        assert_eq!(
+            (aerospike.writer, aerospike.timeout_ms, aerospike.chunks),
+            (default.writer, default.timeout_ms, default.chunks)
+        );
         assert_eq!(settings.redis.expect("a table").prefix, audience_redis::Settings::of("").prefix);
         assert_eq!((settings.data.as_path(), settings.listen.to_string().as_str()), (Path::new(DATA), LISTEN));
         assert_eq!((settings.checkpoint_seconds, settings.log.as_str()), (CHECKPOINT_SECONDS, LOG));

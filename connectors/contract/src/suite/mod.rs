@@ -6,6 +6,7 @@
 mod catalogue;
 mod events;
 mod ledger;
+mod serving;
 mod sink;
 mod small_disk;
 mod source;
@@ -14,6 +15,7 @@ mod states;
 pub use catalogue::catalogue_store;
 pub use events::{event_log, event_log_of_many_blocks, event_log_positions, record};
 pub use ledger::change_log;
+pub use serving::serving_store;
 pub use sink::{Members, sink};
 pub use small_disk::SmallDisk;
 pub use source::{Feed, source};

@@ -101,7 +101,7 @@ fn left(user: &str, segment: &str) -> MembershipChange {
     change(user, segment, ChangeKind::Left)
 }
 
-fn change(user: &str, segment: &str, change: ChangeKind) -> MembershipChange {
+pub(super) fn change(user: &str, segment: &str, change: ChangeKind) -> MembershipChange {
     let (user_id, segment_id) = (user.into(), segment.into());
     MembershipChange { user_id, segment_id, change, at: 1_700_000_000_123, version: 2, cause: Cause::Event }
 }

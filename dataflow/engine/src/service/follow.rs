@@ -15,8 +15,6 @@ use super::changes::decode;
 use super::snapshot::Snapshot;
 use crate::engine::EngineError;
 
-/// Changes that are written to a sink at once, and a tick more.
-const CHANGES_AT_ONCE: usize = 10_000;
 /// How often a sink is told how far it is where nothing changes: the change log does not go back for ever.
 const IDLE_REACH: Duration = Duration::from_secs(60);
 /// How long to wait for a change before looking whether all is over.
@@ -169,6 +167,8 @@ impl<'a> Follower<'a> {
         up_to: Option<&str>,
         is_due: bool,
     ) -> Result<bool, FollowError> {
+        // And a tick more.
+        let at_once = self.sink.changes_at_once();
         let mut changes: Vec<MembershipChange> = Vec::new();
         let mut failed: Option<FollowError> = None;
         let mut is_written = false;
@@ -182,7 +182,7 @@ impl<'a> Follower<'a> {
                 return ControlFlow::Break(());
             };
             changes.extend(decoded.into_iter().filter(|change| up_to.is_none_or(|up_to| *change.user_id <= *up_to)));
-            if changes.len() >= CHANGES_AT_ONCE {
+            if changes.len() >= at_once {
                 // Of a tick in between only its number is known.
                 let progress = Progress { tick, ..*reached };
                 failed = self.write(&reach(progress, up_to), &mut changes).err();
@@ -224,10 +224,10 @@ impl<'a> Follower<'a> {
         let versions: HashMap<String, u64> = self.service.editor.read(|documents| {
             documents.segments.iter().map(|(id, known)| (id.clone(), known.stored.document.version)).collect()
         });
-        let mut changes = Vec::new();
+        let (mut changes, at_once) = (Vec::new(), self.sink.changes_at_once());
         for user in snapshot.users_behind(up_to.as_deref()) {
             snapshot.changes_of(user, &versions, &mut changes);
-            if changes.len() >= CHANGES_AT_ONCE {
+            if changes.len() >= at_once {
                 self.write(&reach(newest, Some(snapshot.id(user))), &mut changes)?;
             }
         }

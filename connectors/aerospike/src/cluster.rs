@@ -1,0 +1,174 @@
+//! Connections, and batches of writes that are tried again record by record.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use aerospike::expressions::Expression;
+use aerospike::{
+    BatchOperation, BatchPolicy, BatchWritePolicy, Client, ClientPolicy, Expiration, ReadPolicy, ResultCode,
+    WritePolicy,
+};
+use futures_util::{StreamExt, TryStreamExt, stream};
+use tokio::runtime::{Builder, Runtime};
+use tokio::time::Instant;
+
+use crate::Error;
+use crate::error::is_permanent;
+use crate::settings::Settings;
+
+/// Records in one request: large enough for its costs to be shared, small enough for a node to serve others between.
+const BATCH: usize = 1_000;
+/// Requests under way at once.
+const IN_FLIGHT: usize = 8;
+/// Waits before records are tried again.
+const FIRST_PAUSE: Duration = Duration::from_millis(5);
+const LONGEST_PAUSE: Duration = Duration::from_millis(500);
+/// Threads of the client. The rest of the process is blocking, and waits for them.
+const THREADS: usize = 2;
+
+/// Threads on which the client lives; they end with it, and nobody waits for that.
+pub(crate) struct Threads(Option<Runtime>);
+
+impl Threads {
+    pub(crate) fn new() -> Result<Self, Error> {
+        let runtime =
+            Builder::new_multi_thread().worker_threads(THREADS).thread_name("aerospike").enable_all().build()?;
+        Ok(Threads(Some(runtime)))
+    }
+
+    /// Runs to the end on the calling thread, which is none that serves others.
+    pub(crate) fn run<T>(&self, what: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+        match &self.0 {
+            Some(runtime) => runtime.block_on(what),
+            None => Err(Error::Start(std::io::Error::other("the client has ended"))),
+        }
+    }
+}
+
+impl Drop for Threads {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+/// The clusters of the logical stores; the same one where they are in one.
+#[derive(Clone)]
+pub(crate) struct Clusters {
+    pub(crate) user_profiles: Arc<Client>,
+    pub(crate) segment_ownership: Arc<Client>,
+}
+
+impl Clusters {
+    pub(crate) async fn connect(settings: &Settings) -> Result<Self, Error> {
+        let profiles = settings.user_profiles.hosts.as_ref().unwrap_or(&settings.hosts);
+        let ownership = settings.segment_ownership.hosts.as_ref().unwrap_or(&settings.hosts);
+        let user_profiles = connect(profiles, settings.timeout_ms).await?;
+        let segment_ownership = match profiles == ownership {
+            true => user_profiles.clone(),
+            false => connect(ownership, settings.timeout_ms).await?,
+        };
+        Ok(Clusters { user_profiles, segment_ownership })
+    }
+}
+
+/// Joins a cluster by its hosts. Fails while its nodes are starting.
+pub(crate) async fn connect(hosts: &str, timeout_ms: u32) -> Result<Arc<Client>, Error> {
+    let mut policy = ClientPolicy::default();
+    // How long one connection may take to come about.
+    policy.timeout = timeout_ms.min(policy.timeout);
+    // Overload is met by waiting here, for a few records at a time; the client's own breaker would turn away all of them.
+    policy.max_error_rate = 0;
+    Ok(Arc::new(Client::new(&policy, &hosts).await?))
+}
+
+/// For a single record.
+pub(crate) fn write_policy(timeout_ms: u32, filter: Option<Expression>) -> WritePolicy {
+    let mut policy = WritePolicy::default();
+    policy.base_policy.total_timeout = timeout_ms;
+    policy.base_policy.filter_expression = filter;
+    policy.expiration = Expiration::Never;
+    policy.send_key = true;
+    policy
+}
+
+/// For reading a single record.
+pub(crate) fn read_policy(timeout_ms: u32) -> ReadPolicy {
+    let mut policy = ReadPolicy::default();
+    policy.base_policy.total_timeout = timeout_ms;
+    policy
+}
+
+/// For the records of a batch: kept until somebody writes them again, and found by their keys in a scan.
+pub(crate) fn record_policy() -> BatchWritePolicy {
+    BatchWritePolicy { expiration: Expiration::Never, send_key: true, ..BatchWritePolicy::default() }
+}
+
+/// Writes records, no two of them the same, and each as often as it takes within the time given: a node may be overloaded,
+/// starting or gone while others serve. `filter` is asked of each that is there; where it says no, [`Error::Fenced`]. A
+/// record whose own filter says no is left as it is.
+pub(crate) async fn write_all(
+    client: &Client,
+    records: Vec<BatchOperation>,
+    filter: Option<&Expression>,
+    timeout_ms: u32,
+) -> Result<(), Error> {
+    let deadline = Instant::now() + Duration::from_millis(timeout_ms.into());
+    let mut policy = BatchPolicy::write_default();
+    policy.base_policy.total_timeout = timeout_ms;
+    policy.base_policy.filter_expression = filter.cloned();
+    let mut rest = records.into_iter();
+    let batches = std::iter::from_fn(|| {
+        let batch: Vec<BatchOperation> = rest.by_ref().take(BATCH).collect();
+        (!batch.is_empty()).then_some(batch)
+    });
+    stream::iter(batches)
+        .map(|batch| write_batch(client, &policy, batch, deadline))
+        .buffer_unordered(IN_FLIGHT)
+        .try_collect()
+        .await
+}
+
+async fn write_batch(
+    client: &Client,
+    policy: &BatchPolicy,
+    mut batch: Vec<BatchOperation>,
+    deadline: Instant,
+) -> Result<(), Error> {
+    let all = batch.len();
+    let mut pause = FIRST_PAUSE;
+    loop {
+        // What it says of all of them it says of each as well.
+        let said = client.batch(policy, &mut batch).await;
+        batch = unwritten(batch, policy.filter_expression().is_some())?;
+        if batch.is_empty() {
+            return Ok(());
+        }
+        if Instant::now() + pause >= deadline {
+            let reason = batch.iter().find_map(BatchOperation::error).map(ToString::to_string);
+            let reason = reason.or_else(|| said.err().map(|error| error.to_string())).unwrap_or_default();
+            return Err(Error::TimedOut { failed: batch.len(), all, reason });
+        }
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+}
+
+/// Those that may be tried again.
+fn unwritten(batch: Vec<BatchOperation>, is_fenced: bool) -> Result<Vec<BatchOperation>, Error> {
+    let mut rest = Vec::new();
+    for record in batch {
+        match record.result_code() {
+            // Nothing to delete.
+            Some(ResultCode::Ok | ResultCode::KeyNotFoundError) => {}
+            Some(ResultCode::FilteredOut) if is_fenced => return Err(Error::Fenced),
+            Some(ResultCode::FilteredOut) => {}
+            _ => match record.error() {
+                Some(error) if is_permanent(error) => return Err(Error::Aerospike(error.clone())),
+                _ => rest.push(record),
+            },
+        }
+    }
+    Ok(rest)
+}

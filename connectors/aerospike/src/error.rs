@@ -1,0 +1,88 @@
+//! Faults of Aerospike, and which of them pass.
+
+use aerospike::{ErrorKind, ResultCode};
+use audience_contract::{SinkError, StoreError};
+
+/// A fault of Aerospike.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// What the client or a node said.
+    #[error("Aerospike: {0}")]
+    Aerospike(#[from] aerospike::Error),
+    /// Nodes are overloaded, starting or away, and were for as long as a write may take.
+    #[error("Aerospike: {failed} of {all} records could not be written in time, the last because: {reason}")]
+    TimedOut {
+        /// Records that are not written.
+        failed: usize,
+        /// Records of the write.
+        all: usize,
+        /// What was said of one of them.
+        reason: String,
+    },
+    /// A later process has taken over.
+    #[error("a later writer has taken over")]
+    Fenced,
+    /// What said how far it reached is gone since it was opened: the namespace lost its records.
+    #[error("Aerospike: the records of this writer are gone; beginning anew")]
+    Lost,
+    /// The progress is none.
+    #[error("{0}")]
+    Damaged(String),
+    /// The sets were written with other settings.
+    #[error(
+        "the users of segments were dealt into {found} records, and the settings say {expected}: set `chunks` to {found}"
+    )]
+    OtherChunks {
+        /// What the sets were written with.
+        found: i64,
+        /// What the settings say.
+        expected: u32,
+    },
+    /// What was to be written has no form.
+    #[error("the progress cannot be written: {0}")]
+    Unwritable(#[from] serde_json::Error),
+    /// No threads for the client.
+    #[error("the client could not be started: {0}")]
+    Start(#[from] std::io::Error),
+}
+
+impl Error {
+    pub(crate) fn into_sink(self, sink: &str) -> SinkError {
+        match self {
+            Error::Fenced => SinkError::Fenced(sink.to_owned()),
+            Error::Damaged(detail) => SinkError::Corrupt { sink: sink.to_owned(), detail },
+            Error::Aerospike(error) if is_permanent(&error) => SinkError::Fatal(format!("Aerospike: {error}")),
+            Error::OtherChunks { .. } | Error::Unwritable(_) => SinkError::Fatal(self.to_string()),
+            Error::Aerospike(_) | Error::TimedOut { .. } | Error::Lost | Error::Start(_) => {
+                SinkError::Transient(self.to_string())
+            }
+        }
+    }
+
+    pub(crate) fn into_store(self, action: &'static str) -> StoreError {
+        StoreError::Unavailable { action, detail: self.to_string() }
+    }
+}
+
+/// Faults that stay until somebody changes something. All others pass: a node that starts, is overloaded or away.
+pub(crate) fn is_permanent(error: &aerospike::Error) -> bool {
+    if matches!(error.kind(), ErrorKind::InvalidArgument | ErrorKind::InvalidNamespace) {
+        return true;
+    }
+    matches!(
+        error.server_result_code(),
+        Some(
+            ResultCode::ParameterError
+                | ResultCode::AlwaysForbidden
+                | ResultCode::BinTypeError
+                | ResultCode::RecordTooBig
+                | ResultCode::BinNameTooLong
+                | ResultCode::InvalidNamespace
+                | ResultCode::OpNotApplicable
+                | ResultCode::NotAuthenticated
+                | ResultCode::RoleViolation
+                | ResultCode::NotAllowlisted
+                | ResultCode::BatchDisabled
+        )
+    )
+}

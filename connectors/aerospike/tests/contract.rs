@@ -1,0 +1,215 @@
+//! Sink and reader hold the contract, against a real Aerospike: `AUDIENCE_TEST_AEROSPIKE=host:port`, with the namespaces
+//! `user_profiles` and `segment_ownership`.
+#![expect(clippy::unwrap_used, reason = "a test that panics has failed, which is what a test is for")]
+
+use std::collections::BTreeSet;
+use std::process;
+
+use aerospike::query::PartitionFilter;
+use aerospike::{Bins, Client, ClientPolicy, QueryPolicy, Statement, Value};
+use audience_aerospike::{AerospikeReader, AerospikeSink, Settings};
+use audience_contract::suite::{self, Members};
+use audience_contract::{Cause, ChangeKind, MembershipChange, Progress, Reach, ServingStore, Sink, SinkError};
+use futures_util::StreamExt;
+use tokio::runtime::Runtime;
+
+const SINCE: i64 = 1_700_000_000_123;
+
+fn hosts() -> String {
+    std::env::var("AUDIENCE_TEST_AEROSPIKE").unwrap_or_else(|_| panic!("AUDIENCE_TEST_AEROSPIKE=host:port is not set"))
+}
+
+/// Settings with sets of their own.
+fn settings(name: &str) -> Settings {
+    let mut settings = Settings::of(&hosts());
+    let prefix = format!("test-{name}-{}-", process::id());
+    settings.user_profiles.prefix.clone_from(&prefix);
+    settings.segment_ownership.prefix = prefix;
+    // Few, so that some users share one.
+    settings.chunks = 16;
+    settings
+}
+
+/// Reads sets as somebody does who knows only the page of this crate.
+struct Stranger {
+    runtime: Runtime,
+    client: Client,
+}
+
+impl Stranger {
+    fn new() -> Self {
+        let runtime = Runtime::new().unwrap();
+        let client = runtime.block_on(Client::new(&ClientPolicy::default(), &hosts())).unwrap();
+        Stranger { runtime, client }
+    }
+
+    /// The keys and one bin of every record of a set.
+    fn all(&self, namespace: &str, set: &str, bin: &str) -> Vec<(String, Value)> {
+        self.runtime.block_on(async {
+            let statement = Statement::new(namespace, set, Bins::from([bin]));
+            let policy = QueryPolicy::default();
+            let mut found = self.client.query(&policy, PartitionFilter::all(), statement).await.unwrap().into_stream();
+            let mut all = Vec::new();
+            while let Some(record) = found.next().await {
+                let mut record = record.unwrap();
+                let key = record.key.as_ref().unwrap().user_key().unwrap().to_string();
+                if let Some(value) = record.bins.swap_remove(bin) {
+                    all.push((key, value));
+                }
+            }
+            all
+        })
+    }
+
+    /// The memberships by user; checks that those by segment are the same.
+    fn read(&self, settings: &Settings) -> Members {
+        let (mut by_user, mut by_segment) = (BTreeSet::new(), BTreeSet::new());
+        let profiles = &settings.user_profiles;
+        for (user, segments) in self.all(&profiles.namespace, &format!("{}segments", profiles.prefix), "segments") {
+            let Value::SortedMap(segments) = segments else { panic!("{segments:?} is no map in order") };
+            for (segment, value) in segments {
+                assert_eq!(value, Value::List(vec![Value::Int(SINCE), Value::Int(2)]), "since when, and the version");
+                by_user.insert((user.clone(), segment.to_string()));
+            }
+        }
+        let ownership = &settings.segment_ownership;
+        for (key, users) in self.all(&ownership.namespace, &format!("{}members", ownership.prefix), "users") {
+            let (segment, chunk) = key.rsplit_once('/').unwrap();
+            assert!(chunk.parse::<u32>().unwrap() < settings.chunks, "{key}");
+            let Value::List(users) = users else { panic!("{users:?} is no list") };
+            for user in users {
+                assert!(by_segment.insert((user.to_string(), segment.to_owned())), "{user} is twice in {key}");
+            }
+        }
+        assert_eq!(by_user, by_segment);
+        by_user
+    }
+}
+
+fn change(user: &str, change: ChangeKind, cause: Cause) -> MembershipChange {
+    MembershipChange { user_id: user.into(), segment_id: "s".into(), change, at: SINCE, version: 2, cause }
+}
+
+fn reach(tick: u64) -> Reach {
+    Reach::All(Progress { tick, ..Progress::default() })
+}
+
+#[test]
+#[ignore = "needs AUDIENCE_TEST_AEROSPIKE"]
+fn sink() {
+    let (settings, stranger) = (settings("suite"), Stranger::new());
+    suite::sink(&mut || Box::new(AerospikeSink::new(settings.clone()).unwrap()), &mut || stranger.read(&settings));
+}
+
+#[test]
+#[ignore = "needs AUDIENCE_TEST_AEROSPIKE"]
+fn serving_store() {
+    let settings = settings("reader");
+    let mut sink = AerospikeSink::new(settings.clone()).unwrap();
+    suite::serving_store(&mut sink, &AerospikeReader::new(settings).unwrap());
+}
+
+/// An earlier writer that has looked, and is then overtaken, does not write over what the later one wrote.
+#[test]
+#[ignore = "needs AUDIENCE_TEST_AEROSPIKE"]
+fn each_record_takes_nothing_from_an_earlier_writer() {
+    let (settings, stranger) = (settings("fence"), Stranger::new());
+    let mut early = AerospikeSink::new(settings.clone()).unwrap();
+    early.open().unwrap();
+    early.write(&reach(1), &[change("ann", ChangeKind::Entered, Cause::Event)]).unwrap();
+    // Another writer of the same sets: that of "ann" now, without the first one's being told by its own record.
+    let mut late = AerospikeSink::new(Settings { writer: "other".to_owned(), ..settings.clone() }).unwrap();
+    late.open().unwrap();
+    late.write(&reach(2), &[change("ann", ChangeKind::Entered, Cause::Rule)]).unwrap();
+    let refused = early.write(&reach(2), &[change("ann", ChangeKind::Left, Cause::Event)]);
+    assert!(matches!(refused, Err(SinkError::Corrupt { .. })), "{refused:?}");
+    assert_eq!(stranger.read(&settings), [("ann".to_owned(), "s".to_owned())].into());
+    assert_eq!(early.open().unwrap(), Some(reach(1)), "nothing is skipped");
+}
+
+#[test]
+#[ignore = "needs AUDIENCE_TEST_AEROSPIKE"]
+fn of_an_erased_user_no_record_stays() {
+    let (settings, stranger) = (settings("erased"), Stranger::new());
+    let mut sink = AerospikeSink::new(settings.clone()).unwrap();
+    sink.open().unwrap();
+    let users = ["ann", "bob", "cid"];
+    let entered: Vec<_> = users.iter().map(|user| change(user, ChangeKind::Entered, Cause::Event)).collect();
+    sink.write(&reach(1), &entered).unwrap();
+    let then = [
+        change("ann", ChangeKind::Left, Cause::Erasure),
+        change("bob", ChangeKind::Left, Cause::Event),
+        change("cid", ChangeKind::Left, Cause::Erasure),
+        change("cid", ChangeKind::Entered, Cause::Event),
+    ];
+    sink.write(&reach(2), &then).unwrap();
+    let set = format!("{}segments", settings.user_profiles.prefix);
+    let kept = stranger.all(&settings.user_profiles.namespace, &set, "epoch");
+    let kept: BTreeSet<&str> = kept.iter().map(|(user, _)| user.as_str()).collect();
+    assert_eq!(kept, ["bob", "cid"].into(), "an empty record of bob, and one of cid who came again");
+    assert_eq!(stranger.read(&settings).len(), 1);
+}
+
+#[test]
+#[ignore = "needs AUDIENCE_TEST_AEROSPIKE"]
+fn other_chunks_are_refused() {
+    let settings = settings("chunks");
+    let mut sink = AerospikeSink::new(settings.clone()).unwrap();
+    sink.open().unwrap();
+    sink.write(&reach(1), &[]).unwrap();
+    let mut other = AerospikeSink::new(Settings { chunks: 17, ..settings.clone() }).unwrap();
+    let refused = other.open();
+    assert!(matches!(&refused, Err(SinkError::Fatal(detail)) if detail.contains("16")), "{refused:?}");
+}
+
+/// A record that holds something else there is a fault of the data; the rest of the write may be there, the reach is not.
+#[test]
+#[ignore = "needs AUDIENCE_TEST_AEROSPIKE"]
+fn a_write_that_was_broken_off_is_repeated() {
+    let (settings, stranger) = (settings("broken"), Stranger::new());
+    let mut sink = AerospikeSink::new(settings.clone()).unwrap();
+    sink.open().unwrap();
+    sink.write(&reach(1), &[change("u0", ChangeKind::Entered, Cause::Event)]).unwrap();
+    let (namespace, set) = (&*settings.user_profiles.namespace, format!("{}segments", settings.user_profiles.prefix));
+    let key = aerospike::Key::new(namespace, set, Value::from("u700")).unwrap();
+    let bins =
+        [aerospike::Bin::new("segments", Value::from("in the way")), aerospike::Bin::new("epoch", Value::Int(0))];
+    stranger.runtime.block_on(stranger.client.put(&aerospike::WritePolicy::default(), &key, &bins)).unwrap();
+    let changes: Vec<_> =
+        (1..=1_200).map(|user| change(&format!("u{user}"), ChangeKind::Entered, Cause::Event)).collect();
+    let broken = sink.write(&reach(2), &changes);
+    assert!(matches!(broken, Err(SinkError::Fatal(_))), "{broken:?}");
+    stranger.runtime.block_on(stranger.client.delete(&aerospike::WritePolicy::default(), &key)).unwrap();
+    assert_eq!(sink.open().unwrap(), Some(reach(1)));
+    sink.write(&reach(2), &changes).unwrap();
+    assert_eq!(sink.open().unwrap(), Some(reach(2)));
+    assert_eq!(stranger.read(&settings).len(), 1_201);
+}
+
+/// Where the namespace lost everything while it was written, the sink says so instead of going on with what is behind.
+#[test]
+#[ignore = "needs AUDIENCE_TEST_AEROSPIKE"]
+fn a_namespace_that_lost_its_records_is_begun_anew() {
+    let (settings, stranger) = (settings("lost"), Stranger::new());
+    let mut sink = AerospikeSink::new(settings.clone()).unwrap();
+    sink.open().unwrap();
+    sink.write(&reach(1), &[change("ann", ChangeKind::Entered, Cause::Event)]).unwrap();
+    let profiles = &settings.user_profiles;
+    let set = format!("{}progress", profiles.prefix);
+    let key = aerospike::Key::new(&*profiles.namespace, set, Value::from("writer/audience")).unwrap();
+    stranger.runtime.block_on(stranger.client.delete(&aerospike::WritePolicy::default(), &key)).unwrap();
+    for changes in [&[change("bob", ChangeKind::Entered, Cause::Event)][..], &[]] {
+        let lost = sink.write(&reach(2), changes);
+        assert!(matches!(lost, Err(SinkError::Transient(_))), "{lost:?}");
+        assert_eq!(sink.open().unwrap(), None);
+        stranger.runtime.block_on(stranger.client.delete(&aerospike::WritePolicy::default(), &key)).unwrap();
+    }
+}
+
+#[test]
+fn a_server_that_is_away_is_a_fault_that_passes() {
+    let mut sink = AerospikeSink::new(Settings::of("127.0.0.1:1")).unwrap();
+    let away = sink.open();
+    assert!(matches!(away, Err(SinkError::Transient(_))), "{away:?}");
+    assert!(AerospikeReader::new(Settings::of("127.0.0.1:1")).unwrap().segments_of("ann").is_err());
+}

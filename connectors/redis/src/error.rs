@@ -1,0 +1,47 @@
+//! Faults of Redis, and which of them pass.
+
+use audience_contract::{SinkError, StoreError};
+use redis::{ErrorKind, RedisError, ServerErrorKind};
+
+/// A fault of Redis.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// What the client or the server said.
+    #[error("Redis: {0}")]
+    Redis(#[from] RedisError),
+    /// A later process has taken over.
+    #[error("a later writer has taken over")]
+    Fenced,
+    /// An answer of another form than the command has.
+    #[error("Redis: {0} was answered in another form than it is")]
+    Answer(&'static str),
+    /// What was to be written has no form.
+    #[error("the progress cannot be written: {0}")]
+    Unwritable(#[from] serde_json::Error),
+}
+
+impl Error {
+    pub(crate) fn into_sink(self, writer: &str) -> SinkError {
+        match &self {
+            Error::Fenced => SinkError::Fenced(writer.to_owned()),
+            Error::Redis(error) if is_permanent(error) => SinkError::Fatal(self.to_string()),
+            Error::Redis(_) | Error::Answer(_) => SinkError::Transient(self.to_string()),
+            Error::Unwritable(_) => SinkError::Fatal(self.to_string()),
+        }
+    }
+
+    pub(crate) fn into_store(self, action: &'static str) -> StoreError {
+        StoreError::Unavailable { action, detail: self.to_string() }
+    }
+}
+
+/// Faults that stay until somebody changes something.
+fn is_permanent(error: &RedisError) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::AuthenticationFailed
+            | ErrorKind::InvalidClientConfig
+            | ErrorKind::UnexpectedReturnType
+            | ErrorKind::Server(ServerErrorKind::CrossSlot | ServerErrorKind::NoPerm)
+    )
+}
