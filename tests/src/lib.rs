@@ -9,6 +9,7 @@
 //! - [`serve`]: the real program, started, killed and stopped; [`client`] asks it.
 //! - [`traffic`]: what is written to it, and what must come of that.
 //! - [`crash`]: what is done to it meanwhile.
+//! - [`network`]: a second host, cut off now and then.
 //! - [`ledger`]: what its data directory says.
 //! - [`reference`]: the same language in the standard operators of differential dataflow.
 //! - [`fuzz_targets`]: what is done with bytes that may be anything.
@@ -26,6 +27,7 @@ pub mod fuzz_targets;
 pub mod generate;
 pub mod instants;
 pub mod ledger;
+pub mod network;
 pub mod platform;
 pub mod random;
 pub mod reference;

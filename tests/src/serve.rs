@@ -5,12 +5,14 @@ use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::client::Client;
+use crate::network::Network;
 
 /// How long a start may take.
 const START: Duration = Duration::from_secs(60);
@@ -48,6 +50,8 @@ pub struct Setup {
     pub workers: usize,
     /// Seconds between checkpoints.
     pub checkpoint_seconds: u64,
+    /// Where the processes besides the first run; on this side where there is none.
+    pub network: Option<Arc<Network>>,
     /// Other flags.
     pub flags: Vec<String>,
 }
@@ -56,7 +60,7 @@ impl Setup {
     /// Everything in a directory: two workers, a checkpoint every second.
     pub fn within(program: PathBuf, directory: &Path) -> Setup {
         let (data, log) = (directory.join("data"), directory.join("log"));
-        Setup { program, data, log, processes: 1, workers: 2, checkpoint_seconds: 1, flags: Vec::new() }
+        Setup { program, data, log, processes: 1, workers: 2, checkpoint_seconds: 1, network: None, flags: Vec::new() }
     }
 
     /// Starts it, and does not wait.
@@ -92,7 +96,15 @@ impl Setup {
     fn spawn_others(&self, first: &mut Command) -> Vec<Child> {
         let hosts = self.log.with_extension("hosts");
         let ports: Vec<TcpListener> = (0..self.processes).map(|_| free_port()).collect();
-        let lines: Vec<String> = ports.iter().map(|port| address(port).to_string()).collect();
+        let line = |(process, port): (usize, &TcpListener)| {
+            let address = address(port);
+            match &self.network {
+                None => address.to_string(),
+                Some(network) if process == 0 => format!("{}:{}", network.here, address.port()),
+                Some(network) => format!("{}:{}", network.there, address.port()),
+            }
+        };
+        let lines: Vec<String> = ports.iter().enumerate().map(line).collect();
         std::fs::write(&hosts, lines.join("\n")).expect("a file of hosts");
         drop(ports);
         let worker = |command: &mut Command, process: usize| {
@@ -101,7 +113,8 @@ impl Setup {
         worker(first, 0);
         let other = |process| {
             let log = OpenOptions::new().create(true).append(true).open(&self.log).expect("a file for the log");
-            let mut command = Command::new(&self.program);
+            let local = || Command::new(&self.program);
+            let mut command = self.network.as_ref().map_or_else(local, |network| network.command(&self.program));
             worker(&mut command, process);
             command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().expect("the program can be started")
         };

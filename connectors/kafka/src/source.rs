@@ -243,20 +243,26 @@ impl KafkaSource {
     fn fill(&self, open: &mut Open, batch: &mut Filling, deadline: Instant) -> Result<(), SourceError> {
         self.look_for_partitions(open)?;
         self.look_for_gaps(open)?;
+        // While brokers are away librdkafka says so again and again; what it said before they were back is not to be
+        // taken for what is.
+        let mut told = None;
         loop {
             let is_idle = batch.is_empty() && open.untold.is_empty() && open.gaps.is_empty();
             let left = deadline.saturating_duration_since(Instant::now());
             let wait = if is_idle { left } else { Duration::ZERO };
             match open.consumer.poll(wait) {
                 None if is_idle && !left.is_zero() => self.look_for_partitions(open)?,
-                None => return Ok(()),
+                None => return told.map_or(Ok(()), Err),
                 Some(Ok(message)) => {
                     batch.take(&message, &mut open.next);
                     if batch.count >= self.settings.batch_messages || batch.bytes >= self.settings.batch_bytes {
                         return Ok(());
                     }
                 }
-                Some(Err(error)) => self.judge(open, error)?,
+                Some(Err(error)) => match self.judge(open, error) {
+                    Err(fault @ SourceError::Transient(_)) if !left.is_zero() => told = Some(fault),
+                    judged => judged?,
+                },
             }
         }
     }

@@ -5,8 +5,11 @@
 //! `AUDIENCE_CLUSTER_FAULTS` has so many faults instead of [`FAULTS`]; `AUDIENCE_CRASH_SEED` begins with that seed.
 #![expect(clippy::unwrap_used, reason = "a test that panics has failed, which is what a test is for")]
 
+use std::sync::Arc;
+
 use audience_tests::crash::{Moment, Run, beside_writers, check_documents, served_members};
 use audience_tests::ledger::same;
+use audience_tests::network::Network;
 use audience_tests::program;
 use audience_tests::serve::{Served, Setup, pause, wall_clock};
 use audience_tests::traffic::{Account, Link};
@@ -140,6 +143,48 @@ fn faults_of_single_processes_lose_nothing_and_take_nothing_back() {
     let faults = setting("AUDIENCE_CLUSTER_FAULTS", FAULTS);
     eprintln!("AUDIENCE_CRASH_SEED={seed} AUDIENCE_CLUSTER_FAULTS={faults}");
     if let Err(wrong) = killed_one_by_one(seed, faults) {
+        panic!("{wrong}");
+    }
+}
+
+/// A wire between two hosts that is cut: what was under way on it is lost, and each side misses the other.
+fn cut_off(network: &Arc<Network>, seed: u64) -> Result<(), String> {
+    let directory = tempfile::tempdir().unwrap();
+    let (link, account) = (Link::default(), Account::default());
+    link.tolerate_unavailable();
+    let mut run = Run::new(program!(), directory.path(), &link, &account, seed);
+    (run.setup.processes, run.setup.network) = (2, Some(network.clone()));
+    let (served, standings) = beside_writers(&link, &account, seed, || {
+        let served = run.start();
+        // Too short to be noticed, just long enough, and longer.
+        for milliseconds in [1_500, 4_500, 7_000] {
+            pause(1_500);
+            network.cut()?;
+            pause(milliseconds);
+            network.mend()?;
+            wait_until_ready(&served)?;
+        }
+        pause(1_000);
+        wait_until_ready(&served)?;
+        Ok(served)
+    })?;
+    pause(QUIET_MILLISECONDS);
+    check_documents(served.client(), &standings)?;
+    run.stop(served)?;
+    let served = run.start();
+    let members = served_members(served.client(), &run.before)?;
+    same("the changes say", &run.before.folded()?, &members)
+}
+
+/// `AUDIENCE_TEST_NAMESPACES=none` says that this machine permits none.
+#[test]
+fn processes_that_are_cut_off_from_each_other_lose_nothing() {
+    if std::env::var("AUDIENCE_TEST_NAMESPACES").is_ok_and(|given| given == "none") {
+        eprintln!("NOT RUN: this machine permits no network namespaces");
+        return;
+    }
+    let network = Arc::new(Network::create().unwrap_or_else(|fault| panic!("{fault}")));
+    if let Err(wrong) = cut_off(&network, setting("AUDIENCE_CRASH_SEED", 20_260_401)) {
         panic!("{wrong}");
     }
 }
