@@ -21,7 +21,9 @@ pub struct Setup {
     pub program: PathBuf,
     /// Where it keeps its data.
     pub data: PathBuf,
-    /// Worker threads.
+    /// Processes; one is `audience serve`.
+    pub processes: usize,
+    /// Worker threads of each.
     pub workers: usize,
     /// Further flags.
     pub flags: Vec<String>,
@@ -32,6 +34,8 @@ pub struct Server {
     /// Where it answers.
     pub address: SocketAddr,
     child: Option<Child>,
+    /// The processes besides the first.
+    others: Vec<Child>,
 }
 
 fn free_address() -> anyhow::Result<SocketAddr> {
@@ -43,8 +47,12 @@ impl Server {
     pub fn start(setup: &Setup) -> anyhow::Result<(Server, Duration)> {
         let begun = Instant::now();
         let (address, ingest) = (free_address()?, free_address()?);
-        let mut child = Command::new(&setup.program)
-            .arg("serve")
+        let mut command = Command::new(&setup.program);
+        let others = if setup.processes > 1 { start_others(setup, &mut command)? } else { Vec::new() };
+        if others.is_empty() {
+            command.arg("serve");
+        }
+        let mut child = command
             .args(["--data".as_ref(), setup.data.as_os_str()])
             .args(["--workers", &setup.workers.to_string(), "--log", "warn"])
             .args(["--listen", &address.to_string(), "--listen-ingest", &ingest.to_string()])
@@ -57,7 +65,7 @@ impl Server {
         if let Some(stdout) = child.stdout.take() {
             BufReader::new(stdout).read_line(&mut line)?;
         }
-        let server = Server { address, child: Some(child) };
+        let server = Server { address, child: Some(child), others };
         ensure!(line.contains("ready"), "the server did not start: {line:?}");
         let status = Client::connect(address)?.get("/health/ready")?.status;
         ensure!(status == 200, "/health/ready answers {status}");
@@ -66,7 +74,7 @@ impl Server {
 
     /// One that runs already.
     pub fn running(address: SocketAddr) -> Server {
-        Server { address, child: None }
+        Server { address, child: None, others: Vec::new() }
     }
 
     /// A connection.
@@ -74,9 +82,21 @@ impl Server {
         Ok(Client::connect(self.address)?)
     }
 
-    /// Resident memory, bytes; of one that was started here.
+    /// Resident memory, bytes; of one that was started here as one process.
     pub fn memory(&self) -> Option<u64> {
-        self.child.as_ref().and_then(|child| resident(Some(child.id())))
+        self.child.as_ref().filter(|_| self.others.is_empty()).and_then(|child| resident(Some(child.id())))
+    }
+
+    /// Of several processes, kills the worker that the supervisor of one besides the first has started.
+    pub fn kill_worker(&self, process: usize) -> anyhow::Result<()> {
+        let supervisor = self.others.get(process - 1).context("there is no such process")?.id();
+        let tasks = std::fs::read_dir(format!("/proc/{supervisor}/task"))?;
+        let children = tasks.filter_map(|task| std::fs::read_to_string(task.ok()?.path().join("children")).ok());
+        let all: Vec<i32> = children
+            .flat_map(|text| text.split_whitespace().filter_map(|id| id.parse().ok()).collect::<Vec<_>>())
+            .collect();
+        let worker = all.first().and_then(|id| Pid::from_raw(*id)).context("it has no worker just now")?;
+        Ok(kill_process(worker, Signal::KILL)?)
     }
 
     /// Ends it with a signal, and waits for its end; gives how long that took.
@@ -87,6 +107,7 @@ impl Server {
         kill_process(id, signal)?;
         while begun.elapsed() < PATIENCE {
             if child.try_wait()?.is_some() {
+                // Dropped with the server, they end too.
                 return Ok(begun.elapsed());
             }
             std::thread::park_timeout(Duration::from_millis(2));
@@ -99,11 +120,29 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        if let Some(child) = &mut self.child {
+        for child in self.child.iter_mut().chain(&mut self.others) {
             let _ = child.kill();
             let _ = child.wait();
         }
     }
+}
+
+/// Starts the processes besides the first, and tells that of them.
+fn start_others(setup: &Setup, first: &mut Command) -> anyhow::Result<Vec<Child>> {
+    let hosts = setup.data.with_extension("hosts");
+    let addresses: Vec<String> =
+        (0..setup.processes).map(|_| Ok(free_address()?.to_string())).collect::<anyhow::Result<_>>()?;
+    std::fs::write(&hosts, addresses.join("\n"))?;
+    let worker = |command: &mut Command, process: usize| {
+        command.args(["worker", "--process", &process.to_string(), "--hosts"]).arg(&hosts);
+    };
+    worker(first, 0);
+    let other = |process| {
+        let mut command = Command::new(&setup.program);
+        worker(&mut command, process);
+        Ok(command.args(["--log", "warn"]).stdin(Stdio::null()).stdout(Stdio::null()).spawn()?)
+    };
+    (1..setup.processes).map(other).collect()
 }
 
 /// Resident memory, bytes, of a process, or of this one.

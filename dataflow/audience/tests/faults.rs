@@ -108,6 +108,15 @@ fn send(topic: &str, seed: u64, is_stopping: &AtomicBool) -> Vec<Value> {
     sent
 }
 
+/// Ends the sender also where the test panics, which would else wait for it for good.
+struct StopSending<'a>(&'a AtomicBool);
+
+impl Drop for StopSending<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Release);
+    }
+}
+
 /// Puts a segment, however often it takes.
 fn put_surely(served: &Served, id: &str, rules: &Value) {
     let body = json!({"name": id, "rules": rules}).to_string();
@@ -169,6 +178,7 @@ fn whatever_fails_every_place_ends_with_the_same_members() {
     let mut random = Random::new(seed);
     let is_stopping = AtomicBool::new(false);
     let events = std::thread::scope(|scope| {
+        let _stop = StopSending(&is_stopping);
         let sender = scope.spawn(|| send(&topic, seed, &is_stopping));
         for number in 0..faults {
             let fault = Fault::any(&mut random);

@@ -33,6 +33,8 @@ enum Phase {
     Restart,
     /// As many events again for the same users: what memory does.
     History,
+    /// Of several processes: kill -9 of one worker, until an event is served again.
+    Recovery,
 }
 
 /// Puts `audience serve` under load and measures what it promises.
@@ -52,7 +54,10 @@ pub struct Args {
     /// Where the server keeps its data. [default: a new directory that is deleted at the end]
     #[arg(long)]
     data: Option<PathBuf>,
-    /// Worker threads of the server.
+    /// Processes of the server.
+    #[arg(long, default_value_t = 1)]
+    processes: usize,
+    /// Worker threads of each.
     #[arg(long, default_value_t = 4)]
     workers: usize,
     /// Users; a power of ten.
@@ -109,6 +114,7 @@ fn main() -> anyhow::Result<()> {
     let setup = Setup {
         program: args.audience.clone(),
         data: args.data.clone().unwrap_or_else(|| folder.path().join("data")),
+        processes: args.processes,
         workers: args.workers,
         flags: args.flags.clone(),
     };
@@ -129,6 +135,7 @@ fn main() -> anyhow::Result<()> {
             Phase::Pending => phases::pending(&mut run),
             Phase::Restart => phases::restart(&mut run),
             Phase::History => phases::history(&mut run),
+            Phase::Recovery => phases::recovery(&mut run),
         }
         .with_context(|| format!("in phase {phase:?}"));
         if result.is_err() {

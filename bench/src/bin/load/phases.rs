@@ -10,7 +10,7 @@ use audience_bench::report::{Target, Times};
 use audience_bench::workload::{CATEGORIES, TYPES, rule};
 use rustix::process::Signal;
 
-use crate::flow::{events_done, pause};
+use crate::flow::{events_done, pause, post};
 use crate::{Run, edits};
 
 const MIB: f64 = (1 << 20) as f64;
@@ -124,6 +124,46 @@ pub fn restart(run: &mut Run) -> anyhow::Result<()> {
     let started = start(run)?;
     run.report.add("restart: start after kill -9 until ready", started, "s", Target::AtMost(5.0));
     Ok(())
+}
+
+/// Of several processes, one worker is killed while nothing else happens; thrice.
+pub fn recovery(run: &mut Run) -> anyhow::Result<()> {
+    edits::put(&mut run.server.client()?, "recovered", r#"{"event":"recovered"}"#, None)?;
+    let mut times = Times::default();
+    for round in 0..3 {
+        let begun = Instant::now();
+        run.server.kill_worker(1)?;
+        while !is_served(run.server.address, round).unwrap_or(false) {
+            anyhow::ensure!(begun.elapsed() < Duration::from_secs(120), "it does not come back");
+            pause(Duration::from_millis(5));
+        }
+        times.add(begun.elapsed());
+        eprintln!("   back after {:?}", begun.elapsed());
+        // A checkpoint may be taken meanwhile, or not.
+        pause(Duration::from_secs(5));
+    }
+    times.report(
+        &mut run.report,
+        "recovery: kill -9 of a worker until an event is served",
+        Target::None,
+        Target::AtMost(10_000.0),
+    );
+    Ok(())
+}
+
+/// Whether an event is accepted and then served within a moment.
+fn is_served(address: std::net::SocketAddr, round: u64) -> anyhow::Result<bool> {
+    let mut client = Client::connect(address)?;
+    let body = format!(r#"{{"userId":"r{round}","eventType":"recovered","properties":{{}}}}"#);
+    post(&mut client, body.as_bytes())?;
+    for _ in 0..200 {
+        let answer = client.get(&format!("/api/users/r{round}/segments"))?;
+        if answer.body.windows(11).any(|window| window == b"\"recovered\"") {
+            return Ok(true);
+        }
+        pause(Duration::from_millis(5));
+    }
+    Ok(false)
 }
 
 /// As many events again, for the same users.
