@@ -12,7 +12,7 @@ use audience_dataflow::engine::EngineOptions;
 use audience_dataflow::service::{PlatformStores, Service, ServiceOptions, clock};
 use audience_embedded::{Options, Stores};
 use audience_redis::RedisSink;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::connectors;
 use crate::settings::{LogFormat, ServeFlags, ServeSettings};
@@ -28,7 +28,8 @@ pub fn run(flags: ServeFlags) -> anyhow::Result<ExitCode> {
     ended
 }
 
-fn start_log(settings: &ServeSettings) -> anyhow::Result<()> {
+/// Logs as the settings say.
+pub fn start_log(settings: &ServeSettings) -> anyhow::Result<()> {
     let filter = tracing_subscriber::EnvFilter::try_new(&settings.log)
         .with_context(|| format!("`{}` is no log filter", settings.log))?;
     let is_terminal = std::io::stderr().is_terminal();
@@ -64,6 +65,18 @@ async fn serve(settings: ServeSettings) -> anyhow::Result<ExitCode> {
         settings.listen,
         settings.listen_ingest
     )?;
+    let stopped = stop_signal(interrupt, terminate);
+    let failed = watch(service.clone());
+    let outcome = tokio::select! {
+        () = server.run(stopped) => Ok(()),
+        reason = failed => Err(anyhow::anyhow!("{reason}; start again: nothing that was accepted is lost")),
+    };
+    tokio::task::spawn_blocking(move || service.stop()).await.context("the end was cut off")?;
+    outcome.map(|()| ExitCode::SUCCESS)
+}
+
+/// Ends with the first signal; the second ends the process.
+pub fn stop_signal(mut interrupt: Signal, mut terminate: Signal) -> impl Future<Output = ()> {
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     tokio::spawn(async move {
         tokio::select! { _ = interrupt.recv() => {}, _ = terminate.recv() => {} }
@@ -76,13 +89,7 @@ async fn serve(settings: ServeSettings) -> anyhow::Result<ExitCode> {
         )]
         std::process::exit(130);
     });
-    let failed = watch(service.clone());
-    let outcome = tokio::select! {
-        () = server.run(async { let _ = stopped.await; }) => Ok(()),
-        reason = failed => Err(anyhow::anyhow!("{reason}; start again: nothing that was accepted is lost")),
-    };
-    tokio::task::spawn_blocking(move || service.stop()).await.context("the end was cut off")?;
-    outcome.map(|()| ExitCode::SUCCESS)
+    async { drop(stopped.await) }
 }
 
 /// Ends when the engine has failed.
