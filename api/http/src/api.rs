@@ -12,10 +12,11 @@ use warp::path::FullPath;
 use warp::reply::Response;
 
 use crate::body::{self, Parts};
+use crate::forward::Forward;
 use crate::idempotency::Idempotency;
 use crate::metrics::HttpMetrics;
 use crate::options::{ApiOptions, Scope};
-use crate::problem::Problem;
+use crate::problem::{NEEDS_ENGINE, Problem};
 use crate::route::{self, Answer, Call, Side};
 
 /// Exports of users at a time.
@@ -63,10 +64,17 @@ impl Api {
         let found = route::find(scope, path.as_str());
         let template = found.as_ref().map(|(node, _)| node.template);
         let in_flight = self.metrics.begin();
-        let answer = match found {
+        // What may be asked elsewhere has no body, so that nothing of it is lost here.
+        let elsewhere = self.options.engine.as_deref().map(|engine| Forward::of(engine, path.as_str(), &request));
+        let mut answer = match found {
             Some((node, segments)) => Arc::clone(&self).call(node, &segments, request).await,
             None => Err(Problem::unknown_path()),
         };
+        if let (Some(forward), Err(problem)) = (elsewhere, &answer)
+            && problem.code == NEEDS_ENGINE
+        {
+            answer = forward.ask(self.options.request_timeout).await;
+        }
         let mut response = answer.unwrap_or_else(Problem::into_response);
         response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         drop(in_flight);

@@ -17,6 +17,7 @@ mod body;
 mod catalogue;
 mod docs;
 mod events;
+mod forward;
 mod health;
 mod idempotency;
 mod json;

@@ -56,6 +56,8 @@ pub struct ApiOptions {
     pub idempotency_bytes: usize,
     /// Origins of other sites whose scripts may call; `*` for any. None by default.
     pub cors_origins: Vec<String>,
+    /// `host:port` of a process with an engine: what only such a one can answer is asked there. None by default.
+    pub engine: Option<String>,
     /// The clock that dates arrivals.
     pub clock: fn() -> Millis,
 }
@@ -76,6 +78,7 @@ impl Default for ApiOptions {
             idempotency_entries: 100_000,
             idempotency_bytes: 64 << 20,
             cors_origins: Vec::new(),
+            engine: None,
             clock: wall_clock,
         }
     }

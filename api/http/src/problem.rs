@@ -15,6 +15,9 @@ use crate::reply;
 /// Faults named in one problem; a longer list helps nobody.
 const MAX_ERRORS: usize = 1_000;
 
+/// The code of what only a process with an engine can answer.
+pub(crate) const NEEDS_ENGINE: &str = "needs_engine";
+
 /// An answer that says why not. Boxed, as it is rare and large.
 #[derive(Debug)]
 pub(crate) struct Problem(Box<Parts>);
@@ -197,6 +200,7 @@ impl From<PlatformError> for Problem {
             PlatformError::Conflict { code, .. } => Problem::new(StatusCode::CONFLICT, code, detail),
             PlatformError::Busy { retry_after_seconds } => Problem::busy(retry_after_seconds.max(1)),
             PlatformError::Unavailable(_) => Problem::unavailable("unavailable", detail),
+            PlatformError::NeedsEngine(_) => Problem::new(StatusCode::NOT_IMPLEMENTED, NEEDS_ENGINE, detail),
         }
     }
 }

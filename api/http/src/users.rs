@@ -20,18 +20,20 @@ use crate::route::{Answer, Call, Route, Side};
 const PIECES: usize = 4;
 
 pub(crate) const ROUTES: &[Route] = &[
-    // The one that most requests are for: answered in place, from memory.
-    Route::new(Method::GET, "/api/users/{id}/segments", Side::Segments, |api, call| {
-        Box::pin(std::future::ready(segments(&api, &call)))
-    }),
+    Route::new(Method::GET, "/api/users/{id}/segments", Side::Segments, |api, call| Box::pin(segments(api, call))),
     Route::new(Method::GET, "/api/users/{id}", Side::Segments, |api, call| Box::pin(show(api, call))),
     Route::new(Method::DELETE, "/api/users/{id}", Side::Segments, |api, call| Box::pin(erase(api, call))),
     Route::new(Method::GET, "/api/users/{id}/export", Side::Segments, |api, call| Box::pin(export(api, call))),
 ];
 
-fn segments(api: &Api, call: &Call) -> Answer {
-    let id = call.parameters.first().map_or("", String::as_str);
-    Ok(reply::json(StatusCode::OK, &api.platform.user_segments(id)?))
+/// The one that most requests are for: answered in place where it is from memory.
+async fn segments(api: Arc<Api>, mut call: Call) -> Answer {
+    let id = call.take_id();
+    let segments = match api.platform.reads_block() {
+        false => api.platform.user_segments(&id)?,
+        true => api.blocking(move |api| api.platform.user_segments(&id)).await?,
+    };
+    Ok(reply::json(StatusCode::OK, &segments))
 }
 
 async fn show(api: Arc<Api>, mut call: Call) -> Answer {

@@ -57,6 +57,9 @@ pub enum PlatformError {
     /// A store or the engine is not able to answer now.
     #[error("{0}")]
     Unavailable(String),
+    /// Only a process with an engine can answer, which this one is not.
+    #[error("{0} is known where the engine runs: ask there, or start this process with --engine URL")]
+    NeedsEngine(&'static str),
 }
 
 /// The platform's answer.
@@ -112,10 +115,12 @@ pub struct SegmentView {
     /// The document.
     #[serde(flatten)]
     pub document: SegmentDocument,
-    /// Members now.
-    pub size: u64,
-    /// Whether the newest version is wholly in the served memberships.
-    pub effective: bool,
+    /// Members now; nothing where no engine runs in this process.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub size: Option<u64>,
+    /// Whether the newest version is wholly in the served memberships; nothing where no engine runs in this process.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub effective: Option<bool>,
     /// What is wrong with a newer version that was stored by other ways than this API, and does not run.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub faults: Vec<Fault>,
@@ -333,8 +338,14 @@ pub trait Platform: Send + Sync + 'static {
     /// Documents that were stored by other ways than this API, and do not run.
     fn faulty_documents(&self) -> Result<Vec<FaultyDocument>>;
 
-    /// The segments that a user is in now; none for an unknown user. Fast: reads memory only.
+    /// The segments that a user is in now; none for an unknown user. Fast: reads memory only, unless
+    /// [`reads_block`](Self::reads_block).
     fn user_segments(&self, id: &str) -> Result<Vec<UserSegment>>;
+
+    /// Whether [`user_segments`](Self::user_segments) asks a store and may wait for it.
+    fn reads_block(&self) -> bool {
+        false
+    }
 
     /// What is known of a user; reads the user's history.
     fn user(&self, id: &str) -> Result<UserView>;

@@ -1,9 +1,10 @@
 //! Kafka: [`KafkaSource`] reads events, [`KafkaSink`] gives out membership changes, [`KafkaDeadLetters`] keeps what could
-//! not be taken, and [`topics`] makes the topics.
+//! not be taken, and [`topics`] makes the topics. Where the APIs are processes of their own, [`EventProducer`] puts events
+//! there, and [`Notices`] tell of changed segments.
 //!
 //! All of it is librdkafka, built from the crate: every setting of it can be given, TLS and SASL among them, but for the
-//! few that exactness rests on. Nothing here starts a thread of its own; librdkafka's own fetch ahead and send behind, in
-//! bounded buffers.
+//! few that exactness rests on. librdkafka's own threads fetch ahead and send behind, in bounded buffers; another asks what was
+//! delivered for the two that many may use at once.
 //!
 //! Why each message counts once on the way in: offsets are not kept in Kafka but in the event log, in the commit of the
 //! records that they speak of, and a partition is assigned at that offset. Why each change is given out once: it is in
@@ -13,7 +14,9 @@
 #![warn(missing_docs)]
 
 mod dead_letters;
+mod events;
 mod held;
+mod notices;
 mod producer;
 mod settings;
 mod sink;
@@ -25,6 +28,8 @@ use audience_contract::{SinkError, SourceError};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 pub use dead_letters::{DeadLetterSettings, KafkaDeadLetters};
+pub use events::EventProducer;
+pub use notices::Notices;
 pub use settings::{Connection, OnGone, Start};
 pub use sink::{KafkaSink, SinkSettings};
 pub use source::{KafkaSource, SourceSettings};

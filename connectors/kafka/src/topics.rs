@@ -15,6 +15,8 @@ use crate::{Error, Result};
 pub const USER_EVENTS: &str = "user-events";
 /// Messages that were no events.
 pub const USER_EVENTS_DLQ: &str = "user-events-dlq";
+/// Changes of segments.
+pub const SEGMENT_UPDATES: &str = "segment-updates";
 /// Membership changes.
 pub const USER_SEGMENTS: &str = "user-segments";
 /// How far writers of membership changes have come.
@@ -46,6 +48,11 @@ impl Topic {
     /// long as nobody may be reading.
     pub fn user_events(partitions: u32) -> Topic {
         Topic::new(USER_EVENTS, partitions, &[("cleanup.policy", "delete"), ("retention.ms", "604800000")])
+    }
+
+    /// Changes of segments: kept for a week, in one partition, so that they stay in order.
+    pub fn segment_updates() -> Topic {
+        Topic::new(SEGMENT_UPDATES, 1, &[("cleanup.policy", "delete"), ("retention.ms", "604800000")])
     }
 
     /// Dead letters: kept for 30 days, for people to look at; a message as large as the events' topic takes it fits

@@ -71,10 +71,7 @@ pub fn check_catalogue(data: &Path, is_new: bool, catalogue: Option<&PostgresCat
 pub fn join_kafka(service: &Arc<Service>, settings: &KafkaSettings) -> anyhow::Result<()> {
     let connection = || settings.connection.clone();
     let named = |name: &str| format!("{}{name}", settings.topic_prefix);
-    let topic = |topic: Topic| {
-        let name = named(&topic.name);
-        topic.named(&name)
-    };
+    let topic = |one: Topic| topic(settings, one);
     let source = SourceSettings {
         start: settings.start,
         on_gone: settings.on_gone,
@@ -99,6 +96,12 @@ pub fn join_kafka(service: &Arc<Service>, settings: &KafkaSettings) -> anyhow::R
         topics: vec![topic(Topic::user_segments(settings.partitions)), topic(Topic::user_segments_progress())],
     };
     Ok(service.give_out_to(Box::new(sink))?)
+}
+
+/// A topic under the name that the settings give it.
+pub fn topic(settings: &KafkaSettings, topic: Topic) -> Topic {
+    let name = format!("{}{}", settings.topic_prefix, topic.name);
+    topic.named(&name)
 }
 
 /// Makes the topics that are missing whenever it is opened: the brokers need not be there at the start.

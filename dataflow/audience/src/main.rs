@@ -4,7 +4,9 @@
 mod check;
 mod connectors;
 mod files;
+mod ingest_api;
 mod replay;
+mod segment_api;
 mod serve;
 mod settings;
 mod worker;
@@ -29,10 +31,14 @@ struct Cli {
 enum Command {
     /// Validate rules and print every fault with its JSON pointer; exit 1 on any.
     Check(check::CheckArgs),
+    /// The event ingestion API as a process of its own: events go to Kafka, for engines to read.
+    IngestApi(ingest_api::IngestApiFlags),
     /// Run timelines, or files of events, against the engine under a logical clock.
     Replay(replay::ReplayArgs),
+    /// Segments, traits and users' segments as a process of their own: on PostgreSQL and a store of memberships.
+    SegmentApi(segment_api::SegmentApiFlags),
     /// Everything in one process on embedded stores: APIs and engine. Needs no other server, and may be joined to Kafka,
-    /// PostgreSQL and Redis.
+    /// PostgreSQL and Redis or Aerospike.
     Serve(settings::ServeFlags),
     /// One of several processes that compute together; the first has the stores and the APIs. Started again by itself
     /// where it fails.
@@ -42,6 +48,8 @@ enum Command {
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Check(args) => check::run(&args),
+        Command::IngestApi(flags) => ingest_api::run(flags),
+        Command::SegmentApi(flags) => segment_api::run(flags),
         Command::Replay(args) => replay::run(&args),
         Command::Serve(flags) => serve::run(flags),
         Command::Worker(args) => worker::run(args),

@@ -13,7 +13,7 @@ use audience_dataflow::engine::EngineOptions;
 use audience_dataflow::service::{PlatformStores, Service, ServiceOptions, clock};
 use audience_embedded::{Options, Stores};
 use audience_redis::RedisSink;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::connectors;
 use crate::settings::{LogFormat, ServeFlags, ServeSettings};
@@ -47,7 +47,7 @@ pub fn run_on(
     ended
 }
 
-/// Begins to write log lines.
+/// Logs as the settings say.
 pub fn start_log(settings: &ServeSettings) -> anyhow::Result<()> {
     let filter = tracing_subscriber::EnvFilter::try_new(&settings.log)
         .with_context(|| format!("`{}` is no log filter", settings.log))?;
@@ -84,6 +84,18 @@ async fn serve(settings: ServeSettings, cluster: Option<Cluster>) -> anyhow::Res
         settings.listen,
         settings.listen_ingest
     )?;
+    let stopped = stop_signal(interrupt, terminate);
+    let failed = watch(service.clone());
+    let outcome = tokio::select! {
+        () = server.run(stopped) => Ok(()),
+        reason = failed => Err(anyhow::anyhow!("{reason}; start again: nothing that was accepted is lost")),
+    };
+    tokio::task::spawn_blocking(move || service.stop()).await.context("the end was cut off")?;
+    outcome.map(|()| ExitCode::SUCCESS)
+}
+
+/// Ends with the first signal; the second ends the process.
+pub fn stop_signal(mut interrupt: Signal, mut terminate: Signal) -> impl Future<Output = ()> {
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     tokio::spawn(async move {
         tokio::select! { _ = interrupt.recv() => {}, _ = terminate.recv() => {} }
@@ -96,13 +108,7 @@ async fn serve(settings: ServeSettings, cluster: Option<Cluster>) -> anyhow::Res
         )]
         std::process::exit(130);
     });
-    let failed = watch(service.clone());
-    let outcome = tokio::select! {
-        () = server.run(async { let _ = stopped.await; }) => Ok(()),
-        reason = failed => Err(anyhow::anyhow!("{reason}; start again: nothing that was accepted is lost")),
-    };
-    tokio::task::spawn_blocking(move || service.stop()).await.context("the end was cut off")?;
-    outcome.map(|()| ExitCode::SUCCESS)
+    async { drop(stopped.await) }
 }
 
 /// Ends when the engine has failed, or another process is to stop: without it nothing can be computed.

@@ -91,7 +91,7 @@ impl FakePlatform {
         check(expected, view.document.version)?;
         change(&mut view.document, members)?;
         view.document.version += 1;
-        view.size = members.len() as u64;
+        view.size = Some(members.len() as u64);
         versions.push(view.document.clone());
         Ok(view.clone())
     }
@@ -159,8 +159,12 @@ impl Platform for FakePlatform {
             return Err(PlatformError::Exists { kind: "segment", id });
         }
         let (document, members) = document(id.clone(), input)?;
-        let view =
-            SegmentView { document: document.clone(), size: members.len() as u64, effective: true, faults: Vec::new() };
+        let view = SegmentView {
+            document: document.clone(),
+            size: Some(members.len() as u64),
+            effective: Some(true),
+            faults: Vec::new(),
+        };
         segments.insert(id, (view.clone(), members, vec![document]));
         Ok(view)
     }

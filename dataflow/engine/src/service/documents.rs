@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use audience_protocol::{FaultyDocument, SegmentDocument, TraitDocument};
 use audience_rules::catalogue::{Catalogue, Definition, Segment};
+use audience_rules::fault::Fault;
 use audience_rules::unparse::behaviour_to_json;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -58,6 +59,12 @@ impl Documents {
         let id: Arc<str> = document.id.as_str().into();
         self.catalogue.put_segment(Segment { id, version: document.version, status: document.status, definition });
         self.segments.insert(document.id.clone(), Arc::new(known));
+    }
+
+    /// What is wrong with a newer version of a segment than runs, or of its list.
+    pub fn faults_of_segment(&self, id: &str) -> Vec<Fault> {
+        let faulty = self.faulty.iter().filter(|faulty| faulty.kind != "trait" && faulty.id == id);
+        faulty.flat_map(|faulty| faulty.faults.clone()).collect()
     }
 
     /// The documents that a new data directory begins with: the traits that are shipped.

@@ -54,6 +54,11 @@ impl Editor {
         Editor { store, documents, names, newest, force: Mutex::new(force), changed: Condvar::new() }
     }
 
+    /// Of a process in which no engine runs: what is stored is all that there is to wait for.
+    pub fn without_engine(store: Arc<dyn CatalogueStore>, documents: Documents) -> Self {
+        Editor::new(store, documents, u64::MAX)
+    }
+
     /// Looks at the documents.
     pub fn read<T>(&self, look: impl FnOnce(&Documents) -> T) -> T {
         look(&self.documents.lock())

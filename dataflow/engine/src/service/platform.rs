@@ -3,31 +3,25 @@
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
-use audience_contract::{Document, DocumentKind};
 use audience_protocol::{
     ComponentHealth, FaultyDocument, Health, Page, Platform, PlatformError, Result, SegmentDocument, SegmentInput,
     SegmentQuery, SegmentView, TraitDocument, Transition, UserSegment, UserView,
 };
-use audience_rules::fault::Fault;
-use audience_rules::json::parse_json;
-use audience_rules::unparse::behaviour_to_json;
 use serde_json::value::RawValue;
 
-use super::documents::{Documents, StoredTrait};
-use super::editor::{timestamp, unavailable};
+use super::editor::unavailable;
 use super::metrics::Snapshot;
-use super::{Service, clock, segments, user};
+use super::{Service, clock, user};
 
 impl Service {
     fn view(&self, document: SegmentDocument) -> SegmentView {
         let size = self.size(&document.id);
         let (version, faults) = self.editor.read(|documents| {
             let version = documents.segments.get(&document.id).map_or(0, |known| known.catalogue_version);
-            let faulty = documents.faulty.iter().filter(|faulty| faulty.kind != "trait" && faulty.id == document.id);
-            (version, faulty.flat_map(|faulty| faulty.faults.clone()).collect())
+            (version, documents.faults_of_segment(&document.id))
         });
         let effective = self.editor.is_effective(version, document.status);
-        SegmentView { document, size, effective, faults }
+        SegmentView { document, size: Some(size), effective: Some(effective), faults }
     }
 
     fn size(&self, id: &str) -> u64 {
@@ -65,8 +59,7 @@ impl Platform for Service {
     }
 
     fn create_segment(&self, input: SegmentInput, author: &str) -> Result<SegmentView> {
-        let document = self.editor.edit(|documents, version| segments::create(documents, input, author, version))?;
-        Ok(self.view(document))
+        Ok(self.view(self.editor.create_segment(input, author)?))
     }
 
     fn replace_segment(
@@ -76,47 +69,28 @@ impl Platform for Service {
         expected: Option<u64>,
         author: &str,
     ) -> Result<SegmentView> {
-        let edited =
-            |documents: &mut Documents, version| segments::replace(documents, id, input, expected, author, version);
-        Ok(self.view(self.editor.edit(edited)?))
+        Ok(self.view(self.editor.replace_segment(id, input, expected, author)?))
     }
 
     fn transition_segment(&self, id: &str, to: Transition, expected: Option<u64>, author: &str) -> Result<SegmentView> {
-        let edited =
-            |documents: &mut Documents, version| segments::transition(documents, id, to, expected, author, version);
-        Ok(self.view(self.editor.edit(edited)?))
+        Ok(self.view(self.editor.transition_segment(id, to, expected, author)?))
     }
 
     fn delete_segment(&self, id: &str, expected: Option<u64>, _author: &str) -> Result<()> {
-        self.editor.edit(|documents, version| segments::delete(documents, id, expected, version))
+        self.editor.delete_segment(id, expected)
     }
 
     fn segment(&self, id: &str) -> Result<SegmentView> {
-        let document =
-            self.editor.read(|documents| documents.segments.get(id).map(|known| known.stored.document.clone()));
-        document.map(|document| self.view(document)).ok_or_else(|| segments::not_found(id))
+        Ok(self.view(self.editor.segment(id)?))
     }
 
     fn segments(&self, query: &SegmentQuery) -> Result<Page<SegmentView>> {
-        let text = query.text.as_ref().map(|text| text.to_lowercase());
-        let mut found: Vec<SegmentDocument> = self.editor.read(|documents| {
-            let matching = documents.segments.values().map(|known| &known.stored.document).filter(|document| {
-                query.status.is_none_or(|status| status == document.status)
-                    && query.kind.is_none_or(|kind| kind == document.kind)
-                    && query.after.as_ref().is_none_or(|after| document.id > *after)
-                    && text.as_ref().is_none_or(|text| contains_text(document, text))
-            });
-            matching.take(query.limit + 1).cloned().collect()
-        });
-        let has_more = found.len() > query.limit;
-        found.truncate(query.limit);
-        let next_cursor = found.last().filter(|_| has_more).map(|document| document.id.clone());
-        Ok(Page { items: found.into_iter().map(|document| self.view(document)).collect(), next_cursor })
+        let Page { items, next_cursor } = self.editor.segments(query);
+        Ok(Page { items: items.into_iter().map(|document| self.view(document)).collect(), next_cursor })
     }
 
     fn segment_versions(&self, id: &str) -> Result<Vec<SegmentDocument>> {
-        let versions: Vec<SegmentDocument> = self.editor.history(id)?.iter().filter_map(segments::of_version).collect();
-        if versions.is_empty() { Err(segments::not_found(id)) } else { Ok(versions) }
+        self.editor.segment_versions(id)
     }
 
     fn members(&self, id: &str, after: Option<&str>, limit: usize) -> Result<Page<String>> {
@@ -135,35 +109,23 @@ impl Platform for Service {
         expected: Option<u64>,
         author: &str,
     ) -> Result<SegmentView> {
-        let edited = |documents: &mut Documents, version| {
-            segments::replace_members(documents, id, members, expected, author, version)
-        };
-        Ok(self.view(self.editor.edit(edited)?))
+        Ok(self.view(self.editor.replace_members(id, members, expected, author)?))
     }
 
     fn put_trait(&self, definition: &RawValue, expected: Option<u64>, author: &str) -> Result<TraitDocument> {
-        self.editor.edit(|documents, version| put_trait(documents, definition, expected, author, version))
+        self.editor.put_trait(definition, expected, author)
     }
 
     fn delete_trait(&self, name: &str, expected: Option<u64>, _author: &str) -> Result<()> {
-        self.editor.edit(|documents, version| {
-            check_version(documents, name, expected)?;
-            let conflict = |fault: Fault| PlatformError::Conflict { code: fault.code, message: fault.message };
-            documents.catalogue.check_delete_trait(name).map_err(conflict)?;
-            documents.catalogue.delete_trait(name);
-            documents.traits.remove(name);
-            let (kind, id) = (DocumentKind::Trait, name.to_owned());
-            Ok((vec![Document { kind, id, catalogue_version: version, body: None }], ()))
-        })
+        self.editor.delete_trait(name, expected)
     }
 
     fn computed_trait(&self, name: &str) -> Result<TraitDocument> {
-        let found = self.editor.read(|documents| documents.traits.get(name).map(|stored| stored.document.clone()));
-        found.ok_or_else(|| trait_not_found(name))
+        self.editor.computed_trait(name)
     }
 
     fn computed_traits(&self) -> Result<Vec<TraitDocument>> {
-        Ok(self.editor.read(|documents| documents.traits.values().map(|stored| stored.document.clone()).collect()))
+        Ok(self.editor.computed_traits())
     }
 
     fn faulty_documents(&self) -> Result<Vec<FaultyDocument>> {
@@ -251,52 +213,4 @@ impl Platform for Service {
         };
         self.metrics.encode(snapshot).unwrap_or_default()
     }
-}
-
-fn contains_text(document: &SegmentDocument, text: &str) -> bool {
-    [&document.id, &document.name, &document.description]
-        .into_iter()
-        .chain(&document.tags)
-        .any(|field| field.to_lowercase().contains(text))
-}
-
-fn trait_not_found(name: &str) -> PlatformError {
-    PlatformError::NotFound { kind: "trait", id: name.to_owned() }
-}
-
-fn check_version(documents: &Documents, name: &str, expected: Option<u64>) -> Result<u64> {
-    let current = documents.traits.get(name).map_or(0, |stored| stored.document.version);
-    match expected {
-        Some(expected) if expected != current => Err(PlatformError::VersionMismatch { expected, current }),
-        None if current == 0 => Err(trait_not_found(name)),
-        _ => Ok(current),
-    }
-}
-
-fn put_trait(
-    documents: &mut Documents,
-    definition: &RawValue,
-    expected: Option<u64>,
-    author: &str,
-    version: u64,
-) -> Result<(Vec<Document>, TraitDocument)> {
-    let malformed = |message: String| {
-        PlatformError::Invalid(vec![Fault { pointer: String::new(), code: "malformed_json", message }])
-    };
-    let json = parse_json(definition.get().as_bytes()).map_err(|fault| malformed(fault.to_string()))?;
-    let computed = documents.catalogue.check_trait(&json).map_err(PlatformError::Invalid)?;
-    let name = computed.name.to_string();
-    let current = match expected {
-        None => documents.traits.get(&name).map_or(0, |stored| stored.document.version),
-        Some(_) => check_version(documents, &name, expected)?,
-    };
-    let text = behaviour_to_json(&name, &computed.behaviour);
-    let definition = RawValue::from_string(text).map_err(|error| malformed(error.to_string()))?;
-    let document = TraitDocument { name: name.clone(), definition, version: current + 1, updated_at: timestamp() };
-    let stored = StoredTrait { document: document.clone(), author: author.to_owned() };
-    let body = serde_json::to_string(&stored).map_err(|error| malformed(error.to_string()))?;
-    documents.catalogue.put_trait(computed);
-    documents.traits.insert(name.clone(), stored);
-    let stored = Document { kind: DocumentKind::Trait, id: name, catalogue_version: version, body: Some(body) };
-    Ok((vec![stored], document))
 }

@@ -1,0 +1,129 @@
+//! Events given to Kafka by whoever takes them from clients.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use parking_lot::{Condvar, Mutex};
+use rdkafka::client::ClientContext;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::DeliveryResult;
+use rdkafka::producer::{BaseRecord, Producer, ProducerContext, ThreadedProducer};
+
+use crate::settings::Connection;
+use crate::{Error, Result};
+
+/// While the buffer of librdkafka is full, how long is waited between attempts.
+const FULL_WAIT: Duration = Duration::from_millis(5);
+/// How long a delivery may be overdue before it is given up here too.
+const OVERDUE: Duration = Duration::from_secs(2);
+/// How long librdkafka tries to deliver a message, where nothing else is set.
+const DELIVERY_MS: &str = "10000";
+
+/// What is known of messages that were sent together.
+struct Deliveries {
+    state: Mutex<(usize, Option<KafkaError>)>,
+    changed: Condvar,
+}
+
+impl Deliveries {
+    fn done(&self, fault: Option<KafkaError>) {
+        let mut state = self.state.lock();
+        state.0 -= 1;
+        state.1 = state.1.take().or(fault);
+        if state.0 == 0 {
+            self.changed.notify_all();
+        }
+    }
+}
+
+/// Tells those who wait what became of their messages.
+struct Acknowledgements;
+
+impl ClientContext for Acknowledgements {
+    fn error(&self, error: KafkaError, reason: &str) {
+        tracing::warn!(%error, reason, "Kafka");
+    }
+}
+
+impl ProducerContext for Acknowledgements {
+    type DeliveryOpaque = Arc<Deliveries>;
+
+    fn delivery(&self, result: &DeliveryResult<'_>, deliveries: Arc<Deliveries>) {
+        deliveries.done(result.as_ref().err().map(|(error, _)| error.clone()));
+    }
+}
+
+/// Puts events into a topic, each filed under its user. May be shared by any number of threads, whose events then travel
+/// together; one thread of its own asks what was delivered.
+pub struct EventProducer {
+    producer: ThreadedProducer<Acknowledgements>,
+    topic: String,
+    timeout: Duration,
+}
+
+impl EventProducer {
+    /// Connects. Does not wait for the brokers.
+    pub fn new(connection: &Connection, topic: &str) -> Result<EventProducer> {
+        let defaults = [
+            ("message.timeout.ms", DELIVERY_MS),
+            ("queue.buffering.max.kbytes", "131072"),
+            ("compression.type", "lz4"),
+            ("linger.ms", "2"),
+        ];
+        let fixed = [("enable.idempotence", "true"), ("acks", "all")];
+        let config = connection.config(&defaults, &fixed)?;
+        let delivery = config.get("message.timeout.ms").or(config.get("delivery.timeout.ms")).unwrap_or(DELIVERY_MS);
+        let timeout = delivery.parse().map(Duration::from_millis).map_err(|_| {
+            let fault = KafkaError::ClientCreation(format!("message.timeout.ms is {delivery:?}, which is no number"));
+            Error::Client { action: "making a producer", fault }
+        })?;
+        let producer = config.create_with_context(Acknowledgements);
+        let producer = producer.map_err(Error::client("making a producer"))?;
+        Ok(EventProducer { producer, topic: topic.to_owned(), timeout })
+    }
+
+    /// Puts messages (key and value each); returns when every broker that must have them has them. After an error some may
+    /// be there, and some may yet come.
+    pub fn put(&self, messages: &[(&str, Vec<u8>)]) -> Result<()> {
+        let deadline = Instant::now() + self.timeout;
+        let deliveries = Arc::new(Deliveries { state: Mutex::new((messages.len(), None)), changed: Condvar::new() });
+        for (key, value) in messages {
+            self.send(key, value, &deliveries, deadline)?;
+        }
+        let mut state = deliveries.state.lock();
+        while state.0 > 0 {
+            if deliveries.changed.wait_until(&mut state, deadline + OVERDUE).timed_out() {
+                return Err(Error::TooLong("the delivery of events".to_owned()));
+            }
+        }
+        state.1.take().map_or(Ok(()), |fault| Err(Error::Client { action: "delivering events", fault }))
+    }
+
+    fn send(&self, key: &str, value: &[u8], deliveries: &Arc<Deliveries>, deadline: Instant) -> Result<()> {
+        let mut record = BaseRecord::with_opaque_to(&self.topic, deliveries.clone()).key(key).payload(value);
+        loop {
+            match self.producer.send(record) {
+                Ok(()) => return Ok(()),
+                Err((error, back)) if error.rdkafka_error_code() == Some(RDKafkaErrorCode::QueueFull) => {
+                    if Instant::now() >= deadline {
+                        return Err(Error::TooLong("room for events".to_owned()));
+                    }
+                    record = back;
+                    std::thread::park_timeout(FULL_WAIT);
+                }
+                Err((fault, _)) => return Err(Error::Client { action: "sending events", fault }),
+            }
+        }
+    }
+
+    /// Asks the brokers for the topic, which tells whether they are there.
+    pub fn check(&self, patience: Duration) -> Result<()> {
+        let metadata = self.producer.client().fetch_metadata(Some(&self.topic), patience);
+        let metadata = metadata.map_err(Error::client("asking for the topic of events"))?;
+        let fault = metadata.topics().iter().find_map(|topic| topic.error());
+        match fault {
+            None => Ok(()),
+            Some(error) => Err(Error::Topic { topic: self.topic.clone(), reason: error.into() }),
+        }
+    }
+}

@@ -1,0 +1,228 @@
+//! `audience ingest-api`: takes events over HTTP and gives them to Kafka, for engines to read.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use anyhow::Context;
+use audience_api::{ApiOptions, Listen, Scope, Server};
+use audience_dataflow::service::clock;
+use audience_kafka::EventProducer;
+use audience_kafka::topics::{self, Topic};
+use audience_protocol::{
+    ComponentHealth, FaultyDocument, Health, Page, Platform, PlatformError, Result, SegmentDocument, SegmentInput,
+    SegmentQuery, SegmentView, TraitDocument, Transition, UserSegment, UserView,
+};
+use audience_rules::event::event_to_json;
+use audience_rules::record::records;
+use clap::Args;
+use serde_json::value::RawValue;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::connectors;
+use crate::serve::{start_log, stop_signal};
+use crate::settings::{KafkaSettings, LogFormat, ServeFlags, ServeSettings};
+
+/// Between looks at whether the brokers answer, and how long they may take.
+const LOOK: Duration = Duration::from_secs(2);
+
+/// Settings as flags and variables say them; a file may say the rest, as it does of `audience serve`.
+#[derive(Clone, Debug, Default, Args)]
+pub struct IngestApiFlags {
+    /// A TOML file of settings, the same as of `audience serve`. [default: none]
+    #[arg(long, env = "AUDIENCE_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Where events are taken. [default: 127.0.0.1:8082]
+    #[arg(long, env = "AUDIENCE_LISTEN_INGEST", value_name = "ADDRESS")]
+    listen: Option<SocketAddr>,
+    /// Brokers of Kafka, `host:port` separated by commas: events go to `user-events`. [default: what the file says]
+    #[arg(long, env = "AUDIENCE_KAFKA", value_name = "BROKERS")]
+    kafka: Option<String>,
+    /// How log lines are written. [default: text]
+    #[arg(long, env = "AUDIENCE_LOG_FORMAT", value_enum, value_name = "FORMAT")]
+    log_format: Option<LogFormat>,
+    /// What is logged. [default: as of `audience serve`]
+    #[arg(long, env = "AUDIENCE_LOG", value_name = "FILTER")]
+    log: Option<String>,
+}
+
+/// Runs until told to stop.
+pub fn run(flags: IngestApiFlags) -> anyhow::Result<ExitCode> {
+    let settings = ServeSettings::load(ServeFlags {
+        config: flags.config,
+        listen_ingest: flags.listen,
+        kafka: flags.kafka,
+        log_format: flags.log_format,
+        log: flags.log,
+        ..ServeFlags::default()
+    })?;
+    start_log(&settings)?;
+    let kafka =
+        settings.kafka.context("no brokers are named: give --kafka HOST:PORT, or the table [kafka] in a file")?;
+    let ingest = Ingest::start(kafka)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let ended = runtime.block_on(serve(ingest, settings.listen_ingest));
+    runtime.shutdown_background();
+    ended.map(|()| ExitCode::SUCCESS)
+}
+
+async fn serve(ingest: Arc<Ingest>, address: SocketAddr) -> anyhow::Result<()> {
+    let stopped = stop_signal(signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    let options = ApiOptions { clock: clock::now, ..ApiOptions::default() };
+    let listen = [Listen { address, scope: Scope::Ingestion, flag: "--listen" }];
+    let server = Server::bind(ingest, &listen, options).await?;
+    writeln!(std::io::stdout(), "audience is ready on http://{address} (events only)")?;
+    server.run(stopped).await;
+    Ok(())
+}
+
+/// Takes events for Kafka. `202` means that every broker that must have them has them.
+struct Ingest {
+    producer: EventProducer,
+    settings: KafkaSettings,
+    /// What keeps events from being taken, if anything does. Nothing is taken before the topic is there.
+    fault: Mutex<Option<String>>,
+}
+
+impl Ingest {
+    fn start(settings: KafkaSettings) -> anyhow::Result<Arc<Ingest>> {
+        let topic = connectors::topic(&settings, Topic::user_events(settings.partitions));
+        let ingest = Arc::new(Ingest {
+            producer: EventProducer::new(&settings.connection, &topic.name)?,
+            settings,
+            fault: Mutex::new(Some("the brokers have not answered yet".to_owned())),
+        });
+        let watching = ingest.clone();
+        // Ends with the process.
+        std::thread::Builder::new().name("brokers".to_owned()).spawn(move || watching.watch(&topic))?;
+        Ok(ingest)
+    }
+
+    /// Makes the topic where it is missing, and then looks whether the brokers answer.
+    fn watch(&self, topic: &Topic) {
+        let mut is_there = false;
+        loop {
+            let answer = match is_there {
+                false => topics::ensure(&self.settings.connection, std::slice::from_ref(topic)),
+                true => self.producer.check(LOOK),
+            };
+            is_there |= answer.is_ok();
+            let fault = answer.err().map(|error| error.to_string());
+            if let Some(fault) = &fault {
+                tracing::warn!(fault, "events cannot be given to Kafka");
+            }
+            *self.fault.lock().unwrap_or_else(PoisonError::into_inner) = fault;
+            std::thread::park_timeout(LOOK);
+        }
+    }
+
+    fn fault(&self) -> Option<String> {
+        self.fault.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// What no listener of this process offers.
+fn elsewhere<T>() -> Result<T> {
+    Err(PlatformError::NeedsEngine("what is no event"))
+}
+
+impl Platform for Ingest {
+    fn ingest(&self, accepted: Vec<u8>, _count: usize) -> Result<()> {
+        if let Some(fault) = self.fault() {
+            return Err(PlatformError::Unavailable(format!("Kafka does not answer: {fault}")));
+        }
+        let messages: Vec<(&str, Vec<u8>)> =
+            records(&accepted).map(|event| (event.user(), event_to_json(&event).into_bytes())).collect();
+        self.producer.put(&messages).map_err(|error| PlatformError::Unavailable(error.to_string()))
+    }
+
+    fn create_segment(&self, _: SegmentInput, _: &str) -> Result<SegmentView> {
+        elsewhere()
+    }
+
+    fn replace_segment(&self, _: &str, _: SegmentInput, _: Option<u64>, _: &str) -> Result<SegmentView> {
+        elsewhere()
+    }
+
+    fn transition_segment(&self, _: &str, _: Transition, _: Option<u64>, _: &str) -> Result<SegmentView> {
+        elsewhere()
+    }
+
+    fn delete_segment(&self, _: &str, _: Option<u64>, _: &str) -> Result<()> {
+        elsewhere()
+    }
+
+    fn segment(&self, _: &str) -> Result<SegmentView> {
+        elsewhere()
+    }
+
+    fn segments(&self, _: &SegmentQuery) -> Result<Page<SegmentView>> {
+        elsewhere()
+    }
+
+    fn segment_versions(&self, _: &str) -> Result<Vec<SegmentDocument>> {
+        elsewhere()
+    }
+
+    fn members(&self, _: &str, _: Option<&str>, _: usize) -> Result<Page<String>> {
+        elsewhere()
+    }
+
+    fn replace_members(&self, _: &str, _: Vec<String>, _: Option<u64>, _: &str) -> Result<SegmentView> {
+        elsewhere()
+    }
+
+    fn put_trait(&self, _: &RawValue, _: Option<u64>, _: &str) -> Result<TraitDocument> {
+        elsewhere()
+    }
+
+    fn delete_trait(&self, _: &str, _: Option<u64>, _: &str) -> Result<()> {
+        elsewhere()
+    }
+
+    fn computed_trait(&self, _: &str) -> Result<TraitDocument> {
+        elsewhere()
+    }
+
+    fn computed_traits(&self) -> Result<Vec<TraitDocument>> {
+        elsewhere()
+    }
+
+    fn faulty_documents(&self) -> Result<Vec<FaultyDocument>> {
+        elsewhere()
+    }
+
+    fn user_segments(&self, _: &str) -> Result<Vec<UserSegment>> {
+        elsewhere()
+    }
+
+    fn user(&self, _: &str) -> Result<UserView> {
+        elsewhere()
+    }
+
+    fn export_user(&self, _: &str, _: &mut dyn FnMut(Vec<u8>) -> bool) -> Result<()> {
+        elsewhere()
+    }
+
+    fn erase_user(&self, _: &str, _: &str) -> Result<()> {
+        elsewhere()
+    }
+
+    fn health(&self) -> Health {
+        let detail = self.fault();
+        let status = if detail.is_none() { "UP" } else { "DOWN" };
+        Health {
+            ready: detail.is_none(),
+            components: BTreeMap::from([("kafka".into(), ComponentHealth { status, detail })]),
+        }
+    }
+
+    /// Events are counted where they are taken.
+    fn metrics(&self) -> String {
+        String::new()
+    }
+}

@@ -1,0 +1,190 @@
+//! The APIs as processes of their own beside a real engine, on real services: events go in by one, segments by another, and
+//! users' segments are read without the engine.
+#![expect(clippy::unwrap_used, reason = "a test that panics has failed, which is what a test is for")]
+
+use std::io::{BufRead, BufReader};
+use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use audience_tests::client::Client;
+use audience_tests::program;
+use audience_tests::serve::{Setup, pause, wall_clock};
+use rdkafka::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::message::Message;
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+use serde_json::Value;
+use tokio_postgres::NoTls;
+
+/// A setting of the environment that `scripts/services` makes.
+fn variable(name: &str) -> String {
+    std::env::var(name).unwrap_or_else(|_| {
+        panic!("{name} is not set: this test needs real services, start them with: eval \"$(scripts/services start)\"")
+    })
+}
+
+fn sql(statement: &str) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let (client, connection) = tokio_postgres::connect(&variable("AUDIENCE_TEST_POSTGRES"), NoTls).await.unwrap();
+        let connection = tokio::spawn(connection);
+        client.batch_execute(statement).await.unwrap();
+        drop(client);
+        connection.await.unwrap().unwrap();
+    });
+}
+
+/// A process that is killed when dropped.
+struct Process {
+    child: Child,
+    client: Client,
+}
+
+impl Process {
+    /// Starts it and waits until it is ready.
+    fn start(command: &str, flags: &[&str]) -> Process {
+        let address = TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap();
+        let mut child = Command::new(program!())
+            .args([command, "--listen", &address.to_string()])
+            .args(flags)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let output = BufReader::new(child.stdout.take().unwrap());
+        let client = Client(address);
+        let process = Process { child, client };
+        let is_ready = output.lines().map_while(Result::ok).any(|line| line.starts_with("audience is ready"));
+        assert!(is_ready, "{command} ended");
+        process
+    }
+
+    /// Asks until the answer is as wanted.
+    fn wait_for(&self, path: &str, wanted: impl Fn(u16, &Value) -> bool) {
+        let mut last = None;
+        for _ in 0..1_000 {
+            let answer = self.client.get(path).unwrap();
+            if wanted(answer.status, &answer.json()) {
+                return;
+            }
+            last = Some(answer.text());
+            pause(20);
+        }
+        panic!("{path}: {last:?}");
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The keys and values of a topic.
+fn messages(topic: &str, partitions: i32) -> Vec<(String, Value)> {
+    let consumer: BaseConsumer = ClientConfig::new()
+        .set("bootstrap.servers", variable("AUDIENCE_TEST_KAFKA"))
+        .set("group.id", "test")
+        .set("enable.partition.eof", "true")
+        .create()
+        .unwrap();
+    let mut list = TopicPartitionList::new();
+    (0..partitions).for_each(|partition| list.add_partition_offset(topic, partition, Offset::Beginning).unwrap());
+    consumer.assign(&list).unwrap();
+    let (mut found, mut ended) = (Vec::new(), 0);
+    while ended < partitions {
+        match consumer.poll(Duration::from_secs(20)).expect("the broker answers") {
+            Ok(message) => {
+                let key = String::from_utf8_lossy(message.key().unwrap()).into_owned();
+                found.push((key, serde_json::from_slice(message.payload().unwrap()).unwrap()));
+            }
+            Err(rdkafka::error::KafkaError::PartitionEOF(_)) => ended += 1,
+            Err(error) => panic!("{error}"),
+        }
+    }
+    found
+}
+
+fn settings(directory: &Path, prefix: &str, postgres: &str) -> String {
+    let file = directory.join("audience.toml");
+    let (kafka, redis) = (variable("AUDIENCE_TEST_KAFKA"), variable("AUDIENCE_TEST_REDIS"));
+    let text = format!(
+        "postgres = \"{postgres}\"\n[kafka]\nbrokers = \"{kafka}\"\npartitions = 2\ntopic_prefix = \"{prefix}\"\n\
+         [redis]\nurl = \"{redis}\"\nprefix = \"{prefix}\"\n"
+    );
+    std::fs::write(&file, text).unwrap();
+    file.display().to_string()
+}
+
+#[test]
+fn apis_beside_an_engine() {
+    let name = format!("audience_test_{}_{}", std::process::id(), wall_clock());
+    sql(&format!("CREATE DATABASE {name}"));
+    let postgres = format!("{}?dbname={name}", variable("AUDIENCE_TEST_POSTGRES"));
+    let directory = tempfile::tempdir().unwrap();
+    let prefix = format!("{name}.");
+    let config = settings(directory.path(), &prefix, &postgres);
+    let setup = Setup::within(program!(), directory.path());
+    let engine = Setup { flags: vec!["--config".to_owned(), config.clone()], ..setup }.start();
+
+    let url = format!("http://{}", engine.client().0);
+    let segments = Process::start("segment-api", &["--config", &config, "--engine", &url]);
+    let alone = Process::start("segment-api", &["--config", &config]);
+    let events = Process::start("ingest-api", &["--config", &config]);
+    let created = segments.client.post("/api/segments", r#"{"id":"buyers","name":"Buyers","rules":{"event":"buy"}}"#);
+    let created = created.unwrap();
+    assert_eq!((created.status, created.json()["size"].is_null()), (201, true), "{}", created.text());
+    events.wait_for("/health/ready", |status, _| status == 200);
+    let sent =
+        events.client.post("/api/events", r#"[{"userId":"ann","eventType":"buy"},{"userId":"","eventType":"x"}]"#);
+    let sent = sent.unwrap();
+    assert_eq!((sent.status, sent.json()["accepted"].as_u64()), (202, Some(1)), "{}", sent.text());
+
+    let bought = |_, answer: &Value| *answer == serde_json::json!([{"segmentId": "buyers", "name": "Buyers"}]);
+    segments.wait_for("/api/users/ann/segments", bought);
+    assert_eq!(segments.client.get("/api/users/nobody/segments").unwrap().text().trim(), "[]");
+    // An edit takes effect in the engine, and comes back by the store.
+    let edit = r#"{"name":"Viewers","rules":{"event":"view"}}"#;
+    assert_eq!(segments.client.put("/api/segments/buyers", edit).unwrap().status, 200);
+    segments.wait_for("/api/users/ann/segments", |_, answer| *answer == serde_json::json!([]));
+    alone.wait_for("/api/segments/buyers", |_, answer| answer["name"] == "Viewers");
+
+    for path in ["/api/users/ann", "/api/segments/buyers/members?limit=1"] {
+        let (here, there) = (segments.client.get(path).unwrap(), engine.client().get(path).unwrap());
+        assert_eq!((here.status, here.text()), (200, there.text()), "{path} is asked of the engine");
+        let refused = alone.client.get(path).unwrap();
+        assert_eq!((refused.status, refused.code()), (501, "needs_engine".to_owned()), "{path}");
+    }
+    engine.stop();
+    let away = segments.client.get("/api/users/ann").unwrap();
+    assert_eq!((away.status, away.code()), (503, "engine_away".to_owned()));
+    assert_eq!(segments.client.get("/api/users/ann/segments").unwrap().status, 200, "users' segments need no engine");
+    assert_eq!(segments.client.get("/actuator/health").unwrap().status, 200);
+
+    let taken = messages(&format!("{prefix}user-events"), 2);
+    assert_eq!(taken.len(), 1);
+    assert!(taken[0].0 == "ann" && taken[0].1["receivedAt"].is_string(), "{taken:?}");
+    let told = messages(&format!("{prefix}segment-updates"), 1);
+    let told: Vec<(&str, Option<&str>, Option<u64>)> =
+        told.iter().map(|(key, said)| (key.as_str(), said["action"].as_str(), said["version"].as_u64())).collect();
+    assert_eq!(told, [("buyers", Some("created"), Some(1)), ("buyers", Some("updated"), Some(2))]);
+    drop((segments, alone, events));
+    sql(&format!("DROP DATABASE {name} WITH (FORCE)"));
+}
+
+/// Without brokers nothing is taken, and health says why.
+#[test]
+fn events_are_refused_while_brokers_are_away() {
+    let nobody: SocketAddr = TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap();
+    let events = Process::start("ingest-api", &["--kafka", &nobody.to_string()]);
+    let refused = events.client.post("/api/events", r#"{"userId":"ann","eventType":"buy"}"#).unwrap();
+    assert_eq!((refused.status, refused.code()), (503, "unavailable".to_owned()), "{}", refused.text());
+    assert!(refused.header("retry-after").is_some());
+    assert_eq!(events.client.post("/api/events", r#"{"userId":""}"#).unwrap().status, 400, "checks come first");
+    let health = events.client.get("/actuator/health").unwrap();
+    assert_eq!((health.status, health.json()["components"]["kafka"]["status"].as_str()), (503, Some("DOWN")));
+    assert_eq!(events.client.get("/api/segments").unwrap().status, 404, "events only");
+}

@@ -1,0 +1,296 @@
+//! Segments and traits in a process without an engine: edits go to the catalogue that engines follow, and users' segments
+//! are read from the store that an engine writes.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use audience_contract::{CatalogueStore, ServingStore};
+use audience_protocol::{
+    ComponentHealth, FaultyDocument, Health, Page, Platform, PlatformError, Result, SegmentDocument, SegmentInput,
+    SegmentQuery, SegmentView, TraitDocument, Transition, UserSegment, UserView,
+};
+use parking_lot::Mutex;
+use prometheus_client::encoding::text::encode_registry;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use super::editor::{Editor, timestamp};
+use super::{load, named, pause, ship_traits};
+use crate::engine::EngineError;
+
+/// Between looks at whether the store of memberships answers.
+const LOOK: Duration = Duration::from_secs(2);
+/// The user who is asked for then; as good as any.
+const NOBODY: &str = "audience-health";
+
+/// A change of a segment, for whoever wants to know.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SegmentUpdate {
+    /// The segment.
+    pub segment_id: String,
+    /// Its version now; of one that was deleted, the last.
+    pub version: u64,
+    /// created, updated, activated, deactivated, archived or deleted
+    pub action: &'static str,
+    /// RFC 3339.
+    pub at: String,
+}
+
+/// Who is told of changes of segments. The catalogue has them already: being told is for speed.
+pub trait SegmentUpdates: Send + Sync {
+    /// Tells of a change; waits for nothing.
+    fn tell(&self, update: &SegmentUpdate);
+
+    /// What keeps it from telling, if anything does.
+    fn fault(&self) -> Option<String>;
+}
+
+/// Figures of a process without an engine.
+struct Figures {
+    registry: Registry,
+    faulty_documents: Gauge,
+    reads: Counter,
+    read_errors: Counter,
+}
+
+/// The platform of a process without an engine.
+pub struct SegmentApi {
+    editor: Editor,
+    memberships: Option<Arc<dyn ServingStore>>,
+    updates: Option<Arc<dyn SegmentUpdates>>,
+    /// What keeps memberships from being read, if anything does.
+    read_fault: Mutex<Option<String>>,
+    figures: Figures,
+    is_stopping: AtomicBool,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+}
+
+impl SegmentApi {
+    /// Over a catalogue; reads users' segments and tells of changes where there is something for that.
+    pub fn start(
+        catalogue: Arc<dyn CatalogueStore>,
+        memberships: Option<Arc<dyn ServingStore>>,
+        updates: Option<Arc<dyn SegmentUpdates>>,
+    ) -> Result<Arc<SegmentApi>, EngineError> {
+        ship_traits(&*catalogue)?;
+        let documents = load(&*catalogue, catalogue.version()?)?;
+        let api = Arc::new(SegmentApi {
+            editor: Editor::without_engine(catalogue, documents),
+            memberships,
+            updates,
+            read_fault: Mutex::new(None),
+            figures: Figures::new(),
+            is_stopping: AtomicBool::new(false),
+            threads: Mutex::new(Vec::new()),
+        });
+        let follower = api.clone();
+        let mut threads = vec![named("catalogue", move || {
+            follower.editor.follow();
+            Ok(())
+        })?];
+        if let Some(memberships) = api.memberships.clone() {
+            let watcher = api.clone();
+            threads.push(named("memberships", move || {
+                watcher.watch(&*memberships);
+                Ok(())
+            })?);
+        }
+        *api.threads.lock() = threads;
+        Ok(api)
+    }
+
+    /// Ends its threads, and waits for that.
+    pub fn stop(&self) {
+        self.is_stopping.store(true, Ordering::Release);
+        self.editor.close();
+        let threads = std::mem::take(&mut *self.threads.lock());
+        threads.into_iter().for_each(|thread| drop(thread.join()));
+    }
+
+    fn watch(&self, memberships: &dyn ServingStore) {
+        while !self.is_stopping.load(Ordering::Acquire) {
+            let fault = memberships.segments_of(NOBODY).err().map(|error| error.to_string());
+            *self.read_fault.lock() = fault;
+            for _ in 0..20 {
+                if self.is_stopping.load(Ordering::Acquire) {
+                    return;
+                }
+                pause(LOOK / 20);
+            }
+        }
+    }
+
+    fn view(&self, document: SegmentDocument) -> SegmentView {
+        let faults = self.editor.read(|documents| documents.faults_of_segment(&document.id));
+        SegmentView { document, size: None, effective: None, faults }
+    }
+
+    fn changed(&self, document: SegmentDocument, action: &'static str) -> SegmentView {
+        self.tell(&document.id, document.version, action);
+        self.view(document)
+    }
+
+    fn tell(&self, id: &str, version: u64, action: &'static str) {
+        if let Some(updates) = &self.updates {
+            updates.tell(&SegmentUpdate { segment_id: id.to_owned(), version, action, at: timestamp() });
+        }
+    }
+}
+
+impl Platform for SegmentApi {
+    fn ingest(&self, _records: Vec<u8>, _count: usize) -> Result<()> {
+        Err(PlatformError::NeedsEngine("what becomes of events"))
+    }
+
+    fn create_segment(&self, input: SegmentInput, author: &str) -> Result<SegmentView> {
+        Ok(self.changed(self.editor.create_segment(input, author)?, "created"))
+    }
+
+    fn replace_segment(
+        &self,
+        id: &str,
+        input: SegmentInput,
+        expected: Option<u64>,
+        author: &str,
+    ) -> Result<SegmentView> {
+        Ok(self.changed(self.editor.replace_segment(id, input, expected, author)?, "updated"))
+    }
+
+    fn transition_segment(&self, id: &str, to: Transition, expected: Option<u64>, author: &str) -> Result<SegmentView> {
+        let action = match to {
+            Transition::Activate => "activated",
+            Transition::Deactivate => "deactivated",
+            Transition::Archive => "archived",
+        };
+        Ok(self.changed(self.editor.transition_segment(id, to, expected, author)?, action))
+    }
+
+    fn delete_segment(&self, id: &str, expected: Option<u64>, _author: &str) -> Result<()> {
+        let version = self.editor.segment(id).map(|document| document.version);
+        self.editor.delete_segment(id, expected)?;
+        self.tell(id, version.unwrap_or_default(), "deleted");
+        Ok(())
+    }
+
+    fn segment(&self, id: &str) -> Result<SegmentView> {
+        Ok(self.view(self.editor.segment(id)?))
+    }
+
+    fn segments(&self, query: &SegmentQuery) -> Result<Page<SegmentView>> {
+        let Page { items, next_cursor } = self.editor.segments(query);
+        Ok(Page { items: items.into_iter().map(|document| self.view(document)).collect(), next_cursor })
+    }
+
+    fn segment_versions(&self, id: &str) -> Result<Vec<SegmentDocument>> {
+        self.editor.segment_versions(id)
+    }
+
+    fn members(&self, _id: &str, _after: Option<&str>, _limit: usize) -> Result<Page<String>> {
+        Err(PlatformError::NeedsEngine("who the members of a segment are"))
+    }
+
+    fn replace_members(
+        &self,
+        id: &str,
+        members: Vec<String>,
+        expected: Option<u64>,
+        author: &str,
+    ) -> Result<SegmentView> {
+        Ok(self.changed(self.editor.replace_members(id, members, expected, author)?, "updated"))
+    }
+
+    fn put_trait(&self, definition: &RawValue, expected: Option<u64>, author: &str) -> Result<TraitDocument> {
+        self.editor.put_trait(definition, expected, author)
+    }
+
+    fn delete_trait(&self, name: &str, expected: Option<u64>, _author: &str) -> Result<()> {
+        self.editor.delete_trait(name, expected)
+    }
+
+    fn computed_trait(&self, name: &str) -> Result<TraitDocument> {
+        self.editor.computed_trait(name)
+    }
+
+    fn computed_traits(&self) -> Result<Vec<TraitDocument>> {
+        Ok(self.editor.computed_traits())
+    }
+
+    fn faulty_documents(&self) -> Result<Vec<FaultyDocument>> {
+        Ok(self.editor.read(|documents| documents.faulty.clone()))
+    }
+
+    fn user_segments(&self, id: &str) -> Result<Vec<UserSegment>> {
+        let Some(memberships) = &self.memberships else {
+            return Err(PlatformError::NeedsEngine("which segments a user is in"));
+        };
+        self.figures.reads.inc();
+        let held = memberships.segments_of(id).map_err(|error| {
+            self.figures.read_errors.inc();
+            PlatformError::Unavailable(error.to_string())
+        })?;
+        let named = held
+            .into_iter()
+            .map(|held| UserSegment { name: self.editor.name_of(&held.segment_id), segment_id: held.segment_id });
+        Ok(named.collect())
+    }
+
+    fn reads_block(&self) -> bool {
+        true
+    }
+
+    fn user(&self, _id: &str) -> Result<UserView> {
+        Err(PlatformError::NeedsEngine("a user's history"))
+    }
+
+    fn export_user(&self, _id: &str, _take: &mut dyn FnMut(Vec<u8>) -> bool) -> Result<()> {
+        Err(PlatformError::NeedsEngine("a user's history"))
+    }
+
+    fn erase_user(&self, _id: &str, _author: &str) -> Result<()> {
+        Err(PlatformError::NeedsEngine("what is held of a user"))
+    }
+
+    fn health(&self) -> Health {
+        let component = |fault: Option<String>| {
+            let status = if fault.is_none() { "UP" } else { "DOWN" };
+            ComponentHealth { status, detail: fault }
+        };
+        let mut components = BTreeMap::from([("catalogue".to_owned(), component(self.editor.store_fault()))]);
+        if let Some(memberships) = &self.memberships {
+            components.insert(format!("memberships:{}", memberships.name()), component(self.read_fault.lock().clone()));
+        }
+        if let Some(updates) = &self.updates {
+            // Engines notice by themselves: the catalogue tells them too.
+            let told = ComponentHealth { status: "UP", detail: updates.fault() };
+            components.insert("segment-updates".to_owned(), told);
+        }
+        Health { ready: true, components }
+    }
+
+    fn metrics(&self) -> String {
+        let faulty = self.editor.read(|documents| documents.faulty.len());
+        self.figures.faulty_documents.set(i64::try_from(faulty).unwrap_or(i64::MAX));
+        let mut text = String::new();
+        encode_registry(&mut text, &self.figures.registry).map(|()| text).unwrap_or_default()
+    }
+}
+
+impl Figures {
+    fn new() -> Self {
+        let mut registry = Registry::with_prefix("audience");
+        let (faulty_documents, reads, read_errors) = (Gauge::default(), Counter::default(), Counter::default());
+        let faulty = "Documents of the catalogue that do not run";
+        registry.register("catalogue_faulty_documents", faulty, faulty_documents.clone());
+        registry.register("serving_store_reads", "Users' segments asked of the store of memberships", reads.clone());
+        let failed = "Users' segments that the store of memberships could not give";
+        registry.register("serving_store_read_errors", failed, read_errors.clone());
+        Figures { registry, faulty_documents, reads, read_errors }
+    }
+}
