@@ -5,6 +5,7 @@
 
 mod catalogue;
 mod events;
+mod history;
 mod ledger;
 mod sink;
 mod small_disk;
@@ -13,6 +14,7 @@ mod states;
 
 pub use catalogue::catalogue_store;
 pub use events::{event_log, event_log_of_many_blocks, event_log_positions, record};
+pub use history::history;
 pub use ledger::change_log;
 pub use sink::{Members, sink};
 pub use small_disk::SmallDisk;
