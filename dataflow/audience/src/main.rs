@@ -2,8 +2,11 @@
 #![forbid(unsafe_code)]
 
 mod check;
+mod checkpoint;
 mod connectors;
 mod files;
+mod migrate;
+mod offsite;
 mod replay;
 mod serve;
 mod settings;
@@ -28,6 +31,11 @@ struct Cli {
 enum Command {
     /// Validate rules and print every fault with its JSON pointer; exit 1 on any.
     Check(check::CheckArgs),
+    /// List checkpoints, or read every byte of them.
+    #[command(subcommand)]
+    Checkpoint(checkpoint::CheckpointCommand),
+    /// Make or change the tables in PostgreSQL, and say what was done.
+    Migrate(migrate::MigrateArgs),
     /// Run timelines, or files of events, against the engine under a logical clock.
     Replay(replay::ReplayArgs),
     /// Everything in one process on embedded stores: APIs and engine. Needs no other server, and may be joined to Kafka,
@@ -38,6 +46,8 @@ enum Command {
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Check(args) => check::run(&args),
+        Command::Checkpoint(command) => checkpoint::run(&command),
+        Command::Migrate(args) => migrate::run(&args),
         Command::Replay(args) => replay::run(&args),
         Command::Serve(flags) => serve::run(flags),
     };
