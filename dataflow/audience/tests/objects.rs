@@ -132,6 +132,7 @@ fn a_full_disk_of_checkpoints_stops_nothing_else() {
     // As much as there is room for.
     let mut file = fs::File::create(&ballast).unwrap();
     while std::io::Write::write_all(&mut file, &[0; 4096]).is_ok() {}
+    drop(file);
     let health = || client.get("/actuator/health").unwrap().json()["components"]["checkpoints"].clone();
     wait_until("a checkpoint that fails", || metric(client, "audience_checkpoint_errors_total") > 0.0);
     wait_until("health that says so", || health().to_string().contains("space"));
