@@ -54,13 +54,16 @@ pub struct Setup {
     pub network: Option<Arc<Network>>,
     /// Other flags.
     pub flags: Vec<String>,
+    /// Variables of its environment, beside those of the test.
+    pub variables: Vec<(String, String)>,
 }
 
 impl Setup {
     /// Everything in a directory: two workers, a checkpoint every second.
     pub fn within(program: PathBuf, directory: &Path) -> Setup {
         let (data, log) = (directory.join("data"), directory.join("log"));
-        Setup { program, data, log, processes: 1, workers: 2, checkpoint_seconds: 1, network: None, flags: Vec::new() }
+        let (flags, variables) = (Vec::new(), Vec::new());
+        Setup { program, data, log, processes: 1, workers: 2, checkpoint_seconds: 1, network: None, flags, variables }
     }
 
     /// Starts it, and does not wait.
@@ -77,7 +80,7 @@ impl Setup {
         command.args(["--listen", &address.to_string(), "--listen-ingest", &ingest.to_string()]);
         command.args(["--workers", &self.workers.to_string()]);
         command.args(["--checkpoint-seconds", &self.checkpoint_seconds.to_string()]);
-        command.args(&self.flags);
+        command.args(&self.flags).envs(self.variables.iter().cloned());
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log);
         let mut child = command.spawn().expect("the program can be started");
         let output = child.stdout.take().expect("its output");

@@ -42,6 +42,8 @@ const STORES: &[&str] = &[
     "sqlx*",
     "aerospike*",
     "redis",
+    "object_store",
+    "parquet*",
 ];
 
 const LAYERS: &[Layer] = &[
@@ -70,6 +72,11 @@ const LAYERS: &[Layer] = &[
         name: "audience-kafka",
         internal: Internal::Only(&["audience-contract", "audience-rules"]),
         forbidden: &[DATAFLOW, ASYNC, HTTP],
+    },
+    Layer {
+        name: "audience-objects",
+        internal: Internal::Only(&["audience-contract", "audience-rules"]),
+        forbidden: &[DATAFLOW],
     },
     Layer {
         name: "audience-redis",

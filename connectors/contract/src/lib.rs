@@ -10,6 +10,7 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+mod history;
 mod last_changes;
 mod serving;
 mod sink;
@@ -23,6 +24,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+pub use history::History;
 pub use last_changes::LastChanges;
 pub use serving::{HeldMembership, ServingStore};
 pub use sink::{Cause, ChangeKind, MembershipChange, Reach, Sink, SinkError};
@@ -85,6 +87,13 @@ pub trait EventLog: Send + Sync {
 
     /// The newest durable position of every partition of every source, by source and partition.
     fn positions(&self) -> Result<Vec<SourcePosition>>;
+
+    /// A number at or below [`end`](Self::end), and where the sources were behind exactly the records below it. A log that
+    /// is only read MAY refuse.
+    fn reach(&self) -> Result<(u64, Vec<SourcePosition>)> {
+        let detail = "this log does not say where sources were".to_owned();
+        Err(StoreError::Refused { action: "reading positions", detail })
+    }
 
     /// The sequence number behind the last durable record: each record below it can be read.
     fn end(&self) -> u64;
@@ -285,6 +294,12 @@ pub trait CheckpointStore: Send + Sync {
 
     /// A shard of a finished checkpoint; `None` where it has none of that number.
     fn shard(&self, checkpoint: u64, shard: u32) -> Result<Option<Vec<u8>>>;
+
+    /// Deletes one checkpoint, finished or not; one that is not there is deleted already.
+    fn remove(&self, checkpoint: u64) -> Result<()> {
+        let detail = format!("checkpoint {checkpoint} cannot be removed by itself");
+        Err(StoreError::Refused { action: "deleting a checkpoint", detail })
+    }
 
     /// Deletes all but the newest `keep` finished checkpoints, and what unfinished ones left that are older than the
     /// newest finished one; a newer one may be being written.

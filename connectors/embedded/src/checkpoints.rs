@@ -209,6 +209,12 @@ impl CheckpointStore for Checkpoints {
         Ok(Some(value))
     }
 
+    fn remove(&self, checkpoint: u64) -> Result<()> {
+        self.refuse_looking()?;
+        let _changing = self.changing.lock();
+        if self.directory(checkpoint).exists() { self.delete(checkpoint) } else { Ok(()) }
+    }
+
     fn prune(&self, keep: usize) -> Result<()> {
         self.refuse_looking()?;
         let _changing = self.changing.lock();

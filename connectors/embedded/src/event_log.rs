@@ -170,6 +170,10 @@ impl EventLog for Events {
         Ok(self.groups.positions())
     }
 
+    fn reach(&self) -> Result<(u64, Vec<SourcePosition>)> {
+        Ok(self.groups.reach())
+    }
+
     fn end(&self) -> u64 {
         self.durable.load(Ordering::Acquire)
     }

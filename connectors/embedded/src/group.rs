@@ -28,6 +28,8 @@ struct Queue {
     positions: Positions,
     /// Where they are.
     durable: Positions,
+    /// The number behind the last record that is written.
+    end: u64,
     waiting: Group,
     writing: bool,
 }
@@ -51,13 +53,19 @@ impl Groups {
     /// Begins at that number and those positions.
     pub fn new(next: u64, positions: Positions) -> Groups {
         let durable = positions.clone();
-        let queue = Queue { next, positions, durable, waiting: Group::default(), writing: false };
+        let queue = Queue { next, positions, durable, end: next, waiting: Group::default(), writing: false };
         Groups { queue: Mutex::new(queue), changed: Condvar::new() }
     }
 
     /// Where sources are in what is written.
     pub fn positions(&self) -> Vec<SourcePosition> {
         self.queue.lock().durable.all()
+    }
+
+    /// The number behind the last record that is written, and where sources are with it.
+    pub fn reach(&self) -> (u64, Vec<SourcePosition>) {
+        let queue = self.queue.lock();
+        (queue.end, queue.durable.all())
     }
 
     /// Numbers the records, sees to it that they are written by `write` with the positions, and gives their numbers.
@@ -91,7 +99,7 @@ impl Groups {
         queue.writing = true;
         let group = mem::take(&mut queue.waiting);
         let (first, outcome) = (group.first(), Arc::clone(&group.outcome));
-        let reached = group.positions.clone();
+        let (reached, end) = (group.positions.clone(), group.end);
         let written = MutexGuard::unlocked(queue, || write(group));
         queue.writing = false;
         if written.is_err() {
@@ -102,6 +110,7 @@ impl Groups {
             let _ = late.outcome.set(written.clone());
         } else {
             queue.durable.merge(&reached);
+            queue.end = end;
         }
         let _ = outcome.set(written);
         self.changed.notify_all();

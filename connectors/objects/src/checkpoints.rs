@@ -98,8 +98,17 @@ impl Checkpoints {
 
     /// The manifest goes first, so that what is left of a deletion that was cut short is unfinished.
     fn delete(&self, checkpoint: u64) -> Result<()> {
-        let folder = folder(checkpoint);
+        {
+            let mut state = self.state.lock();
+            state.writing.remove(&checkpoint);
+            state.read.take_if(|(read, _)| *read == checkpoint);
+        }
         self.objects.delete(DELETING, &[manifest_name(checkpoint)])?;
+        self.delete_shards(checkpoint)
+    }
+
+    fn delete_shards(&self, checkpoint: u64) -> Result<()> {
+        let folder = folder(checkpoint);
         let rest = self.objects.list(DELETING, &folder)?;
         let rest: Vec<String> = rest.into_iter().map(|name| format!("{folder}/{name}")).collect();
         self.objects.delete(DELETING, &rest)?;
@@ -114,6 +123,8 @@ impl CheckpointStore for Checkpoints {
             Some(writing) => writing,
             None => {
                 self.refuse_finished(checkpoint)?;
+                // What an attempt that failed has left takes room.
+                self.delete_shards(checkpoint)?;
                 Writing::default()
             }
         };
@@ -128,6 +139,7 @@ impl CheckpointStore for Checkpoints {
         self.refuse_finished(checkpoint)?;
         writing.under_way.into_iter().try_for_each(|write| self.objects.finish_put(WRITING, write))?;
         let manifest = Manifest { shards: writing.shards.into_values().collect(), says: manifest.to_vec() };
+        self.objects.refuse_others(FINISHING)?;
         self.objects.put(FINISHING, &manifest_name(checkpoint), manifest.encode()?.into())
     }
 
@@ -184,18 +196,19 @@ impl CheckpointStore for Checkpoints {
         Ok(Some(bytes.into()))
     }
 
+    fn remove(&self, checkpoint: u64) -> Result<()> {
+        self.objects.refuse_others(DELETING)?;
+        self.delete(checkpoint)
+    }
+
     fn prune(&self, keep: usize) -> Result<()> {
+        self.objects.refuse_others(DELETING)?;
         let kept: Vec<u64> = self.list()?.into_iter().take(keep).collect();
         for number in self.all()? {
             // One that is newer than all finished ones may be being written.
             let may_be_written = kept.first().is_some_and(|newest| number > *newest);
             if kept.contains(&number) || may_be_written {
                 continue;
-            }
-            {
-                let mut state = self.state.lock();
-                state.writing.remove(&number);
-                state.read.take_if(|(read, _)| *read == number);
             }
             self.delete(number)?;
         }

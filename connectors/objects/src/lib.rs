@@ -5,6 +5,7 @@
 //! ```text
 //! owner                      which data directory it belongs to
 //! checkpoints/<number>/…     one folder for each checkpoint: shards, and the manifest that makes it whole
+//! history/….parquet          accepted events, for anyone's tools, and for a new data directory
 //! ```
 //!
 //! Nothing relies on more than that an object is there whole or not at all, that it can be read once it is written, and
@@ -16,13 +17,16 @@
 #![warn(missing_docs)]
 
 mod checkpoints;
+mod column;
+mod file;
+mod history;
 mod manifest;
 mod objects;
 mod target;
 
 use std::sync::Arc;
 
-use audience_contract::{CheckpointStore, StoreError};
+use audience_contract::{CheckpointStore, History, StoreError};
 
 pub use objects::Objects;
 
@@ -49,5 +53,10 @@ impl Objects {
     /// The checkpoints.
     pub fn checkpoints(self: &Arc<Self>) -> Arc<dyn CheckpointStore> {
         Arc::new(checkpoints::Checkpoints::new(self.clone()))
+    }
+
+    /// The history.
+    pub fn history(self: &Arc<Self>) -> Arc<dyn History> {
+        Arc::new(history::ParquetHistory::new(self.clone()))
     }
 }

@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use audience_contract::{Result, StoreError};
@@ -33,6 +33,8 @@ pub struct Objects {
     directory: Option<PathBuf>,
     name: String,
     writes: Arc<Semaphore>,
+    /// Who this process writes for, once that is said.
+    writer: OnceLock<String>,
 }
 
 /// A write that is under way.
@@ -56,7 +58,7 @@ impl Objects {
         runtime.worker_threads(1).thread_name("objects").enable_all();
         let runtime = Some(runtime.build().map_err(ObjectsError::Start)?);
         let writes = Arc::new(Semaphore::new(WRITES));
-        Ok(Arc::new(Objects { runtime, store, root, directory, name, writes }))
+        Ok(Arc::new(Objects { runtime, store, root, directory, name, writes, writer: OnceLock::new() }))
     }
 
     /// The URL, for people.
@@ -70,9 +72,32 @@ impl Objects {
         Ok(found.map(|owner| String::from_utf8_lossy(&owner).trim().to_owned()))
     }
 
-    /// Makes somebody the owner. Who owned it before is to write here no more.
+    /// Makes somebody the owner. Who owned it before writes here no more.
     pub fn own(&self, owner: &str) -> Result<()> {
         self.put("noting the owner", OWNER, format!("{owner}\n").into())
+    }
+
+    /// A name for an owner that nobody else has.
+    pub fn new_owner() -> String {
+        format!("{:032x}", fastrand::u128(..))
+    }
+
+    /// Says for whom this process writes: from then on nothing that others rely on is written or deleted while somebody
+    /// else is the owner.
+    pub fn write_as(&self, owner: &str) {
+        let _ = self.writer.set(owner.to_owned());
+    }
+
+    /// Fails where another one is the owner by now.
+    pub(crate) fn refuse_others(&self, action: &'static str) -> Result<()> {
+        let Some(writer) = self.writer.get() else { return Ok(()) };
+        match self.owner()? {
+            Some(owner) if owner != *writer => {
+                let detail = format!("{} has been taken over by another data directory", self.name);
+                Err(StoreError::Refused { action, detail })
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Runs it on the runtime of the store, and waits.

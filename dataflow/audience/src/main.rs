@@ -2,9 +2,12 @@
 #![forbid(unsafe_code)]
 
 mod check;
+mod checkpoint;
 mod connectors;
 mod files;
 mod ingest_api;
+mod migrate;
+mod offsite;
 mod replay;
 mod segment_api;
 mod serve;
@@ -33,6 +36,11 @@ enum Command {
     Check(check::CheckArgs),
     /// The event ingestion API as a process of its own: events go to Kafka, for engines to read.
     IngestApi(ingest_api::IngestApiFlags),
+    /// List checkpoints, or read every byte of them.
+    #[command(subcommand)]
+    Checkpoint(checkpoint::CheckpointCommand),
+    /// Make or change the tables in PostgreSQL, and say what was done.
+    Migrate(migrate::MigrateArgs),
     /// Run timelines, or files of events, against the engine under a logical clock.
     Replay(replay::ReplayArgs),
     /// Segments, traits and users' segments as a process of their own: on PostgreSQL and a store of memberships.
@@ -50,6 +58,8 @@ fn main() -> ExitCode {
         Command::Check(args) => check::run(&args),
         Command::IngestApi(flags) => ingest_api::run(flags),
         Command::SegmentApi(flags) => segment_api::run(flags),
+        Command::Checkpoint(command) => checkpoint::run(&command),
+        Command::Migrate(args) => migrate::run(&args),
         Command::Replay(args) => replay::run(&args),
         Command::Serve(flags) => serve::run(flags),
         Command::Worker(args) => worker::run(args),

@@ -10,13 +10,14 @@ use audience_aerospike::AerospikeSink;
 use audience_api::{ApiOptions, Listen, Scope, Server};
 use audience_dataflow::cluster::coordinator::Coordinator;
 use audience_dataflow::engine::EngineOptions;
+use audience_dataflow::service::archive::Offsite;
 use audience_dataflow::service::{PlatformStores, Service, ServiceOptions, clock};
 use audience_embedded::{Options, Stores};
 use audience_redis::RedisSink;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::connectors;
 use crate::settings::{LogFormat, ServeFlags, ServeSettings};
+use crate::{connectors, offsite};
 
 /// Runs until told to stop.
 pub fn run(flags: ServeFlags) -> anyhow::Result<ExitCode> {
@@ -131,23 +132,32 @@ fn start(settings: &ServeSettings, cluster: Option<&Cluster>) -> anyhow::Result<
     let postgres = settings.postgres.as_deref().map(connectors::postgres).transpose()?;
     let is_new = stores.changes().progress()?.is_none();
     connectors::check_catalogue(&settings.data, is_new, postgres.as_deref())?;
+    // A copy of the catalogue is kept where it is in the data directory and nowhere else.
+    let keeps_catalogue = postgres.is_none();
     let catalogue = match postgres {
         Some(catalogue) => catalogue,
         None => stores.catalogue(),
     };
+    let objects = settings.checkpoints.as_deref().map(|url| offsite::open(url, &settings.data, is_new)).transpose()?;
     let stores = PlatformStores {
         events: stores.events(),
         messages: stores.messages(),
         changes: stores.changes(),
         catalogue,
-        checkpoints: stores.checkpoints(),
+        checkpoints: objects.as_ref().map_or_else(|| stores.checkpoints(), |objects| objects.checkpoints()),
     };
     let options = ServiceOptions {
         engine: EngineOptions { workers: settings.workers, ..EngineOptions::default() },
         cluster,
         checkpoint_interval: Duration::from_secs(settings.checkpoint_seconds),
     };
-    let service = Service::start(stores, options)?;
+    let offsite = objects.map(|objects| Offsite {
+        history: objects.history(),
+        file_events: settings.history.events.get().into(),
+        file_age: Duration::from_secs(settings.history.seconds),
+        keeps_catalogue,
+    });
+    let service = Service::start_with(stores, offsite, options)?;
     if let Some(kafka) = &settings.kafka {
         connectors::join_kafka(&service, kafka)?;
     }

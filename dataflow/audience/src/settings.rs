@@ -18,6 +18,8 @@ const LISTEN: &str = "127.0.0.1:8081";
 const LISTEN_INGEST: &str = "127.0.0.1:8082";
 const CHECKPOINT_SECONDS: u64 = 60;
 const PARTITIONS: u32 = 12;
+const HISTORY_EVENTS: NonZeroU32 = NonZeroU32::new(250_000).expect("it is not zero");
+const HISTORY_SECONDS: u64 = 60;
 const WRITER: &str = "audience";
 const LOG_FORMAT: LogFormat = LogFormat::Text;
 const LOG: &str = "info,fjall=warn,lsm_tree=warn,aerospike_core=off";
@@ -77,6 +79,11 @@ pub struct ServeFlags {
     /// where is said in the table `[aerospike]` in a file. [default: none]
     #[arg(long, env = "AUDIENCE_AEROSPIKE", value_name = "HOSTS")]
     pub aerospike: Option<String>,
+    /// Where checkpoints and a history in Parquet are kept instead of checkpoints in the data directory: a shared directory,
+    /// `file:///directory`, or an S3-compatible store, `s3://bucket/prefix`, with the usual `AWS_*` variables. A start on an
+    /// empty data directory goes on from there. [default: none]
+    #[arg(long, env = "AUDIENCE_CHECKPOINTS", value_name = "URL")]
+    pub checkpoints: Option<String>,
 }
 
 /// How Kafka is read and written; in a file, the table `[kafka]`.
@@ -147,6 +154,29 @@ impl KafkaSettings {
     }
 }
 
+/// The table `[checkpoints]`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CheckpointsFile {
+    url: String,
+}
+
+/// How the history is kept; in a file, the table `[history]`.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct HistorySettings {
+    /// Events in a file at most.
+    pub events: NonZeroU32,
+    /// Seconds that an event waits for others before a file is written.
+    pub seconds: u64,
+}
+
+impl Default for HistorySettings {
+    fn default() -> Self {
+        HistorySettings { events: HISTORY_EVENTS, seconds: HISTORY_SECONDS }
+    }
+}
+
 /// Settings as a file says them.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -162,6 +192,9 @@ struct ServeFile {
     postgres: Option<String>,
     redis: Option<audience_redis::Settings>,
     aerospike: Option<audience_aerospike::Settings>,
+    checkpoints: Option<CheckpointsFile>,
+    #[serde(default)]
+    history: HistorySettings,
 }
 
 /// Settings of `audience serve`.
@@ -189,6 +222,10 @@ pub struct ServeSettings {
     pub redis: Option<audience_redis::Settings>,
     /// Aerospike, where memberships are kept there too.
     pub aerospike: Option<audience_aerospike::Settings>,
+    /// The URL where checkpoints and history are kept, where they are not in the data directory.
+    pub checkpoints: Option<String>,
+    /// How the history is kept there.
+    pub history: HistorySettings,
 }
 
 impl ServeSettings {
@@ -223,6 +260,8 @@ impl ServeSettings {
                 (Some(hosts), None) => Some(audience_aerospike::Settings::of(&hosts)),
                 (None, table) => table,
             },
+            checkpoints: flags.checkpoints.or(file.checkpoints.map(|table| table.url)),
+            history: file.history,
         })
     }
 }
@@ -294,6 +333,8 @@ mod tests {
             (default.writer, default.timeout_ms, default.chunks)
         );
         assert_eq!(settings.redis.expect("a table").prefix, audience_redis::Settings::of("").prefix);
+        assert_eq!((settings.history.events, settings.history.seconds), (HISTORY_EVENTS, HISTORY_SECONDS));
+        assert!(settings.checkpoints.is_some_and(|url| url.starts_with("s3://")));
         assert_eq!((settings.data.as_path(), settings.listen.to_string().as_str()), (Path::new(DATA), LISTEN));
         assert_eq!((settings.checkpoint_seconds, settings.log.as_str()), (CHECKPOINT_SECONDS, LOG));
     }

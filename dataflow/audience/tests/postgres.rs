@@ -4,6 +4,8 @@
 
 mod database;
 
+use std::process::Command;
+
 use audience_tests::client::Client;
 use audience_tests::program;
 use audience_tests::serve::{Setup, pause};
@@ -29,6 +31,11 @@ fn segments_are_edited_in_sql() {
     let embedded = Setup::within(program!(), directory.path());
     let setup = Setup { flags: vec!["--postgres".to_owned(), url.clone()], ..embedded.clone() };
 
+    for expected in ["applied 1 catalogue", "nothing to do"] {
+        let migrated = Command::new(&setup.program).args(["migrate", "--postgres", url]).output().unwrap();
+        let said = String::from_utf8_lossy(&migrated.stdout).into_owned();
+        assert!(migrated.status.success() && said.contains(expected), "{migrated:?}");
+    }
     let served = setup.start();
     let client = served.client();
     assert_eq!(client.put("/api/segments/s", r#"{"name":"s","rules":{"event":"buy"}}"#).unwrap().status, 201);

@@ -64,13 +64,17 @@ impl EventLog for MemoryLog {
     }
 
     fn positions(&self) -> Result<Vec<SourcePosition>> {
+        Ok(self.reach()?.1)
+    }
+
+    fn reach(&self) -> Result<(u64, Vec<SourcePosition>)> {
         let log = self.log.read();
         let position = |((source, partition), next_offset): (&(String, u32), &u64)| SourcePosition {
             source: source.clone(),
             partition: *partition,
             next_offset: *next_offset,
         };
-        Ok(log.positions.iter().map(position).collect())
+        Ok((log.starts.len() as u64, log.positions.iter().map(position).collect()))
     }
 
     fn end(&self) -> u64 {

@@ -14,6 +14,7 @@ pub mod catalogue;
 pub mod decimal;
 pub mod event;
 pub mod fault;
+pub mod flat;
 pub mod json;
 pub mod oracle;
 pub mod parse;

@@ -92,9 +92,37 @@ pub fn event_log_positions(open: &mut dyn FnMut() -> Arc<dyn EventLog>) {
     log.append(&mut records).expect("append");
     assert_eq!((log.end(), log.positions().expect("positions")), (3, expected.to_vec()));
     positions_together(&log);
+    reach_together(&log);
     let before = log.positions().expect("positions");
+    assert_eq!(log.reach().expect("reach"), (log.end(), before.clone()));
     drop(log);
-    assert_eq!(open().positions().expect("positions"), before, "positions are durable");
+    let log = open();
+    assert_eq!(log.positions().expect("positions"), before, "positions are durable");
+    assert_eq!(log.reach().expect("reach"), (log.end(), before));
+}
+
+/// Whenever it is asked, positions are those of just the records that are below the number.
+fn reach_together(log: &Arc<dyn EventLog>) {
+    const APPENDS: u64 = 200;
+    let first = log.end();
+    let writer = {
+        let log = Arc::clone(log);
+        thread::spawn(move || {
+            for at in 1..=APPENDS {
+                let mut records = Vec::new();
+                record("ann", "", "", &mut records);
+                log.append_from(&mut records, &[position("reach", 0, at)]).expect("append_from");
+            }
+        })
+    };
+    let mut seen = 0;
+    while seen < APPENDS {
+        let (end, positions) = log.reach().expect("reach");
+        let found = positions.iter().find(|found| found.source == "reach").map_or(0, |found| found.next_offset);
+        assert_eq!(end - first, found, "the positions are those of these records");
+        seen = found;
+    }
+    writer.join().expect("a thread appends");
 }
 
 fn positions_together(log: &Arc<dyn EventLog>) {

@@ -5,6 +5,7 @@
 
 mod catalogue;
 mod events;
+mod history;
 mod ledger;
 mod serving;
 mod sink;
@@ -14,6 +15,7 @@ mod states;
 
 pub use catalogue::catalogue_store;
 pub use events::{event_log, event_log_of_many_blocks, event_log_positions, record};
+pub use history::history;
 pub use ledger::change_log;
 pub use serving::serving_store;
 pub use sink::{Members, sink};

@@ -88,6 +88,11 @@ pub fn checkpoint_store(open: &mut dyn FnMut() -> Arc<dyn CheckpointStore>) {
     assert_eq!(store.list().expect("list"), [30, 20]);
     assert!(store.manifest(7).is_err() && store.shard(15, 0).is_err());
     store.finish(31, b"thirty-one").expect("finish");
+    for _ in 0..2 {
+        store.remove(20).expect("remove");
+        assert_eq!(store.list().expect("list"), [31, 30]);
+    }
+    assert_eq!((store.found().expect("found"), store.size(31).expect("size")), (vec![31, 30], Some(13)));
     assert_eq!(store.shard(31, 0).expect("shard").as_deref(), Some(&b"being written"[..]), "pruning spares it");
     store.prune(0).expect("prune");
     assert_eq!(store.list().expect("list"), []);

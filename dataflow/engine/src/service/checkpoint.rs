@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
-use audience_contract::{CheckpointStore, MessageIndex, Progress};
+use audience_contract::{CatalogueStore, CheckpointStore, Document, DocumentKind, MessageIndex, Progress, StoreError};
 use audience_operators::aliases::{Aliases, IdSince};
 use audience_operators::membership::SHARDS;
 use audience_operators::message::{Clock, Control};
@@ -13,20 +13,27 @@ use audience_operators::registry::Boundary;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
-use super::clock;
+use super::archive::Archive;
 use super::metrics::Metrics;
 use super::standing::Standing;
+use super::{PlatformStores, clock};
 use crate::edit::Position;
 use crate::engine::{Engine, EngineError, items_of_tick};
 
 /// The shard in which the aliases stand.
 pub const ALIASES_SHARD: u32 = SHARDS as u32;
+/// The shard in which a copy of the catalogue stands, where there is one.
+pub const CATALOGUE_SHARD: u32 = ALIASES_SHARD + 1;
 /// Shards that are taken in one tick: a pause of some milliseconds at a million users.
 const SHARDS_A_TICK: u32 = 4;
 /// Between such ticks, while events flow.
 pub const PAUSE: Duration = Duration::from_millis(20);
 /// Finished checkpoints that are kept.
 const KEPT: usize = 3;
+
+/// What the manifests of this program begin with, and the format that they have.
+const MAGIC: [u8; 4] = *b"AMck";
+const FORMAT: u32 = 1;
 
 /// What a checkpoint says of itself.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -44,10 +51,73 @@ pub struct Manifest {
 }
 
 impl Manifest {
+    /// As it is stored: a mark, the format, and the rest in that format.
+    pub fn encode(&self) -> Result<Vec<u8>, EngineError> {
+        let mut bytes = [&MAGIC[..], &FORMAT.to_be_bytes()].concat();
+        bincode::serialize_into(&mut bytes, self).map_err(|error| EngineError::Stopped(error.to_string()))?;
+        Ok(bytes)
+    }
+
+    /// Reads what is stored; or says why it cannot be read.
+    pub fn decode(bytes: &[u8]) -> Result<Manifest, String> {
+        let head = bytes.split_first_chunk::<4>().filter(|(magic, _)| **magic == MAGIC);
+        let head = head.and_then(|(_, rest)| rest.split_first_chunk::<4>());
+        let Some((format, rest)) = head else {
+            return Err("its manifest says no format, as those of older versions of this program".to_owned());
+        };
+        match u32::from_be_bytes(*format) {
+            FORMAT => bincode::deserialize(rest).map_err(|error| format!("its manifest cannot be read: {error}")),
+            other => Err(format!("it has format {other}, and this program knows {FORMAT}: another version wrote it")),
+        }
+    }
+
     /// Whether nothing in the checkpoint is ahead of what was given out.
     pub fn is_within(&self, progress: Progress) -> bool {
         self.greatest.sequence <= progress.sequence && self.greatest.clock <= progress.clock
     }
+}
+
+/// The catalogue, for a data directory that is made anew.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct CatalogueCopy {
+    /// Its version.
+    pub version: u64,
+    /// Every version of every segment and trait that there is then, and the newest of every list of members.
+    pub documents: Vec<Document>,
+}
+
+impl CatalogueCopy {
+    fn of(store: &dyn CatalogueStore) -> Result<CatalogueCopy, StoreError> {
+        let version = store.version()?;
+        let mut documents = Vec::new();
+        for newest in store.at(version)? {
+            if newest.kind == DocumentKind::Members {
+                documents.push(newest);
+            } else {
+                let history = store.history(newest.kind, &newest.id)?;
+                documents.extend(history.into_iter().filter(|document| document.catalogue_version <= version));
+            }
+        }
+        Ok(CatalogueCopy { version, documents })
+    }
+}
+
+/// Reads everything of a checkpoint; gives what it says of itself, where that can be read, and every fault.
+pub fn verify(store: &dyn CheckpointStore, number: u64) -> (Option<Manifest>, Vec<String>) {
+    let manifest = store.manifest(number).map_err(|error| error.to_string());
+    let manifest = match manifest.and_then(|bytes| Manifest::decode(&bytes)) {
+        Ok(manifest) => manifest,
+        Err(why) => return (None, vec![why]),
+    };
+    let shards = manifest.shards.iter().copied().chain([ALIASES_SHARD, CATALOGUE_SHARD]);
+    let fault = |shard: u32| match store.shard(number, shard) {
+        Ok(None) if shard == CATALOGUE_SHARD => None,
+        Ok(Some(_)) => None,
+        Ok(None) => Some(format!("shard {shard} is missing")),
+        Err(error) => Some(error.to_string()),
+    };
+    let faults = shards.filter_map(fault).collect();
+    (Some(manifest), faults)
 }
 
 /// A part of the checkpoint being taken.
@@ -65,15 +135,21 @@ pub struct Checkpointer {
     store: Arc<dyn CheckpointStore>,
     messages: Arc<dyn MessageIndex>,
     metrics: Arc<Metrics>,
+    /// What is copied into each checkpoint, if anything; with the newest copy, as it is stored.
+    catalogue: Option<Arc<dyn CatalogueStore>>,
+    copy: Mutex<(u64, Vec<u8>)>,
     sender: SyncSender<Part>,
     receiver: Mutex<Receiver<Part>>,
 }
 
 impl Checkpointer {
     /// Over these stores.
-    pub fn new(store: Arc<dyn CheckpointStore>, messages: Arc<dyn MessageIndex>, metrics: Arc<Metrics>) -> Self {
+    pub fn new(stores: &PlatformStores, archive: Option<&Archive>, metrics: Arc<Metrics>) -> Self {
+        let keeps_catalogue = archive.is_some_and(Archive::keeps_catalogue);
+        let (store, messages) = (stores.checkpoints.clone(), stores.messages.clone());
+        let (catalogue, copy) = (keeps_catalogue.then(|| stores.catalogue.clone()), Mutex::default());
         let (sender, receiver) = sync_channel(2 * (SHARDS as u32 / SHARDS_A_TICK) as usize);
-        Checkpointer { store, messages, metrics, sender, receiver: Mutex::new(receiver) }
+        Checkpointer { store, messages, metrics, catalogue, copy, sender, receiver: Mutex::new(receiver) }
     }
 
     /// Where the sink gives the parts.
@@ -81,13 +157,23 @@ impl Checkpointer {
         self.sender.clone()
     }
 
-    /// Takes a checkpoint, with `pause` between its parts; edits that bring new measures must not come into force
+    /// The number of the next checkpoint. Asks the store, so that one that is away is found before anything waits for it.
+    pub fn next_number(&self) -> Result<u64, EngineError> {
+        Ok(self.store.found()?.first().map_or(1, |newest| newest + 1))
+    }
+
+    /// Takes the checkpoint of that number, with `pause` between its parts; edits that bring new measures must not come into force
     /// meanwhile, others may. Gives the ids that were erased before it, and of which records may be left.
-    pub fn take(&self, engine: &Engine, standing: &Standing, pause: Duration) -> Result<Vec<IdSince>, EngineError> {
+    pub fn take(
+        &self,
+        number: u64,
+        engine: &Engine,
+        standing: &Standing,
+        pause: Duration,
+    ) -> Result<Vec<IdSince>, EngineError> {
         let begun = Instant::now();
         let receiver = self.receiver.lock();
         while receiver.try_recv().is_ok() {}
-        let number = self.store.list()?.first().map_or(1, |newest| newest + 1);
         let mut manifest: Option<Manifest> = None;
         let mut sources: Option<Vec<SourceText>> = None;
         let mut bytes = 0;
@@ -112,13 +198,25 @@ impl Checkpointer {
         }
         let Some(mut manifest) = manifest else { return Ok(erased) };
         manifest.sources = sources.unwrap_or_default();
+        self.write_catalogue(number)?;
         self.messages.flush()?;
-        let text = bincode::serialize(&manifest).map_err(|error| EngineError::Stopped(error.to_string()))?;
-        self.store.finish(number, &text)?;
+        self.store.finish(number, &manifest.encode()?)?;
         self.store.prune(KEPT)?;
         self.metrics.checkpoint_done(bytes, begun.elapsed());
         tracing::info!(checkpoint = number, bytes, sequence = manifest.least.sequence, "checkpoint taken");
         Ok(erased)
+    }
+
+    fn write_catalogue(&self, number: u64) -> Result<(), EngineError> {
+        let Some(catalogue) = &self.catalogue else { return Ok(()) };
+        let mut copy = self.copy.lock();
+        let version = catalogue.version()?;
+        if copy.0 != version || copy.1.is_empty() {
+            let new = CatalogueCopy::of(&**catalogue)?;
+            let text = bincode::serialize(&new).map_err(|error| EngineError::Stopped(error.to_string()))?;
+            *copy = (new.version, text);
+        }
+        Ok(self.store.put_shard(number, CATALOGUE_SHARD, &copy.1)?)
     }
 
     fn capture(&self, engine: &Engine, standing: &Standing, first: u32) -> Result<Boundary, EngineError> {
@@ -146,5 +244,24 @@ impl Checkpointer {
             manifest.shards.push(shard);
         }
         Ok(bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_manifest_of_another_format_is_told() {
+        let at = Boundary { sequence: 7, clock: 9 };
+        let manifest = Manifest { least: at, greatest: at, shards: vec![3], sources: Vec::new(), begun_at: 11 };
+        let mut bytes = manifest.encode().expect("encoded");
+        let read = Manifest::decode(&bytes).expect("its own format");
+        assert_eq!((read.least, read.shards, read.begun_at), (at, vec![3], 11));
+        assert!(Manifest::decode(&bytes[..20]).is_err_and(|why| why.contains("cannot be read")));
+        bytes[7] = 2;
+        assert!(Manifest::decode(&bytes).is_err_and(|why| why.contains("format 2")));
+        assert!(Manifest::decode(&bytes[8..]).is_err_and(|why| why.contains("no format")));
+        assert!(Manifest::decode(b"").is_err());
     }
 }

@@ -3,7 +3,8 @@
 //! 1. A record of it joins the order of acceptance: from its tick on the user is unknown, and no state of theirs is left.
 //! 2. A checkpoint behind that record has nothing of them. All older ones go, and only then the records themselves, that
 //!    of the erasure among them: no start can need any of them now. What was left undone by a crash is still noted in that
-//!    checkpoint's aliases, and the next one, which has not even the ids, goes on with it.
+//!    checkpoint's aliases, and the next one, which has not even the ids, goes on with it. A history that is kept loses its
+//!    records just before the event log, which says which they are.
 //! 3. The files of the stores are written anew, at most once a day, so that no byte is left in them.
 //!
 //! What was given out says that the user left, with their id, until it is forgotten by age like all changes.
@@ -116,6 +117,10 @@ impl Service {
         if are_noted {
             // The records of the erasures themselves go too.
             let below: Vec<IdSince> = erased.iter().map(|(id, sequence)| (id.clone(), sequence + 1)).collect();
+            if let Some(archive) = &self.archive {
+                // Which records these are only the event log says, so that it comes last.
+                archive.erase(&*self.stores.events, &below)?;
+            }
             self.stores.events.erase(&below)?;
             tracing::info!(ids = erased.len(), "erased from the log and the checkpoints");
             let clock = self.standing.boundary().clock;

@@ -31,6 +31,8 @@ pub struct Snapshot {
     pub users: u64,
     /// Accepted events that wait for a tick.
     pub waiting_events: u64,
+    /// Events that are not in the history yet that is kept.
+    pub unkept_events: u64,
     /// Documents of the catalogue that do not run.
     pub faulty_documents: u64,
     /// How far the last tick's clock is behind now.
@@ -51,6 +53,10 @@ pub struct Metrics {
     faulty_documents: Gauge,
     waiting_events: Gauge,
     store_errors: Counter,
+    history_errors: Counter,
+    history_lag: Gauge,
+    checkpoint_errors: Counter,
+    checkpoints_passed_over: Counter,
     checkpoint_bytes: Gauge,
     checkpoint_duration: Gauge<f64, std::sync::atomic::AtomicU64>,
     checkpoint_age: Gauge<f64, std::sync::atomic::AtomicU64>,
@@ -78,6 +84,10 @@ impl Default for Metrics {
             faulty_documents: Gauge::default(),
             waiting_events: Gauge::default(),
             store_errors: Counter::default(),
+            history_errors: Counter::default(),
+            history_lag: Gauge::default(),
+            checkpoint_errors: Counter::default(),
+            checkpoints_passed_over: Counter::default(),
             checkpoint_bytes: Gauge::default(),
             checkpoint_duration: Gauge::default(),
             checkpoint_age: Gauge::default(),
@@ -119,6 +129,14 @@ impl Metrics {
             "Writes to a store that failed and were tried again",
             self.store_errors.clone(),
         );
+        let errors = "Files of the history that could not be written, each tried again";
+        registry.register("history_errors", errors, self.history_errors.clone());
+        let lag = "Accepted events that are not in the history yet";
+        registry.register("history_lag_events", lag, self.history_lag.clone());
+        let errors = "Checkpoints that were given up, and starts that could not read any";
+        registry.register("checkpoint_errors", errors, self.checkpoint_errors.clone());
+        let passed_over = "Checkpoints that the start passed over because they are damaged or of an unknown format";
+        registry.register("checkpoints_passed_over", passed_over, self.checkpoints_passed_over.clone());
         let size = "Size of the newest checkpoint";
         registry.register_with_unit("checkpoint_size", size, Unit::Bytes, self.checkpoint_bytes.clone());
         let duration = "How long the newest checkpoint took";
@@ -148,6 +166,21 @@ impl Metrics {
         self.store_errors.inc();
     }
 
+    /// A file of the history could not be written.
+    pub fn history_failed(&self) {
+        self.history_errors.inc();
+    }
+
+    /// A checkpoint was given up, or none could be read.
+    pub fn checkpoint_failed(&self) {
+        self.checkpoint_errors.inc();
+    }
+
+    /// A checkpoint was passed over because it is damaged.
+    pub fn checkpoint_passed_over(&self) {
+        self.checkpoints_passed_over.inc();
+    }
+
     /// A checkpoint was finished.
     pub fn checkpoint_done(&self, bytes: u64, took: Duration) {
         self.checkpoint_bytes.set(i64::try_from(bytes).unwrap_or(i64::MAX));
@@ -164,6 +197,7 @@ impl Metrics {
         }
         self.users.set(whole(snapshot.users));
         self.faulty_documents.set(whole(snapshot.faulty_documents));
+        self.history_lag.set(whole(snapshot.unkept_events));
         self.waiting_events.set(whole(snapshot.waiting_events));
         self.frontier_lag.set(snapshot.frontier_lag_seconds);
         if let Some(last) = *self.last_checkpoint.lock() {

@@ -1,5 +1,6 @@
 //! The running platform: engine, stores and clock, put together.
 
+pub mod archive;
 mod backoff;
 pub mod changes;
 pub mod checkpoint;
@@ -18,6 +19,7 @@ mod metrics;
 mod platform;
 mod pump;
 pub(crate) mod recovery;
+pub mod restore;
 mod segment_api;
 mod segments;
 mod sink;
@@ -38,6 +40,7 @@ use audience_operators::membership::shard_of;
 use audience_protocol::PlatformError;
 use parking_lot::Mutex;
 
+use self::archive::{Archive, Offsite};
 use self::checkpoint::Checkpointer;
 use self::committed::Committed;
 use self::connectors::Connectors;
@@ -104,9 +107,12 @@ pub struct Service {
     committed: Arc<Committed>,
     cluster: Option<Arc<Coordinator>>,
     connectors: Connectors,
+    archive: Option<Archive>,
     is_ready: AtomicBool,
     is_stopping: AtomicBool,
     store_fault: Arc<Mutex<Option<String>>>,
+    /// Why the last checkpoint was given up, for health.
+    checkpoint_fault: Mutex<Option<String>>,
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
@@ -137,9 +143,21 @@ pub(crate) fn pause(duration: Duration) {
 impl Service {
     /// Starts: brings back what was, and goes on from there. Returns once everything that was accepted is served.
     pub fn start(stores: PlatformStores, options: ServiceOptions) -> Result<Arc<Service>, EngineError> {
+        Service::start_with(stores, None, options)
+    }
+
+    /// Starts, and keeps a history outside of the data directory. One that is empty is made anew from what is there.
+    pub fn start_with(
+        stores: PlatformStores,
+        offsite: Option<Offsite>,
+        options: ServiceOptions,
+    ) -> Result<Arc<Service>, EngineError> {
+        if let Some(offsite) = &offsite {
+            restore::restore(&stores, offsite)?;
+        }
         ship_traits(&*stores.catalogue)?;
         let begun = Instant::now();
-        let (service, in_force) = Service::bring_back(stores, &options)?;
+        let (service, in_force) = Service::bring_back(stores, offsite.map(Archive::new), &options)?;
         service.spawn(&options, in_force)?;
         service.editor.wait_until_in_force(service.editor.read(|documents| documents.version), START_PATIENCE);
         service.is_ready.store(true, Ordering::Release);
@@ -148,16 +166,19 @@ impl Service {
     }
 
     /// What was accepted before, all of it done; and the rules in force.
-    fn bring_back(stores: PlatformStores, options: &ServiceOptions) -> Result<(Arc<Service>, RuleSet), EngineError> {
+    fn bring_back(
+        stores: PlatformStores,
+        archive: Option<Archive>,
+        options: &ServiceOptions,
+    ) -> Result<(Arc<Service>, RuleSet), EngineError> {
         let begun = Instant::now();
         let progress = stores.changes.progress()?;
         let given = progress.unwrap_or_default();
-        let found = recovery::newest_good(&*stores.checkpoints, progress)?;
-        let standing = Arc::new(Standing::new(given, found.as_ref().map_or(0, |found| found.manifest.least.sequence)));
         let metrics = Arc::new(Metrics::default());
-        let checkpointer = Checkpointer::new(stores.checkpoints.clone(), stores.messages.clone(), metrics.clone());
-        let is_live = Arc::new(AtomicBool::new(false));
-        let store_fault = Arc::new(Mutex::new(None));
+        let found = recovery::newest_good(&*stores.checkpoints, progress, &metrics);
+        let standing = Arc::new(Standing::new(given, found.as_ref().map_or(0, |found| found.manifest.least.sequence)));
+        let checkpointer = Checkpointer::new(&stores, archive.as_ref(), metrics.clone());
+        let (is_live, store_fault) = (Arc::new(AtomicBool::new(false)), Arc::new(Mutex::new(None)));
         let committed = Arc::new(Committed::new(given.tick));
         let sink = TickSink {
             changes: stores.changes.clone(),
@@ -203,9 +224,11 @@ impl Service {
             committed,
             cluster: options.cluster.clone(),
             connectors: Connectors::default(),
+            archive,
             is_ready: AtomicBool::new(false),
             is_stopping: AtomicBool::new(false),
             store_fault,
+            checkpoint_fault: Mutex::new(None),
             threads: Mutex::new(Vec::new()),
         });
         Ok((service, in_force))
@@ -228,6 +251,11 @@ impl Service {
         let service = self.clone();
         self.thread("catalogue", move || {
             service.editor.follow();
+            Ok(())
+        })?;
+        let service = self.clone();
+        self.thread("history", move || {
+            service.archive.iter().for_each(|archive| service.keep_history(archive));
             Ok(())
         })?;
         let (service, interval) = (self.clone(), options.checkpoint_interval);
@@ -266,15 +294,19 @@ impl Service {
 
     /// Takes a checkpoint now. A store's fault is told and passed over: the next one tries again.
     pub fn checkpoint(&self) -> Result<(), EngineError> {
+        // A store that is away keeps nothing else waiting.
+        let number = self.checkpointer.next_number();
         let _turn = self.turn.lock();
         let pause = if self.is_ending() { Duration::ZERO } else { checkpoint::PAUSE };
-        let taken = self.checkpointer.take(&self.engine, &self.standing, pause);
+        let taken = number.and_then(|number| self.checkpointer.take(number, &self.engine, &self.standing, pause));
         let taken = taken.and_then(|erased| self.finish_erasures(erased)).and_then(|()| self.forget_changes());
+        *self.checkpoint_fault.lock() = taken.as_ref().err().map(EngineError::to_string);
         if let Err(error) = taken {
             if self.engine.done().failure.is_some() {
                 return Err(error);
             }
             self.metrics.store_failed();
+            self.metrics.checkpoint_failed();
             tracing::error!(%error, "the checkpoint was given up; the one before stays");
         }
         if let Err(error) = self.forget_lists() {

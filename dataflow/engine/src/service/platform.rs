@@ -192,6 +192,12 @@ impl Platform for Service {
             let status = if fault.is_none() { "UP" } else { "DOWN" };
             components.insert(name, ComponentHealth { status, detail: fault });
         }
+        // The stream goes on without checkpoints and history.
+        let detail = self.checkpoint_fault.lock().clone();
+        components.insert("checkpoints".to_owned(), ComponentHealth { status: "UP", detail });
+        if let Some(archive) = &self.archive {
+            components.insert("history".to_owned(), ComponentHealth { status: "UP", detail: archive.fault() });
+        }
         Health { ready: self.is_ready() && failure.is_none() && store_fault.is_none(), components }
     }
 
@@ -207,6 +213,7 @@ impl Platform for Service {
         let snapshot = Snapshot {
             sizes,
             users: done.users,
+            unkept_events: self.archive.as_ref().map_or(0, |kept| self.stores.events.end().saturating_sub(kept.end())),
             waiting_events: self.stores.events.end().saturating_sub(self.standing.sequence()),
             faulty_documents,
             frontier_lag_seconds: (clock::now() - done.clock).max(0) as f64 / 1000.0,

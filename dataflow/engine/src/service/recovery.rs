@@ -17,6 +17,7 @@ use audience_rules::catalogue::Catalogue;
 
 use super::PlatformStores;
 use super::checkpoint::{ALIASES_SHARD, Manifest};
+use super::metrics::Metrics;
 use super::pump;
 use super::standing::Standing;
 use crate::cluster::protocol::Origin;
@@ -41,25 +42,34 @@ pub struct Found {
 /// Finds the newest checkpoint whose every part is good and that does not reach beyond the progress, neither in events nor
 /// in time: what is in it must be what was given out, under the rules of then. Damaged ones are
 /// told and passed over: the log has everything.
-pub fn newest_good(store: &dyn CheckpointStore, progress: Option<Progress>) -> Result<Option<Found>, EngineError> {
-    let Some(progress) = progress else { return Ok(None) };
-    let found = store.list()?.into_iter().find_map(|number| usable(store, number, progress));
+pub fn newest_good(store: &dyn CheckpointStore, progress: Option<Progress>, metrics: &Metrics) -> Option<Found> {
+    let progress = progress?;
+    let numbers = store.found().unwrap_or_else(|error| {
+        metrics.checkpoint_failed();
+        tracing::error!(%error, "the checkpoints cannot be read; the whole log is used");
+        Vec::new()
+    });
+    let found = numbers.into_iter().find_map(|number| usable(store, number, progress, metrics));
     tracing::info!(from_checkpoint = found.is_some(), "starting");
-    Ok(found)
+    found
 }
 
-fn usable(store: &dyn CheckpointStore, number: u64, progress: Progress) -> Option<Found> {
+fn usable(store: &dyn CheckpointStore, number: u64, progress: Progress, metrics: &Metrics) -> Option<Found> {
     match check(store, number) {
         Ok(found) if found.manifest.is_within(progress) => return Some(found),
         Ok(_) => tracing::warn!(checkpoint = number, "the checkpoint is ahead of what was given out; passed over"),
-        Err(error) => tracing::error!(checkpoint = number, %error, "the checkpoint is damaged; an older one is used"),
+        Err(error) => {
+            metrics.checkpoint_passed_over();
+            tracing::error!(checkpoint = number, %error, "the checkpoint is damaged; an older one is used");
+        }
     }
     None
 }
 
 fn check(store: &dyn CheckpointStore, number: u64) -> Result<Found, EngineError> {
     let unreadable = |what: &str| EngineError::Start(format!("checkpoint {number}: {what} cannot be read"));
-    let manifest: Manifest = bincode::deserialize(&store.manifest(number)?).map_err(|_| unreadable("its manifest"))?;
+    let manifest = Manifest::decode(&store.manifest(number)?);
+    let manifest = manifest.map_err(|why| EngineError::Start(format!("checkpoint {number}: {why}")))?;
     for shard in &manifest.shards {
         store.shard(number, *shard)?.ok_or_else(|| unreadable(&format!("shard {shard}")))?;
     }

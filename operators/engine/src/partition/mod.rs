@@ -36,7 +36,7 @@ use crate::reading::Reading;
 use crate::registry::{RankId, Registry, RuleId};
 
 pub use checkpoint::SourceText;
-pub use process::TickInput;
+pub use process::{TickInput, message_key};
 
 /// An event dated after now, until its time comes.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]

@@ -435,7 +435,7 @@ fn take_later(turns: &mut Vec<Turn>, entries: &[Entry<'_>], limit: Millis) -> Ve
 }
 
 /// The key of a user's message.
-pub(super) fn message_key(user: &str, message: &str) -> u128 {
+pub fn message_key(user: &str, message: &str) -> u128 {
     let mut bytes = Vec::with_capacity(user.len() + message.len() + 8);
     bytes.extend_from_slice(&(user.len() as u64).to_le_bytes());
     bytes.extend_from_slice(user.as_bytes());

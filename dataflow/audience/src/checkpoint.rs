@@ -1,0 +1,125 @@
+//! `audience checkpoint`: what checkpoints there are, and whether they are whole.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use audience_contract::CheckpointStore;
+use audience_dataflow::service::checkpoint::{Manifest, verify};
+use audience_dataflow::service::clock;
+use audience_embedded::Stores;
+use audience_objects::Objects;
+use clap::{Args, Subcommand};
+use serde::Serialize;
+
+#[derive(Debug, Subcommand)]
+pub enum CheckpointCommand {
+    /// Print the checkpoints, newest first: their age, events, size and shards. A process may be writing them meanwhile.
+    List(Place),
+    /// Read every shard of every checkpoint, and name what is damaged; exit 1 on any.
+    Verify(Place),
+}
+
+/// Where checkpoints are.
+#[derive(Debug, Args)]
+pub struct Place {
+    /// Those in a data directory.
+    #[arg(long, env = "AUDIENCE_DATA", value_name = "DIR", default_value = "./audience-data")]
+    data: PathBuf,
+    /// Those in a shared directory, `file:///directory`, or on an S3-compatible store, `s3://bucket/prefix`. [default: those
+    /// in the data directory]
+    #[arg(long, env = "AUDIENCE_CHECKPOINTS", value_name = "URL")]
+    checkpoints: Option<String>,
+    /// One JSON list instead of a table.
+    #[arg(long)]
+    json: bool,
+}
+
+/// What is told of a checkpoint.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Row {
+    number: u64,
+    /// Of what can be read.
+    #[serde(flatten)]
+    facts: Option<Facts>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    faults: Vec<String>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Facts {
+    age_seconds: f64,
+    /// Every shard has the events below this.
+    from_sequence: u64,
+    /// No shard has events from this on.
+    to_sequence: u64,
+    shards: usize,
+    bytes: Option<u64>,
+}
+
+/// Exit status 0: all that is asked is in order; 1: something is damaged; 2: the checkpoints cannot be read.
+pub fn run(command: &CheckpointCommand) -> anyhow::Result<ExitCode> {
+    let (CheckpointCommand::List(place) | CheckpointCommand::Verify(place)) = command;
+    let store = open(place)?;
+    let is_read = matches!(command, CheckpointCommand::Verify(_));
+    let rows: Vec<Row> = store.found()?.into_iter().map(|number| row(&*store, number, is_read)).collect();
+    if place.json {
+        println!("{}", serde_json::to_string_pretty(&rows)?);
+    } else {
+        print(&rows, is_read);
+    }
+    let is_good = !is_read || rows.iter().all(|row| row.faults.is_empty());
+    Ok(if is_good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn open(place: &Place) -> anyhow::Result<Arc<dyn CheckpointStore>> {
+    Ok(match &place.checkpoints {
+        Some(url) => Objects::open(url, &std::env::vars().collect::<Vec<_>>())?.checkpoints(),
+        None => Stores::look_at_checkpoints(&place.data)?,
+    })
+}
+
+fn row(store: &dyn CheckpointStore, number: u64, is_read: bool) -> Row {
+    let (manifest, faults) = if is_read {
+        verify(store, number)
+    } else {
+        let manifest = store.manifest(number).map_err(|error| error.to_string());
+        match manifest.and_then(|bytes| Manifest::decode(&bytes)) {
+            Ok(manifest) => (Some(manifest), Vec::new()),
+            Err(why) => (None, vec![why]),
+        }
+    };
+    let facts = manifest.map(|manifest| Facts {
+        age_seconds: (clock::now() - manifest.begun_at) as f64 / 1000.0,
+        from_sequence: manifest.least.sequence,
+        to_sequence: manifest.greatest.sequence,
+        shards: manifest.shards.len(),
+        bytes: store.size(number).ok().flatten(),
+    });
+    Row { number, facts, faults }
+}
+
+fn print(rows: &[Row], is_read: bool) {
+    println!("{:>10}  {:>10}  {:>28}  {:>6}  {:>15}  STATE", "CHECKPOINT", "AGE", "EVENTS BELOW", "SHARDS", "BYTES");
+    for row in rows {
+        let state = match (row.faults.is_empty(), is_read) {
+            (false, _) => "damaged",
+            (true, true) => "good",
+            (true, false) => "not read",
+        };
+        match &row.facts {
+            Some(facts) => println!(
+                "{:>10}  {:>8.0} s  {:>28}  {:>6}  {:>15}  {state}",
+                row.number,
+                facts.age_seconds,
+                format!("{} to {}", facts.from_sequence, facts.to_sequence),
+                facts.shards,
+                facts.bytes.map_or_else(|| "unknown".to_owned(), |bytes| bytes.to_string()),
+            ),
+            None => println!("{:>10}  {state}", row.number),
+        }
+        row.faults.iter().for_each(|fault| println!("            {fault}"));
+    }
+}

@@ -1,0 +1,89 @@
+//! What is kept outside of the data directory, and that it is this directory's.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use audience_contract::StoreError;
+use audience_objects::Objects;
+
+/// Between attempts to reach the store at the start.
+const RETRY: Duration = Duration::from_secs(1);
+/// In the data directory: as whom it writes outside.
+const OWNER_FILE: &str = "OWNER";
+
+/// Opens the store of objects at a URL for a data directory; one that `is_new` takes over what is there.
+pub fn open(url: &str, data: &Path, is_new: bool) -> anyhow::Result<Arc<Objects>> {
+    let objects = Objects::open(url, &std::env::vars().collect::<Vec<_>>())?;
+    let known = known_owner(data)?;
+    let owner = loop {
+        match (objects.owner(), &known) {
+            (Ok(found), _) => break agree(&objects, data, is_new, known, found)?,
+            // Before anything is written there it is looked at again.
+            (Err(error @ StoreError::Unavailable { .. }), Some(known)) => {
+                tracing::error!(%error, "the checkpoints cannot be reached; going on without");
+                break known.clone();
+            }
+            (Err(error @ StoreError::Unavailable { .. }), None) => {
+                tracing::error!(%error, "the checkpoints cannot be reached; trying again");
+                std::thread::park_timeout(RETRY);
+            }
+            (Err(error), _) => return Err(error.into()),
+        }
+    };
+    objects.write_as(&owner);
+    Ok(objects)
+}
+
+/// As whom to write, by who is known here and who is found there. In whatever order it is killed, a further start agrees.
+fn agree(
+    objects: &Objects,
+    data: &Path,
+    is_new: bool,
+    known: Option<String>,
+    found: Option<String>,
+) -> anyhow::Result<String> {
+    match (known, found) {
+        (Some(known), Some(found)) if known == found => Ok(known),
+        (Some(known), None) => {
+            objects.own(&known)?;
+            Ok(known)
+        }
+        (None, None) => {
+            let owner = Objects::new_owner();
+            write_owner(data, &owner)?;
+            objects.own(&owner)?;
+            Ok(owner)
+        }
+        (None, Some(_)) if is_new => {
+            let owner = Objects::new_owner();
+            objects.own(&owner)?;
+            write_owner(data, &owner)?;
+            Ok(owner)
+        }
+        _ => bail!(
+            "what is at {} belongs to another data directory than {}: choose another URL, or an empty data directory, \
+             which then takes it over",
+            objects.name(),
+            data.display()
+        ),
+    }
+}
+
+fn known_owner(data: &Path) -> anyhow::Result<Option<String>> {
+    let path = data.join(OWNER_FILE);
+    match fs::read_to_string(&path) {
+        Ok(owner) => Ok(Some(owner.trim().to_owned())),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error).with_context(|| format!("reading {}", path.display())),
+    }
+}
+
+fn write_owner(data: &Path, owner: &str) -> anyhow::Result<()> {
+    let (path, new) = (data.join(OWNER_FILE), data.join(format!("{OWNER_FILE}.new")));
+    let written = fs::write(&new, format!("{owner}\n")).and_then(|()| fs::rename(&new, &path));
+    written.with_context(|| format!("writing {}", path.display()))
+}

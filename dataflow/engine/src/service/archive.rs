@@ -1,0 +1,201 @@
+//! Keeps the history: what is in the event log goes into files for other tools, from which a lost log is made anew.
+//!
+//! A thread follows the event log. A file is due once there are enough events for it, or the first of them has waited long
+//! enough. The last one of those that are written at a time also says where the sources were; so a log that is made anew
+//! goes on there, with each message once.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use audience_contract::{EventLog, History, SourcePosition, StoreError};
+use audience_operators::aliases::IdSince;
+use audience_rules::record::{EventRef, records};
+use hashbrown::HashMap;
+use parking_lot::Mutex;
+
+use super::Service;
+use super::backoff::Backoff;
+
+/// Bytes of records in a file at most, and a run of them more: a file is in memory while it is written.
+const FILE_BYTES: usize = 64 << 20;
+/// Between looks at whether a file is due.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// What is kept outside of the data directory, so that it can be made anew.
+#[derive(Clone)]
+pub struct Offsite {
+    /// The accepted events.
+    pub history: Arc<dyn History>,
+    /// Events in a file at most.
+    pub file_events: u64,
+    /// How long an event waits for others before a file is written.
+    pub file_age: Duration,
+    /// Whether checkpoints have a copy of the catalogue, because it is in the data directory and nowhere else.
+    pub keeps_catalogue: bool,
+}
+
+/// The history that is kept.
+pub struct Archive {
+    offsite: Offsite,
+    /// Held while a file is gathered and written: nothing that is erased meanwhile may get into it.
+    writing: Mutex<Plan>,
+    fault: Mutex<Option<String>>,
+    /// The number behind the last record that is kept, as far as is known.
+    end: Mutex<u64>,
+}
+
+/// What is to be written next.
+#[derive(Default)]
+struct Plan {
+    /// The end of a file that could not be written, with the positions: it is tried as it was, since it may have come
+    /// about all the same.
+    failed: Option<(u64, Option<Vec<SourcePosition>>)>,
+    /// Where the sources were behind what is kept, where that is known.
+    positions: Option<Vec<SourcePosition>>,
+    /// Since when events have waited.
+    since: Option<Instant>,
+}
+
+impl Archive {
+    /// Of a platform that starts.
+    pub fn new(offsite: Offsite) -> Archive {
+        Archive { offsite, writing: Mutex::default(), fault: Mutex::new(None), end: Mutex::new(0) }
+    }
+
+    /// Whether checkpoints have a copy of the catalogue.
+    pub fn keeps_catalogue(&self) -> bool {
+        self.offsite.keeps_catalogue
+    }
+
+    /// What keeps it from being written.
+    pub fn fault(&self) -> Option<String> {
+        self.fault.lock().clone()
+    }
+
+    /// The number behind the last record that is kept.
+    pub fn end(&self) -> u64 {
+        *self.end.lock()
+    }
+
+    /// Writes the files that are due; all there is where it `is_last`.
+    fn write_due(&self, log: &dyn EventLog, is_last: bool) -> Result<(), StoreError> {
+        let mut plan = self.writing.lock();
+        let mut next = self.offsite.history.end()?;
+        *self.end.lock() = next;
+        let waiting = log.end().saturating_sub(next);
+        if waiting == 0 {
+            plan.since = None;
+            return Ok(());
+        }
+        let since = *plan.since.get_or_insert_with(Instant::now);
+        if !is_last && waiting < self.offsite.file_events && since.elapsed() < self.offsite.file_age {
+            return Ok(());
+        }
+        let (end, positions) = log.reach()?;
+        while next < end {
+            next = self.write_file(&mut plan, log, next, end, &positions)?;
+            *self.end.lock() = next;
+        }
+        plan.since = None;
+        Ok(())
+    }
+
+    /// Writes one file, which goes up to `end` at most; gives where it ends.
+    fn write_file(
+        &self,
+        plan: &mut Plan,
+        log: &dyn EventLog,
+        next: u64,
+        end: u64,
+        positions: &[SourcePosition],
+    ) -> Result<u64, StoreError> {
+        let failed = plan.failed.take().filter(|(failed_end, _)| *failed_end > next);
+        let limit = failed.as_ref().map_or(end.min(next + self.offsite.file_events), |(failed_end, _)| *failed_end);
+        let gathered = gather(log, next, limit)?;
+        let reached = next + gathered.count;
+        // What has not changed from the beginning to the end was that in between too.
+        let is_known = reached == end || plan.positions.as_deref() == Some(positions);
+        let known = match failed {
+            Some((_, known)) => known,
+            None => is_known.then(|| positions.to_vec()),
+        };
+        let written = self.offsite.history.append(&gathered.bytes, known.as_deref());
+        if written.is_err() {
+            plan.failed = Some((reached, known));
+        } else {
+            plan.positions = known;
+        }
+        written.map(|()| reached)
+    }
+
+    /// Erases what names one of the ids and stands before the number that is with it. The event log must still have it.
+    pub fn erase(&self, log: &dyn EventLog, ids: &[IdSince]) -> Result<(), StoreError> {
+        let _plan = self.writing.lock();
+        let before: HashMap<&str, u64> = ids.iter().map(|(id, before)| (id.as_str(), *before)).collect();
+        let names: Vec<&str> = before.keys().copied().collect();
+        let is_erased = |record: &EventRef<'_>| {
+            let is_named = |id: &str| before.get(id).is_some_and(|before| record.sequence() < *before);
+            is_named(record.user()) || record.other().is_some_and(is_named)
+        };
+        let mut sequences = Vec::new();
+        log.visit_users(&names, before.values().copied().max().unwrap_or(0), &mut |run| {
+            sequences.extend(records(run).filter(is_erased).map(|record| record.sequence()));
+            ControlFlow::Continue(())
+        })?;
+        if sequences.is_empty() { Ok(()) } else { self.offsite.history.erase(&sequences) }
+    }
+}
+
+/// Records one behind the other.
+struct Gathered {
+    bytes: Vec<u8>,
+    count: u64,
+}
+
+/// The records from `next` on, up to `limit` or as many as a file takes.
+fn gather(log: &dyn EventLog, next: u64, limit: u64) -> Result<Gathered, StoreError> {
+    let mut gathered = Gathered { bytes: Vec::new(), count: 0 };
+    log.scan(next..limit, &mut |run| {
+        let mut rest = run;
+        // Blank ones keep their place.
+        while let Some((record, behind)) = EventRef::read(rest) {
+            rest = behind;
+            if (next..limit).contains(&record.sequence()) {
+                gathered.bytes.extend_from_slice(record.bytes());
+                gathered.count += 1;
+            }
+        }
+        if gathered.bytes.len() < FILE_BYTES { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    })?;
+    Ok(gathered)
+}
+
+impl Service {
+    /// Keeps the history until the platform ends, and then what is left. Whatever goes wrong is told and tried again.
+    pub(super) fn keep_history(&self, archive: &Archive) {
+        let mut backoff = Backoff::default();
+        loop {
+            let is_last = self.is_ending();
+            let written = archive.write_due(&*self.stores.events, is_last);
+            *archive.fault.lock() = written.as_ref().err().map(StoreError::to_string);
+            if let Err(error) = &written {
+                self.metrics.history_failed();
+                tracing::error!(%error, "history is not kept");
+            }
+            if is_last {
+                return;
+            }
+            match written {
+                Ok(()) => {
+                    backoff.reset();
+                    super::pause(LOOK);
+                }
+                Err(_) => super::pause(backoff.next()),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,336 @@
+//! A data directory that is lost is made anew from what is kept outside of it: nothing that was kept is missing, nothing
+//! counts twice, and memberships are the law's.
+#![expect(clippy::unwrap_used, reason = "a test that panics has failed, which is what a test is for")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use audience_contract::{
+    Batch, ChangeKind, DeadLetter, DeadLetters, Lag, MembershipChange, Message, Progress, Reach, Share, Sink,
+    SinkError, Source, SourceError, SourcePosition,
+};
+use audience_dataflow::engine::EngineOptions;
+use audience_dataflow::service::archive::Offsite;
+use audience_dataflow::service::{PlatformStores, Service, ServiceOptions};
+use audience_objects::Objects;
+use audience_protocol::{Platform, PlatformError};
+use audience_tests::ledger::{Ledger, Members, members_at, same};
+use audience_tests::platform::{create, create_rule, members, send, stores, wait_until};
+use audience_tests::random::Random;
+use audience_tests::serve::{pause, wall_clock};
+use parking_lot::Mutex;
+use serde_json::{Value, json};
+
+const SEGMENTS: [&str; 5] = ["twice", "idle", "top", "pro", "list"];
+
+/// Takes what is at `outside` over, as a process on another machine would.
+fn outside(outside: &Path, owner: &str) -> Arc<Objects> {
+    let objects = Objects::open(&format!("file://{}", outside.display()), &[]).unwrap();
+    objects.own(owner).unwrap();
+    objects.write_as(owner);
+    objects
+}
+
+fn start(data: &Path, objects: &Arc<Objects>, file_age: Duration, workers: usize) -> Arc<Service> {
+    let stores = PlatformStores { checkpoints: objects.checkpoints(), ..stores(data) };
+    let offsite = Offsite { history: objects.history(), file_events: 100, file_age, keeps_catalogue: true };
+    let engine = EngineOptions { workers, ..EngineOptions::default() };
+    let options = ServiceOptions { engine, cluster: None, checkpoint_interval: Duration::from_secs(3600) };
+    Service::start_with(stores, Some(offsite), options).unwrap()
+}
+
+fn segments(service: &Service) {
+    create_rule(service, "twice", &json!({"event": "buy", "operator": "gte", "value": 2}));
+    create_rule(service, "idle", &json!({"logic": "NOT", "conditions": [{"event": "buy"}]}));
+    create_rule(
+        service,
+        "top",
+        &json!({"rank": {"by": {"event": "buy", "measure": {"fn": "sum", "of": "n"}}}, "top": 5}),
+    );
+    create_rule(service, "pro", &json!({"field": "plan", "operator": "eq", "value": "pro"}));
+    create(service, json!({"id": "list", "name": "l", "type": "static", "members": ["a1", "u2", "nobody"]}));
+    service.replace_members("list", vec!["a2".into(), "u3".into()], None, "test").unwrap();
+}
+
+/// Events of few users under few message ids: they repeat each other, the more so once users are merged.
+fn events(random: &mut Random, count: usize) -> Vec<Value> {
+    let event = |random: &mut Random| {
+        let (user, other) = (format!("u{}", random.between(0, 19)), format!("a{}", random.between(0, 9)));
+        let message = format!("m{}", random.between(0, 60));
+        match random.weighted(&[60, 15, 15, 4, 6]) {
+            0 => {
+                json!({"userId": user, "eventType": "buy", "messageId": message, "properties": {"n": random.between(0, 9)}})
+            }
+            1 => json!({"anonymousId": other, "eventType": "buy", "messageId": message, "properties": {"n": 1.5}}),
+            2 => json!({"userId": user, "eventType": "view", "context": {"b": 1, "a": [null, "é"]}}),
+            3 => json!({"userId": user, "previousId": other, "eventType": "alias"}),
+            _ => json!({"userId": user, "anonymousId": other, "eventType": "identify", "messageId": message,
+                "traits": {"plan": *random.pick(&["free", "pro"])}}),
+        }
+    };
+    (0..count).map(|_| event(random)).collect()
+}
+
+fn served(service: &Service) -> Members {
+    let of = |id: &str| (id.to_owned(), members(service, id).into_iter().collect::<BTreeSet<_>>());
+    SEGMENTS.map(of).into_iter().filter(|(_, members)| !members.is_empty()).collect()
+}
+
+/// Stops, and holds what was served to what everything stored says.
+fn stop_and_check(service: Arc<Service>, data: &Path) -> Ledger {
+    let end = wall_clock();
+    wait_until("everything", || {
+        !service
+            .metrics()
+            .lines()
+            .any(|line| line.strip_prefix("audience_source_lag_events ").is_some_and(|lag| lag != "0"))
+    });
+    pause(300);
+    let members = served(&service);
+    service.stop();
+    drop(service);
+    let ledger = Ledger::read(data).unwrap();
+    let mut expected = members_at(&ledger.newest_world().unwrap(), end + 1_000);
+    expected.retain(|id, _| SEGMENTS.contains(&id.as_str()));
+    same("it serves", &members, &expected).unwrap();
+    ledger
+}
+
+fn erase(service: &Service, id: &str) {
+    match service.erase_user(id, "test") {
+        Ok(()) | Err(PlatformError::NotFound { .. }) => {}
+        Err(error) => panic!("{error}"),
+    }
+}
+
+#[test]
+fn a_lost_data_directory_is_made_anew() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = directory.path().join("outside");
+    let (mut random, mut versions) = (Random::new(11), 0);
+    for round in 0..3 {
+        let data = directory.path().join(format!("data-{round}"));
+        let objects = outside(&store, &format!("owner-{round}"));
+        let service = start(&data, &objects, Duration::from_millis(50), 1 + round);
+        if round == 0 {
+            segments(&service);
+        } else {
+            assert_eq!(service.segment_versions("list").unwrap().len(), versions, "every version is kept");
+            create_rule(&service, &format!("new-{round}"), &json!({"event": "view"}));
+        }
+        for part in 0..4 {
+            send(&service, events(&mut random, 150));
+            if part == 1 {
+                erase(&service, "u7");
+                service.checkpoint().unwrap();
+            }
+            if part == 2 {
+                // Noted, and nothing of it is gone yet.
+                erase(&service, "u8");
+            }
+        }
+        versions = service.segment_versions("list").unwrap().len();
+        assert!(versions >= 2);
+        let ledger = stop_and_check(service, &data);
+        let before = served_after(&data, &ledger);
+        fs::remove_dir_all(&data).unwrap();
+        // Everything was kept as it ended, so nothing is missing.
+        let again = start(&data, &objects, Duration::from_secs(3600), 2);
+        assert_eq!(served(&again), before);
+        let restored = stop_and_check(again, &data);
+        assert!(restored.events == ledger.events, "record for record");
+    }
+}
+
+/// The members that everything stored says.
+fn served_after(data: &Path, ledger: &Ledger) -> Members {
+    assert!(data.exists());
+    let all = members_at(&ledger.newest_world().unwrap(), wall_clock() + 1_000);
+    all.into_iter().filter(|(id, _)| SEGMENTS.contains(&id.as_str())).collect()
+}
+
+/// A log of messages, one partition, of which so many are there by now.
+#[derive(Clone)]
+struct Topic(Arc<Mutex<Vec<Value>>>);
+
+struct Reader {
+    topic: Topic,
+    next: u64,
+}
+
+impl Source for Reader {
+    fn name(&self) -> &str {
+        "topic"
+    }
+
+    fn open(&mut self, positions: &[SourcePosition], _: Share) -> Result<(), SourceError> {
+        self.next = positions.first().map_or(0, |position| position.next_offset);
+        Ok(())
+    }
+
+    fn poll(&mut self, patience: Duration) -> Result<Batch, SourceError> {
+        let found: Vec<Value> = self.topic.0.lock().iter().skip(self.next as usize).take(37).cloned().collect();
+        if found.is_empty() {
+            pause(patience.as_millis().min(5) as u64);
+            return Ok(Batch::default());
+        }
+        let message = |(offset, value): (u64, Value)| Message {
+            offset,
+            value: value.to_string().into_bytes(),
+            ..Message::default()
+        };
+        let messages: Vec<Message> = (self.next..).zip(found).map(message).collect();
+        self.next += messages.len() as u64;
+        let position = SourcePosition { source: "topic".to_owned(), partition: 0, next_offset: self.next };
+        Ok(Batch { messages, positions: vec![position], ..Batch::default() })
+    }
+
+    fn acknowledge(&mut self, _: &[SourcePosition]) {}
+
+    fn lag(&self) -> Vec<Lag> {
+        Vec::new()
+    }
+}
+
+struct NoLetters;
+
+impl DeadLetters for NoLetters {
+    fn put(&mut self, letters: &[DeadLetter<'_>]) -> Result<(), SourceError> {
+        panic!("{letters:?}")
+    }
+}
+
+/// What a medium holds that takes all or nothing, of one writer at a time.
+#[derive(Default)]
+struct Held {
+    reach: Option<Reach>,
+    changes: Vec<MembershipChange>,
+    writer: u64,
+}
+
+/// A writer to it.
+#[derive(Clone, Default)]
+struct Medium {
+    held: Arc<Mutex<Held>>,
+    writer: u64,
+}
+
+impl Sink for Medium {
+    fn name(&self) -> &str {
+        "medium"
+    }
+
+    fn open(&mut self) -> Result<Option<Reach>, SinkError> {
+        let mut held = self.held.lock();
+        held.writer = held.writer.max(self.writer);
+        if held.writer > self.writer { Err(SinkError::Fenced("medium".into())) } else { Ok(held.reach.clone()) }
+    }
+
+    fn write(&mut self, reach: &Reach, changes: &[MembershipChange]) -> Result<(), SinkError> {
+        let mut held = self.held.lock();
+        if held.writer > self.writer {
+            return Err(SinkError::Fenced("medium".into()));
+        }
+        held.reach = Some(reach.clone());
+        held.changes.extend_from_slice(changes);
+        Ok(())
+    }
+
+    fn clear(&mut self, _: Progress, _: &dyn Fn(&str) -> bool) -> Result<(), SinkError> {
+        let mut held = self.held.lock();
+        (held.reach, held.changes) = (None, Vec::new());
+        Ok(())
+    }
+}
+
+fn folded(changes: &[MembershipChange]) -> BTreeMap<String, BTreeSet<String>> {
+    let mut members = Members::new();
+    for change in changes {
+        let segment = members.entry(change.segment_id.to_string()).or_default();
+        let user = change.user_id.to_string();
+        let is_new = if change.change == ChangeKind::Entered { segment.insert(user) } else { segment.remove(&user) };
+        assert!(is_new, "{change:?} changes nothing");
+    }
+    members.retain(|_, members| !members.is_empty());
+    members
+}
+
+/// While a process goes on, another one takes over on an empty directory: it reads on where the history ends, and the
+/// earlier one harms nothing any more.
+#[test]
+fn each_message_of_a_source_counts_once_across_the_loss() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = directory.path().join("outside");
+    let (topic, medium) = (Topic(Arc::default()), Medium::default());
+    let buy =
+        |number: u64| json!({"userId": format!("u{}", number % 50), "eventType": "buy", "properties": {"n": number}});
+    let mut number = 0;
+    let mut more = |count: u64| {
+        topic.0.lock().extend((number..number + count).map(buy));
+        number += count;
+    };
+    let mut earlier: Vec<Arc<Service>> = Vec::new();
+    for round in 0..4 {
+        let objects = outside(&store, &format!("owner-{round}"));
+        let data = directory.path().join(format!("data-{round}"));
+        let service = start(&data, &objects, Duration::from_millis(20), 2);
+        if round == 0 {
+            segments(&service);
+        }
+        let reader = Reader { topic: topic.clone(), next: 0 };
+        service.take_from(Box::new(reader), Box::new(NoLetters)).unwrap();
+        service.give_out_to(Box::new(Medium { writer: round, ..medium.clone() })).unwrap();
+        for part in 0..3 {
+            more(400 + 100 * round);
+            pause(40 * part);
+            // Of some rounds a checkpoint is ahead of the history, of others far behind it.
+            if part == round {
+                service.checkpoint().unwrap();
+            }
+        }
+        let all = topic.0.lock().len() as u64;
+        if round < 3 {
+            earlier.push(service);
+            continue;
+        }
+        let counted =
+            || (0..50).map(|user| service.user(&format!("u{user}")).map_or(0, |view| view.event_count)).sum::<u64>();
+        wait_until("every message", || counted() >= all);
+        let newest = |service: &Service| served(service);
+        wait_until("the sink", || folded(&medium.held.lock().changes) == newest(&service));
+        assert_eq!(counted(), all, "none is there twice");
+        stop_and_check(service, &data);
+        earlier.iter().for_each(|service| service.stop());
+        drop(std::mem::take(&mut earlier));
+        // Those before have not written behind the last one's back.
+        let again = start(&directory.path().join("again"), &objects, Duration::from_secs(3600), 2);
+        assert_eq!((0..50).map(|user| again.user(&format!("u{user}")).unwrap().event_count).sum::<u64>(), all);
+        again.stop();
+    }
+}
+
+#[test]
+fn an_older_copy_of_a_data_directory_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let (store, data) = (directory.path().join("outside"), directory.path().join("data"));
+    let objects = outside(&store, "owner");
+    let service = start(&data, &objects, Duration::ZERO, 1);
+    send(&service, [json!({"userId": "u", "eventType": "buy"})]);
+    service.stop();
+    drop(service);
+    let copy = directory.path().join("copy");
+    let copied = std::process::Command::new("cp").arg("-r").arg(&data).arg(&copy).status().unwrap();
+    assert!(copied.success());
+    let service = start(&data, &objects, Duration::ZERO, 1);
+    send(&service, [json!({"userId": "u", "eventType": "buy"})]);
+    service.stop();
+    drop(service);
+    let stores = PlatformStores { checkpoints: objects.checkpoints(), ..stores(&copy) };
+    let offsite =
+        Offsite { history: objects.history(), file_events: 1, file_age: Duration::ZERO, keeps_catalogue: true };
+    let refused = audience_dataflow::service::restore::restore(&stores, &offsite);
+    assert!(refused.is_err_and(|error| error.to_string().contains("it is an older copy")));
+}
