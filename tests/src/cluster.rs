@@ -25,6 +25,7 @@ impl Cluster {
                 coordinator: address.clone(),
                 listen: "127.0.0.1:0".to_owned(),
                 leaving: Arc::default(),
+                status: Arc::default(),
             };
             std::thread::spawn(move || host::run(&options))
         };

@@ -14,6 +14,8 @@ pub enum Scope {
     Segments,
     /// Events.
     Ingestion,
+    /// Only what every process offers: health and figures.
+    Health,
 }
 
 /// Where to listen.

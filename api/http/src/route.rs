@@ -35,8 +35,8 @@ impl Side {
     fn is_in(self, scope: Scope) -> bool {
         match self {
             Side::Every => true,
-            Side::Segments => scope != Scope::Ingestion,
-            Side::Ingestion => scope != Scope::Segments,
+            Side::Segments => matches!(scope, Scope::All | Scope::Segments),
+            Side::Ingestion => matches!(scope, Scope::All | Scope::Ingestion),
         }
     }
 }
@@ -187,7 +187,8 @@ mod tests {
     fn sides() {
         assert_eq!(template(Scope::Ingestion, "/api/segments"), None);
         assert_eq!(template(Scope::Segments, "/api/events"), None);
-        for scope in [Scope::All, Scope::Segments, Scope::Ingestion] {
+        assert_eq!(template(Scope::Health, "/api/events").or(template(Scope::Health, "/api/segments")), None);
+        for scope in [Scope::All, Scope::Segments, Scope::Ingestion, Scope::Health] {
             assert_eq!(template(scope, "/health/live"), Some("/health/live"));
         }
     }

@@ -278,14 +278,21 @@ pub struct Health {
 }
 
 /// What the APIs ask of the platform.
+///
+/// One that is a part of the whole only implements what it can do; the rest is refused with
+/// [`PlatformError::NeedsEngine`].
 pub trait Platform: Send + Sync + 'static {
     /// Accepts events (flat records, one behind the other; `count` of them); returns when they are durable. The
     /// platform sets their sequence numbers. [`PlatformError::Busy`] where too much is waiting.
-    fn ingest(&self, records: Vec<u8>, count: usize) -> Result<()>;
+    fn ingest(&self, records: Vec<u8>, count: usize) -> Result<()> {
+        without_engine("events", (records, count))
+    }
 
     /// Creates a segment; with the rules' faults below `/rules`. Returns when it is in force and wholly served, or,
     /// where history must be scanned for longer than two seconds, with `effective: false`.
-    fn create_segment(&self, input: SegmentInput, author: &str) -> Result<SegmentView>;
+    fn create_segment(&self, input: SegmentInput, author: &str) -> Result<SegmentView> {
+        without_engine("segments", (input, author))
+    }
 
     /// Replaces a segment. `expected` is the version that the caller read.
     fn replace_segment(
@@ -294,25 +301,39 @@ pub trait Platform: Send + Sync + 'static {
         input: SegmentInput,
         expected: Option<u64>,
         author: &str,
-    ) -> Result<SegmentView>;
+    ) -> Result<SegmentView> {
+        without_engine("segments", (id, input, expected, author))
+    }
 
     /// A lifecycle step.
-    fn transition_segment(&self, id: &str, to: Transition, expected: Option<u64>, author: &str) -> Result<SegmentView>;
+    fn transition_segment(&self, id: &str, to: Transition, expected: Option<u64>, author: &str) -> Result<SegmentView> {
+        without_engine("segments", (id, to, expected, author))
+    }
 
     /// Deletes a segment.
-    fn delete_segment(&self, id: &str, expected: Option<u64>, author: &str) -> Result<()>;
+    fn delete_segment(&self, id: &str, expected: Option<u64>, author: &str) -> Result<()> {
+        without_engine("segments", (id, expected, author))
+    }
 
     /// A segment.
-    fn segment(&self, id: &str) -> Result<SegmentView>;
+    fn segment(&self, id: &str) -> Result<SegmentView> {
+        without_engine("segments", id)
+    }
 
     /// Segments in order of their ids.
-    fn segments(&self, query: &SegmentQuery) -> Result<Page<SegmentView>>;
+    fn segments(&self, query: &SegmentQuery) -> Result<Page<SegmentView>> {
+        without_engine("segments", query)
+    }
 
     /// Every version of a segment, oldest first.
-    fn segment_versions(&self, id: &str) -> Result<Vec<SegmentDocument>>;
+    fn segment_versions(&self, id: &str) -> Result<Vec<SegmentDocument>> {
+        without_engine("segments", id)
+    }
 
     /// Members in order of their ids by bytes, after `after`, at most `limit`.
-    fn members(&self, id: &str, after: Option<&str>, limit: usize) -> Result<Page<String>>;
+    fn members(&self, id: &str, after: Option<&str>, limit: usize) -> Result<Page<String>> {
+        without_engine("who the members of a segment are", (id, after, limit))
+    }
 
     /// Replaces the members of a static segment.
     fn replace_members(
@@ -321,26 +342,40 @@ pub trait Platform: Send + Sync + 'static {
         members: Vec<String>,
         expected: Option<u64>,
         author: &str,
-    ) -> Result<SegmentView>;
+    ) -> Result<SegmentView> {
+        without_engine("lists of members", (id, members, expected, author))
+    }
 
     /// Creates (`expected` = Some(0)) or replaces a computed trait, from its definition.
-    fn put_trait(&self, definition: &RawValue, expected: Option<u64>, author: &str) -> Result<TraitDocument>;
+    fn put_trait(&self, definition: &RawValue, expected: Option<u64>, author: &str) -> Result<TraitDocument> {
+        without_engine("computed traits", (definition, expected, author))
+    }
 
     /// Deletes a computed trait.
-    fn delete_trait(&self, name: &str, expected: Option<u64>, author: &str) -> Result<()>;
+    fn delete_trait(&self, name: &str, expected: Option<u64>, author: &str) -> Result<()> {
+        without_engine("computed traits", (name, expected, author))
+    }
 
     /// A computed trait.
-    fn computed_trait(&self, name: &str) -> Result<TraitDocument>;
+    fn computed_trait(&self, name: &str) -> Result<TraitDocument> {
+        without_engine("computed traits", name)
+    }
 
     /// All computed traits in order of their names.
-    fn computed_traits(&self) -> Result<Vec<TraitDocument>>;
+    fn computed_traits(&self) -> Result<Vec<TraitDocument>> {
+        without_engine("computed traits", ())
+    }
 
     /// Documents that were stored by other ways than this API, and do not run.
-    fn faulty_documents(&self) -> Result<Vec<FaultyDocument>>;
+    fn faulty_documents(&self) -> Result<Vec<FaultyDocument>> {
+        without_engine("segments and traits", ())
+    }
 
     /// The segments that a user is in now; none for an unknown user. Fast: reads memory only, unless
     /// [`reads_block`](Self::reads_block).
-    fn user_segments(&self, id: &str) -> Result<Vec<UserSegment>>;
+    fn user_segments(&self, id: &str) -> Result<Vec<UserSegment>> {
+        without_engine("which segments a user is in", id)
+    }
 
     /// Whether [`user_segments`](Self::user_segments) asks a store and may wait for it.
     fn reads_block(&self) -> bool {
@@ -348,23 +383,33 @@ pub trait Platform: Send + Sync + 'static {
     }
 
     /// What is known of a user; reads the user's history.
-    fn user(&self, id: &str) -> Result<UserView>;
+    fn user(&self, id: &str) -> Result<UserView> {
+        without_engine("a user's history", id)
+    }
 
     /// Writes all that is held of a user as one JSON document (a [`UserView`] with `events`: every event under any of
     /// the user's ids, in the order of acceptance, also those that count for nothing) and gives it to `take` in pieces of at
     /// most a few MiB; stops early where that gives false. An error behind the first piece leaves the document unfinished.
     /// What stands before the events is computed from the user's history, which is in memory as long as that takes.
-    fn export_user(&self, id: &str, take: &mut dyn FnMut(Vec<u8>) -> bool) -> Result<()>;
+    fn export_user(&self, id: &str, take: &mut dyn FnMut(Vec<u8>) -> bool) -> Result<()> {
+        without_engine("a user's history", (id, take))
+    }
 
     /// Erases a user: everything accepted under any of the ids that are this user, and their entries in lists. When this
     /// returns the user is unknown, in no segment, and each of the ids is one by itself; nothing of what was accepted
     /// counts any more. Their data leaves log and checkpoints with the next two checkpoints, and the files within a day. A user
     /// of whom nothing is held is erased already.
-    fn erase_user(&self, id: &str, author: &str) -> Result<()>;
+    fn erase_user(&self, id: &str, author: &str) -> Result<()> {
+        without_engine("what is held of a user", (id, author))
+    }
 
     /// Health.
     fn health(&self) -> Health;
 
     /// Metrics of the platform in the OpenMetrics text form, without the closing `# EOF`.
     fn metrics(&self) -> String;
+}
+
+fn without_engine<T, Asked>(what: &'static str, _: Asked) -> Result<T> {
+    Err(PlatformError::NeedsEngine(what))
 }

@@ -93,6 +93,7 @@ fn main() -> anyhow::Result<()> {
             coordinator: coordinator.clone(),
             listen: "127.0.0.1:0".to_owned(),
             leaving: Arc::default(),
+            status: Arc::default(),
         };
         return Ok(host::run(&options)?);
     }

@@ -13,14 +13,10 @@ use audience_api::{ApiOptions, Listen, Scope, Server};
 use audience_dataflow::service::clock;
 use audience_kafka::EventProducer;
 use audience_kafka::topics::{self, Topic};
-use audience_protocol::{
-    ComponentHealth, FaultyDocument, Health, Page, Platform, PlatformError, Result, SegmentDocument, SegmentInput,
-    SegmentQuery, SegmentView, TraitDocument, Transition, UserSegment, UserView,
-};
+use audience_protocol::{ComponentHealth, Health, Platform, PlatformError, Result};
 use audience_rules::event::event_to_json;
 use audience_rules::record::records;
 use clap::Args;
-use serde_json::value::RawValue;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::connectors;
@@ -125,11 +121,6 @@ impl Ingest {
     }
 }
 
-/// What no listener of this process offers.
-fn elsewhere<T>() -> Result<T> {
-    Err(PlatformError::NeedsEngine("what is no event"))
-}
-
 impl Platform for Ingest {
     fn ingest(&self, accepted: Vec<u8>, _count: usize) -> Result<()> {
         if let Some(fault) = self.fault() {
@@ -138,78 +129,6 @@ impl Platform for Ingest {
         let messages: Vec<(&str, Vec<u8>)> =
             records(&accepted).map(|event| (event.user(), event_to_json(&event).into_bytes())).collect();
         self.producer.put(&messages).map_err(|error| PlatformError::Unavailable(error.to_string()))
-    }
-
-    fn create_segment(&self, _: SegmentInput, _: &str) -> Result<SegmentView> {
-        elsewhere()
-    }
-
-    fn replace_segment(&self, _: &str, _: SegmentInput, _: Option<u64>, _: &str) -> Result<SegmentView> {
-        elsewhere()
-    }
-
-    fn transition_segment(&self, _: &str, _: Transition, _: Option<u64>, _: &str) -> Result<SegmentView> {
-        elsewhere()
-    }
-
-    fn delete_segment(&self, _: &str, _: Option<u64>, _: &str) -> Result<()> {
-        elsewhere()
-    }
-
-    fn segment(&self, _: &str) -> Result<SegmentView> {
-        elsewhere()
-    }
-
-    fn segments(&self, _: &SegmentQuery) -> Result<Page<SegmentView>> {
-        elsewhere()
-    }
-
-    fn segment_versions(&self, _: &str) -> Result<Vec<SegmentDocument>> {
-        elsewhere()
-    }
-
-    fn members(&self, _: &str, _: Option<&str>, _: usize) -> Result<Page<String>> {
-        elsewhere()
-    }
-
-    fn replace_members(&self, _: &str, _: Vec<String>, _: Option<u64>, _: &str) -> Result<SegmentView> {
-        elsewhere()
-    }
-
-    fn put_trait(&self, _: &RawValue, _: Option<u64>, _: &str) -> Result<TraitDocument> {
-        elsewhere()
-    }
-
-    fn delete_trait(&self, _: &str, _: Option<u64>, _: &str) -> Result<()> {
-        elsewhere()
-    }
-
-    fn computed_trait(&self, _: &str) -> Result<TraitDocument> {
-        elsewhere()
-    }
-
-    fn computed_traits(&self) -> Result<Vec<TraitDocument>> {
-        elsewhere()
-    }
-
-    fn faulty_documents(&self) -> Result<Vec<FaultyDocument>> {
-        elsewhere()
-    }
-
-    fn user_segments(&self, _: &str) -> Result<Vec<UserSegment>> {
-        elsewhere()
-    }
-
-    fn user(&self, _: &str) -> Result<UserView> {
-        elsewhere()
-    }
-
-    fn export_user(&self, _: &str, _: &mut dyn FnMut(Vec<u8>) -> bool) -> Result<()> {
-        elsewhere()
-    }
-
-    fn erase_user(&self, _: &str, _: &str) -> Result<()> {
-        elsewhere()
     }
 
     fn health(&self) -> Health {

@@ -5,6 +5,7 @@
 //! anew from the last checkpoint. The supervisor holds nothing; killed, it takes its worker with it.
 
 use std::io::{BufRead, BufReader, Read, Write};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, ExitCode, ExitStatus, Stdio};
 use std::sync::Arc;
@@ -12,8 +13,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
+use audience_api::{ApiOptions, Listen, Scope, Server};
 use audience_dataflow::cluster::host::{self, HostOptions};
 use audience_dataflow::cluster::link::SILENCE;
+use audience_dataflow::cluster::status::HostStatus;
+use audience_dataflow::service::clock;
 use clap::Args;
 use parking_lot::Mutex;
 use rustix::process::{Pid, Signal, kill_process};
@@ -39,7 +43,8 @@ const STAYED: Duration = Duration::from_secs(10);
 #[derive(Debug, Args)]
 pub struct WorkerArgs {
     /// The place of this process in the file of hosts, counted from 0. Process 0 has the data directory, all stores and
-    /// the APIs; the others only compute, and need no setting but these two.
+    /// the APIs; the others only compute, and need no setting but these two. They serve health and figures at `--listen`,
+    /// where it is given.
     #[arg(long, env = "AUDIENCE_PROCESS", value_name = "N")]
     process: usize,
     /// A file with a line `host:port` for each process: where it is reached by the others. The same for all.
@@ -55,6 +60,7 @@ pub struct WorkerArgs {
 /// Runs until told to stop.
 pub fn run(args: WorkerArgs) -> anyhow::Result<ExitCode> {
     let hosts = read_hosts(&args)?;
+    let address = args.serve.listen;
     let settings = ServeSettings::load(args.serve)?;
     serve::start_log(&settings)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
@@ -68,8 +74,9 @@ pub fn run(args: WorkerArgs) -> anyhow::Result<ExitCode> {
     }
     let leaving = Arc::new(AtomicBool::new(false));
     let (coordinator, listen) = (hosts[0].clone(), hosts[args.process].clone());
-    let options = HostOptions { process: args.process, coordinator, listen, leaving };
-    runtime.block_on(host(options))
+    let status = Arc::new(HostStatus::default());
+    let options = HostOptions { process: args.process, coordinator, listen, leaving, status };
+    runtime.block_on(host(options, address))
 }
 
 fn read_hosts(args: &WorkerArgs) -> anyhow::Result<Vec<String>> {
@@ -90,7 +97,13 @@ fn read_hosts(args: &WorkerArgs) -> anyhow::Result<Vec<String>> {
 }
 
 /// Computes, run after run, until told to stop.
-async fn host(options: HostOptions) -> anyhow::Result<ExitCode> {
+async fn host(options: HostOptions, address: Option<SocketAddr>) -> anyhow::Result<ExitCode> {
+    if let Some(address) = address {
+        let listen = [Listen { address, scope: Scope::Health, flag: "--listen" }];
+        let api_options = ApiOptions { clock: clock::now, ..ApiOptions::default() };
+        let server = Server::bind(options.status.clone(), &listen, api_options).await?;
+        tokio::spawn(server.run(std::future::pending()));
+    }
     let leaving = options.leaving.clone();
     tokio::spawn(async move {
         let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))

@@ -15,6 +15,7 @@ use super::coordinator::greet;
 use super::frame;
 use super::link::{self, Link};
 use super::protocol::{Begin, FromHost, FromWorker, Hello, ToHost, ToWorker, VERSION};
+use super::status::HostStatus;
 use super::stores::RemoteStores;
 use crate::engine::EngineError;
 use crate::engine::workers::{self, Door, Give, Network, Started, WorkerOptions};
@@ -31,7 +32,7 @@ const END_PATIENCE: Duration = Duration::from_secs(5);
 const LOOK: Duration = Duration::from_millis(20);
 
 /// Which process this is.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct HostOptions {
     /// Its place among the processes; the coordinator is 0.
     pub process: usize,
@@ -41,6 +42,8 @@ pub struct HostOptions {
     pub listen: String,
     /// Set once the process is to stop: the coordinator is then asked to end the run in order.
     pub leaving: Arc<AtomicBool>,
+    /// Told how it goes.
+    pub status: Arc<HostStatus>,
 }
 
 impl HostOptions {
@@ -68,7 +71,11 @@ pub fn run(options: &HostOptions) -> Result<(), EngineError> {
     };
     tracing::info!(process = options.process, processes = begin.addresses.len(), "a run begins");
     let connections = Connections::make(options, &begin, &listener).map_err(start_error)?;
-    Run::start(options, &begin, connections)?.wait(options, &link)
+    let run = Run::start(options, &begin, connections)?;
+    options.status.waits(None);
+    let ended = run.wait(options, &link);
+    options.status.waits(Some("the run has ended"));
+    ended
 }
 
 /// Connects to the coordinator until it succeeds, or the process is to stop.
@@ -196,7 +203,7 @@ impl Run {
         let first = options.process * begin.workers;
         let gives = Mutex::new(senders.iter().cloned().map(Some).collect::<Vec<_>>());
         let stores: Vec<Arc<RemoteStores>> = stores.into_iter().map(Arc::new).collect();
-        let origin = begin.origin.clone();
+        let (origin, status) = (begin.origin.clone(), options.status.clone());
         let worker_options = WorkerOptions {
             seed: Arc::new(move |worker, peers| {
                 recovery::seed_remotely(&stores[worker - first], &origin, worker, peers)
@@ -205,7 +212,7 @@ impl Run {
             scan_slice_users: begin.scan_slice_users,
             gives_members: true,
             aliases: None,
-            outward: Arc::new(move |worker| give(gives.lock()[worker - first].take())),
+            outward: Arc::new(move |worker| give(worker, &status, gives.lock()[worker - first].take())),
             fail: fail.clone(),
         };
         let network = Network::Cluster { workers: begin.workers, sockets: mesh, process: options.process };
@@ -276,8 +283,12 @@ impl Run {
     }
 }
 
-fn give(sender: Option<SyncSender<FromWorker>>) -> Give {
+fn give(worker: usize, status: &Arc<HostStatus>, sender: Option<SyncSender<FromWorker>>) -> Give {
+    let status = status.clone();
     Box::new(move |item: Outward| {
+        if let Outward::Tick(output) = &item {
+            status.done(worker, output);
+        }
         if let Some(sender) = &sender {
             // Nobody listens any more only when the run is given up.
             let _ = sender.send(FromWorker::Outward(item));

@@ -17,6 +17,7 @@ pub mod link;
 mod mirror;
 pub(crate) mod protocol;
 pub(crate) mod remote;
+pub mod status;
 pub(crate) mod stores;
 
 pub use protocol::Origin;

@@ -10,7 +10,7 @@ use std::time::Duration;
 use audience_contract::{CatalogueStore, ServingStore};
 use audience_protocol::{
     ComponentHealth, FaultyDocument, Health, Page, Platform, PlatformError, Result, SegmentDocument, SegmentInput,
-    SegmentQuery, SegmentView, TraitDocument, Transition, UserSegment, UserView,
+    SegmentQuery, SegmentView, TraitDocument, Transition, UserSegment,
 };
 use parking_lot::Mutex;
 use prometheus_client::encoding::text::encode_registry;
@@ -145,10 +145,6 @@ impl SegmentApi {
 }
 
 impl Platform for SegmentApi {
-    fn ingest(&self, _records: Vec<u8>, _count: usize) -> Result<()> {
-        Err(PlatformError::NeedsEngine("what becomes of events"))
-    }
-
     fn create_segment(&self, input: SegmentInput, author: &str) -> Result<SegmentView> {
         Ok(self.changed(self.editor.create_segment(input, author)?, "created"))
     }
@@ -190,10 +186,6 @@ impl Platform for SegmentApi {
 
     fn segment_versions(&self, id: &str) -> Result<Vec<SegmentDocument>> {
         self.editor.segment_versions(id)
-    }
-
-    fn members(&self, _id: &str, _after: Option<&str>, _limit: usize) -> Result<Page<String>> {
-        Err(PlatformError::NeedsEngine("who the members of a segment are"))
     }
 
     fn replace_members(
@@ -243,18 +235,6 @@ impl Platform for SegmentApi {
 
     fn reads_block(&self) -> bool {
         true
-    }
-
-    fn user(&self, _id: &str) -> Result<UserView> {
-        Err(PlatformError::NeedsEngine("a user's history"))
-    }
-
-    fn export_user(&self, _id: &str, _take: &mut dyn FnMut(Vec<u8>) -> bool) -> Result<()> {
-        Err(PlatformError::NeedsEngine("a user's history"))
-    }
-
-    fn erase_user(&self, _id: &str, _author: &str) -> Result<()> {
-        Err(PlatformError::NeedsEngine("what is held of a user"))
     }
 
     fn health(&self) -> Health {
