@@ -11,8 +11,9 @@ mod collector;
 pub(crate) mod workers;
 
 use std::sync::Arc;
-use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use audience_operators::aliases::Aliases;
 use audience_operators::membership::Membership;
@@ -27,6 +28,9 @@ use self::collector::Collector;
 use self::workers::{Door, Give, Network, Started, Threads, WorkerOptions};
 use crate::cluster::coordinator::Peers;
 use crate::cluster::remote::Attached;
+
+/// Between looks for a process that is lost while the end is waited for.
+const LOOK: Duration = Duration::from_millis(10);
 
 /// How the engine runs.
 #[derive(Clone, Copy, Debug)]
@@ -180,7 +184,13 @@ impl Engine {
             fail: Arc::new(move |reason| fails.fail(reason)),
         };
         let (threads, mut started) = workers::start(network, workers)?;
-        started.extend(remote.wait()?);
+        match remote.wait() {
+            Ok(remote) => started.extend(remote),
+            Err(error) => {
+                workers::give_up(threads);
+                return Err(error);
+            }
+        }
         let mut doors = Vec::new();
         let mut memberships = Vec::new();
         for Started { door, membership, .. } in started {
@@ -276,19 +286,23 @@ impl Engine {
     pub fn stop(&self) {
         self.doors.lock().1.drain(..).for_each(Door::close);
         let Some((threads, collector)) = self.threads.lock().take() else { return };
-        if let Some(peers) = &self.peers
-            && self.shared.done.lock().failure.is_some()
-        {
-            // Workers that wait for a process that is gone never end. The program does, and begins anew.
-            peers.leave();
-            std::mem::forget(threads);
-            return;
+        let Some(peers) = &self.peers else { return join(threads, collector) };
+        let (ended, wait) = sync_channel(1);
+        let joiner = std::thread::Builder::new().name("engine-end".to_owned());
+        let joined = joiner.spawn(move || {
+            join(threads, collector);
+            let _ = ended.send(());
+        });
+        if let Err(error) = joined {
+            tracing::error!(%error, "the end of the workers is not waited for");
         }
-        let died = threads.join().into_iter().filter_map(Result::err);
-        died.for_each(|error| tracing::error!(%error, "a worker died"));
-        if collector.join().is_err() {
-            tracing::error!("the collector died");
+        // Workers that wait for a process that is lost never end; the program does.
+        while wait.recv_timeout(LOOK) == Err(RecvTimeoutError::Timeout) {
+            if self.shared.done.lock().failure.is_some() {
+                break;
+            }
         }
+        peers.leave();
     }
 }
 
@@ -303,6 +317,15 @@ pub fn items_of_tick(workers: usize, clock: Clock, steps: &[Arc<Control>]) -> Ve
     let clock = Arc::new(Control::Clock(clock));
     let items: Vec<Inward> = std::iter::once(&clock).chain(steps).cloned().map(Inward::Control).collect();
     vec![items; workers]
+}
+
+/// Waits for the end of all threads.
+fn join(threads: Threads, collector: JoinHandle<()>) {
+    let died = threads.join().into_iter().filter_map(Result::err);
+    died.for_each(|error| tracing::error!(%error, "a worker died"));
+    if collector.join().is_err() {
+        tracing::error!("the collector died");
+    }
 }
 
 /// What comes out of a worker of this process is applied already, and goes to the collector.

@@ -153,12 +153,24 @@ pub(crate) fn start(network: Network, options: WorkerOptions) -> Result<(Threads
         }
     })
     .map_err(EngineError::Start)?;
-    let mut all = Vec::with_capacity(workers);
-    for _ in 0..workers {
-        all.push(started.recv().map_err(|_| EngineError::Start("a worker died".to_owned()))??);
+    let died = || Err(EngineError::Start("a worker died".to_owned()));
+    let all: Result<Vec<Started>, EngineError> =
+        (0..workers).map(|_| started.recv().unwrap_or_else(|_| died())).collect();
+    match all {
+        Ok(mut all) => {
+            all.sort_by_key(|started| started.worker);
+            Ok((threads, all))
+        }
+        Err(error) => {
+            give_up(threads);
+            Err(error)
+        }
     }
-    all.sort_by_key(|started| started.worker);
-    Ok((threads, all))
+}
+
+/// Leaves the threads to themselves: workers that wait for one that is gone never end, and would be waited for.
+pub(crate) fn give_up(threads: Threads) {
+    std::mem::forget(threads);
 }
 
 #[derive(Clone)]
