@@ -4,6 +4,7 @@ mod common;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use audience_api::{ApiOptions, Listen, Scope, Server, serve, templates};
@@ -42,6 +43,25 @@ async fn every_listener_has_its_paths() {
     ask(segments, "POST /api/events", &[], b"{}").await.is_problem(404, "unknown_path");
     ask(ingestion, "POST /api/events", &[], b"[]").await.is_problem(400, "no_events");
     ask(all, "POST /api/events", &[], b"[]").await.is_problem(400, "no_events");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_needs_an_engine_is_asked_of_one() {
+    let engine = start().await;
+    let event = r#"{"userId":"a b","eventType":"x"}"#;
+    assert_eq!(engine.json("POST /api/events", event).await.status, 202);
+    let without = |engine| start_with(ApiOptions { engine, ..options() });
+    let [alone, beside] = [without(None).await, without(Some(engine.address.to_string())).await];
+    for server in [&alone, &beside] {
+        server.platform.is_without_engine.store(true, Ordering::Relaxed);
+    }
+    alone.get("/api/users/a%20b").await.is_problem(501, "needs_engine");
+    let (here, there) = (beside.get("/api/users/a%20b?x=1").await, engine.get("/api/users/a%20b").await);
+    assert_eq!((here.status, here.text(), here.header("content-type")), (200, there.text(), "application/json"));
+    beside.get("/api/users/nobody").await.is_problem(404, "not_found");
+    assert_eq!(beside.get("/api/users/nobody/segments").await.text(), "[]", "what is known here is answered here");
+    engine.stop().await;
+    beside.get("/api/users/a%20b").await.is_problem(503, "engine_away");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -13,7 +13,7 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::time::Instant;
 
 use crate::Error;
-use crate::error::is_permanent;
+use crate::error::{in_one_line, is_permanent};
 use crate::settings::Settings;
 
 /// Records in one request: large enough for its costs to be shared, small enough for a node to serve others between.
@@ -146,8 +146,8 @@ async fn write_batch(
             return Ok(());
         }
         if Instant::now() + pause >= deadline {
-            let reason = batch.iter().find_map(BatchOperation::error).map(ToString::to_string);
-            let reason = reason.or_else(|| said.err().map(|error| error.to_string())).unwrap_or_default();
+            let reason = batch.iter().find_map(BatchOperation::error).map(in_one_line);
+            let reason = reason.or_else(|| said.err().map(|error| in_one_line(&error))).unwrap_or_default();
             return Err(Error::TimedOut { failed: batch.len(), all, reason });
         }
         tokio::time::sleep(pause).await;

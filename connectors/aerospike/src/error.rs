@@ -7,7 +7,7 @@ use audience_contract::{SinkError, StoreError};
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// What the client or a node said.
-    #[error("Aerospike: {0}")]
+    #[error("Aerospike: {}", in_one_line(.0))]
     Aerospike(#[from] aerospike::Error),
     /// Nodes are overloaded, starting or away, and were for as long as a write may take.
     #[error("Aerospike: {failed} of {all} records could not be written in time, the last because: {reason}")]
@@ -51,7 +51,7 @@ impl Error {
         match self {
             Error::Fenced => SinkError::Fenced(sink.to_owned()),
             Error::Damaged(detail) => SinkError::Corrupt { sink: sink.to_owned(), detail },
-            Error::Aerospike(error) if is_permanent(&error) => SinkError::Fatal(format!("Aerospike: {error}")),
+            Error::Aerospike(ref error) if is_permanent(error) => SinkError::Fatal(self.to_string()),
             Error::OtherChunks { .. } | Error::Unwritable(_) => SinkError::Fatal(self.to_string()),
             Error::Aerospike(_) | Error::TimedOut { .. } | Error::Lost | Error::Start(_) => {
                 SinkError::Transient(self.to_string())
@@ -62,6 +62,13 @@ impl Error {
     pub(crate) fn into_store(self, action: &'static str) -> StoreError {
         StoreError::Unavailable { action, detail: self.to_string() }
     }
+}
+
+/// What the client says over many lines, of each attempt and node.
+pub(crate) fn in_one_line(error: &aerospike::Error) -> String {
+    const ENOUGH: usize = 300;
+    let text = error.to_string();
+    text.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(ENOUGH).collect()
 }
 
 /// Faults that stay until somebody changes something. All others pass: a node that starts, is overloaded or away.

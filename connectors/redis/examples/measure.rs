@@ -27,12 +27,14 @@ fn main() -> Answer<()> {
     let changes = changes(count);
     let mut sink = RedisSink::new(settings.clone())?;
     sink.open()?;
-    let start = Instant::now();
+    let mut redis = redis::Client::open(settings.url.as_str())?.get_connection()?;
+    let (start, worked) = (Instant::now(), processor_seconds(&mut redis)?);
     for (tick, changes) in changes.chunks(at_once).enumerate() {
         sink.write(&reach(tick as u64), changes)?;
     }
-    let time = start.elapsed();
+    let (time, worked) = (start.elapsed(), processor_seconds(&mut redis)? - worked);
     println!("{count} changes, {at_once} at once: {time:?}, {:.0}/s", count as f64 / time.as_secs_f64());
+    println!("Redis itself worked for {worked:.2} s, {:.0} changes/s", count as f64 / worked);
     write_small(&mut sink, &changes)?;
     let start = Instant::now();
     sink.clear(Progress::default(), &|_| true)?;
@@ -61,6 +63,14 @@ fn changes(count: usize) -> Vec<MembershipChange> {
     }
     changes.truncate(count);
     changes
+}
+
+/// Processor time of the server so far.
+fn processor_seconds(redis: &mut redis::Connection) -> Answer<f64> {
+    let info: String = redis::cmd("INFO").arg("cpu").query(redis)?;
+    let value = |line: &str| line.split_once(':').and_then(|(_, value)| value.trim().parse::<f64>().ok());
+    let of = |name: &str| info.lines().find(|line| line.starts_with(name)).and_then(value).unwrap_or_default();
+    Ok(of("used_cpu_user:") + of("used_cpu_sys:"))
 }
 
 fn reach(tick: u64) -> Reach {

@@ -1,7 +1,7 @@
 //! A platform of plain maps: versions and states as the contract has them, no rules, no members but lists.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -42,6 +42,8 @@ pub struct FakePlatform {
     /// Exports that nobody took to their end.
     pub given_up: AtomicUsize,
     pub down: Mutex<bool>,
+    /// It knows nothing of users.
+    pub is_without_engine: AtomicBool,
 }
 
 fn missing(id: &str) -> PlatformError {
@@ -312,6 +314,9 @@ impl Platform for FakePlatform {
 
     fn user(&self, id: &str) -> Result<UserView> {
         special(id)?;
+        if self.is_without_engine.load(Ordering::Relaxed) {
+            return Err(PlatformError::NeedsEngine("a user's history"));
+        }
         let event_count = self.events.lock().unwrap().iter().filter(|event| event.user == id).count() as u64;
         if event_count == 0 {
             return Err(PlatformError::NotFound { kind: "user", id: id.into() });

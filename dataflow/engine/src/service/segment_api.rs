@@ -225,7 +225,8 @@ impl Platform for SegmentApi {
         self.figures.reads.inc();
         let held = memberships.segments_of(id).map_err(|error| {
             self.figures.read_errors.inc();
-            PlatformError::Unavailable(error.to_string())
+            tracing::warn!(%error, "users' segments cannot be read");
+            PlatformError::Unavailable(format!("{} does not answer", memberships.name()))
         })?;
         let named = held
             .into_iter()
