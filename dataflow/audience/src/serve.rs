@@ -107,6 +107,10 @@ fn start(settings: &ServeSettings) -> anyhow::Result<Arc<Service>> {
         None => stores.catalogue(),
     };
     let objects = settings.checkpoints.as_deref().map(|url| offsite::open(url, &settings.data, is_new)).transpose()?;
+    if objects.is_some() {
+        // Those in the data directory are of no use any more, and name users who may be erased.
+        stores.checkpoints().prune(0)?;
+    }
     let stores = PlatformStores {
         events: stores.events(),
         messages: stores.messages(),
