@@ -1,5 +1,6 @@
 //! Objects under a URL, for callers that block.
 
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
@@ -211,7 +212,24 @@ impl Objects {
             Ok(())
         };
         let deleted = self.wait(async { Ok(in_time(deleted).await) })?;
-        deleted.map_err(|error| self.fault(action, names.first().map_or("", String::as_str), &error))
+        let first = names.first().map_or("", String::as_str);
+        deleted.map_err(|error| self.fault(action, first, &error))?;
+        self.sync_folders(names).map_err(|error| self.fault(action, first, &error))
+    }
+
+    /// Makes durable what is in the folders of these names, where they are folders of a directory.
+    fn sync_folders(&self, names: &[String]) -> std::io::Result<()> {
+        let Some(directory) = &self.directory else { return Ok(()) };
+        let folders: BTreeSet<PathBuf> =
+            names.iter().filter_map(|name| Some(directory.join(name).parent()?.to_owned())).collect();
+        for folder in folders {
+            match std::fs::File::open(folder) {
+                Ok(folder) => folder.sync_all()?,
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
     }
 
     /// Deletes what a folder of a directory still has once its objects are deleted: what a process that was killed had begun

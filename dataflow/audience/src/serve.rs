@@ -139,6 +139,10 @@ fn start(settings: &ServeSettings, cluster: Option<&Cluster>) -> anyhow::Result<
         None => stores.catalogue(),
     };
     let objects = settings.checkpoints.as_deref().map(|url| offsite::open(url, &settings.data, is_new)).transpose()?;
+    if objects.is_some() {
+        // Those in the data directory are of no use any more, and name users who may be erased.
+        stores.checkpoints().prune(0)?;
+    }
     let stores = PlatformStores {
         events: stores.events(),
         messages: stores.messages(),

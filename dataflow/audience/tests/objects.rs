@@ -157,6 +157,13 @@ fn one_url_is_of_one_data_directory() {
     with_buyers(served.client(), 3);
     served.stop();
     one.start().stop();
+    // Those of before are not left behind in the data directory.
+    let embedded = Setup { flags: Vec::new(), data: directory.path().join("embedded"), ..one.clone() };
+    embedded.start().stop();
+    assert!(!finished(&embedded.data).is_empty());
+    let url = file_url(&directory.path().join("its own"));
+    Setup { flags: vec!["--checkpoints".to_owned(), url.replace(' ', "%20")], ..embedded.clone() }.start().stop();
+    assert!(finished(&embedded.data).is_empty() && !finished(&directory.path().join("its own")).is_empty());
     let mut refused = other.spawn();
     let status = refused.wait();
     assert!(!status.success() && refused.said().contains("belongs to another data directory"), "{}", refused.said());

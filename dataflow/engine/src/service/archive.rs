@@ -129,7 +129,8 @@ impl Archive {
         written.map(|()| reached)
     }
 
-    /// Erases what names one of the ids and stands before the number that is with it. The event log must still have it.
+    /// Erases what names one of the ids and stands before the number that is with it, here and then in the event log, which
+    /// says where that is. No file is written in between: it would have what the log still has.
     pub fn erase(&self, log: &dyn EventLog, ids: &[IdSince]) -> Result<(), StoreError> {
         let _plan = self.writing.lock();
         let before: HashMap<&str, u64> = ids.iter().map(|(id, before)| (id.as_str(), *before)).collect();
@@ -143,7 +144,10 @@ impl Archive {
             sequences.extend(records(run).filter(is_erased).map(|record| record.sequence()));
             ControlFlow::Continue(())
         })?;
-        if sequences.is_empty() { Ok(()) } else { self.offsite.history.erase(&sequences) }
+        if !sequences.is_empty() {
+            self.offsite.history.erase(&sequences)?;
+        }
+        log.erase(ids)
     }
 }
 

@@ -117,11 +117,10 @@ impl Service {
         if are_noted {
             // The records of the erasures themselves go too.
             let below: Vec<IdSince> = erased.iter().map(|(id, sequence)| (id.clone(), sequence + 1)).collect();
-            if let Some(archive) = &self.archive {
-                // Which records these are only the event log says, so that it comes last.
-                archive.erase(&*self.stores.events, &below)?;
+            match &self.archive {
+                Some(archive) => archive.erase(&*self.stores.events, &below)?,
+                None => self.stores.events.erase(&below)?,
             }
-            self.stores.events.erase(&below)?;
             tracing::info!(ids = erased.len(), "erased from the log and the checkpoints");
             let clock = self.standing.boundary().clock;
             self.engine.submit_control(clock, Some(Control::ForgetErased(erased)))?;

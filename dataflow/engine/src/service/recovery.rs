@@ -29,6 +29,9 @@ use crate::rule_set::RuleSet;
 /// Bytes of history in one tick.
 const TICK_BYTES: usize = 8 << 20;
 
+/// Threads that read a checkpoint to find out whether it is whole.
+const READERS: usize = 8;
+
 /// A checkpoint that is whole.
 #[derive(Clone)]
 pub struct Found {
@@ -70,9 +73,18 @@ fn check(store: &dyn CheckpointStore, number: u64) -> Result<Found, EngineError>
     let unreadable = |what: &str| EngineError::Start(format!("checkpoint {number}: {what} cannot be read"));
     let manifest = Manifest::decode(&store.manifest(number)?);
     let manifest = manifest.map_err(|why| EngineError::Start(format!("checkpoint {number}: {why}")))?;
-    for shard in &manifest.shards {
-        store.shard(number, *shard)?.ok_or_else(|| unreadable(&format!("shard {shard}")))?;
-    }
+    // Several at once, for a store that is far away.
+    std::thread::scope(|threads| {
+        let all = |shards: &[u32]| -> Result<(), EngineError> {
+            shards.iter().try_for_each(|shard| {
+                let read = store.shard(number, *shard)?;
+                read.map(drop).ok_or_else(|| unreadable(&format!("shard {shard}")))
+            })
+        };
+        let parts = manifest.shards.chunks(manifest.shards.len().div_ceil(READERS).max(1));
+        let readers: Vec<_> = parts.map(|shards| threads.spawn(move || all(shards))).collect();
+        readers.into_iter().try_for_each(|reader| reader.join().unwrap_or_else(|_| Err(unreadable("a shard"))))
+    })?;
     let aliases = store.shard(number, ALIASES_SHARD)?.ok_or_else(|| unreadable("its aliases"))?;
     let aliases = bincode::deserialize(&aliases).map_err(|_| unreadable("its aliases"))?;
     Ok(Found { number, manifest, aliases })

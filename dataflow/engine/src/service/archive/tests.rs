@@ -139,4 +139,15 @@ fn what_is_erased_is_found_by_the_log() {
     append(&log, &["a", "b", "a", "c", "b", "a"], None);
     archive.erase(&log, &[("a".to_owned(), 5), ("b".to_owned(), 2), ("nobody".to_owned(), 9)]).expect("erased");
     assert_eq!(*history.erased.lock(), [0, 1, 2]);
+    let left = log.of_users(&["a", "b"], u64::MAX).expect("of_users");
+    assert_eq!(records(&left).map(|record| record.sequence()).collect::<Vec<_>>(), [4, 5], "and from the log");
+    // What was erased before it was kept does not get there.
+    archive.write_due(&log, true).expect("written");
+    let kept: Vec<u64> = history
+        .files
+        .lock()
+        .iter()
+        .flat_map(|file| records(&file.records).map(|r| r.sequence()).collect::<Vec<_>>())
+        .collect();
+    assert_eq!(kept, [3, 4, 5]);
 }
