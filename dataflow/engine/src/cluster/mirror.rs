@@ -1,7 +1,7 @@
 //! A copy of the memberships of a worker in another process, kept up by what that worker gives out.
 
 use audience_operators::membership::{Membership, user_hash};
-use audience_operators::operator::{Members, TickOutput};
+use audience_operators::operator::{Held, TickOutput};
 use audience_rules::ast::SegmentId;
 
 use crate::service::changes::decode;
@@ -10,10 +10,19 @@ use crate::service::changes::decode;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Undecoded;
 
-/// Takes in members as they are when a worker begins.
-pub fn take_members(membership: &mut Membership, members: &Members) {
-    for user in &members.users {
-        set(membership, &members.segment, user, true);
+/// Takes in a piece of what there is when a worker begins: nothing has been taken in before, so that users have the numbers
+/// here that they have there.
+pub fn take_held(membership: &mut Membership, held: &Held) {
+    match held {
+        Held::Users(users) => users.iter().for_each(|user| {
+            membership.users.find_or_add(user_hash(user.as_bytes()), user.as_bytes());
+        }),
+        Held::Members(_, members) if members.is_empty() => {}
+        Held::Members(segment, members) => {
+            let bitmap = membership.add_bitmap();
+            membership.bitmap_mut(bitmap).clone_from(members);
+            membership.segments.insert(segment.clone(), bitmap);
+        }
     }
 }
 

@@ -106,7 +106,7 @@ impl Reader {
     /// The copy of the memberships is ahead of what is committed, as those of workers of this process are.
     fn take(&self, item: Outward) -> Result<(), String> {
         match &item {
-            Outward::Members(members) => mirror::take_members(&mut self.membership.write(), members),
+            Outward::Held(held) => mirror::take_held(&mut self.membership.write(), held),
             Outward::Tick(output) => {
                 let taken = mirror::take_tick(&mut self.membership.write(), output);
                 taken.map_err(|_| "changes that cannot be read; this is a fault of the program".to_owned())?;

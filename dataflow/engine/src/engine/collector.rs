@@ -63,7 +63,7 @@ impl Collector {
                 }
             }
             // Read in place in this process, mirrored already where it comes from another.
-            Outward::Members(_) => {}
+            Outward::Held(_) => {}
             Outward::Failed(reason) => self.shared.fail(reason),
         }
     }

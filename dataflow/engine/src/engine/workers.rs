@@ -185,7 +185,7 @@ pub(crate) struct Watch(pub Arc<dyn Fn(String) + Send + Sync>);
 impl Drop for Watch {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            (self.0)("a worker panicked; this is a fault of the program".to_owned());
+            (self.0)("a worker panicked: a process is lost, or this is a fault of the program".to_owned());
         }
     }
 }

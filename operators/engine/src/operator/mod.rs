@@ -25,6 +25,7 @@ use std::sync::Arc;
 
 use audience_rules::ast::{Millis, SegmentId};
 use parking_lot::RwLock;
+use roaring::RoaringBitmap;
 use serde::{Deserialize, Serialize};
 use timely::dataflow::operators::{Concat, ConnectLoop, Feedback};
 use timely::dataflow::{Scope, StreamVec};
@@ -50,8 +51,8 @@ pub enum Inward {
 /// What comes out of a worker.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Outward {
-    /// Members of a segment as the silence of a start ends, where whoever reads memberships is in another process.
-    Members(Members),
+    /// Memberships as the silence of a start ends, where whoever reads them is in another process.
+    Held(Held),
     /// A tick is done.
     Tick(Box<TickOutput>),
     /// The scan is at its end.
@@ -62,13 +63,13 @@ pub enum Outward {
     Failed(String),
 }
 
-/// Some members of a segment among a worker's users.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Members {
-    /// The segment.
-    pub segment: SegmentId,
-    /// The users.
-    pub users: Vec<String>,
+/// A piece of all memberships of a worker's users; first all users, then the members of each segment.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Held {
+    /// Users in the order of their numbers, behind those before.
+    Users(Vec<String>),
+    /// The numbers of a segment's members.
+    Members(SegmentId, RoaringBitmap),
 }
 
 /// What a tick gives.

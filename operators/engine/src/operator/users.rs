@@ -9,17 +9,18 @@ use timely::dataflow::operators::generic::OutputBuilder;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 use timely::progress::frontier::MutableAntichain;
 
-use audience_rules::ast::Millis;
+use audience_rules::ast::{Millis, SegmentId};
 
 use super::route::Directed;
 use super::sizes::Growth;
-use super::{Members, Outward, STRIDE, TickOutput, WorkerParts, failed};
+use super::{Held, Outward, STRIDE, TickOutput, WorkerParts, failed};
 use crate::membership::{Membership, shard_of};
 use crate::message::{Cause, Clock, Control, RankFlip, RankInput, Routed};
 use crate::partition::{OperatorError, TickInput};
+use crate::registry::BitmapId;
 
-/// Members that are given out at once.
-const MEMBERS_A_PIECE: usize = 1 << 16;
+/// Users that are given out at once.
+const USERS_A_PIECE: usize = 1 << 16;
 
 #[derive(Default)]
 struct Arrived {
@@ -273,7 +274,7 @@ impl UsersLogic {
             partition.changes.clear();
             self.grown = partition.sizes();
             if self.parts.gives_members {
-                outward.extend(all_members(&partition.membership().read()).map(Outward::Members));
+                outward.extend(all_held(&partition.membership().read()).map(Outward::Held));
             }
         }
         if partition.deepest_rank() > 0 || partition.has_merged || current.cause == Cause::Rule {
@@ -294,13 +295,15 @@ impl UsersLogic {
     }
 }
 
-/// Every membership, in pieces of bounded size.
-fn all_members(membership: &Membership) -> impl Iterator<Item = Members> {
-    membership.segments.keys().flat_map(|segment| {
-        let mut users = membership.members(segment).map(str::to_owned).peekable();
-        std::iter::from_fn(move || {
-            users.peek()?;
-            Some(Members { segment: segment.clone(), users: users.by_ref().take(MEMBERS_A_PIECE).collect() })
-        })
-    })
+/// Every membership.
+fn all_held(membership: &Membership) -> impl Iterator<Item = Held> {
+    let users = &membership.users;
+    let count = users.len() as u32;
+    let pieces = (0..count).step_by(USERS_A_PIECE).map(move |first| {
+        let last = first.saturating_add(USERS_A_PIECE as u32).min(count);
+        Held::Users((first..last).map(|slot| users.id(slot).to_owned()).collect())
+    });
+    let members =
+        |(segment, bitmap): (&SegmentId, &BitmapId)| Held::Members(segment.clone(), membership.bitmap(*bitmap).clone());
+    pieces.chain(membership.segments.iter().map(members))
 }
