@@ -111,7 +111,9 @@ impl Archive {
         positions: &[SourcePosition],
     ) -> Result<u64, StoreError> {
         let failed = plan.failed.take().filter(|(failed_end, _)| *failed_end > next);
-        let limit = failed.as_ref().map_or(end.min(next + self.offsite.file_events), |(failed_end, _)| *failed_end);
+        // Several files are about as large as each other.
+        let files = (end - next).div_ceil(self.offsite.file_events.max(1)).max(1);
+        let limit = failed.as_ref().map_or(next + (end - next).div_ceil(files), |(failed_end, _)| *failed_end);
         let gathered = gather(log, next, limit)?;
         let reached = next + gathered.count;
         // What has not changed from the beginning to the end was that in between too.
