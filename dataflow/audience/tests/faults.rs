@@ -6,6 +6,7 @@
 //! those of `scripts/services`, which it stops and starts.
 #![expect(clippy::unwrap_used, reason = "a test that panics has failed, which is what a test is for")]
 
+mod between;
 mod database;
 mod topics;
 
@@ -21,8 +22,9 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rustix::process::{Signal, kill_process};
 use serde_json::{Value, json};
 
+use between::{Members, PARTITIONS, folded, in_redis, served, settle, setup};
 use database::Database;
-use topics::{Members, PARTITIONS, client, committed, folded, in_redis, served, settle, setup, variable};
+use topics::{client, committed, variable};
 
 /// How many faults there are.
 const FAULTS: u64 = 9;
@@ -204,7 +206,7 @@ fn whatever_fails_every_place_ends_with_the_same_members() {
     assert_eq!(served(running.client(), &rules.each_ref().map(|(id, _)| *id)), expected, "served");
     running.stop();
     let all = committed(&changes, PARTITIONS);
-    let all: Vec<Value> = all.iter().map(|change| serde_json::from_slice(change).unwrap()).collect();
+    let all: Vec<Value> = all.iter().map(|(_, change)| serde_json::from_slice(change).unwrap()).collect();
     assert_eq!(folded(&all), expected, "by the topic");
     assert_eq!(in_redis(&prefix, USERS), expected, "in Redis");
     eprintln!("{} events, {} changes", events.len(), all.len());

@@ -2,6 +2,7 @@
 //! Who reads what is committed there sees each membership enter and leave in turn, and ends where everybody is.
 #![expect(clippy::unwrap_used, reason = "a test that panics has failed, which is what a test is for")]
 
+mod between;
 mod topics;
 
 use std::time::Duration;
@@ -12,7 +13,8 @@ use audience_tests::serve::{pause, wall_clock};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use serde_json::{Value, json};
 
-use topics::{PARTITIONS, client, committed, folded, in_redis, served, settle, setup};
+use between::{PARTITIONS, folded, in_redis, served, settle, setup};
+use topics::{client, committed};
 
 const USERS: u64 = 200;
 const KILLS: u64 = 6;
@@ -71,11 +73,11 @@ fn killed_between_topics_it_loses_and_repeats_nothing() {
     assert_eq!(counts.sum::<u64>(), KILLS * 700 + 10, "each event counts once");
     served_by.stop();
     let all = committed(&changes, PARTITIONS);
-    let all: Vec<Value> = all.iter().map(|change| serde_json::from_slice(change).unwrap()).collect();
+    let all: Vec<Value> = all.iter().map(|(_, change)| serde_json::from_slice(change).unwrap()).collect();
     assert_eq!(folded(&all), members);
     assert_eq!(in_redis(&prefix, USERS), members);
     let letters = committed(&format!("{prefix}user-events-dlq"), 1);
-    assert!(letters.iter().all(|letter| letter == b"no event"));
+    assert!(letters.iter().all(|(_, letter)| letter == b"no event"));
     // One may be there twice: see `DeadLetters`.
     assert!(letters.len() as u64 > KILLS, "{} letters", letters.len());
 }

@@ -2,39 +2,21 @@
 //! users' segments are read without the engine.
 #![expect(clippy::unwrap_used, reason = "a test that panics has failed, which is what a test is for")]
 
+mod database;
+mod topics;
+
 use std::io::{BufRead, BufReader};
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
 
 use audience_tests::client::Client;
 use audience_tests::program;
 use audience_tests::serve::{Setup, pause, wall_clock};
-use rdkafka::ClientConfig;
-use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::message::Message;
-use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use serde_json::Value;
-use tokio_postgres::NoTls;
 
-/// A setting of the environment that `scripts/services` makes.
-fn variable(name: &str) -> String {
-    std::env::var(name).unwrap_or_else(|_| {
-        panic!("{name} is not set: this test needs real services, start them with: eval \"$(scripts/services start)\"")
-    })
-}
-
-fn sql(statement: &str) {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(async {
-        let (client, connection) = tokio_postgres::connect(&variable("AUDIENCE_TEST_POSTGRES"), NoTls).await.unwrap();
-        let connection = tokio::spawn(connection);
-        client.batch_execute(statement).await.unwrap();
-        drop(client);
-        connection.await.unwrap().unwrap();
-    });
-}
+use database::Database;
+use topics::{committed, variable};
 
 /// A process that is killed when dropped.
 struct Process {
@@ -85,27 +67,10 @@ impl Drop for Process {
 
 /// The keys and values of a topic.
 fn messages(topic: &str, partitions: i32) -> Vec<(String, Value)> {
-    let consumer: BaseConsumer = ClientConfig::new()
-        .set("bootstrap.servers", variable("AUDIENCE_TEST_KAFKA"))
-        .set("group.id", "test")
-        .set("enable.partition.eof", "true")
-        .create()
-        .unwrap();
-    let mut list = TopicPartitionList::new();
-    (0..partitions).for_each(|partition| list.add_partition_offset(topic, partition, Offset::Beginning).unwrap());
-    consumer.assign(&list).unwrap();
-    let (mut found, mut ended) = (Vec::new(), 0);
-    while ended < partitions {
-        match consumer.poll(Duration::from_secs(20)).expect("the broker answers") {
-            Ok(message) => {
-                let key = String::from_utf8_lossy(message.key().unwrap()).into_owned();
-                found.push((key, serde_json::from_slice(message.payload().unwrap()).unwrap()));
-            }
-            Err(rdkafka::error::KafkaError::PartitionEOF(_)) => ended += 1,
-            Err(error) => panic!("{error}"),
-        }
-    }
-    found
+    let said = |(key, value): (Vec<u8>, Vec<u8>)| {
+        (String::from_utf8_lossy(&key).into_owned(), serde_json::from_slice(&value).unwrap())
+    };
+    committed(topic, partitions).into_iter().map(said).collect()
 }
 
 fn settings(directory: &Path, prefix: &str, postgres: &str) -> String {
@@ -121,12 +86,10 @@ fn settings(directory: &Path, prefix: &str, postgres: &str) -> String {
 
 #[test]
 fn apis_beside_an_engine() {
-    let name = format!("audience_test_{}_{}", std::process::id(), wall_clock());
-    sql(&format!("CREATE DATABASE {name}"));
-    let postgres = format!("{}?dbname={name}", variable("AUDIENCE_TEST_POSTGRES"));
+    let database = Database::create();
     let directory = tempfile::tempdir().unwrap();
-    let prefix = format!("{name}.");
-    let config = settings(directory.path(), &prefix, &postgres);
+    let prefix = format!("processes-test-{}.", wall_clock());
+    let config = settings(directory.path(), &prefix, &database.url);
     let setup = Setup::within(program!(), directory.path());
     let engine = Setup { flags: vec!["--config".to_owned(), config.clone()], ..setup }.start();
 
@@ -171,8 +134,6 @@ fn apis_beside_an_engine() {
     let told: Vec<(&str, Option<&str>, Option<u64>)> =
         told.iter().map(|(key, said)| (key.as_str(), said["action"].as_str(), said["version"].as_u64())).collect();
     assert_eq!(told, [("buyers", Some("created"), Some(1)), ("buyers", Some("updated"), Some(2))]);
-    drop((segments, alone, events));
-    sql(&format!("DROP DATABASE {name} WITH (FORCE)"));
 }
 
 /// Without brokers nothing is taken, and health says why.
