@@ -32,6 +32,9 @@ use crate::cluster::remote::Attached;
 /// Between looks for a process that is lost while the end is waited for.
 const LOOK: Duration = Duration::from_millis(10);
 
+/// How long threads may take to end once nothing more comes of them.
+const END_PATIENCE: Duration = Duration::from_secs(1);
+
 /// How the engine runs.
 #[derive(Clone, Copy, Debug)]
 pub struct EngineOptions {
@@ -299,6 +302,8 @@ impl Engine {
         // Workers that wait for a process that is lost never end; the program does.
         while wait.recv_timeout(LOOK) == Err(RecvTimeoutError::Timeout) {
             if self.shared.done.lock().failure.is_some() {
+                // All that was asked for is done, or never will be.
+                let _ = wait.recv_timeout(END_PATIENCE);
                 break;
             }
         }

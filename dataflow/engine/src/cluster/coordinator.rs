@@ -5,6 +5,7 @@ use std::io;
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
@@ -157,7 +158,7 @@ impl Coordinator {
                 return Err(EngineError::Start("not all processes made their connections in time".to_owned()));
             }
             if let Some((stream, hello)) = self.accept()? {
-                peers.take(begin.run, stream, &hello, stores)?;
+                peers.take(begin, stream, &hello, stores)?;
             }
         }
         peers.links = joined.into_iter().map(|(process, joined)| (process, joined.link)).collect();
@@ -185,25 +186,34 @@ struct Joined {
 pub struct Peers {
     sockets: Vec<Option<TcpStream>>,
     ticks: BTreeMap<usize, TcpStream>,
-    stores: Vec<TcpStream>,
+    stores: Vec<(TcpStream, JoinHandle<()>)>,
     links: Vec<(usize, Link)>,
     attached: Vec<TcpStream>,
 }
 
 impl Peers {
-    fn take(&mut self, run: u64, stream: TcpStream, hello: &Hello, stores: &AskedStores) -> Result<(), EngineError> {
+    fn take(
+        &mut self,
+        begin: &Begin,
+        stream: TcpStream,
+        hello: &Hello,
+        stores: &AskedStores,
+    ) -> Result<(), EngineError> {
+        let (run, processes) = (begin.run, self.sockets.len());
         match *hello {
-            Hello::Mesh { run: of, process } if of == run && process < self.sockets.len() => {
+            Hello::Mesh { run: of, process } if of == run && (1..processes).contains(&process) => {
                 self.sockets[process] = Some(stream);
             }
-            Hello::Ticks { run: of, worker } if of == run => {
+            Hello::Ticks { run: of, worker }
+                if of == run && (begin.workers..processes * begin.workers).contains(&worker) =>
+            {
                 self.ticks.insert(worker, stream);
             }
             Hello::Stores { run: of } if of == run => {
                 let stores = stores.clone();
-                self.stores.push(stream.try_clone().map_err(start_error)?);
+                let end = stream.try_clone().map_err(start_error)?;
                 let thread = std::thread::Builder::new().name("stores".to_owned());
-                thread.spawn(move || stores.serve(stream)).map_err(start_error)?;
+                self.stores.push((end, thread.spawn(move || stores.serve(stream)).map_err(start_error)?));
             }
             // Of a run that has ended.
             _ => {}
@@ -246,15 +256,19 @@ impl Peers {
     /// Ends all connections.
     pub(crate) fn leave(&self) {
         self.links.iter().for_each(|(_, link)| link.close());
-        for stream in self.attached.iter().chain(&self.stores) {
+        for stream in self.attached.iter().chain(self.stores.iter().map(|(stream, _)| stream)) {
             let _ = stream.shutdown(Shutdown::Both);
         }
     }
 }
 
 impl Drop for Peers {
+    /// Nobody asks the stores any more once this returns.
     fn drop(&mut self) {
         self.leave();
+        for (_, thread) in self.stores.drain(..) {
+            let _ = thread.join();
+        }
     }
 }
 
