@@ -11,6 +11,14 @@ use crate::random::Random;
 use crate::serve::{Served, Setup, pause, wall_clock};
 use crate::traffic::{Account, Editor, EventWriter, Link, Standing};
 
+/// Nothing changes by time any more once it has been quiet for so long: the longest window, and the farthest future.
+pub const QUIET_MILLISECONDS: u64 = 15_500;
+
+/// A number of the environment, or what is said here.
+pub fn setting(name: &str, default: u64) -> u64 {
+    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+}
+
 /// When something is done to the program.
 #[derive(Clone, Copy, Debug)]
 pub enum Moment {

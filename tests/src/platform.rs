@@ -11,6 +11,7 @@ use audience_protocol::{Platform, SegmentInput};
 use audience_rules::event::{EventDecoder, EventDefaults};
 use serde_json::{Value, json};
 
+use crate::cluster::Cluster;
 use crate::serve::{pause, wall_clock};
 
 /// The stores of a data directory.
@@ -27,8 +28,14 @@ pub fn stores(data: &Path) -> PlatformStores {
 
 /// Starts on these stores, with so many workers; takes no checkpoint by itself.
 pub fn start(stores: PlatformStores, workers: usize) -> Arc<Service> {
+    start_over(stores, workers, None)
+}
+
+/// The same over several processes, if there are others; each has so many workers.
+pub fn start_over(stores: PlatformStores, workers: usize, cluster: Option<&Cluster>) -> Arc<Service> {
     let engine = EngineOptions { workers, ..EngineOptions::default() };
-    let options = ServiceOptions { engine, cluster: None, checkpoint_interval: Duration::from_secs(3600) };
+    let cluster = cluster.map(|cluster| cluster.coordinator.clone());
+    let options = ServiceOptions { engine, cluster, checkpoint_interval: Duration::from_secs(3600) };
     Service::start(stores, options).expect("the platform starts")
 }
 

@@ -227,15 +227,12 @@ impl Served {
             return None;
         }
         let supervisor = if process == 0 { &self.child } else { &self.others[process - 1] };
-        let id = supervisor.id();
-        let children = std::fs::read_to_string(format!("/proc/{id}/task/{id}/children")).ok()?;
         // The supervisor starts it from any of its threads.
-        let tasks = std::fs::read_dir(format!("/proc/{id}/task")).ok()?;
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", supervisor.id())).ok()?;
         let of_task =
             |task: std::io::Result<std::fs::DirEntry>| std::fs::read_to_string(task.ok()?.path().join("children")).ok();
-        let all = tasks.filter_map(of_task).fold(children, |all, more| format!("{all} {more}"));
-        let worker = all.split_whitespace().next()?.parse().ok()?;
-        Pid::from_raw(worker)
+        let children = tasks.filter_map(of_task).find(|children| !children.trim().is_empty())?;
+        Pid::from_raw(children.split_whitespace().next()?.parse().ok()?)
     }
 
     /// SIGTERM.

@@ -2,13 +2,11 @@
 #![allow(missing_docs)]
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use audience_dataflow::engine::EngineOptions;
-use audience_dataflow::service::{Service, ServiceOptions};
+use audience_dataflow::service::Service;
 use audience_protocol::Platform;
 use audience_tests::cluster::Cluster;
-use audience_tests::platform::{create_rule, members, send, stores, wait_until};
+use audience_tests::platform::{create_rule, members, send, start_over, stores, wait_until};
 use serde_json::json;
 
 const USERS: usize = 300;
@@ -18,14 +16,6 @@ fn buyers(times: usize) -> Vec<String> {
     let mut users: Vec<String> = (0..USERS).filter(|user| user % 5 >= times).map(|user| format!("u{user}")).collect();
     users.sort();
     users
-}
-
-fn options(cluster: Option<&Cluster>) -> ServiceOptions {
-    ServiceOptions {
-        engine: EngineOptions { workers: 2, ..EngineOptions::default() },
-        cluster: cluster.map(|cluster| cluster.coordinator.clone()),
-        checkpoint_interval: Duration::from_secs(3600),
-    }
 }
 
 fn check(service: &Arc<Service>) {
@@ -48,7 +38,7 @@ fn any_number_of_processes_goes_on_from_what_another_has_left() {
     let directory = tempfile::tempdir().expect("a directory");
     for (start, processes) in [1, 3, 2, 1].into_iter().enumerate() {
         let cluster = (processes > 1).then(|| Cluster::start(processes).expect("processes start"));
-        let service = Service::start(stores(directory.path()), options(cluster.as_ref())).expect("it starts");
+        let service = start_over(stores(directory.path()), 2, cluster.as_ref());
         if start == 0 {
             for times in 1..5 {
                 create_rule(

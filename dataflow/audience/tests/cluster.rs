@@ -7,7 +7,9 @@
 
 use std::sync::Arc;
 
-use audience_tests::crash::{Moment, Run, beside_writers, check_documents, served_members};
+use audience_tests::crash::{
+    Moment, QUIET_MILLISECONDS, Run, beside_writers, check_documents, served_members, setting,
+};
 use audience_tests::ledger::same;
 use audience_tests::network::Network;
 use audience_tests::program;
@@ -21,12 +23,6 @@ const FAULTS: u64 = 21;
 const PROCESSES: [usize; 3] = [2, 4, 3];
 /// A silent process is noticed within 5 seconds, and everything is back some seconds later, also on a busy machine.
 const RECOVERY_MILLISECONDS: i64 = 60_000;
-/// Nothing changes by time any more once it has been quiet for so long: the longest window, and the farthest future.
-const QUIET_MILLISECONDS: u64 = 15_500;
-
-fn setting(name: &str, default: u64) -> u64 {
-    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
-}
 
 fn is_ready(served: &Served) -> bool {
     served.client().get("/health/ready").is_ok_and(|answer| answer.status == 200)

@@ -8,7 +8,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use audience_tests::client::Client;
-use audience_tests::crash::{Moment, Run, beside_writers, check_documents, served_members};
+use audience_tests::crash::{
+    Moment, QUIET_MILLISECONDS, Run, beside_writers, check_documents, served_members, setting,
+};
 use audience_tests::ledger::{Members, same};
 use audience_tests::program;
 use audience_tests::serve::{Served, Setup, pause};
@@ -16,12 +18,6 @@ use audience_tests::traffic::{Account, Link};
 
 /// How often the program is killed.
 const ROUNDS: u64 = 22;
-/// Nothing changes by time any more once it has been quiet for so long: the longest window, and the farthest future.
-const QUIET_MILLISECONDS: u64 = 15_500;
-
-fn setting(name: &str, default: u64) -> u64 {
-    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
-}
 
 fn killed_again_and_again(seed: u64, rounds: u64) -> Result<(), String> {
     let directory = tempfile::tempdir().unwrap();

@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use audience_rules::timeline::{OracleSubject, Subject, parse_timeline};
 use audience_tests::check::step;
+use audience_tests::crash::setting;
 use audience_tests::random::Random;
 use audience_tests::serve::{Served, pause, wall_clock};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
@@ -31,10 +32,6 @@ const FAULTS: u64 = 9;
 const USERS: u64 = 100;
 /// How long anything may take to come back.
 const PATIENCE_MILLISECONDS: i64 = 90_000;
-
-fn setting(name: &str, default: u64) -> u64 {
-    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
-}
 
 /// Tells `scripts/services` something.
 fn services(action: &str, service: &str) {
