@@ -11,7 +11,6 @@
 //! - [`crash`]: what is done to it meanwhile.
 //! - [`network`]: a second host, cut off now and then.
 //! - [`ledger`]: what its data directory says.
-//! - [`reference`]: the same language in the standard operators of differential dataflow.
 //! - [`fuzz_targets`]: what is done with bytes that may be anything.
 //! - [`case`]: a timeline with the settings of the engine that runs it.
 #![forbid(unsafe_code)]
@@ -30,7 +29,6 @@ pub mod ledger;
 pub mod network;
 pub mod platform;
 pub mod random;
-pub mod reference;
 pub mod serve;
 pub mod shrink;
 pub mod traffic;

@@ -99,7 +99,16 @@ const LAYERS: &[Layer] = &[
         internal: Internal::Only(&["audience-protocol", "audience-rules"]),
         forbidden: &[DATAFLOW, STORES],
     },
-    Layer { name: "audience", internal: Internal::AllBut(&["audience-tests", "audience-bench"]), forbidden: &[] },
+    Layer {
+        name: "audience-reference",
+        internal: Internal::Only(&["audience-rules"]),
+        forbidden: &[ASYNC, HTTP, STORES],
+    },
+    Layer {
+        name: "audience",
+        internal: Internal::AllBut(&["audience-tests", "audience-reference", "audience-bench"]),
+        forbidden: &[],
+    },
     Layer { name: "audience-tests", internal: Internal::AllBut(&[]), forbidden: &[] },
     Layer { name: "audience-bench", internal: Internal::AllBut(&[]), forbidden: &[] },
 ];

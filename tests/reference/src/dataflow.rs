@@ -9,8 +9,8 @@ use differential_dataflow::operators::Iterate;
 use serde::{Deserialize, Serialize};
 use timely::progress::Timestamp;
 
-use super::measure::{Measured, Number, concerns, measured};
-use super::plan::{NodeName, Operation, Row, read_leaf};
+use crate::measure::{Measured, Number, concerns, measured};
+use crate::plan::{NodeName, Operation, Row, read_leaf};
 
 type Rows<'s, T, D> = VecCollection<'s, T, D, isize>;
 /// A user's id.

@@ -1,12 +1,12 @@
 //! Random timelines and the hand-written ones against the reference in differential dataflow.
 #![allow(missing_docs)]
 
+use audience_reference::Reference;
 use audience_rules::timeline::{Line, OracleSubject, Outcome, Subject, parse_timeline, run};
 use audience_tests::case::{Case, timelines};
 use audience_tests::check::step;
 use audience_tests::generate;
 use audience_tests::random::Random;
-use audience_tests::reference::Reference;
 
 /// How many cases there are where nothing is said. The engine is held to the oracle on random timelines elsewhere; that the
 /// oracle and this reference agree closes the triangle.

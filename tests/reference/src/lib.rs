@@ -8,6 +8,9 @@
 //! - [`measure`]: what a leaf says of one user's events.
 //! - [`dataflow`]: the collections.
 
+#![forbid(unsafe_code)]
+#![warn(missing_docs)]
+
 pub mod dataflow;
 pub mod measure;
 pub mod plan;
