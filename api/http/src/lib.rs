@@ -15,6 +15,7 @@
 mod api;
 mod body;
 mod catalogue;
+mod console;
 mod docs;
 mod events;
 mod forward;
