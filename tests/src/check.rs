@@ -5,15 +5,18 @@
 //! end of each second give the members of the oracle then, and within a second nothing enters and leaves.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::time::Duration;
 
+use audience_dataflow::edit::Watch;
 use audience_dataflow::engine::{EngineError, EngineOptions};
 use audience_dataflow::replay::logical::LogicalEngine;
 use audience_dataflow::replay::timeline::EngineSubject;
+use audience_operators::message::{Counted, Previewed};
 use audience_rules::ast::Millis;
 use audience_rules::oracle::World;
-use audience_rules::timeline::{Line, OracleSubject, Subject, parse_timeline};
+use audience_rules::timeline::{Line, OracleSubject, SegmentDefinition, SegmentLine, Subject, parse_timeline};
 use serde_json::Value;
 
 use crate::case::Case;
@@ -23,6 +26,8 @@ use crate::instants::Instants;
 
 /// How long a case may take before it hangs.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// More users than a case has.
+const EVERYBODY: u32 = u32::MAX;
 /// At most so many instants of a clock step are looked at.
 const MOST_INSTANTS: usize = 12;
 
@@ -134,6 +139,9 @@ impl Run {
         if !matches!(line, Line::Event(_) | Line::EraseUser(_)) {
             self.look()?;
         }
+        if let Line::Segment(segment) = line {
+            self.preview(segment)?;
+        }
         let (expected, found) = (step(&mut self.oracle, line), step(&mut self.engine, line));
         if let Some(failure) = &self.engine.failure {
             return Err(failure.to_string());
@@ -147,6 +155,34 @@ impl Run {
             Line::Event(_) | Line::EraseUser(_) if !self.every_line => Ok(()),
             _ => self.compare(),
         }
+    }
+
+    /// Compares what the engine says of rules before they are put in force with what the oracle would say behind that. The
+    /// change that follows is then compared as any other.
+    fn preview(&mut self, segment: &SegmentLine) -> Result<(), String> {
+        let SegmentDefinition::Dynamic(json) = &segment.definition else { return Ok(()) };
+        let Ok(rules) = self.oracle.world.catalogue.check_rules(&segment.id, json) else { return Ok(()) };
+        let engine = &mut self.engine.engine;
+        let mut preview = |watch: &dyn Watch| {
+            engine.preview(&segment.id, &rules, EVERYBODY, watch).map_err(|error| error.to_string())
+        };
+        // What was begun and stopped leaves nothing behind.
+        preview(&Stop)?;
+        let found = preview(&())?.ok_or("a preview came to no end")?;
+        let moment = self.oracle.world.at(self.oracle.now);
+        let (before, behind) = (moment.members(&segment.id), moment.satisfying(&rules));
+        let expected = Previewed {
+            users: moment.histories().len() as u64,
+            members: behind.len() as u64,
+            entered: counted(behind.difference(&before)),
+            left: counted(before.difference(&behind)),
+            by_missing: counted(&moment.satisfying_by_missing(&rules)),
+        };
+        let found = sorted(found);
+        if found == expected {
+            return Ok(());
+        }
+        Err(format!("of the rules to come of `{}` the oracle says {expected:?}, the preview {found:?}", segment.id))
     }
 
     /// Takes in changes so far, all of which came about at the clock's instant.
@@ -212,6 +248,27 @@ impl Run {
             None => self.compare(),
         }
     }
+}
+
+/// Stops a preview as soon as history is scanned for it.
+struct Stop;
+
+impl Watch for Stop {
+    fn scanned(&self, _: u64, _: u64) -> bool {
+        false
+    }
+}
+
+fn counted<'a>(users: impl IntoIterator<Item = &'a Arc<str>>) -> Counted {
+    let sample: Vec<String> = users.into_iter().map(|user| user.to_string()).collect();
+    Counted { count: sample.len() as u64, sample }
+}
+
+fn sorted(mut previewed: Previewed) -> Previewed {
+    for counted in [&mut previewed.entered, &mut previewed.left, &mut previewed.by_missing] {
+        counted.sample.sort_unstable();
+    }
+    previewed
 }
 
 fn end_of_second(instant: Millis) -> Millis {

@@ -17,6 +17,7 @@ use crate::forward::Forward;
 use crate::idempotency::Idempotency;
 use crate::metrics::HttpMetrics;
 use crate::options::{ApiOptions, Scope};
+use crate::preview::PREVIEWS;
 use crate::problem::{NEEDS_ENGINE, Problem};
 use crate::route::{self, Answer, Call, Side};
 
@@ -32,6 +33,8 @@ pub(crate) struct Api {
     pub(crate) draining: AtomicBool,
     /// Places for exports: each holds a user's history for a while.
     pub(crate) exports: Arc<Semaphore>,
+    /// Places for previews.
+    pub(crate) previews: Arc<Semaphore>,
     requests: Semaphore,
     blocking: Arc<Semaphore>,
 }
@@ -52,6 +55,7 @@ impl Api {
             idempotency: Arc::new(Idempotency::new(&options)),
             draining: AtomicBool::new(false),
             exports: Arc::new(Semaphore::new(EXPORTS)),
+            previews: Arc::new(Semaphore::new(PREVIEWS)),
             requests: Semaphore::new(options.max_requests),
             blocking: Arc::new(Semaphore::new(options.max_requests)),
             options,

@@ -26,22 +26,32 @@ const ASKED: [HeaderName; 5] = [ACCEPT, AUTHORIZATION, IF_MATCH, IF_NONE_MATCH, 
 /// Headers of an answer that mean something to the client.
 const ANSWERED: [HeaderName; 4] = [CONTENT_TYPE, CONTENT_LENGTH, ETAG, RETRY_AFTER];
 
-/// A request without its body, for another process.
+/// A request for another process.
 pub(crate) struct Forward {
     engine: String,
     method: Method,
     path: String,
     headers: HeaderMap,
+    body: String,
 }
 
 impl Forward {
+    /// A request whose body is JSON that was read already.
+    pub(crate) fn post(engine: &str, path: &str, headers: &HeaderMap, body: &Bytes) -> Self {
+        let mut headers = named(headers, &ASKED);
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        let body = String::from_utf8_lossy(body).into_owned();
+        Forward { engine: engine.to_owned(), method: Method::POST, path: path.to_owned(), headers, body }
+    }
+
+    /// A request that has no body.
     pub(crate) fn of(engine: &str, path: &str, request: &Request) -> Self {
         let path = match request.query.as_str() {
             "" => path.to_owned(),
             query => format!("{path}?{query}"),
         };
         let headers = named(&request.headers, &ASKED);
-        Forward { engine: engine.to_owned(), method: request.method.clone(), path, headers }
+        Forward { engine: engine.to_owned(), method: request.method.clone(), path, headers, body: String::new() }
     }
 
     /// Asks, and hands on the answer while it comes. Its head must come within that time.
@@ -65,7 +75,7 @@ impl Forward {
         // Lives as long as the answer's body does.
         tokio::spawn(connection);
         let host = HeaderValue::from_str(&self.engine).map_err(|error| error.to_string())?;
-        let mut request = HttpRequest::builder().method(self.method).uri(self.path).body(String::new());
+        let mut request = HttpRequest::builder().method(self.method).uri(self.path).body(self.body);
         if let Ok(request) = &mut request {
             *request.headers_mut() = self.headers;
             request.headers_mut().insert(HOST, host);

@@ -27,6 +27,7 @@ mod metrics;
 mod ndjson;
 mod options;
 mod preconditions;
+mod preview;
 mod problem;
 mod query;
 mod reply;

@@ -12,7 +12,7 @@ use crate::api::Api;
 use crate::body::Parts;
 use crate::options::Scope;
 use crate::problem::Problem;
-use crate::{catalogue, docs, events, health, members, metrics, segment_compat, segments, traits, users};
+use crate::{catalogue, docs, events, health, members, metrics, preview, segment_compat, segments, traits, users};
 
 /// What a handler gives.
 pub(crate) type Answer = Result<Response, Problem>;
@@ -115,6 +115,7 @@ fn nodes() -> Vec<Node> {
         segment_compat::ROUTES,
         segments::ROUTES,
         members::ROUTES,
+        preview::ROUTES,
         traits::ROUTES,
         catalogue::ROUTES,
         health::ROUTES,

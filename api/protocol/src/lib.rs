@@ -4,11 +4,15 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+mod preview;
+
 use std::collections::BTreeMap;
 
 use audience_rules::fault::Fault;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+
+pub use preview::{MissingOnly, Preview, PreviewInput, PreviewPhase, PreviewProgress};
 
 /// Why the platform did not do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -323,6 +327,12 @@ pub trait Platform: Send + Sync + 'static {
     /// Segments in order of their ids.
     fn segments(&self, query: &SegmentQuery) -> Result<Page<SegmentView>> {
         without_engine("segments", query)
+    }
+
+    /// What rules would change if they were in force: exact, as of one instant of the running engine; nothing is saved or given
+    /// out. Calls `watch` every now and then; stops where that gives false.
+    fn preview(&self, input: PreviewInput, watch: &mut dyn FnMut(PreviewProgress) -> bool) -> Result<Preview> {
+        without_engine("what a rule would change", (input, watch))
     }
 
     /// Every version of a segment, oldest first.

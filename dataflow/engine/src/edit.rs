@@ -9,8 +9,8 @@
 
 use std::collections::VecDeque;
 use std::ops::ControlFlow;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
 use audience_contract::EventLog;
@@ -21,6 +21,7 @@ use audience_operators::registry::Boundary;
 use audience_rules::ast::{Events, Filter};
 use audience_rules::record::{EventRef, RecordKind, records};
 use audience_rules::test::{filter_holds, filter_is_relative};
+use parking_lot::Mutex;
 
 use crate::engine::{Engine, EngineError, items_of_tick};
 use crate::rule_set::Difference;
@@ -42,6 +43,19 @@ pub trait Position: Sync {
     fn publishing(&self) {}
 }
 
+/// Who looks on while history is scanned.
+pub trait Watch: Sync {
+    /// So many events are scanned, of so many. Gives whether to go on.
+    fn scanned(&self, events: u64, of: u64) -> bool;
+}
+
+/// Nobody does.
+impl Watch for () {
+    fn scanned(&self, _: u64, _: u64) -> bool {
+        true
+    }
+}
+
 /// Brings a difference into force; gives the tick with which it is, once that is in the memberships.
 pub fn apply(
     engine: &Engine,
@@ -54,11 +68,8 @@ pub fn apply(
         steps.push(Control::Install { rules: difference.install, boundary: None });
         steps.push(Control::Scan { rank_depth: None });
     } else if !difference.install.is_empty() {
-        install(engine, log, position, &difference)?;
-        for depth in 1..=difference.new_rank_depth {
-            scan(engine, position, Some(depth))?;
-        }
-        scan(engine, position, None)?;
+        install(engine, log, position, &difference, &())?;
+        look_at_all(engine, position, &difference)?;
     }
     steps.push(Control::Publish(difference.publish));
     let tick = control(engine, position, |_| {
@@ -71,13 +82,13 @@ pub fn apply(
 
 /// Whether all of it can be done in one tick without keeping events waiting: nothing is lacking but a look at every user
 /// for a few rules.
-fn is_small(engine: &Engine, difference: &Difference) -> bool {
+pub(crate) fn is_small(engine: &Engine, difference: &Difference) -> bool {
     let users = usize::try_from(engine.done().most_users).unwrap_or(usize::MAX);
     let is_complete = difference.new_sources.is_empty() && difference.new_rank_depth == 0;
     is_complete && !difference.install.is_empty() && difference.install.len().saturating_mul(users) <= LOOKS_IN_A_TICK
 }
 
-fn control(
+pub(crate) fn control(
     engine: &Engine,
     position: &dyn Position,
     make: impl FnOnce(Boundary) -> Vec<Control>,
@@ -90,13 +101,15 @@ fn control(
     })
 }
 
-/// Installs the rules of a difference and brings their measures the history that they lack.
+/// Installs the rules of a difference and brings their measures the history that they lack. Gives whether all of it is
+/// there: `watch` may stop it on the way.
 pub fn install(
     engine: &Engine,
     log: &dyn EventLog,
     position: &dyn Position,
     difference: &Difference,
-) -> Result<(), EngineError> {
+    watch: &dyn Watch,
+) -> Result<bool, EngineError> {
     let mut end = 0;
     let needs_history = !difference.new_sources.is_empty();
     let rules = difference.install.clone();
@@ -107,11 +120,25 @@ pub fn install(
     engine.wait_for(tick)?;
     if needs_history && end > 0 {
         let begun = Instant::now();
-        backfill(engine, log, position, &difference.new_sources, end)?;
+        if !backfill(engine, log, position, &difference.new_sources, end, watch)? {
+            return Ok(false);
+        }
         control(engine, position, |_| vec![Control::BackfillDone])?;
         tracing::debug!(took = ?begun.elapsed(), "history scanned");
     }
-    Ok(())
+    Ok(true)
+}
+
+/// Looks at every user: for the new ranks, depth by depth, and then for the rules.
+pub(crate) fn look_at_all(
+    engine: &Engine,
+    position: &dyn Position,
+    difference: &Difference,
+) -> Result<(), EngineError> {
+    for depth in 1..=difference.new_rank_depth {
+        scan(engine, position, Some(depth))?;
+    }
+    scan(engine, position, None)
 }
 
 fn scan(engine: &Engine, position: &dyn Position, rank_depth: Option<u32>) -> Result<(), EngineError> {
@@ -170,46 +197,52 @@ impl<'a> Wanted<'a> {
     }
 }
 
-/// Scans history up to `end` for what the measures want and sends it to the workers.
+/// Scans history up to `end` for what the measures want and sends it to the workers. Gives whether it came to the end.
 fn backfill(
     engine: &Engine,
     log: &dyn EventLog,
     position: &dyn Position,
     sources: &[Source],
     end: u64,
-) -> Result<(), EngineError> {
+    watch: &dyn Watch,
+) -> Result<bool, EngineError> {
     let wanted = Wanted::of(sources);
-    let failed = AtomicBool::new(false);
+    let (scanned, is_stopped) = (AtomicU64::new(0), AtomicBool::new(false));
     let failure: Mutex<Option<EngineError>> = Mutex::new(None);
     std::thread::scope(|scope| {
         for range in log.split(0..end, engine.workers()) {
-            let (wanted, failed, failure) = (&wanted, &failed, &failure);
+            let (wanted, scanned, is_stopped, failure) = (&wanted, &scanned, &is_stopped, &failure);
             scope.spawn(move || {
                 let mut piece = Piece::new(engine, position);
                 let mut result = Ok(());
-                let scanned = log.scan(range.clone(), &mut |run| {
-                    for event in records(run).filter(|event| range.contains(&event.sequence()) && wanted.wants(event)) {
-                        piece.push(event.bytes());
+                let all = log.scan(range.clone(), &mut |run| {
+                    let mut seen = 0;
+                    for event in records(run).filter(|event| range.contains(&event.sequence())) {
+                        seen += 1;
+                        if wanted.wants(&event) {
+                            piece.push(event.bytes());
+                        }
+                    }
+                    if !watch.scanned(scanned.fetch_add(seen, Ordering::Relaxed) + seen, end) {
+                        is_stopped.store(true, Ordering::Relaxed);
                     }
                     if piece.length >= PIECE_BYTES {
                         result = piece.send();
                     }
-                    let stop = result.is_err() || failed.load(Ordering::Relaxed);
+                    let stop = result.is_err() || is_stopped.load(Ordering::Relaxed);
                     if stop { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
                 });
-                let result = result.and(scanned.map_err(EngineError::from)).and_then(|()| piece.send());
+                let result = result.and(all.map_err(EngineError::from)).and_then(|()| piece.send());
                 if let Err(error) = result {
-                    failed.store(true, Ordering::Relaxed);
-                    if let Ok(mut failure) = failure.lock() {
-                        failure.get_or_insert(error);
-                    }
+                    is_stopped.store(true, Ordering::Relaxed);
+                    failure.lock().get_or_insert(error);
                 }
             });
         }
     });
     match failure.into_inner() {
-        Ok(Some(error)) => Err(error),
-        _ => Ok(()),
+        Some(error) => Err(error),
+        None => Ok(!is_stopped.into_inner()),
     }
 }
 

@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use audience_operators::aliases::Aliases;
 use audience_operators::membership::Membership;
-use audience_operators::message::{Clock, Control};
+use audience_operators::message::{Clock, Control, Previewed};
 use audience_operators::operator::{Inward, Outward, TickOutput};
 use audience_operators::partition::Partition;
 use audience_rules::ast::Millis;
@@ -111,6 +111,8 @@ pub struct Done {
     pub most_users: u64,
     /// The sizes of the segments that have members, over all workers.
     pub sizes: Arc<RwLock<HashMap<String, u64>>>,
+    /// What the last preview counted, over all workers.
+    pub previewed: Option<Arc<Previewed>>,
     /// Why nothing more will be done.
     pub failure: Option<String>,
 }

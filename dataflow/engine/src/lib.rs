@@ -7,6 +7,7 @@ pub mod cluster;
 pub mod edit;
 pub mod engine;
 pub mod memory;
+pub mod preview;
 pub mod replay;
 pub mod rule_set;
 pub mod service;

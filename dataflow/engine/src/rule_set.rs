@@ -130,18 +130,31 @@ impl RuleSet {
         difference
     }
 
+    /// What is lacking to compute a rule beside these: measures, which some of `kept` may make up for, and the deepest rank.
+    pub fn lacking(&self, program: &Program, kept: &[Source]) -> (Vec<Source>, u32) {
+        let known = self.sources();
+        let needed: HashSet<&Source> = program.sources().into_iter().collect();
+        let is_lacking = |source: &&Source| !known.contains(source) && !kept.contains(source);
+        let sources = needed.into_iter().filter(is_lacking).cloned().collect();
+        let mut ranks = self.ranks();
+        let before = ranks.len();
+        collect_ranks(program, &mut ranks);
+        (sources, if ranks.len() == before { 0 } else { ranks.len() as u32 })
+    }
+
+    fn ranks(&self) -> HashSet<Arc<RankProgram>> {
+        let mut ranks = HashSet::new();
+        for (ready, _) in self.segments.values() {
+            if let Ready::Rule(program) = ready {
+                collect_ranks(program, &mut ranks);
+            }
+        }
+        ranks
+    }
+
     /// Ranks may depend on ranks through segments, so that every depth up to the number of ranks is to be looked at.
     fn new_rank_depth(&self, next: &RuleSet) -> u32 {
-        let ranks = |set: &RuleSet| -> HashSet<Arc<RankProgram>> {
-            let mut ranks = HashSet::new();
-            for (ready, _) in set.segments.values() {
-                if let Ready::Rule(program) = ready {
-                    collect_ranks(program, &mut ranks);
-                }
-            }
-            ranks
-        };
-        let (known, all) = (ranks(self), ranks(next));
+        let (known, all) = (self.ranks(), next.ranks());
         if all.iter().all(|rank| known.contains(rank)) { 0 } else { all.len() as u32 }
     }
 }

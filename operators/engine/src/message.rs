@@ -72,8 +72,10 @@ pub enum Control {
     },
     /// Puts changes in force, in this order: a segment stands behind those that it refers to.
     Publish(Vec<Publication>),
-    /// Forgets the installed rules.
-    Cancel,
+    /// Forgets rules that were installed and not put in force.
+    Uninstall(Vec<SegmentId>),
+    /// Counts whom an installed rule would make members, once everybody was looked at for it.
+    Preview(PreviewOf),
     /// Writes these shards of a checkpoint.
     Capture {
         /// Which shards.
@@ -85,6 +87,41 @@ pub enum Control {
     ForgetErased(Vec<IdSince>),
     /// Ends the silence in which a start brings back the state: computes every membership without giving out changes.
     Activate,
+}
+
+/// What is to be counted of an installed rule.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct PreviewOf {
+    /// The name that it was installed under.
+    pub rule: SegmentId,
+    /// The segment whose members it is held against, where there is one.
+    pub against: Option<SegmentId>,
+    /// How many users are named of those of each kind.
+    pub samples: u32,
+}
+
+/// What putting a rule in force would change.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Previewed {
+    /// Users that are known.
+    pub users: u64,
+    /// Who would be a member.
+    pub members: u64,
+    /// Who of them is none now.
+    pub entered: Counted,
+    /// Who is a member now and would be none.
+    pub left: Counted,
+    /// Who would be a member only because a value is missing.
+    pub by_missing: Counted,
+}
+
+/// How many, and some of them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counted {
+    /// How many.
+    pub count: u64,
+    /// Some, spread over all.
+    pub sample: Vec<String>,
 }
 
 /// The time of a tick.

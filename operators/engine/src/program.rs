@@ -6,6 +6,7 @@ use audience_rules::ast::{
     Behaviour, Condition, Cut, Literal, Logic, Millis, Moment, Node, Rank, RankBy, Sample, SegmentId, Sequence, Test,
 };
 use audience_rules::catalogue::Catalogue;
+use audience_rules::three_valued::join;
 use serde::{Deserialize, Serialize};
 
 /// What is kept of each user for some leaf: a measure's key. Rules that ask for the same share it.
@@ -74,6 +75,17 @@ impl Expression {
             Expression::Any(parts) => parts.iter().any(|part| part.evaluate(leaf)),
             Expression::None(parts) => !parts.iter().any(|part| part.evaluate(leaf)),
         }
+    }
+
+    /// The value, given each leaf's; `None` where it hangs on leaves that are unknown.
+    pub fn evaluate_by_value(&self, leaf: &mut impl FnMut(u16) -> Option<bool>) -> Option<bool> {
+        let (logic, parts) = match self {
+            Expression::Leaf(index) => return leaf(*index),
+            Expression::All(parts) => (Logic::And, parts),
+            Expression::Any(parts) => (Logic::Or, parts),
+            Expression::None(parts) => (Logic::Not, parts),
+        };
+        join(logic, parts.iter().map(|part| part.evaluate_by_value(leaf)))
     }
 }
 

@@ -30,14 +30,27 @@ impl Reading {
     pub fn holds(&self, test: &Test, now: Millis) -> bool {
         match self {
             Reading::Held(held) => *held,
-            Reading::Missing => test.holds(Operand::Missing, now),
-            Reading::Number(number) => test.holds(Operand::Number(*number), now),
-            Reading::Ratio(sum, count) => test.holds(Operand::Ratio { sum: *sum, count: *count }, now),
-            Reading::Since(instant) => test.holds(Operand::Number(Decimal::from_integer(now - instant)), now),
-            Reading::Flat(bytes) => match ValueRef::read(bytes) {
-                Some((value, _)) => test.holds(Operand::Value(value), now),
-                None => test.holds(Operand::Missing, now),
-            },
+            _ => test.holds(self.operand(now), now),
+        }
+    }
+
+    /// Whether the test holds of it at `now`; `None` where that says nothing but that there is no value.
+    pub fn holds_by_value(&self, test: &Test, now: Millis) -> Option<bool> {
+        match self {
+            Reading::Held(held) => Some(*held),
+            _ => test.holds_by_value(self.operand(now), now),
+        }
+    }
+
+    #[inline]
+    fn operand(&self, now: Millis) -> Operand<'_> {
+        match self {
+            // Says itself whether it holds.
+            Reading::Missing | Reading::Held(_) => Operand::Missing,
+            Reading::Number(number) => Operand::Number(*number),
+            Reading::Ratio(sum, count) => Operand::Ratio { sum: *sum, count: *count },
+            Reading::Since(instant) => Operand::Number(Decimal::from_integer(now - instant)),
+            Reading::Flat(bytes) => ValueRef::read(bytes).map(|(value, _)| value).into(),
         }
     }
 

@@ -4,6 +4,7 @@
 //! - [`parse`]: a rule in JSON → a checked tree ([`ast`]), or every fault with its JSON pointer.
 //! - [`catalogue`]: segments and computed traits that know of each other.
 //! - [`mod@test`]: one test against one value, the only place that knows the operators.
+//! - [`three_valued`]: truth where a value is missing.
 //! - [`oracle`]: the law, evaluated naively from the whole history. It is the truth that everything faster is held to.
 //! - [`timeline`]: events, edits and clock steps in an order, and the members expected in between.
 #![forbid(unsafe_code)]
@@ -20,6 +21,7 @@ pub mod oracle;
 pub mod parse;
 pub mod record;
 pub mod test;
+pub mod three_valued;
 pub mod time;
 pub mod timeline;
 pub mod unparse;

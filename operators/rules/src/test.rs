@@ -48,6 +48,14 @@ impl Test {
         positive != self.negated
     }
 
+    /// As [`holds`](Self::holds), but `None` where there is no value and the test does not ask just for that: whatever it says
+    /// then, it says because the value is missing.
+    pub fn holds_by_value(&self, operand: Operand<'_>, now: Millis) -> Option<bool> {
+        let is_missing = matches!(operand, Operand::Missing | Operand::Value(ValueRef::Null));
+        let asks_for_that = matches!(self.condition, Condition::Exists);
+        (!is_missing || asks_for_that).then(|| self.holds(operand, now))
+    }
+
     /// Whether the answer for one and the same operand may change by time alone.
     pub fn is_relative(&self) -> bool {
         matches!(self.condition, Condition::Before(Moment::Ago(_)) | Condition::After(Moment::Ago(_)))

@@ -6,8 +6,9 @@ use std::sync::{Condvar, Mutex, MutexGuard};
 use std::time::Duration;
 
 use audience_protocol::{
-    ComponentHealth, FaultyDocument, Health, Page, Platform, PlatformError, Result, SegmentDocument, SegmentInput,
-    SegmentKind, SegmentQuery, SegmentView, TraitDocument, Transition, UserSegment, UserView,
+    ComponentHealth, FaultyDocument, Health, MissingOnly, Page, Platform, PlatformError, Preview, PreviewInput,
+    PreviewPhase, PreviewProgress, Result, SegmentDocument, SegmentInput, SegmentKind, SegmentQuery, SegmentView,
+    TraitDocument, Transition, UserSegment, UserView,
 };
 use audience_rules::catalogue::Status;
 use audience_rules::fault::{Fault, code};
@@ -227,6 +228,37 @@ impl Platform for FakePlatform {
         items.truncate(query.limit);
         let next_cursor = items.last().filter(|_| more).map(|view| view.document.id.clone());
         Ok(Page { items, next_cursor })
+    }
+
+    /// As many members as the rules have bytes; of those with `forever` nothing comes until nobody wants it.
+    fn preview(&self, input: PreviewInput, watch: &mut dyn FnMut(PreviewProgress) -> bool) -> Result<Preview> {
+        if self.is_without_engine.load(Ordering::Relaxed) {
+            return Err(PlatformError::NeedsEngine("what a rule would change"));
+        }
+        if input.rules.get().contains("faulty") {
+            let (pointer, message) = ("/rules/event".to_owned(), "as asked".to_owned());
+            return Err(PlatformError::Invalid(vec![Fault { pointer, code: code::DOES_NOT_FIT, message }]));
+        }
+        let phase = PreviewPhase::Scanning;
+        while watch(PreviewProgress { phase, done: 1, total: 2 }) && input.rules.get().contains("forever") {
+            std::thread::park_timeout(Duration::from_millis(1));
+        }
+        if input.rules.get().contains("forever") {
+            self.given_up.fetch_add(1, Ordering::Relaxed);
+        }
+        Ok(Preview {
+            size: input.rules.get().len() as u64,
+            entered: 0,
+            left: 0,
+            sample_entered: Vec::new(),
+            sample_left: Vec::new(),
+            missing_only: MissingOnly { size: 0, sample: Vec::new() },
+            users: 0,
+            running_version: None,
+            status: None,
+            took_milliseconds: 0,
+            history_scanned: false,
+        })
     }
 
     fn segment_versions(&self, id: &str) -> Result<Vec<SegmentDocument>> {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 
+use audience_operators::message::Previewed;
 use audience_operators::operator::{Outward, TickOutput};
 use audience_rules::ast::Millis;
 
@@ -73,8 +74,9 @@ impl Collector {
             return;
         }
         let mut known = Known::default();
-        for done in whole {
-            known = Known::of(&done);
+        for mut done in whole {
+            let previewed = previewed(&mut done);
+            known = Known { previewed: previewed.or(known.previewed), ..Known::of(&done) };
             if let Err(error) = (self.sink)(done) {
                 return self.shared.fail(error.to_string());
             }
@@ -86,6 +88,9 @@ impl Collector {
         done.deepest_rank = known.deepest_rank;
         done.users = known.users;
         done.most_users = known.most_users;
+        if let Some(previewed) = known.previewed {
+            done.previewed = Some(Arc::new(previewed));
+        }
         drop(done);
         self.shared.changed.notify_all();
     }
@@ -100,6 +105,7 @@ struct Known {
     deepest_rank: u32,
     users: u64,
     most_users: u64,
+    previewed: Option<Previewed>,
 }
 
 impl Known {
@@ -111,6 +117,23 @@ impl Known {
             deepest_rank: done.outputs.iter().map(|output| output.deepest_rank).max().unwrap_or(0),
             users: done.outputs.iter().map(|output| output.users).sum(),
             most_users: done.outputs.iter().map(|output| output.users).max().unwrap_or(0),
+            previewed: None,
         }
     }
+}
+
+/// What the workers counted in this tick, if they did.
+fn previewed(done: &mut TickDone) -> Option<Previewed> {
+    let parts = done.outputs.iter_mut().filter_map(|output| output.previewed.take());
+    parts.reduce(|mut all, part| {
+        all.users += part.users;
+        all.members += part.members;
+        for (all, part) in
+            [(&mut all.entered, part.entered), (&mut all.left, part.left), (&mut all.by_missing, part.by_missing)]
+        {
+            all.count += part.count;
+            all.sample.extend(part.sample);
+        }
+        all
+    })
 }

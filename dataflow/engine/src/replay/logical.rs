@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use audience_contract::{EventLog, MessageIndex};
 use audience_operators::aliases::Aliases;
-use audience_operators::message::Clock;
+use audience_operators::message::{Clock, Previewed};
 use audience_operators::operator::Inward;
 use audience_operators::partition::Partition;
+use audience_operators::program::Program;
 use audience_operators::registry::Boundary;
-use audience_rules::ast::Millis;
+use audience_rules::ast::{Millis, Node};
 use audience_rules::catalogue::Catalogue;
 use parking_lot::Mutex;
 
@@ -16,9 +17,10 @@ use crate::advance::advance;
 use crate::cluster::coordinator::Coordinator;
 use crate::cluster::protocol::Origin;
 use crate::cluster::stores::AskedStores;
-use crate::edit::{self, Position};
+use crate::edit::{self, Position, Watch};
 use crate::engine::{Encode, Engine, EngineError, EngineOptions, Sink, items_of_tick};
 use crate::memory::{MemoryLog, MemoryMessages};
+use crate::preview::{Asked, Previews};
 use crate::rule_set::RuleSet;
 
 /// Where this engine stands.
@@ -37,6 +39,7 @@ pub struct LogicalEngine {
     standing: Standing,
     catalogue: Catalogue,
     in_force: RuleSet,
+    previews: Previews,
     waiting: Vec<u8>,
     waiting_count: u64,
     /// Events that go into one tick at most.
@@ -66,6 +69,7 @@ impl LogicalEngine {
             standing: Standing(Mutex::new(Boundary { sequence: 0, clock: 0 })),
             catalogue: Catalogue::with_shipped_traits(),
             in_force: RuleSet::default(),
+            previews: Previews::default(),
             waiting: Vec::new(),
             waiting_count: 0,
             batch_events: batch_events.max(1),
@@ -132,7 +136,8 @@ impl LogicalEngine {
         self.settle()?;
         edit(&mut self.catalogue);
         let next = self.in_force.followed_by(&self.catalogue);
-        let difference = self.in_force.difference(&next, &self.catalogue);
+        let mut difference = self.in_force.difference(&next, &self.catalogue);
+        difference.new_sources.retain(|source| !self.previews.kept_sources().contains(source));
         if !difference.is_empty() {
             let tick = edit::apply(&self.engine, &*self.log, &self.standing, difference)?;
             self.engine.wait_for(tick)?;
@@ -150,6 +155,23 @@ impl LogicalEngine {
         }
         members.sort_unstable();
         Ok(members)
+    }
+
+    /// What rules would change of a segment if they were put in force at this instant, with `samples` users of each kind from
+    /// every worker. `None` where `watch` stopped it.
+    pub fn preview(
+        &mut self,
+        segment: &str,
+        rules: &Node,
+        samples: u32,
+        watch: &dyn Watch,
+    ) -> Result<Option<Previewed>, EngineError> {
+        self.settle()?;
+        let program = Arc::new(Program::compile(rules, &self.catalogue));
+        let asked = Asked { program, against: Some(segment.into()), samples };
+        let LogicalEngine { engine, log, standing, in_force, previews, .. } = self;
+        let outcome = previews.run(engine, &**log, standing, in_force, &asked, watch)?;
+        Ok(outcome.map(|outcome| outcome.previewed))
     }
 
     /// Stops it.

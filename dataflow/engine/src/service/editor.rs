@@ -15,9 +15,11 @@ use parking_lot::{Condvar, Mutex, RwLock};
 use super::clock;
 use super::documents::Documents;
 use super::metrics::Metrics;
+use super::preview::Waiting;
 use super::standing::Standing;
 use crate::edit;
 use crate::engine::{Engine, EngineError};
+use crate::preview::Previews;
 use crate::rule_set::RuleSet;
 
 /// How long an edit's answer waits for it to be in force.
@@ -42,6 +44,8 @@ pub struct Editor {
     newest: AtomicU64,
     force: Mutex<Force>,
     changed: Condvar,
+    /// Previews that wait for [`run`](Self::run).
+    pub(super) previews: Waiting,
 }
 
 impl Editor {
@@ -51,7 +55,8 @@ impl Editor {
         let newest = AtomicU64::new(documents.version);
         let names = RwLock::new(names(&documents));
         let documents = Mutex::new(documents);
-        Editor { store, documents, names, newest, force: Mutex::new(force), changed: Condvar::new() }
+        let (force, changed, previews) = (Mutex::new(force), Condvar::new(), Waiting::default());
+        Editor { store, documents, names, newest, force, changed, previews }
     }
 
     /// Of a process in which no engine runs: what is stored is all that there is to wait for.
@@ -139,7 +144,7 @@ impl Editor {
     }
 
     /// Wakes who waits for a new version. Who looks for one and then waits does both under this lock, and so misses none.
-    fn wake(&self) {
+    pub(super) fn wake(&self) {
         drop(self.force.lock());
         self.changed.notify_all();
     }
@@ -190,21 +195,34 @@ impl Editor {
         status != Status::Active || self.in_force() >= catalogue_version
     }
 
+    /// Whether an edit waits to be brought into force.
+    pub fn has_waiting(&self) -> bool {
+        self.in_force() < self.newest.load(Ordering::Acquire)
+    }
+
+    /// Whether it was [`close`](Self::close)d.
+    pub fn is_closed(&self) -> bool {
+        self.force.lock().is_closed
+    }
+
     /// Ends [`run`](Self::run).
     pub fn close(&self) {
         self.force.lock().is_closed = true;
+        self.previews.clear();
         self.changed.notify_all();
     }
 
-    /// Brings the newest catalogue into force whenever it is not. `turn` is held while new measures get their history, so
+    /// Brings the newest catalogue into force whenever it is not, and does the previews that wait meanwhile. `turn` is held while new measures get their history, so
     /// that no checkpoint holds a part of it.
     pub fn run(&self, target: &Target<'_>, mut in_force: RuleSet) -> Result<(), EngineError> {
+        let mut previews = Previews::default();
         loop {
             let begun = Instant::now();
             if self.in_force() < self.read(|documents| documents.version) {
                 let (version, next, difference) = self.read(|documents| {
                     let next = in_force.followed_by(&documents.catalogue);
-                    let difference = in_force.difference(&next, &documents.catalogue);
+                    let mut difference = in_force.difference(&next, &documents.catalogue);
+                    difference.new_sources.retain(|source| !previews.kept_sources().contains(source));
                     (documents.version, next, difference)
                 });
                 let compared = begun.elapsed();
@@ -222,11 +240,15 @@ impl Editor {
                 self.changed.notify_all();
                 continue;
             }
-            let mut force = self.force.lock();
-            if force.is_closed {
+            if self.is_closed() {
+                self.previews.clear();
                 return Ok(());
             }
-            if force.version < self.newest.load(Ordering::Acquire) {
+            if self.do_preview(target, &in_force, &mut previews)? {
+                continue;
+            }
+            let mut force = self.force.lock();
+            if force.is_closed || force.version < self.newest.load(Ordering::Acquire) || !self.previews.is_empty() {
                 continue;
             }
             // Woken by every edit; the bound only makes a lost wake-up harmless.

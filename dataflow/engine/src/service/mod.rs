@@ -17,6 +17,7 @@ mod follow;
 mod loading;
 mod metrics;
 mod platform;
+mod preview;
 mod pump;
 pub(crate) mod recovery;
 pub mod restore;

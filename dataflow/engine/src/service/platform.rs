@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use audience_protocol::{
-    ComponentHealth, FaultyDocument, Health, Page, Platform, PlatformError, Result, SegmentDocument, SegmentInput,
-    SegmentQuery, SegmentView, TraitDocument, Transition, UserSegment, UserView,
+    ComponentHealth, FaultyDocument, Health, Page, Platform, PlatformError, Preview, PreviewInput, PreviewProgress,
+    Result, SegmentDocument, SegmentInput, SegmentQuery, SegmentView, TraitDocument, Transition, UserSegment, UserView,
 };
 use serde_json::value::RawValue;
 
@@ -87,6 +87,10 @@ impl Platform for Service {
     fn segments(&self, query: &SegmentQuery) -> Result<Page<SegmentView>> {
         let Page { items, next_cursor } = self.editor.segments(query);
         Ok(Page { items: items.into_iter().map(|document| self.view(document)).collect(), next_cursor })
+    }
+
+    fn preview(&self, input: PreviewInput, watch: &mut dyn FnMut(PreviewProgress) -> bool) -> Result<Preview> {
+        self.editor.preview(input, watch)
     }
 
     fn segment_versions(&self, id: &str) -> Result<Vec<SegmentDocument>> {

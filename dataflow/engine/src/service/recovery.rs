@@ -155,11 +155,11 @@ pub fn catch_up(
         None => Vec::new(),
     };
     if difference.new_sources.is_empty() {
-        edit::install(engine, log, standing, &difference)?;
+        edit::install(engine, log, standing, &difference, &())?;
         replay(engine, log, standing, from..progress.sequence)?;
     } else {
         replay(engine, log, standing, from..progress.sequence)?;
-        edit::install(engine, log, standing, &difference)?;
+        edit::install(engine, log, standing, &difference, &())?;
     }
     engine.submit_control(progress.clock, Some(Control::Publish(difference.publish)))?;
     let tick = engine.submit_control(progress.clock, Some(Control::Activate))?;

@@ -31,7 +31,7 @@ use timely::dataflow::operators::{Concat, ConnectLoop, Feedback};
 use timely::dataflow::{Scope, StreamVec};
 
 use crate::aliases::Aliases;
-use crate::message::Control;
+use crate::message::{Control, Previewed};
 use crate::partition::{OperatorError, Partition, SourceText};
 
 /// The places of a tick.
@@ -100,6 +100,8 @@ pub struct TickOutput {
     pub next_due: Option<Millis>,
     /// The deepest rank.
     pub deepest_rank: u32,
+    /// What putting a rule in force would change, of the worker's users.
+    pub previewed: Option<Previewed>,
 }
 
 impl TickOutput {

@@ -15,7 +15,7 @@ use super::route::Directed;
 use super::sizes::Growth;
 use super::{Held, Outward, STRIDE, TickOutput, WorkerParts, failed};
 use crate::membership::{Membership, shard_of};
-use crate::message::{Cause, Clock, Control, RankFlip, RankInput, Routed};
+use crate::message::{Cause, Clock, Control, PreviewOf, RankFlip, RankInput, Routed};
 use crate::partition::{OperatorError, TickInput};
 use crate::registry::BitmapId;
 
@@ -46,6 +46,8 @@ struct UsersLogic {
     may_scan: bool,
     /// In the tick that ends the silence of a start, nothing is given out: not what the ranks answer either.
     is_muted: bool,
+    /// What is to be counted at the end of this tick.
+    preview: Option<PreviewOf>,
     /// By how much segments grew in the tick just done.
     grown: Vec<(String, isize)>,
 }
@@ -128,6 +130,7 @@ impl UsersLogic {
             has_failed: false,
             may_scan: true,
             is_muted: false,
+            preview: None,
             grown: Vec::new(),
         }
     }
@@ -227,7 +230,11 @@ impl UsersLogic {
                     while !partition.scan_slice(self.parts.scan_slice_users) {}
                     partition.publish(publications, &lists, at);
                 }
-                Control::Cancel => partition.cancel(),
+                Control::Uninstall(rules) => partition.uninstall(rules),
+                Control::Preview(of) => {
+                    while !partition.scan_slice(self.parts.scan_slice_users) {}
+                    self.preview = Some(of.clone());
+                }
                 Control::Capture { shards, boundary } => {
                     output.shards.extend(partition.capture(shards.clone(), *boundary)?);
                     output.sources = partition.sources();
@@ -280,6 +287,7 @@ impl UsersLogic {
         if partition.deepest_rank() > 0 || partition.has_merged || current.cause == Cause::Rule {
             partition.net_changes();
         }
+        output.previewed = self.preview.take().map(|of| partition.preview(&of));
         output.clock = partition.clock();
         output.change_count = partition.changes.len() as u64;
         output.entered_count = partition.changes.iter().filter(|change| change.entered).count() as u64;

@@ -44,16 +44,20 @@ impl Partition {
         }
     }
 
-    /// Forgets the installed rules.
-    pub fn cancel(&mut self) {
+    /// Forgets rules that were installed and not put in force.
+    pub fn uninstall(&mut self, rules: &[SegmentId]) {
         self.plans = None;
         let membership = self.membership();
         let mut guard = membership.write();
         self.scan = None;
-        for (_, rule) in std::mem::take(&mut self.installed) {
-            self.drop_rule(rule, &mut guard);
+        for name in rules {
+            if let Some(rule) = self.installed.remove(name) {
+                self.drop_rule(rule, &mut guard);
+            }
         }
+        self.registry.set_levels(&self.published_rules);
         self.backfill_done();
+        self.sweep();
     }
 
     fn drop_rule(&mut self, rule: u32, membership: &mut Membership) {

@@ -13,6 +13,7 @@ mod control;
 mod leaf;
 mod number_rule;
 mod plan;
+mod preview;
 mod process;
 mod rank_table;
 mod scan;

@@ -25,7 +25,11 @@ impl Partition {
     /// Begins to look at every user: for the new ranks of a depth, or for the installed rules.
     pub fn begin_scan(&mut self, rank_depth: Option<u32>) {
         let (rules, ranks) = match rank_depth {
-            None => (self.installed.values().copied().collect(), Vec::new()),
+            // Those that everybody was looked at for are kept up to date.
+            None => {
+                let is_new = |rule: &RuleId| self.registry.rules.get(*rule).is_some_and(|rule| rule.scanned == 0);
+                (self.installed.values().copied().filter(is_new).collect(), Vec::new())
+            }
             Some(depth) => {
                 let new = self.registry.ranks.iter().filter(|(_, rank)| rank.scanned == 0 && rank.depth == depth);
                 let ranks: Vec<(RankId, Option<RuleId>)> = new.map(|(id, rank)| (id, rank.among)).collect();

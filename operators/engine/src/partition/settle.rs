@@ -176,7 +176,7 @@ impl Partition {
     }
 
     /// Whether a predicate holds of a user.
-    fn is_true(&self, predicate: PredicateId, slot: u32, now: Millis, membership: &Membership) -> bool {
+    pub(super) fn is_true(&self, predicate: PredicateId, slot: u32, now: Millis, membership: &Membership) -> bool {
         let Some(predicate) = self.registry.predicates.get(predicate) else { return false };
         match &predicate.question {
             Question::Measured(measure, test) => {

@@ -4,6 +4,7 @@
 //! so that it can be read beside them.
 
 mod history;
+mod missing;
 mod moment;
 
 #[cfg(test)]

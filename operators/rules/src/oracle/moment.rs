@@ -13,14 +13,14 @@ use crate::decimal::UNITS_PER_ONE;
 use crate::test::Operand;
 use crate::value::ValueRef;
 
-type Users = BTreeSet<Arc<str>>;
+pub(super) type Users = BTreeSet<Arc<str>>;
 
 /// A world at one instant.
 #[derive(Clone, Debug)]
 pub struct Moment<'a> {
-    world: &'a World,
-    now: Millis,
-    histories: BTreeMap<Arc<str>, History<'a>>,
+    pub(super) world: &'a World,
+    pub(super) now: Millis,
+    pub(super) histories: BTreeMap<Arc<str>, History<'a>>,
 }
 
 impl<'a> Moment<'a> {
@@ -72,7 +72,7 @@ impl<'a> Moment<'a> {
         }
     }
 
-    fn known_where(&self, holds: impl Fn(&str, &History<'a>) -> bool) -> Users {
+    pub(super) fn known_where(&self, holds: impl Fn(&str, &History<'a>) -> bool) -> Users {
         self.histories.iter().filter(|(user, history)| holds(user, history)).map(|(user, _)| user.clone()).collect()
     }
 

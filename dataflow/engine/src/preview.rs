@@ -1,0 +1,112 @@
+//! What a rule would change, counted by the engine on its live state; nothing of it is published.
+//!
+//! The rule is installed under a name that no segment has, history is scanned for measures that nobody computes, every
+//! user is looked at, and each worker counts at the end of one tick: the same steps by which an edit comes into force, but
+//! for the last. The rule last previewed stays installed for a while, so that the next preview, and the edit that it is
+//! for, find its measures there: a threshold that is moved costs one look at every user.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use audience_contract::EventLog;
+use audience_operators::message::{Control, PreviewOf, Previewed};
+use audience_operators::program::{Program, Source};
+use audience_rules::ast::SegmentId;
+
+use crate::edit::{self, Position, Watch};
+use crate::engine::{Engine, EngineError};
+use crate::rule_set::{Difference, RuleSet};
+
+/// What a preview is asked of.
+#[derive(Clone, Debug)]
+pub struct Asked {
+    /// The rule.
+    pub program: Arc<Program>,
+    /// The segment whose members it is held against, where there is one.
+    pub against: Option<SegmentId>,
+    /// How many users are named of those of each kind.
+    pub samples: u32,
+}
+
+/// What came of a preview.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// The counts, over all workers.
+    pub previewed: Previewed,
+    /// Whether history was scanned for it.
+    pub is_history_scanned: bool,
+}
+
+/// A rule that stays installed behind its preview.
+struct Kept {
+    rule: SegmentId,
+    sources: Vec<Source>,
+    since: Instant,
+}
+
+/// Previews, one at a time, and what the last one left.
+#[derive(Default)]
+pub struct Previews {
+    count: u64,
+    kept: Option<Kept>,
+}
+
+impl Previews {
+    /// Counts what a rule would change. `None` where `watch` stopped it.
+    pub fn run(
+        &mut self,
+        engine: &Engine,
+        log: &dyn EventLog,
+        position: &dyn Position,
+        in_force: &RuleSet,
+        asked: &Asked,
+        watch: &dyn Watch,
+    ) -> Result<Option<Outcome>, EngineError> {
+        self.count += 1;
+        // No segment's id is as long.
+        let rule: SegmentId = format!("preview {:0>256}", self.count).into();
+        let (new_sources, new_rank_depth) = in_force.lacking(&asked.program, self.kept_sources());
+        let install = vec![(rule.clone(), asked.program.clone())];
+        let difference = Difference { install, publish: Vec::new(), new_sources, new_rank_depth };
+        let of = PreviewOf { rule: rule.clone(), against: asked.against.clone(), samples: asked.samples };
+        let mut steps = Vec::new();
+        if edit::is_small(engine, &difference) {
+            steps.push(Control::Install { rules: difference.install.clone(), boundary: None });
+            steps.push(Control::Scan { rank_depth: None });
+        } else {
+            if !edit::install(engine, log, position, &difference, watch)? {
+                self.uninstall(engine, position, rule)?;
+                return Ok(None);
+            }
+            edit::look_at_all(engine, position, &difference)?;
+        }
+        steps.push(Control::Preview(of));
+        let tick = edit::control(engine, position, |_| steps)?;
+        let previewed = engine.wait_for(tick)?.previewed;
+        let sources = asked.program.sources().into_iter().cloned().collect();
+        if let Some(before) = self.kept.replace(Kept { rule, sources, since: Instant::now() }) {
+            self.uninstall(engine, position, before.rule)?;
+        }
+        let previewed = previewed.map(|previewed| (*previewed).clone()).unwrap_or_default();
+        Ok(Some(Outcome { previewed, is_history_scanned: !difference.new_sources.is_empty() }))
+    }
+
+    /// The measures that are there because of the last preview.
+    pub fn kept_sources(&self) -> &[Source] {
+        self.kept.as_ref().map_or(&[], |kept| &kept.sources)
+    }
+
+    /// When the last preview ended whose rule is still installed.
+    pub fn kept_since(&self) -> Option<Instant> {
+        self.kept.as_ref().map(|kept| kept.since)
+    }
+
+    /// Forgets the rule of the last preview.
+    pub fn forget(&mut self, engine: &Engine, position: &dyn Position) -> Result<(), EngineError> {
+        self.kept.take().map_or(Ok(()), |kept| self.uninstall(engine, position, kept.rule))
+    }
+
+    fn uninstall(&self, engine: &Engine, position: &dyn Position, rule: SegmentId) -> Result<(), EngineError> {
+        edit::control(engine, position, |_| vec![Control::Uninstall(vec![rule])]).map(drop)
+    }
+}

@@ -1,0 +1,31 @@
+//! Who fulfils rules only because a value is missing.
+
+use super::moment::Users;
+use super::{History, Moment};
+use crate::ast::Node;
+use crate::three_valued::join;
+
+impl<'a> Moment<'a> {
+    /// The users for whom a condition holds and would not be certain if missing values were unknown: a condition on a missing
+    /// value is neither true nor false then, unless it asks just for that. Segments and ranks are taken as they are.
+    pub fn satisfying_by_missing(&self, node: &Node) -> Users {
+        let satisfying = self.satisfying(node);
+        self.known_where(|user, history| satisfying.contains(user) && self.by_value(node, user, history).is_none())
+    }
+
+    /// Whether the condition holds for a user; `None` where that is unknown.
+    fn by_value(&self, node: &Node, user: &str, history: &History<'a>) -> Option<bool> {
+        match node {
+            Node::Group { logic, conditions } => {
+                join(*logic, conditions.iter().map(|condition| self.by_value(condition, user, history)))
+            }
+            Node::Trait { field, test } => {
+                test.holds_by_value(history.field(field, &self.world.catalogue, self.now), self.now)
+            }
+            Node::Behaviour { behaviour, test } => test.holds_by_value(history.measure(behaviour, self.now), self.now),
+            Node::Segment(_) | Node::Rank(_) | Node::Sequence(_) | Node::Sample(_) => {
+                Some(self.satisfying(node).contains(user))
+            }
+        }
+    }
+}
