@@ -2,7 +2,7 @@
 import { html, useState } from '../lib/html.js';
 
 export function DetailsForm({ fields, onChange, isNew, faults }) {
-  const [isOpen, setOpen] = useState(Boolean(fields.description || fields.tags || fields.owner));
+  const [isOpen, setOpen] = useState(isNew && Boolean(fields.description || fields.tags || fields.owner));
   const set = (member) => (event) => onChange({ ...fields, [member]: event.target.value });
   const wrong = (member) => faults.filter((fault) => fault.pointer === `/${member}` || fault.pointer?.startsWith(`/${member}/`));
   const field = (member, label, options = {}) => html`<div class="field ${options.wide ? 'wide' : ''}"><label for="segment-${member}">${label}</label>
@@ -13,6 +13,6 @@ export function DetailsForm({ fields, onChange, isNew, faults }) {
       ${isNew && html`<div class="field"><label for="segment-type">Kind</label><select class="select" id="segment-type" value=${fields.type} onChange=${set('type')}><option value="DYNAMIC">By rules, live</option><option value="STATIC">Static list</option></select></div>`}</div>
     ${isOpen ? html`${field('description', 'Description')}
       <div class="details-more">${field('tags', 'Tags', { placeholder: 'separated by commas' })}${field('owner', 'Owner')}${isNew && field('id', 'Id', { placeholder: 'made from the name' })}</div>`
-      : html`<button type="button" class="button quiet small" onClick=${() => setOpen(true)}>+ Description, tags, owner</button>`}
+      : html`<button type="button" class="button quiet small" onClick=${() => setOpen(true)}>Description, tags, owner…</button>`}
   </div></section>`;
 }

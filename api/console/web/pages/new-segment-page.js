@@ -26,9 +26,9 @@ export function NewSegmentPage({ query }) {
     <${ProblemBanner} problem=${problem} />
     ${!data && !problem && html`<${Loading} />`}
     <div class="gallery">
-      <button type="button" class="template" onClick=${() => setStart({})}><span class="kind">From scratch</span><h3>Blank segment</h3><p>Conditions of your own: events, traits, sequences, ranks, other segments.</p></button>
+      <button type="button" class="template" onClick=${() => setStart({})}><span class="kind">From scratch</span><h2>Blank segment</h2><p>Conditions of your own: events, traits, sequences, ranks, other segments.</p></button>
       ${(data?.templates ?? []).map((template) => html`<button type="button" class="template" key=${template.id} onClick=${() => setChosen(template)}>
-        <span class="kind">${template.category}</span><h3>${template.name}</h3><p>${template.description || describe(template.example)}</p></button>`)}
+        <span class="kind">${template.category}</span><h2>${template.name}</h2><p>${template.description || describe(template.example)}</p></button>`)}
     </div>
     ${chosen && html`<${Parameters} template=${chosen} onClose=${() => setChosen(undefined)} onDone=${setStart} />`}
   </div>`;

@@ -18,6 +18,17 @@ export function Sparkline({ points, label }) {
     <path class="area" d="${line}L96 26L0 26Z" /><path d=${line} /></svg>`;
 }
 
+/** The last minutes of a rate, as wide as there is room. */
+export function Trend({ points, title, say }) {
+  const values = points.map((point) => point.size);
+  const high = Math.max(...values, 0) || 1;
+  const place = (value, index) => `${((index / Math.max(1, points.length - 1)) * 100).toFixed(2)} ${(58 - (value / high) * 54).toFixed(2)}`;
+  const line = `M${values.map(place).join('L')}`;
+  return html`<section class="card" aria-label=${title}><div class="card-head"><h2>${title}</h2><span class="small muted number">${points.length > 1 ? `most ${say(Math.max(...values))}` : ''}</span></div>
+    <div class="card-body">${points.length < 2 ? html`<p class="muted small trend">The curve begins here, and goes on while this page is open.</p>`
+    : html`<svg class="spark trend" viewBox="0 0 100 60" preserveAspectRatio="none" role="img" aria-label="${title}: now ${say(values.at(-1))}, most ${say(Math.max(...values))}"><path class="area" d="${line}L100 60L0 60Z" /><path d=${line} /></svg>`}</div></section>`;
+}
+
 /** Round numbers that cover low to high. */
 export function ticks(low, high, wanted = 4) {
   if (low === high) return [low];
