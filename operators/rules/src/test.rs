@@ -48,6 +48,19 @@ impl Test {
         positive != self.negated
     }
 
+    /// Whether the operand is missing to this test: absent, null, or nothing that casts to what it asks for.
+    pub fn is_missing(&self, operand: Operand<'_>) -> bool {
+        match operand {
+            Operand::Missing => true,
+            Operand::Number(_) | Operand::Ratio { .. } => false,
+            Operand::Value(ValueRef::Array(mut items)) => {
+                !matches!(self.condition, Condition::Exists | Condition::Contains(_))
+                    && !items.any(|item| is_scalar(&item) && casts(&self.condition, item))
+            }
+            Operand::Value(value) => !casts(&self.condition, value),
+        }
+    }
+
     /// Whether the answer for one and the same operand may change by time alone.
     pub fn is_relative(&self) -> bool {
         matches!(self.condition, Condition::Before(Moment::Ago(_)) | Condition::After(Moment::Ago(_)))
@@ -64,6 +77,24 @@ fn value_holds(condition: &Condition, value: ValueRef<'_>, now: Millis) -> bool 
             Condition::Contains(literal) => items.any(|item| equals(literal, item)),
             _ => items.any(|item| is_scalar(&item) && scalar_holds(condition, item, now)),
         },
+    }
+}
+
+/// Whether the value is of the kind that the condition is about, or casts to it.
+fn casts(condition: &Condition, value: ValueRef<'_>) -> bool {
+    let to = |literal: &Literal| match literal {
+        Literal::Text(_) => text_of(value).is_some(),
+        Literal::Number(_) => number_of(value).is_some(),
+        Literal::Bool(_) => bool_of(value).is_some(),
+    };
+    match condition {
+        Condition::Exists => !value.is_null(),
+        Condition::Equals(literal) | Condition::Compare(_, literal) | Condition::Between(literal, _) => to(literal),
+        Condition::In(literals) => literals.iter().any(to),
+        Condition::Contains(_) | Condition::StartsWith(_) | Condition::EndsWith(_) | Condition::Matches(_) => {
+            text_of(value).is_some()
+        }
+        Condition::Before(_) | Condition::After(_) => parse_time_ref(value).is_some(),
     }
 }
 
