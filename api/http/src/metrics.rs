@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use hyper::{Method, StatusCode};
@@ -49,6 +50,8 @@ pub(crate) struct HttpMetrics {
     in_flight: Gauge,
     accepted: Counter,
     rejected: Family<Reason, Counter>,
+    /// Of all reasons.
+    refused: AtomicU64,
 }
 
 /// A request under way; counted until it is dropped, also where the client went away.
@@ -69,6 +72,7 @@ impl HttpMetrics {
             in_flight: Gauge::default(),
             accepted: Counter::default(),
             rejected: Family::default(),
+            refused: AtomicU64::new(0),
         };
         let registry = &mut metrics.registry;
         registry.register("http_requests", "Requests answered", metrics.requests.clone());
@@ -110,7 +114,13 @@ impl HttpMetrics {
         self.accepted.inc_by(accepted as u64);
         for reason in rejected {
             self.rejected.get_or_create(&Reason { reason }).inc();
+            self.refused.fetch_add(1, Ordering::Relaxed);
         }
+    }
+
+    /// Events refused so far.
+    pub(crate) fn events_refused(&self) -> u64 {
+        self.refused.load(Ordering::Relaxed)
     }
 
     fn write(&self, platform: &str) -> Result<String, std::fmt::Error> {

@@ -121,6 +121,8 @@ fn nodes() -> Vec<Node> {
         health::ROUTES,
         metrics::ROUTES,
         docs::ROUTES,
+        crate::people::ROUTES,
+        crate::explain::ROUTES,
     ];
     let mut nodes: Vec<Node> = Vec::new();
     for route in tables.into_iter().flatten() {

@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+pub mod people;
 mod preview;
 
 use std::collections::BTreeMap;
@@ -12,6 +13,7 @@ use audience_rules::fault::Fault;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+pub use people::{Explanation, Schema, SystemView, UserEventQuery, UserId, UserQuery};
 pub use preview::{MissingOnly, Preview, PreviewInput, PreviewPhase, PreviewProgress};
 
 /// Why the platform did not do what was asked.
@@ -411,6 +413,33 @@ pub trait Platform: Send + Sync + 'static {
     /// of whom nothing is held is erased already.
     fn erase_user(&self, id: &str, author: &str) -> Result<()> {
         without_engine("what is held of a user", (id, author))
+    }
+
+    /// Why a user is in a segment, or is not, now or at an instant: by the rules in force then, or where it is older than
+    /// the segment, by the first version. Reads the user's history; where the rules rank users, that of all users, unless
+    /// they are too many.
+    fn explain(&self, user: &str, segment: &str, at: Option<i64>) -> Result<Explanation> {
+        without_engine("why a user is in a segment", (user, segment, at))
+    }
+
+    /// Known users in order of their ids by bytes.
+    fn users(&self, query: &UserQuery) -> Result<Page<UserId>> {
+        without_engine("which users there are", query)
+    }
+
+    /// A user's events as an export has them: by timestamp, the newest first, then by acceptance.
+    fn user_events(&self, id: &str, query: &UserEventQuery) -> Result<Page<Box<RawValue>>> {
+        without_engine("a user's history", (id, query))
+    }
+
+    /// What events and traits look like.
+    fn schema(&self) -> Result<Schema> {
+        without_engine("what events look like", ())
+    }
+
+    /// How the system is.
+    fn system(&self) -> Result<SystemView> {
+        without_engine("how the engine is", ())
     }
 
     /// Health.

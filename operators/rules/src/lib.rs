@@ -6,6 +6,7 @@
 //! - [`mod@test`]: one test against one value, the only place that knows the operators.
 //! - [`three_valued`]: truth where a value is missing.
 //! - [`oracle`]: the law, evaluated naively from the whole history. It is the truth that everything faster is held to.
+//! - [`explain`]: why the oracle says of a user what it says, node by node.
 //! - [`timeline`]: events, edits and clock steps in an order, and the members expected in between.
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
@@ -14,6 +15,7 @@ pub mod ast;
 pub mod catalogue;
 pub mod decimal;
 pub mod event;
+pub mod explain;
 pub mod fault;
 pub mod flat;
 pub mod json;

@@ -48,12 +48,24 @@ impl Test {
         positive != self.negated
     }
 
-    /// As [`holds`](Self::holds), but `None` where there is no value and the test does not ask just for that: whatever it says
-    /// then, it says because the value is missing.
+    /// As [`holds`](Self::holds), but `None` where the operand is missing and the test does not ask just for that: whatever it
+    /// says then, it says because a value is missing.
     pub fn holds_by_value(&self, operand: Operand<'_>, now: Millis) -> Option<bool> {
-        let is_missing = matches!(operand, Operand::Missing | Operand::Value(ValueRef::Null));
         let asks_for_that = matches!(self.condition, Condition::Exists);
-        (!is_missing || asks_for_that).then(|| self.holds(operand, now))
+        (asks_for_that || !self.is_missing(operand)).then(|| self.holds(operand, now))
+    }
+
+    /// Whether the operand is missing to this test: absent, null, or nothing that casts to what it asks for.
+    pub fn is_missing(&self, operand: Operand<'_>) -> bool {
+        match operand {
+            Operand::Missing => true,
+            Operand::Number(_) | Operand::Ratio { .. } => false,
+            Operand::Value(ValueRef::Array(mut items)) => {
+                !matches!(self.condition, Condition::Exists | Condition::Contains(_))
+                    && !items.any(|item| is_scalar(&item) && casts(&self.condition, item))
+            }
+            Operand::Value(value) => !casts(&self.condition, value),
+        }
     }
 
     /// Whether the answer for one and the same operand may change by time alone.
@@ -72,6 +84,24 @@ fn value_holds(condition: &Condition, value: ValueRef<'_>, now: Millis) -> bool 
             Condition::Contains(literal) => items.any(|item| equals(literal, item)),
             _ => items.any(|item| is_scalar(&item) && scalar_holds(condition, item, now)),
         },
+    }
+}
+
+/// Whether the value is of the kind that the condition is about, or casts to it.
+fn casts(condition: &Condition, value: ValueRef<'_>) -> bool {
+    let to = |literal: &Literal| match literal {
+        Literal::Text(_) => text_of(value).is_some(),
+        Literal::Number(_) => number_of(value).is_some(),
+        Literal::Bool(_) => bool_of(value).is_some(),
+    };
+    match condition {
+        Condition::Exists => !value.is_null(),
+        Condition::Equals(literal) | Condition::Compare(_, literal) | Condition::Between(literal, _) => to(literal),
+        Condition::In(literals) => literals.iter().any(to),
+        Condition::Contains(_) | Condition::StartsWith(_) | Condition::EndsWith(_) | Condition::Matches(_) => {
+            text_of(value).is_some()
+        }
+        Condition::Before(_) | Condition::After(_) => parse_time_ref(value).is_some(),
     }
 }
 

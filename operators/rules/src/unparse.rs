@@ -155,7 +155,8 @@ fn tested(mut members: Members, test: &Test, takes: Takes) -> Value {
     if test.negated && negative.is_none() { group(Logic::Not, vec![object]) } else { object }
 }
 
-fn condition_value(condition: &Condition, takes: Takes) -> Option<Value> {
+/// What the operator compares with, if anything.
+pub(crate) fn condition_value(condition: &Condition, takes: Takes) -> Option<Value> {
     let literals =
         |literals: &[&Literal]| Value::Array(literals.iter().map(|item| literal_value(item, takes)).collect());
     Some(match condition {
@@ -290,7 +291,7 @@ fn function_name(function: Function) -> &'static str {
 }
 
 /// The operator, and that which is its negation.
-fn operator_names(condition: &Condition) -> (&'static str, Option<&'static str>) {
+pub(crate) fn operator_names(condition: &Condition) -> (&'static str, Option<&'static str>) {
     match condition {
         Condition::Equals(_) => ("eq", Some("ne")),
         Condition::Compare(Comparison::Greater, _) => ("gt", None),
@@ -310,7 +311,7 @@ fn operator_names(condition: &Condition) -> (&'static str, Option<&'static str>)
 }
 
 /// The path as written; with its prefix where it would otherwise be read as another.
-fn path_text(path: &EventPath) -> String {
+pub(crate) fn path_text(path: &EventPath) -> String {
     match path {
         EventPath::Timestamp => "timestamp".into(),
         EventPath::Context(keys) => format!("context.{}", keys.join(".")),

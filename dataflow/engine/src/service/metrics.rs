@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use audience_protocol::PlatformError;
+use audience_protocol::people::CheckpointFigures;
 use parking_lot::Mutex;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
@@ -186,6 +187,21 @@ impl Metrics {
         self.checkpoint_bytes.set(i64::try_from(bytes).unwrap_or(i64::MAX));
         self.checkpoint_duration.set(took.as_secs_f64());
         *self.last_checkpoint.lock() = Some(Instant::now());
+    }
+
+    /// Membership changes given out so far.
+    pub fn changes_given(&self) -> u64 {
+        ["entered", "left"].into_iter().map(|change| self.changes.get_or_create(&ChangeLabel { change }).get()).sum()
+    }
+
+    /// The newest checkpoint of this run.
+    pub fn checkpoint_figures(&self) -> CheckpointFigures {
+        let Some(last) = *self.last_checkpoint.lock() else { return CheckpointFigures::default() };
+        CheckpointFigures {
+            age_seconds: Some(last.elapsed().as_secs_f64()),
+            size_bytes: u64::try_from(self.checkpoint_bytes.get()).ok(),
+            duration_seconds: Some(self.checkpoint_duration.get()),
+        }
     }
 
     /// The text form, without the closing mark.

@@ -16,6 +16,7 @@ mod feed;
 mod follow;
 mod loading;
 mod metrics;
+mod people;
 mod platform;
 mod preview;
 mod pump;
@@ -49,6 +50,7 @@ use self::documents::Documents;
 use self::editor::{Editor, Target, timestamp, unavailable};
 use self::erase::Erasures;
 use self::metrics::Metrics;
+use self::people::People;
 use self::pump::Pump;
 use self::recovery::Found;
 pub use self::segment_api::{SegmentApi, SegmentUpdate, SegmentUpdates};
@@ -108,6 +110,7 @@ pub struct Service {
     committed: Arc<Committed>,
     cluster: Option<Arc<Coordinator>>,
     connectors: Connectors,
+    people: People,
     archive: Option<Archive>,
     is_ready: AtomicBool,
     is_stopping: AtomicBool,
@@ -192,7 +195,6 @@ impl Service {
             last_commit: None,
             gathered: Gathered::default(),
         };
-        let seed = recovery::seed(&stores, found.clone(), given);
         // More than the pump has under way: a sink that is slow for a while stops no worker.
         let engine_options = EngineOptions { ticks_outward: pump::TICKS_UNDER_WAY + 16, ..options.engine };
         let peers = gather(options.cluster.as_deref(), engine_options, &stores, given, found.as_ref())?;
@@ -200,7 +202,7 @@ impl Service {
         let engine = Arc::new(Engine::start(
             engine_options,
             peers,
-            seed,
+            recovery::seed(&stores, found.clone(), given),
             changes::encode,
             sink.into_sink(),
             Box::new(move |tick| noted.made(tick)),
@@ -225,6 +227,7 @@ impl Service {
             committed,
             cluster: options.cluster.clone(),
             connectors: Connectors::default(),
+            people: People::default(),
             archive,
             is_ready: AtomicBool::new(false),
             is_stopping: AtomicBool::new(false),
@@ -257,6 +260,11 @@ impl Service {
         let service = self.clone();
         self.thread("history", move || {
             service.archive.iter().for_each(|archive| service.keep_history(archive));
+            Ok(())
+        })?;
+        let service = self.clone();
+        self.thread("people", move || {
+            service.watch_people();
             Ok(())
         })?;
         let (service, interval) = (self.clone(), options.checkpoint_interval);

@@ -7,6 +7,7 @@ use audience_protocol::{
     ComponentHealth, FaultyDocument, Health, Page, Platform, PlatformError, Preview, PreviewInput, PreviewProgress,
     Result, SegmentDocument, SegmentInput, SegmentQuery, SegmentView, TraitDocument, Transition, UserSegment, UserView,
 };
+use audience_protocol::{Explanation, Schema, SystemView, UserEventQuery, UserId, UserQuery};
 use serde_json::value::RawValue;
 
 use super::editor::unavailable;
@@ -179,6 +180,26 @@ impl Platform for Service {
 
     fn erase_user(&self, id: &str, author: &str) -> Result<()> {
         self.erase(id, author)
+    }
+
+    fn explain(&self, user: &str, segment: &str, at: Option<i64>) -> Result<Explanation> {
+        self.why(user, segment, at)
+    }
+
+    fn users(&self, query: &UserQuery) -> Result<Page<UserId>> {
+        self.list_users(query)
+    }
+
+    fn user_events(&self, id: &str, query: &UserEventQuery) -> Result<Page<Box<RawValue>>> {
+        self.events_of(id, query)
+    }
+
+    fn schema(&self) -> Result<Schema> {
+        Ok(self.shape())
+    }
+
+    fn system(&self) -> Result<SystemView> {
+        Ok(self.figures())
     }
 
     fn health(&self) -> Health {

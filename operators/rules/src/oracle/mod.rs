@@ -73,6 +73,12 @@ impl World {
         id
     }
 
+    /// Every id that stands for this user: its own, and those merged into it.
+    pub fn ids_of(&self, user: &str) -> Vec<Arc<str>> {
+        let merged = self.aliases.keys().filter(|id| *self.resolve(id) == *user).cloned();
+        std::iter::once(user.into()).chain(merged).collect()
+    }
+
     /// Users of whom any event was accepted, also one of the future.
     pub fn known_users(&self) -> BTreeSet<Arc<str>> {
         self.histories().into_keys().collect()

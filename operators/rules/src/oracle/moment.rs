@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 
 use super::{History, World};
 use crate::ast::{Cut, Logic, Millis, Node, Rank, RankBy, Sample};
-use crate::catalogue::{Definition, Status};
+use crate::catalogue::{Catalogue, Definition, Status};
 use crate::decimal::UNITS_PER_ONE;
 use crate::test::Operand;
 use crate::value::ValueRef;
@@ -31,6 +31,21 @@ impl<'a> Moment<'a> {
     /// The history of every known user.
     pub fn histories(&self) -> &BTreeMap<Arc<str>, History<'a>> {
         &self.histories
+    }
+
+    /// The instant.
+    pub fn now(&self) -> Millis {
+        self.now
+    }
+
+    /// The rules in force.
+    pub fn catalogue(&self) -> &'a Catalogue {
+        &self.world.catalogue
+    }
+
+    /// Every id that is this user.
+    pub fn ids_of(&self, user: &str) -> Vec<Arc<str>> {
+        self.world.ids_of(user)
     }
 
     /// The members of a segment.

@@ -1,0 +1,155 @@
+//! Which users there are, and a user's events.
+
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+
+use audience_protocol::people::UserId;
+use audience_protocol::{Page, PlatformError, Result, UserEventQuery, UserQuery};
+use audience_rules::ast::Millis;
+use audience_rules::event::event_to_json;
+use audience_rules::fault::Fault;
+use serde_json::value::RawValue;
+
+use crate::service::editor::unavailable;
+use crate::service::{Service, user};
+
+/// Ids that are looked at before the worker may go on with them.
+const IDS_AT_A_TIME: u32 = 1 << 14;
+
+impl Service {
+    /// Everything accepted under any of the ids that are a user.
+    pub(in crate::service) fn history_of(&self, root: &str) -> Result<Vec<u8>> {
+        let ids = self.engine.aliases().read().ids_since(root);
+        let known: Vec<&str> = ids.iter().map(|(id, _)| id.as_str()).collect();
+        let log = &self.stores.events;
+        let mut history = Vec::new();
+        log.visit_users(&known, log.end(), &mut |run| {
+            user::of_user(run, &ids).for_each(|record| history.extend_from_slice(record.bytes()));
+            ControlFlow::Continue(())
+        })
+        .map_err(unavailable)?;
+        Ok(history)
+    }
+
+    /// Known users, in order.
+    pub(in crate::service) fn list_users(&self, query: &UserQuery) -> Result<Page<UserId>> {
+        let mut items = Vec::new();
+        let mut after = query.after.clone();
+        loop {
+            let ids = self.ids_after(&query.prefix, after.as_deref(), query.limit + 1);
+            let is_last = ids.len() <= query.limit;
+            after = ids.last().cloned();
+            for id in ids {
+                if !self.is_known(&id)? {
+                    continue;
+                }
+                if items.len() == query.limit {
+                    let next_cursor = items.last().map(|UserId { user_id }: &UserId| user_id.clone());
+                    return Ok(Page { items, next_cursor });
+                }
+                items.push(UserId { user_id: id });
+            }
+            if is_last {
+                return Ok(Page { items, next_cursor: None });
+            }
+        }
+    }
+
+    /// The least ids that workers have a number for, known or not: those of lists and of users who are gone are among them.
+    fn ids_after(&self, prefix: &str, after: Option<&str>, limit: usize) -> Vec<String> {
+        let mut found: Vec<String> = Vec::new();
+        for membership in self.engine.memberships() {
+            let mut next = 0;
+            loop {
+                let membership = membership.read();
+                let end = (membership.users.len() as u32).min(next + IDS_AT_A_TIME);
+                let ids = (next..end).map(|slot| membership.users.id(slot));
+                let fitting = ids.filter(|id| id.starts_with(prefix) && after.is_none_or(|after| *id > after));
+                found.extend(fitting.map(str::to_owned));
+                if end == membership.users.len() as u32 {
+                    break;
+                }
+                next = end;
+                keep_least(&mut found, limit);
+            }
+        }
+        keep_least(&mut found, limit);
+        found.sort_unstable();
+        found
+    }
+
+    /// Whether any event of a user counts who goes by this id.
+    fn is_known(&self, id: &str) -> Result<bool> {
+        let ids = {
+            let aliases = self.engine.aliases().read();
+            if aliases.root(id).is_some() {
+                return Ok(false);
+            }
+            aliases.ids_since(id)
+        };
+        let known: Vec<&str> = ids.iter().map(|(id, _)| id.as_str()).collect();
+        let log = &self.stores.events;
+        let mut is_known = false;
+        log.visit_users(&known, log.end(), &mut |run| {
+            is_known |= user::of_user(run, &ids).any(|record| record.kind().counts());
+            if is_known { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        })
+        .map_err(unavailable)?;
+        Ok(is_known)
+    }
+
+    /// A user's events, the newest first.
+    pub(in crate::service) fn events_of(&self, id: &str, query: &UserEventQuery) -> Result<Page<Box<RawValue>>> {
+        let before = query.after.as_deref().map(place).transpose()?;
+        let root = self.root(id);
+        let ids = self.engine.aliases().read().ids_since(&root);
+        let known: Vec<&str> = ids.iter().map(|(id, _)| id.as_str()).collect();
+        let log = &self.stores.events;
+        // The newest so far, and one more that says whether there is another page.
+        let mut newest: BTreeMap<(Millis, u64), Vec<u8>> = BTreeMap::new();
+        let mut is_known = false;
+        log.visit_users(&known, log.end(), &mut |run| {
+            for record in user::of_user(run, &ids) {
+                is_known = true;
+                let at = (record.timestamp(), record.sequence());
+                let is_asked = query.event_type.as_deref().is_none_or(|asked| asked == record.event_type());
+                let is_behind = before.is_none_or(|before| at < before);
+                let is_new =
+                    newest.len() <= query.limit || newest.first_key_value().is_some_and(|(least, _)| at > *least);
+                if is_asked && is_behind && is_new {
+                    newest.insert(at, event_to_json(&record).into_bytes());
+                }
+                if newest.len() > query.limit + 1 {
+                    newest.pop_first();
+                }
+            }
+            ControlFlow::Continue(())
+        })
+        .map_err(unavailable)?;
+        if !is_known {
+            return Err(PlatformError::NotFound { kind: "user", id: id.to_owned() });
+        }
+        let has_more = newest.len() > query.limit;
+        if has_more {
+            newest.pop_first();
+        }
+        let next_cursor =
+            newest.first_key_value().filter(|_| has_more).map(|((time, sequence), _)| format!("{time}-{sequence}"));
+        let texts = newest.into_values().rev().filter_map(|text| String::from_utf8(text).ok());
+        Ok(Page { items: texts.filter_map(|text| RawValue::from_string(text).ok()).collect(), next_cursor })
+    }
+}
+
+/// The place that a cursor names.
+fn place(cursor: &str) -> Result<(Millis, u64)> {
+    let parts = cursor.split_once('-').and_then(|(time, sequence)| Some((time.parse().ok()?, sequence.parse().ok()?)));
+    let fault = || Fault::whole("invalid_parameter", "cursor is not one that a page of events gave");
+    parts.ok_or_else(|| PlatformError::Invalid(vec![fault()]))
+}
+
+fn keep_least(ids: &mut Vec<String>, limit: usize) {
+    if ids.len() > limit {
+        ids.select_nth_unstable(limit);
+        ids.truncate(limit);
+    }
+}

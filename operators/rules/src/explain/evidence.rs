@@ -1,0 +1,68 @@
+//! The events that a value was made of.
+
+use crate::ast::{Behaviour, Events, Measure, Millis, Sequence};
+use crate::oracle::History;
+use crate::record::{EventRef, RecordKind};
+use crate::test::event_value;
+
+use super::{Evidence, MOST_EVENTS};
+
+/// The newest of them, newest first.
+fn newest<'a>(events: &[EventRef<'a>]) -> Evidence<'a> {
+    Evidence { total: events.len(), events: events.iter().rev().take(MOST_EVENTS).copied().collect() }
+}
+
+/// The events that count for a measure: those that have a value, where it is of values.
+pub(super) fn of_measure<'a>(history: &History<'a>, behaviour: &Behaviour, now: Millis) -> Evidence<'a> {
+    let mut events = history.counted(behaviour, now);
+    if let Measure::Of(_, path) = &behaviour.measure {
+        events.retain(|event| event_value(path, event).is_some());
+    }
+    newest(&events)
+}
+
+/// The event that set an `identify` trait last.
+pub(super) fn of_trait<'a>(history: &History<'a>, path: &str, now: Millis) -> Evidence<'a> {
+    let name = path.split('.').next().unwrap_or(path);
+    let mut events = history.matching(&Events::Any, None, None, now);
+    events.retain(|event| event.kind() == RecordKind::Identify && event.traits().get(name).is_some());
+    events.drain(..events.len().saturating_sub(1));
+    newest(&events)
+}
+
+/// One choice of events that makes the sequence or, where there is none, as many of its first steps as there are.
+pub(super) fn of_sequence<'a>(history: &History<'a>, sequence: &Sequence, now: Millis) -> Evidence<'a> {
+    // Of each step the events that it may end with, each with one of the step before that it may follow.
+    let mut steps: Vec<Vec<(EventRef<'a>, usize)>> = Vec::new();
+    for step in &sequence.steps {
+        let events = history.matching(&step.events, step.filter.as_ref(), sequence.window, now);
+        let ends: Vec<(EventRef<'a>, usize)> = match steps.last() {
+            None => events.into_iter().map(|event| (event, 0)).collect(),
+            Some(before) => events
+                .into_iter()
+                .filter_map(|event| Some((event, last_before(before, &event, step.max_gap)?)))
+                .collect(),
+        };
+        if ends.is_empty() {
+            break;
+        }
+        steps.push(ends);
+    }
+    let mut chain = Vec::new();
+    let mut at = steps.last().map_or(0, |ends| ends.len().saturating_sub(1));
+    for ends in steps.iter().rev() {
+        let Some((event, before)) = ends.get(at) else { break };
+        chain.push(*event);
+        at = *before;
+    }
+    chain.reverse();
+    Evidence { total: chain.len(), events: chain }
+}
+
+/// The latest end of the step before that an event may follow. They are in the order of their timestamps.
+fn last_before(ends: &[(EventRef<'_>, usize)], event: &EventRef<'_>, max_gap: Option<Millis>) -> Option<usize> {
+    let earlier = ends.partition_point(|(end, _)| end.timestamp() < event.timestamp());
+    let last = earlier.checked_sub(1)?;
+    let gap = event.timestamp() - ends[last].0.timestamp();
+    max_gap.is_none_or(|max_gap| gap <= max_gap).then_some(last)
+}

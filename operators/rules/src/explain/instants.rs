@@ -1,0 +1,191 @@
+//! The instants at which a node's verdict on a user may change by time alone.
+
+use std::collections::BTreeSet;
+
+use crate::ast::{
+    Behaviour, Condition, EventPath, Events, Filter, Literal, Measure, Millis, Moment, Rank, RankBy, Sequence, Test,
+    Window,
+};
+use crate::catalogue::Catalogue;
+use crate::decimal::UNITS_PER_ONE;
+use crate::oracle::History;
+use crate::record::EventRef;
+use crate::test::event_value;
+use crate::time::parse_time_ref;
+use crate::value::ValueRef;
+
+/// Which events of a user's matter to a node, and how long behind each something may change.
+#[derive(Debug, Default)]
+pub(super) struct Instants<'n> {
+    parts: Vec<Part<'n>>,
+}
+
+/// What matters of the events of some types.
+#[derive(Debug, Default)]
+struct Part<'n> {
+    /// `None`: those of any type.
+    events: Option<&'n Events>,
+    window: Option<Window>,
+    /// Durations behind an event's own timestamp.
+    behind: Vec<Millis>,
+    /// Durations behind the time found at a path of the event.
+    behind_value: Vec<(&'n EventPath, Millis)>,
+    /// The same for a trait that the event sets, by its path.
+    behind_trait: Option<(&'n str, Millis)>,
+}
+
+impl<'n> Part<'n> {
+    fn of(events: &'n Events, filter: Option<&'n Filter>, window: Option<Window>) -> Self {
+        let mut part = Part { events: Some(events), window, ..Part::default() };
+        filter.into_iter().for_each(|filter| part.take_filter(filter));
+        part
+    }
+
+    fn take_filter(&mut self, filter: &'n Filter) {
+        match filter {
+            Filter::Group(_, filters) => filters.iter().for_each(|filter| self.take_filter(filter)),
+            Filter::Test(path, test) => self.behind_value.extend(relative(test).map(|duration| (path, duration))),
+        }
+    }
+
+    fn of_behaviour(behaviour: &'n Behaviour) -> Self {
+        Part::of(&behaviour.events, behaviour.filter.as_ref(), behaviour.window)
+    }
+
+    /// Every instant that this event may matter at.
+    fn of_event(&self, event: &EventRef<'_>, take: &mut dyn FnMut(Millis)) {
+        let timestamp = event.timestamp();
+        take(timestamp);
+        match self.window {
+            Some(Window::Last(duration)) => take(timestamp + duration),
+            Some(Window::Ago { from, to }) => [from, to].into_iter().for_each(|duration| take(timestamp + duration)),
+            Some(Window::Fixed { .. }) | None => {}
+        }
+        for duration in &self.behind {
+            crossing(timestamp, *duration, take);
+        }
+        for (path, duration) in &self.behind_value {
+            each_time(event_value(path, event), &mut |time| crossing(time, *duration, take));
+        }
+        if let Some((path, duration)) = self.behind_trait {
+            each_time(trait_of(path, event), &mut |time| crossing(time, duration, take));
+        }
+    }
+
+    fn counts(&self, event: &EventRef<'_>) -> bool {
+        self.events.is_none_or(|events| events.contains(event.event_type()))
+    }
+}
+
+/// Something is so long ago just then, and longer than that a millisecond on.
+fn crossing(time: Millis, duration: Millis, take: &mut dyn FnMut(Millis)) {
+    take(time.saturating_add(duration));
+    take(time.saturating_add(duration).saturating_add(1));
+}
+
+fn each_time(value: Option<ValueRef<'_>>, take: &mut dyn FnMut(Millis)) {
+    match value {
+        Some(ValueRef::Array(items)) => items.filter_map(parse_time_ref).for_each(take),
+        Some(value) => parse_time_ref(value).into_iter().for_each(take),
+        None => {}
+    }
+}
+
+/// What an event itself sets at the path.
+fn trait_of<'a>(path: &str, event: &EventRef<'a>) -> Option<ValueRef<'a>> {
+    let mut keys = path.split('.');
+    let mut value = event.traits().get(keys.next()?)?;
+    for key in keys {
+        let ValueRef::Object(members) = value else { return None };
+        value = members.get(key)?;
+    }
+    Some(value)
+}
+
+/// The duration that a test compares with, so long before now.
+fn relative(test: &Test) -> Option<Millis> {
+    match test.condition {
+        Condition::Before(Moment::Ago(duration)) | Condition::After(Moment::Ago(duration)) => Some(duration),
+        _ => None,
+    }
+}
+
+/// The durations that an age is compared with.
+fn ages(test: &Test) -> Vec<Millis> {
+    let literals: Vec<&Literal> = match &test.condition {
+        Condition::Equals(literal) | Condition::Compare(_, literal) => vec![literal],
+        Condition::Between(low, high) => vec![low, high],
+        Condition::In(literals) => literals.iter().collect(),
+        _ => Vec::new(),
+    };
+    let millis = literals.into_iter().filter_map(|literal| match literal {
+        Literal::Number(number) => Millis::try_from(number.units() / UNITS_PER_ONE).ok(),
+        Literal::Text(_) | Literal::Bool(_) => None,
+    });
+    millis.collect()
+}
+
+impl<'n> Instants<'n> {
+    /// Of a test of a measure.
+    pub(super) fn of_test(behaviour: &'n Behaviour, test: &Test) -> Self {
+        let mut part = Part::of_behaviour(behaviour);
+        match &behaviour.measure {
+            Measure::SinceFirst | Measure::SinceLast => part.behind.extend(ages(test)),
+            Measure::Of(_, path) => part.behind_value.extend(relative(test).map(|duration| (path, duration))),
+            Measure::Count | Measure::Days => {}
+        }
+        Instants { parts: vec![part] }
+    }
+
+    /// Of a test of an `identify` trait.
+    pub(super) fn of_trait(path: &'n str, test: &Test) -> Self {
+        let behind_trait = relative(test).map(|duration| (path, duration));
+        Instants { parts: vec![Part { behind_trait, ..Part::default() }] }
+    }
+
+    /// Of a sequence.
+    pub(super) fn of_sequence(sequence: &'n Sequence) -> Self {
+        let parts = sequence.steps.iter().map(|step| Part::of(&step.events, step.filter.as_ref(), sequence.window));
+        Instants { parts: parts.collect() }
+    }
+
+    /// Of the order of users in a rank. That of ages stays while none begins anew.
+    pub(super) fn of_rank(rank: &'n Rank, catalogue: &'n Catalogue) -> Self {
+        let part = match &rank.by {
+            RankBy::Behaviour(behaviour) => Part::of_behaviour(behaviour),
+            RankBy::Field(field) => match catalogue.traits.get(field) {
+                Some(computed) => Part::of_behaviour(&computed.behaviour),
+                None => Part::default(),
+            },
+        };
+        Instants { parts: vec![part] }
+    }
+
+    fn each(&self, history: &History<'_>, take: &mut dyn FnMut(Millis)) {
+        for event in history.events() {
+            self.parts.iter().filter(|part| part.counts(event)).for_each(|part| part.of_event(event, take));
+        }
+    }
+
+    /// All behind now, in order.
+    pub(super) fn behind(&self, history: &History<'_>, now: Millis) -> BTreeSet<Millis> {
+        let mut instants = BTreeSet::new();
+        self.each(history, &mut |instant| {
+            if instant > now {
+                instants.insert(instant);
+            }
+        });
+        instants
+    }
+
+    /// The first behind now.
+    pub(super) fn first_behind(&self, history: &History<'_>, now: Millis) -> Option<Millis> {
+        let mut first: Option<Millis> = None;
+        self.each(history, &mut |instant| {
+            if instant > now && first.is_none_or(|first| instant < first) {
+                first = Some(instant);
+            }
+        });
+        first
+    }
+}

@@ -1,0 +1,367 @@
+//! Why a user is in a segment, or is not: the oracle's verdict, node by node, with what it was made of.
+//!
+//! Each node of the rules says whether it holds, the value found, the events that made it, and the next instant at which
+//! that changes with nothing but time passing. The law: the root holds exactly where the oracle says that the user is a
+//! member, where it says anything; what cannot be known of one user alone (the place among all) is `None`, never a guess.
+//!
+//! Cost: each leaf is evaluated naively over the user's history at every instant at which it might change, as many as
+//! [`Explainer::WORK`] allows. What lies behind the last of them is not known, and said so.
+
+mod evidence;
+mod instants;
+mod reach;
+mod text;
+mod track;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::ast::{Logic, Millis, Node, Rank, RankBy, SegmentId, Test};
+use crate::catalogue::{Catalogue, Definition, Segment, Status};
+use crate::oracle::{History, Moment};
+use crate::record::EventRef;
+use crate::test::Operand;
+use crate::unparse::{condition_value, operator_names};
+use crate::value::Value;
+
+use self::instants::Instants;
+pub use self::reach::Reach;
+use self::track::Track;
+
+/// Segments that refer to each other in a row, at most: further ones would not fit the stack.
+pub const MOST_REFERENCES: usize = 16;
+/// Nodes of an explanation, at most; what is behind them is evaluated all the same.
+const MOST_NODES: usize = 2_000;
+/// Events named for one node, at most.
+const MOST_EVENTS: usize = 20;
+
+/// When a verdict changes with no event and no edit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NextChange {
+    /// Nothing changes before this instant; `None` where that is not known.
+    pub at: Option<Millis>,
+    /// Whether it does change then; else it may, then or later.
+    pub is_certain: bool,
+}
+
+/// The place of a user in a rank.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Counted from 1; `None` where the user is not ranked.
+    pub place: Option<usize>,
+    /// How many are ranked.
+    pub ranked: usize,
+    /// How many of the first are meant.
+    pub limit: usize,
+}
+
+/// Events that made a value.
+#[derive(Clone, Debug, Default)]
+pub struct Evidence<'a> {
+    /// How many.
+    pub total: usize,
+    /// Some of them, the newest first; of a sequence, one choice of events in the order of its steps.
+    pub events: Vec<EventRef<'a>>,
+}
+
+/// A node of the rules, explained.
+#[derive(Clone, Debug)]
+pub struct Explained<'a> {
+    /// The place in the rules of the segment that the node is of, as a JSON pointer.
+    pub pointer: String,
+    /// all, any, not, event, trait, segment, list, sequence, rank or sample.
+    pub kind: &'static str,
+    /// What is asked, in a short line.
+    pub text: String,
+    /// For a reference: the other segment.
+    pub segment: Option<SegmentId>,
+    /// Whether it holds; `None` where that is not known.
+    pub held: Option<bool>,
+    /// When that changes by itself; `None` is never.
+    pub change: Option<NextChange>,
+    /// The value found.
+    pub value: Option<Value>,
+    /// The operator that it was put to.
+    pub operator: Option<&'static str>,
+    /// What the operator compares with.
+    pub expected: Option<Value>,
+    /// Whether there was no value of the kind that the operator asks for.
+    pub missing: bool,
+    /// Of a rank, where all users are known.
+    pub place: Option<Place>,
+    /// Of a measure, a trait or a sequence.
+    pub evidence: Option<Evidence<'a>>,
+    /// What it is made of.
+    pub children: Vec<Explained<'a>>,
+}
+
+/// Explains verdicts on one user.
+pub struct Explainer<'m, 'a> {
+    moment: &'m Moment<'a>,
+    history: &'m History<'a>,
+    user: &'m str,
+    now: Millis,
+    /// Whether the moment knows every user, so that ranks are known.
+    knows_all: bool,
+    /// Events that may still be looked at.
+    work: usize,
+    /// Events of all users that may still be looked at, for ranks.
+    rank_work: usize,
+    /// Events of all users.
+    events: usize,
+    /// Nodes that may still be given.
+    nodes: usize,
+    /// What was found of segments already.
+    segments: BTreeMap<SegmentId, Track>,
+    /// Of ranks, in the order of the tree, where they are not known: what is to be assumed.
+    assumed: Option<bool>,
+}
+
+impl<'m, 'a> Explainer<'m, 'a> {
+    /// Events that are looked at, over and over, for one explanation: some tenths of a second.
+    pub const WORK: usize = 4_000_000;
+
+    /// For a user whom the moment knows by this id; `None` for any other. `knows_all` says that the moment has the events
+    /// of every user; else ranks are not known.
+    pub fn new(moment: &'m Moment<'a>, user: &'m str, knows_all: bool) -> Option<Self> {
+        Some(Explainer {
+            history: moment.histories().get(user)?,
+            now: moment.now(),
+            moment,
+            user,
+            knows_all,
+            work: Self::WORK,
+            rank_work: Self::WORK,
+            events: moment.histories().values().map(|history| history.events().len()).sum(),
+            nodes: MOST_NODES,
+            segments: BTreeMap::new(),
+            assumed: None,
+        })
+    }
+
+    /// Takes ranks that are not known to be so: of use where only one assumption gives a verdict that is known otherwise.
+    pub fn assuming(mut self, ranks: Option<bool>) -> Self {
+        self.assumed = ranks;
+        self
+    }
+
+    fn catalogue(&self) -> &'m Catalogue {
+        self.moment.catalogue()
+    }
+
+    /// Explains why the user satisfies a segment's definition or does not, whatever the segment's status. For a list:
+    /// whether it names the user.
+    pub fn explain(&mut self, segment: &Segment) -> Explained<'a> {
+        let (explained, track) = self.definition(segment);
+        self.segments.insert(segment.id.clone(), track);
+        explained
+    }
+
+    fn definition(&mut self, segment: &Segment) -> (Explained<'a>, Track) {
+        match &segment.definition {
+            Definition::Dynamic(rules) => self.node(rules, String::new()),
+            Definition::Static(entries) => {
+                let held = self.moment.ids_of(self.user).iter().any(|id| entries.contains(id));
+                let text = format!("on the list of {} users", entries.len());
+                let track = Track::always(self.now, Some(held));
+                (self.explained(String::new(), "list", text, &track), track)
+            }
+        }
+    }
+
+    fn explained(&mut self, pointer: String, kind: &'static str, text: String, track: &Track) -> Explained<'a> {
+        self.nodes = self.nodes.saturating_sub(1);
+        Explained {
+            pointer,
+            kind,
+            text,
+            segment: None,
+            held: track.now(),
+            change: track.next_change(),
+            value: None,
+            operator: None,
+            expected: None,
+            missing: false,
+            place: None,
+            evidence: None,
+            children: Vec::new(),
+        }
+    }
+
+    fn node(&mut self, node: &Node, pointer: String) -> (Explained<'a>, Track) {
+        match node {
+            Node::Group { logic, conditions } => self.group(*logic, conditions, pointer),
+            Node::Trait { field, test } => self.field(field, test, pointer),
+            Node::Behaviour { behaviour, test } => {
+                let track = self.leaf(Instants::of_test(behaviour, test), |explainer, now| {
+                    test.holds(explainer.history.measure(behaviour, now), now)
+                });
+                let mut explained = self.explained(pointer, "event", text::behaviour_test(behaviour, test), &track);
+                let operand = self.history.measure(behaviour, self.now);
+                tell_test(&mut explained, test, operand, text::Shown::of(behaviour));
+                explained.evidence = Some(evidence::of_measure(self.history, behaviour, self.now));
+                (explained, track)
+            }
+            Node::Sequence(sequence) => {
+                let track = self
+                    .leaf(Instants::of_sequence(sequence), |explainer, now| explainer.history.sequence(sequence, now));
+                let mut explained = self.explained(pointer, "sequence", text::sequence(sequence), &track);
+                explained.evidence = Some(evidence::of_sequence(self.history, sequence, self.now));
+                (explained, track)
+            }
+            Node::Segment(id) => self.reference(id, pointer),
+            Node::Rank(rank) => self.rank(rank, pointer),
+            Node::Sample(sample) => {
+                let track = Track::always(self.now, Some(sample.holds(self.user)));
+                (self.explained(pointer, "sample", text::sample(sample), &track), track)
+            }
+        }
+    }
+
+    fn group(&mut self, logic: Logic, conditions: &[Node], pointer: String) -> (Explained<'a>, Track) {
+        let (mut children, mut tracks) = (Vec::new(), Vec::new());
+        for (index, condition) in conditions.iter().enumerate() {
+            let (child, track) = self.node(condition, format!("{pointer}/conditions/{index}"));
+            children.push(child);
+            tracks.push(track);
+        }
+        let track = Track::joined(logic, self.now, &tracks);
+        let kind = match logic {
+            Logic::And => "all",
+            Logic::Or => "any",
+            Logic::Not => "not",
+        };
+        let mut explained = self.explained(pointer, kind, text::group(logic, conditions.len()), &track);
+        explained.children = children;
+        (explained, track)
+    }
+
+    fn field(&mut self, field: &str, test: &Test, pointer: String) -> (Explained<'a>, Track) {
+        let catalogue = self.catalogue();
+        let computed = catalogue.traits.get(field).map(|computed| &*computed.behaviour);
+        let instants =
+            computed.map_or_else(|| Instants::of_trait(field, test), |behaviour| Instants::of_test(behaviour, test));
+        let track =
+            self.leaf(instants, |explainer, now| test.holds(explainer.history.field(field, catalogue, now), now));
+        let mut explained = self.explained(pointer, "trait", text::field_test(field, computed, test), &track);
+        let operand = self.history.field(field, catalogue, self.now);
+        tell_test(&mut explained, test, operand, computed.map_or(text::Shown::AsIs, text::Shown::of));
+        explained.evidence = Some(match computed {
+            Some(behaviour) => evidence::of_measure(self.history, behaviour, self.now),
+            None => evidence::of_trait(self.history, field, self.now),
+        });
+        (explained, track)
+    }
+
+    fn reference(&mut self, id: &SegmentId, pointer: String) -> (Explained<'a>, Track) {
+        let segment = self.catalogue().segments.get(id).filter(|segment| segment.status == Status::Active);
+        let known = self.segments.get(id).cloned();
+        let (child, track) = match (segment, known) {
+            (None, _) => (None, Track::always(self.now, Some(false))),
+            (Some(_), Some(track)) => (None, track),
+            (Some(segment), None) => {
+                let (child, track) = self.definition(segment);
+                self.segments.insert(id.clone(), track.clone());
+                (Some(child), track)
+            }
+        };
+        let mut explained = self.explained(pointer, "segment", text::reference(id, segment.is_some()), &track);
+        explained.segment = Some(id.clone());
+        explained.children.extend(child.filter(|_| self.nodes > 0));
+        (explained, track)
+    }
+
+    fn rank(&mut self, rank: &Rank, pointer: String) -> (Explained<'a>, Track) {
+        let catalogue = self.catalogue();
+        let child = rank.among.as_ref().map(|among| self.node(among, format!("{pointer}/among")));
+        let (track, place) = if self.knows_all && self.events <= self.rank_work {
+            self.rank_work -= self.events;
+            let ranked = self.moment.ranked(rank);
+            let limit = rank.cut.of(ranked.len());
+            let place = ranked.iter().position(|(user, _)| **user == *self.user).map(|index| index + 1);
+            let held = place.is_some_and(|place| place <= limit);
+            // Whatever moves anybody may move this user.
+            let until = self.first_of_all(rank);
+            (Track::until(self.now, Some(held), until), Some(Place { place, ranked: ranked.len(), limit }))
+        } else {
+            (Track::until(self.now, self.assumed, Some(self.now + 1)), None)
+        };
+        let mut explained = self.explained(pointer, "rank", text::rank(rank, place, catalogue), &track);
+        let computed = match &rank.by {
+            RankBy::Field(field) => catalogue.traits.get(field).map(|computed| &*computed.behaviour),
+            RankBy::Behaviour(behaviour) => Some(&**behaviour),
+        };
+        let (operand, evidence) = match (&rank.by, computed) {
+            (_, Some(behaviour)) => {
+                (self.history.measure(behaviour, self.now), evidence::of_measure(self.history, behaviour, self.now))
+            }
+            (RankBy::Field(field), None) => {
+                (self.history.field(field, catalogue, self.now), evidence::of_trait(self.history, field, self.now))
+            }
+            (RankBy::Behaviour(_), None) => (Operand::Missing, Evidence::default()),
+        };
+        explained.value = text::value_of(operand, computed.map_or(text::Shown::AsIs, text::Shown::of));
+        explained.evidence = Some(evidence);
+        explained.place = place;
+        explained.children.extend(child.map(|(child, _)| child));
+        (explained, track)
+    }
+
+    /// The first instant behind now at which a rank's measure, or who is ranked, may change for anybody.
+    fn first_of_all(&self, rank: &Rank) -> Option<Millis> {
+        let catalogue = self.catalogue();
+        let mut instants = vec![Instants::of_rank(rank, catalogue)];
+        let mut open: Vec<&Node> = rank.among.iter().collect();
+        let mut seen: BTreeSet<&SegmentId> = BTreeSet::new();
+        while let Some(node) = open.pop() {
+            match node {
+                Node::Group { conditions, .. } => open.extend(conditions),
+                Node::Trait { field, test } => instants.push(match catalogue.traits.get(field) {
+                    Some(computed) => Instants::of_test(&computed.behaviour, test),
+                    None => Instants::of_trait(field, test),
+                }),
+                Node::Behaviour { behaviour, test } => instants.push(Instants::of_test(behaviour, test)),
+                Node::Sequence(sequence) => instants.push(Instants::of_sequence(sequence)),
+                Node::Rank(rank) => {
+                    instants.push(Instants::of_rank(rank, catalogue));
+                    open.extend(&rank.among);
+                }
+                Node::Segment(id) if seen.insert(id) => {
+                    open.extend(catalogue.segments.get(id).and_then(Segment::rules));
+                }
+                Node::Segment(_) | Node::Sample(_) => {}
+            }
+        }
+        let histories = self.moment.histories().values();
+        histories.flat_map(|history| instants.iter().filter_map(|one| one.first_behind(history, self.now))).min()
+    }
+
+    /// The states of what only this user's history decides.
+    fn leaf(&mut self, instants: Instants<'_>, holds: impl Fn(&Self, Millis) -> bool) -> Track {
+        let mut track = Track::always(self.now, Some(holds(self, self.now)));
+        // An equal share for each node would leave small rules with too little, so what is left is halved.
+        let mut share = self.work / 2;
+        let cost = self.history.events().len() + 1;
+        for at in instants.behind(self.history, self.now) {
+            if share < cost || track.is_long() {
+                track.push(at, None);
+                break;
+            }
+            share -= cost;
+            self.work -= cost;
+            track.push(at, Some(holds(self, at)));
+        }
+        track
+    }
+}
+
+/// What a test was put to, and what it asks.
+fn tell_test(explained: &mut Explained<'_>, test: &Test, operand: Operand<'_>, shown: text::Shown) {
+    let (positive, negative) = operator_names(&test.condition);
+    explained.operator = Some(if test.negated { negative.unwrap_or(positive) } else { positive });
+    explained.expected = condition_value(&test.condition, shown.takes());
+    explained.missing = test.is_missing(operand);
+    explained.value = text::value_of(operand, shown);
+}

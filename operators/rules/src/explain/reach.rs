@@ -1,0 +1,42 @@
+//! What a segment depends on.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use crate::ast::{Node, SegmentId};
+use crate::catalogue::{Catalogue, Segment};
+
+/// What a segment depends on, through any number of references.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reach {
+    /// The segments, itself among them.
+    pub segments: BTreeSet<SegmentId>,
+    /// The computed traits.
+    pub traits: BTreeSet<Arc<str>>,
+    /// The references in the longest row of them.
+    pub depth: usize,
+    /// Whether users are ranked anywhere.
+    pub has_rank: bool,
+}
+
+impl Reach {
+    /// Of the segment of that id.
+    pub fn of(catalogue: &Catalogue, id: &str) -> Reach {
+        let mut reach = Reach::default();
+        let mut level: BTreeSet<SegmentId> = BTreeSet::from([id.into()]);
+        // A row of references has no segment twice, so there are at most as many levels as segments.
+        while !level.is_empty() && reach.depth <= catalogue.segments.len() {
+            let mut next = BTreeSet::new();
+            for rules in level.iter().filter_map(|id| catalogue.segments.get(id)).filter_map(Segment::rules) {
+                next.extend(rules.segments().into_iter().cloned());
+                let computed = rules.fields().into_iter().filter(|field| catalogue.traits.contains_key(*field));
+                reach.traits.extend(computed.cloned());
+                rules.walk(&mut |node| reach.has_rank |= matches!(node, Node::Rank(_)));
+            }
+            reach.segments.append(&mut level);
+            reach.depth += usize::from(!next.is_empty());
+            level = next;
+        }
+        reach
+    }
+}
