@@ -25,9 +25,18 @@ const preview = (page) => page.getByRole('region', { name: 'Preview' });
 const previewSize = (page) => preview(page).locator('.preview-size .number');
 const size = (page) => page.getByTestId('size');
 
-test('a segment from its first condition to its versions, a user explained, a file imported', async (context) => {
+/** A part of the scenario: each needs the one before, so that the first that fails ends it, by its name. */
+async function step(name, act) {
+  try {
+    await act();
+  } catch (error) {
+    throw new Error(`where ${name}: ${error.message}`, { cause: error });
+  }
+}
+
+test('a segment from its first condition to its versions, a user explained, a file imported', async () => {
   const { page, faults } = await openPage(browser, platform.address);
-  await context.test('the builder shows the exact size while conditions are put together', async () => {
+  await step('the builder shows the exact size while conditions are put together', async () => {
     await page.goto('/segments');
     await page.getByRole('link', { name: 'New segment' }).first().click();
     await page.getByRole('button', { name: /Blank segment/ }).click();
@@ -48,14 +57,14 @@ test('a segment from its first condition to its versions, a user explained, a fi
     await keepShot(page, 'scenario-builder');
     await assertSound(page, 'builder');
   });
-  await context.test('the JSON follows the form, and the form the JSON', async () => {
+  await step('the JSON follows the form, and the form the JSON', async () => {
     const json = page.getByRole('textbox', { name: 'Rules as JSON' });
     assert.deepEqual(JSON.parse(await json.inputValue()), { event: 'purchase', operator: 'gte', value: 15 });
     await json.fill(JSON.stringify({ event: 'purchase', operator: 'gte', value: 10 }));
     await says(previewSize(page), '10');
     assert.equal(await page.getByRole('combobox', { name: 'Value' }).inputValue(), '10');
   });
-  await context.test('conditions are grouped by keyboard, and a fault stands at its node', async () => {
+  await step('conditions are grouped by keyboard, and a fault stands at its node', async () => {
     await page.getByRole('combobox', { name: 'Event' }).focus();
     await page.keyboard.press('Alt+Enter');
     await page.keyboard.type('refund');
@@ -72,7 +81,7 @@ test('a segment from its first condition to its versions, a user explained, a fi
     await json.fill(JSON.stringify({ event: 'purchase', operator: 'gte', value: 10 }));
     await says(previewSize(page), '10');
   });
-  await context.test('saved, it has those members, and others arrive without a reload', async () => {
+  await step('saved, it has those members, and others arrive without a reload', async () => {
     await page.getByRole('button', { name: 'Create segment' }).click();
     await page.waitForURL('**/segments/frequent-buyers');
     await says(size(page), '10');
@@ -83,7 +92,7 @@ test('a segment from its first condition to its versions, a user explained, a fi
     await page.getByRole('link', { name: 'newcomer' }).waitFor();
     await says(size(page), '11');
   });
-  await context.test('the live feed says who enters', async () => {
+  await step('the live feed says who enters', async () => {
     await page.getByRole('link', { name: 'Overview' }).click();
     const live = page.getByRole('region', { name: 'Live changes' });
     await live.getByText('live', { exact: true }).waitFor();
@@ -92,7 +101,7 @@ test('a segment from its first condition to its versions, a user explained, a fi
     await says(size(page), '12');
     await keepShot(page, 'scenario-segment');
   });
-  await context.test('an edit of the threshold shows who would leave, and takes effect', async () => {
+  await step('an edit of the threshold shows who would leave, and takes effect', async () => {
     await page.getByRole('link', { name: 'Edit', exact: true }).first().click();
     await page.getByRole('combobox', { name: 'Value' }).fill('15');
     await says(preview(page).locator('dd.down'), '−7');
@@ -101,7 +110,7 @@ test('a segment from its first condition to its versions, a user explained, a fi
     await page.waitForURL('**/segments/frequent-buyers');
     await says(size(page), '5');
   });
-  await context.test('two versions are compared, and the first comes back', async () => {
+  await step('two versions are compared, and the first comes back', async () => {
     await page.getByRole('link', { name: 'Versions' }).click();
     await page.getByText('only the most frequent').waitFor();
     const differences = page.getByRole('region', { name: 'Differences' });
@@ -111,7 +120,7 @@ test('a segment from its first condition to its versions, a user explained, a fi
     await says(size(page), '12');
     await keepShot(page, 'scenario-versions');
   });
-  await context.test('someone else saves in between: it is told, and nothing is lost', async () => {
+  await step('someone else saves in between: it is told, and nothing is lost', async () => {
     await page.getByRole('link', { name: 'Edit', exact: true }).first().click();
     await page.getByRole('combobox', { name: 'Value' }).fill('12');
     await call(platform.address, 'PATCH', '/api/segments/frequent-buyers', { description: 'by another' });
@@ -124,7 +133,7 @@ test('a segment from its first condition to its versions, a user explained, a fi
     await page.waitForURL('**/segments/frequent-buyers');
     await says(size(page), '9');
   });
-  await context.test('why a user is in it, and why another is not', async () => {
+  await step('why a user is in it, and why another is not', async () => {
     await page.goto('/users');
     await page.getByRole('searchbox').fill('c15');
     await page.getByRole('link', { name: 'c15' }).click();
@@ -137,7 +146,7 @@ test('a segment from its first condition to its versions, a user explained, a fi
     await page.goto('/users/c03?why=frequent-buyers');
     await page.getByText('Not a member').waitFor();
   });
-  await context.test('a file with faulty rows says what would become of each, then what became', async () => {
+  await step('a file with faulty rows says what would become of each, then what became', async () => {
     await call(platform.address, 'POST', '/api/segments', { id: 'list', name: 'A list', type: 'STATIC', members: ['c01'] });
     await page.goto('/imports?segment=list');
     const rows = ['userId', 'c01', 'c02', 'c03', 'x'.repeat(300), 'c02'];
@@ -152,7 +161,7 @@ test('a segment from its first condition to its versions, a user explained, a fi
     assert.equal((await call(platform.address, 'GET', '/api/segments/list')).size, 3);
     await assertSound(page, 'import');
   });
-  await context.test('the audit log has all of it', async () => {
+  await step('the audit log has all of it', async () => {
     await page.goto('/audit');
     await page.getByText('rolled back').first().waitFor();
     await page.getByText('only the most frequent').waitFor();

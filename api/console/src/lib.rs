@@ -7,6 +7,7 @@
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 use rust_embed::Embed;
 
@@ -29,9 +30,21 @@ pub struct Asset {
     pub etag: String,
 }
 
-/// The page that every address of the console begins with.
+/// Where the page names its modules.
+const MODULES: &str = "<!-- modules -->";
+
+/// The page that every address of the console begins with. It names all modules, so that a browser asks for them at once
+/// and not one import behind the other.
 pub fn page() -> Option<Asset> {
-    asset("index.html")
+    let page = asset("index.html")?;
+    let mut links = String::new();
+    for path in Web::iter().filter(|path| path.ends_with("js") && path != "theme.js") {
+        let _ = write!(links, "<link rel=\"modulepreload\" href=\"/console/{path}\">");
+    }
+    let text = String::from_utf8_lossy(&page.bytes).replace(MODULES, &links);
+    let mut hasher = DefaultHasher::new();
+    text.hash(&mut hasher);
+    Some(Asset { bytes: Cow::Owned(text.into_bytes()), media: page.media, etag: format!("\"{:016x}\"", hasher.finish()) })
 }
 
 /// The file at a path below `web/`, if there is one.
@@ -69,7 +82,9 @@ mod tests {
         let text = String::from_utf8(page.bytes.into_owned()).unwrap();
         let linked: Vec<&str> =
             text.split("\"/console/").skip(1).filter_map(|rest| Some(rest.split_once('"')?.0)).collect();
-        assert!(linked.contains(&"app.js"), "{linked:?}");
+        for wanted in ["app.js", "vendor/preact.mjs", "rules/form.js", "styles/base.css"] {
+            assert!(linked.contains(&wanted), "{wanted} is not in {linked:?}");
+        }
         for path in linked {
             assert!(asset(path).is_some(), "{path} is linked and is not there");
         }

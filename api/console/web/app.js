@@ -53,4 +53,5 @@ function App() {
   return html`<${Shell} path=${path}><${NoPage} /><//>`;
 }
 
+document.getElementById('app').replaceChildren();
 render(html`<${App} />`, document.getElementById('app'));

@@ -2,7 +2,7 @@
 import { html, useState } from '../lib/html.js';
 import { Combobox } from '../parts/combobox.js';
 import { freshKey } from '../rules/form.js';
-import { below, faultsAt } from '../rules/pointers.js';
+import { below } from '../rules/pointers.js';
 import { DurationField } from './duration-field.js';
 import { EventNames } from './event-names.js';
 import { AddFilter, Filters } from './filters.js';
@@ -70,7 +70,7 @@ export function Sample({ node, onChange, faults, pointer }) {
 }
 
 /** What has no form is edited as JSON, and otherwise left as it is. */
-export function Unknown({ node, onChange, faults, pointer }) {
+export function Unknown({ node, onChange }) {
   const [text, setText] = useState(JSON.stringify(node.json, null, 2));
   const [wrong, setWrong] = useState('');
   const edit = (event) => {
@@ -84,5 +84,5 @@ export function Unknown({ node, onChange, faults, pointer }) {
   };
   return html`<p class="small soft">This has no form here; it is kept as it is.</p>
     <textarea class="textarea mono" rows="4" aria-label="Condition as JSON" value=${text} onInput=${edit}></textarea>
-    <${Faults} faults=${[...faultsAt(faults, pointer), ...(wrong ? [{ message: wrong }] : [])]} />`;
+    <${Faults} faults=${wrong ? [{ message: wrong }] : []} />`;
 }

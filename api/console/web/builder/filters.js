@@ -41,7 +41,7 @@ function FilterGroup({ group, onChange, suggest, faults, pointer, event, isRoot 
     <option value="AND">all of</option><option value="OR">any of</option><option value="NOT">none of</option></select>`;
   return html`<div class="filters" role="group" aria-label="Filters">
     ${group.children.map((child, index) => html`<div class="filter" key=${child.key}>
-      <span class="lead">${index === 0 ? html`<span class="word">where</span>${(group.children.length > 1 || logic !== 'AND') && chooser}` : html`<span class="word">${logic === 'OR' ? 'or' : logic === 'NOT' ? 'nor' : 'and'}</span>`}</span>
+      <span class="lead">${index === 0 ? html`${isRoot && html`<span class="word">where</span>`}${(group.children.length > 1 || logic !== 'AND') && chooser}` : html`<span class="word">${logic === 'OR' ? 'or' : logic === 'NOT' ? 'nor' : 'and'}</span>`}</span>
       ${child.kind === 'group'
         ? html`<${FilterGroup} group=${child} onChange=${(next) => set(index, next)} suggest=${suggest} faults=${faults} pointer=${pointers[index]} event=${event} />`
         : html`<${Filter} node=${child} onChange=${(next) => set(index, next)} suggest=${suggest} faults=${faults} pointer=${pointers[index]} event=${event} />`}

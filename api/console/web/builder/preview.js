@@ -1,6 +1,7 @@
 // The exact effect of rules before they are saved: asked for while typing, broken off when typing goes on.
 import { useEffect, useState } from '../vendor/hooks.mjs';
 import { Problem, author } from '../lib/api.js';
+import { rulesFaults } from '../rules/pointers.js';
 
 const TYPING = 250; // milliseconds without a key before it is asked
 const REFRESH = 4000;
@@ -69,7 +70,7 @@ export function usePreview(rules, id) {
       } catch (problem) {
         if (controller.signal.aborted || problem.name === 'AbortError') return;
         if (problem.isMissingPath) return setView({ state: 'absent', faults: [], isOld: false });
-        setView((before) => ({ state: 'failed', result: before.result, problem, faults: problem.errors ?? [], isOld: true }));
+        setView((before) => ({ state: 'failed', result: before.result, problem, faults: rulesFaults(problem.errors ?? []), isOld: true }));
         // Faulty rules stay so until they are edited.
         if (problem.status !== 400) timer = setTimeout(run, REFRESH);
       }

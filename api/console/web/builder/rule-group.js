@@ -49,6 +49,12 @@ function DropHere({ group }) {
   return html`<li class="drop-here" onDragOver=${(event) => dragged.current && event.preventDefault()} onDrop=${(event) => { event.preventDefault(); event.stopPropagation(); edit.move(dragged.current, group.key, 0); }}>No condition yet</li>`;
 }
 
+/** On which half of a condition the pointer is. */
+function sideOf(event) {
+  const box = event.currentTarget.getBoundingClientRect();
+  return event.clientY < box.top + box.height / 2 ? 'before' : 'behind';
+}
+
 function Row({ node, group, index, joint, pointer, depth }) {
   const { edit, faults, suggest, dragged } = useContext(Editor);
   const [drop, setDrop] = useState('');
@@ -57,13 +63,12 @@ function Row({ node, group, index, joint, pointer, depth }) {
     if (!dragged.current || dragged.current === node.key) return;
     event.preventDefault();
     event.stopPropagation();
-    const box = event.currentTarget.getBoundingClientRect();
-    setDrop(event.clientY < box.top + box.height / 2 ? 'before' : 'behind');
+    setDrop(sideOf(event));
   };
   const onDrop = (event) => {
     event.preventDefault();
     event.stopPropagation();
-    edit.move(dragged.current, group.key, drop === 'before' ? index : index + 1);
+    edit.move(dragged.current, group.key, sideOf(event) === 'before' ? index : index + 1);
     setDrop('');
   };
   const own = isGroup ? [] : faultsAt(faults, pointer, node.among ? [`${pointer}/among`] : []);

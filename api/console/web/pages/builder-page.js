@@ -57,7 +57,7 @@ function Builder({ segment, etag, start, reload }) {
   useEffect(() => guardLeaving(() => changed.current), []);
   const changeRoot = useCallback((root, what) => history.change(root, what), [history.change]);
   const changeRules = useCallback((next) => history.change(toForm(next), 'json'), [history.change]);
-  const faults = problem ? [...view.faults, ...rulesFaults(problem.errors)] : view.faults;
+  const faults = view.faults.length === 0 && problem ? rulesFaults(problem.errors) : view.faults;
   const rulesAreReady = !isDynamic || (rules !== undefined && !isBroken);
   const isReady = fields.name.trim() !== '' && rulesAreReady;
 

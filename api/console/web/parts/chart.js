@@ -1,5 +1,5 @@
 // Charts as small SVG: sizes over time, and a spark of them.
-import { html, useRef, useState } from '../lib/html.js';
+import { html, useLayoutEffect, useRef, useState } from '../lib/html.js';
 import { compact, count, shortTime, signed } from '../lib/format.js';
 
 const time = (point) => new Date(point.at).getTime();
@@ -41,7 +41,6 @@ export function ticks(low, high, wanted = 4) {
   return all;
 }
 
-const WIDTH = 720;
 const HEIGHT = 240;
 const LEFT = 48;
 const RIGHT = 8;
@@ -52,20 +51,27 @@ const BASE = 168;
 export function SizeChart({ points }) {
   const [at, setAt] = useState(undefined);
   const element = useRef(null);
+  const [room, setRoom] = useState(640);
+  // Drawn in the pixels that there are, so that words keep their size.
+  useLayoutEffect(() => {
+    const observer = new ResizeObserver(([entry]) => setRoom(Math.max(240, Math.round(entry.contentRect.width))));
+    observer.observe(element.current.parentElement);
+    return () => observer.disconnect();
+  }, []);
   const values = points.map((point) => point.size);
   const marks = ticks(Math.min(...values), Math.max(...values));
   const [low, high] = marks.length > 1 ? [marks[0], marks.at(-1)] : [marks[0] - 1, marks[0] + 1];
   const start = time(points[0]);
   const span = time(points.at(-1)) - start || 1;
-  const x = (point) => LEFT + ((time(point) - start) / span) * (WIDTH - LEFT - RIGHT);
+  const x = (point) => LEFT + ((time(point) - start) / span) * (room - LEFT - RIGHT);
   const y = (value) => BASE - ((value - low) / (high - low)) * (BASE - TOP);
   const line = `M${points.map((point) => `${x(point).toFixed(1)} ${y(point.size).toFixed(1)}`).join('L')}`;
   const flow = Math.max(1, ...points.map((point) => Math.max(point.entered ?? 0, point.left ?? 0)));
-  const width = Math.max(1, Math.min(10, ((WIDTH - LEFT - RIGHT) / points.length) * 0.6));
+  const width = Math.max(1, Math.min(10, ((room - LEFT - RIGHT) / points.length) * 0.6));
   const tall = (value) => ((value ?? 0) / flow) * 22;
   const nearest = (clientX) => {
     const box = element.current.getBoundingClientRect();
-    const wanted = ((clientX - box.left) / box.width) * WIDTH;
+    const wanted = ((clientX - box.left) / box.width) * room;
     return points.reduce((best, point, index) => (Math.abs(x(point) - wanted) < Math.abs(x(points[best]) - wanted) ? index : best), 0);
   };
   const onKeyDown = (event) => {
@@ -76,19 +82,19 @@ export function SizeChart({ points }) {
   };
   const point = points[at];
   const say = `Size from ${count(values[0])} at ${shortTime(points[0].at)} to ${count(values.at(-1))} at ${shortTime(points.at(-1).at)}`;
-  const labels = [0, 0.25, 0.5, 0.75, 1].map((part) => start + span * part);
+  const parts = room < 480 ? [0, 0.5, 1] : [0, 0.25, 0.5, 0.75, 1];
   return html`<div class="chart" tabindex="0" role="group" aria-label="${say}. Arrow keys read points." onKeyDown=${onKeyDown} onBlur=${() => setAt(undefined)}
       onPointerMove=${(event) => setAt(nearest(event.clientX))} onPointerLeave=${() => setAt(undefined)}>
-    <svg ref=${element} viewBox="0 0 ${WIDTH} ${HEIGHT}" aria-hidden="true">
-      ${marks.map((mark) => html`<line class="grid" x1=${LEFT} x2=${WIDTH - RIGHT} y1=${y(mark)} y2=${y(mark)} /><text class="axis" x=${LEFT - 8} y=${y(mark) + 4} text-anchor="end">${compact(mark)}</text>`)}
+    <svg ref=${element} viewBox="0 0 ${room} ${HEIGHT}" aria-hidden="true">
+      ${marks.map((mark) => html`<line class="grid" x1=${LEFT} x2=${room - RIGHT} y1=${y(mark)} y2=${y(mark)} /><text class="axis" x=${LEFT - 8} y=${y(mark) + 4} text-anchor="end">${compact(mark)}</text>`)}
       <path class="area" d="${line}L${x(points.at(-1))} ${BASE}L${LEFT} ${BASE}Z" />
       <path class="line" d=${line} />
       ${points.map((one) => html`<rect class="in" x=${x(one) - width / 2} y=${198 - tall(one.entered)} width=${width} height=${tall(one.entered)} /><rect class="out" x=${x(one) - width / 2} y=${198} width=${width} height=${tall(one.left)} />`)}
-      ${labels.map((value, index) => html`<text class="axis" x=${LEFT + (index / 4) * (WIDTH - LEFT - RIGHT)} y=${HEIGHT - 4} text-anchor=${['start', 'middle', 'middle', 'middle', 'end'][index]}>${shortTime(value)}</text>`)}
+      ${parts.map((part) => html`<text class="axis" x=${LEFT + part * (room - LEFT - RIGHT)} y=${HEIGHT - 4} text-anchor=${part === 0 ? 'start' : part === 1 ? 'end' : 'middle'}>${shortTime(start + span * part)}</text>`)}
       ${point && html`<line class="cursor" x1=${x(point)} x2=${x(point)} y1=${TOP} y2="222" /><circle class="point" cx=${x(point)} cy=${y(point.size)} r="4" />`}
     </svg>
     <div class="visually-hidden" aria-live="polite">${point && `${shortTime(point.at)}: ${count(point.size)}`}</div>
-    ${point && html`<div class="chart-tip" style=${{ left: `${Math.max(14, Math.min(86, (x(point) / WIDTH) * 100))}%` }}><strong>${count(point.size)}</strong> · ${shortTime(point.at)}<br />
+    ${point && html`<div class="chart-tip" style=${{ left: `${Math.max(14, Math.min(86, (x(point) / room) * 100))}%` }}><strong>${count(point.size)}</strong> · ${shortTime(point.at)}<br />
       ${signed(point.entered ?? 0)} in · ${count(point.left ?? 0)} out</div>`}
   </div>`;
 }
