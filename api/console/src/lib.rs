@@ -44,7 +44,8 @@ pub fn page() -> Option<Asset> {
     let text = String::from_utf8_lossy(&page.bytes).replace(MODULES, &links);
     let mut hasher = DefaultHasher::new();
     text.hash(&mut hasher);
-    Some(Asset { bytes: Cow::Owned(text.into_bytes()), media: page.media, etag: format!("\"{:016x}\"", hasher.finish()) })
+    let etag = format!("\"{:016x}\"", hasher.finish());
+    Some(Asset { bytes: Cow::Owned(text.into_bytes()), media: page.media, etag })
 }
 
 /// The file at a path below `web/`, if there is one.
