@@ -17,7 +17,7 @@ use audience_dataflow::engine::EngineOptions;
 use audience_dataflow::service::archive::Offsite;
 use audience_dataflow::service::{PlatformStores, Service, ServiceOptions};
 use audience_objects::Objects;
-use audience_protocol::{Platform, PlatformError};
+use audience_protocol::{MembersChange, MembersMode, Platform, PlatformError};
 use audience_rules::record::records;
 use audience_tests::ledger::{Ledger, Members, members_at, same};
 use audience_tests::platform::{create, create_rule, members, send, stores, wait_until};
@@ -56,7 +56,9 @@ fn segments(service: &Service) {
     create_rule(service, "many", &many);
     create_rule(service, "pro", &json!({"field": "plan", "operator": "eq", "value": "pro"}));
     create(service, json!({"id": "list", "name": "l", "type": "static", "members": ["a1", "u2", "nobody"]}));
-    service.replace_members("list", vec!["a2".into(), "u3".into()], None, "test").unwrap();
+    let members = vec!["a2".into(), "u3".into()];
+    let change = MembersChange { mode: MembersMode::Replace, members, is_dry_run: false, note: None };
+    service.change_members("list", change, None, "test").unwrap();
 }
 
 /// Events of few users under few message ids: they repeat each other, the more so once users are merged. Some users are

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use audience_rules::event::{EventDecoder, EventDefaults};
 use audience_rules::fault::Fault;
 use bytes::Bytes;
-use hyper::header::HeaderName;
 use hyper::{Method, StatusCode};
 use serde::Serialize;
 use warp::reply::Response;
@@ -114,7 +113,7 @@ fn once(api: &Api, key: Option<&str>, media: Media, body: &Bytes) -> Answer {
     let mut reservation = None;
     if let Some(key) = key {
         match api.idempotency.begin(PATH, key, idempotency::fingerprint(media.name(), body))? {
-            Begun::Again(kept) => return Ok(again(kept)),
+            Begun::Again(kept) => return Ok(kept.again()),
             Begun::First(first) => reservation = Some(first),
         }
     }
@@ -202,10 +201,12 @@ fn keep(outcome: Result<Progress, Problem>, reservation: Option<Reservation>) ->
         Ok(progress) => Some(Kept {
             status: StatusCode::ACCEPTED,
             media: "application/json",
+            headers: Vec::new(),
             body: reply::to_json(progress).into(),
         }),
         Err(problem) if problem.status == StatusCode::BAD_REQUEST => {
-            Some(Kept { status: problem.status, media: "application/problem+json", body: problem.to_json().into() })
+            let (status, body) = (problem.status, problem.to_json().into());
+            Some(Kept { status, media: "application/problem+json", headers: Vec::new(), body })
         }
         Err(_) => None,
     };
@@ -213,7 +214,7 @@ fn keep(outcome: Result<Progress, Problem>, reservation: Option<Reservation>) ->
         reservation.keep(kept.clone());
     }
     match (kept, outcome) {
-        (Some(kept), _) => reply::bytes(kept.status, kept.media, kept.body),
+        (Some(kept), _) => kept.into_response(),
         (None, Err(problem)) => problem.into_response(),
         (None, Ok(progress)) => accepted(&progress),
     }
@@ -222,13 +223,6 @@ fn keep(outcome: Result<Progress, Problem>, reservation: Option<Reservation>) ->
 /// 202.
 pub(crate) fn accepted(progress: &Progress) -> Response {
     reply::json(StatusCode::ACCEPTED, progress)
-}
-
-fn again(kept: Kept) -> Response {
-    let mut response = reply::bytes(kept.status, kept.media, kept.body);
-    let name = HeaderName::from_static("idempotency-replayed");
-    response.headers_mut().insert(name, hyper::header::HeaderValue::from_static("true"));
-    response
 }
 
 #[cfg(test)]

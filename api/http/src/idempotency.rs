@@ -9,11 +9,14 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use hyper::StatusCode;
-use hyper::header::HeaderMap;
+use hyper::header::{HeaderMap, HeaderName, HeaderValue};
+use serde::Serialize;
 use sha2::{Digest as _, Sha256};
+use warp::reply::Response;
 
 use crate::options::ApiOptions;
 use crate::problem::Problem;
+use crate::reply;
 
 /// What tells two bodies apart.
 pub(crate) type Fingerprint = [u8; 32];
@@ -23,7 +26,51 @@ pub(crate) type Fingerprint = [u8; 32];
 pub(crate) struct Kept {
     pub(crate) status: StatusCode,
     pub(crate) media: &'static str,
+    pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
     pub(crate) body: Bytes,
+}
+
+impl Kept {
+    /// 201, with where it is and its version.
+    pub(crate) fn created<T: Serialize>(collection: &str, id: &str, value: &T, version: u64) -> Self {
+        let body = reply::to_json(value).into();
+        let headers = reply::place_and_version(collection, id, version);
+        Kept { status: StatusCode::CREATED, media: "application/json", headers, body }
+    }
+
+    /// The answer.
+    pub(crate) fn into_response(self) -> Response {
+        let mut response = reply::bytes(self.status, self.media, self.body);
+        response.headers_mut().extend(self.headers);
+        response
+    }
+
+    /// The answer, to who asks again.
+    pub(crate) fn again(self) -> Response {
+        let mut response = self.into_response();
+        let name = HeaderName::from_static("idempotency-replayed");
+        response.headers_mut().insert(name, HeaderValue::from_static("true"));
+        response
+    }
+}
+
+/// Creates something, or gives the answer that the key has. What failed may be tried again under the same key.
+pub(crate) fn create(
+    keys: &Arc<Idempotency>,
+    path: &str,
+    key: Option<&str>,
+    body: &[u8],
+    create: impl FnOnce() -> Result<Kept, Problem>,
+) -> Result<Response, Problem> {
+    let Some(key) = key else { return Ok(create()?.into_response()) };
+    match keys.begin(path, key, fingerprint("application/json", body))? {
+        Begun::Again(kept) => Ok(kept.again()),
+        Begun::First(reservation) => {
+            let kept = create()?;
+            reservation.keep(kept.clone());
+            Ok(kept.into_response())
+        }
+    }
 }
 
 /// What a key is found to be.
@@ -141,7 +188,8 @@ impl Idempotency {
 }
 
 fn cost(key: &str, answer: &Kept) -> usize {
-    key.len() * 2 + answer.body.len() + 200
+    let headers: usize = answer.headers.iter().map(|(_, value)| value.len()).sum();
+    key.len() * 2 + answer.body.len() + headers + 300
 }
 
 impl Reservation {
@@ -183,7 +231,8 @@ mod tests {
     }
 
     fn kept(text: &'static str) -> Kept {
-        Kept { status: StatusCode::ACCEPTED, media: "application/json", body: Bytes::from_static(text.as_bytes()) }
+        let body = Bytes::from_static(text.as_bytes());
+        Kept { status: StatusCode::ACCEPTED, media: "application/json", headers: Vec::new(), body }
     }
 
     fn first(store: &Arc<Idempotency>, key: &str) -> Option<Reservation> {

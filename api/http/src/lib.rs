@@ -13,15 +13,18 @@
 #![warn(missing_docs)]
 
 mod api;
+mod audit;
 mod body;
 mod catalogue;
 mod console;
+mod diff;
 mod docs;
 mod events;
 mod explain;
 mod forward;
 mod health;
 mod idempotency;
+mod import;
 mod json;
 mod members;
 mod metrics;
@@ -35,7 +38,9 @@ mod query;
 mod reply;
 mod route;
 mod segment_compat;
+mod segment_history;
 mod segment_input;
+mod segment_templates;
 mod segments;
 mod server;
 mod traits;

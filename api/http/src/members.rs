@@ -2,32 +2,45 @@
 
 use std::sync::Arc;
 
-use audience_rules::fault::code;
+use audience_protocol::{MembersChange, MembersMode, SegmentView};
 use hyper::{Method, StatusCode};
-use serde::Deserialize;
+use serde::Serialize;
 
 use crate::api::Api;
 use crate::body::{self, Media};
-use crate::json;
+use crate::import::{Import, Rejected};
 use crate::preconditions::Change;
 use crate::problem::Problem;
 use crate::query::Query;
 use crate::reply;
 use crate::route::{Answer, Call, Route, Side};
-use crate::segment_input::{UserId, check_members, texts};
-use crate::segments::{changed, version};
+use crate::segment_input::checked_note;
+use crate::segments::version;
 
 const MEMBERS: &str = "/api/segments/{id}/members";
 
 pub(crate) const ROUTES: &[Route] = &[
     Route::new(Method::GET, MEMBERS, Side::Segments, |api, call| Box::pin(list(api, call))),
-    Route::new(Method::PUT, MEMBERS, Side::Segments, |api, call| Box::pin(put(api, call))),
+    Route::new(Method::PUT, MEMBERS, Side::Segments, |api, call| Box::pin(change(api, call, MembersMode::Replace))),
+    Route::new(Method::POST, MEMBERS, Side::Segments, |api, call| Box::pin(change(api, call, MembersMode::Add))),
+    Route::new(Method::POST, "/api/segments/{id}/members/remove", Side::Segments, |api, call| {
+        Box::pin(change(api, call, MembersMode::Remove))
+    }),
 ];
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct MembersBody {
-    members: Vec<UserId>,
+/// What became of every row.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Imported {
+    segment: SegmentView,
+    received: u64,
+    accepted: u64,
+    added: u64,
+    removed: u64,
+    unchanged: u64,
+    duplicates: u64,
+    rejected_count: u64,
+    rejected: Vec<Rejected>,
 }
 
 async fn list(api: Arc<Api>, mut call: Call) -> Answer {
@@ -37,76 +50,48 @@ async fn list(api: Arc<Api>, mut call: Call) -> Answer {
     Ok(reply::json(StatusCode::OK, &page))
 }
 
-async fn put(api: Arc<Api>, mut call: Call) -> Answer {
+/// How a list is to be changed, as the query says it.
+struct Manner {
+    is_strict: bool,
+    is_dry_run: bool,
+    note: Option<String>,
+}
+
+impl Manner {
+    fn of(query: &Query) -> Result<Self, Problem> {
+        let flag = |name| Ok::<_, Problem>(query.word(name, &[("true", true), ("false", false)])?.unwrap_or_default());
+        let note = query.one("note")?.map(str::to_owned);
+        Ok(Manner { is_strict: flag("strict")?, is_dry_run: flag("dryRun")?, note: checked_note(note, "")? })
+    }
+}
+
+async fn change(api: Arc<Api>, mut call: Call, mode: MembersMode) -> Answer {
+    let Manner { is_strict, is_dry_run, note } = Manner::of(&Query::read(&call.query))?;
     let Change { id, author, expected } = Change::of(&mut call)?;
     let media = Media::of(&call.headers, &[Media::Json, Media::Csv])?;
     let (limit, timeout) = (api.options.max_members_bytes, api.options.request_timeout);
     let body = body::whole(&call.headers, call.body, limit, timeout).await?;
     api.blocking(move |api| {
-        let members = if media == Media::Csv { from_csv(&body)? } else { from_json(&body)? };
-        let version = expected.version(|| version(api, &id))?;
-        Ok::<_, Problem>(changed(&api.platform.replace_members(&id, members, version, &author)?))
+        let import = Import::read(&body, media)?;
+        import.check(is_strict)?;
+        let Import { received, members, duplicates, rejected_count, rejected, .. } = import;
+        let accepted = members.len() as u64;
+        let expected = expected.version(|| version(api, &id))?;
+        let change = MembersChange { mode, members, is_dry_run, note };
+        let outcome = api.platform.change_members(&id, change, expected, &author)?;
+        let version = outcome.segment.document.version;
+        let imported = Imported {
+            segment: outcome.segment,
+            received,
+            accepted,
+            added: outcome.added,
+            removed: outcome.removed,
+            unchanged: outcome.unchanged,
+            duplicates,
+            rejected_count,
+            rejected,
+        };
+        Ok::<_, Problem>(reply::versioned(StatusCode::OK, &imported, version))
     })
     .await
-}
-
-/// A list of ids, or one under `members`.
-fn from_json(body: &[u8]) -> Result<Vec<String>, Problem> {
-    let is_list = body.get(json::skip_space(body, 0)) == Some(&b'[');
-    let (members, pointer) = match is_list {
-        true => (json::parse(body)?, ""),
-        false => (json::parse_object::<MembersBody>(body)?.members, "/members"),
-    };
-    let members = texts(members);
-    check_members(&members, pointer)?;
-    Ok(members)
-}
-
-/// The first column; a first row `userId` is a header.
-fn from_csv(body: &[u8]) -> Result<Vec<String>, Problem> {
-    let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
-    let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(body);
-    let mut members = Vec::new();
-    for (row, record) in reader.records().enumerate() {
-        let record =
-            record.map_err(|error| Problem::bad_request("malformed_csv", format!("the body is no CSV: {error}")))?;
-        let id = record.get(0).unwrap_or_default();
-        if row == 0 && id == "userId" {
-            continue;
-        }
-        if id.is_empty() || id.len() > 256 {
-            let line = record.position().map_or(0, |position| position.line());
-            let message = format!("the id in line {line} has not 1 to 256 bytes");
-            return Err(Problem::fault(format!("/{}", members.len()), code::OUT_OF_RANGE, message));
-        }
-        members.push(id.to_owned());
-    }
-    Ok(members)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn csv() {
-        let ids = |text: &str| from_csv(text.as_bytes()).map_err(|problem| problem.code);
-        assert_eq!(ids("userId,since\r\nu1,5\r\n\"u,\"\"2\",6\r\n\r\nu3").unwrap(), ["u1", "u,\"2", "u3"]);
-        assert_eq!(ids("\u{feff}userId\nu1\n").unwrap(), ["u1"]);
-        assert_eq!(ids("u1\nuserId\n").unwrap(), ["u1", "userId"]);
-        assert_eq!(ids("").unwrap(), Vec::<String>::new());
-        assert_eq!(ids("u1\n,x\n").unwrap_err(), "invalid");
-        assert_eq!(from_csv(b"u1\n\xff\n").unwrap_err().code, "malformed_csv");
-    }
-
-    #[test]
-    fn json() {
-        let ids = |text: &str| from_json(text.as_bytes()).map_err(|problem| problem.errors[0].pointer.clone());
-        assert_eq!(ids(r#"["a",7]"#).unwrap(), ["a", "7"]);
-        assert_eq!(ids(r#"{"members":["a"]}"#).unwrap(), ["a"]);
-        assert_eq!(ids(r#"{"members":["a",""]}"#).unwrap_err(), "/members/1");
-        assert_eq!(ids(r#"["a",{}]"#).unwrap_err(), "/1");
-        assert_eq!(ids(r#"{"members":["a"],"x":1}"#).unwrap_err(), "/x");
-        assert_eq!(ids(r#"{"members":7}"#).unwrap_err(), "/members");
-    }
 }

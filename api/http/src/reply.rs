@@ -62,8 +62,16 @@ pub(crate) fn fresh<T: Serialize>(headers: &HeaderMap, value: &T, version: u64) 
 
 /// What was created, and where it is.
 pub(crate) fn created<T: Serialize>(collection: &str, id: &str, value: &T, version: u64) -> Response {
+    let mut response = json(StatusCode::CREATED, value);
+    response.headers_mut().extend(place_and_version(collection, id, version));
+    response
+}
+
+/// `Location` and `ETag` of what was created.
+pub(crate) fn place_and_version(collection: &str, id: &str, version: u64) -> Vec<(HeaderName, HeaderValue)> {
     let location = format!("{collection}/{}", utf8_percent_encode(id, SEGMENT));
-    with_header(versioned(StatusCode::CREATED, value, version), LOCATION, &location)
+    let header = |(name, text): (HeaderName, String)| Some((name, HeaderValue::from_str(&text).ok()?));
+    [(LOCATION, location), (ETAG, etag(version))].into_iter().filter_map(header).collect()
 }
 
 fn with_header(mut response: Response, name: HeaderName, text: &str) -> Response {

@@ -12,7 +12,10 @@ use crate::api::Api;
 use crate::body::Parts;
 use crate::options::Scope;
 use crate::problem::Problem;
-use crate::{catalogue, docs, events, health, members, metrics, preview, segment_compat, segments, traits, users};
+use crate::{
+    audit, catalogue, docs, events, health, members, metrics, preview, segment_compat, segment_history,
+    segment_templates, segments, traits, users,
+};
 
 /// What a handler gives.
 pub(crate) type Answer = Result<Response, Problem>;
@@ -118,6 +121,9 @@ fn nodes() -> Vec<Node> {
         preview::ROUTES,
         traits::ROUTES,
         catalogue::ROUTES,
+        segment_history::ROUTES,
+        segment_templates::ROUTES,
+        audit::ROUTES,
         health::ROUTES,
         metrics::ROUTES,
         docs::ROUTES,

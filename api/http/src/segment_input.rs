@@ -12,7 +12,9 @@ use crate::json;
 use crate::problem::Problem;
 
 /// Bytes of a user id.
-const MAX_ID: usize = 256;
+pub(crate) const MAX_ID: usize = 256;
+/// Characters of a note.
+const MAX_NOTE: usize = 1_000;
 
 /// A segment as sent. What only the platform sets may stand in it, so that what was read can be sent back; it is not
 /// looked at.
@@ -36,6 +38,8 @@ struct SegmentBody {
     tags: Option<Vec<String>>,
     #[serde(default)]
     owner: Option<String>,
+    #[serde(default)]
+    note: Option<String>,
     #[serde(default, rename = "version")]
     _version: IgnoredAny,
     #[serde(default, rename = "createdAt")]
@@ -46,6 +50,10 @@ struct SegmentBody {
     _size: IgnoredAny,
     #[serde(default, rename = "effective")]
     _effective: IgnoredAny,
+    #[serde(default, rename = "updatedBy")]
+    _updated_by: IgnoredAny,
+    #[serde(default, rename = "faults")]
+    _faults: IgnoredAny,
 }
 
 /// Reads a whole segment.
@@ -65,7 +73,31 @@ pub(crate) fn read(body: &[u8]) -> Result<SegmentInput, Problem> {
         members,
         tags: body.tags.unwrap_or_default(),
         owner: body.owner,
+        note: checked_note(body.note, "/note")?,
     })
+}
+
+/// What may be said to a step of a segment's life.
+#[derive(Default, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Noted {
+    #[serde(default)]
+    note: Option<String>,
+}
+
+/// The note in the body of a step that needs no body.
+pub(crate) fn read_note(body: &[u8]) -> Result<Option<String>, Problem> {
+    let noted = if body.is_empty() { Noted::default() } else { json::parse_object(body)? };
+    checked_note(noted.note, "/note")
+}
+
+/// A note, if it is not too long; an empty one is none.
+pub(crate) fn checked_note(note: Option<String>, pointer: &str) -> Result<Option<String>, Problem> {
+    if note.as_ref().is_some_and(|note| note.chars().count() > MAX_NOTE) {
+        let message = format!("a note has at most {MAX_NOTE} characters");
+        return Err(Problem::fault(pointer, code::OUT_OF_RANGE, message));
+    }
+    Ok(note.filter(|note| !note.is_empty()))
 }
 
 /// A change: a member that is absent stays, one that is `null` is taken out.
@@ -84,6 +116,8 @@ struct SegmentPatch {
     rules: Option<Option<Box<RawValue>>>,
     #[serde(default, deserialize_with = "given")]
     status: Option<Option<String>>,
+    #[serde(default)]
+    note: Option<String>,
 }
 
 fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<T>>, D::Error> {
@@ -99,7 +133,8 @@ pub(crate) struct Patch {
 impl Patch {
     /// Reads a change.
     pub(crate) fn read(body: &[u8], media: Media) -> Result<Self, Problem> {
-        let patch: SegmentPatch = json::parse_object(body)?;
+        let mut patch: SegmentPatch = json::parse_object(body)?;
+        patch.note = checked_note(patch.note, "/note")?;
         let required = [("/name", matches!(patch.name, Some(None))), ("/status", matches!(patch.status, Some(None)))];
         let message = "this member cannot be taken out";
         let fault = |pointer: &str| Fault { pointer: pointer.into(), code: code::WRONG_TYPE, message: message.into() };
@@ -126,6 +161,7 @@ impl Patch {
             members: None,
             tags: patch.tags.clone().map_or(current.tags, Option::unwrap_or_default),
             owner: patch.owner.clone().unwrap_or(current.owner),
+            note: patch.note.clone(),
         }
     }
 }

@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use crate::api::{Api, author};
 use crate::body::Media;
+use crate::idempotency::{self, Kept};
 use crate::preconditions::{Change, Expected, create_only};
 use crate::problem::Problem;
 use crate::query::Query;
@@ -62,6 +63,8 @@ async fn list(api: Arc<Api>, call: Call) -> Answer {
         status: query.word("status", &STATUSES)?,
         kind: query.word("type", &KINDS)?,
         text: query.one("q")?.map(str::to_owned),
+        tag: query.one("tag")?.map(str::to_owned),
+        owner: query.one("owner")?.map(str::to_owned),
         after: query.cursor()?,
         limit: query.limit(&api.options)?,
     };
@@ -71,11 +74,14 @@ async fn list(api: Arc<Api>, call: Call) -> Answer {
 
 async fn create(api: Arc<Api>, call: Call) -> Answer {
     let author = author(&call.headers)?;
+    let key = idempotency::key(&call.headers)?.map(str::to_owned);
     Media::of(&call.headers, &[Media::Json])?;
     let body = api.body(&call.headers, call.body).await?;
     api.blocking(move |api| {
-        let view = api.platform.create_segment(segment_input::read(&body)?, &author)?;
-        Ok::<_, Problem>(created(&view))
+        idempotency::create(&api.idempotency, LIST, key.as_deref(), &body, || {
+            let view = api.platform.create_segment(segment_input::read(&body)?, &author)?;
+            Ok(Kept::created(LIST, &view.document.id, &view, view.document.version))
+        })
     })
     .await
 }
@@ -159,9 +165,12 @@ async fn delete(api: Arc<Api>, mut call: Call) -> Answer {
 
 async fn transition(api: Arc<Api>, mut call: Call, to: Transition) -> Answer {
     let Change { id, author, expected } = Change::of(&mut call)?;
+    Media::of(&call.headers, &[Media::Json])?;
+    let body = api.body(&call.headers, call.body).await?;
     api.blocking(move |api| {
+        let note = segment_input::read_note(&body)?;
         let version = expected.version(|| version(api, &id))?;
-        Ok::<_, Problem>(changed(&api.platform.transition_segment(&id, to, version, &author)?))
+        Ok::<_, Problem>(changed(&api.platform.transition_segment(&id, to, note, version, &author)?))
     })
     .await
 }

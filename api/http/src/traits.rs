@@ -9,6 +9,7 @@ use serde_json::value::RawValue;
 
 use crate::api::{Api, author};
 use crate::body::Media;
+use crate::idempotency::{self, Kept};
 use crate::json;
 use crate::preconditions::{Change, Expected, create_only};
 use crate::problem::Problem;
@@ -42,12 +43,15 @@ async fn list(api: Arc<Api>, _: Call) -> Answer {
 
 async fn create(api: Arc<Api>, call: Call) -> Answer {
     let author = author(&call.headers)?;
+    let key = idempotency::key(&call.headers)?.map(str::to_owned);
     Media::of(&call.headers, &[Media::Json])?;
     let body = api.body(&call.headers, call.body).await?;
     api.blocking(move |api| {
-        let definition: Box<RawValue> = json::parse(&body)?;
-        let document = add(api, &definition, &author)?;
-        Ok::<_, Problem>(reply::created(LIST, &document.name, &document, document.version))
+        idempotency::create(&api.idempotency, LIST, key.as_deref(), &body, || {
+            let definition: Box<RawValue> = json::parse(&body)?;
+            let document = add(api, &definition, &author)?;
+            Ok(Kept::created(LIST, &document.name, &document, document.version))
+        })
     })
     .await
 }

@@ -82,6 +82,9 @@ async fn preconditions() {
         ("DELETE /api/segments/vip", ""),
         ("POST /api/segments/vip/archive", ""),
         ("PUT /api/segments/vip/members", "[]"),
+        ("POST /api/segments/vip/members", "[]"),
+        ("POST /api/segments/vip/members/remove", "[]"),
+        ("POST /api/segments/vip/rollback", r#"{"version":1}"#),
     ];
     for (head, body) in calls {
         let stale = server.ask(head, &[("if-match", "\"7\"")], body).await;
@@ -169,17 +172,16 @@ async fn members_and_users() {
     server.json("POST /api/segments", r#"{"id":"list","name":"List","type":"static","members":["u0"]}"#).await;
     server.json("POST /api/segments", &vip()).await;
     let put = server.json("PUT /api/segments/list/members", r#"{"members":["u2","u1",3]}"#).await;
-    assert_eq!((put.status, put.header("etag"), put.value()["size"].as_u64()), (200, "\"2\"", Some(3)));
+    assert_eq!((put.status, put.header("etag"), put.value()["segment"]["size"].as_u64()), (200, "\"2\"", Some(3)));
     let csv = [("content-type", "text/csv; charset=utf-8")];
     let put = server.ask("PUT /api/segments/list/members", &csv, "userId,x\nu1,1\nu/2 é,2\n").await;
-    assert_eq!((put.status, put.value()["size"].as_u64()), (200, Some(2)));
+    assert_eq!((put.status, put.value()["segment"]["size"].as_u64()), (200, Some(2)));
     let page = server.get("/api/segments/list/members?limit=1").await.value();
     assert_eq!(page, json!({"items": ["u/2 é"], "nextCursor": "u/2 é"}));
     let page = server.get("/api/segments/list/members?cursor=u/2%20%C3%A9").await.value();
     assert_eq!(page, json!({"items": ["u1"]}));
     server.json("PUT /api/segments/vip/members", "[]").await.is_problem(409, "not_static");
     server.json("PUT /api/segments/none/members", "[]").await.is_problem(404, "not_found");
-    assert_eq!(server.json("PUT /api/segments/list/members", r#"["a",""]"#).await.pointers(400), ["/1"]);
 
     let segments = server.get("/api/users/u%2F2%20%C3%A9/segments").await;
     assert_eq!(segments.value(), json!([{"segmentId": "list", "name": "List"}]));

@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+mod catalogue;
 pub mod people;
 mod preview;
 
@@ -13,6 +14,7 @@ use audience_rules::fault::Fault;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+pub use catalogue::{AUDIT_ACTIONS, AUDIT_KINDS, AuditItem, AuditQuery, MembersChange, MembersMode, MembersOutcome};
 pub use people::{Explanation, Schema, SystemView, UserEventQuery, UserId, UserQuery};
 pub use preview::{MissingOnly, Preview, PreviewInput, PreviewPhase, PreviewProgress};
 
@@ -102,6 +104,12 @@ pub struct SegmentDocument {
     pub created_at: String,
     /// RFC 3339.
     pub updated_at: String,
+    /// Who made this version.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub updated_by: String,
+    /// What they say to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
 }
 
 /// Rules or a list.
@@ -181,6 +189,9 @@ pub struct SegmentInput {
     /// Who answers for it.
     #[serde(default)]
     pub owner: Option<String>,
+    /// What the author says to this version.
+    #[serde(default)]
+    pub note: Option<String>,
 }
 
 /// What a lifecycle call does.
@@ -201,8 +212,12 @@ pub struct SegmentQuery {
     pub status: Option<audience_rules::catalogue::Status>,
     /// Only of this kind.
     pub kind: Option<SegmentKind>,
-    /// Only with this text in id, name, description or tags, in any case.
+    /// Only with this text in id, name, description, tags or owner, in any case.
     pub text: Option<String>,
+    /// Only with this tag.
+    pub tag: Option<String>,
+    /// Only of this owner.
+    pub owner: Option<String>,
     /// Only ids after this one.
     pub after: Option<String>,
     /// At most so many.
@@ -312,8 +327,28 @@ pub trait Platform: Send + Sync + 'static {
     }
 
     /// A lifecycle step.
-    fn transition_segment(&self, id: &str, to: Transition, expected: Option<u64>, author: &str) -> Result<SegmentView> {
-        without_engine("segments", (id, to, expected, author))
+    fn transition_segment(
+        &self,
+        id: &str,
+        to: Transition,
+        note: Option<String>,
+        expected: Option<u64>,
+        author: &str,
+    ) -> Result<SegmentView> {
+        without_engine("segments", (id, to, note, expected, author))
+    }
+
+    /// Makes a new version with the content of an earlier one: everything but the status, which stays. What is archived
+    /// or deleted comes back as INACTIVE, so that nobody enters before it is looked at.
+    fn rollback_segment(
+        &self,
+        id: &str,
+        version: u64,
+        note: Option<String>,
+        expected: Option<u64>,
+        author: &str,
+    ) -> Result<SegmentView> {
+        without_engine("segments", (id, version, note, expected, author))
     }
 
     /// Deletes a segment.
@@ -337,7 +372,7 @@ pub trait Platform: Send + Sync + 'static {
         without_engine("what a rule would change", (input, watch))
     }
 
-    /// Every version of a segment, oldest first.
+    /// Every version of a segment since it was created last, oldest first; also of one that is deleted.
     fn segment_versions(&self, id: &str) -> Result<Vec<SegmentDocument>> {
         without_engine("segments", id)
     }
@@ -347,15 +382,20 @@ pub trait Platform: Send + Sync + 'static {
         without_engine("who the members of a segment are", (id, after, limit))
     }
 
-    /// Replaces the members of a static segment.
-    fn replace_members(
+    /// Changes the members of a static segment.
+    fn change_members(
         &self,
         id: &str,
-        members: Vec<String>,
+        change: MembersChange,
         expected: Option<u64>,
         author: &str,
-    ) -> Result<SegmentView> {
-        without_engine("lists of members", (id, members, expected, author))
+    ) -> Result<MembersOutcome> {
+        without_engine("lists of members", (id, change, expected, author))
+    }
+
+    /// Who changed what, newest first. The cursor is a sequence.
+    fn audit(&self, query: &AuditQuery) -> Result<Page<AuditItem>> {
+        without_engine("the audit log", query)
     }
 
     /// Creates (`expected` = Some(0)) or replaces a computed trait, from its definition.

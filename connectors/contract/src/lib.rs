@@ -10,6 +10,7 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+mod audit;
 mod history;
 mod last_changes;
 mod serving;
@@ -24,6 +25,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+pub use audit::{Audit, AuditEntry, AuditFilter, AuditRecord};
 pub use history::History;
 pub use last_changes::LastChanges;
 pub use serving::{HeldMembership, ServingStore};
@@ -234,7 +236,17 @@ pub trait CatalogueStore: Send + Sync {
     /// `expected`: of several that put at the same version exactly one succeeds. Durable on return. MUST fail where a
     /// document's `catalogue_version` is not `expected + 1`, or where a document is given twice. No documents are a version
     /// too, and so is the deletion of what is not there.
-    fn put(&self, expected: u64, documents: &[Document]) -> Result<bool>;
+    fn put(&self, expected: u64, documents: &[Document]) -> Result<bool> {
+        self.put_audited(expected, documents, None)
+    }
+
+    /// [`put`](Self::put)s, and adds to the audit log who did what: both or neither. An implementation that others can
+    /// change by itself MUST have rows for their changes too, and MAY have rows for a put without an audit.
+    fn put_audited(&self, expected: u64, documents: &[Document], audit: Option<&Audit>) -> Result<bool>;
+
+    /// The rows of the audit log that the filter takes, newest first. Rows stand in the order of the versions of the
+    /// catalogue, and within one in that of its entries; none is ever changed or taken out.
+    fn audit(&self, filter: &AuditFilter) -> Result<Vec<AuditRecord>>;
 
     /// The documents as of that version: of each, the newest at or below it that is no deletion.
     fn at(&self, version: u64) -> Result<Vec<Document>>;
@@ -251,6 +263,7 @@ pub trait CatalogueStore: Send + Sync {
     /// Sees to it that nothing is on the disk any more of what was forgotten; also of what was before the store was last opened.
     /// Gives whether there was anything.
     fn purge(&self) -> Result<bool>;
+
     /// Waits until the version of the catalogue is another than `known`, at most `patience`; gives the version. MAY
     /// return early. As it stands here it is for stores that no other process changes, whose caller knows of each change.
     fn wait_for_change(&self, known: u64, patience: Duration) -> Result<u64> {

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use audience_contract::{CatalogueStore, Document, DocumentKind, Result, StoreError};
+use audience_contract::{Audit, AuditFilter, AuditRecord, CatalogueStore, Document, DocumentKind, Result, StoreError};
 use fjall::{Keyspace, KeyspaceCreateOptions, KvSeparationOptions, Readable, Snapshot};
 use parking_lot::Mutex;
-use xxhash_rust::xxh3::xxh3_64;
 
+use crate::audit::{Brought, VersionRow};
 use crate::db::Db;
 use crate::seal::{self, Kind};
 
@@ -22,51 +22,54 @@ const ID_BYTES: usize = 60_000;
 ///
 /// A document is under `kind u8 · length of id u32 BE · id · version u64 BE`, so the versions of one are neighbours. Each
 /// version of the catalogue has a row that says how many documents it brought and a sum over their keys: opening counts
-/// them, and a document that got lost is noticed. Reading a version walks all keys, but reads only the bodies it gives.
+/// them, and a document that got lost is noticed. The same row says who did what: the audit log is all these rows. Reading a
+/// version walks all keys, but reads only the bodies it gives.
 pub struct Catalogue {
     documents: Keyspace,
     versions: Keyspace,
-    version: Mutex<u64>,
+    newest: Mutex<Newest>,
     db: Arc<Db>,
 }
 
-/// What a version brought.
-#[derive(Clone, Copy, Default, PartialEq, Eq)]
-struct Brought {
-    count: u64,
-    sum: u64,
+/// The newest version, and the newest row of the audit log.
+#[derive(Clone, Copy, Default)]
+struct Newest {
+    version: u64,
+    audited: u64,
 }
 
 impl Catalogue {
     /// Opens the catalogue and counts its documents.
     pub(crate) fn open(db: Arc<Db>) -> Result<Catalogue> {
         let (documents, versions) = (db.keyspace("catalogue")?, db.keyspace("versions")?);
-        let catalogue = Catalogue { documents, versions, version: Mutex::new(0), db };
-        let version = catalogue.check()?;
-        *catalogue.version.lock() = version;
+        let catalogue = Catalogue { documents, versions, newest: Mutex::default(), db };
+        let newest = catalogue.check()?;
+        *catalogue.newest.lock() = newest;
         Ok(catalogue)
     }
 
-    /// Holds the documents against what each version brought; gives the newest version.
-    fn check(&self) -> Result<u64> {
+    /// Holds the documents against what each version brought, and the rows of the audit log against their numbers.
+    fn check(&self) -> Result<Newest> {
         let mut found: BTreeMap<u64, Brought> = BTreeMap::new();
         for row in self.documents.iter() {
             let key = row.key().map_err(|e| self.db.error(READING, e))?;
             let place = Place::decode(&key)?;
             found.entry(place.version).or_default().add(&key);
         }
-        let mut version = 0;
+        let mut newest = Newest::default();
         for row in self.versions.iter() {
             let (key, value) = row.into_inner().map_err(|e| self.db.error(READING, e))?;
-            let payload = seal::open(Kind::CatalogueVersion, &key, &value)?;
-            version += 1;
-            let expected = Brought::decode(payload);
-            if *key != u64::to_be_bytes(version) || expected != Some(found.remove(&version).unwrap_or_default()) {
+            let row = VersionRow::open(&key, &value)?;
+            newest.version += 1;
+            let brought = found.remove(&newest.version).unwrap_or_default();
+            let audited = row.first_sequence().is_none_or(|first| first == newest.audited + 1);
+            if *key != u64::to_be_bytes(newest.version) || row.brought != brought || !audited {
                 return Err(seal::damaged(Kind::CatalogueVersion, &key, "some of it is missing"));
             }
+            newest.audited += row.entries();
         }
         match found.first_key_value() {
-            None => Ok(version),
+            None => Ok(newest),
             Some((version, _)) => Err(seal::damaged(Kind::CatalogueVersion, &version.to_be_bytes(), "it is missing")),
         }
     }
@@ -80,12 +83,12 @@ impl Catalogue {
 
 impl CatalogueStore for Catalogue {
     fn version(&self) -> Result<u64> {
-        Ok(*self.version.lock())
+        Ok(self.newest.lock().version)
     }
 
-    fn put(&self, expected: u64, documents: &[Document]) -> Result<bool> {
-        let mut version = self.version.lock();
-        if *version != expected {
+    fn put_audited(&self, expected: u64, documents: &[Document], audit: Option<&Audit>) -> Result<bool> {
+        let mut newest = self.newest.lock();
+        if newest.version != expected {
             return Ok(false);
         }
         let next = expected + 1;
@@ -106,15 +109,30 @@ impl CatalogueStore for Catalogue {
         }
         let mut brought = Brought::default();
         rows.keys().for_each(|key| brought.add(key));
+        let row = VersionRow::new(brought, newest.audited, audit);
         self.db.commit(WRITING, |batch| {
             for (key, value) in rows {
                 batch.insert(&self.documents, key, value);
             }
             let key = next.to_be_bytes();
-            batch.insert(&self.versions, key, seal::seal(Kind::CatalogueVersion, &key, &brought.encode()));
+            batch.insert(&self.versions, key, row.seal(&key));
         })?;
-        *version = next;
+        *newest = Newest { version: next, audited: newest.audited + row.entries() };
         Ok(true)
+    }
+
+    fn audit(&self, filter: &AuditFilter) -> Result<Vec<AuditRecord>> {
+        let mut found = Vec::new();
+        for row in self.db.snapshot().iter(&self.versions).rev() {
+            if found.len() >= filter.limit {
+                break;
+            }
+            let (key, value) = row.into_inner().map_err(|e| self.db.error(READING, e))?;
+            let row = VersionRow::open(&key, &value)?;
+            found.extend(row.records(&key).into_iter().rev().filter(|record| filter.takes(record)));
+        }
+        found.truncate(filter.limit);
+        Ok(found)
     }
 
     fn at(&self, version: u64) -> Result<Vec<Document>> {
@@ -156,7 +174,7 @@ impl CatalogueStore for Catalogue {
 
     fn forget_replaced_members(&self, version: u64) -> Result<()> {
         // Versions come with the catalogue's, and one at a time reads and writes them here.
-        let _version = self.version.lock();
+        let _newest = self.newest.lock();
         let mut replaced = Vec::new();
         let mut before: Option<(Place, fjall::Slice)> = None;
         for row in self.db.snapshot().prefix(&self.documents, [kind_byte(DocumentKind::Members)]) {
@@ -244,26 +262,6 @@ fn kind_byte(kind: DocumentKind) -> u8 {
         DocumentKind::Segment => 1,
         DocumentKind::Trait => 2,
         DocumentKind::Members => 3,
-    }
-}
-
-impl Brought {
-    fn add(&mut self, key: &[u8]) {
-        self.count += 1;
-        self.sum = self.sum.wrapping_add(xxh3_64(key));
-    }
-
-    fn encode(&self) -> [u8; 16] {
-        let mut out = [0; 16];
-        out[..8].copy_from_slice(&self.count.to_be_bytes());
-        out[8..].copy_from_slice(&self.sum.to_be_bytes());
-        out
-    }
-
-    fn decode(bytes: &[u8]) -> Option<Brought> {
-        let (count, bytes) = seal::read_u64(bytes)?;
-        let (sum, bytes) = seal::read_u64(bytes)?;
-        bytes.is_empty().then_some(Brought { count, sum })
     }
 }
 

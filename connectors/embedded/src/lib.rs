@@ -22,6 +22,7 @@ use std::sync::Arc;
 
 use audience_contract::{CatalogueStore, ChangeLog, CheckpointStore, EventLog, MessageIndex, Result};
 
+mod audit;
 mod catalogue;
 mod change_log;
 mod checkpoints;

@@ -56,3 +56,9 @@ fn checkpoint_store() {
     let directory = tempfile::tempdir().unwrap();
     suite::checkpoint_store(&mut opener(directory.path(), |stores| stores.checkpoints()));
 }
+
+#[test]
+fn audit_log() {
+    let directory = tempfile::tempdir().unwrap();
+    suite::audit_log(&mut opener(directory.path(), |stores| stores.catalogue()));
+}

@@ -30,6 +30,7 @@ pub struct SegmentColumns {
     pub created_at: Option<String>,
     pub updated_at: Option<String>,
     pub author: Option<String>,
+    pub note: Option<String>,
     pub extra: Option<String>,
 }
 
@@ -59,6 +60,7 @@ impl SegmentColumns {
             created_at: take_time(&mut document, "createdAt"),
             updated_at: take_time(&mut document, "updatedAt"),
             author: take_text(&mut outer, "author"),
+            note: take_text(&mut document, "note"),
             extra: rest(outer, document),
         })
     }
@@ -78,6 +80,7 @@ impl SegmentColumns {
             ("version", self.version.map(|version| version.to_string())),
             ("createdAt", self.created_at.as_deref().map(quoted)),
             ("updatedAt", self.updated_at.as_deref().map(quoted)),
+            ("note", self.note.as_deref().map(quoted)),
         ];
         join(document, self.author.as_deref(), self.extra.as_deref())
     }
@@ -235,7 +238,7 @@ mod tests {
         let found = segment(
             r#"{"author":"me","document":{"id":"a","name":"A \"1\"","type":"STATIC","status":"DRAFT","rules":{"x":[1.50]},
             "tags":["t"],"owner":"o","version":7,"createdAt":"2026-11-21T10:37:16.900Z","description":"",
-            "updatedAt":"2026-11-21T10:37:16.901Z"}}"#,
+            "note":"why","updatedAt":"2026-11-21T10:37:16.901Z"}}"#,
         );
         let text = |text: &str| Some(text.to_owned());
         let expected = SegmentColumns {
@@ -250,6 +253,7 @@ mod tests {
             created_at: text("2026-11-21T10:37:16.900Z"),
             updated_at: text("2026-11-21T10:37:16.901Z"),
             author: text("me"),
+            note: text("why"),
             extra: None,
         };
         assert_eq!(found, expected);
@@ -258,7 +262,7 @@ mod tests {
     #[test]
     fn what_fits_none_is_kept() {
         let odd = r#"{"n":[1e3],"author":null,"document":{"id":"a","name":5,"type":"static","tags":["a",1],"version":1.0,
-            "createdAt":"2026-11-21T10:37:16.000Z","updatedAt":"2026-02-30T10:37:16Z","status":"","owner":null,"n":{"id":"b"}}}"#;
+            "createdAt":"2026-11-21T10:37:16.000Z","updatedAt":"2026-02-30T10:37:16Z","status":"","owner":null,"note":7,"n":{"id":"b"}}}"#;
         let found = segment(odd);
         assert_eq!(found, SegmentColumns { extra: found.extra.clone(), ..SegmentColumns::default() });
         segment(r#"{"document":{"id":"a"}}"#);

@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use audience_contract::{CatalogueStore, Document, DocumentKind, Result, StoreError};
+use audience_contract::{Audit, AuditFilter, AuditRecord, CatalogueStore, Document, DocumentKind, Result, StoreError};
 use deadpool_postgres::Object;
 use tokio_postgres::IsolationLevel;
 
+use crate::audit;
 use crate::body::BadBody;
 use crate::database::Database;
 use crate::notice::Notice;
@@ -87,14 +88,22 @@ impl CatalogueStore for PostgresCatalogue {
         self.database.read(READING, version_of)
     }
 
-    fn put(&self, expected: u64, documents: &[Document]) -> Result<bool> {
+    fn put_audited(&self, expected: u64, documents: &[Document], audit: Option<&Audit>) -> Result<bool> {
         // Whoever is late is told so, whatever else is wrong.
         let edits = edits_of(expected.saturating_add(1), documents);
-        let put = self.database.write(WRITING, async |client| put(client, expected, edits).await)?;
+        let put = self.database.write(WRITING, async |client| put(client, expected, edits, audit).await)?;
         if matches!(put, Ok(true)) {
             self.notice.note(expected + 1);
         }
         put
+    }
+
+    fn audit(&self, filter: &AuditFilter) -> Result<Vec<AuditRecord>> {
+        if audit::asks_for_nul(filter) {
+            // No text there holds it, so there is no such row.
+            return Ok(Vec::new());
+        }
+        self.database.read("reading the audit log", async |client| audit::read(client, filter).await)
     }
 
     fn at(&self, version: u64) -> Result<Vec<Document>> {
@@ -165,6 +174,7 @@ async fn put(
     client: &mut Object,
     expected: u64,
     edits: Result<Vec<Edit>>,
+    audit: Option<&Audit>,
 ) -> Result<Result<bool>, tokio_postgres::Error> {
     let transaction = client.transaction().await?;
     let row = transaction.query_one("SELECT version FROM audience.catalogue FOR UPDATE", &[]).await?;
@@ -175,12 +185,18 @@ async fn put(
         Ok(edits) => edits,
         Err(error) => return Ok(Err(error)),
     };
-    let author = edits.iter().find_map(Edit::author).unwrap_or_default();
+    let audit = audit.filter(|audit| !audit.entries.is_empty());
+    let said = audit.map(|audit| audit.author.as_str());
+    let author = said.or_else(|| edits.iter().find_map(Edit::author)).unwrap_or_default();
+    let is_audited = if audit.is_some() { "yes" } else { "" };
     let announce = "SELECT set_config('audience.writer', 'store', true), set_config('audience.actor', $1, true),
-        audience.take_version()";
-    transaction.query_one(announce, &[&author]).await?;
+        set_config('audience.is_audited', $2, true), audience.take_version()";
+    transaction.query_one(announce, &[&author, &is_audited]).await?;
     for edit in &edits {
         edit.apply(&transaction).await?;
+    }
+    if let Some(audit) = audit {
+        audit::write(&transaction, audit).await?;
     }
     transaction.commit().await?;
     Ok(Ok(true))

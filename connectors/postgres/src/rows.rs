@@ -21,7 +21,7 @@ macro_rules! segment_columns {
             time!("created_at"),
             ", ",
             time!("updated_at"),
-            ", author, extra::text"
+            ", author, extra::text, note"
         )
     };
 }
@@ -113,6 +113,7 @@ fn segment(row: &Row) -> SegmentColumns {
         updated_at: row.get(12),
         author: row.get(13),
         extra: row.get(14),
+        note: row.get(15),
     }
 }
 
@@ -185,17 +186,32 @@ async fn put_segment(
     columns: &SegmentColumns,
 ) -> Result<(), tokio_postgres::Error> {
     let SegmentColumns { name, description, kind, status, rules, tags, owner, version, .. } = columns;
-    let SegmentColumns { created_at, updated_at, author, extra, .. } = columns;
+    let SegmentColumns { created_at, updated_at, author, extra, note, .. } = columns;
     let put = "INSERT INTO audience.segments
-            (id, name, description, type, status, rules, tags, owner, version, created_at, updated_at, author, extra)
+            (id, name, description, type, status, rules, tags, owner, version, created_at, updated_at, author, extra, note)
         VALUES ($1, $2, $3, $4, $5, $6::text::jsonb, $7, $8, $9, $10::text::timestamptz, $11::text::timestamptz, $12,
-            $13::text::jsonb)
+            $13::text::jsonb, $14)
         ON CONFLICT (id) DO UPDATE SET
-            (name, description, type, status, rules, tags, owner, version, created_at, updated_at, author, extra)
+            (name, description, type, status, rules, tags, owner, version, created_at, updated_at, author, extra, note)
             = (EXCLUDED.name, EXCLUDED.description, EXCLUDED.type, EXCLUDED.status, EXCLUDED.rules, EXCLUDED.tags,
-               EXCLUDED.owner, EXCLUDED.version, EXCLUDED.created_at, EXCLUDED.updated_at, EXCLUDED.author, EXCLUDED.extra)";
-    let values: [&(dyn ToSql + Sync); 13] =
-        [&id, name, description, kind, status, rules, tags, owner, version, created_at, updated_at, author, extra];
+               EXCLUDED.owner, EXCLUDED.version, EXCLUDED.created_at, EXCLUDED.updated_at, EXCLUDED.author, EXCLUDED.extra,
+               EXCLUDED.note)";
+    let values: [&(dyn ToSql + Sync); 14] = [
+        &id,
+        name,
+        description,
+        kind,
+        status,
+        rules,
+        tags,
+        owner,
+        version,
+        created_at,
+        updated_at,
+        author,
+        extra,
+        note,
+    ];
     execute(transaction, put, &values).await.map(drop)
 }
 

@@ -4,7 +4,7 @@ mod common;
 
 use std::time::Duration;
 
-use audience_contract::{CatalogueStore, DocumentKind};
+use audience_contract::{Audit, AuditEntry, AuditFilter, CatalogueStore, Document, DocumentKind};
 use common::{Scratch, json, segment};
 
 const LONG: Duration = Duration::from_secs(60);
@@ -135,4 +135,68 @@ fn who_may_only_edit_segments_can() {
     let history = catalogue.history(DocumentKind::Segment, "a").expect("history");
     assert_eq!(json(&history[1])["author"], role.as_str());
     sql.run(&format!("RESET SESSION AUTHORIZATION; DROP OWNED BY {role}; DROP ROLE {role}"));
+}
+
+#[test]
+fn the_audit_log_has_edits_by_hand_beside_those_of_the_api() {
+    let scratch = Scratch::new();
+    let catalogue = scratch.open();
+    let entry = |action: &str| AuditEntry {
+        action: action.to_owned(),
+        kind: "segment".to_owned(),
+        id: "a".to_owned(),
+        version: Some(1),
+        note: Some("why".to_owned()),
+    };
+    let audit = |action: &str| Audit { author: "ann".to_owned(), at: 1_000, entries: vec![entry(action)] };
+    assert!(catalogue.put_audited(0, &[segment("a", 1, 1)], Some(&audit("created"))).expect("put"));
+    let sql = scratch.sql();
+    sql.run("UPDATE audience.segments SET name = 'E', note = 'by hand' WHERE id = 'a'");
+    sql.run("UPDATE audience.segments SET name = 'F' WHERE id = 'a'");
+    let notes: Vec<_> = catalogue.history(DocumentKind::Segment, "a").expect("history");
+    let notes: Vec<_> = notes.iter().map(|one| json(one)["document"]["note"].clone()).collect();
+    assert_eq!(notes, [serde_json::Value::Null, "by hand".into(), serde_json::Value::Null], "a note is of one version");
+    sql.run("INSERT INTO audience.segments (id, name, type) VALUES ('list', 'L', 'STATIC')");
+    sql.run("INSERT INTO audience.static_members VALUES ('list', '{u1}')");
+    let gone = Document { body: None, catalogue_version: 6, ..segment("a", 6, 1) };
+    assert!(catalogue.put_audited(5, &[gone], Some(&audit("deleted"))).expect("put"));
+    let user = sql.texts("SELECT session_user::text").remove(0);
+    let rows = catalogue.audit(&AuditFilter { limit: 100, ..AuditFilter::default() }).expect("audit");
+    let rows: Vec<_> = rows
+        .iter()
+        .rev()
+        .map(|row| (row.catalogue_version, row.author.as_str(), row.entry.action.as_str(), row.entry.version))
+        .collect();
+    let expected = [
+        (1, "ann", "created", Some(1)),
+        (2, &user, "updated", Some(2)),
+        (3, &user, "updated", Some(3)),
+        (4, &user, "created", Some(1)),
+        (5, &user, "updated", Some(2)),
+        (5, &user, "membersReplaced", Some(2)),
+        (6, "ann", "deleted", Some(1)),
+    ];
+    assert_eq!(rows, expected);
+    let updated = AuditFilter { action: Some("updated".to_owned()), limit: 2, ..AuditFilter::default() };
+    assert_eq!(catalogue.audit(&updated).expect("audit").len(), 2, "in the words of the API");
+    let whose = "SELECT DISTINCT changed_by FROM audience.segment_versions WHERE is_deleted";
+    assert_eq!(sql.texts(whose), ["ann"], "a deletion has its author");
+}
+
+#[test]
+fn nobody_gets_around_the_audit_log() {
+    let scratch = Scratch::new();
+    let catalogue = scratch.open();
+    assert!(catalogue.put(0, &[segment("a", 1, 1)]).expect("put"));
+    let sql = scratch.sql();
+    let role = format!("editor_{:x}", fastrand::u64(..));
+    sql.run(&format!("CREATE ROLE {role} LOGIN; GRANT USAGE ON SCHEMA audience TO {role}"));
+    sql.run(&format!("GRANT SELECT, UPDATE ON audience.segments TO {role}"));
+    sql.run(&format!("SET SESSION AUTHORIZATION {role}; SET audience.is_audited = 'yes'"));
+    sql.run("UPDATE audience.segments SET name = 'E'");
+    assert!(sql.try_run("SELECT audience.audit('me', now(), '[]')").is_err());
+    sql.run("RESET SESSION AUTHORIZATION");
+    let rows = catalogue.audit(&AuditFilter { limit: 1, ..AuditFilter::default() }).expect("audit");
+    assert_eq!((rows[0].author.as_str(), rows[0].entry.action.as_str()), (role.as_str(), "updated"));
+    sql.run(&format!("DROP OWNED BY {role}; DROP ROLE {role}"));
 }

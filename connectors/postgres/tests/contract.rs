@@ -12,3 +12,9 @@ fn catalogue_store() {
     let scratch = Scratch::new();
     suite::catalogue_store(&mut || Arc::new(scratch.open()));
 }
+
+#[test]
+fn audit_log() {
+    let scratch = Scratch::new();
+    suite::audit_log(&mut || Arc::new(scratch.open()));
+}

@@ -6,9 +6,10 @@ use std::sync::{Condvar, Mutex, MutexGuard};
 use std::time::Duration;
 
 use audience_protocol::{
-    ComponentHealth, FaultyDocument, Health, MissingOnly, Page, Platform, PlatformError, Preview, PreviewInput,
-    PreviewPhase, PreviewProgress, Result, SegmentDocument, SegmentInput, SegmentKind, SegmentQuery, SegmentView,
-    TraitDocument, Transition, UserSegment, UserView,
+    AuditItem, AuditQuery, ComponentHealth, FaultyDocument, Health, MembersChange, MembersMode, MembersOutcome,
+    MissingOnly, Page, Platform, PlatformError, Preview, PreviewInput, PreviewPhase, PreviewProgress, Result,
+    SegmentDocument, SegmentInput, SegmentKind, SegmentQuery, SegmentView, TraitDocument, Transition, UserSegment,
+    UserView,
 };
 use audience_rules::catalogue::Status;
 use audience_rules::fault::{Fault, code};
@@ -35,6 +36,8 @@ pub struct FakePlatform {
     pub events: Mutex<Vec<Seen>>,
     pub pieces: Mutex<Vec<usize>>,
     pub authors: Mutex<Vec<String>>,
+    /// What was asked of the audit log.
+    pub asked: Mutex<Vec<AuditQuery>>,
     /// So many calls of ingest answer that the platform is busy.
     pub busy: AtomicUsize,
     /// Ingest waits while this is shut.
@@ -92,8 +95,10 @@ impl FakePlatform {
         let mut segments = self.lock();
         let (view, members, versions) = segments.get_mut(id).ok_or_else(|| missing(id))?;
         check(expected, view.document.version)?;
+        view.document.note = None;
         change(&mut view.document, members)?;
         view.document.version += 1;
+        view.document.updated_by = author.to_owned();
         view.size = Some(members.len() as u64);
         versions.push(view.document.clone());
         Ok(view.clone())
@@ -119,6 +124,8 @@ fn document(id: String, input: SegmentInput) -> Result<(SegmentDocument, Vec<Str
         version: 1,
         created_at: "2024-01-01T00:00:00Z".into(),
         updated_at: "2024-01-01T00:00:00Z".into(),
+        updated_by: "nobody".into(),
+        note: input.note,
     };
     Ok((document, input.members.unwrap_or_default()))
 }
@@ -186,8 +193,16 @@ impl Platform for FakePlatform {
         })
     }
 
-    fn transition_segment(&self, id: &str, to: Transition, expected: Option<u64>, author: &str) -> Result<SegmentView> {
+    fn transition_segment(
+        &self,
+        id: &str,
+        to: Transition,
+        note: Option<String>,
+        expected: Option<u64>,
+        author: &str,
+    ) -> Result<SegmentView> {
         self.change(id, expected, author, |current, _| {
+            current.note = note;
             current.status = match (to, current.status) {
                 (_, Status::Archived) => {
                     let message = "it is archived".into();
@@ -199,6 +214,39 @@ impl Platform for FakePlatform {
             };
             Ok(())
         })
+    }
+
+    fn rollback_segment(
+        &self,
+        id: &str,
+        version: u64,
+        note: Option<String>,
+        expected: Option<u64>,
+        author: &str,
+    ) -> Result<SegmentView> {
+        let versions = self.segment_versions(id)?;
+        let missing = || PlatformError::NotFound { kind: "version", id: id.into() };
+        let target = versions.into_iter().find(|one| one.version == version).ok_or_else(missing)?;
+        self.change(id, expected, author, |current, _| {
+            *current = SegmentDocument { version: current.version, note, ..target };
+            Ok(())
+        })
+    }
+
+    fn audit(&self, query: &AuditQuery) -> Result<Page<AuditItem>> {
+        self.asked.lock().unwrap().push(query.clone());
+        let item = AuditItem {
+            sequence: 7,
+            at: "2024-01-01T00:00:00Z".into(),
+            author: "ann".into(),
+            action: "created".into(),
+            kind: "segment".into(),
+            id: "a".into(),
+            version: Some(1),
+            catalogue_version: 3,
+            note: None,
+        };
+        Ok(Page { items: vec![item], next_cursor: Some("7".into()) })
     }
 
     fn delete_segment(&self, id: &str, expected: Option<u64>, _: &str) -> Result<()> {
@@ -274,22 +322,32 @@ impl Platform for FakePlatform {
         Ok(Page { items, next_cursor })
     }
 
-    fn replace_members(
+    fn change_members(
         &self,
         id: &str,
-        mut members: Vec<String>,
+        change: MembersChange,
         expected: Option<u64>,
         author: &str,
-    ) -> Result<SegmentView> {
-        members.sort();
-        self.change(id, expected, author, |current, held| {
+    ) -> Result<MembersOutcome> {
+        let given = change.members.len() as u64;
+        if change.is_dry_run {
+            return Ok(MembersOutcome { segment: self.segment(id)?, added: given, removed: 0, unchanged: 0 });
+        }
+        let segment = self.change(id, expected, author, |current, held| {
             if current.kind == SegmentKind::Dynamic {
                 let message = "its members follow from its rules".into();
                 return Err(PlatformError::Conflict { code: "not_static", message });
             }
-            *held = members;
+            current.note = change.note;
+            match change.mode {
+                MembersMode::Replace => *held = change.members,
+                MembersMode::Add => held.extend(change.members),
+                MembersMode::Remove => held.retain(|id| !change.members.contains(id)),
+            }
+            held.sort();
             Ok(())
-        })
+        })?;
+        Ok(MembersOutcome { segment, added: given, removed: 0, unchanged: 0 })
     }
 
     fn put_trait(&self, definition: &RawValue, expected: Option<u64>, _: &str) -> Result<TraitDocument> {

@@ -10,13 +10,29 @@ use audience_rules::unparse::behaviour_to_json;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-/// A segment as it is stored.
+/// A segment as it is stored: who made it stands beside the document, which shows it as `updatedBy`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct StoredSegment {
     /// What the API shows.
     pub document: SegmentDocument,
     /// Who made this version.
     pub author: String,
+}
+
+impl StoredSegment {
+    /// Reads a body.
+    pub fn read(body: &str) -> serde_json::Result<StoredSegment> {
+        let mut stored: StoredSegment = serde_json::from_str(body)?;
+        stored.document.updated_by.clone_from(&stored.author);
+        Ok(stored)
+    }
+
+    /// The body to store: the author is in it once, so that a row edited by hand cannot say two.
+    pub fn body(&self) -> serde_json::Result<String> {
+        let mut stored = self.clone();
+        stored.document.updated_by.clear();
+        serde_json::to_string(&stored)
+    }
 }
 
 /// A trait as it is stored.

@@ -2,7 +2,8 @@
 
 use audience_contract::{Document, DocumentKind};
 use audience_protocol::{
-    Page, PlatformError, Result, SegmentDocument, SegmentInput, SegmentQuery, TraitDocument, Transition,
+    AuditItem, AuditQuery, MembersChange, Page, PlatformError, Result, SegmentDocument, SegmentInput, SegmentQuery,
+    TraitDocument, Transition,
 };
 use audience_rules::fault::Fault;
 use audience_rules::json::parse_json;
@@ -10,13 +11,13 @@ use audience_rules::unparse::behaviour_to_json;
 use serde_json::value::RawValue;
 
 use super::documents::{Documents, StoredTrait};
-use super::editor::{Editor, timestamp};
-use super::segments;
+use super::editor::{Edit, Editor, timestamp};
+use super::{audit, lists, rollback, segments};
 
 impl Editor {
     /// Creates a segment.
     pub fn create_segment(&self, input: SegmentInput, author: &str) -> Result<SegmentDocument> {
-        self.edit(|documents, version| segments::create(documents, input, author, version))
+        self.edit(author, |documents, version| segments::create(documents, input, author, version))
     }
 
     /// Replaces a segment.
@@ -27,7 +28,7 @@ impl Editor {
         expected: Option<u64>,
         author: &str,
     ) -> Result<SegmentDocument> {
-        self.edit(|documents, version| segments::replace(documents, id, input, expected, author, version))
+        self.edit(author, |documents, version| segments::replace(documents, id, input, expected, author, version))
     }
 
     /// A lifecycle step.
@@ -35,26 +36,48 @@ impl Editor {
         &self,
         id: &str,
         to: Transition,
+        note: Option<String>,
         expected: Option<u64>,
         author: &str,
     ) -> Result<SegmentDocument> {
-        self.edit(|documents, version| segments::transition(documents, id, to, expected, author, version))
+        self.edit(author, |documents, version| segments::transition(documents, id, to, note, expected, author, version))
     }
 
     /// Deletes a segment.
-    pub fn delete_segment(&self, id: &str, expected: Option<u64>) -> Result<()> {
-        self.edit(|documents, version| segments::delete(documents, id, expected, version))
+    pub fn delete_segment(&self, id: &str, expected: Option<u64>, author: &str) -> Result<()> {
+        self.edit(author, |documents, version| segments::delete(documents, id, expected, version))
     }
 
-    /// Replaces the members of a static segment.
-    pub fn replace_members(
+    /// Makes a new version with the content of an earlier one.
+    pub fn rollback_segment(
         &self,
         id: &str,
-        members: Vec<String>,
+        wanted: u64,
+        note: Option<String>,
         expected: Option<u64>,
         author: &str,
     ) -> Result<SegmentDocument> {
-        self.edit(|documents, version| segments::replace_members(documents, id, members, expected, author, version))
+        let versions = rollback::life(&self.history(DocumentKind::Segment, id)?);
+        let lists = self.history(DocumentKind::Members, id)?;
+        let past = rollback::Past::new(id, wanted, versions, lists)?;
+        self.edit(author, |documents, version| rollback::rollback(documents, past, note, expected, author, version))
+    }
+
+    /// Changes the members of a static segment; gives how many joined, left, and made no difference.
+    pub fn change_members(
+        &self,
+        id: &str,
+        change: MembersChange,
+        expected: Option<u64>,
+        author: &str,
+    ) -> Result<(SegmentDocument, lists::Counts)> {
+        self.edit(author, |documents, version| lists::change(documents, id, change, expected, author, version))
+    }
+
+    /// Who changed what, newest first.
+    pub fn audit(&self, query: &AuditQuery) -> Result<Page<AuditItem>> {
+        let rows = self.audit_records(&audit::filter(query))?;
+        Ok(audit::page(rows, query.limit))
     }
 
     /// A segment.
@@ -71,6 +94,8 @@ impl Editor {
                 query.status.is_none_or(|status| status == document.status)
                     && query.kind.is_none_or(|kind| kind == document.kind)
                     && query.after.as_ref().is_none_or(|after| document.id > *after)
+                    && query.tag.as_ref().is_none_or(|tag| document.tags.contains(tag))
+                    && query.owner.as_ref().is_none_or(|owner| document.owner.as_ref() == Some(owner))
                     && text.as_ref().is_none_or(|text| contains_text(document, text))
             });
             matching.take(query.limit + 1).cloned().collect()
@@ -81,27 +106,32 @@ impl Editor {
         Page { items, next_cursor }
     }
 
-    /// Every version of a segment, oldest first.
+    /// Every version of a segment since it was created last, oldest first; also of one that is deleted.
     pub fn segment_versions(&self, id: &str) -> Result<Vec<SegmentDocument>> {
-        let versions: Vec<SegmentDocument> = self.history(id)?.iter().filter_map(segments::of_version).collect();
-        if versions.is_empty() { Err(segments::not_found(id)) } else { Ok(versions) }
+        let versions = rollback::life(&self.history(DocumentKind::Segment, id)?);
+        if versions.is_empty() {
+            return Err(segments::not_found(id));
+        }
+        Ok(versions.into_iter().map(|(document, _)| document).collect())
     }
 
     /// Creates or replaces a computed trait.
     pub fn put_trait(&self, definition: &RawValue, expected: Option<u64>, author: &str) -> Result<TraitDocument> {
-        self.edit(|documents, version| put_trait(documents, definition, expected, author, version))
+        self.edit(author, |documents, version| put_trait(documents, definition, expected, author, version))
     }
 
     /// Deletes a computed trait.
-    pub fn delete_trait(&self, name: &str, expected: Option<u64>) -> Result<()> {
-        self.edit(|documents, version| {
-            check_version(documents, name, expected)?;
+    pub fn delete_trait(&self, name: &str, expected: Option<u64>, author: &str) -> Result<()> {
+        self.edit(author, |documents, version| {
+            let current = check_version(documents, name, expected)?;
             let conflict = |fault: Fault| PlatformError::Conflict { code: fault.code, message: fault.message };
             documents.catalogue.check_delete_trait(name).map_err(conflict)?;
             documents.catalogue.delete_trait(name);
             documents.traits.remove(name);
             let (kind, id) = (DocumentKind::Trait, name.to_owned());
-            Ok((vec![Document { kind, id, catalogue_version: version, body: None }], ()))
+            let documents = vec![Document { kind, id, catalogue_version: version, body: None }];
+            let entries = vec![audit::entry("deleted", "trait", name, Some(current), None)];
+            Ok(Edit { documents, entries, result: () })
         })
     }
 
@@ -121,6 +151,7 @@ fn contains_text(document: &SegmentDocument, text: &str) -> bool {
     [&document.id, &document.name, &document.description]
         .into_iter()
         .chain(&document.tags)
+        .chain(&document.owner)
         .any(|field| field.to_lowercase().contains(text))
 }
 
@@ -143,7 +174,7 @@ fn put_trait(
     expected: Option<u64>,
     author: &str,
     version: u64,
-) -> Result<(Vec<Document>, TraitDocument)> {
+) -> Result<Edit<TraitDocument>> {
     let malformed = |message: String| {
         PlatformError::Invalid(vec![Fault { pointer: String::new(), code: "malformed_json", message }])
     };
@@ -161,6 +192,8 @@ fn put_trait(
     let body = serde_json::to_string(&stored).map_err(|error| malformed(error.to_string()))?;
     documents.catalogue.put_trait(computed);
     documents.traits.insert(name.clone(), stored);
+    let action = if current == 0 { "created" } else { "updated" };
+    let entries = vec![audit::entry(action, "trait", &name, Some(document.version), None)];
     let stored = Document { kind: DocumentKind::Trait, id: name, catalogue_version: version, body: Some(body) };
-    Ok((vec![stored], document))
+    Ok(Edit { documents: vec![stored], entries, result: document })
 }

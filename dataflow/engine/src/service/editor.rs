@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use audience_contract::{CatalogueStore, Document, DocumentKind, EventLog, StoreError};
+use audience_contract::{
+    Audit, AuditEntry, AuditFilter, AuditRecord, CatalogueStore, Document, DocumentKind, EventLog, StoreError,
+};
 use audience_protocol::{PlatformError, Result};
 use audience_rules::catalogue::Status;
 use audience_rules::fault::{Fault, code};
@@ -32,6 +34,16 @@ struct Force {
     /// The version of the catalogue that is in force.
     version: u64,
     is_closed: bool,
+}
+
+/// What an edit comes to. One without documents and entries changes nothing.
+pub struct Edit<T> {
+    /// What is stored.
+    pub documents: Vec<Document>,
+    /// What the audit log says of it.
+    pub entries: Vec<AuditEntry>,
+    /// What is told.
+    pub result: T,
 }
 
 /// Edits of the catalogue.
@@ -71,16 +83,20 @@ impl Editor {
 
     /// Changes the documents: `change` makes the new ones and says what is to be stored, or refuses; then waits for the
     /// change to be in force, for a while.
-    pub fn edit<T>(&self, change: impl FnOnce(&mut Documents, u64) -> Result<(Vec<Document>, T)>) -> Result<T> {
+    pub fn edit<T>(&self, author: &str, change: impl FnOnce(&mut Documents, u64) -> Result<Edit<T>>) -> Result<T> {
         let begun = Instant::now();
         let (version, result) = {
             let mut documents = self.documents.lock();
             let version = documents.version + 1;
             // A copy, for the store may be away, and what was not put must not be seen.
             let mut next = documents.clone();
-            let (stored, result) = change(&mut next, version)?;
+            let Edit { documents: stored, entries, result } = change(&mut next, version)?;
+            if stored.is_empty() && entries.is_empty() {
+                return Ok(result);
+            }
             next.version = version;
-            if !self.store.put(documents.version, &stored).map_err(unavailable)? {
+            let audit = Audit { author: author.to_owned(), at: clock::now(), entries };
+            if !self.store.put_audited(documents.version, &stored, Some(&audit)).map_err(unavailable)? {
                 self.reload(&mut documents).map_err(unavailable)?;
                 return Err(changed_elsewhere());
             }
@@ -180,9 +196,14 @@ impl Editor {
         }
     }
 
-    /// Every version of a segment, as stored.
-    pub fn history(&self, id: &str) -> Result<Vec<Document>> {
-        self.store.history(DocumentKind::Segment, id).map_err(unavailable)
+    /// Every version of a document, as stored.
+    pub fn history(&self, kind: DocumentKind, id: &str) -> Result<Vec<Document>> {
+        self.store.history(kind, id).map_err(unavailable)
+    }
+
+    /// Rows of the audit log.
+    pub fn audit_records(&self, filter: &AuditFilter) -> Result<Vec<AuditRecord>> {
+        self.store.audit(filter).map_err(unavailable)
     }
 
     /// The version of the catalogue that is in force.

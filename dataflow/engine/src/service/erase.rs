@@ -20,7 +20,7 @@ use audience_rules::record::{erasure, records};
 use parking_lot::Mutex;
 
 use super::editor::unavailable;
-use super::{Service, clock, pause, segments};
+use super::{Service, audit, clock, lists, pause};
 use crate::edit::Position;
 use crate::engine::{EngineError, items_of_tick};
 
@@ -60,10 +60,12 @@ impl Service {
     pub(super) fn erase(&self, id: &str, author: &str) -> Result<(), PlatformError> {
         self.settle(self.stores.events.end())?;
         let ids = self.ids(id);
-        self.leave_lists(&ids, author)?;
         let known: Vec<&str> = ids.iter().map(String::as_str).collect();
         let history = self.stores.events.of_users(&known, self.stores.events.end()).map_err(unavailable)?;
-        if records(&history).next().is_none() {
+        let has_history = records(&history).next().is_some();
+        // The audit log has it before it is done: what is done and not there could not be told any more.
+        self.leave_lists(&ids, has_history, author)?;
+        if !has_history {
             return Ok(());
         }
         let mut record = Vec::new();
@@ -73,7 +75,8 @@ impl Service {
         // Who became one with the user only just now.
         let erased = self.engine.aliases().read().erased();
         let others = erased.into_iter().filter(|(_, sequence)| *sequence == accepted.start).map(|(id, _)| id);
-        self.leave_lists(&others.collect::<Vec<_>>(), author)
+        let others: Vec<String> = others.filter(|id| !ids.contains(id)).collect();
+        self.leave_lists(&others, !others.is_empty(), author)
     }
 
     /// All ids that are the user now.
@@ -82,11 +85,16 @@ impl Service {
         self.engine.aliases().read().ids(&root)
     }
 
-    fn leave_lists(&self, ids: &[String], author: &str) -> Result<(), PlatformError> {
-        if self.editor.read(|documents| segments::lists_that_name(documents, ids).is_empty()) {
+    /// Takes the ids from all lists, and notes that they are erased where anything was held of them.
+    fn leave_lists(&self, ids: &[String], has_history: bool, author: &str) -> Result<(), PlatformError> {
+        if !has_history && self.editor.read(|documents| lists::that_name(documents, ids).is_empty()) {
             return Ok(());
         }
-        self.editor.edit(|documents, version| segments::leave_lists(documents, ids, author, version))
+        self.editor.edit(author, |documents, version| {
+            let mut edit = lists::leave(documents, ids, author, version)?;
+            edit.entries.extend(audit::erased(ids));
+            Ok(edit)
+        })
     }
 
     /// Waits until all events below `end` are done.

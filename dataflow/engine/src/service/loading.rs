@@ -305,7 +305,7 @@ fn read(kind: DocumentKind, id: &str, body: &str) -> Result<Content, Vec<Fault>>
 }
 
 fn read_segment(id: &str, body: &str) -> Result<Content, Vec<Fault>> {
-    let stored: StoredSegment = serde_json::from_str(body).map_err(unreadable)?;
+    let stored = StoredSegment::read(body).map_err(unreadable)?;
     if let Some(fault) = segments::id_fault(id) {
         return Err(vec![fault]);
     }

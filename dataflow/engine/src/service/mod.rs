@@ -1,6 +1,7 @@
 //! The running platform: engine, stores and clock, put together.
 
 pub mod archive;
+mod audit;
 mod backoff;
 pub mod changes;
 pub mod checkpoint;
@@ -14,6 +15,7 @@ mod editor;
 mod erase;
 mod feed;
 mod follow;
+mod lists;
 mod loading;
 mod metrics;
 mod people;
@@ -22,6 +24,7 @@ mod preview;
 mod pump;
 pub(crate) mod recovery;
 pub mod restore;
+mod rollback;
 mod segment_api;
 mod segments;
 mod sink;
@@ -36,7 +39,8 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use audience_contract::{
-    CatalogueStore, ChangeLog, CheckpointStore, Document, DocumentKind, EventLog, MessageIndex, Progress, StoreError,
+    Audit, CatalogueStore, ChangeLog, CheckpointStore, Document, DocumentKind, EventLog, MessageIndex, Progress,
+    StoreError,
 };
 use audience_operators::membership::shard_of;
 use audience_protocol::PlatformError;
@@ -437,8 +441,11 @@ fn ship_traits(store: &dyn CatalogueStore) -> Result<(), EngineError> {
             let (kind, id) = (DocumentKind::Trait, stored.document.name.clone());
             Some(Document { kind, id, catalogue_version: version + 1, body: Some(body) })
         });
+        let entries =
+            shipped.iter().map(|stored| audit::entry("created", "trait", &stored.document.name, Some(1), None));
+        let audit = Audit { author: "audience".to_owned(), at: clock::now(), entries: entries.collect() };
         // Else someone was faster with another change.
-        if store.put(version, &documents.collect::<Vec<_>>())? {
+        if store.put_audited(version, &documents.collect::<Vec<_>>(), Some(&audit))? {
             return Ok(());
         }
     }

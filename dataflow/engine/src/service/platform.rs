@@ -4,13 +4,15 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use audience_protocol::{
-    ComponentHealth, FaultyDocument, Health, Page, Platform, PlatformError, Preview, PreviewInput, PreviewProgress,
-    Result, SegmentDocument, SegmentInput, SegmentQuery, SegmentView, TraitDocument, Transition, UserSegment, UserView,
+    AuditItem, AuditQuery, ComponentHealth, FaultyDocument, Health, MembersChange, MembersOutcome, Page, Platform,
+    PlatformError, Preview, PreviewInput, PreviewProgress, Result, SegmentDocument, SegmentInput, SegmentQuery,
+    SegmentView, TraitDocument, Transition, UserSegment, UserView,
 };
 use audience_protocol::{Explanation, Schema, SystemView, UserEventQuery, UserId, UserQuery};
 use serde_json::value::RawValue;
 
 use super::editor::unavailable;
+use super::lists::Counts;
 use super::metrics::Snapshot;
 use super::{Service, clock, user};
 
@@ -73,12 +75,30 @@ impl Platform for Service {
         Ok(self.view(self.editor.replace_segment(id, input, expected, author)?))
     }
 
-    fn transition_segment(&self, id: &str, to: Transition, expected: Option<u64>, author: &str) -> Result<SegmentView> {
-        Ok(self.view(self.editor.transition_segment(id, to, expected, author)?))
+    fn transition_segment(
+        &self,
+        id: &str,
+        to: Transition,
+        note: Option<String>,
+        expected: Option<u64>,
+        author: &str,
+    ) -> Result<SegmentView> {
+        Ok(self.view(self.editor.transition_segment(id, to, note, expected, author)?))
     }
 
-    fn delete_segment(&self, id: &str, expected: Option<u64>, _author: &str) -> Result<()> {
-        self.editor.delete_segment(id, expected)
+    fn rollback_segment(
+        &self,
+        id: &str,
+        version: u64,
+        note: Option<String>,
+        expected: Option<u64>,
+        author: &str,
+    ) -> Result<SegmentView> {
+        Ok(self.view(self.editor.rollback_segment(id, version, note, expected, author)?))
+    }
+
+    fn delete_segment(&self, id: &str, expected: Option<u64>, author: &str) -> Result<()> {
+        self.editor.delete_segment(id, expected, author)
     }
 
     fn segment(&self, id: &str) -> Result<SegmentView> {
@@ -107,22 +127,28 @@ impl Platform for Service {
         Ok(Page { items, next_cursor })
     }
 
-    fn replace_members(
+    fn change_members(
         &self,
         id: &str,
-        members: Vec<String>,
+        change: MembersChange,
         expected: Option<u64>,
         author: &str,
-    ) -> Result<SegmentView> {
-        Ok(self.view(self.editor.replace_members(id, members, expected, author)?))
+    ) -> Result<MembersOutcome> {
+        let (segment, counts) = self.editor.change_members(id, change, expected, author)?;
+        let Counts { added, removed, unchanged } = counts;
+        Ok(MembersOutcome { segment: self.view(segment), added, removed, unchanged })
+    }
+
+    fn audit(&self, query: &AuditQuery) -> Result<Page<AuditItem>> {
+        self.editor.audit(query)
     }
 
     fn put_trait(&self, definition: &RawValue, expected: Option<u64>, author: &str) -> Result<TraitDocument> {
         self.editor.put_trait(definition, expected, author)
     }
 
-    fn delete_trait(&self, name: &str, expected: Option<u64>, _author: &str) -> Result<()> {
-        self.editor.delete_trait(name, expected)
+    fn delete_trait(&self, name: &str, expected: Option<u64>, author: &str) -> Result<()> {
+        self.editor.delete_trait(name, expected, author)
     }
 
     fn computed_trait(&self, name: &str) -> Result<TraitDocument> {

@@ -9,8 +9,9 @@ use std::time::Duration;
 
 use audience_contract::{CatalogueStore, ServingStore};
 use audience_protocol::{
-    ComponentHealth, FaultyDocument, Health, Page, Platform, PlatformError, Result, SegmentDocument, SegmentInput,
-    SegmentQuery, SegmentView, TraitDocument, Transition, UserSegment,
+    AuditItem, AuditQuery, ComponentHealth, FaultyDocument, Health, MembersChange, MembersOutcome, Page, Platform,
+    PlatformError, Result, SegmentDocument, SegmentInput, SegmentQuery, SegmentView, TraitDocument, Transition,
+    UserSegment,
 };
 use parking_lot::Mutex;
 use prometheus_client::encoding::text::encode_registry;
@@ -21,6 +22,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::editor::{Editor, timestamp};
+use super::lists::Counts;
 use super::{load, named, pause, ship_traits};
 use crate::engine::EngineError;
 
@@ -37,7 +39,7 @@ pub struct SegmentUpdate {
     pub segment_id: String,
     /// Its version now; of one that was deleted, the last.
     pub version: u64,
-    /// created, updated, activated, deactivated, archived or deleted
+    /// created, updated, activated, deactivated, archived, rolledBack or deleted
     pub action: &'static str,
     /// RFC 3339.
     pub at: String,
@@ -159,18 +161,36 @@ impl Platform for SegmentApi {
         Ok(self.changed(self.editor.replace_segment(id, input, expected, author)?, "updated"))
     }
 
-    fn transition_segment(&self, id: &str, to: Transition, expected: Option<u64>, author: &str) -> Result<SegmentView> {
+    fn transition_segment(
+        &self,
+        id: &str,
+        to: Transition,
+        note: Option<String>,
+        expected: Option<u64>,
+        author: &str,
+    ) -> Result<SegmentView> {
         let action = match to {
             Transition::Activate => "activated",
             Transition::Deactivate => "deactivated",
             Transition::Archive => "archived",
         };
-        Ok(self.changed(self.editor.transition_segment(id, to, expected, author)?, action))
+        Ok(self.changed(self.editor.transition_segment(id, to, note, expected, author)?, action))
     }
 
-    fn delete_segment(&self, id: &str, expected: Option<u64>, _author: &str) -> Result<()> {
+    fn rollback_segment(
+        &self,
+        id: &str,
+        version: u64,
+        note: Option<String>,
+        expected: Option<u64>,
+        author: &str,
+    ) -> Result<SegmentView> {
+        Ok(self.changed(self.editor.rollback_segment(id, version, note, expected, author)?, "rolledBack"))
+    }
+
+    fn delete_segment(&self, id: &str, expected: Option<u64>, author: &str) -> Result<()> {
         let version = self.editor.segment(id).map(|document| document.version);
-        self.editor.delete_segment(id, expected)?;
+        self.editor.delete_segment(id, expected, author)?;
         self.tell(id, version.unwrap_or_default(), "deleted");
         Ok(())
     }
@@ -188,22 +208,31 @@ impl Platform for SegmentApi {
         self.editor.segment_versions(id)
     }
 
-    fn replace_members(
+    fn change_members(
         &self,
         id: &str,
-        members: Vec<String>,
+        change: MembersChange,
         expected: Option<u64>,
         author: &str,
-    ) -> Result<SegmentView> {
-        Ok(self.changed(self.editor.replace_members(id, members, expected, author)?, "updated"))
+    ) -> Result<MembersOutcome> {
+        let is_dry_run = change.is_dry_run;
+        let (segment, counts) = self.editor.change_members(id, change, expected, author)?;
+        let has_changed = !is_dry_run && counts.added + counts.removed > 0;
+        let view = if has_changed { self.changed(segment, "updated") } else { self.view(segment) };
+        let Counts { added, removed, unchanged } = counts;
+        Ok(MembersOutcome { segment: view, added, removed, unchanged })
+    }
+
+    fn audit(&self, query: &AuditQuery) -> Result<Page<AuditItem>> {
+        self.editor.audit(query)
     }
 
     fn put_trait(&self, definition: &RawValue, expected: Option<u64>, author: &str) -> Result<TraitDocument> {
         self.editor.put_trait(definition, expected, author)
     }
 
-    fn delete_trait(&self, name: &str, expected: Option<u64>, _author: &str) -> Result<()> {
-        self.editor.delete_trait(name, expected)
+    fn delete_trait(&self, name: &str, expected: Option<u64>, author: &str) -> Result<()> {
+        self.editor.delete_trait(name, expected, author)
     }
 
     fn computed_trait(&self, name: &str) -> Result<TraitDocument> {

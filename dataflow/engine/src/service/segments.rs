@@ -1,6 +1,6 @@
 //! The segments of the API on the catalogue.
 
-use audience_contract::{Document, DocumentKind};
+use audience_contract::{AuditEntry, Document, DocumentKind};
 use audience_protocol::{PlatformError, Result, SegmentDocument, SegmentInput, SegmentKind, Transition};
 use audience_rules::catalogue::{Catalogue, Definition, Status};
 use audience_rules::fault::{Fault, code};
@@ -8,8 +8,9 @@ use audience_rules::json::parse_json;
 use audience_rules::unparse::node_to_json_with;
 use serde_json::value::RawValue;
 
+use super::audit::entry;
 use super::documents::{Documents, KnownSegment, StoredSegment, list};
-use super::editor::timestamp;
+use super::editor::{Edit, timestamp};
 
 /// The longest id of a segment, in bytes.
 const MAX_ID_BYTES: usize = 256;
@@ -17,14 +18,14 @@ const MAX_ID_BYTES: usize = 256;
 const RESERVED_IDS: [&str; 1] = ["preview"];
 
 /// What an edit of a segment stores, and the segment it leads to.
-pub type Edited = (Vec<Document>, SegmentDocument);
+pub type Edited = Result<Edit<SegmentDocument>>;
 
 fn fault(pointer: &str, code: &'static str, message: impl Into<String>) -> PlatformError {
     PlatformError::Invalid(vec![Fault { pointer: pointer.to_owned(), code, message: message.into() }])
 }
 
 /// Creates a segment.
-pub fn create(documents: &mut Documents, input: SegmentInput, author: &str, version: u64) -> Result<Edited> {
+pub fn create(documents: &mut Documents, input: SegmentInput, author: &str, version: u64) -> Edited {
     let id = match &input.id {
         Some(id) => id.clone(),
         None => slug(&input.name),
@@ -59,13 +60,17 @@ pub fn create(documents: &mut Documents, input: SegmentInput, author: &str, vers
         version: 1,
         created_at: now.clone(),
         updated_at: now,
+        updated_by: String::new(),
+        note: input.note.clone(),
     };
     let definition = definition(&documents.catalogue, &document, &input)?.ok_or_else(|| match kind {
         SegmentKind::Dynamic => fault("", code::MISSING_MEMBER, "a dynamic segment needs `rules`"),
         SegmentKind::Static => fault("", code::MISSING_MEMBER, "a static segment needs `members`"),
     })?;
     let members = input.members.filter(|_| kind == SegmentKind::Static);
-    put(documents, document, definition, members, author, version)
+    let entries = vec![entry("created", "segment", &document.id, Some(1), document.note.as_deref())];
+    let (documents, result) = put(documents, document, definition, members, author, version)?;
+    Ok(Edit { documents, entries, result })
 }
 
 /// Replaces a segment; what the input leaves out of rules, members and status stays.
@@ -76,7 +81,7 @@ pub fn replace(
     expected: Option<u64>,
     author: &str,
     version: u64,
-) -> Result<Edited> {
+) -> Edited {
     let old = current(documents, id, expected)?;
     check_not_archived(&old)?;
     check_name(&input.name)?;
@@ -93,19 +98,51 @@ pub fn replace(
         status,
         tags: input.tags.clone(),
         owner: input.owner.clone(),
-        ..next_version(old)
+        ..next_version(old.clone(), input.note.clone())
     };
     let definition = match definition(&documents.catalogue, &document, &input)? {
         Some(definition) => definition,
         None => running_definition(documents, id)?,
     };
     let members = input.members.filter(|_| document.kind == SegmentKind::Static);
-    put(documents, document, definition, members, author, version)
+    let has_list = members.is_some();
+    let (documents, result) = put(documents, document, definition, members, author, version)?;
+    Ok(Edit { documents, entries: entries_of(&old, &result, has_list), result })
+}
+
+/// What the audit log says of a segment that was replaced: that it took a step of its life, that its content is another, or
+/// both.
+fn entries_of(old: &SegmentDocument, new: &SegmentDocument, has_list: bool) -> Vec<AuditEntry> {
+    let done = |action, kind| entry(action, kind, &new.id, Some(new.version), new.note.as_deref());
+    let mut entries = Vec::new();
+    if old.status != new.status {
+        entries.push(done(step(new.status), "segment"));
+    }
+    let rules = |document: &SegmentDocument| document.rules.as_ref().map(|rules| rules.get().to_owned());
+    let content =
+        |one: &SegmentDocument| (one.name.clone(), one.description.clone(), one.tags.clone(), one.owner.clone());
+    if content(old) != content(new) || rules(old) != rules(new) || (entries.is_empty() && !has_list) {
+        entries.push(done("updated", "segment"));
+    }
+    if has_list {
+        entries.push(done("membersReplaced", "members"));
+    }
+    entries
+}
+
+/// What the audit log calls the way to a status.
+fn step(to: Status) -> &'static str {
+    match to {
+        Status::Draft => "updated",
+        Status::Active => "activated",
+        Status::Inactive => "deactivated",
+        Status::Archived => "archived",
+    }
 }
 
 /// The same segment, one version on.
-fn next_version(old: SegmentDocument) -> SegmentDocument {
-    SegmentDocument { version: old.version + 1, updated_at: timestamp(), ..old }
+pub fn next_version(old: SegmentDocument, note: Option<String>) -> SegmentDocument {
+    SegmentDocument { version: old.version + 1, updated_at: timestamp(), note, ..old }
 }
 
 /// A lifecycle step.
@@ -113,10 +150,11 @@ pub fn transition(
     documents: &mut Documents,
     id: &str,
     to: Transition,
+    note: Option<String>,
     expected: Option<u64>,
     author: &str,
     version: u64,
-) -> Result<Edited> {
+) -> Edited {
     let old = current(documents, id, expected)?;
     let wanted = match to {
         Transition::Activate => Status::Active,
@@ -124,13 +162,15 @@ pub fn transition(
         Transition::Archive => Status::Archived,
     };
     let status = next_status(&old, wanted)?;
-    let document = SegmentDocument { status, ..next_version(old) };
+    let document = SegmentDocument { status, ..next_version(old, note) };
     let definition = running_definition(documents, id)?;
-    put(documents, document, definition, None, author, version)
+    let entries = vec![entry(step(status), "segment", id, Some(document.version), document.note.as_deref())];
+    let (documents, result) = put(documents, document, definition, None, author, version)?;
+    Ok(Edit { documents, entries, result })
 }
 
 /// Deletes a segment.
-pub fn delete(documents: &mut Documents, id: &str, expected: Option<u64>, version: u64) -> Result<(Vec<Document>, ())> {
+pub fn delete(documents: &mut Documents, id: &str, expected: Option<u64>, version: u64) -> Result<Edit<()>> {
     let old = current(documents, id, expected)?;
     let conflict = |fault: Fault| PlatformError::Conflict { code: fault.code, message: fault.message };
     documents.catalogue.check_delete_segment(id).map_err(conflict)?;
@@ -141,65 +181,20 @@ pub fn delete(documents: &mut Documents, id: &str, expected: Option<u64>, versio
     if old.kind == SegmentKind::Static {
         stored.push(gone(DocumentKind::Members));
     }
-    Ok((stored, ()))
+    let entries = vec![entry("deleted", "segment", id, Some(old.version), None)];
+    Ok(Edit { documents: stored, entries, result: () })
 }
 
-/// Replaces the members of a static segment.
-pub fn replace_members(
-    documents: &mut Documents,
-    id: &str,
-    members: Vec<String>,
-    expected: Option<u64>,
-    author: &str,
-    version: u64,
-) -> Result<Edited> {
-    let old = current(documents, id, expected)?;
-    check_not_archived(&old)?;
-    if old.kind != SegmentKind::Static {
-        let message = format!("segment {id:?} is dynamic: its rules decide who its members are");
-        return Err(PlatformError::Conflict { code: "not_static", message });
-    }
-    let definition = list(checked_members(&members)?);
-    put(documents, next_version(old), definition, Some(members), author, version)
-}
-
-/// The static segments whose lists name one of the ids, each with the rest of its list.
-pub fn lists_that_name(documents: &Documents, ids: &[String]) -> Vec<(SegmentDocument, Vec<String>)> {
-    let mut found = Vec::new();
-    for (id, segment) in &documents.catalogue.segments {
-        let Definition::Static(list) = &segment.definition else { continue };
-        if !ids.iter().any(|id| list.contains(id.as_str())) {
-            continue;
-        }
-        let Some(known) = documents.segments.get(&**id) else { continue };
-        let rest = list.iter().filter(|member| !ids.iter().any(|id| **id == ***member));
-        found.push((known.stored.document.clone(), rest.map(|member| member.to_string()).collect()));
-    }
-    found
-}
-
-/// Takes the ids from every list, also from those that do not change any more.
-pub fn leave_lists(
-    documents: &mut Documents,
-    ids: &[String],
-    author: &str,
-    version: u64,
-) -> Result<(Vec<Document>, ())> {
-    let mut stored = Vec::new();
-    for (old, rest) in lists_that_name(documents, ids) {
-        stored.extend(put(documents, next_version(old), list(rest.clone()), Some(rest), author, version)?.0);
-    }
-    Ok((stored, ()))
-}
-
-fn put(
+/// Puts a segment; gives what is to be stored of it, and it.
+pub fn put(
     documents: &mut Documents,
     mut document: SegmentDocument,
     definition: Definition,
     members: Option<Vec<String>>,
     author: &str,
     version: u64,
-) -> Result<Edited> {
+) -> Result<(Vec<Document>, SegmentDocument)> {
+    author.clone_into(&mut document.updated_by);
     if let Definition::Dynamic(node) = &definition {
         let text = node_to_json_with(node, &documents.catalogue);
         document.rules = Some(RawValue::from_string(text).map_err(internal)?);
@@ -210,7 +205,7 @@ fn put(
         kind: DocumentKind::Segment,
         id: id.clone(),
         catalogue_version: version,
-        body: Some(serde_json::to_string(&stored).map_err(internal)?),
+        body: Some(stored.body().map_err(internal)?),
     }];
     if let Some(members) = members {
         stored_documents.push(Document {
@@ -232,13 +227,9 @@ fn internal(error: serde_json::Error) -> PlatformError {
 fn definition(catalogue: &Catalogue, document: &SegmentDocument, input: &SegmentInput) -> Result<Option<Definition>> {
     match (document.kind, &input.rules, &input.members) {
         (SegmentKind::Dynamic, Some(rules), None) => {
-            let json = parse_json(rules.get().as_bytes())
-                .map_err(|json_fault| fault("/rules", "malformed_json", json_fault.to_string()))?;
-            let below = |faults: Vec<Fault>| {
-                let moved = faults.into_iter().map(|f| Fault { pointer: format!("/rules{}", f.pointer), ..f });
-                PlatformError::Invalid(moved.collect())
-            };
-            Ok(Some(Definition::Dynamic(catalogue.check_rules(&document.id, &json).map_err(below)?)))
+            let malformed = |json_fault: audience_rules::json::JsonFault| malformed_rules(json_fault.to_string());
+            let json = parse_json(rules.get().as_bytes()).map_err(malformed)?;
+            Ok(Some(Definition::Dynamic(catalogue.check_rules(&document.id, &json).map_err(below_rules)?)))
         }
         (SegmentKind::Static, None, Some(members)) => Ok(Some(list(checked_members(members)?))),
         (SegmentKind::Dynamic, _, Some(_)) => {
@@ -251,7 +242,19 @@ fn definition(catalogue: &Catalogue, document: &SegmentDocument, input: &Segment
     }
 }
 
-fn checked_members(members: &[String]) -> Result<Vec<String>> {
+/// Rules that cannot be read.
+pub fn malformed_rules(message: String) -> PlatformError {
+    fault("/rules", "malformed_json", message)
+}
+
+/// The faults of rules as those of a segment.
+pub fn below_rules(faults: Vec<Fault>) -> PlatformError {
+    let moved = faults.into_iter().map(|f| Fault { pointer: format!("/rules{}", f.pointer), ..f });
+    PlatformError::Invalid(moved.collect())
+}
+
+/// The ids, if none of them is at fault.
+pub fn checked_members(members: &[String]) -> Result<Vec<String>> {
     let faults = member_faults(members);
     if faults.is_empty() { Ok(members.to_vec()) } else { Err(PlatformError::Invalid(faults)) }
 }
@@ -281,7 +284,7 @@ fn running_definition(documents: &Documents, id: &str) -> Result<Definition> {
 }
 
 /// The current document, if the caller's version is its.
-fn current(documents: &Documents, id: &str, expected: Option<u64>) -> Result<SegmentDocument> {
+pub fn current(documents: &Documents, id: &str, expected: Option<u64>) -> Result<SegmentDocument> {
     let known = documents.segments.get(id).ok_or_else(|| not_found(id))?;
     let document = known.stored.document.clone();
     match expected {
@@ -297,11 +300,15 @@ pub fn not_found(id: &str) -> PlatformError {
     PlatformError::NotFound { kind: "segment", id: id.to_owned() }
 }
 
-fn check_not_archived(document: &SegmentDocument) -> Result<()> {
+/// Refuses to change what is archived.
+pub fn check_not_archived(document: &SegmentDocument) -> Result<()> {
     if document.status != Status::Archived {
         return Ok(());
     }
-    let message = format!("segment {:?} is archived and does not change any more; create another one", document.id);
+    let message = format!(
+        "segment {:?} is archived and does not change; roll it back to a version to take it up again",
+        document.id
+    );
     Err(PlatformError::Conflict { code: "archived", message })
 }
 
@@ -352,10 +359,4 @@ fn slug(name: &str) -> String {
     let lower = name.to_lowercase();
     let words: Vec<&str> = lower.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).collect();
     words.join("-")
-}
-
-/// A segment of a stored version.
-pub fn of_version(document: &Document) -> Option<SegmentDocument> {
-    let stored: StoredSegment = serde_json::from_str(document.body.as_deref()?).ok()?;
-    Some(stored.document)
 }

@@ -1,0 +1,118 @@
+//! Checks of [`CatalogueStore::audit`].
+
+use std::sync::Arc;
+
+use crate::{Audit, AuditEntry, AuditFilter, AuditRecord, CatalogueStore, Document, DocumentKind};
+
+fn entry(action: &str, kind: &str, id: &str, version: Option<u64>, note: Option<&str>) -> AuditEntry {
+    let [action, kind, id] = [action, kind, id].map(str::to_owned);
+    AuditEntry { action, kind, id, version, note: note.map(str::to_owned) }
+}
+
+/// What is said of each version of the catalogue, from 1 on.
+fn audits() -> Vec<Audit> {
+    let audit = |author: &str, at, entries| Audit { author: author.to_owned(), at, entries };
+    vec![
+        audit(
+            "ann",
+            1_000,
+            vec![
+                entry("created", "segment", "a", Some(1), Some("for \"spring\" 👩")),
+                entry("created", "trait", "a", Some(1), None),
+            ],
+        ),
+        audit("bob", 2_000, vec![entry("membersReplaced", "members", "list", Some(7), None)]),
+        audit("ann", 2_000, vec![entry("deleted", "segment", "a", Some(2), None)]),
+        audit("bob", 3_500, vec![entry("erased", "user", "sha256:00", None, None)]),
+        audit("ann", 3_500, (0..50).map(|n| entry("updated", "segment", "b", Some(n), None)).collect()),
+    ]
+}
+
+fn documents(version: u64) -> Vec<Document> {
+    let document = |kind, id: &str, body: Option<&str>| Document {
+        kind,
+        id: id.to_owned(),
+        catalogue_version: version,
+        body: body.map(str::to_owned),
+    };
+    let segment = |id| format!(r#"{{"document": {{"id": "{id}", "name": "n"}}, "author": "me"}}"#);
+    match version {
+        1 => vec![
+            document(DocumentKind::Segment, "a", Some(&segment("a"))),
+            document(DocumentKind::Trait, "a", Some(r#"{"document": {"name": "a"}, "author": "me"}"#)),
+        ],
+        2 => vec![document(DocumentKind::Members, "list", Some(r#"["u"]"#))],
+        3 => vec![document(DocumentKind::Segment, "a", None)],
+        _ => Vec::new(),
+    }
+}
+
+fn all() -> AuditFilter {
+    AuditFilter { limit: 1_000, ..AuditFilter::default() }
+}
+
+/// Every sentence of [`CatalogueStore::audit`].
+pub fn audit_log(open: &mut dyn FnMut() -> Arc<dyn CatalogueStore>) {
+    let store = open();
+    assert_eq!(store.audit(&all()).expect("audit"), [], "nothing was done");
+    for (version, audit) in (1..).zip(audits()) {
+        assert!(store.put_audited(version - 1, &documents(version), Some(&audit)).expect("put"));
+        let late = store.put_audited(version - 1, &[], Some(&audit)).expect("put");
+        assert!(!late, "what is not put is not said to be done");
+    }
+    check(&*store);
+    drop(store);
+    let store = open();
+    check(&*store);
+    let newest = audits().len() as u64;
+    let refused = documents(1);
+    assert!(store.put_audited(newest, &refused, audits().first()).is_err(), "of another version");
+    check(&*store);
+    let before = store.audit(&all()).expect("audit").first().map(|record| record.sequence);
+    assert!(store.put_audited(newest, &[], audits().get(1)).expect("put"));
+    let after = store.audit(&all()).expect("audit").remove(0);
+    assert!(Some(after.sequence) > before, "numbers only grow");
+}
+
+/// The rows that are expected, newest first, with the sequences that were found.
+fn expected(found: &[AuditRecord]) -> Vec<AuditRecord> {
+    let rows = (1..).zip(audits()).flat_map(|(catalogue_version, Audit { author, at, entries })| {
+        entries.into_iter().map(move |entry| (catalogue_version, author.clone(), at, entry))
+    });
+    let rows: Vec<_> = rows.collect();
+    let numbered = rows.into_iter().rev().zip(found);
+    let record = |((catalogue_version, author, at, entry), found): ((u64, String, i64, AuditEntry), &AuditRecord)| {
+        AuditRecord { sequence: found.sequence, at, author, catalogue_version, entry }
+    };
+    numbered.map(record).collect()
+}
+
+fn check(store: &dyn CatalogueStore) {
+    let found = store.audit(&all()).expect("audit");
+    assert_eq!(found, expected(&found));
+    assert_eq!(found.len(), 55);
+    assert!(found.is_sorted_by(|a, b| a.sequence > b.sequence), "newest first");
+    let text = |text: &str| Some(text.to_owned());
+    for filter in [
+        AuditFilter { kind: text("trait"), ..all() },
+        AuditFilter { id: text("a"), ..all() },
+        AuditFilter { author: text("bob"), ..all() },
+        AuditFilter { action: text("deleted"), kind: text("segment"), ..all() },
+        AuditFilter { from: Some(2_000), to: Some(3_500), ..all() },
+        AuditFilter { author: text("nobody"), ..all() },
+        AuditFilter { before: Some(found[10].sequence), limit: 20, ..all() },
+        AuditFilter { before: Some(found[54].sequence), ..all() },
+    ] {
+        let taken: Vec<_> = found.iter().filter(|record| filter.takes(record)).take(filter.limit).cloned().collect();
+        assert_eq!(store.audit(&filter).expect("audit"), taken, "{filter:?}");
+    }
+    let mut pages = Vec::new();
+    let mut before = None;
+    loop {
+        let page = store.audit(&AuditFilter { before, limit: 7, ..all() }).expect("audit");
+        let Some(last) = page.last() else { break };
+        before = Some(last.sequence);
+        pages.extend(page);
+    }
+    assert_eq!(pages, found, "page by page");
+}

@@ -1,0 +1,56 @@
+//! The audit log in SQL.
+
+use audience_contract::{Audit, AuditEntry, AuditFilter, AuditRecord};
+use audience_rules::time::format_time;
+use deadpool_postgres::{Object, Transaction};
+use tokio_postgres::Row;
+use tokio_postgres::types::ToSql;
+
+/// Rows, newest first. Statements written by hand say less: the words of the API are put in, and the version is looked up.
+const READ: &str = "SELECT log.id, (extract(epoch FROM log.at) * 1000)::bigint, log.actor, log.catalogue_version, log.word,
+        log.kind, log.document_id, coalesce(log.version, segment.version, computed.version), log.note
+    FROM (SELECT *, CASE WHEN action IN ('create', 'update') AND kind = 'members' THEN 'membersReplaced'
+            WHEN action = 'create' THEN 'created' WHEN action = 'update' THEN 'updated' WHEN action = 'delete' THEN 'deleted'
+            ELSE action END AS word FROM audience.audit_log) log
+    LEFT JOIN audience.segment_versions segment ON log.version IS NULL AND log.kind IN ('segment', 'members')
+        AND segment.id = log.document_id AND segment.catalogue_version = log.catalogue_version
+    LEFT JOIN audience.trait_versions computed ON log.version IS NULL AND log.kind = 'trait'
+        AND computed.name = log.document_id AND computed.catalogue_version = log.catalogue_version
+    WHERE ($1::text IS NULL OR log.kind = $1) AND ($2::text IS NULL OR log.document_id = $2)
+        AND ($3::text IS NULL OR log.actor = $3) AND ($4::text IS NULL OR log.word = $4)
+        AND ($5::text IS NULL OR log.at >= $5::text::timestamptz) AND ($6::text IS NULL OR log.at < $6::text::timestamptz)
+        AND ($7::bigint IS NULL OR log.id < $7)
+    ORDER BY log.id DESC LIMIT $8";
+
+/// Whether a filter has a text that no row can have.
+pub fn asks_for_nul(filter: &AuditFilter) -> bool {
+    let texts = [&filter.kind, &filter.id, &filter.author, &filter.action];
+    texts.into_iter().flatten().any(|text| text.contains('\0'))
+}
+
+/// Reads what a filter takes.
+pub async fn read(client: &Object, filter: &AuditFilter) -> Result<Vec<AuditRecord>, tokio_postgres::Error> {
+    let AuditFilter { kind, id, author, action, .. } = filter;
+    let (from, to) = (filter.from.map(format_time), filter.to.map(format_time));
+    let before = filter.before.map(|before| i64::try_from(before).unwrap_or(i64::MAX));
+    let limit = i64::try_from(filter.limit).unwrap_or(i64::MAX);
+    let statement = client.prepare_cached(READ).await?;
+    let values: [&(dyn ToSql + Sync); 8] = [kind, id, author, action, &from, &to, &before, &limit];
+    Ok(client.query(&statement, &values).await?.iter().map(record).collect())
+}
+
+fn record(row: &Row) -> AuditRecord {
+    let number = |index: usize| u64::try_from(row.get::<_, i64>(index)).unwrap_or_default();
+    let version = row.get::<_, Option<i64>>(7).and_then(|version| u64::try_from(version).ok());
+    let entry = AuditEntry { action: row.get(4), kind: row.get(5), id: row.get(6), version, note: row.get(8) };
+    AuditRecord { sequence: number(0), at: row.get(1), author: row.get(2), catalogue_version: number(3), entry }
+}
+
+/// Adds rows.
+pub async fn write(transaction: &Transaction<'_>, audit: &Audit) -> Result<(), tokio_postgres::Error> {
+    // Texts and numbers alone: this cannot fail.
+    let entries = serde_json::to_string(&audit.entries).unwrap_or_else(|_| "[]".to_owned());
+    let statement =
+        transaction.prepare_cached("SELECT audience.audit($1, $2::text::timestamptz, $3::text::jsonb)").await?;
+    transaction.query_one(&statement, &[&audit.author, &format_time(audit.at), &entries]).await.map(drop)
+}

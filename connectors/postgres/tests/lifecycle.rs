@@ -1,0 +1,209 @@
+//! A segment's life on the running platform, the same with its catalogue in PostgreSQL and in the data directory.
+
+mod common;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use audience_contract::CatalogueStore;
+use audience_dataflow::engine::EngineOptions;
+use audience_dataflow::service::{PlatformStores, Service, ServiceOptions, clock};
+use audience_embedded::{Options, Stores};
+use audience_protocol::{
+    AuditQuery, MembersChange, MembersMode, MembersOutcome, Platform, PlatformError, SegmentInput, Transition,
+};
+use audience_rules::catalogue::Status;
+use audience_rules::event::{EventDecoder, EventDefaults};
+use common::Scratch;
+use serde_json::{Value, json};
+
+fn start(data: &Path, catalogue: Option<Arc<dyn CatalogueStore>>) -> Arc<Service> {
+    let stores = Stores::open(data, &Options { cache_bytes: 4 << 20, ..Options::default() }).expect("the stores open");
+    let stores = PlatformStores {
+        events: stores.events(),
+        messages: stores.messages(),
+        changes: stores.changes(),
+        catalogue: catalogue.unwrap_or_else(|| stores.catalogue()),
+        checkpoints: stores.checkpoints(),
+    };
+    let options = ServiceOptions {
+        engine: EngineOptions::default(),
+        cluster: None,
+        checkpoint_interval: Duration::from_secs(3600),
+    };
+    Service::start(stores, options).expect("the platform starts")
+}
+
+fn send(service: &Service, user: &str, amount: u32) {
+    let mut record = Vec::new();
+    let event = json!({"userId": user, "eventType": "buy", "properties": {"amount": amount}}).to_string();
+    let defaults = EventDefaults { accepted_at: clock::now() };
+    EventDecoder::new().decode(event.as_bytes(), &defaults, &mut record).expect("an event");
+    service.ingest(record, 1).expect("it is accepted");
+}
+
+fn over(value: u32) -> Value {
+    json!({"event": "buy", "measure": {"fn": "sum", "of": "amount"}, "operator": "gt", "value": value})
+}
+
+fn input(segment: Value) -> SegmentInput {
+    serde_json::from_value(segment).expect("an input")
+}
+
+fn members(service: &Service, id: &str) -> Vec<String> {
+    service.members(id, None, 100).expect("members").items
+}
+
+fn change(service: &Service, mode: MembersMode, members: &[&str]) -> MembersOutcome {
+    let members = members.iter().map(|id| (*id).to_owned()).collect();
+    let change = MembersChange { mode, members, is_dry_run: false, note: Some("import".to_owned()) };
+    service.change_members("list", change, None, "ann").expect("it is changed")
+}
+
+fn status(service: &Service, id: &str) -> (Status, u64) {
+    let document = service.segment(id).expect("a segment").document;
+    (document.status, document.version)
+}
+
+/// Rows of the audit log, oldest first: author, action, kind, id, version.
+fn audit(service: &Service, query: AuditQuery) -> Vec<String> {
+    let page = service.audit(&AuditQuery { limit: 100, ..query }).expect("the audit log");
+    let rows = page.items.iter().rev().map(|row| {
+        let version = row.version.map_or(String::new(), |version| format!(" {version}"));
+        let note = row.note.as_ref().map_or(String::new(), |note| format!(" ({note})"));
+        format!("{} {} {} {}{version}{note}", row.author, row.action, row.kind, row.id)
+    });
+    rows.collect()
+}
+
+fn edit_and_roll_back(service: &Service) {
+    let segment = json!({"id": "high", "name": "High", "rules": over(100), "note": "first"});
+    service.create_segment(input(segment), "ann").expect("it is created");
+    for (user, amount) in [("a", 150), ("b", 250)] {
+        send(service, user, amount);
+    }
+    let edited = json!({"id": "high", "name": "Higher", "rules": over(200), "tags": ["x"]});
+    let view = service.replace_segment("high", input(edited), Some(1), "bob").expect("it is replaced");
+    assert_eq!((view.document.updated_by.as_str(), view.document.note), ("bob", None), "a note is of one version");
+    assert_eq!(members(service, "high"), ["b"]);
+    let stale = service.rollback_segment("high", 1, None, Some(1), "ann");
+    assert!(matches!(stale, Err(PlatformError::VersionMismatch { expected: 1, current: 2 })));
+    let back = service.rollback_segment("high", 1, Some("too few".to_owned()), Some(2), "ann").expect("it goes back");
+    let document = back.document;
+    assert_eq!((document.name.as_str(), document.version, document.tags.len()), ("High", 3, 0));
+    assert_eq!(members(service, "high"), ["a", "b"], "at once");
+    let missing = service.rollback_segment("high", 9, None, None, "ann");
+    assert!(matches!(missing, Err(PlatformError::NotFound { kind: "version", .. })));
+    let versions = service.segment_versions("high").expect("versions");
+    let who: Vec<_> = versions.iter().map(|one| (one.updated_by.as_str(), one.note.as_deref())).collect();
+    assert_eq!(who, [("ann", Some("first")), ("bob", None), ("ann", Some("too few"))]);
+}
+
+fn archive_and_delete(service: &Service) {
+    service.transition_segment("high", Transition::Archive, Some("old".to_owned()), None, "ann").expect("archived");
+    assert_eq!(members(service, "high"), [""; 0]);
+    let refused = service.transition_segment("high", Transition::Activate, None, None, "ann");
+    assert!(matches!(refused, Err(PlatformError::Conflict { code: "archived", .. })));
+    service.rollback_segment("high", 3, None, None, "ann").expect("taken up again");
+    assert_eq!(status(service, "high"), (Status::Inactive, 5), "nobody enters before it is looked at");
+    service.transition_segment("high", Transition::Activate, None, None, "ann").expect("activated");
+    assert_eq!(members(service, "high"), ["a", "b"]);
+    service.delete_segment("high", Some(6), "bob").expect("deleted");
+    assert!(service.segment("high").is_err());
+    assert_eq!(service.segment_versions("high").expect("versions").len(), 6, "they are kept");
+    let expects = service.rollback_segment("high", 2, None, Some(6), "ann");
+    assert!(matches!(expects, Err(PlatformError::VersionMismatch { current: 0, .. })));
+    service.rollback_segment("high", 2, None, None, "ann").expect("it comes back");
+    assert_eq!(
+        (status(service, "high"), service.segment_versions("high").expect("versions").len()),
+        ((Status::Inactive, 7), 7)
+    );
+    service.delete_segment("high", None, "bob").expect("deleted");
+    service.create_segment(input(json!({"id": "high", "name": "New", "rules": over(1)})), "ann").expect("created");
+    assert_eq!(service.segment_versions("high").expect("versions").len(), 1, "a new one has none of the old versions");
+    let other = json!({"id": "user", "name": "u", "rules": {"segment": "high"}});
+    service.create_segment(input(other), "ann").expect("created");
+    let alone = json!({"id": "user", "name": "u", "rules": over(5)});
+    service.replace_segment("user", input(alone), None, "ann").expect("replaced");
+    service.delete_segment("high", None, "ann").expect("nothing refers to it any more");
+    let broken = service.rollback_segment("user", 1, None, None, "ann").expect_err("what it refers to is gone");
+    assert!(matches!(broken, PlatformError::Invalid(faults) if faults[0].pointer == "/rules/segment"));
+}
+
+fn lists(service: &Service) {
+    let list = json!({"id": "list", "name": "List", "type": "static", "members": ["a", "b"]});
+    service.create_segment(input(list), "ann").expect("it is created");
+    let counts =
+        |outcome: MembersOutcome| (outcome.segment.document.version, outcome.added, outcome.removed, outcome.unchanged);
+    assert_eq!(counts(change(service, MembersMode::Add, &["b", "c"])), (2, 1, 0, 1));
+    assert_eq!(counts(change(service, MembersMode::Add, &["b", "c"])), (2, 0, 0, 2), "nothing new, no version");
+    assert_eq!(counts(change(service, MembersMode::Remove, &["a", "z"])), (3, 0, 1, 1));
+    assert_eq!(counts(change(service, MembersMode::Replace, &["a", "b"])), (4, 1, 1, 1));
+    let dry = MembersChange { mode: MembersMode::Replace, members: Vec::new(), is_dry_run: true, note: None };
+    assert_eq!(counts(service.change_members("list", dry, Some(4), "ann").expect("dry")), (4, 0, 2, 0));
+    assert_eq!(members(service, "list"), ["a", "b"]);
+    service.rollback_segment("list", 2, None, None, "ann").expect("its list is still there");
+    assert_eq!(members(service, "list"), ["a", "b", "c"]);
+    service.checkpoint().expect("a checkpoint forgets replaced lists");
+    let forgotten = service.rollback_segment("list", 3, None, None, "ann");
+    assert!(matches!(forgotten, Err(PlatformError::Conflict { code: "list_forgotten", .. })));
+    service.erase_user("a", "carl").expect("erased");
+    assert_eq!(members(service, "list"), ["b", "c"]);
+}
+
+fn audited(service: &Service) {
+    let of = |kind, id: &str| AuditQuery { kind: Some(kind), id: Some(id.to_owned()), ..AuditQuery::default() };
+    let expected = [
+        "ann created segment high 1 (first)",
+        "bob updated segment high 2",
+        "ann rolledBack segment high 3 (too few)",
+        "ann archived segment high 4 (old)",
+        "ann rolledBack segment high 5 (back to version 3)",
+        "ann activated segment high 6",
+        "bob deleted segment high 6",
+        "ann rolledBack segment high 7 (back to version 2)",
+        "bob deleted segment high 7",
+        "ann created segment high 1",
+        "ann deleted segment high 1",
+    ];
+    assert_eq!(audit(service, of("segment", "high")), expected);
+    let expected = [
+        "ann membersAdded members list 2 (import)",
+        "ann membersRemoved members list 3 (import)",
+        "ann membersReplaced members list 4 (import)",
+        "carl membersRemoved members list 6 (a user was erased)",
+    ];
+    assert_eq!(audit(service, of("members", "list")), expected);
+    let erased = service.audit(&AuditQuery { limit: 9, ..of("user", "a") }).expect("rows").items;
+    assert_eq!((erased.len(), erased[0].author.as_str(), erased[0].action.as_str()), (1, "carl", "erased"));
+    assert!(erased[0].id.starts_with("sha256:"), "nothing names the user any more");
+    assert_eq!(audit(service, of("user", "b")), [""; 0]);
+    let shipped = audit(service, AuditQuery { author: Some("audience".to_owned()), ..AuditQuery::default() });
+    assert_eq!(shipped.len(), 6, "{shipped:?}");
+    let page = service.audit(&AuditQuery { limit: 2, ..AuditQuery::default() }).expect("a page");
+    let before = page.next_cursor.and_then(|cursor| cursor.parse().ok());
+    let next = service.audit(&AuditQuery { limit: 2, before, ..AuditQuery::default() }).expect("a page");
+    assert_eq!(next.items[0].sequence + 1, page.items[1].sequence);
+}
+
+fn life(catalogue: Option<Arc<dyn CatalogueStore>>) {
+    let directory = tempfile::tempdir().expect("a directory");
+    let service = start(directory.path(), catalogue);
+    edit_and_roll_back(&service);
+    archive_and_delete(&service);
+    lists(&service);
+    audited(&service);
+    service.stop();
+}
+
+#[test]
+fn in_the_data_directory() {
+    life(None);
+}
+
+#[test]
+fn in_postgresql() {
+    let scratch = Scratch::new();
+    life(Some(Arc::new(scratch.open())));
+}
