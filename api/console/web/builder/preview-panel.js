@@ -1,6 +1,6 @@
 // What the preview says: how many, who comes, who goes, and who is in it only because something is not known.
 import { html } from '../lib/html.js';
-import { count, percent, plural } from '../lib/format.js';
+import { count, percent, plural, signed } from '../lib/format.js';
 import { Icon } from '../parts/icon.js';
 
 function Sample({ title, users, total }) {
@@ -16,8 +16,8 @@ function Result({ result, isEdit }) {
   return html`<div class="preview-size"><span class="number">${count(size)}</span><span class="muted">${users === undefined ? 'users' : `of ${plural(users, 'user')} · ${percent(size, users)}`}</span></div>
     ${users > 0 && html`<div class="bar" role="img" aria-label="${percent(size, users)} of all users"><span style=${{ width: `${(100 * size) / users}%` }}></span></div>`}
     ${isEdit && html`<dl class="preview-change">
-      <div><dt>enter</dt><dd class="up number">+${count(entered)}</dd></div>
-      <div><dt>leave</dt><dd class="down number">−${count(left)}</dd></div>
+      <div><dt>enter</dt><dd class="number ${entered > 0 ? 'up' : 'muted'}">${signed(entered)}</dd></div>
+      <div><dt>leave</dt><dd class="number ${left > 0 ? 'down' : 'muted'}">${signed(-left)}</dd></div>
       <div><dt>stay</dt><dd class="number">${count(stayed)}</dd></div></dl>
       <div class="bar" aria-hidden="true"><span style=${{ width: `${(100 * stayed) / all}%` }}></span><span class="in" style=${{ width: `${(100 * entered) / all}%` }}></span><span class="out" style=${{ width: `${(100 * left) / all}%` }}></span></div>`}
     ${missingOnly?.size > 0 && html`<div class="banner warn small"><${Icon} name="info" /><div class="body"><strong>${count(missingOnly.size)}</strong> match only because a value is missing${missingOnly.sample?.length ? html`, such as ${missingOnly.sample.slice(0, 3).map((user, index) => html`${index > 0 && ', '}<a href="/users/${encodeURIComponent(user)}" target="_blank" rel="noopener">${user}</a>`)}` : ''}.</div></div>`}

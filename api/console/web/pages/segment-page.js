@@ -51,7 +51,7 @@ export function SegmentPage({ id, tab = 'overview' }) {
 const difference = (growth) => growth.change ?? (growth.entered ?? 0) - (growth.left ?? 0);
 const trend = (growth) => (difference(growth) > 0 ? 'up' : difference(growth) < 0 ? 'down' : '');
 
-const DONE = { activate: 'is active', deactivate: 'is inactive', archive: 'is archived' };
+const DONE = { revive: 'is back; it is inactive until it is activated', activate: 'is active', deactivate: 'is inactive', archive: 'is archived' };
 
 function Actions({ segment, etag, reload }) {
   const [busy, setBusy] = useState(false);
@@ -63,6 +63,7 @@ function Actions({ segment, etag, reload }) {
     try {
       const body = answer.note ? { body: { note: answer.note } } : {};
       if (action === 'delete') await ask('DELETE', base, { etag });
+      else if (action === 'revive') await ask('POST', `${base}/rollback`, { etag, body: { version: segment.version } });
       else await ask('POST', `${base}/${action}`, { etag, ...body });
       toast(action === 'delete' ? `Deleted “${segment.name}”.` : `“${segment.name}” ${DONE[action]}.`);
       if (action === 'delete') navigate('/segments');
@@ -79,12 +80,13 @@ function Actions({ segment, etag, reload }) {
     segment.type !== 'STATIC' && { text: 'Duplicate', icon: 'copy', run: () => navigate(`/segments/new?copy=${encodeURIComponent(segment.id)}`) },
     { text: 'Its audit log', icon: 'audit', run: () => navigate(`/audit?kind=segment&id=${encodeURIComponent(segment.id)}`) },
     null,
-    !isArchived && { text: 'Archive…', icon: 'archive', run: () => act('archive', { title: `Archive “${segment.name}”?`, text: 'All members leave it, and it takes no more edits until it is activated again. Its versions stay.', confirm: 'Archive', note: true }) },
+    !isArchived && { text: 'Archive…', icon: 'archive', run: () => act('archive', { title: `Archive “${segment.name}”?`, text: 'All members leave it, and it takes no more edits until it is brought back. Its versions stay.', confirm: 'Archive', note: true }) },
     { text: 'Delete…', icon: 'trash', danger: true, run: () => act('delete', { title: `Delete “${segment.name}”?`, text: `Its ${plural(segment.size ?? 0, 'member')} leave it. This cannot be undone; to keep it, archive it instead.`, confirm: 'Delete', danger: true }) },
   ].filter((item) => item !== false);
   return html`<div class="actions">
     ${isActive ? html`<button type="button" class="button" disabled=${busy} onClick=${() => act('deactivate', { title: `Deactivate “${segment.name}”?`, text: `Its ${plural(segment.size ?? 0, 'member')} leave it until it is activated again.`, confirm: 'Deactivate', note: true })}><${Icon} name="pause" />Deactivate</button>`
+      : isArchived ? html`<button type="button" class="button primary" disabled=${busy} onClick=${() => act('revive')}><${Icon} name="undo" />Bring back</button>`
       : html`<button type="button" class="button" disabled=${busy} onClick=${() => act('activate')}><${Icon} name="play" />Activate</button>`}
-    <a class="button primary" href="/segments/${encodeURIComponent(segment.id)}/edit"><${Icon} name="edit" />Edit</a>
+    ${!isArchived && html`<a class="button primary" href="/segments/${encodeURIComponent(segment.id)}/edit"><${Icon} name="edit" />Edit</a>`}
     <${Menu} label="More" items=${items} quiet=${false} /></div>`;
 }

@@ -12,7 +12,7 @@ const SPANS = { '1h': ['Hour', 3_600_000], '24h': ['Day', 86_400_000], '7d': ['W
 export function Overview({ segment }) {
   return html`<div class="split">
     <div class="stack"><${Growth} id=${segment.id} />
-      ${segment.type !== 'STATIC' && html`<section class="card" aria-label="Rules"><div class="card-head"><h2>Users are in it when</h2><a class="small" href="/segments/${encodeURIComponent(segment.id)}/edit">Edit</a></div><div class="card-body"><${RuleOutline} rules=${segment.rules} /></div></section>`}
+      ${segment.type !== 'STATIC' && html`<section class="card" aria-label="Rules"><div class="card-head"><h2>Users are in it when</h2>${segment.status !== 'ARCHIVED' && html`<a class="small" href="/segments/${encodeURIComponent(segment.id)}/edit">Edit</a>`}</div><div class="card-body"><${RuleOutline} rules=${segment.rules} /></div></section>`}
     </div>
     <${LiveFeed} segment=${segment} />
   </div>`;

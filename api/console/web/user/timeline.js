@@ -37,8 +37,8 @@ export function Timeline({ id }) {
   return html`<section class="card" aria-label="Timeline"><div class="card-head"><h2>What happened, newest first</h2>
       <select class="select narrow" aria-label="Only events of a type" value=${type} onChange=${(event) => { setPages(1); setType(event.target.value); }}><option value="">Every event</option>${[...new Set([type, ...names])].filter(Boolean).map((name) => html`<option value=${name}>${name}</option>`)}</select></div>
     ${data.items.length === 0 ? html`<${Empty} icon="event" title="No such event">Events show here as they are accepted.<//>`
-      : html`<ol class="list timeline">${data.items.map((event, index) => html`<li key=${event.messageId ?? `${event.timestamp}-${index}`}><time class="small muted" datetime=${event.timestamp} title=${dateTime(event.timestamp)}>${dateTime(event.timestamp)}<br /><span>${relative(event.timestamp)}</span></time>
-        <div class="stack event-line"><strong>${event.eventType}</strong><${Properties} values=${event.traits ?? event.properties} /></div></li>`)}</ol>`}
+      : html`<ol class="list timeline">${data.items.map((event, index) => html`<li key=${event.messageId ?? `${event.timestamp}-${index}`}><time class="small muted" datetime=${event.timestamp} title=${relative(event.timestamp)}>${dateTime(event.timestamp)}</time>
+        <div class="event-line"><strong>${event.eventType}</strong><${Properties} values=${event.traits ?? event.properties} /></div></li>`)}</ol>`}
     ${data.more && html`<div class="card-foot"><button type="button" class="button small" onClick=${() => setPages(pages + 1)}>Show more</button></div>`}
   </section>`;
 }
