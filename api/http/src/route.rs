@@ -12,7 +12,9 @@ use crate::api::Api;
 use crate::body::Parts;
 use crate::options::Scope;
 use crate::problem::Problem;
-use crate::{catalogue, docs, events, health, members, metrics, segment_compat, segments, traits, users};
+use crate::{
+    catalogue, docs, events, health, live, members, metrics, segment_compat, segments, sizes, traits, users, webhooks,
+};
 
 /// What a handler gives.
 pub(crate) type Answer = Result<Response, Problem>;
@@ -62,6 +64,8 @@ pub(crate) struct Call {
     pub(crate) query: String,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Parts,
+    /// Where a WebSocket is asked for.
+    pub(crate) upgrade: Option<warp::ws::Ws>,
 }
 
 impl Call {
@@ -117,6 +121,10 @@ fn nodes() -> Vec<Node> {
         members::ROUTES,
         traits::ROUTES,
         catalogue::ROUTES,
+        sizes::ROUTES,
+        webhooks::ROUTES,
+        live::EVENT_ROUTES,
+        live::SOCKET_ROUTES,
         health::ROUTES,
         metrics::ROUTES,
         docs::ROUTES,
