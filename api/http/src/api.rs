@@ -14,6 +14,7 @@ use warp::reply::Response;
 use crate::body::{self, Parts};
 use crate::forward::Forward;
 use crate::idempotency::Idempotency;
+use crate::live::Live;
 use crate::metrics::HttpMetrics;
 use crate::options::{ApiOptions, Scope};
 use crate::preview::PREVIEWS;
@@ -34,6 +35,7 @@ pub(crate) struct Api {
     pub(crate) exports: Arc<Semaphore>,
     /// Places for previews.
     pub(crate) previews: Arc<Semaphore>,
+    pub(crate) live: Live,
     requests: Semaphore,
     blocking: Arc<Semaphore>,
 }
@@ -44,11 +46,14 @@ pub(crate) struct Request {
     pub(crate) query: String,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Parts,
+    /// Where a WebSocket is asked for.
+    pub(crate) upgrade: Option<warp::ws::Ws>,
 }
 
 impl Api {
     pub(crate) fn new(platform: Arc<dyn Platform>, options: ApiOptions) -> Self {
         Api {
+            live: Live::new(&*platform, &options),
             platform,
             metrics: HttpMetrics::new(),
             idempotency: Arc::new(Idempotency::new(&options)),
@@ -69,7 +74,8 @@ impl Api {
         let template = found.as_ref().map(|(node, _)| node.template);
         let in_flight = self.metrics.begin();
         // What may be asked elsewhere has no body, so that nothing of it is lost here.
-        let elsewhere = self.options.engine.as_deref().map(|engine| Forward::of(engine, path.as_str(), &request));
+        let engine = self.options.engine.as_deref().filter(|_| Forward::is_possible(&request));
+        let elsewhere = engine.map(|engine| Forward::of(engine, path.as_str(), &request));
         let mut answer = match found {
             Some((node, segments)) => Arc::clone(&self).call(node, &segments, request).await,
             None => Err(Problem::unknown_path()),
@@ -89,7 +95,8 @@ impl Api {
     async fn call(self: Arc<Self>, node: &'static route::Node, segments: &[&str], request: Request) -> Answer {
         let handler = node.handler(&request.method).ok_or_else(|| Problem::method(&request.method, &node.allow()))?;
         let parameters = route::parameters(node, segments)?;
-        let call = Call { parameters, query: request.query, headers: request.headers, body: request.body };
+        let Request { query, headers, body, upgrade, .. } = request;
+        let call = Call { parameters, query, headers, body, upgrade };
         if node.side == Side::Every {
             return handler(self, call).await;
         }

@@ -11,9 +11,10 @@ use audience_api::{ApiOptions, Listen, Scope, Server};
 use audience_dataflow::cluster::coordinator::Coordinator;
 use audience_dataflow::engine::EngineOptions;
 use audience_dataflow::service::archive::Offsite;
-use audience_dataflow::service::{PlatformStores, Service, ServiceOptions, clock};
+use audience_dataflow::service::{PlatformStores, Service, ServiceOptions, WebhookOptions, clock};
 use audience_embedded::{Options, Stores};
 use audience_redis::RedisSink;
+use audience_webhooks::HttpWebhooks;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::settings::{LogFormat, ServeFlags, ServeSettings};
@@ -76,7 +77,7 @@ async fn serve(settings: ServeSettings, cluster: Option<Cluster>) -> anyhow::Res
         Listen { address: settings.listen, scope: Scope::All, flag: "--listen" },
         Listen { address: settings.listen_ingest, scope: Scope::Ingestion, flag: "--listen-ingest" },
     ];
-    let options = ApiOptions { clock: clock::now, ..ApiOptions::default() };
+    let options = ApiOptions { clock: clock::now, max_streams: settings.max_streams, ..ApiOptions::default() };
     let server = Server::bind(service.clone(), &listen, options).await?;
     // On standard output, so that scripts can wait for it.
     writeln!(
@@ -147,6 +148,7 @@ fn start(settings: &ServeSettings, cluster: Option<&Cluster>) -> anyhow::Result<
         events: stores.events(),
         messages: stores.messages(),
         changes: stores.changes(),
+        notes: stores.notes(),
         catalogue,
         checkpoints: objects.as_ref().map_or_else(|| stores.checkpoints(), |objects| objects.checkpoints()),
     };
@@ -171,5 +173,9 @@ fn start(settings: &ServeSettings, cluster: Option<&Cluster>) -> anyhow::Result<
     if let Some(aerospike) = &settings.aerospike {
         service.give_out_to(Box::new(AerospikeSink::new(aerospike.clone())?))?;
     }
+    service.post_webhooks(WebhookOptions {
+        client: Arc::new(HttpWebhooks::new(settings.webhook_private_targets)?),
+        give_up_after: Duration::from_secs(3_600 * u64::from(settings.webhook_give_up_hours)),
+    })?;
     Ok(service)
 }
