@@ -21,6 +21,8 @@ use crate::route::{self, Answer, Call, Side};
 
 /// Exports of users at a time.
 const EXPORTS: usize = 4;
+/// Explanations at a time.
+const EXPLANATIONS: usize = 4;
 
 /// The platform with what the HTTP side keeps beside it.
 pub(crate) struct Api {
@@ -31,6 +33,8 @@ pub(crate) struct Api {
     pub(crate) draining: AtomicBool,
     /// Places for exports: each holds a user's history for a while.
     pub(crate) exports: Arc<Semaphore>,
+    /// Places for explanations, for the same reason; what finds none waits.
+    pub(crate) explanations: Arc<Semaphore>,
     requests: Semaphore,
     blocking: Arc<Semaphore>,
 }
@@ -51,6 +55,7 @@ impl Api {
             idempotency: Arc::new(Idempotency::new(&options)),
             draining: AtomicBool::new(false),
             exports: Arc::new(Semaphore::new(EXPORTS)),
+            explanations: Arc::new(Semaphore::new(EXPLANATIONS)),
             requests: Semaphore::new(options.max_requests),
             blocking: Arc::new(Semaphore::new(options.max_requests)),
             options,
