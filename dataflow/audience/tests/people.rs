@@ -169,3 +169,57 @@ fn shapes_come_back_after_a_start_and_forget_who_is_erased() {
     assert_eq!(shape["events"][0]["properties"], json!([{"name": "size", "types": ["number"], "examples": [5]}]));
     served.stop();
 }
+
+/// Beyond this many events a place in a rank is not computed for an explanation.
+const EVENTS_OF_ALL: usize = 200_000;
+
+#[test]
+fn a_rank_among_too_many_is_told_by_the_membership_or_not_at_all() {
+    let directory = tempfile::tempdir().unwrap();
+    let served = Setup::within(program!(), directory.path()).start();
+    let client = served.client();
+    send(
+        client,
+        &json!([{"userId": "a", "eventType": "p"}, {"userId": "b", "eventType": "p"}, {"userId": "b", "eventType": "p"}]),
+    );
+    let rank = json!({"rank": {"by": {"event": "p"}}, "top": 1});
+    put(client, "best", &json!({"name": "Best", "rules": rank}));
+    put(client, "both", &json!({"name": "Both", "rules": {"conditions": [rank, {"event": "never"}]}}));
+    let explain = |user: &str, segment: &str| get(client, &format!("/api/users/{user}/segments/{segment}/explain"));
+    assert_eq!(explain("a", "best")["node"]["place"], 2);
+    let line = "{\"userId\":\"n\",\"eventType\":\"noise\"}\n";
+    for _ in 0..EVENTS_OF_ALL / 10_000 {
+        let sent = client.send("POST", "/api/events", "application/x-ndjson", line.repeat(10_000).as_bytes()).unwrap();
+        assert_eq!(sent.status, 202, "{}", sent.text());
+    }
+    wait_for(client, "/api/users/b/segments", |found| found[0]["segmentId"] == "best");
+    for (user, is_best) in [("a", false), ("b", true)] {
+        let best = explain(user, "best");
+        assert_eq!((&best["member"], &best["node"]["held"]), (&json!(is_best), &json!(is_best)), "{best}");
+        assert_eq!((best.get("nextChangeAt"), &best["mayChange"]), (None, &json!(true)), "{best}");
+        // That nobody did the other thing decides, so nothing tells of the rank.
+        let both = explain(user, "both");
+        assert_eq!((&both["member"], &both["node"]["held"]), (&json!(false), &json!(false)), "{both}");
+        assert_eq!(both.get("mayChange"), None, "{both}");
+        let node = &both["node"]["children"][0];
+        assert_eq!((node.get("held"), &node["unknown"], node.get("place")), (None, &json!(true), None), "{both}");
+    }
+    served.stop();
+}
+
+#[test]
+fn a_long_row_of_segments_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let served = Setup::within(program!(), directory.path()).start();
+    let client = served.client();
+    send(client, &json!({"userId": "a", "eventType": "p"}));
+    put(client, "s0", &json!({"name": "0", "rules": {"event": "p"}}));
+    for row in 1..=17 {
+        let before = format!("s{}", row - 1);
+        put(client, &format!("s{row}"), &json!({"name": "next", "rules": {"segment": before}}));
+    }
+    assert_eq!(get(client, "/api/users/a/segments/s16/explain")["member"], true);
+    let refused = client.get("/api/users/a/segments/s17/explain").unwrap();
+    assert_eq!((refused.status, refused.code().as_str()), (409, "too_deep"));
+    served.stop();
+}
