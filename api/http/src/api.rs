@@ -23,6 +23,8 @@ use crate::route::{self, Answer, Call, Side};
 
 /// Exports of users at a time.
 const EXPORTS: usize = 4;
+/// Explanations at a time.
+const EXPLANATIONS: usize = 4;
 
 /// The platform with what the HTTP side keeps beside it.
 pub(crate) struct Api {
@@ -33,6 +35,8 @@ pub(crate) struct Api {
     pub(crate) draining: AtomicBool,
     /// Places for exports: each holds a user's history for a while.
     pub(crate) exports: Arc<Semaphore>,
+    /// Places for explanations, for the same reason; what finds none waits.
+    pub(crate) explanations: Arc<Semaphore>,
     /// Places for previews.
     pub(crate) previews: Arc<Semaphore>,
     pub(crate) live: Live,
@@ -60,6 +64,7 @@ impl Api {
             draining: AtomicBool::new(false),
             exports: Arc::new(Semaphore::new(EXPORTS)),
             previews: Arc::new(Semaphore::new(PREVIEWS)),
+            explanations: Arc::new(Semaphore::new(EXPLANATIONS)),
             requests: Semaphore::new(options.max_requests),
             blocking: Arc::new(Semaphore::new(options.max_requests)),
             options,

@@ -17,6 +17,7 @@ use audience_redis::RedisSink;
 use audience_webhooks::HttpWebhooks;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use crate::demo::Demo;
 use crate::settings::{LogFormat, ServeFlags, ServeSettings};
 use crate::{connectors, offsite};
 
@@ -67,7 +68,7 @@ async fn serve(settings: ServeSettings, cluster: Option<Cluster>) -> anyhow::Res
     let mut terminate = signal(SignalKind::terminate())?;
     let opened = settings.clone();
     let starting = tokio::task::spawn_blocking(move || start(&opened, cluster.as_ref()));
-    let service = tokio::select! {
+    let (service, demo) = tokio::select! {
         service = starting => service.context("the start was cut off")??,
         // Nothing has been accepted yet, so there is nothing to drain.
         _ = interrupt.recv() => return Ok(ExitCode::SUCCESS),
@@ -86,12 +87,14 @@ async fn serve(settings: ServeSettings, cluster: Option<Cluster>) -> anyhow::Res
         settings.listen,
         settings.listen_ingest
     )?;
+    let live = demo.map(|demo| tokio::spawn(demo.live(service.clone())));
     let stopped = stop_signal(interrupt, terminate);
     let failed = watch(service.clone());
     let outcome = tokio::select! {
         () = server.run(stopped) => Ok(()),
         reason = failed => Err(anyhow::anyhow!("{reason}; start again: nothing that was accepted is lost")),
     };
+    live.iter().for_each(tokio::task::JoinHandle::abort);
     tokio::task::spawn_blocking(move || service.stop()).await.context("the end was cut off")?;
     outcome.map(|()| ExitCode::SUCCESS)
 }
@@ -126,7 +129,15 @@ async fn watch(service: Arc<Service>) -> String {
     }
 }
 
-fn start(settings: &ServeSettings, cluster: Option<&Cluster>) -> anyhow::Result<Arc<Service>> {
+/// Starts the platform, and fills it where that is asked for.
+fn start(settings: &ServeSettings, cluster: Option<&Cluster>) -> anyhow::Result<(Arc<Service>, Option<Demo>)> {
+    let mut demo = settings.demo.then(|| Demo::open(&settings.data)).transpose()?;
+    let service = start_platform(settings, cluster)?;
+    demo.iter_mut().try_for_each(|demo| demo.fill(&service))?;
+    Ok((service, demo))
+}
+
+fn start_platform(settings: &ServeSettings, cluster: Option<&Cluster>) -> anyhow::Result<Arc<Service>> {
     let bind = |cluster: &Cluster| Coordinator::bind(&cluster.listen, cluster.processes).map(Arc::new);
     let cluster = cluster.map(bind).transpose()?;
     let stores = Stores::open(&settings.data, &Options::default())?;

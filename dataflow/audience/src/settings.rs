@@ -14,6 +14,7 @@ use clap::{Args, ValueEnum};
 use serde::Deserialize;
 
 const DATA: &str = "./audience-data";
+const DEMO_DATA: &str = "./audience-demo";
 const LISTEN: &str = "127.0.0.1:8081";
 const LISTEN_INGEST: &str = "127.0.0.1:8082";
 const CHECKPOINT_SECONDS: u64 = 60;
@@ -46,6 +47,10 @@ pub struct ServeFlags {
     /// Where all data is kept. [default: ./audience-data]
     #[arg(long, env = "AUDIENCE_DATA", value_name = "DIR")]
     pub data: Option<PathBuf>,
+    /// A generated shop to try everything out on, with customers who come and go: in a directory of its own,
+    /// ./audience-demo where nothing else is said, and never in one with other data. [default: off]
+    #[arg(long, env = "AUDIENCE_DEMO")]
+    pub demo: bool,
     /// Worker threads. [default: the number of cores]
     #[arg(long, env = "AUDIENCE_WORKERS", value_name = "N")]
     pub workers: Option<NonZeroUsize>,
@@ -218,6 +223,8 @@ struct ServeFile {
 pub struct ServeSettings {
     /// Where all data is kept.
     pub data: PathBuf,
+    /// Whether it is filled with a generated shop.
+    pub demo: bool,
     /// Worker threads.
     pub workers: usize,
     /// Where all APIs and the console are served.
@@ -260,7 +267,8 @@ impl ServeSettings {
         let address = |text: &str| text.parse::<SocketAddr>().with_context(|| format!("`{text}` is no address"));
         let cores = || std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
         Ok(ServeSettings {
-            data: flags.data.or(file.data).unwrap_or_else(|| PathBuf::from(DATA)),
+            data: flags.data.or(file.data).unwrap_or_else(|| PathBuf::from(if flags.demo { DEMO_DATA } else { DATA })),
+            demo: flags.demo,
             workers: flags.workers.or(file.workers).map_or_else(cores, NonZeroUsize::get),
             listen: flags.listen.or(file.listen).map_or_else(|| address(LISTEN), Ok)?,
             listen_ingest: flags.listen_ingest.or(file.listen_ingest).map_or_else(|| address(LISTEN_INGEST), Ok)?,
