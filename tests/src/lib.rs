@@ -31,4 +31,5 @@ pub mod platform;
 pub mod random;
 pub mod serve;
 pub mod shrink;
+pub mod stream;
 pub mod traffic;

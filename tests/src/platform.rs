@@ -20,6 +20,7 @@ pub fn stores(data: &Path) -> PlatformStores {
     PlatformStores {
         events: stores.events(),
         messages: stores.messages(),
+        notes: stores.notes(),
         changes: stores.changes(),
         catalogue: stores.catalogue(),
         checkpoints: stores.checkpoints(),

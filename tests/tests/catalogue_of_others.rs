@@ -20,6 +20,7 @@ fn start(data: &Path) -> (Arc<Service>, Arc<dyn CatalogueStore>) {
     let stores = PlatformStores {
         events: stores.events(),
         messages: stores.messages(),
+        notes: stores.notes(),
         changes: stores.changes(),
         catalogue: catalogue.clone(),
         checkpoints: stores.checkpoints(),

@@ -89,6 +89,11 @@ const LAYERS: &[Layer] = &[
         forbidden: &[DATAFLOW, HTTP],
     },
     Layer {
+        name: "audience-webhooks",
+        internal: Internal::Only(&["audience-contract"]),
+        forbidden: &[DATAFLOW, STORES],
+    },
+    Layer {
         name: "audience-dataflow",
         internal: Internal::Only(&["audience-operators", "audience-contract", "audience-rules", "audience-protocol"]),
         forbidden: &[ASYNC, HTTP, STORES],

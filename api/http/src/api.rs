@@ -15,6 +15,7 @@ use crate::body::{self, Parts};
 use crate::console;
 use crate::forward::Forward;
 use crate::idempotency::Idempotency;
+use crate::live::Live;
 use crate::metrics::HttpMetrics;
 use crate::options::{ApiOptions, Scope};
 use crate::preview::PREVIEWS;
@@ -23,6 +24,8 @@ use crate::route::{self, Answer, Call, Side};
 
 /// Exports of users at a time.
 const EXPORTS: usize = 4;
+/// Explanations at a time.
+const EXPLANATIONS: usize = 4;
 
 /// The platform with what the HTTP side keeps beside it.
 pub(crate) struct Api {
@@ -33,8 +36,11 @@ pub(crate) struct Api {
     pub(crate) draining: AtomicBool,
     /// Places for exports: each holds a user's history for a while.
     pub(crate) exports: Arc<Semaphore>,
+    /// Places for explanations, for the same reason; what finds none waits.
+    pub(crate) explanations: Arc<Semaphore>,
     /// Places for previews.
     pub(crate) previews: Arc<Semaphore>,
+    pub(crate) live: Live,
     requests: Semaphore,
     blocking: Arc<Semaphore>,
 }
@@ -45,17 +51,21 @@ pub(crate) struct Request {
     pub(crate) query: String,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Parts,
+    /// Where a WebSocket is asked for.
+    pub(crate) upgrade: Option<warp::ws::Ws>,
 }
 
 impl Api {
     pub(crate) fn new(platform: Arc<dyn Platform>, options: ApiOptions) -> Self {
         Api {
+            live: Live::new(&*platform, &options),
             platform,
             metrics: HttpMetrics::new(),
             idempotency: Arc::new(Idempotency::new(&options)),
             draining: AtomicBool::new(false),
             exports: Arc::new(Semaphore::new(EXPORTS)),
             previews: Arc::new(Semaphore::new(PREVIEWS)),
+            explanations: Arc::new(Semaphore::new(EXPLANATIONS)),
             requests: Semaphore::new(options.max_requests),
             blocking: Arc::new(Semaphore::new(options.max_requests)),
             options,
@@ -75,7 +85,8 @@ impl Api {
         let template = found.as_ref().map(|(node, _)| node.template);
         let in_flight = self.metrics.begin();
         // What may be asked elsewhere has no body, so that nothing of it is lost here.
-        let elsewhere = self.options.engine.as_deref().map(|engine| Forward::of(engine, path.as_str(), &request));
+        let engine = self.options.engine.as_deref().filter(|_| Forward::is_possible(&request));
+        let elsewhere = engine.map(|engine| Forward::of(engine, path.as_str(), &request));
         let mut answer = match found {
             Some((node, segments)) => Arc::clone(&self).call(node, &segments, request).await,
             None => Err(Problem::unknown_path()),
@@ -94,7 +105,8 @@ impl Api {
     async fn call(self: Arc<Self>, node: &'static route::Node, segments: &[&str], request: Request) -> Answer {
         let handler = node.handler(&request.method).ok_or_else(|| Problem::method(&request.method, &node.allow()))?;
         let parameters = route::parameters(node, segments)?;
-        let call = Call { parameters, query: request.query, headers: request.headers, body: request.body };
+        let Request { query, headers, body, upgrade, .. } = request;
+        let call = Call { parameters, query, headers, body, upgrade };
         if node.side == Side::Every {
             return handler(self, call).await;
         }

@@ -17,13 +17,14 @@ pub(crate) const ROUTES: &[Route] =
         Box::pin(explain(api, call))
     })];
 
-/// As many at once as exports: each holds a history.
+/// Some at a time, as each holds a history; the others wait, for a page asks for those of all segments at once.
 async fn explain(api: Arc<Api>, mut call: Call) -> Answer {
     let at = match Query::read(&call.query).one("at")? {
         Some(text) => Some(instant(text)?),
         None => None,
     };
-    let Ok(place) = Arc::clone(&api.exports).try_acquire_owned() else { return Err(Problem::busy(1)) };
+    let place = tokio::time::timeout(api.options.request_timeout, Arc::clone(&api.explanations).acquire_owned()).await;
+    let Ok(Ok(place)) = place else { return Err(Problem::busy(1)) };
     let segment = call.parameters.pop().unwrap_or_default();
     let user = call.take_id();
     let answer = api.blocking(move |api| {

@@ -9,7 +9,7 @@ use hyper::body::{Body as _, Incoming};
 use hyper::client::conn::http1;
 use hyper::header::{
     ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, ETAG, HOST, HeaderMap, HeaderName, HeaderValue, IF_MATCH,
-    IF_NONE_MATCH, RETRY_AFTER,
+    IF_NONE_MATCH, RETRY_AFTER, TRANSFER_ENCODING,
 };
 use hyper::{Method, Request as HttpRequest};
 use hyper_util::rt::TokioIo;
@@ -22,7 +22,14 @@ use crate::problem::Problem;
 use crate::route::Answer;
 
 /// Headers of a request that mean something to the handlers.
-const ASKED: [HeaderName; 5] = [ACCEPT, AUTHORIZATION, IF_MATCH, IF_NONE_MATCH, HeaderName::from_static("x-author")];
+const ASKED: [HeaderName; 6] = [
+    ACCEPT,
+    AUTHORIZATION,
+    IF_MATCH,
+    IF_NONE_MATCH,
+    HeaderName::from_static("last-event-id"),
+    HeaderName::from_static("x-author"),
+];
 /// Headers of an answer that mean something to the client.
 const ANSWERED: [HeaderName; 4] = [CONTENT_TYPE, CONTENT_LENGTH, ETAG, RETRY_AFTER];
 
@@ -42,6 +49,12 @@ impl Forward {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         let body = String::from_utf8_lossy(body).into_owned();
         Forward { engine: engine.to_owned(), method: Method::POST, path: path.to_owned(), headers, body }
+    }
+
+    /// Whether a request may be asked elsewhere: one without a body, which is read only once, and without a WebSocket.
+    pub(crate) fn is_possible(request: &Request) -> bool {
+        let is_empty = request.headers.get(CONTENT_LENGTH).is_none_or(|length| length == "0");
+        is_empty && !request.headers.contains_key(TRANSFER_ENCODING) && request.upgrade.is_none()
     }
 
     /// A request that has no body.

@@ -9,6 +9,7 @@ use serde::Serialize;
 use crate::api::Api;
 use crate::body::{self, Media};
 use crate::import::{Import, Rejected};
+use crate::member_export;
 use crate::preconditions::Change;
 use crate::problem::Problem;
 use crate::query::Query;
@@ -45,6 +46,9 @@ struct Imported {
 
 async fn list(api: Arc<Api>, mut call: Call) -> Answer {
     let query = Query::read(&call.query);
+    if let Some(form) = member_export::Form::asked(&query, &call.headers)? {
+        return member_export::export(api, call.take_id(), form).await;
+    }
     let (id, after, limit) = (call.take_id(), query.cursor()?, query.limit(&api.options)?);
     let page = api.blocking(move |api| api.platform.members(&id, after.as_deref(), limit)).await?;
     Ok(reply::json(StatusCode::OK, &page))

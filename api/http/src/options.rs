@@ -46,6 +46,8 @@ pub struct ApiOptions {
     pub max_requests: usize,
     /// Connections at once over all listeners; more wait in the backlog.
     pub max_connections: usize,
+    /// Clients that follow changes at once, by events or WebSocket; more are answered with 429.
+    pub max_streams: u32,
     /// How long a body may take to arrive (of a stream: its next part), and how long an answer may take.
     pub request_timeout: Duration,
     /// How long requests under way may take to end after the signal to stop.
@@ -74,6 +76,7 @@ impl Default for ApiOptions {
             max_page: 1_000,
             max_requests: 512,
             max_connections: 10_000,
+            max_streams: 2_000,
             request_timeout: Duration::from_secs(30),
             drain_timeout: Duration::from_secs(20),
             idempotency_ttl: Duration::from_secs(24 * 3600),

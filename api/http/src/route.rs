@@ -13,8 +13,8 @@ use crate::body::Parts;
 use crate::options::Scope;
 use crate::problem::Problem;
 use crate::{
-    audit, catalogue, docs, events, health, members, metrics, preview, segment_compat, segment_history,
-    segment_templates, segments, traits, users,
+    audit, catalogue, docs, events, health, live, members, metrics, preview, segment_compat, segment_history,
+    segment_templates, segments, sizes, traits, users, webhooks,
 };
 
 /// What a handler gives.
@@ -65,6 +65,8 @@ pub(crate) struct Call {
     pub(crate) query: String,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Parts,
+    /// Where a WebSocket is asked for.
+    pub(crate) upgrade: Option<warp::ws::Ws>,
 }
 
 impl Call {
@@ -124,6 +126,10 @@ fn nodes() -> Vec<Node> {
         segment_history::ROUTES,
         segment_templates::ROUTES,
         audit::ROUTES,
+        sizes::ROUTES,
+        webhooks::ROUTES,
+        live::EVENT_ROUTES,
+        live::SOCKET_ROUTES,
         health::ROUTES,
         metrics::ROUTES,
         docs::ROUTES,

@@ -13,6 +13,7 @@ use audience_protocol::Platform;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use socket2::SockRef;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
@@ -29,6 +30,9 @@ use crate::problem::Problem;
 const MAX_HEAD_BYTES: usize = 64 << 10;
 /// How long a connection may take to send a head, or be idle.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long a client may take nothing of what is sent to it; then it counts as gone.
+const TAKE_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// Why the server does not start.
 #[derive(Debug)]
@@ -126,6 +130,7 @@ impl Server {
         shutdown.await;
         self.api.draining.store(true, Ordering::Relaxed);
         drop(stop);
+        self.api.live.close(self.api.options.drain_timeout).await;
         while accepting.join_next().await.is_some() {}
     }
 }
@@ -139,9 +144,10 @@ fn filter(api: &Arc<Api>, scope: Scope) -> BoxedFilter<(Response,)> {
         .and(warp::path::full())
         .and(query)
         .and(warp::header::headers_cloned())
+        .and(warp::ws().map(Some).or(warp::any().map(|| None)).unify())
         .and(warp::body::stream())
-        .then(move |method, path, query, headers, body| {
-            let request = Request { method, query, headers, body: body::parts(body) };
+        .then(move |method, path, query, headers, upgrade, body| {
+            let request = Request { method, query, headers, body: body::parts(body), upgrade };
             Arc::clone(&api).answer(scope, path, request)
         });
     if origins.is_empty() {
@@ -149,7 +155,15 @@ fn filter(api: &Arc<Api>, scope: Scope) -> BoxedFilter<(Response,)> {
     }
     let cors = warp::cors()
         .allow_methods(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"])
-        .allow_headers(["authorization", "content-type", "idempotency-key", "if-match", "if-none-match", "x-author"])
+        .allow_headers([
+            "authorization",
+            "content-type",
+            "idempotency-key",
+            "if-match",
+            "if-none-match",
+            "last-event-id",
+            "x-author",
+        ])
         .expose_headers(["etag", "location", "retry-after", "idempotency-replayed"])
         .max_age(600);
     let cors = match origins.iter().any(|origin| origin == "*") {
@@ -237,6 +251,9 @@ async fn connection(
     _place: OwnedSemaphorePermit,
 ) {
     let _ = stream.set_nodelay(true).inspect_err(|error| tracing::debug!(%error, "no delay"));
+    let _ = SockRef::from(&stream)
+        .set_tcp_user_timeout(Some(TAKE_TIMEOUT))
+        .inspect_err(|error| tracing::debug!(%error, "no time limit for what is sent"));
     let service = TowerToHyperService::new(warp::service(filter));
     let mut builder = http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(MAX_HEAD_BYTES);

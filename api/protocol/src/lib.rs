@@ -5,8 +5,11 @@
 #![warn(missing_docs)]
 
 mod catalogue;
+mod live;
 pub mod people;
 mod preview;
+mod sizes;
+mod webhooks;
 
 use std::collections::BTreeMap;
 
@@ -15,8 +18,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 pub use catalogue::{AUDIT_ACTIONS, AUDIT_KINDS, AuditItem, AuditQuery, MembersChange, MembersMode, MembersOutcome};
+pub use live::{ChangeFilter, ChangePlace, ChangesRead, GivenChange, VisitChange};
 pub use people::{Explanation, Schema, SystemView, UserEventQuery, UserId, UserQuery};
 pub use preview::{MissingOnly, Preview, PreviewInput, PreviewPhase, PreviewProgress};
+pub use sizes::{Growth, GrowthSince, Overlap, Overlaps, SizeHistory, SizePoint, SizeQuery};
+pub use webhooks::{
+    Webhook, WebhookAction, WebhookChange, WebhookDelivery, WebhookFigures, WebhookInput, WebhookStatus, WebhookView,
+};
 
 /// Why the platform did not do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -480,6 +488,85 @@ pub trait Platform: Send + Sync + 'static {
     /// How the system is.
     fn system(&self) -> Result<SystemView> {
         without_engine("how the engine is", ())
+    }
+
+    /// Where the changes given out end now.
+    fn newest_change(&self) -> Result<ChangePlace> {
+        without_engine("which memberships change", ())
+    }
+
+    /// Has `wake` called whenever more changes are given out, for as long as the platform lives. It must be quick.
+    fn on_changes(&self, wake: Box<dyn Fn() + Send + Sync>) -> Result<()> {
+        without_engine("which memberships change", wake)
+    }
+
+    /// Visits the changes from that place on that are wanted, until `visit` breaks off or all are visited. Those of
+    /// recent ticks are in memory; others are read from the log, only where the call may wait for that.
+    fn changes(
+        &self,
+        from: ChangePlace,
+        filter: &ChangeFilter,
+        may_wait: bool,
+        visit: &mut VisitChange<'_>,
+    ) -> Result<ChangesRead> {
+        let _ = visit;
+        without_engine("which memberships change", (from, filter, may_wait))
+    }
+
+    /// How large a segment was over time, as finely as is kept of that age.
+    fn segment_sizes(&self, id: &str, query: &SizeQuery) -> Result<SizeHistory> {
+        without_engine("how large segments were", (id, query))
+    }
+
+    /// How many are in a segment and in each of the others.
+    fn segment_overlap(&self, id: &str, others: &[String]) -> Result<Overlaps> {
+        without_engine("who the members of a segment are", (id, others))
+    }
+
+    /// Gives all members of a segment as of one moment, in no order, to `take` in pieces of a few thousand; stops early
+    /// where that gives false.
+    fn visit_members(&self, id: &str, take: &mut dyn FnMut(Vec<String>) -> bool) -> Result<()> {
+        without_engine("who the members of a segment are", (id, take))
+    }
+
+    /// Creates a target that changes are posted to from now on; shows its key, once.
+    fn create_webhook(&self, input: WebhookInput) -> Result<WebhookView> {
+        without_engine("webhooks", input)
+    }
+
+    /// Replaces what is asked for. `expected` is the version that the caller read.
+    fn replace_webhook(&self, id: &str, input: WebhookInput, expected: Option<u64>) -> Result<WebhookView> {
+        without_engine("webhooks", (id, input, expected))
+    }
+
+    /// Does something with a target.
+    fn change_webhook(&self, id: &str, action: WebhookAction, expected: Option<u64>) -> Result<WebhookView> {
+        without_engine("webhooks", (id, action, expected))
+    }
+
+    /// Deletes a target: nothing more is posted to it.
+    fn delete_webhook(&self, id: &str, expected: Option<u64>) -> Result<()> {
+        without_engine("webhooks", (id, expected))
+    }
+
+    /// A target.
+    fn webhook(&self, id: &str) -> Result<WebhookView> {
+        without_engine("webhooks", id)
+    }
+
+    /// All targets, in order of their ids.
+    fn webhooks(&self) -> Result<Vec<WebhookView>> {
+        without_engine("webhooks", ())
+    }
+
+    /// The latest attempts to post to a target, newest first.
+    fn webhook_deliveries(&self, id: &str) -> Result<Vec<WebhookDelivery>> {
+        without_engine("webhooks", id)
+    }
+
+    /// Posts a message to a target that says nothing but that it is a test.
+    fn test_webhook(&self, id: &str) -> Result<WebhookDelivery> {
+        without_engine("webhooks", id)
     }
 
     /// Health.

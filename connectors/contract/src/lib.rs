@@ -13,11 +13,13 @@
 mod audit;
 mod history;
 mod last_changes;
+mod notes;
 mod serving;
 mod sink;
 mod source;
 #[cfg(feature = "suite")]
 pub mod suite;
+mod webhook;
 
 use std::ops::{ControlFlow, Range};
 use std::sync::Arc;
@@ -28,11 +30,13 @@ use serde::{Deserialize, Serialize};
 pub use audit::{Audit, AuditEntry, AuditFilter, AuditRecord};
 pub use history::History;
 pub use last_changes::LastChanges;
+pub use notes::{Note, Notes, VisitNote};
 pub use serving::{HeldMembership, ServingStore};
 pub use sink::{Cause, ChangeKind, MembershipChange, Reach, Sink, SinkError};
 pub use source::{
     Batch, DeadLetter, DeadLetters, Gap, Header, Lag, Message, Share, Source, SourceError, SourcePosition,
 };
+pub use webhook::{WebhookAnswer, WebhookClient, WebhookMessage};
 
 /// A fault of a store.
 #[derive(Clone, Debug, thiserror::Error)]

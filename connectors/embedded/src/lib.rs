@@ -7,7 +7,7 @@
 //! LOCK          held while a process uses the directory
 //! events/       the log of events and the index by user
 //! messages/     which message came first; in a journal of its own, since it is written often and needs no fsync
-//! ledger/       the changes given out, and the catalogue
+//! ledger/       the changes given out, the catalogue, and what the platform notes beside them
 //! checkpoints/  one directory for each checkpoint
 //! ```
 //!
@@ -20,7 +20,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use audience_contract::{CatalogueStore, ChangeLog, CheckpointStore, EventLog, MessageIndex, Result};
+use audience_contract::{CatalogueStore, ChangeLog, CheckpointStore, EventLog, MessageIndex, Notes, Result};
 
 mod audit;
 mod catalogue;
@@ -34,6 +34,7 @@ mod event_log;
 mod group;
 mod mark;
 mod message_index;
+mod notes;
 mod positions;
 mod seal;
 mod user_index;
@@ -44,6 +45,7 @@ pub use change_log::Changes;
 pub use checkpoints::Checkpoints;
 pub use event_log::Events;
 pub use message_index::Messages;
+pub use notes::LedgerNotes;
 
 /// How the stores are opened.
 #[derive(Clone, Debug)]
@@ -70,6 +72,7 @@ pub struct Stores {
     messages: Arc<Messages>,
     changes: Arc<Changes>,
     catalogue: Arc<Catalogue>,
+    notes: Arc<LedgerNotes>,
     checkpoints: Arc<Checkpoints>,
 }
 
@@ -86,10 +89,11 @@ impl Stores {
         let messages = Arc::new(Messages::open(&directory, options)?);
         let ledger = change_log::open_ledger(&directory, options)?;
         let changes = Arc::new(Changes::open(Arc::clone(&ledger))?);
-        let catalogue = Arc::new(Catalogue::open(ledger)?);
+        let catalogue = Arc::new(Catalogue::open(Arc::clone(&ledger))?);
+        let notes = Arc::new(LedgerNotes::open(ledger));
         let checkpoints = Arc::new(Checkpoints::open(&directory)?);
         directory.finish()?;
-        Ok(Stores { events, messages, changes, catalogue, checkpoints })
+        Ok(Stores { events, messages, changes, catalogue, notes, checkpoints })
     }
 
     /// Looks at the checkpoints of a data directory that another process may be using; writes nothing.
@@ -115,6 +119,11 @@ impl Stores {
     /// Segments and traits.
     pub fn catalogue(&self) -> Arc<dyn CatalogueStore> {
         self.catalogue.clone()
+    }
+
+    /// What the platform notes beside them.
+    pub fn notes(&self) -> Arc<dyn Notes> {
+        self.notes.clone()
     }
 
     /// The checkpoints.

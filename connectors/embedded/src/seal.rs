@@ -38,6 +38,8 @@ pub enum Kind {
     Mark = 11,
     /// Up to where a partition of a source is in the log.
     Position = 12,
+    /// What the platform notes.
+    Note = 13,
 }
 
 impl Kind {
@@ -55,6 +57,7 @@ impl Kind {
             Kind::Manifest => "the manifest of a checkpoint",
             Kind::Mark => "the mark of the last durable commit",
             Kind::Position => "the position of a source",
+            Kind::Note => "a note",
         }
     }
 }

@@ -52,6 +52,12 @@ fn catalogue_store() {
 }
 
 #[test]
+fn notes() {
+    let directory = tempfile::tempdir().unwrap();
+    suite::notes(&mut opener(directory.path(), |stores| stores.notes()));
+}
+
+#[test]
 fn checkpoint_store() {
     let directory = tempfile::tempdir().unwrap();
     suite::checkpoint_store(&mut opener(directory.path(), |stores| stores.checkpoints()));

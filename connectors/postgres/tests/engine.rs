@@ -22,6 +22,7 @@ fn start(data: &Path, server: &OwnServer) -> Arc<Service> {
     let stores = PlatformStores {
         events: stores.events(),
         messages: stores.messages(),
+        notes: stores.notes(),
         changes: stores.changes(),
         catalogue: Arc::new(catalogue),
         checkpoints: stores.checkpoints(),

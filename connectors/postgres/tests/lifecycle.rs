@@ -26,6 +26,7 @@ fn start(data: &Path, catalogue: Option<Arc<dyn CatalogueStore>>) -> Arc<Service
         changes: stores.changes(),
         catalogue: catalogue.unwrap_or_else(|| stores.catalogue()),
         checkpoints: stores.checkpoints(),
+        notes: stores.notes(),
     };
     let options = ServiceOptions {
         engine: EngineOptions::default(),

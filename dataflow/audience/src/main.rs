@@ -4,6 +4,7 @@
 mod check;
 mod checkpoint;
 mod connectors;
+mod demo;
 mod files;
 mod ingest_api;
 mod migrate;

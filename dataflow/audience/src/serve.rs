@@ -11,11 +11,13 @@ use audience_api::{ApiOptions, Listen, Scope, Server};
 use audience_dataflow::cluster::coordinator::Coordinator;
 use audience_dataflow::engine::EngineOptions;
 use audience_dataflow::service::archive::Offsite;
-use audience_dataflow::service::{PlatformStores, Service, ServiceOptions, clock};
+use audience_dataflow::service::{PlatformStores, Service, ServiceOptions, WebhookOptions, clock};
 use audience_embedded::{Options, Stores};
 use audience_redis::RedisSink;
+use audience_webhooks::HttpWebhooks;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use crate::demo::Demo;
 use crate::settings::{LogFormat, ServeFlags, ServeSettings};
 use crate::{connectors, offsite};
 
@@ -66,7 +68,7 @@ async fn serve(settings: ServeSettings, cluster: Option<Cluster>) -> anyhow::Res
     let mut terminate = signal(SignalKind::terminate())?;
     let opened = settings.clone();
     let starting = tokio::task::spawn_blocking(move || start(&opened, cluster.as_ref()));
-    let service = tokio::select! {
+    let (service, demo) = tokio::select! {
         service = starting => service.context("the start was cut off")??,
         // Nothing has been accepted yet, so there is nothing to drain.
         _ = interrupt.recv() => return Ok(ExitCode::SUCCESS),
@@ -76,7 +78,7 @@ async fn serve(settings: ServeSettings, cluster: Option<Cluster>) -> anyhow::Res
         Listen { address: settings.listen, scope: Scope::All, flag: "--listen" },
         Listen { address: settings.listen_ingest, scope: Scope::Ingestion, flag: "--listen-ingest" },
     ];
-    let options = ApiOptions { clock: clock::now, ..ApiOptions::default() };
+    let options = ApiOptions { clock: clock::now, max_streams: settings.max_streams, ..ApiOptions::default() };
     let server = Server::bind(service.clone(), &listen, options).await?;
     // On standard output, so that scripts can wait for it.
     writeln!(
@@ -85,12 +87,14 @@ async fn serve(settings: ServeSettings, cluster: Option<Cluster>) -> anyhow::Res
         settings.listen,
         settings.listen_ingest
     )?;
+    let live = demo.map(|demo| tokio::spawn(demo.live(service.clone())));
     let stopped = stop_signal(interrupt, terminate);
     let failed = watch(service.clone());
     let outcome = tokio::select! {
         () = server.run(stopped) => Ok(()),
         reason = failed => Err(anyhow::anyhow!("{reason}; start again: nothing that was accepted is lost")),
     };
+    live.iter().for_each(tokio::task::JoinHandle::abort);
     tokio::task::spawn_blocking(move || service.stop()).await.context("the end was cut off")?;
     outcome.map(|()| ExitCode::SUCCESS)
 }
@@ -125,7 +129,15 @@ async fn watch(service: Arc<Service>) -> String {
     }
 }
 
-fn start(settings: &ServeSettings, cluster: Option<&Cluster>) -> anyhow::Result<Arc<Service>> {
+/// Starts the platform, and fills it where that is asked for.
+fn start(settings: &ServeSettings, cluster: Option<&Cluster>) -> anyhow::Result<(Arc<Service>, Option<Demo>)> {
+    let mut demo = settings.demo.then(|| Demo::open(&settings.data)).transpose()?;
+    let service = start_platform(settings, cluster)?;
+    demo.iter_mut().try_for_each(|demo| demo.fill(&service))?;
+    Ok((service, demo))
+}
+
+fn start_platform(settings: &ServeSettings, cluster: Option<&Cluster>) -> anyhow::Result<Arc<Service>> {
     let bind = |cluster: &Cluster| Coordinator::bind(&cluster.listen, cluster.processes).map(Arc::new);
     let cluster = cluster.map(bind).transpose()?;
     let stores = Stores::open(&settings.data, &Options::default())?;
@@ -147,6 +159,7 @@ fn start(settings: &ServeSettings, cluster: Option<&Cluster>) -> anyhow::Result<
         events: stores.events(),
         messages: stores.messages(),
         changes: stores.changes(),
+        notes: stores.notes(),
         catalogue,
         checkpoints: objects.as_ref().map_or_else(|| stores.checkpoints(), |objects| objects.checkpoints()),
     };
@@ -171,5 +184,9 @@ fn start(settings: &ServeSettings, cluster: Option<&Cluster>) -> anyhow::Result<
     if let Some(aerospike) = &settings.aerospike {
         service.give_out_to(Box::new(AerospikeSink::new(aerospike.clone())?))?;
     }
+    service.post_webhooks(WebhookOptions {
+        client: Arc::new(HttpWebhooks::new(settings.webhook_private_targets)?),
+        give_up_after: Duration::from_secs(3_600 * u64::from(settings.webhook_give_up_hours)),
+    })?;
     Ok(service)
 }

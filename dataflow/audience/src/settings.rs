@@ -14,9 +14,12 @@ use clap::{Args, ValueEnum};
 use serde::Deserialize;
 
 const DATA: &str = "./audience-data";
+const DEMO_DATA: &str = "./audience-demo";
 const LISTEN: &str = "127.0.0.1:8081";
 const LISTEN_INGEST: &str = "127.0.0.1:8082";
 const CHECKPOINT_SECONDS: u64 = 60;
+const WEBHOOK_GIVE_UP_HOURS: NonZeroU32 = NonZeroU32::new(72).expect("it is not zero");
+const MAX_STREAMS: NonZeroU32 = NonZeroU32::new(2_000).expect("it is not zero");
 const PARTITIONS: u32 = 12;
 const HISTORY_EVENTS: NonZeroU32 = NonZeroU32::new(250_000).expect("it is not zero");
 const HISTORY_SECONDS: u64 = 60;
@@ -44,6 +47,10 @@ pub struct ServeFlags {
     /// Where all data is kept. [default: ./audience-data]
     #[arg(long, env = "AUDIENCE_DATA", value_name = "DIR")]
     pub data: Option<PathBuf>,
+    /// A generated shop to try everything out on, with customers who come and go: in a directory of its own,
+    /// ./audience-demo where nothing else is said, and never in one with other data. [default: off]
+    #[arg(long, env = "AUDIENCE_DEMO")]
+    pub demo: bool,
     /// Worker threads. [default: the number of cores]
     #[arg(long, env = "AUDIENCE_WORKERS", value_name = "N")]
     pub workers: Option<NonZeroUsize>,
@@ -57,6 +64,17 @@ pub struct ServeFlags {
     /// Seconds between checkpoints; a start does again what came after the last one. [default: 60]
     #[arg(long, env = "AUDIENCE_CHECKPOINT_SECONDS", value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub checkpoint_seconds: Option<u64>,
+    /// Clients that follow membership changes at once, by server-sent events or WebSocket; more are refused with 429.
+    /// [default: 2000]
+    #[arg(long, env = "AUDIENCE_MAX_STREAMS", value_name = "N")]
+    pub max_streams: Option<NonZeroU32>,
+    /// Lets webhooks go to addresses of this machine and of its network too; whoever may name a target then reaches what
+    /// this machine reaches. [default: false]
+    #[arg(long, env = "AUDIENCE_WEBHOOK_PRIVATE_TARGETS", num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
+    pub webhook_private_targets: Option<bool>,
+    /// Hours for which every attempt to post to a webhook's target may fail before it is paused. [default: 72]
+    #[arg(long, env = "AUDIENCE_WEBHOOK_GIVE_UP_HOURS", value_name = "N")]
+    pub webhook_give_up_hours: Option<NonZeroU32>,
     /// How log lines are written. [default: text]
     #[arg(long, env = "AUDIENCE_LOG_FORMAT", value_enum, value_name = "FORMAT")]
     pub log_format: Option<LogFormat>,
@@ -186,6 +204,9 @@ struct ServeFile {
     listen: Option<SocketAddr>,
     listen_ingest: Option<SocketAddr>,
     checkpoint_seconds: Option<std::num::NonZeroU64>,
+    max_streams: Option<NonZeroU32>,
+    webhook_private_targets: Option<bool>,
+    webhook_give_up_hours: Option<NonZeroU32>,
     log_format: Option<LogFormat>,
     log: Option<String>,
     kafka: Option<KafkaSettings>,
@@ -202,6 +223,8 @@ struct ServeFile {
 pub struct ServeSettings {
     /// Where all data is kept.
     pub data: PathBuf,
+    /// Whether it is filled with a generated shop.
+    pub demo: bool,
     /// Worker threads.
     pub workers: usize,
     /// Where all APIs and the console are served.
@@ -210,6 +233,12 @@ pub struct ServeSettings {
     pub listen_ingest: SocketAddr,
     /// Seconds between checkpoints.
     pub checkpoint_seconds: u64,
+    /// Clients that follow membership changes at once.
+    pub max_streams: u32,
+    /// Whether webhooks may go to addresses that are not public.
+    pub webhook_private_targets: bool,
+    /// For how long a webhook's target may fail before it is paused.
+    pub webhook_give_up_hours: u32,
     /// How log lines are written.
     pub log_format: LogFormat,
     /// What is logged.
@@ -238,7 +267,8 @@ impl ServeSettings {
         let address = |text: &str| text.parse::<SocketAddr>().with_context(|| format!("`{text}` is no address"));
         let cores = || std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
         Ok(ServeSettings {
-            data: flags.data.or(file.data).unwrap_or_else(|| PathBuf::from(DATA)),
+            data: flags.data.or(file.data).unwrap_or_else(|| PathBuf::from(if flags.demo { DEMO_DATA } else { DATA })),
+            demo: flags.demo,
             workers: flags.workers.or(file.workers).map_or_else(cores, NonZeroUsize::get),
             listen: flags.listen.or(file.listen).map_or_else(|| address(LISTEN), Ok)?,
             listen_ingest: flags.listen_ingest.or(file.listen_ingest).map_or_else(|| address(LISTEN_INGEST), Ok)?,
@@ -246,6 +276,13 @@ impl ServeSettings {
                 .checkpoint_seconds
                 .or(file.checkpoint_seconds.map(std::num::NonZeroU64::get))
                 .unwrap_or(CHECKPOINT_SECONDS),
+            max_streams: flags.max_streams.or(file.max_streams).unwrap_or(MAX_STREAMS).get(),
+            webhook_private_targets: flags.webhook_private_targets.or(file.webhook_private_targets).unwrap_or(false),
+            webhook_give_up_hours: flags
+                .webhook_give_up_hours
+                .or(file.webhook_give_up_hours)
+                .unwrap_or(WEBHOOK_GIVE_UP_HOURS)
+                .get(),
             log_format: flags.log_format.or(file.log_format).unwrap_or(LOG_FORMAT),
             log: flags.log.or(file.log).unwrap_or_else(|| LOG.to_owned()),
             kafka: KafkaSettings::of(flags.kafka, file.kafka),

@@ -3,6 +3,7 @@
 
 mod edits;
 mod flow;
+mod live;
 mod mixed;
 mod phases;
 mod probe;
@@ -25,6 +26,8 @@ enum Phase {
     Load,
     /// Edits and single events, timed, while events flow.
     Mixed,
+    /// Many who follow changes, and reads of users' segments, while events flow.
+    Live,
     /// Rules on measures that nobody computed before.
     Backfill,
     /// A rule with millions of pending expirations; run `mixed` behind it.
@@ -42,7 +45,7 @@ enum Phase {
 #[command(max_term_width = 120)]
 pub struct Args {
     /// What to do, in order.
-    #[arg(value_enum, default_values_t = [Phase::Load, Phase::Mixed, Phase::Backfill, Phase::Pending, Phase::Mixed,
+    #[arg(value_enum, default_values_t = [Phase::Load, Phase::Mixed, Phase::Live, Phase::Backfill, Phase::Pending, Phase::Mixed,
         Phase::Restart, Phase::History])]
     phases: Vec<Phase>,
     /// The program to start.
@@ -75,10 +78,13 @@ pub struct Args {
     /// Rules that run from the beginning.
     #[arg(long, default_value_t = 100)]
     rules: u64,
-    /// Events a second that flow in `mixed`.
+    /// Events a second that flow in `mixed` and `live`.
     #[arg(long, default_value_t = 20_000)]
     rate: u64,
-    /// Seconds of each `mixed`.
+    /// Who follow changes at once in `live`.
+    #[arg(long, default_value_t = 1_000)]
+    subscribers: usize,
+    /// Seconds of each `mixed` and `live`.
     #[arg(long, default_value_t = 30)]
     seconds: u64,
     /// Further flags of the server.
@@ -131,6 +137,7 @@ fn main() -> anyhow::Result<()> {
         result = match phase {
             Phase::Load => phases::load(&mut run),
             Phase::Mixed => mixed::mixed(&mut run),
+            Phase::Live => live::live(&mut run),
             Phase::Backfill => phases::backfill(&mut run),
             Phase::Pending => phases::pending(&mut run),
             Phase::Restart => phases::restart(&mut run),

@@ -7,6 +7,7 @@
 //! the number of changes; of each a byte of flags, then where the flags do not say "as before" the segment's place in the
 //! block, the instant as the difference to the one before, and the user. Numbers are LEB128, texts a length and bytes.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use audience_contract::{Cause, ChangeKind, MembershipChange};
@@ -72,49 +73,82 @@ pub fn encode(partition: &mut Partition, out: &mut Vec<u8>) {
     out[start..start + 8].copy_from_slice(&length.to_le_bytes());
 }
 
+/// A change of a block, as it is read.
+#[derive(Clone, Copy, Debug)]
+pub struct ChangeRef<'a> {
+    /// The user.
+    pub user_id: &'a str,
+    /// The segment.
+    pub segment_id: &'a Arc<str>,
+    /// Which way.
+    pub change: ChangeKind,
+    /// When.
+    pub at: Millis,
+    /// The segment's version.
+    pub version: u64,
+    /// Why.
+    pub cause: Cause,
+}
+
 /// Reads the changes of a tick; `None` where the bytes are none.
-pub fn decode(mut bytes: &[u8]) -> Option<Vec<MembershipChange>> {
-    let mut changes = Vec::new();
+pub fn decode(bytes: &[u8]) -> Option<Vec<MembershipChange>> {
+    let mut changes: Vec<MembershipChange> = Vec::new();
+    visit(bytes, &mut |change| {
+        let before = changes.last().map(|before| &before.user_id).filter(|before| ***before == *change.user_id);
+        let user_id = before.cloned().unwrap_or_else(|| Arc::from(change.user_id));
+        let ChangeRef { segment_id, change, at, version, cause, .. } = change;
+        changes.push(MembershipChange { user_id, segment_id: segment_id.clone(), change, at, version, cause });
+        ControlFlow::Continue(())
+    })?;
+    Some(changes)
+}
+
+/// Visits the changes of a tick in their order, until `take` breaks off; `None` where the bytes are none.
+pub fn visit(mut bytes: &[u8], take: &mut dyn FnMut(ChangeRef<'_>) -> ControlFlow<()>) -> Option<()> {
     while !bytes.is_empty() {
         let (length, rest) = bytes.split_first_chunk::<8>()?;
         let (block, rest) = rest.split_at_checked(usize::try_from(u64::from_le_bytes(*length)).ok()?)?;
         bytes = rest;
-        decode_block(block, &mut changes)?;
+        if visit_block(block, take)?.is_break() {
+            break;
+        }
     }
-    Some(changes)
+    Some(())
 }
 
-fn decode_block(mut block: &[u8], changes: &mut Vec<MembershipChange>) -> Option<()> {
+fn visit_block(mut block: &[u8], take: &mut dyn FnMut(ChangeRef<'_>) -> ControlFlow<()>) -> Option<ControlFlow<()>> {
     let block = &mut block;
     let mut segments: Vec<(Arc<str>, u64)> = Vec::new();
     for _ in 0..take_number(block)? {
         segments.push((Arc::from(take_text(block)?), take_number(block)?));
     }
-    let mut before: Option<MembershipChange> = None;
+    let mut before: Option<ChangeRef<'_>> = None;
     for _ in 0..take_number(block)? {
         let (flags, rest) = block.split_first()?;
         *block = rest;
-        let known = before.as_ref();
         let (segment_id, version) = if flags & SAME_SEGMENT == 0 {
-            segments.get(usize::try_from(take_number(block)?).ok()?)?.clone()
+            let (segment, version) = segments.get(usize::try_from(take_number(block)?).ok()?)?;
+            (segment, *version)
         } else {
-            known.map(|known| (known.segment_id.clone(), known.version))?
+            before.map(|before| (before.segment_id, before.version))?
         };
-        let at = known.map_or(0, |known| known.at);
+        let at = before.map_or(0, |before| before.at);
         let at = if flags & SAME_INSTANT == 0 {
             let step = take_number(block)?;
             at.wrapping_add((step >> 1) as Millis ^ -((step & 1) as Millis))
         } else {
             at
         };
-        let user_id = if flags & SAME_USER == 0 { Arc::from(take_text(block)?) } else { known?.user_id.clone() };
+        let user_id = if flags & SAME_USER == 0 { take_text(block)? } else { before?.user_id };
         let cause = cause_of(flags >> CAUSE_SHIFT)?;
         let change = if flags & ENTERED != 0 { ChangeKind::Entered } else { ChangeKind::Left };
-        let change = MembershipChange { user_id, segment_id, change, at, version, cause };
-        changes.push(change.clone());
+        let change = ChangeRef { user_id, segment_id, change, at, version, cause };
+        if take(change).is_break() {
+            return Some(ControlFlow::Break(()));
+        }
         before = Some(change);
     }
-    block.is_empty().then_some(())
+    block.is_empty().then_some(ControlFlow::Continue(()))
 }
 
 fn cause_number(cause: Cause) -> u8 {

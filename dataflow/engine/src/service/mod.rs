@@ -16,8 +16,10 @@ mod erase;
 mod feed;
 mod follow;
 mod lists;
+mod live;
 mod loading;
 mod metrics;
+mod overlap;
 mod people;
 mod platform;
 mod preview;
@@ -28,9 +30,11 @@ mod rollback;
 mod segment_api;
 mod segments;
 mod sink;
+mod sizes;
 mod snapshot;
 mod standing;
 mod user;
+mod webhooks;
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -39,7 +43,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use audience_contract::{
-    Audit, CatalogueStore, ChangeLog, CheckpointStore, Document, DocumentKind, EventLog, MessageIndex, Progress,
+    Audit, CatalogueStore, ChangeLog, CheckpointStore, Document, DocumentKind, EventLog, MessageIndex, Notes, Progress,
     StoreError,
 };
 use audience_operators::membership::shard_of;
@@ -53,13 +57,17 @@ use self::connectors::Connectors;
 use self::documents::Documents;
 use self::editor::{Editor, Target, timestamp, unavailable};
 use self::erase::Erasures;
+use self::live::Live;
 use self::metrics::Metrics;
 use self::people::People;
 use self::pump::Pump;
 use self::recovery::Found;
 pub use self::segment_api::{SegmentApi, SegmentUpdate, SegmentUpdates};
 use self::sink::{Gathered, TickSink};
+use self::sizes::Sizes;
 use self::standing::Standing;
+pub use self::webhooks::WebhookOptions;
+use self::webhooks::Webhooks;
 use crate::advance::advance;
 use crate::cluster::coordinator::{Coordinator, Peers};
 use crate::cluster::protocol::Origin;
@@ -87,6 +95,8 @@ pub struct PlatformStores {
     pub catalogue: Arc<dyn CatalogueStore>,
     /// Checkpoints.
     pub checkpoints: Arc<dyn CheckpointStore>,
+    /// What is noted beside them: sizes of segments over time, webhooks.
+    pub notes: Arc<dyn Notes>,
 }
 
 /// How the platform runs.
@@ -115,6 +125,9 @@ pub struct Service {
     cluster: Option<Arc<Coordinator>>,
     connectors: Connectors,
     people: People,
+    live: Live,
+    sizes: Sizes,
+    webhooks: Webhooks,
     archive: Option<Archive>,
     is_ready: AtomicBool,
     is_stopping: AtomicBool,
@@ -203,18 +216,15 @@ impl Service {
         let engine_options = EngineOptions { ticks_outward: pump::TICKS_UNDER_WAY + 16, ..options.engine };
         let peers = gather(options.cluster.as_deref(), engine_options, &stores, given, found.as_ref())?;
         let noted = standing.clone();
-        let engine = Arc::new(Engine::start(
-            engine_options,
-            peers,
-            recovery::seed(&stores, found.clone(), given),
-            changes::encode,
-            sink.into_sink(),
-            Box::new(move |tick| noted.made(tick)),
-        )?);
+        let seed = recovery::seed(&stores, found.clone(), given);
+        let made = Box::new(move |tick| noted.made(tick));
+        let engine = Engine::start(engine_options, peers, seed, changes::encode, sink.into_sink(), made)?;
+        let engine = Arc::new(engine);
         tell(begun, "the state is loaded");
         let then = load(&*stores.catalogue, given.catalogue_version)?;
         let in_force = recovery::catch_up(&engine, &*stores.events, &standing, given, found.as_ref(), &then.catalogue)?;
         tell(begun, "the state is that which was given out");
+        let sizes = Sizes::as_of(&engine, &stores, given)?;
         is_live.store(true, Ordering::Release);
         go_on(&engine, &stores, &standing, given)?;
         let now = load(&*stores.catalogue, stores.catalogue.version()?)?;
@@ -232,6 +242,9 @@ impl Service {
             cluster: options.cluster.clone(),
             connectors: Connectors::default(),
             people: People::default(),
+            live: Live::new(given.tick),
+            sizes,
+            webhooks: Webhooks::default(),
             archive,
             is_ready: AtomicBool::new(false),
             is_stopping: AtomicBool::new(false),
@@ -271,6 +284,10 @@ impl Service {
             service.watch_people();
             Ok(())
         })?;
+        let service = self.clone();
+        self.thread("live", move || service.read_live())?;
+        let service = self.clone();
+        self.thread("sizes", move || service.keep_sizes())?;
         let (service, interval) = (self.clone(), options.checkpoint_interval);
         self.thread("checkpointer", move || service.checkpoint_every(interval))
     }
@@ -300,7 +317,8 @@ impl Service {
     /// Forgets changes that nobody can still want to resume from.
     fn forget_changes(&self) -> Result<(), EngineError> {
         let newest = self.stores.changes.progress()?.map_or(0, |progress| progress.tick);
-        let reached = self.connectors.least_reached().unwrap_or(newest);
+        let reached = self.connectors.least_reached().into_iter().chain(self.webhooks.least_reached());
+        let reached = reached.min().unwrap_or(newest);
         let least = newest.saturating_sub(KEPT_TICKS).min(reached);
         Ok(self.stores.changes.forget(least.max(newest.saturating_sub(KEPT_TICKS_FOR_SINKS)))?)
     }
@@ -389,8 +407,10 @@ impl Service {
             tracing::error!(%error, "no last checkpoint");
         }
         self.engine.stop();
+        self.note_sizes();
         // Everything is committed now, and is yet to be given to who follows.
         self.connectors.finish();
+        self.webhooks.finish();
     }
 }
 

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use audience_protocol::{
-    AuditItem, AuditQuery, ComponentHealth, FaultyDocument, Health, MembersChange, MembersOutcome, Page, Platform,
-    PlatformError, Preview, PreviewInput, PreviewProgress, Result, SegmentDocument, SegmentInput, SegmentQuery,
-    SegmentView, TraitDocument, Transition, UserSegment, UserView,
+    AuditItem, AuditQuery, ChangeFilter, ChangePlace, ChangesRead, ComponentHealth, FaultyDocument, Health,
+    MembersChange, MembersOutcome, Overlaps, Page, Platform, PlatformError, Preview, PreviewInput, PreviewProgress,
+    Result, SegmentDocument, SegmentInput, SegmentQuery, SegmentView, SizeHistory, SizeQuery, TraitDocument,
+    Transition, UserSegment, UserView, VisitChange, WebhookAction, WebhookDelivery, WebhookInput, WebhookView,
 };
 use audience_protocol::{Explanation, Schema, SystemView, UserEventQuery, UserId, UserQuery};
 use serde_json::value::RawValue;
@@ -98,7 +99,9 @@ impl Platform for Service {
     }
 
     fn delete_segment(&self, id: &str, expected: Option<u64>, author: &str) -> Result<()> {
-        self.editor.delete_segment(id, expected, author)
+        self.editor.delete_segment(id, expected, author)?;
+        self.forget_sizes(id);
+        Ok(())
     }
 
     fn segment(&self, id: &str) -> Result<SegmentView> {
@@ -226,6 +229,69 @@ impl Platform for Service {
 
     fn system(&self) -> Result<SystemView> {
         Ok(self.figures())
+    }
+
+    fn newest_change(&self) -> Result<ChangePlace> {
+        Ok(self.newest_place())
+    }
+
+    fn on_changes(&self, wake: Box<dyn Fn() + Send + Sync>) -> Result<()> {
+        self.wake_on_changes(wake);
+        Ok(())
+    }
+
+    fn changes(
+        &self,
+        from: ChangePlace,
+        filter: &ChangeFilter,
+        may_wait: bool,
+        visit: &mut VisitChange<'_>,
+    ) -> Result<ChangesRead> {
+        self.visit_changes(from, filter, may_wait, visit)
+    }
+
+    fn segment_sizes(&self, id: &str, query: &SizeQuery) -> Result<SizeHistory> {
+        self.size_history(id, query)
+    }
+
+    fn segment_overlap(&self, id: &str, others: &[String]) -> Result<Overlaps> {
+        self.overlap(id, others)
+    }
+
+    fn visit_members(&self, id: &str, take: &mut dyn FnMut(Vec<String>) -> bool) -> Result<()> {
+        self.each_member(id, take)
+    }
+
+    fn create_webhook(&self, input: WebhookInput) -> Result<WebhookView> {
+        self.add_webhook(input)
+    }
+
+    fn replace_webhook(&self, id: &str, input: WebhookInput, expected: Option<u64>) -> Result<WebhookView> {
+        self.edit_webhook(id, input, expected)
+    }
+
+    fn change_webhook(&self, id: &str, action: WebhookAction, expected: Option<u64>) -> Result<WebhookView> {
+        self.act_on_webhook(id, action, expected)
+    }
+
+    fn delete_webhook(&self, id: &str, expected: Option<u64>) -> Result<()> {
+        self.remove_webhook(id, expected)
+    }
+
+    fn webhook(&self, id: &str) -> Result<WebhookView> {
+        self.webhook_view(id)
+    }
+
+    fn webhooks(&self) -> Result<Vec<WebhookView>> {
+        Ok(self.webhook_views())
+    }
+
+    fn webhook_deliveries(&self, id: &str) -> Result<Vec<WebhookDelivery>> {
+        self.webhook_attempts(id)
+    }
+
+    fn test_webhook(&self, id: &str) -> Result<WebhookDelivery> {
+        self.try_webhook(id)
     }
 
     fn health(&self) -> Health {

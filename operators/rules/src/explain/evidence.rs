@@ -1,6 +1,6 @@
 //! The events that a value was made of.
 
-use crate::ast::{Behaviour, Events, Measure, Millis, Sequence};
+use crate::ast::{Behaviour, Events, Function, Measure, Millis, Sequence};
 use crate::oracle::History;
 use crate::record::{EventRef, RecordKind};
 use crate::test::event_value;
@@ -12,11 +12,16 @@ fn newest<'a>(events: &[EventRef<'a>]) -> Evidence<'a> {
     Evidence { total: events.len(), events: events.iter().rev().take(MOST_EVENTS).copied().collect() }
 }
 
-/// The events that count for a measure: those that have a value, where it is of values.
+/// The events that count for a measure: those that have a value, where it is of values; of the first and the last, that one.
 pub(super) fn of_measure<'a>(history: &History<'a>, behaviour: &Behaviour, now: Millis) -> Evidence<'a> {
     let mut events = history.counted(behaviour, now);
     if let Measure::Of(_, path) = &behaviour.measure {
         events.retain(|event| event_value(path, event).is_some());
+    }
+    match &behaviour.measure {
+        Measure::SinceFirst | Measure::Of(Function::First, _) => events.truncate(1),
+        Measure::SinceLast | Measure::Of(Function::Last, _) => drop(events.drain(..events.len().saturating_sub(1))),
+        _ => {}
     }
     newest(&events)
 }
@@ -32,6 +37,16 @@ pub(super) fn of_trait<'a>(history: &History<'a>, path: &str, now: Millis) -> Ev
 
 /// One choice of events that makes the sequence or, where there is none, as many of its first steps as there are.
 pub(super) fn of_sequence<'a>(history: &History<'a>, sequence: &Sequence, now: Millis) -> Evidence<'a> {
+    let events = chain(history, sequence, now);
+    Evidence { total: events.len(), events }
+}
+
+/// Whether there is one: what the oracle says, in time that grows with the events and not with their square.
+pub(super) fn sequence_holds(history: &History<'_>, sequence: &Sequence, now: Millis) -> bool {
+    chain(history, sequence, now).len() == sequence.steps.len()
+}
+
+fn chain<'a>(history: &History<'a>, sequence: &Sequence, now: Millis) -> Vec<EventRef<'a>> {
     // Of each step the events that it may end with, each with one of the step before that it may follow.
     let mut steps: Vec<Vec<(EventRef<'a>, usize)>> = Vec::new();
     for step in &sequence.steps {
@@ -56,7 +71,7 @@ pub(super) fn of_sequence<'a>(history: &History<'a>, sequence: &Sequence, now: M
         at = *before;
     }
     chain.reverse();
-    Evidence { total: chain.len(), events: chain }
+    chain
 }
 
 /// The latest end of the step before that an event may follow. They are in the order of their timestamps.

@@ -126,8 +126,18 @@ impl<'m, 'a> Explainer<'m, 'a> {
     /// For a user whom the moment knows by this id; `None` for any other. `knows_all` says that the moment has the events
     /// of every user; else ranks are not known.
     pub fn new(moment: &'m Moment<'a>, user: &'m str, knows_all: bool) -> Option<Self> {
-        Some(Explainer {
-            history: moment.histories().get(user)?,
+        Some(Explainer::with(moment, user, moment.histories().get(user)?, knows_all))
+    }
+
+    /// For a user of whom nothing is known: of use for lists, which may name such users, and for nothing else.
+    pub fn of_stranger(moment: &'m Moment<'a>, user: &'m str) -> Self {
+        static NOTHING: History<'static> = History::empty();
+        Explainer::with(moment, user, &NOTHING, false)
+    }
+
+    fn with(moment: &'m Moment<'a>, user: &'m str, history: &'m History<'a>, knows_all: bool) -> Self {
+        Explainer {
+            history,
             now: moment.now(),
             moment,
             user,
@@ -138,7 +148,7 @@ impl<'m, 'a> Explainer<'m, 'a> {
             nodes: MOST_NODES,
             segments: BTreeMap::new(),
             assumed: None,
-        })
+        }
     }
 
     /// Takes ranks that are not known to be so: of use where only one assumption gives a verdict that is known otherwise.
@@ -205,8 +215,9 @@ impl<'m, 'a> Explainer<'m, 'a> {
                 (explained, track)
             }
             Node::Sequence(sequence) => {
-                let track = self
-                    .leaf(Instants::of_sequence(sequence), |explainer, now| explainer.history.sequence(sequence, now));
+                let track = self.leaf(Instants::of_sequence(sequence), |explainer, now| {
+                    evidence::sequence_holds(explainer.history, sequence, now)
+                });
                 let mut explained = self.explained(pointer, "sequence", text::sequence(sequence), &track);
                 explained.evidence = Some(evidence::of_sequence(self.history, sequence, self.now));
                 (explained, track)

@@ -79,6 +79,9 @@ fn every_node_says_what_was_found() {
         [" + visit, then purchase within 1 day from 60 days to 1 day ago of 2 until 2026-03-06T00:00:00Z"]
     );
     assert_eq!(lines(&moment, "a", "list", false), [" + on the list of 2 users"]);
+    let list = &moment.catalogue().segments["list"];
+    let held = |user| Explainer::of_stranger(&moment, user).explain(list).held;
+    assert_eq!((held("z"), held("y")), (Some(true), Some(false)));
     assert_eq!(
         lines(&moment, "a", "gone", false),
         [" - time since the last visit > 29 days is \"27d\" of 1 until 2026-02-03T00:00:00.001Z"]

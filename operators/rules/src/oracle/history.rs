@@ -18,6 +18,11 @@ pub struct History<'a> {
 }
 
 impl<'a> History<'a> {
+    /// No events.
+    pub const fn empty() -> Self {
+        History { events: Vec::new(), messages: BTreeSet::new() }
+    }
+
     /// Adds the next accepted event. It counts for nothing where it is an alias or an erasure, or repeats a `messageId`.
     pub fn push(&mut self, event: EventRef<'a>) {
         if event.kind().counts() && event.message().is_none_or(|message| self.messages.insert(message)) {

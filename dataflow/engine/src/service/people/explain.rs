@@ -46,8 +46,9 @@ impl Service {
         let moment = world.at(now);
         let running = world.catalogue.segments.get(segment).ok_or_else(|| not_found(segment))?;
         let explain = |assumed: Option<bool>| {
-            let mut explainer = Explainer::new(&moment, &root, knows_all)?.assuming(assumed);
-            Some(explainer.explain(running))
+            let stranger = || running.rules().is_none().then(|| Explainer::of_stranger(&moment, &root));
+            let explainer = Explainer::new(&moment, &root, knows_all).or_else(stranger)?;
+            Some(explainer.assuming(assumed).explain(running))
         };
         let unknown = || PlatformError::NotFound { kind: "user", id: user.to_owned() };
         let mut explained = explain(None).ok_or_else(unknown)?;

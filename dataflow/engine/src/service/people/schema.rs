@@ -25,7 +25,7 @@ const STEP: Duration = Duration::from_millis(50);
 /// Of the newest events, those that a start looks at.
 const NEWEST: u64 = 100_000;
 /// Events of one look, at most; older ones are passed over.
-const MOST_OF_A_LOOK: u64 = 20_000;
+const MOST_OF_A_LOOK: u64 = 50_000;
 /// Of each type and look, the events whose every property is looked at; then one in so many.
 const WHOLE: u64 = 100;
 const ONE_IN: u64 = 16;
@@ -223,20 +223,23 @@ impl Service {
             return Ok(());
         }
         shapes.begin_look();
-        let aliases = self.engine.aliases().read().clone();
-        let mut has_erased = false;
+        let erased: HashMap<String, u64> = self.engine.aliases().read().erased().into_iter().collect();
+        let counts_from = |user: &str| erased.get(user).copied().unwrap_or(0);
         let is_beginning = shapes.next.is_none();
+        let mut must_begin_anew = false;
         log.scan(begin..end, &mut |run| {
             for event in records(run).filter(|event| (begin..end).contains(&event.sequence())) {
-                has_erased |= event.kind() == RecordKind::Erasure;
-                if !aliases.is_erased(&event) {
+                // Not all that it erases is known before the workers have done it.
+                let is_done = counts_from(event.user()) >= event.sequence();
+                must_begin_anew |= event.kind() == RecordKind::Erasure && !(is_beginning && is_done);
+                if event.sequence() >= counts_from(event.user()) {
                     shapes.take(&event);
                 }
             }
             if self.is_ending() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         })?;
         shapes.next = Some(end);
-        if has_erased && !is_beginning {
+        if must_begin_anew {
             *shapes = Shapes::default();
         }
         Ok(())

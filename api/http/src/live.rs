@@ -1,0 +1,198 @@
+//! Membership changes as they are given out, to clients that stay connected.
+//!
+//! A client is a place in the order of all changes and a filter; between two writes nothing else is kept of it. It gets
+//! changes in pieces of bounded size, each read only once the one before is taken: a client that is slow holds back
+//! itself alone, and is given what it missed as long as the change log goes back.
+
+mod events;
+mod socket;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use audience_protocol::{ChangeFilter, ChangePlace, ChangesRead, GivenChange, Platform, PlatformError};
+use hyper::header::HeaderMap;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::time::{Instant, sleep_until, timeout};
+
+use crate::api::Api;
+use crate::options::ApiOptions;
+use crate::problem::Problem;
+use crate::query::Query;
+
+pub(crate) use events::ROUTES as EVENT_ROUTES;
+pub(crate) use socket::ROUTES as SOCKET_ROUTES;
+
+/// Between two signs of life.
+const HEARTBEAT: Duration = Duration::from_secs(15);
+/// Changes that are written for a client at a time.
+const PIECE_CHANGES: usize = 128;
+/// Clients that are behind and wait for a reading of the log, at a time.
+const READINGS: usize = 4;
+/// Segments or users in a filter at most.
+const MAX_FILTER: usize = 1_000;
+/// What a client that is refused is told to wait.
+const RETRY_SECONDS: u64 = 5;
+
+/// What all clients share.
+pub(crate) struct Live {
+    news: Arc<watch::Sender<()>>,
+    closing: watch::Sender<bool>,
+    places: Arc<Semaphore>,
+    max_places: u32,
+    readings: Semaphore,
+}
+
+impl Live {
+    pub(crate) fn new(platform: &dyn Platform, options: &ApiOptions) -> Self {
+        let news = Arc::new(watch::Sender::new(()));
+        let wake = Arc::clone(&news);
+        // One without an engine gives out nothing, and says so to each client.
+        if let Err(error) = platform.on_changes(Box::new(move || wake.send_replace(()))) {
+            tracing::debug!(%error, "no changes are given out here");
+        }
+        Live {
+            news,
+            closing: watch::Sender::new(false),
+            places: Arc::new(Semaphore::new(options.max_streams as usize)),
+            max_places: options.max_streams,
+            readings: Semaphore::new(READINGS),
+        }
+    }
+
+    /// Tells every client that this is the end, and waits until they are gone.
+    pub(crate) async fn close(&self, patience: Duration) {
+        self.closing.send_replace(true);
+        let all_gone = self.places.acquire_many(self.max_places);
+        if timeout(patience, all_gone).await.is_err() {
+            tracing::warn!("clients that follow changes were cut off at the end of the time to drain");
+        }
+    }
+}
+
+/// A filter as the query gives it.
+fn filter(query: &Query) -> Result<ChangeFilter, Problem> {
+    let list = |name: &str| query.all(name).map(str::to_owned).collect();
+    let filter = ChangeFilter { segments: list("segment"), users: list("user"), only_entered: None };
+    check(&filter)?;
+    Ok(filter)
+}
+
+fn check(filter: &ChangeFilter) -> Result<(), Problem> {
+    if filter.segments.len() > MAX_FILTER || filter.users.len() > MAX_FILTER {
+        let detail = format!("a filter names at most {MAX_FILTER} segments and as many users");
+        return Err(Problem::bad_request("invalid_parameter", detail));
+    }
+    Ok(())
+}
+
+/// Where a client wants to go on: what its library says of the last event, else what it says itself.
+fn place(query: &Query, headers: &HeaderMap) -> Result<Option<ChangePlace>, Problem> {
+    let header = headers.get("last-event-id").and_then(|value| value.to_str().ok());
+    let Some(text) = header.or(query.one("after")?) else { return Ok(None) };
+    match ChangePlace::parse(text) {
+        Some(place) => Ok(Some(place)),
+        None => Err(Problem::bad_request("invalid_parameter", "after, or Last-Event-ID, is no id that was given here")),
+    }
+}
+
+/// What comes next for a client.
+enum Next {
+    /// Changes, written.
+    Changes(String),
+    /// What it has missed is not known any more; it goes on from now.
+    Reset,
+    /// Nothing, for a while.
+    Quiet,
+}
+
+/// How a change is written for a client.
+type Write = fn(&mut String, GivenChange<'_>);
+
+/// A client.
+struct Follower {
+    api: Arc<Api>,
+    /// Everything before it was given to the client, or is not wanted.
+    place: ChangePlace,
+    filter: Arc<ChangeFilter>,
+    write: Write,
+    news: watch::Receiver<()>,
+    closing: watch::Receiver<bool>,
+    _place: OwnedSemaphorePermit,
+}
+
+impl Follower {
+    /// From there on, or from now on; refused where too many follow.
+    fn new(api: Arc<Api>, from: Option<ChangePlace>, filter: ChangeFilter, write: Write) -> Result<Follower, Problem> {
+        let newest = api.platform.newest_change()?;
+        let busy = |_| Problem::busy(RETRY_SECONDS);
+        let permit = Arc::clone(&api.live.places).try_acquire_owned().map_err(busy)?;
+        let (news, closing) = (api.live.news.subscribe(), api.live.closing.subscribe());
+        let (place, filter) = (from.unwrap_or(newest), Arc::new(filter));
+        Ok(Follower { api, place, filter, write, news, closing, _place: permit })
+    }
+
+    /// Waits for what comes next; nothing where this is the end. It may be given up at any time and called again.
+    async fn next(&mut self) -> Option<Next> {
+        let quiet_at = Instant::now() + HEARTBEAT;
+        loop {
+            if *self.closing.borrow_and_update() {
+                return None;
+            }
+            self.news.borrow_and_update();
+            let (read, text) = match self.read().await {
+                Ok(read) => read,
+                Err(problem) => {
+                    tracing::warn!(detail = problem.detail, "a client that follows changes was cut off");
+                    return None;
+                }
+            };
+            let is_at_end = read == ChangesRead::UpTo(self.place);
+            if let ChangesRead::UpTo(place) | ChangesRead::Gone(place) = read {
+                self.place = place;
+            }
+            if matches!(read, ChangesRead::Gone(_)) {
+                return Some(Next::Reset);
+            }
+            if !text.is_empty() {
+                return Some(Next::Changes(text));
+            }
+            if !is_at_end {
+                continue;
+            }
+            tokio::select! {
+                changed = self.news.changed() => changed.ok()?,
+                changed = self.closing.changed() => changed.ok()?,
+                () = sleep_until(quiet_at) => return Some(Next::Quiet),
+            }
+        }
+    }
+
+    /// Reads on from memory where it is there, else from the log.
+    async fn read(&self) -> Result<(ChangesRead, String), Problem> {
+        let recent = piece(&*self.api.platform, self.place, &self.filter, self.write, false)?;
+        if recent.0 != ChangesRead::NotInMemory {
+            return Ok(recent);
+        }
+        let _turn = self.api.live.readings.acquire().await.map_err(|_| Problem::internal())?;
+        let (place, filter, write) = (self.place, Arc::clone(&self.filter), self.write);
+        self.api.blocking(move |api| piece(&*api.platform, place, &filter, write, true)).await
+    }
+}
+
+/// The next changes that are wanted, written, at most so many.
+fn piece(
+    platform: &dyn Platform,
+    from: ChangePlace,
+    filter: &ChangeFilter,
+    write: Write,
+    may_wait: bool,
+) -> Result<(ChangesRead, String), PlatformError> {
+    let (mut text, mut count) = (String::new(), 0);
+    let read = platform.changes(from, filter, may_wait, &mut |change| {
+        write(&mut text, change);
+        count += 1;
+        if count < PIECE_CHANGES { std::ops::ControlFlow::Continue(()) } else { std::ops::ControlFlow::Break(()) }
+    })?;
+    Ok((read, text))
+}

@@ -1,0 +1,102 @@
+//! Membership changes as they are given out, for those who follow them.
+
+use std::fmt;
+use std::ops::ControlFlow;
+
+/// A place in the order of all changes given out: everything before it has been seen.
+///
+/// As text it is `<tick>-<index>`, the last change before it, or `<tick>` where that is all of a tick.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ChangePlace {
+    /// The tick of the next change.
+    pub tick: u64,
+    /// Its number in the tick, from 0.
+    pub index: u32,
+}
+
+impl ChangePlace {
+    /// Behind all changes of a tick.
+    pub fn behind(tick: u64) -> ChangePlace {
+        ChangePlace { tick: tick.saturating_add(1), index: 0 }
+    }
+
+    /// Reads what [`Display`](fmt::Display) writes.
+    pub fn parse(text: &str) -> Option<ChangePlace> {
+        match text.split_once('-') {
+            None => Some(ChangePlace { tick: number(text)?.checked_add(1)?, index: 0 }),
+            Some((tick, index)) => {
+                let index = u32::try_from(number(index)?).ok()?.checked_add(1)?;
+                Some(ChangePlace { tick: number(tick)?, index })
+            }
+        }
+    }
+}
+
+/// Digits alone: `parse` would take a sign.
+fn number(text: &str) -> Option<u64> {
+    let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
+    is_number.then(|| text.parse().ok()).flatten()
+}
+
+impl fmt::Display for ChangePlace {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.index {
+            0 => write!(formatter, "{}", self.tick.saturating_sub(1)),
+            index => write!(formatter, "{}-{}", self.tick, index - 1),
+        }
+    }
+}
+
+/// Which changes are wanted: of each list one has to fit, and an empty list fits everything.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ChangeFilter {
+    /// Of these segments.
+    pub segments: Vec<String>,
+    /// Of these users.
+    pub users: Vec<String>,
+    /// Only who entered (`true`), or only who left.
+    pub only_entered: Option<bool>,
+}
+
+/// A change given out.
+#[derive(Clone, Copy, Debug)]
+pub struct GivenChange<'a> {
+    /// Where to go on behind it.
+    pub next: ChangePlace,
+    /// Whether the user entered; else they left.
+    pub is_entered: bool,
+    /// `{userId, segmentId, change, at, version, cause}` as JSON.
+    pub json: &'a str,
+}
+
+/// Takes changes, in order.
+pub type VisitChange<'a> = dyn FnMut(GivenChange<'_>) -> ControlFlow<()> + 'a;
+
+/// How far a reading of changes came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChangesRead {
+    /// Everything before this place was looked at. There is nothing more where it is the place that was asked for.
+    UpTo(ChangePlace),
+    /// That place is not in memory: it has to be read from the log.
+    NotInMemory,
+    /// That place is not in the log: it is forgotten, or of another history. Now is here.
+    Gone(ChangePlace),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_is_the_id_of_what_is_before_it() {
+        for (tick, index, text) in
+            [(1, 0, "0"), (8, 0, "7"), (8, 1, "8-0"), (8, 10, "8-9"), (u64::MAX, 7, "18446744073709551615-6")]
+        {
+            let place = ChangePlace { tick, index };
+            assert_eq!((place.to_string().as_str(), ChangePlace::parse(text)), (text, Some(place)));
+        }
+        for bad in ["", "-", "1-", "-1", "+1", "1-+1", "1-4294967295", "18446744073709551615", "1-2-3", "x", "1 "] {
+            assert_eq!(ChangePlace::parse(bad), None, "{bad}");
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! How large segments were and are, and who is in several.
+
+use serde::Serialize;
+
+use audience_rules::ast::Millis;
+
+/// Which sizes are asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct SizeQuery {
+    /// From when on.
+    pub from: Millis,
+    /// Up to when.
+    pub to: Millis,
+    /// Between two points, milliseconds.
+    pub step: Millis,
+}
+
+/// Sizes of a segment over time.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SizeHistory {
+    /// The segment.
+    pub segment_id: String,
+    /// Members now.
+    pub size: u64,
+    /// By time.
+    pub points: Vec<SizePoint>,
+    /// Compared with before.
+    pub growth: Growth,
+}
+
+/// A size at an instant.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SizePoint {
+    /// RFC 3339.
+    pub at: String,
+    /// Members then.
+    pub size: u64,
+    /// Who entered since the point before.
+    pub entered: u64,
+    /// Who left since the point before.
+    pub left: u64,
+}
+
+/// How a segment has grown.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Growth {
+    /// In the last 24 hours.
+    pub day: GrowthSince,
+    /// In the last 7 days.
+    pub week: GrowthSince,
+}
+
+/// How a segment has grown since then.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GrowthSince {
+    /// RFC 3339.
+    pub since: String,
+    /// Members then.
+    pub size_then: u64,
+    /// Who entered since.
+    pub entered: u64,
+    /// Who left since.
+    pub left: u64,
+    /// More members now than then; fewer where negative.
+    pub net: i64,
+    /// The same in percent of those then; absent where there were none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub percent: Option<f64>,
+}
+
+/// What a segment has in common with others.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Overlaps {
+    /// The segment.
+    pub segment_id: String,
+    /// Its members.
+    pub size: u64,
+    /// Of each other one.
+    pub with: Vec<Overlap>,
+}
+
+/// What a segment has in common with another.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Overlap {
+    /// The other one.
+    pub segment_id: String,
+    /// Its members.
+    pub size: u64,
+    /// Members of both.
+    pub both: u64,
+    /// Members of at least one.
+    pub either: u64,
+    /// Members of the first alone.
+    pub only_this: u64,
+    /// Members of the other alone.
+    pub only_other: u64,
+    /// `both / either`; 0 where nobody is in either.
+    pub jaccard: f64,
+}

@@ -1,0 +1,128 @@
+//! Many who follow changes, some of whom take nothing, and reads of users' segments, while events flow.
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, ensure};
+use audience_bench::http::Client;
+use audience_bench::report::{Target, Times};
+
+use crate::Run;
+use crate::flow::pause;
+
+/// Threads that take what comes for those who follow.
+const TAKERS: usize = 4;
+/// Of so many who follow, one takes nothing.
+const ONE_IS_SLOW: usize = 10;
+/// Of so many who follow, one wants the changes of all segments.
+const ONE_WANTS_ALL: usize = 50;
+/// Reads of users' segments a second, and connections that they come over.
+const READS_A_SECOND: u64 = 5_000;
+const READERS: u64 = 4;
+const MIB: f64 = (1 << 20) as f64;
+
+/// Somebody who follows.
+fn follow(address: SocketAddr, query: &str) -> anyhow::Result<TcpStream> {
+    let mut stream = TcpStream::connect(address)?;
+    write!(stream, "GET /api/stream?{query} HTTP/1.1\r\nhost: {address}\r\n\r\n")?;
+    let mut head = [0; 12];
+    stream.read_exact(&mut head)?;
+    ensure!(head.ends_with(b"200"), "a stream is refused: {}", String::from_utf8_lossy(&head));
+    stream.set_nonblocking(true)?;
+    Ok(stream)
+}
+
+/// Takes what comes, until told to stop; gives the bytes.
+fn take(mut streams: Vec<TcpStream>, stop: &AtomicBool) -> anyhow::Result<u64> {
+    let (mut bytes, mut part) = (0, vec![0; 64 << 10]);
+    while !stop.load(Ordering::Relaxed) {
+        for stream in &mut streams {
+            match stream.read(&mut part) {
+                Ok(0) => anyhow::bail!("a stream has ended"),
+                Ok(read) => bytes += read as u64,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        pause(Duration::from_millis(5));
+    }
+    Ok(bytes)
+}
+
+/// Reads users' segments, so many a second; each is timed from when it was to be asked.
+fn read(address: SocketAddr, users: u64, first: u64, stop: &AtomicBool) -> anyhow::Result<Times> {
+    let (mut client, mut times, mut user) = (Client::connect(address)?, Times::default(), first);
+    let gap = Duration::from_secs(1) / u32::try_from(READS_A_SECOND / READERS)?;
+    let mut due = Instant::now();
+    while !stop.load(Ordering::Relaxed) {
+        due += gap;
+        pause(due.saturating_duration_since(Instant::now()));
+        user = (user + 7919) % users;
+        let status = client.get(&format!("/api/users/u{user}/segments"))?.status;
+        ensure!(status == 200, "a read is answered {status}");
+        times.add(due.elapsed());
+    }
+    Ok(times)
+}
+
+/// The phase.
+pub fn live(run: &mut Run) -> anyhow::Result<()> {
+    let (address, count) = (run.server.address, run.args.subscribers);
+    let (mut streams, mut slow) = (Vec::new(), Vec::new());
+    let before = run.server.memory();
+    for number in 0..count {
+        let query = match number % ONE_WANTS_ALL {
+            0 => String::new(),
+            _ => format!("segment=rule-{}", number as u64 % run.args.rules.max(1)),
+        };
+        let stream = follow(address, &query)?;
+        if number % ONE_IS_SLOW == 1 { slow.push(stream) } else { streams.push(stream) }
+    }
+    let (flow, stop) = (&run.flow, AtomicBool::new(false));
+    let (rate, seconds, users) = (run.args.rate, run.args.seconds, run.flow.workload.users);
+    let mut greatest = run.server.memory();
+    let begun = Instant::now();
+    let (sent, taken, times) = std::thread::scope(|scope| {
+        let sending = scope.spawn(|| flow.steadily(address, rate, &stop));
+        let mut takers = Vec::new();
+        while !streams.is_empty() {
+            let part = streams.split_off(streams.len() - streams.len().min(count.div_ceil(TAKERS)));
+            takers.push(scope.spawn(|| take(part, &stop)));
+        }
+        let first = |reader: u64| reader * users / READERS;
+        let stop = &stop;
+        let readers: Vec<_> =
+            (0..READERS).map(|reader| scope.spawn(move || read(address, users, first(reader), stop))).collect();
+        while begun.elapsed() < Duration::from_secs(seconds) && !sending.is_finished() {
+            pause(Duration::from_millis(200));
+            greatest = greatest.max(run.server.memory());
+        }
+        stop.store(true, Ordering::Relaxed);
+        let taken: Vec<_> = takers.into_iter().map(|taker| taker.join()).collect();
+        let times: Vec<_> = readers.into_iter().map(|reader| reader.join()).collect();
+        (sending.join(), taken, times)
+    });
+    let died = "a thread of the client died";
+    let (took, sent) = (begun.elapsed().as_secs_f64(), sent.ok().context(died)??);
+    let (mut bytes, mut reads) = (0, Times::default());
+    for taken in taken {
+        bytes += taken.ok().context(died)??;
+    }
+    for times in times {
+        reads.merge(&times.ok().context(died)??);
+    }
+    drop(slow);
+    let report = &mut run.report;
+    report.add("live: who follow", count as f64, "", Target::None);
+    report.add("live: of those, who take nothing", (count / ONE_IS_SLOW) as f64, "", Target::None);
+    report.add("live: events flowing", sent.events as f64 / took, "events/s", Target::AtLeast(0.98 * rate as f64));
+    report.add("live: given to those who follow", bytes as f64 / took / MIB, "MiB/s", Target::None);
+    if let (Some(before), Some(greatest)) = (before, greatest) {
+        let grown = (greatest as f64 - before as f64) / MIB;
+        report.add("live: memory grown at most", grown, "MiB", Target::AtMost(256.0));
+    }
+    reads.report(report, "live: GET of a user's segments, 5,000 a second", Target::None, Target::AtMost(2.0));
+    Ok(())
+}

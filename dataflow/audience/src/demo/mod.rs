@@ -1,0 +1,145 @@
+//! `audience serve --demo`: a generated shop in a data directory of its own, with segments of every kind, and customers who
+//! come and go while it runs.
+//!
+//! The same seed gives the same shop, but for the instant that it is filled at: that stands in the directory before
+//! anything else, and every event has a `messageId`, so that filling which was cut off is done again and counts once.
+
+mod segments;
+mod shop;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use audience_dataflow::service::{Service, clock};
+use audience_protocol::{Platform, PlatformError};
+use audience_rules::event::{EventDecoder, EventDefaults};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use self::shop::{SEED, Shop};
+
+/// What says that a data directory is the demo's.
+const FILE: &str = "demo.json";
+/// Events that are accepted at a time.
+const AT_A_TIME: usize = 500;
+/// Between events, once it runs.
+const PACE: Duration = Duration::from_millis(250);
+/// Where the engine is busy, how long to wait, and how often.
+const WAIT: Duration = Duration::from_millis(50);
+const TRIES: usize = 1_200;
+
+/// What is known of a demo in its directory.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Note {
+    /// Where it was filled: the instant that its customers' past ends at.
+    filled_at: i64,
+    is_filled: bool,
+}
+
+/// A demo in its directory.
+#[derive(Clone, Debug)]
+pub struct Demo {
+    path: PathBuf,
+    note: Note,
+}
+
+impl Demo {
+    /// Takes a directory that is new, or was made by a demo; any other is left as it is.
+    pub fn open(data: &Path) -> anyhow::Result<Demo> {
+        let path = data.join(FILE);
+        if path.exists() {
+            let text = fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
+            let note = serde_json::from_str(&text).with_context(|| format!("{} is damaged", path.display()))?;
+            return Ok(Demo { path, note });
+        }
+        let is_empty = !data.exists() || fs::read_dir(data).is_ok_and(|mut entries| entries.next().is_none());
+        if !is_empty {
+            bail!("{} has data that no demo made: name another directory with --data", data.display());
+        }
+        fs::create_dir_all(data).with_context(|| format!("making {}", data.display()))?;
+        let demo = Demo { path, note: Note { filled_at: clock::now(), is_filled: false } };
+        demo.write()?;
+        Ok(demo)
+    }
+
+    fn write(&self) -> anyhow::Result<()> {
+        let temporary = self.path.with_extension("tmp");
+        fs::write(&temporary, serde_json::to_vec(&self.note)?)
+            .and_then(|()| fs::rename(&temporary, &self.path))
+            .with_context(|| format!("writing {}", self.path.display()))
+    }
+
+    /// Fills the shop, unless that is done.
+    pub fn fill(&mut self, service: &Service) -> anyhow::Result<()> {
+        if self.note.is_filled {
+            return Ok(());
+        }
+        let events = Shop::new(SEED, self.note.filled_at).past();
+        tracing::info!(events = events.len(), "filling the demo");
+        for events in events.chunks(AT_A_TIME) {
+            accept(service, events)?;
+        }
+        segments::create(service)?;
+        self.note.is_filled = true;
+        self.write()
+    }
+
+    /// Goes on for as long as it is polled.
+    pub async fn live(self, service: Arc<Service>) {
+        // Another run is another day in the shop.
+        let mut shop = Shop::new(SEED ^ clock::now().unsigned_abs(), self.note.filled_at);
+        let mut pace = tokio::time::interval(PACE);
+        loop {
+            pace.tick().await;
+            let (events, service) = (shop.next_visit(clock::now()), service.clone());
+            let accepted = tokio::task::spawn_blocking(move || accept(&service, &events)).await;
+            if let Ok(Err(error)) = accepted {
+                tracing::warn!(%error, "the demo could not go on");
+            }
+        }
+    }
+}
+
+/// Gives events to the platform; waits while it is busy.
+fn accept(service: &Service, events: &[Value]) -> anyhow::Result<()> {
+    let (mut decoder, mut records) = (EventDecoder::new(), Vec::new());
+    let defaults = EventDefaults { accepted_at: clock::now() };
+    for event in events {
+        decoder
+            .decode(event.to_string().as_bytes(), &defaults, &mut records)
+            .map_err(|fault| anyhow::anyhow!("{fault}"))?;
+    }
+    for _ in 0..TRIES {
+        match service.ingest(records.clone(), events.len()) {
+            Err(PlatformError::Busy { .. }) => std::thread::park_timeout(WAIT),
+            other => return Ok(other?),
+        }
+    }
+    bail!("the engine takes no events")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_directory_of_its_own_is_taken() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let new = folder.path().join("new");
+        let first = Demo::open(&new).expect("a new one");
+        fs::write(new.join("events"), "x").expect("written");
+        let again = Demo::open(&new).expect("its own");
+        assert_eq!(first.note.filled_at, again.note.filled_at);
+        let others = folder.path().join("others");
+        fs::create_dir(&others).expect("made");
+        Demo::open(&others).expect("an empty one");
+        fs::remove_file(others.join(FILE)).expect("removed");
+        fs::write(others.join("events"), "x").expect("written");
+        let error = Demo::open(&others).expect_err("it has other data").to_string();
+        assert!(error.contains("--data"), "{error}");
+    }
+}

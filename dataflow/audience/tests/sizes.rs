@@ -1,0 +1,128 @@
+//! The real program says how large segments were, what they have in common, and who all is in them, also across `kill -9`.
+#![expect(clippy::unwrap_used, reason = "a test that panics has failed, which is what a test is for")]
+
+use std::collections::BTreeSet;
+
+use audience_tests::client::Client;
+use audience_tests::program;
+use audience_tests::serve::{Setup, pause};
+use serde_json::{Value, json};
+
+fn segment(client: Client, id: &str, rules: &Value) {
+    let body = json!({"name": id, "rules": rules}).to_string();
+    assert!(client.put(&format!("/api/segments/{id}"), &body).unwrap().status < 300);
+}
+
+fn happens(client: Client, event: &str, users: std::ops::Range<u32>) {
+    let lines: Vec<String> =
+        users.map(|user| json!({"userId": format!("u{user}"), "eventType": event}).to_string()).collect();
+    let answer = client.send("POST", "/api/events", "application/x-ndjson", lines.join("\n").as_bytes()).unwrap();
+    assert_eq!(answer.status, 202, "{}", answer.text());
+}
+
+/// The sizes once so many are in it.
+fn sizes(client: Client, id: &str, query: &str, size: u64) -> Value {
+    for _ in 0..3_000 {
+        let answer = client.get(&format!("/api/segments/{id}/size?{query}")).unwrap();
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        let sizes = answer.json();
+        if sizes["size"] == size {
+            return sizes;
+        }
+        pause(20);
+    }
+    panic!("{id} has not {size} members")
+}
+
+fn sums(sizes: &Value) -> (u64, u64, u64) {
+    let points = sizes["points"].as_array().unwrap();
+    let sum = |what: &str| points.iter().map(|point| point[what].as_u64().unwrap()).sum();
+    (sum("entered"), sum("left"), points.last().unwrap()["size"].as_u64().unwrap())
+}
+
+#[test]
+fn sizes_are_kept_whatever_happens_to_the_program() {
+    let directory = tempfile::tempdir().unwrap();
+    let setup = Setup::within(program!(), directory.path());
+    let mut served = setup.start();
+    let wanted = json!({"conditions": [{"event": "in"}, {"conditions": [{"event": "out"}], "logic": "NOT"}]});
+    segment(served.client(), "s", &wanted);
+    let (mut entered, mut left) = (0, 0);
+    for round in 0..4 {
+        let first = round * 100;
+        happens(served.client(), "in", first..first + 100);
+        entered += 100;
+        sizes(served.client(), "s", "", entered - left);
+        happens(served.client(), "out", first..first + 30);
+        left += 30;
+        let known = sizes(served.client(), "s", "step=1m", entered - left);
+        assert_eq!(sums(&known), (entered, left, entered - left), "round {round}: {known}");
+        match round % 2 {
+            0 => served.kill(),
+            _ => served.stop(),
+        }
+        served = setup.start();
+        let again = sizes(served.client(), "s", "step=1h", entered - left);
+        assert_eq!(sums(&again), (entered, left, entered - left), "round {round}, started again");
+    }
+    let known = sizes(served.client(), "s", "", entered - left);
+    let day = &known["growth"]["day"];
+    assert_eq!((&day["sizeThen"], &day["net"], &day["percent"]), (&json!(0), &json!(280), &Value::Null));
+    // An edit that lets everybody leave shows at once; before it there were as many.
+    segment(served.client(), "s", &json!({"event": "never"}));
+    let known = sizes(served.client(), "s", "", 0);
+    assert_eq!(sums(&known), (entered, entered, 0));
+    // What is deleted is forgotten.
+    assert_eq!(served.client().send("DELETE", "/api/segments/s", "", b"").unwrap().status, 204);
+    pause(500);
+    assert_eq!(served.client().get("/api/segments/s/size").unwrap().status, 404);
+    for bad in ["from=x", "step=0m", "from=5&to=4", "from=0&step=1s"] {
+        let path = format!("/api/segments/s/size?{bad}");
+        assert_eq!(served.client().get(&path).unwrap().code(), "invalid_parameter", "{bad}");
+    }
+    served.stop();
+}
+
+#[test]
+fn what_segments_have_in_common_and_who_is_in_them() {
+    let directory = tempfile::tempdir().unwrap();
+    let served = Setup::within(program!(), directory.path()).start();
+    let client = served.client();
+    segment(client, "a", &json!({"event": "a"}));
+    segment(client, "b", &json!({"event": "b"}));
+    segment(client, "none", &json!({"event": "none"}));
+    happens(client, "a", 0..300);
+    happens(client, "b", 200..600);
+    sizes(client, "a", "", 300);
+    sizes(client, "b", "", 400);
+    let overlap = client.get("/api/segments/a/overlap?with=b&with=none&with=a").unwrap().json();
+    assert_eq!((&overlap["segmentId"], &overlap["size"]), (&json!("a"), &json!(300)));
+    let counts: Vec<Vec<u64>> = overlap["with"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|with| {
+            ["size", "both", "either", "onlyThis", "onlyOther"].map(|name| with[name].as_u64().unwrap()).to_vec()
+        })
+        .collect();
+    assert_eq!(counts, [[400, 100, 600, 200, 300], [0, 0, 300, 300, 0], [300, 300, 300, 0, 0]]);
+    assert_eq!(client.get("/api/segments/a/overlap?with=gone").unwrap().status, 404);
+    assert_eq!(client.get("/api/segments/a/overlap").unwrap().code(), "invalid_parameter");
+
+    let expected: BTreeSet<String> = (0..300).map(|user| format!("u{user}")).collect();
+    let csv = client.get("/api/segments/a/members?format=csv").unwrap();
+    assert_eq!(csv.header("content-type"), Some("text/csv; charset=utf-8"));
+    let text = csv.text();
+    let mut lines = text.lines();
+    assert_eq!(lines.next(), Some("userId"));
+    assert_eq!(lines.map(str::to_owned).collect::<BTreeSet<_>>(), expected);
+    assert_eq!(text.lines().count(), 301, "each once");
+    let request = "GET /api/segments/a/members HTTP/1.1\r\nhost: test\r\naccept: application/x-ndjson\r\n\r\n";
+    let ndjson = client.raw(request.as_bytes()).unwrap().text();
+    let users =
+        ndjson.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()["userId"].as_str().unwrap().to_owned());
+    assert_eq!(users.collect::<BTreeSet<_>>(), expected);
+    assert_eq!(client.get("/api/segments/none/members?format=csv").unwrap().text(), "userId\r\n");
+    assert_eq!(client.get("/api/segments/gone/members?format=csv").unwrap().status, 404);
+    served.stop();
+}

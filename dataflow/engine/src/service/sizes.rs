@@ -1,0 +1,329 @@
+//! How large segments were: followed from the change log, and noted in buckets that grow with age.
+//!
+//! Sizes are those of what is committed, to the change. Of each segment that changes, the bucket of every length that is
+//! open is in memory; it is noted every few seconds together with the tick up to which it counts, so that a start goes on
+//! with exactly what is not counted yet. A segment that does not change costs nothing.
+
+mod series;
+
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use audience_contract::{ChangeKind, ChangeLog, Note, Notes, Progress, StoreError};
+use audience_protocol::{Growth, GrowthSince, PlatformError, SizeHistory, SizeQuery};
+use audience_rules::ast::Millis;
+use audience_rules::time::format_time;
+use hashbrown::HashMap;
+use parking_lot::Mutex;
+
+use self::series::{Bucket, TIERS, forgotten_before, points, ranges, start_of};
+use super::changes::{ChangeRef, visit};
+use super::editor::unavailable;
+use super::follow::undecoded;
+use super::{PlatformStores, Service, clock};
+use crate::engine::{Engine, EngineError};
+
+/// Between two times that sizes are noted.
+const NOTE_INTERVAL: Duration = Duration::from_secs(10);
+/// Between two looks for what is too old.
+const FORGET_INTERVAL: Duration = Duration::from_secs(3_600);
+/// Between looks at whether all is over.
+const LOOK: Duration = Duration::from_millis(200);
+const DAY: Millis = 24 * 3_600_000;
+
+/// Under which the tick is noted up to which sizes count.
+const REACHED: &[u8] = b"sizes";
+const PREFIX: &[u8] = b"size/";
+const PREFIX_END: &[u8] = b"size0";
+
+/// Sizes of segments, as far as they are counted.
+pub struct Sizes(Mutex<State>);
+
+struct State {
+    reached: u64,
+    /// The last instant counted: what comes behind it is not before it.
+    at: Millis,
+    segments: HashMap<Arc<str>, Segment>,
+    /// What is not noted yet.
+    unnoted: BTreeMap<Vec<u8>, Bucket>,
+}
+
+#[derive(Clone, Default)]
+struct Segment {
+    size: u64,
+    /// Of each tier the bucket that is open, where it is known.
+    open: [Option<Bucket>; TIERS.len()],
+    is_changed: bool,
+}
+
+impl Sizes {
+    /// The state is exactly that of `given`: what was not counted before that is counted now.
+    pub fn as_of(engine: &Engine, stores: &PlatformStores, given: Progress) -> Result<Sizes, EngineError> {
+        let mut segments: HashMap<Arc<str>, Segment> = HashMap::new();
+        for membership in engine.memberships() {
+            let membership = membership.read();
+            for (id, bitmap) in &membership.segments {
+                segments.entry(id.clone()).or_default().size += membership.bitmap(*bitmap).len();
+            }
+        }
+        let noted = stores.notes.get(REACHED)?;
+        let noted = noted.and_then(|bytes| bytes.try_into().ok()).map_or(0, u64::from_be_bytes);
+        let can_go_on = noted <= given.tick && stores.changes.floor()? <= noted + 1;
+        let reached = if can_go_on { noted } else { given.tick };
+        let mut state = State { reached, at: Millis::MIN, segments, unnoted: BTreeMap::new() };
+        let mut since: HashMap<Arc<str>, i64> = HashMap::new();
+        each_change(&*stores.changes, reached, given.tick, &mut |_, change| {
+            *since.entry_ref(change.segment_id).or_default() += net(change.change);
+        })?;
+        for (segment, net) in since {
+            let known = state.segments.entry(segment).or_default();
+            known.size = known.size.saturating_add_signed(-net);
+        }
+        state.count(stores, given.tick)?;
+        Ok(Sizes(Mutex::new(state)))
+    }
+}
+
+fn net(change: ChangeKind) -> i64 {
+    if change == ChangeKind::Entered { 1 } else { -1 }
+}
+
+/// The changes behind a tick, up to another.
+fn each_change(
+    log: &dyn ChangeLog,
+    behind: u64,
+    up_to: u64,
+    take: &mut dyn FnMut(u64, ChangeRef<'_>),
+) -> Result<(), StoreError> {
+    let mut failed = None;
+    log.read(behind.saturating_add(1), &mut |tick, bytes| {
+        if tick > up_to {
+            return ControlFlow::Break(());
+        }
+        let visited = visit(bytes, &mut |change| {
+            take(tick, change);
+            ControlFlow::Continue(())
+        });
+        if visited.is_none() {
+            failed = Some(undecoded(tick));
+            return ControlFlow::Break(());
+        }
+        ControlFlow::Continue(())
+    })?;
+    failed.map_or(Ok(()), Err)
+}
+
+impl State {
+    /// Counts what is committed up to that tick.
+    fn count(&mut self, stores: &PlatformStores, up_to: u64) -> Result<(), StoreError> {
+        if up_to <= self.reached {
+            return Ok(());
+        }
+        let State { reached, at, segments, unnoted } = self;
+        let behind = *reached;
+        let mut failed = None;
+        each_change(&*stores.changes, behind, up_to, &mut |tick, change| {
+            *reached = tick;
+            *at = change.at.max(*at);
+            let segment = segments.entry_ref(change.segment_id).or_default();
+            let counted = segment.count(change, *at, &*stores.notes, unnoted);
+            failed = failed.take().or(counted.err());
+        })?;
+        *reached = up_to;
+        for (id, segment) in segments.iter_mut().filter(|(_, segment)| segment.is_changed) {
+            segment.is_changed = false;
+            let open = segment.open.iter().enumerate().filter_map(|(tier, bucket)| Some((tier, (*bucket)?)));
+            unnoted.extend(open.map(|(tier, bucket)| (key(id, tier, bucket.start), bucket)));
+        }
+        failed.map_or(Ok(()), Err)
+    }
+}
+
+impl Segment {
+    fn count(
+        &mut self,
+        change: ChangeRef<'_>,
+        at: Millis,
+        notes: &dyn Notes,
+        unnoted: &mut BTreeMap<Vec<u8>, Bucket>,
+    ) -> Result<(), StoreError> {
+        let is_entered = change.change == ChangeKind::Entered;
+        self.size = self.size.saturating_add_signed(net(change.change));
+        self.is_changed = true;
+        for (tier, open) in self.open.iter_mut().enumerate() {
+            let start = start_of(at, &TIERS[tier]);
+            let bucket = match open {
+                Some(bucket) if bucket.start == start => bucket,
+                _ => {
+                    let key = key(change.segment_id, tier, start);
+                    if let Some(full) = open.take() {
+                        unnoted.insert(self::key(change.segment_id, tier, full.start), full);
+                    }
+                    let noted = match unnoted.get(&key) {
+                        Some(bucket) => Some(*bucket),
+                        None => notes.get(&key)?.and_then(|bytes| Bucket::decode(start, &bytes)),
+                    };
+                    open.insert(noted.unwrap_or(Bucket { start, ..Bucket::default() }))
+                }
+            };
+            bucket.size = self.size;
+            *(if is_entered { &mut bucket.entered } else { &mut bucket.left }) += 1;
+        }
+        Ok(())
+    }
+}
+
+/// Of a segment, all or those of a tier.
+fn prefix(segment: &str, tier: Option<usize>) -> Vec<u8> {
+    let length = u16::try_from(segment.len()).unwrap_or(u16::MAX).to_be_bytes();
+    let mut key = [PREFIX, &length, segment.as_bytes()].concat();
+    key.extend(tier.map(|tier| tier as u8));
+    key
+}
+
+fn key(segment: &str, tier: usize, start: Millis) -> Vec<u8> {
+    let mut key = prefix(segment, Some(tier));
+    // Before 1970 nothing is kept.
+    key.extend_from_slice(&start.max(0).to_be_bytes());
+    key
+}
+
+/// The segment, tier and start in a key.
+fn parts(key: &[u8]) -> Option<(&str, usize, Millis)> {
+    let (length, rest) = key.strip_prefix(PREFIX)?.split_first_chunk::<2>()?;
+    let (segment, rest) = rest.split_at_checked(u16::from_be_bytes(*length).into())?;
+    let (tier, start) = rest.split_first()?;
+    let start = Millis::from_be_bytes(start.try_into().ok()?);
+    Some((std::str::from_utf8(segment).ok()?, usize::from(*tier), start))
+}
+
+impl Service {
+    /// Notes sizes every few seconds until the platform ends.
+    pub(super) fn keep_sizes(&self) -> Result<(), EngineError> {
+        let (mut noted, mut forgotten) = (Instant::now(), None::<Instant>);
+        while !self.is_ending() {
+            super::pause(LOOK);
+            if noted.elapsed() >= NOTE_INTERVAL {
+                self.note_sizes();
+                noted = Instant::now();
+            }
+            if forgotten.is_none_or(|forgotten| forgotten.elapsed() >= FORGET_INTERVAL) {
+                if let Err(error) = self.forget_old_sizes() {
+                    tracing::error!(%error, "old sizes of segments are not forgotten yet");
+                }
+                forgotten = Some(Instant::now());
+            }
+        }
+        Ok(())
+    }
+
+    /// Notes what is counted. What fails is tried again the next time.
+    pub(super) fn note_sizes(&self) {
+        if let Err(error) = self.try_note_sizes() {
+            self.metrics.store_failed();
+            tracing::error!(%error, "sizes of segments are not noted; trying again");
+        }
+    }
+
+    fn try_note_sizes(&self) -> Result<(), StoreError> {
+        let mut state = self.sizes.0.lock();
+        state.count(&self.stores, self.committed.newest())?;
+        let known = self.editor.read(|documents| documents.segments.keys().cloned().collect::<hashbrown::HashSet<_>>());
+        state.unnoted.retain(|key, _| parts(key).is_some_and(|(segment, ..)| known.contains(segment)));
+        state.segments.retain(|id, segment| segment.size > 0 || known.contains(&**id));
+        let mut notes: Vec<Note> =
+            state.unnoted.iter().map(|(key, bucket)| (key.clone(), Some(bucket.encode()))).collect();
+        if notes.is_empty() {
+            return Ok(());
+        }
+        notes.push((REACHED.to_vec(), Some(state.reached.to_be_bytes().to_vec())));
+        self.stores.notes.write(&notes)?;
+        state.unnoted.clear();
+        Ok(())
+    }
+
+    /// Forgets what is too old, and what is of segments that are gone.
+    fn forget_old_sizes(&self) -> Result<(), StoreError> {
+        let (now, mut old) = (clock::now(), Vec::new());
+        let known = self.editor.read(|documents| documents.segments.keys().cloned().collect::<hashbrown::HashSet<_>>());
+        self.stores.notes.visit(PREFIX, PREFIX_END, &mut |key, _| {
+            let is_kept = parts(key).is_some_and(|(segment, tier, start)| {
+                known.contains(segment) && tier < TIERS.len() && start >= forgotten_before(now, tier)
+            });
+            if !is_kept {
+                old.push((key.to_vec(), None));
+            }
+            ControlFlow::Continue(())
+        })?;
+        old.chunks(4096).try_for_each(|notes| self.stores.notes.write(notes))
+    }
+
+    /// Forgets all sizes of a segment that is deleted. What fails is done within the hour.
+    pub(super) fn forget_sizes(&self, id: &str) {
+        let mut state = self.sizes.0.lock();
+        let (prefix, mut notes) = (prefix(id, None), Vec::new());
+        state.unnoted.retain(|key, _| !key.starts_with(&prefix));
+        if let Some(segment) = state.segments.get_mut(id) {
+            segment.open = Default::default();
+        }
+        let end = [prefix.as_slice(), &[TIERS.len() as u8]].concat();
+        let read = self.stores.notes.visit(&prefix, &end, &mut |key, _| {
+            notes.push((key.to_vec(), None));
+            ControlFlow::Continue(())
+        });
+        if let Err(error) = read.and_then(|()| self.stores.notes.write(&notes)) {
+            tracing::error!(%error, segment = id, "its sizes are not forgotten yet");
+        }
+    }
+
+    /// How large a segment was.
+    pub(super) fn size_history(&self, id: &str, query: &SizeQuery) -> Result<SizeHistory, PlatformError> {
+        self.editor.segment(id)?;
+        let now = clock::now();
+        let first = query.from.div_euclid(query.step) * query.step;
+        let (size, buckets) = self.buckets(id, first.min(now - 7 * DAY), now).map_err(unavailable)?;
+        let from = |from: Millis| &buckets[buckets.partition_point(|bucket| bucket.start < from)..];
+        let growth = |since: Millis| {
+            let buckets = from(since);
+            let size_then = buckets.first().map_or(size, Bucket::size_before);
+            let net = size as i64 - size_then as i64;
+            GrowthSince {
+                since: format_time(since),
+                size_then,
+                entered: buckets.iter().map(|bucket| bucket.entered).sum(),
+                left: buckets.iter().map(|bucket| bucket.left).sum(),
+                net,
+                percent: (size_then > 0).then(|| 100.0 * net as f64 / size_then as f64),
+            }
+        };
+        Ok(SizeHistory {
+            segment_id: id.to_owned(),
+            size,
+            points: points(from(first), size, query.from, query.to, query.step),
+            growth: Growth { day: growth(now - DAY), week: growth(now - 7 * DAY) },
+        })
+    }
+
+    /// The size as of what is committed, and the buckets from then up to now, each as fine as is kept of its age.
+    fn buckets(&self, id: &str, from: Millis, now: Millis) -> Result<(u64, Vec<Bucket>), StoreError> {
+        let mut state = self.sizes.0.lock();
+        state.count(&self.stores, self.committed.newest())?;
+        let mut found: BTreeMap<Millis, Bucket> = BTreeMap::new();
+        for (tier, (begin, end)) in ranges(now).into_iter().enumerate() {
+            let (first, last) = (key(id, tier, begin.max(from)), key(id, tier, end));
+            if first >= last {
+                continue;
+            }
+            self.stores.notes.visit(&first, &last, &mut |key, bytes| {
+                let bucket = parts(key).and_then(|(.., start)| Bucket::decode(start, bytes));
+                found.extend(bucket.map(|bucket| (bucket.start, bucket)));
+                ControlFlow::Continue(())
+            })?;
+            found.extend(state.unnoted.range(first..last).map(|(_, bucket)| (bucket.start, *bucket)));
+        }
+        let size = state.segments.get(id).map_or(0, |segment| segment.size);
+        Ok((size, found.into_values().collect()))
+    }
+}
