@@ -64,6 +64,16 @@ test('a segment from its first condition to its versions, a user explained, a fi
     await says(previewSize(page), '10');
     assert.equal(await page.getByRole('combobox', { name: 'Value' }).inputValue(), '10');
   });
+  await step('a number with more digits than a browser counts with is kept through the form', async () => {
+    const json = page.getByRole('textbox', { name: 'Rules as JSON' });
+    await json.fill('{"event":"purchase","operator":"gte","value":12345678901234567.5}');
+    await says(previewSize(page), '0');
+    await page.getByRole('combobox', { name: 'Comparison' }).selectOption('lt');
+    await page.waitForFunction(() => document.querySelector('.json-pane textarea').value.includes('"lt"'));
+    assert.match(await json.inputValue(), /"value": 12345678901234567\.5\n/);
+    await json.fill(JSON.stringify({ event: 'purchase', operator: 'gte', value: 10 }));
+    await says(previewSize(page), '10');
+  });
   await step('conditions are grouped by keyboard, and a fault stands at its node', async () => {
     await page.getByRole('combobox', { name: 'Event' }).focus();
     await page.keyboard.press('Alt+Enter');

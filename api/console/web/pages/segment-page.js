@@ -48,7 +48,7 @@ export function SegmentPage({ id, tab = 'overview' }) {
   </div>`;
 }
 
-const difference = (growth) => growth.change ?? (growth.entered ?? 0) - (growth.left ?? 0);
+const difference = (growth) => growth.net;
 const trend = (growth) => (difference(growth) > 0 ? 'up' : difference(growth) < 0 ? 'down' : '');
 
 const DONE = { revive: 'is back; it is inactive until it is activated', activate: 'is active', deactivate: 'is inactive', archive: 'is archived' };

@@ -53,7 +53,7 @@ function Deliveries({ id }) {
   if (!data) return html`<${Loading} lines=${2} />`;
   if (data.items.length === 0) return html`<p class="small muted">Nothing was sent yet.</p>`;
   return html`<div class="table-wrap"><table><thead><tr><th scope="col">When</th><th scope="col">Outcome</th><th scope="col" class="end">Changes</th><th scope="col" class="end">Attempt</th></tr></thead>
-    <tbody>${data.items.slice(0, 20).map((one) => html`<tr><td class="small nowrap">${relative(one.at ?? one.timestamp)}</td><td class="small">${one.status ?? one.outcome ?? ''} ${one.error ?? ''}</td><td class="end number small">${count(one.changes)}</td><td class="end number small">${one.attempt ?? one.attempts ?? ''}</td></tr>`)}</tbody></table></div>`;
+    <tbody>${data.items.slice(0, 20).map((one) => html`<tr><td class="small nowrap">${relative(one.at)}</td><td class="small"><span class="badge ${one.delivered ? 'good' : 'bad'}">${one.delivered ? 'Delivered' : 'Failed'}</span> ${one.status ?? ''} ${one.error ?? ''}</td><td class="end number small">${count(one.changes)}</td><td class="end number small">${count(one.attempt)}</td></tr>`)}</tbody></table></div>`;
 }
 
 function NewHook({ segment, onClose, onDone }) {
