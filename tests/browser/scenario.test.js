@@ -74,6 +74,17 @@ test('a segment from its first condition to its versions, a user explained, a fi
     await json.fill(JSON.stringify({ event: 'purchase', operator: 'gte', value: 10 }));
     await says(previewSize(page), '10');
   });
+  await step('a condition is dragged before another', async () => {
+    const json = page.getByRole('textbox', { name: 'Rules as JSON' });
+    const plan = { field: 'plan', operator: 'exists' };
+    const bought = { event: 'purchase', operator: 'gte', value: 10 };
+    await json.fill(JSON.stringify({ conditions: [plan, bought] }));
+    await page.locator('.condition').nth(1).locator('.grip').dragTo(page.locator('.condition').nth(0), { targetPosition: { x: 200, y: 3 } });
+    await page.waitForFunction(() => document.querySelector('.json-pane textarea').value.includes('\n'));
+    assert.deepEqual(JSON.parse(await json.inputValue()), { conditions: [bought, plan] });
+    await json.fill(JSON.stringify(bought));
+    await says(previewSize(page), '10');
+  });
   await step('conditions are grouped by keyboard, and a fault stands at its node', async () => {
     await page.getByRole('combobox', { name: 'Event' }).focus();
     await page.keyboard.press('Alt+Enter');

@@ -1,5 +1,5 @@
 // One segment: how it is, how it moves, who is in it, what it was.
-import { html, useState } from '../lib/html.js';
+import { html, useEffect, useState } from '../lib/html.js';
 import { ask, path, read } from '../lib/api.js';
 import { count, percent, plural, relative, signed } from '../lib/format.js';
 import { useLoad } from '../lib/load.js';
@@ -24,6 +24,10 @@ export function SegmentPage({ id, tab = 'overview' }) {
   const { data: system } = useLoad((signal) => read('/api/system', signal), [], { every: 30_000 });
   const segment = data?.data;
   const [title, Tab] = TABS[tab] ?? TABS.overview;
+  // On a narrow screen the tab may stand outside.
+  useEffect(() => {
+    document.querySelector('.tabs [aria-current]')?.scrollIntoView({ block: 'nearest', inline: 'nearest' });
+  }, [tab, segment === undefined]);
   useTitle(tab === 'overview' ? '' : title, segment?.name ?? id);
   if (!segment) return html`<div class="page">${problem ? html`<${ProblemBanner} problem=${problem} retry=${reload} /><p><a href="/segments">All segments</a></p>` : html`<${Loading} />`}</div>`;
   const base = `/segments/${encodeURIComponent(id)}`;
