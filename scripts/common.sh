@@ -43,6 +43,15 @@ ensure_build_tools() {
     apt_install "${missing[@]}"
 }
 
+# What the browser tests need: Node, npm, and a Chromium with a font.
+ensure_browser_tools() {
+    local missing=()
+    command -v node >/dev/null || missing+=(nodejs)
+    command -v npm >/dev/null || missing+=(npm)
+    command -v "${AUDIENCE_CHROMIUM:-/usr/bin/chromium}" >/dev/null || missing+=(chromium fonts-liberation)
+    apt_install "${missing[@]}"
+}
+
 # Rust is not installed by us: which toolchain a machine has is its owner's choice.
 # To be called outside of a subshell, since it may set PATH.
 ensure_rust() {

@@ -101,9 +101,10 @@ const LAYERS: &[Layer] = &[
     Layer { name: "audience-protocol", internal: Internal::Only(&["audience-rules"]), forbidden: &[] },
     Layer {
         name: "audience-api",
-        internal: Internal::Only(&["audience-protocol", "audience-rules"]),
+        internal: Internal::Only(&["audience-console", "audience-protocol", "audience-rules"]),
         forbidden: &[DATAFLOW, STORES],
     },
+    Layer { name: "audience-console", internal: Internal::Only(&[]), forbidden: &[DATAFLOW, ASYNC, HTTP, STORES] },
     Layer {
         name: "audience-reference",
         internal: Internal::Only(&["audience-rules"]),

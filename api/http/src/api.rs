@@ -12,6 +12,7 @@ use warp::path::FullPath;
 use warp::reply::Response;
 
 use crate::body::{self, Parts};
+use crate::console;
 use crate::forward::Forward;
 use crate::idempotency::Idempotency;
 use crate::live::Live;
@@ -76,6 +77,11 @@ impl Api {
         let started = Instant::now();
         let method = request.method.clone();
         let found = route::find(scope, path.as_str());
+        let is_free = found.as_ref().is_none_or(|(node, _)| node.template == "/");
+        if is_free && let Some(page) = console::answer(scope, path.as_str(), &method, &request.headers) {
+            self.metrics.observe(Some(console::FILES), &method, page.status(), started.elapsed());
+            return no_sniff(page);
+        }
         let template = found.as_ref().map(|(node, _)| node.template);
         let in_flight = self.metrics.begin();
         // What may be asked elsewhere has no body, so that nothing of it is lost here.
@@ -90,8 +96,7 @@ impl Api {
         {
             answer = forward.ask(self.options.request_timeout).await;
         }
-        let mut response = answer.unwrap_or_else(Problem::into_response);
-        response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        let response = no_sniff(answer.unwrap_or_else(Problem::into_response));
         drop(in_flight);
         self.metrics.observe(template, &method, response.status(), started.elapsed());
         response
@@ -140,6 +145,11 @@ impl Api {
     pub(crate) fn is_draining(&self) -> bool {
         self.draining.load(Ordering::Relaxed)
     }
+}
+
+fn no_sniff(mut response: Response) -> Response {
+    response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response
 }
 
 /// Who makes a change: `X-Author`, or `api`.

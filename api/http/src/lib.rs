@@ -16,6 +16,7 @@ mod api;
 mod audit;
 mod body;
 mod catalogue;
+mod console;
 mod diff;
 mod docs;
 mod events;

@@ -1,0 +1,57 @@
+// The console: which page stands at which address.
+import { html, render } from './lib/html.js';
+import { location, match } from './lib/router.js';
+import { useStore } from './lib/store.js';
+import { Shell, useTitle } from './parts/shell.js';
+import { Empty } from './parts/feedback.js';
+import { AuditPage } from './pages/audit-page.js';
+import { EditPage } from './pages/builder-page.js';
+import { ImportsPage } from './pages/imports-page.js';
+import { NewSegmentPage } from './pages/new-segment-page.js';
+import { SegmentPage } from './pages/segment-page.js';
+import { SegmentsPage } from './pages/segments-page.js';
+import { SystemPage } from './pages/system-page.js';
+import { TraitPage } from './pages/trait-page.js';
+import { TraitsPage } from './pages/traits-page.js';
+import { UserPage } from './pages/user-page.js';
+import { UsersPage } from './pages/users-page.js';
+
+const PAGES = [
+  ['/', SegmentsPage],
+  ['/segments', SegmentsPage],
+  ['/segments/new', NewSegmentPage],
+  ['/segments/:id/edit', EditPage],
+  ['/segments/:id', SegmentPage],
+  ['/segments/:id/:tab', SegmentPage],
+  ['/users', UsersPage],
+  ['/users/:id', UserPage],
+  ['/users/:id/:tab', UserPage],
+  ['/traits', TraitsPage],
+  ['/traits/new', TraitPage],
+  ['/traits/:name', TraitPage],
+  ['/imports', ImportsPage],
+  ['/audit', AuditPage],
+  ['/system', SystemPage],
+];
+
+function NoPage() {
+  useTitle('Not found');
+  return html`<div class="page"><${Empty} icon="search" title="There is no such page" action=${html`<a class="button" href="/segments">To the segments</a>`}>The address may be mistyped, or from another version of the console.<//></div>`;
+}
+
+function App() {
+  const { path, query } = useStore(location);
+  for (const [pattern, Page] of PAGES) {
+    const parameters = match(pattern, path);
+    if (parameters) {
+      // A page of another thing begins anew; a tab of the same does not.
+      const { tab, ...thing } = parameters;
+      const key = `${Page.name}${JSON.stringify(thing)}`;
+      return html`<${Shell} path=${path}><${Page} key=${key} ...${parameters} query=${query} /><//>`;
+    }
+  }
+  return html`<${Shell} path=${path}><${NoPage} /><//>`;
+}
+
+document.getElementById('app').replaceChildren();
+render(html`<${App} />`, document.getElementById('app'));

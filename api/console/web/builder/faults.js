@@ -1,0 +1,14 @@
+// Faults at a node, in the words of the server.
+import { html } from '../lib/html.js';
+import { Icon } from '../parts/icon.js';
+
+export function Faults({ faults }) {
+  if (!faults?.length) return null;
+  return html`<ul class="faults" role="alert">${faults.map((fault) => html`<li><${Icon} name="warn" />${fault.message}</li>`)}</ul>`;
+}
+
+/** Whether a member of a node, or what is below it, has a fault. */
+export const isFaulty = (faults, pointer, member) => faults.some((fault) => {
+  const at = `${pointer}/${member}`;
+  return fault.pointer === at || fault.pointer.startsWith(`${at}/`);
+});

@@ -1,0 +1,107 @@
+// A group of conditions: how they combine, the conditions, and what can be added.
+import { html, useContext, useState } from '../lib/html.js';
+import { logicOf, fromNode } from '../rules/form.js';
+import { childPointer, faultsAt } from '../rules/pointers.js';
+import { Menu } from '../parts/menu.js';
+import { Icon } from '../parts/icon.js';
+import { Behaviour } from './behaviour.js';
+import { Sample, Segment, Sequence, Trait, Unknown } from './conditions.js';
+import { Editor } from './editor-context.js';
+import { Faults } from './faults.js';
+import { ICONS, KINDS, makeNode } from './kinds.js';
+import { Rank } from './rank.js';
+
+const EDITORS = { event: Behaviour, trait: Trait, sequence: Sequence, segment: Segment, rank: Rank, sample: Sample, unknown: Unknown };
+const LOGICS = { AND: ['All', 'all of these hold', 'and'], OR: ['Any', 'at least one of these holds', 'or'], NOT: ['None', 'none of these holds', 'nor'] };
+
+export function RuleGroup({ group, pointer, isRoot, depth = 1 }) {
+  const { edit, faults } = useContext(Editor);
+  const logic = logicOf(group);
+  const [, meaning, joint] = LOGICS[logic] ?? LOGICS.AND;
+  const pointers = group.children.map((_, index) => childPointer(group, pointer, index));
+  const own = pointers.includes(pointer) ? [] : faultsAt(faults, pointer, pointers);
+  return html`<div class="rule-group depth-${Math.min(depth, 4)} ${logic.toLowerCase()}">
+    <div class="group-head">
+      <div class="segmented" role="radiogroup" aria-label="How the conditions of this group combine" onKeyDown=${(event) => {
+        const names = Object.keys(LOGICS);
+        const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+        if (!step || event.altKey) return;
+        event.preventDefault();
+        edit.setLogic(group.key, names[(names.indexOf(logic) + step + 3) % 3]);
+        event.currentTarget.querySelectorAll('button')[(names.indexOf(logic) + step + 3) % 3].focus();
+      }}>
+        ${Object.entries(LOGICS).map(([name, [text]]) => html`<button type="button" role="radio" aria-checked=${String(name === logic)} tabindex=${name === logic ? 0 : -1} onClick=${() => edit.setLogic(group.key, name)}>${text}</button>`)}
+      </div>
+      <span class="small muted">${meaning}</span>
+      ${!isRoot && html`<${RowActions} node=${group} isGroup />`}
+    </div>
+    <ul class="conditions">
+      ${group.children.map((child, index) => html`<${Row} key=${child.key} node=${child} group=${group} index=${index} joint=${index === 0 ? '' : joint} pointer=${pointers[index]} depth=${depth} />`)}
+      ${group.children.length === 0 && html`<${DropHere} group=${group} />`}
+    </ul>
+    <${Faults} faults=${own} />
+    <div class="group-foot"><${Menu} label="Add condition" text=${group.children.length === 0 && isRoot ? 'Add the first condition' : 'Add condition'} icon="plus" start small items=${KINDS.map((kind) => ({ text: kind.text, icon: kind.icon, run: () => edit.insert(group.key, group.children.length, makeNode(kind)) }))} /></div>
+  </div>`;
+}
+
+function DropHere({ group }) {
+  const { edit, dragged } = useContext(Editor);
+  return html`<li class="drop-here" onDragOver=${(event) => dragged.current && event.preventDefault()} onDrop=${(event) => { event.preventDefault(); event.stopPropagation(); edit.move(dragged.current, group.key, 0); }}>No condition yet</li>`;
+}
+
+/** On which half of a condition the pointer is. */
+function sideOf(event) {
+  const box = event.currentTarget.getBoundingClientRect();
+  return event.clientY < box.top + box.height / 2 ? 'before' : 'behind';
+}
+
+function Row({ node, group, index, joint, pointer, depth }) {
+  const { edit, faults, suggest, dragged } = useContext(Editor);
+  const [drop, setDrop] = useState('');
+  const isGroup = node.kind === 'group';
+  const onDragOver = (event) => {
+    if (!dragged.current || dragged.current === node.key) return;
+    event.preventDefault();
+    event.stopPropagation();
+    setDrop(sideOf(event));
+  };
+  const onDrop = (event) => {
+    event.preventDefault();
+    event.stopPropagation();
+    edit.move(dragged.current, group.key, sideOf(event) === 'before' ? index : index + 1);
+    setDrop('');
+  };
+  const own = isGroup ? [] : faultsAt(faults, pointer, node.among ? [`${pointer}/among`] : []);
+  const NodeEditor = EDITORS[node.kind];
+  return html`<li class="condition ${drop ? `drop-${drop}` : ''} ${own.length > 0 ? 'faulty' : ''}" data-key=${node.key} data-pointer=${pointer}
+      onDragOver=${onDragOver} onDragLeave=${() => setDrop('')} onDrop=${onDrop}>
+    ${joint && html`<span class="joint">${joint}</span>`}
+    <div class="condition-body ${isGroup ? 'is-group' : ''}" data-kind=${node.kind}>
+      <span class="grip" draggable="true" title="Drag to move" aria-hidden="true"
+        onDragStart=${(event) => { dragged.current = node.key; event.dataTransfer.effectAllowed = 'move'; event.dataTransfer.setData('text/plain', JSON.stringify(fromNode(node))); }}
+        onDragEnd=${() => { dragged.current = undefined; setDrop(''); }}><${Icon} name="grip" /></span>
+      ${isGroup ? html`<${RuleGroup} group=${node} pointer=${pointer} depth=${depth + 1} />` : html`
+        <span class="kind-icon"><${Icon} name=${ICONS[node.kind]} /></span>
+        <div class="condition-form"><${NodeEditor} node=${node} onChange=${(next) => edit.set(node.key, next)} suggest=${suggest} faults=${faults} pointer=${pointer}
+          renderGroup=${(among, at) => html`<${RuleGroup} group=${among} pointer=${at} depth=${depth + 1} isRoot />`} />
+          <${Faults} faults=${own} /></div>
+        <${RowActions} node=${node} />`}
+    </div>
+  </li>`;
+}
+
+function RowActions({ node, isGroup }) {
+  const { edit } = useContext(Editor);
+  const items = [
+    { text: 'Move up', icon: 'up', keys: 'Alt ↑', run: () => edit.nudge(node.key, -1) },
+    { text: 'Move down', icon: 'down', keys: 'Alt ↓', run: () => edit.nudge(node.key, 1) },
+    { text: 'Put into a group', icon: 'group', keys: 'Alt →', run: () => edit.wrap(node.key) },
+    { text: 'Move out of the group', icon: 'back', keys: 'Alt ←', run: () => edit.outdent(node.key) },
+    ...(isGroup ? [{ text: 'Dissolve the group', icon: 'group', run: () => edit.unwrap(node.key) }] : []),
+    { text: 'Duplicate', icon: 'copy', keys: 'Alt D', run: () => edit.duplicate(node.key) },
+    null,
+    { text: 'Remove', icon: 'trash', keys: 'Alt ⌫', danger: true, run: () => edit.remove(node.key) },
+  ];
+  return html`<span class="row-actions"><${Menu} label=${isGroup ? 'Group' : 'Condition'} items=${items} small />
+    <button type="button" class="button quiet small icon-only" aria-label=${isGroup ? 'Remove group' : 'Remove condition'} onClick=${() => edit.remove(node.key)}><${Icon} name="close" /></button></span>`;
+}

@@ -1,0 +1,37 @@
+// A test of a value: operator and value. Shared by traits, properties and measures.
+import { html } from '../lib/html.js';
+import { OPERATORS, fitValue, operatorName, operatorText, operatorsFor } from '../rules/grammar.js';
+import { ValueField } from './value-field.js';
+import { isFaulty } from './faults.js';
+
+/** The operator of a node, with those that go with what is tested. */
+export function OperatorField({ json, result, onChange, faults, pointer, fallback }) {
+  const name = json.operator === undefined && fallback ? fallback : operatorName(json.operator);
+  const names = operatorsFor(result);
+  const choose = (event) => {
+    const operator = event.target.value;
+    const value = fitValue(operator, json.value, result);
+    const { value: _, ...rest } = json;
+    onChange(value === undefined ? { ...rest, operator } : { ...rest, operator, value });
+  };
+  const isOdd = name === undefined || !names.includes(name);
+  return html`<select class="pill operator" aria-label="Comparison" aria-invalid=${isFaulty(faults, pointer, 'operator') ? 'true' : undefined} value=${name ?? ''} onChange=${choose}>
+    ${isOdd && html`<option value=${name ?? ''}>${name ? operatorText(name, result) : String(json.operator ?? 'choose…')}</option>`}
+    ${names.map((one) => html`<option value=${one}>${operatorText(one, result)}</option>`)}
+  </select>`;
+}
+
+/** A trait of a user or, with `event`, a property of an event, under test. */
+export function FieldTest({ json, onChange, suggest, faults, pointer, event, FieldInput }) {
+  const operator = operatorName(json.operator);
+  const known = suggest.field(json.field, event);
+  return html`${FieldInput}
+    <${OperatorField} json=${json} onChange=${onChange} faults=${faults} pointer=${pointer} />
+    ${operator && OPERATORS[operator].value !== 'none' && html`<${ValueField} key=${operator} operator=${operator} value=${json.value} known=${known} invalid=${isFaulty(faults, pointer, 'value')} onChange=${(value) => onChange({ ...json, value })} />`}`;
+}
+
+/** Whether a negative operator also takes in users of whom the field is not known. */
+export function takesMissing(json) {
+  const name = operatorName(json.operator);
+  return name !== undefined && name !== 'not_exists' && Boolean(OPERATORS[name].negative);
+}

@@ -1,0 +1,105 @@
+// Calls of the REST API: JSON there and back, errors as Problem.
+import { createStore } from './store.js';
+
+/** Whether the server answers. */
+export const connection = createStore({ up: true });
+
+/** An error as the server tells it (RFC 9457), or that it cannot be reached (status 0). */
+export class Problem extends Error {
+  constructor(status, body = {}) {
+    super(body.detail || body.title || `The server answered ${status}.`);
+    this.status = status;
+    this.code = body.code || '';
+    this.errors = Array.isArray(body.errors) ? body.errors : [];
+    this.body = body;
+  }
+
+  /** Whether this server does not have what was asked for at all. */
+  get isMissingPath() {
+    return (this.status === 404 && this.code === 'unknown_path') || this.status === 405 || this.status === 501;
+  }
+}
+
+const UNREACHABLE = { code: 'unreachable', detail: 'The server cannot be reached. It is asked again by itself.' };
+
+/** Who makes changes, as the audit log shows it. */
+export const author = {
+  get() {
+    try {
+      return localStorage.getItem('audience.author') || 'console';
+    } catch {
+      return 'console';
+    }
+  },
+  set(name) {
+    try {
+      localStorage.setItem('audience.author', name);
+    } catch {
+      // Without storage the name lasts as long as the default.
+    }
+  },
+};
+
+/** UTF-8 text as the bytes that a header takes. */
+function headerText(text) {
+  return String.fromCharCode(...new TextEncoder().encode(text));
+}
+
+/** A path with its parts encoded: path`/api/segments/${id}`. */
+export function path(texts, ...values) {
+  return String.raw({ raw: texts }, ...values.map((value) => encodeURIComponent(value)));
+}
+
+/** `?a=1&b=2` of those members that have a value; a list gives one pair each. */
+export function query(members) {
+  const pairs = new URLSearchParams();
+  for (const [name, value] of Object.entries(members)) {
+    for (const one of Array.isArray(value) ? value : [value]) {
+      if (one !== undefined && one !== null && one !== '') pairs.append(name, one);
+    }
+  }
+  const text = pairs.toString();
+  return text ? `?${text}` : '';
+}
+
+/**
+ * Asks the server.
+ * @param {string} method
+ * @param {string} url
+ * @param {{body?: unknown, text?: string, type?: string, etag?: string, signal?: AbortSignal, headers?: object}} [options]
+ * @returns {Promise<{status: number, data: any, etag: string | null}>}
+ */
+export async function ask(method, url, options = {}) {
+  const headers = { accept: 'application/json', ...options.headers };
+  let body = options.text;
+  if (options.body !== undefined) body = JSON.stringify(options.body);
+  if (body !== undefined) headers['content-type'] = options.type ?? 'application/json';
+  if (options.etag) headers['if-match'] = options.etag;
+  if (method !== 'GET') headers['x-author'] = headerText(author.get());
+  let response;
+  try {
+    response = await fetch(url, { method, headers, body, signal: options.signal, cache: 'no-store' });
+  } catch (error) {
+    if (error.name === 'AbortError') throw error;
+    connection.set({ up: false });
+    throw new Problem(0, UNREACHABLE);
+  }
+  connection.set(connection.get().up ? connection.get() : { up: true });
+  const text = await response.text();
+  if (!response.ok) throw new Problem(response.status, parse(text) ?? {});
+  return { status: response.status, data: parse(text), etag: response.headers.get('etag') };
+}
+
+/** What a GET answers. */
+export async function read(url, signal) {
+  return (await ask('GET', url, { signal })).data;
+}
+
+function parse(text) {
+  if (!text) return undefined;
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}

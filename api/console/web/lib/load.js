@@ -1,0 +1,47 @@
+// Data from the server in a component: loaded, kept while it is loaded anew, repeated, aborted.
+import { useCallback, useEffect, useRef, useState } from '../vendor/hooks.mjs';
+
+/**
+ * @param {(signal: AbortSignal) => Promise<any>} load what to do; it is done anew when `key` changes
+ * @param {unknown[]} key
+ * @param {{every?: number}} [options] milliseconds after which it is done again while the page is seen
+ */
+export function useLoad(load, key, options = {}) {
+  const [state, setState] = useState({ data: undefined, problem: undefined, loading: true, key: '' });
+  const [round, setRound] = useState(0);
+  const latest = useRef(load);
+  latest.current = load;
+  const name = JSON.stringify(key);
+  useEffect(() => {
+    const controller = new AbortController();
+    let timer;
+    const run = async () => {
+      let wait = options.every;
+      try {
+        if (document.visibilityState === 'visible' || !options.every) {
+          const data = await latest.current(controller.signal);
+          if (controller.signal.aborted) return;
+          setState({ data, problem: undefined, loading: false, key: name });
+        }
+      } catch (problem) {
+        if (controller.signal.aborted || problem.name === 'AbortError') return;
+        setState((before) => ({
+          data: before.key === name ? before.data : undefined, problem, loading: false, key: name,
+        }));
+        if (problem.isMissingPath) return;
+        // What cannot be reached is asked again, whether or not it is followed.
+        if (problem.status === 0 || problem.status === 503) wait ??= 3000;
+      }
+      if (wait) timer = setTimeout(run, wait);
+    };
+    setState((before) => (before.key === name ? { ...before, loading: true } : { loading: true, key: name }));
+    run();
+    return () => {
+      controller.abort();
+      clearTimeout(timer);
+    };
+  }, [name, round, options.every]);
+  const reload = useCallback(() => setRound((count) => count + 1), []);
+  const setData = useCallback((data) => setState((before) => ({ ...before, data })), []);
+  return { ...state, data: state.key === name ? state.data : undefined, reload, setData };
+}

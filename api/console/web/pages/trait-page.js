@@ -1,0 +1,78 @@
+// Making and editing a computed trait.
+import { html, useEffect, useRef, useState } from '../lib/html.js';
+import { ask, path } from '../lib/api.js';
+import { useLoad } from '../lib/load.js';
+import { guardLeaving, navigate } from '../lib/router.js';
+import { toast, toastProblem } from '../lib/toast.js';
+import { fromNode, toNode } from '../rules/form.js';
+import { measureSubject } from '../rules/describe.js';
+import { Amount } from '../builder/behaviour.js';
+import { Faults } from '../builder/faults.js';
+import { JsonPane } from '../builder/json-pane.js';
+import { NO_SUGGESTIONS, loadSuggestions } from '../builder/suggestions.js';
+import { confirm } from '../parts/dialog.js';
+import { Loading, ProblemBanner } from '../parts/feedback.js';
+import { Icon } from '../parts/icon.js';
+import { useTitle } from '../parts/shell.js';
+
+export function TraitPage({ name }) {
+  useTitle(name ?? 'New trait', 'Computed traits');
+  const { data, problem, reload } = useLoad(async (signal) => (name ? ask('GET', path`/api/traits/${name}`, { signal }) : {}), [name]);
+  if (problem) return html`<div class="page"><${ProblemBanner} problem=${problem} retry=${reload} /></div>`;
+  if (!data) return html`<div class="page"><${Loading} /></div>`;
+  return html`<${TraitForm} key=${data.etag} trait=${data.data} etag=${data.etag} reload=${reload} />`;
+}
+
+function definitionOf(trait) {
+  const { name: _, ...definition } = trait?.definition ?? { event: 'purchase', measure: { fn: 'sum', of: 'amount' }, within: '90d' };
+  return definition;
+}
+
+function TraitForm({ trait, etag, reload }) {
+  const [name, setName] = useState(trait?.name ?? '');
+  const [node, setNode] = useState(() => toNode(definitionOf(trait)));
+  const [isBroken, setBroken] = useState(false);
+  const [problem, setProblem] = useState(undefined);
+  const { data: suggest = NO_SUGGESTIONS } = useLoad(loadSuggestions, []);
+  const definition = fromNode(node);
+  const first = useRef(JSON.stringify([name, definition]));
+  const changed = useRef(false);
+  changed.current = JSON.stringify([name, definition]) !== first.current;
+  useEffect(() => guardLeaving(() => changed.current), []);
+  const submit = async (event) => {
+    event.preventDefault();
+    setProblem(undefined);
+    try {
+      if (trait) await ask('PUT', path`/api/traits/${trait.name}`, { body: definition, etag });
+      else await ask('POST', '/api/traits', { body: { name: name.trim(), ...definition } });
+      changed.current = false;
+      toast(`Saved “${name.trim()}”.`);
+      navigate('/traits', { force: true });
+    } catch (failed) {
+      setProblem(failed);
+    }
+  };
+  const remove = async () => {
+    const answer = await confirm({ title: `Delete “${trait.name}”?`, text: 'Where a segment refers to it, this is refused.', confirm: 'Delete', danger: true });
+    if (!answer) return;
+    try {
+      await ask('DELETE', path`/api/traits/${trait.name}`, { etag });
+      changed.current = false;
+      toast(`Deleted “${trait.name}”.`);
+      navigate('/traits', { force: true });
+    } catch (failed) {
+      toastProblem(failed);
+    }
+  };
+  const faults = problem?.errors ?? [];
+  return html`<form class="page" onSubmit=${submit}>
+    <header class="page-head"><div><nav class="crumbs" aria-label="Way back"><a href="/traits">Computed traits</a></nav><h1>${trait ? trait.name : 'New computed trait'}</h1><p class="lead">${node.kind === 'event' ? measureSubject(definition) : ''}</p></div>
+      <div class="actions">${trait && html`<button type="button" class="button danger" onClick=${remove}><${Icon} name="trash" />Delete</button>`}<a class="button" href="/traits">Cancel</a><button type="submit" class="button primary" disabled=${!name.trim() || isBroken}>${trait ? 'Save changes' : 'Create trait'}</button></div></header>
+    <${ProblemBanner} problem=${problem} retry=${problem?.status === 412 ? reload : undefined} />
+    <div class="split"><section class="card"><div class="card-body stack">
+        ${!trait && html`<div class="field"><label for="trait-name">Name</label><input class="input" id="trait-name" autofocus maxlength="256" placeholder="Such as: spentIn90Days" value=${name} onInput=${(event) => setName(event.target.value)} /><span class="hint">Without dots. Rules use it like any trait.</span></div>`}
+        <div class="field"><span class="label">What it is</span>${node.kind === 'event' ? html`<div class="condition-form"><${Amount} node=${node} onChange=${setNode} suggest=${suggest} faults=${faults} pointer="" /></div>` : html`<p class="muted">Edit the JSON: a trait needs an event.</p>`}</div>
+        <${Faults} faults=${faults} /></div></section>
+      <${JsonPane} rules=${definition} onChange=${(next) => setNode(toNode(next))} onBroken=${setBroken} /></div>
+  </form>`;
+}

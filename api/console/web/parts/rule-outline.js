@@ -1,0 +1,15 @@
+// Rules for reading: groups indented, each condition one line.
+import { html } from '../lib/html.js';
+import { outline } from '../rules/describe.js';
+
+const WORDS = { AND: 'All of', OR: 'Any of', NOT: 'None of' };
+
+function Branch({ node }) {
+  if (!node.children) return html`<div>${node.text}</div>`;
+  return html`<div class="group"><span class="logic">${WORDS[node.logic] ?? node.logic}</span>${node.children.map((child) => html`<${Branch} node=${child} />`)}</div>`;
+}
+
+export function RuleOutline({ rules }) {
+  if (rules === undefined || rules === null) return html`<p class="muted">No rules.</p>`;
+  return html`<div class="outline"><${Branch} node=${outline(rules)} /></div>`;
+}

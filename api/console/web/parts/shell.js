@@ -1,0 +1,76 @@
+// The frame around every page: where one can go, the connection, the theme, and messages.
+import { html, useEffect, useState } from '../lib/html.js';
+import { author, connection } from '../lib/api.js';
+import { useStore } from '../lib/store.js';
+import { dismiss, toasts } from '../lib/toast.js';
+import { Icon } from './icon.js';
+
+const PLACES = [
+  ['/segments', 'segments', 'Segments'],
+  ['/users', 'user', 'Users'],
+  ['/traits', 'trait', 'Traits'],
+  ['/imports', 'import', 'Imports'],
+  ['/audit', 'audit', 'Audit'],
+  ['/system', 'system', 'System'],
+];
+
+const THEMES = { auto: ['auto', 'System theme'], light: ['sun', 'Light theme'], dark: ['moon', 'Dark theme'] };
+
+function ThemeSwitch() {
+  const [theme, setTheme] = useState(document.documentElement.dataset.theme ?? 'auto');
+  const next = { auto: 'light', light: 'dark', dark: 'auto' }[theme];
+  const change = () => {
+    if (next === 'auto') delete document.documentElement.dataset.theme;
+    else document.documentElement.dataset.theme = next;
+    try {
+      localStorage.setItem('audience.theme', next);
+    } catch {
+      // The theme then lasts until the next load.
+    }
+    setTheme(next);
+  };
+  const [icon, text] = THEMES[theme];
+  return html`<button class="button quiet small" type="button" onClick=${change} aria-label="${text}; change to ${THEMES[next][1].toLowerCase()}">
+    <${Icon} name=${icon} /><span class="wide-only">${text}</span></button>`;
+}
+
+function Author() {
+  const [name, setName] = useState(author.get());
+  return html`<label class="field wide-only"><span class="small">Your name, for the history</span>
+    <input class="input" maxlength="64" value=${name} onInput=${(event) => { setName(event.target.value); author.set(event.target.value.trim()); }} /></label>`;
+}
+
+function Connection() {
+  const { up } = useStore(connection);
+  return html`<span class="link-state" role="status"><span class="dot ${up ? 'good' : 'bad'}"></span><span class=${up ? 'wide-only' : ''}>${up ? 'Connected' : 'No connection'}</span></span>`;
+}
+
+function Toasts() {
+  const all = useStore(toasts);
+  return html`<div class="toasts" role="status" aria-live="polite">
+    ${all.map((one) => html`<div class="toast ${one.bad ? 'bad' : ''}" key=${one.id}><${Icon} name=${one.bad ? 'warn' : 'check'} />
+      <div class="body">${one.text} ${one.href && html`<a href=${one.href}>${one.link}</a>`}</div>
+      <button type="button" aria-label="Dismiss" onClick=${() => dismiss(one.id)}><${Icon} name="close" /></button></div>`)}
+  </div>`;
+}
+
+export function Shell({ path, children }) {
+  return html`<div class="shell">
+    <a class="skip" href="#main">Skip to content</a>
+    <header class="side">
+      <a class="brand" href="/segments"><img src="/console/icon.svg" alt="" /><span>Audience Manager</span></a>
+      <nav aria-label="Main">${PLACES.map(([to, icon, text]) => html`<a href=${to} aria-current=${path === to || path.startsWith(`${to}/`) || (path === '/' && to === '/segments') ? 'page' : undefined}><${Icon} name=${icon} />${text}</a>`)}</nav>
+      <div class="side-foot"><${Author} /><${ThemeSwitch} /><a class="wide-only" href="/docs">API reference</a><${Connection} /></div>
+    </header>
+    <main class="main" id="main" tabindex="-1">${children}</main>
+    <${Toasts} />
+  </div>`;
+}
+
+/** The name of a page in the title of the document. */
+export function useTitle(...parts) {
+  const title = [...parts.filter(Boolean), 'Audience Manager'].join(' · ');
+  useEffect(() => {
+    document.title = title;
+  }, [title]);
+}

@@ -1,0 +1,107 @@
+// Rules in short English lines.
+import { MEASURES, OPERATORS, durationText, measureName, operatorName, operatorText, windowKind } from './grammar.js';
+
+const word = (value) => (typeof value === 'string' ? `“${value}”` : JSON.stringify(value));
+
+/** A group as its logic and children, anything else as one line. */
+export function outline(json) {
+  const children = json?.conditions ?? json?.criteria;
+  if (!Array.isArray(children)) return { text: describe(json) };
+  const logic = String(json.logic ?? 'AND').toUpperCase();
+  return { logic, children: children.map(outline) };
+}
+
+/** One node in one line. */
+export function describe(json) {
+  if (json === null || typeof json !== 'object') return String(json);
+  const children = json.conditions ?? json.criteria;
+  if (Array.isArray(children)) {
+    const texts = children.map(describe);
+    const logic = String(json.logic ?? 'AND').toUpperCase();
+    if (logic === 'NOT') return `none of (${texts.join('; ')})`;
+    return texts.length === 1 ? texts[0] : `(${texts.join(logic === 'OR' ? ' or ' : ' and ')})`;
+  }
+  if ('field' in json) return test(json.field, json);
+  if ('event' in json) return behaviour(json);
+  if (Array.isArray(json.sequence)) return `${json.sequence.map(step).join(', then ')}${windowText(json.within)}`;
+  if ('segment' in json) return `in the segment ${json.segment}`;
+  if (json.rank) return rank(json);
+  if (json.sample) return `a random ${((json.sample.to - json.sample.from + 1) / 100).toFixed(2).replace(/\.?0+$/, '')}% (${json.sample.salt})`;
+  return JSON.stringify(json);
+}
+
+function test(name, json, result) {
+  const operator = operatorName(json.operator);
+  if (!operator) return `${name} ${json.operator ?? ''}`.trim();
+  return `${name} ${operatorText(operator, result)}${valueText(operator, json.value)}`;
+}
+
+function valueText(operator, value) {
+  const shape = OPERATORS[operator].value;
+  if (shape === 'none' || value === undefined) return '';
+  if (shape === 'pair' && Array.isArray(value)) return ` ${plainValue(value[0])} and ${plainValue(value[1])}`;
+  if (Array.isArray(value)) return ` ${value.map(word).join(', ')}`;
+  if (shape === 'time' && typeof value === 'string' && /^\d+[smhdw]$/.test(value)) return ` ${durationText(value)} ago`;
+  return ` ${plainValue(value)}`;
+}
+
+const plainValue = (value) => (typeof value === 'string' && /^\d+[smhdw]$/.test(value) ? durationText(value) : word(value));
+
+export const eventText = (event) => {
+  if (event === '*') return 'any event';
+  return Array.isArray(event) ? event.join(' or ') : String(event);
+};
+
+function behaviour(json) {
+  const name = measureName(json.measure) ?? 'count';
+  const measure = MEASURES[name];
+  const event = eventText(json.event);
+  const filters = whereText(json.where);
+  const within = windowText(json.within);
+  if (name === 'count') {
+    const operator = operatorName(json.operator) ?? 'gte';
+    if ((operator === 'eq' && json.value === 0) || (operator === 'lt' && json.value === 1)) return `did not do ${event}${filters}${within}`;
+    if (json.operator === undefined || (operator === 'gte' && json.value === 1)) return `did ${event}${filters}${within}`;
+    return `did ${event}${filters} ${operatorText(operator, 'number')}${valueText(operator, json.value)} times${within}`;
+  }
+  const subject = `${measure.text}${measure.of ? ` ${json.measure.of ?? '…'}` : ''} of ${event}${filters}${within}`;
+  return test(subject, { operator: json.operator ?? 'gte', value: json.operator === undefined ? 1 : json.value }, measure.result);
+}
+
+function whereText(where) {
+  if (where === undefined) return '';
+  const texts = Array.isArray(where) ? where.map(describe).join(' and ') : describe(where);
+  return ` where ${texts}`;
+}
+
+function step(json, index) {
+  const gap = json.maxGap === undefined ? '' : ` within ${durationText(json.maxGap)}`;
+  return `${index === 0 ? 'did ' : ''}${eventText(json.event)}${whereText(json.where)}${gap}`;
+}
+
+/** A window in words, with a space before. */
+export function windowText(within) {
+  switch (windowKind(within)) {
+    case 'ever': return '';
+    case 'last': return ` in the last ${durationText(within.last ?? within)}`;
+    case 'ago': return ` from ${durationText(within.ago[0])} to ${durationText(within.ago[1])} ago`;
+    case 'fixed': return `${within.from === undefined ? '' : ` from ${within.from}`}${within.to === undefined ? '' : ` to ${within.to}`}`;
+    default: return ` within ${JSON.stringify(within)}`;
+  }
+}
+
+function rank(json) {
+  const many = json.top === undefined ? `${json.percent ?? '…'}%` : json.top;
+  const side = String(json.rank.order ?? 'desc').toLowerCase() === 'asc' ? 'bottom' : 'top';
+  const by = json.rank.by;
+  const measure = typeof by === 'object' && by !== null ? measureSubject(by) : by;
+  const among = json.among === undefined ? '' : ` among those with ${describe(json.among)}`;
+  return `${side} ${many} by ${measure}${among}`;
+}
+
+/** What a behaviour measures, without a test of it. */
+export function measureSubject(json) {
+  const name = measureName(json.measure) ?? 'count';
+  const of = MEASURES[name].of ? ` ${json.measure.of ?? '…'}` : '';
+  return `${MEASURES[name].text}${of} of ${eventText(json.event)}${whereText(json.where)}${windowText(json.within)}`;
+}

@@ -1,0 +1,139 @@
+// Rules as a tree that can be edited by hand, and back. What the tree does not know stays in each node's `json` as it
+// was, so that nothing is lost on the way.
+
+/**
+ * @typedef {object} FormNode
+ * @property {string} key what stays the same while the node is moved and edited
+ * @property {'group'|'trait'|'event'|'sequence'|'segment'|'rank'|'sample'|'unknown'} kind
+ * @property {any} json the node's own members; what is below stands apart
+ * @property {FormNode[]} [children] of a group
+ * @property {'conditions'|'criteria'} [list] the member in which a group's children stand
+ * @property {boolean} [implicit] a group that was not written, around a single condition or none
+ * @property {FormNode} [where] filters, as a group of traits, with `shape` as it was written
+ * @property {'one'|'list'|'group'} [shape]
+ * @property {FormNode[]} [steps] of a sequence, each {key, kind: 'step', json, where}
+ * @property {FormNode} [among] of a rank
+ * @property {FormNode} [by] of a rank by a measure of events
+ */
+
+let next = 1;
+
+/** A key that no other node has. */
+export function freshKey() {
+  next += 1;
+  return `n${next}`;
+}
+
+const isObject = (value) => value !== null && typeof value === 'object' && !Array.isArray(value);
+
+/** The form of rules; a lone condition is put into a group that is not written. */
+export function toForm(rules) {
+  if (rules === undefined || rules === null) return implicitGroup([]);
+  const node = toNode(rules);
+  return node.kind === 'group' ? node : implicitGroup([node]);
+}
+
+function implicitGroup(children) {
+  return { key: freshKey(), kind: 'group', json: {}, list: 'conditions', implicit: true, children };
+}
+
+/** The form of one node. */
+export function toNode(json) {
+  const key = freshKey();
+  if (!isObject(json)) return { key, kind: 'unknown', json };
+  for (const list of ['conditions', 'criteria']) {
+    if (Array.isArray(json[list])) {
+      const { [list]: children, ...rest } = json;
+      return { key, kind: 'group', json: rest, list, children: children.map(toNode) };
+    }
+  }
+  if ('field' in json) return { key, kind: 'trait', json };
+  if ('event' in json) return { key, kind: 'event', ...withWhere(json) };
+  if (Array.isArray(json.sequence) && json.sequence.every(isObject)) {
+    const { sequence, ...rest } = json;
+    const steps = sequence.map((step) => ({ key: freshKey(), kind: 'step', ...withWhere(step) }));
+    return { key, kind: 'sequence', json: rest, steps };
+  }
+  if ('segment' in json) return { key, kind: 'segment', json };
+  if (isObject(json.rank)) return rankNode(key, json);
+  if (isObject(json.sample)) return { key, kind: 'sample', json };
+  return { key, kind: 'unknown', json };
+}
+
+function rankNode(key, json) {
+  const { among, rank, ...rest } = json;
+  const node = { key, kind: 'rank', json: { ...rest, rank } };
+  if (isObject(rank.by)) {
+    const { by, ...others } = rank;
+    node.json.rank = others;
+    node.by = { key: freshKey(), kind: 'event', ...withWhere(by) };
+  }
+  if (among !== undefined) node.among = toForm(among);
+  return node;
+}
+
+function withWhere(json) {
+  const { where, ...rest } = json;
+  if (Array.isArray(where)) {
+    return { json: rest, where: { ...implicitGroup(where.map(toNode)), implicit: false, shape: 'list' } };
+  }
+  if (isObject(where)) {
+    const node = toNode(where);
+    if (node.kind === 'group') return { json: rest, where: { ...node, shape: 'group' } };
+    return { json: rest, where: { ...implicitGroup([node]), implicit: false, shape: 'one' } };
+  }
+  return { json };
+}
+
+/** The rules of a form; undefined where there is no condition yet. */
+export function fromForm(node) {
+  if (node.kind === 'group' && node.implicit && node.children.length === 0) return undefined;
+  return fromNode(node);
+}
+
+export function fromNode(node) {
+  switch (node.kind) {
+    case 'group': {
+      if (node.implicit && node.children.length === 1) return fromNode(node.children[0]);
+      return { ...node.json, [node.list]: node.children.map(fromNode) };
+    }
+    case 'event': return eventJson(node);
+    case 'sequence': return { sequence: node.steps.map(eventJson), ...node.json };
+    case 'rank': {
+      const { rank, ...rest } = node.json;
+      const by = node.by ? { by: eventJson(node.by) } : {};
+      const among = node.among ? fromForm(node.among) : undefined;
+      return { rank: { ...by, ...rank }, ...rest, ...(among === undefined ? {} : { among }) };
+    }
+    default: return node.json;
+  }
+}
+
+function eventJson(node) {
+  const { event, ...rest } = node.json;
+  const where = node.where && whereJson(node.where);
+  return { ...('event' in node.json ? { event } : {}), ...(where === undefined ? {} : { where }), ...rest };
+}
+
+/** Filters as they were written, as long as that says the same. */
+function whereJson(where) {
+  if (where.shape === 'group') return fromNode(where);
+  const isAnd = logicOf(where) === 'AND';
+  if (where.children.length === 0 && where.shape === 'one') return undefined;
+  if (!isAnd) return { logic: logicOf(where), conditions: where.children.map(fromNode) };
+  if (where.shape === 'one' && where.children.length === 1 && where.children[0].kind !== 'group') {
+    return fromNode(where.children[0]);
+  }
+  return where.children.map(fromNode);
+}
+
+/** AND, OR or NOT, in whatever case it is written. */
+export function logicOf(group) {
+  const logic = group.json.logic;
+  return typeof logic === 'string' ? logic.toUpperCase() : 'AND';
+}
+
+/** A new group of filters with one trait in it. */
+export function newFilters(child) {
+  return { ...implicitGroup([child]), implicit: false, shape: 'one' };
+}

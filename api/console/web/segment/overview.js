@@ -1,0 +1,37 @@
+// How a segment moves now, and by which rules.
+import { html, useState } from '../lib/html.js';
+import { path, query, read } from '../lib/api.js';
+import { useLoad } from '../lib/load.js';
+import { SizeChart } from '../parts/chart.js';
+import { Loading, NotOffered, ProblemBanner } from '../parts/feedback.js';
+import { RuleOutline } from '../parts/rule-outline.js';
+import { LiveFeed } from './live-feed.js';
+
+const SPANS = { '1h': ['Hour', 3_600_000], '24h': ['Day', 86_400_000], '7d': ['Week', 604_800_000], '90d': ['90 days', 7_776_000_000] };
+
+export function Overview({ segment }) {
+  return html`<div class="split">
+    <div class="stack"><${Growth} id=${segment.id} />
+      ${segment.type !== 'STATIC' && html`<section class="card" aria-label="Rules"><div class="card-head"><h2>Users are in it when</h2>${segment.status !== 'ARCHIVED' && html`<a class="small" href="/segments/${encodeURIComponent(segment.id)}/edit">Edit</a>`}</div><div class="card-body"><${RuleOutline} rules=${segment.rules} /></div></section>`}
+    </div>
+    <${LiveFeed} segment=${segment} />
+  </div>`;
+}
+
+function Growth({ id }) {
+  const [span, setSpan] = useState('24h');
+  const { data, problem } = useLoad((signal) => {
+    const from = new Date(Date.now() - SPANS[span][1]).toISOString();
+    return read(path`/api/segments/${id}/size` + query({ from }), signal);
+  }, [id, span], { every: 10_000 });
+  const body = () => {
+    if (problem?.isMissingPath) return html`<${NotOffered} what="The history of sizes" />`;
+    if (problem) return html`<${ProblemBanner} problem=${problem} />`;
+    if (!data) return html`<${Loading} lines=${5} />`;
+    if (data.points.length < 2) return html`<p class="muted">The curve begins with the second measurement, a minute from now at most.</p>`;
+    return html`<${SizeChart} points=${data.points} />`;
+  };
+  return html`<section class="card" aria-label="Size over time"><div class="card-head"><h2>Size over time</h2>
+    <div class="segmented" role="group" aria-label="Span">${Object.entries(SPANS).map(([name, [text]]) => html`<button type="button" aria-pressed=${String(name === span)} onClick=${() => setSpan(name)}>${text}</button>`)}</div></div>
+    <div class="card-body">${body()}</div></section>`;
+}

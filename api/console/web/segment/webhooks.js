@@ -1,0 +1,78 @@
+// Where the changes of a segment are sent: targets, how they fare, and what is done when they fail.
+import { html, useState } from '../lib/html.js';
+import { ask, path, read } from '../lib/api.js';
+import { count, relative } from '../lib/format.js';
+import { useLoad } from '../lib/load.js';
+import { toast, toastProblem } from '../lib/toast.js';
+import { Dialog, confirm } from '../parts/dialog.js';
+import { Empty, Loading, NotOffered, ProblemBanner, StateBadge } from '../parts/feedback.js';
+import { Menu } from '../parts/menu.js';
+
+const CHANGES = { entered: 'Entered', left: 'Left' };
+
+export function Webhooks({ segment }) {
+  const { data, problem, reload } = useLoad((signal) => read('/api/webhooks', signal), [], { every: 5000 });
+  const [isNew, setNew] = useState(false);
+  const [secret, setSecret] = useState(undefined);
+  const [shown, setShown] = useState(undefined);
+  if (problem?.isMissingPath) return html`<section class="card"><${NotOffered} what="Webhooks" /></section>`;
+  if (problem && !data) return html`<${ProblemBanner} problem=${problem} />`;
+  if (!data) return html`<${Loading} />`;
+  const own = data.items.filter((hook) => hook.segments.includes('*') || hook.segments.includes(segment.id));
+  const act = async (hook, action) => {
+    try {
+      const url = path`/api/webhooks/${hook.id}`;
+      const { data: answer } = action === 'delete' ? await ask('DELETE', url) : await ask('POST', `${url}/${action}`);
+      if (action === 'rotate-secret') setSecret(answer.secret);
+      else toast({ delete: 'The webhook is deleted.', pause: 'The webhook is paused.', resume: 'The webhook goes on.', test: 'A test was sent.' }[action]);
+      reload();
+    } catch (failed) {
+      toastProblem(failed);
+    }
+  };
+  const remove = async (hook) => {
+    if (await confirm({ title: 'Delete this webhook?', text: `Nothing is sent to ${hook.url} any more.`, confirm: 'Delete', danger: true })) act(hook, 'delete');
+  };
+  return html`<section class="card" aria-label="Webhooks"><div class="card-head"><h2>Webhooks</h2><button type="button" class="button small" onClick=${() => setNew(true)}>Add webhook</button></div>
+    ${own.length === 0 ? html`<${Empty} icon="hook" title="No webhook hears of this segment" action=${html`<button type="button" class="button primary" onClick=${() => setNew(true)}>Add webhook</button>`}>A webhook tells another system who enters and leaves, signed, and again until it has arrived.<//>`
+      : html`<ul class="list">${own.map((hook) => html`<li key=${hook.id}><div class="spread"><div class="cut"><strong class="mono">${hook.url}</strong> <${StateBadge} state=${hook.status} />
+          <div class="small muted">${hook.description ? `${hook.description} · ` : ''}${hook.segments.includes('*') ? 'all segments' : 'this segment'} · ${hook.changes.join(' and ')} · ${count(hook.deliveries?.delivered ?? 0)} delivered, ${count(hook.deliveries?.failed ?? 0)} failed, ${count(hook.deliveries?.pending ?? 0)} waiting${hook.deliveries?.lastDeliveredAt ? ` · last ${relative(hook.deliveries.lastDeliveredAt)}` : ''}</div>
+          ${hook.pausedBecause && html`<div class="small bad-text">Paused: ${hook.pausedBecause}</div>`}${hook.deliveries?.lastError && html`<div class="small bad-text">${hook.deliveries.lastError}</div>`}</div>
+        <div class="row"><button type="button" class="button quiet small" aria-expanded=${String(shown === hook.id)} onClick=${() => setShown(shown === hook.id ? undefined : hook.id)}>Deliveries</button>
+          <${Menu} label="Webhook" small items=${[hook.status === 'PAUSED' ? { text: 'Resume', icon: 'play', run: () => act(hook, 'resume') } : { text: 'Pause', icon: 'pause', run: () => act(hook, 'pause') }, { text: 'Send a test', icon: 'arrow', run: () => act(hook, 'test') }, { text: 'New secret', icon: 'redo', run: () => act(hook, 'rotate-secret') }, null, { text: 'Delete…', icon: 'trash', danger: true, run: () => remove(hook) }]} /></div></div>
+        ${shown === hook.id && html`<${Deliveries} id=${hook.id} />`}</li>`)}</ul>`}
+    ${isNew && html`<${NewHook} segment=${segment} onClose=${() => setNew(false)} onDone=${(made) => { setNew(false); setSecret(made.secret); reload(); }} />`}
+    ${secret && html`<${Dialog} title="The secret of this webhook" onClose=${() => setSecret(undefined)} foot=${html`<button type="button" class="button primary" onClick=${() => setSecret(undefined)}>I have kept it</button>`}>
+      <p class="soft">Every message is signed with it, as the Standard Webhooks specification says. It is shown this once.</p><code class="secret">${secret}</code><//>`}
+  </section>`;
+}
+
+function Deliveries({ id }) {
+  const { data, problem } = useLoad((signal) => read(path`/api/webhooks/${id}/deliveries`, signal), [id], { every: 5000 });
+  if (problem) return html`<p class="small muted">${problem.message}</p>`;
+  if (!data) return html`<${Loading} lines=${2} />`;
+  if (data.items.length === 0) return html`<p class="small muted">Nothing was sent yet.</p>`;
+  return html`<div class="table-wrap"><table><thead><tr><th scope="col">When</th><th scope="col">Outcome</th><th scope="col" class="end">Changes</th><th scope="col" class="end">Attempt</th></tr></thead>
+    <tbody>${data.items.slice(0, 20).map((one) => html`<tr><td class="small nowrap">${relative(one.at ?? one.timestamp)}</td><td class="small">${one.status ?? one.outcome ?? ''} ${one.error ?? ''}</td><td class="end number small">${count(one.changes)}</td><td class="end number small">${one.attempt ?? one.attempts ?? ''}</td></tr>`)}</tbody></table></div>`;
+}
+
+function NewHook({ segment, onClose, onDone }) {
+  const [url, setUrl] = useState('');
+  const [changes, setChanges] = useState(['entered', 'left']);
+  const [isAll, setAll] = useState(false);
+  const [problem, setProblem] = useState(undefined);
+  const submit = async (event) => {
+    event.preventDefault();
+    try {
+      onDone((await ask('POST', '/api/webhooks', { body: { url, segments: isAll ? ['*'] : [segment.id], changes } })).data);
+    } catch (failed) {
+      setProblem(failed);
+    }
+  };
+  const toggle = (change) => setChanges(changes.includes(change) ? changes.filter((one) => one !== change) : [...changes, change]);
+  return html`<${Dialog} title="Add webhook" onClose=${onClose} foot=${html`<button type="button" class="button" onClick=${onClose}>Cancel</button><button type="submit" form="hook" class="button primary" disabled=${changes.length === 0}>Add webhook</button>`}>
+    <form id="hook" class="stack" onSubmit=${submit}><${ProblemBanner} problem=${problem} />
+      <div class="field"><label for="hook-url">URL</label><input class="input" id="hook-url" type="url" required autofocus placeholder="https://example.com/hooks/audience" value=${url} onInput=${(event) => setUrl(event.target.value)} /></div>
+      <div class="row" role="group" aria-label="Changes that are sent">${Object.entries(CHANGES).map(([change, text]) => html`<label class="checkbox"><input type="checkbox" checked=${changes.includes(change)} onChange=${() => toggle(change)} />${text}</label>`)}</div>
+      <label class="checkbox"><input type="checkbox" checked=${isAll} onChange=${() => setAll(!isAll)} />Of all segments, not only this one</label></form><//>`;
+}
