@@ -11,7 +11,7 @@ const SYMBOLS = { number: ['123', 'number'], string: ['Abc', 'text'], boolean: [
 
 /** The literal that typed text means, in the type that the field has. */
 export function literal(text, type) {
-  if (type === 'number') return NUMBER.test(text.trim()) ? Number(text) : text;
+  if (type === 'number') return NUMBER.test(text.trim()) && Number.isFinite(Number(text)) ? Number(text) : text;
   return text;
 }
 

@@ -4,7 +4,8 @@ import { useCallback, useEffect, useRef, useState } from '../vendor/hooks.mjs';
 /**
  * @param {(signal: AbortSignal) => Promise<any>} load what to do; it is done anew when `key` changes
  * @param {unknown[]} key
- * @param {{every?: number}} [options] milliseconds after which it is done again while the page is seen
+ * @param {{every?: number, keep?: boolean}} [options] milliseconds after which it is done again while the page is seen;
+ *   whether what was there before stays until there is what the new key asks for
  */
 export function useLoad(load, key, options = {}) {
   const [state, setState] = useState({ data: undefined, problem: undefined, loading: true, key: '' });
@@ -34,7 +35,8 @@ export function useLoad(load, key, options = {}) {
       }
       if (wait) timer = setTimeout(run, wait);
     };
-    setState((before) => (before.key === name ? { ...before, loading: true } : { loading: true, key: name }));
+    setState((before) => (before.key === name ? { ...before, loading: true }
+      : { loading: true, key: name, data: options.keep ? before.data : undefined }));
     run();
     return () => {
       controller.abort();
@@ -42,6 +44,5 @@ export function useLoad(load, key, options = {}) {
     };
   }, [name, round, options.every]);
   const reload = useCallback(() => setRound((count) => count + 1), []);
-  const setData = useCallback((data) => setState((before) => ({ ...before, data })), []);
-  return { ...state, data: state.key === name ? state.data : undefined, reload, setData };
+  return { ...state, data: state.key === name || options.keep ? state.data : undefined, reload };
 }

@@ -34,7 +34,10 @@ export function navigate(to, { replace = false, force = false } = {}) {
   window.history[replace ? 'replaceState' : 'pushState'](null, '', url);
   current = window.location.href;
   location.set(here());
-  if (!isSamePage) window.scrollTo(0, 0);
+  if (isSamePage) return;
+  window.scrollTo(0, 0);
+  // A reader of the screen goes on at the new page, not at a link that is gone.
+  document.getElementById('main')?.focus({ preventScroll: true });
 }
 
 /** Changes members of the query without a new entry in the history. */

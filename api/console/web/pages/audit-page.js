@@ -27,7 +27,7 @@ export function AuditPage({ query }) {
     }
     return { items, more: Boolean(cursor) };
   };
-  const { data, problem, reload } = useLoad(load, [filter, pages], { every: 4000 });
+  const { data, problem, reload } = useLoad(load, [filter, pages], { every: 4000, keep: true });
   const pick = (member, label, options) => html`<select class="select" aria-label=${label} value=${filter[member] ?? ''} onChange=${(event) => setQuery({ [member]: event.target.value })}><option value="">${label}</option>${options.map(([value, text]) => html`<option value=${value}>${text}</option>`)}</select>`;
   const text = (member, label) => html`<input class="input filter-text" aria-label=${label} placeholder=${label} value=${filter[member] ?? ''} onChange=${(event) => setQuery({ [member]: event.target.value.trim() })} />`;
   return html`<div class="page">

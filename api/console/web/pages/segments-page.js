@@ -29,7 +29,7 @@ export function SegmentsPage({ query }) {
     }
     return { items, more: Boolean(cursor) };
   };
-  const { data, problem, reload } = useLoad(load, [filter, pages], { every: EVERY });
+  const { data, problem, reload } = useLoad(load, [filter, pages], { every: EVERY, keep: true });
   useEffect(() => {
     const timer = setTimeout(() => setQuery({ q: text.trim() }), 200);
     return () => clearTimeout(timer);

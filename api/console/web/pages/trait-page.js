@@ -1,5 +1,5 @@
 // Making and editing a computed trait.
-import { html, useEffect, useRef, useState } from '../lib/html.js';
+import { html, takeFocus, useEffect, useRef, useState } from '../lib/html.js';
 import { ask, path } from '../lib/api.js';
 import { useLoad } from '../lib/load.js';
 import { guardLeaving, navigate } from '../lib/router.js';
@@ -70,7 +70,7 @@ function TraitForm({ trait, etag, reload }) {
       <div class="actions">${trait && html`<button type="button" class="button danger" onClick=${remove}><${Icon} name="trash" />Delete</button>`}<a class="button" href="/traits">Cancel</a><button type="submit" class="button primary" disabled=${!name.trim() || isBroken}>${trait ? 'Save changes' : 'Create trait'}</button></div></header>
     <${ProblemBanner} problem=${problem} retry=${problem?.status === 412 ? reload : undefined} />
     <div class="split"><section class="card"><div class="card-body stack">
-        ${!trait && html`<div class="field"><label for="trait-name">Name</label><input class="input" id="trait-name" autofocus maxlength="256" placeholder="Such as: spentIn90Days" value=${name} onInput=${(event) => setName(event.target.value)} /><span class="hint">Without dots. Rules use it like any trait.</span></div>`}
+        ${!trait && html`<div class="field"><label for="trait-name">Name</label><input class="input" id="trait-name" ref=${takeFocus} maxlength="256" placeholder="Such as: spentIn90Days" value=${name} onInput=${(event) => setName(event.target.value)} /><span class="hint">Without dots. Rules use it like any trait.</span></div>`}
         <div class="field"><span class="label">What it is</span>${node.kind === 'event' ? html`<div class="condition-form"><${Amount} node=${node} onChange=${setNode} suggest=${suggest} faults=${faults} pointer="" /></div>` : html`<p class="muted">Edit the JSON: a trait needs an event.</p>`}</div>
         <${Faults} faults=${faults} /></div></section>
       <${JsonPane} rules=${definition} onChange=${(next) => setNode(toNode(next))} onBroken=${setBroken} /></div>

@@ -1,5 +1,5 @@
 // Finding a user.
-import { html, useEffect, useState } from '../lib/html.js';
+import { html, takeFocus, useEffect, useState } from '../lib/html.js';
 import { path, query as toQuery, read } from '../lib/api.js';
 import { useLoad } from '../lib/load.js';
 import { navigate, setQuery } from '../lib/router.js';
@@ -25,7 +25,7 @@ export function UsersPage({ query }) {
       return { items: user ? [{ userId: user.userId }] : [] };
     }
   };
-  const { data, problem, reload } = useLoad(load, [q, cursor]);
+  const { data, problem, reload } = useLoad(load, [q, cursor], { keep: true });
   useEffect(() => {
     const timer = setTimeout(() => {
       if (text.trim() !== q) setCursors([undefined]);
@@ -39,7 +39,7 @@ export function UsersPage({ query }) {
   };
   return html`<div class="page">
     <header class="page-head"><div><h1>Users</h1><p class="lead">Everything that is known of a person, and why they are in a segment.</p></div></header>
-    <form class="toolbar" role="search" onSubmit=${open}><div class="search"><${Icon} name="search" /><input class="input" type="search" autofocus aria-label="Search users by id" placeholder="User id, or how it begins" value=${text} onInput=${(event) => setText(event.target.value)} /></div><button type="submit" class="button" disabled=${!text.trim()}>Open</button></form>
+    <form class="toolbar" role="search" onSubmit=${open}><div class="search"><${Icon} name="search" /><input class="input" type="search" ref=${takeFocus} aria-label="Search users by id" placeholder="User id, or how it begins" value=${text} onInput=${(event) => setText(event.target.value)} /></div><button type="submit" class="button" disabled=${!text.trim()}>Open</button></form>
     ${problem && !problem.isMissingPath && html`<${ProblemBanner} problem=${problem} retry=${reload} />`}
     ${!data && !problem && html`<${Loading} />`}
     ${problem?.isMissingPath && html`<${Empty} icon="user" title="Open a user by id">This server has no search; type the whole id.<//>`}

@@ -14,7 +14,7 @@ export function Members({ segment }) {
   const [cursors, setCursors] = useState([undefined]);
   const cursor = cursors.at(-1);
   const url = path`/api/segments/${segment.id}/members`;
-  const { data, problem, reload } = useLoad((signal) => read(url + query({ cursor, limit: PAGE }), signal), [segment.id, cursor], { every: 2500 });
+  const { data, problem, reload } = useLoad((signal) => read(url + query({ cursor, limit: PAGE }), signal), [segment.id, cursor], { every: 2500, keep: true });
   const download = (format) => {
     const link = document.createElement('a');
     link.href = `${url}?format=${format}`;

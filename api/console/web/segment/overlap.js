@@ -11,7 +11,7 @@ const MOST = 10;
 export function Overlap({ segment }) {
   const [chosen, setChosen] = useState(() => new URLSearchParams(window.location.search).getAll('with').flatMap((text) => text.split(',')).filter(Boolean).slice(0, MOST));
   const { data: all } = useLoad((signal) => read('/api/segments?status=ACTIVE&limit=1000', signal), []);
-  const { data, problem } = useLoad(async (signal) => (chosen.length === 0 ? { with: [] } : read(path`/api/segments/${segment.id}/overlap` + query({ with: chosen }), signal)), [segment.id, chosen], { every: 5000 });
+  const { data, problem } = useLoad(async (signal) => (chosen.length === 0 ? { with: [] } : read(path`/api/segments/${segment.id}/overlap` + query({ with: chosen }), signal)), [segment.id, chosen], { every: 5000, keep: true });
   const names = Object.fromEntries((all?.items ?? []).map((one) => [one.id, one.name]));
   const set = (next) => {
     setChosen(next);

@@ -23,7 +23,7 @@ function Growth({ id }) {
   const { data, problem } = useLoad((signal) => {
     const from = new Date(Date.now() - SPANS[span][1]).toISOString();
     return read(path`/api/segments/${id}/size` + query({ from }), signal);
-  }, [id, span], { every: 10_000 });
+  }, [id, span], { every: 10_000, keep: true });
   const body = () => {
     if (problem?.isMissingPath) return html`<${NotOffered} what="The history of sizes" />`;
     if (problem) return html`<${ProblemBanner} problem=${problem} />`;

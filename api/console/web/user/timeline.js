@@ -30,7 +30,7 @@ export function Timeline({ id }) {
       return { items: wanted.slice(0, pages * PAGE), more: wanted.length > pages * PAGE };
     }
   };
-  const { data, problem } = useLoad(load, [id, type, pages], { every: 4000 });
+  const { data, problem } = useLoad(load, [id, type, pages], { every: 4000, keep: true });
   const names = [...new Set((data?.items ?? []).map((event) => event.eventType))];
   if (problem && !data) return html`<${ProblemBanner} problem=${problem} />`;
   if (!data) return html`<${Loading} />`;
