@@ -7,7 +7,6 @@
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
-use std::hash::{DefaultHasher, Hash, Hasher};
 
 use rust_embed::Embed;
 
@@ -42,9 +41,7 @@ pub fn page() -> Option<Asset> {
         let _ = write!(links, "<link rel=\"modulepreload\" href=\"/console/{path}\">");
     }
     let text = String::from_utf8_lossy(&page.bytes).replace(MODULES, &links);
-    let mut hasher = DefaultHasher::new();
-    text.hash(&mut hasher);
-    let etag = format!("\"{:016x}\"", hasher.finish());
+    let etag = format!("\"{:016x}\"", xxhash_rust::xxh3::xxh3_64(text.as_bytes()));
     Some(Asset { bytes: Cow::Owned(text.into_bytes()), media: page.media, etag })
 }
 
