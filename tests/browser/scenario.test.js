@@ -184,7 +184,7 @@ test('a segment from its first condition to its versions, a user explained, a fi
   });
   await step('the audit log has all of it', async () => {
     await page.goto('/audit');
-    await page.getByText('rolled back').first().waitFor();
+    await page.getByRole('table').getByText('rolled back').waitFor();
     await page.getByText('only the most frequent').waitFor();
   });
   assert.deepEqual(faults, []);
