@@ -185,7 +185,7 @@ test('a segment from its first condition to its versions, a user explained, a fi
   await step('the audit log has all of it', async () => {
     await page.goto('/audit');
     await page.getByRole('table').getByText('rolled back').waitFor();
-    await page.getByText('only the most frequent').waitFor();
+    await page.getByRole('cell', { name: 'only the most frequent', exact: true }).waitFor();
   });
   assert.deepEqual(faults, []);
 });
