@@ -9,7 +9,7 @@ export function ProblemBanner({ problem, retry }) {
     <${Icon} name="warn" />
     <div class="body">
       <strong>${problem.status === 404 ? 'Not found' : problem.status === 0 ? 'No connection' : 'That did not work'}</strong>
-      <div>${problem.message}</div>
+      ${problem.errors?.length !== 1 && html`<div>${problem.message}</div>`}
       ${problem.errors?.length > 0 && html`<ul class="small">${problem.errors.map((fault) => html`<li><code>${fault.pointer || '/'}</code> ${fault.message}</li>`)}</ul>`}
     </div>
     ${retry && html`<button class="button small" type="button" onClick=${retry}>Try again</button>`}
