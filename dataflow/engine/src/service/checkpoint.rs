@@ -4,7 +4,10 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
-use audience_contract::{CatalogueStore, CheckpointStore, Document, DocumentKind, MessageIndex, Progress, StoreError};
+use audience_contract::{
+    AuditFilter, AuditRecord, CatalogueStore, CheckpointStore, Document, DocumentKind, MessageIndex, Progress,
+    StoreError,
+};
 use audience_operators::aliases::{Aliases, IdSince};
 use audience_operators::membership::SHARDS;
 use audience_operators::message::{Clock, Control};
@@ -84,6 +87,8 @@ pub struct CatalogueCopy {
     pub version: u64,
     /// Every version of every segment and trait that there is then, and the newest of every list of members.
     pub documents: Vec<Document>,
+    /// The audit log, oldest first.
+    pub audit: Vec<AuditRecord>,
 }
 
 impl CatalogueCopy {
@@ -98,7 +103,18 @@ impl CatalogueCopy {
                 documents.extend(history.into_iter().filter(|document| document.catalogue_version <= version));
             }
         }
-        Ok(CatalogueCopy { version, documents })
+        let mut audit = store.audit(&AuditFilter { limit: usize::MAX, ..AuditFilter::default() })?;
+        audit.reverse();
+        audit.retain(|record| record.catalogue_version <= version);
+        Ok(CatalogueCopy { version, documents, audit })
+    }
+
+    /// Reads a copy. One that was written before there was an audit log ends before it.
+    pub fn decode(bytes: &[u8]) -> bincode::Result<CatalogueCopy> {
+        bincode::deserialize(bytes).or_else(|_| {
+            let (version, documents) = bincode::deserialize(bytes)?;
+            Ok(CatalogueCopy { version, documents, audit: Vec::new() })
+        })
     }
 }
 
