@@ -265,6 +265,8 @@ impl Checkpointer {
 
 #[cfg(test)]
 mod tests {
+    use audience_contract::AuditEntry;
+
     use super::*;
 
     #[test]
@@ -279,5 +281,19 @@ mod tests {
         assert!(Manifest::decode(&bytes).is_err_and(|why| why.contains("format 2")));
         assert!(Manifest::decode(&bytes[8..]).is_err_and(|why| why.contains("no format")));
         assert!(Manifest::decode(b"").is_err());
+    }
+
+    #[test]
+    fn copies_of_before_there_was_an_audit_log_are_read() {
+        let body = Some("{}".to_owned());
+        let document = Document { kind: DocumentKind::Segment, id: "a".to_owned(), catalogue_version: 7, body };
+        let old = bincode::serialize(&(7_u64, vec![document.clone()])).unwrap();
+        let copy = CatalogueCopy::decode(&old).unwrap();
+        assert_eq!(copy, CatalogueCopy { version: 7, documents: vec![document], audit: Vec::new() });
+        let entry = AuditEntry { action: "created".to_owned(), version: Some(1), ..AuditEntry::default() };
+        let record = AuditRecord { sequence: 1, at: 5, author: "ann".to_owned(), catalogue_version: 7, entry };
+        let new = CatalogueCopy { audit: vec![record], ..copy };
+        assert_eq!(CatalogueCopy::decode(&bincode::serialize(&new).unwrap()).unwrap(), new);
+        assert!(CatalogueCopy::decode(&old[..old.len() - 1]).is_err());
     }
 }
