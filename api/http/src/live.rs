@@ -16,6 +16,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::api::Api;
+use crate::metrics::InFlight;
 use crate::options::ApiOptions;
 use crate::problem::Problem;
 use crate::query::Query;
@@ -118,6 +119,7 @@ struct Follower {
     write: Write,
     news: watch::Receiver<()>,
     closing: watch::Receiver<bool>,
+    _counted: InFlight,
     _place: OwnedSemaphorePermit,
 }
 
@@ -129,7 +131,8 @@ impl Follower {
         let permit = Arc::clone(&api.live.places).try_acquire_owned().map_err(busy)?;
         let (news, closing) = (api.live.news.subscribe(), api.live.closing.subscribe());
         let (place, filter) = (from.unwrap_or(newest), Arc::new(filter));
-        Ok(Follower { api, place, filter, write, news, closing, _place: permit })
+        let counted = api.metrics.follow();
+        Ok(Follower { api, place, filter, write, news, closing, _counted: counted, _place: permit })
     }
 
     /// Waits for what comes next; nothing where this is the end. It may be given up at any time and called again.
