@@ -134,7 +134,7 @@ mod tests {
             .collect();
         assert_eq!(seen, [(10, 0, 0), (11, 3, 2), (11, 0, 0), (20, 9, 0), (20, 0, 0)]);
         let now = points(&buckets, 20, &SizeQuery { from: 95, to: 120, step: 20 }, 121);
-        assert_eq!(now.last().map(|point| (point.size, point.entered)), Some((20, 9)));
+        assert_eq!(now.last().map(|point| (point.size, point.entered)), Some((20, 12)));
         let none: Vec<_> = points(&[], 7, &SizeQuery { from: 0, to: 25, step: 10 }, 9_000)
             .into_iter()
             .map(|p| (p.at, p.size))
