@@ -44,7 +44,7 @@ const PAGES = {
   edit: ['/segments/all-kinds/edit', 'Edit All kinds of conditions', 'Random share'],
   users: ['/users', 'Users', 'Open'],
   user: ['/users/c05?why=all-kinds', 'c05', 'Computed traits'],
-  timeline: ['/users/c05/timeline', 'c05', 'purchase'],
+  timeline: ['/users/c05/timeline', 'c05', 'amount'],
   traits: ['/traits', 'Computed traits', 'totalSpent'],
   trait: ['/traits/totalSpent', 'totalSpent', 'sum of'],
   imports: ['/imports?segment=list', 'Imports', 'Choose a CSV file'],

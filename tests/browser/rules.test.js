@@ -4,6 +4,7 @@ import { readFileSync, readdirSync } from 'node:fs';
 import { test } from 'node:test';
 
 import { describe } from '../../api/console/web/rules/describe.js';
+import { numberOf, parseJson, textOf } from '../../api/console/web/rules/exact.js';
 import { fromForm, toForm, toNode } from '../../api/console/web/rules/form.js';
 import { fitValue, operatorName, parseDuration, windowKind } from '../../api/console/web/rules/grammar.js';
 import { childPointer, faultsAt, rulesFaults } from '../../api/console/web/rules/pointers.js';
@@ -81,6 +82,13 @@ test('faults stand at the node that they are of', () => {
   assert.deepEqual(faultsAt(faults, '/conditions/1', ['/conditions/1/conditions/0']), []);
   assert.deepEqual(faultsAt(faults, '/conditions/1').map((fault) => fault.pointer), ['/conditions/1/conditions/0/segment']);
   assert.deepEqual(rulesFaults([{ pointer: '/rules/value' }, { pointer: '/name' }]).map((fault) => fault.pointer), ['/value']);
+});
+
+test('numbers that a double does not hold are kept as they are written', { skip: typeof JSON.rawJSON !== 'function' && 'this Node has no JSON.rawJSON' }, () => {
+  const text = '{"field":"a","operator":"in","value":[12345678901234567.5,0.10,1e3,-0.000000001,999999999999999999]}';
+  assert.equal(JSON.stringify(fromForm(toForm(parseJson(text)))), text.replace('0.10', '0.1').replace('1e3', '1000').replace('-0.000000001', '-1e-9'));
+  assert.equal(typeof numberOf('1.50'), 'number');
+  assert.equal(textOf(numberOf('12345678901234567.5')), '12345678901234567.5');
 });
 
 test('words of the language', () => {

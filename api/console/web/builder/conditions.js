@@ -1,6 +1,7 @@
 // The conditions that are no behaviour: traits, segments, sequences, random shares, and what has no form.
 import { html, useState } from '../lib/html.js';
 import { Combobox } from '../parts/combobox.js';
+import { parseJson } from '../rules/exact.js';
 import { freshKey } from '../rules/form.js';
 import { below } from '../rules/pointers.js';
 import { DurationField } from './duration-field.js';
@@ -76,7 +77,7 @@ export function Unknown({ node, onChange }) {
   const edit = (event) => {
     setText(event.target.value);
     try {
-      onChange({ ...node, json: JSON.parse(event.target.value) });
+      onChange({ ...node, json: parseJson(event.target.value) });
       setWrong('');
     } catch (error) {
       setWrong(error.message);

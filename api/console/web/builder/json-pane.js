@@ -1,5 +1,6 @@
 // The rules as JSON, beside the form: either side follows the other.
 import { html, useEffect, useRef, useState } from '../lib/html.js';
+import { parseJson } from '../rules/exact.js';
 import { toast } from '../lib/toast.js';
 
 const pretty = (rules) => (rules === undefined ? '' : JSON.stringify(rules, null, 2));
@@ -22,7 +23,7 @@ export function JsonPane({ rules, onChange, onBroken }) {
     const typed = event.target.value;
     setText(typed);
     try {
-      const parsed = typed.trim() === '' ? undefined : JSON.parse(typed);
+      const parsed = typed.trim() === '' ? undefined : parseJson(typed);
       own.current = JSON.stringify(parsed);
       setWrong('');
       onBroken(false);

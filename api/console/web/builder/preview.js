@@ -1,6 +1,7 @@
 // The exact effect of rules before they are saved: asked for while typing, broken off when typing goes on.
 import { useEffect, useState } from '../vendor/hooks.mjs';
 import { Problem, author } from '../lib/api.js';
+import { parseJson } from '../rules/exact.js';
 import { rulesFaults } from '../rules/pointers.js';
 
 const TYPING = 250; // milliseconds without a key before it is asked
@@ -63,7 +64,7 @@ export function usePreview(rules, id) {
       setView((before) => ({ ...before, state: before.result ? before.state : 'asking' }));
       try {
         const onProgress = (progress) => setView((before) => ({ ...before, progress }));
-        const result = await askPreview({ ...(id ? { id } : {}), rules: JSON.parse(text) }, controller.signal, onProgress);
+        const result = await askPreview({ ...(id ? { id } : {}), rules: parseJson(text) }, controller.signal, onProgress);
         if (controller.signal.aborted) return;
         setView({ state: 'done', result, faults: [], isOld: false });
         timer = setTimeout(run, Math.max(REFRESH, 20 * (result.tookMilliseconds ?? 0)));

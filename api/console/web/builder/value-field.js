@@ -1,6 +1,7 @@
 // The value of a condition, in the shape that its operator asks for. A literal's JSON type decides how a rule compares,
 // so the type of each is shown beside it and can be changed.
 import { html, useState } from '../lib/html.js';
+import { isNumber, numberOf, textOf } from '../rules/exact.js';
 import { OPERATORS, parseDuration } from '../rules/grammar.js';
 import { Combobox } from '../parts/combobox.js';
 import { DurationField } from './duration-field.js';
@@ -11,13 +12,14 @@ const SYMBOLS = { number: ['123', 'number'], string: ['Abc', 'text'], boolean: [
 
 /** The literal that typed text means, in the type that the field has. */
 export function literal(text, type) {
-  if (type === 'number') return NUMBER.test(text.trim()) && Number.isFinite(Number(text)) ? Number(text) : text;
+  if (type === 'number') return NUMBER.test(text.trim()) && Number.isFinite(Number(text)) ? numberOf(text.trim()) : text;
   return text;
 }
 
 /** The type that a new value of a field should have, by what the data has. */
 function typeOf(value, known) {
-  if (typeof value === 'number' || typeof value === 'boolean') return typeof value;
+  if (isNumber(value)) return 'number';
+  if (typeof value === 'boolean') return 'boolean';
   if (value === '' || value === undefined) {
     if (known?.types?.length === 1 && known.types[0] === 'boolean') return 'boolean';
     if (known?.types?.includes('text')) return 'string';
@@ -36,14 +38,14 @@ function Scalar({ value, onChange, label, known, invalid, types }) {
   const change = () => {
     setChosen(next);
     if (next === 'boolean') onChange(true);
-    else if (next === 'number') onChange(literal(String(value), 'number'));
-    else onChange(typeof value === 'boolean' ? '' : String(value ?? ''));
+    else if (next === 'number') onChange(literal(textOf(value ?? ''), 'number'));
+    else onChange(typeof value === 'boolean' ? '' : textOf(value ?? ''));
   };
   const options = (known?.examples ?? []).filter((one) => typeof one !== 'object').map((one) => ({ value: String(one) }));
-  const isNoNumber = shown === 'number' && value !== '' && typeof value !== 'number';
+  const isNoNumber = shown === 'number' && value !== '' && value !== undefined && !isNumber(value);
   const field = shown === 'boolean'
     ? html`<select class="pill" aria-label=${label} value=${String(value)} onChange=${(event) => onChange(event.target.value === 'true')}><option>true</option><option>false</option></select>`
-    : html`<${Combobox} className="pill value" label=${label} value=${value === undefined ? '' : String(value)} options=${options} placeholder="value" invalid=${invalid || isNoNumber}
+    : html`<${Combobox} className="pill value" label=${label} value=${value === undefined ? '' : textOf(value)} options=${options} placeholder="value" invalid=${invalid || isNoNumber}
         onChange=${(text) => onChange(literal(text, shown === 'string' ? 'string' : 'number'))} />`;
   return html`<span class="joined">${field}
     ${types.length > 1 && html`<button type="button" class="pill type" title="Compared as ${SYMBOLS[shown][1]}; change" aria-label="Compared as ${SYMBOLS[shown][1]}; change to ${SYMBOLS[next][1]}" onClick=${change}>${SYMBOLS[shown][0]}</button>`}</span>`;
@@ -68,7 +70,7 @@ function List({ value, onChange, label, known, invalid, types }) {
   const options = (known?.examples ?? []).filter((one) => typeof one !== 'object' && !all.includes(one)).map((one) => ({ value: String(one) }));
   const choose = (next) => (options.some((option) => option.value === next) ? add(next) : setText(next));
   return html`<span class="chips ${invalid ? 'invalid' : ''}" onKeyDown=${onKeyDown} onFocusOut=${() => text.trim() && add(text)}>
-    ${all.map((one, index) => html`<span class="chip" key=${`${typeof one}${one}`}>${typeof one === 'string' ? one : JSON.stringify(one)}<button type="button" aria-label="Remove ${String(one)}" onClick=${() => onChange(all.filter((_, at) => at !== index))}>×</button></span>`)}
+    ${all.map((one, index) => html`<span class="chip" key=${`${typeof one}${textOf(one)}`}>${typeof one === 'string' ? one : JSON.stringify(one)}<button type="button" aria-label="Remove ${textOf(one)}" onClick=${() => onChange(all.filter((_, at) => at !== index))}>×</button></span>`)}
     <${Combobox} className="bare" label=${label} value=${text} options=${options} placeholder=${all.length === 0 ? 'values, Enter adds' : 'add'} invalid=${invalid} onChange=${choose} />
   </span>`;
 }

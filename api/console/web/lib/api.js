@@ -1,4 +1,5 @@
 // Calls of the REST API: JSON there and back, errors as Problem.
+import { parseJson } from '../rules/exact.js';
 import { createStore } from './store.js';
 
 /** Whether the server answers. */
@@ -98,7 +99,7 @@ export async function read(url, signal) {
 function parse(text) {
   if (!text) return undefined;
   try {
-    return JSON.parse(text);
+    return parseJson(text);
   } catch {
     return undefined;
   }

@@ -17,14 +17,17 @@ function next() {
   }
 }
 
+/** The instant so many milliseconds ago, or at which a segment began: before that there is nothing to draw. */
+export const since = (span, createdAt) => new Date(Math.max(Date.now() - span, new Date(createdAt).getTime() || 0)).toISOString();
+
 /** The sizes of the last day of a segment; undefined where the server keeps none. */
-export function sizesOfDay(id) {
+export function sizesOfDay(id, createdAt) {
   const known = kept.get(id);
   if (known && Date.now() - known.at < FRESH) return known.sizes;
   const sizes = new Promise((resolve) => {
     waiting.push(() => {
-      const from = new Date(Date.now() - 86_400_000).toISOString();
-      return read(path`/api/segments/${id}/size` + query({ from, step: '30m' })).catch(() => undefined).then(resolve);
+      const from = since(86_400_000, createdAt);
+      return read(path`/api/segments/${id}/size` + query({ from })).catch(() => undefined).then(resolve);
     });
   });
   kept.set(id, { at: Date.now(), sizes });

@@ -1,7 +1,7 @@
 // One segment: how it is, how it moves, who is in it, what it was.
-import { html, useState } from '../lib/html.js';
+import { html, useEffect, useState } from '../lib/html.js';
 import { ask, path, read } from '../lib/api.js';
-import { count, percent, plural, relative, signed } from '../lib/format.js';
+import { count, plural, relative, signed } from '../lib/format.js';
 import { useLoad } from '../lib/load.js';
 import { navigate } from '../lib/router.js';
 import { toast, toastProblem } from '../lib/toast.js';
@@ -21,9 +21,12 @@ const TABS = { overview: ['Overview', Overview], members: ['Members', Members], 
 export function SegmentPage({ id, tab = 'overview' }) {
   const { data, problem, reload } = useLoad((signal) => ask('GET', path`/api/segments/${id}`, { signal }), [id], { every: 2000 });
   const { data: sizes } = useLoad((signal) => read(path`/api/segments/${id}/size`, signal), [id], { every: 15_000 });
-  const { data: system } = useLoad((signal) => read('/api/system', signal), [], { every: 30_000 });
   const segment = data?.data;
   const [title, Tab] = TABS[tab] ?? TABS.overview;
+  // On a narrow screen the tab may stand outside.
+  useEffect(() => {
+    document.querySelector('.tabs [aria-current]')?.scrollIntoView({ block: 'nearest', inline: 'nearest' });
+  }, [tab, segment === undefined]);
   useTitle(tab === 'overview' ? '' : title, segment?.name ?? id);
   if (!segment) return html`<div class="page">${problem ? html`<${ProblemBanner} problem=${problem} retry=${reload} /><p><a href="/segments">All segments</a></p>` : html`<${Loading} />`}</div>`;
   const base = `/segments/${encodeURIComponent(id)}`;
@@ -38,7 +41,7 @@ export function SegmentPage({ id, tab = 'overview' }) {
     ${segment.faults?.length > 0 && html`<div class="banner bad" role="alert"><${Icon} name="warn" /><div class="body"><strong>A newer version was stored by other ways and does not run.</strong> The version before is in force.<ul>${segment.faults.map((fault) => html`<li><code>${fault.pointer || '/'}</code> ${fault.message}</li>`)}</ul></div></div>`}
     ${segment.effective === false && segment.status === 'ACTIVE' && html`<div class="banner"><${Icon} name="clock" /><div class="body">Version ${segment.version} is being computed over all history; until then the memberships of the version before are served.</div></div>`}
     <dl class="tiles">
-      <div class="tile"><dt>Members now</dt><dd data-testid="size">${count(segment.size)}</dd>${system?.users > 0 && html`<dd class="under">${percent(segment.size, system.users)} of ${plural(system.users, 'user')}</dd>`}</div>
+      <div class="tile"><dt>Members now</dt><dd data-testid="size">${count(segment.size)}</dd><dd class="under">exact, follows every event</dd></div>
       ${growth && html`<div class="tile"><dt>In a day</dt><dd class=${trend(growth)}>${signed(difference(growth))}</dd><dd class="under">${count(growth.entered)} in, ${count(growth.left)} out</dd></div>`}
       <div class="tile"><dt>Version</dt><dd>${segment.version}</dd><dd class="under">${relative(segment.updatedAt)}${segment.updatedBy ? ` by ${segment.updatedBy}` : ''}</dd></div>
       <div class="tile"><dt>Kind</dt><dd>${segment.type === 'STATIC' ? 'Static list' : 'By rules'}</dd><dd class="under">${segment.owner ? `Owner ${segment.owner}` : 'No owner'}</dd></div>
@@ -48,7 +51,7 @@ export function SegmentPage({ id, tab = 'overview' }) {
   </div>`;
 }
 
-const difference = (growth) => growth.change ?? (growth.entered ?? 0) - (growth.left ?? 0);
+const difference = (growth) => growth.net;
 const trend = (growth) => (difference(growth) > 0 ? 'up' : difference(growth) < 0 ? 'down' : '');
 
 const DONE = { revive: 'is back; it is inactive until it is activated', activate: 'is active', deactivate: 'is inactive', archive: 'is archived' };

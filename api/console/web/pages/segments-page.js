@@ -62,7 +62,7 @@ function Line({ segment }) {
   const to = `/segments/${encodeURIComponent(segment.id)}`;
   useEffect(() => {
     let isGone = false;
-    const ask = () => sizesOfDay(segment.id).then((found) => isGone || setSizes(found));
+    const ask = () => sizesOfDay(segment.id, segment.createdAt).then((found) => isGone || setSizes(found));
     ask();
     const timer = setInterval(ask, 60_000);
     return () => {

@@ -65,7 +65,9 @@ function TraitForm({ trait, etag, reload }) {
     }
   };
   const faults = problem?.errors ?? [];
-  return html`<form class="page" onSubmit=${submit}>
+  // Enter in a part of the sentence chooses what is suggested; it does not save.
+  const onKeyDown = (event) => event.key === 'Enter' && event.target.matches('.pill, .bare') && event.preventDefault();
+  return html`<form class="page" onSubmit=${submit} onKeyDown=${onKeyDown}>
     <header class="page-head"><div><nav class="crumbs" aria-label="Way back"><a href="/traits">Computed traits</a></nav><h1>${trait ? trait.name : 'New computed trait'}</h1><p class="lead">${node.kind === 'event' ? measureSubject(definition) : ''}</p></div>
       <div class="actions">${trait && html`<button type="button" class="button danger" onClick=${remove}><${Icon} name="trash" />Delete</button>`}<a class="button" href="/traits">Cancel</a><button type="submit" class="button primary" disabled=${!name.trim() || isBroken}>${trait ? 'Save changes' : 'Create trait'}</button></div></header>
     <${ProblemBanner} problem=${problem} retry=${problem?.status === 412 ? reload : undefined} />

@@ -66,7 +66,9 @@ export function SizeChart({ points }) {
   const x = (point) => LEFT + ((time(point) - start) / span) * (room - LEFT - RIGHT);
   const y = (value) => BASE - ((value - low) / (high - low)) * (BASE - TOP);
   const line = `M${points.map((point) => `${x(point).toFixed(1)} ${y(point.size).toFixed(1)}`).join('L')}`;
-  const flow = Math.max(1, ...points.map((point) => Math.max(point.entered ?? 0, point.left ?? 0)));
+  // What came with the first point came before what is drawn.
+  const flows = points.slice(1);
+  const flow = Math.max(1, ...flows.map((point) => Math.max(point.entered ?? 0, point.left ?? 0)));
   const width = Math.max(1, Math.min(10, ((room - LEFT - RIGHT) / points.length) * 0.6));
   const tall = (value) => ((value ?? 0) / flow) * 22;
   const nearest = (clientX) => {
@@ -89,7 +91,7 @@ export function SizeChart({ points }) {
       ${marks.map((mark) => html`<line class="grid" x1=${LEFT} x2=${room - RIGHT} y1=${y(mark)} y2=${y(mark)} /><text class="axis" x=${LEFT - 8} y=${y(mark) + 4} text-anchor="end">${compact(mark)}</text>`)}
       <path class="area" d="${line}L${x(points.at(-1))} ${BASE}L${LEFT} ${BASE}Z" />
       <path class="line" d=${line} />
-      ${points.map((one) => html`<rect class="in" x=${x(one) - width / 2} y=${198 - tall(one.entered)} width=${width} height=${tall(one.entered)} /><rect class="out" x=${x(one) - width / 2} y=${198} width=${width} height=${tall(one.left)} />`)}
+      ${flows.map((one) => html`<rect class="in" x=${x(one) - width / 2} y=${198 - tall(one.entered)} width=${width} height=${tall(one.entered)} /><rect class="out" x=${x(one) - width / 2} y=${198} width=${width} height=${tall(one.left)} />`)}
       ${parts.map((part) => html`<text class="axis" x=${LEFT + part * (room - LEFT - RIGHT)} y=${HEIGHT - 4} text-anchor=${part === 0 ? 'start' : part === 1 ? 'end' : 'middle'}>${shortTime(start + span * part)}</text>`)}
       ${point && html`<line class="cursor" x1=${x(point)} x2=${x(point)} y1=${TOP} y2="222" /><circle class="point" cx=${x(point)} cy=${y(point.size)} r="4" />`}
     </svg>

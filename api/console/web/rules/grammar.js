@@ -1,5 +1,7 @@
 // The words of the rule language: what goes with what, and how people read it.
 
+import { isNumber, textOf } from './exact.js';
+
 /** Operators with what they say and the shape of their value. */
 export const OPERATORS = {
   eq: { text: 'is', value: 'scalar' },
@@ -109,11 +111,11 @@ export function fitValue(operator, value, result) {
     case 'none': return undefined;
     case 'pair': {
       if (Array.isArray(value) && value.length === 2) return value;
-      const low = typeof first === 'number' || typeof first === 'string' ? first : unit;
+      const low = isNumber(first) || typeof first === 'string' ? first : unit;
       return typeof low === 'number' ? [low, Math.max(low, 10)] : [low, low];
     }
     case 'list': return Array.isArray(value) ? value : first === undefined || first === '' ? [] : [first];
-    case 'text': return first === undefined ? '' : String(first);
+    case 'text': return first === undefined ? '' : textOf(first);
     case 'time': return parseDuration(first) || (typeof first === 'string' && /^\d{4}-/.test(first)) ? first : '30d';
     case 'ordered':
       if (typeof first === 'boolean' || first === undefined || first === '') return unit;

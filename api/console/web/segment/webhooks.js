@@ -35,7 +35,7 @@ export function Webhooks({ segment }) {
   };
   return html`<section class="card" aria-label="Webhooks"><div class="card-head"><h2>Webhooks</h2><button type="button" class="button small" onClick=${() => setNew(true)}>Add webhook</button></div>
     ${own.length === 0 ? html`<${Empty} icon="hook" title="No webhook hears of this segment" action=${html`<button type="button" class="button primary" onClick=${() => setNew(true)}>Add webhook</button>`}>A webhook tells another system who enters and leaves, signed, and again until it has arrived.<//>`
-      : html`<ul class="list">${own.map((hook) => html`<li key=${hook.id}><div class="spread"><div class="cut"><strong class="mono">${hook.url}</strong> <${StateBadge} state=${hook.status} />
+      : html`<ul class="list">${own.map((hook) => html`<li key=${hook.id}><div class="spread"><div class="hook"><strong class="mono">${hook.url}</strong> <${StateBadge} state=${hook.status} />
           <div class="small muted">${hook.description ? `${hook.description} · ` : ''}${hook.segments.includes('*') ? 'all segments' : 'this segment'} · ${hook.changes.join(' and ')} · ${count(hook.deliveries?.delivered ?? 0)} delivered, ${count(hook.deliveries?.failed ?? 0)} failed, ${count(hook.deliveries?.pending ?? 0)} waiting${hook.deliveries?.lastDeliveredAt ? ` · last ${relative(hook.deliveries.lastDeliveredAt)}` : ''}</div>
           ${hook.pausedBecause && html`<div class="small bad-text">Paused: ${hook.pausedBecause}</div>`}${hook.deliveries?.lastError && html`<div class="small bad-text">${hook.deliveries.lastError}</div>`}</div>
         <div class="row"><button type="button" class="button quiet small" aria-expanded=${String(shown === hook.id)} onClick=${() => setShown(shown === hook.id ? undefined : hook.id)}>Deliveries</button>
@@ -53,7 +53,7 @@ function Deliveries({ id }) {
   if (!data) return html`<${Loading} lines=${2} />`;
   if (data.items.length === 0) return html`<p class="small muted">Nothing was sent yet.</p>`;
   return html`<div class="table-wrap"><table><thead><tr><th scope="col">When</th><th scope="col">Outcome</th><th scope="col" class="end">Changes</th><th scope="col" class="end">Attempt</th></tr></thead>
-    <tbody>${data.items.slice(0, 20).map((one) => html`<tr><td class="small nowrap">${relative(one.at ?? one.timestamp)}</td><td class="small">${one.status ?? one.outcome ?? ''} ${one.error ?? ''}</td><td class="end number small">${count(one.changes)}</td><td class="end number small">${one.attempt ?? one.attempts ?? ''}</td></tr>`)}</tbody></table></div>`;
+    <tbody>${data.items.slice(0, 20).map((one) => html`<tr><td class="small nowrap">${relative(one.at)}</td><td class="small"><span class="badge ${one.delivered ? 'good' : 'bad'}">${one.delivered ? 'Delivered' : 'Failed'}</span> ${one.status ?? ''} ${one.error ?? ''}</td><td class="end number small">${count(one.changes)}</td><td class="end number small">${count(one.attempt)}</td></tr>`)}</tbody></table></div>`;
 }
 
 function NewHook({ segment, onClose, onDone }) {
