@@ -17,7 +17,7 @@ use audience_dataflow::engine::EngineOptions;
 use audience_dataflow::service::archive::Offsite;
 use audience_dataflow::service::{PlatformStores, Service, ServiceOptions};
 use audience_objects::Objects;
-use audience_protocol::{MembersChange, MembersMode, Platform, PlatformError};
+use audience_protocol::{AuditItem, AuditQuery, MembersChange, MembersMode, Platform, PlatformError};
 use audience_rules::record::records;
 use audience_tests::ledger::{Ledger, Members, members_at, same};
 use audience_tests::platform::{create, create_rule, members, send, stores, wait_until};
@@ -115,6 +115,10 @@ fn erase(service: &Service, id: &str) {
     }
 }
 
+fn audit(service: &Service) -> Vec<AuditItem> {
+    service.audit(&AuditQuery { limit: 1_000_000, ..AuditQuery::default() }).unwrap().items
+}
+
 #[test]
 fn a_lost_data_directory_is_made_anew() {
     let directory = tempfile::tempdir().unwrap();
@@ -143,12 +147,15 @@ fn a_lost_data_directory_is_made_anew() {
         }
         versions = service.segment_versions("list").unwrap().len();
         assert!(versions >= 2);
+        let audit = audit(&service);
+        assert!(audit.iter().any(|row| row.kind == "user") && audit.iter().any(|row| row.kind == "members"));
         let ledger = stop_and_check(service, &data);
         let before = served_after(&data, &ledger);
         fs::remove_dir_all(&data).unwrap();
         // Everything was kept as it ended, so nothing is missing.
         let again = start(&data, &objects, Duration::from_secs(3600), 2);
         assert_eq!(served(&again), before);
+        assert_eq!(self::audit(&again), audit, "who did what is kept too");
         let restored = stop_and_check(again, &data);
         assert!(restored.events == ledger.events, "record for record");
     }

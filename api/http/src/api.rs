@@ -11,7 +11,7 @@ use tokio::sync::Semaphore;
 use warp::path::FullPath;
 use warp::reply::Response;
 
-use crate::body::{self, Parts};
+use crate::body::{self, Media, Parts};
 use crate::console;
 use crate::forward::Forward;
 use crate::idempotency::Idempotency;
@@ -139,6 +139,15 @@ impl Api {
     /// The body of a call as a whole.
     pub(crate) async fn body(&self, headers: &HeaderMap, parts: Parts) -> Result<bytes::Bytes, Problem> {
         body::whole(headers, parts, self.options.max_body_bytes, self.options.request_timeout).await
+    }
+
+    /// A body that may be left out; what it is said to be is looked at only where there is one.
+    pub(crate) async fn optional_json(&self, headers: &HeaderMap, parts: Parts) -> Result<bytes::Bytes, Problem> {
+        let body = self.body(headers, parts).await?;
+        if !body.is_empty() {
+            Media::of(headers, &[Media::Json])?;
+        }
+        Ok(body)
     }
 
     /// Whether the server is on its way down.

@@ -8,14 +8,16 @@ mod events;
 mod socket;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use audience_protocol::{ChangeFilter, ChangePlace, ChangesRead, GivenChange, Platform, PlatformError};
 use hyper::header::HeaderMap;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use crate::api::Api;
+use crate::metrics::InFlight;
 use crate::options::ApiOptions;
 use crate::problem::Problem;
 use crate::query::Query;
@@ -27,6 +29,11 @@ pub(crate) use socket::ROUTES as SOCKET_ROUTES;
 const HEARTBEAT: Duration = Duration::from_secs(15);
 /// Changes that are written for a client at a time.
 const PIECE_CHANGES: usize = 128;
+/// Clients are woken in so many turns, of this length where there are many.
+const SLOTS: usize = 32;
+const TURN: Duration = Duration::from_millis(1);
+/// Clients of a turn that are many.
+const CROWD: usize = 4;
 /// Clients that are behind and wait for a reading of the log, at a time.
 const READINGS: usize = 4;
 /// Segments or users in a filter at most.
@@ -36,7 +43,9 @@ const RETRY_SECONDS: u64 = 5;
 
 /// What all clients share.
 pub(crate) struct Live {
-    news: Arc<watch::Sender<()>>,
+    /// Each wakes some of them.
+    slots: Arc<[watch::Sender<()>]>,
+    next_slot: AtomicUsize,
     closing: watch::Sender<bool>,
     places: Arc<Semaphore>,
     max_places: u32,
@@ -45,14 +54,16 @@ pub(crate) struct Live {
 
 impl Live {
     pub(crate) fn new(platform: &dyn Platform, options: &ApiOptions) -> Self {
-        let news = Arc::new(watch::Sender::new(()));
-        let wake = Arc::clone(&news);
+        let (wake, woken) = watch::channel(());
+        let slots: Arc<[watch::Sender<()>]> = (0..SLOTS).map(|_| watch::Sender::new(())).collect();
+        tokio::spawn(wake_in_turn(woken, Arc::clone(&slots)));
         // One without an engine gives out nothing, and says so to each client.
         if let Err(error) = platform.on_changes(Box::new(move || wake.send_replace(()))) {
             tracing::debug!(%error, "no changes are given out here");
         }
         Live {
-            news,
+            slots,
+            next_slot: AtomicUsize::new(0),
             closing: watch::Sender::new(false),
             places: Arc::new(Semaphore::new(options.max_streams as usize)),
             max_places: options.max_streams,
@@ -66,6 +77,18 @@ impl Live {
         let all_gone = self.places.acquire_many(self.max_places);
         if timeout(patience, all_gone).await.is_err() {
             tracing::warn!("clients that follow changes were cut off at the end of the time to drain");
+        }
+    }
+}
+
+/// Wakes clients slot by slot: all of them at once would keep every other request waiting.
+async fn wake_in_turn(mut woken: watch::Receiver<()>, slots: Arc<[watch::Sender<()>]>) {
+    while woken.changed().await.is_ok() {
+        for slot in slots.iter() {
+            slot.send_replace(());
+            if slot.receiver_count() >= CROWD {
+                sleep(TURN).await;
+            }
         }
     }
 }
@@ -118,6 +141,7 @@ struct Follower {
     write: Write,
     news: watch::Receiver<()>,
     closing: watch::Receiver<bool>,
+    _counted: InFlight,
     _place: OwnedSemaphorePermit,
 }
 
@@ -127,9 +151,11 @@ impl Follower {
         let newest = api.platform.newest_change()?;
         let busy = |_| Problem::busy(RETRY_SECONDS);
         let permit = Arc::clone(&api.live.places).try_acquire_owned().map_err(busy)?;
-        let (news, closing) = (api.live.news.subscribe(), api.live.closing.subscribe());
+        let slot = api.live.next_slot.fetch_add(1, Ordering::Relaxed) % SLOTS;
+        let (news, closing) = (api.live.slots[slot].subscribe(), api.live.closing.subscribe());
         let (place, filter) = (from.unwrap_or(newest), Arc::new(filter));
-        Ok(Follower { api, place, filter, write, news, closing, _place: permit })
+        let counted = api.metrics.follow();
+        Ok(Follower { api, place, filter, write, news, closing, _counted: counted, _place: permit })
     }
 
     /// Waits for what comes next; nothing where this is the end. It may be given up at any time and called again.

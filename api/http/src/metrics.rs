@@ -48,6 +48,7 @@ pub(crate) struct HttpMetrics {
     requests: Family<Request, Counter>,
     durations: Family<RouteLabel, Histogram, fn() -> Histogram>,
     in_flight: Gauge,
+    streams: Gauge,
     accepted: Counter,
     rejected: Family<Reason, Counter>,
     /// Of all reasons.
@@ -70,6 +71,7 @@ impl HttpMetrics {
             requests: Family::default(),
             durations: Family::new_with_constructor(|| Histogram::new(BUCKETS)),
             in_flight: Gauge::default(),
+            streams: Gauge::default(),
             accepted: Counter::default(),
             rejected: Family::default(),
             refused: AtomicU64::new(0),
@@ -83,6 +85,7 @@ impl HttpMetrics {
             metrics.durations.clone(),
         );
         registry.register("http_requests_in_flight", "Requests under way", metrics.in_flight.clone());
+        registry.register("http_streams", "Clients that follow changes", metrics.streams.clone());
         registry.register("ingest_events_accepted", "Events accepted over HTTP", metrics.accepted.clone());
         registry.register("ingest_events_rejected", "Events refused over HTTP, by reason", metrics.rejected.clone());
         metrics
@@ -91,6 +94,12 @@ impl HttpMetrics {
     pub(crate) fn begin(&self) -> InFlight {
         self.in_flight.inc();
         InFlight(self.in_flight.clone())
+    }
+
+    /// A client that follows changes begins to.
+    pub(crate) fn follow(&self) -> InFlight {
+        self.streams.inc();
+        InFlight(self.streams.clone())
     }
 
     pub(crate) fn observe(&self, template: Option<&'static str>, method: &Method, status: StatusCode, took: Duration) {

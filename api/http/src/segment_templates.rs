@@ -13,7 +13,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::api::Api;
-use crate::body::Media;
 use crate::json;
 use crate::problem::Problem;
 use crate::reply;
@@ -129,8 +128,7 @@ fn list() -> Answer {
 
 async fn render(api: Arc<Api>, mut call: Call) -> Answer {
     let id = call.take_id();
-    Media::of(&call.headers, &[Media::Json])?;
-    let body = api.body(&call.headers, call.body).await?;
+    let body = api.optional_json(&call.headers, call.body).await?;
     let missing = || Problem::new(StatusCode::NOT_FOUND, "not_found", format!("there is no template {id:?}"));
     let template = TEMPLATES.iter().find(|template| template.id == id).ok_or_else(missing)?;
     let given = if body.is_empty() { RenderBody::default() } else { json::parse_object(&body)? };

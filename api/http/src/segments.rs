@@ -165,8 +165,7 @@ async fn delete(api: Arc<Api>, mut call: Call) -> Answer {
 
 async fn transition(api: Arc<Api>, mut call: Call, to: Transition) -> Answer {
     let Change { id, author, expected } = Change::of(&mut call)?;
-    Media::of(&call.headers, &[Media::Json])?;
-    let body = api.body(&call.headers, call.body).await?;
+    let body = api.optional_json(&call.headers, call.body).await?;
     api.blocking(move |api| {
         let note = segment_input::read_note(&body)?;
         let version = expected.version(|| version(api, &id))?;

@@ -24,6 +24,9 @@ async fn notes_and_their_authors() {
     assert_eq!((&step.value()["note"], &step.value()["updatedBy"]), (&json!("paused"), &json!("bob")));
     let step = server.ask("POST /api/segments/a/activate", &[], "").await;
     assert_eq!(step.value().get("note"), None, "a note is of one version, and not needed");
+    let form = [("content-type", "application/x-www-form-urlencoded")];
+    assert_eq!(server.ask("POST /api/segments/a/activate", &form, "").await.status, 200, "as curl -d '' sends it");
+    server.ask("POST /api/segments/a/activate", &form, "note=x").await.is_problem(415, "unsupported_media_type");
     let long = format!(r#"{{"note":"{}"}}"#, "é".repeat(1_001));
     for head in ["PATCH /api/segments/a", "POST /api/segments/a/archive"] {
         assert_eq!(server.json(head, &long).await.pointers(400), ["/note"], "{head}");
@@ -32,7 +35,7 @@ async fn notes_and_their_authors() {
     assert_eq!(server.json("POST /api/segments/a/archive", r#"{"x":1}"#).await.pointers(400), ["/x"]);
     let versions = server.get("/api/segments/a/versions").await.value();
     let notes: Vec<_> = versions["items"].as_array().unwrap().iter().map(|one| one["note"].as_str()).collect();
-    assert_eq!(notes, [Some("first"), Some("first"), Some("n"), Some("paused"), None]);
+    assert_eq!(notes, [Some("first"), Some("first"), Some("n"), Some("paused"), None, None]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -245,7 +245,7 @@ fn segments_and_paths_that_are_wrong() {
         ("POST", "/api/segments", JSON, "[".repeat(10_000), 400, &["malformed_json"]),
         ("PUT", "/api/segments/known/members", JSON, r#"["a"]"#.into(), 409, &["not_static"]),
         ("PUT", "/api/segments/nowhere/members", JSON, r#"["a"]"#.into(), 404, &["nowhere"]),
-        ("PUT", "/api/segments/known/members", JSON, many, 400, &["/0", "/2"]),
+        ("PUT", "/api/segments/known/members?strict=true", JSON, many, 400, &["/0", "/2"]),
         ("POST", "/api/segments", "text/html", named.clone(), 415, &["application/json"]),
         ("PUT", "/api/segments/n", "application/json; charset=latin1", named.clone(), 415, &["UTF-8"]),
         ("PUT", "/api/segments/n", JSON, " ".repeat(9 << 20), 413, &["too_large"]),

@@ -46,7 +46,8 @@ fn take(mut streams: Vec<TcpStream>, stop: &AtomicBool) -> anyhow::Result<u64> {
                 Err(error) => return Err(error.into()),
             }
         }
-        pause(Duration::from_millis(5));
+        // Seldom, so that asking takes little of the machine; what comes meanwhile waits with the system.
+        pause(Duration::from_millis(50));
     }
     Ok(bytes)
 }

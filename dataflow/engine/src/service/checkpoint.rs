@@ -4,7 +4,10 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
-use audience_contract::{CatalogueStore, CheckpointStore, Document, DocumentKind, MessageIndex, Progress, StoreError};
+use audience_contract::{
+    AuditFilter, AuditRecord, CatalogueStore, CheckpointStore, Document, DocumentKind, MessageIndex, Progress,
+    StoreError,
+};
 use audience_operators::aliases::{Aliases, IdSince};
 use audience_operators::membership::SHARDS;
 use audience_operators::message::{Clock, Control};
@@ -84,6 +87,8 @@ pub struct CatalogueCopy {
     pub version: u64,
     /// Every version of every segment and trait that there is then, and the newest of every list of members.
     pub documents: Vec<Document>,
+    /// The audit log, oldest first.
+    pub audit: Vec<AuditRecord>,
 }
 
 impl CatalogueCopy {
@@ -98,7 +103,18 @@ impl CatalogueCopy {
                 documents.extend(history.into_iter().filter(|document| document.catalogue_version <= version));
             }
         }
-        Ok(CatalogueCopy { version, documents })
+        let mut audit = store.audit(&AuditFilter { limit: usize::MAX, ..AuditFilter::default() })?;
+        audit.reverse();
+        audit.retain(|record| record.catalogue_version <= version);
+        Ok(CatalogueCopy { version, documents, audit })
+    }
+
+    /// Reads a copy. One that was written before there was an audit log ends before it.
+    pub fn decode(bytes: &[u8]) -> bincode::Result<CatalogueCopy> {
+        bincode::deserialize(bytes).or_else(|_| {
+            let (version, documents) = bincode::deserialize(bytes)?;
+            Ok(CatalogueCopy { version, documents, audit: Vec::new() })
+        })
     }
 }
 
@@ -249,6 +265,8 @@ impl Checkpointer {
 
 #[cfg(test)]
 mod tests {
+    use audience_contract::AuditEntry;
+
     use super::*;
 
     #[test]
@@ -263,5 +281,19 @@ mod tests {
         assert!(Manifest::decode(&bytes).is_err_and(|why| why.contains("format 2")));
         assert!(Manifest::decode(&bytes[8..]).is_err_and(|why| why.contains("no format")));
         assert!(Manifest::decode(b"").is_err());
+    }
+
+    #[test]
+    fn copies_of_before_there_was_an_audit_log_are_read() {
+        let body = Some("{}".to_owned());
+        let document = Document { kind: DocumentKind::Segment, id: "a".to_owned(), catalogue_version: 7, body };
+        let old = bincode::serialize(&(7_u64, vec![document.clone()])).unwrap();
+        let copy = CatalogueCopy::decode(&old).unwrap();
+        assert_eq!(copy, CatalogueCopy { version: 7, documents: vec![document], audit: Vec::new() });
+        let entry = AuditEntry { action: "created".to_owned(), version: Some(1), ..AuditEntry::default() };
+        let record = AuditRecord { sequence: 1, at: 5, author: "ann".to_owned(), catalogue_version: 7, entry };
+        let new = CatalogueCopy { audit: vec![record], ..copy };
+        assert_eq!(CatalogueCopy::decode(&bincode::serialize(&new).unwrap()).unwrap(), new);
+        assert!(CatalogueCopy::decode(&old[..old.len() - 1]).is_err());
     }
 }

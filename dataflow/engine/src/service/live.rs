@@ -26,7 +26,7 @@ const OLDER_RUNS: usize = 4;
 /// Readings of the log at once.
 const READERS: usize = 2;
 /// Between two looks: a tick that comes alone is given on at once, and of many several together.
-const PACE: Duration = Duration::from_millis(20);
+const PACE: Duration = Duration::from_millis(40);
 /// How long to wait for a change before looking whether all is over.
 const PATIENCE: Duration = Duration::from_millis(200);
 /// Nobody has asked for this long: nobody follows.

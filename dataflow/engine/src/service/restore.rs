@@ -14,7 +14,7 @@ mod messages;
 
 use std::ops::ControlFlow;
 
-use audience_contract::{Document, EventLog, Progress, SourcePosition, StoreError};
+use audience_contract::{Audit, AuditRecord, Document, EventLog, Progress, SourcePosition, StoreError};
 
 use super::archive::Offsite;
 use super::checkpoint::{CATALOGUE_SHARD, CatalogueCopy, Manifest};
@@ -118,7 +118,7 @@ fn ahead(log: &dyn EventLog, mut positions: Vec<SourcePosition>) -> Result<Vec<S
 fn newest_copy(stores: &PlatformStores) -> Result<Option<CatalogueCopy>, EngineError> {
     for number in stores.checkpoints.found()? {
         match stores.checkpoints.shard(number, CATALOGUE_SHARD) {
-            Ok(Some(bytes)) => match bincode::deserialize(&bytes) {
+            Ok(Some(bytes)) => match CatalogueCopy::decode(&bytes) {
                 Ok(copy) => return Ok(Some(copy)),
                 Err(error) => tracing::error!(checkpoint = number, %error, "its copy of the catalogue cannot be read"),
             },
@@ -133,16 +133,25 @@ fn newest_copy(stores: &PlatformStores) -> Result<Option<CatalogueCopy>, EngineE
 /// Puts the documents back under the versions that they had: whatever refers to a version still does.
 fn restore_catalogue(stores: &PlatformStores, mut copy: CatalogueCopy) -> Result<(), EngineError> {
     copy.documents.sort_by_key(|document| document.catalogue_version);
-    let mut rest = &copy.documents[..];
+    let (mut rest, mut audit) = (&copy.documents[..], &copy.audit[..]);
     for version in 1..=copy.version {
         let (documents, behind): (&[Document], _) =
             rest.split_at(rest.partition_point(|document| document.catalogue_version <= version));
-        rest = behind;
-        if stores.catalogue.version()? < version && !stores.catalogue.put(version - 1, documents)? {
+        let (records, later) = audit.split_at(audit.partition_point(|record| record.catalogue_version <= version));
+        (rest, audit) = (behind, later);
+        let is_missing = stores.catalogue.version()? < version;
+        if is_missing && !stores.catalogue.put_audited(version - 1, documents, said(records).as_ref())? {
             return Err(EngineError::Start("the catalogue is changed by somebody while it is made anew".to_owned()));
         }
     }
     Ok(())
+}
+
+/// What the rows of one version of the catalogue were made of.
+fn said(records: &[AuditRecord]) -> Option<Audit> {
+    let AuditRecord { author, at, .. } = records.first()?;
+    let entries = records.iter().map(|record| record.entry.clone()).collect();
+    Some(Audit { author: author.clone(), at: *at, entries })
 }
 
 fn forget_what_is_ahead(stores: &PlatformStores, offsite: &Offsite, end: u64) -> Result<(), EngineError> {

@@ -301,7 +301,7 @@ impl Service {
         Ok(SizeHistory {
             segment_id: id.to_owned(),
             size,
-            points: points(from(first), size, query.from, query.to, query.step),
+            points: points(from(first), size, query, now),
             growth: Growth { day: growth(now - DAY), week: growth(now - 7 * DAY) },
         })
     }

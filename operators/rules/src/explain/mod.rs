@@ -120,8 +120,10 @@ pub struct Explainer<'m, 'a> {
 }
 
 impl<'m, 'a> Explainer<'m, 'a> {
-    /// Events that are looked at, over and over, for one explanation: some tenths of a second.
-    pub const WORK: usize = 4_000_000;
+    /// Events of the user that are looked at, over and over, for one explanation: about a second.
+    pub const WORK: usize = 1_000_000;
+    /// The same of all users, for ranks.
+    pub const RANK_WORK: usize = 4_000_000;
 
     /// For a user whom the moment knows by this id; `None` for any other. `knows_all` says that the moment has the events
     /// of every user; else ranks are not known.
@@ -143,7 +145,7 @@ impl<'m, 'a> Explainer<'m, 'a> {
             user,
             knows_all,
             work: Self::WORK,
-            rank_work: Self::WORK,
+            rank_work: Self::RANK_WORK,
             events: moment.histories().values().map(|history| history.events().len()).sum(),
             nodes: MOST_NODES,
             segments: BTreeMap::new(),

@@ -127,7 +127,12 @@ impl Run {
     }
 
     /// Visits what is wanted of it from a place on; gives how far that came where it was broken off.
-    pub fn visit(&self, from: ChangePlace, filter: &Wanted, visit: &mut VisitChange<'_>) -> ControlFlow<ChangePlace> {
+    pub fn visit(
+        &self,
+        from: ChangePlace,
+        filter: &Wanted<'_>,
+        visit: &mut VisitChange<'_>,
+    ) -> ControlFlow<ChangePlace> {
         let first = self.rows.partition_point(|row| row.next <= from);
         let mut one = |row: usize| {
             let Row { next, end, user, is_entered } = self.rows[row];
@@ -148,28 +153,26 @@ impl Run {
         }
         if filter.segments.len() > 1 {
             rows.sort_unstable();
+            // One may be named twice.
+            rows.dedup();
         }
         rows.into_iter().try_for_each(|row| one(row as usize))
     }
 }
 
 /// A filter, made ready.
-pub struct Wanted {
-    segments: HashSet<String>,
+pub struct Wanted<'a> {
+    segments: &'a [String],
     /// As they are written.
     users: HashSet<String>,
     only_entered: Option<bool>,
 }
 
-impl Wanted {
+impl<'a> Wanted<'a> {
     /// Of a filter.
-    pub fn of(filter: &ChangeFilter) -> Wanted {
+    pub fn of(filter: &'a ChangeFilter) -> Wanted<'a> {
         let users = filter.users.iter().filter_map(|user| serde_json::to_string(user).ok());
-        Wanted {
-            segments: filter.segments.iter().cloned().collect(),
-            users: users.collect(),
-            only_entered: filter.only_entered,
-        }
+        Wanted { segments: &filter.segments, users: users.collect(), only_entered: filter.only_entered }
     }
 
     fn fits(&self, user: &str, is_entered: bool) -> bool {

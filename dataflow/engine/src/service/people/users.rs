@@ -58,19 +58,27 @@ impl Service {
     /// The least ids that workers have a number for, known or not: those of lists and of users who are gone are among them.
     fn ids_after(&self, prefix: &str, after: Option<&str>, limit: usize) -> Vec<String> {
         let mut found: Vec<String> = Vec::new();
+        // Those behind the page are of no use.
+        let mut greatest: Option<String> = None;
         for membership in self.engine.memberships() {
             let mut next = 0;
             loop {
                 let membership = membership.read();
                 let end = (membership.users.len() as u32).min(next + IDS_AT_A_TIME);
                 let ids = (next..end).map(|slot| membership.users.id(slot));
-                let fitting = ids.filter(|id| id.starts_with(prefix) && after.is_none_or(|after| *id > after));
+                let fitting = ids.filter(|id| {
+                    let is_behind = after.is_none_or(|after| *id > after);
+                    id.starts_with(prefix) && is_behind && greatest.as_deref().is_none_or(|greatest| *id < greatest)
+                });
                 found.extend(fitting.map(str::to_owned));
                 if end == membership.users.len() as u32 {
                     break;
                 }
                 next = end;
-                keep_least(&mut found, limit);
+                if found.len() > limit {
+                    keep_least(&mut found, limit);
+                    greatest = found.iter().max().cloned();
+                }
             }
         }
         // Who was never in a segment has no number here where the worker is in another process; by the whole id they are found.

@@ -1,6 +1,6 @@
 //! One segment's size over time, in buckets of several lengths at once.
 
-use audience_protocol::SizePoint;
+use audience_protocol::{SizePoint, SizeQuery};
 use audience_rules::ast::Millis;
 use audience_rules::time::format_time;
 
@@ -81,16 +81,18 @@ pub fn forgotten_before(now: Millis, tier: usize) -> Millis {
     now - TIERS[tier].kept - spare
 }
 
-/// Points from `from` to `to`, one a step: buckets in order, from the first one behind `from` up to now, where there are
-/// `size` members.
-pub fn points(buckets: &[Bucket], size: u64, from: Millis, to: Millis, step: Millis) -> Vec<SizePoint> {
+/// Points as they are asked for, one a step: buckets in order, from the first one behind the beginning up to now, where
+/// there are `size` members. Where the last point is now, it has everything.
+pub fn points(buckets: &[Bucket], size: u64, query: &SizeQuery, now: Millis) -> Vec<SizePoint> {
+    let SizeQuery { from, to, step } = *query;
+    let last = if to + SECOND >= now { Millis::MAX } else { to };
     let mut known = buckets.first().map_or(size, Bucket::size_before);
     let mut buckets = buckets.iter().peekable();
     let mut points = Vec::new();
     let mut end = from.div_euclid(step) * step + step;
     loop {
         let (mut entered, mut left) = (0, 0);
-        while let Some(bucket) = buckets.next_if(|bucket| bucket.start < end.min(to)) {
+        while let Some(bucket) = buckets.next_if(|bucket| bucket.start < if end >= to { last } else { end }) {
             entered += bucket.entered;
             left += bucket.left;
             known = bucket.size;
@@ -126,9 +128,17 @@ mod tests {
     fn points_say_what_was_between_them() {
         let bucket = |start, size, entered, left| Bucket { start, size, entered, left };
         let buckets = [bucket(100, 12, 3, 1), bucket(110, 11, 0, 1), bucket(150, 20, 9, 0)];
-        let seen: Vec<_> = points(&buckets, 20, 95, 165, 20).into_iter().map(|p| (p.size, p.entered, p.left)).collect();
+        let seen: Vec<_> = points(&buckets, 20, &SizeQuery { from: 95, to: 165, step: 20 }, 9_000)
+            .into_iter()
+            .map(|p| (p.size, p.entered, p.left))
+            .collect();
         assert_eq!(seen, [(10, 0, 0), (11, 3, 2), (11, 0, 0), (20, 9, 0), (20, 0, 0)]);
-        let none: Vec<_> = points(&[], 7, 0, 25, 10).into_iter().map(|p| (p.at, p.size)).collect();
+        let now = points(&buckets, 20, &SizeQuery { from: 95, to: 120, step: 20 }, 121);
+        assert_eq!(now.last().map(|point| (point.size, point.entered)), Some((20, 12)));
+        let none: Vec<_> = points(&[], 7, &SizeQuery { from: 0, to: 25, step: 10 }, 9_000)
+            .into_iter()
+            .map(|p| (p.at, p.size))
+            .collect();
         assert_eq!(none.len(), 3);
         assert!(none[2].0.contains("00.025") && none.iter().all(|(_, size)| *size == 7), "{none:?}");
         assert_eq!(Bucket::decode(5, &bucket(5, 1, 2, 3).encode()), Some(bucket(5, 1, 2, 3)));
