@@ -195,7 +195,7 @@ pub struct SystemView {
     pub uptime_seconds: f64,
     /// Workers, over all processes.
     pub workers: usize,
-    /// Users that the engine has state of.
+    /// Users that are known.
     pub users: u64,
     /// Segments, of any status.
     pub segments: u64,

@@ -107,7 +107,7 @@ pub struct Done {
     pub deepest_rank: u32,
     /// Users that are known, over all workers.
     pub users: u64,
-    /// Users that the worker knows who knows most.
+    /// Users that the worker has a number for who has most.
     pub most_users: u64,
     /// The sizes of the segments that have members, over all workers.
     pub sizes: Arc<RwLock<HashMap<String, u64>>>,

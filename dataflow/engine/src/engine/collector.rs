@@ -115,7 +115,7 @@ impl Known {
             clock: done.outputs.iter().map(|output| output.clock).max().unwrap_or_default(),
             next_due: done.outputs.iter().filter_map(|output| output.next_due).min(),
             deepest_rank: done.outputs.iter().map(|output| output.deepest_rank).max().unwrap_or(0),
-            users: done.outputs.iter().map(|output| output.users).sum(),
+            users: done.outputs.iter().map(|output| output.known_users).sum(),
             most_users: done.outputs.iter().map(|output| output.users).max().unwrap_or(0),
             previewed: None,
         }

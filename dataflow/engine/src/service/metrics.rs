@@ -28,7 +28,7 @@ struct ChangeLabel {
 pub struct Snapshot {
     /// The segments with their sizes.
     pub sizes: Vec<(String, u64)>,
-    /// Users that the engine has state of.
+    /// Users that are known.
     pub users: u64,
     /// Accepted events that wait for a tick.
     pub waiting_events: u64,
@@ -120,7 +120,7 @@ impl Metrics {
         let lag = "How far the clock of the last tick done is behind now";
         registry.register_with_unit("frontier_lag", lag, Unit::Seconds, self.frontier_lag.clone());
         registry.register("segment_size", "Members of a segment", self.segment_size.clone());
-        registry.register("users", "Users that the engine has state of", self.users.clone());
+        registry.register("users", "Users that are known", self.users.clone());
         let faulty = "Documents of the catalogue that are faulty; the version before runs";
         registry.register("catalogue_faulty_documents", faulty, self.faulty_documents.clone());
         let lag = "Accepted events that wait for a tick";

@@ -85,8 +85,10 @@ pub struct TickOutput {
     pub change_count: u64,
     /// How many of them began.
     pub entered_count: u64,
-    /// Users that the worker knows.
+    /// Users that the worker has a number for: also who was merged into another, was erased or only stands on a list.
     pub users: u64,
+    /// Users that are known.
+    pub known_users: u64,
     /// The changes, as the encoder of the worker wrote them.
     #[serde(with = "serde_bytes")]
     pub changes: Vec<u8>,

@@ -294,6 +294,7 @@ impl UsersLogic {
         (self.parts.encoder)(partition, &mut output.changes);
         partition.changes.clear();
         output.users = partition.membership().read().users.len() as u64;
+        output.known_users = partition.known_users();
         output.next_due = partition.next_due();
         output.deepest_rank = partition.deepest_rank();
         self.tick += 1;

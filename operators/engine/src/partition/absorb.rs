@@ -35,6 +35,7 @@ impl Partition {
         }
         let user = &mut self.users[slot as usize];
         let was_known = std::mem::take(&mut user.known);
+        self.known_users -= u64::from(was_known);
         user.cells = Vec::new();
         user.pending = Vec::new();
         user.due = Millis::MAX;
@@ -104,7 +105,7 @@ impl Partition {
             if event.message().is_some() && first.next().is_some_and(|first| first != event.sequence()) {
                 continue;
             }
-            self.users[slot as usize].known = true;
+            self.become_known(slot);
             self.accept(slot, &event, (before, now));
         }
         if self.registry.measures.iter().any(|(_, measure)| measure.backfill.is_some()) {

@@ -140,7 +140,9 @@ impl Partition {
             });
             cells.sort_by_key(Cell::measure);
             cells.shrink_to_fit();
-            self.users[slot].known = user.known;
+            if user.known {
+                self.become_known(slot as u32);
+            }
             self.users[slot].cells = cells;
             self.users[slot].pending = user.pending;
             self.apply_pending(slot as u32, self.clock);

@@ -74,6 +74,8 @@ type Touched = Vec<(MeasureId, Reading)>;
 pub struct Partition {
     registry: Registry,
     users: Vec<User>,
+    /// How many of them are known.
+    known_users: u64,
     membership: Arc<RwLock<Membership>>,
     calendar: Calendar,
     clock: Millis,
@@ -131,6 +133,7 @@ impl Partition {
         Partition {
             registry: Registry::default(),
             users: Vec::new(),
+            known_users: 0,
             membership: Arc::default(),
             calendar: Calendar::default(),
             clock: Millis::MIN,
@@ -178,6 +181,16 @@ impl Partition {
     /// Now.
     pub fn clock(&self) -> Millis {
         self.clock
+    }
+
+    /// How many users are known: of whom anything was accepted that counts, and who were neither merged into others nor erased.
+    pub fn known_users(&self) -> u64 {
+        self.known_users
+    }
+
+    fn become_known(&mut self, slot: u32) {
+        let was_known = std::mem::replace(&mut self.users[slot as usize].known, true);
+        self.known_users += u64::from(!was_known);
     }
 
     /// Takes out what the ranks up to a depth are to be told.

@@ -16,7 +16,7 @@ impl Partition {
     pub fn preview(&self, of: &PreviewOf) -> Previewed {
         let membership = self.membership();
         let guard = membership.read();
-        let users = self.users.iter().filter(|user| user.known).count() as u64;
+        let users = self.known_users;
         let Some(rule) = self.installed.get(&of.rule).and_then(|rule| self.registry.rules.get(*rule)) else {
             return Previewed { users, ..Previewed::default() };
         };

@@ -256,7 +256,7 @@ impl Partition {
         match stimulus {
             Stimulus::Unchecked(event) if self.is_repeated(&event)? => Ok(None),
             Stimulus::Event(event) | Stimulus::Unchecked(event) => {
-                self.users[slot as usize].known = true;
+                self.become_known(slot);
                 self.accept(slot, &event, (before, now));
                 Ok(Some(Cause::Event))
             }
