@@ -167,7 +167,12 @@ impl Template {
         let json = parse_json(rules.as_bytes()).map_err(|_| Problem::internal())?;
         parse_rules(&json, &NoTraits).map_err(misfit)?;
         let rules = RawValue::from_string(rules).map_err(|_| Problem::internal())?;
-        Ok(Rendered { name: fill(&self.name, &values), description: fill(&self.description, &values), rules })
+        let words = self.parameters.iter().map(|parameter| {
+            let value = values.get(parameter.name.as_str()).map_or("", |value| value.get());
+            (parameter.name.as_str(), parameter.in_words(value))
+        });
+        let words: BTreeMap<&str, String> = words.collect();
+        Ok(Rendered { name: fill(&self.name, &words), description: fill(&self.description, &words), rules })
     }
 }
 
@@ -204,6 +209,26 @@ impl Parameter {
     }
 }
 
+impl Parameter {
+    /// A value for people: text without quotes, a duration as `30 days`.
+    fn in_words(&self, value: &str) -> String {
+        let text = serde_json::from_str::<String>(value).unwrap_or_else(|_| value.to_owned());
+        let Some((end, unit)) = text.char_indices().next_back().filter(|_| self.takes == Takes::Duration) else {
+            return text;
+        };
+        let word = match unit {
+            's' => "second",
+            'm' => "minute",
+            'h' => "hour",
+            'd' => "day",
+            'w' => "week",
+            _ => return text,
+        };
+        let number = &text[..end];
+        format!("{number} {word}{}", if number == "1" { "" } else { "s" })
+    }
+}
+
 /// Writes JSON with the values in their places, each as it was given: no digit of a number is looked at.
 fn write(json: &serde_json::Value, values: &BTreeMap<&str, &RawValue>, out: &mut String) {
     match json {
@@ -234,15 +259,14 @@ fn write(json: &serde_json::Value, values: &BTreeMap<&str, &RawValue>, out: &mut
 }
 
 /// Text with the values in their places. What a value says is no place.
-fn fill(text: &str, values: &BTreeMap<&str, &RawValue>) -> String {
+fn fill(text: &str, words: &BTreeMap<&str, String>) -> String {
     let mut parts = text.split('{');
     let mut out = parts.next().unwrap_or_default().to_owned();
     for part in parts {
-        let found = part.split_once('}').and_then(|(name, rest)| Some((values.get(name)?, rest)));
+        let found = part.split_once('}').and_then(|(name, rest)| Some((words.get(name)?, rest)));
         match found {
-            Some((value, rest)) => {
-                let plain = serde_json::from_str::<String>(value.get()).unwrap_or_else(|_| value.get().to_owned());
-                out.push_str(&plain);
+            Some((word, rest)) => {
+                out.push_str(word);
                 out.push_str(rest);
             }
             None => {

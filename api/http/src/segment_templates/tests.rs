@@ -145,3 +145,12 @@ fn values_are_put_in_as_they_were_given() {
     assert!(rendered.name.contains("{count} \" {x"), "{}", rendered.name);
     assert!(rendered.rules.get().contains(r#""value":"{count} \" {x""#), "{}", rendered.rules);
 }
+
+#[test]
+fn names_say_durations_in_words() {
+    let name = |parameters: serde_json::Value| template("high-value").render(&given(&parameters)).unwrap().name;
+    assert_eq!(name(json!({"amount": 500.5, "window": "1w"})), "High value: 500.5 or more in 1 week");
+    assert_eq!(name(json!({})), "High value: 1000 or more in 365 days");
+    let lapsing = template("lapsing").render(&given(&json!({"quiet": "1d"}))).unwrap();
+    assert!(lapsing.description.contains("1 day") && !lapsing.description.contains("1 days"), "{lapsing:?}");
+}

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
 use audience_bench::http::Client;
+use audience_bench::report::Times;
 use serde_json::Value;
 
 use crate::flow::pause;
@@ -64,6 +65,38 @@ pub fn put(client: &mut Client, id: &str, rules: &str, expected_size: Option<u64
     let after = read(client, id)?;
     ensure!(is_served(&after), "{id} was served, and then {after:?}, not {expected_size:?}");
     Ok(took)
+}
+
+/// Asks what rules would change of a segment, and holds the size against what it must be; gives how long it took.
+pub fn preview(client: &mut Client, id: &str, rules: &str, expected_size: u64) -> anyhow::Result<Duration> {
+    let body = format!(r#"{{"id":"{id}","rules":{rules}}}"#).into_bytes();
+    let begun = Instant::now();
+    let answer = client.send("POST", "/api/segments/preview", &body)?;
+    let took = begun.elapsed();
+    ensure!(answer.status == 200, "preview of {id}: {} {}", answer.status, String::from_utf8_lossy(answer.body));
+    let value: Value = serde_json::from_slice(answer.body)?;
+    ensure!(value["size"] == expected_size, "preview of {id}: {value}, not {expected_size}");
+    Ok(took)
+}
+
+/// Makes, reads, renames, lists and deletes a draft; notes how long each took.
+pub fn draft(client: &mut Client, id: &str, times: &mut Times) -> anyhow::Result<()> {
+    let made = format!(r#"{{"id":"{id}","name":"{id}","status":"DRAFT","rules":{}}}"#, scored(1));
+    let one = format!("/api/segments/{id}");
+    let requests = [
+        ("POST", "/api/segments", made.as_str(), 201),
+        ("GET", &one, "", 200),
+        ("PATCH", &one, r#"{"name":"renamed"}"#, 200),
+        ("GET", "/api/segments?limit=50", "", 200),
+        ("DELETE", &one, "", 204),
+    ];
+    for (method, path, body, expected) in requests {
+        let begun = Instant::now();
+        let status = client.send(method, path, body.as_bytes())?.status;
+        times.add(begun.elapsed());
+        ensure!(status == expected, "{method} {path}: {status}");
+    }
+    Ok(())
 }
 
 /// Deletes a segment; gives how long it took.

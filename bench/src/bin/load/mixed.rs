@@ -1,4 +1,4 @@
-//! Edits and single events, timed, while events flow.
+//! Edits, previews, documents and single events, timed, while events flow.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -26,6 +26,9 @@ struct Edits {
     small: Times,
     deletes: Times,
     all: Times,
+    previews: Times,
+    /// Requests on documents alone: a draft is made, read, renamed, listed and deleted.
+    documents: Times,
 }
 
 /// The phase.
@@ -72,6 +75,11 @@ pub fn mixed(run: &mut Run) -> anyhow::Result<()> {
     edited.small.report(report, small, Target::AtMost(30.0), Target::AtMost(150.0));
     edited.deletes.report(report, "mixed: delete", Target::None, Target::AtMost(150.0));
     edited.all.report(report, "mixed: any edit", Target::None, Target::AtMost(150.0));
+    let preview = "mixed: preview of an edit of 0.5% of the users";
+    edited.previews.report(report, preview, Target::None, Target::AtMost(300.0));
+    let documents = "mixed: a draft made, read, renamed, listed, deleted, each";
+    edited.documents.report(report, documents, Target::None, Target::None);
+    report.add(&format!("{documents}, p95"), edited.documents.percentile(95.0), "ms", Target::AtMost(20.0));
     Ok(())
 }
 
@@ -92,11 +100,13 @@ fn edit(address: SocketAddr, counts: &[u64], stop: &AtomicBool) -> anyhow::Resul
                 break;
             }
             least += STEP;
+            edits.previews.add(edits::preview(&mut client, &id, &edits::scored(least), counts[least as usize])?);
             let took = edits::put(&mut client, &id, &edits::scored(least), size(least))?;
             edits.small.add(took);
             edits.all.add(took);
         }
         pause(GAP);
+        edits::draft(&mut client, &format!("draft-{round}"), &mut edits.documents)?;
         let took = edits::delete(&mut client, &id)?;
         edits.deletes.add(took);
         edits.all.add(took);
