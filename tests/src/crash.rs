@@ -141,6 +141,7 @@ impl<'a> Run<'a> {
             return Ok(());
         }
         let ledger = Ledger::of_copy(&self.setup.data, &self.scratch)?;
+        eprintln!("given out: {:?}", ledger.progress);
         self.account.check(&ledger.events)?;
         ledger.check(&self.before)?;
         self.before = ledger;

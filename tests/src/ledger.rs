@@ -11,6 +11,7 @@ use audience_dataflow::service::changes::decode;
 use audience_embedded::{Options, Stores};
 use audience_rules::ast::Millis;
 use audience_rules::catalogue::{Catalogue, Status};
+use audience_rules::event::event_to_json;
 use audience_rules::json::parse_json;
 use audience_rules::oracle::World;
 use audience_rules::record::{EventRef, RecordKind, records};
@@ -88,21 +89,12 @@ impl Ledger {
             let is_entry = change.change == ChangeKind::Entered;
             let is_new = if is_entry { segment.insert(user) } else { segment.remove(&user) };
             if !is_new {
-                return Err(format!("in tick {tick}, {change:?} changes nothing; {}", self.story(change)));
+                let story = self.story(&change.segment_id, &change.user_id);
+                return Err(format!("in tick {tick}, {change:?} changes nothing\n{story}"));
             }
         }
         members.retain(|_, users| !users.is_empty());
         Ok(members)
-    }
-
-    /// Every change of a membership, for messages.
-    fn story(&self, of: &MembershipChange) -> String {
-        let same = |change: &MembershipChange| change.user_id == of.user_id && change.segment_id == of.segment_id;
-        let lines = self.changes.iter().filter(|(_, change)| same(change)).map(|(tick, change)| {
-            let what = if change.change == ChangeKind::Entered { "entered" } else { "left" };
-            format!("tick {tick}: {what} at {} (version {}, {:?})", change.at, change.version, change.cause)
-        });
-        lines.collect::<Vec<_>>().join(", ")
     }
 
     /// The truth of what was given out: the events below the progress, under the rules in force then.
@@ -132,8 +124,36 @@ impl Ledger {
         if self.progress.sequence < before.progress.sequence || self.progress.clock < before.progress.clock {
             return Err(format!("the progress went back from {:?} to {:?}", before.progress, self.progress));
         }
-        same("the changes say", &self.folded()?, &members_at(&self.world()?, self.progress.clock))
-            .map_err(|wrong| format!("at {:?}: {wrong}", self.progress))
+        let (folded, expected) = (self.folded()?, members_at(&self.world()?, self.progress.clock));
+        same("the changes say", &folded, &expected)
+            .map_err(|wrong| format!("at {:?}: {wrong}\n{}", self.progress, self.first_difference(&folded, &expected)))
+    }
+
+    /// All that is known of the first membership that is another, for messages.
+    fn first_difference(&self, found: &Members, expected: &Members) -> String {
+        let pairs = |members: &Members| -> BTreeSet<(String, String)> {
+            let each = |(segment, users): (&String, &BTreeSet<String>)| {
+                users.iter().map(|user| (segment.clone(), user.clone())).collect::<Vec<_>>()
+            };
+            members.iter().flat_map(each).collect()
+        };
+        let (found, expected) = (pairs(found), pairs(expected));
+        let Some((segment, user)) = found.symmetric_difference(&expected).next() else { return String::new() };
+        self.story(segment, user)
+    }
+
+    /// All that is known of a user and a segment, for messages.
+    fn story(&self, segment: &str, user: &str) -> String {
+        let document = self.documents.iter().find(|document| document.id == segment);
+        let mut text = format!("{segment}: {:?}", document.and_then(|document| document.body.as_deref()));
+        for (tick, change) in self.changes.iter().filter(|(_, change)| *change.user_id == *user) {
+            text += &format!("\ntick {tick}: {change:?}");
+        }
+        for event in records(&self.events).filter(|event| event.user() == user || event.other() == Some(user)) {
+            let (sequence, kind, at) = (event.sequence(), event.kind(), event.accepted_at());
+            text += &format!("\n{sequence} {kind:?}, accepted at {at}: {}", event_to_json(&event));
+        }
+        text
     }
 }
 

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use audience_dataflow::service::Service;
-use audience_tests::platform::{create_rule, members, send, start, stores};
+use audience_tests::platform::{create_rule, members, send, start, stores, wait_until};
 use audience_tests::serve::{pause, wall_clock};
 use serde_json::json;
 
@@ -34,5 +34,27 @@ fn what_waited_in_a_checkpoint_counts_once_for_a_measure_that_is_newer() {
     stop_without_last_checkpoint(service, directory.path());
     let service = start(stores(directory.path()), 2);
     assert_eq!((members(&service, "once"), members(&service, "twice")), (vec!["u".to_owned()], vec![]));
+    service.stop();
+}
+
+/// A worker of whose users none stands in the checkpoint computes the same measures as the others: who comes to it behind the
+/// checkpoint is replayed into them, also where a measure is newer and history is read for that one.
+#[test]
+fn users_behind_a_checkpoint_count_on_workers_that_have_nobody_in_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let service = start(stores(directory.path()), 8);
+    create_rule(&service, "bought", &json!({"event": "buy"}));
+    send(&service, [json!({"userId": "first", "eventType": "buy"})]);
+    wait_until("the first is a member", || members(&service, "bought") == ["first"]);
+    service.checkpoint().unwrap();
+    create_rule(&service, "looked", &json!({"event": "look", "operator": "gte", "value": 0}));
+    let users: Vec<String> = (10..50).map(|number| format!("later-{number}")).collect();
+    send(&service, users.iter().map(|user| json!({"userId": user, "eventType": "buy"})));
+    let all: Vec<String> = std::iter::once("first".to_owned()).chain(users).collect();
+    let is_all = |service: &Service| members(service, "bought") == all && members(service, "looked") == all;
+    wait_until("all are members", || is_all(&service));
+    stop_without_last_checkpoint(service, directory.path());
+    let service = start(stores(directory.path()), 8);
+    assert_eq!((members(&service, "bought"), members(&service, "looked")), (all.clone(), all.clone()));
     service.stop();
 }

@@ -250,7 +250,7 @@ fn segments_and_paths_that_are_wrong() {
         ("PUT", "/api/segments/n", "application/json; charset=latin1", named.clone(), 415, &["UTF-8"]),
         ("PUT", "/api/segments/n", JSON, " ".repeat(9 << 20), 413, &["too_large"]),
         ("PUT", "/api/segments/%ff", JSON, named.clone(), 400, &["invalid_path"]),
-        ("PUT", "/api/segments/preview", JSON, named.clone(), 400, &["/id"]),
+        ("PUT", "/api/segments/preview", JSON, named.clone(), 405, &["POST"]),
         ("GET", "/api/segments/nowhere", JSON, String::new(), 404, &["nowhere"]),
         ("GET", "/api/segments?limit=-1", JSON, String::new(), 400, &["limit"]),
         ("GET", "/api/segments?status=odd", JSON, String::new(), 400, &["status"]),

@@ -233,8 +233,8 @@ impl Editor {
         self.changed.notify_all();
     }
 
-    /// Brings the newest catalogue into force whenever it is not, and does the previews that wait meanwhile. `turn` is held while new measures get their history, so
-    /// that no checkpoint holds a part of it.
+    /// Brings the newest catalogue into force whenever it is not, and does the previews that wait meanwhile. `turn` is held
+    /// while new measures get their history, so that no checkpoint holds a part of it.
     pub fn run(&self, target: &Target<'_>, mut in_force: RuleSet) -> Result<(), EngineError> {
         let mut previews = Previews::default();
         loop {

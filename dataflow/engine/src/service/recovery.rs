@@ -11,7 +11,7 @@ use audience_contract::{CheckpointStore, EventLog, Progress, StoreError};
 use audience_operators::aliases::Aliases;
 use audience_operators::membership::SHARDS;
 use audience_operators::message::Control;
-use audience_operators::partition::{Partition, SourceText};
+use audience_operators::partition::{OperatorError, Partition, SourceText};
 use audience_operators::program::Source;
 use audience_rules::catalogue::Catalogue;
 
@@ -127,11 +127,13 @@ fn restore(
     peers: usize,
     read: impl Fn(u32) -> Result<Option<Vec<u8>>, StoreError>,
 ) -> Result<(), EngineError> {
+    // Also where this worker has no shard: a user who comes to it only behind the checkpoint is replayed into the same measures.
+    let cannot = |error: OperatorError| EngineError::Start(error.to_string());
+    partition.restore_measures(&manifest.sources).map_err(cannot)?;
     let is_own = |shard: &&u32| **shard as usize % peers == worker && **shard < SHARDS as u32;
     for shard in manifest.shards.iter().filter(is_own) {
         let bytes = read(*shard)?.unwrap_or_default();
-        let restored = partition.restore(*shard, &bytes, &manifest.sources);
-        restored.map_err(|error| EngineError::Start(error.to_string()))?;
+        partition.restore(*shard, &bytes, &manifest.sources).map_err(cannot)?;
     }
     Ok(())
 }

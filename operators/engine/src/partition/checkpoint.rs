@@ -111,6 +111,15 @@ impl Partition {
         self.registry.measures.iter().map(|(_, measure)| SourceText::of(&measure.source)).collect()
     }
 
+    /// Brings back the measures that stand in every shard of a checkpoint, for users who are yet to come.
+    pub fn restore_measures(&mut self, in_all: &[SourceText]) -> Result<(), OperatorError> {
+        for text in in_all {
+            let unknown = || OperatorError::Checkpoint(format!("unknown measure {text:?}"));
+            self.registry.require_measure(&text.to_source().ok_or_else(unknown)?, None);
+        }
+        Ok(())
+    }
+
     /// Brings back a shard: of the measures in it those that stand in every shard of the checkpoint, since an edit may have
     /// come between two of them. Only before any event, in silence.
     ///
