@@ -28,6 +28,15 @@ pub struct Asked {
     pub samples: u32,
 }
 
+/// What nobody computes yet of what a preview asks for.
+#[derive(Clone, Debug)]
+pub struct Lacking {
+    /// Measures: history is scanned for them.
+    pub sources: Vec<Source>,
+    /// The deepest new rank; 0 for none.
+    rank_depth: u32,
+}
+
 /// What came of a preview.
 #[derive(Clone, Debug)]
 pub struct Outcome {
@@ -52,20 +61,27 @@ pub struct Previews {
 }
 
 impl Previews {
-    /// Counts what a rule would change. `None` where `watch` stopped it.
+    /// What is lacking for a preview beside what is in force and what the last one left.
+    pub fn lacking(&self, in_force: &RuleSet, asked: &Asked) -> Lacking {
+        let (sources, rank_depth) = in_force.lacking(&asked.program, self.kept_sources());
+        Lacking { sources, rank_depth }
+    }
+
+    /// Counts what a rule would change, of which `lacking` is what [`lacking`](Self::lacking) says now. `None` where `watch`
+    /// stopped it.
     pub fn run(
         &mut self,
         engine: &Engine,
         log: &dyn EventLog,
         position: &dyn Position,
-        in_force: &RuleSet,
         asked: &Asked,
+        lacking: Lacking,
         watch: &dyn Watch,
     ) -> Result<Option<Outcome>, EngineError> {
         self.count += 1;
         // No segment's id is as long.
         let rule: SegmentId = format!("preview {:0>256}", self.count).into();
-        let (new_sources, new_rank_depth) = in_force.lacking(&asked.program, self.kept_sources());
+        let Lacking { sources: new_sources, rank_depth: new_rank_depth } = lacking;
         let install = vec![(rule.clone(), asked.program.clone())];
         let difference = Difference { install, publish: Vec::new(), new_sources, new_rank_depth };
         let of = PreviewOf { rule: rule.clone(), against: asked.against.clone(), samples: asked.samples };

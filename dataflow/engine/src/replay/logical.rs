@@ -170,7 +170,8 @@ impl LogicalEngine {
         let program = Arc::new(Program::compile(rules, &self.catalogue));
         let asked = Asked { program, against: Some(segment.into()), samples };
         let LogicalEngine { engine, log, standing, in_force, previews, .. } = self;
-        let outcome = previews.run(engine, &**log, standing, in_force, &asked, watch)?;
+        let lacking = previews.lacking(in_force, &asked);
+        let outcome = previews.run(engine, &**log, standing, &asked, lacking, watch)?;
         Ok(outcome.map(|outcome| outcome.previewed))
     }
 

@@ -149,10 +149,10 @@ impl Editor {
         };
         job.state.is_running.store(true, Ordering::Relaxed);
         let scan = Scan { state: &job.state, editor: self };
-        let (lacking, _) = in_force.lacking(&prepared.asked.program, previews.kept_sources());
+        let lacking = previews.lacking(in_force, &prepared.asked);
         // No checkpoint holds a part of a measure's history.
-        let turn = (!lacking.is_empty()).then(|| target.turn.lock());
-        let outcome = previews.run(target.engine, target.log, target.standing, in_force, &prepared.asked, &scan)?;
+        let turn = (!lacking.sources.is_empty()).then(|| target.turn.lock());
+        let outcome = previews.run(target.engine, target.log, target.standing, &prepared.asked, lacking, &scan)?;
         drop(turn);
         job.state.is_running.store(false, Ordering::Relaxed);
         match outcome {
