@@ -76,6 +76,15 @@ impl Shape {
     }
 }
 
+/// What a run gives.
+#[derive(Clone, Copy, Debug)]
+struct Run {
+    events_a_second: f64,
+    /// Of the first process's workers, for each event of theirs: what grows with the number of workers is lost to waits
+    /// for memory, what does not and yet is slower is lost to waits for one another.
+    worker_cpu_us: f64,
+}
+
 /// No history, and the clock of all events.
 struct Beginning;
 
@@ -102,22 +111,23 @@ fn main() -> anyhow::Result<()> {
         bail!("nothing to measure");
     }
     let pieces = pieces(&args)?;
-    let mut rates = vec![Vec::new(); shapes.len()];
+    let mut runs: Vec<Vec<Run>> = vec![Vec::new(); shapes.len()];
     for _ in 0..args.rounds {
-        for (shape, rates) in shapes.iter().zip(&mut rates) {
-            rates.push(measure(&args, *shape, &pieces)?);
+        for (shape, runs) in shapes.iter().zip(&mut runs) {
+            runs.push(measure(&args, *shape, &pieces)?);
         }
     }
-    let medians: Vec<f64> = rates
-        .into_iter()
-        .map(|mut rates| {
-            rates.sort_by(f64::total_cmp);
-            rates[rates.len() / 2]
-        })
-        .collect();
+    let medians = runs.into_iter().map(|mut runs| {
+        runs.sort_by(|one, other| one.events_a_second.total_cmp(&other.events_a_second));
+        runs[runs.len() / 2]
+    });
     println!("{} rules, {} users, {} events, {} rounds", args.rules, args.users, args.events, args.rounds);
-    for (shape, rate) in args.shapes.iter().zip(&medians) {
-        println!("{shape:>6}  {rate:>12.0} events/s  {:.2} x", rate / medians[0]);
+    let mut first = None;
+    for (shape, Run { events_a_second, worker_cpu_us }) in args.shapes.iter().zip(medians) {
+        let ratio = events_a_second / *first.get_or_insert(events_a_second);
+        println!(
+            "{shape:>6}  {events_a_second:>12.0} events/s  {ratio:.2} x  {worker_cpu_us:.2} us of workers' CPU an event"
+        );
     }
     Ok(())
 }
@@ -166,8 +176,23 @@ impl Drop for Others {
     }
 }
 
-/// Events a second, of the second half.
-fn measure(args: &Args, shape: Shape, pieces: &[Vec<u8>]) -> anyhow::Result<f64> {
+/// CPU time of this process's worker threads so far, microseconds.
+fn worker_cpu_us() -> anyhow::Result<f64> {
+    let mut ticks = 0u64;
+    for task in std::fs::read_dir("/proc/self/task")? {
+        let stat = std::fs::read_to_string(task?.path().join("stat"))?;
+        let Some((name, fields)) = stat.rsplit_once(')') else { continue };
+        if name.contains("timely:work") {
+            // User and system time are the 12th and 13th field behind the name, in hundredths of a second.
+            ticks +=
+                fields.split_whitespace().skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum::<u64>();
+        }
+    }
+    Ok(ticks as f64 * 10_000.0)
+}
+
+/// Measures the second half.
+fn measure(args: &Args, shape: Shape, pieces: &[Vec<u8>]) -> anyhow::Result<Run> {
     let log: Arc<dyn EventLog> = Arc::new(MemoryLog::default());
     let messages: Arc<dyn MessageIndex> = Arc::new(MemoryMessages::default());
     let options = EngineOptions { workers: shape.workers, ..EngineOptions::default() };
@@ -193,14 +218,18 @@ fn measure(args: &Args, shape: Shape, pieces: &[Vec<u8>]) -> anyhow::Result<f64>
     edit::apply(&engine, &MemoryLog::default(), &Beginning, difference)?;
     let (warm, counted) = pieces.split_at(pieces.len() / 2);
     feed(&engine, warm)?;
-    let begun = Instant::now();
+    let (begun, cpu_us) = (Instant::now(), worker_cpu_us()?);
     feed(&engine, counted)?;
     let took: Duration = begun.elapsed();
+    let cpu_us = worker_cpu_us()? - cpu_us;
     engine.stop();
     for other in &mut others.0 {
         other.wait()?;
     }
-    Ok(args.events as f64 / took.as_secs_f64())
+    Ok(Run {
+        events_a_second: args.events as f64 / took.as_secs_f64(),
+        worker_cpu_us: cpu_us * shape.processes as f64 / args.events as f64,
+    })
 }
 
 fn feed(engine: &Engine, pieces: &[Vec<u8>]) -> anyhow::Result<()> {

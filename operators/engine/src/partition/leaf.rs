@@ -105,6 +105,11 @@ impl Leaf {
         self.width == UPWARD
     }
 
+    /// The leaf of a fact: its rank is 1 where it holds, else 0.
+    pub(super) fn of_fact(index: usize) -> Option<Leaf> {
+        Some(Leaf { measure: u16::try_from(index).ok()?, start: 1, width: 1 })
+    }
+
     /// In which share of so many ranks it holds.
     pub(super) fn share(self, ranks: usize) -> f32 {
         let (start, end) = (usize::from(self.start), usize::from(self.start) + usize::from(self.width));

@@ -33,7 +33,7 @@ struct NumberLeaf {
 }
 
 impl NumberLeaf {
-    fn holds(&self, Subject { registry, user, now }: Subject<'_>) -> bool {
+    fn holds(&self, Subject { registry, user, now, .. }: Subject<'_>) -> bool {
         let cell = user.cell(self.interval.measure).map(|at| &user.cells[at]);
         if let Some(units) = cell.and_then(Cell::number_units) {
             return self.interval.holds(position_of_units(units));

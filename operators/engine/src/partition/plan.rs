@@ -1,11 +1,12 @@
-//! Rules of which every leaf tests a number, laid out so that one costs a few comparisons of small numbers.
+//! Rules of which every leaf tests a measure, laid out so that one costs a few comparisons of small numbers.
 //!
 //! Law: a planned rule gives what `evaluate_rule` would give. What is derived here is thrown away by every edit, and made
 //! again when next needed. The members that it changes are noted down and entered together at the end of the tick, rule
 //! by rule: nothing within a tick asks for them, since a rule that others refer to is not planned.
 //!
-//! Of each measure all numbers at which some leaf changes stand in order; where a reading falls among them is its *rank*,
-//! and a leaf holds in a run of ranks. A leaf without which a rule cannot hold is its *guard*: where a guard held neither
+//! Of each measure of numbers all at which some leaf changes stand in order; where a reading falls among them is its *rank*,
+//! and a leaf holds in a run of ranks. A test of anything else, texts above all, is a *fact*: it is put to the user when first
+//! asked for, and its rank is 0 or 1. A leaf without which a rule cannot hold is its *guard*: where a guard held neither
 //! before nor holds now, the rule is not looked at, whatever else of it changed.
 
 use audience_rules::ast::{Millis, SegmentId};
@@ -15,6 +16,7 @@ use roaring::RoaringBitmap;
 use crate::measure::MeasureId;
 use crate::membership::Membership;
 use crate::message::{Cause, Change};
+use crate::reading::Reading;
 use crate::registry::{BitmapId, PredicateId, Question, Registry, Role, Rule, RuleId};
 
 use super::leaf::{BOUNDS, Interval, Leaf, MISSING};
@@ -101,6 +103,8 @@ pub(super) struct Update {
 pub(super) struct Subject<'a> {
     pub(super) registry: &'a Registry,
     pub(super) user: &'a User,
+    /// What they said before of measures that were touched.
+    pub(super) touched: &'a [(MeasureId, Reading)],
     pub(super) now: Millis,
 }
 
@@ -118,7 +122,7 @@ impl Plans {
         }
         plans.lay_out_uses(registry);
         let nobody = User::default();
-        let subject = Subject { registry, user: &nobody, now: 0 };
+        let subject = Subject { registry, user: &nobody, touched: &[], now: 0 };
         plans.table.begin_with_nothing();
         for rule in default_rules {
             match plans.of_rule(rule).map(|plan| plan.table) {
@@ -147,9 +151,13 @@ impl Plans {
         }
         let mut plan = Plan { table, count: rule.predicates.len() as u8, ..Plan::default() };
         for (leaf, predicate) in plan.leaves.iter_mut().zip(&rule.predicates) {
-            let interval = Interval::of_predicate(registry, *predicate)?;
-            let bounds = self.table.bounds(interval.measure).filter(|bounds| bounds.len() < BOUNDS)?;
-            *leaf = Leaf::of(&interval, bounds)?;
+            *leaf = match Interval::of_predicate(registry, *predicate) {
+                Some(interval) => {
+                    let bounds = self.table.bounds(interval.measure).filter(|bounds| bounds.len() < BOUNDS)?;
+                    Leaf::of(&interval, bounds)?
+                }
+                None => Leaf::of_fact(self.table.fact(*predicate)?)?,
+            };
         }
         Some((plan, Target { members: rule.members, segment: published.get(segment)?.index }))
     }
@@ -157,10 +165,9 @@ impl Plans {
     fn lay_out_uses(&mut self, registry: &Registry) {
         let mut order: Vec<(MeasureId, i64, PredicateId)> = Vec::new();
         for (id, predicate) in registry.predicates.iter() {
-            let interval = Interval::of_predicate(registry, id);
-            let place = interval.map_or((0, MISSING), |it| (it.measure, it.bounds().next().unwrap_or(MISSING)));
-            if matches!(predicate.question, Question::Measured(..)) {
-                order.push((place.0, place.1, id));
+            if let Question::Measured(measure, _) = predicate.question {
+                let interval = Interval::of_predicate(registry, id);
+                order.push((measure, interval.and_then(|it| it.bounds().next()).unwrap_or(MISSING), id));
             }
         }
         order.sort_unstable();
@@ -207,7 +214,7 @@ impl Plans {
     }
 
     /// Queues the rules that a flipped predicate may change.
-    fn mark(&mut self, predicate: PredicateId, subject: Subject<'_>, scratch: &mut Scratch) {
+    fn mark(&mut self, predicate: PredicateId, subject: Subject<'_>, marks: &mut Vec<u8>, marked: &mut Vec<RuleId>) {
         let Some((start, end)) = self.spans.get(predicate as usize).copied() else { return };
         let Plans { uses, table, .. } = self;
         let mut index = start;
@@ -220,7 +227,7 @@ impl Plans {
                 !guard.holds(ranks.before) && !guard.holds(ranks.now)
             });
             match barring {
-                None => queue(&mut scratch.marks, &mut scratch.queue, found.rule, found.flips),
+                None => queue(marks, marked, found.rule, found.flips),
                 // Those behind it ask for more of the same.
                 Some(0) if guards[0].is_upward() => index = found.next_group,
                 Some(_) => {}
@@ -256,7 +263,7 @@ pub(super) fn bounds(registry: &Registry) -> Vec<Vec<i64>> {
 impl Partition {
     /// A user, now.
     pub(super) fn subject(&self, slot: u32, now: Millis) -> Subject<'_> {
-        Subject { registry: &self.registry, user: &self.users[slot as usize], now }
+        Subject { registry: &self.registry, user: &self.users[slot as usize], touched: &[], now }
     }
 
     /// Queues the rules that these predicates, flipped by the touched measures, may change.
@@ -266,10 +273,11 @@ impl Partition {
         if flips.is_empty() {
             return plans.table.begin_with_nothing();
         }
-        let subject = Subject { registry, user: &users[slot as usize], now };
-        plans.table.begin(subject, &scratch.touched);
+        let Scratch { touched, marks, queue, .. } = scratch;
+        let subject = Subject { registry, user: &users[slot as usize], touched, now };
+        plans.table.begin(subject);
         for predicate in flips {
-            plans.mark(*predicate, subject, scratch);
+            plans.mark(*predicate, subject, marks, queue);
         }
     }
 
@@ -301,9 +309,9 @@ impl Partition {
             return;
         }
         let plans = plans.get_or_insert_with(|| Plans::of(registry, published));
-        let subject = Subject { registry, user: &users[slot as usize], now };
-        let marks = &mut scratch.marks;
-        scratch.queue.retain(|id| {
+        let Scratch { touched, marks, queue, .. } = scratch;
+        let subject = Subject { registry, user: &users[slot as usize], touched, now };
+        queue.retain(|id| {
             let Some((table, is_default)) = plans.of_rule(*id).map(|plan| (plan.table, plan.is_default)) else {
                 return true;
             };

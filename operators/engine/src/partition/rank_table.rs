@@ -1,11 +1,16 @@
-//! Where the user at hand stands among the bounds of every measure, found when first asked for.
+//! Where the user at hand stands among the bounds of every measure, and which facts hold of them, found when first asked
+//! for.
+
+use std::sync::Arc;
+
+use audience_rules::ast::Test;
+use hashbrown::HashMap;
 
 use crate::cell::Cell;
 use crate::measure::MeasureId;
-use crate::reading::Reading;
-use crate::registry::Registry;
+use crate::registry::{PredicateId, Question, Registry};
 
-use super::leaf::{MISSING, position, position_of_units, rank};
+use super::leaf::{Interval, MISSING, position, position_of_units, rank};
 use super::plan::{Subject, bounds};
 
 /// The ranks of the user at hand in a measure, where the stamp is the latest.
@@ -23,7 +28,24 @@ struct Place {
     cell: u32,
 }
 
-/// By measure, as of the last edit.
+/// A test that is no interval of a measure of numbers, and of which time alone changes nothing.
+struct Fact {
+    measure: MeasureId,
+    /// Where it can be told of a number.
+    interval: Option<Interval>,
+    test: Arc<Test>,
+}
+
+impl Fact {
+    fn of(registry: &Registry, predicate: PredicateId) -> Option<Fact> {
+        let Question::Measured(measure, test) = &registry.predicates.get(predicate)?.question else { return None };
+        let is_timeless = !test.is_relative() && !registry.measures.get(*measure)?.kind.is_since();
+        let fact = || Fact { measure: *measure, interval: Interval::of(*measure, test), test: test.clone() };
+        (is_timeless && Interval::of_predicate(registry, predicate).is_none()).then(fact)
+    }
+}
+
+/// By measure, and behind those by fact, as of the last edit.
 #[derive(Default)]
 pub(super) struct RankTable {
     /// Sorted.
@@ -31,6 +53,9 @@ pub(super) struct RankTable {
     /// Of who has no cell.
     defaults: Vec<u16>,
     places: Vec<Place>,
+    facts: Vec<Fact>,
+    /// Of each predicate that is a fact, where it stands behind the measures.
+    fact_of: HashMap<PredicateId, usize>,
     ranks: Vec<Ranks>,
     stamp: u64,
 }
@@ -42,9 +67,18 @@ impl RankTable {
         for (id, measure) in registry.measures.iter() {
             defaults[id as usize] = rank(&bounds[id as usize], position(&measure.default));
         }
-        let (places, ranks) = (vec![Place::default(); bounds.len()], vec![Ranks::default(); bounds.len()]);
+        let mut facts = Vec::new();
+        let mut fact_of = HashMap::new();
+        for (id, _) in registry.predicates.iter() {
+            let Some(fact) = Fact::of(registry, id) else { continue };
+            let default = registry.measures.get(fact.measure).map(|measure| measure.default.holds(&fact.test, 0));
+            fact_of.insert(id, defaults.len());
+            defaults.push(u16::from(default == Some(true)));
+            facts.push(fact);
+        }
+        let (places, ranks) = (vec![Place::default(); bounds.len()], vec![Ranks::default(); defaults.len()]);
         // No stamp of theirs is the latest.
-        RankTable { bounds, defaults, places, ranks, stamp: 1 }
+        RankTable { bounds, defaults, places, facts, fact_of, ranks, stamp: 1 }
     }
 
     /// The bounds of a measure.
@@ -52,20 +86,25 @@ impl RankTable {
         self.bounds.get(measure as usize).map(|bounds| &bounds[..])
     }
 
+    /// Where a fact stands.
+    pub(super) fn fact(&self, predicate: PredicateId) -> Option<usize> {
+        self.fact_of.get(&predicate).copied()
+    }
+
     /// Begins with a user of whom nothing is kept, or nothing will be asked.
     pub(super) fn begin_with_nothing(&mut self) {
         self.stamp += 1;
     }
 
-    /// Begins with a user, of whom these measures may have changed.
-    pub(super) fn begin(&mut self, subject: Subject<'_>, touched: &[(MeasureId, Reading)]) {
+    /// Begins with a user.
+    pub(super) fn begin(&mut self, subject: Subject<'_>) {
         self.stamp += 1;
         for (at, cell) in subject.user.cells.iter().enumerate() {
             if let Some(place) = self.places.get_mut(cell.measure() as usize) {
                 *place = Place { stamp: self.stamp, cell: at as u32 };
             }
         }
-        for (measure, before) in touched {
+        for (measure, before) in subject.touched {
             let Some(bounds) = self.bounds.get(*measure as usize).filter(|bounds| !bounds.is_empty()) else { continue };
             let before = rank(bounds, position(before));
             let now = self.find(*measure as usize, subject);
@@ -73,20 +112,46 @@ impl RankTable {
         }
     }
 
-    /// The user's ranks in a measure.
+    /// The user's ranks in a measure, or of a fact.
     #[inline]
     pub(super) fn of_measure(&mut self, measure: u16, subject: Subject<'_>) -> Ranks {
         let known = self.ranks[usize::from(measure)];
         if known.stamp == self.stamp {
             return known;
         }
-        let now = self.find(usize::from(measure), subject);
-        let found = Ranks { stamp: self.stamp, before: now, now };
+        let (before, now) = match self.facts.get(usize::from(measure).wrapping_sub(self.bounds.len())) {
+            Some(fact) => self.find_fact(usize::from(measure), fact, subject),
+            None => {
+                let now = self.find(usize::from(measure), subject);
+                (now, now)
+            }
+        };
+        let found = Ranks { stamp: self.stamp, before, now };
         self.ranks[usize::from(measure)] = found;
         found
     }
 
-    fn find(&self, measure: usize, Subject { registry, user, now }: Subject<'_>) -> u16 {
+    /// Whether a fact held before and holds now.
+    fn find_fact(&self, index: usize, fact: &Fact, subject: Subject<'_>) -> (u16, u16) {
+        let Subject { registry, user, touched, now } = subject;
+        let place = self.places[fact.measure as usize];
+        let after = if place.stamp == self.stamp {
+            let cell = &user.cells[place.cell as usize];
+            match (cell.number_units(), &fact.interval, registry.measures.get(fact.measure)) {
+                (Some(units), Some(interval), _) => interval.holds(position_of_units(units)),
+                (_, _, Some(definition)) => cell.reading(&definition.kind, now).holds(&fact.test, now),
+                (_, _, None) => false,
+            }
+        } else {
+            self.defaults[index] == 1
+        };
+        let reading = touched.iter().find(|(measure, _)| *measure == fact.measure);
+        let before = reading.map_or(after, |(_, before)| before.holds(&fact.test, now));
+        (u16::from(before), u16::from(after))
+    }
+
+    fn find(&self, measure: usize, subject: Subject<'_>) -> u16 {
+        let Subject { registry, user, now, .. } = subject;
         let place = self.places[measure];
         if place.stamp != self.stamp {
             return self.defaults[measure];

@@ -29,9 +29,8 @@ impl Registry {
         }
         match (before.position(), after.position()) {
             (Some(from), Some(to)) => measure.passed(from.min(to), from.max(to), out),
-            (Some(place), None) | (None, Some(place)) if measure.kind.is_plain_number() => {
-                measure.appeared(place, out);
-            }
+            (Some(place), None) if *after == Reading::Missing => measure.appeared(place, out),
+            (None, Some(place)) if *before == Reading::Missing => measure.appeared(place, out),
             _ => return measure.predicates.iter().for_each(|id| verify(*id, out)),
         }
         if measure.uncut.is_empty() && measure.cuts.len() == measure.predicates.len() {

@@ -124,6 +124,9 @@ pub struct Registry {
     /// Predicates.
     pub predicates: Slab<Predicate>,
     by_leaf: HashMap<Leaf, PredicateId>,
+    /// Of the segments that some rule refers to. By itself, since a key of `by_leaf` would be a clone of an id that all
+    /// workers share: they would wait for one another's count of it.
+    by_segment: HashMap<SegmentId, PredicateId>,
     /// Rules.
     pub rules: Slab<Rule>,
     /// Ranks.
@@ -144,6 +147,7 @@ impl Default for Registry {
             by_source: HashMap::new(),
             predicates: Slab::new(),
             by_leaf: HashMap::new(),
+            by_segment: HashMap::new(),
             rules: Slab::new(),
             ranks: Slab::new(),
             listeners: Listeners::default(),
@@ -162,7 +166,7 @@ impl Registry {
 
     /// The predicate on membership in a segment, if a rule has one.
     pub fn segment_predicate(&self, id: &SegmentId) -> Option<PredicateId> {
-        self.by_leaf.get(&Leaf::Segment(id.clone())).copied()
+        self.by_segment.get(id).copied()
     }
 
     /// The rules that hold of a user of whom nothing is kept, and those that cannot be told without looking.

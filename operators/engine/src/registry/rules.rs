@@ -65,7 +65,8 @@ impl Registry {
                     entry.predicate = id;
                 }
             }
-            Leaf::Segment(_) | Leaf::Sample(_) => {}
+            Leaf::Segment(segment) => drop(self.by_segment.insert(segment.clone(), id)),
+            Leaf::Sample(_) => {}
         }
         id
     }
@@ -152,7 +153,8 @@ impl Registry {
                     self.remove_rule_into(among, gone);
                 }
             }
-            Question::Segment(_) | Question::Sample(_) => {}
+            Question::Segment(segment) => drop(self.by_segment.remove(&segment)),
+            Question::Sample(_) => {}
         }
     }
 }
