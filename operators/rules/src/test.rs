@@ -59,7 +59,9 @@ impl Test {
     pub fn is_missing(&self, operand: Operand<'_>) -> bool {
         match operand {
             Operand::Missing => true,
-            Operand::Number(_) | Operand::Ratio { .. } => false,
+            // A trait's number may be put to a test of instants, or of what is no number.
+            Operand::Number(number) => !casts(&self.condition, ValueRef::Number(number)),
+            Operand::Ratio { .. } => false,
             Operand::Value(ValueRef::Array(mut items)) => {
                 !matches!(self.condition, Condition::Exists | Condition::Contains(_))
                     && !items.any(|item| is_scalar(&item) && casts(&self.condition, item))
