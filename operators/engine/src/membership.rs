@@ -85,6 +85,20 @@ impl Users {
     }
 }
 
+/// A member to be entered or removed.
+#[derive(Clone, Copy, Default)]
+pub struct Update {
+    /// Of which bitmap.
+    pub bitmap: BitmapId,
+    /// Who.
+    pub slot: u32,
+    /// Whether they are in it from now on.
+    pub inside: bool,
+}
+
+/// More updates than this are put in the order of their bitmaps first, so that each bitmap is fetched from memory once.
+const FEW_UPDATES: usize = 1024;
+
 /// Who is in what, of one worker's users.
 #[derive(Default)]
 pub struct Membership {
@@ -121,6 +135,24 @@ impl Membership {
         &mut self.bitmaps[id as usize]
     }
 
+    /// Enters and removes members; where one comes more than once, the last counts. `sorted` is a buffer to be used again.
+    pub fn update(&mut self, updates: &[Update], sorted: &mut Vec<Update>) {
+        let updates = if updates.len() > FEW_UPDATES {
+            sort_by_bitmap(updates, sorted);
+            &sorted[..]
+        } else {
+            updates
+        };
+        for Update { bitmap, slot, inside } in updates {
+            let bitmap = self.bitmap_mut(*bitmap);
+            if *inside {
+                bitmap.insert(*slot);
+            } else {
+                bitmap.remove(*slot);
+            }
+        }
+    }
+
     /// Whether a user is in a segment.
     pub fn is_member(&self, segment: &SegmentId, slot: u32) -> bool {
         self.segments.get(segment).is_some_and(|bitmap| self.bitmaps[*bitmap as usize].contains(slot))
@@ -144,5 +176,39 @@ impl Membership {
     pub fn members<'a>(&'a self, segment: &str) -> impl Iterator<Item = &'a str> {
         let bitmap = self.segments.get(segment).map(|bitmap| &self.bitmaps[*bitmap as usize]);
         bitmap.into_iter().flatten().map(|slot| self.users.id(slot))
+    }
+}
+
+/// Puts updates in the order of their bitmaps; those of one bitmap stay in theirs.
+fn sort_by_bitmap(updates: &[Update], sorted: &mut Vec<Update>) {
+    let bound = updates.iter().map(|update| update.bitmap as usize + 1).max().unwrap_or(0);
+    let mut places = vec![0usize; bound + 1];
+    for update in updates {
+        places[update.bitmap as usize + 1] += 1;
+    }
+    for bitmap in 1..places.len() {
+        places[bitmap] += places[bitmap - 1];
+    }
+    sorted.clear();
+    sorted.resize(updates.len(), Update::default());
+    for update in updates {
+        let place = &mut places[update.bitmap as usize];
+        sorted[*place] = *update;
+        *place += 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn updates_of_one_bitmap_stay_in_their_order() {
+        let update = |bitmap, slot, inside| Update { bitmap, slot, inside };
+        let updates = [update(2, 1, true), update(0, 1, true), update(2, 1, false), update(1, 5, true)];
+        let mut sorted = Vec::new();
+        sort_by_bitmap(&updates, &mut sorted);
+        let found: Vec<_> = sorted.iter().map(|update| (update.bitmap, update.slot, update.inside)).collect();
+        assert_eq!(found, [(0, 1, true), (1, 5, true), (2, 1, true), (2, 1, false)]);
     }
 }

@@ -1,10 +1,15 @@
 //! A copy of the memberships of a worker in another process, kept up by what that worker gives out.
 
-use audience_operators::membership::{Membership, user_hash};
-use audience_operators::operator::{Held, TickOutput};
-use audience_rules::ast::SegmentId;
+use std::ops::ControlFlow;
 
-use crate::service::changes::decode;
+use audience_contract::ChangeKind;
+use audience_operators::membership::{Membership, Update, user_hash};
+use audience_operators::operator::{Held, TickOutput};
+use audience_operators::registry::BitmapId;
+use audience_rules::ast::SegmentId;
+use hashbrown::HashMap;
+
+use crate::service::changes::visit;
 
 /// What is no block of changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,31 +33,39 @@ pub fn take_held(membership: &mut Membership, held: &Held) {
 
 /// Takes in the changes of a tick.
 pub fn take_tick(membership: &mut Membership, output: &TickOutput) -> Result<(), Undecoded> {
-    for change in decode(&output.changes).ok_or(Undecoded)? {
-        let is_member = change.change == audience_contract::ChangeKind::Entered;
-        set(membership, &change.segment_id, &change.user_id, is_member);
+    let mut updates: Vec<Update> = Vec::with_capacity(usize::try_from(output.change_count).unwrap_or(0));
+    // The same place in the bytes is the same user.
+    let mut user: Option<(*const u8, u32)> = None;
+    let mut left: HashMap<SegmentId, BitmapId> = HashMap::new();
+    let visited = visit(&output.changes, &mut |change| {
+        let slot = match user {
+            Some((place, slot)) if place == change.user_id.as_ptr() => slot,
+            _ => membership.users.find_or_add(user_hash(change.user_id.as_bytes()), change.user_id.as_bytes()).0,
+        };
+        user = Some((change.user_id.as_ptr(), slot));
+        let bitmap = bitmap_of(membership, change.segment_id);
+        let inside = change.change == ChangeKind::Entered;
+        if !inside && !left.contains_key(change.segment_id) {
+            left.insert(change.segment_id.clone(), bitmap);
+        }
+        updates.push(Update { bitmap, slot, inside });
+        ControlFlow::Continue(())
+    });
+    membership.update(&updates, &mut Vec::new());
+    for (segment, bitmap) in left {
+        if membership.bitmap(bitmap).is_empty() {
+            membership.free_bitmap(bitmap);
+            membership.segments.remove(&segment);
+        }
     }
-    Ok(())
+    visited.ok_or(Undecoded)
 }
 
-fn set(membership: &mut Membership, segment: &SegmentId, user: &str, is_member: bool) {
-    let (slot, _) = membership.users.find_or_add(user_hash(user.as_bytes()), user.as_bytes());
-    let bitmap = match membership.segments.get(segment) {
-        Some(bitmap) => *bitmap,
-        None => {
-            let bitmap = membership.add_bitmap();
-            membership.segments.insert(segment.clone(), bitmap);
-            bitmap
-        }
-    };
-    let members = membership.bitmap_mut(bitmap);
-    if is_member {
-        members.insert(slot);
-        return;
+fn bitmap_of(membership: &mut Membership, segment: &SegmentId) -> BitmapId {
+    if let Some(bitmap) = membership.segments.get(segment) {
+        return *bitmap;
     }
-    members.remove(slot);
-    if members.is_empty() {
-        membership.free_bitmap(bitmap);
-        membership.segments.remove(segment);
-    }
+    let bitmap = membership.add_bitmap();
+    membership.segments.insert(segment.clone(), bitmap);
+    bitmap
 }

@@ -31,7 +31,7 @@ use roaring::RoaringBitmap;
 use crate::calendar::Calendar;
 use crate::cell::Cell;
 use crate::measure::MeasureId;
-use crate::membership::{Membership, user_hash};
+use crate::membership::{Membership, Update, user_hash};
 use crate::message::{Cause, Change, RankInput};
 use crate::reading::Reading;
 use crate::registry::{RankId, Registry, RuleId};
@@ -106,7 +106,7 @@ pub struct Partition {
     /// Users who are yet to be entered into every planned rule that holds of nobody in particular.
     appeared: Vec<u32>,
     /// Members of planned rules that are yet to be entered or removed, behind those.
-    updates: Vec<plan::Update>,
+    updates: Vec<Update>,
     /// Membership changes since they were last taken.
     pub changes: Vec<Change>,
     /// What the ranks are to be told since it was last taken.
@@ -124,7 +124,7 @@ struct Scratch {
     marks: Vec<u8>,
     queue: Vec<RuleId>,
     ranks: Vec<RankId>,
-    sorted: Vec<plan::Update>,
+    sorted: Vec<Update>,
 }
 
 impl Partition {

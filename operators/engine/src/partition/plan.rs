@@ -14,7 +14,7 @@ use hashbrown::HashMap;
 use roaring::RoaringBitmap;
 
 use crate::measure::MeasureId;
-use crate::membership::Membership;
+use crate::membership::{Membership, Update};
 use crate::message::{Cause, Change};
 use crate::reading::Reading;
 use crate::registry::{BitmapId, PredicateId, Question, Registry, Role, Rule, RuleId};
@@ -28,8 +28,6 @@ use super::{Partition, Published, Scratch, User};
 const LEAVES: usize = 6;
 /// The guards of a use at most.
 const GUARDS: usize = 3;
-/// More updates than this are put in the order of their bitmaps first.
-const FEW_UPDATES: usize = 1024;
 
 /// A planned rule; without leaves it is none.
 #[derive(Clone, Copy, Default)]
@@ -88,14 +86,6 @@ pub(super) struct Plans {
     defaults: Vec<RuleId>,
     /// Other rules that may.
     other_defaults: Vec<RuleId>,
-}
-
-/// A member to be entered or removed.
-#[derive(Clone, Copy, Default)]
-pub(super) struct Update {
-    bitmap: BitmapId,
-    slot: u32,
-    inside: bool,
 }
 
 /// What numbers are read from: one user, now.
@@ -333,60 +323,13 @@ impl Partition {
 
     /// Enters the members noted down.
     pub(super) fn enter_updates(&mut self, membership: &mut Membership) {
-        let enter = |membership: &mut Membership, update: &Update| {
-            let bitmap = membership.bitmap_mut(update.bitmap);
-            if update.inside {
-                bitmap.insert(update.slot)
-            } else {
-                bitmap.remove(update.slot)
-            };
-        };
         if let (Some(plans), false) = (&self.plans, self.appeared.is_empty()) {
             let appeared: RoaringBitmap = self.appeared.drain(..).collect();
             for rule in &plans.defaults {
                 *membership.bitmap_mut(plans.targets[*rule as usize].members) |= &appeared;
             }
         }
-        if self.updates.len() > FEW_UPDATES {
-            sort_by_bitmap(&self.updates, &mut self.scratch.sorted);
-            self.scratch.sorted.iter().for_each(|update| enter(membership, update));
-        } else {
-            self.updates.iter().for_each(|update| enter(membership, update));
-        }
+        membership.update(&self.updates, &mut self.scratch.sorted);
         self.updates.clear();
-    }
-}
-
-/// Puts updates in the order of their bitmaps; those of one bitmap stay in theirs.
-fn sort_by_bitmap(updates: &[Update], sorted: &mut Vec<Update>) {
-    let bound = updates.iter().map(|update| update.bitmap as usize + 1).max().unwrap_or(0);
-    let mut places = vec![0usize; bound + 1];
-    for update in updates {
-        places[update.bitmap as usize + 1] += 1;
-    }
-    for bitmap in 1..places.len() {
-        places[bitmap] += places[bitmap - 1];
-    }
-    sorted.clear();
-    sorted.resize(updates.len(), Update::default());
-    for update in updates {
-        let place = &mut places[update.bitmap as usize];
-        sorted[*place] = *update;
-        *place += 1;
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn updates_of_one_bitmap_stay_in_their_order() {
-        let update = |bitmap, slot, inside| Update { bitmap, slot, inside };
-        let updates = [update(2, 1, true), update(0, 1, true), update(2, 1, false), update(1, 5, true)];
-        let mut sorted = Vec::new();
-        sort_by_bitmap(&updates, &mut sorted);
-        let found: Vec<_> = sorted.iter().map(|update| (update.bitmap, update.slot, update.inside)).collect();
-        assert_eq!(found, [(0, 1, true), (1, 5, true), (2, 1, true), (2, 1, false)]);
     }
 }
