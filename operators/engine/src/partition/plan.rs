@@ -15,7 +15,7 @@ use roaring::RoaringBitmap;
 use crate::measure::MeasureId;
 use crate::membership::Membership;
 use crate::message::{Cause, Change};
-use crate::registry::{BitmapId, PredicateId, Question, Registry, Role, Rule, RuleId};
+use crate::registry::{BitmapId, PredicateId, Registry, Role, Rule, RuleId};
 
 use super::leaf::{BOUNDS, Interval, Leaf, MISSING};
 use super::rank_table::RankTable;
@@ -159,7 +159,7 @@ impl Plans {
         for (id, predicate) in registry.predicates.iter() {
             let interval = Interval::of_predicate(registry, id);
             let place = interval.map_or((0, MISSING), |it| (it.measure, it.bounds().next().unwrap_or(MISSING)));
-            if matches!(predicate.question, Question::Measured(..)) {
+            if predicate.question.measure().is_some() {
                 order.push((place.0, place.1, id));
             }
         }
