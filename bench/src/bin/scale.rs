@@ -158,7 +158,7 @@ fn catalogue(rules: u64) -> anyhow::Result<Catalogue> {
         let json = parse_json(rule(number).as_bytes()).map_err(|fault| anyhow::anyhow!("{fault}"))?;
         let id = format!("s{number}");
         let node = catalogue.check_rules(&id, &json).map_err(|faults| anyhow::anyhow!("{faults:?}"))?;
-        let definition = Definition::Dynamic(node);
+        let definition = Definition::Dynamic(node.into());
         catalogue.put_segment(Segment { id: id.into(), version: 1, status: Status::Active, definition });
     }
     Ok(catalogue)

@@ -72,8 +72,13 @@ fn sizes_are_kept_whatever_happens_to_the_program() {
     segment(served.client(), "s", &json!({"event": "never"}));
     let known = sizes(served.client(), "s", "", 0);
     assert_eq!(sums(&known), (entered, entered, 0));
-    // What is deleted is forgotten.
-    assert_eq!(served.client().send("DELETE", "/api/segments/s", "", b"").unwrap().status, 204);
+    // What is deleted is forgotten, also where there is another one of that name at once.
+    let delete = || assert_eq!(served.client().send("DELETE", "/api/segments/s", "", b"").unwrap().status, 204);
+    delete();
+    segment(served.client(), "s", &json!({"event": "in"}));
+    let known = sizes(served.client(), "s", "", entered);
+    assert_eq!(sums(&known), (entered, 0, entered), "made again: {known}");
+    delete();
     pause(500);
     assert_eq!(served.client().get("/api/segments/s/size").unwrap().status, 404);
     for bad in ["from=x", "step=0m", "from=5&to=4", "from=0&step=1s"] {

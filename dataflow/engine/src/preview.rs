@@ -2,8 +2,9 @@
 //!
 //! The rule is installed under a name that no segment has, history is scanned for measures that nobody computes, every
 //! user is looked at, and each worker counts at the end of one tick: the same steps by which an edit comes into force, but
-//! for the last. The rule last previewed stays installed for a while, so that the next preview, and the edit that it is
-//! for, find its measures there: a threshold that is moved costs one look at every user.
+//! for the last. Where members may rest on a missing value, the rule that holds where they do not goes the same way beside
+//! it, and the difference is counted. The rule last previewed stays installed for a while, so that the next preview, and the
+//! edit that it is for, find its measures there: a threshold that is moved costs one look at every user.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -46,9 +47,9 @@ pub struct Outcome {
     pub is_history_scanned: bool,
 }
 
-/// A rule that stays installed behind its preview.
+/// Rules that stay installed behind their preview.
 struct Kept {
-    rule: SegmentId,
+    rules: Vec<SegmentId>,
     sources: Vec<Source>,
     since: Instant,
 }
@@ -80,18 +81,27 @@ impl Previews {
     ) -> Result<Option<Outcome>, EngineError> {
         self.count += 1;
         // No segment's id is as long.
-        let rule: SegmentId = format!("preview {:0>256}", self.count).into();
+        let name = |what: &str| -> SegmentId { format!("{what} {:0>256}", self.count).into() };
         let Lacking { sources: new_sources, rank_depth: new_rank_depth } = lacking;
-        let install = vec![(rule.clone(), asked.program.clone())];
+        let rule = name("preview");
+        let mut install = vec![(rule.clone(), asked.program.clone())];
+        let certain = asked.program.certain().map(|program| (name("certain"), Arc::new(program)));
+        let of = PreviewOf {
+            rule,
+            certain: certain.as_ref().map(|(name, _)| name.clone()),
+            against: asked.against.clone(),
+            samples: asked.samples,
+        };
+        install.extend(certain);
+        let rules: Vec<SegmentId> = install.iter().map(|(name, _)| name.clone()).collect();
         let difference = Difference { install, publish: Vec::new(), new_sources, new_rank_depth };
-        let of = PreviewOf { rule: rule.clone(), against: asked.against.clone(), samples: asked.samples };
         let mut steps = Vec::new();
         if edit::is_small(engine, &difference) {
             steps.push(Control::Install { rules: difference.install.clone(), boundary: None });
             steps.push(Control::Scan { rank_depth: None });
         } else {
             if !edit::install(engine, log, position, &difference, watch)? {
-                self.uninstall(engine, position, rule)?;
+                self.uninstall(engine, position, rules)?;
                 return Ok(None);
             }
             edit::look_at_all(engine, position, &difference)?;
@@ -100,8 +110,8 @@ impl Previews {
         let tick = edit::control(engine, position, |_| steps)?;
         let previewed = engine.wait_for(tick)?.previewed;
         let sources = asked.program.sources().into_iter().cloned().collect();
-        if let Some(before) = self.kept.replace(Kept { rule, sources, since: Instant::now() }) {
-            self.uninstall(engine, position, before.rule)?;
+        if let Some(before) = self.kept.replace(Kept { rules, sources, since: Instant::now() }) {
+            self.uninstall(engine, position, before.rules)?;
         }
         let previewed = previewed.map(|previewed| (*previewed).clone()).unwrap_or_default();
         Ok(Some(Outcome { previewed, is_history_scanned: !difference.new_sources.is_empty() }))
@@ -119,10 +129,10 @@ impl Previews {
 
     /// Forgets the rule of the last preview.
     pub fn forget(&mut self, engine: &Engine, position: &dyn Position) -> Result<(), EngineError> {
-        self.kept.take().map_or(Ok(()), |kept| self.uninstall(engine, position, kept.rule))
+        self.kept.take().map_or(Ok(()), |kept| self.uninstall(engine, position, kept.rules))
     }
 
-    fn uninstall(&self, engine: &Engine, position: &dyn Position, rule: SegmentId) -> Result<(), EngineError> {
-        edit::control(engine, position, |_| vec![Control::Uninstall(vec![rule])]).map(drop)
+    fn uninstall(&self, engine: &Engine, position: &dyn Position, rules: Vec<SegmentId>) -> Result<(), EngineError> {
+        edit::control(engine, position, |_| vec![Control::Uninstall(rules)]).map(drop)
     }
 }

@@ -69,7 +69,8 @@ impl RuleSet {
         let active = || catalogue.segments.values().filter(|segment| segment.status == Status::Active);
         let segments = active().map(|segment| {
             let known = self.segments.get(&segment.id).filter(|(_, version)| *version == segment.version);
-            let known = known.filter(|_| self.definitions.get(&segment.id) == Some(&segment.definition));
+            let known =
+                known.filter(|_| self.definitions.get(&segment.id).is_some_and(|known| known.is(&segment.definition)));
             let ready = match (&segment.definition, known) {
                 (_, Some((known, _))) if has_same_traits => known.clone(),
                 (Definition::Dynamic(node), _) => Ready::Rule(Arc::new(Program::compile(node, catalogue))),
@@ -180,7 +181,7 @@ mod tests {
         let mut catalogue = Catalogue::default();
         let mut put = |rules: &str| {
             let json = parse_json(rules.as_bytes()).unwrap();
-            let definition = Definition::Dynamic(catalogue.check_rules("s", &json).unwrap());
+            let definition = Definition::Dynamic(catalogue.check_rules("s", &json).unwrap().into());
             catalogue.put_segment(Segment { id: "s".into(), version: 1, status: Status::Active, definition });
             catalogue.clone()
         };

@@ -13,6 +13,7 @@
 pub mod aliases;
 pub mod calendar;
 pub mod cell;
+mod certain;
 pub mod measure;
 pub mod membership;
 pub mod message;

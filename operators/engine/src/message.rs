@@ -94,6 +94,8 @@ pub enum Control {
 pub struct PreviewOf {
     /// The name that it was installed under.
     pub rule: SegmentId,
+    /// The name of the rule that holds where this one does not rest on a missing value, where it may.
+    pub certain: Option<SegmentId>,
     /// The segment whose members it is held against, where there is one.
     pub against: Option<SegmentId>,
     /// How many users are named of those of each kind.

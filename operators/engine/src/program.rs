@@ -6,7 +6,6 @@ use audience_rules::ast::{
     Behaviour, Condition, Cut, Literal, Logic, Millis, Moment, Node, Rank, RankBy, Sample, SegmentId, Sequence, Test,
 };
 use audience_rules::catalogue::Catalogue;
-use audience_rules::three_valued::join;
 use serde::{Deserialize, Serialize};
 
 /// What is kept of each user for some leaf: a measure's key. Rules that ask for the same share it.
@@ -25,6 +24,8 @@ pub enum Source {
 pub enum Leaf {
     /// A test of a measure.
     Measured(Source, Test),
+    /// Whether a measure has a value that the test is about.
+    Valued(Source, Test),
     /// Membership in another segment.
     Segment(SegmentId),
     /// Being among the first of a rank.
@@ -76,17 +77,6 @@ impl Expression {
             Expression::None(parts) => !parts.iter().any(|part| part.evaluate(leaf)),
         }
     }
-
-    /// The value, given each leaf's; `None` where it hangs on leaves that are unknown.
-    pub fn evaluate_by_value(&self, leaf: &mut impl FnMut(u16) -> Option<bool>) -> Option<bool> {
-        let (logic, parts) = match self {
-            Expression::Leaf(index) => return leaf(*index),
-            Expression::All(parts) => (Logic::And, parts),
-            Expression::Any(parts) => (Logic::Or, parts),
-            Expression::None(parts) => (Logic::Not, parts),
-        };
-        join(logic, parts.iter().map(|part| part.evaluate_by_value(leaf)))
-    }
 }
 
 /// Rules with up to so many distinct leaves become truth tables.
@@ -108,6 +98,11 @@ impl Program {
     pub fn compile(node: &Node, catalogue: &Catalogue) -> Program {
         let mut leaves = Vec::new();
         let expression = build(node, catalogue, &mut leaves);
+        Program::of(leaves, expression)
+    }
+
+    /// Of leaves, each of them once, and how they are joined.
+    pub fn of(leaves: Vec<Leaf>, expression: Expression) -> Program {
         let table = (leaves.len() <= TABLE_LEAVES).then(|| {
             (0..1u64 << leaves.len())
                 .filter(|bits| expression.evaluate(&mut |leaf| bits >> leaf & 1 == 1))
@@ -121,7 +116,7 @@ impl Program {
         let mut sources = Vec::new();
         for leaf in &self.leaves {
             match leaf {
-                Leaf::Measured(source, _) => sources.push(source),
+                Leaf::Measured(source, _) | Leaf::Valued(source, _) => sources.push(source),
                 Leaf::Rank(rank) => {
                     sources.push(&rank.by);
                     sources.extend(rank.among.iter().flat_map(|among| among.sources()));

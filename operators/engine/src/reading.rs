@@ -34,11 +34,12 @@ impl Reading {
         }
     }
 
-    /// Whether the test holds of it at `now`; `None` where that says nothing but that there is no value.
-    pub fn holds_by_value(&self, test: &Test, now: Millis) -> Option<bool> {
+    /// Whether it is a value that the test is about: else whatever the test says of it, it says because there is none. The
+    /// same at any instant.
+    pub fn is_value_to(&self, test: &Test) -> bool {
         match self {
-            Reading::Held(held) => Some(*held),
-            _ => test.holds_by_value(self.operand(now), now),
+            Reading::Held(_) => true,
+            _ => test.holds_by_value(self.operand(0), 0).is_some(),
         }
     }
 

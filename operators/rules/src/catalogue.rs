@@ -40,7 +40,7 @@ pub enum Status {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Definition {
     /// The known users for whom a rule holds.
-    Dynamic(Node),
+    Dynamic(Arc<Node>),
     /// The users of a list, known or not.
     Static(Arc<BTreeSet<Arc<str>>>),
 }
@@ -56,6 +56,17 @@ pub struct Segment {
     pub status: Status,
     /// Who belongs to it.
     pub definition: Definition,
+}
+
+impl Definition {
+    /// Whether it says the same; what was not edited since is the same piece of memory.
+    pub fn is(&self, other: &Definition) -> bool {
+        match (self, other) {
+            (Definition::Dynamic(one), Definition::Dynamic(other)) => Arc::ptr_eq(one, other) || one == other,
+            (Definition::Static(one), Definition::Static(other)) => Arc::ptr_eq(one, other) || one == other,
+            _ => false,
+        }
+    }
 }
 
 impl Segment {
@@ -195,7 +206,7 @@ impl Catalogue {
             .collect();
         for (id, rules) in reread {
             if let Some(segment) = self.segments.get_mut(&id) {
-                segment.definition = Definition::Dynamic(rules);
+                segment.definition = Definition::Dynamic(rules.into());
             }
         }
         self.traits.insert(new.name.clone(), new);

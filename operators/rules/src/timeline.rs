@@ -306,7 +306,9 @@ impl Subject for OracleSubject {
 
     fn put_segment(&mut self, segment: &SegmentLine) -> Result<(), String> {
         let definition = match &segment.definition {
-            SegmentDefinition::Dynamic(rules) => Definition::Dynamic(self.check(&segment.id, rules).map_err(all)?),
+            SegmentDefinition::Dynamic(rules) => {
+                Definition::Dynamic(self.check(&segment.id, rules).map_err(all)?.into())
+            }
             SegmentDefinition::Static(users) => {
                 let users: BTreeSet<Arc<str>> = users.iter().map(|user| user.as_str().into()).collect();
                 Definition::Static(users.into())

@@ -170,7 +170,7 @@ impl Subject for Reference<'_> {
     fn put_segment(&mut self, line: &SegmentLine) -> Result<(), String> {
         let definition = match &line.definition {
             SegmentDefinition::Dynamic(rules) => {
-                Definition::Dynamic(self.catalogue.check_rules(&line.id, rules).map_err(|faults| all(&faults))?)
+                Definition::Dynamic(self.catalogue.check_rules(&line.id, rules).map_err(|faults| all(&faults))?.into())
             }
             SegmentDefinition::Static(users) => {
                 let users: BTreeSet<Arc<str>> = users.iter().map(|user| user.as_str().into()).collect();

@@ -11,6 +11,8 @@ use crate::flow::pause;
 
 /// Between two looks at an edit that is not served yet.
 const LOOK: Duration = Duration::from_millis(1);
+/// A request on a draft that takes longer is told.
+const LONG: Duration = Duration::from_millis(100);
 /// An edit that is not in force by then is a fault.
 const PATIENCE: Duration = Duration::from_secs(300);
 
@@ -37,6 +39,11 @@ pub fn body(id: &str, rules: &str) -> Vec<u8> {
 /// The rule of those with a score of at least this.
 pub fn scored(least: u64) -> String {
     format!(r#"{{"field":"score","operator":"gte","value":{least}}}"#)
+}
+
+/// Those with a score of at least this, and those without a score.
+pub fn not_below(least: u64) -> String {
+    format!(r#"{{"logic":"NOT","conditions":[{{"field":"score","operator":"lt","value":{least}}}]}}"#)
 }
 
 /// Reads a segment.
@@ -93,7 +100,11 @@ pub fn draft(client: &mut Client, id: &str, times: &mut Times) -> anyhow::Result
     for (method, path, body, expected) in requests {
         let begun = Instant::now();
         let status = client.send(method, path, body.as_bytes())?.status;
-        times.add(begun.elapsed());
+        let took = begun.elapsed();
+        times.add(took);
+        if took > LONG {
+            eprintln!("   {method} {path} took {took:?}");
+        }
         ensure!(status == expected, "{method} {path}: {status}");
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! Many who follow changes, some of whom take nothing, and reads of users' segments, while events flow.
+//! Reads of users' segments while events flow: by themselves, and beside many who follow changes, some of whom take nothing.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
 use audience_bench::http::Client;
-use audience_bench::report::{Target, Times};
+use audience_bench::report::{Report, Target, Times};
 
 use crate::Run;
 use crate::flow::pause;
@@ -52,40 +52,64 @@ fn take(mut streams: Vec<TcpStream>, stop: &AtomicBool) -> anyhow::Result<u64> {
     Ok(bytes)
 }
 
-/// Reads users' segments, so many a second; each is timed from when it was to be asked.
-fn read(address: SocketAddr, users: u64, first: u64, stop: &AtomicBool) -> anyhow::Result<Times> {
-    let (mut client, mut times, mut user) = (Client::connect(address)?, Times::default(), first);
+/// How long reads took.
+#[derive(Default)]
+struct Reads {
+    /// Each, from when it was to be asked.
+    times: Times,
+    /// How much later each was asked: the client shares the cores.
+    late: Times,
+}
+
+impl Reads {
+    fn report(&self, report: &mut Report, phase: &str) {
+        let what = format!("{phase}: GET of a user's segments, 5,000 a second");
+        self.times.report(report, &what, Target::None, Target::AtMost(2.0));
+        self.late.report(report, &format!("{phase}: of that, until the client asks"), Target::None, Target::None);
+    }
+}
+
+/// Reads users' segments, so many a second.
+fn read(address: SocketAddr, users: u64, first: u64, stop: &AtomicBool) -> anyhow::Result<Reads> {
+    let (mut client, mut reads, mut user) = (Client::connect(address)?, Reads::default(), first);
     let gap = Duration::from_secs(1) / u32::try_from(READS_A_SECOND / READERS)?;
     let mut due = Instant::now();
     while !stop.load(Ordering::Relaxed) {
         due += gap;
         pause(due.saturating_duration_since(Instant::now()));
+        reads.late.add(due.elapsed());
         user = (user + 7919) % users;
         let status = client.get(&format!("/api/users/u{user}/segments"))?.status;
         ensure!(status == 200, "a read is answered {status}");
-        times.add(due.elapsed());
+        reads.times.add(due.elapsed());
     }
-    Ok(times)
+    Ok(reads)
 }
 
-/// The phase.
-pub fn live(run: &mut Run) -> anyhow::Result<()> {
-    let (address, count) = (run.server.address, run.args.subscribers);
+/// So many who follow: those who take what comes, and those who do not.
+fn followers(address: SocketAddr, count: usize, rules: u64) -> anyhow::Result<(Vec<TcpStream>, Vec<TcpStream>)> {
     let (mut streams, mut slow) = (Vec::new(), Vec::new());
-    let before = run.server.memory();
     for number in 0..count {
         let query = match number % ONE_WANTS_ALL {
             0 => String::new(),
-            _ => format!("segment=rule-{}", number as u64 % run.args.rules.max(1)),
+            _ => format!("segment=rule-{}", number as u64 % rules.max(1)),
         };
         let stream = follow(address, &query)?;
         if number % ONE_IS_SLOW == 1 { slow.push(stream) } else { streams.push(stream) }
     }
+    Ok((streams, slow))
+}
+
+/// The phase, with so many who follow.
+pub fn live(run: &mut Run, phase: &str, count: usize) -> anyhow::Result<()> {
+    let address = run.server.address;
+    let before = run.server.memory();
+    let (mut streams, slow) = followers(address, count, run.args.rules)?;
     let (flow, stop) = (&run.flow, AtomicBool::new(false));
     let (rate, seconds, users) = (run.args.rate, run.args.seconds, run.flow.workload.users);
     let mut greatest = run.server.memory();
     let begun = Instant::now();
-    let (sent, taken, times) = std::thread::scope(|scope| {
+    let (sent, taken, read) = std::thread::scope(|scope| {
         let sending = scope.spawn(|| flow.steadily(address, rate, &stop));
         let mut takers = Vec::new();
         while !streams.is_empty() {
@@ -102,28 +126,34 @@ pub fn live(run: &mut Run) -> anyhow::Result<()> {
         }
         stop.store(true, Ordering::Relaxed);
         let taken: Vec<_> = takers.into_iter().map(|taker| taker.join()).collect();
-        let times: Vec<_> = readers.into_iter().map(|reader| reader.join()).collect();
-        (sending.join(), taken, times)
+        let read: Vec<_> = readers.into_iter().map(|reader| reader.join()).collect();
+        (sending.join(), taken, read)
     });
     let died = "a thread of the client died";
     let (took, sent) = (begun.elapsed().as_secs_f64(), sent.ok().context(died)??);
-    let (mut bytes, mut reads) = (0, Times::default());
-    for taken in taken {
-        bytes += taken.ok().context(died)??;
+    let (mut bytes, mut reads) = (0, Reads::default());
+    for of_taker in taken {
+        bytes += of_taker.ok().context(died)??;
     }
-    for times in times {
-        reads.merge(&times.ok().context(died)??);
+    for read in read {
+        let read = read.ok().context(died)??;
+        reads.times.merge(&read.times);
+        reads.late.merge(&read.late);
     }
     drop(slow);
     let report = &mut run.report;
-    report.add("live: who follow", count as f64, "", Target::None);
-    report.add("live: of those, who take nothing", (count / ONE_IS_SLOW) as f64, "", Target::None);
-    report.add("live: events flowing", sent.events as f64 / took, "events/s", Target::AtLeast(0.98 * rate as f64));
-    report.add("live: given to those who follow", bytes as f64 / took / MIB, "MiB/s", Target::None);
-    if let (Some(before), Some(greatest)) = (before, greatest) {
-        let grown = (greatest as f64 - before as f64) / MIB;
-        report.add("live: memory grown at most", grown, "MiB", Target::AtMost(256.0));
+    let name = |what: &str| format!("{phase}: {what}");
+    if count > 0 {
+        report.add(&name("who follow"), count as f64, "", Target::None);
+        report.add(&name("of those, who take nothing"), (count / ONE_IS_SLOW) as f64, "", Target::None);
+        report.add(&name("given to those who follow"), bytes as f64 / took / MIB, "MiB/s", Target::None);
+        if let (Some(before), Some(greatest)) = (before, greatest) {
+            let grown = (greatest as f64 - before as f64) / MIB;
+            report.add(&name("memory grown at most"), grown, "MiB", Target::AtMost(256.0));
+        }
     }
-    reads.report(report, "live: GET of a user's segments, 5,000 a second", Target::None, Target::AtMost(2.0));
+    let wanted = Target::AtLeast(0.98 * rate as f64);
+    report.add(&name("events flowing"), sent.events as f64 / took, "events/s", wanted);
+    reads.report(report, phase);
     Ok(())
 }

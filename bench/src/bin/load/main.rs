@@ -26,7 +26,9 @@ enum Phase {
     Load,
     /// Edits and single events, timed, while events flow.
     Mixed,
-    /// Many who follow changes, and reads of users' segments, while events flow.
+    /// Reads of users' segments, while events flow.
+    Reads,
+    /// The same beside many who follow changes.
     Live,
     /// Rules on measures that nobody computed before.
     Backfill,
@@ -45,8 +47,8 @@ enum Phase {
 #[command(max_term_width = 120)]
 pub struct Args {
     /// What to do, in order.
-    #[arg(value_enum, default_values_t = [Phase::Load, Phase::Mixed, Phase::Live, Phase::Backfill, Phase::Pending, Phase::Mixed,
-        Phase::Restart, Phase::History])]
+    #[arg(value_enum, default_values_t = [Phase::Load, Phase::Mixed, Phase::Reads, Phase::Live, Phase::Backfill, Phase::Pending,
+        Phase::Mixed, Phase::Restart, Phase::History])]
     phases: Vec<Phase>,
     /// The program to start.
     #[arg(long, default_value = "target/release/audience")]
@@ -78,13 +80,13 @@ pub struct Args {
     /// Rules that run from the beginning.
     #[arg(long, default_value_t = 100)]
     rules: u64,
-    /// Events a second that flow in `mixed` and `live`.
+    /// Events a second that flow in `mixed`, `reads` and `live`.
     #[arg(long, default_value_t = 20_000)]
     rate: u64,
     /// Who follow changes at once in `live`.
     #[arg(long, default_value_t = 1_000)]
     subscribers: usize,
-    /// Seconds of each `mixed` and `live`.
+    /// Seconds of each `mixed`, `reads` and `live`.
     #[arg(long, default_value_t = 30)]
     seconds: u64,
     /// Further flags of the server.
@@ -137,7 +139,11 @@ fn main() -> anyhow::Result<()> {
         result = match phase {
             Phase::Load => phases::load(&mut run),
             Phase::Mixed => mixed::mixed(&mut run),
-            Phase::Live => live::live(&mut run),
+            Phase::Reads => live::live(&mut run, "reads", 0),
+            Phase::Live => {
+                let followers = run.args.subscribers;
+                live::live(&mut run, "live", followers)
+            }
             Phase::Backfill => phases::backfill(&mut run),
             Phase::Pending => phases::pending(&mut run),
             Phase::Restart => phases::restart(&mut run),

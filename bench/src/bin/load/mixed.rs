@@ -27,6 +27,8 @@ struct Edits {
     deletes: Times,
     all: Times,
     previews: Times,
+    /// Of rules that those fulfil too of whom a value is missing.
+    missing: Times,
     /// Requests on documents alone: a draft is made, read, renamed, listed and deleted.
     documents: Times,
 }
@@ -77,6 +79,8 @@ pub fn mixed(run: &mut Run) -> anyhow::Result<()> {
     edited.all.report(report, "mixed: any edit", Target::None, Target::AtMost(150.0));
     let preview = "mixed: preview of an edit of 0.5% of the users";
     edited.previews.report(report, preview, Target::None, Target::AtMost(300.0));
+    let missing = "mixed: the same, also of those of whom a value is missing";
+    edited.missing.report(report, missing, Target::None, Target::AtMost(300.0));
     let documents = "mixed: a draft made, read, renamed, listed, deleted, each";
     edited.documents.report(report, documents, Target::None, Target::None);
     report.add(&format!("{documents}, p95"), edited.documents.percentile(95.0), "ms", Target::AtMost(20.0));
@@ -94,13 +98,17 @@ fn edit(address: SocketAddr, counts: &[u64], stop: &AtomicBool) -> anyhow::Resul
         let took = edits::put(&mut client, &id, &edits::scored(least), size(least))?;
         edits.creates.add(took);
         edits.all.add(took);
-        for _ in 0..8 {
+        for step in 0..8 {
             pause(GAP);
             if stop.load(Ordering::Relaxed) {
                 break;
             }
             least += STEP;
-            edits.previews.add(edits::preview(&mut client, &id, &edits::scored(least), counts[least as usize])?);
+            let (rules, times) = match step % 2 {
+                0 => (edits::scored(least), &mut edits.previews),
+                _ => (edits::not_below(least), &mut edits.missing),
+            };
+            times.add(edits::preview(&mut client, &id, &rules, counts[least as usize])?);
             let took = edits::put(&mut client, &id, &edits::scored(least), size(least))?;
             edits.small.add(took);
             edits.all.add(took);

@@ -69,7 +69,7 @@ impl Subject for EngineSubject {
         let catalogue = self.engine.catalogue();
         let definition = match &line.definition {
             SegmentDefinition::Dynamic(rules) => {
-                Definition::Dynamic(catalogue.check_rules(&line.id, rules).map_err(|faults| all(&faults))?)
+                Definition::Dynamic(catalogue.check_rules(&line.id, rules).map_err(|faults| all(&faults))?.into())
             }
             SegmentDefinition::Static(users) => {
                 let users: BTreeSet<Arc<str>> = users.iter().map(|user| user.as_str().into()).collect();

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use audience_contract::{Document, DocumentKind};
 use audience_protocol::{FaultyDocument, SegmentDocument, TraitDocument};
-use audience_rules::catalogue::{Catalogue, Definition, Segment};
+use audience_rules::catalogue::{Catalogue, Definition, Segment, Status};
 use audience_rules::fault::Fault;
 use audience_rules::unparse::behaviour_to_json;
 use serde::{Deserialize, Serialize};
@@ -75,6 +76,17 @@ impl Documents {
         let id: Arc<str> = document.id.as_str().into();
         self.catalogue.put_segment(Segment { id, version: document.version, status: document.status, definition });
         self.segments.insert(document.id.clone(), Arc::new(known));
+    }
+
+    /// Whether the engine runs a document: a segment only while it is active.
+    pub fn runs(&self, document: &Document) -> bool {
+        let is_active = |known: &Arc<KnownSegment>| known.stored.document.status == Status::Active;
+        document.kind == DocumentKind::Trait || self.segments.get(&document.id).is_some_and(is_active)
+    }
+
+    /// The name of a segment; its id where it has none any more.
+    pub fn name_of<'a>(&'a self, id: &'a str) -> &'a str {
+        self.segments.get(id).map_or(id, |known| &known.stored.document.name)
     }
 
     /// What is wrong with a newer version of a segment than runs, or of its list.

@@ -1,7 +1,6 @@
 //! Edits: checked, committed, and then brought into force by a thread that compares what is with what should be.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use audience_contract::{
@@ -11,7 +10,6 @@ use audience_protocol::{PlatformError, Result};
 use audience_rules::catalogue::Status;
 use audience_rules::fault::{Fault, code};
 use audience_rules::time::format_time;
-use hashbrown::HashMap;
 use parking_lot::{Condvar, Mutex, RwLock};
 
 use super::clock;
@@ -49,11 +47,10 @@ pub struct Edit<T> {
 /// Edits of the catalogue.
 pub struct Editor {
     store: Arc<dyn CatalogueStore>,
-    documents: Mutex<Documents>,
-    /// The names of segments, for readers that must not wait for the store.
-    names: RwLock<HashMap<String, String>>,
-    /// The newest version.
-    newest: AtomicU64,
+    /// Everything as it is now. Who reads takes it and looks, and waits for nobody.
+    documents: RwLock<Arc<Documents>>,
+    /// Held by who changes that, also while the store is waited for.
+    changing: Mutex<()>,
     force: Mutex<Force>,
     changed: Condvar,
     /// Previews that wait for [`run`](Self::run).
@@ -64,11 +61,9 @@ impl Editor {
     /// Over what is stored; `in_force` is the version that the engine runs.
     pub fn new(store: Arc<dyn CatalogueStore>, documents: Documents, in_force: u64) -> Self {
         let force = Force { version: in_force, is_closed: false };
-        let newest = AtomicU64::new(documents.version);
-        let names = RwLock::new(names(&documents));
-        let documents = Mutex::new(documents);
+        let documents = RwLock::new(Arc::new(documents));
         let (force, changed, previews) = (Mutex::new(force), Condvar::new(), Waiting::default());
-        Editor { store, documents, names, newest, force, changed, previews }
+        Editor { store, documents, changing: Mutex::default(), force, changed, previews }
     }
 
     /// Of a process in which no engine runs: what is stored is all that there is to wait for.
@@ -76,20 +71,31 @@ impl Editor {
         Editor::new(store, documents, u64::MAX)
     }
 
+    /// The documents.
+    pub fn documents(&self) -> Arc<Documents> {
+        self.documents.read().clone()
+    }
+
     /// Looks at the documents.
     pub fn read<T>(&self, look: impl FnOnce(&Documents) -> T) -> T {
-        look(&self.documents.lock())
+        look(&self.documents())
+    }
+
+    fn show(&self, documents: Documents) {
+        *self.documents.write() = Arc::new(documents);
     }
 
     /// Changes the documents: `change` makes the new ones and says what is to be stored, or refuses; then waits for the
-    /// change to be in force, for a while.
+    /// change to be in force, for a while, where it is one for the engine.
     pub fn edit<T>(&self, author: &str, change: impl FnOnce(&mut Documents, u64) -> Result<Edit<T>>) -> Result<T> {
         let begun = Instant::now();
-        let (version, result) = {
-            let mut documents = self.documents.lock();
+        let (version, is_run, result) = {
+            let _changing = self.changing.lock();
+            let documents = self.documents();
             let version = documents.version + 1;
-            // A copy, for the store may be away, and what was not put must not be seen.
-            let mut next = documents.clone();
+            // A copy, for the store may be away, and what was not put must not be seen. Rules, lists and segments are shared
+            // with it.
+            let mut next = Documents::clone(&documents);
             let Edit { documents: stored, entries, result } = change(&mut next, version)?;
             if stored.is_empty() && entries.is_empty() {
                 return Ok(result);
@@ -97,43 +103,43 @@ impl Editor {
             next.version = version;
             let audit = Audit { author: author.to_owned(), at: clock::now(), entries };
             if !self.store.put_audited(documents.version, &stored, Some(&audit)).map_err(unavailable)? {
-                self.reload(&mut documents).map_err(unavailable)?;
+                self.reload().map_err(unavailable)?;
                 return Err(changed_elsewhere());
             }
-            *documents = next;
-            self.rename(&documents, &stored);
-            self.newest.store(version, Ordering::Release);
+            let is_run = stored.iter().any(|stored| documents.runs(stored) || next.runs(stored));
+            self.show(next);
             // What was faulty may fit now, and that which was changed no more counts as faulty.
             if !documents.faulty.is_empty() {
-                self.reload(&mut documents).map_err(unavailable)?;
+                self.reload().map_err(unavailable)?;
             }
-            (version, result)
+            (version, is_run, result)
         };
         self.wake();
         let stored = begun.elapsed();
-        self.wait_until_in_force(version, PATIENCE);
+        if is_run {
+            self.wait_until_in_force(version, PATIENCE);
+        }
         tracing::debug!(version, ?stored, in_force = ?begun.elapsed(), "edited");
         Ok(result)
     }
 
-    /// Reads the newest documents from the store.
-    fn reload(&self, documents: &mut Documents) -> audience_contract::Result<()> {
+    /// Reads the newest documents from the store. Only who is [`changing`](Self::changing) them calls this.
+    fn reload(&self) -> audience_contract::Result<()> {
         let version = self.store.version()?;
         let stored = self.store.at(version)?;
-        *documents = Documents::load(version, stored, &|kind, id| self.store.history(kind, id))?;
-        *self.names.write() = names(documents);
-        self.newest.store(version, Ordering::Release);
+        let documents = Documents::load(version, stored, &|kind, id| self.store.history(kind, id))?;
         for faulty in &documents.faulty {
             let running = faulty.running_version;
             tracing::warn!(kind = faulty.kind, id = faulty.id, ?running, faults = ?faulty.faults, "does not run");
         }
+        self.show(documents);
         Ok(())
     }
 
     /// Follows what others change, until [`close`](Self::close). While the store is away what is known stays.
     pub fn follow(&self) {
         while !self.force.lock().is_closed {
-            let known = self.newest.load(Ordering::Acquire);
+            let known = self.newest();
             match self.store.wait_for_change(known, FOLLOW) {
                 Ok(version) if version > known => match self.reload_if_behind(version) {
                     Ok(()) => self.wake(),
@@ -147,8 +153,8 @@ impl Editor {
 
     /// Unless an edit of this process was faster.
     fn reload_if_behind(&self, version: u64) -> audience_contract::Result<()> {
-        let mut documents = self.documents.lock();
-        if documents.version < version { self.reload(&mut documents) } else { Ok(()) }
+        let _changing = self.changing.lock();
+        if self.newest() < version { self.reload() } else { Ok(()) }
     }
 
     fn cannot_follow(&self, error: &StoreError) {
@@ -170,19 +176,9 @@ impl Editor {
         self.store.fault()
     }
 
-    fn rename(&self, documents: &Documents, changed: &[Document]) {
-        let mut names = self.names.write();
-        for document in changed.iter().filter(|document| document.kind == DocumentKind::Segment) {
-            match documents.segments.get(&document.id) {
-                Some(known) => names.insert(document.id.clone(), known.stored.document.name.clone()),
-                None => names.remove(&document.id),
-            };
-        }
-    }
-
-    /// The name of a segment; its id where it has none any more. Waits for nothing.
-    pub fn name_of(&self, id: &str) -> String {
-        self.names.read().get(id).map_or(id, String::as_str).to_owned()
+    /// The newest version of the catalogue.
+    fn newest(&self) -> u64 {
+        self.documents.read().version
     }
 
     /// Waits for a version of the catalogue to be in force, for a while.
@@ -218,7 +214,7 @@ impl Editor {
 
     /// Whether an edit waits to be brought into force.
     pub fn has_waiting(&self) -> bool {
-        self.in_force() < self.newest.load(Ordering::Acquire)
+        self.in_force() < self.newest()
     }
 
     /// Whether it was [`close`](Self::close)d.
@@ -239,13 +235,12 @@ impl Editor {
         let mut previews = Previews::default();
         loop {
             let begun = Instant::now();
-            if self.in_force() < self.read(|documents| documents.version) {
-                let (version, next, difference) = self.read(|documents| {
-                    let next = in_force.followed_by(&documents.catalogue);
-                    let mut difference = in_force.difference(&next, &documents.catalogue);
-                    difference.new_sources.retain(|source| !previews.kept_sources().contains(source));
-                    (documents.version, next, difference)
-                });
+            if self.has_waiting() {
+                let documents = self.documents();
+                let version = documents.version;
+                let next = in_force.followed_by(&documents.catalogue);
+                let mut difference = in_force.difference(&next, &documents.catalogue);
+                difference.new_sources.retain(|source| !previews.kept_sources().contains(source));
                 let compared = begun.elapsed();
                 let _turn = (!difference.new_sources.is_empty()).then(|| target.turn.lock());
                 target.standing.editing(version);
@@ -269,17 +264,13 @@ impl Editor {
                 continue;
             }
             let mut force = self.force.lock();
-            if force.is_closed || force.version < self.newest.load(Ordering::Acquire) || !self.previews.is_empty() {
+            if force.is_closed || force.version < self.newest() || !self.previews.is_empty() {
                 continue;
             }
             // Woken by every edit; the bound only makes a lost wake-up harmless.
             self.changed.wait_for(&mut force, Duration::from_millis(100));
         }
     }
-}
-
-fn names(documents: &Documents) -> HashMap<String, String> {
-    documents.segments.iter().map(|(id, known)| (id.clone(), known.stored.document.name.clone())).collect()
 }
 
 /// What edits are brought into force on.

@@ -173,7 +173,7 @@ impl Loading<'_> {
 
     fn definition(&self, documents: &Documents, id: &str, rules: Option<&Value>) -> Result<Definition, Vec<Fault>> {
         match rules {
-            Some(rules) => documents.catalogue.check_rules(id, rules).map(Definition::Dynamic),
+            Some(rules) => documents.catalogue.check_rules(id, rules).map(|node| Definition::Dynamic(node.into())),
             None => match self.candidates.get(&(DocumentKind::Members, id.to_owned())).map(|found| &found.content) {
                 Some(Content::Members(members)) => Ok(list(members.clone())),
                 _ => Ok(list(Vec::new())),

@@ -170,8 +170,10 @@ impl Platform for Service {
         let root = self.root(id);
         let membership = &self.engine.memberships()[self.worker_of(&root)];
         let found: Vec<_> = membership.read().segments_of(&root).cloned().collect();
-        let named =
-            found.into_iter().map(|id| UserSegment { name: self.editor.name_of(&id), segment_id: id.to_string() });
+        let documents = self.editor.documents();
+        let named = found
+            .into_iter()
+            .map(|id| UserSegment { name: documents.name_of(&id).to_owned(), segment_id: id.to_string() });
         let mut segments: Vec<UserSegment> = named.collect();
         segments.sort_unstable_by(|a, b| a.segment_id.cmp(&b.segment_id));
         Ok(segments)

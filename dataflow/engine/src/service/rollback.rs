@@ -91,7 +91,7 @@ fn content(documents: &Documents, past: &Past) -> Result<(Definition, Option<Vec
             let malformed = |error: audience_rules::json::JsonFault| segments::malformed_rules(error.to_string());
             let json = parse_json(rules.get().as_bytes()).map_err(malformed)?;
             let node = documents.catalogue.check_rules(id, &json).map_err(below_rules)?;
-            Ok((Definition::Dynamic(node), None))
+            Ok((Definition::Dynamic(node.into()), None))
         }
         (SegmentKind::Dynamic, None) => Err(segments::malformed_rules("that version has none".to_owned())),
         (SegmentKind::Static, _) => {

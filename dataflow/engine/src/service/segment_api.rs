@@ -257,9 +257,11 @@ impl Platform for SegmentApi {
             tracing::warn!(%error, "users' segments cannot be read");
             PlatformError::Unavailable(format!("{} does not answer", memberships.name()))
         })?;
-        let named = held
-            .into_iter()
-            .map(|held| UserSegment { name: self.editor.name_of(&held.segment_id), segment_id: held.segment_id });
+        let documents = self.editor.documents();
+        let named = held.into_iter().map(|held| UserSegment {
+            name: documents.name_of(&held.segment_id).to_owned(),
+            segment_id: held.segment_id,
+        });
         Ok(named.collect())
     }
 

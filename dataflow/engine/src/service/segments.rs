@@ -229,7 +229,8 @@ fn definition(catalogue: &Catalogue, document: &SegmentDocument, input: &Segment
         (SegmentKind::Dynamic, Some(rules), None) => {
             let malformed = |json_fault: audience_rules::json::JsonFault| malformed_rules(json_fault.to_string());
             let json = parse_json(rules.get().as_bytes()).map_err(malformed)?;
-            Ok(Some(Definition::Dynamic(catalogue.check_rules(&document.id, &json).map_err(below_rules)?)))
+            let rules = catalogue.check_rules(&document.id, &json).map_err(below_rules)?;
+            Ok(Some(Definition::Dynamic(rules.into())))
         }
         (SegmentKind::Static, None, Some(members)) => Ok(Some(list(checked_members(members)?))),
         (SegmentKind::Dynamic, _, Some(_)) => {

@@ -16,7 +16,7 @@ use audience_protocol::{Growth, GrowthSince, PlatformError, SizeHistory, SizeQue
 use audience_rules::ast::Millis;
 use audience_rules::time::format_time;
 use hashbrown::HashMap;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 
 use self::series::{Bucket, TIERS, forgotten_before, points, ranges, start_of};
 use super::changes::{ChangeRef, visit};
@@ -39,7 +39,12 @@ const PREFIX: &[u8] = b"size/";
 const PREFIX_END: &[u8] = b"size0";
 
 /// Sizes of segments, as far as they are counted.
-pub struct Sizes(Mutex<State>);
+pub struct Sizes {
+    /// Held while changes are counted, which may be millions.
+    state: Mutex<State>,
+    /// Segments that were deleted and whose sizes are to be forgotten, with the newest tick committed then.
+    gone: Mutex<HashMap<String, u64>>,
+}
 
 struct State {
     reached: u64,
@@ -82,7 +87,7 @@ impl Sizes {
             known.size = known.size.saturating_add_signed(-net);
         }
         state.count(stores, given.tick)?;
-        Ok(Sizes(Mutex::new(state)))
+        Ok(Sizes { state: Mutex::new(state), gone: Mutex::default() })
     }
 }
 
@@ -138,6 +143,21 @@ impl State {
             unnoted.extend(open.map(|(tier, bucket)| (key(id, tier, bucket.start), bucket)));
         }
         failed.map_or(Ok(()), Err)
+    }
+
+    /// Forgets the sizes of a segment as far as they are counted.
+    fn forget(&mut self, id: &str, notes: &dyn Notes) -> Result<(), StoreError> {
+        let (prefix, mut noted) = (prefix(id, None), Vec::new());
+        self.unnoted.retain(|key, _| !key.starts_with(&prefix));
+        if let Some(segment) = self.segments.get_mut(id) {
+            segment.open = Default::default();
+        }
+        let end = [prefix.as_slice(), &[TIERS.len() as u8]].concat();
+        notes.visit(&prefix, &end, &mut |key, _| {
+            noted.push((key.to_vec(), None));
+            ControlFlow::Continue(())
+        })?;
+        notes.write(&noted)
     }
 }
 
@@ -205,6 +225,8 @@ impl Service {
         let (mut noted, mut forgotten) = (Instant::now(), None::<Instant>);
         while !self.is_ending() {
             super::pause(LOOK);
+            // Often, so that nobody who asks for sizes waits for many changes to be counted. What fails is told when they are noted.
+            drop(self.counted());
             if noted.elapsed() >= NOTE_INTERVAL {
                 self.note_sizes();
                 noted = Instant::now();
@@ -228,8 +250,7 @@ impl Service {
     }
 
     fn try_note_sizes(&self) -> Result<(), StoreError> {
-        let mut state = self.sizes.0.lock();
-        state.count(&self.stores, self.committed.newest())?;
+        let mut state = self.counted()?;
         let known = self.editor.read(|documents| documents.segments.keys().cloned().collect::<hashbrown::HashSet<_>>());
         state.unnoted.retain(|key, _| parts(key).is_some_and(|(segment, ..)| known.contains(segment)));
         state.segments.retain(|id, segment| segment.size > 0 || known.contains(&**id));
@@ -260,22 +281,27 @@ impl Service {
         old.chunks(4096).try_for_each(|notes| self.stores.notes.write(notes))
     }
 
-    /// Forgets all sizes of a segment that is deleted. What fails is done within the hour.
+    /// Forgets all sizes of a segment that is deleted, before anybody looks at them again: the deletion does not wait for
+    /// changes to be counted.
     pub(super) fn forget_sizes(&self, id: &str) {
-        let mut state = self.sizes.0.lock();
-        let (prefix, mut notes) = (prefix(id, None), Vec::new());
-        state.unnoted.retain(|key, _| !key.starts_with(&prefix));
-        if let Some(segment) = state.segments.get_mut(id) {
-            segment.open = Default::default();
+        self.sizes.gone.lock().insert(id.to_owned(), self.committed.newest());
+    }
+
+    /// Sizes as of what is committed, without those of segments that were deleted.
+    fn counted(&self) -> Result<MutexGuard<'_, State>, StoreError> {
+        let mut state = self.sizes.state.lock();
+        let mut gone: Vec<(String, u64)> = self.sizes.gone.lock().drain().collect();
+        gone.sort_unstable_by_key(|(_, tick)| *tick);
+        for (id, tick) in gone {
+            // What came about before the deletion is forgotten with it, and what comes of a segment of that name later is not.
+            let forgotten = state.count(&self.stores, tick).and_then(|()| state.forget(&id, &*self.stores.notes));
+            if let Err(error) = forgotten {
+                // Done within the hour, with what is too old.
+                tracing::error!(%error, segment = id, "its sizes are not forgotten yet");
+            }
         }
-        let end = [prefix.as_slice(), &[TIERS.len() as u8]].concat();
-        let read = self.stores.notes.visit(&prefix, &end, &mut |key, _| {
-            notes.push((key.to_vec(), None));
-            ControlFlow::Continue(())
-        });
-        if let Err(error) = read.and_then(|()| self.stores.notes.write(&notes)) {
-            tracing::error!(%error, segment = id, "its sizes are not forgotten yet");
-        }
+        state.count(&self.stores, self.committed.newest())?;
+        Ok(state)
     }
 
     /// How large a segment was.
@@ -308,8 +334,7 @@ impl Service {
 
     /// The size as of what is committed, and the buckets from then up to now, each as fine as is kept of its age.
     fn buckets(&self, id: &str, from: Millis, now: Millis) -> Result<(u64, Vec<Bucket>), StoreError> {
-        let mut state = self.sizes.0.lock();
-        state.count(&self.stores, self.committed.newest())?;
+        let state = self.counted()?;
         let mut found: BTreeMap<Millis, Bucket> = BTreeMap::new();
         for (tier, (begin, end)) in ranges(now).into_iter().enumerate() {
             let (first, last) = (key(id, tier, begin.max(from)), key(id, tier, end));

@@ -55,6 +55,7 @@ impl Partition {
                 self.drop_rule(rule, &mut guard);
             }
         }
+        drop(guard);
         self.registry.set_levels(&self.published_rules);
         self.backfill_done();
         self.sweep();
@@ -160,6 +161,7 @@ impl Partition {
                 self.registry.set_levels(&self.published_rules);
             }
         }
+        drop(guard);
         // One may have been made in between.
         self.plans = None;
         self.sweep();

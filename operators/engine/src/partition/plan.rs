@@ -17,7 +17,7 @@ use crate::measure::MeasureId;
 use crate::membership::{Membership, Update};
 use crate::message::{Cause, Change};
 use crate::reading::Reading;
-use crate::registry::{BitmapId, PredicateId, Question, Registry, Role, Rule, RuleId};
+use crate::registry::{BitmapId, PredicateId, Registry, Role, Rule, RuleId};
 
 use super::leaf::{BOUNDS, Interval, Leaf, MISSING};
 use super::rank_table::RankTable;
@@ -155,7 +155,7 @@ impl Plans {
     fn lay_out_uses(&mut self, registry: &Registry) {
         let mut order: Vec<(MeasureId, i64, PredicateId)> = Vec::new();
         for (id, predicate) in registry.predicates.iter() {
-            if let Question::Measured(measure, _) = predicate.question {
+            if let Some(measure) = predicate.question.measure() {
                 let interval = Interval::of_predicate(registry, id);
                 order.push((measure, interval.and_then(|it| it.bounds().next()).unwrap_or(MISSING), id));
             }

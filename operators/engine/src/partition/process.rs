@@ -96,13 +96,14 @@ impl Partition {
         let Clock { now, limit } = input.clock;
         self.clock = self.clock.max(now);
         let limit = limit.min(self.clock);
-        let membership = self.membership();
-        let mut guard = membership.write();
         let mut due = Vec::new();
         if !self.silent {
             self.calendar.take(limit, &mut due);
         }
         let entries = self.entries(&routed)?;
+        let membership = self.membership();
+        // Only now are readers kept waiting.
+        let mut guard = membership.write();
         let mut turns = self.turns(&entries, &mut guard);
         turns.sort_unstable();
         let waiting = take_later(&mut turns, &entries, limit);

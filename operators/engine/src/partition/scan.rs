@@ -9,7 +9,7 @@ use audience_rules::ast::Millis;
 
 use crate::measure::MeasureId;
 use crate::membership::Membership;
-use crate::registry::{Measure, PredicateId, Question, RankId, RuleId};
+use crate::registry::{Measure, PredicateId, RankId, RuleId};
 
 use super::Partition;
 use super::number_rule::NumberRule;
@@ -19,12 +19,14 @@ pub(super) struct Scan {
     rules: Vec<RuleId>,
     ranks: Vec<RankId>,
     cursor: u32,
+    /// The rule that is looked at by columns: where one alone is of numbers.
+    by_columns: Option<RuleId>,
 }
 
 impl Partition {
     /// Begins to look at every user: for the new ranks of a depth, or for the installed rules.
     pub fn begin_scan(&mut self, rank_depth: Option<u32>) {
-        let (rules, ranks) = match rank_depth {
+        let (rules, ranks): (Vec<RuleId>, Vec<RankId>) = match rank_depth {
             // Those that everybody was looked at for are kept up to date.
             None => {
                 let is_new = |rule: &RuleId| self.registry.rules.get(*rule).is_some_and(|rule| rule.scanned == 0);
@@ -37,7 +39,13 @@ impl Partition {
             }
         };
         self.columns.drop_parts();
-        self.scan = Some(Scan { rules, ranks, cursor: 0 });
+        let is_of_numbers = |id: &RuleId| {
+            let rule = self.registry.rules.get(*id);
+            rule.is_some_and(|rule| NumberRule::of(&self.registry, rule).is_some())
+        };
+        let mut of_numbers = rules.iter().copied().filter(is_of_numbers);
+        let by_columns = of_numbers.next().filter(|_| of_numbers.next().is_none());
+        self.scan = Some(Scan { rules, ranks, cursor: 0, by_columns });
     }
 
     /// Whether a scan is under way.
@@ -56,8 +64,8 @@ impl Partition {
         self.bring_users(&scan, scan.cursor..end, scanned, now);
         for rule in &scan.rules {
             let Some(members) = self.registry.rules.get(*rule).map(|rule| rule.members) else { continue };
-            let is_alone = scan.rules.len() == 1;
-            let found = is_alone.then(|| self.find_by_columns(*rule, scan.cursor..end, now)).flatten();
+            let by_columns = scan.by_columns.filter(|found| found == rule);
+            let found = by_columns.and_then(|rule| self.find_by_columns(rule, scan.cursor..end, now));
             let found = found.unwrap_or_else(|| self.find(*rule, scan.cursor..end, now, &membership.read()));
             // Only now are readers kept waiting.
             membership.write().bitmap_mut(members).extend(found);
@@ -124,7 +132,7 @@ impl Partition {
         let is_measure = |measure| self.registry.measures.get(measure).is_some_and(Measure::is_temporal);
         let is_predicate = |predicate: &PredicateId| {
             let found = self.registry.predicates.get(*predicate);
-            found.is_some_and(|found| matches!(found.question, Question::Measured(measure, _) if is_measure(measure)))
+            found.and_then(|found| found.question.measure()).is_some_and(is_measure)
         };
         let rules = scan.rules.iter().filter_map(|rule| self.registry.rules.get(*rule));
         let ranks = scan.ranks.iter().filter_map(|rank| self.registry.ranks.get(*rank));

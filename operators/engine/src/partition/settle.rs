@@ -179,12 +179,12 @@ impl Partition {
     pub(super) fn is_true(&self, predicate: PredicateId, slot: u32, now: Millis, membership: &Membership) -> bool {
         let Some(predicate) = self.registry.predicates.get(predicate) else { return false };
         match &predicate.question {
-            Question::Measured(measure, test) => {
+            question @ (Question::Measured(measure, _) | Question::Valued(measure, _)) => {
                 let Some(definition) = self.registry.measures.get(*measure) else { return false };
                 let user = &self.users[slot as usize];
                 match user.cell(*measure) {
-                    Some(at) => user.cells[at].reading(&definition.kind, now).holds(test, now),
-                    None => definition.default.holds(test, now),
+                    Some(at) => question.holds_of(&user.cells[at].reading(&definition.kind, now), now),
+                    None => question.holds_of(&definition.default, now),
                 }
             }
             Question::Segment(segment) => membership.is_member(segment, slot),

@@ -2,7 +2,7 @@
 
 use audience_rules::ast::Millis;
 
-use super::{PredicateId, Question, Registry};
+use super::{PredicateId, Registry};
 use crate::measure::MeasureId;
 use crate::reading::Reading;
 
@@ -17,10 +17,8 @@ impl Registry {
     ) {
         let Some(measure) = self.measures.get(measure) else { return };
         let verify = |id: PredicateId, out: &mut Vec<PredicateId>| {
-            let Some(Question::Measured(_, test)) = self.predicates.get(id).map(|found| &found.question) else {
-                return;
-            };
-            if before.holds(test, before_now) != after.holds(test, now) {
+            let Some(question) = self.predicates.get(id).map(|found| &found.question) else { return };
+            if question.holds_of(before, before_now) != question.holds_of(after, now) {
                 out.push(id);
             }
         };

@@ -68,6 +68,13 @@ impl Measure {
         places.len() == 1
     }
 
+    /// Enters a predicate on whether there is a value: that changes at no place of a number, nor by time alone.
+    pub(super) fn attach_valued(&mut self, id: PredicateId) {
+        self.uses += 1;
+        self.predicates.push(id);
+        self.uncut.push(id);
+    }
+
     /// Takes a predicate out. The use that it was ends with `Registry::release_measure`.
     pub(super) fn detach(&mut self, id: PredicateId) {
         self.predicates.retain(|known| *known != id);

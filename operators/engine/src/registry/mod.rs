@@ -17,6 +17,7 @@ use hashbrown::{HashMap, HashSet};
 
 use crate::measure::{Listeners, MeasureId};
 use crate::program::{Leaf, Program, RankProgram, Source};
+use crate::reading::Reading;
 
 pub use measures::Measure;
 pub use slab::Slab;
@@ -52,12 +53,33 @@ impl Boundary {
 pub enum Question {
     /// A test of a measure.
     Measured(MeasureId, Arc<Test>),
+    /// Whether a measure has a value that the test is about.
+    Valued(MeasureId, Arc<Test>),
     /// Membership in a segment.
     Segment(SegmentId),
     /// Being inside a rank.
     Rank(RankId),
     /// Being in a share.
     Sample(Sample),
+}
+
+impl Question {
+    /// The measure that it asks.
+    pub fn measure(&self) -> Option<MeasureId> {
+        match self {
+            Question::Measured(measure, _) | Question::Valued(measure, _) => Some(*measure),
+            Question::Segment(_) | Question::Rank(_) | Question::Sample(_) => None,
+        }
+    }
+
+    /// The answer where its measure says this at `now`; no for what asks no measure.
+    pub fn holds_of(&self, reading: &Reading, now: Millis) -> bool {
+        match self {
+            Question::Measured(_, test) => reading.holds(test, now),
+            Question::Valued(_, test) => reading.is_value_to(test),
+            Question::Segment(_) | Question::Rank(_) | Question::Sample(_) => false,
+        }
+    }
 }
 
 /// A leaf with everything that uses it.
@@ -177,8 +199,8 @@ impl Registry {
                 let holds = rule.program.expression.evaluate(&mut |index| {
                     let id = rule.predicates[usize::from(index)];
                     match self.predicates.get(id).map(|found| &found.question) {
-                        Some(Question::Measured(measure, test)) => {
-                            self.measures.get(*measure).is_some_and(|measure| measure.default.holds(test, 0))
+                        Some(question @ (Question::Measured(measure, _) | Question::Valued(measure, _))) => {
+                            self.measures.get(*measure).is_some_and(|measure| question.holds_of(&measure.default, 0))
                         }
                         Some(Question::Rank(_)) | None => false,
                         Some(Question::Segment(_) | Question::Sample(_)) => {

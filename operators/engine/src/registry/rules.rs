@@ -49,6 +49,9 @@ impl Registry {
             Leaf::Measured(source, test) => {
                 Question::Measured(self.require_measure(source, boundary), Arc::new(test.clone()))
             }
+            Leaf::Valued(source, test) => {
+                Question::Valued(self.require_measure(source, boundary), Arc::new(test.clone()))
+            }
             Leaf::Segment(id) => Question::Segment(id.clone()),
             Leaf::Rank(program) => Question::Rank(self.add_rank(program, boundary, bitmap)),
             Leaf::Sample(sample) => Question::Sample(sample.clone()),
@@ -58,6 +61,12 @@ impl Registry {
         self.by_leaf.insert(leaf.clone(), id);
         match leaf {
             Leaf::Measured(source, test) => self.attach(source, test, id),
+            Leaf::Valued(source, _) => {
+                let measure = self.by_source.get(source).copied();
+                if let Some(measure) = measure.and_then(|measure| self.measures.get_mut(measure)) {
+                    measure.attach_valued(id);
+                }
+            }
             Leaf::Rank(_) => {
                 if let Some(Question::Rank(rank)) = self.predicates.get(id).map(|found| found.question.clone())
                     && let Some(entry) = self.ranks.get_mut(rank)
@@ -135,7 +144,7 @@ impl Registry {
         let Some(predicate) = self.predicates.remove(id) else { return };
         self.by_leaf.remove(&predicate.leaf);
         match predicate.question {
-            Question::Measured(measure, _) => {
+            Question::Measured(measure, _) | Question::Valued(measure, _) => {
                 if let Some(found) = self.measures.get_mut(measure) {
                     found.detach(id);
                 }

@@ -14,7 +14,7 @@ fn with(segments: &[(&str, &str)]) -> Catalogue {
 
 fn put(catalogue: &mut Catalogue, id: &str, rules: &str) {
     let rules = catalogue.check_rules(id, &json(rules)).expect("valid");
-    let definition = Definition::Dynamic(rules);
+    let definition = Definition::Dynamic(rules.into());
     catalogue.put_segment(Segment { id: id.into(), version: 1, status: Status::Active, definition });
 }
 
@@ -98,7 +98,7 @@ fn dependencies_come_first() {
     let order = |catalogue: &Catalogue| catalogue.in_dependency_order().join(" ");
     assert_eq!(order(&catalogue), "b z m a");
     // Not checked, as by hand: still every segment, once.
-    let cyclic = Definition::Dynamic(Node::Segment("a".into()));
+    let cyclic = Definition::Dynamic(Node::Segment("a".into()).into());
     catalogue.put_segment(Segment { id: "z".into(), version: 2, status: Status::Active, definition: cyclic });
     assert_eq!(order(&catalogue), "b a m z");
 }
@@ -107,7 +107,7 @@ fn dependencies_come_first() {
 fn long_chains_of_segments_need_no_stack() {
     let mut catalogue = with(&[("s00000", r#"{"event": "p"}"#)]);
     for n in 1..20_000 {
-        let definition = Definition::Dynamic(Node::Segment(format!("s{:05}", n - 1).into()));
+        let definition = Definition::Dynamic(Node::Segment(format!("s{:05}", n - 1).into()).into());
         catalogue.put_segment(Segment {
             id: format!("s{n:05}").into(),
             version: 1,

@@ -57,7 +57,7 @@ fn every_refusal_has_its_pointers() {
         if let Some(segment) = line.get("segment") {
             let id = segment.get("id").map(text).expect("an id");
             let rules = catalogue.check_rules(&id, segment.get("rules").expect("rules")).expect("valid");
-            let definition = Definition::Dynamic(rules);
+            let definition = Definition::Dynamic(rules.into());
             catalogue.put_segment(Segment { id: id.into(), version: 1, status: Status::Active, definition });
         }
         if let Some(case) = line.get("refused") {

@@ -34,7 +34,7 @@ pub fn add_segments(catalogue: &mut Catalogue, list: &Value) -> Result<(), Vec<F
     }
     for (index, id, rules) in found {
         match next.check_rules(&id, rules) {
-            Ok(node) => next.put_segment(segment(&id, Definition::Dynamic(node))),
+            Ok(node) => next.put_segment(segment(&id, Definition::Dynamic(node.into()))),
             Err(own) => faults.extend(own.into_iter().map(|fault| under(index, "/rules", fault))),
         }
     }
