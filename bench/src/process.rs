@@ -87,6 +87,20 @@ impl Server {
         self.child.as_ref().filter(|_| self.others.is_empty()).and_then(|child| resident(Some(child.id())))
     }
 
+    /// Its process, of one that was started here.
+    pub fn process(&self) -> Option<u32> {
+        self.child.as_ref().map(Child::id)
+    }
+
+    /// Seconds of processor time that it has used.
+    pub fn cpu_seconds(&self) -> Option<f64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/stat", self.process()?)).ok()?;
+        // Behind the name, which may have anything in it: of the system and of the user, hundredths of a second each.
+        let mut fields = status.rsplit_once(')')?.1.split_whitespace().skip(11);
+        let (user, system): (f64, f64) = (fields.next()?.parse().ok()?, fields.next()?.parse().ok()?);
+        Some((user + system) / 100.0)
+    }
+
     /// Of several processes, kills the worker that the supervisor of one besides the first has started.
     pub fn kill_worker(&self, process: usize) -> anyhow::Result<()> {
         let supervisor = self.others.get(process - 1).context("there is no such process")?.id();

@@ -1,0 +1,174 @@
+//! Measures the way from Kafka to memberships, to `user-segments` and to Redis. See bench/README.md.
+#![forbid(unsafe_code)]
+
+mod kafka;
+mod phases;
+mod traffic;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use audience_bench::process::{Server, Setup};
+use audience_bench::report::Report;
+use clap::{Parser, ValueEnum};
+
+use crate::kafka::{Producing, Seen};
+use crate::traffic::Traffic;
+
+/// Phases run in the order given, on one server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Phase {
+    /// The history of all users, as fast as it is taken: first entries for the most part.
+    History,
+    /// So many events a second of users with a history.
+    Sustained,
+    /// How long an event is under way, at a moderate rate.
+    Latency,
+    /// Memory while a moderate rate is ten times as high for a minute.
+    Burst,
+    /// Memory while the broker is stopped and events come over HTTP.
+    Broker,
+    /// Memory while Redis is stopped.
+    Redis,
+}
+
+/// Measures the way from Kafka to memberships, to `user-segments` and to Redis.
+#[derive(Debug, Parser)]
+#[command(max_term_width = 120)]
+pub struct Args {
+    /// What to do, in order.
+    #[arg(value_enum, default_values_t = [Phase::History, Phase::Sustained, Phase::Latency, Phase::Burst, Phase::Broker, Phase::Redis])]
+    phases: Vec<Phase>,
+    /// The program to start.
+    #[arg(long, default_value = "target/release/audience")]
+    audience: PathBuf,
+    /// Brokers of Kafka.
+    #[arg(long, env = "AUDIENCE_TEST_KAFKA")]
+    kafka: String,
+    /// The address of Redis.
+    #[arg(long, env = "AUDIENCE_TEST_REDIS")]
+    redis: String,
+    /// The process of the broker, which is stopped in `broker`.
+    #[arg(long)]
+    kafka_process: Option<i32>,
+    /// The process of Redis, which is stopped in `redis`.
+    #[arg(long)]
+    redis_process: Option<i32>,
+    /// Where the server keeps its data. Where it is there already, the run goes on from it, under the same name.
+    /// [default: a new directory that is deleted at the end]
+    #[arg(long)]
+    data: Option<PathBuf>,
+    /// What the names of topics and the keys of Redis begin with.
+    #[arg(long, default_value = "bench-")]
+    name: String,
+    /// Worker threads of the server.
+    #[arg(long, default_value_t = 4)]
+    workers: usize,
+    /// Users; a power of ten, 1,000 at least.
+    #[arg(long, default_value_t = 1_000_000)]
+    users: u64,
+    /// Events of `history`.
+    #[arg(long, default_value_t = 20_000_000)]
+    events: u64,
+    /// Rules.
+    #[arg(long, default_value_t = 1000)]
+    rules: u64,
+    /// Events a second in `sustained`.
+    #[arg(long, default_value_t = 150_000)]
+    rate: u64,
+    /// Events a second in the other phases.
+    #[arg(long, default_value_t = 20_000)]
+    moderate_rate: u64,
+    /// Seconds of each phase but for `history`.
+    #[arg(long, default_value_t = 60)]
+    seconds: u64,
+    /// Further flags of the server.
+    #[arg(last = true)]
+    flags: Vec<String>,
+}
+
+/// What the phases share.
+pub struct Run {
+    /// As given.
+    pub args: Args,
+    /// The server.
+    pub server: Server,
+    /// Who sends events.
+    pub producing: Producing,
+    /// What they are.
+    pub traffic: Traffic,
+    /// What was read of the topic of changes.
+    pub seen: Arc<Seen>,
+    /// The figures.
+    pub report: Report,
+}
+
+/// Milliseconds.
+#[expect(clippy::disallowed_methods, reason = "events are dated by the wall clock, as those of clients are")]
+pub fn now() -> i64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    since.map_or(0, |since| since.as_millis() as i64)
+}
+
+/// Sleeps; nothing wakes these threads.
+pub fn pause(time: Duration) {
+    let until = Instant::now() + time;
+    while let Some(rest) = until.checked_duration_since(Instant::now()).filter(|rest| !rest.is_zero()) {
+        std::thread::park_timeout(rest);
+    }
+}
+
+fn config(args: &Args) -> String {
+    let Args { kafka, redis, name, .. } = args;
+    format!(
+        "[kafka]\nbrokers = {kafka:?}\ntopic_prefix = {name:?}\n\n[redis]\nurl = {redis:?}\nprefix = \"{name}audience\"\n"
+    )
+}
+
+fn main() -> anyhow::Result<()> {
+    let args = Args::parse();
+    anyhow::ensure!(args.users.is_multiple_of(1000), "users are a power of ten, 1,000 at least");
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("audience.toml");
+    std::fs::write(&file, config(&args))?;
+    let mut flags = vec!["--config".to_owned(), file.display().to_string()];
+    flags.extend(args.flags.iter().cloned());
+    let data = args.data.clone().unwrap_or_else(|| folder.path().join("data"));
+    let is_new = !data.exists();
+    let setup = Setup { program: args.audience.clone(), data, processes: 1, workers: args.workers, flags };
+    let server = Server::start(&setup)?.0;
+    eprintln!("-- the server is on {}", server.address);
+    if is_new {
+        phases::put_rules(&mut server.client()?, args.rules)?;
+    }
+    let producing = Producing::new(&args.kafka, &format!("{}user-events", args.name))?;
+    let traffic = Traffic { users: args.users };
+    let seen = Arc::new(Seen::default());
+    let (following, brokers, topic) = (seen.clone(), args.kafka.clone(), format!("{}user-segments", args.name));
+    kafka::wait_for_topics(&args.kafka, &[producing.topic(), &topic])?;
+    let follower = std::thread::spawn(move || kafka::follow(&brokers, &topic, &following));
+    let mut run = Run { args, server, producing, traffic, seen, report: Report::default() };
+    let mut result = phases::go_on(&mut run, is_new);
+    for phase in run.args.phases.clone() {
+        if result.is_err() {
+            break;
+        }
+        eprintln!("-- {phase:?}");
+        result = match phase {
+            Phase::History => phases::history(&mut run),
+            Phase::Sustained => phases::sustained(&mut run),
+            Phase::Latency => phases::latency(&mut run),
+            Phase::Burst => phases::burst(&mut run),
+            Phase::Broker => phases::broker(&mut run),
+            Phase::Redis => phases::redis(&mut run),
+        }
+        .with_context(|| format!("in phase {phase:?}"));
+    }
+    run.report.print();
+    run.seen.end();
+    follower.join().ok().context("the reader of changes died")??;
+    let ended = run.server.end(rustix::process::Signal::TERM);
+    result.and(ended.map(drop))
+}

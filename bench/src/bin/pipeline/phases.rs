@@ -1,0 +1,285 @@
+//! What is done to the server, and what is looked at meanwhile.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, ensure};
+use audience_bench::http::Client;
+use audience_bench::process::resident;
+use audience_bench::report::{Report, Target};
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::kafka::Plan;
+use crate::traffic::{PROBE_RULE, PROBE_SEGMENT, Traffic, rule};
+use crate::{Run, now, pause};
+
+const MIB: f64 = (1 << 20) as f64;
+/// Between two looks at figures.
+const LOOK: Duration = Duration::from_millis(100);
+/// Nothing takes longer.
+const PATIENCE: Duration = Duration::from_secs(1800);
+/// At a moderate rate, every so-manieth event is a probe.
+const PROBE_EVERY: u64 = 20;
+/// Requests a second where events come over HTTP.
+const REQUESTS_A_SECOND: u64 = 100;
+/// Times that memory may grow by while something stands still: as much as the allocator's own habits make of it.
+const FLAT: f64 = 1.25;
+
+/// What the server tells of itself.
+#[derive(Clone, Copy, Debug, Default)]
+struct Figures {
+    /// Events that the engine has done.
+    events: u64,
+    /// Membership changes that are in the change log.
+    changes: u64,
+    /// Of these, in the sink that has the fewest.
+    given_out: u64,
+}
+
+impl Figures {
+    fn read(client: &mut Client) -> anyhow::Result<Figures> {
+        let answer = client.get("/metrics")?;
+        ensure!(answer.status == 200, "/metrics: {}", answer.status);
+        let mut sums: HashMap<&str, Vec<u64>> = HashMap::new();
+        let text = std::str::from_utf8(answer.body)?;
+        for (name, value) in text.lines().filter_map(|line| line.rsplit_once(' ')) {
+            let name = name.split_once('{').map_or(name, |(name, _)| name);
+            sums.entry(name).or_default().extend(value.parse::<f64>().ok().map(|value| value as u64));
+        }
+        let all = |name: &str| sums.get(name).cloned().unwrap_or_default();
+        let sinks = all("audience_sink_changes_total");
+        Ok(Figures {
+            events: all("audience_engine_events_total").iter().sum(),
+            changes: all("audience_membership_changes_total").iter().sum(),
+            given_out: if sinks.len() == 2 { sinks.into_iter().min().unwrap_or(0) } else { 0 },
+        })
+    }
+
+    fn since(self, before: Figures) -> Figures {
+        Figures {
+            events: self.events - before.events,
+            changes: self.changes - before.changes,
+            given_out: self.given_out - before.given_out,
+        }
+    }
+}
+
+/// Waits until so many events are done and both sinks have all changes; gives what came of them.
+fn wait_caught_up(client: &mut Client, before: Figures, events: u64) -> anyhow::Result<Figures> {
+    let begun = Instant::now();
+    loop {
+        let figures = Figures::read(client)?.since(before);
+        if figures.events >= events && figures.given_out >= figures.changes {
+            return Ok(figures);
+        }
+        ensure!(begun.elapsed() < PATIENCE, "{figures:?} of {events} events after {PATIENCE:?}");
+        pause(LOOK);
+    }
+}
+
+/// The segments that there are from the beginning.
+pub fn put_rules(client: &mut Client, rules: u64) -> anyhow::Result<()> {
+    let rules = (0..rules).map(|number| (format!("seg-{number:05}"), rule(number)));
+    for (id, rule) in rules.chain([(PROBE_SEGMENT.to_owned(), PROBE_RULE.to_owned())]) {
+        let body = format!(r#"{{"name":"{id}","rules":{rule}}}"#);
+        let answer = client.send("PUT", &format!("/api/segments/{id}"), body.as_bytes())?;
+        ensure!(answer.status == 201, "{id}: {} {}", answer.status, String::from_utf8_lossy(answer.body));
+    }
+    Ok(())
+}
+
+/// Waits until both sinks have what there was before, and sends other events than before.
+pub fn go_on(run: &mut Run, is_new: bool) -> anyhow::Result<()> {
+    let mut client = run.server.client()?;
+    let begun = Instant::now();
+    // Each says for itself that it has everything.
+    while lag(&mut client)?.is_none_or(|ticks| ticks > 0) {
+        ensure!(begun.elapsed() < PATIENCE, "the sinks do not catch up");
+        pause(LOOK);
+    }
+    if !is_new {
+        run.producing.next = run.args.users + now().unsigned_abs();
+    }
+    Ok(())
+}
+
+fn lag(client: &mut Client) -> anyhow::Result<Option<u64>> {
+    let answer = client.get("/metrics")?;
+    let text = String::from_utf8_lossy(answer.body);
+    let lags = text.lines().filter(|line| line.starts_with("audience_sink_lag_ticks{"));
+    Ok(lags.filter_map(|line| line.rsplit_once(' ')?.1.parse().ok()).max())
+}
+
+fn note_memory(report: &mut Report, what: &str, bytes: u64) {
+    report.add(what, bytes as f64 / MIB, "MiB", Target::None);
+}
+
+/// Sends, and waits until both sinks have all; gives what came of it, and the seconds.
+fn flow(run: &mut Run, plan: Plan) -> anyhow::Result<(Figures, f64)> {
+    let mut client = run.server.client()?;
+    let before = Figures::read(&mut client)?;
+    let begun = Instant::now();
+    run.producing.send(run.traffic, plan)?;
+    let figures = wait_caught_up(&mut client, before, plan.count)?;
+    Ok((figures, begun.elapsed().as_secs_f64()))
+}
+
+fn rates(run: &mut Run, what: &str, (figures, seconds): (Figures, f64), target: Target) {
+    let (events, changes) = (figures.events as f64, figures.changes as f64);
+    run.report.add(&format!("{what}: events until in both sinks"), events / seconds, "events/s", target);
+    run.report.add(&format!("{what}: changes an event"), changes / events, "", Target::None);
+    run.report.add(&format!("{what}: changes in each sink"), changes / seconds, "changes/s", Target::None);
+}
+
+/// The history of all users, in tenths.
+pub fn history(run: &mut Run) -> anyhow::Result<()> {
+    for tenth in 1..=10 {
+        let count = run.args.events / 10;
+        let came = flow(run, Plan { rate: None, count, probe_every: 0 })?;
+        rates(run, &format!("history, tenth {tenth}"), came, Target::None);
+    }
+    let bytes = run.server.memory().unwrap_or(0);
+    note_memory(&mut run.report, "history: memory after", bytes);
+    Ok(())
+}
+
+/// So many events a second of users with a history.
+pub fn sustained(run: &mut Run) -> anyhow::Result<()> {
+    let (rate, seconds) = (run.args.rate, run.args.seconds);
+    let cpu = run.server.cpu_seconds();
+    let came = flow(run, Plan { rate: Some(rate), count: rate * seconds, probe_every: 0 })?;
+    let behind = came.1 - seconds as f64;
+    let used = run.server.cpu_seconds().zip(cpu).map_or(0.0, |(after, before)| (after - before) / came.1);
+    // What is sent ends in the last second; the sinks are to have it within another.
+    let target = rate as f64 * seconds as f64 / (seconds as f64 + 1.0);
+    rates(run, "sustained", came, Target::AtLeast(target.floor()));
+    run.report.add("sustained: sinks done behind the last event", behind, "s", Target::None);
+    run.report.add("sustained: cores used by the server", used, "", Target::None);
+    Ok(())
+}
+
+/// How long an event is under way.
+pub fn latency(run: &mut Run) -> anyhow::Result<()> {
+    let rate = run.args.moderate_rate;
+    let plan = |seconds: u64| Plan { rate: Some(rate), count: rate * seconds, probe_every: PROBE_EVERY };
+    flow(run, plan(5))?;
+    run.seen.take_probes();
+    let came = flow(run, plan(run.args.seconds))?;
+    pause(Duration::from_secs(1));
+    let times = run.seen.take_probes();
+    let sent = came.0.events / PROBE_EVERY;
+    ensure!(times.count() == sent, "{} of {sent} probes came", times.count());
+    rates(run, "latency", came, Target::None);
+    times.report(&mut run.report, "latency: event to topic", Target::None, Target::AtMost(100.0));
+    Ok(())
+}
+
+/// Memory at a moderate rate, in a burst of ten times as much, and behind it.
+pub fn burst(run: &mut Run) -> anyhow::Result<()> {
+    let (rate, seconds) = (run.args.moderate_rate, run.args.seconds);
+    let plan = |rate: u64, seconds: u64| Plan { rate: Some(rate), count: rate * seconds, probe_every: 0 };
+    standstill(run, "burst", |run| flow(run, plan(10 * rate, seconds)).map(drop))
+}
+
+/// Memory while the broker stands still and events come over HTTP.
+pub fn broker(run: &mut Run) -> anyhow::Result<()> {
+    let broker = run.args.kafka_process.context("--kafka-process is not said")?;
+    let (rate, seconds) = (run.args.moderate_rate, run.args.seconds);
+    standstill(run, "broker stopped", |run| {
+        let mut client = run.server.client()?;
+        let before = Figures::read(&mut client)?;
+        let stopped = Stopped::new(broker)?;
+        let traffic = run.traffic;
+        let next = &mut run.producing.next;
+        let sent = over_http(&mut client, traffic, next, rate, seconds)?;
+        drop(stopped);
+        wait_caught_up(&mut client, before, sent).map(drop)
+    })
+}
+
+/// Memory while Redis stands still.
+pub fn redis(run: &mut Run) -> anyhow::Result<()> {
+    let redis = run.args.redis_process.context("--redis-process is not said")?;
+    let (rate, seconds) = (run.args.moderate_rate, run.args.seconds);
+    standstill(run, "Redis stopped", |run| {
+        let mut client = run.server.client()?;
+        let before = Figures::read(&mut client)?;
+        let stopped = Stopped::new(redis)?;
+        let count = rate * seconds;
+        run.producing.send(run.traffic, Plan { rate: Some(rate), count, probe_every: 0 })?;
+        drop(stopped);
+        wait_caught_up(&mut client, before, count).map(drop)
+    })
+}
+
+/// Memory before, during and behind something.
+fn standstill(run: &mut Run, what: &str, happens: impl FnOnce(&mut Run) -> anyhow::Result<()>) -> anyhow::Result<()> {
+    let rate = run.args.moderate_rate;
+    let calm = Plan { rate: Some(rate), count: rate * 15, probe_every: 0 };
+    let calmly = |run: &mut Run| -> anyhow::Result<u64> {
+        flow(run, calm)?;
+        run.server.memory().context("no memory")
+    };
+    let before = calmly(run)?;
+    let (is_over, most) = (AtomicBool::new(false), AtomicU64::new(0));
+    let process = run.server.process().context("no process")?;
+    let result = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !is_over.load(Ordering::Acquire) {
+                most.fetch_max(resident(Some(process)).unwrap_or(0), Ordering::Relaxed);
+                pause(LOOK);
+            }
+        });
+        let result = happens(run);
+        is_over.store(true, Ordering::Release);
+        result
+    });
+    result?;
+    let after = calmly(run)?;
+    note_memory(&mut run.report, &format!("{what}: memory before"), before);
+    let most = most.into_inner();
+    let target = Target::AtMost((before as f64 * FLAT / MIB).round());
+    run.report.add(&format!("{what}: most memory meanwhile"), most as f64 / MIB, "MiB", target);
+    note_memory(&mut run.report, &format!("{what}: memory after"), after);
+    Ok(())
+}
+
+/// Sends events over HTTP, so many a second; gives how many.
+fn over_http(client: &mut Client, traffic: Traffic, next: &mut u64, rate: u64, seconds: u64) -> anyhow::Result<u64> {
+    let size = rate / REQUESTS_A_SECOND;
+    let begun = Instant::now();
+    let (mut key, mut event, mut body) = (Vec::new(), Vec::new(), Vec::new());
+    for request in 0..REQUESTS_A_SECOND * seconds {
+        let due = begun + Duration::from_millis(request * 1000 / REQUESTS_A_SECOND);
+        pause(due.saturating_duration_since(Instant::now()));
+        body.clear();
+        for _ in 0..size {
+            traffic.write(*next, now(), &mut key, &mut event);
+            *next += 1;
+            body.push(if body.is_empty() { b'[' } else { b',' });
+            body.extend_from_slice(&event);
+        }
+        body.push(b']');
+        let answer = client.send("POST", "/api/events", &body)?;
+        ensure!(answer.status == 202, "POST /api/events: {}", answer.status);
+    }
+    Ok(size * REQUESTS_A_SECOND * seconds)
+}
+
+/// A process that stands still until this is dropped.
+struct Stopped(Pid);
+
+impl Stopped {
+    fn new(process: i32) -> anyhow::Result<Stopped> {
+        let process = Pid::from_raw(process).context("no process id")?;
+        kill_process(process, Signal::STOP)?;
+        Ok(Stopped(process))
+    }
+}
+
+impl Drop for Stopped {
+    fn drop(&mut self) {
+        let _ = kill_process(self.0, Signal::CONT);
+    }
+}
