@@ -311,23 +311,35 @@ pub trait Platform: Send + Sync + 'static {
     }
 
     /// Creates a target that changes are posted to from now on; shows its key, once.
-    fn create_webhook(&self, input: WebhookInput) -> Result<WebhookView> {
-        without_engine("webhooks", input)
+    fn create_webhook(&self, input: WebhookInput, author: &str) -> Result<WebhookView> {
+        without_engine("webhooks", (input, author))
     }
 
     /// Replaces what is asked for. `expected` is the version that the caller read.
-    fn replace_webhook(&self, id: &str, input: WebhookInput, expected: Option<u64>) -> Result<WebhookView> {
-        without_engine("webhooks", (id, input, expected))
+    fn replace_webhook(
+        &self,
+        id: &str,
+        input: WebhookInput,
+        expected: Option<u64>,
+        author: &str,
+    ) -> Result<WebhookView> {
+        without_engine("webhooks", (id, input, expected, author))
     }
 
     /// Does something with a target.
-    fn change_webhook(&self, id: &str, action: WebhookAction, expected: Option<u64>) -> Result<WebhookView> {
-        without_engine("webhooks", (id, action, expected))
+    fn change_webhook(
+        &self,
+        id: &str,
+        action: WebhookAction,
+        expected: Option<u64>,
+        author: &str,
+    ) -> Result<WebhookView> {
+        without_engine("webhooks", (id, action, expected, author))
     }
 
     /// Deletes a target: nothing more is posted to it.
-    fn delete_webhook(&self, id: &str, expected: Option<u64>) -> Result<()> {
-        without_engine("webhooks", (id, expected))
+    fn delete_webhook(&self, id: &str, expected: Option<u64>, author: &str) -> Result<()> {
+        without_engine("webhooks", (id, expected, author))
     }
 
     /// A target.

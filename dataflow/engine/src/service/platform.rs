@@ -262,20 +262,32 @@ impl Platform for Service {
         self.each_member(id, take)
     }
 
-    fn create_webhook(&self, input: WebhookInput) -> Result<WebhookView> {
-        self.add_webhook(input)
+    fn create_webhook(&self, input: WebhookInput, author: &str) -> Result<WebhookView> {
+        self.add_webhook(input, author)
     }
 
-    fn replace_webhook(&self, id: &str, input: WebhookInput, expected: Option<u64>) -> Result<WebhookView> {
-        self.edit_webhook(id, input, expected)
+    fn replace_webhook(
+        &self,
+        id: &str,
+        input: WebhookInput,
+        expected: Option<u64>,
+        author: &str,
+    ) -> Result<WebhookView> {
+        self.edit_webhook(id, input, expected, author)
     }
 
-    fn change_webhook(&self, id: &str, action: WebhookAction, expected: Option<u64>) -> Result<WebhookView> {
-        self.act_on_webhook(id, action, expected)
+    fn change_webhook(
+        &self,
+        id: &str,
+        action: WebhookAction,
+        expected: Option<u64>,
+        author: &str,
+    ) -> Result<WebhookView> {
+        self.act_on_webhook(id, action, expected, author)
     }
 
-    fn delete_webhook(&self, id: &str, expected: Option<u64>) -> Result<()> {
-        self.remove_webhook(id, expected)
+    fn delete_webhook(&self, id: &str, expected: Option<u64>, author: &str) -> Result<()> {
+        self.remove_webhook(id, expected, author)
     }
 
     fn webhook(&self, id: &str) -> Result<WebhookView> {
@@ -326,6 +338,7 @@ impl Platform for Service {
         let known = done.sizes.read();
         let sizes: Vec<(String, u64)> =
             ids.into_iter().map(|id| known.get(&id).map_or((id.clone(), 0), |size| (id.clone(), *size))).collect();
+        self.webhooks.observe(&self.metrics.webhooks);
         self.connectors.observe(&self.metrics.connectors, self.committed.newest());
         let snapshot = Snapshot {
             sizes,
