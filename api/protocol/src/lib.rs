@@ -26,7 +26,7 @@ pub use segments::{
     FaultyDocument, Page, SegmentDocument, SegmentInput, SegmentKind, SegmentQuery, SegmentView, TraitDocument,
     Transition,
 };
-pub use sizes::{Growth, GrowthSince, Overlap, Overlaps, SizeHistory, SizePoint, SizeQuery};
+pub use sizes::{Growth, GrowthSince, Overlap, Overlaps, SizeHistory, SizePoint, SizeQuery, SizesNow};
 pub use users::{UserSegment, UserView};
 pub use webhooks::{
     Webhook, WebhookAction, WebhookChange, WebhookDelivery, WebhookFigures, WebhookInput, WebhookStatus, WebhookView,
@@ -292,6 +292,11 @@ pub trait Platform: Send + Sync + 'static {
     ) -> Result<ChangesRead> {
         let _ = visit;
         without_engine("which memberships change", (from, filter, may_wait))
+    }
+
+    /// How large all segments are.
+    fn sizes_now(&self) -> Result<SizesNow> {
+        without_engine("sizes as they change", ())
     }
 
     /// How large a segment was over time, as finely as is kept of that age.
