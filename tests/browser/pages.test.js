@@ -151,3 +151,18 @@ test('the name for the history is there on a narrow screen', async () => {
   assert.equal(await page.evaluate(() => localStorage.getItem('audience.author')), 'Ada');
   await page.context().close();
 });
+
+test('every kind of condition is put together by hand, with its faults beside it', async () => {
+  const { page, faults } = await openPage(browser, platform.address);
+  await page.goto('/segments/new?blank=1');
+  const kinds = ['Did something', 'Did not do something', 'Has a trait', 'Did things in order', 'Is in a segment', 'Is among the top', 'Random share', 'Group of conditions'];
+  for (const [index, kind] of kinds.entries()) {
+    await page.getByRole('button', { name: index === 0 ? 'Add the first condition' : 'Add condition' }).last().click();
+    await page.getByRole('menuitem', { name: kind, exact: true }).click();
+  }
+  await page.getByText('Not complete yet: 7 faults.').waitFor();
+  assert.equal(await page.getByText('an event\'s name must not be empty').count(), 4);
+  await assertSound(page, 'faults');
+  assert.deepEqual(faults, []);
+  await page.context().close();
+});
