@@ -114,6 +114,8 @@ test('a webhook is made, edited and paused, and the audit log says so', async ()
   const { items: [hook] } = await (await fetch(`${platform.address}/api/webhooks`)).json();
   assert.deepEqual([hook.url, hook.changes, hook.status, hook.segments], ['https://example.org/second', ['entered'], 'PAUSED', ['all-kinds']]);
   await page.goto('/audit?kind=webhook');
+  await page.getByText('url: https://example.org/first → https://example.org/second').waitFor();
+  await page.getByText('changes: entered, left → entered').waitFor();
   await page.getByRole('link', { name: 'https://example.org/second' }).first().click();
   await page.getByText('Paused: it was told to').waitFor();
   await page.context().close();
