@@ -95,3 +95,76 @@ test('a failure shows the words of the server, and goes when the server answers 
   assert.equal(await page.getByText('the catalogue cannot be reached').count(), 0);
   await page.context().close();
 });
+
+test('a webhook is made, edited and paused, and the audit log says so', async () => {
+  const { page } = await openPage(browser, platform.address);
+  await page.goto('/segments/all-kinds/webhooks');
+  await page.getByRole('button', { name: 'Add webhook' }).first().click();
+  await page.getByLabel('URL').fill('https://example.org/first');
+  await page.getByRole('dialog').getByRole('button', { name: 'Add webhook' }).click();
+  await page.getByRole('button', { name: 'I have kept it' }).click();
+  await page.getByRole('button', { name: 'Webhook', exact: true }).click();
+  await page.getByRole('menuitem', { name: 'Edit…' }).click();
+  await page.getByLabel('URL').fill('https://example.org/second');
+  await page.getByLabel('Left').uncheck();
+  await page.getByLabel('Active: changes are sent').uncheck();
+  await page.getByRole('button', { name: 'Save webhook' }).click();
+  await page.getByText('https://example.org/second').waitFor();
+  await page.getByText('Paused: it was told to').waitFor();
+  const { items: [hook] } = await (await fetch(`${platform.address}/api/webhooks`)).json();
+  assert.deepEqual([hook.url, hook.changes, hook.status, hook.segments], ['https://example.org/second', ['entered'], 'PAUSED', ['all-kinds']]);
+  await page.goto('/audit?kind=webhook');
+  await page.getByText('url: https://example.org/first → https://example.org/second').waitFor();
+  await page.getByText('changes: entered, left → entered').waitFor();
+  await page.getByRole('link', { name: 'https://example.org/second' }).first().click();
+  await page.getByText('Paused: it was told to').waitFor();
+  await page.context().close();
+});
+
+test('sizes are told, not asked for', async () => {
+  const { page } = await openPage(browser, platform.address);
+  await call(platform.address, 'POST', '/api/segments', { id: 'told', name: 'Told', rules: { event: 'told' } });
+  let asked = 0;
+  await page.route('**/api/segments?*', (route) => {
+    asked += 1;
+    return route.continue();
+  });
+  await page.goto('/segments?q=told');
+  const size = page.getByRole('row', { name: /Told/ }).locator('strong');
+  await size.getByText('0', { exact: true }).waitFor();
+  const before = asked;
+  for (const user of ['t1', 't2', 't3']) await call(platform.address, 'POST', '/api/events', { userId: user, eventType: 'told' });
+  await size.getByText('3', { exact: true }).waitFor();
+  assert.equal(asked, before, 'the list was not asked for again');
+  // What somebody else edits shows by itself too.
+  await call(platform.address, 'PATCH', '/api/segments/told', { name: 'Told again' });
+  await page.getByText('Told again').waitFor();
+  await page.context().close();
+});
+
+test('the name for the history is there on a narrow screen', async () => {
+  const { page } = await openPage(browser, platform.address, { viewport: { width: 390, height: 844 } });
+  await page.goto('/segments');
+  await page.getByRole('button', { name: /^Your name/ }).click();
+  await page.getByRole('dialog').getByLabel('Your name, for the history').fill('Ada');
+  await assertSound(page, 'the name');
+  await page.getByRole('button', { name: 'Done' }).click();
+  await page.getByRole('button', { name: 'Your name: Ada; change' }).waitFor();
+  assert.equal(await page.evaluate(() => localStorage.getItem('audience.author')), 'Ada');
+  await page.context().close();
+});
+
+test('every kind of condition is put together by hand, with its faults beside it', async () => {
+  const { page, faults } = await openPage(browser, platform.address);
+  await page.goto('/segments/new?blank=1');
+  const kinds = ['Did something', 'Did not do something', 'Has a trait', 'Did things in order', 'Is in a segment', 'Is among the top', 'Random share', 'Group of conditions'];
+  for (const [index, kind] of kinds.entries()) {
+    await page.getByRole('button', { name: index === 0 ? 'Add the first condition' : 'Add condition' }).last().click();
+    await page.getByRole('menuitem', { name: kind, exact: true }).click();
+  }
+  await page.getByText('Not complete yet: 7 faults.').waitFor();
+  assert.equal(await page.getByText('an event\'s name must not be empty').count(), 4);
+  await assertSound(page, 'faults');
+  assert.deepEqual(faults, []);
+  await page.context().close();
+});

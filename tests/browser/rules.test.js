@@ -101,4 +101,5 @@ test('words of the language', () => {
   assert.deepEqual(fitValue('in', 'Oslo'), ['Oslo']);
   assert.equal(describe({ event: 'purchase', operator: 'eq', value: 0, within: '30d' }), 'did not do purchase in the last 30 days');
   assert.equal(describe({ event: 'purchase', operator: 'gt', value: 5, within: '30d' }), 'did purchase more than 5 times in the last 30 days');
+  assert.equal(describe({ event: 'refund', measure: { fn: 'sum', of: 'amount' }, operator: 'lt', value: 100, within: '30d' }), 'sum of amount of refund in the last 30 days is less than 100');
 });

@@ -29,9 +29,14 @@ pub struct Stream {
 impl Stream {
     /// Follows what the query asks for, behind an id where there is one; the status where that is refused.
     pub fn open(client: Client, query: &str, after: Option<&str>) -> io::Result<Result<Stream, u16>> {
+        Stream::of(client, &format!("/api/stream?{query}"), after)
+    }
+
+    /// The same of any path.
+    pub fn of(client: Client, path: &str, after: Option<&str>) -> io::Result<Result<Stream, u16>> {
         let mut stream = client.connect()?;
         let last = after.map(|id| format!("last-event-id: {id}\r\n")).unwrap_or_default();
-        write!(stream, "GET /api/stream?{query} HTTP/1.1\r\nhost: test\r\naccept: text/event-stream\r\n{last}\r\n")?;
+        write!(stream, "GET {path} HTTP/1.1\r\nhost: test\r\naccept: text/event-stream\r\n{last}\r\n")?;
         let mut head = BufReader::with_capacity(1, stream);
         let mut status = String::new();
         head.read_line(&mut status)?;

@@ -5,6 +5,7 @@
 //! itself alone, and is given what it missed as long as the change log goes back.
 
 mod events;
+mod sizes;
 mod socket;
 
 use std::sync::Arc;
@@ -23,6 +24,7 @@ use crate::problem::Problem;
 use crate::query::Query;
 
 pub(crate) use events::ROUTES as EVENT_ROUTES;
+pub(crate) use sizes::ROUTES as SIZE_ROUTES;
 pub(crate) use socket::ROUTES as SOCKET_ROUTES;
 
 /// Between two signs of life.
@@ -50,6 +52,7 @@ pub(crate) struct Live {
     places: Arc<Semaphore>,
     max_places: u32,
     readings: Semaphore,
+    last_look: sizes::LastLook,
 }
 
 impl Live {
@@ -68,6 +71,7 @@ impl Live {
             places: Arc::new(Semaphore::new(options.max_streams as usize)),
             max_places: options.max_streams,
             readings: Semaphore::new(READINGS),
+            last_look: sizes::LastLook::default(),
         }
     }
 

@@ -130,6 +130,7 @@ fn nodes() -> Vec<Node> {
         webhooks::ROUTES,
         live::EVENT_ROUTES,
         live::SOCKET_ROUTES,
+        live::SIZE_ROUTES,
         health::ROUTES,
         metrics::ROUTES,
         docs::ROUTES,

@@ -3,6 +3,9 @@
 use std::sync::Arc;
 
 use audience_protocol::SegmentDocument;
+use audience_rules::catalogue::{Catalogue, ComputedTrait};
+use audience_rules::json::parse_json;
+use audience_rules::parse::parse_behaviour;
 use hyper::{Method, StatusCode};
 use serde::{Deserialize, Serialize};
 
@@ -46,11 +49,23 @@ async fn compare(api: Arc<Api>, call: Call) -> Answer {
     api.blocking(move |api| {
         let versions = api.platform.segment_versions(&id)?;
         let (old, new) = (find(&versions, &id, &from)?, find(&versions, &id, &to)?);
-        let changes = diff::documents(old, new);
+        let changes = diff::documents(old, new, &traits(api)?);
         let difference = Difference { from: old.version, to: new.version, changes, segment_id: id };
         Ok::<_, Problem>(reply::json(StatusCode::OK, &difference))
     })
     .await
+}
+
+/// The computed traits as they are now, which say how rules are understood.
+fn traits(api: &Api) -> Result<Catalogue, Problem> {
+    let mut traits = Catalogue::default();
+    for computed in api.platform.computed_traits()? {
+        let definition = parse_json(computed.definition.get().as_bytes()).ok();
+        if let Some((name, behaviour)) = definition.and_then(|json| parse_behaviour(&json).ok()) {
+            traits.put_trait(ComputedTrait { name, behaviour: behaviour.into() });
+        }
+    }
+    Ok(traits)
 }
 
 fn find<'a>(versions: &'a [SegmentDocument], id: &str, wanted: &str) -> Result<&'a SegmentDocument, Problem> {

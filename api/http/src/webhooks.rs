@@ -6,7 +6,7 @@ use audience_protocol::{WebhookAction, WebhookChange, WebhookInput, WebhookView}
 use hyper::{Method, StatusCode};
 use serde::Deserialize;
 
-use crate::api::Api;
+use crate::api::{Api, author};
 use crate::body::Media;
 use crate::json;
 use crate::preconditions::Change;
@@ -63,11 +63,12 @@ async fn list(api: Arc<Api>, _: Call) -> Answer {
 }
 
 async fn create(api: Arc<Api>, call: Call) -> Answer {
+    let author = author(&call.headers)?;
     Media::of(&call.headers, &[Media::Json])?;
     let body = api.body(&call.headers, call.body).await?;
     api.blocking(move |api| {
         let input: WebhookInput = json::parse_object(&body)?;
-        let view = api.platform.create_webhook(input)?;
+        let view = api.platform.create_webhook(input, &author)?;
         Ok::<_, Problem>(reply::created(LIST, &view.webhook.id, &view, view.webhook.version))
     })
     .await
@@ -81,19 +82,19 @@ async fn show(api: Arc<Api>, mut call: Call) -> Answer {
 }
 
 async fn put(api: Arc<Api>, mut call: Call) -> Answer {
-    let Change { id, expected, .. } = Change::of(&mut call)?;
+    let Change { id, author, expected } = Change::of(&mut call)?;
     Media::of(&call.headers, &[Media::Json])?;
     let body = api.body(&call.headers, call.body).await?;
     api.blocking(move |api| {
         let input: WebhookInput = json::parse_object(&body)?;
         let version = expected.version(|| version(api, &id))?;
-        Ok::<_, Problem>(stored(&api.platform.replace_webhook(&id, input, version)?))
+        Ok::<_, Problem>(stored(&api.platform.replace_webhook(&id, input, version, &author)?))
     })
     .await
 }
 
 async fn patch(api: Arc<Api>, mut call: Call) -> Answer {
-    let Change { id, expected, .. } = Change::of(&mut call)?;
+    let Change { id, author, expected } = Change::of(&mut call)?;
     Media::of(&call.headers, &[Media::MergePatch, Media::Json])?;
     let body = api.body(&call.headers, call.body).await?;
     api.blocking(move |api| {
@@ -106,26 +107,26 @@ async fn patch(api: Arc<Api>, mut call: Call) -> Answer {
             segments: change.segments.unwrap_or(current.segments),
             changes: change.changes.unwrap_or(current.changes),
         };
-        Ok::<_, Problem>(stored(&api.platform.replace_webhook(&id, input, Some(version))?))
+        Ok::<_, Problem>(stored(&api.platform.replace_webhook(&id, input, Some(version), &author)?))
     })
     .await
 }
 
 async fn delete(api: Arc<Api>, mut call: Call) -> Answer {
-    let Change { id, expected, .. } = Change::of(&mut call)?;
+    let Change { id, author, expected } = Change::of(&mut call)?;
     api.blocking(move |api| {
         let version = expected.version(|| version(api, &id))?;
-        Ok::<_, Problem>(api.platform.delete_webhook(&id, version)?)
+        Ok::<_, Problem>(api.platform.delete_webhook(&id, version, &author)?)
     })
     .await?;
     Ok(reply::no_content())
 }
 
 async fn act(api: Arc<Api>, mut call: Call, action: WebhookAction) -> Answer {
-    let Change { id, expected, .. } = Change::of(&mut call)?;
+    let Change { id, author, expected } = Change::of(&mut call)?;
     api.blocking(move |api| {
         let version = expected.version(|| version(api, &id))?;
-        Ok::<_, Problem>(stored(&api.platform.change_webhook(&id, action, version)?))
+        Ok::<_, Problem>(stored(&api.platform.change_webhook(&id, action, version, &author)?))
     })
     .await
 }

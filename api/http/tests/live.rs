@@ -7,8 +7,13 @@ use common::start;
 #[tokio::test(flavor = "multi_thread")]
 async fn what_only_an_engine_gives_out_is_refused_without_one() {
     let server = start().await;
-    for path in ["/api/stream", "/api/stream?segment=a&segment=b&user=c&after=7-1", "/api/webhooks", "/api/webhooks/x"]
-    {
+    for path in [
+        "/api/stream",
+        "/api/stream?segment=a&segment=b&user=c&after=7-1",
+        "/api/stream/sizes",
+        "/api/webhooks",
+        "/api/webhooks/x",
+    ] {
         server.get(path).await.is_problem(501, "needs_engine");
     }
     server.get("/api/segments/a/size").await.is_problem(501, "needs_engine");

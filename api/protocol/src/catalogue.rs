@@ -5,7 +5,7 @@ use serde::Serialize;
 use crate::SegmentView;
 
 /// What can be done, as the audit log names it.
-pub const AUDIT_ACTIONS: [&str; 11] = [
+pub const AUDIT_ACTIONS: [&str; 14] = [
     "created",
     "updated",
     "activated",
@@ -17,10 +17,13 @@ pub const AUDIT_ACTIONS: [&str; 11] = [
     "membersAdded",
     "membersRemoved",
     "erased",
+    "paused",
+    "resumed",
+    "secretRotated",
 ];
 
 /// To what it can be done.
-pub const AUDIT_KINDS: [&str; 4] = ["segment", "trait", "members", "user"];
+pub const AUDIT_KINDS: [&str; 5] = ["segment", "trait", "members", "user", "webhook"];
 
 /// A row of the audit log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -46,6 +49,12 @@ pub struct AuditItem {
     /// What the author said to it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
+    /// What it was before: of a webhook, without its secret.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub before: Option<serde_json::Value>,
+    /// What it is now: of a webhook, without its secret.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub after: Option<serde_json::Value>,
 }
 
 /// Which rows of the audit log to give, newest first.

@@ -26,7 +26,7 @@ pub use segments::{
     FaultyDocument, Page, SegmentDocument, SegmentInput, SegmentKind, SegmentQuery, SegmentView, TraitDocument,
     Transition,
 };
-pub use sizes::{Growth, GrowthSince, Overlap, Overlaps, SizeHistory, SizePoint, SizeQuery};
+pub use sizes::{Growth, GrowthSince, Overlap, Overlaps, SizeHistory, SizePoint, SizeQuery, SizesNow};
 pub use users::{UserSegment, UserView};
 pub use webhooks::{
     Webhook, WebhookAction, WebhookChange, WebhookDelivery, WebhookFigures, WebhookInput, WebhookStatus, WebhookView,
@@ -294,6 +294,11 @@ pub trait Platform: Send + Sync + 'static {
         without_engine("which memberships change", (from, filter, may_wait))
     }
 
+    /// How large all segments are.
+    fn sizes_now(&self) -> Result<SizesNow> {
+        without_engine("sizes as they change", ())
+    }
+
     /// How large a segment was over time, as finely as is kept of that age.
     fn segment_sizes(&self, id: &str, query: &SizeQuery) -> Result<SizeHistory> {
         without_engine("how large segments were", (id, query))
@@ -311,23 +316,35 @@ pub trait Platform: Send + Sync + 'static {
     }
 
     /// Creates a target that changes are posted to from now on; shows its key, once.
-    fn create_webhook(&self, input: WebhookInput) -> Result<WebhookView> {
-        without_engine("webhooks", input)
+    fn create_webhook(&self, input: WebhookInput, author: &str) -> Result<WebhookView> {
+        without_engine("webhooks", (input, author))
     }
 
     /// Replaces what is asked for. `expected` is the version that the caller read.
-    fn replace_webhook(&self, id: &str, input: WebhookInput, expected: Option<u64>) -> Result<WebhookView> {
-        without_engine("webhooks", (id, input, expected))
+    fn replace_webhook(
+        &self,
+        id: &str,
+        input: WebhookInput,
+        expected: Option<u64>,
+        author: &str,
+    ) -> Result<WebhookView> {
+        without_engine("webhooks", (id, input, expected, author))
     }
 
     /// Does something with a target.
-    fn change_webhook(&self, id: &str, action: WebhookAction, expected: Option<u64>) -> Result<WebhookView> {
-        without_engine("webhooks", (id, action, expected))
+    fn change_webhook(
+        &self,
+        id: &str,
+        action: WebhookAction,
+        expected: Option<u64>,
+        author: &str,
+    ) -> Result<WebhookView> {
+        without_engine("webhooks", (id, action, expected, author))
     }
 
     /// Deletes a target: nothing more is posted to it.
-    fn delete_webhook(&self, id: &str, expected: Option<u64>) -> Result<()> {
-        without_engine("webhooks", (id, expected))
+    fn delete_webhook(&self, id: &str, expected: Option<u64>, author: &str) -> Result<()> {
+        without_engine("webhooks", (id, expected, author))
     }
 
     /// A target.

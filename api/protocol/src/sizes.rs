@@ -1,5 +1,7 @@
 //! How large segments were and are, and who is in several.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use audience_rules::ast::Millis;
@@ -15,6 +17,17 @@ pub struct SizeQuery {
     pub step: Millis,
 }
 
+/// Sizes of all segments at a moment.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SizesNow {
+    /// The newest version of the catalogue.
+    pub catalogue_version: u64,
+    /// The version that memberships follow.
+    pub in_force_version: u64,
+    /// By id.
+    pub sizes: BTreeMap<String, u64>,
+}
+
 /// Sizes of a segment over time.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -23,6 +36,8 @@ pub struct SizeHistory {
     pub segment_id: String,
     /// Members now.
     pub size: u64,
+    /// RFC 3339: since when its sizes are known.
+    pub known_since: String,
     /// By time.
     pub points: Vec<SizePoint>,
     /// Compared with before.
@@ -53,13 +68,13 @@ pub struct Growth {
     pub week: GrowthSince,
 }
 
-/// How a segment has grown since then.
+/// How a segment has grown since then by what people do: edits of rules and lists are no growth.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct GrowthSince {
-    /// RFC 3339.
+    /// RFC 3339: so long ago, or the last edit that changed who is a member, or since when sizes are known, whichever is last.
     pub since: String,
-    /// Members then.
+    /// Members then, behind the edit where there was one.
     pub size_then: u64,
     /// Who entered since.
     pub entered: u64,

@@ -6,9 +6,9 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AuditEntry {
     /// created, updated, activated, deactivated, archived, rolledBack, deleted, membersReplaced, membersAdded,
-    /// membersRemoved or erased
+    /// membersRemoved, erased, paused, resumed or secretRotated
     pub action: String,
-    /// segment, trait, members or user
+    /// segment, trait, members, user or webhook
     pub kind: String,
     /// Of what.
     pub id: String,
@@ -16,6 +16,12 @@ pub struct AuditEntry {
     pub version: Option<u64>,
     /// What the author says to it.
     pub note: Option<String>,
+    /// What it was before, as JSON: of what the catalogue keeps no versions of.
+    #[serde(default)]
+    pub before: Option<String>,
+    /// What it is now, as JSON: of what the catalogue keeps no versions of.
+    #[serde(default)]
+    pub after: Option<String>,
 }
 
 /// What one author did in one change of the catalogue.

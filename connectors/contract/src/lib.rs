@@ -36,7 +36,7 @@ pub use sink::{Cause, ChangeKind, MembershipChange, Reach, Sink, SinkError};
 pub use source::{
     Batch, DeadLetter, DeadLetters, Gap, Header, Lag, Message, Share, Source, SourceError, SourcePosition,
 };
-pub use webhook::{WebhookAnswer, WebhookClient, WebhookMessage};
+pub use webhook::{KEPT_ATTEMPTS, WebhookAnswer, WebhookClient, WebhookMessage, WebhookStore};
 
 /// A fault of a store.
 #[derive(Clone, Debug, thiserror::Error)]

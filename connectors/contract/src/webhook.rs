@@ -1,6 +1,8 @@
-//! How messages are posted to those who asked for them.
+//! How messages are posted to those who asked for them, and where it is kept who did.
 
 use std::time::Duration;
+
+use crate::Result;
 
 /// A message on its way to a target.
 #[derive(Clone, Copy, Debug)]
@@ -37,4 +39,29 @@ pub trait WebhookClient: Send + Sync {
     /// Posts a message; says why where no answer came. MUST come back within some seconds, and MUST NOT go to where a
     /// target sends it on.
     fn post(&self, message: &WebhookMessage<'_>) -> Result<WebhookAnswer, String>;
+}
+
+/// Attempts of a webhook that are kept at least.
+pub const KEPT_ATTEMPTS: usize = 100;
+
+/// Webhooks, each with its newest attempts. What is kept of them are texts in JSON.
+///
+/// - A text MUST be given back as one that says the same: an implementation MAY order members otherwise and write numbers
+///   and spaces in another way.
+/// - MUST take ids of 1 to 256 bytes and texts of 1 MiB; MAY refuse others, and NUL, with
+///   [`StoreError::Refused`](crate::StoreError::Refused).
+pub trait WebhookStore: Send + Sync {
+    /// All webhooks, id and text, in the order of the ids' bytes.
+    fn all(&self) -> Result<Vec<(String, String)>>;
+
+    /// Keeps a webhook in place of what was under its id, and adds an attempt, where there is one: both or neither. Durable on
+    /// return.
+    fn put(&self, id: &str, webhook: &str, attempt: Option<&str>) -> Result<()>;
+
+    /// The newest attempts, newest first: the last [`KEPT_ATTEMPTS`], or all where there are fewer. Older ones MUST be
+    /// forgotten.
+    fn attempts(&self, id: &str) -> Result<Vec<String>>;
+
+    /// Deletes a webhook with its attempts; one that is not there is deleted already. Durable on return.
+    fn delete(&self, id: &str) -> Result<()>;
 }

@@ -20,7 +20,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use audience_contract::{CatalogueStore, ChangeLog, CheckpointStore, EventLog, MessageIndex, Notes, Result};
+use audience_contract::{
+    CatalogueStore, ChangeLog, CheckpointStore, EventLog, MessageIndex, Notes, Result, WebhookStore,
+};
 
 mod audit;
 mod catalogue;
@@ -39,6 +41,7 @@ mod positions;
 mod seal;
 mod user_index;
 mod verify;
+mod webhooks;
 
 pub use catalogue::Catalogue;
 pub use change_log::Changes;
@@ -46,6 +49,7 @@ pub use checkpoints::Checkpoints;
 pub use event_log::Events;
 pub use message_index::Messages;
 pub use notes::LedgerNotes;
+pub use webhooks::NotedWebhooks;
 
 /// How the stores are opened.
 #[derive(Clone, Debug)]
@@ -73,6 +77,7 @@ pub struct Stores {
     changes: Arc<Changes>,
     catalogue: Arc<Catalogue>,
     notes: Arc<LedgerNotes>,
+    webhooks: Arc<NotedWebhooks>,
     checkpoints: Arc<Checkpoints>,
 }
 
@@ -91,9 +96,10 @@ impl Stores {
         let changes = Arc::new(Changes::open(Arc::clone(&ledger))?);
         let catalogue = Arc::new(Catalogue::open(Arc::clone(&ledger))?);
         let notes = Arc::new(LedgerNotes::open(ledger));
+        let webhooks = Arc::new(NotedWebhooks::open(Arc::clone(&notes)));
         let checkpoints = Arc::new(Checkpoints::open(&directory)?);
         directory.finish()?;
-        Ok(Stores { events, messages, changes, catalogue, notes, checkpoints })
+        Ok(Stores { events, messages, changes, catalogue, notes, webhooks, checkpoints })
     }
 
     /// Looks at the checkpoints of a data directory that another process may be using; writes nothing.
@@ -124,6 +130,11 @@ impl Stores {
     /// What the platform notes beside them.
     pub fn notes(&self) -> Arc<dyn Notes> {
         self.notes.clone()
+    }
+
+    /// The webhooks.
+    pub fn webhooks(&self) -> Arc<dyn WebhookStore> {
+        self.webhooks.clone()
     }
 
     /// The checkpoints.

@@ -68,3 +68,9 @@ fn audit_log() {
     let directory = tempfile::tempdir().unwrap();
     suite::audit_log(&mut opener(directory.path(), |stores| stores.catalogue()));
 }
+
+#[test]
+fn webhook_store() {
+    let directory = tempfile::tempdir().unwrap();
+    suite::webhook_store(&mut opener(directory.path(), |stores| stores.webhooks()), &|a, b| a == b);
+}

@@ -8,7 +8,8 @@ use tokio_postgres::types::ToSql;
 
 /// Rows, newest first. Statements written by hand say less: the words of the API are put in, and the version is looked up.
 const READ: &str = "SELECT log.id, (extract(epoch FROM log.at) * 1000)::bigint, log.actor, log.catalogue_version, log.word,
-        log.kind, log.document_id, coalesce(log.version, segment.version, computed.version), log.note
+        log.kind, log.document_id, coalesce(log.version, segment.version, computed.version), log.note,
+        log.before::text, log.after::text
     FROM (SELECT *, CASE WHEN action IN ('create', 'update') AND kind = 'members' THEN 'membersReplaced'
             WHEN action = 'create' THEN 'created' WHEN action = 'update' THEN 'updated' WHEN action = 'delete' THEN 'deleted'
             ELSE action END AS word FROM audience.audit_log) log
@@ -42,7 +43,15 @@ pub async fn read(client: &Object, filter: &AuditFilter) -> Result<Vec<AuditReco
 fn record(row: &Row) -> AuditRecord {
     let number = |index: usize| u64::try_from(row.get::<_, i64>(index)).unwrap_or_default();
     let version = row.get::<_, Option<i64>>(7).and_then(|version| u64::try_from(version).ok());
-    let entry = AuditEntry { action: row.get(4), kind: row.get(5), id: row.get(6), version, note: row.get(8) };
+    let entry = AuditEntry {
+        action: row.get(4),
+        kind: row.get(5),
+        id: row.get(6),
+        version,
+        note: row.get(8),
+        before: row.get(9),
+        after: row.get(10),
+    };
     AuditRecord { sequence: number(0), at: row.get(1), author: row.get(2), catalogue_version: number(3), entry }
 }
 

@@ -43,6 +43,10 @@ impl PostgresCatalogue {
         })
     }
 
+    pub(crate) fn database(&self) -> &Database {
+        &self.database
+    }
+
     fn documents(&self, kind: DocumentKind, rows: &[tokio_postgres::Row]) -> Result<Vec<Document>> {
         let documents = rows.iter().map(|row| rows::document(kind, row));
         documents.collect::<Result<_, _>>().map_err(|BadBody(detail)| {

@@ -18,6 +18,7 @@ mod migrate;
 mod notice;
 mod rows;
 mod settings;
+mod webhooks;
 
 pub use catalogue::PostgresCatalogue;
 pub use migrate::{Migration, migrate};

@@ -147,6 +147,7 @@ fn the_audit_log_has_edits_by_hand_beside_those_of_the_api() {
         id: "a".to_owned(),
         version: Some(1),
         note: Some("why".to_owned()),
+        ..AuditEntry::default()
     };
     let audit = |action: &str| Audit { author: "ann".to_owned(), at: 1_000, entries: vec![entry(action)] };
     assert!(catalogue.put_audited(0, &[segment("a", 1, 1)], Some(&audit("created"))).expect("put"));

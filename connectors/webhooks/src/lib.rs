@@ -9,13 +9,16 @@
 mod address;
 mod signature;
 
+use std::fs;
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use audience_contract::{WebhookAnswer, WebhookClient, WebhookMessage};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use reqwest::Certificate;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
 use reqwest::redirect::Policy;
@@ -42,6 +45,9 @@ pub enum WebhookError {
     /// The client cannot be made.
     #[error("webhooks cannot be posted: {0}")]
     Client(#[from] reqwest::Error),
+    /// The certificates of who vouches for targets cannot be read.
+    #[error("webhooks cannot be posted: the certificates in {0}: {1}")]
+    Certificates(PathBuf, String),
 }
 
 /// Posts messages over HTTP.
@@ -52,18 +58,22 @@ pub struct HttpWebhooks {
 }
 
 impl HttpWebhooks {
-    /// One that posts to public addresses, and to others where that is allowed.
-    pub fn new(is_private_allowed: bool) -> Result<HttpWebhooks, WebhookError> {
+    /// One that posts to public addresses, and to others where that is allowed. Targets of https are vouched for by those whom
+    /// this machine trusts, and by those in `ca_file`, which is in PEM.
+    pub fn new(is_private_allowed: bool, ca_file: Option<&Path>) -> Result<HttpWebhooks, WebhookError> {
         // Another part of the program may have said the same already.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let client = reqwest::Client::builder()
+        let mut client = reqwest::Client::builder()
             .redirect(Policy::none())
             .no_proxy()
             .connect_timeout(CONNECT_TIMEOUT)
             .timeout(TIMEOUT)
             .user_agent("audience-manager")
-            .dns_resolver(Arc::new(PublicNames { is_private_allowed }))
-            .build()?;
+            .dns_resolver(Arc::new(PublicNames { is_private_allowed }));
+        if let Some(path) = ca_file {
+            client = client.tls_certs_merge(certificates(path)?);
+        }
+        let client = client.build()?;
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .thread_name("webhooks")
@@ -86,6 +96,16 @@ impl HttpWebhooks {
         let wait = answer.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
         Ok(WebhookAnswer { status: answer.status().as_u16(), retry_after: wait.map(Duration::from_secs) })
     }
+}
+
+fn certificates(path: &Path) -> Result<Vec<Certificate>, WebhookError> {
+    let faulty = |why: String| WebhookError::Certificates(path.to_owned(), why);
+    let text = fs::read(path).map_err(|error| faulty(error.to_string()))?;
+    let found = Certificate::from_pem_bundle(&text).map_err(|error| faulty(innermost(&error)))?;
+    if found.is_empty() {
+        return Err(faulty("there is none".to_owned()));
+    }
+    Ok(found)
 }
 
 /// The cause says more than what is around it, which names the URL.

@@ -33,7 +33,7 @@ fn post(client: &HttpWebhooks, url: &str) -> Result<WebhookAnswer, String> {
 
 #[test]
 fn a_message_is_posted_and_its_answer_given() {
-    let client = HttpWebhooks::new(true).unwrap();
+    let client = HttpWebhooks::new(true, None).unwrap();
     let (url, serving) = target("HTTP/1.1 503 Away\r\nretry-after: 9\r\ncontent-length: 0\r\n\r\n");
     let answer = post(&client, &url).unwrap();
     assert_eq!(answer, WebhookAnswer { status: 503, retry_after: Some(Duration::from_secs(9)) });
@@ -47,13 +47,13 @@ fn a_message_is_posted_and_its_answer_given() {
 #[test]
 fn nothing_is_followed() {
     let (url, serving) = target("HTTP/1.1 302 There\r\nlocation: http://127.0.0.1:1/\r\ncontent-length: 0\r\n\r\n");
-    assert_eq!(post(&HttpWebhooks::new(true).unwrap(), &url).unwrap().status, 302);
+    assert_eq!(post(&HttpWebhooks::new(true, None).unwrap(), &url).unwrap().status, 302);
     serving.join().unwrap();
 }
 
 #[test]
 fn private_targets_are_refused_by_number_and_by_name() {
-    let client = HttpWebhooks::new(false).unwrap();
+    let client = HttpWebhooks::new(false, None).unwrap();
     for url in
         ["http://127.0.0.1:1/", "http://2130706433/", "http://[::1]/", "https://169.254.169.254/", "http://0x7f.1/"]
     {

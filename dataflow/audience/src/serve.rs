@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::Context;
 use audience_aerospike::AerospikeSink;
 use audience_api::{ApiOptions, Listen, Scope, Server};
+use audience_contract::{CatalogueStore, WebhookStore};
 use audience_dataflow::cluster::coordinator::Coordinator;
 use audience_dataflow::engine::EngineOptions;
 use audience_dataflow::service::archive::Offsite;
@@ -146,9 +147,9 @@ fn start_platform(settings: &ServeSettings, cluster: Option<&Cluster>) -> anyhow
     connectors::check_catalogue(&settings.data, is_new, postgres.as_deref())?;
     // A copy of the catalogue is kept where it is in the data directory and nowhere else.
     let keeps_catalogue = postgres.is_none();
-    let catalogue = match postgres {
-        Some(catalogue) => catalogue,
-        None => stores.catalogue(),
+    let (catalogue, webhooks): (Arc<dyn CatalogueStore>, Arc<dyn WebhookStore>) = match postgres {
+        Some(catalogue) => (catalogue.clone(), catalogue),
+        None => (stores.catalogue(), stores.webhooks()),
     };
     let objects = settings.checkpoints.as_deref().map(|url| offsite::open(url, &settings.data, is_new)).transpose()?;
     if objects.is_some() {
@@ -185,7 +186,8 @@ fn start_platform(settings: &ServeSettings, cluster: Option<&Cluster>) -> anyhow
         service.give_out_to(Box::new(AerospikeSink::new(aerospike.clone())?))?;
     }
     service.post_webhooks(WebhookOptions {
-        client: Arc::new(HttpWebhooks::new(settings.webhook_private_targets)?),
+        store: webhooks,
+        client: Arc::new(HttpWebhooks::new(settings.webhook_private_targets, settings.webhook_ca_file.as_deref())?),
         give_up_after: Duration::from_secs(3_600 * u64::from(settings.webhook_give_up_hours)),
     })?;
     Ok(service)

@@ -72,6 +72,9 @@ pub struct ServeFlags {
     /// this machine reaches. [default: false]
     #[arg(long, env = "AUDIENCE_WEBHOOK_PRIVATE_TARGETS", num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
     pub webhook_private_targets: Option<bool>,
+    /// Certificates in PEM of those who vouch for webhooks' targets, beside those whom this machine trusts. [default: none]
+    #[arg(long, env = "AUDIENCE_WEBHOOK_CA_FILE", value_name = "FILE")]
+    pub webhook_ca_file: Option<PathBuf>,
     /// Hours for which every attempt to post to a webhook's target may fail before it is paused. [default: 72]
     #[arg(long, env = "AUDIENCE_WEBHOOK_GIVE_UP_HOURS", value_name = "N")]
     pub webhook_give_up_hours: Option<NonZeroU32>,
@@ -206,6 +209,7 @@ struct ServeFile {
     checkpoint_seconds: Option<std::num::NonZeroU64>,
     max_streams: Option<NonZeroU32>,
     webhook_private_targets: Option<bool>,
+    webhook_ca_file: Option<PathBuf>,
     webhook_give_up_hours: Option<NonZeroU32>,
     log_format: Option<LogFormat>,
     log: Option<String>,
@@ -237,6 +241,8 @@ pub struct ServeSettings {
     pub max_streams: u32,
     /// Whether webhooks may go to addresses that are not public.
     pub webhook_private_targets: bool,
+    /// Who vouches for webhooks' targets beside those whom this machine trusts.
+    pub webhook_ca_file: Option<PathBuf>,
     /// For how long a webhook's target may fail before it is paused.
     pub webhook_give_up_hours: u32,
     /// How log lines are written.
@@ -278,6 +284,7 @@ impl ServeSettings {
                 .unwrap_or(CHECKPOINT_SECONDS),
             max_streams: flags.max_streams.or(file.max_streams).unwrap_or(MAX_STREAMS).get(),
             webhook_private_targets: flags.webhook_private_targets.or(file.webhook_private_targets).unwrap_or(false),
+            webhook_ca_file: flags.webhook_ca_file.or(file.webhook_ca_file),
             webhook_give_up_hours: flags
                 .webhook_give_up_hours
                 .or(file.webhook_give_up_hours)

@@ -53,6 +53,11 @@ fn agree(client: Client, user: &str, segment: &str) -> bool {
     })
 }
 
+/// The time of the first point.
+fn points_from(sizes: &Value) -> &str {
+    sizes["points"][0]["at"].as_str().unwrap()
+}
+
 #[test]
 fn there_is_something_on_every_page() {
     let directory = tempfile::tempdir().unwrap();
@@ -69,6 +74,22 @@ fn there_is_something_on_every_page() {
     assert!(segments.len() >= 12, "{page}");
     assert!(segments.iter().any(|segment| segment["status"] == "DRAFT" && segment["size"] == 0));
     assert_eq!(list(&json(client, "/api/segments/high-value/versions"), "items").len(), 3);
+
+    // Sizes of before it was filled are those that its events make.
+    let since = audience_tests::serve::wall_clock() - 80 * 24 * 3_600_000;
+    for (segment, grows) in [("high-value", true), ("lapsing", true), ("best-100", false), ("invited", false)] {
+        let known = json(client, &format!("/api/segments/{segment}/size?from={since}&step=1d"));
+        let points: Vec<i64> = list(&known, "points").iter().map(|point| point["size"].as_i64().unwrap()).collect();
+        assert_eq!(points.last().copied(), known["size"].as_i64(), "{segment}");
+        assert!(points.len() >= 80 && points[40] > 0, "{segment}: {points:?}");
+        assert!(!grows || points[10] < points[79], "{segment}: {points:?}");
+        let known_since = known["knownSince"].as_str().unwrap();
+        assert!(known_since < points_from(&known), "{segment}: {known_since}");
+        // The first fill is none of it.
+        let week = &known["growth"]["week"];
+        let (then, size) = (week["sizeThen"].as_i64().unwrap(), known["size"].as_i64().unwrap());
+        assert!(then > 0 && then * 2 > size, "{segment}: {week}");
+    }
 
     let shape = wait_for(client, "/api/schema", |shape| list(shape, "events").len() >= 6);
     let purchase = list(&shape, "events").iter().find(|event| event["name"] == "purchase").unwrap();

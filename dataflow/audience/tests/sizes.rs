@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use audience_tests::client::Client;
 use audience_tests::program;
 use audience_tests::serve::{Setup, pause};
+use audience_tests::stream::Stream;
 use serde_json::{Value, json};
 
 fn segment(client: Client, id: &str, rules: &Value) {
@@ -68,16 +69,39 @@ fn sizes_are_kept_whatever_happens_to_the_program() {
     let known = sizes(served.client(), "s", "", entered - left);
     let day = &known["growth"]["day"];
     assert_eq!((&day["sizeThen"], &day["net"], &day["percent"]), (&json!(0), &json!(280), &Value::Null));
+    let created = served.client().get("/api/segments/s").unwrap().json()["createdAt"].clone();
+    assert_eq!((&day["since"], &known["growth"]["week"]["since"]), (&created, &created), "it is not older");
+    assert_eq!(known["knownSince"], created);
+    // What an edit does, and the first fill of a segment, is no growth; what people do behind it is.
+    segment(served.client(), "s", &json!({"event": "in"}));
+    let known = sizes(served.client(), "s", "", entered);
+    let day = |known: &Value| {
+        ["sizeThen", "entered", "left", "net"].map(|name| known["growth"]["day"][name].as_i64().unwrap())
+    };
+    assert_eq!(day(&known), [400, 0, 0, 0], "{known}");
+    happens(served.client(), "in", 400..410);
+    let known = sizes(served.client(), "s", "", entered + 10);
+    assert_eq!(day(&known), [400, 10, 0, 10], "{known}");
+    assert_eq!(known["growth"]["day"]["percent"], 2.5);
+    let edited = known["growth"]["day"]["since"].as_str().unwrap();
+    assert!(edited > created.as_str().unwrap(), "{known}");
+    segment(served.client(), "later", &json!({"event": "out"}));
+    let later = sizes(served.client(), "later", "", left);
+    assert_eq!(day(&later), [120, 0, 0, 0], "{later}");
+    served.kill();
+    served = setup.start();
+    let again = sizes(served.client(), "s", "", entered + 10);
+    assert_eq!((day(&again), again["growth"]["day"]["since"].as_str().unwrap()), ([400, 10, 0, 10], edited));
     // An edit that lets everybody leave shows at once; before it there were as many.
     segment(served.client(), "s", &json!({"event": "never"}));
     let known = sizes(served.client(), "s", "", 0);
-    assert_eq!(sums(&known), (entered, entered, 0));
+    assert_eq!(sums(&known), (entered + left + 10, entered + left + 10, 0));
     // What is deleted is forgotten, also where there is another one of that name at once.
     let delete = || assert_eq!(served.client().send("DELETE", "/api/segments/s", "", b"").unwrap().status, 204);
     delete();
     segment(served.client(), "s", &json!({"event": "in"}));
-    let known = sizes(served.client(), "s", "", entered);
-    assert_eq!(sums(&known), (entered, 0, entered), "made again: {known}");
+    let known = sizes(served.client(), "s", "", entered + 10);
+    assert_eq!(sums(&known), (entered + 10, 0, entered + 10), "made again: {known}");
     delete();
     pause(500);
     assert_eq!(served.client().get("/api/segments/s/size").unwrap().status, 404);
@@ -130,4 +154,38 @@ fn what_segments_have_in_common_and_who_is_in_them() {
     assert_eq!(client.get("/api/segments/none/members?format=csv").unwrap().text(), "userId\r\n");
     assert_eq!(client.get("/api/segments/gone/members?format=csv").unwrap().status, 404);
     served.stop();
+}
+
+#[test]
+fn sizes_are_told_as_they_change() {
+    let directory = tempfile::tempdir().unwrap();
+    let served = Setup::within(program!(), directory.path()).start();
+    let client = served.client();
+    segment(client, "a", &json!({"event": "a"}));
+    segment(client, "b", &json!({"event": "b"}));
+    happens(client, "a", 0..3);
+    sizes(client, "a", "", 3);
+    let follow = |path: &str| Stream::of(client, path, None).unwrap().unwrap();
+    let (mut all, mut one) = (follow("/api/stream/sizes"), follow("/api/stream/sizes?segment=b"));
+    let next = |stream: &mut Stream| {
+        let event = stream.next_event().unwrap().unwrap();
+        assert_eq!(event.event, "sizes");
+        event.data
+    };
+    let first = next(&mut all);
+    assert_eq!(first["sizes"], json!({"a": 3, "b": 0}));
+    assert_eq!(next(&mut one)["sizes"], json!({"b": 0}));
+    happens(client, "a", 3..5);
+    assert_eq!(next(&mut all)["sizes"], json!({"a": 5}), "only what is new");
+    // An edit is told, to those who follow other segments too, and then what comes of it.
+    segment(client, "b", &json!({"event": "a"}));
+    for stream in [&mut all, &mut one] {
+        let mut told = next(stream);
+        while told["sizes"]["b"] != 5 || told["inForceVersion"] != told["catalogueVersion"] {
+            told = next(stream);
+        }
+        assert!(told["catalogueVersion"].as_u64() > first["catalogueVersion"].as_u64());
+    }
+    served.stop();
+    assert_eq!(one.next_event().unwrap(), None, "it ends with the program");
 }

@@ -1,6 +1,8 @@
 //! The real program posts to targets that fail, come back, hang and want no more, also across `kill -9`.
 #![expect(clippy::unwrap_used, reason = "a test that panics has failed, which is what a test is for")]
 
+mod database;
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
 use std::sync::Arc;
@@ -14,6 +16,7 @@ use audience_tests::serve::{Served, Setup, pause};
 use audience_tests::stream::Stream;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use database::Database;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
@@ -41,7 +44,7 @@ impl Message {
         match body["type"].as_str() {
             Some("membership.changed") => body["data"]["changes"].as_array().unwrap().clone(),
             other => {
-                assert_eq!(other, Some("webhook.test"));
+                assert!(matches!(other, Some("webhook.test" | "membership.reset")), "{body}");
                 Vec::new()
             }
         }
@@ -282,9 +285,137 @@ fn a_target_that_wants_no_more_is_paused_until_it_is_resumed() {
     assert!(target.changes()[6..].iter().all(|change| change["segmentId"] == "b"));
     assert_eq!(served.client().send("DELETE", &path, "", b"").unwrap().status, 204);
     assert_eq!(served.client().get(&path).unwrap().status, 404);
+    assert!(!served.client().get("/metrics").unwrap().text().contains(&id), "its figures go with it");
     served.stop();
     let served = setup.start();
     assert_eq!(served.client().get("/api/webhooks").unwrap().json(), json!({"items": []}));
+    served.stop();
+}
+
+/// Edits a webhook as somebody; gives it.
+fn done_by(client: Client, author: &str, method: &str, path: &str, body: &str) -> Value {
+    let request = format!(
+        "{method} {path} HTTP/1.1\r\nhost: test\r\nx-author: {author}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let answer = client.raw(request.as_bytes()).unwrap();
+    assert!(answer.status < 300, "{}", answer.text());
+    if answer.status == 204 { Value::Null } else { answer.json() }
+}
+
+/// What is done with webhooks is in the audit log, whichever catalogue there is.
+fn audited(client: Client) {
+    let target = Target::start(200);
+    let body = json!({"url": target.url, "segments": ["a"], "description": "first"}).to_string();
+    let made = done_by(client, "ann", "POST", "/api/webhooks", &body);
+    let (id, secret) = (made["id"].as_str().unwrap(), made["secret"].as_str().unwrap());
+    let path = format!("/api/webhooks/{id}");
+    done_by(client, "bob", "PATCH", &path, r#"{"description": "second", "changes": ["left"]}"#);
+    done_by(client, "bob", "POST", &format!("{path}/pause"), "");
+    done_by(client, "ann", "POST", &format!("{path}/resume"), "");
+    let rotated = done_by(client, "ann", "POST", &format!("{path}/rotate-secret"), "");
+    assert_eq!(client.send("PATCH", &path, "application/json", b"{\"url\": \"x\"}").unwrap().status, 400);
+    done_by(client, "cy", "DELETE", &path, "");
+    let log = client.get(&format!("/api/audit?kind=webhook&id={id}")).unwrap();
+    for secret in [secret, rotated["secret"].as_str().unwrap()] {
+        assert!(!log.text().contains(secret), "no secret is in it");
+    }
+    let log = log.json();
+    let rows = log["items"].as_array().unwrap();
+    let said: Vec<_> = rows.iter().rev().map(|row| [&row["action"], &row["author"], &row["version"]]).collect();
+    let expected = [
+        [json!("created"), json!("ann"), json!(1)],
+        [json!("updated"), json!("bob"), json!(2)],
+        [json!("paused"), json!("bob"), json!(3)],
+        [json!("resumed"), json!("ann"), json!(4)],
+        [json!("secretRotated"), json!("ann"), json!(5)],
+        [json!("deleted"), json!("cy"), json!(5)],
+    ];
+    assert_eq!(said, expected.iter().map(|row| row.each_ref()).collect::<Vec<_>>());
+    let updated = &rows[4];
+    assert_eq!(
+        (&updated["before"]["description"], &updated["after"]["description"]),
+        (&json!("first"), &json!("second"))
+    );
+    assert_eq!(
+        (&updated["before"]["changes"], &updated["after"]["changes"]),
+        (&json!(["entered", "left"]), &json!(["left"]))
+    );
+    assert_eq!(
+        (&rows[3]["after"]["status"], &rows[5]["before"], &rows[0]["after"]),
+        (&json!("PAUSED"), &Value::Null, &Value::Null)
+    );
+    for pair in rows.windows(2).filter(|pair| pair[0]["action"] != "deleted") {
+        assert_eq!(pair[0]["before"], pair[1]["after"], "each begins where the one before ended");
+    }
+}
+
+#[test]
+fn what_is_done_with_webhooks_is_audited_and_counted() {
+    let directory = tempfile::tempdir().unwrap();
+    let (_, served) = started(directory.path());
+    audited(served.client());
+    let target = Target::start(500);
+    let id = create(served.client(), &target, &["a"])["id"].as_str().unwrap().to_owned();
+    let figure = |name: &str| {
+        let wanted = format!("audience_webhook_{name}{{webhook=\"{id}\"}} ");
+        let text = served.client().get("/metrics").unwrap().text();
+        text.lines().find_map(|line| line.strip_prefix(&wanted)?.parse::<f64>().ok())
+    };
+    assert_eq!((figure("deliveries_total"), figure("paused")), (Some(0.0), Some(0.0)));
+    happens(served.client(), "a", 0..5);
+    until("it is tried again", || target.all().len() >= 2);
+    until("that is counted", || figure("retries_total") >= Some(1.0) && figure("failures_total") >= Some(2.0));
+    until("it falls behind", || figure("lag_seconds") >= Some(1.0));
+    target.answer(200);
+    until("everything comes", || figure("changes_total") == Some(5.0));
+    assert!(figure("deliveries_total") >= Some(1.0));
+    until("it has everything", || figure("lag_seconds") < Some(1.0));
+    served.client().post(&format!("/api/webhooks/{id}/pause"), "").unwrap();
+    assert_eq!(figure("paused"), Some(1.0));
+    served.stop();
+}
+
+#[test]
+fn webhooks_in_postgres_outlast_the_data_directory() {
+    let database = Database::create();
+    let directory = tempfile::tempdir().unwrap();
+    let with_postgres = |data: &str| {
+        let own = directory.path().join(data);
+        std::fs::create_dir(&own).unwrap();
+        let mut setup = Setup::within(program!(), &own);
+        setup.flags = vec!["--webhook-private-targets".to_owned(), "--postgres".to_owned(), database.url.clone()];
+        setup
+    };
+    let setup = with_postgres("first");
+    let served = setup.start();
+    segment(served.client(), "a");
+    segment(served.client(), "b");
+    audited(served.client());
+    let target = Target::start(200);
+    let created = create(served.client(), &target, &["a"]);
+    let (id, secret) = (created["id"].as_str().unwrap(), created["secret"].as_str().unwrap());
+    happens(served.client(), "a", 0..20);
+    until("they come", || target.changes().len() == 20);
+    target.answer(500);
+    happens(served.client(), "a", 20..30);
+    until("it is tried", || target.all().iter().any(|message| message.status == 500));
+    served.kill();
+    target.answer(200);
+    let served = setup.start();
+    until("it goes on where it was", || target.changes().len() == 30);
+    until("that is noted", || show(served.client(), id)["deliveries"]["delivered"] == 30);
+    assert!(!served.client().get(&format!("/api/webhooks/{id}/deliveries")).unwrap().json()["items"][0].is_null());
+    served.stop();
+    // The data directory is lost, and with it the places in its change log: the target is told so.
+    let served = with_postgres("second").start();
+    until("it is told", || target.all().last().is_some_and(|last| last.body.contains("membership.reset")));
+    let told = target.all().last().unwrap().clone();
+    assert!(told.is_signed(secret), "with the secret that it has");
+    happens(served.client(), "a", 100..103);
+    until("it goes on", || target.changes().len() == 33);
+    let resets = target.all().iter().filter(|message| message.body.contains("membership.reset")).count();
+    assert_eq!(resets, 1, "it is told once");
     served.stop();
 }
 

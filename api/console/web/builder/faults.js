@@ -4,7 +4,7 @@ import { Icon } from '../parts/icon.js';
 
 export function Faults({ faults }) {
   if (!faults?.length) return null;
-  return html`<ul class="faults" role="alert">${faults.map((fault) => html`<li><${Icon} name="warn" />${fault.message}</li>`)}</ul>`;
+  return html`<div role="alert"><ul class="faults">${faults.map((fault) => html`<li><${Icon} name="warn" />${fault.message}</li>`)}</ul></div>`;
 }
 
 /** Whether a member of a node, or what is below it, has a fault. */

@@ -48,7 +48,7 @@ function Scalar({ value, onChange, label, known, invalid, types }) {
     : html`<${Combobox} className="pill value" label=${label} value=${value === undefined ? '' : textOf(value)} options=${options} placeholder="value" invalid=${invalid || isNoNumber}
         onChange=${(text) => onChange(literal(text, shown === 'string' ? 'string' : 'number'))} />`;
   return html`<span class="joined">${field}
-    ${types.length > 1 && html`<button type="button" class="pill type" title="Compared as ${SYMBOLS[shown][1]}; change" aria-label="Compared as ${SYMBOLS[shown][1]}; change to ${SYMBOLS[next][1]}" onClick=${change}>${SYMBOLS[shown][0]}</button>`}</span>`;
+    ${types.length > 1 && html`<button type="button" class="pill type" title="Compared as ${SYMBOLS[shown][1]}; change" aria-label="${SYMBOLS[shown][0]}: compared as ${SYMBOLS[shown][1]}; change to ${SYMBOLS[next][1]}" onClick=${change}>${SYMBOLS[shown][0]}</button>`}</span>`;
 }
 
 /** Several values as chips. */

@@ -4,7 +4,7 @@ import { Problem, ask, path } from '../lib/api.js';
 import { useLoad } from '../lib/load.js';
 import { guardLeaving, navigate } from '../lib/router.js';
 import { toast } from '../lib/toast.js';
-import { count, plural, signed } from '../lib/format.js';
+import { count, plural } from '../lib/format.js';
 import { fromForm, toForm } from '../rules/form.js';
 import { countNodes } from '../rules/tree.js';
 import { rulesFaults } from '../rules/pointers.js';
@@ -121,7 +121,7 @@ function Builder({ segment, etag, start, reload }) {
     </div>
     <div class="save-bar" role="region" aria-label="Save">
       ${segment && html`<input class="input" aria-label="Note for the history" maxlength="1000" placeholder="Note: why this change (optional)" value=${note} onInput=${(event) => setNote(event.target.value)} />`}
-      ${isDynamic && view.result && html`<span class="narrow-only save-preview number"><strong>${count(view.result.size)}</strong> users${segment ? ` · ${signed(view.result.entered)} ${signed(-view.result.left)}` : ''}</span>`}
+      ${isDynamic && view.result && html`<span class="narrow-only save-preview number"><strong>${count(view.result.size)}</strong> users${segment ? `: ${count(view.result.entered)} in, ${count(view.result.left)} out` : ''}</span>`}
       <span class="small muted save-hint">${hint()}</span>
       <a class="button" href=${segment ? `/segments/${encodeURIComponent(segment.id)}` : '/segments'}>Cancel</a>
       ${!segment && html`<button type="button" class="button" disabled=${!isReady} onClick=${() => submit('DRAFT')}>Save as draft</button>`}

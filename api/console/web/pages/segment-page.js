@@ -1,8 +1,9 @@
 // One segment: how it is, how it moves, who is in it, what it was.
 import { html, useEffect, useState } from '../lib/html.js';
 import { ask, path, read } from '../lib/api.js';
-import { count, plural, relative, signed } from '../lib/format.js';
+import { count, dateTime, plural, relative, shortTime, signed } from '../lib/format.js';
 import { useLoad } from '../lib/load.js';
+import { useSizes } from '../lib/sizes.js';
 import { navigate } from '../lib/router.js';
 import { toast, toastProblem } from '../lib/toast.js';
 import { confirm } from '../parts/dialog.js';
@@ -19,9 +20,12 @@ import { Webhooks } from '../segment/webhooks.js';
 const TABS = { overview: ['Overview', Overview], members: ['Members', Members], versions: ['Versions', Versions], overlap: ['Overlap', Overlap], webhooks: ['Webhooks', Webhooks] };
 
 export function SegmentPage({ id, tab = 'overview' }) {
-  const { data, problem, reload } = useLoad((signal) => ask('GET', path`/api/segments/${id}`, { signal }), [id], { every: 2000 });
+  const [isAbsent, setAbsent] = useState(false);
+  const { data, problem, reload } = useLoad((signal) => ask('GET', path`/api/segments/${id}`, { signal }), [id], { every: isAbsent ? 5000 : undefined });
+  const live = useSizes(id, reload);
+  useEffect(() => setAbsent(live.isAbsent), [live.isAbsent]);
   const { data: sizes } = useLoad((signal) => read(path`/api/segments/${id}/size`, signal), [id], { every: 15_000 });
-  const segment = data?.data;
+  const segment = data && { ...data.data, size: live.sizes[id] ?? data.data.size };
   const [title, Tab] = TABS[tab] ?? TABS.overview;
   // On a narrow screen the tab may stand outside.
   useEffect(() => {
@@ -42,7 +46,7 @@ export function SegmentPage({ id, tab = 'overview' }) {
     ${segment.effective === false && segment.status === 'ACTIVE' && html`<div class="banner"><${Icon} name="clock" /><div class="body">Version ${segment.version} is being computed over all history; until then the memberships of the version before are served.</div></div>`}
     <dl class="tiles">
       <div class="tile"><dt>Members now</dt><dd data-testid="size">${count(segment.size)}</dd><dd class="under">exact, follows every event</dd></div>
-      ${growth && html`<div class="tile"><dt>In a day</dt><dd class=${trend(growth)}>${signed(difference(growth))}</dd><dd class="under">${count(growth.entered)} in, ${count(growth.left)} out</dd></div>`}
+      ${growth && html`<div class="tile"><dt title=${dateTime(growth.since)}>${Date.now() - new Date(growth.since).getTime() > 23.9 * 3_600_000 ? 'In a day' : `Since ${shortTime(growth.since)}`}</dt><dd class=${trend(growth)}>${signed(difference(growth))}</dd><dd class="under">${count(growth.entered)} in, ${count(growth.left)} out</dd></div>`}
       <div class="tile"><dt>Version</dt><dd>${segment.version}</dd><dd class="under">${relative(segment.updatedAt)}${segment.updatedBy ? ` by ${segment.updatedBy}` : ''}</dd></div>
       <div class="tile"><dt>Kind</dt><dd>${segment.type === 'STATIC' ? 'Static list' : 'By rules'}</dd><dd class="under">${segment.owner ? `Owner ${segment.owner}` : 'No owner'}</dd></div>
     </dl>

@@ -4,14 +4,14 @@ import { query as toQuery, read } from '../lib/api.js';
 import { count, relative, signed } from '../lib/format.js';
 import { useLoad } from '../lib/load.js';
 import { navigate, setQuery } from '../lib/router.js';
-import { sizesOfDay } from '../lib/sizes.js';
+import { sizesOfDay, useSizes } from '../lib/sizes.js';
 import { Sparkline } from '../parts/chart.js';
 import { Empty, Loading, ProblemBanner, StateBadge } from '../parts/feedback.js';
 import { Icon } from '../parts/icon.js';
 import { useTitle } from '../parts/shell.js';
 
 const STATES = { '': 'All', ACTIVE: 'Active', DRAFT: 'Drafts', INACTIVE: 'Inactive', ARCHIVED: 'Archived' };
-const EVERY = 2500; // milliseconds
+const EVERY = 5000; // milliseconds, where sizes are not told
 
 export function SegmentsPage({ query }) {
   useTitle('Segments');
@@ -29,7 +29,10 @@ export function SegmentsPage({ query }) {
     }
     return { items, more: Boolean(cursor) };
   };
-  const { data, problem, reload } = useLoad(load, [filter, pages], { every: EVERY, keep: true });
+  const [isAbsent, setAbsent] = useState(false);
+  const { data, problem, reload } = useLoad(load, [filter, pages], { every: isAbsent ? EVERY : undefined, keep: true });
+  const live = useSizes(undefined, reload);
+  useEffect(() => setAbsent(live.isAbsent), [live.isAbsent]);
   useEffect(() => {
     const timer = setTimeout(() => setQuery({ q: text.trim() }), 200);
     return () => clearTimeout(timer);
@@ -52,7 +55,7 @@ export function SegmentsPage({ query }) {
       : html`<${Empty} icon="segments" title="The first segment is a minute away" action=${html`<a class="button primary" href="/segments/new">New segment</a><a class="button" href="/docs">Send events over the API</a>`}>Describe who you mean by what they did or who they are; you see at once how many that is, before anything is saved.<//>`)}
     ${data?.items.length > 0 && html`<div class="table-wrap"><table>
       <thead><tr><th scope="col">Segment</th><th scope="col" class="end">Size</th><th scope="col" class="narrow-hide">Last day</th><th scope="col" class="narrow-hide">State</th><th scope="col" class="narrow-hide">Changed</th></tr></thead>
-      <tbody>${data.items.map((segment) => html`<${Line} key=${segment.id} segment=${segment} />`)}</tbody></table></div>`}
+      <tbody>${data.items.map((segment) => html`<${Line} key=${segment.id} segment=${{ ...segment, size: live.sizes[segment.id] ?? segment.size }} />`)}</tbody></table></div>`}
     ${data?.more && html`<div class="row"><button type="button" class="button" onClick=${() => setPages(pages + 1)}>Show more</button></div>`}
   </div>`;
 }
@@ -62,7 +65,7 @@ function Line({ segment }) {
   const to = `/segments/${encodeURIComponent(segment.id)}`;
   useEffect(() => {
     let isGone = false;
-    const ask = () => sizesOfDay(segment.id, segment.createdAt).then((found) => isGone || setSizes(found));
+    const ask = () => sizesOfDay(segment).then((found) => isGone || setSizes(found));
     ask();
     const timer = setInterval(ask, 60_000);
     return () => {
@@ -71,7 +74,9 @@ function Line({ segment }) {
     };
   }, [segment.id]);
   const points = sizes?.points ?? [];
-  const change = points.length > 1 && typeof segment.size === 'number' ? segment.size - points[0].size : undefined;
+  // What people did: an edit is no growth.
+  const growth = sizes?.growth?.day;
+  const change = growth && typeof segment.size === 'number' ? growth.net + segment.size - sizes.size : undefined;
   const open = (event) => !event.target.closest('a, button') && window.getSelection().isCollapsed && navigate(to);
   return html`<tr class="link" onClick=${open}>
     <td><a class="title" href=${to}>${segment.name}</a>

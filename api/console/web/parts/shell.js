@@ -3,6 +3,7 @@ import { html, useEffect, useState } from '../lib/html.js';
 import { author, connection } from '../lib/api.js';
 import { useStore } from '../lib/store.js';
 import { dismiss, toasts } from '../lib/toast.js';
+import { Dialog } from './dialog.js';
 import { Icon } from './icon.js';
 
 const PLACES = [
@@ -34,10 +35,15 @@ function ThemeSwitch() {
     <${Icon} name=${icon} /><span class="wide-only">${text}</span></button>`;
 }
 
+/** Who makes changes: a field where there is room, else behind a button. */
 function Author() {
   const [name, setName] = useState(author.get());
-  return html`<label class="field wide-only"><span class="small">Your name, for the history</span>
+  const [isOpen, setOpen] = useState(false);
+  const field = (classes) => html`<label class="field ${classes}"><span class="small">Your name, for the history</span>
     <input class="input" maxlength="64" value=${name} onInput=${(event) => { setName(event.target.value); author.set(event.target.value.trim()); }} /></label>`;
+  const close = () => setOpen(false);
+  return html`${field('wide-only')}<button type="button" class="button quiet small narrow-only" aria-label="Your name: ${name}; change" onClick=${() => setOpen(true)}><${Icon} name="user" /></button>
+    ${isOpen && html`<${Dialog} title="Who you are" onClose=${close} foot=${html`<button type="button" class="button primary" onClick=${close}>Done</button>`}>${field('')}<//>`}`;
 }
 
 function Connection() {

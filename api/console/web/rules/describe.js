@@ -30,10 +30,10 @@ export function describe(json) {
   return JSON.stringify(json);
 }
 
-function test(name, json, result) {
+function test(name, json) {
   const operator = operatorName(json.operator);
   if (!operator) return `${name} ${json.operator ?? ''}`.trim();
-  return `${name} ${operatorText(operator, result)}${valueText(operator, json.value)}`;
+  return `${name} ${operatorText(operator)}${valueText(operator, json.value)}`;
 }
 
 function valueText(operator, value) {
@@ -65,7 +65,7 @@ function behaviour(json) {
     return `did ${event}${filters} ${operatorText(operator, 'number')}${valueText(operator, json.value)} times${within}`;
   }
   const subject = `${measure.text}${measure.of ? ` ${json.measure.of ?? '…'}` : ''} of ${event}${filters}${within}`;
-  return test(subject, { operator: json.operator ?? 'gte', value: json.operator === undefined ? 1 : json.value }, measure.result);
+  return test(subject, { operator: json.operator ?? 'gte', value: json.operator === undefined ? 1 : json.value });
 }
 
 function whereText(where) {

@@ -1,7 +1,8 @@
 // Who is in a segment now, by page, while it changes.
-import { html, useState } from '../lib/html.js';
+import { html, useEffect, useRef, useState } from '../lib/html.js';
 import { path, query, read } from '../lib/api.js';
 import { count } from '../lib/format.js';
+import { useStream } from '../lib/live.js';
 import { useLoad } from '../lib/load.js';
 import { navigate } from '../lib/router.js';
 import { Empty, Loading, ProblemBanner } from '../parts/feedback.js';
@@ -9,12 +10,25 @@ import { Icon } from '../parts/icon.js';
 import { Menu } from '../parts/menu.js';
 
 const PAGE = 50;
+/** Between two readings while people come and go, in milliseconds. */
+const PACE = 1000;
 
 export function Members({ segment }) {
   const [cursors, setCursors] = useState([undefined]);
   const cursor = cursors.at(-1);
   const url = path`/api/segments/${segment.id}/members`;
-  const { data, problem, reload } = useLoad((signal) => read(url + query({ cursor, limit: PAGE }), signal), [segment.id, cursor], { every: 2500, keep: true });
+  const [isAbsent, setAbsent] = useState(false);
+  const { data, problem, reload } = useLoad((signal) => read(url + query({ cursor, limit: PAGE }), signal), [segment.id, cursor], { every: isAbsent ? 5000 : undefined, keep: true });
+  const due = useRef(undefined);
+  const changed = () => {
+    due.current ??= setTimeout(() => {
+      due.current = undefined;
+      reload();
+    }, PACE);
+  };
+  const state = useStream(`/api/stream${query({ segment: segment.id })}`, { entered: changed, left: changed, reset: changed });
+  useEffect(() => setAbsent(state === 'absent'), [state]);
+  useEffect(() => () => clearTimeout(due.current), []);
   const download = (format) => {
     const link = document.createElement('a');
     link.href = `${url}?format=${format}`;

@@ -1,8 +1,7 @@
 // How a segment moves now, and by which rules.
 import { html, useState } from '../lib/html.js';
-import { path, query, read } from '../lib/api.js';
 import { useLoad } from '../lib/load.js';
-import { since } from '../lib/sizes.js';
+import { sizesOver } from '../lib/sizes.js';
 import { SizeChart } from '../parts/chart.js';
 import { Loading, NotOffered, ProblemBanner } from '../parts/feedback.js';
 import { RuleOutline } from '../parts/rule-outline.js';
@@ -12,19 +11,16 @@ const SPANS = { '1h': ['Hour', 3_600_000], '24h': ['Day', 86_400_000], '7d': ['W
 
 export function Overview({ segment }) {
   return html`<div class="split">
-    <div class="stack"><${Growth} id=${segment.id} createdAt=${segment.createdAt} />
+    <div class="stack"><${Growth} segment=${segment} />
       ${segment.type !== 'STATIC' && html`<section class="card" aria-label="Rules"><div class="card-head"><h2>Users are in it when</h2>${segment.status !== 'ARCHIVED' && html`<a class="small" href="/segments/${encodeURIComponent(segment.id)}/edit">Edit</a>`}</div><div class="card-body"><${RuleOutline} rules=${segment.rules} /></div></section>`}
     </div>
     <${LiveFeed} segment=${segment} />
   </div>`;
 }
 
-function Growth({ id, createdAt }) {
+function Growth({ segment }) {
   const [span, setSpan] = useState('24h');
-  const { data, problem } = useLoad((signal) => {
-    const from = since(SPANS[span][1], createdAt);
-    return read(path`/api/segments/${id}/size` + query({ from }), signal);
-  }, [id, span], { every: 10_000, keep: true });
+  const { data, problem } = useLoad((signal) => sizesOver(SPANS[span][1], segment, signal), [segment.id, span], { every: 10_000, keep: true });
   const body = () => {
     if (problem?.isMissingPath) return html`<${NotOffered} what="The history of sizes" />`;
     if (problem) return html`<${ProblemBanner} problem=${problem} />`;

@@ -12,7 +12,7 @@ const CHANGES = { entered: 'Entered', left: 'Left' };
 
 export function Webhooks({ segment }) {
   const { data, problem, reload } = useLoad((signal) => read('/api/webhooks', signal), [], { every: 5000 });
-  const [isNew, setNew] = useState(false);
+  const [form, setForm] = useState(undefined);
   const [secret, setSecret] = useState(undefined);
   const [shown, setShown] = useState(undefined);
   if (problem?.isMissingPath) return html`<section class="card"><${NotOffered} what="Webhooks" /></section>`;
@@ -33,15 +33,15 @@ export function Webhooks({ segment }) {
   const remove = async (hook) => {
     if (await confirm({ title: 'Delete this webhook?', text: `Nothing is sent to ${hook.url} any more.`, confirm: 'Delete', danger: true })) act(hook, 'delete');
   };
-  return html`<section class="card" aria-label="Webhooks"><div class="card-head"><h2>Webhooks</h2><button type="button" class="button small" onClick=${() => setNew(true)}>Add webhook</button></div>
-    ${own.length === 0 ? html`<${Empty} icon="hook" title="No webhook hears of this segment" action=${html`<button type="button" class="button primary" onClick=${() => setNew(true)}>Add webhook</button>`}>A webhook tells another system who enters and leaves, signed, and again until it has arrived.<//>`
+  return html`<section class="card" aria-label="Webhooks"><div class="card-head"><h2>Webhooks</h2><button type="button" class="button small" onClick=${() => setForm({})}>Add webhook</button></div>
+    ${own.length === 0 ? html`<${Empty} icon="hook" title="No webhook hears of this segment" action=${html`<button type="button" class="button primary" onClick=${() => setForm({})}>Add webhook</button>`}>A webhook tells another system who enters and leaves, signed, and again until it has arrived.<//>`
       : html`<ul class="list">${own.map((hook) => html`<li key=${hook.id}><div class="spread"><div class="hook"><strong class="mono">${hook.url}</strong> <${StateBadge} state=${hook.status} />
           <div class="small muted">${hook.description ? `${hook.description} · ` : ''}${hook.segments.includes('*') ? 'all segments' : 'this segment'} · ${hook.changes.join(' and ')} · ${count(hook.deliveries?.delivered ?? 0)} delivered, ${count(hook.deliveries?.failed ?? 0)} failed, ${count(hook.deliveries?.pending ?? 0)} waiting${hook.deliveries?.lastDeliveredAt ? ` · last ${relative(hook.deliveries.lastDeliveredAt)}` : ''}</div>
           ${hook.pausedBecause && html`<div class="small bad-text">Paused: ${hook.pausedBecause}</div>`}${hook.deliveries?.lastError && html`<div class="small bad-text">${hook.deliveries.lastError}</div>`}</div>
         <div class="row"><button type="button" class="button quiet small" aria-expanded=${String(shown === hook.id)} onClick=${() => setShown(shown === hook.id ? undefined : hook.id)}>Deliveries</button>
-          <${Menu} label="Webhook" small items=${[hook.status === 'PAUSED' ? { text: 'Resume', icon: 'play', run: () => act(hook, 'resume') } : { text: 'Pause', icon: 'pause', run: () => act(hook, 'pause') }, { text: 'Send a test', icon: 'arrow', run: () => act(hook, 'test') }, { text: 'New secret', icon: 'redo', run: () => act(hook, 'rotate-secret') }, null, { text: 'Delete…', icon: 'trash', danger: true, run: () => remove(hook) }]} /></div></div>
+          <${Menu} label="Webhook" small items=${[{ text: 'Edit…', icon: 'edit', run: () => setForm({ hook }) }, hook.status === 'PAUSED' ? { text: 'Resume', icon: 'play', run: () => act(hook, 'resume') } : { text: 'Pause', icon: 'pause', run: () => act(hook, 'pause') }, { text: 'Send a test', icon: 'arrow', run: () => act(hook, 'test') }, { text: 'New secret', icon: 'redo', run: () => act(hook, 'rotate-secret') }, null, { text: 'Delete…', icon: 'trash', danger: true, run: () => remove(hook) }]} /></div></div>
         ${shown === hook.id && html`<${Deliveries} id=${hook.id} />`}</li>`)}</ul>`}
-    ${isNew && html`<${NewHook} segment=${segment} onClose=${() => setNew(false)} onDone=${(made) => { setNew(false); setSecret(made.secret); reload(); }} />`}
+    ${form && html`<${HookForm} segment=${segment} hook=${form.hook} onClose=${() => setForm(undefined)} onDone=${(made) => { setForm(undefined); if (made.secret) setSecret(made.secret); reload(); }} />`}
     ${secret && html`<${Dialog} title="The secret of this webhook" onClose=${() => setSecret(undefined)} foot=${html`<button type="button" class="button primary" onClick=${() => setSecret(undefined)}>I have kept it</button>`}>
       <p class="soft">Every message is signed with it, as the Standard Webhooks specification says. It is shown this once.</p><code class="secret">${secret}</code><//>`}
   </section>`;
@@ -56,23 +56,40 @@ function Deliveries({ id }) {
     <tbody>${data.items.slice(0, 20).map((one) => html`<tr><td class="small nowrap">${relative(one.at)}</td><td class="small"><span class="badge ${one.delivered ? 'good' : 'bad'}">${one.delivered ? 'Delivered' : 'Failed'}</span> ${one.status ?? ''} ${one.error ?? ''}</td><td class="end number small">${count(one.changes)}</td><td class="end number small">${count(one.attempt)}</td></tr>`)}</tbody></table></div>`;
 }
 
-function NewHook({ segment, onClose, onDone }) {
-  const [url, setUrl] = useState('');
-  const [changes, setChanges] = useState(['entered', 'left']);
-  const [isAll, setAll] = useState(false);
+/** A new webhook, or one that there is: where it goes, which changes, and whether any are sent. */
+function HookForm({ segment, hook, onClose, onDone }) {
+  const [url, setUrl] = useState(hook?.url ?? '');
+  const [description, setDescription] = useState(hook?.description ?? '');
+  const [changes, setChanges] = useState(hook?.changes ?? ['entered', 'left']);
+  const [segments, setSegments] = useState(hook?.segments ?? [segment.id]);
+  const [isActive, setActive] = useState(hook?.status !== 'PAUSED');
   const [problem, setProblem] = useState(undefined);
+  const isAll = segments.includes('*');
+  // Of one that names others too, those stay.
+  const named = hook && !hook.segments.includes('*') ? hook.segments : [segment.id];
+  const save = async () => {
+    const body = { url, description, segments, changes };
+    if (!hook) return (await ask('POST', '/api/webhooks', { body })).data;
+    const own = path`/api/webhooks/${hook.id}`;
+    const changed = (await ask('PATCH', own, { body, etag: `"${hook.version}"` })).data;
+    if (isActive === (changed.status !== 'PAUSED')) return changed;
+    return (await ask('POST', `${own}/${isActive ? 'resume' : 'pause'}`)).data;
+  };
   const submit = async (event) => {
     event.preventDefault();
     try {
-      onDone((await ask('POST', '/api/webhooks', { body: { url, segments: isAll ? ['*'] : [segment.id], changes } })).data);
+      onDone(await save());
     } catch (failed) {
       setProblem(failed);
     }
   };
   const toggle = (change) => setChanges(changes.includes(change) ? changes.filter((one) => one !== change) : [...changes, change]);
-  return html`<${Dialog} title="Add webhook" onClose=${onClose} foot=${html`<button type="button" class="button" onClick=${onClose}>Cancel</button><button type="submit" form="hook" class="button primary" disabled=${changes.length === 0}>Add webhook</button>`}>
+  const name = hook ? 'Save webhook' : 'Add webhook';
+  return html`<${Dialog} title=${hook ? 'Edit webhook' : 'Add webhook'} onClose=${onClose} foot=${html`<button type="button" class="button" onClick=${onClose}>Cancel</button><button type="submit" form="hook" class="button primary" disabled=${changes.length === 0}>${name}</button>`}>
     <form id="hook" class="stack" onSubmit=${submit}><${ProblemBanner} problem=${problem} />
       <div class="field"><label for="hook-url">URL</label><input class="input" id="hook-url" type="url" required autofocus placeholder="https://example.com/hooks/audience" value=${url} onInput=${(event) => setUrl(event.target.value)} /></div>
+      <div class="field"><label for="hook-description">What it is for</label><input class="input" id="hook-description" maxlength="1000" value=${description} onInput=${(event) => setDescription(event.target.value)} /></div>
       <div class="row" role="group" aria-label="Changes that are sent">${Object.entries(CHANGES).map(([change, text]) => html`<label class="checkbox"><input type="checkbox" checked=${changes.includes(change)} onChange=${() => toggle(change)} />${text}</label>`)}</div>
-      <label class="checkbox"><input type="checkbox" checked=${isAll} onChange=${() => setAll(!isAll)} />Of all segments, not only this one</label></form><//>`;
+      <label class="checkbox"><input type="checkbox" checked=${isAll} onChange=${() => setSegments(isAll ? named : ['*'])} />Of all segments, not only ${named.length > 1 ? `these ${named.length}` : 'this one'}</label>
+      ${hook && html`<label class="checkbox"><input type="checkbox" checked=${isActive} onChange=${() => setActive(!isActive)} />Active: changes are sent</label>`}</form><//>`;
 }

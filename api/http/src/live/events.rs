@@ -6,10 +6,11 @@ use std::sync::Arc;
 
 use audience_protocol::GivenChange;
 use bytes::Bytes;
-use futures_util::stream;
+use futures_util::{Stream, stream};
 use hyper::Method;
 use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use warp::Reply as _;
+use warp::reply::Response;
 
 use super::{Follower, Next, filter, place};
 use crate::api::Api;
@@ -34,13 +35,18 @@ async fn follow(api: Arc<Api>, call: Call) -> Answer {
         };
         Some((Ok::<_, Infallible>(Bytes::from(text)), (follower, None)))
     });
+    Ok(endless(events))
+}
+
+/// An answer of server-sent events that goes on.
+pub(super) fn endless(events: impl Stream<Item = Result<Bytes, Infallible>> + Send + Sync + 'static) -> Response {
     let mut response = warp::reply::stream(events).into_response();
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     // Proxies that gather answers before they hand them on leave this one alone.
     headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
-    Ok(response)
+    response
 }
 
 async fn next(follower: &mut Follower) -> Option<String> {

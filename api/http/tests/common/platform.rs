@@ -245,6 +245,8 @@ impl Platform for FakePlatform {
             version: Some(1),
             catalogue_version: 3,
             note: None,
+            before: None,
+            after: None,
         };
         Ok(Page { items: vec![item], next_cursor: Some("7".into()) })
     }

@@ -6,7 +6,15 @@ use crate::{Audit, AuditEntry, AuditFilter, AuditRecord, CatalogueStore, Documen
 
 fn entry(action: &str, kind: &str, id: &str, version: Option<u64>, note: Option<&str>) -> AuditEntry {
     let [action, kind, id] = [action, kind, id].map(str::to_owned);
-    AuditEntry { action, kind, id, version, note: note.map(str::to_owned) }
+    AuditEntry { action, kind, id, version, note: note.map(str::to_owned), ..AuditEntry::default() }
+}
+
+/// Of what has no versions: what it was and is.
+fn changed(action: &str, id: &str, version: u64) -> AuditEntry {
+    let json =
+        |version: u64| Some(format!(r#"{{"version": {version}, "changes": ["entered"], "description": "é👩"}}"#));
+    let before = (version > 1).then(|| json(version - 1)).flatten();
+    AuditEntry { before, after: json(version), ..entry(action, "webhook", id, Some(version), None) }
 }
 
 /// What is said of each version of the catalogue, from 1 on.
@@ -24,6 +32,7 @@ fn audits() -> Vec<Audit> {
         audit("bob", 2_000, vec![entry("membersReplaced", "members", "list", Some(7), None)]),
         audit("ann", 2_000, vec![entry("deleted", "segment", "a", Some(2), None)]),
         audit("bob", 3_500, vec![entry("erased", "user", "sha256:00", None, None)]),
+        audit("cy", 3_500, vec![changed("paused", "wh_1", 2), changed("created", "wh_2", 1)]),
         audit("ann", 3_500, (0..50).map(|n| entry("updated", "segment", "b", Some(n), None)).collect()),
     ]
 }
@@ -90,7 +99,7 @@ fn expected(found: &[AuditRecord]) -> Vec<AuditRecord> {
 fn check(store: &dyn CatalogueStore) {
     let found = store.audit(&all()).expect("audit");
     assert_eq!(found, expected(&found));
-    assert_eq!(found.len(), 55);
+    assert_eq!(found.len(), 57);
     assert!(found.is_sorted_by(|a, b| a.sequence > b.sequence), "newest first");
     let text = |text: &str| Some(text.to_owned());
     for filter in [
@@ -101,7 +110,8 @@ fn check(store: &dyn CatalogueStore) {
         AuditFilter { from: Some(2_000), to: Some(3_500), ..all() },
         AuditFilter { author: text("nobody"), ..all() },
         AuditFilter { before: Some(found[10].sequence), limit: 20, ..all() },
-        AuditFilter { before: Some(found[54].sequence), ..all() },
+        AuditFilter { before: Some(found[56].sequence), ..all() },
+        AuditFilter { kind: text("webhook"), action: text("paused"), ..all() },
     ] {
         let taken: Vec<_> = found.iter().filter(|record| filter.takes(record)).take(filter.limit).cloned().collect();
         assert_eq!(store.audit(&filter).expect("audit"), taken, "{filter:?}");

@@ -14,6 +14,7 @@ mod sink;
 mod small_disk;
 mod source;
 mod states;
+mod webhooks;
 
 pub use audit::audit_log;
 pub use catalogue::catalogue_store;
@@ -26,3 +27,4 @@ pub use sink::{Members, sink};
 pub use small_disk::SmallDisk;
 pub use source::{Feed, source};
 pub use states::{checkpoint_store, message_index};
+pub use webhooks::webhook_store;

@@ -16,6 +16,7 @@ use anyhow::{Context, bail};
 use audience_dataflow::service::{Service, clock};
 use audience_protocol::{Platform, PlatformError};
 use audience_rules::event::{EventDecoder, EventDefaults};
+use audience_rules::time::parse_rfc3339;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -84,6 +85,7 @@ impl Demo {
             accept(service, events)?;
         }
         segments::create(service)?;
+        service.put_past_sizes(&in_their_time(&events)?)?;
         self.note.is_filled = true;
         self.write()
     }
@@ -102,6 +104,17 @@ impl Demo {
             }
         }
     }
+}
+
+/// The events, each as if it had been accepted at its time.
+fn in_their_time(events: &[Value]) -> anyhow::Result<Vec<u8>> {
+    let (mut decoder, mut records) = (EventDecoder::new(), Vec::new());
+    for event in events {
+        let accepted_at = event["timestamp"].as_str().and_then(parse_rfc3339).context("an event without a time")?;
+        let decoded = decoder.decode(event.to_string().as_bytes(), &EventDefaults { accepted_at }, &mut records);
+        decoded.map_err(|fault| anyhow::anyhow!("{fault}"))?;
+    }
+    Ok(records)
 }
 
 /// Gives events to the platform; waits while it is busy.

@@ -96,14 +96,21 @@ impl LogicalEngine {
 
     /// Submits what was taken.
     fn flush(&mut self) -> Result<(), EngineError> {
-        if self.waiting.is_empty() {
-            return Ok(());
-        }
+        if self.waiting.is_empty() { Ok(()) } else { self.submit(self.clock()) }
+    }
+
+    /// Does what was taken, and moves the clock, in one tick: of segments that depend on ranks only the net change of that span
+    /// comes out.
+    pub fn leap(&mut self, to: Millis) -> Result<(), EngineError> {
+        self.submit(to)?;
+        self.settle()
+    }
+
+    fn submit(&mut self, now: Millis) -> Result<(), EngineError> {
         let mut records = std::mem::take(&mut self.waiting);
         self.waiting_count = 0;
         let range = self.log.append(&mut records)?;
-        let now = self.clock();
-        self.standing.0.lock().sequence = range.end;
+        *self.standing.0.lock() = Boundary { sequence: range.end, clock: now };
         let workers = self.engine.workers();
         // On one worker, which is another each time: where an event comes in must not matter.
         let target = (range.start as usize) % workers;

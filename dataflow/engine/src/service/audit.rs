@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use audience_contract::{AuditEntry, AuditFilter, AuditRecord};
-use audience_protocol::{AuditItem, AuditQuery, Page};
+use audience_protocol::{AuditItem, AuditQuery, Page, Webhook};
 use audience_rules::time::format_time;
 use sha2::{Digest, Sha256};
 
@@ -13,7 +13,16 @@ const DIGEST: &str = "sha256:";
 /// One thing that was done.
 pub fn entry(action: &str, kind: &str, id: &str, version: Option<u64>, note: Option<&str>) -> AuditEntry {
     let [action, kind, id] = [action, kind, id].map(str::to_owned);
-    AuditEntry { action, kind, id, version, note: note.map(str::to_owned) }
+    AuditEntry { action, kind, id, version, note: note.map(str::to_owned), before: None, after: None }
+}
+
+/// What was done to a webhook: what it was, and what it is now.
+pub fn of_webhook(action: &str, before: Option<&Webhook>, after: Option<&Webhook>) -> AuditEntry {
+    // Plain data always serializes.
+    let json = |webhook: Option<&Webhook>| webhook.and_then(|webhook| serde_json::to_string(webhook).ok());
+    let (id, version) = after.or(before).map_or(("", 0), |webhook| (webhook.id.as_str(), webhook.version));
+    let entry = entry(action, "webhook", id, Some(version), None);
+    AuditEntry { before: json(before), after: json(after), ..entry }
 }
 
 /// That users were erased. Nothing may name them any more, so a digest of each id stands there: whoever has the id finds it.
@@ -58,6 +67,9 @@ pub fn page(mut rows: Vec<AuditRecord>, limit: usize) -> Page<AuditItem> {
 
 fn item(row: AuditRecord) -> AuditItem {
     let AuditRecord { sequence, at, author, catalogue_version, entry } = row;
-    let AuditEntry { action, kind, id, version, note } = entry;
-    AuditItem { sequence, at: format_time(at), author, action, kind, id, version, catalogue_version, note }
+    let AuditEntry { action, kind, id, version, note, before, after } = entry;
+    // They were written as JSON.
+    let json = |text: Option<String>| text.and_then(|text| serde_json::from_str(&text).ok());
+    let (at, before, after) = (format_time(at), json(before), json(after));
+    AuditItem { sequence, at, author, action, kind, id, version, catalogue_version, note, before, after }
 }

@@ -5,8 +5,8 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
 use audience_contract::{
-    AuditFilter, AuditRecord, CatalogueStore, CheckpointStore, Document, DocumentKind, MessageIndex, Progress,
-    StoreError,
+    AuditEntry, AuditFilter, AuditRecord, CatalogueStore, CheckpointStore, Document, DocumentKind, MessageIndex,
+    Progress, StoreError,
 };
 use audience_operators::aliases::{Aliases, IdSince};
 use audience_operators::membership::SHARDS;
@@ -109,13 +109,30 @@ impl CatalogueCopy {
         Ok(CatalogueCopy { version, documents, audit })
     }
 
-    /// Reads a copy. One that was written before there was an audit log ends before it.
+    /// Reads a copy. One that was written before there was an audit log ends before it, and entries of before they said what
+    /// something was and is are shorter.
     pub fn decode(bytes: &[u8]) -> bincode::Result<CatalogueCopy> {
-        bincode::deserialize(bytes).or_else(|_| {
-            let (version, documents) = bincode::deserialize(bytes)?;
-            Ok(CatalogueCopy { version, documents, audit: Vec::new() })
-        })
+        bincode::deserialize(bytes)
+            .or_else(|_| {
+                let (version, documents, audit) =
+                    bincode::deserialize::<(u64, Vec<Document>, Vec<ShortRecord>)>(bytes)?;
+                Ok(CatalogueCopy { version, documents, audit: audit.into_iter().map(of_short).collect() })
+            })
+            .or_else(|_: bincode::Error| {
+                let (version, documents) = bincode::deserialize(bytes)?;
+                Ok(CatalogueCopy { version, documents, audit: Vec::new() })
+            })
     }
+}
+
+/// A row of the audit log of before it said what something was and is: sequence, time, author, version of the catalogue, and
+/// of the entry action, kind, id, version and note.
+type ShortRecord = (u64, i64, String, u64, (String, String, String, Option<u64>, Option<String>));
+
+fn of_short((sequence, at, author, catalogue_version, entry): ShortRecord) -> AuditRecord {
+    let (action, kind, id, version, note) = entry;
+    let entry = AuditEntry { action, kind, id, version, note, before: None, after: None };
+    AuditRecord { sequence, at, author, catalogue_version, entry }
 }
 
 /// Reads everything of a checkpoint; gives what it says of itself, where that can be read, and every fault.
@@ -265,8 +282,6 @@ impl Checkpointer {
 
 #[cfg(test)]
 mod tests {
-    use audience_contract::AuditEntry;
-
     use super::*;
 
     #[test]
@@ -291,6 +306,13 @@ mod tests {
         let copy = CatalogueCopy::decode(&old).unwrap();
         assert_eq!(copy, CatalogueCopy { version: 7, documents: vec![document], audit: Vec::new() });
         let entry = AuditEntry { action: "created".to_owned(), version: Some(1), ..AuditEntry::default() };
+        let (text, short) = (|text: &str| text.to_owned(), copy.documents.clone());
+        let row = |sequence: u64| {
+            (sequence, 5_i64, text("ann"), 7_u64, (text("created"), text(""), text(""), Some(1_u64), None))
+        };
+        let short: (u64, Vec<Document>, Vec<ShortRecord>) = (7, short, vec![row(1), row(2), row(3)]);
+        let read = CatalogueCopy::decode(&bincode::serialize(&short).unwrap()).unwrap();
+        assert_eq!((read.audit.len(), &read.audit[2].entry), (3, &entry), "rows of before");
         let record = AuditRecord { sequence: 1, at: 5, author: "ann".to_owned(), catalogue_version: 7, entry };
         let new = CatalogueCopy { audit: vec![record], ..copy };
         assert_eq!(CatalogueCopy::decode(&bincode::serialize(&new).unwrap()).unwrap(), new);

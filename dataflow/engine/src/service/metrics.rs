@@ -13,6 +13,7 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
 use super::connector_metrics::ConnectorMetrics;
+use super::webhooks::WebhookMetrics;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct SegmentLabel {
@@ -64,6 +65,8 @@ pub struct Metrics {
     last_checkpoint: Mutex<Option<Instant>>,
     /// Of sources and sinks.
     pub connectors: ConnectorMetrics,
+    /// Of webhooks.
+    pub webhooks: WebhookMetrics,
 }
 
 impl Default for Metrics {
@@ -71,9 +74,11 @@ impl Default for Metrics {
         let latency = || Histogram::new(exponential_buckets(0.001, 2.0, 16));
         let mut registry = Registry::with_prefix("audience");
         let connectors = ConnectorMetrics::new(&mut registry);
+        let webhooks = WebhookMetrics::new(&mut registry);
         let mut metrics = Metrics {
             registry,
             connectors,
+            webhooks,
             events: Counter::default(),
             ticks: Counter::default(),
             changes: Family::default(),

@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use audience_protocol::{
     AuditItem, AuditQuery, ChangeFilter, ChangePlace, ChangesRead, ComponentHealth, FaultyDocument, Health,
     MembersChange, MembersOutcome, Overlaps, Page, Platform, PlatformError, Preview, PreviewInput, PreviewProgress,
-    Result, SegmentDocument, SegmentInput, SegmentQuery, SegmentView, SizeHistory, SizeQuery, TraitDocument,
+    Result, SegmentDocument, SegmentInput, SegmentQuery, SegmentView, SizeHistory, SizeQuery, SizesNow, TraitDocument,
     Transition, UserSegment, UserView, VisitChange, WebhookAction, WebhookDelivery, WebhookInput, WebhookView,
 };
 use audience_protocol::{Explanation, Schema, SystemView, UserEventQuery, UserId, UserQuery};
@@ -252,6 +252,10 @@ impl Platform for Service {
         self.visit_changes(from, filter, may_wait, visit)
     }
 
+    fn sizes_now(&self) -> Result<SizesNow> {
+        Ok(self.all_sizes())
+    }
+
     fn segment_sizes(&self, id: &str, query: &SizeQuery) -> Result<SizeHistory> {
         self.size_history(id, query)
     }
@@ -264,20 +268,32 @@ impl Platform for Service {
         self.each_member(id, take)
     }
 
-    fn create_webhook(&self, input: WebhookInput) -> Result<WebhookView> {
-        self.add_webhook(input)
+    fn create_webhook(&self, input: WebhookInput, author: &str) -> Result<WebhookView> {
+        self.add_webhook(input, author)
     }
 
-    fn replace_webhook(&self, id: &str, input: WebhookInput, expected: Option<u64>) -> Result<WebhookView> {
-        self.edit_webhook(id, input, expected)
+    fn replace_webhook(
+        &self,
+        id: &str,
+        input: WebhookInput,
+        expected: Option<u64>,
+        author: &str,
+    ) -> Result<WebhookView> {
+        self.edit_webhook(id, input, expected, author)
     }
 
-    fn change_webhook(&self, id: &str, action: WebhookAction, expected: Option<u64>) -> Result<WebhookView> {
-        self.act_on_webhook(id, action, expected)
+    fn change_webhook(
+        &self,
+        id: &str,
+        action: WebhookAction,
+        expected: Option<u64>,
+        author: &str,
+    ) -> Result<WebhookView> {
+        self.act_on_webhook(id, action, expected, author)
     }
 
-    fn delete_webhook(&self, id: &str, expected: Option<u64>) -> Result<()> {
-        self.remove_webhook(id, expected)
+    fn delete_webhook(&self, id: &str, expected: Option<u64>, author: &str) -> Result<()> {
+        self.remove_webhook(id, expected, author)
     }
 
     fn webhook(&self, id: &str) -> Result<WebhookView> {
@@ -321,16 +337,12 @@ impl Platform for Service {
     }
 
     fn metrics(&self) -> String {
-        let (ids, faulty_documents) = self.editor.read(|documents| {
-            (documents.segments.keys().cloned().collect::<Vec<String>>(), documents.faulty.len() as u64)
-        });
+        let faulty_documents = self.editor.read(|documents| documents.faulty.len() as u64);
         let done = self.engine.done();
-        let known = done.sizes.read();
-        let sizes: Vec<(String, u64)> =
-            ids.into_iter().map(|id| known.get(&id).map_or((id.clone(), 0), |size| (id.clone(), *size))).collect();
         self.connectors.observe(&self.metrics.connectors, self.committed.newest());
+        self.webhooks.observe(&self.metrics.webhooks);
         let snapshot = Snapshot {
-            sizes,
+            sizes: self.all_sizes().sizes.into_iter().collect(),
             users: done.users,
             unkept_events: self.archive.as_ref().map_or(0, |kept| self.stores.events.end().saturating_sub(kept.end())),
             waiting_events: self.stores.events.end().saturating_sub(self.standing.sequence()),

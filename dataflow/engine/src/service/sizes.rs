@@ -4,6 +4,7 @@
 //! open is in memory; it is noted every few seconds together with the tick up to which it counts, so that a start goes on
 //! with exactly what is not counted yet. A segment that does not change costs nothing.
 
+mod past;
 mod series;
 
 use std::collections::BTreeMap;
@@ -11,14 +12,14 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use audience_contract::{ChangeKind, ChangeLog, Note, Notes, Progress, StoreError};
-use audience_protocol::{Growth, GrowthSince, PlatformError, SizeHistory, SizeQuery};
+use audience_contract::{Cause, ChangeKind, ChangeLog, Note, Notes, Progress, StoreError};
+use audience_protocol::{Growth, PlatformError, SizeHistory, SizeQuery, SizesNow};
 use audience_rules::ast::Millis;
-use audience_rules::time::format_time;
+use audience_rules::time::{format_time, parse_rfc3339};
 use hashbrown::HashMap;
 use parking_lot::{Mutex, MutexGuard};
 
-use self::series::{Bucket, TIERS, forgotten_before, points, ranges, start_of};
+use self::series::{Bucket, TIERS, forgotten_before, growth, points, ranges, start_of};
 use super::changes::{ChangeRef, visit};
 use super::editor::unavailable;
 use super::follow::undecoded;
@@ -35,6 +36,8 @@ const DAY: Millis = 24 * 3_600_000;
 
 /// Under which the tick is noted up to which sizes count.
 const REACHED: &[u8] = b"sizes";
+/// Under which it is noted since when sizes are counted.
+const BEGUN: &[u8] = b"sizes begun";
 const PREFIX: &[u8] = b"size/";
 const PREFIX_END: &[u8] = b"size0";
 
@@ -48,6 +51,8 @@ pub struct Sizes {
 
 struct State {
     reached: u64,
+    /// Since when sizes are counted: of before that nothing is known.
+    begun: Millis,
     /// The last instant counted: what comes behind it is not before it.
     at: Millis,
     segments: HashMap<Arc<str>, Segment>,
@@ -74,10 +79,12 @@ impl Sizes {
             }
         }
         let noted = stores.notes.get(REACHED)?;
-        let noted = noted.and_then(|bytes| bytes.try_into().ok()).map_or(0, u64::from_be_bytes);
-        let can_go_on = noted <= given.tick && stores.changes.floor()? <= noted + 1;
-        let reached = if can_go_on { noted } else { given.tick };
-        let mut state = State { reached, at: Millis::MIN, segments, unnoted: BTreeMap::new() };
+        let noted = noted.and_then(|bytes| bytes.try_into().ok()).map(u64::from_be_bytes);
+        let counted = noted.unwrap_or_default();
+        let can_go_on = counted <= given.tick && stores.changes.floor()? <= counted + 1;
+        let reached = if can_go_on { counted } else { given.tick };
+        let begun = begun(&*stores.notes, noted.is_some(), can_go_on)?;
+        let mut state = State { reached, begun, at: Millis::MIN, segments, unnoted: BTreeMap::new() };
         let mut since: HashMap<Arc<str>, i64> = HashMap::new();
         each_change(&*stores.changes, reached, given.tick, &mut |_, change| {
             *since.entry_ref(change.segment_id).or_default() += net(change.change);
@@ -88,6 +95,21 @@ impl Sizes {
         }
         state.count(stores, given.tick)?;
         Ok(Sizes { state: Mutex::new(state), gone: Mutex::default() })
+    }
+}
+
+/// Since when sizes are counted, noted where that is now: at the first start, and where there is a gap.
+fn begun(notes: &dyn Notes, is_noted: bool, can_go_on: bool) -> Result<Millis, StoreError> {
+    let known = notes.get(BEGUN)?.and_then(|bytes| bytes.try_into().ok()).map(Millis::from_be_bytes);
+    match known {
+        Some(known) if can_go_on => Ok(known),
+        // It was not noted always.
+        None if can_go_on && is_noted => Ok(Millis::MIN),
+        _ => {
+            let now = clock::now();
+            notes.write(&[(BEGUN.to_vec(), Some(now.to_be_bytes().to_vec()))])?;
+            Ok(now)
+        }
     }
 }
 
@@ -126,23 +148,30 @@ impl State {
         if up_to <= self.reached {
             return Ok(());
         }
-        let State { reached, at, segments, unnoted } = self;
-        let behind = *reached;
-        let mut failed = None;
+        let (behind, mut failed) = (self.reached, None);
         each_change(&*stores.changes, behind, up_to, &mut |tick, change| {
-            *reached = tick;
-            *at = change.at.max(*at);
-            let segment = segments.entry_ref(change.segment_id).or_default();
-            let counted = segment.count(change, *at, &*stores.notes, unnoted);
-            failed = failed.take().or(counted.err());
+            self.reached = tick;
+            failed = failed.take().or(self.count_one(change, &*stores.notes).err());
         })?;
-        *reached = up_to;
+        self.reached = up_to;
+        self.touch();
+        failed.map_or(Ok(()), Err)
+    }
+
+    fn count_one(&mut self, change: ChangeRef<'_>, notes: &dyn Notes) -> Result<(), StoreError> {
+        self.at = change.at.max(self.at);
+        let segment = self.segments.entry_ref(change.segment_id).or_default();
+        segment.count(change, self.at, notes, &mut self.unnoted)
+    }
+
+    /// Makes the open buckets of what has changed ones that are to be noted.
+    fn touch(&mut self) {
+        let State { segments, unnoted, .. } = self;
         for (id, segment) in segments.iter_mut().filter(|(_, segment)| segment.is_changed) {
             segment.is_changed = false;
             let open = segment.open.iter().enumerate().filter_map(|(tier, bucket)| Some((tier, (*bucket)?)));
             unnoted.extend(open.map(|(tier, bucket)| (key(id, tier, bucket.start), bucket)));
         }
-        failed.map_or(Ok(()), Err)
     }
 
     /// Forgets the sizes of a segment as far as they are counted.
@@ -188,8 +217,7 @@ impl Segment {
                     open.insert(noted.unwrap_or(Bucket { start, ..Bucket::default() }))
                 }
             };
-            bucket.size = self.size;
-            *(if is_entered { &mut bucket.entered } else { &mut bucket.left }) += 1;
+            bucket.count(is_entered, change.cause == Cause::Rule, at, self.size);
         }
         Ok(())
     }
@@ -304,31 +332,58 @@ impl Service {
         Ok(state)
     }
 
+    /// How large all segments are now.
+    pub(super) fn all_sizes(&self) -> SizesNow {
+        let in_force_version = self.editor.in_force();
+        let (catalogue_version, ids) = self
+            .editor
+            .read(|documents| (documents.version, documents.segments.keys().cloned().collect::<Vec<String>>()));
+        let done = self.engine.done();
+        let known = done.sizes.read();
+        let sizes = ids.into_iter().map(|id| (known.get(&id).copied().unwrap_or_default(), id));
+        SizesNow { catalogue_version, in_force_version, sizes: sizes.map(|(size, id)| (id, size)).collect() }
+    }
+
     /// How large a segment was.
     pub(super) fn size_history(&self, id: &str, query: &SizeQuery) -> Result<SizeHistory, PlatformError> {
-        self.editor.segment(id)?;
+        let created_at = parse_rfc3339(&self.editor.segment(id)?.created_at).unwrap_or(Millis::MIN);
         let now = clock::now();
         let first = query.from.div_euclid(query.step) * query.step;
         let (size, buckets) = self.buckets(id, first.min(now - 7 * DAY), now).map_err(unavailable)?;
-        let from = |from: Millis| &buckets[buckets.partition_point(|bucket| bucket.start < from)..];
-        let growth = |since: Millis| {
-            let buckets = from(since);
-            let size_then = buckets.first().map_or(size, Bucket::size_before);
-            let net = size as i64 - size_then as i64;
-            GrowthSince {
-                since: format_time(since),
-                size_then,
-                entered: buckets.iter().map(|bucket| bucket.entered).sum(),
-                left: buckets.iter().map(|bucket| bucket.left).sum(),
-                net,
-                percent: (size_then > 0).then(|| 100.0 * net as f64 / size_then as f64),
-            }
-        };
+        let known_from = self.known_from(id, created_at).map_err(unavailable)?;
+        let growth = |since: Millis| growth(&buckets, size, since, known_from);
+        let asked = &buckets[buckets.partition_point(|bucket| bucket.start < first)..];
         Ok(SizeHistory {
             segment_id: id.to_owned(),
             size,
-            points: points(from(first), size, query, now),
+            known_since: format_time(known_from),
+            points: points(asked, size, query, now),
             growth: Growth { day: growth(now - DAY), week: growth(now - 7 * DAY) },
+        })
+    }
+
+    /// Since when the sizes of a segment are known: it was created then, or there are some of before.
+    fn known_from(&self, id: &str, created_at: Millis) -> Result<Millis, StoreError> {
+        let coarsest = TIERS.len() - 1;
+        let days = key(id, coarsest, 0)..key(id, coarsest, Millis::MAX);
+        let start = |key: &[u8]| parts(key).map(|(.., start)| start);
+        let (begun, unnoted) = {
+            let state = self.sizes.0.lock();
+            (state.begun, state.unnoted.range(days.clone()).next().and_then(|(key, _)| start(key)))
+        };
+        let mut noted = None;
+        self.stores.notes.visit(&days.start, &days.end, &mut |key, _| {
+            noted = start(key);
+            ControlFlow::Break(())
+        })?;
+        // A day that it was created in begins before that.
+        let before =
+            unnoted.into_iter().chain(noted).min().filter(|start| start + TIERS[coarsest].length <= created_at);
+        Ok(match before {
+            // Where some of before are known, it is known that there were none before those.
+            Some(start) if begun == Millis::MIN => start,
+            Some(_) => begun,
+            None => created_at.max(begun),
         })
     }
 

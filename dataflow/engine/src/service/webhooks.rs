@@ -6,13 +6,14 @@
 
 mod delivery;
 mod hook;
+mod metrics;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock, Weak};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use audience_contract::WebhookClient;
+use audience_contract::{StoreError, WebhookClient, WebhookStore};
 use audience_protocol::{
     PlatformError, Webhook, WebhookAction, WebhookDelivery, WebhookFigures, WebhookInput, WebhookStatus, WebhookView,
 };
@@ -21,9 +22,10 @@ use audience_rules::fault::{Fault, code};
 use parking_lot::Mutex;
 
 use self::delivery::{Attempt, Courier, send};
-use self::hook::{Hook, Stored};
-use super::editor::{timestamp, unavailable};
-use super::{Service, clock, named};
+use self::hook::{Hook, Pending, Stored};
+pub use self::metrics::WebhookMetrics;
+use super::editor::{Edit, timestamp, unavailable};
+use super::{Service, audit, clock, named};
 use crate::engine::EngineError;
 
 /// Targets at most: each has a thread.
@@ -34,9 +36,13 @@ const MAX_URL_BYTES: usize = 2_048;
 const MAX_DESCRIPTION_CHARACTERS: usize = 1_000;
 /// How long messages are signed with a key that was replaced too.
 const OLD_SECRET: Millis = 24 * 3_600_000;
+/// Under which the name of the change log is noted: places are of one change log.
+const CHANGE_LOG: &[u8] = b"change log";
 
 /// How webhooks are posted.
 pub struct WebhookOptions {
+    /// Where they are kept.
+    pub store: Arc<dyn WebhookStore>,
     /// What posts.
     pub client: Arc<dyn WebhookClient>,
     /// How long every attempt may fail before a target is paused.
@@ -50,6 +56,8 @@ pub struct Webhooks {
     /// For the threads of those that come later.
     service: OnceLock<Weak<Service>>,
     hooks: Mutex<BTreeMap<String, Arc<Hook>>>,
+    /// One edit at a time: the audit log has it before it is done.
+    edits: Mutex<()>,
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
@@ -66,6 +74,12 @@ impl Webhooks {
         self.hooks.lock().values().for_each(|hook| hook.wake());
         let threads = std::mem::take(&mut *self.threads.lock());
         threads.into_iter().for_each(|thread| drop(thread.join()));
+    }
+
+    /// Sets the figures of all targets.
+    pub fn observe(&self, metrics: &WebhookMetrics) {
+        let hooks: Vec<Arc<Hook>> = self.hooks.lock().values().cloned().collect();
+        metrics.set(hooks.iter().map(|hook| hook.read()), clock::now());
     }
 
     fn find(&self, id: &str) -> Result<Arc<Hook>, PlatformError> {
@@ -86,9 +100,11 @@ fn check_version(stored: &Stored, expected: Option<u64>) -> Result<(), PlatformE
 }
 
 impl Service {
-    /// Begins to post to the targets that are noted, and takes new ones.
+    /// Begins to post to the targets that are kept, and takes new ones.
     pub fn post_webhooks(self: &Arc<Self>, options: WebhookOptions) -> Result<(), EngineError> {
-        let hooks = Hook::all(&*self.stores.notes)?;
+        let hooks = Hook::all(&*options.store)?;
+        let change_log = self.change_log()?;
+        hooks.iter().try_for_each(|hook| self.adopt(hook, &*options.store, &change_log))?;
         if self.webhooks.options.set(options).is_err() {
             return Err(EngineError::Start("webhooks are posted already".to_owned()));
         }
@@ -97,14 +113,44 @@ impl Service {
         hooks.into_iter().try_for_each(|hook| self.begin_webhook(Arc::new(hook)))
     }
 
+    /// The name of the change log, which is made with it: one that is made anew has another.
+    fn change_log(&self) -> Result<String, StoreError> {
+        if let Some(name) = self.stores.notes.get(CHANGE_LOG)? {
+            return Ok(String::from_utf8_lossy(&name).into_owned());
+        }
+        let name = format!("{:016x}", fastrand::u64(..));
+        self.stores.notes.write(&[(CHANGE_LOG.to_vec(), Some(name.clone().into_bytes()))])?;
+        Ok(name)
+    }
+
+    /// Takes on a target whose place is in a change log that is lost: it is told that it has missed something.
+    fn adopt(&self, hook: &Hook, store: &dyn WebhookStore, change_log: &str) -> Result<(), StoreError> {
+        let known = hook.read().change_log;
+        if known == change_log {
+            return Ok(());
+        }
+        let place = self.newest_place().to_string();
+        hook.update(store, None, |stored| {
+            change_log.clone_into(&mut stored.change_log);
+            // Before it was said of which change log they are, places were of the only one.
+            if !known.is_empty() {
+                let id = format!("msg_{}_{}_{change_log}_reset", hook.id, stored.webhook.version);
+                let pending = Pending { id, to: place.clone(), at: timestamp(), attempts: 0, is_reset: true };
+                (stored.pending, stored.figures.pending) = (Some(pending), 0);
+                stored.figures.reached_id = place;
+            }
+        })
+    }
+
     fn begin_webhook(&self, hook: Arc<Hook>) -> Result<(), EngineError> {
         // A thread has the platform for as long as it posts.
         let Some(service) = self.webhooks.service.get().and_then(Weak::upgrade) else { return Ok(()) };
         let posted = hook.clone();
         let thread = named(&format!("webhook {}", hook.id), move || {
             if let Ok(options) = service.webhooks.options() {
-                let (client, give_up_after) = (&*options.client, options.give_up_after);
-                Courier { service: &service, hook: &posted, client, give_up_after }.run();
+                let (client, store) = (&*options.client, &*options.store);
+                let give_up_after = options.give_up_after;
+                Courier { service: &service, hook: &posted, client, store, give_up_after }.run();
             }
             Ok(())
         })?;
@@ -116,8 +162,9 @@ impl Service {
     }
 
     /// Creates a target.
-    pub(super) fn add_webhook(&self, input: WebhookInput) -> Result<WebhookView, PlatformError> {
+    pub(super) fn add_webhook(&self, input: WebhookInput, author: &str) -> Result<WebhookView, PlatformError> {
         self.check_webhook(&input)?;
+        let _turn = self.webhooks.edits.lock();
         if self.webhooks.hooks.lock().len() >= MAX_WEBHOOKS {
             let message = format!("there are {MAX_WEBHOOKS} webhooks, which is the most: delete one first");
             return Err(PlatformError::Conflict { code: "too_many", message });
@@ -145,10 +192,14 @@ impl Service {
             pending: None,
             figures,
             failing_since: None,
-            attempts: 0,
+            deliveries: 0,
+            retries: 0,
+            complete_at: clock::now(),
+            change_log: self.change_log().map_err(unavailable)?,
         };
+        self.audit_webhook(author, "created", None, Some(&stored.webhook))?;
         let hook = Arc::new(Hook::new(stored));
-        hook.update(&*self.stores.notes, None, |_| Ok(())).map_err(unavailable)?;
+        hook.update(&*self.webhooks.options()?.store, None, |_| ()).map_err(unavailable)?;
         let view = hook.read().view(Some(secret));
         self.begin_webhook(hook).map_err(|error| PlatformError::Unavailable(error.to_string()))?;
         Ok(view)
@@ -186,17 +237,29 @@ impl Service {
         if faults.is_empty() { Ok(()) } else { Err(PlatformError::Invalid(faults)) }
     }
 
+    fn audit_webhook(
+        &self,
+        author: &str,
+        action: &str,
+        before: Option<&Webhook>,
+        after: Option<&Webhook>,
+    ) -> Result<(), PlatformError> {
+        let entries = vec![audit::of_webhook(action, before, after)];
+        self.editor.edit(author, |_, _| Ok(Edit { documents: Vec::new(), entries, result: () }))
+    }
+
     /// Replaces what a target asks for. A message that was tried is made anew.
     pub(super) fn edit_webhook(
         &self,
         id: &str,
         input: WebhookInput,
         expected: Option<u64>,
+        author: &str,
     ) -> Result<WebhookView, PlatformError> {
-        let hook = self.webhooks.find(id)?;
+        self.webhooks.find(id)?;
         self.check_webhook(&input)?;
-        self.change(&hook, expected, |stored| {
-            let WebhookInput { url, description, segments, changes } = input;
+        self.change((id, expected, author), "updated", |stored| {
+            let WebhookInput { url, description, segments, changes } = input.clone();
             stored.webhook = Webhook { url, description, segments, changes, ..stored.webhook.clone() };
             stored.pending = None;
             stored.figures.pending = 0;
@@ -210,10 +273,15 @@ impl Service {
         id: &str,
         action: WebhookAction,
         expected: Option<u64>,
+        author: &str,
     ) -> Result<WebhookView, PlatformError> {
-        let hook = self.webhooks.find(id)?;
         let secret = self.webhooks.options()?.client.new_secret().map_err(PlatformError::Unavailable)?;
-        self.change(&hook, expected, |stored| match action {
+        let word = match action {
+            WebhookAction::Pause => "paused",
+            WebhookAction::Resume => "resumed",
+            WebhookAction::RotateSecret => "secretRotated",
+        };
+        self.change((id, expected, author), word, |stored| match action {
             WebhookAction::Pause => {
                 stored.pause(Some("it was told to".to_owned()));
                 None
@@ -226,32 +294,41 @@ impl Service {
             WebhookAction::RotateSecret => {
                 let old = std::mem::replace(&mut stored.secret, secret.clone());
                 stored.old_secret = Some((old, clock::now() + OLD_SECRET));
-                Some(secret)
+                Some(secret.clone())
             }
         })
     }
 
     fn change(
         &self,
-        hook: &Hook,
-        expected: Option<u64>,
-        change: impl FnOnce(&mut Stored) -> Option<String>,
+        (id, expected, author): (&str, Option<u64>, &str),
+        action: &str,
+        change: impl Fn(&mut Stored) -> Option<String>,
     ) -> Result<WebhookView, PlatformError> {
-        let changed = hook.update(&*self.stores.notes, None, |stored| {
-            check_version(stored, expected).map_err(Refused::Platform)?;
+        let _turn = self.webhooks.edits.lock();
+        let hook = self.webhooks.find(id)?;
+        let mut next = hook.read();
+        check_version(&next, expected)?;
+        let (before, now) = (next.webhook.clone(), timestamp());
+        let change = |stored: &mut Stored| {
             let secret = change(stored);
             stored.webhook.version += 1;
-            stored.webhook.updated_at = timestamp();
-            Ok::<_, Refused>(stored.view(secret))
-        });
-        changed.map_err(Refused::into_platform)
+            now.clone_into(&mut stored.webhook.updated_at);
+            stored.view(secret)
+        };
+        change(&mut next);
+        self.audit_webhook(author, action, Some(&before), Some(&next.webhook))?;
+        hook.update(&*self.webhooks.options()?.store, None, change).map_err(unavailable)
     }
 
     /// Deletes a target.
-    pub(super) fn remove_webhook(&self, id: &str, expected: Option<u64>) -> Result<(), PlatformError> {
+    pub(super) fn remove_webhook(&self, id: &str, expected: Option<u64>, author: &str) -> Result<(), PlatformError> {
+        let _turn = self.webhooks.edits.lock();
         let hook = self.webhooks.find(id)?;
-        let check = |stored: &Stored| check_version(stored, expected).map_err(Refused::Platform);
-        hook.delete(&*self.stores.notes, check).map_err(Refused::into_platform)?;
+        let stored = hook.read();
+        check_version(&stored, expected)?;
+        self.audit_webhook(author, "deleted", Some(&stored.webhook), None)?;
+        hook.delete(&*self.webhooks.options()?.store).map_err(unavailable)?;
         self.webhooks.hooks.lock().remove(id);
         Ok(())
     }
@@ -268,7 +345,7 @@ impl Service {
 
     /// The latest attempts, newest first.
     pub(super) fn webhook_attempts(&self, id: &str) -> Result<Vec<WebhookDelivery>, PlatformError> {
-        self.webhooks.find(id)?.attempts(&*self.stores.notes).map_err(unavailable)
+        self.webhooks.find(id)?.attempts(&*self.webhooks.options()?.store).map_err(unavailable)
     }
 
     /// Posts a test, once. It counts for nothing.
@@ -279,26 +356,5 @@ impl Service {
         let body = format!(r#"{{"type":"webhook.test","timestamp":"{}","data":{{"webhookId":"{id}"}}}}"#, timestamp());
         let attempt = Attempt { id: &message, number: 1, changes: 0 };
         Ok(send(&*self.webhooks.options()?.client, &stored, &attempt, &body).0)
-    }
-}
-
-/// Why a target is not changed.
-enum Refused {
-    Platform(PlatformError),
-    Store(audience_contract::StoreError),
-}
-
-impl From<audience_contract::StoreError> for Refused {
-    fn from(error: audience_contract::StoreError) -> Self {
-        Refused::Store(error)
-    }
-}
-
-impl Refused {
-    fn into_platform(self) -> PlatformError {
-        match self {
-            Refused::Platform(error) => error,
-            Refused::Store(error) => unavailable(error),
-        }
     }
 }

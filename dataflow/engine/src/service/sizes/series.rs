@@ -1,6 +1,6 @@
 //! One segment's size over time, in buckets of several lengths at once.
 
-use audience_protocol::{SizePoint, SizeQuery};
+use audience_protocol::{GrowthSince, SizePoint, SizeQuery};
 use audience_rules::ast::Millis;
 use audience_rules::time::format_time;
 
@@ -35,7 +35,14 @@ pub struct Bucket {
     pub entered: u64,
     /// Who left in it.
     pub left: u64,
+    /// When an edit of rules or lists last changed in it who is a member.
+    pub edited_at: Option<Millis>,
+    /// Who entered and who left behind that; without an edit, all who did.
+    pub since_edit: (u64, u64),
 }
+
+/// What stands where there was no edit.
+const NO_EDIT: u64 = u64::MAX;
 
 impl Bucket {
     /// Members at its beginning.
@@ -43,17 +50,39 @@ impl Bucket {
         (self.size + self.left).saturating_sub(self.entered)
     }
 
-    /// As it is noted, but for its start, which is in the key.
-    pub fn encode(&self) -> Vec<u8> {
-        [self.size, self.entered, self.left].into_iter().flat_map(u64::to_be_bytes).collect()
+    /// Counts somebody who entered or left, by an edit or not; so many are members then.
+    pub fn count(&mut self, is_entered: bool, is_edit: bool, at: Millis, size: u64) {
+        self.size = size;
+        *(if is_entered { &mut self.entered } else { &mut self.left }) += 1;
+        if is_edit {
+            (self.edited_at, self.since_edit) = (Some(at), (0, 0));
+        } else {
+            *(if is_entered { &mut self.since_edit.0 } else { &mut self.since_edit.1 }) += 1;
+        }
     }
 
-    /// Reads what was encoded.
+    /// As it is noted, but for its start, which is in the key.
+    pub fn encode(&self) -> Vec<u8> {
+        let edited_at = self.edited_at.and_then(|at| u64::try_from(at).ok()).unwrap_or(NO_EDIT);
+        let (entered, left) = self.since_edit;
+        let numbers = [self.size, self.entered, self.left, edited_at, entered, left];
+        numbers.into_iter().flat_map(u64::to_be_bytes).collect()
+    }
+
+    /// Reads what was encoded; one that ends behind its first three numbers was noted before edits were told apart.
     pub fn decode(start: Millis, bytes: &[u8]) -> Option<Bucket> {
         let mut numbers = bytes.chunks_exact(8).map(|bytes| bytes.try_into().map(u64::from_be_bytes));
         let mut next = || numbers.next()?.ok();
         let (size, entered, left) = (next()?, next()?, next()?);
-        (bytes.len() == 24).then_some(Bucket { start, size, entered, left })
+        let bucket = Bucket { start, size, entered, left, edited_at: None, since_edit: (entered, left) };
+        match bytes.len() {
+            24 => Some(bucket),
+            48 => {
+                let (edited_at, since_edit) = (next()?, (next()?, next()?));
+                Some(Bucket { edited_at: Millis::try_from(edited_at).ok(), since_edit, ..bucket })
+            }
+            _ => None,
+        }
     }
 }
 
@@ -79,6 +108,29 @@ pub fn ranges(now: Millis) -> [(Millis, Millis); TIERS.len()] {
 pub fn forgotten_before(now: Millis, tier: usize) -> Millis {
     let spare = TIERS.get(tier + 1).map_or(0, |coarser| coarser.length);
     now - TIERS[tier].kept - spare
+}
+
+/// How a segment has grown since then to `size` members by what people do: counted from behind the last edit that changed who
+/// is a member, where there was one. Nothing is known of before `known_from`.
+pub fn growth(buckets: &[Bucket], size: u64, since: Millis, known_from: Millis) -> GrowthSince {
+    let buckets = &buckets[buckets.partition_point(|bucket| bucket.start < since)..];
+    let edited = buckets.iter().rposition(|bucket| bucket.edited_at.is_some()).unwrap_or_default();
+    let (mut entered, mut left) = (0, 0);
+    for bucket in &buckets[edited..] {
+        entered += bucket.since_edit.0;
+        left += bucket.since_edit.1;
+    }
+    let edited_at = buckets.get(edited).and_then(|bucket| bucket.edited_at);
+    let size_then = (size + left).saturating_sub(entered);
+    let net = size as i64 - size_then as i64;
+    GrowthSince {
+        since: format_time(edited_at.unwrap_or(since.max(known_from))),
+        size_then,
+        entered,
+        left,
+        net,
+        percent: (size_then > 0).then(|| 100.0 * net as f64 / size_then as f64),
+    }
 }
 
 /// Points as they are asked for, one a step: buckets in order, from the first one behind the beginning up to now, where
@@ -126,7 +178,14 @@ mod tests {
 
     #[test]
     fn points_say_what_was_between_them() {
-        let bucket = |start, size, entered, left| Bucket { start, size, entered, left };
+        let bucket = |start, size, entered, left| Bucket {
+            start,
+            size,
+            entered,
+            left,
+            edited_at: None,
+            since_edit: (entered, left),
+        };
         let buckets = [bucket(100, 12, 3, 1), bucket(110, 11, 0, 1), bucket(150, 20, 9, 0)];
         let seen: Vec<_> = points(&buckets, 20, &SizeQuery { from: 95, to: 165, step: 20 }, 9_000)
             .into_iter()
@@ -141,6 +200,43 @@ mod tests {
             .collect();
         assert_eq!(none.len(), 3);
         assert!(none[2].0.contains("00.025") && none.iter().all(|(_, size)| *size == 7), "{none:?}");
-        assert_eq!(Bucket::decode(5, &bucket(5, 1, 2, 3).encode()), Some(bucket(5, 1, 2, 3)));
+    }
+
+    #[test]
+    fn what_is_noted_is_read_again() {
+        let mut bucket = Bucket { start: 5, ..Bucket::default() };
+        for (is_entered, is_edit, size) in [(true, true, 1), (true, false, 2), (true, false, 3), (false, false, 2)] {
+            bucket.count(is_entered, is_edit, 7, size);
+        }
+        assert_eq!((bucket.size, bucket.entered, bucket.left), (2, 3, 1));
+        assert_eq!((bucket.edited_at, bucket.since_edit), (Some(7), (2, 1)));
+        let noted = bucket.encode();
+        assert_eq!(Bucket::decode(5, &noted), Some(bucket));
+        let short = Bucket { edited_at: None, since_edit: (3, 1), ..bucket };
+        assert_eq!(Bucket::decode(5, &noted[..24]), Some(short), "of before edits were told apart");
+        assert_eq!(Bucket::decode(5, &short.encode()), Some(short));
+        assert_eq!(Bucket::decode(5, &noted[..32]), None);
+    }
+
+    #[test]
+    fn growth_is_what_people_do_behind_the_last_edit() {
+        let of = |start, size, entered, left| Bucket {
+            start,
+            size,
+            entered,
+            left,
+            edited_at: None,
+            since_edit: (entered, left),
+        };
+        let edited = Bucket { start: 200, size: 52, entered: 43, left: 2, edited_at: Some(207), since_edit: (3, 1) };
+        let buckets = [of(100, 11, 1, 0), edited, of(300, 49, 0, 3)];
+        let seen = |growth: GrowthSince| (growth.since, growth.size_then, growth.entered, growth.left, growth.net);
+        assert_eq!(seen(growth(&buckets, 49, 90, 0)), (format_time(207), 50, 3, 4, -1));
+        assert_eq!(seen(growth(&buckets, 49, 250, 0)), (format_time(250), 52, 0, 3, -3));
+        assert_eq!(seen(growth(&buckets[..1], 11, 90, 0)), (format_time(90), 10, 1, 0, 1));
+        assert_eq!(seen(growth(&buckets[..1], 11, 90, 95)), (format_time(95), 10, 1, 0, 1), "nothing is known before");
+        assert_eq!(seen(growth(&[], 7, 90, 0)), (format_time(90), 7, 0, 0, 0));
+        assert_eq!(growth(&buckets, 49, 90, 0).percent, Some(-2.0));
+        assert_eq!(growth(&[of(100, 3, 3, 0)], 3, 0, 0).percent, None, "of nobody");
     }
 }

@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
-use audience_contract::{WebhookAnswer, WebhookClient, WebhookMessage};
+use audience_contract::{WebhookAnswer, WebhookClient, WebhookMessage, WebhookStore};
 use audience_protocol::{ChangePlace, ChangesRead, PlatformError, WebhookDelivery};
 use audience_rules::time::format_time;
 
@@ -33,6 +33,7 @@ pub struct Courier<'a> {
     pub service: &'a Service,
     pub hook: &'a Hook,
     pub client: &'a dyn WebhookClient,
+    pub store: &'a dyn WebhookStore,
     /// How long a target may fail before it is paused.
     pub give_up_after: Duration,
 }
@@ -92,7 +93,8 @@ impl Courier<'_> {
             if changes.len() < MESSAGE_CHANGES { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
         })?;
         let pending = |kind: &str, to: ChangePlace| Pending {
-            id: format!("msg_{}_{}_{kind}{from}", self.hook.id, stored.webhook.version),
+            // Places of another change log may look the same.
+            id: format!("msg_{}_{}_{}_{kind}{from}", self.hook.id, stored.webhook.version, stored.change_log),
             to: to.to_string(),
             at: format_time(clock::now()),
             attempts: 0,
@@ -105,7 +107,7 @@ impl Courier<'_> {
             }
             (_, Some(known)) if !changes.is_empty() => return Ok(Some((known.clone(), changes))),
             (ChangesRead::UpTo(reached), None) if changes.is_empty() => {
-                self.hook.pass(from, reached);
+                self.hook.pass(from, reached, clock::now());
                 return Ok(None);
             }
             // Nothing is at its place any more: what comes there is another message.
@@ -158,7 +160,9 @@ impl Courier<'_> {
         self.note(Some(attempt), |stored| {
             stored.figures.last_status = attempt.status;
             stored.figures.last_error.clone_from(&attempt.error);
+            stored.retries += u64::from(attempt.attempt > 1);
             if attempt.delivered {
+                stored.deliveries += 1;
                 stored.figures.delivered += attempt.changes;
                 stored.figures.last_delivered_at = Some(attempt.at.clone());
                 stored.failing_since = None;
@@ -195,7 +199,7 @@ impl Courier<'_> {
         attempt: Option<&WebhookDelivery>,
         change: impl FnOnce(&mut Stored) -> T,
     ) -> Result<T, PlatformError> {
-        let noted = self.hook.update(&*self.service.stores.notes, attempt, |stored| Ok(change(stored)));
+        let noted = self.hook.update(self.store, attempt, change);
         noted.map_err(unavailable)
     }
 }

@@ -1,22 +1,15 @@
 //! One target: what is noted of it, and who waits for that to change.
 
-use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use audience_contract::{Note, Notes, StoreError};
+use audience_contract::{StoreError, WebhookStore};
 use audience_protocol::{
     ChangeFilter, ChangePlace, Webhook, WebhookChange, WebhookDelivery, WebhookFigures, WebhookStatus, WebhookView,
 };
 use audience_rules::ast::Millis;
 use parking_lot::{Condvar, Mutex};
 use serde::{Deserialize, Serialize};
-
-const PREFIX: &str = "webhook/";
-const PREFIX_END: &str = "webhook0";
-const ATTEMPTS_PREFIX: &str = "attempt/";
-/// Attempts of a target that are noted.
-const KEPT_ATTEMPTS: u64 = 100;
 
 /// What is noted of a target.
 #[derive(Clone, Serialize, Deserialize)]
@@ -31,8 +24,18 @@ pub struct Stored {
     pub figures: WebhookFigures,
     /// Since when every attempt has failed.
     pub failing_since: Option<Millis>,
-    /// Attempts ever made.
-    pub attempts: u64,
+    /// Messages that the target has taken.
+    #[serde(default)]
+    pub deliveries: u64,
+    /// Attempts behind the first of a message.
+    #[serde(default)]
+    pub retries: u64,
+    /// When the target last had everything that it was to have.
+    #[serde(default)]
+    pub complete_at: Millis,
+    /// Of which change log its places are.
+    #[serde(default)]
+    pub change_log: String,
 }
 
 /// A message that the target has not taken yet. With the place that is reached it says what is in it.
@@ -100,20 +103,16 @@ impl Hook {
         Hook { id, stored: Mutex::new(stored), changed, is_gone }
     }
 
-    /// All targets that are noted.
-    pub fn all(notes: &dyn Notes) -> Result<Vec<Hook>, StoreError> {
-        let (mut hooks, mut damaged) = (Vec::new(), None);
-        notes.visit(PREFIX.as_bytes(), PREFIX_END.as_bytes(), &mut |key, value| {
-            match serde_json::from_slice(value) {
-                Ok(stored) => hooks.push(Hook::new(stored)),
-                Err(error) => damaged = Some((String::from_utf8_lossy(key).into_owned(), error.to_string())),
-            }
-            ControlFlow::Continue(())
-        })?;
-        match damaged {
-            Some((place, detail)) => Err(StoreError::Corrupt { place, detail }),
-            None => Ok(hooks),
-        }
+    /// All targets that are kept.
+    pub fn all(store: &dyn WebhookStore) -> Result<Vec<Hook>, StoreError> {
+        let read = |(id, text): (String, String)| {
+            let damaged = |error: serde_json::Error| StoreError::Corrupt {
+                place: format!("webhook {id}"),
+                detail: error.to_string(),
+            };
+            serde_json::from_str(&text).map(Hook::new).map_err(damaged)
+        };
+        store.all()?.into_iter().map(read).collect()
     }
 
     /// What is noted now.
@@ -126,69 +125,53 @@ impl Hook {
         self.is_gone.load(Ordering::Acquire)
     }
 
-    /// Moves on over changes that are not wanted; noted with the next change of anything else.
-    pub fn pass(&self, from: ChangePlace, to: ChangePlace) {
+    /// Moves on over changes that are not wanted: the target has everything up to there. Kept with the next change of anything
+    /// else.
+    pub fn pass(&self, from: ChangePlace, to: ChangePlace, now: Millis) {
         let mut stored = self.stored.lock();
         if stored.place() == from {
             stored.figures.reached_id = to.to_string();
+            stored.complete_at = now;
         }
     }
 
-    /// Changes what is noted, and notes an attempt where there is one: durable when this returns. Where `change` refuses, or it
-    /// cannot be noted, or the target is deleted, all is as it was.
-    pub fn update<T, E: From<StoreError>>(
+    /// Changes what is kept, and adds an attempt where there is one: durable when this returns. Where it cannot be kept, or the
+    /// target is deleted, all is as it was.
+    pub fn update<T>(
         &self,
-        notes: &dyn Notes,
+        store: &dyn WebhookStore,
         attempt: Option<&WebhookDelivery>,
-        change: impl FnOnce(&mut Stored) -> Result<T, E>,
-    ) -> Result<T, E> {
+        change: impl FnOnce(&mut Stored) -> T,
+    ) -> Result<T, StoreError> {
         let mut stored = self.stored.lock();
         let mut new = stored.clone();
-        let result = change(&mut new)?;
+        let result = change(&mut new);
         if self.is_gone() {
             return Ok(result);
         }
-        let mut written: Vec<Note> = Vec::new();
-        if let Some(attempt) = attempt {
-            new.attempts += 1;
-            written.push((self.attempt_key(new.attempts), serde_json::to_vec(attempt).ok()));
-            written.push((self.attempt_key(new.attempts.saturating_sub(KEPT_ATTEMPTS)), None));
-        }
         // Plain data always serializes.
-        written.push((self.key(), serde_json::to_vec(&new).ok()));
-        notes.write(&written)?;
+        let unwritten =
+            |error: serde_json::Error| StoreError::Refused { action: "writing a webhook", detail: error.to_string() };
+        let attempt = attempt.map(serde_json::to_string).transpose().map_err(unwritten)?;
+        store.put(&self.id, &serde_json::to_string(&new).map_err(unwritten)?, attempt.as_deref())?;
         *stored = new;
         self.changed.notify_all();
         Ok(result)
     }
 
-    /// Forgets the target, where `check` lets that be.
-    pub fn delete<E: From<StoreError>>(
-        &self,
-        notes: &dyn Notes,
-        check: impl FnOnce(&Stored) -> Result<(), E>,
-    ) -> Result<(), E> {
-        let stored = self.stored.lock();
-        check(&stored)?;
-        let first = stored.attempts.saturating_sub(KEPT_ATTEMPTS);
-        let mut written: Vec<Note> =
-            (first..=stored.attempts).map(|attempt| (self.attempt_key(attempt), None)).collect();
-        written.push((self.key(), None));
-        notes.write(&written)?;
+    /// Forgets the target.
+    pub fn delete(&self, store: &dyn WebhookStore) -> Result<(), StoreError> {
+        let _stored = self.stored.lock();
+        store.delete(&self.id)?;
         self.is_gone.store(true, Ordering::Release);
         self.changed.notify_all();
         Ok(())
     }
 
     /// The latest attempts, newest first.
-    pub fn attempts(&self, notes: &dyn Notes) -> Result<Vec<WebhookDelivery>, StoreError> {
-        let mut attempts: Vec<WebhookDelivery> = Vec::new();
-        notes.visit(&self.attempt_key(0), &self.attempt_key(u64::MAX), &mut |_, value| {
-            attempts.extend(serde_json::from_slice::<WebhookDelivery>(value).ok());
-            ControlFlow::Continue(())
-        })?;
-        attempts.reverse();
-        Ok(attempts)
+    pub fn attempts(&self, store: &dyn WebhookStore) -> Result<Vec<WebhookDelivery>, StoreError> {
+        let attempts = store.attempts(&self.id)?;
+        Ok(attempts.iter().filter_map(|text| serde_json::from_str(text).ok()).collect())
     }
 
     /// Waits so long, or until anything has changed, or it is woken; not at all where `is_over`.
@@ -203,13 +186,5 @@ impl Hook {
     pub fn wake(&self) {
         let _stored = self.stored.lock();
         self.changed.notify_all();
-    }
-
-    fn key(&self) -> Vec<u8> {
-        format!("{PREFIX}{}", self.id).into_bytes()
-    }
-
-    fn attempt_key(&self, attempt: u64) -> Vec<u8> {
-        [format!("{ATTEMPTS_PREFIX}{}/", self.id).as_bytes(), &attempt.to_be_bytes()].concat()
     }
 }
