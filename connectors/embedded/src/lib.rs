@@ -37,6 +37,7 @@ mod message_index;
 mod notes;
 mod positions;
 mod seal;
+mod telling;
 mod user_index;
 mod verify;
 

@@ -21,10 +21,11 @@ pub struct Migration {
     sql: &'static str,
 }
 
-const MIGRATIONS: [Migration; 3] = [
+const MIGRATIONS: [Migration; 4] = [
     Migration { number: 1, name: "catalogue", sql: include_str!("../migrations/0001_catalogue.sql") },
     Migration { number: 2, name: "operations", sql: include_str!("../migrations/0002_operations.sql") },
     Migration { number: 3, name: "audit", sql: include_str!("../migrations/0003_audit.sql") },
+    Migration { number: 4, name: "telling", sql: include_str!("../migrations/0004_telling.sql") },
 ];
 
 impl Migration {
