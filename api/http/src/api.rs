@@ -4,10 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use audience_protocol::Platform;
+use audience_protocol::{Platform, SPANS};
 use hyper::Method;
 use hyper::header::{HeaderMap, HeaderValue, X_CONTENT_TYPE_OPTIONS};
+use hyper::upgrade::OnUpgrade;
 use tokio::sync::Semaphore;
+use tracing::{Instrument as _, Span};
 use warp::path::FullPath;
 use warp::reply::Response;
 
@@ -53,6 +55,8 @@ pub(crate) struct Request {
     pub(crate) body: Parts,
     /// Where a WebSocket is asked for.
     pub(crate) upgrade: Option<warp::ws::Ws>,
+    /// The connection itself, where something else than HTTP is asked for.
+    pub(crate) connection: Option<OnUpgrade>,
 }
 
 impl Api {
@@ -83,21 +87,24 @@ impl Api {
             return no_sniff(page);
         }
         let template = found.as_ref().map(|(node, _)| node.template);
+        let span = span_of(&method, template);
         let in_flight = self.metrics.begin();
-        // What may be asked elsewhere has no body, so that nothing of it is lost here.
-        let engine = self.options.engine.as_deref().filter(|_| Forward::is_possible(&request));
-        let elsewhere = engine.map(|engine| Forward::of(engine, path.as_str(), &request));
+        let mut request = request;
+        let engine = self.options.engine.as_deref();
+        let elsewhere =
+            engine.map(|engine| Forward::of(engine, path.as_str(), &mut request, self.options.max_body_bytes));
         let mut answer = match found {
-            Some((node, segments)) => Arc::clone(&self).call(node, &segments, request).await,
+            Some((node, segments)) => Arc::clone(&self).call(node, &segments, request).instrument(span.clone()).await,
             None => Err(Problem::unknown_path()),
         };
         if let (Some(forward), Err(problem)) = (elsewhere, &answer)
             && problem.code == NEEDS_ENGINE
         {
-            answer = forward.ask(self.options.request_timeout).await;
+            answer = forward.ask(self.options.request_timeout).instrument(span.clone()).await;
         }
         let response = no_sniff(answer.unwrap_or_else(Problem::into_response));
         drop(in_flight);
+        span.record("http.response.status_code", response.status().as_u16());
         self.metrics.observe(template, &method, response.status(), started.elapsed());
         response
     }
@@ -122,12 +129,12 @@ impl Api {
         E: Into<Problem>,
         F: FnOnce(&Api) -> Result<T, E> + Send + 'static,
     {
-        let api = Arc::clone(self);
+        let (api, span) = (Arc::clone(self), Span::current());
         let task = async move {
             let permit = Arc::clone(&api.blocking).acquire_owned().await.map_err(|_| Problem::internal())?;
             let run = move || {
                 let _permit = permit;
-                work(&api).map_err(Into::into)
+                span.in_scope(|| work(&api).map_err(Into::into))
             };
             // The task ends without a result only where the work panicked; the panic is in the log.
             tokio::task::spawn_blocking(run).await.unwrap_or_else(|_| Err(Problem::internal()))
@@ -154,6 +161,20 @@ impl Api {
     pub(crate) fn is_draining(&self) -> bool {
         self.draining.load(Ordering::Relaxed)
     }
+}
+
+/// The span of a request, named by its route: what stands in the path may be the id of a user.
+fn span_of(method: &Method, template: Option<&'static str>) -> Span {
+    let route = template.unwrap_or("(unknown)");
+    tracing::info_span!(
+        target: SPANS,
+        "http",
+        otel.name = %format_args!("{method} {route}"),
+        otel.kind = "server",
+        http.request.method = %method,
+        http.route = route,
+        http.response.status_code = tracing::field::Empty,
+    )
 }
 
 fn no_sniff(mut response: Response) -> Response {

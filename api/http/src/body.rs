@@ -1,11 +1,13 @@
 //! Bodies of requests: of a known media type, bounded while they arrive and while they are unpacked.
 
 use std::io::{self, Read as _};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::{Buf, Bytes};
 use flate2::read::MultiGzDecoder;
-use futures_util::stream::{BoxStream, Stream, StreamExt as _};
+use futures_util::stream::{self, BoxStream, Stream, StreamExt as _, TryStreamExt as _};
 use hyper::StatusCode;
 use hyper::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap};
 
@@ -20,6 +22,43 @@ pub(crate) type Parts = BoxStream<'static, Result<Bytes, warp::Error>>;
 /// Turns what warp gives into parts.
 pub(crate) fn parts(body: impl Stream<Item = Result<impl Buf, warp::Error>> + Send + 'static) -> Parts {
     body.map(|part| part.map(|mut part| part.copy_to_bytes(part.remaining()))).boxed()
+}
+
+/// What was read of a body.
+#[derive(Default)]
+pub(crate) struct Recorded {
+    parts: Vec<Bytes>,
+    bytes: usize,
+    is_whole: bool,
+}
+
+impl Recorded {
+    /// The body; `None` where it was not read to its end, or is more than is kept. Of one of which nothing was read nothing
+    /// was wanted.
+    pub(crate) fn body(&self) -> Option<Bytes> {
+        (self.is_whole || self.bytes == 0).then(|| self.parts.concat().into())
+    }
+}
+
+/// The same parts, and what will have been read of them; no more than `limit` bytes are kept.
+pub(crate) fn recorded(parts: Parts, limit: usize) -> (Parts, Arc<Mutex<Recorded>>) {
+    let recorded = Arc::new(Mutex::new(Recorded::default()));
+    let record = Arc::clone(&recorded);
+    let end = Arc::clone(&recorded);
+    let parts = parts.inspect_ok(move |part| {
+        let mut recorded = record.lock().unwrap_or_else(PoisonError::into_inner);
+        recorded.bytes += part.len();
+        match recorded.bytes <= limit {
+            true => recorded.parts.push(part.clone()),
+            false => recorded.parts.clear(),
+        }
+    });
+    let end = stream::poll_fn(move |_| {
+        let mut recorded = end.lock().unwrap_or_else(PoisonError::into_inner);
+        recorded.is_whole = recorded.bytes <= limit;
+        Poll::Ready(None)
+    });
+    (parts.chain(end).boxed(), recorded)
 }
 
 /// The media types that some path takes.

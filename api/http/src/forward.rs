@@ -1,70 +1,90 @@
 //! What only a process with an engine can answer, asked there and handed on as it comes.
 
 use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::stream;
+use http_body_util::Full;
 use hyper::body::{Body as _, Incoming};
 use hyper::client::conn::http1;
 use hyper::header::{
-    ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, ETAG, HOST, HeaderMap, HeaderName, HeaderValue, IF_MATCH,
-    IF_NONE_MATCH, RETRY_AFTER, TRANSFER_ENCODING,
+    ACCEPT, ALLOW, AUTHORIZATION, CACHE_CONTROL, CONNECTION, CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_LENGTH,
+    CONTENT_TYPE, ETAG, HOST, HeaderMap, HeaderName, HeaderValue, IF_MATCH, IF_NONE_MATCH, LOCATION, RETRY_AFTER,
+    SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE,
 };
-use hyper::{Method, Request as HttpRequest};
+use hyper::upgrade::{OnUpgrade, Upgraded};
+use hyper::{Method, Request as HttpRequest, Response as HttpResponse, StatusCode};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use warp::Reply as _;
 use warp::reply::Response;
 
 use crate::api::Request;
+use crate::body::{self, Recorded};
 use crate::problem::Problem;
 use crate::route::Answer;
 
 /// Headers of a request that mean something to the handlers.
-const ASKED: [HeaderName; 6] = [
+const ASKED: [HeaderName; 7] = [
     ACCEPT,
     AUTHORIZATION,
     IF_MATCH,
     IF_NONE_MATCH,
     HeaderName::from_static("last-event-id"),
     HeaderName::from_static("x-author"),
+    HeaderName::from_static("idempotency-key"),
 ];
+/// Those that speak of its body.
+const OF_BODY: [HeaderName; 2] = [CONTENT_TYPE, CONTENT_ENCODING];
+/// Those that ask for a WebSocket. Whether scripts of the site may ask for it is looked at here.
+const OF_SOCKET: [HeaderName; 4] = [CONNECTION, UPGRADE, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION];
 /// Headers of an answer that mean something to the client.
-const ANSWERED: [HeaderName; 4] = [CONTENT_TYPE, CONTENT_LENGTH, ETAG, RETRY_AFTER];
+const ANSWERED: [HeaderName; 9] = [
+    ALLOW,
+    CACHE_CONTROL,
+    CONTENT_DISPOSITION,
+    CONTENT_LENGTH,
+    CONTENT_TYPE,
+    ETAG,
+    LOCATION,
+    RETRY_AFTER,
+    HeaderName::from_static("idempotency-replayed"),
+];
+/// Those that open a WebSocket.
+const OPENED: [HeaderName; 3] = [CONNECTION, UPGRADE, SEC_WEBSOCKET_ACCEPT];
 
-/// A request for another process.
+/// A request for another process, should it turn out to be one.
 pub(crate) struct Forward {
     engine: String,
     method: Method,
     path: String,
     headers: HeaderMap,
-    body: String,
+    of_body: HeaderMap,
+    /// What the handler has read of the body.
+    body: Arc<Mutex<Recorded>>,
+    /// The connection to the client, where it asks for a WebSocket.
+    client: Option<OnUpgrade>,
 }
 
 impl Forward {
-    /// A request whose body is JSON that was read already.
-    pub(crate) fn post(engine: &str, path: &str, headers: &HeaderMap, body: &Bytes) -> Self {
-        let mut headers = named(headers, &ASKED);
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        let body = String::from_utf8_lossy(body).into_owned();
-        Forward { engine: engine.to_owned(), method: Method::POST, path: path.to_owned(), headers, body }
-    }
-
-    /// Whether a request may be asked elsewhere: one without a body, which is read only once, and without a WebSocket.
-    pub(crate) fn is_possible(request: &Request) -> bool {
-        let is_empty = request.headers.get(CONTENT_LENGTH).is_none_or(|length| length == "0");
-        is_empty && !request.headers.contains_key(TRANSFER_ENCODING) && request.upgrade.is_none()
-    }
-
-    /// A request that has no body.
-    pub(crate) fn of(engine: &str, path: &str, request: &Request) -> Self {
+    /// A request; from now on what is read of its body is kept, at most so many bytes.
+    pub(crate) fn of(engine: &str, path: &str, request: &mut Request, limit: usize) -> Self {
         let path = match request.query.as_str() {
             "" => path.to_owned(),
             query => format!("{path}?{query}"),
         };
-        let headers = named(&request.headers, &ASKED);
-        Forward { engine: engine.to_owned(), method: request.method.clone(), path, headers, body: String::new() }
+        let (body, recorded) = body::recorded(std::mem::replace(&mut request.body, Box::pin(stream::empty())), limit);
+        request.body = body;
+        let mut headers = named(&request.headers, &ASKED);
+        let client = request.upgrade.is_some().then(|| request.connection.take()).flatten();
+        if client.is_some() {
+            headers.extend(named(&request.headers, &OF_SOCKET));
+        }
+        let of_body = named(&request.headers, &OF_BODY);
+        let (engine, method) = (engine.to_owned(), request.method.clone());
+        Forward { engine, method, path, headers, of_body, body: recorded, client }
     }
 
     /// Asks, and hands on the answer while it comes. Its head must come within that time.
@@ -82,24 +102,60 @@ impl Forward {
     }
 
     async fn send(self) -> Result<Response, String> {
+        let request = self.request()?;
         let stream = TcpStream::connect(&self.engine).await.map_err(|error| error.to_string())?;
         let handshake = http1::handshake(TokioIo::new(stream)).await;
         let (mut sender, connection) = handshake.map_err(|error| error.to_string())?;
-        // Lives as long as the answer's body does.
-        tokio::spawn(connection);
-        let host = HeaderValue::from_str(&self.engine).map_err(|error| error.to_string())?;
-        let mut request = HttpRequest::builder().method(self.method).uri(self.path).body(self.body);
-        if let Ok(request) = &mut request {
-            *request.headers_mut() = self.headers;
-            request.headers_mut().insert(HOST, host);
+        // Lives as long as the answer's body does, or the WebSocket.
+        tokio::spawn(connection.with_upgrades());
+        let answer = sender.send_request(request).await.map_err(|error| error.to_string())?;
+        match self.client {
+            Some(client) if answer.status() == StatusCode::SWITCHING_PROTOCOLS => Ok(join(client, answer)),
+            _ => Ok(hand_on(answer)),
         }
-        let answer = sender.send_request(request.map_err(|error| error.to_string())?).await;
-        let (head, body) = answer.map_err(|error| error.to_string())?.into_parts();
-        let mut response = warp::reply::stream(pieces(body)).into_response();
-        *response.status_mut() = head.status;
-        response.headers_mut().extend(named(&head.headers, &ANSWERED));
-        Ok(response)
     }
+
+    fn request(&self) -> Result<HttpRequest<Full<Bytes>>, String> {
+        let body = self.body.lock().unwrap_or_else(PoisonError::into_inner).body();
+        let body = body.ok_or("the body is larger than what is handed on")?;
+        let host = HeaderValue::from_str(&self.engine).map_err(|error| error.to_string())?;
+        let is_empty = body.is_empty();
+        let request = HttpRequest::builder().method(self.method.clone()).uri(&self.path).body(Full::new(body));
+        let mut request = request.map_err(|error| error.to_string())?;
+        request.headers_mut().extend(self.headers.clone());
+        if !is_empty {
+            request.headers_mut().extend(self.of_body.clone());
+        }
+        request.headers_mut().insert(HOST, host);
+        Ok(request)
+    }
+}
+
+fn hand_on(answer: HttpResponse<Incoming>) -> Response {
+    let (head, body) = answer.into_parts();
+    let mut response = warp::reply::stream(pieces(body)).into_response();
+    *response.status_mut() = head.status;
+    response.headers_mut().extend(named(&head.headers, &ANSWERED));
+    response
+}
+
+/// Joins the connection of a client with that to the engine, which speak WebSocket from here on. As many may be joined as the
+/// engine lets follow.
+fn join(client: OnUpgrade, mut answer: HttpResponse<Incoming>) -> Response {
+    let mut response = warp::reply().into_response();
+    *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+    response.headers_mut().extend(named(answer.headers(), &OPENED));
+    let engine = hyper::upgrade::on(&mut answer);
+    tokio::spawn(async move {
+        let (client, engine): (Upgraded, Upgraded) = match tokio::try_join!(client, engine) {
+            Ok(both) => both,
+            Err(error) => return tracing::warn!(%error, "a WebSocket to the engine could not be opened"),
+        };
+        let (mut client, mut engine) = (TokioIo::new(client), TokioIo::new(engine));
+        // Whichever side ends, ends both.
+        let _ = tokio::io::copy_bidirectional(&mut client, &mut engine).await;
+    });
+    response
 }
 
 /// The headers of these names.

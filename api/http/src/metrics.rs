@@ -132,19 +132,24 @@ impl HttpMetrics {
         self.refused.load(Ordering::Relaxed)
     }
 
-    fn write(&self, platform: &str) -> Result<String, std::fmt::Error> {
+    fn write(&self, platform: &str, more: &str) -> Result<String, std::fmt::Error> {
         let mut text = String::with_capacity(16 * 1024 + platform.len());
         encode_registry(&mut text, &self.registry)?;
         text.push_str(platform);
         if !platform.is_empty() && !platform.ends_with('\n') {
             text.push('\n');
         }
+        text.push_str(more);
         writeln!(text, "# EOF")?;
         Ok(text)
     }
 }
 
 async fn show(api: Arc<Api>, _: Call) -> Answer {
-    let text = api.blocking(|api| api.metrics.write(&api.platform.metrics()).map_err(|_| Problem::internal())).await?;
+    let text = api
+        .blocking(|api| {
+            api.metrics.write(&api.platform.metrics(), &(api.options.figures)()).map_err(|_| Problem::internal())
+        })
+        .await?;
     Ok(reply::bytes(StatusCode::OK, "application/openmetrics-text; version=1.0.0; charset=utf-8", text))
 }

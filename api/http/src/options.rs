@@ -62,6 +62,8 @@ pub struct ApiOptions {
     pub cors_origins: Vec<String>,
     /// `host:port` of a process with an engine: what only such a one can answer is asked there. None by default.
     pub engine: Option<String>,
+    /// More figures for `/metrics`, as OpenMetrics without its end.
+    pub figures: fn() -> String,
     /// The clock that dates arrivals.
     pub clock: fn() -> Millis,
 }
@@ -84,6 +86,7 @@ impl Default for ApiOptions {
             idempotency_bytes: 64 << 20,
             cors_origins: Vec::new(),
             engine: None,
+            figures: String::new,
             clock: wall_clock,
         }
     }

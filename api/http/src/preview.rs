@@ -15,20 +15,18 @@ use warp::sse::{self, Event};
 
 use crate::api::Api;
 use crate::body::Media;
-use crate::forward::Forward;
 use crate::json;
-use crate::problem::{NEEDS_ENGINE, Problem};
+use crate::problem::Problem;
 use crate::reply;
 use crate::route::{Answer, Call, Route, Side};
 
-const PATH: &str = "/api/segments/preview";
 /// Previews under way at a time, those that wait in the engine too.
 pub(crate) const PREVIEWS: usize = 32;
 /// What a client has not read yet; further progress is left out then.
 const UNREAD: usize = 8;
 
 pub(crate) const ROUTES: &[Route] =
-    &[Route::new(Method::POST, PATH, Side::Segments, |api, call| Box::pin(preview(api, call)))];
+    &[Route::new(Method::POST, "/api/segments/preview", Side::Segments, |api, call| Box::pin(preview(api, call)))];
 
 /// What comes of a preview, piece by piece; the last is the answer.
 enum Piece {
@@ -50,20 +48,10 @@ async fn preview(api: Arc<Api>, call: Call) -> Answer {
     Media::of(&call.headers, &[Media::Json])?;
     let body = api.body(&call.headers, call.body).await?;
     let input: PreviewInput = json::parse(&body)?;
-    let answer = run(&api, &call.headers, input).await;
-    match (&answer, api.options.engine.as_deref()) {
-        (Err(problem), Some(engine)) if problem.code == NEEDS_ENGINE => {
-            Forward::post(engine, PATH, &call.headers, &body).ask(api.options.request_timeout).await
-        }
-        _ => answer,
-    }
-}
-
-async fn run(api: &Arc<Api>, headers: &HeaderMap, input: PreviewInput) -> Answer {
-    let (mut pieces, gone) = begin(api, input)?;
+    let (mut pieces, gone) = begin(&api, input)?;
     let late = || Problem::unavailable("timeout", "no answer within the time limit");
     let patience = api.options.request_timeout;
-    if !wants_events(headers) {
+    if !wants_events(&call.headers) {
         let answered = async {
             loop {
                 match pieces.recv().await {

@@ -144,10 +144,11 @@ fn filter(api: &Arc<Api>, scope: Scope) -> BoxedFilter<(Response,)> {
         .and(warp::path::full())
         .and(query)
         .and(warp::header::headers_cloned())
+        .and(warp::ext::optional())
         .and(warp::ws().map(Some).or(warp::any().map(|| None)).unify())
         .and(warp::body::stream())
-        .then(move |method, path, query, headers, upgrade, body| {
-            let request = Request { method, query, headers, body: body::parts(body), upgrade };
+        .then(move |method, path, query, headers, connection, upgrade, body| {
+            let request = Request { method, query, headers, body: body::parts(body), upgrade, connection };
             Arc::clone(&api).answer(scope, path, request)
         });
     if origins.is_empty() {

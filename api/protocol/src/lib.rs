@@ -32,6 +32,9 @@ pub use webhooks::{
     Webhook, WebhookAction, WebhookChange, WebhookDelivery, WebhookFigures, WebhookInput, WebhookStatus, WebhookView,
 };
 
+/// The target of the spans that are exported. Nobody else looks at them, and without an exporter they cost nothing.
+pub const SPANS: &str = "audience::span";
+
 /// Why the platform did not do what was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum PlatformError {

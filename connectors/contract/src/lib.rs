@@ -252,6 +252,15 @@ pub trait CatalogueStore: Send + Sync {
     /// catalogue, and within one in that of its entries; none is ever changed or taken out.
     fn audit(&self, filter: &AuditFilter) -> Result<Vec<AuditRecord>>;
 
+    /// Rows of the audit log behind the last that is [`told`](Self::told), oldest first, at most `limit`. Whoever is given some
+    /// has them for `lease`, or until they are told: where several processes use the store, others MUST be given none until
+    /// then. Costs next to nothing where there is none.
+    fn take_untold(&self, limit: usize, lease: Duration) -> Result<Vec<AuditRecord>>;
+
+    /// The rows up to that sequence are told to whoever wants to know of changes, and who had taken them gives them back. Durable
+    /// on return. A sequence that is not behind those told before changes nothing else.
+    fn told(&self, sequence: u64) -> Result<()>;
+
     /// The documents as of that version: of each, the newest at or below it that is no deletion.
     fn at(&self, version: u64) -> Result<Vec<Document>>;
 
@@ -276,6 +285,12 @@ pub trait CatalogueStore: Send + Sync {
             std::thread::park_timeout(patience);
         }
         self.version()
+    }
+
+    /// Another process says that there is a change: looks for it at once, and wakes who [waits](Self::wait_for_change). For
+    /// stores that others change.
+    fn look(&self) -> Result<()> {
+        Ok(())
     }
 
     /// What is the matter with the store just now, where it keeps watch on that.

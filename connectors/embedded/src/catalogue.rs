@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use audience_contract::{Audit, AuditFilter, AuditRecord, CatalogueStore, Document, DocumentKind, Result, StoreError};
 use fjall::{Keyspace, KeyspaceCreateOptions, KvSeparationOptions, Readable, Snapshot};
@@ -10,6 +11,7 @@ use parking_lot::Mutex;
 use crate::audit::{Brought, VersionRow};
 use crate::db::Db;
 use crate::seal::{self, Kind};
+use crate::telling::Telling;
 
 const READING: &str = "reading the catalogue";
 const WRITING: &str = "writing the catalogue";
@@ -28,6 +30,7 @@ pub struct Catalogue {
     documents: Keyspace,
     versions: Keyspace,
     newest: Mutex<Newest>,
+    telling: Telling,
     db: Arc<Db>,
 }
 
@@ -42,7 +45,8 @@ impl Catalogue {
     /// Opens the catalogue and counts its documents.
     pub(crate) fn open(db: Arc<Db>) -> Result<Catalogue> {
         let (documents, versions) = (db.keyspace("catalogue")?, db.keyspace("versions")?);
-        let catalogue = Catalogue { documents, versions, newest: Mutex::default(), db };
+        let telling = Telling::open(&db)?;
+        let catalogue = Catalogue { documents, versions, newest: Mutex::default(), telling, db };
         let newest = catalogue.check()?;
         *catalogue.newest.lock() = newest;
         Ok(catalogue)
@@ -133,6 +137,18 @@ impl CatalogueStore for Catalogue {
         }
         found.truncate(filter.limit);
         Ok(found)
+    }
+
+    /// One process has the directory, so that nobody else is to be kept from them.
+    fn take_untold(&self, limit: usize, _: Duration) -> Result<Vec<AuditRecord>> {
+        if self.telling.is_at(self.newest.lock().audited) {
+            return Ok(Vec::new());
+        }
+        self.telling.rows(&self.db, &self.versions, limit)
+    }
+
+    fn told(&self, sequence: u64) -> Result<()> {
+        self.telling.told(&self.db, sequence)
     }
 
     fn at(&self, version: u64) -> Result<Vec<Document>> {

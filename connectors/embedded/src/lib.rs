@@ -39,6 +39,7 @@ mod message_index;
 mod notes;
 mod positions;
 mod seal;
+mod telling;
 mod user_index;
 mod verify;
 mod webhooks;

@@ -64,6 +64,12 @@ fn checkpoint_store() {
 }
 
 #[test]
+fn telling() {
+    let directory = tempfile::tempdir().unwrap();
+    suite::telling(&mut opener(directory.path(), |stores| stores.catalogue()));
+}
+
+#[test]
 fn audit_log() {
     let directory = tempfile::tempdir().unwrap();
     suite::audit_log(&mut opener(directory.path(), |stores| stores.catalogue()));

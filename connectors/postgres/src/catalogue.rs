@@ -110,6 +110,14 @@ impl CatalogueStore for PostgresCatalogue {
         self.database.read("reading the audit log", async |client| audit::read(client, filter).await)
     }
 
+    fn take_untold(&self, limit: usize, lease: Duration) -> Result<Vec<AuditRecord>> {
+        self.database.write("reading the audit log", async |client| audit::take_untold(client, limit, lease).await)
+    }
+
+    fn told(&self, sequence: u64) -> Result<()> {
+        self.database.write("noting what was told", async |client| audit::told(client, sequence).await)
+    }
+
     fn at(&self, version: u64) -> Result<Vec<Document>> {
         let found = self.database.read(READING, async |client| {
             let reading = client.build_transaction().isolation_level(IsolationLevel::RepeatableRead).read_only(true);
@@ -155,6 +163,11 @@ impl CatalogueStore for PostgresCatalogue {
             action: "waiting for a change of the catalogue",
             detail: self.notice.fault().unwrap_or_default(),
         })
+    }
+
+    fn look(&self) -> Result<()> {
+        self.notice.note(self.version()?);
+        Ok(())
     }
 
     fn fault(&self) -> Option<String> {

@@ -21,11 +21,12 @@ pub struct Migration {
     sql: &'static str,
 }
 
-const MIGRATIONS: [Migration; 4] = [
+const MIGRATIONS: [Migration; 5] = [
     Migration { number: 1, name: "catalogue", sql: include_str!("../migrations/0001_catalogue.sql") },
     Migration { number: 2, name: "operations", sql: include_str!("../migrations/0002_operations.sql") },
     Migration { number: 3, name: "audit", sql: include_str!("../migrations/0003_audit.sql") },
     Migration { number: 4, name: "webhooks", sql: include_str!("../migrations/0004_webhooks.sql") },
+    Migration { number: 5, name: "telling", sql: include_str!("../migrations/0005_telling.sql") },
 ];
 
 impl Migration {

@@ -105,8 +105,15 @@ fn serving_store() {
 #[test]
 fn no_piece_comes_behind_a_later_writer() {
     let settings = settings("overtaken");
+    // One that has nothing under way: what it sends next is void, whatever it learns from the answer.
+    let mut first = RedisSink::new(settings.clone()).unwrap();
+    first.open().unwrap();
+    first.write(&reach(1), &[change(20_000)]).unwrap();
     let mut early = RedisSink::new(settings.clone()).unwrap();
     early.open().unwrap();
+    let refused = first.write(&reach(2), &[change(20_001)]);
+    assert!(matches!(refused, Err(SinkError::Fenced(_))), "{refused:?}");
+    assert_eq!(read(&settings), [("u20000".to_owned(), "s".to_owned())].into());
     let writing = std::thread::spawn(move || {
         let changes: Vec<_> = (0..10_000).map(change).collect();
         (1..).map(|tick| early.write(&reach(tick), &changes[tick as usize..])).find_map(Result::err)

@@ -121,6 +121,7 @@ fn apis_beside_an_engine() {
         let refused = alone.client.get(path).unwrap();
         assert_eq!((refused.status, refused.code()), (501, "needs_engine".to_owned()), "{path}");
     }
+    what_only_an_engine_answers(segments.client, engine.client());
     engine.stop();
     let away = segments.client.get("/api/users/ann").unwrap();
     assert_eq!((away.status, away.code()), (503, "engine_away".to_owned()));
@@ -134,6 +135,39 @@ fn apis_beside_an_engine() {
     let told: Vec<(&str, Option<&str>, Option<u64>)> =
         told.iter().map(|(key, said)| (key.as_str(), said["action"].as_str(), said["version"].as_u64())).collect();
     assert_eq!(told, [("buyers", Some("created"), Some(1)), ("buyers", Some("updated"), Some(2))]);
+}
+
+/// Requests with a body, and those that stay open, are asked of the engine as well.
+fn what_only_an_engine_answers(segments: Client, engine: Client) {
+    let preview = r#"{"rules":{"event":"buy"}}"#;
+    let previewed = segments.post("/api/segments/preview", preview).unwrap();
+    assert_eq!((previewed.status, previewed.json()["size"].as_u64()), (200, Some(1)), "{}", previewed.text());
+    let created = segments.post("/api/webhooks", r#"{"url":"https://example.org/hook"}"#).unwrap();
+    assert_eq!(created.status, 201, "{}", created.text());
+    let path = format!("/api/webhooks/{}", created.json()["id"].as_str().unwrap());
+    assert_eq!(engine.get(&path).unwrap().status, 200);
+    let faulty = segments.put(&path, r#"{"url":"gopher://example.org"}"#).unwrap();
+    assert_eq!(faulty.status, 400, "the engine's own answer: {}", faulty.text());
+    assert_eq!(segments.send("DELETE", &path, "", b"").unwrap().status, 204);
+    assert_eq!(engine.get(&path).unwrap().status, 404);
+
+    let url = format!("ws://{}/api/ws?segment=buyers", segments.0);
+    let mut socket = tungstenite::client(url, segments.connect().unwrap()).unwrap().0;
+    let mut frame = || loop {
+        let message = socket.read().unwrap();
+        if message.is_text() {
+            return serde_json::from_str::<Value>(message.to_text().unwrap()).unwrap();
+        }
+    };
+    assert_eq!(frame()["event"], "ready");
+    assert_eq!(engine.post("/api/events", r#"{"userId":"cid","eventType":"view"}"#).unwrap().status, 202);
+    let change = loop {
+        let frame = frame();
+        if frame["event"].is_null() {
+            break frame;
+        }
+    };
+    assert_eq!((&change["userId"], &change["change"]), (&Value::from("cid"), &Value::from("entered")));
 }
 
 /// Without brokers nothing is taken, and health says why.

@@ -1,6 +1,7 @@
 //! Checks of [`CatalogueStore::audit`].
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::{Audit, AuditEntry, AuditFilter, AuditRecord, CatalogueStore, Document, DocumentKind};
 
@@ -125,4 +126,35 @@ fn check(store: &dyn CatalogueStore) {
         pages.extend(page);
     }
     assert_eq!(pages, found, "page by page");
+}
+
+/// Every sentence of [`CatalogueStore::take_untold`] and [`CatalogueStore::told`].
+pub fn telling(open: &mut dyn FnMut() -> Arc<dyn CatalogueStore>) {
+    const LEASE: Duration = Duration::from_secs(3_600);
+    let store = open();
+    let take = |store: &dyn CatalogueStore, limit| -> Vec<AuditRecord> {
+        store.take_untold(limit, LEASE).expect("what is not told")
+    };
+    assert_eq!(take(&*store, 10), [], "nothing was done");
+    for (version, audit) in (1..).zip(audits()) {
+        assert!(store.put_audited(version - 1, &documents(version), Some(&audit)).expect("put"));
+    }
+    let mut all = store.audit(&all()).expect("audit");
+    all.reverse();
+    assert_eq!(take(&*store, 3), all[..3], "the oldest first");
+    store.told(0).expect("given back");
+    assert_eq!(take(&*store, 4), all[..4], "what was given back is not told");
+    // In the midst of a version that brought many.
+    store.told(all[9].sequence).expect("told");
+    assert_eq!(take(&*store, 5), all[10..15]);
+    store.told(all[3].sequence).expect("told");
+    assert_eq!(take(&*store, 5), all[10..15], "nothing is taken back");
+    store.told(all[14].sequence).expect("told");
+    drop(store);
+    let store = open();
+    assert_eq!(take(&*store, 1_000), all[15..], "it is kept");
+    store.told(all[54].sequence).expect("told");
+    assert_eq!(take(&*store, 1_000), []);
+    assert!(store.put_audited(audits().len() as u64, &[], audits().get(1)).expect("put"));
+    assert_eq!(take(&*store, 1_000).len(), 1, "what comes later");
 }

@@ -16,7 +16,7 @@ mod source;
 mod states;
 mod webhooks;
 
-pub use audit::audit_log;
+pub use audit::{audit_log, telling};
 pub use catalogue::catalogue_store;
 pub use events::{event_log, event_log_of_many_blocks, event_log_positions, record};
 pub use history::history;

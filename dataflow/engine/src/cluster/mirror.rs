@@ -15,8 +15,8 @@ use crate::service::changes::visit;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Undecoded;
 
-/// Takes in a piece of what there is when a worker begins: nothing has been taken in before, so that users have the numbers
-/// here that they have there.
+/// Takes in a piece of what there is when a worker begins, or users who are new. They come before all else that speaks of them,
+/// so that they have the numbers here that they have there.
 pub fn take_held(membership: &mut Membership, held: &Held) {
     match held {
         Held::Users(users) => users.iter().for_each(|user| {

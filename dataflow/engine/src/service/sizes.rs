@@ -368,7 +368,7 @@ impl Service {
         let days = key(id, coarsest, 0)..key(id, coarsest, Millis::MAX);
         let start = |key: &[u8]| parts(key).map(|(.., start)| start);
         let (begun, unnoted) = {
-            let state = self.sizes.0.lock();
+            let state = self.counted()?;
             (state.begun, state.unnoted.range(days.clone()).next().and_then(|(key, _)| start(key)))
         };
         let mut noted = None;

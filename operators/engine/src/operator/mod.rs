@@ -63,7 +63,8 @@ pub enum Outward {
     Failed(String),
 }
 
-/// A piece of all memberships of a worker's users; first all users, then the members of each segment.
+/// A piece of all memberships of a worker's users: first all users, then the members of each segment; and later, before each
+/// tick that brings any, the users who are new.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Held {
     /// Users in the order of their numbers, behind those before.

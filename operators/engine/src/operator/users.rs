@@ -14,7 +14,7 @@ use audience_rules::ast::{Millis, SegmentId};
 use super::route::Directed;
 use super::sizes::Growth;
 use super::{Held, Outward, STRIDE, TickOutput, WorkerParts, failed};
-use crate::membership::{Membership, shard_of};
+use crate::membership::{Membership, Users, shard_of};
 use crate::message::{Cause, Clock, Control, PreviewOf, RankFlip, RankInput, Routed};
 use crate::partition::{OperatorError, TickInput};
 use crate::registry::BitmapId;
@@ -50,6 +50,9 @@ struct UsersLogic {
     preview: Option<PreviewOf>,
     /// By how much segments grew in the tick just done.
     grown: Vec<(String, isize)>,
+    /// Where whoever reads the memberships is in another process: so many users were given out. None before the end of the
+    /// silence of a start.
+    given_users: Option<u32>,
 }
 
 /// The operator: gives what goes out, and what the ranks are told.
@@ -132,6 +135,7 @@ impl UsersLogic {
             is_muted: false,
             preview: None,
             grown: Vec::new(),
+            given_users: None,
         }
     }
 
@@ -281,8 +285,18 @@ impl UsersLogic {
             partition.changes.clear();
             self.grown = partition.sizes();
             if self.parts.gives_members {
-                outward.extend(all_held(&partition.membership().read()).map(Outward::Held));
+                let membership = partition.membership();
+                let membership = membership.read();
+                outward.extend(all_held(&membership).map(Outward::Held));
+                self.given_users = Some(membership.users.len() as u32);
             }
+        }
+        if let Some(given) = &mut self.given_users {
+            // Before the changes: so they have the same numbers there, whether they enter anything or not.
+            let membership = partition.membership();
+            let users = &membership.read().users;
+            outward.extend(users_from(users, *given).map(Outward::Held));
+            *given = users.len() as u32;
         }
         if partition.deepest_rank() > 0 || partition.has_merged || current.cause == Cause::Rule {
             partition.net_changes();
@@ -306,13 +320,16 @@ impl UsersLogic {
 
 /// Every membership.
 fn all_held(membership: &Membership) -> impl Iterator<Item = Held> {
-    let users = &membership.users;
-    let count = users.len() as u32;
-    let pieces = (0..count).step_by(USERS_A_PIECE).map(move |first| {
-        let last = first.saturating_add(USERS_A_PIECE as u32).min(count);
-        Held::Users((first..last).map(|slot| users.id(slot).to_owned()).collect())
-    });
     let members =
         |(segment, bitmap): (&SegmentId, &BitmapId)| Held::Members(segment.clone(), membership.bitmap(*bitmap).clone());
-    pieces.chain(membership.segments.iter().map(members))
+    users_from(&membership.users, 0).chain(membership.segments.iter().map(members))
+}
+
+/// The users from that number on.
+fn users_from(users: &Users, first: u32) -> impl Iterator<Item = Held> {
+    let count = users.len() as u32;
+    (first..count).step_by(USERS_A_PIECE).map(move |first| {
+        let last = first.saturating_add(USERS_A_PIECE as u32).min(count);
+        Held::Users((first..last).map(|slot| users.id(slot).to_owned()).collect())
+    })
 }

@@ -81,10 +81,6 @@ impl Service {
                 }
             }
         }
-        // Who was never in a segment has no number here where the worker is in another process; by the whole id they are found.
-        if !prefix.is_empty() && after.is_none() && !found.iter().any(|id| id == prefix) {
-            found.push(prefix.to_owned());
-        }
         keep_least(&mut found, limit);
         found.sort_unstable();
         found

@@ -31,9 +31,8 @@ impl Service {
             pause(LOOK);
         }
         let past = replay(self.editor.read(|documents| documents.catalogue.clone()), events, up_to)?;
-        let mut state = self.sizes.0.lock();
-        let (newest, mut failed) = (self.committed.newest(), None);
-        state.count(&self.stores, newest)?;
+        let mut state = self.counted()?;
+        let (counted, mut failed) = (state.reached, None);
         let mut notes: Vec<Note> = vec![(BEGUN.to_vec(), Some(begun.to_be_bytes().to_vec()))];
         self.stores.notes.visit(PREFIX, PREFIX_END, &mut |key, _| {
             notes.push((key.to_vec(), None));
@@ -48,7 +47,7 @@ impl Service {
                 ControlFlow::Continue(())
             });
         }
-        each_change(&*self.stores.changes, 0, newest, &mut |_, change| {
+        each_change(&*self.stores.changes, 0, counted, &mut |_, change| {
             if change.at > up_to {
                 failed = failed.take().or(state.count_one(change, &*self.stores.notes).err());
             }
