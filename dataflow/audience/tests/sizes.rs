@@ -41,6 +41,18 @@ fn sums(sizes: &Value) -> (u64, u64, u64) {
     (sum("entered"), sum("left"), points.last().unwrap()["size"].as_u64().unwrap())
 }
 
+/// Also where there is another one of that name at once, which has so many members.
+fn what_is_deleted_is_forgotten(client: Client, members: u64) {
+    let delete = || assert_eq!(client.send("DELETE", "/api/segments/s", "", b"").unwrap().status, 204);
+    delete();
+    segment(client, "s", &json!({"event": "in"}));
+    let known = sizes(client, "s", "", members);
+    assert_eq!(sums(&known), (members, 0, members), "made again: {known}");
+    delete();
+    pause(500);
+    assert_eq!(client.get("/api/segments/s/size").unwrap().status, 404);
+}
+
 #[test]
 fn sizes_are_kept_whatever_happens_to_the_program() {
     let directory = tempfile::tempdir().unwrap();
@@ -96,15 +108,7 @@ fn sizes_are_kept_whatever_happens_to_the_program() {
     segment(served.client(), "s", &json!({"event": "never"}));
     let known = sizes(served.client(), "s", "", 0);
     assert_eq!(sums(&known), (entered + left + 10, entered + left + 10, 0));
-    // What is deleted is forgotten, also where there is another one of that name at once.
-    let delete = || assert_eq!(served.client().send("DELETE", "/api/segments/s", "", b"").unwrap().status, 204);
-    delete();
-    segment(served.client(), "s", &json!({"event": "in"}));
-    let known = sizes(served.client(), "s", "", entered + 10);
-    assert_eq!(sums(&known), (entered + 10, 0, entered + 10), "made again: {known}");
-    delete();
-    pause(500);
-    assert_eq!(served.client().get("/api/segments/s/size").unwrap().status, 404);
+    what_is_deleted_is_forgotten(served.client(), entered + 10);
     for bad in ["from=x", "step=0m", "from=5&to=4", "from=0&step=1s"] {
         let path = format!("/api/segments/s/size?{bad}");
         assert_eq!(served.client().get(&path).unwrap().code(), "invalid_parameter", "{bad}");
