@@ -120,6 +120,8 @@ pub struct KafkaSettings {
     pub topic_prefix: String,
     /// Under which name membership changes are written. Of several that write to one cluster each has its own.
     pub writer: String,
+    /// Milliseconds at least from the beginning of one transaction of changes to that of the next.
+    pub transaction_interval_ms: u64,
 }
 
 /// The table `[kafka]`.
@@ -137,6 +139,8 @@ struct KafkaFile {
     #[serde(default)]
     topic_prefix: String,
     writer: Option<String>,
+    #[serde(default)]
+    transaction_interval_ms: u64,
 }
 
 impl From<KafkaFile> for KafkaSettings {
@@ -148,6 +152,7 @@ impl From<KafkaFile> for KafkaSettings {
             on_gone: file.on_gone,
             topic_prefix: file.topic_prefix,
             writer: file.writer.unwrap_or_else(|| WRITER.to_owned()),
+            transaction_interval_ms: file.transaction_interval_ms,
         }
     }
 }
@@ -167,6 +172,7 @@ impl KafkaSettings {
                 on_gone: OnGone::default(),
                 topic_prefix: String::new(),
                 writer: WRITER.to_owned(),
+                transaction_interval_ms: 0,
             }),
         }
     }
@@ -357,6 +363,7 @@ mod tests {
         let settings = load(&[], Some(&all.join("\n"))).expect("every key is known");
         let kafka = settings.kafka.expect("a table");
         assert_eq!((kafka.partitions, kafka.writer.as_str()), (PARTITIONS, WRITER));
+        assert_eq!(kafka.transaction_interval_ms, 0);
         assert_eq!((kafka.start, kafka.on_gone), (Start::default(), OnGone::default()));
         assert_eq!(kafka.connection.properties.len(), 5);
         let (aerospike, default) =
