@@ -46,6 +46,8 @@ struct Medium {
     writes: u64,
     /// The chance that a call fails, in percent.
     faults: u64,
+    /// From one write to the next.
+    interval: Duration,
 }
 
 struct MemorySink {
@@ -72,6 +74,15 @@ impl MemorySink {
 impl Sink for MemorySink {
     fn name(&self) -> &str {
         "memory"
+    }
+
+    /// So few that a backlog is many writes.
+    fn changes_at_once(&self) -> usize {
+        200
+    }
+
+    fn interval(&self) -> Duration {
+        self.medium.lock().interval
     }
 
     fn open(&mut self) -> Result<Option<Reach>, SinkError> {
@@ -153,6 +164,28 @@ fn a_failing_sink_gets_each_change_once() {
     assert_eq!(medium.changes, given_out(&stores));
     let newest = stores.changes.progress().unwrap().unwrap();
     assert_eq!(medium.reach, Some(Reach::All(newest)), "what ends tells how far it came");
+}
+
+/// What changes before the next write is due shares one; a stop does not wait for it.
+#[test]
+fn writes_are_as_far_apart_as_the_sink_asks() {
+    let directory = tempfile::tempdir().unwrap();
+    let stores = stores(directory.path());
+    let medium = Arc::new(Mutex::new(Medium { interval: Duration::from_secs(86_400), ..Medium::default() }));
+    let service = start(stores.clone(), 2);
+    service.give_out_to(MemorySink::over(&medium, 1)).unwrap();
+    segments(&service);
+    for user in 0..50 {
+        send(&service, [buy(user)]);
+        wait_until("it is a member", || {
+            memberships(&service).get("once").map_or(0, BTreeSet::len) == user as usize + 1
+        });
+        wait_until("the first write", || medium.lock().writes > 0);
+    }
+    service.stop();
+    let medium = medium.lock();
+    assert!(medium.writes <= 3, "the first change, all others at the end, and how far it came: {}", medium.writes);
+    assert_eq!(medium.changes, given_out(&stores));
 }
 
 /// A sink that is new when the change log no longer has everything, that has been away for too long, or that follows another

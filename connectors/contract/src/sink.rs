@@ -13,6 +13,7 @@
 //! 5. after any error, begins again at 1.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -120,6 +121,12 @@ pub trait Sink: Send {
     /// that, writes the [last](crate::LastChanges) of each membership alone: the more at once, the fewer are left.
     fn changes_at_once(&self) -> usize {
         10_000
+    }
+
+    /// How long there is to be at least from the beginning of one write to that of the next where changes come one by one,
+    /// so that several share a write where each costs the medium much.
+    fn interval(&self) -> Duration {
+        Duration::ZERO
     }
 
     /// Takes the sink over, and gives how far it reaches; `None` where it holds nothing. An earlier writer MUST NOT be

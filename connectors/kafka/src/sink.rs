@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use audience_contract::{Cause, ChangeKind, MembershipChange, Progress, Reach, Sink, SinkError};
 use audience_rules::time::format_time;
@@ -17,6 +18,8 @@ use crate::{Error, Result, topics};
 
 /// Deliveries are looked after this often, in records.
 const SERVE_EVERY: usize = 1024;
+/// Changes of one transaction where many are waiting: a transaction takes some 10 ms however few it has.
+const CHANGES_AT_ONCE: usize = 40_000;
 /// How often a commit is asked for again whose answer got lost.
 const COMMIT_ATTEMPTS: usize = 5;
 
@@ -36,6 +39,10 @@ pub struct SinkSettings {
     /// each has its own; one that starts under the name of another takes its place.
     #[serde(default = "default_writer")]
     pub writer: String,
+    /// How long there is at least from the beginning of one transaction to that of the next, milliseconds: the more, the
+    /// fewer transactions the brokers have to write down, and the later readers have a change.
+    #[serde(default)]
+    pub interval_ms: u64,
 }
 
 fn default_topic() -> String {
@@ -54,20 +61,30 @@ impl SinkSettings {
     /// The topic `user-segments`, with nothing else said.
     pub fn of(connection: Connection) -> SinkSettings {
         let (topic, progress_topic) = (default_topic(), default_progress_topic());
-        SinkSettings { connection, topic, progress_topic, writer: default_writer() }
+        SinkSettings { connection, topic, progress_topic, writer: default_writer(), interval_ms: 0 }
     }
 }
 
 /// A change as it stands in the topic, filed under the user's id.
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct ChangeMessage {
+struct ChangeMessage<'a> {
+    user_id: &'a str,
+    segment_id: &'a str,
+    change: ChangeKind,
+    at: &'a str,
+    version: u64,
+    cause: Cause,
+}
+
+/// What is read of it again.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct HeldChange {
     user_id: Arc<str>,
     segment_id: Arc<str>,
     change: ChangeKind,
-    at: String,
     version: u64,
-    cause: Cause,
 }
 
 /// Each membership, user and segment, with the version of the segment that it came with.
@@ -136,12 +153,11 @@ impl KafkaSink {
     /// Sends changes, and the reach or that there is none, in one transaction.
     fn transact(&self, sender: &Sender, reach: Option<&Reach>, changes: &[MembershipChange]) -> Result<()> {
         sender.producer().begin_transaction().map_err(Error::client("beginning a transaction"))?;
-        let mut payload = Vec::new();
+        let mut encoder = Encoder::default();
         for (number, change) in changes.iter().enumerate() {
-            payload.clear();
-            encode(change, &mut payload)?;
+            let payload = encoder.encode(change)?;
             let record = BaseRecord::with_opaque_to(&self.settings.topic, number);
-            sender.send(record.key(change.user_id.as_bytes()).payload(payload.as_slice()))?;
+            sender.send(record.key(change.user_id.as_bytes()).payload(payload))?;
             if number % SERVE_EVERY == 0 {
                 sender.serve();
             }
@@ -186,7 +202,7 @@ impl KafkaSink {
     fn members(&self, partition: i32, committed: &Committed<'_>) -> Result<Members> {
         let mut members = Members::new();
         committed.read(partition, &mut |message| {
-            let Some(change) = message.payload().and_then(|bytes| serde_json::from_slice::<ChangeMessage>(bytes).ok())
+            let Some(change) = message.payload().and_then(|bytes| serde_json::from_slice::<HeldChange>(bytes).ok())
             else {
                 tracing::warn!(topic = message.topic(), offset = message.offset(), "no membership change");
                 return;
@@ -223,6 +239,14 @@ impl KafkaSink {
 impl Sink for KafkaSink {
     fn name(&self) -> &str {
         &self.name
+    }
+
+    fn changes_at_once(&self) -> usize {
+        CHANGES_AT_ONCE
+    }
+
+    fn interval(&self) -> Duration {
+        Duration::from_millis(self.settings.interval_ms)
     }
 
     fn open(&mut self) -> Result<Option<Reach>, SinkError> {
@@ -263,14 +287,28 @@ fn fatal(sender: &Sender) -> Option<Error> {
     Some(Error::Client { action: "writing membership changes", fault: KafkaError::Global(code) })
 }
 
-fn encode(change: &MembershipChange, out: &mut Vec<u8>) -> Result<()> {
-    let message = ChangeMessage {
-        user_id: Arc::clone(&change.user_id),
-        segment_id: Arc::clone(&change.segment_id),
-        change: change.change,
-        at: format_time(change.at),
-        version: change.version,
-        cause: change.cause,
-    };
-    serde_json::to_writer(out, &message).map_err(|fault| Error::Unwritable(fault.to_string()))
+/// Writes changes as they stand in the topic.
+#[derive(Default)]
+struct Encoder {
+    /// The instant of the latest change and its text: those of a tick have the same.
+    at: Option<(i64, String)>,
+    out: Vec<u8>,
+}
+
+impl Encoder {
+    fn encode(&mut self, change: &MembershipChange) -> Result<&[u8]> {
+        let known = self.at.take().filter(|(at, _)| *at == change.at);
+        let (_, at) = &*self.at.insert(known.unwrap_or_else(|| (change.at, format_time(change.at))));
+        let message = ChangeMessage {
+            user_id: &change.user_id,
+            segment_id: &change.segment_id,
+            change: change.change,
+            at,
+            version: change.version,
+            cause: change.cause,
+        };
+        self.out.clear();
+        serde_json::to_writer(&mut self.out, &message).map_err(|fault| Error::Unwritable(fault.to_string()))?;
+        Ok(&self.out)
+    }
 }

@@ -106,6 +106,8 @@ impl KafkaSource {
             ("topic.metadata.refresh.interval.ms", "10000"),
             ("statistics.interval.ms", "1000"),
             ("fetch.wait.max.ms", "100"),
+            // How soon it is fetched again once there is room for more: by default a second, in which all may be taken.
+            ("fetch.queue.backoff.ms", "20"),
             ("reconnect.backoff.max.ms", "2000"),
         ];
         let fixed = [
@@ -248,10 +250,9 @@ impl KafkaSource {
         let mut told = None;
         loop {
             let is_idle = batch.is_empty() && open.untold.is_empty() && open.gaps.is_empty();
-            let left = deadline.saturating_duration_since(Instant::now());
-            let wait = if is_idle { left } else { Duration::ZERO };
+            let wait = if is_idle { left(deadline) } else { Duration::ZERO };
             match open.consumer.poll(wait) {
-                None if is_idle && !left.is_zero() => self.look_for_partitions(open)?,
+                None if is_idle && !wait.is_zero() => self.look_for_partitions(open)?,
                 None => return told.map_or(Ok(()), Err),
                 Some(Ok(message)) => {
                     batch.take(&message, &mut open.next);
@@ -260,7 +261,7 @@ impl KafkaSource {
                     }
                 }
                 Some(Err(error)) => match self.judge(open, error) {
-                    Err(fault @ SourceError::Transient(_)) if !left.is_zero() => told = Some(fault),
+                    Err(fault @ SourceError::Transient(_)) if !left(deadline).is_zero() => told = Some(fault),
                     judged => judged?,
                 },
             }
@@ -339,6 +340,10 @@ impl Filling {
         self.bytes += size(&message);
         self.batch.messages.push(message);
     }
+}
+
+fn left(deadline: Instant) -> Duration {
+    deadline.saturating_duration_since(Instant::now())
 }
 
 fn header_of(header: &rdkafka::message::Header<'_, &[u8]>) -> Header {

@@ -13,8 +13,9 @@ use crate::{Error, Settings, pieces};
 
 /// Changes that are best written at once: the more, the more share a command.
 const CHANGES_AT_ONCE: usize = 100_000;
-/// Connections that pieces are written on: while one waits for its answer, Redis works for another.
-const LANES: usize = 3;
+/// Connections that pieces are written on: while one waits for its answer, Redis works for another. Where each write is
+/// synchronized to its disk, it is so at once with those of all connections that have one.
+const LANES: usize = 8;
 /// Changes from which on more than one is used.
 const FEW: usize = 2_000;
 /// Pieces that wait for a connection.

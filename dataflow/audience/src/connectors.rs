@@ -91,6 +91,7 @@ pub fn join_kafka(service: &Arc<Service>, settings: &KafkaSettings) -> anyhow::R
             topic: named(topics::USER_SEGMENTS),
             progress_topic: named(topics::USER_SEGMENTS_PROGRESS),
             writer: named(&settings.writer),
+            interval_ms: settings.transaction_interval_ms,
         })?,
         connection: connection(),
         topics: vec![topic(Topic::user_segments(settings.partitions)), topic(Topic::user_segments_progress())],
@@ -137,6 +138,14 @@ impl Source for WithTopics<KafkaSource> {
 impl Sink for WithTopics<KafkaSink> {
     fn name(&self) -> &str {
         self.inner.name()
+    }
+
+    fn changes_at_once(&self) -> usize {
+        self.inner.changes_at_once()
+    }
+
+    fn interval(&self) -> Duration {
+        self.inner.interval()
     }
 
     fn open(&mut self) -> Result<Option<Reach>, SinkError> {

@@ -123,6 +123,8 @@ pub struct KafkaSettings {
     pub topic_prefix: String,
     /// Under which name membership changes are written. Of several that write to one cluster each has its own.
     pub writer: String,
+    /// Milliseconds at least from the beginning of one transaction of changes to that of the next.
+    pub transaction_interval_ms: u64,
 }
 
 /// The table `[kafka]`.
@@ -140,6 +142,8 @@ struct KafkaFile {
     #[serde(default)]
     topic_prefix: String,
     writer: Option<String>,
+    #[serde(default)]
+    transaction_interval_ms: u64,
 }
 
 impl From<KafkaFile> for KafkaSettings {
@@ -151,6 +155,7 @@ impl From<KafkaFile> for KafkaSettings {
             on_gone: file.on_gone,
             topic_prefix: file.topic_prefix,
             writer: file.writer.unwrap_or_else(|| WRITER.to_owned()),
+            transaction_interval_ms: file.transaction_interval_ms,
         }
     }
 }
@@ -170,6 +175,7 @@ impl KafkaSettings {
                 on_gone: OnGone::default(),
                 topic_prefix: String::new(),
                 writer: WRITER.to_owned(),
+                transaction_interval_ms: 0,
             }),
         }
     }
@@ -364,6 +370,7 @@ mod tests {
         let settings = load(&[], Some(&all.join("\n"))).expect("every key is known");
         let kafka = settings.kafka.expect("a table");
         assert_eq!((kafka.partitions, kafka.writer.as_str()), (PARTITIONS, WRITER));
+        assert_eq!(kafka.transaction_interval_ms, 0);
         assert_eq!((kafka.start, kafka.on_gone), (Start::default(), OnGone::default()));
         assert_eq!(kafka.connection.properties.len(), 5);
         let (aerospike, default) =

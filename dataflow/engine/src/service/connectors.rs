@@ -45,7 +45,10 @@ impl Connectors {
     /// Waits until the sinks have everything that is committed; one that fails is given up.
     pub fn finish(&self) {
         let followers = std::mem::take(&mut *self.followers.lock());
-        followers.iter().for_each(|(status, _)| status.close());
+        for (status, thread) in &followers {
+            status.close();
+            thread.thread().unpark();
+        }
         followers.into_iter().for_each(|(_, thread)| drop(thread.join()));
     }
 }

@@ -1,11 +1,12 @@
 //! Brings a sink what is given out: exactly what the change log says, in its order, from where the sink is.
 
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, RangeInclusive};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
-use audience_contract::{MembershipChange, Progress, Reach, Sink, SinkError, StoreError};
+use audience_contract::{ChangeLog, MembershipChange, Progress, Reach, Sink, SinkError, StoreError};
 use hashbrown::HashMap;
 use parking_lot::Mutex;
 
@@ -19,6 +20,8 @@ use crate::engine::EngineError;
 const IDLE_REACH: Duration = Duration::from_secs(60);
 /// How long to wait for a change before looking whether all is over.
 const PATIENCE: Duration = Duration::from_millis(200);
+/// Pieces that were read and wait to be written, beside the one that is.
+const PIECES_WAITING: usize = 1;
 
 /// What a follower tells of itself.
 #[derive(Debug)]
@@ -49,7 +52,7 @@ impl FollowerStatus {
         *self.reached.lock()
     }
 
-    /// Ends [`Follower::run`] once everything is given out, or the sink fails.
+    /// Ends [`Follower::run`] once everything is given out, or the sink fails; its thread may have to be woken.
     pub fn close(&self) {
         self.is_closed.store(true, Ordering::Release);
     }
@@ -125,9 +128,10 @@ impl<'a> Follower<'a> {
             self.has_reached(reached);
             let newest = self.newest()?;
             if newest.tick > reached.tick {
-                let is_due = told.elapsed() >= IDLE_REACH;
+                let (begun, is_due) = (Instant::now(), told.elapsed() >= IDLE_REACH);
                 if self.bring(&mut reached, newest, None, is_due)? {
                     (told, told_tick) = (Instant::now(), reached.tick);
+                    self.wait_until(begun + self.sink.interval());
                 }
                 continue;
             }
@@ -138,6 +142,16 @@ impl<'a> Follower<'a> {
                 return Ok(());
             }
             self.service.committed.wait_beyond(reached.tick, PATIENCE);
+        }
+    }
+
+    /// Or until closed, by whoever wakes this thread.
+    fn wait_until(&self, instant: Instant) {
+        while let Some(rest) = instant.checked_duration_since(Instant::now())
+            && !rest.is_zero()
+            && !self.is_closed()
+        {
+            std::thread::park_timeout(rest);
         }
     }
 
@@ -160,6 +174,8 @@ impl<'a> Follower<'a> {
 
     /// Writes what changed behind `reached` up to `newest`, in pieces; where `up_to` says so, only of users up to that id.
     /// Without changes it is written only where that `is_due`. Gives whether anything was written.
+    ///
+    /// While a piece is written the next one is read, on a thread of its own, and one more may wait.
     fn bring(
         &mut self,
         reached: &mut Progress,
@@ -167,35 +183,24 @@ impl<'a> Follower<'a> {
         up_to: Option<&str>,
         is_due: bool,
     ) -> Result<bool, FollowError> {
-        // And a tick more.
-        let at_once = self.sink.changes_at_once();
-        let mut changes: Vec<MembershipChange> = Vec::new();
-        let mut failed: Option<FollowError> = None;
+        let (log, from, at_once) = (self.service.stores.changes.clone(), reached.tick + 1, self.sink.changes_at_once());
+        let (give, pieces) = sync_channel(PIECES_WAITING);
         let mut is_written = false;
-        let (log, from) = (self.service.stores.changes.clone(), reached.tick + 1);
-        log.read(from, &mut |tick, bytes| {
-            if tick > newest.tick {
-                return ControlFlow::Break(());
-            }
-            let Some(decoded) = decode(bytes) else {
-                failed = Some(undecoded(tick).into());
-                return ControlFlow::Break(());
-            };
-            changes.extend(decoded.into_iter().filter(|change| up_to.is_none_or(|up_to| *change.user_id <= *up_to)));
-            if changes.len() >= at_once {
+        let mut last = std::thread::scope(|scope| -> Result<Vec<MembershipChange>, FollowError> {
+            let reader = scope.spawn(move || read_pieces(&*log, from..=newest.tick, at_once, up_to, &give));
+            // Gone where writing fails, which the reader notices.
+            for Piece { tick, mut changes } in pieces {
                 // Of a tick in between only its number is known.
                 let progress = Progress { tick, ..*reached };
-                failed = self.write(&reach(progress, up_to), &mut changes).err();
+                self.write(&reach(progress, up_to), &mut changes)?;
                 *reached = progress;
                 is_written = true;
             }
-            if failed.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            let read = reader.join().unwrap_or_else(|_| Err(unread()));
+            Ok(read?)
         })?;
-        if let Some(error) = failed {
-            return Err(error);
-        }
-        if !changes.is_empty() || is_due || up_to.is_some() {
-            self.write(&reach(newest, up_to), &mut changes)?;
+        if !last.is_empty() || is_due || up_to.is_some() {
+            self.write(&reach(newest, up_to), &mut last)?;
             is_written = true;
         }
         *reached = newest;
@@ -236,9 +241,122 @@ impl<'a> Follower<'a> {
     }
 }
 
+/// Changes up to the end of a tick.
+struct Piece {
+    tick: u64,
+    changes: Vec<MembershipChange>,
+}
+
+/// Reads the changes of those ticks, and gives them in pieces of `at_once` and a tick more, as long as somebody takes them;
+/// gives those behind the last piece. Where `up_to` says so, only those of users up to that id.
+fn read_pieces(
+    log: &dyn ChangeLog,
+    ticks: RangeInclusive<u64>,
+    at_once: usize,
+    up_to: Option<&str>,
+    give: &SyncSender<Piece>,
+) -> Result<Vec<MembershipChange>, StoreError> {
+    let mut changes: Vec<MembershipChange> = Vec::new();
+    let mut failed = None;
+    log.read(*ticks.start(), &mut |tick, bytes| {
+        if tick > *ticks.end() {
+            return ControlFlow::Break(());
+        }
+        let Some(decoded) = decode(bytes) else {
+            failed = Some(undecoded(tick));
+            return ControlFlow::Break(());
+        };
+        changes.extend(decoded.into_iter().filter(|change| up_to.is_none_or(|up_to| *change.user_id <= *up_to)));
+        if changes.len() < at_once {
+            return ControlFlow::Continue(());
+        }
+        match give.send(Piece { tick, changes: std::mem::take(&mut changes) }) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(_) => ControlFlow::Break(()),
+        }
+    })?;
+    failed.map_or(Ok(changes), Err)
+}
+
+/// The error where the reader of changes died.
+fn unread() -> StoreError {
+    StoreError::Unavailable { action: "reading changes", detail: "the thread that reads them died".to_owned() }
+}
+
 fn reach(progress: Progress, up_to: Option<&str>) -> Reach {
     match up_to {
         None => Reach::All(progress),
         Some(up_to) => Reach::Users { progress, up_to: up_to.to_owned() },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicU64;
+
+    use audience_contract::Result;
+
+    use super::*;
+
+    const TICKS: u64 = 100;
+
+    /// A log in which one user enters with every tick; counts what was read of it.
+    #[derive(Default)]
+    struct Entries(AtomicU64);
+
+    impl ChangeLog for Entries {
+        fn commit(&self, _: Progress, _: &[u8]) -> Result<()> {
+            Ok(())
+        }
+
+        fn progress(&self) -> Result<Option<Progress>> {
+            Ok(None)
+        }
+
+        fn read(&self, from: u64, visit: &mut dyn FnMut(u64, &[u8]) -> ControlFlow<()>) -> Result<()> {
+            for tick in from..=TICKS {
+                self.0.fetch_add(1, Ordering::Relaxed);
+                // One segment, "s", version 1; one change, entered, at 0, of a user of one letter.
+                let user = b'a' + (tick % 26) as u8;
+                let block = [10, 0, 0, 0, 0, 0, 0, 0, 1, 1, b's', 1, 1, 1, 0, 0, 1, user];
+                if visit(tick, &block).is_break() {
+                    break;
+                }
+            }
+            Ok(())
+        }
+
+        fn forget(&self, _: u64) -> Result<()> {
+            Ok(())
+        }
+
+        fn floor(&self) -> Result<u64> {
+            Ok(0)
+        }
+    }
+
+    #[test]
+    fn pieces_are_whole_ticks_and_nothing_is_left_out() {
+        let (give, pieces) = sync_channel(TICKS as usize);
+        let rest = read_pieces(&Entries::default(), 5..=98, 10, None, &give).unwrap();
+        drop(give);
+        let pieces: Vec<(u64, usize)> = pieces.iter().map(|piece| (piece.tick, piece.changes.len())).collect();
+        let expected: Vec<(u64, usize)> = (1..=9).map(|number| (4 + 10 * number, 10)).collect();
+        assert_eq!((pieces, rest.len()), (expected, 4));
+        let (give, pieces) = sync_channel(TICKS as usize);
+        let rest = read_pieces(&Entries::default(), 1..=26, 100, Some("c"), &give).unwrap();
+        drop(give);
+        let mut users: Vec<&str> = rest.iter().map(|change| &*change.user_id).collect();
+        users.sort_unstable();
+        assert_eq!((users, pieces.iter().count()), (vec!["a", "b", "c"], 0));
+    }
+
+    #[test]
+    fn what_nobody_writes_is_not_read_on() {
+        let log = Entries::default();
+        let (give, pieces) = sync_channel(PIECES_WAITING);
+        drop(pieces);
+        read_pieces(&log, 1..=TICKS, 10, None, &give).unwrap();
+        assert_eq!(log.0.into_inner(), 10);
     }
 }
