@@ -96,7 +96,8 @@ impl Previews {
         let rules: Vec<SegmentId> = install.iter().map(|(name, _)| name.clone()).collect();
         let difference = Difference { install, publish: Vec::new(), new_sources, new_rank_depth };
         let mut steps = Vec::new();
-        if edit::is_small(engine, &difference) {
+        // Two rules are looked at by users' rows, which takes too long for one tick.
+        if rules.len() == 1 && edit::is_small(engine, &difference) {
             steps.push(Control::Install { rules: difference.install.clone(), boundary: None });
             steps.push(Control::Scan { rank_depth: None });
         } else {
