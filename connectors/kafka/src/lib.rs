@@ -1,6 +1,6 @@
 //! Kafka: [`KafkaSource`] reads events, [`KafkaSink`] gives out membership changes, [`KafkaDeadLetters`] keeps what could
-//! not be taken, and [`topics`] makes the topics. Where the APIs are processes of their own, [`EventProducer`] puts events
-//! there, and [`Notices`] tell of changed segments.
+//! not be taken, and [`topics`] makes the topics. [`TopicProducer`] puts there what an API takes and what is told of changed
+//! segments, and [`Notices`] wait for the latter.
 //!
 //! All of it is librdkafka, built from the crate: every setting of it can be given, TLS and SASL among them, but for the
 //! few that exactness rests on. librdkafka's own threads fetch ahead and send behind, in bounded buffers; another asks what was
@@ -14,10 +14,10 @@
 #![warn(missing_docs)]
 
 mod dead_letters;
-mod events;
 mod held;
 mod notices;
 mod producer;
+mod puts;
 mod settings;
 mod sink;
 mod source;
@@ -28,8 +28,8 @@ use audience_contract::{SinkError, SourceError};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 pub use dead_letters::{DeadLetterSettings, KafkaDeadLetters};
-pub use events::EventProducer;
 pub use notices::Notices;
+pub use puts::TopicProducer;
 pub use settings::{Connection, OnGone, Start};
 pub use sink::{KafkaSink, SinkSettings};
 pub use source::{KafkaSource, SourceSettings};

@@ -50,9 +50,16 @@ impl Topic {
         Topic::new(USER_EVENTS, partitions, &[("cleanup.policy", "delete"), ("retention.ms", "604800000")])
     }
 
-    /// Changes of segments: kept for a week, in one partition, so that they stay in order.
+    /// Changes of segments: the last of each segment is kept for good, all of them for a day at least. In one partition, so that
+    /// they stay in order.
     pub fn segment_updates() -> Topic {
-        Topic::new(SEGMENT_UPDATES, 1, &[("cleanup.policy", "delete"), ("retention.ms", "604800000")])
+        let config = [
+            ("cleanup.policy", "compact"),
+            ("min.compaction.lag.ms", "86400000"),
+            ("segment.ms", "604800000"),
+            ("segment.bytes", "16777216"),
+        ];
+        Topic::new(SEGMENT_UPDATES, 1, &config)
     }
 
     /// Dead letters: kept for 30 days, for people to look at; a message as large as the events' topic takes it fits

@@ -11,7 +11,7 @@ use std::time::Duration;
 use anyhow::Context;
 use audience_api::{ApiOptions, Listen, Scope, Server};
 use audience_dataflow::service::clock;
-use audience_kafka::EventProducer;
+use audience_kafka::TopicProducer;
 use audience_kafka::topics::{self, Topic};
 use audience_protocol::{ComponentHealth, Health, Platform, PlatformError, Result};
 use audience_rules::event::event_to_json;
@@ -19,9 +19,9 @@ use audience_rules::record::records;
 use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::connectors;
-use crate::serve::{start_log, stop_signal};
+use crate::serve::stop_signal;
 use crate::settings::{KafkaSettings, LogFormat, ServeFlags, ServeSettings};
+use crate::{connectors, telemetry};
 
 /// Between looks at whether the brokers answer, and how long they may take.
 const LOOK: Duration = Duration::from_secs(2);
@@ -38,6 +38,9 @@ pub struct IngestApiFlags {
     /// Brokers of Kafka, `host:port` separated by commas: events go to `user-events`. [default: what the file says]
     #[arg(long, env = "AUDIENCE_KAFKA", value_name = "BROKERS")]
     kafka: Option<String>,
+    /// Where spans go by OTLP over HTTP, `http://host:4318`. [default: OTEL_EXPORTER_OTLP_ENDPOINT, else nowhere]
+    #[arg(long, env = "AUDIENCE_OTLP", value_name = "URL")]
+    otlp: Option<String>,
     /// How log lines are written. [default: text]
     #[arg(long, env = "AUDIENCE_LOG_FORMAT", value_enum, value_name = "FORMAT")]
     log_format: Option<LogFormat>,
@@ -52,11 +55,12 @@ pub fn run(flags: IngestApiFlags) -> anyhow::Result<ExitCode> {
         config: flags.config,
         listen_ingest: flags.listen,
         kafka: flags.kafka,
+        otlp: flags.otlp,
         log_format: flags.log_format,
         log: flags.log,
         ..ServeFlags::default()
     })?;
-    start_log(&settings)?;
+    let _telemetry = telemetry::start(&settings, "ingest-api")?;
     let kafka =
         settings.kafka.context("no brokers are named: give --kafka HOST:PORT, or the table [kafka] in a file")?;
     let ingest = Ingest::start(kafka)?;
@@ -68,17 +72,19 @@ pub fn run(flags: IngestApiFlags) -> anyhow::Result<ExitCode> {
 
 async fn serve(ingest: Arc<Ingest>, address: SocketAddr) -> anyhow::Result<()> {
     let stopped = stop_signal(signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-    let options = ApiOptions { clock: clock::now, ..ApiOptions::default() };
+    let options = ApiOptions { clock: clock::now, figures: telemetry::figures, ..ApiOptions::default() };
     let listen = [Listen { address, scope: Scope::Ingestion, flag: "--listen" }];
     let server = Server::bind(ingest, &listen, options).await?;
-    writeln!(std::io::stdout(), "audience is ready on http://{address} (events only)")?;
+    for address in server.addresses() {
+        writeln!(std::io::stdout(), "audience is ready on http://{address} (events only)")?;
+    }
     server.run(stopped).await;
     Ok(())
 }
 
 /// Takes events for Kafka. `202` means that every broker that must have them has them.
 struct Ingest {
-    producer: EventProducer,
+    producer: TopicProducer,
     settings: KafkaSettings,
     /// What keeps events from being taken, if anything does. Nothing is taken before the topic is there.
     fault: Mutex<Option<String>>,
@@ -88,7 +94,7 @@ impl Ingest {
     fn start(settings: KafkaSettings) -> anyhow::Result<Arc<Ingest>> {
         let topic = connectors::topic(&settings, Topic::user_events(settings.partitions));
         let ingest = Arc::new(Ingest {
-            producer: EventProducer::new(&settings.connection, &topic.name)?,
+            producer: TopicProducer::new(&settings.connection, &topic.name)?,
             settings,
             fault: Mutex::new(Some("the brokers have not answered yet".to_owned())),
         });

@@ -13,6 +13,8 @@ mod replay;
 mod segment_api;
 mod serve;
 mod settings;
+mod telemetry;
+mod updates;
 mod worker;
 
 use std::process::ExitCode;

@@ -10,16 +10,15 @@ use anyhow::{Context, bail};
 use audience_aerospike::AerospikeReader;
 use audience_api::{ApiOptions, Listen, Scope, Server};
 use audience_contract::ServingStore;
-use audience_dataflow::service::{SegmentApi, SegmentUpdate, SegmentUpdates, clock};
-use audience_kafka::Notices;
-use audience_kafka::topics::{self, Topic};
+use audience_dataflow::service::{SegmentApi, SegmentUpdates, clock};
 use audience_redis::RedisReader;
 use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::connectors;
-use crate::serve::{start_log, stop_signal};
-use crate::settings::{KafkaSettings, LogFormat, ServeFlags, ServeSettings};
+use crate::serve::stop_signal;
+use crate::settings::{LogFormat, ServeFlags, ServeSettings};
+use crate::updates::{self, Updates};
+use crate::{connectors, telemetry};
 
 /// Settings as flags and variables say them; a file may say the rest, as it does of `audience serve`.
 #[derive(Clone, Debug, Default, Args)]
@@ -45,6 +44,9 @@ pub struct SegmentApiFlags {
     /// A process with an engine, `http://host:port`: what only such a one can answer is asked there. [default: none]
     #[arg(long, env = "AUDIENCE_ENGINE", value_name = "URL")]
     engine: Option<String>,
+    /// Where spans go by OTLP over HTTP, `http://host:4318`. [default: OTEL_EXPORTER_OTLP_ENDPOINT, else nowhere]
+    #[arg(long, env = "AUDIENCE_OTLP", value_name = "URL")]
+    otlp: Option<String>,
     /// How log lines are written. [default: text]
     #[arg(long, env = "AUDIENCE_LOG_FORMAT", value_enum, value_name = "FORMAT")]
     log_format: Option<LogFormat>,
@@ -64,11 +66,12 @@ pub fn run(flags: SegmentApiFlags) -> anyhow::Result<ExitCode> {
         redis: flags.redis,
         aerospike: flags.aerospike,
         kafka: flags.kafka,
+        otlp: flags.otlp,
         log_format: flags.log_format,
         log: flags.log,
         ..ServeFlags::default()
     })?;
-    start_log(&settings)?;
+    let _telemetry = telemetry::start(&settings, "segment-api")?;
     let api = start(&settings, is_redis)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let ended = runtime.block_on(serve(api.clone(), settings.listen, engine));
@@ -97,44 +100,24 @@ fn start(settings: &ServeSettings, is_redis: bool) -> anyhow::Result<Arc<Segment
     };
     let updates = settings.kafka.as_ref().map(Updates::new).transpose()?;
     let updates = updates.map(|updates| Arc::new(updates) as Arc<dyn SegmentUpdates>);
-    Ok(SegmentApi::start(catalogue, memberships, updates)?)
+    let api = SegmentApi::start(catalogue, memberships, updates)?;
+    if let Some(kafka) = &settings.kafka {
+        let looking = Arc::downgrade(&api);
+        updates::follow(kafka, move || looking.upgrade().iter().for_each(|api| api.look_at_catalogue()))?;
+    }
+    Ok(api)
 }
 
 async fn serve(api: Arc<SegmentApi>, address: SocketAddr, engine: Option<String>) -> anyhow::Result<()> {
     let stopped = stop_signal(signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-    let options = ApiOptions { clock: clock::now, engine, ..ApiOptions::default() };
+    let options = ApiOptions { clock: clock::now, engine, figures: telemetry::figures, ..ApiOptions::default() };
     let listen = [Listen { address, scope: Scope::Segments, flag: "--listen" }];
     let server = Server::bind(api, &listen, options).await?;
-    writeln!(std::io::stdout(), "audience is ready on http://{address} (segments, traits and users)")?;
+    for address in server.addresses() {
+        writeln!(std::io::stdout(), "audience is ready on http://{address} (segments, traits and users)")?;
+    }
     server.run(stopped).await;
     Ok(())
-}
-
-/// Tells of changes of segments in Kafka.
-struct Updates(Notices);
-
-impl Updates {
-    /// The brokers need not be there; where they are not, the topic is to be.
-    fn new(settings: &KafkaSettings) -> anyhow::Result<Updates> {
-        let topic = connectors::topic(settings, Topic::segment_updates());
-        if let Err(error) = topics::ensure(&settings.connection, std::slice::from_ref(&topic)) {
-            tracing::warn!(%error, topic = topic.name, "the topic of changed segments could not be made");
-        }
-        Ok(Updates(Notices::new(&settings.connection, &topic.name)?))
-    }
-}
-
-impl SegmentUpdates for Updates {
-    fn tell(&self, update: &SegmentUpdate) {
-        match serde_json::to_vec(update) {
-            Ok(notice) => self.0.send(&update.segment_id, &notice),
-            Err(error) => tracing::warn!(%error, "a change of a segment could not be told"),
-        }
-    }
-
-    fn fault(&self) -> Option<String> {
-        self.0.fault()
-    }
 }
 
 #[cfg(test)]

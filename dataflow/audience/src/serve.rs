@@ -1,6 +1,6 @@
 //! `audience serve`: everything in one process on embedded stores.
 
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,13 +19,14 @@ use audience_webhooks::HttpWebhooks;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::demo::Demo;
-use crate::settings::{LogFormat, ServeFlags, ServeSettings};
-use crate::{connectors, offsite};
+use crate::settings::{ServeFlags, ServeSettings};
+use crate::updates::{self, Updates};
+use crate::{connectors, offsite, telemetry};
 
 /// Runs until told to stop.
 pub fn run(flags: ServeFlags) -> anyhow::Result<ExitCode> {
     let settings = ServeSettings::load(flags)?;
-    start_log(&settings)?;
+    let _telemetry = telemetry::start(&settings, "serve")?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     run_on(runtime, settings, None)
 }
@@ -51,19 +52,6 @@ pub fn run_on(
     ended
 }
 
-/// Logs as the settings say.
-pub fn start_log(settings: &ServeSettings) -> anyhow::Result<()> {
-    let filter = tracing_subscriber::EnvFilter::try_new(&settings.log)
-        .with_context(|| format!("`{}` is no log filter", settings.log))?;
-    let is_terminal = std::io::stderr().is_terminal();
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(is_terminal);
-    match settings.log_format {
-        LogFormat::Text => builder.init(),
-        LogFormat::Json => builder.json().init(),
-    }
-    Ok(())
-}
-
 async fn serve(settings: ServeSettings, cluster: Option<Cluster>) -> anyhow::Result<ExitCode> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
@@ -79,15 +67,16 @@ async fn serve(settings: ServeSettings, cluster: Option<Cluster>) -> anyhow::Res
         Listen { address: settings.listen, scope: Scope::All, flag: "--listen" },
         Listen { address: settings.listen_ingest, scope: Scope::Ingestion, flag: "--listen-ingest" },
     ];
-    let options = ApiOptions { clock: clock::now, max_streams: settings.max_streams, ..ApiOptions::default() };
+    let options = ApiOptions {
+        clock: clock::now,
+        max_streams: settings.max_streams,
+        figures: telemetry::figures,
+        ..ApiOptions::default()
+    };
     let server = Server::bind(service.clone(), &listen, options).await?;
-    // On standard output, so that scripts can wait for it.
-    writeln!(
-        std::io::stdout(),
-        "audience is ready on http://{} (events also on http://{})",
-        settings.listen,
-        settings.listen_ingest
-    )?;
+    // On standard output, so that scripts can wait for it; with the ports that were free, where port 0 was asked for.
+    let [all, ingest] = server.addresses()[..] else { anyhow::bail!("the addresses are not known") };
+    writeln!(std::io::stdout(), "audience is ready on http://{all} (events also on http://{ingest})")?;
     let live = demo.map(|demo| tokio::spawn(demo.live(service.clone())));
     let stopped = stop_signal(interrupt, terminate);
     let failed = watch(service.clone());
@@ -178,6 +167,11 @@ fn start_platform(settings: &ServeSettings, cluster: Option<&Cluster>) -> anyhow
     let service = Service::start_with(stores, offsite, options)?;
     if let Some(kafka) = &settings.kafka {
         connectors::join_kafka(&service, kafka)?;
+        service.tell_updates(Arc::new(Updates::new(kafka)?))?;
+        if settings.postgres.is_some() {
+            let looking = Arc::downgrade(&service);
+            updates::follow(kafka, move || looking.upgrade().iter().for_each(|service| service.look_at_catalogue()))?;
+        }
     }
     if let Some(redis) = &settings.redis {
         service.give_out_to(Box::new(RedisSink::new(redis.clone())?))?;

@@ -78,6 +78,9 @@ pub struct ServeFlags {
     /// Hours for which every attempt to post to a webhook's target may fail before it is paused. [default: 72]
     #[arg(long, env = "AUDIENCE_WEBHOOK_GIVE_UP_HOURS", value_name = "N")]
     pub webhook_give_up_hours: Option<NonZeroU32>,
+    /// Where spans go by OTLP over HTTP, `http://host:4318`. [default: OTEL_EXPORTER_OTLP_ENDPOINT, else nowhere]
+    #[arg(long, env = "AUDIENCE_OTLP", value_name = "URL")]
+    pub otlp: Option<String>,
     /// How log lines are written. [default: text]
     #[arg(long, env = "AUDIENCE_LOG_FORMAT", value_enum, value_name = "FORMAT")]
     pub log_format: Option<LogFormat>,
@@ -217,6 +220,7 @@ struct ServeFile {
     webhook_private_targets: Option<bool>,
     webhook_ca_file: Option<PathBuf>,
     webhook_give_up_hours: Option<NonZeroU32>,
+    otlp: Option<String>,
     log_format: Option<LogFormat>,
     log: Option<String>,
     kafka: Option<KafkaSettings>,
@@ -251,6 +255,8 @@ pub struct ServeSettings {
     pub webhook_ca_file: Option<PathBuf>,
     /// For how long a webhook's target may fail before it is paused.
     pub webhook_give_up_hours: u32,
+    /// Where spans go, where a variable of OTLP does not say it.
+    pub otlp: Option<String>,
     /// How log lines are written.
     pub log_format: LogFormat,
     /// What is logged.
@@ -296,6 +302,7 @@ impl ServeSettings {
                 .or(file.webhook_give_up_hours)
                 .unwrap_or(WEBHOOK_GIVE_UP_HOURS)
                 .get(),
+            otlp: flags.otlp.or(file.otlp),
             log_format: flags.log_format.or(file.log_format).unwrap_or(LOG_FORMAT),
             log: flags.log.or(file.log).unwrap_or_else(|| LOG.to_owned()),
             kafka: KafkaSettings::of(flags.kafka, file.kafka),

@@ -25,6 +25,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::serve::{self, Cluster};
 use crate::settings::{ServeFlags, ServeSettings};
+use crate::telemetry;
 
 /// The line by which a worker says that it lives.
 const BEAT_LINE: &str = "beat";
@@ -62,7 +63,9 @@ pub fn run(args: WorkerArgs) -> anyhow::Result<ExitCode> {
     let hosts = read_hosts(&args)?;
     let address = args.serve.listen;
     let settings = ServeSettings::load(args.serve)?;
-    serve::start_log(&settings)?;
+    // The supervisor does nothing of which there would be spans.
+    let settings = if args.supervised { settings } else { ServeSettings { otlp: None, ..settings } };
+    let _telemetry = telemetry::start(&settings, "worker")?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     if !args.supervised {
         return runtime.block_on(supervise());
@@ -100,7 +103,7 @@ fn read_hosts(args: &WorkerArgs) -> anyhow::Result<Vec<String>> {
 async fn host(options: HostOptions, address: Option<SocketAddr>) -> anyhow::Result<ExitCode> {
     if let Some(address) = address {
         let listen = [Listen { address, scope: Scope::Health, flag: "--listen" }];
-        let api_options = ApiOptions { clock: clock::now, ..ApiOptions::default() };
+        let api_options = ApiOptions { clock: clock::now, figures: telemetry::figures, ..ApiOptions::default() };
         let server = Server::bind(options.status.clone(), &listen, api_options).await?;
         tokio::spawn(server.run(std::future::pending()));
     }

@@ -9,7 +9,8 @@ use parking_lot::Mutex;
 use super::connector_metrics::ConnectorMetrics;
 use super::feed::{Feeder, FeederStatus};
 use super::follow::{Follower, FollowerStatus};
-use super::{Service, named};
+use super::updates::Announcing;
+use super::{SegmentUpdates, Service, named};
 use crate::engine::EngineError;
 
 /// Sources and sinks, each on a thread of its own.
@@ -17,6 +18,8 @@ use crate::engine::EngineError;
 pub struct Connectors {
     feeders: Mutex<Vec<Arc<FeederStatus>>>,
     followers: Mutex<Vec<(Arc<FollowerStatus>, JoinHandle<()>)>>,
+    /// Who is told of changes of segments.
+    pub(super) announcing: Announcing,
 }
 
 impl Connectors {
@@ -50,6 +53,7 @@ impl Connectors {
             thread.thread().unpark();
         }
         followers.into_iter().for_each(|(_, thread)| drop(thread.join()));
+        self.announcing.finish();
     }
 }
 
@@ -65,6 +69,18 @@ impl Service {
         })?;
         self.connectors.followers.lock().push((status, thread));
         Ok(())
+    }
+
+    /// Tells of changes of segments, whoever makes them.
+    pub fn tell_updates(&self, outlet: Arc<dyn SegmentUpdates>) -> Result<(), EngineError> {
+        self.connectors.announcing.begin(outlet, self.editor.clone())
+    }
+
+    /// Another process says that the catalogue has changed: it is looked at now.
+    pub fn look_at_catalogue(&self) {
+        if let Err(error) = self.editor.look() {
+            tracing::warn!(%error, "the catalogue has changed and cannot be read; it is later");
+        }
     }
 
     /// Takes events from a source too; what it cannot take goes to the dead letters.

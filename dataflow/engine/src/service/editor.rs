@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use audience_contract::{
     Audit, AuditEntry, AuditFilter, AuditRecord, CatalogueStore, Document, DocumentKind, EventLog, StoreError,
 };
-use audience_protocol::{PlatformError, Result};
+use audience_protocol::{PlatformError, Result, SPANS};
 use audience_rules::catalogue::Status;
 use audience_rules::fault::{Fault, code};
 use audience_rules::time::format_time;
@@ -89,6 +89,8 @@ impl Editor {
     /// change to be in force, for a while, where it is one for the engine.
     pub fn edit<T>(&self, author: &str, change: impl FnOnce(&mut Documents, u64) -> Result<Edit<T>>) -> Result<T> {
         let begun = Instant::now();
+        let span = tracing::info_span!(target: SPANS, "edit", version = tracing::field::Empty);
+        let _span = span.enter();
         let (version, is_run, result) = {
             let _changing = self.changing.lock();
             let documents = self.documents();
@@ -115,6 +117,7 @@ impl Editor {
             (version, is_run, result)
         };
         self.wake();
+        span.record("version", version);
         let stored = begun.elapsed();
         if is_run {
             self.wait_until_in_force(version, PATIENCE);
@@ -159,10 +162,7 @@ impl Editor {
 
     fn cannot_follow(&self, error: &StoreError) {
         tracing::warn!(%error, "changes of the catalogue cannot be read; what is known stays");
-        let mut force = self.force.lock();
-        if !force.is_closed {
-            self.changed.wait_for(&mut force, FOLLOW);
-        }
+        self.wait_for_change();
     }
 
     /// Wakes who waits for a new version. Who looks for one and then waits does both under this lock, and so misses none.
@@ -181,6 +181,29 @@ impl Editor {
         self.documents.read().version
     }
 
+    /// Rows of the audit log that are to be told, as [`CatalogueStore::take_untold`] gives them.
+    pub fn take_untold(&self, limit: usize, lease: Duration) -> audience_contract::Result<Vec<AuditRecord>> {
+        self.store.take_untold(limit, lease)
+    }
+
+    /// Rows up to that one are told.
+    pub fn told(&self, sequence: u64) -> audience_contract::Result<()> {
+        self.store.told(sequence)
+    }
+
+    /// Another process says that there is a change.
+    pub fn look(&self) -> audience_contract::Result<()> {
+        self.store.look()
+    }
+
+    /// Waits for a change of the catalogue, or of what is in force, for a moment.
+    pub fn wait_for_change(&self) {
+        let mut force = self.force.lock();
+        if !force.is_closed {
+            self.changed.wait_for(&mut force, FOLLOW);
+        }
+    }
+
     /// Waits for a version of the catalogue to be in force, for a while.
     pub fn wait_until_in_force(&self, version: u64, patience: Duration) {
         let deadline = Instant::now() + patience;
@@ -194,7 +217,12 @@ impl Editor {
 
     /// Every version of a document, as stored.
     pub fn history(&self, kind: DocumentKind, id: &str) -> Result<Vec<Document>> {
-        self.store.history(kind, id).map_err(unavailable)
+        self.stored_history(kind, id).map_err(unavailable)
+    }
+
+    /// The same, with the store's own fault.
+    pub fn stored_history(&self, kind: DocumentKind, id: &str) -> audience_contract::Result<Vec<Document>> {
+        self.store.history(kind, id)
     }
 
     /// Rows of the audit log.
@@ -247,6 +275,8 @@ impl Editor {
                 if difference.is_empty() {
                     edit::Position::publishing(target.standing);
                 } else {
+                    let span = tracing::info_span!(target: SPANS, "edit.apply", version);
+                    let _span = span.enter();
                     edit::apply(target.engine, target.log, target.standing, difference)?;
                     target.metrics.edit_done(begun.elapsed());
                     tracing::debug!(version, ?compared, in_force = ?begun.elapsed(), "edit applied");

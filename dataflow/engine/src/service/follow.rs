@@ -7,6 +7,7 @@ use std::sync::mpsc::{SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
 use audience_contract::{ChangeLog, MembershipChange, Progress, Reach, Sink, SinkError, StoreError};
+use audience_protocol::SPANS;
 use hashbrown::HashMap;
 use parking_lot::Mutex;
 
@@ -209,7 +210,9 @@ impl<'a> Follower<'a> {
 
     fn write(&mut self, reach: &Reach, changes: &mut Vec<MembershipChange>) -> Result<(), FollowError> {
         let begun = Instant::now();
-        self.sink.write(reach, changes)?;
+        let (sink, tick) = (&self.status.sink, reach.progress().tick);
+        let span = tracing::info_span!(target: SPANS, "sink.write", sink, tick, changes = changes.len());
+        span.in_scope(|| self.sink.write(reach, changes))?;
         self.service.metrics.connectors.written(&self.status.sink, changes.len(), begun.elapsed());
         changes.clear();
         Ok(())

@@ -33,6 +33,7 @@ mod sink;
 mod sizes;
 mod snapshot;
 mod standing;
+mod updates;
 mod user;
 mod webhooks;
 
@@ -47,7 +48,7 @@ use audience_contract::{
     StoreError,
 };
 use audience_operators::membership::shard_of;
-use audience_protocol::PlatformError;
+use audience_protocol::{PlatformError, SPANS};
 use parking_lot::Mutex;
 
 use self::archive::{Archive, Offsite};
@@ -62,10 +63,11 @@ use self::metrics::Metrics;
 use self::people::People;
 use self::pump::Pump;
 use self::recovery::Found;
-pub use self::segment_api::{SegmentApi, SegmentUpdate, SegmentUpdates};
+pub use self::segment_api::SegmentApi;
 use self::sink::{Gathered, TickSink};
 use self::sizes::Sizes;
 use self::standing::Standing;
+pub use self::updates::{SegmentUpdate, SegmentUpdates};
 pub use self::webhooks::WebhookOptions;
 use self::webhooks::Webhooks;
 use crate::advance::advance;
@@ -115,7 +117,7 @@ pub struct Service {
     stores: PlatformStores,
     engine: Arc<Engine>,
     standing: Arc<Standing>,
-    editor: Editor,
+    editor: Arc<Editor>,
     pump: Pump,
     metrics: Arc<Metrics>,
     checkpointer: Checkpointer,
@@ -229,7 +231,7 @@ impl Service {
         go_on(&engine, &stores, &standing, given)?;
         let now = load(&*stores.catalogue, stores.catalogue.version()?)?;
         let service = Arc::new(Service {
-            editor: Editor::new(stores.catalogue.clone(), now, given.catalogue_version),
+            editor: Arc::new(Editor::new(stores.catalogue.clone(), now, given.catalogue_version)),
             stores,
             engine,
             standing,
@@ -329,6 +331,8 @@ impl Service {
         let number = self.checkpointer.next_number();
         let _turn = self.turn.lock();
         let pause = if self.is_ending() { Duration::ZERO } else { checkpoint::PAUSE };
+        let span = tracing::info_span!(target: SPANS, "checkpoint", number = ?number.as_ref().ok(), error = tracing::field::Empty);
+        let _span = span.enter();
         let taken = number.and_then(|number| self.checkpointer.take(number, &self.engine, &self.standing, pause));
         let taken = taken.and_then(|erased| self.finish_erasures(erased)).and_then(|()| self.forget_changes());
         *self.checkpoint_fault.lock() = taken.as_ref().err().map(EngineError::to_string);
@@ -338,6 +342,7 @@ impl Service {
             }
             self.metrics.store_failed();
             self.metrics.checkpoint_failed();
+            span.record("error", error.to_string());
             tracing::error!(%error, "the checkpoint was given up; the one before stays");
         }
         if let Err(error) = self.forget_lists() {
@@ -359,7 +364,10 @@ impl Service {
         if let Some(failure) = self.engine.done().failure {
             return Err(PlatformError::Unavailable(format!("the engine has stopped: {failure}")));
         }
-        let appended = self.stores.events.append(&mut records);
+        let appended = {
+            let _span = tracing::info_span!(target: SPANS, "events.append", bytes = records.len()).entered();
+            self.stores.events.append(&mut records)
+        };
         *self.store_fault.lock() = appended.as_ref().err().map(StoreError::to_string);
         let range = appended.map_err(unavailable)?;
         self.pump.take(range.clone(), records);

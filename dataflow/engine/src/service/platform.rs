@@ -327,6 +327,9 @@ impl Platform for Service {
             let status = if fault.is_none() { "UP" } else { "DOWN" };
             components.insert(name, ComponentHealth { status, detail: fault });
         }
+        if let Some(detail) = self.connectors.announcing.fault() {
+            components.insert("segment-updates".to_owned(), ComponentHealth { status: "UP", detail });
+        }
         // The stream goes on without checkpoints and history.
         let detail = self.checkpoint_fault.lock().clone();
         components.insert("checkpoints".to_owned(), ComponentHealth { status: "UP", detail });

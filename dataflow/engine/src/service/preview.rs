@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use audience_operators::message::Counted;
 use audience_operators::program::Program;
 use audience_protocol::{
-    MissingOnly, PlatformError, Preview, PreviewInput, PreviewPhase, PreviewProgress, Result, SegmentKind,
+    MissingOnly, PlatformError, Preview, PreviewInput, PreviewPhase, PreviewProgress, Result, SPANS, SegmentKind,
 };
 use audience_rules::ast::SegmentId;
 use audience_rules::catalogue::Status;
@@ -94,6 +94,7 @@ impl Waiting {
 impl Editor {
     /// What rules would change. Blocks until that is counted.
     pub fn preview(&self, input: PreviewInput, watch: &mut dyn FnMut(PreviewProgress) -> bool) -> Result<Preview> {
+        let _span = tracing::info_span!(target: SPANS, "preview").entered();
         // Faults are told at once, however long the queue is.
         self.read(|documents| checked(documents, &input).map(drop))?;
         let (answer, answered) = sync_channel(1);

@@ -18,11 +18,11 @@ use prometheus_client::encoding::text::encode_registry;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
-use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::editor::{Editor, timestamp};
+use super::editor::Editor;
 use super::lists::Counts;
+use super::updates::{Announcing, SegmentUpdates};
 use super::{load, named, pause, ship_traits};
 use crate::engine::EngineError;
 
@@ -30,29 +30,6 @@ use crate::engine::EngineError;
 const LOOK: Duration = Duration::from_secs(2);
 /// The user who is asked for then; as good as any.
 const NOBODY: &str = "audience-health";
-
-/// A change of a segment, for whoever wants to know.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct SegmentUpdate {
-    /// The segment.
-    pub segment_id: String,
-    /// Its version now; of one that was deleted, the last.
-    pub version: u64,
-    /// created, updated, activated, deactivated, archived, rolledBack or deleted
-    pub action: &'static str,
-    /// RFC 3339.
-    pub at: String,
-}
-
-/// Who is told of changes of segments. The catalogue has them already: being told is for speed.
-pub trait SegmentUpdates: Send + Sync {
-    /// Tells of a change; waits for nothing.
-    fn tell(&self, update: &SegmentUpdate);
-
-    /// What keeps it from telling, if anything does.
-    fn fault(&self) -> Option<String>;
-}
 
 /// Figures of a process without an engine.
 struct Figures {
@@ -64,9 +41,9 @@ struct Figures {
 
 /// The platform of a process without an engine.
 pub struct SegmentApi {
-    editor: Editor,
+    editor: Arc<Editor>,
     memberships: Option<Arc<dyn ServingStore>>,
-    updates: Option<Arc<dyn SegmentUpdates>>,
+    announcing: Announcing,
     /// What keeps memberships from being read, if anything does.
     read_fault: Mutex<Option<String>>,
     figures: Figures,
@@ -84,9 +61,9 @@ impl SegmentApi {
         ship_traits(&*catalogue)?;
         let documents = load(&*catalogue, catalogue.version()?)?;
         let api = Arc::new(SegmentApi {
-            editor: Editor::without_engine(catalogue, documents),
+            editor: Arc::new(Editor::without_engine(catalogue, documents)),
             memberships,
-            updates,
+            announcing: Announcing::default(),
             read_fault: Mutex::new(None),
             figures: Figures::new(),
             is_stopping: AtomicBool::new(false),
@@ -104,6 +81,9 @@ impl SegmentApi {
                 Ok(())
             })?);
         }
+        if let Some(updates) = updates {
+            api.announcing.begin(updates, api.editor.clone())?;
+        }
         *api.threads.lock() = threads;
         Ok(api)
     }
@@ -114,6 +94,14 @@ impl SegmentApi {
         self.editor.close();
         let threads = std::mem::take(&mut *self.threads.lock());
         threads.into_iter().for_each(|thread| drop(thread.join()));
+        self.announcing.finish();
+    }
+
+    /// Another process says that the catalogue has changed: it is looked at now.
+    pub fn look_at_catalogue(&self) {
+        if let Err(error) = self.editor.look() {
+            tracing::warn!(%error, "the catalogue has changed and cannot be read; it is later");
+        }
     }
 
     fn watch(&self, memberships: &dyn ServingStore) {
@@ -133,22 +121,11 @@ impl SegmentApi {
         let faults = self.editor.read(|documents| documents.faults_of_segment(&document.id));
         SegmentView { document, size: None, effective: None, faults }
     }
-
-    fn changed(&self, document: SegmentDocument, action: &'static str) -> SegmentView {
-        self.tell(&document.id, document.version, action);
-        self.view(document)
-    }
-
-    fn tell(&self, id: &str, version: u64, action: &'static str) {
-        if let Some(updates) = &self.updates {
-            updates.tell(&SegmentUpdate { segment_id: id.to_owned(), version, action, at: timestamp() });
-        }
-    }
 }
 
 impl Platform for SegmentApi {
     fn create_segment(&self, input: SegmentInput, author: &str) -> Result<SegmentView> {
-        Ok(self.changed(self.editor.create_segment(input, author)?, "created"))
+        Ok(self.view(self.editor.create_segment(input, author)?))
     }
 
     fn replace_segment(
@@ -158,7 +135,7 @@ impl Platform for SegmentApi {
         expected: Option<u64>,
         author: &str,
     ) -> Result<SegmentView> {
-        Ok(self.changed(self.editor.replace_segment(id, input, expected, author)?, "updated"))
+        Ok(self.view(self.editor.replace_segment(id, input, expected, author)?))
     }
 
     fn transition_segment(
@@ -169,12 +146,7 @@ impl Platform for SegmentApi {
         expected: Option<u64>,
         author: &str,
     ) -> Result<SegmentView> {
-        let action = match to {
-            Transition::Activate => "activated",
-            Transition::Deactivate => "deactivated",
-            Transition::Archive => "archived",
-        };
-        Ok(self.changed(self.editor.transition_segment(id, to, note, expected, author)?, action))
+        Ok(self.view(self.editor.transition_segment(id, to, note, expected, author)?))
     }
 
     fn rollback_segment(
@@ -185,14 +157,11 @@ impl Platform for SegmentApi {
         expected: Option<u64>,
         author: &str,
     ) -> Result<SegmentView> {
-        Ok(self.changed(self.editor.rollback_segment(id, version, note, expected, author)?, "rolledBack"))
+        Ok(self.view(self.editor.rollback_segment(id, version, note, expected, author)?))
     }
 
     fn delete_segment(&self, id: &str, expected: Option<u64>, author: &str) -> Result<()> {
-        let version = self.editor.segment(id).map(|document| document.version);
-        self.editor.delete_segment(id, expected, author)?;
-        self.tell(id, version.unwrap_or_default(), "deleted");
-        Ok(())
+        self.editor.delete_segment(id, expected, author)
     }
 
     fn segment(&self, id: &str) -> Result<SegmentView> {
@@ -215,12 +184,9 @@ impl Platform for SegmentApi {
         expected: Option<u64>,
         author: &str,
     ) -> Result<MembersOutcome> {
-        let is_dry_run = change.is_dry_run;
         let (segment, counts) = self.editor.change_members(id, change, expected, author)?;
-        let has_changed = !is_dry_run && counts.added + counts.removed > 0;
-        let view = if has_changed { self.changed(segment, "updated") } else { self.view(segment) };
         let Counts { added, removed, unchanged } = counts;
-        Ok(MembersOutcome { segment: view, added, removed, unchanged })
+        Ok(MembersOutcome { segment: self.view(segment), added, removed, unchanged })
     }
 
     fn audit(&self, query: &AuditQuery) -> Result<Page<AuditItem>> {
@@ -278,10 +244,8 @@ impl Platform for SegmentApi {
         if let Some(memberships) = &self.memberships {
             components.insert(format!("memberships:{}", memberships.name()), component(self.read_fault.lock().clone()));
         }
-        if let Some(updates) = &self.updates {
-            // Engines notice by themselves: the catalogue tells them too.
-            let told = ComponentHealth { status: "UP", detail: updates.fault() };
-            components.insert("segment-updates".to_owned(), told);
+        if let Some(detail) = self.announcing.fault() {
+            components.insert("segment-updates".to_owned(), ComponentHealth { status: "UP", detail });
         }
         Health { ready: true, components }
     }

@@ -1,4 +1,4 @@
-//! Events given to Kafka by whoever takes them from clients.
+//! Messages put into a topic by many at once: events of clients, changes of segments.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -53,17 +53,17 @@ impl ProducerContext for Acknowledgements {
     }
 }
 
-/// Puts events into a topic, each filed under its user. May be shared by any number of threads, whose events then travel
+/// Puts messages into a topic, each filed under its key. May be shared by any number of threads, whose events then travel
 /// together; one thread of its own asks what was delivered.
-pub struct EventProducer {
+pub struct TopicProducer {
     producer: ThreadedProducer<Acknowledgements>,
     topic: String,
     timeout: Duration,
 }
 
-impl EventProducer {
+impl TopicProducer {
     /// Connects. Does not wait for the brokers.
-    pub fn new(connection: &Connection, topic: &str) -> Result<EventProducer> {
+    pub fn new(connection: &Connection, topic: &str) -> Result<TopicProducer> {
         let defaults = [
             ("message.timeout.ms", DELIVERY_MS),
             ("queue.buffering.max.kbytes", "131072"),
@@ -79,7 +79,7 @@ impl EventProducer {
         })?;
         let producer = config.create_with_context(Acknowledgements);
         let producer = producer.map_err(Error::client("making a producer"))?;
-        Ok(EventProducer { producer, topic: topic.to_owned(), timeout })
+        Ok(TopicProducer { producer, topic: topic.to_owned(), timeout })
     }
 
     /// Puts messages (key and value each); returns when every broker that must have them has them. After an error some may
@@ -93,10 +93,10 @@ impl EventProducer {
         let mut state = deliveries.state.lock();
         while state.0 > 0 {
             if deliveries.changed.wait_until(&mut state, deadline + OVERDUE).timed_out() {
-                return Err(Error::TooLong("the delivery of events".to_owned()));
+                return Err(Error::TooLong("the delivery of messages".to_owned()));
             }
         }
-        state.1.take().map_or(Ok(()), |fault| Err(Error::Client { action: "delivering events", fault }))
+        state.1.take().map_or(Ok(()), |fault| Err(Error::Client { action: "delivering messages", fault }))
     }
 
     fn send(&self, key: &str, value: &[u8], deliveries: &Arc<Deliveries>, deadline: Instant) -> Result<()> {
@@ -106,12 +106,12 @@ impl EventProducer {
                 Ok(()) => return Ok(()),
                 Err((error, back)) if error.rdkafka_error_code() == Some(RDKafkaErrorCode::QueueFull) => {
                     if Instant::now() >= deadline {
-                        return Err(Error::TooLong("room for events".to_owned()));
+                        return Err(Error::TooLong("room for messages".to_owned()));
                     }
                     record = back;
                     std::thread::park_timeout(FULL_WAIT);
                 }
-                Err((fault, _)) => return Err(Error::Client { action: "sending events", fault }),
+                Err((fault, _)) => return Err(Error::Client { action: "sending messages", fault }),
             }
         }
     }
@@ -119,7 +119,7 @@ impl EventProducer {
     /// Asks the brokers for the topic, which tells whether they are there.
     pub fn check(&self, patience: Duration) -> Result<()> {
         let metadata = self.producer.client().fetch_metadata(Some(&self.topic), patience);
-        let metadata = metadata.map_err(Error::client("asking for the topic of events"))?;
+        let metadata = metadata.map_err(Error::client("asking for the topic"))?;
         let fault = metadata.topics().iter().find_map(|topic| topic.error());
         match fault {
             None => Ok(()),

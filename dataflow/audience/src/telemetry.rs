@@ -1,0 +1,207 @@
+//! What the process says of itself: log lines, and spans by OTLP where a collector is named.
+//!
+//! Spans stand in a queue of bounded length. While the collector is slow or away they are lost and counted, and nothing else
+//! is: nobody waits for it but the end of the process, and that for a moment.
+
+use std::io::IsTerminal;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use audience_protocol::SPANS;
+use opentelemetry::trace::TracerProvider;
+use opentelemetry::{Context, KeyValue};
+use opentelemetry_otlp::{Protocol, WithExportConfig};
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::error::OTelSdkResult;
+use opentelemetry_sdk::trace::{
+    BatchConfigBuilder, BatchSpanProcessor, SdkTracerProvider, Span, SpanData, SpanExporter, SpanProcessor,
+};
+use prometheus_client::encoding::text::encode_registry;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::registry::Registry;
+use tracing_subscriber::filter::{FilterExt as _, LevelFilter, Targets, filter_fn};
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, Layer};
+
+use crate::settings::{LogFormat, ServeSettings};
+
+/// Spans that wait for the collector.
+const QUEUE: usize = 4_096;
+/// More than one request of the library takes, so that it is here that the queue is full.
+const ROOM: usize = 1_024;
+/// How long the end waits for the collector.
+const LAST: Duration = Duration::from_secs(3);
+/// Where traces are taken, below the address of a collector.
+const TRACES: &str = "v1/traces";
+/// The variables that every program with OTLP knows; the library reads them, and others of theirs.
+const VARIABLES: [&str; 2] = ["OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"];
+
+/// Ends the export of spans when it is dropped, and gives the last of them away.
+#[must_use]
+pub struct Telemetry(Option<SdkTracerProvider>);
+
+impl Drop for Telemetry {
+    fn drop(&mut self) {
+        if let Some(Err(error)) = self.0.take().map(|provider| provider.shutdown_with_timeout(LAST)) {
+            tracing::warn!(%error, "the last spans are lost");
+        }
+    }
+}
+
+/// Logs, and exports spans, as the settings say. `process` is the part of the program that runs here.
+pub fn start(settings: &ServeSettings, process: &'static str) -> anyhow::Result<Telemetry> {
+    let filter = EnvFilter::try_new(&settings.log).with_context(|| format!("`{}` is no log filter", settings.log))?;
+    // Spans for the collector would stand before every line.
+    let filter = filter.and(filter_fn(|metadata| metadata.target() != SPANS));
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let lines = match settings.log_format {
+        LogFormat::Text => lines.with_ansi(std::io::stderr().is_terminal()).boxed(),
+        LogFormat::Json => lines.json().boxed(),
+    };
+    let provider = exporter(settings.otlp.as_deref())?.map(|exporter| provider(exporter, process));
+    let spans = provider.as_ref().map(|provider| {
+        let layer = tracing_opentelemetry::layer().with_tracer(provider.tracer("audience"));
+        layer.with_filter(Targets::new().with_target(SPANS, LevelFilter::INFO))
+    });
+    tracing_subscriber::registry().with(lines.with_filter(filter)).with(spans).init();
+    Ok(Telemetry(provider))
+}
+
+/// The exporter to the collector that is named here or in a variable.
+fn exporter(url: Option<&str>) -> anyhow::Result<Option<opentelemetry_otlp::SpanExporter>> {
+    let is_set = |name: &&str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    if url.is_none() && !VARIABLES.iter().any(is_set) {
+        return Ok(None);
+    }
+    // The only one in the tree; taken already where another client was made before.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let builder = opentelemetry_otlp::SpanExporter::builder().with_http().with_protocol(Protocol::HttpBinary);
+    let builder = match url {
+        Some(url) => builder.with_endpoint(format!("{}/{TRACES}", url.trim_end_matches('/'))),
+        None => builder,
+    };
+    builder.build().map(Some).context("spans cannot be exported")
+}
+
+fn provider(exporter: opentelemetry_otlp::SpanExporter, process: &'static str) -> SdkTracerProvider {
+    FIGURES.get_or_init(Figures::new);
+    let config = BatchConfigBuilder::default().with_max_queue_size(QUEUE + ROOM).build();
+    let batches = BatchSpanProcessor::builder(Counted(exporter)).with_batch_config(config).build();
+    let mut resource = Resource::builder();
+    if std::env::var_os("OTEL_SERVICE_NAME").is_none() {
+        resource = resource.with_service_name("audience");
+    }
+    let attributes = [
+        KeyValue::new("service.version", env!("CARGO_PKG_VERSION")),
+        KeyValue::new("audience.process", process),
+        KeyValue::new("process.pid", i64::from(std::process::id())),
+    ];
+    let resource = resource.with_attributes(attributes).build();
+    SdkTracerProvider::builder().with_span_processor(Bounded(batches)).with_resource(resource).build()
+}
+
+/// What became of spans.
+struct Figures {
+    registry: Registry,
+    exported: Counter,
+    lost: Counter,
+}
+
+/// There where spans are exported.
+static FIGURES: OnceLock<Figures> = OnceLock::new();
+
+impl Figures {
+    fn new() -> Figures {
+        let mut registry = Registry::with_prefix("audience");
+        let (exported, lost) = (Counter::default(), Counter::default());
+        registry.register("spans_exported", "Spans that the collector took", exported.clone());
+        registry.register("spans_lost", "Spans that found no room, or that the collector did not take", lost.clone());
+        Figures { registry, exported, lost }
+    }
+}
+
+fn exported(spans: usize) {
+    if let Some(figures) = FIGURES.get() {
+        figures.exported.inc_by(spans as u64);
+    }
+}
+
+fn lost(spans: usize) {
+    if let Some(figures) = FIGURES.get() {
+        figures.lost.inc_by(spans as u64);
+    }
+}
+
+/// Spans in the queue.
+static WAITING: AtomicUsize = AtomicUsize::new(0);
+
+/// The figures of the export for `/metrics`; nothing where there is none.
+pub fn figures() -> String {
+    let mut text = String::new();
+    match FIGURES.get() {
+        Some(figures) => encode_registry(&mut text, &figures.registry).map(|()| text).unwrap_or_default(),
+        None => text,
+    }
+}
+
+/// Lets no more spans in than there is room for.
+#[derive(Debug)]
+struct Bounded(BatchSpanProcessor);
+
+impl SpanProcessor for Bounded {
+    fn on_start(&self, span: &mut Span, context: &Context) {
+        self.0.on_start(span, context);
+    }
+
+    fn on_end(&self, span: SpanData) {
+        if WAITING.fetch_add(1, Ordering::AcqRel) < QUEUE {
+            self.0.on_end(span);
+        } else {
+            WAITING.fetch_sub(1, Ordering::AcqRel);
+            lost(1);
+        }
+    }
+
+    fn force_flush(&self) -> OTelSdkResult {
+        self.0.force_flush()
+    }
+
+    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
+        self.0.shutdown_with_timeout(timeout)
+    }
+
+    fn set_resource(&mut self, resource: &Resource) {
+        self.0.set_resource(resource);
+    }
+}
+
+/// Counts what is exported.
+#[derive(Debug)]
+struct Counted(opentelemetry_otlp::SpanExporter);
+
+impl SpanExporter for Counted {
+    async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
+        let spans = batch.len();
+        WAITING.fetch_sub(spans, Ordering::AcqRel);
+        let taken = self.0.export(batch).await;
+        match &taken {
+            Ok(()) => exported(spans),
+            Err(error) => {
+                lost(spans);
+                tracing::debug!(%error, spans, "the collector does not take spans");
+            }
+        }
+        taken
+    }
+
+    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
+        self.0.shutdown_with_timeout(timeout)
+    }
+
+    fn set_resource(&mut self, resource: &Resource) {
+        self.0.set_resource(resource);
+    }
+}

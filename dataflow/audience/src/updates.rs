@@ -1,0 +1,70 @@
+//! Changes of segments in the topic `segment-updates`: told there, and followed.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use audience_dataflow::service::{SegmentUpdate, SegmentUpdates};
+use audience_kafka::topics::{self, Topic};
+use audience_kafka::{Error, Notices, TopicProducer};
+
+use crate::connectors;
+use crate::settings::KafkaSettings;
+
+/// How long a message is waited for at a time, and how long after a fault.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Tells of changes of segments in Kafka.
+pub struct Updates {
+    producer: TopicProducer,
+    settings: KafkaSettings,
+    topic: Topic,
+    /// Whether the topic is known to be there.
+    is_there: AtomicBool,
+}
+
+impl Updates {
+    /// The brokers need not be there yet.
+    pub fn new(settings: &KafkaSettings) -> anyhow::Result<Updates> {
+        let topic = connectors::topic(settings, Topic::segment_updates());
+        let producer = TopicProducer::new(&settings.connection, &topic.name)?;
+        Ok(Updates { producer, settings: settings.clone(), topic, is_there: AtomicBool::new(false) })
+    }
+
+    fn ensure(&self) -> Result<(), Error> {
+        if !self.is_there.load(Ordering::Acquire) {
+            topics::ensure(&self.settings.connection, std::slice::from_ref(&self.topic))?;
+            self.is_there.store(true, Ordering::Release);
+        }
+        Ok(())
+    }
+}
+
+impl SegmentUpdates for Updates {
+    fn tell(&self, updates: &[SegmentUpdate]) -> Result<(), String> {
+        let message = |update: &SegmentUpdate| serde_json::to_vec(update).map_err(|error| error.to_string());
+        let messages = updates.iter().map(|update| Ok((update.segment_id.as_str(), message(update)?)));
+        let messages: Vec<(&str, Vec<u8>)> = messages.collect::<Result<_, String>>()?;
+        self.ensure().and_then(|()| self.producer.put(&messages)).map_err(|error| error.to_string())
+    }
+}
+
+/// Calls `look` whenever a change of a segment is told, until the process ends.
+pub fn follow(settings: &KafkaSettings, look: impl Fn() + Send + 'static) -> anyhow::Result<()> {
+    let topic = connectors::topic(settings, Topic::segment_updates());
+    let notices = Notices::new(&settings.connection, &topic.name)?;
+    let run = move || {
+        loop {
+            match notices.wait(PATIENCE) {
+                Ok(true) => look(),
+                Ok(false) => {}
+                Err(error) => {
+                    // The catalogue is looked at now and then in any case.
+                    tracing::debug!(%error, "changes of segments are not heard of");
+                    std::thread::park_timeout(PATIENCE);
+                }
+            }
+        }
+    };
+    std::thread::Builder::new().name("segment-updates-in".to_owned()).spawn(run)?;
+    Ok(())
+}

@@ -1,0 +1,129 @@
+//! Spans of the real program at a collector that is made of a port and the published messages of OTLP.
+#![expect(clippy::unwrap_used, reason = "a test that panics has failed, which is what a test is for")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+
+use audience_tests::program;
+use audience_tests::serve::{Setup, pause};
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value};
+use opentelemetry_proto::tonic::trace::v1::Span;
+use prost::Message;
+
+/// Takes requests one after the other on a connection.
+fn collect(stream: TcpStream, requests: &SyncSender<ExportTraceServiceRequest>) {
+    let (mut reader, mut writer) = (BufReader::new(stream.try_clone().unwrap()), stream);
+    loop {
+        let (mut head, mut length) = (String::new(), 0);
+        loop {
+            let mut line = String::new();
+            if reader.read_line(&mut line).unwrap_or(0) == 0 {
+                return;
+            }
+            if let Some(said) = line.to_ascii_lowercase().strip_prefix("content-length:") {
+                length = said.trim().parse().unwrap();
+            }
+            if line == "\r\n" {
+                break;
+            }
+            head.push_str(&line);
+        }
+        assert!(head.starts_with("POST /v1/traces "), "{head}");
+        let mut body = vec![0; length];
+        reader.read_exact(&mut body).unwrap();
+        requests.send(ExportTraceServiceRequest::decode(&*body).unwrap()).unwrap();
+        let answer = "HTTP/1.1 200 OK\r\ncontent-type: application/x-protobuf\r\ncontent-length: 0\r\n\r\n";
+        writer.write_all(answer.as_bytes()).unwrap();
+    }
+}
+
+/// The address of a collector, and what it is given.
+fn collector() -> (String, Receiver<ExportTraceServiceRequest>) {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let (sender, requests) = sync_channel(1_024);
+    std::thread::spawn(move || {
+        for stream in listener.incoming().map_while(Result::ok) {
+            let sender = sender.clone();
+            std::thread::spawn(move || collect(stream, &sender));
+        }
+    });
+    (url, requests)
+}
+
+fn texts(attributes: &[KeyValue]) -> BTreeMap<String, String> {
+    let text = |value: &Option<AnyValue>| match value.as_ref().and_then(|value| value.value.clone()) {
+        Some(any_value::Value::StringValue(text)) => text,
+        Some(any_value::Value::IntValue(number)) => number.to_string(),
+        other => format!("{other:?}"),
+    };
+    attributes.iter().map(|attribute| (attribute.key.clone(), text(&attribute.value))).collect()
+}
+
+#[test]
+fn what_is_done_is_seen_at_the_collector() {
+    let directory = tempfile::tempdir().unwrap();
+    let (url, requests) = collector();
+    // The last of them come with the end alone.
+    let variables = [("OTEL_EXPORTER_OTLP_ENDPOINT", url.as_str()), ("OTEL_BSP_SCHEDULE_DELAY", "3600000")];
+    let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+    let served = Setup { variables, ..Setup::within(program!(), directory.path()) }.start();
+    let client = served.client();
+    assert_eq!(client.put("/api/segments/s", r#"{"name":"s","rules":{"event":"buy"}}"#).unwrap().status, 201);
+    let event = r#"{"userId":"ann-secret","eventType":"buy"}"#;
+    assert_eq!(client.post("/api/events", event).unwrap().status, 202);
+    assert_eq!(client.get("/api/users/ann-secret/segments").unwrap().status, 200);
+    assert_eq!(client.get("/api/users/nobody-secret/nothing").unwrap().status, 404);
+    served.stop();
+
+    let mut spans: Vec<Span> = Vec::new();
+    let mut resources = BTreeSet::new();
+    while let Ok(request) = requests.try_recv() {
+        for resource in request.resource_spans {
+            resources.insert(texts(&resource.resource.unwrap().attributes)["service.name"].clone());
+            spans.extend(resource.scope_spans.into_iter().flat_map(|scope| scope.spans));
+        }
+    }
+    assert_eq!(resources, ["audience".to_owned()].into());
+    let names: BTreeSet<&str> = spans.iter().map(|span| span.name.as_str()).collect();
+    for name in
+        ["PUT /api/segments/{id}", "edit", "edit.apply", "events.append", "GET /api/users/{id}/segments", "checkpoint"]
+    {
+        assert!(names.contains(name), "{name} is not among {names:?}");
+    }
+    assert!(!format!("{spans:?}").contains("secret"), "a user is named: {spans:?}");
+    let named = |name: &str| spans.iter().find(|span| span.name == name).unwrap();
+    let (request, appended) = (named("POST /api/events"), named("events.append"));
+    assert_eq!(appended.parent_span_id, request.span_id, "what a request does is below it");
+    let said = texts(&request.attributes);
+    assert_eq!((said["http.response.status_code"].as_str(), said["http.route"].as_str()), ("202", "/api/events"));
+    // A PUT first tries to replace, which changes nothing where there is nothing.
+    let mut edits = spans.iter().filter(|span| span.name == "edit");
+    assert!(edits.any(|edit| texts(&edit.attributes).contains_key("version")));
+}
+
+/// Spans are lost and counted; everything else goes on, and the end is an end in order.
+#[test]
+fn a_collector_that_is_away_keeps_nobody() {
+    let directory = tempfile::tempdir().unwrap();
+    let nobody = TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap();
+    let variables = vec![("OTEL_BSP_SCHEDULE_DELAY".to_owned(), "20".to_owned())];
+    let flags = vec!["--otlp".to_owned(), format!("http://{nobody}/")];
+    let served = Setup { variables, flags, ..Setup::within(program!(), directory.path()) }.start();
+    let client = served.client();
+    let mut lost = String::new();
+    for _ in 0..500 {
+        assert_eq!(client.post("/api/events", r#"{"userId":"ann","eventType":"buy"}"#).unwrap().status, 202);
+        let metrics = client.get("/metrics").unwrap().text();
+        lost = metrics.lines().find(|line| line.starts_with("audience_spans_lost_total")).unwrap().to_owned();
+        if !lost.ends_with(" 0") {
+            break;
+        }
+        pause(20);
+    }
+    assert!(!lost.ends_with(" 0"), "{lost}");
+    served.stop();
+}
