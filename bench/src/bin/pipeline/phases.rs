@@ -33,8 +33,8 @@ struct Figures {
     events: u64,
     /// Membership changes that are in the change log.
     changes: u64,
-    /// Of these, in the sink that has the fewest.
-    given_out: u64,
+    /// Ticks that are committed and that not every sink has; none before every sink was seen.
+    behind: Option<u64>,
 }
 
 impl Figures {
@@ -48,20 +48,15 @@ impl Figures {
             sums.entry(name).or_default().extend(value.parse::<f64>().ok().map(|value| value as u64));
         }
         let all = |name: &str| sums.get(name).cloned().unwrap_or_default();
-        let sinks = all("audience_sink_changes_total");
         Ok(Figures {
             events: all("audience_engine_events_total").iter().sum(),
             changes: all("audience_membership_changes_total").iter().sum(),
-            given_out: if sinks.len() == 2 { sinks.into_iter().min().unwrap_or(0) } else { 0 },
+            behind: all("audience_sink_lag_ticks").into_iter().max(),
         })
     }
 
     fn since(self, before: Figures) -> Figures {
-        Figures {
-            events: self.events - before.events,
-            changes: self.changes - before.changes,
-            given_out: self.given_out - before.given_out,
-        }
+        Figures { events: self.events - before.events, changes: self.changes - before.changes, ..self }
     }
 }
 
@@ -70,7 +65,7 @@ fn wait_caught_up(client: &mut Client, before: Figures, events: u64) -> anyhow::
     let begun = Instant::now();
     loop {
         let figures = Figures::read(client)?.since(before);
-        if figures.events >= events && figures.given_out >= figures.changes {
+        if figures.events >= events && figures.behind == Some(0) {
             return Ok(figures);
         }
         ensure!(begun.elapsed() < PATIENCE, "{figures:?} of {events} events after {PATIENCE:?}");
@@ -94,7 +89,7 @@ pub fn go_on(run: &mut Run, is_new: bool) -> anyhow::Result<()> {
     let mut client = run.server.client()?;
     let begun = Instant::now();
     // Each says for itself that it has everything.
-    while lag(&mut client)?.is_none_or(|ticks| ticks > 0) {
+    while Figures::read(&mut client)?.behind != Some(0) {
         ensure!(begun.elapsed() < PATIENCE, "the sinks do not catch up");
         pause(LOOK);
     }
@@ -102,13 +97,6 @@ pub fn go_on(run: &mut Run, is_new: bool) -> anyhow::Result<()> {
         run.producing.next = run.args.users + now().unsigned_abs();
     }
     Ok(())
-}
-
-fn lag(client: &mut Client) -> anyhow::Result<Option<u64>> {
-    let answer = client.get("/metrics")?;
-    let text = String::from_utf8_lossy(answer.body);
-    let lags = text.lines().filter(|line| line.starts_with("audience_sink_lag_ticks{"));
-    Ok(lags.filter_map(|line| line.rsplit_once(' ')?.1.parse().ok()).max())
 }
 
 fn note_memory(report: &mut Report, what: &str, bytes: u64) {
