@@ -100,7 +100,11 @@ impl Api {
         if let (Some(forward), Err(problem)) = (elsewhere, &answer)
             && problem.code == NEEDS_ENGINE
         {
-            answer = forward.ask(self.options.request_timeout).instrument(span.clone()).await;
+            let asked = forward.ask(self.options.request_timeout).instrument(span.clone()).await;
+            answer = match problem.otherwise {
+                Some(otherwise) if asked.is_err() => Ok(otherwise()),
+                _ => asked,
+            };
         }
         let response = no_sniff(answer.unwrap_or_else(Problem::into_response));
         drop(in_flight);

@@ -30,6 +30,8 @@ pub(crate) struct Parts {
     pub(crate) detail: String,
     pub(crate) errors: Vec<Fault>,
     pub(crate) progress: Option<Progress>,
+    /// What is answered where the engine is to be asked and does not answer.
+    pub(crate) otherwise: Option<fn() -> Response>,
     headers: Vec<(HeaderName, HeaderValue)>,
 }
 
@@ -72,7 +74,8 @@ impl DerefMut for Problem {
 impl Problem {
     pub(crate) fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
         let detail = detail.into();
-        Problem(Box::new(Parts { status, code, detail, errors: Vec::new(), progress: None, headers: Vec::new() }))
+        let (errors, headers) = (Vec::new(), Vec::new());
+        Problem(Box::new(Parts { status, code, detail, errors, progress: None, otherwise: None, headers }))
     }
 
     /// 400 with a code of its own.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::task::Poll;
 
+use audience_protocol::PlatformError;
 use bytes::Bytes;
 use futures_util::stream;
 use hyper::header::{CONTENT_TYPE, HeaderValue};
@@ -33,6 +34,13 @@ async fn segments(api: Arc<Api>, mut call: Call) -> Answer {
         false => api.platform.user_segments(&id)?,
         true => api.blocking(move |api| api.platform.user_segments(&id)).await?,
     };
+    if segments.is_empty() && api.options.engine.is_some() {
+        // The store knows nobody by an id that was merged into another: the engine knows whose it is. Most who are in no
+        // segment are just that, so an engine that is away keeps nobody from the answer.
+        let mut problem = Problem::from(PlatformError::NeedsEngine("whom an id was merged into"));
+        problem.otherwise = Some(|| reply::json(StatusCode::OK, &[(); 0]));
+        return Err(problem);
+    }
     Ok(reply::json(StatusCode::OK, &segments))
 }
 

@@ -109,6 +109,12 @@ fn apis_beside_an_engine() {
     let bought = |_, answer: &Value| *answer == serde_json::json!([{"segmentId": "buyers", "name": "Buyers"}]);
     segments.wait_for("/api/users/ann/segments", bought);
     assert_eq!(segments.client.get("/api/users/nobody/segments").unwrap().text().trim(), "[]");
+    // Whom an id was merged into only the engine knows.
+    let merged = events.client.post("/v1/alias", r#"{"previousId":"ann","userId":"bea"}"#).unwrap();
+    assert_eq!(merged.status, 200, "{}", merged.text());
+    segments.wait_for("/api/users/bea/segments", bought);
+    alone.wait_for("/api/users/ann/segments", |_, answer| *answer == serde_json::json!([]));
+    segments.wait_for("/api/users/ann/segments", bought);
     // An edit takes effect in the engine, and comes back by the store.
     let edit = r#"{"name":"Viewers","rules":{"event":"view"}}"#;
     assert_eq!(segments.client.put("/api/segments/buyers", edit).unwrap().status, 200);
@@ -129,8 +135,8 @@ fn apis_beside_an_engine() {
     assert_eq!(segments.client.get("/actuator/health").unwrap().status, 200);
 
     let taken = messages(&format!("{prefix}user-events"), 2);
-    assert_eq!(taken.len(), 1);
-    assert!(taken[0].0 == "ann" && taken[0].1["receivedAt"].is_string(), "{taken:?}");
+    assert_eq!(taken.len(), 2);
+    assert!(taken.iter().any(|(key, event)| key == "ann" && event["receivedAt"].is_string()), "{taken:?}");
     let told = messages(&format!("{prefix}segment-updates"), 1);
     let told: Vec<(&str, Option<&str>, Option<u64>)> =
         told.iter().map(|(key, said)| (key.as_str(), said["action"].as_str(), said["version"].as_u64())).collect();
