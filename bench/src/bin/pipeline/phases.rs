@@ -103,18 +103,34 @@ fn note_memory(report: &mut Report, what: &str, bytes: u64) {
     report.add(what, bytes as f64 / MIB, "MiB", Target::None);
 }
 
-/// Sends, and waits until both sinks have all; gives what came of it, and the seconds.
-fn flow(run: &mut Run, plan: Plan) -> anyhow::Result<(Figures, f64)> {
+/// What came of events that were sent.
+struct Flow {
+    figures: Figures,
+    /// From the first until the brokers had all.
+    sent_seconds: f64,
+    /// From the first until both sinks had all.
+    seconds: f64,
+}
+
+/// Sends, and waits until both sinks have all.
+fn flow(run: &mut Run, plan: Plan) -> anyhow::Result<Flow> {
     let mut client = run.server.client()?;
     let before = Figures::read(&mut client)?;
     let begun = Instant::now();
-    run.producing.send(run.traffic, plan)?;
+    let sent_seconds = run.producing.send(run.traffic, plan)?.as_secs_f64();
     let figures = wait_caught_up(&mut client, before, plan.count)?;
-    Ok((figures, begun.elapsed().as_secs_f64()))
+    Ok(Flow { figures, sent_seconds, seconds: begun.elapsed().as_secs_f64() })
 }
 
-fn rates(run: &mut Run, what: &str, (figures, seconds): (Figures, f64), target: Target) {
-    let (events, changes) = (figures.events as f64, figures.changes as f64);
+fn rates(run: &mut Run, what: &str, flow: &Flow, target: Target) {
+    let (events, changes, seconds) = (flow.figures.events as f64, flow.figures.changes as f64, flow.seconds);
+    // Where this is no more than what is done, it is the producer, or the brokers, that all waits for.
+    run.report.add(
+        &format!("{what}: events that the brokers took"),
+        events / flow.sent_seconds,
+        "events/s",
+        Target::None,
+    );
     run.report.add(&format!("{what}: events until in both sinks"), events / seconds, "events/s", target);
     run.report.add(&format!("{what}: changes an event"), changes / events, "", Target::None);
     run.report.add(&format!("{what}: changes in each sink"), changes / seconds, "changes/s", Target::None);
@@ -125,7 +141,7 @@ pub fn history(run: &mut Run) -> anyhow::Result<()> {
     for tenth in 1..=10 {
         let count = run.args.events / 10;
         let came = flow(run, Plan { rate: None, count, probe_every: 0 })?;
-        rates(run, &format!("history, tenth {tenth}"), came, Target::None);
+        rates(run, &format!("history, tenth {tenth}"), &came, Target::None);
     }
     let bytes = run.server.memory().unwrap_or(0);
     note_memory(&mut run.report, "history: memory after", bytes);
@@ -137,11 +153,11 @@ pub fn sustained(run: &mut Run) -> anyhow::Result<()> {
     let (rate, seconds) = (run.args.rate, run.args.seconds);
     let cpu = run.server.cpu_seconds();
     let came = flow(run, Plan { rate: Some(rate), count: rate * seconds, probe_every: 0 })?;
-    let behind = came.1 - seconds as f64;
-    let used = run.server.cpu_seconds().zip(cpu).map_or(0.0, |(after, before)| (after - before) / came.1);
+    let behind = came.seconds - came.sent_seconds;
+    let used = run.server.cpu_seconds().zip(cpu).map_or(0.0, |(after, before)| (after - before) / came.seconds);
     // What is sent ends in the last second; the sinks are to have it within another.
     let target = rate as f64 * seconds as f64 / (seconds as f64 + 1.0);
-    rates(run, "sustained", came, Target::AtLeast(target.floor()));
+    rates(run, "sustained", &came, Target::AtLeast(target.floor()));
     run.report.add("sustained: sinks done behind the last event", behind, "s", Target::None);
     run.report.add("sustained: cores used by the server", used, "", Target::None);
     Ok(())
@@ -156,9 +172,9 @@ pub fn latency(run: &mut Run) -> anyhow::Result<()> {
     let came = flow(run, plan(run.args.seconds))?;
     pause(Duration::from_secs(1));
     let times = run.seen.take_probes();
-    let sent = came.0.events / PROBE_EVERY;
+    let sent = came.figures.events / PROBE_EVERY;
     ensure!(times.count() == sent, "{} of {sent} probes came", times.count());
-    rates(run, "latency", came, Target::None);
+    rates(run, "latency", &came, Target::None);
     times.report(&mut run.report, "latency: event to topic", Target::None, Target::AtMost(100.0));
     Ok(())
 }
