@@ -3,6 +3,7 @@
 #![warn(missing_docs)]
 
 pub mod http;
+pub mod machine;
 pub mod process;
 pub mod report;
 pub mod workload;

@@ -12,9 +12,9 @@ use crate::settings::Connection;
 use crate::{Error, Result};
 
 /// While the buffer of librdkafka is full, how long is waited for deliveries between attempts.
-const FULL_WAIT: Duration = Duration::from_millis(20);
+const FULL_WAIT: Duration = Duration::from_millis(2);
 /// How long is waited for deliveries between looks at whether any is missing.
-const DELIVERY_WAIT: Duration = Duration::from_millis(1);
+const DELIVERY_WAIT: Duration = Duration::from_micros(250);
 
 /// Keeps the numbers of records that were not delivered, and why.
 #[derive(Default)]
@@ -76,7 +76,7 @@ impl Sender {
                         return Err(Error::TooLong("sending".to_owned()));
                     }
                     record = back;
-                    self.producer.poll(FULL_WAIT);
+                    self.pause(FULL_WAIT);
                 }
                 Err((fault, _)) => return Err(Error::Client { action: "sending", fault }),
             }
@@ -88,6 +88,12 @@ impl Sender {
         self.producer.poll(Duration::ZERO);
     }
 
+    /// Waits, and serves what came back meanwhile. Not by a `poll` that waits: the last millisecond of it is a busy loop.
+    fn pause(&self, time: Duration) {
+        std::thread::park_timeout(time);
+        self.serve();
+    }
+
     /// Waits until everything is delivered or given up; gives what was given up.
     ///
     /// Not by `flush`, which looks only every 100 ms.
@@ -97,7 +103,7 @@ impl Sender {
             if Instant::now() >= deadline {
                 return Err(Error::TooLong("the delivery of what was sent".to_owned()));
             }
-            self.producer.poll(DELIVERY_WAIT);
+            self.pause(DELIVERY_WAIT);
         }
         Ok(std::mem::take(&mut *self.producer.context().0.lock()))
     }

@@ -14,6 +14,12 @@ use crate::settings::{Connection, OnGone, Start};
 use crate::watch::Watch;
 use crate::{Error, Result};
 
+/// How long the first message of a batch waits for others: each batch costs the event log a synchronization of its disk, and the
+/// engine a tick.
+const GATHER: Duration = Duration::from_millis(5);
+/// How often it is noted at the brokers how far was read.
+const NOTE_EVERY: Duration = Duration::from_secs(1);
+
 /// How a topic is read.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -77,6 +83,10 @@ struct Open {
     share: Share,
     /// The next offset of each partition of the share.
     next: BTreeMap<u32, u64>,
+    /// What was acknowledged, and is not noted at the brokers yet: next offsets.
+    unnoted: BTreeMap<u32, u64>,
+    /// When it was noted last.
+    noted: Option<Instant>,
     /// Partitions whose position is to be told though no message of them came yet.
     untold: Vec<u32>,
     /// What was passed over and is to be told.
@@ -233,6 +243,13 @@ impl KafkaSource {
         Ok(())
     }
 
+    /// Nothing rests on what is noted at the brokers.
+    fn note(&mut self) {
+        if let Some(Err(error)) = self.open.as_mut().map(Open::note) {
+            tracing::debug!(source = self.name, %error, "offsets could not be noted at the broker");
+        }
+    }
+
     /// What to do about an error between messages.
     fn judge(&self, open: &mut Open, error: KafkaError) -> Result<(), SourceError> {
         if error.rdkafka_error_code() == Some(RDKafkaErrorCode::AutoOffsetReset) {
@@ -253,7 +270,10 @@ impl KafkaSource {
             let wait = if is_idle { left(deadline) } else { Duration::ZERO };
             match open.consumer.poll(wait) {
                 None if is_idle && !wait.is_zero() => self.look_for_partitions(open)?,
-                None => return told.map_or(Ok(()), Err),
+                None => match batch.rest() {
+                    Some(rest) => std::thread::park_timeout(rest),
+                    None => return told.map_or(Ok(()), Err),
+                },
                 Some(Ok(message)) => {
                     batch.take(&message, &mut open.next);
                     if batch.count >= self.settings.batch_messages || batch.bytes >= self.settings.batch_bytes {
@@ -275,6 +295,8 @@ impl Open {
             consumer,
             share,
             next: BTreeMap::new(),
+            unnoted: BTreeMap::new(),
+            noted: None,
             untold: Vec::new(),
             gaps: Vec::new(),
             has_grown: false,
@@ -285,13 +307,28 @@ impl Open {
 
     /// Reads every partition from its next offset on.
     fn assign(&self) -> Result<()> {
+        self.consumer.assign(&self.list(&self.next)?).map_err(Error::client("assigning partitions"))
+    }
+
+    /// Notes at the brokers, for tools, how far was read; not more often than they should be asked to.
+    fn note(&mut self) -> Result<()> {
+        if self.unnoted.is_empty() || self.noted.is_some_and(|noted| noted.elapsed() < NOTE_EVERY) {
+            return Ok(());
+        }
+        self.noted = Some(Instant::now());
+        let unnoted = std::mem::take(&mut self.unnoted);
+        let list = self.list(&unnoted)?;
+        self.consumer.commit(&list, CommitMode::Async).map_err(Error::client("noting offsets"))
+    }
+
+    fn list(&self, next: &BTreeMap<u32, u64>) -> Result<TopicPartitionList> {
         let mut list = TopicPartitionList::new();
-        for (partition, next) in &self.next {
+        for (partition, next) in next {
             let offset = Offset::Offset(i64::try_from(*next).unwrap_or(i64::MAX));
             list.add_partition_offset(self.topic(), *partition as i32, offset)
                 .map_err(Error::client("naming an offset"))?;
         }
-        self.consumer.assign(&list).map_err(Error::client("assigning partitions"))
+        Ok(list)
     }
 
     fn topic(&self) -> &str {
@@ -303,6 +340,8 @@ impl Open {
 #[derive(Default)]
 struct Filling {
     batch: Batch,
+    /// When its first message came.
+    begun: Option<Instant>,
     /// Messages, with those that were passed over.
     count: usize,
     bytes: usize,
@@ -315,6 +354,11 @@ impl Filling {
         self.moved.is_empty()
     }
 
+    /// How long others are still waited for, where there is any message.
+    fn rest(&self) -> Option<Duration> {
+        self.begun.map(|begun| left(begun + GATHER)).filter(|rest| !rest.is_zero())
+    }
+
     fn take(&mut self, message: &BorrowedMessage<'_>, next: &mut BTreeMap<u32, u64>) {
         let (Ok(partition), Ok(offset)) = (u32::try_from(message.partition()), u64::try_from(message.offset())) else {
             return;
@@ -322,6 +366,7 @@ impl Filling {
         // Behind an assignment that was made anew, what was fetched before may still come.
         let Some(next) = next.get_mut(&partition).filter(|next| offset >= **next) else { return };
         *next = offset + 1;
+        self.begun.get_or_insert_with(Instant::now);
         self.moved.insert(partition);
         self.count += 1;
         let Some(value) = message.payload() else {
@@ -367,6 +412,8 @@ impl Source for KafkaSource {
     }
 
     fn poll(&mut self, patience: Duration) -> Result<Batch, SourceError> {
+        // Where nothing comes any more, the last of what came is noted too.
+        self.note();
         let Some(mut open) = self.open.take() else {
             return Err(SourceError::Fatal(format!("{} is not open", self.name)));
         };
@@ -401,20 +448,10 @@ impl Source for KafkaSource {
     }
 
     fn acknowledge(&mut self, positions: &[SourcePosition]) {
-        let Some(open) = &self.open else { return };
-        let mut list = TopicPartitionList::new();
-        for position in positions.iter().filter(|position| open.next.contains_key(&position.partition)) {
-            let offset = Offset::Offset(i64::try_from(position.next_offset).unwrap_or(i64::MAX));
-            let added = list.add_partition_offset(open.topic(), position.partition as i32, offset);
-            if let Err(error) = added {
-                tracing::debug!(source = self.name, %error, "an offset could not be noted");
-            }
-        }
-        if list.count() > 0
-            && let Err(error) = open.consumer.commit(&list, CommitMode::Async)
-        {
-            tracing::debug!(source = self.name, %error, "offsets could not be noted at the broker");
-        }
+        let Some(open) = &mut self.open else { return };
+        let own = positions.iter().filter(|position| open.next.contains_key(&position.partition));
+        open.unnoted.extend(own.map(|position| (position.partition, position.next_offset)));
+        self.note();
     }
 
     fn lag(&self) -> Vec<Lag> {

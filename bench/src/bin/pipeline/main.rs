@@ -10,8 +10,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
+use audience_bench::machine::ProcessorTime;
 use audience_bench::process::{Server, Setup};
-use audience_bench::report::Report;
+use audience_bench::report::{Report, Target};
 use clap::{Parser, ValueEnum};
 
 use crate::kafka::{Producing, Seen};
@@ -156,6 +157,7 @@ fn main() -> anyhow::Result<()> {
             break;
         }
         eprintln!("-- {phase:?}");
+        let before = ProcessorTime::now();
         result = match phase {
             Phase::History => phases::history(&mut run),
             Phase::Sustained => phases::sustained(&mut run),
@@ -165,6 +167,10 @@ fn main() -> anyhow::Result<()> {
             Phase::Redis => phases::redis(&mut run),
         }
         .with_context(|| format!("in phase {phase:?}"));
+        if let Some((now, before)) = ProcessorTime::now().zip(before) {
+            let what = format!("{phase:?}: processor time that the host gave to others").to_lowercase();
+            run.report.add(&what, now.stolen_percent_since(before), "%", Target::None);
+        }
     }
     run.report.print();
     run.seen.end();

@@ -3,7 +3,7 @@
 use std::ops::{ControlFlow, RangeInclusive};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::mpsc::sync_channel;
 use std::time::{Duration, Instant};
 
 use audience_contract::{ChangeLog, MembershipChange, Progress, Reach, Sink, SinkError, StoreError};
@@ -175,8 +175,6 @@ impl<'a> Follower<'a> {
 
     /// Writes what changed behind `reached` up to `newest`, in pieces; where `up_to` says so, only of users up to that id.
     /// Without changes it is written only where that `is_due`. Gives whether anything was written.
-    ///
-    /// While a piece is written the next one is read, on a thread of its own, and one more may wait.
     fn bring(
         &mut self,
         reached: &mut Progress,
@@ -184,28 +182,49 @@ impl<'a> Follower<'a> {
         up_to: Option<&str>,
         is_due: bool,
     ) -> Result<bool, FollowError> {
-        let (log, from, at_once) = (self.service.stores.changes.clone(), reached.tick + 1, self.sink.changes_at_once());
-        let (give, pieces) = sync_channel(PIECES_WAITING);
-        let mut is_written = false;
-        let mut last = std::thread::scope(|scope| -> Result<Vec<MembershipChange>, FollowError> {
-            let reader = scope.spawn(move || read_pieces(&*log, from..=newest.tick, at_once, up_to, &give));
-            // Gone where writing fails, which the reader notices.
-            for Piece { tick, mut changes } in pieces {
-                // Of a tick in between only its number is known.
-                let progress = Progress { tick, ..*reached };
-                self.write(&reach(progress, up_to), &mut changes)?;
-                *reached = progress;
-                is_written = true;
-            }
-            let read = reader.join().unwrap_or_else(|_| Err(unread()));
-            Ok(read?)
+        let (log, at_once) = (self.service.stores.changes.clone(), self.sink.changes_at_once());
+        let mut first = None;
+        let mut last = read_pieces(&*log, reached.tick + 1..=newest.tick, at_once, up_to, &mut |piece| {
+            first = Some(piece);
+            false
         })?;
+        let mut is_written = first.is_some();
+        if let Some(first) = first {
+            last = self.bring_pieces(reached, first, newest, up_to)?;
+        }
         if !last.is_empty() || is_due || up_to.is_some() {
             self.write(&reach(newest, up_to), &mut last)?;
             is_written = true;
         }
         *reached = newest;
         Ok(is_written)
+    }
+
+    /// Writes a full piece and the full ones behind it; gives the changes behind those. While a piece is written the next one is
+    /// read, on a thread of its own, and one more may wait.
+    fn bring_pieces(
+        &mut self,
+        reached: &mut Progress,
+        first: Piece,
+        newest: Progress,
+        up_to: Option<&str>,
+    ) -> Result<Vec<MembershipChange>, FollowError> {
+        let (log, at_once) = (self.service.stores.changes.clone(), self.sink.changes_at_once());
+        let ticks = first.tick + 1..=newest.tick;
+        let (give, pieces) = sync_channel(PIECES_WAITING);
+        std::thread::scope(|scope| {
+            // Nobody takes them any more where writing fails.
+            let reader =
+                scope.spawn(move || read_pieces(&*log, ticks, at_once, up_to, &mut |piece| give.send(piece).is_ok()));
+            for Piece { tick, mut changes } in std::iter::once(first).chain(pieces) {
+                // Of a tick in between only its number is known.
+                let progress = Progress { tick, ..*reached };
+                self.write(&reach(progress, up_to), &mut changes)?;
+                *reached = progress;
+            }
+            let read = reader.join().unwrap_or_else(|_| Err(unread()));
+            Ok(read?)
+        })
     }
 
     fn write(&mut self, reach: &Reach, changes: &mut Vec<MembershipChange>) -> Result<(), FollowError> {
@@ -250,14 +269,14 @@ struct Piece {
     changes: Vec<MembershipChange>,
 }
 
-/// Reads the changes of those ticks, and gives them in pieces of `at_once` and a tick more, as long as somebody takes them;
+/// Reads the changes of those ticks, and gives them to `take` in pieces of `at_once` and a tick more, as long as it gives true;
 /// gives those behind the last piece. Where `up_to` says so, only those of users up to that id.
 fn read_pieces(
     log: &dyn ChangeLog,
     ticks: RangeInclusive<u64>,
     at_once: usize,
     up_to: Option<&str>,
-    give: &SyncSender<Piece>,
+    take: &mut dyn FnMut(Piece) -> bool,
 ) -> Result<Vec<MembershipChange>, StoreError> {
     let mut changes: Vec<MembershipChange> = Vec::new();
     let mut failed = None;
@@ -273,9 +292,9 @@ fn read_pieces(
         if changes.len() < at_once {
             return ControlFlow::Continue(());
         }
-        match give.send(Piece { tick, changes: std::mem::take(&mut changes) }) {
-            Ok(()) => ControlFlow::Continue(()),
-            Err(_) => ControlFlow::Break(()),
+        match take(Piece { tick, changes: std::mem::take(&mut changes) }) {
+            true => ControlFlow::Continue(()),
+            false => ControlFlow::Break(()),
         }
     })?;
     failed.map_or(Ok(changes), Err)
@@ -340,26 +359,24 @@ mod tests {
 
     #[test]
     fn pieces_are_whole_ticks_and_nothing_is_left_out() {
-        let (give, pieces) = sync_channel(TICKS as usize);
-        let rest = read_pieces(&Entries::default(), 5..=98, 10, None, &give).unwrap();
-        drop(give);
-        let pieces: Vec<(u64, usize)> = pieces.iter().map(|piece| (piece.tick, piece.changes.len())).collect();
+        let mut pieces = Vec::new();
+        let mut take = |piece: Piece| {
+            pieces.push((piece.tick, piece.changes.len()));
+            true
+        };
+        let rest = read_pieces(&Entries::default(), 5..=98, 10, None, &mut take).unwrap();
         let expected: Vec<(u64, usize)> = (1..=9).map(|number| (4 + 10 * number, 10)).collect();
         assert_eq!((pieces, rest.len()), (expected, 4));
-        let (give, pieces) = sync_channel(TICKS as usize);
-        let rest = read_pieces(&Entries::default(), 1..=26, 100, Some("c"), &give).unwrap();
-        drop(give);
+        let rest = read_pieces(&Entries::default(), 1..=26, 100, Some("c"), &mut |_| false).unwrap();
         let mut users: Vec<&str> = rest.iter().map(|change| &*change.user_id).collect();
         users.sort_unstable();
-        assert_eq!((users, pieces.iter().count()), (vec!["a", "b", "c"], 0));
+        assert_eq!(users, ["a", "b", "c"]);
     }
 
     #[test]
-    fn what_nobody_writes_is_not_read_on() {
+    fn what_nobody_takes_is_not_read_on() {
         let log = Entries::default();
-        let (give, pieces) = sync_channel(PIECES_WAITING);
-        drop(pieces);
-        read_pieces(&log, 1..=TICKS, 10, None, &give).unwrap();
-        assert_eq!(log.0.into_inner(), 10);
+        let rest = read_pieces(&log, 1..=TICKS, 10, None, &mut |_| false).unwrap();
+        assert_eq!((log.0.into_inner(), rest.len()), (10, 0));
     }
 }
