@@ -115,7 +115,9 @@ impl KafkaSource {
             // How soon a partition that was added is found.
             ("topic.metadata.refresh.interval.ms", "10000"),
             ("statistics.interval.ms", "1000"),
-            ("fetch.wait.max.ms", "100"),
+            // Events of 10 ms travel together, or the brokers are asked for every few of them.
+            ("fetch.min.bytes", "65536"),
+            ("fetch.wait.max.ms", "10"),
             // How soon it is fetched again once there is room for more: by default a second, in which all may be taken.
             ("fetch.queue.backoff.ms", "20"),
             ("reconnect.backoff.max.ms", "2000"),

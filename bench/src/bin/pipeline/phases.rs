@@ -21,6 +21,8 @@ const LOOK: Duration = Duration::from_millis(100);
 const PATIENCE: Duration = Duration::from_secs(1800);
 /// At a moderate rate, every so-manieth event is a probe.
 const PROBE_EVERY: u64 = 20;
+/// Seconds of a rate before times are noted.
+const WARM_UP_SECONDS: u64 = 20;
 /// Requests a second where events come over HTTP.
 const REQUESTS_A_SECOND: u64 = 100;
 /// Times that memory may grow by while something stands still: as much as the allocator's own habits make of it.
@@ -167,7 +169,8 @@ pub fn sustained(run: &mut Run) -> anyhow::Result<()> {
 pub fn latency(run: &mut Run) -> anyhow::Result<()> {
     let rate = run.args.moderate_rate;
     let plan = |seconds: u64| Plan { rate: Some(rate), count: rate * seconds, probe_every: PROBE_EVERY };
-    flow(run, plan(5))?;
+    // The broker's compiler takes as long to know what this rate asks of it.
+    flow(run, plan(WARM_UP_SECONDS))?;
     run.seen.take_probes();
     let came = flow(run, plan(run.args.seconds))?;
     pause(Duration::from_secs(1));

@@ -22,7 +22,7 @@ use super::{Partition, User};
 /// Measures that have a column.
 const KEPT: usize = 4;
 /// Of a user of whom only the row tells: nobody, or with neither a number nor nothing there.
-const BY_ROW: i64 = i64::MAX;
+pub(super) const BY_ROW: i64 = i64::MAX;
 
 /// Where users' numbers in a measure stand.
 struct Column {
@@ -47,7 +47,7 @@ impl Column {
 }
 
 /// Where a user's number stands.
-fn place(registry: &Registry, user: &User, measure: MeasureId, now: Millis) -> i64 {
+pub(super) fn place(registry: &Registry, user: &User, measure: MeasureId, now: Millis) -> i64 {
     let Some(definition) = registry.measures.get(measure).filter(|_| user.known) else { return BY_ROW };
     let cell = user.cell(measure).map(|at| &user.cells[at]);
     if let Some(units) = cell.and_then(Cell::number_units) {

@@ -1,25 +1,22 @@
 //! Rules put in and out of force, and the history of new measures.
 
-use std::ops::Range;
 use std::sync::Arc;
 
 use audience_rules::ast::{Cut, Millis, SegmentId};
 use audience_rules::record::{EventRef, RecordKind, records};
 use hashbrown::HashMap;
-use parking_lot::{RwLock, RwLockWriteGuard};
+use parking_lot::RwLockWriteGuard;
 use roaring::RoaringBitmap;
 
 use crate::measure::Listeners;
 use crate::membership::{Membership, user_hash};
 use crate::message::{Cause, Content, Publication, RankCut, RankInput};
 use crate::program::Program;
-use crate::registry::{BitmapId, Boundary, Role, RuleId};
+use crate::registry::{Boundary, Role, RuleId};
 
 use super::process::message_key;
 use super::{OperatorError, Partition, Published};
 
-/// Users that are looked at together when a start ends: few enough that their cells stay in the cache from rule to rule.
-const ACTIVATED_AT_ONCE: u32 = 1024;
 /// Events of a backfill whose users are fetched from memory together.
 const EVENTS_A_TURN: usize = 32;
 
@@ -269,9 +266,8 @@ impl Partition {
         for slot in 0..users {
             self.bring_to(slot, now);
         }
-        for first in (0..users).step_by(ACTIVATED_AT_ONCE as usize) {
-            self.enter_members(first..users.min(first + ACTIVATED_AT_ONCE), now, &membership);
-        }
+        let rules: Vec<RuleId> = self.registry.rules.iter().map(|(id, _)| id).collect();
+        self.enter_members(&rules, 0..users, now, &membership);
         self.silent = false;
         let ranks: Vec<u32> = self.registry.ranks.iter().map(|(id, _)| id).collect();
         let guard = membership.read();
@@ -293,16 +289,5 @@ impl Partition {
         }
         self.set_due(slot, now);
         self.schedule(slot);
-    }
-
-    /// Enters these users into every rule that they fulfil: those that others refer to first.
-    fn enter_members(&self, slots: Range<u32>, now: Millis, membership: &RwLock<Membership>) {
-        let mut rules: Vec<(u32, RuleId, BitmapId)> =
-            self.registry.rules.iter().map(|(id, rule)| (rule.level, id, rule.members)).collect();
-        rules.sort_unstable();
-        for (_, rule, members) in rules {
-            let found = self.find(rule, slots.clone(), now, &membership.read());
-            membership.write().bitmap_mut(members).extend(found);
-        }
     }
 }

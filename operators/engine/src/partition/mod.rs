@@ -18,6 +18,7 @@ mod process;
 mod rank_table;
 mod scan;
 mod settle;
+mod survey;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

@@ -86,11 +86,15 @@ impl NumberRule {
         measures
     }
 
-    /// Whether it holds where numbers stand so; `None` where one of them is not known.
+    /// Whether it holds where numbers stand so; `None` where one that matters is not known.
     pub(super) fn holds_at(&self, place: impl Fn(MeasureId) -> Option<i64>) -> Option<bool> {
         let mut bits = 0u64;
         for leaf in &self.leaves {
-            bits |= u64::from(leaf.interval.holds(place(leaf.interval.measure)?)) << leaf.index;
+            let holds = leaf.interval.holds(place(leaf.interval.measure)?);
+            if leaf.is_needed && !holds {
+                return Some(false);
+            }
+            bits |= u64::from(holds) << leaf.index;
         }
         Some(self.table >> bits & 1 == 1)
     }

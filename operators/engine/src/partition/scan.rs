@@ -62,14 +62,15 @@ impl Partition {
         let done = end as usize == self.users.len();
         let scanned = if done { u32::MAX } else { end };
         self.bring_users(&scan, scan.cursor..end, scanned, now);
-        for rule in &scan.rules {
-            let Some(members) = self.registry.rules.get(*rule).map(|rule| rule.members) else { continue };
-            let by_columns = scan.by_columns.filter(|found| found == rule);
-            let found = by_columns.and_then(|rule| self.find_by_columns(rule, scan.cursor..end, now));
-            let found = found.unwrap_or_else(|| self.find(*rule, scan.cursor..end, now, &membership.read()));
-            // Only now are readers kept waiting.
+        let mut rules = scan.rules.clone();
+        if let Some(rule) = scan.by_columns
+            && let Some(members) = self.registry.rules.get(rule).map(|rule| rule.members)
+            && let Some(found) = self.find_by_columns(rule, scan.cursor..end, now)
+        {
             membership.write().bitmap_mut(members).extend(found);
+            rules.retain(|it| *it != rule);
         }
+        self.enter_members(&rules, scan.cursor..end, now, &membership);
         for rank in &scan.ranks {
             let guard = membership.read();
             for slot in scan.cursor..end {
