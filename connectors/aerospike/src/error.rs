@@ -22,8 +22,8 @@ pub enum Error {
     /// A later process has taken over.
     #[error("a later writer has taken over")]
     Fenced,
-    /// What said how far it reached is gone since it was opened: the namespace lost its records.
-    #[error("Aerospike: the records of this writer are gone; beginning anew")]
+    /// What says how far it reaches is not what was written: a node that was killed, or all of a namespace, has lost records.
+    #[error("Aerospike: it does not have what was written last; going on from what it has")]
     Lost,
     /// The progress is none.
     #[error("{0}")]

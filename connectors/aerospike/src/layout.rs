@@ -19,6 +19,8 @@ pub(crate) const SEGMENTS: &str = "segments";
 pub(crate) const USERS: &str = "users";
 /// Bin: the opening whose writer wrote this last.
 pub(crate) const EPOCH: &str = "epoch";
+/// Bin: the number of the write that the reach is of.
+pub(crate) const NUMBER: &str = "number";
 /// Bin: how far a writer has come.
 pub(crate) const REACH: &str = "reach";
 /// Bin: into how many records users of a segment are dealt.
@@ -68,16 +70,17 @@ impl Layout {
 
     /// What counts the openings of all writers.
     pub(crate) fn openings_key(&self) -> Result<Key, Error> {
-        self.progress_key("openings".to_owned())
+        progress_key(&self.profiles, "openings".to_owned())
     }
 
     /// What is known of this writer.
     pub(crate) fn writer_key(&self) -> Result<Key, Error> {
-        self.progress_key(format!("writer/{}", self.writer))
+        progress_key(&self.profiles, format!("writer/{}", self.writer))
     }
 
-    fn progress_key(&self, name: String) -> Result<Key, Error> {
-        Ok(Key::new(&*self.profiles.namespace, format!("{}progress", self.profiles.prefix), Value::from(name))?)
+    /// The same, beside the members.
+    pub(crate) fn mark_key(&self) -> Result<Key, Error> {
+        progress_key(&self.ownership, format!("members/{}", self.writer))
     }
 
     /// Of each user of some changes the record, with what changes of it.
@@ -161,6 +164,11 @@ impl Layout {
         ];
         Ok(BatchOperation::write(policy, self.member_key(chunk.to_owned())?, operations))
     }
+}
+
+/// In the set that tells how far writers have come.
+pub(crate) fn progress_key(store: &StoreSettings, name: String) -> Result<Key, Error> {
+    Ok(Key::new(&*store.namespace, format!("{}progress", store.prefix), Value::from(name))?)
 }
 
 fn of_members(changes: &[&MembershipChange], epoch: i64) -> Vec<Operation> {

@@ -5,7 +5,8 @@ use serde::Deserialize;
 const USER_PROFILES: &str = "user_profiles";
 const SEGMENT_OWNERSHIP: &str = "segment_ownership";
 
-/// How Aerospike is reached, and which logical store is kept where.
+/// How Aerospike is reached, and which logical store is kept where. There is nothing yet that would be kept in one named
+/// `cache`.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
@@ -27,6 +28,10 @@ pub struct Settings {
     /// Where the users of segments are.
     #[serde(default = "segment_ownership")]
     pub segment_ownership: StoreSettings,
+    /// Where sizes of segments over time are. A stock server has no third namespace: by default it is that of
+    /// `segment_ownership`.
+    #[serde(default = "segment_ownership")]
+    pub analytics: StoreSettings,
 }
 
 /// Where a logical store is kept.
@@ -60,6 +65,7 @@ impl Settings {
             chunks: default_chunks(),
             user_profiles: user_profiles(),
             segment_ownership: segment_ownership(),
+            analytics: segment_ownership(),
         }
     }
 }

@@ -1,14 +1,13 @@
 //! Memberships written to Aerospike.
 
 use aerospike::query::PartitionFilter;
-use aerospike::{
-    BatchOperation, Bin, Bins, Client, QueryPolicy, Record, ResultCode, Statement, Value, expressions, operations,
-};
+use aerospike::{BatchOperation, Bins, Client, QueryPolicy, Record, Statement, Value};
 use audience_contract::{LastChanges, MembershipChange, Progress, Reach, Sink, SinkError};
 use futures_util::StreamExt;
 
 use crate::cluster::{self, Clusters, Threads};
 use crate::layout::{self, Layout};
+use crate::progress::{Found, Marks, Own};
 use crate::{Error, Settings};
 
 /// Changes that are best written at once: the more, the fewer records.
@@ -26,8 +25,8 @@ pub struct AerospikeSink {
     layout: Layout,
     // Before the threads, which it lives on.
     clusters: Option<Clusters>,
-    /// Where it is open: the how-manieth opening of any writer.
-    epoch: Option<i64>,
+    /// Where it is open.
+    own: Option<Own>,
     threads: Threads,
 }
 
@@ -35,37 +34,43 @@ impl AerospikeSink {
     /// A sink that is not open yet.
     pub fn new(settings: Settings) -> Result<AerospikeSink, Error> {
         let (name, layout) = (format!("aerospike:{}", settings.writer), Layout::new(&settings));
-        Ok(AerospikeSink { name, settings, layout, clusters: None, epoch: None, threads: Threads::new()? })
-    }
-
-    fn opening(&self) -> Opening<'_> {
-        Opening { settings: &self.settings, layout: &self.layout }
+        Ok(AerospikeSink { name, settings, layout, clusters: None, own: None, threads: Threads::new()? })
     }
 
     fn take_over(&mut self) -> Result<Option<String>, Error> {
         // One that has lost its nodes looks for them by itself.
         let known = self.clusters.clone();
-        let opening = self.opening();
-        let (clusters, epoch, reach) = self.threads.run(async {
+        let (settings, layout) = (&self.settings, &self.layout);
+        let (clusters, own, reach) = self.threads.run(async {
             let clusters = match known {
                 Some(clusters) => clusters,
-                None => Clusters::connect(opening.settings).await?,
+                None => Clusters::connect(settings).await?,
             };
-            let (epoch, reach) = opening.take_over(&clusters.user_profiles).await?;
-            Ok((clusters, epoch, reach))
+            let writing = |own| Writing { layout, clusters: &clusters, timeout_ms: settings.timeout_ms, own };
+            let (own, found) =
+                Marks { layout, clusters: &clusters, timeout_ms: settings.timeout_ms }.take_over().await?;
+            let reach = match found {
+                Found::Reach(reach) => reach,
+                // What is left is of nobody knows when.
+                Found::Half => {
+                    writing(own).clear_all(&|_| true).await?;
+                    None
+                }
+            };
+            Ok((clusters, own, reach))
         })?;
-        (self.clusters, self.epoch) = (Some(clusters), Some(epoch));
+        (self.clusters, self.own) = (Some(clusters), Some(own));
         Ok(reach)
     }
 
-    /// Runs as the writer of the opening, which is given up where it fails.
-    fn run(&mut self, what: impl AsyncFnOnce(Writing<'_>) -> Result<(), Error>) -> Result<(), SinkError> {
-        let (Some(epoch), Some(clusters)) = (self.epoch.take(), &self.clusters) else {
+    /// Runs as the writer of the opening, which is given up where it fails. Gives the number of the write, if it is one.
+    fn run(&mut self, what: impl AsyncFnOnce(Writing<'_>) -> Result<Option<i64>, Error>) -> Result<(), SinkError> {
+        let (Some(own), Some(clusters)) = (self.own.take(), &self.clusters) else {
             return Err(SinkError::Transient(format!("{} is not open", self.name)));
         };
-        let writing = Writing { opening: self.opening(), clusters, epoch };
-        self.threads.run(what(writing)).map_err(|error| error.into_sink(&self.name))?;
-        self.epoch = Some(epoch);
+        let writing = Writing { layout: &self.layout, clusters, timeout_ms: self.settings.timeout_ms, own };
+        let number = self.threads.run(what(writing)).map_err(|error| error.into_sink(&self.name))?;
+        self.own = Some(Own { number, ..own });
         Ok(())
     }
 }
@@ -80,7 +85,7 @@ impl Sink for AerospikeSink {
     }
 
     fn open(&mut self) -> Result<Option<Reach>, SinkError> {
-        self.epoch = None;
+        self.own = None;
         let reach = self.take_over().map_err(|error| error.into_sink(&self.name))?;
         let damaged =
             |error: serde_json::Error| SinkError::Corrupt { sink: self.name.clone(), detail: error.to_string() };
@@ -97,81 +102,36 @@ impl Sink for AerospikeSink {
     }
 }
 
-#[derive(Clone, Copy)]
-struct Opening<'a> {
-    settings: &'a Settings,
-    layout: &'a Layout,
-}
-
-impl Opening<'_> {
-    /// Shuts out earlier writers, and only then reads how far they came.
-    async fn take_over(&self, client: &Client) -> Result<(i64, Option<String>), Error> {
-        let timeout = self.settings.timeout_ms;
-        let count = [operations::add(&Bin::new(layout::EPOCH, Value::Int(1))), operations::get_bin(layout::EPOCH)];
-        let policy = cluster::write_policy(timeout, None);
-        let counted = client.operate(&policy, &self.layout.openings_key()?, &count).await?;
-        let answers = counted.results.unwrap_or_default();
-        let Some(Value::Int(epoch)) = answers.last() else {
-            return Err(Error::Damaged("the number of openings is no number".to_owned()));
-        };
-        let policy = cluster::write_policy(timeout, Some(layout::written_before(*epoch)));
-        let take = [
-            operations::put(&Bin::new(layout::EPOCH, Value::Int(*epoch))),
-            operations::get_bin(layout::REACH),
-            operations::get_bin(layout::CHUNKS),
-        ];
-        let taken = client.operate(&policy, &self.layout.writer_key()?, &take).await;
-        let said = taken.map_err(fenced)?.results.unwrap_or_default();
-        let chunks = self.layout.chunks;
-        match said.get(2) {
-            Some(Value::Int(found)) if *found != i64::from(chunks) => {
-                Err(Error::OtherChunks { found: *found, expected: chunks })
-            }
-            _ => match said.get(1) {
-                Some(Value::String(reach)) => Ok((*epoch, Some(reach.clone()))),
-                Some(Value::Nil) | None => Ok((*epoch, None)),
-                Some(other) => Err(Error::Damaged(format!("the reach is {other}"))),
-            },
-        }
-    }
-}
-
-/// A write of the writer's own record that was turned away was turned away by a later writer.
-fn fenced(error: aerospike::Error) -> Error {
-    match error.server_result_code() {
-        Some(ResultCode::FilteredOut) => Error::Fenced,
-        _ => error.into(),
-    }
-}
-
 /// What the writer of an opening does.
+#[derive(Clone, Copy)]
 struct Writing<'a> {
-    opening: Opening<'a>,
+    layout: &'a Layout,
     clusters: &'a Clusters,
-    epoch: i64,
+    timeout_ms: u32,
+    own: Own,
 }
 
-impl Writing<'_> {
-    async fn put(&self, reach: &Reach, changes: &[MembershipChange]) -> Result<(), Error> {
+impl<'a> Writing<'a> {
+    fn marks(&self) -> Marks<'a> {
+        Marks { layout: self.layout, clusters: self.clusters, timeout_ms: self.timeout_ms }
+    }
+
+    async fn put(&self, reach: &Reach, changes: &[MembershipChange]) -> Result<Option<i64>, Error> {
         let reach = serde_json::to_string(reach)?;
-        let layout = self.opening.layout;
+        self.marks().look(self.own).await?;
         if !changes.is_empty() {
-            self.look().await?;
             let mut last = LastChanges::of(changes);
-            let (users, members) = (layout.users(&mut last, self.epoch)?, layout.members(&mut last, self.epoch)?);
+            let epoch = self.own.epoch;
+            let (users, members) = (self.layout.users(&mut last, epoch)?, self.layout.members(&mut last, epoch)?);
             self.write_data(users, members).await?;
             self.delete_erased(changes).await?;
         }
-        let bins = [
-            operations::put(&Bin::new(layout::REACH, Value::from(reach))),
-            operations::put(&Bin::new(layout::CHUNKS, Value::Int(layout.chunks.into()))),
-        ];
-        self.write_own(&bins).await
+        Ok(Some(self.marks().reach(self.own, reach).await?))
     }
 
     /// Writes the records of users and of segments side by side.
     async fn write_data(&self, users: Vec<BatchOperation>, members: Vec<BatchOperation>) -> Result<(), Error> {
-        let (filter, timeout) = (layout::written_before(self.epoch), self.opening.settings.timeout_ms);
+        let (filter, timeout) = (layout::written_before(self.own.epoch), self.timeout_ms);
         let users = cluster::write_all(&self.clusters.user_profiles, users, Some(&filter), timeout);
         let members = cluster::write_all(&self.clusters.segment_ownership, members, Some(&filter), timeout);
         let written = tokio::try_join!(users, members);
@@ -179,53 +139,32 @@ impl Writing<'_> {
             Ok(_) => Ok(()),
             // Be it a record of a later opening whose count was lost: then this one is still the last.
             Err(Error::Fenced) => {
-                self.look().await?;
-                Err(Error::Damaged(format!("records are of a later opening than this one, {}", self.epoch)))
+                self.marks().look(self.own).await?;
+                Err(Error::Damaged(format!("records are of a later opening than this one, {}", self.own.epoch)))
             }
             Err(error) => Err(error),
         }
     }
 
     async fn delete_erased(&self, changes: &[MembershipChange]) -> Result<(), Error> {
-        let erased = self.opening.layout.erased(changes, self.epoch)?;
-        let timeout = self.opening.settings.timeout_ms;
+        let erased = self.layout.erased(changes, self.own.epoch)?;
+        let timeout = self.timeout_ms;
         cluster::write_all(&self.clusters.user_profiles, erased, None, timeout).await
     }
 
-    /// Fails where a later writer has taken over, or the store has lost what is known of this one.
-    async fn look(&self) -> Result<(), Error> {
-        let policy = cluster::read_policy(self.opening.settings.timeout_ms);
-        let key = self.opening.layout.writer_key()?;
-        match self.clusters.user_profiles.get(&policy, &key, Bins::from([layout::EPOCH])).await {
-            Ok(record) if record.bins.get(layout::EPOCH) == Some(&Value::Int(self.epoch)) => Ok(()),
-            Ok(_) => Err(Error::Fenced),
-            Err(error) if error.server_result_code() == Some(ResultCode::KeyNotFoundError) => Err(Error::Lost),
-            Err(error) => Err(error.into()),
-        }
-    }
-
-    /// Writes the writer's own record, behind everything else.
-    async fn write_own(&self, operations: &[operations::Operation]) -> Result<(), Error> {
-        let is_mine = expressions::eq(expressions::int_bin(layout::EPOCH), expressions::int_val(self.epoch));
-        let mut policy = cluster::write_policy(self.opening.settings.timeout_ms, Some(is_mine));
-        policy.record_exists_action = aerospike::RecordExistsAction::UpdateOnly;
-        let written =
-            self.clusters.user_profiles.operate(&policy, &self.opening.layout.writer_key()?, operations).await;
-        match written {
-            Ok(_) => Ok(()),
-            Err(error) if error.server_result_code() == Some(ResultCode::KeyNotFoundError) => Err(Error::Lost),
-            Err(error) => Err(fenced(error)),
-        }
+    async fn clear(&self, owns: &dyn Fn(&str) -> bool) -> Result<Option<i64>, Error> {
+        self.marks().look(self.own).await?;
+        self.clear_all(owns).await?;
+        Ok(None)
     }
 
     /// Segments and members are gone through each by itself: a write that was broken off may have left either.
-    async fn clear(&self, owns: &dyn Fn(&str) -> bool) -> Result<(), Error> {
-        self.look().await?;
-        let (layout, policy) = (self.opening.layout, cluster::record_policy());
+    async fn clear_all(&self, owns: &dyn Fn(&str) -> bool) -> Result<(), Error> {
+        let (layout, policy) = (self.layout, cluster::record_policy());
         let profiles = (&*self.clusters.user_profiles, &*layout.profiles.namespace, layout.segments_set());
         self.each(profiles, &[layout::SEGMENTS], |record, records| {
             match key_of(record) {
-                Some(user) if owns(user) => records.push(layout.emptied(&policy, user, self.epoch)?),
+                Some(user) if owns(user) => records.push(layout.emptied(&policy, user, self.own.epoch)?),
                 _ => {}
             }
             Ok(())
@@ -239,16 +178,12 @@ impl Writing<'_> {
             let is_owned = |user: &&Value| matches!(user, Value::String(user) if owns(user));
             let gone: Vec<Value> = users.iter().filter(is_owned).cloned().collect();
             if !gone.is_empty() {
-                records.push(layout.without(&policy, chunk, gone, self.epoch)?);
+                records.push(layout.without(&policy, chunk, gone, self.own.epoch)?);
             }
             Ok(())
         })
         .await?;
-        let forget = [
-            operations::put(&Bin::new(layout::REACH, Value::Nil)),
-            operations::put(&Bin::new(layout::CHUNKS, Value::Nil)),
-        ];
-        self.write_own(&forget).await
+        self.marks().forget(self.own).await
     }
 
     /// Reads every record of a set, and writes what `change` makes of them.
@@ -258,7 +193,7 @@ impl Writing<'_> {
         bins: &[&str],
         mut change: impl FnMut(&Record, &mut Vec<BatchOperation>) -> Result<(), Error>,
     ) -> Result<(), Error> {
-        let (filter, timeout) = (layout::written_before(self.epoch), self.opening.settings.timeout_ms);
+        let (filter, timeout) = (layout::written_before(self.own.epoch), self.timeout_ms);
         let mut policy = QueryPolicy::default();
         // As long as it takes; each part of an answer has its time.
         policy.base_policy.total_timeout = 0;

@@ -1,4 +1,4 @@
-//! Sink and reader hold the contract, against a real Aerospike: `AUDIENCE_TEST_AEROSPIKE=host:port`, with the namespaces
+//! Sinks and reader hold the contract, against a real Aerospike: `AUDIENCE_TEST_AEROSPIKE=host:port`, with the namespaces
 //! `user_profiles` and `segment_ownership`.
 #![expect(clippy::unwrap_used, reason = "a test that panics has failed, which is what a test is for")]
 
@@ -6,10 +6,12 @@ use std::collections::BTreeSet;
 use std::process;
 
 use aerospike::query::PartitionFilter;
-use aerospike::{Bins, Client, ClientPolicy, QueryPolicy, Statement, Value};
-use audience_aerospike::{AerospikeReader, AerospikeSink, Settings};
+use aerospike::{Bin, Bins, Client, ClientPolicy, Key, QueryPolicy, ReadPolicy, Statement, Value, WritePolicy};
+use audience_aerospike::{AerospikeReader, AerospikeSink, AerospikeSizes, Settings, StoreSettings};
 use audience_contract::suite::{self, Members};
-use audience_contract::{Cause, ChangeKind, MembershipChange, Progress, Reach, ServingStore, Sink, SinkError};
+use audience_contract::{
+    Cause, ChangeKind, MembershipChange, Progress, Reach, ServingStore, Sink, SinkError, SizeSample, SizeStore,
+};
 use futures_util::StreamExt;
 use tokio::runtime::Runtime;
 
@@ -24,7 +26,8 @@ fn settings(name: &str) -> Settings {
     let mut settings = Settings::of(&hosts());
     let prefix = format!("test-{name}-{}-", process::id());
     settings.user_profiles.prefix.clone_from(&prefix);
-    settings.segment_ownership.prefix = prefix;
+    settings.segment_ownership.prefix.clone_from(&prefix);
+    settings.analytics.prefix = prefix;
     // Few, so that some users share one.
     settings.chunks = 16;
     settings
@@ -84,6 +87,50 @@ impl Stranger {
         assert_eq!(by_user, by_segment);
         by_user
     }
+
+    /// The sizes of segments; checks that each is in the record of its day.
+    fn sizes(&self, settings: &Settings) -> BTreeSet<SizeSample> {
+        let (analytics, mut samples) = (&settings.analytics, BTreeSet::new());
+        for (key, sizes) in self.all(&analytics.namespace, &format!("{}sizes", analytics.prefix), "sizes") {
+            let (segment, day) = key.rsplit_once('/').unwrap();
+            let Value::SortedMap(sizes) = sizes else { panic!("{sizes:?} is no map in order") };
+            for (at, size) in sizes {
+                let (Value::Int(at), Value::Int(size)) = (at, size) else { panic!("no numbers in {key}") };
+                assert_eq!(at.div_euclid(86_400_000), day.parse::<i64>().unwrap(), "{key}");
+                assert!(samples.insert(SizeSample { segment_id: segment.into(), at, size: size as u64 }));
+            }
+        }
+        samples
+    }
+}
+
+/// A record that tells how far a writer has come.
+struct Mark<'a> {
+    stranger: &'a Stranger,
+    key: Key,
+}
+
+impl<'a> Mark<'a> {
+    fn new(stranger: &'a Stranger, store: &StoreSettings, key: &str) -> Self {
+        let key = Key::new(&*store.namespace, format!("{}progress", store.prefix), Value::from(key)).unwrap();
+        Mark { stranger, key }
+    }
+
+    fn bins(&self) -> Vec<Bin> {
+        let Stranger { runtime, client } = self.stranger;
+        let record = runtime.block_on(client.get(&ReadPolicy::default(), &self.key, Bins::All)).unwrap();
+        record.bins.into_iter().map(|(name, value)| Bin::new(&name, value)).collect()
+    }
+
+    fn put(&self, bins: &[Bin]) {
+        let Stranger { runtime, client } = self.stranger;
+        runtime.block_on(client.put(&WritePolicy::default(), &self.key, bins)).unwrap();
+    }
+
+    fn delete(&self) {
+        let Stranger { runtime, client } = self.stranger;
+        runtime.block_on(client.delete(&WritePolicy::default(), &self.key)).unwrap();
+    }
 }
 
 fn change(user: &str, change: ChangeKind, cause: Cause) -> MembershipChange {
@@ -107,6 +154,15 @@ fn serving_store() {
     let settings = settings("reader");
     let mut sink = AerospikeSink::new(settings.clone()).unwrap();
     suite::serving_store(&mut sink, &AerospikeReader::new(settings).unwrap());
+}
+
+#[test]
+#[ignore = "needs AUDIENCE_TEST_AEROSPIKE"]
+fn size_store() {
+    let (settings, stranger) = (settings("sizes"), Stranger::new());
+    suite::size_store(&mut || Box::new(AerospikeSizes::new(settings.clone()).unwrap()), &mut || {
+        stranger.sizes(&settings)
+    });
 }
 
 /// An earlier writer that has looked, and is then overtaken, does not write over what the later one wrote.
@@ -171,15 +227,14 @@ fn a_write_that_was_broken_off_is_repeated() {
     sink.open().unwrap();
     sink.write(&reach(1), &[change("u0", ChangeKind::Entered, Cause::Event)]).unwrap();
     let (namespace, set) = (&*settings.user_profiles.namespace, format!("{}segments", settings.user_profiles.prefix));
-    let key = aerospike::Key::new(namespace, set, Value::from("u700")).unwrap();
-    let bins =
-        [aerospike::Bin::new("segments", Value::from("in the way")), aerospike::Bin::new("epoch", Value::Int(0))];
-    stranger.runtime.block_on(stranger.client.put(&aerospike::WritePolicy::default(), &key, &bins)).unwrap();
+    let key = Key::new(namespace, set, Value::from("u700")).unwrap();
+    let bins = [Bin::new("segments", Value::from("in the way")), Bin::new("epoch", Value::Int(0))];
+    stranger.runtime.block_on(stranger.client.put(&WritePolicy::default(), &key, &bins)).unwrap();
     let changes: Vec<_> =
         (1..=1_200).map(|user| change(&format!("u{user}"), ChangeKind::Entered, Cause::Event)).collect();
     let broken = sink.write(&reach(2), &changes);
     assert!(matches!(broken, Err(SinkError::Fatal(_))), "{broken:?}");
-    stranger.runtime.block_on(stranger.client.delete(&aerospike::WritePolicy::default(), &key)).unwrap();
+    stranger.runtime.block_on(stranger.client.delete(&WritePolicy::default(), &key)).unwrap();
     assert_eq!(sink.open().unwrap(), Some(reach(1)));
     sink.write(&reach(2), &changes).unwrap();
     assert_eq!(sink.open().unwrap(), Some(reach(2)));
@@ -194,22 +249,78 @@ fn a_namespace_that_lost_its_records_is_begun_anew() {
     let mut sink = AerospikeSink::new(settings.clone()).unwrap();
     sink.open().unwrap();
     sink.write(&reach(1), &[change("ann", ChangeKind::Entered, Cause::Event)]).unwrap();
-    let profiles = &settings.user_profiles;
-    let set = format!("{}progress", profiles.prefix);
-    let key = aerospike::Key::new(&*profiles.namespace, set, Value::from("writer/audience")).unwrap();
-    stranger.runtime.block_on(stranger.client.delete(&aerospike::WritePolicy::default(), &key)).unwrap();
+    let mark = Mark::new(&stranger, &settings.user_profiles, "writer/audience");
+    mark.delete();
     for changes in [&[change("bob", ChangeKind::Entered, Cause::Event)][..], &[]] {
         let lost = sink.write(&reach(2), changes);
         assert!(matches!(lost, Err(SinkError::Transient(_))), "{lost:?}");
         assert_eq!(sink.open().unwrap(), None);
-        stranger.runtime.block_on(stranger.client.delete(&aerospike::WritePolicy::default(), &key)).unwrap();
+        mark.delete();
     }
+}
+
+/// A node that is killed loses what it took last, in either namespace or in both.
+#[test]
+#[ignore = "needs AUDIENCE_TEST_AEROSPIKE"]
+fn what_a_node_lost_is_written_again() {
+    let (settings, stranger) = (settings("behind"), Stranger::new());
+    let marks = [(&settings.user_profiles, "writer/audience"), (&settings.segment_ownership, "members/audience")]
+        .map(|(store, key)| Mark::new(&stranger, store, key));
+    let mut sink = AerospikeSink::new(settings.clone()).unwrap();
+    sink.open().unwrap();
+    let entered = |user: &str| [change(user, ChangeKind::Entered, Cause::Event)];
+    sink.write(&reach(1), &entered("u1")).unwrap();
+    for (round, lost) in [&[0][..], &[1], &[0, 1]].into_iter().enumerate() {
+        let tick = 2 * round as u64 + 2;
+        let before = marks.each_ref().map(Mark::bins);
+        sink.write(&reach(tick), &entered(&format!("u{tick}"))).unwrap();
+        lost.iter().for_each(|mark| marks[*mark].put(&before[*mark]));
+        let refused = sink.write(&reach(tick + 1), &entered("later"));
+        assert!(matches!(refused, Err(SinkError::Transient(_))), "{lost:?}: {refused:?}");
+        for _ in 0..2 {
+            assert_eq!(sink.open().unwrap(), Some(reach(tick - 1)), "{lost:?}: what is behind it is given again");
+        }
+        sink.write(&reach(tick + 1), &entered(&format!("u{tick}"))).unwrap();
+        assert_eq!(sink.open().unwrap(), Some(reach(tick + 1)));
+    }
+    let users: Vec<String> = stranger.read(&settings).into_iter().map(|(user, _)| user).collect();
+    assert_eq!(users, ["u1", "u2", "u4", "u6"]);
+    // One namespace has lost everything: what is in the other is of no use, and goes.
+    marks[1].delete();
+    assert!(matches!(sink.write(&reach(8), &[]), Err(SinkError::Transient(_))));
+    assert_eq!(sink.open().unwrap(), None);
+    assert_eq!(stranger.read(&settings), Members::new());
+    sink.write(&reach(9), &entered("u1")).unwrap();
+    assert_eq!(sink.open().unwrap(), Some(reach(9)));
+}
+
+/// The count of openings is lost with the users' namespace, and openings of before are known of the members' alone.
+#[test]
+#[ignore = "needs AUDIENCE_TEST_AEROSPIKE"]
+fn openings_are_counted_on_where_their_count_was_lost() {
+    let (settings, stranger) = (settings("openings"), Stranger::new());
+    let mut sink = AerospikeSink::new(settings.clone()).unwrap();
+    for _ in 0..5 {
+        sink.open().unwrap();
+    }
+    sink.write(&reach(1), &[change("ann", ChangeKind::Entered, Cause::Event)]).unwrap();
+    for key in ["writer/audience", "openings"] {
+        Mark::new(&stranger, &settings.user_profiles, key).delete();
+    }
+    let refused = sink.open();
+    assert!(matches!(refused, Err(SinkError::Transient(_))), "{refused:?}");
+    assert_eq!(sink.open().unwrap(), None);
+    sink.write(&reach(2), &[change("bob", ChangeKind::Entered, Cause::Event)]).unwrap();
+    assert_eq!(stranger.read(&settings), [("bob".to_owned(), "s".to_owned())].into());
 }
 
 #[test]
 fn a_server_that_is_away_is_a_fault_that_passes() {
     let mut sink = AerospikeSink::new(Settings::of("127.0.0.1:1")).unwrap();
     let away = sink.open();
+    assert!(matches!(away, Err(SinkError::Transient(_))), "{away:?}");
+    let mut sizes = AerospikeSizes::new(Settings::of("127.0.0.1:1")).unwrap();
+    let away = sizes.reached();
     assert!(matches!(away, Err(SinkError::Transient(_))), "{away:?}");
     assert!(AerospikeReader::new(Settings::of("127.0.0.1:1")).unwrap().segments_of("ann").is_err());
 }

@@ -16,6 +16,7 @@ mod last_changes;
 mod notes;
 mod serving;
 mod sink;
+mod sizes;
 mod source;
 #[cfg(feature = "suite")]
 pub mod suite;
@@ -33,6 +34,7 @@ pub use last_changes::LastChanges;
 pub use notes::{Note, Notes, VisitNote};
 pub use serving::{HeldMembership, ServingStore};
 pub use sink::{Cause, ChangeKind, MembershipChange, Reach, Sink, SinkError};
+pub use sizes::{SizeSample, SizeStore};
 pub use source::{
     Batch, DeadLetter, DeadLetters, Gap, Header, Lag, Message, Share, Source, SourceError, SourcePosition,
 };

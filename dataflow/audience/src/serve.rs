@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use audience_aerospike::AerospikeSink;
+use audience_aerospike::{AerospikeSink, AerospikeSizes};
 use audience_api::{ApiOptions, Listen, Scope, Server};
 use audience_contract::{CatalogueStore, WebhookStore};
 use audience_dataflow::cluster::coordinator::Coordinator;
@@ -178,6 +178,7 @@ fn start_platform(settings: &ServeSettings, cluster: Option<&Cluster>) -> anyhow
     }
     if let Some(aerospike) = &settings.aerospike {
         service.give_out_to(Box::new(AerospikeSink::new(aerospike.clone())?))?;
+        service.give_sizes_to(Box::new(AerospikeSizes::new(aerospike.clone())?))?;
     }
     service.post_webhooks(WebhookOptions {
         store: webhooks,

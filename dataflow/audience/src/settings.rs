@@ -387,6 +387,10 @@ mod tests {
             ("audience-".into(), default.segment_ownership)
         );
         assert_eq!(
+            (aerospike.analytics.namespace, &*aerospike.analytics.prefix),
+            (default.analytics.namespace, "audience-")
+        );
+        assert_eq!(
             (aerospike.writer, aerospike.timeout_ms, aerospike.chunks),
             (default.writer, default.timeout_ms, default.chunks)
         );

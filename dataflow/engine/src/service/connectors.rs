@@ -9,6 +9,7 @@ use parking_lot::Mutex;
 use super::connector_metrics::ConnectorMetrics;
 use super::feed::{Feeder, FeederStatus};
 use super::follow::{Follower, FollowerStatus};
+use super::sizes::SizeStoreStatus;
 use super::updates::Announcing;
 use super::{SegmentUpdates, Service, named};
 use crate::engine::EngineError;
@@ -18,6 +19,7 @@ use crate::engine::EngineError;
 pub struct Connectors {
     feeders: Mutex<Vec<Arc<FeederStatus>>>,
     followers: Mutex<Vec<(Arc<FollowerStatus>, JoinHandle<()>)>>,
+    size_stores: Mutex<Vec<Arc<SizeStoreStatus>>>,
     /// Who is told of changes of segments.
     pub(super) announcing: Announcing,
 }
@@ -34,7 +36,14 @@ impl Connectors {
         let sources = feeders.iter().map(|feeder| (format!("source:{}", feeder.source), feeder.fault()));
         let followers = self.followers.lock();
         let sinks = followers.iter().map(|(sink, _)| (format!("sink:{}", sink.sink), sink.fault()));
-        sources.chain(sinks).collect()
+        let size_stores = self.size_stores.lock();
+        let size_stores = size_stores.iter().map(|store| (format!("sink:{}", store.name), store.fault()));
+        sources.chain(sinks).chain(size_stores).collect()
+    }
+
+    /// Sizes are given to that store, too.
+    pub fn add_size_store(&self, store: Arc<SizeStoreStatus>) {
+        self.size_stores.lock().push(store);
     }
 
     /// Notes how far each is behind, where `newest` is the newest tick committed.

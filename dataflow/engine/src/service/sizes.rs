@@ -4,6 +4,7 @@
 //! open is in memory; it is noted every few seconds together with the tick up to which it counts, so that a start goes on
 //! with exactly what is not counted yet. A segment that does not change costs nothing.
 
+mod outside;
 mod past;
 mod series;
 
@@ -19,6 +20,7 @@ use audience_rules::time::{format_time, parse_rfc3339};
 use hashbrown::HashMap;
 use parking_lot::{Mutex, MutexGuard};
 
+pub use self::outside::SizeStoreStatus;
 use self::series::{Bucket, TIERS, forgotten_before, growth, points, ranges, start_of};
 use super::changes::{ChangeRef, visit};
 use super::editor::unavailable;
@@ -32,6 +34,7 @@ const NOTE_INTERVAL: Duration = Duration::from_secs(10);
 const FORGET_INTERVAL: Duration = Duration::from_secs(3_600);
 /// Between looks at whether all is over.
 const LOOK: Duration = Duration::from_millis(200);
+const MINUTE: Millis = 60_000;
 const DAY: Millis = 24 * 3_600_000;
 
 /// Under which the tick is noted up to which sizes count.
@@ -202,7 +205,7 @@ impl Segment {
         self.size = self.size.saturating_add_signed(net(change.change));
         self.is_changed = true;
         for (tier, open) in self.open.iter_mut().enumerate() {
-            let start = start_of(at, &TIERS[tier]);
+            let start = start_of(at, TIERS[tier].length);
             let bucket = match open {
                 Some(bucket) if bucket.start == start => bucket,
                 _ => {
@@ -387,12 +390,13 @@ impl Service {
         })
     }
 
-    /// The size as of what is committed, and the buckets from then up to now, each as fine as is kept of its age.
+    /// The size as of what is committed, and the buckets from the one on that has `from` in it, each as fine as is kept of
+    /// its age.
     fn buckets(&self, id: &str, from: Millis, now: Millis) -> Result<(u64, Vec<Bucket>), StoreError> {
         let state = self.counted()?;
         let mut found: BTreeMap<Millis, Bucket> = BTreeMap::new();
         for (tier, (begin, end)) in ranges(now).into_iter().enumerate() {
-            let (first, last) = (key(id, tier, begin.max(from)), key(id, tier, end));
+            let (first, last) = (key(id, tier, begin.max(start_of(from, TIERS[tier].length))), key(id, tier, end));
             if first >= last {
                 continue;
             }

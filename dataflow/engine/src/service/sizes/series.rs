@@ -86,9 +86,16 @@ impl Bucket {
     }
 }
 
-/// The bucket of a tier that an instant is in.
-pub fn start_of(at: Millis, tier: &Tier) -> Millis {
-    at.div_euclid(tier.length) * tier.length
+/// Where the bucket of that length begins that an instant is in.
+pub fn start_of(at: Millis, length: Millis) -> Millis {
+    at.div_euclid(length) * length
+}
+
+/// The first instant behind a bucket that is read as of now.
+pub fn end_of(bucket: &Bucket, now: Millis) -> Millis {
+    let is_in = |(from, to): &(Millis, Millis)| (*from..*to).contains(&bucket.start);
+    let tier = ranges(now).iter().position(is_in).unwrap_or_default();
+    bucket.start + TIERS[tier].length
 }
 
 /// Of each tier, from when to when it is read as of now: what is older is read in coarser buckets.
@@ -97,7 +104,7 @@ pub fn ranges(now: Millis) -> [(Millis, Millis); TIERS.len()] {
     for tier in 0..TIERS.len() - 1 {
         let coarser = &TIERS[tier + 1];
         // No bucket of either is cut in two there.
-        let cut = start_of(now - TIERS[tier].kept + coarser.length - 1, coarser);
+        let cut = start_of(now - TIERS[tier].kept + coarser.length - 1, coarser.length);
         ranges[tier].0 = cut;
         ranges[tier + 1].1 = cut;
     }

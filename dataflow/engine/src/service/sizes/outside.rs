@@ -1,0 +1,199 @@
+//! Sizes given to a store outside: what is noted of them and finished, from where the store is.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use audience_contract::{SinkError, SizeSample, SizeStore, StoreError};
+use audience_rules::ast::Millis;
+use parking_lot::Mutex;
+
+use super::series::{Bucket, end_of, start_of};
+use super::{DAY, LOOK, MINUTE, Service};
+use crate::engine::EngineError;
+use crate::service::backoff::Backoff;
+use crate::service::{clock, pause};
+
+/// Between two looks for what is finished.
+const ROUND: Duration = Duration::from_secs(10);
+/// A minute is finished so long behind its end: changes are told to the second.
+const SETTLED: Millis = 5_000;
+/// Samples that are written at once.
+const AT_ONCE: usize = 20_000;
+
+/// A store that sizes are given to, and what keeps it from being written.
+pub struct SizeStoreStatus {
+    /// The store.
+    pub name: String,
+    fault: Mutex<Option<String>>,
+}
+
+impl SizeStoreStatus {
+    /// What keeps it from being written.
+    pub fn fault(&self) -> Option<String> {
+        self.fault.lock().clone()
+    }
+}
+
+/// Why giving was broken off.
+#[derive(Debug, thiserror::Error)]
+enum GiveError {
+    #[error(transparent)]
+    Sink(#[from] SinkError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Service {
+    /// Gives sizes of segments over time to a store outside too: what it does not have, and then each minute that ends.
+    pub fn give_sizes_to(self: &Arc<Self>, mut store: Box<dyn SizeStore>) -> Result<(), EngineError> {
+        let status = Arc::new(SizeStoreStatus { name: store.name().to_owned(), fault: Mutex::new(None) });
+        self.connectors.add_size_store(status.clone());
+        let service = self.clone();
+        self.thread(&format!("sink {}", status.name), move || {
+            service.give_sizes(&mut *store, &status);
+            Ok(())
+        })
+    }
+
+    /// Until the platform ends. What fails is tried again.
+    fn give_sizes(&self, store: &mut dyn SizeStore, status: &SizeStoreStatus) {
+        let mut backoff = Backoff::default();
+        while !self.is_ending() {
+            let given = self.give_finished_sizes(store);
+            let wait = match &given {
+                Ok(()) => {
+                    backoff.reset();
+                    ROUND
+                }
+                Err(error) => {
+                    self.metrics.connectors.sink_failed(&status.name);
+                    tracing::error!(sink = status.name, %error, "sizes of segments are not given out");
+                    backoff.next()
+                }
+            };
+            *status.fault.lock() = given.err().map(|error| error.to_string());
+            let begun = Instant::now();
+            while begun.elapsed() < wait && !self.is_ending() {
+                pause(LOOK.min(wait));
+            }
+        }
+    }
+
+    /// Gives what is finished and not there yet. The store says anew each time how far it reaches: it may have lost everything.
+    fn give_finished_sizes(&self, store: &mut dyn SizeStore) -> Result<(), GiveError> {
+        let finished = self.stores.changes.progress()?.map_or(0, |progress| progress.clock) - SETTLED;
+        let up_to = start_of(finished, MINUTE);
+        let reached = store.reached()?;
+        if up_to <= reached.unwrap_or(0) {
+            return Ok(());
+        }
+        let ids = self.editor.read(|documents| documents.segments.keys().cloned().collect::<Vec<String>>());
+        let mut samples = Vec::new();
+        for id in ids {
+            if self.is_ending() {
+                return Ok(());
+            }
+            let now = clock::now();
+            let (size, buckets) = self.buckets(&id, reached.unwrap_or(0), now)?;
+            let id: Arc<str> = id.into();
+            let new = samples_of(&buckets, size, now, reached, up_to);
+            samples.extend(new.into_iter().map(|(at, size)| SizeSample { segment_id: id.clone(), at, size }));
+            if samples.len() >= AT_ONCE {
+                self.write_sizes(store, &mut samples)?;
+            }
+        }
+        self.write_sizes(store, &mut samples)?;
+        Ok(store.reach(up_to)?)
+    }
+
+    fn write_sizes(&self, store: &mut dyn SizeStore, samples: &mut Vec<SizeSample>) -> Result<(), SinkError> {
+        if !samples.is_empty() {
+            let begun = Instant::now();
+            store.write(samples)?;
+            self.metrics.connectors.written(store.name(), samples.len(), begun.elapsed());
+            samples.clear();
+        }
+        Ok(())
+    }
+}
+
+/// By instant behind `reached` and up to `up_to`, the size then: at the end of each minute in which it changed, and at the
+/// beginning of each day. `buckets` are those behind `reached` as they are read now, `size` is that behind all of them.
+fn samples_of(
+    buckets: &[Bucket],
+    size: u64,
+    now: Millis,
+    reached: Option<Millis>,
+    up_to: Millis,
+) -> BTreeMap<Millis, u64> {
+    // Of a segment that the store knows nothing of, the first day is there from its beginning on.
+    let first = buckets.first().map_or(up_to, |bucket| bucket.start.min(up_to));
+    let behind = reached.unwrap_or(start_of(first, DAY) - 1);
+    let mut samples: BTreeMap<Millis, u64> = BTreeMap::new();
+    let (mut day, mut before) = (start_of(behind, DAY) + DAY, buckets.first().map_or(size, Bucket::size_before));
+    for bucket in buckets {
+        while day <= bucket.start.min(up_to) {
+            samples.insert(day, before);
+            day += DAY;
+        }
+        before = bucket.size;
+        let end = end_of(bucket, now);
+        let end = start_of(end + MINUTE - 1, MINUTE);
+        if behind < end && end <= up_to {
+            samples.insert(end, bucket.size);
+        }
+    }
+    while day <= up_to {
+        samples.insert(day, before);
+        day += DAY;
+    }
+    samples
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOON: Millis = 20_000 * DAY + DAY / 2;
+
+    fn bucket(start: Millis, size: u64, entered: u64, left: u64) -> Bucket {
+        Bucket { start, size, entered, left, ..Bucket::default() }
+    }
+
+    fn seen(buckets: &[Bucket], size: u64, reached: Option<Millis>, up_to: Millis) -> Vec<(Millis, u64)> {
+        samples_of(buckets, size, NOON + 3 * MINUTE, reached, up_to).into_iter().collect()
+    }
+
+    #[test]
+    fn minutes_that_are_finished_and_beginnings_of_days() {
+        let buckets = [
+            bucket(NOON, 3, 3, 0),
+            bucket(NOON + 10_000, 2, 0, 1),
+            bucket(NOON + 60_000, 9, 7, 0),
+            bucket(NOON + 120_000, 4, 0, 5),
+        ];
+        let day = 20_000 * DAY;
+        let (first, second) = ((NOON + 60_000, 2), (NOON + 120_000, 9));
+        assert_eq!(seen(&buckets, 4, None, NOON + 120_000), [(day, 0), first, second], "the open minute is not there");
+        assert_eq!(seen(&buckets, 4, None, NOON + 60_000), [(day, 0), first]);
+        assert_eq!(seen(&buckets[2..], 4, Some(NOON + 60_000), NOON + 120_000), [second], "only what is new");
+        assert_eq!(seen(&buckets, 4, Some(NOON + 60_000), NOON + 120_000), [second]);
+        assert_eq!(seen(&[], 4, Some(NOON), NOON + 60_000), [], "nothing has changed");
+        assert_eq!(seen(&[], 4, None, NOON), [(day, 4)]);
+    }
+
+    #[test]
+    fn every_day_has_its_beginning_whether_anything_changed_or_not() {
+        // By the day where it is old, and of yesterday by the minute.
+        let (old, yesterday) = (19_700 * DAY, NOON - DAY);
+        let samples = seen(&[bucket(old, 5, 6, 1), bucket(yesterday, 8, 3, 0)], 8, None, NOON);
+        assert_eq!(samples.len(), 302, "301 days and one minute");
+        assert_eq!(samples[..2], [(old, 0), (old + DAY, 5)]);
+        let last = [(yesterday + 60_000, 8), (20_000 * DAY, 8)];
+        assert_eq!(samples[299..], [[(19_999 * DAY, 5)].as_slice(), &last].concat());
+        assert_eq!(seen(&[], 8, Some(NOON - 2 * DAY), NOON), [(19_999 * DAY, 8), (20_000 * DAY, 8)]);
+        // Broken off within a day that is read as a whole by now: its end is new.
+        assert_eq!(seen(&[bucket(old, 5, 6, 1)], 5, Some(old + 3 * MINUTE), old + DAY), [(old + DAY, 5)]);
+    }
+}
