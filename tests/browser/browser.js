@@ -18,7 +18,8 @@ export function startBrowser() {
 /** A page whose faults are kept: what a script throws, and what the policy of the console forbids. */
 export async function openPage(browser, address, options = {}) {
   const context = await browser.newContext({ baseURL: address, viewport: { width: 1280, height: 800 }, ...options });
-  context.setDefaultTimeout(10_000);
+  // Long, for machines whose host gives them little: nothing waits for it that passes.
+  context.setDefaultTimeout(30_000);
   const page = await context.newPage();
   const faults = [];
   page.on('pageerror', (error) => faults.push(String(error.stack ?? error)));
