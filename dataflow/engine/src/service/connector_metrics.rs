@@ -62,7 +62,11 @@ impl ConnectorMetrics {
         registry.register("source_errors", "Faults of a source, each tried again", metrics.source_errors.clone());
         let lag = "Messages of a partition that are not read yet";
         registry.register("source_lag_messages", lag, metrics.lag.clone());
-        registry.register("sink_changes", "Membership changes, or sizes of segments, written to a sink", metrics.changes.clone());
+        registry.register(
+            "sink_changes",
+            "Membership changes, or sizes of segments, written to a sink",
+            metrics.changes.clone(),
+        );
         let writes = "How long writes to a sink took";
         registry.register_with_unit("sink_write", writes, Unit::Seconds, metrics.writes.clone());
         registry.register("sink_errors", "Faults of a sink, each tried again", metrics.sink_errors.clone());
