@@ -23,7 +23,8 @@ impl ProcessorTime {
     /// The share, per cent, that a virtual machine's host has given to others since. Figures that were measured in such a while are
     /// those of a smaller machine.
     pub fn stolen_percent_since(self, before: ProcessorTime) -> f64 {
-        100.0 * (self.stolen - before.stolen) as f64 / (self.all - before.all).max(1) as f64
+        let stolen = self.stolen.saturating_sub(before.stolen);
+        100.0 * stolen as f64 / self.all.saturating_sub(before.all).max(1) as f64
     }
 }
 
