@@ -97,9 +97,12 @@ impl Ledger {
         Ok(members)
     }
 
-    /// The truth of what was given out: the events below the progress, under the rules in force then.
+    /// The truth of what was given out: the events below the progress that had been accepted by its clock, under the rules
+    /// in force then.
     pub fn world(&self) -> Result<World, String> {
-        world(&self.documents, records(&self.events).filter(|event| event.sequence() < self.progress.sequence))
+        let (sequence, clock) = (self.progress.sequence, self.progress.clock);
+        let is_in = |event: &EventRef<'_>| event.sequence() < sequence && event.accepted_at() <= clock;
+        world(&self.documents, records(&self.events).filter(is_in))
     }
 
     /// The truth of everything that is stored.

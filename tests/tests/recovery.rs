@@ -5,7 +5,9 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
+use audience_contract::{EventLog, Progress};
 use audience_dataflow::service::Service;
+use audience_rules::event::{EventDecoder, EventDefaults};
 use audience_tests::platform::{create_rule, members, send, start, stores, wait_until};
 use audience_tests::serve::{pause, wall_clock};
 use serde_json::json;
@@ -57,4 +59,57 @@ fn users_behind_a_checkpoint_count_on_workers_that_have_nobody_in_it() {
     let service = start(stores(directory.path()), 8);
     assert_eq!((members(&service, "bought"), members(&service, "looked")), (all.clone(), all.clone()));
     service.stop();
+}
+
+/// A run that reads the log behind the progress gives out that it has read it before its clock gets there. Killed between
+/// the two, what it read counts in the next run, once.
+#[test]
+fn what_was_read_and_was_still_behind_the_clock_counts_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let service = start(stores(directory.path()), 2);
+    create_rule(&service, "once", &json!({"event": "buy"}));
+    create_rule(&service, "twice", &json!({"event": "buy", "operator": "gte", "value": 2}));
+    stop_without_last_checkpoint(service, directory.path());
+    let given = {
+        let stores = stores(directory.path());
+        append(&*stores.events, wall_clock());
+        let given = stores.changes.progress().unwrap().unwrap();
+        let read = Progress { tick: given.tick + 1, sequence: stores.events.end(), ..given };
+        stores.changes.commit(read, &[]).unwrap();
+        read
+    };
+    let service = start(stores(directory.path()), 2);
+    assert_eq!((members(&service, "once"), members(&service, "twice")), (vec!["u".to_owned()], vec![]));
+    service.stop();
+    drop(service);
+    let now = stores(directory.path()).changes.progress().unwrap().unwrap();
+    assert!(now.clock > given.clock && now.sequence == given.sequence, "{now:?}");
+}
+
+/// A host whose clock is behind that of the run before: time goes on from where it stood, so what was accepted then is not
+/// kept waiting, where a checkpoint would pass it over.
+#[test]
+fn what_was_accepted_by_a_clock_that_was_ahead_counts_at_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let service = start(stores(directory.path()), 2);
+    create_rule(&service, "once", &json!({"event": "buy"}));
+    service.stop();
+    drop(service);
+    let ahead = wall_clock() + 3_600_000;
+    append(&*stores(directory.path()).events, ahead);
+    for _ in 0..2 {
+        let service = start(stores(directory.path()), 2);
+        assert_eq!(members(&service, "once"), ["u"]);
+        service.stop();
+    }
+    assert!(stores(directory.path()).changes.progress().unwrap().unwrap().clock >= ahead);
+}
+
+/// Accepts an event of `u` at that instant, and no more.
+fn append(log: &dyn EventLog, accepted_at: i64) {
+    let mut records = Vec::new();
+    let event = json!({"userId": "u", "eventType": "buy", "timestamp": accepted_at});
+    let defaults = EventDefaults { accepted_at };
+    EventDecoder::new().decode(event.to_string().as_bytes(), &defaults, &mut records).unwrap();
+    log.append(&mut records).unwrap();
 }

@@ -175,7 +175,8 @@ pub struct Progress {
     pub tick: u64,
     /// The clock at that tick, milliseconds.
     pub clock: i64,
-    /// Events below this sequence number were in it.
+    /// Events below this sequence number were in it. Those of them that were accepted behind the clock are still to count,
+    /// as they are where a start has read them and has not moved the clock yet.
     pub sequence: u64,
     /// The version of the catalogue that was in force.
     pub catalogue_version: u64,

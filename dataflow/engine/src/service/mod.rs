@@ -447,7 +447,10 @@ fn go_on(
     standing: &Standing,
     given: Progress,
 ) -> Result<(), EngineError> {
-    recovery::replay(engine, &*stores.events, standing, given.sequence..stores.events.end())?;
+    let end = stores.events.end();
+    // What is accepted from now on comes behind all that was, in time as well.
+    clock::go_on_from(recovery::newest_acceptance(&*stores.events, end)?.unwrap_or(given.clock).max(given.clock));
+    recovery::replay(engine, &*stores.events, standing, given.sequence..end)?;
     advance(engine, standing, |clock| standing.hold_at(clock), clock::now())?;
     standing.release();
     Ok(())

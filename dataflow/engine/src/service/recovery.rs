@@ -13,7 +13,9 @@ use audience_operators::membership::SHARDS;
 use audience_operators::message::Control;
 use audience_operators::partition::{OperatorError, Partition, SourceText};
 use audience_operators::program::Source;
+use audience_rules::ast::Millis;
 use audience_rules::catalogue::Catalogue;
+use audience_rules::record::records;
 
 use super::PlatformStores;
 use super::checkpoint::{ALIASES_SHARD, Manifest};
@@ -173,6 +175,16 @@ fn missing(manifest: &Manifest, needed: Vec<Source>) -> Vec<Source> {
     needed.into_iter().filter(|source| !manifest.sources.contains(&SourceText::of(source))).collect()
 }
 
+/// When the last event below `end` was accepted.
+pub fn newest_acceptance(log: &dyn EventLog, end: u64) -> Result<Option<Millis>, StoreError> {
+    let mut newest = None;
+    log.scan(end.saturating_sub(1)..end, &mut |run| {
+        newest = newest.max(records(run).map(|record| record.accepted_at()).max());
+        ControlFlow::Continue(())
+    })?;
+    Ok(newest)
+}
+
 /// Submits a range of the log.
 pub fn replay(
     engine: &Arc<Engine>,
@@ -189,7 +201,7 @@ pub fn replay(
     let mut result = Ok(0);
     log.scan(range.clone(), &mut |run| {
         let mut piece = Vec::with_capacity(run.len());
-        for record in audience_rules::record::records(run).filter(|record| range.contains(&record.sequence())) {
+        for record in records(run).filter(|record| range.contains(&record.sequence())) {
             piece.extend_from_slice(record.bytes());
             next = record.sequence() + 1;
         }
