@@ -80,7 +80,7 @@ impl Expression {
 }
 
 /// Rules with up to so many distinct leaves become truth tables.
-const TABLE_LEAVES: usize = 6;
+pub(crate) const TABLE_LEAVES: usize = 6;
 
 /// A rule made ready to run.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -16,7 +16,7 @@ use crate::reading::Reading;
 use crate::registry::{Registry, RuleId};
 
 use super::leaf::{MISSING, position, position_of_units};
-use super::number_rule::{BLOCK, NumberRule};
+use super::number_rule::{BLOCK, LANES, Lanes, NumberRule};
 use super::{Partition, User};
 
 /// Measures that have a column.
@@ -138,16 +138,19 @@ impl Partition {
         }
         self.fill_columns(slots.clone(), now);
         let columns: Vec<&[i64]> = measures.iter().map(|measure| self.columns.of(*measure)).collect::<Option<_>>()?;
-        let place = |measure: MeasureId, slot: u32| {
-            let column = measures.iter().position(|known| *known == measure).map(|at| columns[at]);
-            let place = column.and_then(|places| places.get(slot as usize)).copied();
-            place.filter(|place| *place != BY_ROW)
-        };
-        let holds = |slot: &u32| {
-            let by_columns = rule.holds_at(|measure| place(measure, *slot));
-            by_columns.unwrap_or_else(|| self.users[*slot as usize].known && rule.holds(self.subject(*slot, now)))
-        };
-        Some(slots.filter(holds).collect())
+        let by_row = |slot: u32| self.users[slot as usize].known && rule.holds(self.subject(slot, now));
+        let mut found = Vec::new();
+        for first in slots.clone().step_by(LANES) {
+            let slots = first..slots.end.min(first + LANES as u32);
+            let lanes = |measure: MeasureId| {
+                // Without a column, or where it ends, there is the row.
+                let column = measures.iter().position(|known| *known == measure).map_or(&[][..], |at| columns[at]);
+                let end = column.len().min(slots.end as usize);
+                Lanes::of(column.get(first as usize..end).unwrap_or_default())
+            };
+            rule.find_in(slots.clone(), lanes, by_row, &mut found);
+        }
+        Some(found)
     }
 
     /// Has the columns that are being made tell of these users.

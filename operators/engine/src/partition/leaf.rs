@@ -54,6 +54,16 @@ impl Interval {
         ((self.low < position) & (position < self.high)) ^ self.negated
     }
 
+    /// A bit for each of at most 64 positions, the lowest for the first: whether it [`holds`](Self::holds) there. Those above
+    /// say nothing.
+    pub(super) fn holds_in(&self, positions: &[i64]) -> u64 {
+        // Strictly between, as one comparison.
+        let (first, width) = (self.low.wrapping_add(1), self.high.wrapping_sub(self.low).wrapping_sub(1) as u64);
+        let is_between = |position: &i64| (position.wrapping_sub(first) as u64) < width;
+        let held = positions.iter().rev().fold(0, |held, position| held << 1 | u64::from(is_between(position)));
+        if self.negated { !held } else { held }
+    }
+
     pub(super) fn bounds(&self) -> impl Iterator<Item = i64> {
         [self.low, self.high].into_iter().filter(|bound| (LEAST..=GREATEST).contains(bound))
     }
@@ -156,6 +166,11 @@ mod tests {
                 let Some(interval) = Interval::of(0, &test) else { continue };
                 planned += 1;
                 let leaf = Leaf::of(&interval, &bounds).expect("a small measure");
+                let places: Vec<i64> = readings.iter().map(position).chain([LEAST, GREATEST]).collect();
+                let lanes = interval.holds_in(&places);
+                for (lane, place) in places.iter().enumerate() {
+                    assert_eq!(lanes >> lane & 1 == 1, interval.holds(*place), "{condition:?} {negated} {place}");
+                }
                 for number in numbers {
                     let number = Decimal::parse(number).expect("a number");
                     let (plain, flat) = (Reading::Number(number), Reading::Flat(flat(ValueRef::Number(number))));

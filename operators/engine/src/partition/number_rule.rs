@@ -11,9 +11,11 @@ use audience_rules::ast::{Millis, Test};
 
 use crate::cell::Cell;
 use crate::measure::MeasureId;
+use crate::program::TABLE_LEAVES;
 use crate::reading::Reading;
 use crate::registry::{Question, Registry, Rule};
 
+use super::column::BY_ROW;
 use super::leaf::{Interval, MISSING, position, position_of_units};
 use super::plan::{Subject, needs};
 use super::{Partition, User};
@@ -22,6 +24,25 @@ use super::{Partition, User};
 pub(super) const BLOCK: u32 = 32;
 /// Users that tell which leaf bars most.
 const SAMPLE: usize = 128;
+
+/// Users whose numbers are compared together, a bit each.
+pub(super) const LANES: usize = 64;
+
+/// Where the numbers of users stand in a measure: at most [`LANES`].
+pub(super) struct Lanes<'a> {
+    places: &'a [i64],
+    /// Of whom only the row tells.
+    by_row: u64,
+}
+
+impl<'a> Lanes<'a> {
+    /// Of users from one on, as far as there are places.
+    pub(super) fn of(places: &'a [i64]) -> Lanes<'a> {
+        let behind = u64::MAX.checked_shl(places.len() as u32).unwrap_or(0);
+        let known = places.iter().rev().fold(0, |by_row, place| by_row << 1 | u64::from(*place == BY_ROW));
+        Lanes { places, by_row: known | behind }
+    }
+}
 
 struct NumberLeaf {
     interval: Interval,
@@ -86,17 +107,33 @@ impl NumberRule {
         measures
     }
 
-    /// Whether it holds where numbers stand so; `None` where one that matters is not known.
-    pub(super) fn holds_at(&self, place: impl Fn(MeasureId) -> Option<i64>) -> Option<bool> {
-        let mut bits = 0u64;
+    /// Puts those of these users, at most [`LANES`], who fulfil it behind `found`: by where their numbers stand in the
+    /// measures, which `lanes` gives, or `by_row`.
+    pub(super) fn find_in<'a>(
+        &self,
+        slots: Range<u32>,
+        lanes: impl Fn(MeasureId) -> Lanes<'a>,
+        by_row: impl Fn(u32) -> bool,
+        found: &mut Vec<u32>,
+    ) {
+        let users = u64::MAX >> (LANES - slots.len());
+        let (mut held, mut possible, mut unknown) = ([0; TABLE_LEAVES], users, 0);
         for leaf in &self.leaves {
-            let holds = leaf.interval.holds(place(leaf.interval.measure)?);
-            if leaf.is_needed && !holds {
-                return Some(false);
+            let lanes = lanes(leaf.interval.measure);
+            unknown |= lanes.by_row & users;
+            held[leaf.index] = leaf.interval.holds_in(lanes.places);
+            if leaf.is_needed {
+                possible &= held[leaf.index];
             }
-            bits |= u64::from(holds) << leaf.index;
+            if possible & !unknown == 0 {
+                break;
+            }
         }
-        Some(self.table >> bits & 1 == 1)
+        let mut members = possible & !unknown & look_up(self.table, &held[..self.leaves.len()]);
+        for lane in bits(unknown) {
+            members |= u64::from(by_row(slots.start + lane)) << lane;
+        }
+        found.extend(bits(members).map(|lane| slots.start + lane));
     }
 
     pub(super) fn holds(&self, subject: Subject<'_>) -> bool {
@@ -140,8 +177,56 @@ impl Partition {
     }
 }
 
+/// The places of the bits that are set.
+fn bits(mut lanes: u64) -> impl Iterator<Item = u32> {
+    std::iter::from_fn(move || {
+        let lane = lanes.trailing_zeros();
+        lanes &= lanes.wrapping_sub(1);
+        (lane < u64::BITS).then_some(lane)
+    })
+}
+
+/// A table's answer in each lane, where the leaves hold so.
+fn look_up(table: u64, held: &[u64]) -> u64 {
+    let mut answers = [0; 1 << TABLE_LEAVES];
+    let mut count = 1 << held.len();
+    for (bits, answer) in answers[..count].iter_mut().enumerate() {
+        *answer = 0u64.wrapping_sub(table >> bits & 1);
+    }
+    // Leaf by leaf, the last first, only those answers stay that are of what it holds.
+    for lanes in held.iter().rev() {
+        count /= 2;
+        for at in 0..count {
+            answers[at] = answers[at] & !lanes | answers[at + count] & lanes;
+        }
+    }
+    answers[0]
+}
+
 /// Reads where a search of the user's cells begins.
 fn touch(user: &User) -> u32 {
     let half = user.cells.len() / 2;
     [half, half / 2, half + half / 2].iter().filter_map(|at| user.cells.get(*at)).map(|cell| cell.measure()).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_answers_in_every_lane_as_for_one_user() {
+        let mut draw = 0x9e37_79b9_7f4a_7c15_u64;
+        let mut next = || {
+            draw = draw.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            draw.rotate_left(31)
+        };
+        for leaves in (1..=TABLE_LEAVES).cycle().take(60) {
+            let (table, held) = (next(), (0..leaves).map(|_| next()).collect::<Vec<u64>>());
+            let answers = look_up(table, &held);
+            for lane in 0..LANES {
+                let of_user = held.iter().rev().fold(0, |bits, lanes| bits << 1 | lanes >> lane & 1);
+                assert_eq!(answers >> lane & 1, table >> of_user & 1, "{table:x} {held:x?} {lane}");
+            }
+        }
+    }
 }

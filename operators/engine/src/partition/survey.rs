@@ -14,7 +14,7 @@ use crate::membership::Membership;
 use crate::registry::{BitmapId, Registry, RuleId};
 
 use super::column::{BY_ROW, place};
-use super::number_rule::{BLOCK, NumberRule};
+use super::number_rule::{BLOCK, LANES, Lanes, NumberRule};
 use super::{Partition, User};
 
 /// Places of a block: as many as stay in the cache from rule to rule.
@@ -123,12 +123,16 @@ impl Partition {
         places: &[i64],
     ) -> Vec<u32> {
         let at_once = survey.users_at_once();
-        let holds = |slot: &u32| {
-            let user = (slot - block.start) as usize;
-            let known = |measure: MeasureId| places[survey.columns[measure as usize] * at_once + user];
-            let by_places = rule.holds_at(|measure| Some(known(measure)).filter(|place| *place != BY_ROW));
-            by_places.unwrap_or_else(|| self.users[*slot as usize].known && rule.holds(self.subject(*slot, now)))
-        };
-        block.clone().filter(holds).collect()
+        let by_row = |slot: u32| self.users[slot as usize].known && rule.holds(self.subject(slot, now));
+        let mut found = Vec::new();
+        for first in block.clone().step_by(LANES) {
+            let slots = first..block.end.min(first + LANES as u32);
+            let lanes = |measure: MeasureId| {
+                let start = survey.columns[measure as usize] * at_once + (first - block.start) as usize;
+                Lanes::of(&places[start..start + slots.len()])
+            };
+            rule.find_in(slots.clone(), lanes, by_row, &mut found);
+        }
+        found
     }
 }
