@@ -27,6 +27,10 @@ const WARM_UP_SECONDS: u64 = 20;
 const REQUESTS_A_SECOND: u64 = 100;
 /// Times that memory may grow by while something stands still: as much as the allocator's own habits make of it.
 const FLAT: f64 = 1.25;
+/// Times that memory may grow by in a quarter of a minute at a moderate rate, to count as settled.
+const SETTLED: f64 = 1.01;
+/// Quarters of a minute that it may take to settle.
+const SETTLING_ROUNDS: usize = 24;
 
 /// What the server tells of itself.
 #[derive(Clone, Copy, Debug, Default)]
@@ -228,7 +232,16 @@ fn standstill(run: &mut Run, what: &str, happens: impl FnOnce(&mut Run) -> anyho
         flow(run, calm)?;
         run.server.memory().context("no memory")
     };
-    let before = calmly(run)?;
+    // Write buffers of the stores fill at any rate, in minutes at this one: what comes behind that is of the change.
+    let mut before = calmly(run)?;
+    for _ in 0..SETTLING_ROUNDS {
+        let settled = calmly(run)?;
+        let has_grown = settled as f64 > before as f64 * SETTLED;
+        before = settled;
+        if !has_grown {
+            break;
+        }
+    }
     let (is_over, most) = (AtomicBool::new(false), AtomicU64::new(0));
     let process = run.server.process().context("no process")?;
     let result = std::thread::scope(|scope| {
