@@ -15,7 +15,7 @@ use warp::reply::Response;
 
 use crate::body::{self, Media, Parts};
 use crate::console;
-use crate::forward::Forward;
+use crate::forward::{Engine, Forward};
 use crate::idempotency::Idempotency;
 use crate::live::Live;
 use crate::metrics::HttpMetrics;
@@ -45,6 +45,7 @@ pub(crate) struct Api {
     pub(crate) live: Live,
     requests: Semaphore,
     blocking: Arc<Semaphore>,
+    engine: Option<Engine>,
 }
 
 /// The parts of a request, as warp takes it apart.
@@ -72,6 +73,7 @@ impl Api {
             explanations: Arc::new(Semaphore::new(EXPLANATIONS)),
             requests: Semaphore::new(options.max_requests),
             blocking: Arc::new(Semaphore::new(options.max_requests)),
+            engine: options.engine.clone().map(Engine::new),
             options,
         }
     }
@@ -90,9 +92,8 @@ impl Api {
         let span = span_of(&method, template);
         let in_flight = self.metrics.begin();
         let mut request = request;
-        let engine = self.options.engine.as_deref();
-        let elsewhere =
-            engine.map(|engine| Forward::of(engine, path.as_str(), &mut request, self.options.max_body_bytes));
+        let limit = self.options.max_body_bytes;
+        let elsewhere = self.engine.as_ref().map(|engine| Forward::of(engine, path.as_str(), &mut request, limit));
         let mut answer = match found {
             Some((node, segments)) => Arc::clone(&self).call(node, &segments, request).instrument(span.clone()).await,
             None => Err(Problem::unknown_path()),

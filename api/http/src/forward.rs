@@ -1,5 +1,6 @@
 //! What only a process with an engine can answer, asked there and handed on as it comes.
 
+use std::error::Error as _;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -8,16 +9,16 @@ use bytes::Bytes;
 use futures_util::stream;
 use http_body_util::Full;
 use hyper::body::{Body as _, Incoming};
-use hyper::client::conn::http1;
 use hyper::header::{
     ACCEPT, ALLOW, AUTHORIZATION, CACHE_CONTROL, CONNECTION, CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_LENGTH,
-    CONTENT_TYPE, ETAG, HOST, HeaderMap, HeaderName, HeaderValue, IF_MATCH, IF_NONE_MATCH, LOCATION, RETRY_AFTER,
-    SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE,
+    CONTENT_TYPE, ETAG, HeaderMap, HeaderName, IF_MATCH, IF_NONE_MATCH, LOCATION, RETRY_AFTER, SEC_WEBSOCKET_ACCEPT,
+    SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE,
 };
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper::{Method, Request as HttpRequest, Response as HttpResponse, StatusCode};
-use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use warp::Reply as _;
 use warp::reply::Response;
 
@@ -55,9 +56,30 @@ const ANSWERED: [HeaderName; 9] = [
 /// Those that open a WebSocket.
 const OPENED: [HeaderName; 3] = [CONNECTION, UPGRADE, SEC_WEBSOCKET_ACCEPT];
 
+/// How long a connection to the engine is kept without a request: shorter than servers and what stands between keep theirs.
+const IDLE: Duration = Duration::from_secs(20);
+/// Connections that are kept without a request, at most.
+const IDLE_CONNECTIONS: usize = 32;
+
+/// The process with an engine, and connections to it that are used again.
+#[derive(Clone)]
+pub(crate) struct Engine {
+    /// `host:port`.
+    authority: String,
+    client: Client<HttpConnector, Full<Bytes>>,
+}
+
+impl Engine {
+    pub(crate) fn new(authority: String) -> Self {
+        let mut builder = Client::builder(TokioExecutor::new());
+        builder.pool_timer(TokioTimer::new()).pool_idle_timeout(IDLE).pool_max_idle_per_host(IDLE_CONNECTIONS);
+        Engine { authority, client: builder.build_http() }
+    }
+}
+
 /// A request for another process, should it turn out to be one.
 pub(crate) struct Forward {
-    engine: String,
+    engine: Engine,
     method: Method,
     path: String,
     headers: HeaderMap,
@@ -70,7 +92,7 @@ pub(crate) struct Forward {
 
 impl Forward {
     /// A request; from now on what is read of its body is kept, at most so many bytes.
-    pub(crate) fn of(engine: &str, path: &str, request: &mut Request, limit: usize) -> Self {
+    pub(crate) fn of(engine: &Engine, path: &str, request: &mut Request, limit: usize) -> Self {
         let path = match request.query.as_str() {
             "" => path.to_owned(),
             query => format!("{path}?{query}"),
@@ -83,13 +105,13 @@ impl Forward {
             headers.extend(named(&request.headers, &OF_SOCKET));
         }
         let of_body = named(&request.headers, &OF_BODY);
-        let (engine, method) = (engine.to_owned(), request.method.clone());
+        let (engine, method) = (engine.clone(), request.method.clone());
         Forward { engine, method, path, headers, of_body, body: recorded, client }
     }
 
     /// Asks, and hands on the answer while it comes. Its head must come within that time.
     pub(crate) async fn ask(self, patience: Duration) -> Answer {
-        let engine = self.engine.clone();
+        let engine = self.engine.authority.clone();
         let away = |why: String| {
             tracing::warn!(engine, why, "the engine does not answer");
             Problem::unavailable("engine_away", "the process with the engine does not answer")
@@ -103,12 +125,8 @@ impl Forward {
 
     async fn send(self) -> Result<Response, String> {
         let request = self.request()?;
-        let stream = TcpStream::connect(&self.engine).await.map_err(|error| error.to_string())?;
-        let handshake = http1::handshake(TokioIo::new(stream)).await;
-        let (mut sender, connection) = handshake.map_err(|error| error.to_string())?;
-        // Lives as long as the answer's body does, or the WebSocket.
-        tokio::spawn(connection.with_upgrades());
-        let answer = sender.send_request(request).await.map_err(|error| error.to_string())?;
+        let answer = self.engine.client.request(request).await;
+        let answer = answer.map_err(|error| error.source().map_or_else(|| error.to_string(), ToString::to_string))?;
         match self.client {
             Some(client) if answer.status() == StatusCode::SWITCHING_PROTOCOLS => Ok(join(client, answer)),
             _ => Ok(hand_on(answer)),
@@ -118,15 +136,14 @@ impl Forward {
     fn request(&self) -> Result<HttpRequest<Full<Bytes>>, String> {
         let body = self.body.lock().unwrap_or_else(PoisonError::into_inner).body();
         let body = body.ok_or("the body is larger than what is handed on")?;
-        let host = HeaderValue::from_str(&self.engine).map_err(|error| error.to_string())?;
         let is_empty = body.is_empty();
-        let request = HttpRequest::builder().method(self.method.clone()).uri(&self.path).body(Full::new(body));
+        let uri = format!("http://{}{}", self.engine.authority, self.path);
+        let request = HttpRequest::builder().method(self.method.clone()).uri(uri).body(Full::new(body));
         let mut request = request.map_err(|error| error.to_string())?;
         request.headers_mut().extend(self.headers.clone());
         if !is_empty {
             request.headers_mut().extend(self.of_body.clone());
         }
-        request.headers_mut().insert(HOST, host);
         Ok(request)
     }
 }

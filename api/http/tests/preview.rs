@@ -2,14 +2,16 @@
 
 mod common;
 
-use std::sync::atomic::Ordering;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use audience_api::ApiOptions;
 use common::{options, start, start_with};
 use serde_json::json;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, copy_bidirectional};
+use tokio::net::{TcpListener, TcpStream};
 
 const PREVIEW: &str = "POST /api/segments/preview";
 
@@ -67,12 +69,30 @@ async fn a_client_that_goes_away_stops_it() {
     }
 }
 
+/// A way to the engine that counts its connections.
+async fn relay(engine: SocketAddr) -> (SocketAddr, Arc<AtomicU64>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (address, opened) = (listener.local_addr().unwrap(), Arc::new(AtomicU64::new(0)));
+    let count = opened.clone();
+    tokio::spawn(async move {
+        while let Ok((mut client, _)) = listener.accept().await {
+            count.fetch_add(1, Ordering::Relaxed);
+            let mut engine = TcpStream::connect(engine).await.unwrap();
+            tokio::spawn(async move { copy_bidirectional(&mut client, &mut engine).await });
+        }
+    });
+    (address, opened)
+}
+
 #[tokio::test(flavor = "multi_thread")]
-async fn what_has_no_engine_asks_one() {
+async fn what_has_no_engine_asks_one_over_one_connection() {
     let engine = start().await;
-    let options = ApiOptions { engine: Some(engine.address.to_string()), ..options() };
-    let server = start_with(options).await;
+    let (address, opened) = relay(engine.address).await;
+    let server = start_with(ApiOptions { engine: Some(address.to_string()), ..options() }).await;
     server.platform.is_without_engine.store(true, Ordering::Relaxed);
-    let answer = server.json(PREVIEW, r#"{"rules":{"event":"a"}}"#).await;
-    assert_eq!((answer.status, &answer.value()["size"]), (200, &json!(13)), "{}", answer.text());
+    for _ in 0..3 {
+        let answer = server.json(PREVIEW, r#"{"rules":{"event":"a"}}"#).await;
+        assert_eq!((answer.status, &answer.value()["size"]), (200, &json!(13)), "{}", answer.text());
+    }
+    assert_eq!(opened.load(Ordering::Relaxed), 1);
 }
