@@ -71,13 +71,13 @@ async fn a_client_that_goes_away_stops_it() {
 
 /// A way to the engine that counts its connections.
 async fn relay(engine: SocketAddr) -> (SocketAddr, Arc<AtomicU64>) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let (address, opened) = (listener.local_addr().unwrap(), Arc::new(AtomicU64::new(0)));
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let (address, opened) = (listener.local_addr().expect("an address"), Arc::new(AtomicU64::new(0)));
     let count = opened.clone();
     tokio::spawn(async move {
         while let Ok((mut client, _)) = listener.accept().await {
             count.fetch_add(1, Ordering::Relaxed);
-            let mut engine = TcpStream::connect(engine).await.unwrap();
+            let mut engine = TcpStream::connect(engine).await.expect("the engine");
             tokio::spawn(async move { copy_bidirectional(&mut client, &mut engine).await });
         }
     });

@@ -48,20 +48,31 @@ impl SegmentUpdates for Updates {
     }
 }
 
-/// Calls `look` whenever a change of a segment is told, until the process ends.
+/// Calls `look` whenever a change of a segment is told, until the process ends. Makes the topic where it is not there yet.
 pub fn follow(settings: &KafkaSettings, look: impl Fn() + Send + 'static) -> anyhow::Result<()> {
     let topic = connectors::topic(settings, Topic::segment_updates());
-    let notices = Notices::new(&settings.connection, &topic.name)?;
+    let connection = settings.connection.clone();
     let run = move || {
+        // The catalogue is looked at now and then in any case.
+        let unheard = |error: Error| {
+            tracing::debug!(%error, "changes of segments are not heard of");
+            std::thread::park_timeout(PATIENCE);
+        };
+        let open = || {
+            topics::ensure(&connection, std::slice::from_ref(&topic))?;
+            Notices::new(&connection, &topic.name)
+        };
+        let notices = loop {
+            match open() {
+                Ok(notices) => break notices,
+                Err(error) => unheard(error),
+            }
+        };
         loop {
             match notices.wait(PATIENCE) {
                 Ok(true) => look(),
                 Ok(false) => {}
-                Err(error) => {
-                    // The catalogue is looked at now and then in any case.
-                    tracing::debug!(%error, "changes of segments are not heard of");
-                    std::thread::park_timeout(PATIENCE);
-                }
+                Err(error) => unheard(error),
             }
         }
     };
