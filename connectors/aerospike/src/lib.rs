@@ -24,7 +24,9 @@
 //! Values of traits are integers, floats where they have a fraction, texts, booleans, lists, and maps in order; a number that
 //! a float does not hold to its last digit is the nearest one. A profile is written whole. Where its traits take more than 400
 //! kB it has no bin `traits`, and where computed ones do, none of these: a record has its limits. An id that was merged into
-//! another has no record, nor has a user who was erased; each writer writes what follows from the events, and none is shut out.
+//! another has no record, nor has a user who was erased, or one with empty maps: a server of the Community Edition may find
+//! deleted records again when it starts, and nothing is in them. Each writer writes what follows from the events, and none is
+//! shut out.
 //!
 //! Changes are upserts, one record operation for all that changes of a record, in batches that are written side by side; the
 //! reach is written behind all of them, so that a write that was broken off is repeated whole. Every opening of any writer
