@@ -28,8 +28,9 @@ struct Medium {
     /// How often it was asked how far it reaches, and what was done.
     asked: u64,
     written: u64,
-    /// The chance that a call fails, in percent.
+    /// The chance that a call fails, in percent; and that a write does where it is greater.
     faults: u64,
+    write_faults: u64,
 }
 
 impl Medium {
@@ -46,6 +47,10 @@ struct MemoryStore {
 impl MemoryStore {
     fn fault(&mut self) -> Result<(), SinkError> {
         let percent = self.medium.lock().faults;
+        self.fault_of(percent)
+    }
+
+    fn fault_of(&mut self, percent: u64) -> Result<(), SinkError> {
         if self.random.percent(percent) { Err(SinkError::Transient("it does not answer".into())) } else { Ok(()) }
     }
 }
@@ -124,6 +129,19 @@ fn wait_for_all(service: &Service, medium: &Mutex<Medium>) {
     });
 }
 
+/// Waits until all users are gone through, and everything below that number is followed.
+fn wait_for_everyone(medium: &Mutex<Medium>, sequence: u64) {
+    wait_until("everyone", || {
+        let medium = medium.lock();
+        medium.reached.as_ref().is_some_and(|reach| reach.everyone.is_some() && reach.sequence == sequence)
+    });
+}
+
+fn wait_for_no_lag(service: &Service, of: &str) {
+    let figure = format!(r#"audience_sink_lag_{of}{{sink="memory-profiles"}} 0"#);
+    wait_until(&figure, || service.metrics().contains(&figure));
+}
+
 fn put_trait(service: &Service, definition: &Value) {
     let definition = RawValue::from_string(definition.to_string()).unwrap();
     service.put_trait(&definition, None, "test").unwrap();
@@ -180,8 +198,12 @@ fn profiles_are_what_the_platform_says_whatever_fails() {
                 service.checkpoint().unwrap();
                 medium.lock().faults = 10;
             }
-            // It loses everything.
-            1 => *medium.lock() = Medium { faults: 10, ..Medium::default() },
+            // It loses everything, and what it gets instead is often broken off.
+            1 => {
+                wait_for_all(&service, &medium);
+                wait_for_no_lag(&service, "events");
+                *medium.lock() = Medium { faults: 10, write_faults: 60, ..Medium::default() };
+            }
             // It loses what it took last.
             2 => {
                 wait_for_all(&service, &medium);
@@ -202,6 +224,7 @@ fn profiles_are_what_the_platform_says_whatever_fails() {
             }
         }
         wait_for_all(&service, &medium);
+        medium.lock().write_faults = 0;
     }
     medium.lock().faults = 0;
     wait_until("health", || fault(&service).is_none());
@@ -215,9 +238,7 @@ fn only_what_is_new_comes_after() {
     let service = start(stores(directory.path()), 2);
     send(&service, (0..20).map(|user| json!({"userId": format!("u{user}"), "eventType": "purchase"})));
     give(&service, &medium, 1);
-    wait_until("everyone", || {
-        medium.lock().reached.as_ref().is_some_and(|reach| reach.everyone.is_some() && reach.sequence == 20)
-    });
+    wait_for_everyone(&medium, 20);
     assert_eq!(medium.lock().said(), expected(&service));
     service.stop();
     drop(service);
@@ -229,10 +250,7 @@ fn only_what_is_new_comes_after() {
     wait_for_all(&service, &medium);
     // Events of a round are one write; they may have come in two.
     assert!((1..=2).contains(&medium.lock().written), "{} writes", medium.lock().written);
-    for behind in ["events", "users"] {
-        let figure = format!(r#"audience_sink_lag_{behind}{{sink="memory-profiles"}} 0"#);
-        wait_until(&figure, || service.metrics().contains(&figure));
-    }
+    ["events", "users"].into_iter().for_each(|of| wait_for_no_lag(&service, of));
     service.stop();
 }
 
@@ -241,20 +259,24 @@ fn edits_and_time_come_to_everyone() {
     let directory = tempfile::tempdir().unwrap();
     let medium = Arc::new(Mutex::new(Medium::default()));
     let service = start(stores(directory.path()), 2);
-    send(&service, (0..20).map(|user| json!({"userId": format!("u{user}"), "eventType": "purchase"})));
+    let purchases = || (0..20).map(|user| json!({"userId": format!("u{user}"), "eventType": "purchase"}));
+    send(&service, purchases());
     give(&service, &medium, 1);
+    wait_for_everyone(&medium, 20);
     wait_for_all(&service, &medium);
     put_trait(&service, &json!({"name": "buys", "event": "purchase"}));
     wait_for_all(&service, &medium);
     assert!(medium.lock().said().values().all(|(_, computed)| computed.contains(r#""buys":1"#)));
-    put_trait(&service, &json!({"name": "buys", "event": "purchase", "within": "3s"}));
+    // It is written before these leave the window, and what changes then is nothing but time.
+    send(&service, purchases());
+    put_trait(&service, &json!({"name": "buys", "event": "purchase", "within": "6s"}));
     wait_until("that all left the window", || {
         medium.lock().said().values().all(|(_, computed)| computed.contains(r#""buys":0"#))
     });
     // An event that is yet to come, where nothing else depends on time.
     service.delete_trait("buys", None, "test").unwrap();
     let soon =
-        json!({"userId": "u3", "eventType": "identify", "traits": {"plan": "x"}, "timestamp": wall_clock() + 3_000});
+        json!({"userId": "u3", "eventType": "identify", "traits": {"plan": "x"}, "timestamp": wall_clock() + 6_000});
     send(&service, [soon]);
     wait_until("the trait", || medium.lock().said()["u3"].0.contains("plan"));
     wait_for_all(&service, &medium);

@@ -169,6 +169,10 @@ pub fn event_log_of_many_blocks(open: &mut dyn FnMut() -> Arc<dyn EventLog>) {
         }
         let expected: Vec<u64> = (0..EVENTS).filter(|event| event % 1_009 == 0 || event % USERS == 3).collect();
         assert_eq!(sequences(&log.of_users(&["anon", "u3"], u64::MAX).expect("of_users")), expected, "two ids");
+        let users: Vec<String> = (0..USERS).step_by(2).map(|user| format!("u{user}")).collect();
+        let users: Vec<&str> = users.iter().map(String::as_str).collect();
+        let expected: Vec<u64> = (0..140_000).filter(|event| (event % USERS).is_multiple_of(2)).collect();
+        assert_eq!(sequences(&log.of_users(&users, 140_000).expect("of_users")), expected, "many ids");
         let all: Vec<u64> = read(log, 0..EVENTS).into_iter().map(|(sequence, ..)| sequence).collect();
         assert!(all.into_iter().eq(0..EVENTS), "every event once, in order");
     };
