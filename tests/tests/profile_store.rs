@@ -202,7 +202,7 @@ fn profiles_are_what_the_platform_says_whatever_fails() {
             1 => {
                 wait_for_all(&service, &medium);
                 wait_for_no_lag(&service, "events");
-                *medium.lock() = Medium { faults: 10, write_faults: 60, ..Medium::default() };
+                *medium.lock() = Medium { faults: 10, write_faults: 80, ..Medium::default() };
             }
             // It loses what it took last.
             2 => {
