@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 use crate::Error;
 use crate::error::{in_one_line, is_permanent};
-use crate::settings::Settings;
+use crate::settings::{Settings, StoreSettings};
 
 /// Records in one request: large enough for its costs to be shared, small enough for a node to serve others between.
 const BATCH: usize = 1_000;
@@ -50,6 +50,37 @@ impl Drop for Threads {
         if let Some(runtime) = self.0.take() {
             runtime.shutdown_background();
         }
+    }
+}
+
+/// The cluster of one logical store, joined when it is first needed.
+pub(crate) struct LazyCluster {
+    hosts: String,
+    timeout_ms: u32,
+    // Before the threads, which it lives on.
+    client: Option<Arc<Client>>,
+    threads: Threads,
+}
+
+impl LazyCluster {
+    pub(crate) fn new(settings: &Settings, store: &StoreSettings) -> Result<Self, Error> {
+        let hosts = store.hosts.as_ref().unwrap_or(&settings.hosts).clone();
+        Ok(LazyCluster { hosts, timeout_ms: settings.timeout_ms, client: None, threads: Threads::new()? })
+    }
+
+    pub(crate) fn run<T>(&mut self, what: impl AsyncFnOnce(&Client) -> Result<T, Error>) -> Result<T, Error> {
+        let (known, hosts, timeout_ms) = (self.client.clone(), &self.hosts, self.timeout_ms);
+        let (client, done) = self.threads.run(async {
+            let client = match known {
+                // One that has lost its nodes looks for them by itself.
+                Some(client) => client,
+                None => connect(hosts, timeout_ms).await?,
+            };
+            let done = what(&client).await;
+            Ok((client, done))
+        })?;
+        self.client = Some(client);
+        done
     }
 }
 

@@ -1,10 +1,12 @@
 //! Aerospike: [`AerospikeSink`] keeps memberships where whoever knows this page can read them, and [`AerospikeReader`]
-//! reads them; [`AerospikeSizes`] keeps sizes of segments over time.
+//! reads them; [`AerospikeProfiles`] keeps profiles of users, and [`AerospikeSizes`] sizes of segments over time.
 //!
 //! | logical store, set | key | bins |
 //! |---|---|---|
 //! | `user_profiles`, `segments` | user id | `segments`: a map, by segment id a list of since when (epoch milliseconds) and the segment's version |
 //! | `segment_ownership`, `members` | segment id, `/`, chunk | `users`: an ordered list of the ids of users |
+//! | `user_profiles`, `profile` | user id | `traits` and `computed`: ordered maps, by name the value of each trait and computed trait; `at`: the instant that they are as of (epoch milliseconds) |
+//! | `user_profiles`, `progress` | `profiles/` and the writer | `reach`: how far the profiles reach (JSON) |
 //! | `user_profiles`, `progress` | `writer/` and the writer | `reach`: how far it has come (JSON), `number`: of the write that this is of, `chunks`: how many chunks a segment has |
 //! | `segment_ownership`, `progress` | `members/` and the writer | the same |
 //! | `analytics`, `sizes` | segment id, `/`, day (days since 1970-01-01, UTC) | `sizes`: an ordered map, by instant (epoch milliseconds) how many members the segment had then |
@@ -18,6 +20,13 @@
 //! day, so that a record is of use by itself: the size at any instant is that of the greatest one at or before it. A record
 //! holds 1,440 instants at most. What is older than two days when it is written is there by the hour, and than 90 days by
 //! the day. Sizes are written as upserts, at least once, a minute or so behind; those of a segment that was deleted stay.
+//!
+//! Values of traits are integers, floats where they have a fraction, texts, booleans, lists, and maps in order; a number that
+//! a float does not hold to its last digit is the nearest one. A profile is written whole. Where its traits take more than 400
+//! kB it has no bin `traits`, and where computed ones do, none of these: a record has its limits. An id that was merged into
+//! another has no record, nor has a user who was erased, or one with empty maps: a server of the Community Edition may find
+//! deleted records again when it starts, and nothing is in them. Each writer writes what follows from the events, and none is
+//! shut out.
 //!
 //! Changes are upserts, one record operation for all that changes of a record, in batches that are written side by side; the
 //! reach is written behind all of them, so that a write that was broken off is repeated whole. Every opening of any writer
@@ -38,6 +47,7 @@
 mod cluster;
 mod error;
 mod layout;
+mod profiles;
 mod progress;
 mod reader;
 mod settings;
@@ -45,6 +55,7 @@ mod sink;
 mod sizes;
 
 pub use error::Error;
+pub use profiles::AerospikeProfiles;
 pub use reader::AerospikeReader;
 pub use settings::{Settings, StoreSettings};
 pub use sink::AerospikeSink;

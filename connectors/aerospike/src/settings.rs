@@ -22,7 +22,7 @@ pub struct Settings {
     /// 1 MiB takes about 40,000 users.
     #[serde(default = "default_chunks")]
     pub chunks: u32,
-    /// Where a user's segments are, and how far they reach.
+    /// Where a user's segments and profile are, and how far they reach.
     #[serde(default = "user_profiles")]
     pub user_profiles: StoreSettings,
     /// Where the users of segments are.

@@ -1,13 +1,12 @@
 //! Sizes of segments over time, written to Aerospike.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use aerospike::operations::maps::{self, MapOrder, MapPolicy, MapWriteFlags};
 use aerospike::{BatchOperation, Bin, Bins, Client, Key, ResultCode, Value};
 use audience_contract::{SinkError, SizeSample, SizeStore};
 
-use crate::cluster::{self, Threads};
+use crate::cluster::{self, LazyCluster};
 use crate::layout::{REACH, progress_key};
 use crate::{Error, Settings};
 
@@ -23,35 +22,20 @@ pub struct AerospikeSizes {
     /// `aerospike-sizes:` and the writer.
     name: String,
     settings: Settings,
-    // Before the threads, which it lives on.
-    client: Option<Arc<Client>>,
-    threads: Threads,
+    cluster: LazyCluster,
 }
 
 impl AerospikeSizes {
     /// One that connects when it is first asked.
     pub fn new(settings: Settings) -> Result<AerospikeSizes, Error> {
         let name = format!("aerospike-sizes:{}", settings.writer);
-        Ok(AerospikeSizes { name, settings, client: None, threads: Threads::new()? })
+        let cluster = LazyCluster::new(&settings, &settings.analytics)?;
+        Ok(AerospikeSizes { name, settings, cluster })
     }
 
     fn run<T>(&mut self, what: impl AsyncFnOnce(&Client, &Settings) -> Result<T, Error>) -> Result<T, SinkError> {
-        let (known, settings) = (self.client.clone(), &self.settings);
-        let done = self.threads.run(async {
-            let client = match known {
-                // One that has lost its nodes looks for them by itself.
-                Some(client) => client,
-                None => {
-                    let hosts = settings.analytics.hosts.as_ref().unwrap_or(&settings.hosts);
-                    cluster::connect(hosts, settings.timeout_ms).await?
-                }
-            };
-            let done = what(&client, settings).await;
-            Ok((client, done))
-        });
-        let (client, done) = done.map_err(|error: Error| error.into_sink(&self.name))?;
-        self.client = Some(client);
-        done.map_err(|error| error.into_sink(&self.name))
+        let settings = &self.settings;
+        self.cluster.run(async |client| what(client, settings).await).map_err(|error| error.into_sink(&self.name))
     }
 }
 

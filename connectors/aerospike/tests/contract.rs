@@ -2,17 +2,19 @@
 //! `user_profiles` and `segment_ownership`.
 #![expect(clippy::unwrap_used, reason = "a test that panics has failed, which is what a test is for")]
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::process;
 
 use aerospike::query::PartitionFilter;
 use aerospike::{Bin, Bins, Client, ClientPolicy, Key, QueryPolicy, ReadPolicy, Statement, Value, WritePolicy};
-use audience_aerospike::{AerospikeReader, AerospikeSink, AerospikeSizes, Settings, StoreSettings};
-use audience_contract::suite::{self, Members};
+use audience_aerospike::{AerospikeProfiles, AerospikeReader, AerospikeSink, AerospikeSizes, Settings, StoreSettings};
+use audience_contract::suite::{self, Members, Profiles};
 use audience_contract::{
-    Cause, ChangeKind, MembershipChange, Progress, Reach, ServingStore, Sink, SinkError, SizeSample, SizeStore,
+    Cause, ChangeKind, MembershipChange, ProfileStore, Progress, Reach, ServingStore, Sink, SinkError, SizeSample,
+    SizeStore,
 };
 use futures_util::StreamExt;
+use serde_json::Value as Json;
 use tokio::runtime::Runtime;
 
 const SINCE: i64 = 1_700_000_000_123;
@@ -88,6 +90,21 @@ impl Stranger {
         by_user
     }
 
+    /// The profiles by user.
+    fn profiles(&self, settings: &Settings) -> Profiles {
+        let (namespace, set) = (&settings.user_profiles.namespace, format!("{}profile", settings.user_profiles.prefix));
+        let bin = |name: &str| self.all(namespace, &set, name).into_iter().collect::<BTreeMap<String, Value>>();
+        let (mut traits, mut computed) = (bin("traits"), bin("computed"));
+        let profile = |(user, at): (String, Value)| {
+            let Value::Int(at) = at else { panic!("{at:?} is no instant") };
+            let [traits, computed] = [&mut traits, &mut computed].map(|bins| json(&bins.remove(&user).unwrap()));
+            (user, (at, traits, computed))
+        };
+        let profiles = bin("at").into_iter().map(profile).collect();
+        assert_eq!((traits.len(), computed.len()), (0, 0), "of some record only a part is there");
+        profiles
+    }
+
     /// The sizes of segments; checks that each is in the record of its day.
     fn sizes(&self, settings: &Settings) -> BTreeSet<SizeSample> {
         let (analytics, mut samples) = (&settings.analytics, BTreeSet::new());
@@ -101,6 +118,20 @@ impl Stranger {
             }
         }
         samples
+    }
+}
+
+/// A value as it is in JSON.
+fn json(value: &Value) -> Json {
+    match value {
+        Value::Nil => Json::Null,
+        Value::Bool(value) => (*value).into(),
+        Value::Int(number) => (*number).into(),
+        Value::Float(number) => f64::from(number).into(),
+        Value::String(text) => text.clone().into(),
+        Value::List(values) => values.iter().map(json).collect(),
+        Value::SortedMap(map) => map.iter().map(|(name, value)| (name.to_string(), json(value))).collect(),
+        other => panic!("{other:?} is no plain value"),
     }
 }
 
@@ -162,6 +193,15 @@ fn size_store() {
     let (settings, stranger) = (settings("sizes"), Stranger::new());
     suite::size_store(&mut || Box::new(AerospikeSizes::new(settings.clone()).unwrap()), &mut || {
         stranger.sizes(&settings)
+    });
+}
+
+#[test]
+#[ignore = "needs AUDIENCE_TEST_AEROSPIKE"]
+fn profile_store() {
+    let (settings, stranger) = (settings("profiles"), Stranger::new());
+    suite::profile_store(&mut || Box::new(AerospikeProfiles::new(settings.clone()).unwrap()), &mut || {
+        stranger.profiles(&settings)
     });
 }
 
@@ -321,6 +361,9 @@ fn a_server_that_is_away_is_a_fault_that_passes() {
     assert!(matches!(away, Err(SinkError::Transient(_))), "{away:?}");
     let mut sizes = AerospikeSizes::new(Settings::of("127.0.0.1:1")).unwrap();
     let away = sizes.reached();
+    assert!(matches!(away, Err(SinkError::Transient(_))), "{away:?}");
+    let mut profiles = AerospikeProfiles::new(Settings::of("127.0.0.1:1")).unwrap();
+    let away = profiles.reached();
     assert!(matches!(away, Err(SinkError::Transient(_))), "{away:?}");
     assert!(AerospikeReader::new(Settings::of("127.0.0.1:1")).unwrap().segments_of("ann").is_err());
 }

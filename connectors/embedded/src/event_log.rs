@@ -198,9 +198,10 @@ impl EventLog for Events {
         let before = before.min(self.end());
         let ids: HashSet<&str> = ids.iter().copied().collect();
         let mut sequences = Vec::new();
-        for id in &ids {
-            self.index.find(user_hash(id), before, &mut sequences)?;
-        }
+        let mut hashes: Vec<u64> = ids.iter().map(|id| user_hash(id)).collect();
+        hashes.sort_unstable();
+        hashes.dedup();
+        self.index.find(&hashes, before, &mut sequences)?;
         sequences.sort_unstable();
         sequences.dedup();
         self.fetch(&sequences, &ids, visit)

@@ -94,18 +94,26 @@ impl UserIndex {
         Ok(())
     }
 
-    /// Adds the events below `before` that name a user of that hash, and perhaps others.
-    pub fn find(&self, hash: u64, before: u64, out: &mut Vec<u64>) -> Result<()> {
+    /// Adds the events below `before` that name a user of one of the hashes, and perhaps others. The hashes are in order: those
+    /// of a bucket share the cost of its rows.
+    pub fn find(&self, hashes: &[u64], before: u64, out: &mut Vec<u64>) -> Result<()> {
         let stored = {
             let state = self.state.read();
             for (at, block) in (state.stored..).zip(&state.blocks) {
-                let matching = block.hashes.iter().zip(&block.offsets).filter(|(found, _)| **found == hash);
-                out.extend(matching.map(|(_, offset)| at * BLOCK + u64::from(*offset)).filter(|found| *found < before));
+                let found = block.find(hashes).map(|offset| at * BLOCK + u64::from(offset));
+                out.extend(found.filter(|found| *found < before));
             }
             state.stored
         };
-        let bucket = (hash >> BUCKET_SHIFT) as u16;
         let blocks = stored.min(before.div_ceil(BLOCK));
+        hashes.chunk_by(|one, next| bucket_of(*one) == bucket_of(*next)).try_for_each(|hashes| {
+            self.find_stored(hashes, blocks, &mut |found| out.extend(Some(found).filter(|found| *found < before)))
+        })
+    }
+
+    /// Finds the events of the hashes, all of one bucket, in the stored blocks below `blocks`.
+    fn find_stored(&self, hashes: &[u64], blocks: u64, take: &mut dyn FnMut(u64)) -> Result<()> {
+        let bucket = hashes.first().map_or(0, |hash| bucket_of(*hash));
         let mut expected = 0;
         for row in self.rows.range(row_key(bucket, 0)..row_key(bucket, blocks)) {
             let (key, value) = row.into_inner().map_err(|e| self.db.error("reading the index by user", e))?;
@@ -113,8 +121,9 @@ impl UserIndex {
                 return Err(missing(bucket, expected));
             }
             let row = seal::open(Kind::IndexRow, &key, &value)?;
-            let found = find_in_row(row, hash).map(|offset| expected * BLOCK + u64::from(offset));
-            out.extend(found.filter(|found| *found < before));
+            for hash in hashes {
+                find_in_row(row, *hash).for_each(|offset| take(expected * BLOCK + u64::from(offset)));
+            }
             expected += 1;
         }
         if expected == blocks { Ok(()) } else { Err(missing(bucket, expected)) }
@@ -122,11 +131,20 @@ impl UserIndex {
 }
 
 impl Block {
+    /// The events that name a user of one of the hashes, which are in order.
+    fn find(&self, hashes: &[u64]) -> impl Iterator<Item = u16> {
+        let is_wanted = move |hash: &u64| match hashes {
+            [wanted] => hash == wanted,
+            _ => hashes.binary_search(hash).is_ok(),
+        };
+        self.hashes.iter().zip(&self.offsets).filter(move |(hash, _)| is_wanted(hash)).map(|(_, offset)| *offset)
+    }
+
     /// The rows of a full block, one for every bucket.
     fn rows(&self, number: u64) -> Vec<([u8; 6], Vec<u8>)> {
         let mut buckets = vec![Vec::new(); usize::from(BUCKETS)];
         for (hash, offset) in self.hashes.iter().zip(&self.offsets) {
-            buckets[(hash >> BUCKET_SHIFT) as usize].push(hash << 16 | u64::from(*offset));
+            buckets[usize::from(bucket_of(*hash))].push(hash << 16 | u64::from(*offset));
         }
         let sealed = (0..BUCKETS).zip(buckets).map(|(bucket, mut entries)| {
             entries.sort_unstable();
@@ -138,6 +156,10 @@ impl Block {
         });
         sealed.collect()
     }
+}
+
+fn bucket_of(hash: u64) -> u16 {
+    (hash >> BUCKET_SHIFT) as u16
 }
 
 fn row_key(bucket: u16, block: u64) -> [u8; 6] {

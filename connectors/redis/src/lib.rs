@@ -1,9 +1,12 @@
-//! Redis: [`RedisSink`] keeps memberships where whoever knows this page can read them, and [`RedisReader`] reads them.
+//! Redis: [`RedisSink`] keeps memberships where whoever knows this page can read them, and [`RedisReader`] reads them;
+//! [`RedisProfiles`] keeps profiles of users.
 //!
 //! | key | holds |
 //! |---|---|
 //! | `audience:user:{id}:segments` | a hash: each segment of the user, and since when (epoch milliseconds) |
 //! | `audience:segment:{id}:members` | a set: the users of a segment |
+//! | `audience:user:{id}:profile` | a hash: `traits` and `computed`, each a JSON object, and `at`, the instant that they are as of (epoch milliseconds) |
+//! | `audience:profiles` | a hash: each writer, and how far its profiles reach (JSON) |
 //! | `audience:progress` | a hash: each writer, and how far it has come (JSON) |
 //! | `audience:writer:{name}` | a number: how often a writer was opened, which shuts earlier ones out |
 //!
@@ -12,6 +15,9 @@
 //! pieces. What Redis has acknowledged is as durable as its `appendfsync` makes it; where it comes back older, it says an
 //! older reach, and is brought up from there.
 //!
+//! A profile is written whole, by one command, so that `HGETALL` is one state of it; each writer writes what follows from the
+//! events, and none is shut out. An id that was merged into another, and that of a user who was erased, has none.
+//!
 //! One server, with replicas or without: the keys of a transaction do not lie in one slot of a Redis Cluster.
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
@@ -19,12 +25,14 @@
 mod error;
 mod lane;
 mod pieces;
+mod profiles;
 mod reader;
 mod request;
 mod settings;
 mod sink;
 
 pub use error::Error;
+pub use profiles::RedisProfiles;
 pub use reader::RedisReader;
 pub use settings::Settings;
 pub use sink::RedisSink;

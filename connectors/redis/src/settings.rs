@@ -57,6 +57,16 @@ impl Settings {
         format!("{}:segment:{segment}:members", self.prefix)
     }
 
+    /// The profile of a user.
+    pub(crate) fn profile_key(&self, user: &str) -> String {
+        format!("{}:user:{user}:profile", self.prefix)
+    }
+
+    /// How far profiles reach.
+    pub(crate) fn profiles_key(&self) -> String {
+        format!("{}:profiles", self.prefix)
+    }
+
     /// How far writers have come.
     pub(crate) fn progress_key(&self) -> String {
         format!("{}:progress", self.prefix)

@@ -221,7 +221,7 @@ fn scan(lane: &mut Lane, command: &[&str]) -> Result<(String, Vec<String>), Erro
 }
 
 /// A text as the patterns of Redis mean it word for word.
-fn escaped(text: &str) -> String {
+pub(crate) fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for letter in text.chars() {
         if matches!(letter, '*' | '?' | '[' | ']' | '\\' | '^' | '-') {

@@ -1,12 +1,12 @@
 //! The sink holds the contract, against a real Redis.
 #![expect(clippy::unwrap_used, reason = "a test that panics has failed, which is what a test is for")]
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::process;
 
-use audience_contract::suite::{self, Members};
-use audience_contract::{Cause, ChangeKind, MembershipChange, Progress, Reach, Sink, SinkError};
-use audience_redis::{RedisReader, RedisSink, Settings};
+use audience_contract::suite::{self, Members, Profiles};
+use audience_contract::{Cause, ChangeKind, MembershipChange, Profile, ProfileStore, Progress, Reach, Sink, SinkError};
+use audience_redis::{RedisProfiles, RedisReader, RedisSink, Settings};
 use redis::{Client, Commands, Connection};
 
 fn url() -> String {
@@ -70,6 +70,19 @@ fn dump(settings: &Settings) -> (Members, Members) {
     (by_user, by_segment)
 }
 
+/// Profiles by user, as somebody finds them who knows only the page of this crate.
+fn profiles(settings: &Settings) -> Profiles {
+    let mut connection = connect();
+    let profile = |key: &String| {
+        let user = key[settings.prefix.len()..].strip_prefix(":user:")?.strip_suffix(":profile")?.to_owned();
+        let fields: BTreeMap<String, String> = connection.hgetall(key).unwrap();
+        assert_eq!(fields.keys().collect::<Vec<_>>(), ["at", "computed", "traits"]);
+        let json = |field: &str| serde_json::from_str(&fields[field]).unwrap();
+        Some((user, (fields["at"].parse().unwrap(), json("traits"), json("computed"))))
+    };
+    keys(settings).iter().filter_map(profile).collect()
+}
+
 fn change(user: usize) -> MembershipChange {
     MembershipChange {
         user_id: format!("u{user}").into(),
@@ -90,6 +103,23 @@ fn sink() {
     let settings = settings("suite");
     suite::sink(&mut || Box::new(RedisSink::new(settings.clone()).unwrap()), &mut || read(&settings));
     delete(&settings);
+}
+
+#[test]
+fn profile_store() {
+    let settings = settings("profiles");
+    // Neither memberships nor the profiles of others are touched.
+    let others = self::settings("profiles-of-others");
+    let mut sink = RedisSink::new(settings.clone()).unwrap();
+    sink.open().unwrap();
+    sink.write(&reach(1), &[change(1)]).unwrap();
+    let mut other = RedisProfiles::new(others.clone()).unwrap();
+    let of_other = Profile { user_id: "u".into(), at: -1, traits: BTreeMap::new(), computed: BTreeMap::new() };
+    other.write(&[of_other]).unwrap();
+    suite::profile_store(&mut || Box::new(RedisProfiles::new(settings.clone()).unwrap()), &mut || profiles(&settings));
+    assert_eq!((profiles(&others).len(), read(&settings).len()), (1, 1));
+    delete(&settings);
+    delete(&others);
 }
 
 #[test]
@@ -157,5 +187,7 @@ fn a_write_that_was_broken_off_is_repeated() {
 fn a_server_that_is_away_is_a_fault_that_passes() {
     let mut sink = RedisSink::new(Settings::of("redis://127.0.0.1:1/0")).unwrap();
     assert!(matches!(sink.open(), Err(SinkError::Transient(_))));
+    let mut profiles = RedisProfiles::new(Settings::of("redis://127.0.0.1:1/0")).unwrap();
+    assert!(matches!(profiles.reached(), Err(SinkError::Transient(_))));
     assert!(RedisSink::new(Settings::of("no address")).is_err());
 }

@@ -5,16 +5,16 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context;
-use audience_aerospike::{AerospikeSink, AerospikeSizes};
+use anyhow::{Context, bail};
+use audience_aerospike::{AerospikeProfiles, AerospikeSink, AerospikeSizes};
 use audience_api::{ApiOptions, Listen, Scope, Server};
-use audience_contract::{CatalogueStore, WebhookStore};
+use audience_contract::{CatalogueStore, ProfileStore, WebhookStore};
 use audience_dataflow::cluster::coordinator::Coordinator;
 use audience_dataflow::engine::EngineOptions;
 use audience_dataflow::service::archive::Offsite;
 use audience_dataflow::service::{PlatformStores, Service, ServiceOptions, WebhookOptions, clock};
 use audience_embedded::{Options, Stores};
-use audience_redis::RedisSink;
+use audience_redis::{RedisProfiles, RedisSink};
 use audience_webhooks::HttpWebhooks;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -173,17 +173,33 @@ fn start_platform(settings: &ServeSettings, cluster: Option<&Cluster>) -> anyhow
             updates::follow(kafka, move || looking.upgrade().iter().for_each(|service| service.look_at_catalogue()))?;
         }
     }
-    if let Some(redis) = &settings.redis {
-        service.give_out_to(Box::new(RedisSink::new(redis.clone())?))?;
-    }
-    if let Some(aerospike) = &settings.aerospike {
-        service.give_out_to(Box::new(AerospikeSink::new(aerospike.clone())?))?;
-        service.give_sizes_to(Box::new(AerospikeSizes::new(aerospike.clone())?))?;
-    }
+    join_stores(&service, settings)?;
     service.post_webhooks(WebhookOptions {
         store: webhooks,
         client: Arc::new(HttpWebhooks::new(settings.webhook_private_targets, settings.webhook_ca_file.as_deref())?),
         give_up_after: Duration::from_secs(3_600 * u64::from(settings.webhook_give_up_hours)),
     })?;
     Ok(service)
+}
+
+/// Gives memberships, sizes and profiles out to the stores that there are.
+fn join_stores(service: &Arc<Service>, settings: &ServeSettings) -> anyhow::Result<()> {
+    let mut profiles: Vec<Box<dyn ProfileStore>> = Vec::new();
+    if let Some(redis) = &settings.redis {
+        service.give_out_to(Box::new(RedisSink::new(redis.clone())?))?;
+        profiles.push(Box::new(RedisProfiles::new(redis.clone())?));
+    }
+    if let Some(aerospike) = &settings.aerospike {
+        service.give_out_to(Box::new(AerospikeSink::new(aerospike.clone())?))?;
+        service.give_sizes_to(Box::new(AerospikeSizes::new(aerospike.clone())?))?;
+        profiles.push(Box::new(AerospikeProfiles::new(aerospike.clone())?));
+    }
+    if !settings.profiles {
+        return Ok(());
+    }
+    if profiles.is_empty() {
+        bail!("profiles are kept in Redis or Aerospike, and neither is named: add --redis or --aerospike");
+    }
+    let refresh = Duration::from_secs(settings.profile_refresh_seconds.into());
+    profiles.into_iter().try_for_each(|store| Ok(service.give_profiles_to(store, refresh)?))
 }

@@ -20,6 +20,7 @@ const LISTEN_INGEST: &str = "127.0.0.1:8082";
 const CHECKPOINT_SECONDS: u64 = 60;
 const WEBHOOK_GIVE_UP_HOURS: NonZeroU32 = NonZeroU32::new(72).expect("it is not zero");
 const MAX_STREAMS: NonZeroU32 = NonZeroU32::new(2_000).expect("it is not zero");
+const PROFILE_REFRESH_SECONDS: NonZeroU32 = NonZeroU32::new(3_600).expect("it is not zero");
 const PARTITIONS: u32 = 12;
 const HISTORY_EVENTS: NonZeroU32 = NonZeroU32::new(250_000).expect("it is not zero");
 const HISTORY_SECONDS: u64 = 60;
@@ -103,6 +104,13 @@ pub struct ServeFlags {
     /// where is said in the table `[aerospike]` in a file. [default: none]
     #[arg(long, env = "AUDIENCE_AEROSPIKE", value_name = "HOSTS")]
     pub aerospike: Option<String>,
+    /// Whether traits and computed traits of users are kept in Redis and Aerospike too, so that one read there gives them.
+    /// [default: false]
+    #[arg(long, env = "AUDIENCE_PROFILES", num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
+    pub profiles: Option<bool>,
+    /// Seconds between two times at which profiles are written anew that have changed by time alone. [default: 3600]
+    #[arg(long, env = "AUDIENCE_PROFILE_REFRESH_SECONDS", value_name = "N")]
+    pub profile_refresh_seconds: Option<NonZeroU32>,
     /// Where checkpoints and a history in Parquet are kept instead of checkpoints in the data directory: a shared directory,
     /// `file:///directory`, or an S3-compatible store, `s3://bucket/prefix`, with the usual `AWS_*` variables. A start on an
     /// empty data directory goes on from there. [default: none]
@@ -227,6 +235,8 @@ struct ServeFile {
     postgres: Option<String>,
     redis: Option<audience_redis::Settings>,
     aerospike: Option<audience_aerospike::Settings>,
+    profiles: Option<bool>,
+    profile_refresh_seconds: Option<NonZeroU32>,
     checkpoints: Option<CheckpointsFile>,
     #[serde(default)]
     history: HistorySettings,
@@ -269,6 +279,10 @@ pub struct ServeSettings {
     pub redis: Option<audience_redis::Settings>,
     /// Aerospike, where memberships are kept there too.
     pub aerospike: Option<audience_aerospike::Settings>,
+    /// Whether profiles of users are kept there too.
+    pub profiles: bool,
+    /// Seconds between two times at which those are written anew that have changed by time alone.
+    pub profile_refresh_seconds: u32,
     /// The URL where checkpoints and history are kept, where they are not in the data directory.
     pub checkpoints: Option<String>,
     /// How the history is kept there.
@@ -317,6 +331,12 @@ impl ServeSettings {
                 (Some(hosts), None) => Some(audience_aerospike::Settings::of(&hosts)),
                 (None, table) => table,
             },
+            profiles: flags.profiles.or(file.profiles).unwrap_or(false),
+            profile_refresh_seconds: flags
+                .profile_refresh_seconds
+                .or(file.profile_refresh_seconds)
+                .unwrap_or(PROFILE_REFRESH_SECONDS)
+                .get(),
             checkpoints: flags.checkpoints.or(file.checkpoints.map(|table| table.url)),
             history: file.history,
         })
@@ -396,6 +416,7 @@ mod tests {
         );
         assert_eq!(settings.redis.expect("a table").prefix, audience_redis::Settings::of("").prefix);
         assert_eq!((settings.history.events, settings.history.seconds), (HISTORY_EVENTS, HISTORY_SECONDS));
+        assert_eq!((settings.profiles, settings.profile_refresh_seconds), (false, PROFILE_REFRESH_SECONDS.get()));
         assert!(settings.checkpoints.is_some_and(|url| url.starts_with("s3://")));
         assert_eq!((settings.data.as_path(), settings.listen.to_string().as_str()), (Path::new(DATA), LISTEN));
         assert_eq!((settings.checkpoint_seconds, settings.log.as_str()), (CHECKPOINT_SECONDS, LOG));

@@ -9,6 +9,7 @@ mod events;
 mod history;
 mod ledger;
 mod notes;
+mod profiles;
 mod serving;
 mod sink;
 mod sizes;
@@ -23,6 +24,7 @@ pub use events::{event_log, event_log_of_many_blocks, event_log_positions, recor
 pub use history::history;
 pub use ledger::change_log;
 pub use notes::notes;
+pub use profiles::{Profiles, profile_store};
 pub use serving::serving_store;
 pub use sink::{Members, sink};
 pub use sizes::size_store;

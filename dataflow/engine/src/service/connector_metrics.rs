@@ -41,6 +41,8 @@ pub struct ConnectorMetrics {
     writes: Family<SinkLabel, Histogram>,
     sink_errors: Family<SinkLabel, Counter>,
     behind: Family<SinkLabel, Gauge>,
+    behind_events: Family<SinkLabel, Gauge>,
+    behind_users: Family<SinkLabel, Gauge>,
 }
 
 impl ConnectorMetrics {
@@ -55,6 +57,8 @@ impl ConnectorMetrics {
             writes: Family::new_with_constructor(|| Histogram::new(exponential_buckets(0.001, 2.0, 16))),
             sink_errors: Family::default(),
             behind: Family::default(),
+            behind_events: Family::default(),
+            behind_users: Family::default(),
         };
         registry.register("source_messages", "Messages read from a source", metrics.messages.clone());
         let refused = "Messages that were no events and went to the dead letters";
@@ -64,7 +68,7 @@ impl ConnectorMetrics {
         registry.register("source_lag_messages", lag, metrics.lag.clone());
         registry.register(
             "sink_changes",
-            "Membership changes, or sizes of segments, written to a sink",
+            "Membership changes, sizes of segments or profiles of users written to a sink",
             metrics.changes.clone(),
         );
         let writes = "How long writes to a sink took";
@@ -72,6 +76,10 @@ impl ConnectorMetrics {
         registry.register("sink_errors", "Faults of a sink, each tried again", metrics.sink_errors.clone());
         let behind = "Ticks that are committed and not written to a sink yet";
         registry.register("sink_lag_ticks", behind, metrics.behind.clone());
+        let events = "Accepted events that the profiles of a sink do not have yet";
+        registry.register("sink_lag_events", events, metrics.behind_events.clone());
+        let users = "Users whom a sink that goes through all profiles has not come to yet";
+        registry.register("sink_lag_users", users, metrics.behind_users.clone());
         metrics
     }
 
@@ -97,7 +105,7 @@ impl ConnectorMetrics {
         }
     }
 
-    /// Changes, or sizes, were written to a sink.
+    /// Changes, sizes or profiles were written to a sink.
     pub fn written(&self, sink: &str, changes: usize, took: Duration) {
         let label = SinkLabel { sink: sink.to_owned() };
         self.changes.get_or_create(&label).inc_by(changes as u64);
@@ -107,6 +115,14 @@ impl ConnectorMetrics {
     /// A sink could not be written.
     pub fn sink_failed(&self, sink: &str) {
         self.sink_errors.get_or_create(&SinkLabel { sink: sink.to_owned() }).inc();
+    }
+
+    /// The profiles of a sink are so many events behind, and of all users so many are yet to be gone through.
+    pub fn profiles_behind(&self, sink: &str, events: u64, users: u64) {
+        for (family, number) in [(&self.behind_events, events), (&self.behind_users, users)] {
+            let gauge = family.get_or_create(&SinkLabel { sink: sink.to_owned() });
+            gauge.set(i64::try_from(number).unwrap_or(i64::MAX));
+        }
     }
 
     /// So many ticks are committed that a sink does not have.

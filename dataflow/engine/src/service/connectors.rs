@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use super::connector_metrics::ConnectorMetrics;
 use super::feed::{Feeder, FeederStatus};
 use super::follow::{Follower, FollowerStatus};
-use super::sizes::SizeStoreStatus;
+use super::status::Status;
 use super::updates::Announcing;
 use super::{SegmentUpdates, Service, named};
 use crate::engine::EngineError;
@@ -19,7 +19,8 @@ use crate::engine::EngineError;
 pub struct Connectors {
     feeders: Mutex<Vec<Arc<FeederStatus>>>,
     followers: Mutex<Vec<(Arc<FollowerStatus>, JoinHandle<()>)>>,
-    size_stores: Mutex<Vec<Arc<SizeStoreStatus>>>,
+    /// Stores of sizes and of profiles.
+    outside: Mutex<Vec<Arc<Status>>>,
     /// Who is told of changes of segments.
     pub(super) announcing: Announcing,
 }
@@ -34,23 +35,23 @@ impl Connectors {
     pub fn faults(&self) -> Vec<(String, Option<String>)> {
         let feeders = self.feeders.lock();
         let sources = feeders.iter().map(|feeder| (format!("source:{}", feeder.source), feeder.fault()));
-        let followers = self.followers.lock();
-        let sinks = followers.iter().map(|(sink, _)| (format!("sink:{}", sink.sink), sink.fault()));
-        let size_stores = self.size_stores.lock();
-        let size_stores = size_stores.iter().map(|store| (format!("sink:{}", store.name), store.fault()));
-        sources.chain(sinks).chain(size_stores).collect()
+        let (followers, outside) = (self.followers.lock(), self.outside.lock());
+        let sinks =
+            followers.iter().map(|(follower, _)| &follower.status).chain(outside.iter().map(|status| &**status));
+        let sinks = sinks.map(|sink| (format!("sink:{}", sink.name), sink.fault()));
+        sources.chain(sinks).collect()
     }
 
-    /// Sizes are given to that store, too.
-    pub fn add_size_store(&self, store: Arc<SizeStoreStatus>) {
-        self.size_stores.lock().push(store);
+    /// Sizes, or profiles, are given to a store too.
+    pub fn add_outside(&self, store: Arc<Status>) {
+        self.outside.lock().push(store);
     }
 
     /// Notes how far each is behind, where `newest` is the newest tick committed.
     pub fn observe(&self, metrics: &ConnectorMetrics, newest: u64) {
         self.feeders.lock().iter().for_each(|feeder| metrics.lag(&feeder.source, &feeder.lag()));
         for (follower, _) in self.followers.lock().iter() {
-            metrics.behind(&follower.sink, newest.saturating_sub(follower.reached().unwrap_or(0)));
+            metrics.behind(&follower.status.name, newest.saturating_sub(follower.reached().unwrap_or(0)));
         }
     }
 
@@ -71,7 +72,7 @@ impl Service {
     pub fn give_out_to(self: &Arc<Self>, sink: Box<dyn Sink>) -> Result<(), EngineError> {
         let status = Arc::new(FollowerStatus::new(sink.name()));
         let (service, of) = (self.clone(), status.clone());
-        let name = format!("sink {}", status.sink);
+        let name = format!("sink {}", status.status.name);
         let thread = named(&name, move || {
             Follower::new(&service, of, sink).run();
             Ok(())

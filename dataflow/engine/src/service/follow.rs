@@ -15,6 +15,7 @@ use super::Service;
 use super::backoff::Backoff;
 use super::changes::decode;
 use super::snapshot::Snapshot;
+use super::status::Status;
 use crate::engine::EngineError;
 
 /// How often a sink is told how far it is where nothing changes: the change log does not go back for ever.
@@ -28,9 +29,7 @@ const PIECES_WAITING: usize = 1;
 #[derive(Debug)]
 pub struct FollowerStatus {
     /// The sink.
-    pub sink: String,
-    /// What keeps it from being written, if anything does.
-    fault: Mutex<Option<String>>,
+    pub status: Status,
     /// The tick up to which it holds everything; none before it was first opened.
     reached: Mutex<Option<u64>>,
     is_closed: AtomicBool,
@@ -39,13 +38,7 @@ pub struct FollowerStatus {
 impl FollowerStatus {
     /// Of a sink that was not opened yet.
     pub fn new(sink: &str) -> Self {
-        let (fault, reached, is_closed) = (Mutex::new(None), Mutex::new(None), AtomicBool::new(false));
-        FollowerStatus { sink: sink.to_owned(), fault, reached, is_closed }
-    }
-
-    /// What keeps it from being written.
-    pub fn fault(&self) -> Option<String> {
-        self.fault.lock().clone()
+        FollowerStatus { status: Status::new(sink), reached: Mutex::new(None), is_closed: AtomicBool::new(false) }
     }
 
     /// The tick up to which it holds everything.
@@ -93,9 +86,9 @@ impl<'a> Follower<'a> {
     pub fn run(mut self) {
         loop {
             let Err(error) = self.follow() else { return };
-            *self.status.fault.lock() = Some(error.to_string());
-            self.service.metrics.connectors.sink_failed(&self.status.sink);
-            tracing::error!(sink = self.status.sink, %error, "membership changes are not given out");
+            self.status.status.set_fault(Some(error.to_string()));
+            self.service.metrics.connectors.sink_failed(&self.status.status.name);
+            tracing::error!(sink = self.status.status.name, %error, "membership changes are not given out");
             let is_final = matches!(error, FollowError::Sink(SinkError::Fenced(_)) | FollowError::Engine(_));
             if is_final || self.is_closed() {
                 return;
@@ -118,7 +111,7 @@ impl<'a> Follower<'a> {
             None if self.can_follow_from(Progress::default())? => Progress::default(),
             None => self.begin(None)?,
             Some(old) => {
-                let (sink, at) = (&self.status.sink, old.progress().tick);
+                let (sink, at) = (&self.status.status.name, old.progress().tick);
                 tracing::warn!(sink, at, "the change log cannot go on from where the sink is; begun anew");
                 self.sink.clear(self.newest()?, &|_| true)?;
                 self.begin(None)?
@@ -158,7 +151,7 @@ impl<'a> Follower<'a> {
 
     fn has_reached(&mut self, reached: Progress) {
         self.backoff.reset();
-        *self.status.fault.lock() = None;
+        self.status.status.set_fault(None);
         *self.status.reached.lock() = Some(reached.tick);
     }
 
@@ -229,10 +222,10 @@ impl<'a> Follower<'a> {
 
     fn write(&mut self, reach: &Reach, changes: &mut Vec<MembershipChange>) -> Result<(), FollowError> {
         let begun = Instant::now();
-        let (sink, tick) = (&self.status.sink, reach.progress().tick);
+        let (sink, tick) = (&self.status.status.name, reach.progress().tick);
         let span = tracing::info_span!(target: SPANS, "sink.write", sink, tick, changes = changes.len());
         span.in_scope(|| self.sink.write(reach, changes))?;
-        self.service.metrics.connectors.written(&self.status.sink, changes.len(), begun.elapsed());
+        self.service.metrics.connectors.written(&self.status.status.name, changes.len(), begun.elapsed());
         changes.clear();
         Ok(())
     }

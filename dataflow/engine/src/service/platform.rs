@@ -1,7 +1,6 @@
 //! What the APIs ask, answered by the running engine and its stores.
 
 use std::collections::BTreeMap;
-use std::ops::ControlFlow;
 
 use audience_protocol::{
     AuditItem, AuditQuery, ChangeFilter, ChangePlace, ChangesRead, ComponentHealth, FaultyDocument, Health,
@@ -182,18 +181,10 @@ impl Platform for Service {
     fn user(&self, id: &str) -> Result<UserView> {
         let root = self.root(id);
         let ids = self.engine.aliases().read().ids_since(&root);
-        let known: Vec<&str> = ids.iter().map(|(id, _)| id.as_str()).collect();
-        let log = &self.stores.events;
-        let mut history = Vec::new();
-        log.visit_users(&known, log.end(), &mut |run| {
-            user::of_user(run, &ids).for_each(|record| history.extend_from_slice(record.bytes()));
-            ControlFlow::Continue(())
-        })
-        .map_err(unavailable)?;
-        let catalogue = self.editor.read(|documents| documents.catalogue.clone());
-        let mut view = user::view(&root, &history, &catalogue)
+        let history = self.records_of(&ids)?;
+        let documents = self.editor.documents();
+        let mut view = user::view(&ids, &history, &documents.catalogue.traits, clock::now())
             .ok_or_else(|| PlatformError::NotFound { kind: "user", id: id.to_owned() })?;
-        view.aliases = ids.into_iter().skip(1).map(|(id, _)| id).collect();
         view.segments = self.user_segments(&root)?;
         Ok(view)
     }

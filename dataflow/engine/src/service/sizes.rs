@@ -20,7 +20,6 @@ use audience_rules::time::{format_time, parse_rfc3339};
 use hashbrown::HashMap;
 use parking_lot::{Mutex, MutexGuard};
 
-pub use self::outside::SizeStoreStatus;
 use self::series::{Bucket, TIERS, forgotten_before, growth, points, ranges, start_of};
 use super::changes::{ChangeRef, visit};
 use super::editor::unavailable;

@@ -114,7 +114,7 @@ impl Service {
     }
 
     /// The name of the change log, which is made with it: one that is made anew has another.
-    fn change_log(&self) -> Result<String, StoreError> {
+    pub(super) fn change_log(&self) -> Result<String, StoreError> {
         if let Some(name) = self.stores.notes.get(CHANGE_LOG)? {
             return Ok(String::from_utf8_lossy(&name).into_owned());
         }

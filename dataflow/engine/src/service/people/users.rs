@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
+use audience_operators::aliases::IdSince;
 use audience_protocol::people::UserId;
 use audience_protocol::{Page, PlatformError, Result, UserEventQuery, UserQuery};
 use audience_rules::ast::Millis;
@@ -20,11 +21,16 @@ impl Service {
     /// Everything accepted under any of the ids that are a user.
     pub(in crate::service) fn history_of(&self, root: &str) -> Result<Vec<u8>> {
         let ids = self.engine.aliases().read().ids_since(root);
+        self.records_of(&ids)
+    }
+
+    /// The same, of a user who is these ids.
+    pub(in crate::service) fn records_of(&self, ids: &[IdSince]) -> Result<Vec<u8>> {
         let known: Vec<&str> = ids.iter().map(|(id, _)| id.as_str()).collect();
         let log = &self.stores.events;
         let mut history = Vec::new();
         log.visit_users(&known, log.end(), &mut |run| {
-            user::of_user(run, &ids).for_each(|record| history.extend_from_slice(record.bytes()));
+            user::of_user(run, ids).for_each(|record| history.extend_from_slice(record.bytes()));
             ControlFlow::Continue(())
         })
         .map_err(unavailable)?;

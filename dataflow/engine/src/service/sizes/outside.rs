@@ -6,13 +6,12 @@ use std::time::{Duration, Instant};
 
 use audience_contract::{SinkError, SizeSample, SizeStore, StoreError};
 use audience_rules::ast::Millis;
-use parking_lot::Mutex;
 
 use super::series::{Bucket, end_of, start_of};
-use super::{DAY, LOOK, MINUTE, Service};
+use super::{DAY, MINUTE, Service};
 use crate::engine::EngineError;
-use crate::service::backoff::Backoff;
-use crate::service::{clock, pause};
+use crate::service::clock;
+use crate::service::status::Status;
 
 /// Between two looks for what is finished.
 const ROUND: Duration = Duration::from_secs(10);
@@ -20,20 +19,6 @@ const ROUND: Duration = Duration::from_secs(10);
 const SETTLED: Millis = 5_000;
 /// Samples that are written at once.
 const AT_ONCE: usize = 20_000;
-
-/// A store that sizes are given to, and what keeps it from being written.
-pub struct SizeStoreStatus {
-    /// The store.
-    pub name: String,
-    fault: Mutex<Option<String>>,
-}
-
-impl SizeStoreStatus {
-    /// What keeps it from being written.
-    pub fn fault(&self) -> Option<String> {
-        self.fault.lock().clone()
-    }
-}
 
 /// Why giving was broken off.
 #[derive(Debug, thiserror::Error)]
@@ -47,37 +32,15 @@ enum GiveError {
 impl Service {
     /// Gives sizes of segments over time to a store outside too: what it does not have, and then each minute that ends.
     pub fn give_sizes_to(self: &Arc<Self>, mut store: Box<dyn SizeStore>) -> Result<(), EngineError> {
-        let status = Arc::new(SizeStoreStatus { name: store.name().to_owned(), fault: Mutex::new(None) });
-        self.connectors.add_size_store(status.clone());
+        let status = Arc::new(Status::new(store.name()));
+        self.connectors.add_outside(status.clone());
         let service = self.clone();
         self.thread(&format!("sink {}", status.name), move || {
-            service.give_sizes(&mut *store, &status);
+            service.give_in_rounds(&status, "sizes of segments", &mut || {
+                service.give_finished_sizes(&mut *store).map(|()| ROUND)
+            });
             Ok(())
         })
-    }
-
-    /// Until the platform ends. What fails is tried again.
-    fn give_sizes(&self, store: &mut dyn SizeStore, status: &SizeStoreStatus) {
-        let mut backoff = Backoff::default();
-        while !self.is_ending() {
-            let given = self.give_finished_sizes(store);
-            let wait = match &given {
-                Ok(()) => {
-                    backoff.reset();
-                    ROUND
-                }
-                Err(error) => {
-                    self.metrics.connectors.sink_failed(&status.name);
-                    tracing::error!(sink = status.name, %error, "sizes of segments are not given out");
-                    backoff.next()
-                }
-            };
-            *status.fault.lock() = given.err().map(|error| error.to_string());
-            let begun = Instant::now();
-            while begun.elapsed() < wait && !self.is_ending() {
-                pause(LOOK.min(wait));
-            }
-        }
     }
 
     /// Gives what is finished and not there yet. The store says anew each time how far it reaches: it may have lost everything.
