@@ -12,6 +12,9 @@ pub enum Error {
     /// A later process has taken over.
     #[error("a later writer has taken over")]
     Fenced,
+    /// It was emptied, or came back without what it had taken last.
+    #[error("Redis has lost what was written; it is written again")]
+    Lost,
     /// An answer of another form than the command has.
     #[error("Redis: {0} was answered in another form than it is")]
     Answer(&'static str),
@@ -25,7 +28,7 @@ impl Error {
         match &self {
             Error::Fenced => SinkError::Fenced(writer.to_owned()),
             Error::Redis(error) if is_permanent(error) => SinkError::Fatal(self.to_string()),
-            Error::Redis(_) | Error::Answer(_) => SinkError::Transient(self.to_string()),
+            Error::Redis(_) | Error::Lost | Error::Answer(_) => SinkError::Transient(self.to_string()),
             Error::Unwritable(_) => SinkError::Fatal(self.to_string()),
         }
     }

@@ -1,5 +1,7 @@
 //! A connection on which transactions are void once a later writer has taken over.
 
+use std::cmp::Ordering;
+
 use redis::{Connection, Value};
 
 use crate::Error;
@@ -48,11 +50,21 @@ impl Lane {
         send(&mut self.connection, request)
     }
 
-    /// The number of openings is that of this one. Checked behind a transaction too: the number has not gone back since.
+    /// The number of openings is that of this one. Checked behind a transaction too: the number has not gone back since. One
+    /// that is less, or none, is of a server that has lost what it held.
     fn check(&mut self, number: Option<&Value>) -> Result<(), Error> {
-        match number {
-            Some(Value::BulkString(number)) if *number == self.epoch.to_string().into_bytes() => Ok(()),
-            _ => Err(Error::Fenced),
+        let number: i64 = match number {
+            Some(Value::BulkString(number)) => {
+                let number = std::str::from_utf8(number).ok().and_then(|number| number.parse().ok());
+                number.ok_or(Error::Answer("the number of openings"))?
+            }
+            Some(Value::Nil) => 0,
+            _ => return Err(Error::Answer("the number of openings")),
+        };
+        match number.cmp(&self.epoch) {
+            Ordering::Less => Err(Error::Lost),
+            Ordering::Equal => Ok(()),
+            Ordering::Greater => Err(Error::Fenced),
         }
     }
 }

@@ -183,6 +183,31 @@ fn a_write_that_was_broken_off_is_repeated() {
     delete(&settings);
 }
 
+/// Emptied beside an open connection, or back from a disk that lacks the last opening: not the work of a later writer.
+#[test]
+fn what_redis_has_lost_is_written_again() {
+    let settings = settings("lost");
+    let mut sink = RedisSink::new(settings.clone()).unwrap();
+    for loses in [delete, set_back] {
+        for _ in 0..2 {
+            sink.open().unwrap();
+        }
+        sink.write(&reach(1), &[change(1)]).unwrap();
+        loses(&settings);
+        let refused = sink.write(&reach(2), &[change(2)]);
+        assert!(matches!(refused, Err(SinkError::Transient(_))), "{refused:?}");
+        delete(&settings);
+        assert_eq!(sink.open().unwrap(), None);
+        sink.write(&reach(2), &[change(1), change(2)]).unwrap();
+        assert_eq!(read(&settings).len(), 2);
+        delete(&settings);
+    }
+}
+
+fn set_back(settings: &Settings) {
+    let _: () = connect().decr(format!("{}:writer:{}", settings.prefix, settings.writer), 1).unwrap();
+}
+
 #[test]
 fn a_server_that_is_away_is_a_fault_that_passes() {
     let mut sink = RedisSink::new(Settings::of("redis://127.0.0.1:1/0")).unwrap();
