@@ -9,6 +9,14 @@ pub enum Error {
     /// What the client or the server said.
     #[error("Redis: {0}")]
     Redis(#[from] RedisError),
+    /// A command that Redis did not carry out, while it did others of the same piece.
+    #[error("Redis: `{key}`: {fault}")]
+    Refused {
+        /// What it was about.
+        key: String,
+        /// What Redis said.
+        fault: RedisError,
+    },
     /// A later process has taken over.
     #[error("a later writer has taken over")]
     Fenced,
@@ -27,8 +35,12 @@ impl Error {
     pub(crate) fn into_sink(self, writer: &str) -> SinkError {
         match &self {
             Error::Fenced => SinkError::Fenced(writer.to_owned()),
-            Error::Redis(error) if is_permanent(error) => SinkError::Fatal(self.to_string()),
-            Error::Redis(_) | Error::Lost | Error::Answer(_) => SinkError::Transient(self.to_string()),
+            Error::Redis(error) | Error::Refused { fault: error, .. } if is_permanent(error) => {
+                SinkError::Fatal(self.to_string())
+            }
+            Error::Redis(_) | Error::Refused { .. } | Error::Lost | Error::Answer(_) => {
+                SinkError::Transient(self.to_string())
+            }
             Error::Unwritable(_) => SinkError::Fatal(self.to_string()),
         }
     }

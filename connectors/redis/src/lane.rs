@@ -28,7 +28,8 @@ impl Lane {
         Ok(lane)
     }
 
-    /// Carries out a piece, all or nothing.
+    /// Carries out a piece: all of it or, where another process or the connection comes in between, nothing. Where a command is
+    /// refused ([`Error::Refused`]), Redis has carried out the others.
     pub(crate) fn commit(&mut self, piece: &Request) -> Result<(), Error> {
         let mut request = Request::default();
         request.whole(&["MULTI"]).append(piece).whole(&["EXEC"]);
@@ -40,6 +41,7 @@ impl Lane {
             match answers.swap_remove(executed) {
                 // The number was written since, and is the same.
                 Value::Nil => {}
+                Value::Array(answers) => return look_for_refused(piece, answers),
                 answer => return answer.extract_error().map(drop).map_err(Error::from),
             }
         }
@@ -66,6 +68,14 @@ impl Lane {
             Ordering::Equal => Ok(()),
             Ordering::Greater => Err(Error::Fenced),
         }
+    }
+}
+
+fn look_for_refused(piece: &Request, answers: Vec<Value>) -> Result<(), Error> {
+    let mut faults = answers.into_iter().map(|answer| answer.extract_error().err()).enumerate();
+    match faults.find_map(|(at, fault)| Some((at, fault?))) {
+        Some((at, fault)) => Err(Error::Refused { key: piece.key(at).unwrap_or_default(), fault }),
+        None => Ok(()),
     }
 }
 

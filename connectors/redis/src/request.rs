@@ -1,5 +1,7 @@
 //! Commands as the protocol has them, one behind the other.
 
+use redis::{Parser, Value};
+
 /// Commands to send at once.
 #[derive(Default)]
 pub(crate) struct Request {
@@ -52,6 +54,20 @@ impl Request {
         self.commands
     }
 
+    /// What the command of that place is about, where it says so.
+    pub(crate) fn key(&self, command: usize) -> Option<String> {
+        let (mut parser, mut bytes) = (Parser::new(), self.bytes());
+        let mut parts = None;
+        for _ in 0..=command {
+            parts = parser.parse_value(&mut bytes).ok();
+        }
+        let Some(Value::Array(parts)) = parts else { return None };
+        match parts.get(1) {
+            Some(Value::BulkString(key)) => Some(String::from_utf8_lossy(key).into_owned()),
+            _ => None,
+        }
+    }
+
     fn line(&mut self, kind: u8, number: usize) -> &mut Self {
         self.bytes.push(kind);
         self.number(number);
@@ -80,5 +96,7 @@ mod tests {
         let text = "*2\r\n$3\r\nGET\r\n$16\r\na key of 16 ch..\r\n*1\r\n$4\r\nPING\r\n*2\r\n$4\r\nECHO\r\n$0\r\n\r\n";
         assert_eq!(String::from_utf8_lossy(more.bytes()), text);
         assert_eq!(more.commands(), 3);
+        let keys = [0, 1, 2, 3].map(|command| more.key(command));
+        assert_eq!(keys, [Some("a key of 16 ch..".to_owned()), None, Some(String::new()), None]);
     }
 }

@@ -110,7 +110,14 @@ impl RedisSink {
         let Some(mut open) = self.open.take() else {
             return Err(SinkError::Transient(format!("{} is not open", self.name)));
         };
-        run(self, &mut open).map_err(|error| error.into_sink(&self.name))?;
+        let result = run(self, &mut open);
+        if matches!(result, Err(Error::Refused { .. })) {
+            // What was carried out beside it may be the reach. Whoever goes on must not go on from there, but begin anew: a
+            // reach ahead of everything says so. Where this fails too, Redis has gone away.
+            let beyond = Reach::All(Progress { tick: u64::MAX, ..Progress::default() });
+            let _ = self.reach(&beyond).and_then(|reach| open.lanes[0].commit(&reach));
+        }
+        result.map_err(|error| error.into_sink(&self.name))?;
         self.open = Some(open);
         Ok(())
     }
@@ -198,7 +205,12 @@ fn each_key(lane: &mut Lane, form: &str, visit: &mut Visit<'_>) -> Result<(), Er
 fn remove_members(lane: &mut Lane, key: &str, owns: &dyn Fn(&str) -> bool) -> Result<(), Error> {
     let mut cursor = "0".to_owned();
     loop {
-        let (next, members) = scan(lane, &["SSCAN", key, &cursor, "COUNT", &CLEAR_AT_ONCE.to_string()])?;
+        let found = scan(lane, &["SSCAN", key, &cursor, "COUNT", &CLEAR_AT_ONCE.to_string()]);
+        if matches!(&found, Err(Error::Redis(error)) if error.code() == Some("WRONGTYPE")) {
+            // Whoever put it there, it is in the way.
+            return lane.commit(Request::default().whole(&["UNLINK", key]));
+        }
+        let (next, members) = found?;
         let owned: Vec<&String> = members.iter().filter(|user| owns(user)).collect();
         if !owned.is_empty() {
             let mut piece = Request::default();

@@ -204,6 +204,31 @@ fn what_redis_has_lost_is_written_again() {
     }
 }
 
+/// What others put in the way of a user or of a segment is told by its key, and goes when all is written anew; Redis carries
+/// out the rest of the piece, the reach too.
+#[test]
+fn what_is_in_the_way_is_no_reason_to_pass_anything_over() {
+    let settings = settings("in-the-way");
+    let mut sink = RedisSink::new(settings.clone()).unwrap();
+    for (number, key) in [":user:u2:segments", ":segment:s:members"].into_iter().enumerate() {
+        let key = format!("{}{key}", settings.prefix);
+        sink.open().unwrap();
+        sink.write(&reach(1), &[change(1)]).unwrap();
+        let _: () = connect().del(&key).unwrap();
+        let _: () = connect().set(&key, "in the way").unwrap();
+        let refused = sink.write(&reach(2), &[change(2)]);
+        let Err(SinkError::Transient(text)) = &refused else { panic!("{number}: {refused:?}") };
+        assert!(text.contains(&key) && text.contains("WRONGTYPE"), "{text}");
+        let Some(Reach::All(progress)) = sink.open().unwrap() else { panic!("{number}: no reach") };
+        assert_eq!(progress.tick, u64::MAX, "nobody goes on from there");
+        sink.clear(Progress::default(), &|_| true).unwrap();
+        assert_eq!(read(&settings), Members::default());
+        sink.write(&reach(2), &[change(1), change(2)]).unwrap();
+        assert_eq!((read(&settings).len(), sink.open().unwrap()), (2, Some(reach(2))));
+        delete(&settings);
+    }
+}
+
 fn set_back(settings: &Settings) {
     let _: () = connect().decr(format!("{}:writer:{}", settings.prefix, settings.writer), 1).unwrap();
 }
