@@ -220,9 +220,10 @@ impl Checkpointer {
                 sources: Vec::new(),
                 begun_at: clock::now(),
             });
-            manifest.greatest = boundary;
             // Every worker's part has been given to the channel before the tick was done.
             while let Ok(part) = receiver.try_recv() {
+                // A tick without a part is perhaps not given out: nothing of the checkpoint is of it.
+                manifest.greatest = boundary;
                 sources.get_or_insert_with(|| part.sources.clone()).retain(|source| part.sources.contains(source));
                 erased.extend(part.aliases.iter().flat_map(Aliases::erased));
                 bytes += self.write(number, part, manifest)?;
