@@ -134,7 +134,7 @@ pub struct Service {
     webhooks: Webhooks,
     archive: Option<Archive>,
     is_ready: AtomicBool,
-    is_stopping: AtomicBool,
+    is_stopping: Arc<AtomicBool>,
     store_fault: Arc<Mutex<Option<String>>>,
     /// Why the last checkpoint was given up, for health.
     checkpoint_fault: Mutex<Option<String>>,
@@ -204,7 +204,7 @@ impl Service {
         let standing = Arc::new(Standing::new(given, found.as_ref().map_or(0, |found| found.manifest.least.sequence)));
         let checkpointer = Checkpointer::new(&stores, archive.as_ref(), metrics.clone());
         let (is_live, store_fault) = (Arc::new(AtomicBool::new(false)), Arc::new(Mutex::new(None)));
-        let committed = Arc::new(Committed::new(given.tick));
+        let (committed, is_stopping) = (Arc::new(Committed::new(given.tick)), Arc::new(AtomicBool::new(false)));
         let sink = TickSink {
             changes: stores.changes.clone(),
             standing: standing.clone(),
@@ -213,6 +213,7 @@ impl Service {
             is_live: is_live.clone(),
             store_fault: store_fault.clone(),
             committed: committed.clone(),
+            is_stopping: is_stopping.clone(),
             last_commit: None,
             gathered: Gathered::default(),
         };
@@ -251,7 +252,7 @@ impl Service {
             webhooks: Webhooks::default(),
             archive,
             is_ready: AtomicBool::new(false),
-            is_stopping: AtomicBool::new(false),
+            is_stopping,
             store_fault,
             checkpoint_fault: Mutex::new(None),
             threads: Mutex::new(Vec::new()),

@@ -19,6 +19,9 @@ use crate::engine::{EngineError, Sink, TickDone};
 /// Progress without changes is committed this often: a start then has no more than this to look at again.
 const IDLE_COMMIT: Duration = Duration::from_secs(1);
 
+/// How long a stop waits for a store that cannot be written: what was accepted is done by the next start.
+const LAST: Duration = Duration::from_secs(10);
+
 /// Commits ticks, in order.
 pub struct TickSink {
     /// Where membership changes go.
@@ -35,6 +38,8 @@ pub struct TickSink {
     pub store_fault: Arc<Mutex<Option<String>>>,
     /// Who waits for what was written.
     pub committed: Arc<Committed>,
+    /// The platform is to end.
+    pub is_stopping: Arc<AtomicBool>,
     /// What is not written yet.
     pub gathered: Gathered,
     /// When something was written last.
@@ -101,9 +106,10 @@ impl TickSink {
         Ok(())
     }
 
-    /// Tries until it is written, or is damaged: nothing is given out before. Meanwhile the workers wait.
+    /// Tries until it is written, or is damaged: nothing is given out before. Meanwhile the workers wait; only an end does not
+    /// for long.
     fn write(&self, progress: Progress, changes: &[u8]) -> Result<(), EngineError> {
-        let mut backoff = Backoff::default();
+        let (mut backoff, mut stopping_since) = (Backoff::default(), None);
         loop {
             match self.changes.commit(progress, changes) {
                 Ok(()) => {
@@ -114,6 +120,11 @@ impl TickSink {
                     self.metrics.store_failed();
                     tracing::error!(%error, "membership changes could not be committed; trying again");
                     *self.store_fault.lock() = Some(error.to_string());
+                    if self.is_stopping.load(Ordering::Acquire)
+                        && stopping_since.get_or_insert_with(Instant::now).elapsed() >= LAST
+                    {
+                        return Err(error.into());
+                    }
                     super::pause(backoff.next());
                 }
                 Err(error) => return Err(error.into()),

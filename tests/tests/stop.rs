@@ -1,0 +1,65 @@
+//! A stop while the store cannot be written.
+#![expect(clippy::unwrap_used, reason = "a test that panics has failed, which is what a test is for")]
+
+use std::fs;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use audience_contract::{ChangeLog, Progress, Result, StoreError};
+use audience_tests::ledger::Ledger;
+use audience_tests::platform::{create_rule, members, send, start, stores, wait_until};
+use serde_json::json;
+
+/// A change log on a disk that may be full.
+struct Full(Arc<dyn ChangeLog>, Arc<AtomicBool>);
+
+impl ChangeLog for Full {
+    fn commit(&self, progress: Progress, changes: &[u8]) -> Result<()> {
+        if self.1.load(Ordering::Acquire) {
+            return Err(StoreError::Unavailable { action: "writing changes", detail: "no space left".to_owned() });
+        }
+        self.0.commit(progress, changes)
+    }
+
+    fn progress(&self) -> Result<Option<Progress>> {
+        self.0.progress()
+    }
+
+    fn read(&self, from: u64, visit: &mut dyn FnMut(u64, &[u8]) -> ControlFlow<()>) -> Result<()> {
+        self.0.read(from, visit)
+    }
+
+    fn forget(&self, tick: u64) -> Result<()> {
+        self.0.forget(tick)
+    }
+
+    fn floor(&self) -> Result<u64> {
+        self.0.floor()
+    }
+}
+
+/// It ends, and what was accepted and could not be given out any more is given out by the next start.
+#[test]
+fn it_does_not_wait_for_a_full_disk_and_nothing_is_lost() {
+    let directory = tempfile::tempdir().unwrap();
+    let is_full = Arc::new(AtomicBool::new(false));
+    let mut full = stores(directory.path());
+    full.changes = Arc::new(Full(full.changes, is_full.clone()));
+    let service = start(full, 2);
+    create_rule(&service, "bought", &json!({"event": "buy"}));
+    is_full.store(true, Ordering::Release);
+    send(&service, [json!({"userId": "u", "eventType": "buy"})]);
+    wait_until("it is a member, as far as anyone can be told", || members(&service, "bought") == ["u"]);
+    service.stop();
+    // As a process that ends leaves it.
+    let left = directory.path().with_extension("left");
+    let given = Ledger::of_copy(directory.path(), &left).unwrap();
+    assert_eq!((given.changes.len(), given.progress.sequence), (0, 0), "the disk was full");
+    let service = start(stores(&left), 2);
+    assert_eq!(members(&service, "bought"), ["u"]);
+    service.stop();
+    drop(service);
+    assert_eq!(Ledger::read(&left).unwrap().changes.len(), 1, "it entered once");
+    fs::remove_dir_all(left).unwrap();
+}
