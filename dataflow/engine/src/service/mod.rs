@@ -220,8 +220,7 @@ impl Service {
         // More than the pump has under way: a sink that is slow for a while stops no worker.
         let engine_options = EngineOptions { ticks_outward: pump::TICKS_UNDER_WAY + 16, ..options.engine };
         let peers = gather(options.cluster.as_deref(), engine_options, &stores, given, found.as_ref())?;
-        let noted = standing.clone();
-        let seed = recovery::seed(&stores, found.clone(), given);
+        let (noted, seed) = (standing.clone(), recovery::seed(&stores, found.clone(), given));
         let made = Box::new(move |tick| noted.made(tick));
         let engine = Engine::start(engine_options, peers, seed, changes::encode, sink.into_sink(), made)?;
         let engine = Arc::new(engine);
