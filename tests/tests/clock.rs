@@ -1,5 +1,4 @@
 //! A start where the clock of the run before was ahead. By itself in a process: time never goes back in one.
-#![expect(clippy::unwrap_used, reason = "a test that panics has failed, which is what a test is for")]
 
 use audience_rules::event::{EventDecoder, EventDefaults};
 use audience_tests::platform::{create_rule, members, start, stores};

@@ -1,5 +1,4 @@
 //! A stop while the store cannot be written.
-#![expect(clippy::unwrap_used, reason = "a test that panics has failed, which is what a test is for")]
 
 use std::fs;
 use std::ops::ControlFlow;
