@@ -128,6 +128,9 @@ fn start(settings: &ServeSettings, cluster: Option<&Cluster>) -> anyhow::Result<
 }
 
 fn start_platform(settings: &ServeSettings, cluster: Option<&Cluster>) -> anyhow::Result<Arc<Service>> {
+    if settings.profiles && settings.redis.is_none() && settings.aerospike.is_none() {
+        bail!("profiles are kept in Redis or Aerospike, and neither is named: add --redis or --aerospike");
+    }
     let bind = |cluster: &Cluster| Coordinator::bind(&cluster.listen, cluster.processes).map(Arc::new);
     let cluster = cluster.map(bind).transpose()?;
     let stores = Stores::open(&settings.data, &Options::default())?;
@@ -196,9 +199,6 @@ fn join_stores(service: &Arc<Service>, settings: &ServeSettings) -> anyhow::Resu
     }
     if !settings.profiles {
         return Ok(());
-    }
-    if profiles.is_empty() {
-        bail!("profiles are kept in Redis or Aerospike, and neither is named: add --redis or --aerospike");
     }
     let refresh = Duration::from_secs(settings.profile_refresh_seconds.into());
     profiles.into_iter().try_for_each(|store| Ok(service.give_profiles_to(store, refresh)?))
