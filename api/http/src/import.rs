@@ -74,6 +74,8 @@ impl Import {
             self.reject(row, Some(id), code::EMPTY, "a user id is not empty".to_owned());
         } else if id.len() > MAX_ID {
             self.reject(row, Some(id), code::OUT_OF_RANGE, format!("a user id has at most {MAX_ID} bytes"));
+        } else if id.contains('\0') {
+            self.reject(row, Some(id), code::OUT_OF_RANGE, json::NUL.to_owned());
         } else if self.seen.insert(id.clone()) {
             self.members.push(id);
         } else {
@@ -157,7 +159,12 @@ struct MembersBody {
 /// A list of ids, or one under `members`.
 fn from_json(body: &[u8]) -> Result<Import, Problem> {
     let is_list = body.get(json::skip_space(body, 0)) == Some(&b'[');
-    let items: Vec<Item> = if is_list { json::parse(body)? } else { json::parse_object::<MembersBody>(body)?.members };
+    let items: Vec<Item> = if is_list {
+        json::parse_with_nul(body)?
+    } else {
+        json::check_object(body)?;
+        json::parse_with_nul::<MembersBody>(body)?.members
+    };
     let mut import = Import::default();
     for (row, item) in (1..).zip(items) {
         match item {
@@ -284,6 +291,9 @@ mod tests {
         let pointer = |text: &str| read(text).unwrap_err().errors[0].pointer.clone();
         assert_eq!(pointer(r#"{"members":["a"],"x":1}"#), "/x");
         assert_eq!(pointer(r#"{"members":7}"#), "/members");
+        let import = read(r#"["a","b\u0000","c"]"#).unwrap();
+        assert_eq!((import.members.join(" "), rejected(&import)), ("a c".to_owned(), vec![(2, code::OUT_OF_RANGE)]));
+        assert_eq!(rejected(&csv("a\nb\0\n")), [(2, code::OUT_OF_RANGE)]);
         assert_eq!(read(r#"["a",""]"#).unwrap().check(true).unwrap_err().errors[0].pointer, "/1");
     }
 }

@@ -7,11 +7,14 @@ use std::ops::Range;
 
 use audience_rules::fault::{Fault, code};
 use serde::de::{DeserializeOwned, IgnoredAny};
+use serde_json::Value;
 
 use crate::problem::Problem;
 
 /// Levels of objects and lists.
 pub(crate) const MAX_DEPTH: usize = 128;
+/// What is said of a text with NUL.
+pub(crate) const NUL: &str = "a text that is kept has no NUL (U+0000)";
 
 /// Why a scan ended early.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -180,8 +183,49 @@ fn check(json: &[u8]) -> Result<(), Problem> {
     scanned.map_err(|scan| scan_problem(json, scan))
 }
 
-/// Reads a document.
+/// Reads a document whose texts are to be stored: none of them may hold NUL, which not every store can keep.
 pub(crate) fn parse<T: DeserializeOwned>(json: &[u8]) -> Result<T, Problem> {
+    let read = parse_with_nul(json)?;
+    let faults = nul_faults(json);
+    if faults.is_empty() { Ok(read) } else { Err(Problem::invalid(faults)) }
+}
+
+/// Where a document has NUL in a text or a key.
+fn nul_faults(json: &[u8]) -> Vec<Fault> {
+    // Only an escape can stand for it.
+    if !json.windows(6).any(|window| window == br"\u0000") {
+        return Vec::new();
+    }
+    let mut faults = Vec::new();
+    if let Ok(value) = serde_json::from_slice(json) {
+        find_nul(&value, "", &mut faults);
+    }
+    faults
+}
+
+fn find_nul(value: &Value, pointer: &str, faults: &mut Vec<Fault>) {
+    let fault =
+        |pointer: &str| Fault { pointer: pointer.to_owned(), code: code::OUT_OF_RANGE, message: NUL.to_owned() };
+    match value {
+        Value::String(text) if text.contains('\0') => faults.push(fault(pointer)),
+        Value::Array(items) => {
+            items.iter().enumerate().for_each(|(at, item)| find_nul(item, &format!("{pointer}/{at}"), faults));
+        }
+        Value::Object(members) => {
+            for (key, value) in members {
+                let pointer = format!("{pointer}/{}", key.replace('~', "~0").replace('/', "~1"));
+                if key.contains('\0') {
+                    faults.push(fault(&pointer));
+                }
+                find_nul(value, &pointer, faults);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Reads a document in which NUL is looked for by who asks.
+pub(crate) fn parse_with_nul<T: DeserializeOwned>(json: &[u8]) -> Result<T, Problem> {
     check(json)?;
     if let Some(problem) = malformed(json) {
         return Err(problem);
@@ -192,11 +236,17 @@ pub(crate) fn parse<T: DeserializeOwned>(json: &[u8]) -> Result<T, Problem> {
 
 /// Reads a document that is an object. (serde would also take a list of the members' values.)
 pub(crate) fn parse_object<T: DeserializeOwned>(json: &[u8]) -> Result<T, Problem> {
+    check_object(json)?;
+    parse(json)
+}
+
+/// Refuses what is no object.
+pub(crate) fn check_object(json: &[u8]) -> Result<(), Problem> {
     if json.get(skip_space(json, 0)) != Some(&b'{') {
         let problem = || Problem::fault("", code::WRONG_TYPE, "the body must be an object");
         return Err(malformed(json).unwrap_or_else(problem));
     }
-    parse(json)
+    Ok(())
 }
 
 /// A fault of a well-formed document, from what serde says of it.
@@ -301,6 +351,10 @@ mod tests {
         assert_eq!(fault("{}"), (String::new(), "missing_member"));
         assert_eq!(fault("7"), (String::new(), "wrong_type"));
         assert_eq!(fault(r#"["a", []]"#), (String::new(), "wrong_type"));
+        assert_eq!(fault(r#"{"name":"a\u0000b"}"#), ("/name".into(), "out_of_range"));
+        assert_eq!(fault(r#"{"name":"a","tags":["a","\u0000"]}"#), ("/tags/1".into(), "out_of_range"));
+        assert!(parse::<Sample>(br#"{"name":"\\u0000"}"#).is_ok(), "a backslash, and five letters");
+        assert_eq!(parse::<Value>(br#"{"a":{"b/\u0000":1}}"#).unwrap_err().errors[0].pointer, "/a/b~1\0");
         let (detail, code) = fault("{\"name\":\n nope}");
         assert_eq!(code, "malformed_json");
         assert!(detail.contains("line 2 column"), "{detail}");

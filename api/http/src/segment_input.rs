@@ -135,7 +135,11 @@ impl Patch {
     pub(crate) fn read(body: &[u8], media: Media) -> Result<Self, Problem> {
         let mut patch: SegmentPatch = json::parse_object(body)?;
         patch.note = checked_note(patch.note, "/note")?;
-        let required = [("/name", matches!(patch.name, Some(None))), ("/status", matches!(patch.status, Some(None)))];
+        let required = [
+            ("/name", matches!(patch.name, Some(None))),
+            ("/rules", matches!(patch.rules, Some(None))),
+            ("/status", matches!(patch.status, Some(None))),
+        ];
         let message = "this member cannot be taken out";
         let fault = |pointer: &str| Fault { pointer: pointer.into(), code: code::WRONG_TYPE, message: message.into() };
         let faults: Vec<_> = required.iter().filter(|(_, bad)| *bad).map(|(pointer, _)| fault(pointer)).collect();
@@ -145,11 +149,10 @@ impl Patch {
     /// The segment as it is to be. Rules are replaced as a whole, but merged (RFC 7396) where the media type says so.
     pub(crate) fn apply(&self, current: SegmentDocument) -> SegmentInput {
         let patch = &self.patch;
-        let rules = match (&patch.rules, current.rules) {
+        let rules = match (patch.rules.as_ref().and_then(Option::as_ref), current.rules) {
             (None, current) => current,
-            (Some(None), _) => None,
-            (Some(Some(new)), Some(old)) if self.media == Media::MergePatch => merge(&old, new),
-            (Some(Some(new)), _) => Some(new.clone()),
+            (Some(new), Some(old)) if self.media == Media::MergePatch => merge(&old, new),
+            (Some(new), _) => Some(new.clone()),
         };
         SegmentInput {
             id: Some(current.id),

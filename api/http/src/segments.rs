@@ -4,12 +4,14 @@ use std::sync::Arc;
 
 use audience_protocol::{PlatformError, SegmentKind, SegmentQuery, SegmentView, Transition};
 use audience_rules::catalogue::Status;
+use audience_rules::fault::code;
 use hyper::{Method, StatusCode};
 use serde::Serialize;
 
 use crate::api::{Api, author};
 use crate::body::Media;
 use crate::idempotency::{self, Kept};
+use crate::json::NUL;
 use crate::preconditions::{Change, Expected, create_only};
 use crate::problem::Problem;
 use crate::query::Query;
@@ -103,6 +105,9 @@ async fn put(api: Arc<Api>, mut call: Call) -> Answer {
 /// Replaces a segment, or creates it where there is none and the request does not demand one.
 fn replace(api: &Api, id: &str, body: &[u8], expected: Expected, create_only: bool, author: &str) -> Answer {
     let mut input = segment_input::read(body)?;
+    if id.contains('\0') {
+        return Err(Problem::fault("/id", code::OUT_OF_RANGE, NUL));
+    }
     if input.id.as_deref().is_some_and(|named| named != id) {
         return Err(Problem::fault("/id", "wrong_id", "the id is not the one in the path"));
     }

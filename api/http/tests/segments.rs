@@ -130,7 +130,30 @@ async fn faulty_segments() {
     let other = server.json("PUT /api/segments/a", r#"{"id":"b","name":"a","type":"static"}"#).await;
     assert_eq!(other.pointers(400), ["/id"]);
     server.json("POST /api/segments", r#"{"id":"a","name":"a","type":"static"}"#).await;
-    for (body, pointer) in [(r#"{"name":null}"#, "/name"), (r#"{"id":"x"}"#, "/id"), (r#"{"tags":"x"}"#, "/tags")] {
+    for (at, body, pointer) in [
+        ("POST /api/segments", r#"{"name":"a\u0000b","type":"static"}"#, "/name"),
+        ("POST /api/segments", r#"{"id":"\u0000","name":"n","type":"static"}"#, "/id"),
+        ("POST /api/segments", r#"{"name":"n","note":"\u0000","tags":["t\u0000"],"members":["u"]}"#, "/note /tags/0"),
+        ("POST /api/segments", r#"{"name":"n","members":["u","v\u0000"]}"#, "/members/1"),
+        (
+            "POST /api/segments",
+            r#"{"name":"n","rules":{"field":"a","operator":"eq","value":"\u0000"}}"#,
+            "/rules/value",
+        ),
+        ("PATCH /api/segments/a", r#"{"name":"\u0000"}"#, "/name"),
+        ("PUT /api/segments/x%00", r#"{"name":"n","type":"static"}"#, "/id"),
+        ("POST /api/traits", r#"{"name":"t\u0000","event":"e"}"#, "/name"),
+        ("PUT /api/traits/t", r#"{"event":"e\u0000"}"#, "/event"),
+    ] {
+        assert_eq!(server.json(at, body).await.pointers(400).join(" "), pointer, "{at} {body}");
+    }
+    let bad = [
+        (r#"{"name":null}"#, "/name"),
+        (r#"{"rules":null}"#, "/rules"),
+        (r#"{"id":"x"}"#, "/id"),
+        (r#"{"tags":"x"}"#, "/tags"),
+    ];
+    for (body, pointer) in bad {
         assert_eq!(server.json("PATCH /api/segments/a", body).await.pointers(400), [pointer]);
     }
 }

@@ -41,6 +41,9 @@ pub enum ObjectsError {
         /// What is wrong with it.
         detail: String,
     },
+    /// A variable of the environment is wrong; it is named.
+    #[error("{0}")]
+    Variable(String),
     /// The system gave no threads.
     #[error("the client of the store of objects could not be started: {0}")]
     Start(std::io::Error),

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use object_store::aws::AmazonS3Builder;
+use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::{BackoffConfig, ClientOptions, ObjectStore, RetryConfig};
@@ -59,6 +59,9 @@ impl Target {
                 let bucket = url.host_str().filter(|bucket| !bucket.is_empty());
                 let bucket = bucket.ok_or_else(|| refused("it must be s3://bucket/prefix".to_owned()))?;
                 let root = Path::from_url_path(url.path()).map_err(|error| refused(error.to_string()))?;
+                if let Some(detail) = variables.iter().find_map(|(name, value)| fault_of(name, value)) {
+                    return Err(ObjectsError::Variable(detail));
+                }
                 let store = Arc::new(s3(bucket, variables).map_err(|error| refused(error.to_string()))?);
                 Ok(Target { store, root, directory: None, name })
             }
@@ -86,6 +89,39 @@ fn s3(bucket: &str, variables: &[(String, String)]) -> object_store::Result<impl
         builder = builder.with_endpoint(endpoint).with_allow_http(endpoint.starts_with("http://"));
     }
     builder.with_bucket_name(bucket).build()
+}
+
+/// What is wrong with a variable, which the client would only find as it sends its first request, and not as an error. The
+/// value is not shown: it may hold what is secret.
+fn fault_of(name: &str, value: &str) -> Option<String> {
+    use AmazonS3ConfigKey as Key;
+    let key = name.starts_with("AWS_").then(|| name.to_ascii_lowercase().parse().ok())??;
+    let (is_well, expected) = match key {
+        Key::Endpoint
+        | Key::S3Endpoint
+        | Key::MetadataEndpoint
+        | Key::StsEndpoint
+        | Key::ContainerCredentialsFullUri => {
+            (is_http_url(value), "must be a URL with http:// or https:// and a host, such as http://127.0.0.1:9000")
+        }
+        Key::Region | Key::DefaultRegion => {
+            let is_part = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+            (!value.is_empty() && value.bytes().all(is_part), "must be letters, digits and hyphens, such as us-east-1")
+        }
+        Key::AccessKeyId | Key::Token => (
+            value.bytes().all(|byte| byte.is_ascii_graphic()),
+            "must have no spaces, line ends or other odd characters",
+        ),
+        _ => return None,
+    };
+    (!is_well).then(|| format!("{name} {expected}"))
+}
+
+/// Whether it is `http://` or `https://` and a host, with nothing that a request line cannot have: `Url` is more lenient.
+fn is_http_url(text: &str) -> bool {
+    let rest = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~:/@[]%".contains(&byte);
+    rest.is_some_and(|rest| !rest.starts_with('/') && rest.bytes().all(is_plain)) && Url::parse(text).is_ok()
 }
 
 /// A URL that may be shown: without a name and a password before the host.
@@ -121,5 +157,22 @@ mod tests {
         }
         let target = Target::of("s3://bucket/a/b/", &[]).expect("a bucket");
         assert_eq!((target.root.as_ref(), target.name.as_str()), ("a/b", "s3://bucket/a/b"));
+    }
+
+    #[test]
+    fn a_variable_that_no_request_can_be_made_of_is_refused_by_its_name() {
+        let open = |name: &str, value: &str| Target::of("s3://bucket/p", &[(name.to_owned(), value.to_owned())]);
+        let urls = ["127.0.0.1:9000", "notaurl", "http://", "http:///x", "http://h:x", "http://h:9000 ", "ftp://h", ""];
+        let odd = [("AWS_REGION", "us east"), ("AWS_ACCESS_KEY_ID", "key\n"), ("AWS_SESSION_TOKEN", "to\nken")];
+        let named = ENDPOINTS.iter().chain(&["AWS_ENDPOINT_URL_STS", "AWS_METADATA_ENDPOINT"]);
+        let endpoints = named.flat_map(|name| urls.map(|url| (*name, url)));
+        for (name, value) in endpoints.chain(odd) {
+            let error = open(name, value).err().map(|error| error.to_string()).unwrap_or_default();
+            assert!(error.starts_with(&format!("{name} must")), "{name}={value:?}: {error}");
+        }
+        for url in ["http://127.0.0.1:9000", "https://s3.example.org/", "http://[::1]:9000/base"] {
+            assert!(open("AWS_ENDPOINT_URL", url).is_ok(), "{url}");
+        }
+        assert!(fault_of("AWS_ACCESS_KEY_ID", "key").is_none() && open("AWS_SOMETHING_ELSE", "a b\n").is_ok());
     }
 }

@@ -28,6 +28,7 @@ impl PostgresCatalogue {
     /// Connects, makes or changes the tables where that is needed, and begins to listen.
     pub fn open(settings: &Settings) -> Result<PostgresCatalogue, PostgresError> {
         let database = Database::new(settings)?;
+        database.greet()?;
         migrate::apply(&database)?;
         let notice = Arc::new(Notice::default());
         notice.note(database.read(READING, version_of)?);

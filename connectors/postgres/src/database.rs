@@ -9,7 +9,7 @@ use tokio_postgres::Config;
 use tokio_postgres::error::SqlState;
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use crate::connect::{place, store_error, tls};
+use crate::connect::{detail, place, store_error, tls};
 use crate::{PostgresError, Settings};
 
 /// How often a call is tried again on another connection.
@@ -34,6 +34,13 @@ impl Failure {
 fn is_farewell(error: &tokio_postgres::Error) -> bool {
     let farewells = [SqlState::ADMIN_SHUTDOWN, SqlState::CRASH_SHUTDOWN, SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT];
     error.code().is_some_and(|code| farewells.contains(code))
+}
+
+/// Whether the server does not take this user or this password, or has no such database.
+fn is_rejection(error: &tokio_postgres::Error) -> bool {
+    let rejections =
+        [SqlState::INVALID_PASSWORD, SqlState::INVALID_AUTHORIZATION_SPECIFICATION, SqlState::INVALID_CATALOG_NAME];
+    error.code().is_some_and(|code| rejections.contains(code))
 }
 
 /// A server: a pool of connections, and a runtime that drives them.
@@ -67,6 +74,17 @@ impl Database {
         let patience = settings.statement_timeout + settings.connect_timeout;
         let (place, handle) = (place(&config), runtime.handle().clone());
         Ok(Database { pool, patience, place, config, tls, handle, runtime: Some(runtime) })
+    }
+
+    /// Connects, so that a server that will never let anyone in with these settings is told from one that is away.
+    pub fn greet(&self) -> Result<(), PostgresError> {
+        match self.handle.block_on(self.pool.get()) {
+            Ok(_) => Ok(()),
+            Err(PoolError::Backend(error)) if is_rejection(&error) => {
+                Err(PostgresError::Rejected(format!("{}: {}", self.place, detail(&error))))
+            }
+            Err(error) => Err(self.no_connection("connecting", &error).into()),
+        }
     }
 
     /// The runtime.

@@ -38,6 +38,9 @@ pub enum PostgresError {
     /// The process could not make the threads or sockets that it needs.
     #[error("the runtime for PostgreSQL could not be started: {0}")]
     Runtime(#[from] std::io::Error),
+    /// The server is there and does not let in who asks, or has no such database.
+    #[error("{0}")]
+    Rejected(String),
     /// The tables are not those that this program knows.
     #[error("the tables in PostgreSQL do not fit this program: {0}")]
     Schema(String),

@@ -2,6 +2,7 @@
 
 use audience_contract::Result;
 use deadpool_postgres::{Object, Transaction};
+use tokio_postgres::Client;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::database::Database;
@@ -33,16 +34,27 @@ impl Migration {
     fn checksum(&self) -> String {
         format!("{:016x}", xxh3_64(self.sql.as_bytes()))
     }
+
+    /// The tables that it makes, with their schema.
+    fn tables(&self) -> impl Iterator<Item = &'static str> {
+        self.sql.lines().filter_map(|line| line.strip_prefix("CREATE TABLE ")?.split_whitespace().next())
+    }
 }
 
 /// Makes or changes the tables, all or nothing; gives what was applied, which is nothing where they are as they should be.
 /// Of several processes that do so at once, one does it and the others wait.
 pub fn migrate(settings: &Settings) -> Result<Vec<Migration>, PostgresError> {
-    apply(&Database::new(settings)?)
+    let database = Database::new(settings)?;
+    database.greet()?;
+    apply(&database)
 }
 
 pub(crate) fn apply(database: &Database) -> Result<Vec<Migration>, PostgresError> {
     let applied = database.read(MIGRATING, async |client| applied(client).await)?;
+    let missing = database.read(MIGRATING, async |client| missing(client, applied.len()).await)?;
+    if let Some(missing) = missing {
+        return Err(PostgresError::Schema(missing));
+    }
     if pending(&applied)?.is_empty() {
         return Ok(Vec::new());
     }
@@ -57,6 +69,20 @@ async fn applied(client: &Object) -> Result<Vec<(i32, String)>, tokio_postgres::
     }
     let rows = client.query("SELECT number, checksum FROM audience.migrations ORDER BY number", &[]).await?;
     Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
+}
+
+/// Which tables of the first migrations are not there, in words.
+async fn missing(client: &Client, migrations: usize) -> Result<Option<String>, tokio_postgres::Error> {
+    let tables: Vec<&str> = MIGRATIONS.iter().take(migrations).flat_map(Migration::tables).collect();
+    let missing = "SELECT name FROM unnest($1::text[]) AS name WHERE to_regclass(name) IS NULL ORDER BY name";
+    let rows = client.query(missing, &[&tables]).await?;
+    let names: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
+    Ok((!names.is_empty()).then(|| format!("tables that were made are missing: {}", names.join(", "))))
+}
+
+/// The same of all migrations, for who has them applied.
+pub(crate) async fn missing_tables(client: &Client) -> Result<Option<String>, tokio_postgres::Error> {
+    missing(client, MIGRATIONS.len()).await
 }
 
 fn pending(applied: &[(i32, String)]) -> Result<&'static [Migration], PostgresError> {

@@ -19,6 +19,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::Settings;
 use crate::connect::detail;
+use crate::migrate::missing_tables;
 
 /// Waits between attempts to connect: doubled from the one to the other.
 const WAITS: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10));
@@ -93,6 +94,10 @@ impl Notice {
         ask(settings, client.batch_execute("LISTEN audience_catalogue")).await?;
         loop {
             self.note(ask(settings, version(&client)).await?);
+            // The version is read from a table that may be there where others are not.
+            if let Some(missing) = ask(settings, missing_tables(&client)).await? {
+                return Err(missing);
+            }
             if self.fault.lock().take().is_some() {
                 tracing::info!("word of changes of the catalogue again");
             }

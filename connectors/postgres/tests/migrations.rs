@@ -2,8 +2,10 @@
 
 mod common;
 
+use std::time::{Duration, Instant};
+
 use audience_contract::CatalogueStore;
-use audience_postgres::{PostgresError, migrate};
+use audience_postgres::{PostgresCatalogue, PostgresError, Settings, migrate};
 use common::Scratch;
 
 #[test]
@@ -34,4 +36,34 @@ fn tables_of_another_program_are_left_alone() {
     assert!(matches!(&error, PostgresError::Schema(why) if why.contains("999")), "{error}");
     sql.run("DELETE FROM audience.migrations WHERE number = 999; UPDATE audience.migrations SET checksum = 'x'");
     assert!(matches!(migrate(&scratch.settings()), Err(PostgresError::Schema(_))));
+}
+
+#[test]
+fn a_table_that_is_gone_is_missed() {
+    let scratch = Scratch::new();
+    let settings = Settings { poll_interval: Duration::from_millis(20), ..scratch.settings() };
+    let catalogue = PostgresCatalogue::open(&settings).expect("it opens");
+    assert_eq!(catalogue.fault(), None);
+    scratch.sql().run("DROP TABLE audience.segments CASCADE");
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while catalogue.fault().is_none() && Instant::now() < deadline {
+        let _ = catalogue.wait_for_change(0, Duration::from_millis(10));
+    }
+    let fault = catalogue.fault().expect("a look finds it");
+    assert!(fault.ends_with("are missing: audience.segments"), "{fault}");
+    for error in [migrate(&settings).err(), PostgresCatalogue::open(&settings).err()] {
+        assert!(matches!(&error, Some(PostgresError::Schema(why)) if why.contains("audience.segments")), "{error:?}");
+    }
+}
+
+#[test]
+fn who_is_not_let_in_is_told_so_in_the_words_of_the_server() {
+    let scratch = Scratch::new();
+    let strange = scratch.url.replace("dbname=", "dbname=no_such_");
+    let stranger = format!("{}&user=no_such_user", scratch.url);
+    for (url, words) in [(strange, "does not exist (SQLSTATE 3D000)"), (stranger, "no_such_user")] {
+        let error = PostgresCatalogue::open(&Settings::new(&url)).err().expect("it does not open");
+        assert!(matches!(&error, PostgresError::Rejected(said) if said.contains(words)), "{error}");
+        assert!(matches!(migrate(&Settings::new(&url)), Err(PostgresError::Rejected(_))));
+    }
 }

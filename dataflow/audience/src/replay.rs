@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{BufWriter, Read, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
@@ -94,6 +95,7 @@ fn replay_timelines(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
 }
 
 fn replay_events(args: &ReplayArgs, events: &Path) -> anyhow::Result<ExitCode> {
+    refuse_overwriting(args, events)?;
     let mut catalogue = Catalogue::with_shipped_traits();
     add(&mut catalogue, args.traits.as_deref(), add_traits)?;
     add(&mut catalogue, args.rules.as_deref(), add_segments)?;
@@ -131,6 +133,35 @@ fn replay_events(args: &ReplayArgs, events: &Path) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// Refuses an output that is an input or the other output, by whatever name: nothing is open for writing yet.
+fn refuse_overwriting(args: &ReplayArgs, events: &Path) -> anyhow::Result<()> {
+    let of = |flag: &'static str, path: &Option<PathBuf>| path.clone().map(|path| (flag, path));
+    let inputs = [Some(("--events", events.to_owned())), of("--rules", &args.rules), of("--traits", &args.traits)];
+    let mut taken: Vec<(&str, PathBuf)> = inputs.into_iter().flatten().collect();
+    for (flag, output) in [of("--members", &args.members), of("--changes", &args.changes)].into_iter().flatten() {
+        if let Some((other, _)) = taken.iter().find(|(_, path)| is_same_file(path, &output)) {
+            bail!("{flag} {} is the file of {other}, which it would overwrite", output.display());
+        }
+        taken.push((flag, output));
+    }
+    Ok(())
+}
+
+/// Whether two paths lead to one regular file, there or not yet. A terminal or `/dev/null` may be given twice.
+fn is_same_file(one: &Path, other: &Path) -> bool {
+    match (std::fs::metadata(one), std::fs::metadata(other)) {
+        (Ok(one), Ok(other)) => one.is_file() && (one.dev(), one.ino()) == (other.dev(), other.ino()),
+        (Err(_), Err(_)) => one == other || place(one).is_some_and(|place_of_one| place(other) == Some(place_of_one)),
+        _ => false,
+    }
+}
+
+/// Where a file that is not there yet will be.
+fn place(path: &Path) -> Option<PathBuf> {
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    Some(parent.canonicalize().ok()?.join(path.file_name()?))
+}
+
 type Add = fn(&mut Catalogue, &Value) -> Result<(), Vec<Fault>>;
 
 fn add(catalogue: &mut Catalogue, path: Option<&Path>, add: Add) -> anyhow::Result<()> {
@@ -165,4 +196,44 @@ fn report(path: &Path, summary: &Summary, seconds: f64) {
         "{} events in {seconds:.3} s, {rate:.0} events/s; {} entered, {} left",
         summary.events, summary.entered, summary.left
     );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_input_is_overwritten_and_no_output_by_another() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = |name: &str| directory.path().join(name);
+        let (events, rules, traits) = (path("e.ndjson"), path("r.json"), path("t.json"));
+        std::fs::write(&events, "{}\n").unwrap();
+        std::fs::write(&rules, "[]").unwrap();
+        std::fs::write(&traits, "[]").unwrap();
+        std::fs::create_dir(path("d")).unwrap();
+        std::os::unix::fs::symlink(&events, path("soft")).unwrap();
+        std::fs::hard_link(&rules, path("hard")).unwrap();
+        let out = Some(path("out"));
+        let outputs = [
+            (Some(events.clone()), None),
+            (None, Some(traits.clone())),
+            (Some(path("soft")), None),
+            (None, Some(path("hard"))),
+            (Some(path("d/../e.ndjson")), out.clone()),
+            (out.clone(), out.clone()),
+            (Some(path("d/../out")), out),
+        ];
+        for (members, changes) in outputs {
+            let (events, rules, traits) = (Some(events.clone()), Some(rules.clone()), Some(traits.clone()));
+            let args = ReplayArgs { timelines: Vec::new(), events, rules, traits, members, changes, workers: 1 };
+            let refused = run(&args).map_err(|error| error.to_string());
+            assert!(refused.as_ref().is_err_and(|error| error.contains("overwrite")), "{args:?}: {refused:?}");
+        }
+        let read = [&events, &rules, &traits].map(|path| std::fs::read_to_string(path).unwrap());
+        assert_eq!((read, path("out").exists()), (["{}\n", "[]", "[]"].map(str::to_owned), false));
+        for (one, other, is_same) in [("out", "d/out", false), ("e.ndjson", "out", false), ("out", "d/../out", true)] {
+            assert_eq!(is_same_file(&path(one), &path(other)), is_same, "{one} {other}");
+        }
+        assert!(!is_same_file(Path::new("/dev/null"), Path::new("/dev/null")), "it may take both");
+    }
 }

@@ -67,3 +67,34 @@ fn segments_are_edited_in_sql() {
     let said = other.said();
     assert!(!status.success() && said.contains("are those of the catalogue `postgres"), "{status}: {said}");
 }
+
+#[test]
+fn a_table_that_is_gone_is_in_health_and_metrics() {
+    let database = Database::create();
+    let directory = tempfile::tempdir().unwrap();
+    let flags = vec!["--postgres".to_owned(), database.url.clone()];
+    let setup = Setup { flags, ..Setup::within(program!(), directory.path()) };
+    let served = setup.start();
+    let client = served.client();
+    sql(&database.url, "DROP TABLE audience.segments CASCADE");
+    // Whoever connects anew looks at once, and not only after its interval.
+    let ended = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+        WHERE datname = current_database() AND application_name = 'audience'";
+    sql(&database.url, ended);
+    let (mut health, mut metrics) = (String::new(), String::new());
+    for _ in 0..2_000 {
+        health = client.get("/actuator/health").unwrap().text();
+        metrics = client.get("/metrics").unwrap().text();
+        if health.contains("are missing: audience.segments") && !metrics.contains("audience_catalogue_errors_total 0") {
+            break;
+        }
+        pause(10);
+    }
+    assert!(health.contains("are missing: audience.segments"), "{health}");
+    let counted = metrics.lines().find(|line| line.starts_with("audience_catalogue_errors_total "));
+    assert!(counted.is_some_and(|line| !line.ends_with(" 0")), "{counted:?}");
+    let migrated = Command::new(&setup.program).args(["migrate", "--postgres", &database.url]).output().unwrap();
+    let said = String::from_utf8_lossy(&migrated.stderr).into_owned();
+    assert!(!migrated.status.success() && said.contains("audience.segments"), "{migrated:?}");
+    served.kill();
+}

@@ -1,6 +1,7 @@
 //! Edits: checked, committed, and then brought into force by a thread that compares what is with what should be.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use audience_contract::{
@@ -12,6 +13,7 @@ use audience_rules::fault::{Fault, code};
 use audience_rules::time::format_time;
 use parking_lot::{Condvar, Mutex, RwLock};
 
+use super::backoff::Backoff;
 use super::clock;
 use super::documents::Documents;
 use super::metrics::Metrics;
@@ -53,6 +55,8 @@ pub struct Editor {
     changing: Mutex<()>,
     force: Mutex<Force>,
     changed: Condvar,
+    /// How often changes of the catalogue could not be read.
+    store_errors: AtomicU64,
     /// Previews that wait for [`run`](Self::run).
     pub(super) previews: Waiting,
 }
@@ -63,7 +67,8 @@ impl Editor {
         let force = Force { version: in_force, is_closed: false };
         let documents = RwLock::new(Arc::new(documents));
         let (force, changed, previews) = (Mutex::new(force), Condvar::new(), Waiting::default());
-        Editor { store, documents, changing: Mutex::default(), force, changed, previews }
+        let (changing, store_errors) = (Mutex::default(), AtomicU64::new(0));
+        Editor { store, documents, changing, force, changed, store_errors, previews }
     }
 
     /// Of a process in which no engine runs: what is stored is all that there is to wait for.
@@ -141,15 +146,19 @@ impl Editor {
 
     /// Follows what others change, until [`close`](Self::close). While the store is away what is known stays.
     pub fn follow(&self) {
+        let mut backoff = Backoff::default();
         while !self.force.lock().is_closed {
             let known = self.newest();
             match self.store.wait_for_change(known, FOLLOW) {
                 Ok(version) if version > known => match self.reload_if_behind(version) {
-                    Ok(()) => self.wake(),
-                    Err(error) => self.cannot_follow(&error),
+                    Ok(()) => {
+                        backoff.reset();
+                        self.wake();
+                    }
+                    Err(error) => self.cannot_follow(&error, backoff.next()),
                 },
-                Ok(_) => {}
-                Err(error) => self.cannot_follow(&error),
+                Ok(_) => backoff.reset(),
+                Err(error) => self.cannot_follow(&error, backoff.next()),
             }
         }
     }
@@ -160,9 +169,18 @@ impl Editor {
         if self.newest() < version { self.reload() } else { Ok(()) }
     }
 
-    fn cannot_follow(&self, error: &StoreError) {
-        tracing::warn!(%error, "changes of the catalogue cannot be read; what is known stays");
-        self.wait_for_change();
+    fn cannot_follow(&self, error: &StoreError, wait: Duration) {
+        self.store_errors.fetch_add(1, Ordering::Relaxed);
+        tracing::warn!(%error, next_attempt = ?wait, "changes of the catalogue cannot be read; what is known stays");
+        let deadline = Instant::now() + wait;
+        let mut force = self.force.lock();
+        // What others wake for is no reason to try again sooner.
+        while !force.is_closed && !self.changed.wait_until(&mut force, deadline).timed_out() {}
+    }
+
+    /// How often changes of the catalogue could not be read.
+    pub fn store_errors(&self) -> u64 {
+        self.store_errors.load(Ordering::Relaxed)
     }
 
     /// Wakes who waits for a new version. Who looks for one and then waits does both under this lock, and so misses none.

@@ -1,5 +1,6 @@
 //! What the engine tells of itself.
 
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use audience_protocol::PlatformError;
@@ -37,6 +38,8 @@ pub struct Snapshot {
     pub unkept_events: u64,
     /// Documents of the catalogue that do not run.
     pub faulty_documents: u64,
+    /// How often changes of the catalogue could not be read.
+    pub catalogue_errors: u64,
     /// How far the last tick's clock is behind now.
     pub frontier_lag_seconds: f64,
 }
@@ -53,6 +56,7 @@ pub struct Metrics {
     segment_size: Family<SegmentLabel, Gauge>,
     users: Gauge,
     faulty_documents: Gauge,
+    catalogue_errors: Counter,
     waiting_events: Gauge,
     store_errors: Counter,
     history_errors: Counter,
@@ -68,6 +72,9 @@ pub struct Metrics {
     /// Of webhooks.
     pub webhooks: WebhookMetrics,
 }
+
+/// What the counter of the same name counts.
+pub const CATALOGUE_ERRORS: &str = "Attempts to read changes of the catalogue that failed";
 
 impl Default for Metrics {
     fn default() -> Self {
@@ -88,6 +95,7 @@ impl Default for Metrics {
             segment_size: Family::default(),
             users: Gauge::default(),
             faulty_documents: Gauge::default(),
+            catalogue_errors: Counter::default(),
             waiting_events: Gauge::default(),
             store_errors: Counter::default(),
             history_errors: Counter::default(),
@@ -128,6 +136,7 @@ impl Metrics {
         registry.register("users", "Users that are known", self.users.clone());
         let faulty = "Documents of the catalogue that are faulty; the version before runs";
         registry.register("catalogue_faulty_documents", faulty, self.faulty_documents.clone());
+        registry.register("catalogue_errors", CATALOGUE_ERRORS, self.catalogue_errors.clone());
         let lag = "Accepted events that wait for a tick";
         registry.register("source_lag_events", lag, self.waiting_events.clone());
         registry.register(
@@ -218,6 +227,7 @@ impl Metrics {
         }
         self.users.set(whole(snapshot.users));
         self.faulty_documents.set(whole(snapshot.faulty_documents));
+        self.catalogue_errors.inner().store(snapshot.catalogue_errors, Ordering::Relaxed);
         self.history_lag.set(whole(snapshot.unkept_events));
         self.waiting_events.set(whole(snapshot.waiting_events));
         self.frontier_lag.set(snapshot.frontier_lag_seconds);

@@ -341,6 +341,7 @@ impl Platform for Service {
             unkept_events: self.archive.as_ref().map_or(0, |kept| self.stores.events.end().saturating_sub(kept.end())),
             waiting_events: self.stores.events.end().saturating_sub(self.standing.sequence()),
             faulty_documents,
+            catalogue_errors: self.editor.store_errors(),
             frontier_lag_seconds: (clock::now() - done.clock).max(0) as f64 / 1000.0,
         };
         self.metrics.encode(snapshot).unwrap_or_default()

@@ -22,6 +22,7 @@ use serde_json::value::RawValue;
 
 use super::editor::Editor;
 use super::lists::Counts;
+use super::metrics::CATALOGUE_ERRORS;
 use super::updates::{Announcing, SegmentUpdates};
 use super::{load, named, pause, ship_traits};
 use crate::engine::EngineError;
@@ -35,6 +36,7 @@ const NOBODY: &str = "audience-health";
 struct Figures {
     registry: Registry,
     faulty_documents: Gauge,
+    catalogue_errors: Counter,
     reads: Counter,
     read_errors: Counter,
 }
@@ -253,6 +255,7 @@ impl Platform for SegmentApi {
     fn metrics(&self) -> String {
         let faulty = self.editor.read(|documents| documents.faulty.len());
         self.figures.faulty_documents.set(i64::try_from(faulty).unwrap_or(i64::MAX));
+        self.figures.catalogue_errors.inner().store(self.editor.store_errors(), Ordering::Relaxed);
         let mut text = String::new();
         encode_registry(&mut text, &self.figures.registry).map(|()| text).unwrap_or_default()
     }
@@ -264,9 +267,11 @@ impl Figures {
         let (faulty_documents, reads, read_errors) = (Gauge::default(), Counter::default(), Counter::default());
         let faulty = "Documents of the catalogue that do not run";
         registry.register("catalogue_faulty_documents", faulty, faulty_documents.clone());
+        let catalogue_errors = Counter::default();
+        registry.register("catalogue_errors", CATALOGUE_ERRORS, catalogue_errors.clone());
         registry.register("serving_store_reads", "Users' segments asked of the store of memberships", reads.clone());
         let failed = "Users' segments that the store of memberships could not give";
         registry.register("serving_store_read_errors", failed, read_errors.clone());
-        Figures { registry, faulty_documents, reads, read_errors }
+        Figures { registry, faulty_documents, catalogue_errors, reads, read_errors }
     }
 }

@@ -16,6 +16,10 @@ use crate::service::{Service, user};
 
 /// Ids that are looked at before the worker may go on with them.
 const IDS_AT_A_TIME: u32 = 1 << 14;
+/// How many times as many ids a round of a page takes as the one before.
+const GROWTH: usize = 8;
+/// Ids that a round holds at most.
+const MOST_AT_ONCE: usize = 1 << 20;
 
 impl Service {
     /// Everything accepted under any of the ids that are a user.
@@ -39,26 +43,8 @@ impl Service {
 
     /// Known users, in order.
     pub(in crate::service) fn list_users(&self, query: &UserQuery) -> Result<Page<UserId>> {
-        let mut items = Vec::new();
-        let mut after = query.after.clone();
-        loop {
-            let ids = self.ids_after(&query.prefix, after.as_deref(), query.limit + 1);
-            let is_last = ids.len() <= query.limit;
-            after = ids.last().cloned();
-            for id in ids {
-                if !self.is_known(&id)? {
-                    continue;
-                }
-                if items.len() == query.limit {
-                    let next_cursor = items.last().map(|UserId { user_id }: &UserId| user_id.clone());
-                    return Ok(Page { items, next_cursor });
-                }
-                items.push(UserId { user_id: id });
-            }
-            if is_last {
-                return Ok(Page { items, next_cursor: None });
-            }
-        }
+        let ids_after = |after: Option<&str>, limit| self.ids_after(&query.prefix, after, limit);
+        page_of(query.limit, query.after.clone(), ids_after, |id| self.is_known(id))
     }
 
     /// The least ids that workers have a number for, known or not: those of lists and of users who are gone are among them.
@@ -154,6 +140,37 @@ impl Service {
     }
 }
 
+/// A page of those ids that are known. Where many are not, as those of a long list may be, few rounds go through all of
+/// them: each takes more than the one before.
+fn page_of(
+    limit: usize,
+    mut after: Option<String>,
+    ids_after: impl Fn(Option<&str>, usize) -> Vec<String>,
+    is_known: impl Fn(&str) -> Result<bool>,
+) -> Result<Page<UserId>> {
+    let mut items = Vec::new();
+    let mut at_once = limit + 1;
+    loop {
+        let ids = ids_after(after.as_deref(), at_once);
+        let is_last = ids.len() < at_once;
+        at_once = (at_once * GROWTH).min(MOST_AT_ONCE).max(at_once);
+        after = ids.last().cloned();
+        for id in ids {
+            if !is_known(&id)? {
+                continue;
+            }
+            if items.len() == limit {
+                let next_cursor = items.last().map(|UserId { user_id }: &UserId| user_id.clone());
+                return Ok(Page { items, next_cursor });
+            }
+            items.push(UserId { user_id: id });
+        }
+        if is_last {
+            return Ok(Page { items, next_cursor: None });
+        }
+    }
+}
+
 /// The place that a cursor names.
 fn place(cursor: &str) -> Result<(Millis, u64)> {
     let parts = cursor.split_once('-').and_then(|(time, sequence)| Some((time.parse().ok()?, sequence.parse().ok()?)));
@@ -165,5 +182,37 @@ fn keep_least(ids: &mut Vec<String>, limit: usize) {
     if ids.len() > limit {
         ids.select_nth_unstable(limit);
         ids.truncate(limit);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    #[test]
+    fn a_page_goes_through_many_who_are_not_known_in_few_rounds() {
+        let all: Vec<String> = (0..100_000).map(|number| format!("{number:06}")).collect();
+        let rounds = Cell::new(0);
+        let page = |limit, after: Option<&str>, known: &[&str]| {
+            rounds.set(0);
+            let ids_after = |after: Option<&str>, limit| {
+                rounds.set(rounds.get() + 1);
+                let fitting = all.iter().filter(|id| after.is_none_or(|after| id.as_str() > after));
+                fitting.take(limit).cloned().collect()
+            };
+            let page = page_of(limit, after.map(str::to_owned), ids_after, |id| Ok(known.contains(&id))).unwrap();
+            let ids: Vec<String> = page.items.into_iter().map(|user| user.user_id).collect();
+            (ids.join(" "), page.next_cursor, rounds.get())
+        };
+        let (ids, next, rounds) = page(50, None, &[]);
+        assert!(ids.is_empty() && next.is_none() && rounds <= 5, "{rounds} rounds");
+        let known = ["000003", "054321", "099999"];
+        let (ids, next, rounds) = page(2, None, &known);
+        assert_eq!((&*ids, next.as_deref()), ("000003 054321", Some("054321")));
+        assert!(rounds <= 7, "{rounds} rounds");
+        assert_eq!(page(2, Some("054321"), &known).0, "099999");
+        assert_eq!(page(3, None, &known).1, None);
     }
 }
