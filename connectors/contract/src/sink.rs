@@ -129,6 +129,12 @@ pub trait Sink: Send {
         Duration::ZERO
     }
 
+    /// Why it could not be written if there were anything, as far as that is known; asked while there is nothing. MAY take a
+    /// second where it is in doubt.
+    fn fault(&self) -> Option<String> {
+        None
+    }
+
     /// Takes the sink over, and gives how far it reaches; `None` where it holds nothing. An earlier writer MUST NOT be
     /// able to add anything from then on, and its unfinished write MUST be either whole in what is given or never seen
     /// by readers: so it is shut out first, and the reach is read afterwards.

@@ -126,8 +126,10 @@ pub enum SourceError {
     /// the same, until the source is opened again.
     #[error(
         "partition {partition} of {source_name}: the next message to be read is {wanted}, and there are only \
-         {earliest} up to {end}: messages have been removed before they were taken. Let the source say where to go on \
-         instead, or give it another name if it was made anew"
+         {earliest} up to {end}. Nothing more is read before a restart. Where messages were removed before they were taken, \
+         the setting `on_gone` says where to go on: `earliest` with the oldest there is, `latest` with what comes from now on. \
+         Where the topic was made anew, that does not help: give it a new `source_name`, under which it is read as one that \
+         never was (or a new `topic_prefix`, if it has another name)"
     )]
     OffsetGone {
         /// The source.

@@ -47,7 +47,7 @@ impl<'a> Committed<'a> {
 
     /// The partitions of the topic.
     pub fn partitions(&self) -> Result<Vec<i32>> {
-        let metadata = self.consumer.fetch_metadata(Some(self.topic), self.connection.timeout());
+        let metadata = self.connection.ask(|call| self.consumer.fetch_metadata(Some(self.topic), call));
         let metadata = metadata.map_err(Error::client("asking for the partitions"))?;
         let found = metadata.topics().iter().find(|found| found.name() == self.topic);
         if let Some(reason) = found.and_then(|found| found.error()) {
@@ -65,7 +65,7 @@ impl<'a> Committed<'a> {
         }
         let deadline = Instant::now() + self.connection.timeout();
         while self.bounds(&self.consumer, partition)?.1 < end {
-            if Instant::now() >= deadline {
+            if Instant::now() >= deadline || self.connection.is_ending() {
                 return Err(Error::TooLong(format!("a transaction of another writer to {}", self.topic)));
             }
             std::thread::park_timeout(LOOK_AGAIN);
@@ -84,18 +84,23 @@ impl<'a> Committed<'a> {
                 Some(Err(KafkaError::PartitionEOF(_))) => return Ok(()),
                 Some(Err(error)) => {
                     let error = Error::client("reading back")(error);
-                    if error.is_permanent() || heard.elapsed() >= self.connection.timeout() {
+                    if error.is_permanent() || self.is_silent(heard) {
                         return Err(error);
                     }
                 }
-                None if heard.elapsed() < self.connection.timeout() => {}
+                None if !self.is_silent(heard) => {}
                 None => return Err(Error::TooLong(format!("reading {} back", self.topic))),
             }
         }
     }
 
+    /// Whether nothing is to be waited for any more where nothing came since.
+    fn is_silent(&self, heard: Instant) -> bool {
+        heard.elapsed() >= self.connection.timeout() || (self.connection.is_ending() && heard.elapsed() >= POLL)
+    }
+
     fn bounds(&self, consumer: &BaseConsumer, partition: i32) -> Result<(i64, i64)> {
-        let bounds = consumer.fetch_watermarks(self.topic, partition, self.connection.timeout());
+        let bounds = self.connection.ask(|call| consumer.fetch_watermarks(self.topic, partition, call));
         bounds.map_err(Error::client("asking for offsets"))
     }
 }

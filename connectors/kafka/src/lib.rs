@@ -13,7 +13,9 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+mod brokers;
 mod dead_letters;
+mod filling;
 mod held;
 mod notices;
 mod producer;
@@ -30,7 +32,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 pub use dead_letters::{DeadLetterSettings, KafkaDeadLetters};
 pub use notices::Notices;
 pub use puts::TopicProducer;
-pub use settings::{Connection, OnGone, Start};
+pub use settings::{Connection, Ending, OnGone, Start};
 pub use sink::{KafkaSink, SinkSettings};
 pub use source::{KafkaSource, SourceSettings};
 

@@ -4,10 +4,11 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use rdkafka::client::ClientContext;
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::message::{DeliveryResult, ToBytes};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer, ProducerContext};
 
+use crate::brokers::Brokers;
 use crate::settings::Connection;
 use crate::{Error, Result};
 
@@ -16,13 +17,20 @@ const FULL_WAIT: Duration = Duration::from_millis(2);
 /// How long is waited for deliveries between looks at whether any is missing.
 const DELIVERY_WAIT: Duration = Duration::from_micros(250);
 
+/// While brokers may be away, how long is waited for them at most before what waits for them is given up.
+const AWAY: Duration = Duration::from_secs(3);
+
 /// Keeps the numbers of records that were not delivered, and why.
 #[derive(Default)]
-pub struct Deliveries(Mutex<Vec<(usize, KafkaError)>>);
+pub struct Deliveries {
+    failed: Mutex<Vec<(usize, KafkaError)>>,
+    brokers: Brokers,
+}
 
 impl ClientContext for Deliveries {
     fn error(&self, error: KafkaError, reason: &str) {
         tracing::warn!(%error, reason, "Kafka");
+        self.brokers.heard(&error);
     }
 }
 
@@ -31,7 +39,7 @@ impl ProducerContext for Deliveries {
 
     fn delivery(&self, result: &DeliveryResult<'_>, number: usize) {
         if let Err((error, _)) = result {
-            self.0.lock().push((number, error.clone()));
+            self.failed.lock().push((number, error.clone()));
         }
     }
 }
@@ -39,7 +47,7 @@ impl ProducerContext for Deliveries {
 /// A producer that waits for what it sent.
 pub struct Sender {
     producer: BaseProducer<Deliveries>,
-    timeout: Duration,
+    connection: Connection,
 }
 
 impl Sender {
@@ -48,7 +56,7 @@ impl Sender {
         let config = connection.config(defaults, fixed)?;
         let producer = config.create_with_context(Deliveries::default());
         let producer = producer.map_err(Error::client("making a producer"))?;
-        Ok(Sender { producer, timeout: connection.timeout() })
+        Ok(Sender { producer, connection: connection.clone() })
     }
 
     /// The producer itself, for transactions.
@@ -56,9 +64,32 @@ impl Sender {
         &self.producer
     }
 
-    /// How long one question to the brokers may take.
-    pub fn timeout(&self) -> Duration {
-        self.timeout
+    /// Asks something of the brokers that may be asked again; given up where they are away.
+    pub fn ask(
+        &self,
+        mut question: impl FnMut(&BaseProducer<Deliveries>, Duration) -> KafkaResult<()>,
+    ) -> KafkaResult<()> {
+        let begun = Instant::now();
+        self.connection.ask(|call| {
+            let answer = question(&self.producer, call);
+            self.serve();
+            if answer.as_ref().is_err_and(is_retriable) && self.is_overdue(begun) {
+                return Err(KafkaError::Global(RDKafkaErrorCode::AllBrokersDown));
+            }
+            answer
+        })
+    }
+
+    /// Why no broker can be reached, if none can; asks them where they may be away.
+    pub fn away(&self) -> Option<KafkaError> {
+        self.serve();
+        self.producer.context().brokers.away(self.producer.client())
+    }
+
+    /// Whether what is waited for since `begun` is waited for in vain.
+    fn is_overdue(&self, begun: Instant) -> bool {
+        let is_long = self.producer.context().brokers.doubted().is_some_and(|doubted| doubted >= AWAY);
+        begun.elapsed() >= AWAY && (self.connection.is_ending() || (is_long && self.away().is_some()))
     }
 
     /// Hands a record over, and waits while the buffer is full.
@@ -67,12 +98,12 @@ impl Sender {
         K: ToBytes + ?Sized,
         V: ToBytes + ?Sized,
     {
-        let deadline = Instant::now() + self.timeout;
+        let begun = Instant::now();
         loop {
             match self.producer.send(record) {
                 Ok(()) => return Ok(()),
                 Err((error, back)) if error.rdkafka_error_code() == Some(RDKafkaErrorCode::QueueFull) => {
-                    if Instant::now() >= deadline {
+                    if begun.elapsed() >= self.connection.timeout() || self.is_overdue(begun) {
                         return Err(Error::TooLong("sending".to_owned()));
                     }
                     record = back;
@@ -98,13 +129,17 @@ impl Sender {
     ///
     /// Not by `flush`, which looks only every 100 ms.
     pub fn wait(&self) -> Result<Vec<(usize, KafkaError)>> {
-        let deadline = Instant::now() + self.timeout;
+        let begun = Instant::now();
         while self.producer.in_flight_count() > 0 {
-            if Instant::now() >= deadline {
+            if begun.elapsed() >= self.connection.timeout() || self.is_overdue(begun) {
                 return Err(Error::TooLong("the delivery of what was sent".to_owned()));
             }
             self.pause(DELIVERY_WAIT);
         }
-        Ok(std::mem::take(&mut *self.producer.context().0.lock()))
+        Ok(std::mem::take(&mut *self.producer.context().failed.lock()))
     }
+}
+
+fn is_retriable(error: &KafkaError) -> bool {
+    matches!(error, KafkaError::Transaction(error) if error.is_retriable())
 }

@@ -2,12 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use rdkafka::ClientConfig;
+use rdkafka::error::{KafkaResult, RDKafkaErrorCode};
 use serde::Deserialize;
 
 use crate::{Error, Result};
+
+/// The longest call that waits for the brokers: between two it is looked whether all is to end.
+const CALL: Duration = Duration::from_secs(2);
 
 /// How brokers are reached.
 #[derive(Clone, Deserialize)]
@@ -21,7 +26,14 @@ pub struct Connection {
     /// How long one question to the brokers may take, milliseconds.
     #[serde(default = "default_timeout")]
     pub timeout_ms: u64,
+    /// Whether nothing is to be waited for any more.
+    #[serde(skip)]
+    pub ending: Ending,
 }
+
+/// Says whether nothing is to be waited for any more; never, by default.
+#[derive(Clone, Default)]
+pub struct Ending(Option<Arc<dyn Fn() -> bool + Send + Sync>>);
 
 /// Without the values of properties: passwords are among them.
 impl fmt::Debug for Connection {
@@ -38,13 +50,46 @@ fn default_timeout() -> u64 {
 impl Connection {
     /// These brokers, with nothing else said.
     pub fn to(brokers: &str) -> Connection {
-        Connection { brokers: brokers.to_owned(), properties: BTreeMap::new(), timeout_ms: default_timeout() }
+        let (properties, timeout_ms) = (BTreeMap::new(), default_timeout());
+        Connection { brokers: brokers.to_owned(), properties, timeout_ms, ending: Ending::default() }
     }
 
     /// With a setting of librdkafka.
     pub fn with(mut self, key: &str, value: &str) -> Connection {
         self.properties.insert(key.to_owned(), value.to_owned());
         self
+    }
+
+    /// Once `is_ending`, a question to the brokers is given up within seconds.
+    pub fn until(mut self, is_ending: impl Fn() -> bool + Send + Sync + 'static) -> Connection {
+        self.ending = Ending(Some(Arc::new(is_ending)));
+        self
+    }
+
+    /// Whether nothing is to be waited for any more.
+    pub(crate) fn is_ending(&self) -> bool {
+        self.ending.0.as_ref().is_some_and(|is_ending| is_ending())
+    }
+
+    /// Asks in short calls, each with the time that it may take, until there is an answer, or it took too long, or all ends:
+    /// librdkafka does not cut a call short.
+    pub(crate) fn ask<T>(&self, mut question: impl FnMut(Duration) -> KafkaResult<T>) -> KafkaResult<T> {
+        let deadline = Instant::now() + self.timeout();
+        loop {
+            let begun = Instant::now();
+            let rest = deadline.saturating_duration_since(begun);
+            let call = CALL.min(rest);
+            match question(call) {
+                Err(error)
+                    if matches!(
+                        error.rdkafka_error_code(),
+                        Some(RDKafkaErrorCode::OperationTimedOut | RDKafkaErrorCode::BrokerTransportFailure)
+                    ) && begun.elapsed() >= call
+                        && rest > call
+                        && !self.is_ending() => {}
+                answer => return answer,
+            }
+        }
     }
 
     /// How long one question to the brokers may take.
@@ -94,4 +139,31 @@ pub enum OnGone {
     Earliest,
     /// It goes on with the first message that comes after, and says what was passed over.
     Latest,
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use rdkafka::error::KafkaError;
+
+    use super::*;
+
+    #[test]
+    fn brokers_that_do_not_answer_are_not_asked_again_once_all_ends() {
+        for is_ending in [true, false] {
+            let connection = Connection { timeout_ms: 3_000, ..Connection::to("nowhere:1") }.until(move || is_ending);
+            let asked = Cell::new(0);
+            let answer = connection.ask(|call| {
+                asked.set(asked.get() + 1);
+                let begun = Instant::now();
+                while begun.elapsed() < call {
+                    std::thread::park_timeout(call);
+                }
+                Err::<(), _>(KafkaError::MetadataFetch(RDKafkaErrorCode::OperationTimedOut))
+            });
+            assert!(answer.is_err());
+            assert_eq!(asked.get(), if is_ending { 1 } else { 2 });
+        }
+    }
 }

@@ -127,7 +127,7 @@ impl KafkaSink {
             ("reconnect.backoff.max.ms", "2000"),
         ];
         let sender = Sender::new(&self.settings.connection, &defaults, &self.fixed())?;
-        let fenced = sender.producer().init_transactions(sender.timeout());
+        let fenced = sender.ask(|producer, call| producer.init_transactions(call));
         fenced.map_err(Error::client("shutting out earlier writers"))?;
         Ok(sender)
     }
@@ -189,9 +189,9 @@ impl KafkaSink {
             }
             Err(error) => {
                 let error = fatal(&sender).unwrap_or(error);
-                if !error.is_fenced() {
+                if !error.is_fenced() && sender.away().is_none() {
                     // Readers need not wait for the transaction to run out.
-                    let _ = sender.producer().abort_transaction(sender.timeout());
+                    let _ = sender.ask(|producer, call| producer.abort_transaction(call));
                 }
                 Err(error.into_sink(&self.name))
             }
@@ -249,6 +249,11 @@ impl Sink for KafkaSink {
         Duration::from_millis(self.settings.interval_ms)
     }
 
+    fn fault(&self) -> Option<String> {
+        let fault = self.sender.as_ref()?.away()?;
+        Some(Error::client("reaching the brokers")(fault).to_string())
+    }
+
     fn open(&mut self) -> Result<Option<Reach>, SinkError> {
         self.sender = None;
         let sender = self.take_over().map_err(|error| error.into_sink(&self.name))?;
@@ -273,7 +278,7 @@ fn commit(sender: &Sender) -> Result<()> {
     let mut attempts = 0;
     loop {
         attempts += 1;
-        match sender.producer().commit_transaction(sender.timeout()) {
+        match sender.ask(|producer, call| producer.commit_transaction(call)) {
             Err(KafkaError::Transaction(error)) if error.is_retriable() && attempts < COMMIT_ATTEMPTS => {}
             committed => return committed.map_err(Error::client("committing a transaction")),
         }

@@ -1,24 +1,24 @@
 //! Events from a topic.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use audience_contract::{Batch, Gap, Header, Lag, Message, Share, Source, SourceError, SourcePosition};
+use audience_contract::{Batch, Gap, Lag, Share, Source, SourceError, SourcePosition};
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::{BorrowedMessage, Headers, Message as _};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use serde::Deserialize;
 
+use crate::filling::{Filling, left};
 use crate::settings::{Connection, OnGone, Start};
 use crate::watch::Watch;
 use crate::{Error, Result};
 
-/// How long the first message of a batch waits for others: each batch costs the event log a synchronization of its disk, and the
-/// engine a tick.
-const GATHER: Duration = Duration::from_millis(5);
 /// How often it is noted at the brokers how far was read.
 const NOTE_EVERY: Duration = Duration::from_secs(1);
+
+/// For how long a partition that was read does not exist before it is taken for gone.
+const MISSING: Duration = Duration::from_secs(3);
 
 /// How a topic is read.
 #[derive(Clone, Debug, Deserialize)]
@@ -93,8 +93,10 @@ struct Open {
     gaps: Vec<Gap>,
     /// Partitions were added, and have not been taken yet.
     has_grown: bool,
-    /// librdkafka met an offset that is gone, and it has not been found out which.
+    /// librdkafka met an offset that is gone, or a partition, and it has not been found out which.
     has_gap: bool,
+    /// Since when a partition that is read does not exist.
+    missing: Option<Instant>,
     /// Why nothing can be read any more.
     fault: Option<SourceError>,
 }
@@ -161,26 +163,31 @@ impl KafkaSource {
     }
 
     fn partitions(&self, open: &Open) -> Result<Vec<u32>, SourceError> {
+        let found = self.find_partitions(open)?;
+        found.ok_or_else(|| SourceError::Fatal(format!("there is no topic {}", self.settings.topic)))
+    }
+
+    /// The partitions of the topic, where there is one.
+    fn find_partitions(&self, open: &Open) -> Result<Option<Vec<u32>>, SourceError> {
         let topic = &self.settings.topic;
-        let metadata = open.consumer.fetch_metadata(Some(topic), self.settings.connection.timeout());
+        let metadata = self.settings.connection.ask(|call| open.consumer.fetch_metadata(Some(topic), call));
         let metadata = metadata.map_err(Error::client("asking for the partitions")).map_err(Error::into_source)?;
         let Some(found) = metadata.topics().iter().find(|found| found.name() == topic) else {
-            return Err(SourceError::Fatal(format!("there is no topic {topic}")));
+            return Ok(None);
         };
         match found.error().map(RDKafkaErrorCode::from) {
             None => {}
-            Some(RDKafkaErrorCode::UnknownTopicOrPartition) => {
-                return Err(SourceError::Fatal(format!("there is no topic {topic}")));
-            }
+            Some(RDKafkaErrorCode::UnknownTopicOrPartition) => return Ok(None),
             Some(reason) => return Err(Error::Topic { topic: topic.clone(), reason }.into_source()),
         }
-        Ok(found.partitions().iter().filter_map(|partition| u32::try_from(partition.id()).ok()).collect())
+        Ok(Some(found.partitions().iter().filter_map(|partition| u32::try_from(partition.id()).ok()).collect()))
     }
 
     /// The first offset of a partition and the one behind its last.
     fn bounds(&self, open: &Open, partition: u32) -> Result<(u64, u64), SourceError> {
         let topic = &self.settings.topic;
-        let bounds = open.consumer.fetch_watermarks(topic, partition as i32, self.settings.connection.timeout());
+        let connection = &self.settings.connection;
+        let bounds = connection.ask(|call| open.consumer.fetch_watermarks(topic, partition as i32, call));
         let (low, high) = bounds.map_err(Error::client("asking for offsets")).map_err(Error::into_source)?;
         Ok((low.try_into().unwrap_or(0), high.try_into().unwrap_or(0)))
     }
@@ -206,6 +213,12 @@ impl KafkaSource {
         Ok(resumed)
     }
 
+    /// Where nothing came: says whether that is because no broker is there.
+    fn look_for_brokers(&self, open: &Open, batch: &Filling) -> Result<(), SourceError> {
+        let away = if batch.is_empty() { open.consumer.context().brokers.away(open.consumer.client()) } else { None };
+        away.map_or(Ok(()), |fault| Err(Error::client("reaching the brokers")(fault).into_source()))
+    }
+
     /// Takes partitions that were added. Where the brokers do not answer, the next call tries again.
     fn look_for_partitions(&self, open: &mut Open) -> Result<(), SourceError> {
         open.has_grown |= open.consumer.context().take_grown();
@@ -229,20 +242,36 @@ impl KafkaSource {
         Ok(())
     }
 
-    /// After librdkafka met an offset that is gone: finds which, and goes on elsewhere or says it. Where the brokers do
-    /// not answer, the next call tries again.
+    /// After librdkafka met an offset or a partition that is gone: finds which, and goes on elsewhere or says it. Where the
+    /// brokers do not answer, the next call tries again.
     fn look_for_gaps(&self, open: &mut Open) -> Result<(), SourceError> {
         if !open.has_gap {
             return Ok(());
         }
+        let there = self.find_partitions(open)?.unwrap_or_default();
         for (partition, wanted) in open.next.clone() {
+            if !there.contains(&partition) {
+                return Err(self.missing(open, partition, wanted));
+            }
             let bounds = self.bounds(open, partition)?;
             let resumed = self.resume(open, partition, wanted, bounds)?;
             open.next.insert(partition, resumed);
         }
         open.assign().map_err(Error::into_source)?;
         open.has_gap = false;
+        open.missing = None;
         Ok(())
+    }
+
+    /// The fault where a partition that is read does not exist: one that stays, unless it was never read or has only just been
+    /// missed. A broker that has just started may not know all of them yet.
+    fn missing(&self, open: &mut Open, partition: u32, wanted: u64) -> SourceError {
+        let since = *open.missing.get_or_insert_with(Instant::now);
+        if wanted == 0 || since.elapsed() < MISSING {
+            let topic = &self.settings.topic;
+            return SourceError::Transient(format!("there is no partition {partition} of the topic {topic}"));
+        }
+        SourceError::OffsetGone { source_name: self.name.clone(), partition, wanted, earliest: 0, end: 0 }
     }
 
     /// Nothing rests on what is noted at the brokers.
@@ -254,9 +283,15 @@ impl KafkaSource {
 
     /// What to do about an error between messages.
     fn judge(&self, open: &mut Open, error: KafkaError) -> Result<(), SourceError> {
-        if error.rdkafka_error_code() == Some(RDKafkaErrorCode::AutoOffsetReset) {
+        use RDKafkaErrorCode::{AutoOffsetReset, UnknownPartition, UnknownTopic, UnknownTopicOrPartition};
+        let gone = [AutoOffsetReset, UnknownPartition, UnknownTopic, UnknownTopicOrPartition];
+        if error.rdkafka_error_code().is_some_and(|code| gone.contains(&code)) {
             open.has_gap = true;
             return self.look_for_gaps(open);
+        }
+        // Said again and again, and of the past: they are asked once nothing more comes.
+        if open.consumer.context().brokers.heard(&error) {
+            return Ok(());
         }
         Err(Error::client("reading messages")(error).into_source())
     }
@@ -274,7 +309,7 @@ impl KafkaSource {
                 None if is_idle && !wait.is_zero() => self.look_for_partitions(open)?,
                 None => match batch.rest() {
                     Some(rest) => std::thread::park_timeout(rest),
-                    None => return told.map_or(Ok(()), Err),
+                    None => return told.map_or_else(|| self.look_for_brokers(open, batch), Err),
                 },
                 Some(Ok(message)) => {
                     batch.take(&message, &mut open.next);
@@ -303,6 +338,7 @@ impl Open {
             gaps: Vec::new(),
             has_grown: false,
             has_gap: false,
+            missing: None,
             fault: None,
         }
     }
@@ -336,70 +372,6 @@ impl Open {
     fn topic(&self) -> &str {
         self.consumer.context().topic()
     }
-}
-
-/// A batch that is being made.
-#[derive(Default)]
-struct Filling {
-    batch: Batch,
-    /// When its first message came.
-    begun: Option<Instant>,
-    /// Messages, with those that were passed over.
-    count: usize,
-    bytes: usize,
-    /// Partitions that have moved on.
-    moved: BTreeSet<u32>,
-}
-
-impl Filling {
-    fn is_empty(&self) -> bool {
-        self.moved.is_empty()
-    }
-
-    /// How long others are still waited for, where there is any message.
-    fn rest(&self) -> Option<Duration> {
-        self.begun.map(|begun| left(begun + GATHER)).filter(|rest| !rest.is_zero())
-    }
-
-    fn take(&mut self, message: &BorrowedMessage<'_>, next: &mut BTreeMap<u32, u64>) {
-        let (Ok(partition), Ok(offset)) = (u32::try_from(message.partition()), u64::try_from(message.offset())) else {
-            return;
-        };
-        // Behind an assignment that was made anew, what was fetched before may still come.
-        let Some(next) = next.get_mut(&partition).filter(|next| offset >= **next) else { return };
-        *next = offset + 1;
-        self.begun.get_or_insert_with(Instant::now);
-        self.moved.insert(partition);
-        self.count += 1;
-        let Some(value) = message.payload() else {
-            self.batch.tombstones += 1;
-            return;
-        };
-        let headers = message.headers().map(|headers| headers.iter().map(|header| header_of(&header)).collect());
-        let message = Message {
-            partition,
-            offset,
-            key: message.key().map(<[u8]>::to_vec),
-            value: value.to_vec(),
-            headers: headers.unwrap_or_default(),
-            timestamp: message.timestamp().to_millis(),
-        };
-        self.bytes += size(&message);
-        self.batch.messages.push(message);
-    }
-}
-
-fn left(deadline: Instant) -> Duration {
-    deadline.saturating_duration_since(Instant::now())
-}
-
-fn header_of(header: &rdkafka::message::Header<'_, &[u8]>) -> Header {
-    Header { name: header.key.to_owned(), value: header.value.map(<[u8]>::to_vec) }
-}
-
-fn size(message: &Message) -> usize {
-    let headers = message.headers.iter().map(|header| header.name.len() + header.value.as_ref().map_or(0, Vec::len));
-    message.value.len() + message.key.as_ref().map_or(0, Vec::len) + headers.sum::<usize>()
 }
 
 impl Source for KafkaSource {

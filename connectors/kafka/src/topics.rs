@@ -92,8 +92,9 @@ impl Topic {
     }
 }
 
-/// Makes those topics that are missing, and waits until all of them can be used. Repeating it changes nothing.
-pub fn ensure(connection: &Connection, topics: &[Topic]) -> Result<()> {
+/// Makes those topics that are missing, and waits until all of them can be used; gives the names of those that it made.
+/// Repeating it changes nothing.
+pub fn ensure(connection: &Connection, topics: &[Topic]) -> Result<Vec<String>> {
     let config = connection.config(&[], &[])?;
     let admin: AdminClient<DefaultClientContext> = config.create().map_err(Error::client("connecting"))?;
     let timeout = connection.timeout();
@@ -107,24 +108,26 @@ pub fn ensure(connection: &Connection, topics: &[Topic]) -> Result<()> {
     });
     let new: Vec<NewTopic<'_>> = new.collect();
     if new.is_empty() {
-        return Ok(());
+        return Ok(Vec::new());
     }
     let options = AdminOptions::new().request_timeout(Some(timeout)).operation_timeout(Some(timeout));
     let made = futures_executor::block_on(admin.create_topics(&new, &options));
+    let mut names = Vec::new();
     for result in made.map_err(Error::client("making topics"))? {
         match result {
+            Ok(name) => names.push(name),
             // Somebody was faster.
-            Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
+            Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
             Err((topic, reason)) => return Err(Error::Topic { topic, reason }),
         }
     }
     while !self::missing(&admin, connection, topics)?.is_empty() {
-        if Instant::now() >= deadline {
+        if Instant::now() >= deadline || connection.is_ending() {
             return Err(Error::TooLong("making topics".to_owned()));
         }
         std::thread::park_timeout(std::time::Duration::from_millis(20));
     }
-    Ok(())
+    Ok(names)
 }
 
 /// Those of the topics that are not there, or not with a leader for every partition.
@@ -133,7 +136,7 @@ fn missing<'a>(
     connection: &Connection,
     topics: &'a [Topic],
 ) -> Result<BTreeSet<&'a str>> {
-    let metadata = admin.inner().fetch_metadata(None, connection.timeout());
+    let metadata = connection.ask(|call| admin.inner().fetch_metadata(None, call));
     let metadata = metadata.map_err(Error::client("asking for the topics"))?;
     let is_there = |name: &str| {
         metadata.topics().iter().any(|found| {

@@ -9,10 +9,14 @@ use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::topic_partition_list::TopicPartitionList;
 use serde::Deserialize;
 
+use crate::brokers::Brokers;
+
 /// Keeps what a consumer tells of one topic.
 pub struct Watch {
     topic: String,
     seen: Mutex<Seen>,
+    /// Whether brokers are there.
+    pub brokers: Brokers,
 }
 
 #[derive(Default)]
@@ -43,7 +47,7 @@ struct Partition {
 impl Watch {
     /// Watches one topic.
     pub fn new(topic: &str) -> Watch {
-        Watch { topic: topic.to_owned(), seen: Mutex::default() }
+        Watch { topic: topic.to_owned(), seen: Mutex::default(), brokers: Brokers::default() }
     }
 
     /// The topic.
@@ -87,6 +91,7 @@ impl ClientContext for Watch {
 
     fn error(&self, error: KafkaError, reason: &str) {
         tracing::warn!(topic = self.topic, %error, reason, "Kafka");
+        self.brokers.heard(&error);
     }
 }
 

@@ -69,12 +69,16 @@ pub fn check_catalogue(data: &Path, is_new: bool, catalogue: Option<&PostgresCat
 
 /// Reads events from Kafka and gives membership changes out to it.
 pub fn join_kafka(service: &Arc<Service>, settings: &KafkaSettings) -> anyhow::Result<()> {
-    let connection = || settings.connection.clone();
+    let ending = Arc::downgrade(service);
+    let connection =
+        settings.connection.clone().until(move || ending.upgrade().is_none_or(|service| service.is_ending()));
+    let connection = || connection.clone();
     let named = |name: &str| format!("{}{name}", settings.topic_prefix);
     let topic = |one: Topic| topic(settings, one);
     let source = SourceSettings {
         start: settings.start,
         on_gone: settings.on_gone,
+        name: settings.source_name.clone(),
         ..SourceSettings::of(connection(), &named(topics::USER_EVENTS))
     };
     let source = WithTopics {
@@ -148,10 +152,24 @@ impl Sink for WithTopics<KafkaSink> {
         self.inner.interval()
     }
 
+    fn fault(&self) -> Option<String> {
+        self.inner.fault()
+    }
+
     fn open(&mut self) -> Result<Option<Reach>, SinkError> {
         let name = self.inner.name().to_owned();
-        topics::ensure(&self.connection, &self.topics).map_err(|error| error.into_sink(&name))?;
-        self.inner.open()
+        let made = topics::ensure(&self.connection, &self.topics).map_err(|error| error.into_sink(&name))?;
+        let reach = self.inner.open()?;
+        let changes = self.topics.first().map(|topic| &topic.name).filter(|topic| made.contains(topic));
+        if let (Some(topic), Some(reach)) = (changes, &reach) {
+            tracing::error!(
+                topic,
+                "the topic of membership changes was deleted; all memberships are written to it anew"
+            );
+            self.inner.clear(reach.progress(), &|_| true)?;
+            return Ok(None);
+        }
+        Ok(reach)
     }
 
     fn write(&mut self, reach: &Reach, changes: &[MembershipChange]) -> Result<(), SinkError> {

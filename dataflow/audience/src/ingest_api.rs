@@ -109,7 +109,7 @@ impl Ingest {
         let mut is_there = false;
         loop {
             let answer = match is_there {
-                false => topics::ensure(&self.settings.connection, std::slice::from_ref(topic)),
+                false => topics::ensure(&self.settings.connection, std::slice::from_ref(topic)).map(drop),
                 true => self.producer.check(LOOK),
             };
             is_there |= answer.is_ok();

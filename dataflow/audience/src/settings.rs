@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use audience_kafka::{Connection, OnGone, Start};
 use clap::{Args, ValueEnum};
 use serde::Deserialize;
@@ -130,6 +130,8 @@ pub struct KafkaSettings {
     pub start: Start,
     /// What happens where events are gone before they were read.
     pub on_gone: OnGone,
+    /// What the topic of events is called in positions; its name where nothing is said. Under a new one it has never been read.
+    pub source_name: Option<String>,
     /// What the names of all topics begin with.
     pub topic_prefix: String,
     /// Under which name membership changes are written. Of several that write to one cluster each has its own.
@@ -150,6 +152,7 @@ struct KafkaFile {
     start: Start,
     #[serde(default)]
     on_gone: OnGone,
+    source_name: Option<String>,
     #[serde(default)]
     topic_prefix: String,
     writer: Option<String>,
@@ -164,6 +167,7 @@ impl From<KafkaFile> for KafkaSettings {
             partitions: file.partitions.map_or(PARTITIONS, NonZeroU32::get),
             start: file.start,
             on_gone: file.on_gone,
+            source_name: file.source_name,
             topic_prefix: file.topic_prefix,
             writer: file.writer.unwrap_or_else(|| WRITER.to_owned()),
             transaction_interval_ms: file.transaction_interval_ms,
@@ -184,6 +188,7 @@ impl KafkaSettings {
                 partitions: PARTITIONS,
                 start: Start::default(),
                 on_gone: OnGone::default(),
+                source_name: None,
                 topic_prefix: String::new(),
                 writer: WRITER.to_owned(),
                 transaction_interval_ms: 0,
@@ -296,6 +301,9 @@ impl ServeSettings {
             Some(path) => read_file(path)?,
             None => ServeFile::default(),
         };
+        if flags.kafka.as_ref().is_some_and(|brokers| brokers.trim().is_empty()) {
+            bail!("--kafka (AUDIENCE_KAFKA) is empty: name brokers as `host:port`, or do not set it");
+        }
         let address = |text: &str| text.parse::<SocketAddr>().with_context(|| format!("`{text}` is no address"));
         let cores = || std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
         Ok(ServeSettings {
@@ -385,6 +393,14 @@ mod tests {
         let defaults = load(&[], None).expect("valid");
         assert!(defaults.workers >= 1);
         assert_eq!(defaults.listen.to_string(), LISTEN);
+    }
+
+    #[test]
+    fn empty_brokers_are_an_error_that_says_so() {
+        for file in [None, Some("[kafka]\nbrokers = \"there:9092\"")] {
+            let loaded = load(&["--kafka", ""], file);
+            assert!(loaded.is_err_and(|error| error.to_string().contains("AUDIENCE_KAFKA")), "{file:?}");
+        }
     }
 
     /// The settings file that is shipped, with everything in it that is commented out.

@@ -35,6 +35,7 @@ struct PartitionLabel {
 pub struct ConnectorMetrics {
     messages: Family<SourceLabel, Counter>,
     refused: Family<ReasonLabel, Counter>,
+    lost: Family<SourceLabel, Counter>,
     source_errors: Family<SourceLabel, Counter>,
     lag: Family<PartitionLabel, Gauge>,
     changes: Family<SinkLabel, Counter>,
@@ -51,6 +52,7 @@ impl ConnectorMetrics {
         let metrics = ConnectorMetrics {
             messages: Family::default(),
             refused: Family::default(),
+            lost: Family::default(),
             source_errors: Family::default(),
             lag: Family::default(),
             changes: Family::default(),
@@ -63,6 +65,8 @@ impl ConnectorMetrics {
         registry.register("source_messages", "Messages read from a source", metrics.messages.clone());
         let refused = "Messages that were no events and went to the dead letters";
         registry.register("source_messages_refused", refused, metrics.refused.clone());
+        let lost = "Offsets of a source that were passed over because their messages were gone before they were read";
+        registry.register("source_messages_lost", lost, metrics.lost.clone());
         registry.register("source_errors", "Faults of a source, each tried again", metrics.source_errors.clone());
         let lag = "Messages of a partition that are not read yet";
         registry.register("source_lag_messages", lag, metrics.lag.clone());
@@ -90,6 +94,11 @@ impl ConnectorMetrics {
         for reason in reasons {
             self.refused.get_or_create(&ReasonLabel { source: source.clone(), reason: reason.to_owned() }).inc();
         }
+    }
+
+    /// Messages were gone before they were read, and are passed over.
+    pub fn lost(&self, source: &str, messages: u64) {
+        self.lost.get_or_create(&SourceLabel { source: source.to_owned() }).inc_by(messages);
     }
 
     /// A source could not be read.

@@ -2,7 +2,7 @@
 //! came from it.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use audience_contract::{Batch, DeadLetter, DeadLetters, Message, Share, Source, SourceError, StoreError};
 use audience_rules::event::{EventDecoder, EventDefaults};
@@ -17,6 +17,9 @@ const PATIENCE: Duration = Duration::from_millis(200);
 /// How long to wait where the engine has enough to do.
 const ROOM_PAUSE: Duration = Duration::from_millis(5);
 
+/// What keeps a connector from going on that was not opened yet.
+pub const UNOPENED: &str = "it has not answered yet";
+
 /// What a feeder tells of itself.
 #[derive(Debug)]
 pub struct FeederStatus {
@@ -30,7 +33,8 @@ pub struct FeederStatus {
 impl FeederStatus {
     /// Of a source that was not opened yet.
     pub fn new(source: &str) -> Self {
-        FeederStatus { source: source.to_owned(), fault: Mutex::new(None), lag: Mutex::new(Vec::new()) }
+        let fault = Mutex::new(Some(UNOPENED.to_owned()));
+        FeederStatus { source: source.to_owned(), fault, lag: Mutex::new(Vec::new()) }
     }
 
     /// What keeps it from being read.
@@ -75,21 +79,34 @@ impl<'a> Feeder<'a> {
         Feeder { service, status, source, dead_letters, decoder, backoff }
     }
 
-    /// Feeds until the platform ends. Whatever goes wrong is told and tried again from where the log stands.
+    /// Feeds until the platform ends. Whatever goes wrong is told and tried again from where the log stands, but for messages
+    /// that are gone: a log that was made anew grows beyond where reading stopped, and then looks as if nothing had happened.
     pub fn run(mut self) {
         while let Err(error) = self.feed() {
             *self.status.fault.lock() = Some(error.to_string());
             self.service.metrics.connectors.source_failed(&self.status.source);
             tracing::error!(source = self.status.source, %error, "events are not read");
-            if self.service.is_ending() {
+            let is_final = matches!(error, FeedError::Source(SourceError::OffsetGone { .. }));
+            if is_final || self.service.is_ending() {
                 return;
             }
-            super::pause(self.backoff.next());
+            self.rest();
+        }
+    }
+
+    /// Before it is tried again, unless the platform ends.
+    fn rest(&mut self) {
+        let until = Instant::now() + self.backoff.next();
+        while let Some(rest) = until.checked_duration_since(Instant::now())
+            && !self.service.is_ending()
+        {
+            super::pause(PATIENCE.min(rest));
         }
     }
 
     fn feed(&mut self) -> Result<(), FeedError> {
         self.source.open(&self.service.stores.events.positions()?, Share::ALL)?;
+        *self.status.fault.lock() = None;
         while !self.service.is_ending() {
             if !self.service.pump.has_room() {
                 super::pause(ROOM_PAUSE);
@@ -101,7 +118,7 @@ impl<'a> Feeder<'a> {
                 Err(SourceError::Transient(fault)) => {
                     tracing::warn!(source = self.status.source, fault, "the source does not answer; trying again");
                     *self.status.fault.lock() = Some(fault);
-                    super::pause(self.backoff.next());
+                    self.rest();
                     continue;
                 }
                 Err(error) => return Err(error.into()),
@@ -122,6 +139,7 @@ impl<'a> Feeder<'a> {
         for gap in &batch.gaps {
             let (partition, wanted, resumed) = (gap.partition, gap.wanted, gap.resumed);
             tracing::error!(source = self.status.source, partition, wanted, resumed, "messages are lost");
+            self.service.metrics.connectors.lost(&self.status.source, resumed.saturating_sub(wanted));
         }
         let defaults = EventDefaults { accepted_at: clock::now() };
         let mut records = Vec::new();

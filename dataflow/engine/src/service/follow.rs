@@ -14,6 +14,7 @@ use parking_lot::Mutex;
 use super::Service;
 use super::backoff::Backoff;
 use super::changes::decode;
+use super::feed::UNOPENED;
 use super::snapshot::Snapshot;
 use super::status::Status;
 use crate::engine::EngineError;
@@ -38,7 +39,9 @@ pub struct FollowerStatus {
 impl FollowerStatus {
     /// Of a sink that was not opened yet.
     pub fn new(sink: &str) -> Self {
-        FollowerStatus { status: Status::new(sink), reached: Mutex::new(None), is_closed: AtomicBool::new(false) }
+        let status = Status::new(sink);
+        status.set_fault(Some(UNOPENED.to_owned()));
+        FollowerStatus { status, reached: Mutex::new(None), is_closed: AtomicBool::new(false) }
     }
 
     /// The tick up to which it holds everything.
@@ -93,7 +96,8 @@ impl<'a> Follower<'a> {
             if is_final || self.is_closed() {
                 return;
             }
-            super::pause(self.backoff.next());
+            let until = Instant::now() + self.backoff.next();
+            self.wait_until(until);
         }
     }
 
@@ -118,12 +122,14 @@ impl<'a> Follower<'a> {
             }
         };
         let (mut told, mut told_tick) = (Instant::now(), reached.tick);
+        self.status.status.set_fault(None);
         loop {
             self.has_reached(reached);
             let newest = self.newest()?;
             if newest.tick > reached.tick {
                 let (begun, is_due) = (Instant::now(), told.elapsed() >= IDLE_REACH);
                 if self.bring(&mut reached, newest, None, is_due)? {
+                    self.status.status.set_fault(None);
                     (told, told_tick) = (Instant::now(), reached.tick);
                     self.wait_until(begun + self.sink.interval());
                 }
@@ -135,6 +141,7 @@ impl<'a> Follower<'a> {
                 }
                 return Ok(());
             }
+            self.status.status.set_fault(self.sink.fault());
             self.service.committed.wait_beyond(reached.tick, PATIENCE);
         }
     }
@@ -151,7 +158,6 @@ impl<'a> Follower<'a> {
 
     fn has_reached(&mut self, reached: Progress) {
         self.backoff.reset();
-        self.status.status.set_fault(None);
         *self.status.reached.lock() = Some(reached.tick);
     }
 

@@ -354,7 +354,8 @@ impl Service {
         Ok(())
     }
 
-    fn is_ending(&self) -> bool {
+    /// Whether the platform ends.
+    pub fn is_ending(&self) -> bool {
         self.is_stopping.load(Ordering::Acquire)
     }
 
