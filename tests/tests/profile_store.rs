@@ -72,9 +72,13 @@ impl ProfileStore for MemoryStore {
     }
 
     fn write(&mut self, profiles: &[Profile]) -> Result<(), SinkError> {
+        let Medium { faults, write_faults, .. } = *self.medium.lock();
+        let percent = faults.max(write_faults);
         // Some of it is written, or all, and nobody hears of it.
-        let some =
-            if self.fault().is_err() { self.random.between(0, profiles.len() as u64) as usize } else { profiles.len() };
+        let some = match self.fault_of(percent) {
+            Ok(()) => profiles.len(),
+            Err(_) => self.random.between(0, profiles.len() as u64) as usize,
+        };
         let mut medium = self.medium.lock();
         medium.written += some as u64;
         medium
@@ -228,6 +232,23 @@ fn profiles_are_what_the_platform_says_whatever_fails() {
     }
     medium.lock().faults = 0;
     wait_until("health", || fault(&service).is_none());
+    service.stop();
+}
+
+#[test]
+fn users_of_a_write_that_failed_are_gone_through_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let medium = Arc::new(Mutex::new(Medium { write_faults: 100, ..Medium::default() }));
+    let service = start(stores(directory.path()), 2);
+    send(&service, (0..20).map(|user| json!({"userId": format!("u{user}"), "eventType": "purchase"})));
+    wait_until("that they are known", || expected(&service).len() == 20);
+    // It commits how far all is given out: none of them is to be written for an event.
+    service.checkpoint().unwrap();
+    give(&service, &medium, 1);
+    wait_until("a fault", || fault(&service).is_some());
+    medium.lock().write_faults = 0;
+    wait_for_everyone(&medium, 20);
+    assert_eq!(medium.lock().said(), expected(&service));
     service.stop();
 }
 

@@ -17,8 +17,9 @@ use crate::{Error, Result};
 /// How often it is noted at the brokers how far was read.
 const NOTE_EVERY: Duration = Duration::from_secs(1);
 
-/// For how long a partition that was read does not exist before it is taken for gone.
-const MISSING: Duration = Duration::from_secs(3);
+/// For how long a partition that was read does not exist before it is taken for gone: brokers that have just started may not
+/// know all of them for a while.
+const MISSING: Duration = Duration::from_secs(30);
 
 /// How a topic is read.
 #[derive(Clone, Debug, Deserialize)]
@@ -263,8 +264,8 @@ impl KafkaSource {
         Ok(())
     }
 
-    /// The fault where a partition that is read does not exist: one that stays, unless it was never read or has only just been
-    /// missed. A broker that has just started may not know all of them yet.
+    /// The fault where a partition that is read does not exist: one that stays, unless it was never read or is not missed for
+    /// long. Made anew meanwhile, it ends below where reading stopped, as long as it is looked at soon enough.
     fn missing(&self, open: &mut Open, partition: u32, wanted: u64) -> SourceError {
         let since = *open.missing.get_or_insert_with(Instant::now);
         if wanted == 0 || since.elapsed() < MISSING {

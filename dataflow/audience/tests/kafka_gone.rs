@@ -8,6 +8,7 @@ mod topics;
 use std::time::Duration;
 
 use audience_tests::client::Client;
+use audience_tests::platform::wait_until;
 use audience_tests::program;
 use audience_tests::serve::{Setup, pause, wall_clock};
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
@@ -75,20 +76,18 @@ fn a_topic_made_anew_is_not_taken_for_the_old_one() {
     let served = setup(directory.path(), &prefix).start();
     let events = format!("{prefix}user-events");
     let source = format!("source:{events}");
-    while health(served.client(), &source).0 != "UP" {
-        pause(50);
-    }
+    wait_until("the source is up", || health(served.client(), &source).0 == "UP");
     send(&events, 10);
     settle(&served);
     let read = metric(served.client(), "audience_source_messages_total");
     assert_eq!(read, 10 * PARTITIONS as u64);
     delete(&events);
-    while !health(served.client(), &source).1.contains("on_gone") {
-        pause(50);
-    }
     make(&events);
+    // Less than was read, and only then more.
+    send(&events, 5);
+    wait_until("it is told", || health(served.client(), &source).1.contains("on_gone"));
     send(&events, 100);
-    pause(8_000);
+    pause(3_000);
     let (status, detail) = health(served.client(), &source);
     assert!(status == "DOWN" && detail.contains("source_name"), "it is {status}: {detail}");
     assert_eq!(metric(served.client(), "audience_source_messages_total"), read, "nothing is read of another log");
@@ -99,9 +98,8 @@ fn a_topic_made_anew_is_not_taken_for_the_old_one() {
     let text = std::fs::read_to_string(&file).unwrap();
     std::fs::write(&file, text.replace("topic_prefix", "source_name = \"events-2\"\ntopic_prefix")).unwrap();
     let served = again.start();
-    while metric(served.client(), "audience_source_messages_total") < 100 * PARTITIONS as u64 {
-        pause(50);
-    }
+    let all = 105 * PARTITIONS as u64;
+    wait_until("all is read", || metric(served.client(), "audience_source_messages_total") == all);
     served.stop();
 }
 
@@ -111,9 +109,8 @@ fn a_topic_of_changes_that_was_deleted_is_written_anew() {
     let prefix = format!("lost-test-{}.", wall_clock());
     let served = setup(directory.path(), &prefix).start();
     let (events, changes) = (format!("{prefix}user-events"), format!("{prefix}user-segments"));
-    while health(served.client(), &format!("sink:kafka:{prefix}audience")).0 != "UP" {
-        pause(50);
-    }
+    let sink = format!("sink:kafka:{prefix}audience");
+    wait_until("the sink is up", || health(served.client(), &sink).0 == "UP");
     let buyers = r#"{"name": "buyers", "rules": {"event": "buy", "operator": "gte", "value": 1}}"#;
     served.client().put("/api/segments/buyers", buyers).unwrap();
     send(&events, 10);
@@ -123,13 +120,8 @@ fn a_topic_of_changes_that_was_deleted_is_written_anew() {
     let event = r#"{"userId": "later", "eventType": "buy"}"#;
     served.client().post("/api/events", event).unwrap();
     settle(&served);
-    let found = loop {
-        pause(500);
-        let found = committed(&changes, PARTITIONS);
-        if found.len() > 10 * PARTITIONS as usize {
-            break found;
-        }
-    };
-    assert_eq!(found.len(), 10 * PARTITIONS as usize + 1, "each once");
+    let all = 10 * PARTITIONS as usize + 1;
+    wait_until("all are there", || committed(&changes, PARTITIONS).len() >= all);
+    assert_eq!(committed(&changes, PARTITIONS).len(), all, "each once");
     served.stop();
 }

@@ -1,6 +1,8 @@
 //! A database of a test's own.
 #![expect(clippy::unwrap_used, reason = "a test that panics has failed, which is what a test is for")]
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use audience_tests::serve::wall_clock;
 use tokio::runtime::Runtime;
 use tokio_postgres::NoTls;
@@ -31,7 +33,9 @@ impl Database {
         let server = std::env::var("AUDIENCE_TEST_POSTGRES").unwrap_or_else(|_| {
             panic!("AUDIENCE_TEST_POSTGRES is not set: start the services with: eval \"$(scripts/services start)\"")
         });
-        let name = format!("audience_test_{}", wall_clock());
+        // Several tests of a process may begin within a millisecond.
+        static CREATED: AtomicU64 = AtomicU64::new(0);
+        let name = format!("audience_test_{}_{}", wall_clock(), CREATED.fetch_add(1, Ordering::Relaxed));
         sql(&server, &format!("CREATE DATABASE {name}"));
         let url = format!("{server}?dbname={name}");
         Database { server, name, url }
