@@ -24,7 +24,7 @@ use self::everyone::Sweep;
 use self::known::Known;
 use self::touched::{Touched, User};
 use self::traits::Traits;
-use super::status::Status;
+use super::status::{GiveError, Status};
 use super::{Service, clock};
 use crate::engine::EngineError;
 
@@ -40,15 +40,6 @@ const USERS_AT_ONCE: usize = 1 << 16;
 const MOST_BYTES: usize = 256 << 20;
 /// Users whose profiles are made and written at once.
 const PROFILES_AT_ONCE: usize = 1 << 13;
-
-/// Why giving was broken off.
-#[derive(Debug, thiserror::Error)]
-enum GiveError {
-    #[error(transparent)]
-    Sink(#[from] SinkError),
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
 
 impl Service {
     /// Gives profiles of users to a store outside too. Those that change by time alone are written anew each `refresh`.

@@ -3,6 +3,7 @@
 use std::fmt::Display;
 use std::time::{Duration, Instant};
 
+use audience_contract::{SinkError, StoreError};
 use parking_lot::Mutex;
 
 use super::backoff::Backoff;
@@ -10,6 +11,17 @@ use super::{Service, pause};
 
 /// How long it takes at most to notice that the platform ends.
 const LOOK: Duration = Duration::from_millis(200);
+
+/// Why giving something to a store outside was broken off.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum GiveError {
+    /// The store.
+    #[error(transparent)]
+    Sink(#[from] SinkError),
+    /// What is given is not to be had.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
 
 /// A connector, and what keeps it from going on.
 #[derive(Debug)]

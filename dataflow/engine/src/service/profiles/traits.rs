@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use audience_rules::ast::{Behaviour, Condition, Filter, Measure, Millis, Moment, Window};
+use audience_rules::ast::{Behaviour, Measure, Millis, Window};
 use audience_rules::catalogue::ComputedTrait;
 use audience_rules::oracle::History;
+use audience_rules::test::filter_is_relative;
 use audience_rules::unparse::behaviour_to_json;
 use sha2::{Digest, Sha256};
 
@@ -77,17 +78,7 @@ fn delays(behaviour: &Behaviour) -> Vec<Millis> {
 
 fn is_moving(behaviour: &Behaviour) -> bool {
     let is_since = matches!(behaviour.measure, Measure::SinceFirst | Measure::SinceLast);
-    is_since || behaviour.filter.as_ref().is_some_and(is_relative)
-}
-
-/// Whether a filter holds times against now.
-fn is_relative(filter: &Filter) -> bool {
-    match filter {
-        Filter::Group(_, filters) => filters.iter().any(is_relative),
-        Filter::Test(_, test) => {
-            matches!(test.condition, Condition::Before(Moment::Ago(_)) | Condition::After(Moment::Ago(_)))
-        }
-    }
+    is_since || behaviour.filter.as_ref().is_some_and(filter_is_relative)
 }
 
 #[cfg(test)]

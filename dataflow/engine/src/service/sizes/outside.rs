@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use audience_contract::{SinkError, SizeSample, SizeStore, StoreError};
+use audience_contract::{SinkError, SizeSample, SizeStore};
 use audience_rules::ast::Millis;
 
 use super::series::{Bucket, end_of, start_of};
 use super::{DAY, MINUTE, Service};
 use crate::engine::EngineError;
 use crate::service::clock;
-use crate::service::status::Status;
+use crate::service::status::{GiveError, Status};
 
 /// Between two looks for what is finished.
 const ROUND: Duration = Duration::from_secs(10);
@@ -19,15 +19,6 @@ const ROUND: Duration = Duration::from_secs(10);
 const SETTLED: Millis = 5_000;
 /// Samples that are written at once.
 const AT_ONCE: usize = 20_000;
-
-/// Why giving was broken off.
-#[derive(Debug, thiserror::Error)]
-enum GiveError {
-    #[error(transparent)]
-    Sink(#[from] SinkError),
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
 
 impl Service {
     /// Gives sizes of segments over time to a store outside too: what it does not have, and then each minute that ends.
