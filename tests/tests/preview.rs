@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use audience_dataflow::service::Service;
 use audience_protocol::{Platform, PlatformError, Preview, PreviewInput};
-use audience_tests::platform::{create_rule, members, send, start, stores};
+use audience_tests::platform::{create_rule, members, send, start, stores, wait_until};
 use serde_json::{Value, json};
 
 fn preview(service: &Service, id: &str, rules: &Value) -> Result<Preview, PlatformError> {
@@ -34,6 +34,7 @@ fn what_a_preview_counts_is_what_is_saved_then() {
     let data = tempfile::tempdir().unwrap();
     let service = start(stores(data.path()), 2);
     send(&service, purchases(500));
+    wait_until("they count", || service.user("u499").is_ok_and(|user| user.event_count == 4));
     create_rule(&service, "s", &buyers(3, 1));
     let before: BTreeSet<String> = members(&service, "s").into_iter().collect();
     let rules = json!({"conditions": [buyers(1, 1), {"field": "country", "operator": "ne", "value": "DE"}]});
@@ -74,6 +75,7 @@ fn previews_edits_and_events_go_on_beside_each_other() {
     let data = tempfile::tempdir().unwrap();
     let service = start(stores(data.path()), 2);
     send(&service, purchases(200));
+    wait_until("they count", || service.user("u199").is_ok_and(|user| user.event_count == 4));
     let is_over = AtomicBool::new(false);
     std::thread::scope(|scope| {
         for thread in 0..3 {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::KafkaError;
 use rdkafka::message::Message;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
@@ -23,12 +24,15 @@ pub fn client() -> ClientConfig {
     config
 }
 
-/// Every message that is committed in a topic of so many partitions: its key and its value.
+/// Every message that is committed in a topic of so many partitions: its key and its value. One that is being made anew has none
+/// yet.
 pub fn committed(topic: &str, partitions: i32) -> Vec<(Vec<u8>, Vec<u8>)> {
     let consumer: BaseConsumer = client()
         .set("group.id", "test")
         .set("isolation.level", "read_committed")
         .set("enable.partition.eof", "true")
+        // How soon a topic that is not there is told.
+        .set("topic.metadata.propagation.max.ms", "1000")
         .create()
         .unwrap();
     let mut list = TopicPartitionList::new();
@@ -40,11 +44,19 @@ pub fn committed(topic: &str, partitions: i32) -> Vec<(Vec<u8>, Vec<u8>)> {
             Ok(message) => {
                 found.push((message.key().unwrap_or_default().to_vec(), message.payload().unwrap().to_vec()));
             }
-            Err(rdkafka::error::KafkaError::PartitionEOF(partition)) => {
+            Err(KafkaError::PartitionEOF(partition)) => {
                 ended.insert(partition);
             }
+            Err(error) if is_missing(&error) => return found,
             Err(error) => panic!("{error}"),
         }
     }
     found
+}
+
+fn is_missing(error: &KafkaError) -> bool {
+    use rdkafka::error::RDKafkaErrorCode::{UnknownPartition, UnknownTopic, UnknownTopicOrPartition};
+    error
+        .rdkafka_error_code()
+        .is_some_and(|code| [UnknownPartition, UnknownTopic, UnknownTopicOrPartition].contains(&code))
 }
