@@ -11,6 +11,7 @@
 //! - [`crash`]: what is done to it meanwhile.
 //! - [`network`]: a second host, cut off now and then.
 //! - [`ledger`]: what its data directory says.
+//! - [`given_out`]: what the platform within the process gives out.
 //! - [`fuzz_targets`]: what is done with bytes that may be anything.
 //! - [`case`]: a timeline with the settings of the engine that runs it.
 #![forbid(unsafe_code)]
@@ -24,6 +25,7 @@ pub mod cluster;
 pub mod crash;
 pub mod fuzz_targets;
 pub mod generate;
+pub mod given_out;
 pub mod instants;
 pub mod ledger;
 pub mod network;

@@ -1,26 +1,23 @@
 //! Sources and sinks of the running platform, both in memory and failing often: each message is taken once, each change is
 //! given out once.
-#![expect(clippy::unwrap_used, reason = "a test that panics has failed, which is what a test is for")]
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
 use audience_contract::{
-    Batch, ChangeKind, DeadLetter, DeadLetters, Lag, MembershipChange, Message, Progress, Reach, Share, Sink,
-    SinkError, Source, SourceError, SourcePosition,
+    Batch, DeadLetter, DeadLetters, Lag, MembershipChange, Message, Progress, Reach, Share, Sink, SinkError, Source,
+    SourceError, SourcePosition,
 };
-use audience_dataflow::service::changes::decode;
-use audience_dataflow::service::{PlatformStores, Service};
+use audience_dataflow::service::{PlatformStores, Reader, Service};
 use audience_protocol::Platform;
+use audience_tests::given_out::{folded, given_out};
+use audience_tests::ledger::Members;
 use audience_tests::platform::{create_rule, members, send, start, stores, wait_until};
 use audience_tests::random::Random;
 use audience_tests::serve::pause;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
-
-type Members = BTreeMap<String, BTreeSet<String>>;
 
 fn buy(user: u64) -> Value {
     json!({"userId": format!("u{user:06}"), "eventType": "buy"})
@@ -112,29 +109,6 @@ impl Sink for MemorySink {
         medium.reach = None;
         Ok(())
     }
-}
-
-/// Who is in what by these changes; each must change something.
-fn folded(changes: &[MembershipChange]) -> Members {
-    let mut members = Members::new();
-    for change in changes {
-        let segment = members.entry(change.segment_id.to_string()).or_default();
-        let user = change.user_id.to_string();
-        let is_new = if change.change == ChangeKind::Entered { segment.insert(user) } else { segment.remove(&user) };
-        assert!(is_new, "{change:?} changes nothing");
-    }
-    members.retain(|_, members| !members.is_empty());
-    members
-}
-
-fn given_out(stores: &PlatformStores) -> Vec<MembershipChange> {
-    let mut all = Vec::new();
-    let read = stores.changes.read(0, &mut |_, bytes| {
-        all.extend(decode(bytes).unwrap());
-        ControlFlow::Continue(())
-    });
-    read.unwrap();
-    all
 }
 
 #[test]
@@ -235,17 +209,40 @@ fn given_out_once(service: &Service, stores: &PlatformStores) -> MembershipChang
     given_out(stores).remove(0)
 }
 
-/// Messages in two partitions; what is read of them is forgotten with the reader.
+/// How many partitions the messages are dealt over, in turn.
+const PARTITIONS: u32 = 5;
+
+/// Messages in partitions; what is read of them is forgotten with the reader.
 struct MemorySource {
     messages: Arc<Vec<Vec<u8>>>,
-    next: [u64; 2],
+    /// Where each partition begins where none was ever read.
+    first: u64,
+    next: BTreeMap<u32, u64>,
+    /// Partitions whose position is to be told.
+    untold: Vec<u32>,
     random: Random,
 }
 
 impl MemorySource {
     fn position(&self, partition: u32) -> SourcePosition {
-        SourcePosition { source: "memory".into(), partition, next_offset: self.next[partition as usize] }
+        SourcePosition { source: "memory".into(), partition, next_offset: self.next[&partition] }
     }
+
+    fn take(&mut self, partition: u32, count: u64, batch: &mut Batch) {
+        let Some(next) = self.next.get_mut(&partition) else { return };
+        for _ in 0..count {
+            let place = u64::from(PARTITIONS) * *next + u64::from(partition);
+            let Some(value) = self.messages.get(place as usize) else { break };
+            batch.messages.push(Message { partition, offset: *next, value: value.clone(), ..Message::default() });
+            *next += 1;
+        }
+    }
+}
+
+fn memory_reader(messages: &Arc<Vec<Vec<u8>>>, first: u64, seed: u64) -> Reader {
+    let (messages, next, random) = (messages.clone(), BTreeMap::new(), Random::new(seed));
+    let source = MemorySource { messages, first, next, untold: Vec::new(), random };
+    Reader { source: Box::new(source), dead_letters: Box::new(Letters::default()) }
 }
 
 impl Source for MemorySource {
@@ -253,11 +250,13 @@ impl Source for MemorySource {
         "memory"
     }
 
-    fn open(&mut self, positions: &[SourcePosition], _share: Share) -> Result<(), SourceError> {
-        self.next = [0, 0];
-        for position in positions.iter().filter(|position| position.source == "memory") {
-            self.next[position.partition as usize] = position.next_offset;
-        }
+    fn open(&mut self, positions: &[SourcePosition], share: Share) -> Result<(), SourceError> {
+        let own = |partition| positions.iter().find(|own| own.source == "memory" && own.partition == partition);
+        // A partition beside others that were read is new.
+        let first = if positions.is_empty() { self.first } else { 0 };
+        let next = |partition| (partition, own(partition).map_or(first, |own| own.next_offset));
+        self.next = (0..PARTITIONS).filter(|partition| share.takes(*partition)).map(next).collect();
+        self.untold = self.next.keys().copied().collect();
         Ok(())
     }
 
@@ -267,18 +266,16 @@ impl Source for MemorySource {
             1 => return Err(SourceError::Fatal("gone".into())),
             _ => {}
         }
-        let partition = self.random.between(0, 1) as u32;
+        let (partition, count) = (self.random.between(0, u64::from(PARTITIONS) - 1) as u32, self.random.between(0, 40));
         let mut batch = Batch::default();
-        for _ in 0..self.random.between(0, 40) {
-            let offset = self.next[partition as usize];
-            let Some(value) = self.messages.get((2 * offset + u64::from(partition)) as usize) else { break };
-            batch.messages.push(Message { partition, offset, value: value.clone(), ..Message::default() });
-            self.next[partition as usize] += 1;
-        }
+        self.take(partition, count, &mut batch);
+        let mut moved = std::mem::take(&mut self.untold);
+        moved.extend(batch.messages.first().map(|message| message.partition));
+        moved.sort_unstable();
+        moved.dedup();
+        batch.positions = moved.into_iter().map(|partition| self.position(partition)).collect();
         if batch.messages.is_empty() {
             pause(1);
-        } else {
-            batch.positions.push(self.position(partition));
         }
         Ok(batch)
     }
@@ -286,8 +283,8 @@ impl Source for MemorySource {
     fn acknowledge(&mut self, _positions: &[SourcePosition]) {}
 
     fn lag(&self) -> Vec<Lag> {
-        let behind = |partition| self.messages.len() as u64 / 2 - self.next[partition as usize];
-        [0, 1].map(|partition| Lag { partition, messages: behind(partition) }).to_vec()
+        let behind = |next: &u64| (self.messages.len() as u64 / u64::from(PARTITIONS)).saturating_sub(*next);
+        self.next.iter().map(|(partition, next)| Lag { partition: *partition, messages: behind(next) }).collect()
     }
 }
 
@@ -315,8 +312,12 @@ fn each_message_of_a_failing_source_is_taken_once() {
     let letters = Letters::default();
     for run in 0..3 {
         let service = start(stores.clone(), 2);
-        let source = MemorySource { messages: messages.clone(), next: [0, 0], random: Random::new(run) };
-        service.take_from(Box::new(source), Box::new(letters.clone())).unwrap();
+        // One reader, fewer than partitions, more than partitions.
+        let reader = |index| Reader {
+            dead_letters: Box::new(letters.clone()),
+            ..memory_reader(&messages, 0, 10 * run as u64 + index)
+        };
+        service.take_from((0..[1, 3, 7][run as usize]).map(reader).collect()).unwrap();
         wait_until("progress", || stores.events.end() >= [1_500, 3_000, 5_940][run as usize]);
         if run == 2 {
             wait_until("all letters", || letters.0.lock().len() == 60);
@@ -329,6 +330,27 @@ fn each_message_of_a_failing_source_is_taken_once() {
         service.stop();
     }
     assert!(letters.0.lock().iter().all(|(partition, offset, code)| {
-        (2 * offset + u64::from(*partition)) % 100 == 7 && code == "malformed_json"
+        (u64::from(PARTITIONS) * offset + u64::from(*partition)) % 100 == 7 && code == "malformed_json"
     }));
+}
+
+/// Where the source says `latest`, the first of several readers to be there does not make the others' partitions new ones.
+#[test]
+fn several_readers_begin_where_the_source_was_at_one_instant() {
+    let message = |number: u64| json!({"userId": format!("u{number}"), "eventType": "buy"}).to_string().into_bytes();
+    let messages = Arc::new((0..6_000).map(message).collect::<Vec<_>>());
+    for seed in 0..5 {
+        let directory = tempfile::tempdir().unwrap();
+        let stores = stores(directory.path());
+        let service = start(stores.clone(), 2);
+        service.take_from((0..4).map(|index| memory_reader(&messages, 700, 10 * seed + index)).collect()).unwrap();
+        wait_until("all events", || stores.events.end() >= 2_500);
+        wait_until("no lag", || {
+            let metrics = service.metrics();
+            (0..PARTITIONS)
+                .all(|one| metrics.contains(&format!(r#"source_lag_messages{{source="memory",partition="{one}"}} 0"#)))
+        });
+        assert_eq!(stores.events.end(), 2_500, "with seed {seed}");
+        service.stop();
+    }
 }

@@ -2,7 +2,7 @@
 //! counts twice, and memberships are the law's.
 #![expect(clippy::unwrap_used, reason = "a test that panics has failed, which is what a test is for")]
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fs;
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -10,8 +10,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use audience_contract::{
-    Batch, ChangeKind, DeadLetter, DeadLetters, Lag, MembershipChange, Message, Progress, Reach, Share, Sink,
-    SinkError, Source, SourceError, SourcePosition,
+    Batch, DeadLetter, DeadLetters, Lag, MembershipChange, Message, Progress, Reach, Share, Sink, SinkError, Source,
+    SourceError, SourcePosition,
 };
 use audience_dataflow::engine::EngineOptions;
 use audience_dataflow::service::archive::Offsite;
@@ -19,6 +19,7 @@ use audience_dataflow::service::{PlatformStores, Service, ServiceOptions};
 use audience_objects::Objects;
 use audience_protocol::{AuditItem, AuditQuery, MembersChange, MembersMode, Platform, PlatformError};
 use audience_rules::record::records;
+use audience_tests::given_out::folded;
 use audience_tests::ledger::{Ledger, Members, members_at, same};
 use audience_tests::platform::{create, create_rule, members, send, stores, wait_until};
 use audience_tests::random::Random;
@@ -262,18 +263,6 @@ impl Sink for Medium {
     }
 }
 
-fn folded(changes: &[MembershipChange]) -> BTreeMap<String, BTreeSet<String>> {
-    let mut members = Members::new();
-    for change in changes {
-        let segment = members.entry(change.segment_id.to_string()).or_default();
-        let user = change.user_id.to_string();
-        let is_new = if change.change == ChangeKind::Entered { segment.insert(user) } else { segment.remove(&user) };
-        assert!(is_new, "{change:?} changes nothing");
-    }
-    members.retain(|_, members| !members.is_empty());
-    members
-}
-
 /// While a process goes on, another one takes over on an empty directory: it reads on where the history ends, and the
 /// earlier one harms nothing any more.
 #[test]
@@ -297,7 +286,8 @@ fn each_message_of_a_source_counts_once_across_the_loss() {
             segments(&service);
         }
         let reader = Reader { topic: topic.clone(), next: 0 };
-        service.take_from(Box::new(reader), Box::new(NoLetters)).unwrap();
+        let reader = audience_dataflow::service::Reader { source: Box::new(reader), dead_letters: Box::new(NoLetters) };
+        service.take_from(vec![reader]).unwrap();
         service.give_out_to(Box::new(Medium { writer: round, ..medium.clone() })).unwrap();
         for part in 0..3 {
             more(400 + 100 * round);

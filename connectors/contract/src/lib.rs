@@ -35,7 +35,7 @@ pub use last_changes::LastChanges;
 pub use notes::{Note, Notes, VisitNote};
 pub use profiles::{Everyone, Profile, ProfileReach, ProfileStore, TraitValues};
 pub use serving::{HeldMembership, ServingStore};
-pub use sink::{Cause, ChangeKind, MembershipChange, Reach, Sink, SinkError};
+pub use sink::{Cause, ChangeKind, MembershipChange, Owns, Reach, SharedSink, Sink, SinkError, Writer, Writers};
 pub use sizes::{SizeSample, SizeStore};
 pub use source::{
     Batch, DeadLetter, DeadLetters, Gap, Header, Lag, Message, Share, Source, SourceError, SourcePosition,

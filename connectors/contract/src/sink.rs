@@ -111,8 +111,8 @@ pub enum SinkError {
 /// A medium that membership changes are given out to.
 ///
 /// One writer owns it: methods are called one at a time, and MAY block. [`open`](Self::open) is called first, and after
-/// every error. Where users are dealt over several writers, each has a sink of its own, with a name of its own, and
-/// speaks only of its users.
+/// every error. Where users are dealt over several [writers](SharedSink), each has a sink of its own, and speaks only of its
+/// users.
 pub trait Sink: Send {
     /// What it is called in logs and figures.
     fn name(&self) -> &str;
@@ -154,4 +154,40 @@ pub trait Sink: Send {
     /// nothing of them then. Where it is broken off, and the medium cannot take it back, the reach MUST still be the one
     /// from before, so that it is found too old again; calling it again goes on.
     fn clear(&mut self, progress: Progress, owns: &dyn Fn(&str) -> bool) -> Result<(), SinkError>;
+}
+
+/// Says whose users a writer writes.
+pub type Owns = Arc<dyn Fn(&str) -> bool + Send + Sync>;
+
+/// One of several who write to a medium side by side.
+pub struct Writer {
+    /// What it writes with.
+    pub sink: Box<dyn Sink>,
+    /// Its users.
+    pub owns: Owns,
+}
+
+/// The writers that users are dealt over: each user is one's.
+pub enum Writers {
+    /// As many as are wanted.
+    AsWanted(Vec<Writer>),
+    /// As they were before: they are to be brought to one progress, and then users are [dealt](SharedSink::deal) anew.
+    AsBefore(Vec<Writer>),
+}
+
+/// A medium that several write to at once, each the changes of its users.
+///
+/// Whoever feeds it calls [`open`](Self::open), [`deal`](Self::deal)s where that is asked for, feeds each of the writers as a
+/// [`Sink`], and begins again after any error of any of them.
+pub trait SharedSink: Send {
+    /// What it is called in logs and figures.
+    fn name(&self) -> &str;
+
+    /// Takes the medium over. Whoever opened it before MUST NOT be able to deal users from then on, and their writers MUST NOT
+    /// be able to add anything once those given here are opened.
+    fn open(&mut self) -> Result<Writers, SinkError>;
+
+    /// Deals users over as many writers as are wanted, where those before have all been brought to `reach` and are not used any
+    /// more. MUST be all or nothing, whenever it is broken off: the writers have that reach, or those before them have.
+    fn deal(&mut self, reach: &Reach) -> Result<Vec<Writer>, SinkError>;
 }

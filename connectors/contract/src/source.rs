@@ -154,7 +154,8 @@ pub trait Source: Send {
 
     /// Begins, or begins again, at these positions; those of other sources and shares do not concern it.
     ///
-    /// Where it has no position at all, it begins where its settings say. A partition without one, where others have
+    /// Where it has no position at all, it begins where its settings say, and the first batch MUST bring the position of every
+    /// partition of the share. A partition without one, where others have
     /// theirs, is new and MUST be read from its first message on. MUST be [`SourceError::OffsetGone`] where a message
     /// at or behind a position can no longer be read, unless the settings say where to go on.
     fn open(&mut self, positions: &[SourcePosition], share: Share) -> Result<(), SourceError>;

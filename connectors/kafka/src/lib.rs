@@ -1,4 +1,4 @@
-//! Kafka: [`KafkaSource`] reads events, [`KafkaSink`] gives out membership changes, [`KafkaDeadLetters`] keeps what could
+//! Kafka: [`KafkaSource`] reads events, [`KafkaWriters`] give out membership changes, each by a [`KafkaSink`], [`KafkaDeadLetters`] keeps what could
 //! not be taken, and [`topics`] makes the topics. [`TopicProducer`] puts there what an API takes and what is told of changed
 //! segments, and [`Notices`] wait for the latter.
 //!
@@ -19,12 +19,14 @@ mod filling;
 mod held;
 mod notices;
 mod producer;
+mod progress;
 mod puts;
 mod settings;
 mod sink;
 mod source;
 pub mod topics;
 mod watch;
+mod writers;
 
 use audience_contract::{SinkError, SourceError};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -35,6 +37,7 @@ pub use puts::TopicProducer;
 pub use settings::{Connection, Ending, OnGone, Start};
 pub use sink::{KafkaSink, SinkSettings};
 pub use source::{KafkaSource, SourceSettings};
+pub use writers::KafkaWriters;
 
 /// A fault of Kafka, or of what was asked of it.
 #[derive(Clone, Debug, thiserror::Error)]

@@ -1,6 +1,7 @@
 //! Membership changes to a topic.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::held::Committed;
 use crate::producer::Sender;
+use crate::progress::{Deal, Filed};
 use crate::settings::Connection;
 use crate::{Error, Result, topics};
 
@@ -43,6 +45,13 @@ pub struct SinkSettings {
     /// fewer transactions the brokers have to write down, and the later readers have a change.
     #[serde(default)]
     pub interval_ms: u64,
+    /// Over how many writers users are dealt, who write side by side; not more than the topic has partitions.
+    #[serde(default = "default_writers")]
+    pub writers: NonZeroU32,
+}
+
+fn default_writers() -> NonZeroU32 {
+    NonZeroU32::MIN
 }
 
 fn default_topic() -> String {
@@ -61,7 +70,8 @@ impl SinkSettings {
     /// The topic `user-segments`, with nothing else said.
     pub fn of(connection: Connection) -> SinkSettings {
         let (topic, progress_topic) = (default_topic(), default_progress_topic());
-        SinkSettings { connection, topic, progress_topic, writer: default_writer(), interval_ms: 0 }
+        let (writer, writers) = (default_writer(), default_writers());
+        SinkSettings { connection, topic, progress_topic, writer, interval_ms: 0, writers }
     }
 }
 
@@ -90,64 +100,34 @@ struct HeldChange {
 /// Each membership, user and segment, with the version of the segment that it came with.
 type Members = BTreeMap<(Arc<str>, Arc<str>), u64>;
 
-/// The topic of membership changes, exactly once for readers of what is committed.
+/// A writer to the topic of membership changes, exactly once for readers of what is committed: the only one, or one of several.
 ///
 /// Each write is one transaction: the changes, and one record of the reach they bring, filed under the writer in the
 /// topic of progress. That topic, and not the offsets of a group, because a broker forgets the offsets of a group that
 /// is at rest (after a week, by default), and with them where to go on. The same key lies in the same partition as a
 /// Java client would put it. Costs one round trip of a transaction a write; a million changes take seconds.
 pub struct KafkaSink {
-    /// `kafka:` and the writer.
+    /// `kafka:` and the id.
     name: String,
     settings: SinkSettings,
+    deal: Deal,
+    index: u32,
+    /// The transactional id.
+    id: String,
     sender: Option<Sender>,
 }
 
 impl KafkaSink {
-    /// A sink that is not open yet. Fails where a setting is not to be made.
+    /// One writer alone that is not open yet. Fails where a setting is not to be made.
     pub fn new(settings: SinkSettings) -> Result<KafkaSink> {
-        let sink = KafkaSink { name: format!("kafka:{}", settings.writer), settings, sender: None };
-        sink.settings.connection.config(&[], &sink.fixed())?;
-        Ok(sink)
+        settings.connection.config(&[], &fixed(&settings.writer))?;
+        Ok(KafkaSink::one_of(&settings, Deal::ALONE, 0))
     }
 
-    fn fixed(&self) -> [(&'static str, &str); 3] {
-        [("transactional.id", &self.settings.writer), ("enable.idempotence", "true"), ("acks", "all")]
-    }
-
-    /// Shuts earlier writers out. Their unfinished transaction is finished or undone when this returns.
-    fn take_over(&self) -> Result<Sender> {
-        let defaults = [
-            ("partitioner", "murmur2_random"),
-            ("compression.type", "lz4"),
-            // A transaction is not committed before its last record has waited for company.
-            ("linger.ms", "1"),
-            // An edit may move every user at once.
-            ("transaction.timeout.ms", "120000"),
-            ("reconnect.backoff.max.ms", "2000"),
-        ];
-        let sender = Sender::new(&self.settings.connection, &defaults, &self.fixed())?;
-        let fenced = sender.ask(|producer, call| producer.init_transactions(call));
-        fenced.map_err(Error::client("shutting out earlier writers"))?;
-        Ok(sender)
-    }
-
-    /// The newest reach that was committed under this writer's name.
-    fn reach(&self) -> Result<Option<Reach>, SinkError> {
-        let SinkSettings { connection, progress_topic, writer, .. } = &self.settings;
-        let failed = |error: Error| error.into_sink(writer);
-        let committed = Committed::new(connection, progress_topic).map_err(failed)?;
-        let mut newest: Option<Vec<u8>> = None;
-        for partition in committed.partitions().map_err(failed)? {
-            let read = committed.read(partition, &mut |message| {
-                if message.key() == Some(writer.as_bytes()) {
-                    newest = message.payload().map(<[u8]>::to_vec);
-                }
-            });
-            read.map_err(failed)?;
-        }
-        let damaged = |error: serde_json::Error| SinkError::Corrupt { sink: writer.clone(), detail: error.to_string() };
-        newest.map(|bytes| serde_json::from_slice(&bytes).map_err(damaged)).transpose()
+    /// One of several.
+    pub(crate) fn one_of(settings: &SinkSettings, deal: Deal, index: u32) -> KafkaSink {
+        let id = deal.id(&settings.writer, index);
+        KafkaSink { name: format!("kafka:{id}"), settings: settings.clone(), deal, index, id, sender: None }
     }
 
     /// Sends changes, and the reach or that there is none, in one transaction.
@@ -162,18 +142,7 @@ impl KafkaSink {
                 sender.serve();
             }
         }
-        let payload =
-            reach.map(serde_json::to_vec).transpose().map_err(|fault| Error::Unwritable(fault.to_string()))?;
-        let mut record: BaseRecord<'_, [u8], [u8], usize> =
-            BaseRecord::with_opaque_to(&self.settings.progress_topic, changes.len())
-                .key(self.settings.writer.as_bytes());
-        if let Some(payload) = &payload {
-            record = record.payload(payload);
-        }
-        sender.send(record)?;
-        if let Some((_, fault)) = sender.wait()?.into_iter().next() {
-            return Err(Error::Client { action: "sending", fault });
-        }
+        note(sender, &self.settings, &self.id, reach)?;
         commit(sender)
     }
 
@@ -256,8 +225,8 @@ impl Sink for KafkaSink {
 
     fn open(&mut self) -> Result<Option<Reach>, SinkError> {
         self.sender = None;
-        let sender = self.take_over().map_err(|error| error.into_sink(&self.name))?;
-        let reach = self.reach()?;
+        let sender = take_over(&self.settings, &self.id).map_err(|error| error.into_sink(&self.name))?;
+        let reach = Filed::read(&self.settings)?.reach(self.deal, self.index)?;
         self.sender = Some(sender);
         Ok(reach)
     }
@@ -273,8 +242,43 @@ impl Sink for KafkaSink {
     }
 }
 
-/// Commits; asks again where the answer got lost, which changes nothing.
-fn commit(sender: &Sender) -> Result<()> {
+fn fixed(id: &str) -> [(&'static str, &str); 3] {
+    [("transactional.id", id), ("enable.idempotence", "true"), ("acks", "all")]
+}
+
+/// Shuts out whoever writes under that id. Their unfinished transaction is finished or undone when this returns.
+pub fn take_over(settings: &SinkSettings, id: &str) -> Result<Sender> {
+    let defaults = [
+        ("partitioner", "murmur2_random"),
+        ("compression.type", "lz4"),
+        // A transaction is not committed before its last record has waited for company.
+        ("linger.ms", "1"),
+        // An edit may move every user at once.
+        ("transaction.timeout.ms", "120000"),
+        ("reconnect.backoff.max.ms", "2000"),
+    ];
+    let sender = Sender::new(&settings.connection, &defaults, &fixed(id))?;
+    let fenced = sender.ask(|producer, call| producer.init_transactions(call));
+    fenced.map_err(Error::client("shutting out earlier writers"))?;
+    Ok(sender)
+}
+
+/// Files something under a key in the topic of progress, or nothing any more.
+pub fn note<T: Serialize>(sender: &Sender, settings: &SinkSettings, key: &str, value: Option<&T>) -> Result<()> {
+    let payload = value.map(serde_json::to_vec).transpose().map_err(|fault| Error::Unwritable(fault.to_string()))?;
+    let mut record: BaseRecord<'_, [u8], [u8], usize> =
+        BaseRecord::with_opaque_to(&settings.progress_topic, usize::MAX).key(key.as_bytes());
+    if let Some(payload) = &payload {
+        record = record.payload(payload);
+    }
+    sender.send(record)
+}
+
+/// Waits for what was sent, and commits; asks again where the answer got lost, which changes nothing.
+pub fn commit(sender: &Sender) -> Result<()> {
+    if let Some((_, fault)) = sender.wait()?.into_iter().next() {
+        return Err(Error::Client { action: "sending", fault });
+    }
     let mut attempts = 0;
     loop {
         attempts += 1;
@@ -286,7 +290,7 @@ fn commit(sender: &Sender) -> Result<()> {
 }
 
 /// Why the producer can do nothing more, if so.
-fn fatal(sender: &Sender) -> Option<Error> {
+pub fn fatal(sender: &Sender) -> Option<Error> {
     let (code, text) = sender.producer().client().fatal_error()?;
     tracing::error!(%code, text, "the producer has ended");
     Some(Error::Client { action: "writing membership changes", fault: KafkaError::Global(code) })

@@ -11,8 +11,12 @@ use serde::Deserialize;
 
 use crate::filling::{Filling, left};
 use crate::settings::{Connection, OnGone, Start};
+use crate::topics::{self, Topic};
 use crate::watch::Watch;
 use crate::{Error, Result};
+
+/// What all readers of the topic fetch ahead at most together, unless the settings say otherwise.
+const QUEUE_KIB: u32 = 64 << 10;
 
 /// How often it is noted at the brokers how far was read.
 const NOTE_EVERY: Duration = Duration::from_secs(1);
@@ -76,6 +80,8 @@ impl SourceSettings {
 pub struct KafkaSource {
     settings: SourceSettings,
     name: String,
+    /// Made where they are missing.
+    topics: Vec<Topic>,
     open: Option<Open>,
 }
 
@@ -106,13 +112,21 @@ impl KafkaSource {
     /// A source that is not open yet. Fails where a setting is not to be made.
     pub fn new(settings: SourceSettings) -> Result<KafkaSource> {
         let name = settings.name.clone().unwrap_or_else(|| settings.topic.clone());
-        let source = KafkaSource { settings, name, open: None };
-        source.config()?;
+        let source = KafkaSource { settings, name, topics: Vec::new(), open: None };
+        source.config(Share::ALL)?;
         Ok(source)
     }
 
-    fn config(&self) -> Result<rdkafka::ClientConfig> {
+    /// Makes those topics, where they are missing, whenever it is opened: the brokers need not be there before.
+    #[must_use]
+    pub fn making(self, topics: Vec<Topic>) -> KafkaSource {
+        KafkaSource { topics, ..self }
+    }
+
+    fn config(&self, share: Share) -> Result<rdkafka::ClientConfig> {
+        let queue_kib = (QUEUE_KIB / share.of.max(1)).to_string();
         let defaults = [
+            ("queued.max.messages.kbytes", queue_kib.as_str()),
             ("group.id", "audience"),
             ("isolation.level", "read_committed"),
             // How soon a partition that was added is found.
@@ -137,7 +151,7 @@ impl KafkaSource {
     }
 
     fn connect(&self, positions: &[SourcePosition], share: Share) -> Result<Open, SourceError> {
-        let config = self.config().map_err(Error::into_source)?;
+        let config = self.config(share).map_err(Error::into_source)?;
         let consumer: Result<BaseConsumer<Watch>, _> = config.create_with_context(Watch::new(&self.settings.topic));
         let consumer = consumer.map_err(Error::client("making a consumer")).map_err(Error::into_source)?;
         let mut open = Open::new(consumer, share);
@@ -382,6 +396,7 @@ impl Source for KafkaSource {
 
     fn open(&mut self, positions: &[SourcePosition], share: Share) -> Result<(), SourceError> {
         self.open = None;
+        topics::ensure(&self.settings.connection, &self.topics).map_err(Error::into_source)?;
         self.open = Some(self.connect(positions, share)?);
         Ok(())
     }

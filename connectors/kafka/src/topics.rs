@@ -95,6 +95,9 @@ impl Topic {
 /// Makes those topics that are missing, and waits until all of them can be used; gives the names of those that it made.
 /// Repeating it changes nothing.
 pub fn ensure(connection: &Connection, topics: &[Topic]) -> Result<Vec<String>> {
+    if topics.is_empty() {
+        return Ok(Vec::new());
+    }
     let config = connection.config(&[], &[])?;
     let admin: AdminClient<DefaultClientContext> = config.create().map_err(Error::client("connecting"))?;
     let timeout = connection.timeout();

@@ -2,20 +2,16 @@
 
 use std::fs;
 use std::io::ErrorKind;
+use std::num::NonZeroU32;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use audience_contract::{
-    Batch, Lag, MembershipChange, Progress, Reach, Share, Sink, SinkError, Source, SourceError, SourcePosition,
-    StoreError,
-};
-use audience_dataflow::service::Service;
+use audience_contract::StoreError;
+use audience_dataflow::service::{Reader, Service};
 use audience_kafka::topics::{self, Topic};
-use audience_kafka::{
-    Connection, DeadLetterSettings, KafkaDeadLetters, KafkaSink, KafkaSource, SinkSettings, SourceSettings,
-};
+use audience_kafka::{DeadLetterSettings, KafkaDeadLetters, KafkaSource, KafkaWriters, SinkSettings, SourceSettings};
 use audience_postgres::{PostgresCatalogue, PostgresError, Settings as PostgresSettings};
 
 use crate::settings::KafkaSettings;
@@ -81,102 +77,30 @@ pub fn join_kafka(service: &Arc<Service>, settings: &KafkaSettings) -> anyhow::R
         name: settings.source_name.clone(),
         ..SourceSettings::of(connection(), &named(topics::USER_EVENTS))
     };
-    let source = WithTopics {
-        inner: KafkaSource::new(source)?,
-        connection: connection(),
-        topics: vec![topic(Topic::user_events(settings.partitions)), topic(Topic::user_events_dlq())],
-    };
     let letters = DeadLetterSettings { topic: named(topics::USER_EVENTS_DLQ), ..DeadLetterSettings::of(connection()) };
-    let dead_letters = KafkaDeadLetters::new(letters)?;
-    service.take_from(Box::new(source), Box::new(dead_letters))?;
-    let sink = WithTopics {
-        inner: KafkaSink::new(SinkSettings {
-            connection: connection(),
-            topic: named(topics::USER_SEGMENTS),
-            progress_topic: named(topics::USER_SEGMENTS_PROGRESS),
-            writer: named(&settings.writer),
-            interval_ms: settings.transaction_interval_ms,
-        })?,
-        connection: connection(),
-        topics: vec![topic(Topic::user_segments(settings.partitions)), topic(Topic::user_segments_progress())],
+    let reader = || {
+        let made = vec![topic(Topic::user_events(settings.partitions)), topic(Topic::user_events_dlq())];
+        let source = Box::new(KafkaSource::new(source.clone())?.making(made));
+        let dead_letters = Box::new(KafkaDeadLetters::new(letters.clone())?);
+        anyhow::Ok(Reader { source, dead_letters })
     };
-    Ok(service.give_out_to(Box::new(sink))?)
+    let workers = u32::try_from(service.workers()).unwrap_or(u32::MAX);
+    let readers = settings.readers.map_or(workers.min(settings.partitions), NonZeroU32::get);
+    service.take_from((0..readers).map(|_| reader()).collect::<Result<_, _>>()?)?;
+    let sink = SinkSettings {
+        connection: connection(),
+        topic: named(topics::USER_SEGMENTS),
+        progress_topic: named(topics::USER_SEGMENTS_PROGRESS),
+        writer: named(&settings.writer),
+        interval_ms: settings.transaction_interval_ms,
+        writers: settings.writers,
+    };
+    let made = [topic(Topic::user_segments(settings.partitions)), topic(Topic::user_segments_progress())];
+    Ok(service.give_out_to_shared(Box::new(KafkaWriters::new(sink, made)?))?)
 }
 
 /// A topic under the name that the settings give it.
 pub fn topic(settings: &KafkaSettings, topic: Topic) -> Topic {
     let name = format!("{}{}", settings.topic_prefix, topic.name);
     topic.named(&name)
-}
-
-/// Makes the topics that are missing whenever it is opened: the brokers need not be there at the start.
-struct WithTopics<T> {
-    inner: T,
-    connection: Connection,
-    topics: Vec<Topic>,
-}
-
-impl Source for WithTopics<KafkaSource> {
-    fn name(&self) -> &str {
-        self.inner.name()
-    }
-
-    fn open(&mut self, positions: &[SourcePosition], share: Share) -> Result<(), SourceError> {
-        topics::ensure(&self.connection, &self.topics).map_err(audience_kafka::Error::into_source)?;
-        self.inner.open(positions, share)
-    }
-
-    fn poll(&mut self, patience: Duration) -> Result<Batch, SourceError> {
-        self.inner.poll(patience)
-    }
-
-    fn acknowledge(&mut self, positions: &[SourcePosition]) {
-        self.inner.acknowledge(positions);
-    }
-
-    fn lag(&self) -> Vec<Lag> {
-        self.inner.lag()
-    }
-}
-
-impl Sink for WithTopics<KafkaSink> {
-    fn name(&self) -> &str {
-        self.inner.name()
-    }
-
-    fn changes_at_once(&self) -> usize {
-        self.inner.changes_at_once()
-    }
-
-    fn interval(&self) -> Duration {
-        self.inner.interval()
-    }
-
-    fn fault(&self) -> Option<String> {
-        self.inner.fault()
-    }
-
-    fn open(&mut self) -> Result<Option<Reach>, SinkError> {
-        let name = self.inner.name().to_owned();
-        let made = topics::ensure(&self.connection, &self.topics).map_err(|error| error.into_sink(&name))?;
-        let reach = self.inner.open()?;
-        let changes = self.topics.first().map(|topic| &topic.name).filter(|topic| made.contains(topic));
-        if let (Some(topic), Some(reach)) = (changes, &reach) {
-            tracing::error!(
-                topic,
-                "the topic of membership changes was deleted; all memberships are written to it anew"
-            );
-            self.inner.clear(reach.progress(), &|_| true)?;
-            return Ok(None);
-        }
-        Ok(reach)
-    }
-
-    fn write(&mut self, reach: &Reach, changes: &[MembershipChange]) -> Result<(), SinkError> {
-        self.inner.write(reach, changes)
-    }
-
-    fn clear(&mut self, progress: Progress, owns: &dyn Fn(&str) -> bool) -> Result<(), SinkError> {
-        self.inner.clear(progress, owns)
-    }
 }

@@ -25,6 +25,7 @@ const PARTITIONS: u32 = 12;
 const HISTORY_EVENTS: NonZeroU32 = NonZeroU32::new(250_000).expect("it is not zero");
 const HISTORY_SECONDS: u64 = 60;
 const WRITER: &str = "audience";
+const WRITERS: NonZeroU32 = NonZeroU32::new(2).expect("it is not zero");
 const LOG_FORMAT: LogFormat = LogFormat::Text;
 const LOG: &str = "info,fjall=warn,lsm_tree=warn,aerospike_core=off";
 
@@ -138,6 +139,11 @@ pub struct KafkaSettings {
     pub writer: String,
     /// Milliseconds at least from the beginning of one transaction of changes to that of the next.
     pub transaction_interval_ms: u64,
+    /// How many read the topic of events, each its share of the partitions; one a worker where nothing is said, but not more than
+    /// `partitions`.
+    pub readers: Option<NonZeroU32>,
+    /// How many write membership changes side by side, each those of its users; not more than their topic has partitions.
+    pub writers: NonZeroU32,
 }
 
 /// The table `[kafka]`.
@@ -158,6 +164,8 @@ struct KafkaFile {
     writer: Option<String>,
     #[serde(default)]
     transaction_interval_ms: u64,
+    readers: Option<NonZeroU32>,
+    writers: Option<NonZeroU32>,
 }
 
 impl From<KafkaFile> for KafkaSettings {
@@ -171,6 +179,8 @@ impl From<KafkaFile> for KafkaSettings {
             topic_prefix: file.topic_prefix,
             writer: file.writer.unwrap_or_else(|| WRITER.to_owned()),
             transaction_interval_ms: file.transaction_interval_ms,
+            readers: file.readers,
+            writers: file.writers.unwrap_or(WRITERS),
         }
     }
 }
@@ -192,6 +202,8 @@ impl KafkaSettings {
                 topic_prefix: String::new(),
                 writer: WRITER.to_owned(),
                 transaction_interval_ms: 0,
+                readers: None,
+                writers: WRITERS,
             }),
         }
     }
@@ -413,7 +425,7 @@ mod tests {
         let settings = load(&[], Some(&all.join("\n"))).expect("every key is known");
         let kafka = settings.kafka.expect("a table");
         assert_eq!((kafka.partitions, kafka.writer.as_str()), (PARTITIONS, WRITER));
-        assert_eq!(kafka.transaction_interval_ms, 0);
+        assert_eq!((kafka.transaction_interval_ms, kafka.writers), (0, WRITERS));
         assert_eq!((kafka.start, kafka.on_gone), (Start::default(), OnGone::default()));
         assert_eq!(kafka.connection.properties.len(), 5);
         let (aerospike, default) =

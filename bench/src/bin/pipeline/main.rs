@@ -25,6 +25,8 @@ enum Phase {
     History,
     /// So many events a second of users with a history.
     Sustained,
+    /// As many events as in `sustained`, which wait while the server stands still.
+    CatchUp,
     /// How long an event is under way, at a moderate rate.
     Latency,
     /// Memory while a moderate rate is ten times as high for a minute.
@@ -40,7 +42,7 @@ enum Phase {
 #[command(max_term_width = 120)]
 pub struct Args {
     /// What to do, in order.
-    #[arg(value_enum, default_values_t = [Phase::History, Phase::Sustained, Phase::Latency, Phase::Burst, Phase::Broker, Phase::Redis])]
+    #[arg(value_enum, default_values_t = [Phase::History, Phase::Sustained, Phase::CatchUp, Phase::Latency, Phase::Burst, Phase::Broker, Phase::Redis])]
     phases: Vec<Phase>,
     /// The program to start.
     #[arg(long, default_value = "target/release/audience")]
@@ -67,6 +69,12 @@ pub struct Args {
     /// Worker threads of the server.
     #[arg(long, default_value_t = 4)]
     workers: usize,
+    /// Readers of the topic of events; as many as the server has by itself where nothing is said.
+    #[arg(long)]
+    readers: Option<u32>,
+    /// Writers of the topic of changes, likewise.
+    #[arg(long)]
+    writers: Option<u32>,
     /// Users; a power of ten, 1,000 at least.
     #[arg(long, default_value_t = 1_000_000)]
     users: u64,
@@ -123,8 +131,11 @@ pub fn pause(time: Duration) {
 
 fn config(args: &Args) -> String {
     let Args { kafka, redis, name, .. } = args;
+    let several = [("readers", args.readers), ("writers", args.writers)];
+    let several =
+        several.map(|(key, number)| number.map_or(String::new(), |number| format!("{key} = {number}\n"))).concat();
     format!(
-        "[kafka]\nbrokers = {kafka:?}\ntopic_prefix = {name:?}\n\n[redis]\nurl = {redis:?}\nprefix = \"{name}audience\"\n"
+        "[kafka]\nbrokers = {kafka:?}\ntopic_prefix = {name:?}\n{several}\n[redis]\nurl = {redis:?}\nprefix = \"{name}audience\"\n"
     )
 }
 
@@ -161,6 +172,7 @@ fn main() -> anyhow::Result<()> {
         result = match phase {
             Phase::History => phases::history(&mut run),
             Phase::Sustained => phases::sustained(&mut run),
+            Phase::CatchUp => phases::catch_up(&mut run),
             Phase::Latency => phases::latency(&mut run),
             Phase::Burst => phases::burst(&mut run),
             Phase::Broker => phases::broker(&mut run),

@@ -166,6 +166,23 @@ pub fn sustained(run: &mut Run) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// What waits while the server stands still.
+pub fn catch_up(run: &mut Run) -> anyhow::Result<()> {
+    let mut client = run.server.client()?;
+    let (before, cpu) = (Figures::read(&mut client)?, run.server.cpu_seconds());
+    let stopped = Stopped::new(run.server.process().context("no process")?.try_into()?)?;
+    let count = run.args.rate * run.args.seconds;
+    let sent_seconds = run.producing.send(run.traffic, Plan { rate: None, count, probe_every: 0 })?.as_secs_f64();
+    drop(stopped);
+    let begun = Instant::now();
+    let figures = wait_caught_up(&mut client, before, count)?;
+    let seconds = begun.elapsed().as_secs_f64();
+    let used = run.server.cpu_seconds().zip(cpu).map_or(0.0, |(after, before)| (after - before) / seconds);
+    rates(run, "catch-up", &Flow { figures, sent_seconds, seconds }, Target::None);
+    run.report.add("catch-up: cores used by the server", used, "", Target::None);
+    Ok(())
+}
+
 /// How long an event is under way.
 pub fn latency(run: &mut Run) -> anyhow::Result<()> {
     let rate = run.args.moderate_rate;

@@ -27,7 +27,9 @@ pub trait Feed {
 pub fn source(feed: &mut dyn Feed, make: &mut dyn FnMut() -> Box<dyn Source>) {
     let mut source = make();
     open(&mut *source, &[], Share::ALL);
-    assert_eq!(source.poll(SHORT).expect("poll").messages, [], "there is nothing at first");
+    let first = source.poll(SHORT).expect("poll");
+    assert_eq!(first.messages, [], "there is nothing at first");
+    assert_eq!(first.positions.len(), 3, "of a source that was never read it is told where each partition begins");
     whole(feed, &mut *source);
     let mut taken = Taken::default();
     bounded(feed, make, &mut taken);
@@ -207,6 +209,9 @@ fn grows(feed: &mut dyn Feed, make: &mut dyn FnMut() -> Box<dyn Source>, taken: 
     open(&mut *source, &positions, Share::ALL);
     let mut more = Taken::default();
     take(&mut *source, 1, &mut more);
+    // One of more readers than there are partitions.
+    let mut idle = make();
+    open(&mut *idle, &positions, Share { index: 4, of: 5 });
     feed.grow(5);
     feed.put(4, None, Some(b"first of four"), &[]);
     feed.put(3, None, Some(b"first of three"), &[]);
@@ -217,6 +222,7 @@ fn grows(feed: &mut dyn Feed, make: &mut dyn FnMut() -> Box<dyn Source>, taken: 
         more.add(source.poll(SHORT).expect("poll"), source.name());
     }
     assert!(source.lag().len() == 5 && source.lag().iter().all(|lag| lag.messages == 0), "{:?}", source.lag());
+    take(&mut *idle, 1, &mut Taken::default());
     // While nobody reads: the partitions are new to one who comes with the old positions, and are read whole.
     let mut later = make();
     open(&mut *later, &positions, Share::ALL);

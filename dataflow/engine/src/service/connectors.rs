@@ -3,14 +3,14 @@
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use audience_contract::{DeadLetters, Sink, Source};
+use audience_contract::{Share, SharedSink, Sink};
 use parking_lot::Mutex;
 
 use super::connector_metrics::ConnectorMetrics;
-use super::feed::{Feeder, FeederStatus};
-use super::follow::{Follower, FollowerStatus};
+use super::feed::{Feeder, FeederStatus, Reader};
 use super::status::Status;
 use super::updates::Announcing;
+use super::writers::{FollowerStatus, Medium, SinkWriters};
 use super::{SegmentUpdates, Service, named};
 use crate::engine::EngineError;
 
@@ -36,9 +36,9 @@ impl Connectors {
         let feeders = self.feeders.lock();
         let sources = feeders.iter().map(|feeder| (format!("source:{}", feeder.source), feeder.fault()));
         let (followers, outside) = (self.followers.lock(), self.outside.lock());
-        let sinks =
-            followers.iter().map(|(follower, _)| &follower.status).chain(outside.iter().map(|status| &**status));
-        let sinks = sinks.map(|sink| (format!("sink:{}", sink.name), sink.fault()));
+        let sinks = followers.iter().map(|(sink, _)| (sink.name(), sink.fault()));
+        let sinks = sinks.chain(outside.iter().map(|store| (store.name.as_str(), store.fault())));
+        let sinks = sinks.map(|(name, fault)| (format!("sink:{name}"), fault));
         sources.chain(sinks).collect()
     }
 
@@ -51,16 +51,15 @@ impl Connectors {
     pub fn observe(&self, metrics: &ConnectorMetrics, newest: u64) {
         self.feeders.lock().iter().for_each(|feeder| metrics.lag(&feeder.source, &feeder.lag()));
         for (follower, _) in self.followers.lock().iter() {
-            metrics.behind(&follower.status.name, newest.saturating_sub(follower.reached().unwrap_or(0)));
+            metrics.behind(follower.name(), newest.saturating_sub(follower.reached().unwrap_or(0)));
         }
     }
 
     /// Waits until the sinks have everything that is committed; one that fails is given up.
     pub fn finish(&self) {
         let followers = std::mem::take(&mut *self.followers.lock());
-        for (status, thread) in &followers {
+        for (status, _) in &followers {
             status.close();
-            thread.thread().unpark();
         }
         followers.into_iter().for_each(|(_, thread)| drop(thread.join()));
         self.announcing.finish();
@@ -70,11 +69,19 @@ impl Connectors {
 impl Service {
     /// Gives membership changes out to a sink too, from where it is.
     pub fn give_out_to(self: &Arc<Self>, sink: Box<dyn Sink>) -> Result<(), EngineError> {
-        let status = Arc::new(FollowerStatus::new(sink.name()));
+        self.give_out(Medium::one(sink))
+    }
+
+    /// Gives membership changes out to a sink that several write side by side, each from where it is.
+    pub fn give_out_to_shared(self: &Arc<Self>, sink: Box<dyn SharedSink>) -> Result<(), EngineError> {
+        self.give_out(Medium::Shared(sink))
+    }
+
+    fn give_out(self: &Arc<Self>, medium: Medium) -> Result<(), EngineError> {
+        let status = Arc::new(FollowerStatus::new(medium.name()));
         let (service, of) = (self.clone(), status.clone());
-        let name = format!("sink {}", status.status.name);
-        let thread = named(&name, move || {
-            Follower::new(&service, of, sink).run();
+        let thread = named(&format!("sink {}", status.name()), move || {
+            SinkWriters::new(&service, of, medium).run();
             Ok(())
         })?;
         self.connectors.followers.lock().push((status, thread));
@@ -93,19 +100,20 @@ impl Service {
         }
     }
 
-    /// Takes events from a source too; what it cannot take goes to the dead letters.
-    pub fn take_from(
-        self: &Arc<Self>,
-        source: Box<dyn Source>,
-        dead_letters: Box<dyn DeadLetters>,
-    ) -> Result<(), EngineError> {
-        let status = Arc::new(FeederStatus::new(source.name()));
+    /// Takes events from a source too, of which each of the readers reads its share of the partitions, on a thread of its own.
+    /// What cannot be taken goes to the dead letters.
+    pub fn take_from(self: &Arc<Self>, readers: Vec<Reader>) -> Result<(), EngineError> {
+        let Some(first) = readers.first() else { return Ok(()) };
+        let status = Arc::new(FeederStatus::new(first.source.name(), readers.len()));
         self.connectors.feeders.lock().push(status.clone());
-        let service = self.clone();
-        let name = format!("source {}", status.source);
-        self.thread(&name, move || {
-            Feeder::new(&service, status, source, dead_letters).run();
-            Ok(())
-        })
+        let of = readers.len() as u32;
+        for (index, reader) in (0..).zip(readers) {
+            let (service, status) = (self.clone(), status.clone());
+            self.thread(&format!("source {index} {}", status.source), move || {
+                Feeder::new(&service, status, Share { index, of }, reader).run();
+                Ok(())
+            })?;
+        }
+        Ok(())
     }
 }

@@ -20,31 +20,40 @@ const ROOM_PAUSE: Duration = Duration::from_millis(5);
 /// What keeps a connector from going on that was not opened yet.
 pub const UNOPENED: &str = "it has not answered yet";
 
-/// What a feeder tells of itself.
+/// What the readers of a source tell of themselves.
 #[derive(Debug)]
 pub struct FeederStatus {
     /// The source.
     pub source: String,
-    fault: Mutex<Option<String>>,
+    readers: Mutex<Vec<ReaderStatus>>,
+}
+
+#[derive(Clone, Debug)]
+struct ReaderStatus {
+    fault: Option<String>,
     /// Partitions, and how many messages each is behind.
-    lag: Mutex<Vec<(u32, u64)>>,
+    lag: Vec<(u32, u64)>,
 }
 
 impl FeederStatus {
-    /// Of a source that was not opened yet.
-    pub fn new(source: &str) -> Self {
-        let fault = Mutex::new(Some(UNOPENED.to_owned()));
-        FeederStatus { source: source.to_owned(), fault, lag: Mutex::new(Vec::new()) }
+    /// Of a source with so many readers that was not opened yet.
+    pub fn new(source: &str, readers: usize) -> Self {
+        let unopened = ReaderStatus { fault: Some(UNOPENED.to_owned()), lag: Vec::new() };
+        FeederStatus { source: source.to_owned(), readers: Mutex::new(vec![unopened; readers]) }
     }
 
-    /// What keeps it from being read.
+    /// What keeps it, or a part of it, from being read.
     pub fn fault(&self) -> Option<String> {
-        self.fault.lock().clone()
+        self.readers.lock().iter().find_map(|reader| reader.fault.clone())
     }
 
     /// Partitions, and how many messages each is behind.
     pub fn lag(&self) -> Vec<(u32, u64)> {
-        self.lag.lock().clone()
+        self.readers.lock().iter().flat_map(|reader| reader.lag.clone()).collect()
+    }
+
+    fn set(&self, share: Share, change: impl FnOnce(&mut ReaderStatus)) {
+        self.readers.lock().get_mut(share.index as usize).map(change);
     }
 }
 
@@ -57,10 +66,19 @@ enum FeedError {
     Store(#[from] StoreError),
 }
 
-/// Feeds the event log from one source.
+/// One that reads a share of a source, and where what it cannot take goes.
+pub struct Reader {
+    /// The source, not open yet.
+    pub source: Box<dyn Source>,
+    /// Its dead letters.
+    pub dead_letters: Box<dyn DeadLetters>,
+}
+
+/// Feeds the event log from a share of a source.
 pub struct Feeder<'a> {
     service: &'a Service,
     status: Arc<FeederStatus>,
+    share: Share,
     source: Box<dyn Source>,
     dead_letters: Box<dyn DeadLetters>,
     decoder: EventDecoder,
@@ -68,22 +86,18 @@ pub struct Feeder<'a> {
 }
 
 impl<'a> Feeder<'a> {
-    /// For a source that is not open yet.
-    pub fn new(
-        service: &'a Service,
-        status: Arc<FeederStatus>,
-        source: Box<dyn Source>,
-        dead_letters: Box<dyn DeadLetters>,
-    ) -> Self {
+    /// For that share of a source that is not open yet.
+    pub fn new(service: &'a Service, status: Arc<FeederStatus>, share: Share, reader: Reader) -> Self {
+        let Reader { source, dead_letters } = reader;
         let (decoder, backoff) = (EventDecoder::default(), Backoff::default());
-        Feeder { service, status, source, dead_letters, decoder, backoff }
+        Feeder { service, status, share, source, dead_letters, decoder, backoff }
     }
 
     /// Feeds until the platform ends. Whatever goes wrong is told and tried again from where the log stands, but for messages
     /// that are gone: a log that was made anew grows beyond where reading stopped, and then looks as if nothing had happened.
     pub fn run(mut self) {
         while let Err(error) = self.feed() {
-            *self.status.fault.lock() = Some(error.to_string());
+            self.set_fault(Some(error.to_string()));
             self.service.metrics.connectors.source_failed(&self.status.source);
             tracing::error!(source = self.status.source, %error, "events are not read");
             let is_final = matches!(error, FeedError::Source(SourceError::OffsetGone { .. }));
@@ -104,9 +118,34 @@ impl<'a> Feeder<'a> {
         }
     }
 
+    fn set_fault(&self, fault: Option<String>) {
+        self.status.set(self.share, |reader| reader.fault = fault);
+    }
+
+    /// Opens the share. Where nobody has read any of the source, the first reader notes for all of them where each partition
+    /// begins: `latest` is an instant of the whole source, and a partition without a position beside others is a new one.
+    fn begin(&mut self) -> Result<(), FeedError> {
+        loop {
+            let positions = self.service.stores.events.positions()?;
+            if self.share.of == 1 || positions.iter().any(|position| position.source == self.status.source) {
+                return Ok(self.source.open(&positions, self.share)?);
+            }
+            if self.share.index == 0 {
+                self.source.open(&positions, Share::ALL)?;
+                let batch = self.source.poll(PATIENCE)?;
+                self.take(&batch)?;
+            } else {
+                super::pause(PATIENCE);
+            }
+            if self.service.is_ending() {
+                return Ok(());
+            }
+        }
+    }
+
     fn feed(&mut self) -> Result<(), FeedError> {
-        self.source.open(&self.service.stores.events.positions()?, Share::ALL)?;
-        *self.status.fault.lock() = None;
+        self.begin()?;
+        self.set_fault(None);
         while !self.service.is_ending() {
             if !self.service.pump.has_room() {
                 super::pause(ROOM_PAUSE);
@@ -117,15 +156,15 @@ impl<'a> Feeder<'a> {
                 // Polling again goes on where it was.
                 Err(SourceError::Transient(fault)) => {
                     tracing::warn!(source = self.status.source, fault, "the source does not answer; trying again");
-                    *self.status.fault.lock() = Some(fault);
+                    self.set_fault(Some(fault));
                     self.rest();
                     continue;
                 }
                 Err(error) => return Err(error.into()),
             };
             self.take(&batch)?;
-            *self.status.fault.lock() = None;
-            *self.status.lag.lock() = self.source.lag().iter().map(|lag| (lag.partition, lag.messages)).collect();
+            let lag = self.source.lag().iter().map(|lag| (lag.partition, lag.messages)).collect();
+            self.status.set(self.share, |reader| *reader = ReaderStatus { fault: None, lag });
             self.backoff.reset();
         }
         Ok(())

@@ -1,22 +1,17 @@
-//! Brings a sink what is given out: exactly what the change log says, in its order, from where the sink is.
+//! Brings a writer of a sink what is given out to its users: exactly what the change log says, in its order, from where the writer
+//! is.
 
 use std::ops::{ControlFlow, RangeInclusive};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::sync_channel;
 use std::time::{Duration, Instant};
 
-use audience_contract::{ChangeLog, MembershipChange, Progress, Reach, Sink, SinkError, StoreError};
+use audience_contract::{ChangeLog, MembershipChange, Progress, Reach, SinkError, StoreError, Writer};
 use audience_protocol::SPANS;
 use hashbrown::HashMap;
-use parking_lot::Mutex;
 
 use super::Service;
-use super::backoff::Backoff;
 use super::changes::decode;
-use super::feed::UNOPENED;
-use super::snapshot::Snapshot;
-use super::status::Status;
+use super::writers::{FollowerStatus, Round};
 use crate::engine::EngineError;
 
 /// How often a sink is told how far it is where nothing changes: the change log does not go back for ever.
@@ -26,44 +21,17 @@ const PATIENCE: Duration = Duration::from_millis(200);
 /// Pieces that were read and wait to be written, beside the one that is.
 const PIECES_WAITING: usize = 1;
 
-/// What a follower tells of itself.
-#[derive(Debug)]
-pub struct FollowerStatus {
-    /// The sink.
-    pub status: Status,
-    /// The tick up to which it holds everything; none before it was first opened.
-    reached: Mutex<Option<u64>>,
-    is_closed: AtomicBool,
-}
-
-impl FollowerStatus {
-    /// Of a sink that was not opened yet.
-    pub fn new(sink: &str) -> Self {
-        let status = Status::new(sink);
-        status.set_fault(Some(UNOPENED.to_owned()));
-        FollowerStatus { status, reached: Mutex::new(None), is_closed: AtomicBool::new(false) }
-    }
-
-    /// The tick up to which it holds everything.
-    pub fn reached(&self) -> Option<u64> {
-        *self.reached.lock()
-    }
-
-    /// Ends [`Follower::run`] once everything is given out, or the sink fails; its thread may have to be woken.
-    pub fn close(&self) {
-        self.is_closed.store(true, Ordering::Release);
-    }
-}
-
 /// Why following was broken off.
 #[derive(Debug, thiserror::Error)]
-enum FollowError {
+pub enum FollowError {
     #[error(transparent)]
     Sink(#[from] SinkError),
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]
     Engine(#[from] EngineError),
+    #[error("another writer of the sink has failed")]
+    Broken,
 }
 
 /// The error for a tick whose changes cannot be read.
@@ -71,42 +39,21 @@ pub fn undecoded(tick: u64) -> StoreError {
     StoreError::Corrupt { place: format!("the changes of tick {tick}"), detail: "they cannot be decoded".to_owned() }
 }
 
-/// Brings one sink what is given out.
+/// Brings one of the writers of a sink what is given out to its users.
 pub struct Follower<'a> {
-    service: &'a Service,
-    status: Arc<FollowerStatus>,
-    sink: Box<dyn Sink>,
-    backoff: Backoff,
+    pub(super) service: &'a Service,
+    pub(super) status: &'a FollowerStatus,
+    /// What all writers of the sink share.
+    pub(super) round: &'a Round,
+    /// Its number among them.
+    pub(super) index: usize,
+    pub(super) writer: &'a mut Writer,
 }
 
-impl<'a> Follower<'a> {
-    /// For a sink that is not open yet.
-    pub fn new(service: &'a Service, status: Arc<FollowerStatus>, sink: Box<dyn Sink>) -> Self {
-        Follower { service, status, sink, backoff: Backoff::default() }
-    }
-
-    /// Follows until closed. Faults of the sink are tried again; where another process has taken it over, it ends.
-    pub fn run(mut self) {
-        loop {
-            let Err(error) = self.follow() else { return };
-            self.status.status.set_fault(Some(error.to_string()));
-            self.service.metrics.connectors.sink_failed(&self.status.status.name);
-            tracing::error!(sink = self.status.status.name, %error, "membership changes are not given out");
-            let is_final = matches!(error, FollowError::Sink(SinkError::Fenced(_)) | FollowError::Engine(_));
-            if is_final || self.is_closed() {
-                return;
-            }
-            let until = Instant::now() + self.backoff.next();
-            self.wait_until(until);
-        }
-    }
-
-    fn is_closed(&self) -> bool {
-        self.status.is_closed.load(Ordering::Acquire)
-    }
-
-    fn follow(&mut self) -> Result<(), FollowError> {
-        let mut reached = match self.sink.open()? {
+impl Follower<'_> {
+    /// Follows until the sink is closed, or has what the round is to bring, or the round is broken off.
+    pub fn follow(&mut self) -> Result<(), FollowError> {
+        let mut reached = match self.writer.sink.open()? {
             Some(Reach::All(progress)) if self.can_follow_from(progress)? => progress,
             Some(Reach::Users { progress, up_to }) if self.can_follow_from(progress)? => {
                 self.begin(Some((progress, up_to)))?
@@ -115,54 +62,59 @@ impl<'a> Follower<'a> {
             None if self.can_follow_from(Progress::default())? => Progress::default(),
             None => self.begin(None)?,
             Some(old) => {
-                let (sink, at) = (&self.status.status.name, old.progress().tick);
+                let (sink, at) = (self.status.name(), old.progress().tick);
                 tracing::warn!(sink, at, "the change log cannot go on from where the sink is; begun anew");
-                self.sink.clear(self.newest()?, &|_| true)?;
+                let owns = self.writer.owns.clone();
+                self.writer.sink.clear(self.newest()?, &*owns)?;
                 self.begin(None)?
             }
         };
         let (mut told, mut told_tick) = (Instant::now(), reached.tick);
-        self.status.status.set_fault(None);
-        loop {
-            self.has_reached(reached);
+        self.set_fault(None);
+        self.round.has_begun();
+        while !self.round.is_broken() {
+            self.status.set(self.index, |writer| writer.reached = Some(reached.tick));
             let newest = self.newest()?;
             if newest.tick > reached.tick {
                 let (begun, is_due) = (Instant::now(), told.elapsed() >= IDLE_REACH);
                 if self.bring(&mut reached, newest, None, is_due)? {
-                    self.status.status.set_fault(None);
+                    self.set_fault(None);
                     (told, told_tick) = (Instant::now(), reached.tick);
-                    self.wait_until(begun + self.sink.interval());
+                    self.wait_until(begun + self.writer.sink.interval());
                 }
                 continue;
             }
-            if self.is_closed() {
+            if self.status.is_closed() || self.round.until().is_some() {
                 if told_tick < reached.tick {
                     self.write(&Reach::All(reached), &mut Vec::new())?;
                 }
                 return Ok(());
             }
-            self.status.status.set_fault(self.sink.fault());
+            self.set_fault(self.writer.sink.fault());
             self.service.committed.wait_beyond(reached.tick, PATIENCE);
         }
+        Ok(())
     }
 
-    /// Or until closed, by whoever wakes this thread.
+    fn set_fault(&self, fault: Option<String>) {
+        self.status.set(self.index, |writer| writer.fault = fault);
+    }
+
     fn wait_until(&self, instant: Instant) {
         while let Some(rest) = instant.checked_duration_since(Instant::now())
             && !rest.is_zero()
-            && !self.is_closed()
+            && !self.status.is_closed()
+            && !self.round.is_broken()
         {
-            std::thread::park_timeout(rest);
+            std::thread::park_timeout(rest.min(PATIENCE));
         }
     }
 
-    fn has_reached(&mut self, reached: Progress) {
-        self.backoff.reset();
-        *self.status.reached.lock() = Some(reached.tick);
-    }
-
     fn newest(&self) -> Result<Progress, StoreError> {
-        Ok(self.service.stores.changes.progress()?.unwrap_or_default())
+        match self.round.until() {
+            Some(until) => Ok(until),
+            None => Ok(self.service.stores.changes.progress()?.unwrap_or_default()),
+        }
     }
 
     /// Whether the change log has everything behind that. A sink that is ahead of the log has another history: that of
@@ -181,15 +133,17 @@ impl<'a> Follower<'a> {
         up_to: Option<&str>,
         is_due: bool,
     ) -> Result<bool, FollowError> {
-        let (log, at_once) = (self.service.stores.changes.clone(), self.sink.changes_at_once());
+        let (log, at_once) = (self.service.stores.changes.clone(), self.writer.sink.changes_at_once());
+        let owns = self.writer.owns.clone();
+        let is_asked_for = |user: &str| owns(user) && up_to.is_none_or(|up_to| user <= up_to);
         let mut first = None;
-        let mut last = read_pieces(&*log, reached.tick + 1..=newest.tick, at_once, up_to, &mut |piece| {
+        let mut last = read_pieces(&*log, reached.tick + 1..=newest.tick, at_once, &is_asked_for, &mut |piece| {
             first = Some(piece);
             false
         })?;
         let mut is_written = first.is_some();
         if let Some(first) = first {
-            last = self.bring_pieces(reached, first, newest, up_to)?;
+            last = self.bring_pieces(reached, first, newest, up_to, &is_asked_for)?;
         }
         if !last.is_empty() || is_due || up_to.is_some() {
             self.write(&reach(newest, up_to), &mut last)?;
@@ -207,14 +161,15 @@ impl<'a> Follower<'a> {
         first: Piece,
         newest: Progress,
         up_to: Option<&str>,
+        is_asked_for: &(dyn Fn(&str) -> bool + Sync),
     ) -> Result<Vec<MembershipChange>, FollowError> {
-        let (log, at_once) = (self.service.stores.changes.clone(), self.sink.changes_at_once());
+        let (log, at_once) = (self.service.stores.changes.clone(), self.writer.sink.changes_at_once());
         let ticks = first.tick + 1..=newest.tick;
         let (give, pieces) = sync_channel(PIECES_WAITING);
         std::thread::scope(|scope| {
             // Nobody takes them any more where writing fails.
-            let reader =
-                scope.spawn(move || read_pieces(&*log, ticks, at_once, up_to, &mut |piece| give.send(piece).is_ok()));
+            let mut take = move |piece| give.send(piece).is_ok();
+            let reader = scope.spawn(move || read_pieces(&*log, ticks, at_once, is_asked_for, &mut take));
             for Piece { tick, mut changes } in std::iter::once(first).chain(pieces) {
                 // Of a tick in between only its number is known.
                 let progress = Progress { tick, ..*reached };
@@ -227,18 +182,23 @@ impl<'a> Follower<'a> {
     }
 
     fn write(&mut self, reach: &Reach, changes: &mut Vec<MembershipChange>) -> Result<(), FollowError> {
+        if self.round.is_broken() {
+            return Err(FollowError::Broken);
+        }
         let begun = Instant::now();
-        let (sink, tick) = (&self.status.status.name, reach.progress().tick);
+        let (sink, tick) = (self.status.name(), reach.progress().tick);
         let span = tracing::info_span!(target: SPANS, "sink.write", sink, tick, changes = changes.len());
-        span.in_scope(|| self.sink.write(reach, changes))?;
-        self.service.metrics.connectors.written(&self.status.status.name, changes.len(), begun.elapsed());
+        span.in_scope(|| self.writer.sink.write(reach, changes))?;
+        self.service.metrics.connectors.written(self.status.name(), changes.len(), begun.elapsed());
         changes.clear();
         Ok(())
     }
 
     /// Gives a sink that has nothing, or only users up to some id, all memberships as of now.
     fn begin(&mut self, broken_off: Option<(Progress, String)>) -> Result<Progress, FollowError> {
-        let newest = self.newest()?;
+        let least = broken_off.as_ref().map_or(0, |(reached, _)| reached.tick);
+        let snapshot = self.round.snapshot(self.service, least, self.newest()?)?;
+        let newest = snapshot.progress();
         let up_to = match broken_off {
             Some((mut reached, up_to)) => {
                 self.bring(&mut reached, newest, Some(&up_to), true)?;
@@ -246,12 +206,12 @@ impl<'a> Follower<'a> {
             }
             None => None,
         };
-        let snapshot = Snapshot::take(self.service, newest)?;
         let versions: HashMap<String, u64> = self.service.editor.read(|documents| {
             documents.segments.iter().map(|(id, known)| (id.clone(), known.stored.document.version)).collect()
         });
-        let (mut changes, at_once) = (Vec::new(), self.sink.changes_at_once());
-        for user in snapshot.users_behind(up_to.as_deref()) {
+        let (mut changes, at_once) = (Vec::new(), self.writer.sink.changes_at_once());
+        let owns = self.writer.owns.clone();
+        for user in snapshot.users_behind(up_to.as_deref()).filter(|user| owns(snapshot.id(*user))) {
             snapshot.changes_of(user, &versions, &mut changes);
             if changes.len() >= at_once {
                 self.write(&reach(newest, Some(snapshot.id(user))), &mut changes)?;
@@ -269,12 +229,12 @@ struct Piece {
 }
 
 /// Reads the changes of those ticks, and gives them to `take` in pieces of `at_once` and a tick more, as long as it gives true;
-/// gives those behind the last piece. Where `up_to` says so, only those of users up to that id.
+/// gives those behind the last piece. Only those of users who are asked for.
 fn read_pieces(
     log: &dyn ChangeLog,
     ticks: RangeInclusive<u64>,
     at_once: usize,
-    up_to: Option<&str>,
+    is_asked_for: &dyn Fn(&str) -> bool,
     take: &mut dyn FnMut(Piece) -> bool,
 ) -> Result<Vec<MembershipChange>, StoreError> {
     let mut changes: Vec<MembershipChange> = Vec::new();
@@ -287,7 +247,7 @@ fn read_pieces(
             failed = Some(undecoded(tick));
             return ControlFlow::Break(());
         };
-        changes.extend(decoded.into_iter().filter(|change| up_to.is_none_or(|up_to| *change.user_id <= *up_to)));
+        changes.extend(decoded.into_iter().filter(|change| is_asked_for(&change.user_id)));
         if changes.len() < at_once {
             return ControlFlow::Continue(());
         }
@@ -313,7 +273,7 @@ fn reach(progress: Progress, up_to: Option<&str>) -> Reach {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::AtomicU64;
+    use std::sync::atomic::{AtomicU64, Ordering};
 
     use audience_contract::Result;
 
@@ -363,10 +323,10 @@ mod tests {
             pieces.push((piece.tick, piece.changes.len()));
             true
         };
-        let rest = read_pieces(&Entries::default(), 5..=98, 10, None, &mut take).unwrap();
+        let rest = read_pieces(&Entries::default(), 5..=98, 10, &|_| true, &mut take).unwrap();
         let expected: Vec<(u64, usize)> = (1..=9).map(|number| (4 + 10 * number, 10)).collect();
         assert_eq!((pieces, rest.len()), (expected, 4));
-        let rest = read_pieces(&Entries::default(), 1..=26, 100, Some("c"), &mut |_| false).unwrap();
+        let rest = read_pieces(&Entries::default(), 1..=26, 100, &|user| user <= "c", &mut |_| false).unwrap();
         let mut users: Vec<&str> = rest.iter().map(|change| &*change.user_id).collect();
         users.sort_unstable();
         assert_eq!(users, ["a", "b", "c"]);
@@ -375,7 +335,7 @@ mod tests {
     #[test]
     fn what_nobody_takes_is_not_read_on() {
         let log = Entries::default();
-        let rest = read_pieces(&log, 1..=TICKS, 10, None, &mut |_| false).unwrap();
+        let rest = read_pieces(&log, 1..=TICKS, 10, &|_| true, &mut |_| false).unwrap();
         assert_eq!((log.0.into_inner(), rest.len()), (10, 0));
     }
 }

@@ -38,6 +38,7 @@ mod status;
 mod updates;
 mod user;
 mod webhooks;
+mod writers;
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -60,6 +61,7 @@ use self::connectors::Connectors;
 use self::documents::Documents;
 use self::editor::{Editor, Target, timestamp, unavailable};
 use self::erase::Erasures;
+pub use self::feed::Reader;
 use self::live::Live;
 use self::metrics::Metrics;
 use self::people::People;
@@ -381,6 +383,11 @@ impl Service {
     fn root(&self, id: &str) -> String {
         let aliases = self.engine.aliases().read();
         aliases.root(id).map_or_else(|| id.to_owned(), |root| root.to_string())
+    }
+
+    /// How many workers there are, in all processes.
+    pub fn workers(&self) -> usize {
+        self.engine.workers()
     }
 
     fn worker_of(&self, user: &str) -> usize {

@@ -81,6 +81,11 @@ impl Snapshot {
         Ok(Snapshot { progress, workers, users, changed })
     }
 
+    /// As of when.
+    pub fn progress(&self) -> Progress {
+        self.progress
+    }
+
     /// The users behind that id.
     pub fn users_behind(&self, id: Option<&str>) -> impl Iterator<Item = usize> {
         let first = id.map_or(0, |id| self.users.partition_point(|user| *user.id <= *id));

@@ -1,0 +1,166 @@
+//! Several writers of membership changes: users are dealt over them, and dealt anew, and nobody of before adds anything.
+#![expect(clippy::unwrap_used, reason = "a test that panics has failed, which is what a test is for")]
+
+mod common;
+
+use std::num::NonZeroU32;
+
+use audience_contract::{
+    Cause, ChangeKind, MembershipChange, Progress, Reach, SharedSink, Sink, SinkError, Writer, Writers, suite,
+};
+use audience_kafka::topics::Topic;
+use audience_kafka::{KafkaSink, KafkaWriters, SinkSettings};
+use common::{Broker, fold, read_all, sink_settings};
+use rdkafka::message::Message;
+
+const PARTITIONS: u32 = 5;
+
+fn all(tick: u64) -> Reach {
+    Reach::All(Progress { tick, ..Progress::default() })
+}
+
+fn shared(settings: &SinkSettings, writers: u32) -> KafkaWriters {
+    let made = [
+        Topic::user_segments(PARTITIONS).named(&settings.topic),
+        Topic::user_segments_progress().named(&settings.progress_topic),
+    ];
+    let writers = NonZeroU32::new(writers).unwrap();
+    KafkaWriters::new(SinkSettings { writers, ..settings.clone() }, made).unwrap()
+}
+
+/// Each writer, opened; all are at `reach`.
+fn open_all(mut writers: Vec<Writer>, reach: Option<&Reach>) -> Vec<Writer> {
+    for writer in &mut writers {
+        assert_eq!(writer.sink.open().unwrap().as_ref(), reach);
+    }
+    writers
+}
+
+fn as_wanted(settings: &SinkSettings, writers: u32, reach: Option<&Reach>) -> Vec<Writer> {
+    let Writers::AsWanted(found) = shared(settings, writers).open().unwrap() else { panic!("they are as wanted") };
+    assert_eq!(found.len(), writers as usize);
+    open_all(found, reach)
+}
+
+fn as_before(shared: &mut KafkaWriters, before: usize, reach: Option<&Reach>) -> Vec<Writer> {
+    let Writers::AsBefore(found) = shared.open().unwrap() else { panic!("they are as before") };
+    assert_eq!(found.len(), before);
+    open_all(found, reach)
+}
+
+fn users(tick: u64) -> impl Iterator<Item = String> {
+    (0..40).map(move |user| format!("u{user}-{tick}"))
+}
+
+/// Lets users enter with that tick, each by their writer.
+fn write(writers: &mut [Writer], tick: u64) -> Result<(), SinkError> {
+    for writer in writers {
+        let enter = |user: String| MembershipChange {
+            user_id: user.into(),
+            segment_id: "s".into(),
+            change: ChangeKind::Entered,
+            at: 1_700_000_000_000,
+            version: 1,
+            cause: Cause::Event,
+        };
+        let own: Vec<MembershipChange> = users(tick).filter(|user| (writer.owns)(user)).map(enter).collect();
+        writer.sink.write(&all(tick), &own)?;
+    }
+    Ok(())
+}
+
+fn is_fenced<T>(answer: Result<T, SinkError>) {
+    let error = answer.err();
+    assert!(matches!(error, Some(SinkError::Fenced(_))), "{error:?}");
+}
+
+#[test]
+fn one_of_several_is_a_sink() {
+    let settings = sink_settings("one-of", PARTITIONS);
+    let make = &mut || match shared(&settings, 2).open().unwrap() {
+        Writers::AsWanted(mut writers) => writers.remove(1).sink,
+        Writers::AsBefore(_) => panic!("they are as wanted"),
+    };
+    suite::sink(make, &mut || fold(&settings.topic));
+}
+
+#[test]
+fn users_are_dealt_over_more_and_fewer_writers() {
+    let settings = sink_settings("dealt", PARTITIONS);
+    let mut writers = as_wanted(&settings, 1, None);
+    write(&mut writers, 1).unwrap();
+    let (mut tick, mut before) = (1, 1);
+    for wanted in [2, 4, 3, 1, 5] {
+        let mut late = shared(&settings, wanted);
+        // Killed before users are dealt anew, it begins again.
+        drop(as_before(&mut late, before, Some(&all(tick))));
+        let mut old = as_before(&mut late, before, Some(&all(tick)));
+        is_fenced(write(&mut writers, tick + 1));
+        write(&mut old, tick + 1).unwrap();
+        tick += 1;
+        writers = open_all(late.deal(&all(tick)).unwrap(), Some(&all(tick)));
+        assert_eq!(writers.len(), wanted as usize);
+        // Those of before neither write nor come back.
+        for writer in &mut old {
+            is_fenced(writer.sink.open());
+        }
+        write(&mut writers, tick + 1).unwrap();
+        tick += 1;
+        before = wanted as usize;
+    }
+    drop(as_wanted(&settings, 5, Some(&all(tick))));
+    let held: Vec<String> = fold(&settings.topic).into_iter().map(|(user, _)| user).collect();
+    let mut expected: Vec<String> = (1..=tick).flat_map(users).collect();
+    expected.sort_unstable();
+    assert_eq!(held, expected);
+}
+
+/// More than there are partitions would have nothing to do; where partitions are added, users are dealt anew.
+#[test]
+fn each_writer_has_partitions_of_its_own() {
+    let settings = sink_settings("own", PARTITIONS);
+    let mut writers = as_wanted(&settings, 2, None);
+    write(&mut writers, 1).unwrap();
+    for message in read_all(&settings.topic, "read_committed") {
+        let user = std::str::from_utf8(message.key().unwrap()).unwrap();
+        assert!((writers[message.partition() as usize % 2].owns)(user), "{user} in {}", message.partition());
+    }
+    suite::Feed::grow(&mut Broker::new(&settings.topic), PARTITIONS + 2);
+    let mut late = shared(&settings, 2);
+    drop(as_before(&mut late, 2, Some(&all(1))));
+    let mut writers = open_all(late.deal(&all(1)).unwrap(), Some(&all(1)));
+    write(&mut writers, 2).unwrap();
+    assert_eq!(fold(&settings.topic).len(), 80);
+    let many = sink_settings("many", PARTITIONS);
+    let Writers::AsWanted(found) = shared(&many, 100).open().unwrap() else { panic!("they are as wanted") };
+    assert_eq!(found.len(), PARTITIONS as usize);
+}
+
+/// Who was overtaken between the last write of those of before and the dealing has dealt nothing.
+#[test]
+fn who_is_overtaken_does_not_deal() {
+    for before in [1, 2] {
+        let settings = sink_settings("overtaken", PARTITIONS);
+        write(&mut as_wanted(&settings, before, None), 1).unwrap();
+        let (mut early, mut late) = (shared(&settings, 4), shared(&settings, 3));
+        drop(as_before(&mut early, before as usize, Some(&all(1))));
+        write(&mut as_before(&mut late, before as usize, Some(&all(1))), 2).unwrap();
+        let mut writers = open_all(late.deal(&all(2)).unwrap(), Some(&all(2)));
+        is_fenced(early.deal(&all(1)));
+        write(&mut writers, 3).unwrap();
+        assert_eq!(fold(&settings.topic).len(), 120);
+    }
+}
+
+/// The first version wrote alone and noted nothing else: it is gone on with, and finds that it is no longer asked for.
+#[test]
+fn one_that_knows_of_no_others_is_gone_on_with() {
+    let settings = sink_settings("alone", PARTITIONS);
+    let mut alone = KafkaSink::new(settings.clone()).unwrap();
+    assert_eq!(alone.open().unwrap(), None);
+    alone.write(&all(7), &[]).unwrap();
+    let mut late = shared(&settings, 3);
+    drop(as_before(&mut late, 1, Some(&all(7))));
+    drop(open_all(late.deal(&all(7)).unwrap(), Some(&all(7))));
+    is_fenced(alone.open());
+}
