@@ -14,6 +14,11 @@ use crate::http::Client;
 /// A stop takes a checkpoint, which may take a while.
 const PATIENCE: Duration = Duration::from_secs(300);
 
+/// How long sources and sinks may take to answer once the server is ready.
+const CONNECTED: Duration = Duration::from_secs(30);
+/// Between looks at whether they have.
+const LOOK: Duration = Duration::from_millis(50);
+
 /// How to start it.
 #[derive(Clone, Debug)]
 pub struct Setup {
@@ -67,9 +72,18 @@ impl Server {
         }
         let server = Server { address, child: Some(child), others };
         ensure!(line.contains("ready"), "the server did not start: {line:?}");
-        let status = Client::connect(address)?.get("/health/ready")?.status;
-        ensure!(status == 200, "/health/ready answers {status}");
-        Ok((server, begun.elapsed()))
+        let took = begun.elapsed();
+        // Sources and sinks are reached behind that.
+        let mut client = Client::connect(address)?;
+        while client.get("/health/ready")?.status != 200 {
+            ensure!(
+                begun.elapsed() < took + CONNECTED,
+                "{}",
+                String::from_utf8_lossy(client.get("/health/ready")?.body)
+            );
+            std::thread::park_timeout(LOOK);
+        }
+        Ok((server, took))
     }
 
     /// One that runs already.

@@ -5,6 +5,8 @@
 mod between;
 mod topics;
 
+use std::fs;
+use std::path::Path;
 use std::time::Duration;
 
 use audience_tests::client::Client;
@@ -39,6 +41,17 @@ fn put(client: Client, id: &str, rules: &Value) {
     assert!(answer.status < 300, "{}", answer.text());
 }
 
+/// Says in the settings how many writers and readers there are.
+fn deal(folder: &Path, writers: u64, readers: u64) {
+    let file = folder.join("audience.toml");
+    let text = fs::read_to_string(&file).unwrap();
+    let others = text.lines().filter(|line| !line.starts_with("writers") && !line.starts_with("readers"));
+    let kafka = format!("[kafka]\nwriters = {writers}\nreaders = {readers}");
+    let lines: Vec<&str> = others.map(|line| if line == "[kafka]" { kafka.as_str() } else { line }).collect();
+    assert!(lines.contains(&kafka.as_str()), "{text}");
+    fs::write(&file, lines.join("\n")).unwrap();
+}
+
 #[test]
 fn killed_between_topics_it_loses_and_repeats_nothing() {
     let directory = tempfile::tempdir().unwrap();
@@ -57,6 +70,8 @@ fn killed_between_topics_it_loses_and_repeats_nothing() {
         put(served_by.client(), "rich", &rich);
         pause(random.between(0, 1_500));
         served_by.kill();
+        // Other readers and writers each time, who find what those before were in the middle of.
+        deal(directory.path(), random.between(1, 5), random.between(1, PARTITIONS as u64 + 2));
         served_by = setup.start();
     }
     send(&producer, &events, &mut random, 10);
