@@ -17,6 +17,7 @@ mod audit;
 mod body;
 mod catalogue;
 mod console;
+mod cursor;
 mod diff;
 mod docs;
 mod events;
