@@ -116,8 +116,10 @@ impl<'a> Feeder<'a> {
                 Ok(batch) => batch,
                 // Polling again goes on where it was.
                 Err(SourceError::Transient(fault)) => {
-                    tracing::warn!(source = self.status.source, fault, "the source does not answer; trying again");
-                    *self.status.fault.lock() = Some(fault);
+                    let before = self.status.fault.lock().replace(fault.clone());
+                    if before.as_ref() != Some(&fault) {
+                        tracing::warn!(source = self.status.source, fault, "the source does not answer; trying again");
+                    }
                     self.rest();
                     continue;
                 }
