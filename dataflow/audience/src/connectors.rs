@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use audience_api::Door;
 use audience_contract::{
     Batch, Lag, MembershipChange, Progress, Reach, Share, Sink, SinkError, Source, SourceError, SourcePosition,
     StoreError,
@@ -18,25 +19,29 @@ use audience_kafka::{
 };
 use audience_postgres::{PostgresCatalogue, PostgresError, Settings as PostgresSettings};
 
-use crate::settings::KafkaSettings;
+use crate::settings::{KafkaSettings, named};
 
 /// Between attempts to reach a server at the start.
 const RETRY: Duration = Duration::from_secs(1);
 /// In the data directory: which catalogue the memberships given out follow from.
 const CATALOGUE_FILE: &str = "CATALOGUE";
 const EMBEDDED: &str = "embedded";
+/// Where what is wrong was set, where a client of Kafka cannot be made.
+pub const KAFKA_SETTINGS: &str = "--kafka (AUDIENCE_KAFKA, or the table [kafka] in a file)";
 
 /// The catalogue in PostgreSQL, waited for while the server is away.
-pub fn postgres(url: &str) -> anyhow::Result<Arc<PostgresCatalogue>> {
+pub fn postgres(url: &str, door: &Door) -> anyhow::Result<Arc<PostgresCatalogue>> {
+    door.wait_for("PostgreSQL is asked");
     let settings = PostgresSettings::new(url);
     loop {
         match PostgresCatalogue::open(&settings) {
             Ok(catalogue) => return Ok(Arc::new(catalogue)),
             Err(PostgresError::Store(error @ StoreError::Unavailable { .. })) => {
                 tracing::error!(%error, "PostgreSQL does not answer; trying again");
+                door.wait_for(format!("PostgreSQL does not answer: {error}"));
                 std::thread::park_timeout(RETRY);
             }
-            Err(error) => return Err(error.into()),
+            Err(error) => return Err(anyhow::Error::from(error).context(named("postgres"))),
         }
     }
 }
@@ -82,12 +87,12 @@ pub fn join_kafka(service: &Arc<Service>, settings: &KafkaSettings) -> anyhow::R
         ..SourceSettings::of(connection(), &named(topics::USER_EVENTS))
     };
     let source = WithTopics {
-        inner: KafkaSource::new(source)?,
+        inner: KafkaSource::new(source).context(KAFKA_SETTINGS)?,
         connection: connection(),
         topics: vec![topic(Topic::user_events(settings.partitions)), topic(Topic::user_events_dlq())],
     };
     let letters = DeadLetterSettings { topic: named(topics::USER_EVENTS_DLQ), ..DeadLetterSettings::of(connection()) };
-    let dead_letters = KafkaDeadLetters::new(letters)?;
+    let dead_letters = KafkaDeadLetters::new(letters).context(KAFKA_SETTINGS)?;
     service.take_from(Box::new(source), Box::new(dead_letters))?;
     let sink = WithTopics {
         inner: KafkaSink::new(SinkSettings {
@@ -96,7 +101,8 @@ pub fn join_kafka(service: &Arc<Service>, settings: &KafkaSettings) -> anyhow::R
             progress_topic: named(topics::USER_SEGMENTS_PROGRESS),
             writer: named(&settings.writer),
             interval_ms: settings.transaction_interval_ms,
-        })?,
+        })
+        .context(KAFKA_SETTINGS)?,
         connection: connection(),
         topics: vec![topic(Topic::user_segments(settings.partitions)), topic(Topic::user_segments_progress())],
     };
