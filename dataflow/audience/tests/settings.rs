@@ -1,9 +1,11 @@
 //! The real program with settings that are wrong: it ends at once, and says which and why.
 #![expect(clippy::unwrap_used, reason = "a test that panics has failed, which is what a test is for")]
 
-use std::process::Command;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use audience_tests::program;
+use audience_tests::serve::pause;
 
 /// What it says of these flags and variables, and of a file of this text.
 fn refusal(flags: &[&str], variables: &[(&str, &str)], file: &str) -> String {
@@ -13,7 +15,14 @@ fn refusal(flags: &[&str], variables: &[(&str, &str)], file: &str) -> String {
     let mut command = Command::new(program!());
     command.args(["serve", "--listen", "127.0.0.1:0", "--listen-ingest", "127.0.0.1:0"]).args(flags);
     command.arg("--data").arg(&data).arg("--config").arg(&config).envs(variables.iter().copied());
-    let output = command.output().unwrap();
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    // One that takes the setting runs on.
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while child.try_wait().unwrap().is_none() && Instant::now() < deadline {
+        pause(10);
+    }
+    let _ = child.kill();
+    let output = child.wait_with_output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(2), "{flags:?} {variables:?} {file}: {said}");
     assert!(!data.exists(), "nothing was begun: {said}");
