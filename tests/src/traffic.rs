@@ -81,6 +81,11 @@ impl Link {
                     pause(50);
                     return Ok(None);
                 }
+                // As where nothing listens yet.
+                Ok(answer) if answer.status == 503 && answer.code() == "starting" => {
+                    pause(5);
+                    return Ok(None);
+                }
                 Ok(answer) if answer.status >= 500 => {
                     return Err(format!("{method} {path}: {} {}: {body}", answer.status, answer.text()));
                 }

@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use audience_protocol::{Platform, SPANS};
-use hyper::Method;
 use hyper::header::{HeaderMap, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 use hyper::upgrade::OnUpgrade;
+use hyper::{Method, StatusCode};
 use tokio::sync::Semaphore;
 use tracing::{Instrument as _, Span};
 use warp::path::FullPath;
@@ -102,8 +102,10 @@ impl Api {
             && problem.code == NEEDS_ENGINE
         {
             let asked = forward.ask(self.options.request_timeout).instrument(span.clone()).await;
+            // One that has only begun to start answers too, but nothing of this.
+            let is_away = asked.as_ref().is_ok_and(|answer| answer.status() == StatusCode::SERVICE_UNAVAILABLE);
             answer = match problem.otherwise {
-                Some(otherwise) if asked.is_err() => Ok(otherwise()),
+                Some(otherwise) if is_away || asked.is_err() => Ok(otherwise()),
                 _ => asked,
             };
         }
@@ -182,7 +184,7 @@ fn span_of(method: &Method, template: Option<&'static str>) -> Span {
     )
 }
 
-fn no_sniff(mut response: Response) -> Response {
+pub(crate) fn no_sniff(mut response: Response) -> Response {
     response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     response
 }

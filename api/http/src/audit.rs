@@ -7,6 +7,7 @@ use audience_rules::time::parse_rfc3339;
 use hyper::{Method, StatusCode};
 
 use crate::api::Api;
+use crate::cursor;
 use crate::problem::Problem;
 use crate::query::Query;
 use crate::reply;
@@ -29,7 +30,7 @@ async fn list(api: Arc<Api>, call: Call) -> Answer {
         limit: query.limit(&api.options)?,
     };
     let page = api.blocking(move |api| api.platform.audit(&asked)).await?;
-    Ok(reply::json(StatusCode::OK, &page))
+    Ok(reply::json(StatusCode::OK, &cursor::AUDIT.give(page)))
 }
 
 fn time(query: &Query, name: &str) -> Result<Option<i64>, Problem> {
@@ -42,7 +43,6 @@ fn time(query: &Query, name: &str) -> Result<Option<i64>, Problem> {
 }
 
 fn sequence(query: &Query) -> Result<Option<u64>, Problem> {
-    let Some(text) = query.cursor()? else { return Ok(None) };
-    let faulty = |_| Problem::bad_request("invalid_parameter", "cursor is the nextCursor of the page before");
-    text.parse().map(Some).map_err(faulty)
+    let Some(text) = cursor::AUDIT.asked(query)? else { return Ok(None) };
+    text.parse().map(Some).map_err(|_| cursor::AUDIT.not_given())
 }

@@ -29,6 +29,18 @@ fn live() -> Answer {
     Ok(reply::json(StatusCode::OK, &Body { status: "UP", components: BTreeMap::new() }))
 }
 
+/// What is said at these paths while a start goes on; nothing at others.
+pub(crate) fn of_start(path: &str, waits_for: &str) -> Option<Response> {
+    let (code, status) = match path {
+        "/health/live" => (StatusCode::OK, "UP"),
+        "/health/ready" | "/actuator/health" => (StatusCode::SERVICE_UNAVAILABLE, "DOWN"),
+        _ => return None,
+    };
+    let start = ComponentHealth { status: "DOWN", detail: Some(waits_for.to_owned()) };
+    let components = BTreeMap::from([("start".to_owned(), start)]);
+    Some(reply::json(code, &Body { status, components: if code.is_success() { BTreeMap::new() } else { components } }))
+}
+
 fn ready(api: &Arc<Api>) -> Response {
     let Health { ready, components } = api.platform.health();
     let is_down = components.values().any(|component| component.status != "UP");

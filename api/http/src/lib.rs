@@ -17,8 +17,10 @@ mod audit;
 mod body;
 mod catalogue;
 mod console;
+mod cursor;
 mod diff;
 mod docs;
+mod door;
 mod events;
 mod explain;
 mod forward;
@@ -51,6 +53,7 @@ mod users;
 mod webhooks;
 
 pub use audience_protocol::Platform;
+pub use door::Door;
 pub use options::{ApiOptions, Listen, Scope};
 pub use route::templates;
 pub use server::{ServeError, Server, serve};

@@ -115,12 +115,26 @@ fn check(filter: &ChangeFilter) -> Result<(), Problem> {
 
 /// Where a client wants to go on: what its library says of the last event, else what it says itself.
 fn place(query: &Query, headers: &HeaderMap) -> Result<Option<ChangePlace>, Problem> {
-    let header = headers.get("last-event-id").and_then(|value| value.to_str().ok());
-    let Some(text) = header.or(query.one("after")?) else { return Ok(None) };
-    match ChangePlace::parse(text) {
-        Some(place) => Ok(Some(place)),
-        None => Err(Problem::bad_request("invalid_parameter", "after, or Last-Event-ID, is no id that was given here")),
+    let after = query.one("after")?;
+    match (last_event(headers)?, after) {
+        (None, Some(after)) => {
+            ChangePlace::parse(after).map(Some).ok_or_else(|| not_given("invalid_parameter", "after"))
+        }
+        (place, _) => Ok(place),
     }
+}
+
+/// What a library says of the last event; an empty id says that there was none.
+fn last_event(headers: &HeaderMap) -> Result<Option<ChangePlace>, Problem> {
+    let Some(header) = headers.get("last-event-id").filter(|value| !value.is_empty()) else { return Ok(None) };
+    // A browser gives back what it was given: whatever else is there is of another server, or was cut off.
+    let place = header.to_str().ok().and_then(ChangePlace::parse);
+    place.map(Some).ok_or_else(|| not_given("invalid_header", "Last-Event-ID"))
+}
+
+fn not_given(code: &'static str, name: &str) -> Problem {
+    let detail = format!("{name} is no id that was given here; leave it out to begin with what comes from now on");
+    Problem::bad_request(code, detail)
 }
 
 /// What comes next for a client.

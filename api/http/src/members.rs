@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use crate::api::Api;
 use crate::body::{self, Media};
+use crate::cursor;
 use crate::import::{Import, Rejected};
 use crate::member_export;
 use crate::preconditions::Change;
@@ -49,9 +50,9 @@ async fn list(api: Arc<Api>, mut call: Call) -> Answer {
     if let Some(form) = member_export::Form::asked(&query, &call.headers)? {
         return member_export::export(api, call.take_id(), form).await;
     }
-    let (id, after, limit) = (call.take_id(), query.cursor()?, query.limit(&api.options)?);
+    let (id, after, limit) = (call.take_id(), cursor::MEMBERS.asked(&query)?, query.limit(&api.options)?);
     let page = api.blocking(move |api| api.platform.members(&id, after.as_deref(), limit)).await?;
-    Ok(reply::json(StatusCode::OK, &page))
+    Ok(reply::json(StatusCode::OK, &cursor::MEMBERS.give(page)))
 }
 
 /// How a list is to be changed, as the query says it.

@@ -6,6 +6,7 @@ use audience_protocol::{UserEventQuery, UserQuery};
 use hyper::{Method, StatusCode};
 
 use crate::api::Api;
+use crate::cursor;
 use crate::query::Query;
 use crate::reply;
 use crate::route::{Answer, Call, Route, Side};
@@ -21,11 +22,11 @@ async fn list(api: Arc<Api>, call: Call) -> Answer {
     let query = Query::read(&call.query);
     let asked = UserQuery {
         prefix: query.one("q")?.unwrap_or_default().to_owned(),
-        after: query.cursor()?,
+        after: cursor::USERS.asked(&query)?,
         limit: query.limit(&api.options)?,
     };
     let page = api.blocking(move |api| api.platform.users(&asked)).await?;
-    Ok(reply::json(StatusCode::OK, &page))
+    Ok(reply::json(StatusCode::OK, &cursor::USERS.give(page)))
 }
 
 async fn events(api: Arc<Api>, mut call: Call) -> Answer {
@@ -33,11 +34,11 @@ async fn events(api: Arc<Api>, mut call: Call) -> Answer {
     let id = call.take_id();
     let asked = UserEventQuery {
         event_type: query.one("eventType")?.map(str::to_owned),
-        after: query.cursor()?,
+        after: cursor::USER_EVENTS.asked(&query)?,
         limit: query.limit(&api.options)?,
     };
     let page = api.blocking(move |api| api.platform.user_events(&id, &asked)).await?;
-    Ok(reply::json(StatusCode::OK, &page))
+    Ok(reply::json(StatusCode::OK, &cursor::USER_EVENTS.give(page)))
 }
 
 async fn schema(api: Arc<Api>, _call: Call) -> Answer {

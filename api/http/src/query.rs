@@ -46,11 +46,6 @@ impl Query {
             _ => Err(faulty(format!("limit is a whole number from 1 to {}", options.max_page))),
         }
     }
-
-    /// `cursor`.
-    pub(crate) fn cursor(&self) -> Result<Option<String>, Problem> {
-        Ok(self.one("cursor")?.map(str::to_owned))
-    }
 }
 
 fn faulty(detail: String) -> Problem {

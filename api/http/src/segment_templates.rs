@@ -195,6 +195,9 @@ impl Parameter {
                 let message = || format!("{} is not within its bounds", self.name);
                 (is_low || is_high).then(|| fault(&self.name, code::OUT_OF_RANGE, message()))
             }
+            (Takes::Number | Takes::Integer, Value::Null) if value.get() != "null" => {
+                Some(fault(&self.name, code::OUT_OF_RANGE, format!("{} is a number beyond ±10^18", self.name)))
+            }
             (Takes::Number, _) => wrong("a number"),
             (Takes::Integer, _) => wrong("a whole number"),
             (Takes::Duration, Value::Text(text)) if parse_duration(&text).is_some() => None,

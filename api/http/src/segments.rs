@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use crate::api::{Api, author};
 use crate::body::Media;
+use crate::cursor;
 use crate::idempotency::{self, Kept};
 use crate::json::NUL;
 use crate::preconditions::{Change, Expected, create_only};
@@ -67,11 +68,11 @@ async fn list(api: Arc<Api>, call: Call) -> Answer {
         text: query.one("q")?.map(str::to_owned),
         tag: query.one("tag")?.map(str::to_owned),
         owner: query.one("owner")?.map(str::to_owned),
-        after: query.cursor()?,
+        after: cursor::SEGMENTS.asked(&query)?,
         limit: query.limit(&api.options)?,
     };
     let page = api.blocking(move |api| api.platform.segments(&query)).await?;
-    Ok(reply::json(StatusCode::OK, &page))
+    Ok(reply::json(StatusCode::OK, &cursor::SEGMENTS.give(page)))
 }
 
 async fn create(api: Arc<Api>, call: Call) -> Answer {

@@ -21,8 +21,9 @@ use warp::Filter as _;
 use warp::filters::BoxedFilter;
 use warp::reply::Response;
 
-use crate::api::{Api, Request};
+use crate::api::Request;
 use crate::body;
+use crate::door::Door;
 use crate::options::{ApiOptions, Listen, Scope};
 use crate::problem::Problem;
 
@@ -95,22 +96,34 @@ pub async fn serve(
 /// Bound listeners that do not answer yet.
 pub struct Server {
     listeners: Vec<(TcpListener, SocketAddr, BoxedFilter<(Response,)>)>,
-    api: Arc<Api>,
+    door: Door,
 }
 
 impl Server {
-    /// Binds the addresses.
+    /// Binds the addresses, for a platform that is there.
     pub async fn bind(platform: Arc<dyn Platform>, listen: &[Listen], options: ApiOptions) -> Result<Self, ServeError> {
+        let server = Server::bind_early(listen, options).await?;
+        server.door.open(platform);
+        Ok(server)
+    }
+
+    /// Binds the addresses, for a platform that comes through the [`door`](Self::door) later.
+    pub async fn bind_early(listen: &[Listen], options: ApiOptions) -> Result<Self, ServeError> {
         check_origins(&options.cors_origins)?;
-        let api = Arc::new(Api::new(platform, options));
+        let door = Door::new(options);
         let mut listeners = Vec::with_capacity(listen.len());
         for Listen { address, scope, flag } in listen {
             let failed = |source| ServeError::Bind { address: *address, flag, source };
             let listener = TcpListener::bind(address).await.map_err(failed)?;
             let bound = listener.local_addr().map_err(failed)?;
-            listeners.push((listener, bound, filter(&api, *scope)));
+            listeners.push((listener, bound, filter(&door, *scope)));
         }
-        Ok(Server { listeners, api })
+        Ok(Server { listeners, door })
+    }
+
+    /// Where a platform comes in.
+    pub fn door(&self) -> Door {
+        self.door.clone()
     }
 
     /// The addresses, in the order in which they were asked for, with the ports that were free.
@@ -121,24 +134,27 @@ impl Server {
     /// Answers until `shutdown`; then ends what is under way, at most [`ApiOptions::drain_timeout`] long.
     pub async fn run(self, shutdown: impl Future<Output = ()>) {
         let (stop, stopped) = watch::channel(());
-        let places = Arc::new(Semaphore::new(self.api.options.max_connections));
+        let places = Arc::new(Semaphore::new(self.door.options().max_connections));
+        let drain = self.door.options().drain_timeout;
         let mut accepting = JoinSet::new();
         for (listener, _, filter) in self.listeners {
-            let drain = self.api.options.drain_timeout;
             accepting.spawn(accept(listener, filter, Arc::clone(&places), stopped.clone(), drain));
         }
         shutdown.await;
-        self.api.draining.store(true, Ordering::Relaxed);
+        let api = self.door.api();
+        api.iter().for_each(|api| api.draining.store(true, Ordering::Relaxed));
         drop(stop);
-        self.api.live.close(self.api.options.drain_timeout).await;
+        if let Some(api) = api {
+            api.live.close(drain).await;
+        }
         while accepting.join_next().await.is_some() {}
     }
 }
 
 /// One filter takes every request apart; the tables of the resources do the rest.
-fn filter(api: &Arc<Api>, scope: Scope) -> BoxedFilter<(Response,)> {
-    let origins = &api.options.cors_origins;
-    let api = Arc::clone(api);
+fn filter(door: &Door, scope: Scope) -> BoxedFilter<(Response,)> {
+    let origins = &door.options().cors_origins;
+    let door = door.clone();
     let query = warp::query::raw().or(warp::any().map(String::new)).unify();
     let answers = warp::method()
         .and(warp::path::full())
@@ -149,7 +165,7 @@ fn filter(api: &Arc<Api>, scope: Scope) -> BoxedFilter<(Response,)> {
         .and(warp::body::stream())
         .then(move |method, path, query, headers, connection, upgrade, body| {
             let request = Request { method, query, headers, body: body::parts(body), upgrade, connection };
-            Arc::clone(&api).answer(scope, path, request)
+            door.clone().answer(scope, path, request)
         });
     if origins.is_empty() {
         return answers.boxed();

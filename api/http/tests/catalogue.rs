@@ -134,10 +134,11 @@ async fn the_audit_log() {
     let page = server.get("/api/audit").await.value();
     let item = json!({"sequence": 7, "at": "2024-01-01T00:00:00Z", "author": "ann", "action": "created", "kind": "segment",
         "id": "a", "version": 1, "catalogueVersion": 3});
-    assert_eq!(page, json!({"items": [item], "nextCursor": "7"}));
+    let next = page["nextCursor"].as_str().unwrap();
+    assert_eq!(page["items"], json!([item]));
     let query = "kind=SEGMENT&id=a%20b&author=ann&action=rolledback&from=2024-01-01T00:00:00Z\
-                 &to=2024-01-01T02:00:00.5+01:00&cursor=7&limit=3";
-    assert_eq!(server.get(&format!("/api/audit?{query}")).await.status, 200);
+                 &to=2024-01-01T02:00:00.5+01:00&limit=3";
+    assert_eq!(server.get(&format!("/api/audit?{query}&cursor={next}")).await.status, 200);
     let asked = AuditQuery {
         kind: Some("segment"),
         id: Some("a b".to_owned()),
@@ -149,7 +150,7 @@ async fn the_audit_log() {
         limit: 3,
     };
     assert_eq!(server.platform.asked.lock().unwrap().last(), Some(&asked));
-    for bad in ["kind=x", "action=x", "from=yesterday", "to=7", "cursor=x", "cursor=-1", "limit=0", "id=a&id=b"] {
+    for bad in ["kind=x", "action=x", "from=yesterday", "to=7", "cursor=7", "limit=0", "id=a&id=b"] {
         server.get(&format!("/api/audit?{bad}")).await.is_problem(400, "invalid_parameter");
     }
 }

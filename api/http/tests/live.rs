@@ -30,8 +30,20 @@ async fn faults_are_found_before_anything_is_asked() {
     }
     let many: Vec<String> = (0..1001).map(|number| format!("user={number}")).collect();
     server.get(&format!("/api/stream?{}", many.join("&"))).await.is_problem(400, "invalid_parameter");
-    let header = server.ask("GET /api/stream?after=1", &[("last-event-id", "x")], "").await;
-    header.is_problem(400, "invalid_parameter");
+    for path in ["/api/stream", "/api/stream?after=1", "/api/stream/sizes", "/api/ws"] {
+        for never_given in ["x", "1-", "é", "1;2"] {
+            let answer = server.ask(&format!("GET {path}"), &[("last-event-id", never_given)], "").await;
+            let problem = answer.is_problem(400, "invalid_header");
+            assert!(
+                problem["detail"].as_str().unwrap().starts_with("Last-Event-ID "),
+                "{path} {never_given}: {problem}"
+            );
+        }
+    }
+    // Without an id there is nothing to go on behind, and with one there is, as far as this is looked at here.
+    for fine in ["", "7", "7-1"] {
+        server.ask("GET /api/stream", &[("last-event-id", fine)], "").await.is_problem(501, "needs_engine");
+    }
     assert_eq!(server.get("/api/ws").await.is_problem(426, "upgrade_required")["status"], 426);
     let elsewhere = server.ask("GET /api/ws", &[("origin", "https://elsewhere.example")], "").await;
     elsewhere.is_problem(403, "cors_forbidden");

@@ -120,6 +120,13 @@ pub trait EventLog: Send + Sync {
     /// `ids`, with a sequence number below `before`, in order, and no other.
     fn visit_users(&self, ids: &[&str], before: u64, visit: &mut dyn FnMut(&[u8]) -> ControlFlow<()>) -> Result<()>;
 
+    /// Of each id whether a record may name it: MUST be true of every one that
+    /// [`visit_users`](Self::visit_users) would find something of, and MAY be of others. For many ids at once, of which most
+    /// are named nowhere.
+    fn may_name(&self, ids: &[&str]) -> Result<Vec<bool>> {
+        Ok(vec![true; ids.len()])
+    }
+
     /// What [`visit_users`](Self::visit_users) visits, one behind the other.
     fn of_users(&self, ids: &[&str], before: u64) -> Result<Vec<u8>> {
         let mut records = Vec::new();

@@ -17,7 +17,7 @@ impl Events {
     pub(crate) fn erase_records(&self, ids: &[(String, u64)]) -> Result<()> {
         let mut sequences = Vec::new();
         for (id, before) in ids {
-            self.index.find(&[user_hash(id)], *before, &mut sequences)?;
+            self.index.find(&[user_hash(id)], *before, &mut |_, sequence| sequences.push(sequence))?;
         }
         sequences.sort_unstable();
         sequences.dedup();

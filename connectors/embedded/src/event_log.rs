@@ -198,13 +198,20 @@ impl EventLog for Events {
         let before = before.min(self.end());
         let ids: HashSet<&str> = ids.iter().copied().collect();
         let mut sequences = Vec::new();
-        let mut hashes: Vec<u64> = ids.iter().map(|id| user_hash(id)).collect();
-        hashes.sort_unstable();
-        hashes.dedup();
-        self.index.find(&hashes, before, &mut sequences)?;
+        let hashes = hashes_of(ids.iter().copied());
+        self.index.find(&hashes, before, &mut |_, sequence| sequences.push(sequence))?;
         sequences.sort_unstable();
         sequences.dedup();
         self.fetch(&sequences, &ids, visit)
+    }
+
+    fn may_name(&self, ids: &[&str]) -> Result<Vec<bool>> {
+        let hashes = hashes_of(ids.iter().copied());
+        let mut named = HashSet::new();
+        self.index.find(&hashes, self.end(), &mut |hash, _| {
+            named.insert(hash);
+        })?;
+        Ok(ids.iter().map(|id| named.contains(&user_hash(id))).collect())
     }
 
     fn erase(&self, ids: &[(String, u64)]) -> Result<()> {
@@ -215,6 +222,14 @@ impl EventLog for Events {
         let _erasing = self.erasing.lock();
         self.db.purge("purging what was erased")
     }
+}
+
+/// The hashes of ids, in order, each once.
+fn hashes_of<'a>(ids: impl Iterator<Item = &'a str>) -> Vec<u64> {
+    let mut hashes: Vec<u64> = ids.map(user_hash).collect();
+    hashes.sort_unstable();
+    hashes.dedup();
+    hashes
 }
 
 /// The hashes of the users an event names, with its number.

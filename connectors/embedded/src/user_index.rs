@@ -94,25 +94,29 @@ impl UserIndex {
         Ok(())
     }
 
-    /// Adds the events below `before` that name a user of one of the hashes, and perhaps others. The hashes are in order: those
-    /// of a bucket share the cost of its rows.
-    pub fn find(&self, hashes: &[u64], before: u64, out: &mut Vec<u64>) -> Result<()> {
+    /// Takes each of the hashes with each event below `before` that names a user of it, and perhaps others. The hashes are in
+    /// order: those of a bucket share the cost of its rows.
+    pub fn find(&self, hashes: &[u64], before: u64, take: &mut dyn FnMut(u64, u64)) -> Result<()> {
+        let mut take = |hash, found| {
+            if found < before {
+                take(hash, found)
+            }
+        };
         let stored = {
             let state = self.state.read();
             for (at, block) in (state.stored..).zip(&state.blocks) {
-                let found = block.find(hashes).map(|offset| at * BLOCK + u64::from(offset));
-                out.extend(found.filter(|found| *found < before));
+                block.find(hashes).for_each(|(hash, offset)| take(hash, at * BLOCK + u64::from(offset)));
             }
             state.stored
         };
         let blocks = stored.min(before.div_ceil(BLOCK));
-        hashes.chunk_by(|one, next| bucket_of(*one) == bucket_of(*next)).try_for_each(|hashes| {
-            self.find_stored(hashes, blocks, &mut |found| out.extend(Some(found).filter(|found| *found < before)))
-        })
+        hashes
+            .chunk_by(|one, next| bucket_of(*one) == bucket_of(*next))
+            .try_for_each(|hashes| self.find_stored(hashes, blocks, &mut take))
     }
 
     /// Finds the events of the hashes, all of one bucket, in the stored blocks below `blocks`.
-    fn find_stored(&self, hashes: &[u64], blocks: u64, take: &mut dyn FnMut(u64)) -> Result<()> {
+    fn find_stored(&self, hashes: &[u64], blocks: u64, take: &mut dyn FnMut(u64, u64)) -> Result<()> {
         let bucket = hashes.first().map_or(0, |hash| bucket_of(*hash));
         let mut expected = 0;
         for row in self.rows.range(row_key(bucket, 0)..row_key(bucket, blocks)) {
@@ -122,7 +126,7 @@ impl UserIndex {
             }
             let row = seal::open(Kind::IndexRow, &key, &value)?;
             for hash in hashes {
-                find_in_row(row, *hash).for_each(|offset| take(expected * BLOCK + u64::from(offset)));
+                find_in_row(row, *hash).for_each(|offset| take(*hash, expected * BLOCK + u64::from(offset)));
             }
             expected += 1;
         }
@@ -131,13 +135,14 @@ impl UserIndex {
 }
 
 impl Block {
-    /// The events that name a user of one of the hashes, which are in order.
-    fn find(&self, hashes: &[u64]) -> impl Iterator<Item = u16> {
+    /// The events that name a user of one of the hashes, which are in order, each with that.
+    fn find(&self, hashes: &[u64]) -> impl Iterator<Item = (u64, u16)> {
         let is_wanted = move |hash: &u64| match hashes {
             [wanted] => hash == wanted,
             _ => hashes.binary_search(hash).is_ok(),
         };
-        self.hashes.iter().zip(&self.offsets).filter(move |(hash, _)| is_wanted(hash)).map(|(_, offset)| *offset)
+        let entries = self.hashes.iter().copied().zip(self.offsets.iter().copied());
+        entries.filter(move |(hash, _)| is_wanted(hash))
     }
 
     /// The rows of a full block, one for every bucket.

@@ -8,6 +8,7 @@ use rdkafka::error::KafkaError;
 use rdkafka::message::BorrowedMessage;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
+use crate::brokers::Quiet;
 use crate::settings::Connection;
 use crate::{Error, Result};
 
@@ -20,9 +21,9 @@ const POLL: Duration = Duration::from_millis(200);
 pub struct Committed<'a> {
     connection: &'a Connection,
     topic: &'a str,
-    consumer: BaseConsumer,
+    consumer: BaseConsumer<Quiet>,
     /// Sees the ends of partitions with what is not committed yet.
-    everything: BaseConsumer,
+    everything: BaseConsumer<Quiet>,
 }
 
 impl<'a> Committed<'a> {
@@ -39,7 +40,7 @@ impl<'a> Committed<'a> {
             ];
 
             let config: ClientConfig = connection.config(&defaults, &fixed)?;
-            config.create().map_err(Error::client("making a consumer"))
+            config.create_with_context(Quiet).map_err(Error::client("making a consumer"))
         };
         let consumer = make("read_committed")?;
         Ok(Committed { connection, topic, consumer, everything: make("read_uncommitted")? })
@@ -99,7 +100,7 @@ impl<'a> Committed<'a> {
         heard.elapsed() >= self.connection.timeout() || (self.connection.is_ending() && heard.elapsed() >= POLL)
     }
 
-    fn bounds(&self, consumer: &BaseConsumer, partition: i32) -> Result<(i64, i64)> {
+    fn bounds(&self, consumer: &BaseConsumer<Quiet>, partition: i32) -> Result<(i64, i64)> {
         let bounds = self.connection.ask(|call| consumer.fetch_watermarks(self.topic, partition, call));
         bounds.map_err(Error::client("asking for offsets"))
     }

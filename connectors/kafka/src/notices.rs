@@ -5,13 +5,14 @@ use std::time::Duration;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
+use crate::brokers::Quiet;
 use crate::settings::Connection;
 use crate::{Error, Result};
 
 /// Waits for messages that come from now on. One that is missed while the brokers are away is missed for good, so that whoever
 /// waits looks now and then without one too.
 pub struct Notices {
-    consumer: BaseConsumer,
+    consumer: BaseConsumer<Quiet>,
 }
 
 impl Notices {
@@ -20,7 +21,8 @@ impl Notices {
         let fixed =
             [("enable.auto.commit", "false"), ("group.id", "audience-notices"), ("auto.offset.reset", "latest")];
         let config = connection.config(&[("fetch.wait.max.ms", "1000")], &fixed)?;
-        let consumer: BaseConsumer = config.create().map_err(Error::client("making a consumer"))?;
+        let consumer: BaseConsumer<Quiet> =
+            config.create_with_context(Quiet).map_err(Error::client("making a consumer"))?;
         let mut place = TopicPartitionList::new();
         place.add_partition_offset(topic, 0, Offset::End).map_err(Error::client("naming the topic"))?;
         // Not as one of a group: everybody is told everything.

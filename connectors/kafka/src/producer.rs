@@ -4,11 +4,12 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use rdkafka::client::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::message::{DeliveryResult, ToBytes};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer, ProducerContext};
 
-use crate::brokers::Brokers;
+use crate::brokers::{self, Brokers};
 use crate::settings::Connection;
 use crate::{Error, Result};
 
@@ -28,9 +29,12 @@ pub struct Deliveries {
 }
 
 impl ClientContext for Deliveries {
+    fn log(&self, level: RDKafkaLogLevel, about: &str, line: &str) {
+        brokers::write_down(level, about, line);
+    }
+
     fn error(&self, error: KafkaError, reason: &str) {
-        tracing::warn!(%error, reason, "Kafka");
-        self.brokers.heard(&error);
+        self.brokers.tell(None, &error, reason);
     }
 }
 
@@ -83,7 +87,7 @@ impl Sender {
     /// Why no broker can be reached, if none can; asks them where they may be away.
     pub fn away(&self) -> Option<KafkaError> {
         self.serve();
-        self.producer.context().brokers.away(self.producer.client())
+        self.producer.context().brokers.away(None, self.producer.client())
     }
 
     /// Whether what is waited for since `begun` is waited for in vain.

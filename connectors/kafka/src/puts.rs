@@ -5,10 +5,12 @@ use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 use rdkafka::client::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::DeliveryResult;
 use rdkafka::producer::{BaseRecord, Producer, ProducerContext, ThreadedProducer};
 
+use crate::brokers::{self, Brokers};
 use crate::settings::Connection;
 use crate::{Error, Result};
 
@@ -37,11 +39,18 @@ impl Deliveries {
 }
 
 /// Tells those who wait what became of their messages.
-struct Acknowledgements;
+struct Acknowledgements {
+    topic: String,
+    brokers: Brokers,
+}
 
 impl ClientContext for Acknowledgements {
+    fn log(&self, level: RDKafkaLogLevel, about: &str, line: &str) {
+        brokers::write_down(level, about, line);
+    }
+
     fn error(&self, error: KafkaError, reason: &str) {
-        tracing::warn!(%error, reason, "Kafka");
+        self.brokers.tell(Some(&self.topic), &error, reason);
     }
 }
 
@@ -77,7 +86,8 @@ impl TopicProducer {
             let fault = KafkaError::ClientCreation(format!("message.timeout.ms is {delivery:?}, which is no number"));
             Error::Client { action: "making a producer", fault }
         })?;
-        let producer = config.create_with_context(Acknowledgements);
+        let acknowledgements = Acknowledgements { topic: topic.to_owned(), brokers: Brokers::default() };
+        let producer = config.create_with_context(acknowledgements);
         let producer = producer.map_err(Error::client("making a producer"))?;
         Ok(TopicProducer { producer, topic: topic.to_owned(), timeout })
     }
@@ -96,7 +106,11 @@ impl TopicProducer {
                 return Err(Error::TooLong("the delivery of messages".to_owned()));
             }
         }
-        state.1.take().map_or(Ok(()), |fault| Err(Error::Client { action: "delivering messages", fault }))
+        if let Some(fault) = state.1.take() {
+            return Err(Error::Client { action: "delivering messages", fault });
+        }
+        self.answered();
+        Ok(())
     }
 
     fn send(&self, key: &str, value: &[u8], deliveries: &Arc<Deliveries>, deadline: Instant) -> Result<()> {
@@ -116,10 +130,15 @@ impl TopicProducer {
         }
     }
 
+    fn answered(&self) {
+        self.producer.context().brokers.answered(Some(&self.topic));
+    }
+
     /// Asks the brokers for the topic, which tells whether they are there.
     pub fn check(&self, patience: Duration) -> Result<()> {
         let metadata = self.producer.client().fetch_metadata(Some(&self.topic), patience);
         let metadata = metadata.map_err(Error::client("asking for the topic"))?;
+        self.answered();
         let fault = metadata.topics().iter().find_map(|topic| topic.error());
         match fault {
             None => Ok(()),

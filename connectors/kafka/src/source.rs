@@ -230,8 +230,13 @@ impl KafkaSource {
 
     /// Where nothing came: says whether that is because no broker is there.
     fn look_for_brokers(&self, open: &Open, batch: &Filling) -> Result<(), SourceError> {
-        let away = if batch.is_empty() { open.consumer.context().brokers.away(open.consumer.client()) } else { None };
-        away.map_or(Ok(()), |fault| Err(Error::client("reaching the brokers")(fault).into_source()))
+        let brokers = &open.consumer.context().brokers;
+        let away = || brokers.away(Some(&self.settings.topic), open.consumer.client());
+        batch
+            .is_empty()
+            .then(away)
+            .flatten()
+            .map_or(Ok(()), |fault| Err(Error::client("reaching the brokers")(fault).into_source()))
     }
 
     /// Takes partitions that were added. Where the brokers do not answer, the next call tries again.

@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
-use rdkafka::client::DefaultClientContext;
 use rdkafka::error::RDKafkaErrorCode;
 use serde::Deserialize;
 
+use crate::brokers::Quiet;
 use crate::settings::Connection;
 use crate::{Error, Result};
 
@@ -99,7 +99,7 @@ pub fn ensure(connection: &Connection, topics: &[Topic]) -> Result<Vec<String>> 
         return Ok(Vec::new());
     }
     let config = connection.config(&[], &[])?;
-    let admin: AdminClient<DefaultClientContext> = config.create().map_err(Error::client("connecting"))?;
+    let admin: AdminClient<Quiet> = config.create_with_context(Quiet).map_err(Error::client("connecting"))?;
     let timeout = connection.timeout();
     let deadline = Instant::now() + timeout;
     let missing = missing(&admin, connection, topics)?;
@@ -134,11 +134,7 @@ pub fn ensure(connection: &Connection, topics: &[Topic]) -> Result<Vec<String>> 
 }
 
 /// Those of the topics that are not there, or not with a leader for every partition.
-fn missing<'a>(
-    admin: &AdminClient<DefaultClientContext>,
-    connection: &Connection,
-    topics: &'a [Topic],
-) -> Result<BTreeSet<&'a str>> {
+fn missing<'a>(admin: &AdminClient<Quiet>, connection: &Connection, topics: &'a [Topic]) -> Result<BTreeSet<&'a str>> {
     let metadata = connection.ask(|call| admin.inner().fetch_metadata(None, call));
     let metadata = metadata.map_err(Error::client("asking for the topics"))?;
     let is_there = |name: &str| {

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 
 use parking_lot::Mutex;
 use rdkafka::client::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, ConsumerContext};
 use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::topic_partition_list::TopicPartitionList;
 use serde::Deserialize;
 
-use crate::brokers::Brokers;
+use crate::brokers::{self, Brokers};
 
 /// Keeps what a consumer tells of one topic.
 pub struct Watch {
@@ -72,6 +73,10 @@ impl Watch {
 }
 
 impl ClientContext for Watch {
+    fn log(&self, level: RDKafkaLogLevel, about: &str, line: &str) {
+        brokers::write_down(level, about, line);
+    }
+
     fn stats_raw(&self, statistics: &[u8]) {
         let Ok(statistics) = serde_json::from_slice::<Statistics>(statistics) else {
             tracing::warn!("statistics of librdkafka cannot be read: the lag is not known");
@@ -90,8 +95,7 @@ impl ClientContext for Watch {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        tracing::warn!(topic = self.topic, %error, reason, "Kafka");
-        self.brokers.heard(&error);
+        self.brokers.tell(Some(&self.topic), &error, reason);
     }
 }
 

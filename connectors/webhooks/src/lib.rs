@@ -22,6 +22,9 @@ use reqwest::Certificate;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
 use reqwest::redirect::Policy;
+use rustls::RootCertStore;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
 use tokio::runtime::Runtime;
 use url::{Host, Url};
 
@@ -101,11 +104,18 @@ impl HttpWebhooks {
 fn certificates(path: &Path) -> Result<Vec<Certificate>, WebhookError> {
     let faulty = |why: String| WebhookError::Certificates(path.to_owned(), why);
     let text = fs::read(path).map_err(|error| faulty(error.to_string()))?;
-    let found = Certificate::from_pem_bundle(&text).map_err(|error| faulty(innermost(&error)))?;
+    let found = CertificateDer::pem_slice_iter(&text).collect::<Result<Vec<_>, _>>();
+    let found = found.map_err(|error| faulty(innermost(&error)))?;
     if found.is_empty() {
         return Err(faulty("there is none".to_owned()));
     }
-    Ok(found)
+    let read = |(number, der): (usize, CertificateDer<'_>)| {
+        // The client looks into them only as it connects, and then says that the target is not vouched for.
+        let known = RootCertStore::empty().add(der.clone()).map_err(|error| error.to_string());
+        let read = known.and_then(|()| Certificate::from_der(&der).map_err(|error| innermost(&error)));
+        read.map_err(|why| faulty(format!("number {} is none: {why}", number + 1)))
+    };
+    found.into_iter().enumerate().map(read).collect()
 }
 
 /// The cause says more than what is around it, which names the URL.

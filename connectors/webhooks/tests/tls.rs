@@ -88,6 +88,21 @@ fn a_file_without_certificates_is_refused() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("ca.pem");
     assert!(HttpWebhooks::new(true, Some(&path)).is_err_and(|error| error.to_string().contains("ca.pem")));
-    fs::write(&path, "nothing").unwrap();
-    assert!(HttpWebhooks::new(true, Some(&path)).is_err_and(|error| error.to_string().contains("there is none")));
+    let key = KeyPair::generate().unwrap().serialize_pem();
+    let cut_off = "-----BEGIN CERTIFICATE-----\nbm90aGluZw==\n";
+    let odd = format!("{cut_off}-----END CERTIFICATE-----\n");
+    let good = fs::read_to_string(Target::start().ca_file).unwrap();
+    for (text, why) in [
+        ("nothing", "there is none"),
+        (&*key, "there is none"),
+        (cut_off, "ca.pem"),
+        (&*odd, "number 1 is none"),
+        (&*format!("{good}{odd}"), "number 2 is none"),
+    ] {
+        fs::write(&path, text).unwrap();
+        let error = HttpWebhooks::new(true, Some(&path)).err().map(|error| error.to_string()).unwrap_or_default();
+        assert!(error.contains(why) && error.contains("ca.pem"), "{text}: {error}");
+    }
+    fs::write(&path, good).unwrap();
+    assert!(HttpWebhooks::new(true, Some(&path)).is_ok());
 }

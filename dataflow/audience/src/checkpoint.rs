@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use anyhow::Context;
 use audience_contract::CheckpointStore;
 use audience_dataflow::service::checkpoint::{Manifest, verify};
 use audience_dataflow::service::clock;
@@ -76,7 +77,9 @@ pub fn run(command: &CheckpointCommand) -> anyhow::Result<ExitCode> {
 
 fn open(place: &Place) -> anyhow::Result<Arc<dyn CheckpointStore>> {
     Ok(match &place.checkpoints {
-        Some(url) => Objects::open(url, &std::env::vars().collect::<Vec<_>>())?.checkpoints(),
+        Some(url) => Objects::open(url, &std::env::vars().collect::<Vec<_>>())
+            .context("--checkpoints (AUDIENCE_CHECKPOINTS)")?
+            .checkpoints(),
         None => Stores::look_at_checkpoints(&place.data)?,
     })
 }

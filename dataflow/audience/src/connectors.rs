@@ -8,31 +8,36 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use audience_api::Door;
 use audience_contract::StoreError;
 use audience_dataflow::service::{Reader, Service};
 use audience_kafka::topics::{self, Topic};
 use audience_kafka::{DeadLetterSettings, KafkaDeadLetters, KafkaSource, KafkaWriters, SinkSettings, SourceSettings};
 use audience_postgres::{PostgresCatalogue, PostgresError, Settings as PostgresSettings};
 
-use crate::settings::KafkaSettings;
+use crate::settings::{KafkaSettings, named};
 
 /// Between attempts to reach a server at the start.
 const RETRY: Duration = Duration::from_secs(1);
 /// In the data directory: which catalogue the memberships given out follow from.
 const CATALOGUE_FILE: &str = "CATALOGUE";
 const EMBEDDED: &str = "embedded";
+/// Where what is wrong was set, where a client of Kafka cannot be made.
+pub const KAFKA_SETTINGS: &str = "--kafka (AUDIENCE_KAFKA, or the table [kafka] in a file)";
 
 /// The catalogue in PostgreSQL, waited for while the server is away.
-pub fn postgres(url: &str) -> anyhow::Result<Arc<PostgresCatalogue>> {
+pub fn postgres(url: &str, door: &Door) -> anyhow::Result<Arc<PostgresCatalogue>> {
+    door.wait_for("PostgreSQL is asked");
     let settings = PostgresSettings::new(url);
     loop {
         match PostgresCatalogue::open(&settings) {
             Ok(catalogue) => return Ok(Arc::new(catalogue)),
             Err(PostgresError::Store(error @ StoreError::Unavailable { .. })) => {
                 tracing::error!(%error, "PostgreSQL does not answer; trying again");
+                door.wait_for(format!("PostgreSQL does not answer: {error}"));
                 std::thread::park_timeout(RETRY);
             }
-            Err(error) => return Err(error.into()),
+            Err(error) => return Err(anyhow::Error::from(error).context(named("postgres"))),
         }
     }
 }
@@ -80,8 +85,8 @@ pub fn join_kafka(service: &Arc<Service>, settings: &KafkaSettings) -> anyhow::R
     let letters = DeadLetterSettings { topic: named(topics::USER_EVENTS_DLQ), ..DeadLetterSettings::of(connection()) };
     let reader = || {
         let made = vec![topic(Topic::user_events(settings.partitions)), topic(Topic::user_events_dlq())];
-        let source = Box::new(KafkaSource::new(source.clone())?.making(made));
-        let dead_letters = Box::new(KafkaDeadLetters::new(letters.clone())?);
+        let source = Box::new(KafkaSource::new(source.clone()).context(KAFKA_SETTINGS)?.making(made));
+        let dead_letters = Box::new(KafkaDeadLetters::new(letters.clone()).context(KAFKA_SETTINGS)?);
         anyhow::Ok(Reader { source, dead_letters })
     };
     let workers = u32::try_from(service.workers()).unwrap_or(u32::MAX);
@@ -96,7 +101,8 @@ pub fn join_kafka(service: &Arc<Service>, settings: &KafkaSettings) -> anyhow::R
         writers: settings.writers,
     };
     let made = [topic(Topic::user_segments(settings.partitions)), topic(Topic::user_segments_progress())];
-    Ok(service.give_out_to_shared(Box::new(KafkaWriters::new(sink, made)?))?)
+    let writers = KafkaWriters::new(sink, made).context(KAFKA_SETTINGS)?;
+    Ok(service.give_out_to_shared(Box::new(writers))?)
 }
 
 /// A topic under the name that the settings give it.

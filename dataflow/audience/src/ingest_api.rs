@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context;
-use audience_api::{ApiOptions, Listen, Scope, Server};
+use audience_api::{ApiOptions, Listen, Scope};
 use audience_dataflow::service::clock;
 use audience_kafka::TopicProducer;
 use audience_kafka::topics::{self, Topic};
@@ -17,9 +17,8 @@ use audience_protocol::{ComponentHealth, Health, Platform, PlatformError, Result
 use audience_rules::event::event_to_json;
 use audience_rules::record::records;
 use clap::Args;
-use tokio::signal::unix::{SignalKind, signal};
 
-use crate::serve::stop_signal;
+use crate::serving::Serving;
 use crate::settings::{KafkaSettings, LogFormat, ServeFlags, ServeSettings};
 use crate::{connectors, telemetry};
 
@@ -61,8 +60,7 @@ pub fn run(flags: IngestApiFlags) -> anyhow::Result<ExitCode> {
         ..ServeFlags::default()
     })?;
     let _telemetry = telemetry::start(&settings, "ingest-api")?;
-    let kafka =
-        settings.kafka.context("no brokers are named: give --kafka HOST:PORT, or the table [kafka] in a file")?;
+    let kafka = settings.kafka.with_context(|| format!("no brokers are named: give {}", connectors::KAFKA_SETTINGS))?;
     let ingest = Ingest::start(kafka)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let ended = runtime.block_on(serve(ingest, settings.listen_ingest));
@@ -71,14 +69,13 @@ pub fn run(flags: IngestApiFlags) -> anyhow::Result<ExitCode> {
 }
 
 async fn serve(ingest: Arc<Ingest>, address: SocketAddr) -> anyhow::Result<()> {
-    let stopped = stop_signal(signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
     let options = ApiOptions { clock: clock::now, figures: telemetry::figures, ..ApiOptions::default() };
     let listen = [Listen { address, scope: Scope::Ingestion, flag: "--listen" }];
-    let server = Server::bind(ingest, &listen, options).await?;
-    for address in server.addresses() {
+    let serving = Serving::begin(&listen, options).await?;
+    for address in serving.open(ingest) {
         writeln!(std::io::stdout(), "audience is ready on http://{address} (events only)")?;
     }
-    server.run(stopped).await;
+    serving.until_told().await;
     Ok(())
 }
 
@@ -94,7 +91,7 @@ impl Ingest {
     fn start(settings: KafkaSettings) -> anyhow::Result<Arc<Ingest>> {
         let topic = connectors::topic(&settings, Topic::user_events(settings.partitions));
         let ingest = Arc::new(Ingest {
-            producer: TopicProducer::new(&settings.connection, &topic.name)?,
+            producer: TopicProducer::new(&settings.connection, &topic.name).context(connectors::KAFKA_SETTINGS)?,
             settings,
             fault: Mutex::new(Some("the brokers have not answered yet".to_owned())),
         });
@@ -106,7 +103,7 @@ impl Ingest {
 
     /// Makes the topic where it is missing, and then looks whether the brokers answer.
     fn watch(&self, topic: &Topic) {
-        let mut is_there = false;
+        let (mut is_there, mut is_away) = (false, false);
         loop {
             let answer = match is_there {
                 false => topics::ensure(&self.settings.connection, std::slice::from_ref(topic)).map(drop),
@@ -114,8 +111,10 @@ impl Ingest {
             };
             is_there |= answer.is_ok();
             let fault = answer.err().map(|error| error.to_string());
-            if let Some(fault) = &fault {
-                tracing::warn!(fault, "events cannot be given to Kafka");
+            match (&fault, std::mem::replace(&mut is_away, fault.is_some())) {
+                (Some(fault), false) => tracing::warn!(fault, "events cannot be given to Kafka"),
+                (None, true) => tracing::info!("events are given to Kafka again"),
+                _ => {}
             }
             *self.fault.lock().unwrap_or_else(PoisonError::into_inner) = fault;
             std::thread::park_timeout(LOOK);

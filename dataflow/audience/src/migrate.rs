@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use anyhow::Context;
 use audience_postgres::{Settings, migrate};
 use clap::Args;
 
@@ -14,7 +15,7 @@ pub struct MigrateArgs {
 
 /// Exit status 0: the tables are as they should be; 2: they could not be made so.
 pub fn run(args: &MigrateArgs) -> anyhow::Result<ExitCode> {
-    let applied = migrate(&Settings::new(&args.postgres))?;
+    let applied = migrate(&Settings::new(&args.postgres)).context("--postgres (AUDIENCE_POSTGRES)")?;
     for migration in &applied {
         println!("applied {} {}", migration.number, migration.name);
     }

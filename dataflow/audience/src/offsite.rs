@@ -7,8 +7,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use audience_api::Door;
 use audience_contract::StoreError;
 use audience_objects::Objects;
+
+use crate::settings::named_in;
 
 /// Between attempts to reach the store at the start.
 const RETRY: Duration = Duration::from_secs(1);
@@ -16,8 +19,10 @@ const RETRY: Duration = Duration::from_secs(1);
 const OWNER_FILE: &str = "OWNER";
 
 /// Opens the store of objects at a URL for a data directory; one that `is_new` takes over what is there.
-pub fn open(url: &str, data: &Path, is_new: bool) -> anyhow::Result<Arc<Objects>> {
-    let objects = Objects::open(url, &std::env::vars().collect::<Vec<_>>())?;
+pub fn open(url: &str, data: &Path, is_new: bool, door: &Door) -> anyhow::Result<Arc<Objects>> {
+    door.wait_for("the store of checkpoints is asked");
+    let objects = Objects::open(url, &std::env::vars().collect::<Vec<_>>());
+    let objects = objects.with_context(|| named_in("checkpoints", "url"))?;
     let known = known_owner(data)?;
     let owner = loop {
         match (objects.owner(), &known) {
@@ -29,6 +34,7 @@ pub fn open(url: &str, data: &Path, is_new: bool) -> anyhow::Result<Arc<Objects>
             }
             (Err(error @ StoreError::Unavailable { .. }), None) => {
                 tracing::error!(%error, "the checkpoints cannot be reached; trying again");
+                door.wait_for(format!("the checkpoints cannot be reached: {error}"));
                 std::thread::park_timeout(RETRY);
             }
             (Err(error), _) => return Err(error.into()),

@@ -8,15 +8,14 @@ use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use audience_aerospike::AerospikeReader;
-use audience_api::{ApiOptions, Listen, Scope, Server};
+use audience_api::{ApiOptions, Door, Listen, Scope};
 use audience_contract::ServingStore;
 use audience_dataflow::service::{SegmentApi, SegmentUpdates, clock};
 use audience_redis::RedisReader;
 use clap::Args;
-use tokio::signal::unix::{SignalKind, signal};
 
-use crate::serve::stop_signal;
-use crate::settings::{LogFormat, ServeFlags, ServeSettings};
+use crate::serving::Serving;
+use crate::settings::{LogFormat, ServeFlags, ServeSettings, named, named_in};
 use crate::updates::{self, Updates};
 use crate::{connectors, telemetry};
 
@@ -72,11 +71,10 @@ pub fn run(flags: SegmentApiFlags) -> anyhow::Result<ExitCode> {
         ..ServeFlags::default()
     })?;
     let _telemetry = telemetry::start(&settings, "segment-api")?;
-    let api = start(&settings, is_redis)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let ended = runtime.block_on(serve(api.clone(), settings.listen, engine));
+    let ended = runtime.block_on(serve(settings, is_redis, engine));
+    // A start that was cut off may be waiting for a server.
     runtime.shutdown_background();
-    api.stop();
     ended.map(|()| ExitCode::SUCCESS)
 }
 
@@ -85,22 +83,25 @@ fn authority(url: &str) -> anyhow::Result<String> {
     let authority = url.strip_prefix("http://").map(|rest| rest.trim_end_matches('/'));
     match authority {
         Some(authority) if !authority.contains('/') && authority.contains(':') => Ok(authority.to_owned()),
-        _ => bail!("--engine {url}: it is to be http://host:port"),
+        _ => bail!("--engine (AUDIENCE_ENGINE) is {url}: it is to be http://host:port"),
     }
 }
 
-fn start(settings: &ServeSettings, is_redis: bool) -> anyhow::Result<Arc<SegmentApi>> {
+fn start(settings: &ServeSettings, is_redis: bool, door: &Door) -> anyhow::Result<Arc<SegmentApi>> {
     let url = settings.postgres.as_deref();
-    let catalogue = connectors::postgres(url.context("no PostgreSQL is named: give --postgres URL, or it in a file")?)?;
+    let url = url.with_context(|| format!("no PostgreSQL is named: give {}", named("postgres")))?;
     // Where a file names both, Aerospike is what an engine's readers go to.
     let memberships: Option<Arc<dyn ServingStore>> = match (&settings.aerospike, &settings.redis) {
         (Some(aerospike), _) if !is_redis => Some(Arc::new(AerospikeReader::new(aerospike.clone())?)),
-        (_, Some(redis)) => Some(Arc::new(RedisReader::new(redis.clone())?)),
+        (_, Some(redis)) => {
+            let reader = RedisReader::new(redis.clone()).with_context(|| named_in("redis", "url"))?;
+            Some(Arc::new(reader))
+        }
         _ => None,
     };
     let updates = settings.kafka.as_ref().map(Updates::new).transpose()?;
     let updates = updates.map(|updates| Arc::new(updates) as Arc<dyn SegmentUpdates>);
-    let api = SegmentApi::start(catalogue, memberships, updates)?;
+    let api = SegmentApi::start(connectors::postgres(url, door)?, memberships, updates)?;
     if let Some(kafka) = &settings.kafka {
         let looking = Arc::downgrade(&api);
         updates::follow(kafka, move || looking.upgrade().iter().for_each(|api| api.look_at_catalogue()))?;
@@ -108,16 +109,16 @@ fn start(settings: &ServeSettings, is_redis: bool) -> anyhow::Result<Arc<Segment
     Ok(api)
 }
 
-async fn serve(api: Arc<SegmentApi>, address: SocketAddr, engine: Option<String>) -> anyhow::Result<()> {
-    let stopped = stop_signal(signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+async fn serve(settings: ServeSettings, is_redis: bool, engine: Option<String>) -> anyhow::Result<()> {
     let options = ApiOptions { clock: clock::now, engine, figures: telemetry::figures, ..ApiOptions::default() };
-    let listen = [Listen { address, scope: Scope::Segments, flag: "--listen" }];
-    let server = Server::bind(api, &listen, options).await?;
-    for address in server.addresses() {
+    let listen = [Listen { address: settings.listen, scope: Scope::Segments, flag: "--listen" }];
+    let mut serving = Serving::begin(&listen, options).await?;
+    let Some(api) = serving.start(move |door| start(&settings, is_redis, door)).await? else { return Ok(()) };
+    for address in serving.open(api.clone()) {
         writeln!(std::io::stdout(), "audience is ready on http://{address} (segments, traits and users)")?;
     }
-    server.run(stopped).await;
-    Ok(())
+    serving.until_told().await;
+    tokio::task::spawn_blocking(move || api.stop()).await.context("the end was cut off")
 }
 
 #[cfg(test)]

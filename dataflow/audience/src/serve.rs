@@ -5,21 +5,19 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, bail};
-use audience_aerospike::{AerospikeProfiles, AerospikeSink, AerospikeSizes};
-use audience_api::{ApiOptions, Listen, Scope, Server};
-use audience_contract::{CatalogueStore, ProfileStore, WebhookStore};
+use anyhow::Context;
+use audience_api::{ApiOptions, Door, Listen, Scope};
+use audience_contract::{CatalogueStore, WebhookStore};
 use audience_dataflow::cluster::coordinator::Coordinator;
 use audience_dataflow::engine::EngineOptions;
 use audience_dataflow::service::archive::Offsite;
-use audience_dataflow::service::{PlatformStores, Service, ServiceOptions, WebhookOptions, clock};
+use audience_dataflow::service::{PlatformStores, Service, ServiceOptions, clock};
 use audience_embedded::{Options, Stores};
-use audience_redis::{RedisProfiles, RedisSink};
-use audience_webhooks::HttpWebhooks;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::demo::Demo;
-use crate::settings::{ServeFlags, ServeSettings};
+use crate::outside::Outside;
+use crate::serving::Serving;
+use crate::settings::{ServeFlags, ServeSettings, named};
 use crate::updates::{self, Updates};
 use crate::{connectors, offsite, telemetry};
 
@@ -53,16 +51,6 @@ pub fn run_on(
 }
 
 async fn serve(settings: ServeSettings, cluster: Option<Cluster>) -> anyhow::Result<ExitCode> {
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
-    let opened = settings.clone();
-    let starting = tokio::task::spawn_blocking(move || start(&opened, cluster.as_ref()));
-    let (service, demo) = tokio::select! {
-        service = starting => service.context("the start was cut off")??,
-        // Nothing has been accepted yet, so there is nothing to drain.
-        _ = interrupt.recv() => return Ok(ExitCode::SUCCESS),
-        _ = terminate.recv() => return Ok(ExitCode::SUCCESS),
-    };
     let listen = [
         Listen { address: settings.listen, scope: Scope::All, flag: "--listen" },
         Listen { address: settings.listen_ingest, scope: Scope::Ingestion, flag: "--listen-ingest" },
@@ -73,37 +61,21 @@ async fn serve(settings: ServeSettings, cluster: Option<Cluster>) -> anyhow::Res
         figures: telemetry::figures,
         ..ApiOptions::default()
     };
-    let server = Server::bind(service.clone(), &listen, options).await?;
-    // On standard output, so that scripts can wait for it; with the ports that were free, where port 0 was asked for.
-    let [all, ingest] = server.addresses()[..] else { anyhow::bail!("the addresses are not known") };
+    let mut serving = Serving::begin(&listen, options).await?;
+    let started = serving.start(move |door| start(&settings, cluster.as_ref(), door)).await?;
+    let Some((service, demo)) = started else { return Ok(ExitCode::SUCCESS) };
+    // On standard output, so that scripts can wait for it.
+    let [all, ingest] = *serving.open(service.clone()) else { anyhow::bail!("the addresses are not known") };
     writeln!(std::io::stdout(), "audience is ready on http://{all} (events also on http://{ingest})")?;
     let live = demo.map(|demo| tokio::spawn(demo.live(service.clone())));
-    let stopped = stop_signal(interrupt, terminate);
     let failed = watch(service.clone());
     let outcome = tokio::select! {
-        () = server.run(stopped) => Ok(()),
+        () = serving.until_told() => Ok(()),
         reason = failed => Err(anyhow::anyhow!("{reason}; start again: nothing that was accepted is lost")),
     };
     live.iter().for_each(tokio::task::JoinHandle::abort);
     tokio::task::spawn_blocking(move || service.stop()).await.context("the end was cut off")?;
     outcome.map(|()| ExitCode::SUCCESS)
-}
-
-/// Ends with the first signal; the second ends the process.
-pub fn stop_signal(mut interrupt: Signal, mut terminate: Signal) -> impl Future<Output = ()> {
-    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-    tokio::spawn(async move {
-        tokio::select! { _ = interrupt.recv() => {}, _ = terminate.recv() => {} }
-        tracing::info!("draining; a second signal ends at once");
-        let _ = stop.send(());
-        tokio::select! { _ = interrupt.recv() => {}, _ = terminate.recv() => {} }
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "asked for by the second signal; everything accepted is durable"
-        )]
-        std::process::exit(130);
-    });
-    async { drop(stopped.await) }
 }
 
 /// Ends when the engine has failed, or another process is to stop: without it nothing can be computed.
@@ -119,22 +91,28 @@ async fn watch(service: Arc<Service>) -> String {
     }
 }
 
-/// Starts the platform, and fills it where that is asked for.
-fn start(settings: &ServeSettings, cluster: Option<&Cluster>) -> anyhow::Result<(Arc<Service>, Option<Demo>)> {
+/// Starts the platform, and fills it where that is asked for. Says at the door what is waited for.
+fn start(
+    settings: &ServeSettings,
+    cluster: Option<&Cluster>,
+    door: &Door,
+) -> anyhow::Result<(Arc<Service>, Option<Demo>)> {
     let mut demo = settings.demo.then(|| Demo::open(&settings.data)).transpose()?;
-    let service = start_platform(settings, cluster)?;
-    demo.iter_mut().try_for_each(|demo| demo.fill(&service))?;
+    let service = start_platform(settings, cluster, door)?;
+    if let Some(demo) = &mut demo {
+        door.wait_for("the shop of the demo is made");
+        demo.fill(&service)?;
+    }
     Ok((service, demo))
 }
 
-fn start_platform(settings: &ServeSettings, cluster: Option<&Cluster>) -> anyhow::Result<Arc<Service>> {
-    if settings.profiles && settings.redis.is_none() && settings.aerospike.is_none() {
-        bail!("profiles are kept in Redis or Aerospike, and neither is named: add --redis or --aerospike");
-    }
+fn start_platform(settings: &ServeSettings, cluster: Option<&Cluster>, door: &Door) -> anyhow::Result<Arc<Service>> {
+    let outside = Outside::new(settings)?;
     let bind = |cluster: &Cluster| Coordinator::bind(&cluster.listen, cluster.processes).map(Arc::new);
     let cluster = cluster.map(bind).transpose()?;
-    let stores = Stores::open(&settings.data, &Options::default())?;
-    let postgres = settings.postgres.as_deref().map(connectors::postgres).transpose()?;
+    door.wait_for("the data directory is opened");
+    let stores = Stores::open(&settings.data, &Options::default()).with_context(|| named("data"))?;
+    let postgres = settings.postgres.as_deref().map(|url| connectors::postgres(url, door)).transpose()?;
     let is_new = stores.changes().progress()?.is_none();
     connectors::check_catalogue(&settings.data, is_new, postgres.as_deref())?;
     // A copy of the catalogue is kept where it is in the data directory and nowhere else.
@@ -143,7 +121,8 @@ fn start_platform(settings: &ServeSettings, cluster: Option<&Cluster>) -> anyhow
         Some(catalogue) => (catalogue.clone(), catalogue),
         None => (stores.catalogue(), stores.webhooks()),
     };
-    let objects = settings.checkpoints.as_deref().map(|url| offsite::open(url, &settings.data, is_new)).transpose()?;
+    let open = |url: &str| offsite::open(url, &settings.data, is_new, door);
+    let objects = settings.checkpoints.as_deref().map(open).transpose()?;
     if objects.is_some() {
         // Those in the data directory are of no use any more, and name users who may be erased.
         stores.checkpoints().prune(0)?;
@@ -156,6 +135,10 @@ fn start_platform(settings: &ServeSettings, cluster: Option<&Cluster>) -> anyhow
         catalogue,
         checkpoints: objects.as_ref().map_or_else(|| stores.checkpoints(), |objects| objects.checkpoints()),
     };
+    door.wait_for(match cluster {
+        None => "what was accepted before is brought back",
+        Some(_) => "the other processes are waited for, and what was accepted before is brought back",
+    });
     let options = ServiceOptions {
         engine: EngineOptions { workers: settings.workers, ..EngineOptions::default() },
         cluster,
@@ -176,30 +159,6 @@ fn start_platform(settings: &ServeSettings, cluster: Option<&Cluster>) -> anyhow
             updates::follow(kafka, move || looking.upgrade().iter().for_each(|service| service.look_at_catalogue()))?;
         }
     }
-    join_stores(&service, settings)?;
-    service.post_webhooks(WebhookOptions {
-        store: webhooks,
-        client: Arc::new(HttpWebhooks::new(settings.webhook_private_targets, settings.webhook_ca_file.as_deref())?),
-        give_up_after: Duration::from_secs(3_600 * u64::from(settings.webhook_give_up_hours)),
-    })?;
+    outside.join(&service, webhooks)?;
     Ok(service)
-}
-
-/// Gives memberships, sizes and profiles out to the stores that there are.
-fn join_stores(service: &Arc<Service>, settings: &ServeSettings) -> anyhow::Result<()> {
-    let mut profiles: Vec<Box<dyn ProfileStore>> = Vec::new();
-    if let Some(redis) = &settings.redis {
-        service.give_out_to(Box::new(RedisSink::new(redis.clone())?))?;
-        profiles.push(Box::new(RedisProfiles::new(redis.clone())?));
-    }
-    if let Some(aerospike) = &settings.aerospike {
-        service.give_out_to(Box::new(AerospikeSink::new(aerospike.clone())?))?;
-        service.give_sizes_to(Box::new(AerospikeSizes::new(aerospike.clone())?))?;
-        profiles.push(Box::new(AerospikeProfiles::new(aerospike.clone())?));
-    }
-    if !settings.profiles {
-        return Ok(());
-    }
-    let refresh = Duration::from_secs(settings.profile_refresh_seconds.into());
-    profiles.into_iter().try_for_each(|store| Ok(service.give_profiles_to(store, refresh)?))
 }

@@ -3,15 +3,19 @@
 //! Flags and variables are read by clap; what neither of them says is taken from the file. A key that is not known there
 //! is an error, so that a misspelt setting is never silently the default.
 
+mod check;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use audience_kafka::{Connection, OnGone, Start};
 use clap::{Args, ValueEnum};
 use serde::Deserialize;
+
+pub use check::{named, named_in};
 
 const DATA: &str = "./audience-data";
 const DEMO_DATA: &str = "./audience-demo";
@@ -27,7 +31,7 @@ const HISTORY_SECONDS: u64 = 60;
 const WRITER: &str = "audience";
 const WRITERS: NonZeroU32 = NonZeroU32::new(2).expect("it is not zero");
 const LOG_FORMAT: LogFormat = LogFormat::Text;
-const LOG: &str = "info,fjall=warn,lsm_tree=warn,aerospike_core=off";
+pub const LOG: &str = "info,fjall=warn,lsm_tree=warn,aerospike_core=off";
 
 /// How log lines are written.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, ValueEnum)]
@@ -313,12 +317,9 @@ impl ServeSettings {
             Some(path) => read_file(path)?,
             None => ServeFile::default(),
         };
-        if flags.kafka.as_ref().is_some_and(|brokers| brokers.trim().is_empty()) {
-            bail!("--kafka (AUDIENCE_KAFKA) is empty: name brokers as `host:port`, or do not set it");
-        }
         let address = |text: &str| text.parse::<SocketAddr>().with_context(|| format!("`{text}` is no address"));
-        let cores = || std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
-        Ok(ServeSettings {
+        let cores = || std::thread::available_parallelism().map_or(1, NonZeroUsize::get).min(check::MOST_WORKERS);
+        let settings = ServeSettings {
             data: flags.data.or(file.data).unwrap_or_else(|| PathBuf::from(if flags.demo { DEMO_DATA } else { DATA })),
             demo: flags.demo,
             workers: flags.workers.or(file.workers).map_or_else(cores, NonZeroUsize::get),
@@ -359,12 +360,15 @@ impl ServeSettings {
                 .get(),
             checkpoints: flags.checkpoints.or(file.checkpoints.map(|table| table.url)),
             history: file.history,
-        })
+        };
+        settings.check()?;
+        Ok(settings)
     }
 }
 
 fn read_file(path: &Path) -> anyhow::Result<ServeFile> {
-    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let text = std::fs::read_to_string(path)
+        .with_context(|| format!("--config (AUDIENCE_CONFIG): cannot read {}", path.display()))?;
     toml::from_str(&text).with_context(|| format!("{} is no file of settings", path.display()))
 }
 
@@ -380,7 +384,7 @@ mod tests {
         flags: ServeFlags,
     }
 
-    fn load(args: &[&str], file: Option<&str>) -> anyhow::Result<ServeSettings> {
+    pub(super) fn load(args: &[&str], file: Option<&str>) -> anyhow::Result<ServeSettings> {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("audience.toml");
         let mut flags = Serve::try_parse_from([&["serve"], args].concat())?.flags;
@@ -405,14 +409,6 @@ mod tests {
         let defaults = load(&[], None).expect("valid");
         assert!(defaults.workers >= 1);
         assert_eq!(defaults.listen.to_string(), LISTEN);
-    }
-
-    #[test]
-    fn empty_brokers_are_an_error_that_says_so() {
-        for file in [None, Some("[kafka]\nbrokers = \"there:9092\"")] {
-            let loaded = load(&["--kafka", ""], file);
-            assert!(loaded.is_err_and(|error| error.to_string().contains("AUDIENCE_KAFKA")), "{file:?}");
-        }
     }
 
     /// The settings file that is shipped, with everything in it that is commented out.
@@ -462,7 +458,8 @@ mod tests {
             let error = format!("{:#}", load(&[], Some(file)).expect_err(file));
             assert!(error.contains(expected) && error.contains("audience.toml"), "{file}: {error}");
         }
-        assert!(load(&["--config", "/nowhere"], None).is_err());
+        let error = format!("{:#}", load(&["--config", "/nowhere"], None).expect_err("no file"));
+        assert!(error.contains("--config") && error.contains("/nowhere"), "{error}");
         assert!(load(&["--checkpoint-seconds", "0"], None).is_err());
     }
 

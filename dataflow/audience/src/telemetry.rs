@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use audience_protocol::SPANS;
 use opentelemetry::trace::TracerProvider;
 use opentelemetry::{Context, KeyValue};
@@ -26,7 +26,7 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer};
 
-use crate::settings::{LogFormat, ServeSettings};
+use crate::settings::{LogFormat, ServeSettings, named};
 
 /// Spans that wait for the collector.
 const QUEUE: usize = 4_096;
@@ -37,7 +37,7 @@ const LAST: Duration = Duration::from_secs(3);
 /// Where traces are taken, below the address of a collector.
 const TRACES: &str = "v1/traces";
 /// The variables that every program with OTLP knows; the library reads them, and others of theirs.
-const VARIABLES: [&str; 2] = ["OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"];
+const VARIABLES: [&str; 2] = ["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"];
 
 /// Ends the export of spans when it is dropped, and gives the last of them away.
 #[must_use]
@@ -53,7 +53,7 @@ impl Drop for Telemetry {
 
 /// Logs, and exports spans, as the settings say. `process` is the part of the program that runs here.
 pub fn start(settings: &ServeSettings, process: &'static str) -> anyhow::Result<Telemetry> {
-    let filter = EnvFilter::try_new(&settings.log).with_context(|| format!("`{}` is no log filter", settings.log))?;
+    let filter = log_filter(&settings.log)?;
     // Spans for the collector would stand before every line.
     let filter = filter.and(filter_fn(|metadata| metadata.target() != SPANS));
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
@@ -70,12 +70,30 @@ pub fn start(settings: &ServeSettings, process: &'static str) -> anyhow::Result<
     Ok(Telemetry(provider))
 }
 
+/// A level, or levels by target. A word alone that is no level would be taken for a target, with nothing of all others.
+fn log_filter(text: &str) -> anyhow::Result<EnvFilter> {
+    let directives = || text.split(',').filter(|directive| !directive.is_empty());
+    let is_word = |directive: &&str| !directive.contains(['=', '[']);
+    let unknown = directives().filter(is_word).find(|word| word.parse::<LevelFilter>().is_err());
+    if let Some(unknown) = unknown.or(directives().next().is_none().then_some(text)) {
+        bail!(
+            "{}: `{unknown}` is no level: give off, error, warn, info, debug or trace, or levels by target, as in \
+             info,audience_dataflow=debug",
+            named("log")
+        );
+    }
+    EnvFilter::try_new(text).with_context(|| format!("{}: `{text}` is no log filter", named("log")))
+}
+
 /// The exporter to the collector that is named here or in a variable.
 fn exporter(url: Option<&str>) -> anyhow::Result<Option<opentelemetry_otlp::SpanExporter>> {
-    let is_set = |name: &&str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-    if url.is_none() && !VARIABLES.iter().any(is_set) {
-        return Ok(None);
-    }
+    let of_variable = |name: &&str| Some(((*name).to_owned(), std::env::var(name).ok().filter(|url| !url.is_empty())?));
+    let named = match url {
+        Some(url) => Some((named("otlp"), url.to_owned())),
+        None => VARIABLES.iter().find_map(of_variable),
+    };
+    let Some((name, address)) = named else { return Ok(None) };
+    check_collector(&name, &address)?;
     // The only one in the tree; taken already where another client was made before.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let builder = opentelemetry_otlp::SpanExporter::builder().with_http().with_protocol(Protocol::HttpBinary);
@@ -83,7 +101,17 @@ fn exporter(url: Option<&str>) -> anyhow::Result<Option<opentelemetry_otlp::Span
         Some(url) => builder.with_endpoint(format!("{}/{TRACES}", url.trim_end_matches('/'))),
         None => builder,
     };
-    builder.build().map(Some).context("spans cannot be exported")
+    builder.build().map(Some).with_context(|| format!("{name}: spans cannot be exported to {address}"))
+}
+
+/// The library takes any address, and would find out with every span anew that it knows no way there.
+fn check_collector(name: &str, address: &str) -> anyhow::Result<()> {
+    let rest = address.strip_prefix("http://").or_else(|| address.strip_prefix("https://"));
+    let is_host = |rest: &str| !rest.is_empty() && !rest.starts_with(['/', ':', '?', '#']);
+    if !rest.is_some_and(is_host) {
+        bail!("{name}: `{address}` must begin with http:// or https:// and a host, such as http://127.0.0.1:4318");
+    }
+    Ok(())
 }
 
 fn provider(exporter: opentelemetry_otlp::SpanExporter, process: &'static str) -> SdkTracerProvider {
@@ -203,5 +231,45 @@ impl SpanExporter for Counted {
 
     fn set_resource(&mut self, resource: &Resource) {
         self.0.set_resource(resource);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_log_filter_is_made_of_levels() {
+        for fine in
+            [crate::settings::LOG, "debug", "INFO", "off", "3", "info,audience=trace,", "[http]=debug", "info,[http]"]
+        {
+            assert!(log_filter(fine).is_ok(), "{fine}");
+        }
+        for bad in [
+            "loud",
+            "info,loud",
+            "audience_dataflow",
+            "",
+            " , ",
+            "audience=loud",
+            "info, debug",
+            "info, audience=debug",
+            "=",
+            "info;debug",
+        ] {
+            let error = log_filter(bad).expect_err(bad).to_string();
+            assert!(error.contains("--log (AUDIENCE_LOG, or `log` in a file)"), "{bad}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_collector_is_reached_over_http() {
+        for fine in ["http://127.0.0.1:4318", "https://collector/base/", "http://[::1]:4318"] {
+            assert!(check_collector("--otlp", fine).is_ok(), "{fine}");
+        }
+        for bad in ["ftp://x", "x", "127.0.0.1:4318", "http://", "https:///v1", "http://:4318", "http:/x"] {
+            let error = check_collector("--otlp", bad).expect_err(bad).to_string();
+            assert!(error.starts_with("--otlp: ") && error.contains(bad), "{bad}: {error}");
+        }
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use anyhow::Context;
 use audience_dataflow::service::{SegmentUpdate, SegmentUpdates};
 use audience_kafka::topics::{self, Topic};
 use audience_kafka::{Error, Notices, TopicProducer};
@@ -26,7 +27,7 @@ impl Updates {
     /// The brokers need not be there yet.
     pub fn new(settings: &KafkaSettings) -> anyhow::Result<Updates> {
         let topic = connectors::topic(settings, Topic::segment_updates());
-        let producer = TopicProducer::new(&settings.connection, &topic.name)?;
+        let producer = TopicProducer::new(&settings.connection, &topic.name).context(connectors::KAFKA_SETTINGS)?;
         Ok(Updates { producer, settings: settings.clone(), topic, is_there: AtomicBool::new(false) })
     }
 

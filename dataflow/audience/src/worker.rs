@@ -84,13 +84,14 @@ pub fn run(args: WorkerArgs) -> anyhow::Result<ExitCode> {
 
 fn read_hosts(args: &WorkerArgs) -> anyhow::Result<Vec<String>> {
     let path = args.hosts.display();
-    let text = std::fs::read_to_string(&args.hosts).with_context(|| format!("cannot read {path}"))?;
+    let text = std::fs::read_to_string(&args.hosts)
+        .with_context(|| format!("--hosts (AUDIENCE_HOSTS): cannot read {path}"))?;
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
     let hosts: Vec<String> = lines.map(str::to_owned).collect();
     for host in &hosts {
         let port = host.rsplit_once(':').and_then(|(_, port)| port.parse::<u16>().ok());
         if port.is_none_or(|port| port == 0) {
-            bail!("{path}: `{host}` is no `host:port`");
+            bail!("--hosts (AUDIENCE_HOSTS): {path}: `{host}` is no `host:port`");
         }
     }
     if args.process >= hosts.len() {

@@ -16,6 +16,7 @@ export function useStream(url, handlers) {
     let source;
     let last = '';
     let timer;
+    let wasLive = false;
     const close = () => {
       source?.close();
       source = undefined;
@@ -25,11 +26,15 @@ export function useStream(url, handlers) {
       close();
       const separator = url.includes('?') ? '&' : '?';
       source = new EventSource(last ? `${url}${separator}after=${encodeURIComponent(last)}` : url);
-      source.onopen = () => setState('live');
+      source.onopen = () => {
+        wasLive = true;
+        setState('live');
+      };
       source.onerror = () => {
         const isRefused = source.readyState === EventSource.CLOSED;
-        setState(isRefused ? 'absent' : 'lost');
-        if (isRefused) timer = setTimeout(open, 15_000);
+        // What was there and refuses is starting again, and the browser gives up where it is refused.
+        setState(isRefused && !wasLive ? 'absent' : 'lost');
+        if (isRefused) timer = setTimeout(open, wasLive ? 2_000 : 15_000);
       };
       for (const name of Object.keys(latest.current)) {
         source.addEventListener(name, (event) => {

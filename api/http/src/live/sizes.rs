@@ -17,7 +17,7 @@ use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::time::{Instant, sleep};
 
 use super::events::endless;
-use super::{HEARTBEAT, RETRY_SECONDS, filter};
+use super::{HEARTBEAT, RETRY_SECONDS, filter, last_event};
 use crate::api::Api;
 use crate::metrics::InFlight;
 use crate::problem::Problem;
@@ -54,6 +54,8 @@ struct Watcher {
 }
 
 async fn follow(api: Arc<Api>, call: Call) -> Answer {
+    // It begins with all sizes, so that nobody goes on from anywhere; but who gives what is none errs.
+    last_event(&call.headers)?;
     let segments = filter(&Query::read(&call.query))?.segments.into_iter().collect();
     look(&api).await?;
     let place = Arc::clone(&api.live.places).try_acquire_owned().map_err(|_| Problem::busy(RETRY_SECONDS))?;

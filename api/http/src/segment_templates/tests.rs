@@ -154,3 +154,16 @@ fn names_say_durations_in_words() {
     let lapsing = template("lapsing").render(&given(&json!({"quiet": "1d"}))).unwrap();
     assert!(lapsing.description.contains("1 day") && !lapsing.description.contains("1 days"), "{lapsing:?}");
 }
+
+#[test]
+fn a_number_that_no_rule_may_have_is_told_from_what_is_none() {
+    for (id, parameters, code, words) in [
+        ("high-value", r#"{"amount": 1e19}"#, "out_of_range", "amount is a number beyond ±10^18"),
+        ("frequent-buyers", r#"{"count": -99999999999999999999}"#, "out_of_range", "count is a number beyond ±10^18"),
+        ("high-value", r#"{"amount": null}"#, "wrong_type", "amount takes a number"),
+    ] {
+        let problem = template(id).render(&serde_json::from_str(parameters).unwrap()).unwrap_err();
+        let [only] = problem.errors.as_slice() else { panic!("{parameters}: {:?}", problem.errors) };
+        assert_eq!((only.code, only.message.as_str()), (code, words), "{parameters}");
+    }
+}

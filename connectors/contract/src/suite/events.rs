@@ -282,6 +282,12 @@ fn users(log: &dyn EventLog) {
     for (ids, before, expected) in cases {
         let found = log.of_users(ids, before).expect("of_users");
         assert_eq!(sequences(&found), expected, "{ids:?} before {before}");
+        let may_name = log.may_name(ids).expect("may_name");
+        assert_eq!(may_name.len(), ids.len());
+        for (id, may_name) in ids.iter().zip(may_name) {
+            let is_named = !log.of_users(&[*id], before).expect("of_users").is_empty();
+            assert!(may_name || !is_named, "{id} is named");
+        }
         let mut visited = Vec::new();
         let all = log.visit_users(ids, before, &mut |run| {
             assert!(!run.is_empty() && run.len() <= 16 << 20, "a run is some records, and at most a few MiB");

@@ -52,8 +52,13 @@ impl FeederStatus {
         self.readers.lock().iter().flat_map(|reader| reader.lag.clone()).collect()
     }
 
-    fn set(&self, share: Share, change: impl FnOnce(&mut ReaderStatus)) {
-        self.readers.lock().get_mut(share.index as usize).map(change);
+    /// Notes something of a reader; gives what kept it from reading before.
+    fn set(&self, share: Share, change: impl FnOnce(&mut ReaderStatus)) -> Option<String> {
+        let mut readers = self.readers.lock();
+        let reader = readers.get_mut(share.index as usize)?;
+        let before = reader.fault.clone();
+        change(reader);
+        before
     }
 }
 
@@ -118,8 +123,9 @@ impl<'a> Feeder<'a> {
         }
     }
 
-    fn set_fault(&self, fault: Option<String>) {
-        self.status.set(self.share, |reader| reader.fault = fault);
+    /// Notes what keeps it from reading, if anything does; gives what did before.
+    fn set_fault(&self, fault: Option<String>) -> Option<String> {
+        self.status.set(self.share, |reader| reader.fault = fault)
     }
 
     /// Opens the share. Where nobody has read any of the source, the first reader notes for all of them where each partition
@@ -155,8 +161,9 @@ impl<'a> Feeder<'a> {
                 Ok(batch) => batch,
                 // Polling again goes on where it was.
                 Err(SourceError::Transient(fault)) => {
-                    tracing::warn!(source = self.status.source, fault, "the source does not answer; trying again");
-                    self.set_fault(Some(fault));
+                    if self.set_fault(Some(fault.clone())).as_ref() != Some(&fault) {
+                        tracing::warn!(source = self.status.source, fault, "the source does not answer; trying again");
+                    }
                     self.rest();
                     continue;
                 }

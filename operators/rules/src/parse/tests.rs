@@ -238,6 +238,40 @@ fn faults_lie_where_the_contract_says() {
     }
 }
 
+/// A number is rounded first; one that is beyond the range then is refused where it stands, and never taken for another.
+#[test]
+fn literals_lie_within_the_range() {
+    for most in ["1000000000000000000", "-1000000000000000000", "1e18", "1000000000000000000.0000000004"] {
+        let read = test_of(&format!(r#"{{"field": "f", "operator": "eq", "value": {most}}}"#));
+        let whole = Decimal::from_integer(if most.starts_with('-') { -1 } else { 1 } * 1_000_000_000_000_000_000);
+        assert_eq!(read.condition, Condition::Equals(Literal::Number(whole)), "{most}");
+    }
+    let beyond = [
+        "1000000000000000001",
+        "-1000000000000000001",
+        "1e19",
+        "1000000000000000000.0000000006",
+        "18446744073709551617",
+    ];
+    for number in beyond {
+        for (text, pointer) in [
+            (format!(r#"{{"field": "f", "operator": "gt", "value": {number}}}"#), "/value"),
+            (format!(r#"{{"event": "e", "operator": "gt", "value": {number}}}"#), "/value"),
+            (format!(r#"{{"field": "f", "operator": "in", "value": [1, {number}]}}"#), "/value/1"),
+            (format!(r#"{{"field": "f", "operator": "between", "value": [{number}, 1]}}"#), "/value/0"),
+            (
+                format!(r#"{{"event": "e", "where": {{"field": "f", "operator": "eq", "value": {number}}}}}"#),
+                "/where/value",
+            ),
+            (format!(r#"{{"rank": {{"by": "f"}}, "top": {number}}}"#), "/top"),
+        ] {
+            let faults = parse_rules(&json(&text), &catalogue()).expect_err(&text);
+            assert_eq!(faults.iter().map(|fault| &*fault.pointer).collect::<Vec<_>>(), [pointer], "{text}");
+            assert!(faults[0].message.contains("10^18"), "{text}: {faults:?}");
+        }
+    }
+}
+
 #[test]
 fn levels_and_nodes_are_bounded() {
     let nested = |levels: usize, leaf: &str| {

@@ -44,7 +44,7 @@ impl Service {
     /// Known users, in order.
     pub(in crate::service) fn list_users(&self, query: &UserQuery) -> Result<Page<UserId>> {
         let ids_after = |after: Option<&str>, limit| self.ids_after(&query.prefix, after, limit);
-        page_of(query.limit, query.after.clone(), ids_after, |id| self.is_known(id))
+        page_of(query.limit, query.after.clone(), ids_after, |ids| self.sift(ids), |id| self.is_known(id))
     }
 
     /// The least ids that workers have a number for, known or not: those of lists and of users who are gone are among them.
@@ -76,6 +76,21 @@ impl Service {
         keep_least(&mut found, limit);
         found.sort_unstable();
         found
+    }
+
+    /// Leaves out ids that are no users for certain, with one question to the log for all.
+    fn sift(&self, ids: Vec<String>) -> Result<Vec<String>> {
+        let mut names: Vec<(usize, String)> = Vec::with_capacity(ids.len());
+        {
+            let aliases = self.engine.aliases().read();
+            let roots = ids.iter().enumerate().filter(|(_, id)| aliases.root(id).is_none());
+            names.extend(roots.flat_map(|(at, id)| aliases.ids(id).into_iter().map(move |name| (at, name))));
+        }
+        let asked: Vec<&str> = names.iter().map(|(_, name)| name.as_str()).collect();
+        let may_name = self.stores.events.may_name(&asked).map_err(unavailable)?;
+        let mut may_be: Vec<bool> = vec![false; ids.len()];
+        names.iter().zip(may_name).for_each(|((at, _), may_name)| may_be[*at] |= may_name);
+        Ok(ids.into_iter().zip(may_be).filter_map(|(id, may_be)| may_be.then_some(id)).collect())
     }
 
     /// Whether any event of a user counts who goes by this id.
@@ -141,21 +156,23 @@ impl Service {
 }
 
 /// A page of those ids that are known. Where many are not, as those of a long list may be, few rounds go through all of
-/// them: each takes more than the one before.
+/// them: each takes more than the one before. So that not each of them is looked for by itself, those of all rounds but the
+/// first, after which there are many, are sifted.
 fn page_of(
     limit: usize,
     mut after: Option<String>,
     ids_after: impl Fn(Option<&str>, usize) -> Vec<String>,
+    sift: impl Fn(Vec<String>) -> Result<Vec<String>>,
     is_known: impl Fn(&str) -> Result<bool>,
 ) -> Result<Page<UserId>> {
     let mut items = Vec::new();
-    let mut at_once = limit + 1;
+    let (mut is_first, mut at_once) = (true, limit + 1);
     loop {
         let ids = ids_after(after.as_deref(), at_once);
         let is_last = ids.len() < at_once;
         at_once = (at_once * GROWTH).min(MOST_AT_ONCE).max(at_once);
         after = ids.last().cloned();
-        for id in ids {
+        for id in if std::mem::take(&mut is_first) { ids } else { sift(ids)? } {
             if !is_known(&id)? {
                 continue;
             }
@@ -194,20 +211,30 @@ mod tests {
     #[test]
     fn a_page_goes_through_many_who_are_not_known_in_few_rounds() {
         let all: Vec<String> = (0..100_000).map(|number| format!("{number:06}")).collect();
-        let rounds = Cell::new(0);
+        let (rounds, looked_for) = (Cell::new(0), Cell::new(0));
         let page = |limit, after: Option<&str>, known: &[&str]| {
             rounds.set(0);
+            looked_for.set(0);
             let ids_after = |after: Option<&str>, limit| {
                 rounds.set(rounds.get() + 1);
                 let fitting = all.iter().filter(|id| after.is_none_or(|after| id.as_str() > after));
                 fitting.take(limit).cloned().collect()
             };
-            let page = page_of(limit, after.map(str::to_owned), ids_after, |id| Ok(known.contains(&id))).unwrap();
+            // Some who are not known are not left out either.
+            let sift = |ids: Vec<String>| {
+                Ok(ids.into_iter().filter(|id| known.contains(&id.as_str()) || id.ends_with("7777")).collect())
+            };
+            let is_known = |id: &str| {
+                looked_for.set(looked_for.get() + 1);
+                Ok(known.contains(&id))
+            };
+            let page = page_of(limit, after.map(str::to_owned), ids_after, sift, is_known).unwrap();
             let ids: Vec<String> = page.items.into_iter().map(|user| user.user_id).collect();
             (ids.join(" "), page.next_cursor, rounds.get())
         };
         let (ids, next, rounds) = page(50, None, &[]);
         assert!(ids.is_empty() && next.is_none() && rounds <= 5, "{rounds} rounds");
+        assert_eq!(looked_for.get(), 51 + 10, "the first round, and of the others those who may be known");
         let known = ["000003", "054321", "099999"];
         let (ids, next, rounds) = page(2, None, &known);
         assert_eq!((&*ids, next.as_deref()), ("000003 054321", Some("054321")));

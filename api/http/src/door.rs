@@ -1,0 +1,67 @@
+//! What stands behind the listeners: the API, and before there is a platform for it, what is waited for.
+
+use std::sync::{Arc, OnceLock};
+
+use audience_protocol::Platform;
+use hyper::Method;
+use tokio::sync::watch;
+use warp::path::FullPath;
+use warp::reply::Response;
+
+use crate::api::{Api, Request, no_sniff};
+use crate::health;
+use crate::options::{ApiOptions, Scope};
+use crate::problem::Problem;
+
+/// Lets requests through to a platform from the moment on at which it is open; until then whoever asks is told what is waited
+/// for, and health is that of a process that lives and is not ready.
+#[derive(Clone)]
+pub struct Door(Arc<Inner>);
+
+struct Inner {
+    api: OnceLock<Arc<Api>>,
+    options: ApiOptions,
+    waits_for: watch::Sender<String>,
+}
+
+impl Door {
+    pub(crate) fn new(options: ApiOptions) -> Door {
+        let waits_for = watch::Sender::new("it has just begun".to_owned());
+        Door(Arc::new(Inner { api: OnceLock::new(), options, waits_for }))
+    }
+
+    /// Says what is waited for.
+    pub fn wait_for(&self, what: impl Into<String>) {
+        self.0.waits_for.send_replace(what.into());
+    }
+
+    /// Opens for good; called in a runtime. Where it is open already nothing happens.
+    pub fn open(&self, platform: Arc<dyn Platform>) {
+        self.0.api.get_or_init(|| Arc::new(Api::new(platform, self.0.options.clone())));
+    }
+
+    pub(crate) fn options(&self) -> &ApiOptions {
+        &self.0.options
+    }
+
+    /// What is behind it, once it is open.
+    pub(crate) fn api(&self) -> Option<&Arc<Api>> {
+        self.0.api.get()
+    }
+
+    /// Answers a request.
+    pub(crate) async fn answer(self, scope: Scope, path: FullPath, request: Request) -> Response {
+        match self.api() {
+            Some(api) => Arc::clone(api).answer(scope, path, request).await,
+            None => no_sniff(self.not_yet(path.as_str(), &request.method)),
+        }
+    }
+
+    fn not_yet(&self, path: &str, method: &Method) -> Response {
+        let waits_for = self.0.waits_for.borrow().clone();
+        let health =
+            matches!(*method, Method::GET | Method::HEAD).then(|| health::of_start(path, &waits_for)).flatten();
+        let problem = || Problem::unavailable("starting", format!("the start is not done: {waits_for}"));
+        health.unwrap_or_else(|| problem().into_response())
+    }
+}

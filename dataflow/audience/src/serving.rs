@@ -1,0 +1,81 @@
+//! Listeners and signals of a process that serves, from before there is anything to serve until it is told to stop.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use anyhow::Context;
+use audience_api::{ApiOptions, Door, Listen, Server};
+use audience_protocol::Platform;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::oneshot;
+use tokio::task::JoinSet;
+
+/// Listeners that answer. While a start goes on they say what is waited for, so that a process that waits for a server, or
+/// brings much back, is not taken for one that is dead.
+pub struct Serving {
+    door: Door,
+    addresses: Vec<SocketAddr>,
+    /// The listeners; they are cut off with this.
+    running: JoinSet<()>,
+    stop: oneshot::Sender<()>,
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Serving {
+    /// Binds the addresses, and answers.
+    pub async fn begin(listen: &[Listen], options: ApiOptions) -> anyhow::Result<Serving> {
+        let (interrupt, terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+        let server = Server::bind_early(listen, options).await?;
+        let (door, addresses) = (server.door(), server.addresses());
+        let (stop, stopped) = oneshot::channel();
+        let mut running = JoinSet::new();
+        running.spawn(server.run(async { drop(stopped.await) }));
+        Ok(Serving { door, addresses, running, stop, interrupt, terminate })
+    }
+
+    /// Runs a start on a thread for it, which may say what it waits for; `None` where a signal comes before its end. Nothing
+    /// has been accepted by then, so that there is nothing to drain.
+    pub async fn start<T, F>(&mut self, start: F) -> anyhow::Result<Option<T>>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Door) -> anyhow::Result<T> + Send + 'static,
+    {
+        let door = self.door.clone();
+        tokio::select! {
+            started = tokio::task::spawn_blocking(move || start(&door)) => started.context("the start was cut off")?.map(Some),
+            _ = self.interrupt.recv() => Ok(None),
+            _ = self.terminate.recv() => Ok(None),
+        }
+    }
+
+    /// Serves a platform; gives the addresses, with the ports that were free where port 0 was asked for.
+    pub fn open(&self, platform: Arc<dyn Platform>) -> &[SocketAddr] {
+        self.door.open(platform);
+        &self.addresses
+    }
+
+    /// Serves until the first signal, and ends what is under way; the second ends the process.
+    pub async fn until_told(mut self) {
+        stop_signal(self.interrupt, self.terminate).await;
+        let _ = self.stop.send(());
+        while self.running.join_next().await.is_some() {}
+    }
+}
+
+/// Ends with the first signal; the second ends the process.
+fn stop_signal(mut interrupt: Signal, mut terminate: Signal) -> impl Future<Output = ()> {
+    let (stop, stopped) = oneshot::channel::<()>();
+    tokio::spawn(async move {
+        tokio::select! { _ = interrupt.recv() => {}, _ = terminate.recv() => {} }
+        tracing::info!("draining; a second signal ends at once");
+        let _ = stop.send(());
+        tokio::select! { _ = interrupt.recv() => {}, _ = terminate.recv() => {} }
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "asked for by the second signal; everything accepted is durable"
+        )]
+        std::process::exit(130);
+    });
+    async { drop(stopped.await) }
+}

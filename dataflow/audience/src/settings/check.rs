@@ -1,0 +1,121 @@
+//! Settings of the right form that nothing can be run with: found before anything is started, and named by all the names that
+//! whoever set them may know them by.
+
+use anyhow::ensure;
+
+use super::ServeSettings;
+
+/// Users are dealt into as many shards: of more workers some had nothing to do.
+pub const MOST_WORKERS: usize = 256;
+
+/// A setting by its flag, its variable and its key.
+pub fn named(key: &str) -> String {
+    format!("--{} (AUDIENCE_{}, or `{key}` in a file)", key.replace('_', "-"), key.to_uppercase())
+}
+
+/// The same of one whose key is in a table.
+pub fn named_in(table: &str, key: &str) -> String {
+    format!("--{table} (AUDIENCE_{}, or `{key}` in the table [{table}] of a file)", table.to_uppercase())
+}
+
+impl ServeSettings {
+    /// Refuses what is out of range, or empty where something is named.
+    pub(super) fn check(&self) -> anyhow::Result<()> {
+        ensure!(
+            self.workers <= MOST_WORKERS,
+            "{} is {}: at most {MOST_WORKERS} worker threads are possible, and more than there are cores gain nothing",
+            named("workers"),
+            self.workers
+        );
+        if let Some(kafka) = &self.kafka {
+            let brokers = &kafka.connection.brokers;
+            ensure!(
+                !brokers.trim().is_empty(),
+                "{} is empty: name brokers as `host:port`, or do not set it",
+                named_in("kafka", "brokers")
+            );
+            is_name("`writer` in the table [kafka]", &kafka.writer)?;
+        }
+        if let Some(redis) = &self.redis {
+            is_time("`timeout_ms` in the table [redis]", redis.timeout_ms)?;
+            is_name("`writer` in the table [redis]", &redis.writer)?;
+        }
+        self.check_aerospike()
+    }
+
+    fn check_aerospike(&self) -> anyhow::Result<()> {
+        let Some(aerospike) = &self.aerospike else { return Ok(()) };
+        is_name(&named_in("aerospike", "hosts"), &aerospike.hosts)?;
+        is_name("`writer` in the table [aerospike]", &aerospike.writer)?;
+        is_time("`timeout_ms` in the table [aerospike]", aerospike.timeout_ms.into())?;
+        ensure!(
+            aerospike.chunks > 0,
+            "`chunks` in the table [aerospike] is 0: the users of a segment need at least one"
+        );
+        let stores = [
+            ("user_profiles", &aerospike.user_profiles),
+            ("segment_ownership", &aerospike.segment_ownership),
+            ("analytics", &aerospike.analytics),
+        ];
+        for (name, store) in stores {
+            is_name(&format!("`namespace` in the table [aerospike.{name}]"), &store.namespace)?;
+        }
+        Ok(())
+    }
+}
+
+/// How long an answer is waited for.
+fn is_time(name: &str, milliseconds: u64) -> anyhow::Result<()> {
+    ensure!(milliseconds > 0, "{name} is 0, and nothing is answered in no time: give it at least 1 millisecond");
+    Ok(())
+}
+
+fn is_name(name: &str, text: &str) -> anyhow::Result<()> {
+    ensure!(!text.trim().is_empty(), "{name} is empty: give it a value, or do not set it");
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::load;
+
+    #[test]
+    fn what_cannot_be_run_with_is_an_error_that_names_the_setting() {
+        let none: &[&str] = &[];
+        for (flags, file, words) in [
+            (
+                &["--workers", "5000"][..],
+                "",
+                &["--workers (AUDIENCE_WORKERS, or `workers` in a file) is 5000", "256"][..],
+            ),
+            (none, "workers = 257", &["AUDIENCE_WORKERS", "257"]),
+            (&["--kafka", ""], "", &["AUDIENCE_KAFKA", "empty"]),
+            (&["--kafka", ""], "[kafka]\nbrokers = \"there:9092\"", &["AUDIENCE_KAFKA", "empty"]),
+            (none, "[kafka]\nbrokers = \" \"", &["`brokers` in the table [kafka]", "empty"]),
+            (none, "[kafka]\nbrokers = \"there:9092\"\nwriter = \"\"", &["`writer` in the table [kafka]", "empty"]),
+            (
+                none,
+                "[redis]\nurl = \"redis://there\"\ntimeout_ms = 0",
+                &["`timeout_ms` in the table [redis]", "1 milli"],
+            ),
+            (&["--redis", "redis://here"], "[redis]\nurl = \"x\"\ntimeout_ms = 0", &["`timeout_ms`", "[redis]"]),
+            (none, "[redis]\nurl = \"redis://there\"\nwriter = \"\"", &["`writer` in the table [redis]"]),
+            (&["--aerospike", ""], "", &["AUDIENCE_AEROSPIKE", "`hosts` in the table [aerospike]", "empty"]),
+            (none, "[aerospike]\nhosts = \"there:3000\"\ntimeout_ms = 0", &["`timeout_ms` in the table [aerospike]"]),
+            (none, "[aerospike]\nhosts = \"there:3000\"\nchunks = 0", &["`chunks` in the table [aerospike]"]),
+            (none, "[aerospike]\nhosts = \"there:3000\"\nwriter = \"\"", &["`writer` in the table [aerospike]"]),
+            (
+                none,
+                "[aerospike]\nhosts = \"there:3000\"\n[aerospike.analytics]\nnamespace = \"\"",
+                &["`namespace` in the table [aerospike.analytics]"],
+            ),
+        ] {
+            let error = format!("{:#}", load(flags, Some(file)).expect_err(file));
+            for word in words {
+                assert!(error.contains(word), "{flags:?} {file}: {word} is not in {error}");
+            }
+        }
+        let most = load(&["--workers", "256"], Some("[redis]\nurl = \"redis://there\"\ntimeout_ms = 1"));
+        assert!(most.is_ok(), "{most:?}");
+    }
+}
