@@ -28,6 +28,8 @@ struct Held {
     /// How often each writer was opened; only who did it last may write.
     writers_opened: BTreeMap<u64, u64>,
     deals: u64,
+    /// What was done that must not be: whoever panics is only begun anew.
+    violations: Vec<String>,
     /// The chance that a call fails, in percent.
     faults: u64,
 }
@@ -39,6 +41,12 @@ struct Medium {
 }
 
 impl Medium {
+    fn expect(held: &mut Held, is_so: bool, what: impl FnOnce() -> String) {
+        if !is_so {
+            held.violations.push(what());
+        }
+    }
+
     fn fault(&self) -> Result<(), SinkError> {
         let percent = self.held.lock().faults;
         if self.random.lock().percent(percent) {
@@ -77,7 +85,6 @@ impl SharedSink for Shared {
         let mut held = self.medium.held.lock();
         held.opened += 1;
         self.opened = held.opened;
-        held.writers_opened.clear();
         let before = *held.writers.get_or_insert(self.wanted);
         drop(held);
         let writers = self.medium.writers(before);
@@ -88,12 +95,13 @@ impl SharedSink for Shared {
         self.medium.fault()?;
         {
             let mut held = self.medium.held.lock();
-            assert_eq!(held.opened, self.opened);
+            let is_last = held.opened == self.opened;
+            Medium::expect(&mut held, is_last, || "an earlier opening deals".to_owned());
             let tick = reach.progress().tick;
             for writer in 0..held.writers.unwrap() {
-                let found = held.reaches.get(&writer);
+                let found = held.reaches.get(&writer).cloned();
                 let is_there = tick == 0 || matches!(found, Some(Reach::All(at)) if at.tick == tick);
-                assert!(is_there, "users are dealt at {tick} while writer {writer} is at {found:?}");
+                Medium::expect(&mut held, is_there, || format!("dealt at {tick}, and writer {writer} is at {found:?}"));
             }
             held.writers = Some(self.wanted);
             held.reaches = (0..self.wanted).map(|writer| (writer, reach.clone())).collect();
@@ -125,7 +133,8 @@ impl Sink for OneOf {
     fn open(&mut self) -> Result<Option<Reach>, SinkError> {
         self.medium.fault()?;
         let mut held = self.medium.held.lock();
-        assert_eq!(held.writers, Some(self.of), "of those who write");
+        let is_asked_for = held.writers == Some(self.of);
+        Medium::expect(&mut held, is_asked_for, || format!("one of {} is opened", self.of));
         let opened = held.writers_opened.entry(self.index).or_default();
         *opened += 1;
         self.opened = Some(*opened);
@@ -136,8 +145,10 @@ impl Sink for OneOf {
         self.medium.fault()?;
         {
             let mut held = self.medium.held.lock();
-            assert_eq!(held.writers_opened.get(&self.index).copied(), self.opened, "the one who opened it last writes");
-            assert!(changes.iter().all(|change| owner(&change.user_id, self.of) == self.index), "its own users");
+            let is_last = held.writers_opened.get(&self.index).copied() == self.opened;
+            Medium::expect(&mut held, is_last, || format!("writer {} writes who was shut out", self.index));
+            let is_own = changes.iter().all(|change| owner(&change.user_id, self.of) == self.index);
+            Medium::expect(&mut held, is_own, || format!("writer {} of {} writes of others", self.index, self.of));
             held.reaches.insert(self.index, reach.clone());
             held.changes.extend_from_slice(changes);
         }
@@ -208,6 +219,7 @@ fn users_are_dealt_over_another_number_of_writers_with_each_start() {
             service.stop();
         }
         let held = medium.held.lock();
+        assert_eq!(held.violations, [""; 0]);
         assert_eq!(by_user(&held.changes), by_user(&given_out(&stores)), "with seed {seed}");
         let newest = stores.changes.progress().unwrap().unwrap();
         assert_eq!(
@@ -251,5 +263,6 @@ fn writers_that_come_late_give_everybody() {
             }
             service.stop();
         }
+        assert_eq!(medium.held.lock().violations, [""; 0]);
     }
 }

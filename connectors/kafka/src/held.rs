@@ -71,13 +71,43 @@ impl<'a> Committed<'a> {
             }
             std::thread::park_timeout(LOOK_AGAIN);
         }
+        self.visit(&self.consumer, partition, low, visit)
+    }
+
+    /// Visits all that is committed of all partitions, or all there is.
+    pub fn read_all(&self, is_committed: bool, visit: &mut dyn FnMut(&BorrowedMessage<'_>)) -> Result<()> {
+        for partition in self.partitions()? {
+            if is_committed {
+                self.read(partition, visit)?;
+            } else {
+                self.read_everything(partition, visit)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Visits every message of a partition that was written before the call, in order, also those of transactions that are under
+    /// way or were undone.
+    fn read_everything(&self, partition: i32, visit: &mut dyn FnMut(&BorrowedMessage<'_>)) -> Result<()> {
+        let (low, end) = self.bounds(&self.everything, partition)?;
+        if low >= end { Ok(()) } else { self.visit(&self.everything, partition, low, visit) }
+    }
+
+    /// Visits what that consumer sees of a partition, up to its end.
+    fn visit(
+        &self,
+        consumer: &BaseConsumer<Quiet>,
+        partition: i32,
+        from: i64,
+        visit: &mut dyn FnMut(&BorrowedMessage<'_>),
+    ) -> Result<()> {
         let mut list = TopicPartitionList::new();
-        list.add_partition_offset(self.topic, partition, Offset::Offset(low))
+        list.add_partition_offset(self.topic, partition, Offset::Offset(from))
             .map_err(Error::client("naming an offset"))?;
-        self.consumer.assign(&list).map_err(Error::client("assigning a partition"))?;
+        consumer.assign(&list).map_err(Error::client("assigning a partition"))?;
         let mut heard = Instant::now();
         loop {
-            match self.consumer.poll(POLL) {
+            match consumer.poll(POLL) {
                 Some(Ok(message)) => {
                     heard = Instant::now();
                     visit(&message);

@@ -5,10 +5,11 @@
 //! | the writer's name | the reach of one writer alone, or `{"dealt": …}`: over how many users are dealt |
 //! | the name, `-2-of-4` | the reach of the second of four |
 //!
-//! The keys are transactional ids too. Whoever deals users anew writes all of it in one transaction, under the writer's name,
-//! and shuts those before out first; one of those who comes back finds that it is no longer asked for.
+//! The keys are transactional ids too. Whoever opens the writers files anew how users are dealt, with a number that nobody else
+//! has, and whoever deals them otherwise files all of it in one transaction, both under the writer's name. Each writer reads that
+//! behind taking its id over: one that was given out by an earlier opening finds that it is no longer asked for.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use audience_contract::{Reach, SinkError};
 use murmur2::{KAFKA_SEED, murmur2};
@@ -26,11 +27,23 @@ pub struct Deal {
     pub writers: u32,
     /// How many partitions there were when users were dealt. More since then change nobody's writer.
     pub partitions: u32,
+    /// Whose opening this is of.
+    pub opening: u64,
 }
 
 impl Deal {
     /// One writer for everybody.
-    pub const ALONE: Deal = Deal { writers: 1, partitions: 1 };
+    pub const ALONE: Deal = Deal { writers: 1, partitions: 1, opening: 0 };
+
+    /// The same users' writers, of an opening that is new. One alone needs no number: its id is the name itself.
+    pub fn opened_anew(self) -> Deal {
+        if self.writers == 1 { Deal::ALONE } else { Deal { opening: fastrand::u64(..), ..self } }
+    }
+
+    /// Whether each user has the same writer.
+    pub fn deals_as(&self, other: &Deal) -> bool {
+        (self.writers, self.partitions) == (other.writers, other.partitions)
+    }
 
     /// The writer of a user, from 0.
     pub fn writer_of(&self, user: &str) -> u32 {
@@ -68,24 +81,27 @@ pub struct Filed {
 impl Filed {
     /// Reads what is committed; earlier writers are shut out before, or it may be old at once.
     pub fn read(settings: &SinkSettings) -> Result<Filed, SinkError> {
-        let SinkSettings { connection, progress_topic, writer, .. } = settings;
-        let failed = |error: Error| error.into_sink(writer);
-        let committed = Committed::new(connection, progress_topic).map_err(failed)?;
         let mut held = BTreeMap::new();
-        for partition in committed.partitions().map_err(failed)? {
-            let read = committed.read(partition, &mut |message| {
-                let Some(Ok(key)) = message.key().map(std::str::from_utf8) else { return };
-                if !key.starts_with(writer) {
-                    return;
-                }
-                match message.payload() {
-                    Some(value) => held.insert(key.to_owned(), value.to_vec()),
-                    None => held.remove(key),
-                };
-            });
-            read.map_err(failed)?;
-        }
-        Ok(Filed { writer: writer.clone(), held })
+        each(settings, true, &mut |key, value| {
+            match value {
+                Some(value) => held.insert(key.to_owned(), value.to_vec()),
+                None => held.remove(key),
+            };
+        })?;
+        Ok(Filed { writer: settings.writer.clone(), held })
+    }
+
+    /// The ids of all writers that may have a transaction under way, by all that was ever filed, committed or not: what is
+    /// committed can be read only once those have ended.
+    pub fn ids(settings: &SinkSettings) -> Result<BTreeSet<String>, SinkError> {
+        let mut ids = BTreeSet::new();
+        each(settings, false, &mut |key, value| {
+            let record = value.filter(|_| key == settings.writer).and_then(|value| serde_json::from_slice(value).ok());
+            if let Some(Record::Dealt { dealt }) = record {
+                ids.extend((0..dealt.writers).map(|index| dealt.id(key, index)));
+            }
+        })?;
+        Ok(ids)
     }
 
     /// How users are dealt, and the reach of the one writer where they are not; `None` where nothing was ever written.
@@ -112,6 +128,24 @@ impl Filed {
     }
 }
 
+/// Visits what is filed under keys that begin with the writer's name, in order: what is committed, or all of it.
+fn each(
+    settings: &SinkSettings,
+    is_committed: bool,
+    visit: &mut dyn FnMut(&str, Option<&[u8]>),
+) -> Result<(), SinkError> {
+    let SinkSettings { connection, progress_topic, writer, .. } = settings;
+    let read = Committed::new(connection, progress_topic).and_then(|topic| {
+        topic.read_all(is_committed, &mut |message| {
+            let key = message.key().and_then(|key| std::str::from_utf8(key).ok());
+            if let Some(key) = key.filter(|key| key.starts_with(writer)) {
+                visit(key, message.payload());
+            }
+        })
+    });
+    read.map_err(|error: Error| error.into_sink(writer))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -120,7 +154,7 @@ mod tests {
     #[test]
     fn users_are_dealt_by_their_partition() {
         for (key, hash) in [("21", -973_932_308), ("foobar", -790_332_482), ("abc", 479_470_107)] {
-            let deal = Deal { writers: 5, partitions: 12 };
+            let deal = Deal { writers: 5, partitions: 12, opening: 0 };
             assert_eq!(deal.writer_of(key), (hash & 0x7fff_ffff) as u32 % 12 % 5, "{key}");
         }
         assert_eq!(Deal::ALONE.writer_of("anybody"), 0);
@@ -130,10 +164,11 @@ mod tests {
     fn records_of_earlier_versions_are_read() {
         let reach = br#"{"all":{"tick":7,"clock":9,"sequence":8,"catalogue_version":1}}"#;
         assert!(matches!(serde_json::from_slice(reach), Ok(Record::Reach(Reach::All(_)))));
-        let deal = Deal { writers: 4, partitions: 12 };
+        let deal = Deal { writers: 4, partitions: 12, opening: u64::MAX };
         let dealt = serde_json::to_vec(&Record::Dealt { dealt: deal }).expect("it has a form");
-        assert_eq!(dealt, br#"{"dealt":{"writers":4,"partitions":12}}"#);
+        assert_eq!(dealt, br#"{"dealt":{"writers":4,"partitions":12,"opening":18446744073709551615}}"#);
         // A version that knows of one writer alone says that it cannot read this, and writes nothing.
         assert!(serde_json::from_slice::<Reach>(&dealt).is_err());
+        assert!(matches!(serde_json::from_slice(&dealt), Ok(Record::Dealt { dealt }) if dealt == deal));
     }
 }

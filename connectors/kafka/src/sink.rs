@@ -162,13 +162,26 @@ impl KafkaSink {
                     // Readers need not wait for the transaction to run out.
                     let _ = sender.ask(|producer, call| producer.abort_transaction(call));
                 }
-                Err(error.into_sink(&self.name))
+                Err(if error.is_fenced() { self.fenced() } else { error.into_sink(&self.name) })
             }
         }
     }
 
-    /// What a partition of the topic adds up to.
-    fn members(&self, partition: i32, committed: &Committed<'_>) -> Result<Members> {
+    /// The fault where another took this writer's id over. One that came late, of an earlier opening, goes again by itself.
+    fn fenced(&self) -> SinkError {
+        let dealt =
+            if self.deal.writers > 1 { Filed::read(&self.settings).and_then(|filed| filed.dealt()) } else { Ok(None) };
+        match dealt {
+            Ok(Some((dealt, _))) if dealt == self.deal => {
+                SinkError::Transient(format!("{} was taken over by an earlier process for a moment", self.name))
+            }
+            Ok(_) => SinkError::Fenced(self.name.clone()),
+            Err(error) => error,
+        }
+    }
+
+    /// What a partition of the topic adds up to, of those users.
+    fn members(&self, partition: i32, committed: &Committed<'_>, owns: &dyn Fn(&str) -> bool) -> Result<Members> {
         let mut members = Members::new();
         committed.read(partition, &mut |message| {
             let Some(change) = message.payload().and_then(|bytes| serde_json::from_slice::<HeldChange>(bytes).ok())
@@ -176,6 +189,9 @@ impl KafkaSink {
                 tracing::warn!(topic = message.topic(), offset = message.offset(), "no membership change");
                 return;
             };
+            if !owns(&change.user_id) {
+                return;
+            }
             let membership = (change.user_id, change.segment_id);
             match change.change {
                 ChangeKind::Entered => members.insert(membership, change.version),
@@ -189,17 +205,15 @@ impl KafkaSink {
         let committed = Committed::new(&self.settings.connection, &self.settings.topic)?;
         let mut leaves = Vec::new();
         for partition in committed.partitions()? {
-            let members = self.members(partition, &committed)?;
-            leaves.extend(members.into_iter().filter(|((user, _), _)| owns(user)).map(
-                |((user_id, segment_id), version)| MembershipChange {
-                    user_id,
-                    segment_id,
-                    change: ChangeKind::Left,
-                    at,
-                    version,
-                    cause: Cause::Rule,
-                },
-            ));
+            let members = self.members(partition, &committed, owns)?;
+            leaves.extend(members.into_iter().map(|((user_id, segment_id), version)| MembershipChange {
+                user_id,
+                segment_id,
+                change: ChangeKind::Left,
+                at,
+                version,
+                cause: Cause::Rule,
+            }));
         }
         Ok(leaves)
     }

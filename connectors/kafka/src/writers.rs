@@ -1,5 +1,6 @@
 //! Several writers to the topic of membership changes.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use audience_contract::{Reach, SharedSink, SinkError, Writer, Writers};
@@ -17,7 +18,7 @@ use crate::{Error, Result};
 ///
 /// One of a name deals users at a time: who opens takes the name's own transactional id over, under which that is done, in one
 /// transaction, where the number of writers or of partitions is another than before. Each writer takes its own id over, and
-/// finds then whether users are still dealt so that it is asked for.
+/// finds then whether the opening that gave it out is still the last.
 pub struct KafkaWriters {
     /// `kafka:` and the writer.
     name: String,
@@ -43,17 +44,29 @@ impl KafkaWriters {
         let failed = |error: Error| error.into_sink(&self.name);
         let made = topics::ensure(connection, &self.topics).map_err(failed)?;
         let root = take_over(&self.settings, writer).map_err(failed)?;
+        // What a writer was in the middle of ends, or nothing behind it could be read before the brokers give it up.
+        self.shut_out(Filed::ids(&self.settings)?).map_err(failed)?;
         let Some((before, _)) = Filed::read(&self.settings)?.dealt()? else { return Ok((root, None)) };
         if !made.contains(topic) {
             return Ok((root, Some(before)));
         }
-        // Who writes alone does it under the name itself.
-        for index in (0..before.writers).filter(|_| before.writers > 1) {
-            take_over(&self.settings, &before.id(writer, index)).map_err(failed)?;
-        }
         tracing::error!(topic, "the topic of membership changes was deleted; all memberships are written to it anew");
+        // Who opened a writer since then is shut out, and who does it later finds that it is not asked for.
+        let before = before.opened_anew();
+        self.claim(&root, before).map_err(failed)?;
+        self.shut_out((0..before.writers).map(|index| before.id(writer, index)).collect()).map_err(failed)?;
         self.file(&root, before, Deal::ALONE, None).map_err(failed)?;
         Ok((root, None))
+    }
+
+    /// Shuts out whoever writes under those ids, beside the name itself.
+    fn shut_out(&self, ids: BTreeSet<String>) -> Result<()> {
+        std::thread::scope(|scope| {
+            let others = ids.iter().filter(|id| **id != self.settings.writer);
+            let threads: Vec<_> = others.map(|id| scope.spawn(|| take_over(&self.settings, id).map(drop))).collect();
+            let died = || Err(Error::TooLong("shutting out an earlier writer".to_owned()));
+            threads.into_iter().try_for_each(|thread| thread.join().unwrap_or_else(|_| died()))
+        })
     }
 
     /// How users are to be dealt over the partitions that there are.
@@ -63,8 +76,19 @@ impl KafkaWriters {
         let partitions = u32::try_from(partitions).unwrap_or(u32::MAX);
         Ok(match writers.get().min(partitions) {
             0 | 1 => Deal::ALONE,
-            writers => Deal { writers, partitions },
+            writers => Deal { writers, partitions, opening: 0 }.opened_anew(),
         })
+    }
+
+    /// Files that users are dealt so, and by whose opening; the reaches stay. One alone has the name's own id.
+    fn claim(&self, root: &Sender, deal: Deal) -> Result<()> {
+        if deal.writers == 1 {
+            return Ok(());
+        }
+        let claimed = root.producer().begin_transaction().map_err(Error::client("beginning a transaction"));
+        let claimed = claimed
+            .and_then(|()| note(root, &self.settings, &self.settings.writer, Some(&Record::Dealt { dealt: deal })));
+        claimed.and_then(|()| commit(root)).map_err(|error| fatal(root).unwrap_or(error))
     }
 
     /// Files how users are dealt, and the reach of all writers, in place of those of before.
@@ -107,12 +131,16 @@ impl SharedSink for KafkaWriters {
         let (root, before) = self.take_over()?;
         let wanted = self.wanted().map_err(failed)?;
         match before {
-            Some(before) if before == wanted => Ok(Writers::AsWanted(self.writers(wanted))),
+            Some(before) if before.deals_as(&wanted) => {
+                self.claim(&root, wanted).map_err(failed)?;
+                Ok(Writers::AsWanted(self.writers(wanted)))
+            }
             Some(before) => {
-                let writers = self.writers(before);
+                let before = before.opened_anew();
+                self.claim(&root, before).map_err(failed)?;
                 // Where one alone wrote, the name's id is to be its own again.
                 self.opened = Some((before, wanted, Some(root).filter(|_| before.writers > 1)));
-                Ok(Writers::AsBefore(writers))
+                Ok(Writers::AsBefore(self.writers(before)))
             }
             None => {
                 self.file(&root, Deal::ALONE, wanted, None).map_err(failed)?;
@@ -133,7 +161,7 @@ impl SharedSink for KafkaWriters {
                 // Somebody may have been here since the last write.
                 match Filed::read(&self.settings)?.reach(before, 0)? {
                     Some(Reach::All(progress)) if progress.tick == reach.progress().tick => {}
-                    _ => return Err(SinkError::Fenced(self.name.clone())),
+                    _ => return Err(SinkError::Transient(format!("{} was written by another meanwhile", self.name))),
                 }
                 root
             }

@@ -4,14 +4,16 @@
 mod common;
 
 use std::num::NonZeroU32;
+use std::time::{Duration, Instant};
 
 use audience_contract::{
     Cause, ChangeKind, MembershipChange, Progress, Reach, SharedSink, Sink, SinkError, Writer, Writers, suite,
 };
 use audience_kafka::topics::Topic;
 use audience_kafka::{KafkaSink, KafkaWriters, SinkSettings};
-use common::{Broker, fold, read_all, sink_settings};
+use common::{Broker, LIMIT, fold, producer, read_all, sink_settings};
 use rdkafka::message::Message;
+use rdkafka::producer::{BaseRecord, Producer};
 
 const PARTITIONS: u32 = 5;
 
@@ -145,10 +147,65 @@ fn who_is_overtaken_does_not_deal() {
         let (mut early, mut late) = (shared(&settings, 4), shared(&settings, 3));
         drop(as_before(&mut early, before as usize, Some(&all(1))));
         write(&mut as_before(&mut late, before as usize, Some(&all(1))), 2).unwrap();
+        if before == 1 {
+            // It has taken the name over, and is to open it anew.
+            let dealt = early.deal(&all(1)).err();
+            assert!(matches!(dealt, Some(SinkError::Transient(_))), "{dealt:?}");
+        }
         let mut writers = open_all(late.deal(&all(2)).unwrap(), Some(&all(2)));
-        is_fenced(early.deal(&all(1)));
+        if before > 1 {
+            is_fenced(early.deal(&all(1)));
+        }
         write(&mut writers, 3).unwrap();
         assert_eq!(fold(&settings.topic).len(), 120);
+    }
+}
+
+/// A process that was held up between opening the medium and opening a writer: the writer shuts out whoever has its id now, and
+/// writes nothing. The other one finds that it is asked for, and goes on.
+#[test]
+fn a_writer_of_an_earlier_opening_writes_nothing() {
+    let settings = sink_settings("held-up", PARTITIONS);
+    write(&mut as_wanted(&settings, 2, None), 1).unwrap();
+    for wanted in [2, 4] {
+        let Writers::AsWanted(mut held_up) = shared(&settings, 2).open().unwrap() else { panic!("they are as wanted") };
+        let mut late = shared(&settings, wanted);
+        let mut writers = match late.open().unwrap() {
+            Writers::AsWanted(writers) | Writers::AsBefore(writers) => open_all(writers, Some(&all(1))),
+        };
+        is_fenced(held_up[1].sink.open());
+        let error = writers[1].sink.write(&all(2), &[]).err();
+        assert!(matches!(error, Some(SinkError::Transient(_))), "{error:?}");
+        if wanted == 4 {
+            let mut writers = open_all(late.deal(&all(1)).unwrap(), Some(&all(1)));
+            assert!(held_up[1].sink.write(&all(2), &[]).is_err(), "it has never been open");
+            write(&mut writers, 2).unwrap();
+        }
+    }
+    assert_eq!(fold(&settings.topic).len(), 80);
+}
+
+/// Killed within a transaction: it is not waited for until the brokers give it up.
+#[test]
+fn what_a_dead_writer_was_in_the_middle_of_is_ended() {
+    let settings = sink_settings("dead", PARTITIONS);
+    write(&mut as_wanted(&settings, 3, None), 1).unwrap();
+    let id = format!("{}-2-of-3", settings.writer);
+    for writers in [3, 2] {
+        let dead = producer(&[("transactional.id", &id), ("enable.idempotence", "true")]);
+        dead.init_transactions(LIMIT).unwrap();
+        dead.begin_transaction().unwrap();
+        let reach = serde_json::to_vec(&all(9)).unwrap();
+        let record = BaseRecord::to(&settings.progress_topic).key(id.as_str()).payload(&reach);
+        dead.send(record).map_err(|(error, _)| error).unwrap();
+        dead.flush(LIMIT).unwrap();
+        let begun = Instant::now();
+        let mut late = shared(&settings, writers);
+        let found = match late.open().unwrap() {
+            Writers::AsWanted(writers) | Writers::AsBefore(writers) => open_all(writers, Some(&all(1))),
+        };
+        assert_eq!(found.len(), 3);
+        assert!(begun.elapsed() < Duration::from_secs(25), "it took {:?}", begun.elapsed());
     }
 }
 

@@ -2,6 +2,7 @@
 //! came from it.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use audience_contract::{Batch, DeadLetter, DeadLetters, Message, Share, Source, SourceError, StoreError};
@@ -26,6 +27,8 @@ pub struct FeederStatus {
     /// The source.
     pub source: String,
     readers: Mutex<Vec<ReaderStatus>>,
+    /// One of them has found messages gone: none of them reads on, for what else there is may be of a log that was made anew.
+    is_gone: AtomicBool,
 }
 
 #[derive(Clone, Debug)]
@@ -39,7 +42,11 @@ impl FeederStatus {
     /// Of a source with so many readers that was not opened yet.
     pub fn new(source: &str, readers: usize) -> Self {
         let unopened = ReaderStatus { fault: Some(UNOPENED.to_owned()), lag: Vec::new() };
-        FeederStatus { source: source.to_owned(), readers: Mutex::new(vec![unopened; readers]) }
+        FeederStatus {
+            source: source.to_owned(),
+            readers: Mutex::new(vec![unopened; readers]),
+            is_gone: AtomicBool::new(false),
+        }
     }
 
     /// What keeps it, or a part of it, from being read.
@@ -105,8 +112,10 @@ impl<'a> Feeder<'a> {
             self.set_fault(Some(error.to_string()));
             self.service.metrics.connectors.source_failed(&self.status.source);
             tracing::error!(source = self.status.source, %error, "events are not read");
-            let is_final = matches!(error, FeedError::Source(SourceError::OffsetGone { .. }));
-            if is_final || self.service.is_ending() {
+            if matches!(error, FeedError::Source(SourceError::OffsetGone { .. })) {
+                self.status.is_gone.store(true, Ordering::Release);
+            }
+            if self.is_over() {
                 return;
             }
             self.rest();
@@ -117,10 +126,15 @@ impl<'a> Feeder<'a> {
     fn rest(&mut self) {
         let until = Instant::now() + self.backoff.next();
         while let Some(rest) = until.checked_duration_since(Instant::now())
-            && !self.service.is_ending()
+            && !self.is_over()
         {
             super::pause(PATIENCE.min(rest));
         }
+    }
+
+    /// Whether nothing is to be read any more.
+    fn is_over(&self) -> bool {
+        self.service.is_ending() || self.status.is_gone.load(Ordering::Acquire)
     }
 
     /// Notes what keeps it from reading, if anything does; gives what did before.
@@ -143,7 +157,7 @@ impl<'a> Feeder<'a> {
             } else {
                 super::pause(PATIENCE);
             }
-            if self.service.is_ending() {
+            if self.is_over() {
                 return Ok(());
             }
         }
@@ -152,7 +166,7 @@ impl<'a> Feeder<'a> {
     fn feed(&mut self) -> Result<(), FeedError> {
         self.begin()?;
         self.set_fault(None);
-        while !self.service.is_ending() {
+        while !self.is_over() {
             if !self.service.pump.has_room() {
                 super::pause(ROOM_PAUSE);
                 continue;
@@ -169,6 +183,9 @@ impl<'a> Feeder<'a> {
                 }
                 Err(error) => return Err(error.into()),
             };
+            if self.is_over() {
+                break;
+            }
             self.take(&batch)?;
             let lag = self.source.lag().iter().map(|lag| (lag.partition, lag.messages)).collect();
             self.status.set(self.share, |reader| *reader = ReaderStatus { fault: None, lag });

@@ -56,17 +56,17 @@ impl Follower<'_> {
         let mut reached = match self.writer.sink.open()? {
             Some(Reach::All(progress)) if self.can_follow_from(progress)? => progress,
             Some(Reach::Users { progress, up_to }) if self.can_follow_from(progress)? => {
-                self.begin(Some((progress, up_to)))?
+                self.begin(progress.tick, Some((progress, up_to)))?
             }
             // Everything there was is still in the change log.
             None if self.can_follow_from(Progress::default())? => Progress::default(),
-            None => self.begin(None)?,
+            None => self.begin(0, None)?,
             Some(old) => {
                 let (sink, at) = (self.status.name(), old.progress().tick);
                 tracing::warn!(sink, at, "the change log cannot go on from where the sink is; begun anew");
-                let owns = self.writer.owns.clone();
-                self.writer.sink.clear(self.newest()?, &*owns)?;
-                self.begin(None)?
+                let (owns, newest) = (self.writer.owns.clone(), self.newest()?);
+                self.writer.sink.clear(newest, &*owns)?;
+                self.begin(newest.tick, None)?
             }
         };
         let (mut told, mut told_tick) = (Instant::now(), reached.tick);
@@ -137,10 +137,11 @@ impl Follower<'_> {
         let owns = self.writer.owns.clone();
         let is_asked_for = |user: &str| owns(user) && up_to.is_none_or(|up_to| user <= up_to);
         let mut first = None;
-        let mut last = read_pieces(&*log, reached.tick + 1..=newest.tick, at_once, &is_asked_for, &mut |piece| {
-            first = Some(piece);
-            false
-        })?;
+        let mut last =
+            read_pieces(&*log, reached.tick + 1..=newest.tick, at_once, self.round, &is_asked_for, &mut |piece| {
+                first = Some(piece);
+                false
+            })?;
         let mut is_written = first.is_some();
         if let Some(first) = first {
             last = self.bring_pieces(reached, first, newest, up_to, &is_asked_for)?;
@@ -169,7 +170,8 @@ impl Follower<'_> {
         std::thread::scope(|scope| {
             // Nobody takes them any more where writing fails.
             let mut take = move |piece| give.send(piece).is_ok();
-            let reader = scope.spawn(move || read_pieces(&*log, ticks, at_once, is_asked_for, &mut take));
+            let round = self.round;
+            let reader = scope.spawn(move || read_pieces(&*log, ticks, at_once, round, is_asked_for, &mut take));
             for Piece { tick, mut changes } in std::iter::once(first).chain(pieces) {
                 // Of a tick in between only its number is known.
                 let progress = Progress { tick, ..*reached };
@@ -194,9 +196,9 @@ impl Follower<'_> {
         Ok(())
     }
 
-    /// Gives a sink that has nothing, or only users up to some id, all memberships as of now.
-    fn begin(&mut self, broken_off: Option<(Progress, String)>) -> Result<Progress, FollowError> {
-        let least = broken_off.as_ref().map_or(0, |(reached, _)| reached.tick);
+    /// Gives a sink that has nothing, or only users up to some id, all memberships as of now,
+    /// or of a tick not before `least`.
+    fn begin(&mut self, least: u64, broken_off: Option<(Progress, String)>) -> Result<Progress, FollowError> {
         let snapshot = self.round.snapshot(self.service, least, self.newest()?)?;
         let newest = snapshot.progress();
         let up_to = match broken_off {
@@ -229,18 +231,19 @@ struct Piece {
 }
 
 /// Reads the changes of those ticks, and gives them to `take` in pieces of `at_once` and a tick more, as long as it gives true;
-/// gives those behind the last piece. Only those of users who are asked for.
+/// gives those behind the last piece. Only those of users who are asked for, and nothing more once the round is broken off.
 fn read_pieces(
     log: &dyn ChangeLog,
     ticks: RangeInclusive<u64>,
     at_once: usize,
+    round: &Round,
     is_asked_for: &dyn Fn(&str) -> bool,
     take: &mut dyn FnMut(Piece) -> bool,
 ) -> Result<Vec<MembershipChange>, StoreError> {
     let mut changes: Vec<MembershipChange> = Vec::new();
     let mut failed = None;
     log.read(*ticks.start(), &mut |tick, bytes| {
-        if tick > *ticks.end() {
+        if tick > *ticks.end() || round.is_broken() {
             return ControlFlow::Break(());
         }
         let Some(decoded) = decode(bytes) else {
@@ -323,10 +326,12 @@ mod tests {
             pieces.push((piece.tick, piece.changes.len()));
             true
         };
-        let rest = read_pieces(&Entries::default(), 5..=98, 10, &|_| true, &mut take).unwrap();
+        let rest = read_pieces(&Entries::default(), 5..=98, 10, &Round::default(), &|_| true, &mut take).unwrap();
         let expected: Vec<(u64, usize)> = (1..=9).map(|number| (4 + 10 * number, 10)).collect();
         assert_eq!((pieces, rest.len()), (expected, 4));
-        let rest = read_pieces(&Entries::default(), 1..=26, 100, &|user| user <= "c", &mut |_| false).unwrap();
+        let rest =
+            read_pieces(&Entries::default(), 1..=26, 100, &Round::default(), &|user| user <= "c", &mut |_| false)
+                .unwrap();
         let mut users: Vec<&str> = rest.iter().map(|change| &*change.user_id).collect();
         users.sort_unstable();
         assert_eq!(users, ["a", "b", "c"]);
@@ -335,7 +340,7 @@ mod tests {
     #[test]
     fn what_nobody_takes_is_not_read_on() {
         let log = Entries::default();
-        let rest = read_pieces(&log, 1..=TICKS, 10, &|_| true, &mut |_| false).unwrap();
+        let rest = read_pieces(&log, 1..=TICKS, 10, &Round::default(), &|_| true, &mut |_| false).unwrap();
         assert_eq!((log.0.into_inner(), rest.len()), (10, 0));
     }
 }

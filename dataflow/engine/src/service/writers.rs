@@ -1,6 +1,6 @@
 //! Brings a sink what is given out: by one writer, or by several side by side, each for its users.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
@@ -88,8 +88,8 @@ pub struct Round {
     /// Up to where they are to bring it, and no further.
     until: Option<Progress>,
     is_broken: AtomicBool,
-    /// One of them has answered.
-    has_begun: AtomicBool,
+    /// How many of them have answered.
+    begun: AtomicUsize,
     snapshot: Mutex<Weak<Snapshot>>,
 }
 
@@ -106,7 +106,11 @@ impl Round {
 
     /// One of them was opened.
     pub fn has_begun(&self) {
-        self.has_begun.store(true, Ordering::Release);
+        self.begun.fetch_add(1, Ordering::AcqRel);
+    }
+
+    fn break_off(&self) {
+        self.is_broken.store(true, Ordering::Release);
     }
 
     /// All memberships as of `newest`, or as of a progress not before `least`: one copy for as many as need one at the same time.
@@ -182,7 +186,7 @@ impl<'a> SinkWriters<'a> {
         let mut follow = |writers: &mut [Writer], until| {
             let round = Round { until, ..Round::default() };
             let followed = side_by_side(service, status, &round, writers);
-            if round.has_begun.into_inner() {
+            if round.begun.into_inner() == writers.len() {
                 backoff.reset();
             }
             followed
@@ -203,6 +207,21 @@ impl<'a> SinkWriters<'a> {
     }
 }
 
+/// Sees to it that the others end where a writer dies.
+struct Guard<'a> {
+    status: &'a FollowerStatus,
+    round: &'a Round,
+}
+
+impl Drop for Guard<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.status.status.set_fault(Some("a writer of it has died: the log says where".to_owned()));
+            self.round.break_off();
+        }
+    }
+}
+
 /// Lets each writer follow on a thread of its own, until all have ended; the first to fail ends the others.
 fn side_by_side(
     service: &Service,
@@ -212,20 +231,24 @@ fn side_by_side(
 ) -> Result<(), FollowError> {
     status.begin(writers.len());
     let failures = Mutex::new(Vec::new());
-    let follow = |index, writer| {
-        let followed = Follower { service, status, round, index, writer }.follow();
-        if let Err(error) = followed {
-            failures.lock().push(error);
-            round.is_broken.store(true, Ordering::Release);
+    let follow = |index, writer: &mut Writer| {
+        let _guard = Guard { status, round };
+        let Err(error) = (Follower { service, status, round, index, writer }).follow() else { return };
+        if !matches!(error, FollowError::Broken) {
+            tracing::error!(sink = status.name(), writer = writer.sink.name(), %error, "a writer fails");
+            status.set(index, |writer| writer.fault = Some(error.to_string()));
         }
+        failures.lock().push(error);
+        round.break_off();
     };
     let spawned = std::thread::scope(|scope| {
         let mut writers = writers.iter_mut().enumerate();
         let first = writers.next();
         for (index, writer) in writers {
             let thread = std::thread::Builder::new().name(format!("writer {index}"));
+            let follow = &follow;
             if let Err(error) = thread.spawn_scoped(scope, move || follow(index, writer)) {
-                round.is_broken.store(true, Ordering::Release);
+                round.break_off();
                 return Err(EngineError::Start(error.to_string()));
             }
         }
@@ -234,7 +257,11 @@ fn side_by_side(
     });
     spawned?;
     let mut failures = failures.into_inner();
-    // Where one has lost its place to another process, that is why.
-    failures.sort_by_key(|error| !matches!(error, FollowError::Sink(SinkError::Fenced(_))));
+    // What is final counts before what is tried again, and both before what followed from it.
+    failures.sort_by_key(|error| match error {
+        FollowError::Sink(SinkError::Fenced(_)) | FollowError::Engine(_) => 0,
+        FollowError::Sink(_) | FollowError::Store(_) => 1,
+        FollowError::Broken => 2,
+    });
     failures.into_iter().next().map_or(Ok(()), Err)
 }
