@@ -196,8 +196,7 @@ impl Follower<'_> {
         Ok(())
     }
 
-    /// Gives a sink that has nothing, or only users up to some id, all memberships as of now,
-    /// or of a tick not before `least`.
+    /// Gives a sink that has nothing, or only users up to some id, all memberships as of now, or of a tick not before `least`.
     fn begin(&mut self, least: u64, broken_off: Option<(Progress, String)>) -> Result<Progress, FollowError> {
         let snapshot = self.round.snapshot(self.service, least, self.newest()?)?;
         let newest = snapshot.progress();
