@@ -85,30 +85,21 @@ impl KafkaWriters {
         if deal.writers == 1 {
             return Ok(());
         }
-        let claimed = root.producer().begin_transaction().map_err(Error::client("beginning a transaction"));
-        let claimed = claimed
-            .and_then(|()| note(root, &self.settings, &self.settings.writer, Some(&Record::Dealt { dealt: deal })));
-        claimed.and_then(|()| commit(root)).map_err(|error| fatal(root).unwrap_or(error))
+        transact(root, || note(root, &self.settings, &self.settings.writer, Some(&Record::Dealt { dealt: deal })))
     }
 
     /// Files how users are dealt, and the reach of all writers, in place of those of before.
     fn file(&self, root: &Sender, before: Deal, deal: Deal, reach: Option<&Reach>) -> Result<()> {
-        self.transact(root, before, deal, reach).map_err(|error| fatal(root).unwrap_or(error))
-    }
-
-    fn transact(&self, root: &Sender, before: Deal, deal: Deal, reach: Option<&Reach>) -> Result<()> {
         let writer = &self.settings.writer;
-        root.producer().begin_transaction().map_err(Error::client("beginning a transaction"))?;
-        for index in 0..before.writers {
-            note::<Reach>(root, &self.settings, &before.id(writer, index), None)?;
-        }
-        if deal.writers > 1 {
-            note(root, &self.settings, writer, Some(&Record::Dealt { dealt: deal }))?;
-        }
-        for index in 0..deal.writers {
-            note(root, &self.settings, &deal.id(writer, index), reach)?;
-        }
-        commit(root)
+        transact(root, || {
+            for index in 0..before.writers {
+                note::<Reach>(root, &self.settings, &before.id(writer, index), None)?;
+            }
+            if deal.writers > 1 {
+                note(root, &self.settings, writer, Some(&Record::Dealt { dealt: deal }))?;
+            }
+            (0..deal.writers).try_for_each(|index| note(root, &self.settings, &deal.id(writer, index), reach))
+        })
     }
 
     fn writers(&self, deal: Deal) -> Vec<Writer> {
@@ -175,4 +166,10 @@ impl SharedSink for KafkaWriters {
         );
         Ok(self.writers(wanted))
     }
+}
+
+/// Files all of that, or nothing.
+fn transact(root: &Sender, file: impl FnOnce() -> Result<()>) -> Result<()> {
+    let begun = root.producer().begin_transaction().map_err(Error::client("beginning a transaction"));
+    begun.and_then(|()| file()).and_then(|()| commit(root)).map_err(|error| fatal(root).unwrap_or(error))
 }

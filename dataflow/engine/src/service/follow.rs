@@ -71,7 +71,7 @@ impl Follower<'_> {
         };
         let (mut told, mut told_tick) = (Instant::now(), reached.tick);
         self.set_fault(None);
-        self.round.has_begun();
+        self.round.note_begun();
         while !self.round.is_broken() {
             self.status.set(self.index, |writer| writer.reached = Some(reached.tick));
             let newest = self.newest()?;

@@ -105,7 +105,7 @@ impl Round {
     }
 
     /// One of them was opened.
-    pub fn has_begun(&self) {
+    pub fn note_begun(&self) {
         self.begun.fetch_add(1, Ordering::AcqRel);
     }
 
