@@ -92,7 +92,7 @@ pub trait EventLog: Send + Sync {
     ///
     /// A position is never taken back: MUST fail, and change nothing, where one is behind the newest of its partition,
     /// as it is when two read the same source. Where several calls run at once, they count in the order of their
-    /// sequence numbers.
+    /// sequence numbers. May wait some milliseconds for other calls.
     fn append_from(&self, records: &mut [u8], positions: &[SourcePosition]) -> Result<Range<u64>>;
 
     /// The newest durable position of every partition of every source, by source and partition.

@@ -24,7 +24,8 @@ const READING: &str = "reading events";
 /// The log of accepted events, with its index by user.
 ///
 /// Events are stored in chunks of about 64 KiB that follow each other without a gap. An append costs a share of one
-/// fsync; a scan reads each chunk once; a lookup by user reads a row for each 65,536 events and then the chunks.
+/// fsync, and one from a source also what is left of [`Options::company`]; a scan reads each chunk once; a lookup by user
+/// reads a row for each 65,536 events and then the chunks.
 pub struct Events {
     pub(crate) chunks: Keyspace,
     pub(crate) index: UserIndex,
@@ -56,7 +57,7 @@ impl Events {
             }
         })?;
         let index = UserIndex::open(Arc::clone(&db), db.keyspace("user_index")?)?;
-        let groups = Groups::new(end, Positions::read(&db)?);
+        let groups = Groups::new(end, Positions::read(&db)?, options.company);
         let (durable, erasing) = (AtomicU64::new(end), Mutex::new(()));
         let log = Events { chunks, index, groups, durable, erasing, db };
         log.fill_index(end)?;

@@ -19,6 +19,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use audience_contract::{
     CatalogueStore, ChangeLog, CheckpointStore, EventLog, MessageIndex, Notes, Result, WebhookStore,
@@ -63,11 +64,19 @@ pub struct Options {
     /// Memory for what is written to a table until it goes into a file of its own, in bytes, for each of nine tables.
     /// Counts when the directory is made, and stays as it was then.
     pub buffer_bytes: u64,
+    /// How long records of sources wait for each other, from the beginning of one write to that of the next. Nobody waits for an
+    /// answer to them, and several readers would otherwise take an fsync each for every few of them.
+    pub company: Duration,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Options { cache_bytes: 128 << 20, reserve_bytes: 256 << 20, buffer_bytes: 64 << 20 }
+        Options {
+            cache_bytes: 128 << 20,
+            reserve_bytes: 256 << 20,
+            buffer_bytes: 64 << 20,
+            company: Duration::from_millis(10),
+        }
     }
 }
 

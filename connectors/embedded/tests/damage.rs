@@ -20,7 +20,10 @@ const CHECKPOINTS: [u64; 2] = [5, 6];
 
 /// Small buffers, so that there are table files and not only journals.
 fn open(path: &Path) -> Result<Stores> {
-    Stores::open(path, &Options { cache_bytes: 4 << 20, reserve_bytes: 0, buffer_bytes: 128 << 10 })
+    Stores::open(
+        path,
+        &Options { cache_bytes: 4 << 20, reserve_bytes: 0, buffer_bytes: 128 << 10, ..Options::default() },
+    )
 }
 
 #[test]

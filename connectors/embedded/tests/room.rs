@@ -12,7 +12,7 @@ use audience_embedded::{Options, Stores};
 use audience_rules::record::records;
 
 fn open(disk: &SmallDisk, reserve_bytes: u64) -> Stores {
-    let options = Options { cache_bytes: 4 << 20, reserve_bytes, buffer_bytes: 256 << 10 };
+    let options = Options { cache_bytes: 4 << 20, reserve_bytes, buffer_bytes: 256 << 10, ..Options::default() };
     Stores::open(&disk.path().join("data"), &options).unwrap()
 }
 

@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 use audience_contract::{Batch, Header, Message};
 use rdkafka::message::{BorrowedMessage, Headers, Message as _};
 
-/// How long the first message of a batch waits for others: each batch costs the event log a synchronization of its disk, and the
-/// engine a tick.
-const GATHER: Duration = Duration::from_millis(5);
+/// How long the first message of a batch waits for others: messages of one answer come one partition after the other. Batches
+/// wait for each other where they are written.
+const GATHER: Duration = Duration::from_millis(1);
 
 /// A batch that is being made.
 #[derive(Default)]
