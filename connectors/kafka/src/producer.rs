@@ -13,7 +13,7 @@ use crate::brokers::{self, Brokers};
 use crate::settings::Connection;
 use crate::{Error, Result};
 
-/// While the buffer of librdkafka is full, how long is waited for deliveries between attempts.
+/// While the buffer of librdkafka is full, how long is waited for deliveries between looks at how full it is.
 const FULL_WAIT: Duration = Duration::from_millis(2);
 /// How long is waited for deliveries between looks at whether any is missing.
 const DELIVERY_WAIT: Duration = Duration::from_micros(250);
@@ -96,31 +96,48 @@ impl Sender {
         begun.elapsed() >= AWAY && (self.connection.is_ending() || (is_long && self.away().is_some()))
     }
 
-    /// Hands a record over, and waits while the buffer is full.
+    /// Hands a record over. Where the buffer is full, waits until half of what is in it is delivered: filled up with every
+    /// answer, which is of one partition, it would be sent in smaller and smaller requests.
     pub fn send<K, V>(&self, mut record: BaseRecord<'_, K, V, usize>) -> Result<()>
     where
         K: ToBytes + ?Sized,
         V: ToBytes + ?Sized,
     {
-        let begun = Instant::now();
         loop {
             match self.producer.send(record) {
                 Ok(()) => return Ok(()),
-                Err((error, back)) if error.rdkafka_error_code() == Some(RDKafkaErrorCode::QueueFull) => {
-                    if begun.elapsed() >= self.connection.timeout() || self.is_overdue(begun) {
-                        return Err(Error::TooLong("sending".to_owned()));
-                    }
+                Err((error, back))
+                    if error.rdkafka_error_code() == Some(RDKafkaErrorCode::QueueFull)
+                        && self.producer.in_flight_count() > 0 =>
+                {
+                    self.drain(self.producer.in_flight_count() / 2, FULL_WAIT, "sending")?;
                     record = back;
-                    self.pause(FULL_WAIT);
                 }
+                // Where the buffer is empty and nonetheless full, no record has room in it.
                 Err((fault, _)) => return Err(Error::Client { action: "sending", fault }),
             }
         }
     }
 
-    /// Serves what came back meanwhile, without waiting.
+    /// Waits until no more than so many are under way, looking that often.
+    fn drain(&self, most: i32, every: Duration, action: &str) -> Result<()> {
+        let begun = Instant::now();
+        while self.producer.in_flight_count() > most {
+            if begun.elapsed() >= self.connection.timeout() || self.is_overdue(begun) {
+                return Err(Error::TooLong(action.to_owned()));
+            }
+            self.pause(every);
+        }
+        Ok(())
+    }
+
+    /// Serves what came back meanwhile, without waiting. One `poll` serves one answer of a broker, which is of one partition.
     pub fn serve(&self) {
-        self.producer.poll(Duration::ZERO);
+        let mut before = i32::MAX;
+        while self.producer.in_flight_count() < before {
+            before = self.producer.in_flight_count();
+            self.producer.poll(Duration::ZERO);
+        }
     }
 
     /// Waits, and serves what came back meanwhile. Not by a `poll` that waits: the last millisecond of it is a busy loop.
@@ -133,13 +150,7 @@ impl Sender {
     ///
     /// Not by `flush`, which looks only every 100 ms.
     pub fn wait(&self) -> Result<Vec<(usize, KafkaError)>> {
-        let begun = Instant::now();
-        while self.producer.in_flight_count() > 0 {
-            if begun.elapsed() >= self.connection.timeout() || self.is_overdue(begun) {
-                return Err(Error::TooLong("the delivery of what was sent".to_owned()));
-            }
-            self.pause(DELIVERY_WAIT);
-        }
+        self.drain(0, DELIVERY_WAIT, "the delivery of what was sent")?;
         Ok(std::mem::take(&mut *self.producer.context().failed.lock()))
     }
 }

@@ -267,8 +267,6 @@ pub fn take_over(settings: &SinkSettings, id: &str) -> Result<Sender> {
         ("compression.type", "lz4"),
         // A transaction is not committed before its last record has waited for company.
         ("linger.ms", "1"),
-        // An edit may move every user at once. Where the buffer is full, what is sent behind that goes in small requests.
-        ("queue.buffering.max.messages", "2000000"),
         ("transaction.timeout.ms", "120000"),
         ("reconnect.backoff.max.ms", "2000"),
     ];

@@ -64,6 +64,20 @@ fn a_change_is_written_as_the_interface_says() {
     assert_eq!(String::from_utf8_lossy(found[0].payload().unwrap()), expected);
 }
 
+/// An edit may move more users than the buffer has room for. Its transaction ends within its time only where requests do not
+/// become smaller and smaller meanwhile.
+#[test]
+fn a_write_may_be_much_larger_than_the_buffer() {
+    let mut settings = sink_settings("large", 12);
+    let properties = [("queue.buffering.max.messages", "1000"), ("transaction.timeout.ms", "60000")];
+    settings.connection.properties.extend(properties.map(|(key, value)| (key.to_owned(), value.to_owned())));
+    let mut sink = KafkaSink::new(settings.clone()).unwrap();
+    sink.open().unwrap();
+    let changes: Vec<_> = (0..100_000).map(|user| change(&format!("u{user}"), ChangeKind::Entered)).collect();
+    sink.write(&all(1), &changes).unwrap();
+    assert_eq!(fold(&settings.topic).len(), changes.len());
+}
+
 /// Killed between the writing and the commit: the records lie in the topic, and nobody who reads committed ones sees them.
 #[test]
 fn an_unfinished_transaction_is_undone_by_the_next_writer() {
