@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use audience_bench::machine::ProcessorTime;
+use audience_bench::machine::{DiskWatch, ProcessorTime};
 use audience_bench::process::{Server, Setup};
 use audience_bench::report::{Report, Target};
 use clap::{Parser, ValueEnum};
@@ -149,6 +149,7 @@ fn main() -> anyhow::Result<()> {
     flags.extend(args.flags.iter().cloned());
     let data = args.data.clone().unwrap_or_else(|| folder.path().join("data"));
     let is_new = !data.exists();
+    let near = std::path::absolute(&data)?.parent().context("data have a directory to lie in")?.to_owned();
     let setup = Setup { program: args.audience.clone(), data, processes: 1, workers: args.workers, flags };
     let server = Server::start(&setup)?.0;
     eprintln!("-- the server is on {}", server.address);
@@ -169,6 +170,7 @@ fn main() -> anyhow::Result<()> {
         }
         eprintln!("-- {phase:?}");
         let before = ProcessorTime::now();
+        let disk = DiskWatch::start(&near);
         result = match phase {
             Phase::History => phases::history(&mut run),
             Phase::Sustained => phases::sustained(&mut run),
@@ -182,6 +184,12 @@ fn main() -> anyhow::Result<()> {
         if let Some((now, before)) = ProcessorTime::now().zip(before) {
             let what = format!("{phase:?}: processor time that the host gave to others").to_lowercase();
             run.report.add(&what, now.stolen_percent_since(before), "%", Target::None);
+        }
+        if let Some(times) = disk.ok().and_then(DiskWatch::end) {
+            let what = format!("{phase:?}: longest that the disk took for a block").to_lowercase();
+            run.report.add(&what, 1000.0 * times.greatest.as_secs_f64(), "ms", Target::None);
+            let what = format!("{phase:?}: the disk stood still, in all").to_lowercase();
+            run.report.add(&what, 1000.0 * times.stood_still.as_secs_f64(), "ms", Target::None);
         }
     }
     run.report.print();
