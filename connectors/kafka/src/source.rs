@@ -1,6 +1,7 @@
 //! Events from a topic.
 
 use std::collections::BTreeMap;
+use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
 use audience_contract::{Batch, Gap, Lag, Share, Source, SourceError, SourcePosition};
@@ -24,6 +25,9 @@ const NOTE_EVERY: Duration = Duration::from_secs(1);
 /// For how long a partition that was read does not exist before it is taken for gone: brokers that have just started may not
 /// know all of them for a while.
 const MISSING: Duration = Duration::from_secs(30);
+
+/// Once all ends, how long a consumer may take to close.
+const CLOSE: Duration = Duration::from_secs(1);
 
 /// How a topic is read.
 #[derive(Clone, Debug, Deserialize)]
@@ -119,8 +123,9 @@ impl KafkaSource {
 
     /// Makes those topics, where they are missing, whenever it is opened: the brokers need not be there before.
     #[must_use]
-    pub fn making(self, topics: Vec<Topic>) -> KafkaSource {
-        KafkaSource { topics, ..self }
+    pub fn making(mut self, topics: Vec<Topic>) -> KafkaSource {
+        self.topics = topics;
+        self
     }
 
     fn config(&self, share: Share) -> Result<rdkafka::ClientConfig> {
@@ -175,6 +180,29 @@ impl KafkaSource {
         }
         open.assign().map_err(Error::into_source)?;
         Ok(open)
+    }
+
+    /// Closes the consumer. That waits for the answer to the offsets that are just noted, where brokers halt for a minute: once
+    /// all ends it is not waited for, and the process takes the consumer with it.
+    fn close(&mut self) {
+        let Some(Open { consumer, .. }) = self.open.take() else { return };
+        let (closed, is_closed) = channel::<()>();
+        let closing = std::thread::Builder::new().name("closing consumer".to_owned()).spawn(move || {
+            drop(consumer);
+            drop(closed);
+        });
+        if let Err(error) = closing {
+            tracing::warn!(source = self.name, %error, "no thread to close the consumer with; it was closed on this one");
+        }
+        while is_closed.recv_timeout(CLOSE) == Err(RecvTimeoutError::Timeout) {
+            if self.settings.connection.is_ending() {
+                tracing::warn!(
+                    source = self.name,
+                    "the brokers do not answer: ending without having noted offsets there"
+                );
+                return;
+            }
+        }
     }
 
     fn partitions(&self, open: &Open) -> Result<Vec<u32>, SourceError> {
@@ -394,13 +422,19 @@ impl Open {
     }
 }
 
+impl Drop for KafkaSource {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
 impl Source for KafkaSource {
     fn name(&self) -> &str {
         &self.name
     }
 
     fn open(&mut self, positions: &[SourcePosition], share: Share) -> Result<(), SourceError> {
-        self.open = None;
+        self.close();
         topics::ensure(&self.settings.connection, &self.topics).map_err(Error::into_source)?;
         self.open = Some(self.connect(positions, share)?);
         Ok(())

@@ -8,36 +8,29 @@
 
 mod between;
 mod database;
+mod servers;
 mod topics;
 
-use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use audience_rules::timeline::{OracleSubject, Subject, parse_timeline};
 use audience_tests::check::step;
 use audience_tests::crash::setting;
 use audience_tests::random::Random;
 use audience_tests::serve::{Served, pause, wall_clock};
-use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rustix::process::{Signal, kill_process};
 use serde_json::{Value, json};
 
 use between::{Members, PARTITIONS, folded, in_redis, served, settle, setup};
 use database::Database;
-use topics::{client, committed, variable};
+use servers::{Paused, StopSending, send, services};
+use topics::committed;
 
 /// How many faults there are.
 const FAULTS: u64 = 9;
 const USERS: u64 = 100;
 /// How long anything may take to come back.
 const PATIENCE_MILLISECONDS: i64 = 90_000;
-
-/// Tells `scripts/services` something.
-fn services(action: &str, service: &str) {
-    let status = Command::new(variable("AUDIENCE_TEST_SERVICES")).args([action, service]).output().unwrap();
-    assert!(status.status.success(), "{action} {service}: {}", String::from_utf8_lossy(&status.stderr));
-}
 
 #[derive(Clone, Copy, Debug)]
 enum Fault {
@@ -49,16 +42,19 @@ enum Fault {
     Restart(&'static str),
     /// A server is killed, and is away for so many milliseconds.
     Away(&'static str, u64),
+    /// A server halts for so many milliseconds.
+    Pause(&'static str, u64),
 }
 
 impl Fault {
     fn any(random: &mut Random) -> Fault {
         let process = random.between(0, 1) as usize;
-        match random.weighted(&[40, 10, 15, 35]) {
+        match random.weighted(&[40, 10, 15, 25, 10]) {
             0 => Fault::Kill(process),
             1 => Fault::Hang(process),
             2 => Fault::Restart(random.pick::<&str>(&["kafka", "postgres", "redis"])),
-            _ => Fault::Away(random.pick::<&str>(&["kafka", "postgres", "redis", "redis"]), random.between(0, 6_000)),
+            3 => Fault::Away(random.pick::<&str>(&["kafka", "postgres", "redis", "redis"]), random.between(0, 6_000)),
+            _ => Fault::Pause(random.pick::<&str>(&["kafka", "postgres", "redis"]), random.between(0, 6_000)),
         }
     }
 
@@ -78,41 +74,11 @@ impl Fault {
                 pause(milliseconds);
                 services("start", service);
             }
+            Fault::Pause(service, milliseconds) => {
+                let _paused = Paused::begin(service);
+                pause(milliseconds);
+            }
         }
-    }
-}
-
-/// Sends events until told to stop; gives them. Each has a message id, since a broker that dies may have one twice.
-fn send(topic: &str, seed: u64, is_stopping: &AtomicBool) -> Vec<Value> {
-    let producer: BaseProducer =
-        client().set("enable.idempotence", "true").set("message.timeout.ms", "120000").create().unwrap();
-    let mut random = Random::new(seed);
-    let mut sent = Vec::new();
-    while !is_stopping.load(Ordering::Acquire) {
-        let user = format!("u{}", random.between(0, USERS - 1));
-        let kind = *random.pick(&["buy", "buy", "view"]);
-        let event = json!({
-            "messageId": format!("m{}", sent.len()), "userId": user, "eventType": kind, "timestamp": wall_clock(),
-            "properties": {"amount": random.between(1, 50)}
-        });
-        let text = event.to_string();
-        while producer.send(BaseRecord::to(topic).key(&user).payload(&text)).is_err() {
-            producer.poll(Duration::from_millis(10));
-        }
-        sent.push(event);
-        producer.poll(Duration::ZERO);
-        pause(2);
-    }
-    producer.flush(Duration::from_secs(120)).unwrap();
-    sent
-}
-
-/// Ends the sender also where the test panics, which would else wait for it for good.
-struct StopSending<'a>(&'a AtomicBool);
-
-impl Drop for StopSending<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Release);
     }
 }
 
@@ -178,7 +144,7 @@ fn whatever_fails_every_place_ends_with_the_same_members() {
     let is_stopping = AtomicBool::new(false);
     let events = std::thread::scope(|scope| {
         let _stop = StopSending(&is_stopping);
-        let sender = scope.spawn(|| send(&topic, seed, &is_stopping));
+        let sender = scope.spawn(|| send(&topic, USERS, seed, &is_stopping));
         for number in 0..faults {
             let fault = Fault::any(&mut random);
             eprintln!("{number}: {fault:?}");
