@@ -1,7 +1,7 @@
 //! Events from a topic.
 
 use std::collections::BTreeMap;
-use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::time::{Duration, Instant};
 
 use audience_contract::{Batch, Gap, Lag, Share, Source, SourceError, SourcePosition};
@@ -186,7 +186,7 @@ impl KafkaSource {
     /// all ends it is not waited for, and the process takes the consumer with it.
     fn close(&mut self) {
         let Some(Open { consumer, .. }) = self.open.take() else { return };
-        let (closed, is_closed) = channel::<()>();
+        let (closed, is_closed) = sync_channel::<()>(1);
         let closing = std::thread::Builder::new().name("closing consumer".to_owned()).spawn(move || {
             drop(consumer);
             drop(closed);

@@ -2,7 +2,6 @@
 //! time, and what was not given out is when it goes on.
 //!
 //! The servers must be those of `scripts/services`, which it pauses.
-#![expect(clippy::unwrap_used, reason = "a test that panics has failed, which is what a test is for")]
 
 #[allow(dead_code, reason = "each test uses a part")]
 mod between;

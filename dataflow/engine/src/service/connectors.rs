@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Instant;
 
 use audience_contract::{Share, SharedSink, Sink};
 use parking_lot::Mutex;
@@ -55,14 +56,14 @@ impl Connectors {
         }
     }
 
-    /// Waits until the sinks have everything that is committed; one that fails is given up.
-    pub fn finish(&self) {
+    /// Waits until the sinks have everything that is committed; one that fails is given up. The platform is ending since `begun`.
+    pub fn finish(&self, begun: Instant) {
         let followers = std::mem::take(&mut *self.followers.lock());
         for (status, _) in &followers {
             status.close();
         }
         followers.into_iter().for_each(|(_, thread)| drop(thread.join()));
-        self.announcing.finish();
+        self.announcing.finish(begun);
     }
 }
 

@@ -349,7 +349,10 @@ impl Service {
             span.record("error", error.to_string());
             tracing::error!(%error, "the checkpoint was given up; the one before stays");
         }
-        if let Err(error) = self.forget_lists() {
+        // An end does not wait for a catalogue that halts: the next start goes on with it.
+        if !self.is_ending()
+            && let Err(error) = self.forget_lists()
+        {
             self.metrics.store_failed();
             tracing::error!(%error, "lists that were replaced are not forgotten yet");
         }
@@ -417,6 +420,7 @@ impl Service {
         if self.is_stopping.swap(true, Ordering::AcqRel) {
             return;
         }
+        let begun = Instant::now();
         self.pump.close();
         self.editor.close();
         let results = self.threads.lock().drain(..).map(JoinHandle::join).collect::<Vec<_>>();
@@ -427,7 +431,7 @@ impl Service {
         self.engine.stop();
         self.note_sizes();
         // Everything is committed now, and is yet to be given to who follows.
-        self.connectors.finish();
+        self.connectors.finish(begun);
         self.webhooks.finish();
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use audience_contract::{CatalogueStore, ServingStore};
 use audience_protocol::{
@@ -92,11 +92,12 @@ impl SegmentApi {
 
     /// Ends its threads, and waits for that.
     pub fn stop(&self) {
+        let begun = Instant::now();
         self.is_stopping.store(true, Ordering::Release);
         self.editor.close();
         let threads = std::mem::take(&mut *self.threads.lock());
         threads.into_iter().for_each(|thread| drop(thread.join()));
-        self.announcing.finish();
+        self.announcing.finish(begun);
     }
 
     /// Another process says that the catalogue has changed: it is looked at now.

@@ -25,7 +25,7 @@ const ROWS: usize = 1_000;
 const LEASE: Duration = Duration::from_secs(30);
 /// Between looks at whether it has ended.
 const LOOK: Duration = Duration::from_millis(10);
-/// How long an end waits for what is being told.
+/// How long an end waits for what is being told, from its begin.
 const LAST: Duration = Duration::from_secs(5);
 
 /// A change of a segment.
@@ -70,10 +70,10 @@ impl Announcing {
         self.0.lock().as_ref().map(|(announcer, _)| announcer.fault.lock().clone())
     }
 
-    /// Waits a while for what is being told; the editor is closed. What is not told then is at the next start.
-    pub fn finish(&self) {
+    /// Waits a while for what is being told; the editor is closed since `begun`. What is not told then is at the next start.
+    pub fn finish(&self, begun: Instant) {
         let Some((_, thread)) = self.0.lock().take() else { return };
-        let deadline = Instant::now() + LAST;
+        let deadline = begun + LAST;
         while !thread.is_finished() && Instant::now() < deadline {
             pause(LOOK);
         }
