@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::io;
 use std::ops::ControlFlow;
 use std::path::Path;
 
@@ -17,6 +16,8 @@ use audience_rules::oracle::World;
 use audience_rules::record::{EventRef, RecordKind, records};
 use audience_rules::timeline::{OracleSubject, SegmentDefinition, SegmentLine, Subject};
 use serde_json::Value;
+
+use crate::platform::copy;
 
 /// Members by segment; segments without members are left out.
 pub type Members = BTreeMap<String, BTreeSet<String>>;
@@ -39,7 +40,7 @@ pub struct Ledger {
 impl Ledger {
     /// Reads a copy of a data directory, so that the original stays as it is.
     pub fn of_copy(data: &Path, scratch: &Path) -> Result<Ledger, String> {
-        let text = |error: io::Error| format!("copying {}: {error}", data.display());
+        let text = |error: std::io::Error| format!("copying {}: {error}", data.display());
         if scratch.exists() {
             fs::remove_dir_all(scratch).map_err(text)?;
         }
@@ -250,18 +251,4 @@ fn put(subject: &mut OracleSubject, id: &str, json: &Value, list: Option<&Vec<St
         _ => SegmentDefinition::Dynamic(rules(&json["rules"])?),
     };
     subject.put_segment(&SegmentLine { id: id.to_owned(), name: id.to_owned(), status, definition })
-}
-
-fn copy(from: &Path, to: &Path) -> io::Result<()> {
-    fs::create_dir_all(to)?;
-    for entry in fs::read_dir(from)? {
-        let entry = entry?;
-        let target = to.join(entry.file_name());
-        if entry.file_type()?.is_dir() {
-            copy(&entry.path(), &target)?;
-        } else {
-            fs::copy(entry.path(), target)?;
-        }
-    }
-    Ok(())
 }

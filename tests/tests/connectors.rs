@@ -2,6 +2,7 @@
 //! given out once.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,14 +14,18 @@ use audience_dataflow::service::{PlatformStores, Reader, Service};
 use audience_protocol::Platform;
 use audience_tests::given_out::{folded, given_out};
 use audience_tests::ledger::Members;
-use audience_tests::platform::{create_rule, members, send, start, stores, wait_until};
+use audience_tests::platform::{copy, create_rule, members, send, start, stores, wait_until};
 use audience_tests::random::Random;
 use audience_tests::serve::pause;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 
+fn id(user: u64) -> String {
+    format!("u{user:06}")
+}
+
 fn buy(user: u64) -> Value {
-    json!({"userId": format!("u{user:06}"), "eventType": "buy"})
+    json!({"userId": id(user), "eventType": "buy"})
 }
 
 fn segments(service: &Service) {
@@ -137,7 +142,8 @@ fn a_failing_sink_gets_each_change_once() {
     assert!(medium.opened > 4 && medium.writes > 10, "opened {} times, {} writes", medium.opened, medium.writes);
     assert_eq!(medium.changes, given_out(&stores));
     let newest = stores.changes.progress().unwrap().unwrap();
-    assert_eq!(medium.reach, Some(Reach::All(newest)), "what ends tells how far it came");
+    let Some(Reach::All(reached)) = medium.reach else { panic!("it is at {:?}", medium.reach) };
+    assert_eq!(Progress { run: 0, ..reached }, newest, "what ends tells how far it came");
 }
 
 /// What changes before the next write is due shares one; a stop does not wait for it.
@@ -201,6 +207,43 @@ fn a_sink_that_comes_late_gets_everybody() {
         assert!(medium.lock().opened > 1);
         service.stop();
     }
+}
+
+/// A directory that a sink is given to, all of whose changes enter with those events; what the sink holds is what it gives out.
+fn follow_in(data: &Path, medium: &Arc<Mutex<Medium>>, users: std::ops::Range<u64>) {
+    let is_new = !data.exists();
+    let service = start(stores(data), 2);
+    if is_new {
+        segments(&service);
+    }
+    for user in users {
+        send(&service, [buy(user)]);
+        wait_until("the user has bought", || {
+            memberships(&service).get("once").is_some_and(|once| once.contains(&id(user)))
+        });
+    }
+    // By now there are as many ticks as users: those of a sink of another directory are not ahead.
+    service.give_out_to(MemorySink::over(medium, 1)).expect("a thread");
+    wait_until("it is given out", || memberships(&service) == folded(&medium.lock().changes));
+    service.stop();
+    assert_eq!(memberships(&service), folded(&medium.lock().changes));
+}
+
+/// Ticks of different directories have the same numbers, and say different things: a sink that goes from one to the other, back,
+/// or to a copy that both had gone on from, holds each time what the directory gives out that it is given to.
+#[test]
+fn a_sink_of_another_directory_is_begun_anew() {
+    let directory = tempfile::tempdir().unwrap();
+    let medium = Arc::new(Mutex::new(Medium::default()));
+    let [one, other, copied] = ["one", "other", "copied"].map(|name| directory.path().join(name));
+    follow_in(&one, &medium, 0..50);
+    copy(&one, &copied).unwrap();
+    follow_in(&one, &medium, 50..60);
+    // Each has more ticks than the sink has seen of the one before.
+    follow_in(&other, &medium, 1_000..1_100);
+    follow_in(&one, &medium, 60..150);
+    follow_in(&copied, &medium, 2_000..2_200);
+    follow_in(&copied, &medium, 0..0);
 }
 
 fn given_out_once(service: &Service, stores: &PlatformStores) -> MembershipChange {

@@ -11,7 +11,7 @@ use audience_dataflow::service::Service;
 use audience_protocol::{Platform, PlatformError};
 use audience_rules::record::records;
 use audience_tests::ledger::Ledger;
-use audience_tests::platform::{create, members, send, start, stores, wait_until};
+use audience_tests::platform::{copy, create, members, send, start, stores, wait_until};
 use serde_json::json;
 
 const USER: &str = "erased-user@example.org";
@@ -124,24 +124,12 @@ fn an_erased_user_is_unknown_at_once_and_gone_after_a_checkpoint() {
     service.stop();
 }
 
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir(to).unwrap();
-    for path in fs::read_dir(from).unwrap().map(|entry| entry.unwrap().path()) {
-        let target = to.join(path.file_name().unwrap());
-        if path.is_dir() {
-            copy(&path, &target);
-        } else {
-            fs::copy(&path, &target).unwrap();
-        }
-    }
-}
-
 /// Starts on what a process that was killed left, with its checkpoints and without.
 fn check_starts(killed: &Path) {
     for has_checkpoints in [true, false] {
         let directory = tempfile::tempdir().unwrap();
         let data = directory.path().join("data");
-        copy(killed, &data);
+        copy(killed, &data).unwrap();
         if !has_checkpoints {
             checkpoints(&data).iter().for_each(|checkpoint| fs::remove_dir_all(checkpoint).unwrap());
         }
@@ -172,10 +160,10 @@ fn an_erased_user_stays_unknown_whenever_the_process_is_killed() {
     service.erase_user(USER, "test").unwrap();
     // Copies of the files of an idle process are what it leaves when it is killed.
     let behind_the_record = directory.path().join("record");
-    copy(&data, &behind_the_record);
+    copy(&data, &behind_the_record).unwrap();
     service.checkpoint().unwrap();
     let behind_the_checkpoint = directory.path().join("checkpoint");
-    copy(&data, &behind_the_checkpoint);
+    copy(&data, &behind_the_checkpoint).unwrap();
     service.stop();
     check_starts(&behind_the_record);
     check_starts(&behind_the_checkpoint);

@@ -189,6 +189,10 @@ pub struct Progress {
     pub sequence: u64,
     /// The version of the catalogue that was in force.
     pub catalogue_version: u64,
+    /// Where a sink says it: the number of the run that gave it out, since ticks of another data directory are others. 0: not
+    /// known, as in a change log, which has only its own.
+    #[serde(default)]
+    pub run: u64,
 }
 
 /// The membership changes given out, with the progress that they bring.

@@ -197,7 +197,7 @@ impl State {
         let (clock, bytes) = seal::read_u64(bytes)?;
         let (sequence, bytes) = seal::read_u64(bytes)?;
         let (catalogue_version, bytes) = seal::read_u64(bytes)?;
-        let progress = Progress { tick, clock: clock as i64, sequence, catalogue_version };
+        let progress = Progress { tick, clock: clock as i64, sequence, catalogue_version, run: 0 };
         bytes.is_empty().then_some(State { progress: Some(progress), last, floor })
     }
 }

@@ -55,7 +55,7 @@ fn forgets(log: &dyn ChangeLog, kept: &[(u64, Vec<u8>)]) {
 }
 
 fn progress(tick: u64) -> Progress {
-    Progress { tick, clock: -5 * tick as i64, sequence: tick * 100, catalogue_version: tick / 2 }
+    Progress { tick, clock: -5 * tick as i64, sequence: tick * 100, catalogue_version: tick / 2, run: 0 }
 }
 
 fn changes(log: &dyn ChangeLog, from: u64) -> Vec<(u64, Vec<u8>)> {

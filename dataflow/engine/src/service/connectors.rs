@@ -9,6 +9,7 @@ use parking_lot::Mutex;
 
 use super::connector_metrics::ConnectorMetrics;
 use super::feed::{Feeder, FeederStatus, Reader};
+use super::runs::Runs;
 use super::status::Status;
 use super::updates::Announcing;
 use super::writers::{FollowerStatus, Medium, SinkWriters};
@@ -16,7 +17,6 @@ use super::{SegmentUpdates, Service, named};
 use crate::engine::EngineError;
 
 /// Sources and sinks, each on a thread of its own.
-#[derive(Default)]
 pub struct Connectors {
     feeders: Mutex<Vec<Arc<FeederStatus>>>,
     followers: Mutex<Vec<(Arc<FollowerStatus>, JoinHandle<()>)>>,
@@ -24,9 +24,17 @@ pub struct Connectors {
     outside: Mutex<Vec<Arc<Status>>>,
     /// Who is told of changes of segments.
     pub(super) announcing: Announcing,
+    /// What sinks are told beside the tick that they hold.
+    pub(super) runs: Runs,
 }
 
 impl Connectors {
+    /// None yet.
+    pub fn new(runs: Runs) -> Self {
+        let (feeders, followers, outside) = (Mutex::default(), Mutex::default(), Mutex::default());
+        Connectors { feeders, followers, outside, announcing: Announcing::default(), runs }
+    }
+
     /// The least tick up to which every sink holds everything, as far as is known; none where there is no sink.
     pub fn least_reached(&self) -> Option<u64> {
         self.followers.lock().iter().map(|(status, _)| status.reached().unwrap_or(0)).min()

@@ -86,7 +86,7 @@ impl Follower<'_> {
             }
             if self.status.is_closed() || self.round.until().is_some() {
                 if told_tick < reached.tick {
-                    self.write(&Reach::All(reached), &mut Vec::new())?;
+                    self.write(&self.service.connectors.runs.reach(reached, None), &mut Vec::new())?;
                 }
                 return Ok(());
             }
@@ -118,10 +118,10 @@ impl Follower<'_> {
     }
 
     /// Whether the change log has everything behind that. A sink that is ahead of the log has another history: that of
-    /// another data directory, or of this one before an older copy took its place.
+    /// another data directory, or of this one before an older copy took its place; and so may one that is not.
     fn can_follow_from(&self, progress: Progress) -> Result<bool, StoreError> {
-        let is_ahead = progress.tick > self.newest()?.tick;
-        Ok(!is_ahead && self.service.stores.changes.floor()? <= progress.tick.saturating_add(1))
+        let is_ours = progress.tick <= self.newest()?.tick && self.service.connectors.runs.gave_out(progress);
+        Ok(is_ours && self.service.stores.changes.floor()? <= progress.tick.saturating_add(1))
     }
 
     /// Writes what changed behind `reached` up to `newest`, in pieces; where `up_to` says so, only of users up to that id.
@@ -147,7 +147,7 @@ impl Follower<'_> {
             last = self.bring_pieces(reached, first, newest, up_to, &is_asked_for)?;
         }
         if !last.is_empty() || is_due || up_to.is_some() {
-            self.write(&reach(newest, up_to), &mut last)?;
+            self.write(&self.service.connectors.runs.reach(newest, up_to), &mut last)?;
             is_written = true;
         }
         *reached = newest;
@@ -175,7 +175,7 @@ impl Follower<'_> {
             for Piece { tick, mut changes } in std::iter::once(first).chain(pieces) {
                 // Of a tick in between only its number is known.
                 let progress = Progress { tick, ..*reached };
-                self.write(&reach(progress, up_to), &mut changes)?;
+                self.write(&self.service.connectors.runs.reach(progress, up_to), &mut changes)?;
                 *reached = progress;
             }
             let read = reader.join().unwrap_or_else(|_| Err(unread()));
@@ -215,10 +215,10 @@ impl Follower<'_> {
         for user in snapshot.users_behind(up_to.as_deref()).filter(|user| owns(snapshot.id(*user))) {
             snapshot.changes_of(user, &versions, &mut changes);
             if changes.len() >= at_once {
-                self.write(&reach(newest, Some(snapshot.id(user))), &mut changes)?;
+                self.write(&self.service.connectors.runs.reach(newest, Some(snapshot.id(user))), &mut changes)?;
             }
         }
-        self.write(&Reach::All(newest), &mut changes)?;
+        self.write(&self.service.connectors.runs.reach(newest, None), &mut changes)?;
         Ok(newest)
     }
 }
@@ -264,13 +264,6 @@ fn read_pieces(
 /// The error where the reader of changes died.
 fn unread() -> StoreError {
     StoreError::Unavailable { action: "reading changes", detail: "the thread that reads them died".to_owned() }
-}
-
-fn reach(progress: Progress, up_to: Option<&str>) -> Reach {
-    match up_to {
-        None => Reach::All(progress),
-        Some(up_to) => Reach::Users { progress, up_to: up_to.to_owned() },
-    }
 }
 
 #[cfg(test)]

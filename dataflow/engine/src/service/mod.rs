@@ -28,6 +28,7 @@ mod pump;
 pub(crate) mod recovery;
 pub mod restore;
 mod rollback;
+mod runs;
 mod segment_api;
 mod segments;
 mod sink;
@@ -67,6 +68,7 @@ use self::metrics::Metrics;
 use self::people::People;
 use self::pump::Pump;
 use self::recovery::Found;
+use self::runs::Runs;
 pub use self::segment_api::SegmentApi;
 use self::sink::{Gathered, TickSink};
 use self::sizes::Sizes;
@@ -235,6 +237,7 @@ impl Service {
         go_on(&engine, &stores, &standing, given)?;
         let now = load(&*stores.catalogue, stores.catalogue.version()?)?;
         let service = Arc::new(Service {
+            connectors: Connectors::new(Runs::begin(&stores, given.tick)?),
             editor: Arc::new(Editor::new(stores.catalogue.clone(), now, given.catalogue_version)),
             stores,
             engine,
@@ -246,7 +249,6 @@ impl Service {
             erasures: Erasures::default(),
             committed,
             cluster: options.cluster.clone(),
-            connectors: Connectors::default(),
             people: People::default(),
             live: Live::new(given.tick),
             sizes,

@@ -51,7 +51,7 @@ pub fn restore(stores: &PlatformStores, offsite: &Offsite) -> Result<bool, Engin
     let tick = (now as u64).saturating_mul(TICKS_A_MILLISECOND);
     let catalogue_version = stores.catalogue.version()?;
     stores.changes.forget(tick)?;
-    stores.changes.commit(Progress { tick, clock: now, sequence: end, catalogue_version }, &[])?;
+    stores.changes.commit(Progress { tick, clock: now, sequence: end, catalogue_version, run: 0 }, &[])?;
     tracing::info!(events = end, catalogue_version, "the data directory is made anew");
     Ok(true)
 }

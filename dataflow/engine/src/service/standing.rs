@@ -89,6 +89,7 @@ impl Standing {
             clock: state.clock,
             sequence: state.sequence,
             catalogue_version: state.catalogue_version,
+            run: 0,
         };
         let oldest = state.oldest.take();
         state.under_way.push_back(UnderWay { progress, oldest });

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-use audience_contract::{Progress, Reach, SharedSink, Sink, SinkError, Writer, Writers};
+use audience_contract::{Progress, SharedSink, Sink, SinkError, Writer, Writers};
 use parking_lot::Mutex;
 
 use super::Service;
@@ -199,7 +199,7 @@ impl<'a> SinkWriters<'a> {
                     let until = service.stores.changes.progress()?.unwrap_or_default();
                     follow(&mut before, Some(until))?;
                     drop(before);
-                    sink.deal(&Reach::All(until))?
+                    sink.deal(&service.connectors.runs.reach(until, None))?
                 }
             },
         };
