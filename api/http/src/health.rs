@@ -1,4 +1,4 @@
-//! Health: whether the process lives, and whether it can be given work.
+//! Health: whether the process lives, whether it can be given work, and how its parts are.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use crate::route::{Answer, Route, Side};
 pub(crate) const ROUTES: &[Route] = &[
     Route::new(Method::GET, "/health/live", Side::Every, |_, _| Box::pin(std::future::ready(live()))),
     Route::new(Method::GET, "/health/ready", Side::Every, |api, _| Box::pin(std::future::ready(Ok(ready(&api))))),
-    Route::new(Method::GET, "/actuator/health", Side::Every, |api, _| Box::pin(std::future::ready(Ok(ready(&api))))),
+    Route::new(Method::GET, "/actuator/health", Side::Every, |api, _| Box::pin(std::future::ready(Ok(health(&api))))),
 ];
 
 #[derive(Serialize)]
@@ -41,14 +41,30 @@ pub(crate) fn of_start(path: &str, waits_for: &str) -> Option<Response> {
     Some(reply::json(code, &Body { status, components: if code.is_success() { BTreeMap::new() } else { components } }))
 }
 
+/// Whether work is to come here. A part that is down does not keep it away where the others go on: a sink, say.
 fn ready(api: &Arc<Api>) -> Response {
     let Health { ready, components } = api.platform.health();
-    let is_down = components.values().any(|component| component.status != "UP");
-    let (code, status) = match (ready && !is_down, is_down) {
-        (_, true) => (StatusCode::SERVICE_UNAVAILABLE, "DOWN"),
-        (true, false) if !api.is_draining() => (StatusCode::OK, "UP"),
+    let is_down = !ready && is_any_down(&components);
+    respond(ready && !api.is_draining(), is_down, components)
+}
+
+/// Whether all is well.
+fn health(api: &Arc<Api>) -> Response {
+    let Health { ready, components } = api.platform.health();
+    let is_down = is_any_down(&components);
+    respond(ready && !is_down && !api.is_draining(), is_down, components)
+}
+
+fn is_any_down(components: &BTreeMap<String, ComponentHealth>) -> bool {
+    components.values().any(|component| component.status != "UP")
+}
+
+fn respond(is_up: bool, is_down: bool, components: BTreeMap<String, ComponentHealth>) -> Response {
+    let (code, status) = match (is_up, is_down) {
+        (true, _) => (StatusCode::OK, "UP"),
+        (false, true) => (StatusCode::SERVICE_UNAVAILABLE, "DOWN"),
         // Starting or stopping: nothing is broken.
-        _ => (StatusCode::SERVICE_UNAVAILABLE, "OUT_OF_SERVICE"),
+        (false, false) => (StatusCode::SERVICE_UNAVAILABLE, "OUT_OF_SERVICE"),
     };
     reply::json(code, &Body { status, components })
 }

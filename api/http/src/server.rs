@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use audience_protocol::Platform;
 use hyper::server::conn::http1;
@@ -34,6 +34,11 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How long a client may take nothing of what is sent to it; then it counts as gone.
 const TAKE_TIMEOUT: Duration = Duration::from_secs(120);
+
+/// How long is waited for a port that is taken.
+const PORT_PATIENCE: Duration = Duration::from_secs(1);
+/// Between attempts to take it.
+const PORT_LOOK: Duration = Duration::from_millis(20);
 
 /// Why the server does not start.
 #[derive(Debug)]
@@ -93,6 +98,19 @@ pub async fn serve(
     Ok(())
 }
 
+/// Waits a little for a port that is taken: that of a process that was just killed is until its last thread has ended.
+async fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    let begun = Instant::now();
+    loop {
+        match TcpListener::bind(address).await {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse && begun.elapsed() < PORT_PATIENCE => {
+                tokio::time::sleep(PORT_LOOK).await;
+            }
+            bound => return bound,
+        }
+    }
+}
+
 /// Bound listeners that do not answer yet.
 pub struct Server {
     listeners: Vec<(TcpListener, SocketAddr, BoxedFilter<(Response,)>)>,
@@ -114,7 +132,7 @@ impl Server {
         let mut listeners = Vec::with_capacity(listen.len());
         for Listen { address, scope, flag } in listen {
             let failed = |source| ServeError::Bind { address: *address, flag, source };
-            let listener = TcpListener::bind(address).await.map_err(failed)?;
+            let listener = bind(*address).await.map_err(failed)?;
             let bound = listener.local_addr().map_err(failed)?;
             listeners.push((listener, bound, filter(&door, *scope)));
         }

@@ -71,6 +71,21 @@ async fn it_says_what_is_waited_for_until_it_is_open() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_port_that_comes_free_is_waited_for() {
+    let taken = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let listen = [Listen { address: taken.local_addr().unwrap(), scope: Scope::All, flag: "--test" }];
+    let error = Server::bind_early(&listen, options()).await.err().expect("it is taken for good").to_string();
+    assert!(error.contains("in use") && error.contains("--test"), "{error}");
+    let freed = tokio::spawn(async move {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        drop(taken);
+    });
+    let server = Server::bind_early(&listen, options()).await;
+    assert!(server.is_ok(), "{:?}", server.err());
+    freed.await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn it_may_end_before_it_is_open() {
     let server = Starting::begin().await;
     assert_eq!(server.get("/health/live").await.status, 200);

@@ -18,7 +18,8 @@ pub struct ComponentHealth {
 /// Health of all parts.
 #[derive(Clone, Debug)]
 pub struct Health {
-    /// Whether the platform has caught up with what was accepted before its start, and every part is up.
+    /// Whether the platform has caught up with what was accepted before its start, and can take and answer what it is asked.
+    /// Parts may be down beside that, whose work is made up for later.
     pub ready: bool,
     /// By part.
     pub components: BTreeMap<String, ComponentHealth>,

@@ -4,11 +4,17 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use audience_contract::{Result, StoreError};
 
 const FORMAT: u32 = 1;
 const FORMAT_NAME: &str = "audience-data";
+
+/// How long is waited for a directory that another process has.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// Between looks at whether it is free.
+const LOOK: Duration = Duration::from_millis(20);
 
 /// The lock of a data directory; given free by the last store that is dropped.
 pub struct DirectoryLock {
@@ -61,10 +67,15 @@ impl Directory {
 fn lock(path: &Path) -> Result<DirectoryLock> {
     let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path.join("LOCK"));
     let file = file.map_err(|e| unavailable("opening the lock", path, &e))?;
-    match file.try_lock() {
-        Ok(()) => Ok(DirectoryLock { _file: file }),
-        Err(TryLockError::WouldBlock) => Err(StoreError::InUse(path.display().to_string())),
-        Err(TryLockError::Error(e)) => Err(unavailable("locking the data directory", path, &e)),
+    let begun = Instant::now();
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(DirectoryLock { _file: file }),
+            // A process that was just killed holds it until its last thread has ended.
+            Err(TryLockError::WouldBlock) if begun.elapsed() < PATIENCE => std::thread::park_timeout(LOOK),
+            Err(TryLockError::WouldBlock) => return Err(StoreError::InUse(path.display().to_string())),
+            Err(TryLockError::Error(e)) => return Err(unavailable("locking the data directory", path, &e)),
+        }
     }
 }
 

@@ -94,7 +94,7 @@ pub struct Stores {
 impl Stores {
     /// Opens the data directory, and makes it where there is none.
     ///
-    /// Fails at once with [`StoreError::InUse`](audience_contract::StoreError::InUse) where it is open already, in this
+    /// Fails after a second with [`StoreError::InUse`](audience_contract::StoreError::InUse) where it is open already, in this
     /// process or another one. Takes a scan of the events since the last full block of 65,536.
     pub fn open(directory: &Path, options: &Options) -> Result<Stores> {
         let span = tracing::info_span!("open_stores", directory = %directory.display());

@@ -3,7 +3,9 @@
 use std::fs;
 use std::path::Path;
 use std::process::Command;
+use std::sync::mpsc::sync_channel;
 use std::sync::{PoisonError, RwLock};
+use std::time::Duration;
 
 use audience_contract::{Result, StoreError};
 use audience_embedded::{Options, Stores};
@@ -21,7 +23,7 @@ fn error(path: &Path) -> StoreError {
 }
 
 #[test]
-fn a_second_open_is_refused_at_once() {
+fn a_second_open_is_refused() {
     let _nothing_starts = STARTING.read().unwrap_or_else(PoisonError::into_inner);
     let directory = tempfile::tempdir().unwrap();
     let stores = open(directory.path()).unwrap();
@@ -31,6 +33,22 @@ fn a_second_open_is_refused_at_once() {
     assert!(matches!(error(directory.path()), StoreError::InUse(_)), "a store still uses it");
     drop(events);
     open(directory.path()).unwrap();
+}
+
+#[test]
+fn a_directory_that_comes_free_is_waited_for() {
+    let _nothing_starts = STARTING.read().unwrap_or_else(PoisonError::into_inner);
+    let directory = tempfile::tempdir().unwrap();
+    let stores = open(directory.path()).unwrap();
+    let (begun, opening) = sync_channel::<()>(1);
+    let holder = std::thread::spawn(move || {
+        opening.recv().unwrap();
+        std::thread::park_timeout(Duration::from_millis(200));
+        drop(stores);
+    });
+    begun.send(()).unwrap();
+    open(directory.path()).unwrap();
+    holder.join().unwrap();
 }
 
 #[test]

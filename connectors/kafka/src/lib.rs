@@ -45,6 +45,9 @@ pub enum Error {
     /// A setting that is not the user's to make.
     #[error("the Kafka setting {0} cannot be given: exactness rests on it")]
     Reserved(String),
+    /// An address that no broker can have.
+    #[error("{0:?} is no broker: name each as `host:port`, with a port from 1 to 65535, separated by commas")]
+    Broker(String),
     /// What the client said.
     #[error("{action}: {fault}")]
     Client {
@@ -81,7 +84,7 @@ impl Error {
     /// Whether trying again is of no use.
     fn is_permanent(&self) -> bool {
         match self {
-            Error::Reserved(_) | Error::Unwritable(_) => true,
+            Error::Reserved(_) | Error::Broker(_) | Error::Unwritable(_) => true,
             Error::TooLong(_) => false,
             Error::Topic { reason, .. } => is_permanent(*reason),
             Error::Client { fault, .. } => match fault {

@@ -92,6 +92,19 @@ impl Connection {
         }
     }
 
+    /// Whether a client can be made of these settings: librdkafka itself tries addresses for ever that cannot be any.
+    pub fn check(&self) -> Result<()> {
+        let brokers: Vec<&str> = self.brokers.split(',').map(str::trim).filter(|broker| !broker.is_empty()).collect();
+        if brokers.is_empty() {
+            return Err(Error::Broker(self.brokers.clone()));
+        }
+        if let Some(broker) = brokers.into_iter().find(|broker| !is_broker(broker)) {
+            return Err(Error::Broker(broker.to_owned()));
+        }
+        let config = self.config(&[], &[])?.create_native_config();
+        config.map(drop).map_err(Error::client("reading the settings"))
+    }
+
     /// How long one question to the brokers may take.
     pub(crate) fn timeout(&self) -> Duration {
         Duration::from_millis(self.timeout_ms)
@@ -115,6 +128,18 @@ impl Connection {
         }
         Ok(config)
     }
+}
+
+/// Whether that is `host`, `host:port` or `[address]:port`, perhaps behind `protocol://`.
+fn is_broker(broker: &str) -> bool {
+    let address = broker.split_once("://").map_or(broker, |(_, address)| address);
+    let (host, port) = match address.rsplit_once(':') {
+        Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
+        _ => (address, None),
+    };
+    let is_address = host.starts_with('[') && host.ends_with(']');
+    let is_host = !host.is_empty() && !host.contains(|letter: char| letter.is_whitespace() || "/:[]".contains(letter));
+    (is_address || is_host) && port.is_none_or(|port| port.parse::<u16>().is_ok_and(|port| port > 0))
 }
 
 /// Where a source begins that has never been read.
@@ -148,6 +173,38 @@ mod tests {
     use rdkafka::error::KafkaError;
 
     use super::*;
+
+    #[test]
+    fn addresses_that_cannot_be_any_are_named() {
+        for brokers in
+            ["a", "a:9092", "a:1,b:2", "a:1, b:2,", "[::1]:9092", "[::1]", "SSL://a.example:9093", "127.0.0.1:65535"]
+        {
+            assert!(Connection::to(brokers).check().is_ok(), "{brokers}");
+        }
+        for (brokers, named) in [
+            ("", ""),
+            (" , ", " , "),
+            ("a:99999", "a:99999"),
+            ("a:1,b:0", "b:0"),
+            ("a:1,b:", "b:"),
+            (":9092", ":9092"),
+            ("a:port", "a:port"),
+            ("a b:1", "a b:1"),
+            ("::1:9092", "::1:9092"),
+            ("http://a/b:1", "http://a/b:1"),
+        ] {
+            let error = Connection::to(brokers).check().expect_err(brokers);
+            assert!(matches!(&error, Error::Broker(broker) if broker == named), "{brokers}: {error}");
+        }
+    }
+
+    #[test]
+    fn settings_that_librdkafka_does_not_know_are_named() {
+        for (key, value) in [("sasl.mechnism", "PLAIN"), ("socket.timeout.ms", "soon")] {
+            let error = Connection::to("a").with(key, value).check().expect_err(key).to_string();
+            assert!(error.contains(key), "{error}");
+        }
+    }
 
     #[test]
     fn brokers_that_do_not_answer_are_not_asked_again_once_all_ends() {

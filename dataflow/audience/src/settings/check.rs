@@ -1,12 +1,16 @@
 //! Settings of the right form that nothing can be run with: found before anything is started, and named by all the names that
 //! whoever set them may know them by.
 
-use anyhow::ensure;
+use anyhow::{Context, ensure};
 
 use super::ServeSettings;
+use crate::connectors::KAFKA_SETTINGS;
 
 /// Users are dealt into as many shards: of more workers some had nothing to do.
 pub const MOST_WORKERS: usize = 256;
+
+/// The longest that the names of topics may begin with.
+const MOST_PREFIX_BYTES: usize = 200;
 
 /// A setting by its flag, its variable and its key.
 pub fn named(key: &str) -> String {
@@ -34,7 +38,9 @@ impl ServeSettings {
                 "{} is empty: name brokers as `host:port`, or do not set it",
                 named_in("kafka", "brokers")
             );
+            kafka.connection.check().context(KAFKA_SETTINGS)?;
             is_name("`writer` in the table [kafka]", &kafka.writer)?;
+            is_prefix("`topic_prefix` in the table [kafka]", &kafka.topic_prefix)?;
         }
         if let Some(redis) = &self.redis {
             is_time("`timeout_ms` in the table [redis]", redis.timeout_ms)?;
@@ -75,6 +81,16 @@ fn is_name(name: &str, text: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// What names of topics may begin with: Kafka takes 249 of these characters, and ours have up to 30 of their own.
+fn is_prefix(name: &str, text: &str) -> anyhow::Result<()> {
+    let is_possible = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte));
+    ensure!(
+        is_possible && text.len() <= MOST_PREFIX_BYTES,
+        "{name} is {text:?}: topics are named by at most {MOST_PREFIX_BYTES} ASCII letters, digits, `.`, `_` and `-`"
+    );
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::tests::load;
@@ -92,6 +108,17 @@ mod tests {
             (&["--kafka", ""], "", &["AUDIENCE_KAFKA", "empty"]),
             (&["--kafka", ""], "[kafka]\nbrokers = \"there:9092\"", &["AUDIENCE_KAFKA", "empty"]),
             (none, "[kafka]\nbrokers = \" \"", &["`brokers` in the table [kafka]", "empty"]),
+            (&["--kafka", "there:99999"], "", &["AUDIENCE_KAFKA", "\"there:99999\" is no broker", "65535"]),
+            (
+                none,
+                "[kafka]\nbrokers = \"there:9092\"\nproperties = { \"sasl.mechnism\" = \"PLAIN\" }",
+                &["[kafka]", "sasl.mechnism"],
+            ),
+            (
+                none,
+                "[kafka]\nbrokers = \"there:9092\"\ntopic_prefix = \"a b/c\"",
+                &["`topic_prefix` in the table [kafka]", "\"a b/c\""],
+            ),
             (none, "[kafka]\nbrokers = \"there:9092\"\nwriter = \"\"", &["`writer` in the table [kafka]", "empty"]),
             (
                 none,
