@@ -46,6 +46,7 @@ struct Medium {
     changes: Vec<MembershipChange>,
     opened: u64,
     writes: u64,
+    clears: u64,
     /// The chance that a call fails, in percent.
     faults: u64,
     /// From one write to the next.
@@ -87,6 +88,10 @@ impl Sink for MemorySink {
         self.medium.lock().interval
     }
 
+    fn is_transactional(&self) -> bool {
+        true
+    }
+
     fn open(&mut self) -> Result<Option<Reach>, SinkError> {
         self.fault()?;
         self.is_open = true;
@@ -112,6 +117,7 @@ impl Sink for MemorySink {
         let mut medium = self.medium.lock();
         medium.changes.clear();
         medium.reach = None;
+        medium.clears += 1;
         Ok(())
     }
 }
@@ -209,10 +215,12 @@ fn a_sink_that_comes_late_gets_everybody() {
     }
 }
 
-/// A directory that a sink is given to, all of whose changes enter with those events; what the sink holds is what it gives out.
-fn follow_in(data: &Path, medium: &Arc<Mutex<Medium>>, users: std::ops::Range<u64>) {
+/// Gives a sink to a directory, behind these events of it. What it then holds is what the directory gives out; gives whether it
+/// was begun anew.
+fn follow_in(data: &Path, medium: &Arc<Mutex<Medium>>, users: std::ops::Range<u64>) -> bool {
     let is_new = !data.exists();
-    let service = start(stores(data), 2);
+    let stores = stores(data);
+    let service = start(stores.clone(), 2);
     if is_new {
         segments(&service);
     }
@@ -222,11 +230,17 @@ fn follow_in(data: &Path, medium: &Arc<Mutex<Medium>>, users: std::ops::Range<u6
             memberships(&service).get("once").is_some_and(|once| once.contains(&id(user)))
         });
     }
-    // By now there are as many ticks as users: those of a sink of another directory are not ahead.
+    // What is ahead of a directory shows by that.
+    let reached = medium.lock().reach.as_ref().map_or(0, |reach| reach.progress().tick);
+    wait_until("as many ticks", || {
+        stores.changes.progress().is_ok_and(|newest| newest.is_some_and(|to| to.tick > reached))
+    });
+    let before = medium.lock().clears;
     service.give_out_to(MemorySink::over(medium, 1)).expect("a thread");
     wait_until("it is given out", || memberships(&service) == folded(&medium.lock().changes));
     service.stop();
     assert_eq!(memberships(&service), folded(&medium.lock().changes));
+    medium.lock().clears > before
 }
 
 /// Ticks of different directories have the same numbers, and say different things: a sink that goes from one to the other, back,
@@ -236,14 +250,13 @@ fn a_sink_of_another_directory_is_begun_anew() {
     let directory = tempfile::tempdir().unwrap();
     let medium = Arc::new(Mutex::new(Medium::default()));
     let [one, other, copied] = ["one", "other", "copied"].map(|name| directory.path().join(name));
-    follow_in(&one, &medium, 0..50);
+    assert!(!follow_in(&one, &medium, 0..50));
     copy(&one, &copied).unwrap();
-    follow_in(&one, &medium, 50..60);
-    // Each has more ticks than the sink has seen of the one before.
-    follow_in(&other, &medium, 1_000..1_100);
-    follow_in(&one, &medium, 60..150);
-    follow_in(&copied, &medium, 2_000..2_200);
-    follow_in(&copied, &medium, 0..0);
+    assert!(!follow_in(&one, &medium, 50..60));
+    assert!(follow_in(&other, &medium, 1_000..1_100));
+    assert!(follow_in(&one, &medium, 60..150));
+    assert!(follow_in(&copied, &medium, 2_000..2_200));
+    assert!(!follow_in(&copied, &medium, 0..0));
 }
 
 fn given_out_once(service: &Service, stores: &PlatformStores) -> MembershipChange {

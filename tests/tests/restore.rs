@@ -240,6 +240,10 @@ impl Sink for Medium {
         "medium"
     }
 
+    fn is_transactional(&self) -> bool {
+        true
+    }
+
     fn open(&mut self) -> Result<Option<Reach>, SinkError> {
         let mut held = self.held.lock();
         held.writer = held.writer.max(self.writer);

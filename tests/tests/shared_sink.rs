@@ -130,6 +130,10 @@ impl Sink for OneOf {
         100
     }
 
+    fn is_transactional(&self) -> bool {
+        true
+    }
+
     fn open(&mut self) -> Result<Option<Reach>, SinkError> {
         self.medium.fault()?;
         let mut held = self.medium.held.lock();

@@ -84,6 +84,10 @@ impl Sink for AerospikeSink {
         CHANGES_AT_ONCE
     }
 
+    fn is_transactional(&self) -> bool {
+        false
+    }
+
     fn open(&mut self) -> Result<Option<Reach>, SinkError> {
         self.own = None;
         let reach = self.take_over().map_err(|error| error.into_sink(&self.name))?;

@@ -5,12 +5,17 @@
 //! 1. [`Sink::open`], which says how far it reaches;
 //! 2. where it reaches everybody, reads the change log behind that tick and [`Sink::write`]s tick by tick, or several as
 //!    the last of them;
-//! 3. where it holds nothing, or was [`clear`](Sink::clear)ed because the change log does not go back that far or is behind it: takes
-//!    the memberships as of one progress, and writes them in pieces, user by user in the order of their ids, each
-//!    reaching up to its last user ([`Reach::Users`]), the last one everybody;
+//! 3. where it holds nothing, or was [`clear`](Sink::clear)ed because the change log does not go back that far, is behind it, or
+//!    is another than the one it holds the changes of: takes the memberships as of one progress, and writes them in pieces,
+//!    user by user in the order of their ids, each reaching up to its last user ([`Reach::Users`]), the last one everybody;
 //! 4. where such pieces were broken off: first writes the changes since then of the users that they reach, up to a newer
 //!    progress, then the users behind as of that one;
 //! 5. after any error, begins again at 1.
+//!
+//! Where a write or a clearing may be broken off in the middle ([`Sink::is_transactional`]), what is half there must be known for
+//! what it is. So before the first change a reach is written that nothing has come to yet (tick 0, or users up to the id
+//! that is empty), before a clearing one that nobody goes on from, and with 4 whoever left among the users behind leaves,
+//! as a piece that was broken off may have entered them.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -129,6 +134,9 @@ pub trait Sink: Send {
         Duration::ZERO
     }
 
+    /// Whether a write or a clearing is there whole, with its reach, or not at all, whatever happens in the middle of it.
+    fn is_transactional(&self) -> bool;
+
     /// Why it could not be written if there were anything, as far as that is known; asked while there is nothing. MAY take a
     /// second where it is in doubt.
     fn fault(&self) -> Option<String> {
@@ -152,7 +160,7 @@ pub trait Sink: Send {
 
     /// Lets every user leave that `owns` names, at the clock of `progress`, and forgets how far it reached: the sink holds
     /// nothing of them then. Where it is broken off, and the medium cannot take it back, the reach MUST still be the one
-    /// from before, so that it is found too old again; calling it again goes on.
+    /// from before, which says that nobody can go on from there; calling it again goes on.
     fn clear(&mut self, progress: Progress, owns: &dyn Fn(&str) -> bool) -> Result<(), SinkError>;
 }
 

@@ -232,6 +232,10 @@ impl Sink for KafkaSink {
         Duration::from_millis(self.settings.interval_ms)
     }
 
+    fn is_transactional(&self) -> bool {
+        true
+    }
+
     fn fault(&self) -> Option<String> {
         let fault = self.sender.as_ref()?.away()?;
         Some(Error::client("reaching the brokers")(fault).to_string())

@@ -154,6 +154,10 @@ impl Sink for RedisSink {
         CHANGES_AT_ONCE
     }
 
+    fn is_transactional(&self) -> bool {
+        false
+    }
+
     fn open(&mut self) -> Result<Option<Reach>, SinkError> {
         self.open = None;
         let (open, reach) = self.connect().map_err(|error| error.into_sink(&self.name))?;

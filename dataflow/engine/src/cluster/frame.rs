@@ -2,6 +2,7 @@
 
 use std::io::{self, Read, Write};
 
+use bincode::Options as _;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -30,7 +31,8 @@ pub fn read<T: DeserializeOwned>(from: &mut impl Read) -> io::Result<T> {
     if from.take(u64::from(length)).read_to_end(&mut bytes)? < length as usize {
         return Err(io::ErrorKind::UnexpectedEof.into());
     }
-    bincode::deserialize(&bytes).map_err(invalid)
+    // As `serialize` writes it, and nothing behind it: a message of another build is not to be taken for one of ours.
+    bincode::DefaultOptions::new().with_fixint_encoding().deserialize(&bytes).map_err(invalid)
 }
 
 fn invalid(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> io::Error {
@@ -56,6 +58,8 @@ mod tests {
     fn what_is_no_message_is_refused() {
         let too_long = (MOST_BYTES + 1).to_le_bytes();
         assert_eq!(read::<u8>(&mut &too_long[..]).expect_err("too long").kind(), io::ErrorKind::InvalidData);
+        let longer = [2, 0, 0, 0, 7, 7];
+        assert_eq!(read::<u8>(&mut &longer[..]).expect_err("too much").kind(), io::ErrorKind::InvalidData);
         let cut = [9, 0, 0, 0, 1];
         assert_eq!(read::<u8>(&mut &cut[..]).expect_err("cut").kind(), io::ErrorKind::UnexpectedEof);
         let other = [1, 0, 0, 0, 255];

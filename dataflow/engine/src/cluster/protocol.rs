@@ -10,8 +10,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::service::checkpoint::Manifest;
 
-/// Processes of different versions do not understand each other.
-pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+/// Processes of different versions do not understand each other; nor do builds of one version between which a message was changed,
+/// which is what is counted behind it.
+pub const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), "/2");
 
 /// What a connection is for.
 #[derive(Clone, Debug, Serialize, Deserialize)]

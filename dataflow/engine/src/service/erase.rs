@@ -143,6 +143,9 @@ impl Service {
     pub(super) fn forget_lists(&self) -> Result<(), StoreError> {
         let progress = self.stores.changes.progress()?.unwrap_or_default();
         self.stores.catalogue.forget_replaced_members(progress.catalogue_version)?;
-        self.erasures.lists_purged.again(|| self.stores.catalogue.purge())
+        if !self.is_ending() {
+            self.erasures.lists_purged.again(|| self.stores.catalogue.purge())?;
+        }
+        Ok(())
     }
 }

@@ -5,12 +5,13 @@ use std::ops::{ControlFlow, RangeInclusive};
 use std::sync::mpsc::sync_channel;
 use std::time::{Duration, Instant};
 
-use audience_contract::{ChangeLog, MembershipChange, Progress, Reach, SinkError, StoreError, Writer};
+use audience_contract::{ChangeKind, ChangeLog, MembershipChange, Progress, Reach, SinkError, StoreError, Writer};
 use audience_protocol::SPANS;
 use hashbrown::HashMap;
 
 use super::Service;
 use super::changes::decode;
+use super::runs::Runs;
 use super::writers::{FollowerStatus, Round};
 use crate::engine::EngineError;
 
@@ -59,12 +60,26 @@ impl Follower<'_> {
                 self.begin(progress.tick, Some((progress, up_to)))?
             }
             // Everything there was is still in the change log.
-            None if self.can_follow_from(Progress::default())? => Progress::default(),
+            None if self.can_follow_from(Progress::default())? => {
+                self.mark(&self.reach(Progress::default(), None))?;
+                Progress::default()
+            }
             None => self.begin(0, None)?,
             Some(old) => {
-                let (sink, at) = (self.status.name(), old.progress().tick);
-                tracing::warn!(sink, at, "the change log cannot go on from where the sink is; begun anew");
+                let (sink, at, run) = (self.status.name(), old.progress().tick, old.progress().run);
+                match self.service.connectors.runs.gave_out(old.progress()) {
+                    true => {
+                        tracing::warn!(sink, at, "the change log does not go back to where the sink is; begun anew")
+                    }
+                    false => tracing::error!(
+                        sink,
+                        at,
+                        run,
+                        "the sink holds what another data directory gave out; begun anew"
+                    ),
+                }
                 let (owns, newest) = (self.writer.owns.clone(), self.newest()?);
+                self.mark(&Runs::nowhere())?;
                 self.writer.sink.clear(newest, &*owns)?;
                 self.begin(newest.tick, None)?
             }
@@ -86,7 +101,7 @@ impl Follower<'_> {
             }
             if self.status.is_closed() || self.round.until().is_some() {
                 if told_tick < reached.tick {
-                    self.write(&self.service.connectors.runs.reach(reached, None), &mut Vec::new())?;
+                    self.write(&self.reach(reached, None), &mut Vec::new())?;
                 }
                 return Ok(());
             }
@@ -94,6 +109,15 @@ impl Follower<'_> {
             self.service.committed.wait_beyond(reached.tick, PATIENCE);
         }
         Ok(())
+    }
+
+    /// Before what may be broken off in the middle: says what is to be made of it then.
+    fn mark(&mut self, reach: &Reach) -> Result<(), FollowError> {
+        if self.writer.sink.is_transactional() { Ok(()) } else { self.write(reach, &mut Vec::new()) }
+    }
+
+    fn reach(&self, progress: Progress, up_to: Option<&str>) -> Reach {
+        self.service.connectors.runs.reach(progress, up_to)
     }
 
     fn set_fault(&self, fault: Option<String>) {
@@ -124,8 +148,8 @@ impl Follower<'_> {
         Ok(is_ours && self.service.stores.changes.floor()? <= progress.tick.saturating_add(1))
     }
 
-    /// Writes what changed behind `reached` up to `newest`, in pieces; where `up_to` says so, only of users up to that id.
-    /// Without changes it is written only where that `is_due`. Gives whether anything was written.
+    /// Writes what changed behind `reached` up to `newest`, in pieces; where `up_to` says so, of users up to that id. Of the others
+    /// whoever left leaves, where a piece that was broken off may have entered them: as of `reached`, or of a tick since. Without changes it is written only where that `is_due`. Gives whether anything was written.
     fn bring(
         &mut self,
         reached: &mut Progress,
@@ -135,7 +159,11 @@ impl Follower<'_> {
     ) -> Result<bool, FollowError> {
         let (log, at_once) = (self.service.stores.changes.clone(), self.writer.sink.changes_at_once());
         let owns = self.writer.owns.clone();
-        let is_asked_for = |user: &str| owns(user) && up_to.is_none_or(|up_to| user <= up_to);
+        let is_whole = self.writer.sink.is_transactional();
+        let is_asked_for = |change: &MembershipChange| {
+            let may_be_there = !is_whole && change.change == ChangeKind::Left;
+            owns(&change.user_id) && up_to.is_none_or(|up_to| *change.user_id <= *up_to || may_be_there)
+        };
         let mut first = None;
         let mut last =
             read_pieces(&*log, reached.tick + 1..=newest.tick, at_once, self.round, &is_asked_for, &mut |piece| {
@@ -147,7 +175,7 @@ impl Follower<'_> {
             last = self.bring_pieces(reached, first, newest, up_to, &is_asked_for)?;
         }
         if !last.is_empty() || is_due || up_to.is_some() {
-            self.write(&self.service.connectors.runs.reach(newest, up_to), &mut last)?;
+            self.write(&self.reach(newest, up_to), &mut last)?;
             is_written = true;
         }
         *reached = newest;
@@ -162,7 +190,7 @@ impl Follower<'_> {
         first: Piece,
         newest: Progress,
         up_to: Option<&str>,
-        is_asked_for: &(dyn Fn(&str) -> bool + Sync),
+        is_asked_for: &(dyn Fn(&MembershipChange) -> bool + Sync),
     ) -> Result<Vec<MembershipChange>, FollowError> {
         let (log, at_once) = (self.service.stores.changes.clone(), self.writer.sink.changes_at_once());
         let ticks = first.tick + 1..=newest.tick;
@@ -175,7 +203,7 @@ impl Follower<'_> {
             for Piece { tick, mut changes } in std::iter::once(first).chain(pieces) {
                 // Of a tick in between only its number is known.
                 let progress = Progress { tick, ..*reached };
-                self.write(&self.service.connectors.runs.reach(progress, up_to), &mut changes)?;
+                self.write(&self.reach(progress, up_to), &mut changes)?;
                 *reached = progress;
             }
             let read = reader.join().unwrap_or_else(|_| Err(unread()));
@@ -205,7 +233,10 @@ impl Follower<'_> {
                 self.bring(&mut reached, newest, Some(&up_to), true)?;
                 Some(up_to)
             }
-            None => None,
+            None => {
+                self.mark(&self.reach(newest, Some("")))?;
+                None
+            }
         };
         let versions: HashMap<String, u64> = self.service.editor.read(|documents| {
             documents.segments.iter().map(|(id, known)| (id.clone(), known.stored.document.version)).collect()
@@ -215,10 +246,10 @@ impl Follower<'_> {
         for user in snapshot.users_behind(up_to.as_deref()).filter(|user| owns(snapshot.id(*user))) {
             snapshot.changes_of(user, &versions, &mut changes);
             if changes.len() >= at_once {
-                self.write(&self.service.connectors.runs.reach(newest, Some(snapshot.id(user))), &mut changes)?;
+                self.write(&self.reach(newest, Some(snapshot.id(user))), &mut changes)?;
             }
         }
-        self.write(&self.service.connectors.runs.reach(newest, None), &mut changes)?;
+        self.write(&self.reach(newest, None), &mut changes)?;
         Ok(newest)
     }
 }
@@ -230,13 +261,13 @@ struct Piece {
 }
 
 /// Reads the changes of those ticks, and gives them to `take` in pieces of `at_once` and a tick more, as long as it gives true;
-/// gives those behind the last piece. Only those of users who are asked for, and nothing more once the round is broken off.
+/// gives those behind the last piece. Only those that are asked for, and nothing more once the round is broken off.
 fn read_pieces(
     log: &dyn ChangeLog,
     ticks: RangeInclusive<u64>,
     at_once: usize,
     round: &Round,
-    is_asked_for: &dyn Fn(&str) -> bool,
+    is_asked_for: &dyn Fn(&MembershipChange) -> bool,
     take: &mut dyn FnMut(Piece) -> bool,
 ) -> Result<Vec<MembershipChange>, StoreError> {
     let mut changes: Vec<MembershipChange> = Vec::new();
@@ -249,7 +280,7 @@ fn read_pieces(
             failed = Some(undecoded(tick));
             return ControlFlow::Break(());
         };
-        changes.extend(decoded.into_iter().filter(|change| is_asked_for(&change.user_id)));
+        changes.extend(decoded.into_iter().filter(is_asked_for));
         if changes.len() < at_once {
             return ControlFlow::Continue(());
         }
@@ -321,9 +352,15 @@ mod tests {
         let rest = read_pieces(&Entries::default(), 5..=98, 10, &Round::default(), &|_| true, &mut take).unwrap();
         let expected: Vec<(u64, usize)> = (1..=9).map(|number| (4 + 10 * number, 10)).collect();
         assert_eq!((pieces, rest.len()), (expected, 4));
-        let rest =
-            read_pieces(&Entries::default(), 1..=26, 100, &Round::default(), &|user| user <= "c", &mut |_| false)
-                .unwrap();
+        let rest = read_pieces(
+            &Entries::default(),
+            1..=26,
+            100,
+            &Round::default(),
+            &|change| &*change.user_id <= "c",
+            &mut |_| false,
+        )
+        .unwrap();
         let mut users: Vec<&str> = rest.iter().map(|change| &*change.user_id).collect();
         users.sort_unstable();
         assert_eq!(users, ["a", "b", "c"]);

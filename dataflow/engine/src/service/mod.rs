@@ -232,12 +232,12 @@ impl Service {
         let then = load(&*stores.catalogue, given.catalogue_version)?;
         let in_force = recovery::catch_up(&engine, &*stores.events, &standing, given, found.as_ref(), &then.catalogue)?;
         tell(begun, "the state is that which was given out");
-        let sizes = Sizes::as_of(&engine, &stores, given)?;
+        let (sizes, runs) = (Sizes::as_of(&engine, &stores, given)?, Runs::begin(&stores, given.tick)?);
         is_live.store(true, Ordering::Release);
         go_on(&engine, &stores, &standing, given)?;
         let now = load(&*stores.catalogue, stores.catalogue.version()?)?;
         let service = Arc::new(Service {
-            connectors: Connectors::new(Runs::begin(&stores, given.tick)?),
+            connectors: Connectors::new(runs),
             editor: Arc::new(Editor::new(stores.catalogue.clone(), now, given.catalogue_version)),
             stores,
             engine,
@@ -351,7 +351,7 @@ impl Service {
             span.record("error", error.to_string());
             tracing::error!(%error, "the checkpoint was given up; the one before stays");
         }
-        // An end does not wait for a catalogue that halts: the next start goes on with it.
+        // An end does not wait for a catalogue that halts: a later checkpoint does it.
         if !self.is_ending()
             && let Err(error) = self.forget_lists()
         {

@@ -7,7 +7,8 @@
 
 use audience_contract::{Notes, Progress, Reach, StoreError};
 
-use super::PlatformStores;
+use super::backoff::Backoff;
+use super::{PlatformStores, pause};
 
 /// Where they are noted.
 const RUNS: &[u8] = b"runs";
@@ -23,9 +24,24 @@ pub struct Runs {
 }
 
 impl Runs {
-    /// Begins a run behind the tick `newest` of these stores.
+    /// Begins a run behind the tick `newest` of these stores, of which nothing was given out yet. Waits for room where they have
+    /// none.
     pub fn begin(stores: &PlatformStores, newest: u64) -> Result<Runs, StoreError> {
-        Runs::begin_over(&*stores.notes, newest, stores.changes.floor()?)
+        let mut backoff = Backoff::default();
+        loop {
+            match Runs::begin_over(&*stores.notes, newest, stores.changes.floor()?) {
+                Err(error @ StoreError::Unavailable { .. }) => {
+                    tracing::error!(%error, "the start cannot be noted; trying again");
+                    pause(backoff.next());
+                }
+                begun => return begun,
+            }
+        }
+    }
+
+    /// What a sink says of itself that nobody can go on from.
+    pub fn nowhere() -> Reach {
+        Reach::All(Progress { tick: u64::MAX, ..Progress::default() })
     }
 
     /// The same over a change log that has what came from the tick `floor` on.
@@ -38,6 +54,8 @@ impl Runs {
             };
             runs.known = bincode::deserialize(&noted).map_err(damaged)?;
         }
+        // Whatever was said of ticks that are not there any more, it is not of this log.
+        runs.known.iter_mut().for_each(|(_, begin)| *begin = newest.min(*begin));
         // None is 0, which says that it is not known.
         runs.known.push((fastrand::u64(1..), newest));
         let needless = runs.known.iter().skip(1).take_while(|(_, end)| end.saturating_add(1) < floor).count();
@@ -157,9 +175,9 @@ mod tests {
         let runs = notes.run(300, 102);
         assert_eq!(runs.known.first().map(|(_, begin)| *begin), Some(100), "{:?}", runs.known);
         assert!(!runs.gave_out(at(&old, 5)));
-        for _ in 0..KNOWN {
-            notes.run(300, 102);
-        }
-        assert_eq!(notes.run(300, 102).known.len(), KNOWN);
+        let known: Vec<(u64, u64)> = (1..=KNOWN as u64).map(|run| (run, 300)).collect();
+        notes.write(&[(RUNS.to_vec(), Some(bincode::serialize(&known).unwrap()))]).unwrap();
+        let runs = notes.run(300, 102);
+        assert_eq!((runs.known.len(), runs.known[0].0), (KNOWN, 2));
     }
 }
