@@ -57,10 +57,7 @@ pub struct KafkaDeadLetters {
 impl KafkaDeadLetters {
     /// Connects. Does not wait for the brokers.
     pub fn new(settings: DeadLetterSettings) -> Result<KafkaDeadLetters> {
-        // A message near the limit of its topic is as large here, with more headers: the broker is asked, not guessed.
-        let defaults = [("message.max.bytes", "104857600"), ("compression.type", "lz4")];
-        let fixed = [("enable.idempotence", "true"), ("acks", "all")];
-        let sender = Sender::new(&settings.connection, &defaults, &fixed)?;
+        let sender = sender(&settings)?;
         Ok(KafkaDeadLetters { settings, sender })
     }
 
@@ -100,9 +97,23 @@ impl KafkaDeadLetters {
     }
 }
 
+fn sender(settings: &DeadLetterSettings) -> Result<Sender> {
+    // A message near the limit of its topic is as large here, with more headers: the broker is asked, not guessed.
+    let defaults = [("message.max.bytes", "104857600"), ("compression.type", "lz4")];
+    let fixed = [("enable.idempotence", "true"), ("acks", "all")];
+    Sender::new(&settings.connection, &defaults, &fixed)
+}
+
 impl DeadLetters for KafkaDeadLetters {
     fn put(&mut self, letters: &[DeadLetter<'_>]) -> Result<(), SourceError> {
-        self.try_put(letters).map_err(Error::into_source)
+        self.try_put(letters).map_err(|error| {
+            // All of them come again, by a new client: it may have been this one's fault.
+            match sender(&self.settings) {
+                Ok(sender) => self.sender = sender,
+                Err(error) => tracing::warn!(%error, "the client that keeps dead letters stays"),
+            }
+            error.into_source()
+        })
     }
 }
 

@@ -14,6 +14,7 @@
 #![warn(missing_docs)]
 
 mod brokers;
+mod closing;
 mod dead_letters;
 mod filling;
 mod held;

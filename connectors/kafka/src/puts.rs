@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use parking_lot::{Condvar, Mutex};
+use parking_lot::{Condvar, Mutex, RwLock};
+use rdkafka::ClientConfig;
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -20,6 +21,9 @@ const FULL_WAIT: Duration = Duration::from_millis(5);
 const OVERDUE: Duration = Duration::from_secs(2);
 /// How long librdkafka tries to deliver a message, where nothing else is set.
 const DELIVERY_MS: &str = "10000";
+
+/// How long a client may reach no broker before another one takes over.
+const CUT_OFF: Duration = Duration::from_secs(15);
 
 /// What is known of messages that were sent together.
 struct Deliveries {
@@ -65,7 +69,10 @@ impl ProducerContext for Acknowledgements {
 /// Puts messages into a topic, each filed under its key. May be shared by any number of threads, whose events then travel
 /// together; one thread of its own asks what was delivered.
 pub struct TopicProducer {
-    producer: ThreadedProducer<Acknowledgements>,
+    config: ClientConfig,
+    producer: RwLock<Arc<ThreadedProducer<Acknowledgements>>>,
+    /// Since when nothing is delivered and nothing answered by this client, if so.
+    failing_since: Mutex<Option<Instant>>,
     topic: String,
     timeout: Duration,
 }
@@ -86,19 +93,43 @@ impl TopicProducer {
             let fault = KafkaError::ClientCreation(format!("message.timeout.ms is {delivery:?}, which is no number"));
             Error::Client { action: "making a producer", fault }
         })?;
-        let acknowledgements = Acknowledgements { topic: topic.to_owned(), brokers: Brokers::default() };
-        let producer = config.create_with_context(acknowledgements);
-        let producer = producer.map_err(Error::client("making a producer"))?;
-        Ok(TopicProducer { producer, topic: topic.to_owned(), timeout })
+        let producer = RwLock::new(client(&config, topic)?);
+        Ok(TopicProducer { config, producer, failing_since: Mutex::default(), topic: topic.to_owned(), timeout })
+    }
+
+    /// Keeps whether brokers answer. Where they have not for a while a new client takes over: it may be the fault of the one that is
+    /// there, which looks for no broker again once it was told of none (librdkafka's issue 5301).
+    fn heard<T>(&self, answer: Result<T>) -> Result<T> {
+        let mut failing_since = self.failing_since.lock();
+        if answer.is_ok() {
+            *failing_since = None;
+            self.client().context().brokers.answered(Some(&self.topic));
+        } else if failing_since.get_or_insert_with(Instant::now).elapsed() >= CUT_OFF {
+            *failing_since = None;
+            match client(&self.config, &self.topic) {
+                Ok(anew) => *self.producer.write() = anew,
+                Err(error) => tracing::warn!(topic = self.topic, %error, "the client that puts messages stays"),
+            }
+        }
+        answer
+    }
+
+    fn client(&self) -> Arc<ThreadedProducer<Acknowledgements>> {
+        self.producer.read().clone()
     }
 
     /// Puts messages (key and value each); returns when every broker that must have them has them. After an error some may
     /// be there, and some may yet come.
     pub fn put(&self, messages: &[(&str, Vec<u8>)]) -> Result<()> {
+        self.heard(self.try_put(messages))
+    }
+
+    fn try_put(&self, messages: &[(&str, Vec<u8>)]) -> Result<()> {
+        let producer = self.client();
         let deadline = Instant::now() + self.timeout;
         let deliveries = Arc::new(Deliveries { state: Mutex::new((messages.len(), None)), changed: Condvar::new() });
         for (key, value) in messages {
-            self.send(key, value, &deliveries, deadline)?;
+            self.send(&producer, (key, value), &deliveries, deadline)?;
         }
         let mut state = deliveries.state.lock();
         while state.0 > 0 {
@@ -109,14 +140,19 @@ impl TopicProducer {
         if let Some(fault) = state.1.take() {
             return Err(Error::Client { action: "delivering messages", fault });
         }
-        self.answered();
         Ok(())
     }
 
-    fn send(&self, key: &str, value: &[u8], deliveries: &Arc<Deliveries>, deadline: Instant) -> Result<()> {
+    fn send(
+        &self,
+        producer: &ThreadedProducer<Acknowledgements>,
+        (key, value): (&str, &[u8]),
+        deliveries: &Arc<Deliveries>,
+        deadline: Instant,
+    ) -> Result<()> {
         let mut record = BaseRecord::with_opaque_to(&self.topic, deliveries.clone()).key(key).payload(value);
         loop {
-            match self.producer.send(record) {
+            match producer.send(record) {
                 Ok(()) => return Ok(()),
                 Err((error, back)) if error.rdkafka_error_code() == Some(RDKafkaErrorCode::QueueFull) => {
                     if Instant::now() >= deadline {
@@ -130,19 +166,20 @@ impl TopicProducer {
         }
     }
 
-    fn answered(&self) {
-        self.producer.context().brokers.answered(Some(&self.topic));
-    }
-
     /// Asks the brokers for the topic, which tells whether they are there.
     pub fn check(&self, patience: Duration) -> Result<()> {
-        let metadata = self.producer.client().fetch_metadata(Some(&self.topic), patience);
-        let metadata = metadata.map_err(Error::client("asking for the topic"))?;
-        self.answered();
+        let metadata = self.client().client().fetch_metadata(Some(&self.topic), patience);
+        let metadata = self.heard(metadata.map_err(Error::client("asking for the topic")))?;
         let fault = metadata.topics().iter().find_map(|topic| topic.error());
         match fault {
             None => Ok(()),
             Some(error) => Err(Error::Topic { topic: self.topic.clone(), reason: error.into() }),
         }
     }
+}
+
+fn client(config: &ClientConfig, topic: &str) -> Result<Arc<ThreadedProducer<Acknowledgements>>> {
+    let acknowledgements = Acknowledgements { topic: topic.to_owned(), brokers: Brokers::default() };
+    let producer = config.create_with_context(acknowledgements);
+    producer.map(Arc::new).map_err(Error::client("making a producer"))
 }

@@ -1,7 +1,6 @@
 //! Events from a topic.
 
 use std::collections::BTreeMap;
-use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::time::{Duration, Instant};
 
 use audience_contract::{Batch, Gap, Lag, Share, Source, SourceError, SourcePosition};
@@ -10,6 +9,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use serde::Deserialize;
 
+use crate::closing;
 use crate::filling::{Filling, left};
 use crate::settings::{Connection, OnGone, Start};
 use crate::topics::{self, Topic};
@@ -26,8 +26,8 @@ const NOTE_EVERY: Duration = Duration::from_secs(1);
 /// know all of them for a while.
 const MISSING: Duration = Duration::from_secs(30);
 
-/// Once all ends, how long a consumer may take to close.
-const CLOSE: Duration = Duration::from_secs(1);
+/// How long a client may reach no broker before another one tries.
+const CUT_OFF: Duration = Duration::from_secs(15);
 
 /// How a topic is read.
 #[derive(Clone, Debug, Deserialize)]
@@ -106,6 +106,8 @@ struct Open {
     has_grown: bool,
     /// librdkafka met an offset that is gone, or a partition, and it has not been found out which.
     has_gap: bool,
+    /// No broker was reached for a while.
+    is_cut_off: bool,
     /// Since when a partition that is read does not exist.
     missing: Option<Instant>,
     /// Why nothing can be read any more.
@@ -182,27 +184,42 @@ impl KafkaSource {
         Ok(open)
     }
 
-    /// Closes the consumer. That waits for the answer to the offsets that are just noted, where brokers halt for a minute: once
-    /// all ends it is not waited for, and the process takes the consumer with it.
     fn close(&mut self) {
-        let Some(Open { consumer, .. }) = self.open.take() else { return };
-        let (closed, is_closed) = sync_channel::<()>(1);
-        let closing = std::thread::Builder::new().name("closing consumer".to_owned()).spawn(move || {
-            drop(consumer);
-            drop(closed);
-        });
-        if let Err(error) = closing {
-            tracing::warn!(source = self.name, %error, "no thread to close the consumer with; it was closed on this one");
+        if let Some(Open { consumer, .. }) = self.open.take() {
+            closing::close(consumer, &self.name);
         }
-        while is_closed.recv_timeout(CLOSE) == Err(RecvTimeoutError::Timeout) {
-            if self.settings.connection.is_ending() {
-                tracing::warn!(
-                    source = self.name,
-                    "the brokers do not answer: ending without having noted offsets there"
-                );
-                return;
+    }
+
+    /// Goes on with a new client where the one that is there reaches no broker any more. That may be the client's fault: one that
+    /// was told of no broker at all, as by one that has just come back, looks for none again (librdkafka's issue 5301).
+    fn connect_anew(&mut self) -> Result<(), SourceError> {
+        let Some(open) = self.open.as_ref().filter(|open| open.is_cut_off && !open.next.is_empty()) else {
+            return Ok(());
+        };
+        let positions: Vec<SourcePosition> =
+            open.next.keys().filter_map(|partition| self.position(open, *partition)).collect();
+        match self.connect(&positions, open.share) {
+            Ok(mut anew) => {
+                tracing::warn!(source = self.name, "a new client reaches the brokers, and the one before did not");
+                anew.gaps.splice(0..0, open.gaps.iter().cloned());
+                anew.untold.extend(&open.untold);
+                self.close();
+                self.open = Some(anew);
+                Ok(())
             }
+            // They are away: the client that is there says so.
+            Err(SourceError::Transient(fault)) => {
+                tracing::debug!(source = self.name, fault, "nor does a new client reach the brokers");
+                Ok(())
+            }
+            Err(error) => Err(error),
         }
+    }
+
+    /// Where a partition is to be read on.
+    fn position(&self, open: &Open, partition: u32) -> Option<SourcePosition> {
+        let next_offset = *open.next.get(&partition)?;
+        Some(SourcePosition { source: self.name.clone(), partition, next_offset })
     }
 
     fn partitions(&self, open: &Open) -> Result<Vec<u32>, SourceError> {
@@ -257,14 +274,12 @@ impl KafkaSource {
     }
 
     /// Where nothing came: says whether that is because no broker is there.
-    fn look_for_brokers(&self, open: &Open, batch: &Filling) -> Result<(), SourceError> {
+    fn look_for_brokers(&self, open: &mut Open, batch: &Filling) -> Result<(), SourceError> {
         let brokers = &open.consumer.context().brokers;
         let away = || brokers.away(Some(&self.settings.topic), open.consumer.client());
-        batch
-            .is_empty()
-            .then(away)
-            .flatten()
-            .map_or(Ok(()), |fault| Err(Error::client("reaching the brokers")(fault).into_source()))
+        let Some(fault) = batch.is_empty().then(away).flatten() else { return Ok(()) };
+        open.is_cut_off = brokers.doubted().is_some_and(|doubted| doubted >= CUT_OFF);
+        Err(Error::client("reaching the brokers")(fault).into_source())
     }
 
     /// Takes partitions that were added. Where the brokers do not answer, the next call tries again.
@@ -386,6 +401,7 @@ impl Open {
             gaps: Vec::new(),
             has_grown: false,
             has_gap: false,
+            is_cut_off: false,
             missing: None,
             fault: None,
         }
@@ -443,6 +459,7 @@ impl Source for KafkaSource {
     fn poll(&mut self, patience: Duration) -> Result<Batch, SourceError> {
         // Where nothing comes any more, the last of what came is noted too.
         self.note();
+        self.connect_anew()?;
         let Some(mut open) = self.open.take() else {
             return Err(SourceError::Fatal(format!("{} is not open", self.name)));
         };
@@ -459,11 +476,7 @@ impl Source for KafkaSource {
         for partition in std::mem::take(&mut open.untold) {
             filling.moved.insert(partition);
         }
-        let position = |partition: u32| {
-            let next_offset = *open.next.get(&partition)?;
-            Some(SourcePosition { source: self.name.clone(), partition, next_offset })
-        };
-        batch.positions = filling.moved.into_iter().filter_map(position).collect();
+        batch.positions = filling.moved.into_iter().filter_map(|partition| self.position(&open, partition)).collect();
         self.open = Some(open);
         match filled {
             // What was read before the fault is given out; the fault comes again.

@@ -41,10 +41,21 @@ fn a_broker_may_come_and_go() {
         assert!(matches!(error, SourceError::Transient(_)), "{error}");
     }
     let mut next = 0;
-    for commands in [&["restart"][..], &["kill", "start"]] {
+    // Away for longer than that, it is another client that finds it again.
+    let longer = Duration::from_secs(20);
+    for (commands, away) in [(&["restart"][..], None), (&["kill"], Some(Duration::ZERO)), (&["kill"], Some(longer))] {
         let goal = next + 200;
         poll_until(&mut source, |batch| in_order(batch, &mut next) >= goal);
         services(commands);
+        if let Some(away) = away {
+            let begun = std::time::Instant::now();
+            while begun.elapsed() < away {
+                if let Ok(batch) = source.poll(Duration::from_millis(200)) {
+                    in_order(&batch, &mut next);
+                }
+            }
+            services(&["start"]);
+        }
         let goal = next + 1_000;
         poll_until(&mut source, |batch| in_order(batch, &mut next) >= goal);
     }

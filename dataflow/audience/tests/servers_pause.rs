@@ -12,6 +12,7 @@ mod topics;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use audience_tests::platform::wait_until;
 use audience_tests::serve::{pause, wall_clock};
 use serde_json::{Value, json};
 
@@ -43,9 +44,8 @@ fn it_ends_in_time_while_a_server_halts() {
         for service in ["kafka", "redis", "postgres"] {
             // Offsets are noted at the brokers every second: by then some are under way.
             let read = metric(running.client(), "audience_source_messages_total");
-            while metric(running.client(), "audience_source_messages_total") < read + 1_000 {
-                pause(20);
-            }
+            let is_read = || metric(running.client(), "audience_source_messages_total") >= read + 1_000;
+            wait_until("events are read", is_read);
             let paused = Paused::begin(service);
             pause(1_500);
             let begun = Instant::now();
