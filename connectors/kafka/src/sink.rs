@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use audience_contract::{Cause, ChangeKind, MembershipChange, Progress, Reach, Sink, SinkError};
 use audience_rules::time::format_time;
@@ -24,6 +24,10 @@ const SERVE_EVERY: usize = 1024;
 const CHANGES_AT_ONCE: usize = 40_000;
 /// How often a commit is asked for again whose answer got lost.
 const COMMIT_ATTEMPTS: usize = 5;
+/// How long one that was shut out waits for whoever did it to file that it is asked for now.
+const CLAIM: Duration = Duration::from_secs(10);
+/// Between looks at whether it has.
+const CLAIM_LOOK: Duration = Duration::from_millis(250);
 
 /// Where membership changes go.
 #[derive(Clone, Debug, Deserialize)]
@@ -167,16 +171,23 @@ impl KafkaSink {
         }
     }
 
-    /// The fault where another took this writer's id over. One that came late, of an earlier opening, goes again by itself.
+    /// The fault where another took this writer's id over. A later process files next that it is asked for, which is waited for; one
+    /// that came late, of an earlier opening, goes again by itself.
     fn fenced(&self) -> SinkError {
-        let dealt =
-            if self.deal.writers > 1 { Filed::read(&self.settings).and_then(|filed| filed.dealt()) } else { Ok(None) };
-        match dealt {
-            Ok(Some((dealt, _))) if dealt == self.deal => {
-                SinkError::Transient(format!("{} was taken over by an earlier process for a moment", self.name))
+        let begun = Instant::now();
+        let has_others = self.deal.writers > 1;
+        loop {
+            let dealt = if has_others { Filed::read(&self.settings).and_then(|filed| filed.dealt()) } else { Ok(None) };
+            match dealt {
+                Ok(Some((dealt, _))) if dealt == self.deal => {}
+                Ok(_) => return SinkError::Fenced(self.name.clone()),
+                Err(error) => return error,
             }
-            Ok(_) => SinkError::Fenced(self.name.clone()),
-            Err(error) => error,
+            if begun.elapsed() >= CLAIM || self.settings.connection.is_ending() {
+                let text = format!("{} was taken over by an earlier process for a moment", self.name);
+                return SinkError::Transient(text);
+            }
+            std::thread::park_timeout(CLAIM_LOOK);
         }
     }
 

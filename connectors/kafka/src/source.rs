@@ -200,7 +200,7 @@ impl KafkaSource {
             open.next.keys().filter_map(|partition| self.position(open, *partition)).collect();
         match self.connect(&positions, open.share) {
             Ok(mut anew) => {
-                tracing::warn!(source = self.name, "a new client reaches the brokers, and the one before did not");
+                tracing::warn!(source = self.name, "a new client reads on: the one before reached no broker");
                 anew.gaps.splice(0..0, open.gaps.iter().cloned());
                 anew.untold.extend(&open.untold);
                 self.close();

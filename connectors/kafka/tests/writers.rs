@@ -161,6 +161,29 @@ fn who_is_overtaken_does_not_deal() {
     }
 }
 
+/// A later process shuts out the writers, and only then files that it is the one that is asked for: whoever is shut out waits for that
+/// instead of taking everything back.
+#[test]
+fn a_later_process_that_has_not_filed_its_opening_yet_is_left_alone() {
+    let settings = sink_settings("claims", PARTITIONS);
+    let mut early = as_wanted(&settings, 2, None);
+    write(&mut early, 1).unwrap();
+    let id = format!("{}-2-of-2", settings.writer);
+    producer(&[("transactional.id", &id), ("enable.idempotence", "true")]).init_transactions(LIMIT).unwrap();
+    let late = std::thread::spawn({
+        let settings = settings.clone();
+        move || {
+            std::thread::park_timeout(Duration::from_secs(1));
+            as_wanted(&settings, 2, Some(&all(1)))
+        }
+    });
+    is_fenced(early[1].sink.write(&all(2), &[]));
+    let mut late = late.join().unwrap();
+    write(&mut late, 2).unwrap();
+    is_fenced(early[0].sink.open());
+    assert_eq!(fold(&settings.topic).len(), 80);
+}
+
 /// A process that was held up between opening the medium and opening a writer: the writer shuts out whoever has its id now, and
 /// writes nothing. The other one finds that it is asked for, and goes on.
 #[test]

@@ -40,6 +40,7 @@ impl ServeSettings {
             );
             kafka.connection.check().context(KAFKA_SETTINGS)?;
             is_name("`writer` in the table [kafka]", &kafka.writer)?;
+            is_name("`source_name` in the table [kafka]", kafka.source_name.as_deref().unwrap_or("none"))?;
             is_prefix("`topic_prefix` in the table [kafka]", &kafka.topic_prefix)?;
         }
         if let Some(redis) = &self.redis {
