@@ -149,7 +149,8 @@ impl Follower<'_> {
     }
 
     /// Writes what changed behind `reached` up to `newest`, in pieces; where `up_to` says so, of users up to that id. Of the others
-    /// whoever left leaves, where a piece that was broken off may have entered them: as of `reached`, or of a tick since. Without changes it is written only where that `is_due`. Gives whether anything was written.
+    /// whoever left leaves, where a piece that was broken off may have entered them: as of `reached`, or of a tick since. Without
+    /// changes it is written only where that `is_due`. Gives whether anything was written.
     fn bring(
         &mut self,
         reached: &mut Progress,
