@@ -80,6 +80,13 @@ pub fn wait_until(what: &str, is_met: impl Fn() -> bool) {
     panic!("{what} does not come about");
 }
 
+/// Waits until ticks beyond that one are committed; they go on by themselves.
+pub fn wait_beyond(stores: &PlatformStores, tick: u64) {
+    wait_until("a later tick", || {
+        stores.changes.progress().is_ok_and(|newest| newest.is_some_and(|newest| newest.tick > tick))
+    });
+}
+
 /// Copies a data directory that nobody has open.
 pub fn copy(from: &Path, to: &Path) -> io::Result<()> {
     fs::create_dir_all(to)?;

@@ -14,7 +14,7 @@ use audience_dataflow::service::{PlatformStores, Reader, Service};
 use audience_protocol::Platform;
 use audience_tests::given_out::{folded, given_out};
 use audience_tests::ledger::Members;
-use audience_tests::platform::{copy, create_rule, members, send, start, stores, wait_until};
+use audience_tests::platform::{copy, create_rule, members, send, start, stores, wait_beyond, wait_until};
 use audience_tests::random::Random;
 use audience_tests::serve::pause;
 use parking_lot::Mutex;
@@ -232,9 +232,7 @@ fn follow_in(data: &Path, medium: &Arc<Mutex<Medium>>, users: std::ops::Range<u6
     }
     // What is ahead of a directory shows by that.
     let reached = medium.lock().reach.as_ref().map_or(0, |reach| reach.progress().tick);
-    wait_until("as many ticks", || {
-        stores.changes.progress().is_ok_and(|newest| newest.is_some_and(|to| to.tick > reached))
-    });
+    wait_beyond(&stores, reached);
     let before = medium.lock().clears;
     service.give_out_to(MemorySink::over(medium, 1)).expect("a thread");
     wait_until("it is given out", || memberships(&service) == folded(&medium.lock().changes));

@@ -83,6 +83,11 @@ pub enum Reach {
 }
 
 impl Reach {
+    /// What nobody goes on from: it is ahead of every change log.
+    pub fn nowhere() -> Reach {
+        Reach::All(Progress { tick: u64::MAX, ..Progress::default() })
+    }
+
     /// Up to which tick.
     pub fn progress(&self) -> Progress {
         match self {

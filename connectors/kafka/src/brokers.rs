@@ -14,6 +14,9 @@ const ANSWER: Duration = Duration::from_secs(1);
 /// librdkafka tries again every ten seconds at least: where nothing was heard for so long, what comes is of another time.
 const QUIET: Duration = Duration::from_secs(60);
 
+/// How long a client may reach no broker before another one takes over.
+pub const CUT_OFF: Duration = Duration::from_secs(15);
+
 /// Since when brokers may be away.
 #[derive(Default)]
 pub struct Brokers(Mutex<Option<Doubt>>);

@@ -11,7 +11,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::DeliveryResult;
 use rdkafka::producer::{BaseRecord, Producer, ProducerContext, ThreadedProducer};
 
-use crate::brokers::{self, Brokers};
+use crate::brokers::{self, Brokers, CUT_OFF};
 use crate::settings::Connection;
 use crate::{Error, Result};
 
@@ -21,9 +21,6 @@ const FULL_WAIT: Duration = Duration::from_millis(5);
 const OVERDUE: Duration = Duration::from_secs(2);
 /// How long librdkafka tries to deliver a message, where nothing else is set.
 const DELIVERY_MS: &str = "10000";
-
-/// How long a client may reach no broker before another one takes over.
-const CUT_OFF: Duration = Duration::from_secs(15);
 
 /// What is known of messages that were sent together.
 struct Deliveries {

@@ -9,6 +9,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use serde::Deserialize;
 
+use crate::brokers::CUT_OFF;
 use crate::closing;
 use crate::filling::{Filling, left};
 use crate::settings::{Connection, OnGone, Start};
@@ -25,9 +26,6 @@ const NOTE_EVERY: Duration = Duration::from_secs(1);
 /// For how long a partition that was read does not exist before it is taken for gone: brokers that have just started may not
 /// know all of them for a while.
 const MISSING: Duration = Duration::from_secs(30);
-
-/// How long a client may reach no broker before another one tries.
-const CUT_OFF: Duration = Duration::from_secs(15);
 
 /// How a topic is read.
 #[derive(Clone, Debug, Deserialize)]

@@ -112,10 +112,9 @@ impl RedisSink {
         };
         let result = run(self, &mut open);
         if matches!(result, Err(Error::Refused { .. })) {
-            // What was carried out beside it may be the reach. Whoever goes on must not go on from there, but begin anew: a
-            // reach ahead of everything says so. Where this fails too, Redis has gone away.
-            let beyond = Reach::All(Progress { tick: u64::MAX, ..Progress::default() });
-            let _ = self.reach(&beyond).and_then(|reach| open.lanes[0].commit(&reach));
+            // What was carried out beside it may be the reach. Whoever goes on must not go on from there, but begin anew. Where
+            // this fails too, Redis has gone away.
+            let _ = self.reach(&Reach::nowhere()).and_then(|reach| open.lanes[0].commit(&reach));
         }
         result.map_err(|error| error.into_sink(&self.name))?;
         self.open = Some(open);

@@ -11,7 +11,6 @@ use hashbrown::HashMap;
 
 use super::Service;
 use super::changes::decode;
-use super::runs::Runs;
 use super::writers::{FollowerStatus, Round};
 use crate::engine::EngineError;
 
@@ -79,7 +78,7 @@ impl Follower<'_> {
                     ),
                 }
                 let (owns, newest) = (self.writer.owns.clone(), self.newest()?);
-                self.mark(&Runs::nowhere())?;
+                self.mark(&Reach::nowhere())?;
                 self.writer.sink.clear(newest, &*owns)?;
                 self.begin(newest.tick, None)?
             }

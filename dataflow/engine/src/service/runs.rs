@@ -39,11 +39,6 @@ impl Runs {
         }
     }
 
-    /// What a sink says of itself that nobody can go on from.
-    pub fn nowhere() -> Reach {
-        Reach::All(Progress { tick: u64::MAX, ..Progress::default() })
-    }
-
     /// The same over a change log that has what came from the tick `floor` on.
     fn begin_over(notes: &dyn Notes, newest: u64, floor: u64) -> Result<Runs, StoreError> {
         let mut runs = Runs { known: Vec::new() };
