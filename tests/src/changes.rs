@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use audience_contract::{ChangeKind, MembershipChange};
-use audience_dataflow::engine::{Encode, EngineError, Sink, TickDone};
-use audience_dataflow::service::changes::{decode, encode};
+use audience_engine::engine::{Encode, EngineError, Sink, TickDone};
+use audience_engine::service::changes::{decode, encode};
 use audience_rules::ast::Millis;
 use parking_lot::Mutex;
 

@@ -9,11 +9,11 @@ use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::time::Duration;
 
-use audience_dataflow::edit::Watch;
-use audience_dataflow::engine::{EngineError, EngineOptions};
-use audience_dataflow::replay::logical::LogicalEngine;
-use audience_dataflow::replay::timeline::EngineSubject;
-use audience_operators::message::{Counted, Previewed};
+use audience_engine::edit::Watch;
+use audience_engine::engine::{EngineError, EngineOptions};
+use audience_engine::replay::logical::LogicalEngine;
+use audience_engine::replay::timeline::EngineSubject;
+use audience_kernel::message::{Counted, Previewed};
 use audience_rules::ast::Millis;
 use audience_rules::oracle::World;
 use audience_rules::timeline::{Line, OracleSubject, SegmentDefinition, SegmentLine, Subject, parse_timeline};

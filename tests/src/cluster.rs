@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use audience_dataflow::cluster::coordinator::Coordinator;
-use audience_dataflow::cluster::host::{self, HostOptions};
-use audience_dataflow::engine::EngineError;
+use audience_engine::cluster::coordinator::Coordinator;
+use audience_engine::cluster::host::{self, HostOptions};
+use audience_engine::engine::EngineError;
 
 /// The other processes of a cluster.
 pub struct Cluster {

@@ -1,6 +1,6 @@
 //! What is done with bytes that may be anything: by the fuzzer, and by a test over its corpus and mutations of it.
 
-use audience_operators::program::Program;
+use audience_kernel::program::Program;
 use audience_rules::catalogue::Catalogue;
 use audience_rules::event::{EventDecoder, EventDefaults, MAX_EVENT_BYTES, event_to_json};
 use audience_rules::json::parse_json;

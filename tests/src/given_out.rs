@@ -3,8 +3,8 @@
 use std::ops::ControlFlow;
 
 use audience_contract::{ChangeKind, MembershipChange};
-use audience_dataflow::service::PlatformStores;
-use audience_dataflow::service::changes::decode;
+use audience_engine::service::PlatformStores;
+use audience_engine::service::changes::decode;
 
 use crate::ledger::Members;
 

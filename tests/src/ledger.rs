@@ -6,8 +6,8 @@ use std::ops::ControlFlow;
 use std::path::Path;
 
 use audience_contract::{ChangeKind, Document, DocumentKind, MembershipChange, Progress, StoreError};
-use audience_dataflow::service::changes::decode;
 use audience_embedded::{Options, Stores};
+use audience_engine::service::changes::decode;
 use audience_rules::ast::Millis;
 use audience_rules::catalogue::{Catalogue, Status};
 use audience_rules::event::event_to_json;

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 use std::{fs, io};
 
-use audience_dataflow::engine::EngineOptions;
-use audience_dataflow::service::{PlatformStores, Service, ServiceOptions};
 use audience_embedded::{Options, Stores};
+use audience_engine::engine::EngineOptions;
+use audience_engine::service::{PlatformStores, Service, ServiceOptions};
 use audience_protocol::{Platform, SegmentInput};
 use audience_rules::event::{EventDecoder, EventDefaults};
 use serde_json::{Value, json};

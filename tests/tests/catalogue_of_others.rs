@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use audience_contract::{CatalogueStore, Document, DocumentKind};
-use audience_dataflow::engine::EngineOptions;
-use audience_dataflow::service::{PlatformStores, Service, ServiceOptions};
 use audience_embedded::{Options, Stores};
+use audience_engine::engine::EngineOptions;
+use audience_engine::service::{PlatformStores, Service, ServiceOptions};
 use audience_protocol::{Platform, SegmentInput};
 use audience_rules::event::{EventDecoder, EventDefaults};
 use audience_tests::serve::{pause, wall_clock};

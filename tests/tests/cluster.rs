@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use audience_dataflow::service::Service;
+use audience_engine::service::Service;
 use audience_protocol::Platform;
 use audience_tests::cluster::Cluster;
 use audience_tests::platform::{create_rule, members, send, start_over, stores, wait_until};

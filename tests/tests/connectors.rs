@@ -10,7 +10,7 @@ use audience_contract::{
     Batch, DeadLetter, DeadLetters, Lag, MembershipChange, Message, Progress, Reach, Share, Sink, SinkError, Source,
     SourceError, SourcePosition,
 };
-use audience_dataflow::service::{PlatformStores, Reader, Service};
+use audience_engine::service::{PlatformStores, Reader, Service};
 use audience_protocol::Platform;
 use audience_tests::given_out::{folded, given_out};
 use audience_tests::ledger::Members;

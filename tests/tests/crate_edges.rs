@@ -53,7 +53,7 @@ const LAYERS: &[Layer] = &[
         forbidden: &[DATAFLOW, ASYNC, HTTP, STORES, &["memmap2", "socket2"]],
     },
     Layer {
-        name: "audience-operators",
+        name: "audience-kernel",
         internal: Internal::Only(&["audience-rules", "audience-contract"]),
         forbidden: &[ASYNC, HTTP, STORES],
     },
@@ -94,8 +94,8 @@ const LAYERS: &[Layer] = &[
         forbidden: &[DATAFLOW, STORES],
     },
     Layer {
-        name: "audience-dataflow",
-        internal: Internal::Only(&["audience-operators", "audience-contract", "audience-rules", "audience-protocol"]),
+        name: "audience-engine",
+        internal: Internal::Only(&["audience-kernel", "audience-contract", "audience-rules", "audience-protocol"]),
         forbidden: &[ASYNC, HTTP, STORES],
     },
     Layer { name: "audience-protocol", internal: Internal::Only(&["audience-rules"]), forbidden: &[] },
@@ -158,13 +158,10 @@ fn edge_check_finds_bad_edges() {
     let cases = [
         (member("audience-rules", &[("audience-contract", true)]), "- audience-rules may not use audience-contract"),
         (member("audience-rules", &[("timely", false)]), "- audience-rules may not use timely"),
-        (member("audience-operators", &[("rdkafka-sys", false)]), "- audience-operators may not use rdkafka-sys"),
-        (
-            member("audience-dataflow", &[("audience-embedded", true)]),
-            "- audience-dataflow may not use audience-embedded",
-        ),
-        (member("audience-dataflow", &[("tokio_util", false)]), "- audience-dataflow may not use tokio_util"),
-        (member("audience-api", &[("audience-dataflow", true)]), "- audience-api may not use audience-dataflow"),
+        (member("audience-kernel", &[("rdkafka-sys", false)]), "- audience-kernel may not use rdkafka-sys"),
+        (member("audience-engine", &[("audience-embedded", true)]), "- audience-engine may not use audience-embedded"),
+        (member("audience-engine", &[("tokio_util", false)]), "- audience-engine may not use tokio_util"),
+        (member("audience-api", &[("audience-engine", true)]), "- audience-api may not use audience-engine"),
         (
             member("audience-api", &[("differential-dataflow", false)]),
             "- audience-api may not use differential-dataflow",
@@ -183,10 +180,10 @@ fn edge_check_finds_bad_edges() {
 fn edge_check_accepts_good_edges() {
     let good = [
         member("audience-rules", &[("serde", false), ("timelyness", false)]),
-        member("audience-operators", &[("audience-rules", true), ("timely", false), ("differential-dataflow", false)]),
+        member("audience-kernel", &[("audience-rules", true), ("timely", false), ("differential-dataflow", false)]),
         member("audience-embedded", &[("audience-contract", true), ("fjall", false)]),
         member("audience-api", &[("audience-protocol", true), ("warp", false), ("tokio", false)]),
-        member("audience", &[("audience-api", true), ("audience-dataflow", true), ("fjall", false)]),
+        member("audience", &[("audience-api", true), ("audience-engine", true), ("fjall", false)]),
     ];
     assert_eq!(edge_faults(&good), Vec::<String>::new());
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use audience_contract::{ChangeKind, DocumentKind};
-use audience_dataflow::service::Service;
+use audience_engine::service::Service;
 use audience_protocol::{Platform, PlatformError};
 use audience_rules::record::records;
 use audience_tests::ledger::Ledger;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use audience_contract::{Profile, ProfileReach, ProfileStore, SinkError, TraitValues};
-use audience_dataflow::service::Service;
+use audience_engine::service::Service;
 use audience_protocol::Platform;
 use audience_tests::platform::{send, start, stores, wait_until};
 use audience_tests::random::Random;

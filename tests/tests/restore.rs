@@ -13,9 +13,9 @@ use audience_contract::{
     Batch, DeadLetter, DeadLetters, Lag, MembershipChange, Message, Progress, Reach, Share, Sink, SinkError, Source,
     SourceError, SourcePosition,
 };
-use audience_dataflow::engine::EngineOptions;
-use audience_dataflow::service::archive::Offsite;
-use audience_dataflow::service::{PlatformStores, Service, ServiceOptions};
+use audience_engine::engine::EngineOptions;
+use audience_engine::service::archive::Offsite;
+use audience_engine::service::{PlatformStores, Service, ServiceOptions};
 use audience_objects::Objects;
 use audience_protocol::{AuditItem, AuditQuery, MembersChange, MembersMode, Platform, PlatformError};
 use audience_rules::record::records;
@@ -290,7 +290,7 @@ fn each_message_of_a_source_counts_once_across_the_loss() {
             segments(&service);
         }
         let reader = Reader { topic: topic.clone(), next: 0 };
-        let reader = audience_dataflow::service::Reader { source: Box::new(reader), dead_letters: Box::new(NoLetters) };
+        let reader = audience_engine::service::Reader { source: Box::new(reader), dead_letters: Box::new(NoLetters) };
         service.take_from(vec![reader]).unwrap();
         service.give_out_to(Box::new(Medium { writer: round, ..medium.clone() })).unwrap();
         for part in 0..3 {
@@ -381,6 +381,6 @@ fn an_older_copy_of_a_data_directory_is_refused() {
     let stores = PlatformStores { checkpoints: objects.checkpoints(), ..stores(&copy) };
     let offsite =
         Offsite { history: objects.history(), file_events: 1, file_age: Duration::ZERO, keeps_catalogue: true };
-    let refused = audience_dataflow::service::restore::restore(&stores, &offsite);
+    let refused = audience_engine::service::restore::restore(&stores, &offsite);
     assert!(refused.is_err_and(|error| error.to_string().contains("it is an older copy")));
 }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use audience_contract::{MembershipChange, Progress, Reach, SharedSink, Sink, SinkError, Writer, Writers};
-use audience_dataflow::service::Service;
+use audience_engine::service::Service;
 use audience_tests::given_out::{folded, given_out};
 use audience_tests::ledger::Members;
 use audience_tests::platform::{create_rule, members, send, start, stores, wait_until};

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use audience_contract::{SinkError, SizeSample, SizeStore};
-use audience_dataflow::service::Service;
+use audience_engine::service::Service;
 use audience_protocol::{Platform, SizeQuery};
 use audience_rules::event::{EventDecoder, EventDefaults};
 use audience_rules::time::parse_rfc3339;

@@ -4,9 +4,9 @@
 
 use std::path::Path;
 
-use audience_dataflow::engine::EngineOptions;
-use audience_dataflow::replay::logical::LogicalEngine;
-use audience_dataflow::replay::timeline::EngineSubject;
+use audience_engine::engine::EngineOptions;
+use audience_engine::replay::logical::LogicalEngine;
+use audience_engine::replay::timeline::EngineSubject;
 use audience_rules::timeline::{OracleSubject, parse_timeline, run};
 use audience_tests::case::{Case, timelines};
 use audience_tests::check::check;

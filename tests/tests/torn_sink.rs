@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use audience_contract::{ChangeKind, MembershipChange, Progress, Reach, Sink, SinkError};
-use audience_dataflow::service::Service;
+use audience_engine::service::Service;
 use audience_tests::platform::{create_rule, members, send, start, stores, wait_beyond, wait_until};
 use audience_tests::random::Random;
 use audience_tests::serve::pause;

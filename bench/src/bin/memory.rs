@@ -8,10 +8,10 @@ use std::sync::Arc;
 
 use anyhow::{Context, ensure};
 use audience_bench::process::resident;
-use audience_dataflow::memory::{MemoryLog, MemoryMessages};
-use audience_operators::message::{Clock, Content, Publication, Routed};
-use audience_operators::partition::{Partition, TickInput};
-use audience_operators::program::Program;
+use audience_engine::memory::{MemoryLog, MemoryMessages};
+use audience_kernel::message::{Clock, Content, Publication, Routed};
+use audience_kernel::partition::{Partition, TickInput};
+use audience_kernel::program::Program;
 use audience_rules::catalogue::Catalogue;
 use audience_rules::event::{EventDecoder, EventDefaults};
 use audience_rules::json::parse_json;

@@ -6,9 +6,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use audience_dataflow::engine::EngineOptions;
-use audience_dataflow::service::{PlatformStores, Service, ServiceOptions, clock};
 use audience_embedded::{Options, Stores};
+use audience_engine::engine::EngineOptions;
+use audience_engine::service::{PlatformStores, Service, ServiceOptions, clock};
 use audience_postgres::{PostgresCatalogue, Settings};
 use audience_protocol::{Platform, PlatformError, SegmentInput};
 use audience_rules::event::{EventDecoder, EventDefaults};

@@ -7,9 +7,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use audience_contract::CatalogueStore;
-use audience_dataflow::engine::EngineOptions;
-use audience_dataflow::service::{PlatformStores, Service, ServiceOptions, clock};
 use audience_embedded::{Options, Stores};
+use audience_engine::engine::EngineOptions;
+use audience_engine::service::{PlatformStores, Service, ServiceOptions, clock};
 use audience_protocol::{
     AuditQuery, MembersChange, MembersMode, MembersOutcome, Platform, PlatformError, SegmentInput, SegmentQuery,
     Transition,

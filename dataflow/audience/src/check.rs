@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use audience_dataflow::replay::bulk::definitions::{add_segments, add_traits};
+use audience_engine::replay::bulk::definitions::{add_segments, add_traits};
 use audience_rules::catalogue::Catalogue;
 use audience_rules::value::Value;
 use clap::Args;

@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use audience_contract::CheckpointStore;
-use audience_dataflow::service::checkpoint::{Manifest, verify};
-use audience_dataflow::service::clock;
 use audience_embedded::Stores;
+use audience_engine::service::checkpoint::{Manifest, verify};
+use audience_engine::service::clock;
 use audience_objects::Objects;
 use clap::{Args, Subcommand};
 use serde::Serialize;

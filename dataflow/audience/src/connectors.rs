@@ -10,7 +10,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use audience_api::Door;
 use audience_contract::StoreError;
-use audience_dataflow::service::{Reader, Service};
+use audience_engine::service::{Reader, Service};
 use audience_kafka::topics::{self, Topic};
 use audience_kafka::{DeadLetterSettings, KafkaDeadLetters, KafkaSource, KafkaWriters, SinkSettings, SourceSettings};
 use audience_postgres::{PostgresCatalogue, PostgresError, Settings as PostgresSettings};

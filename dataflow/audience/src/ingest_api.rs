@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use audience_api::{ApiOptions, Listen, Scope};
-use audience_dataflow::service::clock;
+use audience_engine::service::clock;
 use audience_kafka::TopicProducer;
 use audience_kafka::topics::{self, Topic};
 use audience_protocol::{ComponentHealth, Health, Platform, PlatformError, Result};

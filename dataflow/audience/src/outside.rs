@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use audience_aerospike::{AerospikeProfiles, AerospikeSink, AerospikeSizes};
 use audience_contract::{ProfileStore, Sink, SizeStore, WebhookStore};
-use audience_dataflow::service::{Service, WebhookOptions};
+use audience_engine::service::{Service, WebhookOptions};
 use audience_redis::{RedisProfiles, RedisSink};
 use audience_webhooks::HttpWebhooks;
 

@@ -8,11 +8,11 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use anyhow::{Context, bail};
-use audience_dataflow::engine::EngineOptions;
-use audience_dataflow::replay::bulk::definitions::{add_segments, add_traits};
-use audience_dataflow::replay::bulk::{BulkInput, BulkOptions, Summary, replay};
-use audience_dataflow::replay::logical::LogicalEngine;
-use audience_dataflow::replay::timeline::EngineSubject;
+use audience_engine::engine::EngineOptions;
+use audience_engine::replay::bulk::definitions::{add_segments, add_traits};
+use audience_engine::replay::bulk::{BulkInput, BulkOptions, Summary, replay};
+use audience_engine::replay::logical::LogicalEngine;
+use audience_engine::replay::timeline::EngineSubject;
 use audience_rules::catalogue::Catalogue;
 use audience_rules::fault::Fault;
 use audience_rules::timeline;

@@ -10,7 +10,7 @@ use anyhow::{Context, bail};
 use audience_aerospike::AerospikeReader;
 use audience_api::{ApiOptions, Door, Listen, Scope};
 use audience_contract::ServingStore;
-use audience_dataflow::service::{SegmentApi, SegmentUpdates, clock};
+use audience_engine::service::{SegmentApi, SegmentUpdates, clock};
 use audience_redis::RedisReader;
 use clap::Args;
 

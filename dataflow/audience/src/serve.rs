@@ -8,11 +8,11 @@ use std::time::Duration;
 use anyhow::Context;
 use audience_api::{ApiOptions, Door, Listen, Scope};
 use audience_contract::{CatalogueStore, WebhookStore};
-use audience_dataflow::cluster::coordinator::Coordinator;
-use audience_dataflow::engine::EngineOptions;
-use audience_dataflow::service::archive::Offsite;
-use audience_dataflow::service::{PlatformStores, Service, ServiceOptions, clock};
 use audience_embedded::{Options, Stores};
+use audience_engine::cluster::coordinator::Coordinator;
+use audience_engine::engine::EngineOptions;
+use audience_engine::service::archive::Offsite;
+use audience_engine::service::{PlatformStores, Service, ServiceOptions, clock};
 
 use crate::demo::Demo;
 use crate::outside::Outside;

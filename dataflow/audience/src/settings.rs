@@ -90,7 +90,7 @@ pub struct ServeFlags {
     /// How log lines are written. [default: text]
     #[arg(long, env = "AUDIENCE_LOG_FORMAT", value_enum, value_name = "FORMAT")]
     pub log_format: Option<LogFormat>,
-    /// What is logged: a level, or levels by target (`info,audience_dataflow=debug`). [default: info,fjall=warn,lsm_tree=warn,aerospike_core=off]
+    /// What is logged: a level, or levels by target (`info,audience_engine=debug`). [default: info,fjall=warn,lsm_tree=warn,aerospike_core=off]
     #[arg(long, env = "AUDIENCE_LOG", value_name = "FILTER")]
     pub log: Option<String>,
     /// Brokers of Kafka, `host:port` separated by commas: events are read from `user-events` too, and membership changes

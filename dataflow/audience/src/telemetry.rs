@@ -78,7 +78,7 @@ fn log_filter(text: &str) -> anyhow::Result<EnvFilter> {
     if let Some(unknown) = unknown.or(directives().next().is_none().then_some(text)) {
         bail!(
             "{}: `{unknown}` is no level: give off, error, warn, info, debug or trace, or levels by target, as in \
-             info,audience_dataflow=debug",
+             info,audience_engine=debug",
             named("log")
         );
     }
@@ -248,7 +248,7 @@ mod tests {
         for bad in [
             "loud",
             "info,loud",
-            "audience_dataflow",
+            "audience_engine",
             "",
             " , ",
             "audience=loud",

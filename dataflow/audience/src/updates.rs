@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::Context;
-use audience_dataflow::service::{SegmentUpdate, SegmentUpdates};
+use audience_engine::service::{SegmentUpdate, SegmentUpdates};
 use audience_kafka::topics::{self, Topic};
 use audience_kafka::{Error, Notices, TopicProducer};
 

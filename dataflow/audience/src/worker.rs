@@ -14,10 +14,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use audience_api::{ApiOptions, Listen, Scope, Server};
-use audience_dataflow::cluster::host::{self, HostOptions};
-use audience_dataflow::cluster::link::SILENCE;
-use audience_dataflow::cluster::status::HostStatus;
-use audience_dataflow::service::clock;
+use audience_engine::cluster::host::{self, HostOptions};
+use audience_engine::cluster::link::SILENCE;
+use audience_engine::cluster::status::HostStatus;
+use audience_engine::service::clock;
 use clap::Args;
 use parking_lot::Mutex;
 use rustix::process::{Pid, Signal, kill_process};

@@ -14,10 +14,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
 use audience_contract::EventLog;
-use audience_operators::message::{Clock, Control};
-use audience_operators::operator::Inward;
-use audience_operators::program::Source;
-use audience_operators::registry::Boundary;
+use audience_kernel::message::{Clock, Control};
+use audience_kernel::operator::Inward;
+use audience_kernel::program::Source;
+use audience_kernel::registry::Boundary;
 use audience_rules::ast::{Events, Filter};
 use audience_rules::record::{EventRef, RecordKind, records};
 use audience_rules::test::{filter_holds, filter_is_relative};

@@ -15,11 +15,11 @@ use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use audience_operators::aliases::Aliases;
-use audience_operators::membership::Membership;
-use audience_operators::message::{Clock, Control, Previewed};
-use audience_operators::operator::{Inward, Outward, TickOutput};
-use audience_operators::partition::Partition;
+use audience_kernel::aliases::Aliases;
+use audience_kernel::membership::Membership;
+use audience_kernel::message::{Clock, Control, Previewed};
+use audience_kernel::operator::{Inward, Outward, TickOutput};
+use audience_kernel::partition::Partition;
 use audience_rules::ast::Millis;
 use hashbrown::HashMap;
 use parking_lot::{Condvar, Mutex, RwLock};

@@ -10,8 +10,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use audience_contract::EventLog;
-use audience_operators::message::{Control, PreviewOf, Previewed};
-use audience_operators::program::{Program, Source};
+use audience_kernel::message::{Control, PreviewOf, Previewed};
+use audience_kernel::program::{Program, Source};
 use audience_rules::ast::SegmentId;
 
 use crate::edit::{self, Position, Watch};

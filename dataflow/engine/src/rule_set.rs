@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use audience_operators::message::{Content, Publication};
-use audience_operators::program::{Program, RankProgram, Source};
+use audience_kernel::message::{Content, Publication};
+use audience_kernel::program::{Program, RankProgram, Source};
 use audience_rules::ast::SegmentId;
 use audience_rules::catalogue::{Catalogue, ComputedTrait, Definition, Status};
 use hashbrown::{HashMap, HashSet};

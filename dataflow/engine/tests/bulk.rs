@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use std::io::{self, Read, Write};
 use std::sync::Arc;
 
-use audience_dataflow::replay::bulk::definitions::{add_segments, add_traits};
-use audience_dataflow::replay::bulk::{BulkInput, BulkOptions, Summary, replay};
+use audience_engine::replay::bulk::definitions::{add_segments, add_traits};
+use audience_engine::replay::bulk::{BulkInput, BulkOptions, Summary, replay};
 use audience_rules::ast::Millis;
 use audience_rules::catalogue::Catalogue;
 use audience_rules::event::{EventDecoder, EventDefaults};

@@ -1,9 +1,9 @@
 //! Every conformance timeline against the engine, over several worker counts.
 #![allow(missing_docs)]
 
-use audience_dataflow::engine::EngineOptions;
-use audience_dataflow::replay::logical::LogicalEngine;
-use audience_dataflow::replay::timeline::EngineSubject;
+use audience_engine::engine::EngineOptions;
+use audience_engine::replay::logical::LogicalEngine;
+use audience_engine::replay::timeline::EngineSubject;
 use audience_rules::timeline::{parse_timeline, run};
 
 fn run_all(workers: usize, batch_events: u64, scan_slice_users: u32) {

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use audience_dataflow::service::{Service, clock};
+use audience_engine::service::{Service, clock};
 use audience_protocol::{Platform, PlatformError};
 use audience_rules::event::{EventDecoder, EventDefaults};
 use audience_rules::time::parse_rfc3339;

@@ -1,6 +1,6 @@
 //! Segments of every kind, and computed traits, for the shop.
 
-use audience_dataflow::service::Service;
+use audience_engine::service::Service;
 use audience_protocol::{Platform, PlatformError, SegmentInput};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};

@@ -8,7 +8,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use audience_operators::operator::Outward;
+use audience_kernel::operator::Outward;
 use parking_lot::Mutex;
 
 use super::coordinator::greet;

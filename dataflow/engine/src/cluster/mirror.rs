@@ -3,9 +3,9 @@
 use std::ops::ControlFlow;
 
 use audience_contract::ChangeKind;
-use audience_operators::membership::{Membership, Update, user_hash};
-use audience_operators::operator::{Held, TickOutput};
-use audience_operators::registry::BitmapId;
+use audience_kernel::membership::{Membership, Update, user_hash};
+use audience_kernel::operator::{Held, TickOutput};
+use audience_kernel::registry::BitmapId;
 use audience_rules::ast::SegmentId;
 use hashbrown::HashMap;
 

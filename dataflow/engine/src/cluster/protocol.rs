@@ -5,7 +5,7 @@
 //! the connections of timely.
 
 use audience_contract::Progress;
-use audience_operators::operator::{Inward, Outward};
+use audience_kernel::operator::{Inward, Outward};
 use serde::{Deserialize, Serialize};
 
 use crate::service::checkpoint::Manifest;

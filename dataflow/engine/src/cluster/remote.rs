@@ -5,8 +5,8 @@ use std::net::TcpStream;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
-use audience_operators::membership::Membership;
-use audience_operators::operator::Outward;
+use audience_kernel::membership::Membership;
+use audience_kernel::operator::Outward;
 use parking_lot::RwLock;
 
 use super::frame;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicU64;
 
-use audience_operators::operator::TickOutput;
+use audience_kernel::operator::TickOutput;
 use audience_protocol::{ComponentHealth, Health, Platform};
 use parking_lot::Mutex;
 use prometheus_client::metrics::counter::Counter;

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 
-use audience_operators::message::Previewed;
-use audience_operators::operator::{Outward, TickOutput};
+use audience_kernel::message::Previewed;
+use audience_kernel::operator::{Outward, TickOutput};
 use audience_rules::ast::Millis;
 
 use super::workers::Watch;

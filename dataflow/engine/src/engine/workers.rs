@@ -9,9 +9,9 @@ use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
 use std::thread::Thread;
 use std::time::Duration;
 
-use audience_operators::aliases::Aliases;
-use audience_operators::membership::Membership;
-use audience_operators::operator::{Inward, Outward, STRIDE, WorkerParts, build};
+use audience_kernel::aliases::Aliases;
+use audience_kernel::membership::Membership;
+use audience_kernel::operator::{Inward, Outward, STRIDE, WorkerParts, build};
 use parking_lot::{Mutex, RwLock};
 use timely::communication::allocator::zero_copy::initialize::initialize_networking_from_sockets;
 use timely::communication::allocator::{AllocatorBuilder, ProcessBuilder};

@@ -21,11 +21,11 @@ use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 
 use audience_contract::{EventLog, MessageIndex};
-use audience_operators::aliases::Aliases;
-use audience_operators::message::Clock;
-use audience_operators::operator::Inward;
-use audience_operators::partition::Partition;
-use audience_operators::registry::Boundary;
+use audience_kernel::aliases::Aliases;
+use audience_kernel::message::Clock;
+use audience_kernel::operator::Inward;
+use audience_kernel::partition::Partition;
+use audience_kernel::registry::Boundary;
 use audience_rules::ast::Millis;
 use audience_rules::catalogue::Catalogue;
 use audience_rules::record::records;

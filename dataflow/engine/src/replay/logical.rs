@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use audience_contract::{EventLog, MessageIndex};
-use audience_operators::aliases::Aliases;
-use audience_operators::message::{Clock, Previewed};
-use audience_operators::operator::Inward;
-use audience_operators::partition::Partition;
-use audience_operators::program::Program;
-use audience_operators::registry::Boundary;
+use audience_kernel::aliases::Aliases;
+use audience_kernel::message::{Clock, Previewed};
+use audience_kernel::operator::Inward;
+use audience_kernel::partition::Partition;
+use audience_kernel::program::Program;
+use audience_kernel::registry::Boundary;
 use audience_rules::ast::{Millis, Node};
 use audience_rules::catalogue::Catalogue;
 use parking_lot::Mutex;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use audience_contract::{EventLog, History, SourcePosition, StoreError};
-use audience_operators::aliases::IdSince;
+use audience_kernel::aliases::IdSince;
 use audience_rules::record::{EventRef, records};
 use hashbrown::HashMap;
 use parking_lot::Mutex;

@@ -11,8 +11,8 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use audience_contract::{Cause, ChangeKind, MembershipChange};
-use audience_operators::message::Change;
-use audience_operators::partition::Partition;
+use audience_kernel::message::Change;
+use audience_kernel::partition::Partition;
 use audience_rules::ast::Millis;
 use hashbrown::HashMap;
 

@@ -8,11 +8,11 @@ use audience_contract::{
     AuditEntry, AuditFilter, AuditRecord, CatalogueStore, CheckpointStore, Document, DocumentKind, MessageIndex,
     Progress, StoreError,
 };
-use audience_operators::aliases::{Aliases, IdSince};
-use audience_operators::membership::SHARDS;
-use audience_operators::message::{Clock, Control};
-use audience_operators::partition::SourceText;
-use audience_operators::registry::Boundary;
+use audience_kernel::aliases::{Aliases, IdSince};
+use audience_kernel::membership::SHARDS;
+use audience_kernel::message::{Clock, Control};
+use audience_kernel::partition::SourceText;
+use audience_kernel::registry::Boundary;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 

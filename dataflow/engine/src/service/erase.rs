@@ -13,8 +13,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use audience_contract::StoreError;
-use audience_operators::aliases::IdSince;
-use audience_operators::message::{Clock, Control};
+use audience_kernel::aliases::IdSince;
+use audience_kernel::message::{Clock, Control};
 use audience_protocol::PlatformError;
 use audience_rules::record::{erasure, records};
 use parking_lot::Mutex;

@@ -51,7 +51,7 @@ use audience_contract::{
     Audit, CatalogueStore, ChangeLog, CheckpointStore, Document, DocumentKind, EventLog, MessageIndex, Notes, Progress,
     StoreError,
 };
-use audience_operators::membership::shard_of;
+use audience_kernel::membership::shard_of;
 use audience_protocol::{PlatformError, SPANS};
 use parking_lot::Mutex;
 

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
-use audience_operators::message::Counted;
-use audience_operators::program::Program;
+use audience_kernel::message::Counted;
+use audience_kernel::program::Program;
 use audience_protocol::{
     MissingOnly, PlatformError, Preview, PreviewInput, PreviewPhase, PreviewProgress, Result, SPANS, SegmentKind,
 };

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
-use audience_operators::message::Clock;
-use audience_operators::operator::Inward;
+use audience_kernel::message::Clock;
+use audience_kernel::operator::Inward;
 use parking_lot::{Condvar, Mutex};
 
 use super::standing::Standing;

@@ -8,11 +8,11 @@ use std::ops::{ControlFlow, Range};
 use std::sync::Arc;
 
 use audience_contract::{CheckpointStore, EventLog, Progress, StoreError};
-use audience_operators::aliases::Aliases;
-use audience_operators::membership::SHARDS;
-use audience_operators::message::Control;
-use audience_operators::partition::{OperatorError, Partition, SourceText};
-use audience_operators::program::Source;
+use audience_kernel::aliases::Aliases;
+use audience_kernel::membership::SHARDS;
+use audience_kernel::message::Control;
+use audience_kernel::partition::{OperatorError, Partition, SourceText};
+use audience_kernel::program::Source;
 use audience_rules::ast::Millis;
 use audience_rules::catalogue::Catalogue;
 use audience_rules::record::records;

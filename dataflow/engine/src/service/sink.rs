@@ -6,7 +6,7 @@ use std::sync::mpsc::{SyncSender, TrySendError};
 use std::time::{Duration, Instant};
 
 use audience_contract::{ChangeLog, Progress, StoreError};
-use audience_operators::operator::TickOutput;
+use audience_kernel::operator::TickOutput;
 use parking_lot::Mutex;
 
 use super::backoff::Backoff;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use audience_contract::{Cause, ChangeKind, ChangeLog, MembershipChange, Progress};
-use audience_operators::membership::Membership;
+use audience_kernel::membership::Membership;
 use audience_rules::ast::SegmentId;
 use hashbrown::HashMap;
 use parking_lot::RwLock;

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::time::Instant;
 
 use audience_contract::Progress;
-use audience_operators::registry::Boundary;
+use audience_kernel::registry::Boundary;
 use audience_rules::ast::Millis;
 use parking_lot::Mutex;
 

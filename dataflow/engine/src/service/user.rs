@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use audience_contract::TraitValues;
-use audience_operators::aliases::IdSince;
+use audience_kernel::aliases::IdSince;
 use audience_protocol::UserView;
 use audience_rules::ast::Millis;
 use audience_rules::catalogue::ComputedTrait;

@@ -5,8 +5,8 @@
 
 use std::io::{self, Write};
 
-use audience_operators::message::Change;
-use audience_operators::partition::Partition;
+use audience_kernel::message::Change;
+use audience_kernel::partition::Partition;
 use audience_rules::ast::Millis;
 use audience_rules::time::format_time;
 

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::sync::Arc;
 
-use audience_operators::membership::Membership;
+use audience_kernel::membership::Membership;
 use parking_lot::RwLock;
 
 /// Segments of one worker's users: `segments[starts[user]..starts[user + 1]]`, by their place in the list of segments.

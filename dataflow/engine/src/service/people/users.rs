@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
-use audience_operators::aliases::IdSince;
+use audience_kernel::aliases::IdSince;
 use audience_protocol::people::UserId;
 use audience_protocol::{Page, PlatformError, Result, UserEventQuery, UserQuery};
 use audience_rules::ast::Millis;

@@ -1,6 +1,6 @@
 //! All users, gone through some at a time.
 
-use audience_operators::aliases::Aliases;
+use audience_kernel::aliases::Aliases;
 use audience_rules::ast::Millis;
 use parking_lot::RwLock;
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use audience_operators::aliases::{Aliases, IdSince};
+use audience_kernel::aliases::{Aliases, IdSince};
 use audience_rules::record::{EventRef, RecordKind};
 use hashbrown::HashSet;
 use parking_lot::RwLock;

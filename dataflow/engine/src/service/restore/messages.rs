@@ -3,8 +3,8 @@
 use std::ops::ControlFlow;
 
 use audience_contract::{EventLog, MessageIndex, StoreError};
-use audience_operators::aliases::{Aliases, Merged};
-use audience_operators::partition::message_key;
+use audience_kernel::aliases::{Aliases, Merged};
+use audience_kernel::partition::message_key;
 use audience_rules::record::{EventRef, RecordKind, records};
 use hashbrown::HashMap;
 
