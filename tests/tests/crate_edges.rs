@@ -93,9 +93,16 @@ const LAYERS: &[Layer] = &[
         internal: Internal::Only(&["audience-contract"]),
         forbidden: &[DATAFLOW, STORES],
     },
+    Layer { name: "audience-background", internal: Internal::Only(&[]), forbidden: &[DATAFLOW, ASYNC, HTTP, STORES] },
     Layer {
         name: "audience-engine",
-        internal: Internal::Only(&["audience-kernel", "audience-contract", "audience-rules", "audience-protocol"]),
+        internal: Internal::Only(&[
+            "audience-background",
+            "audience-kernel",
+            "audience-contract",
+            "audience-rules",
+            "audience-protocol",
+        ]),
         forbidden: &[ASYNC, HTTP, STORES],
     },
     Layer { name: "audience-protocol", internal: Internal::Only(&["audience-rules"]), forbidden: &[] },

@@ -8,6 +8,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use audience_background::Backoff;
 use audience_contract::{EventLog, History, SourcePosition, StoreError};
 use audience_kernel::aliases::IdSince;
 use audience_rules::record::{EventRef, records};
@@ -15,7 +16,6 @@ use hashbrown::HashMap;
 use parking_lot::Mutex;
 
 use super::Service;
-use super::backoff::Backoff;
 
 /// Bytes of records in a file at most, and a run of them more: a file is in memory while it is written.
 const FILE_BYTES: usize = 64 << 20;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use audience_background::Backoff;
 use audience_contract::{
     Audit, AuditEntry, AuditFilter, AuditRecord, CatalogueStore, Document, DocumentKind, EventLog, StoreError,
 };
@@ -13,7 +14,6 @@ use audience_rules::fault::{Fault, code};
 use audience_rules::time::format_time;
 use parking_lot::{Condvar, Mutex, RwLock};
 
-use super::backoff::Backoff;
 use super::clock;
 use super::documents::Documents;
 use super::metrics::Metrics;

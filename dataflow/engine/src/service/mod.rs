@@ -2,10 +2,8 @@
 
 pub mod archive;
 mod audit;
-mod backoff;
 pub mod changes;
 pub mod checkpoint;
-pub mod clock;
 mod committed;
 mod connector_metrics;
 mod connectors;
@@ -47,6 +45,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+pub use audience_background::clock;
 use audience_contract::{
     Audit, CatalogueStore, ChangeLog, CheckpointStore, Document, DocumentKind, EventLog, MessageIndex, Notes, Progress,
     StoreError,

@@ -5,9 +5,9 @@
 //! things under the same numbers; who took the ones for the others would lose changes and repeat others. So each run has a
 //! number that nobody else has, which sinks are told beside the tick.
 
+use audience_background::Backoff;
 use audience_contract::{Notes, Progress, Reach, StoreError};
 
-use super::backoff::Backoff;
 use super::{PlatformStores, pause};
 
 /// Where they are noted.

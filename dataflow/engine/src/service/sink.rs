@@ -5,11 +5,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError};
 use std::time::{Duration, Instant};
 
+use audience_background::Backoff;
 use audience_contract::{ChangeLog, Progress, StoreError};
 use audience_kernel::operator::TickOutput;
 use parking_lot::Mutex;
 
-use super::backoff::Backoff;
 use super::checkpoint::Part;
 use super::committed::Committed;
 use super::metrics::Metrics;

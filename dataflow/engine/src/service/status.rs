@@ -3,10 +3,10 @@
 use std::fmt::Display;
 use std::time::{Duration, Instant};
 
+use audience_background::Backoff;
 use audience_contract::{SinkError, StoreError};
 use parking_lot::Mutex;
 
-use super::backoff::Backoff;
 use super::{Service, pause};
 
 /// How long it takes at most to notice that the platform ends.

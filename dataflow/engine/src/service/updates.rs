@@ -8,12 +8,12 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use audience_background::Backoff;
 use audience_contract::{AuditRecord, DocumentKind};
 use audience_rules::time::format_time;
 use parking_lot::Mutex;
 use serde::Serialize;
 
-use super::backoff::Backoff;
 use super::documents::StoredSegment;
 use super::editor::Editor;
 use super::{named, pause};

@@ -4,11 +4,11 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
+use audience_background::Backoff;
 use audience_contract::{Progress, SharedSink, Sink, SinkError, Writer, Writers};
 use parking_lot::Mutex;
 
 use super::Service;
-use super::backoff::Backoff;
 use super::feed::UNOPENED;
 use super::follow::{FollowError, Follower};
 use super::snapshot::Snapshot;
