@@ -16,6 +16,7 @@ import { TraitsPage } from './pages/traits-page.js';
 import { UserPage } from './pages/user-page.js';
 import { UsersPage } from './pages/users-page.js';
 
+/** @type {[string, (given: any) => any][]} */
 const PAGES = [
   ['/', SegmentsPage],
   ['/segments', SegmentsPage],
@@ -36,7 +37,17 @@ const PAGES = [
 
 function NoPage() {
   useTitle('Not found');
-  return html`<div class="page"><${Empty} icon="search" title="There is no such page" action=${html`<a class="button" href="/segments">To the segments</a>`}>The address may be mistyped, or from another version of the console.<//></div>`;
+  return html`
+    <div class="page">
+      <${Empty}
+        icon="search"
+        title="There is no such page"
+        action=${html`<a class="button" href="/segments">To the segments</a>`}
+      >
+        The address may be mistyped, or from another version of the console.
+      <//>
+    </div>
+  `;
 }
 
 function App() {
@@ -45,7 +56,7 @@ function App() {
     const parameters = match(pattern, path);
     if (parameters) {
       // A page of another thing begins anew; a tab of the same does not.
-      const { tab, ...thing } = parameters;
+      const { tab: _, ...thing } = parameters;
       const key = `${Page.name}${JSON.stringify(thing)}`;
       return html`<${Shell} path=${path}><${Page} key=${key} ...${parameters} query=${query} /><//>`;
     }
@@ -53,5 +64,6 @@ function App() {
   return html`<${Shell} path=${path}><${NoPage} /><//>`;
 }
 
-document.getElementById('app').replaceChildren();
-render(html`<${App} />`, document.getElementById('app'));
+const host = /** @type {HTMLElement} */ (document.getElementById('app'));
+host.replaceChildren();
+render(html`<${App} />`, host);

@@ -24,19 +24,53 @@ function MeasureField({ json, onChange, suggest, faults, pointer, isAmount }) {
     const was = MEASURES[name]?.result;
     if (was === MEASURES[fn].result || isAmount) return onChange(next);
     // Comparison and value were made for another kind of result.
-    return onChange(MEASURES[fn].result === 'duration' ? { ...next, operator: 'lte', value: '7d' } : { ...next, operator: MEASURES[fn].result === 'any' ? 'eq' : 'gte', value: MEASURES[fn].result === 'any' ? '' : 1 });
+    return onChange(
+      MEASURES[fn].result === 'duration'
+        ? { ...next, operator: 'lte', value: '7d' }
+        : {
+            ...next,
+            operator: MEASURES[fn].result === 'any' ? 'eq' : 'gte',
+            value: MEASURES[fn].result === 'any' ? '' : 1,
+          },
+    );
   };
-  return html`<select class="pill measure" aria-label="Measure" aria-invalid=${isFaulty(faults, pointer, 'measure') ? 'true' : undefined} value=${name ?? ''} onChange=${choose}>
+  return html`
+    <select
+      class="pill measure"
+      aria-label="Measure"
+      aria-invalid=${isFaulty(faults, pointer, 'measure') ? 'true' : undefined}
+      value=${name ?? ''}
+      onChange=${choose}
+    >
       ${name === undefined && html`<option value="">${JSON.stringify(json.measure)}</option>`}
-      ${Object.entries(MEASURES).map(([key, { text }]) => html`<option value=${key}>${key === 'count' && !isAmount ? 'number of times' : text}</option>`)}
+      ${Object.entries(MEASURES).map(
+        ([key, { text }]) =>
+          html`<option value=${key}>${key === 'count' && !isAmount ? 'number of times' : text}</option>`,
+      )}
     </select>
-    ${name && MEASURES[name].of && html`<${Combobox} className="pill field" label="Property that is measured" value=${json.measure.of ?? ''} options=${suggest.propertiesOf(json.event)} placeholder="property" invalid=${!json.measure.of || isFaulty(faults, pointer, 'measure')} onChange=${(of) => onChange({ ...json, measure: { ...json.measure, of } })} />`}`;
+    ${name &&
+    MEASURES[name].of &&
+    html`
+      <${Combobox}
+        className="pill field"
+        label="Property that is measured"
+        value=${json.measure.of ?? ''}
+        options=${suggest.propertiesOf(json.event)}
+        placeholder="property"
+        invalid=${!json.measure.of || isFaulty(faults, pointer, 'measure')}
+        onChange=${(of) => onChange({ ...json, measure: { ...json.measure, of } })}
+      />
+    `}
+  `;
 }
 
 /** Whether a behaviour says that something was not done. */
 export function isAbsence(json) {
   const operator = operatorName(json.operator);
-  return measureName(json.measure) === 'count' && ((operator === 'eq' && json.value === 0) || (operator === 'lt' && json.value === 1));
+  return (
+    measureName(json.measure) === 'count' &&
+    ((operator === 'eq' && json.value === 0) || (operator === 'lt' && json.value === 1))
+  );
 }
 
 /** A behaviour as a condition. */
@@ -45,34 +79,105 @@ export function Behaviour({ node, onChange, suggest, faults, pointer }) {
   const set = (next) => onChange({ ...node, json: next });
   const name = measureName(json.measure);
   const result = MEASURES[name]?.result;
-  const operator = json.operator === undefined ? (result === 'number' ? 'gte' : undefined) : operatorName(json.operator);
+  const operator =
+    json.operator === undefined ? (result === 'number' ? 'gte' : undefined) : operatorName(json.operator);
   const absent = isAbsence(json);
   const setDone = (event) => {
     const { measure: _, operator: __, value: ___, ...rest } = json;
-    set(event.target.value === 'did' ? { ...rest, operator: 'gte', value: 1 } : { ...rest, operator: 'eq', value: 0 });
+    set(
+      event.target.value === 'did'
+        ? { ...rest, operator: 'gte', value: 1 }
+        : { ...rest, operator: 'eq', value: 0 },
+    );
   };
-  return html`<span class="sentence">
-      <select class="pill verb" aria-label="Did or did not" value=${absent ? 'not' : 'did'} onChange=${setDone}><option value="did">Did</option><option value="not">Did not do</option></select>
-      <${EventNames} event=${json.event} onChange=${(event) => set({ ...json, event })} suggest=${suggest} invalid=${isFaulty(faults, pointer, 'event')} autofocus=${json.event === ''} />
-      ${!absent && html`<${MeasureField} json=${json} onChange=${set} suggest=${suggest} faults=${faults} pointer=${pointer} />
-        <${OperatorField} json=${json} result=${result} onChange=${set} faults=${faults} pointer=${pointer} fallback=${result === 'number' ? 'gte' : undefined} />
-        ${operator && OPERATORS[operator].value !== 'none' && html`<${ValueField} key=${`${operator}${result}`} operator=${operator} result=${result} value=${json.operator === undefined ? json.value ?? 1 : json.value} known=${suggest.field(json.measure?.of, json.event)} invalid=${isFaulty(faults, pointer, 'value')} onChange=${(value) => set({ ...json, operator: json.operator ?? 'gte', value })} />`}`}
-      <${WindowField} within=${json.within} invalid=${isFaulty(faults, pointer, 'within')} onChange=${(within) => set(put(json, 'within', within))} />
+  return html`
+    <span class="sentence">
+      <select
+        class="pill verb"
+        aria-label="Did or did not"
+        value=${absent ? 'not' : 'did'}
+        onChange=${setDone}
+      >
+        <option value="did">Did</option>
+        <option value="not">Did not do</option>
+      </select>
+      <${EventNames}
+        event=${json.event}
+        onChange=${(event) => set({ ...json, event })}
+        suggest=${suggest}
+        invalid=${isFaulty(faults, pointer, 'event')}
+        autofocus=${json.event === ''}
+      />
+      ${!absent &&
+      html`
+        <${MeasureField}
+          json=${json}
+          onChange=${set}
+          suggest=${suggest}
+          faults=${faults}
+          pointer=${pointer}
+        />
+        <${OperatorField}
+          json=${json}
+          result=${result}
+          onChange=${set}
+          faults=${faults}
+          pointer=${pointer}
+          fallback=${result === 'number' ? 'gte' : undefined}
+        />
+        ${operator &&
+        OPERATORS[operator].value !== 'none' &&
+        html`
+          <${ValueField}
+            key=${`${operator}${result}`}
+            operator=${operator}
+            result=${result}
+            value=${json.operator === undefined ? (json.value ?? 1) : json.value}
+            known=${suggest.field(json.measure?.of, json.event)}
+            invalid=${isFaulty(faults, pointer, 'value')}
+            onChange=${(value) => set({ ...json, operator: json.operator ?? 'gte', value })}
+          />
+        `}
+      `}
+      <${WindowField}
+        within=${json.within}
+        invalid=${isFaulty(faults, pointer, 'within')}
+        onChange=${(within) => set(put(json, 'within', within))}
+      />
       <${AddFilter} node=${node} onChange=${onChange} />
     </span>
-    <${Filters} node=${node} onChange=${onChange} suggest=${suggest} faults=${faults} pointer=${pointer} />`;
+    <${Filters} node=${node} onChange=${onChange} suggest=${suggest} faults=${faults} pointer=${pointer} />
+  `;
 }
 
 /** A behaviour as an amount, of a rank or a computed trait. */
 export function Amount({ node, onChange, suggest, faults, pointer }) {
   const { json } = node;
   const set = (next) => onChange({ ...node, json: next });
-  return html`<span class="sentence">
-      <${MeasureField} json=${json} onChange=${set} suggest=${suggest} faults=${faults} pointer=${pointer} isAmount />
+  return html`
+    <span class="sentence">
+      <${MeasureField}
+        json=${json}
+        onChange=${set}
+        suggest=${suggest}
+        faults=${faults}
+        pointer=${pointer}
+        isAmount
+      />
       <span class="word">of</span>
-      <${EventNames} event=${json.event} onChange=${(event) => set({ ...json, event })} suggest=${suggest} invalid=${isFaulty(faults, pointer, 'event')} />
-      <${WindowField} within=${json.within} invalid=${isFaulty(faults, pointer, 'within')} onChange=${(within) => set(put(json, 'within', within))} />
+      <${EventNames}
+        event=${json.event}
+        onChange=${(event) => set({ ...json, event })}
+        suggest=${suggest}
+        invalid=${isFaulty(faults, pointer, 'event')}
+      />
+      <${WindowField}
+        within=${json.within}
+        invalid=${isFaulty(faults, pointer, 'within')}
+        onChange=${(within) => set(put(json, 'within', within))}
+      />
       <${AddFilter} node=${node} onChange=${onChange} />
     </span>
-    <${Filters} node=${node} onChange=${onChange} suggest=${suggest} faults=${faults} pointer=${pointer} />`;
+    <${Filters} node=${node} onChange=${onChange} suggest=${suggest} faults=${faults} pointer=${pointer} />
+  `;
 }

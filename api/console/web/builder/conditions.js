@@ -14,20 +14,62 @@ import { Faults, isFaulty } from './faults.js';
 export function Trait({ node, onChange, suggest, faults, pointer }) {
   const { json } = node;
   const set = (next) => onChange({ ...node, json: next });
-  const field = html`<${Combobox} className="pill field" label="Trait" value=${String(json.field)} options=${suggest.traits} placeholder="trait" invalid=${isFaulty(faults, pointer, 'field') || json.field === ''} autofocus=${json.field === ''} onChange=${(text) => set({ ...json, field: text })} />`;
-  return html`<span class="sentence"><${FieldTest} json=${json} onChange=${set} suggest=${suggest} faults=${faults} pointer=${pointer} FieldInput=${field} />
-    ${takesMissing(json) && html`<span class="aside" title="A negated test holds for users of whom the trait is not known, too.">also where not known</span>`}</span>`;
+  const field = html`
+    <${Combobox}
+      className="pill field"
+      label="Trait"
+      value=${String(json.field)}
+      options=${suggest.traits}
+      placeholder="trait"
+      invalid=${isFaulty(faults, pointer, 'field') || json.field === ''}
+      autofocus=${json.field === ''}
+      onChange=${(text) => set({ ...json, field: text })}
+    />
+  `;
+  return html`
+    <span class="sentence">
+      <${FieldTest}
+        json=${json}
+        onChange=${set}
+        suggest=${suggest}
+        faults=${faults}
+        pointer=${pointer}
+        FieldInput=${field}
+      />
+      ${takesMissing(json) &&
+      html`
+        <span class="aside" title="A negated test holds for users of whom the trait is not known, too.">
+          also where not known
+        </span>
+      `}
+    </span>
+  `;
 }
 
 export function Segment({ node, onChange, suggest, faults, pointer }) {
-  return html`<span class="sentence"><span class="word strong">Is in segment</span>
-    <${Combobox} className="pill field" label="Segment" value=${String(node.json.segment)} options=${suggest.segments} placeholder="segment" invalid=${isFaulty(faults, pointer, 'segment') || node.json.segment === ''} autofocus=${node.json.segment === ''} onChange=${(segment) => onChange({ ...node, json: { ...node.json, segment } })} /></span>`;
+  return html`
+    <span class="sentence">
+      <span class="word strong">Is in segment</span>
+      <${Combobox}
+        className="pill field"
+        label="Segment"
+        value=${String(node.json.segment)}
+        options=${suggest.segments}
+        placeholder="segment"
+        invalid=${isFaulty(faults, pointer, 'segment') || node.json.segment === ''}
+        autofocus=${node.json.segment === ''}
+        onChange=${(segment) => onChange({ ...node, json: { ...node.json, segment } })}
+      />
+    </span>
+  `;
 }
 
 export function Sequence({ node, onChange, suggest, faults, pointer }) {
   const { steps } = node;
-  const set = (index, step) => onChange({ ...node, steps: steps.map((one, at) => (at === index ? step : one)) });
-  const add = () => onChange({ ...node, steps: [...steps, { key: freshKey(), kind: 'step', json: { event: '' } }] });
+  const set = (index, step) =>
+    onChange({ ...node, steps: steps.map((one, at) => (at === index ? step : one)) });
+  const add = () =>
+    onChange({ ...node, steps: [...steps, { key: freshKey(), kind: 'step', json: { event: '' } }] });
   const drop = (index) => onChange({ ...node, steps: steps.filter((_, at) => at !== index) });
   const swap = (index, to) => {
     const next = [...steps];
@@ -38,36 +80,145 @@ export function Sequence({ node, onChange, suggest, faults, pointer }) {
     const { within: _, ...rest } = node.json;
     onChange({ ...node, json: within === undefined ? rest : { ...rest, within } });
   };
-  return html`<span class="sentence"><span class="word strong">Did in this order</span><${WindowField} within=${node.json.within} invalid=${isFaulty(faults, pointer, 'within')} onChange=${setWithin} /></span>
-    <ol class="steps">${steps.map((step, index) => {
-      const at = below(pointer, 'sequence', index);
-      const setGap = (maxGap) => {
-        const { maxGap: _, ...rest } = step.json;
-        set(index, { ...step, json: maxGap === undefined ? rest : { ...rest, maxGap } });
-      };
-      return html`<li key=${step.key}><span class="sentence"><span class="step-number" aria-hidden="true">${index + 1}</span>
-        ${index > 0 && html`<span class="word">then</span>`}
-        <${EventNames} event=${step.json.event} onChange=${(event) => set(index, { ...step, json: { ...step.json, event } })} suggest=${suggest} invalid=${isFaulty(faults, at, 'event')} autofocus=${step.json.event === '' && index > 0} />
-        ${index > 0 && (step.json.maxGap === undefined ? html`<button type="button" class="pill add" onClick=${() => setGap('1d')}>+ within</button>`
-          : html`<span class="word">within</span><${DurationField} value=${step.json.maxGap} label="Step ${index + 1}, longest gap" invalid=${isFaulty(faults, at, 'maxGap')} onChange=${setGap} /><button type="button" class="pill clear" aria-label="No longest gap" onClick=${() => setGap(undefined)}>×</button>`)}
-        <${AddFilter} node=${step} onChange=${(next) => set(index, next)} />
-        ${index > 0 && html`<button type="button" class="pill clear" aria-label="Step ${index + 1} up" onClick=${() => swap(index, index - 1)}>↑</button>`}
-        ${steps.length > 2 && html`<button type="button" class="pill clear" aria-label="Remove step ${index + 1}" onClick=${() => drop(index)}>×</button>`}</span>
-        <${Filters} node=${step} onChange=${(next) => set(index, next)} suggest=${suggest} faults=${faults} pointer=${at} /></li>`;
-    })}</ol>
-    ${steps.length < 10 && html`<button type="button" class="pill add" onClick=${add}>+ step</button>`}`;
+  return html`
+    <span class="sentence">
+      <span class="word strong">Did in this order</span>
+      <${WindowField}
+        within=${node.json.within}
+        invalid=${isFaulty(faults, pointer, 'within')}
+        onChange=${setWithin}
+      />
+    </span>
+    <ol class="steps">
+      ${steps.map((step, index) => {
+        const at = below(pointer, 'sequence', index);
+        const setGap = (maxGap) => {
+          const { maxGap: _, ...rest } = step.json;
+          set(index, { ...step, json: maxGap === undefined ? rest : { ...rest, maxGap } });
+        };
+        return html`
+          <li key=${step.key}>
+            <span class="sentence">
+              <span class="step-number" aria-hidden="true">${index + 1}</span>
+              ${index > 0 && html`<span class="word">then</span>`}
+              <${EventNames}
+                event=${step.json.event}
+                onChange=${(event) => set(index, { ...step, json: { ...step.json, event } })}
+                suggest=${suggest}
+                invalid=${isFaulty(faults, at, 'event')}
+                autofocus=${step.json.event === '' && index > 0}
+              />
+              ${index > 0 &&
+              (step.json.maxGap === undefined
+                ? html`<button type="button" class="pill add" onClick=${() => setGap('1d')}>+ within</button>`
+                : html`
+                    <span class="word">within</span>
+                    <${DurationField}
+                      value=${step.json.maxGap}
+                      label="Step ${index + 1}, longest gap"
+                      invalid=${isFaulty(faults, at, 'maxGap')}
+                      onChange=${setGap}
+                    />
+                    <button
+                      type="button"
+                      class="pill clear"
+                      aria-label="No longest gap"
+                      onClick=${() => setGap(undefined)}
+                    >
+                      ×
+                    </button>
+                  `)}
+              <${AddFilter} node=${step} onChange=${(next) => set(index, next)} />
+              ${index > 0 &&
+              html`
+                <button
+                  type="button"
+                  class="pill clear"
+                  aria-label="Step ${index + 1} up"
+                  onClick=${() => swap(index, index - 1)}
+                >
+                  ↑
+                </button>
+              `}
+              ${steps.length > 2 &&
+              html`
+                <button
+                  type="button"
+                  class="pill clear"
+                  aria-label="Remove step ${index + 1}"
+                  onClick=${() => drop(index)}
+                >
+                  ×
+                </button>
+              `}
+            </span>
+            <${Filters}
+              node=${step}
+              onChange=${(next) => set(index, next)}
+              suggest=${suggest}
+              faults=${faults}
+              pointer=${at}
+            />
+          </li>
+        `;
+      })}
+    </ol>
+    ${steps.length < 10 && html`<button type="button" class="pill add" onClick=${add}>+ step</button>`}
+  `;
 }
 
 /** A share by buckets of a hash: the same salt gives the same users. */
 export function Sample({ node, onChange, faults, pointer }) {
   const { sample } = node.json;
   const set = (change) => onChange({ ...node, json: { ...node.json, sample: { ...sample, ...change } } });
-  const bucket = (side) => html`<input class="pill number" type="number" min="0" max="9999" aria-label="Buckets, ${side}" aria-invalid=${isFaulty(faults, pointer, `sample/${side}`) ? 'true' : undefined} value=${sample[side]} onInput=${(event) => event.target.value !== '' && set({ [side]: Number(event.target.value) })} />`;
+  const bucket = (side) =>
+    html`
+      <input
+        class="pill number"
+        type="number"
+        min="0"
+        max="9999"
+        aria-label="Buckets, ${side}"
+        aria-invalid=${isFaulty(faults, pointer, `sample/${side}`) ? 'true' : undefined}
+        value=${sample[side]}
+        onInput=${(event) => event.target.value !== '' && set({ [side]: Number(event.target.value) })}
+      />
+    `;
   const share = (sample.to - sample.from + 1) / 100;
-  return html`<span class="sentence"><span class="word strong">Random share</span>
-    <input class="pill number" type="number" min="0.01" max="100" step="0.01" aria-label="Percent of users" value=${share} onChange=${(event) => set({ to: Math.min(9999, Math.max(sample.from, sample.from + Math.round(Number(event.target.value) * 100) - 1)) })} /><span class="word">% of users, drawn by</span>
-    <input class="pill" aria-label="Salt" value=${sample.salt} placeholder="salt" size=${Math.max(8, String(sample.salt).length)} onInput=${(event) => set({ salt: event.target.value })} />
-    <span class="word">buckets</span>${bucket('from')}<span class="word">to</span>${bucket('to')}</span>`;
+  return html`
+    <span class="sentence">
+      <span class="word strong">Random share</span>
+      <input
+        class="pill number"
+        type="number"
+        min="0.01"
+        max="100"
+        step="0.01"
+        aria-label="Percent of users"
+        value=${share}
+        onChange=${(event) =>
+          set({
+            to: Math.min(
+              9999,
+              Math.max(sample.from, sample.from + Math.round(Number(event.target.value) * 100) - 1),
+            ),
+          })}
+      />
+      <span class="word">% of users, drawn by</span>
+      <input
+        class="pill"
+        aria-label="Salt"
+        value=${sample.salt}
+        placeholder="salt"
+        size=${Math.max(8, String(sample.salt).length)}
+        onInput=${(event) => set({ salt: event.target.value })}
+      />
+      <span class="word">buckets</span>
+      ${bucket('from')}
+      <span class="word">to</span>
+      ${bucket('to')}
+    </span>
+  `;
 }
 
 /** What has no form is edited as JSON, and otherwise left as it is. */
@@ -83,7 +234,15 @@ export function Unknown({ node, onChange }) {
       setWrong(error.message);
     }
   };
-  return html`<p class="small soft">This has no form here; it is kept as it is.</p>
-    <textarea class="textarea mono" rows="4" aria-label="Condition as JSON" value=${text} onInput=${edit}></textarea>
-    <${Faults} faults=${wrong ? [{ message: wrong }] : []} />`;
+  return html`
+    <p class="small soft">This has no form here; it is kept as it is.</p>
+    <textarea
+      class="textarea mono"
+      rows="4"
+      aria-label="Condition as JSON"
+      value=${text}
+      onInput=${edit}
+    ></textarea>
+    <${Faults} faults=${wrong ? [{ message: wrong }] : []} />
+  `;
 }

@@ -8,16 +8,47 @@ import { Loading, ProblemBanner } from '../parts/feedback.js';
 import { RuleOutline } from '../parts/rule-outline.js';
 
 export function ConflictDialog({ segment, rules, onClose, onTheirs, onOver }) {
-  const { data, problem } = useLoad((signal) => ask('GET', path`/api/segments/${segment.id}`, { signal }), [segment.id]);
+  const { data, problem } = useLoad(
+    (signal) => ask('GET', path`/api/segments/${segment.id}`, { signal }),
+    [segment.id],
+  );
   const theirs = data?.data;
-  return html`<${Dialog} title="Someone else saved this segment" wide onClose=${onClose}
-      foot=${html`<button type="button" class="button" onClick=${onClose}>Go on editing</button>
+  return html`
+    <${Dialog}
+      title="Someone else saved this segment"
+      wide
+      onClose=${onClose}
+      foot=${html`
+        <button type="button" class="button" onClick=${onClose}>Go on editing</button>
         <button type="button" class="button" onClick=${onTheirs}>Discard mine, load theirs</button>
-        <button type="button" class="button primary danger" disabled=${!data} onClick=${() => onOver(data.etag)}>Save mine over theirs</button>`}>
-    <${ProblemBanner} problem=${problem} />
-    ${!theirs && !problem && html`<${Loading} />`}
-    ${theirs && html`<p class="soft">You began with version ${segment.version}. Version ${theirs.version} was saved ${relative(theirs.updatedAt)}${theirs.updatedBy ? ` by ${theirs.updatedBy}` : ''}${theirs.note ? `: “${theirs.note}”` : ''}. Nothing of yours is lost yet; every version stays in the history.</p>
-      <div class="halves"><div class="stack tight"><h3>Theirs, version ${theirs.version}</h3><${RuleOutline} rules=${theirs.rules} /></div>
-      <div class="stack tight"><h3>Yours</h3><${RuleOutline} rules=${rules} /></div></div>`}
-  <//>`;
+        <button
+          type="button"
+          class="button primary danger"
+          disabled=${!data}
+          onClick=${() => onOver(data.etag)}
+        >
+          Save mine over theirs
+        </button>
+      `}
+    >
+      <${ProblemBanner} problem=${problem} />
+      ${!theirs && !problem && html`<${Loading} />`}
+      ${theirs &&
+      html`
+        <p class="soft">
+          You began with version ${segment.version}. Version ${theirs.version} was saved${' '}
+          ${relative(theirs.updatedAt)}${theirs.updatedBy ? ` by ${theirs.updatedBy}` : ''}
+          ${theirs.note ? `: “${theirs.note}”` : ''}. Nothing of yours is lost yet; every version stays in the
+          history.
+        </p>
+        <div class="halves">
+          <div class="stack tight">
+            <h3>Theirs, version ${theirs.version}</h3>
+            <${RuleOutline} rules=${theirs.rules} />
+          </div>
+          <div class="stack tight"><h3>Yours</h3><${RuleOutline} rules=${rules} /></div>
+        </div>
+      `}
+    <//>
+  `;
 }

@@ -6,8 +6,12 @@ export const EMPTY = { name: '', description: '', tags: '', owner: '', type: 'DY
 /** The fields of a form, of a segment as the server gives it. */
 export function fieldsOf(segment) {
   return {
-    name: segment.name, description: segment.description ?? '', tags: (segment.tags ?? []).join(', '), owner: segment.owner ?? '',
-    type: segment.type, id: segment.id,
+    name: segment.name,
+    description: segment.description ?? '',
+    tags: (segment.tags ?? []).join(', '),
+    owner: segment.owner ?? '',
+    type: segment.type,
+    id: segment.id,
   };
 }
 
@@ -16,7 +20,10 @@ export function bodyOf(fields, rules, note) {
   const body = { name: fields.name.trim(), type: fields.type };
   if (fields.id.trim()) body.id = fields.id.trim();
   if (fields.description.trim()) body.description = fields.description.trim();
-  const tags = fields.tags.split(',').map((tag) => tag.trim()).filter(Boolean);
+  const tags = fields.tags
+    .split(',')
+    .map((tag) => tag.trim())
+    .filter(Boolean);
   if (tags.length > 0) body.tags = tags;
   if (fields.owner.trim()) body.owner = fields.owner.trim();
   if (fields.type === 'DYNAMIC') body.rules = rules;

@@ -8,20 +8,38 @@ import { FieldTest } from './tests.js';
 
 const emptyTest = () => toNode({ field: '', operator: 'eq', value: '' });
 
-/** @param {{node: object, onChange: (node: object) => void}} given an event or a step, whose `where` is edited */
+/** The filters of an event or a step: its `where` is edited. */
 export function Filters({ node, onChange, suggest, faults, pointer }) {
   if (!node.where) return null;
   const set = (where) => {
     const { where: _, ...rest } = node;
     onChange(where === undefined || where.children.length === 0 ? rest : { ...rest, where });
   };
-  return html`<${FilterGroup} group=${node.where} onChange=${set} suggest=${suggest} faults=${faults} pointer="${pointer}/where" event=${node.json.event} isRoot />`;
+  return html`
+    <${FilterGroup}
+      group=${node.where}
+      onChange=${set}
+      suggest=${suggest}
+      faults=${faults}
+      pointer="${pointer}/where"
+      event=${node.json.event}
+      isRoot
+    />
+  `;
 }
 
 /** The button that adds a first filter. */
 export function AddFilter({ node, onChange }) {
   if (node.where) return null;
-  return html`<button type="button" class="pill add" onClick=${() => onChange({ ...node, where: newFilters(emptyTest()) })}>+ where</button>`;
+  return html`
+    <button
+      type="button"
+      class="pill add"
+      onClick=${() => onChange({ ...node, where: newFilters(emptyTest()) })}
+    >
+      + where
+    </button>
+  `;
 }
 
 function FilterGroup({ group, onChange, suggest, faults, pointer, event, isRoot }) {
@@ -34,28 +52,109 @@ function FilterGroup({ group, onChange, suggest, faults, pointer, event, isRoot 
     const { logic: _, ...json } = group.json;
     onChange({ ...group, json: logic === 'AND' ? json : { ...json, logic } });
   };
-  const nested = () => ({ key: freshKey(), kind: 'group', json: { logic: 'OR' }, list: 'conditions', shape: 'group', children: [emptyTest()] });
+  const nested = () => ({
+    key: freshKey(),
+    kind: 'group',
+    json: { logic: 'OR' },
+    list: 'conditions',
+    shape: 'group',
+    children: [emptyTest()],
+  });
   const logic = logicOf(group);
   const pointers = group.children.map((_, index) => childPointer(group, pointer, index));
-  const chooser = html`<select class="pill logic" aria-label="Filters: how they combine" value=${logic} onChange=${(change) => setLogic(change.target.value)}>
-    <option value="AND">all of</option><option value="OR">any of</option><option value="NOT">none of</option></select>`;
-  return html`<div class="filters" role="group" aria-label="Filters">
-    ${group.children.map((child, index) => html`<div class="filter" key=${child.key}>
-      <span class="lead">${index === 0 ? html`${isRoot && html`<span class="word">where</span>`}${(group.children.length > 1 || logic !== 'AND') && chooser}` : html`<span class="word">${logic === 'OR' ? 'or' : logic === 'NOT' ? 'nor' : 'and'}</span>`}</span>
-      ${child.kind === 'group'
-        ? html`<${FilterGroup} group=${child} onChange=${(next) => set(index, next)} suggest=${suggest} faults=${faults} pointer=${pointers[index]} event=${event} />`
-        : html`<${Filter} node=${child} onChange=${(next) => set(index, next)} suggest=${suggest} faults=${faults} pointer=${pointers[index]} event=${event} />`}
-    </div>`)}
-    <div class="row filter-add"><button type="button" class="pill add" onClick=${() => add(emptyTest())}>+ filter</button><button type="button" class="pill add" onClick=${() => add(nested())}>+ group of filters</button></div>
-    <${Faults} faults=${faultsAt(faults, pointer, pointers)} />
-  </div>`;
+  const chooser = html`
+    <select
+      class="pill logic"
+      aria-label="Filters: how they combine"
+      value=${logic}
+      onChange=${(change) => setLogic(change.target.value)}
+    >
+      <option value="AND">all of</option>
+      <option value="OR">any of</option>
+      <option value="NOT">none of</option>
+    </select>
+  `;
+  return html`
+    <div class="filters" role="group" aria-label="Filters">
+      ${group.children.map(
+        (child, index) => html`
+          <div class="filter" key=${child.key}>
+            <span class="lead">
+              ${index === 0
+                ? html`
+                    ${isRoot && html`<span class="word">where</span>`}
+                    ${(group.children.length > 1 || logic !== 'AND') && chooser}
+                  `
+                : html`<span class="word">${logic === 'OR' ? 'or' : logic === 'NOT' ? 'nor' : 'and'}</span>`}
+            </span>
+            ${child.kind === 'group'
+              ? html`
+                  <${FilterGroup}
+                    group=${child}
+                    onChange=${(next) => set(index, next)}
+                    suggest=${suggest}
+                    faults=${faults}
+                    pointer=${pointers[index]}
+                    event=${event}
+                  />
+                `
+              : html`
+                  <${Filter}
+                    node=${child}
+                    onChange=${(next) => set(index, next)}
+                    suggest=${suggest}
+                    faults=${faults}
+                    pointer=${pointers[index]}
+                    event=${event}
+                  />
+                `}
+          </div>
+        `,
+      )}
+      <div class="row filter-add">
+        <button type="button" class="pill add" onClick=${() => add(emptyTest())}>+ filter</button>
+        <button type="button" class="pill add" onClick=${() => add(nested())}>+ group of filters</button>
+      </div>
+      <${Faults} faults=${faultsAt(faults, pointer, pointers)} />
+    </div>
+  `;
 }
 
 function Filter({ node, onChange, suggest, faults, pointer, event }) {
   const own = faultsAt(faults, pointer);
   const set = (json) => onChange({ ...node, json });
-  const drop = html`<button type="button" class="pill clear" aria-label="Remove filter" onClick=${() => onChange(undefined)}>×</button>`;
-  if (node.kind !== 'trait') return html`<code class="cut">${JSON.stringify(fromNode(node))}</code>${drop}<${Faults} faults=${own} />`;
-  const field = html`<${Combobox} className="pill field" label="Property" value=${String(node.json.field)} options=${suggest.propertiesOf(event)} placeholder="property" invalid=${isFaulty(faults, pointer, 'field') || node.json.field === ''} autofocus=${node.json.field === ''} onChange=${(text) => set({ ...node.json, field: text })} />`;
-  return html`<span class="sentence"><${FieldTest} json=${node.json} onChange=${set} suggest=${suggest} faults=${faults} pointer=${pointer} event=${event ?? '*'} FieldInput=${field} />${drop}</span><${Faults} faults=${own} />`;
+  const drop = html`
+    <button type="button" class="pill clear" aria-label="Remove filter" onClick=${() => onChange(undefined)}>
+      ×
+    </button>
+  `;
+  if (node.kind !== 'trait')
+    return html`<code class="cut">${JSON.stringify(fromNode(node))}</code>${drop}<${Faults} faults=${own} />`;
+  const field = html`
+    <${Combobox}
+      className="pill field"
+      label="Property"
+      value=${String(node.json.field)}
+      options=${suggest.propertiesOf(event)}
+      placeholder="property"
+      invalid=${isFaulty(faults, pointer, 'field') || node.json.field === ''}
+      autofocus=${node.json.field === ''}
+      onChange=${(text) => set({ ...node.json, field: text })}
+    />
+  `;
+  return html`
+    <span class="sentence">
+      <${FieldTest}
+        json=${node.json}
+        onChange=${set}
+        suggest=${suggest}
+        faults=${faults}
+        pointer=${pointer}
+        event=${event ?? '*'}
+        FieldInput=${field}
+      />
+      ${drop}
+    </span>
+    <${Faults} faults=${own} />
+  `;
 }

@@ -34,9 +34,23 @@ export function JsonPane({ rules, onChange, onBroken }) {
     }
   };
   const copy = () => navigator.clipboard?.writeText(text).then(() => toast('Copied the rules as JSON.'));
-  return html`<section class="card json-pane" aria-label="Rules as JSON">
-    <div class="card-head"><h2>JSON</h2><button type="button" class="button quiet small" onClick=${copy}>Copy</button></div>
-    <textarea class="mono" spellcheck=${false} aria-label="Rules as JSON" aria-invalid=${wrong ? 'true' : undefined} rows=${Math.max(8, Math.min(28, text.split('\n').length + 1))} value=${text} onInput=${edit} placeholder="{ }"></textarea>
-    ${wrong && html`<p class="json-wrong small" role="alert">${wrong}</p>`}
-  </section>`;
+  return html`
+    <section class="card json-pane" aria-label="Rules as JSON">
+      <div class="card-head">
+        <h2>JSON</h2>
+        <button type="button" class="button quiet small" onClick=${copy}>Copy</button>
+      </div>
+      <textarea
+        class="mono"
+        spellcheck=${false}
+        aria-label="Rules as JSON"
+        aria-invalid=${wrong ? 'true' : undefined}
+        rows=${Math.max(8, Math.min(28, text.split('\n').length + 1))}
+        value=${text}
+        onInput=${edit}
+        placeholder="{ }"
+      ></textarea>
+      ${wrong && html`<p class="json-wrong small" role="alert">${wrong}</p>`}
+    </section>
+  `;
 }

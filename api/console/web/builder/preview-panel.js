@@ -5,27 +5,99 @@ import { Icon } from '../parts/icon.js';
 
 function Sample({ title, users, total }) {
   if (!users?.length) return null;
-  return html`<div><h3>${title}</h3><ul class="sample-users">${users.slice(0, 8).map((user) => html`<li><a href="/users/${encodeURIComponent(user)}" target="_blank" rel="noopener">${user}</a></li>`)}
-    ${total > Math.min(8, users.length) && html`<li class="muted">and ${count(total - Math.min(8, users.length))} more</li>`}</ul></div>`;
+  return html`
+    <div>
+      <h3>${title}</h3>
+      <ul class="sample-users">
+        ${users
+          .slice(0, 8)
+          .map(
+            (user) =>
+              html`
+                <li>
+                  <a href="/users/${encodeURIComponent(user)}" target="_blank" rel="noopener">${user}</a>
+                </li>
+              `,
+          )}
+        ${total > Math.min(8, users.length) &&
+        html`<li class="muted">and ${count(total - Math.min(8, users.length))} more</li>`}
+      </ul>
+    </div>
+  `;
 }
 
 function Result({ result, isEdit }) {
   const { size, entered, left, users, missingOnly } = result;
   const stayed = Math.max(0, size - entered);
   const all = Math.max(1, stayed + entered + left);
-  return html`<div class="preview-size"><span class="number">${count(size)}</span><span class="muted">${users === undefined ? 'users' : `of ${plural(users, 'user')} · ${percent(size, users)}`}</span></div>
-    ${users > 0 && html`<div class="bar" role="img" aria-label="${percent(size, users)} of all users"><span style=${{ width: `${(100 * size) / users}%` }}></span></div>`}
-    ${isEdit && html`<dl class="preview-change">
-      <div><dt>enter</dt><dd class="number ${entered > 0 ? 'up' : 'muted'}">${signed(entered)}</dd></div>
-      <div><dt>leave</dt><dd class="number ${left > 0 ? 'down' : 'muted'}">${signed(-left)}</dd></div>
-      <div><dt>stay</dt><dd class="number">${count(stayed)}</dd></div></dl>
-      <div class="bar" aria-hidden="true"><span style=${{ width: `${(100 * stayed) / all}%` }}></span><span class="in" style=${{ width: `${(100 * entered) / all}%` }}></span><span class="out" style=${{ width: `${(100 * left) / all}%` }}></span></div>`}
-    ${missingOnly?.size > 0 && html`<div class="banner warn small"><${Icon} name="info" /><div class="body"><strong>${count(missingOnly.size)}</strong> match only because a value is missing${missingOnly.sample?.length ? html`, such as ${missingOnly.sample.slice(0, 3).map((user, index) => html`${index > 0 && ', '}<a href="/users/${encodeURIComponent(user)}" target="_blank" rel="noopener">${user}</a>`)}` : ''}.</div></div>`}
+  return html`
+    <div class="preview-size">
+      <span class="number">${count(size)}</span>
+      <span class="muted">
+        ${users === undefined ? 'users' : `of ${plural(users, 'user')} · ${percent(size, users)}`}
+      </span>
+    </div>
+    ${users > 0 &&
+    html`
+      <div class="bar" role="img" aria-label="${percent(size, users)} of all users">
+        <span style=${{ width: `${(100 * size) / users}%` }}></span>
+      </div>
+    `}
+    ${isEdit &&
+    html`
+      <dl class="preview-change">
+        <div><dt>enter</dt><dd class="number ${entered > 0 ? 'up' : 'muted'}">${signed(entered)}</dd></div>
+        <div><dt>leave</dt><dd class="number ${left > 0 ? 'down' : 'muted'}">${signed(-left)}</dd></div>
+        <div><dt>stay</dt><dd class="number">${count(stayed)}</dd></div>
+      </dl>
+      <div class="bar" aria-hidden="true">
+        <span style=${{ width: `${(100 * stayed) / all}%` }}></span>
+        <span class="in" style=${{ width: `${(100 * entered) / all}%` }}></span>
+        <span class="out" style=${{ width: `${(100 * left) / all}%` }}></span>
+      </div>
+    `}
+    ${missingOnly?.size > 0 &&
+    html`
+      <div class="banner warn small">
+        <${Icon} name="info" />
+        <div class="body">
+          <strong>${count(missingOnly.size)}</strong> match only because a value is missing
+          ${missingOnly.sample?.length
+            ? html`
+                , such as${' '}
+                ${missingOnly.sample
+                  .slice(0, 3)
+                  .map(
+                    (user, index) =>
+                      html`
+                        ${index > 0 && ', '}
+                        <a href="/users/${encodeURIComponent(user)}" target="_blank" rel="noopener">
+                          ${user}
+                        </a>
+                      `,
+                  )}
+              `
+            : ''}
+          .
+        </div>
+      </div>
+    `}
     <div class="preview-samples">
-      <${Sample} title=${isEdit ? 'Would enter' : 'For example'} users=${result.sampleEntered} total=${entered} />
+      <${Sample}
+        title=${isEdit ? 'Would enter' : 'For example'}
+        users=${result.sampleEntered}
+        total=${entered}
+      />
       <${Sample} title="Would leave" users=${result.sampleLeft} total=${left} />
     </div>
-    ${result.tookMilliseconds !== undefined && html`<p class="small muted">Exact, computed in ${result.tookMilliseconds < 1 ? '<1' : count(Math.round(result.tookMilliseconds))} ms${result.historyScanned ? ' over all history' : ''}</p>`}`;
+    ${result.tookMilliseconds !== undefined &&
+    html`
+      <p class="small muted">
+        Exact, computed in ${result.tookMilliseconds < 1 ? '<1' : count(Math.round(result.tookMilliseconds))}${' '}
+        ms${result.historyScanned ? ' over all history' : ''}
+      </p>
+    `}
+  `;
 }
 
 export function PreviewPanel({ view, isEdit, isReady }) {
@@ -34,13 +106,49 @@ export function PreviewPanel({ view, isEdit, isReady }) {
     if (view.state === 'absent') return html`<p class="muted">This server has no preview.</p>`;
     if (view.progress && view.isOld) {
       const { done, total, phase } = view.progress;
-      return html`<p class="soft">Reading history${phase ? ` (${phase})` : ''}…</p><progress max=${total || 1} value=${done} aria-label="History read"></progress><p class="small muted">${count(done)} of ${count(total)}</p>`;
+      return html`
+        <p class="soft">Reading history${phase ? ` (${phase})` : ''}…</p>
+        <progress max=${total || 1} value=${done} aria-label="History read"></progress>
+        <p class="small muted">${count(done)} of ${count(total)}</p>
+      `;
     }
-    if (view.problem && view.faults.length > 0) return html`<div class="banner warn"><${Icon} name="warn" /><div class="body">Not complete yet: ${view.faults.length === 1 ? view.faults[0].message : plural(view.faults.length, 'fault')}.</div></div>${view.result && html`<div class="old"><${Result} result=${view.result} isEdit=${isEdit} /></div>`}`;
-    if (view.problem) return html`<div class="banner bad"><${Icon} name="warn" /><div class="body">${view.problem.message}</div></div>`;
-    if (!view.result) return html`<div class="stack" role="status" aria-label="Asking"><div class="skeleton preview-skeleton"></div><div class="skeleton"></div></div>`;
-    return html`<div class=${view.isOld ? 'old' : ''}><div class="stack tight"><${Result} result=${view.result} isEdit=${isEdit} /></div></div>`;
+    if (view.problem && view.faults.length > 0)
+      return html`
+        <div class="banner warn">
+          <${Icon} name="warn" />
+          <div class="body">
+            Not complete yet:${' '}
+            ${view.faults.length === 1 ? view.faults[0].message : plural(view.faults.length, 'fault')}.
+          </div>
+        </div>
+        ${view.result && html`<div class="old"><${Result} result=${view.result} isEdit=${isEdit} /></div>`}
+      `;
+    if (view.problem)
+      return html`
+        <div class="banner bad"><${Icon} name="warn" /><div class="body">${view.problem.message}</div></div>
+      `;
+    if (!view.result)
+      return html`
+        <div class="stack" role="status" aria-label="Asking">
+          <div class="skeleton preview-skeleton"></div>
+          <div class="skeleton"></div>
+        </div>
+      `;
+    return html`
+      <div class=${view.isOld ? 'old' : ''}>
+        <div class="stack tight"><${Result} result=${view.result} isEdit=${isEdit} /></div>
+      </div>
+    `;
   };
-  return html`<section class="card preview" aria-label="Preview"><div class="card-head"><h2>Preview</h2><span class="small muted">${view.state === 'done' && !view.isOld ? html`<span class="dot good"></span> live` : ''}</span></div>
-    <div class="card-body" aria-live="polite" aria-busy=${String(view.isOld)}>${body()}</div></section>`;
+  return html`
+    <section class="card preview" aria-label="Preview">
+      <div class="card-head">
+        <h2>Preview</h2>
+        <span class="small muted">
+          ${view.state === 'done' && !view.isOld ? html`<span class="dot good"></span> live` : ''}
+        </span>
+      </div>
+      <div class="card-body" aria-live="polite" aria-busy=${String(view.isOld)}>${body()}</div>
+    </section>
+  `;
 }

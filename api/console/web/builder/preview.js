@@ -1,5 +1,5 @@
 // The exact effect of rules before they are saved: asked for while typing, broken off when typing goes on.
-import { useEffect, useState } from '../vendor/hooks.mjs';
+import { useEffect, useState } from '../lib/html.js';
 import { Problem, author } from '../lib/api.js';
 import { parseJson } from '../rules/exact.js';
 import { rulesFaults } from '../rules/pointers.js';
@@ -18,8 +18,14 @@ async function* events(response) {
     for (let end = rest.indexOf('\n\n'); end >= 0; end = rest.indexOf('\n\n')) {
       const lines = rest.slice(0, end).split('\n');
       rest = rest.slice(end + 2);
-      const name = lines.find((line) => line.startsWith('event:'))?.slice(6).trim();
-      const data = lines.filter((line) => line.startsWith('data:')).map((line) => line.slice(5).trim()).join('\n');
+      const name = lines
+        .find((line) => line.startsWith('event:'))
+        ?.slice(6)
+        .trim();
+      const data = lines
+        .filter((line) => line.startsWith('data:'))
+        .map((line) => line.slice(5).trim())
+        .join('\n');
       if (name) yield { name, data: JSON.parse(data) };
     }
   }
@@ -28,8 +34,14 @@ async function* events(response) {
 /** Asks for a preview; `onProgress` hears of histories that are scanned. */
 export async function askPreview(body, signal, onProgress) {
   const response = await fetch('/api/segments/preview', {
-    method: 'POST', signal, body: JSON.stringify(body),
-    headers: { 'content-type': 'application/json', accept: 'text/event-stream, application/problem+json', 'x-author': String.fromCharCode(...new TextEncoder().encode(author.get())) },
+    method: 'POST',
+    signal,
+    body: JSON.stringify(body),
+    headers: {
+      'content-type': 'application/json',
+      accept: 'text/event-stream, application/problem+json',
+      'x-author': String.fromCharCode(...new TextEncoder().encode(author.get())),
+    },
   });
   if (!response.ok) throw new Problem(response.status, await response.json().catch(() => ({})));
   if (!response.headers.get('content-type')?.startsWith('text/event-stream')) return response.json();
@@ -42,11 +54,23 @@ export async function askPreview(body, signal, onProgress) {
 }
 
 /**
+ * @typedef {object} View
+ * @property {'none' | 'asking' | 'done' | 'failed' | 'absent'} state
+ * @property {any} [result] the last answer
+ * @property {any} [progress] how much of the history is read
+ * @property {any[]} faults
+ * @property {Problem} [problem]
+ * @property {boolean} isOld whether the result is of other rules than those of now
+ */
+
+/**
  * Follows rules.
- * @returns {{state: 'none'|'asking'|'done'|'failed'|'absent', result?: any, progress?: any, faults: object[], problem?: Problem, isOld: boolean}}
+ * @returns {View}
  */
 export function usePreview(rules, id) {
-  const [view, setView] = useState({ state: 'none', faults: [], isOld: false });
+  const [view, setView] = useState(
+    /** @returns {View} */ () => ({ state: 'none', faults: [], isOld: false }),
+  );
   const text = rules === undefined ? '' : JSON.stringify(rules);
   useEffect(() => {
     if (!text) {
@@ -64,14 +88,24 @@ export function usePreview(rules, id) {
       setView((before) => ({ ...before, state: before.result ? before.state : 'asking' }));
       try {
         const onProgress = (progress) => setView((before) => ({ ...before, progress }));
-        const result = await askPreview({ ...(id ? { id } : {}), rules: parseJson(text) }, controller.signal, onProgress);
+        const result = await askPreview(
+          { ...(id ? { id } : {}), rules: parseJson(text) },
+          controller.signal,
+          onProgress,
+        );
         if (controller.signal.aborted) return;
         setView({ state: 'done', result, faults: [], isOld: false });
         timer = setTimeout(run, Math.max(REFRESH, 20 * (result.tookMilliseconds ?? 0)));
       } catch (problem) {
         if (controller.signal.aborted || problem.name === 'AbortError') return;
         if (problem.isMissingPath) return setView({ state: 'absent', faults: [], isOld: false });
-        setView((before) => ({ state: 'failed', result: before.result, problem, faults: rulesFaults(problem.errors ?? []), isOld: true }));
+        setView((before) => ({
+          state: 'failed',
+          result: before.result,
+          problem,
+          faults: rulesFaults(problem.errors ?? []),
+          isOld: true,
+        }));
         // Faulty rules stay so until they are edited.
         if (problem.status !== 400) timer = setTimeout(run, REFRESH);
       }

@@ -11,7 +11,10 @@ export function Rank({ node, onChange, suggest, faults, pointer, renderGroup }) 
   const isPercent = json.top === undefined && json.percent !== undefined;
   const setOrder = (event) => {
     const { order: _, ...rest } = json.rank;
-    onChange({ ...node, json: { ...json, rank: event.target.value === 'asc' ? { ...rest, order: 'asc' } : rest } });
+    onChange({
+      ...node,
+      json: { ...json, rank: event.target.value === 'asc' ? { ...rest, order: 'asc' } : rest },
+    });
   };
   const setMany = (member, value) => {
     const { top: _, percent: __, ...rest } = json;
@@ -19,22 +22,109 @@ export function Rank({ node, onChange, suggest, faults, pointer, renderGroup }) 
   };
   const setBy = (event) => {
     const { by: _, ...rank } = json.rank;
-    if (event.target.value === 'events') onChange({ ...node, json: { ...json, rank }, by: toNode({ event: 'purchase', measure: { fn: 'sum', of: 'amount' } }) });
+    if (event.target.value === 'events')
+      onChange({
+        ...node,
+        json: { ...json, rank },
+        by: toNode({ event: 'purchase', measure: { fn: 'sum', of: 'amount' } }),
+      });
     else onChange({ ...node, by: undefined, json: { ...json, rank: { by: 'totalSpent', ...rank } } });
   };
   const many = isPercent ? json.percent : json.top;
   const isLow = String(json.rank.order ?? '').toLowerCase() === 'asc';
   const nested = node.among ? below(pointer, 'among') : undefined;
-  return html`<span class="sentence">
-      <select class="pill verb" aria-label="Order" value=${isLow ? 'asc' : 'desc'} onChange=${setOrder}><option value="desc">Top</option><option value="asc">Bottom</option></select>
-      <input class="pill number" type="number" min=${isPercent ? '0.01' : '1'} max=${isPercent ? '100' : '1000000'} step=${isPercent ? 'any' : '1'} aria-label="How many" aria-invalid=${isFaulty(faults, pointer, isPercent ? 'percent' : 'top') || many === undefined ? 'true' : undefined} value=${many ?? ''} onInput=${(event) => event.target.value !== '' && setMany(isPercent ? 'percent' : 'top', Number(event.target.value))} />
-      <select class="pill" aria-label="Unit" value=${isPercent ? 'percent' : 'top'} onChange=${(event) => setMany(event.target.value, event.target.value === 'percent' ? Math.min(many ?? 10, 100) : Math.max(1, Math.round(many ?? 100)))}><option value="top">users</option><option value="percent">% of users</option></select>
+  return html`
+    <span class="sentence">
+      <select class="pill verb" aria-label="Order" value=${isLow ? 'asc' : 'desc'} onChange=${setOrder}>
+        <option value="desc">Top</option>
+        <option value="asc">Bottom</option>
+      </select>
+      <input
+        class="pill number"
+        type="number"
+        min=${isPercent ? '0.01' : '1'}
+        max=${isPercent ? '100' : '1000000'}
+        step=${isPercent ? 'any' : '1'}
+        aria-label="How many"
+        aria-invalid=${isFaulty(faults, pointer, isPercent ? 'percent' : 'top') || many === undefined
+          ? 'true'
+          : undefined}
+        value=${many ?? ''}
+        onInput=${(event) =>
+          event.target.value !== '' && setMany(isPercent ? 'percent' : 'top', Number(event.target.value))}
+      />
+      <select
+        class="pill"
+        aria-label="Unit"
+        value=${isPercent ? 'percent' : 'top'}
+        onChange=${(event) =>
+          setMany(
+            event.target.value,
+            event.target.value === 'percent'
+              ? Math.min(many ?? 10, 100)
+              : Math.max(1, Math.round(many ?? 100)),
+          )}
+      >
+        <option value="top">users</option>
+        <option value="percent">% of users</option>
+      </select>
       <span class="word">by</span>
-      <select class="pill" aria-label="Ranked by" value=${node.by ? 'events' : 'trait'} onChange=${setBy}><option value="trait">trait</option><option value="events">events</option></select>
-      ${!node.by && html`<${Combobox} className="pill field" label="Trait" value=${String(json.rank.by ?? '')} options=${suggest.traits} placeholder="trait" invalid=${isFaulty(faults, pointer, 'rank')} onChange=${(by) => onChange({ ...node, json: { ...json, rank: { ...json.rank, by } } })} />`}
-      ${!node.among && html`<button type="button" class="pill add" onClick=${() => onChange({ ...node, among: toForm({ event: 'purchase', operator: 'gte', value: 1 }) })}>+ only among</button>`}
+      <select class="pill" aria-label="Ranked by" value=${node.by ? 'events' : 'trait'} onChange=${setBy}>
+        <option value="trait">trait</option>
+        <option value="events">events</option>
+      </select>
+      ${!node.by &&
+      html`
+        <${Combobox}
+          className="pill field"
+          label="Trait"
+          value=${String(json.rank.by ?? '')}
+          options=${suggest.traits}
+          placeholder="trait"
+          invalid=${isFaulty(faults, pointer, 'rank')}
+          onChange=${(by) => onChange({ ...node, json: { ...json, rank: { ...json.rank, by } } })}
+        />
+      `}
+      ${!node.among &&
+      html`
+        <button
+          type="button"
+          class="pill add"
+          onClick=${() =>
+            onChange({ ...node, among: toForm({ event: 'purchase', operator: 'gte', value: 1 }) })}
+        >
+          + only among
+        </button>
+      `}
     </span>
-    ${node.by && html`<div class="nested"><${Amount} node=${node.by} onChange=${(by) => onChange({ ...node, by })} suggest=${suggest} faults=${faults} pointer=${below(pointer, 'rank', 'by')} /></div>`}
-    ${node.among && html`<div class="nested"><div class="row"><span class="word">only among users with</span><button type="button" class="pill clear" aria-label="Among all users" onClick=${() => onChange({ ...node, among: undefined })}>×</button></div>
-      ${renderGroup(node.among, nested)}</div>`}`;
+    ${node.by &&
+    html`
+      <div class="nested">
+        <${Amount}
+          node=${node.by}
+          onChange=${(by) => onChange({ ...node, by })}
+          suggest=${suggest}
+          faults=${faults}
+          pointer=${below(pointer, 'rank', 'by')}
+        />
+      </div>
+    `}
+    ${node.among &&
+    html`
+      <div class="nested">
+        <div class="row">
+          <span class="word">only among users with</span>
+          <button
+            type="button"
+            class="pill clear"
+            aria-label="Among all users"
+            onClick=${() => onChange({ ...node, among: undefined })}
+          >
+            ×
+          </button>
+        </div>
+        ${renderGroup(node.among, nested)}
+      </div>
+    `}
+  `;
 }

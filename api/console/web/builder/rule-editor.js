@@ -12,14 +12,21 @@ export function RuleEditor({ root, onChange, faults, suggest }) {
   const latest = useRef(root);
   latest.current = root;
   /** Draws the focus back to a condition that was moved. */
-  const focus = (key) => requestAnimationFrame(() => element.current?.querySelector(`[data-key="${key}"] :is(input, select, button)`)?.focus());
+  const focus = (key) =>
+    requestAnimationFrame(() =>
+      element.current?.querySelector(`[data-key="${key}"] :is(input, select, button)`)?.focus(),
+    );
   const edit = useMemo(() => {
     const change = (make, key) => {
       onChange(make(latest.current));
       if (key) focus(key);
     };
     return {
-      set: (key, node) => onChange(tree.update(latest.current, key, () => node), key),
+      set: (key, node) =>
+        onChange(
+          tree.update(latest.current, key, () => node),
+          key,
+        ),
       setLogic: (key, logic) => change((now) => tree.setLogic(now, key, logic)),
       insert: (groupKey, index, node) => change((now) => tree.insert(now, groupKey, index, node), node.key),
       move: (key, groupKey, index) => key && change((now) => tree.move(now, key, groupKey, index), key),
@@ -38,7 +45,10 @@ export function RuleEditor({ root, onChange, faults, suggest }) {
         const found = tree.find(latest.current, key);
         if (!found?.group?.children) return;
         const copy = tree.copy(found.node);
-        change((now) => tree.insert(now, found.group.key, found.group.children.indexOf(found.node) + 1, copy), copy.key);
+        change(
+          (now) => tree.insert(now, found.group.key, found.group.children.indexOf(found.node) + 1, copy),
+          copy.key,
+        );
       },
     };
   }, [onChange]);
@@ -49,9 +59,13 @@ export function RuleEditor({ root, onChange, faults, suggest }) {
     if (!found) return;
     const group = found.group;
     const acts = {
-      ArrowUp: () => edit.nudge(key, -1), ArrowDown: () => edit.nudge(key, 1), ArrowRight: () => edit.wrap(key), ArrowLeft: () => edit.outdent(key),
+      ArrowUp: () => edit.nudge(key, -1),
+      ArrowDown: () => edit.nudge(key, 1),
+      ArrowRight: () => edit.wrap(key),
+      ArrowLeft: () => edit.outdent(key),
       Enter: () => edit.insert(group.key, group.children.indexOf(found.node) + 1, makeNode(KINDS[0])),
-      Backspace: () => edit.remove(key), KeyD: () => edit.duplicate(key),
+      Backspace: () => edit.remove(key),
+      KeyD: () => edit.duplicate(key),
     };
     const act = acts[event.key] ?? acts[event.code];
     if (!act) return;
@@ -59,7 +73,11 @@ export function RuleEditor({ root, onChange, faults, suggest }) {
     event.stopPropagation();
     act();
   };
-  return html`<${Editor.Provider} value=${{ edit, faults, suggest, dragged }}>
-    <div class="rule-editor" ref=${element} onKeyDown=${onKeyDown}><${RuleGroup} group=${root} pointer="" isRoot /></div>
-  <//>`;
+  return html`
+    <${Editor.Provider} value=${{ edit, faults, suggest, dragged }}>
+      <div class="rule-editor" ref=${element} onKeyDown=${onKeyDown}>
+        <${RuleGroup} group=${root} pointer="" isRoot />
+      </div>
+    <//>
+  `;
 }

@@ -11,8 +11,20 @@ import { Faults } from './faults.js';
 import { ICONS, KINDS, makeNode } from './kinds.js';
 import { Rank } from './rank.js';
 
-const EDITORS = { event: Behaviour, trait: Trait, sequence: Sequence, segment: Segment, rank: Rank, sample: Sample, unknown: Unknown };
-const LOGICS = { AND: ['All', 'all of these hold', 'and'], OR: ['Any', 'at least one of these holds', 'or'], NOT: ['None', 'none of these holds', 'nor'] };
+const EDITORS = {
+  event: Behaviour,
+  trait: Trait,
+  sequence: Sequence,
+  segment: Segment,
+  rank: Rank,
+  sample: Sample,
+  unknown: Unknown,
+};
+const LOGICS = {
+  AND: ['All', 'all of these hold', 'and'],
+  OR: ['Any', 'at least one of these holds', 'or'],
+  NOT: ['None', 'none of these holds', 'nor'],
+};
 
 export function RuleGroup({ group, pointer, isRoot, depth = 1 }) {
   const { edit, faults } = useContext(Editor);
@@ -20,33 +32,91 @@ export function RuleGroup({ group, pointer, isRoot, depth = 1 }) {
   const [, meaning, joint] = LOGICS[logic] ?? LOGICS.AND;
   const pointers = group.children.map((_, index) => childPointer(group, pointer, index));
   const own = pointers.includes(pointer) ? [] : faultsAt(faults, pointer, pointers);
-  return html`<div class="rule-group depth-${Math.min(depth, 4)} ${logic.toLowerCase()}">
-    <div class="group-head">
-      <div class="segmented" role="radiogroup" aria-label="How the conditions of this group combine" onKeyDown=${(event) => {
-        const names = Object.keys(LOGICS);
-        const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
-        if (!step || event.altKey) return;
-        event.preventDefault();
-        edit.setLogic(group.key, names[(names.indexOf(logic) + step + 3) % 3]);
-        event.currentTarget.querySelectorAll('button')[(names.indexOf(logic) + step + 3) % 3].focus();
-      }}>
-        ${Object.entries(LOGICS).map(([name, [text]]) => html`<button type="button" role="radio" aria-checked=${String(name === logic)} tabindex=${name === logic ? 0 : -1} onClick=${() => edit.setLogic(group.key, name)}>${text}</button>`)}
+  return html`
+    <div class="rule-group depth-${Math.min(depth, 4)} ${logic.toLowerCase()}">
+      <div class="group-head">
+        <div
+          class="segmented"
+          role="radiogroup"
+          aria-label="How the conditions of this group combine"
+          onKeyDown=${(event) => {
+            const names = Object.keys(LOGICS);
+            const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+            if (!step || event.altKey) return;
+            event.preventDefault();
+            edit.setLogic(group.key, names[(names.indexOf(logic) + step + 3) % 3]);
+            event.currentTarget.querySelectorAll('button')[(names.indexOf(logic) + step + 3) % 3].focus();
+          }}
+        >
+          ${Object.entries(LOGICS).map(
+            ([name, [text]]) =>
+              html`
+                <button
+                  type="button"
+                  role="radio"
+                  aria-checked=${String(name === logic)}
+                  tabindex=${name === logic ? 0 : -1}
+                  onClick=${() => edit.setLogic(group.key, name)}
+                >
+                  ${text}
+                </button>
+              `,
+          )}
+        </div>
+        <span class="small muted">${meaning}</span>
+        ${!isRoot && html`<${RowActions} node=${group} isGroup />`}
       </div>
-      <span class="small muted">${meaning}</span>
-      ${!isRoot && html`<${RowActions} node=${group} isGroup />`}
+      <ul class="conditions">
+        ${group.children.map(
+          (child, index) =>
+            html`
+              <${Row}
+                key=${child.key}
+                node=${child}
+                group=${group}
+                index=${index}
+                joint=${index === 0 ? '' : joint}
+                pointer=${pointers[index]}
+                depth=${depth}
+              />
+            `,
+        )}
+        ${group.children.length === 0 && html`<${DropHere} group=${group} />`}
+      </ul>
+      <${Faults} faults=${own} />
+      <div class="group-foot">
+        <${Menu}
+          label="Add condition"
+          text=${group.children.length === 0 && isRoot ? 'Add the first condition' : 'Add condition'}
+          icon="plus"
+          start
+          small
+          items=${KINDS.map((kind) => ({
+            text: kind.text,
+            icon: kind.icon,
+            run: () => edit.insert(group.key, group.children.length, makeNode(kind)),
+          }))}
+        />
+      </div>
     </div>
-    <ul class="conditions">
-      ${group.children.map((child, index) => html`<${Row} key=${child.key} node=${child} group=${group} index=${index} joint=${index === 0 ? '' : joint} pointer=${pointers[index]} depth=${depth} />`)}
-      ${group.children.length === 0 && html`<${DropHere} group=${group} />`}
-    </ul>
-    <${Faults} faults=${own} />
-    <div class="group-foot"><${Menu} label="Add condition" text=${group.children.length === 0 && isRoot ? 'Add the first condition' : 'Add condition'} icon="plus" start small items=${KINDS.map((kind) => ({ text: kind.text, icon: kind.icon, run: () => edit.insert(group.key, group.children.length, makeNode(kind)) }))} /></div>
-  </div>`;
+  `;
 }
 
 function DropHere({ group }) {
   const { edit, dragged } = useContext(Editor);
-  return html`<li class="drop-here" onDragOver=${(event) => dragged.current && event.preventDefault()} onDrop=${(event) => { event.preventDefault(); event.stopPropagation(); edit.move(dragged.current, group.key, 0); }}>No condition yet</li>`;
+  return html`
+    <li
+      class="drop-here"
+      onDragOver=${(event) => dragged.current && event.preventDefault()}
+      onDrop=${(event) => {
+        event.preventDefault();
+        event.stopPropagation();
+        edit.move(dragged.current, group.key, 0);
+      }}
+    >
+      No condition yet
+    </li>
+  `;
 }
 
 /** On which half of a condition the pointer is. */
@@ -73,21 +143,55 @@ function Row({ node, group, index, joint, pointer, depth }) {
   };
   const own = isGroup ? [] : faultsAt(faults, pointer, node.among ? [`${pointer}/among`] : []);
   const NodeEditor = EDITORS[node.kind];
-  return html`<li class="condition ${drop ? `drop-${drop}` : ''} ${own.length > 0 ? 'faulty' : ''}" data-key=${node.key} data-pointer=${pointer}
-      onDragOver=${onDragOver} onDragLeave=${() => setDrop('')} onDrop=${onDrop}>
-    ${joint && html`<span class="joint">${joint}</span>`}
-    <div class="condition-body ${isGroup ? 'is-group' : ''}" data-kind=${node.kind}>
-      <span class="grip" draggable="true" title="Drag to move" aria-hidden="true"
-        onDragStart=${(event) => { dragged.current = node.key; event.dataTransfer.effectAllowed = 'move'; event.dataTransfer.setData('text/plain', JSON.stringify(fromNode(node))); }}
-        onDragEnd=${() => { dragged.current = undefined; setDrop(''); }}><${Icon} name="grip" /></span>
-      ${isGroup ? html`<${RuleGroup} group=${node} pointer=${pointer} depth=${depth + 1} />` : html`
-        <span class="kind-icon"><${Icon} name=${ICONS[node.kind]} /></span>
-        <div class="condition-form"><${NodeEditor} node=${node} onChange=${(next) => edit.set(node.key, next)} suggest=${suggest} faults=${faults} pointer=${pointer}
-          renderGroup=${(among, at) => html`<${RuleGroup} group=${among} pointer=${at} depth=${depth + 1} isRoot />`} />
-          <${Faults} faults=${own} /></div>
-        <${RowActions} node=${node} />`}
-    </div>
-  </li>`;
+  return html`
+    <li
+      class="condition ${drop ? `drop-${drop}` : ''} ${own.length > 0 ? 'faulty' : ''}"
+      data-key=${node.key}
+      data-pointer=${pointer}
+      onDragOver=${onDragOver}
+      onDragLeave=${() => setDrop('')}
+      onDrop=${onDrop}
+    >
+      ${joint && html`<span class="joint">${joint}</span>`}
+      <div class="condition-body ${isGroup ? 'is-group' : ''}" data-kind=${node.kind}>
+        <span
+          class="grip"
+          draggable="true"
+          title="Drag to move"
+          aria-hidden="true"
+          onDragStart=${(event) => {
+            dragged.current = node.key;
+            event.dataTransfer.effectAllowed = 'move';
+            event.dataTransfer.setData('text/plain', JSON.stringify(fromNode(node)));
+          }}
+          onDragEnd=${() => {
+            dragged.current = undefined;
+            setDrop('');
+          }}
+        >
+          <${Icon} name="grip" />
+        </span>
+        ${isGroup
+          ? html`<${RuleGroup} group=${node} pointer=${pointer} depth=${depth + 1} />`
+          : html`
+              <span class="kind-icon"><${Icon} name=${ICONS[node.kind]} /></span>
+              <div class="condition-form">
+                <${NodeEditor}
+                  node=${node}
+                  onChange=${(next) => edit.set(node.key, next)}
+                  suggest=${suggest}
+                  faults=${faults}
+                  pointer=${pointer}
+                  renderGroup=${(among, at) =>
+                    html`<${RuleGroup} group=${among} pointer=${at} depth=${depth + 1} isRoot />`}
+                />
+                <${Faults} faults=${own} />
+              </div>
+              <${RowActions} node=${node} />
+            `}
+      </div>
+    </li>
+  `;
 }
 
 function RowActions({ node, isGroup }) {
@@ -102,6 +206,17 @@ function RowActions({ node, isGroup }) {
     null,
     { text: 'Remove', icon: 'trash', keys: 'Alt ⌫', danger: true, run: () => edit.remove(node.key) },
   ];
-  return html`<span class="row-actions"><${Menu} label=${isGroup ? 'Group' : 'Condition'} items=${items} small />
-    <button type="button" class="button quiet small icon-only" aria-label=${isGroup ? 'Remove group' : 'Remove condition'} onClick=${() => edit.remove(node.key)}><${Icon} name="close" /></button></span>`;
+  return html`
+    <span class="row-actions">
+      <${Menu} label=${isGroup ? 'Group' : 'Condition'} items=${items} small />
+      <button
+        type="button"
+        class="button quiet small icon-only"
+        aria-label=${isGroup ? 'Remove group' : 'Remove condition'}
+        onClick=${() => edit.remove(node.key)}
+      >
+        <${Icon} name="close" />
+      </button>
+    </span>
+  `;
 }

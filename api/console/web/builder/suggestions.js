@@ -2,35 +2,54 @@
 import { read } from '../lib/api.js';
 
 const unique = (options) => [...new Map(options.map((option) => [option.value, option])).values()];
-const typed = (one) => ({ value: one.name, hint: (one.types ?? []).join(', '), types: one.types ?? [], examples: one.examples ?? [] });
+const typed = (one) => ({
+  value: one.name,
+  hint: (one.types ?? []).join(', '),
+  types: one.types ?? [],
+  examples: one.examples ?? [],
+});
 
 /** Loads what is known; where the server has no schema, traits and segments are asked for alone. */
 export async function loadSuggestions(signal) {
-  const optional = (url) => read(url, signal).catch((problem) => {
-    if (problem.name === 'AbortError') throw problem;
-    return undefined;
-  });
+  const optional = (url) =>
+    read(url, signal).catch((problem) => {
+      if (problem.name === 'AbortError') throw problem;
+      return undefined;
+    });
   const [schema, traits, segments] = await Promise.all([
-    optional('/api/schema'), optional('/api/traits'), optional('/api/segments?limit=1000'),
+    optional('/api/schema'),
+    optional('/api/traits'),
+    optional('/api/segments?limit=1000'),
   ]);
   const computed = (traits?.items ?? []).map((one) => ({ ...one.definition, name: one.name }));
   return suggestions({
     events: schema?.events ?? [],
     traits: schema?.traits ?? [],
-    computedTraits: computed.length > 0 ? computed : schema?.computedTraits ?? [],
+    computedTraits: computed.length > 0 ? computed : (schema?.computedTraits ?? []),
     segments: segments?.items ?? schema?.segments ?? [],
   });
 }
 
 /** The same in the form in which fields ask for it. */
 export function suggestions(schema) {
-  const events = schema.events.map((one) => ({ value: one.name, hint: one.count === undefined ? '' : `${one.count.toLocaleString('en-US')} seen` }));
-  const computed = schema.computedTraits.map((one) => ({ value: one.name, hint: 'computed', types: [], examples: [] }));
+  const events = schema.events.map((one) => ({
+    value: one.name,
+    hint: one.count === undefined ? '' : `${one.count.toLocaleString('en-US')} seen`,
+  }));
+  const computed = schema.computedTraits.map((one) => ({
+    value: one.name,
+    hint: 'computed',
+    types: [],
+    examples: [],
+  }));
   const traits = unique([...computed, ...schema.traits.map(typed)]);
   const propertiesOf = (event) => {
     const names = event === '*' || event === undefined ? undefined : [event].flat();
     const known = schema.events.filter((one) => !names || names.includes(one.name));
-    return unique([...known.flatMap((one) => (one.properties ?? []).map(typed)), { value: 'timestamp', hint: 'time', types: ['time'], examples: [] }]);
+    return unique([
+      ...known.flatMap((one) => (one.properties ?? []).map(typed)),
+      { value: 'timestamp', hint: 'time', types: ['time'], examples: [] },
+    ]);
   };
   return {
     events: unique([...events, { value: 'purchase', hint: '' }, { value: 'page_view', hint: '' }]),
@@ -38,7 +57,8 @@ export function suggestions(schema) {
     segments: schema.segments.map((one) => ({ value: one.id, hint: one.name === one.id ? '' : one.name })),
     propertiesOf,
     /** What is known of a field: of a trait, or of a property where an event is given. */
-    field: (name, event) => (event === undefined ? traits : propertiesOf(event)).find((one) => one.value === name),
+    field: (name, event) =>
+      (event === undefined ? traits : propertiesOf(event)).find((one) => one.value === name),
   };
 }
 

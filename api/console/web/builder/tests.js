@@ -15,19 +15,45 @@ export function OperatorField({ json, result, onChange, faults, pointer, fallbac
     onChange(value === undefined ? { ...rest, operator } : { ...rest, operator, value });
   };
   const isOdd = name === undefined || !names.includes(name);
-  return html`<select class="pill operator" aria-label="Comparison" aria-invalid=${isFaulty(faults, pointer, 'operator') ? 'true' : undefined} value=${name ?? ''} onChange=${choose}>
-    ${isOdd && html`<option value=${name ?? ''}>${name ? operatorText(name, result) : String(json.operator ?? 'choose…')}</option>`}
-    ${names.map((one) => html`<option value=${one}>${operatorText(one, result)}</option>`)}
-  </select>`;
+  return html`
+    <select
+      class="pill operator"
+      aria-label="Comparison"
+      aria-invalid=${isFaulty(faults, pointer, 'operator') ? 'true' : undefined}
+      value=${name ?? ''}
+      onChange=${choose}
+    >
+      ${isOdd &&
+      html`
+        <option value=${name ?? ''}>
+          ${name ? operatorText(name, result) : String(json.operator ?? 'choose…')}
+        </option>
+      `}
+      ${names.map((one) => html`<option value=${one}>${operatorText(one, result)}</option>`)}
+    </select>
+  `;
 }
 
 /** A trait of a user or, with `event`, a property of an event, under test. */
 export function FieldTest({ json, onChange, suggest, faults, pointer, event, FieldInput }) {
   const operator = operatorName(json.operator);
   const known = suggest.field(json.field, event);
-  return html`${FieldInput}
+  return html`
+    ${FieldInput}
     <${OperatorField} json=${json} onChange=${onChange} faults=${faults} pointer=${pointer} />
-    ${operator && OPERATORS[operator].value !== 'none' && html`<${ValueField} key=${operator} operator=${operator} value=${json.value} known=${known} invalid=${isFaulty(faults, pointer, 'value')} onChange=${(value) => onChange({ ...json, value })} />`}`;
+    ${operator &&
+    OPERATORS[operator].value !== 'none' &&
+    html`
+      <${ValueField}
+        key=${operator}
+        operator=${operator}
+        value=${json.value}
+        known=${known}
+        invalid=${isFaulty(faults, pointer, 'value')}
+        onChange=${(value) => onChange({ ...json, value })}
+      />
+    `}
+  `;
 }
 
 /** Whether a negative operator also takes in users of whom the field is not known. */

@@ -17,11 +17,16 @@ export class Problem extends Error {
 
   /** Whether this server does not have what was asked for at all. */
   get isMissingPath() {
-    return (this.status === 404 && this.code === 'unknown_path') || this.status === 405 || this.status === 501;
+    return (
+      (this.status === 404 && this.code === 'unknown_path') || this.status === 405 || this.status === 501
+    );
   }
 }
 
-const UNREACHABLE = { code: 'unreachable', detail: 'The server cannot be reached. It is asked again by itself.' };
+const UNREACHABLE = {
+  code: 'unreachable',
+  detail: 'The server cannot be reached. It is asked again by itself.',
+};
 
 /** Who makes changes, as the audit log shows it. */
 export const author = {

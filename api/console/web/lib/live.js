@@ -1,5 +1,5 @@
 // Server-sent events in a component.
-import { useEffect, useRef, useState } from '../vendor/hooks.mjs';
+import { useEffect, useRef, useState } from './html.js';
 
 /**
  * Follows a stream while the page is seen: hidden pages give their connection back.
@@ -8,7 +8,9 @@ import { useEffect, useRef, useState } from '../vendor/hooks.mjs';
  * @returns {'connecting' | 'live' | 'lost' | 'absent'}
  */
 export function useStream(url, handlers) {
-  const [state, setState] = useState('connecting');
+  const [state, setState] = useState(
+    /** @returns {'connecting' | 'live' | 'lost' | 'absent'} */ () => 'connecting',
+  );
   const latest = useRef(handlers);
   latest.current = handlers;
   useEffect(() => {

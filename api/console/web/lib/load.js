@@ -1,14 +1,22 @@
 // Data from the server in a component: loaded, kept while it is loaded anew, repeated, aborted.
-import { useCallback, useEffect, useRef, useState } from '../vendor/hooks.mjs';
+import { useCallback, useEffect, useRef, useState } from './html.js';
 
 /**
  * @param {(signal: AbortSignal) => Promise<any>} load what to do; it is done anew when `key` changes
  * @param {unknown[]} key
  * @param {{every?: number, keep?: boolean}} [options] milliseconds after which it is done again while the page is seen;
  *   whether what was there before stays until there is what the new key asks for
+ * @returns {{ data: any, problem: any, loading: boolean, reload: () => void }}
  */
 export function useLoad(load, key, options = {}) {
-  const [state, setState] = useState({ data: undefined, problem: undefined, loading: true, key: '' });
+  const [state, setState] = useState(
+    /** @returns {{ data: any, problem: any, loading: boolean, key: string }} */ () => ({
+      data: undefined,
+      problem: undefined,
+      loading: true,
+      key: '',
+    }),
+  );
   const [round, setRound] = useState(0);
   const latest = useRef(load);
   latest.current = load;
@@ -27,7 +35,10 @@ export function useLoad(load, key, options = {}) {
       } catch (problem) {
         if (controller.signal.aborted || problem.name === 'AbortError') return;
         setState((before) => ({
-          data: before.key === name ? before.data : undefined, problem, loading: false, key: name,
+          data: before.key === name ? before.data : undefined,
+          problem,
+          loading: false,
+          key: name,
         }));
         if (problem.isMissingPath) return;
         // What cannot be reached is asked again, whether or not it is followed.
@@ -35,8 +46,11 @@ export function useLoad(load, key, options = {}) {
       }
       if (wait) timer = setTimeout(run, wait);
     };
-    setState((before) => (before.key === name ? { ...before, loading: true }
-      : { loading: true, key: name, data: options.keep ? before.data : undefined }));
+    setState((before) =>
+      before.key === name
+        ? { ...before, loading: true }
+        : { problem: undefined, loading: true, key: name, data: options.keep ? before.data : undefined },
+    );
     run();
     return () => {
       controller.abort();

@@ -62,8 +62,8 @@ window.addEventListener('popstate', () => {
 const OUTSIDE = /^\/(api|v1|docs|openapi\.json|metrics|health|actuator)(\/|$)/;
 
 document.addEventListener('click', (event) => {
-  const link = event.target.closest?.('a[href]');
-  if (!link || event.defaultPrevented || event.button !== 0) return;
+  const link = event.target instanceof Element ? event.target.closest('a') : null;
+  if (!link?.href || event.defaultPrevented || event.button !== 0) return;
   if (event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
   const url = new URL(link.href, window.location.href);
   if (url.origin !== window.location.origin || link.target || link.hasAttribute('download')) return;

@@ -1,5 +1,5 @@
 // Sizes of segments: over time, shared by all who draw them, and as they are now, told by the server.
-import { useRef, useState } from '../vendor/hooks.mjs';
+import { useRef, useState } from './html.js';
 import { path, query, read } from './api.js';
 import { useStream } from './live.js';
 
@@ -12,10 +12,12 @@ let running = 0;
 function next() {
   while (running < AT_ONCE && waiting.length > 0) {
     running += 1;
-    waiting.shift()().finally(() => {
-      running -= 1;
-      next();
-    });
+    waiting
+      .shift()()
+      .finally(() => {
+        running -= 1;
+        next();
+      });
   }
 }
 
@@ -35,7 +37,11 @@ export function sizesOfDay(segment) {
   const known = kept.get(segment.id);
   if (known && Date.now() - known.at < FRESH) return known.sizes;
   const sizes = new Promise((resolve) => {
-    waiting.push(() => sizesOver(86_400_000, segment).catch(() => undefined).then(resolve));
+    waiting.push(() =>
+      sizesOver(86_400_000, segment)
+        .catch(() => undefined)
+        .then(resolve),
+    );
   });
   kept.set(segment.id, { at: Date.now(), sizes });
   next();

@@ -1,5 +1,5 @@
 // A value that components share.
-import { useEffect, useState } from '../vendor/hooks.mjs';
+import { useEffect, useState } from './html.js';
 
 /**
  * @template T

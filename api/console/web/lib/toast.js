@@ -1,7 +1,9 @@
 // Short messages about what was done.
 import { createStore } from './store.js';
 
-export const toasts = createStore([]);
+export const toasts = createStore(
+  /** @type {{ id: number, text: string, bad?: boolean, href?: string, link?: string }[]} */ ([]),
+);
 let next = 1;
 
 /** @param {string} text @param {{bad?: boolean, href?: string, link?: string}} [options] */

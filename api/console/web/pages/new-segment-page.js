@@ -14,45 +14,113 @@ export function NewSegmentPage({ query }) {
   const [start, setStart] = useState(undefined);
   const [chosen, setChosen] = useState(undefined);
   const copied = query.get('copy');
-  const { data, problem } = useLoad(async (signal) => {
-    if (!copied) return { templates: (await read('/api/templates', signal)).items };
-    const { name, description, rules, tags } = await read(path`/api/segments/${copied}`, signal);
-    return { start: { fields: { name: `${name} (copy)`, description: description ?? '', tags: (tags ?? []).join(', ') }, rules } };
-  }, [copied]);
+  const { data, problem } = useLoad(
+    async (signal) => {
+      if (!copied) return { templates: (await read('/api/templates', signal)).items };
+      const { name, description, rules, tags } = await read(path`/api/segments/${copied}`, signal);
+      return {
+        start: {
+          fields: { name: `${name} (copy)`, description: description ?? '', tags: (tags ?? []).join(', ') },
+          rules,
+        },
+      };
+    },
+    [copied],
+  );
   if (start || data?.start) return html`<${NewPage} start=${start ?? data.start} />`;
   if (query.get('blank') || problem?.isMissingPath) return html`<${NewPage} />`;
-  return html`<div class="page">
-    <header class="page-head"><div><nav class="crumbs" aria-label="Way back"><a href="/segments">Segments</a></nav><h1>New segment</h1><p class="lead">Begin with nothing, or with one that is ready: everything can be changed, and nothing is saved before you say so.</p></div></header>
-    <${ProblemBanner} problem=${problem} />
-    ${!data && !problem && html`<${Loading} />`}
-    <div class="gallery">
-      <button type="button" class="template" onClick=${() => setStart({})}><span class="kind">From scratch</span><h2>Blank segment</h2><p>Conditions of your own: events, traits, sequences, ranks, other segments.</p></button>
-      ${(data?.templates ?? []).map((template) => html`<button type="button" class="template" key=${template.id} onClick=${() => setChosen(template)}>
-        <span class="kind">${template.category}</span><h2>${template.name}</h2><p>${template.description || describe(template.example)}</p></button>`)}
+  return html`
+    <div class="page">
+      <header class="page-head">
+        <div>
+          <nav class="crumbs" aria-label="Way back"><a href="/segments">Segments</a></nav>
+          <h1>New segment</h1>
+          <p class="lead">
+            Begin with nothing, or with one that is ready: everything can be changed, and nothing is saved
+            before you say so.
+          </p>
+        </div>
+      </header>
+      <${ProblemBanner} problem=${problem} />
+      ${!data && !problem && html`<${Loading} />`}
+      <div class="gallery">
+        <button type="button" class="template" onClick=${() => setStart({})}>
+          <span class="kind">From scratch</span>
+          <h2>Blank segment</h2>
+          <p>Conditions of your own: events, traits, sequences, ranks, other segments.</p>
+        </button>
+        ${(data?.templates ?? []).map(
+          (template) => html`
+            <button type="button" class="template" key=${template.id} onClick=${() => setChosen(template)}>
+              <span class="kind">${template.category}</span>
+              <h2>${template.name}</h2>
+              <p>${template.description || describe(template.example)}</p>
+            </button>
+          `,
+        )}
+      </div>
+      ${chosen &&
+      html`<${Parameters} template=${chosen} onClose=${() => setChosen(undefined)} onDone=${setStart} />`}
     </div>
-    ${chosen && html`<${Parameters} template=${chosen} onClose=${() => setChosen(undefined)} onDone=${setStart} />`}
-  </div>`;
+  `;
 }
 
 /** The parameters of a template, asked for before it is opened in the builder. */
 function Parameters({ template, onClose, onDone }) {
-  const [values, setValues] = useState(() => Object.fromEntries(template.parameters.map((one) => [one.name, one.default])));
+  const [values, setValues] = useState(() =>
+    Object.fromEntries(template.parameters.map((one) => [one.name, one.default])),
+  );
   const [problem, setProblem] = useState(undefined);
   const submit = async (event) => {
     event.preventDefault();
     try {
-      const { data } = await ask('POST', path`/api/templates/${template.id}`, { body: { parameters: values } });
+      const { data } = await ask('POST', path`/api/templates/${template.id}`, {
+        body: { parameters: values },
+      });
       onDone({ fields: { name: data.name, description: data.description ?? '' }, rules: data.rules });
     } catch (failed) {
       setProblem(failed);
     }
   };
   const isNumber = (one) => one.type === 'number' || one.type === 'integer';
-  const set = (one) => (event) => setValues({ ...values, [one.name]: isNumber(one) ? Number(event.target.value) : event.target.value });
-  return html`<${Dialog} title=${template.name} onClose=${onClose} foot=${html`<button type="button" class="button" onClick=${onClose}>Cancel</button><button type="submit" form="template" class="button primary">Open in the builder</button>`}>
-    <form id="template" class="stack" onSubmit=${submit}><p class="soft">${template.description}</p><${ProblemBanner} problem=${problem} />
-      ${template.parameters.map((one, index) => html`<div class="field" key=${one.name}><label for="parameter-${one.name}">${one.title}</label>
-        <input class="input" id="parameter-${one.name}" autofocus=${index === 0} type=${isNumber(one) ? 'number' : 'text'} step=${one.type === 'integer' ? 1 : 'any'} min=${one.minimum} max=${one.maximum} required value=${values[one.name]} onInput=${set(one)} />
-        ${one.type === 'duration' && html`<span class="hint">${durationText(values[one.name])} — a number with s, m, h, d or w</span>`}</div>`)}
-    </form><//>`;
+  const set = (one) => (event) =>
+    setValues({ ...values, [one.name]: isNumber(one) ? Number(event.target.value) : event.target.value });
+  return html`
+    <${Dialog}
+      title=${template.name}
+      onClose=${onClose}
+      foot=${html`
+        <button type="button" class="button" onClick=${onClose}>Cancel</button>
+        <button type="submit" form="template" class="button primary">Open in the builder</button>
+      `}
+    >
+      <form id="template" class="stack" onSubmit=${submit}>
+        <p class="soft">${template.description}</p>
+        <${ProblemBanner} problem=${problem} />
+        ${template.parameters.map(
+          (one, index) => html`
+            <div class="field" key=${one.name}>
+              <label for="parameter-${one.name}">${one.title}</label>
+              <input
+                class="input"
+                id="parameter-${one.name}"
+                autofocus=${index === 0}
+                type=${isNumber(one) ? 'number' : 'text'}
+                step=${one.type === 'integer' ? 1 : 'any'}
+                min=${one.minimum}
+                max=${one.maximum}
+                required
+                value=${values[one.name]}
+                onInput=${set(one)}
+              />
+              ${one.type === 'duration' &&
+              html`
+                <span class="hint">${durationText(values[one.name])} — a number with s, m, h, d or w</span>
+              `}
+            </div>
+          `,
+        )}
+      </form>
+    <//>
+  `;
 }

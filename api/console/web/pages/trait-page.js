@@ -17,14 +17,21 @@ import { useTitle } from '../parts/shell.js';
 
 export function TraitPage({ name }) {
   useTitle(name ?? 'New trait', 'Computed traits');
-  const { data, problem, reload } = useLoad(async (signal) => (name ? ask('GET', path`/api/traits/${name}`, { signal }) : {}), [name]);
+  const { data, problem, reload } = useLoad(
+    async (signal) => (name ? ask('GET', path`/api/traits/${name}`, { signal }) : {}),
+    [name],
+  );
   if (problem) return html`<div class="page"><${ProblemBanner} problem=${problem} retry=${reload} /></div>`;
   if (!data) return html`<div class="page"><${Loading} /></div>`;
   return html`<${TraitForm} key=${data.etag} trait=${data.data} etag=${data.etag} reload=${reload} />`;
 }
 
 function definitionOf(trait) {
-  const { name: _, ...definition } = trait?.definition ?? { event: 'purchase', measure: { fn: 'sum', of: 'amount' }, within: '90d' };
+  const { name: _, ...definition } = trait?.definition ?? {
+    event: 'purchase',
+    measure: { fn: 'sum', of: 'amount' },
+    within: '90d',
+  };
   return definition;
 }
 
@@ -53,7 +60,12 @@ function TraitForm({ trait, etag, reload }) {
     }
   };
   const remove = async () => {
-    const answer = await confirm({ title: `Delete “${trait.name}”?`, text: 'Where a segment refers to it, this is refused.', confirm: 'Delete', danger: true });
+    const answer = await confirm({
+      title: `Delete “${trait.name}”?`,
+      text: 'Where a segment refers to it, this is refused.',
+      confirm: 'Delete',
+      danger: true,
+    });
     if (!answer) return;
     try {
       await ask('DELETE', path`/api/traits/${trait.name}`, { etag });
@@ -66,15 +78,70 @@ function TraitForm({ trait, etag, reload }) {
   };
   const faults = problem?.errors ?? [];
   // Enter in a part of the sentence chooses what is suggested; it does not save.
-  const onKeyDown = (event) => event.key === 'Enter' && event.target.matches('.pill, .bare') && event.preventDefault();
-  return html`<form class="page" onSubmit=${submit} onKeyDown=${onKeyDown}>
-    <header class="page-head"><div><nav class="crumbs" aria-label="Way back"><a href="/traits">Computed traits</a></nav><h1>${trait ? trait.name : 'New computed trait'}</h1><p class="lead">${node.kind === 'event' ? measureSubject(definition) : ''}</p></div>
-      <div class="actions">${trait && html`<button type="button" class="button danger" onClick=${remove}><${Icon} name="trash" />Delete</button>`}<a class="button" href="/traits">Cancel</a><button type="submit" class="button primary" disabled=${!name.trim() || isBroken}>${trait ? 'Save changes' : 'Create trait'}</button></div></header>
-    <${ProblemBanner} problem=${problem} retry=${problem?.status === 412 ? reload : undefined} />
-    <div class="split"><section class="card"><div class="card-body stack">
-        ${!trait && html`<div class="field"><label for="trait-name">Name</label><input class="input" id="trait-name" ref=${takeFocus} maxlength="256" placeholder="Such as: spentIn90Days" value=${name} onInput=${(event) => setName(event.target.value)} /><span class="hint">Without dots. Rules use it like any trait.</span></div>`}
-        <div class="field"><span class="label">What it is</span>${node.kind === 'event' ? html`<div class="condition-form"><${Amount} node=${node} onChange=${setNode} suggest=${suggest} faults=${faults} pointer="" /></div>` : html`<p class="muted">Edit the JSON: a trait needs an event.</p>`}</div>
-        <${Faults} faults=${faults} /></div></section>
-      <${JsonPane} rules=${definition} onChange=${(next) => setNode(toNode(next))} onBroken=${setBroken} /></div>
-  </form>`;
+  const onKeyDown = (event) =>
+    event.key === 'Enter' && event.target.matches('.pill, .bare') && event.preventDefault();
+  return html`
+    <form class="page" onSubmit=${submit} onKeyDown=${onKeyDown}>
+      <header class="page-head">
+        <div>
+          <nav class="crumbs" aria-label="Way back"><a href="/traits">Computed traits</a></nav>
+          <h1>${trait ? trait.name : 'New computed trait'}</h1>
+          <p class="lead">${node.kind === 'event' ? measureSubject(definition) : ''}</p>
+        </div>
+        <div class="actions">
+          ${trait &&
+          html`
+            <button type="button" class="button danger" onClick=${remove}>
+              <${Icon} name="trash" />Delete
+            </button>
+          `}
+          <a class="button" href="/traits">Cancel</a>
+          <button type="submit" class="button primary" disabled=${!name.trim() || isBroken}>
+            ${trait ? 'Save changes' : 'Create trait'}
+          </button>
+        </div>
+      </header>
+      <${ProblemBanner} problem=${problem} retry=${problem?.status === 412 ? reload : undefined} />
+      <div class="split">
+        <section class="card">
+          <div class="card-body stack">
+            ${!trait &&
+            html`
+              <div class="field">
+                <label for="trait-name">Name</label>
+                <input
+                  class="input"
+                  id="trait-name"
+                  ref=${takeFocus}
+                  maxlength="256"
+                  placeholder="Such as: spentIn90Days"
+                  value=${name}
+                  onInput=${(event) => setName(event.target.value)}
+                />
+                <span class="hint">Without dots. Rules use it like any trait.</span>
+              </div>
+            `}
+            <div class="field">
+              <span class="label">What it is</span>
+              ${node.kind === 'event'
+                ? html`
+                    <div class="condition-form">
+                      <${Amount}
+                        node=${node}
+                        onChange=${setNode}
+                        suggest=${suggest}
+                        faults=${faults}
+                        pointer=""
+                      />
+                    </div>
+                  `
+                : html`<p class="muted">Edit the JSON: a trait needs an event.</p>`}
+            </div>
+            <${Faults} faults=${faults} />
+          </div>
+        </section>
+        <${JsonPane} rules=${definition} onChange=${(next) => setNode(toNode(next))} onBroken=${setBroken} />
+      </div>
+    </form>
+  `;
 }

@@ -1,7 +1,7 @@
 // One user: traits, what they did, the segments they are in, and why.
 import { html, useState } from '../lib/html.js';
 import { ask, path, read } from '../lib/api.js';
-import { count, plural } from '../lib/format.js';
+import { plural } from '../lib/format.js';
 import { useLoad } from '../lib/load.js';
 import { navigate, setQuery } from '../lib/router.js';
 import { toast, toastProblem } from '../lib/toast.js';
@@ -15,11 +15,20 @@ import { Timeline } from '../user/timeline.js';
 import { Traits } from '../user/traits.js';
 
 export function UserPage({ id, tab = 'overview', query }) {
-  const { data: user, problem, reload } = useLoad((signal) => read(path`/api/users/${id}`, signal), [id], { every: 2500 });
+  const {
+    data: user,
+    problem,
+    reload,
+  } = useLoad((signal) => read(path`/api/users/${id}`, signal), [id], { every: 2500 });
   const base = `/users/${encodeURIComponent(id)}`;
   useTitle(tab === 'timeline' ? 'Timeline' : '', id, 'Users');
   const erase = async () => {
-    const answer = await confirm({ title: `Erase ${id}?`, text: 'Everything of this user is erased for good, from memberships at once and from the files within a day. This cannot be undone.', confirm: 'Erase for good', danger: true });
+    const answer = await confirm({
+      title: `Erase ${id}?`,
+      text: 'Everything of this user is erased for good, from memberships at once and from the files within a day. This cannot be undone.',
+      confirm: 'Erase for good',
+      danger: true,
+    });
     if (!answer) return;
     try {
       await ask('DELETE', path`/api/users/${id}`);
@@ -36,18 +45,62 @@ export function UserPage({ id, tab = 'overview', query }) {
     link.click();
   };
   if (!user) {
-    return html`<div class="page">${!problem ? html`<${Loading} />` : problem.status === 404
-      ? html`<${Empty} icon="user" title="Nobody is known as “${id}”" action=${html`<a class="button" href="/users">Search users</a>`}>A user is known once any event of theirs has been accepted.<//>`
-      : html`<${ProblemBanner} problem=${problem} retry=${reload} />`}</div>`;
+    return html`
+      <div class="page">
+        ${!problem
+          ? html`<${Loading} />`
+          : problem.status === 404
+            ? html`
+                <${Empty}
+                  icon="user"
+                  title="Nobody is known as “${id}”"
+                  action=${html`<a class="button" href="/users">Search users</a>`}
+                >
+                  A user is known once any event of theirs has been accepted.
+                <//>
+              `
+            : html`<${ProblemBanner} problem=${problem} retry=${reload} />`}
+      </div>
+    `;
   }
-  return html`<div class="page">
-    <header class="page-head"><div><nav class="crumbs" aria-label="Way back"><a href="/users">Users</a></nav><h1>${user.userId}</h1>
-        <p class="lead">${plural(user.eventCount, 'event')}${user.aliases?.length ? ` · also known as ${user.aliases.join(', ')}` : ''}</p></div>
-      <div class="actions"><${Menu} label="More" quiet=${false} items=${[{ text: 'Export everything', icon: 'import', run: exportAll }, null, { text: 'Erase…', icon: 'trash', danger: true, run: erase }]} /></div></header>
-    <${ProblemBanner} problem=${problem} />
-    <nav class="tabs" aria-label="Parts of the user"><a href=${base} aria-current=${tab === 'overview' ? 'page' : undefined}>Segments and traits</a><a href="${base}/timeline" aria-current=${tab === 'timeline' ? 'page' : undefined}>Timeline</a></nav>
-    ${tab === 'timeline' ? html`<${Timeline} id=${id} />` : html`<div class="split"><${Segments} user=${user} id=${id} asked=${query.get('why')} /><${Traits} user=${user} /></div>`}
-  </div>`;
+  return html`
+    <div class="page">
+      <header class="page-head">
+        <div>
+          <nav class="crumbs" aria-label="Way back"><a href="/users">Users</a></nav>
+          <h1>${user.userId}</h1>
+          <p class="lead">
+            ${plural(user.eventCount, 'event')}
+            ${user.aliases?.length ? ` · also known as ${user.aliases.join(', ')}` : ''}
+          </p>
+        </div>
+        <div class="actions">
+          <${Menu}
+            label="More"
+            quiet=${false}
+            items=${[
+              { text: 'Export everything', icon: 'import', run: exportAll },
+              null,
+              { text: 'Erase…', icon: 'trash', danger: true, run: erase },
+            ]}
+          />
+        </div>
+      </header>
+      <${ProblemBanner} problem=${problem} />
+      <nav class="tabs" aria-label="Parts of the user">
+        <a href=${base} aria-current=${tab === 'overview' ? 'page' : undefined}>Segments and traits</a>
+        <a href="${base}/timeline" aria-current=${tab === 'timeline' ? 'page' : undefined}>Timeline</a>
+      </nav>
+      ${tab === 'timeline'
+        ? html`<${Timeline} id=${id} />`
+        : html`
+            <div class="split">
+              <${Segments} user=${user} id=${id} asked=${query.get('why')} />
+              <${Traits} user=${user} />
+            </div>
+          `}
+    </div>
+  `;
 }
 
 function Segments({ user, id, asked }) {
@@ -58,11 +111,61 @@ function Segments({ user, id, asked }) {
   const shown = asked ?? other;
   const toggle = (segment) => setQuery({ why: asked === segment ? '' : segment });
   const asks = outside.find((one) => one.id === shown);
-  return html`<section class="card" aria-label="Segments"><div class="card-head"><h2>In ${plural(inside.size, 'segment')}</h2>
-      ${outside.length > 0 && html`<select class="select narrow-max" aria-label="Why not in a segment" value=${asks ? shown : ''} onChange=${(event) => { setOther(''); setQuery({ why: event.target.value }); }}><option value="">Why not in…</option>${outside.map((one) => html`<option value=${one.id}>${one.name}</option>`)}</select>`}</div>
-    ${asks && html`<div class="card-body asked"><h3>${asks.name}</h3><${Explanation} user=${id} segment=${asks.id} /></div>`}
-    ${user.segments.length === 0 ? html`<p class="card-body muted">In no segment now.</p>` : html`<ul class="list">${user.segments.map((one) => html`<li key=${one.segmentId}>
-      <div class="spread"><a class="title" href="/segments/${encodeURIComponent(one.segmentId)}">${one.name}</a><button type="button" class="button quiet small" aria-expanded=${String(asked === one.segmentId)} aria-label="Why in ${one.name}?" onClick=${() => toggle(one.segmentId)}>Why?<span class="turn ${asked === one.segmentId ? 'open' : ''}"><${Icon} name="chevron" /></span></button></div>
-      ${asked === one.segmentId && html`<${Explanation} user=${id} segment=${one.segmentId} />`}</li>`)}</ul>`}
-  </section>`;
+  return html`
+    <section class="card" aria-label="Segments">
+      <div class="card-head">
+        <h2>In ${plural(inside.size, 'segment')}</h2>
+        ${outside.length > 0 &&
+        html`
+          <select
+            class="select narrow-max"
+            aria-label="Why not in a segment"
+            value=${asks ? shown : ''}
+            onChange=${(event) => {
+              setOther('');
+              setQuery({ why: event.target.value });
+            }}
+          >
+            <option value="">Why not in…</option>
+            ${outside.map((one) => html`<option value=${one.id}>${one.name}</option>`)}
+          </select>
+        `}
+      </div>
+      ${asks &&
+      html`
+        <div class="card-body asked">
+          <h3>${asks.name}</h3>
+          <${Explanation} user=${id} segment=${asks.id} />
+        </div>
+      `}
+      ${user.segments.length === 0
+        ? html`<p class="card-body muted">In no segment now.</p>`
+        : html`
+            <ul class="list">
+              ${user.segments.map(
+                (one) => html`
+                  <li key=${one.segmentId}>
+                    <div class="spread">
+                      <a class="title" href="/segments/${encodeURIComponent(one.segmentId)}">${one.name}</a>
+                      <button
+                        type="button"
+                        class="button quiet small"
+                        aria-expanded=${String(asked === one.segmentId)}
+                        aria-label="Why in ${one.name}?"
+                        onClick=${() => toggle(one.segmentId)}
+                      >
+                        Why?
+                        <span class="turn ${asked === one.segmentId ? 'open' : ''}">
+                          <${Icon} name="chevron" />
+                        </span>
+                      </button>
+                    </div>
+                    ${asked === one.segmentId && html`<${Explanation} user=${id} segment=${one.segmentId} />`}
+                  </li>
+                `,
+              )}
+            </ul>
+          `}
+    </section>
+  `;
 }

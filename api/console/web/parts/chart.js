@@ -6,27 +6,60 @@ const time = (point) => new Date(point.at).getTime();
 
 /** A line without axes. */
 export function Sparkline({ points, label }) {
-  if (!points || points.length < 2) return html`<span class="muted small" aria-label="No history yet">–</span>`;
+  if (!points || points.length < 2)
+    return html`<span class="muted small" aria-label="No history yet">–</span>`;
   const values = points.map((point) => point.size);
   const low = Math.min(...values);
   const range = Math.max(...values) - low || 1;
   const start = time(points[0]);
   const span = time(points.at(-1)) - start || 1;
-  const place = (point) => `${(((time(point) - start) / span) * 96).toFixed(1)} ${(23 - ((point.size - low) / range) * 20).toFixed(1)}`;
+  const place = (point) =>
+    `${(((time(point) - start) / span) * 96).toFixed(1)} ${(23 - ((point.size - low) / range) * 20).toFixed(1)}`;
   const line = `M${points.map(place).join('L')}`;
-  return html`<svg class="spark" viewBox="0 0 96 26" role="img" aria-label=${label ?? `From ${count(values[0])} to ${count(values.at(-1))}`}>
-    <path class="area" d="${line}L96 26L0 26Z" /><path d=${line} /></svg>`;
+  return html`
+    <svg
+      class="spark"
+      viewBox="0 0 96 26"
+      role="img"
+      aria-label=${label ?? `From ${count(values[0])} to ${count(values.at(-1))}`}
+    >
+      <path class="area" d="${line}L96 26L0 26Z" />
+      <path d=${line} />
+    </svg>
+  `;
 }
 
 /** The last minutes of a rate, as wide as there is room. */
 export function Trend({ points, title, say }) {
   const values = points.map((point) => point.size);
   const high = Math.max(...values, 0) || 1;
-  const place = (value, index) => `${((index / Math.max(1, points.length - 1)) * 100).toFixed(2)} ${(58 - (value / high) * 54).toFixed(2)}`;
+  const place = (value, index) =>
+    `${((index / Math.max(1, points.length - 1)) * 100).toFixed(2)} ${(58 - (value / high) * 54).toFixed(2)}`;
   const line = `M${values.map(place).join('L')}`;
-  return html`<section class="card" aria-label=${title}><div class="card-head"><h2>${title}</h2><span class="small muted number">${points.length > 1 ? `most ${say(Math.max(...values))}` : ''}</span></div>
-    <div class="card-body">${points.length < 2 ? html`<p class="muted small trend">The curve begins here, and goes on while this page is open.</p>`
-    : html`<svg class="spark trend" viewBox="0 0 100 60" preserveAspectRatio="none" role="img" aria-label="${title}: now ${say(values.at(-1))}, most ${say(Math.max(...values))}"><path class="area" d="${line}L100 60L0 60Z" /><path d=${line} /></svg>`}</div></section>`;
+  return html`
+    <section class="card" aria-label=${title}>
+      <div class="card-head">
+        <h2>${title}</h2>
+        <span class="small muted number">${points.length > 1 ? `most ${say(Math.max(...values))}` : ''}</span>
+      </div>
+      <div class="card-body">
+        ${points.length < 2
+          ? html`<p class="muted small trend">The curve begins here, and goes on while this page is open.</p>`
+          : html`
+              <svg
+                class="spark trend"
+                viewBox="0 0 100 60"
+                preserveAspectRatio="none"
+                role="img"
+                aria-label="${title}: now ${say(values.at(-1))}, most ${say(Math.max(...values))}"
+              >
+                <path class="area" d="${line}L100 60L0 60Z" />
+                <path d=${line} />
+              </svg>
+            `}
+      </div>
+    </section>
+  `;
 }
 
 /** Round numbers that cover low to high. */
@@ -34,7 +67,10 @@ export function ticks(low, high, wanted = 4) {
   if (low === high) return [low];
   const rough = (high - low) / wanted;
   const power = 10 ** Math.floor(Math.log10(rough));
-  const step = Math.max(1, [1, 2, 5, 10].map((factor) => factor * power).find((one) => one >= rough));
+  const step = Math.max(
+    1,
+    [1, 2, 5, 10].map((factor) => factor * power).find((one) => one >= rough) ?? 10 * power,
+  );
   const first = Math.floor(low / step) * step;
   const all = [];
   for (let value = first; value < high + step; value += step) all.push(value);
@@ -54,7 +90,9 @@ export function SizeChart({ points }) {
   const [room, setRoom] = useState(640);
   // Drawn in the pixels that there are, so that words keep their size.
   useLayoutEffect(() => {
-    const observer = new ResizeObserver(([entry]) => setRoom(Math.max(240, Math.round(entry.contentRect.width))));
+    const observer = new ResizeObserver(([entry]) =>
+      setRoom(Math.max(240, Math.round(entry.contentRect.width))),
+    );
     observer.observe(element.current.parentElement);
     return () => observer.disconnect();
   }, []);
@@ -74,7 +112,11 @@ export function SizeChart({ points }) {
   const nearest = (clientX) => {
     const box = element.current.getBoundingClientRect();
     const wanted = ((clientX - box.left) / box.width) * room;
-    return points.reduce((best, point, index) => (Math.abs(x(point) - wanted) < Math.abs(x(points[best]) - wanted) ? index : best), 0);
+    return points.reduce(
+      (best, point, index) =>
+        Math.abs(x(point) - wanted) < Math.abs(x(points[best]) - wanted) ? index : best,
+      0,
+    );
   };
   const onKeyDown = (event) => {
     const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
@@ -85,18 +127,69 @@ export function SizeChart({ points }) {
   const point = points[at];
   const say = `Size from ${count(values[0])} at ${shortTime(points[0].at)} to ${count(values.at(-1))} at ${shortTime(points.at(-1).at)}`;
   const parts = room < 480 ? [0, 0.5, 1] : [0, 0.25, 0.5, 0.75, 1];
-  return html`<div class="chart" tabindex="0" role="group" aria-label="${say}. Arrow keys read points." onKeyDown=${onKeyDown} onBlur=${() => setAt(undefined)}
-      onPointerMove=${(event) => setAt(nearest(event.clientX))} onPointerLeave=${() => setAt(undefined)}>
-    <svg ref=${element} viewBox="0 0 ${room} ${HEIGHT}" aria-hidden="true">
-      ${marks.map((mark) => html`<line class="grid" x1=${LEFT} x2=${room - RIGHT} y1=${y(mark)} y2=${y(mark)} /><text class="axis" x=${LEFT - 8} y=${y(mark) + 4} text-anchor="end">${compact(mark)}</text>`)}
-      <path class="area" d="${line}L${x(points.at(-1))} ${BASE}L${LEFT} ${BASE}Z" />
-      <path class="line" d=${line} />
-      ${flows.map((one) => html`<rect class="in" x=${x(one) - width / 2} y=${198 - tall(one.entered)} width=${width} height=${tall(one.entered)} /><rect class="out" x=${x(one) - width / 2} y=${198} width=${width} height=${tall(one.left)} />`)}
-      ${parts.map((part) => html`<text class="axis" x=${LEFT + part * (room - LEFT - RIGHT)} y=${HEIGHT - 4} text-anchor=${part === 0 ? 'start' : part === 1 ? 'end' : 'middle'}>${shortTime(start + span * part)}</text>`)}
-      ${point && html`<line class="cursor" x1=${x(point)} x2=${x(point)} y1=${TOP} y2="222" /><circle class="point" cx=${x(point)} cy=${y(point.size)} r="4" />`}
-    </svg>
-    <div class="visually-hidden" aria-live="polite">${point && `${shortTime(point.at)}: ${count(point.size)}`}</div>
-    ${point && html`<div class="chart-tip" style=${{ left: `${Math.max(14, Math.min(86, (x(point) / room) * 100))}%` }}><strong>${count(point.size)}</strong> · ${shortTime(point.at)}<br />
-      ${signed(point.entered ?? 0)} in · ${count(point.left ?? 0)} out</div>`}
-  </div>`;
+  return html`
+    <div
+      class="chart"
+      tabindex="0"
+      role="group"
+      aria-label="${say}. Arrow keys read points."
+      onKeyDown=${onKeyDown}
+      onBlur=${() => setAt(undefined)}
+      onPointerMove=${(event) => setAt(nearest(event.clientX))}
+      onPointerLeave=${() => setAt(undefined)}
+    >
+      <svg ref=${element} viewBox="0 0 ${room} ${HEIGHT}" aria-hidden="true">
+        ${marks.map(
+          (mark) =>
+            html`
+              <line class="grid" x1=${LEFT} x2=${room - RIGHT} y1=${y(mark)} y2=${y(mark)} />
+              <text class="axis" x=${LEFT - 8} y=${y(mark) + 4} text-anchor="end">${compact(mark)}</text>
+            `,
+        )}
+        <path class="area" d="${line}L${x(points.at(-1))} ${BASE}L${LEFT} ${BASE}Z" />
+        <path class="line" d=${line} />
+        ${flows.map(
+          (one) =>
+            html`
+              <rect
+                class="in"
+                x=${x(one) - width / 2}
+                y=${198 - tall(one.entered)}
+                width=${width}
+                height=${tall(one.entered)}
+              />
+              <rect class="out" x=${x(one) - width / 2} y=${198} width=${width} height=${tall(one.left)} />
+            `,
+        )}
+        ${parts.map(
+          (part) =>
+            html`
+              <text
+                class="axis"
+                x=${LEFT + part * (room - LEFT - RIGHT)}
+                y=${HEIGHT - 4}
+                text-anchor=${part === 0 ? 'start' : part === 1 ? 'end' : 'middle'}
+              >
+                ${shortTime(start + span * part)}
+              </text>
+            `,
+        )}
+        ${point &&
+        html`
+          <line class="cursor" x1=${x(point)} x2=${x(point)} y1=${TOP} y2="222" />
+          <circle class="point" cx=${x(point)} cy=${y(point.size)} r="4" />
+        `}
+      </svg>
+      <div class="visually-hidden" aria-live="polite">
+        ${point && `${shortTime(point.at)}: ${count(point.size)}`}
+      </div>
+      ${point &&
+      html`
+        <div class="chart-tip" style=${{ left: `${Math.max(14, Math.min(86, (x(point) / room) * 100))}%` }}>
+          <strong>${count(point.size)}</strong> · ${shortTime(point.at)}<br />${signed(point.entered ?? 0)} in
+          · ${count(point.left ?? 0)} out
+        </div>
+      `}
+    </div>
+  `;
 }

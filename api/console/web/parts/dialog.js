@@ -8,12 +8,21 @@ export function Dialog({ title, wide, onClose, children, foot }) {
     if (!dialog.open) dialog.showModal();
     return () => dialog.close();
   }, []);
-  return html`<dialog class="dialog ${wide ? 'wide' : ''}" ref=${element} aria-label=${title}
-      onCancel=${(event) => { event.preventDefault(); onClose(); }}
-      onClick=${(event) => event.target === element.current && onClose()}>
-    <div class="dialog-body"><h2>${title}</h2>${children}</div>
-    <div class="dialog-foot">${foot}</div>
-  </dialog>`;
+  return html`
+    <dialog
+      class="dialog ${wide ? 'wide' : ''}"
+      ref=${element}
+      aria-label=${title}
+      onCancel=${(event) => {
+        event.preventDefault();
+        onClose();
+      }}
+      onClick=${(event) => event.target === element.current && onClose()}
+    >
+      <div class="dialog-body"><h2>${title}</h2>${children}</div>
+      <div class="dialog-foot">${foot}</div>
+    </dialog>
+  `;
 }
 
 /**
@@ -35,14 +44,44 @@ export function confirm(question) {
       event.preventDefault();
       end({ note });
     };
-    render(html`<${Dialog} title=${question.title} onClose=${() => end(undefined)}
-      foot=${html`<button class="button" type="button" onClick=${() => end(undefined)}>Cancel</button>
-        <button class="button primary ${question.danger ? 'danger' : ''}" form="question" type="submit" autofocus=${!question.note}>${question.confirm}</button>`}>
-      <form id="question" class="stack" onSubmit=${submit}>
-        <p class="soft">${question.text}</p>
-        ${question.note && html`<div class="field"><label for="question-note">Note, for the history (optional)</label>
-          <input class="input" id="question-note" maxlength="1000" autofocus onInput=${(event) => { note = event.target.value; }} /></div>`}
-      </form>
-    <//>`, host);
+    render(
+      html`
+        <${Dialog}
+          title=${question.title}
+          onClose=${() => end(undefined)}
+          foot=${html`
+            <button class="button" type="button" onClick=${() => end(undefined)}>Cancel</button>
+            <button
+              class="button primary ${question.danger ? 'danger' : ''}"
+              form="question"
+              type="submit"
+              autofocus=${!question.note}
+            >
+              ${question.confirm}
+            </button>
+          `}
+        >
+          <form id="question" class="stack" onSubmit=${submit}>
+            <p class="soft">${question.text}</p>
+            ${question.note &&
+            html`
+              <div class="field">
+                <label for="question-note">Note, for the history (optional)</label>
+                <input
+                  class="input"
+                  id="question-note"
+                  maxlength="1000"
+                  autofocus
+                  onInput=${(event) => {
+                    note = event.target.value;
+                  }}
+                />
+              </div>
+            `}
+          </form>
+        <//>
+      `,
+      host,
+    );
   });
 }

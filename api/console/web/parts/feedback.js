@@ -5,31 +5,53 @@ import { Icon } from './icon.js';
 /** A failure in the server's own words, with a way to ask again. */
 export function ProblemBanner({ problem, retry }) {
   if (!problem) return null;
-  return html`<div class="banner bad" role="alert">
-    <${Icon} name="warn" />
-    <div class="body">
-      <strong>${problem.status === 404 ? 'Not found' : problem.status === 0 ? 'No connection' : 'That did not work'}</strong>
-      ${problem.errors?.length !== 1 && html`<div>${problem.message}</div>`}
-      ${problem.errors?.length > 0 && html`<ul class="small">${problem.errors.map((fault) => html`<li><code>${fault.pointer || '/'}</code> ${fault.message}</li>`)}</ul>`}
+  return html`
+    <div class="banner bad" role="alert">
+      <${Icon} name="warn" />
+      <div class="body">
+        <strong>
+          ${problem.status === 404
+            ? 'Not found'
+            : problem.status === 0
+              ? 'No connection'
+              : 'That did not work'}
+        </strong>
+        ${problem.errors?.length !== 1 && html`<div>${problem.message}</div>`}
+        ${problem.errors?.length > 0 &&
+        html`
+          <ul class="small">
+            ${problem.errors.map(
+              (fault) => html`<li><code>${fault.pointer || '/'}</code> ${fault.message}</li>`,
+            )}
+          </ul>
+        `}
+      </div>
+      ${retry && html`<button class="button small" type="button" onClick=${retry}>Try again</button>`}
     </div>
-    ${retry && html`<button class="button small" type="button" onClick=${retry}>Try again</button>`}
-  </div>`;
+  `;
 }
 
 export function Loading({ lines = 4 }) {
-  return html`<div class="stack" aria-busy="true" aria-label="Loading" role="status">
-    ${Array.from({ length: lines }, (_, index) => html`<div class="skeleton" style=${{ width: `${90 - ((index * 17) % 40)}%` }}></div>`)}
-  </div>`;
+  return html`
+    <div class="stack" aria-busy="true" aria-label="Loading" role="status">
+      ${Array.from(
+        { length: lines },
+        (_, index) => html`<div class="skeleton" style=${{ width: `${90 - ((index * 17) % 40)}%` }}></div>`,
+      )}
+    </div>
+  `;
 }
 
 /** Nothing there yet, and what to do about it. */
 export function Empty({ icon, title, children, action }) {
-  return html`<div class="empty">
-    <${Icon} name=${icon} />
-    <h2>${title}</h2>
-    <p>${children}</p>
-    ${action && html`<div class="row">${action}</div>`}
-  </div>`;
+  return html`
+    <div class="empty">
+      <${Icon} name=${icon} />
+      <h2>${title}</h2>
+      <p>${children}</p>
+      ${action && html`<div class="row">${action}</div>`}
+    </div>
+  `;
 }
 
 /** Said where this server lacks a part of the API. */

@@ -38,13 +38,27 @@ const SHAPES = {
   play: 'M5 3v10l8-5Z',
   pause: 'M5 3v10M11 3v10',
   filter: 'M2.500 3.500h11L9.500 8.500v4l-3 1.500v-5.500Z',
-  template: 'M2.500 2.500h4.500v4.500h-4.500ZM9 2.500h4.500v4.500H9ZM2.500 9h4.500v4.500h-4.500ZM9 9h4.500v4.500H9Z',
+  template:
+    'M2.500 2.500h4.500v4.500h-4.500ZM9 2.500h4.500v4.500H9ZM2.500 9h4.500v4.500h-4.500ZM9 9h4.500v4.500H9Z',
   clock: 'M8 14A6 6 0 1 0 8 2a6 6 0 0 0 0 12ZM8 4.800V8l2.200 1.500',
   chevron: 'm6 4 4 4-4 4',
   hook: 'M5.500 9.500a2.500 2.500 0 1 0 2.500 2.500h4M8 4.500a2 2 0 1 1 2.800 1.800L12.500 9.500M6.500 6.500 4.800 9.700',
 };
 
 export function Icon({ name }) {
-  return html`<svg class="icon" viewBox="0 0 16 16" fill="none" stroke="currentColor" stroke-width=${name === 'grip' || name === 'more' ? 2 : 1.5}
-    stroke-linecap="round" stroke-linejoin="round" aria-hidden="true" focusable="false"><path d=${SHAPES[name] ?? SHAPES.info} /></svg>`;
+  return html`
+    <svg
+      class="icon"
+      viewBox="0 0 16 16"
+      fill="none"
+      stroke="currentColor"
+      stroke-width=${name === 'grip' || name === 'more' ? 2 : 1.5}
+      stroke-linecap="round"
+      stroke-linejoin="round"
+      aria-hidden="true"
+      focusable="false"
+    >
+      <path d=${SHAPES[name] ?? SHAPES.info} />
+    </svg>
+  `;
 }

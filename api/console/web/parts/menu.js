@@ -2,7 +2,7 @@
 import { html, useEffect, useRef, useState } from '../lib/html.js';
 import { Icon } from './icon.js';
 
-/** @param {{label: string, items: Array<{text: string, icon?: string, keys?: string, danger?: boolean, run: () => void} | null>}} options */
+/** A menu whose `items` are {text, icon, keys, danger, run}, or null for a line between them. */
 export function Menu({ label, items, icon = 'more', text, small, start, quiet = true }) {
   const [open, setOpen] = useState(false);
   const element = useRef(null);
@@ -21,7 +21,12 @@ export function Menu({ label, items, icon = 'more', text, small, start, quiet = 
     if (!open) return;
     const all = [...element.current.querySelectorAll('[role="menuitem"]')];
     const at = all.indexOf(document.activeElement);
-    const to = { ArrowDown: (at + 1) % all.length, ArrowUp: (at - 1 + all.length) % all.length, Home: 0, End: all.length - 1 }[event.key];
+    const to = {
+      ArrowDown: (at + 1) % all.length,
+      ArrowUp: (at - 1 + all.length) % all.length,
+      Home: 0,
+      End: all.length - 1,
+    }[event.key];
     if (to !== undefined) all[to]?.focus();
     else if (event.key === 'Escape') close();
     else if (event.key === 'Tab') return setOpen(false);
@@ -33,12 +38,41 @@ export function Menu({ label, items, icon = 'more', text, small, start, quiet = 
     close();
     item.run();
   };
-  return html`<span class="menu" ref=${element} onKeyDown=${onKeyDown}>
-    <button type="button" class="button ${quiet ? 'quiet' : ''} ${small ? 'small' : ''} ${text ? '' : 'icon-only'}" aria-haspopup="menu"
-      aria-expanded=${String(open)} aria-label=${text ? undefined : label} onClick=${() => setOpen(!open)}><${Icon} name=${icon} />${text}</button>
-    ${open && html`<div class="menu-list ${start ? 'start' : ''}" role="menu" aria-label=${label}>
-      ${items.map((item) => item === null ? html`<hr />` : html`<button type="button" role="menuitem" class=${item.danger ? 'danger' : ''} tabindex="-1" onClick=${() => choose(item)}>
-        ${item.icon && html`<${Icon} name=${item.icon} />`}${item.text}${item.keys && html`<kbd>${item.keys}</kbd>`}</button>`)}
-    </div>`}
-  </span>`;
+  return html`
+    <span class="menu" ref=${element} onKeyDown=${onKeyDown}>
+      <button
+        type="button"
+        class="button ${quiet ? 'quiet' : ''} ${small ? 'small' : ''} ${text ? '' : 'icon-only'}"
+        aria-haspopup="menu"
+        aria-expanded=${String(open)}
+        aria-label=${text ? undefined : label}
+        onClick=${() => setOpen(!open)}
+      >
+        <${Icon} name=${icon} />
+        ${text}
+      </button>
+      ${open &&
+      html`
+        <div class="menu-list ${start ? 'start' : ''}" role="menu" aria-label=${label}>
+          ${items.map((item) =>
+            item === null
+              ? html`<hr />`
+              : html`
+                  <button
+                    type="button"
+                    role="menuitem"
+                    class=${item.danger ? 'danger' : ''}
+                    tabindex="-1"
+                    onClick=${() => choose(item)}
+                  >
+                    ${item.icon && html`<${Icon} name=${item.icon} />`}
+                    ${item.text}
+                    ${item.keys && html`<kbd>${item.keys}</kbd>`}
+                  </button>
+                `,
+          )}
+        </div>
+      `}
+    </span>
+  `;
 }

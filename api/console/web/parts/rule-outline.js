@@ -6,7 +6,12 @@ const WORDS = { AND: 'All of', OR: 'Any of', NOT: 'None of' };
 
 function Branch({ node }) {
   if (!node.children) return html`<div>${node.text}</div>`;
-  return html`<div class="group"><span class="logic">${WORDS[node.logic] ?? node.logic}</span>${node.children.map((child) => html`<${Branch} node=${child} />`)}</div>`;
+  return html`
+    <div class="group">
+      <span class="logic">${WORDS[node.logic] ?? node.logic}</span>
+      ${node.children.map((child) => html`<${Branch} node=${child} />`)}
+    </div>
+  `;
 }
 
 export function RuleOutline({ rules }) {

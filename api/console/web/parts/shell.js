@@ -15,7 +15,11 @@ const PLACES = [
   ['/system', 'system', 'System'],
 ];
 
-const THEMES = { auto: ['auto', 'System theme'], light: ['sun', 'Light theme'], dark: ['moon', 'Dark theme'] };
+const THEMES = {
+  auto: ['auto', 'System theme'],
+  light: ['sun', 'Light theme'],
+  dark: ['moon', 'Dark theme'],
+};
 
 function ThemeSwitch() {
   const [theme, setTheme] = useState(document.documentElement.dataset.theme ?? 'auto');
@@ -31,46 +35,128 @@ function ThemeSwitch() {
     setTheme(next);
   };
   const [icon, text] = THEMES[theme];
-  return html`<button class="button quiet small" type="button" onClick=${change} aria-label="${text}; change to ${THEMES[next][1].toLowerCase()}">
-    <${Icon} name=${icon} /><span class="wide-only">${text}</span></button>`;
+  return html`
+    <button
+      class="button quiet small"
+      type="button"
+      onClick=${change}
+      aria-label="${text}; change to ${THEMES[next][1].toLowerCase()}"
+    >
+      <${Icon} name=${icon} />
+      <span class="wide-only">${text}</span>
+    </button>
+  `;
 }
 
 /** Who makes changes: a field where there is room, else behind a button. */
 function Author() {
   const [name, setName] = useState(author.get());
   const [isOpen, setOpen] = useState(false);
-  const field = (classes) => html`<label class="field ${classes}"><span class="small">Your name, for the history</span>
-    <input class="input" maxlength="64" value=${name} onInput=${(event) => { setName(event.target.value); author.set(event.target.value.trim()); }} /></label>`;
+  const field = (classes) => html`
+    <label class="field ${classes}">
+      <span class="small">Your name, for the history</span>
+      <input
+        class="input"
+        maxlength="64"
+        value=${name}
+        onInput=${(event) => {
+          setName(event.target.value);
+          author.set(event.target.value.trim());
+        }}
+      />
+    </label>
+  `;
   const close = () => setOpen(false);
-  return html`${field('wide-only')}<button type="button" class="button quiet small narrow-only" aria-label="Your name: ${name}; change" onClick=${() => setOpen(true)}><${Icon} name="user" /></button>
-    ${isOpen && html`<${Dialog} title="Who you are" onClose=${close} foot=${html`<button type="button" class="button primary" onClick=${close}>Done</button>`}>${field('')}<//>`}`;
+  return html`
+    ${field('wide-only')}
+    <button
+      type="button"
+      class="button quiet small narrow-only"
+      aria-label="Your name: ${name}; change"
+      onClick=${() => setOpen(true)}
+    >
+      <${Icon} name="user" />
+    </button>
+    ${isOpen &&
+    html`
+      <${Dialog}
+        title="Who you are"
+        onClose=${close}
+        foot=${html`<button type="button" class="button primary" onClick=${close}>Done</button>`}
+      >
+        ${field('')}
+      <//>
+    `}
+  `;
 }
 
 function Connection() {
   const { up } = useStore(connection);
-  return html`<span class="link-state" role="status"><span class="dot ${up ? 'good' : 'bad'}"></span><span class=${up ? 'wide-only' : ''}>${up ? 'Connected' : 'No connection'}</span></span>`;
+  return html`
+    <span class="link-state" role="status">
+      <span class="dot ${up ? 'good' : 'bad'}"></span>
+      <span class=${up ? 'wide-only' : ''}>${up ? 'Connected' : 'No connection'}</span>
+    </span>
+  `;
 }
 
 function Toasts() {
   const all = useStore(toasts);
-  return html`<div class="toasts" role="status" aria-live="polite">
-    ${all.map((one) => html`<div class="toast ${one.bad ? 'bad' : ''}" key=${one.id}><${Icon} name=${one.bad ? 'warn' : 'check'} />
-      <div class="body">${one.text} ${one.href && html`<a href=${one.href}>${one.link}</a>`}</div>
-      <button type="button" aria-label="Dismiss" onClick=${() => dismiss(one.id)}><${Icon} name="close" /></button></div>`)}
-  </div>`;
+  return html`
+    <div class="toasts" role="status" aria-live="polite">
+      ${all.map(
+        (one) => html`
+          <div class="toast ${one.bad ? 'bad' : ''}" key=${one.id}>
+            <${Icon} name=${one.bad ? 'warn' : 'check'} />
+            <div class="body">${one.text} ${one.href && html`<a href=${one.href}>${one.link}</a>`}</div>
+            <button type="button" aria-label="Dismiss" onClick=${() => dismiss(one.id)}>
+              <${Icon} name="close" />
+            </button>
+          </div>
+        `,
+      )}
+    </div>
+  `;
 }
 
 export function Shell({ path, children }) {
-  return html`<div class="shell">
-    <a class="skip" href="#main">Skip to content</a>
-    <header class="side">
-      <a class="brand" href="/segments"><img src="/console/icon.svg" alt="" /><span>Audience Manager</span></a>
-      <nav aria-label="Main">${PLACES.map(([to, icon, text]) => html`<a href=${to} aria-current=${path === to || path.startsWith(`${to}/`) || (path === '/' && to === '/segments') ? 'page' : undefined}><${Icon} name=${icon} />${text}</a>`)}</nav>
-      <div class="side-foot"><${Author} /><${ThemeSwitch} /><a class="wide-only" href="/docs">API reference</a><${Connection} /></div>
-    </header>
-    <main class="main" id="main" tabindex="-1">${children}</main>
-    <${Toasts} />
-  </div>`;
+  return html`
+    <div class="shell">
+      <a class="skip" href="#main">Skip to content</a>
+      <header class="side">
+        <a class="brand" href="/segments">
+          <img src="/console/icon.svg" alt="" />
+          <span>Audience Manager</span>
+        </a>
+        <nav aria-label="Main">
+          ${PLACES.map(
+            ([to, icon, text]) =>
+              html`
+                <a
+                  href=${to}
+                  aria-current=${path === to ||
+                  path.startsWith(`${to}/`) ||
+                  (path === '/' && to === '/segments')
+                    ? 'page'
+                    : undefined}
+                >
+                  <${Icon} name=${icon} />
+                  ${text}
+                </a>
+              `,
+          )}
+        </nav>
+        <div class="side-foot">
+          <${Author} />
+          <${ThemeSwitch} />
+          <a class="wide-only" href="/docs">API reference</a>
+          <${Connection} />
+        </div>
+      </header>
+      <main class="main" id="main" tabindex="-1">${children}</main>
+      <${Toasts} />
+    </div>
+  `;
 }
 
 /** The name of a page in the title of the document. */

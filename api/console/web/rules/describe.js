@@ -1,5 +1,13 @@
 // Rules in short English lines.
-import { MEASURES, OPERATORS, durationText, measureName, operatorName, operatorText, windowKind } from './grammar.js';
+import {
+  MEASURES,
+  OPERATORS,
+  durationText,
+  measureName,
+  operatorName,
+  operatorText,
+  windowKind,
+} from './grammar.js';
 
 const word = (value) => (typeof value === 'string' ? `“${value}”` : JSON.stringify(value));
 
@@ -23,10 +31,12 @@ export function describe(json) {
   }
   if ('field' in json) return test(json.field, json);
   if ('event' in json) return behaviour(json);
-  if (Array.isArray(json.sequence)) return `${json.sequence.map(step).join(', then ')}${windowText(json.within)}`;
+  if (Array.isArray(json.sequence))
+    return `${json.sequence.map(step).join(', then ')}${windowText(json.within)}`;
   if ('segment' in json) return `in the segment ${json.segment}`;
   if (json.rank) return rank(json);
-  if (json.sample) return `a random ${((json.sample.to - json.sample.from + 1) / 100).toFixed(2).replace(/\.?0+$/, '')}% (${json.sample.salt})`;
+  if (json.sample)
+    return `a random ${((json.sample.to - json.sample.from + 1) / 100).toFixed(2).replace(/\.?0+$/, '')}% (${json.sample.salt})`;
   return JSON.stringify(json);
 }
 
@@ -41,11 +51,13 @@ function valueText(operator, value) {
   if (shape === 'none' || value === undefined) return '';
   if (shape === 'pair' && Array.isArray(value)) return ` ${plainValue(value[0])} and ${plainValue(value[1])}`;
   if (Array.isArray(value)) return ` ${value.map(word).join(', ')}`;
-  if (shape === 'time' && typeof value === 'string' && /^\d+[smhdw]$/.test(value)) return ` ${durationText(value)} ago`;
+  if (shape === 'time' && typeof value === 'string' && /^\d+[smhdw]$/.test(value))
+    return ` ${durationText(value)} ago`;
   return ` ${plainValue(value)}`;
 }
 
-const plainValue = (value) => (typeof value === 'string' && /^\d+[smhdw]$/.test(value) ? durationText(value) : word(value));
+const plainValue = (value) =>
+  typeof value === 'string' && /^\d+[smhdw]$/.test(value) ? durationText(value) : word(value);
 
 export const eventText = (event) => {
   if (event === '*') return 'any event';
@@ -60,12 +72,17 @@ function behaviour(json) {
   const within = windowText(json.within);
   if (name === 'count') {
     const operator = operatorName(json.operator) ?? 'gte';
-    if ((operator === 'eq' && json.value === 0) || (operator === 'lt' && json.value === 1)) return `did not do ${event}${filters}${within}`;
-    if (json.operator === undefined || (operator === 'gte' && json.value === 1)) return `did ${event}${filters}${within}`;
+    if ((operator === 'eq' && json.value === 0) || (operator === 'lt' && json.value === 1))
+      return `did not do ${event}${filters}${within}`;
+    if (json.operator === undefined || (operator === 'gte' && json.value === 1))
+      return `did ${event}${filters}${within}`;
     return `did ${event}${filters} ${operatorText(operator, 'number')}${valueText(operator, json.value)} times${within}`;
   }
   const subject = `${measure.text}${measure.of ? ` ${json.measure.of ?? '…'}` : ''} of ${event}${filters}${within}`;
-  return test(subject, { operator: json.operator ?? 'gte', value: json.operator === undefined ? 1 : json.value });
+  return test(subject, {
+    operator: json.operator ?? 'gte',
+    value: json.operator === undefined ? 1 : json.value,
+  });
 }
 
 function whereText(where) {
@@ -82,11 +99,16 @@ function step(json, index) {
 /** A window in words, with a space before. */
 export function windowText(within) {
   switch (windowKind(within)) {
-    case 'ever': return '';
-    case 'last': return ` in the last ${durationText(within.last ?? within)}`;
-    case 'ago': return ` from ${durationText(within.ago[0])} to ${durationText(within.ago[1])} ago`;
-    case 'fixed': return `${within.from === undefined ? '' : ` from ${within.from}`}${within.to === undefined ? '' : ` to ${within.to}`}`;
-    default: return ` within ${JSON.stringify(within)}`;
+    case 'ever':
+      return '';
+    case 'last':
+      return ` in the last ${durationText(within.last ?? within)}`;
+    case 'ago':
+      return ` from ${durationText(within.ago[0])} to ${durationText(within.ago[1])} ago`;
+    case 'fixed':
+      return `${within.from === undefined ? '' : ` from ${within.from}`}${within.to === undefined ? '' : ` to ${within.to}`}`;
+    default:
+      return ` within ${JSON.stringify(within)}`;
   }
 }
 

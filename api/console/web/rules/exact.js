@@ -4,10 +4,13 @@ const canKeep = typeof JSON.rawJSON === 'function';
 
 /** A decimal by its digits and the power of ten behind them, however it is written. */
 function decimal(text) {
-  const [, sign, whole, fraction = '', exponent = '0'] = /^([+-]?)(\d*)(?:\.(\d*))?(?:e([+-]?\d+))?$/i.exec(text) ?? [];
+  const [, sign, whole, fraction = '', exponent = '0'] =
+    /^([+-]?)(\d*)(?:\.(\d*))?(?:e([+-]?\d+))?$/i.exec(text) ?? [];
   const digits = `${whole ?? ''}${fraction}`.replace(/^0+/, '');
   const kept = digits.replace(/0+$/, '');
-  return kept === '' ? '0' : `${sign === '-' ? '-' : ''}${kept}e${Number(exponent) - fraction.length + digits.length - kept.length}`;
+  return kept === ''
+    ? '0'
+    : `${sign === '-' ? '-' : ''}${kept}e${Number(exponent) - fraction.length + digits.length - kept.length}`;
 }
 
 const holds = (value, text) => Number.isFinite(value) && decimal(String(value)) === decimal(text);
@@ -35,5 +38,7 @@ export function numberOf(text) {
 /** JSON text as values, each number exact. */
 export function parseJson(text) {
   if (!canKeep) return JSON.parse(text);
-  return JSON.parse(text, (_, value, context) => (typeof value === 'number' && !holds(value, context.source) ? JSON.rawJSON(context.source) : value));
+  return JSON.parse(text, (_, value, context) =>
+    typeof value === 'number' && !holds(value, context.source) ? JSON.rawJSON(context.source) : value,
+  );
 }

@@ -97,15 +97,18 @@ export function fromNode(node) {
       if (node.implicit && node.children.length === 1) return fromNode(node.children[0]);
       return { ...node.json, [node.list]: node.children.map(fromNode) };
     }
-    case 'event': return eventJson(node);
-    case 'sequence': return { sequence: node.steps.map(eventJson), ...node.json };
+    case 'event':
+      return eventJson(node);
+    case 'sequence':
+      return { sequence: node.steps.map(eventJson), ...node.json };
     case 'rank': {
       const { rank, ...rest } = node.json;
       const by = node.by ? { by: eventJson(node.by) } : {};
       const among = node.among ? fromForm(node.among) : undefined;
       return { rank: { ...by, ...rank }, ...rest, ...(among === undefined ? {} : { among }) };
     }
-    default: return node.json;
+    default:
+      return node.json;
   }
 }
 

@@ -26,11 +26,37 @@ export const OPERATORS = {
 };
 
 const ALIASES = {
-  equals: 'eq', '=': 'eq', '==': 'eq', not_equals: 'ne', '!=': 'ne', '>': 'gt', '>=': 'gte', '<': 'lt', '<=': 'lte',
-  greaterthan: 'gt', greaterthanorequal: 'gte', lessthan: 'lt', lessthanorequal: 'lte', nin: 'not_in', regex: 'matches',
+  equals: 'eq',
+  '=': 'eq',
+  '==': 'eq',
+  not_equals: 'ne',
+  '!=': 'ne',
+  '>': 'gt',
+  '>=': 'gte',
+  '<': 'lt',
+  '<=': 'lte',
+  greaterthan: 'gt',
+  greaterthanorequal: 'gte',
+  lessthan: 'lt',
+  lessthanorequal: 'lte',
+  nin: 'not_in',
+  regex: 'matches',
 };
 
-const NUMBERS = ['gte', 'gt', 'lte', 'lt', 'eq', 'ne', 'between', 'not_between', 'in', 'not_in', 'exists', 'not_exists'];
+const NUMBERS = [
+  'gte',
+  'gt',
+  'lte',
+  'lt',
+  'eq',
+  'ne',
+  'between',
+  'not_between',
+  'in',
+  'not_in',
+  'exists',
+  'not_exists',
+];
 const DURATIONS = ['gte', 'gt', 'lte', 'lt', 'eq', 'ne', 'between', 'not_between', 'exists', 'not_exists'];
 
 /** Measures with what they say; `of` where they need a property. */
@@ -70,11 +96,19 @@ export function operatorsFor(result) {
   return Object.keys(OPERATORS);
 }
 
-const COMPARES = { gte: 'at least', gt: 'more than', lte: 'at most', lt: 'less than', eq: 'exactly', ne: 'not exactly' };
+const COMPARES = {
+  gte: 'at least',
+  gt: 'more than',
+  lte: 'at most',
+  lt: 'less than',
+  eq: 'exactly',
+  ne: 'not exactly',
+};
 
 /** An operator's words, short where it stands behind a count. */
 export function operatorText(name, result) {
-  if (result === 'number' || result === 'duration') return COMPARES[name] ?? OPERATORS[name].text.replace(/^is /, '');
+  if (result === 'number' || result === 'duration')
+    return COMPARES[name] ?? OPERATORS[name].text.replace(/^is /, '');
   return OPERATORS[name].text;
 }
 
@@ -108,18 +142,23 @@ export function fitValue(operator, value, result) {
   const unit = result === 'duration' ? '7d' : 1;
   const first = Array.isArray(value) ? value[0] : value;
   switch (shape) {
-    case 'none': return undefined;
+    case 'none':
+      return undefined;
     case 'pair': {
       if (Array.isArray(value) && value.length === 2) return value;
       const low = isNumber(first) || typeof first === 'string' ? first : unit;
       return typeof low === 'number' ? [low, Math.max(low, 10)] : [low, low];
     }
-    case 'list': return Array.isArray(value) ? value : first === undefined || first === '' ? [] : [first];
-    case 'text': return first === undefined ? '' : textOf(first);
-    case 'time': return parseDuration(first) || (typeof first === 'string' && /^\d{4}-/.test(first)) ? first : '30d';
+    case 'list':
+      return Array.isArray(value) ? value : first === undefined || first === '' ? [] : [first];
+    case 'text':
+      return first === undefined ? '' : textOf(first);
+    case 'time':
+      return parseDuration(first) || (typeof first === 'string' && /^\d{4}-/.test(first)) ? first : '30d';
     case 'ordered':
       if (typeof first === 'boolean' || first === undefined || first === '') return unit;
       return first;
-    default: return first ?? (result === 'number' ? 1 : result === 'duration' ? '7d' : '');
+    default:
+      return first ?? (result === 'number' ? 1 : result === 'duration' ? '7d' : '');
   }
 }

@@ -33,7 +33,11 @@ function written(group, children) {
 }
 
 /** A list with `count` members from `index` on replaced. */
-const spliced = (list, index, count, ...members) => [...list.slice(0, index), ...members, ...list.slice(index + count)];
+const spliced = (list, index, count, ...members) => [
+  ...list.slice(0, index),
+  ...members,
+  ...list.slice(index + count),
+];
 
 export function insert(root, groupKey, index, node) {
   return update(root, groupKey, (group) => written(group, spliced(group.children, index, 0, node)));
@@ -42,7 +46,12 @@ export function insert(root, groupKey, index, node) {
 export function remove(root, key) {
   const found = find(root, key);
   if (!found?.group?.children) return root;
-  return update(root, found.group.key, (group) => written(group, group.children.filter((child) => child.key !== key)));
+  return update(root, found.group.key, (group) =>
+    written(
+      group,
+      group.children.filter((child) => child.key !== key),
+    ),
+  );
 }
 
 /** Takes a node out and puts it before what is at `index` of a group now; into itself it does not go. */
@@ -82,7 +91,12 @@ export function wrap(root, key, logic = 'OR') {
   const found = find(root, key);
   if (!found?.group?.children) return root;
   const group = (node) => ({
-    key: freshKey(), kind: 'group', json: { logic }, list: 'conditions', implicit: false, children: [node],
+    key: freshKey(),
+    kind: 'group',
+    json: { logic },
+    list: 'conditions',
+    implicit: false,
+    children: [node],
   });
   return update(root, key, group);
 }
@@ -116,7 +130,9 @@ export function copy(node) {
 
 /** How many nodes, filters and steps there are, as the limit of 256 counts them. */
 export function countNodes(node) {
-  const below = [...(node.children ?? []), ...(node.steps ?? []), node.where, node.among, node.by].filter(Boolean);
+  const below = [...(node.children ?? []), ...(node.steps ?? []), node.where, node.among, node.by].filter(
+    Boolean,
+  );
   const own = node.implicit || node.shape === 'one' || node.shape === 'list' ? 0 : 1;
   return below.reduce((sum, child) => sum + countNodes(child), own);
 }

@@ -18,7 +18,11 @@ export function Members({ segment }) {
   const cursor = cursors.at(-1);
   const url = path`/api/segments/${segment.id}/members`;
   const [isAbsent, setAbsent] = useState(false);
-  const { data, problem, reload } = useLoad((signal) => read(url + query({ cursor, limit: PAGE }), signal), [segment.id, cursor], { every: isAbsent ? 5000 : undefined, keep: true });
+  const { data, problem, reload } = useLoad(
+    (signal) => read(url + query({ cursor, limit: PAGE }), signal),
+    [segment.id, cursor],
+    { every: isAbsent ? 5000 : undefined, keep: true },
+  );
   const due = useRef(undefined);
   const changed = () => {
     due.current ??= setTimeout(() => {
@@ -26,7 +30,11 @@ export function Members({ segment }) {
       reload();
     }, PACE);
   };
-  const state = useStream(`/api/stream${query({ segment: segment.id })}`, { entered: changed, left: changed, reset: changed });
+  const state = useStream(`/api/stream${query({ segment: segment.id })}`, {
+    entered: changed,
+    left: changed,
+    reset: changed,
+  });
   useEffect(() => setAbsent(state === 'absent'), [state]);
   useEffect(() => () => clearTimeout(due.current), []);
   const download = (format) => {
@@ -40,12 +48,85 @@ export function Members({ segment }) {
   const first = (cursors.length - 1) * PAGE + 1;
   if (data.items.length === 0 && cursors.length === 1) {
     const isStatic = segment.type === 'STATIC';
-    return html`<div class="card"><${Empty} icon="user" title="Nobody is in it now" action=${isStatic && html`<button type="button" class="button primary" onClick=${() => navigate(`/imports?segment=${encodeURIComponent(segment.id)}`)}>Import members</button>`}>
-      ${isStatic ? 'A static list takes its members from a file or over the API.' : segment.status === 'ACTIVE' ? 'Whoever meets its rules shows here within a second, without a reload.' : 'Only an active segment has members.'}<//></div>`;
+    return html`
+      <div class="card">
+        <${Empty}
+          icon="user"
+          title="Nobody is in it now"
+          action=${isStatic &&
+          html`
+            <button
+              type="button"
+              class="button primary"
+              onClick=${() => navigate(`/imports?segment=${encodeURIComponent(segment.id)}`)}
+            >
+              Import members
+            </button>
+          `}
+        >
+          ${isStatic
+            ? 'A static list takes its members from a file or over the API.'
+            : segment.status === 'ACTIVE'
+              ? 'Whoever meets its rules shows here within a second, without a reload.'
+              : 'Only an active segment has members.'}
+        <//>
+      </div>
+    `;
   }
-  return html`<section class="card" aria-label="Members"><div class="card-head"><h2>${data.items.length > 0 ? `${count(first)} to ${count(first + data.items.length - 1)} of ${count(segment.size)}` : 'No more members'}</h2>
-      <${Menu} label="Export" text="Export all" icon="import" small items=${[{ text: 'CSV', run: () => download('csv') }, { text: 'NDJSON', run: () => download('ndjson') }]} quiet=${false} /></div>
-    <ul class="list members">${data.items.map((user) => html`<li key=${user}><a href="/users/${encodeURIComponent(user)}">${user}</a><a class="small muted" href="/users/${encodeURIComponent(user)}?why=${encodeURIComponent(segment.id)}">Why?</a></li>`)}</ul>
-    <div class="card-foot row"><button type="button" class="button small" disabled=${cursors.length === 1} onClick=${() => setCursors(cursors.slice(0, -1))}><${Icon} name="back" />Previous</button>
-      <button type="button" class="button small" disabled=${!data.nextCursor} onClick=${() => setCursors([...cursors, data.nextCursor])}>Next<${Icon} name="arrow" /></button></div></section>`;
+  return html`
+    <section class="card" aria-label="Members">
+      <div class="card-head">
+        <h2>
+          ${data.items.length > 0
+            ? `${count(first)} to ${count(first + data.items.length - 1)} of ${count(segment.size)}`
+            : 'No more members'}
+        </h2>
+        <${Menu}
+          label="Export"
+          text="Export all"
+          icon="import"
+          small
+          items=${[
+            { text: 'CSV', run: () => download('csv') },
+            { text: 'NDJSON', run: () => download('ndjson') },
+          ]}
+          quiet=${false}
+        />
+      </div>
+      <ul class="list members">
+        ${data.items.map(
+          (user) =>
+            html`
+              <li key=${user}>
+                <a href="/users/${encodeURIComponent(user)}">${user}</a>
+                <a
+                  class="small muted"
+                  href="/users/${encodeURIComponent(user)}?why=${encodeURIComponent(segment.id)}"
+                >
+                  Why?
+                </a>
+              </li>
+            `,
+        )}
+      </ul>
+      <div class="card-foot row">
+        <button
+          type="button"
+          class="button small"
+          disabled=${cursors.length === 1}
+          onClick=${() => setCursors(cursors.slice(0, -1))}
+        >
+          <${Icon} name="back" />Previous
+        </button>
+        <button
+          type="button"
+          class="button small"
+          disabled=${!data.nextCursor}
+          onClick=${() => setCursors([...cursors, data.nextCursor])}
+        >
+          Next<${Icon} name="arrow" />
+        </button>
+      </div>
+    </section>
+  `;
 }

@@ -7,28 +7,68 @@ import { Loading, NotOffered, ProblemBanner } from '../parts/feedback.js';
 import { RuleOutline } from '../parts/rule-outline.js';
 import { LiveFeed } from './live-feed.js';
 
-const SPANS = { '1h': ['Hour', 3_600_000], '24h': ['Day', 86_400_000], '7d': ['Week', 604_800_000], '90d': ['90 days', 7_776_000_000] };
+const SPANS = {
+  '1h': ['Hour', 3_600_000],
+  '24h': ['Day', 86_400_000],
+  '7d': ['Week', 604_800_000],
+  '90d': ['90 days', 7_776_000_000],
+};
 
 export function Overview({ segment }) {
-  return html`<div class="split">
-    <div class="stack"><${Growth} segment=${segment} />
-      ${segment.type !== 'STATIC' && html`<section class="card" aria-label="Rules"><div class="card-head"><h2>Users are in it when</h2>${segment.status !== 'ARCHIVED' && html`<a class="small" href="/segments/${encodeURIComponent(segment.id)}/edit">Edit</a>`}</div><div class="card-body"><${RuleOutline} rules=${segment.rules} /></div></section>`}
+  return html`
+    <div class="split">
+      <div class="stack">
+        <${Growth} segment=${segment} />
+        ${segment.type !== 'STATIC' &&
+        html`
+          <section class="card" aria-label="Rules">
+            <div class="card-head">
+              <h2>Users are in it when</h2>
+              ${segment.status !== 'ARCHIVED' &&
+              html`<a class="small" href="/segments/${encodeURIComponent(segment.id)}/edit">Edit</a>`}
+            </div>
+            <div class="card-body"><${RuleOutline} rules=${segment.rules} /></div>
+          </section>
+        `}
+      </div>
+      <${LiveFeed} segment=${segment} />
     </div>
-    <${LiveFeed} segment=${segment} />
-  </div>`;
+  `;
 }
 
 function Growth({ segment }) {
   const [span, setSpan] = useState('24h');
-  const { data, problem } = useLoad((signal) => sizesOver(SPANS[span][1], segment, signal), [segment.id, span], { every: 10_000, keep: true });
+  const { data, problem } = useLoad(
+    (signal) => sizesOver(SPANS[span][1], segment, signal),
+    [segment.id, span],
+    { every: 10_000, keep: true },
+  );
   const body = () => {
     if (problem?.isMissingPath) return html`<${NotOffered} what="The history of sizes" />`;
     if (problem) return html`<${ProblemBanner} problem=${problem} />`;
     if (!data) return html`<${Loading} lines=${5} />`;
-    if (data.points.length < 2) return html`<p class="muted">The curve begins with the second measurement, a minute from now at most.</p>`;
+    if (data.points.length < 2)
+      return html`
+        <p class="muted">The curve begins with the second measurement, a minute from now at most.</p>
+      `;
     return html`<${SizeChart} points=${data.points} />`;
   };
-  return html`<section class="card" aria-label="Size over time"><div class="card-head"><h2>Size over time</h2>
-    <div class="segmented" role="group" aria-label="Span">${Object.entries(SPANS).map(([name, [text]]) => html`<button type="button" aria-pressed=${String(name === span)} onClick=${() => setSpan(name)}>${text}</button>`)}</div></div>
-    <div class="card-body">${body()}</div></section>`;
+  return html`
+    <section class="card" aria-label="Size over time">
+      <div class="card-head">
+        <h2>Size over time</h2>
+        <div class="segmented" role="group" aria-label="Span">
+          ${Object.entries(SPANS).map(
+            ([name, [text]]) =>
+              html`
+                <button type="button" aria-pressed=${String(name === span)} onClick=${() => setSpan(name)}>
+                  ${text}
+                </button>
+              `,
+          )}
+        </div>
+      </div>
+      <div class="card-body">${body()}</div>
+    </section>
+  `;
 }

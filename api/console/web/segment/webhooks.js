@@ -22,38 +22,184 @@ export function Webhooks({ segment }) {
   const act = async (hook, action) => {
     try {
       const url = path`/api/webhooks/${hook.id}`;
-      const { data: answer } = action === 'delete' ? await ask('DELETE', url) : await ask('POST', `${url}/${action}`);
+      const { data: answer } =
+        action === 'delete' ? await ask('DELETE', url) : await ask('POST', `${url}/${action}`);
       if (action === 'rotate-secret') setSecret(answer.secret);
-      else toast({ delete: 'The webhook is deleted.', pause: 'The webhook is paused.', resume: 'The webhook goes on.', test: 'A test was sent.' }[action]);
+      else
+        toast(
+          {
+            delete: 'The webhook is deleted.',
+            pause: 'The webhook is paused.',
+            resume: 'The webhook goes on.',
+            test: 'A test was sent.',
+          }[action],
+        );
       reload();
     } catch (failed) {
       toastProblem(failed);
     }
   };
   const remove = async (hook) => {
-    if (await confirm({ title: 'Delete this webhook?', text: `Nothing is sent to ${hook.url} any more.`, confirm: 'Delete', danger: true })) act(hook, 'delete');
+    if (
+      await confirm({
+        title: 'Delete this webhook?',
+        text: `Nothing is sent to ${hook.url} any more.`,
+        confirm: 'Delete',
+        danger: true,
+      })
+    )
+      act(hook, 'delete');
   };
-  return html`<section class="card" aria-label="Webhooks"><div class="card-head"><h2>Webhooks</h2><button type="button" class="button small" onClick=${() => setForm({})}>Add webhook</button></div>
-    ${own.length === 0 ? html`<${Empty} icon="hook" title="No webhook hears of this segment" action=${html`<button type="button" class="button primary" onClick=${() => setForm({})}>Add webhook</button>`}>A webhook tells another system who enters and leaves, signed, and again until it has arrived.<//>`
-      : html`<ul class="list">${own.map((hook) => html`<li key=${hook.id}><div class="spread"><div class="hook"><strong class="mono">${hook.url}</strong> <${StateBadge} state=${hook.status} />
-          <div class="small muted">${hook.description ? `${hook.description} · ` : ''}${hook.segments.includes('*') ? 'all segments' : 'this segment'} · ${hook.changes.join(' and ')} · ${count(hook.deliveries?.delivered ?? 0)} delivered, ${count(hook.deliveries?.failed ?? 0)} failed, ${count(hook.deliveries?.pending ?? 0)} waiting${hook.deliveries?.lastDeliveredAt ? ` · last ${relative(hook.deliveries.lastDeliveredAt)}` : ''}</div>
-          ${hook.pausedBecause && html`<div class="small bad-text">Paused: ${hook.pausedBecause}</div>`}${hook.deliveries?.lastError && html`<div class="small bad-text">${hook.deliveries.lastError}</div>`}</div>
-        <div class="row"><button type="button" class="button quiet small" aria-expanded=${String(shown === hook.id)} onClick=${() => setShown(shown === hook.id ? undefined : hook.id)}>Deliveries</button>
-          <${Menu} label="Webhook" small items=${[{ text: 'Edit…', icon: 'edit', run: () => setForm({ hook }) }, hook.status === 'PAUSED' ? { text: 'Resume', icon: 'play', run: () => act(hook, 'resume') } : { text: 'Pause', icon: 'pause', run: () => act(hook, 'pause') }, { text: 'Send a test', icon: 'arrow', run: () => act(hook, 'test') }, { text: 'New secret', icon: 'redo', run: () => act(hook, 'rotate-secret') }, null, { text: 'Delete…', icon: 'trash', danger: true, run: () => remove(hook) }]} /></div></div>
-        ${shown === hook.id && html`<${Deliveries} id=${hook.id} />`}</li>`)}</ul>`}
-    ${form && html`<${HookForm} segment=${segment} hook=${form.hook} onClose=${() => setForm(undefined)} onDone=${(made) => { setForm(undefined); if (made.secret) setSecret(made.secret); reload(); }} />`}
-    ${secret && html`<${Dialog} title="The secret of this webhook" onClose=${() => setSecret(undefined)} foot=${html`<button type="button" class="button primary" onClick=${() => setSecret(undefined)}>I have kept it</button>`}>
-      <p class="soft">Every message is signed with it, as the Standard Webhooks specification says. It is shown this once.</p><code class="secret">${secret}</code><//>`}
-  </section>`;
+  return html`
+    <section class="card" aria-label="Webhooks">
+      <div class="card-head">
+        <h2>Webhooks</h2>
+        <button type="button" class="button small" onClick=${() => setForm({})}>Add webhook</button>
+      </div>
+      ${own.length === 0
+        ? html`
+            <${Empty}
+              icon="hook"
+              title="No webhook hears of this segment"
+              action=${html`
+                <button type="button" class="button primary" onClick=${() => setForm({})}>Add webhook</button>
+              `}
+            >
+              A webhook tells another system who enters and leaves, signed, and again until it has arrived.
+            <//>
+          `
+        : html`
+            <ul class="list">
+              ${own.map(
+                (hook) => html`
+                  <li key=${hook.id}>
+                    <div class="spread">
+                      <div class="hook">
+                        <strong class="mono">${hook.url}</strong>${' '}
+                        <${StateBadge} state=${hook.status} />
+                        <div class="small muted">
+                          ${hook.description ? `${hook.description} · ` : ''}
+                          ${hook.segments.includes('*') ? 'all segments' : 'this segment'} ·${' '}
+                          ${hook.changes.join(' and ')} · ${count(hook.deliveries?.delivered ?? 0)} delivered,${' '}
+                          ${count(hook.deliveries?.failed ?? 0)} failed,${' '}
+                          ${count(hook.deliveries?.pending ?? 0)} waiting
+                          ${hook.deliveries?.lastDeliveredAt
+                            ? ` · last ${relative(hook.deliveries.lastDeliveredAt)}`
+                            : ''}
+                        </div>
+                        ${hook.pausedBecause &&
+                        html`<div class="small bad-text">Paused: ${hook.pausedBecause}</div>`}
+                        ${hook.deliveries?.lastError &&
+                        html`<div class="small bad-text">${hook.deliveries.lastError}</div>`}
+                      </div>
+                      <div class="row">
+                        <button
+                          type="button"
+                          class="button quiet small"
+                          aria-expanded=${String(shown === hook.id)}
+                          onClick=${() => setShown(shown === hook.id ? undefined : hook.id)}
+                        >
+                          Deliveries
+                        </button>
+                        <${Menu}
+                          label="Webhook"
+                          small
+                          items=${[
+                            { text: 'Edit…', icon: 'edit', run: () => setForm({ hook }) },
+                            hook.status === 'PAUSED'
+                              ? { text: 'Resume', icon: 'play', run: () => act(hook, 'resume') }
+                              : { text: 'Pause', icon: 'pause', run: () => act(hook, 'pause') },
+                            { text: 'Send a test', icon: 'arrow', run: () => act(hook, 'test') },
+                            { text: 'New secret', icon: 'redo', run: () => act(hook, 'rotate-secret') },
+                            null,
+                            { text: 'Delete…', icon: 'trash', danger: true, run: () => remove(hook) },
+                          ]}
+                        />
+                      </div>
+                    </div>
+                    ${shown === hook.id && html`<${Deliveries} id=${hook.id} />`}
+                  </li>
+                `,
+              )}
+            </ul>
+          `}
+      ${form &&
+      html`
+        <${HookForm}
+          segment=${segment}
+          hook=${form.hook}
+          onClose=${() => setForm(undefined)}
+          onDone=${(made) => {
+            setForm(undefined);
+            if (made.secret) setSecret(made.secret);
+            reload();
+          }}
+        />
+      `}
+      ${secret &&
+      html`
+        <${Dialog}
+          title="The secret of this webhook"
+          onClose=${() => setSecret(undefined)}
+          foot=${html`
+            <button type="button" class="button primary" onClick=${() => setSecret(undefined)}>
+              I have kept it
+            </button>
+          `}
+        >
+          <p class="soft">
+            Every message is signed with it, as the Standard Webhooks specification says. It is shown this
+            once.
+          </p>
+          <code class="secret">${secret}</code>
+        <//>
+      `}
+    </section>
+  `;
 }
 
 function Deliveries({ id }) {
-  const { data, problem } = useLoad((signal) => read(path`/api/webhooks/${id}/deliveries`, signal), [id], { every: 5000 });
+  const { data, problem } = useLoad((signal) => read(path`/api/webhooks/${id}/deliveries`, signal), [id], {
+    every: 5000,
+  });
   if (problem) return html`<p class="small muted">${problem.message}</p>`;
   if (!data) return html`<${Loading} lines=${2} />`;
   if (data.items.length === 0) return html`<p class="small muted">Nothing was sent yet.</p>`;
-  return html`<div class="table-wrap"><table><thead><tr><th scope="col">When</th><th scope="col">Outcome</th><th scope="col" class="end">Changes</th><th scope="col" class="end">Attempt</th></tr></thead>
-    <tbody>${data.items.slice(0, 20).map((one) => html`<tr><td class="small nowrap">${relative(one.at)}</td><td class="small"><span class="badge ${one.delivered ? 'good' : 'bad'}">${one.delivered ? 'Delivered' : 'Failed'}</span> ${one.status ?? ''} ${one.error ?? ''}</td><td class="end number small">${count(one.changes)}</td><td class="end number small">${count(one.attempt)}</td></tr>`)}</tbody></table></div>`;
+  return html`
+    <div class="table-wrap">
+      <table>
+        <thead>
+          <tr>
+            <th scope="col">When</th>
+            <th scope="col">Outcome</th>
+            <th scope="col" class="end">Changes</th>
+            <th scope="col" class="end">Attempt</th>
+          </tr>
+        </thead>
+        <tbody>
+          ${data.items
+            .slice(0, 20)
+            .map(
+              (one) =>
+                html`
+                  <tr>
+                    <td class="small nowrap">${relative(one.at)}</td>
+                    <td class="small">
+                      <span class="badge ${one.delivered ? 'good' : 'bad'}">
+                        ${one.delivered ? 'Delivered' : 'Failed'}
+                      </span>${' '}
+                      ${one.status ?? ''}${' '}
+                      ${one.error ?? ''}
+                    </td>
+                    <td class="end number small">${count(one.changes)}</td>
+                    <td class="end number small">${count(one.attempt)}</td>
+                  </tr>
+                `,
+            )}
+        </tbody>
+      </table>
+    </div>
+  `;
 }
 
 /** A new webhook, or one that there is: where it goes, which changes, and whether any are sent. */
@@ -83,13 +229,72 @@ function HookForm({ segment, hook, onClose, onDone }) {
       setProblem(failed);
     }
   };
-  const toggle = (change) => setChanges(changes.includes(change) ? changes.filter((one) => one !== change) : [...changes, change]);
+  const toggle = (change) =>
+    setChanges(changes.includes(change) ? changes.filter((one) => one !== change) : [...changes, change]);
   const name = hook ? 'Save webhook' : 'Add webhook';
-  return html`<${Dialog} title=${hook ? 'Edit webhook' : 'Add webhook'} onClose=${onClose} foot=${html`<button type="button" class="button" onClick=${onClose}>Cancel</button><button type="submit" form="hook" class="button primary" disabled=${changes.length === 0}>${name}</button>`}>
-    <form id="hook" class="stack" onSubmit=${submit}><${ProblemBanner} problem=${problem} />
-      <div class="field"><label for="hook-url">URL</label><input class="input" id="hook-url" type="url" required autofocus placeholder="https://example.com/hooks/audience" value=${url} onInput=${(event) => setUrl(event.target.value)} /></div>
-      <div class="field"><label for="hook-description">What it is for</label><input class="input" id="hook-description" maxlength="1000" value=${description} onInput=${(event) => setDescription(event.target.value)} /></div>
-      <div class="row" role="group" aria-label="Changes that are sent">${Object.entries(CHANGES).map(([change, text]) => html`<label class="checkbox"><input type="checkbox" checked=${changes.includes(change)} onChange=${() => toggle(change)} />${text}</label>`)}</div>
-      <label class="checkbox"><input type="checkbox" checked=${isAll} onChange=${() => setSegments(isAll ? named : ['*'])} />Of all segments, not only ${named.length > 1 ? `these ${named.length}` : 'this one'}</label>
-      ${hook && html`<label class="checkbox"><input type="checkbox" checked=${isActive} onChange=${() => setActive(!isActive)} />Active: changes are sent</label>`}</form><//>`;
+  return html`
+    <${Dialog}
+      title=${hook ? 'Edit webhook' : 'Add webhook'}
+      onClose=${onClose}
+      foot=${html`
+        <button type="button" class="button" onClick=${onClose}>Cancel</button>
+        <button type="submit" form="hook" class="button primary" disabled=${changes.length === 0}>
+          ${name}
+        </button>
+      `}
+    >
+      <form id="hook" class="stack" onSubmit=${submit}>
+        <${ProblemBanner} problem=${problem} />
+        <div class="field">
+          <label for="hook-url">URL</label>
+          <input
+            class="input"
+            id="hook-url"
+            type="url"
+            required
+            autofocus
+            placeholder="https://example.com/hooks/audience"
+            value=${url}
+            onInput=${(event) => setUrl(event.target.value)}
+          />
+        </div>
+        <div class="field">
+          <label for="hook-description">What it is for</label>
+          <input
+            class="input"
+            id="hook-description"
+            maxlength="1000"
+            value=${description}
+            onInput=${(event) => setDescription(event.target.value)}
+          />
+        </div>
+        <div class="row" role="group" aria-label="Changes that are sent">
+          ${Object.entries(CHANGES).map(
+            ([change, text]) =>
+              html`
+                <label class="checkbox">
+                  <input
+                    type="checkbox"
+                    checked=${changes.includes(change)}
+                    onChange=${() => toggle(change)}
+                  />
+                  ${text}
+                </label>
+              `,
+          )}
+        </div>
+        <label class="checkbox">
+          <input type="checkbox" checked=${isAll} onChange=${() => setSegments(isAll ? named : ['*'])} />Of
+          all segments, not only ${named.length > 1 ? `these ${named.length}` : 'this one'}
+        </label>
+        ${hook &&
+        html`
+          <label class="checkbox">
+            <input type="checkbox" checked=${isActive} onChange=${() => setActive(!isActive)} />Active:
+            changes are sent
+          </label>
+        `}
+      </form>
+    <//>
+  `;
 }

@@ -2,15 +2,42 @@
 import { html } from '../lib/html.js';
 import { dateTime, plain } from '../lib/format.js';
 
-const looksLikeTime = (name, value) => typeof value === 'number' && value > 1e12 && value < 8e12 && /seen|last|first|purchase|at$/i.test(name);
+const looksLikeTime = (name, value) =>
+  typeof value === 'number' && value > 1e12 && value < 8e12 && /seen|last|first|purchase|at$/i.test(name);
 
 function Facts({ values, empty }) {
   const all = Object.entries(values ?? {}).sort(([a], [b]) => a.localeCompare(b));
   if (all.length === 0) return html`<p class="muted">${empty}</p>`;
-  return html`<dl class="facts">${all.map(([name, value]) => html`<dt>${name}</dt><dd>${value === null ? html`<span class="muted">not known</span>` : looksLikeTime(name, value) ? dateTime(value) : plain(value)}</dd>`)}</dl>`;
+  return html`
+    <dl class="facts">
+      ${all.map(
+        ([name, value]) =>
+          html`
+            <dt>${name}</dt>
+            <dd>
+              ${value === null
+                ? html`<span class="muted">not known</span>`
+                : looksLikeTime(name, value)
+                  ? dateTime(value)
+                  : plain(value)}
+            </dd>
+          `,
+      )}
+    </dl>
+  `;
 }
 
 export function Traits({ user }) {
-  return html`<div class="stack"><section class="card" aria-label="Traits"><div class="card-head"><h2>Traits</h2></div><div class="card-body"><${Facts} values=${user.traits} empty="No identify event has set any." /></div></section>
-    <section class="card" aria-label="Computed traits"><div class="card-head"><h2>Computed traits</h2><a class="small" href="/traits">Edit</a></div><div class="card-body"><${Facts} values=${user.computedTraits} empty="None are defined." /></div></section></div>`;
+  return html`
+    <div class="stack">
+      <section class="card" aria-label="Traits">
+        <div class="card-head"><h2>Traits</h2></div>
+        <div class="card-body"><${Facts} values=${user.traits} empty="No identify event has set any." /></div>
+      </section>
+      <section class="card" aria-label="Computed traits">
+        <div class="card-head"><h2>Computed traits</h2><a class="small" href="/traits">Edit</a></div>
+        <div class="card-body"><${Facts} values=${user.computedTraits} empty="None are defined." /></div>
+      </section>
+    </div>
+  `;
 }

@@ -69,7 +69,9 @@ test('a segment from its first condition to its versions, a user explained, a fi
     await json.fill('{"event":"purchase","operator":"gte","value":12345678901234567.5}');
     await says(previewSize(page), '0');
     await page.getByRole('combobox', { name: 'Comparison' }).selectOption('lt');
-    await page.waitForFunction(() => document.querySelector('.json-pane textarea').value.includes('"lt"'));
+    await page.waitForFunction(() =>
+      /** @type {any} */ (document.querySelector('.json-pane textarea')).value.includes('"lt"'),
+    );
     assert.match(await json.inputValue(), /"value": 12345678901234567\.5\n/);
     await json.fill(JSON.stringify({ event: 'purchase', operator: 'gte', value: 10 }));
     await says(previewSize(page), '10');
@@ -79,8 +81,14 @@ test('a segment from its first condition to its versions, a user explained, a fi
     const plan = { field: 'plan', operator: 'exists' };
     const bought = { event: 'purchase', operator: 'gte', value: 10 };
     await json.fill(JSON.stringify({ conditions: [plan, bought] }));
-    await page.locator('.condition').nth(1).locator('.grip').dragTo(page.locator('.condition').nth(0), { targetPosition: { x: 200, y: 3 } });
-    await page.waitForFunction(() => document.querySelector('.json-pane textarea').value.includes('\n'));
+    await page
+      .locator('.condition')
+      .nth(1)
+      .locator('.grip')
+      .dragTo(page.locator('.condition').nth(0), { targetPosition: { x: 200, y: 3 } });
+    await page.waitForFunction(() =>
+      /** @type {any} */ (document.querySelector('.json-pane textarea')).value.includes('\n'),
+    );
     assert.deepEqual(JSON.parse(await json.inputValue()), { conditions: [bought, plan] });
     await json.fill(JSON.stringify(bought));
     await says(previewSize(page), '10');
@@ -96,7 +104,11 @@ test('a segment from its first condition to its versions, a user explained, a fi
     await page.getByRole('button', { name: 'Undo' }).click();
     await page.getByRole('button', { name: 'Redo' }).click();
     const json = page.getByRole('textbox', { name: 'Rules as JSON' });
-    await json.fill(JSON.stringify({ conditions: [{ segment: 'absent' }, { event: 'purchase', operator: 'gte', value: 10 }] }));
+    await json.fill(
+      JSON.stringify({
+        conditions: [{ segment: 'absent' }, { event: 'purchase', operator: 'gte', value: 10 }],
+      }),
+    );
     await page.locator('.condition[data-pointer="/conditions/0"] .faults').waitFor();
     assert.equal(await page.locator('.condition[data-pointer="/conditions/1"] .faults').count(), 0);
     await json.fill(JSON.stringify({ event: 'purchase', operator: 'gte', value: 10 }));
@@ -108,7 +120,11 @@ test('a segment from its first condition to its versions, a user explained, a fi
     await says(size(page), '10');
     await page.getByRole('link', { name: 'Members' }).click();
     await page.getByRole('link', { name: 'c10', exact: true }).waitFor();
-    const bought = Array.from({ length: 10 }, () => ({ userId: 'newcomer', eventType: 'purchase', properties: { amount: 5 } }));
+    const bought = Array.from({ length: 10 }, () => ({
+      userId: 'newcomer',
+      eventType: 'purchase',
+      properties: { amount: 5 },
+    }));
     await call(platform.address, 'POST', '/api/events', bought);
     await page.getByRole('link', { name: 'newcomer' }).waitFor();
     await says(size(page), '11');
@@ -117,7 +133,12 @@ test('a segment from its first condition to its versions, a user explained, a fi
     await page.getByRole('link', { name: 'Overview' }).click();
     const live = page.getByRole('region', { name: 'Live changes' });
     await live.getByText('live', { exact: true }).waitFor();
-    await call(platform.address, 'POST', '/api/events', Array.from({ length: 5 }, () => ({ userId: 'c09', eventType: 'purchase', properties: { amount: 5 } })));
+    await call(
+      platform.address,
+      'POST',
+      '/api/events',
+      Array.from({ length: 5 }, () => ({ userId: 'c09', eventType: 'purchase', properties: { amount: 5 } })),
+    );
     await live.getByRole('link', { name: 'c09' }).waitFor();
     await says(size(page), '12');
     await keepShot(page, 'scenario-segment');
@@ -168,15 +189,26 @@ test('a segment from its first condition to its versions, a user explained, a fi
     await page.getByText('Not a member').waitFor();
   });
   await step('a file with faulty rows says what would become of each, then what became', async () => {
-    await call(platform.address, 'POST', '/api/segments', { id: 'list', name: 'A list', type: 'STATIC', members: ['c01'] });
+    await call(platform.address, 'POST', '/api/segments', {
+      id: 'list',
+      name: 'A list',
+      type: 'STATIC',
+      members: ['c01'],
+    });
     await page.goto('/imports?segment=list');
     const rows = ['userId', 'c01', 'c02', 'c03', 'x'.repeat(300), 'c02'];
-    await page.locator('input[type=file]').setInputFiles({ name: 'members.csv', mimeType: 'text/csv', buffer: Buffer.from(rows.join('\n')) });
+    await page
+      .locator('input[type=file]')
+      .setInputFiles({ name: 'members.csv', mimeType: 'text/csv', buffer: Buffer.from(rows.join('\n')) });
     await page.getByRole('button', { name: 'Try it' }).click();
     const faulty = page.getByRole('region', { name: 'Faulty rows' });
     await faulty.getByText('xxxxxxxx').waitFor();
     await keepShot(page, 'scenario-import');
-    assert.equal((await call(platform.address, 'GET', '/api/segments/list')).size, 1, 'trying changes nothing');
+    assert.equal(
+      (await call(platform.address, 'GET', '/api/segments/list')).size,
+      1,
+      'trying changes nothing',
+    );
     await page.getByRole('button', { name: /^Import / }).click();
     await page.getByRole('heading', { name: 'What was done' }).waitFor();
     assert.equal((await call(platform.address, 'GET', '/api/segments/list')).size, 3);

@@ -11,20 +11,33 @@ const shots = process.env.AUDIENCE_SCREENSHOTS;
 export function startBrowser() {
   return chromium.launch({
     executablePath: process.env.AUDIENCE_CHROMIUM ?? '/usr/bin/chromium',
-    args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'],
+    args: [
+      '--no-sandbox',
+      '--disable-gpu',
+      '--disable-quic',
+      '--no-first-run',
+      '--disable-background-networking',
+      '--disable-component-update',
+      '--disable-sync',
+    ],
   });
 }
 
 /** A page whose faults are kept: what a script throws, and what the policy of the console forbids. */
 export async function openPage(browser, address, options = {}) {
-  const context = await browser.newContext({ baseURL: address, viewport: { width: 1280, height: 800 }, ...options });
+  const context = await browser.newContext({
+    baseURL: address,
+    viewport: { width: 1280, height: 800 },
+    ...options,
+  });
   // Long, for machines whose host gives them little: nothing waits for it that passes.
   context.setDefaultTimeout(30_000);
   const page = await context.newPage();
   const faults = [];
   page.on('pageerror', (error) => faults.push(String(error.stack ?? error)));
   page.on('console', (message) => {
-    if (message.type() === 'error' && !message.text().startsWith('Failed to load resource')) faults.push(message.text());
+    if (message.type() === 'error' && !message.text().startsWith('Failed to load resource'))
+      faults.push(message.text());
   });
   return { page, faults };
 }
@@ -37,7 +50,10 @@ export async function assertSound(page, name) {
     const { violations } = await globalThis.axe.run(document, { resultTypes: ['violations'] });
     return violations
       .filter((one) => one.impact === 'serious' || one.impact === 'critical')
-      .map((one) => `${one.id}: ${one.nodes.map((node) => `${node.target.join(' ')} (${node.any[0]?.message ?? one.help})`).join('; ')}`);
+      .map(
+        (one) =>
+          `${one.id}: ${one.nodes.map((node) => `${node.target.join(' ')} (${node.any[0]?.message ?? one.help})`).join('; ')}`,
+      );
   });
   assert.deepEqual(found, [], `${name}: what axe finds`);
   const over = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);

@@ -10,9 +10,28 @@ let browser;
 const RULES = {
   logic: 'OR',
   conditions: [
-    { event: 'purchase', where: [{ field: 'category', operator: 'in', value: ['shoes', 'books'] }], operator: 'gte', value: 2, within: '60d' },
-    { logic: 'NOT', conditions: [{ sequence: [{ event: 'page_view' }, { event: 'purchase', maxGap: '3d' }], within: { ago: ['30d', '10d'] } }, { field: 'plan', operator: 'ne', value: 'free' }] },
-    { rank: { by: { event: 'purchase', measure: { fn: 'sum', of: 'amount' } } }, percent: 10, among: { field: 'country', operator: 'eq', value: 'NO' } },
+    {
+      event: 'purchase',
+      where: [{ field: 'category', operator: 'in', value: ['shoes', 'books'] }],
+      operator: 'gte',
+      value: 2,
+      within: '60d',
+    },
+    {
+      logic: 'NOT',
+      conditions: [
+        {
+          sequence: [{ event: 'page_view' }, { event: 'purchase', maxGap: '3d' }],
+          within: { ago: ['30d', '10d'] },
+        },
+        { field: 'plan', operator: 'ne', value: 'free' },
+      ],
+    },
+    {
+      rank: { by: { event: 'purchase', measure: { fn: 'sum', of: 'amount' } } },
+      percent: 10,
+      among: { field: 'country', operator: 'eq', value: 'NO' },
+    },
     { sample: { salt: 'exp', from: 0, to: 99 } },
     { segment: 'list' },
   ],
@@ -21,8 +40,18 @@ const RULES = {
 before(async () => {
   platform = await startPlatform();
   await fill(platform.address);
-  await call(platform.address, 'POST', '/api/segments', { id: 'list', name: 'A list', type: 'STATIC', members: ['c01', 'c02'] });
-  await call(platform.address, 'POST', '/api/segments', { id: 'all-kinds', name: 'All kinds of conditions', tags: ['one', 'two'], rules: RULES });
+  await call(platform.address, 'POST', '/api/segments', {
+    id: 'list',
+    name: 'A list',
+    type: 'STATIC',
+    members: ['c01', 'c02'],
+  });
+  await call(platform.address, 'POST', '/api/segments', {
+    id: 'all-kinds',
+    name: 'All kinds of conditions',
+    tags: ['one', 'two'],
+    rules: RULES,
+  });
   await call(platform.address, 'PATCH', '/api/segments/all-kinds', { description: 'With a second version' });
   browser = await startBrowser();
 });
@@ -58,7 +87,10 @@ for (const width of [1280, 390]) {
     test(`pages at ${width}, ${colorScheme}`, async (context) => {
       for (const [name, [url, heading, text]] of Object.entries(PAGES)) {
         await context.test(name, async () => {
-          const { page, faults } = await openPage(browser, platform.address, { viewport: { width, height: 844 }, colorScheme });
+          const { page, faults } = await openPage(browser, platform.address, {
+            viewport: { width, height: 844 },
+            colorScheme,
+          });
           await page.goto(url);
           await page.getByRole('heading', { name: heading }).first().waitFor();
           await page.getByText(text).first().waitFor();
@@ -87,7 +119,13 @@ test('the theme that is chosen stays, whatever the system has', async () => {
 
 test('a failure shows the words of the server, and goes when the server answers again', async () => {
   const { page } = await openPage(browser, platform.address);
-  await page.route('**/api/segments?*', (route) => route.fulfill({ status: 503, contentType: 'application/problem+json', body: JSON.stringify({ code: 'store_unavailable', detail: 'the catalogue cannot be reached' }) }));
+  await page.route('**/api/segments?*', (route) =>
+    route.fulfill({
+      status: 503,
+      contentType: 'application/problem+json',
+      body: JSON.stringify({ code: 'store_unavailable', detail: 'the catalogue cannot be reached' }),
+    }),
+  );
   await page.goto('/segments');
   await page.getByText('the catalogue cannot be reached').waitFor();
   await page.unroute('**/api/segments?*');
@@ -111,8 +149,13 @@ test('a webhook is made, edited and paused, and the audit log says so', async ()
   await page.getByRole('button', { name: 'Save webhook' }).click();
   await page.getByText('https://example.org/second').waitFor();
   await page.getByText('Paused: it was told to').waitFor();
-  const { items: [hook] } = await (await fetch(`${platform.address}/api/webhooks`)).json();
-  assert.deepEqual([hook.url, hook.changes, hook.status, hook.segments], ['https://example.org/second', ['entered'], 'PAUSED', ['all-kinds']]);
+  const {
+    items: [hook],
+  } = await (await fetch(`${platform.address}/api/webhooks`)).json();
+  assert.deepEqual(
+    [hook.url, hook.changes, hook.status, hook.segments],
+    ['https://example.org/second', ['entered'], 'PAUSED', ['all-kinds']],
+  );
   await page.goto('/audit?kind=webhook');
   await page.getByText('url: https://example.org/first → https://example.org/second').waitFor();
   await page.getByText('changes: entered, left → entered').waitFor();
@@ -123,7 +166,11 @@ test('a webhook is made, edited and paused, and the audit log says so', async ()
 
 test('sizes are told, not asked for', async () => {
   const { page } = await openPage(browser, platform.address);
-  await call(platform.address, 'POST', '/api/segments', { id: 'told', name: 'Told', rules: { event: 'told' } });
+  await call(platform.address, 'POST', '/api/segments', {
+    id: 'told',
+    name: 'Told',
+    rules: { event: 'told' },
+  });
   let asked = 0;
   await page.route('**/api/segments?*', (route) => {
     asked += 1;
@@ -132,10 +179,11 @@ test('sizes are told, not asked for', async () => {
   await page.goto('/segments?q=told');
   const size = page.getByRole('row', { name: /Told/ }).locator('strong');
   await size.getByText('0', { exact: true }).waitFor();
-  const before = asked;
-  for (const user of ['t1', 't2', 't3']) await call(platform.address, 'POST', '/api/events', { userId: user, eventType: 'told' });
+  const askedBefore = asked;
+  for (const user of ['t1', 't2', 't3'])
+    await call(platform.address, 'POST', '/api/events', { userId: user, eventType: 'told' });
   await size.getByText('3', { exact: true }).waitFor();
-  assert.equal(asked, before, 'the list was not asked for again');
+  assert.equal(asked, askedBefore, 'the list was not asked for again');
   // What somebody else edits shows by itself too.
   await call(platform.address, 'PATCH', '/api/segments/told', { name: 'Told again' });
   await page.getByText('Told again').waitFor();
@@ -157,13 +205,25 @@ test('the name for the history is there on a narrow screen', async () => {
 test('every kind of condition is put together by hand, with its faults beside it', async () => {
   const { page, faults } = await openPage(browser, platform.address);
   await page.goto('/segments/new?blank=1');
-  const kinds = ['Did something', 'Did not do something', 'Has a trait', 'Did things in order', 'Is in a segment', 'Is among the top', 'Random share', 'Group of conditions'];
+  const kinds = [
+    'Did something',
+    'Did not do something',
+    'Has a trait',
+    'Did things in order',
+    'Is in a segment',
+    'Is among the top',
+    'Random share',
+    'Group of conditions',
+  ];
   for (const [index, kind] of kinds.entries()) {
-    await page.getByRole('button', { name: index === 0 ? 'Add the first condition' : 'Add condition' }).last().click();
+    await page
+      .getByRole('button', { name: index === 0 ? 'Add the first condition' : 'Add condition' })
+      .last()
+      .click();
     await page.getByRole('menuitem', { name: kind, exact: true }).click();
   }
   await page.getByText('Not complete yet: 7 faults.').waitFor();
-  assert.equal(await page.getByText('an event\'s name must not be empty').count(), 4);
+  assert.equal(await page.getByText("an event's name must not be empty").count(), 4);
   await assertSound(page, 'faults');
   assert.deepEqual(faults, []);
   await page.context().close();
