@@ -5,9 +5,9 @@
 use std::sync::Arc;
 
 use audience_engine::memory::{MemoryLog, MemoryMessages};
-use audience_kernel::message::{Clock, Content, Publication, Routed};
-use audience_kernel::partition::{Partition, TickInput};
+use audience_kernel::message::{Clock, Publication, Routed, SegmentContent};
 use audience_kernel::program::Program;
+use audience_kernel::worker::{TickInput, WorkerState};
 use audience_rules::catalogue::Catalogue;
 use audience_rules::event::{EventDecoder, EventDefaults};
 use audience_rules::json::parse_json;
@@ -40,15 +40,15 @@ fn encoded(first: u64, count: u64) -> Vec<u8> {
     out
 }
 
-fn tick(partition: &mut Partition, records: Vec<u8>) {
+fn tick(worker: &mut WorkerState, records: Vec<u8>) {
     let routed = vec![Routed { records, ..Routed::default() }];
-    partition.tick(TickInput { clock: Clock::at(CLOCK), routed }).expect("a tick");
-    partition.changes.clear();
+    worker.tick(TickInput { clock: Clock::at(CLOCK), routed }).expect("a tick");
+    worker.changes.clear();
 }
 
-/// A partition with so many rules in force and every user known.
-fn partition(rules: usize) -> Partition {
-    let mut partition = Partition::new(Arc::new(Arc::new(MemoryLog::default())), Arc::new(MemoryMessages::default()));
+/// A worker with so many rules in force and every user known.
+fn worker(rules: usize) -> WorkerState {
+    let mut worker = WorkerState::new(Arc::new(Arc::new(MemoryLog::default())), Arc::new(MemoryMessages::default()));
     let catalogue = Catalogue::with_shipped_traits();
     let programs: Vec<_> = (0..rules)
         .map(|rule| {
@@ -63,16 +63,16 @@ fn partition(rules: usize) -> Partition {
             (Arc::from(format!("s{rule}")), Arc::new(Program::compile(&node, &catalogue)))
         })
         .collect();
-    partition.install(&programs, None);
-    partition.begin_scan(None);
-    while !partition.scan_slice(u32::MAX) {}
+    worker.install(&programs, None);
+    worker.begin_scan(None);
+    while !worker.scan_slice(u32::MAX) {}
     let publications: Vec<Publication> = programs
         .iter()
-        .map(|(segment, _)| Publication { segment: Arc::clone(segment), version: 1, content: Content::Rule })
+        .map(|(segment, _)| Publication { segment: Arc::clone(segment), version: 1, content: SegmentContent::Rule })
         .collect();
-    partition.publish(&publications, &HashMap::new(), CLOCK);
-    tick(&mut partition, encoded(0, USERS));
-    partition
+    worker.publish(&publications, &HashMap::new(), CLOCK);
+    tick(&mut worker, encoded(0, USERS));
+    worker
 }
 
 fn decode(criterion: &mut Criterion) {
@@ -97,7 +97,7 @@ fn events(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("tick");
     group.throughput(Throughput::Elements(EVENTS)).sample_size(10);
     for rules in [10, 1_000, 10_000] {
-        let mut partition = partition(rules);
+        let mut worker = worker(rules);
         let mut next = USERS;
         group.bench_function(format!("{rules} rules"), |bencher| {
             bencher.iter_batched(
@@ -105,7 +105,7 @@ fn events(criterion: &mut Criterion) {
                     next += EVENTS;
                     encoded(next - EVENTS, EVENTS)
                 },
-                |records| tick(&mut partition, records),
+                |records| tick(&mut worker, records),
                 BatchSize::PerIteration,
             );
         });
@@ -114,7 +114,7 @@ fn events(criterion: &mut Criterion) {
 }
 
 fn edit(criterion: &mut Criterion) {
-    let mut partition = partition(1_000);
+    let mut worker = worker(1_000);
     let catalogue = Catalogue::with_shipped_traits();
     let mut version = 1u64;
     criterion.bench_function("an edited rule over 50,000 users", |bencher| {
@@ -123,11 +123,11 @@ fn edit(criterion: &mut Criterion) {
             let text = format!(r#"{{"field": "totalSpent", "operator": "gte", "value": {}}}"#, 100 + version % 2);
             let node = catalogue.check_rules("s", &parse_json(text.as_bytes()).expect("JSON")).expect("a rule");
             let segment: Arc<str> = Arc::from("s1");
-            partition.install(&[(Arc::clone(&segment), Arc::new(Program::compile(&node, &catalogue)))], None);
-            partition.begin_scan(None);
-            while !partition.scan_slice(u32::MAX) {}
-            partition.publish(&[Publication { segment, version, content: Content::Rule }], &HashMap::new(), CLOCK);
-            partition.changes.clear();
+            worker.install(&[(Arc::clone(&segment), Arc::new(Program::compile(&node, &catalogue)))], None);
+            worker.begin_scan(None);
+            while !worker.scan_slice(u32::MAX) {}
+            worker.publish(&[Publication { segment, version, content: SegmentContent::Rule }], &HashMap::new(), CLOCK);
+            worker.changes.clear();
         });
     });
 }

@@ -13,7 +13,7 @@ use audience_engine::edit::Watch;
 use audience_engine::engine::{EngineError, EngineOptions};
 use audience_engine::replay::logical::LogicalEngine;
 use audience_engine::replay::timeline::EngineSubject;
-use audience_kernel::message::{Counted, Previewed};
+use audience_kernel::message::{PreviewResult, SampledCount};
 use audience_rules::ast::Millis;
 use audience_rules::oracle::World;
 use audience_rules::timeline::{Line, OracleSubject, SegmentDefinition, SegmentLine, Subject, parse_timeline};
@@ -171,7 +171,7 @@ impl Run {
         let found = preview(&())?.ok_or("a preview came to no end")?;
         let moment = self.oracle.world.at(self.oracle.now);
         let (before, behind) = (moment.members(&segment.id), moment.satisfying(&rules));
-        let expected = Previewed {
+        let expected = PreviewResult {
             users: moment.histories().len() as u64,
             members: behind.len() as u64,
             entered: counted(behind.difference(&before)),
@@ -259,12 +259,12 @@ impl Watch for Stop {
     }
 }
 
-fn counted<'a>(users: impl IntoIterator<Item = &'a Arc<str>>) -> Counted {
+fn counted<'a>(users: impl IntoIterator<Item = &'a Arc<str>>) -> SampledCount {
     let sample: Vec<String> = users.into_iter().map(|user| user.to_string()).collect();
-    Counted { count: sample.len() as u64, sample }
+    SampledCount { count: sample.len() as u64, sample }
 }
 
-fn sorted(mut previewed: Previewed) -> Previewed {
+fn sorted(mut previewed: PreviewResult) -> PreviewResult {
     for counted in [&mut previewed.entered, &mut previewed.left, &mut previewed.by_missing] {
         counted.sample.sort_unstable();
     }

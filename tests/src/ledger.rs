@@ -9,7 +9,7 @@ use audience_contract::{ChangeKind, Document, DocumentKind, MembershipChange, Pr
 use audience_embedded::{Options, Stores};
 use audience_engine::service::changes::decode;
 use audience_rules::ast::Millis;
-use audience_rules::catalogue::{Catalogue, Status};
+use audience_rules::catalogue::{Catalogue, SegmentStatus};
 use audience_rules::event::event_to_json;
 use audience_rules::json::parse_json;
 use audience_rules::oracle::World;
@@ -240,10 +240,10 @@ fn rules(json: &Value) -> Result<audience_rules::value::Value, String> {
 
 fn put(subject: &mut OracleSubject, id: &str, json: &Value, list: Option<&Vec<String>>) -> Result<(), String> {
     let status = match json["status"].as_str() {
-        Some("ACTIVE") => Status::Active,
-        Some("DRAFT") => Status::Draft,
-        Some("INACTIVE") => Status::Inactive,
-        Some("ARCHIVED") => Status::Archived,
+        Some("ACTIVE") => SegmentStatus::Active,
+        Some("DRAFT") => SegmentStatus::Draft,
+        Some("INACTIVE") => SegmentStatus::Inactive,
+        Some("ARCHIVED") => SegmentStatus::Archived,
         other => return Err(format!("{other:?} is no status")),
     };
     let definition = match json["type"].as_str() {

@@ -3,7 +3,7 @@
 #![allow(missing_docs)]
 
 use audience_rules::ast::Millis;
-use audience_rules::catalogue::{Segment, Status};
+use audience_rules::catalogue::{Segment, SegmentStatus};
 use audience_rules::explain::{Explained, Explainer, NextChange};
 use audience_rules::oracle::World;
 use audience_rules::record::records;
@@ -117,7 +117,9 @@ fn run(seed: u64, seen: &mut Seen) -> Result<(), String> {
         }
         // The past too: what is accepted by now, as of then.
         let now = if random.percent(20) { oracle.now - random.between(0, 200_000_000) as Millis } else { oracle.now };
-        for segment in oracle.world.catalogue.segments.values().filter(|segment| segment.status == Status::Active) {
+        for segment in
+            oracle.world.catalogue.segments.values().filter(|segment| segment.status == SegmentStatus::Active)
+        {
             for user in oracle.world.known_users() {
                 let told = |message: String| format!("seed {seed}, `{}`, `{user}`, {now}: {message}", segment.id);
                 check(&oracle.world, segment, &user, now, seen).map_err(told)?;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use audience_protocol::{PlatformError, SegmentKind, SegmentQuery, SegmentView, Transition};
-use audience_rules::catalogue::Status;
+use audience_rules::catalogue::SegmentStatus;
 use audience_rules::fault::code;
 use hyper::{Method, StatusCode};
 use serde::Serialize;
@@ -42,11 +42,11 @@ pub(crate) const ROUTES: &[Route] = &[
     Route::new(Method::GET, "/api/segments/{id}/versions", Side::Segments, |api, call| Box::pin(versions(api, call))),
 ];
 
-const STATUSES: [(&str, Status); 4] = [
-    ("DRAFT", Status::Draft),
-    ("ACTIVE", Status::Active),
-    ("INACTIVE", Status::Inactive),
-    ("ARCHIVED", Status::Archived),
+const STATUSES: [(&str, SegmentStatus); 4] = [
+    ("DRAFT", SegmentStatus::Draft),
+    ("ACTIVE", SegmentStatus::Active),
+    ("INACTIVE", SegmentStatus::Inactive),
+    ("ARCHIVED", SegmentStatus::Archived),
 ];
 
 const KINDS: [(&str, SegmentKind); 2] = [("DYNAMIC", SegmentKind::Dynamic), ("STATIC", SegmentKind::Static)];

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use audience_rules::catalogue::Status;
+use audience_rules::catalogue::SegmentStatus;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
@@ -19,7 +19,7 @@ pub struct Explanation {
     /// The version of the segment that is explained.
     pub version: u64,
     /// Its status; one that is not ACTIVE has no members, whatever its rules say.
-    pub status: Status,
+    pub status: SegmentStatus,
     /// Whether this version was there at that instant. One that is older than the segment is explained by its first version.
     pub in_force: bool,
     /// RFC 3339: the instant that is explained. All that is accepted by now counts as of then.

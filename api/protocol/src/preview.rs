@@ -1,6 +1,6 @@
 //! What a rule would change, before it is saved.
 
-use audience_rules::catalogue::Status;
+use audience_rules::catalogue::SegmentStatus;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -41,7 +41,7 @@ pub struct Preview {
     pub running_version: Option<u64>,
     /// The status of the segment; absent for a new one.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub status: Option<Status>,
+    pub status: Option<SegmentStatus>,
     /// How long it took.
     pub took_milliseconds: u64,
     /// Whether history was scanned for something that no rule asked for before.

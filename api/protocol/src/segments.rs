@@ -19,7 +19,7 @@ pub struct SegmentDocument {
     #[serde(rename = "type")]
     pub kind: SegmentKind,
     /// DRAFT, ACTIVE, INACTIVE or ARCHIVED.
-    pub status: audience_rules::catalogue::Status,
+    pub status: audience_rules::catalogue::SegmentStatus,
     /// The rules, for a dynamic one, in canonical form.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rules: Option<Box<RawValue>>,
@@ -140,7 +140,7 @@ pub enum Transition {
 #[derive(Clone, Debug, Default)]
 pub struct SegmentQuery {
     /// Only of this status.
-    pub status: Option<audience_rules::catalogue::Status>,
+    pub status: Option<audience_rules::catalogue::SegmentStatus>,
     /// Only of this kind.
     pub kind: Option<SegmentKind>,
     /// Only with this text in id, name, description, tags or owner, in any case.

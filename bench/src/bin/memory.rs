@@ -1,6 +1,6 @@
 //! Measures the memory of a live user-feature: what a worker keeps of one user for one measure.
 //!
-//! A partition without a store takes a million users, first with one event that no rule wants, then with events that give
+//! A worker without a store takes a million users, first with one event that no rule wants, then with events that give
 //! each of them something of every measure. What the process grew by between, by user and measure, is the figure; what it
 //! grew by for the users alone is the other.
 
@@ -9,9 +9,9 @@ use std::sync::Arc;
 use anyhow::{Context, ensure};
 use audience_bench::process::resident;
 use audience_engine::memory::{MemoryLog, MemoryMessages};
-use audience_kernel::message::{Clock, Content, Publication, Routed};
-use audience_kernel::partition::{Partition, TickInput};
+use audience_kernel::message::{Clock, Publication, Routed, SegmentContent};
 use audience_kernel::program::Program;
+use audience_kernel::worker::{TickInput, WorkerState};
 use audience_rules::catalogue::Catalogue;
 use audience_rules::event::{EventDecoder, EventDefaults};
 use audience_rules::json::parse_json;
@@ -41,9 +41,9 @@ struct Flags {
 
 fn main() -> anyhow::Result<()> {
     let flags = Flags::parse();
-    let mut partition = Partition::new(Arc::new(Arc::new(MemoryLog::default())), Arc::new(MemoryMessages::default()));
-    put_in_force(&mut partition, flags.rules)?;
-    let mut feed = Feed { partition, decoder: EventDecoder::new(), sequence: 0 };
+    let mut worker = WorkerState::new(Arc::new(Arc::new(MemoryLog::default())), Arc::new(MemoryMessages::default()));
+    put_in_force(&mut worker, flags.rules)?;
+    let mut feed = Feed { worker, decoder: EventDecoder::new(), sequence: 0 };
     let empty = resident(None).context(NO_MEMORY)?;
     feed.everyone(flags.users, |user| format!(r#"{{"userId":"user-{user:08}","eventType":"nothing"}}"#))?;
     let known = resident(None).context(NO_MEMORY)?;
@@ -56,7 +56,7 @@ fn main() -> anyhow::Result<()> {
         })?;
     }
     let full = resident(None).context(NO_MEMORY)?;
-    let (users, cells) = feed.partition.figures();
+    let (users, cells) = feed.worker.figures();
     let expected = flags.users as usize * 2 * CATEGORIES as usize;
     ensure!(users as u64 == flags.users && cells == expected, "{users} users have {cells} cells, not {expected}");
     let per = |bytes: u64, count: usize| bytes as f64 / count as f64;
@@ -69,7 +69,7 @@ fn main() -> anyhow::Result<()> {
 }
 
 /// Puts rules in force over all measures.
-fn put_in_force(partition: &mut Partition, rules: u64) -> anyhow::Result<()> {
+fn put_in_force(worker: &mut WorkerState, rules: u64) -> anyhow::Result<()> {
     let catalogue = Catalogue::with_shipped_traits();
     let mut programs = Vec::new();
     for rule in 0..rules.max(2 * CATEGORIES) {
@@ -84,20 +84,20 @@ fn put_in_force(partition: &mut Partition, rules: u64) -> anyhow::Result<()> {
         let node = catalogue.check_rules("s", &json).map_err(|faults| anyhow::anyhow!("{faults:?}"))?;
         programs.push((Arc::from(format!("s{rule}")), Arc::new(Program::compile(&node, &catalogue))));
     }
-    partition.install(&programs, None);
+    worker.install(&programs, None);
     let publications: Vec<Publication> = programs
         .iter()
-        .map(|(segment, _)| Publication { segment: Arc::clone(segment), version: 1, content: Content::Rule })
+        .map(|(segment, _)| Publication { segment: Arc::clone(segment), version: 1, content: SegmentContent::Rule })
         .collect();
-    partition.begin_scan(None);
-    while !partition.scan_slice(u32::MAX) {}
-    partition.publish(&publications, &HashMap::new(), CLOCK);
+    worker.begin_scan(None);
+    while !worker.scan_slice(u32::MAX) {}
+    worker.publish(&publications, &HashMap::new(), CLOCK);
     Ok(())
 }
 
-/// Feeds events to a partition.
+/// Feeds events to a worker.
 struct Feed {
-    partition: Partition,
+    worker: WorkerState,
     decoder: EventDecoder,
     sequence: u64,
 }
@@ -116,8 +116,8 @@ impl Feed {
                 self.sequence += 1;
             }
             let routed = vec![Routed { records, ..Routed::default() }];
-            self.partition.tick(TickInput { clock: Clock::at(CLOCK), routed }).context("a tick")?;
-            self.partition.changes.clear();
+            self.worker.tick(TickInput { clock: Clock::at(CLOCK), routed }).context("a tick")?;
+            self.worker.changes.clear();
         }
         Ok(())
     }

@@ -21,9 +21,9 @@ use audience_engine::service::changes::encode;
 use audience_kernel::aliases::Aliases;
 use audience_kernel::message::Clock;
 use audience_kernel::operator::Inward;
-use audience_kernel::partition::Partition;
 use audience_kernel::registry::Boundary;
-use audience_rules::catalogue::{Catalogue, Definition, Segment, Status};
+use audience_kernel::worker::WorkerState;
+use audience_rules::catalogue::{Catalogue, Definition, Segment, SegmentStatus};
 use audience_rules::event::{EventDecoder, EventDefaults};
 use audience_rules::json::parse_json;
 use audience_rules::record::set_sequence;
@@ -159,7 +159,7 @@ fn catalogue(rules: u64) -> anyhow::Result<Catalogue> {
         let id = format!("s{number}");
         let node = catalogue.check_rules(&id, &json).map_err(|faults| anyhow::anyhow!("{faults:?}"))?;
         let definition = Definition::Dynamic(node.into());
-        catalogue.put_segment(Segment { id: id.into(), version: 1, status: Status::Active, definition });
+        catalogue.put_segment(Segment { id: id.into(), version: 1, status: SegmentStatus::Active, definition });
     }
     Ok(catalogue)
 }
@@ -211,7 +211,7 @@ fn measure(args: &Args, shape: Shape, pieces: &[Vec<u8>]) -> anyhow::Result<Run>
         None
     };
     let seed: Seed =
-        Arc::new(move |_, _| Ok((Partition::new(Arc::new(log.clone()), messages.clone()), Aliases::default())));
+        Arc::new(move |_, _| Ok((WorkerState::new(Arc::new(log.clone()), messages.clone()), Aliases::default())));
     let engine = Engine::start(options, peers, seed, encode, Box::new(|_| Ok(())), Box::new(|_| {}))?;
     let catalogue = catalogue(args.rules)?;
     let difference = RuleSet::default().difference(&RuleSet::of(&catalogue), &catalogue);

@@ -14,7 +14,7 @@ use audience_protocol::{
     AuditQuery, MembersChange, MembersMode, MembersOutcome, Platform, PlatformError, SegmentInput, SegmentQuery,
     Transition,
 };
-use audience_rules::catalogue::Status;
+use audience_rules::catalogue::SegmentStatus;
 use audience_rules::event::{EventDecoder, EventDefaults};
 use common::Scratch;
 use serde_json::{Value, json};
@@ -73,7 +73,7 @@ fn change(service: &Service, mode: MembersMode, members: &[&str]) -> MembersOutc
     service.change_members("list", change, None, "ann").expect("it is changed")
 }
 
-fn status(service: &Service, id: &str) -> (Status, u64) {
+fn status(service: &Service, id: &str) -> (SegmentStatus, u64) {
     let document = service.segment(id).expect("a segment").document;
     (document.status, document.version)
 }
@@ -118,7 +118,7 @@ fn archive_and_delete(service: &Service) {
     let refused = service.transition_segment("high", Transition::Activate, None, None, "ann");
     assert!(matches!(refused, Err(PlatformError::Conflict { code: "archived", .. })));
     service.rollback_segment("high", 3, None, None, "ann").expect("taken up again");
-    assert_eq!(status(service, "high"), (Status::Inactive, 5), "nobody enters before it is looked at");
+    assert_eq!(status(service, "high"), (SegmentStatus::Inactive, 5), "nobody enters before it is looked at");
     service.transition_segment("high", Transition::Activate, None, None, "ann").expect("activated");
     has(service, "high", &["a", "b"]);
     service.delete_segment("high", Some(6), "bob").expect("deleted");
@@ -129,7 +129,7 @@ fn archive_and_delete(service: &Service) {
     service.rollback_segment("high", 2, None, None, "ann").expect("it comes back");
     assert_eq!(
         (status(service, "high"), service.segment_versions("high").expect("versions").len()),
-        ((Status::Inactive, 7), 7)
+        ((SegmentStatus::Inactive, 7), 7)
     );
     service.delete_segment("high", None, "bob").expect("deleted");
     service.create_segment(input(json!({"id": "high", "name": "New", "rules": over(1)})), "ann").expect("created");

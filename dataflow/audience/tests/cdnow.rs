@@ -79,7 +79,8 @@ fn world(lines: &[&str]) -> World {
     for segment in rules().as_array().unwrap() {
         let id = segment["id"].as_str().unwrap().to_owned();
         let definition = SegmentDefinition::Dynamic(parse_json(segment["rules"].to_string().as_bytes()).unwrap());
-        let line = SegmentLine { name: id.clone(), id, status: audience_rules::catalogue::Status::Active, definition };
+        let line =
+            SegmentLine { name: id.clone(), id, status: audience_rules::catalogue::SegmentStatus::Active, definition };
         subject.put_segment(&line).unwrap();
     }
     lines.iter().for_each(|line| subject.event(line.as_bytes()).unwrap());

@@ -16,9 +16,9 @@ use std::time::Instant;
 use audience_contract::EventLog;
 use audience_kernel::message::{Clock, Control};
 use audience_kernel::operator::Inward;
-use audience_kernel::program::Source;
+use audience_kernel::program::MeasureKey;
 use audience_kernel::registry::Boundary;
-use audience_rules::ast::{Events, Filter};
+use audience_rules::ast::{EventTypes, Filter};
 use audience_rules::record::{EventRef, RecordKind, records};
 use audience_rules::test::{filter_holds, filter_is_relative};
 use parking_lot::Mutex;
@@ -84,7 +84,7 @@ pub fn apply(
 /// for a few rules.
 pub(crate) fn is_small(engine: &Engine, difference: &Difference) -> bool {
     let users = usize::try_from(engine.done().most_users).unwrap_or(usize::MAX);
-    let is_complete = difference.new_sources.is_empty() && difference.new_rank_depth == 0;
+    let is_complete = difference.new_measures.is_empty() && difference.new_rank_depth == 0;
     is_complete && !difference.install.is_empty() && difference.install.len().saturating_mul(users) <= LOOKS_IN_A_TICK
 }
 
@@ -111,7 +111,7 @@ pub fn install(
     watch: &dyn Watch,
 ) -> Result<bool, EngineError> {
     let mut end = 0;
-    let needs_history = !difference.new_sources.is_empty();
+    let needs_history = !difference.new_measures.is_empty();
     let rules = difference.install.clone();
     let tick = control(engine, position, |boundary| {
         end = boundary.sequence;
@@ -120,7 +120,7 @@ pub fn install(
     engine.wait_for(tick)?;
     if needs_history && end > 0 {
         let begun = Instant::now();
-        if !backfill(engine, log, position, &difference.new_sources, end, watch)? {
+        if !backfill(engine, log, position, &difference.new_measures, end, watch)? {
             return Ok(false);
         }
         control(engine, position, |_| vec![Control::BackfillDone])?;
@@ -159,19 +159,19 @@ fn scan(engine: &Engine, position: &dyn Position, rank_depth: Option<u32>) -> Re
 #[derive(Default)]
 struct Wanted<'a> {
     /// Event types, each with the filter that must hold of an event, where that does not depend on the clock.
-    events: Vec<(&'a Events, Option<&'a Filter>)>,
+    events: Vec<(&'a EventTypes, Option<&'a Filter>)>,
     /// `identify` events with any of these traits.
     traits: Vec<&'a str>,
 }
 
 impl<'a> Wanted<'a> {
-    fn of(sources: &'a [Source]) -> Wanted<'a> {
+    fn of(measures: &'a [MeasureKey]) -> Wanted<'a> {
         let mut wanted = Wanted::default();
-        for source in sources {
-            match source {
-                Source::Trait(path) => wanted.traits.extend(path.first().map(|name| &**name)),
-                Source::Behaviour(behaviour) => wanted.add(&behaviour.events, behaviour.filter.as_ref()),
-                Source::Sequence(sequence) => {
+        for measure in measures {
+            match measure {
+                MeasureKey::Trait(path) => wanted.traits.extend(path.first().map(|name| &**name)),
+                MeasureKey::Behaviour(behaviour) => wanted.add(&behaviour.events, behaviour.filter.as_ref()),
+                MeasureKey::Sequence(sequence) => {
                     sequence.steps.iter().for_each(|step| wanted.add(&step.events, step.filter.as_ref()));
                 }
             }
@@ -179,7 +179,7 @@ impl<'a> Wanted<'a> {
         wanted
     }
 
-    fn add(&mut self, events: &'a Events, filter: Option<&'a Filter>) {
+    fn add(&mut self, events: &'a EventTypes, filter: Option<&'a Filter>) {
         self.events.push((events, filter.filter(|filter| !filter_is_relative(filter))));
     }
 
@@ -187,7 +187,7 @@ impl<'a> Wanted<'a> {
         if !event.kind().counts() {
             return false;
         }
-        let is_wanted = |(events, filter): &(&Events, Option<&Filter>)| {
+        let is_wanted = |(events, filter): &(&EventTypes, Option<&Filter>)| {
             events.contains(event.event_type()) && filter.is_none_or(|filter| filter_holds(filter, event, 0))
         };
         self.events.iter().any(is_wanted)
@@ -202,11 +202,11 @@ fn backfill(
     engine: &Engine,
     log: &dyn EventLog,
     position: &dyn Position,
-    sources: &[Source],
+    measures: &[MeasureKey],
     end: u64,
     watch: &dyn Watch,
 ) -> Result<bool, EngineError> {
-    let wanted = Wanted::of(sources);
+    let wanted = Wanted::of(measures);
     let (scanned, is_stopped) = (AtomicU64::new(0), AtomicBool::new(false));
     let failure: Mutex<Option<EngineError>> = Mutex::new(None);
     std::thread::scope(|scope| {

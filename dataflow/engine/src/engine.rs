@@ -17,9 +17,9 @@ use std::time::Duration;
 
 use audience_kernel::aliases::Aliases;
 use audience_kernel::membership::Membership;
-use audience_kernel::message::{Clock, Control, Previewed};
+use audience_kernel::message::{Clock, Control, PreviewResult};
 use audience_kernel::operator::{Inward, Outward, TickOutput};
-use audience_kernel::partition::Partition;
+use audience_kernel::worker::WorkerState;
 use audience_rules::ast::Millis;
 use hashbrown::HashMap;
 use parking_lot::{Condvar, Mutex, RwLock};
@@ -84,13 +84,13 @@ pub struct TickDone {
 pub type Sink = Box<dyn FnMut(TickDone) -> Result<(), EngineError> + Send>;
 
 /// Makes the state of a worker (of so many), on its own thread: its users, and the aliases.
-pub type Seed = Arc<dyn Fn(usize, usize) -> Result<(Partition, Aliases), EngineError> + Send + Sync>;
+pub type Seed = Arc<dyn Fn(usize, usize) -> Result<(WorkerState, Aliases), EngineError> + Send + Sync>;
 
 /// Called as each tick is made, in order, before the workers have it.
 pub type OnSubmit = Box<dyn Fn(u64) + Send + Sync>;
 
 /// Writes a worker's changes down for the sink.
-pub type Encode = fn(&mut Partition, &mut Vec<u8>);
+pub type Encode = fn(&mut WorkerState, &mut Vec<u8>);
 
 /// What is known of the ticks done.
 #[derive(Clone, Debug, Default)]
@@ -112,7 +112,7 @@ pub struct Done {
     /// The sizes of the segments that have members, over all workers.
     pub sizes: Arc<RwLock<HashMap<String, u64>>>,
     /// What the last preview counted, over all workers.
-    pub previewed: Option<Arc<Previewed>>,
+    pub previewed: Option<Arc<PreviewResult>>,
     /// Why nothing more will be done.
     pub failure: Option<String>,
 }

@@ -10,8 +10,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use audience_contract::EventLog;
-use audience_kernel::message::{Control, PreviewOf, Previewed};
-use audience_kernel::program::{Program, Source};
+use audience_kernel::message::{Control, PreviewRequest, PreviewResult};
+use audience_kernel::program::{MeasureKey, Program};
 use audience_rules::ast::SegmentId;
 
 use crate::edit::{self, Position, Watch};
@@ -33,7 +33,7 @@ pub struct Asked {
 #[derive(Clone, Debug)]
 pub struct Lacking {
     /// Measures: history is scanned for them.
-    pub sources: Vec<Source>,
+    pub measures: Vec<MeasureKey>,
     /// The deepest new rank; 0 for none.
     rank_depth: u32,
 }
@@ -42,7 +42,7 @@ pub struct Lacking {
 #[derive(Clone, Debug)]
 pub struct Outcome {
     /// The counts, over all workers.
-    pub previewed: Previewed,
+    pub previewed: PreviewResult,
     /// Whether history was scanned for it.
     pub is_history_scanned: bool,
 }
@@ -50,7 +50,7 @@ pub struct Outcome {
 /// Rules that stay installed behind their preview.
 struct Kept {
     rules: Vec<SegmentId>,
-    sources: Vec<Source>,
+    measures: Vec<MeasureKey>,
     since: Instant,
 }
 
@@ -64,8 +64,8 @@ pub struct Previews {
 impl Previews {
     /// What is lacking for a preview beside what is in force and what the last one left.
     pub fn lacking(&self, in_force: &RuleSet, asked: &Asked) -> Lacking {
-        let (sources, rank_depth) = in_force.lacking(&asked.program, self.kept_sources());
-        Lacking { sources, rank_depth }
+        let (measures, rank_depth) = in_force.lacking(&asked.program, self.kept_measures());
+        Lacking { measures, rank_depth }
     }
 
     /// Counts what a rule would change, of which `lacking` is what [`lacking`](Self::lacking) says now. `None` where `watch`
@@ -82,11 +82,11 @@ impl Previews {
         self.count += 1;
         // No segment's id is as long.
         let name = |what: &str| -> SegmentId { format!("{what} {:0>256}", self.count).into() };
-        let Lacking { sources: new_sources, rank_depth: new_rank_depth } = lacking;
+        let Lacking { measures: new_measures, rank_depth: new_rank_depth } = lacking;
         let rule = name("preview");
         let mut install = vec![(rule.clone(), asked.program.clone())];
         let certain = asked.program.certain().map(|program| (name("certain"), Arc::new(program)));
-        let of = PreviewOf {
+        let of = PreviewRequest {
             rule,
             certain: certain.as_ref().map(|(name, _)| name.clone()),
             against: asked.against.clone(),
@@ -94,7 +94,7 @@ impl Previews {
         };
         install.extend(certain);
         let rules: Vec<SegmentId> = install.iter().map(|(name, _)| name.clone()).collect();
-        let difference = Difference { install, publish: Vec::new(), new_sources, new_rank_depth };
+        let difference = Difference { install, publish: Vec::new(), new_measures, new_rank_depth };
         let mut steps = Vec::new();
         // Two rules are looked at by users' rows, which takes too long for one tick.
         if rules.len() == 1 && edit::is_small(engine, &difference) {
@@ -110,17 +110,17 @@ impl Previews {
         steps.push(Control::Preview(of));
         let tick = edit::control(engine, position, |_| steps)?;
         let previewed = engine.wait_for(tick)?.previewed;
-        let sources = asked.program.sources().into_iter().cloned().collect();
-        if let Some(before) = self.kept.replace(Kept { rules, sources, since: Instant::now() }) {
+        let measures = asked.program.measures().into_iter().cloned().collect();
+        if let Some(before) = self.kept.replace(Kept { rules, measures, since: Instant::now() }) {
             self.uninstall(engine, position, before.rules)?;
         }
         let previewed = previewed.map(|previewed| (*previewed).clone()).unwrap_or_default();
-        Ok(Some(Outcome { previewed, is_history_scanned: !difference.new_sources.is_empty() }))
+        Ok(Some(Outcome { previewed, is_history_scanned: !difference.new_measures.is_empty() }))
     }
 
     /// The measures that are there because of the last preview.
-    pub fn kept_sources(&self) -> &[Source] {
-        self.kept.as_ref().map_or(&[], |kept| &kept.sources)
+    pub fn kept_measures(&self) -> &[MeasureKey] {
+        self.kept.as_ref().map_or(&[], |kept| &kept.measures)
     }
 
     /// When the last preview ended whose rule is still installed.

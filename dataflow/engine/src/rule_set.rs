@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use audience_kernel::message::{Content, Publication};
-use audience_kernel::program::{Program, RankProgram, Source};
+use audience_kernel::message::{Publication, SegmentContent};
+use audience_kernel::program::{MeasureKey, Program, RankProgram};
 use audience_rules::ast::SegmentId;
-use audience_rules::catalogue::{Catalogue, ComputedTrait, Definition, Status};
+use audience_rules::catalogue::{Catalogue, ComputedTrait, Definition, SegmentStatus};
 use hashbrown::{HashMap, HashSet};
 
 /// What a segment is, made ready to run.
@@ -44,7 +44,7 @@ pub struct Difference {
     /// What is put in or out of force, in order.
     pub publish: Vec<Publication>,
     /// Measures that nobody computes.
-    pub new_sources: Vec<Source>,
+    pub new_measures: Vec<MeasureKey>,
     /// The deepest new rank; 0 for none.
     pub new_rank_depth: u32,
 }
@@ -66,7 +66,7 @@ impl RuleSet {
     /// computed trait has changed, which may mean anything to any rule.
     pub fn followed_by(&self, catalogue: &Catalogue) -> RuleSet {
         let has_same_traits = self.traits == catalogue.traits;
-        let active = || catalogue.segments.values().filter(|segment| segment.status == Status::Active);
+        let active = || catalogue.segments.values().filter(|segment| segment.status == SegmentStatus::Active);
         let segments = active().map(|segment| {
             let known = self.segments.get(&segment.id).filter(|(_, version)| *version == segment.version);
             let known =
@@ -83,9 +83,9 @@ impl RuleSet {
     }
 
     /// The measures that are computed.
-    pub fn sources(&self) -> HashSet<&Source> {
+    pub fn measures(&self) -> HashSet<&MeasureKey> {
         let rules = self.segments.values().filter_map(|(ready, _)| match ready {
-            Ready::Rule(program) => Some(program.sources()),
+            Ready::Rule(program) => Some(program.measures()),
             Ready::List(_) => None,
         });
         rules.flatten().collect()
@@ -101,7 +101,7 @@ impl RuleSet {
             {
                 if known_version != version {
                     // Changes from now on are of the new version, though it says the same.
-                    let content = Content::Unchanged;
+                    let content = SegmentContent::Unchanged;
                     difference.publish.push(Publication { segment: id, version: *version, content });
                 }
                 continue;
@@ -109,9 +109,9 @@ impl RuleSet {
             let content = match ready {
                 Ready::Rule(program) => {
                     difference.install.push((id.clone(), program.clone()));
-                    Content::Rule
+                    SegmentContent::Rule
                 }
-                Ready::List(list) => Content::List(list.clone()),
+                Ready::List(list) => SegmentContent::List(list.clone()),
             };
             difference.publish.push(Publication { segment: id, version: *version, content });
         }
@@ -119,28 +119,28 @@ impl RuleSet {
         gone.sort_unstable();
         for id in gone {
             let version = catalogue.segments.get(id).map_or(0, |segment| segment.version);
-            difference.publish.push(Publication { segment: id.clone(), version, content: Content::Nothing });
+            difference.publish.push(Publication { segment: id.clone(), version, content: SegmentContent::Nothing });
         }
-        let known = if difference.install.is_empty() { HashSet::new() } else { self.sources() };
-        let mut new: HashSet<&Source> = HashSet::new();
+        let known = if difference.install.is_empty() { HashSet::new() } else { self.measures() };
+        let mut new: HashSet<&MeasureKey> = HashSet::new();
         for (_, program) in &difference.install {
-            new.extend(program.sources().into_iter().filter(|source| !known.contains(source)));
+            new.extend(program.measures().into_iter().filter(|measure| !known.contains(measure)));
         }
-        difference.new_sources = new.into_iter().cloned().collect();
+        difference.new_measures = new.into_iter().cloned().collect();
         difference.new_rank_depth = self.new_rank_depth(next);
         difference
     }
 
     /// What is lacking to compute a rule beside these: measures, which some of `kept` may make up for, and the deepest rank.
-    pub fn lacking(&self, program: &Program, kept: &[Source]) -> (Vec<Source>, u32) {
-        let known = self.sources();
-        let needed: HashSet<&Source> = program.sources().into_iter().collect();
-        let is_lacking = |source: &&Source| !known.contains(source) && !kept.contains(source);
-        let sources = needed.into_iter().filter(is_lacking).cloned().collect();
+    pub fn lacking(&self, program: &Program, kept: &[MeasureKey]) -> (Vec<MeasureKey>, u32) {
+        let known = self.measures();
+        let needed: HashSet<&MeasureKey> = program.measures().into_iter().collect();
+        let is_lacking = |measure: &&MeasureKey| !known.contains(measure) && !kept.contains(measure);
+        let measures = needed.into_iter().filter(is_lacking).cloned().collect();
         let mut ranks = self.ranks();
         let before = ranks.len();
         collect_ranks(program, &mut ranks);
-        (sources, if ranks.len() == before { 0 } else { ranks.len() as u32 })
+        (measures, if ranks.len() == before { 0 } else { ranks.len() as u32 })
     }
 
     fn ranks(&self) -> HashSet<Arc<RankProgram>> {
@@ -182,7 +182,7 @@ mod tests {
         let mut put = |rules: &str| {
             let json = parse_json(rules.as_bytes()).unwrap();
             let definition = Definition::Dynamic(catalogue.check_rules("s", &json).unwrap().into());
-            catalogue.put_segment(Segment { id: "s".into(), version: 1, status: Status::Active, definition });
+            catalogue.put_segment(Segment { id: "s".into(), version: 1, status: SegmentStatus::Active, definition });
             catalogue.clone()
         };
         let (before, after) = (put(r#"{"event": "a"}"#), put(r#"{"event": "b"}"#));

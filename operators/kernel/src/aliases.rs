@@ -22,7 +22,7 @@ pub type IdSince = (String, u64);
 
 /// A merge that came about.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Merged {
+pub struct UserMerge {
     /// Who is no longer a user.
     pub from: Arc<str>,
     /// Who has their history now.
@@ -60,7 +60,7 @@ impl Aliases {
     }
 
     /// Merges `previous` into `user`, both resolved first; `None` where they are one already.
-    pub fn merge(&mut self, previous: &str, user: &str) -> Option<Merged> {
+    pub fn merge(&mut self, previous: &str, user: &str) -> Option<UserMerge> {
         let from = self.root(previous).cloned().unwrap_or_else(|| Arc::from(previous));
         let into = self.root(user).cloned().unwrap_or_else(|| Arc::from(user));
         if from == into {
@@ -73,7 +73,7 @@ impl Aliases {
         }
         self.merged.entry(into.clone()).or_default().extend(moved);
         let ids = self.ids_since(&into);
-        Some(Merged { from, into, ids })
+        Some(UserMerge { from, into, ids })
     }
 
     /// Erases the user that an id stands for, at that place in the order of acceptance: each of the ids that were this user,

@@ -10,7 +10,7 @@ use audience_rules::test::filter_holds;
 use audience_rules::value::ValueRef;
 use serde::{Deserialize, Serialize};
 
-use crate::measure::{Aggregate, Contribution, Kind, MeasureId, Span, contribution};
+use crate::measure::{Aggregate, Contribution, MeasureId, MeasureKind, Span, contribution};
 use crate::reading::Reading;
 use crate::relative_log::{RelativeLog, filter_spans, times};
 use crate::sequence_state::SequenceState;
@@ -45,7 +45,7 @@ pub enum Cell {
         /// The measure.
         measure: MeasureId,
         /// What is kept.
-        state: Box<State>,
+        state: Box<LargeState>,
     },
     /// A trait that is a number which fits 64 bits of 10^-9, as most are: looked at without a further way through memory.
     TraitNumber {
@@ -69,7 +69,7 @@ pub struct TraitNumber {
 
 /// What does not fit a cell itself.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub enum State {
+pub enum LargeState {
     /// A number beyond 64 bits of 10^-9.
     Wide(i128),
     /// Sum and count of an average.
@@ -92,7 +92,7 @@ pub enum State {
 
 /// An event about to be applied to a cell.
 #[derive(Clone, Copy, Debug)]
-pub struct Applied<'a> {
+pub struct AppliedEvent<'a> {
     /// The event.
     pub event: &'a EventRef<'a>,
     /// The clock.
@@ -123,9 +123,9 @@ impl Cell {
     }
 
     /// What it says at `now`; it must have been advanced to there.
-    pub fn reading(&self, kind: &Kind, now: Millis) -> Reading {
+    pub fn reading(&self, kind: &MeasureKind, now: Millis) -> Reading {
         let aggregate = match kind {
-            Kind::Behaviour { aggregate, .. } => *aggregate,
+            MeasureKind::Behaviour { aggregate, .. } => *aggregate,
             _ => Aggregate::Count,
         };
         match self {
@@ -135,15 +135,15 @@ impl Cell {
             Cell::Instant { at, .. } => Reading::Number(Decimal::from_integer(*at)),
             Cell::TraitNumber { value, .. } => Reading::Number(Decimal::from_units(i128::from(value.units))),
             Cell::Other { state, .. } => match &**state {
-                State::Wide(units) => Reading::Number(Decimal::from_units(*units)),
-                State::Average(sum, count) => Reading::Ratio(Decimal::from_units(*sum), *count),
-                State::Distinct(values) => Reading::Number(Decimal::from_integer(values.len() as i64)),
-                State::Days(days) => Reading::Number(Decimal::from_integer(days.len() as i64)),
-                State::Edge(_, _, value) => Reading::Flat(value.clone()),
-                State::Trait(_, _, value) => value.clone().map_or(Reading::Missing, Reading::Flat),
-                State::Window(log) => log.reading(aggregate),
-                State::Relative(log) => log.reading(aggregate, now),
-                State::Sequence(state) => Reading::Held(state.held()),
+                LargeState::Wide(units) => Reading::Number(Decimal::from_units(*units)),
+                LargeState::Average(sum, count) => Reading::Ratio(Decimal::from_units(*sum), *count),
+                LargeState::Distinct(values) => Reading::Number(Decimal::from_integer(values.len() as i64)),
+                LargeState::Days(days) => Reading::Number(Decimal::from_integer(days.len() as i64)),
+                LargeState::Edge(_, _, value) => Reading::Flat(value.clone()),
+                LargeState::Trait(_, _, value) => value.clone().map_or(Reading::Missing, Reading::Flat),
+                LargeState::Window(log) => log.reading(aggregate),
+                LargeState::Relative(log) => log.reading(aggregate, now),
+                LargeState::Sequence(state) => Reading::Held(state.held()),
             },
         }
     }
@@ -163,9 +163,9 @@ impl Cell {
         match self {
             Cell::TraitNumber { value, .. } => value.sequence,
             Cell::Other { state, .. } => match &**state {
-                State::Average(_, count) => *count,
-                State::Edge(_, sequence, _) | State::Trait(_, sequence, _) => *sequence,
-                State::Window(log) => u64::from(log.is_empty()),
+                LargeState::Average(_, count) => *count,
+                LargeState::Edge(_, sequence, _) | LargeState::Trait(_, sequence, _) => *sequence,
+                LargeState::Window(log) => u64::from(log.is_empty()),
                 _ => 0,
             },
             Cell::Count { .. } | Cell::Number { .. } | Cell::Instant { .. } => 0,
@@ -173,27 +173,29 @@ impl Cell {
     }
 
     /// Brings windows to `now`.
-    pub fn advance(&mut self, kind: &Kind, now: Millis) {
+    pub fn advance(&mut self, kind: &MeasureKind, now: Millis) {
         let Cell::Other { state, .. } = self else { return };
         match (&mut **state, kind) {
-            (State::Window(log), Kind::Behaviour { span: Span::Sliding { enter, leave }, .. }) => {
+            (LargeState::Window(log), MeasureKind::Behaviour { span: Span::Sliding { enter, leave }, .. }) => {
                 log.advance((*enter, *leave), now);
             }
-            (State::Relative(log), _) => log.advance(now),
-            (State::Sequence(state), Kind::Sequence { sequence, span, .. }) => state.advance(sequence, *span, now),
+            (LargeState::Relative(log), _) => log.advance(now),
+            (LargeState::Sequence(state), MeasureKind::Sequence { sequence, span, .. }) => {
+                state.advance(sequence, *span, now)
+            }
             _ => {}
         }
     }
 
     /// The next instant after `now` at which it, or a test of it with one of these offsets, may change by time alone.
-    pub fn next_change(&self, kind: &Kind, offsets: &[Millis], now: Millis) -> Millis {
+    pub fn next_change(&self, kind: &MeasureKind, offsets: &[Millis], now: Millis) -> Millis {
         let own = match self {
             Cell::Other { state, .. } => match (&**state, kind) {
-                (State::Window(log), Kind::Behaviour { span: Span::Sliding { enter, leave }, .. }) => {
+                (LargeState::Window(log), MeasureKind::Behaviour { span: Span::Sliding { enter, leave }, .. }) => {
                     log.next_change((*enter, *leave))
                 }
-                (State::Relative(log), _) => log.next_change(now),
-                (State::Sequence(state), _) => state.next_change(),
+                (LargeState::Relative(log), _) => log.next_change(now),
+                (LargeState::Sequence(state), _) => state.next_change(),
                 _ => Millis::MAX,
             },
             _ => Millis::MAX,
@@ -205,9 +207,9 @@ impl Cell {
     pub fn is_empty(&self) -> bool {
         match self {
             Cell::Other { state, .. } => match &**state {
-                State::Window(log) => log.is_empty(),
-                State::Relative(log) => log.is_empty(),
-                State::Sequence(state) => state.is_empty(),
+                LargeState::Window(log) => log.is_empty(),
+                LargeState::Relative(log) => log.is_empty(),
+                LargeState::Sequence(state) => state.is_empty(),
                 _ => false,
             },
             _ => false,
@@ -231,27 +233,32 @@ fn next_flip(reading: &Reading, offsets: &[Millis], now: Millis) -> Millis {
 }
 
 /// Whether the event's time and filter let it feed the measure, apart from what depends on now.
-fn fits(kind: &Kind, applied: Applied<'_>) -> bool {
+fn fits(kind: &MeasureKind, applied: AppliedEvent<'_>) -> bool {
     match kind {
-        Kind::Behaviour { filter, span, relative, .. } => {
+        MeasureKind::Behaviour { filter, span, relative, .. } => {
             span.of_event(applied.event.timestamp()).is_some_and(|(_, leave)| leave > applied.now)
                 && (*relative || filter.as_ref().is_none_or(|f| filter_holds(f, applied.event, applied.now)))
         }
-        Kind::Sequence { .. } | Kind::Trait(_) => true,
+        MeasureKind::Sequence { .. } | MeasureKind::Trait(_) => true,
     }
 }
 
 /// Applies an event to a behaviour's or sequence's cell (`None`: nothing is kept yet) and gives the cell to keep;
 /// `Err` gives back what was there where the event feeds nothing.
-pub fn apply(cell: Option<Cell>, measure: MeasureId, kind: &Kind, applied: Applied<'_>) -> Result<Cell, Option<Cell>> {
+pub fn apply(
+    cell: Option<Cell>,
+    measure: MeasureId,
+    kind: &MeasureKind,
+    applied: AppliedEvent<'_>,
+) -> Result<Cell, Option<Cell>> {
     match kind {
-        Kind::Trait(_) => Err(cell),
-        Kind::Sequence { sequence, span, relative } => {
+        MeasureKind::Trait(_) => Err(cell),
+        MeasureKind::Sequence { sequence, span, relative } => {
             let mut state = match cell {
                 Some(Cell::Other { state, .. }) => state,
-                _ => Box::new(State::Sequence(SequenceState::default())),
+                _ => Box::new(LargeState::Sequence(SequenceState::default())),
             };
-            let State::Sequence(kept) = &mut *state else { return Err(Some(Cell::Other { measure, state })) };
+            let LargeState::Sequence(kept) = &mut *state else { return Err(Some(Cell::Other { measure, state })) };
             let added = kept.add(sequence, *span, *relative, applied.event, applied.now);
             if added {
                 kept.advance(sequence, *span, applied.now);
@@ -261,12 +268,12 @@ pub fn apply(cell: Option<Cell>, measure: MeasureId, kind: &Kind, applied: Appli
                 false => Err(None),
             }
         }
-        Kind::Behaviour { aggregate, path, span, .. } => {
+        MeasureKind::Behaviour { aggregate, path, span, .. } => {
             if !fits(kind, applied) {
                 return Err(cell);
             }
             let Some(contribution) = contribution(*aggregate, path.as_ref(), applied.event) else { return Err(cell) };
-            if let Kind::Behaviour { relative: true, filter, .. } = kind {
+            if let MeasureKind::Behaviour { relative: true, filter, .. } = kind {
                 let within = span.of_event(applied.event.timestamp()).unwrap_or((Millis::MAX, Millis::MAX));
                 let spans = filter_spans(filter.as_ref(), applied.event, within);
                 return add_relative(cell, measure, contribution, applied, spans);
@@ -285,7 +292,7 @@ fn add_relative(
     cell: Option<Cell>,
     measure: MeasureId,
     contribution: Contribution<'_>,
-    applied: Applied<'_>,
+    applied: AppliedEvent<'_>,
     spans: Vec<(Millis, Millis)>,
 ) -> Result<Cell, Option<Cell>> {
     if spans.last().is_none_or(|(_, end)| *end <= applied.now) {
@@ -293,9 +300,9 @@ fn add_relative(
     }
     let mut state = match cell {
         Some(Cell::Other { state, .. }) => state,
-        _ => Box::new(State::Relative(RelativeLog::default())),
+        _ => Box::new(LargeState::Relative(RelativeLog::default())),
     };
-    if let State::Relative(log) = &mut *state {
+    if let LargeState::Relative(log) = &mut *state {
         log.add(contribution, applied.event.timestamp(), applied.event.sequence(), spans);
     }
     Ok(Cell::Other { measure, state })
@@ -306,14 +313,14 @@ fn add_sliding(
     measure: MeasureId,
     aggregate: Aggregate,
     contribution: Contribution<'_>,
-    applied: Applied<'_>,
+    applied: AppliedEvent<'_>,
     offsets: (Millis, Millis),
 ) -> Cell {
     let mut state = match cell {
         Some(Cell::Other { state, .. }) => state,
-        _ => Box::new(State::Window(WindowLog::new(aggregate))),
+        _ => Box::new(LargeState::Window(WindowLog::new(aggregate))),
     };
-    if let State::Window(log) = &mut *state {
+    if let LargeState::Window(log) = &mut *state {
         log.advance(offsets, applied.now);
         log.add(contribution, applied.event.timestamp(), applied.event.sequence(), offsets, applied.now);
     }
@@ -323,7 +330,7 @@ fn add_sliding(
 fn number(measure: MeasureId, units: i128) -> Cell {
     match i64::try_from(units) {
         Ok(units) => Cell::Number { measure, units },
-        Err(_) => Cell::Other { measure, state: Box::new(State::Wide(units)) },
+        Err(_) => Cell::Other { measure, state: Box::new(LargeState::Wide(units)) },
     }
 }
 
@@ -331,7 +338,7 @@ fn units_of(cell: &Option<Cell>) -> Option<i128> {
     match cell {
         Some(Cell::Number { units, .. }) => Some(i128::from(*units)),
         Some(Cell::Other { state, .. }) => match **state {
-            State::Wide(units) => Some(units),
+            LargeState::Wide(units) => Some(units),
             _ => None,
         },
         _ => None,
@@ -343,7 +350,7 @@ fn add_lasting(
     measure: MeasureId,
     aggregate: Aggregate,
     contribution: Contribution<'_>,
-    applied: Applied<'_>,
+    applied: AppliedEvent<'_>,
 ) -> Cell {
     let (timestamp, sequence) = (applied.event.timestamp(), applied.event.sequence());
     match (aggregate, contribution) {
@@ -379,30 +386,30 @@ fn add_lasting(
     }
 }
 
-fn first_state(aggregate: Aggregate, contribution: Contribution<'_>, timestamp: Millis, sequence: u64) -> State {
+fn first_state(aggregate: Aggregate, contribution: Contribution<'_>, timestamp: Millis, sequence: u64) -> LargeState {
     match (aggregate, contribution) {
-        (Aggregate::Average, Contribution::Number(value)) => State::Average(value.units(), 1),
-        (Aggregate::Distinct, Contribution::Fingerprint(hash)) => State::Distinct(BTreeSet::from([hash])),
-        (_, Contribution::Value(value)) => State::Edge(timestamp, sequence, flat(value)),
-        _ => State::Days(BTreeSet::from([timestamp.div_euclid(DAY_MILLIS)])),
+        (Aggregate::Average, Contribution::Number(value)) => LargeState::Average(value.units(), 1),
+        (Aggregate::Distinct, Contribution::Fingerprint(hash)) => LargeState::Distinct(BTreeSet::from([hash])),
+        (_, Contribution::Value(value)) => LargeState::Edge(timestamp, sequence, flat(value)),
+        _ => LargeState::Days(BTreeSet::from([timestamp.div_euclid(DAY_MILLIS)])),
     }
 }
 
 fn add_to_state(
-    state: &mut State,
+    state: &mut LargeState,
     aggregate: Aggregate,
     contribution: Contribution<'_>,
     timestamp: Millis,
     sequence: u64,
 ) {
     match (state, contribution) {
-        (State::Average(sum, count), Contribution::Number(value)) => {
+        (LargeState::Average(sum, count), Contribution::Number(value)) => {
             *sum += value.units();
             *count += 1;
         }
-        (State::Distinct(values), Contribution::Fingerprint(hash)) => drop(values.insert(hash)),
-        (State::Days(days), _) => drop(days.insert(timestamp.div_euclid(DAY_MILLIS))),
-        (State::Edge(known_at, known_sequence, known), Contribution::Value(value)) => {
+        (LargeState::Distinct(values), Contribution::Fingerprint(hash)) => drop(values.insert(hash)),
+        (LargeState::Days(days), _) => drop(days.insert(timestamp.div_euclid(DAY_MILLIS))),
+        (LargeState::Edge(known_at, known_sequence, known), Contribution::Value(value)) => {
             let known_place = (*known_at, *known_sequence);
             let is_first = aggregate == Aggregate::First;
             if ((timestamp, sequence) < known_place) == is_first {
@@ -425,7 +432,7 @@ pub fn apply_trait(
     let known = match &cell {
         Some(Cell::TraitNumber { value, .. }) => Some((value.at, value.sequence)),
         Some(Cell::Other { state, .. }) => match **state {
-            State::Trait(at, sequence, _) => Some((at, sequence)),
+            LargeState::Trait(at, sequence, _) => Some((at, sequence)),
             _ => None,
         },
         _ => None,
@@ -440,7 +447,7 @@ pub fn apply_trait(
         let value = TraitNumber { at: place.0, sequence: place.1, units };
         return Ok(Cell::TraitNumber { measure, value: Box::new(value) });
     }
-    Ok(Cell::Other { measure, state: Box::new(State::Trait(place.0, place.1, value.map(flat))) })
+    Ok(Cell::Other { measure, state: Box::new(LargeState::Trait(place.0, place.1, value.map(flat))) })
 }
 
 #[cfg(test)]

@@ -7,8 +7,8 @@
 
 use audience_rules::ast::{Condition, Test};
 
-use crate::measure::Kind;
-use crate::program::{Expression, Leaf, Program, Source};
+use crate::measure::MeasureKind;
+use crate::program::{Expression, Leaf, MeasureKey, Program};
 use crate::reading::Reading;
 
 impl Program {
@@ -47,14 +47,14 @@ impl Certain<'_> {
         let held = if wanted { held } else { Expression::None(vec![held]) };
         match leaf {
             // Of a missing value a test says just whether it is negated.
-            Leaf::Measured(source, test) if test.negated == wanted && may_miss(source) => {
+            Leaf::Measured(key, test) if test.negated == wanted && may_miss(key) => {
                 if test.condition == Condition::Exists {
                     return held;
                 }
                 self.has_asked = true;
                 // The same for a test and its negation.
                 let test = Test { negated: false, condition: test.condition.clone() };
-                Expression::All(vec![held, self.add(Leaf::Valued(source.clone(), test))])
+                Expression::All(vec![held, self.add(Leaf::Valued(key.clone(), test))])
             }
             _ => held,
         }
@@ -71,8 +71,8 @@ impl Certain<'_> {
 }
 
 /// Whether users may have no value of it.
-fn may_miss(source: &Source) -> bool {
-    Kind::of(source).default_reading() == Reading::Missing
+fn may_miss(key: &MeasureKey) -> bool {
+    MeasureKind::of(key).default_reading() == Reading::Missing
 }
 
 #[cfg(test)]
@@ -90,7 +90,7 @@ mod tests {
     fn leaf(trait_number: usize) -> Leaf {
         let condition = Condition::Equals(Literal::Text("x".into()));
         Leaf::Measured(
-            Source::Trait(vec![Arc::from(trait_number.to_string())]),
+            MeasureKey::Trait(vec![Arc::from(trait_number.to_string())]),
             Test { negated: trait_number == 1, condition },
         )
     }
@@ -129,7 +129,7 @@ mod tests {
             for states in 0..27 {
                 let states = [STATES[states % 3], STATES[states / 3 % 3], STATES[states / 9]];
                 let holds = |leaf: &Leaf| match leaf {
-                    Leaf::Measured(Source::Trait(path), test) | Leaf::Valued(Source::Trait(path), test) => {
+                    Leaf::Measured(MeasureKey::Trait(path), test) | Leaf::Valued(MeasureKey::Trait(path), test) => {
                         let state = states[path[0].parse::<usize>().unwrap_or_default()];
                         let is_asked = matches!(leaf, Leaf::Valued(..));
                         if is_asked { state.is_some() } else { state.unwrap_or(test.negated) }
@@ -149,8 +149,9 @@ mod tests {
         let of = |leaves, expression| Program::of(leaves, expression).certain().is_none();
         assert!(of(vec![leaf(0)], Expression::Leaf(0)));
         assert!(!of(vec![leaf(1)], Expression::Leaf(0)));
-        let exists =
-            |negated| Leaf::Measured(Source::Trait(vec!["a".into()]), Test { negated, condition: Condition::Exists });
+        let exists = |negated| {
+            Leaf::Measured(MeasureKey::Trait(vec!["a".into()]), Test { negated, condition: Condition::Exists })
+        };
         assert!(of(vec![exists(true)], Expression::Leaf(0)), "it asks for just that");
     }
 }

@@ -3,7 +3,7 @@
 //! - [`program`]: a rule made ready to run.
 //! - [`measure`], [`cell`], [`window_log`], [`relative_log`], [`sequence_state`]: what is kept of a user.
 //! - [`registry`]: what is computed, with equal parts shared.
-//! - [`partition`]: the users of one worker.
+//! - [`worker`]: the users of one worker.
 //! - [`rank`], [`aliases`], [`calendar`], [`membership`]: the first of a population; ids that are one user; time; who is
 //!   in what.
 //! - [`operator`]: all of that as timely operators.
@@ -18,7 +18,6 @@ pub mod measure;
 pub mod membership;
 pub mod message;
 pub mod operator;
-pub mod partition;
 pub mod program;
 pub mod rank;
 pub mod reading;
@@ -26,3 +25,4 @@ pub mod registry;
 pub mod relative_log;
 pub mod sequence_state;
 pub mod window_log;
+pub mod worker;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use audience_rules::ast::{
-    Behaviour, Condition, EventPath, Events, Filter, Function, Literal, Logic, Measure, Millis, Window,
+    Behaviour, Condition, EventPath, EventTypes, Filter, Function, Literal, Logic, Measure, Millis, Window,
 };
 use audience_rules::decimal::Decimal;
 use audience_rules::record::EventRef;
@@ -11,7 +11,7 @@ use audience_rules::test::{event_value, filter_is_relative, number_of, text_of};
 use audience_rules::value::ValueRef;
 use hashbrown::HashMap;
 
-use crate::program::Source;
+use crate::program::MeasureKey;
 use crate::reading::Reading;
 
 /// A measure's number within one worker.
@@ -86,7 +86,7 @@ impl Span {
 
 /// What a measure is of.
 #[derive(Clone, Debug)]
-pub enum Kind {
+pub enum MeasureKind {
     /// An `identify` trait: the path below the trait's name.
     Trait(Vec<Arc<str>>),
     /// A behaviour.
@@ -113,13 +113,13 @@ pub enum Kind {
     },
 }
 
-impl Kind {
-    /// The kind of a source.
-    pub fn of(source: &Source) -> Kind {
-        match source {
-            Source::Trait(path) => Kind::Trait(path[1..].to_vec()),
-            Source::Behaviour(behaviour) => behaviour_kind(behaviour),
-            Source::Sequence(sequence) => Kind::Sequence {
+impl MeasureKind {
+    /// The kind of a key.
+    pub fn of(key: &MeasureKey) -> MeasureKind {
+        match key {
+            MeasureKey::Trait(path) => MeasureKind::Trait(path[1..].to_vec()),
+            MeasureKey::Behaviour(behaviour) => behaviour_kind(behaviour),
+            MeasureKey::Sequence(sequence) => MeasureKind::Sequence {
                 span: Span::of(sequence.window),
                 relative: sequence.steps.iter().any(|step| step.filter.as_ref().is_some_and(filter_is_relative)),
                 sequence: sequence.clone(),
@@ -130,22 +130,22 @@ impl Kind {
     /// What the measure says of a user of whom nothing is kept.
     pub fn default_reading(&self) -> Reading {
         match self {
-            Kind::Sequence { .. } => Reading::Held(false),
-            Kind::Behaviour {
+            MeasureKind::Sequence { .. } => Reading::Held(false),
+            MeasureKind::Behaviour {
                 aggregate: Aggregate::Count | Aggregate::Sum | Aggregate::Distinct | Aggregate::Days,
                 ..
             } => Reading::Number(Decimal::ZERO),
-            Kind::Behaviour { .. } | Kind::Trait(_) => Reading::Missing,
+            MeasureKind::Behaviour { .. } | MeasureKind::Trait(_) => Reading::Missing,
         }
     }
 
     /// Whether readings are durations to now.
     pub fn is_since(&self) -> bool {
-        matches!(self, Kind::Behaviour { aggregate: Aggregate::SinceFirst | Aggregate::SinceLast, .. })
+        matches!(self, MeasureKind::Behaviour { aggregate: Aggregate::SinceFirst | Aggregate::SinceLast, .. })
     }
 }
 
-fn behaviour_kind(behaviour: &Behaviour) -> Kind {
+fn behaviour_kind(behaviour: &Behaviour) -> MeasureKind {
     let (aggregate, path) = match &behaviour.measure {
         Measure::Count => (Aggregate::Count, None),
         Measure::Days => (Aggregate::Days, None),
@@ -167,7 +167,13 @@ fn behaviour_kind(behaviour: &Behaviour) -> Kind {
         }
     };
     let relative = behaviour.filter.as_ref().is_some_and(filter_is_relative);
-    Kind::Behaviour { aggregate, path, filter: behaviour.filter.clone(), span: Span::of(behaviour.window), relative }
+    MeasureKind::Behaviour {
+        aggregate,
+        path,
+        filter: behaviour.filter.clone(),
+        span: Span::of(behaviour.window),
+        relative,
+    }
 }
 
 /// What an event adds to an aggregate.
@@ -295,12 +301,12 @@ pub struct Listeners {
 
 impl Listeners {
     /// Adds a measure.
-    pub fn add(&mut self, measure: MeasureId, source: &Source) {
-        match source {
-            Source::Trait(path) => self.traits.entry(path[0].clone()).or_default().push(measure),
-            Source::Behaviour(behaviour) => self.add_to(&behaviour.events, measure, behaviour.filter.as_ref()),
-            Source::Sequence(sequence) => {
-                if sequence.steps.iter().any(|step| step.events == Events::Any) {
+    pub fn add(&mut self, measure: MeasureId, key: &MeasureKey) {
+        match key {
+            MeasureKey::Trait(path) => self.traits.entry(path[0].clone()).or_default().push(measure),
+            MeasureKey::Behaviour(behaviour) => self.add_to(&behaviour.events, measure, behaviour.filter.as_ref()),
+            MeasureKey::Sequence(sequence) => {
+                if sequence.steps.iter().any(|step| step.events == EventTypes::Any) {
                     return self.any.add(measure, None);
                 }
                 let mut names: Vec<&Arc<str>> = sequence.steps.iter().flat_map(|step| names(&step.events)).collect();
@@ -313,10 +319,10 @@ impl Listeners {
         }
     }
 
-    fn add_to(&mut self, events: &Events, measure: MeasureId, filter: Option<&Filter>) {
+    fn add_to(&mut self, events: &EventTypes, measure: MeasureId, filter: Option<&Filter>) {
         match events {
-            Events::Any => self.any.add(measure, filter),
-            Events::Named(names) => {
+            EventTypes::Any => self.any.add(measure, filter),
+            EventTypes::Named(names) => {
                 for name in names {
                     self.named.entry(name.clone()).or_default().add(measure, filter);
                 }
@@ -348,19 +354,19 @@ impl Listeners {
     }
 }
 
-fn names(events: &Events) -> &[Arc<str>] {
+fn names(events: &EventTypes) -> &[Arc<str>] {
     match events {
-        Events::Any => &[],
-        Events::Named(names) => names,
+        EventTypes::Any => &[],
+        EventTypes::Named(names) => names,
     }
 }
 
-impl Kind {
+impl MeasureKind {
     /// Whether every reading is a number, and every test of it one of numbers.
     pub fn is_plain_number(&self) -> bool {
         matches!(
             self,
-            Kind::Behaviour {
+            MeasureKind::Behaviour {
                 aggregate: Aggregate::Count
                     | Aggregate::Sum
                     | Aggregate::Average

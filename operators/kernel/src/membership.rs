@@ -25,7 +25,7 @@ pub fn shard_of(id: &[u8]) -> u64 {
 
 /// Users' ids, each with a dense number.
 #[derive(Default)]
-pub struct Users {
+pub struct UserIds {
     /// In place where short, as most are.
     ids: Vec<CompactString>,
     /// Of each number, the shard; for checkpoints, which go shard by shard.
@@ -33,7 +33,7 @@ pub struct Users {
     slots: HashTable<u32>,
 }
 
-impl Users {
+impl UserIds {
     /// The number of a user, if they have one.
     pub fn find(&self, id: &str) -> Option<u32> {
         self.slots.find(user_hash(id.as_bytes()), |slot| self.ids[*slot as usize] == id).copied()
@@ -87,7 +87,7 @@ impl Users {
 
 /// A member to be entered or removed.
 #[derive(Clone, Copy, Default)]
-pub struct Update {
+pub struct MemberUpdate {
     /// Of which bitmap.
     pub bitmap: BitmapId,
     /// Who.
@@ -103,7 +103,7 @@ const FEW_UPDATES: usize = 1024;
 #[derive(Default)]
 pub struct Membership {
     /// The users.
-    pub users: Users,
+    pub users: UserIds,
     bitmaps: Vec<RoaringBitmap>,
     free: Vec<BitmapId>,
     /// The bitmap of each active segment.
@@ -136,14 +136,14 @@ impl Membership {
     }
 
     /// Enters and removes members; where one comes more than once, the last counts. `sorted` is a buffer to be used again.
-    pub fn update(&mut self, updates: &[Update], sorted: &mut Vec<Update>) {
+    pub fn update(&mut self, updates: &[MemberUpdate], sorted: &mut Vec<MemberUpdate>) {
         let updates = if updates.len() > FEW_UPDATES {
             sort_by_bitmap(updates, sorted);
             &sorted[..]
         } else {
             updates
         };
-        for Update { bitmap, slot, inside } in updates {
+        for MemberUpdate { bitmap, slot, inside } in updates {
             let bitmap = self.bitmap_mut(*bitmap);
             if *inside {
                 bitmap.insert(*slot);
@@ -180,7 +180,7 @@ impl Membership {
 }
 
 /// Puts updates in the order of their bitmaps; those of one bitmap stay in theirs.
-fn sort_by_bitmap(updates: &[Update], sorted: &mut Vec<Update>) {
+fn sort_by_bitmap(updates: &[MemberUpdate], sorted: &mut Vec<MemberUpdate>) {
     let bound = updates.iter().map(|update| update.bitmap as usize + 1).max().unwrap_or(0);
     let mut places = vec![0usize; bound + 1];
     for update in updates {
@@ -190,7 +190,7 @@ fn sort_by_bitmap(updates: &[Update], sorted: &mut Vec<Update>) {
         places[bitmap] += places[bitmap - 1];
     }
     sorted.clear();
-    sorted.resize(updates.len(), Update::default());
+    sorted.resize(updates.len(), MemberUpdate::default());
     for update in updates {
         let place = &mut places[update.bitmap as usize];
         sorted[*place] = *update;
@@ -204,7 +204,7 @@ mod tests {
 
     #[test]
     fn updates_of_one_bitmap_stay_in_their_order() {
-        let update = |bitmap, slot, inside| Update { bitmap, slot, inside };
+        let update = |bitmap, slot, inside| MemberUpdate { bitmap, slot, inside };
         let updates = [update(2, 1, true), update(0, 1, true), update(2, 1, false), update(1, 5, true)];
         let mut sorted = Vec::new();
         sort_by_bitmap(&updates, &mut sorted);

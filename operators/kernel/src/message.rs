@@ -21,7 +21,7 @@ pub struct Routed {
     #[serde(with = "serde_bytes")]
     pub records: Vec<u8>,
     /// Merges of users.
-    pub merges: Vec<Merge>,
+    pub merges: Vec<IdentityChange>,
     /// History for measures that are being backfilled.
     #[serde(with = "serde_bytes")]
     pub backfill: Vec<u8>,
@@ -29,7 +29,7 @@ pub struct Routed {
 
 /// A change of who a user is: a step of a merge of two users, or an erasure.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Merge {
+pub struct IdentityChange {
     /// The user.
     pub user: String,
     /// The place of the alias in the order of acceptance.
@@ -37,12 +37,12 @@ pub struct Merge {
     /// The clock when it was accepted.
     pub at: Millis,
     /// What becomes of the user.
-    pub fate: Fate,
+    pub fate: IdentityChangeKind,
 }
 
 /// What becomes of a user.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub enum Fate {
+pub enum IdentityChangeKind {
     /// Is merged into another, and no longer one.
     Gone,
     /// Has the history of all these ids now.
@@ -75,7 +75,7 @@ pub enum Control {
     /// Forgets rules that were installed and not put in force.
     Uninstall(Vec<SegmentId>),
     /// Counts whom an installed rule would make members, once everybody was looked at for it.
-    Preview(PreviewOf),
+    Preview(PreviewRequest),
     /// Writes these shards of a checkpoint.
     Capture {
         /// Which shards.
@@ -91,7 +91,7 @@ pub enum Control {
 
 /// What is to be counted of an installed rule.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct PreviewOf {
+pub struct PreviewRequest {
     /// The name that it was installed under.
     pub rule: SegmentId,
     /// The name of the rule that holds where this one does not rest on a missing value, where it may.
@@ -104,22 +104,22 @@ pub struct PreviewOf {
 
 /// What putting a rule in force would change.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Previewed {
+pub struct PreviewResult {
     /// Users that are known.
     pub users: u64,
     /// Who would be a member.
     pub members: u64,
     /// Who of them is none now.
-    pub entered: Counted,
+    pub entered: SampledCount,
     /// Who is a member now and would be none.
-    pub left: Counted,
+    pub left: SampledCount,
     /// Who would be a member only because a value is missing.
-    pub by_missing: Counted,
+    pub by_missing: SampledCount,
 }
 
 /// How many, and some of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Counted {
+pub struct SampledCount {
     /// How many.
     pub count: u64,
     /// Some, spread over all.
@@ -150,12 +150,12 @@ pub struct Publication {
     /// Its version.
     pub version: u64,
     /// What it is now.
-    pub content: Content,
+    pub content: SegmentContent,
 }
 
 /// What a segment is.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub enum Content {
+pub enum SegmentContent {
     /// The rule installed for it.
     Rule,
     /// A list of ids.
@@ -168,7 +168,7 @@ pub enum Content {
 
 /// A change of one membership. Users and segments by their numbers within the worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Change {
+pub struct WorkerChange {
     /// The user.
     pub user: u32,
     /// The segment.
@@ -229,7 +229,7 @@ pub enum RankCut {
 
 /// A user came into a rank's first, or fell out.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct RankFlip {
+pub struct RankChange {
     /// The rank.
     pub rank: RankId,
     /// The user.

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 /// What is kept of each user for some leaf: a measure's key. Rules that ask for the same share it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum Source {
+pub enum MeasureKey {
     /// The value at a path of the `identify` traits.
     Trait(Vec<Arc<str>>),
     /// A behaviour measure.
@@ -23,9 +23,9 @@ pub enum Source {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Leaf {
     /// A test of a measure.
-    Measured(Source, Test),
+    Measured(MeasureKey, Test),
     /// Whether a measure has a value that the test is about.
-    Valued(Source, Test),
+    Valued(MeasureKey, Test),
     /// Membership in another segment.
     Segment(SegmentId),
     /// Being among the first of a rank.
@@ -38,7 +38,7 @@ pub enum Leaf {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct RankProgram {
     /// The measure that orders.
-    pub by: Source,
+    pub by: MeasureKey,
     /// Greatest first.
     pub descending: bool,
     /// How many.
@@ -112,19 +112,19 @@ impl Program {
     }
 
     /// The measures it needs itself and for its ranks.
-    pub fn sources(&self) -> Vec<&Source> {
-        let mut sources = Vec::new();
+    pub fn measures(&self) -> Vec<&MeasureKey> {
+        let mut measures = Vec::new();
         for leaf in &self.leaves {
             match leaf {
-                Leaf::Measured(source, _) | Leaf::Valued(source, _) => sources.push(source),
+                Leaf::Measured(key, _) | Leaf::Valued(key, _) => measures.push(key),
                 Leaf::Rank(rank) => {
-                    sources.push(&rank.by);
-                    sources.extend(rank.among.iter().flat_map(|among| among.sources()));
+                    measures.push(&rank.by);
+                    measures.extend(rank.among.iter().flat_map(|among| among.measures()));
                 }
                 Leaf::Segment(_) | Leaf::Sample(_) => {}
             }
         }
-        sources
+        measures
     }
 
     /// The ranks among its leaves.
@@ -159,9 +159,9 @@ fn build(node: &Node, catalogue: &Catalogue, leaves: &mut Vec<Leaf>) -> Expressi
                 Logic::Not => Expression::None(parts),
             };
         }
-        Node::Trait { field, test } => Leaf::Measured(source_of_field(field, catalogue), test.clone()),
-        Node::Behaviour { behaviour, test } => Leaf::Measured(Source::Behaviour(behaviour.clone()), test.clone()),
-        Node::Sequence(sequence) => Leaf::Measured(Source::Sequence(sequence.clone()), holds_test()),
+        Node::Trait { field, test } => Leaf::Measured(key_of_field(field, catalogue), test.clone()),
+        Node::Behaviour { behaviour, test } => Leaf::Measured(MeasureKey::Behaviour(behaviour.clone()), test.clone()),
+        Node::Sequence(sequence) => Leaf::Measured(MeasureKey::Sequence(sequence.clone()), holds_test()),
         Node::Segment(id) => Leaf::Segment(id.clone()),
         Node::Rank(rank) => Leaf::Rank(Arc::new(rank_program(rank, catalogue))),
         Node::Sample(sample) => Leaf::Sample(sample.clone()),
@@ -176,18 +176,18 @@ fn build(node: &Node, catalogue: &Catalogue, leaves: &mut Vec<Leaf>) -> Expressi
 
 fn rank_program(rank: &Rank, catalogue: &Catalogue) -> RankProgram {
     let by = match &rank.by {
-        RankBy::Field(field) => source_of_field(field, catalogue),
-        RankBy::Behaviour(behaviour) => Source::Behaviour(behaviour.clone()),
+        RankBy::Field(field) => key_of_field(field, catalogue),
+        RankBy::Behaviour(behaviour) => MeasureKey::Behaviour(behaviour.clone()),
     };
     let among = rank.among.as_ref().map(|node| Arc::new(Program::compile(node, catalogue)));
     RankProgram { by, descending: rank.descending, cut: rank.cut, among }
 }
 
 /// A path is looked up whole among the computed traits; else every dot descends.
-fn source_of_field(field: &str, catalogue: &Catalogue) -> Source {
+fn key_of_field(field: &str, catalogue: &Catalogue) -> MeasureKey {
     match catalogue.traits.get(field) {
-        Some(computed) => Source::Behaviour(computed.behaviour.clone()),
-        None => Source::Trait(field.split('.').map(Arc::from).collect()),
+        Some(computed) => MeasureKey::Behaviour(computed.behaviour.clone()),
+        None => MeasureKey::Trait(field.split('.').map(Arc::from).collect()),
     }
 }
 

@@ -9,54 +9,54 @@ use std::sync::Arc;
 
 use hashbrown::HashMap;
 
-use crate::message::{RankCut, RankFlip, RankInput};
+use crate::message::{RankChange, RankCut, RankInput};
 use crate::reading::RankKey;
 use crate::registry::RankId;
 
-/// A user's place: first by key (reversed where the greatest come first), then by id.
+/// A user's place in a rank: first by key (reversed where the greatest come first), then by id.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Place {
+struct RankedUser {
     key: RankKey,
     descending: bool,
     user: Arc<str>,
 }
 
-impl Ord for Place {
+impl Ord for RankedUser {
     fn cmp(&self, other: &Self) -> Ordering {
         let by_key = self.key.cmp(&other.key);
         let by_key = if self.descending { by_key.reverse() } else { by_key };
         by_key.then_with(|| self.user.cmp(&other.user))
     }
 }
-impl PartialOrd for Place {
+impl PartialOrd for RankedUser {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
     }
 }
 
-struct Rank {
+struct RankState {
     descending: bool,
     cut: RankCut,
     keys: HashMap<Arc<str>, RankKey>,
-    inside: BTreeSet<Place>,
-    outside: BTreeSet<Place>,
+    inside: BTreeSet<RankedUser>,
+    outside: BTreeSet<RankedUser>,
 }
 
 /// The ranks of one worker.
 #[derive(Default)]
 pub struct Ranks {
-    ranks: HashMap<RankId, Rank>,
+    ranks: HashMap<RankId, RankState>,
 }
 
 impl Ranks {
     /// Takes the inputs of a tick and gives who came in and who fell out by them, each user once a rank.
-    pub fn apply(&mut self, inputs: impl IntoIterator<Item = RankInput>) -> Vec<RankFlip> {
+    pub fn apply(&mut self, inputs: impl IntoIterator<Item = RankInput>) -> Vec<RankChange> {
         let mut flips: BTreeMap<(RankId, Arc<str>), (bool, bool)> = BTreeMap::new();
         let mut touched: BTreeSet<RankId> = BTreeSet::new();
         for input in inputs {
             match input {
                 RankInput::Define { rank, descending, cut } => {
-                    self.ranks.entry(rank).or_insert_with(|| Rank {
+                    self.ranks.entry(rank).or_insert_with(|| RankState {
                         descending,
                         cut,
                         keys: HashMap::new(),
@@ -80,7 +80,7 @@ impl Ranks {
         flips
             .into_iter()
             .filter(|(_, (first, last))| first == last)
-            .map(|((rank, user), (_, inside))| RankFlip { rank, user: user.to_string(), inside })
+            .map(|((rank, user), (_, inside))| RankChange { rank, user: user.to_string(), inside })
             .collect()
     }
 }
@@ -90,7 +90,7 @@ fn note(flips: &mut BTreeMap<(RankId, Arc<str>), (bool, bool)>, rank: RankId, us
     flips.entry((rank, user.clone())).and_modify(|(_, last)| *last = inside).or_insert((inside, inside));
 }
 
-impl Rank {
+impl RankState {
     /// Sets a user's key; the edge is put right by [`balance`](Self::balance).
     fn set(&mut self, user: Arc<str>, key: Option<RankKey>, note: &mut impl FnMut(&Arc<str>, bool)) {
         let old = match key {
@@ -98,20 +98,20 @@ impl Rank {
             None => self.keys.remove(&user),
         };
         if let Some(old) = old {
-            let place = Place { key: old, descending: self.descending, user: user.clone() };
-            if self.inside.remove(&place) {
+            let ranked = RankedUser { key: old, descending: self.descending, user: user.clone() };
+            if self.inside.remove(&ranked) {
                 note(&user, false);
             } else {
-                self.outside.remove(&place);
+                self.outside.remove(&ranked);
             }
         }
         let Some(key) = key else { return };
-        let place = Place { key, descending: self.descending, user: user.clone() };
-        if self.inside.last().is_some_and(|last| place < *last) {
-            self.inside.insert(place);
+        let ranked = RankedUser { key, descending: self.descending, user: user.clone() };
+        if self.inside.last().is_some_and(|last| ranked < *last) {
+            self.inside.insert(ranked);
             note(&user, true);
         } else {
-            self.outside.insert(place);
+            self.outside.insert(ranked);
         }
     }
 
@@ -119,16 +119,16 @@ impl Rank {
     fn balance(&mut self, note: &mut impl FnMut(&Arc<str>, bool)) {
         let size = self.size();
         while self.inside.len() > size {
-            let Some(place) = self.inside.pop_last() else { break };
-            note(&place.user, false);
-            self.outside.insert(place);
+            let Some(ranked) = self.inside.pop_last() else { break };
+            note(&ranked.user, false);
+            self.outside.insert(ranked);
         }
         while self.inside.len() < size {
-            let Some(place) = self.outside.pop_first() else { break };
-            note(&place.user, true);
-            self.inside.insert(place);
+            let Some(ranked) = self.outside.pop_first() else { break };
+            note(&ranked.user, true);
+            self.inside.insert(ranked);
         }
-        // Between entries, a place outside may have come before the last inside.
+        // Between entries, a user outside may have come before the last inside.
         while let (Some(last), Some(first)) = (self.inside.last(), self.outside.first()) {
             if last < first {
                 break;

@@ -55,28 +55,28 @@ impl Reading {
         }
     }
 
-    /// The place of a number among the cuts of [`cuts`]; `None` for what is no number.
+    /// The place of a number among the thresholds of [`thresholds`]; `None` for what is no number.
     pub fn position(&self) -> Option<i128> {
         match self {
-            Reading::Number(number) => Some(number.units() * CUT_SCALE),
+            Reading::Number(number) => Some(number.units() * POSITION_SCALE),
             Reading::Ratio(sum, count) => {
                 let count = i128::from(*count);
                 let floor = sum.units().div_euclid(count);
                 let exact = sum.units().rem_euclid(count) == 0;
-                Some(floor * CUT_SCALE + if exact { 0 } else { CUT_SCALE / 2 })
+                Some(floor * POSITION_SCALE + if exact { 0 } else { POSITION_SCALE / 2 })
             }
             _ => None,
         }
     }
 }
 
-/// A number *u* units stands at 4*u*; what lies between two units at 4*u* + 2; cuts stand at the odd places around 4*u*.
-pub const CUT_SCALE: i128 = 4;
+/// A number *u* units stands at 4*u*; what lies between two units at 4*u* + 2; thresholds stand at the odd positions around 4*u*.
+pub const POSITION_SCALE: i128 = 4;
 
-/// The places at which a test of a number changes; `None` where it does not depend on them alone.
-pub fn cuts(test: &Test) -> Option<Vec<i128>> {
+/// The positions at which a test of a number changes; `None` where it does not depend on them alone.
+pub fn thresholds(test: &Test) -> Option<Vec<i128>> {
     let number = |literal: &Literal| match literal {
-        Literal::Number(number) => Some(number.units() * CUT_SCALE),
+        Literal::Number(number) => Some(number.units() * POSITION_SCALE),
         _ => None,
     };
     Some(match &test.condition {
@@ -85,11 +85,11 @@ pub fn cuts(test: &Test) -> Option<Vec<i128>> {
         Condition::Equals(literal) => vec![number(literal)? - 1, number(literal)? + 1],
         Condition::Between(low, high) => vec![number(low)? - 1, number(high)? + 1],
         Condition::In(literals) => {
-            let mut places = Vec::with_capacity(2 * literals.len());
+            let mut positions = Vec::with_capacity(2 * literals.len());
             for literal in literals {
-                places.extend([number(literal)? - 1, number(literal)? + 1]);
+                positions.extend([number(literal)? - 1, number(literal)? + 1]);
             }
-            places
+            positions
         }
         // A number always exists.
         Condition::Exists => Vec::new(),

@@ -18,10 +18,10 @@ use crate::reading::Reading;
 use crate::window_log::{WindowLog, flat};
 
 /// From the first instant until before the second.
-pub type Interval = (Millis, Millis);
+pub type TimeRange = (Millis, Millis);
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-enum Kept {
+enum KeptValue {
     Occurrence,
     Number(Decimal),
     Fingerprint(u128),
@@ -29,30 +29,30 @@ enum Kept {
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-struct Entry {
+struct RelativeEvent {
     timestamp: Millis,
     sequence: u64,
-    kept: Kept,
-    spans: Vec<Interval>,
+    kept: KeptValue,
+    spans: Vec<TimeRange>,
 }
 
 /// Events with the spans of time in which they count.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct RelativeLog {
-    entries: Vec<Entry>,
+    entries: Vec<RelativeEvent>,
 }
 
 impl RelativeLog {
     /// Adds an event that counts in `spans`.
-    pub fn add(&mut self, contribution: Contribution<'_>, timestamp: Millis, sequence: u64, spans: Vec<Interval>) {
+    pub fn add(&mut self, contribution: Contribution<'_>, timestamp: Millis, sequence: u64, spans: Vec<TimeRange>) {
         let kept = match contribution {
-            Contribution::Occurrence => Kept::Occurrence,
-            Contribution::Number(number) => Kept::Number(number),
-            Contribution::Fingerprint(hash) => Kept::Fingerprint(hash),
-            Contribution::Value(value) => Kept::Flat(flat(value)),
+            Contribution::Occurrence => KeptValue::Occurrence,
+            Contribution::Number(number) => KeptValue::Number(number),
+            Contribution::Fingerprint(hash) => KeptValue::Fingerprint(hash),
+            Contribution::Value(value) => KeptValue::Flat(flat(value)),
         };
         let at = self.entries.partition_point(|entry| (entry.timestamp, entry.sequence) < (timestamp, sequence));
-        self.entries.insert(at, Entry { timestamp, sequence, kept, spans });
+        self.entries.insert(at, RelativeEvent { timestamp, sequence, kept, spans });
     }
 
     /// Forgets what no longer counts at `now` or later.
@@ -71,10 +71,10 @@ impl RelativeLog {
         let mut log = WindowLog::new(aggregate);
         for entry in self.entries.iter().filter(|entry| contains(&entry.spans, now)) {
             let contribution = match &entry.kept {
-                Kept::Occurrence => Contribution::Occurrence,
-                Kept::Number(number) => Contribution::Number(*number),
-                Kept::Fingerprint(hash) => Contribution::Fingerprint(*hash),
-                Kept::Flat(bytes) => match ValueRef::read(bytes) {
+                KeptValue::Occurrence => Contribution::Occurrence,
+                KeptValue::Number(number) => Contribution::Number(*number),
+                KeptValue::Fingerprint(hash) => Contribution::Fingerprint(*hash),
+                KeptValue::Flat(bytes) => match ValueRef::read(bytes) {
                     Some((value, _)) => Contribution::Value(value),
                     None => continue,
                 },
@@ -91,12 +91,12 @@ impl RelativeLog {
 }
 
 /// Whether one of the spans holds `now`.
-pub fn contains(spans: &[Interval], now: Millis) -> bool {
+pub fn contains(spans: &[TimeRange], now: Millis) -> bool {
     spans.iter().any(|(start, end)| *start <= now && now < *end)
 }
 
 /// The least boundary after `now`.
-pub fn next_boundary<'a>(spans: impl Iterator<Item = &'a Interval>, now: Millis) -> Millis {
+pub fn next_boundary<'a>(spans: impl Iterator<Item = &'a TimeRange>, now: Millis) -> Millis {
     spans
         .flat_map(|(start, end)| [*start, *end])
         .filter(|instant| *instant > now && *instant != Millis::MAX)
@@ -105,7 +105,7 @@ pub fn next_boundary<'a>(spans: impl Iterator<Item = &'a Interval>, now: Millis)
 }
 
 /// The spans within `within` in which the filter holds of the event.
-pub fn filter_spans(filter: Option<&Filter>, event: &EventRef<'_>, within: Interval) -> Vec<Interval> {
+pub fn filter_spans(filter: Option<&Filter>, event: &EventRef<'_>, within: TimeRange) -> Vec<TimeRange> {
     let Some(filter) = filter else { return vec![within] };
     let mut flips = Vec::new();
     collect_flips(filter, event, &mut flips);
@@ -113,7 +113,7 @@ pub fn filter_spans(filter: Option<&Filter>, event: &EventRef<'_>, within: Inter
     flips.push(within.0);
     flips.sort_unstable();
     flips.dedup();
-    let mut spans: Vec<Interval> = Vec::new();
+    let mut spans: Vec<TimeRange> = Vec::new();
     for (index, start) in flips.iter().enumerate() {
         let end = flips.get(index + 1).copied().unwrap_or(within.1);
         if filter_holds(filter, event, *start) {

@@ -10,21 +10,21 @@ use audience_rules::test::filter_holds;
 use serde::{Deserialize, Serialize};
 
 use crate::measure::Span;
-use crate::relative_log::{Interval, contains, filter_spans, next_boundary};
+use crate::relative_log::{TimeRange, contains, filter_spans, next_boundary};
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-struct Entry {
+struct SequenceEvent {
     timestamp: Millis,
     /// Bit *i*: matches step *i*, at any time.
     steps: u16,
     /// (step, span): matches that step in that span only.
-    at_times: Vec<(u8, Interval)>,
+    at_times: Vec<(u8, TimeRange)>,
 }
 
 /// What is kept of a user for a sequence.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct SequenceState {
-    entries: Vec<Entry>,
+    entries: Vec<SequenceEvent>,
     held: bool,
     for_ever: bool,
     next: Millis,
@@ -60,7 +60,7 @@ impl SequenceState {
                 entry.steps |= steps;
                 entry.at_times.extend(at_times);
             }
-            _ => self.entries.insert(at, Entry { timestamp, steps, at_times }),
+            _ => self.entries.insert(at, SequenceEvent { timestamp, steps, at_times }),
         }
         if span == Span::Lasting && sequence.steps.iter().all(|step| step.max_gap.is_none()) && !relative {
             self.prune(sequence.steps.len());
@@ -175,7 +175,7 @@ impl SequenceState {
     }
 }
 
-impl Entry {
+impl SequenceEvent {
     fn matches(&self, step: usize, now: Millis) -> bool {
         self.steps >> step & 1 == 1
             || self.at_times.iter().any(|(index, span)| usize::from(*index) == step && contains(&[*span], now))

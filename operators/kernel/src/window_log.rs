@@ -20,7 +20,7 @@ pub const DAY_MILLIS: Millis = 86_400_000;
 
 /// What is kept of each event, beside its timestamp.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-enum Values {
+enum WindowValues {
     Nothing,
     Numbers(VecDeque<i128>),
     Fingerprints(VecDeque<u128>),
@@ -29,7 +29,7 @@ enum Values {
 
 /// What is kept of the events that count now.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-enum Total {
+enum WindowTotal {
     Nothing,
     Sum(i128),
     Numbers(BTreeMap<i128, u32>),
@@ -41,22 +41,26 @@ enum Total {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct WindowLog {
     instants: VecDeque<Millis>,
-    values: Values,
+    values: WindowValues,
     /// The first so many count now; those behind are yet to enter.
     counting: usize,
-    total: Total,
+    total: WindowTotal,
 }
 
 impl WindowLog {
     /// An empty log for an aggregate.
     pub fn new(aggregate: Aggregate) -> Self {
         let (values, total) = match aggregate {
-            Aggregate::Sum | Aggregate::Average => (Values::Numbers(VecDeque::new()), Total::Sum(0)),
-            Aggregate::Min | Aggregate::Max => (Values::Numbers(VecDeque::new()), Total::Numbers(BTreeMap::new())),
-            Aggregate::Distinct => (Values::Fingerprints(VecDeque::new()), Total::Fingerprints(BTreeMap::new())),
-            Aggregate::First | Aggregate::Last => (Values::Flat(VecDeque::new()), Total::Nothing),
-            Aggregate::Days => (Values::Nothing, Total::Days(BTreeMap::new())),
-            _ => (Values::Nothing, Total::Nothing),
+            Aggregate::Sum | Aggregate::Average => (WindowValues::Numbers(VecDeque::new()), WindowTotal::Sum(0)),
+            Aggregate::Min | Aggregate::Max => {
+                (WindowValues::Numbers(VecDeque::new()), WindowTotal::Numbers(BTreeMap::new()))
+            }
+            Aggregate::Distinct => {
+                (WindowValues::Fingerprints(VecDeque::new()), WindowTotal::Fingerprints(BTreeMap::new()))
+            }
+            Aggregate::First | Aggregate::Last => (WindowValues::Flat(VecDeque::new()), WindowTotal::Nothing),
+            Aggregate::Days => (WindowValues::Nothing, WindowTotal::Days(BTreeMap::new())),
+            _ => (WindowValues::Nothing, WindowTotal::Nothing),
         };
         WindowLog { instants: VecDeque::new(), values, counting: 0, total }
     }
@@ -74,16 +78,16 @@ impl WindowLog {
             return;
         }
         let mut at = self.instants.partition_point(|known| *known <= timestamp);
-        if let Values::Flat(values) = &self.values {
+        if let WindowValues::Flat(values) = &self.values {
             while at > 0 && self.instants[at - 1] == timestamp && values[at - 1].0 > sequence {
                 at -= 1;
             }
         }
         self.instants.insert(at, timestamp);
         match (&mut self.values, contribution) {
-            (Values::Numbers(values), Contribution::Number(number)) => values.insert(at, number.units()),
-            (Values::Fingerprints(values), Contribution::Fingerprint(hash)) => values.insert(at, hash),
-            (Values::Flat(values), Contribution::Value(value)) => values.insert(at, (sequence, flat(value))),
+            (WindowValues::Numbers(values), Contribution::Number(number)) => values.insert(at, number.units()),
+            (WindowValues::Fingerprints(values), Contribution::Fingerprint(hash)) => values.insert(at, hash),
+            (WindowValues::Flat(values), Contribution::Value(value)) => values.insert(at, (sequence, flat(value))),
             _ => {}
         }
         if timestamp + enter <= now {
@@ -103,10 +107,10 @@ impl WindowLog {
             self.counting -= 1;
             self.instants.pop_front();
             match &mut self.values {
-                Values::Nothing => {}
-                Values::Numbers(values) => drop(values.pop_front()),
-                Values::Fingerprints(values) => drop(values.pop_front()),
-                Values::Flat(values) => drop(values.pop_front()),
+                WindowValues::Nothing => {}
+                WindowValues::Numbers(values) => drop(values.pop_front()),
+                WindowValues::Fingerprints(values) => drop(values.pop_front()),
+                WindowValues::Flat(values) => drop(values.pop_front()),
             }
         }
     }
@@ -125,20 +129,24 @@ impl WindowLog {
 
     fn count_in(&mut self, at: usize) {
         match (&mut self.total, &self.values) {
-            (Total::Sum(sum), Values::Numbers(values)) => *sum += values[at],
-            (Total::Numbers(counts), Values::Numbers(values)) => *counts.entry(values[at]).or_default() += 1,
-            (Total::Fingerprints(counts), Values::Fingerprints(values)) => *counts.entry(values[at]).or_default() += 1,
-            (Total::Days(counts), _) => *counts.entry(self.instants[at].div_euclid(DAY_MILLIS)).or_default() += 1,
+            (WindowTotal::Sum(sum), WindowValues::Numbers(values)) => *sum += values[at],
+            (WindowTotal::Numbers(counts), WindowValues::Numbers(values)) => {
+                *counts.entry(values[at]).or_default() += 1
+            }
+            (WindowTotal::Fingerprints(counts), WindowValues::Fingerprints(values)) => {
+                *counts.entry(values[at]).or_default() += 1
+            }
+            (WindowTotal::Days(counts), _) => *counts.entry(self.instants[at].div_euclid(DAY_MILLIS)).or_default() += 1,
             _ => {}
         }
     }
 
     fn count_out(&mut self) {
         match (&mut self.total, &self.values) {
-            (Total::Sum(sum), Values::Numbers(values)) => *sum -= values[0],
-            (Total::Numbers(counts), Values::Numbers(values)) => take_one(counts, values[0]),
-            (Total::Fingerprints(counts), Values::Fingerprints(values)) => take_one(counts, values[0]),
-            (Total::Days(counts), _) => take_one(counts, self.instants[0].div_euclid(DAY_MILLIS)),
+            (WindowTotal::Sum(sum), WindowValues::Numbers(values)) => *sum -= values[0],
+            (WindowTotal::Numbers(counts), WindowValues::Numbers(values)) => take_one(counts, values[0]),
+            (WindowTotal::Fingerprints(counts), WindowValues::Fingerprints(values)) => take_one(counts, values[0]),
+            (WindowTotal::Days(counts), _) => take_one(counts, self.instants[0].div_euclid(DAY_MILLIS)),
             _ => {}
         }
     }
@@ -149,15 +157,15 @@ impl WindowLog {
         let whole = |number: usize| Reading::Number(Decimal::from_integer(number as i64));
         match (aggregate, &self.total, &self.values) {
             (Aggregate::Count, ..) => whole(count),
-            (Aggregate::Sum, Total::Sum(sum), _) => Reading::Number(Decimal::from_units(*sum)),
-            (Aggregate::Days, Total::Days(counts), _) => whole(counts.len()),
-            (Aggregate::Distinct, Total::Fingerprints(counts), _) => whole(counts.len()),
+            (Aggregate::Sum, WindowTotal::Sum(sum), _) => Reading::Number(Decimal::from_units(*sum)),
+            (Aggregate::Days, WindowTotal::Days(counts), _) => whole(counts.len()),
+            (Aggregate::Distinct, WindowTotal::Fingerprints(counts), _) => whole(counts.len()),
             _ if count == 0 => Reading::Missing,
-            (Aggregate::Average, Total::Sum(sum), _) => Reading::Ratio(Decimal::from_units(*sum), count as u64),
-            (Aggregate::Min, Total::Numbers(counts), _) => edge(counts.keys().next()),
-            (Aggregate::Max, Total::Numbers(counts), _) => edge(counts.keys().next_back()),
-            (Aggregate::First, _, Values::Flat(values)) => Reading::Flat(values[0].1.clone()),
-            (Aggregate::Last, _, Values::Flat(values)) => Reading::Flat(values[count - 1].1.clone()),
+            (Aggregate::Average, WindowTotal::Sum(sum), _) => Reading::Ratio(Decimal::from_units(*sum), count as u64),
+            (Aggregate::Min, WindowTotal::Numbers(counts), _) => edge(counts.keys().next()),
+            (Aggregate::Max, WindowTotal::Numbers(counts), _) => edge(counts.keys().next_back()),
+            (Aggregate::First, _, WindowValues::Flat(values)) => Reading::Flat(values[0].1.clone()),
+            (Aggregate::Last, _, WindowValues::Flat(values)) => Reading::Flat(values[count - 1].1.clone()),
             (Aggregate::FirstInstant, ..) => Reading::Number(Decimal::from_integer(self.instants[0])),
             (Aggregate::LastInstant, ..) => Reading::Number(Decimal::from_integer(self.instants[count - 1])),
             (Aggregate::SinceFirst, ..) => Reading::Since(self.instants[0]),

@@ -61,7 +61,7 @@ pub enum Logic {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Behaviour {
     /// Which event types count.
-    pub events: Events,
+    pub events: EventTypes,
     /// Which of them, by their own values.
     pub filter: Option<Filter>,
     /// What is measured.
@@ -72,19 +72,19 @@ pub struct Behaviour {
 
 /// Event types.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-pub enum Events {
+pub enum EventTypes {
     /// `"*"`: every event but an alias.
     Any,
     /// These types; sorted, without repeats, one at least.
     Named(Vec<Arc<str>>),
 }
 
-impl Events {
+impl EventTypes {
     /// Whether events of this type are among them.
     pub fn contains(&self, event_type: &str) -> bool {
         match self {
-            Events::Any => true,
-            Events::Named(names) => names.iter().any(|name| &**name == event_type),
+            EventTypes::Any => true,
+            EventTypes::Named(names) => names.iter().any(|name| &**name == event_type),
         }
     }
 }
@@ -318,16 +318,16 @@ impl Ord for Pattern {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Sequence {
     /// 2 to 10 steps.
-    pub steps: Vec<Step>,
+    pub steps: Vec<SequenceStep>,
     /// Over what time; `None` is all history up to now.
     pub window: Option<Window>,
 }
 
 /// A step of a sequence.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Step {
+pub struct SequenceStep {
     /// Which event types.
-    pub events: Events,
+    pub events: EventTypes,
     /// Which of them.
     pub filter: Option<Filter>,
     /// At most so long after the step before.

@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::ast::{Behaviour, EventPath, Events, Function, Measure, Node, RankBy, SegmentId};
+use crate::ast::{Behaviour, EventPath, EventTypes, Function, Measure, Node, RankBy, SegmentId};
 use crate::fault::{Fault, code, in_document_order};
-use crate::parse::{Takes, TraitLookup, parse, parse_behaviour, parse_rules};
+use crate::parse::{LiteralKind, TraitLookup, parse, parse_behaviour, parse_rules};
 use crate::unparse::node_to_value;
 use crate::value::Value;
 
@@ -25,7 +25,7 @@ pub struct ComputedTrait {
 /// Where a segment stands in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
-pub enum Status {
+pub enum SegmentStatus {
     /// Not yet in use.
     Draft,
     /// In use.
@@ -53,7 +53,7 @@ pub struct Segment {
     /// Which edit of it this is.
     pub version: u64,
     /// Where it stands in its life.
-    pub status: Status,
+    pub status: SegmentStatus,
     /// Who belongs to it.
     pub definition: Definition,
 }
@@ -103,12 +103,12 @@ impl TraitLookup for Catalogue {
 }
 
 /// The computed traits as they would be with one more, or another in its place.
-struct With<'a> {
+struct TraitsWith<'a> {
     catalogue: &'a Catalogue,
     new: &'a ComputedTrait,
 }
 
-impl TraitLookup for With<'_> {
+impl TraitLookup for TraitsWith<'_> {
     fn behaviour(&self, name: &str) -> Option<&Behaviour> {
         if *self.new.name == *name { Some(&self.new.behaviour) } else { self.catalogue.behaviour(name) }
     }
@@ -117,14 +117,14 @@ impl TraitLookup for With<'_> {
 impl Catalogue {
     /// No segments, and the computed traits that every installation begins with.
     pub fn with_shipped_traits() -> Self {
-        let purchase = || Events::Named(vec!["purchase".into()]);
+        let purchase = || EventTypes::Named(vec!["purchase".into()]);
         let amount = EventPath::Properties(vec!["amount".into()]);
         let shipped = [
             ("totalSpent", purchase(), Measure::Of(Function::Sum, amount)),
             ("purchaseCount", purchase(), Measure::Count),
-            ("pageViews", Events::Named(vec!["page_view".into()]), Measure::Count),
-            ("firstSeen", Events::Any, Measure::Of(Function::First, EventPath::Timestamp)),
-            ("lastSeen", Events::Any, Measure::Of(Function::Last, EventPath::Timestamp)),
+            ("pageViews", EventTypes::Named(vec!["page_view".into()]), Measure::Count),
+            ("firstSeen", EventTypes::Any, Measure::Of(Function::First, EventPath::Timestamp)),
+            ("lastSeen", EventTypes::Any, Measure::Of(Function::Last, EventPath::Timestamp)),
             ("lastPurchase", purchase(), Measure::Of(Function::Last, EventPath::Timestamp)),
         ];
         let mut catalogue = Catalogue::default();
@@ -188,7 +188,7 @@ impl Catalogue {
     pub fn check_trait(&self, json: &Value) -> Result<ComputedTrait, Vec<Fault>> {
         let (name, behaviour) = parse_behaviour(json)?;
         let new = ComputedTrait { name, behaviour: Arc::new(behaviour) };
-        let with = With { catalogue: self, new: &new };
+        let with = TraitsWith { catalogue: self, new: &new };
         let broken: Vec<Fault> = self
             .reread_by(&new)
             .flat_map(|(segment, rules)| fits(rules, self, &with).into_iter().map(|fault| breaks(&segment.id, &fault)))
@@ -199,7 +199,7 @@ impl Catalogue {
     /// Creates or replaces a computed trait, already checked. Literals of rules that test it are read anew where its
     /// measure is now of another kind: `"30d"` is a duration to `since_last` and a text to `last`.
     pub fn put_trait(&mut self, new: ComputedTrait) {
-        let with = With { catalogue: self, new: &new };
+        let with = TraitsWith { catalogue: self, new: &new };
         let reread: Vec<(SegmentId, Node)> = self
             .reread_by(&new)
             .filter_map(|(segment, rules)| Some((segment.id.clone(), reread(rules, self, &with).ok()?)))
@@ -214,7 +214,7 @@ impl Catalogue {
 
     /// The segments, with their rules, that must be read anew with this computed trait.
     fn reread_by<'a>(&'a self, new: &'a ComputedTrait) -> impl Iterator<Item = (&'a Segment, &'a Node)> {
-        let takes_changes = Takes::of_field(&new.name, self) != Takes::of(&new.behaviour.measure);
+        let takes_changes = LiteralKind::of_field(&new.name, self) != LiteralKind::of(&new.behaviour.measure);
         self.segments
             .values()
             .filter(move |segment| takes_changes && segment.uses(&new.name))

@@ -5,7 +5,7 @@
 //! `traits value`, a text being `length u32` and its bytes. An empty message text is none: ids are never empty.
 
 use crate::ast::Millis;
-use crate::value::{ContainerWriter, Members, ValueRef};
+use crate::value::{ContainerWriter, ObjectMembers, ValueRef};
 
 const SEQUENCE_AT: usize = 4;
 const TIMESTAMP_AT: usize = 12;
@@ -118,7 +118,7 @@ pub fn set_accepted_at(record: &mut [u8], accepted_at: Millis) {
 
 /// The texts of a record, in their order.
 #[derive(Clone, Copy)]
-enum Text {
+enum RecordText {
     User,
     Other,
     Message,
@@ -155,18 +155,18 @@ impl<'a> EventRef<'a> {
         Some((EventRef { bytes, ends }, rest))
     }
 
-    fn text_bytes(&self, text: Text) -> &'a [u8] {
+    fn text_bytes(&self, text: RecordText) -> &'a [u8] {
         let before = (text as usize).checked_sub(1).map_or(TEXTS_AT, |before| self.ends[before] as usize);
         self.bytes.get(before + 4..self.ends[text as usize] as usize).unwrap_or_default()
     }
 
     /// A text; empty where its bytes are damaged.
-    fn text(&self, text: Text) -> &'a str {
+    fn text(&self, text: RecordText) -> &'a str {
         std::str::from_utf8(self.text_bytes(text)).unwrap_or_default()
     }
 
     fn values(&self) -> &'a [u8] {
-        self.bytes.get(self.ends[Text::EventType as usize] as usize..).unwrap_or_default()
+        self.bytes.get(self.ends[RecordText::EventType as usize] as usize..).unwrap_or_default()
     }
 
     fn number<const AT: usize>(&self) -> [u8; 8] {
@@ -203,27 +203,27 @@ impl<'a> EventRef<'a> {
 
     /// The user.
     pub fn user(&self) -> &'a str {
-        self.text(Text::User)
+        self.text(RecordText::User)
     }
 
     /// The bytes of the user.
     pub fn user_bytes(&self) -> &'a [u8] {
-        self.text_bytes(Text::User)
+        self.text_bytes(RecordText::User)
     }
 
     /// The id merged into the user, if any.
     pub fn other(&self) -> Option<&'a str> {
-        Some(self.text(Text::Other)).filter(|other| !other.is_empty())
+        Some(self.text(RecordText::Other)).filter(|other| !other.is_empty())
     }
 
     /// The message id, if any.
     pub fn message(&self) -> Option<&'a str> {
-        Some(self.text(Text::Message)).filter(|message| !message.is_empty())
+        Some(self.text(RecordText::Message)).filter(|message| !message.is_empty())
     }
 
     /// The event type.
     pub fn event_type(&self) -> &'a str {
-        self.text(Text::EventType)
+        self.text(RecordText::EventType)
     }
 
     /// The properties; an object.
@@ -237,10 +237,10 @@ impl<'a> EventRef<'a> {
     }
 
     /// The traits of an `identify`; an object.
-    pub fn traits(&self) -> Members<'a> {
+    pub fn traits(&self) -> ObjectMembers<'a> {
         match self.value(2) {
             ValueRef::Object(members) => members,
-            _ => Members::EMPTY,
+            _ => ObjectMembers::EMPTY,
         }
     }
 
@@ -262,8 +262,8 @@ impl<'a> EventRef<'a> {
             accepted_at: self.accepted_at(),
             kind: self.kind(),
             user,
-            other: self.text(Text::Other),
-            message: self.text(Text::Message),
+            other: self.text(RecordText::Other),
+            message: self.text(RecordText::Message),
             event_type: self.event_type(),
         };
         let start = begin(head, out);

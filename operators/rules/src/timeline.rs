@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::ast::{Millis, Node};
-use crate::catalogue::{Catalogue, Definition, Segment, Status};
+use crate::catalogue::{Catalogue, Definition, Segment, SegmentStatus};
 use crate::event::{EventDecoder, EventDefaults};
 use crate::fault::Fault;
 use crate::json::{members_of, parse_json};
@@ -51,7 +51,7 @@ pub struct SegmentLine {
     /// Its name, or its id.
     pub name: String,
     /// Where it stands; active where nothing is said.
-    pub status: Status,
+    pub status: SegmentStatus,
     /// Who belongs to it.
     pub definition: SegmentDefinition,
 }
@@ -126,10 +126,10 @@ fn read_segment(value: &Value) -> Result<SegmentLine, String> {
     let name = value.get("name").map_or_else(|| Ok(id.clone()), text)?;
     let word = |key| value.get(key).map(|word| text(word).map(|word| word.to_ascii_uppercase())).transpose();
     let status = match word("status")?.as_deref() {
-        None | Some("ACTIVE") => Status::Active,
-        Some("DRAFT") => Status::Draft,
-        Some("INACTIVE") => Status::Inactive,
-        Some("ARCHIVED") => Status::Archived,
+        None | Some("ACTIVE") => SegmentStatus::Active,
+        Some("DRAFT") => SegmentStatus::Draft,
+        Some("INACTIVE") => SegmentStatus::Inactive,
+        Some("ARCHIVED") => SegmentStatus::Archived,
         Some(other) => return Err(format!("`{other}` is no status")),
     };
     let definition = match (word("type")?.as_deref(), value.get("rules"), value.get("members")) {
@@ -190,7 +190,7 @@ pub trait Subject {
 
 /// Something that happened at a line.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Failure {
+pub struct LineFailure {
     /// Counted from 1.
     pub line: usize,
     /// For people.
@@ -199,20 +199,20 @@ pub struct Failure {
 
 /// How a timeline went.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Outcome {
+pub struct TimelineOutcome {
     /// Expectations that did not come true.
-    pub failures: Vec<Failure>,
+    pub failures: Vec<LineFailure>,
     /// Events, edits and clock steps that were refused. That changes nothing and, by itself, is no failure: a timeline may state just
     /// that.
-    pub refusals: Vec<Failure>,
+    pub refusals: Vec<LineFailure>,
 }
 
 /// Runs a timeline to its end.
-pub fn run<S: Subject>(lines: &[(usize, Line)], subject: &mut S) -> Outcome {
-    let mut outcome = Outcome::default();
+pub fn run<S: Subject>(lines: &[(usize, Line)], subject: &mut S) -> TimelineOutcome {
+    let mut outcome = TimelineOutcome::default();
     let mut clock = 0;
     for (line, statement) in lines {
-        let mut fail = |message| outcome.failures.push(Failure { line: *line, message });
+        let mut fail = |message| outcome.failures.push(LineFailure { line: *line, message });
         let done = match statement {
             Line::Case(_) => Ok(()),
             Line::At(now) if *now < clock => Err("the clock moves forward only".into()),
@@ -240,7 +240,7 @@ pub fn run<S: Subject>(lines: &[(usize, Line)], subject: &mut S) -> Outcome {
             }
         };
         if let Err(message) = done {
-            outcome.refusals.push(Failure { line: *line, message });
+            outcome.refusals.push(LineFailure { line: *line, message });
         }
     }
     outcome
@@ -344,7 +344,7 @@ fn all(faults: Vec<Fault>) -> String {
 mod tests {
     use super::*;
 
-    fn outcome(text: &str) -> Outcome {
+    fn outcome(text: &str) -> TimelineOutcome {
         run(&parse_timeline(text).expect("a timeline"), &mut OracleSubject::default())
     }
 

@@ -4,11 +4,11 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use crate::ast::{
-    Behaviour, Comparison, Condition, Cut, EventPath, Events, Filter, Function, Literal, Logic, Measure, Millis,
-    Moment, Node, Rank, RankBy, Sequence, Step, Test, Window,
+    Behaviour, Comparison, Condition, Cut, EventPath, EventTypes, Filter, Function, Literal, Logic, Measure, Millis,
+    Moment, Node, Rank, RankBy, Sequence, SequenceStep, Test, Window,
 };
 use crate::decimal::{Decimal, UNITS_PER_ONE};
-use crate::parse::{NoTraits, Takes, TraitLookup};
+use crate::parse::{LiteralKind, NoTraits, TraitLookup};
 use crate::time::{format_duration, format_time};
 use crate::value::Value;
 
@@ -30,10 +30,10 @@ pub fn node_to_value(node: &Node, traits: &dyn TraitLookup) -> Value {
             group(*logic, conditions.iter().map(|node| node_to_value(node, traits)).collect())
         }
         Node::Trait { field, test } => {
-            tested(vec![("field", Value::Text(field.clone()))], test, Takes::of_field(field, traits))
+            tested(vec![("field", Value::Text(field.clone()))], test, LiteralKind::of_field(field, traits))
         }
         Node::Behaviour { behaviour, test } => {
-            tested(behaviour_members(behaviour), test, Takes::of(&behaviour.measure))
+            tested(behaviour_members(behaviour), test, LiteralKind::of(&behaviour.measure))
         }
         Node::Sequence(sequence) => sequence_to_value(sequence),
         Node::Segment(id) => object(vec![("segment", Value::Text(id.clone()))]),
@@ -113,10 +113,10 @@ fn write_text(text: &str, out: &mut String) {
     out.push('"');
 }
 
-type Members = Vec<(&'static str, Value)>;
+type JsonMembers = Vec<(&'static str, Value)>;
 
 /// An object; its members may come in any order.
-fn object(mut members: Members) -> Value {
+fn object(mut members: JsonMembers) -> Value {
     members.sort_by_key(|(key, _)| *key);
     Value::Object(members.into_iter().map(|(key, value)| (Arc::from(key), value)).collect())
 }
@@ -146,7 +146,7 @@ fn group(logic: Logic, conditions: Vec<Value>) -> Value {
 }
 
 /// An object with a test; where no operator says its negation, a NOT around it does.
-fn tested(mut members: Members, test: &Test, takes: Takes) -> Value {
+fn tested(mut members: JsonMembers, test: &Test, takes: LiteralKind) -> Value {
     let (positive, negative) = operator_names(&test.condition);
     let operator = if test.negated { negative.unwrap_or(positive) } else { positive };
     members.push(("operator", text(operator)));
@@ -156,7 +156,7 @@ fn tested(mut members: Members, test: &Test, takes: Takes) -> Value {
 }
 
 /// What the operator compares with, if anything.
-pub(crate) fn condition_value(condition: &Condition, takes: Takes) -> Option<Value> {
+pub(crate) fn condition_value(condition: &Condition, takes: LiteralKind) -> Option<Value> {
     let literals =
         |literals: &[&Literal]| Value::Array(literals.iter().map(|item| literal_value(item, takes)).collect());
     Some(match condition {
@@ -173,10 +173,10 @@ pub(crate) fn condition_value(condition: &Condition, takes: Takes) -> Option<Val
     })
 }
 
-fn literal_value(literal: &Literal, takes: Takes) -> Value {
+fn literal_value(literal: &Literal, takes: LiteralKind) -> Value {
     match literal {
         Literal::Text(text) => Value::Text(text.clone()),
-        Literal::Number(number) if takes == Takes::Durations => {
+        Literal::Number(number) if takes == LiteralKind::Durations => {
             // Durations are at most ten years, so they fit.
             duration(Millis::try_from(number.units() / UNITS_PER_ONE).unwrap_or(Millis::MAX))
         }
@@ -185,17 +185,17 @@ fn literal_value(literal: &Literal, takes: Takes) -> Value {
     }
 }
 
-fn behaviour_members(behaviour: &Behaviour) -> Members {
+fn behaviour_members(behaviour: &Behaviour) -> JsonMembers {
     let mut members = vec![("event", events_value(&behaviour.events)), ("measure", measure_value(&behaviour.measure))];
     members.extend(behaviour.filter.as_ref().map(|filter| ("where", where_value(filter))));
     members.extend(behaviour.window.map(|window| ("within", window_value(window))));
     members
 }
 
-fn events_value(events: &Events) -> Value {
+fn events_value(events: &EventTypes) -> Value {
     match events {
-        Events::Any => text("*"),
-        Events::Named(names) => match &names[..] {
+        EventTypes::Any => text("*"),
+        EventTypes::Named(names) => match &names[..] {
             [name] => Value::Text(name.clone()),
             names => texts(names),
         },
@@ -228,7 +228,7 @@ fn where_value(filter: &Filter) -> Value {
 fn filter_value(filter: &Filter) -> Value {
     match filter {
         Filter::Group(logic, filters) => group(*logic, filters.iter().map(filter_value).collect()),
-        Filter::Test(path, test) => tested(vec![("field", text(&path_text(path)))], test, Takes::Anything),
+        Filter::Test(path, test) => tested(vec![("field", text(&path_text(path)))], test, LiteralKind::Anything),
     }
 }
 
@@ -244,7 +244,7 @@ fn window_value(window: Window) -> Value {
 }
 
 fn sequence_to_value(sequence: &Sequence) -> Value {
-    let step = |step: &Step| {
+    let step = |step: &SequenceStep| {
         let mut members = vec![("event", events_value(&step.events))];
         members.extend(step.filter.as_ref().map(|filter| ("where", where_value(filter))));
         members.extend(step.max_gap.map(|gap| ("maxGap", duration(gap))));

@@ -160,9 +160,9 @@ pub enum ValueRef<'a> {
     /// A string.
     Text(&'a str),
     /// An array.
-    Array(Items<'a>),
+    Array(ArrayItems<'a>),
     /// An object. The last of equal keys counts.
-    Object(Members<'a>),
+    Object(ObjectMembers<'a>),
 }
 
 impl<'a> ValueRef<'a> {
@@ -191,9 +191,9 @@ impl<'a> ValueRef<'a> {
                 let (bytes, rest) = rest.split_at_checked(u32::from_le_bytes(*length) as usize)?;
                 let count = u32::from_le_bytes(*count);
                 if *tag == tag::ARRAY {
-                    (ValueRef::Array(Items { bytes, count }), rest)
+                    (ValueRef::Array(ArrayItems { bytes, count }), rest)
                 } else {
-                    (ValueRef::Object(Members { bytes, count }), rest)
+                    (ValueRef::Object(ObjectMembers { bytes, count }), rest)
                 }
             }
             _ => return None,
@@ -241,12 +241,12 @@ fn read_text(bytes: &[u8]) -> Option<(&str, &[u8])> {
 
 /// The items of an array.
 #[derive(Clone, Copy, Debug)]
-pub struct Items<'a> {
+pub struct ArrayItems<'a> {
     bytes: &'a [u8],
     count: u32,
 }
 
-impl<'a> Items<'a> {
+impl<'a> ArrayItems<'a> {
     /// How many are left.
     pub fn len(&self) -> usize {
         self.count as usize
@@ -258,7 +258,7 @@ impl<'a> Items<'a> {
     }
 }
 
-impl<'a> Iterator for Items<'a> {
+impl<'a> Iterator for ArrayItems<'a> {
     type Item = ValueRef<'a>;
 
     fn next(&mut self) -> Option<ValueRef<'a>> {
@@ -274,14 +274,14 @@ impl<'a> Iterator for Items<'a> {
 
 /// The members of an object, in the order in which they were written.
 #[derive(Clone, Copy, Debug)]
-pub struct Members<'a> {
+pub struct ObjectMembers<'a> {
     bytes: &'a [u8],
     count: u32,
 }
 
-impl<'a> Members<'a> {
+impl<'a> ObjectMembers<'a> {
     /// An object without members.
-    pub const EMPTY: Members<'static> = Members { bytes: &[], count: 0 };
+    pub const EMPTY: ObjectMembers<'static> = ObjectMembers { bytes: &[], count: 0 };
 
     /// The last member of that name.
     pub fn get(self, key: &str) -> Option<ValueRef<'a>> {
@@ -294,7 +294,7 @@ impl<'a> Members<'a> {
     }
 }
 
-impl<'a> Iterator for Members<'a> {
+impl<'a> Iterator for ObjectMembers<'a> {
     type Item = (&'a str, ValueRef<'a>);
 
     fn next(&mut self) -> Option<Self::Item> {

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use audience_rules::timeline::{Failure, OracleSubject, Outcome, parse_timeline, run};
+use audience_rules::timeline::{LineFailure, OracleSubject, TimelineOutcome, parse_timeline, run};
 
 #[test]
 fn the_oracle_passes_every_timeline() {
@@ -17,8 +17,8 @@ fn the_oracle_passes_every_timeline() {
         count += 1;
         let text = std::fs::read_to_string(&path).expect("readable");
         let lines = parse_timeline(&text).unwrap_or_else(|fault| panic!("{}: {fault}", path.display()));
-        let Outcome { failures, refusals } = run(&lines, &mut OracleSubject::default());
-        let show = |Failure { line, message }: &Failure| format!("{}:{line}: {message}", path.display());
+        let TimelineOutcome { failures, refusals } = run(&lines, &mut OracleSubject::default());
+        let show = |LineFailure { line, message }: &LineFailure| format!("{}:{line}: {message}", path.display());
         failed.extend(failures.iter().chain(&refusals).map(show));
     }
     assert!(count > 0, "no timelines in {}", directory.display());

@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
 
-use audience_rules::ast::{Behaviour, Events, Filter, Function, Measure, Millis, Node, Sequence, Window};
+use audience_rules::ast::{Behaviour, EventTypes, Filter, Function, Measure, Millis, Node, Sequence, Window};
 use audience_rules::decimal::Decimal;
 use audience_rules::record::{EventRef, RecordKind};
 use audience_rules::test::{Operand, event_value, filter_holds, number_of};
@@ -75,7 +75,7 @@ fn is_inside(window: Option<Window>, event: &EventRef<'_>, now: Millis) -> bool 
     }
 }
 
-fn matches(events: &Events, filter: Option<&Filter>, event: &EventRef<'_>, now: Millis) -> bool {
+fn matches(events: &EventTypes, filter: Option<&Filter>, event: &EventRef<'_>, now: Millis) -> bool {
     events.contains(event.event_type()) && filter.is_none_or(|filter| filter_holds(filter, event, now))
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use audience_rules::ast::{Behaviour, Condition, Cut, Logic, Node, RankBy, Test};
-use audience_rules::catalogue::{Catalogue, Definition, Status};
+use audience_rules::catalogue::{Catalogue, Definition, SegmentStatus};
 use audience_rules::parse::NoTraits;
 use audience_rules::unparse::node_to_json;
 use serde::{Deserialize, Serialize};
@@ -56,7 +56,7 @@ pub enum Operation {
 /// What a catalogue puts in force.
 pub fn rows(catalogue: &Catalogue) -> BTreeSet<Row> {
     let mut rows = BTreeSet::new();
-    for segment in catalogue.segments.values().filter(|segment| segment.status == Status::Active) {
+    for segment in catalogue.segments.values().filter(|segment| segment.status == SegmentStatus::Active) {
         let id = segment.id.to_string();
         match &segment.definition {
             Definition::Static(list) => {

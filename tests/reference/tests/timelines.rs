@@ -2,7 +2,7 @@
 #![allow(missing_docs)]
 
 use audience_reference::Reference;
-use audience_rules::timeline::{Line, OracleSubject, Outcome, Subject, parse_timeline, run};
+use audience_rules::timeline::{Line, OracleSubject, Subject, TimelineOutcome, parse_timeline, run};
 use audience_tests::case::{Case, timelines};
 use audience_tests::check::step;
 use audience_tests::generate;
@@ -58,7 +58,8 @@ fn hand_written_timelines() {
     for folder in ["conformance", "timelines", "regressions"] {
         for (path, text) in timelines(folder) {
             let lines = parse_timeline(&text).expect("a timeline");
-            let outcome: Outcome = timely::execute_directly(move |worker| run(&lines, &mut Reference::new(worker)));
+            let outcome: TimelineOutcome =
+                timely::execute_directly(move |worker| run(&lines, &mut Reference::new(worker)));
             assert_eq!(outcome.failures, [], "{}", path.display());
         }
     }

@@ -1,5 +1,5 @@
 use audience_rules::time::format_time;
-use audience_rules::timeline::{OracleSubject, Outcome, parse_timeline, run};
+use audience_rules::timeline::{OracleSubject, TimelineOutcome, parse_timeline, run};
 use serde_json::json;
 
 use super::*;
@@ -48,7 +48,7 @@ fn has(id: &str, parameters: &serde_json::Value, members: &[&str]) {
     lines.push(json!({"expect": {id: members}}));
     let text: Vec<String> = lines.iter().map(ToString::to_string).collect();
     let lines = parse_timeline(&text.join("\n")).unwrap_or_else(|fault| panic!("{fault}"));
-    assert_eq!(run(&lines, &mut OracleSubject::default()), Outcome::default(), "{id}: {}", rendered.rules);
+    assert_eq!(run(&lines, &mut OracleSubject::default()), TimelineOutcome::default(), "{id}: {}", rendered.rules);
     assert!(!rendered.name.contains(['{', '}']) && !rendered.description.contains(['{', '}']), "{rendered:?}");
 }
 

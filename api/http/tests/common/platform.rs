@@ -11,7 +11,7 @@ use audience_protocol::{
     SegmentDocument, SegmentInput, SegmentKind, SegmentQuery, SegmentView, TraitDocument, Transition, UserSegment,
     UserView,
 };
-use audience_rules::catalogue::Status;
+use audience_rules::catalogue::SegmentStatus;
 use audience_rules::fault::{Fault, code};
 use audience_rules::record::EventRef;
 use serde_json::value::RawValue;
@@ -117,7 +117,7 @@ fn document(id: String, input: SegmentInput) -> Result<(SegmentDocument, Vec<Str
         name: input.name,
         description: input.description,
         kind: if is_static { SegmentKind::Static } else { SegmentKind::Dynamic },
-        status: Status::Active,
+        status: SegmentStatus::Active,
         rules: input.rules,
         tags: input.tags,
         owner: input.owner,
@@ -204,13 +204,13 @@ impl Platform for FakePlatform {
         self.change(id, expected, author, |current, _| {
             current.note = note;
             current.status = match (to, current.status) {
-                (_, Status::Archived) => {
+                (_, SegmentStatus::Archived) => {
                     let message = "it is archived".into();
                     return Err(PlatformError::Conflict { code: "wrong_state", message });
                 }
-                (Transition::Activate, _) => Status::Active,
-                (Transition::Deactivate, _) => Status::Inactive,
-                (Transition::Archive, _) => Status::Archived,
+                (Transition::Activate, _) => SegmentStatus::Active,
+                (Transition::Deactivate, _) => SegmentStatus::Inactive,
+                (Transition::Archive, _) => SegmentStatus::Archived,
             };
             Ok(())
         })

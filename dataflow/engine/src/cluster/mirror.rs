@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 
 use audience_contract::ChangeKind;
-use audience_kernel::membership::{Membership, Update, user_hash};
+use audience_kernel::membership::{MemberUpdate, Membership, user_hash};
 use audience_kernel::operator::{Held, TickOutput};
 use audience_kernel::registry::BitmapId;
 use audience_rules::ast::SegmentId;
@@ -33,7 +33,7 @@ pub fn take_held(membership: &mut Membership, held: &Held) {
 
 /// Takes in the changes of a tick.
 pub fn take_tick(membership: &mut Membership, output: &TickOutput) -> Result<(), Undecoded> {
-    let mut updates: Vec<Update> = Vec::with_capacity(usize::try_from(output.change_count).unwrap_or(0));
+    let mut updates: Vec<MemberUpdate> = Vec::with_capacity(usize::try_from(output.change_count).unwrap_or(0));
     // The same place in the bytes is the same user.
     let mut user: Option<(*const u8, u32)> = None;
     let mut left: HashMap<SegmentId, BitmapId> = HashMap::new();
@@ -48,7 +48,7 @@ pub fn take_tick(membership: &mut Membership, output: &TickOutput) -> Result<(),
         if !inside && !left.contains_key(change.segment_id) {
             left.insert(change.segment_id.clone(), bitmap);
         }
-        updates.push(Update { bitmap, slot, inside });
+        updates.push(MemberUpdate { bitmap, slot, inside });
         ControlFlow::Continue(())
     });
     membership.update(&updates, &mut Vec::new());

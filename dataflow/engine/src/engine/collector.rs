@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 
-use audience_kernel::message::Previewed;
+use audience_kernel::message::PreviewResult;
 use audience_kernel::operator::{Outward, TickOutput};
 use audience_rules::ast::Millis;
 
@@ -105,7 +105,7 @@ struct Known {
     deepest_rank: u32,
     users: u64,
     most_users: u64,
-    previewed: Option<Previewed>,
+    previewed: Option<PreviewResult>,
 }
 
 impl Known {
@@ -123,7 +123,7 @@ impl Known {
 }
 
 /// What the workers counted in this tick, if they did.
-fn previewed(done: &mut TickDone) -> Option<Previewed> {
+fn previewed(done: &mut TickDone) -> Option<PreviewResult> {
     let parts = done.outputs.iter_mut().filter_map(|output| output.previewed.take());
     parts.reduce(|mut all, part| {
         all.users += part.users;

@@ -195,7 +195,7 @@ impl Shell {
         let Shell { options, started } = self;
         let _watch = Watch(options.fail);
         let index = worker.index();
-        let (partition, aliases) = match (options.seed)(index, worker.peers()) {
+        let (state, aliases) = match (options.seed)(index, worker.peers()) {
             Ok(seeded) => seeded,
             Err(error) => {
                 let _ = started.send(Err(error));
@@ -204,12 +204,12 @@ impl Shell {
         };
         let (sender, ticks) = sync_channel::<DoorMessage>(TICKS_AT_DOOR);
         let door = Door { sender, thread: Some(std::thread::current()) };
-        let _ = started.send(Ok(Started { worker: index, door, membership: partition.membership() }));
+        let _ = started.send(Ok(Started { worker: index, door, membership: state.membership() }));
         drop(started);
         let encode = options.encode;
         let mirror = options.aliases.filter(|_| index == 0);
         let parts = WorkerParts {
-            partition,
+            state,
             mirror: mirror.inspect(|mirror| *mirror.write() = aliases.clone()),
             aliases: Rc::new(RefCell::new(aliases)),
             encoder: Box::new(encode),

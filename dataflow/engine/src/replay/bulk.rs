@@ -24,8 +24,8 @@ use audience_contract::{EventLog, MessageIndex};
 use audience_kernel::aliases::Aliases;
 use audience_kernel::message::Clock;
 use audience_kernel::operator::Inward;
-use audience_kernel::partition::Partition;
 use audience_kernel::registry::Boundary;
+use audience_kernel::worker::WorkerState;
 use audience_rules::ast::Millis;
 use audience_rules::catalogue::Catalogue;
 use audience_rules::record::records;
@@ -192,7 +192,7 @@ impl Tally {
 fn start(workers: usize, log: Arc<MemoryLog>, encode: Encode, tally: Arc<Mutex<Tally>>) -> Result<Engine, EngineError> {
     let messages: Arc<dyn MessageIndex> = Arc::new(MemoryMessages::default());
     let seed: crate::engine::Seed =
-        Arc::new(move |_, _| Ok((Partition::new(Arc::new(log.clone()), messages.clone()), Aliases::default())));
+        Arc::new(move |_, _| Ok((WorkerState::new(Arc::new(log.clone()), messages.clone()), Aliases::default())));
     let sink: Sink = Box::new(move |done| tally.lock().take(&done));
     Engine::start(EngineOptions { workers, ..EngineOptions::default() }, None, seed, encode, sink, Box::new(|_| {}))
 }

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use audience_contract::{EventLog, MessageIndex};
 use audience_kernel::aliases::Aliases;
-use audience_kernel::message::{Clock, Previewed};
+use audience_kernel::message::{Clock, PreviewResult};
 use audience_kernel::operator::Inward;
-use audience_kernel::partition::Partition;
 use audience_kernel::program::Program;
 use audience_kernel::registry::Boundary;
+use audience_kernel::worker::WorkerState;
 use audience_rules::ast::{Millis, Node};
 use audience_rules::catalogue::Catalogue;
 use parking_lot::Mutex;
@@ -61,8 +61,9 @@ impl LogicalEngine {
         let asked = AskedStores { events: log.clone(), messages: messages.clone(), checkpoints: None };
         let peers = cluster.map(|cluster| cluster.gather(options, Origin::default(), asked)).transpose()?;
         let history = log.clone();
-        let seed =
-            Arc::new(move |_, _| Ok((Partition::new(Arc::new(history.clone()), messages.clone()), Aliases::default())));
+        let seed = Arc::new(move |_, _| {
+            Ok((WorkerState::new(Arc::new(history.clone()), messages.clone()), Aliases::default()))
+        });
         Ok(LogicalEngine {
             engine: Engine::start(options, peers, seed, encode, sink, Box::new(|_| {}))?,
             log,
@@ -144,7 +145,7 @@ impl LogicalEngine {
         edit(&mut self.catalogue);
         let next = self.in_force.followed_by(&self.catalogue);
         let mut difference = self.in_force.difference(&next, &self.catalogue);
-        difference.new_sources.retain(|source| !self.previews.kept_sources().contains(source));
+        difference.new_measures.retain(|measure| !self.previews.kept_measures().contains(measure));
         if !difference.is_empty() {
             let tick = edit::apply(&self.engine, &*self.log, &self.standing, difference)?;
             self.engine.wait_for(tick)?;
@@ -172,7 +173,7 @@ impl LogicalEngine {
         rules: &Node,
         samples: u32,
         watch: &dyn Watch,
-    ) -> Result<Option<Previewed>, EngineError> {
+    ) -> Result<Option<PreviewResult>, EngineError> {
         self.settle()?;
         let program = Arc::new(Program::compile(rules, &self.catalogue));
         let asked = Asked { program, against: Some(segment.into()), samples };

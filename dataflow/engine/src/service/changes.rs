@@ -11,8 +11,8 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use audience_contract::{Cause, ChangeKind, MembershipChange};
-use audience_kernel::message::Change;
-use audience_kernel::partition::Partition;
+use audience_kernel::message::WorkerChange;
+use audience_kernel::worker::WorkerState;
 use audience_rules::ast::Millis;
 use hashbrown::HashMap;
 
@@ -23,17 +23,17 @@ const SAME_INSTANT: u8 = 1 << 3;
 const CAUSE_SHIFT: u32 = 4;
 
 /// Appends the changes of a worker's tick; nothing where there are none.
-pub fn encode(partition: &mut Partition, out: &mut Vec<u8>) {
-    if partition.changes.is_empty() {
+pub fn encode(state: &mut WorkerState, out: &mut Vec<u8>) {
+    if state.changes.is_empty() {
         return;
     }
-    let membership = partition.membership();
+    let membership = state.membership();
     let membership = membership.read();
     let mut places: HashMap<u32, u64> = HashMap::new();
     let mut segments: Vec<u32> = Vec::new();
-    let mut body = Vec::with_capacity(12 * partition.changes.len());
-    let mut before: Option<&Change> = None;
-    for change in &partition.changes {
+    let mut body = Vec::with_capacity(12 * state.changes.len());
+    let mut before: Option<&WorkerChange> = None;
+    for change in &state.changes {
         let mut flags = cause_number(change.cause) << CAUSE_SHIFT;
         for (flag, is_set) in [
             (ENTERED, change.entered),
@@ -64,10 +64,10 @@ pub fn encode(partition: &mut Partition, out: &mut Vec<u8>) {
     out.extend_from_slice(&[0; 8]);
     put_number(segments.len() as u64, out);
     for segment in segments {
-        put_text(partition.segment(segment), out);
-        put_number(partition.version(segment), out);
+        put_text(state.segment(segment), out);
+        put_number(state.version(segment), out);
     }
-    put_number(partition.changes.len() as u64, out);
+    put_number(state.changes.len() as u64, out);
     out.append(&mut body);
     let length = (out.len() - start - 8) as u64;
     out[start..start + 8].copy_from_slice(&length.to_le_bytes());

@@ -11,8 +11,8 @@ use audience_contract::{
 use audience_kernel::aliases::{Aliases, IdSince};
 use audience_kernel::membership::SHARDS;
 use audience_kernel::message::{Clock, Control};
-use audience_kernel::partition::SourceText;
 use audience_kernel::registry::Boundary;
+use audience_kernel::worker::MeasureText;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
@@ -48,7 +48,7 @@ pub struct Manifest {
     /// The shards that have users.
     pub shards: Vec<u32>,
     /// The measures that stand in all of them.
-    pub sources: Vec<SourceText>,
+    pub sources: Vec<MeasureText>,
     /// When it was begun, milliseconds.
     pub begun_at: i64,
 }
@@ -158,7 +158,7 @@ pub struct Part {
     /// Shards.
     pub shards: Vec<(u32, Vec<u8>)>,
     /// The measures that are computed.
-    pub sources: Vec<SourceText>,
+    pub sources: Vec<MeasureText>,
     /// The aliases, in the first part.
     pub aliases: Option<Aliases>,
 }
@@ -208,7 +208,7 @@ impl Checkpointer {
         let receiver = self.receiver.lock();
         while receiver.try_recv().is_ok() {}
         let mut manifest: Option<Manifest> = None;
-        let mut sources: Option<Vec<SourceText>> = None;
+        let mut sources: Option<Vec<MeasureText>> = None;
         let mut bytes = 0;
         let mut erased = Vec::new();
         for first in (0..SHARDS as u32).step_by(SHARDS_A_TICK as usize) {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use audience_contract::{Document, DocumentKind};
 use audience_protocol::{FaultyDocument, SegmentDocument, TraitDocument};
-use audience_rules::catalogue::{Catalogue, Definition, Segment, Status};
+use audience_rules::catalogue::{Catalogue, Definition, Segment, SegmentStatus};
 use audience_rules::fault::Fault;
 use audience_rules::unparse::behaviour_to_json;
 use serde::{Deserialize, Serialize};
@@ -80,7 +80,7 @@ impl Documents {
 
     /// Whether the engine runs a document: a segment only while it is active.
     pub fn runs(&self, document: &Document) -> bool {
-        let is_active = |known: &Arc<KnownSegment>| known.stored.document.status == Status::Active;
+        let is_active = |known: &Arc<KnownSegment>| known.stored.document.status == SegmentStatus::Active;
         document.kind == DocumentKind::Trait || self.segments.get(&document.id).is_some_and(is_active)
     }
 

@@ -9,7 +9,7 @@ use audience_contract::{
     Audit, AuditEntry, AuditFilter, AuditRecord, CatalogueStore, Document, DocumentKind, EventLog, StoreError,
 };
 use audience_protocol::{PlatformError, Result, SPANS};
-use audience_rules::catalogue::Status;
+use audience_rules::catalogue::SegmentStatus;
 use audience_rules::fault::{Fault, code};
 use audience_rules::time::format_time;
 use parking_lot::{Condvar, Mutex, RwLock};
@@ -254,8 +254,8 @@ impl Editor {
     }
 
     /// Whether the newest version of an active segment is in force.
-    pub fn is_effective(&self, catalogue_version: u64, status: Status) -> bool {
-        status != Status::Active || self.in_force() >= catalogue_version
+    pub fn is_effective(&self, catalogue_version: u64, status: SegmentStatus) -> bool {
+        status != SegmentStatus::Active || self.in_force() >= catalogue_version
     }
 
     /// Whether an edit waits to be brought into force.
@@ -286,9 +286,9 @@ impl Editor {
                 let version = documents.version;
                 let next = in_force.followed_by(&documents.catalogue);
                 let mut difference = in_force.difference(&next, &documents.catalogue);
-                difference.new_sources.retain(|source| !previews.kept_sources().contains(source));
+                difference.new_measures.retain(|measure| !previews.kept_measures().contains(measure));
                 let compared = begun.elapsed();
-                let _turn = (!difference.new_sources.is_empty()).then(|| target.turn.lock());
+                let _turn = (!difference.new_measures.is_empty()).then(|| target.turn.lock());
                 target.standing.editing(version);
                 if difference.is_empty() {
                     edit::Position::publishing(target.standing);

@@ -6,13 +6,13 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
-use audience_kernel::message::Counted;
+use audience_kernel::message::SampledCount;
 use audience_kernel::program::Program;
 use audience_protocol::{
     MissingOnly, PlatformError, Preview, PreviewInput, PreviewPhase, PreviewProgress, Result, SPANS, SegmentKind,
 };
 use audience_rules::ast::SegmentId;
-use audience_rules::catalogue::Status;
+use audience_rules::catalogue::SegmentStatus;
 use audience_rules::fault::{Fault, code};
 use audience_rules::json::parse_json;
 use parking_lot::Mutex;
@@ -152,7 +152,7 @@ impl Editor {
         let scan = Scan { state: &job.state, editor: self };
         let lacking = previews.lacking(in_force, &prepared.asked);
         // No checkpoint holds a part of a measure's history.
-        let turn = (!lacking.sources.is_empty()).then(|| target.turn.lock());
+        let turn = (!lacking.measures.is_empty()).then(|| target.turn.lock());
         let outcome = previews.run(target.engine, target.log, target.standing, &prepared.asked, lacking, &scan)?;
         drop(turn);
         job.state.is_running.store(false, Ordering::Relaxed);
@@ -173,7 +173,7 @@ struct Prepared {
     asked: Asked,
     samples: usize,
     running_version: Option<u64>,
-    status: Option<Status>,
+    status: Option<SegmentStatus>,
 }
 
 fn samples(input: &PreviewInput) -> Result<u32> {
@@ -210,7 +210,7 @@ fn prepare(documents: &Documents, input: &PreviewInput) -> Result<Prepared> {
     let program = Arc::new(checked(documents, input)?);
     let samples = samples(input)?;
     let id = input.id.as_deref().unwrap_or_default();
-    let running = documents.catalogue.segments.get(id).filter(|segment| segment.status == Status::Active);
+    let running = documents.catalogue.segments.get(id).filter(|segment| segment.status == SegmentStatus::Active);
     let against: Option<SegmentId> = running.map(|segment| segment.id.clone());
     Ok(Prepared {
         asked: Asked { program, against, samples },
@@ -223,7 +223,7 @@ fn prepare(documents: &Documents, input: &PreviewInput) -> Result<Prepared> {
 impl Prepared {
     fn answer(self, outcome: Outcome, begun: Instant) -> Preview {
         let Outcome { previewed, is_history_scanned } = outcome;
-        let sample = |counted: Counted| spread(counted.sample, self.samples);
+        let sample = |counted: SampledCount| spread(counted.sample, self.samples);
         Preview {
             size: previewed.members,
             entered: previewed.entered.count,

@@ -11,8 +11,8 @@ use audience_contract::{CheckpointStore, EventLog, Progress, StoreError};
 use audience_kernel::aliases::Aliases;
 use audience_kernel::membership::SHARDS;
 use audience_kernel::message::Control;
-use audience_kernel::partition::{OperatorError, Partition, SourceText};
-use audience_kernel::program::Source;
+use audience_kernel::program::MeasureKey;
+use audience_kernel::worker::{MeasureText, OperatorError, WorkerState};
 use audience_rules::ast::Millis;
 use audience_rules::catalogue::Catalogue;
 use audience_rules::record::records;
@@ -96,11 +96,11 @@ fn check(store: &dyn CheckpointStore, number: u64) -> Result<Found, EngineError>
 pub fn seed(stores: &PlatformStores, found: Option<Found>, progress: Progress) -> Seed {
     let PlatformStores { events, messages, checkpoints: store, .. } = stores.clone();
     Arc::new(move |worker, peers| {
-        let mut partition = Partition::new(Arc::new(events.clone()), messages.clone());
-        partition.begin_silence(progress.clock);
-        let Some(found) = &found else { return Ok((partition, Aliases::default())) };
-        restore(&mut partition, &found.manifest, worker, peers, |shard| store.shard(found.number, shard))?;
-        Ok((partition, found.aliases.clone()))
+        let mut state = WorkerState::new(Arc::new(events.clone()), messages.clone());
+        state.begin_silence(progress.clock);
+        let Some(found) = &found else { return Ok((state, Aliases::default())) };
+        restore(&mut state, &found.manifest, worker, peers, |shard| store.shard(found.number, shard))?;
+        Ok((state, found.aliases.clone()))
     })
 }
 
@@ -110,20 +110,20 @@ pub fn seed_remotely(
     origin: &Origin,
     worker: usize,
     peers: usize,
-) -> Result<(Partition, Aliases), EngineError> {
-    let mut partition = Partition::new(stores.clone(), stores.clone());
-    let Some(progress) = origin.progress else { return Ok((partition, Aliases::default())) };
-    partition.begin_silence(progress.clock);
-    let Some((number, manifest)) = &origin.checkpoint else { return Ok((partition, Aliases::default())) };
-    restore(&mut partition, manifest, worker, peers, |shard| stores.shard(*number, shard))?;
+) -> Result<(WorkerState, Aliases), EngineError> {
+    let mut state = WorkerState::new(stores.clone(), stores.clone());
+    let Some(progress) = origin.progress else { return Ok((state, Aliases::default())) };
+    state.begin_silence(progress.clock);
+    let Some((number, manifest)) = &origin.checkpoint else { return Ok((state, Aliases::default())) };
+    restore(&mut state, manifest, worker, peers, |shard| stores.shard(*number, shard))?;
     let aliases = stores.shard(*number, ALIASES_SHARD)?.unwrap_or_default();
     let unreadable = |_| EngineError::Start(format!("checkpoint {number}: its aliases cannot be read"));
-    Ok((partition, bincode::deserialize(&aliases).map_err(unreadable)?))
+    Ok((state, bincode::deserialize(&aliases).map_err(unreadable)?))
 }
 
 /// Brings back the shards of a worker.
 fn restore(
-    partition: &mut Partition,
+    state: &mut WorkerState,
     manifest: &Manifest,
     worker: usize,
     peers: usize,
@@ -131,11 +131,11 @@ fn restore(
 ) -> Result<(), EngineError> {
     // Also where this worker has no shard: a user who comes to it only behind the checkpoint is replayed into the same measures.
     let cannot = |error: OperatorError| EngineError::Start(error.to_string());
-    partition.restore_measures(&manifest.sources).map_err(cannot)?;
+    state.restore_measures(&manifest.sources).map_err(cannot)?;
     let is_own = |shard: &&u32| **shard as usize % peers == worker && **shard < SHARDS as u32;
     for shard in manifest.shards.iter().filter(is_own) {
         let bytes = read(*shard)?.unwrap_or_default();
-        partition.restore(*shard, &bytes, &manifest.sources).map_err(cannot)?;
+        state.restore(*shard, &bytes, &manifest.sources).map_err(cannot)?;
     }
     Ok(())
 }
@@ -154,11 +154,11 @@ pub fn catch_up(
     let from = found.map_or(0, |found| found.manifest.least.sequence);
     // Without a checkpoint every measure takes the whole log as it is replayed; with one, measures that it lacks need
     // what lies before it too.
-    difference.new_sources = match found {
-        Some(found) => missing(&found.manifest, difference.new_sources),
+    difference.new_measures = match found {
+        Some(found) => missing(&found.manifest, difference.new_measures),
         None => Vec::new(),
     };
-    if difference.new_sources.is_empty() {
+    if difference.new_measures.is_empty() {
         edit::install(engine, log, standing, &difference, &())?;
         replay(engine, log, standing, from..progress.sequence)?;
     } else {
@@ -171,8 +171,8 @@ pub fn catch_up(
     Ok(in_force)
 }
 
-fn missing(manifest: &Manifest, needed: Vec<Source>) -> Vec<Source> {
-    needed.into_iter().filter(|source| !manifest.sources.contains(&SourceText::of(source))).collect()
+fn missing(manifest: &Manifest, needed: Vec<MeasureKey>) -> Vec<MeasureKey> {
+    needed.into_iter().filter(|source| !manifest.sources.contains(&MeasureText::of(source))).collect()
 }
 
 /// When the last event below `end` was accepted.

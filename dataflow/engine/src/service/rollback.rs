@@ -2,7 +2,7 @@
 
 use audience_contract::Document;
 use audience_protocol::{PlatformError, Result, SegmentDocument, SegmentKind};
-use audience_rules::catalogue::{Definition, Status};
+use audience_rules::catalogue::{Definition, SegmentStatus};
 use audience_rules::json::parse_json;
 
 use super::audit::entry;
@@ -70,7 +70,7 @@ pub fn rollback(
     let entry_note = format!("version {}", past.target.version);
     let document = SegmentDocument {
         status: match running.as_ref().map(|running| running.status) {
-            None | Some(Status::Archived) => Status::Inactive,
+            None | Some(SegmentStatus::Archived) => SegmentStatus::Inactive,
             Some(status) => status,
         },
         version: past.newest.max(current) + 1,

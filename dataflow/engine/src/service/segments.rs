@@ -2,7 +2,7 @@
 
 use audience_contract::{AuditEntry, Document, DocumentKind};
 use audience_protocol::{PlatformError, Result, SegmentDocument, SegmentInput, SegmentKind, Transition};
-use audience_rules::catalogue::{Catalogue, Definition, Status};
+use audience_rules::catalogue::{Catalogue, Definition, SegmentStatus};
 use audience_rules::fault::{Fault, code};
 use audience_rules::json::parse_json;
 use audience_rules::unparse::node_to_json_with;
@@ -43,8 +43,8 @@ pub fn create(documents: &mut Documents, input: SegmentInput, author: &str, vers
         None => SegmentKind::Dynamic,
     };
     let status = match status_of(input.status.as_deref())? {
-        None | Some(Status::Active) => Status::Active,
-        Some(Status::Draft) => Status::Draft,
+        None | Some(SegmentStatus::Active) => SegmentStatus::Active,
+        Some(SegmentStatus::Draft) => SegmentStatus::Draft,
         Some(_) => return Err(fault("/status", code::UNKNOWN_WORD, "a segment is created as DRAFT or ACTIVE")),
     };
     let now = timestamp();
@@ -131,12 +131,12 @@ fn entries_of(old: &SegmentDocument, new: &SegmentDocument, has_list: bool) -> V
 }
 
 /// What the audit log calls the way to a status.
-fn step(to: Status) -> &'static str {
+fn step(to: SegmentStatus) -> &'static str {
     match to {
-        Status::Draft => "updated",
-        Status::Active => "activated",
-        Status::Inactive => "deactivated",
-        Status::Archived => "archived",
+        SegmentStatus::Draft => "updated",
+        SegmentStatus::Active => "activated",
+        SegmentStatus::Inactive => "deactivated",
+        SegmentStatus::Archived => "archived",
     }
 }
 
@@ -157,9 +157,9 @@ pub fn transition(
 ) -> Edited {
     let old = current(documents, id, expected)?;
     let wanted = match to {
-        Transition::Activate => Status::Active,
-        Transition::Deactivate => Status::Inactive,
-        Transition::Archive => Status::Archived,
+        Transition::Activate => SegmentStatus::Active,
+        Transition::Deactivate => SegmentStatus::Inactive,
+        Transition::Archive => SegmentStatus::Archived,
     };
     let status = next_status(&old, wanted)?;
     let document = SegmentDocument { status, ..next_version(old, note) };
@@ -303,7 +303,7 @@ pub fn not_found(id: &str) -> PlatformError {
 
 /// Refuses to change what is archived.
 pub fn check_not_archived(document: &SegmentDocument) -> Result<()> {
-    if document.status != Status::Archived {
+    if document.status != SegmentStatus::Archived {
         return Ok(());
     }
     let message = format!(
@@ -314,12 +314,12 @@ pub fn check_not_archived(document: &SegmentDocument) -> Result<()> {
 }
 
 /// DRAFT → ACTIVE ⇄ INACTIVE, all of them → ARCHIVED. A step to where it is changes nothing but the version.
-fn next_status(document: &SegmentDocument, wanted: Status) -> Result<Status> {
+fn next_status(document: &SegmentDocument, wanted: SegmentStatus) -> Result<SegmentStatus> {
     check_not_archived(document)?;
     let is_step = match wanted {
-        Status::Active | Status::Archived => true,
-        Status::Inactive => document.status != Status::Draft,
-        Status::Draft => document.status == Status::Draft,
+        SegmentStatus::Active | SegmentStatus::Archived => true,
+        SegmentStatus::Inactive => document.status != SegmentStatus::Draft,
+        SegmentStatus::Draft => document.status == SegmentStatus::Draft,
     };
     if is_step {
         return Ok(wanted);
@@ -344,13 +344,13 @@ fn kind_of(input: &SegmentInput) -> Result<Option<SegmentKind>> {
     }
 }
 
-fn status_of(word: Option<&str>) -> Result<Option<Status>> {
+fn status_of(word: Option<&str>) -> Result<Option<SegmentStatus>> {
     match word.map(str::to_ascii_uppercase).as_deref() {
         None => Ok(None),
-        Some("DRAFT") => Ok(Some(Status::Draft)),
-        Some("ACTIVE") => Ok(Some(Status::Active)),
-        Some("INACTIVE") => Ok(Some(Status::Inactive)),
-        Some("ARCHIVED") => Ok(Some(Status::Archived)),
+        Some("DRAFT") => Ok(Some(SegmentStatus::Draft)),
+        Some("ACTIVE") => Ok(Some(SegmentStatus::Active)),
+        Some("INACTIVE") => Ok(Some(SegmentStatus::Inactive)),
+        Some("ARCHIVED") => Ok(Some(SegmentStatus::Archived)),
         Some(_) => Err(fault("/status", code::UNKNOWN_WORD, "a status is DRAFT, ACTIVE, INACTIVE or ARCHIVED")),
     }
 }

@@ -11,7 +11,7 @@ use audience_rules::ast::Millis;
 use audience_rules::catalogue::ComputedTrait;
 use audience_rules::decimal::Decimal;
 use audience_rules::event::event_to_json;
-use audience_rules::oracle::History;
+use audience_rules::oracle::EventHistory;
 use audience_rules::record::{EventRef, RecordKind, records};
 use audience_rules::test::Operand;
 use audience_rules::unparse::value_to_json;
@@ -29,8 +29,8 @@ pub fn of_user<'r>(run: &'r [u8], ids: &'r [IdSince]) -> impl Iterator<Item = Ev
 }
 
 /// Those of the records that are events of this user; each also from its place on.
-pub fn history<'r>(run: &'r [u8], ids: &[IdSince]) -> History<'r> {
-    let mut history = History::default();
+pub fn history<'r>(run: &'r [u8], ids: &[IdSince]) -> EventHistory<'r> {
+    let mut history = EventHistory::default();
     let is_own =
         |record: &EventRef<'_>| ids.iter().any(|(id, since)| record.sequence() >= *since && record.user() == id);
     records(run).filter(is_own).for_each(|record| history.push(record));
@@ -58,7 +58,7 @@ pub fn view(
 }
 
 /// The traits that `identify` events have set at an instant.
-pub fn traits(history: &History<'_>, now: Millis) -> TraitValues {
+pub fn traits(history: &EventHistory<'_>, now: Millis) -> TraitValues {
     let mut identifies: Vec<&EventRef<'_>> = history.events().iter().filter(|event| sets_traits(event, now)).collect();
     // A stable sort: equal timestamps stay in the order of acceptance.
     identifies.sort_by_key(|event| event.timestamp());
@@ -82,7 +82,7 @@ fn sets_traits(event: &EventRef<'_>, now: Millis) -> bool {
 
 /// The computed traits that have a value at an instant.
 pub fn computed_traits(
-    history: &History<'_>,
+    history: &EventHistory<'_>,
     computed: &BTreeMap<Arc<str>, ComputedTrait>,
     now: Millis,
 ) -> TraitValues {

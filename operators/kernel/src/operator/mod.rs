@@ -31,8 +31,8 @@ use timely::dataflow::operators::{Concat, ConnectLoop, Feedback};
 use timely::dataflow::{Scope, StreamVec};
 
 use crate::aliases::Aliases;
-use crate::message::{Control, Previewed};
-use crate::partition::{OperatorError, Partition, SourceText};
+use crate::message::{Control, PreviewResult};
+use crate::worker::{MeasureText, OperatorError, WorkerState};
 
 /// The places of a tick.
 pub const STRIDE: u64 = 64;
@@ -96,7 +96,7 @@ pub struct TickOutput {
     /// Shards of a checkpoint.
     pub shards: Vec<(u32, Vec<u8>)>,
     /// The measures that are computed, with shards.
-    pub sources: Vec<SourceText>,
+    pub sources: Vec<MeasureText>,
     /// The aliases, with the first shards.
     pub aliases: Option<Aliases>,
     /// When the next user may change by time alone, to the second below.
@@ -104,7 +104,7 @@ pub struct TickOutput {
     /// The deepest rank.
     pub deepest_rank: u32,
     /// What putting a rule in force would change, of the worker's users.
-    pub previewed: Option<Previewed>,
+    pub previewed: Option<PreviewResult>,
 }
 
 impl TickOutput {
@@ -115,12 +115,12 @@ impl TickOutput {
 }
 
 /// Writes the changes of a tick down for those outside.
-pub type ChangeEncoder = Box<dyn FnMut(&mut Partition, &mut Vec<u8>)>;
+pub type ChangeEncoder = Box<dyn FnMut(&mut WorkerState, &mut Vec<u8>)>;
 
 /// What a worker's dataflow is made with.
 pub struct WorkerParts {
     /// Its users.
-    pub partition: Partition,
+    pub state: WorkerState,
     /// The aliases up to where its input begins.
     pub aliases: Rc<RefCell<Aliases>>,
     /// A copy of them for readers outside, kept by this worker.

@@ -7,11 +7,11 @@ use timely::dataflow::channels::pact::Exchange;
 use timely::dataflow::operators::Capability;
 use timely::dataflow::operators::generic::operator::Operator;
 
-use crate::message::{RankFlip, RankInput};
+use crate::message::{RankChange, RankInput};
 use crate::rank::Ranks;
 
 /// The operator: takes users' places, gives who came in and who fell out.
-pub fn ranks<'scope>(inputs: StreamVec<'scope, u64, RankInput>) -> StreamVec<'scope, u64, RankFlip> {
+pub fn ranks<'scope>(inputs: StreamVec<'scope, u64, RankInput>) -> StreamVec<'scope, u64, RankChange> {
     inputs.unary_frontier(Exchange::new(|input: &RankInput| u64::from(input.rank())), "Ranks", |_, _| {
         let mut ranks = Ranks::default();
         let mut waiting: BTreeMap<u64, (Capability<u64>, Vec<RankInput>)> = BTreeMap::new();

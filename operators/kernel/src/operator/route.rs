@@ -22,13 +22,13 @@ use super::announce::{AliasNote, Announcement};
 use super::{Inward, STRIDE};
 use crate::aliases::{Aliases, IdSince};
 use crate::membership::shard_of;
-use crate::message::{Clock, Content, Control, Fate, Merge, Routed};
+use crate::message::{Clock, Control, IdentityChange, IdentityChangeKind, Routed, SegmentContent};
 
 /// What a worker does by itself in a tick.
 #[derive(Clone, Debug)]
 pub enum Directed {
     /// Merges of its users.
-    Merges(Vec<Merge>),
+    Merges(Vec<IdentityChange>),
     /// A change of what is computed; with the users of this worker that its lists name.
     Control(Arc<Control>, HashMap<SegmentId, Vec<String>>),
     /// The time of the tick.
@@ -140,7 +140,12 @@ impl Router {
 
     /// Sends the records of a tick, with the aliases and erasures between them in the order of acceptance; gives what
     /// becomes of users of this worker by them.
-    fn send_records(&self, runs: &mut [Vec<u8>], announcements: Vec<Announcement>, blobs: &mut [Routed]) -> Vec<Merge> {
+    fn send_records(
+        &self,
+        runs: &mut [Vec<u8>],
+        announcements: Vec<Announcement>,
+        blobs: &mut [Routed],
+    ) -> Vec<IdentityChange> {
         let mut notes: Vec<AliasNote> = announcements.into_iter().flat_map(|told| told.aliases).collect();
         notes.sort_unstable();
         if !notes.is_empty() {
@@ -160,7 +165,7 @@ impl Router {
         merges
     }
 
-    fn take_note(&self, note: &AliasNote, merges: &mut Vec<Merge>) {
+    fn take_note(&self, note: &AliasNote, merges: &mut Vec<IdentityChange>) {
         match &note.previous {
             Some(previous) => self.merge(previous, note, merges),
             None => self.erase(note, merges),
@@ -168,14 +173,19 @@ impl Router {
     }
 
     /// Every id of the user is told: each is one by itself again, with its own entries in lists.
-    fn erase(&self, note: &AliasNote, merges: &mut Vec<Merge>) {
+    fn erase(&self, note: &AliasNote, merges: &mut Vec<IdentityChange>) {
         let AliasNote { sequence, at, user, .. } = note;
         let ids = self.aliases.borrow_mut().erase(user, *sequence);
         if let Some(mirror) = &self.mirror {
             mirror.write().erase(user, *sequence);
         }
         for id in ids.iter().filter(|id| self.owner(id) == self.worker) {
-            merges.push(Merge { user: id.clone(), sequence: *sequence, at: *at, fate: Fate::Erased(ids.clone()) });
+            merges.push(IdentityChange {
+                user: id.clone(),
+                sequence: *sequence,
+                at: *at,
+                fate: IdentityChangeKind::Erased(ids.clone()),
+            });
         }
     }
 
@@ -186,7 +196,7 @@ impl Router {
         }
     }
 
-    fn merge(&self, previous: &str, note: &AliasNote, merges: &mut Vec<Merge>) {
+    fn merge(&self, previous: &str, note: &AliasNote, merges: &mut Vec<IdentityChange>) {
         let AliasNote { sequence, at, user, .. } = note;
         let (sequence, at) = (*sequence, *at);
         let Some(merged) = self.aliases.borrow_mut().merge(previous, user) else { return };
@@ -194,10 +204,15 @@ impl Router {
             mirror.write().merge(previous, user);
         }
         if self.owner(&merged.from) == self.worker {
-            merges.push(Merge { user: merged.from.to_string(), sequence, at, fate: Fate::Gone });
+            merges.push(IdentityChange { user: merged.from.to_string(), sequence, at, fate: IdentityChangeKind::Gone });
         }
         if self.owner(&merged.into) == self.worker {
-            merges.push(Merge { user: merged.into.to_string(), sequence, at, fate: Fate::Made(merged.ids) });
+            merges.push(IdentityChange {
+                user: merged.into.to_string(),
+                sequence,
+                at,
+                fate: IdentityChangeKind::Made(merged.ids),
+            });
         }
     }
 
@@ -220,7 +235,7 @@ impl Router {
         let mut lists = HashMap::new();
         if let Control::Publish(publications) = &*control {
             for publication in publications {
-                let Content::List(list) = &publication.content else { continue };
+                let SegmentContent::List(list) = &publication.content else { continue };
                 let roots = list.iter().map(|id| aliases.root(id).unwrap_or(id));
                 let own = roots.filter(|root| self.owner(root) == self.worker).map(|root| root.to_string());
                 lists.insert(publication.segment.clone(), own.collect());

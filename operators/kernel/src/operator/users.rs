@@ -14,10 +14,10 @@ use audience_rules::ast::{Millis, SegmentId};
 use super::route::Directed;
 use super::sizes::Growth;
 use super::{Held, Outward, STRIDE, TickOutput, WorkerParts, failed};
-use crate::membership::{Membership, Users, shard_of};
-use crate::message::{Cause, Clock, Control, PreviewOf, RankFlip, RankInput, Routed};
-use crate::partition::{OperatorError, TickInput};
+use crate::membership::{Membership, UserIds, shard_of};
+use crate::message::{Cause, Clock, Control, PreviewRequest, RankChange, RankInput, Routed};
 use crate::registry::BitmapId;
+use crate::worker::{OperatorError, TickInput};
 
 /// Users that are given out at once.
 const USERS_A_PIECE: usize = 1 << 16;
@@ -38,7 +38,7 @@ struct Current {
 struct UsersLogic {
     parts: WorkerParts,
     arrived: BTreeMap<u64, Arrived>,
-    flips: BTreeMap<u64, Vec<RankFlip>>,
+    flips: BTreeMap<u64, Vec<RankChange>>,
     tick: u64,
     current: Option<Current>,
     has_failed: bool,
@@ -47,7 +47,7 @@ struct UsersLogic {
     /// In the tick that ends the silence of a start, nothing is given out: not what the ranks answer either.
     is_muted: bool,
     /// What is to be counted at the end of this tick.
-    preview: Option<PreviewOf>,
+    preview: Option<PreviewRequest>,
     /// By how much segments grew in the tick just done.
     grown: Vec<(String, isize)>,
     /// Where whoever reads the memberships is in another process: so many users were given out. None before the end of the
@@ -59,7 +59,7 @@ struct UsersLogic {
 pub fn users<'scope>(
     routed: StreamVec<'scope, u64, Routed>,
     directed: StreamVec<'scope, u64, Directed>,
-    flips: StreamVec<'scope, u64, RankFlip>,
+    flips: StreamVec<'scope, u64, RankChange>,
     parts: WorkerParts,
 ) -> (StreamVec<'scope, u64, Outward>, StreamVec<'scope, u64, RankInput>, StreamVec<'scope, u64, Growth>) {
     let scope = routed.scope();
@@ -67,7 +67,7 @@ pub fn users<'scope>(
     let activator = scope.activator_for(builder.operator_info().address);
     let mut routed = builder.new_input(routed, Exchange::new(|part: &Routed| part.worker));
     let mut directed = builder.new_input(directed, Pipeline);
-    let mut flips = builder.new_input(flips, Exchange::new(|flip: &RankFlip| shard_of(flip.user.as_bytes())));
+    let mut flips = builder.new_input(flips, Exchange::new(|flip: &RankChange| shard_of(flip.user.as_bytes())));
     let (outward, outward_stream) = builder.new_output();
     let (told, told_stream) = builder.new_output();
     let (growth, growth_stream) = builder.new_output();
@@ -105,7 +105,7 @@ pub fn users<'scope>(
                 growth_capability.downgrade(&(logic.tick * STRIDE));
                 told_capability.downgrade(&logic.time());
             }
-            if logic.parts.partition.is_scanning() {
+            if logic.parts.state.is_scanning() {
                 activator.activate();
             }
             if logic.is_at_end(frontiers) {
@@ -156,7 +156,7 @@ impl UsersLogic {
         }
         let result = match self.current.take() {
             Some(current) => self.continue_tick(current, frontiers),
-            None if self.may_scan && self.parts.partition.is_scanning() => Ok(Some(self.scan())),
+            None if self.may_scan && self.parts.state.is_scanning() => Ok(Some(self.scan())),
             None => self.begin_tick(frontiers),
         };
         result.unwrap_or_else(|error| {
@@ -168,8 +168,8 @@ impl UsersLogic {
     /// Looks at a slice of users for a scan; the next comes behind a tick, or a round of the whole dataflow.
     fn scan(&mut self) -> Step {
         self.may_scan = false;
-        let done = self.parts.partition.scan_slice(self.parts.scan_slice_users);
-        let told = self.parts.partition.take_rank_inputs(u32::MAX);
+        let done = self.parts.state.scan_slice(self.parts.scan_slice_users);
+        let told = self.parts.state.take_rank_inputs(u32::MAX);
         Step { outward: if done { vec![Outward::Scanned] } else { Vec::new() }, told }
     }
 
@@ -192,9 +192,9 @@ impl UsersLogic {
         let mut output = TickOutput { tick: self.tick, ..TickOutput::default() };
         let cause = self.do_tick(arrived, &mut output)?;
         self.may_scan = true;
-        let told = self.parts.partition.take_rank_inputs(1);
+        let told = self.parts.state.take_rank_inputs(1);
         let current = Current { output, place: 1, cause };
-        if self.parts.partition.deepest_rank() == 0 {
+        if self.parts.state.deepest_rank() == 0 {
             return Ok(Some(Step { outward: self.finish(current), told }));
         }
         self.current = Some(current);
@@ -214,38 +214,38 @@ impl UsersLogic {
             }
         }
         let history: Vec<Vec<u8>> = routed.iter_mut().map(|part| std::mem::take(&mut part.backfill)).collect();
-        let partition = &mut self.parts.partition;
-        output.events = partition.tick(TickInput { clock, routed })?;
+        let state = &mut self.parts.state;
+        output.events = state.tick(TickInput { clock, routed })?;
         for bytes in history.iter().filter(|bytes| !bytes.is_empty()) {
-            partition.backfill(bytes)?;
+            state.backfill(bytes)?;
         }
         let mut cause = if output.events > 0 { Cause::Event } else { Cause::Time };
         for (control, lists) in controls {
-            let at = partition.clock();
+            let at = state.clock();
             match &*control {
                 // Done where records are routed.
                 Control::Clock(_) | Control::ForgetErased(_) => {}
-                Control::Install { rules, boundary } => partition.install(rules, *boundary),
-                Control::BackfillDone => partition.backfill_done(),
-                Control::Scan { rank_depth } => partition.begin_scan(*rank_depth),
+                Control::Install { rules, boundary } => state.install(rules, *boundary),
+                Control::BackfillDone => state.backfill_done(),
+                Control::Scan { rank_depth } => state.begin_scan(*rank_depth),
                 Control::Publish(publications) => {
                     cause = Cause::Rule;
                     // A small scan stands in the same tick as what it is for.
-                    while !partition.scan_slice(self.parts.scan_slice_users) {}
-                    partition.publish(publications, &lists, at);
+                    while !state.scan_slice(self.parts.scan_slice_users) {}
+                    state.publish(publications, &lists, at);
                 }
-                Control::Uninstall(rules) => partition.uninstall(rules),
+                Control::Uninstall(rules) => state.uninstall(rules),
                 Control::Preview(of) => {
-                    while !partition.scan_slice(self.parts.scan_slice_users) {}
+                    while !state.scan_slice(self.parts.scan_slice_users) {}
                     self.preview = Some(of.clone());
                 }
                 Control::Capture { shards, boundary } => {
-                    output.shards.extend(partition.capture(shards.clone(), *boundary)?);
-                    output.sources = partition.sources();
+                    output.shards.extend(state.capture(shards.clone(), *boundary)?);
+                    output.sources = state.measures();
                 }
                 Control::Activate => {
                     self.is_muted = true;
-                    partition.activate();
+                    state.activate();
                 }
             }
         }
@@ -263,12 +263,12 @@ impl UsersLogic {
             self.current = Some(current);
             return Ok(None);
         }
-        let partition = &mut self.parts.partition;
-        let at = partition.clock();
-        partition.apply_rank_flips(&self.flips.remove(&time).unwrap_or_default(), at, current.cause);
-        let deepest = partition.deepest_rank();
+        let state = &mut self.parts.state;
+        let at = state.clock();
+        state.apply_rank_changes(&self.flips.remove(&time).unwrap_or_default(), at, current.cause);
+        let deepest = state.deepest_rank();
         current.place += 1;
-        let told = partition.take_rank_inputs(u32::try_from(current.place).unwrap_or(u32::MAX));
+        let told = state.take_rank_inputs(u32::try_from(current.place).unwrap_or(u32::MAX));
         if current.place > u64::from(deepest) {
             return Ok(Some(Step { outward: self.finish(current), told }));
         }
@@ -277,15 +277,15 @@ impl UsersLogic {
     }
 
     fn finish(&mut self, current: Current) -> Vec<Outward> {
-        let partition = &mut self.parts.partition;
+        let state = &mut self.parts.state;
         let mut output = current.output;
         let mut outward = Vec::new();
-        self.grown = partition.growth();
+        self.grown = state.growth();
         if std::mem::take(&mut self.is_muted) {
-            partition.changes.clear();
-            self.grown = partition.sizes();
+            state.changes.clear();
+            self.grown = state.sizes();
             if self.parts.gives_members {
-                let membership = partition.membership();
+                let membership = state.membership();
                 let membership = membership.read();
                 outward.extend(all_held(&membership).map(Outward::Held));
                 self.given_users = Some(membership.users.len() as u32);
@@ -293,24 +293,24 @@ impl UsersLogic {
         }
         if let Some(given) = &mut self.given_users {
             // Before the changes: so they have the same numbers there, whether they enter anything or not.
-            let membership = partition.membership();
+            let membership = state.membership();
             let users = &membership.read().users;
             outward.extend(users_from(users, *given).map(Outward::Held));
             *given = users.len() as u32;
         }
-        if partition.deepest_rank() > 0 || partition.has_merged || current.cause == Cause::Rule {
-            partition.net_changes();
+        if state.deepest_rank() > 0 || state.has_merged || current.cause == Cause::Rule {
+            state.net_changes();
         }
-        output.previewed = self.preview.take().map(|of| partition.preview(&of));
-        output.clock = partition.clock();
-        output.change_count = partition.changes.len() as u64;
-        output.entered_count = partition.changes.iter().filter(|change| change.entered).count() as u64;
-        (self.parts.encoder)(partition, &mut output.changes);
-        partition.changes.clear();
-        output.users = partition.membership().read().users.len() as u64;
-        output.known_users = partition.known_users();
-        output.next_due = partition.next_due();
-        output.deepest_rank = partition.deepest_rank();
+        output.previewed = self.preview.take().map(|of| state.preview(&of));
+        output.clock = state.clock();
+        output.change_count = state.changes.len() as u64;
+        output.entered_count = state.changes.iter().filter(|change| change.entered).count() as u64;
+        (self.parts.encoder)(state, &mut output.changes);
+        state.changes.clear();
+        output.users = state.membership().read().users.len() as u64;
+        output.known_users = state.known_users();
+        output.next_due = state.next_due();
+        output.deepest_rank = state.deepest_rank();
         self.tick += 1;
         self.flips = self.flips.split_off(&(self.tick * STRIDE));
         outward.push(Outward::Tick(Box::new(output)));
@@ -326,7 +326,7 @@ fn all_held(membership: &Membership) -> impl Iterator<Item = Held> {
 }
 
 /// The users from that number on.
-fn users_from(users: &Users, first: u32) -> impl Iterator<Item = Held> {
+fn users_from(users: &UserIds, first: u32) -> impl Iterator<Item = Held> {
     let count = users.len() as u32;
     (first..count).step_by(USERS_A_PIECE).map(move |first| {
         let last = first.saturating_add(USERS_A_PIECE as u32).min(count);

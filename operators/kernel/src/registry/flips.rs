@@ -17,8 +17,8 @@ impl Registry {
     ) {
         let Some(measure) = self.measures.get(measure) else { return };
         let verify = |id: PredicateId, out: &mut Vec<PredicateId>| {
-            let Some(question) = self.predicates.get(id).map(|found| &found.question) else { return };
-            if question.holds_of(before, before_now) != question.holds_of(after, now) {
+            let Some(kind) = self.predicates.get(id).map(|found| &found.kind) else { return };
+            if kind.holds_of(before, before_now) != kind.holds_of(after, now) {
                 out.push(id);
             }
         };
@@ -31,14 +31,14 @@ impl Registry {
             (None, Some(place)) if *before == Reading::Missing => measure.appeared(place, out),
             _ => return measure.predicates.iter().for_each(|id| verify(*id, out)),
         }
-        if measure.uncut.is_empty() && measure.cuts.len() == measure.predicates.len() {
+        if measure.unsorted.is_empty() && measure.thresholds.len() == measure.predicates.len() {
             // Each has exactly one place, so that passing it changes it.
             return;
         }
         // A test with two places or more may be met twice, and not change.
-        let mut unsure: Vec<PredicateId> = measure.uncut.clone();
+        let mut unsure: Vec<PredicateId> = measure.unsorted.clone();
         out.retain(|id| {
-            let sure = self.predicates.get(*id).is_some_and(|found| found.single_cut);
+            let sure = self.predicates.get(*id).is_some_and(|found| found.has_one_threshold);
             if !sure {
                 unsure.push(*id);
             }

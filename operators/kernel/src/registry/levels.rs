@@ -3,7 +3,7 @@
 use audience_rules::ast::SegmentId;
 use hashbrown::HashMap;
 
-use super::{Question, RankId, Registry, RuleId};
+use super::{PredicateKind, RankId, Registry, RuleId};
 
 impl Registry {
     /// Sets the levels of rules (deeper than the segments they refer to) and the depths of ranks.
@@ -40,8 +40,8 @@ impl Registry {
         let rule = self.rules.get(id)?;
         rule.predicates
             .iter()
-            .filter_map(|predicate| match &self.predicates.get(*predicate)?.question {
-                Question::Segment(segment) => self.rules.get(*published.get(segment)?).map(|rule| rule.level + 1),
+            .filter_map(|predicate| match &self.predicates.get(*predicate)?.kind {
+                PredicateKind::Segment(segment) => self.rules.get(*published.get(segment)?).map(|rule| rule.level + 1),
                 _ => None,
             })
             .max()
@@ -57,9 +57,9 @@ impl Registry {
         let Some(rule) = self.rules.get(id) else { return 0 };
         rule.predicates
             .iter()
-            .filter_map(|predicate| match &self.predicates.get(*predicate)?.question {
-                Question::Rank(rank) => self.ranks.get(*rank).map(|rank| rank.depth.max(1)),
-                Question::Segment(segment) => {
+            .filter_map(|predicate| match &self.predicates.get(*predicate)?.kind {
+                PredicateKind::Rank(rank) => self.ranks.get(*rank).map(|rank| rank.depth.max(1)),
+                PredicateKind::Segment(segment) => {
                     published.get(segment).map(|rule| self.rank_depth_of_rule(*rule, published))
                 }
                 _ => None,

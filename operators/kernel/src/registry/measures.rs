@@ -3,24 +3,24 @@
 use audience_rules::ast::{Comparison, Condition, Millis, Test};
 
 use super::{Boundary, PredicateId, RankId, Registry};
-use crate::measure::{Kind, MeasureId, Span};
-use crate::program::{Source, relative_offsets};
-use crate::reading::{Reading, cuts};
+use crate::measure::{MeasureId, MeasureKind, Span};
+use crate::program::{MeasureKey, relative_offsets};
+use crate::reading::{Reading, thresholds};
 
 /// A measure.
-pub struct Measure {
+pub struct MeasureEntry {
     /// Its key.
-    pub source: Source,
+    pub key: MeasureKey,
     /// What it is.
-    pub kind: Kind,
+    pub kind: MeasureKind,
     /// What it says of a user of whom nothing is kept.
     pub default: Reading,
     /// See [`relative_offsets`]; sorted.
     pub offsets: Vec<Millis>,
     /// Tests of numbers by the places at which they change; sorted.
-    pub(super) cuts: Vec<Cut>,
+    pub(super) thresholds: Vec<Threshold>,
     /// Tests that have no such place.
-    pub(super) uncut: Vec<PredicateId>,
+    pub(super) unsorted: Vec<PredicateId>,
     /// All predicates on it.
     pub(super) predicates: Vec<PredicateId>,
     /// Those that may change by time alone.
@@ -34,13 +34,13 @@ pub struct Measure {
     pub(super) uses: u32,
 }
 
-impl Measure {
+impl MeasureEntry {
     /// Whether it may change by time alone.
     pub fn is_temporal(&self) -> bool {
         !self.offsets.is_empty()
             || match &self.kind {
-                Kind::Trait(_) => false,
-                Kind::Behaviour { span, relative, .. } | Kind::Sequence { span, relative, .. } => {
+                MeasureKind::Trait(_) => false,
+                MeasureKind::Behaviour { span, relative, .. } | MeasureKind::Sequence { span, relative, .. } => {
                     *relative || matches!(span, Span::Sliding { .. })
                 }
             }
@@ -57,13 +57,13 @@ impl Measure {
             self.offsets.sort_unstable();
             self.offsets.dedup();
         }
-        let places = cuts(test).unwrap_or_default();
+        let places = thresholds(test).unwrap_or_default();
         for place in &places {
-            let at = self.cuts.partition_point(|cut| cut.place < *place);
-            self.cuts.insert(at, Cut { place: *place, predicate: id, side: Side::of(test) });
+            let at = self.thresholds.partition_point(|threshold| threshold.place < *place);
+            self.thresholds.insert(at, Threshold { place: *place, predicate: id, side: ThresholdSide::of(test) });
         }
         if places.is_empty() {
-            self.uncut.push(id);
+            self.unsorted.push(id);
         }
         places.len() == 1
     }
@@ -72,15 +72,15 @@ impl Measure {
     pub(super) fn attach_valued(&mut self, id: PredicateId) {
         self.uses += 1;
         self.predicates.push(id);
-        self.uncut.push(id);
+        self.unsorted.push(id);
     }
 
     /// Takes a predicate out. The use that it was ends with `Registry::release_measure`.
     pub(super) fn detach(&mut self, id: PredicateId) {
         self.predicates.retain(|known| *known != id);
         self.relative.retain(|known| *known != id);
-        self.cuts.retain(|cut| cut.predicate != id);
-        self.uncut.retain(|known| *known != id);
+        self.thresholds.retain(|threshold| threshold.predicate != id);
+        self.unsorted.retain(|known| *known != id);
         if self.relative.is_empty() {
             self.offsets.clear();
         }
@@ -88,35 +88,40 @@ impl Measure {
 
     /// The predicates with a place between two places of a number.
     pub(super) fn passed(&self, low: i128, high: i128, out: &mut Vec<PredicateId>) {
-        let start = self.cuts.partition_point(|cut| cut.place < low);
-        out.extend(self.cuts[start..].iter().take_while(|cut| cut.place < high).map(|cut| cut.predicate));
+        let start = self.thresholds.partition_point(|threshold| threshold.place < low);
+        out.extend(
+            self.thresholds[start..]
+                .iter()
+                .take_while(|threshold| threshold.place < high)
+                .map(|threshold| threshold.predicate),
+        );
     }
 
     /// The predicates that may change where a number appears at a place, or vanishes from there.
     pub(super) fn appeared(&self, place: i128, out: &mut Vec<PredicateId>) {
-        let may_change = |cut: &&Cut| match cut.side {
-            Side::Above => cut.place < place,
-            Side::Below => cut.place > place,
-            Side::Either => true,
+        let may_change = |threshold: &&Threshold| match threshold.side {
+            ThresholdSide::Above => threshold.place < place,
+            ThresholdSide::Below => threshold.place > place,
+            ThresholdSide::Either => true,
         };
-        out.extend(self.cuts.iter().filter(may_change).map(|cut| cut.predicate));
+        out.extend(self.thresholds.iter().filter(may_change).map(|threshold| threshold.predicate));
     }
 }
 
 impl Registry {
-    /// The measure of a source, made where there is none; with a backfill from `boundary` then.
-    pub fn require_measure(&mut self, source: &Source, boundary: Option<Boundary>) -> MeasureId {
-        if let Some(id) = self.by_source.get(source) {
+    /// The measure of a key, made where there is none; with a backfill from `boundary` then.
+    pub fn require_measure(&mut self, key: &MeasureKey, boundary: Option<Boundary>) -> MeasureId {
+        if let Some(id) = self.by_key.get(key) {
             return *id;
         }
-        let kind = Kind::of(source);
-        let measure = Measure {
-            source: source.clone(),
+        let kind = MeasureKind::of(key);
+        let measure = MeasureEntry {
+            key: key.clone(),
             default: kind.default_reading(),
             kind,
             offsets: Vec::new(),
-            cuts: Vec::new(),
-            uncut: Vec::new(),
+            thresholds: Vec::new(),
+            unsorted: Vec::new(),
             predicates: Vec::new(),
             relative: Vec::new(),
             ranks: Vec::new(),
@@ -126,8 +131,8 @@ impl Registry {
         };
         self.is_temporal |= measure.is_temporal();
         let id = self.measures.insert(measure);
-        self.by_source.insert(source.clone(), id);
-        self.listeners.add(id, source);
+        self.by_key.insert(key.clone(), id);
+        self.listeners.add(id, key);
         id
     }
 
@@ -156,7 +161,7 @@ impl Registry {
     fn drop_measure(&mut self, id: MeasureId) {
         if let Some(measure) = self.measures.retire(id) {
             // The number is free again once no row has a cell of it: see `forget_dropped`.
-            self.by_source.remove(&measure.source);
+            self.by_key.remove(&measure.key);
             self.listeners.remove(id);
             self.dropped.insert(id);
         }
@@ -170,26 +175,26 @@ impl Registry {
 }
 
 /// A place at which a predicate on a number changes.
-pub(super) struct Cut {
+pub(super) struct Threshold {
     place: i128,
     predicate: PredicateId,
-    side: Side,
+    side: ThresholdSide,
 }
 
 /// Where the number must be for the predicate to hold.
 #[derive(Clone, Copy)]
-enum Side {
+enum ThresholdSide {
     Above,
     Below,
     Either,
 }
 
-impl Side {
-    fn of(test: &Test) -> Side {
+impl ThresholdSide {
+    fn of(test: &Test) -> ThresholdSide {
         match test.condition {
-            Condition::Compare(Comparison::Greater | Comparison::GreaterOrEqual, _) => Side::Above,
-            Condition::Compare(Comparison::Less | Comparison::LessOrEqual, _) => Side::Below,
-            _ => Side::Either,
+            Condition::Compare(Comparison::Greater | Comparison::GreaterOrEqual, _) => ThresholdSide::Above,
+            Condition::Compare(Comparison::Less | Comparison::LessOrEqual, _) => ThresholdSide::Below,
+            _ => ThresholdSide::Either,
         }
     }
 }

@@ -16,10 +16,10 @@ use audience_rules::record::EventRef;
 use hashbrown::{HashMap, HashSet};
 
 use crate::measure::{Listeners, MeasureId};
-use crate::program::{Leaf, Program, RankProgram, Source};
+use crate::program::{Leaf, MeasureKey, Program, RankProgram};
 use crate::reading::Reading;
 
-pub use measures::Measure;
+pub use measures::MeasureEntry;
 pub use slab::Slab;
 
 /// A predicate's number within one worker.
@@ -50,7 +50,7 @@ impl Boundary {
 
 /// What a predicate asks.
 #[derive(Clone, Debug)]
-pub enum Question {
+pub enum PredicateKind {
     /// A test of a measure.
     Measured(MeasureId, Arc<Test>),
     /// Whether a measure has a value that the test is about.
@@ -63,21 +63,21 @@ pub enum Question {
     Sample(Sample),
 }
 
-impl Question {
+impl PredicateKind {
     /// The measure that it asks.
     pub fn measure(&self) -> Option<MeasureId> {
         match self {
-            Question::Measured(measure, _) | Question::Valued(measure, _) => Some(*measure),
-            Question::Segment(_) | Question::Rank(_) | Question::Sample(_) => None,
+            PredicateKind::Measured(measure, _) | PredicateKind::Valued(measure, _) => Some(*measure),
+            PredicateKind::Segment(_) | PredicateKind::Rank(_) | PredicateKind::Sample(_) => None,
         }
     }
 
     /// The answer where its measure says this at `now`; no for what asks no measure.
     pub fn holds_of(&self, reading: &Reading, now: Millis) -> bool {
         match self {
-            Question::Measured(_, test) => reading.holds(test, now),
-            Question::Valued(_, test) => reading.is_value_to(test),
-            Question::Segment(_) | Question::Rank(_) | Question::Sample(_) => false,
+            PredicateKind::Measured(_, test) => reading.holds(test, now),
+            PredicateKind::Valued(_, test) => reading.is_value_to(test),
+            PredicateKind::Segment(_) | PredicateKind::Rank(_) | PredicateKind::Sample(_) => false,
         }
     }
 }
@@ -86,16 +86,16 @@ impl Question {
 pub struct Predicate {
     leaf: Leaf,
     /// What it asks.
-    pub question: Question,
+    pub kind: PredicateKind,
     /// (rule, index of the leaf in it)
     pub uses: Vec<(RuleId, u16)>,
     /// Whether passing one of its places changes it for certain.
-    single_cut: bool,
+    has_one_threshold: bool,
 }
 
 /// What a rule is for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Role {
+pub enum RuleRole {
     /// It is the running version of a segment.
     Published(SegmentId),
     /// It is being prepared.
@@ -113,7 +113,7 @@ pub struct Rule {
     /// Who fulfils it.
     pub members: BitmapId,
     /// What it is for.
-    pub role: Role,
+    pub role: RuleRole,
     /// Users below this slot are in `members` where they fulfil it; the others are yet to be looked at.
     pub scanned: u32,
     /// Greater than that of every segment it refers to.
@@ -141,8 +141,8 @@ pub struct RankEntry {
 /// What one worker computes.
 pub struct Registry {
     /// Measures.
-    pub measures: Slab<Measure>,
-    by_source: HashMap<Source, MeasureId>,
+    pub measures: Slab<MeasureEntry>,
+    by_key: HashMap<MeasureKey, MeasureId>,
     /// Predicates.
     pub predicates: Slab<Predicate>,
     by_leaf: HashMap<Leaf, PredicateId>,
@@ -166,7 +166,7 @@ impl Default for Registry {
     fn default() -> Self {
         Registry {
             measures: Slab::new(),
-            by_source: HashMap::new(),
+            by_key: HashMap::new(),
             predicates: Slab::new(),
             by_leaf: HashMap::new(),
             by_segment: HashMap::new(),
@@ -181,9 +181,9 @@ impl Default for Registry {
 }
 
 impl Registry {
-    /// The measure of a source, if it is computed.
-    pub fn measure_of(&self, source: &Source) -> Option<MeasureId> {
-        self.by_source.get(source).copied()
+    /// The measure of a key, if it is computed.
+    pub fn measure_of(&self, key: &MeasureKey) -> Option<MeasureId> {
+        self.by_key.get(key).copied()
     }
 
     /// The predicate on membership in a segment, if a rule has one.
@@ -198,12 +198,12 @@ impl Registry {
                 let mut needs_look = false;
                 let holds = rule.program.expression.evaluate(&mut |index| {
                     let id = rule.predicates[usize::from(index)];
-                    match self.predicates.get(id).map(|found| &found.question) {
-                        Some(question @ (Question::Measured(measure, _) | Question::Valued(measure, _))) => {
-                            self.measures.get(*measure).is_some_and(|measure| question.holds_of(&measure.default, 0))
+                    match self.predicates.get(id).map(|found| &found.kind) {
+                        Some(kind @ (PredicateKind::Measured(measure, _) | PredicateKind::Valued(measure, _))) => {
+                            self.measures.get(*measure).is_some_and(|measure| kind.holds_of(&measure.default, 0))
                         }
-                        Some(Question::Rank(_)) | None => false,
-                        Some(Question::Segment(_) | Question::Sample(_)) => {
+                        Some(PredicateKind::Rank(_)) | None => false,
+                        Some(PredicateKind::Segment(_) | PredicateKind::Sample(_)) => {
                             needs_look = true;
                             false
                         }
@@ -219,7 +219,8 @@ impl Registry {
 
     /// Whether any rule refers to a segment, or ranks: without that every level is 0.
     pub fn has_references(&self) -> bool {
-        let refers = |predicate: &Predicate| matches!(predicate.question, Question::Segment(_) | Question::Rank(_));
+        let refers =
+            |predicate: &Predicate| matches!(predicate.kind, PredicateKind::Segment(_) | PredicateKind::Rank(_));
         self.predicates.iter().any(|(_, predicate)| refers(predicate))
     }
 }

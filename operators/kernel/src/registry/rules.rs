@@ -4,15 +4,17 @@ use std::sync::Arc;
 
 use audience_rules::ast::Test;
 
-use super::{BitmapId, Boundary, Predicate, PredicateId, Question, RankEntry, RankId, Registry, Role, Rule, RuleId};
-use crate::program::{Leaf, Program, RankProgram, Source};
+use super::{
+    BitmapId, Boundary, Predicate, PredicateId, PredicateKind, RankEntry, RankId, Registry, Rule, RuleId, RuleRole,
+};
+use crate::program::{Leaf, MeasureKey, Program, RankProgram};
 
 impl Registry {
     /// Adds a rule that nobody has been looked at for. `bitmap` makes an empty bitmap.
     pub fn add_rule(
         &mut self,
         program: &Arc<Program>,
-        role: Role,
+        role: RuleRole,
         boundary: Option<Boundary>,
         bitmap: &mut impl FnMut() -> BitmapId,
     ) -> RuleId {
@@ -45,30 +47,30 @@ impl Registry {
         if let Some(id) = self.by_leaf.get(leaf) {
             return *id;
         }
-        let question = match leaf {
-            Leaf::Measured(source, test) => {
-                Question::Measured(self.require_measure(source, boundary), Arc::new(test.clone()))
+        let kind = match leaf {
+            Leaf::Measured(key, test) => {
+                PredicateKind::Measured(self.require_measure(key, boundary), Arc::new(test.clone()))
             }
-            Leaf::Valued(source, test) => {
-                Question::Valued(self.require_measure(source, boundary), Arc::new(test.clone()))
+            Leaf::Valued(key, test) => {
+                PredicateKind::Valued(self.require_measure(key, boundary), Arc::new(test.clone()))
             }
-            Leaf::Segment(id) => Question::Segment(id.clone()),
-            Leaf::Rank(program) => Question::Rank(self.add_rank(program, boundary, bitmap)),
-            Leaf::Sample(sample) => Question::Sample(sample.clone()),
+            Leaf::Segment(id) => PredicateKind::Segment(id.clone()),
+            Leaf::Rank(program) => PredicateKind::Rank(self.add_rank(program, boundary, bitmap)),
+            Leaf::Sample(sample) => PredicateKind::Sample(sample.clone()),
         };
-        let predicate = Predicate { leaf: leaf.clone(), question, uses: Vec::new(), single_cut: false };
+        let predicate = Predicate { leaf: leaf.clone(), kind, uses: Vec::new(), has_one_threshold: false };
         let id = self.predicates.insert(predicate);
         self.by_leaf.insert(leaf.clone(), id);
         match leaf {
-            Leaf::Measured(source, test) => self.attach(source, test, id),
-            Leaf::Valued(source, _) => {
-                let measure = self.by_source.get(source).copied();
+            Leaf::Measured(key, test) => self.attach(key, test, id),
+            Leaf::Valued(key, _) => {
+                let measure = self.by_key.get(key).copied();
                 if let Some(measure) = measure.and_then(|measure| self.measures.get_mut(measure)) {
                     measure.attach_valued(id);
                 }
             }
             Leaf::Rank(_) => {
-                if let Some(Question::Rank(rank)) = self.predicates.get(id).map(|found| found.question.clone())
+                if let Some(PredicateKind::Rank(rank)) = self.predicates.get(id).map(|found| found.kind.clone())
                     && let Some(entry) = self.ranks.get_mut(rank)
                 {
                     entry.predicate = id;
@@ -81,14 +83,14 @@ impl Registry {
     }
 
     /// Enters a predicate into its measure's order.
-    fn attach(&mut self, source: &Source, test: &Test, id: PredicateId) {
-        let Some(measure) = self.by_source.get(source).and_then(|measure| self.measures.get_mut(*measure)) else {
+    fn attach(&mut self, key: &MeasureKey, test: &Test, id: PredicateId) {
+        let Some(measure) = self.by_key.get(key).and_then(|measure| self.measures.get_mut(*measure)) else {
             return;
         };
-        let single_cut = measure.attach(test, id);
+        let has_one_threshold = measure.attach(test, id);
         self.is_temporal |= measure.is_temporal();
         if let Some(predicate) = self.predicates.get_mut(id) {
-            predicate.single_cut = single_cut;
+            predicate.has_one_threshold = has_one_threshold;
         }
     }
 
@@ -109,7 +111,7 @@ impl Registry {
             predicate: 0,
         };
         let id = self.ranks.insert(entry);
-        let among = program.among.as_ref().map(|program| self.add_rule(program, Role::Among(id), boundary, bitmap));
+        let among = program.among.as_ref().map(|program| self.add_rule(program, RuleRole::Among(id), boundary, bitmap));
         if let Some(entry) = self.ranks.get_mut(id) {
             entry.among = among;
         }
@@ -143,14 +145,14 @@ impl Registry {
     fn remove_predicate(&mut self, id: PredicateId, gone: &mut (Vec<BitmapId>, Vec<RankId>)) {
         let Some(predicate) = self.predicates.remove(id) else { return };
         self.by_leaf.remove(&predicate.leaf);
-        match predicate.question {
-            Question::Measured(measure, _) | Question::Valued(measure, _) => {
+        match predicate.kind {
+            PredicateKind::Measured(measure, _) | PredicateKind::Valued(measure, _) => {
                 if let Some(found) = self.measures.get_mut(measure) {
                     found.detach(id);
                 }
                 self.release_measure(measure);
             }
-            Question::Rank(rank) => {
+            PredicateKind::Rank(rank) => {
                 let Some(entry) = self.ranks.remove(rank) else { return };
                 gone.0.push(entry.inside);
                 gone.1.push(rank);
@@ -162,8 +164,8 @@ impl Registry {
                     self.remove_rule_into(among, gone);
                 }
             }
-            Question::Segment(segment) => drop(self.by_segment.remove(&segment)),
-            Question::Sample(_) => {}
+            PredicateKind::Segment(segment) => drop(self.by_segment.remove(&segment)),
+            PredicateKind::Sample(_) => {}
         }
     }
 }

@@ -15,7 +15,7 @@ fn with(segments: &[(&str, &str)]) -> Catalogue {
 fn put(catalogue: &mut Catalogue, id: &str, rules: &str) {
     let rules = catalogue.check_rules(id, &json(rules)).expect("valid");
     let definition = Definition::Dynamic(rules.into());
-    catalogue.put_segment(Segment { id: id.into(), version: 1, status: Status::Active, definition });
+    catalogue.put_segment(Segment { id: id.into(), version: 1, status: SegmentStatus::Active, definition });
 }
 
 fn refers_to(segment: &str) -> String {
@@ -99,7 +99,7 @@ fn dependencies_come_first() {
     assert_eq!(order(&catalogue), "b z m a");
     // Not checked, as by hand: still every segment, once.
     let cyclic = Definition::Dynamic(Node::Segment("a".into()).into());
-    catalogue.put_segment(Segment { id: "z".into(), version: 2, status: Status::Active, definition: cyclic });
+    catalogue.put_segment(Segment { id: "z".into(), version: 2, status: SegmentStatus::Active, definition: cyclic });
     assert_eq!(order(&catalogue), "b a m z");
 }
 
@@ -111,7 +111,7 @@ fn long_chains_of_segments_need_no_stack() {
         catalogue.put_segment(Segment {
             id: format!("s{n:05}").into(),
             version: 1,
-            status: Status::Active,
+            status: SegmentStatus::Active,
             definition,
         });
     }

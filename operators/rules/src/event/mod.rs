@@ -53,7 +53,7 @@ pub fn decode_event(json: &[u8], defaults: &EventDefaults, out: &mut Vec<u8>) ->
 
 /// Members that hold a short text.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Text {
+enum TextMember {
     UserId,
     CustomerId,
     AnonymousId,
@@ -64,7 +64,7 @@ enum Text {
     Type,
 }
 
-impl Text {
+impl TextMember {
     const NAMES: [&'static str; 8] =
         ["userId", "customerId", "anonymousId", "previousId", "messageId", "id", "eventType", "type"];
 
@@ -73,20 +73,20 @@ impl Text {
     }
 
     fn is_id(self) -> bool {
-        !matches!(self, Text::EventType | Text::Type)
+        !matches!(self, TextMember::EventType | TextMember::Type)
     }
 }
 
 /// Members that hold an object.
 #[derive(Clone, Copy)]
-enum Object {
+enum ObjectMember {
     Properties,
     Context,
     Metadata,
     Traits,
 }
 
-impl Object {
+impl ObjectMember {
     const NAMES: [&'static str; 4] = ["properties", "context", "metadata", "traits"];
 
     fn name(self) -> &'static str {
@@ -95,30 +95,30 @@ impl Object {
 }
 
 #[derive(Clone, Copy)]
-enum Member {
-    Text(Text),
-    Object(Object),
+enum EventMember {
+    Text(TextMember),
+    Object(ObjectMember),
     Timestamp,
     Ignored,
 }
 
-impl Member {
+impl EventMember {
     fn of(key: &str) -> Self {
         match key {
-            "userId" => Member::Text(Text::UserId),
-            "customerId" => Member::Text(Text::CustomerId),
-            "anonymousId" => Member::Text(Text::AnonymousId),
-            "previousId" => Member::Text(Text::PreviousId),
-            "messageId" => Member::Text(Text::MessageId),
-            "id" => Member::Text(Text::Id),
-            "eventType" => Member::Text(Text::EventType),
-            "type" => Member::Text(Text::Type),
-            "timestamp" => Member::Timestamp,
-            "properties" => Member::Object(Object::Properties),
-            "context" => Member::Object(Object::Context),
-            "metadata" => Member::Object(Object::Metadata),
-            "traits" => Member::Object(Object::Traits),
-            _ => Member::Ignored,
+            "userId" => EventMember::Text(TextMember::UserId),
+            "customerId" => EventMember::Text(TextMember::CustomerId),
+            "anonymousId" => EventMember::Text(TextMember::AnonymousId),
+            "previousId" => EventMember::Text(TextMember::PreviousId),
+            "messageId" => EventMember::Text(TextMember::MessageId),
+            "id" => EventMember::Text(TextMember::Id),
+            "eventType" => EventMember::Text(TextMember::EventType),
+            "type" => EventMember::Text(TextMember::Type),
+            "timestamp" => EventMember::Timestamp,
+            "properties" => EventMember::Object(ObjectMember::Properties),
+            "context" => EventMember::Object(ObjectMember::Context),
+            "metadata" => EventMember::Object(ObjectMember::Metadata),
+            "traits" => EventMember::Object(ObjectMember::Traits),
+            _ => EventMember::Ignored,
         }
     }
 }
@@ -127,9 +127,9 @@ impl Member {
 #[derive(Default)]
 pub struct EventDecoder {
     buffers: Buffers,
-    /// By [`Text`]; absent where empty.
+    /// By [`TextMember`]; absent where empty.
     texts: [String; 8],
-    /// Flat, by [`Object`]; absent where empty.
+    /// Flat, by [`ObjectMember`]; absent where empty.
     objects: [Vec<u8>; 4],
     timestamp: Option<Millis>,
     ignored: Vec<u8>,
@@ -164,11 +164,11 @@ impl EventDecoder {
         }
         let mut key = reader.first_key().map_err(whole)?;
         while let Some(name) = key {
-            match Member::of(name) {
-                Member::Text(text) => self.read_text(text, reader)?,
-                Member::Object(object) => self.read_object(object, reader)?,
-                Member::Timestamp => self.read_timestamp(reader)?,
-                Member::Ignored => {
+            match EventMember::of(name) {
+                EventMember::Text(text) => self.read_text(text, reader)?,
+                EventMember::Object(object) => self.read_object(object, reader)?,
+                EventMember::Timestamp => self.read_timestamp(reader)?,
+                EventMember::Ignored => {
                     self.ignored.clear();
                     reader.value(MAX_EVENT_DEPTH - 1, &mut self.ignored).map_err(whole)?;
                 }
@@ -178,7 +178,7 @@ impl EventDecoder {
         reader.finish().map_err(whole)
     }
 
-    fn read_text(&mut self, text: Text, reader: &mut Reader<'_>) -> Result<(), EventFault> {
+    fn read_text(&mut self, text: TextMember, reader: &mut Reader<'_>) -> Result<(), EventFault> {
         let slot = &mut self.texts[text as usize];
         slot.clear();
         let peek = reader.peek().map_err(whole)?;
@@ -203,7 +203,7 @@ impl EventDecoder {
         Ok(())
     }
 
-    fn read_object(&mut self, object: Object, reader: &mut Reader<'_>) -> Result<(), EventFault> {
+    fn read_object(&mut self, object: ObjectMember, reader: &mut Reader<'_>) -> Result<(), EventFault> {
         let slot = &mut self.objects[object as usize];
         slot.clear();
         let peek = reader.peek().map_err(whole)?;
@@ -236,24 +236,24 @@ impl EventDecoder {
         Ok(())
     }
 
-    fn text(&self, text: Text) -> Option<&str> {
+    fn text(&self, text: TextMember) -> Option<&str> {
         let text = &*self.texts[text as usize];
         (!text.is_empty()).then_some(text)
     }
 
-    fn either_text(&self, text: Text, alias: Text) -> Result<Option<&str>, EventFault> {
+    fn either_text(&self, text: TextMember, alias: TextMember) -> Result<Option<&str>, EventFault> {
         match (self.text(text), self.text(alias)) {
             (Some(one), Some(other)) if one != other => Err(conflict(text.name(), alias.name())),
             (one, other) => Ok(one.or(other)),
         }
     }
 
-    fn object(&self, object: Object) -> &[u8] {
+    fn object(&self, object: ObjectMember) -> &[u8] {
         &self.objects[object as usize]
     }
 
     fn context(&self) -> Result<&[u8], EventFault> {
-        let (context, metadata) = (self.object(Object::Context), self.object(Object::Metadata));
+        let (context, metadata) = (self.object(ObjectMember::Context), self.object(ObjectMember::Metadata));
         if context.is_empty() || context == metadata {
             return Ok(metadata);
         }
@@ -261,13 +261,13 @@ impl EventDecoder {
         if metadata.is_empty() || value(context) == value(metadata) {
             return Ok(context);
         }
-        Err(conflict(Object::Context.name(), Object::Metadata.name()))
+        Err(conflict(ObjectMember::Context.name(), ObjectMember::Metadata.name()))
     }
 
     /// Who it is about, and whose history is merged into theirs.
     fn who(&self, event_type: &str) -> Result<(RecordKind, &str, &str), EventFault> {
-        let user_id = self.either_text(Text::UserId, Text::CustomerId)?;
-        let anonymous_id = self.text(Text::AnonymousId);
+        let user_id = self.either_text(TextMember::UserId, TextMember::CustomerId)?;
+        let anonymous_id = self.text(TextMember::AnonymousId);
         let user = user_id.or(anonymous_id).ok_or_else(|| missing("`userId` or `anonymousId`"))?;
         Ok(match event_type {
             "identify" => {
@@ -275,7 +275,7 @@ impl EventDecoder {
                 (RecordKind::Identify, user, other)
             }
             "alias" => {
-                let previous = self.text(Text::PreviousId).ok_or_else(|| missing("an alias's `previousId`"))?;
+                let previous = self.text(TextMember::PreviousId).ok_or_else(|| missing("an alias's `previousId`"))?;
                 (RecordKind::Alias, user, previous)
             }
             _ => (RecordKind::Event, user, ""),
@@ -283,15 +283,16 @@ impl EventDecoder {
     }
 
     fn write(&self, defaults: &EventDefaults, out: &mut Vec<u8>) -> Result<(), EventFault> {
-        let event_type = self.either_text(Text::EventType, Text::Type)?.ok_or_else(|| missing("`eventType`"))?;
+        let event_type =
+            self.either_text(TextMember::EventType, TextMember::Type)?.ok_or_else(|| missing("`eventType`"))?;
         let (kind, user, other) = self.who(event_type)?;
-        let message = self.either_text(Text::MessageId, Text::Id)?.unwrap_or_default();
+        let message = self.either_text(TextMember::MessageId, TextMember::Id)?.unwrap_or_default();
         let context = self.context()?;
-        let traits = if kind == RecordKind::Identify { self.object(Object::Traits) } else { &[] };
+        let traits = if kind == RecordKind::Identify { self.object(ObjectMember::Traits) } else { &[] };
         let accepted_at = defaults.accepted_at;
         let timestamp = self.timestamp.unwrap_or(accepted_at);
         let start = record::begin(RecordHead { timestamp, accepted_at, kind, user, other, message, event_type }, out);
-        for object in [self.object(Object::Properties), context, traits] {
+        for object in [self.object(ObjectMember::Properties), context, traits] {
             if object.is_empty() {
                 ContainerWriter::object(out).finish(out);
             } else {
@@ -303,7 +304,7 @@ impl EventDecoder {
     }
 }
 
-fn check_length(text: Text, value: &str) -> Result<(), EventFault> {
+fn check_length(text: TextMember, value: &str) -> Result<(), EventFault> {
     if value.len() <= MAX_TEXT_BYTES {
         return Ok(());
     }
@@ -311,7 +312,7 @@ fn check_length(text: Text, value: &str) -> Result<(), EventFault> {
 }
 
 /// A number as an id: its shortest decimal text. Beyond the range of decimals that is known only of whole digits.
-fn push_number(text: Text, number: &str, slot: &mut String) -> Result<(), EventFault> {
+fn push_number(text: TextMember, number: &str, slot: &mut String) -> Result<(), EventFault> {
     match Decimal::parse(number) {
         Ok(decimal) => {
             // Writing to a string cannot fail.

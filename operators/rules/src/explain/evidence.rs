@@ -1,7 +1,7 @@
 //! The events that a value was made of.
 
-use crate::ast::{Behaviour, Events, Function, Measure, Millis, Sequence};
-use crate::oracle::History;
+use crate::ast::{Behaviour, EventTypes, Function, Measure, Millis, Sequence};
+use crate::oracle::EventHistory;
 use crate::record::{EventRef, RecordKind};
 use crate::test::event_value;
 
@@ -13,7 +13,7 @@ fn newest<'a>(events: &[EventRef<'a>]) -> Evidence<'a> {
 }
 
 /// The events that count for a measure: those that have a value, where it is of values; of the first and the last, that one.
-pub(super) fn of_measure<'a>(history: &History<'a>, behaviour: &Behaviour, now: Millis) -> Evidence<'a> {
+pub(super) fn of_measure<'a>(history: &EventHistory<'a>, behaviour: &Behaviour, now: Millis) -> Evidence<'a> {
     let mut events = history.counted(behaviour, now);
     if let Measure::Of(_, path) = &behaviour.measure {
         events.retain(|event| event_value(path, event).is_some());
@@ -27,26 +27,26 @@ pub(super) fn of_measure<'a>(history: &History<'a>, behaviour: &Behaviour, now: 
 }
 
 /// The event that set an `identify` trait last.
-pub(super) fn of_trait<'a>(history: &History<'a>, path: &str, now: Millis) -> Evidence<'a> {
+pub(super) fn of_trait<'a>(history: &EventHistory<'a>, path: &str, now: Millis) -> Evidence<'a> {
     let name = path.split('.').next().unwrap_or(path);
-    let mut events = history.matching(&Events::Any, None, None, now);
+    let mut events = history.matching(&EventTypes::Any, None, None, now);
     events.retain(|event| event.kind() == RecordKind::Identify && event.traits().get(name).is_some());
     events.drain(..events.len().saturating_sub(1));
     newest(&events)
 }
 
 /// One choice of events that makes the sequence or, where there is none, as many of its first steps as there are.
-pub(super) fn of_sequence<'a>(history: &History<'a>, sequence: &Sequence, now: Millis) -> Evidence<'a> {
+pub(super) fn of_sequence<'a>(history: &EventHistory<'a>, sequence: &Sequence, now: Millis) -> Evidence<'a> {
     let events = chain(history, sequence, now);
     Evidence { total: events.len(), events }
 }
 
 /// Whether there is one: what the oracle says, in time that grows with the events and not with their square.
-pub(super) fn sequence_holds(history: &History<'_>, sequence: &Sequence, now: Millis) -> bool {
+pub(super) fn sequence_holds(history: &EventHistory<'_>, sequence: &Sequence, now: Millis) -> bool {
     chain(history, sequence, now).len() == sequence.steps.len()
 }
 
-fn chain<'a>(history: &History<'a>, sequence: &Sequence, now: Millis) -> Vec<EventRef<'a>> {
+fn chain<'a>(history: &EventHistory<'a>, sequence: &Sequence, now: Millis) -> Vec<EventRef<'a>> {
     // Of each step the events that it may end with, each with one of the step before that it may follow.
     let mut steps: Vec<Vec<(EventRef<'a>, usize)>> = Vec::new();
     for step in &sequence.steps {

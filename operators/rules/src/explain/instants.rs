@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 
 use crate::ast::{
-    Behaviour, Condition, EventPath, Events, Filter, Literal, Measure, Millis, Moment, Rank, RankBy, Sequence, Test,
-    Window,
+    Behaviour, Condition, EventPath, EventTypes, Filter, Literal, Measure, Millis, Moment, Rank, RankBy, Sequence,
+    Test, Window,
 };
 use crate::catalogue::Catalogue;
 use crate::decimal::UNITS_PER_ONE;
-use crate::oracle::History;
+use crate::oracle::EventHistory;
 use crate::record::EventRef;
 use crate::test::event_value;
 use crate::time::parse_time_ref;
@@ -17,14 +17,14 @@ use crate::value::ValueRef;
 /// Which events of a user's matter to a node, and how long behind each something may change.
 #[derive(Debug, Default)]
 pub(super) struct Instants<'n> {
-    parts: Vec<Part<'n>>,
+    parts: Vec<InstantsPart<'n>>,
 }
 
 /// What matters of the events of some types.
 #[derive(Debug, Default)]
-struct Part<'n> {
+struct InstantsPart<'n> {
     /// `None`: those of any type.
-    events: Option<&'n Events>,
+    events: Option<&'n EventTypes>,
     window: Option<Window>,
     /// Durations behind an event's own timestamp.
     behind: Vec<Millis>,
@@ -34,9 +34,9 @@ struct Part<'n> {
     behind_trait: Option<(&'n str, Millis)>,
 }
 
-impl<'n> Part<'n> {
-    fn of(events: &'n Events, filter: Option<&'n Filter>, window: Option<Window>) -> Self {
-        let mut part = Part { events: Some(events), window, ..Part::default() };
+impl<'n> InstantsPart<'n> {
+    fn of(events: &'n EventTypes, filter: Option<&'n Filter>, window: Option<Window>) -> Self {
+        let mut part = InstantsPart { events: Some(events), window, ..InstantsPart::default() };
         filter.into_iter().for_each(|filter| part.take_filter(filter));
         part
     }
@@ -49,7 +49,7 @@ impl<'n> Part<'n> {
     }
 
     fn of_behaviour(behaviour: &'n Behaviour) -> Self {
-        Part::of(&behaviour.events, behaviour.filter.as_ref(), behaviour.window)
+        InstantsPart::of(&behaviour.events, behaviour.filter.as_ref(), behaviour.window)
     }
 
     /// Every instant that this event may matter at.
@@ -128,7 +128,7 @@ fn ages(test: &Test) -> Vec<Millis> {
 impl<'n> Instants<'n> {
     /// Of a test of a measure.
     pub(super) fn of_test(behaviour: &'n Behaviour, test: &Test) -> Self {
-        let mut part = Part::of_behaviour(behaviour);
+        let mut part = InstantsPart::of_behaviour(behaviour);
         match &behaviour.measure {
             Measure::SinceFirst | Measure::SinceLast => part.behind.extend(ages(test)),
             Measure::Of(_, path) => part.behind_value.extend(relative(test).map(|duration| (path, duration))),
@@ -140,35 +140,36 @@ impl<'n> Instants<'n> {
     /// Of a test of an `identify` trait.
     pub(super) fn of_trait(path: &'n str, test: &Test) -> Self {
         let behind_trait = relative(test).map(|duration| (path, duration));
-        Instants { parts: vec![Part { behind_trait, ..Part::default() }] }
+        Instants { parts: vec![InstantsPart { behind_trait, ..InstantsPart::default() }] }
     }
 
     /// Of a sequence.
     pub(super) fn of_sequence(sequence: &'n Sequence) -> Self {
-        let parts = sequence.steps.iter().map(|step| Part::of(&step.events, step.filter.as_ref(), sequence.window));
+        let parts =
+            sequence.steps.iter().map(|step| InstantsPart::of(&step.events, step.filter.as_ref(), sequence.window));
         Instants { parts: parts.collect() }
     }
 
     /// Of the order of users in a rank. That of ages stays while none begins anew.
     pub(super) fn of_rank(rank: &'n Rank, catalogue: &'n Catalogue) -> Self {
         let part = match &rank.by {
-            RankBy::Behaviour(behaviour) => Part::of_behaviour(behaviour),
+            RankBy::Behaviour(behaviour) => InstantsPart::of_behaviour(behaviour),
             RankBy::Field(field) => match catalogue.traits.get(field) {
-                Some(computed) => Part::of_behaviour(&computed.behaviour),
-                None => Part::default(),
+                Some(computed) => InstantsPart::of_behaviour(&computed.behaviour),
+                None => InstantsPart::default(),
             },
         };
         Instants { parts: vec![part] }
     }
 
-    fn each(&self, history: &History<'_>, take: &mut dyn FnMut(Millis)) {
+    fn each(&self, history: &EventHistory<'_>, take: &mut dyn FnMut(Millis)) {
         for event in history.events() {
             self.parts.iter().filter(|part| part.counts(event)).for_each(|part| part.of_event(event, take));
         }
     }
 
     /// All behind now, in order.
-    pub(super) fn behind(&self, history: &History<'_>, now: Millis) -> BTreeSet<Millis> {
+    pub(super) fn behind(&self, history: &EventHistory<'_>, now: Millis) -> BTreeSet<Millis> {
         let mut instants = BTreeSet::new();
         self.each(history, &mut |instant| {
             if instant > now {
@@ -179,7 +180,7 @@ impl<'n> Instants<'n> {
     }
 
     /// The first behind now.
-    pub(super) fn first_behind(&self, history: &History<'_>, now: Millis) -> Option<Millis> {
+    pub(super) fn first_behind(&self, history: &EventHistory<'_>, now: Millis) -> Option<Millis> {
         let mut first: Option<Millis> = None;
         self.each(history, &mut |instant| {
             if instant > now && first.is_none_or(|first| instant < first) {

@@ -7,9 +7,9 @@
 //! Cost: each leaf is evaluated naively over the user's history at every instant at which it might change, as many as
 //! [`Explainer::WORK`] allows. What lies behind the last of them is not known, and said so.
 
+mod dependencies;
 mod evidence;
 mod instants;
-mod reach;
 mod text;
 mod track;
 
@@ -19,15 +19,15 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::ast::{Logic, Millis, Node, Rank, RankBy, SegmentId, Test};
-use crate::catalogue::{Catalogue, Definition, Segment, Status};
-use crate::oracle::{History, Moment};
+use crate::catalogue::{Catalogue, Definition, Segment, SegmentStatus};
+use crate::oracle::{EventHistory, WorldAt};
 use crate::record::EventRef;
 use crate::test::Operand;
 use crate::unparse::{condition_value, operator_names};
 use crate::value::Value;
 
+pub use self::dependencies::Dependencies;
 use self::instants::Instants;
-pub use self::reach::Reach;
 use self::track::Track;
 
 /// Segments that refer to each other in a row, at most: further ones would not fit the stack.
@@ -48,7 +48,7 @@ pub struct NextChange {
 
 /// The place of a user in a rank.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Place {
+pub struct RankPlace {
     /// Counted from 1; `None` where the user is not ranked.
     pub place: Option<usize>,
     /// How many are ranked.
@@ -90,7 +90,7 @@ pub struct Explained<'a> {
     /// Whether there was no value of the kind that the operator asks for.
     pub missing: bool,
     /// Of a rank, where all users are known.
-    pub place: Option<Place>,
+    pub place: Option<RankPlace>,
     /// Of a measure, a trait or a sequence.
     pub evidence: Option<Evidence<'a>>,
     /// What it is made of.
@@ -99,8 +99,8 @@ pub struct Explained<'a> {
 
 /// Explains verdicts on one user.
 pub struct Explainer<'m, 'a> {
-    moment: &'m Moment<'a>,
-    history: &'m History<'a>,
+    moment: &'m WorldAt<'a>,
+    history: &'m EventHistory<'a>,
     user: &'m str,
     now: Millis,
     /// Whether the moment knows every user, so that ranks are known.
@@ -127,17 +127,17 @@ impl<'m, 'a> Explainer<'m, 'a> {
 
     /// For a user whom the moment knows by this id; `None` for any other. `knows_all` says that the moment has the events
     /// of every user; else ranks are not known.
-    pub fn new(moment: &'m Moment<'a>, user: &'m str, knows_all: bool) -> Option<Self> {
+    pub fn new(moment: &'m WorldAt<'a>, user: &'m str, knows_all: bool) -> Option<Self> {
         Some(Explainer::with(moment, user, moment.histories().get(user)?, knows_all))
     }
 
     /// For a user of whom nothing is known: of use for lists, which may name such users, and for nothing else.
-    pub fn of_stranger(moment: &'m Moment<'a>, user: &'m str) -> Self {
-        static NOTHING: History<'static> = History::empty();
+    pub fn of_stranger(moment: &'m WorldAt<'a>, user: &'m str) -> Self {
+        static NOTHING: EventHistory<'static> = EventHistory::empty();
         Explainer::with(moment, user, &NOTHING, false)
     }
 
-    fn with(moment: &'m Moment<'a>, user: &'m str, history: &'m History<'a>, knows_all: bool) -> Self {
+    fn with(moment: &'m WorldAt<'a>, user: &'m str, history: &'m EventHistory<'a>, knows_all: bool) -> Self {
         Explainer {
             history,
             now: moment.now(),
@@ -212,7 +212,7 @@ impl<'m, 'a> Explainer<'m, 'a> {
                 });
                 let mut explained = self.explained(pointer, "event", text::behaviour_test(behaviour, test), &track);
                 let operand = self.history.measure(behaviour, self.now);
-                tell_test(&mut explained, test, operand, text::Shown::of(behaviour));
+                tell_test(&mut explained, test, operand, text::ValueFormat::of(behaviour));
                 explained.evidence = Some(evidence::of_measure(self.history, behaviour, self.now));
                 (explained, track)
             }
@@ -260,7 +260,7 @@ impl<'m, 'a> Explainer<'m, 'a> {
             self.leaf(instants, |explainer, now| test.holds(explainer.history.field(field, catalogue, now), now));
         let mut explained = self.explained(pointer, "trait", text::field_test(field, computed, test), &track);
         let operand = self.history.field(field, catalogue, self.now);
-        tell_test(&mut explained, test, operand, computed.map_or(text::Shown::AsIs, text::Shown::of));
+        tell_test(&mut explained, test, operand, computed.map_or(text::ValueFormat::AsIs, text::ValueFormat::of));
         explained.evidence = Some(match computed {
             Some(behaviour) => evidence::of_measure(self.history, behaviour, self.now),
             None => evidence::of_trait(self.history, field, self.now),
@@ -269,7 +269,7 @@ impl<'m, 'a> Explainer<'m, 'a> {
     }
 
     fn reference(&mut self, id: &SegmentId, pointer: String) -> (Explained<'a>, Track) {
-        let segment = self.catalogue().segments.get(id).filter(|segment| segment.status == Status::Active);
+        let segment = self.catalogue().segments.get(id).filter(|segment| segment.status == SegmentStatus::Active);
         let known = self.segments.get(id).cloned();
         let (child, track) = match (segment, known) {
             (None, _) => (None, Track::always(self.now, Some(false))),
@@ -297,7 +297,7 @@ impl<'m, 'a> Explainer<'m, 'a> {
             let held = place.is_some_and(|place| place <= limit);
             // Whatever moves anybody may move this user.
             let until = self.first_of_all(rank);
-            (Track::until(self.now, Some(held), until), Some(Place { place, ranked: ranked.len(), limit }))
+            (Track::until(self.now, Some(held), until), Some(RankPlace { place, ranked: ranked.len(), limit }))
         } else {
             (Track::until(self.now, self.assumed, Some(self.now + 1)), None)
         };
@@ -315,7 +315,7 @@ impl<'m, 'a> Explainer<'m, 'a> {
             }
             (RankBy::Behaviour(_), None) => (Operand::Missing, Evidence::default()),
         };
-        explained.value = text::value_of(operand, computed.map_or(text::Shown::AsIs, text::Shown::of));
+        explained.value = text::value_of(operand, computed.map_or(text::ValueFormat::AsIs, text::ValueFormat::of));
         explained.evidence = Some(evidence);
         explained.place = place;
         explained.children.extend(child.map(|(child, _)| child));
@@ -371,7 +371,7 @@ impl<'m, 'a> Explainer<'m, 'a> {
 }
 
 /// What a test was put to, and what it asks.
-fn tell_test(explained: &mut Explained<'_>, test: &Test, operand: Operand<'_>, shown: text::Shown) {
+fn tell_test(explained: &mut Explained<'_>, test: &Test, operand: Operand<'_>, shown: text::ValueFormat) {
     let (positive, negative) = operator_names(&test.condition);
     explained.operator = Some(if test.negated { negative.unwrap_or(positive) } else { positive });
     explained.expected = condition_value(&test.condition, shown.takes());

@@ -1,7 +1,7 @@
 //! What an explanation says, read by eye.
 
 use crate::ast::Millis;
-use crate::oracle::Moment;
+use crate::oracle::WorldAt;
 use crate::time::{format_time, parse_rfc3339};
 use crate::timeline::{OracleSubject, parse_timeline, run};
 use crate::unparse::value_to_json;
@@ -37,7 +37,7 @@ fn now() -> Millis {
 }
 
 /// The explanation as lines: pointer, whether it holds, text, value, events of all, when it changes.
-fn lines(moment: &Moment<'_>, user: &str, segment: &str, knows_all: bool) -> Vec<String> {
+fn lines(moment: &WorldAt<'_>, user: &str, segment: &str, knows_all: bool) -> Vec<String> {
     let mut explainer = Explainer::new(moment, user, knows_all).expect("a known user");
     let explained = explainer.explain(&moment.catalogue().segments[segment]);
     let mut lines = Vec::new();
@@ -113,10 +113,10 @@ fn the_past_is_explained_as_of_then() {
 #[test]
 fn what_a_segment_depends_on() {
     let subject = shop();
-    let reach = |id| Reach::of(&subject.world.catalogue, id);
-    let all = reach("all");
+    let dependencies = |id| Dependencies::of(&subject.world.catalogue, id);
+    let all = dependencies("all");
     assert_eq!(all.segments.iter().map(|id| &**id).collect::<Vec<_>>(), ["all", "buyers", "off"]);
     assert_eq!(all.traits.iter().map(|name| &**name).collect::<Vec<_>>(), ["spent"]);
     assert_eq!((all.depth, all.has_rank), (1, false));
-    assert_eq!((reach("best").depth, reach("best").has_rank, reach("list").depth), (0, true, 0));
+    assert_eq!((dependencies("best").depth, dependencies("best").has_rank, dependencies("list").depth), (0, true, 0));
 }

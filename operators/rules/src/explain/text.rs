@@ -1,18 +1,18 @@
 //! What a node asks, in a short line for people; and values as they are shown.
 
 use crate::ast::{
-    Behaviour, Comparison, Condition, Cut, EventPath, Events, Filter, Function, Literal, Logic, Measure, Millis,
+    Behaviour, Comparison, Condition, Cut, EventPath, EventTypes, Filter, Function, Literal, Logic, Measure, Millis,
     Moment, Rank, RankBy, Sample, Sequence, Test, Window,
 };
 use crate::catalogue::Catalogue;
 use crate::decimal::{Decimal, UNITS_PER_ONE};
-use crate::parse::Takes;
+use crate::parse::LiteralKind;
 use crate::test::{Operand, text_of};
 use crate::time::{format_duration, format_time, parse_time_ref};
 use crate::unparse::path_text;
 use crate::value::{Value, ValueRef};
 
-use super::Place;
+use super::RankPlace;
 
 /// Values of a list and filters that are written out, at most.
 const MOST_WRITTEN: usize = 5;
@@ -21,7 +21,7 @@ const MOST_LETTERS: usize = 60;
 
 /// How a value is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Shown {
+pub(super) enum ValueFormat {
     AsIs,
     /// A number of milliseconds.
     Duration,
@@ -30,31 +30,31 @@ pub(super) enum Shown {
     Number,
 }
 
-impl Shown {
+impl ValueFormat {
     /// As the values of this measure are.
     pub(super) fn of(behaviour: &Behaviour) -> Self {
         match &behaviour.measure {
-            Measure::SinceFirst | Measure::SinceLast => Shown::Duration,
-            Measure::Of(Function::First | Function::Last, EventPath::Timestamp) => Shown::Time,
-            measure if measure.is_number() => Shown::Number,
-            _ => Shown::AsIs,
+            Measure::SinceFirst | Measure::SinceLast => ValueFormat::Duration,
+            Measure::Of(Function::First | Function::Last, EventPath::Timestamp) => ValueFormat::Time,
+            measure if measure.is_number() => ValueFormat::Number,
+            _ => ValueFormat::AsIs,
         }
     }
 
-    pub(super) fn takes(self) -> Takes {
+    pub(super) fn takes(self) -> LiteralKind {
         match self {
-            Shown::Duration => Takes::Durations,
-            Shown::Number => Takes::Numbers,
-            Shown::AsIs | Shown::Time => Takes::Anything,
+            ValueFormat::Duration => LiteralKind::Durations,
+            ValueFormat::Number => LiteralKind::Numbers,
+            ValueFormat::AsIs | ValueFormat::Time => LiteralKind::Anything,
         }
     }
 }
 
 /// The value as it is shown; `None` where it is missing. Averages are rounded down.
-pub(super) fn value_of(operand: Operand<'_>, shown: Shown) -> Option<Value> {
+pub(super) fn value_of(operand: Operand<'_>, shown: ValueFormat) -> Option<Value> {
     let number = match operand {
         Operand::Missing | Operand::Value(ValueRef::Null) => return None,
-        Operand::Value(value) if shown == Shown::Time => {
+        Operand::Value(value) if shown == ValueFormat::Time => {
             return Some(parse_time_ref(value).map_or_else(|| value.to_value(), |time| text(&format_time(time))));
         }
         Operand::Value(value) => return Some(value.to_value()),
@@ -62,7 +62,7 @@ pub(super) fn value_of(operand: Operand<'_>, shown: Shown) -> Option<Value> {
         Operand::Ratio { sum, count } => Decimal::from_units(sum.units().div_euclid(i128::from(count.max(1)))),
     };
     let whole = Millis::try_from(number.units() / UNITS_PER_ONE).unwrap_or(Millis::MAX);
-    Some(if shown == Shown::Duration { text(&rough_duration(whole)) } else { Value::Number(number) })
+    Some(if shown == ValueFormat::Duration { text(&rough_duration(whole)) } else { Value::Number(number) })
 }
 
 fn text(text: &str) -> Value {
@@ -95,11 +95,11 @@ pub(super) fn group(logic: Logic, count: usize) -> String {
 }
 
 pub(super) fn behaviour_test(behaviour: &Behaviour, test: &Test) -> String {
-    format!("{} {}", measured(behaviour), tested(test, Shown::of(behaviour)))
+    format!("{} {}", measured(behaviour), tested(test, ValueFormat::of(behaviour)))
 }
 
 pub(super) fn field_test(field: &str, computed: Option<&Behaviour>, test: &Test) -> String {
-    format!("{} {}", short(field), tested(test, computed.map_or(Shown::AsIs, Shown::of)))
+    format!("{} {}", short(field), tested(test, computed.map_or(ValueFormat::AsIs, ValueFormat::of)))
 }
 
 pub(super) fn reference(segment: &str, is_active: bool) -> String {
@@ -123,7 +123,7 @@ pub(super) fn sequence(sequence: &Sequence) -> String {
     format!("{}{}", steps.join(", then "), windowed(sequence.window))
 }
 
-pub(super) fn rank(rank: &Rank, place: Option<Place>, catalogue: &Catalogue) -> String {
+pub(super) fn rank(rank: &Rank, place: Option<RankPlace>, catalogue: &Catalogue) -> String {
     let by = match &rank.by {
         RankBy::Field(field) => short(field),
         RankBy::Behaviour(behaviour) => measured(behaviour),
@@ -133,10 +133,11 @@ pub(super) fn rank(rank: &Rank, place: Option<Place>, catalogue: &Catalogue) -> 
         Cut::Percent(percent) => format!("{percent}%"),
     };
     let is_age = match &rank.by {
-        RankBy::Field(field) => {
-            catalogue.traits.get(field).is_some_and(|computed| Shown::of(&computed.behaviour) == Shown::Duration)
-        }
-        RankBy::Behaviour(behaviour) => Shown::of(behaviour) == Shown::Duration,
+        RankBy::Field(field) => catalogue
+            .traits
+            .get(field)
+            .is_some_and(|computed| ValueFormat::of(&computed.behaviour) == ValueFormat::Duration),
+        RankBy::Behaviour(behaviour) => ValueFormat::of(behaviour) == ValueFormat::Duration,
     };
     let end = match (rank.descending, is_age) {
         (true, false) => "highest",
@@ -147,8 +148,8 @@ pub(super) fn rank(rank: &Rank, place: Option<Place>, catalogue: &Catalogue) -> 
     let among = if rank.among.is_some() { " among those below" } else { "" };
     let place = match place {
         None => String::new(),
-        Some(Place { place: Some(place), ranked, .. }) => format!("; place {place} of {ranked}"),
-        Some(Place { place: None, ranked, .. }) => format!("; not among the {ranked} ranked"),
+        Some(RankPlace { place: Some(place), ranked, .. }) => format!("; place {place} of {ranked}"),
+        Some(RankPlace { place: None, ranked, .. }) => format!("; not among the {ranked} ranked"),
     };
     format!("among the {first} with the {end} {by}{among}{place}")
 }
@@ -179,10 +180,10 @@ fn measured(behaviour: &Behaviour) -> String {
     format!("{what}{}{}", filtered(behaviour.filter.as_ref()), windowed(behaviour.window))
 }
 
-fn events(events: &Events) -> String {
+fn events(events: &EventTypes) -> String {
     match events {
-        Events::Any => "any event".into(),
-        Events::Named(names) => {
+        EventTypes::Any => "any event".into(),
+        EventTypes::Named(names) => {
             let written: Vec<String> = names.iter().take(MOST_WRITTEN).map(|name| short(name)).collect();
             let more = if names.len() > MOST_WRITTEN { " or others" } else { "" };
             format!("{}{more}", written.join(" or "))
@@ -222,8 +223,8 @@ fn filtered(filter: Option<&Filter>) -> String {
 
 fn filter_text(filter: &Filter, level: usize) -> String {
     let (logic, filters) = match filter {
-        Filter::Test(EventPath::Timestamp, test) => return format!("time {}", tested(test, Shown::Time)),
-        Filter::Test(path, test) => return format!("{} {}", short(&path_text(path)), tested(test, Shown::AsIs)),
+        Filter::Test(EventPath::Timestamp, test) => return format!("time {}", tested(test, ValueFormat::Time)),
+        Filter::Test(path, test) => return format!("{} {}", short(&path_text(path)), tested(test, ValueFormat::AsIs)),
         Filter::Group(logic, filters) => (*logic, filters),
     };
     if level > 1 {
@@ -242,7 +243,7 @@ fn filter_text(filter: &Filter, level: usize) -> String {
     }
 }
 
-fn tested(test: &Test, shown: Shown) -> String {
+fn tested(test: &Test, shown: ValueFormat) -> String {
     let literal = |literal: &Literal| literal_text(literal, shown);
     let not = if test.negated { "not " } else { "" };
     match &test.condition {
@@ -282,11 +283,11 @@ fn moment_text(moment: Moment) -> String {
     }
 }
 
-fn literal_text(literal: &Literal, shown: Shown) -> String {
+fn literal_text(literal: &Literal, shown: ValueFormat) -> String {
     match literal {
         Literal::Text(text) => quoted(text),
         Literal::Bool(value) => value.to_string(),
-        Literal::Number(number) if shown == Shown::Duration => {
+        Literal::Number(number) if shown == ValueFormat::Duration => {
             words_of(Millis::try_from(number.units() / UNITS_PER_ONE).unwrap_or(Millis::MAX))
         }
         Literal::Number(number) => text_of(ValueRef::Number(*number)).unwrap_or_default().into_owned(),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::ast::{Behaviour, Events, Filter, Function, Measure, Millis, Sequence, Window};
+use crate::ast::{Behaviour, EventTypes, Filter, Function, Measure, Millis, Sequence, Window};
 use crate::catalogue::Catalogue;
 use crate::decimal::Decimal;
 use crate::record::{EventRef, RecordKind};
@@ -12,15 +12,15 @@ use crate::value::{Value, ValueRef};
 
 /// One user's events in the order of acceptance, those of one `messageId` once, no aliases.
 #[derive(Clone, Debug, Default)]
-pub struct History<'a> {
+pub struct EventHistory<'a> {
     events: Vec<EventRef<'a>>,
     messages: BTreeSet<&'a str>,
 }
 
-impl<'a> History<'a> {
+impl<'a> EventHistory<'a> {
     /// No events.
     pub const fn empty() -> Self {
-        History { events: Vec::new(), messages: BTreeSet::new() }
+        EventHistory { events: Vec::new(), messages: BTreeSet::new() }
     }
 
     /// Adds the next accepted event. It counts for nothing where it is an alias or an erasure, or repeats a `messageId`.
@@ -38,7 +38,7 @@ impl<'a> History<'a> {
     /// The events that count at `now`: those that match, in the order of their timestamps, then of acceptance.
     pub fn matching(
         &self,
-        events: &Events,
+        events: &EventTypes,
         filter: Option<&Filter>,
         window: Option<Window>,
         now: Millis,
@@ -87,7 +87,7 @@ impl<'a> History<'a> {
     pub fn trait_value(&self, path: &str, now: Millis) -> Option<ValueRef<'a>> {
         let mut keys = path.split('.');
         let name = keys.next()?;
-        let identifies = self.matching(&Events::Any, None, None, now);
+        let identifies = self.matching(&EventTypes::Any, None, None, now);
         let settings = identifies.iter().filter(|event| event.kind() == RecordKind::Identify);
         let mut value = settings.filter_map(|event| event.traits().get(name)).next_back()?;
         for key in keys {

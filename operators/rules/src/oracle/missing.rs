@@ -1,11 +1,11 @@
 //! Who fulfils rules only because a value is missing.
 
 use super::moment::Users;
-use super::{History, Moment};
+use super::{EventHistory, WorldAt};
 use crate::ast::Node;
 use crate::three_valued::join;
 
-impl<'a> Moment<'a> {
+impl<'a> WorldAt<'a> {
     /// The users for whom a condition holds and would not be certain if missing values were unknown: a condition on a missing
     /// value is neither true nor false then, unless it asks just for that. Segments and ranks are taken as they are.
     pub fn satisfying_by_missing(&self, node: &Node) -> Users {
@@ -14,7 +14,7 @@ impl<'a> Moment<'a> {
     }
 
     /// Whether the condition holds for a user; `None` where that is unknown.
-    fn by_value(&self, node: &Node, user: &str, history: &History<'a>) -> Option<bool> {
+    fn by_value(&self, node: &Node, user: &str, history: &EventHistory<'a>) -> Option<bool> {
         match node {
             Node::Group { logic, conditions } => {
                 join(*logic, conditions.iter().map(|condition| self.by_value(condition, user, history)))

@@ -17,8 +17,8 @@ use crate::ast::{Millis, Node};
 use crate::catalogue::Catalogue;
 use crate::record::{EventRef, RecordKind};
 
-pub use history::History;
-pub use moment::Moment;
+pub use history::EventHistory;
+pub use moment::WorldAt;
 
 /// All that was accepted, and the rules in force.
 #[derive(Clone, Debug, Default)]
@@ -85,8 +85,8 @@ impl World {
     }
 
     /// The history of every known user.
-    pub fn histories(&self) -> BTreeMap<Arc<str>, History<'_>> {
-        let mut histories: BTreeMap<Arc<str>, History<'_>> = BTreeMap::new();
+    pub fn histories(&self) -> BTreeMap<Arc<str>, EventHistory<'_>> {
+        let mut histories: BTreeMap<Arc<str>, EventHistory<'_>> = BTreeMap::new();
         for (event, _) in self.events.iter().filter_map(|record| EventRef::read(record)) {
             histories.entry(self.resolve(event.user())).or_default().push(event);
         }
@@ -94,8 +94,8 @@ impl World {
     }
 
     /// Everything at one instant; for several questions about it.
-    pub fn at(&self, now: Millis) -> Moment<'_> {
-        Moment::new(self, now)
+    pub fn at(&self, now: Millis) -> WorldAt<'_> {
+        WorldAt::new(self, now)
     }
 
     /// The members of a segment at `now`.

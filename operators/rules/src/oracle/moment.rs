@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
-use super::{History, World};
+use super::{EventHistory, World};
 use crate::ast::{Cut, Logic, Millis, Node, Rank, RankBy, Sample};
-use crate::catalogue::{Catalogue, Definition, Status};
+use crate::catalogue::{Catalogue, Definition, SegmentStatus};
 use crate::decimal::UNITS_PER_ONE;
 use crate::test::Operand;
 use crate::value::ValueRef;
@@ -17,19 +17,19 @@ pub(super) type Users = BTreeSet<Arc<str>>;
 
 /// A world at one instant.
 #[derive(Clone, Debug)]
-pub struct Moment<'a> {
+pub struct WorldAt<'a> {
     pub(super) world: &'a World,
     pub(super) now: Millis,
-    pub(super) histories: BTreeMap<Arc<str>, History<'a>>,
+    pub(super) histories: BTreeMap<Arc<str>, EventHistory<'a>>,
 }
 
-impl<'a> Moment<'a> {
+impl<'a> WorldAt<'a> {
     pub(super) fn new(world: &'a World, now: Millis) -> Self {
-        Moment { world, now, histories: world.histories() }
+        WorldAt { world, now, histories: world.histories() }
     }
 
     /// The history of every known user.
-    pub fn histories(&self) -> &BTreeMap<Arc<str>, History<'a>> {
+    pub fn histories(&self) -> &BTreeMap<Arc<str>, EventHistory<'a>> {
         &self.histories
     }
 
@@ -51,7 +51,7 @@ impl<'a> Moment<'a> {
     /// The members of a segment.
     pub fn members(&self, segment: &str) -> Users {
         let segment = self.world.catalogue.segments.get(segment);
-        match segment.filter(|segment| segment.status == Status::Active).map(|segment| &segment.definition) {
+        match segment.filter(|segment| segment.status == SegmentStatus::Active).map(|segment| &segment.definition) {
             None => Users::new(),
             Some(Definition::Static(entries)) => entries.iter().map(|entry| self.world.resolve(entry)).collect(),
             Some(Definition::Dynamic(rules)) => self.satisfying(rules),
@@ -87,7 +87,7 @@ impl<'a> Moment<'a> {
         }
     }
 
-    pub(super) fn known_where(&self, holds: impl Fn(&str, &History<'a>) -> bool) -> Users {
+    pub(super) fn known_where(&self, holds: impl Fn(&str, &EventHistory<'a>) -> bool) -> Users {
         self.histories.iter().filter(|(user, history)| holds(user, history)).map(|(user, _)| user.clone()).collect()
     }
 

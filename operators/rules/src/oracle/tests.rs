@@ -1,10 +1,10 @@
 //! Sentences of the rule language that the conformance timelines leave open, each as a timeline.
 
-use crate::timeline::{OracleSubject, Outcome, parse_timeline, run};
+use crate::timeline::{OracleSubject, TimelineOutcome, parse_timeline, run};
 
 fn passes(text: &str) {
     let lines = parse_timeline(text).unwrap_or_else(|fault| panic!("{fault}"));
-    assert_eq!(run(&lines, &mut OracleSubject::default()), Outcome::default());
+    assert_eq!(run(&lines, &mut OracleSubject::default()), TimelineOutcome::default());
 }
 
 #[test]

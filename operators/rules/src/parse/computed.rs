@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::events::{FUNCTIONS, Fn};
-use super::object::Object;
-use super::{NoTraits, Parser, Takes, kind_of};
+use super::object::NodeObject;
+use super::{LiteralKind, NoTraits, Parser, kind_of};
 use crate::ast::{Behaviour, Measure};
 use crate::fault::{Fault, code, in_document_order};
 use crate::value::Value;
@@ -48,7 +48,7 @@ impl Parser<'_> {
         Some((name?, behaviour?))
     }
 
-    fn aggregate(&mut self, object: Object<'_>) -> (Option<Measure>, Option<Takes>) {
+    fn aggregate(&mut self, object: NodeObject<'_>) -> (Option<Measure>, Option<LiteralKind>) {
         const COUNT: Fn = Fn::Alone(&Measure::Count);
         let function = self.member(object, "aggregate", |parser, json| {
             let Value::Text(text) = json else {

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use super::object::{Kind, Object};
-use super::{Parser, Takes, kind_of};
-use crate::ast::{Behaviour, EventPath, Events, Filter, Function, Logic, Measure, Window};
+use super::object::{NodeKind, NodeObject};
+use super::{LiteralKind, Parser, kind_of};
+use crate::ast::{Behaviour, EventPath, EventTypes, Filter, Function, Logic, Measure, Window};
 use crate::fault::code;
 use crate::value::Value;
 
@@ -18,11 +18,11 @@ pub(super) enum Fn {
 }
 
 impl Fn {
-    pub(super) fn takes(self) -> Takes {
+    pub(super) fn takes(self) -> LiteralKind {
         match self {
-            Fn::Of(Function::First | Function::Last) => Takes::Anything,
-            Fn::Of(_) => Takes::Numbers,
-            Fn::Alone(measure) => Takes::of(measure),
+            Fn::Of(Function::First | Function::Last) => LiteralKind::Anything,
+            Fn::Of(_) => LiteralKind::Numbers,
+            Fn::Alone(measure) => LiteralKind::of(measure),
         }
     }
 }
@@ -43,10 +43,14 @@ pub(super) const FUNCTIONS: [(&str, Fn); 10] = [
 
 impl Parser<'_> {
     /// `event`, `where`, `measure` and `within`, and what the measure takes as far as that can be told.
-    pub(super) fn behaviour(&mut self, object: Object<'_>, level: usize) -> (Option<Behaviour>, Option<Takes>) {
+    pub(super) fn behaviour(
+        &mut self,
+        object: NodeObject<'_>,
+        level: usize,
+    ) -> (Option<Behaviour>, Option<LiteralKind>) {
         let measure = match object.get("measure") {
             Some(json) => self.at("measure", |parser| parser.measure(json)),
-            None => (Some(Measure::Count), Some(Takes::Numbers)),
+            None => (Some(Measure::Count), Some(LiteralKind::Numbers)),
         };
         self.behaviour_of(object, measure, level)
     }
@@ -54,10 +58,10 @@ impl Parser<'_> {
     /// `event`, `where` and `within` around a measure already read.
     pub(super) fn behaviour_of(
         &mut self,
-        object: Object<'_>,
-        (measure, takes): (Option<Measure>, Option<Takes>),
+        object: NodeObject<'_>,
+        (measure, takes): (Option<Measure>, Option<LiteralKind>),
         level: usize,
-    ) -> (Option<Behaviour>, Option<Takes>) {
+    ) -> (Option<Behaviour>, Option<LiteralKind>) {
         let events = self.member(object, "event", |parser, json| parser.events(json));
         let filter = self.optional(object, "where", |parser, json| parser.filter_or_list(json, level + 1));
         let window = self.optional(object, "within", |parser, json| parser.window(json));
@@ -65,9 +69,9 @@ impl Parser<'_> {
         (behaviour, takes)
     }
 
-    pub(super) fn events(&mut self, json: &Value) -> Option<Events> {
+    pub(super) fn events(&mut self, json: &Value) -> Option<EventTypes> {
         match json {
-            Value::Text(name) if &**name == "*" => Some(Events::Any),
+            Value::Text(name) if &**name == "*" => Some(EventTypes::Any),
             Value::Array(_) => {
                 let items = self.some_items(json, "event names")?;
                 let mut names = self.each(items, |parser, item| match item {
@@ -78,18 +82,18 @@ impl Parser<'_> {
                 })?;
                 names.sort();
                 names.dedup();
-                Some(Events::Named(names))
+                Some(EventTypes::Named(names))
             }
-            Value::Text(_) => self.name(json, "an event's name").map(|name| Events::Named(vec![name])),
+            Value::Text(_) => self.name(json, "an event's name").map(|name| EventTypes::Named(vec![name])),
             _ => {
                 self.fault(code::WRONG_TYPE, format!("must be a name, a list of names or \"*\", not {}", kind_of(json)))
             }
         }
     }
 
-    fn measure(&mut self, json: &Value) -> (Option<Measure>, Option<Takes>) {
+    fn measure(&mut self, json: &Value) -> (Option<Measure>, Option<LiteralKind>) {
         if matches!(json, Value::Text(text) if &**text == "count") {
-            return (Some(Measure::Count), Some(Takes::Numbers));
+            return (Some(Measure::Count), Some(LiteralKind::Numbers));
         }
         let Value::Object(_) = json else {
             let message = format!("must be \"count\" or {{fn, of?}}, not {}", kind_of(json));
@@ -120,7 +124,7 @@ impl Parser<'_> {
     }
 
     /// The measure of a function and the path under `key`, which some functions need and others do not take.
-    pub(super) fn apply(&mut self, function: Fn, object: Object<'_>, key: &str) -> Option<Measure> {
+    pub(super) fn apply(&mut self, function: Fn, object: NodeObject<'_>, key: &str) -> Option<Measure> {
         match function {
             Fn::Of(function) => {
                 self.member(object, key, |parser, json| parser.path(json)).map(|path| Measure::Of(function, path))
@@ -163,7 +167,7 @@ impl Parser<'_> {
         self.enter(level)?;
         let object = self.object(json, "a filter")?;
         match self.filter_kind(object)? {
-            Kind::Group => {
+            NodeKind::Group => {
                 let filters = self.member(object, "conditions", |parser, json| {
                     let items = parser.some_items(json, "conditions")?;
                     parser.each(items, |parser, item| parser.filter(item, level + 1))
@@ -173,13 +177,13 @@ impl Parser<'_> {
             }
             _ => {
                 let path = self.member(object, "field", |parser, json| parser.path(json));
-                let test = self.test(object, Takes::Anything);
+                let test = self.test(object, LiteralKind::Anything);
                 Some(Filter::Test(path?, test?))
             }
         }
     }
 
-    fn filter_kind(&mut self, object: Object<'_>) -> Option<Kind> {
+    fn filter_kind(&mut self, object: NodeObject<'_>) -> Option<NodeKind> {
         const MESSAGE: &str = "a filter has `field` (with `operator` and `value`) or `conditions`";
         if !object.has("field") && !object.has("conditions") {
             return self.fault(code::NO_DISCRIMINATOR, MESSAGE);
@@ -228,7 +232,7 @@ impl Parser<'_> {
         }
     }
 
-    fn fixed(&mut self, object: Object<'_>) -> Option<Window> {
+    fn fixed(&mut self, object: NodeObject<'_>) -> Option<Window> {
         self.known_keys(object, &["from", "to"]);
         let from = self.optional(object, "from", |parser, json| parser.time(json));
         let to = self.optional(object, "to", |parser, json| parser.time(json));

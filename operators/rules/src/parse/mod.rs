@@ -68,7 +68,7 @@ pub(crate) fn parse(json: &Value, traits: &dyn TraitLookup) -> Parsed {
 
 /// What the value of a measure or of a trait may be tested with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Takes {
+pub(crate) enum LiteralKind {
     /// All operators and literals.
     Anything,
     /// Operators and literals of numbers.
@@ -77,17 +77,17 @@ pub(crate) enum Takes {
     Durations,
 }
 
-impl Takes {
+impl LiteralKind {
     pub(crate) fn of(measure: &Measure) -> Self {
         match measure {
-            Measure::SinceFirst | Measure::SinceLast => Takes::Durations,
-            measure if measure.is_number() => Takes::Numbers,
-            _ => Takes::Anything,
+            Measure::SinceFirst | Measure::SinceLast => LiteralKind::Durations,
+            measure if measure.is_number() => LiteralKind::Numbers,
+            _ => LiteralKind::Anything,
         }
     }
 
     pub(crate) fn of_field(field: &str, traits: &dyn TraitLookup) -> Self {
-        traits.behaviour(field).map_or(Takes::Anything, |behaviour| Takes::of(&behaviour.measure))
+        traits.behaviour(field).map_or(LiteralKind::Anything, |behaviour| LiteralKind::of(&behaviour.measure))
     }
 }
 

@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
-use super::object::{Kind, Object};
-use super::{Parser, Takes, kind_of};
-use crate::ast::{Comparison, Condition, Cut, Literal, Logic, Node, Rank, RankBy, Sample, Sequence, Step, Test};
+use super::object::{NodeKind, NodeObject};
+use super::{LiteralKind, Parser, kind_of};
+use crate::ast::{
+    Comparison, Condition, Cut, Literal, Logic, Node, Rank, RankBy, Sample, Sequence, SequenceStep, Test,
+};
 use crate::decimal::{Decimal, UNITS_PER_ONE};
 use crate::fault::code;
 use crate::value::Value;
@@ -18,17 +20,17 @@ impl Parser<'_> {
         self.enter(level)?;
         let object = self.object(json, "a node")?;
         match self.kind(object, level == 1)? {
-            kind @ (Kind::Group | Kind::Criteria) => self.group(object, kind, level),
-            Kind::Trait => self.trait_node(object),
-            Kind::Behaviour => self.behaviour_node(object, level),
-            Kind::Sequence => self.sequence(object, level),
-            Kind::Segment => self.segment(object),
-            Kind::Rank => self.rank(object, level),
-            Kind::Sample => self.sample(object),
+            kind @ (NodeKind::Group | NodeKind::Criteria) => self.group(object, kind, level),
+            NodeKind::Trait => self.trait_node(object),
+            NodeKind::Behaviour => self.behaviour_node(object, level),
+            NodeKind::Sequence => self.sequence(object, level),
+            NodeKind::Segment => self.segment(object),
+            NodeKind::Rank => self.rank(object, level),
+            NodeKind::Sample => self.sample(object),
         }
     }
 
-    fn group(&mut self, object: Object<'_>, kind: Kind, level: usize) -> Option<Node> {
+    fn group(&mut self, object: NodeObject<'_>, kind: NodeKind, level: usize) -> Option<Node> {
         let conditions = self.member(object, kind.keys()[0], |parser, json| {
             let items = parser.some_items(json, "conditions")?;
             parser.each(items, |parser, item| parser.node(item, level + 1))
@@ -46,7 +48,7 @@ impl Parser<'_> {
         }
     }
 
-    pub(super) fn logic(&mut self, object: Object<'_>) -> Option<Logic> {
+    pub(super) fn logic(&mut self, object: NodeObject<'_>) -> Option<Logic> {
         let logic = self.optional(object, "logic", |parser, json| match json {
             Value::Text(text) if text.eq_ignore_ascii_case("AND") => Some(Logic::And),
             Value::Text(text) if text.eq_ignore_ascii_case("OR") => Some(Logic::Or),
@@ -57,18 +59,18 @@ impl Parser<'_> {
         Some(logic?.unwrap_or(Logic::And))
     }
 
-    fn trait_node(&mut self, object: Object<'_>) -> Option<Node> {
+    fn trait_node(&mut self, object: NodeObject<'_>) -> Option<Node> {
         let field = self.member(object, "field", |parser, json| parser.name(json, "a field"));
-        let takes = field.as_deref().map_or(Takes::Anything, |field| Takes::of_field(field, self.traits));
+        let takes = field.as_deref().map_or(LiteralKind::Anything, |field| LiteralKind::of_field(field, self.traits));
         let test = self.test(object, takes);
         Some(Node::Trait { field: field?, test: test? })
     }
 
-    fn behaviour_node(&mut self, object: Object<'_>, level: usize) -> Option<Node> {
+    fn behaviour_node(&mut self, object: NodeObject<'_>, level: usize) -> Option<Node> {
         let (behaviour, takes) = self.behaviour(object, level);
         let test = if object.has("operator") || object.has("value") {
-            self.test(object, takes.unwrap_or(Takes::Anything))
-        } else if matches!(takes, None | Some(Takes::Numbers)) {
+            self.test(object, takes.unwrap_or(LiteralKind::Anything))
+        } else if matches!(takes, None | Some(LiteralKind::Numbers)) {
             let one = Literal::Number(Decimal::from_integer(1));
             Some(Test { negated: false, condition: Condition::Compare(Comparison::GreaterOrEqual, one) })
         } else {
@@ -78,7 +80,7 @@ impl Parser<'_> {
         Some(Node::Behaviour { behaviour: Arc::new(behaviour?), test: test? })
     }
 
-    fn sequence(&mut self, object: Object<'_>, level: usize) -> Option<Node> {
+    fn sequence(&mut self, object: NodeObject<'_>, level: usize) -> Option<Node> {
         let steps = self.member(object, "sequence", |parser, json| {
             let Value::Array(items) = json else {
                 return parser.fault(code::WRONG_TYPE, format!("must be a list of steps, not {}", kind_of(json)));
@@ -95,17 +97,17 @@ impl Parser<'_> {
     }
 
     /// A step; the first has none before it, so its `maxGap` is checked but says nothing.
-    fn step(&mut self, json: &Value, is_first: bool, level: usize) -> Option<Step> {
+    fn step(&mut self, json: &Value, is_first: bool, level: usize) -> Option<SequenceStep> {
         self.enter(level)?;
         let object = self.object(json, "a step")?;
         self.known_keys(object, &["event", "where", "maxGap"]);
         let events = self.member(object, "event", |parser, json| parser.events(json));
         let filter = self.optional(object, "where", |parser, json| parser.filter_or_list(json, level + 1));
         let max_gap = self.optional(object, "maxGap", |parser, json| parser.duration(json));
-        Some(Step { events: events?, filter: filter?, max_gap: max_gap?.filter(|_| !is_first) })
+        Some(SequenceStep { events: events?, filter: filter?, max_gap: max_gap?.filter(|_| !is_first) })
     }
 
-    fn segment(&mut self, object: Object<'_>) -> Option<Node> {
+    fn segment(&mut self, object: NodeObject<'_>) -> Option<Node> {
         self.member(object, "segment", |parser, json| {
             let id = parser.name(json, "a segment's id")?;
             parser.segments.push((parser.pointer.clone(), id.clone()));
@@ -113,7 +115,7 @@ impl Parser<'_> {
         })
     }
 
-    fn rank(&mut self, object: Object<'_>, level: usize) -> Option<Node> {
+    fn rank(&mut self, object: NodeObject<'_>, level: usize) -> Option<Node> {
         let order = self.member(object, "rank", |parser, json| parser.rank_order(json, level));
         let cut = self.cut(object);
         let among = self.optional(object, "among", |parser, json| parser.node(json, level + 1));
@@ -146,7 +148,7 @@ impl Parser<'_> {
         Some((by?, descending?.unwrap_or(true)))
     }
 
-    fn cut(&mut self, object: Object<'_>) -> Option<Cut> {
+    fn cut(&mut self, object: NodeObject<'_>) -> Option<Cut> {
         let top = self.optional(object, "top", |parser, json| {
             parser.whole(json, 1, MOST_RANKED).and_then(|top| u32::try_from(top).ok())
         });
@@ -167,7 +169,7 @@ impl Parser<'_> {
         }
     }
 
-    fn sample(&mut self, object: Object<'_>) -> Option<Node> {
+    fn sample(&mut self, object: NodeObject<'_>) -> Option<Node> {
         self.member(object, "sample", |parser, json| {
             let object = parser.object(json, "a sample")?;
             parser.known_keys(object, &["salt", "from", "to"]);

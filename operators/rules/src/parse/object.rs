@@ -8,9 +8,9 @@ use crate::value::Value;
 
 /// The members of an object.
 #[derive(Clone, Copy)]
-pub(super) struct Object<'v>(&'v Value);
+pub(super) struct NodeObject<'v>(&'v Value);
 
-impl<'v> Object<'v> {
+impl<'v> NodeObject<'v> {
     pub(super) fn get(self, key: &str) -> Option<&'v Value> {
         self.0.get(key)
     }
@@ -30,7 +30,7 @@ impl<'v> Object<'v> {
 
 /// A kind of node.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum NodeKind {
     Group,
     Criteria,
     Trait,
@@ -41,44 +41,51 @@ pub(super) enum Kind {
     Sample,
 }
 
-impl Kind {
-    /// All that a node can be anywhere; the root can be [`Kind::Criteria`], too.
-    const ALL: [Kind; 7] =
-        [Kind::Group, Kind::Trait, Kind::Behaviour, Kind::Sequence, Kind::Segment, Kind::Rank, Kind::Sample];
+impl NodeKind {
+    /// All that a node can be anywhere; the root can be [`NodeKind::Criteria`], too.
+    const ALL: [NodeKind; 7] = [
+        NodeKind::Group,
+        NodeKind::Trait,
+        NodeKind::Behaviour,
+        NodeKind::Sequence,
+        NodeKind::Segment,
+        NodeKind::Rank,
+        NodeKind::Sample,
+    ];
 
     /// The known keys, the discriminating one first.
     pub(super) fn keys(self) -> &'static [&'static str] {
         match self {
-            Kind::Group => &["conditions", "logic"],
-            Kind::Criteria => &["criteria", "logic"],
-            Kind::Trait => &["field", "operator", "value"],
-            Kind::Behaviour => &["event", "where", "measure", "operator", "value", "within"],
-            Kind::Sequence => &["sequence", "within"],
-            Kind::Segment => &["segment"],
-            Kind::Rank => &["rank", "top", "percent", "among"],
-            Kind::Sample => &["sample"],
+            NodeKind::Group => &["conditions", "logic"],
+            NodeKind::Criteria => &["criteria", "logic"],
+            NodeKind::Trait => &["field", "operator", "value"],
+            NodeKind::Behaviour => &["event", "where", "measure", "operator", "value", "within"],
+            NodeKind::Sequence => &["sequence", "within"],
+            NodeKind::Segment => &["segment"],
+            NodeKind::Rank => &["rank", "top", "percent", "among"],
+            NodeKind::Sample => &["sample"],
         }
     }
 
-    fn is_of(self, object: Object<'_>) -> bool {
+    fn is_of(self, object: NodeObject<'_>) -> bool {
         object.has(self.keys()[0])
     }
 }
 
 impl Parser<'_> {
-    pub(super) fn object<'v>(&mut self, json: &'v Value, what: &str) -> Option<Object<'v>> {
+    pub(super) fn object<'v>(&mut self, json: &'v Value, what: &str) -> Option<NodeObject<'v>> {
         match json {
-            Value::Object(_) => Some(Object(json)),
+            Value::Object(_) => Some(NodeObject(json)),
             _ => self.fault(code::WRONG_TYPE, format!("{what} must be an object, not {}", kind_of(json))),
         }
     }
 
     /// What the node is, its unknown keys noted. Where that cannot be told, neither can the keys that are unknown; where
     /// it is several things, those that none of them has.
-    pub(super) fn kind(&mut self, object: Object<'_>, is_root: bool) -> Option<Kind> {
-        let all = Kind::ALL.into_iter().chain(is_root.then_some(Kind::Criteria));
-        let kinds: Vec<Kind> = all.filter(|kind| kind.is_of(object)).collect();
-        let names = |kinds: &[Kind]| {
+    pub(super) fn kind(&mut self, object: NodeObject<'_>, is_root: bool) -> Option<NodeKind> {
+        let all = NodeKind::ALL.into_iter().chain(is_root.then_some(NodeKind::Criteria));
+        let kinds: Vec<NodeKind> = all.filter(|kind| kind.is_of(object)).collect();
+        let names = |kinds: &[NodeKind]| {
             let names: Vec<&str> = kinds.iter().map(|kind| kind.keys()[0]).collect();
             names.join(", ")
         };
@@ -86,7 +93,7 @@ impl Parser<'_> {
         match kinds[..] {
             [] => {
                 let hint = if object.has("criteria") { " (`criteria` only at the top level)" } else { "" };
-                let message = format!("a node has exactly one of {}{hint}", names(&Kind::ALL));
+                let message = format!("a node has exactly one of {}{hint}", names(&NodeKind::ALL));
                 self.fault(code::NO_DISCRIMINATOR, message)
             }
             [kind] => {
@@ -102,7 +109,7 @@ impl Parser<'_> {
     }
 
     /// Notes every key that is not known.
-    pub(super) fn known_keys(&mut self, object: Object<'_>, known: &[&str]) {
+    pub(super) fn known_keys(&mut self, object: NodeObject<'_>, known: &[&str]) {
         for key in object.keys().filter(|key| !known.contains(key)) {
             let _: Option<()> =
                 self.fault_at(key, code::UNKNOWN_KEY, format!("no such key here; known are {}", known.join(", ")));
@@ -110,7 +117,7 @@ impl Parser<'_> {
     }
 
     /// A member that must be there.
-    pub(super) fn required<'v>(&mut self, object: Object<'v>, key: &str) -> Option<&'v Value> {
+    pub(super) fn required<'v>(&mut self, object: NodeObject<'v>, key: &str) -> Option<&'v Value> {
         match object.get(key) {
             Some(json) => Some(json),
             None => self.fault(code::MISSING_MEMBER, format!("`{key}` is missing")),
@@ -120,7 +127,7 @@ impl Parser<'_> {
     /// A member that must be there, read at its place.
     pub(super) fn member<T>(
         &mut self,
-        object: Object<'_>,
+        object: NodeObject<'_>,
         key: &str,
         read: impl FnOnce(&mut Self, &Value) -> Option<T>,
     ) -> Option<T> {
@@ -131,7 +138,7 @@ impl Parser<'_> {
     /// A member that may be left out, read at its place; the outer `None` where it is faulty.
     pub(super) fn optional<T>(
         &mut self,
-        object: Object<'_>,
+        object: NodeObject<'_>,
         key: &str,
         read: impl FnOnce(&mut Self, &Value) -> Option<T>,
     ) -> Option<Option<T>> {

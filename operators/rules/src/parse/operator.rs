@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use super::object::Object;
-use super::{MOST_NODES, Parser, Takes, kind_of};
+use super::object::NodeObject;
+use super::{LiteralKind, MOST_NODES, Parser, kind_of};
 use crate::ast::{Comparison, Condition, Literal, MOST_PATTERN_BYTES, Millis, Moment, Pattern, Test};
 use crate::decimal::Decimal;
 use crate::fault::code;
@@ -76,12 +76,12 @@ const ALIASES: [(&str, &str); 15] = [
     ("regex", "matches"),
 ];
 
-impl Takes {
+impl LiteralKind {
     fn allows(self, verb: Verb) -> bool {
         match verb {
             Verb::Equals | Verb::Compare(_) | Verb::Between | Verb::Exists => true,
-            Verb::In => self != Takes::Durations,
-            _ => self == Takes::Anything,
+            Verb::In => self != LiteralKind::Durations,
+            _ => self == LiteralKind::Anything,
         }
     }
 
@@ -94,7 +94,7 @@ impl Takes {
 
 impl Parser<'_> {
     /// The `operator` and `value` of a node.
-    pub(super) fn test(&mut self, object: Object<'_>, takes: Takes) -> Option<Test> {
+    pub(super) fn test(&mut self, object: NodeObject<'_>, takes: LiteralKind) -> Option<Test> {
         let (verb, negated) = self.member(object, "operator", |parser, json| parser.operator(json, takes))?;
         let condition = if verb == Verb::Exists {
             if object.has("value") {
@@ -108,7 +108,7 @@ impl Parser<'_> {
         Some(Test { negated, condition })
     }
 
-    fn operator(&mut self, json: &Value, takes: Takes) -> Option<(Verb, bool)> {
+    fn operator(&mut self, json: &Value, takes: LiteralKind) -> Option<(Verb, bool)> {
         let Value::Text(text) = json else {
             return self.fault(code::WRONG_TYPE, format!("an operator is a string, not {}", kind_of(json)));
         };
@@ -117,7 +117,7 @@ impl Parser<'_> {
             return self.fault(code::UNKNOWN_OPERATOR, format!("no such operator; allowed are {}", takes.operators()));
         };
         if !takes.allows(*verb) {
-            let what = if takes == Takes::Durations { "a duration" } else { "a measure that is a number" };
+            let what = if takes == LiteralKind::Durations { "a duration" } else { "a measure that is a number" };
             let message = format!("`{name}` does not fit {what}; allowed are {}", takes.operators());
             return self.fault(code::DOES_NOT_FIT, message);
         }
@@ -125,7 +125,7 @@ impl Parser<'_> {
     }
 
     /// The positive condition that an operator and its value make.
-    fn condition(&mut self, verb: Verb, json: &Value, takes: Takes) -> Option<Condition> {
+    fn condition(&mut self, verb: Verb, json: &Value, takes: LiteralKind) -> Option<Condition> {
         Some(match verb {
             Verb::Equals => Condition::Equals(self.literal(json, takes, true)?),
             Verb::Compare(comparison) => Condition::Compare(comparison, self.literal(json, takes, false)?),
@@ -141,29 +141,29 @@ impl Parser<'_> {
         })
     }
 
-    fn literal(&mut self, json: &Value, takes: Takes, booleans: bool) -> Option<Literal> {
+    fn literal(&mut self, json: &Value, takes: LiteralKind, booleans: bool) -> Option<Literal> {
         let what = match takes {
-            Takes::Numbers => "a number",
-            Takes::Durations => "a duration such as \"30d\"",
-            Takes::Anything if booleans => "a string, number or boolean",
-            Takes::Anything => "a string or number",
+            LiteralKind::Numbers => "a number",
+            LiteralKind::Durations => "a duration such as \"30d\"",
+            LiteralKind::Anything if booleans => "a string, number or boolean",
+            LiteralKind::Anything => "a string or number",
         };
         match (takes, json) {
             (_, Value::Null) => {
                 let message = format!("null, or a number beyond ±10^18, is no literal; must be {what}");
                 self.fault(code::WRONG_TYPE, message)
             }
-            (Takes::Durations, Value::Text(_)) => {
+            (LiteralKind::Durations, Value::Text(_)) => {
                 self.duration(json).map(|millis| Literal::Number(Decimal::from_integer(millis)))
             }
-            (Takes::Anything | Takes::Numbers, Value::Number(number)) => Some(Literal::Number(*number)),
-            (Takes::Anything, Value::Text(text)) => Some(Literal::Text(text.clone())),
-            (Takes::Anything, Value::Bool(value)) if booleans => Some(Literal::Bool(*value)),
+            (LiteralKind::Anything | LiteralKind::Numbers, Value::Number(number)) => Some(Literal::Number(*number)),
+            (LiteralKind::Anything, Value::Text(text)) => Some(Literal::Text(text.clone())),
+            (LiteralKind::Anything, Value::Bool(value)) if booleans => Some(Literal::Bool(*value)),
             _ => self.fault(code::WRONG_TYPE, format!("must be {what}, not {}", kind_of(json))),
         }
     }
 
-    fn interval(&mut self, json: &Value, takes: Takes) -> Option<Condition> {
+    fn interval(&mut self, json: &Value, takes: LiteralKind) -> Option<Condition> {
         let Value::Array(items) = json else {
             return self.fault(code::WRONG_TYPE, format!("must be [low, high], not {}", kind_of(json)));
         };
@@ -184,7 +184,7 @@ impl Parser<'_> {
     }
 
     /// A list of literals as a set.
-    fn literals(&mut self, json: &Value, takes: Takes) -> Option<Vec<Literal>> {
+    fn literals(&mut self, json: &Value, takes: LiteralKind) -> Option<Vec<Literal>> {
         let Value::Array(items) = json else {
             return self.fault(code::WRONG_TYPE, format!("must be a list, not {}", kind_of(json)));
         };

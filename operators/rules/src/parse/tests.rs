@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::ast::*;
-use crate::catalogue::{Catalogue, Definition, Segment, Status};
+use crate::catalogue::{Catalogue, Definition, Segment, SegmentStatus};
 use crate::decimal::Decimal;
 use crate::testing::json;
 use crate::unparse::{behaviour_to_json, node_to_json_with};
@@ -58,7 +58,7 @@ fn every_refusal_has_its_pointers() {
             let id = segment.get("id").map(text).expect("an id");
             let rules = catalogue.check_rules(&id, segment.get("rules").expect("rules")).expect("valid");
             let definition = Definition::Dynamic(rules.into());
-            catalogue.put_segment(Segment { id: id.into(), version: 1, status: Status::Active, definition });
+            catalogue.put_segment(Segment { id: id.into(), version: 1, status: SegmentStatus::Active, definition });
         }
         if let Some(case) = line.get("refused") {
             let id = case.get("id").map(text).expect("an id");

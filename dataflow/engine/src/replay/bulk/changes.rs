@@ -5,31 +5,31 @@
 
 use std::io::{self, Write};
 
-use audience_kernel::message::Change;
-use audience_kernel::partition::Partition;
+use audience_kernel::message::WorkerChange;
+use audience_kernel::worker::WorkerState;
 use audience_rules::ast::Millis;
 use audience_rules::time::format_time;
 
 use crate::engine::EngineError;
 
 /// Counts the changes: those that entered, those that left.
-pub fn count(partition: &mut Partition, out: &mut Vec<u8>) {
-    let entered = partition.changes.iter().filter(|change| change.entered).count() as u64;
-    let left = partition.changes.len() as u64 - entered;
+pub fn count(state: &mut WorkerState, out: &mut Vec<u8>) {
+    let entered = state.changes.iter().filter(|change| change.entered).count() as u64;
+    let left = state.changes.len() as u64 - entered;
     out.extend_from_slice(&entered.to_le_bytes());
     out.extend_from_slice(&left.to_le_bytes());
 }
 
 /// Counts the changes and writes them down, sorted.
-pub fn encode(partition: &mut Partition, out: &mut Vec<u8>) {
-    count(partition, out);
-    let mut changes = std::mem::take(&mut partition.changes);
-    let membership = partition.membership();
+pub fn encode(state: &mut WorkerState, out: &mut Vec<u8>) {
+    count(state, out);
+    let mut changes = std::mem::take(&mut state.changes);
+    let membership = state.membership();
     let membership = membership.read();
-    let user = |change: &Change| membership.users.id(change.user);
+    let user = |change: &WorkerChange| membership.users.id(change.user);
     changes.sort_unstable_by(|left, right| {
         let by_user = || if left.user == right.user { std::cmp::Ordering::Equal } else { user(left).cmp(user(right)) };
-        let by_segment = || partition.segment(left.segment).cmp(partition.segment(right.segment));
+        let by_segment = || state.segment(left.segment).cmp(state.segment(right.segment));
         left.at.cmp(&right.at).then_with(by_user).then_with(by_segment)
     });
     let mut time: (Millis, String) = (Millis::MIN, String::new());
@@ -48,7 +48,7 @@ pub fn encode(partition: &mut Partition, out: &mut Vec<u8>) {
         out.extend_from_slice(b"\",\"userId\":");
         push_text(user, out);
         out.extend_from_slice(b",\"segmentId\":");
-        push_text(partition.segment(change.segment), out);
+        push_text(state.segment(change.segment), out);
         let entered: &[u8] = if change.entered { b",\"change\":\"entered\"}\n" } else { b",\"change\":\"left\"}\n" };
         out.extend_from_slice(entered);
         let length = (out.len() - start - 4) as u32;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use audience_rules::catalogue::{Catalogue, Definition, Segment, Status};
+use audience_rules::catalogue::{Catalogue, Definition, Segment, SegmentStatus};
 use audience_rules::fault::{Fault, code};
 use audience_rules::value::Value;
 
@@ -104,7 +104,7 @@ fn read_segment(item: &Value) -> Result<(Arc<str>, &Value), Vec<Fault>> {
 }
 
 fn segment(id: &Arc<str>, definition: Definition) -> Segment {
-    Segment { id: id.clone(), version: 1, status: Status::Active, definition }
+    Segment { id: id.clone(), version: 1, status: SegmentStatus::Active, definition }
 }
 
 fn at(index: usize, below: &str, code: &'static str, message: String) -> Fault {

@@ -6,9 +6,9 @@ use audience_contract::{Document, DocumentKind};
 use audience_protocol::people::{CountedEvents, ExplainedNode};
 use audience_protocol::{Explanation, PlatformError, Result};
 use audience_rules::ast::Millis;
-use audience_rules::catalogue::{Catalogue, Status};
+use audience_rules::catalogue::{Catalogue, SegmentStatus};
 use audience_rules::event::event_to_json;
-use audience_rules::explain::{Explained, Explainer, MOST_REFERENCES, NextChange, Reach};
+use audience_rules::explain::{Dependencies, Explained, Explainer, MOST_REFERENCES, NextChange};
 use audience_rules::oracle::World;
 use audience_rules::record::records;
 use audience_rules::time::{format_time, parse_rfc3339};
@@ -31,7 +31,7 @@ impl Service {
             None => (self.editor.read(|documents| documents.catalogue.clone()), true),
             Some(at) => self.catalogue_then(segment, at)?,
         };
-        let reach = Reach::of(&catalogue, segment);
+        let reach = Dependencies::of(&catalogue, segment);
         if reach.depth > MOST_REFERENCES {
             let message =
                 format!("more than {MOST_REFERENCES} segments in a row refer to each other; explain those below");
@@ -52,7 +52,7 @@ impl Service {
         };
         let unknown = || PlatformError::NotFound { kind: "user", id: user.to_owned() };
         let mut explained = explain(None).ok_or_else(unknown)?;
-        let is_active = running.status == Status::Active;
+        let is_active = running.status == SegmentStatus::Active;
         if let (None, true, Some(member)) = (explained.held, is_active, member_now) {
             // The engine knows the verdict: where only one place in the ranks leads to it, that is the place.
             let fitting: Vec<Explained<'_>> = [true, false]
@@ -121,7 +121,7 @@ impl Service {
             let stored = store.at(version).map_err(unavailable)?;
             let history = |kind, id: &str| store.history(kind, id);
             let documents = Documents::load(version, stored, &history).map_err(unavailable)?;
-            let reach = Reach::of(&documents.catalogue, segment);
+            let reach = Dependencies::of(&documents.catalogue, segment);
             let segments = reach.segments.iter().map(|id| (DocumentKind::Segment, id.to_string()));
             let traits = reach.traits.iter().map(|name| (DocumentKind::Trait, name.to_string()));
             let new: Vec<_> = segments.chain(traits).filter(|key| !keys.contains(key)).collect();

@@ -6,7 +6,7 @@ use std::thread;
 
 use audience_contract::{EventLog, Profile, StoreError};
 use audience_rules::ast::Millis;
-use audience_rules::oracle::History;
+use audience_rules::oracle::EventHistory;
 use audience_rules::record::records;
 use hashbrown::HashMap;
 
@@ -56,7 +56,7 @@ impl Known {
     }
 
     fn look_at(&mut self, user: &User, events: &[u8], traits: &Traits) {
-        let (mut history, now) = (History::default(), clock::now());
+        let (mut history, now) = (EventHistory::default(), clock::now());
         records(events).for_each(|record| history.push(record));
         if history.events().is_empty() {
             self.unknown.push(user.root.clone());

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use audience_rules::ast::{Behaviour, Measure, Millis, Window};
 use audience_rules::catalogue::ComputedTrait;
-use audience_rules::oracle::History;
+use audience_rules::oracle::EventHistory;
 use audience_rules::test::filter_is_relative;
 use audience_rules::unparse::behaviour_to_json;
 use sha2::{Digest, Sha256};
@@ -46,7 +46,7 @@ impl Traits {
 
     /// The first instant from `now` on at which a user's profile may be another without anything being accepted. It may be
     /// the same then, but is not another before.
-    pub fn due(&self, history: &History<'_>, now: Millis) -> Option<Millis> {
+    pub fn due(&self, history: &EventHistory<'_>, now: Millis) -> Option<Millis> {
         let events = history.events();
         if self.is_moving && !events.is_empty() {
             return Some(now);
@@ -108,7 +108,7 @@ mod tests {
             let json = format!(r#"{{"userId":"a","eventType":"p","timestamp":{at}}}"#);
             decode_event(json.as_bytes(), &EventDefaults { accepted_at: NOW }, &mut bytes).expect("an event");
         }
-        let mut history = History::default();
+        let mut history = EventHistory::default();
         records(&bytes).for_each(|record| history.push(record));
         traits.due(&history, NOW)
     }

@@ -3,8 +3,8 @@
 use std::ops::ControlFlow;
 
 use audience_contract::{EventLog, MessageIndex, StoreError};
-use audience_kernel::aliases::{Aliases, Merged};
-use audience_kernel::partition::message_key;
+use audience_kernel::aliases::{Aliases, UserMerge};
+use audience_kernel::worker::message_key;
 use audience_rules::record::{EventRef, RecordKind, records};
 use hashbrown::HashMap;
 
@@ -58,7 +58,7 @@ impl Notes<'_> {
     }
 
     /// The user who remains has had the messages of all ids.
-    fn merge(&mut self, merged: &Merged, sequence: u64) -> Result<(), StoreError> {
+    fn merge(&mut self, merged: &UserMerge, sequence: u64) -> Result<(), StoreError> {
         let since: HashMap<&str, u64> = merged.ids.iter().map(|(id, since)| (id.as_str(), *since)).collect();
         let ids: Vec<&str> = since.keys().copied().collect();
         let history = self.log.of_users(&ids, sequence)?;

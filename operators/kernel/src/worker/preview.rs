@@ -3,14 +3,14 @@
 use audience_rules::ast::SegmentId;
 use roaring::RoaringBitmap;
 
-use crate::membership::Users;
-use crate::message::{Counted, PreviewOf, Previewed};
+use crate::membership::UserIds;
+use crate::message::{PreviewRequest, PreviewResult, SampledCount};
 
-use super::Partition;
+use super::WorkerState;
 
-impl Partition {
+impl WorkerState {
     /// Counts whom a rule for which everybody was looked at would make members. Cost: that of bitmaps, no user is looked at.
-    pub fn preview(&self, of: &PreviewOf) -> Previewed {
+    pub fn preview(&self, of: &PreviewRequest) -> PreviewResult {
         let membership = self.membership();
         let guard = membership.read();
         let users = self.known_users;
@@ -19,14 +19,14 @@ impl Partition {
             rule.map(|rule| guard.bitmap(rule.members))
         };
         let Some(members) = fulfilling(&of.rule) else {
-            return Previewed { users, ..Previewed::default() };
+            return PreviewResult { users, ..PreviewResult::default() };
         };
         let nobody = RoaringBitmap::new();
         let running = of.against.as_ref().and_then(|segment| guard.segments.get(segment));
         let running = running.map_or(&nobody, |bitmap| guard.bitmap(*bitmap));
         let certain = of.certain.as_ref().and_then(fulfilling).unwrap_or(members);
         let counted = |found: &RoaringBitmap| counted(found, &guard.users, of.samples);
-        Previewed {
+        PreviewResult {
             users,
             members: members.len(),
             entered: counted(&(members - running)),
@@ -36,11 +36,11 @@ impl Partition {
     }
 }
 
-fn counted(found: &RoaringBitmap, users: &Users, samples: u32) -> Counted {
+fn counted(found: &RoaringBitmap, users: &UserIds, samples: u32) -> SampledCount {
     let count = found.len();
     let taken = count.min(u64::from(samples));
     // Spread over all: the first would be the oldest users.
     let places = (0..taken).filter_map(|place| u32::try_from(place * count / taken).ok());
     let sample = places.filter_map(|place| found.select(place)).map(|slot| users.id(slot).to_owned()).collect();
-    Counted { count, sample }
+    SampledCount { count, sample }
 }

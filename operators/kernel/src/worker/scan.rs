@@ -9,13 +9,13 @@ use audience_rules::ast::Millis;
 
 use crate::measure::MeasureId;
 use crate::membership::Membership;
-use crate::registry::{Measure, PredicateId, RankId, RuleId};
+use crate::registry::{MeasureEntry, PredicateId, RankId, RuleId};
 
-use super::Partition;
+use super::WorkerState;
 use super::number_rule::NumberRule;
 
 /// A scan under way.
-pub(super) struct Scan {
+pub(super) struct UserScan {
     rules: Vec<RuleId>,
     ranks: Vec<RankId>,
     cursor: u32,
@@ -23,7 +23,7 @@ pub(super) struct Scan {
     by_columns: Option<RuleId>,
 }
 
-impl Partition {
+impl WorkerState {
     /// Begins to look at every user: for the new ranks of a depth, or for the installed rules.
     pub fn begin_scan(&mut self, rank_depth: Option<u32>) {
         let (rules, ranks): (Vec<RuleId>, Vec<RankId>) = match rank_depth {
@@ -45,7 +45,7 @@ impl Partition {
         };
         let mut of_numbers = rules.iter().copied().filter(is_of_numbers);
         let by_columns = of_numbers.next().filter(|_| of_numbers.next().is_none());
-        self.scan = Some(Scan { rules, ranks, cursor: 0, by_columns });
+        self.scan = Some(UserScan { rules, ranks, cursor: 0, by_columns });
     }
 
     /// Whether a scan is under way.
@@ -100,7 +100,7 @@ impl Partition {
 
     /// Brings what a backfill left of these users to `now`, and finds when they are next due: what is looked at now may
     /// change by time at instants that nothing asked for before.
-    fn bring_users(&mut self, scan: &Scan, slots: Range<u32>, scanned: u32, now: Millis) {
+    fn bring_users(&mut self, scan: &UserScan, slots: Range<u32>, scanned: u32, now: Millis) {
         let filled = self.registry.measures.iter().filter(|(_, measure)| measure.scanned < scanned);
         let filled: Vec<MeasureId> = filled.filter(|(_, it)| it.is_temporal()).map(|(id, _)| id).collect();
         self.registry.measures_scanned(scanned);
@@ -129,11 +129,11 @@ impl Partition {
     }
 
     /// Whether what is scanned for may change by time alone.
-    fn is_temporal(&self, scan: &Scan) -> bool {
-        let is_measure = |measure| self.registry.measures.get(measure).is_some_and(Measure::is_temporal);
+    fn is_temporal(&self, scan: &UserScan) -> bool {
+        let is_measure = |measure| self.registry.measures.get(measure).is_some_and(MeasureEntry::is_temporal);
         let is_predicate = |predicate: &PredicateId| {
             let found = self.registry.predicates.get(*predicate);
-            found.and_then(|found| found.question.measure()).is_some_and(is_measure)
+            found.and_then(|found| found.kind.measure()).is_some_and(is_measure)
         };
         let rules = scan.rules.iter().filter_map(|rule| self.registry.rules.get(*rule));
         let ranks = scan.ranks.iter().filter_map(|rank| self.registry.ranks.get(*rank));

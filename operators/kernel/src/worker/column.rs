@@ -17,7 +17,7 @@ use crate::registry::{Registry, RuleId};
 
 use super::leaf::{MISSING, position, position_of_units};
 use super::number_rule::{BLOCK, LANES, Lanes, NumberRule};
-use super::{Partition, User};
+use super::{UserRow, WorkerState};
 
 /// Measures that have a column.
 const KEPT: usize = 4;
@@ -34,7 +34,7 @@ struct Column {
 }
 
 impl Column {
-    fn note(&mut self, registry: &Registry, user: &User, slot: u32, now: Millis) {
+    fn note(&mut self, registry: &Registry, user: &UserRow, slot: u32, now: Millis) {
         let slot = slot as usize;
         if slot >= self.places.len() {
             if !self.is_whole {
@@ -47,7 +47,7 @@ impl Column {
 }
 
 /// Where a user's number stands.
-pub(super) fn place(registry: &Registry, user: &User, measure: MeasureId, now: Millis) -> i64 {
+pub(super) fn place(registry: &Registry, user: &UserRow, measure: MeasureId, now: Millis) -> i64 {
     let Some(definition) = registry.measures.get(measure).filter(|_| user.known) else { return BY_ROW };
     let cell = user.cell(measure).map(|at| &user.cells[at]);
     if let Some(units) = cell.and_then(Cell::number_units) {
@@ -69,7 +69,7 @@ impl Columns {
     /// Of a user who has come to be somebody, all columns follow; else those of the measures that were touched.
     pub(super) fn follow(
         &mut self,
-        (registry, user): (&Registry, &User),
+        (registry, user): (&Registry, &UserRow),
         slot: u32,
         touched: Option<&[(MeasureId, Reading)]>,
         now: Millis,
@@ -123,7 +123,7 @@ impl Columns {
     }
 }
 
-impl Partition {
+impl WorkerState {
     /// The users among these who fulfil a rule, by columns that are made meanwhile; `None` where it has none.
     pub(super) fn find_by_columns(&mut self, rule: RuleId, slots: Range<u32>, now: Millis) -> Option<Vec<u32>> {
         if self.users.is_empty() {
@@ -138,7 +138,7 @@ impl Partition {
         }
         self.fill_columns(slots.clone(), now);
         let columns: Vec<&[i64]> = measures.iter().map(|measure| self.columns.of(*measure)).collect::<Option<_>>()?;
-        let by_row = |slot: u32| self.users[slot as usize].known && rule.holds(self.subject(slot, now));
+        let by_row = |slot: u32| self.users[slot as usize].known && rule.holds(self.view(slot, now));
         let mut found = Vec::new();
         for first in slots.clone().step_by(LANES) {
             let slots = first..slots.end.min(first + LANES as u32);
@@ -164,7 +164,7 @@ impl Partition {
             self.fetch(block..end);
             for column in &mut parts {
                 let measure = column.measure;
-                let near = |user: &User| user.cell(measure).map_or(0, |at| user.cells[at].fetch());
+                let near = |user: &UserRow| user.cell(measure).map_or(0, |at| user.cells[at].fetch());
                 black_box(users.iter().map(near).fold(0, u64::wrapping_add));
                 column.places.extend(users.iter().map(|user| place(&self.registry, user, measure, now)));
             }

@@ -8,7 +8,7 @@ use crate::catalogue::{Catalogue, Segment};
 
 /// What a segment depends on, through any number of references.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Reach {
+pub struct Dependencies {
     /// The segments, itself among them.
     pub segments: BTreeSet<SegmentId>,
     /// The computed traits.
@@ -19,24 +19,24 @@ pub struct Reach {
     pub has_rank: bool,
 }
 
-impl Reach {
+impl Dependencies {
     /// Of the segment of that id.
-    pub fn of(catalogue: &Catalogue, id: &str) -> Reach {
-        let mut reach = Reach::default();
+    pub fn of(catalogue: &Catalogue, id: &str) -> Dependencies {
+        let mut dependencies = Dependencies::default();
         let mut level: BTreeSet<SegmentId> = BTreeSet::from([id.into()]);
         // A row of references has no segment twice, so there are at most as many levels as segments.
-        while !level.is_empty() && reach.depth <= catalogue.segments.len() {
+        while !level.is_empty() && dependencies.depth <= catalogue.segments.len() {
             let mut next = BTreeSet::new();
             for rules in level.iter().filter_map(|id| catalogue.segments.get(id)).filter_map(Segment::rules) {
                 next.extend(rules.segments().into_iter().cloned());
                 let computed = rules.fields().into_iter().filter(|field| catalogue.traits.contains_key(*field));
-                reach.traits.extend(computed.cloned());
-                rules.walk(&mut |node| reach.has_rank |= matches!(node, Node::Rank(_)));
+                dependencies.traits.extend(computed.cloned());
+                rules.walk(&mut |node| dependencies.has_rank |= matches!(node, Node::Rank(_)));
             }
-            reach.segments.append(&mut level);
-            reach.depth += usize::from(!next.is_empty());
+            dependencies.segments.append(&mut level);
+            dependencies.depth += usize::from(!next.is_empty());
             level = next;
         }
-        reach
+        dependencies
     }
 }

@@ -8,14 +8,14 @@ use hashbrown::HashMap;
 
 use crate::cell::Cell;
 use crate::measure::MeasureId;
-use crate::registry::{PredicateId, Question, Registry};
+use crate::registry::{PredicateId, PredicateKind, Registry};
 
-use super::leaf::{Interval, MISSING, position, position_of_units, rank};
-use super::plan::{Subject, bounds};
+use super::leaf::{MISSING, NumberInterval, band, position, position_of_units};
+use super::plan::{UserView, bounds};
 
-/// The ranks of the user at hand in a measure, where the stamp is the latest.
+/// The bands of the user at hand in a measure, where the stamp is the latest.
 #[derive(Clone, Copy, Default)]
-pub(super) struct Ranks {
+pub(super) struct Bands {
     stamp: u64,
     pub(super) before: u16,
     pub(super) now: u16,
@@ -23,7 +23,7 @@ pub(super) struct Ranks {
 
 /// Where the user at hand has the cell of a measure, where the stamp is the latest; else there is none.
 #[derive(Clone, Copy, Default)]
-struct Place {
+struct CellPlace {
     stamp: u64,
     cell: u32,
 }
@@ -32,40 +32,40 @@ struct Place {
 struct Fact {
     measure: MeasureId,
     /// Where it can be told of a number.
-    interval: Option<Interval>,
+    interval: Option<NumberInterval>,
     test: Arc<Test>,
 }
 
 impl Fact {
     fn of(registry: &Registry, predicate: PredicateId) -> Option<Fact> {
-        let Question::Measured(measure, test) = &registry.predicates.get(predicate)?.question else { return None };
+        let PredicateKind::Measured(measure, test) = &registry.predicates.get(predicate)?.kind else { return None };
         let is_timeless = !test.is_relative() && !registry.measures.get(*measure)?.kind.is_since();
-        let fact = || Fact { measure: *measure, interval: Interval::of(*measure, test), test: test.clone() };
-        (is_timeless && Interval::of_predicate(registry, predicate).is_none()).then(fact)
+        let fact = || Fact { measure: *measure, interval: NumberInterval::of(*measure, test), test: test.clone() };
+        (is_timeless && NumberInterval::of_predicate(registry, predicate).is_none()).then(fact)
     }
 }
 
 /// By measure, and behind those by fact, as of the last edit.
 #[derive(Default)]
-pub(super) struct RankTable {
+pub(super) struct BandTable {
     /// Sorted.
     bounds: Vec<Vec<i64>>,
     /// Of who has no cell.
     defaults: Vec<u16>,
-    places: Vec<Place>,
+    places: Vec<CellPlace>,
     facts: Vec<Fact>,
     /// Of each predicate that is a fact, where it stands behind the measures.
     fact_of: HashMap<PredicateId, usize>,
-    ranks: Vec<Ranks>,
+    bands: Vec<Bands>,
     stamp: u64,
 }
 
-impl RankTable {
-    pub(super) fn of(registry: &Registry) -> RankTable {
+impl BandTable {
+    pub(super) fn of(registry: &Registry) -> BandTable {
         let bounds = bounds(registry);
         let mut defaults = vec![0; bounds.len()];
         for (id, measure) in registry.measures.iter() {
-            defaults[id as usize] = rank(&bounds[id as usize], position(&measure.default));
+            defaults[id as usize] = band(&bounds[id as usize], position(&measure.default));
         }
         let mut facts = Vec::new();
         let mut fact_of = HashMap::new();
@@ -76,9 +76,9 @@ impl RankTable {
             defaults.push(u16::from(default == Some(true)));
             facts.push(fact);
         }
-        let (places, ranks) = (vec![Place::default(); bounds.len()], vec![Ranks::default(); defaults.len()]);
+        let (places, bands) = (vec![CellPlace::default(); bounds.len()], vec![Bands::default(); defaults.len()]);
         // No stamp of theirs is the latest.
-        RankTable { bounds, defaults, places, facts, fact_of, ranks, stamp: 1 }
+        BandTable { bounds, defaults, places, facts, fact_of, bands, stamp: 1 }
     }
 
     /// The bounds of a measure.
@@ -97,43 +97,43 @@ impl RankTable {
     }
 
     /// Begins with a user.
-    pub(super) fn begin(&mut self, subject: Subject<'_>) {
+    pub(super) fn begin(&mut self, view: UserView<'_>) {
         self.stamp += 1;
-        for (at, cell) in subject.user.cells.iter().enumerate() {
+        for (at, cell) in view.user.cells.iter().enumerate() {
             if let Some(place) = self.places.get_mut(cell.measure() as usize) {
-                *place = Place { stamp: self.stamp, cell: at as u32 };
+                *place = CellPlace { stamp: self.stamp, cell: at as u32 };
             }
         }
-        for (measure, before) in subject.touched {
+        for (measure, before) in view.touched {
             let Some(bounds) = self.bounds.get(*measure as usize).filter(|bounds| !bounds.is_empty()) else { continue };
-            let before = rank(bounds, position(before));
-            let now = self.find(*measure as usize, subject);
-            self.ranks[*measure as usize] = Ranks { stamp: self.stamp, before, now };
+            let before = band(bounds, position(before));
+            let now = self.find(*measure as usize, view);
+            self.bands[*measure as usize] = Bands { stamp: self.stamp, before, now };
         }
     }
 
-    /// The user's ranks in a measure, or of a fact.
+    /// The user's bands in a measure, or of a fact.
     #[inline]
-    pub(super) fn of_measure(&mut self, measure: u16, subject: Subject<'_>) -> Ranks {
-        let known = self.ranks[usize::from(measure)];
+    pub(super) fn of_measure(&mut self, measure: u16, view: UserView<'_>) -> Bands {
+        let known = self.bands[usize::from(measure)];
         if known.stamp == self.stamp {
             return known;
         }
         let (before, now) = match self.facts.get(usize::from(measure).wrapping_sub(self.bounds.len())) {
-            Some(fact) => self.find_fact(usize::from(measure), fact, subject),
+            Some(fact) => self.find_fact(usize::from(measure), fact, view),
             None => {
-                let now = self.find(usize::from(measure), subject);
+                let now = self.find(usize::from(measure), view);
                 (now, now)
             }
         };
-        let found = Ranks { stamp: self.stamp, before, now };
-        self.ranks[usize::from(measure)] = found;
+        let found = Bands { stamp: self.stamp, before, now };
+        self.bands[usize::from(measure)] = found;
         found
     }
 
     /// Whether a fact held before and holds now.
-    fn find_fact(&self, index: usize, fact: &Fact, subject: Subject<'_>) -> (u16, u16) {
-        let Subject { registry, user, touched, now } = subject;
+    fn find_fact(&self, index: usize, fact: &Fact, view: UserView<'_>) -> (u16, u16) {
+        let UserView { registry, user, touched, now } = view;
         let place = self.places[fact.measure as usize];
         let after = if place.stamp == self.stamp {
             let cell = &user.cells[place.cell as usize];
@@ -150,8 +150,8 @@ impl RankTable {
         (u16::from(before), u16::from(after))
     }
 
-    fn find(&self, measure: usize, subject: Subject<'_>) -> u16 {
-        let Subject { registry, user, now, .. } = subject;
+    fn find(&self, measure: usize, view: UserView<'_>) -> u16 {
+        let UserView { registry, user, now, .. } = view;
         let place = self.places[measure];
         if place.stamp != self.stamp {
             return self.defaults[measure];
@@ -162,6 +162,6 @@ impl RankTable {
             (None, Some(definition)) => position(&cell.reading(&definition.kind, now)),
             (None, None) => MISSING,
         };
-        rank(&self.bounds[measure], place)
+        band(&self.bounds[measure], place)
     }
 }

@@ -15,7 +15,7 @@ use crate::registry::{BitmapId, Registry, RuleId};
 
 use super::column::{BY_ROW, place};
 use super::number_rule::{BLOCK, LANES, Lanes, NumberRule};
-use super::{Partition, User};
+use super::{UserRow, WorkerState};
 
 /// Places of a block: as many as stay in the cache from rule to rule.
 const PLACES: usize = 1 << 15;
@@ -23,31 +23,31 @@ const PLACES: usize = 1 << 15;
 const USERS: Range<usize> = BLOCK as usize..1024;
 
 /// Rules that are looked at together, those that others refer to first.
-struct Survey {
-    rules: Vec<Surveyed>,
+struct RuleSurvey {
+    rules: Vec<SurveyedRule>,
     /// The measures that the rules of numbers ask, each once; none where looking at each rule by itself is less work.
     measures: Vec<MeasureId>,
     /// By measure, its place among these.
     columns: Vec<usize>,
 }
 
-struct Surveyed {
+struct SurveyedRule {
     id: RuleId,
     members: BitmapId,
     numbers: Option<NumberRule>,
 }
 
-impl Survey {
-    fn of(registry: &Registry, rules: &[RuleId]) -> Survey {
-        let mut rules: Vec<(u32, Surveyed)> = rules
+impl RuleSurvey {
+    fn of(registry: &Registry, rules: &[RuleId]) -> RuleSurvey {
+        let mut rules: Vec<(u32, SurveyedRule)> = rules
             .iter()
             .filter_map(|id| Some((*id, registry.rules.get(*id)?)))
             .map(|(id, rule)| {
-                (rule.level, Surveyed { id, members: rule.members, numbers: NumberRule::of(registry, rule) })
+                (rule.level, SurveyedRule { id, members: rule.members, numbers: NumberRule::of(registry, rule) })
             })
             .collect();
         rules.sort_by_key(|(level, rule)| (*level, rule.id));
-        let mut rules: Vec<Surveyed> = rules.into_iter().map(|(_, rule)| rule).collect();
+        let mut rules: Vec<SurveyedRule> = rules.into_iter().map(|(_, rule)| rule).collect();
         let mut measures: Vec<MeasureId> =
             rules.iter().filter_map(|rule| rule.numbers.as_ref()).flat_map(NumberRule::measures).collect();
         measures.sort_unstable();
@@ -60,7 +60,7 @@ impl Survey {
         for (column, measure) in measures.iter().enumerate() {
             columns[*measure as usize] = column;
         }
-        Survey { rules, measures, columns }
+        RuleSurvey { rules, measures, columns }
     }
 
     fn users_at_once(&self) -> usize {
@@ -68,7 +68,7 @@ impl Survey {
     }
 }
 
-impl Partition {
+impl WorkerState {
     /// Enters these users into those of the rules that they fulfil.
     pub(super) fn enter_members(
         &self,
@@ -77,7 +77,7 @@ impl Partition {
         now: Millis,
         membership: &RwLock<Membership>,
     ) {
-        let survey = Survey::of(&self.registry, rules);
+        let survey = RuleSurvey::of(&self.registry, rules);
         let at_once = survey.users_at_once();
         let mut places = vec![BY_ROW; at_once * survey.measures.len()];
         for first in slots.clone().step_by(at_once) {
@@ -95,7 +95,7 @@ impl Partition {
     }
 
     /// Notes where these users' numbers stand, measure by measure.
-    fn fill_places(&self, survey: &Survey, block: Range<u32>, now: Millis, places: &mut [i64]) {
+    fn fill_places(&self, survey: &RuleSurvey, block: Range<u32>, now: Millis, places: &mut [i64]) {
         if survey.measures.is_empty() {
             return;
         }
@@ -104,7 +104,7 @@ impl Partition {
             let users = &self.users[slots.start as usize..slots.end as usize];
             self.fetch(slots.clone());
             for (column, measure) in places.chunks_mut(survey.users_at_once()).zip(&survey.measures) {
-                let near = |user: &User| user.cell(*measure).map_or(0, |at| user.cells[at].fetch());
+                let near = |user: &UserRow| user.cell(*measure).map_or(0, |at| user.cells[at].fetch());
                 black_box(users.iter().map(near).fold(0, u64::wrapping_add));
                 let column = &mut column[(slots.start - block.start) as usize..];
                 for (known, user) in column.iter_mut().zip(users) {
@@ -116,14 +116,14 @@ impl Partition {
 
     fn find_by_places(
         &self,
-        survey: &Survey,
+        survey: &RuleSurvey,
         rule: &NumberRule,
         block: Range<u32>,
         now: Millis,
         places: &[i64],
     ) -> Vec<u32> {
         let at_once = survey.users_at_once();
-        let by_row = |slot: u32| self.users[slot as usize].known && rule.holds(self.subject(slot, now));
+        let by_row = |slot: u32| self.users[slot as usize].known && rule.holds(self.view(slot, now));
         let mut found = Vec::new();
         for first in block.clone().step_by(LANES) {
             let slots = first..block.end.min(first + LANES as u32);

@@ -15,14 +15,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::cell::Cell;
 use crate::membership::SHARDS;
-use crate::program::Source;
+use crate::program::MeasureKey;
 use crate::registry::Boundary;
 
-use super::{OperatorError, Partition, Pending};
+use super::{OperatorError, PendingEvent, WorkerState};
 
 /// A measure's key in the rule language.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum SourceText {
+pub enum MeasureText {
     /// The path of a trait.
     Trait(Vec<String>),
     /// A behaviour.
@@ -31,25 +31,25 @@ pub enum SourceText {
     Sequence(String),
 }
 
-impl SourceText {
-    /// The text of a source.
-    pub fn of(source: &Source) -> SourceText {
-        match source {
-            Source::Trait(path) => SourceText::Trait(path.iter().map(|key| key.to_string()).collect()),
-            Source::Behaviour(behaviour) => SourceText::Behaviour(behaviour_to_json("measure", behaviour)),
-            Source::Sequence(sequence) => SourceText::Sequence(node_to_json(&Node::Sequence(sequence.clone()))),
+impl MeasureText {
+    /// The text of a key.
+    pub fn of(key: &MeasureKey) -> MeasureText {
+        match key {
+            MeasureKey::Trait(path) => MeasureText::Trait(path.iter().map(|key| key.to_string()).collect()),
+            MeasureKey::Behaviour(behaviour) => MeasureText::Behaviour(behaviour_to_json("measure", behaviour)),
+            MeasureKey::Sequence(sequence) => MeasureText::Sequence(node_to_json(&Node::Sequence(sequence.clone()))),
         }
     }
 
-    /// The source of a text; `None` where it is none of this version's language.
-    pub fn to_source(&self) -> Option<Source> {
+    /// The key of a text; `None` where it is not of this version's language.
+    pub fn to_key(&self) -> Option<MeasureKey> {
         Some(match self {
-            SourceText::Trait(path) => Source::Trait(path.iter().map(|key| Arc::from(key.as_str())).collect()),
-            SourceText::Behaviour(text) => {
+            MeasureText::Trait(path) => MeasureKey::Trait(path.iter().map(|key| Arc::from(key.as_str())).collect()),
+            MeasureText::Behaviour(text) => {
                 let (_, behaviour) = parse_behaviour(&parse_json(text.as_bytes()).ok()?).ok()?;
-                Source::Behaviour(Arc::new(behaviour))
+                MeasureKey::Behaviour(Arc::new(behaviour))
             }
-            SourceText::Sequence(text) => Source::Sequence(parse_sequence(text)?),
+            MeasureText::Sequence(text) => MeasureKey::Sequence(parse_sequence(text)?),
         })
     }
 }
@@ -66,17 +66,17 @@ struct UserState {
     id: String,
     known: bool,
     cells: Vec<Cell>,
-    pending: Vec<Pending>,
+    pending: Vec<PendingEvent>,
 }
 
 #[derive(Serialize, Deserialize)]
 struct ShardState {
     boundary: Boundary,
-    measures: Vec<(u32, SourceText)>,
+    measures: Vec<(u32, MeasureText)>,
     users: Vec<UserState>,
 }
 
-impl Partition {
+impl WorkerState {
     /// Writes down these shards as they are now; events below the boundary are in them.
     pub fn capture(
         &self,
@@ -95,7 +95,7 @@ impl Partition {
             }
         }
         let measures: Vec<_> =
-            self.registry.measures.iter().map(|(id, measure)| (id, SourceText::of(&measure.source))).collect();
+            self.registry.measures.iter().map(|(id, measure)| (id, MeasureText::of(&measure.key))).collect();
         by_shard
             .into_iter()
             .map(|(shard, users)| {
@@ -107,15 +107,15 @@ impl Partition {
     }
 
     /// The measures that are computed.
-    pub fn sources(&self) -> Vec<SourceText> {
-        self.registry.measures.iter().map(|(_, measure)| SourceText::of(&measure.source)).collect()
+    pub fn measures(&self) -> Vec<MeasureText> {
+        self.registry.measures.iter().map(|(_, measure)| MeasureText::of(&measure.key)).collect()
     }
 
     /// Brings back the measures that stand in every shard of a checkpoint, for users who are yet to come.
-    pub fn restore_measures(&mut self, in_all: &[SourceText]) -> Result<(), OperatorError> {
+    pub fn restore_measures(&mut self, in_all: &[MeasureText]) -> Result<(), OperatorError> {
         for text in in_all {
             let unknown = || OperatorError::Checkpoint(format!("unknown measure {text:?}"));
-            self.registry.require_measure(&text.to_source().ok_or_else(unknown)?, None);
+            self.registry.require_measure(&text.to_key().ok_or_else(unknown)?, None);
         }
         Ok(())
     }
@@ -125,15 +125,15 @@ impl Partition {
     ///
     /// What waited in the checkpoint and has happened since happens here, so that a measure that is yet to be backfilled
     /// has it from history alone.
-    pub fn restore(&mut self, shard: u32, bytes: &[u8], in_all: &[SourceText]) -> Result<(), OperatorError> {
+    pub fn restore(&mut self, shard: u32, bytes: &[u8], in_all: &[MeasureText]) -> Result<(), OperatorError> {
         let state: ShardState =
             bincode::deserialize(bytes).map_err(|e| OperatorError::Checkpoint(format!("shard {shard}: {e}")))?;
         let mut numbers = HashMap::new();
         for (number, text) in state.measures.iter().filter(|(_, text)| in_all.contains(text)) {
-            let source = text
-                .to_source()
+            let key = text
+                .to_key()
                 .ok_or_else(|| OperatorError::Checkpoint(format!("shard {shard}: unknown measure {text:?}")))?;
-            numbers.insert(*number, self.registry.require_measure(&source, None));
+            numbers.insert(*number, self.registry.require_measure(&key, None));
         }
         let membership = self.membership();
         let mut guard = membership.write();

@@ -6,19 +6,19 @@
 //! Cost: an event costs the measures that it feeds and the predicates between their old and new values; a tick of time
 //! what is due; an edit one look at each user.
 
-mod absorb;
+mod band_table;
 mod checkpoint;
 mod column;
-mod control;
+mod edits;
+mod identity;
 mod leaf;
 mod number_rule;
 mod plan;
 mod preview;
-mod process;
-mod rank_table;
 mod scan;
 mod settle;
 mod survey;
+mod tick;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -32,30 +32,30 @@ use roaring::RoaringBitmap;
 use crate::calendar::Calendar;
 use crate::cell::Cell;
 use crate::measure::MeasureId;
-use crate::membership::{Membership, Update, user_hash};
-use crate::message::{Cause, Change, RankInput};
+use crate::membership::{MemberUpdate, Membership, user_hash};
+use crate::message::{Cause, RankInput, WorkerChange};
 use crate::reading::Reading;
 use crate::registry::{RankId, Registry, RuleId};
 
-pub use checkpoint::SourceText;
-pub use process::{TickInput, message_key};
+pub use checkpoint::MeasureText;
+pub use tick::{TickInput, message_key};
 
 /// An event dated after now, until its time comes.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
-struct Pending {
+struct PendingEvent {
     timestamp: Millis,
     record: Box<[u8]>,
 }
 
 /// One user.
 #[derive(Clone, Debug, Default)]
-struct User {
+struct UserRow {
     /// Whether any event of theirs was accepted.
     known: bool,
     /// What is kept, by measure.
     cells: Vec<Cell>,
     /// Events dated after now, the latest first.
-    pending: Vec<Pending>,
+    pending: Vec<PendingEvent>,
     /// The next instant at which anything may change by time alone; [`Millis::MAX`] for none.
     due: Millis,
     /// The bucket of the calendar in which the user stands; [`Millis::MAX`] for none.
@@ -63,18 +63,18 @@ struct User {
 }
 
 /// A published segment.
-struct Published {
+struct PublishedSegment {
     index: u32,
     rule: Option<RuleId>,
 }
 
 /// A user's measures that were touched, with what they said before.
-type Touched = Vec<(MeasureId, Reading)>;
+type TouchedMeasures = Vec<(MeasureId, Reading)>;
 
 /// The users of one worker.
-pub struct Partition {
+pub struct WorkerState {
     registry: Registry,
-    users: Vec<User>,
+    users: Vec<UserRow>,
     /// How many of them are known.
     known_users: u64,
     membership: Arc<RwLock<Membership>>,
@@ -82,14 +82,14 @@ pub struct Partition {
     clock: Millis,
     /// All that is due up to here is done.
     done_until: Millis,
-    published: HashMap<SegmentId, Published>,
+    published: HashMap<SegmentId, PublishedSegment>,
     published_rules: HashMap<SegmentId, RuleId>,
     lists: HashMap<SegmentId, Arc<BTreeSet<Arc<str>>>>,
     segments: Vec<SegmentId>,
     segment_numbers: HashMap<SegmentId, u32>,
     versions: Vec<u64>,
     installed: HashMap<SegmentId, RuleId>,
-    scan: Option<scan::Scan>,
+    scan: Option<scan::UserScan>,
     columns: column::Columns,
     /// Users whose whole history the measures under backfill have already.
     backfilled: HashSet<u32>,
@@ -101,23 +101,23 @@ pub struct Partition {
     floors: Vec<u64>,
     log: Arc<dyn UserHistory>,
     messages: Arc<dyn MessageIndex>,
-    scratch: Scratch,
+    buffers: ReusedBuffers,
     /// Made from the rules in force when next needed; `None` after every edit.
-    plans: Option<plan::Plans>,
+    plans: Option<plan::RulePlans>,
     /// Users who are yet to be entered into every planned rule that holds of nobody in particular.
     appeared: Vec<u32>,
     /// Members of planned rules that are yet to be entered or removed, behind those.
-    updates: Vec<Update>,
+    updates: Vec<MemberUpdate>,
     /// Membership changes since they were last taken.
-    pub changes: Vec<Change>,
+    pub changes: Vec<WorkerChange>,
     /// What the ranks are to be told since it was last taken.
     pub rank_inputs: Vec<RankInput>,
 }
 
 /// Buffers that are used again for every user.
 #[derive(Default)]
-struct Scratch {
-    touched: Touched,
+struct ReusedBuffers {
+    touched: TouchedMeasures,
     candidates: Vec<MeasureId>,
     /// Of one measure, and of all.
     flips: Vec<u32>,
@@ -125,13 +125,13 @@ struct Scratch {
     marks: Vec<u8>,
     queue: Vec<RuleId>,
     ranks: Vec<RankId>,
-    sorted: Vec<Update>,
+    sorted: Vec<MemberUpdate>,
 }
 
-impl Partition {
-    /// An empty partition that reads history from `log` and tells repeated messages by `messages`.
+impl WorkerState {
+    /// An empty state that reads history from `log` and tells repeated messages by `messages`.
     pub fn new(log: Arc<dyn UserHistory>, messages: Arc<dyn MessageIndex>) -> Self {
-        Partition {
+        WorkerState {
             registry: Registry::default(),
             users: Vec::new(),
             known_users: 0,
@@ -155,7 +155,7 @@ impl Partition {
             floors: Vec::new(),
             log,
             messages,
-            scratch: Scratch::default(),
+            buffers: ReusedBuffers::default(),
             plans: None,
             appeared: Vec::new(),
             updates: Vec::new(),
@@ -262,7 +262,7 @@ impl Partition {
     fn slot_of_hash(&mut self, hash: u64, id: &[u8], membership: &mut Membership) -> u32 {
         let (slot, is_new) = membership.users.find_or_add(hash, id);
         if is_new {
-            self.users.push(User { due: Millis::MAX, scheduled: Millis::MAX, ..User::default() });
+            self.users.push(UserRow { due: Millis::MAX, scheduled: Millis::MAX, ..UserRow::default() });
         }
         slot
     }
@@ -283,7 +283,7 @@ impl Partition {
         if self.silent {
             return;
         }
-        self.changes.extend(users.iter().map(|user| Change {
+        self.changes.extend(users.iter().map(|user| WorkerChange {
             user,
             segment,
             at,
@@ -298,7 +298,7 @@ impl Partition {
         self.has_merged = false;
         // Stable, so that of equal keys the order in which they came about is kept.
         self.changes.sort_by_key(|change| (change.user, change.segment));
-        let mut kept: Vec<Change> = Vec::with_capacity(self.changes.len());
+        let mut kept: Vec<WorkerChange> = Vec::with_capacity(self.changes.len());
         for change in self.changes.drain(..) {
             match kept.last() {
                 Some(last)

@@ -1,34 +1,34 @@
-//! Tests of numbers as intervals of positions, and as runs of ranks among the bounds of a measure.
+//! Tests of numbers as intervals of positions, and as runs of bands among the bounds of a measure.
 
 use audience_rules::ast::{Comparison, Condition, Test};
 
 use crate::measure::MeasureId;
-use crate::reading::{CUT_SCALE, Reading, cuts};
-use crate::registry::{PredicateId, Question, Registry};
+use crate::reading::{POSITION_SCALE, Reading, thresholds};
+use crate::registry::{PredicateId, PredicateKind, Registry};
 
 /// Below all places; of what is missing.
 pub(super) const MISSING: i64 = i64::MIN;
 /// The least and the greatest position of a number: those beyond are taken to be these. Bounds lie strictly between.
 const LEAST: i64 = i64::MIN + 1;
 const GREATEST: i64 = i64::MAX - 1;
-/// More bounds of a measure than ranks can tell apart leave its rules unplanned.
+/// More bounds of a measure than bands can tell apart leave its rules unplanned.
 pub(super) const BOUNDS: usize = 20_000;
-/// The width of a leaf that holds from a rank on: beyond all ranks.
+/// The width of a leaf that holds from a band on: beyond all bands.
 const UPWARD: u16 = 30_000;
 
 /// A test of a number: whether its position lies strictly between.
 #[derive(Clone, Copy)]
-pub(super) struct Interval {
+pub(super) struct NumberInterval {
     low: i64,
     high: i64,
     pub(super) measure: MeasureId,
     negated: bool,
 }
 
-impl Interval {
+impl NumberInterval {
     /// `None` where the test is not of that form.
-    pub(super) fn of(measure: MeasureId, test: &Test) -> Option<Interval> {
-        let places = cuts(test)?;
+    pub(super) fn of(measure: MeasureId, test: &Test) -> Option<NumberInterval> {
+        let places = thresholds(test)?;
         let bound = |place: i128| i64::try_from(place).ok().filter(|bound| (LEAST + 1..GREATEST).contains(bound));
         let (low, high) = match (&test.condition, &places[..]) {
             (Condition::Compare(Comparison::Greater | Comparison::GreaterOrEqual, _), [place]) => {
@@ -38,13 +38,13 @@ impl Interval {
             (Condition::Equals(_) | Condition::Between(..), [low, high]) if low < high => (bound(*low)?, bound(*high)?),
             _ => return None,
         };
-        Some(Interval { low, high, measure, negated: test.negated })
+        Some(NumberInterval { low, high, measure, negated: test.negated })
     }
 
-    pub(super) fn of_predicate(registry: &Registry, predicate: PredicateId) -> Option<Interval> {
-        match &registry.predicates.get(predicate)?.question {
-            Question::Measured(measure, test) if registry.measures.get(*measure)?.kind.is_plain_number() => {
-                Interval::of(*measure, test)
+    pub(super) fn of_predicate(registry: &Registry, predicate: PredicateId) -> Option<NumberInterval> {
+        match &registry.predicates.get(predicate)?.kind {
+            PredicateKind::Measured(measure, test) if registry.measures.get(*measure)?.kind.is_plain_number() => {
+                NumberInterval::of(*measure, test)
             }
             _ => None,
         }
@@ -79,53 +79,53 @@ pub(super) fn position(reading: &Reading) -> i64 {
 
 /// Where a number of so many 10^-9 stands.
 pub(super) fn position_of_units(units: i64) -> i64 {
-    units.saturating_mul(CUT_SCALE as i64).clamp(LEAST, GREATEST)
+    units.saturating_mul(POSITION_SCALE as i64).clamp(LEAST, GREATEST)
 }
 
-/// The rank of a position: 0 of what is missing, else one more than the bounds below it.
-pub(super) fn rank(bounds: &[i64], position: i64) -> u16 {
+/// The band of a position: 0 of what is missing, else one more than the bounds below it.
+pub(super) fn band(bounds: &[i64], position: i64) -> u16 {
     if position == MISSING { 0 } else { 1 + bounds.partition_point(|bound| *bound < position) as u16 }
 }
 
-/// A leaf: holds in `width` ranks from `start` on, going round behind the last.
+/// A leaf: holds in `width` bands from `start` on, going round behind the last.
 #[derive(Clone, Copy, Default)]
-pub(super) struct Leaf {
+pub(super) struct BandLeaf {
     pub(super) measure: u16,
     pub(super) start: u16,
     width: u16,
 }
 
-impl Leaf {
+impl BandLeaf {
     /// `None` where the measure has a number that is too large.
-    pub(super) fn of(interval: &Interval, bounds: &[i64]) -> Option<Leaf> {
+    pub(super) fn of(interval: &NumberInterval, bounds: &[i64]) -> Option<BandLeaf> {
         let above = |bound: i64| 2 + bounds.partition_point(|known| *known < bound) as u16;
         let start = if interval.low == MISSING { 1 } else { above(interval.low) };
         let end = if interval.high == i64::MAX { start + UPWARD } else { above(interval.high) };
         let (start, width) =
             if interval.negated { (end, 0u16.wrapping_sub(end - start)) } else { (start, end - start) };
-        Some(Leaf { measure: u16::try_from(interval.measure).ok()?, start, width })
+        Some(BandLeaf { measure: u16::try_from(interval.measure).ok()?, start, width })
     }
 
-    pub(super) fn holds(self, rank: u16) -> bool {
-        rank.wrapping_sub(self.start) < self.width
+    pub(super) fn holds(self, band: u16) -> bool {
+        band.wrapping_sub(self.start) < self.width
     }
 
-    /// Whether it holds from a rank on, and in no other: no test that goes round behind the last rank is as wide.
+    /// Whether it holds from a band on, and in no other: no test that goes round behind the last band is as wide.
     pub(super) fn is_upward(self) -> bool {
         self.width == UPWARD
     }
 
-    /// The leaf of a fact: its rank is 1 where it holds, else 0.
-    pub(super) fn of_fact(index: usize) -> Option<Leaf> {
-        Some(Leaf { measure: u16::try_from(index).ok()?, start: 1, width: 1 })
+    /// The leaf of a fact: its band is 1 where it holds, else 0.
+    pub(super) fn of_fact(index: usize) -> Option<BandLeaf> {
+        Some(BandLeaf { measure: u16::try_from(index).ok()?, start: 1, width: 1 })
     }
 
-    /// In which share of so many ranks it holds.
-    pub(super) fn share(self, ranks: usize) -> f32 {
+    /// In which share of so many bands it holds.
+    pub(super) fn share(self, bands: usize) -> f32 {
         let (start, end) = (usize::from(self.start), usize::from(self.start) + usize::from(self.width));
-        let direct = end.min(ranks) - start.min(ranks);
-        let round = end.saturating_sub(1 << 16).min(ranks);
-        (direct + round) as f32 / ranks as f32
+        let direct = end.min(bands) - start.min(bands);
+        let round = end.saturating_sub(1 << 16).min(bands);
+        (direct + round) as f32 / bands as f32
     }
 }
 
@@ -155,17 +155,19 @@ mod tests {
             conditions.extend([Condition::Equals(number(text)), Condition::Between(number("-3"), number(text))]);
         }
         let tests = conditions.iter().map(|condition| Test { negated: false, condition: condition.clone() });
-        let mut bounds: Vec<i64> =
-            tests.filter_map(|test| Some(Interval::of(0, &test)?.bounds().collect::<Vec<_>>())).flatten().collect();
+        let mut bounds: Vec<i64> = tests
+            .filter_map(|test| Some(NumberInterval::of(0, &test)?.bounds().collect::<Vec<_>>()))
+            .flatten()
+            .collect();
         bounds.sort_unstable();
         bounds.dedup();
         let mut planned = 0;
         for condition in conditions {
             for negated in [false, true] {
                 let test = Test { negated, condition: condition.clone() };
-                let Some(interval) = Interval::of(0, &test) else { continue };
+                let Some(interval) = NumberInterval::of(0, &test) else { continue };
                 planned += 1;
-                let leaf = Leaf::of(&interval, &bounds).expect("a small measure");
+                let leaf = BandLeaf::of(&interval, &bounds).expect("a small measure");
                 let places: Vec<i64> = readings.iter().map(position).chain([LEAST, GREATEST]).collect();
                 let lanes = interval.holds_in(&places);
                 for (lane, place) in places.iter().enumerate() {
@@ -177,8 +179,8 @@ mod tests {
                     assert_eq!(flat.holds(&test, 0), plain.holds(&test, 0), "{test:?} {number:?}");
                 }
                 for reading in &readings {
-                    let rank = rank(&bounds, position(reading));
-                    assert_eq!(leaf.holds(rank), reading.holds(&test, 0), "{test:?} {reading:?}");
+                    let band = band(&bounds, position(reading));
+                    assert_eq!(leaf.holds(band), reading.holds(&test, 0), "{test:?} {reading:?}");
                 }
             }
         }

@@ -14,15 +14,15 @@ use hashbrown::HashMap;
 use roaring::RoaringBitmap;
 
 use crate::measure::MeasureId;
-use crate::membership::{Membership, Update};
-use crate::message::{Cause, Change};
+use crate::membership::{MemberUpdate, Membership};
+use crate::message::{Cause, WorkerChange};
 use crate::reading::Reading;
-use crate::registry::{BitmapId, PredicateId, Registry, Role, Rule, RuleId};
+use crate::registry::{BitmapId, PredicateId, Registry, Rule, RuleId, RuleRole};
 
-use super::leaf::{BOUNDS, Interval, Leaf, MISSING};
-use super::rank_table::RankTable;
+use super::band_table::BandTable;
+use super::leaf::{BOUNDS, BandLeaf, MISSING, NumberInterval};
 use super::settle::{QUEUED, queue};
-use super::{Partition, Published, Scratch, User};
+use super::{PublishedSegment, ReusedBuffers, UserRow, WorkerState};
 
 /// The leaves of a truth table at most.
 const LEAVES: usize = 6;
@@ -31,9 +31,9 @@ const GUARDS: usize = 3;
 
 /// A planned rule; without leaves it is none.
 #[derive(Clone, Copy, Default)]
-struct Plan {
+struct RulePlan {
     table: u64,
-    leaves: [Leaf; LEAVES],
+    leaves: [BandLeaf; LEAVES],
     count: u8,
     /// Whether it holds of a user of whom nothing is known.
     is_default: bool,
@@ -46,24 +46,24 @@ pub(super) fn needs(table: u64, leaves: usize, leaf: usize) -> bool {
 
 /// What a planned rule changes.
 #[derive(Clone, Copy, Default)]
-struct Target {
+struct PlanTarget {
     members: BitmapId,
     segment: u32,
 }
 
 /// A leaf's part in a rule.
 #[derive(Clone, Copy, Default)]
-struct Use {
+struct LeafUse {
     rule: RuleId,
     /// What it flips in the rule's mark.
     flips: u8,
     guard_count: u8,
-    guards: [Leaf; GUARDS],
+    guards: [BandLeaf; GUARDS],
     /// Where the next use stands whose first guard may hold although this one's rank was too low.
     next_group: u32,
 }
 
-impl Use {
+impl LeafUse {
     /// What uses of one predicate are ordered by: those whose first guard asks for a rank of the same measure stand
     /// together, the lowest first.
     fn group(&self) -> (u8, u16, bool, u16) {
@@ -74,14 +74,14 @@ impl Use {
 
 /// All planned rules, by their numbers, and what leads to them.
 #[derive(Default)]
-pub(super) struct Plans {
-    rules: Vec<Plan>,
-    targets: Vec<Target>,
+pub(super) struct RulePlans {
+    rules: Vec<RulePlan>,
+    targets: Vec<PlanTarget>,
     /// Of each predicate, where its uses stand.
     spans: Vec<(u32, u32)>,
     /// In the order of the measures and their bounds: what one event passes stands together.
-    uses: Vec<Use>,
-    table: RankTable,
+    uses: Vec<LeafUse>,
+    table: BandTable,
     /// Planned rules that hold of a user of whom nothing is known.
     defaults: Vec<RuleId>,
     /// Other rules that may.
@@ -90,33 +90,33 @@ pub(super) struct Plans {
 
 /// What numbers are read from: one user, now.
 #[derive(Clone, Copy)]
-pub(super) struct Subject<'a> {
+pub(super) struct UserView<'a> {
     pub(super) registry: &'a Registry,
-    pub(super) user: &'a User,
+    pub(super) user: &'a UserRow,
     /// What they said before of measures that were touched.
     pub(super) touched: &'a [(MeasureId, Reading)],
     pub(super) now: Millis,
 }
 
-impl Plans {
-    fn of(registry: &mut Registry, published: &HashMap<SegmentId, Published>) -> Plans {
+impl RulePlans {
+    fn of(registry: &mut Registry, published: &HashMap<SegmentId, PublishedSegment>) -> RulePlans {
         let default_rules = registry.default_rules().to_vec();
         let registry = &*registry;
-        let mut plans = Plans { rules: vec![Plan::default(); registry.rules.bound()], ..Plans::default() };
-        plans.targets = vec![Target::default(); plans.rules.len()];
-        plans.table = RankTable::of(registry);
+        let mut plans = RulePlans { rules: vec![RulePlan::default(); registry.rules.bound()], ..RulePlans::default() };
+        plans.targets = vec![PlanTarget::default(); plans.rules.len()];
+        plans.table = BandTable::of(registry);
         for (id, rule) in registry.rules.iter() {
             let Some((plan, target)) = plans.plan(registry, published, rule) else { continue };
             plans.rules[id as usize] = plan;
             plans.targets[id as usize] = target;
         }
         plans.lay_out_uses(registry);
-        let nobody = User::default();
-        let subject = Subject { registry, user: &nobody, touched: &[], now: 0 };
+        let nobody = UserRow::default();
+        let view = UserView { registry, user: &nobody, touched: &[], now: 0 };
         plans.table.begin_with_nothing();
         for rule in default_rules {
             match plans.of_rule(rule).map(|plan| plan.table) {
-                Some(table) if table >> plans.bits(rule, subject) & 1 == 1 => {
+                Some(table) if table >> plans.bits(rule, view) & 1 == 1 => {
                     plans.defaults.push(rule);
                     plans.rules[rule as usize].is_default = true;
                 }
@@ -130,33 +130,34 @@ impl Plans {
     fn plan(
         &self,
         registry: &Registry,
-        published: &HashMap<SegmentId, Published>,
+        published: &HashMap<SegmentId, PublishedSegment>,
         rule: &Rule,
-    ) -> Option<(Plan, Target)> {
-        let (Role::Published(segment), Some(table), u32::MAX) = (&rule.role, rule.program.table, rule.scanned) else {
+    ) -> Option<(RulePlan, PlanTarget)> {
+        let (RuleRole::Published(segment), Some(table), u32::MAX) = (&rule.role, rule.program.table, rule.scanned)
+        else {
             return None;
         };
         if registry.segment_predicate(segment).is_some() || rule.predicates.len() > LEAVES {
             return None;
         }
-        let mut plan = Plan { table, count: rule.predicates.len() as u8, ..Plan::default() };
+        let mut plan = RulePlan { table, count: rule.predicates.len() as u8, ..RulePlan::default() };
         for (leaf, predicate) in plan.leaves.iter_mut().zip(&rule.predicates) {
-            *leaf = match Interval::of_predicate(registry, *predicate) {
+            *leaf = match NumberInterval::of_predicate(registry, *predicate) {
                 Some(interval) => {
                     let bounds = self.table.bounds(interval.measure).filter(|bounds| bounds.len() < BOUNDS)?;
-                    Leaf::of(&interval, bounds)?
+                    BandLeaf::of(&interval, bounds)?
                 }
-                None => Leaf::of_fact(self.table.fact(*predicate)?)?,
+                None => BandLeaf::of_fact(self.table.fact(*predicate)?)?,
             };
         }
-        Some((plan, Target { members: rule.members, segment: published.get(segment)?.index }))
+        Some((plan, PlanTarget { members: rule.members, segment: published.get(segment)?.index }))
     }
 
     fn lay_out_uses(&mut self, registry: &Registry) {
         let mut order: Vec<(MeasureId, i64, PredicateId)> = Vec::new();
         for (id, predicate) in registry.predicates.iter() {
-            if let Some(measure) = predicate.question.measure() {
-                let interval = Interval::of_predicate(registry, id);
+            if let Some(measure) = predicate.kind.measure() {
+                let interval = NumberInterval::of_predicate(registry, id);
                 order.push((measure, interval.and_then(|it| it.bounds().next()).unwrap_or(MISSING), id));
             }
         }
@@ -165,9 +166,9 @@ impl Plans {
         for (_, _, id) in order {
             let Some(predicate) = registry.predicates.get(id) else { continue };
             let start = self.uses.len() as u32;
-            let mut uses: Vec<Use> =
+            let mut uses: Vec<LeafUse> =
                 predicate.uses.iter().map(|(rule, leaf)| self.make_use(*rule, usize::from(*leaf))).collect();
-            uses.sort_by_key(Use::group);
+            uses.sort_by_key(LeafUse::group);
             let mut next = start;
             for group in uses.chunk_by_mut(|one, other| {
                 let ((has, measure, upward, _), other) = (one.group(), other.group());
@@ -181,10 +182,10 @@ impl Plans {
         }
     }
 
-    fn make_use(&self, rule: RuleId, leaf: usize) -> Use {
-        let mut made = Use { rule, flips: if leaf < LEAVES { 1 << leaf } else { 0 }, ..Use::default() };
+    fn make_use(&self, rule: RuleId, leaf: usize) -> LeafUse {
+        let mut made = LeafUse { rule, flips: if leaf < LEAVES { 1 << leaf } else { 0 }, ..LeafUse::default() };
         let plan = &self.rules[rule as usize];
-        let mut needed: Vec<(f32, Leaf)> = (0..usize::from(plan.count))
+        let mut needed: Vec<(f32, BandLeaf)> = (0..usize::from(plan.count))
             .filter(|other| *other != leaf && needs(plan.table, usize::from(plan.count), *other))
             .map(|other| plan.leaves[other])
             .map(|other| (other.share(self.table.bounds(other.measure.into()).map_or(0, <[i64]>::len) + 2), other))
@@ -199,21 +200,21 @@ impl Plans {
     }
 
     /// The rule where it is planned.
-    fn of_rule(&self, id: RuleId) -> Option<&Plan> {
+    fn of_rule(&self, id: RuleId) -> Option<&RulePlan> {
         self.rules.get(id as usize).filter(|plan| plan.count > 0)
     }
 
     /// Queues the rules that a flipped predicate may change.
-    fn mark(&mut self, predicate: PredicateId, subject: Subject<'_>, marks: &mut Vec<u8>, marked: &mut Vec<RuleId>) {
+    fn mark(&mut self, predicate: PredicateId, view: UserView<'_>, marks: &mut Vec<u8>, marked: &mut Vec<RuleId>) {
         let Some((start, end)) = self.spans.get(predicate as usize).copied() else { return };
-        let Plans { uses, table, .. } = self;
+        let RulePlans { uses, table, .. } = self;
         let mut index = start;
         while index < end {
             let found = &uses[index as usize];
             index += 1;
             let guards = &found.guards[..usize::from(found.guard_count)];
             let barring = guards.iter().position(|guard| {
-                let ranks = table.of_measure(guard.measure, subject);
+                let ranks = table.of_measure(guard.measure, view);
                 !guard.holds(ranks.before) && !guard.holds(ranks.now)
             });
             match barring {
@@ -226,11 +227,11 @@ impl Plans {
     }
 
     /// Which leaves of a rule hold now.
-    fn bits(&mut self, id: RuleId, subject: Subject<'_>) -> u64 {
-        let Plans { rules, table, .. } = self;
-        let Plan { leaves, count, .. } = &rules[id as usize];
+    fn bits(&mut self, id: RuleId, view: UserView<'_>) -> u64 {
+        let RulePlans { rules, table, .. } = self;
+        let RulePlan { leaves, count, .. } = &rules[id as usize];
         leaves[..usize::from(*count)].iter().enumerate().fold(0, |bits, (index, leaf)| {
-            bits | u64::from(leaf.holds(table.of_measure(leaf.measure, subject).now)) << index
+            bits | u64::from(leaf.holds(table.of_measure(leaf.measure, view).now)) << index
         })
     }
 }
@@ -239,7 +240,7 @@ impl Plans {
 pub(super) fn bounds(registry: &Registry) -> Vec<Vec<i64>> {
     let mut bounds: Vec<Vec<i64>> = vec![Vec::new(); registry.measures.bound()];
     for (id, _) in registry.predicates.iter() {
-        if let Some(interval) = Interval::of_predicate(registry, id) {
+        if let Some(interval) = NumberInterval::of_predicate(registry, id) {
             bounds[interval.measure as usize].extend(interval.bounds());
         }
     }
@@ -250,43 +251,43 @@ pub(super) fn bounds(registry: &Registry) -> Vec<Vec<i64>> {
     bounds
 }
 
-impl Partition {
+impl WorkerState {
     /// A user, now.
-    pub(super) fn subject(&self, slot: u32, now: Millis) -> Subject<'_> {
-        Subject { registry: &self.registry, user: &self.users[slot as usize], touched: &[], now }
+    pub(super) fn view(&self, slot: u32, now: Millis) -> UserView<'_> {
+        UserView { registry: &self.registry, user: &self.users[slot as usize], touched: &[], now }
     }
 
     /// Queues the rules that these predicates, flipped by the touched measures, may change.
     pub(super) fn mark_flips(&mut self, slot: u32, flips: &[PredicateId], now: Millis) {
-        let Partition { registry, published, plans, scratch, users, .. } = self;
-        let plans = plans.get_or_insert_with(|| Plans::of(registry, published));
+        let WorkerState { registry, published, plans, buffers, users, .. } = self;
+        let plans = plans.get_or_insert_with(|| RulePlans::of(registry, published));
         if flips.is_empty() {
             return plans.table.begin_with_nothing();
         }
-        let Scratch { touched, marks, queue, .. } = scratch;
-        let subject = Subject { registry, user: &users[slot as usize], touched, now };
-        plans.table.begin(subject);
+        let ReusedBuffers { touched, marks, queue, .. } = buffers;
+        let view = UserView { registry, user: &users[slot as usize], touched, now };
+        plans.table.begin(view);
         for predicate in flips {
-            plans.mark(*predicate, subject, marks, queue);
+            plans.mark(*predicate, view, marks, queue);
         }
     }
 
     /// Of a user who was nobody: the rules that hold without any event, where none of their leaves flipped, and those that
     /// may and are not planned.
     pub(super) fn appear(&mut self, slot: u32, now: Millis, cause: Cause) {
-        let Partition { plans, scratch, changes, appeared, .. } = self;
+        let WorkerState { plans, buffers, changes, appeared, .. } = self;
         let Some(plans) = plans else { return };
         for rule in &plans.other_defaults {
-            queue(&mut scratch.marks, &mut scratch.queue, *rule, 0);
+            queue(&mut buffers.marks, &mut buffers.queue, *rule, 0);
         }
         if plans.defaults.is_empty() {
             return;
         }
         appeared.push(slot);
         for rule in &plans.defaults {
-            if scratch.marks.get(*rule as usize).is_none_or(|mark| *mark == 0) {
+            if buffers.marks.get(*rule as usize).is_none_or(|mark| *mark == 0) {
                 let segment = plans.targets[*rule as usize].segment;
-                changes.push(Change { user: slot, segment, at: now, entered: true, cause });
+                changes.push(WorkerChange { user: slot, segment, at: now, entered: true, cause });
             }
         }
     }
@@ -294,28 +295,28 @@ impl Partition {
     /// Evaluates what of the queue is planned, for one user. Planned rules are queued behind
     /// [`mark_flips`](Self::mark_flips) only, for the same user and instant.
     pub(super) fn evaluate_planned(&mut self, slot: u32, from_nothing: bool, now: Millis, cause: Cause) {
-        let Partition { registry, published, plans, scratch, users, changes, updates, .. } = self;
-        if scratch.queue.is_empty() {
+        let WorkerState { registry, published, plans, buffers, users, changes, updates, .. } = self;
+        if buffers.queue.is_empty() {
             return;
         }
-        let plans = plans.get_or_insert_with(|| Plans::of(registry, published));
-        let Scratch { touched, marks, queue, .. } = scratch;
-        let subject = Subject { registry, user: &users[slot as usize], touched, now };
+        let plans = plans.get_or_insert_with(|| RulePlans::of(registry, published));
+        let ReusedBuffers { touched, marks, queue, .. } = buffers;
+        let view = UserView { registry, user: &users[slot as usize], touched, now };
         queue.retain(|id| {
             let Some((table, is_default)) = plans.of_rule(*id).map(|plan| (plan.table, plan.is_default)) else {
                 return true;
             };
             let flipped = std::mem::take(&mut marks[*id as usize]) & !QUEUED;
-            let bits = plans.bits(*id, subject);
+            let bits = plans.bits(*id, view);
             let is = table >> bits & 1 == 1;
             let was = !from_nothing && table >> (bits ^ u64::from(flipped)) & 1 == 1;
             if was != is {
-                let Target { members, segment } = plans.targets[*id as usize];
-                changes.push(Change { user: slot, segment, at: now, entered: is, cause });
-                updates.push(Update { bitmap: members, slot, inside: is });
+                let PlanTarget { members, segment } = plans.targets[*id as usize];
+                changes.push(WorkerChange { user: slot, segment, at: now, entered: is, cause });
+                updates.push(MemberUpdate { bitmap: members, slot, inside: is });
             } else if from_nothing && is_default {
                 // It holds of nobody in particular, and so may have been entered as one of those.
-                updates.push(Update { bitmap: plans.targets[*id as usize].members, slot, inside: false });
+                updates.push(MemberUpdate { bitmap: plans.targets[*id as usize].members, slot, inside: false });
             }
             false
         });
@@ -329,7 +330,7 @@ impl Partition {
                 *membership.bitmap_mut(plans.targets[*rule as usize].members) |= &appeared;
             }
         }
-        membership.update(&self.updates, &mut self.scratch.sorted);
+        membership.update(&self.updates, &mut self.buffers.sorted);
         self.updates.clear();
     }
 }

@@ -7,13 +7,13 @@ use roaring::RoaringBitmap;
 
 use crate::aliases::IdSince;
 use crate::membership::Membership;
-use crate::message::{Cause, Change, RankInput};
+use crate::message::{Cause, RankInput, WorkerChange};
 use crate::registry::{BitmapId, PredicateId};
 
-use super::process::message_key;
-use super::{OperatorError, Partition};
+use super::tick::message_key;
+use super::{OperatorError, WorkerState};
 
-impl Partition {
+impl WorkerState {
     /// The user is no longer one: leaves everything.
     pub(super) fn retire(&mut self, slot: u32, now: Millis, cause: Cause, membership: &mut Membership) {
         self.enter_updates(membership);
@@ -27,7 +27,7 @@ impl Partition {
             membership.bitmap_mut(bitmap).remove(slot);
             if let (false, Some(published)) = (self.silent, self.published.get(&segment)) {
                 let segment = published.index;
-                self.changes.push(Change { user: slot, segment, at: now, entered: false, cause });
+                self.changes.push(WorkerChange { user: slot, segment, at: now, entered: false, cause });
             }
         }
         for (_, rule) in self.registry.rules.iter() {
@@ -39,7 +39,7 @@ impl Partition {
         user.cells = Vec::new();
         user.pending = Vec::new();
         user.due = Millis::MAX;
-        self.scratch.touched.clear();
+        self.buffers.touched.clear();
         self.columns.forget(slot);
         // Who is inside of a rank stays there until the rank says otherwise, which it does not of a user who is erased and
         // then ranked again within one tick.
@@ -130,7 +130,7 @@ impl Partition {
             }
             if let Some(published) = self.published.get(&segment) {
                 let segment = published.index;
-                self.changes.push(Change { user: slot, segment, at: now, entered: true, cause });
+                self.changes.push(WorkerChange { user: slot, segment, at: now, entered: true, cause });
             }
             if let Some(predicate) = self.registry.segment_predicate(&segment) {
                 self.mark(predicate);
@@ -139,7 +139,7 @@ impl Partition {
     }
 
     /// Takes the flips of ranks at `now`.
-    pub fn apply_rank_flips(&mut self, flips: &[crate::message::RankFlip], now: Millis, cause: Cause) {
+    pub fn apply_rank_changes(&mut self, flips: &[crate::message::RankChange], now: Millis, cause: Cause) {
         let membership = self.membership();
         let mut guard = membership.write();
         let mut by_user: std::collections::BTreeMap<u32, Vec<PredicateId>> = std::collections::BTreeMap::new();

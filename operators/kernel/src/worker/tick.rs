@@ -8,12 +8,12 @@ use audience_rules::value::ValueRef;
 use hashbrown::HashSet;
 
 use crate::calendar::Calendar;
-use crate::cell::{Applied, apply, apply_trait};
-use crate::measure::{Kind, MeasureId};
+use crate::cell::{AppliedEvent, apply, apply_trait};
+use crate::measure::{MeasureId, MeasureKind};
 use crate::membership::{Membership, SHARDS, user_hash};
-use crate::message::{Cause, Clock, Fate, Merge, Routed};
+use crate::message::{Cause, Clock, IdentityChange, IdentityChangeKind, Routed};
 
-use super::{OperatorError, Partition, Pending, User};
+use super::{OperatorError, PendingEvent, UserRow, WorkerState};
 
 /// What a tick brings.
 pub struct TickInput {
@@ -31,21 +31,21 @@ pub(super) enum Stimulus<'a> {
     /// An event of a user who is merged in the same tick: whether it repeats a message depends on what comes before it.
     Unchecked(EventRef<'a>),
     /// A merge.
-    Merge(&'a Merge),
+    Identity(&'a IdentityChange),
 }
 
 /// A stimulus of a tick.
-struct Entry<'a> {
+struct TickEntry<'a> {
     user_hash: u64,
     at: Millis,
     stimulus: Stimulus<'a>,
 }
 
-impl Entry<'_> {
+impl TickEntry<'_> {
     fn user(&self) -> &[u8] {
         match &self.stimulus {
             Stimulus::Event(event) | Stimulus::Unchecked(event) => event.user_bytes(),
-            Stimulus::Merge(merge) => merge.user.as_bytes(),
+            Stimulus::Identity(merge) => merge.user.as_bytes(),
         }
     }
 
@@ -53,7 +53,7 @@ impl Entry<'_> {
     fn fetch(&self) -> u64 {
         match &self.stimulus {
             Stimulus::Event(event) | Stimulus::Unchecked(event) => event.timestamp() as u64,
-            Stimulus::Merge(merge) => merge.sequence,
+            Stimulus::Identity(merge) => merge.sequence,
         }
     }
 
@@ -61,7 +61,7 @@ impl Entry<'_> {
     fn place(&self) -> u64 {
         match &self.stimulus {
             Stimulus::Event(event) | Stimulus::Unchecked(event) => event.sequence() << 1 | 1,
-            Stimulus::Merge(merge) => merge.sequence << 1,
+            Stimulus::Identity(merge) => merge.sequence << 1,
         }
     }
 }
@@ -88,7 +88,7 @@ fn end_of_second(at: Millis) -> Millis {
     at.div_euclid(1000) * 1000 + 999
 }
 
-impl Partition {
+impl WorkerState {
     /// Does a tick; gives how many events and merges it took.
     pub fn tick(&mut self, input: TickInput) -> Result<u64, OperatorError> {
         let mut routed = std::mem::take(&mut self.deferred);
@@ -120,7 +120,7 @@ impl Partition {
         for groups in groups.chunks(USERS_A_TURN) {
             self.fetch(groups.iter().filter_map(|group| group.first()).map(|turn| turn.slot));
             let near = groups.iter().flat_map(|group| group.iter()).filter_map(|turn| entries.get(turn.entry as usize));
-            black_box(near.map(Entry::fetch).fold(0, u64::wrapping_add));
+            black_box(near.map(TickEntry::fetch).fold(0, u64::wrapping_add));
             for group in groups {
                 self.process_user(group, &entries, limit, &mut guard)?;
             }
@@ -133,7 +133,7 @@ impl Partition {
     }
 
     /// The stimuli, without repeated messages and what a loaded checkpoint has already.
-    fn entries<'a>(&mut self, routed: &'a [Routed]) -> Result<Vec<Entry<'a>>, OperatorError> {
+    fn entries<'a>(&mut self, routed: &'a [Routed]) -> Result<Vec<TickEntry<'a>>, OperatorError> {
         let bytes: usize = routed.iter().map(|part| part.records.len()).sum();
         let mut entries = Vec::with_capacity(bytes / RECORD_BYTES);
         let mut messages: Vec<((u128, u64), usize)> = Vec::new();
@@ -144,7 +144,7 @@ impl Partition {
                 let user_hash = user_hash(merge.user.as_bytes());
                 if !self.is_loaded(user_hash, merge.sequence) {
                     let at = merge.at.max(self.done_until);
-                    entries.push(Entry { user_hash, at, stimulus: Stimulus::Merge(merge) });
+                    entries.push(TickEntry { user_hash, at, stimulus: Stimulus::Identity(merge) });
                 }
             }
             for record in records(&part.records) {
@@ -161,7 +161,7 @@ impl Partition {
                     None => {}
                 }
                 let at = record.accepted_at().max(self.done_until);
-                entries.push(Entry { user_hash, at, stimulus });
+                entries.push(TickEntry { user_hash, at, stimulus });
             }
         }
         if !messages.is_empty() {
@@ -184,7 +184,7 @@ impl Partition {
     }
 
     /// The entries' turns, in no order.
-    fn turns(&mut self, entries: &[Entry<'_>], membership: &mut Membership) -> Vec<Turn> {
+    fn turns(&mut self, entries: &[TickEntry<'_>], membership: &mut Membership) -> Vec<Turn> {
         let mut turns = Vec::with_capacity(entries.len());
         for entries in entries.chunks(USERS_A_TURN) {
             membership.users.fetch(entries.iter().map(|entry| entry.user_hash));
@@ -205,7 +205,7 @@ impl Partition {
     fn process_user(
         &mut self,
         turns: &[Turn],
-        entries: &[Entry<'_>],
+        entries: &[TickEntry<'_>],
         limit: Millis,
         membership: &mut Membership,
     ) -> Result<(), OperatorError> {
@@ -223,7 +223,7 @@ impl Partition {
             let mut was_known = self.users[slot as usize].known;
             let mut now = first;
             let mut cause = Cause::Time;
-            self.scratch.touched.clear();
+            self.buffers.touched.clear();
             loop {
                 let due = if self.silent { Millis::MAX } else { self.users[slot as usize].due };
                 let at = waiting.peek().map_or(Millis::MAX, |entry| entry.at).min(due);
@@ -261,17 +261,17 @@ impl Partition {
                 self.accept(slot, &event, (before, now));
                 Ok(Some(Cause::Event))
             }
-            Stimulus::Merge(Merge { fate: Fate::Gone, .. }) => {
+            Stimulus::Identity(IdentityChange { fate: IdentityChangeKind::Gone, .. }) => {
                 self.has_merged = true;
                 self.retire(slot, now, Cause::Merge, membership);
                 Ok(None)
             }
-            Stimulus::Merge(Merge { fate: Fate::Erased(ids), sequence, .. }) => {
+            Stimulus::Identity(IdentityChange { fate: IdentityChangeKind::Erased(ids), sequence, .. }) => {
                 self.has_merged = true;
                 self.erase(slot, ids, *sequence, now, membership)?;
                 Ok(Some(Cause::Erasure))
             }
-            Stimulus::Merge(Merge { fate: Fate::Made(ids), sequence, .. }) => {
+            Stimulus::Identity(IdentityChange { fate: IdentityChangeKind::Made(ids), sequence, .. }) => {
                 self.has_merged = true;
                 self.absorb(slot, ids, *sequence, (before, now), membership)?;
                 Ok(Some(Cause::Merge))
@@ -294,7 +294,7 @@ impl Partition {
         }
         let pending = &mut self.users[slot as usize].pending;
         let at = pending.partition_point(|known| known.timestamp > timestamp);
-        pending.insert(at, Pending { timestamp, record: event.bytes().into() });
+        pending.insert(at, PendingEvent { timestamp, record: event.bytes().into() });
     }
 
     /// Lets windows move and pending events happen.
@@ -317,7 +317,7 @@ impl Partition {
     /// Takes the events that waited and have happened by now, where nothing was settled before.
     pub(super) fn apply_pending(&mut self, slot: u32, now: Millis) {
         self.apply_pending_since(slot, (now, now));
-        self.scratch.touched.clear();
+        self.buffers.touched.clear();
     }
 
     fn apply_pending_since(&mut self, slot: u32, (before, now): (Millis, Millis)) {
@@ -331,7 +331,7 @@ impl Partition {
 
     /// Remembers what a measure said before, once a group.
     pub(super) fn touch(&mut self, slot: u32, measure: MeasureId, before: Millis) {
-        if self.scratch.touched.iter().any(|(known, _)| *known == measure) {
+        if self.buffers.touched.iter().any(|(known, _)| *known == measure) {
             return;
         }
         let Some(definition) = self.registry.measures.get(measure) else { return };
@@ -340,7 +340,7 @@ impl Partition {
             Some(at) => user.cells[at].reading(&definition.kind, before),
             None => definition.default.clone(),
         };
-        self.scratch.touched.push((measure, reading));
+        self.buffers.touched.push((measure, reading));
     }
 
     /// Feeds an event whose time has come to the measures that want it.
@@ -348,14 +348,14 @@ impl Partition {
         if !event.kind().counts() {
             return;
         }
-        let mut candidates = std::mem::take(&mut self.scratch.candidates);
+        let mut candidates = std::mem::take(&mut self.buffers.candidates);
         candidates.clear();
         self.registry.listeners.of_event(event, &mut candidates);
         for measure in &candidates {
             self.touch(slot, *measure, before);
             self.feed(slot, *measure, event, now);
         }
-        self.scratch.candidates = candidates;
+        self.buffers.candidates = candidates;
         if event.kind() == RecordKind::Identify {
             for (name, value) in event.traits() {
                 for index in 0..self.registry.listeners.of_trait(name).len() {
@@ -372,14 +372,14 @@ impl Partition {
         let Some(definition) = self.registry.measures.get(measure) else { return };
         let user = &mut self.users[slot as usize];
         let (at, cell) = user.take(measure);
-        let cell = apply(cell, measure, &definition.kind, Applied { event, now });
+        let cell = apply(cell, measure, &definition.kind, AppliedEvent { event, now });
         user.put(at, cell.map_or_else(|unchanged| unchanged, Some));
     }
 
     /// Applies an `identify` to the cell of a trait.
     pub(super) fn feed_trait(&mut self, slot: u32, measure: MeasureId, value: ValueRef<'_>, event: &EventRef<'_>) {
         let Some(definition) = self.registry.measures.get(measure) else { return };
-        let Kind::Trait(below) = &definition.kind else { return };
+        let MeasureKind::Trait(below) = &definition.kind else { return };
         let user = &mut self.users[slot as usize];
         let (at, cell) = user.take(measure);
         let cell = apply_trait(cell, measure, below, value, event);
@@ -414,7 +414,7 @@ impl Partition {
 
 /// Takes out what happens after `limit`, to be done in a later tick; and what stands behind it in the order of a user,
 /// since a merge reads from the log all that was accepted before it.
-fn take_later(turns: &mut Vec<Turn>, entries: &[Entry<'_>], limit: Millis) -> Vec<Routed> {
+fn take_later(turns: &mut Vec<Turn>, entries: &[TickEntry<'_>], limit: Millis) -> Vec<Routed> {
     if entries.iter().all(|entry| entry.at <= limit) {
         return Vec::new();
     }
@@ -428,7 +428,7 @@ fn take_later(turns: &mut Vec<Turn>, entries: &[Entry<'_>], limit: Millis) -> Ve
         waits = Some(turn.slot);
         match entry.stimulus {
             Stimulus::Event(event) | Stimulus::Unchecked(event) => later.records.extend_from_slice(event.bytes()),
-            Stimulus::Merge(merge) => later.merges.push(merge.clone()),
+            Stimulus::Identity(merge) => later.merges.push(merge.clone()),
         }
         false
     });
@@ -444,7 +444,7 @@ pub fn message_key(user: &str, message: &str) -> u128 {
     xxhash_rust::xxh3::xxh3_128(&bytes)
 }
 
-impl User {
+impl UserRow {
     /// Where the cell of a measure is.
     pub(super) fn cell(&self, measure: MeasureId) -> Option<usize> {
         self.cells.binary_search_by_key(&measure, |cell| cell.measure()).ok()

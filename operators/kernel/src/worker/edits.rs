@@ -10,17 +10,17 @@ use roaring::RoaringBitmap;
 
 use crate::measure::Listeners;
 use crate::membership::{Membership, user_hash};
-use crate::message::{Cause, Content, Publication, RankCut, RankInput};
+use crate::message::{Cause, Publication, RankCut, RankInput, SegmentContent};
 use crate::program::Program;
-use crate::registry::{Boundary, Role, RuleId};
+use crate::registry::{Boundary, RuleId, RuleRole};
 
-use super::process::message_key;
-use super::{OperatorError, Partition, Published};
+use super::tick::message_key;
+use super::{OperatorError, PublishedSegment, WorkerState};
 
 /// Events of a backfill whose users are fetched from memory together.
 const EVENTS_A_TURN: usize = 32;
 
-impl Partition {
+impl WorkerState {
     /// Begins to compute rules in silence.
     pub fn install(&mut self, rules: &[(SegmentId, Arc<Program>)], boundary: Option<Boundary>) {
         self.plans = None;
@@ -28,7 +28,7 @@ impl Partition {
         let mut guard = membership.write();
         let known_ranks: Vec<u32> = self.registry.ranks.iter().map(|(id, _)| id).collect();
         for (segment, program) in rules {
-            let id = self.registry.add_rule(program, Role::Shadow, boundary, &mut || guard.add_bitmap());
+            let id = self.registry.add_rule(program, RuleRole::Shadow, boundary, &mut || guard.add_bitmap());
             self.installed.insert(segment.clone(), id);
         }
         self.registry.set_levels(&self.published_rules);
@@ -91,7 +91,7 @@ impl Partition {
         let mut listeners = Listeners::default();
         for measure in backfilling.keys() {
             if let Some(definition) = self.registry.measures.get(*measure) {
-                listeners.add(*measure, &definition.source);
+                listeners.add(*measure, &definition.key);
             }
         }
         let membership = self.membership();
@@ -119,13 +119,13 @@ impl Partition {
         backfilling: &HashMap<u32, Boundary>,
     ) {
         let is_before = |measure: &u32| backfilling.get(measure).is_some_and(|boundary| boundary.is_before(event));
-        let mut candidates = std::mem::take(&mut self.scratch.candidates);
+        let mut candidates = std::mem::take(&mut self.buffers.candidates);
         candidates.clear();
         listeners.of_event(event, &mut candidates);
         for measure in candidates.iter().filter(|measure| is_before(measure)) {
             self.feed(slot, *measure, event, self.clock);
         }
-        self.scratch.candidates = candidates;
+        self.buffers.candidates = candidates;
         if event.kind() == RecordKind::Identify {
             for (name, value) in event.traits() {
                 for measure in listeners.of_trait(name).iter().filter(|measure| is_before(measure)) {
@@ -173,7 +173,7 @@ impl Partition {
     ) {
         let segment = &publication.segment;
         let index = self.segment_index(segment);
-        if let Content::Unchanged = publication.content {
+        if let SegmentContent::Unchanged = publication.content {
             self.versions[index as usize] = publication.version;
             return;
         }
@@ -182,12 +182,12 @@ impl Partition {
         self.published_rules.remove(segment);
         self.lists.remove(segment);
         let new_rule = match publication.content {
-            Content::Rule => self.installed.remove(segment),
-            Content::List(_) | Content::Unchanged | Content::Nothing => None,
+            SegmentContent::Rule => self.installed.remove(segment),
+            SegmentContent::List(_) | SegmentContent::Unchanged | SegmentContent::Nothing => None,
         };
         let new_bitmap = match &publication.content {
-            Content::Rule => new_rule.and_then(|rule| self.registry.rules.get(rule)).map(|rule| rule.members),
-            Content::List(list) => {
+            SegmentContent::Rule => new_rule.and_then(|rule| self.registry.rules.get(rule)).map(|rule| rule.members),
+            SegmentContent::List(list) => {
                 self.lists.insert(segment.clone(), list.clone());
                 let bitmap = membership.add_bitmap();
                 for user in lists.get(segment).into_iter().flatten() {
@@ -196,11 +196,11 @@ impl Partition {
                 }
                 Some(bitmap)
             }
-            Content::Unchanged | Content::Nothing => None,
+            SegmentContent::Unchanged | SegmentContent::Nothing => None,
         };
         if let Some(rule) = new_rule {
             if let Some(rule) = self.registry.rules.get_mut(rule) {
-                rule.role = Role::Published(segment.clone());
+                rule.role = RuleRole::Published(segment.clone());
                 if self.silent {
                     // Nobody is looked at before `activate` looks at everybody.
                     rule.scanned = u32::MAX;
@@ -215,7 +215,7 @@ impl Partition {
         self.versions[index as usize] = publication.version;
         if let Some(bitmap) = new_bitmap {
             membership.segments.insert(segment.clone(), bitmap);
-            self.published.insert(segment.clone(), Published { index, rule: new_rule });
+            self.published.insert(segment.clone(), PublishedSegment { index, rule: new_rule });
         }
         self.note_changes(&changed, index, |user| new.contains(user), at);
         match old_rule {

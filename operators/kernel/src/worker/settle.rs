@@ -4,16 +4,16 @@ use audience_rules::ast::{Millis, Sample};
 use sha2::{Digest, Sha256};
 
 use crate::membership::Membership;
-use crate::message::{Cause, Change, RankInput};
+use crate::message::{Cause, RankInput, WorkerChange};
 use crate::reading::RankKey;
-use crate::registry::{PredicateId, Question, RankId, Registry, Role, RuleId};
+use crate::registry::{PredicateId, PredicateKind, RankId, Registry, RuleId, RuleRole};
 
-use super::{Partition, Scratch};
+use super::{ReusedBuffers, WorkerState};
 
 /// Set in a rule's mark while it waits to be evaluated; the lower bits are its flipped leaves.
 pub(super) const QUEUED: u8 = 0x80;
 
-impl Partition {
+impl WorkerState {
     /// Evaluates what the touched measures may have changed.
     pub(super) fn settle(
         &mut self,
@@ -25,12 +25,12 @@ impl Partition {
     ) {
         if self.silent || !self.users[slot as usize].known {
             // A merge may have marked rules of a user who is none (or none any more): not to be left to the next one.
-            self.scratch.forget();
+            self.buffers.forget();
             return;
         }
-        let touched = std::mem::take(&mut self.scratch.touched);
-        let mut flips = std::mem::take(&mut self.scratch.flips);
-        let mut flipped = std::mem::take(&mut self.scratch.flipped);
+        let touched = std::mem::take(&mut self.buffers.touched);
+        let mut flips = std::mem::take(&mut self.buffers.flips);
+        let mut flipped = std::mem::take(&mut self.buffers.flipped);
         flipped.clear();
         for (measure, before_reading) in &touched {
             let Some(definition) = self.registry.measures.get(*measure) else { continue };
@@ -40,7 +40,7 @@ impl Partition {
                 None => definition.default.clone(),
             };
             if after != *before_reading {
-                self.scratch.ranks.extend_from_slice(&definition.ranks);
+                self.buffers.ranks.extend_from_slice(&definition.ranks);
             } else if definition.offsets.is_empty() {
                 continue;
             }
@@ -50,10 +50,10 @@ impl Partition {
         }
         let row = (&self.registry, &self.users[slot as usize]);
         self.columns.follow(row, slot, was_known.then_some(&touched[..]), now);
-        self.scratch.touched = touched;
+        self.buffers.touched = touched;
         self.mark_flips(slot, &flipped, now);
-        self.scratch.flips = flips;
-        self.scratch.flipped = flipped;
+        self.buffers.flips = flips;
+        self.buffers.flipped = flipped;
         if !was_known {
             self.appear(slot, now, cause);
             self.appear_in_ranks(slot, membership);
@@ -65,20 +65,20 @@ impl Partition {
     /// Of a user who was nobody: every rank is to be told. A rank has somebody who was erased in the same tick still among
     /// its first, and says nothing where that stays so.
     fn appear_in_ranks(&mut self, slot: u32, membership: &Membership) {
-        let Partition { registry, scratch, .. } = self;
+        let WorkerState { registry, buffers, .. } = self;
         for (id, rank) in registry.ranks.iter() {
             if rank.scanned > slot {
-                scratch.ranks.push(id);
+                buffers.ranks.push(id);
             }
             if membership.bitmap(rank.inside).contains(slot) {
-                scratch.mark(registry, rank.predicate);
+                buffers.mark(registry, rank.predicate);
             }
         }
     }
 
     /// Queues the rules of a flipped predicate.
     pub(super) fn mark(&mut self, predicate: PredicateId) {
-        self.scratch.mark(&self.registry, predicate);
+        self.buffers.mark(&self.registry, predicate);
     }
 
     /// Evaluates the queued rules for one user, those that others refer to first. `from_nothing`: the user was in none.
@@ -92,19 +92,19 @@ impl Partition {
     ) {
         self.evaluate_planned(slot, from_nothing, now, cause);
         let mut level = 0;
-        while !self.scratch.queue.is_empty() {
+        while !self.buffers.queue.is_empty() {
             let mut next_level = u32::MAX;
             let mut at = 0;
-            while at < self.scratch.queue.len() {
-                let id = self.scratch.queue[at];
+            while at < self.buffers.queue.len() {
+                let id = self.buffers.queue[at];
                 let rule_level = self.registry.rules.get(id).map_or(0, |rule| rule.level);
                 if rule_level > level {
                     next_level = next_level.min(rule_level);
                     at += 1;
                     continue;
                 }
-                self.scratch.queue.swap_remove(at);
-                let mark = std::mem::take(&mut self.scratch.marks[id as usize]);
+                self.buffers.queue.swap_remove(at);
+                let mark = std::mem::take(&mut self.buffers.marks[id as usize]);
                 self.evaluate_rule(id, slot, mark & !QUEUED, from_nothing, now, cause, membership);
                 // What it flipped may stand at the end of the queue, or in the place just freed: look at this place again.
             }
@@ -146,12 +146,18 @@ impl Partition {
             membership.bitmap_mut(members).remove(slot);
         }
         match &rule.role {
-            Role::Shadow => {}
-            Role::Among(rank) => self.scratch.ranks.push(*rank),
-            Role::Published(segment) => {
+            RuleRole::Shadow => {}
+            RuleRole::Among(rank) => self.buffers.ranks.push(*rank),
+            RuleRole::Published(segment) => {
                 let dependents = self.registry.segment_predicate(segment);
                 if let Some(published) = self.published.get(segment) {
-                    self.changes.push(Change { user: slot, segment: published.index, at: now, entered: is, cause });
+                    self.changes.push(WorkerChange {
+                        user: slot,
+                        segment: published.index,
+                        at: now,
+                        entered: is,
+                        cause,
+                    });
                 }
                 if let Some(predicate) = dependents {
                     self.mark(predicate);
@@ -178,29 +184,29 @@ impl Partition {
     /// Whether a predicate holds of a user.
     pub(super) fn is_true(&self, predicate: PredicateId, slot: u32, now: Millis, membership: &Membership) -> bool {
         let Some(predicate) = self.registry.predicates.get(predicate) else { return false };
-        match &predicate.question {
-            question @ (Question::Measured(measure, _) | Question::Valued(measure, _)) => {
+        match &predicate.kind {
+            kind @ (PredicateKind::Measured(measure, _) | PredicateKind::Valued(measure, _)) => {
                 let Some(definition) = self.registry.measures.get(*measure) else { return false };
                 let user = &self.users[slot as usize];
                 match user.cell(*measure) {
-                    Some(at) => question.holds_of(&user.cells[at].reading(&definition.kind, now), now),
-                    None => question.holds_of(&definition.default, now),
+                    Some(at) => kind.holds_of(&user.cells[at].reading(&definition.kind, now), now),
+                    None => kind.holds_of(&definition.default, now),
                 }
             }
-            Question::Segment(segment) => membership.is_member(segment, slot),
-            Question::Rank(rank) => {
+            PredicateKind::Segment(segment) => membership.is_member(segment, slot),
+            PredicateKind::Rank(rank) => {
                 self.registry.ranks.get(*rank).is_some_and(|rank| membership.bitmap(rank.inside).contains(slot))
             }
-            Question::Sample(sample) => in_sample(sample, membership.users.id(slot)),
+            PredicateKind::Sample(sample) => in_sample(sample, membership.users.id(slot)),
         }
     }
 
     /// Tells the ranks that were touched the user's place.
     fn tell_ranks(&mut self, slot: u32, now: Millis, membership: &Membership) {
-        if self.scratch.ranks.is_empty() {
+        if self.buffers.ranks.is_empty() {
             return;
         }
-        let mut ranks = std::mem::take(&mut self.scratch.ranks);
+        let mut ranks = std::mem::take(&mut self.buffers.ranks);
         ranks.sort_unstable();
         ranks.dedup();
         for rank in ranks.drain(..) {
@@ -208,7 +214,7 @@ impl Partition {
                 self.tell_rank(rank, slot, now, membership);
             }
         }
-        self.scratch.ranks = ranks;
+        self.buffers.ranks = ranks;
     }
 
     /// Tells a rank the user's place.
@@ -250,7 +256,7 @@ impl Partition {
     }
 }
 
-impl Scratch {
+impl ReusedBuffers {
     fn mark(&mut self, registry: &Registry, predicate: PredicateId) {
         let Some(predicate) = registry.predicates.get(predicate) else { return };
         for (rule, leaf) in &predicate.uses {

@@ -13,12 +13,12 @@ use crate::cell::Cell;
 use crate::measure::MeasureId;
 use crate::program::TABLE_LEAVES;
 use crate::reading::Reading;
-use crate::registry::{Question, Registry, Rule};
+use crate::registry::{PredicateKind, Registry, Rule};
 
 use super::column::BY_ROW;
-use super::leaf::{Interval, MISSING, position, position_of_units};
-use super::plan::{Subject, needs};
-use super::{Partition, User};
+use super::leaf::{MISSING, NumberInterval, position, position_of_units};
+use super::plan::{UserView, needs};
+use super::{UserRow, WorkerState};
 
 /// Users that are fetched together.
 pub(super) const BLOCK: u32 = 32;
@@ -45,7 +45,7 @@ impl<'a> Lanes<'a> {
 }
 
 struct NumberLeaf {
-    interval: Interval,
+    interval: NumberInterval,
     test: Arc<Test>,
     /// Its place in the table.
     index: usize,
@@ -54,7 +54,7 @@ struct NumberLeaf {
 }
 
 impl NumberLeaf {
-    fn holds(&self, Subject { registry, user, now, .. }: Subject<'_>) -> bool {
+    fn holds(&self, UserView { registry, user, now, .. }: UserView<'_>) -> bool {
         let cell = user.cell(self.interval.measure).map(|at| &user.cells[at]);
         if let Some(units) = cell.and_then(Cell::number_units) {
             return self.interval.holds(position_of_units(units));
@@ -69,7 +69,7 @@ impl NumberLeaf {
     }
 
     /// Reads what it is about to look at, for nothing but that it is near then.
-    fn fetch(&self, user: &User) -> u64 {
+    fn fetch(&self, user: &UserRow) -> u64 {
         user.cell(self.interval.measure).map_or(0, |at| user.cells[at].fetch())
     }
 }
@@ -86,16 +86,18 @@ impl NumberRule {
         let table = rule.program.table?;
         let count = rule.predicates.len();
         let leaf = |(index, predicate): (usize, &u32)| {
-            let Question::Measured(measure, test) = &registry.predicates.get(*predicate)?.question else { return None };
-            let (interval, test) = (Interval::of(*measure, test)?, test.clone());
+            let PredicateKind::Measured(measure, test) = &registry.predicates.get(*predicate)?.kind else {
+                return None;
+            };
+            let (interval, test) = (NumberInterval::of(*measure, test)?, test.clone());
             Some(NumberLeaf { interval, test, index, is_needed: needs(table, count, index) })
         };
         Some(NumberRule { table, leaves: rule.predicates.iter().enumerate().map(leaf).collect::<Option<_>>()? })
     }
 
     /// Puts the needed leaves first that bar most of these.
-    fn order_by<'a>(&mut self, sample: impl Iterator<Item = Subject<'a>> + Clone) {
-        let passed = |leaf: &NumberLeaf| sample.clone().filter(|subject| leaf.holds(*subject)).count();
+    fn order_by<'a>(&mut self, sample: impl Iterator<Item = UserView<'a>> + Clone) {
+        let passed = |leaf: &NumberLeaf| sample.clone().filter(|view| leaf.holds(*view)).count();
         self.leaves.sort_by_cached_key(|leaf| if leaf.is_needed { passed(leaf) } else { usize::MAX });
     }
 
@@ -136,10 +138,10 @@ impl NumberRule {
         found.extend(bits(members).map(|lane| slots.start + lane));
     }
 
-    pub(super) fn holds(&self, subject: Subject<'_>) -> bool {
+    pub(super) fn holds(&self, view: UserView<'_>) -> bool {
         let mut bits = 0u64;
         for leaf in &self.leaves {
-            let holds = leaf.holds(subject);
+            let holds = leaf.holds(view);
             if leaf.is_needed && !holds {
                 return false;
             }
@@ -149,7 +151,7 @@ impl NumberRule {
     }
 }
 
-impl Partition {
+impl WorkerState {
     /// Fetches users who are about to be looked at: reads them without using it, so that one load need not wait for
     /// another.
     pub(super) fn fetch(&self, slots: impl Iterator<Item = u32>) {
@@ -159,7 +161,7 @@ impl Partition {
     /// The users among these who fulfil a rule.
     pub(super) fn find_by_numbers(&self, mut rule: NumberRule, slots: Range<u32>, now: Millis) -> Vec<u32> {
         let step = (slots.len() / SAMPLE).max(1);
-        rule.order_by(slots.clone().step_by(step).map(|slot| self.subject(slot, now)));
+        rule.order_by(slots.clone().step_by(step).map(|slot| self.view(slot, now)));
         let mut found = Vec::new();
         let mut block = slots.start;
         while block < slots.end {
@@ -170,7 +172,7 @@ impl Partition {
                 black_box(users.iter().map(|user| first.fetch(user)).fold(0, u64::wrapping_add));
             }
             let known = (block..end).zip(users).filter(|(_, user)| user.known);
-            found.extend(known.map(|(slot, _)| slot).filter(|slot| rule.holds(self.subject(*slot, now))));
+            found.extend(known.map(|(slot, _)| slot).filter(|slot| rule.holds(self.view(*slot, now))));
             block = end;
         }
         found
@@ -204,7 +206,7 @@ fn look_up(table: u64, held: &[u64]) -> u64 {
 }
 
 /// Reads where a search of the user's cells begins.
-fn touch(user: &User) -> u32 {
+fn touch(user: &UserRow) -> u32 {
     let half = user.cells.len() / 2;
     [half, half / 2, half + half / 2].iter().filter_map(|at| user.cells.get(*at)).map(|cell| cell.measure()).sum()
 }
