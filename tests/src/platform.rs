@@ -8,7 +8,7 @@ use std::{fs, io};
 use audience_embedded::{Options, Stores};
 use audience_engine::engine::EngineOptions;
 use audience_engine::service::{PlatformStores, Service, ServiceOptions};
-use audience_protocol::{Platform, SegmentInput};
+use audience_protocol::{EventResource, SegmentInput, SegmentResource};
 use audience_rules::event::{EventDecoder, EventDefaults};
 use serde_json::{Value, json};
 

@@ -9,7 +9,7 @@ use audience_contract::{CatalogueStore, Document, DocumentKind};
 use audience_embedded::{Options, Stores};
 use audience_engine::engine::EngineOptions;
 use audience_engine::service::{PlatformStores, Service, ServiceOptions};
-use audience_protocol::{Platform, SegmentInput};
+use audience_protocol::{CatalogueResource, EventResource, OperationsResource, SegmentInput, SegmentResource};
 use audience_rules::event::{EventDecoder, EventDefaults};
 use audience_tests::serve::{pause, wall_clock};
 use serde_json::{Value, json};

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use audience_engine::service::Service;
-use audience_protocol::Platform;
+use audience_protocol::{SegmentResource, UserResource};
 use audience_tests::cluster::Cluster;
 use audience_tests::platform::{create_rule, members, send, start_over, stores, wait_until};
 use serde_json::json;

@@ -11,7 +11,7 @@ use audience_contract::{
     SourceError, SourcePosition,
 };
 use audience_engine::service::{PlatformStores, Reader, Service};
-use audience_protocol::Platform;
+use audience_protocol::{OperationsResource, UserResource};
 use audience_tests::given_out::{folded, given_out};
 use audience_tests::ledger::Members;
 use audience_tests::platform::{copy, create_rule, members, send, start, stores, wait_beyond, wait_until};

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use audience_contract::{ChangeKind, DocumentKind};
 use audience_engine::service::Service;
-use audience_protocol::{Platform, PlatformError};
+use audience_protocol::{PlatformError, UserResource};
 use audience_rules::record::records;
 use audience_tests::ledger::Ledger;
 use audience_tests::platform::{copy, create, members, send, start, stores, wait_until};

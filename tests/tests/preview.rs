@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use audience_engine::service::Service;
-use audience_protocol::{Platform, PlatformError, Preview, PreviewInput};
+use audience_protocol::{PlatformError, Preview, PreviewInput, SegmentResource, UserResource};
 use audience_tests::platform::{create_rule, members, send, start, stores, wait_until};
 use serde_json::{Value, json};
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use audience_contract::{Profile, ProfileReach, ProfileStore, SinkError, TraitValues};
 use audience_engine::service::Service;
-use audience_protocol::Platform;
+use audience_protocol::{OperationsResource, TraitResource, UserResource};
 use audience_tests::platform::{send, start, stores, wait_until};
 use audience_tests::random::Random;
 use audience_tests::serve::wall_clock;

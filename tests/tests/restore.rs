@@ -17,7 +17,10 @@ use audience_engine::engine::EngineOptions;
 use audience_engine::service::archive::Offsite;
 use audience_engine::service::{PlatformStores, Service, ServiceOptions};
 use audience_objects::Objects;
-use audience_protocol::{AuditItem, AuditQuery, MembersChange, MembersMode, Platform, PlatformError};
+use audience_protocol::{
+    AuditItem, AuditQuery, CatalogueResource, MembersChange, MembersMode, OperationsResource, PlatformError,
+    SegmentResource, UserResource,
+};
 use audience_rules::record::records;
 use audience_tests::given_out::folded;
 use audience_tests::ledger::{Ledger, Members, members_at, same};

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use audience_contract::{SinkError, SizeSample, SizeStore};
 use audience_engine::service::Service;
-use audience_protocol::{Platform, SizeQuery};
+use audience_protocol::{OperationsResource, SizeQuery, SizeResource};
 use audience_rules::event::{EventDecoder, EventDefaults};
 use audience_rules::time::parse_rfc3339;
 use audience_tests::platform::{create_rule, send, start, stores, wait_until};

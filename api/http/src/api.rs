@@ -31,7 +31,7 @@ const EXPLANATIONS: usize = 4;
 
 /// The platform with what the HTTP side keeps beside it.
 pub(crate) struct Api {
-    pub(crate) platform: Arc<dyn Platform>,
+    pub(crate) platform: Platform,
     pub(crate) options: ApiOptions,
     pub(crate) metrics: HttpMetrics,
     pub(crate) idempotency: Arc<Idempotency>,
@@ -61,9 +61,9 @@ pub(crate) struct Request {
 }
 
 impl Api {
-    pub(crate) fn new(platform: Arc<dyn Platform>, options: ApiOptions) -> Self {
+    pub(crate) fn new(platform: Platform, options: ApiOptions) -> Self {
         Api {
-            live: Live::new(&*platform, &options),
+            live: Live::new(&*platform.changes, &options),
             platform,
             metrics: HttpMetrics::new(),
             idempotency: Arc::new(Idempotency::new(&options)),

@@ -29,7 +29,7 @@ async fn list(api: Arc<Api>, call: Call) -> Answer {
         before: sequence(&query)?,
         limit: query.limit(&api.options)?,
     };
-    let page = api.blocking(move |api| api.platform.audit(&asked)).await?;
+    let page = api.blocking(move |api| api.platform.catalogue.audit(&asked)).await?;
     Ok(reply::json(StatusCode::OK, &cursor::AUDIT.give(page)))
 }
 

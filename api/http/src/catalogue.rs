@@ -13,6 +13,6 @@ pub(crate) const ROUTES: &[Route] =
     &[Route::new(Method::GET, "/api/catalogue/faulty", Side::Segments, |api, call| Box::pin(list(api, call)))];
 
 async fn list(api: Arc<Api>, _: Call) -> Answer {
-    let items = api.blocking(|api| api.platform.faulty_documents()).await?;
+    let items = api.blocking(|api| api.platform.catalogue.faulty_documents()).await?;
     Ok(reply::json(StatusCode::OK, &Items { items }))
 }

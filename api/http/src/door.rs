@@ -36,7 +36,7 @@ impl Door {
     }
 
     /// Opens for good; called in a runtime. Where it is open already nothing happens.
-    pub fn open(&self, platform: Arc<dyn Platform>) {
+    pub fn open(&self, platform: Platform) {
         self.0.api.get_or_init(|| Arc::new(Api::new(platform, self.0.options.clone())));
     }
 

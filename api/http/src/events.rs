@@ -71,7 +71,7 @@ impl Decoded {
     pub(crate) fn ingest(self, api: &Api) -> Result<Progress, Problem> {
         let Decoded { records, count, rejected } = self;
         if count > 0 {
-            api.platform.ingest(records, count)?;
+            api.platform.events.ingest(records, count)?;
         }
         api.metrics.events(count, rejected.iter().map(|rejected| rejected.code));
         Ok(Progress { accepted: count, rejected })

@@ -29,7 +29,7 @@ async fn explain(api: Arc<Api>, mut call: Call) -> Answer {
     let user = call.take_id();
     let answer = api.blocking(move |api| {
         let _place = place;
-        api.platform.explain(&user, &segment, at)
+        api.platform.users.explain(&user, &segment, at)
     });
     Ok(reply::json(StatusCode::OK, &answer.await?))
 }

@@ -43,14 +43,14 @@ pub(crate) fn of_start(path: &str, waits_for: &str) -> Option<Response> {
 
 /// Whether work is to come here. A part that is down does not keep it away where the others go on: a sink, say.
 fn ready(api: &Arc<Api>) -> Response {
-    let Health { ready, components } = api.platform.health();
+    let Health { ready, components } = api.platform.operations.health();
     let is_down = !ready && is_any_down(&components);
     respond(ready && !api.is_draining(), is_down, components)
 }
 
 /// Whether all is well.
 fn health(api: &Arc<Api>) -> Response {
-    let Health { ready, components } = api.platform.health();
+    let Health { ready, components } = api.platform.operations.health();
     let is_down = is_any_down(&components);
     respond(ready && !is_down && !api.is_draining(), is_down, components)
 }

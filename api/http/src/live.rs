@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use audience_protocol::{ChangeFilter, ChangePlace, ChangesRead, GivenChange, Platform, PlatformError};
+use audience_protocol::{ChangeFilter, ChangePlace, ChangeResource, ChangesRead, GivenChange, PlatformError};
 use hyper::header::HeaderMap;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
@@ -56,12 +56,12 @@ pub(crate) struct Live {
 }
 
 impl Live {
-    pub(crate) fn new(platform: &dyn Platform, options: &ApiOptions) -> Self {
+    pub(crate) fn new(changes: &dyn ChangeResource, options: &ApiOptions) -> Self {
         let (wake, woken) = watch::channel(());
         let slots: Arc<[watch::Sender<()>]> = (0..SLOTS).map(|_| watch::Sender::new(())).collect();
         tokio::spawn(wake_in_turn(woken, Arc::clone(&slots)));
         // One without an engine gives out nothing, and says so to each client.
-        if let Err(error) = platform.on_changes(Box::new(move || wake.send_replace(()))) {
+        if let Err(error) = changes.on_changes(Box::new(move || wake.send_replace(()))) {
             tracing::debug!(%error, "no changes are given out here");
         }
         Live {
@@ -166,7 +166,7 @@ struct Follower {
 impl Follower {
     /// From there on, or from now on; refused where too many follow.
     fn new(api: Arc<Api>, from: Option<ChangePlace>, filter: ChangeFilter, write: Write) -> Result<Follower, Problem> {
-        let newest = api.platform.newest_change()?;
+        let newest = api.platform.changes.newest_change()?;
         let busy = |_| Problem::busy(RETRY_SECONDS);
         let permit = Arc::clone(&api.live.places).try_acquire_owned().map_err(busy)?;
         let slot = api.live.next_slot.fetch_add(1, Ordering::Relaxed) % SLOTS;
@@ -214,26 +214,26 @@ impl Follower {
 
     /// Reads on from memory where it is there, else from the log.
     async fn read(&self) -> Result<(ChangesRead, String), Problem> {
-        let recent = piece(&*self.api.platform, self.place, &self.filter, self.write, false)?;
+        let recent = piece(&*self.api.platform.changes, self.place, &self.filter, self.write, false)?;
         if recent.0 != ChangesRead::NotInMemory {
             return Ok(recent);
         }
         let _turn = self.api.live.readings.acquire().await.map_err(|_| Problem::internal())?;
         let (place, filter, write) = (self.place, Arc::clone(&self.filter), self.write);
-        self.api.blocking(move |api| piece(&*api.platform, place, &filter, write, true)).await
+        self.api.blocking(move |api| piece(&*api.platform.changes, place, &filter, write, true)).await
     }
 }
 
 /// The next changes that are wanted, written, at most so many.
 fn piece(
-    platform: &dyn Platform,
+    changes: &dyn ChangeResource,
     from: ChangePlace,
     filter: &ChangeFilter,
     write: Write,
     may_wait: bool,
 ) -> Result<(ChangesRead, String), PlatformError> {
     let (mut text, mut count) = (String::new(), 0);
-    let read = platform.changes(from, filter, may_wait, &mut |change| {
+    let read = changes.changes(from, filter, may_wait, &mut |change| {
         write(&mut text, change);
         count += 1;
         if count < PIECE_CHANGES { std::ops::ControlFlow::Continue(()) } else { std::ops::ControlFlow::Break(()) }

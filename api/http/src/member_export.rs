@@ -95,7 +95,7 @@ pub(crate) async fn export(api: Arc<Api>, id: String, form: Form) -> Answer {
     tokio::task::spawn_blocking(move || {
         let _place = place;
         let send = |piece| runtime.block_on(sender.send_timeout(piece, patience)).is_ok();
-        let visited = api.platform.visit_members(&id, &mut |members| send(Ok(form.write(&members))));
+        let visited = api.platform.segments.visit_members(&id, &mut |members| send(Ok(form.write(&members))));
         match visited {
             // An empty piece, so that the answer begins where nobody is in it.
             Ok(()) => send(Ok(Bytes::new())),

@@ -51,7 +51,7 @@ async fn list(api: Arc<Api>, mut call: Call) -> Answer {
         return member_export::export(api, call.take_id(), form).await;
     }
     let (id, after, limit) = (call.take_id(), cursor::MEMBERS.asked(&query)?, query.limit(&api.options)?);
-    let page = api.blocking(move |api| api.platform.members(&id, after.as_deref(), limit)).await?;
+    let page = api.blocking(move |api| api.platform.segments.members(&id, after.as_deref(), limit)).await?;
     Ok(reply::json(StatusCode::OK, &cursor::MEMBERS.give(page)))
 }
 
@@ -83,7 +83,7 @@ async fn change(api: Arc<Api>, mut call: Call, mode: MembersMode) -> Answer {
         let accepted = members.len() as u64;
         let expected = expected.version(|| version(api, &id))?;
         let change = MembersChange { mode, members, is_dry_run, note };
-        let outcome = api.platform.change_members(&id, change, expected, &author)?;
+        let outcome = api.platform.segments.change_members(&id, change, expected, &author)?;
         let version = outcome.segment.document.version;
         let imported = Imported {
             segment: outcome.segment,

@@ -148,7 +148,9 @@ impl HttpMetrics {
 async fn show(api: Arc<Api>, _: Call) -> Answer {
     let text = api
         .blocking(|api| {
-            api.metrics.write(&api.platform.metrics(), &(api.options.figures)()).map_err(|_| Problem::internal())
+            api.metrics
+                .write(&api.platform.operations.metrics(), &(api.options.figures)())
+                .map_err(|_| Problem::internal())
         })
         .await?;
     Ok(reply::bytes(StatusCode::OK, "application/openmetrics-text; version=1.0.0; charset=utf-8", text))

@@ -215,7 +215,7 @@ fn ingest(api: &Api, decoded: Decoded) -> Result<Progress, Problem> {
     if count > 0 {
         let deadline = Instant::now() + api.options.request_timeout / 2;
         loop {
-            match api.platform.ingest(records.clone(), count) {
+            match api.platform.events.ingest(records.clone(), count) {
                 Err(PlatformError::Busy { .. }) if Instant::now() < deadline => {
                     std::thread::park_timeout(Duration::from_millis(50));
                 }

@@ -25,7 +25,7 @@ async fn list(api: Arc<Api>, call: Call) -> Answer {
         after: cursor::USERS.asked(&query)?,
         limit: query.limit(&api.options)?,
     };
-    let page = api.blocking(move |api| api.platform.users(&asked)).await?;
+    let page = api.blocking(move |api| api.platform.users.users(&asked)).await?;
     Ok(reply::json(StatusCode::OK, &cursor::USERS.give(page)))
 }
 
@@ -37,18 +37,18 @@ async fn events(api: Arc<Api>, mut call: Call) -> Answer {
         after: cursor::USER_EVENTS.asked(&query)?,
         limit: query.limit(&api.options)?,
     };
-    let page = api.blocking(move |api| api.platform.user_events(&id, &asked)).await?;
+    let page = api.blocking(move |api| api.platform.users.user_events(&id, &asked)).await?;
     Ok(reply::json(StatusCode::OK, &cursor::USER_EVENTS.give(page)))
 }
 
 async fn schema(api: Arc<Api>, _call: Call) -> Answer {
-    let schema = api.blocking(|api| api.platform.schema()).await?;
+    let schema = api.blocking(|api| api.platform.events.schema()).await?;
     Ok(reply::json(StatusCode::OK, &schema))
 }
 
 /// What was refused is known here and nowhere else.
 async fn system(api: Arc<Api>, _call: Call) -> Answer {
-    let mut view = api.blocking(|api| api.platform.system()).await?;
+    let mut view = api.blocking(|api| api.platform.operations.system()).await?;
     view.events.rejected += api.metrics.events_refused();
     Ok(reply::json(StatusCode::OK, &view))
 }

@@ -95,7 +95,7 @@ fn begin(api: &Arc<Api>, input: PreviewInput) -> Result<(mpsc::Receiver<Piece>, 
             let _ = sender.try_send(Piece::Progress(progress));
             !is_gone.load(Ordering::Relaxed) && !api.is_draining()
         };
-        let answer = api.platform.preview(input, &mut watch).map_err(Problem::from);
+        let answer = api.platform.segments.preview(input, &mut watch).map_err(Problem::from);
         // Nobody reads it where the client has gone.
         let _ = sender.blocking_send(Piece::Answer(answer));
     });

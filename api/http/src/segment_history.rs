@@ -47,7 +47,7 @@ struct RollbackBody {
 async fn compare(api: Arc<Api>, call: Call) -> Answer {
     let [id, from, to] = <[String; 3]>::try_from(call.parameters).map_err(|_| Problem::internal())?;
     api.blocking(move |api| {
-        let versions = api.platform.segment_versions(&id)?;
+        let versions = api.platform.segments.segment_versions(&id)?;
         let (old, new) = (find(&versions, &id, &from)?, find(&versions, &id, &to)?);
         let changes = diff::documents(old, new, &traits(api)?);
         let difference = Difference { from: old.version, to: new.version, changes, segment_id: id };
@@ -59,7 +59,7 @@ async fn compare(api: Arc<Api>, call: Call) -> Answer {
 /// The computed traits as they are now, which say how rules are understood.
 fn traits(api: &Api) -> Result<Catalogue, Problem> {
     let mut traits = Catalogue::default();
-    for computed in api.platform.computed_traits()? {
+    for computed in api.platform.traits.computed_traits()? {
         let definition = parse_json(computed.definition.get().as_bytes()).ok();
         if let Some((name, behaviour)) = definition.and_then(|json| parse_behaviour(&json).ok()) {
             traits.put_trait(ComputedTrait { name, behaviour: behaviour.into() });
@@ -84,7 +84,7 @@ async fn rollback(api: Arc<Api>, mut call: Call) -> Answer {
         let RollbackBody { version: wanted, note } = json::parse_object(&body)?;
         let note = checked_note(note, "/note")?;
         let expected = expected.version(|| version(api, &id))?;
-        Ok::<_, Problem>(changed(&api.platform.rollback_segment(&id, wanted, note, expected, &author)?))
+        Ok::<_, Problem>(changed(&api.platform.segments.rollback_segment(&id, wanted, note, expected, &author)?))
     })
     .await
 }

@@ -71,7 +71,7 @@ async fn list(api: Arc<Api>, call: Call) -> Answer {
         after: cursor::SEGMENTS.asked(&query)?,
         limit: query.limit(&api.options)?,
     };
-    let page = api.blocking(move |api| api.platform.segments(&query)).await?;
+    let page = api.blocking(move |api| api.platform.segments.segments(&query)).await?;
     Ok(reply::json(StatusCode::OK, &cursor::SEGMENTS.give(page)))
 }
 
@@ -82,7 +82,7 @@ async fn create(api: Arc<Api>, call: Call) -> Answer {
     let body = api.body(&call.headers, call.body).await?;
     api.blocking(move |api| {
         idempotency::create(&api.idempotency, LIST, key.as_deref(), &body, || {
-            let view = api.platform.create_segment(segment_input::read(&body)?, &author)?;
+            let view = api.platform.segments.create_segment(segment_input::read(&body)?, &author)?;
             Ok(Kept::created(LIST, &view.document.id, &view, view.document.version))
         })
     })
@@ -91,7 +91,7 @@ async fn create(api: Arc<Api>, call: Call) -> Answer {
 
 async fn show(api: Arc<Api>, mut call: Call) -> Answer {
     let id = call.take_id();
-    let view = api.blocking(move |api| api.platform.segment(&id)).await?;
+    let view = api.blocking(move |api| api.platform.segments.segment(&id)).await?;
     Ok(reply::fresh(&call.headers, &view, view.document.version))
 }
 
@@ -118,18 +118,18 @@ fn replace(api: &Api, id: &str, body: &[u8], expected: Expected, create_only: bo
         if must_exist {
             return Err(Problem::bad_request("invalid_header", "If-Match and If-None-Match: * contradict each other"));
         }
-        return match api.platform.create_segment(input, author) {
+        return match api.platform.segments.create_segment(input, author) {
             Err(error @ PlatformError::Exists { .. }) => Err(Problem::precondition(error.to_string())),
             outcome => Ok(created(&outcome?)),
         };
     }
     let version = expected.version(|| version(api, id))?;
-    match api.platform.replace_segment(id, input.clone(), version, author) {
+    match api.platform.segments.replace_segment(id, input.clone(), version, author) {
         Err(error @ PlatformError::NotFound { kind: "segment", .. }) if must_exist => {
             Err(Problem::precondition(error.to_string()))
         }
         Err(PlatformError::NotFound { kind: "segment", .. }) => {
-            Ok(created(&api.platform.create_segment(input, author)?))
+            Ok(created(&api.platform.segments.create_segment(input, author)?))
         }
         outcome => Ok(changed(&outcome?)),
     }
@@ -145,12 +145,12 @@ async fn patch(api: Arc<Api>, mut call: Call) -> Answer {
         let mut tries = 0;
         loop {
             tries += 1;
-            let current = api.platform.segment(&id)?.document;
+            let current = api.platform.segments.segment(&id)?.document;
             let version = fixed.unwrap_or(current.version);
             if version != current.version {
                 return Err(PlatformError::VersionMismatch { expected: version, current: current.version }.into());
             }
-            match api.platform.replace_segment(&id, patch.apply(current), Some(version), &author) {
+            match api.platform.segments.replace_segment(&id, patch.apply(current), Some(version), &author) {
                 Err(PlatformError::VersionMismatch { .. }) if fixed.is_none() && tries < PATCH_TRIES => {}
                 outcome => return Ok::<_, Problem>(changed(&outcome?)),
             }
@@ -163,7 +163,7 @@ async fn delete(api: Arc<Api>, mut call: Call) -> Answer {
     let Change { id, author, expected } = Change::of(&mut call)?;
     api.blocking(move |api| {
         let version = expected.version(|| version(api, &id))?;
-        Ok::<_, Problem>(api.platform.delete_segment(&id, version, &author)?)
+        Ok::<_, Problem>(api.platform.segments.delete_segment(&id, version, &author)?)
     })
     .await?;
     Ok(reply::no_content())
@@ -175,20 +175,20 @@ async fn transition(api: Arc<Api>, mut call: Call, to: Transition) -> Answer {
     api.blocking(move |api| {
         let note = segment_input::read_note(&body)?;
         let version = expected.version(|| version(api, &id))?;
-        Ok::<_, Problem>(changed(&api.platform.transition_segment(&id, to, note, version, &author)?))
+        Ok::<_, Problem>(changed(&api.platform.segments.transition_segment(&id, to, note, version, &author)?))
     })
     .await
 }
 
 async fn versions(api: Arc<Api>, mut call: Call) -> Answer {
     let id = call.take_id();
-    let items = api.blocking(move |api| api.platform.segment_versions(&id)).await?;
+    let items = api.blocking(move |api| api.platform.segments.segment_versions(&id)).await?;
     Ok(reply::json(StatusCode::OK, &Items { items }))
 }
 
 /// The current version.
 pub(crate) fn version(api: &Api, id: &str) -> Result<u64, Problem> {
-    Ok(api.platform.segment(id)?.document.version)
+    Ok(api.platform.segments.segment(id)?.document.version)
 }
 
 fn created(view: &SegmentView) -> warp::reply::Response {

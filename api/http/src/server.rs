@@ -89,7 +89,7 @@ impl std::error::Error for ServeError {
 
 /// Binds the addresses and answers until `shutdown`; then ends what is under way, and returns.
 pub async fn serve(
-    platform: Arc<dyn Platform>,
+    platform: Platform,
     listen: &[Listen],
     options: ApiOptions,
     shutdown: impl Future<Output = ()>,
@@ -119,7 +119,7 @@ pub struct Server {
 
 impl Server {
     /// Binds the addresses, for a platform that is there.
-    pub async fn bind(platform: Arc<dyn Platform>, listen: &[Listen], options: ApiOptions) -> Result<Self, ServeError> {
+    pub async fn bind(platform: Platform, listen: &[Listen], options: ApiOptions) -> Result<Self, ServeError> {
         let server = Server::bind_early(listen, options).await?;
         server.door.open(platform);
         Ok(server)

@@ -36,7 +36,7 @@ const MAX_OTHERS: usize = 10;
 async fn sizes(api: Arc<Api>, mut call: Call) -> Answer {
     let id = call.take_id();
     let query = asked(&Query::read(&call.query), (api.options.clock)())?;
-    let history = api.blocking(move |api| api.platform.segment_sizes(&id, &query)).await?;
+    let history = api.blocking(move |api| api.platform.sizes.segment_sizes(&id, &query)).await?;
     Ok(reply::json(StatusCode::OK, &history))
 }
 
@@ -46,7 +46,7 @@ async fn overlap(api: Arc<Api>, mut call: Call) -> Answer {
     if !(1..=MAX_OTHERS).contains(&others.len()) {
         return Err(faulty(format!("with names a segment, and is given once to {MAX_OTHERS} times")));
     }
-    let overlaps = api.blocking(move |api| api.platform.segment_overlap(&id, &others)).await?;
+    let overlaps = api.blocking(move |api| api.platform.sizes.segment_overlap(&id, &others)).await?;
     Ok(reply::json(StatusCode::OK, &overlaps))
 }
 

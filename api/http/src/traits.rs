@@ -37,7 +37,7 @@ struct Named {
 }
 
 async fn list(api: Arc<Api>, _: Call) -> Answer {
-    let items = api.blocking(|api| api.platform.computed_traits()).await?;
+    let items = api.blocking(|api| api.platform.traits.computed_traits()).await?;
     Ok(reply::json(StatusCode::OK, &Items { items }))
 }
 
@@ -58,7 +58,7 @@ async fn create(api: Arc<Api>, call: Call) -> Answer {
 
 /// Creates; that there is one already is a conflict.
 fn add(api: &Api, definition: &RawValue, author: &str) -> Result<TraitDocument, PlatformError> {
-    api.platform.put_trait(definition, Some(0), author).map_err(|error| match error {
+    api.platform.traits.put_trait(definition, Some(0), author).map_err(|error| match error {
         PlatformError::VersionMismatch { expected: 0, .. } => {
             let name = serde_json::from_str::<Named>(definition.get()).ok().and_then(|named| named.name);
             PlatformError::Exists { kind: "trait", id: name.unwrap_or_default() }
@@ -69,7 +69,7 @@ fn add(api: &Api, definition: &RawValue, author: &str) -> Result<TraitDocument, 
 
 async fn show(api: Arc<Api>, mut call: Call) -> Answer {
     let name = call.take_id();
-    let document = api.blocking(move |api| api.platform.computed_trait(&name)).await?;
+    let document = api.blocking(move |api| api.platform.traits.computed_trait(&name)).await?;
     Ok(reply::fresh(&call.headers, &document, document.version))
 }
 
@@ -90,12 +90,12 @@ fn replace(api: &Api, name: &str, body: &[u8], expected: Expected, create_only: 
         };
     }
     if expected.must_exist()
-        && let Err(error @ PlatformError::NotFound { .. }) = api.platform.computed_trait(name)
+        && let Err(error @ PlatformError::NotFound { .. }) = api.platform.traits.computed_trait(name)
     {
         return Err(Problem::precondition(error.to_string()));
     }
     let version = expected.version(|| version(api, name))?;
-    Ok(stored(&api.platform.put_trait(&definition, version, author)?))
+    Ok(stored(&api.platform.traits.put_trait(&definition, version, author)?))
 }
 
 async fn patch(api: Arc<Api>, mut call: Call) -> Answer {
@@ -104,11 +104,11 @@ async fn patch(api: Arc<Api>, mut call: Call) -> Answer {
     let body = api.body(&call.headers, call.body).await?;
     api.blocking(move |api| {
         let change: Box<RawValue> = json::parse(&body)?;
-        let current = api.platform.computed_trait(&name)?;
+        let current = api.platform.traits.computed_trait(&name)?;
         let version = expected.version(|| Ok(current.version))?.unwrap_or(current.version);
         let merged = change.get().starts_with('{').then(|| merge(&current.definition, &change)).flatten();
         let merged = merged.ok_or_else(|| Problem::fault("", "wrong_type", "a change is an object"))?;
-        Ok::<_, Problem>(stored(&api.platform.put_trait(&named(merged, &name)?, Some(version), &author)?))
+        Ok::<_, Problem>(stored(&api.platform.traits.put_trait(&named(merged, &name)?, Some(version), &author)?))
     })
     .await
 }
@@ -117,14 +117,14 @@ async fn delete(api: Arc<Api>, mut call: Call) -> Answer {
     let Change { id: name, author, expected } = Change::of(&mut call)?;
     api.blocking(move |api| {
         let version = expected.version(|| version(api, &name))?;
-        Ok::<_, Problem>(api.platform.delete_trait(&name, version, &author)?)
+        Ok::<_, Problem>(api.platform.traits.delete_trait(&name, version, &author)?)
     })
     .await?;
     Ok(reply::no_content())
 }
 
 fn version(api: &Api, name: &str) -> Result<u64, Problem> {
-    Ok(api.platform.computed_trait(name)?.version)
+    Ok(api.platform.traits.computed_trait(name)?.version)
 }
 
 /// The definition under the name of the path: put in where it has none, refused where it has another.

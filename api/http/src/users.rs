@@ -30,9 +30,9 @@ pub(crate) const ROUTES: &[Route] = &[
 /// The one that most requests are for: answered in place where it is from memory.
 async fn segments(api: Arc<Api>, mut call: Call) -> Answer {
     let id = call.take_id();
-    let segments = match api.platform.reads_block() {
-        false => api.platform.user_segments(&id)?,
-        true => api.blocking(move |api| api.platform.user_segments(&id)).await?,
+    let segments = match api.platform.users.reads_block() {
+        false => api.platform.users.user_segments(&id)?,
+        true => api.blocking(move |api| api.platform.users.user_segments(&id)).await?,
     };
     if segments.is_empty() && api.options.engine.is_some() {
         // The store knows nobody by an id that was merged into another: the engine knows whose it is. Most who are in no
@@ -46,13 +46,13 @@ async fn segments(api: Arc<Api>, mut call: Call) -> Answer {
 
 async fn show(api: Arc<Api>, mut call: Call) -> Answer {
     let id = call.take_id();
-    let view = api.blocking(move |api| api.platform.user(&id)).await?;
+    let view = api.blocking(move |api| api.platform.users.user(&id)).await?;
     Ok(reply::json(StatusCode::OK, &view))
 }
 
 async fn erase(api: Arc<Api>, mut call: Call) -> Answer {
     let (id, author) = (call.take_id(), author(&call.headers)?);
-    api.blocking(move |api| api.platform.erase_user(&id, &author)).await?;
+    api.blocking(move |api| api.platform.users.erase_user(&id, &author)).await?;
     Ok(reply::no_content())
 }
 
@@ -67,7 +67,7 @@ async fn export(api: Arc<Api>, mut call: Call) -> Answer {
     tokio::task::spawn_blocking(move || {
         let _place = place;
         let send = |piece| runtime.block_on(sender.send_timeout(piece, patience)).is_ok();
-        if let Err(error) = api.platform.export_user(&id, &mut |piece| send(Ok(piece.into()))) {
+        if let Err(error) = api.platform.users.export_user(&id, &mut |piece| send(Ok(piece.into()))) {
             send(Err(error.into()));
         }
     });

@@ -58,7 +58,7 @@ fn given<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Opt
 }
 
 async fn list(api: Arc<Api>, _: Call) -> Answer {
-    let items = api.blocking(|api| api.platform.webhooks()).await?;
+    let items = api.blocking(|api| api.platform.webhooks.webhooks()).await?;
     Ok(reply::json(StatusCode::OK, &Items { items }))
 }
 
@@ -68,7 +68,7 @@ async fn create(api: Arc<Api>, call: Call) -> Answer {
     let body = api.body(&call.headers, call.body).await?;
     api.blocking(move |api| {
         let input: WebhookInput = json::parse_object(&body)?;
-        let view = api.platform.create_webhook(input, &author)?;
+        let view = api.platform.webhooks.create_webhook(input, &author)?;
         Ok::<_, Problem>(reply::created(LIST, &view.webhook.id, &view, view.webhook.version))
     })
     .await
@@ -77,7 +77,7 @@ async fn create(api: Arc<Api>, call: Call) -> Answer {
 /// What became of what was posted changes without a version, so that there is no 304.
 async fn show(api: Arc<Api>, mut call: Call) -> Answer {
     let id = call.take_id();
-    let view = api.blocking(move |api| api.platform.webhook(&id)).await?;
+    let view = api.blocking(move |api| api.platform.webhooks.webhook(&id)).await?;
     Ok(stored(&view))
 }
 
@@ -88,7 +88,7 @@ async fn put(api: Arc<Api>, mut call: Call) -> Answer {
     api.blocking(move |api| {
         let input: WebhookInput = json::parse_object(&body)?;
         let version = expected.version(|| version(api, &id))?;
-        Ok::<_, Problem>(stored(&api.platform.replace_webhook(&id, input, version, &author)?))
+        Ok::<_, Problem>(stored(&api.platform.webhooks.replace_webhook(&id, input, version, &author)?))
     })
     .await
 }
@@ -99,7 +99,7 @@ async fn patch(api: Arc<Api>, mut call: Call) -> Answer {
     let body = api.body(&call.headers, call.body).await?;
     api.blocking(move |api| {
         let change: WebhookPatch = json::parse_object(&body)?;
-        let current = api.platform.webhook(&id)?.webhook;
+        let current = api.platform.webhooks.webhook(&id)?.webhook;
         let version = expected.version(|| Ok(current.version))?.unwrap_or(current.version);
         let input = WebhookInput {
             url: change.url.unwrap_or(current.url),
@@ -107,7 +107,7 @@ async fn patch(api: Arc<Api>, mut call: Call) -> Answer {
             segments: change.segments.unwrap_or(current.segments),
             changes: change.changes.unwrap_or(current.changes),
         };
-        Ok::<_, Problem>(stored(&api.platform.replace_webhook(&id, input, Some(version), &author)?))
+        Ok::<_, Problem>(stored(&api.platform.webhooks.replace_webhook(&id, input, Some(version), &author)?))
     })
     .await
 }
@@ -116,7 +116,7 @@ async fn delete(api: Arc<Api>, mut call: Call) -> Answer {
     let Change { id, author, expected } = Change::of(&mut call)?;
     api.blocking(move |api| {
         let version = expected.version(|| version(api, &id))?;
-        Ok::<_, Problem>(api.platform.delete_webhook(&id, version, &author)?)
+        Ok::<_, Problem>(api.platform.webhooks.delete_webhook(&id, version, &author)?)
     })
     .await?;
     Ok(reply::no_content())
@@ -126,7 +126,7 @@ async fn act(api: Arc<Api>, mut call: Call, action: WebhookAction) -> Answer {
     let Change { id, author, expected } = Change::of(&mut call)?;
     api.blocking(move |api| {
         let version = expected.version(|| version(api, &id))?;
-        Ok::<_, Problem>(stored(&api.platform.change_webhook(&id, action, version, &author)?))
+        Ok::<_, Problem>(stored(&api.platform.webhooks.change_webhook(&id, action, version, &author)?))
     })
     .await
 }
@@ -134,18 +134,18 @@ async fn act(api: Arc<Api>, mut call: Call, action: WebhookAction) -> Answer {
 /// The answer is what became of it, also where the target did not take it.
 async fn test(api: Arc<Api>, mut call: Call) -> Answer {
     let id = call.take_id();
-    let delivery = api.blocking(move |api| api.platform.test_webhook(&id)).await?;
+    let delivery = api.blocking(move |api| api.platform.webhooks.test_webhook(&id)).await?;
     Ok(reply::json(StatusCode::OK, &delivery))
 }
 
 async fn deliveries(api: Arc<Api>, mut call: Call) -> Answer {
     let id = call.take_id();
-    let items = api.blocking(move |api| api.platform.webhook_deliveries(&id)).await?;
+    let items = api.blocking(move |api| api.platform.webhooks.webhook_deliveries(&id)).await?;
     Ok(reply::json(StatusCode::OK, &Items { items }))
 }
 
 fn version(api: &Api, id: &str) -> Result<u64, Problem> {
-    Ok(api.platform.webhook(id)?.webhook.version)
+    Ok(api.platform.webhooks.webhook(id)?.webhook.version)
 }
 
 fn stored(view: &WebhookView) -> warp::reply::Response {

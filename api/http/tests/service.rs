@@ -230,7 +230,7 @@ async fn a_port_in_use_is_named() {
     let server = start().await;
     let platform = Arc::new(common::platform::FakePlatform::default());
     let listen = [Listen { address: server.address, scope: Scope::All, flag: "--segment-address" }];
-    let error = serve(platform, &listen, options(), std::future::pending()).await.unwrap_err().to_string();
+    let error = serve(platform.platform(), &listen, options(), std::future::pending()).await.unwrap_err().to_string();
     assert!(error.contains(&server.address.port().to_string()) && error.contains("--segment-address"), "{error}");
 }
 
@@ -251,6 +251,6 @@ async fn other_origins() {
     let platform = Arc::new(common::platform::FakePlatform::default());
     let listen = [Listen { address: SocketAddr::from(([127, 0, 0, 1], 0)), scope: Scope::All, flag: "--x" }];
     let faulty = ApiOptions { cors_origins: vec!["nonsense".into()], ..options() };
-    let error = Server::bind(platform, &listen, faulty).await.err().unwrap().to_string();
+    let error = Server::bind(platform.platform(), &listen, faulty).await.err().unwrap().to_string();
     assert!(error.starts_with("cors_origins: "), "{error}");
 }

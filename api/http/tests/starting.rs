@@ -59,8 +59,8 @@ async fn it_says_what_is_waited_for_until_it_is_open() {
         assert!(problem["detail"].as_str().unwrap().ends_with("the store is away"), "{head}: {problem}");
     }
     let platform = Arc::new(FakePlatform::default());
-    server.door.open(platform.clone());
-    server.door.open(Arc::new(FakePlatform::default()));
+    server.door.open(platform.platform());
+    server.door.open(Arc::new(FakePlatform::default()).platform());
     *platform.down.lock().unwrap() = true;
     assert_eq!(server.get("/api/segments").await.status, 200);
     let answer = server.get("/health/ready").await;

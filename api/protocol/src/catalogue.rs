@@ -1,8 +1,24 @@
-//! Lists of members and the audit log: what is asked of the catalogue beside segments and traits themselves.
+//! The catalogue as a whole: its audit log, and documents that do not run.
 
+use audience_rules::fault::Fault;
 use serde::Serialize;
 
-use crate::SegmentView;
+use crate::Page;
+use crate::error::{Result, needs_engine};
+
+/// The catalogue as a whole. A platform implements what it can answer; the rest is refused with
+/// [`PlatformError::NeedsEngine`](crate::PlatformError::NeedsEngine).
+pub trait CatalogueResource: Send + Sync + 'static {
+    /// Returns rows of the audit log, newest first. The cursor is a sequence.
+    fn audit(&self, query: &AuditQuery) -> Result<Page<AuditItem>> {
+        needs_engine("the audit log", query)
+    }
+
+    /// Returns documents that were stored by other ways than this API and do not run.
+    fn faulty_documents(&self) -> Result<Vec<FaultyDocument>> {
+        needs_engine("segments and traits", ())
+    }
+}
 
 /// What can be done, as the audit log names it.
 pub const AUDIT_ACTIONS: [&str; 14] = [
@@ -78,39 +94,19 @@ pub struct AuditQuery {
     pub limit: usize,
 }
 
-/// What a change of a list does with the ids that come with it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum MembersMode {
-    /// They become the list.
-    Replace,
-    /// They join the list.
-    Add,
-    /// They leave the list.
-    Remove,
-}
-
-/// A change of the members of a static segment.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MembersChange {
-    /// What is done with the ids.
-    pub mode: MembersMode,
-    /// The ids, none of them twice.
-    pub members: Vec<String>,
-    /// Only says what would come of it.
-    pub is_dry_run: bool,
-    /// What the author says to it.
-    pub note: Option<String>,
-}
-
-/// What came of a change of a list. One that changes nothing makes no version.
-#[derive(Clone, Debug)]
-pub struct MembersOutcome {
-    /// The segment behind it; as it is where nothing was to be changed.
-    pub segment: SegmentView,
-    /// Ids that joined.
-    pub added: u64,
-    /// Ids that left.
-    pub removed: u64,
-    /// Ids that came and made no difference.
-    pub unchanged: u64,
+/// A document that was stored by other ways than the API, and does not run. The version before it does, if there is one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FaultyDocument {
+    /// segment, trait or members
+    pub kind: &'static str,
+    /// Its id, or a trait's name.
+    pub id: String,
+    /// The version of the whole catalogue that brought it.
+    pub catalogue_version: u64,
+    /// The version of the whole catalogue that brought what runs in its place.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub running_version: Option<u64>,
+    /// What is wrong, with JSON pointers into the document.
+    pub faults: Vec<Fault>,
 }

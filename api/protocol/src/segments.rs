@@ -1,8 +1,107 @@
-//! Segments and computed traits as the API shows them, and what is asked of them.
+//! Segments: their documents, versions and lifecycle, their members, and what a change of rules would change.
 
 use audience_rules::fault::Fault;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+
+use crate::error::{Result, needs_engine};
+use crate::{MembersChange, MembersOutcome, Page, Preview, PreviewInput, PreviewProgress};
+
+/// Segments. A platform implements what it can answer; the rest is refused with
+/// [`PlatformError::NeedsEngine`](crate::PlatformError::NeedsEngine).
+///
+/// `expected` is the version that the caller read; `None` replaces whatever is there.
+pub trait SegmentResource: Send + Sync + 'static {
+    /// Creates a segment; faults of its rules have pointers below `/rules`. Returns when it is in force and wholly served,
+    /// or with `effective: false` when history must be scanned for longer than two seconds.
+    fn create_segment(&self, input: SegmentInput, author: &str) -> Result<SegmentView> {
+        needs_engine("segments", (input, author))
+    }
+
+    /// Replaces a segment.
+    fn replace_segment(
+        &self,
+        id: &str,
+        input: SegmentInput,
+        expected: Option<u64>,
+        author: &str,
+    ) -> Result<SegmentView> {
+        needs_engine("segments", (id, input, expected, author))
+    }
+
+    /// Takes a lifecycle step.
+    fn transition_segment(
+        &self,
+        id: &str,
+        to: Transition,
+        note: Option<String>,
+        expected: Option<u64>,
+        author: &str,
+    ) -> Result<SegmentView> {
+        needs_engine("segments", (id, to, note, expected, author))
+    }
+
+    /// Makes a new version with the content of an earlier one: everything but the status, which stays. A segment that is
+    /// archived or deleted comes back as INACTIVE, so that nobody enters before someone has looked at it.
+    fn rollback_segment(
+        &self,
+        id: &str,
+        version: u64,
+        note: Option<String>,
+        expected: Option<u64>,
+        author: &str,
+    ) -> Result<SegmentView> {
+        needs_engine("segments", (id, version, note, expected, author))
+    }
+
+    /// Deletes a segment.
+    fn delete_segment(&self, id: &str, expected: Option<u64>, author: &str) -> Result<()> {
+        needs_engine("segments", (id, expected, author))
+    }
+
+    /// Returns a segment.
+    fn segment(&self, id: &str) -> Result<SegmentView> {
+        needs_engine("segments", id)
+    }
+
+    /// Returns segments in order of their ids.
+    fn segments(&self, query: &SegmentQuery) -> Result<Page<SegmentView>> {
+        needs_engine("segments", query)
+    }
+
+    /// Returns every version of a segment since it was last created, oldest first, also of a segment that is deleted.
+    fn segment_versions(&self, id: &str) -> Result<Vec<SegmentDocument>> {
+        needs_engine("segments", id)
+    }
+
+    /// Computes what rules would change if they were in force: exact, as of one instant of the running engine. Nothing is
+    /// saved or emitted. Calls `watch` every now and then, and stops when that returns false.
+    fn preview(&self, input: PreviewInput, watch: &mut dyn FnMut(PreviewProgress) -> bool) -> Result<Preview> {
+        needs_engine("what a rule would change", (input, watch))
+    }
+
+    /// Returns at most `limit` members whose ids come after `after`, in order of their ids by bytes.
+    fn members(&self, id: &str, after: Option<&str>, limit: usize) -> Result<Page<String>> {
+        needs_engine("who the members of a segment are", (id, after, limit))
+    }
+
+    /// Gives all members of a segment as of one moment, in no order, to `take` in pieces of a few thousand. Stops early
+    /// when that returns false.
+    fn visit_members(&self, id: &str, take: &mut dyn FnMut(Vec<String>) -> bool) -> Result<()> {
+        needs_engine("who the members of a segment are", (id, take))
+    }
+
+    /// Changes the members of a static segment.
+    fn change_members(
+        &self,
+        id: &str,
+        change: MembersChange,
+        expected: Option<u64>,
+        author: &str,
+    ) -> Result<MembersOutcome> {
+        needs_engine("lists of members", (id, change, expected, author))
+    }
+}
 
 /// A segment as the API shows it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -71,23 +170,6 @@ pub struct SegmentView {
     pub faults: Vec<Fault>,
 }
 
-/// A document that was stored by other ways than the API, and does not run. The version before it does, if there is one.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct FaultyDocument {
-    /// segment, trait or members
-    pub kind: &'static str,
-    /// Its id, or a trait's name.
-    pub id: String,
-    /// The version of the whole catalogue that brought it.
-    pub catalogue_version: u64,
-    /// The version of the whole catalogue that brought what runs in its place.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub running_version: Option<u64>,
-    /// What is wrong, with JSON pointers into the document.
-    pub faults: Vec<Fault>,
-}
-
 /// What a client sends to create or replace a segment.
 ///
 /// `rules` stays as text: it is read by the rule parser, whose faults carry pointers below `/rules`.
@@ -153,29 +235,4 @@ pub struct SegmentQuery {
     pub after: Option<String>,
     /// At most so many.
     pub limit: usize,
-}
-
-/// A page of a list.
-#[derive(Clone, Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Page<T> {
-    /// The items.
-    pub items: Vec<T>,
-    /// Give it as `cursor` for the next page; absent at the end.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub next_cursor: Option<String>,
-}
-
-/// A computed trait as the API shows it.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct TraitDocument {
-    /// Its name.
-    pub name: String,
-    /// Its definition: `{name, event, where?, measure?, within?}` in canonical form.
-    pub definition: Box<RawValue>,
-    /// 1 at creation, one more with every change.
-    pub version: u64,
-    /// RFC 3339.
-    pub updated_at: String,
 }

@@ -2,9 +2,29 @@
 
 use std::collections::BTreeMap;
 
+use audience_rules::ast::Millis;
 use serde::Serialize;
 
-use audience_rules::ast::Millis;
+use crate::error::{Result, needs_engine};
+
+/// Sizes of segments. A platform implements what it can answer; the rest is refused with
+/// [`PlatformError::NeedsEngine`](crate::PlatformError::NeedsEngine).
+pub trait SizeResource: Send + Sync + 'static {
+    /// Returns the sizes of all segments.
+    fn sizes_now(&self) -> Result<SizesNow> {
+        needs_engine("sizes as they change", ())
+    }
+
+    /// Returns a segment's sizes over time, as finely as is kept of that age.
+    fn segment_sizes(&self, id: &str, query: &SizeQuery) -> Result<SizeHistory> {
+        needs_engine("how large segments were", (id, query))
+    }
+
+    /// Counts the members that a segment has in common with each of the others.
+    fn segment_overlap(&self, id: &str, others: &[String]) -> Result<Overlaps> {
+        needs_engine("who the members of a segment are", (id, others))
+    }
+}
 
 /// Which sizes are asked for.
 #[derive(Clone, Copy, Debug)]

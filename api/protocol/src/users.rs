@@ -1,9 +1,69 @@
-//! Users as the API shows them.
+//! Users one by one: their segments, their history, and why they are in a segment.
 
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 use serde_json::value::RawValue;
+
+use crate::error::{Result, needs_engine};
+use crate::{Explanation, Page};
+
+/// Users. A platform implements what it can answer; the rest is refused with
+/// [`PlatformError::NeedsEngine`](crate::PlatformError::NeedsEngine).
+pub trait UserResource: Send + Sync + 'static {
+    /// Returns the segments that a user is in now; none for an unknown user. Reads memory only, unless
+    /// [`reads_block`](Self::reads_block).
+    fn user_segments(&self, id: &str) -> Result<Vec<UserSegment>> {
+        needs_engine("which segments a user is in", id)
+    }
+
+    /// Returns whether [`user_segments`](Self::user_segments) asks a store and may wait for it.
+    fn reads_block(&self) -> bool {
+        false
+    }
+
+    /// Returns what is known of a user. Reads the user's history.
+    fn user(&self, id: &str) -> Result<UserView> {
+        needs_engine("a user's history", id)
+    }
+
+    /// Writes all that is held of a user as one JSON document and gives it to `take` in pieces of at most a few MiB.
+    ///
+    /// The document is a [`UserView`] with `events`: every event under any of the user's ids, in the order of acceptance,
+    /// also those that count for nothing. The export stops early when `take` returns false. An error after the first piece
+    /// leaves the document unfinished. The part before the events is computed from the user's history, which is in memory
+    /// as long as that takes.
+    fn export_user(&self, id: &str, take: &mut dyn FnMut(Vec<u8>) -> bool) -> Result<()> {
+        needs_engine("a user's history", (id, take))
+    }
+
+    /// Erases a user: everything accepted under any of the ids that are this user, and their entries in lists.
+    ///
+    /// When this returns, the user is unknown and in no segment, each of the ids is one by itself, and nothing of what was
+    /// accepted counts any more. The data leaves log and checkpoints with the next two checkpoints, and the files within a
+    /// day. A user of whom nothing is held is erased already.
+    fn erase_user(&self, id: &str, author: &str) -> Result<()> {
+        needs_engine("what is held of a user", (id, author))
+    }
+
+    /// Explains why a user is in a segment, or is not, now or at an instant.
+    ///
+    /// The rules are those in force then, or the first version's when the instant is older than the segment. Reads the
+    /// user's history; when the rules rank users, it reads that of all users, unless they are too many.
+    fn explain(&self, user: &str, segment: &str, at: Option<i64>) -> Result<Explanation> {
+        needs_engine("why a user is in a segment", (user, segment, at))
+    }
+
+    /// Returns known users in order of their ids by bytes.
+    fn users(&self, query: &UserQuery) -> Result<Page<UserId>> {
+        needs_engine("which users there are", query)
+    }
+
+    /// Returns a user's events as an export has them: by timestamp, the newest first, then by acceptance.
+    fn user_events(&self, id: &str, query: &UserEventQuery) -> Result<Page<Box<RawValue>>> {
+        needs_engine("a user's history", (id, query))
+    }
+}
 
 /// A segment that a user is in.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -32,4 +92,34 @@ pub struct UserView {
     pub event_count: u64,
     /// The segments.
     pub segments: Vec<UserSegment>,
+}
+
+/// A user in a list.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct UserId {
+    /// The id that the user goes by.
+    pub user_id: String,
+}
+
+/// Which users to list.
+#[derive(Clone, Debug, Default)]
+pub struct UserQuery {
+    /// Only ids that begin so.
+    pub prefix: String,
+    /// Only ids behind this one, by bytes.
+    pub after: Option<String>,
+    /// At most so many.
+    pub limit: usize,
+}
+
+/// Which events of a user to list.
+#[derive(Clone, Debug, Default)]
+pub struct UserEventQuery {
+    /// Only of this type.
+    pub event_type: Option<String>,
+    /// Only those behind the page that gave this cursor.
+    pub after: Option<String>,
+    /// At most so many.
+    pub limit: usize,
 }

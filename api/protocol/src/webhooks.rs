@@ -2,6 +2,66 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::error::{Result, needs_engine};
+
+/// Webhooks. A platform implements what it can answer; the rest is refused with
+/// [`PlatformError::NeedsEngine`](crate::PlatformError::NeedsEngine).
+///
+/// `expected` is the version that the caller read; `None` replaces whatever is there.
+pub trait WebhookResource: Send + Sync + 'static {
+    /// Creates a webhook to which changes are posted from now on. Its secret is shown this once.
+    fn create_webhook(&self, input: WebhookInput, author: &str) -> Result<WebhookView> {
+        needs_engine("webhooks", (input, author))
+    }
+
+    /// Replaces a webhook's address, segments and changes.
+    fn replace_webhook(
+        &self,
+        id: &str,
+        input: WebhookInput,
+        expected: Option<u64>,
+        author: &str,
+    ) -> Result<WebhookView> {
+        needs_engine("webhooks", (id, input, expected, author))
+    }
+
+    /// Pauses or resumes a webhook, or gives it another secret.
+    fn change_webhook(
+        &self,
+        id: &str,
+        action: WebhookAction,
+        expected: Option<u64>,
+        author: &str,
+    ) -> Result<WebhookView> {
+        needs_engine("webhooks", (id, action, expected, author))
+    }
+
+    /// Deletes a webhook: nothing more is posted to it.
+    fn delete_webhook(&self, id: &str, expected: Option<u64>, author: &str) -> Result<()> {
+        needs_engine("webhooks", (id, expected, author))
+    }
+
+    /// Returns a webhook.
+    fn webhook(&self, id: &str) -> Result<WebhookView> {
+        needs_engine("webhooks", id)
+    }
+
+    /// Returns all webhooks in order of their ids.
+    fn webhooks(&self) -> Result<Vec<WebhookView>> {
+        needs_engine("webhooks", ())
+    }
+
+    /// Returns the latest attempts to post to a webhook, newest first.
+    fn webhook_deliveries(&self, id: &str) -> Result<Vec<WebhookDelivery>> {
+        needs_engine("webhooks", id)
+    }
+
+    /// Posts a message that says nothing but that it is a test.
+    fn test_webhook(&self, id: &str) -> Result<WebhookDelivery> {
+        needs_engine("webhooks", id)
+    }
+}
+
 /// A target, as the API shows it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -10,7 +10,9 @@ use audience_embedded::{Options, Stores};
 use audience_engine::engine::EngineOptions;
 use audience_engine::service::{PlatformStores, Service, ServiceOptions, clock};
 use audience_postgres::{PostgresCatalogue, Settings};
-use audience_protocol::{Platform, PlatformError, SegmentInput};
+use audience_protocol::{
+    CatalogueResource, EventResource, OperationsResource, PlatformError, SegmentInput, SegmentResource,
+};
 use audience_rules::event::{EventDecoder, EventDefaults};
 use common::Sql;
 use common::own_server::OwnServer;

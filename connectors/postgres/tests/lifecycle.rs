@@ -11,8 +11,8 @@ use audience_embedded::{Options, Stores};
 use audience_engine::engine::EngineOptions;
 use audience_engine::service::{PlatformStores, Service, ServiceOptions, clock};
 use audience_protocol::{
-    AuditQuery, MembersChange, MembersMode, MembersOutcome, Platform, PlatformError, SegmentInput, SegmentQuery,
-    Transition,
+    AuditQuery, CatalogueResource, EventResource, MembersChange, MembersMode, MembersOutcome, PlatformError,
+    SegmentInput, SegmentQuery, SegmentResource, Transition, UserResource,
 };
 use audience_rules::catalogue::SegmentStatus;
 use audience_rules::event::{EventDecoder, EventDefaults};

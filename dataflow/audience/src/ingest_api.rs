@@ -13,7 +13,7 @@ use audience_api::{ApiOptions, Listen, Scope};
 use audience_engine::service::clock;
 use audience_kafka::TopicProducer;
 use audience_kafka::topics::{self, Topic};
-use audience_protocol::{ComponentHealth, Health, Platform, PlatformError, Result};
+use audience_protocol::{ComponentHealth, EventResource, Health, OperationsResource, Platform, PlatformError, Result};
 use audience_rules::event::event_to_json;
 use audience_rules::record::records;
 use clap::Args;
@@ -72,7 +72,8 @@ async fn serve(ingest: Arc<Ingest>, address: SocketAddr) -> anyhow::Result<()> {
     let options = ApiOptions { clock: clock::now, figures: telemetry::figures, ..ApiOptions::default() };
     let listen = [Listen { address, scope: Scope::Ingestion, flag: "--listen" }];
     let serving = Serving::begin(&listen, options).await?;
-    for address in serving.open(ingest) {
+    let platform = Platform { events: ingest.clone(), ..Platform::without_engine(ingest) };
+    for address in serving.open(platform) {
         writeln!(std::io::stdout(), "audience is ready on http://{address} (events only)")?;
     }
     serving.until_told().await;
@@ -126,7 +127,7 @@ impl Ingest {
     }
 }
 
-impl Platform for Ingest {
+impl EventResource for Ingest {
     fn ingest(&self, accepted: Vec<u8>, _count: usize) -> Result<()> {
         if let Some(fault) = self.fault() {
             return Err(PlatformError::Unavailable(format!("Kafka does not answer: {fault}")));
@@ -135,7 +136,9 @@ impl Platform for Ingest {
             records(&accepted).map(|event| (event.user(), event_to_json(&event).into_bytes())).collect();
         self.producer.put(&messages).map_err(|error| PlatformError::Unavailable(error.to_string()))
     }
+}
 
+impl OperationsResource for Ingest {
     fn health(&self) -> Health {
         let detail = self.fault();
         let status = if detail.is_none() { "UP" } else { "DOWN" };

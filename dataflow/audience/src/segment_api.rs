@@ -114,7 +114,7 @@ async fn serve(settings: ServeSettings, is_redis: bool, engine: Option<String>) 
     let listen = [Listen { address: settings.listen, scope: Scope::Segments, flag: "--listen" }];
     let mut serving = Serving::begin(&listen, options).await?;
     let Some(api) = serving.start(move |door| start(&settings, is_redis, door)).await? else { return Ok(()) };
-    for address in serving.open(api.clone()) {
+    for address in serving.open(api.platform()) {
         writeln!(std::io::stdout(), "audience is ready on http://{address} (segments, traits and users)")?;
     }
     serving.until_told().await;

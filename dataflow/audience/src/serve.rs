@@ -65,7 +65,7 @@ async fn serve(settings: ServeSettings, cluster: Option<Cluster>) -> anyhow::Res
     let started = serving.start(move |door| start(&settings, cluster.as_ref(), door)).await?;
     let Some((service, demo)) = started else { return Ok(ExitCode::SUCCESS) };
     // On standard output, so that scripts can wait for it.
-    let [all, ingest] = *serving.open(service.clone()) else { anyhow::bail!("the addresses are not known") };
+    let [all, ingest] = *serving.open(service.platform()) else { anyhow::bail!("the addresses are not known") };
     writeln!(std::io::stdout(), "audience is ready on http://{all} (events also on http://{ingest})")?;
     let live = demo.map(|demo| tokio::spawn(demo.live(service.clone())));
     let failed = watch(service.clone());

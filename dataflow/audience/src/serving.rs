@@ -1,7 +1,6 @@
 //! Listeners and signals of a process that serves, from before there is anything to serve until it is told to stop.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 
 use anyhow::Context;
 use audience_api::{ApiOptions, Door, Listen, Server};
@@ -50,7 +49,7 @@ impl Serving {
     }
 
     /// Serves a platform; gives the addresses, with the ports that were free where port 0 was asked for.
-    pub fn open(&self, platform: Arc<dyn Platform>) -> &[SocketAddr] {
+    pub fn open(&self, platform: Platform) -> &[SocketAddr] {
         self.door.open(platform);
         &self.addresses
     }

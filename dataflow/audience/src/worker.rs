@@ -18,6 +18,7 @@ use audience_engine::cluster::host::{self, HostOptions};
 use audience_engine::cluster::link::SILENCE;
 use audience_engine::cluster::status::HostStatus;
 use audience_engine::service::clock;
+use audience_protocol::Platform;
 use clap::Args;
 use parking_lot::Mutex;
 use rustix::process::{Pid, Signal, kill_process};
@@ -105,7 +106,7 @@ async fn host(options: HostOptions, address: Option<SocketAddr>) -> anyhow::Resu
     if let Some(address) = address {
         let listen = [Listen { address, scope: Scope::Health, flag: "--listen" }];
         let api_options = ApiOptions { clock: clock::now, figures: telemetry::figures, ..ApiOptions::default() };
-        let server = Server::bind(options.status.clone(), &listen, api_options).await?;
+        let server = Server::bind(Platform::without_engine(options.status.clone()), &listen, api_options).await?;
         tokio::spawn(server.run(std::future::pending()));
     }
     let leaving = options.leaving.clone();

@@ -75,7 +75,7 @@ async fn look(api: &Arc<Api>) -> Result<Arc<SizesNow>, Problem> {
     if let Some((_, known)) = last.as_ref().filter(|(at, _)| at.elapsed() < PACE / 2) {
         return Ok(known.clone());
     }
-    let new = Arc::new(api.blocking(|api| Ok::<_, Problem>(api.platform.sizes_now()?)).await?);
+    let new = Arc::new(api.blocking(|api| Ok::<_, Problem>(api.platform.sizes.sizes_now()?)).await?);
     *last = Some((Instant::now(), new.clone()));
     Ok(new)
 }

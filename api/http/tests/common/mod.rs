@@ -49,7 +49,7 @@ pub async fn start_with(options: ApiOptions) -> Harness {
         scope,
         flag: "--test",
     });
-    let server = Server::bind(Arc::clone(&platform) as _, &listen, options).await.unwrap();
+    let server = Server::bind(platform.platform(), &listen, options).await.unwrap();
     let addresses = server.addresses();
     let (stop, stopped) = oneshot::channel();
     let running = tokio::spawn(server.run(async {

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use audience_engine::service::{Service, clock};
-use audience_protocol::{Platform, PlatformError};
+use audience_protocol::{EventResource, PlatformError};
 use audience_rules::event::{EventDecoder, EventDefaults};
 use audience_rules::time::parse_rfc3339;
 use serde::{Deserialize, Serialize};

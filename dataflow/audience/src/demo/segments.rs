@@ -1,7 +1,7 @@
 //! Segments of every kind, and computed traits, for the shop.
 
 use audience_engine::service::Service;
-use audience_protocol::{Platform, PlatformError, SegmentInput};
+use audience_protocol::{PlatformError, SegmentInput, SegmentResource, TraitResource};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::AtomicU64;
 
 use audience_kernel::operator::TickOutput;
-use audience_protocol::{ComponentHealth, Health, Platform};
+use audience_protocol::{ComponentHealth, Health, OperationsResource};
 use parking_lot::Mutex;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
@@ -73,7 +73,7 @@ impl HostStatus {
     }
 }
 
-impl Platform for HostStatus {
+impl OperationsResource for HostStatus {
     fn health(&self) -> Health {
         let waits = *self.waits.lock();
         let status = if waits.is_none() { "UP" } else { "DOWN" };

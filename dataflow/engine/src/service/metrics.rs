@@ -3,8 +3,8 @@
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use audience_protocol::CheckpointFigures;
 use audience_protocol::PlatformError;
-use audience_protocol::people::CheckpointFigures;
 use parking_lot::Mutex;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;

@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 
 use audience_contract::{CatalogueStore, ServingStore};
 use audience_protocol::{
-    AuditItem, AuditQuery, ComponentHealth, FaultyDocument, Health, MembersChange, MembersOutcome, Page, Platform,
-    PlatformError, Result, SegmentDocument, SegmentInput, SegmentQuery, SegmentView, TraitDocument, Transition,
-    UserSegment,
+    AuditItem, AuditQuery, CatalogueResource, ComponentHealth, FaultyDocument, Health, MembersChange, MembersOutcome,
+    OperationsResource, Page, Platform, PlatformError, Result, SegmentDocument, SegmentInput, SegmentQuery,
+    SegmentResource, SegmentView, TraitDocument, TraitResource, Transition, UserResource, UserSegment,
 };
 use parking_lot::Mutex;
 use prometheus_client::encoding::text::encode_registry;
@@ -90,6 +90,17 @@ impl SegmentApi {
         Ok(api)
     }
 
+    /// This process as the APIs see it.
+    pub fn platform(self: &Arc<Self>) -> Platform {
+        Platform {
+            segments: self.clone(),
+            traits: self.clone(),
+            users: self.clone(),
+            catalogue: self.clone(),
+            ..Platform::without_engine(self.clone())
+        }
+    }
+
     /// Ends its threads, and waits for that.
     pub fn stop(&self) {
         let begun = Instant::now();
@@ -126,7 +137,7 @@ impl SegmentApi {
     }
 }
 
-impl Platform for SegmentApi {
+impl SegmentResource for SegmentApi {
     fn create_segment(&self, input: SegmentInput, author: &str) -> Result<SegmentView> {
         Ok(self.view(self.editor.create_segment(input, author)?))
     }
@@ -191,11 +202,9 @@ impl Platform for SegmentApi {
         let Counts { added, removed, unchanged } = counts;
         Ok(MembersOutcome { segment: self.view(segment), added, removed, unchanged })
     }
+}
 
-    fn audit(&self, query: &AuditQuery) -> Result<Page<AuditItem>> {
-        self.editor.audit(query)
-    }
-
+impl TraitResource for SegmentApi {
     fn put_trait(&self, definition: &RawValue, expected: Option<u64>, author: &str) -> Result<TraitDocument> {
         self.editor.put_trait(definition, expected, author)
     }
@@ -211,11 +220,9 @@ impl Platform for SegmentApi {
     fn computed_traits(&self) -> Result<Vec<TraitDocument>> {
         Ok(self.editor.computed_traits())
     }
+}
 
-    fn faulty_documents(&self) -> Result<Vec<FaultyDocument>> {
-        Ok(self.editor.read(|documents| documents.faulty.clone()))
-    }
-
+impl UserResource for SegmentApi {
     fn user_segments(&self, id: &str) -> Result<Vec<UserSegment>> {
         let Some(memberships) = &self.memberships else {
             return Err(PlatformError::NeedsEngine("which segments a user is in"));
@@ -237,7 +244,19 @@ impl Platform for SegmentApi {
     fn reads_block(&self) -> bool {
         true
     }
+}
 
+impl CatalogueResource for SegmentApi {
+    fn audit(&self, query: &AuditQuery) -> Result<Page<AuditItem>> {
+        self.editor.audit(query)
+    }
+
+    fn faulty_documents(&self) -> Result<Vec<FaultyDocument>> {
+        Ok(self.editor.read(|documents| documents.faulty.clone()))
+    }
+}
+
+impl OperationsResource for SegmentApi {
     fn health(&self) -> Health {
         let component = |fault: Option<String>| {
             let status = if fault.is_none() { "UP" } else { "DOWN" };

@@ -3,8 +3,7 @@
 use std::ops::ControlFlow;
 
 use audience_contract::{Document, DocumentKind};
-use audience_protocol::people::{CountedEvents, ExplainedNode};
-use audience_protocol::{Explanation, PlatformError, Result};
+use audience_protocol::{CountedEvents, ExplainedNode, Explanation, PlatformError, Result};
 use audience_rules::ast::Millis;
 use audience_rules::catalogue::{Catalogue, SegmentStatus};
 use audience_rules::event::event_to_json;

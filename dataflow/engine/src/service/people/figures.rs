@@ -3,8 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Instant;
 
-use audience_protocol::people::{ChangeFigures, EventFigures, SystemHealth};
-use audience_protocol::{Platform, SystemView};
+use audience_protocol::{ChangeFigures, EventFigures, OperationsResource, SystemHealth, SystemView};
 use audience_rules::time::format_time;
 
 use crate::service::{Service, clock};

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-use audience_protocol::people::{EventShape, FieldShape, NamedSegment, Schema};
+use audience_protocol::{EventShape, FieldShape, NamedSegment, Schema};
 use audience_rules::ast::Millis;
 use audience_rules::record::{EventRef, RecordKind, records};
 use audience_rules::time::format_time;

@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use audience_kernel::aliases::IdSince;
-use audience_protocol::people::UserId;
-use audience_protocol::{Page, PlatformError, Result, UserEventQuery, UserQuery};
+use audience_protocol::{Page, PlatformError, Result, UserEventQuery, UserId, UserQuery};
 use audience_rules::ast::Millis;
 use audience_rules::event::event_to_json;
 use audience_rules::fault::Fault;

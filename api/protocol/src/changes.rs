@@ -1,7 +1,36 @@
-//! Membership changes as they are given out, for those who follow them.
+//! Membership changes as they are emitted, for subscribers.
 
 use std::fmt;
 use std::ops::ControlFlow;
+
+use crate::error::{Result, needs_engine};
+
+/// Membership changes. A platform implements what it can answer; the rest is refused with
+/// [`PlatformError::NeedsEngine`](crate::PlatformError::NeedsEngine).
+pub trait ChangeResource: Send + Sync + 'static {
+    /// Returns the place after all changes emitted so far.
+    fn newest_change(&self) -> Result<ChangePlace> {
+        needs_engine("which memberships change", ())
+    }
+
+    /// Calls `wake` whenever more changes are emitted, for as long as the platform lives. It MUST be quick.
+    fn on_changes(&self, wake: Box<dyn Fn() + Send + Sync>) -> Result<()> {
+        needs_engine("which memberships change", wake)
+    }
+
+    /// Visits the changes from a place on that pass the filter, until `visit` breaks off or all are visited. Those of
+    /// recent ticks are in memory; others are read from the log, only when the call may wait for that.
+    fn changes(
+        &self,
+        from: ChangePlace,
+        filter: &ChangeFilter,
+        may_wait: bool,
+        visit: &mut VisitChange<'_>,
+    ) -> Result<ChangesRead> {
+        let _ = visit;
+        needs_engine("which memberships change", (from, filter, may_wait))
+    }
+}
 
 /// A place in the order of all changes given out: everything before it has been seen.
 ///

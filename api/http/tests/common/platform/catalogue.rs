@@ -1,0 +1,32 @@
+//! One row of the audit log and one faulty document.
+
+use audience_protocol::{AuditItem, AuditQuery, CatalogueResource, FaultyDocument, Page, Result};
+use audience_rules::fault::{Fault, code};
+
+use super::FakePlatform;
+
+impl CatalogueResource for FakePlatform {
+    fn audit(&self, query: &AuditQuery) -> Result<Page<AuditItem>> {
+        self.asked.lock().unwrap().push(query.clone());
+        let item = AuditItem {
+            sequence: 7,
+            at: "2024-01-01T00:00:00Z".into(),
+            author: "ann".into(),
+            action: "created".into(),
+            kind: "segment".into(),
+            id: "a".into(),
+            version: Some(1),
+            catalogue_version: 3,
+            note: None,
+            before: None,
+            after: None,
+        };
+        Ok(Page { items: vec![item], next_cursor: Some("7".into()) })
+    }
+
+    fn faulty_documents(&self) -> Result<Vec<FaultyDocument>> {
+        let faults = vec![Fault { pointer: "/rules".into(), code: code::UNKNOWN_KEY, message: "no".into() }];
+        let (kind, id) = ("segment", "by-hand".to_owned());
+        Ok(vec![FaultyDocument { kind, id, catalogue_version: 7, running_version: None, faults }])
+    }
+}

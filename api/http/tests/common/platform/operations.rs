@@ -1,0 +1,19 @@
+//! Health as a test sets it.
+
+use std::collections::BTreeMap;
+
+use audience_protocol::{ComponentHealth, Health, OperationsResource};
+
+use super::FakePlatform;
+
+impl OperationsResource for FakePlatform {
+    fn health(&self) -> Health {
+        let down = *self.down.lock().unwrap();
+        let component = ComponentHealth { status: if down { "DOWN" } else { "UP" }, detail: None };
+        Health { ready: !down, components: BTreeMap::from([("engine".to_owned(), component)]) }
+    }
+
+    fn metrics(&self) -> String {
+        "# TYPE audience_fake gauge\naudience_fake 1\n".into()
+    }
+}

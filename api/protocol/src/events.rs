@@ -1,0 +1,19 @@
+//! Events on their way in, and what they look like.
+
+use crate::error::{Result, needs_engine};
+use crate::schema::Schema;
+
+/// Events. A platform implements what it can answer; the rest is refused with
+/// [`PlatformError::NeedsEngine`](crate::PlatformError::NeedsEngine).
+pub trait EventResource: Send + Sync + 'static {
+    /// Accepts `count` events as flat records, one after the other. Returns when they are durable. The platform sets their
+    /// sequence numbers. The error is [`PlatformError::Busy`](crate::PlatformError::Busy) when too much is waiting.
+    fn ingest(&self, records: Vec<u8>, count: usize) -> Result<()> {
+        needs_engine("events", (records, count))
+    }
+
+    /// Returns what events and traits look like.
+    fn schema(&self) -> Result<Schema> {
+        needs_engine("what events look like", ())
+    }
+}

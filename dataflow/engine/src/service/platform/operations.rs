@@ -1,0 +1,58 @@
+//! Health, metrics and figures of the running platform.
+
+use std::collections::BTreeMap;
+
+use audience_protocol::{ComponentHealth, Health, OperationsResource, Result, SystemView};
+
+use crate::service::metrics::Snapshot;
+use crate::service::{Service, clock};
+
+impl OperationsResource for Service {
+    fn health(&self) -> Health {
+        let mut components = BTreeMap::new();
+        let failure = self.engine.done().failure;
+        let status = if failure.is_none() { "UP" } else { "DOWN" };
+        components.insert("engine".to_owned(), ComponentHealth { status, detail: failure.clone() });
+        let store_fault = self.store_fault();
+        let status = if store_fault.is_none() { "UP" } else { "DOWN" };
+        components.insert("stores".to_owned(), ComponentHealth { status, detail: store_fault.clone() });
+        // Events are served on with the rules that are known.
+        let detail = self.editor.store_fault();
+        components.insert("catalogue".to_owned(), ComponentHealth { status: "UP", detail });
+        for (name, fault) in self.connectors.faults() {
+            let status = if fault.is_none() { "UP" } else { "DOWN" };
+            components.insert(name, ComponentHealth { status, detail: fault });
+        }
+        if let Some(detail) = self.connectors.announcing.fault() {
+            components.insert("segment-updates".to_owned(), ComponentHealth { status: "UP", detail });
+        }
+        // The stream goes on without checkpoints and history.
+        let detail = self.checkpoint_fault.lock().clone();
+        components.insert("checkpoints".to_owned(), ComponentHealth { status: "UP", detail });
+        if let Some(archive) = &self.archive {
+            components.insert("history".to_owned(), ComponentHealth { status: "UP", detail: archive.fault() });
+        }
+        Health { ready: self.is_ready() && failure.is_none() && store_fault.is_none(), components }
+    }
+
+    fn metrics(&self) -> String {
+        let faulty_documents = self.editor.read(|documents| documents.faulty.len() as u64);
+        let done = self.engine.done();
+        self.connectors.observe(&self.metrics.connectors, self.committed.newest());
+        self.webhooks.observe(&self.metrics.webhooks);
+        let snapshot = Snapshot {
+            sizes: self.all_sizes().sizes.into_iter().collect(),
+            users: done.users,
+            unkept_events: self.archive.as_ref().map_or(0, |kept| self.stores.events.end().saturating_sub(kept.end())),
+            waiting_events: self.stores.events.end().saturating_sub(self.standing.sequence()),
+            faulty_documents,
+            catalogue_errors: self.editor.store_errors(),
+            frontier_lag_seconds: (clock::now() - done.clock).max(0) as f64 / 1000.0,
+        };
+        self.metrics.encode(snapshot).unwrap_or_default()
+    }
+
+    fn system(&self) -> Result<SystemView> {
+        Ok(self.figures())
+    }
+}
