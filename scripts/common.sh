@@ -2,6 +2,7 @@
 # What the scripts share; sourced, never run. Sets:
 #   root    the repository
 #   target  cargo's target directory: CARGO_TARGET_DIR, or target/ in the repository
+#   built_program  the program that build_program makes
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 target=$root/target
@@ -65,6 +66,13 @@ ensure_rust() {
     if [ "$(printf '%s\n' "$needed" "$found" | sort -V | head -n 1)" != "$needed" ]; then
         die "Rust $found is too old, $needed or later is needed: rustup update stable"
     fi
+}
+
+# build_program: builds the program with the profile that compiles soonest, and leaves it at $built_program.
+built_program=$target/serve/audience
+build_program() {
+    say "building (the first time takes some minutes)"
+    (cd "$root" && cargo build --profile serve --locked -p audience --bin audience) || die "the program does not build"
 }
 
 # ensure_component NAME COMMAND…: a part of the toolchain that minimal installations leave out.
