@@ -1,6 +1,7 @@
 // The console: which page stands at which address.
 import { html, render } from './lib/html.js';
 import { location, match } from './lib/router.js';
+import { zone } from './lib/settings.js';
 import { useStore } from './lib/store.js';
 import { Shell, useTitle } from './parts/shell.js';
 import { Empty } from './parts/feedback.js';
@@ -52,6 +53,8 @@ function NoPage() {
 
 function App() {
   const { path, query } = useStore(location);
+  // Every time on the page is drawn again in another zone.
+  useStore(zone);
   for (const [pattern, Page] of PAGES) {
     const parameters = match(pattern, path);
     if (parameters) {

@@ -1,6 +1,7 @@
 // The conditions that are no behaviour: traits, segments, sequences, random shares, and what has no form.
 import { html, useState } from '../lib/html.js';
 import { Combobox } from '../parts/combobox.js';
+import { NumberField } from '../parts/number-field.js';
 import { parseJson } from '../rules/exact.js';
 import { freshKey } from '../rules/form.js';
 import { below } from '../rules/pointers.js';
@@ -167,42 +168,34 @@ export function Sequence({ node, onChange, suggest, faults, pointer }) {
   `;
 }
 
+const BUCKETS = 10_000;
+
 /** A share by buckets of a hash: the same salt gives the same users. */
 export function Sample({ node, onChange, faults, pointer }) {
   const { sample } = node.json;
   const set = (change) => onChange({ ...node, json: { ...node.json, sample: { ...sample, ...change } } });
-  const bucket = (side) =>
-    html`
-      <input
-        class="pill number"
-        type="number"
-        min="0"
-        max="9999"
-        aria-label="Buckets, ${side}"
-        aria-invalid=${isFaulty(faults, pointer, `sample/${side}`) ? 'true' : undefined}
-        value=${sample[side]}
-        onInput=${(event) => event.target.value !== '' && set({ [side]: Number(event.target.value) })}
-      />
-    `;
+  const bucket = (side, minimum, maximum) => html`
+    <${NumberField}
+      value=${sample[side]}
+      label="Buckets, ${side}"
+      invalid=${isFaulty(faults, pointer, `sample/${side}`)}
+      minimum=${minimum}
+      maximum=${maximum}
+      isWhole
+      onChange=${(value) => set({ [side]: value })}
+    />
+  `;
   const share = (sample.to - sample.from + 1) / 100;
   return html`
     <span class="sentence">
       <span class="word strong">Random share</span>
-      <input
-        class="pill number"
-        type="number"
-        min="0.01"
-        max="100"
-        step="0.01"
-        aria-label="Percent of users"
+      <${NumberField}
         value=${share}
-        onChange=${(event) =>
-          set({
-            to: Math.min(
-              9999,
-              Math.max(sample.from, sample.from + Math.round(Number(event.target.value) * 100) - 1),
-            ),
-          })}
+        label="Percent of users"
+        minimum=${0.01}
+        maximum=${(BUCKETS - sample.from) / 100}
+        decimals=${2}
+        onChange=${(percent) => set({ to: sample.from + Math.round(percent * 100) - 1 })}
       />
       <span class="word">% of users, drawn by</span>
       <input
@@ -214,9 +207,9 @@ export function Sample({ node, onChange, faults, pointer }) {
         onInput=${(event) => set({ salt: event.target.value })}
       />
       <span class="word">buckets</span>
-      ${bucket('from')}
+      ${bucket('from', 0, BUCKETS - 1)}
       <span class="word">to</span>
-      ${bucket('to')}
+      ${bucket('to', sample.from, BUCKETS - 1)}
     </span>
   `;
 }

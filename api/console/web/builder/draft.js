@@ -16,7 +16,7 @@ export function fieldsOf(segment) {
 }
 
 /** The body that the server takes. */
-export function bodyOf(fields, rules, note) {
+export function bodyOf(fields, rules, note, isNew) {
   const body = { name: fields.name.trim(), type: fields.type };
   if (fields.id.trim()) body.id = fields.id.trim();
   if (fields.description.trim()) body.description = fields.description.trim();
@@ -27,6 +27,8 @@ export function bodyOf(fields, rules, note) {
   if (tags.length > 0) body.tags = tags;
   if (fields.owner.trim()) body.owner = fields.owner.trim();
   if (fields.type === 'DYNAMIC') body.rules = rules;
+  // A new list begins without members; an edit leaves those that it has.
+  else if (isNew) body.members = [];
   if (note.trim()) body.note = note.trim();
   return body;
 }

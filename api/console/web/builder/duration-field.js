@@ -1,6 +1,9 @@
 // A duration: an amount and a unit.
 import { html } from '../lib/html.js';
+import { NumberField } from '../parts/number-field.js';
 import { UNITS, parseDuration } from '../rules/grammar.js';
+
+const LONGEST = 999_999_999;
 
 export function DurationField({ value, label, onChange, invalid, suffix }) {
   const parts = parseDuration(value);
@@ -18,18 +21,17 @@ export function DurationField({ value, label, onChange, invalid, suffix }) {
   }
   const unit = parts?.unit ?? String(value ?? 'd').slice(-1);
   const set = (amount, to) => onChange(`${amount}${to}`);
-  const wrong = invalid || !parts;
   return html`
     <span class="joined">
-      <input
-        class="pill number"
-        inputmode="numeric"
-        aria-label="${label}, amount"
-        aria-invalid=${wrong ? 'true' : undefined}
+      <${NumberField}
+        value=${parts?.amount}
+        label="${label}, amount"
+        invalid=${invalid || !parts}
+        minimum=${1}
+        maximum=${LONGEST}
+        isWhole
         size="3"
-        maxlength="9"
-        value=${parts?.amount ?? ''}
-        onInput=${(event) => set(event.target.value.replace(/\D/g, '').replace(/^0+/, ''), unit)}
+        onChange=${(amount) => set(amount, unit)}
       />
       <select
         class="pill"

@@ -1,6 +1,8 @@
 // What the preview says: how many, who comes, who goes, and who is in it only because something is not known.
 import { html } from '../lib/html.js';
 import { count, percent, plural, signed } from '../lib/format.js';
+import { connection } from '../lib/api.js';
+import { useStore } from '../lib/store.js';
 import { Icon } from '../parts/icon.js';
 
 function Sample({ title, users, total }) {
@@ -100,55 +102,70 @@ function Result({ result, isEdit }) {
   `;
 }
 
-export function PreviewPanel({ view, isEdit, isReady }) {
-  const body = () => {
-    if (!isReady) return html`<p class="muted">Add a condition to see who is meant.</p>`;
-    if (view.state === 'absent') return html`<p class="muted">This server has no preview.</p>`;
-    if (view.progress && view.isOld) {
-      const { done, total, phase } = view.progress;
-      return html`
-        <p class="soft">Reading history${phase ? ` (${phase})` : ''}…</p>
-        <progress max=${total || 1} value=${done} aria-label="History read"></progress>
-        <p class="small muted">${count(done)} of ${count(total)}</p>
-      `;
-    }
-    if (view.problem && view.faults.length > 0)
-      return html`
-        <div class="banner warn">
-          <${Icon} name="warn" />
-          <div class="body">
-            Not complete yet:${' '}
-            ${view.faults.length === 1 ? view.faults[0].message : plural(view.faults.length, 'fault')}.
-          </div>
-        </div>
-        ${view.result && html`<div class="old"><${Result} result=${view.result} isEdit=${isEdit} /></div>`}
-      `;
-    if (view.problem)
-      return html`
-        <div class="banner bad"><${Icon} name="warn" /><div class="body">${view.problem.message}</div></div>
-      `;
-    if (!view.result)
-      return html`
-        <div class="stack" role="status" aria-label="Asking">
-          <div class="skeleton preview-skeleton"></div>
-          <div class="skeleton"></div>
-        </div>
-      `;
+/** What keeps the rules from being counted; the last count stays below, as an old one. */
+function Incomplete({ text, view, isEdit }) {
+  return html`
+    <div class="banner warn"><${Icon} name="warn" /><div class="body">Not complete yet: ${text}</div></div>
+    ${view.result && html`<div class="old"><${Result} result=${view.result} isEdit=${isEdit} /></div>`}
+  `;
+}
+
+function Progress({ done, total, phase }) {
+  return html`
+    <p class="soft">Reading history${phase ? ` (${phase})` : ''}…</p>
+    <progress max=${total || 1} value=${done} aria-label="History read"></progress>
+    <p class="small muted">${count(done)} of ${count(total)}</p>
+  `;
+}
+
+function PanelBody({ view, isEdit, isReady, unread }) {
+  if (!isReady) return html`<p class="muted">Add a condition to see who is meant.</p>`;
+  if (unread !== undefined) return html`<${Incomplete} text=${unread} view=${view} isEdit=${isEdit} />`;
+  if (view.state === 'absent') return html`<p class="muted">This server has no preview.</p>`;
+  if (view.progress && view.isOld) return html`<${Progress} ...${view.progress} />`;
+  if (view.problem && view.faults.length > 0) {
+    const [first, ...others] = view.faults;
+    const text = others.length === 0 ? `${first.message}.` : `${plural(view.faults.length, 'fault')}.`;
+    return html`<${Incomplete} text=${text} view=${view} isEdit=${isEdit} />`;
+  }
+  if (view.problem) {
     return html`
-      <div class=${view.isOld ? 'old' : ''}>
-        <div class="stack tight"><${Result} result=${view.result} isEdit=${isEdit} /></div>
+      <div class="banner bad"><${Icon} name="warn" /><div class="body">${view.problem.message}</div></div>
+    `;
+  }
+  if (!view.result) {
+    return html`
+      <div class="stack" role="status" aria-label="Asking">
+        <div class="skeleton preview-skeleton"></div>
+        <div class="skeleton"></div>
       </div>
     `;
-  };
+  }
+  return html`
+    <div class=${view.isOld ? 'old' : ''}>
+      <div class="stack tight"><${Result} result=${view.result} isEdit=${isEdit} /></div>
+    </div>
+  `;
+}
+
+/** Whether the count follows every event now. */
+function Light({ view, unread }) {
+  const { up } = useStore(connection);
+  if (!up) return html`<span class="dot bad"></span> no connection`;
+  if (view.state !== 'done' || view.isOld || unread !== undefined) return null;
+  return html`<span class="dot good"></span> live`;
+}
+
+export function PreviewPanel({ view, isEdit, isReady, unread }) {
   return html`
     <section class="card preview" aria-label="Preview">
       <div class="card-head">
         <h2>Preview</h2>
-        <span class="small muted">
-          ${view.state === 'done' && !view.isOld ? html`<span class="dot good"></span> live` : ''}
-        </span>
+        <span class="small muted"><${Light} view=${view} unread=${unread} /></span>
       </div>
-      <div class="card-body" aria-live="polite" aria-busy=${String(view.isOld)}>${body()}</div>
+      <div class="card-body" aria-live="polite" aria-busy=${String(view.isOld)}>
+        <${PanelBody} view=${view} isEdit=${isEdit} isReady=${isReady} unread=${unread} />
+      </div>
     </section>
   `;
 }

@@ -1,6 +1,6 @@
 // The exact effect of rules before they are saved: asked for while typing, broken off when typing goes on.
 import { useEffect, useState } from '../lib/html.js';
-import { Problem, author } from '../lib/api.js';
+import { Problem, author, headerText, reach } from '../lib/api.js';
 import { parseJson } from '../rules/exact.js';
 import { rulesFaults } from '../rules/pointers.js';
 
@@ -33,16 +33,13 @@ async function* events(response) {
 
 /** Asks for a preview; `onProgress` hears of histories that are scanned. */
 export async function askPreview(body, signal, onProgress) {
-  const response = await fetch('/api/segments/preview', {
-    method: 'POST',
-    signal,
-    body: JSON.stringify(body),
-    headers: {
-      'content-type': 'application/json',
-      accept: 'text/event-stream, application/problem+json',
-      'x-author': String.fromCharCode(...new TextEncoder().encode(author.get())),
-    },
-  });
+  const headers = {
+    'content-type': 'application/json',
+    accept: 'text/event-stream, application/problem+json',
+    'x-author': headerText(author.get()),
+  };
+  const init = { method: 'POST', signal, body: JSON.stringify(body), headers };
+  const response = await reach('/api/segments/preview', init, true);
   if (!response.ok) throw new Problem(response.status, await response.json().catch(() => ({})));
   if (!response.headers.get('content-type')?.startsWith('text/event-stream')) return response.json();
   for await (const { name, data } of events(response)) {

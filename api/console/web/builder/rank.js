@@ -1,6 +1,7 @@
 // The first users by an amount: top N or top percent, of all or among some.
 import { html } from '../lib/html.js';
 import { Combobox } from '../parts/combobox.js';
+import { NumberField } from '../parts/number-field.js';
 import { toForm, toNode } from '../rules/form.js';
 import { below } from '../rules/pointers.js';
 import { Amount } from './behaviour.js';
@@ -39,19 +40,15 @@ export function Rank({ node, onChange, suggest, faults, pointer, renderGroup }) 
         <option value="desc">Top</option>
         <option value="asc">Bottom</option>
       </select>
-      <input
-        class="pill number"
-        type="number"
-        min=${isPercent ? '0.01' : '1'}
-        max=${isPercent ? '100' : '1000000'}
-        step=${isPercent ? 'any' : '1'}
-        aria-label="How many"
-        aria-invalid=${isFaulty(faults, pointer, isPercent ? 'percent' : 'top') || many === undefined
-          ? 'true'
-          : undefined}
-        value=${many ?? ''}
-        onInput=${(event) =>
-          event.target.value !== '' && setMany(isPercent ? 'percent' : 'top', Number(event.target.value))}
+      <${NumberField}
+        key=${isPercent}
+        value=${many}
+        label="How many"
+        invalid=${isFaulty(faults, pointer, isPercent ? 'percent' : 'top') || many === undefined}
+        minimum=${isPercent ? 0.01 : 1}
+        maximum=${isPercent ? 100 : 1_000_000}
+        isWhole=${!isPercent}
+        onChange=${(value) => setMany(isPercent ? 'percent' : 'top', value)}
       />
       <select
         class="pill"

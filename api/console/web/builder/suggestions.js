@@ -1,5 +1,6 @@
 // What the fields of the builder suggest: names and values that the data has, or the names that are shipped.
 import { read } from '../lib/api.js';
+import { count } from '../lib/format.js';
 
 const unique = (options) => [...new Map(options.map((option) => [option.value, option])).values()];
 const typed = (one) => ({
@@ -34,7 +35,7 @@ export async function loadSuggestions(signal) {
 export function suggestions(schema) {
   const events = schema.events.map((one) => ({
     value: one.name,
-    hint: one.count === undefined ? '' : `${one.count.toLocaleString('en-US')} seen`,
+    hint: one.count === undefined ? '' : `${count(one.count)} seen`,
   }));
   const computed = schema.computedTraits.map((one) => ({
     value: one.name,

@@ -1,5 +1,6 @@
 // An instant. It is written and shown in UTC, so that a rule says the same wherever it is read.
 import { html } from '../lib/html.js';
+import { InstantField } from '../parts/instant-field.js';
 
 const asField = (value) => {
   const at = new Date(value);
@@ -9,16 +10,11 @@ const asField = (value) => {
 export function TimeField({ value, label, onChange, invalid }) {
   return html`
     <span class="joined">
-      <input
-        class="pill"
-        type="datetime-local"
-        step="1"
-        aria-label="${label}, UTC"
-        aria-invalid=${invalid ? 'true' : undefined}
+      <${InstantField}
         value=${asField(value)}
-        onChange=${(event) =>
-          event.target.value &&
-          onChange(`${event.target.value.length === 16 ? `${event.target.value}:00` : event.target.value}Z`)}
+        label="${label}, UTC"
+        invalid=${invalid}
+        onChange=${(text) => onChange(`${text}Z`)}
       />
       <span class="pill type" aria-hidden="true">UTC</span>
     </span>

@@ -23,10 +23,27 @@ export class Problem extends Error {
   }
 }
 
-const UNREACHABLE = {
-  code: 'unreachable',
-  detail: 'The server cannot be reached. It is asked again by itself.',
-};
+/** What a call says when there is no connection: a question is asked again, a change is not made again by itself. */
+const unreachable = (isQuestion) =>
+  new Problem(0, {
+    code: 'unreachable',
+    detail: isQuestion
+      ? 'The server cannot be reached. The console asks again by itself.'
+      : 'The server cannot be reached. Nothing was changed; try again when it is back.',
+  });
+
+/** Fetches, and notes whether the server answers. `isQuestion` says that nothing is changed by it. */
+export async function reach(url, init, isQuestion) {
+  try {
+    const response = await fetch(url, init);
+    if (!connection.get().up) connection.set({ up: true });
+    return response;
+  } catch (error) {
+    if (error.name === 'AbortError') throw error;
+    connection.set({ up: false });
+    throw unreachable(isQuestion);
+  }
+}
 
 /** Who makes changes, as the audit log shows it. */
 export const author = {
@@ -47,7 +64,7 @@ export const author = {
 };
 
 /** UTF-8 text as the bytes that a header takes. */
-function headerText(text) {
+export function headerText(text) {
   return String.fromCharCode(...new TextEncoder().encode(text));
 }
 
@@ -82,15 +99,8 @@ export async function ask(method, url, options = {}) {
   if (body !== undefined) headers['content-type'] = options.type ?? 'application/json';
   if (options.etag) headers['if-match'] = options.etag;
   if (method !== 'GET') headers['x-author'] = headerText(author.get());
-  let response;
-  try {
-    response = await fetch(url, { method, headers, body, signal: options.signal, cache: 'no-store' });
-  } catch (error) {
-    if (error.name === 'AbortError') throw error;
-    connection.set({ up: false });
-    throw new Problem(0, UNREACHABLE);
-  }
-  connection.set(connection.get().up ? connection.get() : { up: true });
+  const init = { method, headers, body, signal: options.signal, cache: /** @type {const} */ ('no-store') };
+  const response = await reach(url, init, method === 'GET');
   const text = await response.text();
   if (!response.ok) throw new Problem(response.status, parse(text) ?? {});
   return { status: response.status, data: parse(text), etag: response.headers.get('etag') };

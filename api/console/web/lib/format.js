@@ -1,51 +1,80 @@
-// Numbers and times as people read them.
+// Numbers and times as people read them, in the language of the browser; times with their zone.
+import { locale, zone } from './settings.js';
 
-const whole = new Intl.NumberFormat('en-US');
-const short = new Intl.NumberFormat('en-US', { notation: 'compact', maximumFractionDigits: 1 });
-const date = new Intl.DateTimeFormat('en-GB', { day: 'numeric', month: 'short', year: 'numeric' });
-const dayAndTime = new Intl.DateTimeFormat('en-GB', {
-  day: 'numeric',
-  month: 'short',
-  hour: '2-digit',
-  minute: '2-digit',
-});
-const full = new Intl.DateTimeFormat('en-GB', {
-  day: 'numeric',
-  month: 'short',
-  year: 'numeric',
-  hour: '2-digit',
-  minute: '2-digit',
-  second: '2-digit',
-});
-const clock = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-digit', second: '2-digit' });
+/** A formatter of each kind, made again when the language or the zone changes. */
+function kept(make) {
+  let language;
+  let place;
+  let formatter;
+  return () => {
+    if (language !== locale.get() || place !== zone.get()) {
+      language = locale.get();
+      place = zone.get();
+      formatter = make(language, place);
+    }
+    return formatter;
+  };
+}
+
+const numbers = (options) => kept((language) => new Intl.NumberFormat(language, options));
+const times = (options) =>
+  kept((language, timeZone) => new Intl.DateTimeFormat(language, { ...options, timeZone }));
+
+const whole = numbers({});
+const short = numbers({ notation: 'compact', maximumFractionDigits: 1 });
+const tenths = numbers({ maximumFractionDigits: 1 });
+const oneDecimal = numbers({ minimumFractionDigits: 1, maximumFractionDigits: 1 });
+const day = { day: 'numeric', month: 'short' };
+const toMinute = { hour: '2-digit', minute: '2-digit' };
+const toSecond = { ...toMinute, second: '2-digit' };
+const date = times({ ...day, year: 'numeric', timeZoneName: 'short' });
+const dayAndTime = times({ ...day, ...toMinute });
+const full = times({ ...day, year: 'numeric', ...toSecond, timeZoneName: 'short' });
+const fullMinutes = times({ ...day, year: 'numeric', ...toMinute, timeZoneName: 'short' });
+const clock = times({ ...toSecond, timeZoneName: 'short' });
 
 /** 12345 → "12,345"; nothing → "–". */
-export const count = (value) => (typeof value === 'number' ? whole.format(value) : '–');
+export const count = (value) => (typeof value === 'number' ? whole().format(value) : '–');
 
 /** 12345 → "12.3K". */
-export const compact = (value) => (typeof value === 'number' ? short.format(value) : '–');
+export const compact = (value) => (typeof value === 'number' ? short().format(value) : '–');
 
 /** With its sign: "+12", "−3", "0". */
 export function signed(value) {
   if (typeof value !== 'number') return '–';
-  return value > 0 ? `+${whole.format(value)}` : value < 0 ? `−${whole.format(-value)}` : '0';
+  return value > 0 ? `+${whole().format(value)}` : value < 0 ? `−${whole().format(-value)}` : '0';
 }
 
 /** A part of a whole: "12.5%". */
 export function percent(part, all) {
   if (!all) return '–';
   const value = (100 * part) / all;
-  if (value > 0 && value < 0.1) return '<0.1%';
-  return `${value >= 10 ? Math.round(value) : Math.round(value * 10) / 10}%`;
+  if (value > 0 && value < 0.1) return `<${tenths().format(0.1)}%`;
+  return `${value >= 10 ? Math.round(value) : tenths().format(value)}%`;
 }
 
 export const plural = (number, one, many = `${one}s`) => `${count(number)} ${number === 1 ? one : many}`;
 
 const parts = (at) => new Date(at);
-export const dateTime = (at) => (at === undefined ? '–' : full.format(parts(at)));
-export const shortTime = (at) => dayAndTime.format(parts(at));
-export const onlyDate = (at) => date.format(parts(at));
-export const onlyClock = (at) => clock.format(parts(at));
+export const dateTime = (at) => (at === undefined ? '–' : full().format(parts(at)));
+/** To the minute, with its zone. */
+export const dateMinute = (at) => fullMinutes().format(parts(at));
+/** For places that say the zone once, such as the axis of a chart. */
+export const shortTime = (at) => dayAndTime().format(parts(at));
+export const onlyDate = (at) => date().format(parts(at));
+export const onlyClock = (at) => clock().format(parts(at));
+
+/**
+ * The zone as times carry it: "GMT+1", "UTC".
+ * @param {number | string} [at]
+ */
+export function zoneName(at = Date.now()) {
+  return (
+    full()
+      .formatToParts(parts(at))
+      .find((part) => part.type === 'timeZoneName')?.value ?? zone.get()
+  );
+}
 
 /** How long ago, or in how long: "3 min ago", "in 2 days". */
 export function relative(at, now = Date.now()) {
@@ -76,7 +105,7 @@ export function bytes(value) {
     left /= 1000;
     unit += 1;
   }
-  return `${unit === 0 || left >= 100 ? Math.round(left) : left.toFixed(1)} ${units[unit]}`;
+  return `${unit === 0 || left >= 100 ? Math.round(left) : oneDecimal().format(left)} ${units[unit]}`;
 }
 
 /** Any JSON value in one line. */

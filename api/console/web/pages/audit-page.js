@@ -4,6 +4,7 @@ import { query as toQuery, read } from '../lib/api.js';
 import { dateTime, relative } from '../lib/format.js';
 import { useLoad } from '../lib/load.js';
 import { setQuery } from '../lib/router.js';
+import { useTyped } from '../lib/typed.js';
 import { Empty, Loading, ProblemBanner } from '../parts/feedback.js';
 import { useTitle } from '../parts/shell.js';
 
@@ -66,16 +67,13 @@ export function AuditPage({ query }) {
         ${options.map(([value, text]) => html`<option value=${value}>${text}</option>`)}
       </select>
     `;
-  const text = (member, label) =>
-    html`
-      <input
-        class="input filter-text"
-        aria-label=${label}
-        placeholder=${label}
-        value=${filter[member] ?? ''}
-        onChange=${(event) => setQuery({ [member]: event.target.value.trim() })}
-      />
-    `;
+  const text = (member, label) => html`
+    <${FilterText}
+      label=${label}
+      value=${filter[member] ?? ''}
+      onChange=${(value) => setQuery({ [member]: value })}
+    />
+  `;
   return html`
     <div class="page">
       <header class="page-head">
@@ -160,6 +158,26 @@ export function AuditPage({ query }) {
         </div>
       `}
     </div>
+  `;
+}
+
+/** A text that is looked for: spaces around it say nothing, but stay while it is typed. */
+function FilterText({ label, value, onChange }) {
+  const field = useTyped({
+    value,
+    write: (text) => text,
+    read: (text) => ({ value: text.trim() }),
+    onChange,
+  });
+  return html`
+    <input
+      class="input filter-text"
+      aria-label=${label}
+      placeholder=${label}
+      value=${field.text}
+      onInput=${(event) => field.type(event.target.value)}
+      onBlur=${field.leave}
+    />
   `;
 }
 

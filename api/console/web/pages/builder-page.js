@@ -3,7 +3,9 @@ import { html, useCallback, useEffect, useMemo, useRef, useState } from '../lib/
 import { Problem, ask, path } from '../lib/api.js';
 import { useLoad } from '../lib/load.js';
 import { guardLeaving, navigate } from '../lib/router.js';
+import { useStore } from '../lib/store.js';
 import { toast } from '../lib/toast.js';
+import { unreadable } from '../lib/typed.js';
 import { count, plural } from '../lib/format.js';
 import { fromForm, toForm } from '../rules/form.js';
 import { countNodes } from '../rules/tree.js';
@@ -61,7 +63,8 @@ function Builder({ segment, etag, start, reload }) {
   const changeRoot = useCallback((root, what) => history.change(root, what), [history.change]);
   const changeRules = useCallback((next) => history.change(toForm(next), 'json'), [history.change]);
   const faults = view.faults.length === 0 && problem ? rulesFaults(problem.errors) : view.faults;
-  const rulesAreReady = !isDynamic || (rules !== undefined && !isBroken);
+  const unread = Object.values(useStore(unreadable));
+  const rulesAreReady = !isDynamic || (rules !== undefined && !isBroken && unread.length === 0);
   const isReady = fields.name.trim() !== '' && rulesAreReady;
 
   const finish = (saved) => {
@@ -79,7 +82,7 @@ function Builder({ segment, etag, start, reload }) {
     setBusy(status);
     setProblem(undefined);
     try {
-      const body = bodyOf(fields, rules, note);
+      const body = bodyOf(fields, rules, note, !segment);
       const answer = segment
         ? await save(segment, body, over ?? etag)
         : await create(body, status, key.current);
@@ -197,7 +200,12 @@ function Builder({ segment, etag, start, reload }) {
         ${isDynamic &&
         html`
           <aside class="stack builder-aside">
-            <${PreviewPanel} view=${view} isEdit=${Boolean(segment)} isReady=${rules !== undefined} />
+            <${PreviewPanel}
+              view=${view}
+              isEdit=${Boolean(segment)}
+              isReady=${rules !== undefined}
+              unread=${unread[0]}
+            />
             ${showsJson && html`<${JsonPane} rules=${rules} onChange=${changeRules} onBroken=${setBroken} />`}
           </aside>
         `}
@@ -264,6 +272,7 @@ function Builder({ segment, etag, start, reload }) {
   function hint() {
     if (fields.name.trim() === '') return 'A name is needed.';
     if (isBroken) return 'The JSON is not complete.';
+    if (unread.length > 0) return unread[0];
     if (!rulesAreReady) return 'A condition is needed.';
     if (faults.length > 0) return plural(faults.length, 'fault');
     return segment && !isChanged ? 'No changes' : '';

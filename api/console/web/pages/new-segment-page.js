@@ -2,10 +2,13 @@
 import { html, useState } from '../lib/html.js';
 import { ask, path, read } from '../lib/api.js';
 import { useLoad } from '../lib/load.js';
+import { useStore } from '../lib/store.js';
+import { unreadable } from '../lib/typed.js';
 import { describe } from '../rules/describe.js';
-import { durationText } from '../rules/grammar.js';
+import { DurationField } from '../builder/duration-field.js';
 import { Dialog } from '../parts/dialog.js';
 import { Loading, ProblemBanner } from '../parts/feedback.js';
+import { NumberField } from '../parts/number-field.js';
 import { useTitle } from '../parts/shell.js';
 import { NewPage } from './builder-page.js';
 
@@ -82,16 +85,17 @@ function Parameters({ template, onClose, onDone }) {
       setProblem(failed);
     }
   };
-  const isNumber = (one) => one.type === 'number' || one.type === 'integer';
-  const set = (one) => (event) =>
-    setValues({ ...values, [one.name]: isNumber(one) ? Number(event.target.value) : event.target.value });
+  const isUnread = Object.keys(useStore(unreadable)).length > 0;
+  const set = (name) => (value) => setValues((before) => ({ ...before, [name]: value }));
   return html`
     <${Dialog}
       title=${template.name}
       onClose=${onClose}
       foot=${html`
         <button type="button" class="button" onClick=${onClose}>Cancel</button>
-        <button type="submit" form="template" class="button primary">Open in the builder</button>
+        <button type="submit" form="template" class="button primary" disabled=${isUnread}>
+          Open in the builder
+        </button>
       `}
     >
       <form id="template" class="stack" onSubmit=${submit}>
@@ -99,28 +103,58 @@ function Parameters({ template, onClose, onDone }) {
         <${ProblemBanner} problem=${problem} />
         ${template.parameters.map(
           (one, index) => html`
-            <div class="field" key=${one.name}>
-              <label for="parameter-${one.name}">${one.title}</label>
-              <input
-                class="input"
-                id="parameter-${one.name}"
-                autofocus=${index === 0}
-                type=${isNumber(one) ? 'number' : 'text'}
-                step=${one.type === 'integer' ? 1 : 'any'}
-                min=${one.minimum}
-                max=${one.maximum}
-                required
-                value=${values[one.name]}
-                onInput=${set(one)}
-              />
-              ${one.type === 'duration' &&
-              html`
-                <span class="hint">${durationText(values[one.name])} — a number with s, m, h, d or w</span>
-              `}
-            </div>
+            <${Parameter}
+              key=${one.name}
+              parameter=${one}
+              value=${values[one.name]}
+              autofocus=${index === 0}
+              onChange=${set(one.name)}
+            />
           `,
         )}
       </form>
     <//>
+  `;
+}
+
+/** One parameter, in a field of its type. */
+function Parameter({ parameter, value, autofocus, onChange }) {
+  const { name, title, type, minimum, maximum } = parameter;
+  const id = `parameter-${name}`;
+  const field = () => {
+    if (type === 'duration')
+      return html`<${DurationField} value=${value} label=${title} onChange=${onChange} />`;
+    if (type === 'number' || type === 'integer') {
+      return html`
+        <${NumberField}
+          className="input"
+          id=${id}
+          autofocus=${autofocus}
+          value=${value}
+          minimum=${minimum}
+          maximum=${maximum}
+          isWhole=${type === 'integer'}
+          onChange=${onChange}
+        />
+      `;
+    }
+    return html`
+      <input
+        class="input"
+        id=${id}
+        autofocus=${autofocus}
+        required
+        value=${value}
+        onInput=${(event) => onChange(event.target.value)}
+      />
+    `;
+  };
+  return html`
+    <div class="field">
+      ${type === 'duration'
+        ? html`<span class="label">${title}</span>`
+        : html`<label for=${id}>${title}</label>`}
+      ${field()}
+    </div>
   `;
 }

@@ -1,7 +1,7 @@
 // One segment: how it is, how it moves, who is in it, what it was.
 import { html, useEffect, useState } from '../lib/html.js';
 import { ask, path, read } from '../lib/api.js';
-import { count, dateTime, plural, relative, shortTime, signed } from '../lib/format.js';
+import { count, dateMinute, dateTime, plural, relative, signed } from '../lib/format.js';
 import { useLoad } from '../lib/load.js';
 import { useSizes } from '../lib/sizes.js';
 import { navigate } from '../lib/router.js';
@@ -116,7 +116,7 @@ export function SegmentPage({ id, tab = 'overview' }) {
             <dt title=${dateTime(growth.since)}>
               ${Date.now() - new Date(growth.since).getTime() > 23.9 * 3_600_000
                 ? 'In a day'
-                : `Since ${shortTime(growth.since)}`}
+                : `Since ${dateMinute(growth.since)}`}
             </dt>
             <dd class=${trend(growth)}>${signed(difference(growth))}</dd>
             <dd class="under">${count(growth.entered)} in, ${count(growth.left)} out</dd>

@@ -3,7 +3,9 @@ import { html, takeFocus, useEffect, useRef, useState } from '../lib/html.js';
 import { ask, path } from '../lib/api.js';
 import { useLoad } from '../lib/load.js';
 import { guardLeaving, navigate } from '../lib/router.js';
+import { useStore } from '../lib/store.js';
 import { toast, toastProblem } from '../lib/toast.js';
+import { unreadable } from '../lib/typed.js';
 import { fromNode, toNode } from '../rules/form.js';
 import { measureSubject } from '../rules/describe.js';
 import { Amount } from '../builder/behaviour.js';
@@ -76,6 +78,7 @@ function TraitForm({ trait, etag, reload }) {
       toastProblem(failed);
     }
   };
+  const isUnread = Object.keys(useStore(unreadable)).length > 0;
   const faults = problem?.errors ?? [];
   // Enter in a part of the sentence chooses what is suggested; it does not save.
   const onKeyDown = (event) =>
@@ -96,7 +99,7 @@ function TraitForm({ trait, etag, reload }) {
             </button>
           `}
           <a class="button" href="/traits">Cancel</a>
-          <button type="submit" class="button primary" disabled=${!name.trim() || isBroken}>
+          <button type="submit" class="button primary" disabled=${!name.trim() || isBroken || isUnread}>
             ${trait ? 'Save changes' : 'Create trait'}
           </button>
         </div>

@@ -1,6 +1,6 @@
 // Charts as small SVG: sizes over time, and a spark of them.
 import { html, useLayoutEffect, useRef, useState } from '../lib/html.js';
-import { compact, count, shortTime, signed } from '../lib/format.js';
+import { compact, count, dateMinute, shortTime, signed, zoneName } from '../lib/format.js';
 
 const time = (point) => new Date(point.at).getTime();
 
@@ -125,7 +125,8 @@ export function SizeChart({ points }) {
     setAt(Math.max(0, Math.min(points.length - 1, (at ?? points.length - 1) + step)));
   };
   const point = points[at];
-  const say = `Size from ${count(values[0])} at ${shortTime(points[0].at)} to ${count(values.at(-1))} at ${shortTime(points.at(-1).at)}`;
+  const told = (one) => `${count(one.size)} at ${shortTime(one.at)}`;
+  const say = `Size from ${told(points[0])} to ${told(points.at(-1))}, times in ${zoneName(points.at(-1).at)}`;
   const parts = room < 480 ? [0, 0.5, 1] : [0, 0.25, 0.5, 0.75, 1];
   return html`
     <div
@@ -186,8 +187,8 @@ export function SizeChart({ points }) {
       ${point &&
       html`
         <div class="chart-tip" style=${{ left: `${Math.max(14, Math.min(86, (x(point) / room) * 100))}%` }}>
-          <strong>${count(point.size)}</strong> · ${shortTime(point.at)}<br />${signed(point.entered ?? 0)} in
-          · ${count(point.left ?? 0)} out
+          <strong>${count(point.size)}</strong> · ${dateMinute(point.at)}<br />${signed(point.entered ?? 0)}${' '}
+          in · ${count(point.left ?? 0)} out
         </div>
       `}
     </div>

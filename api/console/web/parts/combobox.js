@@ -14,6 +14,8 @@ export function Combobox({
   className = 'pill',
   id,
   autofocus,
+  describedBy,
+  onLeave,
 }) {
   const [open, setOpen] = useState(false);
   const [at, setAt] = useState(-1);
@@ -70,6 +72,7 @@ export function Combobox({
         aria-autocomplete="list"
         aria-activedescendant=${isOpen && at >= 0 ? `${list}-${at}` : undefined}
         aria-invalid=${invalid ? 'true' : undefined}
+        aria-describedby=${describedBy}
         autocomplete="off"
         spellcheck=${false}
         placeholder=${placeholder}
@@ -77,7 +80,10 @@ export function Combobox({
         size=${Math.max(6, Math.min(34, String(value || placeholder || '').length))}
         onFocus=${show}
         onClick=${() => !open && show()}
-        onBlur=${() => setOpen(false)}
+        onBlur=${() => {
+          setOpen(false);
+          onLeave?.();
+        }}
         onKeyDown=${onKeyDown}
         onInput=${(event) => {
           setTyped(true);

@@ -1,6 +1,7 @@
 // The frame around every page: where one can go, the connection, the theme, and messages.
 import { html, useEffect, useState } from '../lib/html.js';
 import { author, connection } from '../lib/api.js';
+import { ZONES, chooseZone, zone } from '../lib/settings.js';
 import { useStore } from '../lib/store.js';
 import { dismiss, toasts } from '../lib/toast.js';
 import { Dialog } from './dialog.js';
@@ -48,6 +49,25 @@ function ThemeSwitch() {
   `;
 }
 
+/** In which zone times are shown, where there is a choice. */
+function ZoneSwitch() {
+  const chosen = useStore(zone);
+  if (ZONES.length < 2) return html`<span class="small muted">Times in ${chosen}</span>`;
+  return html`
+    <label class="field">
+      <span class="small">Times in</span>
+      <select
+        class="select"
+        aria-label="Zone of times"
+        value=${chosen}
+        onChange=${(event) => chooseZone(event.target.value)}
+      >
+        ${ZONES.map((name) => html`<option value=${name}>${name.replaceAll('_', ' ')}</option>`)}
+      </select>
+    </label>
+  `;
+}
+
 /** Who makes changes: a field where there is room, else behind a button. */
 function Author() {
   const [name, setName] = useState(author.get());
@@ -85,6 +105,7 @@ function Author() {
         foot=${html`<button type="button" class="button primary" onClick=${close}>Done</button>`}
       >
         ${field('')}
+        <${ZoneSwitch} />
       <//>
     `}
   `;
@@ -148,6 +169,7 @@ export function Shell({ path, children }) {
         </nav>
         <div class="side-foot">
           <${Author} />
+          <div class="wide-only"><${ZoneSwitch} /></div>
           <${ThemeSwitch} />
           <a class="wide-only" href="/docs">API reference</a>
           <${Connection} />

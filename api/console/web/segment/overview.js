@@ -1,5 +1,6 @@
 // How a segment moves now, and by which rules.
 import { html, useState } from '../lib/html.js';
+import { zoneName } from '../lib/format.js';
 import { useLoad } from '../lib/load.js';
 import { sizesOver } from '../lib/sizes.js';
 import { SizeChart } from '../parts/chart.js';
@@ -56,7 +57,7 @@ function Growth({ segment }) {
   return html`
     <section class="card" aria-label="Size over time">
       <div class="card-head">
-        <h2>Size over time</h2>
+        <div><h2>Size over time</h2><span class="small muted">Times in ${zoneName()}</span></div>
         <div class="segmented" role="group" aria-label="Span">
           ${Object.entries(SPANS).map(
             ([name, [text]]) =>

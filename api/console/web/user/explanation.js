@@ -1,18 +1,21 @@
 // Why a user is in a segment, or not: each condition with what was found, and when it will change by itself.
 import { html, useState } from '../lib/html.js';
 import { path, query, read } from '../lib/api.js';
-import { count, dateTime, plain, relative } from '../lib/format.js';
+import { count, dateTime, plain, plural, relative, span, zoneName } from '../lib/format.js';
 import { useLoad } from '../lib/load.js';
+import { zone } from '../lib/settings.js';
+import { useStore } from '../lib/store.js';
+import { fieldOf, instantOf } from '../lib/zones.js';
 import { Loading, NotOffered, ProblemBanner } from '../parts/feedback.js';
 import { Icon } from '../parts/icon.js';
+import { InstantField } from '../parts/instant-field.js';
 import { Properties } from './properties.js';
 
 const WORDS = { all: 'All of these', any: 'Any of these', not: 'None of these' };
 const EVERY = 5000;
 
 export function Explanation({ user, segment }) {
-  const [at, setAt] = useState('');
-  const instant = at ? `${at.length === 16 ? `${at}:00` : at}Z` : undefined;
+  const [instant, setInstant] = useState(undefined);
   const { data, problem } = useLoad(
     (signal) => read(path`/api/users/${user}/segments/${segment}/explain` + query({ at: instant }), signal),
     [user, segment, instant],
@@ -21,56 +24,72 @@ export function Explanation({ user, segment }) {
   if (problem?.isMissingPath) return html`<${NotOffered} what="An explanation" />`;
   return html`
     <div class="stack tight explanation">
-      ${data &&
-      html`
-        <p>
-          <${Answer} member=${data.member} />${' '}
-          <span class="soft small">
-            version ${data.version}, as of ${instant ? dateTime(data.at) : 'now'}
-          </span>
-          ${data.nextChangeAt &&
-          html`
-            <span class="small warn-text">
-              ${' '}·${' '}
-              ${data.mayChange
-                ? 'may change by itself from'
-                : `changes by itself ${relative(data.nextChangeAt)},`}${' '}
-              ${dateTime(data.nextChangeAt)}
-            </span>
-          `}
-        </p>
-      `}
-      ${data?.status &&
-      data.status !== 'ACTIVE' &&
-      html`
-        <p class="small soft">
-          The segment is ${data.status.toLowerCase()}: it has no members, whatever its rules say.
-        </p>
-      `}
+      ${data && html`<${Headline} data=${data} instant=${instant} />`}
+      ${data?.status && data.status !== 'ACTIVE' && html`<${NotActive} status=${data.status} />`}
       ${data?.inForce === false &&
       html`
-        <p class="small soft">
-          This version was not there yet at that instant: this is what it would have said.
-        </p>
+        <p class="small soft">This version was not there yet at that instant. It would have said this.</p>
       `}
       <${ProblemBanner} problem=${problem} />
       ${!data && !problem && html`<${Loading} lines=${2} />`}
-      ${data?.node && html`<ul class="explain"><${Verdict} node=${data.node} /></ul>`}
-      <label class="row small muted">
-        As of${' '}
-        <input
-          class="pill"
-          type="datetime-local"
-          step="1"
-          value=${at}
-          onChange=${(event) => setAt(event.target.value)}
-        />${' '}
-        UTC${' '}
-        ${at &&
-        html`<button type="button" class="button quiet small" onClick=${() => setAt('')}>Now</button>`}
-      </label>
+      ${data?.node &&
+      html`<ul class="explain"><${Verdict} node=${data.node} at=${instant && data.at} /></ul>`}
+      <${AsOf} instant=${instant} onChange=${setInstant} />
+      ${instant && html`<p class="small soft">The traits on this page are those of now.</p>`}
     </div>
   `;
+}
+
+/** The answer, of which version and instant it is, and when time alone changes it. */
+function Headline({ data, instant }) {
+  return html`
+    <p>
+      <${Answer} member=${data.member} />
+      <span class="soft small">version ${data.version}, as of ${instant ? dateTime(data.at) : 'now'}</span>
+      ${data.nextChangeAt &&
+      html`<span class="small warn-text">${' '}· ${nextChange(data, instant && data.at)}</span>`}
+    </p>
+  `;
+}
+
+function NotActive({ status }) {
+  return html`
+    <p class="small soft">
+      The segment is ${status.toLowerCase()}: it has no members, whatever its rules say.
+    </p>
+  `;
+}
+
+/** The instant that is asked about, in the zone of the console. */
+function AsOf({ instant, onChange }) {
+  const place = useStore(zone);
+  return html`
+    <div class="row small muted">
+      As of
+      <${InstantField}
+        value=${instant ? fieldOf(instant, place) : ''}
+        label="As of, ${zoneName(instant)}"
+        onChange=${(text) => onChange(instantOf(text, place))}
+      />
+      <span>${zoneName(instant)}</span>
+      ${instant &&
+      html`
+        <button type="button" class="button quiet small" onClick=${() => onChange(undefined)}>Now</button>
+      `}
+    </div>
+  `;
+}
+
+/** When an answer changes by time alone; as of an instant, told from there and as it was to be seen then. */
+function nextChange({ nextChangeAt, mayChange }, at) {
+  if (at === undefined) {
+    return mayChange
+      ? `time alone may change it from ${dateTime(nextChangeAt)} on`
+      : `time alone changes it ${relative(nextChangeAt)}, on ${dateTime(nextChangeAt)}`;
+  }
+  const later = span((new Date(nextChangeAt).getTime() - new Date(at).getTime()) / 1000);
+  const verb = mayChange ? 'could have changed' : 'would have changed';
+  return `without further events, time alone ${verb} it ${later} later, on ${dateTime(nextChangeAt)}`;
 }
 
 function Answer({ member }) {
@@ -78,27 +97,22 @@ function Answer({ member }) {
   return html`<span class="badge ${member ? 'good' : ''}">${member ? 'Member' : 'Not a member'}</span>`;
 }
 
-/** What a condition found, in words. */
-function found(node) {
+/** What a condition found, in words; `at` is the instant that was asked about, where it is not now. */
+function found(node, at) {
   const parts = [];
   if (node.missing) parts.push('nothing is known');
   else if (node.value !== undefined && node.value !== null) parts.push(`found ${plain(node.value)}`);
-  if (node.place !== undefined)
-    parts.push(
-      `place ${count(node.place)} of ${count(node.ranked)}, the first ${count(node.limit)} are meant`,
-    );
-  if (node.events) parts.push(`${count(node.events.total)} ${node.events.total === 1 ? 'event' : 'events'}`);
+  if (node.place !== undefined) {
+    const ranked = `place ${count(node.place)} of ${count(node.ranked)}`;
+    parts.push(`${ranked}; the first ${count(node.limit)} are in`);
+  }
+  if (node.events) parts.push(plural(node.events.total, 'event'));
   if (node.unknown) parts.push('history does not go back that far');
-  if (node.nextChangeAt)
-    parts.push(
-      node.mayChange
-        ? `the same until ${dateTime(node.nextChangeAt)} at least`
-        : `changes by itself ${relative(node.nextChangeAt)}`,
-    );
+  if (node.nextChangeAt) parts.push(nextChange(node, at));
   return parts.join(' · ');
 }
 
-function Verdict({ node }) {
+function Verdict({ node, at }) {
   const [open, setOpen] = useState(false);
   const events = node.events?.items ?? [];
   return html`
@@ -116,10 +130,10 @@ function Verdict({ node }) {
             ${node.segmentId &&
             html`${' '}<a class="small" href="/segments/${encodeURIComponent(node.segmentId)}">open it</a>`}
           </div>
-          ${found(node) &&
+          ${found(node, at) &&
           html`
             <div class="found">
-              ${found(node)}${' '}
+              ${found(node, at)}${' '}
               ${events.length > 0 &&
               html`
                 <button
@@ -155,7 +169,9 @@ function Verdict({ node }) {
         </div>
       </div>
       ${node.children?.length > 0 &&
-      html`<ul class="explain">${node.children.map((child) => html`<${Verdict} node=${child} />`)}</ul>`}
+      html`
+        <ul class="explain">${node.children.map((child) => html`<${Verdict} node=${child} at=${at} />`)}</ul>
+      `}
     </li>
   `;
 }

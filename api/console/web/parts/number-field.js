@@ -1,0 +1,42 @@
+// A number: typed in the language of the browser, never changed while it is typed.
+import { html, useId } from '../lib/html.js';
+import { readNumber, writeNumber } from '../lib/numbers.js';
+import { Refusal, useTyped } from '../lib/typed.js';
+
+/** Reads a number within limits. */
+function readWithin(text, { minimum, maximum, isWhole, decimals }) {
+  const read = readNumber(text);
+  if (read.refused !== undefined) return read;
+  const value = Number(read.value);
+  if (isWhole && !Number.isInteger(value)) return { refused: `“${text.trim()}” is not a whole number.` };
+  if (decimals !== undefined && Number(value.toFixed(decimals)) !== value) {
+    return { refused: `At most ${decimals} decimals.` };
+  }
+  if (minimum !== undefined && value < minimum) return { refused: `The least is ${writeNumber(minimum)}.` };
+  if (maximum !== undefined && value > maximum) return { refused: `The most is ${writeNumber(maximum)}.` };
+  return read;
+}
+
+/** A field whose limits are `minimum`, `maximum`, `isWhole` and `decimals`. */
+export function NumberField({ value, label, onChange, invalid, className = 'pill number', ...rest }) {
+  const { minimum, maximum, isWhole, decimals, id, ...attributes } = rest;
+  const limits = { minimum, maximum, isWhole, decimals };
+  const field = useTyped({ value, write: writeNumber, read: (text) => readWithin(text, limits), onChange });
+  const fault = useId();
+  return html`
+    <input
+      class=${className}
+      id=${id}
+      inputmode=${isWhole ? 'numeric' : 'decimal'}
+      autocomplete="off"
+      aria-label=${label}
+      aria-invalid=${invalid || field.refused ? 'true' : undefined}
+      aria-describedby=${field.refused ? fault : undefined}
+      ...${attributes}
+      value=${field.text}
+      onInput=${(event) => field.type(event.target.value)}
+      onBlur=${field.leave}
+    />
+    <${Refusal} text=${field.refused} id=${fault} />
+  `;
+}
