@@ -5,6 +5,7 @@
 mod advance;
 pub mod cluster;
 pub mod edit;
+mod enforce;
 pub mod engine;
 pub mod memory;
 pub mod preview;

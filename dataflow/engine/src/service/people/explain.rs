@@ -2,6 +2,7 @@
 
 use std::ops::ControlFlow;
 
+use audience_catalogue::{Documents, segment_not_found, unavailable};
 use audience_contract::{Document, DocumentKind};
 use audience_protocol::{CountedEvents, ExplainedNode, Explanation, PlatformError, Result};
 use audience_rules::ast::Millis;
@@ -15,9 +16,6 @@ use audience_rules::unparse::value_to_json;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::service::documents::Documents;
-use crate::service::editor::unavailable;
-use crate::service::segments::not_found;
 use crate::service::{Service, clock};
 
 /// Events of all users that are read to know a place in a rank, at most: they are in memory meanwhile.
@@ -43,7 +41,7 @@ impl Service {
         let world = if knows_all { self.world_of_all(catalogue)? } else { self.world_of(&root, catalogue)? };
         let now = at.unwrap_or_else(clock::now);
         let moment = world.at(now);
-        let running = world.catalogue.segments.get(segment).ok_or_else(|| not_found(segment))?;
+        let running = world.catalogue.segments.get(segment).ok_or_else(|| segment_not_found(segment))?;
         let explain = |assumed: Option<bool>| {
             let stranger = || running.rules().is_none().then(|| Explainer::of_stranger(&moment, &root));
             let explainer = Explainer::new(&moment, &root, knows_all).or_else(stranger)?;
@@ -117,9 +115,7 @@ impl Service {
                 in_force &= was_there || looked_at > 0;
             }
             looked_at = keys.len();
-            let stored = store.at(version).map_err(unavailable)?;
-            let history = |kind, id: &str| store.history(kind, id);
-            let documents = Documents::load(version, stored, &history).map_err(unavailable)?;
+            let documents = Documents::at(store, version).map_err(unavailable)?;
             let reach = Dependencies::of(&documents.catalogue, segment);
             let segments = reach.segments.iter().map(|id| (DocumentKind::Segment, id.to_string()));
             let traits = reach.traits.iter().map(|name| (DocumentKind::Trait, name.to_string()));

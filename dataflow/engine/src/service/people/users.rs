@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
+use audience_catalogue::unavailable;
 use audience_kernel::aliases::IdSince;
 use audience_protocol::{Page, PlatformError, Result, UserEventQuery, UserId, UserQuery};
 use audience_rules::ast::Millis;
@@ -10,7 +11,6 @@ use audience_rules::event::event_to_json;
 use audience_rules::fault::Fault;
 use serde_json::value::RawValue;
 
-use crate::service::editor::unavailable;
 use crate::service::{Service, user};
 
 /// Ids that are looked at before the worker may go on with them.

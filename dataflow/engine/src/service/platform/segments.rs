@@ -1,12 +1,12 @@
 //! Segments, answered by the running engine and its catalogue.
 
+use audience_catalogue::MemberCounts;
 use audience_protocol::{
     MembersChange, MembersOutcome, Page, Preview, PreviewInput, PreviewProgress, Result, SegmentDocument, SegmentInput,
     SegmentQuery, SegmentResource, SegmentView, Transition,
 };
 
 use crate::service::Service;
-use crate::service::lists::Counts;
 
 impl Service {
     fn view(&self, document: SegmentDocument) -> SegmentView {
@@ -129,7 +129,7 @@ impl SegmentResource for Service {
         author: &str,
     ) -> Result<MembersOutcome> {
         let (segment, counts) = self.editor.change_members(id, change, expected, author)?;
-        let Counts { added, removed, unchanged } = counts;
+        let MemberCounts { added, removed, unchanged } = counts;
         Ok(MembersOutcome { segment: self.view(segment), added, removed, unchanged })
     }
 }

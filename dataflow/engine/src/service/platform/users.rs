@@ -1,11 +1,11 @@
 //! Users, answered by the memberships in memory and the event log.
 
+use audience_catalogue::unavailable;
 use audience_protocol::{
     Explanation, Page, PlatformError, Result, UserEventQuery, UserId, UserQuery, UserResource, UserSegment, UserView,
 };
 use serde_json::value::RawValue;
 
-use crate::service::editor::unavailable;
 use crate::service::{Service, clock, user};
 
 impl UserResource for Service {

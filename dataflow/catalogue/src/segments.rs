@@ -1,31 +1,25 @@
-//! The segments of the API on the catalogue.
+//! Edits of segments: each is checked against the documents and changes a copy of them.
 
 use audience_contract::{AuditEntry, Document, DocumentKind};
 use audience_protocol::{PlatformError, Result, SegmentDocument, SegmentInput, SegmentKind, Transition};
 use audience_rules::catalogue::{Catalogue, Definition, SegmentStatus};
-use audience_rules::fault::{Fault, code};
+use audience_rules::fault::code;
 use audience_rules::json::parse_json;
 use audience_rules::unparse::node_to_json_with;
 use serde_json::value::RawValue;
 
-use super::audit::entry;
-use super::documents::{Documents, KnownSegment, StoredSegment, list};
-use super::editor::{Edit, timestamp};
+use crate::audit::entry;
+use crate::changeset::{Changeset, Stamp};
+use crate::checks::{
+    below_rules, check_members, check_name, conflict, id_fault, invalid, malformed_rules, segment_not_found, unwritable,
+};
+use crate::documents::{Documents, StoredSegment, VersionedSegment, list, timestamp};
 
-/// The longest id of a segment, in bytes.
-const MAX_ID_BYTES: usize = 256;
-/// Words that stand in the place of an id in the paths of the API.
-const RESERVED_IDS: [&str; 1] = ["preview"];
-
-/// What an edit of a segment stores, and the segment it leads to.
-pub type Edited = Result<Edit<SegmentDocument>>;
-
-fn fault(pointer: &str, code: &'static str, message: impl Into<String>) -> PlatformError {
-    PlatformError::Invalid(vec![Fault { pointer: pointer.to_owned(), code, message: message.into() }])
-}
+/// A changeset that leads to a segment.
+pub(crate) type SegmentChange = Result<Changeset<SegmentDocument>>;
 
 /// Creates a segment.
-pub fn create(documents: &mut Documents, input: SegmentInput, author: &str, version: u64) -> Edited {
+pub(crate) fn create(documents: &mut Documents, input: SegmentInput, stamp: Stamp<'_>) -> SegmentChange {
     let id = match &input.id {
         Some(id) => id.clone(),
         None => slug(&input.name),
@@ -45,7 +39,7 @@ pub fn create(documents: &mut Documents, input: SegmentInput, author: &str, vers
     let status = match status_of(input.status.as_deref())? {
         None | Some(SegmentStatus::Active) => SegmentStatus::Active,
         Some(SegmentStatus::Draft) => SegmentStatus::Draft,
-        Some(_) => return Err(fault("/status", code::UNKNOWN_WORD, "a segment is created as DRAFT or ACTIVE")),
+        Some(_) => return Err(invalid("/status", code::UNKNOWN_WORD, "a segment is created as DRAFT or ACTIVE")),
     };
     let now = timestamp();
     let document = SegmentDocument {
@@ -64,29 +58,28 @@ pub fn create(documents: &mut Documents, input: SegmentInput, author: &str, vers
         note: input.note.clone(),
     };
     let definition = definition(&documents.catalogue, &document, &input)?.ok_or_else(|| match kind {
-        SegmentKind::Dynamic => fault("", code::MISSING_MEMBER, "a dynamic segment needs `rules`"),
-        SegmentKind::Static => fault("", code::MISSING_MEMBER, "a static segment needs `members`"),
+        SegmentKind::Dynamic => invalid("", code::MISSING_MEMBER, "a dynamic segment needs `rules`"),
+        SegmentKind::Static => invalid("", code::MISSING_MEMBER, "a static segment needs `members`"),
     })?;
     let members = input.members.filter(|_| kind == SegmentKind::Static);
     let entries = vec![entry("created", "segment", &document.id, Some(1), document.note.as_deref())];
-    let (documents, result) = put(documents, document, definition, members, author, version)?;
-    Ok(Edit { documents, entries, result })
+    let (documents, answer) = put(documents, document, definition, members, stamp)?;
+    Ok(Changeset { documents, entries, answer })
 }
 
-/// Replaces a segment; what the input leaves out of rules, members and status stays.
-pub fn replace(
+/// Replaces a segment. Rules, members and status stay where the input leaves them out.
+pub(crate) fn replace(
     documents: &mut Documents,
     id: &str,
     input: SegmentInput,
     expected: Option<u64>,
-    author: &str,
-    version: u64,
-) -> Edited {
+    stamp: Stamp<'_>,
+) -> SegmentChange {
     let old = current(documents, id, expected)?;
     check_not_archived(&old)?;
     check_name(&input.name)?;
     if kind_of(&input)?.is_some_and(|kind| kind != old.kind) {
-        return Err(fault("/type", code::DOES_NOT_FIT, "a segment keeps its type; create another one"));
+        return Err(invalid("/type", code::DOES_NOT_FIT, "a segment keeps its type; create another one"));
     }
     let status = match status_of(input.status.as_deref())? {
         None => old.status,
@@ -106,13 +99,12 @@ pub fn replace(
     };
     let members = input.members.filter(|_| document.kind == SegmentKind::Static);
     let has_list = members.is_some();
-    let (documents, result) = put(documents, document, definition, members, author, version)?;
-    Ok(Edit { documents, entries: entries_of(&old, &result, has_list), result })
+    let (documents, answer) = put(documents, document, definition, members, stamp)?;
+    Ok(Changeset { documents, entries: replacement_entries(&old, &answer, has_list), answer })
 }
 
-/// What the audit log says of a segment that was replaced: that it took a step of its life, that its content is another, or
-/// both.
-fn entries_of(old: &SegmentDocument, new: &SegmentDocument, has_list: bool) -> Vec<AuditEntry> {
+/// The audit entries for a replaced segment: a step of its lifecycle, new content, a new list, or several of them.
+fn replacement_entries(old: &SegmentDocument, new: &SegmentDocument, has_list: bool) -> Vec<AuditEntry> {
     let done = |action, kind| entry(action, kind, &new.id, Some(new.version), new.note.as_deref());
     let mut entries = Vec::new();
     if old.status != new.status {
@@ -130,7 +122,7 @@ fn entries_of(old: &SegmentDocument, new: &SegmentDocument, has_list: bool) -> V
     entries
 }
 
-/// What the audit log calls the way to a status.
+/// The audit log's action for the step to a status.
 fn step(to: SegmentStatus) -> &'static str {
     match to {
         SegmentStatus::Draft => "updated",
@@ -140,21 +132,20 @@ fn step(to: SegmentStatus) -> &'static str {
     }
 }
 
-/// The same segment, one version on.
-pub fn next_version(old: SegmentDocument, note: Option<String>) -> SegmentDocument {
+/// The next version of a segment, with the same content.
+pub(crate) fn next_version(old: SegmentDocument, note: Option<String>) -> SegmentDocument {
     SegmentDocument { version: old.version + 1, updated_at: timestamp(), note, ..old }
 }
 
-/// A lifecycle step.
-pub fn transition(
+/// Takes a step of a segment's lifecycle.
+pub(crate) fn transition(
     documents: &mut Documents,
     id: &str,
     to: Transition,
     note: Option<String>,
     expected: Option<u64>,
-    author: &str,
-    version: u64,
-) -> Edited {
+    stamp: Stamp<'_>,
+) -> SegmentChange {
     let old = current(documents, id, expected)?;
     let wanted = match to {
         Transition::Activate => SegmentStatus::Active,
@@ -165,129 +156,87 @@ pub fn transition(
     let document = SegmentDocument { status, ..next_version(old, note) };
     let definition = running_definition(documents, id)?;
     let entries = vec![entry(step(status), "segment", id, Some(document.version), document.note.as_deref())];
-    let (documents, result) = put(documents, document, definition, None, author, version)?;
-    Ok(Edit { documents, entries, result })
+    let (documents, answer) = put(documents, document, definition, None, stamp)?;
+    Ok(Changeset { documents, entries, answer })
 }
 
-/// Deletes a segment.
-pub fn delete(documents: &mut Documents, id: &str, expected: Option<u64>, version: u64) -> Result<Edit<()>> {
+/// Deletes a segment that no other refers to.
+pub(crate) fn delete(
+    documents: &mut Documents,
+    id: &str,
+    expected: Option<u64>,
+    stamp: Stamp<'_>,
+) -> Result<Changeset<()>> {
     let old = current(documents, id, expected)?;
-    let conflict = |fault: Fault| PlatformError::Conflict { code: fault.code, message: fault.message };
     documents.catalogue.check_delete_segment(id).map_err(conflict)?;
     documents.catalogue.delete_segment(id);
     documents.segments.remove(id);
-    let gone = |kind| Document { kind, id: id.to_owned(), catalogue_version: version, body: None };
-    let mut stored = vec![gone(DocumentKind::Segment)];
+    let deletion = |kind| Document { kind, id: id.to_owned(), catalogue_version: stamp.catalogue_version, body: None };
+    let mut stored = vec![deletion(DocumentKind::Segment)];
     if old.kind == SegmentKind::Static {
-        stored.push(gone(DocumentKind::Members));
+        stored.push(deletion(DocumentKind::Members));
     }
     let entries = vec![entry("deleted", "segment", id, Some(old.version), None)];
-    Ok(Edit { documents: stored, entries, result: () })
+    Ok(Changeset { documents: stored, entries, answer: () })
 }
 
-/// Puts a segment; gives what is to be stored of it, and it.
-pub fn put(
+/// Puts a segment among the documents. Returns the documents to store, and the segment as the API shows it.
+pub(crate) fn put(
     documents: &mut Documents,
     mut document: SegmentDocument,
     definition: Definition,
     members: Option<Vec<String>>,
-    author: &str,
-    version: u64,
+    stamp: Stamp<'_>,
 ) -> Result<(Vec<Document>, SegmentDocument)> {
+    let Stamp { author, catalogue_version } = stamp;
     author.clone_into(&mut document.updated_by);
     if let Definition::Dynamic(node) = &definition {
         let text = node_to_json_with(node, &documents.catalogue);
-        document.rules = Some(RawValue::from_string(text).map_err(internal)?);
+        document.rules = Some(RawValue::from_string(text).map_err(unwritable)?);
     }
     let stored = StoredSegment { document: document.clone(), author: author.to_owned() };
     let id = document.id.clone();
-    let mut stored_documents = vec![Document {
-        kind: DocumentKind::Segment,
-        id: id.clone(),
-        catalogue_version: version,
-        body: Some(stored.body().map_err(internal)?),
-    }];
+    let body = Some(stored.body().map_err(unwritable)?);
+    let mut to_store = vec![Document { kind: DocumentKind::Segment, id: id.clone(), catalogue_version, body }];
     if let Some(members) = members {
-        stored_documents.push(Document {
-            kind: DocumentKind::Members,
-            id,
-            catalogue_version: version,
-            body: Some(serde_json::to_string(&members).map_err(internal)?),
-        });
+        let body = Some(serde_json::to_string(&members).map_err(unwritable)?);
+        to_store.push(Document { kind: DocumentKind::Members, id, catalogue_version, body });
     }
-    documents.put_segment(KnownSegment { stored, catalogue_version: version }, definition);
-    Ok((stored_documents, document))
+    documents.put_segment(VersionedSegment { stored, catalogue_version }, definition);
+    Ok((to_store, document))
 }
 
-fn internal(error: serde_json::Error) -> PlatformError {
-    PlatformError::Unavailable(format!("the document could not be written: {error}"))
-}
-
-/// What the input says of rules or members; `None` where it says nothing.
+/// The definition that the input gives; `None` where it has neither rules nor members.
 fn definition(catalogue: &Catalogue, document: &SegmentDocument, input: &SegmentInput) -> Result<Option<Definition>> {
     match (document.kind, &input.rules, &input.members) {
         (SegmentKind::Dynamic, Some(rules), None) => {
-            let malformed = |json_fault: audience_rules::json::JsonFault| malformed_rules(json_fault.to_string());
-            let json = parse_json(rules.get().as_bytes()).map_err(malformed)?;
+            let json = parse_json(rules.get().as_bytes()).map_err(|fault| malformed_rules(&fault))?;
             let rules = catalogue.check_rules(&document.id, &json).map_err(below_rules)?;
             Ok(Some(Definition::Dynamic(rules.into())))
         }
-        (SegmentKind::Static, None, Some(members)) => Ok(Some(list(checked_members(members)?))),
+        (SegmentKind::Static, None, Some(members)) => {
+            check_members(members)?;
+            Ok(Some(list(members.clone())))
+        }
         (SegmentKind::Dynamic, _, Some(_)) => {
-            Err(fault("/members", code::UNEXPECTED_MEMBER, "a dynamic segment has `rules`, no `members`"))
+            Err(invalid("/members", code::UNEXPECTED_MEMBER, "a dynamic segment has `rules`, no `members`"))
         }
         (SegmentKind::Static, Some(_), _) => {
-            Err(fault("/rules", code::UNEXPECTED_MEMBER, "a static segment has `members`, no `rules`"))
+            Err(invalid("/rules", code::UNEXPECTED_MEMBER, "a static segment has `members`, no `rules`"))
         }
         (_, None, None) => Ok(None),
     }
 }
 
-/// Rules that cannot be read.
-pub fn malformed_rules(message: String) -> PlatformError {
-    fault("/rules", "malformed_json", message)
-}
-
-/// The faults of rules as those of a segment.
-pub fn below_rules(faults: Vec<Fault>) -> PlatformError {
-    let moved = faults.into_iter().map(|f| Fault { pointer: format!("/rules{}", f.pointer), ..f });
-    PlatformError::Invalid(moved.collect())
-}
-
-/// The ids, if none of them is at fault.
-pub fn checked_members(members: &[String]) -> Result<Vec<String>> {
-    let faults = member_faults(members);
-    if faults.is_empty() { Ok(members.to_vec()) } else { Err(PlatformError::Invalid(faults)) }
-}
-
-/// What is wrong with the ids of a list.
-pub fn member_faults(members: &[String]) -> Vec<Fault> {
-    let faulty = members.iter().enumerate().filter(|(_, id)| id.is_empty() || id.len() > MAX_ID_BYTES);
-    faulty
-        .map(|(index, _)| Fault {
-            pointer: format!("/members/{index}"),
-            code: code::OUT_OF_RANGE,
-            message: format!("a user id has 1 to {MAX_ID_BYTES} bytes"),
-        })
-        .collect()
-}
-
-/// What is wrong with the id of a segment.
-pub fn id_fault(id: &str) -> Option<Fault> {
-    let is_good = !id.is_empty() && id.len() <= MAX_ID_BYTES && !RESERVED_IDS.contains(&id);
-    let message = || format!("an id has 1 to {MAX_ID_BYTES} bytes and is none of {RESERVED_IDS:?}; give one in `id`");
-    (!is_good).then(|| Fault { pointer: "/id".to_owned(), code: code::OUT_OF_RANGE, message: message() })
-}
-
 fn running_definition(documents: &Documents, id: &str) -> Result<Definition> {
     let running = documents.catalogue.segments.get(id);
-    running.map(|segment| segment.definition.clone()).ok_or_else(|| not_found(id))
+    running.map(|segment| segment.definition.clone()).ok_or_else(|| segment_not_found(id))
 }
 
-/// The current document, if the caller's version is its.
-pub fn current(documents: &Documents, id: &str, expected: Option<u64>) -> Result<SegmentDocument> {
-    let known = documents.segments.get(id).ok_or_else(|| not_found(id))?;
-    let document = known.stored.document.clone();
+/// The current document. Refuses where the caller expects another version.
+pub(crate) fn current(documents: &Documents, id: &str, expected: Option<u64>) -> Result<SegmentDocument> {
+    let segment = documents.segments.get(id).ok_or_else(|| segment_not_found(id))?;
+    let document = segment.stored.document.clone();
     match expected {
         Some(expected) if expected != document.version => {
             Err(PlatformError::VersionMismatch { expected, current: document.version })
@@ -296,13 +245,8 @@ pub fn current(documents: &Documents, id: &str, expected: Option<u64>) -> Result
     }
 }
 
-/// There is no such segment.
-pub fn not_found(id: &str) -> PlatformError {
-    PlatformError::NotFound { kind: "segment", id: id.to_owned() }
-}
-
-/// Refuses to change what is archived.
-pub fn check_not_archived(document: &SegmentDocument) -> Result<()> {
+/// Refuses to change an archived segment.
+pub(crate) fn check_not_archived(document: &SegmentDocument) -> Result<()> {
     if document.status != SegmentStatus::Archived {
         return Ok(());
     }
@@ -313,7 +257,7 @@ pub fn check_not_archived(document: &SegmentDocument) -> Result<()> {
     Err(PlatformError::Conflict { code: "archived", message })
 }
 
-/// DRAFT → ACTIVE ⇄ INACTIVE, all of them → ARCHIVED. A step to where it is changes nothing but the version.
+/// DRAFT → ACTIVE ⇄ INACTIVE, all of them → ARCHIVED. A step to the current status changes nothing but the version.
 fn next_status(document: &SegmentDocument, wanted: SegmentStatus) -> Result<SegmentStatus> {
     check_not_archived(document)?;
     let is_step = match wanted {
@@ -328,19 +272,12 @@ fn next_status(document: &SegmentDocument, wanted: SegmentStatus) -> Result<Segm
     Err(PlatformError::Conflict { code: "wrong_status", message })
 }
 
-fn check_name(name: &str) -> Result<()> {
-    if name.is_empty() || name.len() > MAX_ID_BYTES {
-        return Err(fault("/name", code::OUT_OF_RANGE, format!("a name has 1 to {MAX_ID_BYTES} bytes")));
-    }
-    Ok(())
-}
-
 fn kind_of(input: &SegmentInput) -> Result<Option<SegmentKind>> {
     match input.kind.as_deref().map(str::to_ascii_uppercase).as_deref() {
         None => Ok(None),
         Some("DYNAMIC") => Ok(Some(SegmentKind::Dynamic)),
         Some("STATIC") => Ok(Some(SegmentKind::Static)),
-        Some(_) => Err(fault("/type", code::UNKNOWN_WORD, "a type is DYNAMIC or STATIC")),
+        Some(_) => Err(invalid("/type", code::UNKNOWN_WORD, "a type is DYNAMIC or STATIC")),
     }
 }
 
@@ -351,7 +288,7 @@ fn status_of(word: Option<&str>) -> Result<Option<SegmentStatus>> {
         Some("ACTIVE") => Ok(Some(SegmentStatus::Active)),
         Some("INACTIVE") => Ok(Some(SegmentStatus::Inactive)),
         Some("ARCHIVED") => Ok(Some(SegmentStatus::Archived)),
-        Some(_) => Err(fault("/status", code::UNKNOWN_WORD, "a status is DRAFT, ACTIVE, INACTIVE or ARCHIVED")),
+        Some(_) => Err(invalid("/status", code::UNKNOWN_WORD, "a status is DRAFT, ACTIVE, INACTIVE or ARCHIVED")),
     }
 }
 

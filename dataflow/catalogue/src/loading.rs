@@ -1,37 +1,34 @@
-//! The documents of a version of the catalogue as they run: a faulty one leaves its last good version running.
+//! The documents of one catalogue version, as they run: a faulty document leaves its last good version running.
 //!
-//! What runs depends on what is stored and on nothing else, so that every process, and every start, comes to the same:
+//! The result depends on nothing but the stored documents, so every process and every start gets the same:
 //!
 //! 1. If all documents of the version are good together, they run.
-//! 2. Where one is faulty in itself, the newest version of it before that can be read takes its place.
-//! 3. Where documents do not fit together, the newest of those that meet is the faulty one: an edit that would have been
-//!    refused, had it come by the API. The version of it before takes its place, and all are tried again.
-
-#[cfg(test)]
-mod tests;
+//! 2. If a document is faulty by itself, its newest earlier version that can be read takes its place.
+//! 3. If documents do not fit together, the newest of those that refer to each other is the faulty one: the API would
+//!    have refused that edit. Its version before takes its place, and everything is tried again.
 
 use std::collections::BTreeMap;
 
-use audience_contract::{Document, DocumentKind, Result};
+use audience_contract::{CatalogueStore, Document, DocumentKind, Result};
 use audience_protocol::{FaultyDocument, SegmentKind};
 use audience_rules::catalogue::{ComputedTrait, Definition};
 use audience_rules::fault::{Fault, code};
-use audience_rules::json::parse_json;
+use audience_rules::json::{JsonFault, parse_json};
 use audience_rules::parse::{NoTraits, parse_behaviour, parse_rules};
 use audience_rules::unparse::node_to_json_with;
 use audience_rules::value::Value;
 use serde_json::value::RawValue;
 
-use super::documents::{Documents, KnownSegment, StoredSegment, StoredTrait, list};
-use super::segments;
+use crate::checks::{below, fault, id_fault, member_faults};
+use crate::documents::{Documents, StoredSegment, StoredTrait, VersionedSegment, list};
 
-/// Every version of a document, oldest first, deletions included.
+/// Reads every version of a document, oldest first, deletions included.
 type History<'a> = &'a dyn Fn(DocumentKind, &str) -> Result<Vec<Document>>;
 
-/// A document, among all.
+/// The kind and id of a document.
 type Key = (DocumentKind, String);
 
-/// A version of a document that can be read by itself.
+/// A version of a document that is good by itself.
 #[derive(Clone)]
 struct Candidate {
     catalogue_version: u64,
@@ -41,17 +38,27 @@ struct Candidate {
 #[derive(Clone)]
 enum Content {
     Trait(StoredTrait, ComputedTrait),
-    /// With its rules, where it is dynamic.
+    /// A segment, with its rules if it is dynamic.
     Segment(StoredSegment, Option<Value>),
     Members(Vec<String>),
 }
 
-/// Segments that do not fit what is there, with what is wrong of each.
+/// Segments that do not fit the other documents, with the faults of each.
 type Failures = BTreeMap<String, Vec<Fault>>;
 
 impl Documents {
-    /// Reads what is stored as of a version; `history` is asked for only where something is faulty.
-    pub fn load(version: u64, stored: Vec<Document>, history: History) -> Result<Documents> {
+    /// Reads the newest documents of a store, as they run.
+    pub fn newest(store: &dyn CatalogueStore) -> Result<Documents> {
+        Documents::at(store, store.version()?)
+    }
+
+    /// Reads the documents of one catalogue version, as they run.
+    pub fn at(store: &dyn CatalogueStore, version: u64) -> Result<Documents> {
+        Documents::load(version, store.at(version)?, &|kind, id| store.history(kind, id))
+    }
+
+    /// Makes the documents of a version run. It reads `history` only for documents that are faulty or do not fit.
+    fn load(version: u64, stored: Vec<Document>, history: History) -> Result<Documents> {
         let mut loading = Loading { version, history, candidates: BTreeMap::new(), faulty: BTreeMap::new() };
         for document in stored {
             loading.take(document)?;
@@ -69,12 +76,21 @@ impl Documents {
     }
 }
 
+/// A faulty document, whose earlier versions are tried in its place.
+struct FallenBack {
+    /// The catalogue version of the faulty document.
+    faulty_at: u64,
+    /// The catalogue version of the one that was tried last.
+    tried_at: u64,
+    faults: Vec<Fault>,
+}
+
 struct Loading<'a> {
     version: u64,
     history: History<'a>,
     candidates: BTreeMap<Key, Candidate>,
-    /// Those that fell back, with the version that is faulty, the one that was tried last, and what is wrong.
-    faulty: BTreeMap<Key, (u64, u64, Vec<Fault>)>,
+    /// The documents that are faulty.
+    faulty: BTreeMap<Key, FallenBack>,
 }
 
 impl Loading<'_> {
@@ -88,20 +104,22 @@ impl Loading<'_> {
                 Ok(())
             }
             Err(faults) => {
-                self.faulty.insert(key.clone(), (catalogue_version, catalogue_version, faults));
+                let (faulty_at, tried_at) = (catalogue_version, catalogue_version);
+                self.faulty.insert(key.clone(), FallenBack { faulty_at, tried_at, faults });
                 self.find_before(key, catalogue_version)
             }
         }
     }
 
-    /// Puts the version before in the place of what runs of a document, or of its deletion; none where there is none.
+    /// Replaces the candidate for a document, or its deletion, by the version before; by nothing where there is none.
     fn fall_back(&mut self, key: Key, faults: Vec<Fault>) -> Result<()> {
         let tried = match (self.candidates.get(&key), self.faulty.get(&key)) {
             (Some(candidate), _) => candidate.catalogue_version,
-            (None, Some((_, tried, _))) => *tried,
+            (None, Some(fallen_back)) => fallen_back.tried_at,
             (None, None) => self.deleted_at(&key)?.unwrap_or_default(),
         };
-        self.faulty.entry(key.clone()).or_insert((tried, tried, faults));
+        let fallen_back = FallenBack { faulty_at: tried, tried_at: tried, faults };
+        self.faulty.entry(key.clone()).or_insert(fallen_back);
         self.find_before(key, tried)
     }
 
@@ -110,10 +128,10 @@ impl Loading<'_> {
         let history = (self.history)(key.0, &key.1)?;
         for document in history.into_iter().rev().filter(|one| one.catalogue_version < before) {
             let catalogue_version = document.catalogue_version;
-            if let Some((_, tried, _)) = self.faulty.get_mut(&key) {
-                *tried = catalogue_version;
+            if let Some(fallen_back) = self.faulty.get_mut(&key) {
+                fallen_back.tried_at = catalogue_version;
             }
-            // Nothing was running then.
+            // The document was deleted then.
             let Some(body) = &document.body else { break };
             if let Ok(content) = read(key.0, &key.1, body) {
                 self.candidates.insert(key, Candidate { catalogue_version, content });
@@ -123,7 +141,7 @@ impl Loading<'_> {
         Ok(())
     }
 
-    /// When a document was deleted, where that is the last that was done to it and has not been undone here.
+    /// The catalogue version that deleted a document, if the deletion is its last version and is not undone here.
     fn deleted_at(&self, key: &Key) -> Result<Option<u64>> {
         if self.faulty.contains_key(key) {
             return Ok(None);
@@ -133,7 +151,7 @@ impl Loading<'_> {
         Ok(last.filter(|document| document.body.is_none()).map(|document| document.catalogue_version))
     }
 
-    /// The catalogue of the candidates, and those that do not fit.
+    /// Puts the candidates together. Returns the segments that do not fit beside the documents.
     fn put_together(&self) -> (Documents, Failures) {
         let mut documents = Documents { version: self.version, ..Documents::default() };
         let mut waiting = Vec::new();
@@ -147,7 +165,7 @@ impl Loading<'_> {
                 Content::Members(_) => {}
             }
         }
-        // Segments may refer to others that stand behind them: those that can be put are, until none is left.
+        // A segment may refer to one that comes after it. Each round puts those whose references are there.
         loop {
             let before = waiting.len();
             let mut failures = Failures::new();
@@ -155,8 +173,8 @@ impl Loading<'_> {
                 match self.definition(&documents, id, rules.as_ref()) {
                     Ok(definition) => {
                         let stored = canonical(stored, &definition, &documents);
-                        let known = KnownSegment { stored, catalogue_version: *catalogue_version };
-                        documents.put_segment(known, definition);
+                        let segment = VersionedSegment { stored, catalogue_version: *catalogue_version };
+                        documents.put_segment(segment, definition);
                         false
                     }
                     Err(faults) => {
@@ -181,11 +199,12 @@ impl Loading<'_> {
         }
     }
 
-    /// Which documents are at fault for what does not fit.
+    /// The documents to blame for the segments that do not fit.
     fn blamed(&self, failures: &Failures) -> Result<BTreeMap<Key, Vec<Fault>>> {
-        let met = |id: &String| self.rules(id).map(Met::of).unwrap_or_default();
-        // A segment that waits for another that fails too may be fine; on a cycle each waits for another.
-        let waits = |id: &String| met(id).segments.iter().any(|other| other != id && failures.contains_key(other));
+        let references = |id: &String| self.rules(id).map(References::of).unwrap_or_default();
+        // A segment that waits for another that fails too may be fine. On a cycle each waits for another.
+        let waits =
+            |id: &String| references(id).segments.iter().any(|other| other != id && failures.contains_key(other));
         let mut roots: Vec<&String> = failures.keys().filter(|id| !waits(id)).collect();
         if roots.is_empty() {
             roots = failures.keys().collect();
@@ -193,9 +212,9 @@ impl Loading<'_> {
         let mut blamed = BTreeMap::new();
         for id in roots {
             let faults = &failures[id];
-            let (key, at_fault) = self.newest_met(id, met(id), faults)?;
-            if at_fault {
-                blamed.insert(key, faults.iter().map(below_rules).collect());
+            let (key, is_own) = self.newest_of(id, references(id), faults)?;
+            if is_own {
+                blamed.insert(key, below("/rules", faults.clone()));
             } else {
                 let faults = faults.iter().map(|fault| breaks(&key, id, fault)).collect();
                 blamed.entry(key).or_insert(faults);
@@ -211,8 +230,9 @@ impl Loading<'_> {
         }
     }
 
-    /// The newest of a segment and what its rules meet, and whether that is the segment.
-    fn newest_met(&self, id: &str, met: Met, faults: &[Fault]) -> Result<(Key, bool)> {
+    /// The newest of a segment and the documents that its rules refer to, and whether that is the segment itself. A
+    /// segment that is faulty by itself is to blame however old it is.
+    fn newest_of(&self, id: &str, references: References, faults: &[Fault]) -> Result<(Key, bool)> {
         let own = (DocumentKind::Segment, id.to_owned());
         let is_wrong_in_itself =
             self.rules(id).and_then(|rules| parse_rules(rules, &NoTraits).err()).is_some_and(|alone| {
@@ -222,8 +242,8 @@ impl Loading<'_> {
         if is_wrong_in_itself {
             return Ok((own, true));
         }
-        let segments = met.segments.into_iter().map(|id| (DocumentKind::Segment, id));
-        let traits = met.fields.into_iter().map(|name| (DocumentKind::Trait, name));
+        let segments = references.segments.into_iter().map(|id| (DocumentKind::Segment, id));
+        let traits = references.fields.into_iter().map(|name| (DocumentKind::Trait, name));
         for key in segments.chain(traits) {
             let changed = match self.candidates.get(&key) {
                 Some(found) => Some(found.catalogue_version),
@@ -239,30 +259,30 @@ impl Loading<'_> {
 
     fn faulty(self) -> Vec<FaultyDocument> {
         let candidates = self.candidates;
-        let faulty = self.faulty.into_iter().map(|(key, (catalogue_version, _, faults))| FaultyDocument {
+        let faulty = self.faulty.into_iter().map(|(key, fallen_back)| FaultyDocument {
             running_version: candidates.get(&key).map(|found| found.catalogue_version),
             kind: kind_name(key.0),
             id: key.1,
-            catalogue_version,
-            faults,
+            catalogue_version: fallen_back.faulty_at,
+            faults: fallen_back.faults,
         });
         faulty.collect()
     }
 }
 
-/// The names that rules speak of.
+/// The names that rules refer to.
 #[derive(Default)]
-struct Met {
+struct References {
     segments: Vec<String>,
     fields: Vec<String>,
 }
 
-impl Met {
-    /// Of rules that need not be right.
-    fn of(rules: &Value) -> Met {
-        let mut met = Met::default();
-        met.walk(rules);
-        met
+impl References {
+    /// Collects the names in rules, which may be faulty.
+    fn of(rules: &Value) -> References {
+        let mut references = References::default();
+        references.walk(rules);
+        references
     }
 
     fn walk(&mut self, value: &Value) {
@@ -282,7 +302,7 @@ impl Met {
     }
 }
 
-/// The kind as the API names it.
+/// The API's name of a kind.
 fn kind_name(kind: DocumentKind) -> &'static str {
     match kind {
         DocumentKind::Segment => "segment",
@@ -298,7 +318,7 @@ fn read(kind: DocumentKind, id: &str, body: &str) -> Result<Content, Vec<Fault>>
         DocumentKind::Trait => read_trait(id, body),
         DocumentKind::Members => {
             let members: Vec<String> = serde_json::from_str(body).map_err(unreadable)?;
-            let faults = segments::member_faults(&members);
+            let faults = member_faults(&members);
             if faults.is_empty() { Ok(Content::Members(members)) } else { Err(faults) }
         }
     }
@@ -306,7 +326,7 @@ fn read(kind: DocumentKind, id: &str, body: &str) -> Result<Content, Vec<Fault>>
 
 fn read_segment(id: &str, body: &str) -> Result<Content, Vec<Fault>> {
     let stored = StoredSegment::read(body).map_err(unreadable)?;
-    if let Some(fault) = segments::id_fault(id) {
+    if let Some(fault) = id_fault(id) {
         return Err(vec![fault]);
     }
     if stored.document.id != *id {
@@ -315,7 +335,7 @@ fn read_segment(id: &str, body: &str) -> Result<Content, Vec<Fault>> {
     let rules = match (stored.document.kind, &stored.document.rules) {
         (SegmentKind::Static, _) => None,
         (SegmentKind::Dynamic, Some(rules)) => {
-            let malformed = |error: audience_rules::json::JsonFault| vec![fault("/rules", error.code, error.message)];
+            let malformed = |error: JsonFault| vec![fault("/rules", error.code, error.message)];
             Some(parse_json(rules.get().as_bytes()).map_err(malformed)?)
         }
         (SegmentKind::Dynamic, None) => {
@@ -326,42 +346,28 @@ fn read_segment(id: &str, body: &str) -> Result<Content, Vec<Fault>> {
 }
 
 fn read_trait(name: &str, body: &str) -> Result<Content, Vec<Fault>> {
-    let below = |faults: Vec<Fault>| {
-        faults
-            .into_iter()
-            .map(|fault| Fault { pointer: format!("/definition{}", fault.pointer), ..fault })
-            .collect::<Vec<_>>()
-    };
     let stored: StoredTrait = serde_json::from_str(body).map_err(unreadable)?;
-    let malformed = |error: audience_rules::json::JsonFault| vec![fault("/definition", error.code, error.message)];
+    let malformed = |error: JsonFault| vec![fault("/definition", error.code, error.message)];
     let json = parse_json(stored.document.definition.get().as_bytes()).map_err(malformed)?;
-    let (defined, behaviour) = parse_behaviour(&json).map_err(below)?;
+    let (defined, behaviour) = parse_behaviour(&json).map_err(|faults| below("/definition", faults))?;
     if *defined != *name {
         return Err(vec![fault("/definition/name", code::DOES_NOT_FIT, format!("it is stored as {name:?}"))]);
     }
     Ok(Content::Trait(stored, ComputedTrait { name: defined, behaviour: behaviour.into() }))
 }
 
-fn fault(pointer: &str, code: &'static str, message: impl Into<String>) -> Fault {
-    Fault { pointer: pointer.to_owned(), code, message: message.into() }
-}
-
 fn unreadable(error: serde_json::Error) -> Vec<Fault> {
     vec![fault("", code::DOES_NOT_FIT, error.to_string())]
 }
 
-fn below_rules(fault: &Fault) -> Fault {
-    Fault { pointer: format!("/rules{}", fault.pointer), ..fault.clone() }
-}
-
-/// What another document does to a segment's rules.
+/// The fault of a document that makes the rules of a segment invalid.
 fn breaks(key: &Key, segment: &str, of_rules: &Fault) -> Fault {
     let pointer = if key.0 == DocumentKind::Trait { "/definition" } else { "" };
     let message = format!("it makes the rules of segment `{segment}` invalid: {of_rules}");
     fault(pointer, code::BREAKS_RULE, message)
 }
 
-/// The segment with its rules as the API shows them, however they are written.
+/// The segment with its rules as the API writes them, however they are stored.
 fn canonical(stored: &StoredSegment, definition: &Definition, documents: &Documents) -> StoredSegment {
     let mut stored = stored.clone();
     if let Definition::Dynamic(node) = definition
@@ -371,3 +377,6 @@ fn canonical(stored: &StoredSegment, definition: &Definition, documents: &Docume
     }
     stored
 }
+
+#[cfg(test)]
+mod tests;

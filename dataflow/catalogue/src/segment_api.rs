@@ -1,13 +1,15 @@
-//! Segments and traits in a process without an engine: edits go to the catalogue that engines follow, and users' segments
-//! are read from the store that an engine writes.
+//! The platform of a process without an engine: edits go to the catalogue that engines follow, and users' segments are
+//! read from the store that an engine writes.
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::JoinHandle;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use audience_contract::{CatalogueStore, ServingStore};
+use audience_background::{Runner, Stop};
+use audience_contract::{CatalogueStore, ServingStore, StoreError};
 use audience_protocol::{
     AuditItem, AuditQuery, CatalogueResource, ComponentHealth, FaultyDocument, Health, MembersChange, MembersOutcome,
     OperationsResource, Page, Platform, PlatformError, Result, SegmentDocument, SegmentInput, SegmentQuery,
@@ -20,20 +22,21 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 use serde_json::value::RawValue;
 
-use super::editor::Editor;
-use super::lists::Counts;
-use super::metrics::CATALOGUE_ERRORS;
-use super::updates::{Announcing, SegmentUpdates};
-use super::{load, named, pause, ship_traits};
-use crate::engine::EngineError;
+use crate::documents::Documents;
+use crate::editor::Editor;
+use crate::lists::MemberCounts;
+use crate::shipping::ship_traits;
+use crate::updates::{SegmentUpdates, UpdateSender};
 
-/// Between looks at whether the store of memberships answers.
-const LOOK: Duration = Duration::from_secs(2);
-/// The user who is asked for then; as good as any.
+/// The text of the metric `catalogue_errors`.
+pub const CATALOGUE_ERRORS: &str = "Attempts to read changes of the catalogue that failed";
+/// The interval at which the store of memberships is probed.
+const PROBE_INTERVAL: Duration = Duration::from_secs(2);
+/// The user who is asked for by a probe. Nobody has that id.
 const NOBODY: &str = "audience-health";
 
-/// Figures of a process without an engine.
-struct Figures {
+/// The metrics of a process without an engine.
+struct Metrics {
     registry: Registry,
     faulty_documents: Gauge,
     catalogue_errors: Counter,
@@ -41,52 +44,61 @@ struct Figures {
     read_errors: Counter,
 }
 
+/// Why the platform of a process without an engine cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The catalogue cannot be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A thread cannot be started.
+    #[error("a thread cannot be started: {0}")]
+    Thread(#[from] io::Error),
+}
+
 /// The platform of a process without an engine.
 pub struct SegmentApi {
     editor: Arc<Editor>,
     memberships: Option<Arc<dyn ServingStore>>,
-    announcing: Announcing,
-    /// What keeps memberships from being read, if anything does.
+    updates: UpdateSender,
+    /// The fault of the store of memberships, if it has one.
     read_fault: Mutex<Option<String>>,
-    figures: Figures,
-    is_stopping: AtomicBool,
-    threads: Mutex<Vec<JoinHandle<()>>>,
+    metrics: Metrics,
+    runner: Runner,
 }
 
 impl SegmentApi {
-    /// Over a catalogue; reads users' segments and tells of changes where there is something for that.
+    /// Starts on a catalogue. Reads users' segments from `memberships`, and sends changes of segments to `updates`, where
+    /// they are given.
     pub fn start(
         catalogue: Arc<dyn CatalogueStore>,
         memberships: Option<Arc<dyn ServingStore>>,
         updates: Option<Arc<dyn SegmentUpdates>>,
-    ) -> Result<Arc<SegmentApi>, EngineError> {
+    ) -> Result<Arc<SegmentApi>, StartError> {
         ship_traits(&*catalogue)?;
-        let documents = load(&*catalogue, catalogue.version()?)?;
+        let documents = Documents::newest(&*catalogue)?;
         let api = Arc::new(SegmentApi {
             editor: Arc::new(Editor::without_engine(catalogue, documents)),
             memberships,
-            announcing: Announcing::default(),
+            updates: UpdateSender::default(),
             read_fault: Mutex::new(None),
-            figures: Figures::new(),
-            is_stopping: AtomicBool::new(false),
-            threads: Mutex::new(Vec::new()),
+            metrics: Metrics::new(),
+            runner: Runner::default(),
         });
-        let follower = api.clone();
-        let mut threads = vec![named("catalogue", move || {
-            follower.editor.follow();
-            Ok(())
-        })?];
+        let editor = api.editor.clone();
+        api.runner.start_task("catalogue", move |_| {
+            editor.follow();
+            Ok::<(), Infallible>(())
+        })?;
         if let Some(memberships) = api.memberships.clone() {
-            let watcher = api.clone();
-            threads.push(named("memberships", move || {
-                watcher.watch(&*memberships);
-                Ok(())
-            })?);
+            let prober = api.clone();
+            api.runner.start_task("memberships", move |stop| {
+                prober.probe(&*memberships, stop);
+                Ok::<(), Infallible>(())
+            })?;
         }
         if let Some(updates) = updates {
-            api.announcing.begin(updates, api.editor.clone())?;
+            api.updates.start(updates, api.editor.clone())?;
         }
-        *api.threads.lock() = threads;
         Ok(api)
     }
 
@@ -104,29 +116,25 @@ impl SegmentApi {
     /// Ends its threads, and waits for that.
     pub fn stop(&self) {
         let begun = Instant::now();
-        self.is_stopping.store(true, Ordering::Release);
+        self.runner.stop().request();
         self.editor.close();
-        let threads = std::mem::take(&mut *self.threads.lock());
-        threads.into_iter().for_each(|thread| drop(thread.join()));
-        self.announcing.finish(begun);
+        self.runner.wait_ended(None);
+        self.updates.finish(begun);
     }
 
-    /// Another process says that the catalogue has changed: it is looked at now.
+    /// Looks for changes of the catalogue now: another process says that there is one.
     pub fn look_at_catalogue(&self) {
         if let Err(error) = self.editor.look() {
-            tracing::warn!(%error, "the catalogue has changed and cannot be read; it is later");
+            tracing::warn!(%error, "The catalogue has changed and cannot be read; it is read later");
         }
     }
 
-    fn watch(&self, memberships: &dyn ServingStore) {
-        while !self.is_stopping.load(Ordering::Acquire) {
+    fn probe(&self, memberships: &dyn ServingStore, stop: &Stop) {
+        loop {
             let fault = memberships.segments_of(NOBODY).err().map(|error| error.to_string());
             *self.read_fault.lock() = fault;
-            for _ in 0..20 {
-                if self.is_stopping.load(Ordering::Acquire) {
-                    return;
-                }
-                pause(LOOK / 20);
+            if stop.wait(PROBE_INTERVAL) {
+                return;
             }
         }
     }
@@ -199,7 +207,7 @@ impl SegmentResource for SegmentApi {
         author: &str,
     ) -> Result<MembersOutcome> {
         let (segment, counts) = self.editor.change_members(id, change, expected, author)?;
-        let Counts { added, removed, unchanged } = counts;
+        let MemberCounts { added, removed, unchanged } = counts;
         Ok(MembersOutcome { segment: self.view(segment), added, removed, unchanged })
     }
 }
@@ -227,10 +235,10 @@ impl UserResource for SegmentApi {
         let Some(memberships) = &self.memberships else {
             return Err(PlatformError::NeedsEngine("which segments a user is in"));
         };
-        self.figures.reads.inc();
+        self.metrics.reads.inc();
         let held = memberships.segments_of(id).map_err(|error| {
-            self.figures.read_errors.inc();
-            tracing::warn!(%error, "users' segments cannot be read");
+            self.metrics.read_errors.inc();
+            tracing::warn!(%error, "The store of memberships does not answer");
             PlatformError::Unavailable(format!("{} does not answer", memberships.name()))
         })?;
         let documents = self.editor.documents();
@@ -266,7 +274,7 @@ impl OperationsResource for SegmentApi {
         if let Some(memberships) = &self.memberships {
             components.insert(format!("memberships:{}", memberships.name()), component(self.read_fault.lock().clone()));
         }
-        if let Some(detail) = self.announcing.fault() {
+        if let Some(detail) = self.updates.fault() {
             components.insert("segment-updates".to_owned(), ComponentHealth { status: "UP", detail });
         }
         Health { ready: true, components }
@@ -274,14 +282,14 @@ impl OperationsResource for SegmentApi {
 
     fn metrics(&self) -> String {
         let faulty = self.editor.read(|documents| documents.faulty.len());
-        self.figures.faulty_documents.set(i64::try_from(faulty).unwrap_or(i64::MAX));
-        self.figures.catalogue_errors.inner().store(self.editor.store_errors(), Ordering::Relaxed);
+        self.metrics.faulty_documents.set(i64::try_from(faulty).unwrap_or(i64::MAX));
+        self.metrics.catalogue_errors.inner().store(self.editor.store_errors(), Ordering::Relaxed);
         let mut text = String::new();
-        encode_registry(&mut text, &self.figures.registry).map(|()| text).unwrap_or_default()
+        encode_registry(&mut text, &self.metrics.registry).map(|()| text).unwrap_or_default()
     }
 }
 
-impl Figures {
+impl Metrics {
     fn new() -> Self {
         let mut registry = Registry::with_prefix("audience");
         let (faulty_documents, reads, read_errors) = (Gauge::default(), Counter::default(), Counter::default());
@@ -292,6 +300,6 @@ impl Figures {
         registry.register("serving_store_reads", "Users' segments asked of the store of memberships", reads.clone());
         let failed = "Users' segments that the store of memberships could not give";
         registry.register("serving_store_read_errors", failed, read_errors.clone());
-        Figures { registry, faulty_documents, catalogue_errors, reads, read_errors }
+        Metrics { registry, faulty_documents, catalogue_errors, reads, read_errors }
     }
 }
