@@ -336,8 +336,8 @@ fn text(source: &str) -> usize {
 
 /// The length of a character; of a lifetime only the mark.
 fn character(source: &str) -> usize {
-    if source.starts_with("'\\") {
-        return source[2..].find('\'').map_or(source.len(), |found| if found == 0 { 4 } else { found + 3 });
+    if let Some(escaped) = source.strip_prefix("'\\") {
+        return escaped.find('\'').map_or(source.len(), |found| if found == 0 { 4 } else { found + 3 });
     }
     let Some(one) = source.chars().nth(1) else { return 1 };
     if source[1 + one.len_utf8()..].starts_with('\'') { 2 + one.len_utf8() } else { 1 }
