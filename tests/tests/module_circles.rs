@@ -11,7 +11,7 @@ use std::path::Path;
 const CRATES: &[&str] =
     &["api/http", "dataflow/audience", "dataflow/background", "dataflow/catalogue", "dataflow/emit", "dataflow/engine"];
 /// Those that still have circles. A crate leaves this list with its last circle, and none comes in.
-const KNOWN: &[&str] = &["api/http", "dataflow/audience", "dataflow/engine"];
+const KNOWN: &[&str] = &["dataflow/audience", "dataflow/engine"];
 
 /// A module by its names from the root of its crate.
 type Module = Vec<String>;
