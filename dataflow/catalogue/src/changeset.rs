@@ -23,7 +23,7 @@ pub(crate) struct Changeset<T> {
 }
 
 impl<T> Changeset<T> {
-    /// Whether there is nothing to store.
+    /// Returns whether there is nothing to store.
     pub fn is_empty(&self) -> bool {
         self.documents.is_empty() && self.entries.is_empty()
     }

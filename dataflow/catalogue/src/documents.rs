@@ -78,7 +78,7 @@ impl Documents {
         self.segments.insert(document.id.clone(), Arc::new(segment));
     }
 
-    /// Whether the engine runs a document: it runs every trait, and a segment while it is active.
+    /// Returns whether the engine runs a document: it runs every trait, and a segment while it is active.
     pub(crate) fn runs(&self, document: &Document) -> bool {
         let is_active = |segment: &Arc<VersionedSegment>| segment.stored.document.status == SegmentStatus::Active;
         document.kind == DocumentKind::Trait || self.segments.get(&document.id).is_some_and(is_active)

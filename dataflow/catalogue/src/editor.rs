@@ -223,17 +223,17 @@ impl Editor {
         self.in_force.version()
     }
 
-    /// Whether the newest version of a segment is in force. A segment that is not active has nothing to wait for.
+    /// Returns whether the newest version of a segment is in force. A segment that is not active has nothing to wait for.
     pub fn is_effective(&self, catalogue_version: u64, status: SegmentStatus) -> bool {
         status != SegmentStatus::Active || self.in_force() >= catalogue_version
     }
 
-    /// Whether an edit waits to be brought into force.
+    /// Returns whether an edit waits to be brought into force.
     pub(crate) fn has_waiting(&self) -> bool {
         self.in_force() < self.newest()
     }
 
-    /// Whether it was [`close`](Self::close)d.
+    /// Returns whether it was [`close`](Self::close)d.
     pub(crate) fn is_closed(&self) -> bool {
         self.in_force.is_closed()
     }

@@ -56,7 +56,7 @@ pub struct PreviewCounts {
     pub left: CountedUsers,
     /// Members who are so only since a value is missing.
     pub by_missing: CountedUsers,
-    /// Whether history was scanned for it.
+    /// True if history was scanned for it.
     pub is_history_scanned: bool,
 }
 

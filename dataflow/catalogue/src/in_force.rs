@@ -37,7 +37,7 @@ impl InForce {
         self.changed.notify_all();
     }
 
-    /// Whether the platform stops.
+    /// Returns whether the platform stops.
     pub fn is_closed(&self) -> bool {
         self.state.lock().is_closed
     }

@@ -83,7 +83,7 @@ fn combine(held: &BTreeSet<Arc<str>>, given: Vec<String>, mode: MembersMode) -> 
     }
 }
 
-/// Whether a list names one of the ids.
+/// Returns whether a list names one of the ids.
 pub(crate) fn names_any(documents: &Documents, ids: &[String]) -> bool {
     documents.catalogue.segments.values().any(|segment| match &segment.definition {
         Definition::Static(list) => contains_any(list, ids),

@@ -67,7 +67,7 @@ impl PreviewState {
         self.is_cancelled.store(true, Ordering::Relaxed);
     }
 
-    /// Whether nobody waits for the answer any more.
+    /// Returns whether nobody waits for the answer any more.
     pub fn is_cancelled(&self) -> bool {
         self.is_cancelled.load(Ordering::Relaxed)
     }
@@ -78,7 +78,7 @@ impl PreviewState {
 pub(crate) struct PreviewQueue(Mutex<VecDeque<QueuedPreview>>);
 
 impl PreviewQueue {
-    /// Whether no preview waits.
+    /// Returns whether no preview waits.
     pub fn is_empty(&self) -> bool {
         self.0.lock().is_empty()
     }
