@@ -36,8 +36,18 @@ pub struct Editor {
 }
 
 impl Editor {
-    /// An editor of stored documents, of which version `in_force` is in force.
-    pub fn new(store: Arc<dyn CatalogueStore>, documents: Documents, in_force: u64) -> Self {
+    /// Opens the newest documents of a store. The engine runs version `in_force`.
+    pub fn open(store: Arc<dyn CatalogueStore>, in_force: u64) -> audience_contract::Result<Self> {
+        let documents = Documents::newest(&*store)?;
+        Ok(Editor::new(store, documents, in_force))
+    }
+
+    /// Opens the newest documents of a store in a process without an engine: an edit is done once it is stored.
+    pub fn open_without_engine(store: Arc<dyn CatalogueStore>) -> audience_contract::Result<Self> {
+        Editor::open(store, u64::MAX)
+    }
+
+    fn new(store: Arc<dyn CatalogueStore>, documents: Documents, in_force: u64) -> Self {
         Editor {
             store,
             documents: RwLock::new(Arc::new(documents)),
@@ -46,11 +56,6 @@ impl Editor {
             store_errors: AtomicU64::new(0),
             previews: PreviewQueue::default(),
         }
-    }
-
-    /// An editor in a process without an engine: an edit is done once it is stored.
-    pub fn without_engine(store: Arc<dyn CatalogueStore>, documents: Documents) -> Self {
-        Editor::new(store, documents, u64::MAX)
     }
 
     /// The newest documents.

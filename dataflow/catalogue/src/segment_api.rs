@@ -22,7 +22,6 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 use serde_json::value::RawValue;
 
-use crate::documents::Documents;
 use crate::editor::Editor;
 use crate::lists::MemberCounts;
 use crate::shipping::ship_traits;
@@ -75,9 +74,8 @@ impl SegmentApi {
         updates: Option<Arc<dyn SegmentUpdates>>,
     ) -> Result<Arc<SegmentApi>, StartError> {
         ship_traits(&*catalogue)?;
-        let documents = Documents::newest(&*catalogue)?;
         let api = Arc::new(SegmentApi {
-            editor: Arc::new(Editor::without_engine(catalogue, documents)),
+            editor: Arc::new(Editor::open_without_engine(catalogue)?),
             memberships,
             updates: UpdateSender::default(),
             read_fault: Mutex::new(None),

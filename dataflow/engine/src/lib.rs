@@ -7,6 +7,7 @@ pub mod cluster;
 pub mod edit;
 mod enforce;
 pub mod engine;
+mod lookup;
 pub mod memory;
 pub mod preview;
 pub mod replay;

@@ -7,7 +7,7 @@ use crate::testing::{TestStore, list, rule, segment};
 /// An editor without an engine, over an empty store.
 fn editor() -> (Arc<TestStore>, Editor) {
     let store = TestStore::open();
-    (store.clone(), Editor::without_engine(store, Documents::default()))
+    (store.clone(), Editor::open_without_engine(store).unwrap())
 }
 
 fn is_unavailable<T>(answer: Result<T>) -> bool {
@@ -94,7 +94,7 @@ fn traits_are_shipped_once() {
     ship_traits(&*store).unwrap();
     let documents = Documents::newest(&*store).unwrap();
     let name = documents.traits.keys().next().unwrap().clone();
-    let editor = Editor::without_engine(store.clone(), documents);
+    let editor = Editor::open_without_engine(store.clone()).unwrap();
     editor.delete_trait(&name, None, "ann").unwrap();
     ship_traits(&*store).unwrap();
     assert!(!Documents::newest(&*store).unwrap().traits.contains_key(&name), "a deleted trait stays deleted");

@@ -63,7 +63,7 @@ impl Enforcement for FakeEngine {
 }
 
 fn editor() -> Editor {
-    Editor::new(TestStore::open(), Documents::default(), 0)
+    Editor::open(TestStore::open(), 0).unwrap()
 }
 
 #[test]

@@ -1,5 +1,4 @@
 use super::*;
-use crate::documents::Documents;
 use crate::testing::{TestStore, list, rule, segment};
 
 /// A receiver that keeps what it gets, and fails while it is told to.
@@ -26,7 +25,7 @@ fn shown(id: &str, version: u64, action: &str) -> (String, u64, String) {
 
 #[test]
 fn every_change_of_a_segment_is_sent_in_order_and_once() {
-    let editor = Editor::without_engine(TestStore::open(), Documents::default());
+    let editor = Editor::open_without_engine(TestStore::open()).unwrap();
     let receiver = Received::default();
     editor.create_segment(segment("a", &rule("buy")), "ann").unwrap();
     editor.create_segment(list("l", &["u"]), "ann").unwrap();
@@ -42,7 +41,7 @@ fn every_change_of_a_segment_is_sent_in_order_and_once() {
 
 #[test]
 fn a_receiver_that_is_away_gets_the_changes_later() {
-    let editor = Arc::new(Editor::without_engine(TestStore::open(), Documents::default()));
+    let editor = Arc::new(Editor::open_without_engine(TestStore::open()).unwrap());
     let receiver = Arc::new(Received::default());
     *receiver.is_away.lock() = true;
     editor.create_segment(segment("a", &rule("buy")), "ann").unwrap();

@@ -81,7 +81,7 @@ impl Service {
 
     /// All ids that are the user now.
     fn ids(&self, id: &str) -> Vec<String> {
-        let root = self.root(id);
+        let root = self.lookup.root(id);
         self.engine.aliases().read().ids(&root)
     }
 

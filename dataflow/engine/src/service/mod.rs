@@ -11,7 +11,6 @@ mod feed;
 mod follow;
 mod live;
 pub(crate) mod metrics;
-mod overlap;
 mod people;
 mod platform;
 mod profiles;
@@ -24,7 +23,7 @@ mod sizes;
 mod snapshot;
 pub(crate) mod standing;
 mod status;
-mod user;
+pub(crate) mod user;
 mod webhooks;
 mod writers;
 
@@ -39,7 +38,6 @@ use audience_catalogue::{Documents, Editor, ship_traits, unavailable};
 use audience_contract::{
     CatalogueStore, ChangeLog, CheckpointStore, EventLog, MessageIndex, Notes, Progress, StoreError,
 };
-use audience_kernel::membership::shard_of;
 use audience_protocol::{PlatformError, SPANS};
 use parking_lot::Mutex;
 
@@ -66,6 +64,7 @@ use crate::cluster::protocol::Origin;
 use crate::cluster::stores::AskedStores;
 use crate::enforce::{EnforceContext, Enforcer};
 use crate::engine::{Engine, EngineError, EngineOptions};
+use crate::lookup::Lookup;
 use crate::rule_set::RuleSet;
 
 /// How long a start waits for edits that were committed but not in force when the last run ended.
@@ -109,6 +108,7 @@ pub struct Service {
     engine: Arc<Engine>,
     standing: Arc<Standing>,
     editor: Arc<Editor>,
+    lookup: Lookup,
     pump: Pump,
     metrics: Arc<Metrics>,
     checkpointer: Checkpointer,
@@ -211,8 +211,7 @@ impl Service {
         let peers = gather(options.cluster.as_deref(), engine_options, &stores, given, found.as_ref())?;
         let (noted, seed) = (standing.clone(), recovery::seed(&stores, found.clone(), given));
         let made = Box::new(move |tick| noted.made(tick));
-        let engine = Engine::start(engine_options, peers, seed, changes::encode, sink.into_sink(), made)?;
-        let engine = Arc::new(engine);
+        let engine = Arc::new(Engine::start(engine_options, peers, seed, changes::encode, sink.into_sink(), made)?);
         tell(begun, "the state is loaded");
         let then = Documents::at(&*stores.catalogue, given.catalogue_version)?;
         let in_force = recovery::catch_up(&engine, &*stores.events, &standing, given, found.as_ref(), &then.catalogue)?;
@@ -220,10 +219,11 @@ impl Service {
         let (sizes, runs) = (Sizes::as_of(&engine, &stores, given)?, Runs::begin(&stores, given.tick)?);
         is_live.store(true, Ordering::Release);
         go_on(&engine, &stores, &standing, given)?;
-        let now = Documents::newest(&*stores.catalogue)?;
+        let editor = Arc::new(Editor::open(stores.catalogue.clone(), given.catalogue_version)?);
         let service = Arc::new(Service {
             connectors: Connectors::new(runs),
-            editor: Arc::new(Editor::new(stores.catalogue.clone(), now, given.catalogue_version)),
+            lookup: Lookup::new(&engine, &stores.events, &stores.catalogue, &editor),
+            editor,
             stores,
             engine,
             standing,
@@ -369,19 +369,9 @@ impl Service {
         Ok(range)
     }
 
-    /// The id that a user goes by.
-    fn root(&self, id: &str) -> String {
-        let aliases = self.engine.aliases().read();
-        aliases.root(id).map_or_else(|| id.to_owned(), |root| root.to_string())
-    }
-
     /// How many workers there are, in all processes.
     pub fn workers(&self) -> usize {
         self.engine.workers()
-    }
-
-    fn worker_of(&self, user: &str) -> usize {
-        (shard_of(user.as_bytes()) % self.engine.workers() as u64) as usize
     }
 
     fn is_ready(&self) -> bool {

@@ -2,6 +2,7 @@
 
 use std::ops::ControlFlow;
 
+use audience_background::clock;
 use audience_catalogue::{Documents, segment_not_found, unavailable};
 use audience_contract::{Document, DocumentKind};
 use audience_protocol::{CountedEvents, ExplainedNode, Explanation, PlatformError, Result};
@@ -16,14 +17,14 @@ use audience_rules::unparse::value_to_json;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::service::{Service, clock};
+use super::Lookup;
 
 /// Events of all users that are read to know a place in a rank, at most: they are in memory meanwhile.
 const MOST_EVENTS_OF_ALL: u64 = 200_000;
 
-impl Service {
+impl Lookup {
     /// Why a user is in a segment, or is not.
-    pub(in crate::service) fn why(&self, user: &str, segment: &str, at: Option<Millis>) -> Result<Explanation> {
+    pub fn why(&self, user: &str, segment: &str, at: Option<Millis>) -> Result<Explanation> {
         let (catalogue, in_force) = match at {
             None => (self.editor.read(|documents| documents.catalogue.clone()), true),
             Some(at) => self.catalogue_then(segment, at)?,
@@ -36,8 +37,8 @@ impl Service {
         }
         let root = self.root(user);
         let member_now = at.is_none().then(|| self.is_member(&root, segment));
-        let knows_all = reach.has_rank && self.stores.events.end() <= MOST_EVENTS_OF_ALL;
-        let _alone = knows_all.then(|| self.people.all_users.lock());
+        let knows_all = reach.has_rank && self.events.end() <= MOST_EVENTS_OF_ALL;
+        let _alone = knows_all.then(|| self.all_users.lock());
         let world = if knows_all { self.world_of_all(catalogue)? } else { self.world_of(&root, catalogue)? };
         let now = at.unwrap_or_else(clock::now);
         let moment = world.at(now);
@@ -91,7 +92,7 @@ impl Service {
 
     fn world_of_all(&self, catalogue: Catalogue) -> Result<World> {
         let mut world = World::new(catalogue);
-        let log = &self.stores.events;
+        let log = &self.events;
         log.scan(0..log.end(), &mut |run| {
             records(run).for_each(|record| world.accept(record.bytes()));
             ControlFlow::Continue(())
@@ -103,7 +104,7 @@ impl Service {
     /// The rules in force at an instant, as far as the segment depends on them, and whether the segment was there then; of
     /// what was not, the first version.
     fn catalogue_then(&self, segment: &str, at: Millis) -> Result<(Catalogue, bool)> {
-        let store = &*self.stores.catalogue;
+        let store = &*self.catalogue;
         let mut keys = vec![(DocumentKind::Segment, segment.to_owned())];
         let (mut version, mut in_force) = (0, true);
         let mut looked_at = 0;

@@ -1,47 +1,28 @@
-//! Which users there are, and a user's events.
+//! The users there are, and the events of one.
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use audience_catalogue::unavailable;
-use audience_kernel::aliases::IdSince;
 use audience_protocol::{Page, PlatformError, Result, UserEventQuery, UserId, UserQuery};
 use audience_rules::ast::Millis;
 use audience_rules::event::event_to_json;
 use audience_rules::fault::Fault;
 use serde_json::value::RawValue;
 
-use crate::service::{Service, user};
+use super::Lookup;
+use crate::service::user;
 
-/// Ids that are looked at before the worker may go on with them.
+/// Ids that are read before the worker may change them again.
 const IDS_AT_A_TIME: u32 = 1 << 14;
-/// How many times as many ids a round of a page takes as the one before.
+/// The factor by which each round of a page takes more ids than the round before.
 const GROWTH: usize = 8;
-/// Ids that a round holds at most.
-const MOST_AT_ONCE: usize = 1 << 20;
+/// The most ids of a round.
+const MAX_AT_ONCE: usize = 1 << 20;
 
-impl Service {
-    /// Everything accepted under any of the ids that are a user.
-    pub(in crate::service) fn history_of(&self, root: &str) -> Result<Vec<u8>> {
-        let ids = self.engine.aliases().read().ids_since(root);
-        self.records_of(&ids)
-    }
-
-    /// The same, of a user who is these ids.
-    pub(in crate::service) fn records_of(&self, ids: &[IdSince]) -> Result<Vec<u8>> {
-        let known: Vec<&str> = ids.iter().map(|(id, _)| id.as_str()).collect();
-        let log = &self.stores.events;
-        let mut history = Vec::new();
-        log.visit_users(&known, log.end(), &mut |run| {
-            user::of_user(run, ids).for_each(|record| history.extend_from_slice(record.bytes()));
-            ControlFlow::Continue(())
-        })
-        .map_err(unavailable)?;
-        Ok(history)
-    }
-
-    /// Known users, in order.
-    pub(in crate::service) fn list_users(&self, query: &UserQuery) -> Result<Page<UserId>> {
+impl Lookup {
+    /// A page of known users, in order of their ids.
+    pub fn list_users(&self, query: &UserQuery) -> Result<Page<UserId>> {
         let ids_after = |after: Option<&str>, limit| self.ids_after(&query.prefix, after, limit);
         page_of(query.limit, query.after.clone(), ids_after, |ids| self.sift(ids), |id| self.is_known(id))
     }
@@ -49,7 +30,7 @@ impl Service {
     /// The least ids that workers have a number for, known or not: those of lists and of users who are gone are among them.
     fn ids_after(&self, prefix: &str, after: Option<&str>, limit: usize) -> Vec<String> {
         let mut found: Vec<String> = Vec::new();
-        // Those behind the page are of no use.
+        // Ids after the page are of no use.
         let mut greatest: Option<String> = None;
         for membership in self.engine.memberships() {
             let mut next = 0;
@@ -86,7 +67,7 @@ impl Service {
             names.extend(roots.flat_map(|(at, id)| aliases.ids(id).into_iter().map(move |name| (at, name))));
         }
         let asked: Vec<&str> = names.iter().map(|(_, name)| name.as_str()).collect();
-        let may_name = self.stores.events.may_name(&asked).map_err(unavailable)?;
+        let may_name = self.events.may_name(&asked).map_err(unavailable)?;
         let mut may_be: Vec<bool> = vec![false; ids.len()];
         names.iter().zip(may_name).for_each(|((at, _), may_name)| may_be[*at] |= may_name);
         Ok(ids.into_iter().zip(may_be).filter_map(|(id, may_be)| may_be.then_some(id)).collect())
@@ -102,7 +83,7 @@ impl Service {
             aliases.ids_since(id)
         };
         let known: Vec<&str> = ids.iter().map(|(id, _)| id.as_str()).collect();
-        let log = &self.stores.events;
+        let log = &self.events;
         let mut is_known = false;
         log.visit_users(&known, log.end(), &mut |run| {
             is_known |= user::of_user(run, &ids).any(|record| record.kind().counts());
@@ -112,13 +93,13 @@ impl Service {
         Ok(is_known)
     }
 
-    /// A user's events, the newest first.
-    pub(in crate::service) fn events_of(&self, id: &str, query: &UserEventQuery) -> Result<Page<Box<RawValue>>> {
+    /// A page of a user's events, the newest first.
+    pub fn events_of(&self, id: &str, query: &UserEventQuery) -> Result<Page<Box<RawValue>>> {
         let before = query.after.as_deref().map(place).transpose()?;
         let root = self.root(id);
         let ids = self.engine.aliases().read().ids_since(&root);
         let known: Vec<&str> = ids.iter().map(|(id, _)| id.as_str()).collect();
-        let log = &self.stores.events;
+        let log = &self.events;
         // The newest so far, and one more that says whether there is another page.
         let mut newest: BTreeMap<(Millis, u64), Vec<u8>> = BTreeMap::new();
         let mut is_known = false;
@@ -169,7 +150,7 @@ fn page_of(
     loop {
         let ids = ids_after(after.as_deref(), at_once);
         let is_last = ids.len() < at_once;
-        at_once = (at_once * GROWTH).min(MOST_AT_ONCE).max(at_once);
+        at_once = (at_once * GROWTH).min(MAX_AT_ONCE).max(at_once);
         after = ids.last().cloned();
         for id in if std::mem::take(&mut is_first) { ids } else { sift(ids)? } {
             if !is_known(&id)? {

@@ -1,16 +1,31 @@
-//! Who is in a segment, all of them, and how many are in two.
+//! The members of a segment, and the sizes of intersections.
 
 use audience_protocol::{Overlap, Overlaps, PlatformError};
 use roaring::RoaringBitmap;
 
-use super::Service;
+use super::Lookup;
 
-/// Members that are given away at a time.
+/// Members that are handed over at a time.
 const PIECE: usize = 4_096;
 
-impl Service {
-    /// Everybody is counted as of one instant of theirs, worker by worker.
-    pub(super) fn overlap(&self, id: &str, others: &[String]) -> Result<Overlaps, PlatformError> {
+impl Lookup {
+    /// The first `limit` members of a segment after `after`, in order of their ids.
+    pub fn members_after(&self, id: &str, after: Option<&str>, limit: usize) -> Vec<String> {
+        let mut members: Vec<String> = Vec::new();
+        for membership in self.engine.memberships() {
+            let membership = membership.read();
+            let behind = membership.members(id).filter(|user| after.is_none_or(|after| *user > after));
+            members.extend(behind.map(str::to_owned));
+            if members.len() > 4 * limit {
+                keep_least(&mut members, limit);
+            }
+        }
+        keep_least(&mut members, limit);
+        members
+    }
+
+    /// Counts who is in a segment and in each of the others. Each worker is counted as of one instant of its own.
+    pub fn overlap(&self, id: &str, others: &[String]) -> Result<Overlaps, PlatformError> {
         self.editor.segment(id)?;
         others.iter().try_for_each(|other| self.editor.segment(other).map(drop))?;
         let mut size = 0;
@@ -41,8 +56,9 @@ impl Service {
         Ok(Overlaps { segment_id: id.to_owned(), size, with: with.collect() })
     }
 
-    /// The bitmaps are copied at once, which is cheap; ids never change, and are looked up as they are given away.
-    pub(super) fn each_member(&self, id: &str, take: &mut dyn FnMut(Vec<String>) -> bool) -> Result<(), PlatformError> {
+    /// Gives every member to `take`, piece by piece, until it returns false. The bitmaps are copied at once, which is
+    /// cheap; ids never change, and are looked up piece by piece.
+    pub fn each_member(&self, id: &str, take: &mut dyn FnMut(Vec<String>) -> bool) -> Result<(), PlatformError> {
         self.editor.segment(id)?;
         let copied: Vec<_> = self
             .engine
@@ -71,4 +87,13 @@ impl Service {
         }
         Ok(())
     }
+}
+
+/// Keeps the least `limit`, in order.
+fn keep_least(members: &mut Vec<String>, limit: usize) {
+    if members.len() > limit {
+        members.select_nth_unstable(limit);
+        members.truncate(limit);
+    }
+    members.sort_unstable();
 }
