@@ -1,4 +1,4 @@
-//! Requests that only a process with an engine can answer, passed on to one, with its answers as they come.
+//! What only a process with an engine can answer, asked there and handed on as it comes.
 
 use std::error::Error as _;
 use std::pin::Pin;
@@ -22,9 +22,10 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use warp::Reply as _;
 use warp::reply::Response;
 
+use crate::api::Request;
 use crate::body::{self, Recorded};
-use crate::problem::{HandlerResult, Problem};
-use crate::request::IncomingRequest;
+use crate::problem::Problem;
+use crate::route::Answer;
 
 /// Headers of a request that mean something to the handlers.
 const ASKED: [HeaderName; 7] = [
@@ -55,35 +56,35 @@ const ANSWERED: [HeaderName; 9] = [
 /// Those that open a WebSocket.
 const OPENED: [HeaderName; 3] = [CONNECTION, UPGRADE, SEC_WEBSOCKET_ACCEPT];
 
-/// How long an idle connection to the engine is kept: shorter than servers and proxies keep theirs.
+/// How long a connection to the engine is kept without a request: shorter than servers and what stands between keep theirs.
 const IDLE: Duration = Duration::from_secs(20);
 /// Connections that are kept without a request, at most.
 const IDLE_CONNECTIONS: usize = 32;
 
 /// The process with an engine, and connections to it that are used again.
 #[derive(Clone)]
-pub(crate) struct RemoteEngine {
+pub(crate) struct Engine {
     /// `host:port`.
     authority: String,
     client: Client<HttpConnector, Full<Bytes>>,
 }
 
-impl RemoteEngine {
+impl Engine {
     pub(crate) fn new(authority: String) -> Self {
         let mut builder = Client::builder(TokioExecutor::new());
         builder.pool_timer(TokioTimer::new()).pool_idle_timeout(IDLE).pool_max_idle_per_host(IDLE_CONNECTIONS);
-        RemoteEngine { authority, client: builder.build_http() }
+        Engine { authority, client: builder.build_http() }
     }
 }
 
 /// A request for another process, should it turn out to be one.
 pub(crate) struct Forward {
-    engine: RemoteEngine,
+    engine: Engine,
     method: Method,
     path: String,
     headers: HeaderMap,
     of_body: HeaderMap,
-    /// The part of the body that the handler has read.
+    /// What the handler has read of the body.
     body: Arc<Mutex<Recorded>>,
     /// The connection to the client, where it asks for a WebSocket.
     client: Option<OnUpgrade>,
@@ -91,7 +92,7 @@ pub(crate) struct Forward {
 
 impl Forward {
     /// A request; from now on what is read of its body is kept, at most so many bytes.
-    pub(crate) fn of(engine: &RemoteEngine, path: &str, request: &mut IncomingRequest, limit: usize) -> Self {
+    pub(crate) fn of(engine: &Engine, path: &str, request: &mut Request, limit: usize) -> Self {
         let path = match request.query.as_str() {
             "" => path.to_owned(),
             query => format!("{path}?{query}"),
@@ -109,7 +110,7 @@ impl Forward {
     }
 
     /// Asks, and hands on the answer while it comes. Its head must come within that time.
-    pub(crate) async fn ask(self, patience: Duration) -> HandlerResult {
+    pub(crate) async fn ask(self, patience: Duration) -> Answer {
         let engine = self.engine.authority.clone();
         let away = |why: String| {
             tracing::warn!(engine, why, "the engine does not answer");
@@ -182,7 +183,7 @@ fn named(headers: &HeaderMap, names: &[HeaderName]) -> HeaderMap {
 fn pieces(mut body: Incoming) -> impl futures_util::Stream<Item = Result<Bytes, hyper::Error>> {
     stream::poll_fn(move |context| {
         Pin::new(&mut body).poll_frame(context).map(|frame| {
-            // A frame that is no data is a trailer, which is not passed on.
+            // What is no data is a trailer, of which nothing is handed on.
             frame.map(|frame| frame.map(|frame| frame.into_data().unwrap_or_default()))
         })
     })

@@ -18,24 +18,24 @@ use crate::options::ApiOptions;
 use crate::problem::Problem;
 use crate::reply;
 
-/// A digest that tells two bodies apart.
+/// What tells two bodies apart.
 pub(crate) type Fingerprint = [u8; 32];
 
 /// An answer to give again.
 #[derive(Clone, Debug)]
-pub(crate) struct KeptAnswer {
+pub(crate) struct Kept {
     pub(crate) status: StatusCode,
     pub(crate) media: &'static str,
     pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
     pub(crate) body: Bytes,
 }
 
-impl KeptAnswer {
+impl Kept {
     /// 201, with where it is and its version.
     pub(crate) fn created<T: Serialize>(collection: &str, id: &str, value: &T, version: u64) -> Self {
         let body = reply::to_json(value).into();
         let headers = reply::place_and_version(collection, id, version);
-        KeptAnswer { status: StatusCode::CREATED, media: "application/json", headers, body }
+        Kept { status: StatusCode::CREATED, media: "application/json", headers, body }
     }
 
     /// The answer.
@@ -54,18 +54,18 @@ impl KeptAnswer {
     }
 }
 
-/// Creates something, or gives the answer that the key has. A failed request may be repeated under the same key.
+/// Creates something, or gives the answer that the key has. What failed may be tried again under the same key.
 pub(crate) fn create(
     keys: &Arc<Idempotency>,
     path: &str,
     key: Option<&str>,
     body: &[u8],
-    create: impl FnOnce() -> Result<KeptAnswer, Problem>,
+    create: impl FnOnce() -> Result<Kept, Problem>,
 ) -> Result<Response, Problem> {
     let Some(key) = key else { return Ok(create()?.into_response()) };
     match keys.begin(path, key, fingerprint("application/json", body))? {
-        KeyState::Again(kept) => Ok(kept.again()),
-        KeyState::First(reservation) => {
+        Begun::Again(kept) => Ok(kept.again()),
+        Begun::First(reservation) => {
             let kept = create()?;
             reservation.keep(kept.clone());
             Ok(kept.into_response())
@@ -73,25 +73,25 @@ pub(crate) fn create(
     }
 }
 
-/// The state of a key.
-pub(crate) enum KeyState {
+/// What a key is found to be.
+pub(crate) enum Begun {
     /// New: carry it out and [`Reservation::keep`] the answer.
     First(Reservation),
     /// Answered before.
-    Again(KeptAnswer),
+    Again(Kept),
 }
 
-struct KeyEntry {
+struct Entry {
     fingerprint: Fingerprint,
     /// `None` while the first request is under way.
-    answer: Option<KeptAnswer>,
+    answer: Option<Kept>,
     /// Tells this entry from a later one of the same key.
     number: u64,
 }
 
 #[derive(Default)]
-struct KeyStore {
-    entries: HashMap<String, KeyEntry>,
+struct Store {
+    entries: HashMap<String, Entry>,
     /// Answered ones, oldest first.
     answered: VecDeque<(Instant, u64, String)>,
     bytes: usize,
@@ -100,7 +100,7 @@ struct KeyStore {
 
 /// The keys.
 pub(crate) struct Idempotency {
-    store: Mutex<KeyStore>,
+    store: Mutex<Store>,
     ttl: Duration,
     max_entries: usize,
     max_bytes: usize,
@@ -143,12 +143,7 @@ impl Idempotency {
     }
 
     /// Looks the key up, and reserves it where it is new.
-    pub(crate) fn begin(
-        self: &Arc<Self>,
-        path: &str,
-        key: &str,
-        fingerprint: Fingerprint,
-    ) -> Result<KeyState, Problem> {
+    pub(crate) fn begin(self: &Arc<Self>, path: &str, key: &str, fingerprint: Fingerprint) -> Result<Begun, Problem> {
         let key = format!("{path} {key}");
         let mut store = self.lock();
         self.forget(&mut store, Instant::now());
@@ -160,19 +155,19 @@ impl Idempotency {
                     "this Idempotency-Key came with another body before; take a new key for a new request",
                 ));
             }
-            return entry.answer.clone().map(KeyState::Again).ok_or_else(|| {
+            return entry.answer.clone().map(Begun::Again).ok_or_else(|| {
                 let detail = "the first request with this Idempotency-Key is still under way";
                 Problem::new(StatusCode::CONFLICT, "request_in_progress", detail).retry_after(1)
             });
         }
         let number = store.next;
         store.next += 1;
-        store.entries.insert(key.clone(), KeyEntry { fingerprint, answer: None, number });
-        Ok(KeyState::First(Reservation { owner: Arc::clone(self), key, number, kept: false }))
+        store.entries.insert(key.clone(), Entry { fingerprint, answer: None, number });
+        Ok(Begun::First(Reservation { owner: Arc::clone(self), key, number, kept: false }))
     }
 
     /// Drops what is too old or too much.
-    fn forget(&self, store: &mut KeyStore, now: Instant) {
+    fn forget(&self, store: &mut Store, now: Instant) {
         while let Some((at, number, key)) = store.answered.front() {
             let full = store.answered.len() > self.max_entries || store.bytes > self.max_bytes;
             if !full && now.duration_since(*at) < self.ttl {
@@ -187,19 +182,19 @@ impl Idempotency {
     }
 
     /// A panic of another thread cannot have left the store half changed: nothing in it panics between two changes.
-    fn lock(&self) -> MutexGuard<'_, KeyStore> {
+    fn lock(&self) -> MutexGuard<'_, Store> {
         self.store.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn cost(key: &str, answer: &KeptAnswer) -> usize {
+fn cost(key: &str, answer: &Kept) -> usize {
     let headers: usize = answer.headers.iter().map(|(_, value)| value.len()).sum();
     key.len() * 2 + answer.body.len() + headers + 300
 }
 
 impl Reservation {
     /// Keeps the answer for those that come again.
-    pub(crate) fn keep(mut self, answer: KeptAnswer) {
+    pub(crate) fn keep(mut self, answer: Kept) {
         let mut store = self.owner.lock();
         self.kept = true;
         store.bytes += cost(&self.key, &answer);
@@ -235,14 +230,14 @@ mod tests {
         Arc::new(Idempotency::new(&options))
     }
 
-    fn kept(text: &'static str) -> KeptAnswer {
+    fn kept(text: &'static str) -> Kept {
         let body = Bytes::from_static(text.as_bytes());
-        KeptAnswer { status: StatusCode::ACCEPTED, media: "application/json", headers: Vec::new(), body }
+        Kept { status: StatusCode::ACCEPTED, media: "application/json", headers: Vec::new(), body }
     }
 
     fn first(store: &Arc<Idempotency>, key: &str) -> Option<Reservation> {
         match store.begin("/p", key, [1; 32]) {
-            Ok(KeyState::First(reservation)) => Some(reservation),
+            Ok(Begun::First(reservation)) => Some(reservation),
             _ => None,
         }
     }
@@ -253,9 +248,9 @@ mod tests {
         let reservation = first(&store, "k").unwrap();
         assert_eq!(store.begin("/p", "k", [1; 32]).err().unwrap().code, "request_in_progress");
         assert_eq!(store.begin("/p", "k", [2; 32]).err().unwrap().code, "idempotency_key_reused");
-        assert!(matches!(store.begin("/other", "k", [2; 32]), Ok(KeyState::First(_))));
+        assert!(matches!(store.begin("/other", "k", [2; 32]), Ok(Begun::First(_))));
         reservation.keep(kept("done"));
-        assert!(matches!(store.begin("/p", "k", [1; 32]), Ok(KeyState::Again(kept)) if kept.body == "done"));
+        assert!(matches!(store.begin("/p", "k", [1; 32]), Ok(Begun::Again(kept)) if kept.body == "done"));
         assert_eq!(store.begin("/p", "k", [2; 32]).err().unwrap().code, "idempotency_key_reused");
     }
 

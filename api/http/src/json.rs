@@ -13,12 +13,12 @@ use crate::problem::Problem;
 
 /// Levels of objects and lists.
 pub(crate) const MAX_DEPTH: usize = 128;
-/// The message for a text with NUL.
+/// What is said of a text with NUL.
 pub(crate) const NUL: &str = "a text that is kept has no NUL (U+0000)";
 
-/// The reason why a scan ended early.
+/// Why a scan ended early.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum ScanError {
+pub(crate) enum Scan {
     /// No JSON, near this byte.
     Malformed(usize),
     /// More than [`MAX_DEPTH`] levels.
@@ -27,7 +27,7 @@ pub(crate) enum ScanError {
 
 /// A member of an object: its key without the quotes, escapes as written, and its value.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct JsonMember {
+pub(crate) struct Member {
     pub(crate) key: Range<usize>,
     pub(crate) value: Range<usize>,
 }
@@ -51,7 +51,7 @@ pub(crate) fn skip_space(json: &[u8], at: usize) -> usize {
 }
 
 /// The end of the value that begins at `at`.
-pub(crate) fn value_end(json: &[u8], at: usize) -> Result<usize, ScanError> {
+pub(crate) fn value_end(json: &[u8], at: usize) -> Result<usize, Scan> {
     match json.get(at) {
         Some(b'"') => string_end(json, at + 1),
         Some(b'{' | b'[') => nested_end(json, at),
@@ -59,19 +59,18 @@ pub(crate) fn value_end(json: &[u8], at: usize) -> Result<usize, ScanError> {
             let rest = json.get(at..).unwrap_or_default();
             let delimiter = |byte: &u8| matches!(byte, b',' | b'}' | b']' | b':' | b' ' | b'\t' | b'\n' | b'\r');
             match rest.iter().position(delimiter).unwrap_or(rest.len()) {
-                0 => Err(ScanError::Malformed(at)),
+                0 => Err(Scan::Malformed(at)),
                 length => Ok(at + length),
             }
         }
     }
 }
 
-/// The byte after the quote that closes the string whose text begins at `at`.
-fn string_end(json: &[u8], mut at: usize) -> Result<usize, ScanError> {
+/// The byte behind the quote that closes the string whose text begins at `at`.
+fn string_end(json: &[u8], mut at: usize) -> Result<usize, Scan> {
     loop {
         let rest = json.get(at..).unwrap_or_default();
-        let found =
-            rest.iter().position(|byte| matches!(byte, b'"' | b'\\')).ok_or(ScanError::Malformed(json.len()))?;
+        let found = rest.iter().position(|byte| matches!(byte, b'"' | b'\\')).ok_or(Scan::Malformed(json.len()))?;
         if rest[found] == b'"' {
             return Ok(at + found + 1);
         }
@@ -79,15 +78,15 @@ fn string_end(json: &[u8], mut at: usize) -> Result<usize, ScanError> {
     }
 }
 
-fn nested_end(json: &[u8], mut at: usize) -> Result<usize, ScanError> {
+fn nested_end(json: &[u8], mut at: usize) -> Result<usize, Scan> {
     let mut depth = 0;
     loop {
         let rest = json.get(at..).unwrap_or_default();
-        let found = rest.iter().position(|byte| STRUCTURAL[*byte as usize]).ok_or(ScanError::Malformed(json.len()))?;
+        let found = rest.iter().position(|byte| STRUCTURAL[*byte as usize]).ok_or(Scan::Malformed(json.len()))?;
         at += found + 1;
         match rest[found] {
             b'"' => at = string_end(json, at)?,
-            b'{' | b'[' if depth == MAX_DEPTH => return Err(ScanError::TooDeep),
+            b'{' | b'[' if depth == MAX_DEPTH => return Err(Scan::TooDeep),
             b'{' | b'[' => depth += 1,
             _ => depth -= 1,
         }
@@ -97,13 +96,8 @@ fn nested_end(json: &[u8], mut at: usize) -> Result<usize, ScanError> {
     }
 }
 
-/// Walks the parts of the list or object that begins at `at`; gives the byte after its end.
-fn walk(
-    json: &[u8],
-    at: usize,
-    close: u8,
-    mut part: impl FnMut(usize) -> Result<usize, ScanError>,
-) -> Result<usize, ScanError> {
+/// Walks the parts of the list or object that begins at `at`; gives the byte behind its end.
+fn walk(json: &[u8], at: usize, close: u8, mut part: impl FnMut(usize) -> Result<usize, Scan>) -> Result<usize, Scan> {
     let mut at = skip_space(json, at + 1);
     if json.get(at) == Some(&close) {
         return Ok(at + 1);
@@ -113,13 +107,13 @@ fn walk(
         match json.get(at) {
             Some(b',') => at = skip_space(json, at + 1),
             Some(byte) if *byte == close => return Ok(at + 1),
-            _ => return Err(ScanError::Malformed(at)),
+            _ => return Err(Scan::Malformed(at)),
         }
     }
 }
 
-/// The elements of the list that begins at `at`, at most `limit` and one; gives the byte after its end.
-pub(crate) fn elements(json: &[u8], at: usize, limit: usize, out: &mut Vec<Range<usize>>) -> Result<usize, ScanError> {
+/// The elements of the list that begins at `at`, at most `limit` and one; gives the byte behind its end.
+pub(crate) fn elements(json: &[u8], at: usize, limit: usize, out: &mut Vec<Range<usize>>) -> Result<usize, Scan> {
     walk(json, at, b']', |start| {
         let end = value_end(json, start)?;
         if out.len() <= limit {
@@ -129,47 +123,47 @@ pub(crate) fn elements(json: &[u8], at: usize, limit: usize, out: &mut Vec<Range
     })
 }
 
-/// The members of the object that begins at `at`, and the byte after its end.
-pub(crate) fn members(json: &[u8], at: usize) -> Result<(Vec<JsonMember>, usize), ScanError> {
+/// The members of the object that begins at `at`, and the byte behind its end.
+pub(crate) fn members(json: &[u8], at: usize) -> Result<(Vec<Member>, usize), Scan> {
     let mut members = Vec::new();
     let end = walk(json, at, b'}', |start| {
         if json.get(start) != Some(&b'"') {
-            return Err(ScanError::Malformed(start));
+            return Err(Scan::Malformed(start));
         }
         let key_end = string_end(json, start + 1)?;
         let colon = skip_space(json, key_end);
         if json.get(colon) != Some(&b':') {
-            return Err(ScanError::Malformed(colon));
+            return Err(Scan::Malformed(colon));
         }
         let value = skip_space(json, colon + 1);
         let end = value_end(json, value)?;
-        members.push(JsonMember { key: start + 1..key_end - 1, value: value..end });
+        members.push(Member { key: start + 1..key_end - 1, value: value..end });
         Ok(end)
     })?;
     Ok((members, end))
 }
 
-/// Checks that only white space is left.
-pub(crate) fn at_end(json: &[u8], at: usize) -> Result<(), ScanError> {
+/// Whether only white space is left.
+pub(crate) fn at_end(json: &[u8], at: usize) -> Result<(), Scan> {
     match skip_space(json, at) {
         at if at == json.len() => Ok(()),
-        at => Err(ScanError::Malformed(at)),
+        at => Err(Scan::Malformed(at)),
     }
 }
 
-/// The problem of a failed scan.
-pub(crate) fn scan_problem(json: &[u8], scan: ScanError) -> Problem {
+/// What a scan found, for the client.
+pub(crate) fn scan_problem(json: &[u8], scan: Scan) -> Problem {
     match scan {
-        ScanError::TooDeep => Problem::bad_request(
+        Scan::TooDeep => Problem::bad_request(
             code::TOO_DEEP,
             format!("the JSON has more than {MAX_DEPTH} levels of objects and lists"),
         ),
-        ScanError::Malformed(at) => malformed(json)
+        Scan::Malformed(at) => malformed(json)
             .unwrap_or_else(|| Problem::bad_request("malformed_json", format!("the body is no JSON, near byte {at}"))),
     }
 }
 
-/// The reason why the text is no JSON, with line and column; `None` if it is JSON.
+/// Why the text is no JSON, with line and column; `None` where it is.
 pub(crate) fn malformed(json: &[u8]) -> Option<Problem> {
     let problem = |detail: String| Some(Problem::bad_request("malformed_json", detail));
     if json.iter().all(u8::is_ascii_whitespace) {
@@ -196,7 +190,7 @@ pub(crate) fn parse<T: DeserializeOwned>(json: &[u8]) -> Result<T, Problem> {
     if faults.is_empty() { Ok(read) } else { Err(Problem::invalid(faults)) }
 }
 
-/// The faults of a document with NUL in a text or a key.
+/// Where a document has NUL in a text or a key.
 fn nul_faults(json: &[u8]) -> Vec<Fault> {
     // Only an escape can stand for it.
     if !json.windows(6).any(|window| window == br"\u0000") {
@@ -294,7 +288,7 @@ mod tests {
 
     use super::*;
 
-    fn texts(json: &str) -> Result<Vec<&str>, ScanError> {
+    fn texts(json: &str) -> Result<Vec<&str>, Scan> {
         let mut out = Vec::new();
         let end = elements(json.as_bytes(), 0, 100, &mut out)?;
         at_end(json.as_bytes(), end)?;
@@ -310,7 +304,7 @@ mod tests {
             ["1", r#"{"a":"]}\"\\"}"#, "[2,[3]]", r#""x,y""#]
         );
         for bad in ["[", "[1", "[1,", "[1,]", "[,1]", "[1 2]", "[\"a]", "[{]", "[1]x", "[\"\\", "[}", "[:]"] {
-            assert!(matches!(texts(bad), Err(ScanError::Malformed(_))) || bad == "[}", "{bad}");
+            assert!(matches!(texts(bad), Err(Scan::Malformed(_))) || bad == "[}", "{bad}");
         }
     }
 
@@ -337,7 +331,7 @@ mod tests {
     #[derive(Debug, Deserialize)]
     #[serde(deny_unknown_fields)]
     #[expect(dead_code, reason = "only read")]
-    struct TestDocument {
+    struct Sample {
         name: String,
         #[serde(default)]
         tags: Vec<String>,
@@ -346,7 +340,7 @@ mod tests {
     #[test]
     fn places_of_faults() {
         let fault = |json: &str| {
-            let problem = parse_object::<TestDocument>(json.as_bytes()).unwrap_err();
+            let problem = parse_object::<Sample>(json.as_bytes()).unwrap_err();
             let first = problem.errors.first().map(|fault| (fault.pointer.clone(), fault.code));
             first.unwrap_or_else(|| (problem.detail.clone(), problem.code))
         };
@@ -359,7 +353,7 @@ mod tests {
         assert_eq!(fault(r#"["a", []]"#), (String::new(), "wrong_type"));
         assert_eq!(fault(r#"{"name":"a\u0000b"}"#), ("/name".into(), "out_of_range"));
         assert_eq!(fault(r#"{"name":"a","tags":["a","\u0000"]}"#), ("/tags/1".into(), "out_of_range"));
-        assert!(parse::<TestDocument>(br#"{"name":"\\u0000"}"#).is_ok(), "a backslash, and five letters");
+        assert!(parse::<Sample>(br#"{"name":"\\u0000"}"#).is_ok(), "a backslash, and five letters");
         assert_eq!(parse::<Value>(br#"{"a":{"b/\u0000":1}}"#).unwrap_err().errors[0].pointer, "/a/b~1\0");
         let (detail, code) = fault("{\"name\":\n nope}");
         assert_eq!(code, "malformed_json");

@@ -1,4 +1,4 @@
-//! Settings of the HTTP APIs.
+//! What can be set.
 
 use std::net::SocketAddr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -18,12 +18,12 @@ pub enum Scope {
     Health,
 }
 
-/// A listener.
+/// Where to listen.
 #[derive(Clone, Debug)]
 pub struct Listen {
     /// The address; port 0 takes a free one.
     pub address: SocketAddr,
-    /// The paths that it offers.
+    /// What it offers.
     pub scope: Scope,
     /// The flag or setting that gave the address, for messages.
     pub flag: &'static str,
@@ -48,11 +48,11 @@ pub struct ApiOptions {
     pub max_connections: usize,
     /// Clients that follow changes at once, by events or WebSocket; more are answered with 429.
     pub max_streams: u32,
-    /// The time limit for a body (of a stream: for its next part), and for an answer.
+    /// How long a body may take to arrive (of a stream: its next part), and how long an answer may take.
     pub request_timeout: Duration,
-    /// The time limit for requests under way after the signal to stop.
+    /// How long requests under way may take to end after the signal to stop.
     pub drain_timeout: Duration,
-    /// The time for which an `Idempotency-Key` is kept.
+    /// How long an `Idempotency-Key` is kept.
     pub idempotency_ttl: Duration,
     /// Keys kept at most; the oldest goes first.
     pub idempotency_entries: usize,

@@ -1,40 +1,30 @@
-//! The head of a change: its target, its author, and the version it expects (`If-Match` and `If-None-Match`).
+//! What a change says of itself: of what, by whom, and over which version (`If-Match` and `If-None-Match`).
 
-use hyper::header::{HeaderMap, IF_MATCH, IF_NONE_MATCH};
+use hyper::header::{HeaderMap, HeaderValue, IF_MATCH, IF_NONE_MATCH};
 
-use crate::etag::tags;
+use crate::api::author;
 use crate::problem::Problem;
-use crate::request::Call;
+use crate::route::Call;
 
-/// The head of a change of one thing.
-pub(crate) struct ChangeHead {
+/// What every change of one thing says.
+pub(crate) struct Change {
     /// The id in the path.
     pub(crate) id: String,
-    /// The author.
+    /// Who makes it.
     pub(crate) author: String,
     /// Over which version.
     pub(crate) expected: Expected,
 }
 
-impl ChangeHead {
+impl Change {
     /// Reads path and headers.
     pub(crate) fn of(call: &mut Call) -> Result<Self, Problem> {
         let id = call.take_id();
-        Ok(ChangeHead { id, author: author(&call.headers)?, expected: Expected::of(&call.headers)? })
+        Ok(Change { id, author: author(&call.headers)?, expected: Expected::of(&call.headers)? })
     }
 }
 
-/// The author of a change: `X-Author`, or `api`.
-pub(crate) fn author(headers: &HeaderMap) -> Result<String, Problem> {
-    let Some(header) = headers.get("x-author") else { return Ok("api".into()) };
-    let text = std::str::from_utf8(header.as_bytes()).unwrap_or_default().trim();
-    if text.is_empty() || text.len() > 256 {
-        return Err(Problem::bad_request("invalid_header", "X-Author is UTF-8 text of 1 to 256 bytes"));
-    }
-    Ok(text.to_owned())
-}
-
-/// The demand of `If-Match`.
+/// What `If-Match` asks for.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Expected {
     /// Nothing.
@@ -79,13 +69,13 @@ impl Expected {
         }
     }
 
-    /// Returns whether the target must exist.
+    /// Whether the thing must exist.
     pub(crate) fn must_exist(&self) -> bool {
         *self != Expected::Anything
     }
 }
 
-/// Returns whether the request may only create: `If-None-Match: *`.
+/// Whether the request is only to create: `If-None-Match: *`.
 pub(crate) fn create_only(headers: &HeaderMap) -> Result<bool, Problem> {
     let mut only = false;
     for header in headers.get_all(IF_NONE_MATCH) {
@@ -95,6 +85,17 @@ pub(crate) fn create_only(headers: &HeaderMap) -> Result<bool, Problem> {
         only = true;
     }
     Ok(only)
+}
+
+/// Whether an `If-None-Match` of a read names this tag, by weak comparison.
+pub(crate) fn names(header: &HeaderValue, tag: &str) -> bool {
+    tags(header).any(|named| named == "*" || named.trim_start_matches("W/") == tag)
+}
+
+/// The tags of a list. Ours hold no comma, so that a comma always parts two tags.
+fn tags(header: &HeaderValue) -> impl Iterator<Item = &str> {
+    let text = std::str::from_utf8(header.as_bytes()).unwrap_or_default();
+    text.split(',').map(str::trim).filter(|tag| !tag.is_empty())
 }
 
 /// The version in a strong tag; also without quotes, as people type it.
@@ -108,8 +109,6 @@ fn version(tag: &str) -> Result<Option<u64>, Problem> {
 
 #[cfg(test)]
 mod tests {
-    use hyper::header::HeaderValue;
-
     use super::*;
 
     fn expected(text: &'static str) -> Result<Expected, Problem> {
@@ -133,5 +132,12 @@ mod tests {
         assert!(Expected::Versions(vec![3, 5]).version(|| Ok(4)).is_err());
         assert!(Expected::Versions(vec![]).version(|| Ok(4)).is_err());
         assert_eq!(Expected::Versions(vec![3]).version(|| unreachable!()).unwrap(), Some(3));
+    }
+
+    #[test]
+    fn if_none_match() {
+        let names = |text| names(&HeaderValue::from_static(text), "\"3\"");
+        assert!(names("\"3\"") && names("W/\"3\"") && names("\"1\", \"3\"") && names("*"));
+        assert!(!names("\"33\"") && !names(""));
     }
 }

@@ -1,4 +1,4 @@
-//! Errors as clients see them: RFC 9457, made here and nowhere else.
+//! What an error looks like to a client: RFC 9457, made here and nowhere else.
 
 use std::ops::{Deref, DerefMut};
 
@@ -9,8 +9,7 @@ use hyper::{Method, StatusCode};
 use serde::Serialize;
 use warp::reply::Response;
 
-use crate::etag::etag;
-use crate::progress::{IngestProgress, RejectedEvent};
+use crate::events::Rejected;
 use crate::reply;
 
 /// Faults named in one problem; a longer list helps nobody.
@@ -21,26 +20,31 @@ pub(crate) const NEEDS_ENGINE: &str = "needs_engine";
 
 /// An answer that says why not. Boxed, as it is rare and large.
 #[derive(Debug)]
-pub(crate) struct Problem(Box<ProblemParts>);
+pub(crate) struct Problem(Box<Parts>);
 
-/// An answer, or why there is none.
-pub(crate) type HandlerResult = Result<Response, Problem>;
-
-/// The parts of a problem.
+/// What a problem is made of.
 #[derive(Debug)]
-pub(crate) struct ProblemParts {
+pub(crate) struct Parts {
     pub(crate) status: StatusCode,
     pub(crate) code: &'static str,
     pub(crate) detail: String,
     pub(crate) errors: Vec<Fault>,
-    pub(crate) progress: Option<IngestProgress>,
-    /// The answer instead, if the engine should answer and does not.
+    pub(crate) progress: Option<Progress>,
+    /// What is answered where the engine is to be asked and does not answer.
     pub(crate) otherwise: Option<fn() -> Response>,
     headers: Vec<(HeaderName, HeaderValue)>,
 }
 
+/// How far a request for many events came.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Progress {
+    pub(crate) accepted: usize,
+    pub(crate) rejected: Vec<Rejected>,
+}
+
 #[derive(Serialize)]
-struct ProblemBody<'a> {
+struct Body<'a> {
     #[serde(rename = "type")]
     kind: String,
     title: &'a str,
@@ -50,19 +54,19 @@ struct ProblemBody<'a> {
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     errors: &'a [Fault],
     #[serde(flatten)]
-    progress: Option<&'a IngestProgress>,
+    progress: Option<&'a Progress>,
 }
 
 impl Deref for Problem {
-    type Target = ProblemParts;
+    type Target = Parts;
 
-    fn deref(&self) -> &ProblemParts {
+    fn deref(&self) -> &Parts {
         &self.0
     }
 }
 
 impl DerefMut for Problem {
-    fn deref_mut(&mut self) -> &mut ProblemParts {
+    fn deref_mut(&mut self) -> &mut Parts {
         &mut self.0
     }
 }
@@ -71,7 +75,7 @@ impl Problem {
     pub(crate) fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
         let detail = detail.into();
         let (errors, headers) = (Vec::new(), Vec::new());
-        Problem(Box::new(ProblemParts { status, code, detail, errors, progress: None, otherwise: None, headers }))
+        Problem(Box::new(Parts { status, code, detail, errors, progress: None, otherwise: None, headers }))
     }
 
     /// 400 with a code of its own.
@@ -155,14 +159,14 @@ impl Problem {
     }
 
     /// With what was done of a request for many events.
-    pub(crate) fn after(mut self, accepted: usize, rejected: Vec<RejectedEvent>) -> Self {
-        self.progress = Some(IngestProgress { accepted, rejected });
+    pub(crate) fn after(mut self, accepted: usize, rejected: Vec<Rejected>) -> Self {
+        self.progress = Some(Progress { accepted, rejected });
         self
     }
 
     /// The bytes of the body.
     pub(crate) fn to_json(&self) -> Vec<u8> {
-        let body = ProblemBody {
+        let body = Body {
             kind: format!("urn:audience-manager:problem:{}", self.code),
             title: self.status.canonical_reason().unwrap_or("Error"),
             status: self.status.as_u16(),
@@ -193,7 +197,7 @@ impl From<PlatformError> for Problem {
             PlatformError::Exists { .. } => Problem::new(StatusCode::CONFLICT, "exists", detail),
             PlatformError::VersionMismatch { current, .. } => {
                 let problem = Problem::new(StatusCode::PRECONDITION_FAILED, "version_mismatch", detail);
-                problem.with_text(ETAG, &etag(current))
+                problem.with_text(ETAG, &reply::etag(current))
             }
             PlatformError::Invalid(faults) => Problem::invalid(faults),
             PlatformError::Conflict { code, .. } => Problem::new(StatusCode::CONFLICT, code, detail),

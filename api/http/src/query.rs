@@ -1,4 +1,4 @@
-//! Query parameters.
+//! The parameters behind the `?`.
 
 use crate::options::ApiOptions;
 use crate::problem::Problem;

@@ -1,4 +1,4 @@
-//! Subscriptions, on a platform that emits no changes.
+//! What follows changes, of a platform that gives out none.
 
 mod common;
 

@@ -20,7 +20,7 @@ pub trait CatalogueResource: Send + Sync + 'static {
     }
 }
 
-/// Actions, as the audit log names them.
+/// What can be done, as the audit log names it.
 pub const AUDIT_ACTIONS: [&str; 14] = [
     "created",
     "updated",
@@ -38,63 +38,63 @@ pub const AUDIT_ACTIONS: [&str; 14] = [
     "secretRotated",
 ];
 
-/// Kinds of documents, as the audit log names them.
+/// To what it can be done.
 pub const AUDIT_KINDS: [&str; 5] = ["segment", "trait", "members", "user", "webhook"];
 
 /// A row of the audit log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct AuditItem {
-    /// A number greater than that of every row before.
+    /// Greater than that of every row before.
     pub sequence: u64,
-    /// RFC 3339: the instant of the change.
+    /// RFC 3339.
     pub at: String,
-    /// The author.
+    /// Who did it.
     pub author: String,
     /// One of [`AUDIT_ACTIONS`].
     pub action: String,
     /// One of [`AUDIT_KINDS`].
     pub kind: String,
-    /// The document's id, or for an erased user, whom nothing may name any more, a digest of the id.
+    /// Of what; of a user, whom nothing may name any more, a digest of the id.
     pub id: String,
-    /// The document's new version; the last one if it was deleted.
+    /// The version of it that came about; of what was deleted, the last one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<u64>,
-    /// The catalogue's new version.
+    /// The version of the whole catalogue that came about.
     pub catalogue_version: u64,
-    /// The author's note.
+    /// What the author said to it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
-    /// The document before; a webhook is shown without its secret.
+    /// What it was before: of a webhook, without its secret.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub before: Option<serde_json::Value>,
-    /// The document after; a webhook is shown without its secret.
+    /// What it is now: of a webhook, without its secret.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub after: Option<serde_json::Value>,
 }
 
-/// Filter of the audit log. Rows come newest first.
+/// Which rows of the audit log to give, newest first.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AuditQuery {
-    /// Only rows of this kind.
+    /// Only of this kind.
     pub kind: Option<&'static str>,
-    /// Only rows of this id. With kind `user` the user's id fits too.
+    /// Only of this id; where the kind is user, also the user's id itself.
     pub id: Option<String>,
-    /// Only rows of this author.
+    /// Only by this author.
     pub author: Option<String>,
-    /// Only rows of this action.
+    /// Only where this was done.
     pub action: Option<&'static str>,
-    /// Only rows from this instant on, in epoch milliseconds.
+    /// Only from this instant on, in milliseconds.
     pub from: Option<i64>,
-    /// Only rows before this instant, in epoch milliseconds.
+    /// Only before this instant.
     pub to: Option<i64>,
     /// Only rows with a sequence below this one.
     pub before: Option<u64>,
-    /// The largest number of rows.
+    /// At most so many.
     pub limit: usize,
 }
 
-/// A document that was stored by other ways than the API and does not run. The version before it runs, if there is one.
+/// A document that was stored by other ways than the API, and does not run. The version before it does, if there is one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct FaultyDocument {
@@ -102,11 +102,11 @@ pub struct FaultyDocument {
     pub kind: &'static str,
     /// Its id, or a trait's name.
     pub id: String,
-    /// The catalogue version that brought the document.
+    /// The version of the whole catalogue that brought it.
     pub catalogue_version: u64,
-    /// The catalogue version of the document that runs in its place.
+    /// The version of the whole catalogue that brought what runs in its place.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub running_version: Option<u64>,
-    /// The faults, with JSON pointers into the document.
+    /// What is wrong, with JSON pointers into the document.
     pub faults: Vec<Fault>,
 }

@@ -32,7 +32,7 @@ pub trait ChangeResource: Send + Sync + 'static {
     }
 }
 
-/// A place in the order of all emitted changes: everything before it has been seen.
+/// A place in the order of all changes given out: everything before it has been seen.
 ///
 /// As text it is `<tick>-<index>`, the last change before it, or `<tick>` where that is all of a tick.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -44,7 +44,7 @@ pub struct ChangePlace {
 }
 
 impl ChangePlace {
-    /// The place after all changes of a tick.
+    /// Behind all changes of a tick.
     pub fn behind(tick: u64) -> ChangePlace {
         ChangePlace { tick: tick.saturating_add(1), index: 0 }
     }
@@ -76,39 +76,39 @@ impl fmt::Display for ChangePlace {
     }
 }
 
-/// Filter of changes: one item of each list has to fit, and an empty list fits everything.
+/// Which changes are wanted: of each list one has to fit, and an empty list fits everything.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ChangeFilter {
-    /// Segments by id.
+    /// Of these segments.
     pub segments: Vec<String>,
-    /// Users by id.
+    /// Of these users.
     pub users: Vec<String>,
     /// Only who entered (`true`), or only who left.
     pub only_entered: Option<bool>,
 }
 
-/// An emitted change.
+/// A change given out.
 #[derive(Clone, Copy, Debug)]
 pub struct GivenChange<'a> {
-    /// The place after it.
+    /// Where to go on behind it.
     pub next: ChangePlace,
-    /// True if the user entered, false if the user left.
+    /// Whether the user entered; else they left.
     pub is_entered: bool,
     /// `{userId, segmentId, change, at, version, cause}` as JSON.
     pub json: &'a str,
 }
 
-/// A visitor of changes, in order.
+/// Takes changes, in order.
 pub type VisitChange<'a> = dyn FnMut(GivenChange<'_>) -> ControlFlow<()> + 'a;
 
-/// The outcome of reading changes.
+/// How far a reading of changes came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ChangesRead {
-    /// Everything before this place was looked at. The changes end here if it is the place that was asked for.
+    /// Everything before this place was looked at. There is nothing more where it is the place that was asked for.
     UpTo(ChangePlace),
-    /// The place is not in memory and has to be read from the log.
+    /// That place is not in memory: it has to be read from the log.
     NotInMemory,
-    /// The place is forgotten or of another history. The newest place is given.
+    /// That place is not in the log: it is forgotten, or of another history. Now is here.
     Gone(ChangePlace),
 }
 

@@ -1,11 +1,11 @@
-//! Errors of a platform.
+//! The reasons why a platform does not answer.
 
 use audience_rules::fault::Fault;
 
-/// A reason why the platform did not do what was asked.
+/// Why the platform did not do what was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum PlatformError {
-    /// The named thing does not exist.
+    /// There is no such thing.
     #[error("there is no {kind} {id:?}")]
     NotFound {
         /// segment, trait, user
@@ -13,7 +13,7 @@ pub enum PlatformError {
         /// Its id.
         id: String,
     },
-    /// A thing of that id exists already.
+    /// One of that id exists.
     #[error("a {kind} {id:?} exists already; use PUT to replace it")]
     Exists {
         /// segment, trait
@@ -24,29 +24,29 @@ pub enum PlatformError {
     /// The version that the caller named is not the current one.
     #[error("the current version is {current}, not {expected}; read it again and repeat the change")]
     VersionMismatch {
-        /// The version that the caller named.
+        /// What the caller named.
         expected: u64,
-        /// The current version.
+        /// What is.
         current: u64,
     },
     /// The request is faulty, in these places.
     #[error("the request has {} fault(s)", .0.len())]
     Invalid(Vec<Fault>),
-    /// The change would break what refers to the thing, or is not possible in this state.
+    /// It would break what refers to it, or is not possible in this state.
     #[error("{message}")]
     Conflict {
         /// A stable word.
         code: &'static str,
-        /// The obstacle, and the way round it.
+        /// What is in the way, and the way out.
         message: String,
     },
-    /// Too much is waiting.
+    /// Too much is waiting; try again.
     #[error("the platform is busy; try again in {retry_after_seconds} s")]
     Busy {
-        /// Seconds until another attempt makes sense.
+        /// When.
         retry_after_seconds: u64,
     },
-    /// A store or the engine cannot answer now.
+    /// A store or the engine is not able to answer now.
     #[error("{0}")]
     Unavailable(String),
     /// Only a process with an engine can answer, which this one is not.

@@ -2,39 +2,39 @@
 
 use crate::SegmentView;
 
-/// The ways to change a list by the ids that come with the change.
+/// What a change of a list does with the ids that come with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MembersMode {
-    /// The ids become the list.
+    /// They become the list.
     Replace,
-    /// The ids join the list.
+    /// They join the list.
     Add,
-    /// The ids leave the list.
+    /// They leave the list.
     Remove,
 }
 
 /// A change of the members of a static segment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MembersChange {
-    /// The use that is made of the ids.
+    /// What is done with the ids.
     pub mode: MembersMode,
     /// The ids, none of them twice.
     pub members: Vec<String>,
-    /// True to compute the outcome and change nothing.
+    /// Only says what would come of it.
     pub is_dry_run: bool,
-    /// The author's note.
+    /// What the author says to it.
     pub note: Option<String>,
 }
 
-/// The outcome of a change of a list. A change that changes nothing makes no version.
+/// What came of a change of a list. One that changes nothing makes no version.
 #[derive(Clone, Debug)]
 pub struct MembersOutcome {
-    /// The segment after the change.
+    /// The segment behind it; as it is where nothing was to be changed.
     pub segment: SegmentView,
     /// Ids that joined.
     pub added: u64,
     /// Ids that left.
     pub removed: u64,
-    /// Ids that made no difference.
+    /// Ids that came and made no difference.
     pub unchanged: u64,
 }

@@ -75,7 +75,7 @@ pub struct UserSegment {
     pub name: String,
 }
 
-/// A user as far as events tell.
+/// What is known of a user.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct UserView {
@@ -86,7 +86,7 @@ pub struct UserView {
     pub aliases: Vec<String>,
     /// `identify` traits, by name, as JSON.
     pub traits: BTreeMap<String, Box<RawValue>>,
-    /// Computed traits, by name, as JSON; traits without a value are left out.
+    /// Computed traits, by name, as JSON; missing ones are left out.
     pub computed_traits: BTreeMap<String, Box<RawValue>>,
     /// Events that count.
     pub event_count: u64,
@@ -102,24 +102,24 @@ pub struct UserId {
     pub user_id: String,
 }
 
-/// Filter of users.
+/// Which users to list.
 #[derive(Clone, Debug, Default)]
 pub struct UserQuery {
-    /// Only ids with this prefix.
+    /// Only ids that begin so.
     pub prefix: String,
-    /// Only ids after this one, by bytes.
+    /// Only ids behind this one, by bytes.
     pub after: Option<String>,
-    /// The largest number of items.
+    /// At most so many.
     pub limit: usize,
 }
 
-/// Filter of a user's events.
+/// Which events of a user to list.
 #[derive(Clone, Debug, Default)]
 pub struct UserEventQuery {
-    /// Only events of this type.
+    /// Only of this type.
     pub event_type: Option<String>,
-    /// Only events after the page that gave this cursor.
+    /// Only those behind the page that gave this cursor.
     pub after: Option<String>,
-    /// The largest number of items.
+    /// At most so many.
     pub limit: usize,
 }

@@ -1,4 +1,4 @@
-//! Webhooks: targets that membership changes are posted to.
+//! Targets that changes of memberships are posted to.
 
 use serde::{Deserialize, Serialize};
 
@@ -62,29 +62,29 @@ pub trait WebhookResource: Send + Sync + 'static {
     }
 }
 
-/// A webhook, as the API shows it.
+/// A target, as the API shows it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Webhook {
     /// Its id.
     pub id: String,
-    /// Its address.
+    /// Where it is.
     pub url: String,
-    /// Its purpose.
+    /// What it is for.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub description: String,
-    /// Ids of segments; `*` for all.
+    /// Of which segments; `*` for all.
     pub segments: Vec<String>,
-    /// The kinds of change that are posted.
+    /// Which changes.
     pub changes: Vec<WebhookChange>,
-    /// The status: changes are posted, or wait.
+    /// Whether anything is posted.
     pub status: WebhookStatus,
-    /// The reason why a paused webhook was paused.
+    /// Why nothing is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paused_because: Option<String>,
-    /// RFC 3339: the instant of creation.
+    /// RFC 3339.
     pub created_at: String,
-    /// RFC 3339: the instant of the newest version.
+    /// RFC 3339.
     pub updated_at: String,
     /// 1 at creation, one more with every change.
     pub version: u64,
@@ -94,37 +94,37 @@ pub struct Webhook {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum WebhookChange {
-    /// A user entered.
+    /// Somebody entered.
     Entered,
-    /// A user left.
+    /// Somebody left.
     Left,
 }
 
-/// The status of a webhook.
+/// Whether anything is posted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum WebhookStatus {
     /// Changes are posted.
     Active,
-    /// Changes wait.
+    /// None are; they wait.
     Paused,
 }
 
-/// A webhook with its figures.
+/// A target with what became of what was posted.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct WebhookView {
     /// The target.
     #[serde(flatten)]
     pub webhook: Webhook,
-    /// The key that messages are signed with; absent unless it was just made.
+    /// The key that messages are signed with: only where it was just made.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub secret: Option<String>,
-    /// Figures of deliveries.
+    /// What became of what was posted.
     pub deliveries: WebhookFigures,
 }
 
-/// Figures of deliveries.
+/// What became of what was posted.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct WebhookFigures {
@@ -132,34 +132,34 @@ pub struct WebhookFigures {
     pub delivered: u64,
     /// Attempts that failed.
     pub failed: u64,
-    /// Changes of the message that is under way.
+    /// Changes of the message that is tried just now.
     pub pending: u64,
-    /// RFC 3339: the last successful delivery.
+    /// When it last took any, RFC 3339.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_delivered_at: Option<String>,
-    /// The fault of the last attempt; absent if it succeeded.
+    /// Why the last attempt failed; absent where it did not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_error: Option<String>,
-    /// The status code of the last answer.
+    /// What the target last answered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_status: Option<u16>,
-    /// The id up to which everything is delivered or filtered out.
+    /// Everything up to this id is delivered, or was not wanted.
     pub reached_id: String,
 }
 
-/// A client's request to create or replace a webhook.
+/// What a client sends to create or replace a target.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct WebhookInput {
-    /// Its address.
+    /// Where it is.
     pub url: String,
-    /// Its purpose.
+    /// What it is for.
     #[serde(default)]
     pub description: String,
-    /// Ids of segments; all by default.
+    /// Of which segments; all by default.
     #[serde(default = "all_segments")]
     pub segments: Vec<String>,
-    /// The kinds of change; both by default.
+    /// Which changes; both by default.
     #[serde(default = "all_changes")]
     pub changes: Vec<WebhookChange>,
 }
@@ -172,37 +172,37 @@ fn all_changes() -> Vec<WebhookChange> {
     vec![WebhookChange::Entered, WebhookChange::Left]
 }
 
-/// An action on a webhook.
+/// What is done with a target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WebhookAction {
-    /// Nothing is posted until the webhook is resumed.
+    /// Nothing is posted until it is resumed.
     Pause,
-    /// Changes that wait are posted.
+    /// What waits is posted.
     Resume,
-    /// The webhook gets another key. Messages are signed with the old one too for a day.
+    /// It gets another key. For a day messages are signed with the one before too.
     RotateSecret,
 }
 
-/// An attempt to post a message.
+/// An attempt to post.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct WebhookDelivery {
-    /// The message's id, the same for each attempt to post it.
+    /// The message: the same for each attempt to post it.
     pub id: String,
-    /// RFC 3339: the instant of the attempt.
+    /// When, RFC 3339.
     pub at: String,
     /// Changes in it.
     pub changes: u64,
-    /// The number of the attempt, from 1.
+    /// Which attempt it was, from 1.
     pub attempt: u32,
-    /// True if the target took it.
+    /// Whether the target took it.
     pub delivered: bool,
-    /// The status code of the answer.
+    /// What the target answered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<u16>,
-    /// The fault of the attempt.
+    /// Why it was not taken.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
-    /// Milliseconds that it took.
+    /// How long it took.
     pub took_milliseconds: u64,
 }

@@ -58,6 +58,7 @@ test('a segment from its first condition to its versions, a user explained, a fi
     await assertSound(page, 'builder');
   });
   await step('the JSON follows the form, and the form the JSON', async () => {
+    await page.getByRole('button', { name: 'Show JSON' }).click();
     const json = page.getByRole('textbox', { name: 'Rules as JSON' });
     assert.deepEqual(JSON.parse(await json.inputValue()), { event: 'purchase', operator: 'gte', value: 15 });
     await json.fill(JSON.stringify({ event: 'purchase', operator: 'gte', value: 10 }));

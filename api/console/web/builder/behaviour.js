@@ -57,7 +57,7 @@ function MeasureField({ json, onChange, suggest, faults, pointer, isAmount }) {
         value=${json.measure.of ?? ''}
         options=${suggest.propertiesOf(json.event)}
         placeholder="property"
-        invalid=${!json.measure.of || isFaulty(faults, pointer, 'measure')}
+        invalid=${isFaulty(faults, pointer, 'measure')}
         onChange=${(of) => onChange({ ...json, measure: { ...json.measure, of } })}
       />
     `}

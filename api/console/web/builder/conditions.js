@@ -9,6 +9,7 @@ import { DurationField } from './duration-field.js';
 import { EventNames } from './event-names.js';
 import { AddFilter, Filters } from './filters.js';
 import { FieldTest, takesMissing } from './tests.js';
+import { Unseen } from './unseen.js';
 import { WindowField } from './window-field.js';
 import { Faults, isFaulty } from './faults.js';
 
@@ -22,9 +23,16 @@ export function Trait({ node, onChange, suggest, faults, pointer }) {
       value=${String(json.field)}
       options=${suggest.traits}
       placeholder="trait"
-      invalid=${isFaulty(faults, pointer, 'field') || json.field === ''}
+      invalid=${isFaulty(faults, pointer, 'field')}
       autofocus=${json.field === ''}
       onChange=${(text) => set({ ...json, field: text })}
+    />
+  `;
+  const unseen = html`
+    <${Unseen}
+      name=${json.field}
+      known=${suggest.seen.traits}
+      onChange=${(meant) => set({ ...json, field: meant })}
     />
   `;
   return html`
@@ -35,7 +43,7 @@ export function Trait({ node, onChange, suggest, faults, pointer }) {
         suggest=${suggest}
         faults=${faults}
         pointer=${pointer}
-        FieldInput=${field}
+        FieldInput=${[field, unseen]}
       />
       ${takesMissing(json) &&
       html`
@@ -57,7 +65,7 @@ export function Segment({ node, onChange, suggest, faults, pointer }) {
         value=${String(node.json.segment)}
         options=${suggest.segments}
         placeholder="segment"
-        invalid=${isFaulty(faults, pointer, 'segment') || node.json.segment === ''}
+        invalid=${isFaulty(faults, pointer, 'segment')}
         autofocus=${node.json.segment === ''}
         onChange=${(segment) => onChange({ ...node, json: { ...node.json, segment } })}
       />

@@ -7,7 +7,37 @@ import { Dialog } from '../parts/dialog.js';
 import { Loading, ProblemBanner } from '../parts/feedback.js';
 import { RuleOutline } from '../parts/rule-outline.js';
 
-export function ConflictDialog({ segment, rules, onClose, onTheirs, onOver }) {
+const FIELDS = { name: 'Name', description: 'Description', tags: 'Tags', owner: 'Owner', status: 'State' };
+const textOf = (value) => (Array.isArray(value) ? value.join(', ') : (value ?? ''));
+
+/** The fields besides the rules that the two say differently. */
+function Differences({ theirs, mine }) {
+  const other = Object.entries(FIELDS).filter(([field]) => textOf(theirs[field]) !== textOf(mine[field]));
+  if (other.length === 0) return null;
+  return html`
+    <div class="table-wrap">
+      <table>
+        <thead>
+          <tr><th scope="col">Also different</th><th scope="col">Theirs</th><th scope="col">Yours</th></tr>
+        </thead>
+        <tbody>
+          ${other.map(
+            ([field, name]) => html`
+              <tr key=${field}>
+                <th scope="row">${name}</th>
+                <td>${textOf(theirs[field]) || '–'}</td>
+                <td>${textOf(mine[field]) || '–'}</td>
+              </tr>
+            `,
+          )}
+        </tbody>
+      </table>
+    </div>
+  `;
+}
+
+/** The dialog of a conflict; `mine` is what would be saved. */
+export function ConflictDialog({ segment, mine, onClose, onTheirs, onOver }) {
   const { data, problem } = useLoad(
     (signal) => ask('GET', path`/api/segments/${segment.id}`, { signal }),
     [segment.id],
@@ -41,12 +71,13 @@ export function ConflictDialog({ segment, rules, onClose, onTheirs, onOver }) {
           ${theirs.note ? `: “${theirs.note}”` : ''}. Nothing of yours is lost yet; every version stays in the
           history.
         </p>
+        <${Differences} theirs=${theirs} mine=${mine} />
         <div class="halves">
           <div class="stack tight">
             <h3>Theirs, version ${theirs.version}</h3>
             <${RuleOutline} rules=${theirs.rules} />
           </div>
-          <div class="stack tight"><h3>Yours</h3><${RuleOutline} rules=${rules} /></div>
+          <div class="stack tight"><h3>Yours</h3><${RuleOutline} rules=${mine.rules} /></div>
         </div>
       `}
     <//>

@@ -5,6 +5,7 @@ import { freshKey, fromNode, logicOf, newFilters, toNode } from '../rules/form.j
 import { childPointer, faultsAt } from '../rules/pointers.js';
 import { Faults, isFaulty } from './faults.js';
 import { FieldTest } from './tests.js';
+import { Unseen } from './unseen.js';
 
 const emptyTest = () => toNode({ field: '', operator: 'eq', value: '' });
 
@@ -137,9 +138,16 @@ function Filter({ node, onChange, suggest, faults, pointer, event }) {
       value=${String(node.json.field)}
       options=${suggest.propertiesOf(event)}
       placeholder="property"
-      invalid=${isFaulty(faults, pointer, 'field') || node.json.field === ''}
+      invalid=${isFaulty(faults, pointer, 'field')}
       autofocus=${node.json.field === ''}
       onChange=${(text) => set({ ...node.json, field: text })}
+    />
+  `;
+  const unseen = html`
+    <${Unseen}
+      name=${node.json.field}
+      known=${suggest.seen.properties(event)}
+      onChange=${(meant) => set({ ...node.json, field: meant })}
     />
   `;
   return html`
@@ -151,7 +159,7 @@ function Filter({ node, onChange, suggest, faults, pointer, event }) {
         faults=${faults}
         pointer=${pointer}
         event=${event ?? '*'}
-        FieldInput=${field}
+        FieldInput=${[field, unseen]}
       />
       ${drop}
     </span>

@@ -105,8 +105,10 @@ function Result({ result, isEdit }) {
 /** What keeps the rules from being counted; the last count stays below, as an old one. */
 function Incomplete({ text, view, isEdit }) {
   return html`
-    <div class="banner warn"><${Icon} name="warn" /><div class="body">Not complete yet: ${text}</div></div>
-    ${view.result && html`<div class="old"><${Result} result=${view.result} isEdit=${isEdit} /></div>`}
+    <div class="stack tight">
+      <div class="banner warn"><${Icon} name="warn" /><div class="body">Not complete yet: ${text}</div></div>
+      ${view.result && html`<div class="old"><${Result} result=${view.result} isEdit=${isEdit} /></div>`}
+    </div>
   `;
 }
 

@@ -9,6 +9,7 @@ import { KINDS, makeNode } from './kinds.js';
 export function RuleEditor({ root, onChange, faults, suggest }) {
   const element = useRef(null);
   const dragged = useRef(undefined);
+  const fresh = useRef(new Set());
   const latest = useRef(root);
   latest.current = root;
   /** Draws the focus back to a condition that was moved. */
@@ -28,7 +29,13 @@ export function RuleEditor({ root, onChange, faults, suggest }) {
           key,
         ),
       setLogic: (key, logic) => change((now) => tree.setLogic(now, key, logic)),
-      insert: (groupKey, index, node) => change((now) => tree.insert(now, groupKey, index, node), node.key),
+      /** Whether a condition was added here and not left yet: what it lacks is no fault so far. */
+      isFresh: (key) => fresh.current.has(key),
+      settle: (key) => fresh.current.delete(key),
+      insert: (groupKey, index, node) => {
+        fresh.current.add(node.key);
+        change((now) => tree.insert(now, groupKey, index, node), node.key);
+      },
       move: (key, groupKey, index) => key && change((now) => tree.move(now, key, groupKey, index), key),
       nudge: (key, step) => change((now) => tree.nudge(now, key, step), key),
       wrap: (key) => change((now) => tree.wrap(now, key), key),

@@ -122,12 +122,13 @@ function DropHere({ group }) {
 /** On which half of a condition the pointer is. */
 function sideOf(event) {
   const box = event.currentTarget.getBoundingClientRect();
-  return event.clientY < box.top + box.height / 2 ? 'before' : 'behind';
+  return event.clientY < box.top + box.height / 2 ? 'before' : 'after';
 }
 
 function Row({ node, group, index, joint, pointer, depth }) {
   const { edit, faults, suggest, dragged } = useContext(Editor);
   const [drop, setDrop] = useState('');
+  const [isFresh, setFresh] = useState(() => edit.isFresh(node.key));
   const isGroup = node.kind === 'group';
   const onDragOver = (event) => {
     if (!dragged.current || dragged.current === node.key) return;
@@ -141,7 +142,17 @@ function Row({ node, group, index, joint, pointer, depth }) {
     edit.move(dragged.current, group.key, sideOf(event) === 'before' ? index : index + 1);
     setDrop('');
   };
-  const own = isGroup ? [] : faultsAt(faults, pointer, node.among ? [`${pointer}/among`] : []);
+  const onFocusOut = (event) => {
+    const row = event.currentTarget;
+    // The focus has its next place only after this; that of another window is no leaving.
+    setTimeout(() => {
+      if (row.contains(document.activeElement)) return;
+      edit.settle(node.key);
+      setFresh(false);
+    });
+  };
+  const shown = isFresh ? [] : faults;
+  const own = isGroup ? [] : faultsAt(shown, pointer, node.among ? [`${pointer}/among`] : []);
   const NodeEditor = EDITORS[node.kind];
   return html`
     <li
@@ -151,6 +162,7 @@ function Row({ node, group, index, joint, pointer, depth }) {
       onDragOver=${onDragOver}
       onDragLeave=${() => setDrop('')}
       onDrop=${onDrop}
+      onFocusOut=${isFresh ? onFocusOut : undefined}
     >
       ${joint && html`<span class="joint">${joint}</span>`}
       <div class="condition-body ${isGroup ? 'is-group' : ''}" data-kind=${node.kind}>
@@ -180,7 +192,7 @@ function Row({ node, group, index, joint, pointer, depth }) {
                   node=${node}
                   onChange=${(next) => edit.set(node.key, next)}
                   suggest=${suggest}
-                  faults=${faults}
+                  faults=${shown}
                   pointer=${pointer}
                   renderGroup=${(among, at) =>
                     html`<${RuleGroup} group=${among} pointer=${at} depth=${depth + 1} isRoot />`}

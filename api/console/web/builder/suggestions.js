@@ -1,6 +1,7 @@
 // What the fields of the builder suggest: names and values that the data has, or the names that are shipped.
 import { read } from '../lib/api.js';
 import { count } from '../lib/format.js';
+import { MEASURES, measureName } from '../rules/grammar.js';
 
 const unique = (options) => [...new Map(options.map((option) => [option.value, option])).values()];
 const typed = (one) => ({
@@ -40,7 +41,7 @@ export function suggestions(schema) {
   const computed = schema.computedTraits.map((one) => ({
     value: one.name,
     hint: 'computed',
-    types: [],
+    types: MEASURES[measureName(one.measure) ?? '']?.result === 'number' ? ['number'] : [],
     examples: [],
   }));
   const traits = unique([...computed, ...schema.traits.map(typed)]);
@@ -57,6 +58,15 @@ export function suggestions(schema) {
     traits,
     segments: schema.segments.map((one) => ({ value: one.id, hint: one.name === one.id ? '' : one.name })),
     propertiesOf,
+    /** The names that the data has, to tell those that it never had. */
+    seen: {
+      events: schema.events.map((one) => one.name),
+      traits: schema.traits.length > 0 ? traits.map((one) => one.value) : [],
+      properties: (event) => {
+        const options = propertiesOf(event).map((one) => one.value);
+        return options.length > 1 ? options : [];
+      },
+    },
     /** What is known of a field: of a trait, or of a property where an event is given. */
     field: (name, event) =>
       (event === undefined ? traits : propertiesOf(event)).find((one) => one.value === name),

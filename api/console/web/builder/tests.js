@@ -5,9 +5,9 @@ import { ValueField } from './value-field.js';
 import { isFaulty } from './faults.js';
 
 /** The operator of a node, with those that go with what is tested. */
-export function OperatorField({ json, result, onChange, faults, pointer, fallback }) {
+export function OperatorField({ json, result, onChange, faults, pointer, fallback, known }) {
   const name = json.operator === undefined && fallback ? fallback : operatorName(json.operator);
-  const names = operatorsFor(result);
+  const names = operatorsFor(result, known);
   const choose = (event) => {
     const operator = event.target.value;
     const value = fitValue(operator, json.value, result);
@@ -40,7 +40,7 @@ export function FieldTest({ json, onChange, suggest, faults, pointer, event, Fie
   const known = suggest.field(json.field, event);
   return html`
     ${FieldInput}
-    <${OperatorField} json=${json} onChange=${onChange} faults=${faults} pointer=${pointer} />
+    <${OperatorField} json=${json} onChange=${onChange} faults=${faults} pointer=${pointer} known=${known} />
     ${operator &&
     OPERATORS[operator].value !== 'none' &&
     html`

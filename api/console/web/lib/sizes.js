@@ -35,7 +35,7 @@ export async function sizesOver(span, segment, signal) {
 /** The sizes of the last day of a segment; undefined where the server keeps none. */
 export function sizesOfDay(segment) {
   const known = kept.get(segment.id);
-  if (known && Date.now() - known.at < FRESH) return known.sizes;
+  if (known && known.version === segment.version && Date.now() - known.at < FRESH) return known.sizes;
   const sizes = new Promise((resolve) => {
     waiting.push(() =>
       sizesOver(86_400_000, segment)
@@ -43,7 +43,7 @@ export function sizesOfDay(segment) {
         .then(resolve),
     );
   });
-  kept.set(segment.id, { at: Date.now(), sizes });
+  kept.set(segment.id, { at: Date.now(), version: segment.version, sizes });
   next();
   return sizes;
 }

@@ -1,6 +1,7 @@
 // Making and editing a segment: the form beside its JSON, with the exact effect before it is saved.
 import { html, useCallback, useEffect, useMemo, useRef, useState } from '../lib/html.js';
 import { Problem, ask, path } from '../lib/api.js';
+import { allSegments } from '../lib/effects.js';
 import { useLoad } from '../lib/load.js';
 import { guardLeaving, navigate } from '../lib/router.js';
 import { useStore } from '../lib/store.js';
@@ -10,6 +11,8 @@ import { count, plural } from '../lib/format.js';
 import { fromForm, toForm } from '../rules/form.js';
 import { countNodes } from '../rules/tree.js';
 import { rulesFaults } from '../rules/pointers.js';
+import { usersOf } from '../rules/references.js';
+import { confirmEffect } from '../parts/effect-dialog.js';
 import { Icon } from '../parts/icon.js';
 import { Loading, ProblemBanner, StateBadge } from '../parts/feedback.js';
 import { useTitle } from '../parts/shell.js';
@@ -41,6 +44,26 @@ export function NewPage({ start }) {
   return html`<${Builder} start=${start} />`;
 }
 
+/** A key that keeps a repeated save from making two segments. */
+const newKey = () => globalThis.crypto?.randomUUID?.() ?? String(Math.random());
+
+/** Asks before a segment that others use is edited: they gain and lose members by it too. */
+async function mayMoveOthers(segment, rules, over) {
+  const isMoved = segment?.status === 'ACTIVE' && segment.type !== 'STATIC' && over === undefined;
+  if (!isMoved || JSON.stringify(rules) === JSON.stringify(segment.rules)) return true;
+  const users = usersOf(await allSegments(), { segment: segment.id }).filter(
+    (one) => one.status === 'ACTIVE',
+  );
+  if (users.length === 0) return true;
+  const answer = await confirmEffect({
+    title: `Change “${segment.name}”, which ${users.length === 1 ? 'another segment uses' : 'others use'}?`,
+    text: 'The change takes effect in all of them at once.',
+    confirm: 'Save changes',
+    change: { segment, rules },
+  });
+  return answer !== undefined;
+}
+
 function Builder({ segment, etag, start, reload }) {
   const [fields, setFields] = useState(() => (segment ? fieldsOf(segment) : { ...EMPTY, ...start?.fields }));
   const [note, setNote] = useState('');
@@ -49,9 +72,9 @@ function Builder({ segment, etag, start, reload }) {
   const [busy, setBusy] = useState('');
   const [problem, setProblem] = useState(undefined);
   const [conflict, setConflict] = useState(false);
-  const [showsJson, setShowsJson] = useState(window.innerWidth > 980);
+  const [showsJson, setShowsJson] = useState(false);
   const { data: suggest = NO_SUGGESTIONS } = useLoad(loadSuggestions, []);
-  const key = useRef(globalThis.crypto?.randomUUID?.() ?? String(Math.random()));
+  const key = useRef(newKey());
   const rules = useMemo(() => fromForm(history.root), [history.root]);
   const isDynamic = fields.type === 'DYNAMIC';
   const view = usePreview(isDynamic ? rules : undefined, segment?.id);
@@ -60,7 +83,6 @@ function Builder({ segment, etag, start, reload }) {
   const changed = useRef(false);
   changed.current = isChanged;
   useEffect(() => guardLeaving(() => changed.current), []);
-  const changeRoot = useCallback((root, what) => history.change(root, what), [history.change]);
   const changeRules = useCallback((next) => history.change(toForm(next), 'json'), [history.change]);
   const faults = view.faults.length === 0 && problem ? rulesFaults(problem.errors) : view.faults;
   const unread = Object.values(useStore(unreadable));
@@ -82,6 +104,7 @@ function Builder({ segment, etag, start, reload }) {
     setBusy(status);
     setProblem(undefined);
     try {
+      if (!(await mayMoveOthers(segment, rules, over))) return setBusy('');
       const body = bodyOf(fields, rules, note, !segment);
       const answer = segment
         ? await save(segment, body, over ?? etag)
@@ -91,7 +114,7 @@ function Builder({ segment, etag, start, reload }) {
       if (failed instanceof Problem && failed.status === 412) setConflict(true);
       else setProblem(failed);
       // The same key may not carry another body.
-      key.current = globalThis.crypto?.randomUUID?.() ?? String(Math.random());
+      key.current = newKey();
     }
     setBusy('');
   };
@@ -105,8 +128,124 @@ function Builder({ segment, etag, start, reload }) {
       (event.shiftKey ? history.redo : history.undo)?.();
     }
   };
-  const nodes = countNodes(history.root);
-  const tools = html`
+  const hint = hintOf({
+    fields,
+    isBroken,
+    unread,
+    rulesAreReady,
+    faults,
+    isUnchanged: segment && !isChanged,
+  });
+  return html`
+    <div class="page builder" onKeyDown=${onKeyDown}>
+      <${Head} segment=${segment} />
+      <${ProblemBanner} problem=${problem} />
+      <div class="builder-grid">
+        <div class="stack">
+          <${DetailsForm}
+            fields=${fields}
+            onChange=${setFields}
+            isNew=${!segment}
+            faults=${problem?.errors ?? []}
+          />
+          ${isDynamic
+            ? html`
+                <${RulesCard}
+                  history=${history}
+                  faults=${faults}
+                  suggest=${suggest}
+                  showsJson=${showsJson}
+                  onJson=${() => setShowsJson(!showsJson)}
+                />
+              `
+            : html`
+                <p class="card card-body soft">
+                  A static list has no rules. After it is created, its members are imported from a file.
+                </p>
+              `}
+        </div>
+        ${isDynamic &&
+        html`
+          <aside class="stack builder-aside">
+            <${PreviewPanel}
+              view=${view}
+              isEdit=${Boolean(segment)}
+              isReady=${rules !== undefined}
+              unread=${unread[0]}
+            />
+            ${showsJson && html`<${JsonPane} rules=${rules} onChange=${changeRules} onBroken=${setBroken} />`}
+          </aside>
+        `}
+      </div>
+      <${SaveBar}
+        segment=${segment}
+        note=${note}
+        onNote=${setNote}
+        counted=${isDynamic && unread.length === 0 && view.result}
+        hint=${hint}
+        isReady=${isReady}
+        isChanged=${isChanged}
+        isBusy=${busy !== ''}
+        onSave=${submit}
+      />
+      ${conflict &&
+      html`
+        <${ConflictDialog}
+          segment=${segment}
+          mine=${{ status: segment.status, ...bodyOf(fields, rules, note, false) }}
+          onClose=${() => setConflict(false)}
+          onTheirs=${() => {
+            changed.current = false;
+            setConflict(false);
+            reload();
+          }}
+          onOver=${(theirs) => {
+            setConflict(false);
+            submit('ACTIVE', theirs);
+          }}
+        />
+      `}
+    </div>
+  `;
+}
+
+/** Why there is nothing to save yet, or what is wrong. */
+function hintOf({ fields, isBroken, unread, rulesAreReady, faults, isUnchanged }) {
+  if (fields.name.trim() === '') return 'A name is needed.';
+  if (isBroken) return 'The JSON is not complete.';
+  if (unread.length > 0) return unread[0];
+  if (!rulesAreReady) return 'A condition is needed.';
+  if (faults.length > 0) return plural(faults.length, 'fault');
+  return isUnchanged ? 'No changes' : '';
+}
+
+function Head({ segment }) {
+  return html`
+    <header class="page-head">
+      <div>
+        <nav class="crumbs" aria-label="Way back">
+          <a href="/segments">Segments</a>
+          <span>/</span>
+          ${segment
+            ? html`<a href="/segments/${encodeURIComponent(segment.id)}">${segment.name}</a>`
+            : html`<a href="/segments/new">New</a>`}
+        </nav>
+        <h1>${segment ? `Edit ${segment.name}` : 'New segment'}</h1>
+      </div>
+      ${segment &&
+      html`
+        <div class="row">
+          <${StateBadge} state=${segment.status} />
+          <span class="muted">version ${segment.version}</span>
+        </div>
+      `}
+    </header>
+  `;
+}
+
+/** Undo, redo and the JSON. */
+function Tools({ history, showsJson, onJson }) {
+  return html`
     <div class="row">
       <button
         type="button"
@@ -128,153 +267,74 @@ function Builder({ segment, etag, start, reload }) {
       >
         <${Icon} name="redo" />
       </button>
-      <button
-        type="button"
-        class="button quiet small"
-        aria-pressed=${String(showsJson)}
-        onClick=${() => setShowsJson(!showsJson)}
-      >
+      <button type="button" class="button quiet small" aria-pressed=${String(showsJson)} onClick=${onJson}>
         ${showsJson ? 'Hide JSON' : 'Show JSON'}
       </button>
     </div>
   `;
+}
 
+function RulesCard({ history, faults, suggest, showsJson, onJson }) {
+  const nodes = countNodes(history.root);
   return html`
-    <div class="page builder" onKeyDown=${onKeyDown}>
-      <header class="page-head">
-        <div>
-          <nav class="crumbs" aria-label="Way back">
-            <a href="/segments">Segments</a>
-            <span>/</span>
-            ${segment
-              ? html`<a href="/segments/${encodeURIComponent(segment.id)}">${segment.name}</a>`
-              : html`<a href="/segments/new">New</a>`}
-          </nav>
-          <h1>${segment ? `Edit ${segment.name}` : 'New segment'}</h1>
-        </div>
-        ${segment &&
-        html`
-          <div class="row">
-            <${StateBadge} state=${segment.status} />
-            <span class="muted">version ${segment.version}</span>
-          </div>
-        `}
-      </header>
-      <${ProblemBanner} problem=${problem} />
-      <div class="builder-grid">
-        <div class="stack">
-          <${DetailsForm}
-            fields=${fields}
-            onChange=${setFields}
-            isNew=${!segment}
-            faults=${problem?.errors ?? []}
-          />
-          ${isDynamic
-            ? html`
-                <section class="card rules-card" aria-label="Conditions">
-                  <div class="card-head"><h2>Users are in this segment when</h2>${tools}</div>
-                  <div class="card-body">
-                    <${RuleEditor}
-                      root=${history.root}
-                      onChange=${changeRoot}
-                      faults=${faults}
-                      suggest=${suggest}
-                    />
-                  </div>
-                  <div class="card-foot small muted narrow-hide">
-                    <span>
-                      ${nodes > 200 ? `${nodes} of at most 256 nodes · ` : ''}Move with <kbd>Alt</kbd>${' '}
-                      <kbd>↑</kbd> <kbd>↓</kbd>, group with <kbd>Alt</kbd> <kbd>→</kbd>, add with${' '}
-                      <kbd>Alt</kbd> <kbd>Enter</kbd>
-                    </span>
-                  </div>
-                </section>
-              `
-            : html`
-                <p class="card card-body soft">
-                  A static list has no rules: after it is created, its members are imported from a file or set
-                  over the API.
-                </p>
-              `}
-        </div>
-        ${isDynamic &&
-        html`
-          <aside class="stack builder-aside">
-            <${PreviewPanel}
-              view=${view}
-              isEdit=${Boolean(segment)}
-              isReady=${rules !== undefined}
-              unread=${unread[0]}
-            />
-            ${showsJson && html`<${JsonPane} rules=${rules} onChange=${changeRules} onBroken=${setBroken} />`}
-          </aside>
-        `}
+    <section class="card rules-card" aria-label="Conditions">
+      <div class="card-head">
+        <h2>Users are in this segment when</h2>
+        <${Tools} history=${history} showsJson=${showsJson} onJson=${onJson} />
       </div>
-      <div class="save-bar" role="region" aria-label="Save">
-        ${segment &&
-        html`
-          <input
-            class="input"
-            aria-label="Note for the history"
-            maxlength="1000"
-            placeholder="Note: why this change (optional)"
-            value=${note}
-            onInput=${(event) => setNote(event.target.value)}
-          />
-        `}
-        ${isDynamic &&
-        view.result &&
-        html`
-          <span class="narrow-only save-preview number">
-            <strong>${count(view.result.size)}</strong> users
-            ${segment ? `: ${count(view.result.entered)} in, ${count(view.result.left)} out` : ''}
-          </span>
-        `}
-        <span class="small muted save-hint">${hint()}</span>
-        <a class="button" href=${segment ? `/segments/${encodeURIComponent(segment.id)}` : '/segments'}>
-          Cancel
-        </a>
-        ${!segment &&
-        html`
-          <button type="button" class="button" disabled=${!isReady} onClick=${() => submit('DRAFT')}>
-            Save as draft
-          </button>
-        `}
-        <button
-          type="button"
-          class="button primary ${busy ? 'busy' : ''}"
-          disabled=${!isReady || (segment && !isChanged)}
-          onClick=${() => submit('ACTIVE')}
-        >
-          ${segment ? 'Save changes' : 'Create segment'}
-        </button>
+      <div class="card-body">
+        <${RuleEditor} root=${history.root} onChange=${history.change} faults=${faults} suggest=${suggest} />
       </div>
-      ${conflict &&
+      <div class="card-foot small muted narrow-hide">
+        <span>
+          ${nodes > 200 ? `${nodes} of at most 256 nodes · ` : ''}Move with <kbd>Alt</kbd> <kbd>↑</kbd>${' '}
+          <kbd>↓</kbd>, group with <kbd>Alt</kbd> <kbd>→</kbd>, add with <kbd>Alt</kbd> <kbd>Enter</kbd>
+        </span>
+      </div>
+    </section>
+  `;
+}
+
+/** The buttons that save; `counted` is the preview, for screens on which it stands far above. */
+function SaveBar({ segment, note, onNote, counted, hint, isReady, isChanged, isBusy, onSave }) {
+  return html`
+    <div class="save-bar" role="region" aria-label="Save">
+      ${segment &&
       html`
-        <${ConflictDialog}
-          segment=${segment}
-          rules=${rules}
-          onClose=${() => setConflict(false)}
-          onTheirs=${() => {
-            changed.current = false;
-            setConflict(false);
-            reload();
-          }}
-          onOver=${(theirs) => {
-            setConflict(false);
-            submit('ACTIVE', theirs);
-          }}
+        <input
+          class="input"
+          aria-label="Note for the history"
+          maxlength="1000"
+          placeholder="Note: why this change (optional)"
+          value=${note}
+          onInput=${(event) => onNote(event.target.value)}
         />
       `}
+      ${counted &&
+      html`
+        <span class="narrow-only save-preview number">
+          <strong>${count(counted.size)}</strong> users
+          ${segment ? `: ${count(counted.entered)} in, ${count(counted.left)} out` : ''}
+        </span>
+      `}
+      <span class="small muted save-hint">${hint}</span>
+      <a class="button" href=${segment ? `/segments/${encodeURIComponent(segment.id)}` : '/segments'}>
+        Cancel
+      </a>
+      ${!segment &&
+      html`
+        <button type="button" class="button" disabled=${!isReady} onClick=${() => onSave('DRAFT')}>
+          Save as draft
+        </button>
+      `}
+      <button
+        type="button"
+        class="button primary ${isBusy ? 'busy' : ''}"
+        disabled=${!isReady || (segment && !isChanged)}
+        onClick=${() => onSave('ACTIVE')}
+      >
+        ${segment ? 'Save changes' : 'Create segment'}
+      </button>
     </div>
   `;
-
-  function hint() {
-    if (fields.name.trim() === '') return 'A name is needed.';
-    if (isBroken) return 'The JSON is not complete.';
-    if (unread.length > 0) return unread[0];
-    if (!rulesAreReady) return 'A condition is needed.';
-    if (faults.length > 0) return plural(faults.length, 'fault');
-    return segment && !isChanged ? 'No changes' : '';
-  }
 }

@@ -1,12 +1,18 @@
-// Members of a static list from a file: tried first, then done, with what became of each row.
-import { html, useState } from '../lib/html.js';
-import { Problem, author, path, query as toQuery, read } from '../lib/api.js';
-import { bytes, count, plural } from '../lib/format.js';
+// Members of a static list from a file: read and shown, tried, then imported, with what became of each row.
+import { html, useMemo, useState } from '../lib/html.js';
+import { read } from '../lib/api.js';
+import { allSegments } from '../lib/effects.js';
+import { count, plural } from '../lib/format.js';
 import { useLoad } from '../lib/load.js';
 import { setQuery } from '../lib/router.js';
 import { toast } from '../lib/toast.js';
+import { usersOf } from '../rules/references.js';
+import { FileField, FilePreview } from '../imports/file-card.js';
+import { Rejected, Result } from '../imports/result.js';
+import { sendIds } from '../imports/send.js';
+import { idsOf, readTable } from '../imports/table.js';
+import { confirm } from '../parts/dialog.js';
 import { Empty, Loading, ProblemBanner } from '../parts/feedback.js';
-import { Icon } from '../parts/icon.js';
 import { useTitle } from '../parts/shell.js';
 
 const MODES = {
@@ -14,73 +20,13 @@ const MODES = {
   replace: ['Replace', 'Whoever is not in the file leaves.'],
   remove: ['Remove', 'Those of the file leave.'],
 };
-
-/** Sends a file, telling how much of it is sent. */
-function upload(url, method, file, onProgress) {
-  return new Promise((resolve, reject) => {
-    const request = new XMLHttpRequest();
-    request.open(method, url);
-    request.setRequestHeader('content-type', /\.json$/i.test(file.name) ? 'application/json' : 'text/csv');
-    request.setRequestHeader('x-author', String.fromCharCode(...new TextEncoder().encode(author.get())));
-    request.upload.onprogress = (event) => event.lengthComputable && onProgress(event.loaded / event.total);
-    request.onerror = () => reject(new Problem(0, { detail: 'The server cannot be reached.' }));
-    request.onload = () => {
-      let body = {};
-      try {
-        body = JSON.parse(request.responseText || '{}');
-      } catch {
-        // Then the status says what there is to say.
-      }
-      if (request.status < 300) resolve(body);
-      else reject(new Problem(request.status, body));
-    };
-    request.send(file);
-  });
-}
-
-function send(segment, mode, file, isTrial, onProgress) {
-  const members = path`/api/segments/${segment}/members`;
-  const [method, url] = {
-    add: ['POST', members],
-    replace: ['PUT', members],
-    remove: ['POST', `${members}/remove`],
-  }[mode];
-  return upload(url + toQuery({ dryRun: isTrial ? 'true' : undefined }), method, file, onProgress);
-}
+const NONE = { ids: [], lines: [], trimmed: 0 };
 
 export function ImportsPage({ query }) {
   useTitle('Imports');
   const { data, problem } = useLoad((signal) => read('/api/segments?type=STATIC&limit=1000', signal), [], {
     every: 5000,
   });
-  const segment = query.get('segment') ?? '';
-  const [mode, setMode] = useState('add');
-  const [file, setFile] = useState(undefined);
-  const [run, setRun] = useState(
-    /** @returns {{ state: string, part?: number, result?: any, problem?: any }} */ () => ({ state: 'none' }),
-  );
-  const lists = data?.items ?? [];
-  const chosen = lists.find((one) => one.id === segment);
-  const restart = (change) => {
-    setRun({ state: 'none' });
-    change();
-  };
-  const go = async (isTrial) => {
-    setRun({ state: isTrial ? 'trying' : 'importing', part: 0, result: run.result });
-    try {
-      const result = await send(segment, mode, file, isTrial, (part) =>
-        setRun((before) => ({ ...before, part })),
-      );
-      setRun({ state: isTrial ? 'tried' : 'done', result });
-      if (!isTrial)
-        toast(
-          `Imported into “${chosen.name}”: ${count(result.added)} added, ${count(result.removed)} removed.`,
-        );
-    } catch (failed) {
-      setRun({ state: 'failed', problem: failed, result: failed.body?.rejected ? failed.body : undefined });
-    }
-  };
-  const isBusy = run.state === 'trying' || run.state === 'importing';
   if (problem && !data) return html`<div class="page"><${ProblemBanner} problem=${problem} /></div>`;
   if (!data) return html`<div class="page"><${Loading} /></div>`;
   return html`
@@ -89,229 +35,191 @@ export function ImportsPage({ query }) {
         <div>
           <h1>Imports</h1>
           <p class="lead">
-            A file of user ids into a static list. It is tried first: you see what would become of each row
-            before anything is changed.
+            A file of user ids into a static list. It is tried first: you see what becomes of each row before
+            anything changes.
           </p>
         </div>
       </header>
-      ${lists.length === 0
-        ? html`
-            <div class="card">
-              <${Empty}
-                icon="import"
-                title="There is no static list yet"
-                action=${html`<a class="button primary" href="/segments/new?blank=1">New segment</a>`}
-              >
-                Create a segment of the kind “Static list” first.
-              <//>
-            </div>
-          `
-        : html`
-            <div class="split">
-              <section class="card" aria-label="Import">
-                <div class="card-body stack">
-                  <div class="field">
-                    <label for="import-segment">Into the list</label>
-                    <select
-                      class="select"
-                      id="import-segment"
-                      value=${segment}
-                      onChange=${(event) => restart(() => setQuery({ segment: event.target.value }))}
-                    >
-                      <option value="">Choose…</option>
-                      ${lists.map(
-                        (one) =>
-                          html`
-                            <option value=${one.id}>${one.name} (${plural(one.size ?? 0, 'member')})</option>
-                          `,
-                      )}
-                    </select>
-                  </div>
-                  <div class="field">
-                    <span class="label">What to do</span>
-                    <div class="row">
-                      <div class="segmented" role="group" aria-label="What to do">
-                        ${Object.entries(MODES).map(
-                          ([name, [text]]) =>
-                            html`
-                              <button
-                                type="button"
-                                aria-pressed=${String(mode === name)}
-                                onClick=${() => restart(() => setMode(name))}
-                              >
-                                ${text}
-                              </button>
-                            `,
-                        )}
-                      </div>
-                      <span class="small muted">${MODES[mode][1]}</span>
-                    </div>
-                  </div>
-                  <${FileField} file=${file} onChange=${(next) => restart(() => setFile(next))} />
-                  ${isBusy &&
-                  html`
-                    <div>
-                      <progress max="1" value=${run.part} aria-label="Sent"></progress>
-                      <p class="small muted">
-                        ${(run.part ?? 0) < 1
-                          ? `${Math.round((run.part ?? 0) * 100)}% sent`
-                          : run.state === 'trying'
-                            ? 'Looking at each row…'
-                            : 'Importing…'}
-                      </p>
-                    </div>
-                  `}
-                  <div class="row">
-                    <button
-                      type="button"
-                      class="button ${run.state === 'tried' ? '' : 'primary'}"
-                      disabled=${!chosen || !file || isBusy}
-                      onClick=${() => go(true)}
-                    >
-                      Try it
-                    </button>
-                    <button
-                      type="button"
-                      class="button ${run.state === 'tried' ? 'primary' : ''}"
-                      disabled=${run.state !== 'tried' || run.result.accepted === 0}
-                      onClick=${() => go(false)}
-                    >
-                      Import ${run.state === 'tried' ? plural(run.result.accepted, 'row') : ''}
-                    </button>
-                  </div>
-                </div>
-              </section>
-              <section class="card" aria-label="Result">
-                <div class="card-head">
-                  <h2>${run.state === 'done' ? 'What was done' : 'What it would do'}</h2>
-                </div>
-                <div class="card-body stack"><${Result} run=${run} /></div>
-              </section>
-            </div>
-            ${run.result?.rejected?.length > 0 && html`<${Rejected} result=${run.result} />`}
-            ${run.state === 'done' &&
-            html`
-              <p>
-                <a href="/segments/${encodeURIComponent(segment)}/members">
-                  Show the members of ${chosen?.name}
-                </a>
-              </p>
-            `}
-          `}
+      ${data.items.length === 0
+        ? html`<${NoList} />`
+        : html`<${Import} lists=${data.items} segment=${query.get('segment') ?? ''} />`}
     </div>
   `;
 }
 
-function FileField({ file, onChange }) {
-  const [isOver, setOver] = useState(false);
-  const onDrop = (event) => {
-    event.preventDefault();
-    setOver(false);
-    if (event.dataTransfer.files[0]) onChange(event.dataTransfer.files[0]);
+function NoList() {
+  const action = html`<a class="button primary" href="/segments/new?blank=1">New segment</a>`;
+  return html`
+    <div class="card">
+      <${Empty} icon="import" title="There is no static list yet" action=${action}>
+        Create a segment of the kind “Static list” first.
+      <//>
+    </div>
+  `;
+}
+
+/** Asks before members leave by an import, with what else they leave by it. */
+async function askRemoval(list, { added, removed }) {
+  const users = usersOf(await allSegments(), { segment: list.id });
+  const used =
+    users.length > 0 ? ` It is used by ${users.map((one) => `“${one.name}”`).join(', ')}, which follow.` : '';
+  return confirm({
+    title: `Change the members of “${list.name}”?`,
+    text: `Members who leave it: ${count(removed)}. Users who enter it: ${count(added)}.${used}`,
+    confirm: 'Import',
+    danger: true,
+  });
+}
+
+/** The file as a table, and the ids in it by the layout that was found or chosen. */
+function useFile() {
+  const [chosen, setChosen] = useState(undefined);
+  const choose = async (file) => {
+    const table = readTable(file.name, new Uint8Array(await file.arrayBuffer()));
+    setChosen({ file, table, layout: { column: table.column, hasHeading: table.hasHeading } });
+  };
+  const found = useMemo(() => {
+    if (!chosen || chosen.table.fault || chosen.layout.column === undefined) return NONE;
+    return idsOf(chosen.table, chosen.layout.column, chosen.layout.hasHeading);
+  }, [chosen]);
+  const setLayout = (layout) => setChosen((before) => ({ ...before, layout }));
+  return { ...chosen, ...found, choose, setLayout };
+}
+
+function Import({ lists, segment }) {
+  const [mode, setMode] = useState('add');
+  const [run, setRun] = useState(
+    /** @returns {{ state: string, part?: number, result?: any, problem?: any }} */ () => ({ state: 'none' }),
+  );
+  const source = useFile();
+  const list = lists.find((one) => one.id === segment);
+  const restart = (change) => {
+    setRun({ state: 'none' });
+    change();
+  };
+  const go = async (isTrial) => {
+    if (!isTrial && run.result.removed > 0 && !(await askRemoval(list, run.result))) return;
+    setRun({ state: isTrial ? 'trying' : 'importing', part: 0, result: run.result });
+    try {
+      const { ids, lines } = source;
+      const onProgress = (part) => setRun((before) => ({ ...before, part }));
+      const result = await sendIds({ segment, mode, ids, lines, isTrial, onProgress });
+      setRun({ state: isTrial ? 'tried' : 'done', result });
+      if (!isTrial) {
+        toast(
+          `Imported into “${list.name}”: ${count(result.added)} added, ${count(result.removed)} removed.`,
+        );
+      }
+    } catch (failed) {
+      setRun({ state: 'failed', problem: failed, result: failed.body?.rejected ? failed.body : undefined });
+    }
   };
   return html`
-    <label
-      class="drop-zone ${isOver ? 'over' : ''}"
-      onDragOver=${(event) => {
-        event.preventDefault();
-        setOver(true);
-      }}
-      onDragLeave=${() => setOver(false)}
-      onDrop=${onDrop}
-    >
-      <${Icon} name="import" />
-      <input
-        class="visually-hidden"
-        type="file"
-        accept=".csv,.txt,.json,text/csv,application/json"
-        onChange=${(event) => onChange(event.target.files[0])}
-      />
-      ${file
-        ? html`
-            <strong>${file.name}</strong>
-            <span class="small muted">${bytes(file.size)} · choose another</span>
-          `
-        : html`
-            <strong>Choose a CSV file, or drop it here</strong>
-            <span class="small muted">One user id a line, or a column userId; or a JSON list</span>
+    <div class="split">
+      <section class="card" aria-label="Import">
+        <div class="card-body stack">
+          <${ListChoice}
+            lists=${lists}
+            segment=${segment}
+            onChange=${(id) => restart(() => setQuery({ segment: id }))}
+          />
+          <${ModeChoice} mode=${mode} onChange=${(next) => restart(() => setMode(next))} />
+          <${FileField} file=${source.file} onChange=${(file) => restart(() => source.choose(file))} />
+          ${source.table &&
+          html`
+            <${FilePreview}
+              table=${source.table}
+              layout=${source.layout}
+              ids=${source.ids}
+              onLayout=${(layout) => restart(() => source.setLayout(layout))}
+            />
           `}
-    </label>
+          <${Buttons} run=${run} isReady=${list !== undefined && source.ids.length > 0} onGo=${go} />
+        </div>
+      </section>
+      <section class="card" aria-label="Result">
+        <div class="card-head"><h2>${run.state === 'done' ? 'What was done' : 'What it would do'}</h2></div>
+        <div class="card-body stack"><${Result} run=${run} trimmed=${source.trimmed} /></div>
+      </section>
+    </div>
+    ${run.result?.rejected?.length > 0 && html`<${Rejected} result=${run.result} />`}
+    ${run.state === 'done' &&
+    html`
+      <p><a href="/segments/${encodeURIComponent(segment)}/members">Show the members of ${list?.name}</a></p>
+    `}
   `;
 }
 
-function Result({ run }) {
-  const { result, problem } = run;
-  if (problem && !result) return html`<${ProblemBanner} problem=${problem} />`;
-  if (!result) return html`<p class="muted">Choose a list and a file, then try it.</p>`;
-  const rows = [
-    ['Rows read', result.received],
-    ['Fit', result.accepted],
-    ['Would be added', result.added],
-    ['Would be removed', result.removed],
-    ['No change', result.unchanged],
-    ['Twice in the file', result.duplicates],
-    ['Faulty', result.rejectedCount ?? result.rejected?.length],
-  ];
-  const name = (text) =>
-    run.state === 'done'
-      ? text.replace('Would be added', 'Added').replace('Would be removed', 'Removed')
-      : text;
+function ListChoice({ lists, segment, onChange }) {
   return html`
-    ${problem && html`<${ProblemBanner} problem=${problem} />`}
-    <dl class="facts">
-      ${rows
-        .filter(([, value]) => value !== undefined)
-        .map(
-          ([text, value]) =>
-            html`
-              <dt>${name(text)}</dt>
-              <dd class="number ${text === 'Faulty' && value > 0 ? 'bad-text' : ''}">
-                <strong>${count(value)}</strong>
-              </dd>
-            `,
+    <div class="field">
+      <label for="import-segment">Into the list</label>
+      <select
+        class="select"
+        id="import-segment"
+        value=${segment}
+        onChange=${(event) => onChange(event.target.value)}
+      >
+        <option value="">Choose…</option>
+        ${lists.map(
+          (one) => html`<option value=${one.id}>${one.name} (${plural(one.size ?? 0, 'member')})</option>`,
         )}
-    </dl>
+      </select>
+    </div>
   `;
 }
 
-function Rejected({ result }) {
-  const total = result.rejectedCount ?? result.rejected.length;
+function ModeChoice({ mode, onChange }) {
   return html`
-    <section class="card" aria-label="Faulty rows">
-      <div class="card-head">
-        <h2>${plural(total, 'faulty row')}</h2>
-        ${total > result.rejected.length &&
-        html`<span class="small muted">the first ${count(result.rejected.length)}</span>`}
+    <div class="field">
+      <span class="label">What to do</span>
+      <div class="row">
+        <div class="segmented" role="group" aria-label="What to do">
+          ${Object.entries(MODES).map(
+            ([name, [text]]) => html`
+              <button type="button" aria-pressed=${String(mode === name)} onClick=${() => onChange(name)}>
+                ${text}
+              </button>
+            `,
+          )}
+        </div>
+        <span class="small muted">${MODES[mode][1]}</span>
       </div>
-      <div class="table-wrap tall">
-        <table>
-          <thead>
-            <tr>
-              <th scope="col" class="end">Row</th>
-              <th scope="col">Value</th>
-              <th scope="col">What is wrong</th>
-            </tr>
-          </thead>
-          <tbody>
-            ${result.rejected
-              .slice(0, 200)
-              .map(
-                (one) =>
-                  html`
-                    <tr>
-                      <td class="end number">${count(one.row)}</td>
-                      <td class="mono">
-                        ${one.value === undefined
-                          ? html`<span class="muted">none</span>`
-                          : String(one.value).slice(0, 80)}
-                      </td>
-                      <td>${one.message}</td>
-                    </tr>
-                  `,
-              )}
-          </tbody>
-        </table>
+    </div>
+  `;
+}
+
+/** Trying and importing, in this order. */
+function Buttons({ run, isReady, onGo }) {
+  const isTried = run.state === 'tried';
+  const isBusy = run.state === 'trying' || run.state === 'importing';
+  const part = run.part ?? 0;
+  const doing = run.state === 'trying' ? 'Looking at each row…' : 'Importing…';
+  return html`
+    ${isBusy &&
+    html`
+      <div>
+        <progress max="1" value=${part} aria-label="Sent"></progress>
+        <p class="small muted">${part < 1 ? `${Math.round(part * 100)}% sent` : doing}</p>
       </div>
-    </section>
+    `}
+    <div class="row">
+      <button
+        type="button"
+        class="button ${isTried ? '' : 'primary'}"
+        disabled=${!isReady || isBusy}
+        onClick=${() => onGo(true)}
+      >
+        Try it
+      </button>
+      <button
+        type="button"
+        class="button ${isTried ? 'primary' : ''}"
+        disabled=${!isTried || run.result.accepted === 0}
+        onClick=${() => onGo(false)}
+      >
+        Import ${isTried ? plural(run.result.accepted, 'row') : ''}
+      </button>
+    </div>
   `;
 }

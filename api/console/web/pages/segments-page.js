@@ -185,12 +185,10 @@ function Line({ segment }) {
       isGone = true;
       clearInterval(timer);
     };
-  }, [segment.id]);
+  }, [segment.id, segment.version]);
   const points = sizes?.points ?? [];
-  // What people did: an edit is no growth.
-  const growth = sizes?.growth?.day;
-  const change =
-    growth && typeof segment.size === 'number' ? growth.net + segment.size - sizes.size : undefined;
+  // The growth of the server leaves out what edits did; sizes of now do not.
+  const change = sizes?.growth?.day?.net;
   const open = (event) =>
     !event.target.closest('a, button') && window.getSelection()?.isCollapsed && navigate(to);
   return html`

@@ -1,18 +1,23 @@
 // Making and editing a computed trait.
 import { html, takeFocus, useEffect, useRef, useState } from '../lib/html.js';
 import { ask, path } from '../lib/api.js';
+import { allSegments } from '../lib/effects.js';
+import { plural } from '../lib/format.js';
 import { useLoad } from '../lib/load.js';
 import { guardLeaving, navigate } from '../lib/router.js';
 import { useStore } from '../lib/store.js';
 import { toast, toastProblem } from '../lib/toast.js';
 import { unreadable } from '../lib/typed.js';
 import { fromNode, toNode } from '../rules/form.js';
+import { usersOf } from '../rules/references.js';
 import { measureSubject } from '../rules/describe.js';
 import { Amount } from '../builder/behaviour.js';
 import { Faults } from '../builder/faults.js';
 import { JsonPane } from '../builder/json-pane.js';
 import { NO_SUGGESTIONS, loadSuggestions } from '../builder/suggestions.js';
 import { confirm } from '../parts/dialog.js';
+import { confirmEffect } from '../parts/effect-dialog.js';
+import { UsedBy } from '../parts/used-by.js';
 import { Loading, ProblemBanner } from '../parts/feedback.js';
 import { Icon } from '../parts/icon.js';
 import { useTitle } from '../parts/shell.js';
@@ -37,6 +42,18 @@ function definitionOf(trait) {
   return definition;
 }
 
+/** Asks before a trait that segments use is changed, with who enters and leaves them by it. */
+async function askEffect(trait, definition) {
+  const users = usersOf(await allSegments(), { trait: trait.name });
+  if (users.length === 0) return { note: '' };
+  return confirmEffect({
+    title: `Change “${trait.name}”?`,
+    text: `${plural(users.length, 'segment')} use it. The change takes effect in them at once, over all history.`,
+    confirm: 'Save changes',
+    change: { trait: trait.name, definition },
+  });
+}
+
 function TraitForm({ trait, etag, reload }) {
   const [name, setName] = useState(trait?.name ?? '');
   const [node, setNode] = useState(() => toNode(definitionOf(trait)));
@@ -52,6 +69,7 @@ function TraitForm({ trait, etag, reload }) {
     event.preventDefault();
     setProblem(undefined);
     try {
+      if (trait && !(await askEffect(trait, definition))) return;
       if (trait) await ask('PUT', path`/api/traits/${trait.name}`, { body: definition, etag });
       else await ask('POST', '/api/traits', { body: { name: name.trim(), ...definition } });
       changed.current = false;
@@ -143,7 +161,14 @@ function TraitForm({ trait, etag, reload }) {
             <${Faults} faults=${faults} />
           </div>
         </section>
-        <${JsonPane} rules=${definition} onChange=${(next) => setNode(toNode(next))} onBroken=${setBroken} />
+        <div class="stack">
+          ${trait && html`<${UsedBy} trait=${trait.name} version=${trait.version} />`}
+          <${JsonPane}
+            rules=${definition}
+            onChange=${(next) => setNode(toNode(next))}
+            onBroken=${setBroken}
+          />
+        </div>
       </div>
     </form>
   `;

@@ -89,11 +89,26 @@ export function operatorName(text) {
   return Object.hasOwn(ALIASES, name) ? ALIASES[name] : undefined;
 }
 
-/** The operators that go with what a measure gives; of traits and properties, all. */
-export function operatorsFor(result) {
+const TEXTS = ['eq', 'ne', 'in', 'not_in', 'contains', 'not_contains', 'starts_with', 'ends_with', 'matches'];
+const KNOWN = ['exists', 'not_exists'];
+const BY_TYPE = { number: NUMBERS, text: [...TEXTS, ...KNOWN], boolean: ['eq', 'ne', ...KNOWN] };
+const DATE = /^\d{4}-\d{2}-\d{2}/;
+
+/**
+ * The operators that go with what a measure gives or, for a trait or property, with the types that were seen of it. Where
+ * nothing was seen, or what has operators of its own, all go.
+ * @param {string | undefined} result of a measure
+ * @param {{ types?: string[], examples?: any[] }} [seen] of a field
+ */
+export function operatorsFor(result, seen) {
   if (result === 'number') return NUMBERS;
   if (result === 'duration') return DURATIONS;
-  return Object.keys(OPERATORS);
+  const all = Object.keys(OPERATORS);
+  const types = seen?.types ?? [];
+  if (types.length === 0 || !types.every((type) => Object.hasOwn(BY_TYPE, type))) return all;
+  const fitting = new Set(types.flatMap((type) => BY_TYPE[type]));
+  if (seen?.examples?.some((one) => DATE.test(one))) ['before', 'after'].forEach((name) => fitting.add(name));
+  return all.filter((name) => fitting.has(name));
 }
 
 const COMPARES = {

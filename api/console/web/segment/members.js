@@ -5,6 +5,8 @@ import { count } from '../lib/format.js';
 import { useStream } from '../lib/live.js';
 import { useLoad } from '../lib/load.js';
 import { navigate } from '../lib/router.js';
+import { saveAs, today } from '../lib/save.js';
+import { toastProblem } from '../lib/toast.js';
 import { Empty, Loading, ProblemBanner } from '../parts/feedback.js';
 import { Icon } from '../parts/icon.js';
 import { Menu } from '../parts/menu.js';
@@ -37,12 +39,8 @@ export function Members({ segment }) {
   });
   useEffect(() => setAbsent(state === 'absent'), [state]);
   useEffect(() => () => clearTimeout(due.current), []);
-  const download = (format) => {
-    const link = document.createElement('a');
-    link.href = `${url}?format=${format}`;
-    link.download = `${segment.id}.${format}`;
-    link.click();
-  };
+  const download = (format) =>
+    saveAs(`${url}?format=${format}`, `${segment.id}-${today()}.${format}`).catch(toastProblem);
   if (problem && !data) return html`<${ProblemBanner} problem=${problem} retry=${reload} />`;
   if (!data) return html`<${Loading} />`;
   const first = (cursors.length - 1) * PAGE + 1;

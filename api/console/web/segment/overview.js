@@ -6,6 +6,7 @@ import { sizesOver } from '../lib/sizes.js';
 import { SizeChart } from '../parts/chart.js';
 import { Loading, NotOffered, ProblemBanner } from '../parts/feedback.js';
 import { RuleOutline } from '../parts/rule-outline.js';
+import { UsedBy } from '../parts/used-by.js';
 import { LiveFeed } from './live-feed.js';
 
 const SPANS = {
@@ -31,6 +32,7 @@ export function Overview({ segment }) {
             <div class="card-body"><${RuleOutline} rules=${segment.rules} /></div>
           </section>
         `}
+        <${UsedBy} segment=${segment.id} version=${segment.version} />
       </div>
       <${LiveFeed} segment=${segment} />
     </div>

@@ -6,6 +6,7 @@ import { useLoad } from '../lib/load.js';
 import { toast, toastProblem } from '../lib/toast.js';
 import { describe } from '../rules/describe.js';
 import { confirm } from '../parts/dialog.js';
+import { confirmEffect } from '../parts/effect-dialog.js';
 import { Loading, NotOffered, ProblemBanner } from '../parts/feedback.js';
 
 export function Versions({ segment, etag, reload }) {
@@ -20,20 +21,15 @@ export function Versions({ segment, etag, reload }) {
   if (!data) return html`<${Loading} />`;
   const versions = [...data.items].reverse();
   const [from, to] = pair ?? (versions.length > 1 ? [versions[1].version, versions[0].version] : []);
-  const rollback = async (version) => {
-    const answer = await confirm({
-      title: `Back to version ${version}?`,
-      text: `A new version with the content of version ${version} is saved and takes effect at once. Nothing of the history is lost.`,
-      confirm: 'Roll back',
-      note: true,
-    });
+  const rollback = async (one) => {
+    const answer = await askRollback(segment, one);
     if (!answer) return;
     try {
       const { data: saved } = await ask('POST', path`/api/segments/${segment.id}/rollback`, {
         etag,
-        body: { version, ...(answer.note ? { note: answer.note } : {}) },
+        body: { version: one.version, ...(answer.note ? { note: answer.note } : {}) },
       });
-      toast(`Version ${saved.version} has the content of version ${version}.`);
+      toast(`Version ${saved.version} has the content of version ${one.version}.`);
       setPair(undefined);
       reload();
     } catch (failed) {
@@ -47,41 +43,15 @@ export function Versions({ segment, etag, reload }) {
         <ol class="list versions">
           ${versions.map(
             (one, index) => html`
-              <li key=${one.version}>
-                <div class="spread">
-                  <div>
-                    <strong>Version ${one.version}</strong>${' '}
-                    ${index === 0 && html`<span class="badge good">In force</span>`}
-                    <div class="small muted">
-                      <time datetime=${one.updatedAt} title=${dateTime(one.updatedAt)}>
-                        ${relative(one.updatedAt)}
-                      </time>
-                      ${one.updatedBy ? ` by ${one.updatedBy}` : ''} · ${one.status?.toLowerCase()}
-                    </div>
-                  </div>
-                  <div class="row">
-                    ${index < versions.length - 1 &&
-                    html`
-                      <button
-                        type="button"
-                        class="button quiet small"
-                        aria-pressed=${String(to === one.version)}
-                        onClick=${() => setPair([versions[index + 1].version, one.version])}
-                      >
-                        Changes
-                      </button>
-                    `}
-                    ${index > 0 &&
-                    html`
-                      <button type="button" class="button small" onClick=${() => rollback(one.version)}>
-                        Roll back
-                      </button>
-                    `}
-                  </div>
-                </div>
-                ${one.note && html`<p class="note">“${one.note}”</p>`}
-                ${one.rules && html`<p class="small soft clamp">${describe(one.rules)}</p>`}
-              </li>
+              <${Version}
+                key=${one.version}
+                version=${one}
+                isInForce=${index === 0}
+                isShown=${to === one.version}
+                onChanges=${versions[index + 1] &&
+                (() => setPair([versions[index + 1].version, one.version]))}
+                onRollback=${index > 0 && (() => rollback(one))}
+              />
             `,
           )}
         </ol>
@@ -92,29 +62,85 @@ export function Versions({ segment, etag, reload }) {
           <div class="card-head">
             <h2>What changed</h2>
             <div class="row">
-              <select
-                class="select narrow"
-                aria-label="From version"
+              <${VersionChoice}
+                label="From version"
                 value=${from}
-                onChange=${(event) => setPair([Number(event.target.value), to])}
-              >
-                ${versions.map((one) => html`<option value=${one.version}>v${one.version}</option>`)}
-              </select>
+                versions=${versions}
+                onChange=${(next) => setPair([next, to])}
+              />
               <span class="muted">to</span>
-              <select
-                class="select narrow"
-                aria-label="To version"
+              <${VersionChoice}
+                label="To version"
                 value=${to}
-                onChange=${(event) => setPair([from, Number(event.target.value)])}
-              >
-                ${versions.map((one) => html`<option value=${one.version}>v${one.version}</option>`)}
-              </select>
+                versions=${versions}
+                onChange=${(next) => setPair([from, next])}
+              />
             </div>
           </div>
           <div class="card-body"><${Diff} id=${segment.id} from=${from} to=${to} /></div>
         </section>
       `}
     </div>
+  `;
+}
+
+/** Asks before a version comes back, with who enters and leaves by it. */
+function askRollback(segment, one) {
+  const question = {
+    title: `Back to version ${one.version}?`,
+    text: `A new version with the content of version ${one.version} is saved and takes effect at once. The history stays whole.`,
+    confirm: 'Roll back',
+    note: true,
+  };
+  if (!one.rules || segment.status !== 'ACTIVE') return confirm(question);
+  return confirmEffect({ ...question, change: { segment, rules: one.rules } });
+}
+
+function VersionChoice({ label, value, versions, onChange }) {
+  return html`
+    <select
+      class="select narrow"
+      aria-label=${label}
+      value=${value}
+      onChange=${(event) => onChange(Number(event.target.value))}
+    >
+      ${versions.map((one) => html`<option value=${one.version}>v${one.version}</option>`)}
+    </select>
+  `;
+}
+
+/** One version; `onChanges` and `onRollback` are there where that can be done. */
+function Version({ version: one, isInForce, isShown, onChanges, onRollback }) {
+  return html`
+    <li>
+      <div class="spread">
+        <div>
+          <strong>Version ${one.version}</strong>${' '}
+          ${isInForce && html`<span class="badge good">In force</span>`}
+          <div class="small muted">
+            <time datetime=${one.updatedAt} title=${dateTime(one.updatedAt)}>${relative(one.updatedAt)}</time>
+            ${one.updatedBy ? ` by ${one.updatedBy}` : ''} · ${one.status?.toLowerCase()}
+          </div>
+        </div>
+        <div class="row">
+          ${onChanges &&
+          html`
+            <button
+              type="button"
+              class="button quiet small"
+              aria-pressed=${String(isShown)}
+              onClick=${onChanges}
+            >
+              Changes
+            </button>
+          `}
+          ${onRollback &&
+          html`<button type="button" class="button small" onClick=${onRollback}>Roll back</button>`}
+        </div>
+      </div>
+      ${one.note && html`<p class="note">“${one.note}”</p>`}
+      ${one.rules && html`<p class="small soft clamp">${describe(one.rules)}</p>`}
+    </li>
   `;
 }
 

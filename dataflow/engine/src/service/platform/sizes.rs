@@ -14,6 +14,6 @@ impl SizeResource for Service {
     }
 
     fn segment_overlap(&self, id: &str, others: &[String]) -> Result<Overlaps> {
-        self.lookup.overlap(id, others)
+        self.overlap(id, others)
     }
 }

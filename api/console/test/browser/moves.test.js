@@ -1,0 +1,222 @@
+// Acts that move members say whom before they are done; lists are made and filled by hand; what is typed is steered.
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { assertSound, keepShot, openPage, startBrowser } from './browser.js';
+import { call, fill, startPlatform } from './platform.js';
+
+let platform;
+let browser;
+
+before(async () => {
+  platform = await startPlatform();
+  await fill(platform.address);
+  const bought = { event: 'purchase', operator: 'gte', value: 15 };
+  await call(platform.address, 'POST', '/api/segments', { id: 'often', name: 'Often', rules: bought });
+  await call(platform.address, 'POST', '/api/segments', {
+    id: 'uses',
+    name: 'Uses often',
+    rules: { segment: 'often' },
+  });
+  await call(platform.address, 'POST', '/api/segments', {
+    id: 'without',
+    name: 'Without often',
+    rules: { logic: 'NOT', conditions: [{ segment: 'uses' }] },
+  });
+  const spent = { field: 'totalSpent', operator: 'gte', value: 1000 };
+  await call(platform.address, 'POST', '/api/segments', { id: 'spenders', name: 'Spenders', rules: spent });
+  browser = await startBrowser();
+});
+
+after(async () => {
+  await browser?.close();
+  await platform?.stop();
+});
+
+const says = (locator, text) => locator.filter({ hasText: text }).first().waitFor();
+const sizeOf = async (id) => (await call(platform.address, 'GET', `/api/segments/${id}`)).size;
+
+async function hasSize(id, size) {
+  for (let round = 0; round < 100 && (await sizeOf(id)) !== size; round += 1) {
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  assert.equal(await sizeOf(id), size, id);
+}
+
+test('a segment that others use is deactivated only after the effect is shown, by name', async () => {
+  const { page, faults } = await openPage(browser, platform.address);
+  await page.goto('/segments/often');
+  const users = page.getByRole('region', { name: 'Used by' });
+  await users.getByRole('link', { name: 'Uses often' }).waitFor();
+  await users.getByRole('link', { name: 'Without often' }).waitFor();
+  await page.getByRole('button', { name: 'Deactivate' }).click();
+  const dialog = page.getByRole('dialog', { name: 'Deactivate “Often”?' });
+  const effects = dialog.getByRole('list', { name: 'Who enters and leaves' });
+  // Of 20 users those of the numbers 15 to 19 bought so often.
+  await says(effects.getByRole('listitem').filter({ hasText: 'Uses often' }), '5 → 0');
+  const filled = effects.getByRole('listitem').filter({ hasText: 'Without often' });
+  await says(filled, '15 → 20');
+  await says(filled, /\+5 enter.*c15/);
+  await assertSound(page, 'effect');
+  await keepShot(page, 'effect-1280');
+  await dialog.getByRole('button', { name: 'Cancel' }).click();
+  assert.equal(await sizeOf('uses'), 5, 'nothing was done');
+  await page.getByRole('button', { name: 'Deactivate' }).click();
+  await says(effects.getByRole('listitem'), 'Uses often');
+  await dialog.getByRole('button', { name: 'Deactivate' }).click();
+  await hasSize('without', 20);
+  await hasSize('uses', 0);
+  await page.getByRole('button', { name: 'Activate' }).click();
+  await says(page.getByRole('dialog').getByRole('listitem').filter({ hasText: 'Uses often' }), '0 → 5');
+  await page.getByRole('dialog').getByRole('button', { name: 'Activate' }).click();
+  await hasSize('without', 15);
+  assert.deepEqual(faults, []);
+  await page.context().close();
+});
+
+test('an edit of a segment that others use, and a rollback, show who moves in all of them', async () => {
+  const { page } = await openPage(browser, platform.address);
+  await page.goto('/segments/often/edit');
+  await page.getByRole('combobox', { name: 'Value' }).fill('10');
+  await page.getByRole('button', { name: 'Save changes' }).click();
+  const dialog = page.getByRole('dialog');
+  await says(dialog.getByRole('listitem').filter({ hasText: 'Without often' }), '15 → 10');
+  await dialog.getByRole('button', { name: 'Save changes' }).click();
+  await hasSize('without', 10);
+  await page.goto('/segments/often/versions');
+  await page.getByRole('button', { name: 'Roll back' }).last().click();
+  await says(dialog.getByRole('listitem').filter({ hasText: 'Uses often' }), '10 → 5');
+  await says(dialog.getByRole('listitem').filter({ hasText: 'Uses often' }), /−5 leave.*c1[0-4]/);
+  await dialog.getByRole('button', { name: 'Roll back' }).click();
+  await hasSize('without', 15);
+  await page.context().close();
+});
+
+test('an edit of a computed trait shows who enters and leaves the segments that use it', async () => {
+  const { page } = await openPage(browser, platform.address);
+  await page.goto('/traits/totalSpent');
+  await page.getByRole('region', { name: 'Used by' }).getByRole('link', { name: 'Spenders' }).waitFor();
+  await page.getByRole('combobox', { name: 'Measure' }).selectOption('count');
+  await page.getByRole('button', { name: 'Save changes' }).click();
+  const dialog = page.getByRole('dialog', { name: 'Change “totalSpent”?' });
+  await says(dialog.getByRole('listitem').filter({ hasText: 'Spenders' }), '10 → 0');
+  await assertSound(page, 'effect of a trait');
+  await keepShot(page, 'effect-trait');
+  await dialog.getByRole('button', { name: 'Cancel' }).click();
+  assert.equal(await sizeOf('spenders'), 10);
+  await page.context().close();
+});
+
+/** Chooses a file of these bytes. */
+const choose = (page, name, buffer) =>
+  page.locator('input[type=file]').setInputFiles({ name, mimeType: 'text/csv', buffer });
+
+test('a static list is created by hand, and filled from a file as a spreadsheet writes it', async () => {
+  const { page, faults } = await openPage(browser, platform.address);
+  await page.goto('/segments/new?blank=1');
+  await page.getByLabel('Name', { exact: true }).fill('By hand');
+  await page.getByLabel('Kind').selectOption('STATIC');
+  await page.getByRole('button', { name: 'Create segment' }).click();
+  await page.waitForURL('**/imports?segment=by-hand');
+  // Windows-1252, semicolons, a heading of its own, spaces around ids, one that nobody has.
+  await choose(
+    page,
+    'list.csv',
+    Buffer.from('Name;Nummer\nMüller; c01 \nKöhler;c02\nNobody;x99\n', 'latin1'),
+  );
+  const file = page.getByRole('region', { name: 'The file' });
+  await file.getByText('read as Windows-1252').waitFor();
+  await file.getByRole('cell', { name: 'Müller' }).waitFor();
+  await file.getByText('Choose the column with the user ids.').waitFor();
+  assert.ok(await page.getByRole('button', { name: 'Try it' }).isDisabled());
+  await file.getByLabel('The first row is a heading').check();
+  await file.getByLabel('Nummer').check();
+  await file.getByText('2 of 3 ids are those of known users. Not known: x99.').waitFor();
+  await assertSound(page, 'the file');
+  await keepShot(page, 'import-file-1280');
+  await page.getByRole('button', { name: 'Try it' }).click();
+  await page.getByRole('button', { name: 'Import 3 rows' }).click();
+  await page.getByRole('heading', { name: 'What was done' }).waitFor();
+  const { items } = await call(platform.address, 'GET', '/api/segments/by-hand/members');
+  assert.deepEqual(items.toSorted(), ['c01', 'c02', 'x99'], 'no heading and no space came in');
+  await choose(page, 'open.csv', Buffer.from('userId\nc01\n"c02\nc03\n'));
+  await page.getByText('Line 3: a quotation mark is opened and never closed.').waitFor();
+  assert.ok(await page.getByRole('button', { name: 'Try it' }).isDisabled());
+  // To replace the members says first how many leave.
+  await page.getByRole('button', { name: 'Replace', exact: true }).click();
+  await choose(page, 'one.csv', Buffer.from('userId\nc03\n'));
+  await page.getByRole('button', { name: 'Try it' }).click();
+  await page.getByRole('button', { name: 'Import 1 row' }).click();
+  const dialog = page.getByRole('dialog');
+  await dialog.getByText('Members who leave it: 3. Users who enter it: 1.').waitFor();
+  await dialog.getByRole('button', { name: 'Import' }).click();
+  await page.getByRole('heading', { name: 'What was done' }).waitFor();
+  assert.deepEqual(faults, []);
+  await page.context().close();
+});
+
+test('only operators that fit are offered, and a name that was never seen is told', async () => {
+  const { page } = await openPage(browser, platform.address);
+  await page.goto('/segments/new?blank=1');
+  await page.getByRole('button', { name: 'Add the first condition' }).click();
+  await page.getByRole('menuitem', { name: 'Has a trait', exact: true }).click();
+  await page.waitForTimeout(800);
+  assert.equal(await page.locator('.condition [aria-invalid=true]').count(), 0, 'it is not born red');
+  assert.equal(await page.locator('.condition .faults').count(), 0);
+  await page.keyboard.type('country');
+  const options = await page
+    .getByRole('combobox', { name: 'Comparison' })
+    .locator('option')
+    .allTextContents();
+  assert.ok(
+    options.some((one) => one.includes('contains')) && !options.some((one) => one.includes('more than')),
+    String(options),
+  );
+  await page.getByRole('combobox', { name: 'Trait' }).fill('contry');
+  await page.getByRole('combobox', { name: 'Comparison' }).focus();
+  await page.getByRole('button', { name: 'country', exact: true }).click();
+  assert.equal(await page.getByRole('combobox', { name: 'Trait' }).inputValue(), 'country');
+  assert.equal(await page.getByText('never seen').count(), 0);
+  await page.context().close();
+});
+
+test('without a connection nothing is said to be live, and a save says that nothing was saved', async () => {
+  const { page } = await openPage(browser, platform.address);
+  await page.goto('/segments/often/edit');
+  await page.getByRole('region', { name: 'Preview' }).getByText('live', { exact: true }).waitFor();
+  await page.context().setOffline(true);
+  await page.getByRole('region', { name: 'Preview' }).getByText('no connection').waitFor();
+  await page.getByLabel('Name', { exact: true }).fill('Often, offline');
+  await page.getByRole('button', { name: 'Save changes' }).click();
+  await page.getByText('Nothing was changed; try again').waitFor();
+  await page.context().setOffline(false);
+  await page.getByRole('region', { name: 'Preview' }).getByText('live', { exact: true }).waitFor();
+  await page.context().close();
+});
+
+test('an explanation of the past is asked for and told in the zone that is chosen', async () => {
+  const { page } = await openPage(browser, platform.address, {
+    timezoneId: 'America/New_York',
+    locale: 'en-US',
+  });
+  await page.goto('/users/c19?why=often');
+  await page.getByText('as of now').waitFor();
+  const asOf = page.getByLabel(/^As of, E[SD]T$/);
+  const asked = page.waitForRequest((request) => request.url().includes('at=2025-01-15T17%3A00%3A05Z'));
+  await asOf.fill('2025-01-15T12:00:05');
+  await asked;
+  await page.getByText(/as of Jan 15, 2025, 12:00:05.PM EST/).waitFor();
+  assert.equal(await page.getByText(/ago/).count(), 0, 'nothing of the past is told from now');
+  await page.getByLabel('Zone of times').selectOption('UTC');
+  await page.getByText(/as of Jan 15, 2025, 0?5:00:05.PM UTC/).waitFor();
+  await page.context().close();
+});
+
+test('an export is named after its segment', async () => {
+  const { page } = await openPage(browser, platform.address);
+  await page.goto('/segments/often/members');
+  const download = page.waitForEvent('download');
+  await page.getByRole('button', { name: 'Export all' }).click();
+  await page.getByRole('menuitem', { name: 'CSV' }).click();
+  assert.match((await download).suggestedFilename(), /^often-\d{4}-\d{2}-\d{2}\.csv$/);
+  await page.context().close();
+});

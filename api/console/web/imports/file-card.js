@@ -1,0 +1,136 @@
+// The chosen file: how it was read, its first rows, and which column has the ids.
+import { html, useState } from '../lib/html.js';
+import { bytes, count, plural } from '../lib/format.js';
+import { useLoad } from '../lib/load.js';
+import { Icon } from '../parts/icon.js';
+import { lookUp } from './send.js';
+
+const SHOWN = 5;
+const MOST_COLUMNS = 12;
+
+export function FileField({ file, onChange }) {
+  const [isOver, setOver] = useState(false);
+  const onDrop = (event) => {
+    event.preventDefault();
+    setOver(false);
+    if (event.dataTransfer.files[0]) onChange(event.dataTransfer.files[0]);
+  };
+  const onDragOver = (event) => {
+    event.preventDefault();
+    setOver(true);
+  };
+  return html`
+    <label
+      class="drop-zone ${isOver ? 'over' : ''}"
+      onDragOver=${onDragOver}
+      onDragLeave=${() => setOver(false)}
+      onDrop=${onDrop}
+    >
+      <${Icon} name="import" />
+      <input
+        class="visually-hidden"
+        type="file"
+        accept=".csv,.txt,.json,text/csv,application/json"
+        onChange=${(event) => event.target.files[0] && onChange(event.target.files[0])}
+      />
+      ${file
+        ? html`
+            <strong>${file.name}</strong>
+            <span class="small muted">${bytes(file.size)} · choose another</span>
+          `
+        : html`
+            <strong>Choose a CSV file, or drop it here</strong>
+            <span class="small muted">One user id a line, or a column of them; or a JSON list</span>
+          `}
+    </label>
+  `;
+}
+
+/** How a file was read; `layout` is the column of the ids and whether the first row is a heading. */
+export function FilePreview({ table, layout, onLayout, ids }) {
+  if (table.fault)
+    return html`
+      <div class="banner bad" role="alert"><${Icon} name="warn" /><div class="body">${table.fault}</div></div>
+    `;
+  if (table.rows.length === 0) return html`<p class="bad-text" role="alert">The file has no rows.</p>`;
+  const setHeading = (event) => onLayout({ ...layout, hasHeading: event.target.checked });
+  return html`
+    <section class="stack tight" aria-label="The file">
+      <p class="small muted">
+        ${plural(table.rows.length, 'row')}, read as ${table.encoding}
+        ${table.encoding === 'Windows-1252' ? ', since it is not UTF-8' : ''}
+      </p>
+      ${layout.column === undefined &&
+      html`<p class="small warn-text" role="alert">Choose the column with the user ids.</p>`}
+      <${Rows} table=${table} layout=${layout} onColumn=${(column) => onLayout({ ...layout, column })} />
+      <label class="checkbox small">
+        <input type="checkbox" checked=${layout.hasHeading} onChange=${setHeading} />The first row is a
+        heading
+      </label>
+      ${layout.column !== undefined && html`<${Known} ids=${ids} />`}
+    </section>
+  `;
+}
+
+function Rows({ table, layout, onColumn }) {
+  const columns = Array.from({ length: Math.min(table.width, MOST_COLUMNS) }, (_, index) => index);
+  const tone = (column) => (column === layout.column ? 'chosen' : '');
+  const name = (column) => (layout.hasHeading ? table.rows[0].cells[column] : '') || `Column ${column + 1}`;
+  const body = (layout.hasHeading ? table.rows.slice(1) : table.rows).slice(0, SHOWN);
+  return html`
+    <div class="table-wrap">
+      <table class="file-rows">
+        <thead>
+          <tr>
+            <th scope="col" class="end">Line</th>
+            ${columns.map(
+              (column) => html`
+                <th scope="col" class=${tone(column)}>
+                  <label class="checkbox">
+                    <input
+                      type="radio"
+                      name="id-column"
+                      checked=${column === layout.column}
+                      onChange=${() => onColumn(column)}
+                    />
+                    ${name(column)}
+                  </label>
+                </th>
+              `,
+            )}
+          </tr>
+        </thead>
+        <tbody>
+          ${body.map(
+            (row) => html`
+              <tr key=${row.line}>
+                <td class="end number muted">${row.line}</td>
+                ${columns.map(
+                  (column) =>
+                    html`<td class="mono ${tone(column)}">${(row.cells[column] ?? '').slice(0, 60)}</td>`,
+                )}
+              </tr>
+            `,
+          )}
+        </tbody>
+      </table>
+    </div>
+  `;
+}
+
+/** How many of the ids are those of users. */
+function Known({ ids }) {
+  const { data } = useLoad((signal) => lookUp(ids, signal), [ids.slice(0, 1000)]);
+  if (!data) return html`<p class="small muted" role="status">Looking the ids up…</p>`;
+  const { asked, known, unknown } = data;
+  const isAll = asked === new Set(ids).size;
+  const of = isAll ? count(asked) : `the first ${count(asked)}`;
+  return html`
+    <p class="small ${unknown.length > 0 ? 'warn-text' : 'muted'}" role="status">
+      ${known === 0 ? 'None' : count(known)} of ${of} ids ${known === 1 ? 'is that' : 'are those'} of known
+      users.
+      ${unknown.length > 0 &&
+      html`${' '}Not known: ${unknown.slice(0, 5).join(', ')}${unknown.length > 5 ? ' and others' : ''}.`}
+    </p>
+  `;
+}
