@@ -1,4 +1,4 @@
-//! Which ids are one user. Every worker holds the whole table and applies the same aliases in the same order.
+//! The ids that are one user. Every worker holds the whole table and applies the same aliases in the same order.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ pub struct Aliases {
     roots: HashMap<String, Arc<str>>,
     /// For an id that others were merged into: those.
     merged: HashMap<Arc<str>, Vec<String>>,
-    /// Of every id that was erased, the place of that in the order of acceptance: records of the id before count for nothing.
+    /// The sequence number of the erasure of every erased id: earlier records of the id count for nothing.
     erased: HashMap<String, u64>,
 }
 
@@ -23,9 +23,9 @@ pub type IdSince = (String, u64);
 /// A merge that came about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UserMerge {
-    /// Who is no longer a user.
+    /// The user that is no longer one.
     pub from: Arc<str>,
-    /// Who has their history now.
+    /// The user that has its history now.
     pub into: Arc<str>,
     /// All ids that are this user now.
     pub ids: Vec<IdSince>,
@@ -54,7 +54,7 @@ impl Aliases {
             .collect()
     }
 
-    /// Whether there is none.
+    /// Returns whether there is none.
     pub fn is_empty(&self) -> bool {
         self.roots.is_empty()
     }
@@ -108,35 +108,11 @@ impl Aliases {
         self.erased.get(id).copied().unwrap_or(0)
     }
 
-    /// Whether a record counts for nothing because its user was erased behind it.
+    /// Returns whether a record counts for nothing because its user was erased after it.
     pub fn is_erased(&self, record: &EventRef<'_>) -> bool {
         !self.erased.is_empty() && record.sequence() < self.counts_from(record.user())
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_erasure_parts_the_ids() {
-        let mut aliases = Aliases::default();
-        aliases.merge("c", "b");
-        aliases.merge("b", "a");
-        aliases.merge("y", "x");
-        let mut erased = aliases.erase("c", 7);
-        erased.sort();
-        assert_eq!(erased, ["a", "b", "c"]);
-        for id in ["a", "b", "c"] {
-            assert_eq!((aliases.root(id), aliases.ids(id), aliases.counts_from(id)), (None, vec![id.to_owned()], 7));
-        }
-        assert_eq!((aliases.root("y").map(|root| &**root), aliases.counts_from("y")), (Some("x"), 0));
-        let merged = aliases.merge("b", "x").expect("a merge");
-        assert_eq!(merged.ids, [("x".to_owned(), 0), ("y".to_owned(), 0), ("b".to_owned(), 7)]);
-        assert_eq!(aliases.erase("nobody", 9), ["nobody"]);
-        let gone = aliases.erased();
-        assert_eq!(aliases.erase("a", 11), ["a"]);
-        aliases.forget_erased(&gone);
-        assert_eq!(aliases.erased(), [("a".to_owned(), 11)], "a later erasure stays");
-    }
-}
+mod tests;

@@ -1,7 +1,7 @@
-//! When users change by time alone: buckets of a second, each with the users that are due in it.
+//! The instants at which users change by time alone, in buckets of a second.
 //!
-//! A user stands in it once, at the next instant at which anything of theirs may change; how much is pending behind that
-//! instant costs nothing. Cost: a tick is O(log buckets + users due).
+//! Law: a user stands in it once, at the next instant at which the user may change.
+//! Cost: a tick is O(log buckets + users due); changes after a user's next instant cost nothing.
 
 use std::collections::BTreeMap;
 
@@ -12,23 +12,23 @@ const BUCKET_MILLIS: Millis = 1000;
 
 /// Users by the second in which they are next due.
 #[derive(Default)]
-pub struct Calendar {
+pub(crate) struct Calendar {
     buckets: BTreeMap<Millis, Vec<u32>>,
 }
 
 impl Calendar {
     /// The bucket of an instant.
-    pub fn bucket(at: Millis) -> Millis {
+    pub(crate) fn bucket(at: Millis) -> Millis {
         at.div_euclid(BUCKET_MILLIS)
     }
 
     /// Enters a user.
-    pub fn add(&mut self, at: Millis, user: u32) {
+    pub(crate) fn add(&mut self, at: Millis, user: u32) {
         self.buckets.entry(Self::bucket(at)).or_default().push(user);
     }
 
     /// Takes out the users of every bucket that begins at or before `limit`.
-    pub fn take(&mut self, limit: Millis, out: &mut Vec<u32>) {
+    pub(crate) fn take(&mut self, limit: Millis, out: &mut Vec<u32>) {
         let last = Self::bucket(limit);
         while let Some(entry) = self.buckets.first_entry() {
             if *entry.key() > last {
@@ -39,7 +39,10 @@ impl Calendar {
     }
 
     /// The start of the first bucket that is not empty.
-    pub fn first(&self) -> Option<Millis> {
+    pub(crate) fn first(&self) -> Option<Millis> {
         self.buckets.first_key_value().map(|(bucket, _)| bucket * BUCKET_MILLIS)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,4 +1,4 @@
-//! What is kept of one user for one measure, in 16 bytes where it is small.
+//! A user's state for one measure, in 16 bytes if it is small.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -16,14 +16,14 @@ use crate::relative_log::{RelativeLog, filter_spans, times};
 use crate::sequence_state::SequenceState;
 use crate::window_log::{DAY_MILLIS, WindowLog, flat};
 
-/// What is kept of one user for one measure. Every variant begins with the measure, so that the enum stays at 16 bytes.
+/// A user's state for one measure. Every variant begins with the measure, so that the enum stays at 16 bytes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub enum Cell {
+pub(crate) enum Cell {
     /// A count.
     Count {
         /// The measure.
         measure: MeasureId,
-        /// How many.
+        /// The number of events.
         count: u64,
     },
     /// A sum, least or greatest number that fits 64 bits of 10^-9.
@@ -44,10 +44,10 @@ pub enum Cell {
     Other {
         /// The measure.
         measure: MeasureId,
-        /// What is kept.
+        /// The state.
         state: Box<LargeState>,
     },
-    /// A trait that is a number which fits 64 bits of 10^-9, as most are: looked at without a further way through memory.
+    /// A trait that is a number of 64 bits of 10^-9, as most are: read without a further step through memory.
     TraitNumber {
         /// The measure.
         measure: MeasureId,
@@ -58,7 +58,7 @@ pub enum Cell {
 
 /// A trait's number.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct TraitNumber {
+pub(crate) struct TraitNumber {
     /// Its timestamp.
     at: Millis,
     /// Its place of arrival.
@@ -67,9 +67,9 @@ pub struct TraitNumber {
     units: i64,
 }
 
-/// What does not fit a cell itself.
+/// A state that does not fit the cell itself.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub enum LargeState {
+pub(crate) enum LargeState {
     /// A number beyond 64 bits of 10^-9.
     Wide(i128),
     /// Sum and count of an average.
@@ -92,7 +92,7 @@ pub enum LargeState {
 
 /// An event about to be applied to a cell.
 #[derive(Clone, Copy, Debug)]
-pub struct AppliedEvent<'a> {
+pub(crate) struct AppliedEvent<'a> {
     /// The event.
     pub event: &'a EventRef<'a>,
     /// The clock.
@@ -101,7 +101,7 @@ pub struct AppliedEvent<'a> {
 
 impl Cell {
     /// The measure.
-    pub fn measure(&self) -> MeasureId {
+    pub(crate) fn measure(&self) -> MeasureId {
         match self {
             Cell::Count { measure, .. }
             | Cell::Number { measure, .. }
@@ -112,7 +112,7 @@ impl Cell {
     }
 
     /// Gives the cell another measure number.
-    pub fn renumber(&mut self, to: MeasureId) {
+    pub(crate) fn renumber(&mut self, to: MeasureId) {
         match self {
             Cell::Count { measure, .. }
             | Cell::Number { measure, .. }
@@ -122,8 +122,8 @@ impl Cell {
         }
     }
 
-    /// What it says at `now`; it must have been advanced to there.
-    pub fn reading(&self, kind: &MeasureKind, now: Millis) -> Reading {
+    /// Returns its reading at `now`, to which it must have been advanced.
+    pub(crate) fn reading(&self, kind: &MeasureKind, now: Millis) -> Reading {
         let aggregate = match kind {
             MeasureKind::Behaviour { aggregate, .. } => *aggregate,
             _ => Aggregate::Count,
@@ -148,8 +148,8 @@ impl Cell {
         }
     }
 
-    /// What it says, in 10^-9, where that is a number kept as such: what [`reading`](Self::reading) gives, sooner.
-    pub fn number_units(&self) -> Option<i64> {
+    /// Returns its number in 10^-9, if it is kept as a number: the same as [`reading`](Self::reading), in less time.
+    pub(crate) fn number_units(&self) -> Option<i64> {
         match self {
             Cell::Count { count, .. } => i64::try_from(*count).ok()?.checked_mul(UNITS_PER_ONE as i64),
             Cell::Number { units, .. } => Some(*units),
@@ -159,7 +159,7 @@ impl Cell {
     }
 
     /// Reads what it keeps elsewhere in memory, for nothing but that it is near then.
-    pub fn fetch(&self) -> u64 {
+    pub(crate) fn fetch(&self) -> u64 {
         match self {
             Cell::TraitNumber { value, .. } => value.sequence,
             Cell::Other { state, .. } => match &**state {
@@ -173,7 +173,7 @@ impl Cell {
     }
 
     /// Brings windows to `now`.
-    pub fn advance(&mut self, kind: &MeasureKind, now: Millis) {
+    pub(crate) fn advance(&mut self, kind: &MeasureKind, now: Millis) {
         let Cell::Other { state, .. } = self else { return };
         match (&mut **state, kind) {
             (LargeState::Window(log), MeasureKind::Behaviour { span: Span::Sliding { enter, leave }, .. }) => {
@@ -188,7 +188,7 @@ impl Cell {
     }
 
     /// The next instant after `now` at which it, or a test of it with one of these offsets, may change by time alone.
-    pub fn next_change(&self, kind: &MeasureKind, offsets: &[Millis], now: Millis) -> Millis {
+    pub(crate) fn next_change(&self, kind: &MeasureKind, offsets: &[Millis], now: Millis) -> Millis {
         let own = match self {
             Cell::Other { state, .. } => match (&**state, kind) {
                 (LargeState::Window(log), MeasureKind::Behaviour { span: Span::Sliding { enter, leave }, .. }) => {
@@ -203,8 +203,8 @@ impl Cell {
         if offsets.is_empty() { own } else { own.min(next_flip(&self.reading(kind, now), offsets, now)) }
     }
 
-    /// Whether nothing is kept any more.
-    pub fn is_empty(&self) -> bool {
+    /// Returns whether nothing is kept any more.
+    pub(crate) fn is_empty(&self) -> bool {
         match self {
             Cell::Other { state, .. } => match &**state {
                 LargeState::Window(log) => log.is_empty(),
@@ -232,7 +232,7 @@ fn next_flip(reading: &Reading, offsets: &[Millis], now: Millis) -> Millis {
     next.unwrap_or(Millis::MAX)
 }
 
-/// Whether the event's time and filter let it feed the measure, apart from what depends on now.
+/// Returns whether the event's time and filter let it feed the measure, apart from what depends on now.
 fn fits(kind: &MeasureKind, applied: AppliedEvent<'_>) -> bool {
     match kind {
         MeasureKind::Behaviour { filter, span, relative, .. } => {
@@ -245,7 +245,7 @@ fn fits(kind: &MeasureKind, applied: AppliedEvent<'_>) -> bool {
 
 /// Applies an event to a behaviour's or sequence's cell (`None`: nothing is kept yet) and gives the cell to keep;
 /// `Err` gives back what was there where the event feeds nothing.
-pub fn apply(
+pub(crate) fn apply(
     cell: Option<Cell>,
     measure: MeasureId,
     kind: &MeasureKind,
@@ -421,7 +421,7 @@ fn add_to_state(
 }
 
 /// Applies an `identify`'s value for a trait.
-pub fn apply_trait(
+pub(crate) fn apply_trait(
     cell: Option<Cell>,
     measure: MeasureId,
     below: &[Arc<str>],
@@ -451,11 +451,4 @@ pub fn apply_trait(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_cell_stays_small() {
-        assert_eq!(size_of::<Cell>(), 16);
-    }
-}
+mod tests;

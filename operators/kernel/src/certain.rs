@@ -1,9 +1,8 @@
-//! Of a rule, the one that holds where it does not rest on a missing value.
+//! The certain part of a rule: another rule, which holds where the first does not rest on a missing value.
 //!
-//! Law: in Kleene's logic, with every test unknown whose measure has no value that it is about, a rule that comes out true is
-//! fulfilled by value; one that is fulfilled and does not come out true rests on a missing value. "Comes out true" and "comes
-//! out false" are rules themselves, over the same leaves and over whether there is a value: so they are computed, and kept up
-//! to date, as every other.
+//! Law: it holds where the rule is true in Kleene's logic, with every test unknown whose measure has no value to test. Where
+//! the rule holds and its certain part does not, the rule rests on a missing value. "Is true" and "is false" are rules
+//! themselves, over the same leaves and over whether there is a value, so they are kept up to date like every other.
 
 use audience_rules::ast::{Condition, Test};
 
@@ -12,7 +11,7 @@ use crate::program::{Expression, Leaf, MeasureKey, Program};
 use crate::reading::Reading;
 
 impl Program {
-    /// The rule that holds where this one does whatever the values are that are missing; `None` where that is everywhere.
+    /// Returns the rule that holds where this one does whatever the missing values are; `None` if that is everywhere.
     pub fn certain(&self) -> Option<Program> {
         let mut certain = Certain { program: self, leaves: Vec::new(), has_asked: false };
         let expression = certain.comes_out(&self.expression, true);
@@ -23,7 +22,7 @@ impl Program {
 struct Certain<'a> {
     program: &'a Program,
     leaves: Vec<Leaf>,
-    /// Whether it is asked anywhere if there is a value.
+    /// True if any leaf asks whether there is a value.
     has_asked: bool,
 }
 
@@ -70,7 +69,7 @@ impl Certain<'_> {
     }
 }
 
-/// Whether users may have no value of it.
+/// Returns whether users may have no value of it.
 fn may_miss(key: &MeasureKey) -> bool {
     MeasureKind::of(key).default_reading() == Reading::Missing
 }
@@ -118,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn it_holds_where_kleenes_logic_says_so() {
+    fn certain_rule_holds_where_kleenes_logic_says_true() {
         let leaves: Vec<Expression> = (0..3).map(Expression::Leaf).collect();
         let mut with_one = 0;
         for expression in groups(&groups(&leaves)) {
@@ -145,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn what_rests_on_no_missing_value_is_certain_as_it_is() {
+    fn certain_rule_is_none_where_no_missing_value_matters() {
         let of = |leaves, expression| Program::of(leaves, expression).certain().is_none();
         assert!(of(vec![leaf(0)], Expression::Leaf(0)));
         assert!(!of(vec![leaf(1)], Expression::Leaf(0)));

@@ -1,28 +1,30 @@
-//! The operators of Audience Manager.
+//! The kernel: the operator that joins user rows with rules, and owns the state of both collections.
 //!
-//! - [`program`]: a rule made ready to run.
-//! - [`measure`], [`cell`], [`window_log`], [`relative_log`], [`sequence_state`]: what is kept of a user.
-//! - [`registry`]: what is computed, with equal parts shared.
-//! - [`worker`]: the users of one worker.
-//! - [`rank`], [`aliases`], [`calendar`], [`membership`]: the first of a population; ids that are one user; time; who is
-//!   in what.
-//! - [`operator`]: all of that as timely operators.
+//! - [`program`]: a compiled rule.
+//! - `measure`, `cell`, `window_log`, `relative_log`, `sequence_state`: the columns of a user row. `reading`: their values.
+//! - [`registry`]: the measures, predicates and rules of one worker, with equal parts shared.
+//! - [`worker`]: the user rows of one worker, and their evaluation.
+//! - `rank`: the first users by a measure. `calendar`: the instants at which users change by time alone.
+//! - [`aliases`]: the ids that are one user. [`membership`]: the members of each segment.
+//! - [`operator`]: all of these as timely operators.
 #![forbid(unsafe_code)]
-#![warn(missing_docs)]
+#![warn(missing_docs, unreachable_pub)]
 
 pub mod aliases;
-pub mod calendar;
-pub mod cell;
+mod calendar;
+mod cell;
 mod certain;
-pub mod measure;
+mod measure;
 pub mod membership;
 pub mod message;
 pub mod operator;
 pub mod program;
-pub mod rank;
-pub mod reading;
+mod rank;
+mod reading;
 pub mod registry;
-pub mod relative_log;
-pub mod sequence_state;
-pub mod window_log;
+mod relative_log;
+mod sequence_state;
+#[cfg(test)]
+mod testing;
+mod window_log;
 pub mod worker;

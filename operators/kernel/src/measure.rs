@@ -15,12 +15,12 @@ use crate::program::MeasureKey;
 use crate::reading::Reading;
 
 /// A measure's number within one worker.
-pub type MeasureId = u32;
+pub(crate) type MeasureId = u32;
 
-/// What is made of the events that count.
+/// A function over the events that count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Aggregate {
-    /// How many.
+    /// The number of events.
     Count,
     /// Exact sum.
     Sum,
@@ -48,7 +48,7 @@ pub enum Aggregate {
     SinceLast,
 }
 
-/// How time bears on a measure.
+/// The span of time in which an event counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Span {
     /// An event counts for ever once its time has come.
@@ -74,7 +74,7 @@ impl Span {
         }
     }
 
-    /// When an event of that timestamp counts: from the first instant until before the second.
+    /// Returns the span in which an event of that timestamp counts: from the first instant until before the second.
     pub fn of_event(self, timestamp: Millis) -> Option<(Millis, Millis)> {
         match self {
             Span::Lasting => Some((timestamp, Millis::MAX)),
@@ -84,31 +84,31 @@ impl Span {
     }
 }
 
-/// What a measure is of.
+/// A measure, made ready to be fed.
 #[derive(Clone, Debug)]
 pub enum MeasureKind {
     /// An `identify` trait: the path below the trait's name.
     Trait(Vec<Arc<str>>),
     /// A behaviour.
     Behaviour {
-        /// What is made of the events.
+        /// The function over the events.
         aggregate: Aggregate,
-        /// Where the value is, for aggregates of values.
+        /// The path of the value, for aggregates of values.
         path: Option<EventPath>,
-        /// Which events.
+        /// The events that count.
         filter: Option<Filter>,
-        /// When they count.
+        /// The span in which they count.
         span: Span,
-        /// Whether the filter itself depends on now.
+        /// True if the filter itself depends on now.
         relative: bool,
     },
     /// A sequence.
     Sequence {
         /// The steps and the window.
         sequence: Arc<audience_rules::ast::Sequence>,
-        /// When events count.
+        /// The span in which events count.
         span: Span,
-        /// Whether a step's filter depends on now.
+        /// True if a step's filter depends on now.
         relative: bool,
     },
 }
@@ -127,7 +127,7 @@ impl MeasureKind {
         }
     }
 
-    /// What the measure says of a user of whom nothing is kept.
+    /// Returns the reading for a user without a cell.
     pub fn default_reading(&self) -> Reading {
         match self {
             MeasureKind::Sequence { .. } => Reading::Held(false),
@@ -139,7 +139,7 @@ impl MeasureKind {
         }
     }
 
-    /// Whether readings are durations to now.
+    /// Returns whether readings are durations to now.
     pub fn is_since(&self) -> bool {
         matches!(self, MeasureKind::Behaviour { aggregate: Aggregate::SinceFirst | Aggregate::SinceLast, .. })
     }
@@ -176,9 +176,9 @@ fn behaviour_kind(behaviour: &Behaviour) -> MeasureKind {
     }
 }
 
-/// What an event adds to an aggregate.
+/// The contribution of an event to an aggregate.
 #[derive(Clone, Copy, Debug)]
-pub enum Contribution<'a> {
+pub(crate) enum Contribution<'a> {
     /// That it happened.
     Occurrence,
     /// A number.
@@ -189,8 +189,8 @@ pub enum Contribution<'a> {
     Value(ValueRef<'a>),
 }
 
-/// What the event adds; `None` where the value is missing.
-pub fn contribution<'a>(
+/// Returns the event's contribution; `None` if the value is missing.
+pub(crate) fn contribution<'a>(
     aggregate: Aggregate,
     path: Option<&EventPath>,
     event: &EventRef<'a>,
@@ -216,7 +216,7 @@ fn fingerprint(value: ValueRef<'_>) -> u128 {
 /// Measures by the text that they want.
 type ByText = HashMap<Arc<str>, Vec<MeasureId>>;
 
-/// Which measures an event of some type may feed.
+/// The measures that events of one type may feed.
 #[derive(Default)]
 struct TypeListeners {
     /// Those to be asked for every event.
@@ -291,7 +291,7 @@ fn wanted_text(filter: &Filter) -> Option<(&EventPath, &Arc<str>)> {
     }
 }
 
-/// Which measures an event may feed.
+/// The measures that an event may feed.
 #[derive(Default)]
 pub struct Listeners {
     any: TypeListeners,
@@ -362,7 +362,7 @@ fn names(events: &EventTypes) -> &[Arc<str>] {
 }
 
 impl MeasureKind {
-    /// Whether every reading is a number, and every test of it one of numbers.
+    /// Returns whether every reading is a number, and every test of it one of numbers.
     pub fn is_plain_number(&self) -> bool {
         matches!(
             self,

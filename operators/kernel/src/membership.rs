@@ -1,4 +1,4 @@
-//! Who is in what, of one worker's users: read by those who serve while the worker writes.
+//! The memberships of one worker's users, which the APIs read while the worker writes.
 
 use std::hint::black_box;
 use std::sync::Arc;
@@ -28,7 +28,7 @@ pub fn shard_of(id: &[u8]) -> u64 {
 pub struct UserIds {
     /// In place where short, as most are.
     ids: Vec<CompactString>,
-    /// Of each number, the shard; for checkpoints, which go shard by shard.
+    /// The shard of each user, for checkpoints, which are written shard by shard.
     shards: Vec<u8>,
     slots: HashTable<u32>,
 }
@@ -39,7 +39,7 @@ impl UserIds {
         self.slots.find(user_hash(id.as_bytes()), |slot| self.ids[*slot as usize] == id).copied()
     }
 
-    /// Reads what a look for these hashes reads, for nothing but that it is near then: one load need not wait for another.
+    /// Prefetches the ids of these hashes, so that one load need not wait for another.
     pub fn fetch(&self, hashes: impl Iterator<Item = u64>) {
         let mut read = 0;
         for hash in hashes {
@@ -74,12 +74,12 @@ impl UserIds {
         self.shards[slot as usize]
     }
 
-    /// How many have a number.
+    /// Returns the number of users.
     pub fn len(&self) -> usize {
         self.ids.len()
     }
 
-    /// Whether none has.
+    /// Returns whether none has.
     pub fn is_empty(&self) -> bool {
         self.ids.is_empty()
     }
@@ -88,18 +88,18 @@ impl UserIds {
 /// A member to be entered or removed.
 #[derive(Clone, Copy, Default)]
 pub struct MemberUpdate {
-    /// Of which bitmap.
+    /// The bitmap.
     pub bitmap: BitmapId,
-    /// Who.
+    /// The user.
     pub slot: u32,
-    /// Whether they are in it from now on.
+    /// True if they are in it from now on.
     pub inside: bool,
 }
 
 /// More updates than this are put in the order of their bitmaps first, so that each bitmap is fetched from memory once.
 const FEW_UPDATES: usize = 1024;
 
-/// Who is in what, of one worker's users.
+/// The memberships of one worker's users.
 #[derive(Default)]
 pub struct Membership {
     /// The users.
@@ -135,7 +135,7 @@ impl Membership {
         &mut self.bitmaps[id as usize]
     }
 
-    /// Enters and removes members; where one comes more than once, the last counts. `sorted` is a buffer to be used again.
+    /// Enters and removes members; the last update of a member counts. `sorted` is a buffer to be used again.
     pub fn update(&mut self, updates: &[MemberUpdate], sorted: &mut Vec<MemberUpdate>) {
         let updates = if updates.len() > FEW_UPDATES {
             sort_by_bitmap(updates, sorted);
@@ -153,7 +153,7 @@ impl Membership {
         }
     }
 
-    /// Whether a user is in a segment.
+    /// Returns whether a user is in a segment.
     pub fn is_member(&self, segment: &SegmentId, slot: u32) -> bool {
         self.segments.get(segment).is_some_and(|bitmap| self.bitmaps[*bitmap as usize].contains(slot))
     }
@@ -167,7 +167,7 @@ impl Membership {
             .map(|(segment, _)| segment)
     }
 
-    /// How many of these users are in a segment.
+    /// Returns the number of these users that are in a segment.
     pub fn size(&self, segment: &str) -> u64 {
         self.segments.get(segment).map_or(0, |bitmap| self.bitmaps[*bitmap as usize].len())
     }
@@ -199,16 +199,4 @@ fn sort_by_bitmap(updates: &[MemberUpdate], sorted: &mut Vec<MemberUpdate>) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn updates_of_one_bitmap_stay_in_their_order() {
-        let update = |bitmap, slot, inside| MemberUpdate { bitmap, slot, inside };
-        let updates = [update(2, 1, true), update(0, 1, true), update(2, 1, false), update(1, 5, true)];
-        let mut sorted = Vec::new();
-        sort_by_bitmap(&updates, &mut sorted);
-        let found: Vec<_> = sorted.iter().map(|update| (update.bitmap, update.slot, update.inside)).collect();
-        assert_eq!(found, [(0, 1, true), (1, 5, true), (2, 1, true), (2, 1, false)]);
-    }
-}
+mod tests;

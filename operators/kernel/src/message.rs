@@ -1,4 +1,4 @@
-//! What flows between the operators.
+//! The messages that flow between the operators.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -36,11 +36,11 @@ pub struct IdentityChange {
     pub sequence: u64,
     /// The clock when it was accepted.
     pub at: Millis,
-    /// What becomes of the user.
+    /// The user's fate.
     pub fate: IdentityChangeKind,
 }
 
-/// What becomes of a user.
+/// The fate of a user whose identity changes.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum IdentityChangeKind {
     /// Is merged into another, and no longer one.
@@ -60,7 +60,7 @@ pub enum Control {
     Install {
         /// The rules by segment.
         rules: Vec<(SegmentId, Arc<Program>)>,
-        /// Where the history that a backfill will bring ends; `None` where there is no history.
+        /// The end of the history that a backfill will bring; `None` if there is no history.
         boundary: Option<Boundary>,
     },
     /// The history of the measures that the installed rules need is complete.
@@ -70,7 +70,7 @@ pub enum Control {
         /// The depth.
         rank_depth: Option<u32>,
     },
-    /// Puts changes in force, in this order: a segment stands behind those that it refers to.
+    /// Puts changes in force, in this order: a segment comes after those that it refers to.
     Publish(Vec<Publication>),
     /// Forgets rules that were installed and not put in force.
     Uninstall(Vec<SegmentId>),
@@ -78,7 +78,7 @@ pub enum Control {
     Preview(PreviewRequest),
     /// Writes these shards of a checkpoint.
     Capture {
-        /// Which shards.
+        /// The shards.
         shards: std::ops::Range<u32>,
         /// Events below this sequence number are in it, with this clock.
         boundary: Boundary,
@@ -89,7 +89,7 @@ pub enum Control {
     Activate,
 }
 
-/// What is to be counted of an installed rule.
+/// A request to count the members that an installed rule would have.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct PreviewRequest {
     /// The name that it was installed under.
@@ -98,29 +98,29 @@ pub struct PreviewRequest {
     pub certain: Option<SegmentId>,
     /// The segment whose members it is held against, where there is one.
     pub against: Option<SegmentId>,
-    /// How many users are named of those of each kind.
+    /// The most users that are named for each count.
     pub samples: u32,
 }
 
-/// What putting a rule in force would change.
+/// The changes that putting a rule in force would make.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PreviewResult {
     /// Users that are known.
     pub users: u64,
-    /// Who would be a member.
+    /// Users that would be members.
     pub members: u64,
-    /// Who of them is none now.
+    /// Those of them that are not members now.
     pub entered: SampledCount,
-    /// Who is a member now and would be none.
+    /// Users that are members now and would not be.
     pub left: SampledCount,
-    /// Who would be a member only because a value is missing.
+    /// Users that would be members only because a value is missing.
     pub by_missing: SampledCount,
 }
 
-/// How many, and some of them.
+/// A number of users, and some of them by id.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SampledCount {
-    /// How many.
+    /// The number.
     pub count: u64,
     /// Some, spread over all.
     pub sample: Vec<String>,
@@ -131,7 +131,7 @@ pub struct SampledCount {
 pub struct Clock {
     /// Now.
     pub now: Millis,
-    /// What is due up to here is done in this tick; the rest waits for a later one.
+    /// The end of what this tick does: whatever is due later waits for a later tick.
     pub limit: Millis,
 }
 
@@ -149,18 +149,18 @@ pub struct Publication {
     pub segment: SegmentId,
     /// Its version.
     pub version: u64,
-    /// What it is now.
+    /// Its content from now on.
     pub content: SegmentContent,
 }
 
-/// What a segment is.
+/// The content of a segment.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum SegmentContent {
     /// The rule installed for it.
     Rule,
     /// A list of ids.
     List(Arc<BTreeSet<Arc<str>>>),
-    /// What it was: only its version is another.
+    /// The same content as before, under another version.
     Unchanged,
     /// Not in force: it has no members.
     Nothing,
@@ -173,7 +173,7 @@ pub struct WorkerChange {
     pub user: u32,
     /// The segment.
     pub segment: u32,
-    /// When.
+    /// The instant of the change.
     pub at: Millis,
     /// Entered, or left.
     pub entered: bool,
@@ -181,7 +181,7 @@ pub struct WorkerChange {
     pub cause: Cause,
 }
 
-/// What the ranks are told.
+/// A message to the ranks.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum RankInput {
     /// There is a rank.
@@ -204,7 +204,7 @@ pub enum RankInput {
         rank: RankId,
         /// The user.
         user: String,
-        /// What orders.
+        /// The key that orders; `None` if the user is not ranked.
         key: Option<RankKey>,
     },
 }
@@ -218,7 +218,7 @@ impl RankInput {
     }
 }
 
-/// How many of the first.
+/// The number of users that a rank takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum RankCut {
     /// So many.

@@ -8,14 +8,14 @@ use audience_rules::ast::{
 use audience_rules::catalogue::Catalogue;
 use serde::{Deserialize, Serialize};
 
-/// What is kept of each user for some leaf: a measure's key. Rules that ask for the same share it.
+/// The key of a measure. Rules that ask for the same measure share it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum MeasureKey {
     /// The value at a path of the `identify` traits.
     Trait(Vec<Arc<str>>),
     /// A behaviour measure.
     Behaviour(Arc<Behaviour>),
-    /// Whether a sequence holds.
+    /// A sequence, which holds or does not.
     Sequence(Arc<Sequence>),
 }
 
@@ -24,7 +24,7 @@ pub enum MeasureKey {
 pub enum Leaf {
     /// A test of a measure.
     Measured(MeasureKey, Test),
-    /// Whether a measure has a value that the test is about.
+    /// A check that a measure has a value that the test is about.
     Valued(MeasureKey, Test),
     /// Membership in another segment.
     Segment(SegmentId),
@@ -41,9 +41,9 @@ pub struct RankProgram {
     pub by: MeasureKey,
     /// Greatest first.
     pub descending: bool,
-    /// How many.
+    /// The number of users that it takes.
     pub cut: Cut,
-    /// Who is ranked; all known users where absent.
+    /// The rule of who is ranked; all known users if absent.
     pub among: Option<Arc<Program>>,
 }
 
@@ -54,7 +54,7 @@ impl RankProgram {
     }
 }
 
-/// How leaves are joined; leaves by their index.
+/// The boolean expression over the leaves, which are named by their index.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Expression {
     /// A leaf.
@@ -87,7 +87,7 @@ pub(crate) const TABLE_LEAVES: usize = 6;
 pub struct Program {
     /// Distinct leaves.
     pub leaves: Vec<Leaf>,
-    /// How they are joined.
+    /// The expression over them.
     pub expression: Expression,
     /// The value for each combination of leaves (bit *i* of the index is leaf *i*), where they are few.
     pub table: Option<u64>,
@@ -101,7 +101,7 @@ impl Program {
         Program::of(leaves, expression)
     }
 
-    /// Of leaves, each of them once, and how they are joined.
+    /// Returns the program of distinct leaves and an expression over them.
     pub fn of(leaves: Vec<Leaf>, expression: Expression) -> Program {
         let table = (leaves.len() <= TABLE_LEAVES).then(|| {
             (0..1u64 << leaves.len())

@@ -44,13 +44,13 @@ struct RankState {
 
 /// The ranks of one worker.
 #[derive(Default)]
-pub struct Ranks {
+pub(crate) struct Ranks {
     ranks: HashMap<RankId, RankState>,
 }
 
 impl Ranks {
     /// Takes the inputs of a tick and gives who came in and who fell out by them, each user once a rank.
-    pub fn apply(&mut self, inputs: impl IntoIterator<Item = RankInput>) -> Vec<RankChange> {
+    pub(crate) fn apply(&mut self, inputs: impl IntoIterator<Item = RankInput>) -> Vec<RankChange> {
         let mut flips: BTreeMap<(RankId, Arc<str>), (bool, bool)> = BTreeMap::new();
         let mut touched: BTreeSet<RankId> = BTreeSet::new();
         for input in inputs {
@@ -141,7 +141,7 @@ impl RankState {
         }
     }
 
-    /// How many should be inside.
+    /// Returns the number of users that belong inside.
     fn size(&self) -> usize {
         let ranked = self.keys.len();
         match self.cut {
@@ -154,3 +154,6 @@ impl RankState {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,4 +1,4 @@
-//! What a measure says of a user at an instant.
+//! The value of a measure for a user at an instant.
 
 use std::cmp::Ordering;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use audience_rules::decimal::Decimal;
 use audience_rules::test::Operand;
 use audience_rules::value::ValueRef;
 
-/// What a measure says of a user at an instant.
+/// The value of a measure for a user at an instant.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Reading {
     /// Nothing.
@@ -21,12 +21,12 @@ pub enum Reading {
     Flat(Arc<[u8]>),
     /// An instant that durations are measured from.
     Since(Millis),
-    /// Whether a sequence holds.
+    /// True if a sequence holds.
     Held(bool),
 }
 
 impl Reading {
-    /// Whether the test holds of it at `now`.
+    /// Returns whether the test holds of it at `now`.
     pub fn holds(&self, test: &Test, now: Millis) -> bool {
         match self {
             Reading::Held(held) => *held,
@@ -34,7 +34,7 @@ impl Reading {
         }
     }
 
-    /// Whether it is a value that the test is about: else whatever the test says of it, it says because there is none. The
+    /// Returns whether it is a value that the test is about; else the test answers as it does of a missing value. The
     /// same at any instant.
     pub fn is_value_to(&self, test: &Test) -> bool {
         match self {
@@ -70,11 +70,12 @@ impl Reading {
     }
 }
 
-/// A number *u* units stands at 4*u*; what lies between two units at 4*u* + 2; thresholds stand at the odd positions around 4*u*.
-pub const POSITION_SCALE: i128 = 4;
+/// The distance of two units: a number of *u* units stands at 4*u*, a fraction between two units at 4*u* + 2, and thresholds at
+/// the odd positions around 4*u*.
+pub(crate) const POSITION_SCALE: i128 = 4;
 
 /// The positions at which a test of a number changes; `None` where it does not depend on them alone.
-pub fn thresholds(test: &Test) -> Option<Vec<i128>> {
+pub(crate) fn thresholds(test: &Test) -> Option<Vec<i128>> {
     let number = |literal: &Literal| match literal {
         Literal::Number(number) => Some(number.units() * POSITION_SCALE),
         _ => None,
@@ -97,7 +98,7 @@ pub fn thresholds(test: &Test) -> Option<Vec<i128>> {
     })
 }
 
-/// What orders a rank: an exact number.
+/// The key that a rank orders users by: an exact number.
 #[derive(Clone, Copy, Debug, serde::Serialize, serde::Deserialize)]
 pub struct RankKey {
     units: i128,

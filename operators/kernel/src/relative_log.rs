@@ -1,5 +1,5 @@
-//! The events of a measure whose filter itself depends on now ("an event whose `expires` is before now − 3 d"): each with
-//! the spans of time in which it counts.
+//! The events of a measure whose filter itself depends on now ("an event whose `expires` is before now − 3 d"), each
+//! with the spans of time in which it counts.
 //!
 //! Law: as [`crate::window_log`], with any spans. Cost: every reading looks at every event kept; such filters are rare.
 
@@ -18,7 +18,7 @@ use crate::reading::Reading;
 use crate::window_log::{WindowLog, flat};
 
 /// From the first instant until before the second.
-pub type TimeRange = (Millis, Millis);
+pub(crate) type TimeRange = (Millis, Millis);
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 enum KeptValue {
@@ -38,13 +38,19 @@ struct RelativeEvent {
 
 /// Events with the spans of time in which they count.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct RelativeLog {
+pub(crate) struct RelativeLog {
     entries: Vec<RelativeEvent>,
 }
 
 impl RelativeLog {
     /// Adds an event that counts in `spans`.
-    pub fn add(&mut self, contribution: Contribution<'_>, timestamp: Millis, sequence: u64, spans: Vec<TimeRange>) {
+    pub(crate) fn add(
+        &mut self,
+        contribution: Contribution<'_>,
+        timestamp: Millis,
+        sequence: u64,
+        spans: Vec<TimeRange>,
+    ) {
         let kept = match contribution {
             Contribution::Occurrence => KeptValue::Occurrence,
             Contribution::Number(number) => KeptValue::Number(number),
@@ -56,17 +62,17 @@ impl RelativeLog {
     }
 
     /// Forgets what no longer counts at `now` or later.
-    pub fn advance(&mut self, now: Millis) {
+    pub(crate) fn advance(&mut self, now: Millis) {
         self.entries.retain(|entry| entry.spans.last().is_some_and(|(_, end)| *end > now));
     }
 
     /// The next instant after `now` at which an event begins or ends to count.
-    pub fn next_change(&self, now: Millis) -> Millis {
+    pub(crate) fn next_change(&self, now: Millis) -> Millis {
         next_boundary(self.entries.iter().flat_map(|entry| &entry.spans), now)
     }
 
     /// The aggregate over the events that count at `now`.
-    pub fn reading(&self, aggregate: Aggregate, now: Millis) -> Reading {
+    pub(crate) fn reading(&self, aggregate: Aggregate, now: Millis) -> Reading {
         let always = (0, Millis::MAX - Millis::MAX / 4);
         let mut log = WindowLog::new(aggregate);
         for entry in self.entries.iter().filter(|entry| contains(&entry.spans, now)) {
@@ -84,19 +90,19 @@ impl RelativeLog {
         log.reading(aggregate)
     }
 
-    /// Whether nothing is kept.
-    pub fn is_empty(&self) -> bool {
+    /// Returns whether nothing is kept.
+    pub(crate) fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
 }
 
-/// Whether one of the spans holds `now`.
-pub fn contains(spans: &[TimeRange], now: Millis) -> bool {
+/// Returns whether one of the spans holds `now`.
+pub(crate) fn contains(spans: &[TimeRange], now: Millis) -> bool {
     spans.iter().any(|(start, end)| *start <= now && now < *end)
 }
 
 /// The least boundary after `now`.
-pub fn next_boundary<'a>(spans: impl Iterator<Item = &'a TimeRange>, now: Millis) -> Millis {
+pub(crate) fn next_boundary<'a>(spans: impl Iterator<Item = &'a TimeRange>, now: Millis) -> Millis {
     spans
         .flat_map(|(start, end)| [*start, *end])
         .filter(|instant| *instant > now && *instant != Millis::MAX)
@@ -105,7 +111,7 @@ pub fn next_boundary<'a>(spans: impl Iterator<Item = &'a TimeRange>, now: Millis
 }
 
 /// The spans within `within` in which the filter holds of the event.
-pub fn filter_spans(filter: Option<&Filter>, event: &EventRef<'_>, within: TimeRange) -> Vec<TimeRange> {
+pub(crate) fn filter_spans(filter: Option<&Filter>, event: &EventRef<'_>, within: TimeRange) -> Vec<TimeRange> {
     let Some(filter) = filter else { return vec![within] };
     let mut flips = Vec::new();
     collect_flips(filter, event, &mut flips);
@@ -140,9 +146,12 @@ fn collect_flips(filter: &Filter, event: &EventRef<'_>, flips: &mut Vec<Millis>)
 }
 
 /// The times that a value says: its own, or those of an array's elements.
-pub fn times(value: ValueRef<'_>) -> Vec<Millis> {
+pub(crate) fn times(value: ValueRef<'_>) -> Vec<Millis> {
     match value {
         ValueRef::Array(items) => items.filter_map(parse_time_ref).collect(),
         value => parse_time_ref(value).into_iter().collect(),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,8 +1,9 @@
-//! What is kept of a user for a sequence: the events that match some step, and whether the sequence holds.
+//! A user's state for a sequence: the events that match some step, and whether the sequence holds.
 //!
-//! Law: holds at *now* if some choice of kept events, one a step, each strictly later than the one before and within its
-//! gap, lies inside the window. Cost: O(kept events × steps) when an event is added or the answer may change by time;
-//! without a window, nothing more is kept once it has held, since it then holds for ever.
+//! Law: the sequence holds at *now* if some choice of events, one for each step, lies inside the window. Each event of the
+//! choice is strictly later than the one before, and within its gap.
+//! Cost: O(kept events × steps) when an event is added or time may change the answer. Without a window nothing is kept
+//! once the sequence has held, since it then holds for ever.
 
 use audience_rules::ast::{Millis, Sequence};
 use audience_rules::record::EventRef;
@@ -21,9 +22,9 @@ struct SequenceEvent {
     at_times: Vec<(u8, TimeRange)>,
 }
 
-/// What is kept of a user for a sequence.
+/// A user's state for a sequence.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct SequenceState {
+pub(crate) struct SequenceState {
     entries: Vec<SequenceEvent>,
     held: bool,
     for_ever: bool,
@@ -32,7 +33,14 @@ pub struct SequenceState {
 
 impl SequenceState {
     /// Adds an event, if it matches a step; then call [`advance`](Self::advance).
-    pub fn add(&mut self, sequence: &Sequence, span: Span, relative: bool, event: &EventRef<'_>, now: Millis) -> bool {
+    pub(crate) fn add(
+        &mut self,
+        sequence: &Sequence,
+        span: Span,
+        relative: bool,
+        event: &EventRef<'_>,
+        now: Millis,
+    ) -> bool {
         let timestamp = event.timestamp();
         let Some((enter, leave)) = span.of_event(timestamp) else { return false };
         if self.for_ever || leave <= now {
@@ -87,7 +95,7 @@ impl SequenceState {
     }
 
     /// Brings the answer to `now`.
-    pub fn advance(&mut self, sequence: &Sequence, span: Span, now: Millis) {
+    pub(crate) fn advance(&mut self, sequence: &Sequence, span: Span, now: Millis) {
         if self.for_ever {
             return;
         }
@@ -159,18 +167,18 @@ impl SequenceState {
         best
     }
 
-    /// Whether the sequence holds, as of the last [`advance`](Self::advance).
-    pub fn held(&self) -> bool {
+    /// Returns whether the sequence holds, as of the last [`advance`](Self::advance).
+    pub(crate) fn held(&self) -> bool {
         self.held
     }
 
     /// The next instant at which the answer may change by time alone.
-    pub fn next_change(&self) -> Millis {
+    pub(crate) fn next_change(&self) -> Millis {
         if self.for_ever || self.entries.is_empty() { Millis::MAX } else { self.next }
     }
 
-    /// Whether nothing is kept.
-    pub fn is_empty(&self) -> bool {
+    /// Returns whether nothing is kept.
+    pub(crate) fn is_empty(&self) -> bool {
         self.entries.is_empty() && !self.held
     }
 }
@@ -181,3 +189,6 @@ impl SequenceEvent {
             || self.at_times.iter().any(|(index, span)| usize::from(*index) == step && contains(&[*span], now))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,5 @@
-//! The events of a sliding window: what of them is needed, in the order of their timestamps, and the aggregate over
-//! those that count now.
+//! The events of a sliding window by timestamp, each reduced to what its aggregate needs, and the aggregate over those
+//! that count now.
 //!
 //! Law: `reading(now)` is the aggregate over the events added with timestamp + enter ≤ now < timestamp + leave.
 //! Cost: an addition in order and an expiration are O(1) for counts, sums and averages, O(log n) for extremes, distinct
@@ -16,9 +16,9 @@ use crate::measure::{Aggregate, Contribution};
 use crate::reading::Reading;
 
 /// Milliseconds in a UTC day.
-pub const DAY_MILLIS: Millis = 86_400_000;
+pub(crate) const DAY_MILLIS: Millis = 86_400_000;
 
-/// What is kept of each event, beside its timestamp.
+/// The events' values, beside their timestamps.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 enum WindowValues {
     Nothing,
@@ -27,7 +27,7 @@ enum WindowValues {
     Flat(VecDeque<(u64, Arc<[u8]>)>),
 }
 
-/// What is kept of the events that count now.
+/// The aggregate state of the events that count now.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 enum WindowTotal {
     Nothing,
@@ -39,17 +39,17 @@ enum WindowTotal {
 
 /// The events of a sliding window.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct WindowLog {
+pub(crate) struct WindowLog {
     instants: VecDeque<Millis>,
     values: WindowValues,
-    /// The first so many count now; those behind are yet to enter.
+    /// The number of events that count now; the later ones are yet to enter.
     counting: usize,
     total: WindowTotal,
 }
 
 impl WindowLog {
     /// An empty log for an aggregate.
-    pub fn new(aggregate: Aggregate) -> Self {
+    pub(crate) fn new(aggregate: Aggregate) -> Self {
         let (values, total) = match aggregate {
             Aggregate::Sum | Aggregate::Average => (WindowValues::Numbers(VecDeque::new()), WindowTotal::Sum(0)),
             Aggregate::Min | Aggregate::Max => {
@@ -66,7 +66,7 @@ impl WindowLog {
     }
 
     /// Adds an event; the log must have been advanced to `now`.
-    pub fn add(
+    pub(crate) fn add(
         &mut self,
         contribution: Contribution<'_>,
         timestamp: Millis,
@@ -97,7 +97,7 @@ impl WindowLog {
     }
 
     /// Lets events enter and leave up to `now`.
-    pub fn advance(&mut self, (enter, leave): (Millis, Millis), now: Millis) {
+    pub(crate) fn advance(&mut self, (enter, leave): (Millis, Millis), now: Millis) {
         while self.instants.get(self.counting).is_some_and(|next| next + enter <= now) {
             self.counting += 1;
             self.count_in(self.counting - 1);
@@ -116,14 +116,14 @@ impl WindowLog {
     }
 
     /// The next instant at which an event enters or leaves.
-    pub fn next_change(&self, (enter, leave): (Millis, Millis)) -> Millis {
+    pub(crate) fn next_change(&self, (enter, leave): (Millis, Millis)) -> Millis {
         let entering = self.instants.get(self.counting).map_or(Millis::MAX, |next| next + enter);
         let leaving = if self.counting > 0 { self.instants[0] + leave } else { Millis::MAX };
         entering.min(leaving)
     }
 
-    /// Whether nothing is kept.
-    pub fn is_empty(&self) -> bool {
+    /// Returns whether nothing is kept.
+    pub(crate) fn is_empty(&self) -> bool {
         self.instants.is_empty()
     }
 
@@ -152,7 +152,7 @@ impl WindowLog {
     }
 
     /// The aggregate over the events that count.
-    pub fn reading(&self, aggregate: Aggregate) -> Reading {
+    pub(crate) fn reading(&self, aggregate: Aggregate) -> Reading {
         let count = self.counting;
         let whole = |number: usize| Reading::Number(Decimal::from_integer(number as i64));
         match (aggregate, &self.total, &self.values) {
@@ -189,8 +189,11 @@ fn take_one<K: Ord>(counts: &mut BTreeMap<K, u32>, key: K) {
 }
 
 /// The flat form of a value by itself.
-pub fn flat(value: audience_rules::value::ValueRef<'_>) -> Arc<[u8]> {
+pub(crate) fn flat(value: audience_rules::value::ValueRef<'_>) -> Arc<[u8]> {
     let mut bytes = Vec::with_capacity(24);
     value.to_value().encode(&mut bytes);
     bytes.into()
 }
+
+#[cfg(test)]
+mod tests;

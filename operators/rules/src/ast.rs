@@ -1,4 +1,4 @@
-//! What a rule is, once read and checked: a tree of nodes with every alias, default and literal resolved.
+//! A rule once read and checked: a tree of nodes with every alias, default and literal resolved.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ pub type SegmentId = Arc<str>;
 pub enum Node {
     /// Conditions joined by `logic`.
     Group {
-        /// How the conditions are joined.
+        /// The operator between the conditions.
         logic: Logic,
         /// One at least.
         conditions: Vec<Node>,
@@ -31,7 +31,7 @@ pub enum Node {
     },
     /// A test of a measure over the user's events.
     Behaviour {
-        /// What is measured.
+        /// The measure.
         behaviour: Arc<Behaviour>,
         /// The test of the measure's value.
         test: Test,
@@ -46,7 +46,7 @@ pub enum Node {
     Sample(Sample),
 }
 
-/// How conditions are joined.
+/// A logical operator over conditions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Logic {
     /// All hold.
@@ -60,11 +60,11 @@ pub enum Logic {
 /// A measure over the events that match.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Behaviour {
-    /// Which event types count.
+    /// The event types that count.
     pub events: EventTypes,
-    /// Which of them, by their own values.
+    /// A filter on their values.
     pub filter: Option<Filter>,
-    /// What is measured.
+    /// The measure.
     pub measure: Measure,
     /// Over what time; `None` is all history up to now.
     pub window: Option<Window>,
@@ -80,7 +80,7 @@ pub enum EventTypes {
 }
 
 impl EventTypes {
-    /// Whether events of this type are among them.
+    /// Returns whether events of this type are among them.
     pub fn contains(&self, event_type: &str) -> bool {
         match self {
             EventTypes::Any => true,
@@ -89,10 +89,10 @@ impl EventTypes {
     }
 }
 
-/// What is measured over matching events.
+/// A function over matching events.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Measure {
-    /// How many.
+    /// The number of events.
     Count,
     /// On how many distinct UTC days.
     Days,
@@ -221,7 +221,7 @@ pub enum Comparison {
 }
 
 impl Comparison {
-    /// Whether `left OP right`, given how left stands to right.
+    /// Returns whether `left OP right`, given how left stands to right.
     pub fn holds(self, ordering: std::cmp::Ordering) -> bool {
         match self {
             Comparison::Greater => ordering.is_gt(),
@@ -244,7 +244,7 @@ pub enum Literal {
     Bool(bool),
 }
 
-/// What `before` and `after` compare with.
+/// The instant that `before` and `after` compare with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Moment {
     /// A fixed instant.
@@ -273,7 +273,7 @@ impl Pattern {
         self.0.as_str()
     }
 
-    /// Whether it matches anywhere in the text.
+    /// Returns whether it matches anywhere in the text.
     pub fn is_match(&self, text: &str) -> bool {
         self.0.is_match(text)
     }
@@ -326,9 +326,9 @@ pub struct Sequence {
 /// A step of a sequence.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct SequenceStep {
-    /// Which event types.
+    /// The event types.
     pub events: EventTypes,
-    /// Which of them.
+    /// A filter on their values.
     pub filter: Option<Filter>,
     /// At most so long after the step before.
     pub max_gap: Option<Millis>,
@@ -337,17 +337,17 @@ pub struct SequenceStep {
 /// Users in the order of a measure, and how many of the first are meant.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Rank {
-    /// What orders them.
+    /// The key that orders them.
     pub by: RankBy,
     /// Greatest first, or least first.
     pub descending: bool,
-    /// How many.
+    /// The number of events.
     pub cut: Cut,
     /// Only users for whom this holds.
     pub among: Option<Node>,
 }
 
-/// What orders a rank.
+/// The key that orders a rank.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum RankBy {
     /// A computed trait or an `identify` trait.
@@ -356,7 +356,7 @@ pub enum RankBy {
     Behaviour(Arc<Behaviour>),
 }
 
-/// How many of the first.
+/// The number of users that a rank takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Cut {
     /// N, 1 to 1,000,000.

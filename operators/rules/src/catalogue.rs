@@ -18,11 +18,11 @@ use crate::value::Value;
 pub struct ComputedTrait {
     /// Its name; no dots.
     pub name: Arc<str>,
-    /// What it measures.
+    /// The behaviour that it measures.
     pub behaviour: Arc<Behaviour>,
 }
 
-/// Where a segment stands in its life.
+/// The lifecycle status of a segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum SegmentStatus {
@@ -36,7 +36,7 @@ pub enum SegmentStatus {
     Archived,
 }
 
-/// Who belongs to a segment.
+/// The members of a segment, as a rule or as a list.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Definition {
     /// The known users for whom a rule holds.
@@ -50,16 +50,16 @@ pub enum Definition {
 pub struct Segment {
     /// Its id.
     pub id: SegmentId,
-    /// Which edit of it this is.
+    /// The version: the number of edits so far.
     pub version: u64,
-    /// Where it stands in its life.
+    /// Its lifecycle status.
     pub status: SegmentStatus,
-    /// Who belongs to it.
+    /// Its members.
     pub definition: Definition,
 }
 
 impl Definition {
-    /// Whether it says the same; what was not edited since is the same piece of memory.
+    /// Returns whether it says the same; what was not edited since is the same piece of memory.
     pub fn is(&self, other: &Definition) -> bool {
         match (self, other) {
             (Definition::Dynamic(one), Definition::Dynamic(other)) => Arc::ptr_eq(one, other) || one == other,
@@ -162,7 +162,7 @@ impl Catalogue {
         })
     }
 
-    /// Whether following references from one segment reaches another.
+    /// Returns whether following references from one segment reaches another.
     fn leads_to(&self, from: &SegmentId, target: &str) -> bool {
         let mut seen = BTreeSet::from([from]);
         let mut open = vec![from];
@@ -196,7 +196,7 @@ impl Catalogue {
         if broken.is_empty() { Ok(new) } else { Err(broken) }
     }
 
-    /// Creates or replaces a computed trait, already checked. Literals of rules that test it are read anew where its
+    /// Creates or replaces a computed trait, already checked. Literals of rules that test it are read again if its
     /// measure is now of another kind: `"30d"` is a duration to `since_last` and a text to `last`.
     pub fn put_trait(&mut self, new: ComputedTrait) {
         let with = TraitsWith { catalogue: self, new: &new };
@@ -212,7 +212,7 @@ impl Catalogue {
         self.traits.insert(new.name.clone(), new);
     }
 
-    /// The segments, with their rules, that must be read anew with this computed trait.
+    /// The segments, with their rules, that must be read again with this computed trait.
     fn reread_by<'a>(&'a self, new: &'a ComputedTrait) -> impl Iterator<Item = (&'a Segment, &'a Node)> {
         let takes_changes = LiteralKind::of_field(&new.name, self) != LiteralKind::of(&new.behaviour.measure);
         self.segments
@@ -251,8 +251,8 @@ impl Catalogue {
         self.traits.remove(name)
     }
 
-    /// Every segment, behind all that its rules refer to; by id where that leaves a choice. Segments on a cycle or behind
-    /// one, which the checks exclude, come last.
+    /// Returns every segment, after all that its rules refer to, and by id if that leaves a choice. Segments on a cycle or
+    /// after one, which the checks exclude, come last.
     pub fn in_dependency_order(&self) -> Vec<SegmentId> {
         let mut dependants: BTreeMap<&SegmentId, Vec<&SegmentId>> = BTreeMap::new();
         let mut waiting: BTreeMap<&SegmentId, usize> = BTreeMap::new();
@@ -286,7 +286,8 @@ impl Catalogue {
     }
 }
 
-/// What of a rule read with the computed traits `old` is invalid with `new`; the pointers are into its canonical form.
+/// Returns the faults that a rule read with the computed traits `old` has with `new`, with pointers into its canonical
+/// form.
 pub fn fits(node: &Node, old: &dyn TraitLookup, new: &dyn TraitLookup) -> Vec<Fault> {
     reread(node, old, new).err().unwrap_or_default()
 }

@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn rounds_half_even_before_anything_else() {
+    fn decimal_rounds_half_even_before_anything_else() {
         assert_eq!(units("5e-10"), 0);
         assert_eq!(units("1.5e-9"), 2);
         assert_eq!(units("-2.5e-09"), -2);
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn reads_every_form_and_refuses_the_rest() {
+    fn decimal_reads_every_form_and_refuses_the_rest() {
         assert_eq!(units("1.5e3"), 1500 * UNITS_PER_ONE);
         assert_eq!(units("+01500"), 1500 * UNITS_PER_ONE);
         assert_eq!(units("0e999999999999999999999"), 0);
@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn the_common_case_agrees_with_the_rest() {
+    fn decimal_reads_common_forms_as_it_does_all() {
         let texts = ["0", "7", "-7", "12.5", "-0.000000001", "999999999999999999", ".5", "5.", "-.25", "1.123456789"];
         for text in texts {
             // An exponent of zero changes nothing but the way.
@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn prints_the_shortest_text() {
+    fn decimal_prints_the_shortest_text() {
         for (text, shown) in [("1500.0", "1500"), ("1500.50", "1500.5"), ("-0.000000001", "-0.000000001"), ("-0", "0")]
         {
             assert_eq!(Decimal::parse(text).expect("a number").to_string(), shown);

@@ -1,4 +1,4 @@
-//! What is wrong with a rule or a computed trait, and where.
+//! Faults of rules and computed traits, each with its place.
 
 use std::cmp::Ordering;
 use std::fmt::Write as _;
@@ -105,7 +105,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn order_and_escapes() {
+    fn faults_are_in_document_order_and_escape_keys() {
         let mut pointer = String::new();
         push_key(&mut pointer, "a/b~c");
         push_index(&mut pointer, 10);

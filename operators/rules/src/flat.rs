@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use crate::json::{Buffers, JsonFault, Reader};
 use crate::value::ValueRef;
 
-/// How deep a value may be nested: deeper than any event.
+/// The greatest nesting depth of a value: more than that of any event.
 const MAX_DEPTH: usize = 64;
 
 /// Appends a value as JSON.
@@ -70,7 +70,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_value_comes_back_as_the_same_bytes() {
+    fn flat_value_comes_back_as_the_same_bytes() {
         for json in [
             r#"{"b":1,"a":[true,false,null,-0.000000001,123456789012345678.5],"b":"twice","":{"x":{}},"e":[]}"#,
             "[\"\\u0000\\u001f\\\"\\\\/\\n\\r\\t é\u{1f600}\u{2028}\", 1e17, 1e40, -1E-3]",

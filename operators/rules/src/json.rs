@@ -1,13 +1,13 @@
 //! JSON text read strictly: exact numbers, bounded nesting, valid UTF-8, nothing after the value.
 //!
-//! Of equal keys the last counts. A number beyond ±10^18 is null, which rules take for missing.
+//! The last of equal keys counts. A number beyond ±10^18 is null, which rules take for missing.
 
 use jiter::Jiter;
 
 use crate::decimal::Decimal;
 use crate::value::{ContainerWriter, Value, ValueRef, encode_bool, encode_null, encode_number, encode_text};
 
-/// How deep arrays and objects may be nested.
+/// The greatest nesting depth of arrays and objects.
 pub const MAX_DEPTH: usize = 64;
 /// The longest text that is read; the flat form of a longer one may not fit its 32-bit lengths.
 pub const MAX_BYTES: usize = 512 << 20;
@@ -16,7 +16,7 @@ pub const MAX_BYTES: usize = 512 << 20;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message} at byte {offset}")]
 pub struct JsonFault {
-    /// Where in the text, in bytes.
+    /// The offset in the text, in bytes.
     pub offset: usize,
     /// `malformed_json`, `too_deep` or `too_large`.
     pub code: &'static str,
@@ -68,7 +68,7 @@ pub fn members_of(bytes: &[u8]) -> Result<Vec<(String, &[u8])>, JsonFault> {
     Ok(members)
 }
 
-/// What a [`Reader`] decodes strings with escapes into; kept, so that it need not grow again.
+/// The buffers that a [`Reader`] decodes strings with escapes into; kept, so that they need not grow again.
 #[derive(Debug, Default)]
 pub(crate) struct Buffers {
     tape: Vec<u8>,
@@ -95,7 +95,7 @@ impl<'j> Reader<'j> {
         self.text.as_bytes().get(self.at).copied()
     }
 
-    /// What was walked over since `start`.
+    /// Returns the text since `start`.
     fn since(&self, start: usize) -> &'j str {
         self.text.get(start..self.at).unwrap_or_default()
     }
@@ -105,7 +105,7 @@ impl<'j> Reader<'j> {
         self.buffers
     }
 
-    /// Where it stands.
+    /// Returns the current offset.
     pub(crate) fn offset(&self) -> usize {
         self.at
     }
@@ -319,7 +319,7 @@ impl<'j> Reader<'j> {
     }
 }
 
-/// How many bytes stand before the first quote, backslash or control character.
+/// Returns the number of bytes before the first quote, backslash or control character.
 #[inline]
 fn plain_length(bytes: &[u8]) -> usize {
     const EACH: u64 = 0x0101_0101_0101_0101;
@@ -351,7 +351,7 @@ mod tests {
     }
 
     #[test]
-    fn reads_every_kind_of_value() {
+    fn json_reads_every_kind_of_value() {
         let value = parse(r#" {"b": [1.50, null, true, false, "é\u0000\ud83d\ude00"], "a": {}, "b2": -0.0e5} "#);
         let items =
             vec![number("1.5"), Value::Null, Value::Bool(true), Value::Bool(false), Value::Text("é\0😀".into())];
@@ -362,7 +362,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_keep_every_digit() {
+    fn json_numbers_keep_every_digit() {
         assert_eq!(parse("0.12345678905"), number("0.123456789"));
         assert_eq!(parse("9007199254740993.000000001"), number("9007199254740993.000000001"));
         assert_eq!(parse("1e18"), number("1000000000000000000"));
@@ -374,7 +374,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_the_rest() {
+    fn json_refuses_what_is_not_json() {
         let long = format!("{}.", "9".repeat(5000));
         for text in [
             "",
@@ -422,7 +422,7 @@ mod tests {
     }
 
     #[test]
-    fn nesting_is_bounded() {
+    fn json_nesting_is_bounded() {
         let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
         assert!(parse_json(nested(MAX_DEPTH).as_bytes()).is_ok());
         for text in [nested(MAX_DEPTH + 1), nested(10_000), "{\"a\":".repeat(10_000), "[".repeat(1_000_000)] {
@@ -431,7 +431,7 @@ mod tests {
     }
 
     #[test]
-    fn members_as_text() {
+    fn json_gives_members_as_text() {
         let text = br#" { "a" : 1.0 , "b":{"c": [1e400]} } "#;
         let members = members_of(text).expect("an object");
         let expected: [(String, &[u8]); 2] = [("a".into(), b"1.0"), ("b".into(), br#"{"c": [1e400]}"#)];
@@ -442,7 +442,7 @@ mod tests {
     }
 
     #[test]
-    fn plain_bytes_are_found_at_every_place() {
+    fn json_finds_the_end_of_plain_bytes_at_every_place() {
         for length in 0..40 {
             let mut bytes = "é€aZ~\u{7f}\u{20ac}#![]".repeat(4).into_bytes()[..length].to_vec();
             assert_eq!(plain_length(&bytes), length);
@@ -458,7 +458,7 @@ mod tests {
 
     /// Takes what `serde_json` takes as a value, and nothing that it does not even skip.
     #[test]
-    fn agrees_with_another_reader_on_torn_texts() {
+    fn json_agrees_with_another_reader_on_torn_texts() {
         let seed = r#" {"a": [1.50, -0e+5, null, true, false, "x\u00e9\\\"\ud83d\ude00é"], "": {"b":[]}, "a": 12} "#;
         let alphabet = b"\"\\{}[]:,0019.eE+- \n\0\xc3\xa9tfnu";
         let mut state = 1u64;

@@ -9,7 +9,7 @@
 //! - [`explain`]: why the oracle says of a user what it says, node by node.
 //! - [`timeline`]: events, edits and clock steps in an order, and the members expected in between.
 #![forbid(unsafe_code)]
-#![warn(missing_docs)]
+#![warn(missing_docs, unreachable_pub)]
 
 pub mod ast;
 pub mod catalogue;

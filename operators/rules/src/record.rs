@@ -13,7 +13,7 @@ const ACCEPTED_AT: usize = 20;
 const KIND_AT: usize = 28;
 const TEXTS_AT: usize = 29;
 
-/// What an event does beside counting in measures.
+/// The effect of an event, beside counting in measures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RecordKind {
     /// An ordinary event; counts.
@@ -30,7 +30,7 @@ pub enum RecordKind {
 }
 
 impl RecordKind {
-    /// Whether it is an event of its user, which counts in measures and makes the user known.
+    /// Returns whether it is an event of its user, which counts in measures and makes the user known.
     pub fn counts(self) -> bool {
         matches!(self, RecordKind::Event | RecordKind::Identify)
     }
@@ -43,7 +43,7 @@ pub struct RecordHead<'a> {
     pub timestamp: Millis,
     /// Milliseconds of the clock when it was accepted.
     pub accepted_at: Millis,
-    /// What it does.
+    /// The effect.
     pub kind: RecordKind,
     /// The user (for a plain anonymous event, the anonymous id).
     pub user: &'a str,
@@ -129,7 +129,7 @@ enum RecordText {
 #[derive(Clone, Copy, Debug)]
 pub struct EventRef<'a> {
     bytes: &'a [u8],
-    /// Where each text ends. Texts are looked at only when they are asked for: most records pass through several hands.
+    /// The end of each text. Texts are decoded only when they are asked for: most records pass through several hands.
     ends: [u32; 4],
 }
 
@@ -190,7 +190,7 @@ impl<'a> EventRef<'a> {
         i64::from_le_bytes(self.number::<ACCEPTED_AT>())
     }
 
-    /// What it does beside counting.
+    /// Returns the effect, beside counting.
     pub fn kind(&self) -> RecordKind {
         match self.bytes[KIND_AT] {
             0 => RecordKind::Event,
@@ -278,7 +278,7 @@ impl<'a> EventRef<'a> {
     }
 }
 
-/// The records that stand one behind the other in `bytes`, without blank ones; ends at the first damaged one.
+/// Returns the consecutive records in `bytes`, without blank ones; ends at the first damaged one.
 pub fn records(bytes: &[u8]) -> impl Iterator<Item = EventRef<'_>> {
     let mut rest = bytes;
     let all = std::iter::from_fn(move || {

@@ -12,7 +12,7 @@ use crate::record::EventRef;
 use crate::time::parse_time_ref;
 use crate::value::ValueRef;
 
-/// What a test is put to.
+/// The value that a test is applied to.
 #[derive(Clone, Copy, Debug)]
 pub enum Operand<'a> {
     /// No value.
@@ -25,7 +25,7 @@ pub enum Operand<'a> {
     Ratio {
         /// The sum.
         sum: Decimal,
-        /// Of how many; more than 0.
+        /// The number of values; more than 0.
         count: u64,
     },
 }
@@ -37,7 +37,7 @@ impl<'a> From<Option<ValueRef<'a>>> for Operand<'a> {
 }
 
 impl Test {
-    /// Whether the test holds for the operand at the instant `now`.
+    /// Returns whether the test holds for the operand at the instant `now`.
     pub fn holds(&self, operand: Operand<'_>, now: Millis) -> bool {
         let positive = match operand {
             Operand::Missing => false,
@@ -55,7 +55,7 @@ impl Test {
         (asks_for_that || !self.is_missing(operand)).then(|| self.holds(operand, now))
     }
 
-    /// Whether the operand is missing to this test: absent, null, or nothing that casts to what it asks for.
+    /// Returns whether the operand is missing to this test: absent, null, or nothing that casts to what it asks for.
     pub fn is_missing(&self, operand: Operand<'_>) -> bool {
         match operand {
             Operand::Missing => true,
@@ -70,7 +70,7 @@ impl Test {
         }
     }
 
-    /// Whether the answer for one and the same operand may change by time alone.
+    /// Returns whether the answer for one and the same operand may change by time alone.
     pub fn is_relative(&self) -> bool {
         matches!(self.condition, Condition::Before(Moment::Ago(_)) | Condition::After(Moment::Ago(_)))
     }
@@ -89,7 +89,7 @@ fn value_holds(condition: &Condition, value: ValueRef<'_>, now: Millis) -> bool 
     }
 }
 
-/// Whether the value is of the kind that the condition is about, or casts to it.
+/// Returns whether the value is of the kind that the condition is about, or casts to it.
 fn casts(condition: &Condition, value: ValueRef<'_>) -> bool {
     let to = |literal: &Literal| match literal {
         Literal::Text(_) => text_of(value).is_some(),
@@ -140,7 +140,7 @@ fn instant(moment: Moment, now: Millis) -> Millis {
     }
 }
 
-/// Whether the value, cast to the literal's type, equals it.
+/// Returns whether the value, cast to the literal's type, equals it.
 fn equals(literal: &Literal, value: ValueRef<'_>) -> bool {
     match (literal, value) {
         (Literal::Text(literal), ValueRef::Text(text)) => **literal == *text,
@@ -150,7 +150,7 @@ fn equals(literal: &Literal, value: ValueRef<'_>) -> bool {
     }
 }
 
-/// How the value, cast to the literal's type, stands to it; `None` where it does not cast or has no order.
+/// Compares the value, cast to the literal's type, with it; `None` if it does not cast or has no order.
 fn compare(value: ValueRef<'_>, literal: &Literal) -> Option<Ordering> {
     match literal {
         Literal::Text(literal) => text_of(value).map(|text| (*text).cmp(literal)),
@@ -159,7 +159,7 @@ fn compare(value: ValueRef<'_>, literal: &Literal) -> Option<Ordering> {
     }
 }
 
-/// Whether the value equals one of the literals, which are sorted: texts, numbers, booleans.
+/// Returns whether the value equals one of the literals, which are sorted: texts, numbers, booleans.
 fn is_among(literals: &[Literal], value: ValueRef<'_>) -> bool {
     const FEW: usize = 8;
     if literals.len() <= FEW {
@@ -207,7 +207,7 @@ fn ratio_holds(condition: &Condition, sum: Decimal, count: u64) -> bool {
     }
 }
 
-/// How `sum_units / count` stands to `to_units`, exactly.
+/// Compares `sum_units / count` with `to_units`, exactly.
 pub fn compare_ratio(sum_units: i128, count: u64, to_units: i128) -> Ordering {
     // The floor and the remainder decide, so nothing is multiplied and nothing overflows.
     let count = i128::from(count.max(1));
@@ -265,7 +265,7 @@ pub fn event_value<'a>(path: &EventPath, event: &EventRef<'a>) -> Option<ValueRe
     (!value.is_null()).then_some(value)
 }
 
-/// Whether the filter holds for the event at the instant `now`, which matters only where [`filter_is_relative`].
+/// Returns whether the filter holds for the event at the instant `now`, which matters only where [`filter_is_relative`].
 pub fn filter_holds(filter: &Filter, event: &EventRef<'_>, now: Millis) -> bool {
     match filter {
         Filter::Test(path, test) => test.holds(event_value(path, event).into(), now),
@@ -275,7 +275,7 @@ pub fn filter_holds(filter: &Filter, event: &EventRef<'_>, now: Millis) -> bool 
     }
 }
 
-/// Whether the filter's answer for an event may change by time alone.
+/// Returns whether the filter's answer for an event may change by time alone.
 pub fn filter_is_relative(filter: &Filter) -> bool {
     match filter {
         Filter::Test(_, test) => test.is_relative(),

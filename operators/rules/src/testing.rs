@@ -1,4 +1,4 @@
-//! What the unit tests share.
+//! Builders that the unit tests share.
 
 use crate::json::parse_json;
 use crate::value::Value;

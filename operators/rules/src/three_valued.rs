@@ -34,7 +34,7 @@ mod tests {
     }
 
     #[test]
-    fn tables() {
+    fn join_follows_kleenes_tables() {
         check(&[], [YES, NO, YES]);
         check(&[YES], [YES, YES, NO]);
         check(&[NO], [NO, NO, YES]);

@@ -189,7 +189,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reads_every_form() {
+    fn time_reads_every_form() {
         let base = parse_rfc3339("2026-01-31T10:00:00Z").expect("a time");
         assert_eq!(base, 1_769_853_600_000);
         for (text, after) in [
@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_the_rest() {
+    fn time_refuses_what_is_no_time() {
         for text in [
             "",
             "yesterday",
@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn agrees_with_a_full_calendar() {
+    fn time_agrees_with_a_full_calendar() {
         for day in 0..=LATEST / DAY {
             let millis = day * DAY + (day * 7_919) % DAY;
             let theirs = jiff::Timestamp::from_millisecond(millis).expect("in range").to_string();
@@ -261,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn values_as_times() {
+    fn time_reads_json_values() {
         let number = |text: &str| Value::Number(Decimal::parse(text).expect("a number"));
         assert_eq!(parse_time(&number("1767225600000")), Some(1_767_225_600_000));
         assert_eq!(parse_time(&number("1.767225600000e12")), Some(1_767_225_600_000));
@@ -277,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn formats_times() {
+    fn time_formats_as_rfc_3339() {
         assert_eq!(format_time(1_769_853_600_001), "2026-01-31T10:00:00.001Z");
         assert_eq!(format_time(0), "1970-01-01T00:00:00Z");
         assert_eq!(format_time(-1), "1969-12-31T23:59:59.999Z");
@@ -285,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn durations() {
+    fn duration_reads_and_prints_its_units() {
         for (text, millis) in [("1s", 1000), ("90m", 90 * MINUTE), ("24h", DAY), ("30d", 30 * DAY), ("2w", 14 * DAY)] {
             assert_eq!(parse_duration(text), Some(millis), "{text}");
             assert_eq!(parse_duration(&format_duration(millis)), Some(millis), "{text}");

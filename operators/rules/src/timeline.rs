@@ -16,7 +16,7 @@ use crate::value::Value;
 /// A line of a timeline.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Line {
-    /// What it is about.
+    /// The subject of the timeline.
     Case(String),
     /// The clock moves forward to here.
     At(Millis),
@@ -38,7 +38,7 @@ pub enum Line {
         id: String,
         /// The rules.
         rules: Value,
-        /// Where their faults are.
+        /// The pointers of their faults.
         pointers: Vec<String>,
     },
 }
@@ -50,13 +50,13 @@ pub struct SegmentLine {
     pub id: String,
     /// Its name, or its id.
     pub name: String,
-    /// Where it stands; active where nothing is said.
+    /// Its lifecycle status; active by default.
     pub status: SegmentStatus,
-    /// Who belongs to it.
+    /// Its members.
     pub definition: SegmentDefinition,
 }
 
-/// Who belongs to a segment of a timeline.
+/// The members of a segment of a timeline, as a rule or as a list.
 #[derive(Clone, Debug, PartialEq)]
 pub enum SegmentDefinition {
     /// Rules, not yet checked.
@@ -65,7 +65,7 @@ pub enum SegmentDefinition {
     Static(Vec<String>),
 }
 
-/// What is wrong with a line of a timeline.
+/// A fault in a line of a timeline.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("line {line}: {message}")]
 pub struct TimelineFault {
@@ -168,7 +168,7 @@ fn texts(value: &Value) -> Result<Vec<String>, String> {
     }
 }
 
-/// What timelines are run against.
+/// A system that timelines are run against.
 pub trait Subject {
     /// Moves the clock.
     fn at(&mut self, now: Millis);
@@ -197,7 +197,7 @@ pub struct LineFailure {
     pub message: String,
 }
 
-/// How a timeline went.
+/// The outcome of a timeline.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TimelineOutcome {
     /// Expectations that did not come true.
@@ -246,7 +246,7 @@ pub fn run<S: Subject>(lines: &[(usize, Line)], subject: &mut S) -> TimelineOutc
     outcome
 }
 
-/// How what is differs from what was expected, in any order.
+/// Returns the difference between what was expected and what was found, in any order.
 fn compare(expected: &[String], found: &[String]) -> Option<String> {
     let (expected, found): (BTreeSet<_>, BTreeSet<_>) = (expected.iter().collect(), found.iter().collect());
     let missing: Vec<_> = expected.difference(&found).collect();
@@ -257,7 +257,7 @@ fn compare(expected: &[String], found: &[String]) -> Option<String> {
 
 /// The naive evaluator with a clock.
 pub struct OracleSubject {
-    /// What it knows.
+    /// All that it has accepted.
     pub world: World,
     /// The clock.
     pub now: Millis,
@@ -349,7 +349,7 @@ mod tests {
     }
 
     #[test]
-    fn reports_what_did_not_come_true() {
+    fn timeline_reports_expectations_that_fail() {
         let text = r#"
             {"case": "a surplus and a missing user"}
             {"at": "2026-01-01T00:00:00Z"}
@@ -366,7 +366,7 @@ mod tests {
     }
 
     #[test]
-    fn refusals_change_nothing() {
+    fn timeline_refusal_changes_nothing() {
         let text = r#"{"at": "2026-01-02T00:00:00Z"}
             {"at": "2026-01-01T00:00:00Z"}
             {"event": {"userId": "a", "eventType": "p", "timestamp": 1e400}}
@@ -387,7 +387,7 @@ mod tests {
     }
 
     #[test]
-    fn faulty_timelines_say_where() {
+    fn timeline_fault_names_its_line() {
         for line in [
             "x",
             "[]",

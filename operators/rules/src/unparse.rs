@@ -155,7 +155,7 @@ fn tested(mut members: JsonMembers, test: &Test, takes: LiteralKind) -> Value {
     if test.negated && negative.is_none() { group(Logic::Not, vec![object]) } else { object }
 }
 
-/// What the operator compares with, if anything.
+/// Returns the value that the operator compares with, if any.
 pub(crate) fn condition_value(condition: &Condition, takes: LiteralKind) -> Option<Value> {
     let literals =
         |literals: &[&Literal]| Value::Array(literals.iter().map(|item| literal_value(item, takes)).collect());
@@ -335,7 +335,7 @@ mod tests {
     }
 
     #[test]
-    fn every_form_reads_back() {
+    fn unparsed_rule_reads_back_in_every_form() {
         for text in [
             r#"{"logic": "not", "conditions": [{"segment": "a\"\\\n\u0001é"}, {"sample": {"salt": "", "from": 0, "to": 9999}}]}"#,
             r#"{"field": "a.b", "operator": "not_between", "value": [-0.000000001, 1000000000000000000]}"#,
@@ -356,7 +356,7 @@ mod tests {
     }
 
     #[test]
-    fn the_deepest_rule_stays_as_deep() {
+    fn unparsed_rule_is_no_deeper_than_the_deepest_allowed() {
         let leaf =
             r#"{"event": "p", "where": [{"field": "a", "operator": "exists"}, {"field": "b", "operator": "exists"}]}"#;
         let text = format!("{}{leaf}{}", r#"{"conditions": ["#.repeat(14), "]}".repeat(14));
@@ -364,7 +364,7 @@ mod tests {
     }
 
     #[test]
-    fn is_compact_and_canonical() {
+    fn unparsed_rule_is_compact_and_canonical() {
         let node = parse_rules(&json(r#"{"event": "p", "operator": ">", "value": 1.50}"#), &NoTraits).expect("valid");
         assert_eq!(node_to_json(&node), r#"{"event":"p","measure":"count","operator":"gt","value":1.5}"#);
         let (name, behaviour) = parse_behaviour(&json(r#"{"name": "t", "event": "*"}"#)).expect("valid");
@@ -372,7 +372,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_operator_says_is_a_group() {
+    fn unparsed_test_without_an_operator_is_a_group() {
         let condition = Condition::StartsWith("a".into());
         let node = Node::Trait { field: "f".into(), test: Test { negated: true, condition } };
         let expected = r#"{"conditions":[{"field":"f","operator":"starts_with","value":"a"}],"logic":"NOT"}"#;

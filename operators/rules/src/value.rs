@@ -65,14 +65,14 @@ impl Value {
 }
 
 mod tag {
-    pub const NULL: u8 = 0;
-    pub const FALSE: u8 = 1;
-    pub const TRUE: u8 = 2;
-    pub const NUMBER_SMALL: u8 = 3;
-    pub const NUMBER: u8 = 4;
-    pub const TEXT: u8 = 5;
-    pub const ARRAY: u8 = 6;
-    pub const OBJECT: u8 = 7;
+    pub(super) const NULL: u8 = 0;
+    pub(super) const FALSE: u8 = 1;
+    pub(super) const TRUE: u8 = 2;
+    pub(super) const NUMBER_SMALL: u8 = 3;
+    pub(super) const NUMBER: u8 = 4;
+    pub(super) const TEXT: u8 = 5;
+    pub(super) const ARRAY: u8 = 6;
+    pub(super) const OBJECT: u8 = 7;
 }
 
 /// Appends null.
@@ -210,7 +210,7 @@ impl<'a> ValueRef<'a> {
         Some(value)
     }
 
-    /// Whether this is null.
+    /// Returns whether this is null.
     pub fn is_null(&self) -> bool {
         matches!(self, ValueRef::Null)
     }
@@ -247,12 +247,12 @@ pub struct ArrayItems<'a> {
 }
 
 impl<'a> ArrayItems<'a> {
-    /// How many are left.
+    /// Returns the number of items left.
     pub fn len(&self) -> usize {
         self.count as usize
     }
 
-    /// Whether none is left.
+    /// Returns whether none is left.
     pub fn is_empty(&self) -> bool {
         self.count == 0
     }
@@ -288,7 +288,7 @@ impl<'a> ObjectMembers<'a> {
         self.filter(|(name, _)| *name == key).last().map(|(_, value)| value)
     }
 
-    /// Whether none is left.
+    /// Returns whether none is left.
     pub fn is_empty(&self) -> bool {
         self.count == 0
     }
@@ -326,7 +326,7 @@ mod tests {
     }
 
     #[test]
-    fn flat_and_owned_forms_agree() {
+    fn value_is_the_same_in_its_flat_and_owned_forms() {
         let mut bytes = Vec::new();
         sample().encode(&mut bytes);
         bytes.push(99);
@@ -339,7 +339,7 @@ mod tests {
     }
 
     #[test]
-    fn damaged_bytes_never_panic() {
+    fn value_of_damaged_bytes_never_panics() {
         let mut bytes = Vec::new();
         sample().encode(&mut bytes);
         for end in 0..bytes.len() {

@@ -5,7 +5,7 @@ use std::path::Path;
 use audience_rules::timeline::{LineFailure, OracleSubject, TimelineOutcome, parse_timeline, run};
 
 #[test]
-fn the_oracle_passes_every_timeline() {
+fn oracle_passes_every_timeline() {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/conformance");
     let mut failed = Vec::new();
     let mut count = 0;

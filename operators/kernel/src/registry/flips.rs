@@ -1,4 +1,4 @@
-//! Which predicates change with the reading of a measure.
+//! The predicates that change with the reading of a measure.
 
 use audience_rules::ast::Millis;
 

@@ -1,4 +1,4 @@
-//! How deep rules and ranks stand on one another.
+//! The levels of rules and the depths of ranks.
 
 use audience_rules::ast::SegmentId;
 use hashbrown::HashMap;

@@ -11,9 +11,9 @@ use crate::reading::{Reading, thresholds};
 pub struct MeasureEntry {
     /// Its key.
     pub key: MeasureKey,
-    /// What it is.
+    /// Its kind.
     pub kind: MeasureKind,
-    /// What it says of a user of whom nothing is kept.
+    /// The reading for a user without a cell.
     pub default: Reading,
     /// See [`relative_offsets`]; sorted.
     pub offsets: Vec<Millis>,
@@ -35,7 +35,7 @@ pub struct MeasureEntry {
 }
 
 impl MeasureEntry {
-    /// Whether it may change by time alone.
+    /// Returns whether it may change by time alone.
     pub fn is_temporal(&self) -> bool {
         !self.offsets.is_empty()
             || match &self.kind {
@@ -181,7 +181,7 @@ pub(super) struct Threshold {
     side: ThresholdSide,
 }
 
-/// Where the number must be for the predicate to hold.
+/// The side of a threshold on which the predicate holds.
 #[derive(Clone, Copy)]
 enum ThresholdSide {
     Above,

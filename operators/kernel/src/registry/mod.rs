@@ -1,4 +1,4 @@
-//! What one worker computes: measures, predicates over them, and the rules made of those. Equal parts are shared.
+//! The computations of one worker: measures, predicates over them, and the rules made of those. Equal parts are shared.
 //!
 //! A predicate is a leaf with everything that uses it. Of each measure the predicates on numbers stand sorted by the
 //! places at which they change, so that a change of the number from *v0* to *v1* touches only those in between.
@@ -42,18 +42,18 @@ pub struct Boundary {
 }
 
 impl Boundary {
-    /// Whether a backfill brings the event.
+    /// Returns whether a backfill brings the event.
     pub fn is_before(&self, event: &EventRef<'_>) -> bool {
         event.sequence() < self.sequence && event.timestamp().max(event.accepted_at()) <= self.clock
     }
 }
 
-/// What a predicate asks.
+/// The kind of a predicate, with what it compares.
 #[derive(Clone, Debug)]
 pub enum PredicateKind {
     /// A test of a measure.
     Measured(MeasureId, Arc<Test>),
-    /// Whether a measure has a value that the test is about.
+    /// A check that a measure has a value that the test is about.
     Valued(MeasureId, Arc<Test>),
     /// Membership in a segment.
     Segment(SegmentId),
@@ -85,15 +85,15 @@ impl PredicateKind {
 /// A leaf with everything that uses it.
 pub struct Predicate {
     leaf: Leaf,
-    /// What it asks.
+    /// Its kind.
     pub kind: PredicateKind,
     /// (rule, index of the leaf in it)
     pub uses: Vec<(RuleId, u16)>,
-    /// Whether passing one of its places changes it for certain.
+    /// True if passing one of its places changes it for certain.
     has_one_threshold: bool,
 }
 
-/// What a rule is for.
+/// The role of a rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RuleRole {
     /// It is the running version of a segment.
@@ -106,13 +106,13 @@ pub enum RuleRole {
 
 /// A rule.
 pub struct Rule {
-    /// What it says.
+    /// The program.
     pub program: Arc<Program>,
     /// Its leaves.
     pub predicates: Vec<PredicateId>,
-    /// Who fulfils it.
+    /// The users that fulfil it.
     pub members: BitmapId,
-    /// What it is for.
+    /// Its role.
     pub role: RuleRole,
     /// Users below this slot are in `members` where they fulfil it; the others are yet to be looked at.
     pub scanned: u32,
@@ -122,13 +122,13 @@ pub struct Rule {
 
 /// A rank.
 pub struct RankEntry {
-    /// What it says.
+    /// The program.
     pub program: Arc<RankProgram>,
     /// The measure that orders.
     pub by: MeasureId,
-    /// Who is ranked.
+    /// The rule of who is ranked; all known users if absent.
     pub among: Option<RuleId>,
-    /// Who is inside.
+    /// The users inside.
     pub inside: BitmapId,
     /// 1 where it depends on no other rank.
     pub depth: u32,
@@ -138,7 +138,7 @@ pub struct RankEntry {
     pub predicate: PredicateId,
 }
 
-/// What one worker computes.
+/// The computations of one worker.
 pub struct Registry {
     /// Measures.
     pub measures: Slab<MeasureEntry>,
@@ -146,16 +146,16 @@ pub struct Registry {
     /// Predicates.
     pub predicates: Slab<Predicate>,
     by_leaf: HashMap<Leaf, PredicateId>,
-    /// Of the segments that some rule refers to. By itself, since a key of `by_leaf` would be a clone of an id that all
+    /// The predicates on segments. A map of its own, since a key of `by_leaf` would be a clone of an id that all
     /// workers share: they would wait for one another's count of it.
     by_segment: HashMap<SegmentId, PredicateId>,
     /// Rules.
     pub rules: Slab<Rule>,
     /// Ranks.
     pub ranks: Slab<RankEntry>,
-    /// Which measures events feed.
+    /// The measures that events feed.
     pub listeners: Listeners,
-    /// Whether some measure may change by time alone.
+    /// True if some measure may change by time alone.
     pub is_temporal: bool,
     /// Measures that were dropped since the rows were last swept of their cells.
     pub dropped: HashSet<MeasureId>,
@@ -217,10 +217,13 @@ impl Registry {
         self.default_rules.as_deref().unwrap_or(&[])
     }
 
-    /// Whether any rule refers to a segment, or ranks: without that every level is 0.
+    /// Returns whether any rule refers to a segment, or ranks: without that every level is 0.
     pub fn has_references(&self) -> bool {
         let refers =
             |predicate: &Predicate| matches!(predicate.kind, PredicateKind::Segment(_) | PredicateKind::Rank(_));
         self.predicates.iter().any(|(_, predicate)| refers(predicate))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,7 +10,7 @@ use super::{
 use crate::program::{Leaf, MeasureKey, Program, RankProgram};
 
 impl Registry {
-    /// Adds a rule that nobody has been looked at for. `bitmap` makes an empty bitmap.
+    /// Adds a rule that no user has been looked at for. `bitmap` makes an empty bitmap.
     pub fn add_rule(
         &mut self,
         program: &Arc<Program>,

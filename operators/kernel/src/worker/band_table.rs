@@ -1,5 +1,4 @@
-//! Where the user at hand stands among the bounds of every measure, and which facts hold of them, found when first asked
-//! for.
+//! The bands of the current user in every measure, and the facts that hold for the user, each found when first needed.
 
 use std::sync::Arc;
 
@@ -21,7 +20,7 @@ pub(super) struct Bands {
     pub(super) now: u16,
 }
 
-/// Where the user at hand has the cell of a measure, where the stamp is the latest; else there is none.
+/// The index of a measure's cell in the current user's row, if the stamp is the latest; else the user has none.
 #[derive(Clone, Copy, Default)]
 struct CellPlace {
     stamp: u64,
@@ -31,7 +30,7 @@ struct CellPlace {
 /// A test that is no interval of a measure of numbers, and of which time alone changes nothing.
 struct Fact {
     measure: MeasureId,
-    /// Where it can be told of a number.
+    /// The interval by which a number answers the test, if there is one.
     interval: Option<NumberInterval>,
     test: Arc<Test>,
 }
@@ -45,16 +44,16 @@ impl Fact {
     }
 }
 
-/// By measure, and behind those by fact, as of the last edit.
+/// By measure, then by fact, as of the last edit.
 #[derive(Default)]
 pub(super) struct BandTable {
     /// Sorted.
     bounds: Vec<Vec<i64>>,
-    /// Of who has no cell.
+    /// The band of a user without a cell.
     defaults: Vec<u16>,
     places: Vec<CellPlace>,
     facts: Vec<Fact>,
-    /// Of each predicate that is a fact, where it stands behind the measures.
+    /// The index of each predicate that is a fact, counted after the measures.
     fact_of: HashMap<PredicateId, usize>,
     bands: Vec<Bands>,
     stamp: u64,
@@ -86,7 +85,7 @@ impl BandTable {
         self.bounds.get(measure as usize).map(|bounds| &bounds[..])
     }
 
-    /// Where a fact stands.
+    /// Returns the index of a fact.
     pub(super) fn fact(&self, predicate: PredicateId) -> Option<usize> {
         self.fact_of.get(&predicate).copied()
     }
@@ -131,7 +130,7 @@ impl BandTable {
         found
     }
 
-    /// Whether a fact held before and holds now.
+    /// Returns whether a fact held before, and whether it holds now.
     fn find_fact(&self, index: usize, fact: &Fact, view: UserView<'_>) -> (u16, u16) {
         let UserView { registry, user, touched, now } = view;
         let place = self.places[fact.measure as usize];

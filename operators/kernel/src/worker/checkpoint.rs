@@ -1,8 +1,8 @@
-//! Shards of users written down and brought back.
+//! Shards of user rows, encoded for a checkpoint and restored from one.
 //!
-//! A shard says up to which event it goes, so shards of one checkpoint may be taken at different moments; users are
-//! independent of each other, and each is replayed from where its shard ends. Memberships are not written: they follow
-//! from the state and the rules in force, and computing them costs no more than reading them.
+//! Law: a shard names the first event that is not in it, so shards of one checkpoint may be taken at different moments.
+//! Users are independent of each other, and each is replayed from where its shard ends. Memberships are not written: they
+//! follow from the rows and the rules in force, and computing them costs no more than reading them.
 
 use std::sync::Arc;
 
@@ -123,8 +123,8 @@ impl WorkerState {
     /// Brings back a shard: of the measures in it those that stand in every shard of the checkpoint, since an edit may have
     /// come between two of them. Only before any event, in silence.
     ///
-    /// What waited in the checkpoint and has happened since happens here, so that a measure that is yet to be backfilled
-    /// has it from history alone.
+    /// Events that waited in the checkpoint and have happened since are applied here, so that a measure that is yet to be
+    /// backfilled has them from history alone.
     pub fn restore(&mut self, shard: u32, bytes: &[u8], in_all: &[MeasureText]) -> Result<(), OperatorError> {
         let state: ShardState =
             bincode::deserialize(bytes).map_err(|e| OperatorError::Checkpoint(format!("shard {shard}: {e}")))?;

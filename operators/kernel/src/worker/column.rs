@@ -1,9 +1,9 @@
 //! Users' numbers in a few measures side by side, for looking at all users at once.
 //!
-//! Law: of a user that it tells of, a column holds where the user's number stands now. Rows change in the events of a user
-//! and in merges, and columns follow when those are settled; measures that change by time alone have none. Cost: 8 bytes
-//! a user for each of at most [`KEPT`] measures, the last ones of which a rule was made or changed; a look at a user costs
-//! a comparison, where a row costs several waits for memory.
+//! Law: a column holds the position of a user's number now, for each user that it has a place for. Rows change by a user's
+//! events and by merges, and columns follow when these are settled. Measures that change by time alone have no column.
+//! Cost: 8 bytes a user for each of at most [`KEPT`] measures, those that a rule was last made or changed with. A look at a
+//! user costs a comparison, while a row costs several waits for memory.
 
 use std::hint::black_box;
 use std::ops::Range;
@@ -21,15 +21,15 @@ use super::{UserRow, WorkerState};
 
 /// Measures that have a column.
 const KEPT: usize = 4;
-/// Of a user of whom only the row tells: nobody, or with neither a number nor nothing there.
+/// The place of a user whom only the row tells about: unknown, or with a value that is neither a number nor missing.
 pub(super) const BY_ROW: i64 = i64::MAX;
 
-/// Where users' numbers in a measure stand.
+/// The positions of users' numbers in one measure.
 struct Column {
     measure: MeasureId,
-    /// By slot; [`BY_ROW`] for those behind.
+    /// By slot; [`BY_ROW`] for later ones.
     places: Vec<i64>,
-    /// Whether the scan that makes it has come to its end. Until then users behind are yet to be looked at.
+    /// True once the scan that fills it has ended. Until then later users are yet to be looked at.
     is_whole: bool,
 }
 
@@ -46,7 +46,7 @@ impl Column {
     }
 }
 
-/// Where a user's number stands.
+/// Returns the position of a user's number.
 pub(super) fn place(registry: &Registry, user: &UserRow, measure: MeasureId, now: Millis) -> i64 {
     let Some(definition) = registry.measures.get(measure).filter(|_| user.known) else { return BY_ROW };
     let cell = user.cell(measure).map(|at| &user.cells[at]);
@@ -61,12 +61,12 @@ pub(super) fn place(registry: &Registry, user: &UserRow, measure: MeasureId, now
     }
 }
 
-/// The columns, the last used behind the others.
+/// The columns, the last used at the end.
 #[derive(Default)]
 pub(super) struct Columns(Vec<Column>);
 
 impl Columns {
-    /// Of a user who has come to be somebody, all columns follow; else those of the measures that were touched.
+    /// Follows a user: all columns if the user has just become known, else those of the touched measures.
     pub(super) fn follow(
         &mut self,
         (registry, user): (&Registry, &UserRow),
@@ -104,8 +104,8 @@ impl Columns {
         self.drop_parts();
     }
 
-    /// Puts the columns of these measures behind the others, made where there are none; gives whether all of them tell of
-    /// the users before `slot`.
+    /// Moves the columns of these measures to the end, and makes those that are not there. Returns whether all of them have
+    /// a place for every user before `slot`.
     fn bring_up(&mut self, measures: &[MeasureId], slot: u32) -> bool {
         for measure in measures {
             let known = self.0.iter().position(|column| column.measure == *measure);
@@ -116,6 +116,12 @@ impl Columns {
         self.0.drain(..self.0.len().saturating_sub(KEPT));
         let brought = &self.0[self.0.len() - measures.len()..];
         brought.iter().all(|column| column.is_whole || column.places.len() == slot as usize)
+    }
+
+    /// Each measure, where users stand in it, and whether that is everybody.
+    #[cfg(test)]
+    pub(super) fn kept(&self) -> impl Iterator<Item = (MeasureId, &[i64], bool)> {
+        self.0.iter().map(|column| (column.measure, &column.places[..], column.is_whole))
     }
 
     fn of(&self, measure: MeasureId) -> Option<&[i64]> {

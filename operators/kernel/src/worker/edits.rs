@@ -12,7 +12,7 @@ use crate::measure::Listeners;
 use crate::membership::{Membership, user_hash};
 use crate::message::{Cause, Publication, RankCut, RankInput, SegmentContent};
 use crate::program::Program;
-use crate::registry::{Boundary, RuleId, RuleRole};
+use crate::registry::{BitmapId, Boundary, RuleId, RuleRole};
 
 use super::tick::message_key;
 use super::{OperatorError, PublishedSegment, WorkerState};
@@ -66,8 +66,8 @@ impl WorkerState {
         self.rank_inputs.extend(ranks.into_iter().map(|rank| RankInput::Drop { rank }));
     }
 
-    /// Feeds history to the measures that are being backfilled. When their users are due is found by the scan behind it,
-    /// once for each and not for every event.
+    /// Feeds history to the measures that are being backfilled. The scan that follows finds when their users are due, once
+    /// for each user and not for every event.
     pub fn backfill(&mut self, history: &[u8]) -> Result<(), OperatorError> {
         let backfilling: HashMap<u32, Boundary> = self
             .registry
@@ -181,6 +181,36 @@ impl WorkerState {
         let old_bitmap = membership.segments.remove(segment);
         self.published_rules.remove(segment);
         self.lists.remove(segment);
+        let (new_rule, new_bitmap) = self.take_content(publication, lists, membership);
+        let empty = RoaringBitmap::new();
+        let old = old_bitmap.map_or(&empty, |bitmap| membership.bitmap(bitmap));
+        let new = new_bitmap.map_or(&empty, |bitmap| membership.bitmap(bitmap)).clone();
+        let changed = old ^ &new;
+        self.versions[index as usize] = publication.version;
+        if let Some(bitmap) = new_bitmap {
+            membership.segments.insert(segment.clone(), bitmap);
+            self.published.insert(segment.clone(), PublishedSegment { index, rule: new_rule });
+        }
+        self.note_changes(&changed, index, |user| new.contains(user), at);
+        match old_rule {
+            Some(rule) => self.drop_rule(rule, membership),
+            None => drop(old_bitmap.map(|bitmap| membership.free_bitmap(bitmap))),
+        }
+        if let Some(predicate) = self.registry.segment_predicate(segment) {
+            for slot in &changed {
+                self.settle_flips(slot, &[predicate], at, Cause::Rule, membership);
+            }
+        }
+    }
+
+    /// Takes the installed rule or the list of a publication; returns the rule, and the bitmap of the members.
+    fn take_content(
+        &mut self,
+        publication: &Publication,
+        lists: &HashMap<SegmentId, Vec<String>>,
+        membership: &mut Membership,
+    ) -> (Option<RuleId>, Option<BitmapId>) {
+        let segment = &publication.segment;
         let new_rule = match publication.content {
             SegmentContent::Rule => self.installed.remove(segment),
             SegmentContent::List(_) | SegmentContent::Unchanged | SegmentContent::Nothing => None,
@@ -208,25 +238,7 @@ impl WorkerState {
             }
             self.published_rules.insert(segment.clone(), rule);
         }
-        let empty = RoaringBitmap::new();
-        let old = old_bitmap.map_or(&empty, |bitmap| membership.bitmap(bitmap));
-        let new = new_bitmap.map_or(&empty, |bitmap| membership.bitmap(bitmap)).clone();
-        let changed = old ^ &new;
-        self.versions[index as usize] = publication.version;
-        if let Some(bitmap) = new_bitmap {
-            membership.segments.insert(segment.clone(), bitmap);
-            self.published.insert(segment.clone(), PublishedSegment { index, rule: new_rule });
-        }
-        self.note_changes(&changed, index, |user| new.contains(user), at);
-        match old_rule {
-            Some(rule) => self.drop_rule(rule, membership),
-            None => drop(old_bitmap.map(|bitmap| membership.free_bitmap(bitmap))),
-        }
-        if let Some(predicate) = self.registry.segment_predicate(segment) {
-            for slot in &changed {
-                self.settle_flips(slot, &[predicate], at, Cause::Rule, membership);
-            }
-        }
+        (new_rule, new_bitmap)
     }
 
     /// Removes the cells of measures that nothing needs any more.

@@ -1,4 +1,7 @@
-//! Merges: a user who is no longer one, and the user who has their history now. And erasures.
+//! Merges and erasures of users.
+//!
+//! Law: the user that remains has the history of all ids that are one user now; the other is no longer a user. After an
+//! erasure, earlier records of every id of the user count for nothing, and each id is a user by itself again.
 
 use audience_rules::ast::{Millis, SegmentId};
 use audience_rules::record::{EventRef, records};
@@ -73,7 +76,7 @@ impl WorkerState {
         Ok(())
     }
 
-    /// The user's state made anew from the history of all ids that are this user now, up to `sequence`.
+    /// Rebuilds the user's row from the history of all ids that are this user now, up to `sequence`.
     pub(super) fn absorb(
         &mut self,
         slot: u32,

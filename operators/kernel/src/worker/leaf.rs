@@ -69,7 +69,7 @@ impl NumberInterval {
     }
 }
 
-/// Where a number stands among the bounds.
+/// Returns the position of a number among the bounds.
 pub(super) fn position(reading: &Reading) -> i64 {
     match reading.position() {
         Some(place) => place.clamp(i128::from(LEAST), i128::from(GREATEST)) as i64,
@@ -77,7 +77,7 @@ pub(super) fn position(reading: &Reading) -> i64 {
     }
 }
 
-/// Where a number of so many 10^-9 stands.
+/// Returns the position of a number in units of 10^-9.
 pub(super) fn position_of_units(units: i64) -> i64 {
     units.saturating_mul(POSITION_SCALE as i64).clamp(LEAST, GREATEST)
 }
@@ -87,7 +87,7 @@ pub(super) fn band(bounds: &[i64], position: i64) -> u16 {
     if position == MISSING { 0 } else { 1 + bounds.partition_point(|bound| *bound < position) as u16 }
 }
 
-/// A leaf: holds in `width` bands from `start` on, going round behind the last.
+/// A leaf: holds in `width` bands from `start` on, wrapping round after the last.
 #[derive(Clone, Copy, Default)]
 pub(super) struct BandLeaf {
     pub(super) measure: u16,
@@ -110,7 +110,7 @@ impl BandLeaf {
         band.wrapping_sub(self.start) < self.width
     }
 
-    /// Whether it holds from a band on, and in no other: no test that goes round behind the last band is as wide.
+    /// Returns whether it holds from a band on, and in no other: no test that wraps round after the last band is as wide.
     pub(super) fn is_upward(self) -> bool {
         self.width == UPWARD
     }
@@ -140,7 +140,7 @@ mod tests {
 
     /// The leaf of a test holds exactly where the test does.
     #[test]
-    fn leaves_agree_with_tests() {
+    fn band_leaf_and_interval_hold_exactly_where_their_test_does() {
         let number = |text: &str| Literal::Number(Decimal::parse(text).expect("a number"));
         let numbers = ["-1e18", "-3", "-0.000000001", "0", "0.000000001", "1", "2.5", "3", "2000000000", "1e18"];
         let mut readings = vec![Reading::Missing, Reading::Ratio(Decimal::from_units(10), 3)];

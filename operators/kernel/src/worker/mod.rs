@@ -1,10 +1,10 @@
-//! The users of one worker: their state, and the evaluation of every rule on it.
+//! The user rows of one worker, and the evaluation of every rule on them.
 //!
-//! Law: after a tick with clock *t*, `membership` holds exactly the users that fulfil each published rule at *t* given
-//! the events so far, and `changes` are the differences to the tick before, each at the instant at which it came about
-//! (to the second: what changes within a second and back leaves no trace).
-//! Cost: an event costs the measures that it feeds and the predicates between their old and new values; a tick of time
-//! what is due; an edit one look at each user.
+//! Law: after a tick with clock *t*, `membership` holds exactly the users that fulfil each published rule at *t*, given the
+//! events so far. `changes` are the differences to the tick before, each at the second at which it came about. A
+//! membership that changes and changes back within a second leaves no trace.
+//! Cost: an event costs the measures that it feeds and the predicates between their old and new values. A tick costs the
+//! users that are due. An edit costs one look at each user.
 
 mod band_table;
 mod checkpoint;
@@ -50,9 +50,9 @@ struct PendingEvent {
 /// One user.
 #[derive(Clone, Debug, Default)]
 struct UserRow {
-    /// Whether any event of theirs was accepted.
+    /// True if any event of theirs was accepted.
     known: bool,
-    /// What is kept, by measure.
+    /// The state of each measure, sorted by measure.
     cells: Vec<Cell>,
     /// Events dated after now, the latest first.
     pending: Vec<PendingEvent>,
@@ -75,7 +75,7 @@ type TouchedMeasures = Vec<(MeasureId, Reading)>;
 pub struct WorkerState {
     registry: Registry,
     users: Vec<UserRow>,
-    /// How many of them are known.
+    /// The number of known users.
     known_users: u64,
     membership: Arc<RwLock<Membership>>,
     calendar: Calendar,
@@ -95,7 +95,7 @@ pub struct WorkerState {
     backfilled: HashSet<u32>,
     deferred: Vec<crate::message::Routed>,
     silent: bool,
-    /// Whether there was a merge since changes were last netted: a merge gives them out one by one.
+    /// True if there was a merge since changes were last netted: a merge gives them out one by one.
     pub has_merged: bool,
     /// Shards loaded from a checkpoint: events below this sequence number are in their users' state.
     floors: Vec<u64>,
@@ -104,13 +104,13 @@ pub struct WorkerState {
     buffers: ReusedBuffers,
     /// Made from the rules in force when next needed; `None` after every edit.
     plans: Option<plan::RulePlans>,
-    /// Users who are yet to be entered into every planned rule that holds of nobody in particular.
+    /// Users who are yet to be entered into every planned rule that holds without any event.
     appeared: Vec<u32>,
-    /// Members of planned rules that are yet to be entered or removed, behind those.
+    /// Members of planned rules that are yet to be entered or removed, after those.
     updates: Vec<MemberUpdate>,
     /// Membership changes since they were last taken.
     pub changes: Vec<WorkerChange>,
-    /// What the ranks are to be told since it was last taken.
+    /// Messages to the ranks since they were last taken.
     pub rank_inputs: Vec<RankInput>,
 }
 
@@ -119,7 +119,7 @@ pub struct WorkerState {
 struct ReusedBuffers {
     touched: TouchedMeasures,
     candidates: Vec<MeasureId>,
-    /// Of one measure, and of all.
+    /// Flipped predicates of one measure, and of all.
     flips: Vec<u32>,
     flipped: Vec<u32>,
     marks: Vec<u8>,
@@ -164,7 +164,7 @@ impl WorkerState {
         }
     }
 
-    /// Who is in what, to be read by others while this is at work.
+    /// Returns the memberships, which others may read while this works.
     pub fn membership(&self) -> Arc<RwLock<Membership>> {
         self.membership.clone()
     }
@@ -184,7 +184,7 @@ impl WorkerState {
         self.clock
     }
 
-    /// How many users are known: of whom anything was accepted that counts, and who were neither merged into others nor erased.
+    /// Returns the number of known users: those with an accepted event that counts, not merged into others and not erased.
     pub fn known_users(&self) -> u64 {
         self.known_users
     }
@@ -248,7 +248,7 @@ impl WorkerState {
         self.done_until = clock;
     }
 
-    /// How many users have a number, and how many cells are kept of them.
+    /// Returns the number of users that have a number, and of the cells that are kept for them.
     pub fn figures(&self) -> (usize, usize) {
         (self.users.len(), self.users.iter().map(|user| user.cells.len()).sum())
     }
@@ -315,7 +315,7 @@ impl WorkerState {
     }
 }
 
-/// What stops a worker.
+/// A fault that stops a worker.
 #[derive(Debug, thiserror::Error)]
 pub enum OperatorError {
     /// A store did not answer.
@@ -325,3 +325,6 @@ pub enum OperatorError {
     #[error("the checkpoint cannot be loaded: {0}")]
     Checkpoint(String),
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,8 @@
 //! A rule of which every leaf compares with numbers, for looking at many users at once.
 //!
-//! Law: gives what `holds` would give; what is neither a number nor missing is tested as any rule would. Cost: mostly that of fetching a user's cells from memory, which is why a block of
-//! users is fetched before the first of them is looked at, and why the leaf that bars most users is looked at first.
+//! Law: it gives the answer of `holds`. A value that is neither a number nor missing is tested as in any other rule.
+//! Cost: mostly that of fetching users' cells from memory. A block of users is therefore fetched before the first of them is
+//! looked at, and the leaf that bars most users is looked at first.
 
 use std::hint::black_box;
 use std::ops::Range;
@@ -28,15 +29,15 @@ const SAMPLE: usize = 128;
 /// Users whose numbers are compared together, a bit each.
 pub(super) const LANES: usize = 64;
 
-/// Where the numbers of users stand in a measure: at most [`LANES`].
+/// The positions of users' numbers in a measure: at most [`LANES`].
 pub(super) struct Lanes<'a> {
     places: &'a [i64],
-    /// Of whom only the row tells.
+    /// A bit for each user whom only the row tells about.
     by_row: u64,
 }
 
 impl<'a> Lanes<'a> {
-    /// Of users from one on, as far as there are places.
+    /// The lanes of consecutive users; those without a place are told by their rows.
     pub(super) fn of(places: &'a [i64]) -> Lanes<'a> {
         let behind = u64::MAX.checked_shl(places.len() as u32).unwrap_or(0);
         let known = places.iter().rev().fold(0, |by_row, place| by_row << 1 | u64::from(*place == BY_ROW));
@@ -49,7 +50,7 @@ struct NumberLeaf {
     test: Arc<Test>,
     /// Its place in the table.
     index: usize,
-    /// Whether the rule cannot hold without it.
+    /// True if the rule cannot hold without it.
     is_needed: bool,
 }
 
@@ -109,7 +110,7 @@ impl NumberRule {
         measures
     }
 
-    /// Puts those of these users, at most [`LANES`], who fulfil it behind `found`: by where their numbers stand in the
+    /// Appends to `found` those of these users, at most [`LANES`], who fulfil it: by where their numbers stand in the
     /// measures, which `lanes` gives, or `by_row`.
     pub(super) fn find_in<'a>(
         &self,
@@ -216,7 +217,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_table_answers_in_every_lane_as_for_one_user() {
+    fn number_rule_looks_its_table_up_in_every_lane_as_for_one_user() {
         let mut draw = 0x9e37_79b9_7f4a_7c15_u64;
         let mut next = || {
             draw = draw.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);

@@ -1,13 +1,13 @@
-//! Rules of which every leaf tests a measure, laid out so that one costs a few comparisons of small numbers.
+//! Plans: rules that only test measures, laid out so that one costs a few comparisons of small numbers.
 //!
-//! Law: a planned rule gives what `evaluate_rule` would give. What is derived here is thrown away by every edit, and made
-//! again when next needed. The members that it changes are noted down and entered together at the end of the tick, rule
-//! by rule: nothing within a tick asks for them, since a rule that others refer to is not planned.
+//! Law: a planned rule gives the answer of `evaluate_rule`. Every edit throws the plans away, and they are made again when
+//! next needed. The members that they change are noted down and entered together at the end of the tick, rule by rule:
+//! nothing within a tick asks for them, since a rule that others refer to is not planned.
 //!
-//! Of each measure of numbers all at which some leaf changes stand in order; where a reading falls among them is its *rank*,
-//! and a leaf holds in a run of ranks. A test of anything else, texts above all, is a *fact*: it is put to the user when first
-//! asked for, and its rank is 0 or 1. A leaf without which a rule cannot hold is its *guard*: where a guard held neither
-//! before nor holds now, the rule is not looked at, whatever else of it changed.
+//! For each measure of numbers, the bounds at which some leaf changes are sorted. A reading falls into a *band* between
+//! two bounds, and a leaf holds in a run of bands. A test of anything else, texts above all, is a *fact*: it is evaluated
+//! when first asked for, and its band is 0 or 1. A leaf without which a rule cannot hold is its *guard*: if a guard neither
+//! held before nor holds now, the rule is not looked at, whatever else of it changed.
 
 use audience_rules::ast::{Millis, SegmentId};
 use hashbrown::HashMap;
@@ -35,16 +35,16 @@ struct RulePlan {
     table: u64,
     leaves: [BandLeaf; LEAVES],
     count: u8,
-    /// Whether it holds of a user of whom nothing is known.
+    /// True if it holds of a user of whom nothing is known.
     is_default: bool,
 }
 
-/// Whether a rule of so many leaves cannot hold without this one.
+/// Returns whether a rule of so many leaves cannot hold without this one.
 pub(super) fn needs(table: u64, leaves: usize, leaf: usize) -> bool {
     (0..1u64 << leaves).all(|bits| bits >> leaf & 1 == 1 || table >> bits & 1 == 0)
 }
 
-/// What a planned rule changes.
+/// The bitmap and the segment that a planned rule changes.
 #[derive(Clone, Copy, Default)]
 struct PlanTarget {
     members: BitmapId,
@@ -55,16 +55,16 @@ struct PlanTarget {
 #[derive(Clone, Copy, Default)]
 struct LeafUse {
     rule: RuleId,
-    /// What it flips in the rule's mark.
+    /// The bit that it flips in the rule's mark.
     flips: u8,
     guard_count: u8,
     guards: [BandLeaf; GUARDS],
-    /// Where the next use stands whose first guard may hold although this one's rank was too low.
+    /// The index of the next use whose first guard may hold although this one's band was too low.
     next_group: u32,
 }
 
 impl LeafUse {
-    /// What uses of one predicate are ordered by: those whose first guard asks for a rank of the same measure stand
+    /// The order of the uses of one predicate: those whose first guard asks for a band of the same measure stand
     /// together, the lowest first.
     fn group(&self) -> (u8, u16, bool, u16) {
         let guard = self.guards[0];
@@ -77,7 +77,7 @@ impl LeafUse {
 pub(super) struct RulePlans {
     rules: Vec<RulePlan>,
     targets: Vec<PlanTarget>,
-    /// Of each predicate, where its uses stand.
+    /// The range of the uses of each predicate.
     spans: Vec<(u32, u32)>,
     /// In the order of the measures and their bounds: what one event passes stands together.
     uses: Vec<LeafUse>,
@@ -88,12 +88,12 @@ pub(super) struct RulePlans {
     other_defaults: Vec<RuleId>,
 }
 
-/// What numbers are read from: one user, now.
+/// One user at the current instant, as rules read it.
 #[derive(Clone, Copy)]
 pub(super) struct UserView<'a> {
     pub(super) registry: &'a Registry,
     pub(super) user: &'a UserRow,
-    /// What they said before of measures that were touched.
+    /// The readings of touched measures from before.
     pub(super) touched: &'a [(MeasureId, Reading)],
     pub(super) now: Millis,
 }
@@ -219,14 +219,14 @@ impl RulePlans {
             });
             match barring {
                 None => queue(marks, marked, found.rule, found.flips),
-                // Those behind it ask for more of the same.
+                // The later ones ask for more of the same.
                 Some(0) if guards[0].is_upward() => index = found.next_group,
                 Some(_) => {}
             }
         }
     }
 
-    /// Which leaves of a rule hold now.
+    /// Returns the leaves of a rule that hold now, a bit each.
     fn bits(&mut self, id: RuleId, view: UserView<'_>) -> u64 {
         let RulePlans { rules, table, .. } = self;
         let RulePlan { leaves, count, .. } = &rules[id as usize];
@@ -272,8 +272,8 @@ impl WorkerState {
         }
     }
 
-    /// Of a user who was nobody: the rules that hold without any event, where none of their leaves flipped, and those that
-    /// may and are not planned.
+    /// Enters a user who has just become known into the planned rules that hold without any event and have no flipped leaf.
+    /// Queues the rules that may hold and are not planned.
     pub(super) fn appear(&mut self, slot: u32, now: Millis, cause: Cause) {
         let WorkerState { plans, buffers, changes, appeared, .. } = self;
         let Some(plans) = plans else { return };
@@ -292,7 +292,7 @@ impl WorkerState {
         }
     }
 
-    /// Evaluates what of the queue is planned, for one user. Planned rules are queued behind
+    /// Evaluates what of the queue is planned, for one user. Planned rules are queued after
     /// [`mark_flips`](Self::mark_flips) only, for the same user and instant.
     pub(super) fn evaluate_planned(&mut self, slot: u32, from_nothing: bool, now: Millis, cause: Cause) {
         let WorkerState { registry, published, plans, buffers, users, changes, updates, .. } = self;
@@ -315,7 +315,7 @@ impl WorkerState {
                 changes.push(WorkerChange { user: slot, segment, at: now, entered: is, cause });
                 updates.push(MemberUpdate { bitmap: members, slot, inside: is });
             } else if from_nothing && is_default {
-                // It holds of nobody in particular, and so may have been entered as one of those.
+                // It holds without any event, and so may have been entered as one of those.
                 updates.push(MemberUpdate { bitmap: plans.targets[*id as usize].members, slot, inside: false });
             }
             false

@@ -1,4 +1,4 @@
-//! What putting an installed rule in force would change.
+//! Previews: the changes that putting an installed rule in force would make.
 
 use audience_rules::ast::SegmentId;
 use roaring::RoaringBitmap;
@@ -9,7 +9,7 @@ use crate::message::{PreviewRequest, PreviewResult, SampledCount};
 use super::WorkerState;
 
 impl WorkerState {
-    /// Counts whom a rule for which everybody was looked at would make members. Cost: that of bitmaps, no user is looked at.
+    /// Counts the members that an installed and scanned rule would have. Cost: that of bitmaps; no user is looked at.
     pub fn preview(&self, of: &PreviewRequest) -> PreviewResult {
         let membership = self.membership();
         let guard = membership.read();

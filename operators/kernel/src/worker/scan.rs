@@ -1,7 +1,7 @@
-//! Looking at every user for rules and ranks that are new, slice by slice, so that events are not kept waiting.
+//! Scans: a look at every user for new rules and ranks, slice by slice, so that events do not wait.
 //!
-//! Users below the cursor are kept up to date as they change, the others are yet to be looked at: at the end the new
-//! rules' bitmaps are exact at that instant.
+//! Law: users below the cursor are kept up to date as they change, and the others are yet to be looked at. At the end the
+//! bitmaps of the new rules are exact.
 
 use std::ops::Range;
 
@@ -48,7 +48,7 @@ impl WorkerState {
         self.scan = Some(UserScan { rules, ranks, cursor: 0, by_columns });
     }
 
-    /// Whether a scan is under way.
+    /// Returns whether a scan is under way.
     pub fn is_scanning(&self) -> bool {
         self.scan.is_some()
     }
@@ -128,7 +128,7 @@ impl WorkerState {
         slots.filter(holds).collect()
     }
 
-    /// Whether what is scanned for may change by time alone.
+    /// Returns whether what is scanned for may change by time alone.
     fn is_temporal(&self, scan: &UserScan) -> bool {
         let is_measure = |measure| self.registry.measures.get(measure).is_some_and(MeasureEntry::is_temporal);
         let is_predicate = |predicate: &PredicateId| {

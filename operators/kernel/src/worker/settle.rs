@@ -1,4 +1,4 @@
-//! From changed measures to changed memberships of one user.
+//! Settling one user: from changed measures to changed memberships.
 
 use audience_rules::ast::{Millis, Sample};
 use sha2::{Digest, Sha256};
@@ -62,8 +62,8 @@ impl WorkerState {
         self.tell_ranks(slot, now, membership);
     }
 
-    /// Of a user who was nobody: every rank is to be told. A rank has somebody who was erased in the same tick still among
-    /// its first, and says nothing where that stays so.
+    /// Tells every rank about a user who has just become known. A rank may still have a user inside who was erased in the
+    /// same tick; it says nothing if that stays so.
     fn appear_in_ranks(&mut self, slot: u32, membership: &Membership) {
         let WorkerState { registry, buffers, .. } = self;
         for (id, rank) in registry.ranks.iter() {
@@ -172,7 +172,7 @@ impl WorkerState {
         })
     }
 
-    /// Whether a rule holds of a user.
+    /// Returns whether a rule holds of a user.
     pub(super) fn holds(&self, rule: RuleId, slot: u32, now: Millis, membership: &Membership) -> bool {
         self.registry.rules.get(rule).is_some_and(|rule| {
             rule.program
@@ -181,7 +181,7 @@ impl WorkerState {
         })
     }
 
-    /// Whether a predicate holds of a user.
+    /// Returns whether a predicate holds of a user.
     pub(super) fn is_true(&self, predicate: PredicateId, slot: u32, now: Millis, membership: &Membership) -> bool {
         let Some(predicate) = self.registry.predicates.get(predicate) else { return false };
         match &predicate.kind {

@@ -1,7 +1,8 @@
-//! Many rules looked at for the same users: where a user's numbers stand is found once for all of them.
+//! Many rules evaluated for the same users: the positions of a user's numbers are found once for all rules.
 //!
-//! Law: enters whom looking at each rule by itself would. Cost: for a block of users, finding where their numbers stand in each
-//! measure that is asked for, and then some comparisons in the cache for each rule and user.
+//! Law: it enters the same members as evaluating each rule by itself.
+//! Cost: for a block of users, finding the positions of their numbers in each measure, and then a few comparisons in the
+//! cache for each rule and user.
 
 use std::hint::black_box;
 use std::ops::Range;

@@ -15,7 +15,7 @@ use crate::message::{Cause, Clock, IdentityChange, IdentityChangeKind, Routed};
 
 use super::{OperatorError, PendingEvent, UserRow, WorkerState};
 
-/// What a tick brings.
+/// The input of a tick.
 pub struct TickInput {
     /// Its time.
     pub clock: Clock,
@@ -66,21 +66,21 @@ impl TickEntry<'_> {
     }
 }
 
-/// What is to be done, in its order: by user, and of each in the order of acceptance.
+/// A stimulus in the order of work: by user, then by order of acceptance.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Turn {
     slot: u32,
     place: u64,
-    /// Where the entry is; [`DUE`] for what is due by time.
+    /// The index of the entry; [`DUE`] for what is due by time.
     entry: u32,
 }
 
 const DUE: u32 = u32::MAX;
 
-/// How many users are looked up and fetched from memory together, and settled before readers get their turn.
+/// The number of users that are looked up and fetched from memory together, and settled before readers get their turn.
 const USERS_A_TURN: usize = 32;
 
-/// What a small record takes, bytes.
+/// The size of a small record in bytes.
 const RECORD_BYTES: usize = 128;
 
 /// The last millisecond of the second of an instant.
@@ -196,7 +196,7 @@ impl WorkerState {
         turns
     }
 
-    /// Whether the checkpoint that the user's shard was loaded from has this already.
+    /// Returns whether the checkpoint that the user's shard was loaded from has this already.
     fn is_loaded(&self, user_hash: u64, sequence: u64) -> bool {
         !self.floors.is_empty() && sequence < self.floors[(user_hash % SHARDS) as usize]
     }
@@ -279,7 +279,7 @@ impl WorkerState {
         }
     }
 
-    /// Whether an event of the user repeats a message of theirs, as of the merges so far.
+    /// Returns whether an event of the user repeats a message of theirs, as of the merges so far.
     fn is_repeated(&self, event: &EventRef<'_>) -> Result<bool, OperatorError> {
         let Some(message) = event.message() else { return Ok(false) };
         let first = self.messages.note(&[(message_key(event.user(), message), event.sequence())])?;
@@ -412,7 +412,7 @@ impl WorkerState {
     }
 }
 
-/// Takes out what happens after `limit`, to be done in a later tick; and what stands behind it in the order of a user,
+/// Takes out what happens after `limit`, to be done in a later tick; and what follows it in the order of a user,
 /// since a merge reads from the log all that was accepted before it.
 fn take_later(turns: &mut Vec<Turn>, entries: &[TickEntry<'_>], limit: Millis) -> Vec<Routed> {
     if entries.iter().all(|entry| entry.at <= limit) {
@@ -445,7 +445,7 @@ pub fn message_key(user: &str, message: &str) -> u128 {
 }
 
 impl UserRow {
-    /// Where the cell of a measure is.
+    /// Returns the index of the cell of a measure.
     pub(super) fn cell(&self, measure: MeasureId) -> Option<usize> {
         self.cells.binary_search_by_key(&measure, |cell| cell.measure()).ok()
     }

@@ -28,7 +28,7 @@ fn define(catalogue: &mut Catalogue, computed: &str) {
 }
 
 #[test]
-fn cycles_and_unknown_segments_are_refused() {
+fn catalogue_refuses_cycles_and_unknown_segments() {
     let catalogue = with(&[("a", r#"{"event": "p"}"#), ("b", &refers_to("a")), ("c", &refers_to("b"))]);
     let faults = |id: &str, rules: &str| -> Vec<(String, &'static str)> {
         let faults = catalogue.check_rules(id, &json(rules)).expect_err("refused");
@@ -43,7 +43,7 @@ fn cycles_and_unknown_segments_are_refused() {
 }
 
 #[test]
-fn what_is_referred_to_stays() {
+fn catalogue_keeps_what_rules_refer_to() {
     let among = r#"{"rank": {"by": "totalSpent"}, "top": 1, "among": {"segment": "a"}}"#;
     let mut catalogue = with(&[("a", r#"{"field": "pageViews", "operator": "gt", "value": 1}"#), ("b", among)]);
     let refused = catalogue.check_delete_segment("a").expect_err("refused");
@@ -57,7 +57,7 @@ fn what_is_referred_to_stays() {
 }
 
 #[test]
-fn an_edit_that_breaks_rules_names_them() {
+fn catalogue_names_the_rules_that_an_edit_would_break() {
     let mut catalogue = with(&[
         ("number", r#"{"conditions": [{"field": "totalSpent", "operator": "gt", "value": 5}]}"#),
         ("text", r#"{"field": "plan", "operator": "contains", "value": "x"}"#),
@@ -79,7 +79,7 @@ fn an_edit_that_breaks_rules_names_them() {
 }
 
 #[test]
-fn literals_are_read_anew_where_the_measure_is_of_another_kind() {
+fn catalogue_reads_literals_again_when_a_measure_changes_its_kind() {
     let rule = r#"{"field":"lapse","operator":"gt","value":"30d"}"#;
     let mut catalogue = with(&[("s", rule)]);
     for measure in ["since_last", "last", "since_first"] {
@@ -92,7 +92,7 @@ fn literals_are_read_anew_where_the_measure_is_of_another_kind() {
 }
 
 #[test]
-fn dependencies_come_first() {
+fn catalogue_puts_dependencies_first() {
     let mut catalogue =
         with(&[("z", r#"{"event": "p"}"#), ("m", &refers_to("z")), ("a", &refers_to("m")), ("b", r#"{"event": "q"}"#)]);
     let order = |catalogue: &Catalogue| catalogue.in_dependency_order().join(" ");
@@ -104,7 +104,7 @@ fn dependencies_come_first() {
 }
 
 #[test]
-fn long_chains_of_segments_need_no_stack() {
+fn catalogue_follows_long_chains_without_a_stack() {
     let mut catalogue = with(&[("s00000", r#"{"event": "p"}"#)]);
     for n in 1..20_000 {
         let definition = Definition::Dynamic(Node::Segment(format!("s{:05}", n - 1).into()).into());

@@ -24,7 +24,7 @@ pub use write::event_to_json;
 pub const MAX_EVENT_BYTES: usize = 256 * 1024;
 /// The longest id or event type, in bytes.
 pub const MAX_TEXT_BYTES: usize = 256;
-/// How deep an event may be nested, itself included.
+/// The greatest nesting depth of an event, itself included.
 pub const MAX_EVENT_DEPTH: usize = 32;
 
 /// Codes of faults that only events have.
@@ -39,7 +39,7 @@ pub mod event_code {
     pub const CONFLICT: &str = "conflict";
 }
 
-/// What an event takes that does not say it itself.
+/// The values that an event takes if it does not give them itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EventDefaults {
     /// The clock at its arrival; also the timestamp of an event without one.
@@ -264,7 +264,7 @@ impl EventDecoder {
         Err(conflict(ObjectMember::Context.name(), ObjectMember::Metadata.name()))
     }
 
-    /// Who it is about, and whose history is merged into theirs.
+    /// Returns the kind of record, its user, and the id whose history is merged into the user.
     fn who(&self, event_type: &str) -> Result<(RecordKind, &str, &str), EventFault> {
         let user_id = self.either_text(TextMember::UserId, TextMember::CustomerId)?;
         let anonymous_id = self.text(TextMember::AnonymousId);

@@ -36,7 +36,7 @@ fn number(text: &str) -> crate::value::Value {
 }
 
 #[test]
-fn a_whole_event() {
+fn event_decodes_every_member() {
     let record = decode(
         r#" {"properties": {"amount": 10.50, "tags": ["a", null], "deep": {"x": true}, "huge": 1e400}, "userId": "u\u00e9",
              "context": {"ip": "::1"}, "messageId": "m1", "timestamp": "2026-01-01T00:00:00.5+00:00",
@@ -57,7 +57,7 @@ fn a_whole_event() {
 }
 
 #[test]
-fn other_spellings_and_defaults() {
+fn event_takes_other_spellings_and_defaults() {
     let one = decode(r#"{"customerId": "c", "type": "p", "id": "m", "metadata": {"a": 1}}"#);
     let other = decode(r#"{"userId": "c", "eventType": "p", "messageId": "m", "context": {"a": 1.0}}"#);
     assert_eq!(one, other);
@@ -73,7 +73,7 @@ fn other_spellings_and_defaults() {
 }
 
 #[test]
-fn the_last_of_equal_keys_counts() {
+fn event_takes_the_last_of_equal_keys() {
     let twice = r#"{"userId": "a", "userId": "b", "eventType": "p", "timestamp": 5, "timestamp": null,
                     "properties": {"v": 1, "v": 2}, "context": {"x": 1}, "context": null}"#;
     let record = decode(twice);
@@ -84,7 +84,7 @@ fn the_last_of_equal_keys_counts() {
 }
 
 #[test]
-fn who_it_is_about() {
+fn event_tells_its_user_and_the_id_merged_into_it() {
     let cases = [
         (r#"{"anonymousId": "x", "eventType": "p"}"#, RecordKind::Event, "x", None),
         (r#"{"anonymousId": "x", "userId": "u", "eventType": "p"}"#, RecordKind::Event, "u", None),
@@ -109,7 +109,7 @@ fn who_it_is_about() {
 }
 
 #[test]
-fn numbers_as_ids() {
+fn event_takes_numbers_as_ids() {
     for (number, id) in [
         ("42", "42"),
         ("42.0", "42"),
@@ -130,7 +130,7 @@ fn numbers_as_ids() {
 }
 
 #[test]
-fn bad_members() {
+fn event_with_a_bad_member_is_refused_with_its_pointer() {
     let long = format!(r#"{{"userId": "{}", "eventType": "p"}}"#, "é".repeat(129));
     let gigantic = format!(r#"{{"userId": "u", "eventType": "p", "messageId": "{}"}}"#, "m".repeat(200_000));
     let cases = [
@@ -169,7 +169,7 @@ fn bad_members() {
 }
 
 #[test]
-fn timestamps() {
+fn event_takes_timestamps_in_every_form() {
     for (timestamp, millis) in [
         ("0", 0),
         ("7289654399999", 7_289_654_399_999),
@@ -206,7 +206,7 @@ fn timestamps() {
 }
 
 #[test]
-fn malformed_bytes() {
+fn event_of_malformed_bytes_is_refused() {
     let cases: [&[u8]; 14] = [
         b"",
         b"{",
@@ -232,7 +232,7 @@ fn malformed_bytes() {
 }
 
 #[test]
-fn bounds() {
+fn event_is_bounded_in_bytes_and_depth() {
     let nested = |member: &str, depth: usize| {
         let (open, close) = ("{\"a\":".repeat(depth), "}".repeat(depth));
         format!(r#"{{"userId": "u", "eventType": "p", "{member}": {open}1{close}}}"#)
@@ -251,7 +251,7 @@ fn bounds() {
 }
 
 #[test]
-fn nul_and_digits_are_data() {
+fn event_takes_nul_and_digits_as_data() {
     let record = decode(&format!(
         r#"{{"userId": "a\u0000b", "eventType": "\u0000", "properties": {{"\u0000": "\u0000", "n": {}.5, "small": 0.{}1}}}}"#,
         "9".repeat(400),
@@ -266,7 +266,7 @@ fn nul_and_digits_are_data() {
 }
 
 #[test]
-fn every_prefix_and_every_torn_byte_is_survived() {
+fn event_decoder_survives_every_prefix_and_every_torn_byte() {
     let json = r#"{"userId": "u", "eventType": "identify", "anonymousId": "é\n", "timestamp": 1.5e12, "traits": {"a": [1, {}]}}"#;
     let mut decoder = EventDecoder::new();
     let mut out = Vec::new();
@@ -285,7 +285,7 @@ fn every_prefix_and_every_torn_byte_is_survived() {
 }
 
 #[test]
-fn exports_decode_to_the_same_record() {
+fn event_export_decodes_to_the_same_record() {
     for json in [
         r#"{"userId": "u\"\\\u0001", "eventType": "p", "timestamp": 1700000000001, "messageId": "m",
             "properties": {"z": 1.000000001, "a": [null, "x\n", {"k": -5}], "e": {}}, "context": {"c": true}}"#,

@@ -1,4 +1,4 @@
-//! What a segment depends on.
+//! The dependencies of a segment.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::ast::{Node, SegmentId};
 use crate::catalogue::{Catalogue, Segment};
 
-/// What a segment depends on, through any number of references.
+/// The dependencies of a segment, through any number of references.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Dependencies {
     /// The segments, itself among them.
@@ -15,12 +15,12 @@ pub struct Dependencies {
     pub traits: BTreeSet<Arc<str>>,
     /// The references in the longest row of them.
     pub depth: usize,
-    /// Whether users are ranked anywhere.
+    /// True if users are ranked anywhere.
     pub has_rank: bool,
 }
 
 impl Dependencies {
-    /// Of the segment of that id.
+    /// Returns the dependencies of the segment of that id.
     pub fn of(catalogue: &Catalogue, id: &str) -> Dependencies {
         let mut dependencies = Dependencies::default();
         let mut level: BTreeSet<SegmentId> = BTreeSet::from([id.into()]);

@@ -41,7 +41,7 @@ pub(super) fn of_sequence<'a>(history: &EventHistory<'a>, sequence: &Sequence, n
     Evidence { total: events.len(), events }
 }
 
-/// Whether there is one: what the oracle says, in time that grows with the events and not with their square.
+/// Returns whether there is one: the answer of the oracle, in time linear in the number of events.
 pub(super) fn sequence_holds(history: &EventHistory<'_>, sequence: &Sequence, now: Millis) -> bool {
     chain(history, sequence, now).len() == sequence.steps.len()
 }

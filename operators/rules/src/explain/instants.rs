@@ -14,21 +14,21 @@ use crate::test::event_value;
 use crate::time::parse_time_ref;
 use crate::value::ValueRef;
 
-/// Which events of a user's matter to a node, and how long behind each something may change.
+/// The events of a user that matter to a node, and the delays after each at which something may change.
 #[derive(Debug, Default)]
 pub(super) struct Instants<'n> {
     parts: Vec<InstantsPart<'n>>,
 }
 
-/// What matters of the events of some types.
+/// The events of some types, and the delays after them that matter.
 #[derive(Debug, Default)]
 struct InstantsPart<'n> {
     /// `None`: those of any type.
     events: Option<&'n EventTypes>,
     window: Option<Window>,
-    /// Durations behind an event's own timestamp.
+    /// Durations after an event's own timestamp.
     behind: Vec<Millis>,
-    /// Durations behind the time found at a path of the event.
+    /// Durations after the time found at a path of the event.
     behind_value: Vec<(&'n EventPath, Millis)>,
     /// The same for a trait that the event sets, by its path.
     behind_trait: Option<(&'n str, Millis)>,
@@ -91,7 +91,7 @@ fn each_time(value: Option<ValueRef<'_>>, take: &mut dyn FnMut(Millis)) {
     }
 }
 
-/// What an event itself sets at the path.
+/// Returns the value that an event itself sets at the path.
 fn trait_of<'a>(path: &str, event: &EventRef<'a>) -> Option<ValueRef<'a>> {
     let mut keys = path.split('.');
     let mut value = event.traits().get(keys.next()?)?;
@@ -126,7 +126,7 @@ fn ages(test: &Test) -> Vec<Millis> {
 }
 
 impl<'n> Instants<'n> {
-    /// Of a test of a measure.
+    /// Returns the instants of a test of a measure.
     pub(super) fn of_test(behaviour: &'n Behaviour, test: &Test) -> Self {
         let mut part = InstantsPart::of_behaviour(behaviour);
         match &behaviour.measure {
@@ -137,20 +137,20 @@ impl<'n> Instants<'n> {
         Instants { parts: vec![part] }
     }
 
-    /// Of a test of an `identify` trait.
+    /// Returns the instants of a test of an `identify` trait.
     pub(super) fn of_trait(path: &'n str, test: &Test) -> Self {
         let behind_trait = relative(test).map(|duration| (path, duration));
         Instants { parts: vec![InstantsPart { behind_trait, ..InstantsPart::default() }] }
     }
 
-    /// Of a sequence.
+    /// Returns the instants of a sequence.
     pub(super) fn of_sequence(sequence: &'n Sequence) -> Self {
         let parts =
             sequence.steps.iter().map(|step| InstantsPart::of(&step.events, step.filter.as_ref(), sequence.window));
         Instants { parts: parts.collect() }
     }
 
-    /// Of the order of users in a rank. That of ages stays while none begins anew.
+    /// Returns the instants of the order of users in a rank. The order of ages stays while none starts from scratch.
     pub(super) fn of_rank(rank: &'n Rank, catalogue: &'n Catalogue) -> Self {
         let part = match &rank.by {
             RankBy::Behaviour(behaviour) => InstantsPart::of_behaviour(behaviour),
@@ -168,7 +168,7 @@ impl<'n> Instants<'n> {
         }
     }
 
-    /// All behind now, in order.
+    /// Returns all instants after now, in order.
     pub(super) fn behind(&self, history: &EventHistory<'_>, now: Millis) -> BTreeSet<Millis> {
         let mut instants = BTreeSet::new();
         self.each(history, &mut |instant| {
@@ -179,7 +179,7 @@ impl<'n> Instants<'n> {
         instants
     }
 
-    /// The first behind now.
+    /// Returns the first instant after now.
     pub(super) fn first_behind(&self, history: &EventHistory<'_>, now: Millis) -> Option<Millis> {
         let mut first: Option<Millis> = None;
         self.each(history, &mut |instant| {

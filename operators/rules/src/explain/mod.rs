@@ -5,7 +5,7 @@
 //! member, where it says anything; what cannot be known of one user alone (the place among all) is `None`, never a guess.
 //!
 //! Cost: each leaf is evaluated naively over the user's history at every instant at which it might change, as many as
-//! [`Explainer::WORK`] allows. What lies behind the last of them is not known, and said so.
+//! [`Explainer::WORK`] allows. The time after the last of them is not known, and the explanation says so.
 
 mod dependencies;
 mod evidence;
@@ -32,17 +32,17 @@ use self::track::Track;
 
 /// Segments that refer to each other in a row, at most: further ones would not fit the stack.
 pub const MOST_REFERENCES: usize = 16;
-/// Nodes of an explanation, at most; what is behind them is evaluated all the same.
+/// Nodes of an explanation, at most; further ones are evaluated all the same.
 const MOST_NODES: usize = 2_000;
 /// Events named for one node, at most.
 const MOST_EVENTS: usize = 20;
 
-/// When a verdict changes with no event and no edit.
+/// The instant at which a verdict changes with no event and no edit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NextChange {
     /// Nothing changes before this instant; `None` where that is not known.
     pub at: Option<Millis>,
-    /// Whether it does change then; else it may, then or later.
+    /// True if it does change then; else it may, then or later.
     pub is_certain: bool,
 }
 
@@ -51,16 +51,16 @@ pub struct NextChange {
 pub struct RankPlace {
     /// Counted from 1; `None` where the user is not ranked.
     pub place: Option<usize>,
-    /// How many are ranked.
+    /// The number of ranked users.
     pub ranked: usize,
-    /// How many of the first are meant.
+    /// The number of users that the rank takes.
     pub limit: usize,
 }
 
 /// Events that made a value.
 #[derive(Clone, Debug, Default)]
 pub struct Evidence<'a> {
-    /// How many.
+    /// The number of events.
     pub total: usize,
     /// Some of them, the newest first; of a sequence, one choice of events in the order of its steps.
     pub events: Vec<EventRef<'a>>,
@@ -73,27 +73,27 @@ pub struct Explained<'a> {
     pub pointer: String,
     /// all, any, not, event, trait, segment, list, sequence, rank or sample.
     pub kind: &'static str,
-    /// What is asked, in a short line.
+    /// The condition, in a short line.
     pub text: String,
     /// For a reference: the other segment.
     pub segment: Option<SegmentId>,
-    /// Whether it holds; `None` where that is not known.
+    /// True if it holds; `None` where that is not known.
     pub held: Option<bool>,
-    /// When that changes by itself; `None` is never.
+    /// The instant at which that changes by itself; `None` is never.
     pub change: Option<NextChange>,
     /// The value found.
     pub value: Option<Value>,
     /// The operator that it was put to.
     pub operator: Option<&'static str>,
-    /// What the operator compares with.
+    /// The value that the operator compares with.
     pub expected: Option<Value>,
-    /// Whether there was no value of the kind that the operator asks for.
+    /// True if there was no value of the kind that the operator asks for.
     pub missing: bool,
-    /// Of a rank, where all users are known.
+    /// The user's place in a rank, if all users are known.
     pub place: Option<RankPlace>,
-    /// Of a measure, a trait or a sequence.
+    /// The events behind a measure, a trait or a sequence.
     pub evidence: Option<Evidence<'a>>,
-    /// What it is made of.
+    /// The nodes that it is made of.
     pub children: Vec<Explained<'a>>,
 }
 
@@ -103,7 +103,7 @@ pub struct Explainer<'m, 'a> {
     history: &'m EventHistory<'a>,
     user: &'m str,
     now: Millis,
-    /// Whether the moment knows every user, so that ranks are known.
+    /// True if the moment knows every user, so that ranks are known.
     knows_all: bool,
     /// Events that may still be looked at.
     work: usize,
@@ -113,9 +113,9 @@ pub struct Explainer<'m, 'a> {
     events: usize,
     /// Nodes that may still be given.
     nodes: usize,
-    /// What was found of segments already.
+    /// The segments that were evaluated already.
     segments: BTreeMap<SegmentId, Track>,
-    /// Of ranks, in the order of the tree, where they are not known: what is to be assumed.
+    /// The value to assume for ranks that are not known, in the order of the tree.
     assumed: Option<bool>,
 }
 
@@ -322,7 +322,7 @@ impl<'m, 'a> Explainer<'m, 'a> {
         (explained, track)
     }
 
-    /// The first instant behind now at which a rank's measure, or who is ranked, may change for anybody.
+    /// Returns the first instant after now at which a rank's measure, or who is ranked, may change for anybody.
     fn first_of_all(&self, rank: &Rank) -> Option<Millis> {
         let catalogue = self.catalogue();
         let mut instants = vec![Instants::of_rank(rank, catalogue)];
@@ -370,7 +370,7 @@ impl<'m, 'a> Explainer<'m, 'a> {
     }
 }
 
-/// What a test was put to, and what it asks.
+/// Notes the operand of a test, and its condition.
 fn tell_test(explained: &mut Explained<'_>, test: &Test, operand: Operand<'_>, shown: text::ValueFormat) {
     let (positive, negative) = operator_names(&test.condition);
     explained.operator = Some(if test.negated { negative.unwrap_or(positive) } else { positive });

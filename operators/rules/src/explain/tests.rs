@@ -1,4 +1,4 @@
-//! What an explanation says, read by eye.
+//! Explanations in full, to be read by eye.
 
 use crate::ast::Millis;
 use crate::oracle::WorldAt;
@@ -59,7 +59,7 @@ fn lines(moment: &WorldAt<'_>, user: &str, segment: &str, knows_all: bool) -> Ve
 }
 
 #[test]
-fn every_node_says_what_was_found() {
+fn explanation_says_for_every_node_what_was_found() {
     let subject = shop();
     let moment = subject.world.at(now());
     assert_eq!(
@@ -89,7 +89,7 @@ fn every_node_says_what_was_found() {
 }
 
 #[test]
-fn a_rank_is_known_among_all_only() {
+fn explanation_knows_a_rank_only_among_all_users() {
     let subject = shop();
     let moment = subject.world.at(now());
     let among = "/among + purchase count ≥ 1 is 3 of 3";
@@ -101,7 +101,7 @@ fn a_rank_is_known_among_all_only() {
 }
 
 #[test]
-fn the_past_is_explained_as_of_then() {
+fn explanation_of_the_past_is_as_of_then() {
     let subject = shop();
     let moment = subject.world.at(parse_rfc3339("2026-01-06T00:00:00Z").expect("a time"));
     assert_eq!(
@@ -111,7 +111,7 @@ fn the_past_is_explained_as_of_then() {
 }
 
 #[test]
-fn what_a_segment_depends_on() {
+fn dependencies_reach_through_references() {
     let subject = shop();
     let dependencies = |id| Dependencies::of(&subject.world.catalogue, id);
     let all = dependencies("all");

@@ -1,4 +1,4 @@
-//! What a node asks, in a short line for people; and values as they are shown.
+//! Nodes in a short line for people, and values as they are shown.
 
 use crate::ast::{
     Behaviour, Comparison, Condition, Cut, EventPath, EventTypes, Filter, Function, Literal, Logic, Measure, Millis,
@@ -19,7 +19,7 @@ const MOST_WRITTEN: usize = 5;
 /// Letters of a text that are written out, at most.
 const MOST_LETTERS: usize = 60;
 
-/// How a value is shown.
+/// The format in which a value is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ValueFormat {
     AsIs,

@@ -1,4 +1,4 @@
-//! What holds from which instant on, as far as that is known.
+//! The states of a condition over time, as far as they are known.
 
 use crate::ast::{Logic, Millis};
 
@@ -34,7 +34,7 @@ impl Track {
         }
     }
 
-    /// Whether it has as many states as are worth keeping.
+    /// Returns whether it has as many states as are worth keeping.
     pub(super) fn is_long(&self) -> bool {
         self.0.len() >= MOST_CHANGES
     }
@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn joined_states() {
+    fn track_joins_states_instant_by_instant() {
         let one = track(&[(10, Some(true)), (20, Some(false)), (30, Some(true))]);
         let other = track(&[(10, Some(true)), (25, None)]);
         let all = track(&[(10, Some(true)), (20, Some(false)), (30, None)]);
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn what_changes_next() {
+    fn track_tells_the_next_change() {
         let next = |states: &[_]| track(states).next_change();
         assert_eq!(next(&[(10, Some(true))]), None);
         let certain = NextChange { at: Some(20), is_certain: true };

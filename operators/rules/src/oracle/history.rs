@@ -105,7 +105,7 @@ impl<'a> EventHistory<'a> {
         }
     }
 
-    /// Whether some choice of events makes the sequence at `now`.
+    /// Returns whether some choice of events makes the sequence at `now`.
     pub fn sequence(&self, sequence: &Sequence, now: Millis) -> bool {
         // Timestamps at which the steps so far may end.
         let mut ends: Option<BTreeSet<Millis>> = None;
@@ -123,7 +123,7 @@ impl<'a> EventHistory<'a> {
 }
 
 impl Window {
-    /// Whether an instant lies inside at `now`.
+    /// Returns whether an instant lies inside at `now`.
     pub fn contains(self, instant: Millis, now: Millis) -> bool {
         match self {
             Window::Last(duration) => instant > now - duration && instant <= now,

@@ -1,4 +1,4 @@
-//! Who fulfils rules only because a value is missing.
+//! The users that fulfil rules only because a value is missing.
 
 use super::moment::Users;
 use super::{EventHistory, WorldAt};
@@ -13,7 +13,7 @@ impl<'a> WorldAt<'a> {
         self.known_where(|user, history| satisfying.contains(user) && self.by_value(node, user, history).is_none())
     }
 
-    /// Whether the condition holds for a user; `None` where that is unknown.
+    /// Returns whether the condition holds for a user; `None` where that is unknown.
     fn by_value(&self, node: &Node, user: &str, history: &EventHistory<'a>) -> Option<bool> {
         match node {
             Node::Group { logic, conditions } => {

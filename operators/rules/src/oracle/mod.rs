@@ -103,7 +103,7 @@ impl World {
         self.at(now).members(segment)
     }
 
-    /// Whether the condition holds for a user at `now`.
+    /// Returns whether the condition holds for a user at `now`.
     pub fn holds(&self, node: &Node, user: &str, now: Millis) -> bool {
         self.at(now).satisfying(node).contains(&*self.resolve(user))
     }

@@ -1,4 +1,4 @@
-//! What holds at one instant.
+//! The world at one instant.
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
@@ -121,7 +121,7 @@ impl<'a> WorldAt<'a> {
 }
 
 impl Cut {
-    /// How many of so many ranked users are meant.
+    /// Returns the number of users taken, of so many ranked ones.
     pub fn of(self, ranked: usize) -> usize {
         match self {
             Cut::Top(top) => ranked.min(top as usize),
@@ -135,7 +135,7 @@ impl Cut {
 }
 
 impl Sample {
-    /// Whether the user is in the sample.
+    /// Returns whether the user is in the sample.
     pub fn holds(&self, user: &str) -> bool {
         let hash: [u8; 32] = Sha256::digest(format!("{}:{user}", self.salt)).into();
         let first = hash.iter().take(8).fold(0u64, |number, byte| number << 8 | u64::from(*byte));

@@ -8,7 +8,7 @@ fn passes(text: &str) {
 }
 
 #[test]
-fn merged_users_have_one_event_a_message() {
+fn oracle_counts_one_event_a_message_of_a_merged_user() {
     passes(
         r#"{"at": "2026-01-01T00:00:00Z"}
         {"segment": {"id": "two", "rules": {"event": "p", "operator": "gte", "value": 2}}}
@@ -24,7 +24,7 @@ fn merged_users_have_one_event_a_message() {
 }
 
 #[test]
-fn aliases_are_resolved_before_they_are_taken() {
+fn oracle_resolves_aliases_before_it_takes_them() {
     passes(
         r#"{"at": "2026-01-01T00:00:00Z"}
         {"segment": {"id": "all", "rules": {"logic": "not", "conditions": [{"event": "none"}]}}}
@@ -43,7 +43,7 @@ fn aliases_are_resolved_before_they_are_taken() {
 }
 
 #[test]
-fn identify_traits() {
+fn oracle_takes_the_latest_identify_trait() {
     passes(
         r#"{"at": "2026-01-01T00:00:00Z"}
         {"segment": {"id": "deep", "rules": {"field": "a.b", "operator": "eq", "value": 1}}}
@@ -63,7 +63,7 @@ fn identify_traits() {
 }
 
 #[test]
-fn ranks_order_numbers_only() {
+fn oracle_ranks_only_numbers() {
     passes(
         r#"{"at": "2026-01-01T00:00:00Z"}
         {"segment": {"id": "last", "rules": {"rank": {"by": {"event": "p", "measure": {"fn": "last", "of": "v"}}}, "top": 2}}}
@@ -82,7 +82,7 @@ fn ranks_order_numbers_only() {
 }
 
 #[test]
-fn averages_rank_unrounded() {
+fn oracle_ranks_averages_unrounded() {
     // 10/3 and 3.333333333 differ only beyond the ninth digit.
     passes(
         r#"{"at": "2026-01-01T00:00:00Z"}
@@ -101,7 +101,7 @@ fn averages_rank_unrounded() {
 }
 
 #[test]
-fn sequences_choose_events_and_measure_gaps_between_the_chosen() {
+fn oracle_measures_gaps_between_the_chosen_events_of_a_sequence() {
     passes(
         r#"{"at": "2026-01-10T00:00:00Z"}
         {"segment": {"id": "gap", "rules": {"sequence": [{"event": "a"}, {"event": "b", "maxGap": "1d"}, {"event": "a", "maxGap": "1d"}]}}}
@@ -125,7 +125,7 @@ fn sequences_choose_events_and_measure_gaps_between_the_chosen() {
 }
 
 #[test]
-fn what_is_not_active_has_no_members() {
+fn oracle_gives_segments_that_are_not_active_no_members() {
     passes(
         r#"{"at": "2026-01-01T00:00:00Z"}
         {"event": {"userId": "u", "eventType": "p"}}
@@ -137,7 +137,7 @@ fn what_is_not_active_has_no_members() {
 }
 
 #[test]
-fn the_future_counts_in_nothing_yet() {
+fn oracle_counts_no_event_of_the_future() {
     passes(
         r#"{"at": "2026-01-01T12:00:00Z"}
         {"segment": {"id": "fixed", "rules": {"event": "*", "within": {"to": "2026-02-01T00:00:00Z"}}}}
@@ -153,7 +153,7 @@ fn the_future_counts_in_nothing_yet() {
 }
 
 #[test]
-fn an_erased_user_is_unknown_and_begins_anew() {
+fn oracle_forgets_an_erased_user_until_a_later_event() {
     passes(
         r#"{"at": "2026-01-01T12:00:00Z"}
         {"segment": {"id": "one", "rules": {"event": "p", "operator": "eq", "value": 1}}}

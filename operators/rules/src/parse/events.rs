@@ -1,4 +1,4 @@
-//! What counts: events, filters on them, measures over them and windows.
+//! Events, filters on them, measures over them and windows.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use crate::ast::{Behaviour, EventPath, EventTypes, Filter, Function, Logic, Meas
 use crate::fault::code;
 use crate::value::Value;
 
-/// What a measure's `fn` may be.
+/// The values of a measure's `fn`.
 #[derive(Clone, Copy)]
 pub(super) enum Fn {
     /// Needs a path.

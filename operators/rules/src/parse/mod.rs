@@ -26,7 +26,7 @@ pub const MOST_LEVELS: usize = 16;
 
 /// Knows the computed traits.
 pub trait TraitLookup {
-    /// What the computed trait of that name measures; `None` where there is none.
+    /// Returns the behaviour of the computed trait of that name; `None` if there is none.
     fn behaviour(&self, name: &str) -> Option<&Behaviour>;
 }
 
@@ -53,7 +53,7 @@ pub fn parse_rules(json: &Value, traits: &dyn TraitLookup) -> Result<Node, Vec<F
 pub(crate) struct Parsed {
     /// The tree, where nothing was so wrong that there is none.
     pub node: Option<Node>,
-    /// What is wrong, in no particular order.
+    /// The faults, in no particular order.
     pub faults: Vec<Fault>,
     /// The segments referred to, each with the pointer to its reference.
     pub segments: Vec<(String, SegmentId)>,
@@ -66,7 +66,7 @@ pub(crate) fn parse(json: &Value, traits: &dyn TraitLookup) -> Parsed {
     Parsed { node, faults: parser.faults, segments: parser.segments }
 }
 
-/// What the value of a measure or of a trait may be tested with.
+/// The literals that the value of a measure or of a trait may be tested with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum LiteralKind {
     /// All operators and literals.
@@ -170,7 +170,7 @@ impl<'t> Parser<'t> {
     }
 }
 
-/// What a JSON value is, for messages.
+/// Returns the kind of a JSON value, for messages.
 fn kind_of(json: &Value) -> &'static str {
     match json {
         Value::Null => "null (or a number beyond ±10^18)",

@@ -80,8 +80,8 @@ impl Parser<'_> {
         }
     }
 
-    /// What the node is, its unknown keys noted. Where that cannot be told, neither can the keys that are unknown; where
-    /// it is several things, those that none of them has.
+    /// Returns the kind of the node, and notes its unknown keys. If the kind cannot be told, no key is unknown; if there are
+    /// several kinds, those keys are unknown that none of them has.
     pub(super) fn kind(&mut self, object: NodeObject<'_>, is_root: bool) -> Option<NodeKind> {
         let all = NodeKind::ALL.into_iter().chain(is_root.then_some(NodeKind::Criteria));
         let kinds: Vec<NodeKind> = all.filter(|kind| kind.is_of(object)).collect();

@@ -19,7 +19,7 @@ const LARGE_PATTERN_BYTES: usize = 1 << 20;
 /// The most large regular expressions in one rule: bounds the time and memory that checking it can take.
 const MOST_LARGE_PATTERNS: usize = 16;
 
-/// What an operator does, its negation aside.
+/// An operator without its negation.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Verb {
     Equals,

@@ -44,7 +44,7 @@ fn test_of(text: &str) -> Test {
 }
 
 #[test]
-fn every_refusal_has_its_pointers() {
+fn parser_gives_every_refusal_its_pointers() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/conformance/refused.ndjson");
     let lines = std::fs::read_to_string(path).expect("the conformance cases");
     let mut catalogue = Catalogue::with_shipped_traits();
@@ -75,7 +75,7 @@ fn every_refusal_has_its_pointers() {
 }
 
 #[test]
-fn every_accepted_rule_reads_back() {
+fn parser_reads_every_accepted_rule_back() {
     let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/conformance");
     let mut read = 0;
     for entry in std::fs::read_dir(directory).expect("the conformance cases") {
@@ -100,7 +100,7 @@ fn every_accepted_rule_reads_back() {
 }
 
 #[test]
-fn aliases_of_any_case_are_canonical() {
+fn parser_makes_operator_aliases_canonical() {
     for (alias, canonical) in [
         ("equals", "eq"),
         ("=", "eq"),
@@ -131,7 +131,7 @@ fn aliases_of_any_case_are_canonical() {
 }
 
 #[test]
-fn defaults_and_older_forms_are_resolved() {
+fn parser_resolves_defaults_and_older_forms() {
     let bare = rule(r#"{"event": "p"}"#);
     assert_eq!(bare, rule(r#"{"event": ["p", "p"], "measure": "count", "operator": "gte", "value": 1.0}"#));
     assert_eq!(
@@ -152,7 +152,7 @@ fn defaults_and_older_forms_are_resolved() {
 }
 
 #[test]
-fn durations_are_milliseconds_where_the_measure_is_one() {
+fn parser_reads_durations_as_milliseconds_for_measures_that_are_durations() {
     let day = Literal::Number(Decimal::from_integer(86_400_000));
     let expected = Test { negated: false, condition: Condition::Compare(Comparison::Greater, day) };
     assert_eq!(
@@ -165,7 +165,7 @@ fn durations_are_milliseconds_where_the_measure_is_one() {
 }
 
 #[test]
-fn computed_traits_are_tested_as_their_measure() {
+fn parser_tests_computed_traits_as_their_measure() {
     for (node, pointer) in [
         (r#"{"field": "totalSpent", "operator": "contains", "value": "x"}"#, "/operator"),
         (r#"{"field": "totalSpent", "operator": "gt", "value": "3"}"#, "/value"),
@@ -183,7 +183,7 @@ fn computed_traits_are_tested_as_their_measure() {
 }
 
 #[test]
-fn faults_lie_where_the_contract_says() {
+fn parser_points_at_the_place_of_each_fault() {
     for (node, expected) in [
         ("null", &[""][..]),
         ("[]", &[""]),
@@ -240,7 +240,7 @@ fn faults_lie_where_the_contract_says() {
 
 /// A number is rounded first; one that is beyond the range then is refused where it stands, and never taken for another.
 #[test]
-fn literals_lie_within_the_range() {
+fn parser_bounds_literals() {
     for most in ["1000000000000000000", "-1000000000000000000", "1e18", "1000000000000000000.0000000004"] {
         let read = test_of(&format!(r#"{{"field": "f", "operator": "eq", "value": {most}}}"#));
         let whole = Decimal::from_integer(if most.starts_with('-') { -1 } else { 1 } * 1_000_000_000_000_000_000);
@@ -273,7 +273,7 @@ fn literals_lie_within_the_range() {
 }
 
 #[test]
-fn levels_and_nodes_are_bounded() {
+fn parser_bounds_levels_and_nodes() {
     let nested = |levels: usize, leaf: &str| {
         let open = r#"{"conditions": ["#.repeat(levels);
         format!("{open}{leaf}{}", "]}".repeat(levels))
@@ -304,7 +304,7 @@ fn levels_and_nodes_are_bounded() {
 }
 
 #[test]
-fn computed_traits_old_and_new() {
+fn parser_reads_computed_traits_in_old_and_new_forms() {
     let read = |text: &str| parse_behaviour(&json(text));
     let old = r#"{"name": "t", "aggregate": "sum", "event": "p", "property": "amount", "where": [{"field": "c", "operator": "equals", "value": "x"}]}"#;
     let new = r#"{"name": "t", "measure": {"fn": "sum", "of": "amount"}, "event": "p", "where": {"field": "c", "operator": "eq", "value": "x"}}"#;
@@ -326,7 +326,7 @@ fn computed_traits_old_and_new() {
 }
 
 #[test]
-fn paths_say_where_they_lead() {
+fn parser_reads_paths_into_events() {
     let keys = |keys: &[&str]| keys.iter().map(|key| Arc::from(*key)).collect();
     for (text, path) in [
         ("amount", EventPath::Properties(keys(&["amount"]))),
@@ -371,7 +371,7 @@ fn mutated(json: &Value, at: &mut usize, junk: Option<&Value>) -> Option<Value> 
 }
 
 #[test]
-fn damaged_rules_are_refused_or_read_back() {
+fn parser_refuses_damaged_rules_or_reads_them_back() {
     let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/conformance");
     let catalogue = catalogue();
     let junk =

@@ -42,7 +42,7 @@ fn check(operator: &str, literal: &str, yes: &[&str], no: &[&str]) {
 const NOTHING: [&str; 2] = ["", "null"];
 
 #[test]
-fn the_literal_decides_what_is_compared() {
+fn test_casts_the_value_to_the_type_of_its_literal() {
     check(
         "eq",
         "1500",
@@ -65,7 +65,7 @@ fn the_literal_decides_what_is_compared() {
 }
 
 #[test]
-fn negative_operators_are_exact_negations() {
+fn test_with_a_negative_operator_is_the_exact_negation() {
     let values =
         ["", "null", "1", "\"1\"", "\"x\"", "true", "[]", "[1]", "[null]", "[\"x\", 2]", "{}", "{\"a\": 1}", "1e30"];
     for (positive, negative, literal) in [
@@ -90,7 +90,7 @@ fn negative_operators_are_exact_negations() {
 }
 
 #[test]
-fn arrays_hold_where_an_element_does() {
+fn test_of_an_array_holds_if_one_of_an_element_does() {
     check("eq", "\"red\"", &["[\"blue\", \"red\"]"], &["[]", "[\"re\"]", "[[\"red\"]]", "[{\"red\": 1}]"]);
     check("gt", "10", &["[1, 20]", "[null, \"11\"]"], &["[1]", "[[20]]", "[]"]);
     check("contains", "\"re\"", &["\"red\"", "[\"re\"]"], &["[\"red\"]"]);
@@ -101,7 +101,7 @@ fn arrays_hold_where_an_element_does() {
 }
 
 #[test]
-fn long_lists_agree_with_short_ones() {
+fn test_of_a_long_list_agrees_with_short_ones() {
     let literals: Vec<String> = (0..50).map(|n| if n % 2 == 0 { n.to_string() } else { format!("\"{n}\"") }).collect();
     let long = format!("[{}, true]", literals.join(","));
     check(
@@ -113,7 +113,7 @@ fn long_lists_agree_with_short_ones() {
 }
 
 #[test]
-fn times_are_strictly_before_or_after() {
+fn test_of_times_is_strict() {
     let cut = "2025-12-18T00:00:00Z";
     assert_eq!(parse_rfc3339(cut), Some(NOW - 14 * DAY));
     let (before, at, after) = ("\"2025-12-17T23:59:59.999Z\"", "\"2025-12-18T01:00:00+01:00\"", "1766016000001");
@@ -131,7 +131,7 @@ fn times_are_strictly_before_or_after() {
 }
 
 #[test]
-fn averages_are_compared_unrounded() {
+fn test_of_an_average_compares_unrounded() {
     let third = Operand::Ratio { sum: Decimal::from_integer(1), count: 3 };
     for (operator, literal, expected) in [
         ("gt", "0.333333333", true),
@@ -155,14 +155,14 @@ fn averages_are_compared_unrounded() {
 }
 
 #[test]
-fn numbers_of_measures() {
+fn test_of_a_measure_compares_its_number() {
     let sum = Operand::Number(Decimal::parse("0.3").expect("a number"));
     assert!(test("eq", "0.3").holds(sum, NOW) && test("exists", "").holds(sum, NOW));
     assert!(!test("gt", "0.3").holds(sum, NOW) && test("not_in", "[1]").holds(sum, NOW));
 }
 
 #[test]
-fn filters_look_into_events() {
+fn filter_tests_the_values_of_an_event() {
     let mut bytes = Vec::new();
     let head = RecordHead {
         timestamp: NOW,
