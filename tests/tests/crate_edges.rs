@@ -93,11 +93,17 @@ const LAYERS: &[Layer] = &[
         internal: Internal::Only(&["audience-contract"]),
         forbidden: &[DATAFLOW, STORES],
     },
+    Layer {
+        name: "audience-catalogue",
+        internal: Internal::Only(&["audience-background", "audience-contract", "audience-protocol", "audience-rules"]),
+        forbidden: &[DATAFLOW, ASYNC, HTTP, STORES],
+    },
     Layer { name: "audience-background", internal: Internal::Only(&[]), forbidden: &[DATAFLOW, ASYNC, HTTP, STORES] },
     Layer {
         name: "audience-engine",
         internal: Internal::Only(&[
             "audience-background",
+            "audience-catalogue",
             "audience-kernel",
             "audience-contract",
             "audience-rules",

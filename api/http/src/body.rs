@@ -17,14 +17,14 @@ use crate::problem::Problem;
 const MAX_RESERVED: usize = 1 << 20;
 
 /// The parts of a body as they arrive.
-pub(crate) type Parts = BoxStream<'static, Result<Bytes, warp::Error>>;
+pub(crate) type BodyStream = BoxStream<'static, Result<Bytes, warp::Error>>;
 
 /// Turns what warp gives into parts.
-pub(crate) fn parts(body: impl Stream<Item = Result<impl Buf, warp::Error>> + Send + 'static) -> Parts {
+pub(crate) fn parts(body: impl Stream<Item = Result<impl Buf, warp::Error>> + Send + 'static) -> BodyStream {
     body.map(|part| part.map(|mut part| part.copy_to_bytes(part.remaining()))).boxed()
 }
 
-/// What was read of a body.
+/// The part of a body that was read.
 #[derive(Default)]
 pub(crate) struct Recorded {
     parts: Vec<Bytes>,
@@ -41,7 +41,7 @@ impl Recorded {
 }
 
 /// The same parts, and what will have been read of them; no more than `limit` bytes are kept.
-pub(crate) fn recorded(parts: Parts, limit: usize) -> (Parts, Arc<Mutex<Recorded>>) {
+pub(crate) fn recorded(parts: BodyStream, limit: usize) -> (BodyStream, Arc<Mutex<Recorded>>) {
     let recorded = Arc::new(Mutex::new(Recorded::default()));
     let record = Arc::clone(&recorded);
     let end = Arc::clone(&recorded);
@@ -115,7 +115,7 @@ impl Media {
     }
 }
 
-/// Whether the body is packed with gzip.
+/// Returns whether the body is packed with gzip.
 pub(crate) fn is_gzip(headers: &HeaderMap) -> Result<bool, Problem> {
     let mut codings = headers.get_all(CONTENT_ENCODING).iter();
     let Some(coding) = codings.next() else { return Ok(false) };
@@ -132,7 +132,7 @@ pub(crate) fn is_gzip(headers: &HeaderMap) -> Result<bool, Problem> {
 /// A body as a whole, unpacked; at most `limit` bytes as sent and as unpacked, and all of it within `timeout`.
 pub(crate) async fn whole(
     headers: &HeaderMap,
-    parts: Parts,
+    parts: BodyStream,
     limit: usize,
     timeout: Duration,
 ) -> Result<Bytes, Problem> {
@@ -150,7 +150,7 @@ pub(crate) async fn whole(
     unpack.await.unwrap_or_else(|_| Err(Problem::internal()))
 }
 
-async fn collect(mut parts: Parts, limit: usize, expected: usize) -> Result<Bytes, Problem> {
+async fn collect(mut parts: BodyStream, limit: usize, expected: usize) -> Result<Bytes, Problem> {
     let mut first = Bytes::new();
     let mut body = Vec::new();
     while let Some(part) = parts.next().await {

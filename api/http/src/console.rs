@@ -12,9 +12,9 @@ use hyper::{Method, StatusCode};
 use warp::reply::Response;
 
 use crate::options::Scope;
-use crate::{preconditions, reply};
+use crate::{etag, reply};
 
-/// Where the files of the console are; also the console's label in the metrics.
+/// The path of the console's files; also the console's label in the metrics.
 pub(crate) const FILES: &str = "/console/";
 /// First parts of paths that are the programs': there an unknown path is told as a problem, to browsers as well.
 const OF_PROGRAMS: [&str; 7] = ["api", "v1", "health", "actuator", "metrics", "openapi.json", "docs"];
@@ -32,7 +32,7 @@ pub(crate) fn answer(scope: Scope, path: &str, method: &Method, headers: &Header
     Some(respond(asset, headers))
 }
 
-/// Whether a path is one of the console's own, which its script tells apart: asked for by a browser, and no program's.
+/// Returns whether a path is one of the console's own: asked for by a browser, and no program's. The script tells them apart.
 fn is_page(path: &str, headers: &HeaderMap) -> bool {
     let first = path.trim_start_matches('/').split('/').next().unwrap_or_default();
     let wants_page = |header: &HeaderValue| header.to_str().is_ok_and(|text| text.contains("text/html"));
@@ -40,7 +40,7 @@ fn is_page(path: &str, headers: &HeaderMap) -> bool {
 }
 
 fn respond(asset: audience_console::Asset, headers: &HeaderMap) -> Response {
-    let known = headers.get_all(IF_NONE_MATCH).iter().any(|header| preconditions::names(header, &asset.etag));
+    let known = headers.get_all(IF_NONE_MATCH).iter().any(|header| etag::names(header, &asset.etag));
     let mut response = if known {
         let mut response = Response::default();
         *response.status_mut() = StatusCode::NOT_MODIFIED;
@@ -53,7 +53,7 @@ fn respond(asset: audience_console::Asset, headers: &HeaderMap) -> Response {
             response.headers_mut().insert(name, value);
         }
     };
-    // Kept by the browser and asked for anew each time: 304 costs a millisecond, and an upgrade shows at once.
+    // The browser keeps it and asks again each time: 304 costs a millisecond, and an upgrade shows at once.
     set(CACHE_CONTROL, "no-cache");
     set(VARY, "accept, accept-encoding");
     set(ETAG, &asset.etag);

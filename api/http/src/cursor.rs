@@ -1,7 +1,7 @@
-//! `nextCursor` and `cursor`: where a list goes on.
+//! Cursors of lists: `nextCursor` and `cursor`.
 //!
-//! What a client is given is the place with a checksum over it and the list, in letters that a URL has: what no page of that
-//! list gave is told from what one did, instead of being answered with a page from somewhere. It keeps no secret.
+//! A cursor is the place with a checksum over it and the list's name, in letters that a URL has. A text that no page of that
+//! list gave is refused, instead of being answered with a page from somewhere. A cursor keeps no secret.
 
 use audience_protocol::Page;
 use base64::Engine as _;
@@ -11,32 +11,31 @@ use sha2::{Digest as _, Sha256};
 use crate::problem::Problem;
 use crate::query::Query;
 
-/// Of the digest; enough for whoever errs.
+/// Bytes of the digest; enough to tell mistakes, since it keeps no secret.
 const CHECK_BYTES: usize = 6;
 
 /// A list that is given in pages.
 #[derive(Clone, Copy)]
 pub(crate) struct List(&'static str);
 
-pub(crate) const SEGMENTS: List = List("segments");
-pub(crate) const MEMBERS: List = List("members");
-pub(crate) const USERS: List = List("users");
-pub(crate) const USER_EVENTS: List = List("events of a user");
-pub(crate) const AUDIT: List = List("audit");
-
 impl List {
+    /// A list under a name of its own.
+    pub(crate) const fn named(name: &'static str) -> List {
+        List(name)
+    }
+
     /// A page as it is given.
     pub(crate) fn give<T>(self, page: Page<T>) -> Page<T> {
         Page { next_cursor: page.next_cursor.map(|place| self.seal(&place)), ..page }
     }
 
-    /// The place behind which a page is asked for.
+    /// The place after which a page is asked for.
     pub(crate) fn asked(self, query: &Query) -> Result<Option<String>, Problem> {
         let Some(text) = query.one("cursor")? else { return Ok(None) };
         self.open(text).map(Some).ok_or_else(|| self.not_given())
     }
 
-    /// What is said of a cursor that is none of this list.
+    /// The problem of a cursor that no page of this list gave.
     pub(crate) fn not_given(self) -> Problem {
         let detail =
             "cursor is not one that a page of this list gave; give the nextCursor of the page before, or leave it out";
@@ -64,6 +63,9 @@ impl List {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const MEMBERS: List = List::named("members");
+    const USERS: List = List::named("users");
 
     #[test]
     fn a_list_knows_what_it_gave() {

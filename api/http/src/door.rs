@@ -1,4 +1,4 @@
-//! What stands behind the listeners: the API, and before there is a platform for it, what is waited for.
+//! The door between the listeners and the API: before it opens, callers are told the reason of the wait.
 
 use std::sync::{Arc, OnceLock};
 
@@ -8,10 +8,14 @@ use tokio::sync::watch;
 use warp::path::FullPath;
 use warp::reply::Response;
 
-use crate::api::{Api, Request, no_sniff};
-use crate::health;
+use crate::api::Api;
+use crate::dispatch;
+use crate::operations::health;
 use crate::options::{ApiOptions, Scope};
 use crate::problem::Problem;
+use crate::reply::no_sniff;
+use crate::request::IncomingRequest;
+use crate::resources::DESCRIPTION;
 
 /// Lets requests through to a platform from the moment on at which it is open; until then whoever asks is told what is waited
 /// for, and health is that of a process that lives and is not ready.
@@ -37,22 +41,22 @@ impl Door {
 
     /// Opens for good; called in a runtime. Where it is open already nothing happens.
     pub fn open(&self, platform: Platform) {
-        self.0.api.get_or_init(|| Arc::new(Api::new(platform, self.0.options.clone())));
+        self.0.api.get_or_init(|| Arc::new(Api::new(platform, self.0.options.clone(), &DESCRIPTION)));
     }
 
     pub(crate) fn options(&self) -> &ApiOptions {
         &self.0.options
     }
 
-    /// What is behind it, once it is open.
+    /// The API, once the door is open.
     pub(crate) fn api(&self) -> Option<&Arc<Api>> {
         self.0.api.get()
     }
 
     /// Answers a request.
-    pub(crate) async fn answer(self, scope: Scope, path: FullPath, request: Request) -> Response {
+    pub(crate) async fn answer(self, scope: Scope, path: FullPath, request: IncomingRequest) -> Response {
         match self.api() {
-            Some(api) => Arc::clone(api).answer(scope, path, request).await,
+            Some(api) => dispatch::answer(Arc::clone(api), scope, path, request).await,
             None => no_sniff(self.not_yet(path.as_str(), &request.method)),
         }
     }

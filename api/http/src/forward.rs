@@ -1,4 +1,4 @@
-//! What only a process with an engine can answer, asked there and handed on as it comes.
+//! Requests that only a process with an engine can answer, passed on to one, with its answers as they come.
 
 use std::error::Error as _;
 use std::pin::Pin;
@@ -22,10 +22,9 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use warp::Reply as _;
 use warp::reply::Response;
 
-use crate::api::Request;
 use crate::body::{self, Recorded};
-use crate::problem::Problem;
-use crate::route::Answer;
+use crate::problem::{HandlerResult, Problem};
+use crate::request::IncomingRequest;
 
 /// Headers of a request that mean something to the handlers.
 const ASKED: [HeaderName; 7] = [
@@ -56,35 +55,35 @@ const ANSWERED: [HeaderName; 9] = [
 /// Those that open a WebSocket.
 const OPENED: [HeaderName; 3] = [CONNECTION, UPGRADE, SEC_WEBSOCKET_ACCEPT];
 
-/// How long a connection to the engine is kept without a request: shorter than servers and what stands between keep theirs.
+/// How long an idle connection to the engine is kept: shorter than servers and proxies keep theirs.
 const IDLE: Duration = Duration::from_secs(20);
 /// Connections that are kept without a request, at most.
 const IDLE_CONNECTIONS: usize = 32;
 
 /// The process with an engine, and connections to it that are used again.
 #[derive(Clone)]
-pub(crate) struct Engine {
+pub(crate) struct RemoteEngine {
     /// `host:port`.
     authority: String,
     client: Client<HttpConnector, Full<Bytes>>,
 }
 
-impl Engine {
+impl RemoteEngine {
     pub(crate) fn new(authority: String) -> Self {
         let mut builder = Client::builder(TokioExecutor::new());
         builder.pool_timer(TokioTimer::new()).pool_idle_timeout(IDLE).pool_max_idle_per_host(IDLE_CONNECTIONS);
-        Engine { authority, client: builder.build_http() }
+        RemoteEngine { authority, client: builder.build_http() }
     }
 }
 
 /// A request for another process, should it turn out to be one.
 pub(crate) struct Forward {
-    engine: Engine,
+    engine: RemoteEngine,
     method: Method,
     path: String,
     headers: HeaderMap,
     of_body: HeaderMap,
-    /// What the handler has read of the body.
+    /// The part of the body that the handler has read.
     body: Arc<Mutex<Recorded>>,
     /// The connection to the client, where it asks for a WebSocket.
     client: Option<OnUpgrade>,
@@ -92,7 +91,7 @@ pub(crate) struct Forward {
 
 impl Forward {
     /// A request; from now on what is read of its body is kept, at most so many bytes.
-    pub(crate) fn of(engine: &Engine, path: &str, request: &mut Request, limit: usize) -> Self {
+    pub(crate) fn of(engine: &RemoteEngine, path: &str, request: &mut IncomingRequest, limit: usize) -> Self {
         let path = match request.query.as_str() {
             "" => path.to_owned(),
             query => format!("{path}?{query}"),
@@ -110,7 +109,7 @@ impl Forward {
     }
 
     /// Asks, and hands on the answer while it comes. Its head must come within that time.
-    pub(crate) async fn ask(self, patience: Duration) -> Answer {
+    pub(crate) async fn ask(self, patience: Duration) -> HandlerResult {
         let engine = self.engine.authority.clone();
         let away = |why: String| {
             tracing::warn!(engine, why, "the engine does not answer");
@@ -183,7 +182,7 @@ fn named(headers: &HeaderMap, names: &[HeaderName]) -> HeaderMap {
 fn pieces(mut body: Incoming) -> impl futures_util::Stream<Item = Result<Bytes, hyper::Error>> {
     stream::poll_fn(move |context| {
         Pin::new(&mut body).poll_frame(context).map(|frame| {
-            // What is no data is a trailer, of which nothing is handed on.
+            // A frame that is no data is a trailer, which is not passed on.
             frame.map(|frame| frame.map(|frame| frame.into_data().unwrap_or_default()))
         })
     })

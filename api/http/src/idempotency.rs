@@ -18,24 +18,24 @@ use crate::options::ApiOptions;
 use crate::problem::Problem;
 use crate::reply;
 
-/// What tells two bodies apart.
+/// A digest that tells two bodies apart.
 pub(crate) type Fingerprint = [u8; 32];
 
 /// An answer to give again.
 #[derive(Clone, Debug)]
-pub(crate) struct Kept {
+pub(crate) struct KeptAnswer {
     pub(crate) status: StatusCode,
     pub(crate) media: &'static str,
     pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
     pub(crate) body: Bytes,
 }
 
-impl Kept {
+impl KeptAnswer {
     /// 201, with where it is and its version.
     pub(crate) fn created<T: Serialize>(collection: &str, id: &str, value: &T, version: u64) -> Self {
         let body = reply::to_json(value).into();
         let headers = reply::place_and_version(collection, id, version);
-        Kept { status: StatusCode::CREATED, media: "application/json", headers, body }
+        KeptAnswer { status: StatusCode::CREATED, media: "application/json", headers, body }
     }
 
     /// The answer.
@@ -54,18 +54,18 @@ impl Kept {
     }
 }
 
-/// Creates something, or gives the answer that the key has. What failed may be tried again under the same key.
+/// Creates something, or gives the answer that the key has. A failed request may be repeated under the same key.
 pub(crate) fn create(
     keys: &Arc<Idempotency>,
     path: &str,
     key: Option<&str>,
     body: &[u8],
-    create: impl FnOnce() -> Result<Kept, Problem>,
+    create: impl FnOnce() -> Result<KeptAnswer, Problem>,
 ) -> Result<Response, Problem> {
     let Some(key) = key else { return Ok(create()?.into_response()) };
     match keys.begin(path, key, fingerprint("application/json", body))? {
-        Begun::Again(kept) => Ok(kept.again()),
-        Begun::First(reservation) => {
+        KeyState::Again(kept) => Ok(kept.again()),
+        KeyState::First(reservation) => {
             let kept = create()?;
             reservation.keep(kept.clone());
             Ok(kept.into_response())
@@ -73,25 +73,25 @@ pub(crate) fn create(
     }
 }
 
-/// What a key is found to be.
-pub(crate) enum Begun {
+/// The state of a key.
+pub(crate) enum KeyState {
     /// New: carry it out and [`Reservation::keep`] the answer.
     First(Reservation),
     /// Answered before.
-    Again(Kept),
+    Again(KeptAnswer),
 }
 
-struct Entry {
+struct KeyEntry {
     fingerprint: Fingerprint,
     /// `None` while the first request is under way.
-    answer: Option<Kept>,
+    answer: Option<KeptAnswer>,
     /// Tells this entry from a later one of the same key.
     number: u64,
 }
 
 #[derive(Default)]
-struct Store {
-    entries: HashMap<String, Entry>,
+struct KeyStore {
+    entries: HashMap<String, KeyEntry>,
     /// Answered ones, oldest first.
     answered: VecDeque<(Instant, u64, String)>,
     bytes: usize,
@@ -100,7 +100,7 @@ struct Store {
 
 /// The keys.
 pub(crate) struct Idempotency {
-    store: Mutex<Store>,
+    store: Mutex<KeyStore>,
     ttl: Duration,
     max_entries: usize,
     max_bytes: usize,
@@ -143,7 +143,12 @@ impl Idempotency {
     }
 
     /// Looks the key up, and reserves it where it is new.
-    pub(crate) fn begin(self: &Arc<Self>, path: &str, key: &str, fingerprint: Fingerprint) -> Result<Begun, Problem> {
+    pub(crate) fn begin(
+        self: &Arc<Self>,
+        path: &str,
+        key: &str,
+        fingerprint: Fingerprint,
+    ) -> Result<KeyState, Problem> {
         let key = format!("{path} {key}");
         let mut store = self.lock();
         self.forget(&mut store, Instant::now());
@@ -155,19 +160,19 @@ impl Idempotency {
                     "this Idempotency-Key came with another body before; take a new key for a new request",
                 ));
             }
-            return entry.answer.clone().map(Begun::Again).ok_or_else(|| {
+            return entry.answer.clone().map(KeyState::Again).ok_or_else(|| {
                 let detail = "the first request with this Idempotency-Key is still under way";
                 Problem::new(StatusCode::CONFLICT, "request_in_progress", detail).retry_after(1)
             });
         }
         let number = store.next;
         store.next += 1;
-        store.entries.insert(key.clone(), Entry { fingerprint, answer: None, number });
-        Ok(Begun::First(Reservation { owner: Arc::clone(self), key, number, kept: false }))
+        store.entries.insert(key.clone(), KeyEntry { fingerprint, answer: None, number });
+        Ok(KeyState::First(Reservation { owner: Arc::clone(self), key, number, kept: false }))
     }
 
     /// Drops what is too old or too much.
-    fn forget(&self, store: &mut Store, now: Instant) {
+    fn forget(&self, store: &mut KeyStore, now: Instant) {
         while let Some((at, number, key)) = store.answered.front() {
             let full = store.answered.len() > self.max_entries || store.bytes > self.max_bytes;
             if !full && now.duration_since(*at) < self.ttl {
@@ -182,19 +187,19 @@ impl Idempotency {
     }
 
     /// A panic of another thread cannot have left the store half changed: nothing in it panics between two changes.
-    fn lock(&self) -> MutexGuard<'_, Store> {
+    fn lock(&self) -> MutexGuard<'_, KeyStore> {
         self.store.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn cost(key: &str, answer: &Kept) -> usize {
+fn cost(key: &str, answer: &KeptAnswer) -> usize {
     let headers: usize = answer.headers.iter().map(|(_, value)| value.len()).sum();
     key.len() * 2 + answer.body.len() + headers + 300
 }
 
 impl Reservation {
     /// Keeps the answer for those that come again.
-    pub(crate) fn keep(mut self, answer: Kept) {
+    pub(crate) fn keep(mut self, answer: KeptAnswer) {
         let mut store = self.owner.lock();
         self.kept = true;
         store.bytes += cost(&self.key, &answer);
@@ -230,14 +235,14 @@ mod tests {
         Arc::new(Idempotency::new(&options))
     }
 
-    fn kept(text: &'static str) -> Kept {
+    fn kept(text: &'static str) -> KeptAnswer {
         let body = Bytes::from_static(text.as_bytes());
-        Kept { status: StatusCode::ACCEPTED, media: "application/json", headers: Vec::new(), body }
+        KeptAnswer { status: StatusCode::ACCEPTED, media: "application/json", headers: Vec::new(), body }
     }
 
     fn first(store: &Arc<Idempotency>, key: &str) -> Option<Reservation> {
         match store.begin("/p", key, [1; 32]) {
-            Ok(Begun::First(reservation)) => Some(reservation),
+            Ok(KeyState::First(reservation)) => Some(reservation),
             _ => None,
         }
     }
@@ -248,9 +253,9 @@ mod tests {
         let reservation = first(&store, "k").unwrap();
         assert_eq!(store.begin("/p", "k", [1; 32]).err().unwrap().code, "request_in_progress");
         assert_eq!(store.begin("/p", "k", [2; 32]).err().unwrap().code, "idempotency_key_reused");
-        assert!(matches!(store.begin("/other", "k", [2; 32]), Ok(Begun::First(_))));
+        assert!(matches!(store.begin("/other", "k", [2; 32]), Ok(KeyState::First(_))));
         reservation.keep(kept("done"));
-        assert!(matches!(store.begin("/p", "k", [1; 32]), Ok(Begun::Again(kept)) if kept.body == "done"));
+        assert!(matches!(store.begin("/p", "k", [1; 32]), Ok(KeyState::Again(kept)) if kept.body == "done"));
         assert_eq!(store.begin("/p", "k", [2; 32]).err().unwrap().code, "idempotency_key_reused");
     }
 

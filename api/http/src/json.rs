@@ -13,12 +13,12 @@ use crate::problem::Problem;
 
 /// Levels of objects and lists.
 pub(crate) const MAX_DEPTH: usize = 128;
-/// What is said of a text with NUL.
+/// The message for a text with NUL.
 pub(crate) const NUL: &str = "a text that is kept has no NUL (U+0000)";
 
-/// Why a scan ended early.
+/// The reason why a scan ended early.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Scan {
+pub(crate) enum ScanError {
     /// No JSON, near this byte.
     Malformed(usize),
     /// More than [`MAX_DEPTH`] levels.
@@ -27,7 +27,7 @@ pub(crate) enum Scan {
 
 /// A member of an object: its key without the quotes, escapes as written, and its value.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Member {
+pub(crate) struct JsonMember {
     pub(crate) key: Range<usize>,
     pub(crate) value: Range<usize>,
 }
@@ -51,7 +51,7 @@ pub(crate) fn skip_space(json: &[u8], at: usize) -> usize {
 }
 
 /// The end of the value that begins at `at`.
-pub(crate) fn value_end(json: &[u8], at: usize) -> Result<usize, Scan> {
+pub(crate) fn value_end(json: &[u8], at: usize) -> Result<usize, ScanError> {
     match json.get(at) {
         Some(b'"') => string_end(json, at + 1),
         Some(b'{' | b'[') => nested_end(json, at),
@@ -59,18 +59,19 @@ pub(crate) fn value_end(json: &[u8], at: usize) -> Result<usize, Scan> {
             let rest = json.get(at..).unwrap_or_default();
             let delimiter = |byte: &u8| matches!(byte, b',' | b'}' | b']' | b':' | b' ' | b'\t' | b'\n' | b'\r');
             match rest.iter().position(delimiter).unwrap_or(rest.len()) {
-                0 => Err(Scan::Malformed(at)),
+                0 => Err(ScanError::Malformed(at)),
                 length => Ok(at + length),
             }
         }
     }
 }
 
-/// The byte behind the quote that closes the string whose text begins at `at`.
-fn string_end(json: &[u8], mut at: usize) -> Result<usize, Scan> {
+/// The byte after the quote that closes the string whose text begins at `at`.
+fn string_end(json: &[u8], mut at: usize) -> Result<usize, ScanError> {
     loop {
         let rest = json.get(at..).unwrap_or_default();
-        let found = rest.iter().position(|byte| matches!(byte, b'"' | b'\\')).ok_or(Scan::Malformed(json.len()))?;
+        let found =
+            rest.iter().position(|byte| matches!(byte, b'"' | b'\\')).ok_or(ScanError::Malformed(json.len()))?;
         if rest[found] == b'"' {
             return Ok(at + found + 1);
         }
@@ -78,15 +79,15 @@ fn string_end(json: &[u8], mut at: usize) -> Result<usize, Scan> {
     }
 }
 
-fn nested_end(json: &[u8], mut at: usize) -> Result<usize, Scan> {
+fn nested_end(json: &[u8], mut at: usize) -> Result<usize, ScanError> {
     let mut depth = 0;
     loop {
         let rest = json.get(at..).unwrap_or_default();
-        let found = rest.iter().position(|byte| STRUCTURAL[*byte as usize]).ok_or(Scan::Malformed(json.len()))?;
+        let found = rest.iter().position(|byte| STRUCTURAL[*byte as usize]).ok_or(ScanError::Malformed(json.len()))?;
         at += found + 1;
         match rest[found] {
             b'"' => at = string_end(json, at)?,
-            b'{' | b'[' if depth == MAX_DEPTH => return Err(Scan::TooDeep),
+            b'{' | b'[' if depth == MAX_DEPTH => return Err(ScanError::TooDeep),
             b'{' | b'[' => depth += 1,
             _ => depth -= 1,
         }
@@ -96,8 +97,13 @@ fn nested_end(json: &[u8], mut at: usize) -> Result<usize, Scan> {
     }
 }
 
-/// Walks the parts of the list or object that begins at `at`; gives the byte behind its end.
-fn walk(json: &[u8], at: usize, close: u8, mut part: impl FnMut(usize) -> Result<usize, Scan>) -> Result<usize, Scan> {
+/// Walks the parts of the list or object that begins at `at`; gives the byte after its end.
+fn walk(
+    json: &[u8],
+    at: usize,
+    close: u8,
+    mut part: impl FnMut(usize) -> Result<usize, ScanError>,
+) -> Result<usize, ScanError> {
     let mut at = skip_space(json, at + 1);
     if json.get(at) == Some(&close) {
         return Ok(at + 1);
@@ -107,13 +113,13 @@ fn walk(json: &[u8], at: usize, close: u8, mut part: impl FnMut(usize) -> Result
         match json.get(at) {
             Some(b',') => at = skip_space(json, at + 1),
             Some(byte) if *byte == close => return Ok(at + 1),
-            _ => return Err(Scan::Malformed(at)),
+            _ => return Err(ScanError::Malformed(at)),
         }
     }
 }
 
-/// The elements of the list that begins at `at`, at most `limit` and one; gives the byte behind its end.
-pub(crate) fn elements(json: &[u8], at: usize, limit: usize, out: &mut Vec<Range<usize>>) -> Result<usize, Scan> {
+/// The elements of the list that begins at `at`, at most `limit` and one; gives the byte after its end.
+pub(crate) fn elements(json: &[u8], at: usize, limit: usize, out: &mut Vec<Range<usize>>) -> Result<usize, ScanError> {
     walk(json, at, b']', |start| {
         let end = value_end(json, start)?;
         if out.len() <= limit {
@@ -123,47 +129,47 @@ pub(crate) fn elements(json: &[u8], at: usize, limit: usize, out: &mut Vec<Range
     })
 }
 
-/// The members of the object that begins at `at`, and the byte behind its end.
-pub(crate) fn members(json: &[u8], at: usize) -> Result<(Vec<Member>, usize), Scan> {
+/// The members of the object that begins at `at`, and the byte after its end.
+pub(crate) fn members(json: &[u8], at: usize) -> Result<(Vec<JsonMember>, usize), ScanError> {
     let mut members = Vec::new();
     let end = walk(json, at, b'}', |start| {
         if json.get(start) != Some(&b'"') {
-            return Err(Scan::Malformed(start));
+            return Err(ScanError::Malformed(start));
         }
         let key_end = string_end(json, start + 1)?;
         let colon = skip_space(json, key_end);
         if json.get(colon) != Some(&b':') {
-            return Err(Scan::Malformed(colon));
+            return Err(ScanError::Malformed(colon));
         }
         let value = skip_space(json, colon + 1);
         let end = value_end(json, value)?;
-        members.push(Member { key: start + 1..key_end - 1, value: value..end });
+        members.push(JsonMember { key: start + 1..key_end - 1, value: value..end });
         Ok(end)
     })?;
     Ok((members, end))
 }
 
-/// Whether only white space is left.
-pub(crate) fn at_end(json: &[u8], at: usize) -> Result<(), Scan> {
+/// Checks that only white space is left.
+pub(crate) fn at_end(json: &[u8], at: usize) -> Result<(), ScanError> {
     match skip_space(json, at) {
         at if at == json.len() => Ok(()),
-        at => Err(Scan::Malformed(at)),
+        at => Err(ScanError::Malformed(at)),
     }
 }
 
-/// What a scan found, for the client.
-pub(crate) fn scan_problem(json: &[u8], scan: Scan) -> Problem {
+/// The problem of a failed scan.
+pub(crate) fn scan_problem(json: &[u8], scan: ScanError) -> Problem {
     match scan {
-        Scan::TooDeep => Problem::bad_request(
+        ScanError::TooDeep => Problem::bad_request(
             code::TOO_DEEP,
             format!("the JSON has more than {MAX_DEPTH} levels of objects and lists"),
         ),
-        Scan::Malformed(at) => malformed(json)
+        ScanError::Malformed(at) => malformed(json)
             .unwrap_or_else(|| Problem::bad_request("malformed_json", format!("the body is no JSON, near byte {at}"))),
     }
 }
 
-/// Why the text is no JSON, with line and column; `None` where it is.
+/// The reason why the text is no JSON, with line and column; `None` if it is JSON.
 pub(crate) fn malformed(json: &[u8]) -> Option<Problem> {
     let problem = |detail: String| Some(Problem::bad_request("malformed_json", detail));
     if json.iter().all(u8::is_ascii_whitespace) {
@@ -190,7 +196,7 @@ pub(crate) fn parse<T: DeserializeOwned>(json: &[u8]) -> Result<T, Problem> {
     if faults.is_empty() { Ok(read) } else { Err(Problem::invalid(faults)) }
 }
 
-/// Where a document has NUL in a text or a key.
+/// The faults of a document with NUL in a text or a key.
 fn nul_faults(json: &[u8]) -> Vec<Fault> {
     // Only an escape can stand for it.
     if !json.windows(6).any(|window| window == br"\u0000") {
@@ -288,7 +294,7 @@ mod tests {
 
     use super::*;
 
-    fn texts(json: &str) -> Result<Vec<&str>, Scan> {
+    fn texts(json: &str) -> Result<Vec<&str>, ScanError> {
         let mut out = Vec::new();
         let end = elements(json.as_bytes(), 0, 100, &mut out)?;
         at_end(json.as_bytes(), end)?;
@@ -304,7 +310,7 @@ mod tests {
             ["1", r#"{"a":"]}\"\\"}"#, "[2,[3]]", r#""x,y""#]
         );
         for bad in ["[", "[1", "[1,", "[1,]", "[,1]", "[1 2]", "[\"a]", "[{]", "[1]x", "[\"\\", "[}", "[:]"] {
-            assert!(matches!(texts(bad), Err(Scan::Malformed(_))) || bad == "[}", "{bad}");
+            assert!(matches!(texts(bad), Err(ScanError::Malformed(_))) || bad == "[}", "{bad}");
         }
     }
 
@@ -331,7 +337,7 @@ mod tests {
     #[derive(Debug, Deserialize)]
     #[serde(deny_unknown_fields)]
     #[expect(dead_code, reason = "only read")]
-    struct Sample {
+    struct TestDocument {
         name: String,
         #[serde(default)]
         tags: Vec<String>,
@@ -340,7 +346,7 @@ mod tests {
     #[test]
     fn places_of_faults() {
         let fault = |json: &str| {
-            let problem = parse_object::<Sample>(json.as_bytes()).unwrap_err();
+            let problem = parse_object::<TestDocument>(json.as_bytes()).unwrap_err();
             let first = problem.errors.first().map(|fault| (fault.pointer.clone(), fault.code));
             first.unwrap_or_else(|| (problem.detail.clone(), problem.code))
         };
@@ -353,7 +359,7 @@ mod tests {
         assert_eq!(fault(r#"["a", []]"#), (String::new(), "wrong_type"));
         assert_eq!(fault(r#"{"name":"a\u0000b"}"#), ("/name".into(), "out_of_range"));
         assert_eq!(fault(r#"{"name":"a","tags":["a","\u0000"]}"#), ("/tags/1".into(), "out_of_range"));
-        assert!(parse::<Sample>(br#"{"name":"\\u0000"}"#).is_ok(), "a backslash, and five letters");
+        assert!(parse::<TestDocument>(br#"{"name":"\\u0000"}"#).is_ok(), "a backslash, and five letters");
         assert_eq!(parse::<Value>(br#"{"a":{"b/\u0000":1}}"#).unwrap_err().errors[0].pointer, "/a/b~1\0");
         let (detail, code) = fault("{\"name\":\n nope}");
         assert_eq!(code, "malformed_json");

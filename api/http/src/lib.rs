@@ -3,51 +3,50 @@
 //! [`serve`] binds the listeners and answers until it is told to stop. Everything that is asked goes to one
 //! [`Platform`]; nothing is computed here.
 //!
-//! - A resource is a file with a table of [`route::Route`]s and their handlers. warp carries the requests; the tables
-//!   decide, because they are also what metrics (route templates), `405` (the `Allow` header) and the test of
-//!   `openapi.json` need.
+//! - A resource is a folder: handlers with a table of [`route::Route`]s, what it takes and gives, and its part of the
+//!   description (`openapi.json`). All of them are in [`resources`]. warp carries the requests; the tables decide, because
+//!   they are also what metrics (route templates), `405` (the `Allow` header) and the test of the description need.
+//! - What resources share (`problem`, `reply`, `body`, `json`, `preconditions`, `route`, …) knows none of them. Modules
+//!   form no circle.
 //! - Every body is bounded while it is read and in how deep its JSON goes, before anything is built from it.
 //! - Everything that may block runs on a thread for that, at most [`ApiOptions::max_requests`] at once.
 //! - Errors are `application/problem+json`, made in one file.
 #![forbid(unsafe_code)]
-#![warn(missing_docs)]
+#![warn(missing_docs, unreachable_pub)]
 
 mod api;
-mod audit;
 mod body;
 mod catalogue;
+mod changes;
 mod console;
 mod cursor;
-mod diff;
+mod dispatch;
 mod docs;
 mod door;
+mod etag;
 mod events;
-mod explain;
 mod forward;
-mod health;
 mod idempotency;
-mod import;
 mod json;
-mod live;
-mod member_export;
-mod members;
+mod merge_patch;
 mod metrics;
-mod ndjson;
+mod openapi;
+mod operations;
 mod options;
-mod people;
 mod preconditions;
-mod preview;
 mod problem;
+mod progress;
 mod query;
 mod reply;
+mod request;
+mod resources;
 mod route;
-mod segment_compat;
-mod segment_history;
-mod segment_input;
-mod segment_templates;
+mod router;
 mod segments;
 mod server;
 mod sizes;
+mod subscribers;
+mod templates;
 mod traits;
 mod users;
 mod webhooks;
@@ -55,5 +54,5 @@ mod webhooks;
 pub use audience_protocol::Platform;
 pub use door::Door;
 pub use options::{ApiOptions, Listen, Scope};
-pub use route::templates;
+pub use router::templates;
 pub use server::{ServeError, Server, serve};

@@ -1,7 +1,6 @@
-//! Metrics: those of HTTP, and the platform's behind them.
+//! Metrics of the HTTP side.
 
 use std::fmt::Write as _;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -14,19 +13,11 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
-use crate::api::Api;
-use crate::problem::Problem;
-use crate::reply;
-use crate::route::{Answer, Call, Route, Side};
-
-pub(crate) const ROUTES: &[Route] =
-    &[Route::new(Method::GET, "/metrics", Side::Every, |api, call| Box::pin(show(api, call)))];
-
 /// Upper bounds in seconds: from a read of memory to the time limit.
 const BUCKETS: [f64; 14] = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 5.0, 30.0];
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Request {
+struct RequestLabels {
     route: &'static str,
     method: &'static str,
     status: u16,
@@ -38,20 +29,20 @@ struct RouteLabel {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Reason {
+struct RejectionLabel {
     reason: &'static str,
 }
 
-/// What is counted here. Every label has few values: a route is its template, an unknown method is `OTHER`.
+/// The metrics of the HTTP side. Every label has few values: a route is its template, an unknown method is `OTHER`.
 pub(crate) struct HttpMetrics {
     registry: Registry,
-    requests: Family<Request, Counter>,
+    requests: Family<RequestLabels, Counter>,
     durations: Family<RouteLabel, Histogram, fn() -> Histogram>,
     in_flight: Gauge,
     streams: Gauge,
     accepted: Counter,
-    rejected: Family<Reason, Counter>,
-    /// Of all reasons.
+    rejected: Family<RejectionLabel, Counter>,
+    /// Refused events of all reasons.
     refused: AtomicU64,
 }
 
@@ -114,7 +105,7 @@ impl HttpMetrics {
             "OPTIONS" => "OPTIONS",
             _ => "OTHER",
         };
-        self.requests.get_or_create(&Request { route, method, status: status.as_u16() }).inc();
+        self.requests.get_or_create(&RequestLabels { route, method, status: status.as_u16() }).inc();
         self.durations.get_or_create(&RouteLabel { route }).observe(took.as_secs_f64());
     }
 
@@ -122,7 +113,7 @@ impl HttpMetrics {
     pub(crate) fn events(&self, accepted: usize, rejected: impl Iterator<Item = &'static str>) {
         self.accepted.inc_by(accepted as u64);
         for reason in rejected {
-            self.rejected.get_or_create(&Reason { reason }).inc();
+            self.rejected.get_or_create(&RejectionLabel { reason }).inc();
             self.refused.fetch_add(1, Ordering::Relaxed);
         }
     }
@@ -132,7 +123,8 @@ impl HttpMetrics {
         self.refused.load(Ordering::Relaxed)
     }
 
-    fn write(&self, platform: &str, more: &str) -> Result<String, std::fmt::Error> {
+    /// All of it in the OpenMetrics text form, with the platform's and those of the program.
+    pub(crate) fn write(&self, platform: &str, more: &str) -> Result<String, std::fmt::Error> {
         let mut text = String::with_capacity(16 * 1024 + platform.len());
         encode_registry(&mut text, &self.registry)?;
         text.push_str(platform);
@@ -143,15 +135,4 @@ impl HttpMetrics {
         writeln!(text, "# EOF")?;
         Ok(text)
     }
-}
-
-async fn show(api: Arc<Api>, _: Call) -> Answer {
-    let text = api
-        .blocking(|api| {
-            api.metrics
-                .write(&api.platform.operations.metrics(), &(api.options.figures)())
-                .map_err(|_| Problem::internal())
-        })
-        .await?;
-    Ok(reply::bytes(StatusCode::OK, "application/openmetrics-text; version=1.0.0; charset=utf-8", text))
 }

@@ -1,4 +1,4 @@
-//! What can be set.
+//! Settings of the HTTP APIs.
 
 use std::net::SocketAddr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -18,12 +18,12 @@ pub enum Scope {
     Health,
 }
 
-/// Where to listen.
+/// A listener.
 #[derive(Clone, Debug)]
 pub struct Listen {
     /// The address; port 0 takes a free one.
     pub address: SocketAddr,
-    /// What it offers.
+    /// The paths that it offers.
     pub scope: Scope,
     /// The flag or setting that gave the address, for messages.
     pub flag: &'static str,
@@ -48,11 +48,11 @@ pub struct ApiOptions {
     pub max_connections: usize,
     /// Clients that follow changes at once, by events or WebSocket; more are answered with 429.
     pub max_streams: u32,
-    /// How long a body may take to arrive (of a stream: its next part), and how long an answer may take.
+    /// The time limit for a body (of a stream: for its next part), and for an answer.
     pub request_timeout: Duration,
-    /// How long requests under way may take to end after the signal to stop.
+    /// The time limit for requests under way after the signal to stop.
     pub drain_timeout: Duration,
-    /// How long an `Idempotency-Key` is kept.
+    /// The time for which an `Idempotency-Key` is kept.
     pub idempotency_ttl: Duration,
     /// Keys kept at most; the oldest goes first.
     pub idempotency_entries: usize,

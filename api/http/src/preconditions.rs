@@ -1,30 +1,40 @@
-//! What a change says of itself: of what, by whom, and over which version (`If-Match` and `If-None-Match`).
+//! The head of a change: its target, its author, and the version it expects (`If-Match` and `If-None-Match`).
 
-use hyper::header::{HeaderMap, HeaderValue, IF_MATCH, IF_NONE_MATCH};
+use hyper::header::{HeaderMap, IF_MATCH, IF_NONE_MATCH};
 
-use crate::api::author;
+use crate::etag::tags;
 use crate::problem::Problem;
-use crate::route::Call;
+use crate::request::Call;
 
-/// What every change of one thing says.
-pub(crate) struct Change {
+/// The head of a change of one thing.
+pub(crate) struct ChangeHead {
     /// The id in the path.
     pub(crate) id: String,
-    /// Who makes it.
+    /// The author.
     pub(crate) author: String,
     /// Over which version.
     pub(crate) expected: Expected,
 }
 
-impl Change {
+impl ChangeHead {
     /// Reads path and headers.
     pub(crate) fn of(call: &mut Call) -> Result<Self, Problem> {
         let id = call.take_id();
-        Ok(Change { id, author: author(&call.headers)?, expected: Expected::of(&call.headers)? })
+        Ok(ChangeHead { id, author: author(&call.headers)?, expected: Expected::of(&call.headers)? })
     }
 }
 
-/// What `If-Match` asks for.
+/// The author of a change: `X-Author`, or `api`.
+pub(crate) fn author(headers: &HeaderMap) -> Result<String, Problem> {
+    let Some(header) = headers.get("x-author") else { return Ok("api".into()) };
+    let text = std::str::from_utf8(header.as_bytes()).unwrap_or_default().trim();
+    if text.is_empty() || text.len() > 256 {
+        return Err(Problem::bad_request("invalid_header", "X-Author is UTF-8 text of 1 to 256 bytes"));
+    }
+    Ok(text.to_owned())
+}
+
+/// The demand of `If-Match`.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Expected {
     /// Nothing.
@@ -69,13 +79,13 @@ impl Expected {
         }
     }
 
-    /// Whether the thing must exist.
+    /// Returns whether the target must exist.
     pub(crate) fn must_exist(&self) -> bool {
         *self != Expected::Anything
     }
 }
 
-/// Whether the request is only to create: `If-None-Match: *`.
+/// Returns whether the request may only create: `If-None-Match: *`.
 pub(crate) fn create_only(headers: &HeaderMap) -> Result<bool, Problem> {
     let mut only = false;
     for header in headers.get_all(IF_NONE_MATCH) {
@@ -85,17 +95,6 @@ pub(crate) fn create_only(headers: &HeaderMap) -> Result<bool, Problem> {
         only = true;
     }
     Ok(only)
-}
-
-/// Whether an `If-None-Match` of a read names this tag, by weak comparison.
-pub(crate) fn names(header: &HeaderValue, tag: &str) -> bool {
-    tags(header).any(|named| named == "*" || named.trim_start_matches("W/") == tag)
-}
-
-/// The tags of a list. Ours hold no comma, so that a comma always parts two tags.
-fn tags(header: &HeaderValue) -> impl Iterator<Item = &str> {
-    let text = std::str::from_utf8(header.as_bytes()).unwrap_or_default();
-    text.split(',').map(str::trim).filter(|tag| !tag.is_empty())
 }
 
 /// The version in a strong tag; also without quotes, as people type it.
@@ -109,6 +108,8 @@ fn version(tag: &str) -> Result<Option<u64>, Problem> {
 
 #[cfg(test)]
 mod tests {
+    use hyper::header::HeaderValue;
+
     use super::*;
 
     fn expected(text: &'static str) -> Result<Expected, Problem> {
@@ -132,12 +133,5 @@ mod tests {
         assert!(Expected::Versions(vec![3, 5]).version(|| Ok(4)).is_err());
         assert!(Expected::Versions(vec![]).version(|| Ok(4)).is_err());
         assert_eq!(Expected::Versions(vec![3]).version(|| unreachable!()).unwrap(), Some(3));
-    }
-
-    #[test]
-    fn if_none_match() {
-        let names = |text| names(&HeaderValue::from_static(text), "\"3\"");
-        assert!(names("\"3\"") && names("W/\"3\"") && names("\"1\", \"3\"") && names("*"));
-        assert!(!names("\"33\"") && !names(""));
     }
 }

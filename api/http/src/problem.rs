@@ -1,4 +1,4 @@
-//! What an error looks like to a client: RFC 9457, made here and nowhere else.
+//! Errors as clients see them: RFC 9457, made here and nowhere else.
 
 use std::ops::{Deref, DerefMut};
 
@@ -9,7 +9,8 @@ use hyper::{Method, StatusCode};
 use serde::Serialize;
 use warp::reply::Response;
 
-use crate::events::Rejected;
+use crate::etag::etag;
+use crate::progress::{IngestProgress, RejectedEvent};
 use crate::reply;
 
 /// Faults named in one problem; a longer list helps nobody.
@@ -20,31 +21,26 @@ pub(crate) const NEEDS_ENGINE: &str = "needs_engine";
 
 /// An answer that says why not. Boxed, as it is rare and large.
 #[derive(Debug)]
-pub(crate) struct Problem(Box<Parts>);
+pub(crate) struct Problem(Box<ProblemParts>);
 
-/// What a problem is made of.
+/// An answer, or why there is none.
+pub(crate) type HandlerResult = Result<Response, Problem>;
+
+/// The parts of a problem.
 #[derive(Debug)]
-pub(crate) struct Parts {
+pub(crate) struct ProblemParts {
     pub(crate) status: StatusCode,
     pub(crate) code: &'static str,
     pub(crate) detail: String,
     pub(crate) errors: Vec<Fault>,
-    pub(crate) progress: Option<Progress>,
-    /// What is answered where the engine is to be asked and does not answer.
+    pub(crate) progress: Option<IngestProgress>,
+    /// The answer instead, if the engine should answer and does not.
     pub(crate) otherwise: Option<fn() -> Response>,
     headers: Vec<(HeaderName, HeaderValue)>,
 }
 
-/// How far a request for many events came.
-#[derive(Clone, Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct Progress {
-    pub(crate) accepted: usize,
-    pub(crate) rejected: Vec<Rejected>,
-}
-
 #[derive(Serialize)]
-struct Body<'a> {
+struct ProblemBody<'a> {
     #[serde(rename = "type")]
     kind: String,
     title: &'a str,
@@ -54,19 +50,19 @@ struct Body<'a> {
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     errors: &'a [Fault],
     #[serde(flatten)]
-    progress: Option<&'a Progress>,
+    progress: Option<&'a IngestProgress>,
 }
 
 impl Deref for Problem {
-    type Target = Parts;
+    type Target = ProblemParts;
 
-    fn deref(&self) -> &Parts {
+    fn deref(&self) -> &ProblemParts {
         &self.0
     }
 }
 
 impl DerefMut for Problem {
-    fn deref_mut(&mut self) -> &mut Parts {
+    fn deref_mut(&mut self) -> &mut ProblemParts {
         &mut self.0
     }
 }
@@ -75,7 +71,7 @@ impl Problem {
     pub(crate) fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
         let detail = detail.into();
         let (errors, headers) = (Vec::new(), Vec::new());
-        Problem(Box::new(Parts { status, code, detail, errors, progress: None, otherwise: None, headers }))
+        Problem(Box::new(ProblemParts { status, code, detail, errors, progress: None, otherwise: None, headers }))
     }
 
     /// 400 with a code of its own.
@@ -159,14 +155,14 @@ impl Problem {
     }
 
     /// With what was done of a request for many events.
-    pub(crate) fn after(mut self, accepted: usize, rejected: Vec<Rejected>) -> Self {
-        self.progress = Some(Progress { accepted, rejected });
+    pub(crate) fn after(mut self, accepted: usize, rejected: Vec<RejectedEvent>) -> Self {
+        self.progress = Some(IngestProgress { accepted, rejected });
         self
     }
 
     /// The bytes of the body.
     pub(crate) fn to_json(&self) -> Vec<u8> {
-        let body = Body {
+        let body = ProblemBody {
             kind: format!("urn:audience-manager:problem:{}", self.code),
             title: self.status.canonical_reason().unwrap_or("Error"),
             status: self.status.as_u16(),
@@ -197,7 +193,7 @@ impl From<PlatformError> for Problem {
             PlatformError::Exists { .. } => Problem::new(StatusCode::CONFLICT, "exists", detail),
             PlatformError::VersionMismatch { current, .. } => {
                 let problem = Problem::new(StatusCode::PRECONDITION_FAILED, "version_mismatch", detail);
-                problem.with_text(ETAG, &reply::etag(current))
+                problem.with_text(ETAG, &etag(current))
             }
             PlatformError::Invalid(faults) => Problem::invalid(faults),
             PlatformError::Conflict { code, .. } => Problem::new(StatusCode::CONFLICT, code, detail),

@@ -1,4 +1,4 @@
-//! The parameters behind the `?`.
+//! Query parameters.
 
 use crate::options::ApiOptions;
 use crate::problem::Problem;

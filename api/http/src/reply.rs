@@ -1,14 +1,16 @@
 //! Answers that are no errors.
 
 use hyper::StatusCode;
-use hyper::header::{CONTENT_TYPE, ETAG, HeaderMap, HeaderName, HeaderValue, IF_NONE_MATCH, LOCATION};
+use hyper::header::{
+    CONTENT_TYPE, ETAG, HeaderMap, HeaderName, HeaderValue, IF_NONE_MATCH, LOCATION, X_CONTENT_TYPE_OPTIONS,
+};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
 use warp::reply::Response;
 
-use crate::preconditions;
+use crate::etag::{self, etag};
 
-/// What may stand in a path segment as it is.
+/// Characters that a path segment may have as they are.
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// JSON text. Our types have text for keys and no other cause to fail; should one, the answer is `null`.
@@ -32,16 +34,17 @@ pub(crate) fn json<T: Serialize + ?Sized>(status: StatusCode, value: &T) -> Resp
     bytes(status, "application/json", to_json(value))
 }
 
+/// A list that has no further pages.
+#[derive(Serialize)]
+pub(crate) struct Items<T> {
+    pub(crate) items: Vec<T>,
+}
+
 /// Done, and nothing to say.
 pub(crate) fn no_content() -> Response {
     let mut response = Response::default();
     *response.status_mut() = StatusCode::NO_CONTENT;
     response
-}
-
-/// A version as an entity tag.
-pub(crate) fn etag(version: u64) -> String {
-    format!("\"{version}\"")
 }
 
 /// A JSON document with its version as entity tag.
@@ -52,7 +55,7 @@ pub(crate) fn versioned<T: Serialize>(status: StatusCode, value: &T, version: u6
 /// A JSON document that was asked for, or 304 where the client has that version.
 pub(crate) fn fresh<T: Serialize>(headers: &HeaderMap, value: &T, version: u64) -> Response {
     let tag = etag(version);
-    if headers.get_all(IF_NONE_MATCH).iter().any(|header| preconditions::names(header, &tag)) {
+    if headers.get_all(IF_NONE_MATCH).iter().any(|header| etag::names(header, &tag)) {
         let mut response = Response::default();
         *response.status_mut() = StatusCode::NOT_MODIFIED;
         return with_header(response, ETAG, &tag);
@@ -60,7 +63,7 @@ pub(crate) fn fresh<T: Serialize>(headers: &HeaderMap, value: &T, version: u64) 
     with_header(json(StatusCode::OK, value), ETAG, &tag)
 }
 
-/// What was created, and where it is.
+/// 201: the created thing, with `Location` and `ETag`.
 pub(crate) fn created<T: Serialize>(collection: &str, id: &str, value: &T, version: u64) -> Response {
     let mut response = json(StatusCode::CREATED, value);
     response.headers_mut().extend(place_and_version(collection, id, version));
@@ -78,5 +81,11 @@ fn with_header(mut response: Response, name: HeaderName, text: &str) -> Response
     if let Ok(value) = HeaderValue::from_str(text) {
         response.headers_mut().insert(name, value);
     }
+    response
+}
+
+/// The answer, of whose media type the client is sure.
+pub(crate) fn no_sniff(mut response: Response) -> Response {
+    response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     response
 }

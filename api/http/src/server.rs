@@ -21,42 +21,42 @@ use warp::Filter as _;
 use warp::filters::BoxedFilter;
 use warp::reply::Response;
 
-use crate::api::Request;
 use crate::body;
 use crate::door::Door;
 use crate::options::{ApiOptions, Listen, Scope};
 use crate::problem::Problem;
+use crate::request::IncomingRequest;
 
 /// The head of a request, request line and headers; longer ones are refused.
 const MAX_HEAD_BYTES: usize = 64 << 10;
-/// How long a connection may take to send a head, or be idle.
+/// The time limit of a connection to send a head, or be idle.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// How long a client may take nothing of what is sent to it; then it counts as gone.
+/// The time after which a client that takes nothing counts as gone.
 const TAKE_TIMEOUT: Duration = Duration::from_secs(120);
 
-/// How long is waited for a port that is taken.
+/// How long the server waits for a port that is taken.
 const PORT_PATIENCE: Duration = Duration::from_secs(1);
 /// Between attempts to take it.
 const PORT_LOOK: Duration = Duration::from_millis(20);
 
-/// Why the server does not start.
+/// A reason why the server does not start.
 #[derive(Debug)]
 pub enum ServeError {
     /// A port could not be bound.
     Bind {
-        /// Which.
+        /// The address.
         address: SocketAddr,
         /// The flag that sets it.
         flag: &'static str,
-        /// What the system says.
+        /// The system's error.
         source: io::Error,
     },
     /// A setting is not possible.
     Setting {
-        /// Which.
+        /// The setting.
         name: &'static str,
-        /// What would be possible.
+        /// The possible values.
         message: String,
     },
 }
@@ -139,7 +139,7 @@ impl Server {
         Ok(Server { listeners, door })
     }
 
-    /// Where a platform comes in.
+    /// The door through which a platform comes.
     pub fn door(&self) -> Door {
         self.door.clone()
     }
@@ -163,7 +163,7 @@ impl Server {
         api.iter().for_each(|api| api.draining.store(true, Ordering::Relaxed));
         drop(stop);
         if let Some(api) = api {
-            api.live.close(drain).await;
+            api.subscribers.close(drain).await;
         }
         while accepting.join_next().await.is_some() {}
     }
@@ -182,7 +182,7 @@ fn filter(door: &Door, scope: Scope) -> BoxedFilter<(Response,)> {
         .and(warp::ws().map(Some).or(warp::any().map(|| None)).unify())
         .and(warp::body::stream())
         .then(move |method, path, query, headers, connection, upgrade, body| {
-            let request = Request { method, query, headers, body: body::parts(body), upgrade, connection };
+            let request = IncomingRequest { method, query, headers, body: body::parts(body), upgrade, connection };
             door.clone().answer(scope, path, request)
         });
     if origins.is_empty() {
@@ -285,10 +285,12 @@ async fn connection(
     mut stopped: watch::Receiver<()>,
     _place: OwnedSemaphorePermit,
 ) {
-    let _ = stream.set_nodelay(true).inspect_err(|error| tracing::debug!(%error, "no delay"));
+    let _ = stream
+        .set_nodelay(true)
+        .inspect_err(|error| tracing::debug!(%error, "the connection cannot be set to send without delay"));
     let _ = SockRef::from(&stream)
         .set_tcp_user_timeout(Some(TAKE_TIMEOUT))
-        .inspect_err(|error| tracing::debug!(%error, "no time limit for what is sent"));
+        .inspect_err(|error| tracing::debug!(%error, "the connection cannot be given a time limit for sending"));
     let service = TowerToHyperService::new(warp::service(filter));
     let mut builder = http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(MAX_HEAD_BYTES);

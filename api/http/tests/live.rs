@@ -1,4 +1,4 @@
-//! What follows changes, of a platform that gives out none.
+//! Subscriptions, on a platform that emits no changes.
 
 mod common;
 

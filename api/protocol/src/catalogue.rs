@@ -20,7 +20,7 @@ pub trait CatalogueResource: Send + Sync + 'static {
     }
 }
 
-/// What can be done, as the audit log names it.
+/// Actions, as the audit log names them.
 pub const AUDIT_ACTIONS: [&str; 14] = [
     "created",
     "updated",
@@ -38,63 +38,63 @@ pub const AUDIT_ACTIONS: [&str; 14] = [
     "secretRotated",
 ];
 
-/// To what it can be done.
+/// Kinds of documents, as the audit log names them.
 pub const AUDIT_KINDS: [&str; 5] = ["segment", "trait", "members", "user", "webhook"];
 
 /// A row of the audit log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct AuditItem {
-    /// Greater than that of every row before.
+    /// A number greater than that of every row before.
     pub sequence: u64,
-    /// RFC 3339.
+    /// RFC 3339: the instant of the change.
     pub at: String,
-    /// Who did it.
+    /// The author.
     pub author: String,
     /// One of [`AUDIT_ACTIONS`].
     pub action: String,
     /// One of [`AUDIT_KINDS`].
     pub kind: String,
-    /// Of what; of a user, whom nothing may name any more, a digest of the id.
+    /// The document's id, or for an erased user, whom nothing may name any more, a digest of the id.
     pub id: String,
-    /// The version of it that came about; of what was deleted, the last one.
+    /// The document's new version; the last one if it was deleted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<u64>,
-    /// The version of the whole catalogue that came about.
+    /// The catalogue's new version.
     pub catalogue_version: u64,
-    /// What the author said to it.
+    /// The author's note.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
-    /// What it was before: of a webhook, without its secret.
+    /// The document before; a webhook is shown without its secret.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub before: Option<serde_json::Value>,
-    /// What it is now: of a webhook, without its secret.
+    /// The document after; a webhook is shown without its secret.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub after: Option<serde_json::Value>,
 }
 
-/// Which rows of the audit log to give, newest first.
+/// Filter of the audit log. Rows come newest first.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AuditQuery {
-    /// Only of this kind.
+    /// Only rows of this kind.
     pub kind: Option<&'static str>,
-    /// Only of this id; where the kind is user, also the user's id itself.
+    /// Only rows of this id. With kind `user` the user's id fits too.
     pub id: Option<String>,
-    /// Only by this author.
+    /// Only rows of this author.
     pub author: Option<String>,
-    /// Only where this was done.
+    /// Only rows of this action.
     pub action: Option<&'static str>,
-    /// Only from this instant on, in milliseconds.
+    /// Only rows from this instant on, in epoch milliseconds.
     pub from: Option<i64>,
-    /// Only before this instant.
+    /// Only rows before this instant, in epoch milliseconds.
     pub to: Option<i64>,
     /// Only rows with a sequence below this one.
     pub before: Option<u64>,
-    /// At most so many.
+    /// The largest number of rows.
     pub limit: usize,
 }
 
-/// A document that was stored by other ways than the API, and does not run. The version before it does, if there is one.
+/// A document that was stored by other ways than the API and does not run. The version before it runs, if there is one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct FaultyDocument {
@@ -102,11 +102,11 @@ pub struct FaultyDocument {
     pub kind: &'static str,
     /// Its id, or a trait's name.
     pub id: String,
-    /// The version of the whole catalogue that brought it.
+    /// The catalogue version that brought the document.
     pub catalogue_version: u64,
-    /// The version of the whole catalogue that brought what runs in its place.
+    /// The catalogue version of the document that runs in its place.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub running_version: Option<u64>,
-    /// What is wrong, with JSON pointers into the document.
+    /// The faults, with JSON pointers into the document.
     pub faults: Vec<Fault>,
 }

@@ -32,7 +32,7 @@ pub trait ChangeResource: Send + Sync + 'static {
     }
 }
 
-/// A place in the order of all changes given out: everything before it has been seen.
+/// A place in the order of all emitted changes: everything before it has been seen.
 ///
 /// As text it is `<tick>-<index>`, the last change before it, or `<tick>` where that is all of a tick.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -44,7 +44,7 @@ pub struct ChangePlace {
 }
 
 impl ChangePlace {
-    /// Behind all changes of a tick.
+    /// The place after all changes of a tick.
     pub fn behind(tick: u64) -> ChangePlace {
         ChangePlace { tick: tick.saturating_add(1), index: 0 }
     }
@@ -76,39 +76,39 @@ impl fmt::Display for ChangePlace {
     }
 }
 
-/// Which changes are wanted: of each list one has to fit, and an empty list fits everything.
+/// Filter of changes: one item of each list has to fit, and an empty list fits everything.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ChangeFilter {
-    /// Of these segments.
+    /// Segments by id.
     pub segments: Vec<String>,
-    /// Of these users.
+    /// Users by id.
     pub users: Vec<String>,
     /// Only who entered (`true`), or only who left.
     pub only_entered: Option<bool>,
 }
 
-/// A change given out.
+/// An emitted change.
 #[derive(Clone, Copy, Debug)]
 pub struct GivenChange<'a> {
-    /// Where to go on behind it.
+    /// The place after it.
     pub next: ChangePlace,
-    /// Whether the user entered; else they left.
+    /// True if the user entered, false if the user left.
     pub is_entered: bool,
     /// `{userId, segmentId, change, at, version, cause}` as JSON.
     pub json: &'a str,
 }
 
-/// Takes changes, in order.
+/// A visitor of changes, in order.
 pub type VisitChange<'a> = dyn FnMut(GivenChange<'_>) -> ControlFlow<()> + 'a;
 
-/// How far a reading of changes came.
+/// The outcome of reading changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ChangesRead {
-    /// Everything before this place was looked at. There is nothing more where it is the place that was asked for.
+    /// Everything before this place was looked at. The changes end here if it is the place that was asked for.
     UpTo(ChangePlace),
-    /// That place is not in memory: it has to be read from the log.
+    /// The place is not in memory and has to be read from the log.
     NotInMemory,
-    /// That place is not in the log: it is forgotten, or of another history. Now is here.
+    /// The place is forgotten or of another history. The newest place is given.
     Gone(ChangePlace),
 }
 

@@ -1,11 +1,11 @@
-//! The reasons why a platform does not answer.
+//! Errors of a platform.
 
 use audience_rules::fault::Fault;
 
-/// Why the platform did not do what was asked.
+/// A reason why the platform did not do what was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum PlatformError {
-    /// There is no such thing.
+    /// The named thing does not exist.
     #[error("there is no {kind} {id:?}")]
     NotFound {
         /// segment, trait, user
@@ -13,7 +13,7 @@ pub enum PlatformError {
         /// Its id.
         id: String,
     },
-    /// One of that id exists.
+    /// A thing of that id exists already.
     #[error("a {kind} {id:?} exists already; use PUT to replace it")]
     Exists {
         /// segment, trait
@@ -24,29 +24,29 @@ pub enum PlatformError {
     /// The version that the caller named is not the current one.
     #[error("the current version is {current}, not {expected}; read it again and repeat the change")]
     VersionMismatch {
-        /// What the caller named.
+        /// The version that the caller named.
         expected: u64,
-        /// What is.
+        /// The current version.
         current: u64,
     },
     /// The request is faulty, in these places.
     #[error("the request has {} fault(s)", .0.len())]
     Invalid(Vec<Fault>),
-    /// It would break what refers to it, or is not possible in this state.
+    /// The change would break what refers to the thing, or is not possible in this state.
     #[error("{message}")]
     Conflict {
         /// A stable word.
         code: &'static str,
-        /// What is in the way, and the way out.
+        /// The obstacle, and the way round it.
         message: String,
     },
-    /// Too much is waiting; try again.
+    /// Too much is waiting.
     #[error("the platform is busy; try again in {retry_after_seconds} s")]
     Busy {
-        /// When.
+        /// Seconds until another attempt makes sense.
         retry_after_seconds: u64,
     },
-    /// A store or the engine is not able to answer now.
+    /// A store or the engine cannot answer now.
     #[error("{0}")]
     Unavailable(String),
     /// Only a process with an engine can answer, which this one is not.

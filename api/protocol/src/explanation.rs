@@ -1,10 +1,10 @@
-//! Why a user is in a segment, node by node.
+//! Explanations: a user's membership, node by node.
 
 use audience_rules::catalogue::SegmentStatus;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-/// Why a user is in a segment, or is not.
+/// An explanation of why a user is in a segment, or is not.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Explanation {
@@ -14,19 +14,19 @@ pub struct Explanation {
     pub segment_id: String,
     /// The version of the segment that is explained.
     pub version: u64,
-    /// Its status; one that is not ACTIVE has no members, whatever its rules say.
+    /// The segment's status. A segment that is not ACTIVE has no members, whatever its rules say.
     pub status: SegmentStatus,
-    /// Whether this version was there at that instant. One that is older than the segment is explained by its first version.
+    /// True if this version was there at that instant. An instant older than the segment is explained by its first version.
     pub in_force: bool,
-    /// RFC 3339: the instant that is explained. All that is accepted by now counts as of then.
+    /// RFC 3339: the instant that is explained, by all events accepted so far.
     pub at: String,
-    /// Whether the user is a member then; nothing where that is not known.
+    /// True if the user is a member then; absent if that is not known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub member: Option<bool>,
     /// RFC 3339: nothing changes by time alone before this.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next_change_at: Option<String>,
-    /// It may change at `nextChangeAt` or later (where that is absent, at any time); else it does change then.
+    /// True if the verdict may change at `nextChangeAt` or later (at any time if that is absent); false if it does change then.
     #[serde(skip_serializing_if = "is_false")]
     pub may_change: bool,
     /// The rules.
@@ -41,15 +41,15 @@ pub struct ExplainedNode {
     pub pointer: String,
     /// all, any, not, event, trait, segment, list, sequence, rank or sample.
     pub kind: &'static str,
-    /// What is asked, in a short line.
+    /// The question, in a short line.
     pub text: String,
-    /// Of a reference: the other segment, whose rules are the child.
+    /// The other segment, if the node is a reference. That segment's rules are the child.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub segment_id: Option<String>,
-    /// Whether it holds; nothing where that is not known.
+    /// True if the node holds; absent if that is not known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub held: Option<bool>,
-    /// It is not known whether it holds.
+    /// True if it is not known whether the node holds.
     #[serde(skip_serializing_if = "is_false")]
     pub unknown: bool,
     /// The value found.
@@ -58,31 +58,31 @@ pub struct ExplainedNode {
     /// The operator.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub operator: Option<&'static str>,
-    /// What the operator compares with.
+    /// The value that the operator compares with.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expected: Option<Box<RawValue>>,
-    /// There was no value of the kind that the operator asks for.
+    /// True if there was no value of the kind that the operator needs.
     #[serde(skip_serializing_if = "is_false")]
     pub missing: bool,
-    /// RFC 3339: it does not change by time alone before this.
+    /// RFC 3339: the node does not change by time alone before this.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next_change_at: Option<String>,
-    /// As of the whole explanation.
+    /// As for the whole explanation.
     #[serde(skip_serializing_if = "is_false")]
     pub may_change: bool,
-    /// Of a rank: the user's place in it, from 1.
+    /// The user's place in a rank, from 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub place: Option<usize>,
-    /// Of a rank: how many users are ranked.
+    /// The number of users in a rank.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ranked: Option<usize>,
-    /// Of a rank: how many of the first are meant.
+    /// The number of first places that a rank takes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<usize>,
     /// The events that made the value.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub events: Option<CountedEvents>,
-    /// What it is made of.
+    /// The node's parts.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub children: Vec<ExplainedNode>,
 }
@@ -90,9 +90,9 @@ pub struct ExplainedNode {
 /// Events that counted.
 #[derive(Clone, Debug, Serialize)]
 pub struct CountedEvents {
-    /// How many.
+    /// The number of events.
     pub total: usize,
-    /// Some of them as an export has them, the newest first; of a sequence, in the order of its steps.
+    /// Some events as an export has them, the newest first; those of a sequence in the order of its steps.
     pub items: Vec<Box<RawValue>>,
 }
 

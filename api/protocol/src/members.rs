@@ -2,39 +2,39 @@
 
 use crate::SegmentView;
 
-/// What a change of a list does with the ids that come with it.
+/// The ways to change a list by the ids that come with the change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MembersMode {
-    /// They become the list.
+    /// The ids become the list.
     Replace,
-    /// They join the list.
+    /// The ids join the list.
     Add,
-    /// They leave the list.
+    /// The ids leave the list.
     Remove,
 }
 
 /// A change of the members of a static segment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MembersChange {
-    /// What is done with the ids.
+    /// The use that is made of the ids.
     pub mode: MembersMode,
     /// The ids, none of them twice.
     pub members: Vec<String>,
-    /// Only says what would come of it.
+    /// True to compute the outcome and change nothing.
     pub is_dry_run: bool,
-    /// What the author says to it.
+    /// The author's note.
     pub note: Option<String>,
 }
 
-/// What came of a change of a list. One that changes nothing makes no version.
+/// The outcome of a change of a list. A change that changes nothing makes no version.
 #[derive(Clone, Debug)]
 pub struct MembersOutcome {
-    /// The segment behind it; as it is where nothing was to be changed.
+    /// The segment after the change.
     pub segment: SegmentView,
     /// Ids that joined.
     pub added: u64,
     /// Ids that left.
     pub removed: u64,
-    /// Ids that came and made no difference.
+    /// Ids that made no difference.
     pub unchanged: u64,
 }

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::error::{Result, needs_engine};
 
-/// Operations: what every platform can say of itself.
+/// Operations: health, metrics and figures. Every platform has them.
 pub trait OperationsResource: Send + Sync + 'static {
     /// Returns the health of all parts.
     fn health(&self) -> Health;
@@ -26,7 +26,7 @@ pub trait OperationsResource: Send + Sync + 'static {
 pub struct ComponentHealth {
     /// UP or DOWN.
     pub status: &'static str,
-    /// What is the matter, or figures.
+    /// The fault, or figures.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
 }
@@ -34,14 +34,14 @@ pub struct ComponentHealth {
 /// Health of all parts.
 #[derive(Clone, Debug)]
 pub struct Health {
-    /// Whether the platform has caught up with what was accepted before its start, and can take and answer what it is asked.
-    /// Parts may be down beside that, whose work is made up for later.
+    /// True if the platform has caught up with all that was accepted before its start, and can take and answer requests.
+    /// Parts whose work is made up for later may be down.
     pub ready: bool,
-    /// By part.
+    /// Health by part.
     pub components: BTreeMap<String, ComponentHealth>,
 }
 
-/// How the system is.
+/// The process in figures.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SystemView {
@@ -49,23 +49,23 @@ pub struct SystemView {
     pub version: &'static str,
     /// RFC 3339: when this run began.
     pub started_at: String,
-    /// Since then.
+    /// Seconds since then.
     pub uptime_seconds: f64,
     /// Workers, over all processes.
     pub workers: usize,
-    /// Users that are known.
+    /// Known users.
     pub users: u64,
     /// Segments, of any status.
     pub segments: u64,
     /// Events.
     pub events: EventFigures,
-    /// Membership changes given out in this run.
+    /// Membership changes emitted in this run.
     pub changes: ChangeFigures,
-    /// How far the clock of the last tick done is behind now.
+    /// Seconds from the clock of the last finished tick to now.
     pub frontier_lag_seconds: f64,
     /// The newest checkpoint of this run.
     pub checkpoint: CheckpointFigures,
-    /// Memory of this process; 0 where the system does not tell.
+    /// Resident memory of this process in bytes; 0 if the system does not tell.
     pub memory_bytes: u64,
     /// Health.
     pub health: SystemHealth,
@@ -75,11 +75,11 @@ pub struct SystemView {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct EventFigures {
-    /// Accepted, ever.
+    /// Events accepted, ever.
     pub accepted: u64,
-    /// Refused by this process in this run.
+    /// Events refused by this process in this run.
     pub rejected: u64,
-    /// Accepted, over the last seconds.
+    /// Events accepted a second, over the last seconds.
     pub per_second: f64,
 }
 
@@ -87,9 +87,9 @@ pub struct EventFigures {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ChangeFigures {
-    /// Given out in this run.
+    /// Changes emitted in this run.
     pub total: u64,
-    /// Given out, over the last seconds.
+    /// Changes emitted a second, over the last seconds.
     pub per_second: f64,
 }
 
@@ -97,13 +97,13 @@ pub struct ChangeFigures {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CheckpointFigures {
-    /// Since it was finished.
+    /// Seconds since it was finished.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub age_seconds: Option<f64>,
-    /// Its size.
+    /// Its size in bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub size_bytes: Option<u64>,
-    /// How long it took.
+    /// Seconds that it took.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub duration_seconds: Option<f64>,
 }
@@ -111,8 +111,8 @@ pub struct CheckpointFigures {
 /// Health of all parts.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct SystemHealth {
-    /// Whether it has caught up and every part is up.
+    /// True if the platform has caught up and every part is up.
     pub ready: bool,
-    /// By part.
+    /// Health by part.
     pub components: BTreeMap<String, ComponentHealth>,
 }

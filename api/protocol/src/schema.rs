@@ -1,9 +1,9 @@
-//! What events and traits look like.
+//! The shape of events and traits, as far as they were seen.
 
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-/// What events and traits look like, as far as some of them were looked at; and what rules may refer to.
+/// The shape of events and traits, as far as some of them were looked at, and the names that rules may refer to.
 #[derive(Clone, Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Schema {
@@ -23,7 +23,7 @@ pub struct Schema {
 pub struct EventShape {
     /// The event type.
     pub name: String,
-    /// How many were looked at.
+    /// The number of events that were looked at.
     pub count: u64,
     /// RFC 3339: the latest timestamp seen.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -32,14 +32,14 @@ pub struct EventShape {
     pub properties: Vec<FieldShape>,
 }
 
-/// What is found at a path.
+/// The values found at a path.
 #[derive(Clone, Debug, Serialize)]
 pub struct FieldShape {
     /// The path.
     pub name: String,
     /// number, text, boolean, list, object.
     pub types: Vec<&'static str>,
-    /// Some values, at most ten.
+    /// A sample of values, at most ten.
     pub examples: Vec<Box<RawValue>>,
 }
 

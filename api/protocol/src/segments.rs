@@ -111,7 +111,7 @@ pub struct SegmentDocument {
     pub id: String,
     /// Its name.
     pub name: String,
-    /// What it is for.
+    /// Its purpose.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub description: String,
     /// DYNAMIC or STATIC.
@@ -119,69 +119,69 @@ pub struct SegmentDocument {
     pub kind: SegmentKind,
     /// DRAFT, ACTIVE, INACTIVE or ARCHIVED.
     pub status: audience_rules::catalogue::SegmentStatus,
-    /// The rules, for a dynamic one, in canonical form.
+    /// The rules of a dynamic segment, in canonical form.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rules: Option<Box<RawValue>>,
     /// Free labels.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<String>,
-    /// Who answers for it.
+    /// The person or team that answers for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owner: Option<String>,
     /// 1 at creation, one more with every change.
     pub version: u64,
-    /// RFC 3339.
+    /// RFC 3339: the instant of creation.
     pub created_at: String,
-    /// RFC 3339.
+    /// RFC 3339: the instant of the newest version.
     pub updated_at: String,
-    /// Who made this version.
+    /// The author of this version.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub updated_by: String,
-    /// What they say to it.
+    /// The author's note.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
 }
 
-/// Rules or a list.
+/// The kind of a segment: rules or a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum SegmentKind {
-    /// By rules.
+    /// Rules decide who is a member.
     Dynamic,
-    /// A list of ids.
+    /// A list names the members.
     Static,
 }
 
-/// A segment with what is computed of it.
+/// A segment with its computed figures.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SegmentView {
     /// The document.
     #[serde(flatten)]
     pub document: SegmentDocument,
-    /// Members now; nothing where no engine runs in this process.
+    /// Members now; absent if no engine runs in this process.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub size: Option<u64>,
-    /// Whether the newest version is wholly in the served memberships; nothing where no engine runs in this process.
+    /// True if the served memberships follow the newest version; absent if no engine runs in this process.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub effective: Option<bool>,
-    /// What is wrong with a newer version that was stored by other ways than this API, and does not run.
+    /// Faults of a newer version that was stored by other ways than this API and does not run.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub faults: Vec<Fault>,
 }
 
-/// What a client sends to create or replace a segment.
+/// A client's request to create or replace a segment.
 ///
 /// `rules` stays as text: it is read by the rule parser, whose faults carry pointers below `/rules`.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SegmentInput {
-    /// Its id; made from the name where absent.
+    /// Its id; made from the name if absent.
     #[serde(default)]
     pub id: Option<String>,
     /// Its name.
     pub name: String,
-    /// What it is for.
+    /// Its purpose.
     #[serde(default)]
     pub description: String,
     /// dynamic (default) or static, in any case.
@@ -190,24 +190,24 @@ pub struct SegmentInput {
     /// DRAFT or ACTIVE (default) at creation, in any case.
     #[serde(default)]
     pub status: Option<String>,
-    /// The rules of a dynamic one.
+    /// The rules of a dynamic segment.
     #[serde(default)]
     pub rules: Option<Box<RawValue>>,
-    /// The members of a static one.
+    /// The members of a static segment.
     #[serde(default)]
     pub members: Option<Vec<String>>,
     /// Free labels.
     #[serde(default)]
     pub tags: Vec<String>,
-    /// Who answers for it.
+    /// The person or team that answers for it.
     #[serde(default)]
     pub owner: Option<String>,
-    /// What the author says to this version.
+    /// The author's note to this version.
     #[serde(default)]
     pub note: Option<String>,
 }
 
-/// What a lifecycle call does.
+/// A lifecycle step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Transition {
     /// DRAFT or INACTIVE → ACTIVE
@@ -218,21 +218,21 @@ pub enum Transition {
     Archive,
 }
 
-/// Which segments to list.
+/// Filter of segments.
 #[derive(Clone, Debug, Default)]
 pub struct SegmentQuery {
-    /// Only of this status.
+    /// Only segments of this status.
     pub status: Option<audience_rules::catalogue::SegmentStatus>,
-    /// Only of this kind.
+    /// Only segments of this kind.
     pub kind: Option<SegmentKind>,
-    /// Only with this text in id, name, description, tags or owner, in any case.
+    /// Only segments with this text in id, name, description, tags or owner, in any case.
     pub text: Option<String>,
-    /// Only with this tag.
+    /// Only segments with this tag.
     pub tag: Option<String>,
-    /// Only of this owner.
+    /// Only segments of this owner.
     pub owner: Option<String>,
     /// Only ids after this one.
     pub after: Option<String>,
-    /// At most so many.
+    /// The largest number of segments.
     pub limit: usize,
 }

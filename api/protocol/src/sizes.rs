@@ -1,4 +1,4 @@
-//! How large segments were and are, and who is in several.
+//! Sizes of segments now and over time, and overlaps.
 
 use std::collections::BTreeMap;
 
@@ -26,14 +26,14 @@ pub trait SizeResource: Send + Sync + 'static {
     }
 }
 
-/// Which sizes are asked for.
+/// A range of time, with the distance of its points.
 #[derive(Clone, Copy, Debug)]
 pub struct SizeQuery {
-    /// From when on.
+    /// The first instant.
     pub from: Millis,
-    /// Up to when.
+    /// The end.
     pub to: Millis,
-    /// Between two points, milliseconds.
+    /// Milliseconds between two points.
     pub step: Millis,
 }
 
@@ -44,7 +44,7 @@ pub struct SizesNow {
     pub catalogue_version: u64,
     /// The version that memberships follow.
     pub in_force_version: u64,
-    /// By id.
+    /// Sizes by segment id.
     pub sizes: BTreeMap<String, u64>,
 }
 
@@ -56,11 +56,11 @@ pub struct SizeHistory {
     pub segment_id: String,
     /// Members now.
     pub size: u64,
-    /// RFC 3339: since when its sizes are known.
+    /// RFC 3339: the instant from which its sizes are known.
     pub known_since: String,
-    /// By time.
+    /// Points in order of time.
     pub points: Vec<SizePoint>,
-    /// Compared with before.
+    /// Growth compared with before.
     pub growth: Growth,
 }
 
@@ -72,42 +72,42 @@ pub struct SizePoint {
     pub at: String,
     /// Members then.
     pub size: u64,
-    /// Who entered since the point before.
+    /// Users who entered since the point before.
     pub entered: u64,
-    /// Who left since the point before.
+    /// Users who left since the point before.
     pub left: u64,
 }
 
-/// How a segment has grown.
+/// The growth of a segment.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Growth {
-    /// In the last 24 hours.
+    /// Growth in the last 24 hours.
     pub day: GrowthSince,
-    /// In the last 7 days.
+    /// Growth in the last 7 days.
     pub week: GrowthSince,
 }
 
-/// How a segment has grown since then by what people do: edits of rules and lists are no growth.
+/// The growth of a segment since an instant by what people do: edits of rules and lists are no growth.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct GrowthSince {
-    /// RFC 3339: so long ago, or the last edit that changed who is a member, or since when sizes are known, whichever is last.
+    /// RFC 3339: the latest of so long ago, the last edit that changed memberships, and the first known size.
     pub since: String,
-    /// Members then, behind the edit where there was one.
+    /// Members then, after the edit if there was one.
     pub size_then: u64,
-    /// Who entered since.
+    /// Users who entered since.
     pub entered: u64,
-    /// Who left since.
+    /// Users who left since.
     pub left: u64,
-    /// More members now than then; fewer where negative.
+    /// Members now minus members then.
     pub net: i64,
-    /// The same in percent of those then; absent where there were none.
+    /// The same in percent of the members then; absent if there were none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub percent: Option<f64>,
 }
 
-/// What a segment has in common with others.
+/// The overlap of a segment with others.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Overlaps {
@@ -115,11 +115,11 @@ pub struct Overlaps {
     pub segment_id: String,
     /// Its members.
     pub size: u64,
-    /// Of each other one.
+    /// The overlap with each other segment.
     pub with: Vec<Overlap>,
 }
 
-/// What a segment has in common with another.
+/// The overlap of two segments.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Overlap {
@@ -129,12 +129,12 @@ pub struct Overlap {
     pub size: u64,
     /// Members of both.
     pub both: u64,
-    /// Members of at least one.
+    /// Members of at least one of the two.
     pub either: u64,
     /// Members of the first alone.
     pub only_this: u64,
     /// Members of the other alone.
     pub only_other: u64,
-    /// `both / either`; 0 where nobody is in either.
+    /// `both / either`; 0 if nobody is in either.
     pub jaccard: f64,
 }

@@ -75,7 +75,7 @@ pub struct UserSegment {
     pub name: String,
 }
 
-/// What is known of a user.
+/// A user as far as events tell.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct UserView {
@@ -86,7 +86,7 @@ pub struct UserView {
     pub aliases: Vec<String>,
     /// `identify` traits, by name, as JSON.
     pub traits: BTreeMap<String, Box<RawValue>>,
-    /// Computed traits, by name, as JSON; missing ones are left out.
+    /// Computed traits, by name, as JSON; traits without a value are left out.
     pub computed_traits: BTreeMap<String, Box<RawValue>>,
     /// Events that count.
     pub event_count: u64,
@@ -102,24 +102,24 @@ pub struct UserId {
     pub user_id: String,
 }
 
-/// Which users to list.
+/// Filter of users.
 #[derive(Clone, Debug, Default)]
 pub struct UserQuery {
-    /// Only ids that begin so.
+    /// Only ids with this prefix.
     pub prefix: String,
-    /// Only ids behind this one, by bytes.
+    /// Only ids after this one, by bytes.
     pub after: Option<String>,
-    /// At most so many.
+    /// The largest number of items.
     pub limit: usize,
 }
 
-/// Which events of a user to list.
+/// Filter of a user's events.
 #[derive(Clone, Debug, Default)]
 pub struct UserEventQuery {
-    /// Only of this type.
+    /// Only events of this type.
     pub event_type: Option<String>,
-    /// Only those behind the page that gave this cursor.
+    /// Only events after the page that gave this cursor.
     pub after: Option<String>,
-    /// At most so many.
+    /// The largest number of items.
     pub limit: usize,
 }

@@ -1,4 +1,4 @@
-//! Targets that changes of memberships are posted to.
+//! Webhooks: targets that membership changes are posted to.
 
 use serde::{Deserialize, Serialize};
 
@@ -62,29 +62,29 @@ pub trait WebhookResource: Send + Sync + 'static {
     }
 }
 
-/// A target, as the API shows it.
+/// A webhook, as the API shows it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Webhook {
     /// Its id.
     pub id: String,
-    /// Where it is.
+    /// Its address.
     pub url: String,
-    /// What it is for.
+    /// Its purpose.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub description: String,
-    /// Of which segments; `*` for all.
+    /// Ids of segments; `*` for all.
     pub segments: Vec<String>,
-    /// Which changes.
+    /// The kinds of change that are posted.
     pub changes: Vec<WebhookChange>,
-    /// Whether anything is posted.
+    /// The status: changes are posted, or wait.
     pub status: WebhookStatus,
-    /// Why nothing is.
+    /// The reason why a paused webhook was paused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paused_because: Option<String>,
-    /// RFC 3339.
+    /// RFC 3339: the instant of creation.
     pub created_at: String,
-    /// RFC 3339.
+    /// RFC 3339: the instant of the newest version.
     pub updated_at: String,
     /// 1 at creation, one more with every change.
     pub version: u64,
@@ -94,37 +94,37 @@ pub struct Webhook {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum WebhookChange {
-    /// Somebody entered.
+    /// A user entered.
     Entered,
-    /// Somebody left.
+    /// A user left.
     Left,
 }
 
-/// Whether anything is posted.
+/// The status of a webhook.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum WebhookStatus {
     /// Changes are posted.
     Active,
-    /// None are; they wait.
+    /// Changes wait.
     Paused,
 }
 
-/// A target with what became of what was posted.
+/// A webhook with its figures.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct WebhookView {
     /// The target.
     #[serde(flatten)]
     pub webhook: Webhook,
-    /// The key that messages are signed with: only where it was just made.
+    /// The key that messages are signed with; absent unless it was just made.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub secret: Option<String>,
-    /// What became of what was posted.
+    /// Figures of deliveries.
     pub deliveries: WebhookFigures,
 }
 
-/// What became of what was posted.
+/// Figures of deliveries.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct WebhookFigures {
@@ -132,34 +132,34 @@ pub struct WebhookFigures {
     pub delivered: u64,
     /// Attempts that failed.
     pub failed: u64,
-    /// Changes of the message that is tried just now.
+    /// Changes of the message that is under way.
     pub pending: u64,
-    /// When it last took any, RFC 3339.
+    /// RFC 3339: the last successful delivery.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_delivered_at: Option<String>,
-    /// Why the last attempt failed; absent where it did not.
+    /// The fault of the last attempt; absent if it succeeded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_error: Option<String>,
-    /// What the target last answered.
+    /// The status code of the last answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_status: Option<u16>,
-    /// Everything up to this id is delivered, or was not wanted.
+    /// The id up to which everything is delivered or filtered out.
     pub reached_id: String,
 }
 
-/// What a client sends to create or replace a target.
+/// A client's request to create or replace a webhook.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct WebhookInput {
-    /// Where it is.
+    /// Its address.
     pub url: String,
-    /// What it is for.
+    /// Its purpose.
     #[serde(default)]
     pub description: String,
-    /// Of which segments; all by default.
+    /// Ids of segments; all by default.
     #[serde(default = "all_segments")]
     pub segments: Vec<String>,
-    /// Which changes; both by default.
+    /// The kinds of change; both by default.
     #[serde(default = "all_changes")]
     pub changes: Vec<WebhookChange>,
 }
@@ -172,37 +172,37 @@ fn all_changes() -> Vec<WebhookChange> {
     vec![WebhookChange::Entered, WebhookChange::Left]
 }
 
-/// What is done with a target.
+/// An action on a webhook.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WebhookAction {
-    /// Nothing is posted until it is resumed.
+    /// Nothing is posted until the webhook is resumed.
     Pause,
-    /// What waits is posted.
+    /// Changes that wait are posted.
     Resume,
-    /// It gets another key. For a day messages are signed with the one before too.
+    /// The webhook gets another key. Messages are signed with the old one too for a day.
     RotateSecret,
 }
 
-/// An attempt to post.
+/// An attempt to post a message.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct WebhookDelivery {
-    /// The message: the same for each attempt to post it.
+    /// The message's id, the same for each attempt to post it.
     pub id: String,
-    /// When, RFC 3339.
+    /// RFC 3339: the instant of the attempt.
     pub at: String,
     /// Changes in it.
     pub changes: u64,
-    /// Which attempt it was, from 1.
+    /// The number of the attempt, from 1.
     pub attempt: u32,
-    /// Whether the target took it.
+    /// True if the target took it.
     pub delivered: bool,
-    /// What the target answered.
+    /// The status code of the answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<u16>,
-    /// Why it was not taken.
+    /// The fault of the attempt.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
-    /// How long it took.
+    /// Milliseconds that it took.
     pub took_milliseconds: u64,
 }

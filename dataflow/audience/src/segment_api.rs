@@ -9,8 +9,9 @@ use std::sync::Arc;
 use anyhow::{Context, bail};
 use audience_aerospike::AerospikeReader;
 use audience_api::{ApiOptions, Door, Listen, Scope};
+use audience_catalogue::{SegmentApi, SegmentUpdates};
 use audience_contract::ServingStore;
-use audience_engine::service::{SegmentApi, SegmentUpdates, clock};
+use audience_engine::service::clock;
 use audience_redis::RedisReader;
 use clap::Args;
 

@@ -153,7 +153,7 @@ fn start_platform(settings: &ServeSettings, cluster: Option<&Cluster>, door: &Do
     let service = Service::start_with(stores, offsite, options)?;
     if let Some(kafka) = &settings.kafka {
         connectors::join_kafka(&service, kafka)?;
-        service.tell_updates(Arc::new(Updates::new(kafka)?))?;
+        service.send_updates(Arc::new(Updates::new(kafka)?))?;
         if settings.postgres.is_some() {
             let looking = Arc::downgrade(&service);
             updates::follow(kafka, move || looking.upgrade().iter().for_each(|service| service.look_at_catalogue()))?;

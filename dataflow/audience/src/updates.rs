@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::Context;
-use audience_engine::service::{SegmentUpdate, SegmentUpdates};
+use audience_catalogue::{SegmentUpdate, SegmentUpdates};
 use audience_kafka::topics::{self, Topic};
 use audience_kafka::{Error, Notices, TopicProducer};
 
@@ -41,7 +41,7 @@ impl Updates {
 }
 
 impl SegmentUpdates for Updates {
-    fn tell(&self, updates: &[SegmentUpdate]) -> Result<(), String> {
+    fn send(&self, updates: &[SegmentUpdate]) -> Result<(), String> {
         let message = |update: &SegmentUpdate| serde_json::to_vec(update).map_err(|error| error.to_string());
         let messages = updates.iter().map(|update| Ok((update.segment_id.as_str(), message(update)?)));
         let messages: Vec<(&str, Vec<u8>)> = messages.collect::<Result<_, String>>()?;

@@ -5,7 +5,9 @@
 mod advance;
 pub mod cluster;
 pub mod edit;
+mod enforce;
 pub mod engine;
+mod lookup;
 pub mod memory;
 pub mod preview;
 pub mod replay;

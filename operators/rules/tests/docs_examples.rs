@@ -3,7 +3,7 @@
 
 use std::fs;
 
-use audience_rules::catalogue::{Catalogue, Definition, Segment, Status};
+use audience_rules::catalogue::{Catalogue, Definition, Segment, SegmentStatus};
 use audience_rules::event::{EventDefaults, decode_event};
 use audience_rules::json::parse_json;
 
@@ -48,7 +48,7 @@ fn catalogue() -> Catalogue {
     for id in ["high-value", "staff"] {
         let definition =
             Definition::Static(std::iter::once("user123".into()).collect::<std::collections::BTreeSet<_>>().into());
-        catalogue.put_segment(Segment { id: id.into(), version: 1, status: Status::Active, definition });
+        catalogue.put_segment(Segment { id: id.into(), version: 1, status: SegmentStatus::Active, definition });
     }
     catalogue
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Instant;
 
+use audience_catalogue::{SegmentUpdates, UpdateSender};
 use audience_contract::{Share, SharedSink, Sink};
 use parking_lot::Mutex;
 
@@ -11,9 +12,8 @@ use super::connector_metrics::ConnectorMetrics;
 use super::feed::{Feeder, FeederStatus, Reader};
 use super::runs::Runs;
 use super::status::Status;
-use super::updates::Announcing;
 use super::writers::{FollowerStatus, Medium, SinkWriters};
-use super::{SegmentUpdates, Service, named};
+use super::{Service, named};
 use crate::engine::EngineError;
 
 /// Sources and sinks, each on a thread of its own.
@@ -22,8 +22,8 @@ pub struct Connectors {
     followers: Mutex<Vec<(Arc<FollowerStatus>, JoinHandle<()>)>>,
     /// Stores of sizes and of profiles.
     outside: Mutex<Vec<Arc<Status>>>,
-    /// Who is told of changes of segments.
-    pub(super) announcing: Announcing,
+    /// Sends changes of segments.
+    pub(super) updates: UpdateSender,
     /// What sinks are told beside the tick that they hold.
     pub(super) runs: Runs,
 }
@@ -32,7 +32,7 @@ impl Connectors {
     /// None yet.
     pub fn new(runs: Runs) -> Self {
         let (feeders, followers, outside) = (Mutex::default(), Mutex::default(), Mutex::default());
-        Connectors { feeders, followers, outside, announcing: Announcing::default(), runs }
+        Connectors { feeders, followers, outside, updates: UpdateSender::default(), runs }
     }
 
     /// The least tick up to which every sink holds everything, as far as is known; none where there is no sink.
@@ -71,7 +71,7 @@ impl Connectors {
             status.close();
         }
         followers.into_iter().for_each(|(_, thread)| drop(thread.join()));
-        self.announcing.finish(begun);
+        self.updates.finish(begun);
     }
 }
 
@@ -97,15 +97,16 @@ impl Service {
         Ok(())
     }
 
-    /// Tells of changes of segments, whoever makes them.
-    pub fn tell_updates(&self, outlet: Arc<dyn SegmentUpdates>) -> Result<(), EngineError> {
-        self.connectors.announcing.begin(outlet, self.editor.clone())
+    /// Sends changes of segments, whoever makes them.
+    pub fn send_updates(&self, receiver: Arc<dyn SegmentUpdates>) -> Result<(), EngineError> {
+        let started = self.connectors.updates.start(receiver, self.editor.clone());
+        started.map_err(|error| EngineError::Start(error.to_string()))
     }
 
-    /// Another process says that the catalogue has changed: it is looked at now.
+    /// Looks for changes of the catalogue now: another process says that there is one.
     pub fn look_at_catalogue(&self) {
         if let Err(error) = self.editor.look() {
-            tracing::warn!(%error, "the catalogue has changed and cannot be read; it is later");
+            tracing::warn!(%error, "The catalogue has changed and cannot be read; it is read later");
         }
     }
 

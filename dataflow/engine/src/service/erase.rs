@@ -12,6 +12,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use audience_catalogue::unavailable;
 use audience_contract::StoreError;
 use audience_kernel::aliases::IdSince;
 use audience_kernel::message::{Clock, Control};
@@ -19,8 +20,7 @@ use audience_protocol::PlatformError;
 use audience_rules::record::{erasure, records};
 use parking_lot::Mutex;
 
-use super::editor::unavailable;
-use super::{Service, audit, clock, lists, pause};
+use super::{Service, clock, pause};
 use crate::edit::Position;
 use crate::engine::{EngineError, items_of_tick};
 
@@ -64,7 +64,7 @@ impl Service {
         let history = self.stores.events.of_users(&known, self.stores.events.end()).map_err(unavailable)?;
         let has_history = records(&history).next().is_some();
         // The audit log has it before it is done: what is done and not there could not be told any more.
-        self.leave_lists(&ids, has_history, author)?;
+        self.editor.erase_user(&ids, has_history, author)?;
         if !has_history {
             return Ok(());
         }
@@ -76,25 +76,13 @@ impl Service {
         let erased = self.engine.aliases().read().erased();
         let others = erased.into_iter().filter(|(_, sequence)| *sequence == accepted.start).map(|(id, _)| id);
         let others: Vec<String> = others.filter(|id| !ids.contains(id)).collect();
-        self.leave_lists(&others, !others.is_empty(), author)
+        self.editor.erase_user(&others, !others.is_empty(), author)
     }
 
     /// All ids that are the user now.
     fn ids(&self, id: &str) -> Vec<String> {
-        let root = self.root(id);
+        let root = self.lookup.root(id);
         self.engine.aliases().read().ids(&root)
-    }
-
-    /// Takes the ids from all lists, and notes that they are erased where anything was held of them.
-    fn leave_lists(&self, ids: &[String], has_history: bool, author: &str) -> Result<(), PlatformError> {
-        if !has_history && self.editor.read(|documents| lists::that_name(documents, ids).is_empty()) {
-            return Ok(());
-        }
-        self.editor.edit(author, |documents, version| {
-            let mut edit = lists::leave(documents, ids, author, version)?;
-            edit.entries.extend(audit::erased(ids));
-            Ok(edit)
-        })
     }
 
     /// Waits until all events below `end` are done.

@@ -11,12 +11,12 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use audience_catalogue::unavailable;
 use audience_protocol::{ChangeFilter, ChangePlace, ChangesRead, PlatformError, VisitChange};
 use parking_lot::Mutex;
 
 use self::run::{RUN_CHANGES, Run, Wanted};
 use super::Service;
-use super::editor::unavailable;
 use crate::engine::EngineError;
 
 /// Changes of the newest ticks that are in memory.

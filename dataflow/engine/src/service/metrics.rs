@@ -3,6 +3,7 @@
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use audience_catalogue::CATALOGUE_ERRORS;
 use audience_protocol::CheckpointFigures;
 use audience_protocol::PlatformError;
 use parking_lot::Mutex;
@@ -72,9 +73,6 @@ pub struct Metrics {
     /// Of webhooks.
     pub webhooks: WebhookMetrics,
 }
-
-/// What the counter of the same name counts.
-pub const CATALOGUE_ERRORS: &str = "Attempts to read changes of the catalogue that failed";
 
 impl Default for Metrics {
     fn default() -> Self {

@@ -1,41 +1,29 @@
 //! The running platform: engine, stores and clock, put together.
 
 pub mod archive;
-mod audit;
 pub mod changes;
 pub mod checkpoint;
 mod committed;
 mod connector_metrics;
 mod connectors;
-mod documents;
-mod editing;
-mod editor;
 mod erase;
 mod feed;
 mod follow;
-mod lists;
 mod live;
-mod loading;
-mod metrics;
-mod overlap;
+pub(crate) mod metrics;
 mod people;
 mod platform;
-mod preview;
 mod profiles;
 mod pump;
 pub(crate) mod recovery;
 pub mod restore;
-mod rollback;
 mod runs;
-mod segment_api;
-mod segments;
 mod sink;
 mod sizes;
 mod snapshot;
-mod standing;
+pub(crate) mod standing;
 mod status;
-mod updates;
-mod user;
+pub(crate) mod user;
 mod webhooks;
 mod writers;
 
@@ -46,11 +34,10 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 pub use audience_background::clock;
+use audience_catalogue::{Documents, Editor, ship_traits, unavailable};
 use audience_contract::{
-    Audit, CatalogueStore, ChangeLog, CheckpointStore, Document, DocumentKind, EventLog, MessageIndex, Notes, Progress,
-    StoreError,
+    CatalogueStore, ChangeLog, CheckpointStore, EventLog, MessageIndex, Notes, Progress, StoreError,
 };
-use audience_kernel::membership::shard_of;
 use audience_protocol::{PlatformError, SPANS};
 use parking_lot::Mutex;
 
@@ -58,8 +45,6 @@ use self::archive::{Archive, Offsite};
 use self::checkpoint::Checkpointer;
 use self::committed::Committed;
 use self::connectors::Connectors;
-use self::documents::Documents;
-use self::editor::{Editor, Target, timestamp, unavailable};
 use self::erase::Erasures;
 pub use self::feed::Reader;
 use self::live::Live;
@@ -68,18 +53,18 @@ use self::people::People;
 use self::pump::Pump;
 use self::recovery::Found;
 use self::runs::Runs;
-pub use self::segment_api::SegmentApi;
 use self::sink::{Gathered, TickSink};
 use self::sizes::Sizes;
 use self::standing::Standing;
-pub use self::updates::{SegmentUpdate, SegmentUpdates};
 pub use self::webhooks::WebhookOptions;
 use self::webhooks::Webhooks;
 use crate::advance::advance;
 use crate::cluster::coordinator::{Coordinator, Peers};
 use crate::cluster::protocol::Origin;
 use crate::cluster::stores::AskedStores;
+use crate::enforce::{EnforceContext, Enforcer};
 use crate::engine::{Engine, EngineError, EngineOptions};
+use crate::lookup::Lookup;
 use crate::rule_set::RuleSet;
 
 /// How long a start waits for edits that were committed but not in force when the last run ended.
@@ -123,6 +108,7 @@ pub struct Service {
     engine: Arc<Engine>,
     standing: Arc<Standing>,
     editor: Arc<Editor>,
+    lookup: Lookup,
     pump: Pump,
     metrics: Arc<Metrics>,
     checkpointer: Checkpointer,
@@ -225,19 +211,19 @@ impl Service {
         let peers = gather(options.cluster.as_deref(), engine_options, &stores, given, found.as_ref())?;
         let (noted, seed) = (standing.clone(), recovery::seed(&stores, found.clone(), given));
         let made = Box::new(move |tick| noted.made(tick));
-        let engine = Engine::start(engine_options, peers, seed, changes::encode, sink.into_sink(), made)?;
-        let engine = Arc::new(engine);
+        let engine = Arc::new(Engine::start(engine_options, peers, seed, changes::encode, sink.into_sink(), made)?);
         tell(begun, "the state is loaded");
-        let then = load(&*stores.catalogue, given.catalogue_version)?;
+        let then = Documents::at(&*stores.catalogue, given.catalogue_version)?;
         let in_force = recovery::catch_up(&engine, &*stores.events, &standing, given, found.as_ref(), &then.catalogue)?;
         tell(begun, "the state is that which was given out");
         let (sizes, runs) = (Sizes::as_of(&engine, &stores, given)?, Runs::begin(&stores, given.tick)?);
         is_live.store(true, Ordering::Release);
         go_on(&engine, &stores, &standing, given)?;
-        let now = load(&*stores.catalogue, stores.catalogue.version()?)?;
+        let editor = Arc::new(Editor::open(stores.catalogue.clone(), given.catalogue_version)?);
         let service = Arc::new(Service {
             connectors: Connectors::new(runs),
-            editor: Arc::new(Editor::new(stores.catalogue.clone(), now, given.catalogue_version)),
+            lookup: Lookup::new(&engine, &stores.events, &stores.catalogue, &editor),
+            editor,
             stores,
             engine,
             standing,
@@ -267,14 +253,14 @@ impl Service {
         self.thread("pump", move || service.pump.run(&service.engine, &service.standing))?;
         let service = self.clone();
         self.thread("editor", move || {
-            let target = Target {
+            let context = EnforceContext {
                 engine: &service.engine,
                 log: &*service.stores.events,
                 standing: &service.standing,
                 turn: &service.turn,
                 metrics: &service.metrics,
             };
-            service.editor.run(&target, in_force)
+            service.editor.reconcile(&mut Enforcer::new(context, in_force))
         })?;
         let service = self.clone();
         self.thread("catalogue", move || {
@@ -383,19 +369,9 @@ impl Service {
         Ok(range)
     }
 
-    /// The id that a user goes by.
-    fn root(&self, id: &str) -> String {
-        let aliases = self.engine.aliases().read();
-        aliases.root(id).map_or_else(|| id.to_owned(), |root| root.to_string())
-    }
-
     /// How many workers there are, in all processes.
     pub fn workers(&self) -> usize {
         self.engine.workers()
-    }
-
-    fn worker_of(&self, user: &str) -> usize {
-        (shard_of(user.as_bytes()) % self.engine.workers() as u64) as usize
     }
 
     fn is_ready(&self) -> bool {
@@ -469,35 +445,4 @@ fn go_on(
     advance(engine, standing, |clock| standing.hold_at(clock), clock::now())?;
     standing.release();
     Ok(())
-}
-
-/// The traits that are shipped are there from the first start, and edited like any other. Segments may have been written
-/// by hand before it.
-fn ship_traits(store: &dyn CatalogueStore) -> Result<(), EngineError> {
-    let shipped = Documents::shipped(&timestamp());
-    loop {
-        let version = store.version()?;
-        for stored in &shipped {
-            if !store.history(DocumentKind::Trait, &stored.document.name)?.is_empty() {
-                return Ok(());
-            }
-        }
-        let documents = shipped.iter().filter_map(|stored| {
-            let body = serde_json::to_string(stored).ok()?;
-            let (kind, id) = (DocumentKind::Trait, stored.document.name.clone());
-            Some(Document { kind, id, catalogue_version: version + 1, body: Some(body) })
-        });
-        let entries =
-            shipped.iter().map(|stored| audit::entry("created", "trait", &stored.document.name, Some(1), None));
-        let audit = Audit { author: "audience".to_owned(), at: clock::now(), entries: entries.collect() };
-        // Else someone was faster with another change.
-        if store.put_audited(version, &documents.collect::<Vec<_>>(), Some(&audit))? {
-            return Ok(());
-        }
-    }
-}
-
-/// The documents of a version, as they run.
-fn load(store: &dyn CatalogueStore, version: u64) -> Result<Documents, StoreError> {
-    Documents::load(version, store.at(version)?, &|kind, id| store.history(kind, id))
 }

@@ -13,6 +13,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use audience_catalogue::unavailable;
 use audience_contract::{Cause, ChangeKind, ChangeLog, Note, Notes, Progress, StoreError};
 use audience_protocol::{Growth, PlatformError, SizeHistory, SizeQuery, SizesNow};
 use audience_rules::ast::Millis;
@@ -22,7 +23,6 @@ use parking_lot::{Mutex, MutexGuard};
 
 use self::series::{Bucket, TIERS, forgotten_before, growth, points, ranges, start_of};
 use super::changes::{ChangeRef, visit};
-use super::editor::unavailable;
 use super::follow::undecoded;
 use super::{PlatformStores, Service, clock};
 use crate::engine::{Engine, EngineError};

@@ -13,6 +13,7 @@ use std::sync::{Arc, OnceLock, Weak};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use audience_catalogue::{timestamp, unavailable};
 use audience_contract::{StoreError, WebhookClient, WebhookStore};
 use audience_protocol::{
     PlatformError, Webhook, WebhookAction, WebhookDelivery, WebhookFigures, WebhookInput, WebhookStatus, WebhookView,
@@ -24,8 +25,7 @@ use parking_lot::Mutex;
 use self::delivery::{Attempt, Courier, send};
 use self::hook::{Hook, Pending, Stored};
 pub use self::metrics::WebhookMetrics;
-use super::editor::{Edit, timestamp, unavailable};
-use super::{Service, audit, clock, named};
+use super::{Service, clock, named};
 use crate::engine::EngineError;
 
 /// Targets at most: each has a thread.
@@ -197,7 +197,7 @@ impl Service {
             complete_at: clock::now(),
             change_log: self.change_log().map_err(unavailable)?,
         };
-        self.audit_webhook(author, "created", None, Some(&stored.webhook))?;
+        self.editor.audit_webhook(author, "created", None, Some(&stored.webhook))?;
         let hook = Arc::new(Hook::new(stored));
         hook.update(&*self.webhooks.options()?.store, None, |_| ()).map_err(unavailable)?;
         let view = hook.read().view(Some(secret));
@@ -235,17 +235,6 @@ impl Service {
             fault("/changes".into(), code::EMPTY, "it names no kind of change: entered, left".into());
         }
         if faults.is_empty() { Ok(()) } else { Err(PlatformError::Invalid(faults)) }
-    }
-
-    fn audit_webhook(
-        &self,
-        author: &str,
-        action: &str,
-        before: Option<&Webhook>,
-        after: Option<&Webhook>,
-    ) -> Result<(), PlatformError> {
-        let entries = vec![audit::of_webhook(action, before, after)];
-        self.editor.edit(author, |_, _| Ok(Edit { documents: Vec::new(), entries, result: () }))
     }
 
     /// Replaces what a target asks for. A message that was tried is made anew.
@@ -317,7 +306,7 @@ impl Service {
             stored.view(secret)
         };
         change(&mut next);
-        self.audit_webhook(author, action, Some(&before), Some(&next.webhook))?;
+        self.editor.audit_webhook(author, action, Some(&before), Some(&next.webhook))?;
         hook.update(&*self.webhooks.options()?.store, None, change).map_err(unavailable)
     }
 
@@ -327,7 +316,7 @@ impl Service {
         let hook = self.webhooks.find(id)?;
         let stored = hook.read();
         check_version(&stored, expected)?;
-        self.audit_webhook(author, "deleted", Some(&stored.webhook), None)?;
+        self.editor.audit_webhook(author, "deleted", Some(&stored.webhook), None)?;
         hook.delete(&*self.webhooks.options()?.store).map_err(unavailable)?;
         self.webhooks.hooks.lock().remove(id);
         Ok(())

@@ -1,9 +1,7 @@
 //! Users looked at one by one, and what their events look like.
 
-mod explain;
 mod figures;
 mod schema;
-mod users;
 
 use std::time::Instant;
 
@@ -20,20 +18,12 @@ pub struct People {
     shapes: Mutex<Shapes>,
     /// How fast events and changes come.
     rates: Mutex<Rates>,
-    /// Held while the events of all users are in memory.
-    all_users: Mutex<()>,
     started: Instant,
     started_at: Millis,
 }
 
 impl Default for People {
     fn default() -> Self {
-        People {
-            shapes: Mutex::default(),
-            rates: Mutex::default(),
-            all_users: Mutex::default(),
-            started: Instant::now(),
-            started_at: clock::now(),
-        }
+        People { shapes: Mutex::default(), rates: Mutex::default(), started: Instant::now(), started_at: clock::now() }
     }
 }

@@ -23,7 +23,7 @@ impl OperationsResource for Service {
             let status = if fault.is_none() { "UP" } else { "DOWN" };
             components.insert(name, ComponentHealth { status, detail: fault });
         }
-        if let Some(detail) = self.connectors.announcing.fault() {
+        if let Some(detail) = self.connectors.updates.fault() {
             components.insert("segment-updates".to_owned(), ComponentHealth { status: "UP", detail });
         }
         // The stream goes on without checkpoints and history.

@@ -1,12 +1,12 @@
 //! Segments, answered by the running engine and its catalogue.
 
+use audience_catalogue::MemberCounts;
 use audience_protocol::{
     MembersChange, MembersOutcome, Page, Preview, PreviewInput, PreviewProgress, Result, SegmentDocument, SegmentInput,
     SegmentQuery, SegmentResource, SegmentView, Transition,
 };
 
 use crate::service::Service;
-use crate::service::lists::Counts;
 
 impl Service {
     fn view(&self, document: SegmentDocument) -> SegmentView {
@@ -22,30 +22,6 @@ impl Service {
     fn size(&self, id: &str) -> u64 {
         self.engine.memberships().iter().map(|membership| membership.read().size(id)).sum()
     }
-
-    /// Every member of a segment, in order, from behind `after`.
-    fn members_after(&self, id: &str, after: Option<&str>, limit: usize) -> Vec<String> {
-        let mut members: Vec<String> = Vec::new();
-        for membership in self.engine.memberships() {
-            let membership = membership.read();
-            let behind = membership.members(id).filter(|user| after.is_none_or(|after| *user > after));
-            members.extend(behind.map(str::to_owned));
-            if members.len() > 4 * limit {
-                keep_least(&mut members, limit);
-            }
-        }
-        keep_least(&mut members, limit);
-        members
-    }
-}
-
-/// Keeps the least `limit`, in order.
-fn keep_least(members: &mut Vec<String>, limit: usize) {
-    if members.len() > limit {
-        members.select_nth_unstable(limit);
-        members.truncate(limit);
-    }
-    members.sort_unstable();
 }
 
 impl SegmentResource for Service {
@@ -110,7 +86,7 @@ impl SegmentResource for Service {
 
     fn members(&self, id: &str, after: Option<&str>, limit: usize) -> Result<Page<String>> {
         self.segment(id)?;
-        let mut items = self.members_after(id, after, limit + 1);
+        let mut items = self.lookup.members_after(id, after, limit + 1);
         let has_more = items.len() > limit;
         items.truncate(limit);
         let next_cursor = items.last().filter(|_| has_more).cloned();
@@ -118,7 +94,7 @@ impl SegmentResource for Service {
     }
 
     fn visit_members(&self, id: &str, take: &mut dyn FnMut(Vec<String>) -> bool) -> Result<()> {
-        self.each_member(id, take)
+        self.lookup.each_member(id, take)
     }
 
     fn change_members(
@@ -129,7 +105,7 @@ impl SegmentResource for Service {
         author: &str,
     ) -> Result<MembersOutcome> {
         let (segment, counts) = self.editor.change_members(id, change, expected, author)?;
-        let Counts { added, removed, unchanged } = counts;
+        let MemberCounts { added, removed, unchanged } = counts;
         Ok(MembersOutcome { segment: self.view(segment), added, removed, unchanged })
     }
 }

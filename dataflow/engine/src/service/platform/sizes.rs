@@ -14,6 +14,6 @@ impl SizeResource for Service {
     }
 
     fn segment_overlap(&self, id: &str, others: &[String]) -> Result<Overlaps> {
-        self.overlap(id, others)
+        self.lookup.overlap(id, others)
     }
 }

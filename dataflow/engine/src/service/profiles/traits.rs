@@ -3,14 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use audience_catalogue::Documents;
 use audience_rules::ast::{Behaviour, Measure, Millis, Window};
 use audience_rules::catalogue::ComputedTrait;
 use audience_rules::oracle::EventHistory;
 use audience_rules::test::filter_is_relative;
 use audience_rules::unparse::behaviour_to_json;
 use sha2::{Digest, Sha256};
-
-use crate::service::documents::Documents;
 
 /// The computed traits of a version of the catalogue.
 pub struct Traits {

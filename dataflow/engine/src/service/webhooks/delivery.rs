@@ -3,12 +3,12 @@
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
+use audience_catalogue::unavailable;
 use audience_contract::{WebhookAnswer, WebhookClient, WebhookMessage, WebhookStore};
 use audience_protocol::{ChangePlace, ChangesRead, PlatformError, WebhookDelivery};
 use audience_rules::time::format_time;
 
 use super::hook::{Hook, Pending, Stored};
-use crate::service::editor::unavailable;
 use crate::service::{Service, clock};
 
 /// Changes in a message at most.

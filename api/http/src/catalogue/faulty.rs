@@ -1,0 +1,19 @@
+//! `/api/catalogue/faulty`: what was stored by other ways than this API, and does not run.
+
+use std::sync::Arc;
+
+use hyper::{Method, StatusCode};
+
+use crate::api::Api;
+use crate::problem::HandlerResult;
+use crate::reply::{self, Items};
+use crate::request::Call;
+use crate::route::{Route, Side};
+
+pub(crate) const ROUTES: &[Route] =
+    &[Route::new(Method::GET, "/api/catalogue/faulty", Side::Segments, |api, call| Box::pin(list(api, call)))];
+
+async fn list(api: Arc<Api>, _: Call) -> HandlerResult {
+    let items = api.blocking(|api| api.platform.catalogue.faulty_documents()).await?;
+    Ok(reply::json(StatusCode::OK, &Items { items }))
+}

@@ -1,0 +1,130 @@
+//! `/api/ws`: changes over a WebSocket.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use audience_protocol::{ChangeFilter, GivenChange};
+use futures_util::{SinkExt as _, StreamExt as _};
+use hyper::header::{HOST, HeaderMap, HeaderValue, ORIGIN, UPGRADE};
+use hyper::{Method, StatusCode};
+use serde::Deserialize;
+use serde_json::json;
+use warp::Reply as _;
+use warp::ws::{Message, WebSocket};
+
+use crate::api::Api;
+use crate::changes::follower::{Next, Subscriber, check, filter, place};
+use crate::problem::{HandlerResult, Problem};
+use crate::query::Query;
+use crate::request::Call;
+use crate::route::{Route, Side};
+
+pub(crate) const ROUTES: &[Route] =
+    &[Route::new(Method::GET, "/api/ws", Side::Segments, |api, call| Box::pin(open(api, call)))];
+
+/// Bytes of a message from a client.
+const MAX_MESSAGE_BYTES: usize = 256 << 10;
+/// The codes with which a connection is closed: the server ends; what came is not understood.
+const GOING_AWAY: u16 = 1001;
+
+/// A message of a client.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ClientMessage {
+    subscribe: Subscribe,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Subscribe {
+    #[serde(default)]
+    segments: Vec<String>,
+    #[serde(default)]
+    users: Vec<String>,
+}
+
+async fn open(api: Arc<Api>, mut call: Call) -> HandlerResult {
+    let query = Query::read(&call.query);
+    let (from, filter) = (place(&query, &call.headers)?, filter(&query)?);
+    check_origin(&call.headers, &api.options.cors_origins)?;
+    let Some(upgrade) = call.upgrade.take() else {
+        let problem = Problem::new(StatusCode::UPGRADE_REQUIRED, "upgrade_required", "this path is for a WebSocket");
+        return Err(problem.with_text(UPGRADE, "websocket"));
+    };
+    let follower = Subscriber::new(api, from, filter, write)?;
+    let upgrade = upgrade.max_message_size(MAX_MESSAGE_BYTES).max_frame_size(MAX_MESSAGE_BYTES);
+    Ok(upgrade.on_upgrade(move |socket| serve(socket, follower)).into_response())
+}
+
+/// Browsers let scripts of any site open a WebSocket, and name the site.
+fn check_origin(headers: &HeaderMap, allowed: &[String]) -> Result<(), Problem> {
+    let Some(origin) = headers.get(ORIGIN) else { return Ok(()) };
+    let text = |value: &HeaderValue| value.to_str().unwrap_or_default().to_ascii_lowercase();
+    let (origin, host) = (text(origin), headers.get(HOST).map(text).unwrap_or_default());
+    let is_own = origin.split_once("://").is_some_and(|(_, named)| named == host);
+    if is_own || allowed.iter().any(|allowed| allowed == "*" || allowed.eq_ignore_ascii_case(&origin)) {
+        return Ok(());
+    }
+    let detail = "scripts of this origin may not call; see the setting cors_origins";
+    Err(Problem::new(StatusCode::FORBIDDEN, "cors_forbidden", detail))
+}
+
+/// Serves a client to its end. One that is gone, or does not keep to the protocol, is not told so.
+async fn serve(socket: WebSocket, mut follower: Subscriber) {
+    let (mut sender, mut said) = socket.split();
+    let mut text = control("ready", &follower);
+    loop {
+        for line in text.lines() {
+            if sender.feed(Message::text(line)).await.is_err() {
+                return;
+            }
+        }
+        if sender.flush().await.is_err() {
+            return;
+        }
+        text = tokio::select! {
+            next = follower.next() => match next {
+                Some(Next::Changes(changes)) => changes,
+                Some(Next::Quiet) => control("heartbeat", &follower),
+                Some(Next::Reset) => control("reset", &follower),
+                None => {
+                    let _ = sender.send(Message::close_with(GOING_AWAY, "the server ends; come again")).await;
+                    return;
+                }
+            },
+            message = said.next() => match message {
+                Some(Ok(message)) if message.is_text() => subscribe(&message, &mut follower),
+                Some(Ok(message)) if !message.is_close() => continue,
+                _ => return,
+            },
+        };
+    }
+}
+
+/// Takes over another filter; gives the answer.
+fn subscribe(message: &Message, follower: &mut Subscriber) -> String {
+    let said = serde_json::from_slice::<ClientMessage>(message.as_bytes()).map_err(|error| error.to_string());
+    let filter = said.and_then(|ClientMessage { subscribe: Subscribe { segments, users } }| {
+        let filter = ChangeFilter { segments, users, only_entered: None };
+        check(&filter).map_err(|problem| problem.detail.clone())?;
+        Ok(filter)
+    });
+    match filter {
+        Ok(filter) => {
+            follower.filter = Arc::new(filter);
+            control("subscribed", follower)
+        }
+        Err(detail) => json!({"event": "error", "detail": detail}).to_string(),
+    }
+}
+
+/// A message that is no change. It has an `event`.
+fn control(event: &str, follower: &Subscriber) -> String {
+    json!({"event": event, "id": follower.place.to_string()}).to_string()
+}
+
+/// A change is a line here, and a frame on the way.
+fn write(out: &mut String, change: GivenChange<'_>) {
+    // Writing to a text does not fail.
+    let _ = writeln!(out, "{{\"id\":\"{}\",{}", change.next, change.json.trim_start_matches('{'));
+}

@@ -1,0 +1,12 @@
+//! `/api/events`, `/v1/…` and `/api/schema`: events in, and what they look like.
+
+mod decoded;
+mod ingest;
+mod ndjson;
+mod schema;
+mod tracking;
+
+use crate::route::Resource;
+
+pub(crate) const RESOURCE: Resource =
+    Resource { routes: &[ingest::ROUTES, tracking::ROUTES, schema::ROUTES], openapi: include_str!("openapi.json") };

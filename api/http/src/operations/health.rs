@@ -1,0 +1,74 @@
+//! Health: whether the process lives, whether it can be given work, and how its parts are.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use audience_protocol::{ComponentHealth, Health};
+use hyper::{Method, StatusCode};
+use serde::Serialize;
+use warp::reply::Response;
+
+use crate::api::Api;
+use crate::problem::HandlerResult;
+use crate::reply;
+use crate::route::{Route, Side};
+
+pub(crate) const ROUTES: &[Route] = &[
+    Route::new(Method::GET, "/health/live", Side::Every, |_, _| Box::pin(std::future::ready(live()))),
+    Route::new(Method::GET, "/health/ready", Side::Every, |api, _| Box::pin(std::future::ready(Ok(ready(&api))))),
+    Route::new(Method::GET, "/actuator/health", Side::Every, |api, _| Box::pin(std::future::ready(Ok(health(&api))))),
+];
+
+#[derive(Serialize)]
+struct HealthBody {
+    status: &'static str,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    components: BTreeMap<String, ComponentHealth>,
+}
+
+fn live() -> HandlerResult {
+    Ok(reply::json(StatusCode::OK, &HealthBody { status: "UP", components: BTreeMap::new() }))
+}
+
+/// The answer at the paths of health while the process starts; `None` at other paths.
+pub(crate) fn of_start(path: &str, waits_for: &str) -> Option<Response> {
+    let (code, status) = match path {
+        "/health/live" => (StatusCode::OK, "UP"),
+        "/health/ready" | "/actuator/health" => (StatusCode::SERVICE_UNAVAILABLE, "DOWN"),
+        _ => return None,
+    };
+    let start = ComponentHealth { status: "DOWN", detail: Some(waits_for.to_owned()) };
+    let components = BTreeMap::from([("start".to_owned(), start)]);
+    Some(reply::json(
+        code,
+        &HealthBody { status, components: if code.is_success() { BTreeMap::new() } else { components } },
+    ))
+}
+
+/// Readiness: whether the process can take work. A part that is down, such as a sink, does not keep it away if the others go on.
+fn ready(api: &Arc<Api>) -> Response {
+    let Health { ready, components } = api.platform.operations.health();
+    let is_down = !ready && is_any_down(&components);
+    respond(ready && !api.is_draining(), is_down, components)
+}
+
+/// Health: whether every part is up.
+fn health(api: &Arc<Api>) -> Response {
+    let Health { ready, components } = api.platform.operations.health();
+    let is_down = is_any_down(&components);
+    respond(ready && !is_down && !api.is_draining(), is_down, components)
+}
+
+fn is_any_down(components: &BTreeMap<String, ComponentHealth>) -> bool {
+    components.values().any(|component| component.status != "UP")
+}
+
+fn respond(is_up: bool, is_down: bool, components: BTreeMap<String, ComponentHealth>) -> Response {
+    let (code, status) = match (is_up, is_down) {
+        (true, _) => (StatusCode::OK, "UP"),
+        (false, true) => (StatusCode::SERVICE_UNAVAILABLE, "DOWN"),
+        // Starting or stopping: nothing is broken.
+        (false, false) => (StatusCode::SERVICE_UNAVAILABLE, "OUT_OF_SERVICE"),
+    };
+    reply::json(code, &HealthBody { status, components })
+}

@@ -1,0 +1,21 @@
+//! `/api/system`: the process in a few figures.
+
+use std::sync::Arc;
+
+use hyper::{Method, StatusCode};
+
+use crate::api::Api;
+use crate::problem::HandlerResult;
+use crate::reply;
+use crate::request::Call;
+use crate::route::{Route, Side};
+
+pub(crate) const ROUTES: &[Route] =
+    &[Route::new(Method::GET, "/api/system", Side::Segments, |api, call| Box::pin(system(api, call)))];
+
+/// The system's figures. Only the HTTP side knows the refused events.
+async fn system(api: Arc<Api>, _call: Call) -> HandlerResult {
+    let mut view = api.blocking(|api| api.platform.operations.system()).await?;
+    view.events.rejected += api.metrics.events_refused();
+    Ok(reply::json(StatusCode::OK, &view))
+}

@@ -1,0 +1,36 @@
+//! A request, as it comes in and as a handler gets it.
+
+use hyper::Method;
+use hyper::header::HeaderMap;
+use hyper::upgrade::OnUpgrade;
+
+use crate::body::BodyStream;
+
+/// The parts of a request, as warp takes it apart.
+pub(crate) struct IncomingRequest {
+    pub(crate) method: Method,
+    pub(crate) query: String,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: BodyStream,
+    /// The upgrade, if a WebSocket is asked for.
+    pub(crate) upgrade: Option<warp::ws::Ws>,
+    /// The connection itself, where something else than HTTP is asked for.
+    pub(crate) connection: Option<OnUpgrade>,
+}
+
+/// A request on its way to its handler.
+pub(crate) struct Call {
+    pub(crate) parameters: Vec<String>,
+    pub(crate) query: String,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: BodyStream,
+    /// The upgrade, if a WebSocket is asked for.
+    pub(crate) upgrade: Option<warp::ws::Ws>,
+}
+
+impl Call {
+    /// The first parameter of the path, which its template has.
+    pub(crate) fn take_id(&mut self) -> String {
+        if self.parameters.is_empty() { String::new() } else { self.parameters.swap_remove(0) }
+    }
+}

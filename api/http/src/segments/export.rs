@@ -1,0 +1,154 @@
+//! All members of a segment as one stream, as CSV or NDJSON.
+
+use std::sync::Arc;
+use std::task::Poll;
+
+use bytes::Bytes;
+use futures_util::stream;
+use hyper::header::{ACCEPT, CONTENT_DISPOSITION, CONTENT_TYPE, HeaderMap, HeaderValue};
+use tokio::runtime::Handle;
+use tokio::sync::mpsc;
+use warp::Reply as _;
+
+use crate::api::Api;
+use crate::problem::{HandlerResult, Problem};
+use crate::query::Query;
+
+/// Pieces that wait for the client.
+const PIECES: usize = 2;
+
+/// The form of an export.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Form {
+    Csv,
+    Ndjson,
+}
+
+impl Form {
+    /// The form that `format` names, else the first accepted one; `None` for a page of JSON.
+    pub(crate) fn asked(query: &Query, headers: &HeaderMap) -> Result<Option<Form>, Problem> {
+        let words = [("csv", Some(Form::Csv)), ("ndjson", Some(Form::Ndjson)), ("json", None)];
+        if let Some(form) = query.word("format", &words)? {
+            return Ok(form);
+        }
+        let accepted = headers.get_all(ACCEPT).iter().filter_map(|header| header.to_str().ok());
+        for media in accepted.flat_map(|header| header.split(',')) {
+            match media.split(';').next().unwrap_or_default().trim() {
+                "text/csv" => return Ok(Some(Form::Csv)),
+                "application/x-ndjson" => return Ok(Some(Form::Ndjson)),
+                "application/json" | "application/*" | "*/*" => return Ok(None),
+                _ => {}
+            }
+        }
+        Ok(None)
+    }
+
+    fn media(self) -> &'static str {
+        match self {
+            Form::Csv => "text/csv; charset=utf-8",
+            Form::Ndjson => "application/x-ndjson",
+        }
+    }
+
+    fn disposition(self) -> &'static str {
+        match self {
+            Form::Csv => "attachment; filename=\"members.csv\"",
+            Form::Ndjson => "attachment; filename=\"members.ndjson\"",
+        }
+    }
+
+    fn head(self) -> &'static [u8] {
+        if self == Form::Csv { b"userId\r\n" } else { b"" }
+    }
+
+    fn write(self, members: &[String]) -> Bytes {
+        let mut out = Vec::with_capacity(members.iter().map(|member| member.len() + 16).sum());
+        for member in members {
+            match self {
+                Form::Csv => {
+                    let is_plain = !member.contains(['"', ',', '\r', '\n']) && member.trim() == member;
+                    match is_plain {
+                        true => out.extend_from_slice(member.as_bytes()),
+                        false => out.extend_from_slice(format!("\"{}\"", member.replace('"', "\"\"")).as_bytes()),
+                    }
+                    out.extend_from_slice(b"\r\n");
+                }
+                Form::Ndjson => {
+                    out.extend_from_slice(b"{\"userId\":");
+                    // A text always serializes.
+                    out.extend_from_slice(&serde_json::to_vec(member).unwrap_or_default());
+                    out.extend_from_slice(b"}\n");
+                }
+            }
+        }
+        out.into()
+    }
+}
+
+/// Sends all members as they are read. A client that takes nothing for as long as a request may take is given up.
+pub(crate) async fn export(api: Arc<Api>, id: String, form: Form) -> HandlerResult {
+    let Ok(place) = Arc::clone(&api.exports).try_acquire_owned() else { return Err(Problem::busy(1)) };
+    let patience = api.options.request_timeout;
+    let (sender, mut pieces) = mpsc::channel::<Result<Bytes, Problem>>(PIECES);
+    let runtime = Handle::current();
+    tokio::task::spawn_blocking(move || {
+        let _place = place;
+        let send = |piece| runtime.block_on(sender.send_timeout(piece, patience)).is_ok();
+        let visited = api.platform.segments.visit_members(&id, &mut |members| send(Ok(form.write(&members))));
+        match visited {
+            // An empty piece, so that the answer begins where nobody is in it.
+            Ok(()) => send(Ok(Bytes::new())),
+            Err(error) => send(Err(error.into())),
+        };
+    });
+    let late = || Problem::unavailable("timeout", "no answer within the time limit");
+    let first = tokio::time::timeout(patience, pieces.recv()).await.map_err(|_| late())?;
+    let first = first.ok_or_else(Problem::internal)??;
+    let mut begin = Some(Bytes::from([form.head(), &first].concat()));
+    let document = stream::poll_fn(move |context| match begin.take() {
+        Some(begin) => Poll::Ready(Some(Ok(begin))),
+        None => pieces
+            .poll_recv(context)
+            .map(|piece| piece.map(|piece| piece.map_err(|problem| std::io::Error::other(problem.detail.clone())))),
+    });
+    let mut response = warp::reply::stream(document).into_response();
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(form.media()));
+    response.headers_mut().insert(CONTENT_DISPOSITION, HeaderValue::from_static(form.disposition()));
+    Ok(response)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn members_come_back_from_what_is_written() {
+        let members = ["u1", "a,b", "a\"b", " c", "d\ne", "é"].map(String::from);
+        let csv = [Form::Csv.head(), &Form::Csv.write(&members)].concat();
+        let mut reader = csv::Reader::from_reader(csv.as_slice());
+        let read: Vec<String> = reader.records().map(|record| record.unwrap()[0].to_owned()).collect();
+        assert_eq!(read, members);
+        let ndjson = Form::Ndjson.write(&members);
+        let lines = ndjson.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+        let read: Vec<String> = lines
+            .map(|line| {
+                serde_json::from_slice::<serde_json::Value>(line).unwrap()["userId"].as_str().unwrap().to_owned()
+            })
+            .collect();
+        assert_eq!(read, members);
+    }
+
+    #[test]
+    fn forms() {
+        let asked = |query: &str, accept: &'static str| {
+            let headers = HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static(accept))]);
+            Form::asked(&Query::read(query), &headers).map_err(|problem| problem.code)
+        };
+        assert_eq!(asked("format=CSV", "*/*"), Ok(Some(Form::Csv)));
+        assert_eq!(asked("", "text/html, text/csv;q=0.9"), Ok(Some(Form::Csv)));
+        assert_eq!(asked("", "application/x-ndjson"), Ok(Some(Form::Ndjson)));
+        assert_eq!(asked("format=json", "text/csv"), Ok(None));
+        assert_eq!(asked("", "application/json, text/csv"), Ok(None));
+        assert_eq!(asked("format=xml", ""), Err("invalid_parameter"));
+    }
+}

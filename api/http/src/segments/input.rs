@@ -1,0 +1,215 @@
+//! Requests to create, replace and change segments.
+
+use audience_protocol::{SegmentDocument, SegmentInput, SegmentKind};
+use audience_rules::fault::{Fault, code};
+use serde::de::{self, Deserialize, Deserializer, IgnoredAny, Visitor};
+use serde_json::value::RawValue;
+
+use crate::body::Media;
+use crate::json;
+use crate::merge_patch::{given, merge};
+use crate::problem::Problem;
+
+/// Bytes of a user id.
+pub(crate) const MAX_ID: usize = 256;
+/// Characters of a note.
+const MAX_NOTE: usize = 1_000;
+
+/// A segment as sent. Members that only the platform sets may stand in it and are ignored, so that a document that was read
+/// can be sent back.
+#[derive(serde::Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct SegmentBody {
+    #[serde(default)]
+    id: Option<String>,
+    name: String,
+    #[serde(default)]
+    description: Option<String>,
+    #[serde(rename = "type", default)]
+    kind: Option<String>,
+    #[serde(default)]
+    status: Option<String>,
+    #[serde(default)]
+    rules: Option<Box<RawValue>>,
+    #[serde(default)]
+    members: Option<Vec<UserId>>,
+    #[serde(default)]
+    tags: Option<Vec<String>>,
+    #[serde(default)]
+    owner: Option<String>,
+    #[serde(default)]
+    note: Option<String>,
+    #[serde(default, rename = "version")]
+    _version: IgnoredAny,
+    #[serde(default, rename = "createdAt")]
+    _created_at: IgnoredAny,
+    #[serde(default, rename = "updatedAt")]
+    _updated_at: IgnoredAny,
+    #[serde(default, rename = "size")]
+    _size: IgnoredAny,
+    #[serde(default, rename = "effective")]
+    _effective: IgnoredAny,
+    #[serde(default, rename = "updatedBy")]
+    _updated_by: IgnoredAny,
+    #[serde(default, rename = "faults")]
+    _faults: IgnoredAny,
+}
+
+/// Reads a whole segment.
+pub(crate) fn read(body: &[u8]) -> Result<SegmentInput, Problem> {
+    let body: SegmentBody = json::parse_object(body)?;
+    let members = body.members.map(texts);
+    if let Some(members) = &members {
+        check_members(members, "/members")?;
+    }
+    Ok(SegmentInput {
+        id: body.id,
+        name: body.name,
+        description: body.description.unwrap_or_default(),
+        kind: body.kind,
+        status: body.status,
+        rules: body.rules,
+        members,
+        tags: body.tags.unwrap_or_default(),
+        owner: body.owner,
+        note: checked_note(body.note, "/note")?,
+    })
+}
+
+/// The body of a lifecycle step.
+#[derive(Default, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Noted {
+    #[serde(default)]
+    note: Option<String>,
+}
+
+/// The note in the body of a step that needs no body.
+pub(crate) fn read_note(body: &[u8]) -> Result<Option<String>, Problem> {
+    let noted = if body.is_empty() { Noted::default() } else { json::parse_object(body)? };
+    checked_note(noted.note, "/note")
+}
+
+/// A note, if it is not too long; an empty one is none.
+pub(crate) fn checked_note(note: Option<String>, pointer: &str) -> Result<Option<String>, Problem> {
+    if note.as_ref().is_some_and(|note| note.chars().count() > MAX_NOTE) {
+        let message = format!("a note has at most {MAX_NOTE} characters");
+        return Err(Problem::fault(pointer, code::OUT_OF_RANGE, message));
+    }
+    Ok(note.filter(|note| !note.is_empty()))
+}
+
+/// A change: a member that is absent stays, one that is `null` is taken out.
+#[derive(serde::Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct SegmentPatch {
+    #[serde(default, deserialize_with = "given")]
+    name: Option<Option<String>>,
+    #[serde(default, deserialize_with = "given")]
+    description: Option<Option<String>>,
+    #[serde(default, deserialize_with = "given")]
+    tags: Option<Option<Vec<String>>>,
+    #[serde(default, deserialize_with = "given")]
+    owner: Option<Option<String>>,
+    #[serde(default, deserialize_with = "given")]
+    rules: Option<Option<Box<RawValue>>>,
+    #[serde(default, deserialize_with = "given")]
+    status: Option<Option<String>>,
+    #[serde(default)]
+    note: Option<String>,
+}
+
+/// A change that was read.
+pub(crate) struct Patch {
+    patch: SegmentPatch,
+    media: Media,
+}
+
+impl Patch {
+    /// Reads a change.
+    pub(crate) fn read(body: &[u8], media: Media) -> Result<Self, Problem> {
+        let mut patch: SegmentPatch = json::parse_object(body)?;
+        patch.note = checked_note(patch.note, "/note")?;
+        let required = [
+            ("/name", matches!(patch.name, Some(None))),
+            ("/rules", matches!(patch.rules, Some(None))),
+            ("/status", matches!(patch.status, Some(None))),
+        ];
+        let message = "this member cannot be taken out";
+        let fault = |pointer: &str| Fault { pointer: pointer.into(), code: code::WRONG_TYPE, message: message.into() };
+        let faults: Vec<_> = required.iter().filter(|(_, bad)| *bad).map(|(pointer, _)| fault(pointer)).collect();
+        if faults.is_empty() { Ok(Patch { patch, media }) } else { Err(Problem::invalid(faults)) }
+    }
+
+    /// The segment as it is to be. Rules are replaced as a whole, but merged (RFC 7396) where the media type says so.
+    pub(crate) fn apply(&self, current: SegmentDocument) -> SegmentInput {
+        let patch = &self.patch;
+        let rules = match (patch.rules.as_ref().and_then(Option::as_ref), current.rules) {
+            (None, current) => current,
+            (Some(new), Some(old)) if self.media == Media::MergePatch => merge(&old, new),
+            (Some(new), _) => Some(new.clone()),
+        };
+        SegmentInput {
+            id: Some(current.id),
+            name: patch.name.clone().flatten().unwrap_or(current.name),
+            description: patch.description.clone().map_or(current.description, Option::unwrap_or_default),
+            kind: Some(if current.kind == SegmentKind::Static { "STATIC" } else { "DYNAMIC" }.to_owned()),
+            status: patch.status.clone().flatten(),
+            rules,
+            members: None,
+            tags: patch.tags.clone().map_or(current.tags, Option::unwrap_or_default),
+            owner: patch.owner.clone().unwrap_or(current.owner),
+            note: patch.note.clone(),
+        }
+    }
+}
+
+/// A user id in JSON: text, or a whole number taken as its text.
+pub(crate) struct UserId(String);
+
+impl<'de> Deserialize<'de> for UserId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct IdVisitor;
+        impl Visitor<'_> for IdVisitor {
+            type Value = UserId;
+
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str("a user id")
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<UserId, E> {
+                Ok(UserId(text.to_owned()))
+            }
+
+            fn visit_string<E: de::Error>(self, text: String) -> Result<UserId, E> {
+                Ok(UserId(text))
+            }
+
+            fn visit_u64<E: de::Error>(self, number: u64) -> Result<UserId, E> {
+                Ok(UserId(number.to_string()))
+            }
+
+            fn visit_i64<E: de::Error>(self, number: i64) -> Result<UserId, E> {
+                Ok(UserId(number.to_string()))
+            }
+        }
+        deserializer.deserialize_any(IdVisitor)
+    }
+}
+
+/// The texts of ids.
+pub(crate) fn texts(ids: Vec<UserId>) -> Vec<String> {
+    ids.into_iter().map(|id| id.0).collect()
+}
+
+/// Every id that is none, below `pointer`.
+pub(crate) fn check_members(members: &[String], pointer: &str) -> Result<(), Problem> {
+    let bad = members.iter().enumerate().filter(|(_, id)| id.is_empty() || id.len() > MAX_ID);
+    let fault = |(index, id): (usize, &String)| Fault {
+        pointer: format!("{pointer}/{index}"),
+        code: if id.is_empty() { code::EMPTY } else { code::OUT_OF_RANGE },
+        message: format!("a user id has 1 to {MAX_ID} bytes"),
+    };
+    let faults: Vec<_> = bad.map(fault).collect();
+    if faults.is_empty() { Ok(()) } else { Err(Problem::invalid(faults)) }
+}

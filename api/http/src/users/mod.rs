@@ -1,0 +1,10 @@
+//! `/api/users`: users, their history and their segments.
+
+mod explain;
+mod export;
+mod lookup;
+
+use crate::route::Resource;
+
+pub(crate) const RESOURCE: Resource =
+    Resource { routes: &[lookup::ROUTES, export::ROUTES, explain::ROUTES], openapi: include_str!("openapi.json") };

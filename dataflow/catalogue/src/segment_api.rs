@@ -1,0 +1,303 @@
+//! The platform of a process without an engine: edits go to the catalogue that engines follow, and users' segments are
+//! read from the store that an engine writes.
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use audience_background::{Runner, Stop};
+use audience_contract::{CatalogueStore, ServingStore, StoreError};
+use audience_protocol::{
+    AuditItem, AuditQuery, CatalogueResource, ComponentHealth, FaultyDocument, Health, MembersChange, MembersOutcome,
+    OperationsResource, Page, Platform, PlatformError, Result, SegmentDocument, SegmentInput, SegmentQuery,
+    SegmentResource, SegmentView, TraitDocument, TraitResource, Transition, UserResource, UserSegment,
+};
+use parking_lot::Mutex;
+use prometheus_client::encoding::text::encode_registry;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
+use serde_json::value::RawValue;
+
+use crate::editor::Editor;
+use crate::lists::MemberCounts;
+use crate::shipping::ship_traits;
+use crate::updates::{SegmentUpdates, UpdateSender};
+
+/// The text of the metric `catalogue_errors`.
+pub const CATALOGUE_ERRORS: &str = "Attempts to read changes of the catalogue that failed";
+/// The interval at which the store of memberships is probed.
+const PROBE_INTERVAL: Duration = Duration::from_secs(2);
+/// The user who is asked for by a probe. Nobody has that id.
+const NOBODY: &str = "audience-health";
+
+/// The metrics of a process without an engine.
+struct Metrics {
+    registry: Registry,
+    faulty_documents: Gauge,
+    catalogue_errors: Counter,
+    reads: Counter,
+    read_errors: Counter,
+}
+
+/// Why the platform of a process without an engine cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The catalogue cannot be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A thread cannot be started.
+    #[error("a thread cannot be started: {0}")]
+    Thread(#[from] io::Error),
+}
+
+/// The platform of a process without an engine.
+pub struct SegmentApi {
+    editor: Arc<Editor>,
+    memberships: Option<Arc<dyn ServingStore>>,
+    updates: UpdateSender,
+    /// The fault of the store of memberships, if it has one.
+    read_fault: Mutex<Option<String>>,
+    metrics: Metrics,
+    runner: Runner,
+}
+
+impl SegmentApi {
+    /// Starts on a catalogue. Reads users' segments from `memberships`, and sends changes of segments to `updates`, where
+    /// they are given.
+    pub fn start(
+        catalogue: Arc<dyn CatalogueStore>,
+        memberships: Option<Arc<dyn ServingStore>>,
+        updates: Option<Arc<dyn SegmentUpdates>>,
+    ) -> Result<Arc<SegmentApi>, StartError> {
+        ship_traits(&*catalogue)?;
+        let api = Arc::new(SegmentApi {
+            editor: Arc::new(Editor::open_without_engine(catalogue)?),
+            memberships,
+            updates: UpdateSender::default(),
+            read_fault: Mutex::new(None),
+            metrics: Metrics::new(),
+            runner: Runner::default(),
+        });
+        let editor = api.editor.clone();
+        api.runner.start_task("catalogue", move |_| {
+            editor.follow();
+            Ok::<(), Infallible>(())
+        })?;
+        if let Some(memberships) = api.memberships.clone() {
+            let prober = api.clone();
+            api.runner.start_task("memberships", move |stop| {
+                prober.probe(&*memberships, stop);
+                Ok::<(), Infallible>(())
+            })?;
+        }
+        if let Some(updates) = updates {
+            api.updates.start(updates, api.editor.clone())?;
+        }
+        Ok(api)
+    }
+
+    /// This process as the APIs see it.
+    pub fn platform(self: &Arc<Self>) -> Platform {
+        Platform {
+            segments: self.clone(),
+            traits: self.clone(),
+            users: self.clone(),
+            catalogue: self.clone(),
+            ..Platform::without_engine(self.clone())
+        }
+    }
+
+    /// Ends its threads, and waits for that.
+    pub fn stop(&self) {
+        let begun = Instant::now();
+        self.runner.stop().request();
+        self.editor.close();
+        self.runner.wait_ended(None);
+        self.updates.finish(begun);
+    }
+
+    /// Looks for changes of the catalogue now: another process says that there is one.
+    pub fn look_at_catalogue(&self) {
+        if let Err(error) = self.editor.look() {
+            tracing::warn!(%error, "The catalogue has changed and cannot be read; it is read later");
+        }
+    }
+
+    fn probe(&self, memberships: &dyn ServingStore, stop: &Stop) {
+        loop {
+            let fault = memberships.segments_of(NOBODY).err().map(|error| error.to_string());
+            *self.read_fault.lock() = fault;
+            if stop.wait(PROBE_INTERVAL) {
+                return;
+            }
+        }
+    }
+
+    fn view(&self, document: SegmentDocument) -> SegmentView {
+        let faults = self.editor.read(|documents| documents.faults_of_segment(&document.id));
+        SegmentView { document, size: None, effective: None, faults }
+    }
+}
+
+impl SegmentResource for SegmentApi {
+    fn create_segment(&self, input: SegmentInput, author: &str) -> Result<SegmentView> {
+        Ok(self.view(self.editor.create_segment(input, author)?))
+    }
+
+    fn replace_segment(
+        &self,
+        id: &str,
+        input: SegmentInput,
+        expected: Option<u64>,
+        author: &str,
+    ) -> Result<SegmentView> {
+        Ok(self.view(self.editor.replace_segment(id, input, expected, author)?))
+    }
+
+    fn transition_segment(
+        &self,
+        id: &str,
+        to: Transition,
+        note: Option<String>,
+        expected: Option<u64>,
+        author: &str,
+    ) -> Result<SegmentView> {
+        Ok(self.view(self.editor.transition_segment(id, to, note, expected, author)?))
+    }
+
+    fn rollback_segment(
+        &self,
+        id: &str,
+        version: u64,
+        note: Option<String>,
+        expected: Option<u64>,
+        author: &str,
+    ) -> Result<SegmentView> {
+        Ok(self.view(self.editor.rollback_segment(id, version, note, expected, author)?))
+    }
+
+    fn delete_segment(&self, id: &str, expected: Option<u64>, author: &str) -> Result<()> {
+        self.editor.delete_segment(id, expected, author)
+    }
+
+    fn segment(&self, id: &str) -> Result<SegmentView> {
+        Ok(self.view(self.editor.segment(id)?))
+    }
+
+    fn segments(&self, query: &SegmentQuery) -> Result<Page<SegmentView>> {
+        let Page { items, next_cursor } = self.editor.segments(query);
+        Ok(Page { items: items.into_iter().map(|document| self.view(document)).collect(), next_cursor })
+    }
+
+    fn segment_versions(&self, id: &str) -> Result<Vec<SegmentDocument>> {
+        self.editor.segment_versions(id)
+    }
+
+    fn change_members(
+        &self,
+        id: &str,
+        change: MembersChange,
+        expected: Option<u64>,
+        author: &str,
+    ) -> Result<MembersOutcome> {
+        let (segment, counts) = self.editor.change_members(id, change, expected, author)?;
+        let MemberCounts { added, removed, unchanged } = counts;
+        Ok(MembersOutcome { segment: self.view(segment), added, removed, unchanged })
+    }
+}
+
+impl TraitResource for SegmentApi {
+    fn put_trait(&self, definition: &RawValue, expected: Option<u64>, author: &str) -> Result<TraitDocument> {
+        self.editor.put_trait(definition, expected, author)
+    }
+
+    fn delete_trait(&self, name: &str, expected: Option<u64>, author: &str) -> Result<()> {
+        self.editor.delete_trait(name, expected, author)
+    }
+
+    fn computed_trait(&self, name: &str) -> Result<TraitDocument> {
+        self.editor.computed_trait(name)
+    }
+
+    fn computed_traits(&self) -> Result<Vec<TraitDocument>> {
+        Ok(self.editor.computed_traits())
+    }
+}
+
+impl UserResource for SegmentApi {
+    fn user_segments(&self, id: &str) -> Result<Vec<UserSegment>> {
+        let Some(memberships) = &self.memberships else {
+            return Err(PlatformError::NeedsEngine("which segments a user is in"));
+        };
+        self.metrics.reads.inc();
+        let held = memberships.segments_of(id).map_err(|error| {
+            self.metrics.read_errors.inc();
+            tracing::warn!(%error, "The store of memberships does not answer");
+            PlatformError::Unavailable(format!("{} does not answer", memberships.name()))
+        })?;
+        let documents = self.editor.documents();
+        let named = held.into_iter().map(|held| UserSegment {
+            name: documents.name_of(&held.segment_id).to_owned(),
+            segment_id: held.segment_id,
+        });
+        Ok(named.collect())
+    }
+
+    fn reads_block(&self) -> bool {
+        true
+    }
+}
+
+impl CatalogueResource for SegmentApi {
+    fn audit(&self, query: &AuditQuery) -> Result<Page<AuditItem>> {
+        self.editor.audit(query)
+    }
+
+    fn faulty_documents(&self) -> Result<Vec<FaultyDocument>> {
+        Ok(self.editor.read(|documents| documents.faulty.clone()))
+    }
+}
+
+impl OperationsResource for SegmentApi {
+    fn health(&self) -> Health {
+        let component = |fault: Option<String>| {
+            let status = if fault.is_none() { "UP" } else { "DOWN" };
+            ComponentHealth { status, detail: fault }
+        };
+        let mut components = BTreeMap::from([("catalogue".to_owned(), component(self.editor.store_fault()))]);
+        if let Some(memberships) = &self.memberships {
+            components.insert(format!("memberships:{}", memberships.name()), component(self.read_fault.lock().clone()));
+        }
+        if let Some(detail) = self.updates.fault() {
+            components.insert("segment-updates".to_owned(), ComponentHealth { status: "UP", detail });
+        }
+        Health { ready: true, components }
+    }
+
+    fn metrics(&self) -> String {
+        let faulty = self.editor.read(|documents| documents.faulty.len());
+        self.metrics.faulty_documents.set(i64::try_from(faulty).unwrap_or(i64::MAX));
+        self.metrics.catalogue_errors.inner().store(self.editor.store_errors(), Ordering::Relaxed);
+        let mut text = String::new();
+        encode_registry(&mut text, &self.metrics.registry).map(|()| text).unwrap_or_default()
+    }
+}
+
+impl Metrics {
+    fn new() -> Self {
+        let mut registry = Registry::with_prefix("audience");
+        let (faulty_documents, reads, read_errors) = (Gauge::default(), Counter::default(), Counter::default());
+        let faulty = "Documents of the catalogue that do not run";
+        registry.register("catalogue_faulty_documents", faulty, faulty_documents.clone());
+        let catalogue_errors = Counter::default();
+        registry.register("catalogue_errors", CATALOGUE_ERRORS, catalogue_errors.clone());
+        registry.register("serving_store_reads", "Users' segments asked of the store of memberships", reads.clone());
+        let failed = "Users' segments that the store of memberships could not give";
+        registry.register("serving_store_read_errors", failed, read_errors.clone());
+        Metrics { registry, faulty_documents, catalogue_errors, reads, read_errors }
+    }
+}

@@ -1,0 +1,125 @@
+//! The engine's side of reconciliation: each catalogue version is compared with the rules in force, and the difference
+//! is applied.
+//!
+//! Lock order: the turn first, and only where measures lack history; then the engine's and the position's locks. So no
+//! checkpoint holds a part of a measure's history, and a checkpoint never waits for an edit that needs none.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use audience_catalogue::{CountedUsers, Documents, Enforcement, PreviewCounts, PreviewedRule};
+use audience_contract::EventLog;
+use audience_kernel::message::SampledCount;
+use audience_kernel::program::Program;
+use audience_protocol::SPANS;
+use parking_lot::Mutex;
+
+use crate::edit::{self, Position, Watch};
+use crate::engine::{Engine, EngineError};
+use crate::preview::{Asked, Outcome, Previews};
+use crate::rule_set::RuleSet;
+use crate::service::metrics::Metrics;
+use crate::service::standing::Standing;
+
+/// How long the measures of a preview stay computed: as long as somebody may be typing.
+const PREVIEW_KEPT: Duration = Duration::from_secs(60);
+
+/// The parts of the running platform that an edit touches.
+#[derive(Clone, Copy)]
+pub(crate) struct EnforceContext<'a> {
+    /// The engine.
+    pub engine: &'a Engine,
+    /// The history of all events.
+    pub log: &'a dyn EventLog,
+    /// The engine's position.
+    pub standing: &'a Standing,
+    /// Held while new measures get their history, and while a checkpoint is taken.
+    pub turn: &'a Mutex<()>,
+    /// The metrics of edits.
+    pub metrics: &'a Metrics,
+}
+
+/// Brings catalogue versions into force on the running engine.
+pub(crate) struct Enforcer<'a> {
+    context: EnforceContext<'a>,
+    in_force: RuleSet,
+    previews: Previews,
+}
+
+impl<'a> Enforcer<'a> {
+    /// Starts with the rules that the engine runs.
+    pub fn new(context: EnforceContext<'a>, in_force: RuleSet) -> Enforcer<'a> {
+        Enforcer { context, in_force, previews: Previews::default() }
+    }
+}
+
+impl Enforcement for Enforcer<'_> {
+    type Error = EngineError;
+
+    fn enforce(&mut self, documents: &Documents) -> Result<(), EngineError> {
+        let EnforceContext { engine, log, standing, turn, metrics } = self.context;
+        let begun = Instant::now();
+        let version = documents.version;
+        let next = self.in_force.followed_by(&documents.catalogue);
+        let mut difference = self.in_force.difference(&next, &documents.catalogue);
+        difference.new_measures.retain(|measure| !self.previews.kept_measures().contains(measure));
+        let compared = begun.elapsed();
+        let _turn = (!difference.new_measures.is_empty()).then(|| turn.lock());
+        standing.editing(version);
+        if difference.is_empty() {
+            standing.publishing();
+        } else {
+            let span = tracing::info_span!(target: SPANS, "edit.apply", version);
+            let _span = span.enter();
+            edit::apply(engine, log, standing, difference)?;
+            metrics.edit_done(begun.elapsed());
+            tracing::debug!(version, ?compared, in_force = ?begun.elapsed(), "The edit is in force");
+        }
+        self.in_force = next;
+        Ok(())
+    }
+
+    fn preview(
+        &mut self,
+        rule: &PreviewedRule,
+        watch: &(dyn Fn(u64, u64) -> bool + Sync),
+    ) -> Result<Option<PreviewCounts>, EngineError> {
+        let EnforceContext { engine, log, standing, turn, .. } = self.context;
+        let program = Arc::new(Program::compile(&rule.rule, &rule.documents.catalogue));
+        let asked = Asked { program, against: rule.against.clone(), samples: rule.samples };
+        let lacking = self.previews.lacking(&self.in_force, &asked);
+        let _turn = (!lacking.measures.is_empty()).then(|| turn.lock());
+        let outcome = self.previews.run(engine, log, standing, &asked, lacking, &CallerWatch(watch))?;
+        Ok(outcome.map(counts))
+    }
+
+    fn free_preview(&mut self) -> Result<bool, EngineError> {
+        let is_old = self.previews.kept_since().is_some_and(|since| since.elapsed() > PREVIEW_KEPT);
+        if is_old {
+            self.previews.forget(self.context.engine, self.context.standing)?;
+        }
+        Ok(is_old)
+    }
+}
+
+/// The catalogue's watch as the backfill calls it.
+struct CallerWatch<'a>(&'a (dyn Fn(u64, u64) -> bool + Sync));
+
+impl Watch for CallerWatch<'_> {
+    fn scanned(&self, events: u64, of: u64) -> bool {
+        (self.0)(events, of)
+    }
+}
+
+fn counts(outcome: Outcome) -> PreviewCounts {
+    let Outcome { previewed, is_history_scanned } = outcome;
+    let users = |counted: SampledCount| CountedUsers { count: counted.count, sample: counted.sample };
+    PreviewCounts {
+        users: previewed.users,
+        members: previewed.members,
+        entered: users(previewed.entered),
+        left: users(previewed.left),
+        by_missing: users(previewed.by_missing),
+        is_history_scanned,
+    }
+}

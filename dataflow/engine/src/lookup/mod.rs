@@ -1,0 +1,80 @@
+//! Lookups: single users and their events, the users there are, the members of segments, and why a user is in one.
+//!
+//! Everything is answered from the memberships in memory, the event log and the catalogue. A lookup changes nothing and
+//! holds no worker for longer than a few thousand ids.
+
+mod explain;
+mod members;
+mod profile;
+mod users;
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use audience_catalogue::{Editor, unavailable};
+use audience_contract::{CatalogueStore, EventLog};
+use audience_kernel::aliases::IdSince;
+use audience_kernel::membership::shard_of;
+use audience_protocol::Result;
+use parking_lot::Mutex;
+
+use crate::engine::Engine;
+use crate::service::user;
+
+/// The parts of the running platform that lookups read.
+pub(crate) struct Lookup {
+    engine: Arc<Engine>,
+    events: Arc<dyn EventLog>,
+    catalogue: Arc<dyn CatalogueStore>,
+    editor: Arc<Editor>,
+    /// Held while the events of all users are in memory.
+    all_users: Mutex<()>,
+}
+
+impl Lookup {
+    /// Lookups in an engine, its event log and its catalogue.
+    pub fn new(
+        engine: &Arc<Engine>,
+        events: &Arc<dyn EventLog>,
+        catalogue: &Arc<dyn CatalogueStore>,
+        editor: &Arc<Editor>,
+    ) -> Lookup {
+        Lookup {
+            engine: engine.clone(),
+            events: events.clone(),
+            catalogue: catalogue.clone(),
+            editor: editor.clone(),
+            all_users: Mutex::default(),
+        }
+    }
+
+    /// The id that a user goes by.
+    pub fn root(&self, id: &str) -> String {
+        let aliases = self.engine.aliases().read();
+        aliases.root(id).map_or_else(|| id.to_owned(), |root| root.to_string())
+    }
+
+    /// The worker that holds a user.
+    fn worker_of(&self, user: &str) -> usize {
+        (shard_of(user.as_bytes()) % self.engine.workers() as u64) as usize
+    }
+
+    /// Every record accepted under any of the ids that are a user.
+    fn history_of(&self, root: &str) -> Result<Vec<u8>> {
+        let ids = self.engine.aliases().read().ids_since(root);
+        self.records_of(&ids)
+    }
+
+    /// Every record of the user who has these ids.
+    fn records_of(&self, ids: &[IdSince]) -> Result<Vec<u8>> {
+        let known: Vec<&str> = ids.iter().map(|(id, _)| id.as_str()).collect();
+        let mut history = Vec::new();
+        self.events
+            .visit_users(&known, self.events.end(), &mut |run| {
+                user::of_user(run, ids).for_each(|record| history.extend_from_slice(record.bytes()));
+                ControlFlow::Continue(())
+            })
+            .map_err(unavailable)?;
+        Ok(history)
+    }
+}
