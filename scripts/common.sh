@@ -72,7 +72,7 @@ ensure_rust() {
 built_program=$target/serve/audience
 build_program() {
     say "building (the first time takes some minutes)"
-    (cd "$root" && cargo build --profile serve --locked -p audience --bin audience) || die "the program does not build"
+    (cd "$root" && cargo build --profile serve --locked -p audience --no-default-features --bin audience) || die "the program does not build"
 }
 
 # ensure_component NAME COMMAND…: a part of the toolchain that minimal installations leave out.

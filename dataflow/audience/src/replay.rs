@@ -1,4 +1,7 @@
-//! `audience replay`: timelines and files of events against the engine, under a logical clock.
+//! `audience replay`: timelines and files of events under a logical clock, on the kernel or on its specification.
+
+#[cfg(feature = "standard-kernel")]
+mod standard;
 
 use std::fs::File;
 use std::io::{BufWriter, Read, Write};
@@ -15,9 +18,9 @@ use audience_engine::replay::logical::LogicalEngine;
 use audience_engine::replay::timeline::EngineSubject;
 use audience_rules::catalogue::Catalogue;
 use audience_rules::fault::Fault;
-use audience_rules::timeline;
+use audience_rules::timeline::{self, Line, TimelineOutcome};
 use audience_rules::value::Value;
-use clap::Args;
+use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::files::{listed, read_json};
@@ -60,6 +63,19 @@ pub struct ReplayArgs {
     /// Worker threads. Files of events are read and decoded on further ones, half as many.
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=256))]
     workers: u16,
+    /// What computes the memberships.
+    #[arg(long, value_enum, default_value_t = Kernel::Rows)]
+    kernel: Kernel,
+}
+
+/// An implementation of the law.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Kernel {
+    /// The kernel that `audience serve` runs: it keeps users' rows of its own.
+    Rows,
+    /// The kernel's specification in standard differential operators: one worker, small data, no --changes.
+    #[cfg(feature = "standard-kernel")]
+    Standard,
 }
 
 pub fn run(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
@@ -75,14 +91,12 @@ fn replay_timelines(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
         let name = path.display();
         let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {name}"))?;
         let lines = timeline::parse_timeline(&text).with_context(|| format!("{name} is no timeline"))?;
-        let options = EngineOptions { workers: args.workers.into(), ..EngineOptions::default() };
-        let engine = LogicalEngine::start(options, TIMELINE_BATCH, |_, _| {}, Box::new(|_| Ok(())), None)?;
-        let mut subject = EngineSubject::new(engine);
-        let outcome = timeline::run(&lines, &mut subject);
-        if let Some(failure) = subject.failure {
-            return Err(failure).with_context(|| format!("{name} cannot be run to its end"));
-        }
-        subject.engine.stop();
+        let outcome = match args.kernel {
+            Kernel::Rows => run_on_engine(args.workers, &lines),
+            #[cfg(feature = "standard-kernel")]
+            Kernel::Standard => Ok(standard::run_timeline(lines)),
+        };
+        let outcome = outcome.with_context(|| format!("{name} cannot be run to its end"))?;
         for note in &outcome.refusals {
             eprintln!("{name}:{}: note: {}", note.line, note.message);
         }
@@ -92,6 +106,18 @@ fn replay_timelines(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
         failures += outcome.failures.len();
     }
     Ok(if failures == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn run_on_engine(workers: u16, lines: &[(usize, Line)]) -> anyhow::Result<TimelineOutcome> {
+    let options = EngineOptions { workers: workers.into(), ..EngineOptions::default() };
+    let engine = LogicalEngine::start(options, TIMELINE_BATCH, |_, _| {}, Box::new(|_| Ok(())), None)?;
+    let mut subject = EngineSubject::new(engine);
+    let outcome = timeline::run(lines, &mut subject);
+    if let Some(failure) = subject.failure {
+        return Err(failure.into());
+    }
+    subject.engine.stop();
+    Ok(outcome)
 }
 
 fn replay_events(args: &ReplayArgs, events: &Path) -> anyhow::Result<ExitCode> {
@@ -106,6 +132,11 @@ fn replay_events(args: &ReplayArgs, events: &Path) -> anyhow::Result<ExitCode> {
         progress.reset();
         Ok(Box::new(progress.wrap_read(file)) as Box<dyn Read + Send>)
     };
+    match args.kernel {
+        Kernel::Rows => {}
+        #[cfg(feature = "standard-kernel")]
+        Kernel::Standard => return replay_on_standard(args, events, catalogue, open_events()?),
+    }
     let open_changes = |path: &Path| {
         let file = File::create(path)?;
         Ok(Box::new(BufWriter::with_capacity(WRITE_BYTES, file)) as Box<dyn Write + Send>)
@@ -120,17 +151,46 @@ fn replay_events(args: &ReplayArgs, events: &Path) -> anyhow::Result<ExitCode> {
     let replayed = replay(BulkOptions::new(args.workers.into()), &input)?;
     let seconds = start.elapsed().as_secs_f64();
     progress.finish_and_clear();
-    if let Some(path) = &args.members {
-        let write = || {
-            let mut out = BufWriter::with_capacity(WRITE_BYTES, File::create(path)?);
-            replayed.write_members(&mut out)?;
-            out.flush()
-        };
-        write().with_context(|| format!("cannot write {}", path.display()))?;
-    }
-    report(events, &replayed.summary, seconds);
+    write_members(args, |out| replayed.write_members(out))?;
+    let Summary { entered, left, .. } = replayed.summary;
+    report_refused(&replayed.summary, events);
+    println!("{}; {entered} entered, {left} left", rate(replayed.summary.events, seconds));
     replayed.stop();
     Ok(ExitCode::SUCCESS)
+}
+
+/// Replays a file of events on the specification: its memberships as of its greatest timestamp.
+#[cfg(feature = "standard-kernel")]
+fn replay_on_standard(
+    args: &ReplayArgs,
+    path: &Path,
+    catalogue: Catalogue,
+    events: Box<dyn Read + Send>,
+) -> anyhow::Result<ExitCode> {
+    if args.changes.is_some() {
+        bail!(
+            "--changes: the standard kernel computes only the memberships at the end; leave it out, or use --kernel rows"
+        );
+    }
+    let start = Instant::now();
+    let (records, summary) = standard::read(events)?;
+    let lines = standard::members(catalogue, records, summary.clock);
+    let seconds = start.elapsed().as_secs_f64();
+    write_members(args, |out| lines.iter().try_for_each(|line| writeln!(out, "{line}")))?;
+    report_refused(&summary, path);
+    println!("{}; {} memberships", rate(summary.events, seconds), lines.len());
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Writes the file of `--members`, if it is asked for.
+fn write_members(args: &ReplayArgs, write: impl FnOnce(&mut dyn Write) -> std::io::Result<()>) -> anyhow::Result<()> {
+    let Some(path) = &args.members else { return Ok(()) };
+    let write = || {
+        let mut out = BufWriter::with_capacity(WRITE_BYTES, File::create(path)?);
+        write(&mut out)?;
+        out.flush()
+    };
+    write().with_context(|| format!("cannot write {}", path.display()))
 }
 
 /// Refuses an output that is an input or the other output, by whatever name: nothing is open for writing yet.
@@ -180,7 +240,7 @@ fn progress_bar(bytes: u64) -> ProgressBar {
     bar
 }
 
-fn report(path: &Path, summary: &Summary, seconds: f64) {
+fn report_refused(summary: &Summary, path: &Path) {
     if summary.refused > 0 {
         eprintln!("warning: {} lines of {} are no events and were left out:", summary.refused, path.display());
         for refusal in &summary.refusals {
@@ -191,11 +251,11 @@ fn report(path: &Path, summary: &Summary, seconds: f64) {
             eprintln!("... and {} more", summary.refused - summary.refusals.len() as u64);
         }
     }
-    let rate = summary.events as f64 / seconds.max(1e-9);
-    println!(
-        "{} events in {seconds:.3} s, {rate:.0} events/s; {} entered, {} left",
-        summary.events, summary.entered, summary.left
-    );
+}
+
+fn rate(events: u64, seconds: f64) -> String {
+    let rate = events as f64 / seconds.max(1e-9);
+    format!("{events} events in {seconds:.3} s, {rate:.0} events/s")
 }
 
 #[cfg(test)]
@@ -225,7 +285,16 @@ mod tests {
         ];
         for (members, changes) in outputs {
             let (events, rules, traits) = (Some(events.clone()), Some(rules.clone()), Some(traits.clone()));
-            let args = ReplayArgs { timelines: Vec::new(), events, rules, traits, members, changes, workers: 1 };
+            let args = ReplayArgs {
+                timelines: Vec::new(),
+                events,
+                rules,
+                traits,
+                members,
+                changes,
+                workers: 1,
+                kernel: Kernel::Rows,
+            };
             let refused = run(&args).map_err(|error| error.to_string());
             assert!(refused.as_ref().is_err_and(|error| error.contains("overwrite")), "{args:?}: {refused:?}");
         }

@@ -1,12 +1,17 @@
-//! The rule language in the standard operators of differential dataflow: a second reference, in another manner of thought.
+//! The law in standard differential operators: the specification that the kernel is held to.
 //!
-//! Collections of what was accepted, of the rules' nodes and of the clock; everything else follows by `map`, `join`,
-//! `reduce`, `distinct` and `iterate`, and each line of a timeline is an instant of logical time. Nothing here is fast: a
-//! step of the clock makes every value anew.
+//! Law: membership(t) = evaluate(rules in force at t, every event accepted with timestamp ≤ t, t), as a delta join over
+//! three collections: events, rules and the clock. Everything follows from them by `map`, `join`, `reduce`, `distinct`
+//! and `iterate`; the operators keep all state. The kernel computes the same changes from rows of its own, 5 to 10 times
+//! faster.
 //!
-//! - [`plan`]: rules as rows.
-//! - [`measure`]: what a leaf says of one user's events.
-//! - [`dataflow`]: the collections.
+//! Cost: a step of the clock makes every value again, users × leaves × events. Small data only.
+//!
+//! - [`plan`]: the rules as a collection of rows.
+//! - [`measure`]: the value of one leaf over one user's events.
+//! - [`dataflow`]: the collections, from events, rules and clock to memberships.
+//!
+//! `audience replay --kernel standard` runs timelines and files of events on it.
 
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
@@ -25,7 +30,7 @@ use audience_rules::catalogue::{Catalogue, Definition, Segment};
 use audience_rules::event::{EventDecoder, EventDefaults};
 use audience_rules::fault::Fault;
 use audience_rules::oracle::World;
-use audience_rules::record::{EventRef, erasure, set_sequence};
+use audience_rules::record::{EventRef, erasure, records, set_sequence};
 use audience_rules::timeline::{SegmentDefinition, SegmentLine, Subject};
 use audience_rules::value::Value;
 use differential_dataflow::input::InputSession;
@@ -37,14 +42,14 @@ use plan::{Row, rows};
 /// How often each (segment, user) is among the members: once, or not at all.
 type Members = Rc<RefCell<BTreeMap<(String, String), isize>>>;
 
-/// What the dataflow takes in.
+/// The three collections that everything follows from.
 struct Inputs {
     records: InputSession<u64, (u64, Vec<u8>), isize>,
     rows: InputSession<u64, Row, isize>,
     clock: InputSession<u64, Millis, isize>,
 }
 
-/// The reference as the subject of a timeline.
+/// The specification on one worker: the subject of a timeline, or of a file of events.
 pub struct Reference<'w> {
     worker: &'w mut Worker,
     inputs: Inputs,
@@ -56,14 +61,14 @@ pub struct Reference<'w> {
     sequence: u64,
     line: u64,
     decoder: EventDecoder,
-    /// Knows who is one user.
+    /// The ids that are one user, for erasure.
     ids: World,
     /// Every record that was not erased.
     accepted: Vec<(u64, Vec<u8>)>,
 }
 
 impl<'w> Reference<'w> {
-    /// A reference on a worker.
+    /// An empty reference on a worker.
     pub fn new(worker: &'w mut Worker) -> Self {
         let members = Members::default();
         let into = members.clone();
@@ -94,7 +99,36 @@ impl<'w> Reference<'w> {
         }
     }
 
-    /// Ends a line: everything follows from it before the next.
+    /// Puts a whole catalogue in force.
+    pub fn set_catalogue(&mut self, catalogue: Catalogue) {
+        self.catalogue = catalogue;
+        self.edit();
+    }
+
+    /// Accepts records and moves the clock to `now`, all in one step of logical time. Returns once the memberships follow.
+    pub fn accept(&mut self, bytes: &[u8], now: Millis) {
+        for record in records(bytes) {
+            self.insert(record.bytes().to_vec());
+        }
+        self.at(now);
+    }
+
+    /// Every membership as (user, segment), in no order.
+    pub fn memberships(&self) -> Vec<(String, String)> {
+        let members = self.members.borrow();
+        let present = members.iter().filter(|(_, count)| **count > 0);
+        present.map(|((segment, user), _)| (user.clone(), segment.clone())).collect()
+    }
+
+    fn insert(&mut self, mut record: Vec<u8>) {
+        set_sequence(&mut record, self.sequence);
+        self.ids.accept(&record);
+        self.inputs.records.insert((self.sequence, record.clone()));
+        self.accepted.push((self.sequence, record));
+        self.sequence += 1;
+    }
+
+    /// Ends a step of logical time: everything follows from it before the next.
     fn end_line(&mut self) {
         self.line += 1;
         let Inputs { records, rows, clock } = &mut self.inputs;
@@ -109,7 +143,7 @@ impl<'w> Reference<'w> {
         }
     }
 
-    /// Puts the catalogue in force.
+    /// Feeds the difference between the rules in force and the catalogue's.
     fn edit(&mut self) {
         let next = rows(&self.catalogue);
         self.in_force.difference(&next).for_each(|row| self.inputs.rows.remove(row.clone()));
@@ -117,6 +151,15 @@ impl<'w> Reference<'w> {
         self.in_force = next;
         self.end_line();
     }
+}
+
+/// Runs `body` with an empty reference on a worker of its own.
+pub fn run<T, F>(body: F) -> T
+where
+    T: Send + 'static,
+    F: FnOnce(&mut Reference<'_>) -> T + Send + Sync + 'static,
+{
+    timely::execute_directly(move |worker| body(&mut Reference::new(worker)))
 }
 
 fn all(faults: &[Fault]) -> String {
@@ -135,16 +178,12 @@ impl Subject for Reference<'_> {
         let mut record = Vec::new();
         let defaults = EventDefaults { accepted_at: self.now };
         self.decoder.decode(json, &defaults, &mut record).map_err(|fault| fault.to_string())?;
-        set_sequence(&mut record, self.sequence);
-        self.ids.accept(&record);
-        self.inputs.records.insert((self.sequence, record.clone()));
-        self.accepted.push((self.sequence, record));
-        self.sequence += 1;
+        self.insert(record);
         self.end_line();
         Ok(())
     }
 
-    /// Takes back every record of the user, aliases too: what was never there.
+    /// Retracts every record of the user, aliases too, as if they had never been accepted.
     fn erase_user(&mut self, id: &str) -> Result<(), String> {
         let user = self.ids.resolve(id);
         let is_of_user =

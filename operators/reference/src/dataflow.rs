@@ -1,4 +1,11 @@
-//! The collections, from what was accepted to the members of every segment.
+//! The delta join as differential collections, from events, rules and clock to the members of every segment.
+//!
+//! ```text
+//! events ─► merged ids ─► history by user ─┐
+//! clock ───────────────────────────────────┼─► values (leaf, user) ─► holds (node, user) ─► (segment, user)
+//! rules ─► rows ─► leaves, edges, roots ───┘                             ▲ groups, segments, ranks │
+//!                                                                        └───────── iterate ───────┘
+//! ```
 
 use audience_rules::ast::Millis;
 use audience_rules::decimal::UNITS_PER_ONE;

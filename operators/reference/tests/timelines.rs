@@ -1,7 +1,6 @@
 //! Random timelines and the hand-written ones against the reference in differential dataflow.
 #![allow(missing_docs)]
 
-use audience_reference::Reference;
 use audience_rules::timeline::{Line, OracleSubject, Subject, TimelineOutcome, parse_timeline, run};
 use audience_tests::case::{Case, timelines};
 use audience_tests::check::step;
@@ -13,15 +12,14 @@ use audience_tests::random::Random;
 const CASES: u64 = 40;
 
 fn compare(case: Case) -> Result<(), String> {
-    timely::execute_directly(move |worker| {
-        let mut reference = Reference::new(worker);
+    audience_reference::run(move |reference| {
         let mut oracle = OracleSubject::default();
         for (number, json) in (1..).zip(&case.lines) {
             for (_, line) in parse_timeline(&json.to_string()).map_err(|fault| fault.to_string())? {
                 if matches!(line, Line::At(now) if now < oracle.now) {
                     continue;
                 }
-                let (expected, found) = (step(&mut oracle, &line), step(&mut reference, &line));
+                let (expected, found) = (step(&mut oracle, &line), step(reference, &line));
                 if expected != found {
                     return Err(format!("line {number}: the oracle says {expected:?}, the reference {found:?}"));
                 }
@@ -58,8 +56,7 @@ fn hand_written_timelines() {
     for folder in ["conformance", "timelines", "regressions"] {
         for (path, text) in timelines(folder) {
             let lines = parse_timeline(&text).expect("a timeline");
-            let outcome: TimelineOutcome =
-                timely::execute_directly(move |worker| run(&lines, &mut Reference::new(worker)));
+            let outcome: TimelineOutcome = audience_reference::run(move |reference| run(&lines, reference));
             assert_eq!(outcome.failures, [], "{}", path.display());
         }
     }
