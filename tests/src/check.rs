@@ -215,6 +215,10 @@ impl Run {
             let expected: BTreeSet<String> = moment.members(id).iter().map(|user| user.to_string()).collect();
             let found: BTreeSet<String> = self.engine.members(id).into_iter().collect();
             same(id, "the engine has", &expected, &found)?;
+            let size = self.engine.engine.size(id).map_err(|error| error.to_string())?;
+            if size != found.len() as u64 {
+                return Err(format!("`{id}`: the engine counts {size} members and has {}", found.len()));
+            }
         }
         if let Some(failure) = &self.engine.failure {
             return Err(failure.to_string());

@@ -18,11 +18,11 @@ use std::time::Duration;
 use audience_kernel::aliases::Aliases;
 use audience_kernel::membership::Membership;
 use audience_kernel::message::{Clock, Control, PreviewResult};
-use audience_kernel::operator::{Inward, Outward, TickOutput};
+use audience_kernel::operator::{Inward, Outward, SizesCounted, TickOutput};
 use audience_kernel::worker::WorkerState;
-use audience_rules::ast::Millis;
+use audience_rules::ast::{Millis, SegmentId};
 use hashbrown::HashMap;
-use parking_lot::{Condvar, Mutex, RwLock};
+use parking_lot::{Condvar, Mutex, RwLock, RwLockReadGuard};
 
 use self::collector::Collector;
 use self::workers::{Door, Give, Network, Started, Threads, WorkerOptions};
@@ -109,8 +109,6 @@ pub struct Done {
     pub users: u64,
     /// Users that the worker has a number for who has most.
     pub most_users: u64,
-    /// The sizes of the segments that have members, over all workers.
-    pub sizes: Arc<RwLock<HashMap<String, u64>>>,
     /// What the last preview counted, over all workers.
     pub previewed: Option<Arc<PreviewResult>>,
     /// Why nothing more will be done.
@@ -121,22 +119,54 @@ pub struct Done {
 pub(crate) struct Shared {
     done: Mutex<Done>,
     changed: Condvar,
-    /// Of each worker, the ticks below which everything is in the memberships, whether the sink has it or not.
-    applied: Mutex<Vec<u64>>,
-    applied_changed: Condvar,
+    /// Per worker, what readers see already, whether the sink has it or not.
+    seen: Mutex<Vec<Seen>>,
+    seen_changed: Condvar,
+    /// The sizes of the segments that have members, over all workers.
+    sizes: RwLock<HashMap<SegmentId, u64>>,
+}
+
+/// The first tick of a worker that readers do not see yet.
+#[derive(Clone, Copy, Default)]
+struct Seen {
+    /// In the memberships.
+    applied: u64,
+    /// In the sizes of the segments that this worker counts.
+    counted: u64,
 }
 
 impl Shared {
     pub fn fail(&self, reason: String) {
         self.done.lock().failure.get_or_insert(reason);
         self.changed.notify_all();
-        drop(self.applied.lock());
-        self.applied_changed.notify_all();
+        drop(self.seen.lock());
+        self.seen_changed.notify_all();
     }
 
+    /// A tick of a worker is in the memberships.
     pub fn applied(&self, worker: usize, tick: u64) {
-        self.applied.lock()[worker] = tick + 1;
-        self.applied_changed.notify_all();
+        self.seen.lock()[worker].applied = tick + 1;
+        self.seen_changed.notify_all();
+    }
+
+    /// A worker has counted sizes.
+    pub fn counted(&self, worker: usize, counted: &SizesCounted) {
+        if !counted.sizes.is_empty() {
+            let mut sizes = self.sizes.write();
+            for (segment, size) in &counted.sizes {
+                match size {
+                    0 => sizes.remove(segment),
+                    _ => sizes.insert(segment.clone(), *size),
+                };
+            }
+        }
+        self.seen.lock()[worker].counted = counted.below;
+        self.seen_changed.notify_all();
+    }
+
+    /// Every tick below this one is in the sizes.
+    fn counted_below(&self) -> u64 {
+        self.seen.lock().iter().map(|seen| seen.counted).min().unwrap_or_default()
     }
 }
 
@@ -167,7 +197,7 @@ impl Engine {
         let local = options.workers.max(1);
         let workers = local * peers.as_ref().map_or(1, Peers::processes);
         let (outward, taken) = sync_channel(workers * options.ticks_outward);
-        let shared = Arc::new(Shared { applied: Mutex::new(vec![0; workers]), ..Shared::default() });
+        let shared = Arc::new(Shared { seen: Mutex::new(vec![Seen::default(); workers]), ..Shared::default() });
         let collector = Collector { workers, shared: shared.clone(), sink };
         let thread = std::thread::Builder::new().name("collector".to_owned());
         let collector = thread.spawn(move || collector.run(&taken)).map_err(start_error)?;
@@ -275,16 +305,26 @@ impl Engine {
         self.wait(|done| done.ticks > tick)
     }
 
-    /// Waits until a tick is in the memberships that are read; the sink may yet have to write it.
+    /// Waits until a tick is in the memberships and sizes that are read; the sink may yet have to write it.
     pub fn wait_applied(&self, tick: u64) -> Result<(), EngineError> {
-        let mut applied = self.shared.applied.lock();
-        while applied.iter().any(|below| *below <= tick) {
+        let mut seen = self.shared.seen.lock();
+        while seen.iter().any(|seen| seen.applied <= tick || seen.counted <= tick) {
             if let Some(failure) = self.shared.done.lock().failure.clone() {
                 return Err(EngineError::Stopped(failure));
             }
-            self.shared.applied_changed.wait(&mut applied);
+            self.shared.seen_changed.wait(&mut seen);
         }
         Ok(())
+    }
+
+    /// The size of a segment over all workers, as of the last tick that is counted. No tick is done before it is counted.
+    pub fn size(&self, segment: &str) -> u64 {
+        self.shared.sizes.read().get(segment).copied().unwrap_or_default()
+    }
+
+    /// The sizes of the segments that have members, as [`size`](Self::size) gives them.
+    pub fn sizes(&self) -> RwLockReadGuard<'_, HashMap<SegmentId, u64>> {
+        self.shared.sizes.read()
     }
 
     /// Lets the workers do what was submitted, and stops them.
@@ -339,8 +379,10 @@ fn join(threads: Threads, collector: JoinHandle<()>) {
 fn give(worker: usize, shared: &Arc<Shared>, outward: &SyncSender<OutwardMessage>) -> Give {
     let (shared, outward) = (shared.clone(), outward.clone());
     Box::new(move |item| {
-        if let Outward::Tick(output) = &item {
-            shared.applied(worker, output.tick);
+        match &item {
+            Outward::Tick(output) => shared.applied(worker, output.tick),
+            Outward::Sizes(counted) => shared.counted(worker, counted),
+            Outward::Held(_) | Outward::Scanned | Outward::Failed(_) => {}
         }
         // Nobody listens any more only when the engine is given up.
         let _ = outward.send((worker, item));

@@ -6,7 +6,7 @@
 //! - [`worker`]: the user rows of one worker, and their evaluation.
 //! - `rank`: the first users by a measure. `calendar`: the instants at which users change by time alone.
 //! - [`aliases`]: the ids that are one user. [`membership`]: the members of each segment.
-//! - [`operator`]: all of these as timely operators.
+//! - [`operator`]: all of these as timely operators. [`dataflow`] joins them.
 #![forbid(unsafe_code)]
 #![warn(missing_docs, unreachable_pub)]
 
@@ -14,6 +14,7 @@ pub mod aliases;
 mod calendar;
 mod cell;
 mod certain;
+pub mod dataflow;
 mod measure;
 pub mod membership;
 pub mod message;

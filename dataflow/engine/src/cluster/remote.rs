@@ -112,7 +112,8 @@ impl Reader {
                 taken.map_err(|_| "changes that cannot be read; this is a fault of the program".to_owned())?;
                 self.shared.applied(self.worker, output.tick);
             }
-            Outward::Scanned | Outward::Sizes(_) | Outward::Failed(_) => {}
+            Outward::Sizes(counted) => self.shared.counted(self.worker, counted),
+            Outward::Scanned | Outward::Failed(_) => {}
         }
         // Nobody listens any more only when the engine is given up.
         let _ = self.outward.send((self.worker, item));

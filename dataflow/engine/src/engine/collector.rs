@@ -33,8 +33,9 @@ impl Collector {
             while let Ok((_, item)) = outward.try_recv() {
                 self.take(item, &mut waiting);
             }
-            let mut whole = Vec::new();
-            while let Some(first) = waiting.first_entry().filter(|first| first.get().len() == self.workers) {
+            let (mut whole, counted) = (Vec::new(), self.shared.counted_below());
+            let is_whole = |tick: u64, outputs: &[TickOutput]| outputs.len() == self.workers && tick < counted;
+            while let Some(first) = waiting.first_entry().filter(|first| is_whole(*first.key(), first.get())) {
                 let (tick, outputs) = first.remove_entry();
                 whole.push(TickDone { tick, outputs, has_more: true });
             }
@@ -53,16 +54,8 @@ impl Collector {
                 self.shared.done.lock().scans += 1;
                 self.shared.changed.notify_all();
             }
-            Outward::Sizes(sizes) => {
-                let known = self.shared.done.lock().sizes.clone();
-                let mut known = known.write();
-                for (segment, size) in sizes {
-                    match u64::try_from(size) {
-                        Ok(size) if size > 0 => known.insert(segment, size),
-                        _ => known.remove(&segment),
-                    };
-                }
-            }
+            // Whoever gave them has put them in the sizes; ticks that waited for that are whole now.
+            Outward::Sizes(_) => {}
             // Read in place in this process, mirrored already where it comes from another.
             Outward::Held(_) => {}
             Outward::Failed(reason) => self.shared.fail(reason),

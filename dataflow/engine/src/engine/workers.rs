@@ -10,8 +10,9 @@ use std::thread::Thread;
 use std::time::Duration;
 
 use audience_kernel::aliases::Aliases;
+use audience_kernel::dataflow::build;
 use audience_kernel::membership::Membership;
-use audience_kernel::operator::{Inward, Outward, STRIDE, WorkerParts, build};
+use audience_kernel::operator::{Inward, Outward, STRIDE, WorkerParts};
 use parking_lot::{Mutex, RwLock};
 use timely::communication::allocator::zero_copy::initialize::initialize_networking_from_sockets;
 use timely::communication::allocator::{AllocatorBuilder, ProcessBuilder};

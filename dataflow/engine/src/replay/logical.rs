@@ -165,6 +165,12 @@ impl LogicalEngine {
         Ok(members)
     }
 
+    /// The size of a segment now.
+    pub fn size(&mut self, segment: &str) -> Result<u64, EngineError> {
+        self.settle()?;
+        Ok(self.engine.size(segment))
+    }
+
     /// What rules would change of a segment if they were put in force at this instant, with `samples` users of each kind from
     /// every worker. `None` where `watch` stopped it.
     pub fn preview(

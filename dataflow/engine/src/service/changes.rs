@@ -64,7 +64,7 @@ pub fn encode(state: &mut WorkerState, out: &mut Vec<u8>) {
     out.extend_from_slice(&[0; 8]);
     put_number(segments.len() as u64, out);
     for segment in segments {
-        put_text(state.segment(segment), out);
+        put_text(&state.segment(segment), out);
         put_number(state.version(segment), out);
     }
     put_number(state.changes.len() as u64, out);

@@ -73,13 +73,10 @@ struct Segment {
 impl Sizes {
     /// The state is exactly that of `given`: what was not counted before that is counted now.
     pub fn as_of(engine: &Engine, stores: &PlatformStores, given: Progress) -> Result<Sizes, EngineError> {
-        let mut segments: HashMap<Arc<str>, Segment> = HashMap::new();
-        for membership in engine.memberships() {
-            let membership = membership.read();
-            for (id, bitmap) in &membership.segments {
-                segments.entry(id.clone()).or_default().size += membership.bitmap(*bitmap).len();
-            }
-        }
+        let sizes = engine.sizes();
+        let segments: HashMap<Arc<str>, Segment> =
+            sizes.iter().map(|(id, size)| (id.clone(), Segment { size: *size, ..Segment::default() })).collect();
+        drop(sizes);
         let noted = stores.notes.get(REACHED)?;
         let noted = noted.and_then(|bytes| bytes.try_into().ok()).map(u64::from_be_bytes);
         let counted = noted.unwrap_or_default();
@@ -340,9 +337,8 @@ impl Service {
         let (catalogue_version, ids) = self
             .editor
             .read(|documents| (documents.version, documents.segments.keys().cloned().collect::<Vec<String>>()));
-        let done = self.engine.done();
-        let known = done.sizes.read();
-        let sizes = ids.into_iter().map(|id| (known.get(&id).copied().unwrap_or_default(), id));
+        let known = self.engine.sizes();
+        let sizes = ids.into_iter().map(|id| (known.get(id.as_str()).copied().unwrap_or_default(), id));
         SizesNow { catalogue_version, in_force_version, sizes: sizes.map(|(size, id)| (id, size)).collect() }
     }
 

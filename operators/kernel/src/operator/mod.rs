@@ -1,19 +1,7 @@
-//! The dataflow of one worker.
-//!
-//! ```text
-//! inward ─► announce ─┬─ records ──────────────► route ─┬─ records by user ─► users ─┬─► outward
-//!                     └─ aliases, to every worker ─►    └─ control ─────────►        │
-//!                                                          ranks' flips ─►           ├─► ranks ─┐
-//!                                                             ▲                      │          │
-//!                                                             └──────────────────────┴──────────┘
-//! ```
-//!
-//! Beside it, what the memberships grow and shrink by is a differential collection, counted by segment: see [`sizes`].
-//!
-//! Time: a tick has [`STRIDE`] places. At the first, events and edits are done; at each further one the flips of the
-//! ranks of one depth, which are never waited for where there is no rank.
+//! The operators of the dataflow, one a file, and what goes into and out of it. [`dataflow`](crate::dataflow) joins them.
 
 pub mod announce;
+pub mod memberships;
 pub mod ranks;
 pub mod route;
 pub mod sizes;
@@ -27,8 +15,6 @@ use audience_rules::ast::{Millis, SegmentId};
 use parking_lot::RwLock;
 use roaring::RoaringBitmap;
 use serde::{Deserialize, Serialize};
-use timely::dataflow::operators::{Concat, ConnectLoop, Feedback};
-use timely::dataflow::{Scope, StreamVec};
 
 use crate::aliases::Aliases;
 use crate::message::{Control, PreviewResult};
@@ -57,10 +43,19 @@ pub enum Outward {
     Tick(Box<TickOutput>),
     /// The scan is at its end.
     Scanned,
-    /// The sizes of segments that changed, over all workers, in the order in which they changed.
-    Sizes(Vec<(String, i64)>),
+    /// The sizes of segments, over all workers, are counted up to a tick.
+    Sizes(SizesCounted),
     /// The worker cannot go on.
     Failed(String),
+}
+
+/// Sizes that changed on one worker's share of the segments.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct SizesCounted {
+    /// Every tick below this one is counted.
+    pub below: u64,
+    /// The segments that changed since the last report, each with its size over all workers, in the order of ticks.
+    pub sizes: Vec<(SegmentId, u64)>,
 }
 
 /// A piece of all memberships of a worker's users: first all users, then the members of each segment; and later, before each
@@ -131,20 +126,6 @@ pub struct WorkerParts {
     pub scan_slice_users: u32,
     /// Whether memberships are given out as the silence of a start ends, since nobody outside can read them in place.
     pub gives_members: bool,
-}
-
-/// Builds the dataflow of one worker.
-pub fn build<'scope>(
-    scope: Scope<'scope, u64>,
-    input: StreamVec<'scope, u64, Inward>,
-    parts: WorkerParts,
-) -> StreamVec<'scope, u64, Outward> {
-    let (local, announcements) = announce::announce(input);
-    let (routed, directed) = route::route(local, announcements, parts.aliases.clone(), parts.mirror.clone());
-    let (loop_handle, flips) = scope.feedback(1);
-    let (outward, rank_inputs, growth) = users::users(routed, directed, flips, parts);
-    ranks::ranks(rank_inputs).connect_loop(loop_handle);
-    outward.concat(sizes::sizes(growth))
 }
 
 /// The text of an error for those outside.

@@ -1,38 +1,53 @@
-//! The size of every segment over all workers: a differential count of the membership collection.
+//! The size of every segment over all workers: the one count of the memberships.
 //!
-//! Each worker gives, a tick, by how much each of its segments grew or shrank; the count of that collection is exact at
-//! every tick, whichever workers hold the members. Cost: what changed, not what is.
+//! Law: the sizes below a tick are exact once every worker has reported them up to that tick.
+//! Cost: a tick's changed segments, not its changes or the population.
 
 use std::collections::BTreeMap;
 
-use differential_dataflow::AsCollection;
+use audience_rules::ast::SegmentId;
 use differential_dataflow::operators::CountTotal;
 use timely::dataflow::StreamVec;
 use timely::dataflow::channels::pact::Pipeline;
 use timely::dataflow::operators::generic::operator::Operator;
 
-use super::Outward;
+use super::memberships::Memberships;
+use super::{Outward, STRIDE, SizesCounted};
+use crate::worker::SegmentNames;
 
-/// A segment's growth in a tick, as a differential update.
-pub type Growth = (String, u64, isize);
-
-/// The operator.
-pub fn sizes<'scope>(growth: StreamVec<'scope, u64, Growth>) -> StreamVec<'scope, u64, Outward> {
-    let counted = growth.as_collection().count_total();
-    counted.inner.unary(Pipeline, "Sizes", |_, _| {
-        move |input, output| {
-            input.for_each_time(|time, data| {
-                let mut latest: BTreeMap<(u64, String), i64> = BTreeMap::new();
-                for ((segment, size), at, difference) in data.flat_map(|batch| batch.drain(..)) {
-                    let known = latest.entry((at, segment)).or_default();
-                    // The old size is taken back in the same tick, or the segment is empty now.
+/// Counts the memberships by segment. Reports after every tick, whether a size changed or not.
+pub fn sizes<'scope>(memberships: Memberships<'scope>, names: SegmentNames) -> StreamVec<'scope, u64, Outward> {
+    let sizes = memberships.by_segment().map(move |segment| names.borrow()[segment as usize].clone()).count_total();
+    sizes.inner.unary_frontier(Pipeline, "Sizes", |capability, _| {
+        let mut capability = Some(capability);
+        let mut waiting: BTreeMap<(u64, SegmentId), u64> = BTreeMap::new();
+        move |(input, frontier), output| {
+            input.for_each_time(|_, batches| {
+                for ((segment, size), at, difference) in batches.flat_map(|batch| batch.drain(..)) {
+                    let known = waiting.entry((at, segment)).or_default();
+                    // A retraction without a new size leaves the segment empty.
                     if difference > 0 {
-                        *known = size as i64;
+                        *known = u64::try_from(size).unwrap_or(0);
                     }
                 }
-                let sizes = latest.into_iter().map(|((_, segment), size)| (segment, size)).collect();
-                output.session(&time).give(Outward::Sizes(sizes));
             });
+            let Some(held) = &mut capability else { return };
+            let end = frontier.frontier().first().copied();
+            if end == Some(*held.time()) {
+                return;
+            }
+            let later = match end {
+                Some(end) => waiting.split_off(&(end, SegmentId::from(""))),
+                None => BTreeMap::new(),
+            };
+            let counted = std::mem::replace(&mut waiting, later);
+            let sizes = counted.into_iter().map(|((_, segment), size)| (segment, size)).collect();
+            let below = end.map_or(u64::MAX, |end| end.div_ceil(STRIDE));
+            output.session(&*held).give(Outward::Sizes(SizesCounted { below, sizes }));
+            match end {
+                Some(end) => held.downgrade(&end),
+                None => capability = None,
+            }
         }
     })
 }

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use differential_dataflow::AsCollection;
+use timely::container::CapacityContainerBuilder;
 use timely::dataflow::StreamVec;
 use timely::dataflow::channels::pact::{Exchange, Pipeline};
 use timely::dataflow::operators::Capability;
@@ -11,8 +13,8 @@ use timely::progress::frontier::MutableAntichain;
 
 use audience_rules::ast::{Millis, SegmentId};
 
+use super::memberships::{Member, MemberChange, Memberships};
 use super::route::Directed;
-use super::sizes::Growth;
 use super::{Held, Outward, STRIDE, TickOutput, WorkerParts, failed};
 use crate::membership::{Membership, UserIds, shard_of};
 use crate::message::{Cause, Clock, Control, PreviewRequest, RankChange, RankInput, Routed};
@@ -48,20 +50,32 @@ struct UsersLogic {
     is_muted: bool,
     /// What is to be counted at the end of this tick.
     preview: Option<PreviewRequest>,
-    /// By how much segments grew in the tick just done.
-    grown: Vec<(String, isize)>,
+    /// The membership changes of the tick just done.
+    changed: Vec<MemberChange>,
+    /// The members restored by a recovery that the tick just done ended, by segment number.
+    base: Vec<(u32, u64, isize)>,
     /// Where whoever reads the memberships is in another process: so many users were given out. None before the end of the
     /// silence of a start.
     given_users: Option<u32>,
 }
 
-/// The operator: gives what goes out, and what the ranks are told.
+/// The streams that the users of a worker give.
+pub struct UsersOutput<'scope> {
+    /// Ticks, and all else that leaves the dataflow.
+    pub outward: StreamVec<'scope, u64, Outward>,
+    /// The users' places in ranks.
+    pub places: StreamVec<'scope, u64, RankInput>,
+    /// Who is in what.
+    pub memberships: Memberships<'scope>,
+}
+
+/// The operator.
 pub fn users<'scope>(
     routed: StreamVec<'scope, u64, Routed>,
     directed: StreamVec<'scope, u64, Directed>,
     flips: StreamVec<'scope, u64, RankChange>,
     parts: WorkerParts,
-) -> (StreamVec<'scope, u64, Outward>, StreamVec<'scope, u64, RankInput>, StreamVec<'scope, u64, Growth>) {
+) -> UsersOutput<'scope> {
     let scope = routed.scope();
     let mut builder = OperatorBuilder::new("Users".to_owned(), scope);
     let activator = scope.activator_for(builder.operator_info().address);
@@ -70,12 +84,14 @@ pub fn users<'scope>(
     let mut flips = builder.new_input(flips, Exchange::new(|flip: &RankChange| shard_of(flip.user.as_bytes())));
     let (outward, outward_stream) = builder.new_output();
     let (told, told_stream) = builder.new_output();
-    let (growth, growth_stream) = builder.new_output();
+    let (changes, changes_stream) = builder.new_output();
+    let (base, base_stream) = builder.new_output();
     let mut outward = OutputBuilder::from(outward);
     let mut told = OutputBuilder::from(told);
-    let mut growth = OutputBuilder::from(growth);
+    let mut changes = OutputBuilder::<u64, CapacityContainerBuilder<Vec<MemberChange>>>::from(changes);
+    let mut base = OutputBuilder::from(base);
     builder.build(move |capabilities| {
-        let mut capabilities: Option<[Capability<u64>; 3]> = capabilities.try_into().ok();
+        let mut capabilities: Option<[Capability<u64>; 4]> = capabilities.try_into().ok();
         let mut logic = UsersLogic::new(parts);
         move |frontiers| {
             routed.for_each_time(|time, data| {
@@ -91,19 +107,23 @@ pub fn users<'scope>(
                 data.for_each(|batch| arrived.append(batch));
             });
             logic.may_scan = true;
-            let Some([outward_capability, told_capability, growth_capability]) = &mut capabilities else { return };
+            let Some([outward_at, told_at, changes_at, base_at]) = &mut capabilities else { return };
             let mut outward = outward.activate();
             let mut told = told.activate();
-            let mut growth = growth.activate();
+            let mut changes = changes.activate();
+            let mut base = base.activate();
             while let Some(step) = logic.step(frontiers) {
-                told.session(&*told_capability).give_iterator(step.told.into_iter());
-                outward.session(&*outward_capability).give_iterator(step.outward.into_iter());
-                let at = *growth_capability.time();
-                let grown = std::mem::take(&mut logic.grown).into_iter().map(|(segment, by)| (segment, at, by));
-                growth.session(&*growth_capability).give_iterator(grown);
-                outward_capability.downgrade(&(logic.tick * STRIDE));
-                growth_capability.downgrade(&(logic.tick * STRIDE));
-                told_capability.downgrade(&logic.time());
+                told.session(&*told_at).give_iterator(step.told.into_iter());
+                outward.session(&*outward_at).give_iterator(step.outward.into_iter());
+                if !logic.changed.is_empty() {
+                    changes.session(&*changes_at).give_container(&mut logic.changed);
+                    logic.changed.clear();
+                }
+                base.session(&*base_at).give_iterator(logic.base.drain(..));
+                told_at.downgrade(&logic.time());
+                for capability in [&mut *outward_at, &mut *changes_at, &mut *base_at] {
+                    capability.downgrade(&(logic.tick * STRIDE));
+                }
             }
             if logic.parts.state.is_scanning() {
                 activator.activate();
@@ -113,7 +133,8 @@ pub fn users<'scope>(
             }
         }
     });
-    (outward_stream, told_stream, growth_stream)
+    let (changes, base) = (changes_stream.as_collection(), base_stream.as_collection());
+    UsersOutput { outward: outward_stream, places: told_stream, memberships: Memberships { changes, base } }
 }
 
 /// What a step gives.
@@ -134,7 +155,8 @@ impl UsersLogic {
             may_scan: true,
             is_muted: false,
             preview: None,
-            grown: Vec::new(),
+            changed: Vec::new(),
+            base: Vec::new(),
             given_users: None,
         }
     }
@@ -280,10 +302,11 @@ impl UsersLogic {
         let state = &mut self.parts.state;
         let mut output = current.output;
         let mut outward = Vec::new();
-        self.grown = state.growth();
+        let at = output.tick * STRIDE;
         if std::mem::take(&mut self.is_muted) {
             state.changes.clear();
-            self.grown = state.sizes();
+            let members = state.segment_members().into_iter();
+            self.base.extend(members.map(|(segment, members)| (segment, at, members as isize)));
             if self.parts.gives_members {
                 let membership = state.membership();
                 let membership = membership.read();
@@ -303,6 +326,10 @@ impl UsersLogic {
         }
         output.previewed = self.preview.take().map(|of| state.preview(&of));
         output.clock = state.clock();
+        self.changed.extend(state.changes.iter().map(|change| {
+            let member = Member { segment: change.segment, user: change.user };
+            (member, at, if change.entered { 1 } else { -1 })
+        }));
         output.change_count = state.changes.len() as u64;
         output.entered_count = state.changes.iter().filter(|change| change.entered).count() as u64;
         (self.parts.encoder)(state, &mut output.changes);

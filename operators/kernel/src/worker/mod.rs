@@ -20,7 +20,9 @@ mod settle;
 mod survey;
 mod tick;
 
+use std::cell::{Ref, RefCell};
 use std::collections::BTreeSet;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use audience_contract::{MessageIndex, StoreError, UserHistory};
@@ -68,6 +70,9 @@ struct PublishedSegment {
     rule: Option<RuleId>,
 }
 
+/// The ids of segments by their numbers on one worker. A number is never given twice.
+pub type SegmentNames = Rc<RefCell<Vec<SegmentId>>>;
+
 /// A user's measures that were touched, with what they said before.
 type TouchedMeasures = Vec<(MeasureId, Reading)>;
 
@@ -85,7 +90,7 @@ pub struct WorkerState {
     published: HashMap<SegmentId, PublishedSegment>,
     published_rules: HashMap<SegmentId, RuleId>,
     lists: HashMap<SegmentId, Arc<BTreeSet<Arc<str>>>>,
-    segments: Vec<SegmentId>,
+    segment_names: SegmentNames,
     segment_numbers: HashMap<SegmentId, u32>,
     versions: Vec<u64>,
     installed: HashMap<SegmentId, RuleId>,
@@ -142,7 +147,7 @@ impl WorkerState {
             published: HashMap::new(),
             published_rules: HashMap::new(),
             lists: HashMap::new(),
-            segments: Vec::new(),
+            segment_names: SegmentNames::default(),
             segment_numbers: HashMap::new(),
             versions: Vec::new(),
             installed: HashMap::new(),
@@ -170,8 +175,13 @@ impl WorkerState {
     }
 
     /// The id of a segment's number.
-    pub fn segment(&self, index: u32) -> &SegmentId {
-        &self.segments[index as usize]
+    pub fn segment(&self, index: u32) -> Ref<'_, SegmentId> {
+        Ref::map(self.segment_names.borrow(), |names| &names[index as usize])
+    }
+
+    /// The ids of all segments, by number, for the operators after this state.
+    pub fn segment_names(&self) -> SegmentNames {
+        self.segment_names.clone()
     }
 
     /// The version in force of a segment's number.
@@ -218,24 +228,15 @@ impl WorkerState {
         self.calendar.first()
     }
 
-    /// By how much each segment grew by the changes of this tick.
-    pub fn growth(&self) -> Vec<(String, isize)> {
-        if self.changes.is_empty() {
-            return Vec::new();
-        }
-        let mut by_segment = vec![0isize; self.segments.len()];
-        for change in &self.changes {
-            by_segment[change.segment as usize] += if change.entered { 1 } else { -1 };
-        }
-        let grown = by_segment.into_iter().zip(&self.segments).filter(|(by, _)| *by != 0);
-        grown.map(|(by, segment)| (segment.to_string(), by)).collect()
-    }
-
-    /// The size of each segment here.
-    pub fn sizes(&self) -> Vec<(String, isize)> {
+    /// The members of this worker by segment number, for the base of the collection of memberships.
+    pub fn segment_members(&self) -> Vec<(u32, u64)> {
         let membership = self.membership.read();
-        let sizes = membership.segments.keys().map(|segment| (segment.to_string(), membership.size(segment) as isize));
-        sizes.filter(|(_, size)| *size != 0).collect()
+        let number = |segment: &SegmentId| self.segment_numbers.get(segment).copied();
+        let members = membership.segments.keys().filter_map(|segment| {
+            let members = membership.size(segment);
+            (members > 0).then_some((number(segment)?, members))
+        });
+        members.collect()
     }
 
     /// Begins the silence of a start: state is brought back as of `clock`, nothing is evaluated until
@@ -269,10 +270,11 @@ impl WorkerState {
 
     /// The number of a segment, given where it has none.
     fn segment_index(&mut self, id: &SegmentId) -> u32 {
-        let next = self.segments.len() as u32;
+        let mut names = self.segment_names.borrow_mut();
+        let next = names.len() as u32;
         let index = *self.segment_numbers.entry(id.clone()).or_insert(next);
         if index == next {
-            self.segments.push(id.clone());
+            names.push(id.clone());
             self.versions.push(0);
         }
         index

@@ -29,7 +29,7 @@ pub fn encode(state: &mut WorkerState, out: &mut Vec<u8>) {
     let user = |change: &WorkerChange| membership.users.id(change.user);
     changes.sort_unstable_by(|left, right| {
         let by_user = || if left.user == right.user { std::cmp::Ordering::Equal } else { user(left).cmp(user(right)) };
-        let by_segment = || state.segment(left.segment).cmp(state.segment(right.segment));
+        let by_segment = || state.segment(left.segment).cmp(&state.segment(right.segment));
         left.at.cmp(&right.at).then_with(by_user).then_with(by_segment)
     });
     let mut time: (Millis, String) = (Millis::MIN, String::new());
@@ -48,7 +48,7 @@ pub fn encode(state: &mut WorkerState, out: &mut Vec<u8>) {
         out.extend_from_slice(b"\",\"userId\":");
         push_text(user, out);
         out.extend_from_slice(b",\"segmentId\":");
-        push_text(state.segment(change.segment), out);
+        push_text(&state.segment(change.segment), out);
         let entered: &[u8] = if change.entered { b",\"change\":\"entered\"}\n" } else { b",\"change\":\"left\"}\n" };
         out.extend_from_slice(entered);
         let length = (out.len() - start - 4) as u32;

@@ -10,17 +10,13 @@ use crate::service::Service;
 
 impl Service {
     fn view(&self, document: SegmentDocument) -> SegmentView {
-        let size = self.size(&document.id);
+        let size = self.engine.size(&document.id);
         let (version, faults) = self.editor.read(|documents| {
             let version = documents.segments.get(&document.id).map_or(0, |known| known.catalogue_version);
             (version, documents.faults_of_segment(&document.id))
         });
         let effective = self.editor.is_effective(version, document.status);
         SegmentView { document, size: Some(size), effective: Some(effective), faults }
-    }
-
-    fn size(&self, id: &str) -> u64 {
-        self.engine.memberships().iter().map(|membership| membership.read().size(id)).sum()
     }
 }
 
