@@ -13,6 +13,7 @@ mod changes;
 mod error;
 mod events;
 mod explanation;
+mod ids;
 mod members;
 mod operations;
 mod page;
@@ -24,16 +25,18 @@ mod sizes;
 mod traits;
 mod users;
 mod webhooks;
+mod words;
 
 pub use catalogue::{AUDIT_ACTIONS, AUDIT_KINDS, AuditItem, AuditQuery, CatalogueResource, FaultyDocument};
 pub use changes::{ChangeFilter, ChangePlace, ChangeResource, ChangesRead, GivenChange, VisitChange};
 pub use error::{PlatformError, Result};
 pub use events::EventResource;
 pub use explanation::{CountedEvents, ExplainedNode, Explanation};
+pub use ids::{IdFault, MAX_ID_BYTES, SegmentId, UserId};
 pub use members::{MembersChange, MembersMode, MembersOutcome};
 pub use operations::{
-    ChangeFigures, CheckpointFigures, ComponentHealth, EventFigures, Health, OperationsResource, SystemHealth,
-    SystemView,
+    ChangeFigures, CheckpointFigures, ComponentHealth, ComponentStatus, EventFigures, Health, OperationsResource,
+    SystemHealth, SystemView,
 };
 pub use page::Page;
 pub use platform::Platform;
@@ -44,11 +47,12 @@ pub use segments::{
 };
 pub use sizes::{Growth, GrowthSince, Overlap, Overlaps, SizeHistory, SizePoint, SizeQuery, SizeResource, SizesNow};
 pub use traits::{TraitDocument, TraitResource};
-pub use users::{UserEventQuery, UserId, UserQuery, UserResource, UserSegment, UserView};
+pub use users::{ListedUser, UserEventQuery, UserQuery, UserResource, UserSegment, UserView};
 pub use webhooks::{
     Webhook, WebhookAction, WebhookChange, WebhookDelivery, WebhookFigures, WebhookInput, WebhookResource,
     WebhookStatus, WebhookView,
 };
+pub use words::Word;
 
 /// The target of the spans that are exported. Nobody else looks at them, and without an exporter they cost nothing.
 pub const SPANS: &str = "audience::span";

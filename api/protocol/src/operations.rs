@@ -25,10 +25,38 @@ pub trait OperationsResource: Send + Sync + 'static {
 #[serde(rename_all = "camelCase")]
 pub struct ComponentHealth {
     /// UP or DOWN.
-    pub status: &'static str,
+    pub status: ComponentStatus,
     /// The fault, or figures.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
+}
+
+impl ComponentHealth {
+    /// A part that is up, with a fault that does not stop it, if there is one.
+    pub fn up(detail: Option<String>) -> ComponentHealth {
+        ComponentHealth { status: ComponentStatus::Up, detail }
+    }
+
+    /// A part that is down for as long as it has a fault.
+    pub fn of_fault(fault: Option<String>) -> ComponentHealth {
+        let status = if fault.is_none() { ComponentStatus::Up } else { ComponentStatus::Down };
+        ComponentHealth { status, detail: fault }
+    }
+
+    /// Returns whether the part is up.
+    pub fn is_up(&self) -> bool {
+        self.status == ComponentStatus::Up
+    }
+}
+
+/// The status of a part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum ComponentStatus {
+    /// The part does its work.
+    Up,
+    /// The part does not do its work.
+    Down,
 }
 
 /// Health of all parts.

@@ -1,10 +1,12 @@
 //! Segments: their documents, versions and lifecycle, their members, and what a change of rules would change.
 
+use audience_rules::catalogue::SegmentStatus;
 use audience_rules::fault::Fault;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::error::{Result, needs_engine};
+use crate::words::optional_word;
 use crate::{MembersChange, MembersOutcome, Page, Preview, PreviewInput, PreviewProgress};
 
 /// Segments. A platform implements what it can answer; the rest is refused with
@@ -118,7 +120,7 @@ pub struct SegmentDocument {
     #[serde(rename = "type")]
     pub kind: SegmentKind,
     /// DRAFT, ACTIVE, INACTIVE or ARCHIVED.
-    pub status: audience_rules::catalogue::SegmentStatus,
+    pub status: SegmentStatus,
     /// The rules of a dynamic segment, in canonical form.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rules: Option<Box<RawValue>>,
@@ -184,12 +186,12 @@ pub struct SegmentInput {
     /// Its purpose.
     #[serde(default)]
     pub description: String,
-    /// dynamic (default) or static, in any case.
-    #[serde(rename = "type", default)]
-    pub kind: Option<String>,
+    /// DYNAMIC (default) or STATIC, in any case.
+    #[serde(rename = "type", default, deserialize_with = "optional_word")]
+    pub kind: Option<SegmentKind>,
     /// DRAFT or ACTIVE (default) at creation, in any case.
-    #[serde(default)]
-    pub status: Option<String>,
+    #[serde(default, deserialize_with = "optional_word")]
+    pub status: Option<SegmentStatus>,
     /// The rules of a dynamic segment.
     #[serde(default)]
     pub rules: Option<Box<RawValue>>,
@@ -222,7 +224,7 @@ pub enum Transition {
 #[derive(Clone, Debug, Default)]
 pub struct SegmentQuery {
     /// Only segments of this status.
-    pub status: Option<audience_rules::catalogue::SegmentStatus>,
+    pub status: Option<SegmentStatus>,
     /// Only segments of this kind.
     pub kind: Option<SegmentKind>,
     /// Only segments with this text in id, name, description, tags or owner, in any case.

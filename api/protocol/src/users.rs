@@ -55,7 +55,7 @@ pub trait UserResource: Send + Sync + 'static {
     }
 
     /// Returns known users in order of their ids by bytes.
-    fn users(&self, query: &UserQuery) -> Result<Page<UserId>> {
+    fn users(&self, query: &UserQuery) -> Result<Page<ListedUser>> {
         needs_engine("which users there are", query)
     }
 
@@ -97,7 +97,7 @@ pub struct UserView {
 /// A user in a list.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct UserId {
+pub struct ListedUser {
     /// The id that the user goes by.
     pub user_id: String,
 }

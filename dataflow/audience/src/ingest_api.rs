@@ -140,12 +140,9 @@ impl EventResource for Ingest {
 
 impl OperationsResource for Ingest {
     fn health(&self) -> Health {
-        let detail = self.fault();
-        let status = if detail.is_none() { "UP" } else { "DOWN" };
-        Health {
-            ready: detail.is_none(),
-            components: BTreeMap::from([("kafka".into(), ComponentHealth { status, detail })]),
-        }
+        let fault = self.fault();
+        let ready = fault.is_none();
+        Health { ready, components: BTreeMap::from([("kafka".into(), ComponentHealth::of_fault(fault))]) }
     }
 
     /// Events are counted where they are taken.

@@ -1,14 +1,9 @@
 //! Checks of ids, names and lists, and the refusals that more than one kind of edit gives.
 
 use audience_contract::StoreError;
-use audience_protocol::{PlatformError, Result};
+use audience_protocol::{MAX_ID_BYTES, PlatformError, Result, SegmentId};
 use audience_rules::fault::{Fault, code};
 use audience_rules::json::JsonFault;
-
-/// The longest id or name of a segment, and the longest id of a user, in bytes.
-const MAX_ID_BYTES: usize = 256;
-/// Words that stand in the place of an id in the paths of the API.
-const RESERVED_IDS: [&str; 1] = ["preview"];
 
 /// One fault of a document.
 pub(crate) fn fault(pointer: &str, code: &'static str, message: impl Into<String>) -> Fault {
@@ -61,9 +56,7 @@ pub(crate) fn below(pointer: &str, faults: Vec<Fault>) -> Vec<Fault> {
 
 /// The fault of a segment's id, if it has one.
 pub(crate) fn id_fault(id: &str) -> Option<Fault> {
-    let is_good = !id.is_empty() && id.len() <= MAX_ID_BYTES && !RESERVED_IDS.contains(&id);
-    let message = || format!("an id has 1 to {MAX_ID_BYTES} bytes and is none of {RESERVED_IDS:?}; give one in `id`");
-    (!is_good).then(|| fault("/id", code::OUT_OF_RANGE, message()))
+    SegmentId::parse(id).err().map(|faulty| fault("/id", faulty.code, faulty.message))
 }
 
 /// Refuses a name that is empty or too long.

@@ -264,16 +264,16 @@ impl CatalogueResource for SegmentApi {
 
 impl OperationsResource for SegmentApi {
     fn health(&self) -> Health {
-        let component = |fault: Option<String>| {
-            let status = if fault.is_none() { "UP" } else { "DOWN" };
-            ComponentHealth { status, detail: fault }
-        };
-        let mut components = BTreeMap::from([("catalogue".to_owned(), component(self.editor.store_fault()))]);
+        let mut components =
+            BTreeMap::from([("catalogue".to_owned(), ComponentHealth::of_fault(self.editor.store_fault()))]);
         if let Some(memberships) = &self.memberships {
-            components.insert(format!("memberships:{}", memberships.name()), component(self.read_fault.lock().clone()));
+            components.insert(
+                format!("memberships:{}", memberships.name()),
+                ComponentHealth::of_fault(self.read_fault.lock().clone()),
+            );
         }
         if let Some(detail) = self.updates.fault() {
-            components.insert("segment-updates".to_owned(), ComponentHealth { status: "UP", detail });
+            components.insert("segment-updates".to_owned(), ComponentHealth::up(detail));
         }
         Health { ready: true, components }
     }

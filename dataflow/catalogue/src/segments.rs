@@ -31,12 +31,12 @@ pub(crate) fn create(documents: &mut Documents, input: SegmentInput, stamp: Stam
         return Err(PlatformError::Exists { kind: "segment", id });
     }
     check_name(&input.name)?;
-    let kind = match kind_of(&input)? {
+    let kind = match input.kind {
         Some(kind) => kind,
         None if input.members.is_some() => SegmentKind::Static,
         None => SegmentKind::Dynamic,
     };
-    let status = match status_of(input.status.as_deref())? {
+    let status = match input.status {
         None | Some(SegmentStatus::Active) => SegmentStatus::Active,
         Some(SegmentStatus::Draft) => SegmentStatus::Draft,
         Some(_) => return Err(invalid("/status", code::UNKNOWN_WORD, "a segment is created as DRAFT or ACTIVE")),
@@ -78,10 +78,10 @@ pub(crate) fn replace(
     let old = current(documents, id, expected)?;
     check_not_archived(&old)?;
     check_name(&input.name)?;
-    if kind_of(&input)?.is_some_and(|kind| kind != old.kind) {
+    if input.kind.is_some_and(|kind| kind != old.kind) {
         return Err(invalid("/type", code::DOES_NOT_FIT, "a segment keeps its type; create another one"));
     }
-    let status = match status_of(input.status.as_deref())? {
+    let status = match input.status {
         None => old.status,
         Some(status) => next_status(&old, status)?,
     };
@@ -270,26 +270,6 @@ fn next_status(document: &SegmentDocument, wanted: SegmentStatus) -> Result<Segm
     }
     let message = format!("segment {:?} cannot go from {:?} to {wanted:?}", document.id, document.status);
     Err(PlatformError::Conflict { code: "wrong_status", message })
-}
-
-fn kind_of(input: &SegmentInput) -> Result<Option<SegmentKind>> {
-    match input.kind.as_deref().map(str::to_ascii_uppercase).as_deref() {
-        None => Ok(None),
-        Some("DYNAMIC") => Ok(Some(SegmentKind::Dynamic)),
-        Some("STATIC") => Ok(Some(SegmentKind::Static)),
-        Some(_) => Err(invalid("/type", code::UNKNOWN_WORD, "a type is DYNAMIC or STATIC")),
-    }
-}
-
-fn status_of(word: Option<&str>) -> Result<Option<SegmentStatus>> {
-    match word.map(str::to_ascii_uppercase).as_deref() {
-        None => Ok(None),
-        Some("DRAFT") => Ok(Some(SegmentStatus::Draft)),
-        Some("ACTIVE") => Ok(Some(SegmentStatus::Active)),
-        Some("INACTIVE") => Ok(Some(SegmentStatus::Inactive)),
-        Some("ARCHIVED") => Ok(Some(SegmentStatus::Archived)),
-        Some(_) => Err(invalid("/status", code::UNKNOWN_WORD, "a status is DRAFT, ACTIVE, INACTIVE or ARCHIVED")),
-    }
 }
 
 /// "High value, Q3" → "high-value-q3".

@@ -37,7 +37,7 @@ pub(crate) fn of_start(path: &str, waits_for: &str) -> Option<Response> {
         "/health/ready" | "/actuator/health" => (StatusCode::SERVICE_UNAVAILABLE, "DOWN"),
         _ => return None,
     };
-    let start = ComponentHealth { status: "DOWN", detail: Some(waits_for.to_owned()) };
+    let start = ComponentHealth::of_fault(Some(waits_for.to_owned()));
     let components = BTreeMap::from([("start".to_owned(), start)]);
     Some(reply::json(
         code,
@@ -60,7 +60,7 @@ fn health(api: &Arc<Api>) -> Response {
 }
 
 fn is_any_down(components: &BTreeMap<String, ComponentHealth>) -> bool {
-    components.values().any(|component| component.status != "UP")
+    components.values().any(|component| !component.is_up())
 }
 
 fn respond(is_up: bool, is_down: bool, components: BTreeMap<String, ComponentHealth>) -> Response {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use audience_protocol::{PlatformError, SegmentKind, SegmentQuery, SegmentView, Transition};
+use audience_protocol::{PlatformError, SegmentKind, SegmentQuery, SegmentView, Transition, Word};
 use audience_rules::catalogue::SegmentStatus;
 use audience_rules::fault::code;
 use hyper::{Method, StatusCode};
@@ -43,23 +43,14 @@ pub(crate) const ROUTES: &[Route] = &[
     Route::new(Method::GET, "/api/segments/{id}/versions", Side::Segments, |api, call| Box::pin(versions(api, call))),
 ];
 
-const STATUSES: [(&str, SegmentStatus); 4] = [
-    ("DRAFT", SegmentStatus::Draft),
-    ("ACTIVE", SegmentStatus::Active),
-    ("INACTIVE", SegmentStatus::Inactive),
-    ("ARCHIVED", SegmentStatus::Archived),
-];
-
-const KINDS: [(&str, SegmentKind); 2] = [("DYNAMIC", SegmentKind::Dynamic), ("STATIC", SegmentKind::Static)];
-
 /// A PATCH without `If-Match` that was overtaken is tried again so often.
 const PATCH_TRIES: usize = 5;
 
 async fn list(api: Arc<Api>, call: Call) -> HandlerResult {
     let query = Query::read(&call.query);
     let query = SegmentQuery {
-        status: query.word("status", &STATUSES)?,
-        kind: query.word("type", &KINDS)?,
+        status: query.word("status", SegmentStatus::WORDS)?,
+        kind: query.word("type", SegmentKind::WORDS)?,
         text: query.one("q")?.map(str::to_owned),
         tag: query.one("tag")?.map(str::to_owned),
         owner: query.one("owner")?.map(str::to_owned),

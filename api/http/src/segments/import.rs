@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use audience_protocol::UserId;
 use audience_rules::fault::{Fault, code};
 use serde::Serialize;
 use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
@@ -9,7 +10,6 @@ use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAcce
 use crate::body::Media;
 use crate::json;
 use crate::problem::Problem;
-use crate::segments::input::MAX_ID;
 
 /// Rows named as rejected; a longer list helps nobody.
 const MAX_REJECTED: usize = 1_000;
@@ -70,12 +70,9 @@ impl Import {
 
     fn take(&mut self, row: u64, id: String) {
         self.received += 1;
-        if id.is_empty() {
-            self.reject(row, Some(id), code::EMPTY, "a user id is not empty".to_owned());
-        } else if id.len() > MAX_ID {
-            self.reject(row, Some(id), code::OUT_OF_RANGE, format!("a user id has at most {MAX_ID} bytes"));
-        } else if id.contains('\0') {
-            self.reject(row, Some(id), code::OUT_OF_RANGE, json::NUL.to_owned());
+        let fault = UserId::parse(&id).err();
+        if let Some(fault) = fault {
+            self.reject(row, Some(id), fault.code, fault.message);
         } else if self.seen.insert(id.clone()) {
             self.members.push(id);
         } else {

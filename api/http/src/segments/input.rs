@@ -1,6 +1,7 @@
 //! Requests to create, replace and change segments.
 
-use audience_protocol::{SegmentDocument, SegmentInput, SegmentKind};
+use audience_protocol::{SegmentDocument, SegmentInput, UserId, Word};
+use audience_rules::catalogue::SegmentStatus;
 use audience_rules::fault::{Fault, code};
 use serde::de::{self, Deserialize, Deserializer, IgnoredAny, Visitor};
 use serde_json::value::RawValue;
@@ -10,8 +11,6 @@ use crate::json;
 use crate::merge_patch::{given, merge};
 use crate::problem::Problem;
 
-/// Bytes of a user id.
-pub(crate) const MAX_ID: usize = 256;
 /// Characters of a note.
 const MAX_NOTE: usize = 1_000;
 
@@ -32,7 +31,7 @@ struct SegmentBody {
     #[serde(default)]
     rules: Option<Box<RawValue>>,
     #[serde(default)]
-    members: Option<Vec<UserId>>,
+    members: Option<Vec<IdText>>,
     #[serde(default)]
     tags: Option<Vec<String>>,
     #[serde(default)]
@@ -66,14 +65,20 @@ pub(crate) fn read(body: &[u8]) -> Result<SegmentInput, Problem> {
         id: body.id,
         name: body.name,
         description: body.description.unwrap_or_default(),
-        kind: body.kind,
-        status: body.status,
+        kind: word(body.kind.as_deref(), "/type", "a type")?,
+        status: word(body.status.as_deref(), "/status", "a status")?,
         rules: body.rules,
         members,
         tags: body.tags.unwrap_or_default(),
         owner: body.owner,
         note: checked_note(body.note, "/note")?,
     })
+}
+
+/// Reads a member that is a word; `subject` begins the sentence that lists the possible ones.
+fn word<W: Word>(text: Option<&str>, pointer: &str, subject: &str) -> Result<Option<W>, Problem> {
+    let unknown = || Problem::fault(pointer, code::UNKNOWN_WORD, format!("{subject} is {}", W::choices()));
+    text.map(|text| W::parse(text).ok_or_else(unknown)).transpose()
 }
 
 /// The body of a lifecycle step.
@@ -122,6 +127,7 @@ struct SegmentPatch {
 /// A change that was read.
 pub(crate) struct Patch {
     patch: SegmentPatch,
+    status: Option<SegmentStatus>,
     media: Media,
 }
 
@@ -138,7 +144,11 @@ impl Patch {
         let message = "this member cannot be taken out";
         let fault = |pointer: &str| Fault { pointer: pointer.into(), code: code::WRONG_TYPE, message: message.into() };
         let faults: Vec<_> = required.iter().filter(|(_, bad)| *bad).map(|(pointer, _)| fault(pointer)).collect();
-        if faults.is_empty() { Ok(Patch { patch, media }) } else { Err(Problem::invalid(faults)) }
+        if !faults.is_empty() {
+            return Err(Problem::invalid(faults));
+        }
+        let status = word(patch.status.as_ref().and_then(Option::as_deref), "/status", "a status")?;
+        Ok(Patch { patch, status, media })
     }
 
     /// The segment as it is to be. Rules are replaced as a whole, but merged (RFC 7396) where the media type says so.
@@ -153,8 +163,8 @@ impl Patch {
             id: Some(current.id),
             name: patch.name.clone().flatten().unwrap_or(current.name),
             description: patch.description.clone().map_or(current.description, Option::unwrap_or_default),
-            kind: Some(if current.kind == SegmentKind::Static { "STATIC" } else { "DYNAMIC" }.to_owned()),
-            status: patch.status.clone().flatten(),
+            kind: Some(current.kind),
+            status: self.status,
             rules,
             members: None,
             tags: patch.tags.clone().map_or(current.tags, Option::unwrap_or_default),
@@ -165,32 +175,32 @@ impl Patch {
 }
 
 /// A user id in JSON: text, or a whole number taken as its text.
-pub(crate) struct UserId(String);
+struct IdText(String);
 
-impl<'de> Deserialize<'de> for UserId {
+impl<'de> Deserialize<'de> for IdText {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct IdVisitor;
         impl Visitor<'_> for IdVisitor {
-            type Value = UserId;
+            type Value = IdText;
 
             fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 formatter.write_str("a user id")
             }
 
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<UserId, E> {
-                Ok(UserId(text.to_owned()))
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<IdText, E> {
+                Ok(IdText(text.to_owned()))
             }
 
-            fn visit_string<E: de::Error>(self, text: String) -> Result<UserId, E> {
-                Ok(UserId(text))
+            fn visit_string<E: de::Error>(self, text: String) -> Result<IdText, E> {
+                Ok(IdText(text))
             }
 
-            fn visit_u64<E: de::Error>(self, number: u64) -> Result<UserId, E> {
-                Ok(UserId(number.to_string()))
+            fn visit_u64<E: de::Error>(self, number: u64) -> Result<IdText, E> {
+                Ok(IdText(number.to_string()))
             }
 
-            fn visit_i64<E: de::Error>(self, number: i64) -> Result<UserId, E> {
-                Ok(UserId(number.to_string()))
+            fn visit_i64<E: de::Error>(self, number: i64) -> Result<IdText, E> {
+                Ok(IdText(number.to_string()))
             }
         }
         deserializer.deserialize_any(IdVisitor)
@@ -198,18 +208,16 @@ impl<'de> Deserialize<'de> for UserId {
 }
 
 /// The texts of ids.
-pub(crate) fn texts(ids: Vec<UserId>) -> Vec<String> {
+fn texts(ids: Vec<IdText>) -> Vec<String> {
     ids.into_iter().map(|id| id.0).collect()
 }
 
-/// Every id that is none, below `pointer`.
-pub(crate) fn check_members(members: &[String], pointer: &str) -> Result<(), Problem> {
-    let bad = members.iter().enumerate().filter(|(_, id)| id.is_empty() || id.len() > MAX_ID);
-    let fault = |(index, id): (usize, &String)| Fault {
-        pointer: format!("{pointer}/{index}"),
-        code: if id.is_empty() { code::EMPTY } else { code::OUT_OF_RANGE },
-        message: format!("a user id has 1 to {MAX_ID} bytes"),
+/// The faults of all texts that are no ids, below `pointer`.
+fn check_members(members: &[String], pointer: &str) -> Result<(), Problem> {
+    let fault = |(index, id): (usize, &String)| {
+        let fault = UserId::parse(id).err()?;
+        Some(Fault { pointer: format!("{pointer}/{index}"), code: fault.code, message: fault.message })
     };
-    let faults: Vec<_> = bad.map(fault).collect();
+    let faults: Vec<_> = members.iter().enumerate().filter_map(fault).collect();
     if faults.is_empty() { Ok(()) } else { Err(Problem::invalid(faults)) }
 }

@@ -76,8 +76,7 @@ impl HostStatus {
 impl OperationsResource for HostStatus {
     fn health(&self) -> Health {
         let waits = *self.waits.lock();
-        let status = if waits.is_none() { "UP" } else { "DOWN" };
-        let engine = ComponentHealth { status, detail: waits.map(str::to_owned) };
+        let engine = ComponentHealth::of_fault(waits.map(str::to_owned));
         Health { ready: waits.is_none(), components: BTreeMap::from([("engine".to_owned(), engine)]) }
     }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use audience_catalogue::unavailable;
-use audience_protocol::{Page, PlatformError, Result, UserEventQuery, UserId, UserQuery};
+use audience_protocol::{ListedUser, Page, PlatformError, Result, UserEventQuery, UserQuery};
 use audience_rules::ast::Millis;
 use audience_rules::event::event_to_json;
 use audience_rules::fault::Fault;
@@ -22,7 +22,7 @@ const MAX_AT_ONCE: usize = 1 << 20;
 
 impl Lookup {
     /// A page of known users, in order of their ids.
-    pub fn list_users(&self, query: &UserQuery) -> Result<Page<UserId>> {
+    pub fn list_users(&self, query: &UserQuery) -> Result<Page<ListedUser>> {
         let ids_after = |after: Option<&str>, limit| self.ids_after(&query.prefix, after, limit);
         page_of(query.limit, query.after.clone(), ids_after, |ids| self.sift(ids), |id| self.is_known(id))
     }
@@ -144,7 +144,7 @@ fn page_of(
     ids_after: impl Fn(Option<&str>, usize) -> Vec<String>,
     sift: impl Fn(Vec<String>) -> Result<Vec<String>>,
     is_known: impl Fn(&str) -> Result<bool>,
-) -> Result<Page<UserId>> {
+) -> Result<Page<ListedUser>> {
     let mut items = Vec::new();
     let (mut is_first, mut at_once) = (true, limit + 1);
     loop {
@@ -157,10 +157,10 @@ fn page_of(
                 continue;
             }
             if items.len() == limit {
-                let next_cursor = items.last().map(|UserId { user_id }: &UserId| user_id.clone());
+                let next_cursor = items.last().map(|ListedUser { user_id }: &ListedUser| user_id.clone());
                 return Ok(Page { items, next_cursor });
             }
-            items.push(UserId { user_id: id });
+            items.push(ListedUser { user_id: id });
         }
         if is_last {
             return Ok(Page { items, next_cursor: None });

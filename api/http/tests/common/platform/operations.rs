@@ -2,14 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use audience_protocol::{ComponentHealth, Health, OperationsResource};
+use audience_protocol::{ComponentHealth, ComponentStatus, Health, OperationsResource};
 
 use super::FakePlatform;
 
 impl OperationsResource for FakePlatform {
     fn health(&self) -> Health {
         let down = *self.down.lock().unwrap();
-        let component = ComponentHealth { status: if down { "DOWN" } else { "UP" }, detail: None };
+        let component =
+            ComponentHealth { status: if down { ComponentStatus::Down } else { ComponentStatus::Up }, detail: None };
         Health { ready: !down, components: BTreeMap::from([("engine".to_owned(), component)]) }
     }
 

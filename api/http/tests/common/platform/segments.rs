@@ -14,7 +14,7 @@ use audience_rules::fault::{Fault, code};
 use super::{FakePlatform, check, missing, special};
 
 fn document(id: String, input: SegmentInput) -> Result<(SegmentDocument, Vec<String>)> {
-    let is_static = input.kind.is_some_and(|kind| kind.eq_ignore_ascii_case("static"));
+    let is_static = input.kind == Some(SegmentKind::Static);
     if !is_static && input.rules.as_ref().is_none_or(|rules| rules.get().contains("fault")) {
         let faults = ["/rules/conditions/0/operator", "/rules/logic"];
         let fault = |at: &&str| Fault { pointer: (*at).into(), code: code::UNKNOWN_OPERATOR, message: "no".into() };

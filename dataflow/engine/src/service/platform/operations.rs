@@ -11,26 +11,23 @@ impl OperationsResource for Service {
     fn health(&self) -> Health {
         let mut components = BTreeMap::new();
         let failure = self.engine.done().failure;
-        let status = if failure.is_none() { "UP" } else { "DOWN" };
-        components.insert("engine".to_owned(), ComponentHealth { status, detail: failure.clone() });
+        components.insert("engine".to_owned(), ComponentHealth::of_fault(failure.clone()));
         let store_fault = self.store_fault();
-        let status = if store_fault.is_none() { "UP" } else { "DOWN" };
-        components.insert("stores".to_owned(), ComponentHealth { status, detail: store_fault.clone() });
+        components.insert("stores".to_owned(), ComponentHealth::of_fault(store_fault.clone()));
         // Events are served on with the rules that are known.
         let detail = self.editor.store_fault();
-        components.insert("catalogue".to_owned(), ComponentHealth { status: "UP", detail });
+        components.insert("catalogue".to_owned(), ComponentHealth::up(detail));
         for (name, fault) in self.connectors.faults() {
-            let status = if fault.is_none() { "UP" } else { "DOWN" };
-            components.insert(name, ComponentHealth { status, detail: fault });
+            components.insert(name, ComponentHealth::of_fault(fault));
         }
         if let Some(detail) = self.connectors.updates.fault() {
-            components.insert("segment-updates".to_owned(), ComponentHealth { status: "UP", detail });
+            components.insert("segment-updates".to_owned(), ComponentHealth::up(detail));
         }
         // The stream goes on without checkpoints and history.
         let detail = self.checkpoint_fault.lock().clone();
-        components.insert("checkpoints".to_owned(), ComponentHealth { status: "UP", detail });
+        components.insert("checkpoints".to_owned(), ComponentHealth::up(detail));
         if let Some(archive) = &self.archive {
-            components.insert("history".to_owned(), ComponentHealth { status: "UP", detail: archive.fault() });
+            components.insert("history".to_owned(), ComponentHealth::up(archive.fault()));
         }
         Health { ready: self.is_ready() && failure.is_none() && store_fault.is_none(), components }
     }

@@ -1,7 +1,7 @@
 //! Users, answered by lookups, and erased.
 
 use audience_protocol::{
-    Explanation, Page, Result, UserEventQuery, UserId, UserQuery, UserResource, UserSegment, UserView,
+    Explanation, ListedUser, Page, Result, UserEventQuery, UserQuery, UserResource, UserSegment, UserView,
 };
 use serde_json::value::RawValue;
 
@@ -28,7 +28,7 @@ impl UserResource for Service {
         self.lookup.why(user, segment, at)
     }
 
-    fn users(&self, query: &UserQuery) -> Result<Page<UserId>> {
+    fn users(&self, query: &UserQuery) -> Result<Page<ListedUser>> {
         self.lookup.list_users(query)
     }
 
