@@ -1,5 +1,6 @@
 //! The collection of memberships against the bitmaps that serve them, after every tick.
 #![allow(missing_docs)]
+#![expect(clippy::unwrap_used, reason = "a test that panics has failed, which is what a test is for")]
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;

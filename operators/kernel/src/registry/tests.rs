@@ -42,7 +42,7 @@ fn some_reading(kind: &MeasureKind, random: &mut Rng) -> Reading {
         2 if !kind.is_plain_number() => {
             let items: Vec<Value> = (0..random.usize(0..3)).map(|_| Value::Number(some_number(random))).collect();
             let mut bytes = Vec::new();
-            Value::Array(items.into()).encode(&mut bytes);
+            Value::Array(items).encode(&mut bytes);
             Reading::Flat(bytes.into())
         }
         3 if !kind.is_plain_number() => Reading::Flat(flat(ValueRef::Number(some_number(random)))),

@@ -22,8 +22,11 @@ fn restored(platform: &Platform, shards: &[(u32, Vec<u8>)], rules: &[(String, St
     worker
 }
 
-/// Returns the rows of users that are known or have events to come, by id, with measures by their keys.
-fn rows(worker: &WorkerState) -> BTreeMap<String, (bool, Vec<(MeasureText, Cell)>, Vec<PendingEvent>)> {
+/// Whether a user is known, the cells by the keys of their measures, and the events to come.
+type Row = (bool, Vec<(MeasureText, Cell)>, Vec<PendingEvent>);
+
+/// Returns the rows of users that are known or have events to come, by id.
+fn rows(worker: &WorkerState) -> BTreeMap<String, Row> {
     let membership = worker.membership.read();
     let mut rows = BTreeMap::new();
     for (slot, user) in (0..).zip(&worker.users) {
