@@ -2,9 +2,9 @@
 
 use std::ops::ControlFlow;
 
+use audience_contract::changes::decode;
 use audience_contract::{ChangeKind, MembershipChange};
 use audience_engine::service::PlatformStores;
-use audience_engine::service::changes::decode;
 
 use crate::ledger::Members;
 

@@ -5,9 +5,9 @@ use std::fs;
 use std::ops::ControlFlow;
 use std::path::Path;
 
+use audience_contract::changes::decode;
 use audience_contract::{ChangeKind, Document, DocumentKind, MembershipChange, Progress, StoreError};
 use audience_embedded::{Options, Stores};
-use audience_engine::service::changes::decode;
 use audience_rules::ast::Millis;
 use audience_rules::catalogue::{Catalogue, SegmentStatus};
 use audience_rules::event::event_to_json;
@@ -58,12 +58,12 @@ impl Ledger {
         let mut ledger = Ledger { progress: stores.changes().progress()?.unwrap_or_default(), ..Ledger::default() };
         let mut undecoded = None;
         stores.changes().read(0, &mut |tick, bytes| match decode(bytes) {
-            Some(changes) => {
+            Ok(changes) => {
                 ledger.changes.extend(changes.into_iter().map(|change| (tick, change)));
                 ControlFlow::Continue(())
             }
-            None => {
-                undecoded = Some(format!("the changes of tick {tick} cannot be decoded"));
+            Err(error) => {
+                undecoded = Some(format!("the changes of tick {tick}: {error}"));
                 ControlFlow::Break(())
             }
         })?;

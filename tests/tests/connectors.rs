@@ -129,7 +129,7 @@ fn a_failing_sink_gets_each_change_once() {
     let medium = Arc::new(Mutex::new(Medium { faults: 20, ..Medium::default() }));
     for (run, users) in [(0, 0..2_000), (1, 1_000..3_000)] {
         let service = start(stores.clone(), 2);
-        service.give_out_to(MemorySink::over(&medium, run)).unwrap();
+        service.emit_to(MemorySink::over(&medium, run)).unwrap();
         if run == 0 {
             segments(&service);
         }
@@ -159,7 +159,7 @@ fn writes_are_as_far_apart_as_the_sink_asks() {
     let stores = stores(directory.path());
     let medium = Arc::new(Mutex::new(Medium { interval: Duration::from_secs(86_400), ..Medium::default() }));
     let service = start(stores.clone(), 2);
-    service.give_out_to(MemorySink::over(&medium, 1)).unwrap();
+    service.emit_to(MemorySink::over(&medium, 1)).unwrap();
     segments(&service);
     for user in 0..50 {
         send(&service, [buy(user)]);
@@ -197,7 +197,7 @@ fn a_sink_that_comes_late_gets_everybody() {
         let newest = stores.changes.progress().unwrap().unwrap();
         stores.changes.forget(newest.tick + 1).unwrap();
         medium.lock().faults = 25;
-        service.give_out_to(MemorySink::over(&medium, seed)).unwrap();
+        service.emit_to(MemorySink::over(&medium, seed)).unwrap();
         let mut random = Random::new(seed);
         for _ in 0..200 {
             send(&service, (0..20).map(|_| buy(random.between(0, 26_000))));
@@ -234,7 +234,7 @@ fn follow_in(data: &Path, medium: &Arc<Mutex<Medium>>, users: std::ops::Range<u6
     let reached = medium.lock().reach.as_ref().map_or(0, |reach| reach.progress().tick);
     wait_beyond(&stores, reached);
     let before = medium.lock().clears;
-    service.give_out_to(MemorySink::over(medium, 1)).expect("a thread");
+    service.emit_to(MemorySink::over(medium, 1)).expect("a thread");
     wait_until("it is given out", || memberships(&service) == folded(&medium.lock().changes));
     service.stop();
     assert_eq!(memberships(&service), folded(&medium.lock().changes));

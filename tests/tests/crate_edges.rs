@@ -100,10 +100,22 @@ const LAYERS: &[Layer] = &[
     },
     Layer { name: "audience-background", internal: Internal::Only(&[]), forbidden: &[DATAFLOW, ASYNC, HTTP, STORES] },
     Layer {
+        name: "audience-emit",
+        internal: Internal::Only(&[
+            "audience-background",
+            "audience-catalogue",
+            "audience-contract",
+            "audience-protocol",
+            "audience-rules",
+        ]),
+        forbidden: &[DATAFLOW, ASYNC, HTTP, STORES],
+    },
+    Layer {
         name: "audience-engine",
         internal: Internal::Only(&[
             "audience-background",
             "audience-catalogue",
+            "audience-emit",
             "audience-kernel",
             "audience-contract",
             "audience-rules",
@@ -173,6 +185,7 @@ fn edge_check_finds_bad_edges() {
         (member("audience-rules", &[("audience-contract", true)]), "- audience-rules may not use audience-contract"),
         (member("audience-rules", &[("timely", false)]), "- audience-rules may not use timely"),
         (member("audience-kernel", &[("rdkafka-sys", false)]), "- audience-kernel may not use rdkafka-sys"),
+        (member("audience-emit", &[("audience-kernel", true)]), "- audience-emit may not use audience-kernel"),
         (member("audience-engine", &[("audience-embedded", true)]), "- audience-engine may not use audience-embedded"),
         (member("audience-engine", &[("tokio_util", false)]), "- audience-engine may not use tokio_util"),
         (member("audience-api", &[("audience-engine", true)]), "- audience-api may not use audience-engine"),

@@ -109,7 +109,7 @@ impl ProfileStore for MemoryStore {
 
 fn give(service: &Arc<Service>, medium: &Arc<Mutex<Medium>>, seed: u64) {
     let store = MemoryStore { medium: medium.clone(), random: Random::new(seed) };
-    service.give_profiles_to(Box::new(store), REFRESH).unwrap();
+    service.write_profiles_to(Box::new(store), REFRESH).unwrap();
 }
 
 fn fault(service: &Service) -> Option<String> {

@@ -295,7 +295,7 @@ fn each_message_of_a_source_counts_once_across_the_loss() {
         let reader = Reader { topic: topic.clone(), next: 0 };
         let reader = audience_engine::service::Reader { source: Box::new(reader), dead_letters: Box::new(NoLetters) };
         service.take_from(vec![reader]).unwrap();
-        service.give_out_to(Box::new(Medium { writer: round, ..medium.clone() })).unwrap();
+        service.emit_to(Box::new(Medium { writer: round, ..medium.clone() })).unwrap();
         for part in 0..3 {
             more(400 + 100 * round);
             pause(40 * part);

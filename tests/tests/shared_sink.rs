@@ -197,7 +197,7 @@ fn medium(seed: u64) -> Medium {
 }
 
 fn give_out(service: &Arc<Service>, medium: &Medium, wanted: u64) {
-    service.give_out_to_shared(Box::new(Shared { medium: medium.clone(), wanted, opened: 0 })).unwrap();
+    service.emit_to_shared(Box::new(Shared { medium: medium.clone(), wanted, opened: 0 })).unwrap();
 }
 
 #[test]

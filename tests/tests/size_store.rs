@@ -74,7 +74,7 @@ impl SizeStore for MemoryStore {
 }
 
 fn give(service: &Arc<Service>, medium: &Arc<Mutex<Medium>>, seed: u64) {
-    service.give_sizes_to(Box::new(MemoryStore { medium: medium.clone(), random: Random::new(seed) })).unwrap();
+    service.write_sizes_to(Box::new(MemoryStore { medium: medium.clone(), random: Random::new(seed) })).unwrap();
 }
 
 fn fault(service: &Service) -> Option<String> {

@@ -123,7 +123,7 @@ fn memberships(service: &Service) -> Members {
 }
 
 fn give_out(service: &Arc<Service>, medium: &Arc<Mutex<Medium>>, seed: u64) {
-    service.give_out_to(Box::new(TornSink { medium: medium.clone(), random: Random::new(seed) })).unwrap();
+    service.emit_to(Box::new(TornSink { medium: medium.clone(), random: Random::new(seed) })).unwrap();
 }
 
 fn is_equal(service: &Service, medium: &Mutex<Medium>) -> bool {

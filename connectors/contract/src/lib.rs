@@ -11,6 +11,7 @@
 #![warn(missing_docs)]
 
 mod audit;
+pub mod changes;
 mod history;
 mod last_changes;
 mod notes;

@@ -102,7 +102,7 @@ pub fn join_kafka(service: &Arc<Service>, settings: &KafkaSettings) -> anyhow::R
     };
     let made = [topic(Topic::user_segments(settings.partitions)), topic(Topic::user_segments_progress())];
     let writers = KafkaWriters::new(sink, made).context(KAFKA_SETTINGS)?;
-    Ok(service.give_out_to_shared(Box::new(writers))?)
+    Ok(service.emit_to_shared(Box::new(writers))?)
 }
 
 /// A topic under the name that the settings give it.

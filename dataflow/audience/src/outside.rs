@@ -69,9 +69,9 @@ impl Outside {
 
     /// Has a platform give out to all of it; what webhooks there are is in the store.
     pub fn join(self, service: &Arc<Service>, webhooks: Arc<dyn WebhookStore>) -> anyhow::Result<()> {
-        self.sinks.into_iter().try_for_each(|sink| service.give_out_to(sink))?;
-        self.sizes.into_iter().try_for_each(|store| service.give_sizes_to(store))?;
-        self.profiles.into_iter().try_for_each(|store| service.give_profiles_to(store, self.refresh))?;
+        self.sinks.into_iter().try_for_each(|sink| service.emit_to(sink))?;
+        self.sizes.into_iter().try_for_each(|store| service.write_sizes_to(store))?;
+        self.profiles.into_iter().try_for_each(|store| service.write_profiles_to(store, self.refresh))?;
         let (client, give_up_after) = (self.webhooks, self.give_up_after);
         Ok(service.post_webhooks(WebhookOptions { store: webhooks, client, give_up_after })?)
     }

@@ -3,13 +3,12 @@
 use std::ops::ControlFlow;
 
 use audience_contract::ChangeKind;
+use audience_contract::changes::visit;
 use audience_kernel::membership::{MemberUpdate, Membership, user_hash};
 use audience_kernel::operator::{Held, TickOutput};
 use audience_kernel::registry::BitmapId;
 use audience_rules::ast::SegmentId;
 use hashbrown::HashMap;
-
-use crate::service::changes::visit;
 
 /// What is no block of changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,7 +57,7 @@ pub fn take_tick(membership: &mut Membership, output: &TickOutput) -> Result<(),
             membership.segments.remove(&segment);
         }
     }
-    visited.ok_or(Undecoded)
+    visited.map_err(|_| Undecoded)
 }
 
 fn bitmap_of(membership: &mut Membership, segment: &SegmentId) -> BitmapId {

@@ -1,100 +1,81 @@
 //! The sources that feed the platform beside the APIs, and the sinks that follow it.
 
+use std::io;
 use std::sync::Arc;
-use std::thread::JoinHandle;
-use std::time::Instant;
+use std::time::Duration;
 
 use audience_catalogue::{SegmentUpdates, UpdateSender};
-use audience_contract::{Share, SharedSink, Sink};
+use audience_contract::{ProfileStore, Share, SharedSink, Sink, SizeStore};
+use audience_emit::{WebhookOptions, WebhooksError, change_log_name};
 use parking_lot::Mutex;
 
-use super::connector_metrics::ConnectorMetrics;
+use super::Service;
 use super::feed::{Feeder, FeederStatus, Reader};
-use super::runs::Runs;
-use super::status::Status;
-use super::writers::{FollowerStatus, Medium, SinkWriters};
-use super::{Service, named};
+use super::followers::Followers;
+use super::source_metrics::SourceMetrics;
 use crate::engine::EngineError;
 
-/// Sources and sinks, each on a thread of its own.
+/// Sources, each on threads of its own, and what sends changes of segments.
+#[derive(Default)]
 pub struct Connectors {
     feeders: Mutex<Vec<Arc<FeederStatus>>>,
-    followers: Mutex<Vec<(Arc<FollowerStatus>, JoinHandle<()>)>>,
-    /// Stores of sizes and of profiles.
-    outside: Mutex<Vec<Arc<Status>>>,
     /// Sends changes of segments.
     pub(super) updates: UpdateSender,
-    /// What sinks are told beside the tick that they hold.
-    pub(super) runs: Runs,
 }
 
 impl Connectors {
-    /// None yet.
-    pub fn new(runs: Runs) -> Self {
-        let (feeders, followers, outside) = (Mutex::default(), Mutex::default(), Mutex::default());
-        Connectors { feeders, followers, outside, updates: UpdateSender::default(), runs }
-    }
-
-    /// The least tick up to which every sink holds everything, as far as is known; none where there is no sink.
-    pub fn least_reached(&self) -> Option<u64> {
-        self.followers.lock().iter().map(|(status, _)| status.reached().unwrap_or(0)).min()
-    }
-
-    /// By connector, what keeps it from going on, if anything does.
+    /// By source, what keeps it from going on, if anything does.
     pub fn faults(&self) -> Vec<(String, Option<String>)> {
         let feeders = self.feeders.lock();
-        let sources = feeders.iter().map(|feeder| (format!("source:{}", feeder.source), feeder.fault()));
-        let (followers, outside) = (self.followers.lock(), self.outside.lock());
-        let sinks = followers.iter().map(|(sink, _)| (sink.name(), sink.fault()));
-        let sinks = sinks.chain(outside.iter().map(|store| (store.name.as_str(), store.fault())));
-        let sinks = sinks.map(|(name, fault)| (format!("sink:{name}"), fault));
-        sources.chain(sinks).collect()
+        feeders.iter().map(|feeder| (feeder.source.clone(), feeder.fault())).collect()
     }
 
-    /// Sizes, or profiles, are given to a store too.
-    pub fn add_outside(&self, store: Arc<Status>) {
-        self.outside.lock().push(store);
-    }
-
-    /// Notes how far each is behind, where `newest` is the newest tick committed.
-    pub fn observe(&self, metrics: &ConnectorMetrics, newest: u64) {
+    /// Sets the lag of each source.
+    pub fn observe(&self, metrics: &SourceMetrics) {
         self.feeders.lock().iter().for_each(|feeder| metrics.lag(&feeder.source, &feeder.lag()));
-        for (follower, _) in self.followers.lock().iter() {
-            metrics.behind(follower.name(), newest.saturating_sub(follower.reached().unwrap_or(0)));
-        }
-    }
-
-    /// Waits until the sinks have everything that is committed; one that fails is given up. The platform is ending since `begun`.
-    pub fn finish(&self, begun: Instant) {
-        let followers = std::mem::take(&mut *self.followers.lock());
-        for (status, _) in &followers {
-            status.close();
-        }
-        followers.into_iter().for_each(|(_, thread)| drop(thread.join()));
-        self.updates.finish(begun);
     }
 }
 
+fn unstarted(error: io::Error) -> EngineError {
+    EngineError::Start(error.to_string())
+}
+
 impl Service {
-    /// Gives membership changes out to a sink too, from where it is.
-    pub fn give_out_to(self: &Arc<Self>, sink: Box<dyn Sink>) -> Result<(), EngineError> {
-        self.give_out(Medium::one(sink))
+    /// Emits membership changes to a sink too, from its position.
+    pub fn emit_to(&self, sink: Box<dyn Sink>) -> Result<(), EngineError> {
+        self.followers.sinks.add(sink).map_err(unstarted)
     }
 
-    /// Gives membership changes out to a sink that several write side by side, each from where it is.
-    pub fn give_out_to_shared(self: &Arc<Self>, sink: Box<dyn SharedSink>) -> Result<(), EngineError> {
-        self.give_out(Medium::Shared(sink))
+    /// Emits membership changes to a sink that several writers write side by side, each from its position.
+    pub fn emit_to_shared(&self, sink: Box<dyn SharedSink>) -> Result<(), EngineError> {
+        self.followers.sinks.add_shared(sink).map_err(unstarted)
     }
 
-    fn give_out(self: &Arc<Self>, medium: Medium) -> Result<(), EngineError> {
-        let status = Arc::new(FollowerStatus::new(medium.name()));
-        let (service, of) = (self.clone(), status.clone());
-        let thread = named(&format!("sink {}", status.name()), move || {
-            SinkWriters::new(&service, of, medium).run();
-            Ok(())
-        })?;
-        self.connectors.followers.lock().push((status, thread));
+    /// Writes sizes of segments over time to a store too: what it does not hold, and then each minute that ends.
+    pub fn write_sizes_to(&self, store: Box<dyn SizeStore>) -> Result<(), EngineError> {
+        let Followers { sinks, sizes, .. } = &self.followers;
+        let name = store.name().to_owned();
+        let job = sizes.write_to(store, self.metrics.sinks.clone(), &self.jobs).map_err(unstarted)?;
+        sinks.add_store(name, job);
         Ok(())
+    }
+
+    /// Writes profiles of users to a store too. Those that change by time alone are written again after `refresh`.
+    pub fn write_profiles_to(&self, store: Box<dyn ProfileStore>, refresh: Duration) -> Result<(), EngineError> {
+        let Followers { sinks, profiles, .. } = &self.followers;
+        let (name, log) = (store.name().to_owned(), change_log_name(&*self.stores.notes)?);
+        let metrics = self.metrics.sinks.clone();
+        let job = profiles.write_to(store, (log, refresh), metrics, &self.jobs).map_err(unstarted)?;
+        sinks.add_store(name, job);
+        Ok(())
+    }
+
+    /// Starts to post to the webhooks that are stored, and takes new ones.
+    pub fn post_webhooks(&self, options: WebhookOptions) -> Result<(), EngineError> {
+        self.followers.webhooks.start(options).map_err(|error| match error {
+            WebhooksError::Store(error) => error.into(),
+            error => EngineError::Start(error.to_string()),
+        })
     }
 
     /// Sends changes of segments, whoever makes them.

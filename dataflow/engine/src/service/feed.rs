@@ -110,7 +110,7 @@ impl<'a> Feeder<'a> {
     pub fn run(mut self) {
         while let Err(error) = self.feed() {
             self.set_fault(Some(error.to_string()));
-            self.service.metrics.connectors.source_failed(&self.status.source);
+            self.service.metrics.sources.source_failed(&self.status.source);
             tracing::error!(source = self.status.source, %error, "events are not read");
             if matches!(error, FeedError::Source(SourceError::OffsetGone { .. })) {
                 self.status.is_gone.store(true, Ordering::Release);
@@ -202,7 +202,7 @@ impl<'a> Feeder<'a> {
         for gap in &batch.gaps {
             let (partition, wanted, resumed) = (gap.partition, gap.wanted, gap.resumed);
             tracing::error!(source = self.status.source, partition, wanted, resumed, "messages are lost");
-            self.service.metrics.connectors.lost(&self.status.source, resumed.saturating_sub(wanted));
+            self.service.metrics.sources.lost(&self.status.source, resumed.saturating_sub(wanted));
         }
         let defaults = EventDefaults { accepted_at: clock::now() };
         let mut records = Vec::new();
@@ -230,7 +230,7 @@ impl<'a> Feeder<'a> {
         }
         self.source.acknowledge(&batch.positions);
         let reasons = letters.iter().map(|letter| letter.code);
-        self.service.metrics.connectors.read(&self.status.source, batch.messages.len(), reasons);
+        self.service.metrics.sources.read(&self.status.source, batch.messages.len(), reasons);
         Ok(())
     }
 }

@@ -4,6 +4,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use audience_catalogue::CATALOGUE_ERRORS;
+use audience_emit::{SinkMetrics, WebhookMetrics};
 use audience_protocol::CheckpointFigures;
 use audience_protocol::PlatformError;
 use parking_lot::Mutex;
@@ -14,8 +15,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
-use super::connector_metrics::ConnectorMetrics;
-use super::webhooks::WebhookMetrics;
+use super::source_metrics::SourceMetrics;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct SegmentLabel {
@@ -68,8 +68,10 @@ pub struct Metrics {
     checkpoint_duration: Gauge<f64, std::sync::atomic::AtomicU64>,
     checkpoint_age: Gauge<f64, std::sync::atomic::AtomicU64>,
     last_checkpoint: Mutex<Option<Instant>>,
-    /// Of sources and sinks.
-    pub connectors: ConnectorMetrics,
+    /// Of sources.
+    pub sources: SourceMetrics,
+    /// Of sinks.
+    pub sinks: SinkMetrics,
     /// Of webhooks.
     pub webhooks: WebhookMetrics,
 }
@@ -78,11 +80,12 @@ impl Default for Metrics {
     fn default() -> Self {
         let latency = || Histogram::new(exponential_buckets(0.001, 2.0, 16));
         let mut registry = Registry::with_prefix("audience");
-        let connectors = ConnectorMetrics::new(&mut registry);
+        let (sources, sinks) = (SourceMetrics::new(&mut registry), SinkMetrics::new(&mut registry));
         let webhooks = WebhookMetrics::new(&mut registry);
         let mut metrics = Metrics {
             registry,
-            connectors,
+            sources,
+            sinks,
             webhooks,
             events: Counter::default(),
             ticks: Counter::default(),
@@ -172,6 +175,11 @@ impl Metrics {
     /// An edit is served.
     pub fn edit_done(&self, took: Duration) {
         self.edit_latency.observe(took.as_secs_f64());
+    }
+
+    /// The counter of writes to stores that failed.
+    pub fn store_errors(&self) -> Counter {
+        self.store_errors.clone()
     }
 
     /// A write to a store failed.

@@ -3,29 +3,21 @@
 pub mod archive;
 pub mod changes;
 pub mod checkpoint;
-mod committed;
-mod connector_metrics;
 mod connectors;
 mod erase;
 mod feed;
-mod follow;
-mod live;
+mod followers;
 pub(crate) mod metrics;
+mod past_sizes;
 mod people;
 mod platform;
-mod profiles;
 mod pump;
 pub(crate) mod recovery;
 pub mod restore;
-mod runs;
 mod sink;
-mod sizes;
-mod snapshot;
+mod source_metrics;
 pub(crate) mod standing;
-mod status;
 pub(crate) mod user;
-mod webhooks;
-mod writers;
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -33,31 +25,29 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use audience_background::Runner;
 pub use audience_background::clock;
 use audience_catalogue::{Documents, Editor, ship_traits, unavailable};
 use audience_contract::{
     CatalogueStore, ChangeLog, CheckpointStore, EventLog, MessageIndex, Notes, Progress, StoreError,
 };
+use audience_emit::Emitted;
+pub use audience_emit::WebhookOptions;
 use audience_protocol::{PlatformError, SPANS};
 use parking_lot::Mutex;
 
 use self::archive::{Archive, Offsite};
 use self::checkpoint::Checkpointer;
-use self::committed::Committed;
 use self::connectors::Connectors;
 use self::erase::Erasures;
 pub use self::feed::Reader;
-use self::live::Live;
+use self::followers::{Followers, Resumed, Served};
 use self::metrics::Metrics;
 use self::people::People;
 use self::pump::Pump;
 use self::recovery::Found;
-use self::runs::Runs;
 use self::sink::{Gathered, TickSink};
-use self::sizes::Sizes;
 use self::standing::Standing;
-pub use self::webhooks::WebhookOptions;
-use self::webhooks::Webhooks;
 use crate::advance::advance;
 use crate::cluster::coordinator::{Coordinator, Peers};
 use crate::cluster::protocol::Origin;
@@ -114,14 +104,13 @@ pub struct Service {
     checkpointer: Checkpointer,
     turn: Mutex<()>,
     erasures: Erasures,
-    committed: Arc<Committed>,
     cluster: Option<Arc<Coordinator>>,
     connectors: Connectors,
     people: People,
-    live: Live,
-    sizes: Sizes,
-    webhooks: Webhooks,
+    followers: Followers,
     archive: Option<Archive>,
+    /// What runs beside the requests, and ends with the run.
+    jobs: Runner,
     is_ready: AtomicBool,
     is_stopping: Arc<AtomicBool>,
     store_fault: Arc<Mutex<Option<String>>>,
@@ -193,15 +182,15 @@ impl Service {
         let standing = Arc::new(Standing::new(given, found.as_ref().map_or(0, |found| found.manifest.least.sequence)));
         let checkpointer = Checkpointer::new(&stores, archive.as_ref(), metrics.clone());
         let (is_live, store_fault) = (Arc::new(AtomicBool::new(false)), Arc::new(Mutex::new(None)));
-        let (committed, is_stopping) = (Arc::new(Committed::new(given.tick)), Arc::new(AtomicBool::new(false)));
+        let (is_stopping, jobs) = (Arc::new(AtomicBool::new(false)), Runner::default());
+        let emitted = Arc::new(Emitted::new(stores.changes.clone(), given));
         let sink = TickSink {
-            changes: stores.changes.clone(),
+            emitted: emitted.clone(),
             standing: standing.clone(),
             metrics: metrics.clone(),
             parts: checkpointer.parts(),
             is_live: is_live.clone(),
             store_fault: store_fault.clone(),
-            committed: committed.clone(),
             is_stopping: is_stopping.clone(),
             last_commit: None,
             gathered: Gathered::default(),
@@ -216,12 +205,14 @@ impl Service {
         let then = Documents::at(&*stores.catalogue, given.catalogue_version)?;
         let in_force = recovery::catch_up(&engine, &*stores.events, &standing, given, found.as_ref(), &then.catalogue)?;
         tell(begun, "the state is that which was given out");
-        let (sizes, runs) = (Sizes::as_of(&engine, &stores, given)?, Runs::begin(&stores, given.tick)?);
+        let resumed = Resumed::at(&emitted, &engine, &stores)?;
         is_live.store(true, Ordering::Release);
         go_on(&engine, &stores, &standing, given)?;
         let editor = Arc::new(Editor::open(stores.catalogue.clone(), given.catalogue_version)?);
+        let served = Served { engine: engine.clone(), standing: standing.clone() };
         let service = Arc::new(Service {
-            connectors: Connectors::new(runs),
+            followers: Followers::new(emitted, resumed, &stores, (served, &editor), (&metrics, jobs.stop())),
+            connectors: Connectors::default(),
             lookup: Lookup::new(&engine, &stores.events, &stores.catalogue, &editor),
             editor,
             stores,
@@ -232,13 +223,10 @@ impl Service {
             checkpointer,
             turn: Mutex::new(()),
             erasures: Erasures::default(),
-            committed,
             cluster: options.cluster.clone(),
             people: People::default(),
-            live: Live::new(given.tick),
-            sizes,
-            webhooks: Webhooks::default(),
             archive,
+            jobs,
             is_ready: AtomicBool::new(false),
             is_stopping,
             store_fault,
@@ -277,10 +265,7 @@ impl Service {
             service.watch_people();
             Ok(())
         })?;
-        let service = self.clone();
-        self.thread("live", move || service.read_live())?;
-        let service = self.clone();
-        self.thread("sizes", move || service.keep_sizes())?;
+        self.followers.start(&self.jobs).map_err(|error| EngineError::Start(error.to_string()))?;
         let (service, interval) = (self.clone(), options.checkpoint_interval);
         self.thread("checkpointer", move || service.checkpoint_every(interval))
     }
@@ -310,8 +295,7 @@ impl Service {
     /// Forgets changes that nobody can still want to resume from.
     fn forget_changes(&self) -> Result<(), EngineError> {
         let newest = self.stores.changes.progress()?.map_or(0, |progress| progress.tick);
-        let reached = self.connectors.least_reached().into_iter().chain(self.webhooks.least_reached());
-        let reached = reached.min().unwrap_or(newest);
+        let reached = self.followers.least_reached().unwrap_or(newest);
         let least = newest.saturating_sub(KEPT_TICKS).min(reached);
         Ok(self.stores.changes.forget(least.max(newest.saturating_sub(KEPT_TICKS_FOR_SINKS)))?)
     }
@@ -398,18 +382,21 @@ impl Service {
             return;
         }
         let begun = Instant::now();
+        self.jobs.stop().request();
         self.pump.close();
         self.editor.close();
         let results = self.threads.lock().drain(..).map(JoinHandle::join).collect::<Vec<_>>();
         results.into_iter().filter_map(Result::err).for_each(|_| tracing::error!("a thread died"));
+        self.jobs.wait_ended(None);
         if let Err(error) = self.checkpoint() {
             tracing::error!(%error, "no last checkpoint");
         }
         self.engine.stop();
-        self.note_sizes();
-        // Everything is committed now, and is yet to be given to who follows.
-        self.connectors.finish(begun);
-        self.webhooks.finish();
+        self.followers.sizes.note();
+        // Everything is committed now, and sinks are yet to hold it.
+        self.followers.sinks.finish();
+        self.connectors.updates.finish(begun);
+        self.followers.webhooks.finish();
     }
 }
 

@@ -6,12 +6,12 @@ use std::sync::mpsc::{SyncSender, TrySendError};
 use std::time::{Duration, Instant};
 
 use audience_background::Backoff;
-use audience_contract::{ChangeLog, Progress, StoreError};
+use audience_contract::{Progress, StoreError};
+use audience_emit::Emitted;
 use audience_kernel::operator::TickOutput;
 use parking_lot::Mutex;
 
 use super::checkpoint::Part;
-use super::committed::Committed;
 use super::metrics::Metrics;
 use super::standing::Standing;
 use crate::engine::{EngineError, Sink, TickDone};
@@ -24,8 +24,8 @@ const LAST: Duration = Duration::from_secs(10);
 
 /// Commits ticks, in order.
 pub struct TickSink {
-    /// Where membership changes go.
-    pub changes: Arc<dyn ChangeLog>,
+    /// The change log, and its followers.
+    pub emitted: Arc<Emitted>,
     /// What each tick will have brought.
     pub standing: Arc<Standing>,
     /// Figures.
@@ -36,8 +36,6 @@ pub struct TickSink {
     pub is_live: Arc<AtomicBool>,
     /// Why nothing can be written, for health.
     pub store_fault: Arc<Mutex<Option<String>>>,
-    /// Who waits for what was written.
-    pub committed: Arc<Committed>,
     /// The platform is to end.
     pub is_stopping: Arc<AtomicBool>,
     /// What is not written yet.
@@ -95,10 +93,11 @@ impl TickSink {
     }
 
     fn write_gathered(&mut self, progress: Progress) -> Result<(), EngineError> {
-        let gathered = std::mem::take(&mut self.gathered);
+        let mut gathered = std::mem::take(&mut self.gathered);
         let is_due = gathered.must_be_written || self.last_commit.is_none_or(|last| last.elapsed() >= IDLE_COMMIT);
         if self.is_live.load(Ordering::Acquire) && (!gathered.changes.is_empty() || is_due) {
-            self.write(progress, &gathered.changes)?;
+            let count = usize::try_from(gathered.entered + gathered.left).unwrap_or(usize::MAX);
+            self.write(progress, &mut gathered.changes, count)?;
             self.last_commit = Some(Instant::now());
         }
         let changed = (gathered.entered, gathered.left);
@@ -108,14 +107,11 @@ impl TickSink {
 
     /// Tries until it is written, or is damaged: nothing is given out before. Meanwhile the workers wait; only an end does not
     /// for long.
-    fn write(&self, progress: Progress, changes: &[u8]) -> Result<(), EngineError> {
+    fn write(&self, progress: Progress, changes: &mut Vec<u8>, count: usize) -> Result<(), EngineError> {
         let (mut backoff, mut stopping_since) = (Backoff::default(), None);
         loop {
-            match self.changes.commit(progress, changes) {
-                Ok(()) => {
-                    self.committed.reach(progress.tick);
-                    return Ok(());
-                }
+            match self.emitted.commit(progress, changes, count) {
+                Ok(()) => return Ok(()),
                 Err(error @ StoreError::Unavailable { .. }) => {
                     self.metrics.store_failed();
                     tracing::error!(%error, "membership changes could not be committed; trying again");

@@ -4,20 +4,14 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use audience_contract::TraitValues;
+use audience_emit::trait_values::{computed_traits, traits};
 use audience_kernel::aliases::IdSince;
 use audience_protocol::UserView;
 use audience_rules::ast::Millis;
 use audience_rules::catalogue::ComputedTrait;
-use audience_rules::decimal::Decimal;
 use audience_rules::event::event_to_json;
 use audience_rules::oracle::EventHistory;
-use audience_rules::record::{EventRef, RecordKind, records};
-use audience_rules::test::Operand;
-use audience_rules::unparse::value_to_json;
-use audience_rules::value::{Value, ValueRef};
-use hashbrown::HashMap;
-use serde_json::value::RawValue;
+use audience_rules::record::{EventRef, records};
 
 /// Of a run of records, those of the user who goes by these ids, each from its place in the order of acceptance on: what
 /// was accepted before that is erased, also while it still stands in the log.
@@ -55,51 +49,6 @@ pub fn view(
         event_count: history.events().len() as u64,
         segments: Vec::new(),
     })
-}
-
-/// The traits that `identify` events have set at an instant.
-pub fn traits(history: &EventHistory<'_>, now: Millis) -> TraitValues {
-    let mut identifies: Vec<&EventRef<'_>> = history.events().iter().filter(|event| sets_traits(event, now)).collect();
-    // A stable sort: equal timestamps stay in the order of acceptance.
-    identifies.sort_by_key(|event| event.timestamp());
-    let latest: HashMap<&str, ValueRef<'_>> = identifies.iter().flat_map(|event| event.traits()).collect();
-    let value = |name: &str| {
-        // A name with a dot is no path to itself.
-        let mut keys = name.split('.');
-        let mut value = *latest.get(keys.next()?)?;
-        for key in keys {
-            let ValueRef::Object(members) = value else { return None };
-            value = members.get(key)?;
-        }
-        if value.is_null() { None } else { raw(value.to_value()) }
-    };
-    latest.keys().filter_map(|name| Some(((*name).to_owned(), value(name)?))).collect()
-}
-
-fn sets_traits(event: &EventRef<'_>, now: Millis) -> bool {
-    event.kind() == RecordKind::Identify && event.timestamp() <= now
-}
-
-/// The computed traits that have a value at an instant.
-pub fn computed_traits(
-    history: &EventHistory<'_>,
-    computed: &BTreeMap<Arc<str>, ComputedTrait>,
-    now: Millis,
-) -> TraitValues {
-    let values = computed.values().filter_map(|computed| {
-        let value = match history.measure(&computed.behaviour, now) {
-            Operand::Missing => return None,
-            Operand::Value(value) => value.to_value(),
-            Operand::Number(number) => Value::Number(number),
-            Operand::Ratio { sum, count } => Value::Number(Decimal::from_units(sum.units() / i128::from(count))),
-        };
-        Some((computed.name.to_string(), raw(value)?))
-    });
-    values.collect()
-}
-
-fn raw(value: Value) -> Option<Box<RawValue>> {
-    RawValue::from_string(value_to_json(&value)).ok()
 }
 
 /// Pieces of an export are given away once they are this large.
@@ -182,28 +131,6 @@ mod tests {
         let _ = export.add(of_user(&history, &[("a".into(), 0)]));
         export.finish();
         pieces
-    }
-
-    #[test]
-    fn traits_are_those_that_rules_see() {
-        let mut records = Vec::new();
-        let mut identify = |user: &str, at: i64, traits: &str| {
-            let json = format!(r#"{{"userId":"{user}","eventType":"identify","timestamp":{at},"traits":{traits}}}"#);
-            decode_event(json.as_bytes(), &EventDefaults { accepted_at: 0 }, &mut records).expect("an event");
-        };
-        identify("a", 5, r#"{"late":1,"gone":null,"tie":1,"object":{"b":{"c":2}},"object.b":0,"null.b":1}"#);
-        identify("b", 3, r#"{"late":2,"gone":3,"only":"b","tie":0}"#);
-        identify("a", 5, r#"{"tie":2,"object.b.c":0,"object.x":0}"#);
-        identify("a", 11, r#"{"late":4,"future":5}"#);
-        identify("c", 6, r#"{"late":6,"other":7}"#);
-        let history = history(&records, &[("a".into(), 0), ("b".into(), 0)]);
-        let found = traits(&history, 10);
-        let names: Vec<&str> = found.keys().map(String::as_str).collect();
-        assert_eq!(names, ["late", "object", "object.b", "object.b.c", "only", "tie"]);
-        for name in names {
-            let value = history.trait_value(name, 10).map(|value| value_to_json(&value.to_value()));
-            assert_eq!(value.as_deref(), Some(found[name].get()), "{name}");
-        }
     }
 
     #[test]

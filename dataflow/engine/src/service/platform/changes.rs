@@ -6,11 +6,11 @@ use crate::service::Service;
 
 impl ChangeResource for Service {
     fn newest_change(&self) -> Result<ChangePlace> {
-        Ok(self.newest_place())
+        Ok(self.followers.live.newest_place())
     }
 
     fn on_changes(&self, wake: Box<dyn Fn() + Send + Sync>) -> Result<()> {
-        self.wake_on_changes(wake);
+        self.followers.live.on_changes(wake);
         Ok(())
     }
 
@@ -21,6 +21,6 @@ impl ChangeResource for Service {
         may_wait: bool,
         visit: &mut VisitChange<'_>,
     ) -> Result<ChangesRead> {
-        self.visit_changes(from, filter, may_wait, visit)
+        self.followers.live.visit(from, filter, may_wait, visit)
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use audience_protocol::{ComponentHealth, Health, OperationsResource, Result, SystemView};
+use audience_protocol::{ComponentHealth, Health, OperationsResource, Result, SizeResource, SystemView};
 
 use crate::service::metrics::Snapshot;
 use crate::service::{Service, clock};
@@ -17,7 +17,9 @@ impl OperationsResource for Service {
         // Events are served on with the rules that are known.
         let detail = self.editor.store_fault();
         components.insert("catalogue".to_owned(), ComponentHealth::up(detail));
-        for (name, fault) in self.connectors.faults() {
+        let sources = self.connectors.faults().into_iter().map(|(name, fault)| (format!("source:{name}"), fault));
+        let sinks = self.followers.sinks.faults().into_iter().map(|(name, fault)| (format!("sink:{name}"), fault));
+        for (name, fault) in sources.chain(sinks) {
             components.insert(name, ComponentHealth::of_fault(fault));
         }
         if let Some(detail) = self.connectors.updates.fault() {
@@ -35,10 +37,11 @@ impl OperationsResource for Service {
     fn metrics(&self) -> String {
         let faulty_documents = self.editor.read(|documents| documents.faulty.len() as u64);
         let done = self.engine.done();
-        self.connectors.observe(&self.metrics.connectors, self.committed.newest());
-        self.webhooks.observe(&self.metrics.webhooks);
+        self.connectors.observe(&self.metrics.sources);
+        self.followers.sinks.observe();
+        self.followers.webhooks.observe(&self.metrics.webhooks);
         let snapshot = Snapshot {
-            sizes: self.all_sizes().sizes.into_iter().collect(),
+            sizes: self.sizes_now().unwrap_or_default().sizes.into_iter().collect(),
             users: done.users,
             unkept_events: self.archive.as_ref().map_or(0, |kept| self.stores.events.end().saturating_sub(kept.end())),
             waiting_events: self.stores.events.end().saturating_sub(self.standing.sequence()),

@@ -59,7 +59,7 @@ impl SegmentResource for Service {
 
     fn delete_segment(&self, id: &str, expected: Option<u64>, author: &str) -> Result<()> {
         self.editor.delete_segment(id, expected, author)?;
-        self.forget_sizes(id);
+        self.followers.sizes.forget(id);
         Ok(())
     }
 

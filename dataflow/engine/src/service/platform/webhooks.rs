@@ -6,7 +6,7 @@ use crate::service::Service;
 
 impl WebhookResource for Service {
     fn create_webhook(&self, input: WebhookInput, author: &str) -> Result<WebhookView> {
-        self.add_webhook(input, author)
+        self.followers.webhooks.create(input, author)
     }
 
     fn replace_webhook(
@@ -16,7 +16,7 @@ impl WebhookResource for Service {
         expected: Option<u64>,
         author: &str,
     ) -> Result<WebhookView> {
-        self.edit_webhook(id, input, expected, author)
+        self.followers.webhooks.replace(id, input, expected, author)
     }
 
     fn change_webhook(
@@ -26,26 +26,26 @@ impl WebhookResource for Service {
         expected: Option<u64>,
         author: &str,
     ) -> Result<WebhookView> {
-        self.act_on_webhook(id, action, expected, author)
+        self.followers.webhooks.act_on(id, action, expected, author)
     }
 
     fn delete_webhook(&self, id: &str, expected: Option<u64>, author: &str) -> Result<()> {
-        self.remove_webhook(id, expected, author)
+        self.followers.webhooks.delete(id, expected, author)
     }
 
     fn webhook(&self, id: &str) -> Result<WebhookView> {
-        self.webhook_view(id)
+        self.followers.webhooks.get(id)
     }
 
     fn webhooks(&self) -> Result<Vec<WebhookView>> {
-        Ok(self.webhook_views())
+        Ok(self.followers.webhooks.all())
     }
 
     fn webhook_deliveries(&self, id: &str) -> Result<Vec<WebhookDelivery>> {
-        self.webhook_attempts(id)
+        self.followers.webhooks.attempts(id)
     }
 
     fn test_webhook(&self, id: &str) -> Result<WebhookDelivery> {
-        self.try_webhook(id)
+        self.followers.webhooks.test(id)
     }
 }

@@ -1,0 +1,257 @@
+//! Brings one writer of a sink up to date: exactly what the change log says of its users, in order, from its position.
+
+use std::ops::RangeInclusive;
+use std::sync::mpsc::sync_channel;
+use std::time::{Duration, Instant};
+
+use audience_background::Stop;
+use audience_contract::changes::ChangeRef;
+use audience_contract::{ChangeKind, MembershipChange, Progress, Reach, StoreError, Writer};
+use audience_protocol::SPANS;
+
+use super::error::FollowError;
+use super::pieces::{Piece, Reading};
+use super::round::Round;
+use super::status::SinkStatus;
+use super::upstream::Upstream;
+
+/// Between two writes of the position alone while nothing changes: the change log does not go back for ever.
+const IDLE_REACH: Duration = Duration::from_secs(60);
+/// Between checks whether the sink is to end.
+const PATIENCE: Duration = Duration::from_millis(200);
+/// Pieces that were read and wait to be written, besides the one that is.
+const PIECES_WAITING: usize = 1;
+
+/// Brings one writer of a sink what is emitted for its users.
+pub struct Follower<'a> {
+    pub(super) upstream: &'a Upstream,
+    pub(super) status: &'a SinkStatus,
+    /// Requested once the sink is to end when it holds everything.
+    pub(super) stop: &'a Stop,
+    /// What all writers of the sink share.
+    pub(super) round: &'a Round,
+    /// Its number among them.
+    pub(super) index: usize,
+    pub(super) writer: &'a mut Writer,
+}
+
+impl<'a> Follower<'a> {
+    /// Follows until the sink is to end and holds everything, or holds what the round is to bring, or the round is broken
+    /// off.
+    pub fn follow(&mut self) -> Result<(), FollowError> {
+        let mut reached = self.open()?;
+        let (mut told, mut told_tick) = (Instant::now(), reached.tick);
+        self.set_fault(None);
+        self.round.note_opened();
+        while !self.round.is_broken() {
+            self.status.set(self.index, |writer| writer.reached = Some(reached.tick));
+            let newest = self.newest();
+            if newest.tick > reached.tick {
+                let (begun, is_due) = (Instant::now(), told.elapsed() >= IDLE_REACH);
+                if self.bring(&mut reached, newest, None, is_due)? {
+                    self.set_fault(None);
+                    (told, told_tick) = (Instant::now(), reached.tick);
+                    self.wait_until(begun + self.writer.sink.interval());
+                }
+                continue;
+            }
+            if self.stop.is_requested() || self.round.until().is_some() {
+                if told_tick < reached.tick {
+                    self.write(&self.reach(reached, None), &mut Vec::new())?;
+                }
+                return Ok(());
+            }
+            self.set_fault(self.writer.sink.fault());
+            self.upstream.emitted.wait_beyond(reached.tick, PATIENCE);
+        }
+        Ok(())
+    }
+
+    /// Opens the sink, and makes it hold everything as of the progress that is returned: changes can go on from there.
+    fn open(&mut self) -> Result<Progress, FollowError> {
+        match self.writer.sink.open()? {
+            Some(Reach::All(progress)) if self.can_follow_from(progress)? => Ok(progress),
+            Some(Reach::Users { progress, up_to }) if self.can_follow_from(progress)? => {
+                self.fill(progress.tick, Some((progress, up_to)))
+            }
+            // Everything that there was is still in the change log.
+            None if self.can_follow_from(Progress::default())? => {
+                self.mark(&self.reach(Progress::default(), None))?;
+                Ok(Progress::default())
+            }
+            None => self.fill(0, None),
+            Some(old) => {
+                let (sink, tick, run) = (self.status.name(), old.progress().tick, old.progress().run);
+                if self.upstream.runs.has_emitted(old.progress()) {
+                    tracing::warn!(
+                        sink,
+                        tick,
+                        "The change log does not go back to the sink's position; the sink restarts from scratch"
+                    );
+                } else {
+                    tracing::error!(
+                        sink,
+                        tick,
+                        run,
+                        "The sink holds what another data directory emitted; the sink restarts from scratch"
+                    );
+                }
+                let (owns, newest) = (self.writer.owns.clone(), self.newest());
+                self.mark(&Reach::nowhere())?;
+                self.writer.sink.clear(newest, &*owns)?;
+                self.fill(newest.tick, None)
+            }
+        }
+    }
+
+    /// Before a write that may be broken off halfway: says what is to be made of it then.
+    fn mark(&mut self, reach: &Reach) -> Result<(), FollowError> {
+        if self.writer.sink.is_transactional() { Ok(()) } else { self.write(reach, &mut Vec::new()) }
+    }
+
+    fn reach(&self, progress: Progress, up_to: Option<&str>) -> Reach {
+        self.upstream.runs.reach(progress, up_to)
+    }
+
+    fn set_fault(&self, fault: Option<String>) {
+        self.status.set(self.index, |writer| writer.fault = fault);
+    }
+
+    fn wait_until(&self, instant: Instant) {
+        while let Some(rest) = instant.checked_duration_since(Instant::now())
+            && !rest.is_zero()
+            && !self.round.is_broken()
+            && !self.stop.wait(rest.min(PATIENCE))
+        {}
+    }
+
+    fn newest(&self) -> Progress {
+        self.round.until().unwrap_or_else(|| self.upstream.emitted.newest())
+    }
+
+    /// Whether the change log has everything after that. A sink that is ahead of the log has another history: that of
+    /// another data directory, or of this one before an older copy took its place. A sink that is not ahead may have one, too.
+    fn can_follow_from(&self, progress: Progress) -> Result<bool, StoreError> {
+        let is_ours = progress.tick <= self.newest().tick && self.upstream.runs.has_emitted(progress);
+        Ok(is_ours && self.upstream.emitted.floor()? <= progress.tick.saturating_add(1))
+    }
+
+    /// Writes what changed after `reached` up to `newest`, in pieces. With `up_to`, it writes the changes of users up to that
+    /// id. Of the others it writes who left, since a piece that was broken off may have entered them: as of `reached`, or of a
+    /// tick since. Without changes it writes only if that `is_due`. Returns whether it wrote.
+    fn bring(
+        &mut self,
+        reached: &mut Progress,
+        newest: Progress,
+        up_to: Option<&str>,
+        is_due: bool,
+    ) -> Result<bool, FollowError> {
+        let owns = self.writer.owns.clone();
+        let is_whole = self.writer.sink.is_transactional();
+        let is_asked_for = |change: &ChangeRef<'_>| {
+            let may_be_there = !is_whole && change.change == ChangeKind::Left;
+            owns(change.user_id) && up_to.is_none_or(|up_to| change.user_id <= up_to || may_be_there)
+        };
+        let mut first = None;
+        let reading = self.reading(reached.tick + 1..=newest.tick, &is_asked_for);
+        let mut last = reading.read(&mut |piece| {
+            first = Some(piece);
+            false
+        })?;
+        let mut is_written = first.is_some();
+        if let Some(first) = first {
+            last = self.bring_pieces(reached, first, newest, up_to, &is_asked_for)?;
+        }
+        if !last.is_empty() || is_due || up_to.is_some() {
+            self.write(&self.reach(newest, up_to), &mut last)?;
+            is_written = true;
+        }
+        *reached = newest;
+        Ok(is_written)
+    }
+
+    /// Writes a full piece and the full ones after it; returns the changes after those. While a piece is written the next one
+    /// is read, on a thread of its own, and one more may wait.
+    fn bring_pieces(
+        &mut self,
+        reached: &mut Progress,
+        first: Piece,
+        newest: Progress,
+        up_to: Option<&str>,
+        is_asked_for: &(dyn Fn(&ChangeRef<'_>) -> bool + Sync),
+    ) -> Result<Vec<MembershipChange>, FollowError> {
+        let reading = self.reading(first.tick + 1..=newest.tick, is_asked_for);
+        let (give, pieces) = sync_channel(PIECES_WAITING);
+        std::thread::scope(|scope| {
+            // Nobody takes pieces any more if a write fails.
+            let mut take = move |piece| give.send(piece).is_ok();
+            let reader = scope.spawn(move || reading.read(&mut take));
+            for Piece { tick, mut changes } in std::iter::once(first).chain(pieces) {
+                // Of a tick in between only the number is known.
+                let progress = Progress { tick, ..*reached };
+                self.write(&self.reach(progress, up_to), &mut changes)?;
+                *reached = progress;
+            }
+            let read = reader.join().unwrap_or_else(|_| Err(unread()));
+            Ok(read?)
+        })
+    }
+
+    /// The changes of those ticks, in pieces as large as the sink asks for.
+    fn reading<'r>(
+        &self,
+        ticks: RangeInclusive<u64>,
+        is_asked_for: &'r (dyn Fn(&ChangeRef<'_>) -> bool + Sync),
+    ) -> Reading<'r>
+    where
+        'a: 'r,
+    {
+        let (emitted, round) = (&*self.upstream.emitted, self.round);
+        Reading { emitted, ticks, at_once: self.writer.sink.changes_at_once(), round, is_asked_for }
+    }
+
+    fn write(&mut self, reach: &Reach, changes: &mut Vec<MembershipChange>) -> Result<(), FollowError> {
+        if self.round.is_broken() {
+            return Err(FollowError::Broken);
+        }
+        let begun = Instant::now();
+        let (sink, tick) = (self.status.name(), reach.progress().tick);
+        let span = tracing::info_span!(target: SPANS, "sink.write", sink, tick, changes = changes.len());
+        span.in_scope(|| self.writer.sink.write(reach, changes))?;
+        self.upstream.metrics.written(self.status.name(), changes.len(), begun.elapsed());
+        changes.clear();
+        Ok(())
+    }
+
+    /// Fills a sink that has nothing, or only users up to some id, from a snapshot as of now, or of a tick not before `least`.
+    fn fill(&mut self, least: u64, broken_off: Option<(Progress, String)>) -> Result<Progress, FollowError> {
+        let snapshot = self.round.snapshot(self.upstream, least, self.newest())?;
+        let newest = snapshot.progress();
+        let up_to = match broken_off {
+            Some((mut reached, up_to)) => {
+                self.bring(&mut reached, newest, Some(&up_to), true)?;
+                Some(up_to)
+            }
+            None => {
+                self.mark(&self.reach(newest, Some("")))?;
+                None
+            }
+        };
+        let versions = self.upstream.segments.versions();
+        let (mut changes, at_once) = (Vec::new(), self.writer.sink.changes_at_once());
+        let owns = self.writer.owns.clone();
+        for user in snapshot.users_after(up_to.as_deref()).filter(|user| owns(snapshot.id(*user))) {
+            snapshot.append_entries(user, &versions, &mut changes);
+            if changes.len() >= at_once {
+                self.write(&self.reach(newest, Some(snapshot.id(user))), &mut changes)?;
+            }
+        }
+        self.write(&self.reach(newest, None), &mut changes)?;
+        Ok(newest)
+    }
+}
+
+/// The error where the reader of changes died.
+fn unread() -> StoreError {
+    StoreError::Unavailable { action: "reading changes", detail: "the thread that reads them died".to_owned() }
+}

@@ -1,0 +1,66 @@
+//! What the writers of a sink share.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
+
+use audience_contract::Progress;
+use parking_lot::Mutex;
+
+use super::error::FollowError;
+use super::snapshot::Snapshot;
+use super::upstream::Upstream;
+
+/// What the writers of a sink share from its opening until one of them fails.
+#[derive(Default)]
+pub struct Round {
+    /// The progress to which they bring the sink, and no further.
+    until: Option<Progress>,
+    is_broken: AtomicBool,
+    /// Writers that have opened.
+    opened: AtomicUsize,
+    snapshot: Mutex<Weak<Snapshot>>,
+}
+
+impl Round {
+    /// A round that ends at `until`, if there is such a progress.
+    pub fn up_to(until: Option<Progress>) -> Round {
+        Round { until, ..Round::default() }
+    }
+
+    /// The progress to which writers bring the sink before they end.
+    pub fn until(&self) -> Option<Progress> {
+        self.until
+    }
+
+    /// Whether one of the writers has failed: the others end.
+    pub fn is_broken(&self) -> bool {
+        self.is_broken.load(Ordering::Acquire)
+    }
+
+    /// Returns how many writers have opened.
+    pub fn opened(&self) -> usize {
+        self.opened.load(Ordering::Acquire)
+    }
+
+    /// Notes that one of the writers has opened.
+    pub fn note_opened(&self) {
+        self.opened.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// Ends the other writers.
+    pub fn break_off(&self) {
+        self.is_broken.store(true, Ordering::Release);
+    }
+
+    /// Returns a snapshot as of `newest`, or of a progress not before `least`: one for all writers that need one at the same
+    /// time.
+    pub fn snapshot(&self, upstream: &Upstream, least: u64, newest: Progress) -> Result<Arc<Snapshot>, FollowError> {
+        let mut held = self.snapshot.lock();
+        if let Some(snapshot) = held.upgrade().filter(|snapshot| snapshot.progress().tick >= least) {
+            return Ok(snapshot);
+        }
+        let snapshot = Arc::new(Snapshot::take(upstream, newest)?);
+        *held = Arc::downgrade(&snapshot);
+        Ok(snapshot)
+    }
+}
