@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use audience_contract::changes::decode;
 use audience_contract::{ChangeKind, MembershipChange};
-use audience_engine::engine::{Encode, EngineError, Sink, TickDone};
+use audience_engine::engine::{Encode, EngineFailure, Sink, TickDone};
 use audience_engine::service::changes::encode;
 use audience_rules::ast::Millis;
 use parking_lot::Mutex;
@@ -50,7 +50,7 @@ pub fn collector() -> (Encode, Sink, Collected) {
     let sink = move |done: TickDone| {
         for output in done.outputs {
             let changes = decode(&output.changes).ok().filter(|changes| changes.len() as u64 == output.change_count);
-            let changes = changes.ok_or_else(|| EngineError::Stopped("changes were lost".to_owned()))?;
+            let changes = changes.ok_or_else(|| EngineFailure::Bug("changes were lost"))?;
             into.lock().extend(changes.into_iter().map(|change| Change::of(done.tick, change)));
         }
         Ok(())

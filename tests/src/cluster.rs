@@ -5,7 +5,7 @@ use std::thread::JoinHandle;
 
 use audience_engine::cluster::coordinator::Coordinator;
 use audience_engine::cluster::host::{self, HostOptions};
-use audience_engine::engine::EngineError;
+use audience_engine::engine::{EngineError, StartError};
 
 /// The other processes of a cluster.
 pub struct Cluster {
@@ -18,13 +18,13 @@ impl Cluster {
     /// Starts them; each computes one run.
     pub fn start(processes: usize) -> Result<Cluster, EngineError> {
         let coordinator = Arc::new(Coordinator::bind("127.0.0.1:0", processes)?);
-        let address = coordinator.address().map_err(|error| EngineError::Start(error.to_string()))?.to_string();
+        let address = coordinator.address().map_err(|error| StartError::system("no address", error))?.to_string();
         let host = |process| {
             let options = HostOptions {
                 process,
                 coordinator: address.clone(),
                 listen: "127.0.0.1:0".to_owned(),
-                leaving: Arc::default(),
+                leaving: Default::default(),
                 status: Arc::default(),
             };
             std::thread::spawn(move || host::run(&options))

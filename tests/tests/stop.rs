@@ -1,11 +1,12 @@
-//! A stop while the store cannot be written.
+//! A stop, and a checkpoint, while the store cannot be written.
 
 use std::fs;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use audience_contract::{ChangeLog, Progress, Result, StoreError};
+use audience_contract::{ChangeLog, CheckpointStore, Progress, Result, StoreError};
+use audience_protocol::{ComponentStatus, OperationsResource};
 use audience_tests::ledger::Ledger;
 use audience_tests::platform::{create_rule, members, send, start, stores, wait_until};
 use serde_json::json;
@@ -61,4 +62,50 @@ fn it_does_not_wait_for_a_full_disk_and_nothing_is_lost() {
     drop(service);
     assert_eq!(Ledger::read(&left).unwrap().changes.len(), 1, "it entered once");
     fs::remove_dir_all(left).unwrap();
+}
+
+/// Checkpoints on a disk that is full.
+struct FullCheckpoints(Arc<dyn CheckpointStore>);
+
+impl CheckpointStore for FullCheckpoints {
+    fn put_shard(&self, _: u64, _: u32, _: &[u8]) -> Result<()> {
+        Err(StoreError::Unavailable { action: "writing a shard", detail: "no space left".to_owned() })
+    }
+
+    fn finish(&self, checkpoint: u64, manifest: &[u8]) -> Result<()> {
+        self.0.finish(checkpoint, manifest)
+    }
+
+    fn list(&self) -> Result<Vec<u64>> {
+        self.0.list()
+    }
+
+    fn manifest(&self, checkpoint: u64) -> Result<Vec<u8>> {
+        self.0.manifest(checkpoint)
+    }
+
+    fn shard(&self, checkpoint: u64, shard: u32) -> Result<Option<Vec<u8>>> {
+        self.0.shard(checkpoint, shard)
+    }
+
+    fn prune(&self, keep: usize) -> Result<()> {
+        self.0.prune(keep)
+    }
+}
+
+/// The engine goes on without the checkpoint, and health does not say that it has stopped.
+#[test]
+fn a_checkpoint_that_is_given_up_is_told_with_the_fault_of_its_store() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut full = stores(directory.path());
+    full.checkpoints = Arc::new(FullCheckpoints(full.checkpoints));
+    let service = start(full, 2);
+    service.checkpoint().unwrap();
+    let health = service.health();
+    assert_eq!(health.components["checkpoints"].detail.as_deref(), Some("writing a shard failed: no space left"));
+    assert_eq!((health.ready, health.components["engine"].status), (true, ComponentStatus::Up));
+    create_rule(&service, "bought", &json!({"event": "buy"}));
+    send(&service, [json!({"userId": "u", "eventType": "buy"})]);
+    wait_until("the engine goes on", || members(&service, "bought") == ["u"]);
+    service.stop();
 }

@@ -13,15 +13,12 @@ use audience_contract::{EventLog, MessageIndex};
 use audience_engine::cluster::coordinator::Coordinator;
 use audience_engine::cluster::host::{self, HostOptions};
 use audience_engine::cluster::{AskedStores, Origin};
-use audience_engine::edit::{self, Position};
-use audience_engine::engine::{Engine, EngineOptions, Seed, items_of_tick};
+use audience_engine::edit;
+use audience_engine::engine::{Beginning, Engine, EngineOptions, Seed, TickItems};
 use audience_engine::memory::{MemoryLog, MemoryMessages};
 use audience_engine::rule_set::RuleSet;
 use audience_engine::service::changes::encode;
 use audience_kernel::aliases::Aliases;
-use audience_kernel::message::Clock;
-use audience_kernel::operator::Inward;
-use audience_kernel::registry::Boundary;
 use audience_kernel::worker::WorkerState;
 use audience_rules::catalogue::{Catalogue, Definition, Segment, SegmentStatus};
 use audience_rules::event::{EventDecoder, EventDefaults};
@@ -85,15 +82,6 @@ struct Run {
     worker_cpu_us: f64,
 }
 
-/// No history, and the clock of all events.
-struct Beginning;
-
-impl Position for Beginning {
-    fn boundary(&self) -> Boundary {
-        Boundary { sequence: 0, clock: CLOCK }
-    }
-}
-
 fn main() -> anyhow::Result<()> {
     let args = Args::parse();
     if let [coordinator, process] = &args.host[..] {
@@ -101,7 +89,7 @@ fn main() -> anyhow::Result<()> {
             process: process.parse()?,
             coordinator: coordinator.clone(),
             listen: "127.0.0.1:0".to_owned(),
-            leaving: Arc::default(),
+            leaving: Default::default(),
             status: Arc::default(),
         };
         return Ok(host::run(&options)?);
@@ -212,10 +200,10 @@ fn measure(args: &Args, shape: Shape, pieces: &[Vec<u8>]) -> anyhow::Result<Run>
     };
     let seed: Seed =
         Arc::new(move |_, _| Ok((WorkerState::new(Arc::new(log.clone()), messages.clone()), Aliases::default())));
-    let engine = Engine::start(options, peers, seed, encode, Box::new(|_| Ok(())), Box::new(|_| {}))?;
+    let engine = Engine::start(options, peers, seed, encode, Box::new(|_| Ok(())), Beginning::at(CLOCK))?;
     let catalogue = catalogue(args.rules)?;
     let difference = RuleSet::default().difference(&RuleSet::of(&catalogue), &catalogue);
-    edit::apply(&engine, &MemoryLog::default(), &Beginning, difference)?;
+    edit::apply(&engine, &MemoryLog::default(), difference, 0)?;
     let (warm, counted) = pieces.split_at(pieces.len() / 2);
     feed(&engine, warm)?;
     let (begun, cpu_us) = (Instant::now(), worker_cpu_us()?);
@@ -236,13 +224,7 @@ fn feed(engine: &Engine, pieces: &[Vec<u8>]) -> anyhow::Result<()> {
     let workers = engine.workers();
     let mut last = None;
     for tick in pieces.chunks(workers) {
-        last = Some(engine.submit(|_| {
-            let mut items = items_of_tick(workers, Clock::at(CLOCK), &[]);
-            for (items, piece) in items.iter_mut().zip(tick) {
-                items.push(Inward::Records(piece.clone()));
-            }
-            items
-        })?);
+        last = Some(engine.submit(|_| TickItems::dealt(tick.to_vec(), workers))?);
     }
     if let Some(last) = last {
         engine.wait_for(last)?;

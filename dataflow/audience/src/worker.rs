@@ -9,15 +9,14 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, ExitCode, ExitStatus, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use audience_api::{ApiOptions, Listen, Scope, Server};
+use audience_background::{Stop, clock};
 use audience_engine::cluster::host::{self, HostOptions};
 use audience_engine::cluster::link::SILENCE;
 use audience_engine::cluster::status::HostStatus;
-use audience_engine::service::clock;
 use audience_protocol::Platform;
 use clap::Args;
 use parking_lot::Mutex;
@@ -76,7 +75,7 @@ pub fn run(args: WorkerArgs) -> anyhow::Result<ExitCode> {
     if args.process == 0 {
         return serve::run_on(runtime, settings, Some(Cluster { listen: hosts[0].clone(), processes: hosts.len() }));
     }
-    let leaving = Arc::new(AtomicBool::new(false));
+    let leaving = Stop::default();
     let (coordinator, listen) = (hosts[0].clone(), hosts[args.process].clone());
     let status = Arc::new(HostStatus::default());
     let options = HostOptions { process: args.process, coordinator, listen, leaving, status };
@@ -117,7 +116,7 @@ async fn host(options: HostOptions, address: Option<SocketAddr>) -> anyhow::Resu
         };
         tokio::select! { _ = interrupt.recv() => {}, _ = terminate.recv() => {} }
         tracing::info!("leaving the run; a second signal ends at once");
-        leaving.store(true, Ordering::Release);
+        leaving.request();
         tokio::select! { _ = interrupt.recv() => {}, _ = terminate.recv() => {} }
         #[expect(clippy::disallowed_methods, reason = "asked for by the second signal; nothing is kept here")]
         std::process::exit(130);
@@ -125,7 +124,7 @@ async fn host(options: HostOptions, address: Option<SocketAddr>) -> anyhow::Resu
     loop {
         let run = options.clone();
         let ended = tokio::task::spawn_blocking(move || host::run(&run)).await.context("the run was cut off")?;
-        if options.leaving.load(Ordering::Acquire) {
+        if options.leaving.is_requested() {
             return Ok(ExitCode::SUCCESS);
         }
         if let Err(error) = ended {

@@ -9,21 +9,19 @@
 
 use std::collections::VecDeque;
 use std::ops::ControlFlow;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
 use audience_contract::EventLog;
-use audience_kernel::message::{Clock, Control};
+use audience_kernel::message::Control;
 use audience_kernel::operator::Inward;
 use audience_kernel::program::MeasureKey;
-use audience_kernel::registry::Boundary;
 use audience_rules::ast::{EventTypes, Filter};
 use audience_rules::record::{EventRef, RecordKind, records};
 use audience_rules::test::{filter_holds, filter_is_relative};
 use parking_lot::Mutex;
 
-use crate::engine::{Engine, EngineError, items_of_tick};
+use crate::engine::{Engine, EngineError, TickItems};
 use crate::rule_set::Difference;
 
 /// So many looks of a worker, a user for a rule each, take some 20 ms: events may wait as long.
@@ -33,15 +31,6 @@ const PIECE_BYTES: usize = 1 << 20;
 /// Pieces of one scanning thread that the workers have not done: enough to keep both at work, few enough that events
 /// come between.
 const PIECES_UNDER_WAY: usize = 2;
-
-/// Where the events submitted so far end, and the clock.
-pub trait Position: Sync {
-    /// As of the tick being made: see [`Engine::submit`].
-    fn boundary(&self) -> Boundary;
-
-    /// Called as the tick that publishes an edit is made.
-    fn publishing(&self) {}
-}
 
 /// Who looks on while history is scanned.
 pub trait Watch: Sync {
@@ -56,25 +45,26 @@ impl Watch for () {
     }
 }
 
-/// Brings a difference into force; gives the tick with which it is, once that is in the memberships.
+/// Brings a difference into force, which leads to a version of the catalogue. Returns the tick with which it is in force,
+/// once that is in the memberships.
 pub fn apply(
     engine: &Engine,
     log: &dyn EventLog,
-    position: &dyn Position,
     difference: Difference,
+    catalogue_version: u64,
 ) -> Result<u64, EngineError> {
     let mut steps = Vec::new();
     if is_small(engine, &difference) {
         steps.push(Control::Install { rules: difference.install, boundary: None });
         steps.push(Control::Scan { rank_depth: None });
     } else if !difference.install.is_empty() {
-        install(engine, log, position, &difference, &())?;
-        look_at_all(engine, position, &difference)?;
+        install(engine, log, &difference, &())?;
+        look_at_all(engine, &difference)?;
     }
     steps.push(Control::Publish(difference.publish));
-    let tick = control(engine, position, |_| {
-        position.publishing();
-        steps
+    let tick = engine.submit(|head| {
+        head.catalogue_version = catalogue_version;
+        TickItems::of(steps)
     })?;
     engine.wait_applied(tick)?;
     Ok(tick)
@@ -88,68 +78,50 @@ pub(crate) fn is_small(engine: &Engine, difference: &Difference) -> bool {
     is_complete && !difference.install.is_empty() && difference.install.len().saturating_mul(users) <= LOOKS_IN_A_TICK
 }
 
-pub(crate) fn control(
-    engine: &Engine,
-    position: &dyn Position,
-    make: impl FnOnce(Boundary) -> Vec<Control>,
-) -> Result<u64, EngineError> {
-    let workers = engine.workers();
-    engine.submit(|_| {
-        let boundary = position.boundary();
-        let steps: Vec<Arc<Control>> = make(boundary).into_iter().map(Arc::new).collect();
-        items_of_tick(workers, Clock::at(boundary.clock), &steps)
-    })
-}
-
 /// Installs the rules of a difference and brings their measures the history that they lack. Gives whether all of it is
 /// there: `watch` may stop it on the way.
 pub fn install(
     engine: &Engine,
     log: &dyn EventLog,
-    position: &dyn Position,
     difference: &Difference,
     watch: &dyn Watch,
 ) -> Result<bool, EngineError> {
     let mut end = 0;
     let needs_history = !difference.new_measures.is_empty();
     let rules = difference.install.clone();
-    let tick = control(engine, position, |boundary| {
-        end = boundary.sequence;
-        vec![Control::Install { rules, boundary: (needs_history && end > 0).then_some(boundary) }]
+    let tick = engine.submit(|head| {
+        end = head.sequence;
+        let boundary = (needs_history && end > 0).then(|| head.boundary());
+        TickItems::of(vec![Control::Install { rules, boundary }])
     })?;
     engine.wait_for(tick)?;
     if needs_history && end > 0 {
         let begun = Instant::now();
-        if !backfill(engine, log, position, &difference.new_measures, end, watch)? {
+        if !backfill(engine, log, &difference.new_measures, end, watch)? {
             return Ok(false);
         }
-        control(engine, position, |_| vec![Control::BackfillDone])?;
+        engine.submit_steps(vec![Control::BackfillDone])?;
         tracing::debug!(took = ?begun.elapsed(), "history scanned");
     }
     Ok(true)
 }
 
 /// Looks at every user: for the new ranks, depth by depth, and then for the rules.
-pub(crate) fn look_at_all(
-    engine: &Engine,
-    position: &dyn Position,
-    difference: &Difference,
-) -> Result<(), EngineError> {
+pub(crate) fn look_at_all(engine: &Engine, difference: &Difference) -> Result<(), EngineError> {
     for depth in 1..=difference.new_rank_depth {
-        scan(engine, position, Some(depth))?;
+        scan(engine, Some(depth))?;
     }
-    scan(engine, position, None)
+    scan(engine, None)
 }
 
-fn scan(engine: &Engine, position: &dyn Position, rank_depth: Option<u32>) -> Result<(), EngineError> {
+fn scan(engine: &Engine, rank_depth: Option<u32>) -> Result<(), EngineError> {
     let before = engine.done().scans;
-    control(engine, position, |_| vec![Control::Scan { rank_depth }])?;
+    engine.submit_steps(vec![Control::Scan { rank_depth }])?;
     let all = before + engine.workers() as u64;
     engine.wait(|done| done.scans >= all)?;
     if rank_depth.is_some() {
         // The ranks answer within this tick.
-        let boundary = position.boundary();
-        let tick = engine.submit_control(boundary.clock, None)?;
+        let tick = engine.submit_steps(Vec::new())?;
         engine.wait_for(tick)?;
     }
     Ok(())
@@ -201,7 +173,6 @@ impl<'a> Wanted<'a> {
 fn backfill(
     engine: &Engine,
     log: &dyn EventLog,
-    position: &dyn Position,
     measures: &[MeasureKey],
     end: u64,
     watch: &dyn Watch,
@@ -213,7 +184,7 @@ fn backfill(
         for range in log.split(0..end, engine.workers()) {
             let (wanted, scanned, is_stopped, failure) = (&wanted, &scanned, &is_stopped, &failure);
             scope.spawn(move || {
-                let mut piece = Piece::new(engine, position);
+                let mut piece = Piece::new(engine);
                 let mut result = Ok(());
                 let all = log.scan(range.clone(), &mut |run| {
                     let mut seen = 0;
@@ -249,7 +220,6 @@ fn backfill(
 /// History on its way to the workers.
 struct Piece<'a> {
     engine: &'a Engine,
-    position: &'a dyn Position,
     /// A part for each worker, who routes it.
     parts: Vec<Vec<u8>>,
     length: usize,
@@ -257,9 +227,9 @@ struct Piece<'a> {
 }
 
 impl<'a> Piece<'a> {
-    fn new(engine: &'a Engine, position: &'a dyn Position) -> Self {
+    fn new(engine: &'a Engine) -> Self {
         let parts = vec![Vec::new(); engine.workers()];
-        Piece { engine, position, parts, length: 0, under_way: VecDeque::new() }
+        Piece { engine, parts, length: 0, under_way: VecDeque::new() }
     }
 
     fn push(&mut self, record: &[u8]) {
@@ -277,13 +247,8 @@ impl<'a> Piece<'a> {
         self.length = 0;
         let workers = self.parts.len();
         let parts = std::mem::replace(&mut self.parts, vec![Vec::new(); workers]);
-        let tick = self.engine.submit(|_| {
-            let mut items = items_of_tick(workers, Clock::at(self.position.boundary().clock), &[]);
-            for (items, part) in items.iter_mut().zip(parts) {
-                items.push(Inward::Backfill(part));
-            }
-            items
-        })?;
+        let parts = parts.into_iter().map(Inward::Backfill).enumerate().collect();
+        let tick = self.engine.submit(|_| TickItems { parts, ..TickItems::default() })?;
         self.under_way.push_back(tick);
         match self.under_way.pop_front() {
             Some(oldest) if self.under_way.len() >= PIECES_UNDER_WAY => self.engine.wait_for(oldest).map(drop),

@@ -1,7 +1,7 @@
 //! The engine's side of reconciliation: each catalogue version is compared with the rules in force, and the difference
 //! is applied.
 //!
-//! Lock order: the turn first, and only where measures lack history; then the engine's and the position's locks. So no
+//! Lock order: the turn first, and only where measures lack history; then the engine's locks. So no
 //! checkpoint holds a part of a measure's history, and a checkpoint never waits for an edit that needs none.
 
 use std::sync::Arc;
@@ -14,12 +14,11 @@ use audience_kernel::program::Program;
 use audience_protocol::SPANS;
 use parking_lot::Mutex;
 
-use crate::edit::{self, Position, Watch};
+use crate::edit::{self, Watch};
 use crate::engine::{Engine, EngineError};
 use crate::preview::{Asked, Outcome, Previews};
 use crate::rule_set::RuleSet;
 use crate::service::metrics::Metrics;
-use crate::service::standing::Standing;
 
 /// How long the measures of a preview stay computed: as long as somebody may be typing.
 const PREVIEW_KEPT: Duration = Duration::from_secs(60);
@@ -31,8 +30,6 @@ pub(crate) struct EnforceContext<'a> {
     pub engine: &'a Engine,
     /// The history of all events.
     pub log: &'a dyn EventLog,
-    /// The engine's position.
-    pub standing: &'a Standing,
     /// Held while new measures get their history, and while a checkpoint is taken.
     pub turn: &'a Mutex<()>,
     /// The metrics of edits.
@@ -57,7 +54,7 @@ impl Enforcement for Enforcer<'_> {
     type Error = EngineError;
 
     fn enforce(&mut self, documents: &Documents) -> Result<(), EngineError> {
-        let EnforceContext { engine, log, standing, turn, metrics } = self.context;
+        let EnforceContext { engine, log, turn, metrics } = self.context;
         let begun = Instant::now();
         let version = documents.version;
         let next = self.in_force.followed_by(&documents.catalogue);
@@ -65,13 +62,12 @@ impl Enforcement for Enforcer<'_> {
         difference.new_measures.retain(|measure| !self.previews.kept_measures().contains(measure));
         let compared = begun.elapsed();
         let _turn = (!difference.new_measures.is_empty()).then(|| turn.lock());
-        standing.editing(version);
         if difference.is_empty() {
-            standing.publishing();
+            engine.set_catalogue_version(version);
         } else {
             let span = tracing::info_span!(target: SPANS, "edit.apply", version);
             let _span = span.enter();
-            edit::apply(engine, log, standing, difference)?;
+            edit::apply(engine, log, difference, version)?;
             metrics.edit_done(begun.elapsed());
             tracing::debug!(version, ?compared, in_force = ?begun.elapsed(), "The edit is in force");
         }
@@ -84,19 +80,19 @@ impl Enforcement for Enforcer<'_> {
         rule: &PreviewedRule,
         watch: &(dyn Fn(u64, u64) -> bool + Sync),
     ) -> Result<Option<PreviewCounts>, EngineError> {
-        let EnforceContext { engine, log, standing, turn, .. } = self.context;
+        let EnforceContext { engine, log, turn, .. } = self.context;
         let program = Arc::new(Program::compile(&rule.rule, &rule.documents.catalogue));
         let asked = Asked { program, against: rule.against.clone(), samples: rule.samples };
         let lacking = self.previews.lacking(&self.in_force, &asked);
         let _turn = (!lacking.measures.is_empty()).then(|| turn.lock());
-        let outcome = self.previews.run(engine, log, standing, &asked, lacking, &CallerWatch(watch))?;
+        let outcome = self.previews.run(engine, log, &asked, lacking, &CallerWatch(watch))?;
         Ok(outcome.map(counts))
     }
 
     fn free_preview(&mut self) -> Result<bool, EngineError> {
         let is_old = self.previews.kept_since().is_some_and(|since| since.elapsed() > PREVIEW_KEPT);
         if is_old {
-            self.previews.forget(self.context.engine, self.context.standing)?;
+            self.previews.forget(self.context.engine)?;
         }
         Ok(is_old)
     }

@@ -8,29 +8,40 @@
 //! whole tick to the sink, in order. A slow sink fills the channel, and so holds back the workers.
 
 mod collector;
+mod error;
+mod head;
 pub(crate) mod workers;
 
+use std::io;
 use std::sync::Arc;
-use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use audience_contract::Progress;
 use audience_kernel::aliases::Aliases;
 use audience_kernel::membership::Membership;
-use audience_kernel::message::{Clock, Control, PreviewResult};
-use audience_kernel::operator::{Inward, Outward, SizesCounted, TickOutput};
-use audience_kernel::worker::WorkerState;
+use audience_kernel::message::{Control, PreviewResult};
+use audience_kernel::operator::{Outward, SizesCounted, TickOutput};
+use audience_kernel::worker::{MeasureText, WorkerState};
 use audience_rules::ast::{Millis, SegmentId};
 use hashbrown::HashMap;
-use parking_lot::{Condvar, Mutex, RwLock, RwLockReadGuard};
+use parking_lot::{Condvar, Mutex, MutexGuard, RwLock, RwLockReadGuard};
 
 use self::collector::Collector;
+pub use self::error::{EngineError, EngineFailure, StartError};
+pub use self::head::{Beginning, Head, TickItems, Time, told_time};
 use self::workers::{Door, Give, Network, Started, Threads, WorkerOptions};
 use crate::cluster::coordinator::Peers;
 use crate::cluster::remote::Attached;
 
 /// Between looks for a process that is lost while the end is waited for.
 const LOOK: Duration = Duration::from_millis(10);
+
+/// Between looks for a failure while events are waited for.
+const FAILURE_LOOK: Duration = Duration::from_millis(100);
+/// Parts of a checkpoint that wait to be taken, beside one of each worker.
+const PARTS_WAITING: usize = 128;
 
 /// How long threads may take to end once nothing more comes of them.
 const END_PATIENCE: Duration = Duration::from_secs(1);
@@ -52,32 +63,32 @@ impl Default for EngineOptions {
     }
 }
 
-/// What stops the engine.
-#[derive(Clone, Debug, thiserror::Error)]
-pub enum EngineError {
-    /// A worker or a sink has failed.
-    #[error("the engine has stopped: {0}")]
-    Stopped(String),
-    /// It could not be started.
-    #[error("the engine cannot start: {0}")]
-    Start(String),
-}
-
-impl From<audience_contract::StoreError> for EngineError {
-    fn from(error: audience_contract::StoreError) -> Self {
-        EngineError::Stopped(error.to_string())
-    }
-}
-
 /// A tick of all workers.
 #[derive(Debug)]
 pub struct TickDone {
-    /// Its number.
+    /// Its number in this run.
     pub tick: u64,
+    /// The progress of the change log that it leads to.
+    pub progress: Progress,
+    /// When its oldest event was accepted.
+    pub oldest_accepted: Option<Instant>,
     /// What each worker gives.
     pub outputs: Vec<TickOutput>,
+    /// Whether a part of a checkpoint is taken as of this tick: it is of use only once the tick is committed.
+    pub is_captured: bool,
     /// Whether more ticks that are done stand right behind this one: a sink may keep what it writes until those come.
     pub has_more: bool,
+}
+
+/// A part of a checkpoint, as of one tick of one worker.
+#[derive(Debug)]
+pub struct CheckpointPart {
+    /// Shards.
+    pub shards: Vec<(u32, Vec<u8>)>,
+    /// The measures that are computed.
+    pub sources: Vec<MeasureText>,
+    /// The aliases, in the first part.
+    pub aliases: Option<Aliases>,
 }
 
 /// Takes every tick, in order. A tick counts as done once the next one without [`TickDone::has_more`] is taken.
@@ -85,9 +96,6 @@ pub type Sink = Box<dyn FnMut(TickDone) -> Result<(), EngineError> + Send>;
 
 /// Makes the state of a worker (of so many), on its own thread: its users, and the aliases.
 pub type Seed = Arc<dyn Fn(usize, usize) -> Result<(WorkerState, Aliases), EngineError> + Send + Sync>;
-
-/// Called as each tick is made, in order, before the workers have it.
-pub type OnSubmit = Box<dyn Fn(u64) + Send + Sync>;
 
 /// Writes a worker's changes down for the sink.
 pub type Encode = fn(&mut WorkerState, &mut Vec<u8>);
@@ -112,7 +120,7 @@ pub struct Done {
     /// What the last preview counted, over all workers.
     pub previewed: Option<Arc<PreviewResult>>,
     /// Why nothing more will be done.
-    pub failure: Option<String>,
+    pub failure: Option<EngineFailure>,
 }
 
 #[derive(Default)]
@@ -136,8 +144,8 @@ struct Seen {
 }
 
 impl Shared {
-    pub fn fail(&self, reason: String) {
-        self.done.lock().failure.get_or_insert(reason);
+    pub fn fail(&self, failure: EngineFailure) {
+        self.done.lock().failure.get_or_insert(failure);
         self.changed.notify_all();
         drop(self.seen.lock());
         self.seen_changed.notify_all();
@@ -176,7 +184,12 @@ pub(crate) type OutwardMessage = (usize, Outward);
 /// The workers.
 pub struct Engine {
     doors: Mutex<(u64, Vec<Door>)>,
-    on_submit: OnSubmit,
+    head: Mutex<Head>,
+    head_moved: Condvar,
+    time: Time,
+    first_number: u64,
+    started: Instant,
+    parts: Mutex<Receiver<CheckpointPart>>,
     memberships: Vec<Arc<RwLock<Membership>>>,
     aliases: Arc<RwLock<Aliases>>,
     shared: Arc<Shared>,
@@ -192,13 +205,15 @@ impl Engine {
         seed: Seed,
         encode: Encode,
         sink: Sink,
-        on_submit: OnSubmit,
+        beginning: Beginning,
     ) -> Result<Engine, EngineError> {
         let local = options.workers.max(1);
         let workers = local * peers.as_ref().map_or(1, Peers::processes);
         let (outward, taken) = sync_channel(workers * options.ticks_outward);
         let shared = Arc::new(Shared { seen: Mutex::new(vec![Seen::default(); workers]), ..Shared::default() });
-        let collector = Collector { workers, shared: shared.clone(), sink };
+        let started_at = Instant::now();
+        let (part_sender, parts) = sync_channel(PARTS_WAITING + workers);
+        let collector = Collector { workers, shared: shared.clone(), sink, started: started_at, parts: part_sender };
         let thread = std::thread::Builder::new().name("collector".to_owned());
         let collector = thread.spawn(move || collector.run(&taken)).map_err(start_error)?;
         let network = match &mut peers {
@@ -216,7 +231,7 @@ impl Engine {
             gives_members: false,
             aliases: Some(aliases.clone()),
             outward: Arc::new(move |worker| give(worker, &gives.0, &gives.1)),
-            fail: Arc::new(move |reason| fails.fail(reason)),
+            fail: Arc::new(move |failure| fails.fail(failure)),
         };
         let (threads, mut started) = workers::start(network, workers)?;
         match remote.wait() {
@@ -233,7 +248,23 @@ impl Engine {
             memberships.push(membership);
         }
         let threads = Mutex::new(Some((threads, collector)));
-        Ok(Engine { doors: Mutex::new((0, doors)), on_submit, memberships, aliases, shared, threads, peers })
+        let Beginning { head, first_number, time } = beginning;
+        let (doors, head) = (Mutex::new((0, doors)), Mutex::new(head));
+        let (started, parts) = (started_at, Mutex::new(parts));
+        Ok(Engine {
+            doors,
+            head,
+            head_moved: Condvar::new(),
+            time,
+            first_number,
+            started,
+            parts,
+            memberships,
+            aliases,
+            shared,
+            threads,
+            peers,
+        })
     }
 
     /// How many workers there are.
@@ -251,34 +282,57 @@ impl Engine {
         &self.aliases
     }
 
-    /// Submits a tick and gives its number: `make` gives what goes to each worker. One tick at a time is made, so that
-    /// what it reads of shared state is as of its place among the ticks. Blocks while too many ticks wait.
-    pub fn submit(&self, make: impl FnOnce(u64) -> Vec<Vec<Inward>>) -> Result<u64, EngineError> {
+    /// The end of the input.
+    pub fn head(&self) -> Head {
+        *self.head.lock()
+    }
+
+    /// Moves the head to a version of the catalogue that is in force without a tick of its own: ticks from here on are
+    /// labelled with it.
+    pub fn set_catalogue_version(&self, version: u64) {
+        self.head.lock().catalogue_version = version;
+    }
+
+    /// The parts of checkpoints, of each capture before its tick is done. Whoever captures takes all of them.
+    pub fn parts(&self) -> MutexGuard<'_, Receiver<CheckpointPart>> {
+        self.parts.lock()
+    }
+
+    /// The number over all runs of a tick of this run.
+    pub fn number_of(&self, tick: u64) -> u64 {
+        self.first_number + tick
+    }
+
+    /// Submits a tick and returns its number in this run. `make` moves the head to where the tick ends, and gives the
+    /// tick's content; ticks are made one at a time, in their order. Blocks while too many ticks wait.
+    pub fn submit(&self, make: impl FnOnce(&mut Head) -> TickItems) -> Result<u64, EngineError> {
         let mut doors = self.doors.lock();
         let tick = doors.0;
         let stopped = || {
             let failure = self.shared.done.lock().failure.clone();
-            EngineError::Stopped(failure.unwrap_or_else(|| "it was told to".to_owned()))
+            EngineError::Stopped(failure.unwrap_or(EngineFailure::Told))
         };
         if doors.1.is_empty() {
             return Err(stopped());
         }
-        let items = make(tick);
-        (self.on_submit)(tick);
+        let items = {
+            let mut head = self.head.lock();
+            head.clock = (self.time)(head.clock);
+            let items = make(&mut head);
+            let label = head.label(self.number_of(tick), self.started);
+            items.by_worker(doors.1.len(), head.clock, label)
+        };
         for (door, items) in doors.1.iter().zip(items) {
             door.give((tick, items)).map_err(|()| stopped())?;
         }
         doors.0 += 1;
+        self.head_moved.notify_all();
         Ok(tick)
     }
 
-    /// Submits a tick that moves the clock to `now` and does one edit, if any.
-    pub fn submit_control(&self, now: Millis, control: Option<Control>) -> Result<u64, EngineError> {
-        let workers = self.workers();
-        self.submit(|_| {
-            let steps: Vec<Arc<Control>> = control.map(Arc::new).into_iter().collect();
-            items_of_tick(workers, Clock::at(now), &steps)
-        })
+    /// Submits a tick with these steps, and no events.
+    pub fn submit_steps(&self, steps: Vec<Control>) -> Result<u64, EngineError> {
+        self.submit(|_| TickItems::of(steps))
     }
 
     /// What is known of the ticks done.
@@ -298,6 +352,19 @@ impl Engine {
             }
             self.shared.changed.wait(&mut done);
         }
+    }
+
+    /// Waits until all events below that sequence number are submitted.
+    pub fn wait_submitted(&self, sequence: u64) -> Result<(), EngineError> {
+        let mut head = self.head.lock();
+        while head.sequence < sequence {
+            if let Some(failure) = self.shared.done.lock().failure.clone() {
+                return Err(EngineError::Stopped(failure));
+            }
+            // A failure wakes nobody here.
+            self.head_moved.wait_for(&mut head, FAILURE_LOOK);
+        }
+        Ok(())
     }
 
     /// Waits until a tick is done.
@@ -359,13 +426,6 @@ impl Drop for Engine {
     }
 }
 
-/// A tick of this clock for each worker, with the same steps of an edit behind it.
-pub fn items_of_tick(workers: usize, clock: Clock, steps: &[Arc<Control>]) -> Vec<Vec<Inward>> {
-    let clock = Arc::new(Control::Clock(clock));
-    let items: Vec<Inward> = std::iter::once(&clock).chain(steps).cloned().map(Inward::Control).collect();
-    vec![items; workers]
-}
-
 /// Waits for the end of all threads.
 fn join(threads: Threads, collector: JoinHandle<()>) {
     let died = threads.join().into_iter().filter_map(Result::err);
@@ -389,6 +449,6 @@ fn give(worker: usize, shared: &Arc<Shared>, outward: &SyncSender<OutwardMessage
     })
 }
 
-fn start_error(error: impl std::fmt::Display) -> EngineError {
-    EngineError::Start(error.to_string())
+fn start_error(error: io::Error) -> EngineError {
+    StartError::thread(error).into()
 }

@@ -14,7 +14,7 @@ use audience_kernel::message::{Control, PreviewRequest, PreviewResult};
 use audience_kernel::program::{MeasureKey, Program};
 use audience_rules::ast::SegmentId;
 
-use crate::edit::{self, Position, Watch};
+use crate::edit::{self, Watch};
 use crate::engine::{Engine, EngineError};
 use crate::rule_set::{Difference, RuleSet};
 
@@ -74,7 +74,6 @@ impl Previews {
         &mut self,
         engine: &Engine,
         log: &dyn EventLog,
-        position: &dyn Position,
         asked: &Asked,
         lacking: Lacking,
         watch: &dyn Watch,
@@ -101,18 +100,18 @@ impl Previews {
             steps.push(Control::Install { rules: difference.install.clone(), boundary: None });
             steps.push(Control::Scan { rank_depth: None });
         } else {
-            if !edit::install(engine, log, position, &difference, watch)? {
-                self.uninstall(engine, position, rules)?;
+            if !edit::install(engine, log, &difference, watch)? {
+                uninstall(engine, rules)?;
                 return Ok(None);
             }
-            edit::look_at_all(engine, position, &difference)?;
+            edit::look_at_all(engine, &difference)?;
         }
         steps.push(Control::Preview(of));
-        let tick = edit::control(engine, position, |_| steps)?;
+        let tick = engine.submit_steps(steps)?;
         let previewed = engine.wait_for(tick)?.previewed;
         let measures = asked.program.measures().into_iter().cloned().collect();
         if let Some(before) = self.kept.replace(Kept { rules, measures, since: Instant::now() }) {
-            self.uninstall(engine, position, before.rules)?;
+            uninstall(engine, before.rules)?;
         }
         let previewed = previewed.map(|previewed| (*previewed).clone()).unwrap_or_default();
         Ok(Some(Outcome { previewed, is_history_scanned: !difference.new_measures.is_empty() }))
@@ -129,11 +128,11 @@ impl Previews {
     }
 
     /// Forgets the rule of the last preview.
-    pub fn forget(&mut self, engine: &Engine, position: &dyn Position) -> Result<(), EngineError> {
-        self.kept.take().map_or(Ok(()), |kept| self.uninstall(engine, position, kept.rules))
+    pub fn forget(&mut self, engine: &Engine) -> Result<(), EngineError> {
+        self.kept.take().map_or(Ok(()), |kept| uninstall(engine, kept.rules))
     }
+}
 
-    fn uninstall(&self, engine: &Engine, position: &dyn Position, rules: Vec<SegmentId>) -> Result<(), EngineError> {
-        edit::control(engine, position, |_| vec![Control::Uninstall(rules)]).map(drop)
-    }
+fn uninstall(engine: &Engine, rules: Vec<SegmentId>) -> Result<(), EngineError> {
+    engine.submit_steps(vec![Control::Uninstall(rules)]).map(drop)
 }

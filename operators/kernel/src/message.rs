@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 pub use audience_contract::Cause;
 use audience_rules::ast::{Millis, SegmentId};
@@ -56,6 +57,8 @@ pub enum IdentityChangeKind {
 pub enum Control {
     /// The clock of this tick.
     Clock(Clock),
+    /// What this tick means outside.
+    Label(TickLabel),
     /// Begins to compute these rules in silence.
     Install {
         /// The rules by segment.
@@ -124,6 +127,19 @@ pub struct SampledCount {
     pub count: u64,
     /// Some, spread over all.
     pub sample: Vec<String>,
+}
+
+/// What a tick means outside of the dataflow. It travels with the tick, and comes back with its output unchanged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TickLabel {
+    /// The tick's number over all runs.
+    pub number: u64,
+    /// All events below this sequence number are in this tick or an earlier one.
+    pub sequence: u64,
+    /// The version of the catalogue that is in force once the tick is done.
+    pub catalogue_version: u64,
+    /// When the tick's oldest event was accepted, measured from the start of the engine.
+    pub oldest_accepted: Option<Duration>,
 }
 
 /// The time of a tick.

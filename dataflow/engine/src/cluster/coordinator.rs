@@ -15,8 +15,7 @@ use super::link::{self, Link};
 use super::protocol::{Begin, FromHost, Hello, Origin, ToHost, VERSION};
 use super::remote::Attached;
 use super::stores::AskedStores;
-use crate::engine::{EngineError, EngineOptions, OutwardMessage, Shared};
-use crate::service::pause;
+use crate::engine::{EngineError, EngineFailure, EngineOptions, OutwardMessage, Shared, StartError};
 
 /// How long a process may take to make its connections once a run has begun.
 const BEGIN_PATIENCE: Duration = Duration::from_secs(15);
@@ -35,8 +34,7 @@ pub struct Coordinator {
 impl Coordinator {
     /// Listens for the others of so many processes, this one among them.
     pub fn bind(address: &str, processes: usize) -> Result<Coordinator, EngineError> {
-        let failed =
-            |error: io::Error| EngineError::Start(format!("cannot listen for processes on {address}: {error}"));
+        let failed = |error: io::Error| StartError::system(format!("cannot listen for processes on {address}"), error);
         let listener = TcpListener::bind(address).map_err(failed)?;
         listener.set_nonblocking(true).map_err(failed)?;
         Ok(Coordinator { listener, processes: processes.max(1), leaving: Arc::default() })
@@ -67,7 +65,7 @@ impl Coordinator {
         };
         for (process, joined) in &joined {
             let told = joined.link.send(&ToHost::Begin(Box::new(begin.clone())));
-            told.map_err(|error| EngineError::Start(format!("process {process} is lost: {error}")))?;
+            told.map_err(|error| lost(*process, error.to_string()))?;
         }
         self.connect(&begin, joined, &stores)
     }
@@ -122,10 +120,10 @@ impl Coordinator {
         match self.listener.accept() {
             Ok((stream, _)) => Ok(greet(stream).ok()),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                pause(LOOK);
+                std::thread::park_timeout(LOOK);
                 Ok(None)
             }
-            Err(error) => Err(EngineError::Start(format!("no connections can be taken: {error}"))),
+            Err(error) => Err(StartError::system("no connections can be taken", error).into()),
         }
     }
 
@@ -150,12 +148,12 @@ impl Coordinator {
                 && peers.stores.len() == others * begin.workers
         };
         while !is_whole(&peers) {
-            let lost = joined.iter().find_map(|(process, joined)| Some((process, joined.link.lost()?)));
-            if let Some((process, reason)) = lost {
-                return Err(EngineError::Start(format!("process {process} is lost: {reason}")));
+            let gone = joined.iter().find_map(|(process, joined)| Some((process, joined.link.lost()?)));
+            if let Some((process, reason)) = gone {
+                return Err(lost(*process, reason));
             }
             if begun.elapsed() > BEGIN_PATIENCE {
-                return Err(EngineError::Start("not all processes made their connections in time".to_owned()));
+                return Err(StartError::Unconnected.into());
             }
             if let Some((stream, hello)) = self.accept()? {
                 peers.take(begin, stream, &hello, stores)?;
@@ -242,7 +240,7 @@ impl Peers {
             let (process, shared) = (*process, shared.clone());
             link.on_lost(move |reason| {
                 tracing::error!(process, reason, "a process is lost");
-                shared.fail(format!("process {process} is lost: {reason}"));
+                shared.fail(EngineFailure::ProcessLost { process, reason });
             });
         }
         let mut attached = Attached::default();
@@ -272,6 +270,10 @@ impl Drop for Peers {
     }
 }
 
+fn lost(process: usize, reason: String) -> EngineError {
+    StartError::ProcessLost { process, reason }.into()
+}
+
 fn start_error(error: io::Error) -> EngineError {
-    EngineError::Start(error.to_string())
+    StartError::system("a process cannot be connected", error).into()
 }

@@ -3,11 +3,12 @@
 use std::io::{self, BufReader, BufWriter, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use audience_background::Stop;
 use audience_kernel::operator::Outward;
 use parking_lot::Mutex;
 
@@ -17,10 +18,10 @@ use super::link::{self, Link};
 use super::protocol::{Begin, FromHost, FromWorker, Hello, ToHost, ToWorker, VERSION};
 use super::status::HostStatus;
 use super::stores::RemoteStores;
-use crate::engine::EngineError;
 use crate::engine::workers::{self, Door, Give, Network, Started, WorkerOptions};
+use crate::engine::{EngineError, EngineFailure, StartError};
 use crate::service::changes::encode;
-use crate::service::{pause, recovery};
+use crate::service::recovery;
 
 /// Between tries to reach another process.
 const RETRY: Duration = Duration::from_millis(200);
@@ -41,21 +42,21 @@ pub struct HostOptions {
     /// Where this process listens for the others, `host:port`: as they reach it. Port 0: any.
     pub listen: String,
     /// Set once the process is to stop: the coordinator is then asked to end the run in order.
-    pub leaving: Arc<AtomicBool>,
+    pub leaving: Stop,
     /// Told how it goes.
     pub status: Arc<HostStatus>,
 }
 
 impl HostOptions {
     fn is_leaving(&self) -> bool {
-        self.leaving.load(Ordering::Acquire)
+        self.leaving.is_requested()
     }
 }
 
 /// Joins the coordinator, waiting for it as long as it takes, and computes until the run ends, if one begins. An error is that the run
 /// was cut off: threads of it may be left, so that the process is best ended.
 pub fn run(options: &HostOptions) -> Result<(), EngineError> {
-    let failed = |error: io::Error| EngineError::Start(format!("cannot listen on {}: {error}", options.listen));
+    let failed = |error: io::Error| StartError::system(format!("cannot listen on {}", options.listen), error);
     let listener = TcpListener::bind(&options.listen).map_err(failed)?;
     listener.set_nonblocking(true).map_err(failed)?;
     let port = listener.local_addr().map_err(failed)?.port();
@@ -65,7 +66,7 @@ pub fn run(options: &HostOptions) -> Result<(), EngineError> {
     let begin = match wait_for_begin(options, &link, &orders) {
         Some(ToHost::Begin(begin)) => begin,
         Some(ToHost::Refused(reason)) => {
-            return Err(EngineError::Start(format!("the coordinator refuses: {reason}")));
+            return Err(StartError::Refused(reason).into());
         }
         Some(ToHost::Beat) | None => return Ok(()),
     };
@@ -98,7 +99,7 @@ fn join(options: &HostOptions, address: &str, orders: &SyncSender<ToHost>) -> Op
             }
             Err(_) => {}
         }
-        pause(RETRY);
+        options.leaving.wait(RETRY);
     }
     None
 }
@@ -121,7 +122,7 @@ fn wait_for_begin(options: &HostOptions, link: &Link, orders: &Receiver<ToHost>)
 }
 
 fn lost(reason: &str) -> EngineError {
-    EngineError::Stopped(format!("the coordinator is lost: {reason}"))
+    EngineFailure::CoordinatorLost(reason.to_owned()).into()
 }
 
 /// The connections of a run.
@@ -150,7 +151,7 @@ impl Connections {
                     mesh[process] = Some(stream);
                 }
                 _ if begun.elapsed() > BEGIN_PATIENCE => return Err(io::ErrorKind::TimedOut.into()),
-                _ => pause(LOOK),
+                _ => std::thread::park_timeout(LOOK),
             }
         }
         let first = process * begin.workers;
@@ -168,7 +169,7 @@ fn connect_within(address: &str, hello: &Hello) -> io::Result<TcpStream> {
     loop {
         match connect(address, hello) {
             Err(error) if begun.elapsed() > BEGIN_PATIENCE => return Err(error),
-            Err(_) => pause(RETRY),
+            Err(_) => std::thread::park_timeout(RETRY),
             connected => return connected,
         }
     }
@@ -180,7 +181,7 @@ struct Run {
     ended: Receiver<()>,
     /// Workers that are yet to be told that no more ticks come.
     open: Arc<AtomicUsize>,
-    failure: Arc<Mutex<Option<String>>>,
+    failure: Arc<Mutex<Option<EngineFailure>>>,
     writers: Vec<JoinHandle<io::Result<()>>>,
 }
 
@@ -197,8 +198,8 @@ impl Run {
             writers.push(writer.spawn(move || write_outward(stream, &outward)).map_err(start_error)?);
         }
         let failed = failure.clone();
-        let fail = Arc::new(move |reason: String| {
-            failed.lock().get_or_insert(reason);
+        let fail = Arc::new(move |failure: EngineFailure| {
+            failed.lock().get_or_insert(failure);
         });
         let first = options.process * begin.workers;
         let gives = Mutex::new(senders.iter().cloned().map(Some).collect::<Vec<_>>());
@@ -228,7 +229,7 @@ impl Run {
             let reader = std::thread::Builder::new().name("ticks".to_owned());
             let read = move || match read_ticks(stream, door) {
                 Ok(()) => drop(open.fetch_sub(1, Ordering::AcqRel)),
-                Err(error) => fail(error.to_string()),
+                Err(error) => fail(EngineFailure::failed("ticks cannot be read", error)),
             };
             reader.spawn(read).map_err(start_error)?;
         }
@@ -254,7 +255,7 @@ impl Run {
             match self.ended.recv_timeout(LOOK) {
                 Ok(()) => break,
                 Err(RecvTimeoutError::Disconnected) => {
-                    return Err(EngineError::Stopped("a worker died; this is a fault of the program".to_owned()));
+                    return Err(EngineFailure::Bug("a worker died").into());
                 }
                 Err(RecvTimeoutError::Timeout) => {}
             }
@@ -266,19 +267,16 @@ impl Run {
                 }
                 return Err(lost(&reason));
             }
-            if let Some(reason) = self.failure.lock().clone() {
-                return Err(EngineError::Stopped(reason));
+            if let Some(failure) = self.failure.lock().clone() {
+                return Err(failure.into());
             }
         }
         for writer in self.writers {
-            let written = writer.join().map_err(|_| EngineError::Stopped("a writer died".to_owned()))?;
-            written.map_err(|error| EngineError::Stopped(error.to_string()))?;
+            let written = writer.join().map_err(|_| EngineFailure::Bug("a writer died"))?;
+            written.map_err(|error| EngineFailure::failed("what the workers give cannot be sent", error))?;
         }
         // Who goes before the coordinator has everything is missed.
-        let ended = Instant::now();
-        while link.lost().is_none() && ended.elapsed() < END_PATIENCE {
-            pause(LOOK);
-        }
+        link.wait_lost(END_PATIENCE);
         Ok(())
     }
 }
@@ -327,5 +325,5 @@ fn read_ticks(stream: TcpStream, door: Door) -> io::Result<()> {
 }
 
 fn start_error(error: io::Error) -> EngineError {
-    EngineError::Start(error.to_string())
+    StartError::system("the coordinator cannot be connected", error).into()
 }

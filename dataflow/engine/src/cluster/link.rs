@@ -5,13 +5,13 @@ use std::net::{Shutdown, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
 
+use audience_background::Stop;
 use parking_lot::Mutex;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use socket2::{SockRef, TcpKeepalive};
 
 use super::frame;
-use crate::service::pause;
 
 /// Between signs of life.
 const BEAT: Duration = Duration::from_millis(500);
@@ -34,6 +34,8 @@ type OnLost = Box<dyn FnOnce(String) + Send>;
 
 #[derive(Default)]
 struct State {
+    /// Given once the other side is lost.
+    stop: Stop,
     lost: Option<String>,
     on_lost: Option<OnLost>,
 }
@@ -43,6 +45,7 @@ impl State {
         let mut state = state.lock();
         if state.lost.is_none() {
             state.lost = Some(reason.clone());
+            state.stop.request();
             let on_lost = state.on_lost.take();
             drop(state);
             if let Some(on_lost) = on_lost {
@@ -82,11 +85,12 @@ impl Link {
             }
         })?;
         std::thread::Builder::new().name("link-beat".to_owned()).spawn(move || {
-            while beat_state.lock().lost.is_none() {
+            let stop = beat_state.lock().stop.clone();
+            while !stop.is_requested() {
                 if let Err(error) = write(&beat_writer, &beat) {
                     return State::lose(&beat_state, reason(&error));
                 }
-                pause(BEAT);
+                stop.wait(BEAT);
             }
         })?;
         Ok(Link { stream, writer, state })
@@ -100,6 +104,12 @@ impl Link {
     /// Why the other side is lost, if it is.
     pub fn lost(&self) -> Option<String> {
         self.state.lock().lost.clone()
+    }
+
+    /// Waits until the other side is lost, at most for that long.
+    pub fn wait_lost(&self, patience: Duration) {
+        let stop = self.state.lock().stop.clone();
+        stop.wait(patience);
     }
 
     /// Tells once the other side is lost; at once where it is.

@@ -12,7 +12,7 @@ use crate::service::checkpoint::Manifest;
 
 /// Processes of different versions do not understand each other; nor do builds of one version between which a message was changed,
 /// which is what is counted behind it.
-pub const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), "/2");
+pub const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), "/3");
 
 /// What a connection is for.
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -14,7 +14,7 @@ use super::link;
 use super::mirror;
 use super::protocol::{FromWorker, ToWorker};
 use crate::engine::workers::{Door, DoorMessage, Started, TICKS_AT_DOOR};
-use crate::engine::{EngineError, OutwardMessage, Shared};
+use crate::engine::{EngineError, EngineFailure, OutwardMessage, Shared, StartError};
 
 /// Workers that were told to begin.
 #[derive(Default)]
@@ -28,7 +28,7 @@ impl Attached {
         let mut all = Vec::new();
         for (started, receiver) in self.waiting {
             let told = receiver.recv().unwrap_or_else(|_| Err("its process is lost".to_owned()));
-            told.map_err(|reason| EngineError::Start(format!("worker {}: {reason}", started.worker)))?;
+            told.map_err(|reason| StartError::RemoteWorker { worker: started.worker, reason })?;
             all.push(started);
         }
         Ok(all)
@@ -55,13 +55,13 @@ impl Attached {
         let (from, failed) = (BufReader::with_capacity(1 << 16, stream.try_clone()?), shared.clone());
         std::thread::Builder::new().name(format!("ticks-from-{worker}")).spawn(move || {
             if let Err(reason) = reader.run(from) {
-                failed.fail(format!("worker {worker}: {reason}"));
+                failed.fail(EngineFailure::WorkerLost { worker, reason });
             }
         })?;
         let failed = shared.clone();
         std::thread::Builder::new().name(format!("ticks-to-{worker}")).spawn(move || {
             if let Err(error) = write_ticks(stream, &ticks) {
-                failed.fail(format!("worker {worker}: {error}"));
+                failed.fail(EngineFailure::WorkerLost { worker, reason: error.to_string() });
             }
         })?;
         self.waiting.push((Started { worker, door: Door::new(sender), membership }, wait));

@@ -2,14 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::mpsc::Receiver;
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError};
+use std::time::Instant;
 
-use audience_kernel::message::PreviewResult;
+use audience_contract::Progress;
+use audience_kernel::message::{PreviewResult, TickLabel};
 use audience_kernel::operator::{Outward, TickOutput};
 use audience_rules::ast::Millis;
 
+use super::head::oldest_accepted;
 use super::workers::Watch;
-use super::{OutwardMessage, Shared, Sink, TickDone};
+use super::{CheckpointPart, EngineError, EngineFailure, OutwardMessage, Shared, Sink, TickDone};
 
 /// Puts the workers' parts of ticks together.
 pub(super) struct Collector {
@@ -19,13 +22,17 @@ pub(super) struct Collector {
     pub(super) shared: Arc<Shared>,
     /// Who takes each whole tick.
     pub(super) sink: Sink,
+    /// The start of the engine, which labels count from.
+    pub(super) started: Instant,
+    /// Takes the parts of checkpoints.
+    pub(super) parts: SyncSender<CheckpointPart>,
 }
 
 impl Collector {
     /// Until nobody gives anything any more.
     pub(super) fn run(mut self, outward: &Receiver<OutwardMessage>) {
         let shared = self.shared.clone();
-        let _watch = Watch(Arc::new(move |reason| shared.fail(reason)));
+        let _watch = Watch(Arc::new(move |failure| shared.fail(failure)));
         let mut waiting = BTreeMap::new();
         while let Ok((_, item)) = outward.recv() {
             self.take(item, &mut waiting);
@@ -37,14 +44,39 @@ impl Collector {
             let is_whole = |tick: u64, outputs: &[TickOutput]| outputs.len() == self.workers && tick < counted;
             while let Some(first) = waiting.first_entry().filter(|first| is_whole(*first.key(), first.get())) {
                 let (tick, outputs) = first.remove_entry();
-                whole.push(TickDone { tick, outputs, has_more: true });
+                whole.push(self.whole(tick, outputs));
             }
             if let Some(last) = whole.last_mut() {
                 last.has_more = false;
                 self.finish(whole);
             }
         }
-        self.shared.fail("it was told to".to_owned());
+        self.shared.fail(EngineFailure::Told);
+    }
+
+    fn whole(&self, tick: u64, outputs: Vec<TickOutput>) -> TickDone {
+        let label = outputs.first().map(|output| output.label).unwrap_or_default();
+        let clock = outputs.iter().map(|output| output.clock).max().unwrap_or_default();
+        let TickLabel { number, sequence, catalogue_version, .. } = label;
+        let progress = Progress { tick: number, clock, sequence, catalogue_version, run: 0 };
+        TickDone {
+            tick,
+            progress,
+            oldest_accepted: oldest_accepted(&label, self.started),
+            is_captured: outputs.iter().any(TickOutput::has_part),
+            outputs,
+            has_more: true,
+        }
+    }
+
+    fn give_parts(&self, parts: Vec<CheckpointPart>) -> Result<(), EngineError> {
+        for part in parts {
+            // Nobody takes parts any more only when the engine is given up.
+            if let Err(TrySendError::Full(_)) = self.parts.try_send(part) {
+                return Err(EngineFailure::Bug("parts of a checkpoint are not taken").into());
+            }
+        }
+        Ok(())
     }
 
     fn take(&self, item: Outward, waiting: &mut BTreeMap<u64, Vec<TickOutput>>) {
@@ -58,7 +90,7 @@ impl Collector {
             Outward::Sizes(_) => {}
             // Read in place in this process, mirrored already where it comes from another.
             Outward::Held(_) => {}
-            Outward::Failed(reason) => self.shared.fail(reason),
+            Outward::Failed(reason) => self.shared.fail(EngineFailure::Worker(reason)),
         }
     }
 
@@ -70,8 +102,9 @@ impl Collector {
         for mut done in whole {
             let previewed = previewed(&mut done);
             known = Known { previewed: previewed.or(known.previewed), ..Known::of(&done) };
-            if let Err(error) = (self.sink)(done) {
-                return self.shared.fail(error.to_string());
+            let parts = take_parts(&mut done);
+            if let Err(error) = (self.sink)(done).and_then(|()| self.give_parts(parts)) {
+                return self.shared.fail(error.into());
             }
         }
         let mut done = self.shared.done.lock();
@@ -87,6 +120,17 @@ impl Collector {
         drop(done);
         self.shared.changed.notify_all();
     }
+}
+
+/// Takes the parts of a checkpoint out of a tick.
+fn take_parts(done: &mut TickDone) -> Vec<CheckpointPart> {
+    let outputs = done.outputs.iter_mut().filter(|output| output.has_part());
+    let parts = outputs.map(|output| CheckpointPart {
+        shards: std::mem::take(&mut output.shards),
+        sources: std::mem::take(&mut output.sources),
+        aliases: output.aliases.take(),
+    });
+    parts.collect()
 }
 
 /// What a tick tells of how things stand.
@@ -105,7 +149,7 @@ impl Known {
     fn of(done: &TickDone) -> Known {
         Known {
             ticks: done.tick + 1,
-            clock: done.outputs.iter().map(|output| output.clock).max().unwrap_or_default(),
+            clock: done.progress.clock,
             next_due: done.outputs.iter().filter_map(|output| output.next_due).min(),
             deepest_rank: done.outputs.iter().map(|output| output.deepest_rank).max().unwrap_or(0),
             users: done.outputs.iter().map(|output| output.known_users).sum(),

@@ -25,7 +25,7 @@ use timely::dataflow::operators::probe::{Handle as ProbeHandle, Probe};
 use timely::dataflow::operators::vec::Input;
 use timely::worker::Worker;
 
-use super::{Encode, EngineError, Seed};
+use super::{Encode, EngineError, EngineFailure, Seed, StartError};
 
 /// Ticks that a worker takes in before the first of them is done.
 const TICKS_UNDER_WAY: u64 = 8;
@@ -98,7 +98,7 @@ pub(crate) struct WorkerOptions {
     /// Makes who takes what comes out of a worker.
     pub outward: Arc<dyn Fn(usize) -> Give + Send + Sync>,
     /// Told why nothing more comes, where a thread ends by a fault of ours.
-    pub fail: Arc<dyn Fn(String) + Send + Sync>,
+    pub fail: Arc<dyn Fn(EngineFailure) + Send + Sync>,
 }
 
 /// The workers of how many processes, and which this one is.
@@ -143,7 +143,7 @@ pub(crate) type Threads = WorkerGuards<()>;
 /// Starts the worker threads of this process; gives them once all have their state, in their order.
 pub(crate) fn start(network: Network, options: WorkerOptions) -> Result<(Threads, Vec<Started>), EngineError> {
     let workers = network.workers();
-    let (builders, others) = network.build().map_err(EngineError::Start)?;
+    let (builders, others) = network.build().map_err(StartError::Network)?;
     let (started_sender, started) = sync_channel(workers);
     let shells = Mutex::new(vec![Shell { options, started: started_sender }; workers]);
     let threads = timely::execute::execute_from(builders, others, timely::WorkerConfig::default(), move |worker| {
@@ -153,8 +153,8 @@ pub(crate) fn start(network: Network, options: WorkerOptions) -> Result<(Threads
             shell.run(worker);
         }
     })
-    .map_err(EngineError::Start)?;
-    let died = || Err(EngineError::Start("a worker died".to_owned()));
+    .map_err(StartError::Network)?;
+    let died = || Err(StartError::WorkerDied.into());
     let all: Result<Vec<Started>, EngineError> =
         (0..workers).map(|_| started.recv().unwrap_or_else(|_| died())).collect();
     match all {
@@ -181,12 +181,12 @@ struct Shell {
 }
 
 /// Says so when a thread ends by a panic: a fault of ours, which must not leave others waiting.
-pub(crate) struct Watch(pub Arc<dyn Fn(String) + Send + Sync>);
+pub(crate) struct Watch(pub Arc<dyn Fn(EngineFailure) + Send + Sync>);
 
 impl Drop for Watch {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            (self.0)("a worker panicked: a process is lost, or this is a fault of the program".to_owned());
+            (self.0)(EngineFailure::Panicked);
         }
     }
 }

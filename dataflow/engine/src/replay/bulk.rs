@@ -23,8 +23,6 @@ use std::sync::mpsc::Receiver;
 use audience_contract::{EventLog, MessageIndex};
 use audience_kernel::aliases::Aliases;
 use audience_kernel::message::Clock;
-use audience_kernel::operator::Inward;
-use audience_kernel::registry::Boundary;
 use audience_kernel::worker::WorkerState;
 use audience_rules::ast::Millis;
 use audience_rules::catalogue::Catalogue;
@@ -33,8 +31,8 @@ use parking_lot::Mutex;
 
 use self::changes::Run;
 use self::decode::{Decoded, REFUSALS_TOLD, Refusal, decode};
-use crate::edit::{self, Position};
-use crate::engine::{Encode, Engine, EngineError, EngineOptions, Sink, TickDone, items_of_tick};
+use crate::edit;
+use crate::engine::{Beginning, Encode, Engine, EngineError, EngineFailure, EngineOptions, Sink, TickDone, TickItems};
 use crate::memory::{MemoryLog, MemoryMessages};
 use crate::rule_set::RuleSet;
 
@@ -127,7 +125,9 @@ pub fn replay(options: BulkOptions, input: &BulkInput<'_>) -> Result<Replayed, B
             let log = Arc::new(MemoryLog::default());
             match replay_with(options, input, Some(log))? {
                 ControlFlow::Continue(replayed) => Ok(replayed),
-                ControlFlow::Break(NeedsHistory) => Err(EngineError::Stopped("it has no history".to_owned()).into()),
+                ControlFlow::Break(NeedsHistory) => {
+                    Err(EngineError::from(EngineFailure::Bug("it has no history")).into())
+                }
             }
         }
     }
@@ -194,16 +194,7 @@ fn start(workers: usize, log: Arc<MemoryLog>, encode: Encode, tally: Arc<Mutex<T
     let seed: crate::engine::Seed =
         Arc::new(move |_, _| Ok((WorkerState::new(Arc::new(log.clone()), messages.clone()), Aliases::default())));
     let sink: Sink = Box::new(move |done| tally.lock().take(&done));
-    Engine::start(EngineOptions { workers, ..EngineOptions::default() }, None, seed, encode, sink, Box::new(|_| {}))
-}
-
-/// The beginning of everything: no events, and the clock at its earliest.
-struct Beginning;
-
-impl Position for Beginning {
-    fn boundary(&self) -> Boundary {
-        Boundary { sequence: 0, clock: 0 }
-    }
+    Engine::start(EngineOptions { workers, ..EngineOptions::default() }, None, seed, encode, sink, Beginning::at(0))
 }
 
 /// Feeds the engine.
@@ -231,7 +222,7 @@ impl<'a> Driver<'a> {
         if difference.is_empty() {
             return Ok(());
         }
-        self.last_tick = edit::apply(self.engine, &MemoryLog::default(), &Beginning, difference)?;
+        self.last_tick = edit::apply(self.engine, &MemoryLog::default(), difference, 0)?;
         Ok(())
     }
 
@@ -241,7 +232,7 @@ impl<'a> Driver<'a> {
         blocks: Receiver<io::Result<Receiver<Decoded>>>,
     ) -> Result<ControlFlow<NeedsHistory>, BulkError> {
         for promise in blocks {
-            let died = || EngineError::Stopped("a decoder died; this is a fault of the program".to_owned());
+            let died = || EngineError::from(EngineFailure::Bug("a decoder died"));
             let block = promise.map_err(BulkError::Read)?.recv().map_err(|_| died())?;
             if block.has_alias && self.log.is_none() {
                 return Ok(ControlFlow::Break(NeedsHistory));
@@ -281,14 +272,11 @@ impl<'a> Driver<'a> {
 
     /// Submits what waits.
     fn submit(&mut self, clock: Clock) -> Result<(), EngineError> {
-        let mut waiting = std::mem::take(&mut self.waiting).into_iter();
+        let waiting = std::mem::take(&mut self.waiting);
         let workers = self.engine.workers();
-        self.last_tick = self.engine.submit(|_| {
-            let mut items = items_of_tick(workers, clock, &[]);
-            for items in &mut items {
-                items.extend(waiting.next().map(Inward::Records));
-            }
-            items
+        self.last_tick = self.engine.submit(|head| {
+            head.clock = clock.now;
+            TickItems { limit: Some(clock.limit), ..TickItems::dealt(waiting, workers) }
         })?;
         Ok(())
     }

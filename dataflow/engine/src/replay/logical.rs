@@ -4,39 +4,27 @@ use std::sync::Arc;
 
 use audience_contract::{EventLog, MessageIndex};
 use audience_kernel::aliases::Aliases;
-use audience_kernel::message::{Clock, PreviewResult};
+use audience_kernel::message::PreviewResult;
 use audience_kernel::operator::Inward;
 use audience_kernel::program::Program;
-use audience_kernel::registry::Boundary;
 use audience_kernel::worker::WorkerState;
 use audience_rules::ast::{Millis, Node};
 use audience_rules::catalogue::Catalogue;
-use parking_lot::Mutex;
 
 use crate::advance::advance;
 use crate::cluster::coordinator::Coordinator;
 use crate::cluster::protocol::Origin;
 use crate::cluster::stores::AskedStores;
-use crate::edit::{self, Position, Watch};
-use crate::engine::{Encode, Engine, EngineError, EngineOptions, Sink, items_of_tick};
+use crate::edit::{self, Watch};
+use crate::engine::{Beginning, Encode, Engine, EngineError, EngineOptions, Sink, TickItems};
 use crate::memory::{MemoryLog, MemoryMessages};
 use crate::preview::{Asked, Previews};
 use crate::rule_set::RuleSet;
-
-/// Where this engine stands.
-struct Standing(Mutex<Boundary>);
-
-impl Position for Standing {
-    fn boundary(&self) -> Boundary {
-        *self.0.lock()
-    }
-}
 
 /// An engine with history in memory and a clock that moves when told.
 pub struct LogicalEngine {
     engine: Engine,
     log: Arc<MemoryLog>,
-    standing: Standing,
     catalogue: Catalogue,
     in_force: RuleSet,
     previews: Previews,
@@ -65,9 +53,8 @@ impl LogicalEngine {
             Ok((WorkerState::new(Arc::new(history.clone()), messages.clone()), Aliases::default()))
         });
         Ok(LogicalEngine {
-            engine: Engine::start(options, peers, seed, encode, sink, Box::new(|_| {}))?,
+            engine: Engine::start(options, peers, seed, encode, sink, Beginning::at(0))?,
             log,
-            standing: Standing(Mutex::new(Boundary { sequence: 0, clock: 0 })),
             catalogue: Catalogue::with_shipped_traits(),
             in_force: RuleSet::default(),
             previews: Previews::default(),
@@ -80,7 +67,7 @@ impl LogicalEngine {
 
     /// Now.
     pub fn clock(&self) -> Millis {
-        self.standing.boundary().clock
+        self.engine.head().clock
     }
 
     /// What is in force.
@@ -111,14 +98,12 @@ impl LogicalEngine {
         let mut records = std::mem::take(&mut self.waiting);
         self.waiting_count = 0;
         let range = self.log.append(&mut records)?;
-        *self.standing.0.lock() = Boundary { sequence: range.end, clock: now };
         let workers = self.engine.workers();
         // On one worker, which is another each time: where an event comes in must not matter.
         let target = (range.start as usize) % workers;
-        let tick = self.engine.submit(|_| {
-            let mut items = items_of_tick(workers, Clock::at(now), &[]);
-            items[target].push(Inward::Records(records));
-            items
+        let tick = self.engine.submit(|head| {
+            (head.sequence, head.clock) = (range.end, now);
+            TickItems { parts: vec![(target, Inward::Records(records))], ..TickItems::default() }
         })?;
         self.last_tick = Some(tick);
         Ok(())
@@ -127,7 +112,7 @@ impl LogicalEngine {
     /// Moves the clock: what was taken is done first.
     pub fn advance(&mut self, to: Millis) -> Result<(), EngineError> {
         self.settle()?;
-        advance(&self.engine, &self.standing, |clock| self.standing.0.lock().clock = clock, to)
+        advance(&self.engine, to)
     }
 
     /// Does all that was taken, and waits for it.
@@ -147,7 +132,7 @@ impl LogicalEngine {
         let mut difference = self.in_force.difference(&next, &self.catalogue);
         difference.new_measures.retain(|measure| !self.previews.kept_measures().contains(measure));
         if !difference.is_empty() {
-            let tick = edit::apply(&self.engine, &*self.log, &self.standing, difference)?;
+            let tick = edit::apply(&self.engine, &*self.log, difference, 0)?;
             self.engine.wait_for(tick)?;
         }
         self.in_force = next;
@@ -183,9 +168,9 @@ impl LogicalEngine {
         self.settle()?;
         let program = Arc::new(Program::compile(rules, &self.catalogue));
         let asked = Asked { program, against: Some(segment.into()), samples };
-        let LogicalEngine { engine, log, standing, in_force, previews, .. } = self;
+        let LogicalEngine { engine, log, in_force, previews, .. } = self;
         let lacking = previews.lacking(in_force, &asked);
-        let outcome = previews.run(engine, &**log, standing, &asked, lacking, watch)?;
+        let outcome = previews.run(engine, &**log, &asked, lacking, watch)?;
         Ok(outcome.map(|outcome| outcome.previewed))
     }
 

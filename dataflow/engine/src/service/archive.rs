@@ -5,10 +5,10 @@
 //! goes on there, with each message once.
 
 use std::ops::ControlFlow;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use audience_background::Backoff;
+use audience_background::{Failure, Job, JobHandle, Outcome};
 use audience_contract::{EventLog, History, SourcePosition, StoreError};
 use audience_kernel::aliases::IdSince;
 use audience_rules::record::{EventRef, records};
@@ -16,6 +16,7 @@ use hashbrown::HashMap;
 use parking_lot::Mutex;
 
 use super::Service;
+use crate::engine::{EngineError, StartError};
 
 /// Bytes of records in a file at most, and a run of them more: a file is in memory while it is written.
 const FILE_BYTES: usize = 64 << 20;
@@ -40,7 +41,8 @@ pub struct Archive {
     offsite: Offsite,
     /// Held while a file is gathered and written: nothing that is erased meanwhile may get into it.
     writing: Mutex<Plan>,
-    fault: Mutex<Option<String>>,
+    /// The job that writes it, once it runs.
+    job: OnceLock<JobHandle>,
     /// The number behind the last record that is kept, as far as is known.
     end: Mutex<u64>,
 }
@@ -60,7 +62,7 @@ struct Plan {
 impl Archive {
     /// Of a platform that starts.
     pub fn new(offsite: Offsite) -> Archive {
-        Archive { offsite, writing: Mutex::default(), fault: Mutex::new(None), end: Mutex::new(0) }
+        Archive { offsite, writing: Mutex::default(), job: OnceLock::new(), end: Mutex::new(0) }
     }
 
     /// Whether checkpoints have a copy of the catalogue.
@@ -70,7 +72,7 @@ impl Archive {
 
     /// What keeps it from being written.
     pub fn fault(&self) -> Option<String> {
-        self.fault.lock().clone()
+        self.job.get().and_then(JobHandle::fault)
     }
 
     /// The number behind the last record that is kept.
@@ -178,28 +180,20 @@ fn gather(log: &dyn EventLog, next: u64, limit: u64) -> Result<Gathered, StoreEr
 }
 
 impl Service {
-    /// Keeps the history until the platform ends, and then what is left. Whatever goes wrong is told and tried again.
-    pub(super) fn keep_history(&self, archive: &Archive) {
-        let mut backoff = Backoff::default();
-        loop {
-            let is_last = self.is_ending();
-            let written = archive.write_due(&*self.stores.events, is_last);
-            *archive.fault.lock() = written.as_ref().err().map(StoreError::to_string);
-            if let Err(error) = &written {
-                self.metrics.history_failed();
-                tracing::error!(%error, "history is not kept");
-            }
-            if is_last {
-                return;
-            }
-            match written {
-                Ok(()) => {
-                    backoff.reset();
-                    super::pause(LOOK);
-                }
-                Err(_) => super::pause(backoff.next()),
-            }
-        }
+    /// Starts the job that keeps the history, if one is kept. After the stop it writes what is left.
+    pub(super) fn keep_history(self: &Arc<Self>) -> Result<(), EngineError> {
+        let Some(archive) = &self.archive else { return Ok(()) };
+        let (service, metrics) = (self.clone(), self.metrics.clone());
+        let job = Job::new("history", LOOK).complaint("The history is not kept").with_last_pass();
+        let started = self.jobs.start(job.on_failure(move |_| metrics.history_failed()), move |pass| {
+            let written =
+                service.archive.as_ref().map(|archive| archive.write_due(&*service.stores.events, pass.is_last));
+            written.transpose()?;
+            Ok::<_, Failure<StoreError>>(Outcome::Idle)
+        });
+        // It is set once, as the platform starts.
+        let _ = archive.job.set(started.map_err(StartError::thread)?);
+        Ok(())
     }
 }
 

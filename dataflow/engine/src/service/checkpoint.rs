@@ -1,16 +1,16 @@
 //! Checkpoints while the stream flows: a few shards a tick, each as of that tick, written on a thread of its own.
 
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
+use audience_background::Stop;
 use audience_contract::{
     AuditEntry, AuditFilter, AuditRecord, CatalogueStore, CheckpointStore, Document, DocumentKind, MessageIndex,
     Progress, StoreError,
 };
 use audience_kernel::aliases::{Aliases, IdSince};
 use audience_kernel::membership::SHARDS;
-use audience_kernel::message::{Clock, Control};
+use audience_kernel::message::Control;
 use audience_kernel::registry::Boundary;
 use audience_kernel::worker::MeasureText;
 use parking_lot::Mutex;
@@ -18,10 +18,8 @@ use serde::{Deserialize, Serialize};
 
 use super::archive::Archive;
 use super::metrics::Metrics;
-use super::standing::Standing;
 use super::{PlatformStores, clock};
-use crate::edit::Position;
-use crate::engine::{Engine, EngineError, items_of_tick};
+use crate::engine::{CheckpointPart, Engine, EngineError, TickItems};
 
 /// The shard in which the aliases stand.
 pub const ALIASES_SHARD: u32 = SHARDS as u32;
@@ -30,7 +28,7 @@ pub const CATALOGUE_SHARD: u32 = ALIASES_SHARD + 1;
 /// Shards that are taken in one tick: a pause of some milliseconds at a million users.
 const SHARDS_A_TICK: u32 = 4;
 /// Between such ticks, while events flow.
-pub const PAUSE: Duration = Duration::from_millis(20);
+const PAUSE: Duration = Duration::from_millis(20);
 /// Finished checkpoints that are kept.
 const KEPT: usize = 3;
 
@@ -57,7 +55,7 @@ impl Manifest {
     /// As it is stored: a mark, the format, and the rest in that format.
     pub fn encode(&self) -> Result<Vec<u8>, EngineError> {
         let mut bytes = [&MAGIC[..], &FORMAT.to_be_bytes()].concat();
-        bincode::serialize_into(&mut bytes, self).map_err(|error| EngineError::Stopped(error.to_string()))?;
+        bincode::serialize_into(&mut bytes, self).map_err(|error| EngineError::write("the manifest", error))?;
         Ok(bytes)
     }
 
@@ -153,16 +151,6 @@ pub fn verify(store: &dyn CheckpointStore, number: u64) -> (Option<Manifest>, Ve
     (Some(manifest), faults)
 }
 
-/// A part of the checkpoint being taken.
-pub struct Part {
-    /// Shards.
-    pub shards: Vec<(u32, Vec<u8>)>,
-    /// The measures that are computed.
-    pub sources: Vec<MeasureText>,
-    /// The aliases, in the first part.
-    pub aliases: Option<Aliases>,
-}
-
 /// Takes checkpoints.
 pub struct Checkpointer {
     store: Arc<dyn CheckpointStore>,
@@ -171,8 +159,6 @@ pub struct Checkpointer {
     /// What is copied into each checkpoint, if anything; with the newest copy, as it is stored.
     catalogue: Option<Arc<dyn CatalogueStore>>,
     copy: Mutex<(u64, Vec<u8>)>,
-    sender: SyncSender<Part>,
-    receiver: Mutex<Receiver<Part>>,
 }
 
 impl Checkpointer {
@@ -181,13 +167,7 @@ impl Checkpointer {
         let keeps_catalogue = archive.is_some_and(Archive::keeps_catalogue);
         let (store, messages) = (stores.checkpoints.clone(), stores.messages.clone());
         let (catalogue, copy) = (keeps_catalogue.then(|| stores.catalogue.clone()), Mutex::default());
-        let (sender, receiver) = sync_channel(2 * (SHARDS as u32 / SHARDS_A_TICK) as usize);
-        Checkpointer { store, messages, metrics, catalogue, copy, sender, receiver: Mutex::new(receiver) }
-    }
-
-    /// Where the sink gives the parts.
-    pub fn parts(&self) -> SyncSender<Part> {
-        self.sender.clone()
+        Checkpointer { store, messages, metrics, catalogue, copy }
     }
 
     /// The number of the next checkpoint. Asks the store, so that one that is away is found before anything waits for it.
@@ -195,24 +175,18 @@ impl Checkpointer {
         Ok(self.store.found()?.first().map_or(1, |newest| newest + 1))
     }
 
-    /// Takes the checkpoint of that number, with `pause` between its parts; edits that bring new measures must not come into force
+    /// Takes the checkpoint of that number, with pauses between its parts until the stop; edits that bring new measures must not come into force
     /// meanwhile, others may. Gives the ids that were erased before it, and of which records may be left.
-    pub fn take(
-        &self,
-        number: u64,
-        engine: &Engine,
-        standing: &Standing,
-        pause: Duration,
-    ) -> Result<Vec<IdSince>, EngineError> {
+    pub fn take(&self, number: u64, engine: &Engine, stop: &Stop) -> Result<Vec<IdSince>, EngineError> {
         let begun = Instant::now();
-        let receiver = self.receiver.lock();
+        let receiver = engine.parts();
         while receiver.try_recv().is_ok() {}
         let mut manifest: Option<Manifest> = None;
         let mut sources: Option<Vec<MeasureText>> = None;
         let mut bytes = 0;
         let mut erased = Vec::new();
         for first in (0..SHARDS as u32).step_by(SHARDS_A_TICK as usize) {
-            let boundary = self.capture(engine, standing, first)?;
+            let boundary = capture(engine, first)?;
             let manifest = manifest.get_or_insert_with(|| Manifest {
                 least: boundary,
                 greatest: boundary,
@@ -228,7 +202,7 @@ impl Checkpointer {
                 erased.extend(part.aliases.iter().flat_map(Aliases::erased));
                 bytes += self.write(number, part, manifest)?;
             }
-            super::pause(pause);
+            stop.wait(PAUSE);
         }
         let Some(mut manifest) = manifest else { return Ok(erased) };
         manifest.sources = sources.unwrap_or_default();
@@ -247,29 +221,16 @@ impl Checkpointer {
         let version = catalogue.version()?;
         if copy.0 != version || copy.1.is_empty() {
             let new = CatalogueCopy::of(&**catalogue)?;
-            let text = bincode::serialize(&new).map_err(|error| EngineError::Stopped(error.to_string()))?;
+            let text = bincode::serialize(&new).map_err(|error| EngineError::write("the catalogue", error))?;
             *copy = (new.version, text);
         }
         Ok(self.store.put_shard(number, CATALOGUE_SHARD, &copy.1)?)
     }
 
-    fn capture(&self, engine: &Engine, standing: &Standing, first: u32) -> Result<Boundary, EngineError> {
-        let workers = engine.workers();
-        let mut taken = standing.boundary();
-        let tick = engine.submit(|_| {
-            taken = standing.boundary();
-            let shards = first..first + SHARDS_A_TICK;
-            let capture = Arc::new(Control::Capture { shards, boundary: taken });
-            items_of_tick(workers, Clock::at(taken.clock), &[capture])
-        })?;
-        engine.wait_for(tick)?;
-        Ok(taken)
-    }
-
-    fn write(&self, number: u64, part: Part, manifest: &mut Manifest) -> Result<u64, EngineError> {
+    fn write(&self, number: u64, part: CheckpointPart, manifest: &mut Manifest) -> Result<u64, EngineError> {
         let mut bytes = 0;
         if let Some(aliases) = part.aliases {
-            let text = bincode::serialize(&aliases).map_err(|error| EngineError::Stopped(error.to_string()))?;
+            let text = bincode::serialize(&aliases).map_err(|error| EngineError::write("the aliases", error))?;
             self.store.put_shard(number, ALIASES_SHARD, &text)?;
         }
         for (shard, text) in part.shards {
@@ -279,6 +240,17 @@ impl Checkpointer {
         }
         Ok(bytes)
     }
+}
+
+/// Takes the shards from `first` on in one tick; returns where that tick ends.
+fn capture(engine: &Engine, first: u32) -> Result<Boundary, EngineError> {
+    let mut boundary = engine.head().boundary();
+    let tick = engine.submit(|head| {
+        boundary = head.boundary();
+        TickItems::of(vec![Control::Capture { shards: first..first + SHARDS_A_TICK, boundary }])
+    })?;
+    engine.wait_for(tick)?;
+    Ok(boundary)
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use super::Service;
 use super::feed::{Feeder, FeederStatus, Reader};
 use super::followers::Followers;
 use super::source_metrics::SourceMetrics;
-use crate::engine::EngineError;
+use crate::engine::{EngineError, StartError};
 
 /// Sources, each on threads of its own, and what sends changes of segments.
 #[derive(Default)]
@@ -37,7 +37,7 @@ impl Connectors {
 }
 
 fn unstarted(error: io::Error) -> EngineError {
-    EngineError::Start(error.to_string())
+    StartError::thread(error).into()
 }
 
 impl Service {
@@ -74,14 +74,15 @@ impl Service {
     pub fn post_webhooks(&self, options: WebhookOptions) -> Result<(), EngineError> {
         self.followers.webhooks.start(options).map_err(|error| match error {
             WebhooksError::Store(error) => error.into(),
-            error => EngineError::Start(error.to_string()),
+            WebhooksError::Thread(error) => unstarted(error),
+            WebhooksError::Started => StartError::Twice("webhooks are posted already").into(),
         })
     }
 
     /// Sends changes of segments, whoever makes them.
     pub fn send_updates(&self, receiver: Arc<dyn SegmentUpdates>) -> Result<(), EngineError> {
         let started = self.connectors.updates.start(receiver, self.editor.clone());
-        started.map_err(|error| EngineError::Start(error.to_string()))
+        started.map_err(|error| StartError::thread(error).into())
     }
 
     /// Looks for changes of the catalogue now: another process says that there is one.
@@ -95,7 +96,7 @@ impl Service {
     /// What cannot be taken goes to the dead letters.
     pub fn take_from(self: &Arc<Self>, readers: Vec<Reader>) -> Result<(), EngineError> {
         let Some(first) = readers.first() else { return Ok(()) };
-        let status = Arc::new(FeederStatus::new(first.source.name(), readers.len()));
+        let status = Arc::new(FeederStatus::new(first.source.name(), readers.len(), self.lifecycle.stop().child()));
         self.connectors.feeders.lock().push(status.clone());
         let of = readers.len() as u32;
         for (index, reader) in (0..).zip(readers) {

@@ -15,19 +15,16 @@ use std::time::{Duration, Instant};
 use audience_catalogue::unavailable;
 use audience_contract::StoreError;
 use audience_kernel::aliases::IdSince;
-use audience_kernel::message::{Clock, Control};
+use audience_kernel::message::Control;
 use audience_protocol::PlatformError;
 use audience_rules::record::{erasure, records};
 use parking_lot::Mutex;
 
-use super::{Service, clock, pause};
-use crate::edit::Position;
-use crate::engine::{EngineError, items_of_tick};
+use super::{Service, clock};
+use crate::engine::EngineError;
 
 /// Between purges: each may write all of the log anew.
 const PURGE_INTERVAL: Duration = Duration::from_secs(24 * 60 * 60);
-/// Between looks at whether a record has been submitted.
-const LOOK: Duration = Duration::from_millis(2);
 
 /// How far erasures are, in this run.
 #[derive(Debug, Default)]
@@ -87,20 +84,16 @@ impl Service {
 
     /// Waits until all events below `end` are done.
     fn settle(&self, end: u64) -> Result<(), PlatformError> {
-        while self.standing.sequence() < end {
-            if let Some(failure) = self.failure() {
-                return Err(PlatformError::Unavailable(failure));
-            }
-            pause(LOOK);
-        }
-        let done = self.empty_tick().and_then(|tick| self.engine.wait_for(tick));
-        done.map(drop).map_err(|error| PlatformError::Unavailable(error.to_string()))
+        let submitted = self.engine.wait_submitted(end).and_then(|()| self.empty_tick());
+        submitted
+            .and_then(|tick| self.engine.wait_for(tick))
+            .map(drop)
+            .map_err(|error| PlatformError::Unavailable(error.to_string()))
     }
 
     /// Submits a tick in which only the clock moves: it is done once all before it are.
     pub(super) fn empty_tick(&self) -> Result<u64, EngineError> {
-        let workers = self.engine.workers();
-        self.engine.submit(|_| items_of_tick(workers, Clock::at(self.standing.boundary().clock), &[]))
+        self.engine.submit_steps(Vec::new())
     }
 
     /// Removes what is still stored of these ids, now that a finished checkpoint is behind their erasure. The caller holds
@@ -118,8 +111,7 @@ impl Service {
                 None => self.stores.events.erase(&below)?,
             }
             tracing::info!(ids = erased.len(), "erased from the log and the checkpoints");
-            let clock = self.standing.boundary().clock;
-            self.engine.submit_control(clock, Some(Control::ForgetErased(erased)))?;
+            self.engine.submit_steps(vec![Control::ForgetErased(erased)])?;
         }
         if !self.is_ending() {
             self.erasures.events_purged.again(|| self.stores.events.purge())?;

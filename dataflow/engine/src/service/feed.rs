@@ -2,10 +2,9 @@
 //! came from it.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use audience_background::Backoff;
+use audience_background::{Backoff, Stop};
 use audience_contract::{Batch, DeadLetter, DeadLetters, Message, Share, Source, SourceError, StoreError};
 use audience_rules::event::{EventDecoder, EventDefaults};
 use audience_rules::fault::Fault;
@@ -15,8 +14,6 @@ use super::{Service, clock};
 
 /// How long a poll waits for messages.
 const PATIENCE: Duration = Duration::from_millis(200);
-/// How long to wait where the engine has enough to do.
-const ROOM_PAUSE: Duration = Duration::from_millis(5);
 
 /// What keeps a connector from going on that was not opened yet.
 pub const UNOPENED: &str = "it has not answered yet";
@@ -27,8 +24,9 @@ pub struct FeederStatus {
     /// The source.
     pub source: String,
     readers: Mutex<Vec<ReaderStatus>>,
-    /// One of them has found messages gone: none of them reads on, for what else there is may be of a log that was made anew.
-    is_gone: AtomicBool,
+    /// Ends all of them, with the platform or once one of them has found messages gone: what else there is may be of a log
+    /// that was made anew.
+    stop: Stop,
 }
 
 #[derive(Clone, Debug)]
@@ -40,13 +38,9 @@ struct ReaderStatus {
 
 impl FeederStatus {
     /// Of a source with so many readers that was not opened yet.
-    pub fn new(source: &str, readers: usize) -> Self {
+    pub fn new(source: &str, readers: usize, stop: Stop) -> Self {
         let unopened = ReaderStatus { fault: Some(UNOPENED.to_owned()), lag: Vec::new() };
-        FeederStatus {
-            source: source.to_owned(),
-            readers: Mutex::new(vec![unopened; readers]),
-            is_gone: AtomicBool::new(false),
-        }
+        FeederStatus { source: source.to_owned(), readers: Mutex::new(vec![unopened; readers]), stop }
     }
 
     /// What keeps it, or a part of it, from being read.
@@ -113,7 +107,7 @@ impl<'a> Feeder<'a> {
             self.service.metrics.sources.source_failed(&self.status.source);
             tracing::error!(source = self.status.source, %error, "events are not read");
             if matches!(error, FeedError::Source(SourceError::OffsetGone { .. })) {
-                self.status.is_gone.store(true, Ordering::Release);
+                self.status.stop.request();
             }
             if self.is_over() {
                 return;
@@ -124,17 +118,12 @@ impl<'a> Feeder<'a> {
 
     /// Before it is tried again, unless the platform ends.
     fn rest(&mut self) {
-        let until = Instant::now() + self.backoff.next();
-        while let Some(rest) = until.checked_duration_since(Instant::now())
-            && !self.is_over()
-        {
-            super::pause(PATIENCE.min(rest));
-        }
+        self.status.stop.wait(self.backoff.next());
     }
 
     /// Whether nothing is to be read any more.
     fn is_over(&self) -> bool {
-        self.service.is_ending() || self.status.is_gone.load(Ordering::Acquire)
+        self.status.stop.is_requested()
     }
 
     /// Notes what keeps it from reading, if anything does; gives what did before.
@@ -155,7 +144,7 @@ impl<'a> Feeder<'a> {
                 let batch = self.source.poll(PATIENCE)?;
                 self.take(&batch)?;
             } else {
-                super::pause(PATIENCE);
+                self.status.stop.wait(PATIENCE);
             }
             if self.is_over() {
                 return Ok(());
@@ -167,8 +156,7 @@ impl<'a> Feeder<'a> {
         self.begin()?;
         self.set_fault(None);
         while !self.is_over() {
-            if !self.service.pump.has_room() {
-                super::pause(ROOM_PAUSE);
+            if !self.service.pump.wait_for_room(PATIENCE) {
                 continue;
             }
             let batch = match self.source.poll(PATIENCE) {

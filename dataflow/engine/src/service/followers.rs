@@ -13,7 +13,6 @@ use audience_emit::{
     Emitted, Live, ProfileContext, Runs, Sinks, SizeCounts, Sizes, SizesContext, Upstream, WebhookContext, Webhooks,
 };
 use audience_kernel::aliases::Aliases;
-use audience_kernel::message::Clock;
 use audience_protocol::{PlatformError, Webhook};
 use audience_rules::catalogue::ComputedTrait;
 use hashbrown::HashMap;
@@ -21,9 +20,7 @@ use roaring::RoaringBitmap;
 
 use super::PlatformStores;
 use super::metrics::Metrics;
-use super::standing::Standing;
-use crate::edit::Position;
-use crate::engine::{Engine, EngineError, items_of_tick};
+use crate::engine::{Engine, EngineError};
 
 /// The followers of the change log, each in its room.
 pub struct Followers {
@@ -119,8 +116,6 @@ impl Followers {
 pub struct Served {
     /// The engine.
     pub engine: Arc<Engine>,
-    /// Where it stands.
-    pub standing: Arc<Standing>,
 }
 
 impl Memberships for Served {
@@ -143,11 +138,9 @@ impl Memberships for Served {
 
     fn barrier(&self) -> Result<u64, EngineStopped> {
         let stopped = |error: EngineError| EngineStopped(error.to_string());
-        let workers = self.engine.workers();
-        let make = |_| items_of_tick(workers, Clock::at(self.standing.boundary().clock), &[]);
-        let tick = self.engine.submit(make).map_err(stopped)?;
+        let tick = self.engine.submit_steps(Vec::new()).map_err(stopped)?;
         self.engine.wait_for(tick).map_err(stopped)?;
-        Ok(self.standing.number(tick))
+        Ok(self.engine.number_of(tick))
     }
 
     fn check(&self) -> Result<(), EngineStopped> {

@@ -7,6 +7,7 @@ mod connectors;
 mod erase;
 mod feed;
 mod followers;
+mod lifecycle;
 pub(crate) mod metrics;
 mod past_sizes;
 mod people;
@@ -16,17 +17,14 @@ pub(crate) mod recovery;
 pub mod restore;
 mod sink;
 mod source_metrics;
-pub(crate) mod standing;
 pub(crate) mod user;
 
 use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use audience_background::Runner;
 pub use audience_background::clock;
+use audience_background::{Failure, Job, Outcome, Runner};
 use audience_catalogue::{Documents, Editor, ship_traits, unavailable};
 use audience_contract::{
     CatalogueStore, ChangeLog, CheckpointStore, EventLog, MessageIndex, Notes, Progress, StoreError,
@@ -42,18 +40,18 @@ use self::connectors::Connectors;
 use self::erase::Erasures;
 pub use self::feed::Reader;
 use self::followers::{Followers, Resumed, Served};
+use self::lifecycle::{Lifecycle, Phase};
 use self::metrics::Metrics;
 use self::people::People;
 use self::pump::Pump;
 use self::recovery::Found;
 use self::sink::{Gathered, TickSink};
-use self::standing::Standing;
 use crate::advance::advance;
 use crate::cluster::coordinator::{Coordinator, Peers};
 use crate::cluster::protocol::Origin;
 use crate::cluster::stores::AskedStores;
 use crate::enforce::{EnforceContext, Enforcer};
-use crate::engine::{Engine, EngineError, EngineOptions};
+use crate::engine::{Beginning, Engine, EngineError, EngineOptions, Head, StartError, Time};
 use crate::lookup::Lookup;
 use crate::rule_set::RuleSet;
 
@@ -96,7 +94,6 @@ pub struct ServiceOptions {
 pub struct Service {
     stores: PlatformStores,
     engine: Arc<Engine>,
-    standing: Arc<Standing>,
     editor: Arc<Editor>,
     lookup: Lookup,
     pump: Pump,
@@ -109,38 +106,16 @@ pub struct Service {
     people: People,
     followers: Followers,
     archive: Option<Archive>,
-    /// What runs beside the requests, and ends with the run.
-    jobs: Runner,
-    is_ready: AtomicBool,
-    is_stopping: Arc<AtomicBool>,
+    lifecycle: Arc<Lifecycle>,
     store_fault: Arc<Mutex<Option<String>>>,
     /// Why the last checkpoint was given up, for health.
     checkpoint_fault: Mutex<Option<String>>,
-    threads: Mutex<Vec<JoinHandle<()>>>,
-}
-
-/// A thread that tells why it stops.
-fn named(
-    name: &str,
-    run: impl FnOnce() -> Result<(), EngineError> + Send + 'static,
-) -> Result<JoinHandle<()>, EngineError> {
-    let thread = std::thread::Builder::new().name(name.to_owned()).spawn(move || {
-        if let Err(error) = run() {
-            tracing::error!(%error, "stopped");
-        }
-    });
-    thread.map_err(|error| EngineError::Start(error.to_string()))
+    jobs: Runner,
 }
 
 /// Tells how far a start is.
 fn tell(begun: Instant, stage: &'static str) {
     tracing::info!(took = ?begun.elapsed(), "starting: {stage}");
-}
-
-/// Waits.
-pub(crate) fn pause(duration: Duration) {
-    #[expect(clippy::disallowed_methods, reason = "threads of their own that have nothing else to wait for")]
-    std::thread::sleep(duration);
 }
 
 impl Service {
@@ -163,7 +138,6 @@ impl Service {
         let (service, in_force) = Service::bring_back(stores, offsite.map(Archive::new), &options)?;
         service.spawn(&options, in_force)?;
         service.editor.wait_until_in_force(service.editor.read(|documents| documents.version), START_PATIENCE);
-        service.is_ready.store(true, Ordering::Release);
         tracing::info!(events = service.stores.events.end(), took = ?begun.elapsed(), "ready");
         Ok(service)
     }
@@ -179,37 +153,35 @@ impl Service {
         let given = progress.unwrap_or_default();
         let metrics = Arc::new(Metrics::default());
         let found = recovery::newest_good(&*stores.checkpoints, progress, &metrics);
-        let standing = Arc::new(Standing::new(given, found.as_ref().map_or(0, |found| found.manifest.least.sequence)));
         let checkpointer = Checkpointer::new(&stores, archive.as_ref(), metrics.clone());
-        let (is_live, store_fault) = (Arc::new(AtomicBool::new(false)), Arc::new(Mutex::new(None)));
-        let (is_stopping, jobs) = (Arc::new(AtomicBool::new(false)), Runner::default());
+        let (lifecycle, store_fault) = (Arc::new(Lifecycle::default()), Arc::new(Mutex::new(None)));
+        let jobs = Runner::new(lifecycle.stop().clone());
         let emitted = Arc::new(Emitted::new(stores.changes.clone(), given));
         let sink = TickSink {
             emitted: emitted.clone(),
-            standing: standing.clone(),
             metrics: metrics.clone(),
-            parts: checkpointer.parts(),
-            is_live: is_live.clone(),
+            lifecycle: lifecycle.clone(),
             store_fault: store_fault.clone(),
-            is_stopping: is_stopping.clone(),
             last_commit: None,
             gathered: Gathered::default(),
         };
         // More than the pump has under way: a sink that is slow for a while stops no worker.
         let engine_options = EngineOptions { ticks_outward: pump::TICKS_UNDER_WAY + 16, ..options.engine };
         let peers = gather(options.cluster.as_deref(), engine_options, &stores, given, found.as_ref())?;
-        let (noted, seed) = (standing.clone(), recovery::seed(&stores, found.clone(), given));
-        let made = Box::new(move |tick| noted.made(tick));
-        let engine = Arc::new(Engine::start(engine_options, peers, seed, changes::encode, sink.into_sink(), made)?);
+        let seed = recovery::seed(&stores, found.clone(), given);
+        let beginning = beginning(given, found.as_ref(), lifecycle.clone());
+        let engine = Engine::start(engine_options, peers, seed, changes::encode, sink.into_sink(), beginning)?;
+        let engine = Arc::new(engine);
         tell(begun, "the state is loaded");
         let then = Documents::at(&*stores.catalogue, given.catalogue_version)?;
-        let in_force = recovery::catch_up(&engine, &*stores.events, &standing, given, found.as_ref(), &then.catalogue)?;
+        let in_force = recovery::catch_up(&engine, &*stores.events, given, found.as_ref(), &then.catalogue)?;
         tell(begun, "the state is that which was given out");
         let resumed = Resumed::at(&emitted, &engine, &stores)?;
-        is_live.store(true, Ordering::Release);
-        go_on(&engine, &stores, &standing, given)?;
+        lifecycle.enter(Phase::CatchingUp);
+        go_on(&engine, &stores, given)?;
+        lifecycle.enter(Phase::Live);
         let editor = Arc::new(Editor::open(stores.catalogue.clone(), given.catalogue_version)?);
-        let served = Served { engine: engine.clone(), standing: standing.clone() };
+        let served = Served { engine: engine.clone() };
         let service = Arc::new(Service {
             followers: Followers::new(emitted, resumed, &stores, (served, &editor), (&metrics, jobs.stop())),
             connectors: Connectors::default(),
@@ -217,7 +189,6 @@ impl Service {
             editor,
             stores,
             engine,
-            standing,
             pump: Pump::default(),
             metrics,
             checkpointer,
@@ -227,24 +198,21 @@ impl Service {
             people: People::default(),
             archive,
             jobs,
-            is_ready: AtomicBool::new(false),
-            is_stopping,
+            lifecycle,
             store_fault,
             checkpoint_fault: Mutex::new(None),
-            threads: Mutex::new(Vec::new()),
         });
         Ok((service, in_force))
     }
 
     fn spawn(self: &Arc<Self>, options: &ServiceOptions, in_force: RuleSet) -> Result<(), EngineError> {
         let service = self.clone();
-        self.thread("pump", move || service.pump.run(&service.engine, &service.standing))?;
+        self.thread("pump", move || service.pump.run(&service.engine))?;
         let service = self.clone();
         self.thread("editor", move || {
             let context = EnforceContext {
                 engine: &service.engine,
                 log: &*service.stores.events,
-                standing: &service.standing,
                 turn: &service.turn,
                 metrics: &service.metrics,
             };
@@ -255,19 +223,14 @@ impl Service {
             service.editor.follow();
             Ok(())
         })?;
-        let service = self.clone();
-        self.thread("history", move || {
-            service.archive.iter().for_each(|archive| service.keep_history(archive));
-            Ok(())
-        })?;
-        let service = self.clone();
-        self.thread("people", move || {
-            service.watch_people();
-            Ok(())
-        })?;
-        self.followers.start(&self.jobs).map_err(|error| EngineError::Start(error.to_string()))?;
-        let (service, interval) = (self.clone(), options.checkpoint_interval);
-        self.thread("checkpointer", move || service.checkpoint_every(interval))
+        self.keep_history()?;
+        self.watch_people()?;
+        self.followers.start(&self.jobs).map_err(StartError::thread)?;
+        let (service, job) = (self.clone(), Job::new("checkpointer", options.checkpoint_interval).delayed());
+        let started = self.jobs.start(job.complaint("No more checkpoints are taken"), move |_| {
+            service.checkpoint().map(|()| Outcome::Idle).map_err(Failure::Final)
+        });
+        started.map(drop).map_err(|error| StartError::thread(error).into())
     }
 
     fn thread(
@@ -275,21 +238,8 @@ impl Service {
         name: &str,
         run: impl FnOnce() -> Result<(), EngineError> + Send + 'static,
     ) -> Result<(), EngineError> {
-        self.threads.lock().push(named(name, run)?);
-        Ok(())
-    }
-
-    fn checkpoint_every(&self, interval: Duration) -> Result<(), EngineError> {
-        let mut last = Instant::now();
-        while !self.is_stopping.load(Ordering::Acquire) {
-            pause(Duration::from_millis(50));
-            if last.elapsed() < interval {
-                continue;
-            }
-            last = Instant::now();
-            self.checkpoint()?;
-        }
-        Ok(())
+        let started = self.jobs.start_task(name, move |_| run());
+        started.map(drop).map_err(|error| StartError::thread(error).into())
     }
 
     /// Forgets changes that nobody can still want to resume from.
@@ -305,10 +255,9 @@ impl Service {
         // A store that is away keeps nothing else waiting.
         let number = self.checkpointer.next_number();
         let _turn = self.turn.lock();
-        let pause = if self.is_ending() { Duration::ZERO } else { checkpoint::PAUSE };
         let span = tracing::info_span!(target: SPANS, "checkpoint", number = ?number.as_ref().ok(), error = tracing::field::Empty);
         let _span = span.enter();
-        let taken = number.and_then(|number| self.checkpointer.take(number, &self.engine, &self.standing, pause));
+        let taken = number.and_then(|number| self.checkpointer.take(number, &self.engine, self.lifecycle.stop()));
         let taken = taken.and_then(|erased| self.finish_erasures(erased)).and_then(|()| self.forget_changes());
         *self.checkpoint_fault.lock() = taken.as_ref().err().map(EngineError::to_string);
         if let Err(error) = taken {
@@ -332,7 +281,7 @@ impl Service {
 
     /// Whether the platform ends.
     pub fn is_ending(&self) -> bool {
-        self.is_stopping.load(Ordering::Acquire)
+        self.lifecycle.is_stopping()
     }
 
     /// Accepts records: durable when this returns. Gives their numbers.
@@ -359,7 +308,7 @@ impl Service {
     }
 
     fn is_ready(&self) -> bool {
-        self.is_ready.load(Ordering::Acquire) && !self.is_ending()
+        self.lifecycle.is_ready()
     }
 
     /// The process of the cluster that is to stop, if one is: the run is best ended in order.
@@ -369,7 +318,7 @@ impl Service {
 
     /// Why the engine has stopped, if it has.
     pub fn failure(&self) -> Option<String> {
-        self.engine.done().failure
+        self.engine.done().failure.map(|failure| failure.to_string())
     }
 
     fn store_fault(&self) -> Option<String> {
@@ -378,15 +327,13 @@ impl Service {
 
     /// Ends: what was accepted is done, a checkpoint is taken, and everything stops.
     pub fn stop(&self) {
-        if self.is_stopping.swap(true, Ordering::AcqRel) {
+        if !self.lifecycle.enter(Phase::Stopping) {
             return;
         }
         let begun = Instant::now();
         self.jobs.stop().request();
         self.pump.close();
         self.editor.close();
-        let results = self.threads.lock().drain(..).map(JoinHandle::join).collect::<Vec<_>>();
-        results.into_iter().filter_map(Result::err).for_each(|_| tracing::error!("a thread died"));
         self.jobs.wait_ended(None);
         if let Err(error) = self.checkpoint() {
             tracing::error!(%error, "no last checkpoint");
@@ -418,18 +365,18 @@ fn gather(
     cluster.gather(engine, Origin { progress: Some(progress), checkpoint }, asked).map(Some)
 }
 
-/// Does what was accepted behind the progress that was given out, and lets the clock go on.
-fn go_on(
-    engine: &Arc<Engine>,
-    stores: &PlatformStores,
-    standing: &Standing,
-    given: Progress,
-) -> Result<(), EngineError> {
+/// The beginning of the engine: after the last progress, with the events since the checkpoint still to be replayed.
+fn beginning(progress: Progress, found: Option<&Found>, lifecycle: Arc<Lifecycle>) -> Beginning {
+    let sequence = found.map_or(0, |found| found.manifest.least.sequence);
+    let time: Time = Box::new(move |clock| if lifecycle.is_clock_running() { clock.max(clock::now()) } else { clock });
+    Beginning { head: Head::after(progress, sequence), first_number: progress.tick + 1, time }
+}
+
+/// Processes what was accepted after the last progress, and moves the clock to now.
+fn go_on(engine: &Arc<Engine>, stores: &PlatformStores, given: Progress) -> Result<(), EngineError> {
     let end = stores.events.end();
     // What is accepted from now on comes behind all that was, in time as well.
     clock::go_on_from(recovery::newest_acceptance(&*stores.events, end)?.unwrap_or(given.clock).max(given.clock));
-    recovery::replay(engine, &*stores.events, standing, given.sequence..end)?;
-    advance(engine, standing, |clock| standing.hold_at(clock), clock::now())?;
-    standing.release();
-    Ok(())
+    recovery::replay(engine, &*stores.events, given.sequence..end)?;
+    advance(engine, clock::now())
 }

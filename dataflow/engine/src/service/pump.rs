@@ -3,12 +3,9 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
-use audience_kernel::message::Clock;
-use audience_kernel::operator::Inward;
 use parking_lot::{Condvar, Mutex};
 
-use super::standing::Standing;
-use crate::engine::{Engine, EngineError, items_of_tick};
+use crate::engine::{Engine, EngineError, TickItems};
 
 /// Ticks under way at most: so many that events take effect while a large change is being written, which may take
 /// hundreds of milliseconds.
@@ -42,12 +39,22 @@ struct Inbox {
 pub struct Pump {
     inbox: Mutex<Inbox>,
     arrived: Condvar,
+    drained: Condvar,
 }
 
 impl Pump {
     /// Whether more may be accepted.
     pub fn has_room(&self) -> bool {
         let inbox = self.inbox.lock();
+        !inbox.is_closed && inbox.bytes < WAITING_BYTES
+    }
+
+    /// Waits until more may be accepted, at most for that long; returns whether it may.
+    pub fn wait_for_room(&self, patience: Duration) -> bool {
+        let mut inbox = self.inbox.lock();
+        if !inbox.is_closed && inbox.bytes >= WAITING_BYTES {
+            self.drained.wait_for(&mut inbox, patience);
+        }
         !inbox.is_closed && inbox.bytes < WAITING_BYTES
     }
 
@@ -64,10 +71,11 @@ impl Pump {
     pub fn close(&self) {
         self.inbox.lock().is_closed = true;
         self.arrived.notify_one();
+        self.drained.notify_all();
     }
 
     /// Makes ticks until closed.
-    pub fn run(&self, engine: &Engine, standing: &Standing) -> Result<(), EngineError> {
+    pub fn run(&self, engine: &Engine) -> Result<(), EngineError> {
         let mut under_way: VecDeque<(u64, usize)> = VecDeque::new();
         loop {
             while under_way.len() >= TICKS_UNDER_WAY || bytes_of(&under_way) > BYTES_UNDER_WAY {
@@ -77,15 +85,15 @@ impl Pump {
             }
             let done = engine.done().ticks;
             under_way.retain(|(tick, _)| *tick >= done);
-            let (runs, is_closed) = self.next_runs(standing.sequence());
+            let (runs, is_closed) = self.next_runs(engine.head().sequence);
             if runs.is_empty() && is_closed {
                 return Ok(());
             }
             let bytes = runs.iter().map(|run| run.records.len()).sum();
-            let end = runs.last().map_or_else(|| standing.sequence(), |run| run.end);
+            let end = runs.last().map_or_else(|| engine.head().sequence, |run| run.end);
             let oldest = runs.iter().map(|run| run.taken).min();
             let records = runs.into_iter().map(|run| run.records).collect();
-            under_way.push_back((submit(engine, standing, records, end, oldest)?, bytes));
+            under_way.push_back((submit(engine, records, end, oldest)?, bytes));
         }
     }
 
@@ -108,6 +116,7 @@ impl Pump {
             runs.push(run);
         }
         inbox.bytes -= bytes;
+        self.drained.notify_all();
         (runs, inbox.is_closed)
     }
 }
@@ -122,20 +131,10 @@ fn now() -> Instant {
 
 /// Submits records as one tick, dealt over the workers: those of the log up to `end` that the engine has not had, in
 /// order, the oldest of them taken then.
-pub fn submit(
-    engine: &Engine,
-    standing: &Standing,
-    runs: Vec<Vec<u8>>,
-    end: u64,
-    oldest: Option<Instant>,
-) -> Result<u64, EngineError> {
+pub fn submit(engine: &Engine, runs: Vec<Vec<u8>>, end: u64, oldest: Option<Instant>) -> Result<u64, EngineError> {
     let workers = engine.workers();
-    engine.submit(|_| {
-        let now = standing.submitting(end, oldest);
-        let mut items = items_of_tick(workers, Clock::at(now), &[]);
-        for (index, records) in runs.into_iter().enumerate() {
-            items[index % workers].push(Inward::Records(records));
-        }
-        items
+    engine.submit(|head| {
+        (head.sequence, head.oldest_accepted) = (end, oldest);
+        TickItems::dealt(runs, workers)
     })
 }

@@ -21,11 +21,10 @@ use super::PlatformStores;
 use super::checkpoint::{ALIASES_SHARD, Manifest};
 use super::metrics::Metrics;
 use super::pump;
-use super::standing::Standing;
 use crate::cluster::protocol::Origin;
 use crate::cluster::stores::RemoteStores;
 use crate::edit;
-use crate::engine::{Engine, EngineError, Seed};
+use crate::engine::{Engine, EngineError, Seed, StartError};
 use crate::rule_set::RuleSet;
 
 /// Bytes of history in one tick.
@@ -71,10 +70,14 @@ fn usable(store: &dyn CheckpointStore, number: u64, progress: Progress, metrics:
     None
 }
 
+fn unusable(number: u64, fault: String) -> EngineError {
+    StartError::Checkpoint { number, fault }.into()
+}
+
 fn check(store: &dyn CheckpointStore, number: u64) -> Result<Found, EngineError> {
-    let unreadable = |what: &str| EngineError::Start(format!("checkpoint {number}: {what} cannot be read"));
+    let unreadable = |what: &str| unusable(number, format!("{what} cannot be read"));
     let manifest = Manifest::decode(&store.manifest(number)?);
-    let manifest = manifest.map_err(|why| EngineError::Start(format!("checkpoint {number}: {why}")))?;
+    let manifest = manifest.map_err(|why| unusable(number, why))?;
     // Several at once, for a store that is far away.
     std::thread::scope(|threads| {
         let all = |shards: &[u32]| -> Result<(), EngineError> {
@@ -117,7 +120,7 @@ pub fn seed_remotely(
     let Some((number, manifest)) = &origin.checkpoint else { return Ok((state, Aliases::default())) };
     restore(&mut state, manifest, worker, peers, |shard| stores.shard(*number, shard))?;
     let aliases = stores.shard(*number, ALIASES_SHARD)?.unwrap_or_default();
-    let unreadable = |_| EngineError::Start(format!("checkpoint {number}: its aliases cannot be read"));
+    let unreadable = |_| unusable(*number, "its aliases cannot be read".to_owned());
     Ok((state, bincode::deserialize(&aliases).map_err(unreadable)?))
 }
 
@@ -130,7 +133,7 @@ fn restore(
     read: impl Fn(u32) -> Result<Option<Vec<u8>>, StoreError>,
 ) -> Result<(), EngineError> {
     // Also where this worker has no shard: a user who comes to it only behind the checkpoint is replayed into the same measures.
-    let cannot = |error: OperatorError| EngineError::Start(error.to_string());
+    let cannot = |error: OperatorError| EngineError::from(StartError::Worker(Arc::new(error)));
     state.restore_measures(&manifest.sources).map_err(cannot)?;
     let is_own = |shard: &&u32| **shard as usize % peers == worker && **shard < SHARDS as u32;
     for shard in manifest.shards.iter().filter(is_own) {
@@ -144,7 +147,6 @@ fn restore(
 pub fn catch_up(
     engine: &Arc<Engine>,
     log: &dyn EventLog,
-    standing: &Standing,
     progress: Progress,
     found: Option<&Found>,
     catalogue: &Catalogue,
@@ -159,14 +161,14 @@ pub fn catch_up(
         None => Vec::new(),
     };
     if difference.new_measures.is_empty() {
-        edit::install(engine, log, standing, &difference, &())?;
-        replay(engine, log, standing, from..progress.sequence)?;
+        edit::install(engine, log, &difference, &())?;
+        replay(engine, log, from..progress.sequence)?;
     } else {
-        replay(engine, log, standing, from..progress.sequence)?;
-        edit::install(engine, log, standing, &difference, &())?;
+        replay(engine, log, from..progress.sequence)?;
+        edit::install(engine, log, &difference, &())?;
     }
-    engine.submit_control(progress.clock, Some(Control::Publish(difference.publish)))?;
-    let tick = engine.submit_control(progress.clock, Some(Control::Activate))?;
+    engine.submit_steps(vec![Control::Publish(difference.publish)])?;
+    let tick = engine.submit_steps(vec![Control::Activate])?;
     engine.wait_for(tick)?;
     Ok(in_force)
 }
@@ -186,12 +188,7 @@ pub fn newest_acceptance(log: &dyn EventLog, end: u64) -> Result<Option<Millis>,
 }
 
 /// Submits a range of the log.
-pub fn replay(
-    engine: &Arc<Engine>,
-    log: &dyn EventLog,
-    standing: &Standing,
-    range: Range<u64>,
-) -> Result<(), EngineError> {
+pub fn replay(engine: &Arc<Engine>, log: &dyn EventLog, range: Range<u64>) -> Result<(), EngineError> {
     if range.is_empty() {
         return Ok(());
     }
@@ -209,11 +206,11 @@ pub fn replay(
         pieces.push(piece);
         if bytes >= TICK_BYTES {
             bytes = 0;
-            result = pump::submit(engine, standing, std::mem::take(&mut pieces), next, None);
+            result = pump::submit(engine, std::mem::take(&mut pieces), next, None);
         }
         if result.is_err() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     })?;
     result?;
-    let tick = pump::submit(engine, standing, pieces, range.end, None)?;
+    let tick = pump::submit(engine, pieces, range.end, None)?;
     engine.wait_for(tick).map(drop)
 }

@@ -19,7 +19,7 @@ use audience_contract::{Audit, AuditRecord, Document, EventLog, Progress, Source
 use super::archive::Offsite;
 use super::checkpoint::{CATALOGUE_SHARD, CatalogueCopy, Manifest};
 use super::{PlatformStores, clock};
-use crate::engine::EngineError;
+use crate::engine::{EngineError, StartError};
 
 /// Bytes of records that are appended at once.
 const APPEND_BYTES: usize = 4 << 20;
@@ -60,10 +60,11 @@ pub fn restore(stores: &PlatformStores, offsite: &Offsite) -> Result<bool, Engin
 fn check_not_ahead(stores: &PlatformStores, offsite: &Offsite) -> Result<(), EngineError> {
     let held = stores.events.end();
     match offsite.history.end() {
-        Ok(kept) if kept > held => Err(EngineError::Start(format!(
+        Ok(kept) if kept > held => Err(StartError::Restore(format!(
             "the history that is kept outside has {kept} events, and the data directory only {held}: it is an older copy. \
              Start on an empty data directory, which is then made from the history, or choose another place for that"
-        ))),
+        ))
+        .into()),
         Ok(_) => Ok(()),
         Err(error @ StoreError::Unavailable { .. }) => {
             tracing::error!(%error, "the history cannot be reached");
@@ -101,7 +102,7 @@ fn restore_events(log: &dyn EventLog, offsite: &Offsite, range: std::ops::Range<
     if next == range.end {
         return Ok(());
     }
-    Err(EngineError::Start(format!("event {next} is missing in the history")))
+    Err(StartError::Restore(format!("event {next} is missing in the history")).into())
 }
 
 /// The positions that the log does not have yet.
@@ -141,7 +142,9 @@ fn restore_catalogue(stores: &PlatformStores, mut copy: CatalogueCopy) -> Result
         (rest, audit) = (behind, later);
         let is_missing = stores.catalogue.version()? < version;
         if is_missing && !stores.catalogue.put_audited(version - 1, documents, said(records).as_ref())? {
-            return Err(EngineError::Start("the catalogue is changed by somebody while it is made anew".to_owned()));
+            return Err(
+                StartError::Restore("the catalogue is changed by somebody while it is made anew".to_owned()).into()
+            );
         }
     }
     Ok(())

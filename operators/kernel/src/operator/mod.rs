@@ -17,7 +17,7 @@ use roaring::RoaringBitmap;
 use serde::{Deserialize, Serialize};
 
 use crate::aliases::Aliases;
-use crate::message::{Control, PreviewResult};
+use crate::message::{Control, PreviewResult, TickLabel};
 use crate::worker::{MeasureText, OperatorError, WorkerState};
 
 /// The places of a tick.
@@ -73,6 +73,8 @@ pub enum Held {
 pub struct TickOutput {
     /// The tick.
     pub tick: u64,
+    /// What the tick means outside, as it came in.
+    pub label: TickLabel,
     /// The clock.
     pub clock: Millis,
     /// Events done.

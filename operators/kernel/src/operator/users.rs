@@ -247,6 +247,7 @@ impl UsersLogic {
             match &*control {
                 // Done where records are routed.
                 Control::Clock(_) | Control::ForgetErased(_) => {}
+                Control::Label(label) => output.label = *label,
                 Control::Install { rules, boundary } => state.install(rules, *boundary),
                 Control::BackfillDone => state.backfill_done(),
                 Control::Scan { rank_depth } => state.begin_scan(*rank_depth),

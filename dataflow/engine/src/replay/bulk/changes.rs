@@ -10,7 +10,7 @@ use audience_kernel::worker::WorkerState;
 use audience_rules::ast::Millis;
 use audience_rules::time::format_time;
 
-use crate::engine::EngineError;
+use crate::engine::{EngineError, EngineFailure};
 
 /// Counts the changes: those that entered, those that left.
 pub fn count(state: &mut WorkerState, out: &mut Vec<u8>) {
@@ -102,7 +102,7 @@ impl<'a> Run<'a> {
 }
 
 fn damaged() -> EngineError {
-    EngineError::Stopped("a worker's changes cannot be read; this is a fault of the program".to_owned())
+    EngineFailure::Bug("a worker's changes cannot be read").into()
 }
 
 fn take_number(bytes: &[u8]) -> Result<(u64, &[u8]), EngineError> {
@@ -117,7 +117,7 @@ fn take_text(bytes: &[u8]) -> Result<(&[u8], &[u8]), EngineError> {
 
 /// Writes the lines of all runs in their order.
 pub fn merge(runs: &mut [Run<'_>], out: &mut dyn Write) -> Result<(), EngineError> {
-    let failed = |error: io::Error| EngineError::Stopped(format!("the changes cannot be written: {error}"));
+    let failed = |error: io::Error| EngineError::from(EngineFailure::failed("the changes cannot be written", error));
     loop {
         let heads = runs.iter().enumerate().filter_map(|(index, run)| Some((run.head?.key, index)));
         let Some((_, first)) = heads.min() else { return Ok(()) };

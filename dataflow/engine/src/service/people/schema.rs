@@ -5,8 +5,11 @@
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
+use std::sync::Arc;
 use std::time::Duration;
 
+use audience_background::{Failure, Job, Outcome};
+use audience_contract::StoreError;
 use audience_protocol::{EventShape, FieldShape, NamedSegment, Schema};
 use audience_rules::ast::Millis;
 use audience_rules::record::{EventRef, RecordKind, records};
@@ -16,12 +19,11 @@ use audience_rules::value::{Value, ValueRef};
 use hashbrown::HashMap;
 use serde_json::value::RawValue;
 
-use crate::service::{Service, pause};
+use crate::engine::{EngineError, StartError};
+use crate::service::Service;
 
 /// Between looks.
 const LOOK: Duration = Duration::from_millis(1000);
-/// Between looks at whether the service stops.
-const STEP: Duration = Duration::from_millis(50);
 /// Of the newest events, those that a start looks at.
 const NEWEST: u64 = 100_000;
 /// Events of one look, at most; older ones are passed over.
@@ -193,21 +195,16 @@ fn told_fields(fields: &BTreeMap<String, Field>) -> Vec<FieldShape> {
 }
 
 impl Service {
-    /// Looks at what is accepted, about once a second, until the service stops.
-    pub(in crate::service) fn watch_people(&self) {
-        let mut waited = LOOK;
-        while !self.is_ending() {
-            if waited < LOOK {
-                pause(STEP);
-                waited += STEP;
-                continue;
-            }
-            waited = Duration::ZERO;
-            self.take_rates();
-            if let Err(error) = self.look_at_events() {
-                tracing::warn!(%error, "events were not looked at for their shape");
-            }
-        }
+    /// Starts the job that looks at what is accepted, about once a second.
+    pub(in crate::service) fn watch_people(self: &Arc<Self>) -> Result<(), EngineError> {
+        let service = self.clone();
+        let job = Job::new("people", LOOK).complaint("Events were not looked at for their shape");
+        let started = self.jobs.start(job, move |_| {
+            service.take_rates();
+            service.look_at_events()?;
+            Ok::<_, Failure<StoreError>>(Outcome::Idle)
+        });
+        started.map(drop).map_err(|error| StartError::thread(error).into())
     }
 
     fn look_at_events(&self) -> audience_contract::Result<()> {

@@ -10,7 +10,7 @@ use crate::service::{Service, clock};
 impl OperationsResource for Service {
     fn health(&self) -> Health {
         let mut components = BTreeMap::new();
-        let failure = self.engine.done().failure;
+        let failure = self.failure();
         components.insert("engine".to_owned(), ComponentHealth::of_fault(failure.clone()));
         let store_fault = self.store_fault();
         components.insert("stores".to_owned(), ComponentHealth::of_fault(store_fault.clone()));
@@ -44,7 +44,7 @@ impl OperationsResource for Service {
             sizes: self.sizes_now().unwrap_or_default().sizes.into_iter().collect(),
             users: done.users,
             unkept_events: self.archive.as_ref().map_or(0, |kept| self.stores.events.end().saturating_sub(kept.end())),
-            waiting_events: self.stores.events.end().saturating_sub(self.standing.sequence()),
+            waiting_events: self.stores.events.end().saturating_sub(self.engine.head().sequence),
             faulty_documents,
             catalogue_errors: self.editor.store_errors(),
             frontier_lag_seconds: (clock::now() - done.clock).max(0) as f64 / 1000.0,
