@@ -277,7 +277,7 @@ mod tests {
         let numbers = 0..CAUSES.len() * 3 * 3 * 4;
         let of = |number: usize| {
             let (user, segment, at) = (number % 3, number / 3 % 3, [0, -1, i64::MAX, i64::MIN][number / 9 % 4]);
-            let change = if number % 2 == 0 { ChangeKind::Entered } else { ChangeKind::Left };
+            let change = if number.is_multiple_of(2) { ChangeKind::Entered } else { ChangeKind::Left };
             let cause = CAUSES[number % CAUSES.len()];
             NumberedChange { user: user as u32, segment: segment as u32, change, at, cause }
         };

@@ -232,7 +232,7 @@ pub mod tests {
         }
         assert_eq!(numbers(&ticks, 11..=17), Some(vec![12, 13, 17]));
         assert_eq!(numbers(&ticks, 13..=16), Some(vec![13]));
-        assert_eq!(numbers(&ticks, 18..=17), Some(vec![]));
+        assert_eq!(numbers(&ticks, RangeInclusive::new(18, 17)), Some(vec![]));
         ticks.push(RecentTick::new(18, Vec::new(), third));
         assert_eq!(numbers(&ticks, 12..=18), None, "the oldest is gone");
         assert_eq!(numbers(&ticks, 13..=18), Some(vec![13, 17, 18]));
