@@ -1,9 +1,10 @@
 //! `audience serve --demo`: a generated shop in a data directory of its own, with segments of every kind, and customers who
 //! come and go while it runs.
 //!
-//! The same seed gives the same shop, but for the instant that it is filled at: that stands in the directory before
-//! anything else, and every event has a `messageId`, so that filling which was cut off is done again and counts once.
+//! A seed and the instant of filling give a shop. The instant is written to the directory before anything else, and every event
+//! has a `messageId`: a filling that was interrupted is repeated, and counts once.
 
+mod customers;
 mod segments;
 mod shop;
 
@@ -22,21 +23,19 @@ use serde_json::Value;
 
 use self::shop::{SEED, Shop};
 
-/// What says that a data directory is the demo's.
+/// The file that marks a data directory as a demo's.
 const FILE: &str = "demo.json";
-/// Events that are accepted at a time.
+/// Events that are ingested at a time.
 const AT_A_TIME: usize = 500;
-/// Between events, once it runs.
-const PACE: Duration = Duration::from_millis(250);
-/// Where the engine is busy, how long to wait, and how often.
+/// The wait while the engine is busy, and how often it is repeated.
 const WAIT: Duration = Duration::from_millis(50);
 const TRIES: usize = 1_200;
 
-/// What is known of a demo in its directory.
+/// The content of the file.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Note {
-    /// Where it was filled: the instant that its customers' past ends at.
+    /// The instant at which the customers' past ends.
     filled_at: i64,
     is_filled: bool,
 }
@@ -49,7 +48,7 @@ pub struct Demo {
 }
 
 impl Demo {
-    /// Takes a directory that is new, or was made by a demo; any other is left as it is.
+    /// Opens a directory that is new or a demo's. Any other is refused and left as it is.
     pub fn open(data: &Path) -> anyhow::Result<Demo> {
         let path = data.join(FILE);
         if path.exists() {
@@ -74,13 +73,13 @@ impl Demo {
             .with_context(|| format!("writing {}", self.path.display()))
     }
 
-    /// Fills the shop, unless that is done.
+    /// Ingests the past and creates the segments, unless that is done.
     pub fn fill(&mut self, service: &Service) -> anyhow::Result<()> {
         if self.note.is_filled {
             return Ok(());
         }
         let events = Shop::new(SEED, self.note.filled_at).past();
-        tracing::info!(events = events.len(), "filling the demo");
+        tracing::info!(events = events.len(), "The demo fills its shop");
         for events in events.chunks(AT_A_TIME) {
             accept(service, events)?;
         }
@@ -90,23 +89,28 @@ impl Demo {
         self.write()
     }
 
-    /// Goes on for as long as it is polled.
+    /// Goes on for as long as it is polled, at the pace of the past: charts show a shop, not the start of a demo.
     pub async fn live(self, service: Arc<Service>) {
-        // Another run is another day in the shop.
-        let mut shop = Shop::new(SEED ^ clock::now().unsigned_abs(), self.note.filled_at);
-        let mut pace = tokio::time::interval(PACE);
+        let started = tokio::task::spawn_blocking(move || {
+            // Another run is another day in the shop.
+            let mut shop = Shop::new(SEED ^ clock::now().unsigned_abs(), self.note.filled_at);
+            shop.past();
+            shop
+        });
+        let Ok(mut shop) = started.await else { return };
+        let mut pace = tokio::time::interval(shop.pace());
         loop {
             pace.tick().await;
-            let (events, service) = (shop.next_visit(clock::now()), service.clone());
-            let accepted = tokio::task::spawn_blocking(move || accept(&service, &events)).await;
+            let (event, service) = (shop.next_event(clock::now()), service.clone());
+            let accepted = tokio::task::spawn_blocking(move || accept(&service, &[event])).await;
             if let Ok(Err(error)) = accepted {
-                tracing::warn!(%error, "the demo could not go on");
+                tracing::warn!(%error, "The engine refuses an event of the demo");
             }
         }
     }
 }
 
-/// The events, each as if it had been accepted at its time.
+/// Decodes events, each as if it had been accepted at its time.
 fn in_their_time(events: &[Value]) -> anyhow::Result<Vec<u8>> {
     let (mut decoder, mut records) = (EventDecoder::new(), Vec::new());
     for event in events {
@@ -117,7 +121,7 @@ fn in_their_time(events: &[Value]) -> anyhow::Result<Vec<u8>> {
     Ok(records)
 }
 
-/// Gives events to the platform; waits while it is busy.
+/// Ingests events; waits while the engine is busy.
 fn accept(service: &Service, events: &[Value]) -> anyhow::Result<()> {
     let (mut decoder, mut records) = (EventDecoder::new(), Vec::new());
     let defaults = EventDefaults { accepted_at: clock::now() };

@@ -80,7 +80,7 @@ fn of_time() -> Vec<Value> {
         }),
         json!({
             "id": "cart-abandoners", "name": "Cart abandoners", "tags": ["recovery"], "owner": "Ben",
-            "description": "Put something into the cart within two days, and bought nothing since.",
+            "description": "Put something into the cart within the last two days, and bought nothing in these two days.",
             "rules": {"conditions": [
                 {"event": "add_to_cart", "within": "2d"},
                 {"logic": "NOT", "conditions": [{"event": "purchase", "within": "2d"}]},

@@ -1,33 +1,28 @@
-//! The customers of a shop: their past, and their next visits.
+//! What happens in a shop: its past, and what comes after it at the same pace.
+
+use std::cmp::{Ordering, Reverse};
+use std::collections::BinaryHeap;
+use std::time::Duration;
 
 use audience_rules::time::format_time;
 use fastrand::Rng;
 use serde_json::{Value, json};
 
+use super::customers::{CUSTOMERS, Customer, PAST, customer};
+
 /// The shop that the demo begins with.
 pub const SEED: u64 = 2_026;
 
-const CUSTOMERS: usize = 2_000;
 const MINUTE: i64 = 60_000;
-const HOUR: i64 = 60 * MINUTE;
-const DAY: i64 = 24 * HOUR;
-/// How far back the shop goes.
-const PAST: i64 = 90 * DAY;
+pub const HOUR: i64 = 60 * MINUTE;
+pub const DAY: i64 = 24 * HOUR;
+/// Between two who join, once the shop is filled: as it was at the end of its past.
+const JOIN: i64 = PAST / (3 * CUSTOMERS as i64);
 
-const FIRST_NAMES: [&str; 16] = [
-    "Ada", "Amina", "Ben", "Chen", "Clara", "Diego", "Elif", "Emil", "Farid", "Ines", "Jonas", "Lena", "Mei", "Noah",
-    "Priya", "Zoe",
-];
-const LAST_NAMES: [&str; 16] = [
-    "Ahmed", "Bauer", "Costa", "Dubois", "Eriksen", "Fischer", "Garcia", "Haddad", "Ito", "Jansen", "Kaya", "Lopez",
-    "Moreau", "Novak", "Okafor", "Singh",
-];
-const COUNTRIES: [&str; 6] = ["DE", "FR", "ES", "NL", "TR", "IN"];
-const PLANS: [&str; 3] = ["free", "plus", "gold"];
 const CHANNELS: [&str; 5] = ["search", "newsletter", "social", "direct", "affiliate"];
 const DEVICES: [&str; 3] = ["phone", "desktop", "tablet"];
 /// Categories with the range of their prices.
-const CATEGORIES: [(&str, u32, u32); 6] = [
+pub const CATEGORIES: [(&str, u32, u32); 6] = [
     ("books", 8, 40),
     ("electronics", 60, 900),
     ("fashion", 20, 180),
@@ -36,32 +31,56 @@ const CATEGORIES: [(&str, u32, u32); 6] = [
     ("toys", 10, 80),
 ];
 
-/// A customer's habits.
-#[derive(Clone, Debug)]
-struct Customer {
-    id: String,
-    /// Whether they were seen before they said who they are.
-    anonymous: Option<String>,
-    traits: Value,
-    joined: i64,
-    /// When they were last seen, where they have gone.
-    gone: Option<i64>,
-    /// Days between visits.
-    rhythm: f64,
-    /// How likely a visit ends with something in the cart, and a cart with a purchase.
-    carts: f64,
-    buys: f64,
-    favourite: usize,
-}
-
-/// A shop.
+/// A shop: one run of events without an end, in the order of time.
 pub struct Shop {
     random: Rng,
     customers: Vec<Customer>,
+    /// What happens next, earliest first; what is due at the same instant in the order that it came about.
+    due: BinaryHeap<Reverse<Due>>,
     filled_at: i64,
-    /// Numbers for events, orders and new customers.
+    /// Events of the last day of the past.
+    last_day: u32,
+    /// Numbers for steps, events and orders.
     count: u64,
     name: u64,
+}
+
+/// A step that is due, in the order of time, and of number at the same instant.
+struct Due {
+    at: i64,
+    number: u64,
+    step: Step,
+}
+
+impl Ord for Due {
+    fn cmp(&self, other: &Due) -> Ordering {
+        (self.at, self.number).cmp(&(other.at, other.number))
+    }
+}
+
+impl PartialOrd for Due {
+    fn partial_cmp(&self, other: &Due) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Due {
+    fn eq(&self, other: &Due) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for Due {}
+
+/// A step of the shop.
+enum Step {
+    /// A place of customers is taken by a new one.
+    Replace,
+    /// The customer of a place joins.
+    Join(usize),
+    /// The customer of a place, and of this id, comes.
+    Visit(usize, String),
+    Event(Value),
 }
 
 impl Shop {
@@ -69,99 +88,121 @@ impl Shop {
     pub fn new(seed: u64, filled_at: i64) -> Shop {
         let mut random = Rng::with_seed(SEED);
         let customers = (0..CUSTOMERS).map(|number| customer(&mut random, number, filled_at)).collect();
-        Shop { random: Rng::with_seed(seed), customers, filled_at, count: 0, name: seed }
+        let due = BinaryHeap::new();
+        let mut shop =
+            Shop { random: Rng::with_seed(seed), customers, due, filled_at, last_day: 0, count: 0, name: seed };
+        (0..CUSTOMERS).for_each(|place| shop.expect(shop.customers[place].joined - 10 * MINUTE, Step::Join(place)));
+        shop.expect(filled_at + JOIN, Step::Replace);
+        shop
     }
 
-    /// Everything up to the instant that it is filled at, in the order of time.
+    /// Everything up to the instant that it is filled at.
     pub fn past(&mut self) -> Vec<Value> {
-        let mut events: Vec<(i64, Value)> = Vec::new();
-        for customer in self.customers.clone() {
-            let end = customer.gone.unwrap_or(self.filled_at);
-            let mut at = customer.joined;
-            self.join(&customer, at, &mut events);
-            while at < end {
-                self.visit(&customer, at, &mut events);
-                // Between half and one and a half of the rhythm.
-                at += ((self.random.f64() + 0.5) * customer.rhythm * DAY as f64) as i64 + MINUTE;
-            }
-        }
-        events.retain(|(at, _)| *at <= self.filled_at);
-        events.sort_by_key(|(at, _)| *at);
-        events.into_iter().map(|(_, event)| event).collect()
-    }
-
-    /// What comes next, all of it now: one step of somebody, or somebody new.
-    pub fn next_visit(&mut self, now: i64) -> Vec<Value> {
         let mut events = Vec::new();
-        if self.random.u32(0..100) < 3 {
-            let number = self.customers.len() + self.random.usize(0..1_000_000);
-            let new = customer(&mut self.random, number, now);
-            self.join(&new, now, &mut events);
-            self.customers.push(new);
-            // As many as there were: memory stays as it is.
-            let leaver = self.random.usize(0..self.customers.len());
-            self.customers.swap_remove(leaver);
-        } else {
-            let chosen = self.random.usize(0..self.customers.len());
-            let customer = self.customers[chosen].clone();
-            match self.random.u32(0..100) {
-                0..55 => self.view(&customer, now, &mut events),
-                55..75 => drop(self.cart(&customer, now, &mut events)),
-                75..92 => {
-                    let (product, category, price) = self.cart(&customer, now, &mut events);
-                    self.buy(&customer, now, (&product, category, price), &mut events);
-                }
-                92..95 => self.refund(&customer, now, 50, &mut events),
-                _ => self.mail(&customer, now, &mut events),
+        while self.due.peek().is_some_and(|Reverse(due)| due.at <= self.filled_at) {
+            if let Some((at, event)) = self.step() {
+                self.last_day += u32::from(at > self.filled_at - DAY);
+                events.push(stamped(event, at));
             }
         }
-        events.into_iter().map(|(_, event)| event).collect()
+        events
     }
 
-    fn add(&mut self, at: i64, mut event: Value, events: &mut Vec<(i64, Value)>) {
+    /// The time between events at the end of the past.
+    pub fn pace(&self) -> Duration {
+        Duration::from_millis(DAY.unsigned_abs()) / self.last_day.max(1)
+    }
+
+    /// The next event after the past, as if it happened now.
+    pub fn next_event(&mut self, now: i64) -> Value {
+        loop {
+            if let Some((_, event)) = self.step() {
+                return stamped(event, now);
+            }
+        }
+    }
+
+    /// Does what is due next; gives the event, if it is one.
+    fn step(&mut self) -> Option<(i64, Value)> {
+        let Reverse(Due { at, step, .. }) = self.due.pop()?;
+        match step {
+            Step::Event(event) => return Some((at, event)),
+            Step::Join(place) => self.join(place, at),
+            Step::Visit(place, id) => self.come(place, &id, at),
+            Step::Replace => {
+                let place = self.random.usize(0..self.customers.len());
+                let number = CUSTOMERS + self.random.usize(0..1_000_000);
+                self.customers[place] = customer(&mut self.random, number, at);
+                self.join(place, at);
+                self.expect(at + JOIN, Step::Replace);
+            }
+        }
+        None
+    }
+
+    fn expect(&mut self, at: i64, step: Step) {
         self.count += 1;
-        event["messageId"] = json!(format!("demo-{:x}-{}", self.name, self.count));
-        event["timestamp"] = json!(format_time(at));
-        events.push((at, event));
+        self.due.push(Reverse(Due { at, number: self.count, step }));
     }
 
-    fn join(&mut self, customer: &Customer, at: i64, events: &mut Vec<(i64, Value)>) {
+    /// Lets an event happen.
+    fn add(&mut self, at: i64, mut event: Value) {
+        event["messageId"] = json!(format!("demo-{:x}-{}", self.name, self.count));
+        self.expect(at, Step::Event(event));
+    }
+
+    /// The customer of a place says who they are, perhaps after a first look, and comes for the first time.
+    fn join(&mut self, place: usize, at: i64) {
+        let customer = self.customers[place].clone();
         let mut event = json!({"userId": customer.id, "eventType": "identify", "traits": customer.traits});
         if let Some(anonymous) = &customer.anonymous {
             let visit = json!({
                 "anonymousId": anonymous, "eventType": "page_view",
                 "properties": {"path": "/", "channel": "search"}, "context": {"device": "phone"},
             });
-            self.add(at - 10 * MINUTE, visit, events);
+            self.add(at, visit);
             event["anonymousId"] = json!(anonymous);
         }
-        self.add(at, event, events);
+        self.add(at + 10 * MINUTE, event);
+        self.expect(at + 10 * MINUTE, Step::Visit(place, customer.id));
     }
 
-    fn visit(&mut self, customer: &Customer, begin: i64, events: &mut Vec<(i64, Value)>) {
+    /// The customer of a place comes, if they are still the one and have not gone, and will come again.
+    fn come(&mut self, place: usize, id: &str, at: i64) {
+        let customer = self.customers[place].clone();
+        if customer.id != id || customer.gone.is_some_and(|gone| at >= gone) {
+            return;
+        }
+        self.visit(&customer, at);
+        // Between half and one and a half of the rhythm.
+        let later = ((self.random.f64() + 0.5) * customer.rhythm * DAY as f64) as i64 + MINUTE;
+        self.expect(at + later, Step::Visit(place, customer.id));
+    }
+
+    fn visit(&mut self, customer: &Customer, begin: i64) {
         let mut at = begin;
-        for _ in 0..self.random.u32(1..4) {
+        for _ in 0..self.random.u32(2..7) {
             at += self.random.i64(20_000..4 * MINUTE);
-            self.view(customer, at, events);
+            self.view(customer, at);
         }
         if self.random.u32(0..100) < 15 {
-            self.mail(customer, at + MINUTE, events);
+            self.mail(customer, at + MINUTE);
         }
         if self.random.f64() < customer.carts {
             at += 2 * MINUTE;
-            let (product, category, price) = self.cart(customer, at, events);
+            let (product, category, price) = self.cart(customer, at);
             if self.random.f64() < customer.buys {
                 at += self.random.i64(MINUTE..6 * HOUR);
-                self.buy(customer, at, (&product, category, price), events);
+                self.buy(customer, at, (&product, category, price));
                 if self.random.u32(0..100) < 7 {
                     let later = self.random.i64(DAY..10 * DAY);
-                    self.refund(customer, at + later, price, events);
+                    self.refund(customer, at + later, price);
                 }
             }
         }
     }
 
-    fn view(&mut self, customer: &Customer, at: i64, events: &mut Vec<(i64, Value)>) {
+    fn view(&mut self, customer: &Customer, at: i64) {
         let (category, _, _) = CATEGORIES[self.category(customer)];
         let (channel, device) = (self.one(&CHANNELS), self.one(&DEVICES));
         let event = json!({
@@ -169,10 +210,10 @@ impl Shop {
             "properties": {"path": format!("/{category}"), "category": category, "channel": channel},
             "context": {"device": device},
         });
-        self.add(at, event, events);
+        self.add(at, event);
     }
 
-    fn cart(&mut self, customer: &Customer, at: i64, events: &mut Vec<(i64, Value)>) -> (String, &'static str, u32) {
+    fn cart(&mut self, customer: &Customer, at: i64) -> (String, &'static str, u32) {
         let (category, least, most) = CATEGORIES[self.category(customer)];
         let (number, price) = (self.random.u32(1..40), self.random.u32(least..most));
         let product = format!("{category}-{number}");
@@ -180,11 +221,11 @@ impl Shop {
             "userId": customer.id, "eventType": "add_to_cart",
             "properties": {"product": product, "category": category, "price": price},
         });
-        self.add(at, event, events);
+        self.add(at, event);
         (product, category, price)
     }
 
-    fn buy(&mut self, customer: &Customer, at: i64, item: (&str, &str, u32), events: &mut Vec<(i64, Value)>) {
+    fn buy(&mut self, customer: &Customer, at: i64, item: (&str, &str, u32)) {
         let (product, category, price) = item;
         let mut event = json!({
             "userId": customer.id, "eventType": "purchase",
@@ -196,24 +237,24 @@ impl Shop {
         if self.random.u32(0..100) < 12 {
             event["properties"]["coupon"] = json!("WELCOME10");
         }
-        self.add(at, event, events);
+        self.add(at, event);
     }
 
-    fn refund(&mut self, customer: &Customer, at: i64, price: u32, events: &mut Vec<(i64, Value)>) {
+    fn refund(&mut self, customer: &Customer, at: i64, price: u32) {
         let reason = self.one(&["damaged", "size", "late", "other"]);
         let event = json!({
             "userId": customer.id, "eventType": "refund",
             "properties": {"amount": f64::from(price) - 0.05, "reason": reason},
         });
-        self.add(at, event, events);
+        self.add(at, event);
     }
 
-    fn mail(&mut self, customer: &Customer, at: i64, events: &mut Vec<(i64, Value)>) {
+    fn mail(&mut self, customer: &Customer, at: i64) {
         let campaign = self.one(&["autumn-sale", "weekly-picks", "win-back"]);
         let event = json!({
             "userId": customer.id, "eventType": "email_opened", "properties": {"campaign": campaign},
         });
-        self.add(at, event, events);
+        self.add(at, event);
     }
 
     fn one(&mut self, words: &[&'static str]) -> &'static str {
@@ -226,39 +267,15 @@ impl Shop {
     }
 }
 
-fn customer(random: &mut Rng, number: usize, now: i64) -> Customer {
-    let mut one = |count: usize| random.usize(0..count);
-    let (first, last) = (FIRST_NAMES[one(FIRST_NAMES.len())], LAST_NAMES[one(LAST_NAMES.len())]);
-    let plan = PLANS[[0, 0, 0, 0, 0, 1, 1, 1, 2, 2][one(10)]];
-    let mut traits = json!({
-        "name": format!("{first} {last}"), "plan": plan, "country": COUNTRIES[one(COUNTRIES.len())],
-        "birthYear": 1950 + one(56),
-    });
-    // Not everybody says everything.
-    if one(10) < 8 {
-        traits["newsletter"] = json!(one(2) == 0);
-    }
-    let favourite = one(CATEGORIES.len());
-    let is_new = number >= CUSTOMERS;
-    let joined = if is_new { now } else { now - random.i64(HOUR..PAST - HOUR) };
-    let has_gone = !is_new && random.u32(0..100) < 25;
-    let gone = has_gone.then(|| joined + ((now - joined) as f64 * random.f64() * 0.7) as i64);
-    Customer {
-        id: format!("{}-{number:04}", last.to_lowercase()),
-        anonymous: (random.u32(0..100) < 15).then(|| format!("visitor-{number:04}")),
-        traits,
-        joined,
-        gone,
-        rhythm: 1.5 + 18.0 * random.f64() * random.f64(),
-        carts: 0.15 + 0.5 * random.f64(),
-        buys: if random.u32(0..100) < 20 { 0.05 } else { 0.3 + 0.6 * random.f64() },
-        favourite,
-    }
+/// An event with its time.
+fn stamped(mut event: Value, at: i64) -> Value {
+    event["timestamp"] = json!(format_time(at));
+    event
 }
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
+    use std::collections::{BTreeMap, BTreeSet};
 
     use super::*;
 
@@ -269,7 +286,7 @@ mod tests {
         let past = Shop::new(SEED, NOW).past();
         assert!(past == Shop::new(SEED, NOW).past());
         assert!(past != Shop::new(SEED + 1, NOW).past());
-        let later: Vec<Vec<Value>> = (0..2).map(|_| Shop::new(9, NOW).next_visit(NOW)).collect();
+        let later: Vec<Value> = (0..2).map(|_| Shop::new(9, NOW).next_event(NOW)).collect();
         assert_eq!(later[0], later[1]);
     }
 
@@ -285,16 +302,34 @@ mod tests {
         }
         // So that the place in a rank can be explained.
         assert!(past.len() < 100_000, "{}", past.len());
-        let messages: std::collections::BTreeSet<&str> =
-            past.iter().filter_map(|event| event["messageId"].as_str()).collect();
+        let messages: BTreeSet<&str> = past.iter().filter_map(|event| event["messageId"].as_str()).collect();
         assert_eq!(messages.len(), past.len());
     }
 
     #[test]
     fn customers_come_and_go_and_are_no_more_than_before() {
         let mut shop = Shop::new(7, NOW);
-        let events: usize = (0..5_000).map(|step| shop.next_visit(NOW + step).len()).sum();
-        assert!(events >= 5_000);
+        shop.past();
+        let before: BTreeSet<String> = shop.customers.iter().map(|customer| customer.id.clone()).collect();
+        (0..5_000).for_each(|step| drop(shop.next_event(NOW + step)));
         assert_eq!(shop.customers.len(), CUSTOMERS);
+        assert!(shop.customers.iter().filter(|customer| !before.contains(&customer.id)).count() > 50);
+    }
+
+    /// A day of what comes after the past is like its last days, in number and in kind.
+    #[test]
+    fn it_goes_on_as_it_was() {
+        let mut shop = Shop::new(SEED, NOW);
+        let past = shop.past();
+        let day = Duration::from_millis(DAY.unsigned_abs()).as_secs_f64() / shop.pace().as_secs_f64();
+        let day = day as usize;
+        let count = |events: &[Value], kind: &str| events.iter().filter(|event| event["eventType"] == kind).count();
+        let next: Vec<Value> = (0..2 * day).map(|_| shop.next_event(NOW)).collect();
+        let last = &past[past.len() - 2 * day..];
+        for kind in ["identify", "page_view", "add_to_cart", "purchase"] {
+            let (before, after) = (count(last, kind) as f64, count(&next, kind) as f64);
+            assert!((after / before - 1.0).abs() < 0.25, "{kind}: {before} in two days, then {after}");
+        }
+        assert!((10..30).contains(&shop.pace().as_secs()), "there is always something to see: {:?}", shop.pace());
     }
 }
