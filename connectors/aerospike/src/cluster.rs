@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 use crate::Error;
 use crate::error::{in_one_line, is_permanent};
-use crate::settings::{Settings, StoreSettings};
+use crate::settings::{AerospikeSettings, StoreSettings};
 
 /// Records in one request: large enough for its costs to be shared, small enough for a node to serve others between.
 const BATCH: usize = 1_000;
@@ -63,7 +63,7 @@ pub(crate) struct LazyCluster {
 }
 
 impl LazyCluster {
-    pub(crate) fn new(settings: &Settings, store: &StoreSettings) -> Result<Self, Error> {
+    pub(crate) fn new(settings: &AerospikeSettings, store: &StoreSettings) -> Result<Self, Error> {
         let hosts = store.hosts.as_ref().unwrap_or(&settings.hosts).clone();
         Ok(LazyCluster { hosts, timeout_ms: settings.timeout_ms, client: None, threads: Threads::new()? })
     }
@@ -92,7 +92,7 @@ pub(crate) struct Clusters {
 }
 
 impl Clusters {
-    pub(crate) async fn connect(settings: &Settings) -> Result<Self, Error> {
+    pub(crate) async fn connect(settings: &AerospikeSettings) -> Result<Self, Error> {
         let profiles = settings.user_profiles.hosts.as_ref().unwrap_or(&settings.hosts);
         let ownership = settings.segment_ownership.hosts.as_ref().unwrap_or(&settings.hosts);
         let user_profiles = connect(profiles, settings.timeout_ms).await?;

@@ -11,7 +11,7 @@ use audience_contract::{Cause, ChangeKind, HeldMembership, LastChanges, Membersh
 
 use crate::Error;
 use crate::cluster::record_policy;
-use crate::settings::{Settings, StoreSettings};
+use crate::settings::{AerospikeSettings, StoreSettings};
 
 /// Bin: a user's segments, each with since when and the segment's version.
 pub(crate) const SEGMENTS: &str = "segments";
@@ -35,7 +35,7 @@ pub(crate) struct Layout {
 }
 
 impl Layout {
-    pub(crate) fn new(settings: &Settings) -> Self {
+    pub(crate) fn new(settings: &AerospikeSettings) -> Self {
         Layout {
             profiles: settings.user_profiles.clone(),
             ownership: settings.segment_ownership.clone(),

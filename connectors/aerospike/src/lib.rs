@@ -13,7 +13,7 @@
 //! | `analytics`, `progress` | `sizes/` and the writer | `reach`: the instant up to which all sizes are there |
 //!
 //! So one get gives a user's segments, and a batch read of the keys `{segment}/0` to `{segment}/{chunks - 1}` the users of
-//! a segment. A logical store is a namespace of a cluster with a prefix for its sets ([`Settings`]); by default it is the
+//! a segment. A logical store is a namespace of a cluster with a prefix for its sets ([`AerospikeSettings`]); by default it is the
 //! namespace of its name, and `analytics` in that of `segment_ownership`.
 //!
 //! Of a segment's size there is an instant at the end of each minute in which it changed, and one at the beginning of each
@@ -57,6 +57,6 @@ mod sizes;
 pub use error::Error;
 pub use profiles::AerospikeProfiles;
 pub use reader::AerospikeReader;
-pub use settings::{Settings, StoreSettings};
+pub use settings::{AerospikeSettings, StoreSettings};
 pub use sink::AerospikeSink;
 pub use sizes::AerospikeSizes;

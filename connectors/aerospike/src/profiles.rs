@@ -15,7 +15,7 @@ use serde_json::Value as Json;
 
 use crate::cluster::{self, LazyCluster};
 use crate::layout::{REACH, progress_key};
-use crate::{Error, Settings};
+use crate::{AerospikeSettings, Error};
 
 /// Bin: traits by name.
 const TRAITS: &str = "traits";
@@ -34,19 +34,22 @@ const ERASE_AT_ONCE: usize = 10_000;
 pub struct AerospikeProfiles {
     /// `aerospike-profiles:` and the writer.
     name: String,
-    settings: Settings,
+    settings: AerospikeSettings,
     cluster: LazyCluster,
 }
 
 impl AerospikeProfiles {
     /// One that connects when it is first asked.
-    pub fn new(settings: Settings) -> Result<AerospikeProfiles, Error> {
+    pub fn new(settings: AerospikeSettings) -> Result<AerospikeProfiles, Error> {
         let name = format!("aerospike-profiles:{}", settings.writer);
         let cluster = LazyCluster::new(&settings, &settings.user_profiles)?;
         Ok(AerospikeProfiles { name, settings, cluster })
     }
 
-    fn run<T>(&mut self, what: impl AsyncFnOnce(&Client, &Settings) -> Result<T, Error>) -> Result<T, SinkError> {
+    fn run<T>(
+        &mut self,
+        what: impl AsyncFnOnce(&Client, &AerospikeSettings) -> Result<T, Error>,
+    ) -> Result<T, SinkError> {
         let settings = &self.settings;
         self.cluster.run(async |client| what(client, settings).await).map_err(|error| error.into_sink(&self.name))
     }
@@ -129,7 +132,7 @@ impl ProfileStore for AerospikeProfiles {
 }
 
 /// Deletes records. A server of the Community Edition may find deleted ones again when it starts: so nothing is in them first.
-async fn erase(client: &Client, settings: &Settings, keys: Vec<Key>) -> Result<(), Error> {
+async fn erase(client: &Client, settings: &AerospikeSettings, keys: Vec<Key>) -> Result<(), Error> {
     let mut policy = cluster::record_policy();
     policy.record_exists_action = RecordExistsAction::UpdateOnly;
     let empty = |key: &Key| {
@@ -143,16 +146,16 @@ async fn erase(client: &Client, settings: &Settings, keys: Vec<Key>) -> Result<(
     cluster::write_all(client, deletions, None, settings.timeout_ms).await
 }
 
-fn set(settings: &Settings) -> String {
+fn set(settings: &AerospikeSettings) -> String {
     format!("{}profile", settings.user_profiles.prefix)
 }
 
-fn user_key(settings: &Settings, user: &str) -> Result<Key, Error> {
+fn user_key(settings: &AerospikeSettings, user: &str) -> Result<Key, Error> {
     Ok(Key::new(&*settings.user_profiles.namespace, set(settings), Value::from(user))?)
 }
 
 /// Beside the profiles, so that it is lost with them.
-fn reach_key(settings: &Settings) -> Result<Key, Error> {
+fn reach_key(settings: &AerospikeSettings) -> Result<Key, Error> {
     progress_key(&settings.user_profiles, format!("profiles/{}", settings.writer))
 }
 

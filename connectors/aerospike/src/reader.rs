@@ -8,7 +8,7 @@ use tokio::sync::OnceCell;
 
 use crate::cluster::{self, Threads};
 use crate::layout::{self, Layout};
-use crate::{Error, Settings};
+use crate::{AerospikeSettings, Error};
 
 const READING: &str = "reading memberships from Aerospike";
 
@@ -16,7 +16,7 @@ const READING: &str = "reading memberships from Aerospike";
 ///
 /// Costs one get.
 pub struct AerospikeReader {
-    settings: Settings,
+    settings: AerospikeSettings,
     layout: Layout,
     // Before the threads, which it lives on.
     client: OnceCell<Arc<Client>>,
@@ -25,7 +25,7 @@ pub struct AerospikeReader {
 
 impl AerospikeReader {
     /// One that connects when it is first asked.
-    pub fn new(settings: Settings) -> Result<Self, Error> {
+    pub fn new(settings: AerospikeSettings) -> Result<Self, Error> {
         let layout = Layout::new(&settings);
         Ok(AerospikeReader { settings, layout, client: OnceCell::new(), threads: Threads::new()? })
     }

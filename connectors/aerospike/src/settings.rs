@@ -1,91 +1,58 @@
-//! How Aerospike is reached, and which logical store is kept where.
-
-use serde::Deserialize;
+//! The nodes of Aerospike, and the places of the logical stores.
 
 const USER_PROFILES: &str = "user_profiles";
 const SEGMENT_OWNERSHIP: &str = "segment_ownership";
 
-/// How Aerospike is reached, and which logical store is kept where. There is nothing yet that would be kept in one named
-/// `cache`.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Settings {
-    /// Nodes to begin with, `host:port` separated by commas; they say which others there are.
+/// The nodes of Aerospike, and the places of the logical stores. A store named `cache` is not used yet.
+#[derive(Clone, Debug)]
+pub struct AerospikeSettings {
+    /// The first nodes, `host:port` separated by commas; they name the others.
     pub hosts: String,
-    /// What its progress is filed under. Of several that write to the same sets each has its own name.
-    #[serde(default = "default_writer")]
+    /// The name under which progress is kept. Each of several engines that write the same sets has its own.
     pub writer: String,
-    /// How long a write or a read may take in all, with what is tried again, milliseconds.
-    #[serde(default = "default_timeout")]
+    /// Milliseconds that a write or a read may take, retries included.
     pub timeout_ms: u32,
-    /// Into how many records the users of a segment are dealt. Stays as it is for as long as there are any: a record of
-    /// 1 MiB takes about 40,000 users.
-    #[serde(default = "default_chunks")]
+    /// Records into which the users of a segment are dealt. It must not change while there are any: a record of 1 MiB takes
+    /// about 40,000 users.
     pub chunks: u32,
-    /// Where a user's segments and profile are, and how far they reach.
-    #[serde(default = "user_profiles")]
+    /// The place of users' segments and profiles, and of their positions.
     pub user_profiles: StoreSettings,
-    /// Where the users of segments are.
-    #[serde(default = "segment_ownership")]
+    /// The place of the users of segments.
     pub segment_ownership: StoreSettings,
-    /// Where sizes of segments over time are. A stock server has no third namespace: by default it is that of
+    /// The place of sizes of segments over time. A stock server has no third namespace, so the default is that of
     /// `segment_ownership`.
-    #[serde(default = "segment_ownership")]
     pub analytics: StoreSettings,
 }
 
-/// Where a logical store is kept.
-#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
-#[serde(deny_unknown_fields)]
+/// The place of a logical store.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoreSettings {
-    /// Nodes of another cluster than the one named above.
-    #[serde(default)]
+    /// Nodes of another cluster than that of [`AerospikeSettings::hosts`].
     pub hosts: Option<String>,
     /// Its namespace.
     pub namespace: String,
-    /// What the names of its sets begin with.
-    #[serde(default)]
+    /// The prefix of the names of its sets.
     pub prefix: String,
 }
 
 impl StoreSettings {
-    /// In a namespace of the cluster that is named for all.
+    /// A namespace of the cluster of all stores, without a prefix.
     pub fn of(namespace: &str) -> Self {
         StoreSettings { hosts: None, namespace: namespace.to_owned(), prefix: String::new() }
     }
 }
 
-impl Settings {
-    /// With what is so by default.
+impl AerospikeSettings {
+    /// The defaults, for nodes.
     pub fn of(hosts: &str) -> Self {
-        Settings {
+        AerospikeSettings {
             hosts: hosts.to_owned(),
-            writer: default_writer(),
-            timeout_ms: default_timeout(),
-            chunks: default_chunks(),
-            user_profiles: user_profiles(),
-            segment_ownership: segment_ownership(),
-            analytics: segment_ownership(),
+            writer: "audience".to_owned(),
+            timeout_ms: 10_000,
+            chunks: 1_024,
+            user_profiles: StoreSettings::of(USER_PROFILES),
+            segment_ownership: StoreSettings::of(SEGMENT_OWNERSHIP),
+            analytics: StoreSettings::of(SEGMENT_OWNERSHIP),
         }
     }
-}
-
-fn default_writer() -> String {
-    "audience".to_owned()
-}
-
-fn default_timeout() -> u32 {
-    10_000
-}
-
-fn default_chunks() -> u32 {
-    1_024
-}
-
-fn user_profiles() -> StoreSettings {
-    StoreSettings::of(USER_PROFILES)
-}
-
-fn segment_ownership() -> StoreSettings {
-    StoreSettings::of(SEGMENT_OWNERSHIP)
 }

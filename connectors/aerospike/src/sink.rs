@@ -8,7 +8,7 @@ use futures_util::StreamExt;
 use crate::cluster::{self, Clusters, Threads};
 use crate::layout::{self, Layout};
 use crate::progress::{Found, Marks, Own};
-use crate::{Error, Settings};
+use crate::{AerospikeSettings, Error};
 
 /// Changes that are best written at once: the more, the fewer records.
 const CHANGES_AT_ONCE: usize = 50_000;
@@ -21,7 +21,7 @@ const CLEAR_AT_ONCE: usize = 10_000;
 pub struct AerospikeSink {
     /// `aerospike:` and the writer.
     name: String,
-    settings: Settings,
+    settings: AerospikeSettings,
     layout: Layout,
     // Before the threads, which it lives on.
     clusters: Option<Clusters>,
@@ -32,7 +32,7 @@ pub struct AerospikeSink {
 
 impl AerospikeSink {
     /// A sink that is not open yet.
-    pub fn new(settings: Settings) -> Result<AerospikeSink, Error> {
+    pub fn new(settings: AerospikeSettings) -> Result<AerospikeSink, Error> {
         let (name, layout) = (format!("aerospike:{}", settings.writer), Layout::new(&settings));
         Ok(AerospikeSink { name, settings, layout, clusters: None, own: None, threads: Threads::new()? })
     }

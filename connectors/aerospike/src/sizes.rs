@@ -8,7 +8,7 @@ use audience_contract::{SinkError, SizeSample, SizeStore};
 
 use crate::cluster::{self, LazyCluster};
 use crate::layout::{REACH, progress_key};
-use crate::{Error, Settings};
+use crate::{AerospikeSettings, Error};
 
 /// Bin: by instant, how many members.
 const SIZES: &str = "sizes";
@@ -21,19 +21,22 @@ const DAY: i64 = 86_400_000;
 pub struct AerospikeSizes {
     /// `aerospike-sizes:` and the writer.
     name: String,
-    settings: Settings,
+    settings: AerospikeSettings,
     cluster: LazyCluster,
 }
 
 impl AerospikeSizes {
     /// One that connects when it is first asked.
-    pub fn new(settings: Settings) -> Result<AerospikeSizes, Error> {
+    pub fn new(settings: AerospikeSettings) -> Result<AerospikeSizes, Error> {
         let name = format!("aerospike-sizes:{}", settings.writer);
         let cluster = LazyCluster::new(&settings, &settings.analytics)?;
         Ok(AerospikeSizes { name, settings, cluster })
     }
 
-    fn run<T>(&mut self, what: impl AsyncFnOnce(&Client, &Settings) -> Result<T, Error>) -> Result<T, SinkError> {
+    fn run<T>(
+        &mut self,
+        what: impl AsyncFnOnce(&Client, &AerospikeSettings) -> Result<T, Error>,
+    ) -> Result<T, SinkError> {
         let settings = &self.settings;
         self.cluster.run(async |client| what(client, settings).await).map_err(|error| error.into_sink(&self.name))
     }
@@ -73,12 +76,12 @@ impl SizeStore for AerospikeSizes {
 }
 
 /// Beside the sizes, so that it is lost with them.
-fn reach_key(settings: &Settings) -> Result<Key, Error> {
+fn reach_key(settings: &AerospikeSettings) -> Result<Key, Error> {
     progress_key(&settings.analytics, format!("sizes/{}", settings.writer))
 }
 
 /// Of each segment and day the record, with what is new of it.
-fn records(settings: &Settings, samples: &[SizeSample]) -> Result<Vec<BatchOperation>, Error> {
+fn records(settings: &AerospikeSettings, samples: &[SizeSample]) -> Result<Vec<BatchOperation>, Error> {
     let mut by_day: BTreeMap<(&str, i64), BTreeMap<Value, Value>> = BTreeMap::new();
     for sample in samples {
         let of_day = by_day.entry((&sample.segment_id, sample.at.div_euclid(DAY))).or_default();

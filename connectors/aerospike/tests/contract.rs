@@ -7,7 +7,9 @@ use std::process;
 
 use aerospike::query::PartitionFilter;
 use aerospike::{Bin, Bins, Client, ClientPolicy, Key, QueryPolicy, ReadPolicy, Statement, Value, WritePolicy};
-use audience_aerospike::{AerospikeProfiles, AerospikeReader, AerospikeSink, AerospikeSizes, Settings, StoreSettings};
+use audience_aerospike::{
+    AerospikeProfiles, AerospikeReader, AerospikeSettings, AerospikeSink, AerospikeSizes, StoreSettings,
+};
 use audience_contract::suite::{self, Members, Profiles};
 use audience_contract::{
     Cause, ChangeKind, MembershipChange, ProfileStore, Progress, Reach, ServingStore, Sink, SinkError, SizeSample,
@@ -23,9 +25,9 @@ fn hosts() -> String {
     std::env::var("AUDIENCE_TEST_AEROSPIKE").unwrap_or_else(|_| panic!("AUDIENCE_TEST_AEROSPIKE=host:port is not set"))
 }
 
-/// Settings with sets of their own.
-fn settings(name: &str) -> Settings {
-    let mut settings = Settings::of(&hosts());
+/// AerospikeSettings with sets of their own.
+fn settings(name: &str) -> AerospikeSettings {
+    let mut settings = AerospikeSettings::of(&hosts());
     let prefix = format!("test-{name}-{}-", process::id());
     settings.user_profiles.prefix.clone_from(&prefix);
     settings.segment_ownership.prefix.clone_from(&prefix);
@@ -67,7 +69,7 @@ impl Stranger {
     }
 
     /// The memberships by user; checks that those by segment are the same.
-    fn read(&self, settings: &Settings) -> Members {
+    fn read(&self, settings: &AerospikeSettings) -> Members {
         let (mut by_user, mut by_segment) = (BTreeSet::new(), BTreeSet::new());
         let profiles = &settings.user_profiles;
         for (user, segments) in self.all(&profiles.namespace, &format!("{}segments", profiles.prefix), "segments") {
@@ -91,7 +93,7 @@ impl Stranger {
     }
 
     /// The profiles by user.
-    fn profiles(&self, settings: &Settings) -> Profiles {
+    fn profiles(&self, settings: &AerospikeSettings) -> Profiles {
         let (namespace, set) = (&settings.user_profiles.namespace, format!("{}profile", settings.user_profiles.prefix));
         let bin = |name: &str| self.all(namespace, &set, name).into_iter().collect::<BTreeMap<String, Value>>();
         let (mut traits, mut computed) = (bin("traits"), bin("computed"));
@@ -106,7 +108,7 @@ impl Stranger {
     }
 
     /// The sizes of segments; checks that each is in the record of its day.
-    fn sizes(&self, settings: &Settings) -> BTreeSet<SizeSample> {
+    fn sizes(&self, settings: &AerospikeSettings) -> BTreeSet<SizeSample> {
         let (analytics, mut samples) = (&settings.analytics, BTreeSet::new());
         for (key, sizes) in self.all(&analytics.namespace, &format!("{}sizes", analytics.prefix), "sizes") {
             let (segment, day) = key.rsplit_once('/').unwrap();
@@ -214,7 +216,7 @@ fn each_record_takes_nothing_from_an_earlier_writer() {
     early.open().unwrap();
     early.write(&reach(1), &[change("ann", ChangeKind::Entered, Cause::Event)]).unwrap();
     // Another writer of the same sets: that of "ann" now, without the first one's being told by its own record.
-    let mut late = AerospikeSink::new(Settings { writer: "other".to_owned(), ..settings.clone() }).unwrap();
+    let mut late = AerospikeSink::new(AerospikeSettings { writer: "other".to_owned(), ..settings.clone() }).unwrap();
     late.open().unwrap();
     late.write(&reach(2), &[change("ann", ChangeKind::Entered, Cause::Rule)]).unwrap();
     let refused = early.write(&reach(2), &[change("ann", ChangeKind::Left, Cause::Event)]);
@@ -253,7 +255,7 @@ fn other_chunks_are_refused() {
     let mut sink = AerospikeSink::new(settings.clone()).unwrap();
     sink.open().unwrap();
     sink.write(&reach(1), &[]).unwrap();
-    let mut other = AerospikeSink::new(Settings { chunks: 17, ..settings.clone() }).unwrap();
+    let mut other = AerospikeSink::new(AerospikeSettings { chunks: 17, ..settings.clone() }).unwrap();
     let refused = other.open();
     assert!(matches!(&refused, Err(SinkError::Fatal(detail)) if detail.contains("16")), "{refused:?}");
 }
@@ -356,14 +358,14 @@ fn openings_are_counted_on_where_their_count_was_lost() {
 
 #[test]
 fn a_server_that_is_away_is_a_fault_that_passes() {
-    let mut sink = AerospikeSink::new(Settings::of("127.0.0.1:1")).unwrap();
+    let mut sink = AerospikeSink::new(AerospikeSettings::of("127.0.0.1:1")).unwrap();
     let away = sink.open();
     assert!(matches!(away, Err(SinkError::Transient(_))), "{away:?}");
-    let mut sizes = AerospikeSizes::new(Settings::of("127.0.0.1:1")).unwrap();
+    let mut sizes = AerospikeSizes::new(AerospikeSettings::of("127.0.0.1:1")).unwrap();
     let away = sizes.reached();
     assert!(matches!(away, Err(SinkError::Transient(_))), "{away:?}");
-    let mut profiles = AerospikeProfiles::new(Settings::of("127.0.0.1:1")).unwrap();
+    let mut profiles = AerospikeProfiles::new(AerospikeSettings::of("127.0.0.1:1")).unwrap();
     let away = profiles.reached();
     assert!(matches!(away, Err(SinkError::Transient(_))), "{away:?}");
-    assert!(AerospikeReader::new(Settings::of("127.0.0.1:1")).unwrap().segments_of("ann").is_err());
+    assert!(AerospikeReader::new(AerospikeSettings::of("127.0.0.1:1")).unwrap().segments_of("ann").is_err());
 }

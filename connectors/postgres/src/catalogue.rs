@@ -13,7 +13,7 @@ use crate::body::BadBody;
 use crate::database::Database;
 use crate::notice::Notice;
 use crate::rows::{self, Edit};
-use crate::{PostgresError, Settings, migrate};
+use crate::{PostgresError, PostgresSettings, migrate};
 
 const READING: &str = "reading the catalogue";
 const WRITING: &str = "writing the catalogue";
@@ -26,7 +26,7 @@ pub struct PostgresCatalogue {
 
 impl PostgresCatalogue {
     /// Connects, makes or changes the tables where that is needed, and begins to listen.
-    pub fn open(settings: &Settings) -> Result<PostgresCatalogue, PostgresError> {
+    pub fn open(settings: &PostgresSettings) -> Result<PostgresCatalogue, PostgresError> {
         let database = Database::new(settings)?;
         database.greet()?;
         migrate::apply(&database)?;

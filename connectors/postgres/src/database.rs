@@ -10,7 +10,7 @@ use tokio_postgres::error::SqlState;
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::connect::{detail, place, store_error, tls};
-use crate::{PostgresError, Settings};
+use crate::{PostgresError, PostgresSettings};
 
 /// How often a call is tried again on another connection.
 const ATTEMPTS: usize = 2;
@@ -57,7 +57,7 @@ pub struct Database {
 
 impl Database {
     /// Reads the settings; connects to nothing yet.
-    pub fn new(settings: &Settings) -> Result<Database, PostgresError> {
+    pub fn new(settings: &PostgresSettings) -> Result<Database, PostgresError> {
         let config = settings.config()?;
         let tls = tls(&config, settings.ca_file.as_deref())?;
         let runtime = Builder::new_multi_thread().worker_threads(1).thread_name("postgres").enable_all().build()?;

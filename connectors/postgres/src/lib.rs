@@ -22,7 +22,7 @@ mod webhooks;
 
 pub use catalogue::PostgresCatalogue;
 pub use migrate::{Migration, migrate};
-pub use settings::Settings;
+pub use settings::PostgresSettings;
 
 use audience_contract::StoreError;
 

@@ -6,7 +6,7 @@ use tokio_postgres::Client;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::database::Database;
-use crate::{PostgresError, Settings};
+use crate::{PostgresError, PostgresSettings};
 
 const MIGRATING: &str = "migrating the schema audience";
 /// Of the advisory lock under which one process at a time migrates: "audience" in ASCII.
@@ -43,7 +43,7 @@ impl Migration {
 
 /// Makes or changes the tables, all or nothing; gives what was applied, which is nothing where they are as they should be.
 /// Of several processes that do so at once, one does it and the others wait.
-pub fn migrate(settings: &Settings) -> Result<Vec<Migration>, PostgresError> {
+pub fn migrate(settings: &PostgresSettings) -> Result<Vec<Migration>, PostgresError> {
     let database = Database::new(settings)?;
     database.greet()?;
     apply(&database)

@@ -17,7 +17,7 @@ use tokio_postgres::tls::MakeTlsConnect;
 use tokio_postgres::{AsyncMessage, Client, Config, Connection, Socket};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use crate::Settings;
+use crate::PostgresSettings;
 use crate::connect::detail;
 use crate::migrate::missing_tables;
 
@@ -63,7 +63,7 @@ impl Notice {
     }
 
     /// Listens for ever, on one connection after the other.
-    pub async fn listen(self: Arc<Self>, connector: (Config, MakeRustlsConnect, String), settings: Settings) {
+    pub async fn listen(self: Arc<Self>, connector: (Config, MakeRustlsConnect, String), settings: PostgresSettings) {
         let (config, tls, place) = connector;
         let mut wait = WAITS.0;
         loop {
@@ -82,7 +82,7 @@ impl Notice {
         &self,
         config: &Config,
         tls: &MakeRustlsConnect,
-        settings: &Settings,
+        settings: &PostgresSettings,
     ) -> Result<Infallible, String> {
         let connecting = timeout(settings.connect_timeout, config.connect(tls.clone()));
         let (client, connection) =
@@ -111,7 +111,7 @@ impl Notice {
 }
 
 async fn ask<T>(
-    settings: &Settings,
+    settings: &PostgresSettings,
     asking: impl Future<Output = Result<T, tokio_postgres::Error>>,
 ) -> Result<T, String> {
     let patience = settings.statement_timeout + settings.connect_timeout;

@@ -10,7 +10,7 @@ use crate::PostgresError;
 
 /// Where the server is and how long to wait for it.
 #[derive(Clone)]
-pub struct Settings {
+pub struct PostgresSettings {
     /// A libpq URL or list of keywords. With `sslmode=require` the connection is TLS, and the server's certificate and
     /// host name are verified; else it is plain.
     pub url: String,
@@ -26,10 +26,10 @@ pub struct Settings {
     pub poll_interval: Duration,
 }
 
-impl Settings {
+impl PostgresSettings {
     /// The defaults, for this address: 4 connections, 5 s to connect, 10 s for a statement, a poll every 30 s.
-    pub fn new(url: impl Into<String>) -> Settings {
-        Settings {
+    pub fn new(url: impl Into<String>) -> PostgresSettings {
+        PostgresSettings {
             url: url.into(),
             ca_file: None,
             connections: 4,

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use audience_embedded::{Options, Stores};
 use audience_engine::engine::EngineOptions;
 use audience_engine::service::{PlatformStores, Service, ServiceOptions, clock};
-use audience_postgres::{PostgresCatalogue, Settings};
+use audience_postgres::{PostgresCatalogue, PostgresSettings};
 use audience_protocol::{
     CatalogueResource, EventResource, OperationsResource, PlatformError, SegmentInput, SegmentResource,
 };
@@ -20,7 +20,7 @@ use serde_json::json;
 
 fn start(data: &Path, server: &OwnServer) -> Arc<Service> {
     let stores = Stores::open(data, &Options { cache_bytes: 4 << 20, ..Options::default() }).expect("the stores open");
-    let catalogue = PostgresCatalogue::open(&Settings::new(server.url())).expect("the catalogue opens");
+    let catalogue = PostgresCatalogue::open(&PostgresSettings::new(server.url())).expect("the catalogue opens");
     let stores = PlatformStores {
         events: stores.events(),
         messages: stores.messages(),
@@ -68,7 +68,7 @@ fn wait_for(what: &str, mut holds: impl FnMut() -> bool) {
 fn rules_come_from_the_tables_and_events_go_on_without_them() {
     let server = OwnServer::start();
     let directory = tempfile::tempdir().expect("a directory");
-    audience_postgres::migrate(&Settings::new(server.url())).expect("the tables are made");
+    audience_postgres::migrate(&PostgresSettings::new(server.url())).expect("the tables are made");
     let by_hand = r#"INSERT INTO audience.segments (id, name, rules) VALUES
         ('before', 'Before the first start', '{"field": "purchaseCount", "operator": "eq", "value": 0}')"#;
     Sql::connect(&server.url()).run(by_hand);

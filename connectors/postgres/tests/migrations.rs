@@ -5,7 +5,7 @@ mod common;
 use std::time::{Duration, Instant};
 
 use audience_contract::CatalogueStore;
-use audience_postgres::{PostgresCatalogue, PostgresError, Settings, migrate};
+use audience_postgres::{PostgresCatalogue, PostgresError, PostgresSettings, migrate};
 use common::Scratch;
 
 #[test]
@@ -41,7 +41,7 @@ fn tables_of_another_program_are_left_alone() {
 #[test]
 fn a_table_that_is_gone_is_missed() {
     let scratch = Scratch::new();
-    let settings = Settings { poll_interval: Duration::from_millis(20), ..scratch.settings() };
+    let settings = PostgresSettings { poll_interval: Duration::from_millis(20), ..scratch.settings() };
     let catalogue = PostgresCatalogue::open(&settings).expect("it opens");
     assert_eq!(catalogue.fault(), None);
     scratch.sql().run("DROP TABLE audience.segments CASCADE");
@@ -62,8 +62,8 @@ fn who_is_not_let_in_is_told_so_in_the_words_of_the_server() {
     let strange = scratch.url.replace("dbname=", "dbname=no_such_");
     let stranger = format!("{}&user=no_such_user", scratch.url);
     for (url, words) in [(strange, "does not exist (SQLSTATE 3D000)"), (stranger, "no_such_user")] {
-        let error = PostgresCatalogue::open(&Settings::new(&url)).err().expect("it does not open");
+        let error = PostgresCatalogue::open(&PostgresSettings::new(&url)).err().expect("it does not open");
         assert!(matches!(&error, PostgresError::Rejected(said) if said.contains(words)), "{error}");
-        assert!(matches!(migrate(&Settings::new(&url)), Err(PostgresError::Rejected(_))));
+        assert!(matches!(migrate(&PostgresSettings::new(&url)), Err(PostgresError::Rejected(_))));
     }
 }

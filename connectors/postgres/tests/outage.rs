@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use audience_contract::{CatalogueStore, Document, DocumentKind, StoreError};
-use audience_postgres::{PostgresCatalogue, PostgresError, Settings};
+use audience_postgres::{PostgresCatalogue, PostgresError, PostgresSettings};
 use common::own_server::OwnServer;
 use common::{Scratch, Sql, segment};
 
@@ -16,7 +16,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 #[test]
 fn calls_fail_clearly_while_the_server_is_away_and_work_afterwards() {
     let server = OwnServer::start();
-    let catalogue = PostgresCatalogue::open(&Settings::new(server.url())).expect("it opens");
+    let catalogue = PostgresCatalogue::open(&PostgresSettings::new(server.url())).expect("it opens");
     assert!(catalogue.put(0, &[segment("a", 1, 1)]).expect("put"));
 
     server.down();
@@ -57,7 +57,7 @@ fn assert_unavailable<T: std::fmt::Debug>(answer: Result<T, StoreError>) {
 #[test]
 fn whoever_listens_finds_what_it_was_not_told() {
     let scratch = Scratch::new();
-    let settings = Settings { poll_interval: Duration::from_millis(50), ..scratch.settings() };
+    let settings = PostgresSettings { poll_interval: Duration::from_millis(50), ..scratch.settings() };
     let catalogue = PostgresCatalogue::open(&settings).expect("it opens");
     // Without its triggers the version changes in silence.
     scratch.sql().run("UPDATE audience.catalogue SET version = 5");
@@ -70,7 +70,7 @@ fn whoever_listens_finds_what_it_was_not_told() {
 #[test]
 fn a_statement_that_waits_too_long_is_given_up() {
     let scratch = Scratch::new();
-    let settings = Settings { statement_timeout: Duration::from_millis(300), ..scratch.settings() };
+    let settings = PostgresSettings { statement_timeout: Duration::from_millis(300), ..scratch.settings() };
     let catalogue = PostgresCatalogue::open(&settings).expect("it opens");
     let sql = scratch.sql();
     sql.run("BEGIN; INSERT INTO audience.segments (id) VALUES ('held')");
@@ -125,7 +125,7 @@ fn what_cannot_be_stored_is_refused() {
 
 #[test]
 fn settings_that_lead_nowhere_say_so() {
-    let open = |url: &str| PostgresCatalogue::open(&Settings::new(url)).err().expect("it does not open");
+    let open = |url: &str| PostgresCatalogue::open(&PostgresSettings::new(url)).err().expect("it does not open");
     for url in ["postgresql://", "nonsense", "postgresql://h/?no_such_setting=1"] {
         assert!(matches!(open(url), PostgresError::Settings(_)), "{url}");
     }

@@ -6,7 +6,7 @@
 use std::time::Instant;
 
 use audience_contract::{Cause, ChangeKind, MembershipChange, Progress, Reach, Sink};
-use audience_redis::{RedisSink, Settings};
+use audience_redis::{RedisSettings, RedisSink};
 
 const USERS: usize = 200_000;
 const SEGMENTS: usize = 1_000;
@@ -20,9 +20,9 @@ fn main() -> Answer<()> {
     let mut numbers = std::env::args().skip(1).map(|text| text.parse::<usize>());
     let count = 1_000 * numbers.next().unwrap_or(Ok(2_000))?;
     let at_once = numbers.next().unwrap_or(Ok(100_000))?;
-    let settings = Settings {
+    let settings = RedisSettings {
         prefix: format!("measure-{}", std::process::id()),
-        ..Settings::of(&std::env::var("AUDIENCE_TEST_REDIS")?)
+        ..RedisSettings::of(&std::env::var("AUDIENCE_TEST_REDIS")?)
     };
     let changes = changes(count);
     let mut sink = RedisSink::new(settings.clone())?;

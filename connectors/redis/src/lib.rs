@@ -34,5 +34,5 @@ mod sink;
 pub use error::Error;
 pub use profiles::RedisProfiles;
 pub use reader::RedisReader;
-pub use settings::Settings;
+pub use settings::RedisSettings;
 pub use sink::RedisSink;

@@ -3,14 +3,14 @@
 use audience_contract::{ChangeKind, LastChanges, MembershipChange};
 
 use crate::request::Request;
-use crate::settings::Settings;
+use crate::settings::RedisSettings;
 
 /// Changes in one piece: Redis serves nobody else for about a millisecond.
 const PIECE: usize = 1_000;
 
 /// Gives the commands for the last change of each membership to `take`, piece by piece, as far as it gives true. They may be
 /// carried out in any order.
-pub(crate) fn each(settings: &Settings, changes: &[MembershipChange], take: &mut dyn FnMut(Request) -> bool) {
+pub(crate) fn each(settings: &RedisSettings, changes: &[MembershipChange], take: &mut dyn FnMut(Request) -> bool) {
     let mut last = LastChanges::of(changes);
     let mut pieces = Pieces { piece: Request::default(), changes: 0, is_taken: true, take };
     for changes in last.by_user() {

@@ -4,7 +4,7 @@ use audience_contract::{Profile, ProfileReach, ProfileStore, SinkError};
 use redis::{Client, Commands, Connection, Pipeline};
 
 use crate::sink::escaped;
-use crate::{Error, Settings};
+use crate::{Error, RedisSettings};
 
 /// Field: traits, a JSON object.
 const TRAITS: &str = "traits";
@@ -21,21 +21,24 @@ const AT_ONCE: usize = 1_000;
 pub struct RedisProfiles {
     /// `redis-profiles:` and the writer.
     name: String,
-    settings: Settings,
+    settings: RedisSettings,
     client: Client,
     connection: Option<Connection>,
 }
 
 impl RedisProfiles {
     /// One that connects when it is first asked. Fails where the address is none.
-    pub fn new(settings: Settings) -> Result<RedisProfiles, Error> {
+    pub fn new(settings: RedisSettings) -> Result<RedisProfiles, Error> {
         let client = Client::open(settings.url.as_str())?;
         let name = format!("redis-profiles:{}", settings.writer);
         Ok(RedisProfiles { name, settings, client, connection: None })
     }
 
     /// Runs with a connection, which is given up where it fails.
-    fn run<T>(&mut self, run: impl FnOnce(&Settings, &mut Connection) -> Result<T, Error>) -> Result<T, SinkError> {
+    fn run<T>(
+        &mut self,
+        run: impl FnOnce(&RedisSettings, &mut Connection) -> Result<T, Error>,
+    ) -> Result<T, SinkError> {
         let kept = self.connection.take().map_or_else(|| self.settings.connect(&self.client), Ok);
         let done = kept.and_then(|mut connection| {
             let done = run(&self.settings, &mut connection)?;
@@ -112,7 +115,7 @@ impl ProfileStore for RedisProfiles {
 }
 
 /// The pattern of the keys of all users.
-fn profiles(settings: &Settings) -> String {
+fn profiles(settings: &RedisSettings) -> String {
     // The prefix is nobody's id, and has no zero byte.
     escaped(&settings.profile_key("\0")).replace('\0', "*")
 }

@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use audience_contract::{HeldMembership, ServingStore, StoreError};
 use redis::{Client, Commands, Connection};
 
-use crate::{Error, Settings};
+use crate::{Error, RedisSettings};
 
 const READING: &str = "reading memberships from Redis";
 /// Connections that are kept between reads.
@@ -15,7 +15,7 @@ const KEPT: usize = 32;
 ///
 /// Costs one command.
 pub struct RedisReader {
-    settings: Settings,
+    settings: RedisSettings,
     client: Client,
     /// Those that nobody uses just now.
     idle: Mutex<Vec<Connection>>,
@@ -23,7 +23,7 @@ pub struct RedisReader {
 
 impl RedisReader {
     /// One that connects when it is first asked. Fails where the address is none.
-    pub fn new(settings: Settings) -> Result<Self, Error> {
+    pub fn new(settings: RedisSettings) -> Result<Self, Error> {
         let client = Client::open(settings.url.as_str())?;
         Ok(RedisReader { settings, client, idle: Mutex::default() })
     }

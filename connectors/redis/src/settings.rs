@@ -1,78 +1,68 @@
-//! How Redis is reached, and what is kept under which names.
+//! The address of Redis, and the names of keys.
 
 use std::fmt;
 use std::time::Duration;
 
 use redis::{Client, Connection};
-use serde::Deserialize;
 
 use crate::Error;
 
-/// How Redis is reached, and what is kept under which names.
-#[derive(Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Settings {
-    /// `redis://[user:password@]host:port/database`.
+/// The address of Redis, and the names of keys.
+#[derive(Clone)]
+pub struct RedisSettings {
+    /// The URL, `redis://[user:password@]host:port/database`.
     pub url: String,
-    /// What every key begins with.
-    #[serde(default = "default_prefix")]
+    /// The prefix of every key.
     pub prefix: String,
-    /// What its progress is filed under. Of several that write to the same keys each has its own name.
-    #[serde(default = "default_prefix")]
+    /// The name under which progress is kept. Each of several engines that write the same keys has its own.
     pub writer: String,
-    /// How long an answer may take, milliseconds.
-    #[serde(default = "default_timeout")]
+    /// Milliseconds that an answer may take.
     pub timeout_ms: u64,
 }
 
-fn default_prefix() -> String {
-    "audience".to_owned()
-}
-
-fn default_timeout() -> u64 {
-    10_000
-}
-
 /// Without the address: a password may be in it.
-impl fmt::Debug for Settings {
+impl fmt::Debug for RedisSettings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Settings").field("prefix", &self.prefix).field("writer", &self.writer).finish_non_exhaustive()
+        f.debug_struct("RedisSettings")
+            .field("prefix", &self.prefix)
+            .field("writer", &self.writer)
+            .finish_non_exhaustive()
     }
 }
 
-impl Settings {
-    /// With what is so by default.
+impl RedisSettings {
+    /// The defaults, for a URL.
     pub fn of(url: &str) -> Self {
-        let (prefix, writer) = (default_prefix(), default_prefix());
-        Settings { url: url.to_owned(), prefix, writer, timeout_ms: default_timeout() }
+        let (prefix, writer) = ("audience".to_owned(), "audience".to_owned());
+        RedisSettings { url: url.to_owned(), prefix, writer, timeout_ms: 10_000 }
     }
 
-    /// The memberships of a user.
+    /// The key of a user's memberships.
     pub(crate) fn user_key(&self, user: &str) -> String {
         format!("{}:user:{user}:segments", self.prefix)
     }
 
-    /// The users of a segment.
+    /// The key of a segment's users.
     pub(crate) fn segment_key(&self, segment: &str) -> String {
         format!("{}:segment:{segment}:members", self.prefix)
     }
 
-    /// The profile of a user.
+    /// The key of a user's profile.
     pub(crate) fn profile_key(&self, user: &str) -> String {
         format!("{}:user:{user}:profile", self.prefix)
     }
 
-    /// How far profiles reach.
+    /// The key of the position of profiles.
     pub(crate) fn profiles_key(&self) -> String {
         format!("{}:profiles", self.prefix)
     }
 
-    /// How far writers have come.
+    /// The key of the progress of writers.
     pub(crate) fn progress_key(&self) -> String {
         format!("{}:progress", self.prefix)
     }
 
-    /// How often this writer was opened.
+    /// The key of the number of times that this writer was opened.
     pub(crate) fn writer_key(&self) -> String {
         format!("{}:writer:{}", self.prefix, self.writer)
     }

@@ -9,7 +9,7 @@ use redis::{Client, Commands, FromRedisValue, Value};
 
 use crate::lane::Lane;
 use crate::request::Request;
-use crate::{Error, Settings, pieces};
+use crate::{Error, RedisSettings, pieces};
 
 /// Changes that are best written at once: the more, the more share a command.
 const CHANGES_AT_ONCE: usize = 100_000;
@@ -29,7 +29,7 @@ const CLEAR_AT_ONCE: usize = 1_000;
 pub struct RedisSink {
     /// `redis:` and the writer.
     name: String,
-    settings: Settings,
+    settings: RedisSettings,
     client: Client,
     open: Option<Open>,
 }
@@ -43,7 +43,7 @@ struct Open {
 
 impl RedisSink {
     /// A sink that is not open yet. Fails where the address is none.
-    pub fn new(settings: Settings) -> Result<RedisSink, Error> {
+    pub fn new(settings: RedisSettings) -> Result<RedisSink, Error> {
         let client = Client::open(settings.url.as_str())?;
         let name = format!("redis:{}", settings.writer);
         Ok(RedisSink { name, settings, client, open: None })

@@ -6,7 +6,7 @@ use std::process;
 
 use audience_contract::suite::{self, Members, Profiles};
 use audience_contract::{Cause, ChangeKind, MembershipChange, Profile, ProfileStore, Progress, Reach, Sink, SinkError};
-use audience_redis::{RedisProfiles, RedisReader, RedisSink, Settings};
+use audience_redis::{RedisProfiles, RedisReader, RedisSettings, RedisSink};
 use redis::{Client, Commands, Connection};
 
 fn url() -> String {
@@ -22,35 +22,35 @@ fn connect() -> Connection {
     Client::open(url()).unwrap().get_connection().unwrap()
 }
 
-/// Settings under keys of its own, which it first deletes.
-fn settings(name: &str) -> Settings {
+/// RedisSettings under keys of its own, which it first deletes.
+fn settings(name: &str) -> RedisSettings {
     // With letters that mean something in a pattern.
     let prefix = format!("[test]*-{name}-{}", process::id());
-    let settings = Settings { prefix, ..Settings::of(&url()) };
+    let settings = RedisSettings { prefix, ..RedisSettings::of(&url()) };
     delete(&settings);
     settings
 }
 
-fn keys(settings: &Settings) -> Vec<String> {
+fn keys(settings: &RedisSettings) -> Vec<String> {
     let all: Vec<String> = connect().keys("*").unwrap();
     all.into_iter().filter(|key| key.starts_with(&settings.prefix)).collect()
 }
 
-fn delete(settings: &Settings) {
+fn delete(settings: &RedisSettings) {
     for key in keys(settings) {
         let _: () = connect().del(key).unwrap();
     }
 }
 
 /// The memberships by user; checks that those by segment are the same.
-fn read(settings: &Settings) -> Members {
+fn read(settings: &RedisSettings) -> Members {
     let (by_user, by_segment) = dump(settings);
     assert!(by_user == by_segment, "{} memberships by user, {} by segment", by_user.len(), by_segment.len());
     by_user
 }
 
 /// The memberships by user, and those by segment.
-fn dump(settings: &Settings) -> (Members, Members) {
+fn dump(settings: &RedisSettings) -> (Members, Members) {
     let mut connection = connect();
     let (mut by_user, mut by_segment) = (BTreeSet::new(), BTreeSet::new());
     for key in keys(settings) {
@@ -71,7 +71,7 @@ fn dump(settings: &Settings) -> (Members, Members) {
 }
 
 /// Profiles by user, as somebody finds them who knows only the page of this crate.
-fn profiles(settings: &Settings) -> Profiles {
+fn profiles(settings: &RedisSettings) -> Profiles {
     let mut connection = connect();
     let profile = |key: &String| {
         let user = key[settings.prefix.len()..].strip_prefix(":user:")?.strip_suffix(":profile")?.to_owned();
@@ -229,15 +229,15 @@ fn what_is_in_the_way_is_no_reason_to_pass_anything_over() {
     }
 }
 
-fn set_back(settings: &Settings) {
+fn set_back(settings: &RedisSettings) {
     let _: () = connect().decr(format!("{}:writer:{}", settings.prefix, settings.writer), 1).unwrap();
 }
 
 #[test]
 fn a_server_that_is_away_is_a_fault_that_passes() {
-    let mut sink = RedisSink::new(Settings::of("redis://127.0.0.1:1/0")).unwrap();
+    let mut sink = RedisSink::new(RedisSettings::of("redis://127.0.0.1:1/0")).unwrap();
     assert!(matches!(sink.open(), Err(SinkError::Transient(_))));
-    let mut profiles = RedisProfiles::new(Settings::of("redis://127.0.0.1:1/0")).unwrap();
+    let mut profiles = RedisProfiles::new(RedisSettings::of("redis://127.0.0.1:1/0")).unwrap();
     assert!(matches!(profiles.reached(), Err(SinkError::Transient(_))));
-    assert!(RedisSink::new(Settings::of("no address")).is_err());
+    assert!(RedisSink::new(RedisSettings::of("no address")).is_err());
 }

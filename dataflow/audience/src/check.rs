@@ -12,7 +12,7 @@ use crate::files::{listed, read_json};
 
 #[derive(Debug, Args)]
 pub struct CheckArgs {
-    /// A rules object, or a list of {id, name, rules}, which may refer to each other in any order.
+    /// Files of a rules object, or of a list of {id, name, rules} that may refer to each other in any order.
     #[arg(value_name = "RULES.json", required = true)]
     rules: Vec<PathBuf>,
     /// Computed traits, added to the shipped ones: a list of {name, event, where?, measure?, within?}. [default: none]
@@ -20,7 +20,7 @@ pub struct CheckArgs {
     traits: Option<PathBuf>,
 }
 
-/// Exit status 0: all valid; 1: faults, which are on the standard output; 2: a file cannot be read.
+/// Exit status 0: all are valid; 1: faults are on the standard output; 2: a file cannot be read.
 pub fn run(args: &CheckArgs) -> anyhow::Result<ExitCode> {
     let mut catalogue = Catalogue::with_shipped_traits();
     let mut found = String::new();

@@ -1,4 +1,4 @@
-//! `audience checkpoint`: what checkpoints there are, and whether they are whole.
+//! `audience checkpoint`: lists checkpoints, and verifies that they are whole.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -15,33 +15,33 @@ use serde::Serialize;
 
 #[derive(Debug, Subcommand)]
 pub enum CheckpointCommand {
-    /// Print the checkpoints, newest first: their age, events, size and shards. A process may be writing them meanwhile.
+    /// Prints the checkpoints, newest first: age, events, size and shards. A process may be writing them meanwhile.
     List(Place),
-    /// Read every shard of every checkpoint, and name what is damaged; exit 1 on any.
+    /// Reads every shard of every checkpoint and names the damaged ones. The exit status is 1 where there is one.
     Verify(Place),
 }
 
-/// Where checkpoints are.
+/// The place of checkpoints.
 #[derive(Debug, Args)]
 pub struct Place {
-    /// Those in a data directory.
+    /// The data directory.
     #[arg(long, env = "AUDIENCE_DATA", value_name = "DIR", default_value = "./audience-data")]
     data: PathBuf,
-    /// Those in a shared directory, `file:///directory`, or on an S3-compatible store, `s3://bucket/prefix`. [default: those
-    /// in the data directory]
+    /// The URL of a shared directory, `file:///directory`, or an S3-compatible store, `s3://bucket/prefix`. [default: the data
+    /// directory]
     #[arg(long, env = "AUDIENCE_CHECKPOINTS", value_name = "URL")]
     checkpoints: Option<String>,
-    /// One JSON list instead of a table.
+    /// Prints one JSON list instead of a table.
     #[arg(long)]
     json: bool,
 }
 
-/// What is told of a checkpoint.
+/// A checkpoint as it is printed.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Row {
     number: u64,
-    /// Of what can be read.
+    /// None where the manifest cannot be read.
     #[serde(flatten)]
     facts: Option<Facts>,
     #[serde(skip_serializing_if = "Vec::is_empty")]

@@ -1,8 +1,7 @@
-//! What `audience serve` is joined to beside its embedded stores: Kafka and PostgreSQL.
+//! Kafka and PostgreSQL, to which `audience serve` can be joined.
 
 use std::fs;
 use std::io::ErrorKind;
-use std::num::NonZeroU32;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,19 +12,19 @@ use audience_contract::StoreError;
 use audience_engine::service::{Reader, Service};
 use audience_kafka::topics::{self, Topic};
 use audience_kafka::{DeadLetterSettings, KafkaDeadLetters, KafkaSource, KafkaWriters, SinkSettings, SourceSettings};
-use audience_postgres::{PostgresCatalogue, PostgresError, Settings as PostgresSettings};
+use audience_postgres::{PostgresCatalogue, PostgresError, PostgresSettings};
 
 use crate::settings::{KafkaSettings, named};
 
-/// Between attempts to reach a server at the start.
+/// The time between attempts to reach a server at the start.
 const RETRY: Duration = Duration::from_secs(1);
-/// In the data directory: which catalogue the memberships given out follow from.
+/// The file in the data directory that names the catalogue of its memberships.
 const CATALOGUE_FILE: &str = "CATALOGUE";
 const EMBEDDED: &str = "embedded";
-/// Where what is wrong was set, where a client of Kafka cannot be made.
+/// The setting to name where a client of Kafka cannot be created.
 pub const KAFKA_SETTINGS: &str = "--kafka (AUDIENCE_KAFKA, or the table [kafka] in a file)";
 
-/// The catalogue in PostgreSQL, waited for while the server is away.
+/// Opens the catalogue in PostgreSQL; waits while the server does not answer.
 pub fn postgres(url: &str, door: &Door) -> anyhow::Result<Arc<PostgresCatalogue>> {
     door.wait_for("PostgreSQL is asked");
     let settings = PostgresSettings::new(url);
@@ -33,7 +32,7 @@ pub fn postgres(url: &str, door: &Door) -> anyhow::Result<Arc<PostgresCatalogue>
         match PostgresCatalogue::open(&settings) {
             Ok(catalogue) => return Ok(Arc::new(catalogue)),
             Err(PostgresError::Store(error @ StoreError::Unavailable { .. })) => {
-                tracing::error!(%error, "PostgreSQL does not answer; trying again");
+                tracing::error!(%error, "PostgreSQL does not answer, and the start retries");
                 door.wait_for(format!("PostgreSQL does not answer: {error}"));
                 std::thread::park_timeout(RETRY);
             }
@@ -42,8 +41,8 @@ pub fn postgres(url: &str, door: &Door) -> anyhow::Result<Arc<PostgresCatalogue>
     }
 }
 
-/// Refuses to run a data directory under another catalogue than before: what was given out follows from that one. One that
-/// is not new and says nothing is older than this file, and has the catalogue in it.
+/// Refuses to run a data directory under another catalogue than before: the emitted memberships follow from that one. A
+/// directory that is not new and has no such file is older than the file, and holds the catalogue itself.
 pub fn check_catalogue(data: &Path, is_new: bool, catalogue: Option<&PostgresCatalogue>) -> anyhow::Result<()> {
     let identity = match catalogue {
         Some(catalogue) => format!("postgres {}", catalogue.identity()?),
@@ -68,11 +67,10 @@ pub fn check_catalogue(data: &Path, is_new: bool, catalogue: Option<&PostgresCat
     Ok(())
 }
 
-/// Reads events from Kafka and gives membership changes out to it.
+/// Reads events from Kafka and emits membership changes to it.
 pub fn join_kafka(service: &Arc<Service>, settings: &KafkaSettings) -> anyhow::Result<()> {
     let ending = Arc::downgrade(service);
-    let connection =
-        settings.connection.clone().until(move || ending.upgrade().is_none_or(|service| service.is_ending()));
+    let connection = settings.connection().until(move || ending.upgrade().is_none_or(|service| service.is_ending()));
     let connection = || connection.clone();
     let named = |name: &str| format!("{}{name}", settings.topic_prefix);
     let topic = |one: Topic| topic(settings, one);
@@ -90,7 +88,7 @@ pub fn join_kafka(service: &Arc<Service>, settings: &KafkaSettings) -> anyhow::R
         anyhow::Ok(Reader { source, dead_letters })
     };
     let workers = u32::try_from(service.workers()).unwrap_or(u32::MAX);
-    let readers = settings.readers.map_or(workers.min(settings.partitions), NonZeroU32::get);
+    let readers = settings.readers.unwrap_or_else(|| workers.min(settings.partitions));
     service.take_from((0..readers).map(|_| reader()).collect::<Result<_, _>>()?)?;
     let sink = SinkSettings {
         connection: connection(),
@@ -105,7 +103,7 @@ pub fn join_kafka(service: &Arc<Service>, settings: &KafkaSettings) -> anyhow::R
     Ok(service.emit_to_shared(Box::new(writers))?)
 }
 
-/// A topic under the name that the settings give it.
+/// Names a topic as the settings say.
 pub fn topic(settings: &KafkaSettings, topic: Topic) -> Topic {
     let name = format!("{}{}", settings.topic_prefix, topic.name);
     topic.named(&name)

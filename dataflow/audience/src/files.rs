@@ -1,4 +1,4 @@
-//! Files of JSON as commands take them.
+//! JSON files that commands read.
 
 use std::path::Path;
 
@@ -13,7 +13,7 @@ pub fn read_json(path: &Path) -> anyhow::Result<Value> {
     parse_json(&bytes).with_context(|| format!("{} is not JSON", path.display()))
 }
 
-/// Every fault on a line of its own, behind the name of its file.
+/// Every fault on a line of its own, after the name of its file.
 pub fn listed(path: &Path, faults: &[Fault]) -> String {
     faults.iter().map(|fault| format!("{}: {fault}\n", path.display())).collect()
 }

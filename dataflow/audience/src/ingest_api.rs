@@ -1,9 +1,8 @@
-//! `audience ingest-api`: takes events over HTTP and gives them to Kafka, for engines to read.
+//! `audience ingest-api`: takes events over HTTP and puts them into Kafka, where engines read them.
 
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -18,52 +17,45 @@ use audience_rules::event::event_to_json;
 use audience_rules::record::records;
 use clap::Args;
 
+use crate::connectors;
 use crate::serving::Serving;
-use crate::settings::{KafkaSettings, LogFormat, ServeFlags, ServeSettings};
-use crate::{connectors, telemetry};
+use crate::settings::{Address, ConfigFlag, ConnectionFlags, Connections, KafkaFlag, KafkaSettings};
+use crate::telemetry::{self, TelemetrySettings};
 
-/// Between looks at whether the brokers answer, and how long they may take.
+/// The time between checks of the brokers, and the time that a check may take.
 const LOOK: Duration = Duration::from_secs(2);
 
-/// Settings as flags and variables say them; a file may say the rest, as it does of `audience serve`.
-#[derive(Clone, Debug, Default, Args)]
+/// Settings of `audience ingest-api`; a file may say the rest, as it does for `audience serve`.
+#[derive(Clone, Debug, Args)]
 pub struct IngestApiFlags {
-    /// A TOML file of settings, the same as of `audience serve`. [default: none]
-    #[arg(long, env = "AUDIENCE_CONFIG", value_name = "FILE")]
-    config: Option<PathBuf>,
-    /// Where events are taken. [default: 127.0.0.1:8082]
-    #[arg(long, env = "AUDIENCE_LISTEN_INGEST", value_name = "ADDRESS")]
-    listen: Option<SocketAddr>,
-    /// Brokers of Kafka, `host:port` separated by commas: events go to `user-events`. [default: what the file says]
-    #[arg(long, env = "AUDIENCE_KAFKA", value_name = "BROKERS")]
-    kafka: Option<String>,
-    /// Where spans go by OTLP over HTTP, `http://host:4318`. [default: OTEL_EXPORTER_OTLP_ENDPOINT, else nowhere]
-    #[arg(long, env = "AUDIENCE_OTLP", value_name = "URL")]
-    otlp: Option<String>,
-    /// How log lines are written. [default: text]
-    #[arg(long, env = "AUDIENCE_LOG_FORMAT", value_enum, value_name = "FORMAT")]
-    log_format: Option<LogFormat>,
-    /// What is logged. [default: as of `audience serve`]
-    #[arg(long, env = "AUDIENCE_LOG", value_name = "FILTER")]
-    log: Option<String>,
+    #[command(flatten)]
+    config: ConfigFlag,
+    /// The address at which events are taken.
+    #[arg(
+        id = "listen_ingest",
+        long = "listen",
+        visible_alias = "port",
+        env = "AUDIENCE_LISTEN_INGEST",
+        value_name = "ADDRESS",
+        default_value = "127.0.0.1:8082"
+    )]
+    listen: Address,
+    #[command(flatten)]
+    kafka: KafkaFlag,
+    #[command(flatten)]
+    telemetry: TelemetrySettings,
 }
 
 /// Runs until told to stop.
 pub fn run(flags: IngestApiFlags) -> anyhow::Result<ExitCode> {
-    let settings = ServeSettings::load(ServeFlags {
-        config: flags.config,
-        listen_ingest: flags.listen,
-        kafka: flags.kafka,
-        otlp: flags.otlp,
-        log_format: flags.log_format,
-        log: flags.log,
-        ..ServeFlags::default()
-    })?;
-    let _telemetry = telemetry::start(&settings, "ingest-api")?;
-    let kafka = settings.kafka.with_context(|| format!("no brokers are named: give {}", connectors::KAFKA_SETTINGS))?;
+    let connections = ConnectionFlags { kafka: flags.kafka, ..ConnectionFlags::default() };
+    let connections = Connections::load(connections, &flags.config)?;
+    let _telemetry = telemetry::start(&flags.telemetry, "ingest-api")?;
+    let kafka = connections.kafka;
+    let kafka = kafka.with_context(|| format!("no brokers are named: give {}", connectors::KAFKA_SETTINGS))?;
     let ingest = Ingest::start(kafka)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let ended = runtime.block_on(serve(ingest, settings.listen_ingest));
+    let ended = runtime.block_on(serve(ingest, flags.listen.0));
     runtime.shutdown_background();
     ended.map(|()| ExitCode::SUCCESS)
 }
@@ -80,11 +72,11 @@ async fn serve(ingest: Arc<Ingest>, address: SocketAddr) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Takes events for Kafka. `202` means that every broker that must have them has them.
+/// The ingestion API before Kafka. `202` means that every broker that must have the events has them.
 struct Ingest {
     producer: TopicProducer,
     settings: KafkaSettings,
-    /// What keeps events from being taken, if anything does. Nothing is taken before the topic is there.
+    /// Why events are refused, if they are. They are until the topic is there.
     fault: Mutex<Option<String>>,
 }
 
@@ -92,7 +84,7 @@ impl Ingest {
     fn start(settings: KafkaSettings) -> anyhow::Result<Arc<Ingest>> {
         let topic = connectors::topic(&settings, Topic::user_events(settings.partitions));
         let ingest = Arc::new(Ingest {
-            producer: TopicProducer::new(&settings.connection, &topic.name).context(connectors::KAFKA_SETTINGS)?,
+            producer: TopicProducer::new(&settings.connection(), &topic.name).context(connectors::KAFKA_SETTINGS)?,
             settings,
             fault: Mutex::new(Some("the brokers have not answered yet".to_owned())),
         });
@@ -102,19 +94,19 @@ impl Ingest {
         Ok(ingest)
     }
 
-    /// Makes the topic where it is missing, and then looks whether the brokers answer.
+    /// Creates a missing topic, then checks whether the brokers answer.
     fn watch(&self, topic: &Topic) {
         let (mut is_there, mut is_away) = (false, false);
         loop {
             let answer = match is_there {
-                false => topics::ensure(&self.settings.connection, std::slice::from_ref(topic)).map(drop),
+                false => topics::ensure(&self.settings.connection(), std::slice::from_ref(topic)).map(drop),
                 true => self.producer.check(LOOK),
             };
             is_there |= answer.is_ok();
             let fault = answer.err().map(|error| error.to_string());
             match (&fault, std::mem::replace(&mut is_away, fault.is_some())) {
-                (Some(fault), false) => tracing::warn!(fault, "events cannot be given to Kafka"),
-                (None, true) => tracing::info!("events are given to Kafka again"),
+                (Some(fault), false) => tracing::warn!(fault, "The brokers do not answer, and events are refused"),
+                (None, true) => tracing::info!("The brokers answer again, and events are taken"),
                 _ => {}
             }
             *self.fault.lock().unwrap_or_else(PoisonError::into_inner) = fault;

@@ -1,12 +1,14 @@
-//! `audience`: everything of Audience Manager in one program, one command a file.
+//! `audience`: all of Audience Manager in one program, one command a file.
 #![forbid(unsafe_code)]
 
 mod check;
 mod checkpoint;
+mod completions;
 mod connectors;
 mod demo;
 mod files;
 mod ingest_api;
+mod man;
 mod migrate;
 mod offsite;
 mod outside;
@@ -21,64 +23,97 @@ mod worker;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::parser::ValueSource;
+use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
+
+use crate::settings::ConfigFlag;
 
 /// Faster than the system's with many threads, and gives memory back.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Real-time audience segmentation.
+/// Keeps segments of users up to date while events stream in, and serves them: real-time audience segmentation.
+///
+/// `audience serve` is the whole platform. The other commands check rules, replay events without a server, look after what a
+/// server keeps, or run its parts as processes of their own.
 #[derive(Debug, Parser)]
-#[command(version, about, max_term_width = 120)]
-struct Cli {
+#[command(name = "audience", version = VERSION, max_term_width = 120)]
+pub struct Cli {
     #[command(subcommand)]
     command: Command,
 }
 
+/// The version, with the commit where the program was built from a checkout.
+const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), env!("AUDIENCE_BUILT_FROM"));
+
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Validate rules and print every fault with its JSON pointer; exit 1 on any.
+    /// Validates rules and prints every fault with its JSON pointer. The exit status is 1 where there is one.
     Check(check::CheckArgs),
-    /// The event ingestion API as a process of its own: events go to Kafka, for engines to read.
-    IngestApi(ingest_api::IngestApiFlags),
-    /// List checkpoints, or read every byte of them.
+    /// Lists checkpoints, or reads every byte of them.
     #[command(subcommand)]
     Checkpoint(checkpoint::CheckpointCommand),
-    /// Make or change the tables in PostgreSQL, and say what was done.
+    /// Prints completions for a shell.
+    Completions(completions::CompletionsArgs),
+    /// Runs the event ingestion API as a process of its own: events go to Kafka, where engines read them.
+    IngestApi(ingest_api::IngestApiFlags),
+    /// Prints the manual page of the program, or of one of its commands.
+    Man(man::ManArgs),
+    /// Creates or upgrades the tables in PostgreSQL, and prints what was done.
     Migrate(migrate::MigrateArgs),
-    /// Run timelines, or files of events, against the engine under a logical clock.
+    /// Runs timelines, or files of events, through the engine under a logical clock.
     Replay(replay::ReplayArgs),
-    /// Segments, traits and users' segments as a process of their own: on PostgreSQL and a store of memberships.
+    /// Runs the segment API as a process of its own, on PostgreSQL and a store of memberships: segments, traits and users'
+    /// segments.
     SegmentApi(segment_api::SegmentApiFlags),
-    /// Everything in one process on embedded stores: APIs and engine. Needs no other server, and may be joined to Kafka,
-    /// PostgreSQL and Redis or Aerospike.
+    /// Runs the whole platform in one process: engine, APIs and console, on stores of its own. Needs no other server. Kafka,
+    /// PostgreSQL, Redis and Aerospike can be joined.
     Serve(settings::ServeFlags),
-    /// One of several processes that compute together; the first has the stores and the APIs. Started again by itself
-    /// where it fails.
+    /// Runs one of several processes that compute together, and restarts it when it fails. The first process has the stores
+    /// and the APIs.
     Worker(worker::WorkerArgs),
 }
 
 fn main() -> ExitCode {
-    let done = match Cli::parse().command {
-        Command::Check(args) => check::run(&args),
-        Command::IngestApi(flags) => ingest_api::run(flags),
-        Command::SegmentApi(flags) => segment_api::run(flags),
-        Command::Checkpoint(command) => checkpoint::run(&command),
-        Command::Migrate(args) => migrate::run(&args),
-        Command::Replay(args) => replay::run(&args),
-        Command::Serve(flags) => serve::run(flags),
-        Command::Worker(args) => worker::run(args),
-    };
-    done.unwrap_or_else(|error| {
+    run(&Cli::command().get_matches()).unwrap_or_else(|error| {
         eprintln!("error: {error:#}");
         ExitCode::from(2)
     })
 }
 
+fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
+    let given = |name: &str, id: &str| {
+        let source = matches.subcommand_matches(name).and_then(|matches| matches.value_source(id));
+        source.is_some_and(|source| source != ValueSource::DefaultValue)
+    };
+    match with_file(matches)?.command {
+        Command::Check(args) => check::run(&args),
+        Command::Checkpoint(command) => checkpoint::run(&command),
+        Command::Completions(args) => completions::run(&args),
+        Command::IngestApi(flags) => ingest_api::run(flags),
+        Command::Man(args) => man::run(&args),
+        Command::Migrate(args) => migrate::run(&args),
+        Command::Replay(args) => replay::run(&args),
+        Command::SegmentApi(flags) => segment_api::run(flags),
+        Command::Serve(flags) => serve::run(flags),
+        Command::Worker(args) => worker::run(args, given("worker", "listen")),
+    }
+}
+
+/// The command line, completed by the file of settings that it names.
+fn with_file(matches: &ArgMatches) -> anyhow::Result<Cli> {
+    let config = matches.subcommand().and_then(|(name, matches)| Some((name, matches, ConfigFlag::of(matches)?)));
+    let Some((name, given, config)) = config else { return Ok(Cli::from_arg_matches(matches)?) };
+    let Some(file) = config.read()? else { return Ok(Cli::from_arg_matches(matches)?) };
+    let mut cli = Cli::command();
+    cli.build();
+    let command = cli.find_subcommand(name).expect("it was found before");
+    let line = std::env::args_os().chain(file.arguments(command, given)?);
+    Ok(Cli::try_parse_from(line.collect::<Vec<_>>())?)
+}
+
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]

@@ -1,4 +1,4 @@
-//! What is kept outside of the data directory, and that it is this directory's.
+//! Checkpoints and history outside of the data directory, and which directory owns them.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -13,12 +13,12 @@ use audience_objects::Objects;
 
 use crate::settings::named_in;
 
-/// Between attempts to reach the store at the start.
+/// The time between attempts to reach the store at the start.
 const RETRY: Duration = Duration::from_secs(1);
-/// In the data directory: as whom it writes outside.
+/// The file in the data directory that names the owner as which it writes outside.
 const OWNER_FILE: &str = "OWNER";
 
-/// Opens the store of objects at a URL for a data directory; one that `is_new` takes over what is there.
+/// Opens the store of objects at a URL for a data directory. A new directory takes over the objects that are there.
 pub fn open(url: &str, data: &Path, is_new: bool, door: &Door) -> anyhow::Result<Arc<Objects>> {
     door.wait_for("the store of checkpoints is asked");
     let objects = Objects::open(url, &std::env::vars().collect::<Vec<_>>());
@@ -27,13 +27,13 @@ pub fn open(url: &str, data: &Path, is_new: bool, door: &Door) -> anyhow::Result
     let owner = loop {
         match (objects.owner(), &known) {
             (Ok(found), _) => break agree(&objects, data, is_new, known, found)?,
-            // Before anything is written there it is looked at again.
+            // The owner is checked again before anything is written there.
             (Err(error @ StoreError::Unavailable { .. }), Some(known)) => {
-                tracing::error!(%error, "the checkpoints cannot be reached; going on without");
+                tracing::error!(%error, "The store of checkpoints cannot be reached, and the start goes on without it");
                 break known.clone();
             }
             (Err(error @ StoreError::Unavailable { .. }), None) => {
-                tracing::error!(%error, "the checkpoints cannot be reached; trying again");
+                tracing::error!(%error, "The store of checkpoints cannot be reached, and the start retries");
                 door.wait_for(format!("the checkpoints cannot be reached: {error}"));
                 std::thread::park_timeout(RETRY);
             }
@@ -44,7 +44,8 @@ pub fn open(url: &str, data: &Path, is_new: bool, door: &Door) -> anyhow::Result
     Ok(objects)
 }
 
-/// As whom to write, by who is known here and who is found there. In whatever order it is killed, a further start agrees.
+/// Decides the owner to write as, by the one known here and the one found there. After a kill at any point, the next start
+/// decides the same.
 fn agree(
     objects: &Objects,
     data: &Path,

@@ -1,5 +1,6 @@
-//! What `audience serve` gives out to beside Kafka: Redis, Aerospike, and the targets of webhooks.
+//! The receivers of `audience serve` beside Kafka: Redis, Aerospike, and the targets of webhooks.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,11 +10,27 @@ use audience_contract::{ProfileStore, Sink, SizeStore, WebhookStore};
 use audience_engine::service::{Service, WebhookOptions};
 use audience_redis::{RedisProfiles, RedisSink};
 use audience_webhooks::HttpWebhooks;
+use clap::Args;
 
-use crate::settings::{ServeSettings, named, named_in};
+use crate::settings::{Connections, ServeSettings, named, named_in, positive};
 
-/// All that is given out to, not joined to anything yet. It is made before a start brings anything back, which may take long:
-/// a setting that is wrong is told at once.
+/// Where webhooks may go.
+#[derive(Clone, Debug, Args)]
+pub struct WebhookSettings {
+    /// Lets webhooks go to addresses of this machine and its network. Whoever may name a target then reaches what this machine
+    /// reaches.
+    #[arg(long, env = "AUDIENCE_WEBHOOK_PRIVATE_TARGETS", value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", default_value = "false", value_parser = clap::value_parser!(bool))]
+    pub webhook_private_targets: bool,
+    /// A PEM file of certificate authorities for webhooks' targets, beside those that this machine trusts. [default: none]
+    #[arg(long, env = "AUDIENCE_WEBHOOK_CA_FILE", value_name = "FILE")]
+    pub webhook_ca_file: Option<PathBuf>,
+    /// Hours for which every attempt to post to a webhook's target may fail before the webhook is paused.
+    #[arg(long, env = "AUDIENCE_WEBHOOK_GIVE_UP_HOURS", value_name = "HOURS", default_value = "72", value_parser = positive::<u32>)]
+    pub webhook_give_up_hours: u32,
+}
+
+/// The receivers, not joined to a platform yet. They are created before a recovery, which may take long, so that a wrong
+/// setting is an error at once.
 pub struct Outside {
     sinks: Vec<Box<dyn Sink>>,
     sizes: Vec<Box<dyn SizeStore>>,
@@ -24,50 +41,51 @@ pub struct Outside {
 }
 
 impl Outside {
-    /// As the settings say; reaches nothing yet.
+    /// Creates clients by the settings; connects to nothing yet.
     pub fn new(settings: &ServeSettings) -> anyhow::Result<Outside> {
-        if settings.profiles && settings.redis.is_none() && settings.aerospike.is_none() {
+        let (flags, connections) = (&settings.flags, &settings.connections);
+        if flags.profiles && connections.redis.is_none() && connections.aerospike.is_none() {
             bail!(
                 "{}: profiles are kept in Redis or Aerospike, and neither is named: add --redis or --aerospike",
                 named("profiles")
             );
         }
-        let ca_file = settings.webhook_ca_file.as_deref();
-        let webhooks = HttpWebhooks::new(settings.webhook_private_targets, ca_file);
+        let ca_file = flags.webhooks.webhook_ca_file.as_deref();
+        let webhooks = HttpWebhooks::new(flags.webhooks.webhook_private_targets, ca_file);
         let mut outside = Outside {
             sinks: Vec::new(),
             sizes: Vec::new(),
             profiles: Vec::new(),
-            refresh: Duration::from_secs(settings.profile_refresh_seconds.into()),
+            refresh: Duration::from_secs(flags.profile_refresh_seconds.into()),
             webhooks: Arc::new(match ca_file {
                 Some(_) => webhooks.with_context(|| named("webhook_ca_file"))?,
                 None => webhooks?,
             }),
-            give_up_after: Duration::from_secs(3_600 * u64::from(settings.webhook_give_up_hours)),
+            give_up_after: Duration::from_secs(3_600 * u64::from(flags.webhooks.webhook_give_up_hours)),
         };
-        outside.add_stores(settings)?;
+        outside.add_stores(connections, flags.profiles)?;
         Ok(outside)
     }
 
-    fn add_stores(&mut self, settings: &ServeSettings) -> anyhow::Result<()> {
-        if let Some(redis) = &settings.redis {
+    fn add_stores(&mut self, connections: &Connections, has_profiles: bool) -> anyhow::Result<()> {
+        if let Some(redis) = &connections.redis {
             let sink = RedisSink::new(redis.clone()).with_context(|| named_in("redis", "url"))?;
             self.sinks.push(Box::new(sink));
-            if settings.profiles {
+            if has_profiles {
                 self.profiles.push(Box::new(RedisProfiles::new(redis.clone())?));
             }
         }
-        if let Some(aerospike) = &settings.aerospike {
+        if let Some(aerospike) = &connections.aerospike {
             self.sinks.push(Box::new(AerospikeSink::new(aerospike.clone())?));
             self.sizes.push(Box::new(AerospikeSizes::new(aerospike.clone())?));
-            if settings.profiles {
+            if has_profiles {
                 self.profiles.push(Box::new(AerospikeProfiles::new(aerospike.clone())?));
             }
         }
         Ok(())
     }
 
-    /// Has a platform give out to all of it; what webhooks there are is in the store.
+    /// Has a platform emit to all receivers; the webhooks are those of the store.
     pub fn join(self, service: &Arc<Service>, webhooks: Arc<dyn WebhookStore>) -> anyhow::Result<()> {
         self.sinks.into_iter().try_for_each(|sink| service.emit_to(sink))?;
         self.sizes.into_iter().try_for_each(|store| service.write_sizes_to(store))?;

@@ -24,7 +24,7 @@ use crate::{connectors, offsite, telemetry};
 /// Runs until told to stop.
 pub fn run(flags: ServeFlags) -> anyhow::Result<ExitCode> {
     let settings = ServeSettings::load(flags)?;
-    let _telemetry = telemetry::start(&settings, "serve")?;
+    let _telemetry = telemetry::start(&settings.flags.telemetry, "serve")?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     run_on(runtime, settings, None)
 }
@@ -52,12 +52,12 @@ pub fn run_on(
 
 async fn serve(settings: ServeSettings, cluster: Option<Cluster>) -> anyhow::Result<ExitCode> {
     let listen = [
-        Listen { address: settings.listen, scope: Scope::All, flag: "--listen" },
-        Listen { address: settings.listen_ingest, scope: Scope::Ingestion, flag: "--listen-ingest" },
+        Listen { address: settings.flags.listen.0, scope: Scope::All, flag: "--listen" },
+        Listen { address: settings.flags.listen_ingest.0, scope: Scope::Ingestion, flag: "--listen-ingest" },
     ];
     let options = ApiOptions {
         clock: clock::now,
-        max_streams: settings.max_streams,
+        max_streams: settings.flags.max_streams,
         figures: telemetry::figures,
         ..ApiOptions::default()
     };
@@ -97,7 +97,7 @@ fn start(
     cluster: Option<&Cluster>,
     door: &Door,
 ) -> anyhow::Result<(Arc<Service>, Option<Demo>)> {
-    let mut demo = settings.demo.then(|| Demo::open(&settings.data)).transpose()?;
+    let mut demo = settings.flags.demo.then(|| Demo::open(settings.data())).transpose()?;
     let service = start_platform(settings, cluster, door)?;
     if let Some(demo) = &mut demo {
         door.wait_for("the shop of the demo is made");
@@ -111,17 +111,17 @@ fn start_platform(settings: &ServeSettings, cluster: Option<&Cluster>, door: &Do
     let bind = |cluster: &Cluster| Coordinator::bind(&cluster.listen, cluster.processes).map(Arc::new);
     let cluster = cluster.map(bind).transpose()?;
     door.wait_for("the data directory is opened");
-    let stores = Stores::open(&settings.data, &Options::default()).with_context(|| named("data"))?;
-    let postgres = settings.postgres.as_deref().map(|url| connectors::postgres(url, door)).transpose()?;
+    let stores = Stores::open(settings.data(), &Options::default()).with_context(|| named("data"))?;
+    let postgres = settings.connections.postgres.as_deref().map(|url| connectors::postgres(url, door)).transpose()?;
     let is_new = stores.changes().progress()?.is_none();
-    connectors::check_catalogue(&settings.data, is_new, postgres.as_deref())?;
+    connectors::check_catalogue(settings.data(), is_new, postgres.as_deref())?;
     // A copy of the catalogue is kept where it is in the data directory and nowhere else.
     let keeps_catalogue = postgres.is_none();
     let (catalogue, webhooks): (Arc<dyn CatalogueStore>, Arc<dyn WebhookStore>) = match postgres {
         Some(catalogue) => (catalogue.clone(), catalogue),
         None => (stores.catalogue(), stores.webhooks()),
     };
-    let open = |url: &str| offsite::open(url, &settings.data, is_new, door);
+    let open = |url: &str| offsite::open(url, settings.data(), is_new, door);
     let objects = settings.checkpoints.as_deref().map(open).transpose()?;
     if objects.is_some() {
         // Those in the data directory are of no use any more, and name users who may be erased.
@@ -140,21 +140,21 @@ fn start_platform(settings: &ServeSettings, cluster: Option<&Cluster>, door: &Do
         Some(_) => "the other processes are waited for, and what was accepted before is brought back",
     });
     let options = ServiceOptions {
-        engine: EngineOptions { workers: settings.workers, ..EngineOptions::default() },
+        engine: EngineOptions { workers: settings.workers(), ..EngineOptions::default() },
         cluster,
-        checkpoint_interval: Duration::from_secs(settings.checkpoint_seconds),
+        checkpoint_interval: Duration::from_secs(settings.flags.checkpoint_seconds),
     };
     let offsite = objects.map(|objects| Offsite {
         history: objects.history(),
-        file_events: settings.history.events.get().into(),
+        file_events: settings.history.events.into(),
         file_age: Duration::from_secs(settings.history.seconds),
         keeps_catalogue,
     });
     let service = Service::start_with(stores, offsite, options)?;
-    if let Some(kafka) = &settings.kafka {
+    if let Some(kafka) = &settings.connections.kafka {
         connectors::join_kafka(&service, kafka)?;
         service.send_updates(Arc::new(Updates::new(kafka)?))?;
-        if settings.postgres.is_some() {
+        if settings.connections.postgres.is_some() {
             let looking = Arc::downgrade(&service);
             updates::follow(kafka, move || looking.upgrade().iter().for_each(|service| service.look_at_catalogue()))?;
         }

@@ -1,4 +1,4 @@
-//! Listeners and signals of a process that serves, from before there is anything to serve until it is told to stop.
+//! Listeners and signals of a process that serves, from before its platform is started until it is told to stop.
 
 use std::net::SocketAddr;
 
@@ -9,8 +9,8 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
-/// Listeners that answer. While a start goes on they say what is waited for, so that a process that waits for a server, or
-/// brings much back, is not taken for one that is dead.
+/// Listeners that answer. During a start they name what the process waits for: a process that waits for a server, or recovers
+/// much, must not look dead.
 pub struct Serving {
     door: Door,
     addresses: Vec<SocketAddr>,
@@ -27,6 +27,9 @@ impl Serving {
         let (interrupt, terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
         let server = Server::bind_early(listen, options).await?;
         let (door, addresses) = (server.door(), server.addresses());
+        for address in addresses.iter().filter(|address| address.ip().is_unspecified()) {
+            tracing::warn!(%address, "The listener answers on all addresses of this machine, and nothing asks for a password");
+        }
         let (stop, stopped) = oneshot::channel();
         let mut running = JoinSet::new();
         running.spawn(server.run(async { drop(stopped.await) }));
@@ -42,7 +45,7 @@ impl Serving {
     {
         let door = self.door.clone();
         tokio::select! {
-            started = tokio::task::spawn_blocking(move || start(&door)) => started.context("the start was cut off")?.map(Some),
+            started = tokio::task::spawn_blocking(move || start(&door)) => started.context("the start was interrupted")?.map(Some),
             _ = self.interrupt.recv() => Ok(None),
             _ = self.terminate.recv() => Ok(None),
         }
@@ -67,7 +70,7 @@ fn stop_signal(mut interrupt: Signal, mut terminate: Signal) -> impl Future<Outp
     let (stop, stopped) = oneshot::channel::<()>();
     tokio::spawn(async move {
         tokio::select! { _ = interrupt.recv() => {}, _ = terminate.recv() => {} }
-        tracing::info!("draining; a second signal ends at once");
+        tracing::info!("The process stops after the requests that are under way; a second signal ends it at once");
         let _ = stop.send(());
         tokio::select! { _ = interrupt.recv() => {}, _ = terminate.recv() => {} }
         #[expect(

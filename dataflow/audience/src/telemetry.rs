@@ -1,7 +1,7 @@
-//! What the process says of itself: log lines, and spans by OTLP where a collector is named.
+//! Log lines, and spans by OTLP where a collector is named.
 //!
-//! Spans stand in a queue of bounded length. While the collector is slow or away they are lost and counted, and nothing else
-//! is: nobody waits for it but the end of the process, and that for a moment.
+//! Spans wait in a bounded queue. While the collector is slow or away, spans are lost and counted, and nothing else is affected:
+//! only the end of the process waits for the collector, and only briefly.
 
 use std::io::IsTerminal;
 use std::sync::OnceLock;
@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use audience_protocol::SPANS;
+use clap::{Args, ValueEnum};
 use opentelemetry::trace::TracerProvider;
 use opentelemetry::{Context, KeyValue};
 use opentelemetry_otlp::{Protocol, WithExportConfig};
@@ -26,33 +27,66 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer};
 
-use crate::settings::{LogFormat, ServeSettings, named};
+use crate::settings::named;
 
-/// Spans that wait for the collector.
+/// The most spans that wait for the collector.
 const QUEUE: usize = 4_096;
-/// More than one request of the library takes, so that it is here that the queue is full.
+/// The library's queue is larger by this, so that ours is the one that fills.
 const ROOM: usize = 1_024;
-/// How long the end waits for the collector.
+/// The time that the end of the process waits for the collector.
 const LAST: Duration = Duration::from_secs(3);
-/// Where traces are taken, below the address of a collector.
+/// The path of traces below the address of a collector.
 const TRACES: &str = "v1/traces";
 /// The variables that every program with OTLP knows; the library reads them, and others of theirs.
 const VARIABLES: [&str; 2] = ["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"];
 
-/// Ends the export of spans when it is dropped, and gives the last of them away.
+/// Settings of log lines and spans.
+#[derive(Clone, Debug, Args)]
+pub struct TelemetrySettings {
+    /// The URL of a collector that takes spans by OTLP over HTTP, such as `http://127.0.0.1:4318`.
+    /// [default: OTEL_EXPORTER_OTLP_ENDPOINT, else none]
+    #[arg(long, env = "AUDIENCE_OTLP", value_name = "URL")]
+    pub otlp: Option<String>,
+    /// The form of log lines: `text` for people, `json` for one JSON object a line.
+    #[arg(
+        long,
+        env = "AUDIENCE_LOG_FORMAT",
+        value_enum,
+        value_name = "FORMAT",
+        default_value = "text",
+        hide_possible_values = true
+    )]
+    pub log_format: LogFormat,
+    /// The least level that is logged, or levels by target as in `info,audience_engine=debug`.
+    #[arg(long, env = "AUDIENCE_LOG", value_name = "FILTER", default_value = LOG)]
+    pub log: String,
+}
+
+/// The form of log lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+const LOG: &str = "info,fjall=warn,lsm_tree=warn,aerospike_core=off";
+
+/// Exports the last spans when it is dropped.
 #[must_use]
 pub struct Telemetry(Option<SdkTracerProvider>);
 
 impl Drop for Telemetry {
     fn drop(&mut self) {
         if let Some(Err(error)) = self.0.take().map(|provider| provider.shutdown_with_timeout(LAST)) {
-            tracing::warn!(%error, "the last spans are lost");
+            tracing::warn!(%error, "The last spans are lost");
         }
     }
 }
 
-/// Logs, and exports spans, as the settings say. `process` is the part of the program that runs here.
-pub fn start(settings: &ServeSettings, process: &'static str) -> anyhow::Result<Telemetry> {
+/// Starts logging, and exporting spans, as the settings say. `process` is the part of the program that runs here.
+pub fn start(settings: &TelemetrySettings, process: &'static str) -> anyhow::Result<Telemetry> {
     let filter = log_filter(&settings.log)?;
     // Spans for the collector would stand before every line.
     let filter = filter.and(filter_fn(|metadata| metadata.target() != SPANS));
@@ -70,22 +104,22 @@ pub fn start(settings: &ServeSettings, process: &'static str) -> anyhow::Result<
     Ok(Telemetry(provider))
 }
 
-/// A level, or levels by target. A word alone that is no level would be taken for a target, with nothing of all others.
+/// Parses a level, or levels by target. A word that is not a level would count as a target, and silence all others.
 fn log_filter(text: &str) -> anyhow::Result<EnvFilter> {
     let directives = || text.split(',').filter(|directive| !directive.is_empty());
     let is_word = |directive: &&str| !directive.contains(['=', '[']);
     let unknown = directives().filter(is_word).find(|word| word.parse::<LevelFilter>().is_err());
     if let Some(unknown) = unknown.or(directives().next().is_none().then_some(text)) {
         bail!(
-            "{}: `{unknown}` is no level: give off, error, warn, info, debug or trace, or levels by target, as in \
+            "{}: `{unknown}` is not a level: give off, error, warn, info, debug or trace, or levels by target, as in \
              info,audience_engine=debug",
             named("log")
         );
     }
-    EnvFilter::try_new(text).with_context(|| format!("{}: `{text}` is no log filter", named("log")))
+    EnvFilter::try_new(text).with_context(|| format!("{}: `{text}` is not a log filter", named("log")))
 }
 
-/// The exporter to the collector that is named here or in a variable.
+/// Creates the exporter to the collector that the setting or a variable names.
 fn exporter(url: Option<&str>) -> anyhow::Result<Option<opentelemetry_otlp::SpanExporter>> {
     let of_variable = |name: &&str| Some(((*name).to_owned(), std::env::var(name).ok().filter(|url| !url.is_empty())?));
     let named = match url {
@@ -104,7 +138,7 @@ fn exporter(url: Option<&str>) -> anyhow::Result<Option<opentelemetry_otlp::Span
     builder.build().map(Some).with_context(|| format!("{name}: spans cannot be exported to {address}"))
 }
 
-/// The library takes any address, and would find out with every span anew that it knows no way there.
+/// Refuses an address that no span can be sent to. The library takes any, and would fail with every span.
 fn check_collector(name: &str, address: &str) -> anyhow::Result<()> {
     let rest = address.strip_prefix("http://").or_else(|| address.strip_prefix("https://"));
     let is_host = |rest: &str| !rest.is_empty() && !rest.starts_with(['/', ':', '?', '#']);
@@ -131,14 +165,14 @@ fn provider(exporter: opentelemetry_otlp::SpanExporter, process: &'static str) -
     SdkTracerProvider::builder().with_span_processor(Bounded(batches)).with_resource(resource).build()
 }
 
-/// What became of spans.
+/// The counters of spans.
 struct Figures {
     registry: Registry,
     exported: Counter,
     lost: Counter,
 }
 
-/// There where spans are exported.
+/// Set once spans are exported.
 static FIGURES: OnceLock<Figures> = OnceLock::new();
 
 impl Figures {
@@ -166,7 +200,7 @@ fn lost(spans: usize) {
 /// Spans in the queue.
 static WAITING: AtomicUsize = AtomicUsize::new(0);
 
-/// The figures of the export for `/metrics`; nothing where there is none.
+/// The metrics of the export for `/metrics`; empty without one.
 pub fn figures() -> String {
     let mut text = String::new();
     match FIGURES.get() {
@@ -175,7 +209,7 @@ pub fn figures() -> String {
     }
 }
 
-/// Lets no more spans in than there is room for.
+/// A span processor that drops spans while the queue is full.
 #[derive(Debug)]
 struct Bounded(BatchSpanProcessor);
 
@@ -206,7 +240,7 @@ impl SpanProcessor for Bounded {
     }
 }
 
-/// Counts what is exported.
+/// An exporter that counts.
 #[derive(Debug)]
 struct Counted(opentelemetry_otlp::SpanExporter);
 
@@ -219,7 +253,7 @@ impl SpanExporter for Counted {
             Ok(()) => exported(spans),
             Err(error) => {
                 lost(spans);
-                tracing::debug!(%error, spans, "the collector does not take spans");
+                tracing::debug!(%error, spans, "The collector refuses spans");
             }
         }
         taken
@@ -240,9 +274,7 @@ mod tests {
 
     #[test]
     fn a_log_filter_is_made_of_levels() {
-        for fine in
-            [crate::settings::LOG, "debug", "INFO", "off", "3", "info,audience=trace,", "[http]=debug", "info,[http]"]
-        {
+        for fine in [LOG, "debug", "INFO", "off", "3", "info,audience=trace,", "[http]=debug", "info,[http]"] {
             assert!(log_filter(fine).is_ok(), "{fine}");
         }
         for bad in [

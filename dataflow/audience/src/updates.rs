@@ -1,4 +1,4 @@
-//! Changes of segments in the topic `segment-updates`: told there, and followed.
+//! Changes of segments in the topic `segment-updates`: written, and followed.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -11,10 +11,10 @@ use audience_kafka::{Error, Notices, TopicProducer};
 use crate::connectors;
 use crate::settings::KafkaSettings;
 
-/// How long a message is waited for at a time, and how long after a fault.
+/// The wait for a message at a time, and the pause after a fault.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// Tells of changes of segments in Kafka.
+/// A writer of changes of segments to Kafka.
 pub struct Updates {
     producer: TopicProducer,
     settings: KafkaSettings,
@@ -24,16 +24,16 @@ pub struct Updates {
 }
 
 impl Updates {
-    /// The brokers need not be there yet.
+    /// Creates the client; the brokers need not answer yet.
     pub fn new(settings: &KafkaSettings) -> anyhow::Result<Updates> {
         let topic = connectors::topic(settings, Topic::segment_updates());
-        let producer = TopicProducer::new(&settings.connection, &topic.name).context(connectors::KAFKA_SETTINGS)?;
+        let producer = TopicProducer::new(&settings.connection(), &topic.name).context(connectors::KAFKA_SETTINGS)?;
         Ok(Updates { producer, settings: settings.clone(), topic, is_there: AtomicBool::new(false) })
     }
 
     fn ensure(&self) -> Result<(), Error> {
         if !self.is_there.load(Ordering::Acquire) {
-            topics::ensure(&self.settings.connection, std::slice::from_ref(&self.topic))?;
+            topics::ensure(&self.settings.connection(), std::slice::from_ref(&self.topic))?;
             self.is_there.store(true, Ordering::Release);
         }
         Ok(())
@@ -49,14 +49,14 @@ impl SegmentUpdates for Updates {
     }
 }
 
-/// Calls `look` whenever a change of a segment is told, until the process ends. Makes the topic where it is not there yet.
+/// Calls `look` whenever a change of a segment is written, until the process ends. Creates a missing topic.
 pub fn follow(settings: &KafkaSettings, look: impl Fn() + Send + 'static) -> anyhow::Result<()> {
     let topic = connectors::topic(settings, Topic::segment_updates());
-    let connection = settings.connection.clone();
+    let connection = settings.connection();
     let run = move || {
-        // The catalogue is looked at now and then in any case.
+        // The catalogue is polled in any case.
         let unheard = |error: Error| {
-            tracing::debug!(%error, "changes of segments are not heard of");
+            tracing::debug!(%error, "Changes of segments cannot be read, and the reader retries");
             std::thread::park_timeout(PATIENCE);
         };
         let open = || {

@@ -1,8 +1,8 @@
-//! `audience worker`: one of several processes that compute together, and who starts it again.
+//! `audience worker`: one of several processes that compute together, and its supervisor.
 //!
-//! What is started is a supervisor. It runs the worker itself as a process of its own, and starts that again whenever it
-//! ends or shows no sign of life: a computation over several processes does not outlive the loss of one, all of them begin
-//! anew from the last checkpoint. The supervisor holds nothing; killed, it takes its worker with it.
+//! The command starts a supervisor. The supervisor runs the worker as a process of its own, and restarts it whenever it ends or
+//! shows no sign of life. A computation over several processes does not outlive the loss of one: all of them restart from the
+//! last checkpoint. The supervisor holds no state; when it is killed, its worker ends too.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::SocketAddr;
@@ -25,30 +25,29 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::serve::{self, Cluster};
 use crate::settings::{ServeFlags, ServeSettings};
-use crate::telemetry;
+use crate::telemetry::{self, TelemetrySettings};
 
-/// The line by which a worker says that it lives.
+/// The line by which a worker shows that it lives.
 const BEAT_LINE: &str = "beat";
-/// Between signs of life.
+/// The time between signs of life.
 const BEAT: Duration = Duration::from_millis(500);
-/// Between looks at the worker.
+/// The time between looks at the worker.
 const LOOK: Duration = Duration::from_millis(20);
-/// The first wait before a worker that ended is started again; doubled as long as it does not stay.
+/// The wait before the first restart of a worker; it doubles until a worker has stayed.
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 /// The longest such wait.
 const LONGEST_WAIT: Duration = Duration::from_secs(2);
-/// A worker that ran for so long has stayed.
+/// The time after which a worker counts as having stayed.
 const STAYED: Duration = Duration::from_secs(10);
 
 /// Settings of `audience worker`.
 #[derive(Debug, Args)]
 pub struct WorkerArgs {
     /// The place of this process in the file of hosts, counted from 0. Process 0 has the data directory, all stores and
-    /// the APIs; the others only compute, and need no setting but these two. They serve health and figures at `--listen`,
-    /// where it is given.
+    /// the APIs. The others only compute, and need no setting but these two; with `--listen` they serve health and figures.
     #[arg(long, env = "AUDIENCE_PROCESS", value_name = "N")]
     process: usize,
-    /// A file with a line `host:port` for each process: where it is reached by the others. The same for all.
+    /// A file with a line `host:port` for each process, at which the others reach it. It is the same for all.
     #[arg(long, env = "AUDIENCE_HOSTS", value_name = "FILE")]
     hosts: PathBuf,
     /// The worker itself, without its supervisor.
@@ -59,19 +58,19 @@ pub struct WorkerArgs {
 }
 
 /// Runs until told to stop.
-pub fn run(args: WorkerArgs) -> anyhow::Result<ExitCode> {
+pub fn run(args: WorkerArgs, is_listen_given: bool) -> anyhow::Result<ExitCode> {
     let hosts = read_hosts(&args)?;
-    let address = args.serve.listen;
+    let address = is_listen_given.then_some(args.serve.listen.0);
     let settings = ServeSettings::load(args.serve)?;
     // The supervisor does nothing of which there would be spans.
-    let settings = if args.supervised { settings } else { ServeSettings { otlp: None, ..settings } };
-    let _telemetry = telemetry::start(&settings, "worker")?;
+    let otlp = settings.flags.telemetry.otlp.clone().filter(|_| args.supervised);
+    let _telemetry = telemetry::start(&TelemetrySettings { otlp, ..settings.flags.telemetry.clone() }, "worker")?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     if !args.supervised {
         return runtime.block_on(supervise());
     }
     live_with_supervisor();
-    std::panic::set_hook(Box::new(tell_panic));
+    std::panic::set_hook(Box::new(log_panic));
     if args.process == 0 {
         return serve::run_on(runtime, settings, Some(Cluster { listen: hosts[0].clone(), processes: hosts.len() }));
     }
@@ -85,17 +84,24 @@ pub fn run(args: WorkerArgs) -> anyhow::Result<ExitCode> {
 fn read_hosts(args: &WorkerArgs) -> anyhow::Result<Vec<String>> {
     let path = args.hosts.display();
     let text = std::fs::read_to_string(&args.hosts)
-        .with_context(|| format!("--hosts (AUDIENCE_HOSTS): cannot read {path}"))?;
+        .with_context(|| format!("--hosts (AUDIENCE_HOSTS): {path} cannot be read"))?;
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
     let hosts: Vec<String> = lines.map(str::to_owned).collect();
     for host in &hosts {
         let port = host.rsplit_once(':').and_then(|(_, port)| port.parse::<u16>().ok());
         if port.is_none_or(|port| port == 0) {
-            bail!("--hosts (AUDIENCE_HOSTS): {path}: `{host}` is no `host:port`");
+            bail!(
+                "--hosts (AUDIENCE_HOSTS): {path}: `{host}` is not an address; write host:port, such as 10.0.0.1:7201"
+            );
         }
     }
     if args.process >= hosts.len() {
-        bail!("{path} has {} processes, so --process is below that, not {}", hosts.len(), args.process);
+        bail!(
+            "--process (AUDIENCE_PROCESS) is {1}, and {path} has {0} processes: give 0 to {2}",
+            hosts.len(),
+            args.process,
+            hosts.len().saturating_sub(1)
+        );
     }
     Ok(hosts)
 }
@@ -115,7 +121,7 @@ async fn host(options: HostOptions, address: Option<SocketAddr>) -> anyhow::Resu
             return;
         };
         tokio::select! { _ = interrupt.recv() => {}, _ = terminate.recv() => {} }
-        tracing::info!("leaving the run; a second signal ends at once");
+        tracing::info!("The process leaves the run; a second signal ends it at once");
         leaving.request();
         tokio::select! { _ = interrupt.recv() => {}, _ = terminate.recv() => {} }
         #[expect(clippy::disallowed_methods, reason = "asked for by the second signal; nothing is kept here")]
@@ -128,26 +134,37 @@ async fn host(options: HostOptions, address: Option<SocketAddr>) -> anyhow::Resu
             return Ok(ExitCode::SUCCESS);
         }
         if let Err(error) = ended {
-            tracing::error!(%error, "the run was cut off");
+            tracing::error!(%error, "The run was cut off");
             // Threads that wait for a process that is gone never end.
             #[expect(clippy::disallowed_methods, reason = "nothing is kept here, and the supervisor starts it again")]
             std::process::exit(1);
         }
-        tracing::info!("the run has ended");
+        tracing::info!("The run has ended");
     }
 }
 
-/// One line for each: the threads of a run that misses a process panic one after the other.
-fn tell_panic(panic: &std::panic::PanicHookInfo<'_>) {
+/// Logs a panic in one line.
+///
+/// Once a process is lost, the threads that exchange data with it panic one after the other, in the library that they call. The
+/// run itself says that it was cut off, so these are for whoever looks closer.
+fn log_panic(panic: &std::panic::PanicHookInfo<'_>) {
     let thread = std::thread::current();
+    let thread = thread.name();
     let payload = panic.payload();
     let text = payload.downcast_ref::<String>().map(String::as_str);
     let reason = text.or_else(|| payload.downcast_ref::<&str>().copied()).unwrap_or_default();
     let place = panic.location().map(ToString::to_string).unwrap_or_default();
-    tracing::error!(thread = thread.name(), reason, place, "a thread has ended");
+    // Without the directory of the machine that built it.
+    let place =
+        place.rsplit_once("/registry/src/").and_then(|(_, rest)| rest.split_once('/')).map_or(&*place, |it| it.1);
+    if place.starts_with("timely") {
+        tracing::debug!(thread, reason, place, "A thread of the run ends with it");
+    } else {
+        tracing::error!(thread, reason, place, "A thread panicked");
+    }
 }
 
-/// Says that this process lives, and ends it once its supervisor is gone.
+/// Shows that this process lives, and ends it once its supervisor is gone.
 fn live_with_supervisor() {
     let beat = || {
         let mut out = std::io::stdout();
@@ -165,7 +182,7 @@ fn live_with_supervisor() {
     std::thread::spawn(watch);
 }
 
-/// Runs the worker and starts it again, until told to stop.
+/// Runs the worker and restarts it, until told to stop.
 async fn supervise() -> anyhow::Result<ExitCode> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
@@ -179,7 +196,7 @@ async fn supervise() -> anyhow::Result<ExitCode> {
             _ = terminate.recv() => return stop(worker, &mut interrupt, &mut terminate).await,
         };
         wait = if begun.elapsed() > STAYED { FIRST_WAIT } else { (2 * wait).min(LONGEST_WAIT) };
-        tracing::error!(reason = ended, again_in = ?wait, "the worker has ended");
+        tracing::error!(reason = ended, retry_in = ?wait, "The worker has ended, and the supervisor restarts it");
         tokio::select! {
             () = tokio::time::sleep(wait) => {}
             _ = interrupt.recv() => return Ok(ExitCode::SUCCESS),
@@ -252,7 +269,7 @@ impl Supervised {
     }
 }
 
-/// Notes signs of life, and passes on what else the worker writes.
+/// Notes signs of life, and passes on everything else that the worker writes.
 fn pass_on(stdout: ChildStdout, last_beat: &Mutex<Instant>) {
     for line in BufReader::new(stdout).lines().map_while(Result::ok) {
         if line == BEAT_LINE {

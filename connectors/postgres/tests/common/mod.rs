@@ -4,7 +4,7 @@
 pub mod own_server;
 
 use audience_contract::{Document, DocumentKind};
-use audience_postgres::{PostgresCatalogue, Settings};
+use audience_postgres::{PostgresCatalogue, PostgresSettings};
 use tokio::runtime::Runtime;
 use tokio_postgres::{Client, Config, NoTls, Row};
 
@@ -33,8 +33,8 @@ impl Scratch {
         Scratch { url: format!("{server}{separator}dbname={name}"), name, server: server.to_owned() }
     }
 
-    pub fn settings(&self) -> Settings {
-        Settings::new(&self.url)
+    pub fn settings(&self) -> PostgresSettings {
+        PostgresSettings::new(&self.url)
     }
 
     pub fn open(&self) -> PostgresCatalogue {

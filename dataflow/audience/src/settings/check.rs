@@ -1,60 +1,66 @@
-//! Settings of the right form that nothing can be run with: found before anything is started, and named by all the names that
-//! whoever set them may know them by.
+//! Checks of settings that have the right form and still cannot be run with. They come before anything is started, and name a
+//! setting by all its names.
 
 use anyhow::{Context, ensure};
 
-use super::ServeSettings;
+use super::{Connections, ServeSettings};
 use crate::connectors::KAFKA_SETTINGS;
 
-/// Users are dealt into as many shards: of more workers some had nothing to do.
+/// The number of shards of users: more workers than shards would leave some without work.
 pub const MOST_WORKERS: usize = 256;
 
-/// The longest that the names of topics may begin with.
+/// The longest prefix of names of topics.
 const MOST_PREFIX_BYTES: usize = 200;
 
-/// A setting by its flag, its variable and its key.
+/// Names a setting by its flag, its variable and its key.
 pub fn named(key: &str) -> String {
     format!("--{} (AUDIENCE_{}, or `{key}` in a file)", key.replace('_', "-"), key.to_uppercase())
 }
 
-/// The same of one whose key is in a table.
+/// Names a setting whose key is in a table.
 pub fn named_in(table: &str, key: &str) -> String {
     format!("--{table} (AUDIENCE_{}, or `{key}` in the table [{table}] of a file)", table.to_uppercase())
 }
 
 impl ServeSettings {
+    /// Refuses what is out of range.
+    pub(super) fn check(&self) -> anyhow::Result<()> {
+        let workers = self.workers();
+        ensure!(
+            workers <= MOST_WORKERS,
+            "{} is {workers}: at most {MOST_WORKERS} worker threads are possible, and more than there are cores gain nothing",
+            named("workers"),
+        );
+        Ok(())
+    }
+}
+
+impl Connections {
     /// Refuses what is out of range, or empty where something is named.
     pub(super) fn check(&self) -> anyhow::Result<()> {
-        ensure!(
-            self.workers <= MOST_WORKERS,
-            "{} is {}: at most {MOST_WORKERS} worker threads are possible, and more than there are cores gain nothing",
-            named("workers"),
-            self.workers
-        );
         if let Some(kafka) = &self.kafka {
-            let brokers = &kafka.connection.brokers;
             ensure!(
-                !brokers.trim().is_empty(),
+                kafka.brokers.as_ref().is_some_and(|brokers| !brokers.trim().is_empty()),
                 "{} is empty: name brokers as `host:port`, or do not set it",
                 named_in("kafka", "brokers")
             );
-            kafka.connection.check().context(KAFKA_SETTINGS)?;
-            is_name("`writer` in the table [kafka]", &kafka.writer)?;
-            is_name("`source_name` in the table [kafka]", kafka.source_name.as_deref().unwrap_or("none"))?;
-            is_prefix("`topic_prefix` in the table [kafka]", &kafka.topic_prefix)?;
+            kafka.connection().check().context(KAFKA_SETTINGS)?;
+            check_name("`writer` in the table [kafka]", &kafka.writer)?;
+            check_name("`source_name` in the table [kafka]", kafka.source_name.as_deref().unwrap_or("none"))?;
+            check_prefix("`topic_prefix` in the table [kafka]", &kafka.topic_prefix)?;
         }
         if let Some(redis) = &self.redis {
-            is_time("`timeout_ms` in the table [redis]", redis.timeout_ms)?;
-            is_name("`writer` in the table [redis]", &redis.writer)?;
+            check_timeout("`timeout_ms` in the table [redis]", redis.timeout_ms)?;
+            check_name("`writer` in the table [redis]", &redis.writer)?;
         }
         self.check_aerospike()
     }
 
     fn check_aerospike(&self) -> anyhow::Result<()> {
         let Some(aerospike) = &self.aerospike else { return Ok(()) };
-        is_name(&named_in("aerospike", "hosts"), &aerospike.hosts)?;
-        is_name("`writer` in the table [aerospike]", &aerospike.writer)?;
-        is_time("`timeout_ms` in the table [aerospike]", aerospike.timeout_ms.into())?;
+        check_name(&named_in("aerospike", "hosts"), &aerospike.hosts)?;
+        check_name("`writer` in the table [aerospike]", &aerospike.writer)?;
+        check_timeout("`timeout_ms` in the table [aerospike]", aerospike.timeout_ms.into())?;
         ensure!(
             aerospike.chunks > 0,
             "`chunks` in the table [aerospike] is 0: the users of a segment need at least one"
@@ -65,25 +71,25 @@ impl ServeSettings {
             ("analytics", &aerospike.analytics),
         ];
         for (name, store) in stores {
-            is_name(&format!("`namespace` in the table [aerospike.{name}]"), &store.namespace)?;
+            check_name(&format!("`namespace` in the table [aerospike.{name}]"), &store.namespace)?;
         }
         Ok(())
     }
 }
 
-/// How long an answer is waited for.
-fn is_time(name: &str, milliseconds: u64) -> anyhow::Result<()> {
+/// Refuses a timeout of nothing.
+fn check_timeout(name: &str, milliseconds: u64) -> anyhow::Result<()> {
     ensure!(milliseconds > 0, "{name} is 0, and nothing is answered in no time: give it at least 1 millisecond");
     Ok(())
 }
 
-fn is_name(name: &str, text: &str) -> anyhow::Result<()> {
+fn check_name(name: &str, text: &str) -> anyhow::Result<()> {
     ensure!(!text.trim().is_empty(), "{name} is empty: give it a value, or do not set it");
     Ok(())
 }
 
-/// What names of topics may begin with: Kafka takes 249 of these characters, and ours have up to 30 of their own.
-fn is_prefix(name: &str, text: &str) -> anyhow::Result<()> {
+/// Refuses a prefix that cannot begin the name of a topic: Kafka takes 249 of these characters, and ours have up to 30.
+fn check_prefix(name: &str, text: &str) -> anyhow::Result<()> {
     let is_possible = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte));
     ensure!(
         is_possible && text.len() <= MOST_PREFIX_BYTES,

@@ -1,0 +1,20 @@
+//! Tells the program which commit it is built from.
+
+use std::process::Command;
+
+fn main() {
+    // Outside of a checkout, or without git, the version stands alone.
+    let built_from =
+        git(&["rev-parse", "--short=12", "HEAD"]).map_or_else(String::new, |commit| format!(" ({commit})"));
+    println!("cargo::rustc-env=AUDIENCE_BUILT_FROM={built_from}");
+    println!("cargo::rerun-if-changed=build.rs");
+    if let Some(log) = git(&["rev-parse", "--path-format=absolute", "--git-path", "logs/HEAD"]) {
+        println!("cargo::rerun-if-changed={log}");
+    }
+}
+
+fn git(arguments: &[&str]) -> Option<String> {
+    let output = Command::new("git").args(arguments).output().ok().filter(|output| output.status.success())?;
+    let text = String::from_utf8(output.stdout).ok()?;
+    Some(text.trim().to_owned()).filter(|text| !text.is_empty())
+}
