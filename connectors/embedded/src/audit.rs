@@ -29,7 +29,7 @@ impl Brought {
 }
 
 impl VersionRow {
-    /// Of a new version, behind `audited` rows of the audit log.
+    /// The rows of a new version, after `audited` rows of the audit log.
     pub fn new(brought: Brought, audited: u64, audit: Option<&Audit>) -> VersionRow {
         let audit = audit.filter(|audit| !audit.entries.is_empty());
         VersionRow { brought, audit: audit.map(|audit| (audited + 1, audit.clone())) }
@@ -40,7 +40,7 @@ impl VersionRow {
         self.audit.as_ref().map(|(first, _)| *first)
     }
 
-    /// How many there are.
+    /// The number of rows.
     pub fn entries(&self) -> u64 {
         self.audit.as_ref().map_or(0, |(_, audit)| audit.entries.len() as u64)
     }

@@ -229,7 +229,7 @@ impl CatalogueStore for Catalogue {
     }
 }
 
-/// Where a version of a document is.
+/// The place of a version of a document.
 struct Place {
     kind: DocumentKind,
     id: String,

@@ -29,7 +29,7 @@ pub struct Checkpoints {
     lock: Option<Arc<DirectoryLock>>,
 }
 
-/// What a manifest file says.
+/// The content of a manifest file.
 struct Manifest {
     /// Number and checksum of each shard.
     shards: Vec<(u32, u64)>,
@@ -169,7 +169,7 @@ impl CheckpointStore for Checkpoints {
             match self.read_manifest(id) {
                 Ok(_) => finished.push(id),
                 Err(StoreError::Corrupt { place, detail }) => {
-                    tracing::warn!(checkpoint = id, place, detail, "a checkpoint is damaged and left out");
+                    tracing::warn!(checkpoint = id, place, detail, "A checkpoint is damaged and left out");
                 }
                 Err(error) => return Err(error),
             }

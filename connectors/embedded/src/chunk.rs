@@ -18,9 +18,9 @@ pub fn key(first: u64) -> [u8; 8] {
     first.to_be_bytes()
 }
 
-/// What is to be known of records before they get their numbers.
+/// The facts about records that are needed before they are numbered.
 pub struct Survey {
-    /// How many they are.
+    /// The number of records.
     pub count: u64,
     /// The hash of every user they name, with the record's place among them.
     pub users: Vec<(u64, u64)>,
@@ -48,7 +48,7 @@ impl Survey {
     }
 }
 
-/// What users are indexed by.
+/// The key of the index by user.
 pub fn user_hash(user: &str) -> u64 {
     xxh3_64(user.as_bytes())
 }
@@ -68,7 +68,7 @@ impl ChunkWriter {
         ChunkWriter { first, count: 0, value }
     }
 
-    /// Whether it takes no more.
+    /// Returns whether it takes no more.
     pub fn is_full(&self) -> bool {
         self.value.len() >= CHUNK_BYTES
     }
@@ -168,7 +168,7 @@ impl Chunk {
     }
 }
 
-/// How long the record at the front is.
+/// The length of the first record.
 fn record_length(bytes: &[u8]) -> Option<usize> {
     let length = u32::from_le_bytes(*bytes.first_chunk::<4>()?) as usize + 4;
     (length <= bytes.len()).then_some(length)

@@ -1,6 +1,6 @@
 //! A fjall database as the stores use it: opened with checks, with numbered durable commits, and errors of the contract.
 //!
-//! What fjall 3.1 does, and what is done about it here:
+//! fjall 3.1 has these properties, and this module answers them:
 //!
 //! - It cuts a journal off at the first thing it cannot read, even where acknowledged commits follow. Every durable
 //!   commit is numbered, and [`Mark`] keeps the last number: fewer commits than that are [`StoreError::Corrupt`].
@@ -40,10 +40,10 @@ const STALE_KEY: &[u8] = b"stale";
 /// The key in [`META`] of what makes the journal long enough for a new one.
 const PADDING_KEY: &[u8] = b"padding";
 
-/// How a keyspace is made.
+/// The options of a keyspace.
 pub type KeyspaceOptions = fn() -> KeyspaceCreateOptions;
 
-/// What a database is made of.
+/// The parts of a database.
 pub struct Layout {
     /// The directory's name.
     pub name: &'static str,

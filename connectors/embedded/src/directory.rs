@@ -11,7 +11,7 @@ use audience_contract::{Result, StoreError};
 const FORMAT: u32 = 1;
 const FORMAT_NAME: &str = "audience-data";
 
-/// How long is waited for a directory that another process has.
+/// The time that an opening waits for a directory that another process has.
 const PATIENCE: Duration = Duration::from_secs(1);
 /// Between looks at whether it is free.
 const LOOK: Duration = Duration::from_millis(20);
@@ -25,7 +25,7 @@ pub struct DirectoryLock {
 pub struct Directory {
     path: PathBuf,
     lock: Arc<DirectoryLock>,
-    /// Whether it was made by a run that finished making it.
+    /// Set if the run that created it finished doing so.
     complete: bool,
 }
 
@@ -48,7 +48,7 @@ impl Directory {
             .map_err(|e| unavailable("writing the format", &self.path, &e))
     }
 
-    /// Where it is.
+    /// Its path.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -58,7 +58,7 @@ impl Directory {
         Arc::clone(&self.lock)
     }
 
-    /// Whether everything that belongs into it must be there.
+    /// Returns whether everything that belongs into it must be there.
     pub fn complete(&self) -> bool {
         self.complete
     }
@@ -79,7 +79,7 @@ fn lock(path: &Path) -> Result<DirectoryLock> {
     }
 }
 
-/// Whether there is a format file; an error where this program cannot read that format.
+/// Returns whether there is a format file; an error where this program cannot read that format.
 fn check_format(path: &Path) -> Result<bool> {
     let text = match fs::read(path.join("FORMAT")) {
         Ok(text) => text,

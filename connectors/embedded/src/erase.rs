@@ -1,4 +1,4 @@
-//! What is erased from the log of events.
+//! Erasure of users from the event log.
 
 use std::collections::HashMap;
 

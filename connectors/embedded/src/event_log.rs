@@ -87,7 +87,7 @@ impl Events {
         let users = users.flat_map(|(first, users)| users.iter().map(move |(place, hash)| (first + place, *hash)));
         if let Err(error) = self.index.extend(users) {
             // The events are durable, and their index is in memory: answers stay right.
-            tracing::warn!(%error, "events could not be indexed by user yet");
+            tracing::warn!(%error, "The store could not index events by user yet");
         }
         self.durable.store(group.end, Ordering::Release);
         Ok(())

@@ -22,7 +22,7 @@ const GROUP_BYTES: usize = 8 << 20;
 /// A group of records of sources that is as large waits for nobody, bytes.
 const COMPANY_BYTES: usize = 1 << 20;
 
-/// Where callers meet.
+/// The queue in which callers of one write meet.
 pub struct Groups {
     queue: Mutex<Queue>,
     changed: Condvar,
@@ -32,9 +32,9 @@ pub struct Groups {
 
 struct Queue {
     next: u64,
-    /// Where sources will be once everything in the queue is written.
+    /// The positions of sources once everything in the queue is written.
     positions: Positions,
-    /// Where they are.
+    /// The present positions of sources.
     durable: Positions,
     /// The number behind the last record that is written.
     end: u64,
@@ -49,14 +49,14 @@ struct Queue {
 pub struct Group {
     /// The records, numbered.
     pub chunks: Vec<ChunkWriter>,
-    /// What users each caller's records name: the first number of its records, and each place with the user's hash.
+    /// The users whom each caller's records name: the first number of its records, and each place with the user's hash.
     pub users: Vec<(u64, Vec<(u64, u64)>)>,
     /// The number behind the last.
     pub end: u64,
-    /// Where sources are with these records.
+    /// The positions of sources after these records.
     pub positions: Positions,
     bytes: usize,
-    /// Whether somebody waits for an answer.
+    /// Set if a caller waits for an answer.
     is_urgent: bool,
     outcome: Arc<OnceLock<Result<()>>>,
 }
@@ -69,7 +69,7 @@ impl Groups {
         Groups { queue: Mutex::new(queue), changed: Condvar::new(), company }
     }
 
-    /// Where sources are in what is written.
+    /// The positions of sources in the written records.
     pub fn positions(&self) -> Vec<SourcePosition> {
         self.queue.lock().durable.all()
     }
@@ -191,7 +191,7 @@ mod tests {
         SourcePosition { source: "events".to_owned(), partition, next_offset: 1 }
     }
 
-    /// How many have joined the group that waits.
+    /// The number of callers in the waiting group.
     fn waiting(groups: &Groups) -> usize {
         groups.queue.lock().waiting.users.len()
     }

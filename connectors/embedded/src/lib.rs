@@ -53,7 +53,7 @@ pub use message_index::Messages;
 pub use notes::LedgerNotes;
 pub use webhooks::NotedWebhooks;
 
-/// How the stores are opened.
+/// The options with which the stores are opened.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// Memory for blocks that were read, in bytes, over all stores.
@@ -137,7 +137,7 @@ impl Stores {
         self.catalogue.clone()
     }
 
-    /// What the platform notes beside them.
+    /// The notes of the platform.
     pub fn notes(&self) -> Arc<dyn Notes> {
         self.notes.clone()
     }

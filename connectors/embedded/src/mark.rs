@@ -49,7 +49,7 @@ impl Mark {
     pub fn set(&self, number: u64) {
         let bytes = seal::seal(Kind::Mark, &[], &number.to_be_bytes());
         if let Err(error) = self.file.write_all_at(&bytes, 0) {
-            tracing::warn!(%error, "the mark of the last durable commit could not be written");
+            tracing::warn!(%error, "The mark of the last durable commit could not be written");
         }
     }
 }

@@ -100,10 +100,10 @@ impl MessageIndex for Messages {
     }
 }
 
-/// What a call knows of a key.
+/// The knowledge of a call about a key.
 struct Known {
     least: u64,
-    /// Whether that is to be written.
+    /// Set if it is to be written.
     fresh: bool,
 }
 

@@ -1,4 +1,4 @@
-//! What the platform notes, in the ledger beside changes and catalogue: rows of `"note/"` and the key.
+//! The notes of the platform, in the ledger beside changes and catalogue: rows of `"note/"` and the key.
 
 use std::sync::Arc;
 

@@ -10,7 +10,7 @@ pub const HEADER: usize = 12;
 const MAGIC: [u8; 2] = *b"AM";
 const VERSION: u8 = 1;
 
-/// What a value is.
+/// The kind of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Kind {
@@ -24,21 +24,21 @@ pub enum Kind {
     Message = 4,
     /// The changes of a tick.
     Changes = 5,
-    /// How far the changes reach.
+    /// The progress of changes.
     Progress = 6,
     /// A version of a document.
     Document = 7,
-    /// What a version of the catalogue consists of.
+    /// The documents of a version of the catalogue.
     CatalogueVersion = 8,
     /// A shard of a checkpoint.
     Shard = 9,
-    /// What makes a checkpoint whole.
+    /// The manifest of a checkpoint.
     Manifest = 10,
     /// The number of the last durable commit.
     Mark = 11,
     /// Up to where a partition of a source is in the log.
     Position = 12,
-    /// What the platform notes.
+    /// A note of the platform.
     Note = 13,
 }
 

@@ -1,4 +1,4 @@
-//! How far the audit log was told to whoever wants to know of changes.
+//! The position up to which the audit log was announced to those who follow changes.
 
 use std::sync::Arc;
 
@@ -36,7 +36,7 @@ impl Telling {
         Ok(Telling(Mutex::new((Place { sequence, version: 0 }, Place::default()))))
     }
 
-    /// Whether everything up to that row is told.
+    /// Returns whether everything up to that row is announced.
     pub fn is_at(&self, newest: u64) -> bool {
         self.0.lock().0.sequence >= newest
     }

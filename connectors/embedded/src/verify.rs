@@ -1,4 +1,4 @@
-//! What is looked at before fjall opens a database.
+//! The checks before fjall opens a database.
 //!
 //! fjall checks its blocks and batches, but trusts two things: the list of the files that make up a keyspace (it deletes
 //! files that are not listed), and the order numbers of the batches in its journals (it skips those that seem old). Both
@@ -87,7 +87,7 @@ fn check_active_end(journal: &Path, valid: usize, end: End, commits: Option<u64>
         return Err(corrupt(journal, "acknowledged commits cannot be read"));
     }
     if let End::BadBatch = end {
-        tracing::warn!(journal = %journal.display(), at = valid, "cutting off a torn write that was never acknowledged");
+        tracing::warn!(journal = %journal.display(), at = valid, "The store cuts off a torn write that was never acknowledged");
         let cut = OpenOptions::new().write(true).open(journal).and_then(|file| {
             file.set_len(valid as u64)?;
             file.sync_all()
@@ -97,18 +97,18 @@ fn check_active_end(journal: &Path, valid: usize, end: End, commits: Option<u64>
     Ok(())
 }
 
-/// How the batches of a journal end.
+/// The end of the batches of a journal.
 #[derive(Clone, Copy)]
 enum End {
-    /// With something that is no batch: zeros, a batch cut short, anything. fjall cuts it off.
+    /// Something that is no batch: zeros, a torn batch, anything. fjall cuts it off.
     Torn,
-    /// With a batch that is there in full and wrong. fjall refuses to open.
+    /// A complete batch that is wrong. fjall refuses to open.
     BadBatch,
-    /// With a batch numbered lower than one before it.
+    /// A batch with a lower number than one before it.
     OutOfOrder,
 }
 
-/// What the batches so far said.
+/// The state after the batches read so far.
 #[derive(Default)]
 struct Replay {
     order: Option<u64>,
