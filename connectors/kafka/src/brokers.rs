@@ -1,5 +1,4 @@
-//! Whether any broker is reached. librdkafka tells at once when one is lost, again and again while it is away, and never that
-//! one is back.
+//! The reachability of brokers. librdkafka reports a lost broker at once and repeatedly, and never reports that one is back.
 
 use std::time::{Duration, Instant};
 
@@ -9,12 +8,12 @@ use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::ConsumerContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
-/// How long is waited for an answer that tells whether brokers are there.
+/// The time that a check waits for an answer of the brokers.
 const ANSWER: Duration = Duration::from_secs(1);
 /// librdkafka tries again every ten seconds at least: where nothing was heard for so long, what comes is of another time.
 const QUIET: Duration = Duration::from_secs(60);
 
-/// How long a client may reach no broker before another one takes over.
+/// The time without any broker after which a new client takes over.
 pub const CUT_OFF: Duration = Duration::from_secs(15);
 
 /// Since when brokers may be away.
@@ -40,8 +39,8 @@ impl Brokers {
     /// Notes what librdkafka tells, and writes it down: that brokers are away once, not each time.
     pub fn tell(&self, topic: Option<&str>, error: &KafkaError, reason: &str) {
         match self.is_news(error, Instant::now()) {
-            true => tracing::warn!(topic, %error, reason, "Kafka"),
-            false => tracing::debug!(topic, %error, reason, "Kafka, still"),
+            true => tracing::warn!(topic, %error, reason, "The Kafka client reports a fault"),
+            false => tracing::debug!(topic, %error, reason, "The Kafka client still reports the fault"),
         }
     }
 
@@ -97,7 +96,7 @@ pub fn write_down(level: RDKafkaLogLevel, about: &str, line: &str) {
     }
 }
 
-/// Of a client whose faults are told by whoever asks: librdkafka's own words are for whoever looks closer.
+/// The context of a client whose caller reports its faults: librdkafka's own words are logged for debugging only.
 pub struct Quiet;
 
 impl ClientContext for Quiet {
@@ -106,7 +105,7 @@ impl ClientContext for Quiet {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        tracing::debug!(%error, reason, "Kafka");
+        tracing::debug!(%error, reason, "The Kafka client reports a fault");
     }
 }
 

@@ -7,7 +7,7 @@ use rdkafka::consumer::BaseConsumer;
 
 use crate::watch::Watch;
 
-/// How long a consumer is waited for.
+/// The time that the closing of a consumer may take.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Closes a consumer on a thread of its own. That waits for the answer to the offsets that are just noted, where brokers halt for a
@@ -19,12 +19,9 @@ pub fn close(consumer: BaseConsumer<Watch>, source: &str) {
         drop(closed);
     });
     if let Err(error) = closing {
-        tracing::warn!(source, %error, "no thread to close the consumer with; it was closed on this one");
+        tracing::warn!(source, %error, "No thread could be started to close the consumer, which was closed on this one");
     }
     if is_closed.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
-        tracing::warn!(
-            source,
-            "the brokers do not answer: going on without waiting for offsets that are being noted there"
-        );
+        tracing::warn!(source, "The brokers do not answer, and the source does not wait for its commit of offsets");
     }
 }

@@ -10,16 +10,16 @@ use crate::producer::Sender;
 use crate::settings::Connection;
 use crate::{Error, Result};
 
-/// Where dead letters go.
+/// The settings of dead letters.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DeadLetterSettings {
-    /// How brokers are reached.
+    /// The address of the brokers, and settings of the client.
     pub connection: Connection,
     /// The topic.
     #[serde(default = "default_topic")]
     pub topic: String,
-    /// What is kept of a value that the topic does not take whole, bytes.
+    /// Bytes that are kept of a value that the topic does not take whole.
     #[serde(default = "default_cut")]
     pub cut_bytes: usize,
 }
@@ -110,7 +110,7 @@ impl DeadLetters for KafkaDeadLetters {
             // All of them come again, by a new client: it may have been this one's fault.
             match sender(&self.settings) {
                 Ok(sender) => self.sender = sender,
-                Err(error) => tracing::warn!(%error, "the client that keeps dead letters stays"),
+                Err(error) => tracing::warn!(%error, "The producer of dead letters cannot be replaced, and stays"),
             }
             error.into_source()
         })

@@ -6,14 +6,14 @@ use std::time::{Duration, Instant};
 use audience_contract::{Batch, Header, Message};
 use rdkafka::message::{BorrowedMessage, Headers, Message as _};
 
-/// How long the first message of a batch waits for others: messages of one answer come one partition after the other. Batches
+/// The time that the first message of a batch waits for others: messages of one answer come one partition after the other. Batches
 /// wait for each other where they are written.
 const GATHER: Duration = Duration::from_millis(1);
 
 /// A batch that is being made.
 #[derive(Default)]
 pub struct Filling {
-    /// What it is so far; without positions.
+    /// The batch so far, without positions.
     pub batch: Batch,
     /// When its first message came.
     begun: Option<Instant>,
@@ -26,12 +26,12 @@ pub struct Filling {
 }
 
 impl Filling {
-    /// Whether no partition has moved on.
+    /// Returns whether no partition has moved on.
     pub fn is_empty(&self) -> bool {
         self.moved.is_empty()
     }
 
-    /// How long others are still waited for, where there is any message.
+    /// The rest of the wait for others, if there is any message.
     pub fn rest(&self) -> Option<Duration> {
         self.begun.map(|begun| left(begun + GATHER)).filter(|rest| !rest.is_zero())
     }
@@ -65,7 +65,7 @@ impl Filling {
     }
 }
 
-/// How long it is until then.
+/// The time until then.
 pub fn left(deadline: Instant) -> Duration {
     deadline.saturating_duration_since(Instant::now())
 }

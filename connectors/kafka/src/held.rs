@@ -14,7 +14,7 @@ use crate::{Error, Result};
 
 /// Between looks at whether transactions of others have ended.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
-/// How long one poll waits.
+/// The time that one poll waits.
 const POLL: Duration = Duration::from_millis(200);
 
 /// The committed messages of a topic.
@@ -125,7 +125,7 @@ impl<'a> Committed<'a> {
         }
     }
 
-    /// Whether nothing is to be waited for any more where nothing came since.
+    /// Returns whether the wait is over, since nothing came.
     fn is_silent(&self, heard: Instant) -> bool {
         heard.elapsed() >= self.connection.timeout() || (self.connection.is_ending() && heard.elapsed() >= POLL)
     }

@@ -49,12 +49,12 @@ pub enum Error {
     /// An address that no broker can have.
     #[error("{0:?} is no broker: name each as `host:port`, with a port from 1 to 65535, separated by commas")]
     Broker(String),
-    /// What the client said.
+    /// The client's error.
     #[error("{action}: {fault}")]
     Client {
-        /// What was tried.
+        /// The action that failed.
         action: &'static str,
-        /// What the client said.
+        /// The client's error.
         fault: KafkaError,
     },
     /// A topic was refused.
@@ -62,10 +62,10 @@ pub enum Error {
     Topic {
         /// Its name.
         topic: String,
-        /// What the broker said.
+        /// The broker's error.
         reason: RDKafkaErrorCode,
     },
-    /// What was to be written has no form.
+    /// A value that cannot be written.
     #[error("a record cannot be written: {0}")]
     Unwritable(String),
     /// Something took longer than it may.
@@ -82,7 +82,7 @@ impl Error {
         move |fault| Error::Client { action, fault }
     }
 
-    /// Whether trying again is of no use.
+    /// Returns whether a retry is of no use.
     fn is_permanent(&self) -> bool {
         match self {
             Error::Reserved(_) | Error::Broker(_) | Error::Unwritable(_) => true,
@@ -96,7 +96,7 @@ impl Error {
         }
     }
 
-    /// Whether a later writer has taken over.
+    /// Returns whether a later writer has taken over.
     fn is_fenced(&self) -> bool {
         use RDKafkaErrorCode::{Fenced, InvalidProducerEpoch, ProducerFenced};
         let Error::Client { fault, .. } = self else { return false };

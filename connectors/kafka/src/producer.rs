@@ -15,7 +15,7 @@ use crate::{Error, Result};
 
 /// While the buffer of librdkafka is full, how long is waited for deliveries between looks at how full it is.
 const FULL_WAIT: Duration = Duration::from_millis(2);
-/// How long is waited for deliveries between looks at whether any is missing.
+/// The wait for deliveries between two checks for missing ones.
 const DELIVERY_WAIT: Duration = Duration::from_micros(250);
 
 /// While brokers may be away, how long is waited for them at most before what waits for them is given up.
@@ -90,7 +90,7 @@ impl Sender {
         self.producer.context().brokers.away(None, self.producer.client())
     }
 
-    /// Whether what is waited for since `begun` is waited for in vain.
+    /// Returns whether the wait since `begun` is in vain.
     fn is_overdue(&self, begun: Instant) -> bool {
         let is_long = self.producer.context().brokers.doubted().is_some_and(|doubted| doubted >= AWAY);
         begun.elapsed() >= AWAY && (self.connection.is_ending() || (is_long && self.away().is_some()))

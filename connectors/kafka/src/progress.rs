@@ -1,4 +1,4 @@
-//! How far writers have come, and how users are dealt over them: what stands in the topic of progress.
+//! The topic of progress: the progress of writers, and how users are dealt over them.
 //!
 //! | key | says |
 //! |---|---|
@@ -20,12 +20,12 @@ use crate::Error;
 use crate::held::Committed;
 use crate::sink::SinkSettings;
 
-/// How users are dealt over writers: by the partition that they lie in, so that each writer has partitions of its own.
+/// A dealing of users over writers: by the partition that they lie in, so that each writer has partitions of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Deal {
-    /// How many writers there are; at least 1.
+    /// The number of writers, at least 1.
     pub writers: u32,
-    /// How many partitions there were when users were dealt. More since then change nobody's writer.
+    /// The number of partitions when users were dealt. Partitions that are added later change nobody's writer.
     pub partitions: u32,
     /// Whose opening this is of.
     pub opening: u64,
@@ -40,7 +40,7 @@ impl Deal {
         if self.writers == 1 { Deal::ALONE } else { Deal { opening: fastrand::u64(..), ..self } }
     }
 
-    /// Whether each user has the same writer.
+    /// Returns whether each user has the same writer.
     pub fn deals_as(&self, other: &Deal) -> bool {
         (self.writers, self.partitions) == (other.writers, other.partitions)
     }
@@ -58,7 +58,7 @@ impl Deal {
     }
 }
 
-/// What stands under a writer's name.
+/// The content of a message under a writer's name.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", untagged)]
 pub enum Record {
@@ -104,7 +104,7 @@ impl Filed {
         Ok(ids)
     }
 
-    /// How users are dealt, and the reach of the one writer where they are not; `None` where nothing was ever written.
+    /// The dealing of users, or the reach of the one writer where they are not dealt; `None` where nothing was ever written.
     pub fn dealt(&self) -> Result<Option<(Deal, Option<Reach>)>, SinkError> {
         Ok(self.of(&self.writer)?.map(|record| match record {
             Record::Dealt { dealt } => (dealt, None),
@@ -150,7 +150,7 @@ fn each(
 mod tests {
     use super::*;
 
-    /// What Kafka's own tests say of its hash.
+    /// The values in Kafka's own tests of its hash.
     #[test]
     fn users_are_dealt_by_their_partition() {
         for (key, hash) in [("21", -973_932_308), ("foobar", -790_332_482), ("abc", 479_470_107)] {

@@ -17,12 +17,12 @@ use crate::{Error, Result};
 
 /// While the buffer of librdkafka is full, how long is waited between attempts.
 const FULL_WAIT: Duration = Duration::from_millis(5);
-/// How long a delivery may be overdue before it is given up here too.
+/// The time after which an overdue delivery is given up here too.
 const OVERDUE: Duration = Duration::from_secs(2);
-/// How long librdkafka tries to deliver a message, where nothing else is set.
+/// The default time for which librdkafka retries a delivery.
 const DELIVERY_MS: &str = "10000";
 
-/// What is known of messages that were sent together.
+/// The state of messages that were sent together.
 struct Deliveries {
     state: Mutex<(usize, Option<KafkaError>)>,
     changed: Condvar,
@@ -105,7 +105,9 @@ impl TopicProducer {
             *failing_since = None;
             match client(&self.config, &self.topic) {
                 Ok(anew) => *self.producer.write() = anew,
-                Err(error) => tracing::warn!(topic = self.topic, %error, "the client that puts messages stays"),
+                Err(error) => {
+                    tracing::warn!(topic = self.topic, %error, "The Kafka producer cannot be replaced, and stays")
+                }
             }
         }
         answer

@@ -1,4 +1,4 @@
-//! How brokers are reached, and what a source does where it has no offset to go on from.
+//! The connection to brokers, and the reactions of a source that has no offset to read on from.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -14,7 +14,7 @@ use crate::{Error, Result};
 /// The longest call that waits for the brokers: between two it is looked whether all is to end.
 const CALL: Duration = Duration::from_secs(2);
 
-/// How brokers are reached.
+/// The address of the brokers, and settings of the client.
 #[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Connection {
@@ -23,15 +23,15 @@ pub struct Connection {
     /// Settings of librdkafka, by its names: `security.protocol`, `ssl.ca.location`, `sasl.mechanisms`, …
     #[serde(default)]
     pub properties: BTreeMap<String, String>,
-    /// How long one question to the brokers may take, milliseconds.
+    /// Milliseconds that one question to the brokers may take.
     #[serde(default = "default_timeout")]
     pub timeout_ms: u64,
-    /// Whether nothing is to be waited for any more.
+    /// Tells whether the process ends and nothing is to be waited for.
     #[serde(skip)]
     pub ending: Ending,
 }
 
-/// Says whether nothing is to be waited for any more; never, by default.
+/// Tells whether the process ends and nothing is to be waited for; by default it never does.
 #[derive(Clone, Default)]
 pub struct Ending(Option<Arc<dyn Fn() -> bool + Send + Sync>>);
 
@@ -48,25 +48,25 @@ fn default_timeout() -> u64 {
 }
 
 impl Connection {
-    /// These brokers, with nothing else said.
+    /// A connection to these brokers with default settings.
     pub fn to(brokers: &str) -> Connection {
         let (properties, timeout_ms) = (BTreeMap::new(), default_timeout());
         Connection { brokers: brokers.to_owned(), properties, timeout_ms, ending: Ending::default() }
     }
 
-    /// With a setting of librdkafka.
+    /// Adds a setting of librdkafka.
     pub fn with(mut self, key: &str, value: &str) -> Connection {
         self.properties.insert(key.to_owned(), value.to_owned());
         self
     }
 
-    /// Once `is_ending`, a question to the brokers is given up within seconds.
+    /// Gives up a question to the brokers within seconds once `is_ending`.
     pub fn until(mut self, is_ending: impl Fn() -> bool + Send + Sync + 'static) -> Connection {
         self.ending = Ending(Some(Arc::new(is_ending)));
         self
     }
 
-    /// Whether nothing is to be waited for any more.
+    /// Returns whether the process ends and nothing is to be waited for.
     pub(crate) fn is_ending(&self) -> bool {
         self.ending.0.as_ref().is_some_and(|is_ending| is_ending())
     }
@@ -92,7 +92,7 @@ impl Connection {
         }
     }
 
-    /// Whether a client can be made of these settings: librdkafka itself tries addresses for ever that cannot be any.
+    /// Checks that a client can be made of these settings. librdkafka itself would retry impossible addresses for ever.
     pub fn check(&self) -> Result<()> {
         let brokers: Vec<&str> = self.brokers.split(',').map(str::trim).filter(|broker| !broker.is_empty()).collect();
         if brokers.is_empty() {
@@ -105,7 +105,7 @@ impl Connection {
         config.map(drop).map_err(Error::client("reading the settings"))
     }
 
-    /// How long one question to the brokers may take.
+    /// The time that one question to the brokers may take.
     pub(crate) fn timeout(&self) -> Duration {
         Duration::from_millis(self.timeout_ms)
     }
@@ -130,7 +130,7 @@ impl Connection {
     }
 }
 
-/// Whether that is `host`, `host:port` or `[address]:port`, perhaps behind `protocol://`.
+/// Returns whether that is `host`, `host:port` or `[address]:port`, perhaps after `protocol://`.
 fn is_broker(broker: &str) -> bool {
     let address = broker.split_once("://").map_or(broker, |(_, address)| address);
     let (host, port) = match address.rsplit_once(':') {
@@ -142,27 +142,27 @@ fn is_broker(broker: &str) -> bool {
     (is_address || is_host) && port.is_none_or(|port| port.parse::<u16>().is_ok_and(|port| port > 0))
 }
 
-/// Where a source begins that has never been read.
+/// The place where reading starts in a topic that was never read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Start {
-    /// With the first message there is.
+    /// The first message that exists.
     #[default]
     Earliest,
-    /// With the first message that comes after.
+    /// The first message that comes later.
     Latest,
 }
 
-/// What a source does where the message to be read next is gone.
+/// The reaction of a source where the next message is gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum OnGone {
-    /// It stops with an error that says what is missing.
+    /// Stops with an error that names the missing messages.
     #[default]
     Fail,
-    /// It goes on with the first message there is, and says what was passed over.
+    /// Continues with the first message that exists, and reports the gap.
     Earliest,
-    /// It goes on with the first message that comes after, and says what was passed over.
+    /// Continues with the first message that comes later, and reports the gap.
     Latest,
 }
 

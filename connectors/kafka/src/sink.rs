@@ -22,18 +22,18 @@ use crate::{Error, Result, topics};
 const SERVE_EVERY: usize = 1024;
 /// Changes of one transaction where many are waiting: a transaction takes some 10 ms however few it has.
 const CHANGES_AT_ONCE: usize = 40_000;
-/// How often a commit is asked for again whose answer got lost.
+/// The number of retries of a commit whose answer was lost.
 const COMMIT_ATTEMPTS: usize = 5;
-/// How long one that was shut out waits for whoever did it to file that it is asked for now.
+/// The time that a fenced writer waits for the one that fenced it to file its claim.
 const CLAIM: Duration = Duration::from_secs(10);
 /// Between looks at whether it has.
 const CLAIM_LOOK: Duration = Duration::from_millis(250);
 
-/// Where membership changes go.
+/// The settings of a sink.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SinkSettings {
-    /// How brokers are reached.
+    /// The address of the brokers, and settings of the client.
     pub connection: Connection,
     /// The topic of changes.
     #[serde(default = "default_topic")]
@@ -45,8 +45,8 @@ pub struct SinkSettings {
     /// each has its own; one that starts under the name of another takes its place.
     #[serde(default = "default_writer")]
     pub writer: String,
-    /// How long there is at least from the beginning of one transaction to that of the next, milliseconds: the more, the
-    /// fewer transactions the brokers have to write down, and the later readers have a change.
+    /// Milliseconds from the start of one transaction to that of the next, at least. More spares the brokers transactions, and
+    /// readers have a change that much later.
     #[serde(default)]
     pub interval_ms: u64,
     /// Over how many writers users are dealt, who write side by side; not more than the topic has partitions.
@@ -191,13 +191,17 @@ impl KafkaSink {
         }
     }
 
-    /// What a partition of the topic adds up to, of those users.
+    /// The memberships of those users that a partition of the topic adds up to.
     fn members(&self, partition: i32, committed: &Committed<'_>, owns: &dyn Fn(&str) -> bool) -> Result<Members> {
         let mut members = Members::new();
         committed.read(partition, &mut |message| {
             let Some(change) = message.payload().and_then(|bytes| serde_json::from_slice::<HeldChange>(bytes).ok())
             else {
-                tracing::warn!(topic = message.topic(), offset = message.offset(), "no membership change");
+                tracing::warn!(
+                    topic = message.topic(),
+                    offset = message.offset(),
+                    "A message of the topic is not a membership change"
+                );
                 return;
             };
             if !owns(&change.user_id) {
@@ -320,8 +324,8 @@ pub fn commit(sender: &Sender) -> Result<()> {
 /// Why the producer can do nothing more, if so.
 pub fn fatal(sender: &Sender) -> Option<Error> {
     let (code, text) = sender.producer().client().fatal_error()?;
-    tracing::error!(%code, text, "the producer has ended");
-    Some(Error::Client { action: "writing membership changes", fault: KafkaError::Global(code) })
+    tracing::error!(%code, text, "The Kafka producer has ended");
+    Some(Error::Client { action: "The sink writes membership changes", fault: KafkaError::Global(code) })
 }
 
 /// Writes changes as they stand in the topic.

@@ -17,31 +17,31 @@ use crate::topics::{self, Topic};
 use crate::watch::Watch;
 use crate::{Error, Result};
 
-/// What all readers of the topic fetch ahead at most together, unless the settings say otherwise.
+/// The most that all readers of the topic together fetch ahead, unless the settings say otherwise.
 const QUEUE_KIB: u32 = 64 << 10;
 
-/// How often it is noted at the brokers how far was read.
+/// The time between commits of offsets at the brokers, which are for tools only.
 const NOTE_EVERY: Duration = Duration::from_secs(1);
 
 /// For how long a partition that was read does not exist before it is taken for gone: brokers that have just started may not
 /// know all of them for a while.
 const MISSING: Duration = Duration::from_secs(30);
 
-/// How a topic is read.
+/// The settings of a source.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SourceSettings {
-    /// How brokers are reached.
+    /// The address of the brokers, and settings of the client.
     pub connection: Connection,
     /// The topic.
     pub topic: String,
-    /// What it is called in positions; the topic's name where nothing is said.
+    /// Its name in positions; by default the topic's name.
     #[serde(default)]
     pub name: Option<String>,
-    /// Where it begins that has never been read.
+    /// The place where reading starts in a topic that was never read.
     #[serde(default)]
     pub start: Start,
-    /// What happens where the message to be read next is gone.
+    /// The reaction where the next message is gone.
     #[serde(default)]
     pub on_gone: OnGone,
     /// The most messages of a batch.
@@ -92,13 +92,13 @@ struct Open {
     share: Share,
     /// The next offset of each partition of the share.
     next: BTreeMap<u32, u64>,
-    /// What was acknowledged, and is not noted at the brokers yet: next offsets.
+    /// The next offsets that were acknowledged and not yet committed at the brokers.
     unnoted: BTreeMap<u32, u64>,
     /// When it was noted last.
     noted: Option<Instant>,
     /// Partitions whose position is to be told though no message of them came yet.
     untold: Vec<u32>,
-    /// What was passed over and is to be told.
+    /// The gaps that the next batch reports.
     gaps: Vec<Gap>,
     /// Partitions were added, and have not been taken yet.
     has_grown: bool,
@@ -198,7 +198,10 @@ impl KafkaSource {
             open.next.keys().filter_map(|partition| self.position(open, *partition)).collect();
         match self.connect(&positions, open.share) {
             Ok(mut anew) => {
-                tracing::warn!(source = self.name, "a new client reads on: the one before reached no broker");
+                tracing::warn!(
+                    source = self.name,
+                    "A new Kafka consumer reads on, since the one before reached no broker"
+                );
                 anew.gaps.splice(0..0, open.gaps.iter().cloned());
                 anew.untold.extend(&open.untold);
                 self.close();
@@ -207,14 +210,14 @@ impl KafkaSource {
             }
             // They are away: the client that is there says so.
             Err(SourceError::Transient(fault)) => {
-                tracing::debug!(source = self.name, fault, "nor does a new client reach the brokers");
+                tracing::debug!(source = self.name, fault, "A new Kafka consumer does not reach the brokers either");
                 Ok(())
             }
             Err(error) => Err(error),
         }
     }
 
-    /// Where a partition is to be read on.
+    /// The position from which a partition is read on.
     fn position(&self, open: &Open, partition: u32) -> Option<SourcePosition> {
         let next_offset = *open.next.get(&partition)?;
         Some(SourcePosition { source: self.name.clone(), partition, next_offset })
@@ -250,7 +253,7 @@ impl KafkaSource {
         Ok((low.try_into().unwrap_or(0), high.try_into().unwrap_or(0)))
     }
 
-    /// Where to read a partition that was read up to `wanted`.
+    /// The offset at which a partition is read on that was read up to `wanted`.
     fn resume(&self, open: &mut Open, partition: u32, wanted: u64, bounds: (u64, u64)) -> Result<u64, SourceError> {
         let (earliest, end) = bounds;
         if (earliest..=end).contains(&wanted) {
@@ -265,13 +268,19 @@ impl KafkaSource {
                 return Err(SourceError::OffsetGone { source_name, partition, wanted, earliest, end });
             }
         };
-        tracing::warn!(source = self.name, partition, wanted, resumed, "messages were removed before they were taken");
+        tracing::warn!(
+            source = self.name,
+            partition,
+            wanted,
+            resumed,
+            "Kafka removed messages before the source read them"
+        );
         open.gaps.push(Gap { partition, wanted, resumed });
         open.untold.push(partition);
         Ok(resumed)
     }
 
-    /// Where nothing came: says whether that is because no broker is there.
+    /// After a poll without messages, returns an error if no broker answers.
     fn look_for_brokers(&self, open: &mut Open, batch: &Filling) -> Result<(), SourceError> {
         let brokers = &open.consumer.context().brokers;
         let away = || brokers.away(Some(&self.settings.topic), open.consumer.client());
@@ -292,7 +301,7 @@ impl KafkaSource {
         let begin = |partition: &u32| Ok((*partition, self.bounds(open, *partition)?.0));
         let begins: Vec<(u32, u64)> = new.iter().map(begin).collect::<Result<_, SourceError>>()?;
         for (partition, earliest) in begins {
-            tracing::info!(source = self.name, partition, "a partition was added");
+            tracing::info!(source = self.name, partition, "A partition was added");
             open.next.insert(partition, earliest);
             open.untold.push(partition);
         }
@@ -338,11 +347,11 @@ impl KafkaSource {
     /// Nothing rests on what is noted at the brokers.
     fn note(&mut self) {
         if let Some(Err(error)) = self.open.as_mut().map(Open::note) {
-            tracing::debug!(source = self.name, %error, "offsets could not be noted at the broker");
+            tracing::debug!(source = self.name, %error, "The offsets could not be committed at the broker");
         }
     }
 
-    /// What to do about an error between messages.
+    /// Decides about an error between messages.
     fn judge(&self, open: &mut Open, error: KafkaError) -> Result<(), SourceError> {
         use RDKafkaErrorCode::{AutoOffsetReset, UnknownPartition, UnknownTopic, UnknownTopicOrPartition};
         let gone = [AutoOffsetReset, UnknownPartition, UnknownTopic, UnknownTopicOrPartition];

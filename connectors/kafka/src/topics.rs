@@ -19,10 +19,10 @@ pub const USER_EVENTS_DLQ: &str = "user-events-dlq";
 pub const SEGMENT_UPDATES: &str = "segment-updates";
 /// Membership changes.
 pub const USER_SEGMENTS: &str = "user-segments";
-/// How far writers of membership changes have come.
+/// The topic of the progress of writers of membership changes.
 pub const USER_SEGMENTS_PROGRESS: &str = "user-segments-progress";
 
-/// How a topic is made.
+/// The settings with which a topic is created.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Topic {
@@ -85,7 +85,7 @@ impl Topic {
         Topic::new(USER_SEGMENTS_PROGRESS, 1, &config)
     }
 
-    /// Under another name.
+    /// The same topic under another name.
     pub fn named(mut self, name: &str) -> Topic {
         name.clone_into(&mut self.name);
         self

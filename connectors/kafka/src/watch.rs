@@ -1,4 +1,4 @@
-//! What librdkafka tells beside messages: how long partitions are, which there are, and why it is not well.
+//! The reports of librdkafka beside messages: the partitions, their ends, and faults.
 
 use std::collections::BTreeMap;
 
@@ -16,7 +16,7 @@ use crate::brokers::{self, Brokers};
 pub struct Watch {
     topic: String,
     seen: Mutex<Seen>,
-    /// Whether brokers are there.
+    /// The reachability of the brokers.
     pub brokers: Brokers,
 }
 
@@ -66,7 +66,7 @@ impl Watch {
         self.seen.lock().ends.keys().copied().collect()
     }
 
-    /// Whether there are more than at the last call.
+    /// Returns whether partitions were added since the last call.
     pub fn take_grown(&self) -> bool {
         std::mem::take(&mut self.seen.lock().has_grown)
     }
@@ -79,7 +79,7 @@ impl ClientContext for Watch {
 
     fn stats_raw(&self, statistics: &[u8]) {
         let Ok(statistics) = serde_json::from_slice::<Statistics>(statistics) else {
-            tracing::warn!("statistics of librdkafka cannot be read: the lag is not known");
+            tracing::warn!("The statistics of librdkafka cannot be read, and the lag is unknown");
             return;
         };
         let Some(topic) = statistics.topics.get(&self.topic) else { return };
@@ -102,11 +102,14 @@ impl ClientContext for Watch {
 impl ConsumerContext for Watch {
     fn commit_callback(&self, result: KafkaResult<()>, _: &TopicPartitionList) {
         if let Err(error) = result {
-            tracing::debug!(topic = self.topic, %error, "offsets could not be noted at the broker; nothing rests on it");
+            tracing::debug!(topic = self.topic, %error, "The offsets could not be committed at the broker; only tools read them");
         }
     }
 
     fn pre_rebalance(&self, _: &BaseConsumer<Self>, _: &rdkafka::consumer::Rebalance<'_>) {
-        tracing::warn!(topic = self.topic, "Kafka asked for a rebalance of partitions that we deal ourselves");
+        tracing::warn!(
+            topic = self.topic,
+            "Kafka asked for a rebalance of partitions, which the source assigns itself"
+        );
     }
 }

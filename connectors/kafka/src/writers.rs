@@ -50,7 +50,7 @@ impl KafkaWriters {
         if !made.contains(topic) {
             return Ok((root, Some(before)));
         }
-        tracing::error!(topic, "the topic of membership changes was deleted; all memberships are written to it anew");
+        tracing::error!(topic, "The topic of membership changes was deleted, and the sink writes a snapshot to it");
         // Who opened a writer since then is shut out, and who does it later finds that it is not asked for.
         let before = before.opened_anew();
         self.claim(&root, before).map_err(failed)?;
@@ -69,7 +69,7 @@ impl KafkaWriters {
         })
     }
 
-    /// How users are to be dealt over the partitions that there are.
+    /// The dealing of users over the partitions that exist.
     fn wanted(&self) -> Result<Deal> {
         let SinkSettings { connection, topic, writers, .. } = &self.settings;
         let partitions = Committed::new(connection, topic)?.partitions()?.len();
