@@ -37,7 +37,7 @@ const TAKE: &str = "UPDATE audience.segment_updates SET taken_until = clock_time
     WHERE taken_until <= clock_timestamp() AND told < (SELECT coalesce(max(id), 0) FROM audience.audit_log)
     RETURNING told";
 
-/// Whether a filter has a text that no row can have.
+/// Returns whether a filter has a text that no row can have.
 pub fn asks_for_nul(filter: &AuditFilter) -> bool {
     let texts = [&filter.kind, &filter.id, &filter.author, &filter.action];
     texts.into_iter().flatten().any(|text| text.contains('\0'))

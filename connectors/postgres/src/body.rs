@@ -165,7 +165,7 @@ fn take_time(members: &mut Members, key: &str) -> Option<String> {
     })
 }
 
-/// What has no column, in the body's shape.
+/// The members without a column, in the body's shape.
 fn rest(mut outer: Members, document: Members) -> Option<String> {
     if !document.is_empty() {
         outer.insert("document".to_owned(), object(&document));

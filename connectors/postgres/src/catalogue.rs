@@ -72,7 +72,7 @@ fn refused(detail: String) -> StoreError {
     StoreError::Refused { action: WRITING, detail }
 }
 
-/// What the documents do to the tables, where they can be put as that version.
+/// The statements for documents, if they can be put as that version.
 fn edits_of(next: u64, documents: &[Document]) -> Result<Vec<Edit>> {
     let mut seen = BTreeSet::new();
     let edits = documents.iter().map(|document| {

@@ -14,7 +14,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::PostgresError;
 
-/// What makes connections secure; holds no certificates where the address asks for none.
+/// The TLS of connections; it holds no certificates where the address asks for none.
 pub fn tls(config: &Config, ca_file: Option<&Path>) -> Result<MakeRustlsConnect, PostgresError> {
     let mut roots = RootCertStore::empty();
     if config.get_ssl_mode() == SslMode::Require {
@@ -72,7 +72,7 @@ pub fn store_error(action: &'static str, place: &str, error: &tokio_postgres::Er
     }
 }
 
-/// What the server said, or why it could not be asked.
+/// The server's error, or why it could not be asked.
 pub fn detail(error: &tokio_postgres::Error) -> String {
     if let Some(db) = error.as_db_error() {
         let more = db.detail().map(|more| format!(" ({more})")).unwrap_or_default();

@@ -12,7 +12,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 use crate::connect::{detail, place, store_error, tls};
 use crate::{PostgresError, PostgresSettings};
 
-/// How often a call is tried again on another connection.
+/// The number of retries of a call on another connection.
 const ATTEMPTS: usize = 2;
 
 /// A call that failed.
@@ -30,13 +30,13 @@ impl Failure {
     }
 }
 
-/// Whether the server says that it ends the connection: it is told so before the connection is seen to be closed.
+/// Returns whether the server says that it ends the connection, which comes before the connection is seen to be closed.
 fn is_farewell(error: &tokio_postgres::Error) -> bool {
     let farewells = [SqlState::ADMIN_SHUTDOWN, SqlState::CRASH_SHUTDOWN, SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT];
     error.code().is_some_and(|code| farewells.contains(code))
 }
 
-/// Whether the server does not take this user or this password, or has no such database.
+/// Returns whether the server refuses this user or password, or has no such database.
 fn is_rejection(error: &tokio_postgres::Error) -> bool {
     let rejections =
         [SqlState::INVALID_PASSWORD, SqlState::INVALID_AUTHORIZATION_SPECIFICATION, SqlState::INVALID_CATALOG_NAME];
@@ -46,7 +46,7 @@ fn is_rejection(error: &tokio_postgres::Error) -> bool {
 /// A server: a pool of connections, and a runtime that drives them.
 pub struct Database {
     pool: Pool,
-    /// How long a call may take beyond what the server allows itself.
+    /// The time that a call may take beyond the server's own limit.
     patience: Duration,
     place: String,
     config: Config,
@@ -92,7 +92,7 @@ impl Database {
         &self.handle
     }
 
-    /// How to connect, for what needs a connection of its own.
+    /// The way to connect, for users of a connection of their own.
     pub fn connector(&self) -> (Config, MakeRustlsConnect, String) {
         (self.config.clone(), self.tls.clone(), self.place.clone())
     }

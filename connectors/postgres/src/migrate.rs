@@ -9,7 +9,7 @@ use crate::database::Database;
 use crate::{PostgresError, PostgresSettings};
 
 const MIGRATING: &str = "migrating the schema audience";
-/// Of the advisory lock under which one process at a time migrates: "audience" in ASCII.
+/// The key of the advisory lock under which one process at a time migrates: "audience" in ASCII.
 const LOCK: i64 = 0x6175_6469_656e_6365;
 
 /// A script that brings the tables one version on.
@@ -17,7 +17,7 @@ const LOCK: i64 = 0x6175_6469_656e_6365;
 pub struct Migration {
     /// 1 for the first.
     pub number: i32,
-    /// What it is about.
+    /// Its name.
     pub name: &'static str,
     sql: &'static str,
 }
@@ -42,7 +42,7 @@ impl Migration {
 }
 
 /// Makes or changes the tables, all or nothing; gives what was applied, which is nothing where they are as they should be.
-/// Of several processes that do so at once, one does it and the others wait.
+/// If several processes do so at once, one does it and the others wait.
 pub fn migrate(settings: &PostgresSettings) -> Result<Vec<Migration>, PostgresError> {
     let database = Database::new(settings)?;
     database.greet()?;
@@ -128,7 +128,7 @@ async fn apply_one(transaction: &Transaction<'_>, migration: &Migration) -> Resu
     transaction.batch_execute(migration.sql).await?;
     let note = "INSERT INTO audience.migrations (number, name, checksum) VALUES ($1, $2, $3)";
     transaction.execute(note, &[&migration.number, &migration.name, &migration.checksum()]).await?;
-    tracing::info!(number = migration.number, name = migration.name, "migrated PostgreSQL");
+    tracing::info!(number = migration.number, name = migration.name, "The tables in PostgreSQL were migrated");
     Ok(())
 }
 

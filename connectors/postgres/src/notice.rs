@@ -24,7 +24,7 @@ use crate::migrate::missing_tables;
 /// Waits between attempts to connect: doubled from the one to the other.
 const WAITS: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10));
 
-/// What is known of the newest version, and what is the matter with the server.
+/// The newest version that is known, and the fault of the server.
 pub struct Notice {
     version: watch::Sender<u64>,
     fault: Mutex<Option<String>>,
@@ -46,7 +46,7 @@ impl Notice {
         });
     }
 
-    /// What is the matter with the server.
+    /// The fault of the server, if it has one.
     pub fn fault(&self) -> Option<String> {
         self.fault.lock().clone()
     }
@@ -72,7 +72,7 @@ impl Notice {
             // Where it had been well until now, the next attempt is a first one.
             let was_well = self.fault.lock().replace(fault.clone()).is_none();
             wait = if was_well { WAITS.0 } else { (wait * 2).min(WAITS.1) };
-            tracing::warn!(error = fault, next_attempt = ?wait, "no word of changes of the catalogue");
+            tracing::warn!(error = fault, next_attempt = ?wait, "The notifications of catalogue changes are interrupted, and the catalogue is polled");
             // Between half of it and all of it, so that processes that lost the server together come back apart.
             sleep(wait.mul_f64(0.5 + fastrand::f64() / 2.0)).await;
         }
@@ -99,7 +99,7 @@ impl Notice {
                 return Err(missing);
             }
             if self.fault.lock().take().is_some() {
-                tracing::info!("word of changes of the catalogue again");
+                tracing::info!("The notifications of catalogue changes work again");
             }
             tokio::select! {
                 () = woken.notified() => {}

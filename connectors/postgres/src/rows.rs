@@ -1,4 +1,4 @@
-//! What is asked of the tables, in SQL.
+//! The SQL of the tables.
 
 use audience_contract::{Document, DocumentKind};
 use deadpool_postgres::Transaction;
@@ -42,7 +42,7 @@ macro_rules! member_columns {
     };
 }
 
-/// Of each document the newest version at or below one, deletions left out.
+/// The newest version of each document at or below one, deletions left out.
 macro_rules! newest {
     ($table:literal, $key:literal, $columns:expr) => {
         concat!(
@@ -127,7 +127,7 @@ fn computed(row: &Row) -> TraitColumns {
     }
 }
 
-/// What a document does to the tables.
+/// The statements for a document.
 pub enum Edit {
     Segment(String, Box<SegmentColumns>),
     Trait(String, TraitColumns),
@@ -147,7 +147,7 @@ impl Edit {
         })
     }
 
-    /// Who made it, where it says so.
+    /// The author, if it names one.
     pub fn author(&self) -> Option<&str> {
         match self {
             Edit::Segment(_, columns) => columns.author.as_deref(),

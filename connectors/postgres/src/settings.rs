@@ -1,4 +1,4 @@
-//! Where the server is and how long to wait for it.
+//! The address of the server, and timeouts.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use tokio_postgres::config::SslMode;
 
 use crate::PostgresError;
 
-/// Where the server is and how long to wait for it.
+/// The address of the server, and timeouts.
 #[derive(Clone)]
 pub struct PostgresSettings {
     /// A libpq URL or list of keywords. With `sslmode=require` the connection is TLS, and the server's certificate and
@@ -18,11 +18,11 @@ pub struct PostgresSettings {
     pub ca_file: Option<PathBuf>,
     /// The most connections for calls; one more listens.
     pub connections: usize,
-    /// How long to wait for a connection.
+    /// The time that a connection may take to be made.
     pub connect_timeout: Duration,
-    /// How long the server may take over one statement, waiting for locks included.
+    /// The time that one statement may take, waiting for locks included.
     pub statement_timeout: Duration,
-    /// How often the version is read without having been notified.
+    /// The time between polls of the version, without a notification.
     pub poll_interval: Duration,
 }
 
