@@ -6,15 +6,15 @@ use redis::{ErrorKind, RedisError, ServerErrorKind};
 /// A fault of Redis.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// What the client or the server said.
+    /// The error of the client or the server.
     #[error("Redis: {0}")]
     Redis(#[from] RedisError),
     /// A command that Redis did not carry out, while it did others of the same piece.
     #[error("Redis: `{key}`: {fault}")]
     Refused {
-        /// What it was about.
+        /// The key that it is about.
         key: String,
-        /// What Redis said.
+        /// The error of Redis.
         fault: RedisError,
     },
     /// A later process has taken over.
@@ -26,7 +26,7 @@ pub enum Error {
     /// An answer of another form than the command has.
     #[error("Redis: {0} was answered in another form than it is")]
     Answer(&'static str),
-    /// What was to be written has no form.
+    /// A value that cannot be written.
     #[error("the progress cannot be written: {0}")]
     Unwritable(#[from] serde_json::Error),
 }

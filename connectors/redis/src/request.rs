@@ -54,7 +54,7 @@ impl Request {
         self.commands
     }
 
-    /// What the command of that place is about, where it says so.
+    /// The key of the command at that place, if it names one.
     pub(crate) fn key(&self, command: usize) -> Option<String> {
         let (mut parser, mut bytes) = (Parser::new(), self.bytes());
         let mut parts = None;

@@ -227,7 +227,7 @@ fn remove_members(lane: &mut Lane, key: &str, owns: &dyn Fn(&str) -> bool) -> Re
     }
 }
 
-/// Where to go on, and what was found.
+/// The cursor to continue at, and the keys that were found.
 fn scan(lane: &mut Lane, command: &[&str]) -> Result<(String, Vec<String>), Error> {
     let mut request = Request::default();
     let mut answers = lane.ask(request.whole(command))?;
