@@ -6,7 +6,7 @@ use audience_contract::{SinkError, StoreError};
 /// A fault of Aerospike.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// What the client or a node said.
+    /// The error of the client or a node.
     #[error("Aerospike: {}", in_one_line(.0))]
     Aerospike(#[from] aerospike::Error),
     /// Nodes are overloaded, starting or away, and were for as long as a write may take.
@@ -16,7 +16,7 @@ pub enum Error {
         failed: usize,
         /// Records of the write.
         all: usize,
-        /// What was said of one of them.
+        /// The error of one of them.
         reason: String,
     },
     /// A later process has taken over.
@@ -33,12 +33,12 @@ pub enum Error {
         "the users of segments were dealt into {found} records, and the settings say {expected}: set `chunks` to {found}"
     )]
     OtherChunks {
-        /// What the sets were written with.
+        /// The number with which the sets were written.
         found: i64,
-        /// What the settings say.
+        /// The number in the settings.
         expected: u32,
     },
-    /// What was to be written has no form.
+    /// A value that cannot be written.
     #[error("the progress cannot be written: {0}")]
     Unwritable(#[from] serde_json::Error),
     /// No threads for the client.
@@ -64,7 +64,7 @@ impl Error {
     }
 }
 
-/// What the client says over many lines, of each attempt and node.
+/// The error of the client in one line; its own text has many, one per attempt and node.
 pub(crate) fn in_one_line(error: &aerospike::Error) -> String {
     const ENOUGH: usize = 300;
     let text = error.to_string();

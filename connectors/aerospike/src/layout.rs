@@ -26,7 +26,7 @@ pub(crate) const REACH: &str = "reach";
 /// Bin: into how many records users of a segment are dealt.
 pub(crate) const CHUNKS: &str = "chunks";
 
-/// Where everything is.
+/// The places of all records.
 pub(crate) struct Layout {
     pub(crate) profiles: StoreSettings,
     pub(crate) ownership: StoreSettings,
@@ -68,12 +68,12 @@ impl Layout {
         Ok(Key::new(&*self.ownership.namespace, self.members_set(), Value::from(name))?)
     }
 
-    /// What counts the openings of all writers.
+    /// The key of the counter of all writers' openings.
     pub(crate) fn openings_key(&self) -> Result<Key, Error> {
         progress_key(&self.profiles, "openings".to_owned())
     }
 
-    /// What is known of this writer.
+    /// The key of this writer's state.
     pub(crate) fn writer_key(&self) -> Result<Key, Error> {
         progress_key(&self.profiles, format!("writer/{}", self.writer))
     }
@@ -83,7 +83,7 @@ impl Layout {
         progress_key(&self.ownership, format!("members/{}", self.writer))
     }
 
-    /// Of each user of some changes the record, with what changes of it.
+    /// The record of each user of some changes, with its changes.
     pub(crate) fn users(&self, last: &mut LastChanges<'_>, epoch: i64) -> Result<Vec<BatchOperation>, Error> {
         let policy = record_policy();
         last.by_user()
@@ -109,7 +109,7 @@ impl Layout {
             .collect()
     }
 
-    /// Of each chunk of the segments of some changes the record, with what changes of it.
+    /// The record of each chunk of the segments of some changes, with its changes.
     pub(crate) fn members(&self, last: &mut LastChanges<'_>, epoch: i64) -> Result<Vec<BatchOperation>, Error> {
         let policy = record_policy();
         let mut records = Vec::new();

@@ -1,4 +1,4 @@
-//! How far a writer has come, in a record beside the users and one beside the members, and who may write them.
+//! The progress of a writer, in a record beside the users and one beside the members, and who may write them.
 //!
 //! Both bear the number of the write that they are of. A node that is killed may lose what it took last, in one of the
 //! namespaces or in both: then the numbers are not those that were written, and what is behind the lower one is written
@@ -13,16 +13,16 @@ use crate::Error;
 use crate::cluster::{self, Clusters};
 use crate::layout::{self, Layout};
 
-/// What a writer holds from its opening on.
+/// The state of a writer from its opening on.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Own {
     /// The how-manieth opening of any writer it was.
     pub(crate) epoch: i64,
-    /// Of the last write; none where there was none.
+    /// The reach of the last write, if there was one.
     pub(crate) number: Option<i64>,
 }
 
-/// What is found at an opening.
+/// The state that an opening finds.
 pub(crate) enum Found {
     /// Everything is there up to this reach, or nothing is.
     Reach(Option<String>),
@@ -30,7 +30,7 @@ pub(crate) enum Found {
     Half,
 }
 
-/// What one of the two records says.
+/// The content of one of the two records.
 struct Mark {
     number: i64,
     reach: String,

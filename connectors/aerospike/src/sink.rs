@@ -106,7 +106,7 @@ impl Sink for AerospikeSink {
     }
 }
 
-/// What the writer of an opening does.
+/// The writes of an opened sink.
 #[derive(Clone, Copy)]
 struct Writing<'a> {
     layout: &'a Layout,

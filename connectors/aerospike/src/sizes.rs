@@ -12,7 +12,7 @@ use crate::{AerospikeSettings, Error};
 
 /// Bin: by instant, how many members.
 const SIZES: &str = "sizes";
-/// What one record holds of a segment, milliseconds.
+/// Milliseconds of a segment's sizes that one record holds.
 const DAY: i64 = 86_400_000;
 
 /// Sizes of segments over time in Aerospike, as upserts.
@@ -80,7 +80,7 @@ fn reach_key(settings: &AerospikeSettings) -> Result<Key, Error> {
     progress_key(&settings.analytics, format!("sizes/{}", settings.writer))
 }
 
-/// Of each segment and day the record, with what is new of it.
+/// The record of each segment and day, with its new sizes.
 fn records(settings: &AerospikeSettings, samples: &[SizeSample]) -> Result<Vec<BatchOperation>, Error> {
     let mut by_day: BTreeMap<(&str, i64), BTreeMap<Value, Value>> = BTreeMap::new();
     for sample in samples {
