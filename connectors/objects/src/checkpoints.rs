@@ -150,7 +150,7 @@ impl CheckpointStore for Checkpoints {
                 Ok(Some(_)) => finished.push(number),
                 Ok(None) => {}
                 Err(StoreError::Corrupt { place, detail }) => {
-                    tracing::warn!(checkpoint = number, place, detail, "a checkpoint is damaged and left out");
+                    tracing::warn!(checkpoint = number, place, detail, "A checkpoint is damaged and left out");
                 }
                 Err(error) => return Err(error),
             }

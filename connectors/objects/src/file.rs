@@ -11,7 +11,7 @@
 //! | `message_id` | text | |
 //! | `properties`, `context`, `traits` | text | JSON objects |
 //!
-//! What is empty is null. The file's own notes have a checksum of the records ([`CHECKSUM`]) and, where it is known, where
+//! An empty value is null. The file's own notes have a checksum of the records ([`CHECKSUM`]) and, where it is known, where
 //! the sources were behind the last record ([`POSITIONS`]).
 
 use std::ops::Range;
@@ -33,9 +33,9 @@ use xxhash_rust::xxh3::Xxh3;
 
 use crate::column::{Texts, read_numbers, read_texts, write_numbers, write_texts};
 
-/// Under which name the notes have the checksum (xxh3 of the records, in hexadecimal digits).
+/// The name of the note with the checksum (xxh3 of the records, in hexadecimal digits).
 pub const CHECKSUM: &str = "audience.checksum";
-/// Under which name the notes have the positions of sources, as JSON.
+/// The name of the note with the positions of sources, as JSON.
 pub const POSITIONS: &str = "audience.positions";
 const SCHEMA: &str = "message event {
     required int64 sequence (integer(64, false));
@@ -64,7 +64,7 @@ const KINDS: [(&str, RecordKind); 5] = [
 pub struct File {
     reader: SerializedFileReader<Bytes>,
     checksum: String,
-    /// Where the sources were behind its last record, where that is known.
+    /// The positions of sources after its last record, if they are known.
     pub positions: Option<Vec<SourcePosition>>,
 }
 

@@ -21,7 +21,7 @@ const ERASING: &str = "erasing from history";
 /// The history. Every call that reads or writes a file has it in memory.
 pub struct ParquetHistory {
     objects: Arc<Objects>,
-    /// What each file has, in order; read when it is needed, and again after a failure.
+    /// The contents of each file, in order; read when needed, and again after a failure.
     files: Mutex<Option<Vec<Range<u64>>>>,
 }
 

@@ -38,7 +38,7 @@ pub enum ObjectsError {
     Url {
         /// As it was given, without what may be secret.
         url: String,
-        /// What is wrong with it.
+        /// The fault.
         detail: String,
     },
     /// A variable of the environment is wrong; it is named.

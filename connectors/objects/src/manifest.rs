@@ -1,4 +1,4 @@
-//! What makes a checkpoint whole: one object, written last, that lists the shards.
+//! The manifest of a checkpoint: one object, written last, that lists the shards.
 //!
 //! Three parts, one behind the other: a line `audience-checkpoint 1 <checksum of the rest>`, a line of JSON, and what the
 //! caller says of the checkpoint.
@@ -17,13 +17,13 @@ pub struct Shard {
     pub number: u32,
     /// The name of its object, within the folder of the checkpoint.
     pub object: String,
-    /// How long it is.
+    /// Its length in bytes.
     pub bytes: u64,
     /// Its checksum (xxh3), in hexadecimal digits.
     pub checksum: String,
 }
 
-/// What is listed.
+/// The content of the manifest.
 #[derive(Serialize, Deserialize)]
 struct Listing {
     shards: Vec<Shard>,
@@ -34,7 +34,7 @@ struct Listing {
 pub struct Manifest {
     /// The shards, by number.
     pub shards: Vec<Shard>,
-    /// What the caller says of the checkpoint.
+    /// The caller's description of the checkpoint.
     pub says: Vec<u8>,
 }
 

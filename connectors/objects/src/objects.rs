@@ -23,7 +23,7 @@ use crate::target::Target;
 const PATIENCE: Duration = Duration::from_secs(120);
 /// Writes that are under way at once.
 const WRITES: usize = 8;
-/// Under which name the owner is noted.
+/// The name of the object that names the owner.
 const OWNER: &str = "owner";
 
 /// Objects under a URL.
@@ -34,7 +34,7 @@ pub struct Objects {
     directory: Option<PathBuf>,
     name: String,
     writes: Arc<Semaphore>,
-    /// Who this process writes for, once that is said.
+    /// The owner for whom this process writes, once it is known.
     writer: OnceLock<String>,
 }
 
@@ -42,7 +42,7 @@ pub struct Objects {
 pub struct Write(JoinHandle<Result<()>>);
 
 impl Write {
-    /// Whether it has come to an end.
+    /// Returns whether it has ended.
     pub(crate) fn is_done(&self) -> bool {
         self.0.is_finished()
     }
@@ -67,7 +67,7 @@ impl Objects {
         &self.name
     }
 
-    /// Who owns what is here, where it has an owner.
+    /// The owner of the objects, if they have one.
     pub fn owner(&self) -> Result<Option<String>> {
         let found = self.get("reading the owner", OWNER)?;
         Ok(found.map(|owner| String::from_utf8_lossy(&owner).trim().to_owned()))
@@ -133,7 +133,7 @@ impl Objects {
         }
     }
 
-    /// Whether an object is there.
+    /// Returns whether an object exists.
     pub(crate) fn exists(&self, action: &'static str, name: &str) -> Result<bool> {
         let path = self.path(name);
         match self.wait(async { Ok(in_time(self.store.head(&path)).await) })? {
@@ -252,7 +252,7 @@ impl Drop for Objects {
     }
 }
 
-/// What comes of it, or that it takes too long.
+/// The outcome, or an error if it takes too long.
 async fn in_time<T>(work: impl Future<Output = object_store::Result<T>>) -> object_store::Result<T> {
     tokio::time::timeout(PATIENCE, work).await.unwrap_or_else(|_| {
         let source = format!("no answer within {PATIENCE:?}").into();

@@ -1,4 +1,4 @@
-//! What a URL names: a directory, or a bucket.
+//! The target of a URL: a directory, or a bucket.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -12,22 +12,22 @@ use url::Url;
 
 use crate::ObjectsError;
 
-/// How long a connection may take to come about.
+/// The time that a connection may take to be made.
 const CONNECT: Duration = Duration::from_secs(5);
-/// How long one attempt of a request may take: a shard may have some hundred megabytes.
+/// The time that one attempt of a request may take: a shard may have some hundred megabytes.
 const REQUEST: Duration = Duration::from_secs(60);
-/// How long a request is tried again, from its first attempt on.
+/// The time for which a request is retried, from its first attempt on.
 const RETRY: Duration = Duration::from_secs(15);
 /// Which variables name a server that is not Amazon's, the first one first.
 const ENDPOINTS: [&str; 3] = ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT"];
-/// Where nothing says which region it is; stores that are not Amazon's take any.
+/// The default region; stores that are not Amazon's take any.
 const REGION: &str = "us-east-1";
 
-/// What a URL names.
+/// The target of a URL.
 pub struct Target {
     /// The store.
     pub store: Arc<dyn ObjectStore>,
-    /// What all names in it begin with.
+    /// The prefix of all names in it.
     pub root: Path,
     /// The directory, where it is one.
     pub directory: Option<PathBuf>,
@@ -117,7 +117,7 @@ fn fault_of(name: &str, value: &str) -> Option<String> {
     (!is_well).then(|| format!("{name} {expected}"))
 }
 
-/// Whether it is `http://` or `https://` and a host, with nothing that a request line cannot have: `Url` is more lenient.
+/// Returns whether it is `http://` or `https://` and a host, with nothing that a request line cannot have: `Url` is more lenient.
 fn is_http_url(text: &str) -> bool {
     let rest = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~:/@[]%".contains(&byte);
