@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// Whether an address is on the public network: neither of this machine nor of a network around it, nor reserved.
+/// Returns whether an address is on the public network: neither of this machine nor of a network around it, nor reserved.
 pub fn is_public(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => is_public_v4(address),

@@ -30,13 +30,13 @@ use url::{Host, Url};
 
 use crate::address::is_public;
 
-/// How long a connection may take to be made.
+/// The time that a connection may take to be made.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long a target may take to answer.
+/// The time that a target may take to answer.
 const TIMEOUT: Duration = Duration::from_secs(10);
 /// Bytes of a key.
 const SECRET_BYTES: usize = 24;
-/// What is said of an address that is refused.
+/// The error text for a refused address.
 const NOT_PUBLIC: &str = "its address is not a public one; the setting webhook_private_targets allows that";
 
 /// Why nothing can be posted at all.

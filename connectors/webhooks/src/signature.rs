@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 
-/// What keys begin with.
+/// The prefix of keys.
 pub const SECRET_PREFIX: &str = "whsec_";
 
 /// One signature a key, in the order of the keys: HMAC-SHA256 over id, time and body.
