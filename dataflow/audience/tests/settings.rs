@@ -38,7 +38,7 @@ fn a_setting_that_is_wrong_ends_a_start_and_is_named() {
     let ca_file = directory.path().join("ca.pem");
     std::fs::write(&ca_file, "-----BEGIN CERTIFICATE-----\nbm90aGluZw==\n-----END CERTIFICATE-----\n").unwrap();
     let ca_file = ca_file.to_str().unwrap();
-    let cases: [Case<'_>; 12] = [
+    let cases: [Case<'_>; 13] = [
         (&["--workers", "5000"], &[], "", &["--workers", "AUDIENCE_WORKERS", "5000"]),
         (&["--log", "loud"], &[], "", &["--log", "AUDIENCE_LOG", "loud"]),
         (&[], &[("AUDIENCE_LOG", "loud")], "", &["AUDIENCE_LOG", "loud"]),
@@ -51,6 +51,7 @@ fn a_setting_that_is_wrong_ends_a_start_and_is_named() {
         (&["--profiles"], &[], "", &["--profiles", "--redis", "--aerospike"]),
         (&["--checkpoint-seconds", "0"], &[], "", &["--checkpoint-seconds", "0"]),
         (&[], &[("AUDIENCE_MAX_STREAMS", "0")], "", &["--max-streams", "0"]),
+        (&[], &[], "worker = 7", &["audience.toml", "`worker`", "did you mean `workers`?"]),
     ];
     for (flags, variables, file, words) in cases {
         let said = refusal(flags, variables, file);
