@@ -118,13 +118,11 @@ fn key(argument: &Arg) -> &str {
 /// Refuses a key that is not among the known ones; an unknown one would silently leave its setting at the default.
 fn check_keys<'k>(table: &Table, known: impl Iterator<Item = &'k str>) -> anyhow::Result<()> {
     let known: Vec<&str> = known.collect();
-    for key in table.keys().filter(|key| !known.contains(&key.as_str())) {
-        match nearest(key, &known) {
-            Some(near) => bail!("`{key}` is not a setting; did you mean `{near}`?"),
-            None => bail!("`{key}` is not a setting"),
-        }
+    let Some(key) = table.keys().find(|key| !known.contains(&key.as_str())) else { return Ok(()) };
+    match nearest(key, &known) {
+        Some(near) => bail!("`{key}` is not a setting; did you mean `{near}`?"),
+        None => bail!("`{key}` is not a setting"),
     }
-    Ok(())
 }
 
 /// The word that is most like this one, if one is like it.
