@@ -89,7 +89,7 @@ fn some_value(random: &mut Rng) -> &'static str {
 }
 
 fn some_event(sequence: u64, now: Millis, random: &mut Rng) -> Vec<u8> {
-    let timestamp = now - random.i64(0..40);
+    let timestamp = now - *pick(random, &[0, 0, 1, 2, 5, 10, 20, 39]);
     let (name, value, kind) = (pick(random, &["a", "b", "c"]), some_value(random), pick(random, &["x", "y"]));
     let time = now + random.i64(-30..30);
     let json = format!(
@@ -153,7 +153,10 @@ fn cell_says_what_the_naive_evaluator_measures() {
         let mut cell: Option<Cell> = None;
         let mut records: Vec<Vec<u8>> = Vec::new();
         let mut now = START;
-        for sequence in 0..random.u64(1..20) {
+        // History may come later than what followed it.
+        let mut sequences: Vec<u64> = (0..random.u64(1..20)).collect();
+        random.shuffle(&mut sequences);
+        for sequence in sequences {
             if random.u8(..3) == 0 {
                 let before = now;
                 now += random.i64(0..25);
@@ -171,6 +174,7 @@ fn cell_says_what_the_naive_evaluator_measures() {
                     cell = apply(cell, 0, &kind, applied).map_or_else(|unchanged| unchanged, Some);
                 }
                 records.push(record);
+                records.sort_by_key(|record| event(record).sequence());
             }
             let mut history = EventHistory::default();
             records.iter().for_each(|record| history.push(event(record)));

@@ -9,7 +9,9 @@ const ALL: std::ops::Range<u32> = 0..crate::membership::SHARDS as u32;
 fn restored(platform: &Platform, shards: &[(u32, Vec<u8>)], rules: &[(String, String)]) -> WorkerState {
     let mut worker = WorkerState::new(platform.history.clone(), platform.messages.clone());
     worker.begin_silence(platform.now);
-    let in_all = platform.worker.measures();
+    // Numbers of measures are given anew.
+    let mut in_all = platform.worker.measures();
+    in_all.reverse();
     worker.restore_measures(&in_all).expect("measures");
     for (shard, bytes) in shards {
         worker.restore(*shard, bytes, &in_all).expect("a shard");
@@ -62,7 +64,7 @@ fn some_platform(random: &mut Rng) -> (Platform, Vec<(String, String)>) {
     for (id, text) in &rules {
         platform.some_tick(USERS, random);
         let rules = [(id.as_str(), text.as_str())];
-        platform.install(&rules);
+        platform.install_with_history(&rules);
         platform.worker.begin_scan(None);
         while !platform.worker.scan_slice(u32::MAX) {}
         platform.publish(&rules);

@@ -143,10 +143,20 @@ impl Platform {
     }
 
     /// Begins to compute rules, with all history.
+    fn install_with_history(&mut self, rules: &[(&str, &str)]) {
+        self.install(rules);
+        self.backfill();
+    }
+
+    /// Begins to compute rules, whose history is yet to come.
     fn install(&mut self, rules: &[(&str, &str)]) {
         let rules: Vec<(SegmentId, Arc<Program>)> =
             rules.iter().map(|(id, text)| (id[..].into(), compile(text))).collect();
         self.worker.install(&rules, Some(Boundary { sequence: self.sequence, clock: self.now }));
+    }
+
+    /// Brings the history of what was installed, found in all that was accepted by now.
+    fn backfill(&mut self) {
         let records = self.history.0.lock().clone();
         let mut history = Vec::new();
         for record in &records {

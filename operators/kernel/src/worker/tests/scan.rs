@@ -26,7 +26,7 @@ fn survey_enters_whom_looking_at_each_rule_by_itself_does() {
             .map(|own| (format!("s{own}"), if random.u8(..4) == 0 { rule(0, random) } else { number_rule(random) }))
             .collect();
         let rules: Vec<(&str, &str)> = rules.iter().map(|(id, text)| (id.as_str(), text.as_str())).collect();
-        platform.install(&rules);
+        platform.install_with_history(&rules);
         platform.worker.begin_scan(None);
         let slice = *pick(random, &[7, 64, 100, u32::MAX]);
         while !platform.worker.scan_slice(slice) {}
@@ -46,7 +46,7 @@ fn survey_goes_through_blocks_of_users() {
             .map(|own| (format!("s{own}"), format!(r#"{{"event": "a", "operator": "gt", "value": {own}}}"#)))
             .collect();
         let rules: Vec<(&str, &str)> = texts.iter().map(|(id, text)| (id.as_str(), text.as_str())).collect();
-        platform.install(&rules);
+        platform.install_with_history(&rules);
         platform.worker.begin_scan(None);
         while !platform.worker.scan_slice(u32::MAX) {}
         check_installed(&platform);
@@ -80,7 +80,7 @@ fn columns_tell_where_numbers_stand_and_whom_a_rule_holds_of() {
         for _ in 0..random.usize(2..8) {
             let text = number_rule(random);
             let rules = [("s0", text.as_str())];
-            platform.install(&rules);
+            platform.install_with_history(&rules);
             platform.worker.begin_scan(None);
             let slice = *pick(random, &[5, 64, 70, u32::MAX]);
             let is_busy = random.bool();

@@ -1,4 +1,4 @@
-use super::rules::rule;
+use super::rules::{number_leaf, rule};
 use super::*;
 use crate::testing::for_each_case;
 
@@ -9,6 +9,10 @@ fn edit(platform: &mut Platform, own: usize, random: &mut Rng) {
     let (id, text) = (format!("s{own}"), rule(own, random));
     let rules = [(id.as_str(), text.as_str())];
     platform.install(&rules);
+    if random.bool() {
+        platform.some_tick(USERS, random);
+    }
+    platform.backfill();
     platform.worker.begin_scan(None);
     while !platform.worker.scan_slice(random.u32(1..4)) {
         platform.some_tick(USERS, random);
@@ -35,6 +39,30 @@ fn worker_keeps_memberships_at_what_the_law_says_by_looking_only_at_what_changed
     });
 }
 
+/// Many rules of few predicates: an event that flips one of them leads to those only whose guards may hold.
+#[test]
+fn plans_pass_over_no_rule_that_a_flipped_predicate_changes() {
+    for_each_case(80, |random| {
+        let mut platform = Platform::new();
+        let leaves: Vec<String> = (0..6).map(|_| number_leaf(random)).collect();
+        let texts: Vec<(String, String)> = (0..16)
+            .map(|own| {
+                let (one, other) = (pick(random, &leaves).clone(), pick(random, &leaves).clone());
+                (format!("s{own}"), format!(r#"{{"logic": "AND", "conditions": [{one}, {other}]}}"#))
+            })
+            .collect();
+        let rules: Vec<(&str, &str)> = texts.iter().map(|(id, text)| (id.as_str(), text.as_str())).collect();
+        platform.install_with_history(&rules);
+        platform.worker.begin_scan(None);
+        while !platform.worker.scan_slice(u32::MAX) {}
+        platform.publish(&rules);
+        for _ in 0..random.usize(1..20) {
+            platform.some_tick(3, random);
+            platform.check();
+        }
+    });
+}
+
 /// A change has the second at which it came about, also in a tick that spans many seconds.
 #[test]
 fn worker_gives_the_same_changes_however_much_time_a_tick_spans() {
@@ -47,7 +75,7 @@ fn worker_gives_the_same_changes_however_much_time_a_tick_spans() {
                 (0..random.usize(1..4)).map(|own| (format!("s{own}"), rule(own, &mut random))).collect();
             for (id, text) in &rules {
                 let rules = [(id.as_str(), text.as_str())];
-                platform.install(&rules);
+                platform.install_with_history(&rules);
                 platform.worker.begin_scan(None);
                 while !platform.worker.scan_slice(u32::MAX) {}
                 platform.publish(&rules);
