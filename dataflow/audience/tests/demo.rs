@@ -7,8 +7,9 @@ use audience_tests::program;
 use audience_tests::serve::{Setup, pause};
 use serde_json::Value;
 
-/// Tries of what comes about by itself, and the time between them.
-const TRIES: usize = 600;
+/// Tries of what comes about by itself, and the time between them in milliseconds: together the time of five events at the pace
+/// of the shop, not all of which move somebody.
+const TRIES: usize = 2_400;
 const BETWEEN: u64 = 50;
 
 fn json(client: Client, path: &str) -> Value {
