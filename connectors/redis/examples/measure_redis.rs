@@ -1,5 +1,5 @@
 //! Measures the sink against the Redis of `AUDIENCE_TEST_REDIS`:
-//! `cargo run --release -p audience-redis --example measure [thousands of changes] [changes at once]`.
+//! `cargo run --release -p audience-redis --example measure_redis [thousands of changes] [changes at once]`.
 //!
 //! Deletes what it has written.
 

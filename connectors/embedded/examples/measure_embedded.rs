@@ -1,4 +1,4 @@
-//! Measures the stores on this machine: `cargo run --release -p audience-embedded --example measure [millions] [dir]`.
+//! Measures the stores on this machine: `cargo run --release -p audience-embedded --example measure_embedded [millions] [dir]`.
 
 use std::ops::ControlFlow;
 use std::path::PathBuf;

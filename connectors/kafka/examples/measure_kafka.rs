@@ -1,5 +1,5 @@
 //! Measures source and sink against the broker of `AUDIENCE_TEST_KAFKA`:
-//! `cargo run --release -p audience-kafka --example measure [thousands of messages]`.
+//! `cargo run --release -p audience-kafka --example measure_kafka [thousands of messages]`.
 //!
 //! Makes topics whose names begin with `measure-` and leaves them there.
 
