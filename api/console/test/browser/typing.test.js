@@ -190,7 +190,7 @@ test('parameters of a template are numbers that are typed key by key', async () 
   await page.goto('/segments/new');
   const numeric = page
     .locator('button.template')
-    .filter({ hasText: /spender/i })
+    .filter({ hasText: /High value/ })
     .first();
   await numeric.click();
   const field = page.getByRole('dialog').locator('input[inputmode=decimal]').first();

@@ -15,7 +15,7 @@ export function Unseen({ name, known, onChange }) {
       never seen
       ${meant &&
       html`
-        ; did you mean <button type="button" class="link" onClick=${() => onChange(meant)}>${meant}</button>?
+        ; did you mean <button type="button" class="meant" onClick=${() => onChange(meant)}>${meant}</button>?
       `}
     </span>
   `;
