@@ -1,6 +1,15 @@
 // Charts as small SVG: sizes over time, and a spark of them.
 import { html, useLayoutEffect, useRef, useState } from '../lib/html.js';
-import { compact, count, dateMinute, shortTime, signed, zoneName } from '../lib/format.js';
+import {
+  compact,
+  count,
+  dateMinute,
+  onlyClock,
+  onlyDate,
+  shortTime,
+  signed,
+  zoneName,
+} from '../lib/format.js';
 
 const time = (point) => new Date(point.at).getTime();
 
@@ -77,6 +86,19 @@ export function ticks(low, high, wanted = 4) {
   return all;
 }
 
+const DAY = 24 * 3_600_000;
+
+/** Instants below a chart, as parts of its span, each with its words: as many as there is room for, none twice. */
+export function instants(start, span, room) {
+  const steps = room < 480 ? 2 : room < 720 ? 3 : 4;
+  const say = span > 3 * DAY ? onlyDate : span > DAY / 2 ? shortTime : onlyClock;
+  const all = Array.from({ length: steps + 1 }, (_, step) => step / steps).map((part) => ({
+    part,
+    text: say(start + span * part),
+  }));
+  return all.filter((one, index) => all.findIndex((other) => other.text === one.text) === index);
+}
+
 const HEIGHT = 240;
 const LEFT = 48;
 const RIGHT = 8;
@@ -127,7 +149,6 @@ export function SizeChart({ points }) {
   const point = points[at];
   const told = (one) => `${count(one.size)} at ${shortTime(one.at)}`;
   const say = `Size from ${told(points[0])} to ${told(points.at(-1))}, times in ${zoneName(points.at(-1).at)}`;
-  const parts = room < 480 ? [0, 0.5, 1] : [0, 0.25, 0.5, 0.75, 1];
   return html`
     <div
       class="chart"
@@ -162,8 +183,8 @@ export function SizeChart({ points }) {
               <rect class="out" x=${x(one) - width / 2} y=${198} width=${width} height=${tall(one.left)} />
             `,
         )}
-        ${parts.map(
-          (part) =>
+        ${instants(start, span, room).map(
+          ({ part, text }) =>
             html`
               <text
                 class="axis"
@@ -171,7 +192,7 @@ export function SizeChart({ points }) {
                 y=${HEIGHT - 4}
                 text-anchor=${part === 0 ? 'start' : part === 1 ? 'end' : 'middle'}
               >
-                ${shortTime(start + span * part)}
+                ${text}
               </text>
             `,
         )}
