@@ -54,7 +54,7 @@ fn has(id: &str, parameters: &serde_json::Value, members: &[&str]) {
 
 #[test]
 fn every_file_is_a_template() {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/templates");
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/templates/gallery");
     let files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().path()).collect();
     assert_eq!((TEMPLATES.len(), files.len()), (FILES.len(), FILES.len()));
     for file in files {
