@@ -74,6 +74,8 @@ pub enum Outcome {
     Idle,
     /// The next pass follows at once: there is more to do.
     Busy,
+    /// The next pass follows after this long.
+    Rest(Duration),
     /// No pass follows.
     Ended,
 }

@@ -121,6 +121,7 @@ fn repeat<E: Display>(job: &Job, handle: &JobHandle, run: &mut impl FnMut(&Pass<
                 match outcome {
                     Outcome::Idle => Some(job.interval),
                     Outcome::Busy => None,
+                    Outcome::Rest(wait) => Some(wait),
                     Outcome::Ended => return,
                 }
             }

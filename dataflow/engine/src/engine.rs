@@ -209,7 +209,8 @@ impl Engine {
     ) -> Result<Engine, EngineError> {
         let local = options.workers.max(1);
         let workers = local * peers.as_ref().map_or(1, Peers::processes);
-        let (outward, taken) = sync_channel(workers * options.ticks_outward);
+        // A tick is two messages of each worker: its output, and the sizes that were counted.
+        let (outward, taken) = sync_channel(2 * workers * options.ticks_outward);
         let shared = Arc::new(Shared { seen: Mutex::new(vec![Seen::default(); workers]), ..Shared::default() });
         let started_at = Instant::now();
         let (part_sender, parts) = sync_channel(PARTS_WAITING + workers);

@@ -83,11 +83,7 @@ impl ProfileContext {
             stored: [None, None],
             sweep: None,
         };
-        runner.start(job, move |pass| {
-            let rest = writer.round()?;
-            pass.stop.wait(rest);
-            Ok::<Outcome, Failure<WriteError>>(Outcome::Busy)
-        })
+        runner.start(job, move |_| Ok::<Outcome, Failure<WriteError>>(Outcome::Rest(writer.round()?)))
     }
 }
 

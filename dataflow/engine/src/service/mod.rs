@@ -226,9 +226,13 @@ impl Service {
         self.keep_history()?;
         self.watch_people()?;
         self.followers.start(&self.jobs).map_err(StartError::thread)?;
-        let (service, job) = (self.clone(), Job::new("checkpointer", options.checkpoint_interval).delayed());
+        let (service, interval) = (self.clone(), options.checkpoint_interval);
+        let job = Job::new("checkpointer", interval).delayed();
         let started = self.jobs.start(job.complaint("No more checkpoints are taken"), move |_| {
-            service.checkpoint().map(|()| Outcome::Idle).map_err(Failure::Final)
+            let begun = Instant::now();
+            service.checkpoint().map_err(Failure::Final)?;
+            // The interval counts from the start of a checkpoint: a start replays no more than that.
+            Ok::<Outcome, Failure<EngineError>>(Outcome::Rest(interval.saturating_sub(begun.elapsed())))
         });
         started.map(drop).map_err(|error| StartError::thread(error).into())
     }
@@ -242,10 +246,10 @@ impl Service {
         started.map(drop).map_err(|error| StartError::thread(error).into())
     }
 
-    /// Forgets changes that nobody can still want to resume from.
-    fn forget_changes(&self) -> Result<(), EngineError> {
+    /// Forgets changes that nobody can still want to resume from; `reached` is the least tick that every follower holds.
+    fn forget_changes(&self, reached: Option<u64>) -> Result<(), EngineError> {
         let newest = self.stores.changes.progress()?.map_or(0, |progress| progress.tick);
-        let reached = self.followers.least_reached().unwrap_or(newest);
+        let reached = reached.unwrap_or(newest);
         let least = newest.saturating_sub(KEPT_TICKS).min(reached);
         Ok(self.stores.changes.forget(least.max(newest.saturating_sub(KEPT_TICKS_FOR_SINKS)))?)
     }
@@ -254,11 +258,13 @@ impl Service {
     pub fn checkpoint(&self) -> Result<(), EngineError> {
         // A store that is away keeps nothing else waiting.
         let number = self.checkpointer.next_number();
+        // Positions only move forward: one that is read early forgets less.
+        let reached = self.followers.least_reached();
         let _turn = self.turn.lock();
         let span = tracing::info_span!(target: SPANS, "checkpoint", number = ?number.as_ref().ok(), error = tracing::field::Empty);
         let _span = span.enter();
         let taken = number.and_then(|number| self.checkpointer.take(number, &self.engine, self.lifecycle.stop()));
-        let taken = taken.and_then(|erased| self.finish_erasures(erased)).and_then(|()| self.forget_changes());
+        let taken = taken.and_then(|erased| self.finish_erasures(erased)).and_then(|()| self.forget_changes(reached));
         *self.checkpoint_fault.lock() = taken.as_ref().err().map(EngineError::to_string);
         if let Err(error) = taken {
             if self.engine.done().failure.is_some() {

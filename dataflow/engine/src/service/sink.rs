@@ -92,14 +92,20 @@ impl TickSink {
     /// Tries until it is written, or is damaged: nothing is given out before. Meanwhile the workers wait; only an end does not
     /// for long.
     fn write(&self, progress: Progress, changes: &mut Vec<u8>, count: usize) -> Result<(), EngineError> {
-        let (mut backoff, mut stopping_since) = (Backoff::default(), None);
+        let (mut backoff, mut stopping_since, mut has_failed) = (Backoff::default(), None, false);
         loop {
             match self.emitted.commit(progress, changes, count) {
-                Ok(()) => return Ok(()),
+                Ok(()) => {
+                    if has_failed {
+                        *self.store_fault.lock() = None;
+                    }
+                    return Ok(());
+                }
                 Err(error @ StoreError::Unavailable { .. }) => {
                     self.metrics.store_failed();
                     tracing::error!(%error, "membership changes could not be committed; trying again");
                     *self.store_fault.lock() = Some(error.to_string());
+                    has_failed = true;
                     if self.lifecycle.is_stopping() && stopping_since.get_or_insert_with(Instant::now).elapsed() >= LAST
                     {
                         return Err(error.into());
