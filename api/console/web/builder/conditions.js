@@ -73,6 +73,71 @@ export function Segment({ node, onChange, suggest, faults, pointer }) {
   `;
 }
 
+/** The longest time since the step before, where there is one. */
+function Gap({ step, index, invalid, onChange }) {
+  const setGap = (maxGap) => {
+    const { maxGap: _, ...rest } = step.json;
+    onChange({ ...step, json: maxGap === undefined ? rest : { ...rest, maxGap } });
+  };
+  if (step.json.maxGap === undefined)
+    return html`<button type="button" class="pill add" onClick=${() => setGap('1d')}>+ within</button>`;
+  return html`
+    <span class="word">within</span>
+    <${DurationField}
+      value=${step.json.maxGap}
+      label="Step ${index + 1}, longest gap"
+      invalid=${invalid}
+      onChange=${setGap}
+    />
+    <button type="button" class="pill clear" aria-label="No longest gap" onClick=${() => setGap(undefined)}>
+      ×
+    </button>
+  `;
+}
+
+/** One step of a sequence; the first has none before it. */
+function Step({ step, index, count, pointer, suggest, faults, onChange, onUp, onDrop }) {
+  const isLater = index > 0;
+  return html`
+    <li>
+      <span class="sentence">
+        <span class="step-number" aria-hidden="true">${index + 1}</span>
+        ${isLater && html`<span class="word">then</span>`}
+        <${EventNames}
+          event=${step.json.event}
+          onChange=${(event) => onChange({ ...step, json: { ...step.json, event } })}
+          suggest=${suggest}
+          invalid=${isFaulty(faults, pointer, 'event')}
+          autofocus=${step.json.event === '' && isLater}
+        />
+        ${isLater &&
+        html`
+          <${Gap}
+            step=${step}
+            index=${index}
+            invalid=${isFaulty(faults, pointer, 'maxGap')}
+            onChange=${onChange}
+          />
+        `}
+        <${AddFilter} node=${step} onChange=${onChange} />
+        ${isLater &&
+        html`
+          <button type="button" class="pill clear" aria-label="Step ${index + 1} up" onClick=${onUp}>
+            ↑
+          </button>
+        `}
+        ${count > 2 &&
+        html`
+          <button type="button" class="pill clear" aria-label="Remove step ${index + 1}" onClick=${onDrop}>
+            ×
+          </button>
+        `}
+      </span>
+      <${Filters} node=${step} onChange=${onChange} suggest=${suggest} faults=${faults} pointer=${pointer} />
+    </li>
+  `;
+}
+
 export function Sequence({ node, onChange, suggest, faults, pointer }) {
   const { steps } = node;
   const set = (index, step) =>
@@ -99,78 +164,22 @@ export function Sequence({ node, onChange, suggest, faults, pointer }) {
       />
     </span>
     <ol class="steps">
-      ${steps.map((step, index) => {
-        const at = below(pointer, 'sequence', index);
-        const setGap = (maxGap) => {
-          const { maxGap: _, ...rest } = step.json;
-          set(index, { ...step, json: maxGap === undefined ? rest : { ...rest, maxGap } });
-        };
-        return html`
-          <li key=${step.key}>
-            <span class="sentence">
-              <span class="step-number" aria-hidden="true">${index + 1}</span>
-              ${index > 0 && html`<span class="word">then</span>`}
-              <${EventNames}
-                event=${step.json.event}
-                onChange=${(event) => set(index, { ...step, json: { ...step.json, event } })}
-                suggest=${suggest}
-                invalid=${isFaulty(faults, at, 'event')}
-                autofocus=${step.json.event === '' && index > 0}
-              />
-              ${index > 0 &&
-              (step.json.maxGap === undefined
-                ? html`<button type="button" class="pill add" onClick=${() => setGap('1d')}>+ within</button>`
-                : html`
-                    <span class="word">within</span>
-                    <${DurationField}
-                      value=${step.json.maxGap}
-                      label="Step ${index + 1}, longest gap"
-                      invalid=${isFaulty(faults, at, 'maxGap')}
-                      onChange=${setGap}
-                    />
-                    <button
-                      type="button"
-                      class="pill clear"
-                      aria-label="No longest gap"
-                      onClick=${() => setGap(undefined)}
-                    >
-                      ×
-                    </button>
-                  `)}
-              <${AddFilter} node=${step} onChange=${(next) => set(index, next)} />
-              ${index > 0 &&
-              html`
-                <button
-                  type="button"
-                  class="pill clear"
-                  aria-label="Step ${index + 1} up"
-                  onClick=${() => swap(index, index - 1)}
-                >
-                  ↑
-                </button>
-              `}
-              ${steps.length > 2 &&
-              html`
-                <button
-                  type="button"
-                  class="pill clear"
-                  aria-label="Remove step ${index + 1}"
-                  onClick=${() => drop(index)}
-                >
-                  ×
-                </button>
-              `}
-            </span>
-            <${Filters}
-              node=${step}
-              onChange=${(next) => set(index, next)}
-              suggest=${suggest}
-              faults=${faults}
-              pointer=${at}
-            />
-          </li>
-        `;
-      })}
+      ${steps.map(
+        (step, index) => html`
+          <${Step}
+            key=${step.key}
+            step=${step}
+            index=${index}
+            count=${steps.length}
+            pointer=${below(pointer, 'sequence', index)}
+            suggest=${suggest}
+            faults=${faults}
+            onChange=${(next) => set(index, next)}
+            onUp=${() => swap(index, index - 1)}
+            onDrop=${() => drop(index)}
+          />
+        `,
+      )}
     </ol>
     ${steps.length < 10 && html`<button type="button" class="pill add" onClick=${add}>+ step</button>`}
   `;

@@ -7,21 +7,38 @@ import { below } from '../rules/pointers.js';
 import { Amount } from './behaviour.js';
 import { isFaulty } from './faults.js';
 
-export function Rank({ node, onChange, suggest, faults, pointer, renderGroup }) {
-  const { json } = node;
+/** How many users: a number or a share. */
+function Many({ json, onChange, faults, pointer }) {
   const isPercent = json.top === undefined && json.percent !== undefined;
-  const setOrder = (event) => {
-    const { order: _, ...rest } = json.rank;
-    onChange({
-      ...node,
-      json: { ...json, rank: event.target.value === 'asc' ? { ...rest, order: 'asc' } : rest },
-    });
-  };
-  const setMany = (member, value) => {
+  const many = isPercent ? json.percent : json.top;
+  const set = (member, value) => {
     const { top: _, percent: __, ...rest } = json;
-    onChange({ ...node, json: { ...rest, [member]: value } });
+    onChange({ ...rest, [member]: value });
   };
-  const setBy = (event) => {
+  const setUnit = ({ target: { value: unit } }) =>
+    set(unit, unit === 'percent' ? Math.min(many ?? 10, 100) : Math.max(1, Math.round(many ?? 100)));
+  return html`
+    <${NumberField}
+      key=${isPercent}
+      value=${many}
+      label="How many"
+      invalid=${isFaulty(faults, pointer, isPercent ? 'percent' : 'top') || many === undefined}
+      minimum=${isPercent ? 0.01 : 1}
+      maximum=${isPercent ? 100 : 1_000_000}
+      isWhole=${!isPercent}
+      onChange=${(value) => set(isPercent ? 'percent' : 'top', value)}
+    />
+    <select class="pill" aria-label="Unit" value=${isPercent ? 'percent' : 'top'} onChange=${setUnit}>
+      <option value="top">users</option>
+      <option value="percent">% of users</option>
+    </select>
+  `;
+}
+
+/** A trait or a measure of events by which users are ordered. */
+function By({ node, onChange, suggest, faults, pointer }) {
+  const { json } = node;
+  const choose = (event) => {
     const { by: _, ...rank } = json.rank;
     if (event.target.value === 'events')
       onChange({
@@ -31,68 +48,72 @@ export function Rank({ node, onChange, suggest, faults, pointer, renderGroup }) 
       });
     else onChange({ ...node, by: undefined, json: { ...json, rank: { by: 'totalSpent', ...rank } } });
   };
-  const many = isPercent ? json.percent : json.top;
+  return html`
+    <span class="word">by</span>
+    <select class="pill" aria-label="Ranked by" value=${node.by ? 'events' : 'trait'} onChange=${choose}>
+      <option value="trait">trait</option>
+      <option value="events">events</option>
+    </select>
+    ${!node.by &&
+    html`
+      <${Combobox}
+        className="pill field"
+        label="Trait"
+        value=${String(json.rank.by ?? '')}
+        options=${suggest.traits}
+        placeholder="trait"
+        invalid=${isFaulty(faults, pointer, 'rank')}
+        onChange=${(by) => onChange({ ...node, json: { ...json, rank: { ...json.rank, by } } })}
+      />
+    `}
+  `;
+}
+
+/** The users among whom is ranked, where not all are. */
+function Among({ node, onChange, pointer, renderGroup }) {
+  return html`
+    <div class="nested">
+      <div class="row">
+        <span class="word">only among users with</span>
+        <button
+          type="button"
+          class="pill clear"
+          aria-label="Among all users"
+          onClick=${() => onChange({ ...node, among: undefined })}
+        >
+          ×
+        </button>
+      </div>
+      ${renderGroup(node.among, below(pointer, 'among'))}
+    </div>
+  `;
+}
+
+export function Rank({ node, onChange, suggest, faults, pointer, renderGroup }) {
+  const { json } = node;
+  const setOrder = (event) => {
+    const { order: _, ...rest } = json.rank;
+    const rank = event.target.value === 'asc' ? { ...rest, order: 'asc' } : rest;
+    onChange({ ...node, json: { ...json, rank } });
+  };
   const isLow = String(json.rank.order ?? '').toLowerCase() === 'asc';
-  const nested = node.among ? below(pointer, 'among') : undefined;
+  const given = { node, onChange, suggest, faults, pointer };
+  const addAmong = () =>
+    onChange({ ...node, among: toForm({ event: 'purchase', operator: 'gte', value: 1 }) });
   return html`
     <span class="sentence">
       <select class="pill verb" aria-label="Order" value=${isLow ? 'asc' : 'desc'} onChange=${setOrder}>
         <option value="desc">Top</option>
         <option value="asc">Bottom</option>
       </select>
-      <${NumberField}
-        key=${isPercent}
-        value=${many}
-        label="How many"
-        invalid=${isFaulty(faults, pointer, isPercent ? 'percent' : 'top') || many === undefined}
-        minimum=${isPercent ? 0.01 : 1}
-        maximum=${isPercent ? 100 : 1_000_000}
-        isWhole=${!isPercent}
-        onChange=${(value) => setMany(isPercent ? 'percent' : 'top', value)}
+      <${Many}
+        json=${json}
+        onChange=${(next) => onChange({ ...node, json: next })}
+        faults=${faults}
+        pointer=${pointer}
       />
-      <select
-        class="pill"
-        aria-label="Unit"
-        value=${isPercent ? 'percent' : 'top'}
-        onChange=${(event) =>
-          setMany(
-            event.target.value,
-            event.target.value === 'percent'
-              ? Math.min(many ?? 10, 100)
-              : Math.max(1, Math.round(many ?? 100)),
-          )}
-      >
-        <option value="top">users</option>
-        <option value="percent">% of users</option>
-      </select>
-      <span class="word">by</span>
-      <select class="pill" aria-label="Ranked by" value=${node.by ? 'events' : 'trait'} onChange=${setBy}>
-        <option value="trait">trait</option>
-        <option value="events">events</option>
-      </select>
-      ${!node.by &&
-      html`
-        <${Combobox}
-          className="pill field"
-          label="Trait"
-          value=${String(json.rank.by ?? '')}
-          options=${suggest.traits}
-          placeholder="trait"
-          invalid=${isFaulty(faults, pointer, 'rank')}
-          onChange=${(by) => onChange({ ...node, json: { ...json, rank: { ...json.rank, by } } })}
-        />
-      `}
-      ${!node.among &&
-      html`
-        <button
-          type="button"
-          class="pill add"
-          onClick=${() =>
-            onChange({ ...node, among: toForm({ event: 'purchase', operator: 'gte', value: 1 }) })}
-        >
-          + only among
-        </button>
-      `}
+      <${By} ...${given} />
+      ${!node.among && html`<button type="button" class="pill add" onClick=${addAmong}>+ only among</button>`}
     </span>
     ${node.by &&
     html`
@@ -106,22 +127,6 @@ export function Rank({ node, onChange, suggest, faults, pointer, renderGroup }) 
         />
       </div>
     `}
-    ${node.among &&
-    html`
-      <div class="nested">
-        <div class="row">
-          <span class="word">only among users with</span>
-          <button
-            type="button"
-            class="pill clear"
-            aria-label="Among all users"
-            onClick=${() => onChange({ ...node, among: undefined })}
-          >
-            ×
-          </button>
-        </div>
-        ${renderGroup(node.among, nested)}
-      </div>
-    `}
+    ${node.among && html`<${Among} ...${given} renderGroup=${renderGroup} />`}
   `;
 }

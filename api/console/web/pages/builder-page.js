@@ -64,17 +64,47 @@ async function mayMoveOthers(segment, rules, over) {
   return answer !== undefined;
 }
 
+/** Saves a draft once at a time; what came of it is in `problem` and `conflict`. */
+function useSave({ segment, etag, fields, rules, note, isReady, onSaved }) {
+  const [isBusy, setBusy] = useState(false);
+  const [problem, setProblem] = useState(undefined);
+  const [conflict, setConflict] = useState(false);
+  const key = useRef(newKey());
+  const submit = async (status, over) => {
+    if (!isReady || isBusy) return;
+    setBusy(true);
+    setProblem(undefined);
+    try {
+      if (!(await mayMoveOthers(segment, rules, over))) return setBusy(false);
+      const body = bodyOf(fields, rules, note, !segment);
+      const answer = segment
+        ? await save(segment, body, over ?? etag)
+        : await create(body, status, key.current);
+      onSaved(answer.data);
+    } catch (failed) {
+      if (failed instanceof Problem && failed.status === 412) setConflict(true);
+      else setProblem(failed);
+      // The same key may not carry another body.
+      key.current = newKey();
+    }
+    setBusy(false);
+  };
+  return { submit, isBusy, problem, conflict, setConflict };
+}
+
+/** Goes on after a save: to the segment, or to the import of a new list. */
+function goOn(saved, isEdit) {
+  toast(isEdit ? `Saved “${saved.name}” as version ${saved.version}.` : `Created “${saved.name}”.`);
+  const id = encodeURIComponent(saved.id);
+  const isNewList = saved.type === 'STATIC' && !isEdit;
+  navigate(isNewList ? `/imports?segment=${id}` : `/segments/${id}`, { force: true });
+}
+
 function Builder({ segment, etag, start, reload }) {
   const [fields, setFields] = useState(() => (segment ? fieldsOf(segment) : { ...EMPTY, ...start?.fields }));
   const [note, setNote] = useState('');
   const history = useHistory(() => toForm(segment?.rules ?? start?.rules));
   const [isBroken, setBroken] = useState(false);
-  const [busy, setBusy] = useState('');
-  const [problem, setProblem] = useState(undefined);
-  const [conflict, setConflict] = useState(false);
-  const [showsJson, setShowsJson] = useState(false);
-  const { data: suggest = NO_SUGGESTIONS } = useLoad(loadSuggestions, []);
-  const key = useRef(newKey());
   const rules = useMemo(() => fromForm(history.root), [history.root]);
   const isDynamic = fields.type === 'DYNAMIC';
   const view = usePreview(isDynamic ? rules : undefined, segment?.id);
@@ -83,99 +113,40 @@ function Builder({ segment, etag, start, reload }) {
   const changed = useRef(false);
   changed.current = isChanged;
   useEffect(() => guardLeaving(() => changed.current), []);
-  const changeRules = useCallback((next) => history.change(toForm(next), 'json'), [history.change]);
-  const faults = view.faults.length === 0 && problem ? rulesFaults(problem.errors) : view.faults;
   const unread = Object.values(useStore(unreadable));
   const rulesAreReady = !isDynamic || (rules !== undefined && !isBroken && unread.length === 0);
   const isReady = fields.name.trim() !== '' && rulesAreReady;
-
-  const finish = (saved) => {
+  const onSaved = (saved) => {
     changed.current = false;
-    toast(segment ? `Saved “${saved.name}” as version ${saved.version}.` : `Created “${saved.name}”.`);
-    navigate(
-      saved.type === 'STATIC' && !segment
-        ? `/imports?segment=${encodeURIComponent(saved.id)}`
-        : `/segments/${encodeURIComponent(saved.id)}`,
-      { force: true },
-    );
+    goOn(saved, Boolean(segment));
   };
-  const submit = async (status, over) => {
-    if (!isReady || busy) return;
-    setBusy(status);
-    setProblem(undefined);
-    try {
-      if (!(await mayMoveOthers(segment, rules, over))) return setBusy('');
-      const body = bodyOf(fields, rules, note, !segment);
-      const answer = segment
-        ? await save(segment, body, over ?? etag)
-        : await create(body, status, key.current);
-      finish(answer.data);
-    } catch (failed) {
-      if (failed instanceof Problem && failed.status === 412) setConflict(true);
-      else setProblem(failed);
-      // The same key may not carry another body.
-      key.current = newKey();
-    }
-    setBusy('');
+  const saving = useSave({ segment, etag, fields, rules, note, isReady, onSaved });
+  const { submit, problem } = saving;
+  const faults = view.faults.length === 0 && problem ? rulesFaults(problem.errors) : view.faults;
+  const isUnchanged = segment && !isChanged;
+  const hint = hintOf({ fields, isBroken, unread, rulesAreReady, faults, isUnchanged });
+  const discard = () => {
+    changed.current = false;
+    saving.setConflict(false);
+    reload();
   };
-  const onKeyDown = (event) => {
-    const isCommand = event.ctrlKey || event.metaKey;
-    if (isCommand && event.key === 's') {
-      event.preventDefault();
-      submit('ACTIVE');
-    } else if (isCommand && event.key.toLowerCase() === 'z' && !event.target.matches('textarea, .input')) {
-      event.preventDefault();
-      (event.shiftKey ? history.redo : history.undo)?.();
-    }
-  };
-  const hint = hintOf({
-    fields,
-    isBroken,
-    unread,
-    rulesAreReady,
-    faults,
-    isUnchanged: segment && !isChanged,
-  });
   return html`
-    <div class="page builder" onKeyDown=${onKeyDown}>
+    <div class="page builder" onKeyDown=${keysOf(history, submit)}>
       <${Head} segment=${segment} />
       <${ProblemBanner} problem=${problem} />
       <div class="builder-grid">
-        <div class="stack">
-          <${DetailsForm}
-            fields=${fields}
-            onChange=${setFields}
-            isNew=${!segment}
-            faults=${problem?.errors ?? []}
-          />
-          ${isDynamic
-            ? html`
-                <${RulesCard}
-                  history=${history}
-                  faults=${faults}
-                  suggest=${suggest}
-                  showsJson=${showsJson}
-                  onJson=${() => setShowsJson(!showsJson)}
-                />
-              `
-            : html`
-                <p class="card card-body soft">
-                  A static list has no rules. After it is created, its members are imported from a file.
-                </p>
-              `}
-        </div>
-        ${isDynamic &&
-        html`
-          <aside class="stack builder-aside">
-            <${PreviewPanel}
-              view=${view}
-              isEdit=${Boolean(segment)}
-              isReady=${rules !== undefined}
-              unread=${unread[0]}
-            />
-            ${showsJson && html`<${JsonPane} rules=${rules} onChange=${changeRules} onBroken=${setBroken} />`}
-          </aside>
-        `}
+        <${Parts}
+          fields=${fields}
+          onFields=${setFields}
+          segment=${segment}
+          history=${history}
+          rules=${rules}
+          view=${view}
+          faults=${faults}
+          errors=${problem?.errors ?? []}
+          unread=${unread[0]}
+          onBroken=${setBroken}
+        />
       </div>
       <${SaveBar}
         segment=${segment}
@@ -185,27 +156,75 @@ function Builder({ segment, etag, start, reload }) {
         hint=${hint}
         isReady=${isReady}
         isChanged=${isChanged}
-        isBusy=${busy !== ''}
+        isBusy=${saving.isBusy}
         onSave=${submit}
       />
-      ${conflict &&
+      ${saving.conflict &&
       html`
         <${ConflictDialog}
           segment=${segment}
           mine=${{ status: segment.status, ...bodyOf(fields, rules, note, false) }}
-          onClose=${() => setConflict(false)}
-          onTheirs=${() => {
-            changed.current = false;
-            setConflict(false);
-            reload();
-          }}
+          onClose=${() => saving.setConflict(false)}
+          onTheirs=${discard}
           onOver=${(theirs) => {
-            setConflict(false);
+            saving.setConflict(false);
             submit('ACTIVE', theirs);
           }}
         />
       `}
     </div>
+  `;
+}
+
+/** Ctrl S saves; Ctrl Z and Ctrl Shift Z undo and redo, outside of texts that have their own. */
+const keysOf = (history, submit) => (event) => {
+  if (!event.ctrlKey && !event.metaKey) return;
+  if (event.key === 's') {
+    event.preventDefault();
+    submit('ACTIVE');
+  } else if (event.key.toLowerCase() === 'z' && !event.target.matches('textarea, .input')) {
+    event.preventDefault();
+    (event.shiftKey ? history.redo : history.undo)?.();
+  }
+};
+
+/** The form on one side, its effect and its JSON on the other. */
+function Parts({ fields, onFields, segment, history, rules, view, faults, errors, unread, onBroken }) {
+  const [showsJson, setShowsJson] = useState(false);
+  const { data: suggest = NO_SUGGESTIONS } = useLoad(loadSuggestions, []);
+  const changeRules = useCallback((next) => history.change(toForm(next), 'json'), [history.change]);
+  const details = html`
+    <${DetailsForm} fields=${fields} onChange=${onFields} isNew=${!segment} faults=${errors} />
+  `;
+  if (fields.type !== 'DYNAMIC')
+    return html`
+      <div class="stack">
+        ${details}
+        <p class="card card-body soft">
+          A static list has no rules. After it is created, its members are imported from a file.
+        </p>
+      </div>
+    `;
+  return html`
+    <div class="stack">
+      ${details}
+      <${RulesCard}
+        history=${history}
+        faults=${faults}
+        suggest=${suggest}
+        showsJson=${showsJson}
+        onJson=${() => setShowsJson(!showsJson)}
+      />
+    </div>
+    <aside class="stack builder-aside">
+      <${PreviewPanel}
+        view=${view}
+        isEdit=${Boolean(segment)}
+        isReady=${rules !== undefined}
+        unread=${unread}
+      />
+      ${showsJson && html`<${JsonPane} rules=${rules} onChange=${changeRules} onBroken=${onBroken} />`}
+    </aside>
   `;
 }
 

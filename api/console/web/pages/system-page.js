@@ -35,18 +35,113 @@ function checkpointTexts(checkpoint) {
   ];
 }
 
-export function SystemPage() {
-  useTitle('System');
-  const { data, problem, reload } = useLoad(load, [], { every: EVERY });
+function Tile({ title, value, under }) {
+  return html`
+    <div class="tile">
+      <dt>${title}</dt>
+      <dd>${value}</dd>
+      ${under && html`<dd class="under">${under}</dd>`}
+    </div>
+  `;
+}
+
+const perSecond = (value) => `${compact(Math.round(value))}/s`;
+
+function Tiles({ system }) {
+  const { events, changes } = system;
+  const [age, size] = checkpointTexts(system.checkpoint);
+  return html`
+    <dl class="tiles">
+      <${Tile}
+        title="Events"
+        value=${perSecond(events.perSecond)}
+        under="${count(events.accepted)} accepted, ${count(events.rejected)} refused"
+      />
+      <${Tile}
+        title="Membership changes"
+        value=${perSecond(changes.perSecond)}
+        under="${count(changes.total)} given out"
+      />
+      <${Tile}
+        title="Lag"
+        value=${span(Math.max(0, system.frontierLagSeconds ?? 0))}
+        under="from now to what is served"
+      />
+      <${Tile} title="Users" value=${count(system.users)} under="${count(system.segments)} segments" />
+      <${Tile} title="Checkpoint" value=${age} under=${size} />
+      <${Tile} title="Memory" value=${bytes(system.memoryBytes)} under="${count(system.workers)} workers" />
+    </dl>
+  `;
+}
+
+/** The last minutes, as far as this page has seen them. */
+function Trends({ past }) {
+  const line = (pick) => past.map((one) => ({ at: one.at, size: pick(one.system) ?? 0 }));
+  return html`
+    <div class="halves">
+      <${Trend} title="Events per second" points=${line((one) => one.events.perSecond)} say=${perSecond} />
+      <${Trend}
+        title="Membership changes per second"
+        points=${line((one) => one.changes.perSecond)}
+        say=${perSecond}
+      />
+      <${Trend} title="Lag" points=${line((one) => one.frontierLagSeconds)} say=${span} />
+      <${Trend} title="Memory" points=${line((one) => one.memoryBytes)} say=${bytes} />
+    </div>
+  `;
+}
+
+/** The details of a part in one line. */
+const detailText = (part) =>
+  Object.entries(part.details ?? part)
+    .filter(([key]) => key !== 'status')
+    .map(([key, value]) => `${key}: ${typeof value === 'object' ? JSON.stringify(value) : value}`)
+    .join(' · ');
+
+function Health({ parts }) {
+  return html`
+    <section class="card" aria-label="Health">
+      <div class="card-head">
+        <h2>Parts</h2>
+        <span class="row small"><a href="/metrics">Metrics</a><a href="/docs">API reference</a></span>
+      </div>
+      ${parts.length === 0
+        ? html`<p class="card-body muted">No part is named.</p>`
+        : html`
+            <ul class="list">
+              ${parts.map(
+                ([name, part]) => html`
+                  <li class="spread" key=${name}>
+                    <span><strong>${name}</strong> <span class="small muted">${detailText(part)}</span></span>
+                    <span class="badge ${part.status === 'UP' || part.status === undefined ? 'good' : 'bad'}">
+                      ${part.status === 'UP' ? 'Up' : (part.status ?? '')}
+                    </span>
+                  </li>
+                `,
+              )}
+            </ul>
+          `}
+    </section>
+  `;
+}
+
+/** What was told of the system while the page was open. */
+function usePast(system) {
   const [past, setPast] = useState([]);
   const last = useRef(undefined);
-  const system = data?.system;
   useEffect(() => {
     if (!system || last.current === system) return;
     last.current = system;
     setPast((before) => [...before.slice(1 - KEPT), { at: Date.now(), system }]);
   }, [system]);
-  const line = (pick) => past.map((one) => ({ at: one.at, size: pick(one.system) ?? 0 }));
+  return past;
+}
+
+export function SystemPage() {
+  useTitle('System');
+  const { data, problem, reload } = useLoad(load, [], { every: EVERY });
+  const system = data?.system;
+  const past = usePast(system);
   if (!data)
     return html`
       <div class="page">
@@ -56,19 +151,10 @@ export function SystemPage() {
           : html`<${Loading} lines=${6} />`}
       </div>
     `;
-  const { health } = data;
-  const { status, components = {}, ...more } = health;
+  const { status, components = {}, ...more } = data.health;
   const parts = Object.entries({ ...more, ...components }).filter(
     ([, value]) => typeof value === 'object' && value !== null,
   );
-  const tile = (title, value, under = '') =>
-    html`
-      <div class="tile">
-        <dt>${title}</dt>
-        <dd>${value}</dd>
-        ${under && html`<dd class="under">${under}</dd>`}
-      </div>
-    `;
   return html`
     <div class="page">
       <header class="page-head">
@@ -85,75 +171,8 @@ export function SystemPage() {
         <span class="badge ${status === 'UP' ? 'good' : 'bad'}">${status === 'UP' ? 'Healthy' : status}</span>
       </header>
       <${ProblemBanner} problem=${problem} />
-      ${system &&
-      html`
-        <dl class="tiles">
-          ${tile(
-            'Events',
-            `${compact(Math.round(system.events.perSecond))}/s`,
-            `${count(system.events.accepted)} accepted, ${count(system.events.rejected)} refused`,
-          )}
-          ${tile(
-            'Membership changes',
-            `${compact(Math.round(system.changes.perSecond))}/s`,
-            `${count(system.changes.total)} given out`,
-          )}
-          ${tile('Lag', span(Math.max(0, system.frontierLagSeconds ?? 0)), 'from now to what is served')}
-          ${tile('Users', count(system.users), `${count(system.segments)} segments`)}
-          ${tile('Checkpoint', ...checkpointTexts(system.checkpoint))}
-          ${tile('Memory', bytes(system.memoryBytes), `${count(system.workers)} workers`)}
-        </dl>
-        <div class="halves">
-          <${Trend}
-            title="Events per second"
-            points=${line((one) => one.events.perSecond)}
-            say=${(value) => `${compact(Math.round(value))}/s`}
-          />
-          <${Trend}
-            title="Membership changes per second"
-            points=${line((one) => one.changes.perSecond)}
-            say=${(value) => `${compact(Math.round(value))}/s`}
-          />
-          <${Trend} title="Lag" points=${line((one) => one.frontierLagSeconds)} say=${span} />
-          <${Trend} title="Memory" points=${line((one) => one.memoryBytes)} say=${bytes} />
-        </div>
-      `}
-      <section class="card" aria-label="Health">
-        <div class="card-head">
-          <h2>Parts</h2>
-          <span class="row small"><a href="/metrics">Metrics</a><a href="/docs">API reference</a></span>
-        </div>
-        ${parts.length === 0
-          ? html`<p class="card-body muted">No part is named.</p>`
-          : html`
-              <ul class="list">
-                ${parts.map(
-                  ([name, part]) =>
-                    html`
-                      <li class="spread">
-                        <span>
-                          <strong>${name}</strong>${' '}
-                          <span class="small muted">
-                            ${Object.entries(part.details ?? part)
-                              .filter(([key]) => key !== 'status')
-                              .map(
-                                ([key, value]) =>
-                                  `${key}: ${typeof value === 'object' ? JSON.stringify(value) : value}`,
-                              )
-                              .join(' · ')}
-                          </span>
-                        </span>
-                        <span
-                          class="badge ${part.status === 'UP' || part.status === undefined ? 'good' : 'bad'}"
-                        >
-                          ${part.status === 'UP' ? 'Up' : (part.status ?? '')}
-                        </span>
-                      </li>
-                    `,
-                )}
-              </ul>
-            `}
-      </section>
+      ${system && html`<${Tiles} system=${system} /><${Trends} past=${past} />`}
+      <${Health} parts=${parts} />
     </div>
   `;
 }

@@ -54,17 +54,21 @@ async function askEffect(trait, definition) {
   });
 }
 
-function TraitForm({ trait, etag, reload }) {
+/** What is typed of a trait, and how it is saved and deleted. */
+function useDraft(trait, etag) {
   const [name, setName] = useState(trait?.name ?? '');
   const [node, setNode] = useState(() => toNode(definitionOf(trait)));
-  const [isBroken, setBroken] = useState(false);
   const [problem, setProblem] = useState(undefined);
-  const { data: suggest = NO_SUGGESTIONS } = useLoad(loadSuggestions, []);
   const definition = fromNode(node);
   const first = useRef(JSON.stringify([name, definition]));
   const changed = useRef(false);
   changed.current = JSON.stringify([name, definition]) !== first.current;
   useEffect(() => guardLeaving(() => changed.current), []);
+  const leave = (text) => {
+    changed.current = false;
+    toast(text);
+    navigate('/traits', { force: true });
+  };
   const submit = async (event) => {
     event.preventDefault();
     setProblem(undefined);
@@ -72,9 +76,7 @@ function TraitForm({ trait, etag, reload }) {
       if (trait && !(await askEffect(trait, definition))) return;
       if (trait) await ask('PUT', path`/api/traits/${trait.name}`, { body: definition, etag });
       else await ask('POST', '/api/traits', { body: { name: name.trim(), ...definition } });
-      changed.current = false;
-      toast(`Saved “${name.trim()}”.`);
-      navigate('/traits', { force: true });
+      leave(`Saved “${name.trim()}”.`);
     } catch (failed) {
       setProblem(failed);
     }
@@ -89,59 +91,78 @@ function TraitForm({ trait, etag, reload }) {
     if (!answer) return;
     try {
       await ask('DELETE', path`/api/traits/${trait.name}`, { etag });
-      changed.current = false;
-      toast(`Deleted “${trait.name}”.`);
-      navigate('/traits', { force: true });
+      leave(`Deleted “${trait.name}”.`);
     } catch (failed) {
       toastProblem(failed);
     }
   };
+  return { name, setName, node, setNode, definition, problem, submit, remove };
+}
+
+function Head({ trait, draft, isReady }) {
+  return html`
+    <header class="page-head">
+      <div>
+        <nav class="crumbs" aria-label="Way back"><a href="/traits">Computed traits</a></nav>
+        <h1>${trait ? trait.name : 'New computed trait'}</h1>
+        <p class="lead">${draft.node.kind === 'event' ? measureSubject(draft.definition) : ''}</p>
+      </div>
+      <div class="actions">
+        ${trait &&
+        html`
+          <button type="button" class="button danger" onClick=${draft.remove}>
+            <${Icon} name="trash" />Delete
+          </button>
+        `}
+        <a class="button" href="/traits">Cancel</a>
+        <button type="submit" class="button primary" disabled=${!isReady}>
+          ${trait ? 'Save changes' : 'Create trait'}
+        </button>
+      </div>
+    </header>
+  `;
+}
+
+function NameField({ value, onChange }) {
+  return html`
+    <div class="field">
+      <label for="trait-name">Name</label>
+      <input
+        class="input"
+        id="trait-name"
+        ref=${takeFocus}
+        maxlength="256"
+        placeholder="Such as: spentIn90Days"
+        value=${value}
+        onInput=${(event) => onChange(event.target.value)}
+      />
+      <span class="hint">Without dots. Rules use it like any trait.</span>
+    </div>
+  `;
+}
+
+function TraitForm({ trait, etag, reload }) {
+  const draft = useDraft(trait, etag);
+  const [isBroken, setBroken] = useState(false);
+  const { data: suggest = NO_SUGGESTIONS } = useLoad(loadSuggestions, []);
   const isUnread = Object.keys(useStore(unreadable)).length > 0;
+  const { node, setNode, problem } = draft;
   const faults = problem?.errors ?? [];
   // Enter in a part of the sentence chooses what is suggested; it does not save.
   const onKeyDown = (event) =>
     event.key === 'Enter' && event.target.matches('.pill, .bare') && event.preventDefault();
   return html`
-    <form class="page" onSubmit=${submit} onKeyDown=${onKeyDown}>
-      <header class="page-head">
-        <div>
-          <nav class="crumbs" aria-label="Way back"><a href="/traits">Computed traits</a></nav>
-          <h1>${trait ? trait.name : 'New computed trait'}</h1>
-          <p class="lead">${node.kind === 'event' ? measureSubject(definition) : ''}</p>
-        </div>
-        <div class="actions">
-          ${trait &&
-          html`
-            <button type="button" class="button danger" onClick=${remove}>
-              <${Icon} name="trash" />Delete
-            </button>
-          `}
-          <a class="button" href="/traits">Cancel</a>
-          <button type="submit" class="button primary" disabled=${!name.trim() || isBroken || isUnread}>
-            ${trait ? 'Save changes' : 'Create trait'}
-          </button>
-        </div>
-      </header>
+    <form class="page" onSubmit=${draft.submit} onKeyDown=${onKeyDown}>
+      <${Head}
+        trait=${trait}
+        draft=${draft}
+        isReady=${Boolean(draft.name.trim()) && !isBroken && !isUnread}
+      />
       <${ProblemBanner} problem=${problem} retry=${problem?.status === 412 ? reload : undefined} />
       <div class="split">
         <section class="card">
           <div class="card-body stack">
-            ${!trait &&
-            html`
-              <div class="field">
-                <label for="trait-name">Name</label>
-                <input
-                  class="input"
-                  id="trait-name"
-                  ref=${takeFocus}
-                  maxlength="256"
-                  placeholder="Such as: spentIn90Days"
-                  value=${name}
-                  onInput=${(event) => setName(event.target.value)}
-                />
-                <span class="hint">Without dots. Rules use it like any trait.</span>
-              </div>
-            `}
+            ${!trait && html`<${NameField} value=${draft.name} onChange=${draft.setName} />`}
             <div class="field">
               <span class="label">What it is</span>
               ${node.kind === 'event'
@@ -164,7 +185,7 @@ function TraitForm({ trait, etag, reload }) {
         <div class="stack">
           ${trait && html`<${UsedBy} trait=${trait.name} version=${trait.version} />`}
           <${JsonPane}
-            rules=${definition}
+            rules=${draft.definition}
             onChange=${(next) => setNode(toNode(next))}
             onBroken=${setBroken}
           />

@@ -105,12 +105,9 @@ const RIGHT = 8;
 const TOP = 10;
 const BASE = 168;
 
-/** Sizes as an area, with who entered and left below. */
-export function SizeChart({ points }) {
-  const [at, setAt] = useState(undefined);
-  const element = useRef(null);
+/** The pixels that an element has: a chart is drawn in them, so that words keep their size. */
+function useRoom(element) {
   const [room, setRoom] = useState(640);
-  // Drawn in the pixels that there are, so that words keep their size.
   useLayoutEffect(() => {
     const observer = new ResizeObserver(([entry]) =>
       setRoom(Math.max(240, Math.round(entry.contentRect.width))),
@@ -118,6 +115,35 @@ export function SizeChart({ points }) {
     observer.observe(element.current.parentElement);
     return () => observer.disconnect();
   }, []);
+  return room;
+}
+
+/** Who entered above a line, who left below it. */
+function Flows({ points, x, width }) {
+  // What came with the first point came before what is drawn.
+  const flows = points.slice(1);
+  const most = Math.max(1, ...flows.map((point) => Math.max(point.entered ?? 0, point.left ?? 0)));
+  const tall = (value) => ((value ?? 0) / most) * 22;
+  return flows.map(
+    (one) =>
+      html`
+        <rect
+          class="in"
+          x=${x(one) - width / 2}
+          y=${198 - tall(one.entered)}
+          width=${width}
+          height=${tall(one.entered)}
+        />
+        <rect class="out" x=${x(one) - width / 2} y=${198} width=${width} height=${tall(one.left)} />
+      `,
+  );
+}
+
+/** Sizes as an area, with who entered and left below. */
+export function SizeChart({ points }) {
+  const [at, setAt] = useState(undefined);
+  const element = useRef(null);
+  const room = useRoom(element);
   const values = points.map((point) => point.size);
   const marks = ticks(Math.min(...values), Math.max(...values));
   const [low, high] = marks.length > 1 ? [marks[0], marks.at(-1)] : [marks[0] - 1, marks[0] + 1];
@@ -126,11 +152,7 @@ export function SizeChart({ points }) {
   const x = (point) => LEFT + ((time(point) - start) / span) * (room - LEFT - RIGHT);
   const y = (value) => BASE - ((value - low) / (high - low)) * (BASE - TOP);
   const line = `M${points.map((point) => `${x(point).toFixed(1)} ${y(point.size).toFixed(1)}`).join('L')}`;
-  // What came with the first point came before what is drawn.
-  const flows = points.slice(1);
-  const flow = Math.max(1, ...flows.map((point) => Math.max(point.entered ?? 0, point.left ?? 0)));
   const width = Math.max(1, Math.min(10, ((room - LEFT - RIGHT) / points.length) * 0.6));
-  const tall = (value) => ((value ?? 0) / flow) * 22;
   const nearest = (clientX) => {
     const box = element.current.getBoundingClientRect();
     const wanted = ((clientX - box.left) / box.width) * room;
@@ -170,19 +192,7 @@ export function SizeChart({ points }) {
         )}
         <path class="area" d="${line}L${x(points.at(-1))} ${BASE}L${LEFT} ${BASE}Z" />
         <path class="line" d=${line} />
-        ${flows.map(
-          (one) =>
-            html`
-              <rect
-                class="in"
-                x=${x(one) - width / 2}
-                y=${198 - tall(one.entered)}
-                width=${width}
-                height=${tall(one.entered)}
-              />
-              <rect class="out" x=${x(one) - width / 2} y=${198} width=${width} height=${tall(one.left)} />
-            `,
-        )}
+        <${Flows} points=${points} x=${x} width=${width} />
         ${instants(start, span, room).map(
           ({ part, text }) =>
             html`

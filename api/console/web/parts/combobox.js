@@ -3,6 +3,40 @@ import { html, useEffect, useId, useRef, useState } from '../lib/html.js';
 
 const SHOWN = 40;
 
+/** The options that hold what was typed; those that begin with it come first. */
+function fitting(options, typed) {
+  const wanted = typed.toLowerCase();
+  const begins = (option) => Number(option.value.toLowerCase().startsWith(wanted));
+  return options
+    .filter((option) => option.value.toLowerCase().includes(wanted))
+    .sort((a, b) => begins(b) - begins(a))
+    .slice(0, SHOWN);
+}
+
+function Options({ id, label, options, at, onChoose }) {
+  return html`
+    <ul class="combobox-list" role="listbox" id=${id} aria-label=${label}>
+      ${options.map(
+        (option, index) => html`
+          <li
+            key=${option.value}
+            id="${id}-${index}"
+            role="option"
+            aria-selected=${String(index === at)}
+            onPointerDown=${(event) => {
+              event.preventDefault();
+              onChoose(option);
+            }}
+          >
+            <span class="cut">${option.value}</span>
+            ${option.hint && html`<small>${option.hint}</small>`}
+          </li>
+        `,
+      )}
+    </ul>
+  `;
+}
+
 /** A field whose `options` are {value, hint}; `onChange` has what is typed or chosen. */
 export function Combobox({
   value,
@@ -25,13 +59,7 @@ export function Combobox({
   useEffect(() => {
     if (autofocus) input.current.focus();
   }, []);
-  const wanted = typed ? String(value).toLowerCase() : '';
-  const found = options.filter((option) => option.value.toLowerCase().includes(wanted));
-  found.sort(
-    (a, b) =>
-      Number(b.value.toLowerCase().startsWith(wanted)) - Number(a.value.toLowerCase().startsWith(wanted)),
-  );
-  const shown = found.slice(0, SHOWN);
+  const shown = fitting(options, typed ? String(value) : '');
   const isOpen = open && shown.length > 0;
   const show = () => {
     setTyped(false);
@@ -59,6 +87,16 @@ export function Combobox({
       setOpen(false);
     }
   };
+  const type = (event) => {
+    setTyped(true);
+    setOpen(true);
+    setAt(-1);
+    onChange(event.target.value);
+  };
+  const leave = () => {
+    setOpen(false);
+    onLeave?.();
+  };
   return html`
     <span class="combobox">
       <input
@@ -80,40 +118,11 @@ export function Combobox({
         size=${Math.max(6, Math.min(34, String(value || placeholder || '').length))}
         onFocus=${show}
         onClick=${() => !open && show()}
-        onBlur=${() => {
-          setOpen(false);
-          onLeave?.();
-        }}
+        onBlur=${leave}
         onKeyDown=${onKeyDown}
-        onInput=${(event) => {
-          setTyped(true);
-          setOpen(true);
-          setAt(-1);
-          onChange(event.target.value);
-        }}
+        onInput=${type}
       />
-      ${isOpen &&
-      html`
-        <ul class="combobox-list" role="listbox" id=${list} aria-label=${label}>
-          ${shown.map(
-            (option, index) => html`
-              <li
-                key=${option.value}
-                id="${list}-${index}"
-                role="option"
-                aria-selected=${String(index === at)}
-                onPointerDown=${(event) => {
-                  event.preventDefault();
-                  choose(option);
-                }}
-              >
-                <span class="cut">${option.value}</span>
-                ${option.hint && html`<small>${option.hint}</small>`}
-              </li>
-            `,
-          )}
-        </ul>
-      `}
+      ${isOpen && html`<${Options} id=${list} label=${label} options=${shown} at=${at} onChoose=${choose} />`}
     </span>
   `;
 }

@@ -15,10 +15,8 @@ const PAGE = 50;
 /** Between two readings while people come and go, in milliseconds. */
 const PACE = 1000;
 
-export function Members({ segment }) {
-  const [cursors, setCursors] = useState([undefined]);
-  const cursor = cursors.at(-1);
-  const url = path`/api/segments/${segment.id}/members`;
+/** The page of members that a cursor names, read again while people come and go. */
+function useMembers(segment, cursor, url) {
   const [isAbsent, setAbsent] = useState(false);
   const { data, problem, reload } = useLoad(
     (signal) => read(url + query({ cursor, limit: PAGE }), signal),
@@ -39,38 +37,70 @@ export function Members({ segment }) {
   });
   useEffect(() => setAbsent(state === 'absent'), [state]);
   useEffect(() => () => clearTimeout(due.current), []);
+  return { data, problem, reload };
+}
+
+function Nobody({ segment }) {
+  const isStatic = segment.type === 'STATIC';
+  return html`
+    <div class="card">
+      <${Empty}
+        icon="user"
+        title="Nobody is in it now"
+        action=${isStatic &&
+        html`
+          <button
+            type="button"
+            class="button primary"
+            onClick=${() => navigate(`/imports?segment=${encodeURIComponent(segment.id)}`)}
+          >
+            Import members
+          </button>
+        `}
+      >
+        ${isStatic
+          ? 'A static list takes its members from a file or over the API.'
+          : segment.status === 'ACTIVE'
+            ? 'Whoever meets its rules shows here within a second, without a reload.'
+            : 'Only an active segment has members.'}
+      <//>
+    </div>
+  `;
+}
+
+function Pager({ cursors, onChange, next }) {
+  return html`
+    <div class="card-foot row">
+      <button
+        type="button"
+        class="button small"
+        disabled=${cursors.length === 1}
+        onClick=${() => onChange(cursors.slice(0, -1))}
+      >
+        <${Icon} name="back" />Previous
+      </button>
+      <button
+        type="button"
+        class="button small"
+        disabled=${!next}
+        onClick=${() => onChange([...cursors, next])}
+      >
+        Next<${Icon} name="arrow" />
+      </button>
+    </div>
+  `;
+}
+
+export function Members({ segment }) {
+  const [cursors, setCursors] = useState([undefined]);
+  const url = path`/api/segments/${segment.id}/members`;
+  const { data, problem, reload } = useMembers(segment, cursors.at(-1), url);
   const download = (format) =>
     saveAs(`${url}?format=${format}`, `${segment.id}-${today()}.${format}`).catch(toastProblem);
   if (problem && !data) return html`<${ProblemBanner} problem=${problem} retry=${reload} />`;
   if (!data) return html`<${Loading} />`;
   const first = (cursors.length - 1) * PAGE + 1;
-  if (data.items.length === 0 && cursors.length === 1) {
-    const isStatic = segment.type === 'STATIC';
-    return html`
-      <div class="card">
-        <${Empty}
-          icon="user"
-          title="Nobody is in it now"
-          action=${isStatic &&
-          html`
-            <button
-              type="button"
-              class="button primary"
-              onClick=${() => navigate(`/imports?segment=${encodeURIComponent(segment.id)}`)}
-            >
-              Import members
-            </button>
-          `}
-        >
-          ${isStatic
-            ? 'A static list takes its members from a file or over the API.'
-            : segment.status === 'ACTIVE'
-              ? 'Whoever meets its rules shows here within a second, without a reload.'
-              : 'Only an active segment has members.'}
-        <//>
-      </div>
-    `;
-  }
+  if (data.items.length === 0 && cursors.length === 1) return html`<${Nobody} segment=${segment} />`;
   return html`
     <section class="card" aria-label="Members">
       <div class="card-head">
@@ -107,24 +137,7 @@ export function Members({ segment }) {
             `,
         )}
       </ul>
-      <div class="card-foot row">
-        <button
-          type="button"
-          class="button small"
-          disabled=${cursors.length === 1}
-          onClick=${() => setCursors(cursors.slice(0, -1))}
-        >
-          <${Icon} name="back" />Previous
-        </button>
-        <button
-          type="button"
-          class="button small"
-          disabled=${!data.nextCursor}
-          onClick=${() => setCursors([...cursors, data.nextCursor])}
-        >
-          Next<${Icon} name="arrow" />
-        </button>
-      </div>
+      <${Pager} cursors=${cursors} onChange=${setCursors} next=${data.nextCursor} />
     </section>
   `;
 }

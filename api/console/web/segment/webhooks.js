@@ -10,11 +10,17 @@ import { Menu } from '../parts/menu.js';
 
 const CHANGES = { entered: 'Entered', left: 'Left' };
 
+const DONE = {
+  delete: 'The webhook is deleted.',
+  pause: 'The webhook is paused.',
+  resume: 'The webhook goes on.',
+  test: 'A test was sent.',
+};
+
 export function Webhooks({ segment }) {
   const { data, problem, reload } = useLoad((signal) => read('/api/webhooks', signal), [], { every: 5000 });
   const [form, setForm] = useState(undefined);
   const [secret, setSecret] = useState(undefined);
-  const [shown, setShown] = useState(undefined);
   if (problem?.isMissingPath) return html`<section class="card"><${NotOffered} what="Webhooks" /></section>`;
   if (problem && !data) return html`<${ProblemBanner} problem=${problem} />`;
   if (!data) return html`<${Loading} />`;
@@ -25,30 +31,16 @@ export function Webhooks({ segment }) {
       const { data: answer } =
         action === 'delete' ? await ask('DELETE', url) : await ask('POST', `${url}/${action}`);
       if (action === 'rotate-secret') setSecret(answer.secret);
-      else
-        toast(
-          {
-            delete: 'The webhook is deleted.',
-            pause: 'The webhook is paused.',
-            resume: 'The webhook goes on.',
-            test: 'A test was sent.',
-          }[action],
-        );
+      else toast(DONE[action]);
       reload();
     } catch (failed) {
       toastProblem(failed);
     }
   };
-  const remove = async (hook) => {
-    if (
-      await confirm({
-        title: 'Delete this webhook?',
-        text: `Nothing is sent to ${hook.url} any more.`,
-        confirm: 'Delete',
-        danger: true,
-      })
-    )
-      act(hook, 'delete');
+  const done = (made) => {
+    setForm(undefined);
+    if (made.secret) setSecret(made.secret);
+    reload();
   };
   return html`
     <section class="card" aria-label="Webhooks">
@@ -56,105 +48,120 @@ export function Webhooks({ segment }) {
         <h2>Webhooks</h2>
         <button type="button" class="button small" onClick=${() => setForm({})}>Add webhook</button>
       </div>
-      ${own.length === 0
-        ? html`
-            <${Empty}
-              icon="hook"
-              title="No webhook hears of this segment"
-              action=${html`
-                <button type="button" class="button primary" onClick=${() => setForm({})}>Add webhook</button>
-              `}
-            >
-              A webhook tells another system who enters and leaves, signed, and again until it has arrived.
-            <//>
-          `
-        : html`
-            <ul class="list">
-              ${own.map(
-                (hook) => html`
-                  <li key=${hook.id}>
-                    <div class="spread">
-                      <div class="hook">
-                        <strong class="mono">${hook.url}</strong>${' '}
-                        <${StateBadge} state=${hook.status} />
-                        <div class="small muted">
-                          ${hook.description ? `${hook.description} · ` : ''}
-                          ${hook.segments.includes('*') ? 'all segments' : 'this segment'} ·${' '}
-                          ${hook.changes.join(' and ')} · ${count(hook.deliveries?.delivered ?? 0)} delivered,${' '}
-                          ${count(hook.deliveries?.failed ?? 0)} failed,${' '}
-                          ${count(hook.deliveries?.pending ?? 0)} waiting
-                          ${hook.deliveries?.lastDeliveredAt
-                            ? ` · last ${relative(hook.deliveries.lastDeliveredAt)}`
-                            : ''}
-                        </div>
-                        ${hook.pausedBecause &&
-                        html`<div class="small bad-text">Paused: ${hook.pausedBecause}</div>`}
-                        ${hook.deliveries?.lastError &&
-                        html`<div class="small bad-text">${hook.deliveries.lastError}</div>`}
-                      </div>
-                      <div class="row">
-                        <button
-                          type="button"
-                          class="button quiet small"
-                          aria-expanded=${String(shown === hook.id)}
-                          onClick=${() => setShown(shown === hook.id ? undefined : hook.id)}
-                        >
-                          Deliveries
-                        </button>
-                        <${Menu}
-                          label="Webhook"
-                          small
-                          items=${[
-                            { text: 'Edit…', icon: 'edit', run: () => setForm({ hook }) },
-                            hook.status === 'PAUSED'
-                              ? { text: 'Resume', icon: 'play', run: () => act(hook, 'resume') }
-                              : { text: 'Pause', icon: 'pause', run: () => act(hook, 'pause') },
-                            { text: 'Send a test', icon: 'arrow', run: () => act(hook, 'test') },
-                            { text: 'New secret', icon: 'redo', run: () => act(hook, 'rotate-secret') },
-                            null,
-                            { text: 'Delete…', icon: 'trash', danger: true, run: () => remove(hook) },
-                          ]}
-                        />
-                      </div>
-                    </div>
-                    ${shown === hook.id && html`<${Deliveries} id=${hook.id} />`}
-                  </li>
-                `,
-              )}
-            </ul>
-          `}
+      <${Hooks} hooks=${own} act=${act} onForm=${setForm} />
       ${form &&
       html`
         <${HookForm}
           segment=${segment}
           hook=${form.hook}
           onClose=${() => setForm(undefined)}
-          onDone=${(made) => {
-            setForm(undefined);
-            if (made.secret) setSecret(made.secret);
-            reload();
-          }}
+          onDone=${done}
         />
       `}
-      ${secret &&
-      html`
-        <${Dialog}
-          title="The secret of this webhook"
-          onClose=${() => setSecret(undefined)}
-          foot=${html`
-            <button type="button" class="button primary" onClick=${() => setSecret(undefined)}>
-              I have kept it
-            </button>
-          `}
-        >
-          <p class="soft">
-            Every message is signed with it, as the Standard Webhooks specification says. It is shown this
-            once.
-          </p>
-          <code class="secret">${secret}</code>
-        <//>
-      `}
+      ${secret && html`<${Secret} secret=${secret} onClose=${() => setSecret(undefined)} />`}
     </section>
+  `;
+}
+
+function Hooks({ hooks, act, onForm }) {
+  const [shown, setShown] = useState(undefined);
+  if (hooks.length === 0)
+    return html`
+      <${Empty}
+        icon="hook"
+        title="No webhook hears of this segment"
+        action=${html`
+          <button type="button" class="button primary" onClick=${() => onForm({})}>Add webhook</button>
+        `}
+      >
+        A webhook tells another system who enters and leaves, signed, and again until it has arrived.
+      <//>
+    `;
+  return html`
+    <ul class="list">
+      ${hooks.map(
+        (hook) => html`
+          <${Hook}
+            key=${hook.id}
+            hook=${hook}
+            act=${act}
+            onEdit=${() => onForm({ hook })}
+            isShown=${shown === hook.id}
+            onShow=${() => setShown(shown === hook.id ? undefined : hook.id)}
+          />
+        `,
+      )}
+    </ul>
+  `;
+}
+
+function Hook({ hook, act, onEdit, isShown, onShow }) {
+  const remove = async () => {
+    const answer = await confirm({
+      title: 'Delete this webhook?',
+      text: `Nothing is sent to ${hook.url} any more.`,
+      confirm: 'Delete',
+      danger: true,
+    });
+    if (answer) act(hook, 'delete');
+  };
+  const items = [
+    { text: 'Edit…', icon: 'edit', run: onEdit },
+    hook.status === 'PAUSED'
+      ? { text: 'Resume', icon: 'play', run: () => act(hook, 'resume') }
+      : { text: 'Pause', icon: 'pause', run: () => act(hook, 'pause') },
+    { text: 'Send a test', icon: 'arrow', run: () => act(hook, 'test') },
+    { text: 'New secret', icon: 'redo', run: () => act(hook, 'rotate-secret') },
+    null,
+    { text: 'Delete…', icon: 'trash', danger: true, run: remove },
+  ];
+  return html`
+    <li>
+      <div class="spread">
+        <div class="hook">
+          <strong class="mono">${hook.url}</strong>${' '}
+          <${StateBadge} state=${hook.status} />
+          <${HookState} hook=${hook} />
+        </div>
+        <div class="row">
+          <button type="button" class="button quiet small" aria-expanded=${String(isShown)} onClick=${onShow}>
+            Deliveries
+          </button>
+          <${Menu} label="Webhook" small items=${items} />
+        </div>
+      </div>
+      ${isShown && html`<${Deliveries} id=${hook.id} />`}
+    </li>
+  `;
+}
+
+/** What a webhook hears of, and how its deliveries fare. */
+function HookState({ hook }) {
+  const { delivered = 0, failed = 0, pending = 0, lastDeliveredAt, lastError } = hook.deliveries ?? {};
+  return html`
+    <div class="small muted">
+      ${hook.description ? `${hook.description} · ` : ''}
+      ${hook.segments.includes('*') ? 'all segments' : 'this segment'} · ${hook.changes.join(' and ')} ·${' '}
+      ${count(delivered)} delivered, ${count(failed)} failed, ${count(pending)} waiting
+      ${lastDeliveredAt ? ` · last ${relative(lastDeliveredAt)}` : ''}
+    </div>
+    ${hook.pausedBecause && html`<div class="small bad-text">Paused: ${hook.pausedBecause}</div>`}
+    ${lastError && html`<div class="small bad-text">${lastError}</div>`}
+  `;
+}
+
+function Secret({ secret, onClose }) {
+  return html`
+    <${Dialog}
+      title="The secret of this webhook"
+      onClose=${onClose}
+      foot=${html`<button type="button" class="button primary" onClick=${onClose}>I have kept it</button>`}
+    >
+      <p class="soft">
+        Every message is signed with it, as the Standard Webhooks specification says. It is shown this once.
+      </p>
+      <code class="secret">${secret}</code>
+    <//>
   `;
 }
 
