@@ -12,6 +12,7 @@ export default [
       'prefer-const': 'error',
       'object-shorthand': 'error',
       'no-shadow': ['error', { allow: ['event', 'name'] }],
+      'max-lines-per-function': ['error', { max: 100 }],
       'max-lines': ['error', { max: 400, skipComments: true }],
       'max-len': [
         'error',
@@ -21,5 +22,7 @@ export default [
   },
   { files: ['web/**/*.js'], languageOptions: { globals: globals.browser } },
   { files: ['test/**/*.js', 'tools/**/*.js', '*.js'], languageOptions: { globals: { ...globals.node } } },
+  // Tests are stories, and may be long ones.
+  { files: ['test/**/*.js'], rules: { 'max-lines-per-function': 'off' } },
   { files: ['test/browser/**/*.js'], languageOptions: { globals: { ...globals.node, ...globals.browser } } },
 ];

@@ -157,7 +157,7 @@ test('a segment from its first condition to its versions, a user explained, a fi
     await page.getByRole('link', { name: 'Versions' }).click();
     await page.getByText('only the most frequent').waitFor();
     const differences = page.getByRole('region', { name: 'Differences' });
-    await differences.getByText('/rules/value').waitFor();
+    await differences.getByText('did purchase at least 15 times').waitFor();
     await page.getByRole('button', { name: 'Roll back' }).click();
     await page.getByRole('dialog').getByRole('button', { name: 'Roll back' }).click();
     await says(size(page), '12');

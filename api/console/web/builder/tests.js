@@ -3,6 +3,7 @@ import { html } from '../lib/html.js';
 import { OPERATORS, fitValue, operatorName, operatorText, operatorsFor } from '../rules/grammar.js';
 import { ValueField } from './value-field.js';
 import { isFaulty } from './faults.js';
+import { UnseenValues } from './unseen.js';
 
 /** The operator of a node, with those that go with what is tested. */
 export function OperatorField({ json, result, onChange, faults, pointer, fallback, known }) {
@@ -52,6 +53,14 @@ export function FieldTest({ json, onChange, suggest, faults, pointer, event, Fie
         invalid=${isFaulty(faults, pointer, 'value')}
         onChange=${(value) => onChange({ ...json, value })}
       />
+      ${['eq', 'ne', 'in', 'not_in'].includes(operator) &&
+      html`
+        <${UnseenValues}
+          value=${json.value}
+          known=${known}
+          onChange=${(value) => onChange({ ...json, value })}
+        />
+      `}
     `}
   `;
 }

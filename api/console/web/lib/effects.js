@@ -19,35 +19,50 @@ export async function allSegments(signal) {
 
 /**
  * @typedef {object} Change
- * @property {any} [segment] whose members change by it
- * @property {any} [rules] what the segment has then; nothing where it has no members then
+ * @property {{ segment: any, rules?: any }[]} [segments] whose members change by it, with what each has then; nothing where
+ *   it has no members then
  * @property {string} [trait] or the computed trait that changes
  * @property {any} [definition] what it measures then
  */
 
 /**
- * The rules of each user as they would say after a change, by id. Users that use others see what those become.
+ * The rules of each segment as they would say after a change, by id. Segments that use others see what those become.
  * @param {Change} change
  * @param {any[]} users
  */
-function rulesAfter({ segment, rules, trait, definition }, users) {
+function rulesAfter({ segments = [], trait, definition }, users) {
   const traits = trait === undefined ? {} : { [trait]: definition };
-  const byId = Object.fromEntries(users.map((user) => [user.id, user]));
+  const changed = Object.fromEntries(segments.map(({ segment, rules }) => [segment.id, rules ?? NOBODY]));
+  const used = Object.fromEntries(users.map((user) => [user.id, user]));
   const after = {};
-  const become = (user) => {
-    after[user.id] ??= inline(user.rules, { segments: meanings(user), traits });
-    return after[user.id];
+  const become = (id, rules) => {
+    after[id] ??= inline(rules, { segments: meanings(rules), traits });
+    return after[id];
   };
-  const meanings = (user) => {
-    const segments = segment ? { [segment.id]: rules ?? NOBODY } : {};
-    for (const id of referencesOf(user.rules).segments) {
+  const meanings = (rules) => {
+    const meant = {};
+    for (const id of referencesOf(rules).segments) {
+      if (Object.hasOwn(changed, id)) meant[id] = become(id, changed[id]);
       // Those that are not active have nobody, before and after.
-      if (byId[id]?.status === 'ACTIVE') segments[id] = become(byId[id]);
+      else if (used[id]?.status === 'ACTIVE') meant[id] = become(id, used[id].rules);
     }
-    return segments;
+    return meant;
   };
-  users.forEach(become);
+  for (const [id, rules] of Object.entries(changed)) become(id, rules);
+  for (const user of users) become(user.id, user.rules);
   return after;
+}
+
+/**
+ * The segments that a change reaches through others, besides those that it changes itself.
+ * @param {Change} change
+ * @param {any[]} all
+ */
+function reachedBy({ segments = [], trait }, all) {
+  const own = segments.map(({ segment }) => segment.id);
+  const found =
+    trait === undefined ? own.flatMap((id) => usersOf(all, { segment: id })) : usersOf(all, { trait });
+  return [...new Set(found)].filter((one) => !own.includes(one.id));
 }
 
 /**
@@ -58,38 +73,36 @@ function rulesAfter({ segment, rules, trait, definition }, users) {
  */
 
 /**
- * The exact effect of a change, of the segment itself first, then of the segments that use it.
+ * The exact effect of a change, of the segments themselves first, then of those that use them.
  * @param {Change} change
  * @param {any[]} segments all of them
  * @param {AbortSignal} [signal]
  * @returns {Promise<Effect[]>}
  */
 export async function effectsOf(change, segments, signal) {
-  const users = usersOf(segments, { segment: change.segment?.id, trait: change.trait });
+  const users = reachedBy(change, segments);
   const after = rulesAfter(change, users);
-  const counted = users.filter((one) => one.status === 'ACTIVE');
-  const effects = ownEffect(change);
-  const own =
-    change.segment && effects.length === 0
-      ? [{ segment: change.segment, rules: change.rules ?? NOBODY }]
-      : [];
-  const asked = [...own, ...counted.map((segment) => ({ segment, rules: after[segment.id] }))];
-  for (const [index, { segment, rules }] of asked.entries()) {
+  const effects = [];
+  const asked = [];
+  for (const { segment, rules } of change.segments ?? []) {
+    if (segment.type === 'STATIC' && rules === undefined) effects.push(emptied(segment));
+    else asked.push(segment);
+  }
+  asked.push(...users.filter((one) => one.status === 'ACTIVE'));
+  for (const [index, segment] of asked.entries()) {
     if (index >= COUNTED) effects.push({ segment, reason: 'not counted' });
-    else effects.push(await effectOn(segment, rules, signal));
+    else effects.push(await effectOn(segment, after[segment.id], signal));
   }
   return effects;
 }
 
 /**
- * What happens to a list by itself: it has no rules to ask about.
- * @param {Change} change
- * @returns {Effect[]}
+ * What happens to a list that is to have no members: it has no rules to ask about.
+ * @returns {Effect}
  */
-function ownEffect({ segment, rules }) {
-  if (segment?.type !== 'STATIC' || rules !== undefined) return [];
+function emptied(segment) {
   const left = segment.status === 'ACTIVE' ? (segment.size ?? 0) : 0;
-  return [{ segment, result: { size: (segment.size ?? 0) - left, entered: 0, left } }];
+  return { segment, result: { size: (segment.size ?? 0) - left, entered: 0, left } };
 }
 
 async function effectOn(segment, rules, signal) {

@@ -8,8 +8,15 @@ export const today = () => new Date().toISOString().slice(0, 10);
 export async function saveAs(url, name) {
   const response = await reach(url, {}, true);
   if (!response.ok) throw new Problem(response.status, await response.json().catch(() => ({})));
+  saveBlob(await response.blob(), name);
+}
+
+/** Saves a text that was made here. */
+export const saveText = (text, type, name) => saveBlob(new Blob([text], { type }), name);
+
+function saveBlob(blob, name) {
   const link = document.createElement('a');
-  link.href = URL.createObjectURL(await response.blob());
+  link.href = URL.createObjectURL(blob);
   link.download = name;
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 60_000);

@@ -2,29 +2,17 @@
 import { useRef, useState } from './html.js';
 import { path, query, read } from './api.js';
 import { useStream } from './live.js';
+import { useLoad } from './load.js';
 
+const DAY = 86_400_000;
 const FRESH = 60_000;
-const AT_ONCE = 4;
-const kept = new Map();
-const waiting = [];
-let running = 0;
-
-function next() {
-  while (running < AT_ONCE && waiting.length > 0) {
-    running += 1;
-    waiting
-      .shift()()
-      .finally(() => {
-        running -= 1;
-        next();
-      });
-  }
-}
+/** As many as the server answers for at a time. */
+const AT_ONCE = 100;
 
 /** The sizes of a segment over so many milliseconds, from when they are known on: before that there is nothing to draw. */
 export async function sizesOver(span, segment, signal) {
-  const ask = (known) => {
-    const from = new Date(Math.max(Date.now() - span, new Date(known).getTime() || 0)).toISOString();
+  const ask = (since) => {
+    const from = new Date(Math.max(Date.now() - span, new Date(since).getTime() || 0)).toISOString();
     return read(path`/api/segments/${segment.id}/size` + query({ from }), signal);
   };
   const sizes = await ask(segment.createdAt);
@@ -32,20 +20,29 @@ export async function sizesOver(span, segment, signal) {
   return sizes.knownSince < segment.createdAt ? ask(sizes.knownSince) : sizes;
 }
 
-/** The sizes of the last day of a segment; undefined where the server keeps none. */
-export function sizesOfDay(segment) {
-  const known = kept.get(segment.id);
-  if (known && known.version === segment.version && Date.now() - known.at < FRESH) return known.sizes;
-  const sizes = new Promise((resolve) => {
-    waiting.push(() =>
-      sizesOver(86_400_000, segment)
-        .catch(() => undefined)
-        .then(resolve),
-    );
-  });
-  kept.set(segment.id, { at: Date.now(), version: segment.version, sizes });
-  next();
-  return sizes;
+/** From when on sizes say something: before that there is nothing to draw. */
+function known({ knownSince, points, growth }) {
+  return { growth, points: points.filter((point) => point.at >= knownSince) };
+}
+
+/**
+ * The sizes of the last day of some segments, by id, asked for together and again each minute; none where the server keeps
+ * none. `key` changes with the rules of the segments.
+ * @param {string[]} ids
+ * @param {string} key
+ */
+export function useSizesOfDay(ids, key) {
+  const load = async (signal) => {
+    const from = new Date(Date.now() - DAY).toISOString();
+    const found = {};
+    for (let at = 0; at < ids.length; at += AT_ONCE) {
+      const url = `/api/sizes${query({ segment: ids.slice(at, at + AT_ONCE), from })}`;
+      const { items } = await read(url, signal);
+      for (const one of items) found[one.segmentId] = known(one);
+    }
+    return found;
+  };
+  return useLoad(load, [ids, key], { every: FRESH, keep: true }).data ?? {};
 }
 
 /**

@@ -2,16 +2,16 @@
 import { createStore } from './store.js';
 
 export const toasts = createStore(
-  /** @type {{ id: number, text: string, bad?: boolean, href?: string, link?: string }[]} */ ([]),
+  /** @type {{ id: number, text: string, bad?: boolean, undo?: () => Promise<void> }[]} */ ([]),
 );
 let next = 1;
 
-/** @param {string} text @param {{bad?: boolean, href?: string, link?: string}} [options] */
+/** @param {string} text @param {{bad?: boolean, undo?: () => Promise<void>}} [options] `undo` takes back what is told */
 export function toast(text, options = {}) {
   const id = next;
   next += 1;
   toasts.set([...toasts.get().slice(-3), { id, text, ...options }]);
-  setTimeout(() => dismiss(id), options.bad ? 12_000 : 5_000);
+  setTimeout(() => dismiss(id), options.bad || options.undo ? 12_000 : 5_000);
 }
 
 export function dismiss(id) {

@@ -1,79 +1,63 @@
 // Every change that was made, by whom, and why.
 import { html, useState } from '../lib/html.js';
 import { query as toQuery, read } from '../lib/api.js';
-import { dateTime, relative } from '../lib/format.js';
 import { useLoad } from '../lib/load.js';
-import { setQuery } from '../lib/router.js';
-import { useTyped } from '../lib/typed.js';
+import { saveText, today } from '../lib/save.js';
+import { zone } from '../lib/settings.js';
+import { csvOf, ndjsonOf } from '../lib/table-file.js';
+import { toast, toastProblem } from '../lib/toast.js';
+import { instantOf } from '../lib/zones.js';
+import { Entry } from '../audit/entry.js';
+import { Filters } from '../audit/filters.js';
 import { Empty, Loading, ProblemBanner } from '../parts/feedback.js';
+import { Menu } from '../parts/menu.js';
 import { useTitle } from '../parts/shell.js';
 
-const ACTIONS = {
-  created: ['created', 'good'],
-  updated: ['edited', 'accent'],
-  activated: ['activated', 'good'],
-  deactivated: ['deactivated', 'warn'],
-  archived: ['archived', ''],
-  rolledBack: ['rolled back', 'warn'],
-  deleted: ['deleted', 'bad'],
-  membersReplaced: ['replaced the members of', 'accent'],
-  membersAdded: ['added members to', 'good'],
-  membersRemoved: ['removed members from', 'warn'],
-  erased: ['erased', 'bad'],
-  paused: ['paused', 'warn'],
-  resumed: ['resumed', 'good'],
-  secretRotated: ['gave a new secret to', 'accent'],
-};
-const KINDS = {
-  segment: 'Segments',
-  trait: 'Computed traits',
-  members: 'Members',
-  user: 'Users',
-  webhook: 'Webhooks',
-};
-const PLACES = { segment: '/segments/', members: '/segments/', trait: '/traits/', user: '/users/' };
 const PAGE = 50;
+const FILTERS = ['kind', 'action', 'author', 'id', 'from', 'to'];
+/** As many changes as one file takes. */
+const MOST = 20_000;
+const COLUMNS = ['at', 'author', 'action', 'kind', 'id', 'version', 'note', 'before', 'after'];
+
+/** The filter as the server takes it: days become instants of the zone that times are shown in. */
+function asked(filter) {
+  const start = (day) => (day ? instantOf(`${day}T00:00:00`, zone.get()) : undefined);
+  const next = (day) => new Date(Date.parse(`${day}T00:00:00Z`) + 86_400_000).toISOString().slice(0, 10);
+  return { ...filter, from: start(filter.from), to: filter.to ? start(next(filter.to)) : undefined };
+}
+
+/** So many changes that fit, newest first. */
+async function load(filter, most, limit, signal) {
+  const items = [];
+  let cursor;
+  do {
+    const answer = await read(`/api/audit${toQuery({ ...asked(filter), cursor, limit })}`, signal);
+    items.push(...answer.items);
+    cursor = answer.nextCursor;
+  } while (cursor && items.length < most);
+  return { items, more: Boolean(cursor) };
+}
+
+/** Saves every change that fits. */
+async function exportAll(filter, format) {
+  const { items, more } = await load(filter, MOST, 1000);
+  const plain = (value) => (value !== null && typeof value === 'object' ? JSON.stringify(value) : value);
+  const rows = items.map((one) => COLUMNS.map((column) => plain(one[column])));
+  const text = format === 'csv' ? csvOf(COLUMNS, rows) : ndjsonOf(items);
+  saveText(text, format === 'csv' ? 'text/csv' : 'application/x-ndjson', `audit-${today()}.${format}`);
+  if (more) toast('The file has the newest changes; choose fewer days for the others.');
+}
 
 export function AuditPage({ query }) {
   useTitle('Audit');
-  const filter = {
-    kind: query.get('kind'),
-    id: query.get('id'),
-    author: query.get('author'),
-    action: query.get('action'),
-  };
+  const filter = Object.fromEntries(FILTERS.map((name) => [name, query.get(name)]));
   const [pages, setPages] = useState(1);
-  const load = async (signal) => {
-    const items = [];
-    let cursor;
-    for (let page = 0; page < pages; page += 1) {
-      const answer = await read(`/api/audit${toQuery({ ...filter, cursor, limit: PAGE })}`, signal);
-      items.push(...answer.items);
-      cursor = answer.nextCursor;
-      if (!cursor) break;
-    }
-    return { items, more: Boolean(cursor) };
-  };
-  const { data, problem, reload } = useLoad(load, [filter, pages], { every: 4000, keep: true });
-  const pick = (member, label, options) =>
-    html`
-      <select
-        class="select"
-        aria-label=${label}
-        value=${filter[member] ?? ''}
-        onChange=${(event) => setQuery({ [member]: event.target.value })}
-      >
-        <option value="">${label}</option>
-        ${options.map(([value, text]) => html`<option value=${value}>${text}</option>`)}
-      </select>
-    `;
-  const text = (member, label) => html`
-    <${FilterText}
-      label=${label}
-      value=${filter[member] ?? ''}
-      onChange=${(value) => setQuery({ [member]: value })}
-    />
-  `;
+  const { data, problem, reload } = useLoad(
+    (signal) => load(filter, pages * PAGE, PAGE, signal),
+    [filter, pages],
+    { every: 4000, keep: true },
+  );
+  const save = (format) => () => exportAll(filter, format).catch(toastProblem);
   return html`
     <div class="page">
       <header class="page-head">
@@ -84,73 +68,25 @@ export function AuditPage({ query }) {
             Nothing is ever taken out.
           </p>
         </div>
+        <div class="actions">
+          <${Menu}
+            label="Export"
+            text="Export"
+            icon="import"
+            items=${[
+              { text: 'CSV', run: save('csv') },
+              { text: 'NDJSON', run: save('ndjson') },
+            ]}
+            quiet=${false}
+          />
+        </div>
       </header>
-      <div class="toolbar">
-        ${pick('kind', 'Everything', Object.entries(KINDS))}
-        ${pick(
-          'action',
-          'Every action',
-          Object.entries(ACTIONS).map(([value, [name]]) => [value, name]),
-        )}
-        ${text('author', 'Author')}
-        ${text('id', 'Id')}
-        ${Object.values(filter).some(Boolean) &&
-        html`
-          <button
-            type="button"
-            class="button quiet small"
-            onClick=${() => setQuery({ kind: '', id: '', author: '', action: '' })}
-          >
-            Clear
-          </button>
-        `}
-      </div>
+      <${Filters} filter=${filter} />
       ${problem?.isMissingPath
         ? html`<${Empty} icon="audit" title="No audit log here">This server keeps none.<//>`
         : html`<${ProblemBanner} problem=${problem} retry=${reload} />`}
       ${!data && !problem && html`<${Loading} lines=${6} />`}
-      ${data?.items.length === 0 &&
-      html`
-        <${Empty} icon="audit" title="Nothing was changed yet">Changes show here the moment they are made.<//>
-      `}
-      ${data?.items.length > 0 &&
-      html`
-        <div class="table-wrap">
-          <table>
-            <thead>
-              <tr>
-                <th scope="col">When</th>
-                <th scope="col">Who</th>
-                <th scope="col">What</th>
-                <th scope="col" class="narrow-hide">Note</th>
-              </tr>
-            </thead>
-            <tbody>
-              ${data.items.map(
-                (one) => html`
-                  <tr key=${one.sequence}>
-                    <td class="nowrap muted">
-                      <time datetime=${one.at} title=${dateTime(one.at)}>${relative(one.at)}</time>
-                    </td>
-                    <td>${one.author}</td>
-                    <td>
-                      <span class="badge plain ${ACTIONS[one.action]?.[1] ?? ''}">
-                        ${ACTIONS[one.action]?.[0] ?? one.action}
-                      </span>${' '}
-                      <span class="muted">${one.kind === 'members' ? 'list' : one.kind}</span>${' '}
-                      <${Subject} entry=${one} />
-                      ${one.version ? html`${' '}<span class="muted small">v${one.version}</span>` : ''}
-                      ${changedMembers(one)}
-                      ${one.note && html`<div class="narrow-only small soft">${one.note}</div>`}
-                    </td>
-                    <td class="narrow-hide soft">${one.note ?? ''}</td>
-                  </tr>
-                `,
-              )}
-            </tbody>
-          </table>
-        </div>
-      `}
+      ${data && html`<${Entries} items=${data.items} isFiltered=${Object.values(filter).some(Boolean)} />`}
       ${data?.more &&
       html`
         <div class="row">
@@ -161,52 +97,28 @@ export function AuditPage({ query }) {
   `;
 }
 
-/** A text that is looked for: spaces around it say nothing, but stay while it is typed. */
-function FilterText({ label, value, onChange }) {
-  const field = useTyped({
-    value,
-    write: (text) => text,
-    read: (text) => ({ value: text.trim() }),
-    onChange,
-  });
+function Entries({ items, isFiltered }) {
+  if (items.length === 0)
+    return isFiltered
+      ? html`<${Empty} icon="search" title="No change fits">Other days or words may.<//>`
+      : html`
+          <${Empty} icon="audit" title="Nothing was changed yet">
+            Changes show here the moment they are made.
+          <//>
+        `;
   return html`
-    <input
-      class="input filter-text"
-      aria-label=${label}
-      placeholder=${label}
-      value=${field.text}
-      onInput=${(event) => field.type(event.target.value)}
-      onBlur=${field.leave}
-    />
+    <div class="table-wrap">
+      <table>
+        <thead>
+          <tr>
+            <th scope="col">When</th>
+            <th scope="col">Who</th>
+            <th scope="col">What</th>
+            <th scope="col" class="narrow-hide">Note</th>
+          </tr>
+        </thead>
+        <tbody>${items.map((one) => html`<${Entry} key=${one.sequence} entry=${one} />`)}</tbody>
+      </table>
+    </div>
   `;
-}
-
-/** What it was done to, with a way there where it still is. */
-function Subject({ entry: { action, kind, id, before, after } }) {
-  const hook = after ?? before;
-  if (kind === 'webhook') {
-    const [segment] = hook?.segments ?? [];
-    const name = hook?.url ?? id;
-    return segment && segment !== '*' && after
-      ? html`<a class="mono" href="/segments/${encodeURIComponent(segment)}/webhooks">${name}</a>`
-      : html`<strong class="mono">${name}</strong>`;
-  }
-  if (action === 'deleted' || action === 'erased')
-    return html`<strong title=${id}>${id.length > 40 ? `${id.slice(0, 20)}…` : id}</strong>`;
-  return html`<a href="${PLACES[kind]}${encodeURIComponent(id)}">${id}</a>`;
-}
-
-const OF_EVERY_CHANGE = ['version', 'updatedAt'];
-
-/** Which members of it are other than before, where the log says what it was and is. */
-function changedMembers({ before, after }) {
-  if (!before || !after) return '';
-  const members = [...new Set([...Object.keys(before), ...Object.keys(after)])].filter(
-    (name) => !OF_EVERY_CHANGE.includes(name) && JSON.stringify(before[name]) !== JSON.stringify(after[name]),
-  );
-  const say = (value) =>
-    value === undefined ? 'nothing' : Array.isArray(value) ? value.join(', ') : String(value);
-  return members.map(
-    (name) => html`<div class="small soft">${name}: ${say(before[name])} → ${say(after[name])}</div>`,
-  );
 }

@@ -16,6 +16,7 @@ import { confirmEffect } from '../parts/effect-dialog.js';
 import { Icon } from '../parts/icon.js';
 import { Loading, ProblemBanner, StateBadge } from '../parts/feedback.js';
 import { useTitle } from '../parts/shell.js';
+import { undoEdit } from '../segment/acts.js';
 import { ConflictDialog } from '../builder/conflict-dialog.js';
 import { DetailsForm } from '../builder/details-form.js';
 import { EMPTY, bodyOf, create, fieldsOf, save } from '../builder/draft.js';
@@ -59,7 +60,7 @@ async function mayMoveOthers(segment, rules, over) {
     title: `Change “${segment.name}”, which ${users.length === 1 ? 'another segment uses' : 'others use'}?`,
     text: 'The change takes effect in all of them at once.',
     confirm: 'Save changes',
-    change: { segment, rules },
+    change: { segments: [{ segment, rules }] },
   });
   return answer !== undefined;
 }
@@ -94,7 +95,13 @@ function useSave({ segment, etag, fields, rules, note, isReady, onSaved }) {
 
 /** Goes on after a save: to the segment, or to the import of a new list. */
 function goOn(saved, isEdit) {
-  toast(isEdit ? `Saved “${saved.name}” as version ${saved.version}.` : `Created “${saved.name}”.`);
+  if (isEdit) {
+    const undo = async () => {
+      await undoEdit(saved.id, saved.version - 1)();
+      navigate(path`/segments/${saved.id}`);
+    };
+    toast(`Saved “${saved.name}” as version ${saved.version}.`, saved.type === 'STATIC' ? {} : { undo });
+  } else toast(`Created “${saved.name}”.`);
   const id = encodeURIComponent(saved.id);
   const isNewList = saved.type === 'STATIC' && !isEdit;
   navigate(isNewList ? `/imports?segment=${id}` : `/segments/${id}`, { force: true });

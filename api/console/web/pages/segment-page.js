@@ -4,7 +4,7 @@ import { ask, path, read } from '../lib/api.js';
 import { count, dateMinute, dateTime, relative, signed } from '../lib/format.js';
 import { useLoad } from '../lib/load.js';
 import { useSizes } from '../lib/sizes.js';
-import { Loading, ProblemBanner, StateBadge } from '../parts/feedback.js';
+import { Fault, Loading, ProblemBanner, StateBadge } from '../parts/feedback.js';
 import { Icon } from '../parts/icon.js';
 import { useTitle } from '../parts/shell.js';
 import { Actions } from '../segment/actions.js';
@@ -97,12 +97,7 @@ function Banners({ segment }) {
         <${Icon} name="warn" />
         <div class="body">
           <strong>A newer version was stored by other ways and does not run.</strong> The version before is in
-          force.
-          <ul>
-            ${segment.faults.map(
-              (fault) => html`<li><code>${fault.pointer || '/'}</code> ${fault.message}</li>`,
-            )}
-          </ul>
+          force.<ul>${segment.faults.map((fault) => html`<li><${Fault} ...${fault} /></li>`)}</ul>
         </div>
       </div>
     `}

@@ -1,52 +1,73 @@
 // All segments: what they are, how large, how they move.
 import { html, useEffect, useState } from '../lib/html.js';
-import { query as toQuery, read } from '../lib/api.js';
-import { count, relative, signed } from '../lib/format.js';
+import { allSegments } from '../lib/effects.js';
 import { useLoad } from '../lib/load.js';
-import { navigate, setQuery } from '../lib/router.js';
-import { sizesOfDay, useSizes } from '../lib/sizes.js';
-import { Sparkline } from '../parts/chart.js';
-import { Empty, Loading, ProblemBanner, StateBadge } from '../parts/feedback.js';
+import { navigate } from '../lib/router.js';
+import { useSizes, useSizesOfDay } from '../lib/sizes.js';
+import { sorted } from '../lib/sort.js';
+import { hasWords, wordsOf } from '../lib/words.js';
+import { Empty, Loading, ProblemBanner } from '../parts/feedback.js';
 import { Icon } from '../parts/icon.js';
 import { useTitle } from '../parts/shell.js';
+import { BulkBar } from '../segments/bulk-bar.js';
+import { COLUMNS, SegmentTable } from '../segments/table.js';
+import { Toolbar } from '../segments/toolbar.js';
 
-const STATES = { '': 'All', ACTIVE: 'Active', DRAFT: 'Drafts', INACTIVE: 'Inactive', ARCHIVED: 'Archived' };
 const EVERY = 5000; // milliseconds, where sizes are not told
+const SHOWN = 100;
+const FILTERS = ['q', 'status', 'type', 'owner', 'tag'];
 
-export function SegmentsPage({ query }) {
-  useTitle('Segments');
-  const [text, setText] = useState(query.get('q') ?? '');
-  const filter = {
-    q: query.get('q'),
-    status: query.get('status'),
-    type: query.get('type'),
-    tag: query.get('tag'),
-  };
-  const [pages, setPages] = useState(1);
-  const load = async (signal) => {
-    const items = [];
-    let cursor;
-    for (let page = 0; page < pages; page += 1) {
-      const answer = await read(`/api/segments${toQuery({ ...filter, cursor, limit: 100 })}`, signal);
-      items.push(...answer.items);
-      cursor = answer.nextCursor;
-      if (!cursor) break;
-    }
-    return { items, more: Boolean(cursor) };
-  };
+/** Whether a segment is among those that are asked for. */
+function fits(segment, { q, status, type, owner, tag }) {
+  return (
+    (!status || segment.status === status) &&
+    (!type || segment.type === type) &&
+    (!owner || segment.owner === owner) &&
+    (!tag || (segment.tags ?? []).includes(tag)) &&
+    hasWords(wordsOf(q ?? ''), [
+      segment.name,
+      segment.id,
+      segment.owner,
+      segment.description,
+      ...(segment.tags ?? []),
+    ])
+  );
+}
+
+/** All segments with their sizes of now and of the last day. */
+function useSegments() {
   const [isAbsent, setAbsent] = useState(false);
-  const { data, problem, reload } = useLoad(load, [filter, pages], {
+  const { data, problem, reload } = useLoad(allSegments, [], {
     every: isAbsent ? EVERY : undefined,
     keep: true,
   });
   const live = useSizes(undefined, reload);
   useEffect(() => setAbsent(live.isAbsent), [live.isAbsent]);
-  useEffect(() => {
-    const timer = setTimeout(() => setQuery({ q: text.trim() }), 200);
-    return () => clearTimeout(timer);
-  }, [text]);
-  const isFiltered = Object.values(filter).some(Boolean);
+  return { all: data, problem, reload, live: live.sizes };
+}
 
+export function SegmentsPage({ query }) {
+  useTitle('Segments');
+  const { all, problem, reload, live } = useSegments();
+  const [most, setMost] = useState(SHOWN);
+  const [chosen, setChosen] = useState(() => new Set());
+  /** @type {any} */
+  const filter = Object.fromEntries(FILTERS.map((name) => [name, query.get(name)]));
+  const sort = query.get('sort') ?? '';
+  const found = (all ?? []).filter((one) => fits(one, filter));
+  // Who asks for the order of growth asks for the growth of all.
+  const wanted = sort.endsWith('day') ? found : sorted(found, sort, COLUMNS).slice(0, most);
+  const ids = wanted.map((one) => one.id);
+  const sizes = useSizesOfDay(ids, wanted.map((one) => one.version).join());
+  const segments = found.map((one) => ({
+    ...one,
+    size: live[one.id] ?? one.size,
+    // The growth of the server leaves out what edits did; sizes of now do not.
+    growth: sizes[one.id]?.growth?.day?.net,
+  }));
+  const shown = sorted(segments, sort, COLUMNS).slice(0, most);
+  const owners = [...new Set((all ?? []).map((one) => one.owner).filter(Boolean))].sort();
+  const picked = segments.filter((one) => chosen.has(one.id));
   return html`
     <div class="page">
       <header class="page-head">
@@ -55,181 +76,57 @@ export function SegmentsPage({ query }) {
           <a class="button primary" href="/segments/new"><${Icon} name="plus" />New segment</a>
         </div>
       </header>
-      <div class="toolbar">
-        <div class="search">
-          <${Icon} name="search" />
-          <input
-            class="input"
-            type="search"
-            aria-label="Search segments"
-            placeholder="Search name, id, tag, owner"
-            value=${text}
-            onInput=${(event) => setText(event.target.value)}
-          />
-        </div>
-        <div class="segmented" role="group" aria-label="State">
-          ${Object.entries(STATES).map(
-            ([state, name]) =>
-              html`
-                <button
-                  type="button"
-                  aria-pressed=${String((filter.status ?? '') === state)}
-                  onClick=${() => setQuery({ status: state })}
-                >
-                  ${name}
-                </button>
-              `,
-          )}
-        </div>
-        <select
-          class="select"
-          aria-label="Kind"
-          value=${filter.type ?? ''}
-          onChange=${(event) => setQuery({ type: event.target.value })}
-        >
-          <option value="">Every kind</option>
-          <option value="DYNAMIC">By rules</option>
-          <option value="STATIC">Static lists</option>
-        </select>
-        ${filter.tag &&
-        html`
-          <button type="button" class="button small" onClick=${() => setQuery({ tag: '' })}>
-            Tag: ${filter.tag} <${Icon} name="close" />
-          </button>
-        `}
-      </div>
+      <${Toolbar} filter=${filter} owners=${owners} query=${query} />
       <${ProblemBanner} problem=${problem} retry=${reload} />
-      ${!data && !problem && html`<${Loading} lines=${6} />`}
-      ${data &&
-      data.items.length === 0 &&
-      (isFiltered
-        ? html`
-            <${Empty}
-              icon="search"
-              title="No segment fits"
-              action=${html`
-                <button
-                  type="button"
-                  class="button"
-                  onClick=${() => {
-                    setText('');
-                    navigate('/segments');
-                  }}
-                >
-                  Show all
-                </button>
-              `}
-            >
-              Another word or state may.
-            <//>
-          `
-        : html`
-            <${Empty}
-              icon="segments"
-              title="The first segment is a minute away"
-              action=${html`
-                <a class="button primary" href="/segments/new">New segment</a>
-                <a class="button" href="/docs">Send events over the API</a>
-              `}
-            >
-              Describe who you mean by what they did or who they are; you see at once how many that is, before
-              anything is saved.
-            <//>
-          `)}
-      ${data?.items.length > 0 &&
+      ${!all && !problem && html`<${Loading} lines=${6} />`}
+      ${picked.length > 0 &&
+      html`<${BulkBar} chosen=${picked} onClear=${() => setChosen(new Set())} reload=${reload} />`}
+      ${all && found.length === 0 && html`<${Nothing} isFiltered=${FILTERS.some((name) => filter[name])} />`}
+      ${shown.length > 0 &&
       html`
-        <div class="table-wrap">
-          <table>
-            <thead>
-              <tr>
-                <th scope="col">Segment</th>
-                <th scope="col" class="end">Size</th>
-                <th scope="col" class="narrow-hide">Last day</th>
-                <th scope="col" class="narrow-hide">State</th>
-                <th scope="col" class="narrow-hide">Changed</th>
-              </tr>
-            </thead>
-            <tbody>
-              ${data.items.map(
-                (segment) =>
-                  html`
-                    <${Line}
-                      key=${segment.id}
-                      segment=${{ ...segment, size: live.sizes[segment.id] ?? segment.size }}
-                    />
-                  `,
-              )}
-            </tbody>
-          </table>
-        </div>
+        <${SegmentTable}
+          segments=${shown}
+          sort=${sort}
+          sizes=${sizes}
+          chosen=${chosen}
+          onChoose=${(next) => setChosen(new Set(next))}
+        />
       `}
-      ${data?.more &&
+      ${found.length > most &&
       html`
         <div class="row">
-          <button type="button" class="button" onClick=${() => setPages(pages + 1)}>Show more</button>
+          <button type="button" class="button" onClick=${() => setMost(most + SHOWN)}>Show more</button>
         </div>
       `}
     </div>
   `;
 }
 
-function Line({ segment }) {
-  const [sizes, setSizes] = useState(undefined);
-  const to = `/segments/${encodeURIComponent(segment.id)}`;
-  useEffect(() => {
-    let isGone = false;
-    const ask = () => sizesOfDay(segment).then((found) => isGone || setSizes(found));
-    ask();
-    const timer = setInterval(ask, 60_000);
-    return () => {
-      isGone = true;
-      clearInterval(timer);
-    };
-  }, [segment.id, segment.version]);
-  const points = sizes?.points ?? [];
-  // The growth of the server leaves out what edits did; sizes of now do not.
-  const change = sizes?.growth?.day?.net;
-  const open = (event) =>
-    !event.target.closest('a, button') && window.getSelection()?.isCollapsed && navigate(to);
+/** No segment fits, or there is none yet. */
+function Nothing({ isFiltered }) {
+  if (isFiltered)
+    return html`
+      <${Empty}
+        icon="search"
+        title="No segment fits"
+        action=${html`
+          <button type="button" class="button" onClick=${() => navigate('/segments')}>Show all</button>
+        `}
+      >
+        Another word or state may.
+      <//>
+    `;
   return html`
-    <tr class="link" onClick=${open}>
-      <td>
-        <a class="title" href=${to}>${segment.name}</a>
-        <div class="under">
-          <span>${segment.id}</span>
-          ${segment.type === 'STATIC' && html`<span class="tag">static list</span>`}
-          ${segment.status !== 'ACTIVE' &&
-          html`<span class="narrow-only"><${StateBadge} state=${segment.status} /></span>`}
-          ${(segment.tags ?? []).map(
-            (tag) =>
-              html`
-                <button
-                  type="button"
-                  class="tag tag-button"
-                  aria-label="Only with the tag ${tag}"
-                  onClick=${() => setQuery({ tag })}
-                >
-                  ${tag}
-                </button>
-              `,
-          )}
-          ${segment.faults?.length > 0 && html`<span class="badge bad">Newer version is faulty</span>`}
-          ${segment.effective === false &&
-          segment.status === 'ACTIVE' &&
-          html`<span class="badge accent">Computing</span>`}
-        </div>
-      </td>
-      <td class="end number">
-        <strong>${count(segment.size)}</strong>
-        ${change !== undefined &&
-        html`<div class="small ${change > 0 ? 'up' : change < 0 ? 'down' : 'muted'}">${signed(change)}</div>`}
-      </td>
-      <td class="narrow-hide"><${Sparkline} points=${points} /></td>
-      <td class="narrow-hide"><${StateBadge} state=${segment.status} /></td>
-      <td class="narrow-hide muted nowrap">
-        <time datetime=${segment.updatedAt} title=${segment.updatedAt}>${relative(segment.updatedAt)}</time>
-        ${segment.updatedBy && html`<div class="small">${segment.updatedBy}</div>`}
-      </td>
-    </tr>
+    <${Empty}
+      icon="segments"
+      title="The first segment is a minute away"
+      action=${html`
+        <a class="button primary" href="/segments/new">New segment</a>
+        <a class="button" href="/docs">Send events over the API</a>
+      `}
+    >
+      Describe who you mean by what they did or who they are; you see at once how many that is, before
+      anything is saved.
+    <//>
   `;
 }

@@ -20,7 +20,7 @@ export function Dialog({ title, wide, onClose, children, foot }) {
       onClick=${(event) => event.target === element.current && onClose()}
     >
       <div class="dialog-body"><h2>${title}</h2>${children}</div>
-      <div class="dialog-foot">${foot}</div>
+      ${foot && html`<div class="dialog-foot">${foot}</div>`}
     </dialog>
   `;
 }

@@ -1,5 +1,6 @@
 // What a page shows while it loads, when it failed and when there is nothing.
 import { html } from '../lib/html.js';
+import { placeOf } from '../lib/places.js';
 import { Icon } from './icon.js';
 
 /** A failure in the server's own words, with a way to ask again. */
@@ -19,16 +20,18 @@ export function ProblemBanner({ problem, retry }) {
         ${problem.errors?.length !== 1 && html`<div>${problem.message}</div>`}
         ${problem.errors?.length > 0 &&
         html`
-          <ul class="small">
-            ${problem.errors.map(
-              (fault) => html`<li><code>${fault.pointer || '/'}</code> ${fault.message}</li>`,
-            )}
-          </ul>
+          <ul class="small">${problem.errors.map((fault) => html`<li><${Fault} ...${fault} /></li>`)}</ul>
         `}
       </div>
       ${retry && html`<button class="button small" type="button" onClick=${retry}>Try again</button>`}
     </div>
   `;
+}
+
+/** A fault with the field that it is in. */
+export function Fault({ pointer, message }) {
+  const place = placeOf(pointer);
+  return html`${place && html`<strong>${place}:</strong>${' '}`}${message}`;
 }
 
 export function Loading({ lines = 4 }) {

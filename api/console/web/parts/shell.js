@@ -3,9 +3,13 @@ import { html, useEffect, useState } from '../lib/html.js';
 import { author, connection } from '../lib/api.js';
 import { ZONES, chooseZone, zone } from '../lib/settings.js';
 import { useStore } from '../lib/store.js';
-import { dismiss, toasts } from '../lib/toast.js';
+import { dismiss, toast, toastProblem, toasts } from '../lib/toast.js';
 import { Dialog } from './dialog.js';
 import { Icon } from './icon.js';
+import { Palette } from './palette.js';
+
+/** The icon by the address that the page gives it, which the browser has already. */
+const ICON = /** @type {HTMLLinkElement} */ (document.querySelector('link[rel="icon"]')).href;
 
 const PLACES = [
   ['/segments', 'segments', 'Segments'],
@@ -121,6 +125,17 @@ function Connection() {
   `;
 }
 
+/** Takes back what a message tells. */
+async function undo(one) {
+  dismiss(one.id);
+  try {
+    await one.undo();
+    toast('It is undone.');
+  } catch (problem) {
+    toastProblem(problem);
+  }
+}
+
 function Toasts() {
   const all = useStore(toasts);
   return html`
@@ -129,7 +144,8 @@ function Toasts() {
         (one) => html`
           <div class="toast ${one.bad ? 'bad' : ''}" key=${one.id}>
             <${Icon} name=${one.bad ? 'warn' : 'check'} />
-            <div class="body">${one.text} ${one.href && html`<a href=${one.href}>${one.link}</a>`}</div>
+            <div class="body">${one.text}</div>
+            ${one.undo && html`<button type="button" class="act" onClick=${() => undo(one)}>Undo</button>`}
             <button type="button" aria-label="Dismiss" onClick=${() => dismiss(one.id)}>
               <${Icon} name="close" />
             </button>
@@ -140,15 +156,43 @@ function Toasts() {
   `;
 }
 
+/** The search over everything, and the key that opens it. */
+function Search() {
+  const [isOpen, setOpen] = useState(false);
+  useEffect(() => {
+    const onKey = (event) => {
+      if (!(event.ctrlKey || event.metaKey) || event.key.toLowerCase() !== 'k') return;
+      event.preventDefault();
+      setOpen(true);
+    };
+    document.addEventListener('keydown', onKey);
+    return () => document.removeEventListener('keydown', onKey);
+  }, []);
+  const close = () => setOpen(false);
+  const pages = PLACES.map(([to, icon, name]) => ({ to, icon, name, hint: 'page' }));
+  return html`
+    <button
+      type="button"
+      class="button search-button"
+      aria-label="Search Ctrl K"
+      onClick=${() => setOpen(true)}
+    >
+      <${Icon} name="search" />
+      <span class="word">Search</span>${' '}
+      <kbd class="wide-only">Ctrl K</kbd>
+    </button>
+    ${isOpen &&
+    html`<${Dialog} title="Search" wide onClose=${close}><${Palette} pages=${pages} onClose=${close} /><//>`}
+  `;
+}
+
 export function Shell({ path, children }) {
   return html`
     <div class="shell">
       <a class="skip" href="#main">Skip to content</a>
       <header class="side">
-        <a class="brand" href="/segments">
-          <img src="/console/icon.svg" alt="" />
-          <span>Audience Manager</span>
-        </a>
+        <a class="brand" href="/segments"><img src=${ICON} alt="" /><span>Audience Manager</span></a>
+        <${Search} />
         <nav aria-label="Main">
           ${PLACES.map(
             ([to, icon, text]) =>

@@ -104,7 +104,7 @@ export function windowText(within) {
     case 'last':
       return ` in the last ${durationText(within.last ?? within)}`;
     case 'ago':
-      return ` from ${durationText(within.ago[0])} to ${durationText(within.ago[1])} ago`;
+      return ` between ${durationText(within.ago[0])} and ${durationText(within.ago[1])} ago`;
     case 'fixed':
       return `${within.from === undefined ? '' : ` from ${within.from}`}${within.to === undefined ? '' : ` to ${within.to}`}`;
     default:

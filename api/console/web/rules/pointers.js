@@ -1,4 +1,4 @@
-// Where a fault belongs: JSON pointers of nodes, and the faults at them.
+// Where things belong in rules: JSON pointers of nodes, the faults at them, and the nodes at pointers.
 
 /** The pointer of a child by its place. */
 export const below = (pointer, ...parts) => [pointer, ...parts].join('/');
@@ -22,4 +22,31 @@ export function rulesFaults(errors) {
   return errors
     .filter((fault) => fault.pointer === '/rules' || fault.pointer?.startsWith('/rules/'))
     .map((fault) => ({ ...fault, pointer: fault.pointer.slice('/rules'.length) }));
+}
+
+const unescaped = (part) => part.replaceAll('~1', '/').replaceAll('~0', '~');
+const partsOf = (pointer) => pointer.split('/').slice(1).map(unescaped);
+
+/** What stands at a pointer, or nothing. */
+export function valueAt(json, pointer) {
+  return partsOf(pointer).reduce(
+    (at, part) => (at !== null && typeof at === 'object' && Object.hasOwn(at, part) ? at[part] : undefined),
+    json,
+  );
+}
+
+const NODES = ['conditions', 'criteria', 'field', 'event', 'sequence', 'segment', 'rank', 'sample'];
+const isNode = (value) =>
+  value !== null && typeof value === 'object' && NODES.some((member) => Object.hasOwn(value, member));
+
+/** The innermost condition around a pointer that reads as a sentence of its own: a filter or a step does not. */
+export function nodeAround(rules, pointer) {
+  let at = rules;
+  let found = isNode(rules) ? rules : undefined;
+  for (const part of partsOf(pointer)) {
+    if (['where', 'sequence', 'rank'].includes(part)) break;
+    at = at?.[part];
+    if (isNode(at)) found = at;
+  }
+  return found;
 }

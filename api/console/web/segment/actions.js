@@ -1,6 +1,5 @@
 // What can be done with a segment. Acts that move members say whom before they are done.
 import { html, useState } from '../lib/html.js';
-import { ask, path } from '../lib/api.js';
 import { plural } from '../lib/format.js';
 import { navigate } from '../lib/router.js';
 import { toast, toastProblem } from '../lib/toast.js';
@@ -8,6 +7,7 @@ import { confirm } from '../parts/dialog.js';
 import { confirmEffect } from '../parts/effect-dialog.js';
 import { Icon } from '../parts/icon.js';
 import { Menu } from '../parts/menu.js';
+import { perform, undoOf } from './acts.js';
 
 const DONE = {
   revive: 'is back; it is inactive until it is activated',
@@ -17,20 +17,13 @@ const DONE = {
   delete: 'is deleted',
 };
 
-/** Does an act; the body carries the note. */
-function perform(action, segment, etag, note) {
-  const base = path`/api/segments/${segment.id}`;
-  const body = note ? { body: { note } } : {};
-  if (action === 'delete') return ask('DELETE', base, { etag });
-  if (action === 'revive')
-    return ask('POST', `${base}/rollback`, { etag, body: { version: segment.version } });
-  return ask('POST', `${base}/${action}`, { etag, ...body });
-}
+const KEEP = 'To keep it in the list, archive it instead.';
+const LOST = 'This cannot be undone; to keep it, archive it instead.';
 
 /** What is asked before an act; nothing for one that moves nobody. */
 function questionOf(action, segment) {
   const name = `“${segment.name}”`;
-  const nobody = { segment };
+  const nobody = { segments: [{ segment }] };
   switch (action) {
     case 'archive':
       return confirmEffect({
@@ -56,12 +49,12 @@ function questionOf(action, segment) {
         text: 'Whoever meets its rules enters it, and follows them from then on.',
         confirm: 'Activate',
         note: true,
-        change: { segment, rules: segment.rules },
+        change: { segments: [{ segment, rules: segment.rules }] },
       });
     case 'delete':
       return confirm({
         title: `Delete ${name}?`,
-        text: `Its ${plural(segment.size ?? 0, 'member')} leave it. This cannot be undone; to keep it, archive it instead.`,
+        text: `Its ${plural(segment.size ?? 0, 'member')} leave it. ${hasUndo(action, segment) ? KEEP : LOST}`,
         confirm: 'Delete',
         danger: true,
       });
@@ -84,6 +77,10 @@ function menuItems(segment, act) {
   ].filter((item) => item !== false);
 }
 
+/** Whether an act can be taken back: the members of a deleted list are gone. */
+const hasUndo = (action, segment) =>
+  action !== 'revive' && !(action === 'delete' && segment.type === 'STATIC');
+
 const MAIN = {
   ACTIVE: ['deactivate', 'pause', 'Deactivate', ''],
   ARCHIVED: ['revive', 'undo', 'Bring back', 'primary'],
@@ -98,7 +95,11 @@ export function Actions({ segment, etag, reload }) {
     setBusy(true);
     try {
       await perform(action, segment, etag, answer.note);
-      toast(`“${segment.name}” ${DONE[action]}.`);
+      const undo = async () => {
+        await undoOf(action, segment)();
+        reload();
+      };
+      toast(`“${segment.name}” ${DONE[action]}.`, hasUndo(action, segment) ? { undo } : {});
       if (action === 'delete') navigate('/segments');
       else reload();
     } catch (problem) {

@@ -1,11 +1,12 @@
 // Every version with who, when and why; what differs between two; and the way back to one.
 import { html, useState } from '../lib/html.js';
 import { ask, path, read } from '../lib/api.js';
-import { dateTime, plain, relative } from '../lib/format.js';
+import { dateTime, relative } from '../lib/format.js';
 import { useLoad } from '../lib/load.js';
 import { toast, toastProblem } from '../lib/toast.js';
 import { describe } from '../rules/describe.js';
 import { confirm } from '../parts/dialog.js';
+import { Diff } from '../parts/diff.js';
 import { confirmEffect } from '../parts/effect-dialog.js';
 import { Loading, NotOffered, ProblemBanner } from '../parts/feedback.js';
 
@@ -93,7 +94,7 @@ function askRollback(segment, one) {
     note: true,
   };
   if (!one.rules || segment.status !== 'ACTIVE') return confirm(question);
-  return confirmEffect({ ...question, change: { segment, rules: one.rules } });
+  return confirmEffect({ ...question, change: { segments: [{ segment, rules: one.rules }] } });
 }
 
 function VersionChoice({ label, value, versions, onChange }) {
@@ -141,41 +142,5 @@ function Version({ version: one, isInForce, isShown, onChanges, onRollback }) {
       ${one.note && html`<p class="note">“${one.note}”</p>`}
       ${one.rules && html`<p class="small soft clamp">${describe(one.rules)}</p>`}
     </li>
-  `;
-}
-
-const WORDS = { added: 'Added', removed: 'Removed', changed: 'Changed' };
-
-/** A value of a difference: a node in words with its JSON, anything else as it is. */
-function Value({ value, tone }) {
-  const isNode = value !== null && typeof value === 'object' && !Array.isArray(value);
-  const words = isNode ? describe(value) : undefined;
-  return html`<div class=${tone}>${tone === 'before' ? '− ' : '+ '}${words ?? plain(value)}</div>`;
-}
-
-function Diff({ id, from, to }) {
-  const { data, problem } = useLoad(
-    (signal) => read(path`/api/segments/${id}/versions/${from}/diff/${to}`, signal),
-    [id, from, to],
-  );
-  if (problem?.isMissingPath) return html`<${NotOffered} what="A comparison" />`;
-  if (problem) return html`<${ProblemBanner} problem=${problem} />`;
-  if (!data) return html`<${Loading} lines=${2} />`;
-  if (data.changes.length === 0) return html`<p class="muted">These two say the same.</p>`;
-  return html`
-    <ul class="diff">
-      ${data.changes.map(
-        (change) => html`
-          <li>
-            <div class="spread">
-              <strong>${WORDS[change.change] ?? change.change}</strong>
-              <code class="muted">${change.pointer || '/'}</code>
-            </div>
-            ${change.before !== undefined && html`<${Value} value=${change.before} tone="before" />`}
-            ${change.after !== undefined && html`<${Value} value=${change.after} tone="after" />`}
-          </li>
-        `,
-      )}
-    </ul>
   `;
 }

@@ -6,6 +6,8 @@ import { useLoad } from '../lib/load.js';
 import { zone } from '../lib/settings.js';
 import { useStore } from '../lib/store.js';
 import { fieldOf, instantOf } from '../lib/zones.js';
+import { describe } from '../rules/describe.js';
+import { valueAt } from '../rules/pointers.js';
 import { Loading, NotOffered, ProblemBanner } from '../parts/feedback.js';
 import { Icon } from '../parts/icon.js';
 import { InstantField } from '../parts/instant-field.js';
@@ -21,6 +23,7 @@ export function Explanation({ user, segment }) {
     [user, segment, instant],
     { every: instant ? undefined : EVERY },
   );
+  const sentenceOf = useSentences(data);
   if (problem?.isMissingPath) return html`<${NotOffered} what="An explanation" />`;
   return html`
     <div class="stack tight explanation">
@@ -33,7 +36,16 @@ export function Explanation({ user, segment }) {
       <${ProblemBanner} problem=${problem} />
       ${!data && !problem && html`<${Loading} lines=${2} />`}
       ${data?.node &&
-      html`<ul class="explain"><${Verdict} node=${data.node} at=${instant && data.at} /></ul>`}
+      html`
+        <ul class="explain">
+          <${Verdict}
+            node=${data.node}
+            at=${instant && data.at}
+            segment=${segment}
+            sentenceOf=${sentenceOf}
+          />
+        </ul>
+      `}
       <${AsOf} instant=${instant} onChange=${setInstant} />
       ${instant && html`<p class="small soft">The traits on this page are those of now.</p>`}
     </div>
@@ -112,7 +124,32 @@ function found(node, at) {
   return parts.join(' · ');
 }
 
-function Verdict({ node, at }) {
+/** The segments whose rules an explanation goes through, besides its own. */
+const namedIn = (node) => [
+  ...(node.segmentId ? [node.segmentId] : []),
+  ...(node.children ?? []).flatMap((child) => namedIn(child)),
+];
+
+/** The sentence of a node, in the words of the builder; those of the server until the rules are there. */
+function useSentences(data) {
+  const own = data?.segmentId;
+  const others = data?.node ? [...new Set(namedIn(data.node))] : [];
+  const load = async (signal) => {
+    if (!own) return {};
+    const quiet = (url) => read(url, signal).catch(() => undefined);
+    const versions = await quiet(path`/api/segments/${own}/versions`);
+    const rules = { [own]: versions?.items?.find((one) => one.version === data.version)?.rules };
+    for (const id of others) rules[id] = (await quiet(path`/api/segments/${id}`))?.rules;
+    return rules;
+  };
+  const { data: rules = {} } = useLoad(load, [own, data?.version, others]);
+  return (node, segment) => {
+    const json = rules[segment] && valueAt(rules[segment], node.pointer);
+    return json !== null && typeof json === 'object' ? describe(json) : node.text;
+  };
+}
+
+function Verdict({ node, at, segment, sentenceOf }) {
   const [open, setOpen] = useState(false);
   const events = node.events?.items ?? [];
   return html`
@@ -126,7 +163,7 @@ function Verdict({ node, at }) {
             <span class="visually-hidden">
               ${node.held === undefined ? 'Not known: ' : node.held ? 'Holds: ' : 'Does not hold: '}
             </span>
-            ${WORDS[node.kind] ?? node.text}
+            ${WORDS[node.kind] ?? sentenceOf(node, segment)}
             ${node.segmentId &&
             html`${' '}<a class="small" href="/segments/${encodeURIComponent(node.segmentId)}">open it</a>`}
           </div>
@@ -170,7 +207,18 @@ function Verdict({ node, at }) {
       </div>
       ${node.children?.length > 0 &&
       html`
-        <ul class="explain">${node.children.map((child) => html`<${Verdict} node=${child} at=${at} />`)}</ul>
+        <ul class="explain">
+          ${node.children.map(
+            (child) => html`
+              <${Verdict}
+                node=${child}
+                at=${at}
+                segment=${node.segmentId ?? segment}
+                sentenceOf=${sentenceOf}
+              />
+            `,
+          )}
+        </ul>
       `}
     </li>
   `;
