@@ -1,5 +1,6 @@
 import js from '@eslint/js';
 import globals from 'globals';
+import noLiteralText from './tools/no-literal-text.js';
 
 export default [
   { ignores: ['web/vendor/', 'src/'] },
@@ -22,6 +23,21 @@ export default [
   },
   { files: ['web/**/*.js'], languageOptions: { globals: globals.browser } },
   { files: ['test/**/*.js', 'tools/**/*.js', '*.js'], languageOptions: { globals: { ...globals.node } } },
+  {
+    files: ['web/**/*.js'],
+    ignores: [
+      'web/user/*',
+      'web/imports/*',
+      'web/pages/{imports,segment,trait,user,users}-page.js',
+      'web/parts/chart.js',
+      'web/builder/preview-panel.js',
+      'web/segment/{live-feed,members,overview,versions}.js',
+    ],
+    plugins: { console: { rules: { 'no-literal-text': noLiteralText } } },
+    rules: { 'console/no-literal-text': 'error' },
+  },
+  // A catalogue is one list of texts.
+  { files: ['web/texts/??.js'], rules: { 'max-lines': 'off', 'max-len': 'off' } },
   // Tests are stories, and may be long ones.
   { files: ['test/**/*.js'], rules: { 'max-lines-per-function': 'off' } },
   { files: ['test/browser/**/*.js'], languageOptions: { globals: { ...globals.node, ...globals.browser } } },

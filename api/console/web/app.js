@@ -1,7 +1,7 @@
 // The console: which page stands at which address.
 import { html, render } from './lib/html.js';
 import { location, match } from './lib/router.js';
-import { zone } from './lib/settings.js';
+import { LANGUAGE, zone } from './lib/settings.js';
 import { useStore } from './lib/store.js';
 import { Shell, useTitle } from './parts/shell.js';
 import { Empty } from './parts/feedback.js';
@@ -16,6 +16,7 @@ import { TraitPage } from './pages/trait-page.js';
 import { TraitsPage } from './pages/traits-page.js';
 import { UserPage } from './pages/user-page.js';
 import { UsersPage } from './pages/users-page.js';
+import { t } from './texts/texts.js';
 
 /** @type {[string, (given: any) => any][]} */
 const PAGES = [
@@ -37,15 +38,15 @@ const PAGES = [
 ];
 
 function NoPage() {
-  useTitle('Not found');
+  useTitle(t('app.notFound'));
   return html`
     <div class="page">
       <${Empty}
         icon="search"
-        title="There is no such page"
-        action=${html`<a class="button" href="/segments">To the segments</a>`}
+        title=${t('app.thereIsNoSuchPage')}
+        action=${html`<a class="button" href="/segments">${t('app.toTheSegments')}</a>`}
       >
-        The address may be mistyped, or from another version of the console.
+        ${t('app.theAddressMayBeMistypedOr')}
       <//>
     </div>
   `;
@@ -67,6 +68,7 @@ function App() {
   return html`<${Shell} path=${path}><${NoPage} /><//>`;
 }
 
+document.documentElement.lang = LANGUAGE;
 const host = /** @type {HTMLElement} */ (document.getElementById('app'));
 host.replaceChildren();
 render(html`<${App} />`, host);

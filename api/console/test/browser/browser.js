@@ -23,8 +23,14 @@ export function startBrowser() {
   });
 }
 
-/** A page whose faults are kept: what a script throws, and what the policy of the console forbids. */
-export async function openPage(browser, address, options = {}) {
+/**
+ * A page in the browser's language, or in the `language` that was chosen before. Its faults are kept: what a script throws,
+ * and what the policy of the console forbids.
+ * @param {any} browser
+ * @param {string} address
+ * @param {any} [options] of the context
+ */
+export async function openPage(browser, address, { language, ...options } = {}) {
   const context = await browser.newContext({
     baseURL: address,
     viewport: { width: 1280, height: 800 },
@@ -32,6 +38,8 @@ export async function openPage(browser, address, options = {}) {
   });
   // Long, for machines whose host gives them little: nothing waits for it that passes.
   context.setDefaultTimeout(30_000);
+  if (language)
+    await context.addInitScript((name) => localStorage.setItem('audience.language', name), language);
   const page = await context.newPage();
   const faults = [];
   page.on('pageerror', (error) => faults.push(String(error.stack ?? error)));

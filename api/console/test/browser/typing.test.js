@@ -47,7 +47,7 @@ async function rulesOf(page) {
 
 /** The builder with rules in it, its JSON shown. */
 async function openBuilder(locale, rules) {
-  const { page, faults } = await openPage(browser, platform.address, { locale });
+  const { page, faults } = await openPage(browser, platform.address, { locale, language: 'en' });
   await page.goto('/segments/new?blank=1');
   const show = page.getByRole('button', { name: 'Show JSON' });
   if (await show.isVisible()) await show.click();
@@ -186,7 +186,7 @@ test('a date that is half typed is not written over while the preview follows', 
 });
 
 test('parameters of a template are numbers that are typed key by key', async () => {
-  const { page } = await openPage(browser, platform.address, { locale: 'de-DE' });
+  const { page } = await openPage(browser, platform.address, { locale: 'de-DE', language: 'en' });
   await page.goto('/segments/new');
   const numeric = page
     .locator('button.template')

@@ -2,7 +2,8 @@
 import { html, useState } from '../lib/html.js';
 import { dateTime, relative } from '../lib/format.js';
 import { Diff } from '../parts/diff.js';
-import { ACTIONS } from './words.js';
+import { ACTIONS, THINGS } from './words.js';
+import { t } from '../texts/texts.js';
 
 const PLACES = { segment: '/segments/', members: '/segments/', trait: '/traits/', user: '/users/' };
 
@@ -30,7 +31,7 @@ function ChangedMembers({ entry: { before, after } }) {
     (name) => !OF_EVERY_CHANGE.includes(name) && JSON.stringify(before[name]) !== JSON.stringify(after[name]),
   );
   const say = (value) =>
-    value === undefined ? 'nothing' : Array.isArray(value) ? value.join(', ') : String(value);
+    value === undefined ? t('entry.nothing') : Array.isArray(value) ? value.join(', ') : String(value);
   return members.map(
     (name) =>
       html`<div class="small soft" key=${name}>${name}: ${say(before[name])} → ${say(after[name])}</div>`,
@@ -52,7 +53,7 @@ export function Entry({ entry }) {
       <td>${entry.author}</td>
       <td>
         <span class="badge plain ${tone}">${name}</span>${' '}
-        <span class="muted">${kind === 'members' ? 'list' : kind}</span>${' '}
+        <span class="muted">${THINGS[kind] ?? kind}</span>${' '}
         <${Subject} entry=${entry} />
         ${version ? html`${' '}<span class="muted small">v${version}</span>` : ''}
         <${ChangedMembers} entry=${entry} />
@@ -65,7 +66,7 @@ export function Entry({ entry }) {
             aria-expanded=${String(isOpen)}
             onClick=${() => setOpen(!isOpen)}
           >
-            Before and after
+            ${t('entry.beforeAndAfter')}
           </button>
           ${isOpen && html`<${Diff} id=${id} from=${version - 1} to=${version} />`}
         `}

@@ -3,6 +3,7 @@ import { html } from '../lib/html.js';
 import { setQuery } from '../lib/router.js';
 import { useTyped } from '../lib/typed.js';
 import { ACTIONS, KINDS } from './words.js';
+import { t } from '../texts/texts.js';
 
 /** A text that is looked for: spaces around it say nothing, but stay while it is typed. */
 function FilterText({ label, value, onChange }) {
@@ -53,14 +54,18 @@ export function Filters({ filter }) {
   const none = Object.fromEntries(Object.keys(filter).map((member) => [member, '']));
   return html`
     <div class="toolbar">
-      ${pick('kind', 'Everything', Object.entries(KINDS))}
-      ${pick('action', 'Every action', actions)}
-      ${text('author', 'Author')}
-      ${text('id', 'Id')}
-      <${Day} label="From" value=${filter.from ?? ''} onChange=${set('from')} />
-      <${Day} label="To" value=${filter.to ?? ''} onChange=${set('to')} />
+      ${pick('kind', t('filters.everything'), Object.entries(KINDS))}
+      ${pick('action', t('filters.everyAction'), actions)}
+      ${text('author', t('filters.author'))}
+      ${text('id', t('filters.id'))}
+      <${Day} label=${t('filters.from')} value=${filter.from ?? ''} onChange=${set('from')} />
+      <${Day} label=${t('filters.to')} value=${filter.to ?? ''} onChange=${set('to')} />
       ${Object.values(filter).some(Boolean) &&
-      html`<button type="button" class="button quiet small" onClick=${() => setQuery(none)}>Clear</button>`}
+      html`
+        <button type="button" class="button quiet small" onClick=${() => setQuery(none)}>
+          ${t('filters.clear')}
+        </button>
+      `}
     </div>
   `;
 }

@@ -1,27 +1,37 @@
 // The words for what was done, and to what.
+import { t } from '../texts/texts.js';
 
 /** Actions with the word and the tone of each. */
 export const ACTIONS = {
-  created: ['created', 'good'],
-  updated: ['edited', 'accent'],
-  activated: ['activated', 'good'],
-  deactivated: ['deactivated', 'warn'],
-  archived: ['archived', ''],
-  rolledBack: ['rolled back', 'warn'],
-  deleted: ['deleted', 'bad'],
-  membersReplaced: ['replaced the members of', 'accent'],
-  membersAdded: ['added members to', 'good'],
-  membersRemoved: ['removed members from', 'warn'],
-  erased: ['erased', 'bad'],
-  paused: ['paused', 'warn'],
-  resumed: ['resumed', 'good'],
-  secretRotated: ['gave a new secret to', 'accent'],
+  created: [t('words.created'), 'good'],
+  updated: [t('words.edited'), 'accent'],
+  activated: [t('words.activated'), 'good'],
+  deactivated: [t('words.deactivated'), 'warn'],
+  archived: [t('words.archived'), ''],
+  rolledBack: [t('words.rolledBack'), 'warn'],
+  deleted: [t('words.deleted'), 'bad'],
+  membersReplaced: [t('words.replacedTheMembersOf'), 'accent'],
+  membersAdded: [t('words.addedMembersTo'), 'good'],
+  membersRemoved: [t('words.removedMembersFrom'), 'warn'],
+  erased: [t('words.erased'), 'bad'],
+  paused: [t('words.paused'), 'warn'],
+  resumed: [t('words.resumed'), 'good'],
+  secretRotated: [t('words.gaveANewSecretTo'), 'accent'],
 };
 
 export const KINDS = {
-  segment: 'Segments',
-  trait: 'Computed traits',
-  members: 'Members',
-  user: 'Users',
-  webhook: 'Webhooks',
+  segment: t('common.segments'),
+  trait: t('common.traits'),
+  members: t('common.members'),
+  user: t('common.users'),
+  webhook: t('common.webhooks'),
+};
+
+/** What a single change was done to. */
+export const THINGS = {
+  segment: t('words.segment'),
+  trait: t('common.traitLower'),
+  members: t('words.list'),
+  user: t('words.user'),
+  webhook: t('words.webhook'),
 };

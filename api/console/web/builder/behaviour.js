@@ -8,6 +8,7 @@ import { OperatorField } from './tests.js';
 import { ValueField } from './value-field.js';
 import { WindowField } from './window-field.js';
 import { isFaulty } from './faults.js';
+import { t } from '../texts/texts.js';
 
 const put = (json, member, value) => {
   const { [member]: _, ...rest } = json;
@@ -37,7 +38,7 @@ function MeasureField({ json, onChange, suggest, faults, pointer, isAmount }) {
   return html`
     <select
       class="pill measure"
-      aria-label="Measure"
+      aria-label=${t('behaviour.measure')}
       aria-invalid=${isFaulty(faults, pointer, 'measure') ? 'true' : undefined}
       value=${name ?? ''}
       onChange=${choose}
@@ -45,7 +46,11 @@ function MeasureField({ json, onChange, suggest, faults, pointer, isAmount }) {
       ${name === undefined && html`<option value="">${JSON.stringify(json.measure)}</option>`}
       ${Object.entries(MEASURES).map(
         ([key, { text }]) =>
-          html`<option value=${key}>${key === 'count' && !isAmount ? 'number of times' : text}</option>`,
+          html`
+            <option value=${key}>
+              ${key === 'count' && !isAmount ? t('behaviour.numberOfTimes') : text}
+            </option>
+          `,
       )}
     </select>
     ${name &&
@@ -53,10 +58,10 @@ function MeasureField({ json, onChange, suggest, faults, pointer, isAmount }) {
     html`
       <${Combobox}
         className="pill field"
-        label="Property that is measured"
+        label=${t('behaviour.propertyThatIsMeasured')}
         value=${json.measure.of ?? ''}
         options=${suggest.propertiesOf(json.event)}
-        placeholder="property"
+        placeholder=${t('common.property')}
         invalid=${isFaulty(faults, pointer, 'measure')}
         onChange=${(of) => onChange({ ...json, measure: { ...json.measure, of } })}
       />
@@ -94,12 +99,12 @@ export function Behaviour({ node, onChange, suggest, faults, pointer }) {
     <span class="sentence">
       <select
         class="pill verb"
-        aria-label="Did or did not"
+        aria-label=${t('behaviour.didOrDidNot')}
         value=${absent ? 'not' : 'did'}
         onChange=${setDone}
       >
-        <option value="did">Did</option>
-        <option value="not">Did not do</option>
+        <option value="did">${t('behaviour.did')}</option>
+        <option value="not">${t('behaviour.didNotDo')}</option>
       </select>
       <${EventNames}
         event=${json.event}
@@ -164,7 +169,7 @@ export function Amount({ node, onChange, suggest, faults, pointer }) {
         pointer=${pointer}
         isAmount
       />
-      <span class="word">of</span>
+      <span class="word">${t('behaviour.of')}</span>
       <${EventNames}
         event=${json.event}
         onChange=${(event) => set({ ...json, event })}

@@ -12,6 +12,7 @@ import { FieldTest, takesMissing } from './tests.js';
 import { Unseen } from './unseen.js';
 import { WindowField } from './window-field.js';
 import { Faults, isFaulty } from './faults.js';
+import { t } from '../texts/texts.js';
 
 export function Trait({ node, onChange, suggest, faults, pointer }) {
   const { json } = node;
@@ -19,10 +20,10 @@ export function Trait({ node, onChange, suggest, faults, pointer }) {
   const field = html`
     <${Combobox}
       className="pill field"
-      label="Trait"
+      label=${t('common.trait')}
       value=${String(json.field)}
       options=${suggest.traits}
-      placeholder="trait"
+      placeholder=${t('common.traitLower')}
       invalid=${isFaulty(faults, pointer, 'field')}
       autofocus=${json.field === ''}
       onChange=${(text) => set({ ...json, field: text })}
@@ -47,8 +48,8 @@ export function Trait({ node, onChange, suggest, faults, pointer }) {
       />
       ${takesMissing(json) &&
       html`
-        <span class="aside" title="A negated test holds for users of whom the trait is not known, too.">
-          also where not known
+        <span class="aside" title=${t('conditions.aNegatedTestHoldsForUsers')}>
+          ${t('conditions.alsoWhereNotKnown')}
         </span>
       `}
     </span>
@@ -58,13 +59,13 @@ export function Trait({ node, onChange, suggest, faults, pointer }) {
 export function Segment({ node, onChange, suggest, faults, pointer }) {
   return html`
     <span class="sentence">
-      <span class="word strong">Is in segment</span>
+      <span class="word strong">${t('conditions.isInSegment')}</span>
       <${Combobox}
         className="pill field"
-        label="Segment"
+        label=${t('common.segment')}
         value=${String(node.json.segment)}
         options=${suggest.segments}
-        placeholder="segment"
+        placeholder=${t('conditions.segment')}
         invalid=${isFaulty(faults, pointer, 'segment')}
         autofocus=${node.json.segment === ''}
         onChange=${(segment) => onChange({ ...node, json: { ...node.json, segment } })}
@@ -80,16 +81,23 @@ function Gap({ step, index, invalid, onChange }) {
     onChange({ ...step, json: maxGap === undefined ? rest : { ...rest, maxGap } });
   };
   if (step.json.maxGap === undefined)
-    return html`<button type="button" class="pill add" onClick=${() => setGap('1d')}>+ within</button>`;
+    return html`
+      <button type="button" class="pill add" onClick=${() => setGap('1d')}>${t('conditions.within')}</button>
+    `;
   return html`
-    <span class="word">within</span>
+    <span class="word">${t('common.within')}</span>
     <${DurationField}
       value=${step.json.maxGap}
-      label="Step ${index + 1}, longest gap"
+      label=${t('conditions.stepIndexLongestGap', { index: index + 1 })}
       invalid=${invalid}
       onChange=${setGap}
     />
-    <button type="button" class="pill clear" aria-label="No longest gap" onClick=${() => setGap(undefined)}>
+    <button
+      type="button"
+      class="pill clear"
+      aria-label=${t('conditions.noLongestGap')}
+      onClick=${() => setGap(undefined)}
+    >
       ×
     </button>
   `;
@@ -102,7 +110,7 @@ function Step({ step, index, count, pointer, suggest, faults, onChange, onUp, on
     <li>
       <span class="sentence">
         <span class="step-number" aria-hidden="true">${index + 1}</span>
-        ${isLater && html`<span class="word">then</span>`}
+        ${isLater && html`<span class="word">${t('conditions.then')}</span>`}
         <${EventNames}
           event=${step.json.event}
           onChange=${(event) => onChange({ ...step, json: { ...step.json, event } })}
@@ -122,13 +130,23 @@ function Step({ step, index, count, pointer, suggest, faults, onChange, onUp, on
         <${AddFilter} node=${step} onChange=${onChange} />
         ${isLater &&
         html`
-          <button type="button" class="pill clear" aria-label="Step ${index + 1} up" onClick=${onUp}>
+          <button
+            type="button"
+            class="pill clear"
+            aria-label=${t('conditions.stepIndexUp', { index: index + 1 })}
+            onClick=${onUp}
+          >
             ↑
           </button>
         `}
         ${count > 2 &&
         html`
-          <button type="button" class="pill clear" aria-label="Remove step ${index + 1}" onClick=${onDrop}>
+          <button
+            type="button"
+            class="pill clear"
+            aria-label=${t('conditions.removeStepIndex', { index: index + 1 })}
+            onClick=${onDrop}
+          >
             ×
           </button>
         `}
@@ -156,7 +174,7 @@ export function Sequence({ node, onChange, suggest, faults, pointer }) {
   };
   return html`
     <span class="sentence">
-      <span class="word strong">Did in this order</span>
+      <span class="word strong">${t('conditions.didInThisOrder')}</span>
       <${WindowField}
         within=${node.json.within}
         invalid=${isFaulty(faults, pointer, 'within')}
@@ -181,7 +199,8 @@ export function Sequence({ node, onChange, suggest, faults, pointer }) {
         `,
       )}
     </ol>
-    ${steps.length < 10 && html`<button type="button" class="pill add" onClick=${add}>+ step</button>`}
+    ${steps.length < 10 &&
+    html`<button type="button" class="pill add" onClick=${add}>${t('conditions.step')}</button>`}
   `;
 }
 
@@ -194,7 +213,7 @@ export function Sample({ node, onChange, faults, pointer }) {
   const bucket = (side, minimum, maximum) => html`
     <${NumberField}
       value=${sample[side]}
-      label="Buckets, ${side}"
+      label=${side === 'from' ? t('conditions.bucketsFrom') : t('conditions.bucketsTo')}
       invalid=${isFaulty(faults, pointer, `sample/${side}`)}
       minimum=${minimum}
       maximum=${maximum}
@@ -205,27 +224,27 @@ export function Sample({ node, onChange, faults, pointer }) {
   const share = (sample.to - sample.from + 1) / 100;
   return html`
     <span class="sentence">
-      <span class="word strong">Random share</span>
+      <span class="word strong">${t('conditions.randomShare')}</span>
       <${NumberField}
         value=${share}
-        label="Percent of users"
+        label=${t('conditions.percentOfUsers')}
         minimum=${0.01}
         maximum=${(BUCKETS - sample.from) / 100}
         decimals=${2}
         onChange=${(percent) => set({ to: sample.from + Math.round(percent * 100) - 1 })}
       />
-      <span class="word">% of users, drawn by</span>
+      <span class="word">${t('conditions.ofUsersDrawnBy')}</span>
       <input
         class="pill"
-        aria-label="Salt"
+        aria-label=${t('conditions.salt')}
         value=${sample.salt}
-        placeholder="salt"
+        placeholder=${t('conditions.salt2')}
         size=${Math.max(8, String(sample.salt).length)}
         onInput=${(event) => set({ salt: event.target.value })}
       />
-      <span class="word">buckets</span>
+      <span class="word">${t('conditions.buckets')}</span>
       ${bucket('from', 0, BUCKETS - 1)}
-      <span class="word">to</span>
+      <span class="word">${t('common.to')}</span>
       ${bucket('to', sample.from, BUCKETS - 1)}
     </span>
   `;
@@ -245,11 +264,11 @@ export function Unknown({ node, onChange }) {
     }
   };
   return html`
-    <p class="small soft">This has no form here; it is kept as it is.</p>
+    <p class="small soft">${t('conditions.thisHasNoFormHereIt')}</p>
     <textarea
       class="textarea mono"
       rows="4"
-      aria-label="Condition as JSON"
+      aria-label=${t('conditions.conditionAsJson')}
       value=${text}
       onInput=${edit}
     ></textarea>

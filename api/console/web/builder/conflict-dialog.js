@@ -6,8 +6,15 @@ import { relative } from '../lib/format.js';
 import { Dialog } from '../parts/dialog.js';
 import { Loading, ProblemBanner } from '../parts/feedback.js';
 import { RuleOutline } from '../parts/rule-outline.js';
+import { t } from '../texts/texts.js';
 
-const FIELDS = { name: 'Name', description: 'Description', tags: 'Tags', owner: 'Owner', status: 'State' };
+const FIELDS = {
+  name: t('common.name'),
+  description: t('common.description'),
+  tags: t('common.tags'),
+  owner: t('common.owner'),
+  status: t('common.state'),
+};
 const textOf = (value) => (Array.isArray(value) ? value.join(', ') : (value ?? ''));
 
 /** The fields besides the rules that the two say differently. */
@@ -18,7 +25,11 @@ function Differences({ theirs, mine }) {
     <div class="table-wrap">
       <table>
         <thead>
-          <tr><th scope="col">Also different</th><th scope="col">Theirs</th><th scope="col">Yours</th></tr>
+          <tr>
+            <th scope="col">${t('conflictDialog.alsoDifferent')}</th>
+            <th scope="col">${t('conflictDialog.theirs')}</th>
+            <th scope="col">${t('conflictDialog.yours')}</th>
+          </tr>
         </thead>
         <tbody>
           ${other.map(
@@ -45,19 +56,21 @@ export function ConflictDialog({ segment, mine, onClose, onTheirs, onOver }) {
   const theirs = data?.data;
   return html`
     <${Dialog}
-      title="Someone else saved this segment"
+      title=${t('conflictDialog.someoneElseSavedThisSegment')}
       wide
       onClose=${onClose}
       foot=${html`
-        <button type="button" class="button" onClick=${onClose}>Go on editing</button>
-        <button type="button" class="button" onClick=${onTheirs}>Discard mine, load theirs</button>
+        <button type="button" class="button" onClick=${onClose}>${t('conflictDialog.goOnEditing')}</button>
+        <button type="button" class="button" onClick=${onTheirs}>
+          ${t('conflictDialog.discardMineLoadTheirs')}
+        </button>
         <button
           type="button"
           class="button primary danger"
           disabled=${!data}
           onClick=${() => onOver(data.etag)}
         >
-          Save mine over theirs
+          ${t('conflictDialog.saveMineOverTheirs')}
         </button>
       `}
     >
@@ -66,18 +79,26 @@ export function ConflictDialog({ segment, mine, onClose, onTheirs, onOver }) {
       ${theirs &&
       html`
         <p class="soft">
-          You began with version ${segment.version}. Version ${theirs.version} was saved${' '}
-          ${relative(theirs.updatedAt)}${theirs.updatedBy ? ` by ${theirs.updatedBy}` : ''}
-          ${theirs.note ? `: “${theirs.note}”` : ''}. Nothing of yours is lost yet; every version stays in the
-          history.
+          ${t('conflictDialog.youBeganWithVersionVersionVersion', {
+            version: segment.version,
+            version2: theirs.version,
+            updatedAt: relative(theirs.updatedAt),
+            updatedBy: theirs.updatedBy
+              ? ` ${t('conflictDialog.byUpdatedby', { updatedBy: theirs.updatedBy })}`
+              : '',
+            note: theirs.note ? `: “${theirs.note}”` : '',
+          })}
         </p>
         <${Differences} theirs=${theirs} mine=${mine} />
         <div class="halves">
           <div class="stack tight">
-            <h3>Theirs, version ${theirs.version}</h3>
+            <h3>${t('conflictDialog.theirsVersionVersion', { version: theirs.version })}</h3>
             <${RuleOutline} rules=${theirs.rules} />
           </div>
-          <div class="stack tight"><h3>Yours</h3><${RuleOutline} rules=${mine.rules} /></div>
+          <div class="stack tight">
+            <h3>${t('conflictDialog.yours')}</h3>
+            <${RuleOutline} rules=${mine.rules} />
+          </div>
         </div>
       `}
     <//>

@@ -1,5 +1,6 @@
 // Name, description, tags and owner of a segment.
 import { html, takeFocus, useState } from '../lib/html.js';
+import { t } from '../texts/texts.js';
 
 export function DetailsForm({ fields, onChange, isNew, faults }) {
   const [isOpen, setOpen] = useState(isNew && Boolean(fields.description || fields.tags || fields.owner));
@@ -24,36 +25,37 @@ export function DetailsForm({ fields, onChange, isNew, faults }) {
     </div>
   `;
   return html`
-    <section class="card" aria-label="Details">
+    <section class="card" aria-label=${t('detailsForm.details')}>
       <div class="card-body details">
         <div class="details-first">
-          ${field('name', 'Name', {
-            placeholder: 'Such as: Lapsing big spenders',
+          ${field('name', t('common.name'), {
+            placeholder: t('detailsForm.suchAsLapsingBigSpenders'),
             focus: isNew && !fields.name,
           })}
           ${isNew &&
           html`
             <div class="field">
-              <label for="segment-type">Kind</label>
+              <label for="segment-type">${t('common.kind')}</label>
               <select class="select" id="segment-type" value=${fields.type} onChange=${set('type')}>
-                <option value="DYNAMIC">By rules, live</option>
-                <option value="STATIC">Static list</option>
+                <option value="DYNAMIC">${t('detailsForm.byRulesLive')}</option>
+                <option value="STATIC">${t('common.staticList')}</option>
               </select>
             </div>
           `}
         </div>
         ${isOpen
           ? html`
-              ${field('description', 'Description')}
+              ${field('description', t('common.description'))}
               <div class="details-more">
-                ${field('tags', 'Tags', { placeholder: 'separated by commas' })}
-                ${field('owner', 'Owner')}
-                ${isNew && field('id', 'Id', { placeholder: 'made from the name' })}
+                ${field('tags', t('common.tags'), { placeholder: t('detailsForm.separatedByCommas') })}
+                ${field('owner', t('common.owner'))}
+                ${isNew &&
+                field('id', t('detailsForm.id'), { placeholder: t('detailsForm.madeFromTheName') })}
               </div>
             `
           : html`
               <button type="button" class="button quiet small" onClick=${() => setOpen(true)}>
-                Description, tags, owner…
+                ${t('detailsForm.descriptionTagsOwner')}
               </button>
             `}
       </div>

@@ -2,6 +2,7 @@
 import { html } from '../lib/html.js';
 import { NumberField } from '../parts/number-field.js';
 import { UNITS, parseDuration } from '../rules/grammar.js';
+import { t } from '../texts/texts.js';
 
 const LONGEST = 999_999_999;
 
@@ -25,7 +26,7 @@ export function DurationField({ value, label, onChange, invalid, suffix }) {
     <span class="joined">
       <${NumberField}
         value=${parts?.amount}
-        label="${label}, amount"
+        label=${t('durationField.labelAmount', { label })}
         invalid=${invalid || !parts}
         minimum=${1}
         maximum=${LONGEST}
@@ -35,7 +36,7 @@ export function DurationField({ value, label, onChange, invalid, suffix }) {
       />
       <select
         class="pill"
-        aria-label="${label}, unit"
+        aria-label=${t('durationField.labelUnit', { label })}
         value=${unit}
         onChange=${(event) => set(parts?.amount ?? 1, event.target.value)}
       >

@@ -2,6 +2,7 @@
 import { html } from '../lib/html.js';
 import { Combobox } from '../parts/combobox.js';
 import { Unseen } from './unseen.js';
+import { t } from '../texts/texts.js';
 
 export function EventNames({ event, onChange, suggest, invalid, autofocus }) {
   const given = { event, onChange, suggest, invalid };
@@ -15,10 +16,10 @@ function One({ event, onChange, suggest, invalid, autofocus }) {
   return html`
     <${Combobox}
       className="pill event"
-      label="Event"
+      label=${t('eventNames.event')}
       value=${event === undefined ? '' : String(event)}
-      options=${[...suggest.events, { value: '*', hint: 'any event' }]}
-      placeholder="event"
+      options=${[...suggest.events, { value: '*', hint: t('eventNames.anyEvent') }]}
+      placeholder=${t('common.event')}
       invalid=${invalid}
       autofocus=${autofocus}
       onChange=${onChange}
@@ -29,11 +30,11 @@ function One({ event, onChange, suggest, invalid, autofocus }) {
       <button
         type="button"
         class="pill add"
-        aria-label="Or another event"
-        title="Or another event"
+        aria-label=${t('eventNames.orAnotherEvent')}
+        title=${t('eventNames.orAnotherEvent')}
         onClick=${() => onChange([event, ''])}
       >
-        + or
+        ${t('eventNames.or')}
       </button>
     `}
   `;
@@ -46,14 +47,14 @@ function Several({ event, onChange, suggest, invalid }) {
     onChange(left.length === 1 ? left[0] : left);
   };
   const field = (name, index) => html`
-    ${index > 0 && html`<span class="word">or</span>`}
+    ${index > 0 && html`<span class="word">${t('common.or')}</span>`}
     <span class="joined" key=${index}>
       <${Combobox}
         className="pill event"
-        label="Event ${index + 1}"
+        label=${t('eventNames.eventIndex', { index: index + 1 })}
         value=${String(name)}
         options=${suggest.events}
-        placeholder="event"
+        placeholder=${t('common.event')}
         invalid=${invalid}
         autofocus=${name === ''}
         onChange=${(text) => set(index, text)}
@@ -61,7 +62,7 @@ function Several({ event, onChange, suggest, invalid }) {
       <button
         type="button"
         class="pill clear"
-        aria-label="Without ${name || 'this event'}"
+        aria-label=${t('eventNames.withoutName', { name: name || t('eventNames.thisEvent') })}
         onClick=${() => drop(index)}
       >
         ×
@@ -71,6 +72,8 @@ function Several({ event, onChange, suggest, invalid }) {
   `;
   return html`
     ${event.map(field)}
-    <button type="button" class="pill add" onClick=${() => onChange([...event, ''])}>+ or</button>
+    <button type="button" class="pill add" onClick=${() => onChange([...event, ''])}>
+      ${t('eventNames.or')}
+    </button>
   `;
 }

@@ -6,6 +6,7 @@ import { childPointer, faultsAt } from '../rules/pointers.js';
 import { Faults, isFaulty } from './faults.js';
 import { FieldTest } from './tests.js';
 import { Unseen } from './unseen.js';
+import { t } from '../texts/texts.js';
 
 const emptyTest = () => toNode({ field: '', operator: 'eq', value: '' });
 
@@ -38,7 +39,7 @@ export function AddFilter({ node, onChange }) {
       class="pill add"
       onClick=${() => onChange({ ...node, where: newFilters(emptyTest()) })}
     >
-      + where
+      ${t('filters.where')}
     </button>
   `;
 }
@@ -66,27 +67,35 @@ function FilterGroup({ group, onChange, suggest, faults, pointer, event, isRoot 
   const chooser = html`
     <select
       class="pill logic"
-      aria-label="Filters: how they combine"
+      aria-label=${t('filters.filtersHowTheyCombine')}
       value=${logic}
       onChange=${(change) => setLogic(change.target.value)}
     >
-      <option value="AND">all of</option>
-      <option value="OR">any of</option>
-      <option value="NOT">none of</option>
+      <option value="AND">${t('filters.allOf')}</option>
+      <option value="OR">${t('filters.anyOf')}</option>
+      <option value="NOT">${t('filters.noneOf')}</option>
     </select>
   `;
   return html`
-    <div class="filters" role="group" aria-label="Filters">
+    <div class="filters" role="group" aria-label=${t('filters.filters')}>
       ${group.children.map(
         (child, index) => html`
           <div class="filter" key=${child.key}>
             <span class="lead">
               ${index === 0
                 ? html`
-                    ${isRoot && html`<span class="word">where</span>`}
+                    ${isRoot && html`<span class="word">${t('filters.where2')}</span>`}
                     ${(group.children.length > 1 || logic !== 'AND') && chooser}
                   `
-                : html`<span class="word">${logic === 'OR' ? 'or' : logic === 'NOT' ? 'nor' : 'and'}</span>`}
+                : html`
+                    <span class="word">
+                      ${logic === 'OR'
+                        ? t('common.or')
+                        : logic === 'NOT'
+                          ? t('filters.nor')
+                          : t('common.and')}
+                    </span>
+                  `}
             </span>
             ${child.kind === 'group'
               ? html`
@@ -113,8 +122,12 @@ function FilterGroup({ group, onChange, suggest, faults, pointer, event, isRoot 
         `,
       )}
       <div class="row filter-add">
-        <button type="button" class="pill add" onClick=${() => add(emptyTest())}>+ filter</button>
-        <button type="button" class="pill add" onClick=${() => add(nested())}>+ group of filters</button>
+        <button type="button" class="pill add" onClick=${() => add(emptyTest())}>
+          ${t('filters.filter')}
+        </button>
+        <button type="button" class="pill add" onClick=${() => add(nested())}>
+          ${t('filters.groupOfFilters')}
+        </button>
       </div>
       <${Faults} faults=${faultsAt(faults, pointer, pointers)} />
     </div>
@@ -125,7 +138,12 @@ function Filter({ node, onChange, suggest, faults, pointer, event }) {
   const own = faultsAt(faults, pointer);
   const set = (json) => onChange({ ...node, json });
   const drop = html`
-    <button type="button" class="pill clear" aria-label="Remove filter" onClick=${() => onChange(undefined)}>
+    <button
+      type="button"
+      class="pill clear"
+      aria-label=${t('filters.removeFilter')}
+      onClick=${() => onChange(undefined)}
+    >
       ×
     </button>
   `;
@@ -134,10 +152,10 @@ function Filter({ node, onChange, suggest, faults, pointer, event }) {
   const field = html`
     <${Combobox}
       className="pill field"
-      label="Property"
+      label=${t('filters.property')}
       value=${String(node.json.field)}
       options=${suggest.propertiesOf(event)}
-      placeholder="property"
+      placeholder=${t('common.property')}
       invalid=${isFaulty(faults, pointer, 'field')}
       autofocus=${node.json.field === ''}
       onChange=${(text) => set({ ...node.json, field: text })}

@@ -2,6 +2,7 @@
 import { html, useEffect, useRef, useState } from '../lib/html.js';
 import { parseJson } from '../rules/exact.js';
 import { toast } from '../lib/toast.js';
+import { t } from '../texts/texts.js';
 
 const pretty = (rules) => (rules === undefined ? '' : JSON.stringify(rules, null, 2));
 
@@ -33,17 +34,18 @@ export function JsonPane({ rules, onChange, onBroken }) {
       onBroken(true);
     }
   };
-  const copy = () => navigator.clipboard?.writeText(text).then(() => toast('Copied the rules as JSON.'));
+  const copy = () =>
+    navigator.clipboard?.writeText(text).then(() => toast(t('jsonPane.copiedTheRulesAsJson')));
   return html`
-    <section class="card json-pane" aria-label="Rules as JSON">
+    <section class="card json-pane" aria-label=${t('jsonPane.rulesAsJson')}>
       <div class="card-head">
         <h2>JSON</h2>
-        <button type="button" class="button quiet small" onClick=${copy}>Copy</button>
+        <button type="button" class="button quiet small" onClick=${copy}>${t('jsonPane.copy')}</button>
       </div>
       <textarea
         class="mono"
         spellcheck=${false}
-        aria-label="Rules as JSON"
+        aria-label=${t('jsonPane.rulesAsJson')}
         aria-invalid=${wrong ? 'true' : undefined}
         rows=${Math.max(8, Math.min(28, text.split('\n').length + 1))}
         value=${text}

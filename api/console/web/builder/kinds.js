@@ -1,31 +1,32 @@
 // The kinds of conditions that can be added, each as it begins.
 import { toNode } from '../rules/form.js';
+import { t } from '../texts/texts.js';
 
 export const KINDS = [
   {
-    text: 'Did something',
+    text: t('kinds.didSomething'),
     icon: 'event',
     make: () => ({ event: '', operator: 'gte', value: 1, within: '30d' }),
   },
   {
-    text: 'Did not do something',
+    text: t('kinds.didNotDoSomething'),
     icon: 'minus',
     make: () => ({ event: '', operator: 'eq', value: 0, within: '30d' }),
   },
-  { text: 'Has a trait', icon: 'trait', make: () => ({ field: '', operator: 'eq', value: '' }) },
+  { text: t('kinds.hasATrait'), icon: 'trait', make: () => ({ field: '', operator: 'eq', value: '' }) },
   {
-    text: 'Did things in order',
+    text: t('kinds.didThingsInOrder'),
     icon: 'sequence',
     make: () => ({ sequence: [{ event: '' }, { event: '' }], within: '30d' }),
   },
-  { text: 'Is in a segment', icon: 'segments', make: () => ({ segment: '' }) },
-  { text: 'Is among the top', icon: 'rank', make: () => ({ rank: { by: 'totalSpent' }, percent: 10 }) },
+  { text: t('kinds.isInASegment'), icon: 'segments', make: () => ({ segment: '' }) },
+  { text: t('kinds.isAmongTheTop'), icon: 'rank', make: () => ({ rank: { by: 'totalSpent' }, percent: 10 }) },
   {
-    text: 'Random share',
+    text: t('kinds.randomShare'),
     icon: 'sample',
     make: () => ({ sample: { salt: 'experiment-1', from: 0, to: 4999 } }),
   },
-  { text: 'Group of conditions', icon: 'group', make: () => ({ logic: 'OR', conditions: [] }) },
+  { text: t('kinds.groupOfConditions'), icon: 'group', make: () => ({ logic: 'OR', conditions: [] }) },
 ];
 
 export const ICONS = {

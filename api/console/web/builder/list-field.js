@@ -5,6 +5,7 @@ import { Refusal, useTyped } from '../lib/typed.js';
 import { Combobox } from '../parts/combobox.js';
 import { isNumber, textOf } from '../rules/exact.js';
 import { examplesOf, readAs, seenType } from './scalar-field.js';
+import { t } from '../texts/texts.js';
 
 /** How texts are read: as the values that are there, or as what was seen of the field. */
 function modeOf(all, types, known) {
@@ -79,7 +80,7 @@ export function ListField({ value, onChange, label, known, invalid, types }) {
         label=${label}
         value=${field.text}
         options=${options}
-        placeholder=${all.length === 0 ? 'values, Enter adds' : 'add'}
+        placeholder=${all.length === 0 ? t('listField.valuesEnterAdds') : t('listField.add')}
         invalid=${invalid || field.refused !== undefined}
         describedBy=${field.refused ? fault : undefined}
         onChange=${choose}
@@ -95,7 +96,13 @@ function Chip({ value, onDrop }) {
   return html`
     <span class="chip">
       ${writeOne(value)}
-      <button type="button" aria-label="Remove ${writeOne(value)}" onClick=${onDrop}>×</button>
+      <button
+        type="button"
+        aria-label=${t('listField.removeValue', { value: writeOne(value) })}
+        onClick=${onDrop}
+      >
+        ×
+      </button>
     </span>
   `;
 }

@@ -3,6 +3,7 @@ import { useEffect, useState } from '../lib/html.js';
 import { Problem, author, headerText, reach } from '../lib/api.js';
 import { parseJson } from '../rules/exact.js';
 import { rulesFaults } from '../rules/pointers.js';
+import { t } from '../texts/texts.js';
 
 const TYPING = 250; // milliseconds without a key before it is asked
 const REFRESH = 4000;
@@ -47,7 +48,7 @@ export async function askPreview(body, signal, onProgress) {
     else if (name === 'result') return data;
     else if (name === 'problem') throw new Problem(data.status, data);
   }
-  throw new Problem(0, { detail: 'The preview was broken off.' });
+  throw new Problem(0, { detail: t('preview.thePreviewWasBrokenOff') });
 }
 
 /**

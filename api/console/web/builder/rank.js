@@ -6,6 +6,7 @@ import { toForm, toNode } from '../rules/form.js';
 import { below } from '../rules/pointers.js';
 import { Amount } from './behaviour.js';
 import { isFaulty } from './faults.js';
+import { t } from '../texts/texts.js';
 
 /** How many users: a number or a share. */
 function Many({ json, onChange, faults, pointer }) {
@@ -21,16 +22,21 @@ function Many({ json, onChange, faults, pointer }) {
     <${NumberField}
       key=${isPercent}
       value=${many}
-      label="How many"
+      label=${t('rank.howMany')}
       invalid=${isFaulty(faults, pointer, isPercent ? 'percent' : 'top') || many === undefined}
       minimum=${isPercent ? 0.01 : 1}
       maximum=${isPercent ? 100 : 1_000_000}
       isWhole=${!isPercent}
       onChange=${(value) => set(isPercent ? 'percent' : 'top', value)}
     />
-    <select class="pill" aria-label="Unit" value=${isPercent ? 'percent' : 'top'} onChange=${setUnit}>
-      <option value="top">users</option>
-      <option value="percent">% of users</option>
+    <select
+      class="pill"
+      aria-label=${t('rank.unit')}
+      value=${isPercent ? 'percent' : 'top'}
+      onChange=${setUnit}
+    >
+      <option value="top">${t('rank.users')}</option>
+      <option value="percent">${t('rank.ofUsers')}</option>
     </select>
   `;
 }
@@ -49,19 +55,24 @@ function By({ node, onChange, suggest, faults, pointer }) {
     else onChange({ ...node, by: undefined, json: { ...json, rank: { by: 'totalSpent', ...rank } } });
   };
   return html`
-    <span class="word">by</span>
-    <select class="pill" aria-label="Ranked by" value=${node.by ? 'events' : 'trait'} onChange=${choose}>
-      <option value="trait">trait</option>
-      <option value="events">events</option>
+    <span class="word">${t('rank.by')}</span>
+    <select
+      class="pill"
+      aria-label=${t('rank.rankedBy')}
+      value=${node.by ? 'events' : 'trait'}
+      onChange=${choose}
+    >
+      <option value="trait">${t('common.traitLower')}</option>
+      <option value="events">${t('rank.events')}</option>
     </select>
     ${!node.by &&
     html`
       <${Combobox}
         className="pill field"
-        label="Trait"
+        label=${t('common.trait')}
         value=${String(json.rank.by ?? '')}
         options=${suggest.traits}
-        placeholder="trait"
+        placeholder=${t('common.traitLower')}
         invalid=${isFaulty(faults, pointer, 'rank')}
         onChange=${(by) => onChange({ ...node, json: { ...json, rank: { ...json.rank, by } } })}
       />
@@ -74,11 +85,11 @@ function Among({ node, onChange, pointer, renderGroup }) {
   return html`
     <div class="nested">
       <div class="row">
-        <span class="word">only among users with</span>
+        <span class="word">${t('rank.onlyAmongUsersWith')}</span>
         <button
           type="button"
           class="pill clear"
-          aria-label="Among all users"
+          aria-label=${t('rank.amongAllUsers')}
           onClick=${() => onChange({ ...node, among: undefined })}
         >
           ×
@@ -102,9 +113,14 @@ export function Rank({ node, onChange, suggest, faults, pointer, renderGroup }) 
     onChange({ ...node, among: toForm({ event: 'purchase', operator: 'gte', value: 1 }) });
   return html`
     <span class="sentence">
-      <select class="pill verb" aria-label="Order" value=${isLow ? 'asc' : 'desc'} onChange=${setOrder}>
-        <option value="desc">Top</option>
-        <option value="asc">Bottom</option>
+      <select
+        class="pill verb"
+        aria-label=${t('rank.order')}
+        value=${isLow ? 'asc' : 'desc'}
+        onChange=${setOrder}
+      >
+        <option value="desc">${t('rank.top')}</option>
+        <option value="asc">${t('rank.bottom')}</option>
       </select>
       <${Many}
         json=${json}
@@ -113,7 +129,8 @@ export function Rank({ node, onChange, suggest, faults, pointer, renderGroup }) 
         pointer=${pointer}
       />
       <${By} ...${given} />
-      ${!node.among && html`<button type="button" class="pill add" onClick=${addAmong}>+ only among</button>`}
+      ${!node.among &&
+      html`<button type="button" class="pill add" onClick=${addAmong}>${t('rank.onlyAmong')}</button>`}
     </span>
     ${node.by &&
     html`

@@ -10,6 +10,7 @@ import { Editor } from './editor-context.js';
 import { Faults } from './faults.js';
 import { ICONS, KINDS, makeNode } from './kinds.js';
 import { Rank } from './rank.js';
+import { t } from '../texts/texts.js';
 
 const EDITORS = {
   event: Behaviour,
@@ -21,9 +22,9 @@ const EDITORS = {
   unknown: Unknown,
 };
 const LOGICS = {
-  AND: ['All', 'all of these hold', 'and'],
-  OR: ['Any', 'at least one of these holds', 'or'],
-  NOT: ['None', 'none of these holds', 'nor'],
+  AND: [t('ruleGroup.all'), t('ruleGroup.allOfTheseHold'), t('common.and')],
+  OR: [t('ruleGroup.any'), t('ruleGroup.atLeastOneOfTheseHolds'), t('common.or')],
+  NOT: [t('ruleGroup.none'), t('ruleGroup.noneOfTheseHolds'), t('ruleGroup.nor')],
 };
 
 export function RuleGroup({ group, pointer, isRoot, depth = 1 }) {
@@ -38,7 +39,7 @@ export function RuleGroup({ group, pointer, isRoot, depth = 1 }) {
         <div
           class="segmented"
           role="radiogroup"
-          aria-label="How the conditions of this group combine"
+          aria-label=${t('ruleGroup.howTheConditionsOfThisGroup')}
           onKeyDown=${(event) => {
             const names = Object.keys(LOGICS);
             const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
@@ -86,8 +87,10 @@ export function RuleGroup({ group, pointer, isRoot, depth = 1 }) {
       <${Faults} faults=${own} />
       <div class="group-foot">
         <${Menu}
-          label="Add condition"
-          text=${group.children.length === 0 && isRoot ? 'Add the first condition' : 'Add condition'}
+          label=${t('ruleGroup.addCondition')}
+          text=${group.children.length === 0 && isRoot
+            ? t('ruleGroup.addTheFirstCondition')
+            : t('ruleGroup.addCondition')}
           icon="plus"
           start
           small
@@ -114,7 +117,7 @@ function DropHere({ group }) {
         edit.move(dragged.current, group.key, 0);
       }}
     >
-      No condition yet
+      ${t('ruleGroup.noConditionYet')}
     </li>
   `;
 }
@@ -169,7 +172,7 @@ function Row({ node, group, index, joint, pointer, depth }) {
         <span
           class="grip"
           draggable="true"
-          title="Drag to move"
+          title=${t('ruleGroup.dragToMove')}
           aria-hidden="true"
           onDragStart=${(event) => {
             dragged.current = node.key;
@@ -209,22 +212,35 @@ function Row({ node, group, index, joint, pointer, depth }) {
 function RowActions({ node, isGroup }) {
   const { edit } = useContext(Editor);
   const items = [
-    { text: 'Move up', icon: 'up', keys: 'Alt ↑', run: () => edit.nudge(node.key, -1) },
-    { text: 'Move down', icon: 'down', keys: 'Alt ↓', run: () => edit.nudge(node.key, 1) },
-    { text: 'Put into a group', icon: 'group', keys: 'Alt →', run: () => edit.wrap(node.key) },
-    { text: 'Move out of the group', icon: 'back', keys: 'Alt ←', run: () => edit.outdent(node.key) },
-    ...(isGroup ? [{ text: 'Dissolve the group', icon: 'group', run: () => edit.unwrap(node.key) }] : []),
-    { text: 'Duplicate', icon: 'copy', keys: 'Alt D', run: () => edit.duplicate(node.key) },
+    { text: t('ruleGroup.moveUp'), icon: 'up', keys: 'Alt ↑', run: () => edit.nudge(node.key, -1) },
+    { text: t('ruleGroup.moveDown'), icon: 'down', keys: 'Alt ↓', run: () => edit.nudge(node.key, 1) },
+    { text: t('ruleGroup.putIntoAGroup'), icon: 'group', keys: 'Alt →', run: () => edit.wrap(node.key) },
+    {
+      text: t('ruleGroup.moveOutOfTheGroup'),
+      icon: 'back',
+      keys: 'Alt ←',
+      run: () => edit.outdent(node.key),
+    },
+    ...(isGroup
+      ? [{ text: t('ruleGroup.dissolveTheGroup'), icon: 'group', run: () => edit.unwrap(node.key) }]
+      : []),
+    { text: t('ruleGroup.duplicate'), icon: 'copy', keys: 'Alt D', run: () => edit.duplicate(node.key) },
     null,
-    { text: 'Remove', icon: 'trash', keys: 'Alt ⌫', danger: true, run: () => edit.remove(node.key) },
+    {
+      text: t('ruleGroup.remove'),
+      icon: 'trash',
+      keys: 'Alt ⌫',
+      danger: true,
+      run: () => edit.remove(node.key),
+    },
   ];
   return html`
     <span class="row-actions">
-      <${Menu} label=${isGroup ? 'Group' : 'Condition'} items=${items} small />
+      <${Menu} label=${isGroup ? t('ruleGroup.group') : t('ruleGroup.condition')} items=${items} small />
       <button
         type="button"
         class="button quiet small icon-only"
-        aria-label=${isGroup ? 'Remove group' : 'Remove condition'}
+        aria-label=${isGroup ? t('ruleGroup.removeGroup') : t('ruleGroup.removeCondition')}
         onClick=${() => edit.remove(node.key)}
       >
         <${Icon} name="close" />

@@ -5,11 +5,12 @@ import { looksNumeric, readNumber, writeNumber } from '../lib/numbers.js';
 import { Refusal, useTyped } from '../lib/typed.js';
 import { Combobox } from '../parts/combobox.js';
 import { isNumber, textOf } from '../rules/exact.js';
+import { t } from '../texts/texts.js';
 
 const SYMBOLS = {
-  number: ['123', 'number'],
-  string: ['Abc', 'text'],
-  boolean: ['T/F', 'yes or no'],
+  number: ['123', t('scalar.number')],
+  string: ['Abc', t('scalar.text')],
+  boolean: ['T/F', t('scalar.yesOrNo')],
 };
 const SEEN = { number: 'number', text: 'string', boolean: 'boolean' };
 
@@ -60,8 +61,8 @@ function YesNo({ value, onChange, label }) {
       value=${String(value)}
       onChange=${(event) => onChange(event.target.value === 'true')}
     >
-      <option>true</option>
-      <option>false</option>
+      <option value="true">${t('scalarField.yes')}</option>
+      <option value="false">${t('scalarField.no')}</option>
     </select>
   `;
 }
@@ -92,7 +93,7 @@ export function ScalarField({ value, onChange, label, known, invalid, types, isO
               label=${label}
               value=${field.text}
               options=${examplesOf(known, mode)}
-              placeholder="value"
+              placeholder=${t('scalarField.value')}
               invalid=${invalid || isNoNumber || field.refused !== undefined}
               describedBy=${field.refused ? fault : undefined}
               onChange=${field.type}
@@ -111,8 +112,8 @@ function TypeButton({ shown, next, onClick }) {
     <button
       type="button"
       class="pill type"
-      title="Compared as ${name}; change"
-      aria-label="${symbol}: compared as ${name}; change to ${SYMBOLS[next][1]}"
+      title=${t('scalarField.comparedAsNameChange', { name })}
+      aria-label=${t('scalarField.symbolComparedAsNameChangeTo', { symbol, name, value: SYMBOLS[next][1] })}
       onClick=${onClick}
     >
       ${symbol}

@@ -2,6 +2,7 @@
 import { read } from '../lib/api.js';
 import { count } from '../lib/format.js';
 import { MEASURES, measureName } from '../rules/grammar.js';
+import { t } from '../texts/texts.js';
 
 const unique = (options) => [...new Map(options.map((option) => [option.value, option])).values()];
 const typed = (one) => ({
@@ -36,11 +37,11 @@ export async function loadSuggestions(signal) {
 export function suggestions(schema) {
   const events = schema.events.map((one) => ({
     value: one.name,
-    hint: one.count === undefined ? '' : `${count(one.count)} seen`,
+    hint: one.count === undefined ? '' : t('suggestions.countSeen', { count: count(one.count) }),
   }));
   const computed = schema.computedTraits.map((one) => ({
     value: one.name,
-    hint: 'computed',
+    hint: t('suggestions.computed'),
     types: MEASURES[measureName(one.measure) ?? '']?.result === 'number' ? ['number'] : [],
     examples: [],
   }));
@@ -50,7 +51,7 @@ export function suggestions(schema) {
     const known = schema.events.filter((one) => !names || names.includes(one.name));
     return unique([
       ...known.flatMap((one) => (one.properties ?? []).map(typed)),
-      { value: 'timestamp', hint: 'time', types: ['time'], examples: [] },
+      { value: 'timestamp', hint: t('suggestions.time'), types: [t('suggestions.time')], examples: [] },
     ]);
   };
   return {

@@ -4,6 +4,7 @@ import { OPERATORS, fitValue, operatorName, operatorText, operatorsFor } from '.
 import { ValueField } from './value-field.js';
 import { isFaulty } from './faults.js';
 import { UnseenValues } from './unseen.js';
+import { t } from '../texts/texts.js';
 
 /** The operator of a node, with those that go with what is tested. */
 export function OperatorField({ json, result, onChange, faults, pointer, fallback, known }) {
@@ -19,7 +20,7 @@ export function OperatorField({ json, result, onChange, faults, pointer, fallbac
   return html`
     <select
       class="pill operator"
-      aria-label="Comparison"
+      aria-label=${t('tests.comparison')}
       aria-invalid=${isFaulty(faults, pointer, 'operator') ? 'true' : undefined}
       value=${name ?? ''}
       onChange=${choose}
@@ -27,7 +28,7 @@ export function OperatorField({ json, result, onChange, faults, pointer, fallbac
       ${isOdd &&
       html`
         <option value=${name ?? ''}>
-          ${name ? operatorText(name, result) : String(json.operator ?? 'choose…')}
+          ${name ? operatorText(name, result) : String(json.operator ?? t('tests.choose'))}
         </option>
       `}
       ${names.map((one) => html`<option value=${one}>${operatorText(one, result)}</option>`)}

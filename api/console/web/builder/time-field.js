@@ -1,6 +1,7 @@
 // An instant. It is written and shown in UTC, so that a rule says the same wherever it is read.
 import { html } from '../lib/html.js';
 import { InstantField } from '../parts/instant-field.js';
+import { t } from '../texts/texts.js';
 
 const asField = (value) => {
   const at = new Date(value);
@@ -12,7 +13,7 @@ export function TimeField({ value, label, onChange, invalid }) {
     <span class="joined">
       <${InstantField}
         value=${asField(value)}
-        label="${label}, UTC"
+        label=${t('timeField.labelUtc', { label })}
         invalid=${invalid}
         onChange=${(text) => onChange(`${text}Z`)}
       />

@@ -1,6 +1,7 @@
 // A name or a value that the data does not have: no fault, but most often a mistake.
 import { html } from '../lib/html.js';
 import { nearest } from '../rules/nearest.js';
+import { t } from '../texts/texts.js';
 
 /** Whether a name, or the object that a path of it begins with, was seen; some names have a meaning of their own. */
 const isSeen = (name, known) =>
@@ -11,10 +12,11 @@ function Never({ name, known, onChange }) {
   const meant = nearest(name, known);
   return html`
     <span class="aside unseen">
-      never seen
+      ${t('unseen.neverSeen')}
       ${meant !== undefined &&
       html`
-        ; did you mean <button type="button" class="meant" onClick=${() => onChange(meant)}>${meant}</button>?
+        ${t('unseen.didYouMean')}${' '}
+        <button type="button" class="meant" onClick=${() => onChange(meant)}>${meant}</button>?
       `}
     </span>
   `;

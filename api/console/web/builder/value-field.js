@@ -5,6 +5,7 @@ import { DurationField } from './duration-field.js';
 import { ListField } from './list-field.js';
 import { ScalarField } from './scalar-field.js';
 import { TimeField } from './time-field.js';
+import { t } from '../texts/texts.js';
 
 const startOfToday = () => `${new Date().toISOString().slice(0, 10)}T00:00:00Z`;
 
@@ -14,11 +15,18 @@ function Moment({ value, onChange, label, invalid }) {
   const setKind = (event) => onChange(event.target.value === 'ago' ? '30d' : startOfToday());
   const given = { value, label, onChange, invalid };
   return html`
-    <select class="pill" aria-label="${label}, kind" value=${isAgo ? 'ago' : 'at'} onChange=${setKind}>
-      <option value="ago">relative</option>
-      <option value="at">on the date</option>
+    <select
+      class="pill"
+      aria-label=${t('valueField.labelKind', { label })}
+      value=${isAgo ? 'ago' : 'at'}
+      onChange=${setKind}
+    >
+      <option value="ago">${t('valueField.relative')}</option>
+      <option value="at">${t('valueField.onTheDate')}</option>
     </select>
-    ${isAgo ? html`<${DurationField} ...${given} suffix="ago" />` : html`<${TimeField} ...${given} />`}
+    ${isAgo
+      ? html`<${DurationField} ...${given} suffix=${t('valueField.ago')} />`
+      : html`<${TimeField} ...${given} />`}
   `;
 }
 
@@ -44,14 +52,32 @@ function One({ shape, result, value, ...given }) {
 function Pair({ value, onChange, label, ...given }) {
   const [low, high] = Array.isArray(value) ? value : [value, value];
   return html`
-    <${One} value=${low} label="${label}, low" onChange=${(next) => onChange([next, high])} ...${given} />
-    <span class="word">and</span>
-    <${One} value=${high} label="${label}, high" onChange=${(next) => onChange([low, next])} ...${given} />
+    <${One}
+      value=${low}
+      label=${t('valueField.labelLow', { label })}
+      onChange=${(next) => onChange([next, high])}
+      ...${given}
+    />
+    <span class="word">${t('common.and')}</span>
+    <${One}
+      value=${high}
+      label=${t('valueField.labelHigh', { label })}
+      onChange=${(next) => onChange([low, next])}
+      ...${given}
+    />
   `;
 }
 
 /** The value of a condition: `known` is what the data says of the field, `result` what a measure gives. */
-export function ValueField({ operator, value, result, onChange, known, invalid, label = 'Value' }) {
+export function ValueField({
+  operator,
+  value,
+  result,
+  onChange,
+  known,
+  invalid,
+  label = t('valueField.value'),
+}) {
   const shape = OPERATORS[operator]?.value;
   const given = { value, onChange, label, known, invalid };
   switch (shape) {

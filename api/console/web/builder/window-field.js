@@ -3,8 +3,14 @@ import { html } from '../lib/html.js';
 import { windowKind } from '../rules/grammar.js';
 import { DurationField } from './duration-field.js';
 import { TimeField } from './time-field.js';
+import { t } from '../texts/texts.js';
 
-const KINDS = { ever: 'ever', last: 'in the last', ago: 'between … ago', fixed: 'between dates' };
+const KINDS = {
+  ever: t('windowField.ever'),
+  last: t('windowField.inTheLast'),
+  ago: t('windowField.betweenAgo'),
+  fixed: t('windowField.betweenDates'),
+};
 
 const today = () => `${new Date().toISOString().slice(0, 10)}T00:00:00Z`;
 const fresh = {
@@ -16,17 +22,17 @@ const fresh = {
 
 export function WindowField({ within, onChange, invalid }) {
   const kind = windowKind(within);
-  const label = 'Window';
+  const label = t('windowField.window');
   return html`
     <select
       class="pill"
-      aria-label="Window"
+      aria-label=${t('windowField.window')}
       aria-invalid=${invalid && kind === 'other' ? 'true' : undefined}
       value=${kind}
       onChange=${(event) => onChange(fresh[event.target.value]?.())}
     >
       ${Object.entries(KINDS).map(([key, text]) => html`<option value=${key}>${text}</option>`)}
-      ${kind === 'other' && html`<option value="other">as in the JSON</option>`}
+      ${kind === 'other' && html`<option value="other">${t('windowField.asInTheJson')}</option>`}
     </select>
     ${kind === 'last' &&
     html`
@@ -41,16 +47,16 @@ export function WindowField({ within, onChange, invalid }) {
     html`
       <${DurationField}
         value=${within.ago[0]}
-        label="Window, begin"
+        label=${t('windowField.windowBegin')}
         invalid=${invalid}
         onChange=${(value) => onChange({ ...within, ago: [value, within.ago[1]] })}
       />
-      <span class="word">and</span>
+      <span class="word">${t('common.and')}</span>
       <${DurationField}
         value=${within.ago[1]}
-        label="Window, end"
+        label=${t('windowField.windowEnd')}
         invalid=${invalid}
-        suffix="ago"
+        suffix=${t('windowField.ago')}
         onChange=${(value) => onChange({ ...within, ago: [within.ago[0], value] })}
       />
     `}
@@ -62,6 +68,21 @@ export function WindowField({ within, onChange, invalid }) {
   `;
 }
 
+const SIDES = {
+  from: {
+    word: t('windowField.from'),
+    label: t('windowField.windowFrom'),
+    add: t('windowField.from2'),
+    drop: t('windowField.noBegin'),
+  },
+  to: {
+    word: t('common.to'),
+    label: t('windowField.windowTo'),
+    add: t('windowField.to'),
+    drop: t('windowField.noEnd'),
+  },
+};
+
 /** One end of a window between dates; the other may be left out. */
 function Bound({ within, side, onChange, invalid }) {
   const other = side === 'from' ? 'to' : 'from';
@@ -69,20 +90,20 @@ function Bound({ within, side, onChange, invalid }) {
   if (value === undefined)
     return html`
       <button type="button" class="pill add" onClick=${() => onChange({ ...within, [side]: today() })}>
-        + ${side}
+        ${SIDES[side].add}
       </button>
     `;
   return html`
-    <span class="word">${side}</span>
+    <span class="word">${SIDES[side].word}</span>
     <${TimeField}
       value=${value}
-      label="Window, ${side}"
+      label=${SIDES[side].label}
       invalid=${invalid}
       onChange=${(next) => onChange({ ...within, [side]: next })}
     />
     ${within[other] !== undefined &&
     html`
-      <button type="button" class="pill clear" aria-label="No ${side}" onClick=${() => onChange(rest)}>
+      <button type="button" class="pill clear" aria-label=${SIDES[side].drop} onClick=${() => onChange(rest)}>
         ×
       </button>
     `}

@@ -1,6 +1,7 @@
 // Calls of the REST API: JSON there and back, errors as Problem.
 import { parseJson } from '../rules/exact.js';
 import { createStore } from './store.js';
+import { t } from '../texts/texts.js';
 
 /** Whether the server answers. */
 export const connection = createStore({ up: true });
@@ -8,7 +9,7 @@ export const connection = createStore({ up: true });
 /** An error as the server tells it (RFC 9457), or that it cannot be reached (status 0). */
 export class Problem extends Error {
   constructor(status, body = {}) {
-    super(body.detail || body.title || `The server answered ${status}.`);
+    super(body.detail || body.title || t('api.theServerAnsweredStatus', { status }));
     this.status = status;
     this.code = body.code || '';
     this.errors = Array.isArray(body.errors) ? body.errors : [];
@@ -27,9 +28,7 @@ export class Problem extends Error {
 const unreachable = (isQuestion) =>
   new Problem(0, {
     code: 'unreachable',
-    detail: isQuestion
-      ? 'The server cannot be reached. The console asks again by itself.'
-      : 'The server cannot be reached. Nothing was changed; try again when it is back.',
+    detail: isQuestion ? t('api.theServerCannotBeReachedThe') : t('api.theServerCannotBeReachedNothing'),
   });
 
 /** Fetches, and notes whether the server answers. `isQuestion` says that nothing is changed by it. */

@@ -1,6 +1,7 @@
 // What a change does to the members of every segment that it reaches: exact, asked of the server before it is done.
 import { NOBODY, inline, referencesOf, usersOf } from '../rules/references.js';
 import { ask, read, query } from './api.js';
+import { t } from '../texts/texts.js';
 
 /** More are named, but not counted: each costs a look at all users. */
 const COUNTED = 20;
@@ -90,7 +91,7 @@ export async function effectsOf(change, segments, signal) {
   }
   asked.push(...users.filter((one) => one.status === 'ACTIVE'));
   for (const [index, segment] of asked.entries()) {
-    if (index >= COUNTED) effects.push({ segment, reason: 'not counted' });
+    if (index >= COUNTED) effects.push({ segment, reason: t('effects.notCounted') });
     else effects.push(await effectOn(segment, after[segment.id], signal));
   }
   return effects;

@@ -1,5 +1,6 @@
 // Numbers and times as people read them, in the language of the browser; times with their zone.
 import { locale, zone } from './settings.js';
+import { many, t } from '../texts/texts.js';
 
 /** A formatter of each kind, made again when the language or the zone changes. */
 function kept(make) {
@@ -53,7 +54,8 @@ export function percent(part, all) {
   return `${value >= 10 ? Math.round(value) : tenths().format(value)}%`;
 }
 
-export const plural = (number, one, many = `${one}s`) => `${count(number)} ${number === 1 ? one : many}`;
+export const plural = (number, one, several = `${one}s`) =>
+  `${count(number)} ${number === 1 ? one : several}`;
 
 const parts = (at) => new Date(at);
 export const dateTime = (at) => (at === undefined ? '–' : full().format(parts(at)));
@@ -80,19 +82,19 @@ export function zoneName(at = Date.now()) {
 export function relative(at, now = Date.now()) {
   const seconds = Math.round((parts(at).getTime() - now) / 1000);
   const size = Math.abs(seconds);
-  if (size < 5) return 'just now';
+  if (size < 5) return t('format.justNow');
   const text = span(size);
-  return seconds < 0 ? `${text} ago` : `in ${text}`;
+  return seconds < 0 ? t('format.textAgo', { text }) : t('format.inText', { text });
 }
 
 /** Seconds in the largest unit that fits: "3 min". */
 export function span(seconds) {
-  if (seconds < 1) return `${Math.round(seconds * 1000)} ms`;
+  if (seconds < 1) return t('format.secondsMs', { seconds: Math.round(seconds * 1000) });
   if (seconds < 60) return `${Math.round(seconds)} s`;
-  if (seconds < 3600) return `${Math.round(seconds / 60)} min`;
+  if (seconds < 3600) return t('format.secondsMin', { seconds: Math.round(seconds / 60) });
   if (seconds < 86400) return `${Math.round(seconds / 3600)} h`;
   const days = Math.round(seconds / 86400);
-  return days < 60 ? plural(days, 'day') : plural(Math.round(days / 30.44), 'month');
+  return days < 60 ? many('count.day', days) : many('count.month', Math.round(days / 30.44));
 }
 
 /** Bytes: "12.3 MB". */

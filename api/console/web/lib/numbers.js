@@ -2,6 +2,7 @@
 // character of it is ever dropped.
 import { isNumber, numberOf, textOf } from '../rules/exact.js';
 import { locale } from './settings.js';
+import { t } from '../texts/texts.js';
 
 const MACHINE = /^(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i;
 const MINUS = /[−–—﹣－]/g;
@@ -53,9 +54,9 @@ export function readNumber(text, language = locale.get()) {
   const decimal = decimalMark(language);
   const example = `1${decimal}5`;
   const typed = text.trim();
-  if (typed === '') return { refused: 'A number is needed.' };
+  if (typed === '') return { refused: t('numbers.aNumberIsNeeded') };
   const unit = /^(?:\p{Sc}|%)|(?:\p{Sc}|%)$/u.exec(typed);
-  if (unit) return { refused: `“${typed}” has the sign ${unit[0]}; write the number without it.` };
+  if (unit) return { refused: t('numbers.typedHasTheSignValueWrite', { typed, value: unit[0] }) };
   let bare = typed.replace(MINUS, '-').replace(/^\+/, '');
   const sign = bare.startsWith('-') ? '-' : '';
   bare = bare.slice(sign.length).trim();
@@ -64,7 +65,7 @@ export function readNumber(text, language = locale.get()) {
   if (isSpaced) {
     const [whole, ...rest] = bare.split(decimal);
     const joined = ungrouped(whole.replace(SPACES, "'").replaceAll('’', "'"), "'");
-    if (joined === undefined) return { refused: `“${typed}” is not one number; write it as in ${example}.` };
+    if (joined === undefined) return { refused: t('numbers.typedIsNotOneNumberWrite', { typed, example }) };
     bare = [joined, ...rest].join(decimal);
   }
   const digits = machineText(bare, decimal);
@@ -86,9 +87,9 @@ function refusal(typed, decimal, example) {
   const other = decimal === ',' ? '.' : ',';
   if (/^[^.,]*[.,][^.,]*$/.test(typed) && typed.includes(other) && looksNumeric(typed)) {
     const meant = typed.replace(other, decimal);
-    return `“${typed}” can be read in two ways; write decimals as in ${meant}.`;
+    return t('numbers.typedCanBeReadInTwo', { typed, meant });
   }
-  return `“${typed}” is not a number; write it as in ${example}.`;
+  return t('numbers.typedIsNotANumberWrite', { typed, example });
 }
 
 /** A number as it is shown in a field: the decimal mark of the language, no groups. */

@@ -1,16 +1,17 @@
 // The place of a fault in words: people know fields, not pointers.
+import { t } from '../texts/texts.js';
 
 const FIELDS = {
-  rules: 'Conditions',
-  definition: 'Definition',
-  name: 'Name',
-  id: 'Id',
-  description: 'Description',
-  tags: 'Tags',
-  owner: 'Owner',
-  note: 'Note',
-  members: 'Members',
-  segments: 'Segments',
+  rules: t('places.conditions'),
+  definition: t('places.definition'),
+  name: t('common.name'),
+  id: t('places.id'),
+  description: t('common.description'),
+  tags: t('common.tags'),
+  owner: t('common.owner'),
+  note: t('places.note'),
+  members: t('common.members'),
+  segments: t('common.segments'),
   url: 'URL',
 };
 

@@ -1,5 +1,6 @@
 // Addresses of the console: history routing, and a question before unsaved work is left.
 import { createStore } from './store.js';
+import { t } from '../texts/texts.js';
 
 const here = () => ({ path: window.location.pathname, query: new URLSearchParams(window.location.search) });
 
@@ -23,7 +24,7 @@ export function guardLeaving(isUnsaved) {
 }
 
 function mayLeave() {
-  return !guard?.() || window.confirm('Leave without saving? What you changed here is lost.');
+  return !guard?.() || window.confirm(t('router.leaveWithoutSavingWhatYouChanged'));
 }
 
 /** Goes to an address of the console. */

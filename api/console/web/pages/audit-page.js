@@ -12,6 +12,7 @@ import { Filters } from '../audit/filters.js';
 import { Empty, Loading, ProblemBanner } from '../parts/feedback.js';
 import { Menu } from '../parts/menu.js';
 import { useTitle } from '../parts/shell.js';
+import { t } from '../texts/texts.js';
 
 const PAGE = 50;
 const FILTERS = ['kind', 'action', 'author', 'id', 'from', 'to'];
@@ -45,11 +46,11 @@ async function exportAll(filter, format) {
   const rows = items.map((one) => COLUMNS.map((column) => plain(one[column])));
   const text = format === 'csv' ? csvOf(COLUMNS, rows) : ndjsonOf(items);
   saveText(text, format === 'csv' ? 'text/csv' : 'application/x-ndjson', `audit-${today()}.${format}`);
-  if (more) toast('The file has the newest changes; choose fewer days for the others.');
+  if (more) toast(t('audit.theFileHasTheNewestChanges'));
 }
 
 export function AuditPage({ query }) {
-  useTitle('Audit');
+  useTitle(t('common.audit'));
   const filter = Object.fromEntries(FILTERS.map((name) => [name, query.get(name)]));
   const [pages, setPages] = useState(1);
   const { data, problem, reload } = useLoad(
@@ -62,16 +63,13 @@ export function AuditPage({ query }) {
     <div class="page">
       <header class="page-head">
         <div>
-          <h1>Audit</h1>
-          <p class="lead">
-            Every change of segments, computed traits, members and webhooks: who, when, and what they noted.
-            Nothing is ever taken out.
-          </p>
+          <h1>${t('common.audit')}</h1>
+          <p class="lead">${t('audit.everyChangeOfSegmentsComputedTraits')}</p>
         </div>
         <div class="actions">
           <${Menu}
-            label="Export"
-            text="Export"
+            label=${t('common.export')}
+            text=${t('common.export')}
             icon="import"
             items=${[
               { text: 'CSV', run: save('csv') },
@@ -83,14 +81,18 @@ export function AuditPage({ query }) {
       </header>
       <${Filters} filter=${filter} />
       ${problem?.isMissingPath
-        ? html`<${Empty} icon="audit" title="No audit log here">This server keeps none.<//>`
+        ? html`
+            <${Empty} icon="audit" title=${t('audit.noAuditLogHere')}>${t('audit.thisServerKeepsNone')}<//>
+          `
         : html`<${ProblemBanner} problem=${problem} retry=${reload} />`}
       ${!data && !problem && html`<${Loading} lines=${6} />`}
       ${data && html`<${Entries} items=${data.items} isFiltered=${Object.values(filter).some(Boolean)} />`}
       ${data?.more &&
       html`
         <div class="row">
-          <button type="button" class="button" onClick=${() => setPages(pages + 1)}>Show more</button>
+          <button type="button" class="button" onClick=${() => setPages(pages + 1)}>
+            ${t('common.showMore')}
+          </button>
         </div>
       `}
     </div>
@@ -100,10 +102,10 @@ export function AuditPage({ query }) {
 function Entries({ items, isFiltered }) {
   if (items.length === 0)
     return isFiltered
-      ? html`<${Empty} icon="search" title="No change fits">Other days or words may.<//>`
+      ? html`<${Empty} icon="search" title=${t('audit.noChangeFits')}>${t('audit.otherDaysOrWordsMay')}<//>`
       : html`
-          <${Empty} icon="audit" title="Nothing was changed yet">
-            Changes show here the moment they are made.
+          <${Empty} icon="audit" title=${t('audit.nothingWasChangedYet')}>
+            ${t('audit.changesShowHereTheMomentThey')}
           <//>
         `;
   return html`
@@ -111,10 +113,10 @@ function Entries({ items, isFiltered }) {
       <table>
         <thead>
           <tr>
-            <th scope="col">When</th>
-            <th scope="col">Who</th>
-            <th scope="col">What</th>
-            <th scope="col" class="narrow-hide">Note</th>
+            <th scope="col">${t('audit.when')}</th>
+            <th scope="col">${t('audit.who')}</th>
+            <th scope="col">${t('audit.what')}</th>
+            <th scope="col" class="narrow-hide">${t('audit.note')}</th>
           </tr>
         </thead>
         <tbody>${items.map((one) => html`<${Entry} key=${one.sequence} entry=${one} />`)}</tbody>

@@ -7,7 +7,7 @@ import { guardLeaving, navigate } from '../lib/router.js';
 import { useStore } from '../lib/store.js';
 import { toast } from '../lib/toast.js';
 import { unreadable } from '../lib/typed.js';
-import { count, plural } from '../lib/format.js';
+import { count } from '../lib/format.js';
 import { fromForm, toForm } from '../rules/form.js';
 import { countNodes } from '../rules/tree.js';
 import { rulesFaults } from '../rules/pointers.js';
@@ -26,10 +26,11 @@ import { PreviewPanel } from '../builder/preview-panel.js';
 import { usePreview } from '../builder/preview.js';
 import { RuleEditor } from '../builder/rule-editor.js';
 import { NO_SUGGESTIONS, loadSuggestions } from '../builder/suggestions.js';
+import { many, t } from '../texts/texts.js';
 
 /** Edits a segment that is there. */
 export function EditPage({ id }) {
-  useTitle('Edit', id);
+  useTitle(t('builder.edit'), id);
   const { data, problem, reload } = useLoad(
     (signal) => ask('GET', path`/api/segments/${id}`, { signal }),
     [id],
@@ -41,7 +42,7 @@ export function EditPage({ id }) {
 
 /** Makes a new one, of nothing, a template or another segment. */
 export function NewPage({ start }) {
-  useTitle('New segment');
+  useTitle(t('common.newSegment'));
   return html`<${Builder} start=${start} />`;
 }
 
@@ -57,9 +58,9 @@ async function mayMoveOthers(segment, rules, over) {
   );
   if (users.length === 0) return true;
   const answer = await confirmEffect({
-    title: `Change “${segment.name}”, which ${users.length === 1 ? 'another segment uses' : 'others use'}?`,
-    text: 'The change takes effect in all of them at once.',
-    confirm: 'Save changes',
+    title: t('builder.changeNameWhichOthersUse', { name: segment.name }),
+    text: t('builder.theChangeTakesEffectInAll'),
+    confirm: t('common.saveChanges'),
     change: { segments: [{ segment, rules }] },
   });
   return answer !== undefined;
@@ -100,8 +101,11 @@ function goOn(saved, isEdit) {
       await undoEdit(saved.id, saved.version - 1)();
       navigate(path`/segments/${saved.id}`);
     };
-    toast(`Saved “${saved.name}” as version ${saved.version}.`, saved.type === 'STATIC' ? {} : { undo });
-  } else toast(`Created “${saved.name}”.`);
+    toast(
+      t('builder.savedNameAsVersionVersion', { name: saved.name, version: saved.version }),
+      saved.type === 'STATIC' ? {} : { undo },
+    );
+  } else toast(t('builder.createdName', { name: saved.name }));
   const id = encodeURIComponent(saved.id);
   const isNewList = saved.type === 'STATIC' && !isEdit;
   navigate(isNewList ? `/imports?segment=${id}` : `/segments/${id}`, { force: true });
@@ -207,9 +211,7 @@ function Parts({ fields, onFields, segment, history, rules, view, faults, errors
     return html`
       <div class="stack">
         ${details}
-        <p class="card card-body soft">
-          A static list has no rules. After it is created, its members are imported from a file.
-        </p>
+        <p class="card card-body soft">${t('builder.aStaticListHasNoRules')}</p>
       </div>
     `;
   return html`
@@ -237,32 +239,32 @@ function Parts({ fields, onFields, segment, history, rules, view, faults, errors
 
 /** Why there is nothing to save yet, or what is wrong. */
 function hintOf({ fields, isBroken, unread, rulesAreReady, faults, isUnchanged }) {
-  if (fields.name.trim() === '') return 'A name is needed.';
-  if (isBroken) return 'The JSON is not complete.';
+  if (fields.name.trim() === '') return t('builder.aNameIsNeeded');
+  if (isBroken) return t('builder.theJsonIsNotComplete');
   if (unread.length > 0) return unread[0];
-  if (!rulesAreReady) return 'A condition is needed.';
-  if (faults.length > 0) return plural(faults.length, 'fault');
-  return isUnchanged ? 'No changes' : '';
+  if (!rulesAreReady) return t('builder.aConditionIsNeeded');
+  if (faults.length > 0) return many('count.fault', faults.length);
+  return isUnchanged ? t('builder.noChanges') : '';
 }
 
 function Head({ segment }) {
   return html`
     <header class="page-head">
       <div>
-        <nav class="crumbs" aria-label="Way back">
-          <a href="/segments">Segments</a>
+        <nav class="crumbs" aria-label=${t('common.wayBack')}>
+          <a href="/segments">${t('common.segments')}</a>
           <span>/</span>
           ${segment
             ? html`<a href="/segments/${encodeURIComponent(segment.id)}">${segment.name}</a>`
-            : html`<a href="/segments/new">New</a>`}
+            : html`<a href="/segments/new">${t('builder.new')}</a>`}
         </nav>
-        <h1>${segment ? `Edit ${segment.name}` : 'New segment'}</h1>
+        <h1>${segment ? t('builder.editName', { name: segment.name }) : t('common.newSegment')}</h1>
       </div>
       ${segment &&
       html`
         <div class="row">
           <${StateBadge} state=${segment.status} />
-          <span class="muted">version ${segment.version}</span>
+          <span class="muted">${t('builder.versionVersion', { version: segment.version })}</span>
         </div>
       `}
     </header>
@@ -276,8 +278,8 @@ function Tools({ history, showsJson, onJson }) {
       <button
         type="button"
         class="button quiet small icon-only"
-        aria-label="Undo"
-        title="Undo (Ctrl Z)"
+        aria-label=${t('builder.undo')}
+        title=${t('builder.undoCtrlZ')}
         disabled=${!history.undo}
         onClick=${history.undo}
       >
@@ -286,15 +288,15 @@ function Tools({ history, showsJson, onJson }) {
       <button
         type="button"
         class="button quiet small icon-only"
-        aria-label="Redo"
-        title="Redo (Ctrl Shift Z)"
+        aria-label=${t('builder.redo')}
+        title=${t('builder.redoCtrlShiftZ')}
         disabled=${!history.redo}
         onClick=${history.redo}
       >
         <${Icon} name="redo" />
       </button>
       <button type="button" class="button quiet small" aria-pressed=${String(showsJson)} onClick=${onJson}>
-        ${showsJson ? 'Hide JSON' : 'Show JSON'}
+        ${showsJson ? t('builder.hideJson') : t('builder.showJson')}
       </button>
     </div>
   `;
@@ -303,9 +305,9 @@ function Tools({ history, showsJson, onJson }) {
 function RulesCard({ history, faults, suggest, showsJson, onJson }) {
   const nodes = countNodes(history.root);
   return html`
-    <section class="card rules-card" aria-label="Conditions">
+    <section class="card rules-card" aria-label=${t('builder.conditions')}>
       <div class="card-head">
-        <h2>Users are in this segment when</h2>
+        <h2>${t('builder.usersAreInThisSegmentWhen')}</h2>
         <${Tools} history=${history} showsJson=${showsJson} onJson=${onJson} />
       </div>
       <div class="card-body">
@@ -313,8 +315,18 @@ function RulesCard({ history, faults, suggest, showsJson, onJson }) {
       </div>
       <div class="card-foot small muted narrow-hide">
         <span>
-          ${nodes > 200 ? `${nodes} of at most 256 nodes · ` : ''}Move with <kbd>Alt</kbd> <kbd>↑</kbd>${' '}
-          <kbd>↓</kbd>, group with <kbd>Alt</kbd> <kbd>→</kbd>, add with <kbd>Alt</kbd> <kbd>Enter</kbd>
+          ${t('builder.nodesMoveWith', {
+            nodes: nodes > 200 ? `${t('builder.nodesOfAtMost256Nodes', { nodes })} ` : '',
+          })}${' '}
+          <kbd>Alt</kbd>${' '}
+          <kbd>↑</kbd>${' '}
+          <kbd>↓</kbd>
+          ${t('builder.groupWith')}${' '}
+          <kbd>Alt</kbd>${' '}
+          <kbd>→</kbd>
+          ${t('builder.addWith')}${' '}
+          <kbd>Alt</kbd>${' '}
+          <kbd>${t('builder.enter')}</kbd>
         </span>
       </div>
     </section>
@@ -324,14 +336,14 @@ function RulesCard({ history, faults, suggest, showsJson, onJson }) {
 /** The buttons that save; `counted` is the preview, for screens on which it stands far above. */
 function SaveBar({ segment, note, onNote, counted, hint, isReady, isChanged, isBusy, onSave }) {
   return html`
-    <div class="save-bar" role="region" aria-label="Save">
+    <div class="save-bar" role="region" aria-label=${t('common.save')}>
       ${segment &&
       html`
         <input
           class="input"
-          aria-label="Note for the history"
+          aria-label=${t('builder.noteForTheHistory')}
           maxlength="1000"
-          placeholder="Note: why this change (optional)"
+          placeholder=${t('builder.noteWhyThisChangeOptional')}
           value=${note}
           onInput=${(event) => onNote(event.target.value)}
         />
@@ -339,18 +351,22 @@ function SaveBar({ segment, note, onNote, counted, hint, isReady, isChanged, isB
       ${counted &&
       html`
         <span class="narrow-only save-preview number">
-          <strong>${count(counted.size)}</strong> users
-          ${segment ? `: ${count(counted.entered)} in, ${count(counted.left)} out` : ''}
+          <strong>${count(counted.size)}</strong>${' '}
+          ${t('builder.usersSegment', {
+            segment: segment
+              ? t('builder.enteredInLeftOut', { entered: count(counted.entered), left: count(counted.left) })
+              : '',
+          })}
         </span>
       `}
       <span class="small muted save-hint">${hint}</span>
       <a class="button" href=${segment ? `/segments/${encodeURIComponent(segment.id)}` : '/segments'}>
-        Cancel
+        ${t('common.cancel')}
       </a>
       ${!segment &&
       html`
         <button type="button" class="button" disabled=${!isReady} onClick=${() => onSave('DRAFT')}>
-          Save as draft
+          ${t('builder.saveAsDraft')}
         </button>
       `}
       <button
@@ -359,7 +375,7 @@ function SaveBar({ segment, note, onNote, counted, hint, isReady, isChanged, isB
         disabled=${!isReady || (segment && !isChanged)}
         onClick=${() => onSave('ACTIVE')}
       >
-        ${segment ? 'Save changes' : 'Create segment'}
+        ${segment ? t('common.saveChanges') : t('builder.createSegment')}
       </button>
     </div>
   `;

@@ -11,9 +11,10 @@ import { Loading, ProblemBanner } from '../parts/feedback.js';
 import { NumberField } from '../parts/number-field.js';
 import { useTitle } from '../parts/shell.js';
 import { NewPage } from './builder-page.js';
+import { t } from '../texts/texts.js';
 
 export function NewSegmentPage({ query }) {
-  useTitle('New segment');
+  useTitle(t('common.newSegment'));
   const [start, setStart] = useState(undefined);
   const [chosen, setChosen] = useState(undefined);
   const copied = query.get('copy');
@@ -23,7 +24,11 @@ export function NewSegmentPage({ query }) {
       const { name, description, rules, tags } = await read(path`/api/segments/${copied}`, signal);
       return {
         start: {
-          fields: { name: `${name} (copy)`, description: description ?? '', tags: (tags ?? []).join(', ') },
+          fields: {
+            name: t('newSegment.nameCopy', { name }),
+            description: description ?? '',
+            tags: (tags ?? []).join(', '),
+          },
           rules,
         },
       };
@@ -36,21 +41,20 @@ export function NewSegmentPage({ query }) {
     <div class="page">
       <header class="page-head">
         <div>
-          <nav class="crumbs" aria-label="Way back"><a href="/segments">Segments</a></nav>
-          <h1>New segment</h1>
-          <p class="lead">
-            Begin with nothing, or with one that is ready: everything can be changed, and nothing is saved
-            before you say so.
-          </p>
+          <nav class="crumbs" aria-label=${t('common.wayBack')}>
+            <a href="/segments">${t('common.segments')}</a>
+          </nav>
+          <h1>${t('common.newSegment')}</h1>
+          <p class="lead">${t('newSegment.beginWithNothingOrWithOne')}</p>
         </div>
       </header>
       <${ProblemBanner} problem=${problem} />
       ${!data && !problem && html`<${Loading} />`}
       <div class="gallery">
         <button type="button" class="template" onClick=${() => setStart({})}>
-          <span class="kind">From scratch</span>
-          <h2>Blank segment</h2>
-          <p>Conditions of your own: events, traits, sequences, ranks, other segments.</p>
+          <span class="kind">${t('newSegment.fromScratch')}</span>
+          <h2>${t('newSegment.blankSegment')}</h2>
+          <p>${t('newSegment.conditionsOfYourOwnEventsTraits')}</p>
         </button>
         ${(data?.templates ?? []).map(
           (template) => html`
@@ -92,9 +96,9 @@ function Parameters({ template, onClose, onDone }) {
       title=${template.name}
       onClose=${onClose}
       foot=${html`
-        <button type="button" class="button" onClick=${onClose}>Cancel</button>
+        <button type="button" class="button" onClick=${onClose}>${t('common.cancel')}</button>
         <button type="submit" form="template" class="button primary" disabled=${isUnread}>
-          Open in the builder
+          ${t('newSegment.openInTheBuilder')}
         </button>
       `}
     >

@@ -12,6 +12,7 @@ import { useTitle } from '../parts/shell.js';
 import { BulkBar } from '../segments/bulk-bar.js';
 import { COLUMNS, SegmentTable } from '../segments/table.js';
 import { Toolbar } from '../segments/toolbar.js';
+import { t } from '../texts/texts.js';
 
 const EVERY = 5000; // milliseconds, where sizes are not told
 const SHOWN = 100;
@@ -47,7 +48,7 @@ function useSegments() {
 }
 
 export function SegmentsPage({ query }) {
-  useTitle('Segments');
+  useTitle(t('common.segments'));
   const { all, problem, reload, live } = useSegments();
   const [most, setMost] = useState(SHOWN);
   const [chosen, setChosen] = useState(() => new Set());
@@ -71,9 +72,12 @@ export function SegmentsPage({ query }) {
   return html`
     <div class="page">
       <header class="page-head">
-        <div><h1>Segments</h1><p class="lead">Who is in them follows every event at once.</p></div>
+        <div>
+          <h1>${t('common.segments')}</h1>
+          <p class="lead">${t('segments.whoIsInThemFollowsEvery')}</p>
+        </div>
         <div class="actions">
-          <a class="button primary" href="/segments/new"><${Icon} name="plus" />New segment</a>
+          <a class="button primary" href="/segments/new"><${Icon} name="plus" />${t('common.newSegment')}</a>
         </div>
       </header>
       <${Toolbar} filter=${filter} owners=${owners} query=${query} />
@@ -95,7 +99,9 @@ export function SegmentsPage({ query }) {
       ${found.length > most &&
       html`
         <div class="row">
-          <button type="button" class="button" onClick=${() => setMost(most + SHOWN)}>Show more</button>
+          <button type="button" class="button" onClick=${() => setMost(most + SHOWN)}>
+            ${t('common.showMore')}
+          </button>
         </div>
       `}
     </div>
@@ -108,25 +114,26 @@ function Nothing({ isFiltered }) {
     return html`
       <${Empty}
         icon="search"
-        title="No segment fits"
+        title=${t('segments.noSegmentFits')}
         action=${html`
-          <button type="button" class="button" onClick=${() => navigate('/segments')}>Show all</button>
+          <button type="button" class="button" onClick=${() => navigate('/segments')}>
+            ${t('segments.showAll')}
+          </button>
         `}
       >
-        Another word or state may.
+        ${t('segments.anotherWordOrStateMay')}
       <//>
     `;
   return html`
     <${Empty}
       icon="segments"
-      title="The first segment is a minute away"
+      title=${t('segments.theFirstSegmentIsAMinute')}
       action=${html`
-        <a class="button primary" href="/segments/new">New segment</a>
-        <a class="button" href="/docs">Send events over the API</a>
+        <a class="button primary" href="/segments/new">${t('common.newSegment')}</a>
+        <a class="button" href="/docs">${t('segments.sendEventsOverTheApi')}</a>
       `}
     >
-      Describe who you mean by what they did or who they are; you see at once how many that is, before
-      anything is saved.
+      ${t('segments.describeWhoYouMeanByWhat')}
     <//>
   `;
 }

@@ -6,6 +6,7 @@ import { useLoad } from '../lib/load.js';
 import { Trend } from '../parts/chart.js';
 import { Loading, ProblemBanner } from '../parts/feedback.js';
 import { useTitle } from '../parts/shell.js';
+import { t } from '../texts/texts.js';
 
 const EVERY = 2000;
 const KEPT = 90;
@@ -28,9 +29,14 @@ async function load(signal) {
 /** How old the last checkpoint is, and how large. */
 function checkpointTexts(checkpoint) {
   const { ageSeconds, sizeBytes, durationSeconds } = checkpoint ?? {};
-  const took = durationSeconds === undefined ? '' : `, took ${span(durationSeconds)}`;
+  const took =
+    durationSeconds === undefined
+      ? ''
+      : t('system.tookDurationseconds', { durationSeconds: span(durationSeconds) });
   return [
-    ageSeconds === undefined ? 'none yet' : `${span(ageSeconds)} ago`,
+    ageSeconds === undefined
+      ? t('system.noneYet')
+      : t('system.agesecondsAgo', { ageSeconds: span(ageSeconds) }),
     sizeBytes === undefined ? '' : `${bytes(sizeBytes)}${took}`,
   ];
 }
@@ -53,23 +59,34 @@ function Tiles({ system }) {
   return html`
     <dl class="tiles">
       <${Tile}
-        title="Events"
+        title=${t('system.events')}
         value=${perSecond(events.perSecond)}
-        under="${count(events.accepted)} accepted, ${count(events.rejected)} refused"
+        under=${t('system.acceptedAcceptedRejectedRefused', {
+          accepted: count(events.accepted),
+          rejected: count(events.rejected),
+        })}
       />
       <${Tile}
-        title="Membership changes"
+        title=${t('system.membershipChanges')}
         value=${perSecond(changes.perSecond)}
-        under="${count(changes.total)} given out"
+        under=${t('system.totalGivenOut', { total: count(changes.total) })}
       />
       <${Tile}
-        title="Lag"
+        title=${t('system.lag')}
         value=${span(Math.max(0, system.frontierLagSeconds ?? 0))}
-        under="from now to what is served"
+        under=${t('system.fromNowToWhatIsServed')}
       />
-      <${Tile} title="Users" value=${count(system.users)} under="${count(system.segments)} segments" />
-      <${Tile} title="Checkpoint" value=${age} under=${size} />
-      <${Tile} title="Memory" value=${bytes(system.memoryBytes)} under="${count(system.workers)} workers" />
+      <${Tile}
+        title=${t('common.users')}
+        value=${count(system.users)}
+        under=${t('system.segmentsSegments', { segments: count(system.segments) })}
+      />
+      <${Tile} title=${t('system.checkpoint')} value=${age} under=${size} />
+      <${Tile}
+        title=${t('system.memory')}
+        value=${bytes(system.memoryBytes)}
+        under=${t('system.workersWorkers', { workers: count(system.workers) })}
+      />
     </dl>
   `;
 }
@@ -79,14 +96,18 @@ function Trends({ past }) {
   const line = (pick) => past.map((one) => ({ at: one.at, size: pick(one.system) ?? 0 }));
   return html`
     <div class="halves">
-      <${Trend} title="Events per second" points=${line((one) => one.events.perSecond)} say=${perSecond} />
       <${Trend}
-        title="Membership changes per second"
+        title=${t('system.eventsPerSecond')}
+        points=${line((one) => one.events.perSecond)}
+        say=${perSecond}
+      />
+      <${Trend}
+        title=${t('system.membershipChangesPerSecond')}
         points=${line((one) => one.changes.perSecond)}
         say=${perSecond}
       />
-      <${Trend} title="Lag" points=${line((one) => one.frontierLagSeconds)} say=${span} />
-      <${Trend} title="Memory" points=${line((one) => one.memoryBytes)} say=${bytes} />
+      <${Trend} title=${t('system.lag')} points=${line((one) => one.frontierLagSeconds)} say=${span} />
+      <${Trend} title=${t('system.memory')} points=${line((one) => one.memoryBytes)} say=${bytes} />
     </div>
   `;
 }
@@ -100,13 +121,16 @@ const detailText = (part) =>
 
 function Health({ parts }) {
   return html`
-    <section class="card" aria-label="Health">
+    <section class="card" aria-label=${t('system.health')}>
       <div class="card-head">
-        <h2>Parts</h2>
-        <span class="row small"><a href="/metrics">Metrics</a><a href="/docs">API reference</a></span>
+        <h2>${t('system.parts')}</h2>
+        <span class="row small">
+          <a href="/metrics">${t('system.metrics')}</a>
+          <a href="/docs">${t('common.apiReference')}</a>
+        </span>
       </div>
       ${parts.length === 0
-        ? html`<p class="card-body muted">No part is named.</p>`
+        ? html`<p class="card-body muted">${t('system.noPartIsNamed')}</p>`
         : html`
             <ul class="list">
               ${parts.map(
@@ -114,7 +138,7 @@ function Health({ parts }) {
                   <li class="spread" key=${name}>
                     <span><strong>${name}</strong> <span class="small muted">${detailText(part)}</span></span>
                     <span class="badge ${part.status === 'UP' || part.status === undefined ? 'good' : 'bad'}">
-                      ${part.status === 'UP' ? 'Up' : (part.status ?? '')}
+                      ${part.status === 'UP' ? t('system.up') : (part.status ?? '')}
                     </span>
                   </li>
                 `,
@@ -138,14 +162,14 @@ function usePast(system) {
 }
 
 export function SystemPage() {
-  useTitle('System');
+  useTitle(t('common.system'));
   const { data, problem, reload } = useLoad(load, [], { every: EVERY });
   const system = data?.system;
   const past = usePast(system);
   if (!data)
     return html`
       <div class="page">
-        <header class="page-head"><h1>System</h1></header>
+        <header class="page-head"><h1>${t('common.system')}</h1></header>
         ${problem
           ? html`<${ProblemBanner} problem=${problem} retry=${reload} />`
           : html`<${Loading} lines=${6} />`}
@@ -159,16 +183,21 @@ export function SystemPage() {
     <div class="page">
       <header class="page-head">
         <div>
-          <h1>System</h1>
+          <h1>${t('common.system')}</h1>
           ${system &&
           html`
             <p class="lead">
-              Version ${system.version}, up for ${span(system.uptimeSeconds)} since${' '}
-              ${dateTime(system.startedAt)}
+              ${t('system.versionVersionUpForUptimesecondsSince', {
+                version: system.version,
+                uptimeSeconds: span(system.uptimeSeconds),
+                startedAt: dateTime(system.startedAt),
+              })}
             </p>
           `}
         </div>
-        <span class="badge ${status === 'UP' ? 'good' : 'bad'}">${status === 'UP' ? 'Healthy' : status}</span>
+        <span class="badge ${status === 'UP' ? 'good' : 'bad'}">
+          ${status === 'UP' ? t('system.healthy') : status}
+        </span>
       </header>
       <${ProblemBanner} problem=${problem} />
       ${system && html`<${Tiles} system=${system} /><${Trends} past=${past} />`}

@@ -8,23 +8,18 @@ import { measureSubject } from '../rules/describe.js';
 import { Empty, Loading, ProblemBanner } from '../parts/feedback.js';
 import { Icon } from '../parts/icon.js';
 import { useTitle } from '../parts/shell.js';
+import { t } from '../texts/texts.js';
 
 export function TraitsPage() {
-  useTitle('Computed traits');
+  useTitle(t('common.traits'));
   const { data, problem, reload } = useLoad((signal) => read('/api/traits', signal), [], { every: 5000 });
   const open = (to) => (event) => !event.target.closest('a') && navigate(to);
   return html`
     <div class="page">
       <header class="page-head">
-        <div>
-          <h1>Computed traits</h1>
-          <p class="lead">
-            Amounts of what a user did, under a name: rules test them, ranks order by them, and they follow
-            every event.
-          </p>
-        </div>
+        <div><h1>${t('common.traits')}</h1><p class="lead">${t('traits.amountsOfWhatAUserDid')}</p></div>
         <div class="actions">
-          <a class="button primary" href="/traits/new"><${Icon} name="plus" />New trait</a>
+          <a class="button primary" href="/traits/new"><${Icon} name="plus" />${t('common.newTrait')}</a>
         </div>
       </header>
       <${ProblemBanner} problem=${problem} retry=${reload} />
@@ -33,10 +28,10 @@ export function TraitsPage() {
       html`
         <${Empty}
           icon="trait"
-          title="No computed trait"
-          action=${html`<a class="button primary" href="/traits/new">New trait</a>`}
+          title=${t('traits.noComputedTrait')}
+          action=${html`<a class="button primary" href="/traits/new">${t('common.newTrait')}</a>`}
         >
-          Such as: what a user spent, how often they came, when they came last.
+          ${t('traits.suchAsWhatAUserSpent')}
         <//>
       `}
       ${data?.items.length > 0 &&
@@ -45,10 +40,10 @@ export function TraitsPage() {
           <table>
             <thead>
               <tr>
-                <th scope="col">Name</th>
-                <th scope="col">What it is</th>
-                <th scope="col" class="narrow-hide end">Version</th>
-                <th scope="col" class="narrow-hide">Changed</th>
+                <th scope="col">${t('common.name')}</th>
+                <th scope="col">${t('traits.whatItIs')}</th>
+                <th scope="col" class="narrow-hide end">${t('traits.version')}</th>
+                <th scope="col" class="narrow-hide">${t('common.changed')}</th>
               </tr>
             </thead>
             <tbody>
@@ -60,7 +55,9 @@ export function TraitsPage() {
                     <td class="soft">${measureSubject(one.definition)}</td>
                     <td class="narrow-hide end number muted">${one.version}</td>
                     <td class="narrow-hide muted nowrap">
-                      ${new Date(one.updatedAt).getTime() > 86_400_000 ? relative(one.updatedAt) : 'shipped'}
+                      ${new Date(one.updatedAt).getTime() > 86_400_000
+                        ? relative(one.updatedAt)
+                        : t('traits.shipped')}
                     </td>
                   </tr>
                 `;

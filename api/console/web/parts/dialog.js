@@ -1,5 +1,6 @@
 // Dialogs: the browser's own modal element, which keeps the focus and closes on Escape.
 import { html, render, useEffect, useRef } from '../lib/html.js';
+import { t } from '../texts/texts.js';
 
 export function Dialog({ title, wide, onClose, children, foot }) {
   const element = useRef(null);
@@ -50,7 +51,9 @@ export function confirm(question) {
           title=${question.title}
           onClose=${() => end(undefined)}
           foot=${html`
-            <button class="button" type="button" onClick=${() => end(undefined)}>Cancel</button>
+            <button class="button" type="button" onClick=${() => end(undefined)}>
+              ${t('common.cancel')}
+            </button>
             <button
               class="button primary ${question.danger ? 'danger' : ''}"
               form="question"
@@ -66,7 +69,7 @@ export function confirm(question) {
             ${question.note &&
             html`
               <div class="field">
-                <label for="question-note">Note, for the history (optional)</label>
+                <label for="question-note">${t('common.note')}</label>
                 <input
                   class="input"
                   id="question-note"

@@ -4,16 +4,17 @@ import { path, read } from '../lib/api.js';
 import { useLoad } from '../lib/load.js';
 import { differences } from '../rules/differences.js';
 import { Loading, NotOffered, ProblemBanner } from './feedback.js';
+import { t } from '../texts/texts.js';
 
-const WORDS = { added: 'Added', removed: 'Removed', changed: 'Changed' };
+const WORDS = { added: t('common.added'), removed: t('common.removed'), changed: t('common.changed') };
 const FIELDS = {
-  rules: 'Condition',
-  name: 'Name',
-  description: 'Description',
-  tags: 'Tags',
-  owner: 'Owner',
-  status: 'State',
-  type: 'Kind',
+  rules: t('diff.condition'),
+  name: t('common.name'),
+  description: t('common.description'),
+  tags: t('common.tags'),
+  owner: t('common.owner'),
+  status: t('common.state'),
+  type: t('common.kind'),
 };
 
 /** The differences of two versions, with the versions themselves. */
@@ -29,10 +30,10 @@ async function load(id, from, to, signal) {
 
 export function Diff({ id, from, to }) {
   const { data, problem } = useLoad((signal) => load(id, from, to, signal), [id, from, to]);
-  if (problem?.isMissingPath) return html`<${NotOffered} what="A comparison" />`;
+  if (problem?.isMissingPath) return html`<${NotOffered} what=${t('diff.aComparison')} />`;
   if (problem) return html`<${ProblemBanner} problem=${problem} />`;
   if (!data) return html`<${Loading} lines=${2} />`;
-  if (data.length === 0) return html`<p class="muted">These two say the same.</p>`;
+  if (data.length === 0) return html`<p class="muted">${t('diff.theseTwoSayTheSame')}</p>`;
   return html`
     <ul class="diff">
       ${data.map(

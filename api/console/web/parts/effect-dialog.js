@@ -1,10 +1,11 @@
 // The question before an act that moves members: who enters and leaves, in which segments, by name.
 import { html, render, useState } from '../lib/html.js';
 import { allSegments, effectsOf } from '../lib/effects.js';
-import { count, plural, signed } from '../lib/format.js';
+import { count, signed } from '../lib/format.js';
 import { useLoad } from '../lib/load.js';
 import { Dialog } from './dialog.js';
 import { Loading, ProblemBanner } from './feedback.js';
+import { many, t } from '../texts/texts.js';
 
 const hasMoves = ({ result }) => result && (result.entered > 0 || result.left > 0);
 
@@ -12,7 +13,12 @@ function Names({ users, total }) {
   if (!users?.length) return null;
   const shown = users.slice(0, 5);
   const more = total - shown.length;
-  return html`<span class="muted">${shown.join(', ')}${more > 0 ? ` and ${count(more)} more` : ''}</span>`;
+  return html`
+    <span class="muted">
+      ${shown.join(', ')}
+      ${more > 0 ? ` ${t('effectDialog.andMoreMore', { more: count(more) })}` : ''}
+    </span>
+  `;
 }
 
 function Moves({ segment, result, reason }) {
@@ -20,7 +26,7 @@ function Moves({ segment, result, reason }) {
     return html`
       <li>
         <strong>${segment.name}</strong>
-        <div class="small soft">uses it; the effect could not be counted: ${reason}</div>
+        <div class="small soft">${t('effectDialog.usesItTheEffectCouldNot', { reason })}</div>
       </li>
     `;
   }
@@ -35,18 +41,20 @@ function Moves({ segment, result, reason }) {
       ${entered > 0 &&
       html`
         <div class="small">
-          <span class="up">${signed(entered)} enter</span>${' '}
+          <span class="up">${t('effectDialog.enteredEnter', { entered: signed(entered) })}</span>${' '}
           <${Names} users=${result.sampleEntered} total=${entered} />
         </div>
       `}
       ${left > 0 &&
       html`
         <div class="small">
-          <span class="down">${signed(-left)} leave</span>${' '}
+          <span class="down">${t('effectDialog.leftLeave', { left: signed(-left) })}</span>${' '}
           <${Names} users=${result.sampleLeft} total=${left} />
         </div>
       `}
-      ${entered === 0 && left === 0 && html`<div class="small muted">nobody enters or leaves</div>`}
+      ${entered === 0 &&
+      left === 0 &&
+      html`<div class="small muted">${t('effectDialog.nobodyEntersOrLeaves')}</div>`}
     </li>
   `;
 }
@@ -57,21 +65,26 @@ function Effects({ change }) {
   const { data, problem } = useLoad(load, [change]);
   if (problem) return html`<${ProblemBanner} problem=${problem} />`;
   if (!data) {
-    return html`<p class="soft">Counting who would enter and leave…</p><${Loading} lines=${2} />`;
+    return html`
+      <p class="soft">${t('effectDialog.countingWhoWouldEnterAndLeave')}</p>
+      <${Loading} lines=${2} />
+    `;
   }
   const moving = data.filter((one) => one.reason !== undefined || hasMoves(one));
   const still = data.filter((one) => !moving.includes(one));
   return html`
-    ${moving.length === 0 && html`<p class="soft">Nobody enters or leaves any segment.</p>`}
-    <ul class="list effects" aria-label="Who enters and leaves">
+    ${moving.length === 0 && html`<p class="soft">${t('effectDialog.nobodyEntersOrLeavesAnySegment')}</p>`}
+    <ul class="list effects" aria-label=${t('effectDialog.whoEntersAndLeaves')}>
       ${moving.map((one) => html`<${Moves} key=${one.segment.id} ...${one} />`)}
     </ul>
     ${moving.length > 0 &&
     still.length > 0 &&
     html`
       <p class="small soft">
-        ${plural(still.length, 'segment')} without a change:${' '}
-        ${still.map((one) => one.segment.name).join(', ')}.
+        ${t('effectDialog.countWithoutAChangeValue', {
+          count: many('count.segment', still.length),
+          value: still.map((one) => one.segment.name).join(', '),
+        })}
       </p>
     `}
   `;
@@ -89,7 +102,7 @@ function EffectQuestion({ question, onEnd }) {
       wide
       onClose=${() => onEnd(undefined)}
       foot=${html`
-        <button class="button" type="button" onClick=${() => onEnd(undefined)}>Cancel</button>
+        <button class="button" type="button" onClick=${() => onEnd(undefined)}>${t('common.cancel')}</button>
         <button
           class="button primary ${question.danger ? 'danger' : ''}"
           form="effect-question"
@@ -105,7 +118,7 @@ function EffectQuestion({ question, onEnd }) {
         ${question.note &&
         html`
           <div class="field">
-            <label for="effect-note">Note, for the history (optional)</label>
+            <label for="effect-note">${t('common.note')}</label>
             <input
               class="input"
               id="effect-note"

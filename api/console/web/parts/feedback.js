@@ -2,6 +2,7 @@
 import { html } from '../lib/html.js';
 import { placeOf } from '../lib/places.js';
 import { Icon } from './icon.js';
+import { t } from '../texts/texts.js';
 
 /** A failure in the server's own words, with a way to ask again. */
 export function ProblemBanner({ problem, retry }) {
@@ -12,10 +13,10 @@ export function ProblemBanner({ problem, retry }) {
       <div class="body">
         <strong>
           ${problem.status === 404
-            ? 'Not found'
+            ? t('feedback.notFound')
             : problem.status === 0
-              ? 'No connection'
-              : 'That did not work'}
+              ? t('feedback.noConnection')
+              : t('feedback.thatDidNotWork')}
         </strong>
         ${problem.errors?.length !== 1 && html`<div>${problem.message}</div>`}
         ${problem.errors?.length > 0 &&
@@ -23,7 +24,8 @@ export function ProblemBanner({ problem, retry }) {
           <ul class="small">${problem.errors.map((fault) => html`<li><${Fault} ...${fault} /></li>`)}</ul>
         `}
       </div>
-      ${retry && html`<button class="button small" type="button" onClick=${retry}>Try again</button>`}
+      ${retry &&
+      html`<button class="button small" type="button" onClick=${retry}>${t('common.tryAgain')}</button>`}
     </div>
   `;
 }
@@ -36,7 +38,7 @@ export function Fault({ pointer, message }) {
 
 export function Loading({ lines = 4 }) {
   return html`
-    <div class="stack" aria-busy="true" aria-label="Loading" role="status">
+    <div class="stack" aria-busy="true" aria-label=${t('feedback.loading')} role="status">
       ${Array.from(
         { length: lines },
         (_, index) => html`<div class="skeleton" style=${{ width: `${90 - ((index * 17) % 40)}%` }}></div>`,
@@ -59,15 +61,15 @@ export function Empty({ icon, title, children, action }) {
 
 /** Said where this server lacks a part of the API. */
 export function NotOffered({ what }) {
-  return html`<p class="muted small card-body">${what} is not offered by this server.</p>`;
+  return html`<p class="muted small card-body">${t('feedback.whatIsNotOfferedByThis', { what })}</p>`;
 }
 
 const STATES = {
-  ACTIVE: ['good', 'Active'],
-  INACTIVE: ['warn', 'Inactive'],
-  DRAFT: ['accent', 'Draft'],
-  ARCHIVED: ['', 'Archived'],
-  PAUSED: ['warn', 'Paused'],
+  ACTIVE: ['good', t('feedback.active')],
+  INACTIVE: ['warn', t('feedback.inactive')],
+  DRAFT: ['accent', t('feedback.draft')],
+  ARCHIVED: ['', t('feedback.archived')],
+  PAUSED: ['warn', t('feedback.paused')],
 };
 
 export function StateBadge({ state }) {

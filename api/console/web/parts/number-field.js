@@ -2,18 +2,22 @@
 import { html, useId } from '../lib/html.js';
 import { readNumber, writeNumber } from '../lib/numbers.js';
 import { Refusal, useTyped } from '../lib/typed.js';
+import { t } from '../texts/texts.js';
 
 /** Reads a number within limits. */
 function readWithin(text, { minimum, maximum, isWhole, decimals }) {
   const read = readNumber(text);
   if (read.refused !== undefined) return read;
   const value = Number(read.value);
-  if (isWhole && !Number.isInteger(value)) return { refused: `“${text.trim()}” is not a whole number.` };
+  if (isWhole && !Number.isInteger(value))
+    return { refused: t('numberField.valueIsNotAWholeNumber', { value: text.trim() }) };
   if (decimals !== undefined && Number(value.toFixed(decimals)) !== value) {
-    return { refused: `At most ${decimals} decimals.` };
+    return { refused: t('numberField.atMostDecimalsDecimals', { decimals }) };
   }
-  if (minimum !== undefined && value < minimum) return { refused: `The least is ${writeNumber(minimum)}.` };
-  if (maximum !== undefined && value > maximum) return { refused: `The most is ${writeNumber(maximum)}.` };
+  if (minimum !== undefined && value < minimum)
+    return { refused: t('numberField.theLeastIsMinimum', { minimum: writeNumber(minimum) }) };
+  if (maximum !== undefined && value > maximum)
+    return { refused: t('numberField.theMostIsMaximum', { maximum: writeNumber(maximum) }) };
   return read;
 }
 

@@ -6,6 +6,7 @@ import { useLoad } from '../lib/load.js';
 import { navigate } from '../lib/router.js';
 import { hasWords, wordsOf } from '../lib/words.js';
 import { Icon } from './icon.js';
+import { t } from '../texts/texts.js';
 
 const SHOWN = 12;
 const TYPING = 150; // milliseconds without a key before users are asked for
@@ -27,7 +28,7 @@ async function loadPlaces(signal) {
     ...(traits.items ?? []).map((one) => ({
       icon: 'trait',
       name: one.name,
-      hint: 'computed trait',
+      hint: t('palette.computedTrait'),
       to: `/traits/${encodeURIComponent(one.name)}`,
     })),
   ];
@@ -44,9 +45,9 @@ function useUsers(text) {
     if (!wanted) return [];
     const { items } = await read(`/api/users${query({ q: wanted, limit: 5 })}`, signal);
     return items.map((one) => ({
-      icon: 'user',
+      icon: t('palette.user'),
       name: one.userId,
-      hint: 'user',
+      hint: t('palette.user'),
       to: `/users/${encodeURIComponent(one.userId)}`,
     }));
   };
@@ -92,17 +93,17 @@ export function Palette({ pages, onClose }) {
         class="input"
         type="search"
         role="combobox"
-        aria-label="Search everything"
+        aria-label=${t('palette.searchEverything')}
         aria-expanded="true"
         aria-controls="palette-list"
         aria-activedescendant=${all.length > 0 ? `palette-${chosen}` : undefined}
-        placeholder="Segments, traits, users, pages"
+        placeholder=${t('palette.segmentsTraitsUsersPages')}
         autocomplete="off"
         ref=${takeFocus}
         value=${text}
         onInput=${type}
       />
-      <ul role="listbox" id="palette-list" aria-label="Found">
+      <ul role="listbox" id="palette-list" aria-label=${t('palette.found')}>
         ${all.map(
           (one, index) => html`
             <li
@@ -120,7 +121,7 @@ export function Palette({ pages, onClose }) {
           `,
         )}
       </ul>
-      ${all.length === 0 && html`<p class="muted small">Nothing has these words.</p>`}
+      ${all.length === 0 && html`<p class="muted small">${t('palette.nothingHasTheseWords')}</p>`}
     </div>
   `;
 }

@@ -1,8 +1,9 @@
 // Rules for reading: groups indented, each condition one line.
 import { html } from '../lib/html.js';
 import { outline } from '../rules/describe.js';
+import { t } from '../texts/texts.js';
 
-const WORDS = { AND: 'All of', OR: 'Any of', NOT: 'None of' };
+const WORDS = { AND: t('common.allOf'), OR: t('common.anyOf'), NOT: t('common.noneOf') };
 
 function Branch({ node }) {
   if (!node.children) return html`<div>${node.text}</div>`;
@@ -15,6 +16,6 @@ function Branch({ node }) {
 }
 
 export function RuleOutline({ rules }) {
-  if (rules === undefined || rules === null) return html`<p class="muted">No rules.</p>`;
+  if (rules === undefined || rules === null) return html`<p class="muted">${t('ruleOutline.noRules')}</p>`;
   return html`<div class="outline"><${Branch} node=${outline(rules)} /></div>`;
 }

@@ -1,29 +1,30 @@
 // The frame around every page: where one can go, the connection, the theme, and messages.
 import { html, useEffect, useState } from '../lib/html.js';
 import { author, connection } from '../lib/api.js';
-import { ZONES, chooseZone, zone } from '../lib/settings.js';
+import { LANGUAGE, LANGUAGES, ZONES, chooseLanguage, chooseZone, zone } from '../lib/settings.js';
 import { useStore } from '../lib/store.js';
 import { dismiss, toast, toastProblem, toasts } from '../lib/toast.js';
 import { Dialog } from './dialog.js';
 import { Icon } from './icon.js';
 import { Palette } from './palette.js';
+import { t } from '../texts/texts.js';
 
 /** The icon by the address that the page gives it, which the browser has already. */
 const ICON = /** @type {HTMLLinkElement} */ (document.querySelector('link[rel="icon"]')).href;
 
 const PLACES = [
-  ['/segments', 'segments', 'Segments'],
-  ['/users', 'user', 'Users'],
-  ['/traits', 'trait', 'Traits'],
-  ['/imports', 'import', 'Imports'],
-  ['/audit', 'audit', 'Audit'],
-  ['/system', 'system', 'System'],
+  ['/segments', 'segments', t('common.segments')],
+  ['/users', 'user', t('common.users')],
+  ['/traits', 'trait', t('shell.traits')],
+  ['/imports', 'import', t('common.imports')],
+  ['/audit', 'audit', t('common.audit')],
+  ['/system', 'system', t('common.system')],
 ];
 
 const THEMES = {
-  auto: ['auto', 'System theme'],
-  light: ['sun', 'Light theme'],
-  dark: ['moon', 'Dark theme'],
+  auto: ['auto', t('shell.systemTheme')],
+  light: ['sun', t('shell.lightTheme')],
+  dark: ['moon', t('shell.darkTheme')],
 };
 
 function ThemeSwitch() {
@@ -45,7 +46,7 @@ function ThemeSwitch() {
       class="button quiet small"
       type="button"
       onClick=${change}
-      aria-label="${text}; change to ${THEMES[next][1].toLowerCase()}"
+      aria-label=${t('shell.textChangeToValue', { text, value: THEMES[next][1] })}
     >
       <${Icon} name=${icon} />
       <span class="wide-only">${text}</span>
@@ -56,17 +57,33 @@ function ThemeSwitch() {
 /** In which zone times are shown, where there is a choice. */
 function ZoneSwitch() {
   const chosen = useStore(zone);
-  if (ZONES.length < 2) return html`<span class="small muted">Times in ${chosen}</span>`;
+  if (ZONES.length < 2) return html`<span class="small muted">${t('shell.timesInChosen', { chosen })}</span>`;
   return html`
     <label class="field">
-      <span class="small">Times in</span>
+      <span class="small">${t('shell.timesIn')}</span>
       <select
         class="select"
-        aria-label="Zone of times"
+        aria-label=${t('shell.zoneOfTimes')}
         value=${chosen}
         onChange=${(event) => chooseZone(event.target.value)}
       >
         ${ZONES.map((name) => html`<option value=${name}>${name.replaceAll('_', ' ')}</option>`)}
+      </select>
+    </label>
+  `;
+}
+
+function LanguageSwitch() {
+  return html`
+    <label class="field">
+      <span class="small">${t('shell.language')}</span>
+      <select
+        class="select"
+        aria-label=${t('shell.language')}
+        value=${LANGUAGE}
+        onChange=${(event) => chooseLanguage(event.target.value)}
+      >
+        ${Object.entries(LANGUAGES).map(([name, text]) => html`<option value=${name}>${text}</option>`)}
       </select>
     </label>
   `;
@@ -78,7 +95,7 @@ function Author() {
   const [isOpen, setOpen] = useState(false);
   const field = (classes) => html`
     <label class="field ${classes}">
-      <span class="small">Your name, for the history</span>
+      <span class="small">${t('shell.yourNameForTheHistory')}</span>
       <input
         class="input"
         maxlength="64"
@@ -96,7 +113,7 @@ function Author() {
     <button
       type="button"
       class="button quiet small narrow-only"
-      aria-label="Your name: ${name}; change"
+      aria-label=${t('shell.yourNameNameChange', { name })}
       onClick=${() => setOpen(true)}
     >
       <${Icon} name="user" />
@@ -104,12 +121,15 @@ function Author() {
     ${isOpen &&
     html`
       <${Dialog}
-        title="Who you are"
+        title=${t('shell.whoYouAre')}
         onClose=${close}
-        foot=${html`<button type="button" class="button primary" onClick=${close}>Done</button>`}
+        foot=${html`
+          <button type="button" class="button primary" onClick=${close}>${t('shell.done')}</button>
+        `}
       >
         ${field('')}
         <${ZoneSwitch} />
+        <${LanguageSwitch} />
       <//>
     `}
   `;
@@ -120,7 +140,7 @@ function Connection() {
   return html`
     <span class="link-state" role="status">
       <span class="dot ${up ? 'good' : 'bad'}"></span>
-      <span class=${up ? 'wide-only' : ''}>${up ? 'Connected' : 'No connection'}</span>
+      <span class=${up ? 'wide-only' : ''}>${up ? t('shell.connected') : t('shell.noConnection')}</span>
     </span>
   `;
 }
@@ -130,7 +150,7 @@ async function undo(one) {
   dismiss(one.id);
   try {
     await one.undo();
-    toast('It is undone.');
+    toast(t('shell.itIsUndone'));
   } catch (problem) {
     toastProblem(problem);
   }
@@ -145,8 +165,9 @@ function Toasts() {
           <div class="toast ${one.bad ? 'bad' : ''}" key=${one.id}>
             <${Icon} name=${one.bad ? 'warn' : 'check'} />
             <div class="body">${one.text}</div>
-            ${one.undo && html`<button type="button" class="act" onClick=${() => undo(one)}>Undo</button>`}
-            <button type="button" aria-label="Dismiss" onClick=${() => dismiss(one.id)}>
+            ${one.undo &&
+            html`<button type="button" class="act" onClick=${() => undo(one)}>${t('shell.undo')}</button>`}
+            <button type="button" aria-label=${t('shell.dismiss')} onClick=${() => dismiss(one.id)}>
               <${Icon} name="close" />
             </button>
           </div>
@@ -169,31 +190,35 @@ function Search() {
     return () => document.removeEventListener('keydown', onKey);
   }, []);
   const close = () => setOpen(false);
-  const pages = PLACES.map(([to, icon, name]) => ({ to, icon, name, hint: 'page' }));
+  const pages = PLACES.map(([to, icon, name]) => ({ to, icon, name, hint: t('shell.page') }));
   return html`
     <button
       type="button"
       class="button search-button"
-      aria-label="Search Ctrl K"
+      aria-label=${t('shell.searchKey')}
       onClick=${() => setOpen(true)}
     >
       <${Icon} name="search" />
-      <span class="word">Search</span>${' '}
+      <span class="word">${t('shell.search')}</span>${' '}
       <kbd class="wide-only">Ctrl K</kbd>
     </button>
     ${isOpen &&
-    html`<${Dialog} title="Search" wide onClose=${close}><${Palette} pages=${pages} onClose=${close} /><//>`}
+    html`
+      <${Dialog} title=${t('shell.search')} wide onClose=${close}>
+        <${Palette} pages=${pages} onClose=${close} />
+      <//>
+    `}
   `;
 }
 
 export function Shell({ path, children }) {
   return html`
     <div class="shell">
-      <a class="skip" href="#main">Skip to content</a>
+      <a class="skip" href="#main">${t('shell.skipToContent')}</a>
       <header class="side">
         <a class="brand" href="/segments"><img src=${ICON} alt="" /><span>Audience Manager</span></a>
         <${Search} />
-        <nav aria-label="Main">
+        <nav aria-label=${t('shell.main')}>
           ${PLACES.map(
             ([to, icon, text]) =>
               html`
@@ -202,7 +227,7 @@ export function Shell({ path, children }) {
                   aria-current=${path === to ||
                   path.startsWith(`${to}/`) ||
                   (path === '/' && to === '/segments')
-                    ? 'page'
+                    ? t('shell.page')
                     : undefined}
                 >
                   <${Icon} name=${icon} />
@@ -214,8 +239,9 @@ export function Shell({ path, children }) {
         <div class="side-foot">
           <${Author} />
           <div class="wide-only"><${ZoneSwitch} /></div>
+          <div class="wide-only"><${LanguageSwitch} /></div>
           <${ThemeSwitch} />
-          <a class="wide-only" href="/docs">API reference</a>
+          <a class="wide-only" href="/docs">${t('common.apiReference')}</a>
           <${Connection} />
         </div>
       </header>

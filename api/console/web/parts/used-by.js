@@ -4,6 +4,7 @@ import { allSegments } from '../lib/effects.js';
 import { useLoad } from '../lib/load.js';
 import { usersOf } from '../rules/references.js';
 import { StateBadge } from './feedback.js';
+import { t } from '../texts/texts.js';
 
 /** What uses a segment or a trait; `version` draws it again after an edit. */
 export function UsedBy({ segment, trait, version }) {
@@ -11,10 +12,10 @@ export function UsedBy({ segment, trait, version }) {
   if (!data) return null;
   const users = usersOf(data, { segment, trait });
   return html`
-    <section class="card" aria-label="Used by">
-      <div class="card-head"><h2>Used by</h2></div>
+    <section class="card" aria-label=${t('usedBy.usedBy')}>
+      <div class="card-head"><h2>${t('usedBy.usedBy')}</h2></div>
       ${users.length === 0
-        ? html`<p class="card-body muted">No segment uses it.</p>`
+        ? html`<p class="card-body muted">${t('usedBy.noSegmentUsesIt')}</p>`
         : html`<ul class="list">${users.map((one) => html`<${User} key=${one.id} segment=${one} />`)}</ul>`}
     </section>
   `;

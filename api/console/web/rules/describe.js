@@ -8,6 +8,7 @@ import {
   operatorText,
   windowKind,
 } from './grammar.js';
+import { t } from '../texts/texts.js';
 
 const word = (value) => (typeof value === 'string' ? `“${value}”` : JSON.stringify(value));
 
@@ -26,17 +27,22 @@ export function describe(json) {
   if (Array.isArray(children)) {
     const texts = children.map(describe);
     const logic = String(json.logic ?? 'AND').toUpperCase();
-    if (logic === 'NOT') return `none of (${texts.join('; ')})`;
-    return texts.length === 1 ? texts[0] : `(${texts.join(logic === 'OR' ? ' or ' : ' and ')})`;
+    if (logic === 'NOT') return t('describe.noneOfValue', { value: texts.join('; ') });
+    return texts.length === 1
+      ? texts[0]
+      : `(${texts.join(logic === 'OR' ? ` ${t('common.or')} ` : ` ${t('common.and')} `)})`;
   }
   if ('field' in json) return test(json.field, json);
   if ('event' in json) return behaviour(json);
   if (Array.isArray(json.sequence))
     return `${json.sequence.map(step).join(', then ')}${windowText(json.within)}`;
-  if ('segment' in json) return `in the segment ${json.segment}`;
+  if ('segment' in json) return t('describe.inTheSegmentSegment', { segment: json.segment });
   if (json.rank) return rank(json);
   if (json.sample)
-    return `a random ${((json.sample.to - json.sample.from + 1) / 100).toFixed(2).replace(/\.?0+$/, '')}% (${json.sample.salt})`;
+    return t('describe.aRandomValueSalt', {
+      value: ((json.sample.to - json.sample.from + 1) / 100).toFixed(2).replace(/\.?0+$/, ''),
+      salt: json.sample.salt,
+    });
   return JSON.stringify(json);
 }
 
@@ -49,10 +55,11 @@ function test(name, json) {
 function valueText(operator, value) {
   const shape = OPERATORS[operator].value;
   if (shape === 'none' || value === undefined) return '';
-  if (shape === 'pair' && Array.isArray(value)) return ` ${plainValue(value[0])} and ${plainValue(value[1])}`;
+  if (shape === 'pair' && Array.isArray(value))
+    return ` ${t('describe.valueAndValue2', { value: plainValue(value[0]), value2: plainValue(value[1]) })}`;
   if (Array.isArray(value)) return ` ${value.map(word).join(', ')}`;
   if (shape === 'time' && typeof value === 'string' && /^\d+[smhdw]$/.test(value))
-    return ` ${durationText(value)} ago`;
+    return ` ${t('describe.valueAgo', { value: durationText(value) })}`;
   return ` ${plainValue(value)}`;
 }
 
@@ -60,7 +67,7 @@ const plainValue = (value) =>
   typeof value === 'string' && /^\d+[smhdw]$/.test(value) ? durationText(value) : word(value);
 
 export const eventText = (event) => {
-  if (event === '*') return 'any event';
+  if (event === '*') return t('describe.anyEvent');
   return Array.isArray(event) ? event.join(' or ') : String(event);
 };
 
@@ -73,12 +80,24 @@ function behaviour(json) {
   if (name === 'count') {
     const operator = operatorName(json.operator) ?? 'gte';
     if ((operator === 'eq' && json.value === 0) || (operator === 'lt' && json.value === 1))
-      return `did not do ${event}${filters}${within}`;
+      return t('describe.didNotDoEventFiltersWithin', { event, filters, within });
     if (json.operator === undefined || (operator === 'gte' && json.value === 1))
-      return `did ${event}${filters}${within}`;
-    return `did ${event}${filters} ${operatorText(operator, 'number')}${valueText(operator, json.value)} times${within}`;
+      return t('describe.didEventFiltersWithin', { event, filters, within });
+    return t('describe.didEventFiltersOperatorOperator2Times', {
+      event,
+      filters,
+      operator: operatorText(operator, 'number'),
+      operator2: valueText(operator, json.value),
+      within,
+    });
   }
-  const subject = `${measure.text}${measure.of ? ` ${json.measure.of ?? '…'}` : ''} of ${event}${filters}${within}`;
+  const subject = t('describe.textOfOfEventFiltersWithin', {
+    text: measure.text,
+    of: measure.of ? ` ${json.measure.of ?? '…'}` : '',
+    event,
+    filters,
+    within,
+  });
   return test(subject, {
     operator: json.operator ?? 'gte',
     value: json.operator === undefined ? 1 : json.value,
@@ -88,12 +107,13 @@ function behaviour(json) {
 function whereText(where) {
   if (where === undefined) return '';
   const texts = Array.isArray(where) ? where.map(describe).join(' and ') : describe(where);
-  return ` where ${texts}`;
+  return ` ${t('describe.whereTexts', { texts })}`;
 }
 
 function step(json, index) {
-  const gap = json.maxGap === undefined ? '' : ` within ${durationText(json.maxGap)}`;
-  return `${index === 0 ? 'did ' : ''}${eventText(json.event)}${whereText(json.where)}${gap}`;
+  const gap =
+    json.maxGap === undefined ? '' : ` ${t('describe.withinMaxgap', { maxGap: durationText(json.maxGap) })}`;
+  return `${index === 0 ? `${t('describe.did')} ` : ''}${eventText(json.event)}${whereText(json.where)}${gap}`;
 }
 
 /** A window in words, with a space before. */
@@ -102,28 +122,41 @@ export function windowText(within) {
     case 'ever':
       return '';
     case 'last':
-      return ` in the last ${durationText(within.last ?? within)}`;
-    case 'ago':
-      return ` between ${durationText(within.ago[0])} and ${durationText(within.ago[1])} ago`;
-    case 'fixed':
-      return `${within.from === undefined ? '' : ` from ${within.from}`}${within.to === undefined ? '' : ` to ${within.to}`}`;
+      return ` ${t('describe.inTheLastLast', { last: durationText(within.last ?? within) })}`;
+    case 'ago': {
+      const [from, to] = within.ago.map(durationText);
+      return ` ${t('describe.betweenAgo', { from, to })}`;
+    }
+    case 'fixed': {
+      const { from, to } = within;
+      const start = from === undefined ? '' : ` ${t('describe.fromFrom', { from })}`;
+      return to === undefined ? start : `${start} ${t('describe.toTo', { to })}`;
+    }
     default:
-      return ` within ${JSON.stringify(within)}`;
+      return ` ${t('describe.withinWithin', { within: JSON.stringify(within) })}`;
   }
 }
 
 function rank(json) {
   const many = json.top === undefined ? `${json.percent ?? '…'}%` : json.top;
-  const side = String(json.rank.order ?? 'desc').toLowerCase() === 'asc' ? 'bottom' : 'top';
+  const side =
+    String(json.rank.order ?? 'desc').toLowerCase() === 'asc' ? t('describe.bottom') : t('describe.top');
   const by = json.rank.by;
   const measure = typeof by === 'object' && by !== null ? measureSubject(by) : by;
-  const among = json.among === undefined ? '' : ` among those with ${describe(json.among)}`;
-  return `${side} ${many} by ${measure}${among}`;
+  const among =
+    json.among === undefined ? '' : ` ${t('describe.amongThoseWithAmong', { among: describe(json.among) })}`;
+  return t('describe.sideManyByMeasureAmong', { side, many, measure, among });
 }
 
 /** What a behaviour measures, without a test of it. */
 export function measureSubject(json) {
   const name = measureName(json.measure) ?? 'count';
   const of = MEASURES[name].of ? ` ${json.measure.of ?? '…'}` : '';
-  return `${MEASURES[name].text}${of} of ${eventText(json.event)}${whereText(json.where)}${windowText(json.within)}`;
+  return t('describe.textOfOfEventWhereWithin', {
+    text: MEASURES[name].text,
+    of,
+    event: eventText(json.event),
+    where: whereText(json.where),
+    within: windowText(json.within),
+  });
 }

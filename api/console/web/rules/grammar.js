@@ -1,28 +1,29 @@
 // The words of the rule language: what goes with what, and how people read it.
 
+import { many, t } from '../texts/texts.js';
 import { isNumber, textOf } from './exact.js';
 
 /** Operators with what they say and the shape of their value. */
 export const OPERATORS = {
-  eq: { text: 'is', value: 'scalar' },
-  ne: { text: 'is not', value: 'scalar', negative: true },
-  gt: { text: 'is more than', value: 'ordered' },
-  gte: { text: 'is at least', value: 'ordered' },
-  lt: { text: 'is less than', value: 'ordered' },
-  lte: { text: 'is at most', value: 'ordered' },
-  between: { text: 'is between', value: 'pair' },
-  not_between: { text: 'is not between', value: 'pair', negative: true },
-  in: { text: 'is one of', value: 'list' },
-  not_in: { text: 'is none of', value: 'list', negative: true },
-  contains: { text: 'contains', value: 'scalar' },
-  not_contains: { text: 'does not contain', value: 'scalar', negative: true },
-  starts_with: { text: 'starts with', value: 'text' },
-  ends_with: { text: 'ends with', value: 'text' },
-  matches: { text: 'matches (regex)', value: 'text' },
-  exists: { text: 'is known', value: 'none' },
-  not_exists: { text: 'is not known', value: 'none', negative: true },
-  before: { text: 'is before', value: 'time' },
-  after: { text: 'is after', value: 'time' },
+  eq: { text: t('grammar.is'), value: 'scalar' },
+  ne: { text: t('grammar.isNot'), value: 'scalar', negative: true },
+  gt: { text: t('grammar.isMoreThan'), value: 'ordered' },
+  gte: { text: t('grammar.isAtLeast'), value: 'ordered' },
+  lt: { text: t('grammar.isLessThan'), value: 'ordered' },
+  lte: { text: t('grammar.isAtMost'), value: 'ordered' },
+  between: { text: t('grammar.isBetween'), value: 'pair' },
+  not_between: { text: t('grammar.isNotBetween'), value: 'pair', negative: true },
+  in: { text: t('grammar.isOneOf'), value: 'list' },
+  not_in: { text: t('grammar.isNoneOf'), value: 'list', negative: true },
+  contains: { text: t('grammar.contains'), value: 'scalar' },
+  not_contains: { text: t('grammar.doesNotContain'), value: 'scalar', negative: true },
+  starts_with: { text: t('grammar.startsWith'), value: 'text' },
+  ends_with: { text: t('grammar.endsWith'), value: 'text' },
+  matches: { text: t('grammar.matchesRegex'), value: 'text' },
+  exists: { text: t('grammar.isKnown'), value: 'none' },
+  not_exists: { text: t('grammar.isNotKnown'), value: 'none', negative: true },
+  before: { text: t('grammar.isBefore'), value: 'time' },
+  after: { text: t('grammar.isAfter'), value: 'time' },
 };
 
 const ALIASES = {
@@ -61,17 +62,17 @@ const DURATIONS = ['gte', 'gt', 'lte', 'lt', 'eq', 'ne', 'between', 'not_between
 
 /** Measures with what they say; `of` where they need a property. */
 export const MEASURES = {
-  count: { text: 'count', result: 'number' },
-  sum: { text: 'sum of', of: true, result: 'number' },
-  avg: { text: 'average of', of: true, result: 'number' },
-  min: { text: 'smallest', of: true, result: 'number' },
-  max: { text: 'largest', of: true, result: 'number' },
-  distinct: { text: 'different values of', of: true, result: 'number' },
-  first: { text: 'first', of: true, result: 'any' },
-  last: { text: 'last', of: true, result: 'any' },
-  days: { text: 'days with it', result: 'number' },
-  since_first: { text: 'time since the first', result: 'duration' },
-  since_last: { text: 'time since the last', result: 'duration' },
+  count: { text: t('grammar.count'), result: 'number' },
+  sum: { text: t('grammar.sumOf'), of: true, result: 'number' },
+  avg: { text: t('grammar.averageOf'), of: true, result: 'number' },
+  min: { text: t('grammar.smallest'), of: true, result: 'number' },
+  max: { text: t('grammar.largest'), of: true, result: 'number' },
+  distinct: { text: t('grammar.differentValuesOf'), of: true, result: 'number' },
+  first: { text: t('grammar.first'), of: true, result: 'any' },
+  last: { text: t('grammar.last'), of: true, result: 'any' },
+  days: { text: t('grammar.daysWithIt'), result: 'number' },
+  since_first: { text: t('grammar.timeSinceTheFirst'), result: 'duration' },
+  since_last: { text: t('grammar.timeSinceTheLast'), result: 'duration' },
 };
 
 /** The name of a measure as rules write it: `"count"` or `{fn, of}`; undefined where it is neither. */
@@ -112,22 +113,34 @@ export function operatorsFor(result, seen) {
 }
 
 const COMPARES = {
-  gte: 'at least',
-  gt: 'more than',
-  lte: 'at most',
-  lt: 'less than',
-  eq: 'exactly',
-  ne: 'not exactly',
+  gte: t('grammar.atLeast'),
+  gt: t('grammar.moreThan'),
+  lte: t('grammar.atMost'),
+  lt: t('grammar.lessThan'),
+  eq: t('grammar.exactly'),
+  ne: t('grammar.notExactly'),
+  between: t('grammar.between'),
+  not_between: t('grammar.notBetween'),
+  in: t('grammar.oneOf'),
+  not_in: t('grammar.noneOf'),
+  exists: t('grammar.known'),
+  not_exists: t('grammar.notKnown'),
 };
 
 /** An operator's words, short where it stands behind a count. */
 export function operatorText(name, result) {
-  if (result === 'number' || result === 'duration')
-    return COMPARES[name] ?? OPERATORS[name].text.replace(/^is /, '');
+  if (result === 'number' || result === 'duration') return COMPARES[name] ?? OPERATORS[name].text;
   return OPERATORS[name].text;
 }
 
-export const UNITS = { s: 'seconds', m: 'minutes', h: 'hours', d: 'days', w: 'weeks' };
+/** The units of durations, by their letters. */
+export const UNITS = {
+  s: t('unit.seconds'),
+  m: t('unit.minutes'),
+  h: t('unit.hours'),
+  d: t('unit.days'),
+  w: t('unit.weeks'),
+};
 
 /** `"30d"` as its parts. */
 export function parseDuration(text) {
@@ -139,7 +152,7 @@ export function parseDuration(text) {
 export function durationText(text) {
   const parts = parseDuration(text);
   if (!parts) return String(text);
-  return `${parts.amount} ${parts.amount === 1 ? UNITS[parts.unit].slice(0, -1) : UNITS[parts.unit]}`;
+  return many(`duration.${parts.unit}`, parts.amount);
 }
 
 /** The forms of a window. */

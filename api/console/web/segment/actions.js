@@ -1,43 +1,35 @@
 // What can be done with a segment. Acts that move members say whom before they are done.
 import { html, useState } from '../lib/html.js';
-import { plural } from '../lib/format.js';
 import { navigate } from '../lib/router.js';
 import { toast, toastProblem } from '../lib/toast.js';
 import { confirm } from '../parts/dialog.js';
 import { confirmEffect } from '../parts/effect-dialog.js';
 import { Icon } from '../parts/icon.js';
 import { Menu } from '../parts/menu.js';
+import { many, t } from '../texts/texts.js';
 import { perform, undoOf } from './acts.js';
 
-const DONE = {
-  revive: 'is back; it is inactive until it is activated',
-  activate: 'is active',
-  deactivate: 'is inactive',
-  archive: 'is archived',
-  delete: 'is deleted',
-};
-
-const KEEP = 'To keep it in the list, archive it instead.';
-const LOST = 'This cannot be undone; to keep it, archive it instead.';
+const KEEP = t('actions.toKeepItInTheList');
+const LOST = t('actions.thisCannotBeUndoneToKeep');
 
 /** What is asked before an act; nothing for one that moves nobody. */
 function questionOf(action, segment) {
-  const name = `“${segment.name}”`;
+  const { name } = segment;
   const nobody = { segments: [{ segment }] };
   switch (action) {
     case 'archive':
       return confirmEffect({
-        title: `Archive ${name}?`,
-        text: 'All members leave it, and nobody can edit it until it is brought back. Its versions stay.',
-        confirm: 'Archive',
+        title: t('actions.archiveName', { name }),
+        text: t('actions.allMembersLeaveItAndNobody'),
+        confirm: t('actions.archive'),
         note: true,
         change: nobody,
       });
     case 'deactivate':
       return confirmEffect({
-        title: `Deactivate ${name}?`,
-        text: 'All members leave it until it is activated again.',
-        confirm: 'Deactivate',
+        title: t('actions.deactivateName', { name }),
+        text: t('actions.allMembersLeaveItUntilIt'),
+        confirm: t('actions.deactivate'),
         note: true,
         change: nobody,
       });
@@ -45,17 +37,20 @@ function questionOf(action, segment) {
       // The members of a list are there already.
       if (segment.type === 'STATIC') return Promise.resolve({ note: '' });
       return confirmEffect({
-        title: `Activate ${name}?`,
-        text: 'Whoever meets its rules enters it, and follows them from then on.',
-        confirm: 'Activate',
+        title: t('actions.activateName', { name }),
+        text: t('actions.whoeverMeetsItsRulesEntersIt'),
+        confirm: t('actions.activate'),
         note: true,
         change: { segments: [{ segment, rules: segment.rules }] },
       });
     case 'delete':
       return confirm({
-        title: `Delete ${name}?`,
-        text: `Its ${plural(segment.size ?? 0, 'member')} leave it. ${hasUndo(action, segment) ? KEEP : LOST}`,
-        confirm: 'Delete',
+        title: t('actions.deleteName', { name }),
+        text: t('actions.itsSizeLeaveItAction', {
+          size: many('count.member', segment.size ?? 0),
+          action: hasUndo(action, segment) ? KEEP : LOST,
+        }),
+        confirm: t('common.delete'),
         danger: true,
       });
     default:
@@ -68,12 +63,16 @@ function menuItems(segment, act) {
   const id = encodeURIComponent(segment.id);
   const to = (url) => () => navigate(url);
   return [
-    isStatic && { text: 'Import members', icon: 'import', run: to(`/imports?segment=${id}`) },
-    !isStatic && { text: 'Duplicate', icon: 'copy', run: to(`/segments/new?copy=${id}`) },
-    { text: 'Its audit log', icon: 'audit', run: to(`/audit?kind=segment&id=${id}`) },
+    isStatic && { text: t('common.importMembers'), icon: 'import', run: to(`/imports?segment=${id}`) },
+    !isStatic && { text: t('actions.duplicate'), icon: 'copy', run: to(`/segments/new?copy=${id}`) },
+    { text: t('actions.itsAuditLog'), icon: 'audit', run: to(`/audit?kind=segment&id=${id}`) },
     null,
-    segment.status !== 'ARCHIVED' && { text: 'Archive…', icon: 'archive', run: () => act('archive') },
-    { text: 'Delete…', icon: 'trash', danger: true, run: () => act('delete') },
+    segment.status !== 'ARCHIVED' && {
+      text: t('actions.archive2'),
+      icon: 'archive',
+      run: () => act('archive'),
+    },
+    { text: t('common.deleteEllipsis'), icon: 'trash', danger: true, run: () => act('delete') },
   ].filter((item) => item !== false);
 }
 
@@ -82,10 +81,10 @@ const hasUndo = (action, segment) =>
   action !== 'revive' && !(action === 'delete' && segment.type === 'STATIC');
 
 const MAIN = {
-  ACTIVE: ['deactivate', 'pause', 'Deactivate', ''],
-  ARCHIVED: ['revive', 'undo', 'Bring back', 'primary'],
+  ACTIVE: ['deactivate', 'pause', t('actions.deactivate'), ''],
+  ARCHIVED: ['revive', 'undo', t('actions.bringBack'), 'primary'],
 };
-const ACTIVATE = ['activate', 'play', 'Activate', ''];
+const ACTIVATE = ['activate', 'play', t('actions.activate'), ''];
 
 export function Actions({ segment, etag, reload }) {
   const [isBusy, setBusy] = useState(false);
@@ -99,7 +98,7 @@ export function Actions({ segment, etag, reload }) {
         await undoOf(action, segment)();
         reload();
       };
-      toast(`“${segment.name}” ${DONE[action]}.`, hasUndo(action, segment) ? { undo } : {});
+      toast(t(`actions.done.${action}`, { name: segment.name }), hasUndo(action, segment) ? { undo } : {});
       if (action === 'delete') navigate('/segments');
       else reload();
     } catch (problem) {
@@ -117,10 +116,11 @@ export function Actions({ segment, etag, reload }) {
       ${segment.status !== 'ARCHIVED' &&
       html`
         <a class="button primary" href="/segments/${encodeURIComponent(segment.id)}/edit">
-          <${Icon} name="edit" />Edit
+          <${Icon} name="edit" />
+          ${t('actions.edit')}
         </a>
       `}
-      <${Menu} label="More" items=${menuItems(segment, act)} quiet=${false} />
+      <${Menu} label=${t('actions.more')} items=${menuItems(segment, act)} quiet=${false} />
     </div>
   `;
 }

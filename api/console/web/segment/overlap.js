@@ -5,6 +5,7 @@ import { count, percent } from '../lib/format.js';
 import { useLoad } from '../lib/load.js';
 import { setQuery } from '../lib/router.js';
 import { Empty, Loading, NotOffered, ProblemBanner } from '../parts/feedback.js';
+import { t } from '../texts/texts.js';
 
 const MOST = 10;
 
@@ -32,28 +33,28 @@ export function Overlap({ segment }) {
   };
   const others = (all?.items ?? []).filter((one) => one.id !== segment.id && !chosen.includes(one.id));
   return html`
-    <section class="card" aria-label="Overlap">
+    <section class="card" aria-label=${t('overlap.overlap')}>
       <div class="card-head">
-        <h2>Users shared with other segments</h2>
+        <h2>${t('overlap.usersSharedWithOtherSegments')}</h2>
         <select
           class="select narrow-max"
-          aria-label="Compare with"
+          aria-label=${t('overlap.compareWith')}
           value=""
           disabled=${chosen.length >= MOST}
           onChange=${(event) => event.target.value && set([...chosen, event.target.value])}
         >
-          <option value="">Compare with…</option>
+          <option value="">${t('overlap.compareWith2')}</option>
           ${others.map((one) => html`<option value=${one.id}>${one.name}</option>`)}
         </select>
       </div>
       ${problem?.isMissingPath
-        ? html`<${NotOffered} what="Overlap" />`
+        ? html`<${NotOffered} what=${t('overlap.overlap')} />`
         : problem
           ? html`<div class="card-body"><${ProblemBanner} problem=${problem} /></div>`
           : chosen.length === 0
             ? html`
-                <${Empty} icon="segments" title="Choose a segment to compare with">
-                  The counts are exact and follow every event.
+                <${Empty} icon="segments" title=${t('overlap.chooseASegmentToCompareWith')}>
+                  ${t('overlap.theCountsAreExactAndFollow')}
                 <//>
               `
             : !data
@@ -87,25 +88,38 @@ function Pair({ name, other, counts, onDrop }) {
       <div class="spread">
         <a class="title" href="/segments/${encodeURIComponent(counts.segmentId)}">${other}</a>
         <span class="row">
-          <span class="muted small">${percent(both, either)} of both together</span>
-          <button type="button" class="button quiet small" onClick=${onDrop}>Remove</button>
+          <span class="muted small">${t('overlap.bothOfBothTogether', { both: percent(both, either) })}</span>
+          <button type="button" class="button quiet small" onClick=${onDrop}>${t('overlap.remove')}</button>
         </span>
       </div>
       <div
         class="bar overlap"
         role="img"
-        aria-label="${count(onlyThis)} only in ${name}, ${count(both)} in both, ${count(
-          onlyOther,
-        )} only in ${other}"
+        aria-label=${t('overlap.onlythisOnlyInNameBothIn', {
+          onlyThis: count(onlyThis),
+          name,
+          both: count(both),
+          onlyOther: count(onlyOther),
+          other,
+        })}
       >
         <span class="this" style=${part(onlyThis)}></span>
         <span class="both" style=${part(both)}></span>
         <span class="other" style=${part(onlyOther)}></span>
       </div>
       <dl class="overlap-counts">
-        <div><dt><i class="key this"></i>Only here</dt><dd class="number">${count(onlyThis)}</dd></div>
-        <div><dt><i class="key both"></i>In both</dt><dd class="number">${count(both)}</dd></div>
-        <div><dt><i class="key other"></i>Only there</dt><dd class="number">${count(onlyOther)}</dd></div>
+        <div>
+          <dt><i class="key this"></i>${t('overlap.onlyHere')}</dt>
+          <dd class="number">${count(onlyThis)}</dd>
+        </div>
+        <div>
+          <dt><i class="key both"></i>${t('overlap.inBoth')}</dt>
+          <dd class="number">${count(both)}</dd>
+        </div>
+        <div>
+          <dt><i class="key other"></i>${t('overlap.onlyThere')}</dt>
+          <dd class="number">${count(onlyOther)}</dd>
+        </div>
       </dl>
     </div>
   `;

@@ -7,21 +7,23 @@ import { toast, toastProblem } from '../lib/toast.js';
 import { Dialog, confirm } from '../parts/dialog.js';
 import { Empty, Loading, NotOffered, ProblemBanner, StateBadge } from '../parts/feedback.js';
 import { Menu } from '../parts/menu.js';
+import { t } from '../texts/texts.js';
 
-const CHANGES = { entered: 'Entered', left: 'Left' };
+const CHANGES = { entered: t('webhooks.entered'), left: t('webhooks.left') };
 
 const DONE = {
-  delete: 'The webhook is deleted.',
-  pause: 'The webhook is paused.',
-  resume: 'The webhook goes on.',
-  test: 'A test was sent.',
+  delete: t('webhooks.theWebhookIsDeleted'),
+  pause: t('webhooks.theWebhookIsPaused'),
+  resume: t('webhooks.theWebhookGoesOn'),
+  test: t('webhooks.aTestWasSent'),
 };
 
 export function Webhooks({ segment }) {
   const { data, problem, reload } = useLoad((signal) => read('/api/webhooks', signal), [], { every: 5000 });
   const [form, setForm] = useState(undefined);
   const [secret, setSecret] = useState(undefined);
-  if (problem?.isMissingPath) return html`<section class="card"><${NotOffered} what="Webhooks" /></section>`;
+  if (problem?.isMissingPath)
+    return html`<section class="card"><${NotOffered} what=${t('common.webhooks')} /></section>`;
   if (problem && !data) return html`<${ProblemBanner} problem=${problem} />`;
   if (!data) return html`<${Loading} />`;
   const own = data.items.filter((hook) => hook.segments.includes('*') || hook.segments.includes(segment.id));
@@ -43,10 +45,12 @@ export function Webhooks({ segment }) {
     reload();
   };
   return html`
-    <section class="card" aria-label="Webhooks">
+    <section class="card" aria-label=${t('common.webhooks')}>
       <div class="card-head">
-        <h2>Webhooks</h2>
-        <button type="button" class="button small" onClick=${() => setForm({})}>Add webhook</button>
+        <h2>${t('common.webhooks')}</h2>
+        <button type="button" class="button small" onClick=${() => setForm({})}>
+          ${t('webhooks.addWebhook')}
+        </button>
       </div>
       <${Hooks} hooks=${own} act=${act} onForm=${setForm} />
       ${form &&
@@ -69,12 +73,14 @@ function Hooks({ hooks, act, onForm }) {
     return html`
       <${Empty}
         icon="hook"
-        title="No webhook hears of this segment"
+        title=${t('webhooks.noWebhookHearsOfThisSegment')}
         action=${html`
-          <button type="button" class="button primary" onClick=${() => onForm({})}>Add webhook</button>
+          <button type="button" class="button primary" onClick=${() => onForm({})}>
+            ${t('webhooks.addWebhook')}
+          </button>
         `}
       >
-        A webhook tells another system who enters and leaves, signed, and again until it has arrived.
+        ${t('webhooks.aWebhookTellsAnotherSystemWho')}
       <//>
     `;
   return html`
@@ -98,22 +104,22 @@ function Hooks({ hooks, act, onForm }) {
 function Hook({ hook, act, onEdit, isShown, onShow }) {
   const remove = async () => {
     const answer = await confirm({
-      title: 'Delete this webhook?',
-      text: `Nothing is sent to ${hook.url} any more.`,
-      confirm: 'Delete',
+      title: t('webhooks.deleteThisWebhook'),
+      text: t('webhooks.nothingIsSentToUrlAny', { url: hook.url }),
+      confirm: t('common.delete'),
       danger: true,
     });
     if (answer) act(hook, 'delete');
   };
   const items = [
-    { text: 'Edit…', icon: 'edit', run: onEdit },
+    { text: t('common.edit'), icon: 'edit', run: onEdit },
     hook.status === 'PAUSED'
-      ? { text: 'Resume', icon: 'play', run: () => act(hook, 'resume') }
-      : { text: 'Pause', icon: 'pause', run: () => act(hook, 'pause') },
-    { text: 'Send a test', icon: 'arrow', run: () => act(hook, 'test') },
-    { text: 'New secret', icon: 'redo', run: () => act(hook, 'rotate-secret') },
+      ? { text: t('webhooks.resume'), icon: 'play', run: () => act(hook, 'resume') }
+      : { text: t('webhooks.pause'), icon: 'pause', run: () => act(hook, 'pause') },
+    { text: t('webhooks.sendATest'), icon: 'arrow', run: () => act(hook, 'test') },
+    { text: t('webhooks.newSecret'), icon: 'redo', run: () => act(hook, 'rotate-secret') },
     null,
-    { text: 'Delete…', icon: 'trash', danger: true, run: remove },
+    { text: t('common.deleteEllipsis'), icon: 'trash', danger: true, run: remove },
   ];
   return html`
     <li>
@@ -125,9 +131,9 @@ function Hook({ hook, act, onEdit, isShown, onShow }) {
         </div>
         <div class="row">
           <button type="button" class="button quiet small" aria-expanded=${String(isShown)} onClick=${onShow}>
-            Deliveries
+            ${t('webhooks.deliveries')}
           </button>
-          <${Menu} label="Webhook" small items=${items} />
+          <${Menu} label=${t('webhooks.webhook')} small items=${items} />
         </div>
       </div>
       ${isShown && html`<${Deliveries} id=${hook.id} />`}
@@ -140,12 +146,24 @@ function HookState({ hook }) {
   const { delivered = 0, failed = 0, pending = 0, lastDeliveredAt, lastError } = hook.deliveries ?? {};
   return html`
     <div class="small muted">
-      ${hook.description ? `${hook.description} · ` : ''}
-      ${hook.segments.includes('*') ? 'all segments' : 'this segment'} · ${hook.changes.join(' and ')} ·${' '}
-      ${count(delivered)} delivered, ${count(failed)} failed, ${count(pending)} waiting
-      ${lastDeliveredAt ? ` · last ${relative(lastDeliveredAt)}` : ''}
+      ${t('webhooks.descriptionValueValue2DeliveredDeliveredFailed', {
+        description: hook.description ? `${hook.description} · ` : '',
+        value: hook.segments.includes('*') ? t('webhooks.allSegments') : t('webhooks.thisSegment'),
+        value2: hook.changes.map((one) => t(`webhooks.${one}Lower`)).join(` ${t('webhooks.and')} `),
+        delivered: count(delivered),
+        failed: count(failed),
+        pending: count(pending),
+        lastDeliveredAt: lastDeliveredAt
+          ? ` ${t('webhooks.lastLastdeliveredat', { lastDeliveredAt: relative(lastDeliveredAt) })}`
+          : '',
+      })}
     </div>
-    ${hook.pausedBecause && html`<div class="small bad-text">Paused: ${hook.pausedBecause}</div>`}
+    ${hook.pausedBecause &&
+    html`
+      <div class="small bad-text">
+        ${t('webhooks.pausedPausedbecause', { pausedBecause: hook.pausedBecause })}
+      </div>
+    `}
     ${lastError && html`<div class="small bad-text">${lastError}</div>`}
   `;
 }
@@ -153,13 +171,13 @@ function HookState({ hook }) {
 function Secret({ secret, onClose }) {
   return html`
     <${Dialog}
-      title="The secret of this webhook"
+      title=${t('webhooks.theSecretOfThisWebhook')}
       onClose=${onClose}
-      foot=${html`<button type="button" class="button primary" onClick=${onClose}>I have kept it</button>`}
+      foot=${html`
+        <button type="button" class="button primary" onClick=${onClose}>${t('webhooks.iHaveKeptIt')}</button>
+      `}
     >
-      <p class="soft">
-        Every message is signed with it, as the Standard Webhooks specification says. It is shown this once.
-      </p>
+      <p class="soft">${t('webhooks.everyMessageIsSignedWithIt')}</p>
       <code class="secret">${secret}</code>
     <//>
   `;
@@ -171,16 +189,16 @@ function Deliveries({ id }) {
   });
   if (problem) return html`<p class="small muted">${problem.message}</p>`;
   if (!data) return html`<${Loading} lines=${2} />`;
-  if (data.items.length === 0) return html`<p class="small muted">Nothing was sent yet.</p>`;
+  if (data.items.length === 0) return html`<p class="small muted">${t('webhooks.nothingWasSentYet')}</p>`;
   return html`
     <div class="table-wrap">
       <table>
         <thead>
           <tr>
-            <th scope="col">When</th>
-            <th scope="col">Outcome</th>
-            <th scope="col" class="end">Changes</th>
-            <th scope="col" class="end">Attempt</th>
+            <th scope="col">${t('webhooks.when')}</th>
+            <th scope="col">${t('webhooks.outcome')}</th>
+            <th scope="col" class="end">${t('webhooks.changes')}</th>
+            <th scope="col" class="end">${t('webhooks.attempt')}</th>
           </tr>
         </thead>
         <tbody>
@@ -193,7 +211,7 @@ function Deliveries({ id }) {
                     <td class="small nowrap">${relative(one.at)}</td>
                     <td class="small">
                       <span class="badge ${one.delivered ? 'good' : 'bad'}">
-                        ${one.delivered ? 'Delivered' : 'Failed'}
+                        ${one.delivered ? t('webhooks.delivered') : t('webhooks.failed')}
                       </span>${' '}
                       ${one.status ?? ''}${' '}
                       ${one.error ?? ''}
@@ -238,13 +256,13 @@ function HookForm({ segment, hook, onClose, onDone }) {
   };
   const toggle = (change) =>
     setChanges(changes.includes(change) ? changes.filter((one) => one !== change) : [...changes, change]);
-  const name = hook ? 'Save webhook' : 'Add webhook';
+  const name = hook ? t('webhooks.saveWebhook') : t('webhooks.addWebhook');
   return html`
     <${Dialog}
-      title=${hook ? 'Edit webhook' : 'Add webhook'}
+      title=${hook ? t('webhooks.editWebhook') : t('webhooks.addWebhook')}
       onClose=${onClose}
       foot=${html`
-        <button type="button" class="button" onClick=${onClose}>Cancel</button>
+        <button type="button" class="button" onClick=${onClose}>${t('common.cancel')}</button>
         <button type="submit" form="hook" class="button primary" disabled=${changes.length === 0}>
           ${name}
         </button>
@@ -266,7 +284,7 @@ function HookForm({ segment, hook, onClose, onDone }) {
           />
         </div>
         <div class="field">
-          <label for="hook-description">What it is for</label>
+          <label for="hook-description">${t('webhooks.whatItIsFor')}</label>
           <input
             class="input"
             id="hook-description"
@@ -275,7 +293,7 @@ function HookForm({ segment, hook, onClose, onDone }) {
             onInput=${(event) => setDescription(event.target.value)}
           />
         </div>
-        <div class="row" role="group" aria-label="Changes that are sent">
+        <div class="row" role="group" aria-label=${t('webhooks.changesThatAreSent')}>
           ${Object.entries(CHANGES).map(
             ([change, text]) =>
               html`
@@ -291,14 +309,17 @@ function HookForm({ segment, hook, onClose, onDone }) {
           )}
         </div>
         <label class="checkbox">
-          <input type="checkbox" checked=${isAll} onChange=${() => setSegments(isAll ? named : ['*'])} />Of
-          all segments, not only ${named.length > 1 ? `these ${named.length}` : 'this one'}
+          <input type="checkbox" checked=${isAll} onChange=${() => setSegments(isAll ? named : ['*'])} />
+          ${t('webhooks.ofAllSegmentsNotOnlyCount', {
+            count:
+              named.length > 1 ? t('webhooks.theseCount', { count: named.length }) : t('webhooks.thisOne'),
+          })}
         </label>
         ${hook &&
         html`
           <label class="checkbox">
-            <input type="checkbox" checked=${isActive} onChange=${() => setActive(!isActive)} />Active:
-            changes are sent
+            <input type="checkbox" checked=${isActive} onChange=${() => setActive(!isActive)} />
+            ${t('webhooks.activeChangesAreSent')}
           </label>
         `}
       </form>

@@ -1,32 +1,29 @@
 // What is done with several segments at once, after one question for all of them.
 import { html, useState } from '../lib/html.js';
-import { plural } from '../lib/format.js';
 import { toast } from '../lib/toast.js';
 import { confirmEffect } from '../parts/effect-dialog.js';
 import { Icon } from '../parts/icon.js';
+import { many, t } from '../texts/texts.js';
 import { moved, perform, undoOf } from '../segment/acts.js';
 
 const ACTS = {
   activate: {
-    name: 'Activate',
+    name: t('bulkBar.activate'),
     icon: 'play',
     from: ['DRAFT', 'INACTIVE'],
-    text: 'Whoever meets their rules enters them, and follows them from then on.',
-    done: 'active',
+    text: t('bulkBar.whoeverMeetsTheirRulesEntersThem'),
   },
   deactivate: {
-    name: 'Deactivate',
+    name: t('bulkBar.deactivate'),
     icon: 'pause',
     from: ['ACTIVE'],
-    text: 'All members leave them until they are activated again.',
-    done: 'inactive',
+    text: t('bulkBar.allMembersLeaveThemUntilThey'),
   },
   archive: {
-    name: 'Archive',
+    name: t('bulkBar.archive'),
     icon: 'archive',
     from: ['DRAFT', 'ACTIVE', 'INACTIVE'],
-    text: 'All members leave them, and nobody can edit them until they are brought back. Their versions stay.',
-    done: 'archived',
+    text: t('bulkBar.allMembersLeaveThemAndNobody'),
   },
 };
 
@@ -49,10 +46,10 @@ async function performAll(action, segments, note) {
 export function BulkBar({ chosen, onClear, reload }) {
   const [isBusy, setBusy] = useState(false);
   const act = async (action) => {
-    const { name, from, text, done: word } = ACTS[action];
+    const { name, from, text } = ACTS[action];
     const fitting = chosen.filter((one) => from.includes(one.status));
     const change = { segments: fitting.flatMap((segment) => moved(action, segment)) };
-    const title = `${name} ${plural(fitting.length, 'segment')}?`;
+    const title = many(`bulk.ask.${action}`, fitting.length);
     const answer = await confirmEffect({ title, text, confirm: name, note: true, change });
     if (!answer) return;
     setBusy(true);
@@ -63,15 +60,15 @@ export function BulkBar({ chosen, onClear, reload }) {
         for (const segment of done) await undoOf(action, segment)();
         reload();
       };
-      toast(`${plural(done.length, 'segment')} ${done.length === 1 ? 'is' : 'are'} ${word} now.`, { undo });
+      toast(many(`bulk.${action}`, done.length), { undo });
     }
     if (failed) toast(failed, { bad: true });
     onClear();
     reload();
   };
   return html`
-    <div class="bulk-bar" role="region" aria-label="Chosen segments">
-      <strong>${plural(chosen.length, 'segment')} chosen</strong>
+    <div class="bulk-bar" role="region" aria-label=${t('bulkBar.chosenSegments')}>
+      <strong>${many('bulk.chosen', chosen.length)}</strong>
       ${Object.entries(ACTS).map(
         ([action, { name, icon, from }]) => html`
           <button
@@ -85,7 +82,7 @@ export function BulkBar({ chosen, onClear, reload }) {
           </button>
         `,
       )}
-      <button type="button" class="button quiet small" onClick=${onClear}>Clear</button>
+      <button type="button" class="button quiet small" onClick=${onClear}>${t('bulkBar.clear')}</button>
     </div>
   `;
 }

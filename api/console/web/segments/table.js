@@ -5,6 +5,7 @@ import { navigate, setQuery } from '../lib/router.js';
 import { Sparkline } from '../parts/chart.js';
 import { StateBadge } from '../parts/feedback.js';
 import { SortHead } from '../parts/sort-head.js';
+import { t } from '../texts/texts.js';
 
 /** What each column orders by. */
 export const COLUMNS = {
@@ -27,14 +28,23 @@ export function SegmentTable({ segments, sort, sizes, chosen, onChoose }) {
         <thead>
           <tr>
             <th scope="col" class="choose">
-              <input type="checkbox" aria-label="Choose all" checked=${areAll} onChange=${chooseAll} />
+              <input
+                type="checkbox"
+                aria-label=${t('table.chooseAll')}
+                checked=${areAll}
+                onChange=${chooseAll}
+              />
             </th>
-            <${SortHead} sort=${sort} column="name">Segment<//>
-            <${SortHead} sort=${sort} column="size" first="-size" className="end">Size<//>
-            <${SortHead} sort=${sort} column="day" first="-day" className="narrow-hide">Last day<//>
-            <${SortHead} sort=${sort} column="status" className="narrow-hide">State<//>
-            <${SortHead} sort=${sort} column="owner" className="narrow-hide">Owner<//>
-            <${SortHead} sort=${sort} column="changed" first="-changed" className="narrow-hide">Changed<//>
+            <${SortHead} sort=${sort} column="name">${t('common.segment')}<//>
+            <${SortHead} sort=${sort} column="size" first="-size" className="end">${t('table.size')}<//>
+            <${SortHead} sort=${sort} column="day" first="-day" className="narrow-hide">
+              ${t('table.lastDay')}
+            <//>
+            <${SortHead} sort=${sort} column="status" className="narrow-hide">${t('common.state')}<//>
+            <${SortHead} sort=${sort} column="owner" className="narrow-hide">${t('common.owner')}<//>
+            <${SortHead} sort=${sort} column="changed" first="-changed" className="narrow-hide">
+              ${t('common.changed')}
+            <//>
           </tr>
         </thead>
         <tbody>
@@ -63,7 +73,12 @@ function Line({ segment, points, isChosen, onChoose }) {
   return html`
     <tr class="link" onClick=${open}>
       <td class="choose">
-        <input type="checkbox" aria-label="Choose ${segment.name}" checked=${isChosen} onChange=${onChoose} />
+        <input
+          type="checkbox"
+          aria-label=${t('table.chooseName', { name: segment.name })}
+          checked=${isChosen}
+          onChange=${onChoose}
+        />
       </td>
       <td><a class="title" href=${to}>${segment.name}</a><${Under} segment=${segment} /></td>
       <td class="end number">
@@ -87,7 +102,7 @@ function Under({ segment }) {
   return html`
     <div class="under">
       <span>${segment.id}</span>
-      ${segment.type === 'STATIC' && html`<span class="tag">static list</span>`}
+      ${segment.type === 'STATIC' && html`<span class="tag">${t('table.staticList')}</span>`}
       ${segment.status !== 'ACTIVE' &&
       html`<span class="narrow-only"><${StateBadge} state=${segment.status} /></span>`}
       ${(segment.tags ?? []).map(
@@ -96,17 +111,17 @@ function Under({ segment }) {
             key=${tag}
             type="button"
             class="tag tag-button"
-            aria-label="Only with the tag ${tag}"
+            aria-label=${t('table.onlyWithTheTagTag', { tag })}
             onClick=${() => setQuery({ tag })}
           >
             ${tag}
           </button>
         `,
       )}
-      ${segment.faults?.length > 0 && html`<span class="badge bad">Newer version is faulty</span>`}
+      ${segment.faults?.length > 0 && html`<span class="badge bad">${t('table.newerVersionIsFaulty')}</span>`}
       ${segment.effective === false &&
       segment.status === 'ACTIVE' &&
-      html`<span class="badge accent">Computing</span>`}
+      html`<span class="badge accent">${t('table.computing')}</span>`}
     </div>
   `;
 }

@@ -3,9 +3,16 @@ import { html, useEffect, useState } from '../lib/html.js';
 import { setQuery } from '../lib/router.js';
 import { Icon } from '../parts/icon.js';
 import { ViewsMenu } from './views-menu.js';
+import { t } from '../texts/texts.js';
 
-const STATES = { '': 'All', ACTIVE: 'Active', DRAFT: 'Drafts', INACTIVE: 'Inactive', ARCHIVED: 'Archived' };
-const KINDS = { DYNAMIC: 'By rules', STATIC: 'Static lists' };
+const STATES = {
+  '': t('toolbar.all'),
+  ACTIVE: t('toolbar.active'),
+  DRAFT: t('toolbar.drafts'),
+  INACTIVE: t('toolbar.inactive'),
+  ARCHIVED: t('toolbar.archived'),
+};
+const KINDS = { DYNAMIC: t('common.byRules'), STATIC: t('toolbar.staticLists') };
 
 /** The words that are looked for; the address follows when typing rests. */
 function Search({ value }) {
@@ -25,8 +32,8 @@ function Search({ value }) {
       <input
         class="input"
         type="search"
-        aria-label="Search segments"
-        placeholder="Search name, id, tag, owner"
+        aria-label=${t('toolbar.searchSegments')}
+        placeholder=${t('toolbar.searchNameIdTagOwner')}
         value=${text}
         onInput=${(event) => setText(event.target.value)}
       />
@@ -53,7 +60,7 @@ export function Toolbar({ filter, owners, query }) {
   return html`
     <div class="toolbar">
       <${Search} value=${filter.q ?? ''} />
-      <div class="segmented" role="group" aria-label="State">
+      <div class="segmented" role="group" aria-label=${t('common.state')}>
         ${Object.entries(STATES).map(
           ([state, name]) => html`
             <button
@@ -69,8 +76,8 @@ export function Toolbar({ filter, owners, query }) {
       </div>
       <${Choice}
         member="type"
-        label="Kind"
-        all="Every kind"
+        label=${t('common.kind')}
+        all=${t('toolbar.everyKind')}
         value=${filter.type}
         options=${Object.entries(KINDS)}
       />
@@ -78,8 +85,8 @@ export function Toolbar({ filter, owners, query }) {
       html`
         <${Choice}
           member="owner"
-          label="Owner"
-          all="Every owner"
+          label=${t('common.owner')}
+          all=${t('toolbar.everyOwner')}
           value=${filter.owner}
           options=${owners.map((owner) => [owner, owner])}
         />
@@ -87,7 +94,8 @@ export function Toolbar({ filter, owners, query }) {
       ${filter.tag &&
       html`
         <button type="button" class="button small" onClick=${() => setQuery({ tag: '' })}>
-          Tag: ${filter.tag} <${Icon} name="close" />
+          ${t('toolbar.tagTag', { tag: filter.tag })}${' '}
+          <${Icon} name="close" />
         </button>
       `}
       <${ViewsMenu} query=${query} />

@@ -5,6 +5,7 @@ import { useStore } from '../lib/store.js';
 import { removeView, saveView, views } from '../lib/views.js';
 import { Dialog } from '../parts/dialog.js';
 import { Menu } from '../parts/menu.js';
+import { t } from '../texts/texts.js';
 
 function NameDialog({ onClose, onSave }) {
   const [name, setName] = useState('');
@@ -14,17 +15,19 @@ function NameDialog({ onClose, onSave }) {
   };
   return html`
     <${Dialog}
-      title="Save this view"
+      title=${t('viewsMenu.saveThisView')}
       onClose=${onClose}
       foot=${html`
-        <button type="button" class="button" onClick=${onClose}>Cancel</button>
-        <button type="submit" form="view" class="button primary" disabled=${!name.trim()}>Save</button>
+        <button type="button" class="button" onClick=${onClose}>${t('common.cancel')}</button>
+        <button type="submit" form="view" class="button primary" disabled=${!name.trim()}>
+          ${t('common.save')}
+        </button>
       `}
     >
       <form id="view" class="stack" onSubmit=${submit}>
-        <p class="soft">It keeps the words, the filters and the order of the list, in this browser.</p>
+        <p class="soft">${t('viewsMenu.itKeepsTheWordsTheFilters')}</p>
         <div class="field">
-          <label for="view-name">Name</label>
+          <label for="view-name">${t('common.name')}</label>
           <input
             class="input"
             id="view-name"
@@ -52,13 +55,25 @@ export function ViewsMenu({ query }) {
       run: () => navigate(`/segments?${one.query}`),
     })),
     ...(all.length > 0 ? [null] : []),
-    { text: 'Save this view…', icon: 'plus', run: () => setNaming(true) },
+    { text: t('viewsMenu.saveThisView2'), icon: 'plus', run: () => setNaming(true) },
     ...(current
-      ? [{ text: `Remove “${current.name}”`, icon: 'trash', run: () => removeView(current.name) }]
+      ? [
+          {
+            text: t('viewsMenu.removeName', { name: current.name }),
+            icon: 'trash',
+            run: () => removeView(current.name),
+          },
+        ]
       : []),
   ];
   return html`
-    <${Menu} label="Views" text=${current?.name ?? 'Views'} icon="filter" items=${items} quiet=${false} />
+    <${Menu}
+      label=${t('viewsMenu.views')}
+      text=${current?.name ?? t('viewsMenu.views')}
+      icon="filter"
+      items=${items}
+      quiet=${false}
+    />
     ${isNaming &&
     html`
       <${NameDialog}
