@@ -4,7 +4,7 @@
     deploy/check/live.py PROGRAM
 
 Fails for a panel without data, for a query that names a metric that is not there, and for an alert that a healthy platform
-raises. Panels that need Kafka, Redis or `segment-api` are run where AUDIENCE_TEST_KAFKA, AUDIENCE_TEST_POSTGRES and
+raises; docs/metrics.md must have every metric. Panels that need Kafka, Redis or `segment-api` are run where AUDIENCE_TEST_KAFKA, AUDIENCE_TEST_POSTGRES and
 AUDIENCE_TEST_REDIS name servers, else they are counted as not run.
 """
 
@@ -15,6 +15,7 @@ import time
 
 import yaml
 
+import inventory
 from platform_of_tests import DEPLOY, Platform
 
 sys.path.insert(0, str(DEPLOY / "grafana"))
@@ -95,6 +96,7 @@ def main():
         time.sleep(WARM_UP)
         run, left_out = check_panels(platform, faults)
         check_rules(platform, faults)
+        inventory.check(platform, faults)
         parts = ", ".join(sorted(platform.parts))
     for fault in faults:
         print(fault, file=sys.stderr)

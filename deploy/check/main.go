@@ -2,6 +2,7 @@
 //
 //	check compose FILE…      with the loader of Docker Compose
 //	check dashboards FILE…   with the strict decoder of Grafana's foundation SDK
+//	check kustomize DIR…     with kustomize; prints what it makes of each
 package main
 
 import (
@@ -18,15 +19,18 @@ import (
 	"github.com/grafana/grafana-foundation-sdk/go/prometheus"
 	"github.com/grafana/grafana-foundation-sdk/go/stat"
 	"github.com/grafana/grafana-foundation-sdk/go/timeseries"
+	"sigs.k8s.io/kustomize/api/krusty"
+	"sigs.k8s.io/kustomize/api/types"
+	"sigs.k8s.io/kustomize/kyaml/filesys"
 )
 
 // The decoder takes a panel of any type; these are those that it knows all fields of.
 var panelTypes = map[string]bool{"row": true, "bargauge": true, "stat": true, "timeseries": true}
 
 func main() {
-	checks := map[string]func(string) error{"compose": compose, "dashboards": dashboards}
+	checks := map[string]func(string) error{"compose": compose, "dashboards": dashboards, "kustomize": render}
 	if len(os.Args) < 3 || checks[os.Args[1]] == nil {
-		fmt.Fprintln(os.Stderr, "usage: check compose|dashboards FILE…")
+		fmt.Fprintln(os.Stderr, "usage: check compose|dashboards|kustomize FILE…")
 		os.Exit(2)
 	}
 	failed := false
@@ -43,7 +47,7 @@ func main() {
 
 // compose loads a file as `docker compose config` does, and prints the sum of all memory limits.
 func compose(path string) error {
-	options, err := cli.NewProjectOptions([]string{path}, cli.WithName("audience"), cli.WithWorkingDirectory(filepath.Dir(path)),
+	options, err := cli.NewProjectOptions([]string{path}, cli.WithOsEnv, cli.WithName("audience"), cli.WithWorkingDirectory(filepath.Dir(path)),
 		cli.WithDotEnv, cli.WithProfiles([]string{"*"}), cli.WithResolvedPaths(true))
 	if err != nil {
 		return err
@@ -113,4 +117,20 @@ func dashboards(path string) error {
 		return err
 	}
 	return decoded.Validate()
+}
+
+// render prints what kustomize makes of a folder. The demo takes files that Compose uses too, from outside of its folder.
+func render(directory string) error {
+	options := krusty.MakeDefaultOptions()
+	options.LoadRestrictions = types.LoadRestrictionsNone
+	resources, err := krusty.MakeKustomizer(options).Run(filesys.MakeFsOnDisk(), directory)
+	if err != nil {
+		return err
+	}
+	text, err := resources.AsYaml()
+	if err != nil {
+		return err
+	}
+	_, err = os.Stdout.Write(text)
+	return err
 }

@@ -38,8 +38,8 @@ class Platform:
     def __init__(self, program, directory):
         self.program, self.directory = program, Path(directory)
         self.processes, self.parts = [], {"webhook"}
-        self.ports = {name: free_port() for name in ("engine", "ingest", "segments", "events", "prometheus")}
-        self.database = None
+        self.ports = {name: free_port() for name in ("engine", "ingest", "worker", "segments", "events", "prometheus")}
+        self.database, self.jobs = None, {}
         self.stopping = threading.Event()
 
     def __enter__(self):
@@ -110,16 +110,23 @@ class Platform:
 
     def start(self):
         flags = self.settings()
-        self.run(
-            "engine", self.program, "serve", "--demo", "--data", str(self.directory / "data"), "--listen", self.at("engine")[7:],
-            "--listen-ingest", self.at("ingest")[7:], "--checkpoint-seconds", "5", "--webhook-private-targets",
-            "--checkpoints", f"file://{self.directory}/outside", *flags,
-        )  # fmt: skip
         jobs = {"audience-engine": "engine"}
+        command = ["serve"]
         if "segment-api" in self.parts:
+            # Two processes that compute together, and the APIs apart; spans go to a collector that is away.
+            hosts = self.directory / "hosts"
+            hosts.write_text("".join(f"127.0.0.1:{free_port()}\n" for _ in range(2)))
+            command = ["worker", "--process", "0", "--hosts", str(hosts), "--otlp", "http://127.0.0.1:9"]
+            self.run("worker", self.program, "worker", "--process", "1", "--hosts", str(hosts), "--listen", self.at("worker")[7:])
             self.run("segments", self.program, "segment-api", "--listen", self.at("segments")[7:], *flags)
             self.run("events", self.program, "ingest-api", "--listen", self.at("events")[7:], *flags[:2])
-            jobs |= {"audience-segment-api": "segments", "audience-ingest-api": "events"}
+            jobs |= {"audience-worker": "worker", "audience-segment-api": "segments", "audience-ingest-api": "events"}
+        self.run(
+            "engine", self.program, *command, "--demo", "--data", str(self.directory / "data"), "--listen",
+            self.at("engine")[7:], "--listen-ingest", self.at("ingest")[7:], "--checkpoint-seconds", "5",
+            "--webhook-private-targets", "--checkpoints", f"file://{self.directory}/outside", *flags,
+        )  # fmt: skip
+        self.jobs = jobs
         self.scrape(jobs)
         for name in jobs.values():
             self.wait(name, "/health/ready")

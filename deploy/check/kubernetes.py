@@ -1,0 +1,178 @@
+#!/usr/bin/env python3
+"""Checks of deploy/kubernetes, on what kustomize makes of it, which is read from standard input.
+
+    check kustomize deploy/kubernetes/demo | deploy/check/kubernetes.py demo
+    check kustomize deploy/kubernetes/production | deploy/check/kubernetes.py production
+
+Schemas are checked strictly; then what no schema knows: that selectors meet pods, that named ports exist, that a budget blocks
+no drain, and of the demo that ports and sizes are those that were promised.
+"""
+
+import sys
+
+import kubernetes_validate
+import yaml
+
+VERSION = "1.34"
+WORKLOADS = {"Deployment", "StatefulSet", "Job"}
+# MiB and thousandths of a core that each is allotted in the demo; requests are 80% of it, and limits 120%.
+ALLOTTED = {
+    "engine": (1024, 1000),
+    "segment-api": (160, 300),
+    "ingest-api": (160, 300),
+    "kafka": (1024, 600),
+    "postgres": (256, 300),
+    "aerospike": (768, 400),
+    "prometheus": (384, 200),
+    "grafana": (256, 200),
+    "kafka-ui": (512, 200),
+    "alertmanager": (64, 50),
+}
+NODE_PORTS = {
+    "segment-api": 30081,
+    "ingest-api": 30082,
+    "engine": 30881,
+    "postgres": 30432,
+    "aerospike": 30300,
+    "kafka": 30092,
+    "prometheus": 30090,
+    "grafana": 30001,
+    "kafka-ui": 30080,
+}
+NODE_MIB = 7200  # what a node of 8 GB has left for pods
+
+
+def name_of(document):
+    return f"{document['kind']} {document['metadata']['name']}"
+
+
+def pod_of(workload):
+    return workload["spec"]["template"]
+
+
+def schemas(documents):
+    for document in documents:
+        try:
+            kubernetes_validate.validate(document, VERSION, strict=True)
+        except kubernetes_validate.ValidationError as fault:
+            yield f"{name_of(document)}: {'.'.join(map(str, fault.path))}: {fault.message}"
+
+
+def meets(selector, labels):
+    """Whether a selector meets labels."""
+    wanted = selector.get("matchLabels", {}).items()
+    if any(labels.get(key) != value for key, value in wanted):
+        return False
+    tests = {
+        "In": lambda one: labels.get(one["key"]) in one["values"],
+        "NotIn": lambda one: labels.get(one["key"]) not in one["values"],
+        "Exists": lambda one: one["key"] in labels,
+    }
+    return all(tests[one["operator"]](one) for one in selector.get("matchExpressions", []))
+
+
+def ports_of(pods):
+    return {port["name"] for pod in pods for container in pod["spec"]["containers"] for port in container.get("ports", [])}
+
+
+def references(documents, workloads):
+    """Selectors meet pods, and ports that are named exist there."""
+    pods = [pod_of(one) for one in workloads]
+
+    def met(selector):
+        return [pod for pod in pods if meets(selector, pod["metadata"]["labels"])]
+
+    for document in documents:
+        kind, spec = document["kind"], document.get("spec", {})
+        if kind == "Service":
+            found = met({"matchLabels": spec["selector"]})
+            missing = {port["targetPort"] for port in spec["ports"]} - ports_of(found)
+            if not found or missing:
+                yield f"{name_of(document)}: meets {len(found)} workloads, and finds no port {missing or ''}"
+        if kind == "PodDisruptionBudget":
+            if not met(spec["selector"]):
+                yield f"{name_of(document)}: meets nothing"
+            if spec.get("maxUnavailable") != 1 or "minAvailable" in spec:
+                yield f"{name_of(document)}: may block a drain"
+        if kind == "NetworkPolicy":
+            found = met(spec["podSelector"])
+            rules = spec.get("ingress", [])
+            named = {port["port"] for rule in rules for port in rule.get("ports", []) if isinstance(port["port"], str)}
+            if not found or named - ports_of(found):
+                yield f"{name_of(document)}: meets {len(found)} workloads, of which none has {named - ports_of(found)}"
+            peers = [peer for rule in rules + spec.get("egress", []) for peer in rule.get("from", []) + rule.get("to", [])]
+            for peer in peers:
+                if "podSelector" in peer and "namespaceSelector" not in peer and not met(peer["podSelector"]):
+                    yield f"{name_of(document)}: names peers that are not there"
+        if kind == "HorizontalPodAutoscaler":
+            target = [one for one in workloads if one["metadata"]["name"] == spec["scaleTargetRef"]["name"]]
+            if not target or "replicas" in target[0]["spec"]:
+                yield f"{name_of(document)}: its target is not there, or says a number of replicas itself"
+
+
+def hardening(workloads):
+    for workload in workloads:
+        pod = pod_of(workload)["spec"]
+        for container in pod["containers"]:
+            security = container.get("securityContext", {})
+            if not (pod["securityContext"].get("runAsNonRoot") and security.get("readOnlyRootFilesystem")):
+                yield f"{name_of(workload)}: may run as root, or write its root"
+            if "limits" not in container.get("resources", {}):
+                yield f"{name_of(workload)}: has no limits"
+            if workload["kind"] != "Job" and not {"livenessProbe", "readinessProbe"} <= set(container):
+                yield f"{name_of(workload)}: has not both probes"
+
+
+def demo(documents, workloads):
+    asked = 0
+    for workload in workloads:
+        name = workload["metadata"]["name"]
+        (container,) = pod_of(workload)["spec"]["containers"]
+        memory, cpu = ALLOTTED[name]
+        for part, percent in (("requests", 80), ("limits", 120)):
+            wanted = {"memory": f"{memory * percent // 100}Mi", "cpu": f"{cpu * percent // 100}m"}
+            if container["resources"][part] != wanted:
+                yield f"{name}: {part} are {container['resources'][part]}, not {wanted}"
+        asked += memory * 80 // 100
+    if asked > NODE_MIB:
+        yield f"requests are {asked} MiB, and a node of 8 GB has {NODE_MIB}"
+    services = [one for one in documents if one["kind"] == "Service"]
+    ports = {one["metadata"]["name"]: port["nodePort"] for one in services for port in one["spec"]["ports"] if "nodePort" in port}
+    if ports != NODE_PORTS:
+        yield f"node ports are {ports}, not {NODE_PORTS}"
+
+
+def production(documents, workloads):
+    for workload in workloads:
+        for container in pod_of(workload)["spec"]["containers"]:
+            if container["image"].endswith(":latest") or ":" not in container["image"]:
+                yield f"{name_of(workload)}: the image has a name that moves"
+    yield from (f"{name_of(one)}: a secret in the manifests" for one in documents if one["kind"] == "Secret")
+    (hosts,) = [one["data"]["hosts"].split() for one in documents if one["kind"] == "ConfigMap" and "hosts" in one["data"]]
+    worker = next(one for one in workloads if one["metadata"]["name"] == "worker")
+    expected = ["engine-0.engine-peers:7201"] + [
+        f"worker-{number}.engine-peers:7201" for number in range(1, worker["spec"]["replicas"] + 1)
+    ]
+    if hosts != expected:
+        yield f"hosts are {hosts}, and the processes {expected}"
+
+
+def main():
+    overlay = sys.argv[1]
+    documents = [one for one in yaml.safe_load_all(sys.stdin) if one]
+    workloads = [one for one in documents if one["kind"] in WORKLOADS]
+    own = {"demo": demo, "production": production}[overlay]
+    faults = [
+        *schemas(documents),
+        *references(documents, workloads),
+        *hardening(workloads),
+        *own(documents, workloads),
+    ]
+    for fault in faults:
+        print(f"{overlay}: {fault}", file=sys.stderr)
+    print(f"{overlay}: {len(documents)} objects of {len(workloads)} workloads, {len(faults)} faults")
+    sys.exit(bool(faults))
+
+
+if __name__ == "__main__":
+    main()
