@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::Value;
@@ -125,8 +126,13 @@ const LAYERS: &[Layer] = &[
     },
     Layer { name: "audience-protocol", internal: Internal::Only(&["audience-rules"]), forbidden: &[] },
     Layer {
+        name: "audience-auth",
+        internal: Internal::Only(&["audience-contract", "audience-protocol"]),
+        forbidden: &[DATAFLOW, ASYNC, HTTP, STORES],
+    },
+    Layer {
         name: "audience-api",
-        internal: Internal::Only(&["audience-console", "audience-protocol", "audience-rules"]),
+        internal: Internal::Only(&["audience-auth", "audience-console", "audience-protocol", "audience-rules"]),
         forbidden: &[DATAFLOW, STORES],
     },
     Layer { name: "audience-console", internal: Internal::Only(&[]), forbidden: &[DATAFLOW, ASYNC, HTTP, STORES] },
@@ -213,6 +219,32 @@ fn edge_check_accepts_good_edges() {
         member("audience", &[("audience-api", true), ("audience-engine", true), ("fjall", false)]),
     ];
     assert_eq!(edge_faults(&good), Vec::<String>::new());
+}
+
+/// Whoever makes a caller has let somebody in: only the door may.
+#[test]
+fn only_the_door_makes_callers() {
+    let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
+    let mut files = Vec::new();
+    for room in ["api", "connectors", "dataflow", "operators"] {
+        naming("let_in_at_the_door", &root.join(room), &mut files);
+    }
+    files.sort();
+    assert_eq!(files, ["api/auth/src/door.rs", "api/protocol/src/caller.rs"].map(|file| root.join(file)));
+}
+
+/// Adds the Rust files below a directory that have a word in them.
+fn naming(word: &str, directory: &Path, files: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(directory).expect("a directory").map_while(Result::ok) {
+        let path = entry.path();
+        if path.is_dir() && !path.ends_with("node_modules") {
+            naming(word, &path, files);
+        } else if path.extension().is_some_and(|extension| extension == "rs")
+            && fs::read_to_string(&path).is_ok_and(|text| text.contains(word))
+        {
+            files.push(path);
+        }
+    }
 }
 
 #[test]

@@ -14,6 +14,11 @@ pub trait CatalogueResource: Send + Sync + 'static {
         needs_engine("the audit log", query)
     }
 
+    /// Records what somebody did that changes no document of the catalogue. Durable on return.
+    fn record(&self, author: &str, note: AuditNote) -> Result<()> {
+        needs_engine("the audit log", (author, note))
+    }
+
     /// Returns documents that were stored by other ways than this API and do not run.
     fn faulty_documents(&self) -> Result<Vec<FaultyDocument>> {
         needs_engine("segments and traits", ())
@@ -21,7 +26,7 @@ pub trait CatalogueResource: Send + Sync + 'static {
 }
 
 /// Actions, as the audit log names them.
-pub const AUDIT_ACTIONS: [&str; 14] = [
+pub const AUDIT_ACTIONS: [&str; 20] = [
     "created",
     "updated",
     "activated",
@@ -36,10 +41,51 @@ pub const AUDIT_ACTIONS: [&str; 14] = [
     "paused",
     "resumed",
     "secretRotated",
+    "signedIn",
+    "signedOut",
+    "refused",
+    "invited",
+    "joined",
+    "passwordChanged",
 ];
 
 /// Kinds of documents, as the audit log names them.
-pub const AUDIT_KINDS: [&str; 5] = ["segment", "trait", "members", "user", "webhook"];
+pub const AUDIT_KINDS: [&str; 10] =
+    ["segment", "trait", "members", "user", "webhook", "member", "key", "session", "invitation", "route"];
+
+/// What somebody did, for the audit log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AuditNote {
+    /// One of [`AUDIT_ACTIONS`].
+    pub action: &'static str,
+    /// One of [`AUDIT_KINDS`].
+    pub kind: &'static str,
+    /// The id of the thing.
+    pub id: String,
+    /// More about it.
+    pub note: Option<String>,
+    /// The thing before, without its secrets.
+    pub before: Option<serde_json::Value>,
+    /// The thing after, without its secrets.
+    pub after: Option<serde_json::Value>,
+}
+
+impl AuditNote {
+    /// A note without more about it.
+    pub fn of(action: &'static str, kind: &'static str, id: &str) -> AuditNote {
+        AuditNote { action, kind, id: id.to_owned(), note: None, before: None, after: None }
+    }
+
+    /// The same with more about it; nothing where the text is empty.
+    pub fn with_note(self, note: &str) -> AuditNote {
+        AuditNote { note: Some(note.to_owned()).filter(|note| !note.is_empty()), ..self }
+    }
+
+    /// The same with the thing before and after.
+    pub fn with_change(self, before: serde_json::Value, after: serde_json::Value) -> AuditNote {
+        AuditNote { before: Some(before), after: Some(after), ..self }
+    }
+}
 
 /// A row of the audit log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs, unreachable_pub)]
 
+mod caller;
 mod catalogue;
 mod changes;
 mod error;
@@ -27,7 +28,8 @@ mod users;
 mod webhooks;
 mod words;
 
-pub use catalogue::{AUDIT_ACTIONS, AUDIT_KINDS, AuditItem, AuditQuery, CatalogueResource, FaultyDocument};
+pub use caller::{Caller, Tenant};
+pub use catalogue::{AUDIT_ACTIONS, AUDIT_KINDS, AuditItem, AuditNote, AuditQuery, CatalogueResource, FaultyDocument};
 pub use changes::{ChangeFilter, ChangePlace, ChangeResource, ChangesRead, GivenChange, VisitChange};
 pub use error::{PlatformError, Result};
 pub use events::EventResource;

@@ -10,6 +10,7 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+mod access;
 mod audit;
 pub mod changes;
 mod history;
@@ -30,6 +31,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+pub use access::{AccessChange, AccessDocument, AccessStore};
 pub use audit::{Audit, AuditEntry, AuditFilter, AuditRecord};
 pub use history::History;
 pub use last_changes::LastChanges;

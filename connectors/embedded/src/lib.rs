@@ -22,9 +22,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use audience_contract::{
-    CatalogueStore, ChangeLog, CheckpointStore, EventLog, MessageIndex, Notes, Result, WebhookStore,
+    AccessStore, CatalogueStore, ChangeLog, CheckpointStore, EventLog, MessageIndex, Notes, Result, WebhookStore,
 };
 
+mod access;
 mod audit;
 mod catalogue;
 mod change_log;
@@ -45,6 +46,7 @@ mod user_index;
 mod verify;
 mod webhooks;
 
+pub use access::NotedAccess;
 pub use catalogue::Catalogue;
 pub use change_log::Changes;
 pub use checkpoints::Checkpoints;
@@ -88,6 +90,7 @@ pub struct Stores {
     catalogue: Arc<Catalogue>,
     notes: Arc<LedgerNotes>,
     webhooks: Arc<NotedWebhooks>,
+    access: Arc<NotedAccess>,
     checkpoints: Arc<Checkpoints>,
 }
 
@@ -107,9 +110,10 @@ impl Stores {
         let catalogue = Arc::new(Catalogue::open(Arc::clone(&ledger))?);
         let notes = Arc::new(LedgerNotes::open(ledger));
         let webhooks = Arc::new(NotedWebhooks::open(Arc::clone(&notes)));
+        let access = Arc::new(NotedAccess::open(Arc::clone(&notes)));
         let checkpoints = Arc::new(Checkpoints::open(&directory)?);
         directory.finish()?;
-        Ok(Stores { events, messages, changes, catalogue, notes, webhooks, checkpoints })
+        Ok(Stores { events, messages, changes, catalogue, notes, webhooks, access, checkpoints })
     }
 
     /// Looks at the checkpoints of a data directory that another process may be using; writes nothing.
@@ -145,6 +149,11 @@ impl Stores {
     /// The webhooks.
     pub fn webhooks(&self) -> Arc<dyn WebhookStore> {
         self.webhooks.clone()
+    }
+
+    /// Members, keys and sessions.
+    pub fn access(&self) -> Arc<dyn AccessStore> {
+        self.access.clone()
     }
 
     /// The checkpoints.

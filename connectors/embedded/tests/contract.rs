@@ -80,3 +80,9 @@ fn webhook_store() {
     let directory = tempfile::tempdir().unwrap();
     suite::webhook_store(&mut opener(directory.path(), |stores| stores.webhooks()), &|a, b| a == b);
 }
+
+#[test]
+fn access_store() {
+    let directory = tempfile::tempdir().unwrap();
+    suite::access_store(&mut opener(directory.path(), |stores| stores.access()), &|a, b| a == b);
+}

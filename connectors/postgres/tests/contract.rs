@@ -28,6 +28,13 @@ fn webhook_store() {
 }
 
 #[test]
+fn access_store() {
+    let scratch = Scratch::new();
+    let read = |text: &str| serde_json::from_str::<serde_json::Value>(text).expect("JSON");
+    suite::access_store(&mut || Arc::new(scratch.open()), &|a, b| read(a) == read(b));
+}
+
+#[test]
 fn telling() {
     let scratch = Scratch::new();
     suite::telling(&mut || Arc::new(scratch.open()));

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use audience_contract::{AuditEntry, AuditFilter, AuditRecord};
-use audience_protocol::{AuditItem, AuditQuery, Page, Webhook};
+use audience_protocol::{AuditItem, AuditNote, AuditQuery, Page, Webhook};
 use audience_rules::time::format_time;
 use sha2::{Digest, Sha256};
 
@@ -23,6 +23,13 @@ pub(crate) fn webhook_entry(action: &str, before: Option<&Webhook>, after: Optio
     let (id, version) = after.or(before).map_or(("", 0), |webhook| (webhook.id.as_str(), webhook.version));
     let entry = entry(action, "webhook", id, Some(version), None);
     AuditEntry { before: json(before), after: json(after), ..entry }
+}
+
+/// The entry for what somebody did that changes no document.
+pub(crate) fn noted_entry(noted: &AuditNote) -> AuditEntry {
+    let AuditNote { action, kind, id, note, before, after } = noted;
+    let json = |value: &Option<serde_json::Value>| value.as_ref().map(ToString::to_string);
+    AuditEntry { before: json(before), after: json(after), ..entry(action, kind, id, None, note.as_deref()) }
 }
 
 /// The entries for an erasure. Nothing may name the user any more, so each bears a digest of an id: whoever has the id

@@ -2,8 +2,8 @@
 
 use audience_contract::DocumentKind;
 use audience_protocol::{
-    AuditItem, AuditQuery, MembersChange, Page, Result, SegmentDocument, SegmentInput, SegmentQuery, TraitDocument,
-    Transition, Webhook,
+    AuditItem, AuditNote, AuditQuery, MembersChange, Page, PlatformError, Result, SegmentDocument, SegmentInput,
+    SegmentQuery, TraitDocument, Transition, Webhook,
 };
 use serde_json::value::RawValue;
 
@@ -11,6 +11,9 @@ use crate::changeset::Changeset;
 use crate::checks::{segment_not_found, unavailable};
 use crate::editor::Editor;
 use crate::{audit, lists, rollback, segments, traits};
+
+/// How often a record is tried again that another process was faster than.
+const RECORD_ATTEMPTS: usize = 3;
 
 impl Editor {
     /// Creates a segment.
@@ -95,6 +98,18 @@ impl Editor {
     ) -> Result<()> {
         let entries = vec![audit::webhook_entry(action, before, after)];
         self.edit(author, |_, _| Ok(Changeset { documents: Vec::new(), entries, answer: () }))
+    }
+
+    /// Records what somebody did that changes no document. If another process changes the catalogue meanwhile, it tries again.
+    pub fn record(&self, author: &str, note: &AuditNote) -> Result<()> {
+        let mut attempts = 0;
+        loop {
+            let entries = vec![audit::noted_entry(note)];
+            match self.edit(author, |_, _| Ok(Changeset { documents: Vec::new(), entries, answer: () })) {
+                Err(PlatformError::Unavailable(_)) if attempts < RECORD_ATTEMPTS => attempts += 1,
+                done => return done,
+            }
+        }
     }
 
     /// A page of the audit log, newest first.

@@ -11,9 +11,9 @@ use std::time::{Duration, Instant};
 use audience_background::{Runner, Stop};
 use audience_contract::{CatalogueStore, ServingStore, StoreError};
 use audience_protocol::{
-    AuditItem, AuditQuery, CatalogueResource, ComponentHealth, FaultyDocument, Health, MembersChange, MembersOutcome,
-    OperationsResource, Page, Platform, PlatformError, Result, SegmentDocument, SegmentInput, SegmentQuery,
-    SegmentResource, SegmentView, TraitDocument, TraitResource, Transition, UserResource, UserSegment,
+    AuditItem, AuditNote, AuditQuery, CatalogueResource, ComponentHealth, FaultyDocument, Health, MembersChange,
+    MembersOutcome, OperationsResource, Page, Platform, PlatformError, Result, SegmentDocument, SegmentInput,
+    SegmentQuery, SegmentResource, SegmentView, TraitDocument, TraitResource, Transition, UserResource, UserSegment,
 };
 use parking_lot::Mutex;
 use prometheus_client::encoding::text::encode_registry;
@@ -255,6 +255,10 @@ impl UserResource for SegmentApi {
 impl CatalogueResource for SegmentApi {
     fn audit(&self, query: &AuditQuery) -> Result<Page<AuditItem>> {
         self.editor.audit(query)
+    }
+
+    fn record(&self, author: &str, note: AuditNote) -> Result<()> {
+        self.editor.record(author, &note)
     }
 
     fn faulty_documents(&self) -> Result<Vec<FaultyDocument>> {

@@ -3,6 +3,7 @@
 //! Each takes a function that opens a store, at first an empty one. The check drops the store before it calls the
 //! function again, which then opens what is stored. A sentence that does not hold is a panic that says which.
 
+mod access;
 mod audit;
 mod catalogue;
 mod events;
@@ -18,6 +19,7 @@ mod source;
 mod states;
 mod webhooks;
 
+pub use access::access_store;
 pub use audit::{audit_log, telling};
 pub use catalogue::catalogue_store;
 pub use events::{event_log, event_log_of_many_blocks, event_log_positions, record};

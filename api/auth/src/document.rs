@@ -1,0 +1,183 @@
+//! What is stored of access: members, keys, sessions and invitations.
+
+use std::fmt;
+
+use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
+
+use crate::permission::Permissions;
+use crate::role::Role;
+use crate::secret::SecretDigest;
+
+const HOUR: i64 = 3_600_000;
+/// How long a session lasts that is not used, and how long any does.
+const IDLE: i64 = 12 * HOUR;
+const LONGEST: i64 = 7 * 24 * HOUR;
+
+/// A text that no `Debug` shows.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Hidden(pub String);
+
+impl fmt::Debug for Hidden {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("…")
+    }
+}
+
+/// A person who may sign in.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Member {
+    /// The id.
+    pub id: String,
+    /// The e-mail address in lower case, by which the member signs in.
+    pub email: String,
+    /// The name; may be empty.
+    #[serde(default)]
+    pub name: String,
+    /// The role.
+    pub role: Role,
+    /// The hash of the password, as a PHC text.
+    pub password: Hidden,
+    /// Whether the member is kept out.
+    #[serde(default)]
+    pub disabled: bool,
+    /// Epoch milliseconds.
+    pub created_at: i64,
+}
+
+/// The kind of an API key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum KeyKind {
+    /// Sends events, and may stand in a web page.
+    Write,
+    /// For servers: does what its permissions say.
+    Server,
+}
+
+/// The secret that a rotation has replaced.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OldSecret {
+    /// The digest.
+    pub digest: SecretDigest,
+    /// The instant from which it is not taken any more, in epoch milliseconds.
+    pub until: i64,
+}
+
+/// An API key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ApiKey {
+    /// The id, which the key itself shows.
+    pub id: String,
+    /// The name, under which its changes are recorded.
+    pub name: String,
+    /// The kind.
+    pub kind: KeyKind,
+    /// The digest of the secret.
+    pub digest: SecretDigest,
+    /// The secret before, until the overlap of a rotation ends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub old: Option<OldSecret>,
+    /// What it may do; its maker could do as much.
+    pub permissions: Permissions,
+    /// The addresses from which it is taken; empty is everywhere.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", with = "ranges")]
+    pub addresses: Vec<IpNet>,
+    /// Its maker, as the audit log names them.
+    pub made_by: String,
+    /// Epoch milliseconds.
+    pub created_at: i64,
+    /// Epoch milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<i64>,
+    /// Epoch milliseconds, to about a minute.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub used_at: Option<i64>,
+}
+
+/// A session: somebody signed in with a browser.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Session {
+    /// The id, by which it is listed and ended.
+    pub id: String,
+    /// The digest of the cookie.
+    pub digest: SecretDigest,
+    /// The id of the member.
+    pub member: String,
+    /// Epoch milliseconds.
+    pub created_at: i64,
+    /// Epoch milliseconds, to about a minute.
+    pub used_at: i64,
+    /// The address from which it was begun.
+    pub address: String,
+    /// The program that began it, as it calls itself; at most 200 bytes.
+    pub agent: String,
+}
+
+impl Session {
+    /// Returns whether it has ended by itself.
+    pub fn has_ended(&self, now: i64) -> bool {
+        now - self.used_at >= IDLE || now - self.created_at >= LONGEST
+    }
+}
+
+/// An invitation: a link with which somebody becomes a member, or sets a new password.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Invitation {
+    /// The id.
+    pub id: String,
+    /// The digest of the secret in the link.
+    pub digest: SecretDigest,
+    /// Whom it is for; whoever opens the first admin's link says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub email: Option<String>,
+    /// The role of the member.
+    pub role: Role,
+    /// Who invites.
+    pub made_by: String,
+    /// Epoch milliseconds.
+    pub created_at: i64,
+    /// Epoch milliseconds.
+    pub expires_at: i64,
+}
+
+/// A document that is written.
+#[derive(Clone, Debug)]
+pub enum Edit {
+    /// A member.
+    Member(Member),
+    /// A key.
+    Key(ApiKey),
+    /// A key is deleted.
+    NoKey(String),
+    /// A session.
+    Session(Session),
+    /// A session ends.
+    NoSession(String),
+    /// An invitation.
+    Invitation(Invitation),
+    /// An invitation is taken or withdrawn.
+    NoInvitation(String),
+}
+
+/// Ranges of addresses as texts: the crate's own serialization would be one more feature of it.
+mod ranges {
+    use ipnet::IpNet;
+    use serde::de::Error as _;
+    use serde::{Deserialize as _, Deserializer, Serializer};
+
+    pub fn serialize<S: Serializer>(ranges: &[IpNet], serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(ranges.iter().map(ToString::to_string))
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<IpNet>, D::Error> {
+        let texts = Vec::<String>::deserialize(deserializer)?;
+        texts.iter().map(|text| text.parse().map_err(|_| D::Error::custom("no range of addresses"))).collect()
+    }
+}

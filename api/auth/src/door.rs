@@ -1,0 +1,229 @@
+//! The door: what a route needs, what a request presents, and whom it lets in.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use audience_protocol::Caller;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use crate::auth::Auth;
+use crate::document::{ApiKey, KeyKind, Member};
+use crate::error::Refusal;
+use crate::needs::Needs;
+use crate::permission::{Permission, Permissions};
+use crate::secret::{Secret, SecretKind};
+use crate::site::{self, Site};
+
+/// What a request presents.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Knock<'a> {
+    /// The header `Authorization`.
+    pub authorization: Option<&'a str>,
+    /// The value of the session's cookie.
+    pub cookie: Option<&'a str>,
+    /// A key in the query or the body, where the route takes events.
+    pub write_key: Option<&'a str>,
+    /// The headers by which a browser names the page that asks.
+    pub site: Site<'a>,
+    /// Origins of other sites whose pages may ask; `*` for any.
+    pub origins: &'a [String],
+    /// Whether the method may change something.
+    pub is_unsafe: bool,
+    /// The address of the other side.
+    pub address: Option<IpAddr>,
+    /// The clock, in epoch milliseconds.
+    pub now: i64,
+}
+
+/// Who was let in.
+#[derive(Clone, Debug)]
+pub struct Principal {
+    caller: Caller,
+    permissions: Permissions,
+    identity: Identity,
+}
+
+/// The identity of a principal.
+#[derive(Clone, Debug)]
+pub enum Identity {
+    /// Nobody is asked: the process is open, or the route public.
+    Anyone,
+    /// A member, in a session.
+    Member {
+        /// The member.
+        member: Arc<Member>,
+        /// The id of the session.
+        session: String,
+    },
+    /// A key.
+    Key(Arc<ApiKey>),
+}
+
+impl Principal {
+    fn new(author: &str, permissions: Permissions, identity: Identity) -> Principal {
+        Principal { caller: Caller::let_in_at_the_door(author.into()), permissions, identity }
+    }
+
+    fn anyone(permissions: Permissions) -> Principal {
+        Principal::new("api", permissions, Identity::Anyone)
+    }
+
+    /// The owner of the host, who commands the program itself.
+    pub fn of_host() -> Principal {
+        Principal::new("host", Permissions::all(), Identity::Anyone)
+    }
+
+    fn member(member: &Arc<Member>, session: &str) -> Principal {
+        let identity = Identity::Member { member: Arc::clone(member), session: session.to_owned() };
+        Principal::new(&member.email, member.role.permissions(), identity)
+    }
+
+    fn key(key: &Arc<ApiKey>) -> Principal {
+        Principal::new(&format!("key:{}", key.name), key.permissions, Identity::Key(Arc::clone(key)))
+    }
+
+    /// The caller.
+    pub fn caller(&self) -> &Caller {
+        &self.caller
+    }
+
+    /// The permissions.
+    pub fn permissions(&self) -> Permissions {
+        self.permissions
+    }
+
+    /// The identity.
+    pub fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    /// The author of a change. Where nobody is asked who they are, and for a server key, `said` names whom it is for.
+    pub fn author(&self, said: Option<&str>) -> String {
+        match (&self.identity, said) {
+            (Identity::Anyone, Some(said)) => said.to_owned(),
+            (Identity::Key(_), Some(said)) => format!("{} on behalf of {said}", self.caller.author()),
+            _ => self.caller.author().to_owned(),
+        }
+    }
+
+    fn check(&self, needs: Needs) -> Result<(), Refusal> {
+        let is_write_key = matches!(&self.identity, Identity::Key(key) if key.kind == KeyKind::Write);
+        let has = |permission| match self.permissions.has(permission) {
+            true => Ok(()),
+            false => Err(Refusal::Missing(permission)),
+        };
+        match needs {
+            Needs::Public => Ok(()),
+            Needs::Ingest => has(Permission::EventSend),
+            _ if is_write_key => Err(Refusal::WriteKey),
+            Needs::SignedIn => Ok(()),
+            Needs::Permission(permission) => has(permission),
+            Needs::Service if matches!(self.identity, Identity::Key(_)) => Ok(()),
+            Needs::Service => has(Permission::SystemRead),
+        }
+    }
+}
+
+/// A refusal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// The reason.
+    pub why: Refusal,
+    /// The author for the audit log, where the caller is known and was not refused the same within the last minute.
+    pub author: Option<String>,
+}
+
+impl Auth {
+    /// Lets a request in, or says why not. Takes memory and one hash; waits for nothing.
+    pub fn admit(&self, needs: Needs, knock: &Knock<'_>) -> Result<Principal, Refused> {
+        if self.is_open() {
+            self.check_open(knock).map_err(|why| self.refuse(why, None))?;
+            return Ok(Principal::anyone(Permissions::all()));
+        }
+        if needs == Needs::Public {
+            return Ok(Principal::anyone(Permissions::default()));
+        }
+        let principal = self.identify(knock).map_err(|why| self.refuse(why, None))?;
+        match principal.check(needs) {
+            Ok(()) => Ok(principal),
+            Err(why) => {
+                let author = principal.caller().author();
+                let is_new = self.is_new_refusal(author, needs, knock.now);
+                Err(self.refuse(why, Some(author.to_owned()).filter(|_| is_new)))
+            }
+        }
+    }
+
+    fn refuse(&self, why: Refusal, author: Option<String>) -> Refused {
+        self.metrics().refused(&why);
+        Refused { why, author }
+    }
+
+    /// Without sign-in everything rests on the address: a page of another site must not reach it through a browser.
+    fn check_open(&self, knock: &Knock<'_>) -> Result<(), Refusal> {
+        if self.asks_for_local_names() && !site::is_local(knock.site.host) {
+            return Err(Refusal::OtherHost);
+        }
+        self.check_site(knock)
+    }
+
+    fn check_site(&self, knock: &Knock<'_>) -> Result<(), Refusal> {
+        match knock.is_unsafe && knock.site.is_other(knock.origins) {
+            true => Err(Refusal::OtherSite),
+            false => Ok(()),
+        }
+    }
+
+    /// Who presents these credentials. The header wins over what a browser adds by itself.
+    fn identify(&self, knock: &Knock<'_>) -> Result<Principal, Refusal> {
+        if let Some(authorization) = knock.authorization {
+            let secret = credential(authorization).ok_or(Refusal::NotKnown)?;
+            return self.with_secret(&secret, knock);
+        }
+        if let Some(key) = knock.write_key {
+            let secret = Secret::read(key).filter(|secret| secret.kind() == SecretKind::WriteKey);
+            return self.with_secret(&secret.ok_or(Refusal::NotKnown)?, knock);
+        }
+        let cookie = knock.cookie.ok_or(Refusal::SignIn)?;
+        let secret = Secret::read(cookie).filter(|secret| secret.kind() == SecretKind::Session);
+        let principal = self.with_session(&secret.ok_or(Refusal::SignIn)?, knock.now)?;
+        self.check_site(knock)?;
+        Ok(principal)
+    }
+
+    fn with_secret(&self, secret: &Secret, knock: &Knock<'_>) -> Result<Principal, Refusal> {
+        if !matches!(secret.kind(), SecretKind::WriteKey | SecretKind::ServerKey) {
+            return Err(Refusal::NotKnown);
+        }
+        let key = self.key_of(secret, knock.now).ok_or(Refusal::NotKnown)?;
+        let is_taken = |address: IpAddr| key.addresses.iter().any(|range| range.contains(&address.to_canonical()));
+        if !key.addresses.is_empty() && !knock.address.is_some_and(is_taken) {
+            return Err(Refusal::Address);
+        }
+        self.note_use(&key.id, key.used_at, knock.now);
+        Ok(Principal::key(&key))
+    }
+
+    fn with_session(&self, secret: &Secret, now: i64) -> Result<Principal, Refusal> {
+        let (member, session) = self.session_of(secret, now).ok_or(Refusal::SignIn)?;
+        self.note_use(&session.id, Some(session.used_at), now);
+        Ok(Principal::member(&member, &session.id))
+    }
+}
+
+/// Reads `Authorization`: `Bearer` with a key, or `Basic` with a key as the name, as libraries of senders have it.
+fn credential(authorization: &str) -> Option<Secret> {
+    let (scheme, rest) = authorization.trim().split_once(' ')?;
+    let rest = rest.trim();
+    if scheme.eq_ignore_ascii_case("bearer") {
+        return Secret::read(rest);
+    }
+    if !scheme.eq_ignore_ascii_case("basic") || rest.len() > 512 {
+        return None;
+    }
+    let decoded = String::from_utf8(STANDARD.decode(rest).ok()?).ok()?;
+    let (name, password) = decoded.split_once(':')?;
+    // Some send the key as the password.
+    Secret::read(name).or_else(|| Secret::read(password))
+}

@@ -1,0 +1,18 @@
+//! What a route needs of whoever calls it.
+
+use crate::permission::Permission;
+
+/// What a route needs of whoever calls it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Needs {
+    /// Nothing.
+    Public,
+    /// A member, or a server key.
+    SignedIn,
+    /// A permission.
+    Permission(Permission),
+    /// To send events: a write key, or the permission `event:send`.
+    Ingest,
+    /// A server key, or the permission `system:read`: for the programs around, such as Prometheus.
+    Service,
+}
