@@ -26,11 +26,10 @@ export default [
   {
     files: ['web/**/*.js'],
     ignores: [
-      'web/user/*',
-      'web/imports/*',
-      'web/pages/{imports,segment,trait,user,users}-page.js',
+      'web/user/{timeline,traits}.js',
+      'web/imports/{file-card,result,send}.js',
+      'web/pages/users-page.js',
       'web/parts/chart.js',
-      'web/builder/preview-panel.js',
       'web/segment/{live-feed,members,overview,versions}.js',
     ],
     plugins: { console: { rules: { 'no-literal-text': noLiteralText } } },

@@ -145,6 +145,8 @@ test('a pair, a list, a rank and a share take decimals key by key', async () => 
   await page.keyboard.press('Enter');
   await typeKeys(page, '2; 3.000');
   await page.keyboard.press('Enter');
+  // The page draws after the key, not with it.
+  await page.getByRole('button', { name: 'Remove 3000' }).waitFor();
   assert.deepEqual((await rulesOf(page)).value, [1.5, 2, 3000]);
   await json.fill('{"rank":{"by":"totalSpent"},"percent":10}');
   await retype(page, page.getByRole('textbox', { name: 'How many' }), '0,5');

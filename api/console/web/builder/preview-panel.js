@@ -1,9 +1,10 @@
 // What the preview says: how many, who comes, who goes, and who is in it only because something is not known.
 import { html } from '../lib/html.js';
-import { count, percent, plural, signed } from '../lib/format.js';
+import { count, percent, signed } from '../lib/format.js';
 import { connection } from '../lib/api.js';
 import { useStore } from '../lib/store.js';
 import { Icon } from '../parts/icon.js';
+import { many, t } from '../texts/texts.js';
 
 function Sample({ title, users, total }) {
   if (!users?.length) return null;
@@ -22,10 +23,24 @@ function Sample({ title, users, total }) {
               `,
           )}
         ${total > Math.min(8, users.length) &&
-        html`<li class="muted">and ${count(total - Math.min(8, users.length))} more</li>`}
+        html`
+          <li class="muted">
+            ${t('previewPanel.andTotalMore', { total: count(total - Math.min(8, users.length)) })}
+          </li>
+        `}
       </ul>
     </div>
   `;
+}
+
+/** Some users by their links, after what is said of them. */
+function Names({ users }) {
+  return users.map(
+    (user, index) => html`
+      ${index === 0 ? ': ' : ', '}
+      <a href="/users/${encodeURIComponent(user)}" target="_blank" rel="noopener">${user}</a>
+    `,
+  );
 }
 
 function Result({ result, isEdit }) {
@@ -36,21 +51,33 @@ function Result({ result, isEdit }) {
     <div class="preview-size">
       <span class="number">${count(size)}</span>
       <span class="muted">
-        ${users === undefined ? 'users' : `of ${plural(users, 'user')} · ${percent(size, users)}`}
+        ${users === undefined
+          ? t('previewPanel.users')
+          : t('previewPanel.ofUsersSize', { users: many('count.user', users), size: percent(size, users) })}
       </span>
     </div>
     ${users > 0 &&
     html`
-      <div class="bar" role="img" aria-label="${percent(size, users)} of all users">
+      <div
+        class="bar"
+        role="img"
+        aria-label=${t('previewPanel.sizeOfAllUsers', { size: percent(size, users) })}
+      >
         <span style=${{ width: `${(100 * size) / users}%` }}></span>
       </div>
     `}
     ${isEdit &&
     html`
       <dl class="preview-change">
-        <div><dt>enter</dt><dd class="number ${entered > 0 ? 'up' : 'muted'}">${signed(entered)}</dd></div>
-        <div><dt>leave</dt><dd class="number ${left > 0 ? 'down' : 'muted'}">${signed(-left)}</dd></div>
-        <div><dt>stay</dt><dd class="number">${count(stayed)}</dd></div>
+        <div>
+          <dt>${t('previewPanel.enter')}</dt>
+          <dd class="number ${entered > 0 ? 'up' : 'muted'}">${signed(entered)}</dd>
+        </div>
+        <div>
+          <dt>${t('previewPanel.leave')}</dt>
+          <dd class="number ${left > 0 ? 'down' : 'muted'}">${signed(-left)}</dd>
+        </div>
+        <div><dt>${t('previewPanel.stay')}</dt><dd class="number">${count(stayed)}</dd></div>
       </dl>
       <div class="bar" aria-hidden="true">
         <span style=${{ width: `${(100 * stayed) / all}%` }}></span>
@@ -63,40 +90,27 @@ function Result({ result, isEdit }) {
       <div class="banner warn small">
         <${Icon} name="info" />
         <div class="body">
-          <strong>${count(missingOnly.size)}</strong> match only because a value is missing
-          ${missingOnly.sample?.length
-            ? html`
-                , such as${' '}
-                ${missingOnly.sample
-                  .slice(0, 3)
-                  .map(
-                    (user, index) =>
-                      html`
-                        ${index > 0 && ', '}
-                        <a href="/users/${encodeURIComponent(user)}" target="_blank" rel="noopener">
-                          ${user}
-                        </a>
-                      `,
-                  )}
-              `
-            : ''}
-          .
+          <strong>${count(missingOnly.size)}</strong>${' '}
+          ${t('previewPanel.matchOnlyBecauseAValueIs')}
+          <${Names} users=${missingOnly.sample?.slice(0, 3) ?? []} />
         </div>
       </div>
     `}
     <div class="preview-samples">
       <${Sample}
-        title=${isEdit ? 'Would enter' : 'For example'}
+        title=${isEdit ? t('previewPanel.wouldEnter') : t('previewPanel.forExample')}
         users=${result.sampleEntered}
         total=${entered}
       />
-      <${Sample} title="Would leave" users=${result.sampleLeft} total=${left} />
+      <${Sample} title=${t('previewPanel.wouldLeave')} users=${result.sampleLeft} total=${left} />
     </div>
     ${result.tookMilliseconds !== undefined &&
     html`
       <p class="small muted">
-        Exact, computed in ${result.tookMilliseconds < 1 ? '<1' : count(Math.round(result.tookMilliseconds))}${' '}
-        ms${result.historyScanned ? ' over all history' : ''}
+        ${t('previewPanel.exactComputedInTookmillisecondsMsHistoryscanned', {
+          tookMilliseconds: result.tookMilliseconds < 1 ? '<1' : count(Math.round(result.tookMilliseconds)),
+          historyScanned: result.historyScanned ? ` ${t('previewPanel.overAllHistory')}` : '',
+        })}
       </p>
     `}
   `;
@@ -106,7 +120,10 @@ function Result({ result, isEdit }) {
 function Incomplete({ text, view, isEdit }) {
   return html`
     <div class="stack tight">
-      <div class="banner warn"><${Icon} name="warn" /><div class="body">Not complete yet: ${text}</div></div>
+      <div class="banner warn">
+        <${Icon} name="warn" />
+        <div class="body">${t('previewPanel.notCompleteYetText', { text })}</div>
+      </div>
       ${view.result && html`<div class="old"><${Result} result=${view.result} isEdit=${isEdit} /></div>`}
     </div>
   `;
@@ -114,20 +131,20 @@ function Incomplete({ text, view, isEdit }) {
 
 function Progress({ done, total, phase }) {
   return html`
-    <p class="soft">Reading history${phase ? ` (${phase})` : ''}…</p>
-    <progress max=${total || 1} value=${done} aria-label="History read"></progress>
-    <p class="small muted">${count(done)} of ${count(total)}</p>
+    <p class="soft">${t('previewPanel.readingHistoryPhase', { phase: phase ? ` (${phase})` : '' })}</p>
+    <progress max=${total || 1} value=${done} aria-label=${t('previewPanel.historyRead')}></progress>
+    <p class="small muted">${t('previewPanel.doneOfTotal', { done: count(done), total: count(total) })}</p>
   `;
 }
 
 function PanelBody({ view, isEdit, isReady, unread }) {
-  if (!isReady) return html`<p class="muted">Add a condition to see who is meant.</p>`;
+  if (!isReady) return html`<p class="muted">${t('previewPanel.addAConditionToSeeWho')}</p>`;
   if (unread !== undefined) return html`<${Incomplete} text=${unread} view=${view} isEdit=${isEdit} />`;
-  if (view.state === 'absent') return html`<p class="muted">This server has no preview.</p>`;
+  if (view.state === 'absent') return html`<p class="muted">${t('previewPanel.thisServerHasNoPreview')}</p>`;
   if (view.progress && view.isOld) return html`<${Progress} ...${view.progress} />`;
   if (view.problem && view.faults.length > 0) {
     const [first, ...others] = view.faults;
-    const text = others.length === 0 ? `${first.message}.` : `${plural(view.faults.length, 'fault')}.`;
+    const text = others.length === 0 ? `${first.message}.` : `${many('count.fault', view.faults.length)}.`;
     return html`<${Incomplete} text=${text} view=${view} isEdit=${isEdit} />`;
   }
   if (view.problem) {
@@ -137,7 +154,7 @@ function PanelBody({ view, isEdit, isReady, unread }) {
   }
   if (!view.result) {
     return html`
-      <div class="stack" role="status" aria-label="Asking">
+      <div class="stack" role="status" aria-label=${t('previewPanel.asking')}>
         <div class="skeleton preview-skeleton"></div>
         <div class="skeleton"></div>
       </div>
@@ -153,16 +170,16 @@ function PanelBody({ view, isEdit, isReady, unread }) {
 /** Whether the count follows every event now. */
 function Light({ view, unread }) {
   const { up } = useStore(connection);
-  if (!up) return html`<span class="dot bad"></span> no connection`;
+  if (!up) return html`<span class="dot bad"></span> ${t('previewPanel.noConnection')}`;
   if (view.state !== 'done' || view.isOld || unread !== undefined) return null;
-  return html`<span class="dot good"></span> live`;
+  return html`<span class="dot good"></span> ${t('previewPanel.live')}`;
 }
 
 export function PreviewPanel({ view, isEdit, isReady, unread }) {
   return html`
-    <section class="card preview" aria-label="Preview">
+    <section class="card preview" aria-label=${t('previewPanel.preview')}>
       <div class="card-head">
-        <h2>Preview</h2>
+        <h2>${t('previewPanel.preview')}</h2>
         <span class="small muted"><${Light} view=${view} unread=${unread} /></span>
       </div>
       <div class="card-body" aria-live="polite" aria-busy=${String(view.isOld)}>

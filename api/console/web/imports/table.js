@@ -1,4 +1,5 @@
 // A file of ids as people have it: which encoding, which columns, which rows.
+import { t } from '../texts/texts.js';
 
 /** What a column of ids is called, in any case. */
 const ID_NAMES = ['userid', 'user_id', 'user id', 'customerid', 'customer_id', 'customer id', 'id'];
@@ -58,7 +59,7 @@ export function readRows(text, delimiter) {
     let cell = '';
     for (at += 1; ;) {
       const end = text.indexOf('"', at);
-      if (end < 0) return { fault: `Line ${opened}: a quotation mark is opened and never closed.` };
+      if (end < 0) return { fault: t('table.lineOpenedAQuotationMarkIs', { opened }) };
       const part = text.slice(at, end);
       line += part.split('\n').length - 1;
       cell += part;
@@ -76,7 +77,7 @@ export function readRows(text, delimiter) {
       if (text[at] === '"') {
         const read = quoted();
         if (read.fault !== undefined) return { rows, fault: read.fault };
-        cell = read.cell;
+        cell = read.cell ?? '';
       }
       const from = at;
       while (at < text.length && text[at] !== delimiter && text[at] !== '\n' && text[at] !== '\r') at += 1;
@@ -97,7 +98,7 @@ function rowsOfJson(text) {
   try {
     const json = JSON.parse(text);
     const list = Array.isArray(json) ? json : json?.members;
-    if (!Array.isArray(list)) return { rows: [], fault: 'The JSON is no list of user ids.' };
+    if (!Array.isArray(list)) return { rows: [], fault: t('table.theJsonIsNoListOf') };
     return {
       rows: list.map((one, index) => ({
         line: index + 1,
@@ -105,7 +106,7 @@ function rowsOfJson(text) {
       })),
     };
   } catch (error) {
-    return { rows: [], fault: `The file is not JSON: ${error.message}` };
+    return { rows: [], fault: t('table.theFileIsNotJsonMessage', { message: error.message }) };
   }
 }
 

@@ -2,7 +2,7 @@
 import { html, useMemo, useState } from '../lib/html.js';
 import { read } from '../lib/api.js';
 import { allSegments } from '../lib/effects.js';
-import { count, plural } from '../lib/format.js';
+import { count } from '../lib/format.js';
 import { useLoad } from '../lib/load.js';
 import { setQuery } from '../lib/router.js';
 import { toast } from '../lib/toast.js';
@@ -14,16 +14,17 @@ import { idsOf, readTable } from '../imports/table.js';
 import { confirm } from '../parts/dialog.js';
 import { Empty, Loading, ProblemBanner } from '../parts/feedback.js';
 import { useTitle } from '../parts/shell.js';
+import { many, t } from '../texts/texts.js';
 
 const MODES = {
-  add: ['Add', 'Members stay, those of the file join them.'],
-  replace: ['Replace', 'Whoever is not in the file leaves.'],
-  remove: ['Remove', 'Those of the file leave.'],
+  add: [t('imports.add'), t('imports.membersStayThoseOfTheFile')],
+  replace: [t('imports.replace'), t('imports.whoeverIsNotInTheFile')],
+  remove: [t('imports.remove'), t('imports.thoseOfTheFileLeave')],
 };
 const NONE = { ids: [], lines: [], trimmed: 0 };
 
 export function ImportsPage({ query }) {
-  useTitle('Imports');
+  useTitle(t('common.imports'));
   const { data, problem } = useLoad((signal) => read('/api/segments?type=STATIC&limit=1000', signal), [], {
     every: 5000,
   });
@@ -32,13 +33,7 @@ export function ImportsPage({ query }) {
   return html`
     <div class="page">
       <header class="page-head">
-        <div>
-          <h1>Imports</h1>
-          <p class="lead">
-            A file of user ids into a static list. It is tried first: you see what becomes of each row before
-            anything changes.
-          </p>
-        </div>
+        <div><h1>${t('common.imports')}</h1><p class="lead">${t('imports.aFileOfUserIdsInto')}</p></div>
       </header>
       ${data.items.length === 0
         ? html`<${NoList} />`
@@ -48,11 +43,11 @@ export function ImportsPage({ query }) {
 }
 
 function NoList() {
-  const action = html`<a class="button primary" href="/segments/new?blank=1">New segment</a>`;
+  const action = html`<a class="button primary" href="/segments/new?blank=1">${t('common.newSegment')}</a>`;
   return html`
     <div class="card">
-      <${Empty} icon="import" title="There is no static list yet" action=${action}>
-        Create a segment of the kind “Static list” first.
+      <${Empty} icon="import" title=${t('imports.thereIsNoStaticListYet')} action=${action}>
+        ${t('imports.createASegmentOfTheKind')}
       <//>
     </div>
   `;
@@ -62,11 +57,13 @@ function NoList() {
 async function askRemoval(list, { added, removed }) {
   const users = usersOf(await allSegments(), { segment: list.id });
   const used =
-    users.length > 0 ? ` It is used by ${users.map((one) => `“${one.name}”`).join(', ')}, which follow.` : '';
+    users.length > 0
+      ? ` ${t('imports.itIsUsedByValueWhich', { value: users.map((one) => `“${one.name}”`).join(', ') })}`
+      : '';
   return confirm({
-    title: `Change the members of “${list.name}”?`,
+    title: t('imports.changeTheMembersOfName', { name: list.name }),
     text: `Members who leave it: ${count(removed)}. Users who enter it: ${count(added)}.${used}`,
-    confirm: 'Import',
+    confirm: t('imports.import'),
     danger: true,
   });
 }
@@ -107,7 +104,11 @@ function Import({ lists, segment }) {
       setRun({ state: isTrial ? 'tried' : 'done', result });
       if (!isTrial) {
         toast(
-          `Imported into “${list.name}”: ${count(result.added)} added, ${count(result.removed)} removed.`,
+          t('imports.importedIntoNameAddedAddedRemoved', {
+            name: list.name,
+            added: count(result.added),
+            removed: count(result.removed),
+          }),
         );
       }
     } catch (failed) {
@@ -116,7 +117,7 @@ function Import({ lists, segment }) {
   };
   return html`
     <div class="split">
-      <section class="card" aria-label="Import">
+      <section class="card" aria-label=${t('imports.import')}>
         <div class="card-body stack">
           <${ListChoice}
             lists=${lists}
@@ -137,15 +138,21 @@ function Import({ lists, segment }) {
           <${Buttons} run=${run} isReady=${list !== undefined && source.ids.length > 0} onGo=${go} />
         </div>
       </section>
-      <section class="card" aria-label="Result">
-        <div class="card-head"><h2>${run.state === 'done' ? 'What was done' : 'What it would do'}</h2></div>
+      <section class="card" aria-label=${t('imports.result')}>
+        <div class="card-head">
+          <h2>${run.state === 'done' ? t('imports.whatWasDone') : t('imports.whatItWouldDo')}</h2>
+        </div>
         <div class="card-body stack"><${Result} run=${run} trimmed=${source.trimmed} /></div>
       </section>
     </div>
     ${run.result?.rejected?.length > 0 && html`<${Rejected} result=${run.result} />`}
     ${run.state === 'done' &&
     html`
-      <p><a href="/segments/${encodeURIComponent(segment)}/members">Show the members of ${list?.name}</a></p>
+      <p>
+        <a href="/segments/${encodeURIComponent(segment)}/members">
+          ${t('imports.showTheMembersOfName', { name: list?.name })}
+        </a>
+      </p>
     `}
   `;
 }
@@ -153,16 +160,17 @@ function Import({ lists, segment }) {
 function ListChoice({ lists, segment, onChange }) {
   return html`
     <div class="field">
-      <label for="import-segment">Into the list</label>
+      <label for="import-segment">${t('imports.intoTheList')}</label>
       <select
         class="select"
         id="import-segment"
         value=${segment}
         onChange=${(event) => onChange(event.target.value)}
       >
-        <option value="">Choose…</option>
+        <option value="">${t('imports.choose')}</option>
         ${lists.map(
-          (one) => html`<option value=${one.id}>${one.name} (${plural(one.size ?? 0, 'member')})</option>`,
+          (one) =>
+            html`<option value=${one.id}>${one.name} (${many('count.member', one.size ?? 0)})</option>`,
         )}
       </select>
     </div>
@@ -172,9 +180,9 @@ function ListChoice({ lists, segment, onChange }) {
 function ModeChoice({ mode, onChange }) {
   return html`
     <div class="field">
-      <span class="label">What to do</span>
+      <span class="label">${t('imports.whatToDo')}</span>
       <div class="row">
-        <div class="segmented" role="group" aria-label="What to do">
+        <div class="segmented" role="group" aria-label=${t('imports.whatToDo')}>
           ${Object.entries(MODES).map(
             ([name, [text]]) => html`
               <button type="button" aria-pressed=${String(mode === name)} onClick=${() => onChange(name)}>
@@ -194,13 +202,15 @@ function Buttons({ run, isReady, onGo }) {
   const isTried = run.state === 'tried';
   const isBusy = run.state === 'trying' || run.state === 'importing';
   const part = run.part ?? 0;
-  const doing = run.state === 'trying' ? 'Looking at each row…' : 'Importing…';
+  const doing = run.state === 'trying' ? t('imports.lookingAtEachRow') : t('imports.importing');
   return html`
     ${isBusy &&
     html`
       <div>
-        <progress max="1" value=${part} aria-label="Sent"></progress>
-        <p class="small muted">${part < 1 ? `${Math.round(part * 100)}% sent` : doing}</p>
+        <progress max="1" value=${part} aria-label=${t('imports.sent')}></progress>
+        <p class="small muted">
+          ${part < 1 ? t('imports.partSent', { part: Math.round(part * 100) }) : doing}
+        </p>
       </div>
     `}
     <div class="row">
@@ -210,7 +220,7 @@ function Buttons({ run, isReady, onGo }) {
         disabled=${!isReady || isBusy}
         onClick=${() => onGo(true)}
       >
-        Try it
+        ${t('imports.tryIt')}
       </button>
       <button
         type="button"
@@ -218,7 +228,7 @@ function Buttons({ run, isReady, onGo }) {
         disabled=${!isTried || run.result.accepted === 0}
         onClick=${() => onGo(false)}
       >
-        Import ${isTried ? plural(run.result.accepted, 'row') : ''}
+        ${t('imports.importIstried', { isTried: isTried ? many('count.row', run.result.accepted) : '' })}
       </button>
     </div>
   `;

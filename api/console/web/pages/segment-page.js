@@ -13,13 +13,14 @@ import { Overlap } from '../segment/overlap.js';
 import { Overview } from '../segment/overview.js';
 import { Versions } from '../segment/versions.js';
 import { Webhooks } from '../segment/webhooks.js';
+import { t } from '../texts/texts.js';
 
 const TABS = {
-  overview: ['Overview', Overview],
-  members: ['Members', Members],
-  versions: ['Versions', Versions],
-  overlap: ['Overlap', Overlap],
-  webhooks: ['Webhooks', Webhooks],
+  overview: [t('segment.overview'), Overview],
+  members: [t('common.members'), Members],
+  versions: [t('segment.versions'), Versions],
+  overlap: [t('segment.overlap'), Overlap],
+  webhooks: [t('common.webhooks'), Webhooks],
 };
 
 export function SegmentPage({ id, tab = 'overview' }) {
@@ -60,7 +61,7 @@ function Absent({ problem, reload }) {
   return html`
     <div class="page">
       <${ProblemBanner} problem=${problem} retry=${reload} />
-      <p><a href="/segments">All segments</a></p>
+      <p><a href="/segments">${t('segment.allSegments')}</a></p>
     </div>
   `;
 }
@@ -69,8 +70,8 @@ function Header({ segment, etag, reload }) {
   return html`
     <header class="page-head">
       <div>
-        <nav class="crumbs" aria-label="Way back">
-          <a href="/segments">Segments</a>
+        <nav class="crumbs" aria-label=${t('common.wayBack')}>
+          <a href="/segments">${t('common.segments')}</a>
           <span>/</span>
           <span>${segment.id}</span>
         </nav>
@@ -96,8 +97,9 @@ function Banners({ segment }) {
       <div class="banner bad" role="alert">
         <${Icon} name="warn" />
         <div class="body">
-          <strong>A newer version was stored by other ways and does not run.</strong> The version before is in
-          force.<ul>${segment.faults.map((fault) => html`<li><${Fault} ...${fault} /></li>`)}</ul>
+          <strong>${t('segment.aNewerVersionWasStoredBy')}</strong>${' '}
+          ${t('segment.theVersionBeforeIsInForce')}
+          <ul>${segment.faults.map((fault) => html`<li><${Fault} ...${fault} /></li>`)}</ul>
         </div>
       </div>
     `}
@@ -107,8 +109,7 @@ function Banners({ segment }) {
       <div class="banner">
         <${Icon} name="clock" />
         <div class="body">
-          Version ${segment.version} is being computed over all history; until then the memberships of the
-          version before are served.
+          ${t('segment.versionVersionIsBeingComputedOver', { version: segment.version })}
         </div>
       </div>
     `}
@@ -119,34 +120,38 @@ function Tiles({ segment, growth }) {
   return html`
     <dl class="tiles">
       <div class="tile">
-        <dt>Members now</dt>
+        <dt>${t('segment.membersNow')}</dt>
         <dd data-testid="size">${count(segment.size)}</dd>
-        <dd class="under">exact, follows every event</dd>
+        <dd class="under">${t('segment.exactFollowsEveryEvent')}</dd>
       </div>
       ${growth &&
       html`
         <div class="tile">
           <dt title=${dateTime(growth.since)}>
             ${Date.now() - new Date(growth.since).getTime() > 23.9 * 3_600_000
-              ? 'In a day'
-              : `Since ${dateMinute(growth.since)}`}
+              ? t('segment.inADay')
+              : t('segment.sinceSince', { since: dateMinute(growth.since) })}
           </dt>
           <dd class=${trend(growth)}>${signed(growth.net)}</dd>
-          <dd class="under">${count(growth.entered)} in, ${count(growth.left)} out</dd>
+          <dd class="under">
+            ${t('segment.enteredInLeftOut', { entered: count(growth.entered), left: count(growth.left) })}
+          </dd>
         </div>
       `}
       <div class="tile">
-        <dt>Version</dt>
+        <dt>${t('segment.version')}</dt>
         <dd>${segment.version}</dd>
         <dd class="under">
           ${relative(segment.updatedAt)}
-          ${segment.updatedBy ? ` by ${segment.updatedBy}` : ''}
+          ${segment.updatedBy ? ` ${t('segment.byUpdatedby', { updatedBy: segment.updatedBy })}` : ''}
         </dd>
       </div>
       <div class="tile">
-        <dt>Kind</dt>
-        <dd>${segment.type === 'STATIC' ? 'Static list' : 'By rules'}</dd>
-        <dd class="under">${segment.owner ? `Owner ${segment.owner}` : 'No owner'}</dd>
+        <dt>${t('common.kind')}</dt>
+        <dd>${segment.type === 'STATIC' ? t('common.staticList') : t('common.byRules')}</dd>
+        <dd class="under">
+          ${segment.owner ? t('segment.ownerOwner', { owner: segment.owner }) : t('segment.noOwner')}
+        </dd>
       </div>
     </dl>
   `;
@@ -155,7 +160,7 @@ function Tiles({ segment, growth }) {
 function Tabs({ segment, tab }) {
   const base = `/segments/${encodeURIComponent(segment.id)}`;
   return html`
-    <nav class="tabs" aria-label="Parts of the segment">
+    <nav class="tabs" aria-label=${t('segment.partsOfTheSegment')}>
       ${Object.entries(TABS)
         .filter(([name]) => name !== 'versions' || segment.type)
         .map(

@@ -2,7 +2,6 @@
 import { html, takeFocus, useEffect, useRef, useState } from '../lib/html.js';
 import { ask, path } from '../lib/api.js';
 import { allSegments } from '../lib/effects.js';
-import { plural } from '../lib/format.js';
 import { useLoad } from '../lib/load.js';
 import { guardLeaving, navigate } from '../lib/router.js';
 import { useStore } from '../lib/store.js';
@@ -21,9 +20,10 @@ import { UsedBy } from '../parts/used-by.js';
 import { Loading, ProblemBanner } from '../parts/feedback.js';
 import { Icon } from '../parts/icon.js';
 import { useTitle } from '../parts/shell.js';
+import { many, t } from '../texts/texts.js';
 
 export function TraitPage({ name }) {
-  useTitle(name ?? 'New trait', 'Computed traits');
+  useTitle(name ?? t('common.newTrait'), t('common.traits'));
   const { data, problem, reload } = useLoad(
     async (signal) => (name ? ask('GET', path`/api/traits/${name}`, { signal }) : {}),
     [name],
@@ -47,9 +47,9 @@ async function askEffect(trait, definition) {
   const users = usersOf(await allSegments(), { trait: trait.name });
   if (users.length === 0) return { note: '' };
   return confirmEffect({
-    title: `Change “${trait.name}”?`,
-    text: `${plural(users.length, 'segment')} use it. The change takes effect in them at once, over all history.`,
-    confirm: 'Save changes',
+    title: t('trait.changeName', { name: trait.name }),
+    text: t('trait.countUseItTheChangeTakes', { count: many('count.segment', users.length) }),
+    confirm: t('common.saveChanges'),
     change: { trait: trait.name, definition },
   });
 }
@@ -76,22 +76,22 @@ function useDraft(trait, etag) {
       if (trait && !(await askEffect(trait, definition))) return;
       if (trait) await ask('PUT', path`/api/traits/${trait.name}`, { body: definition, etag });
       else await ask('POST', '/api/traits', { body: { name: name.trim(), ...definition } });
-      leave(`Saved “${name.trim()}”.`);
+      leave(t('trait.savedValue', { value: name.trim() }));
     } catch (failed) {
       setProblem(failed);
     }
   };
   const remove = async () => {
     const answer = await confirm({
-      title: `Delete “${trait.name}”?`,
-      text: 'Where a segment refers to it, this is refused.',
-      confirm: 'Delete',
+      title: t('trait.deleteName', { name: trait.name }),
+      text: t('trait.whereASegmentRefersToIt'),
+      confirm: t('common.delete'),
       danger: true,
     });
     if (!answer) return;
     try {
       await ask('DELETE', path`/api/traits/${trait.name}`, { etag });
-      leave(`Deleted “${trait.name}”.`);
+      leave(t('trait.deletedName', { name: trait.name }));
     } catch (failed) {
       toastProblem(failed);
     }
@@ -103,20 +103,23 @@ function Head({ trait, draft, isReady }) {
   return html`
     <header class="page-head">
       <div>
-        <nav class="crumbs" aria-label="Way back"><a href="/traits">Computed traits</a></nav>
-        <h1>${trait ? trait.name : 'New computed trait'}</h1>
+        <nav class="crumbs" aria-label=${t('common.wayBack')}>
+          <a href="/traits">${t('common.traits')}</a>
+        </nav>
+        <h1>${trait ? trait.name : t('trait.newComputedTrait')}</h1>
         <p class="lead">${draft.node.kind === 'event' ? measureSubject(draft.definition) : ''}</p>
       </div>
       <div class="actions">
         ${trait &&
         html`
           <button type="button" class="button danger" onClick=${draft.remove}>
-            <${Icon} name="trash" />Delete
+            <${Icon} name="trash" />
+            ${t('common.delete')}
           </button>
         `}
-        <a class="button" href="/traits">Cancel</a>
+        <a class="button" href="/traits">${t('common.cancel')}</a>
         <button type="submit" class="button primary" disabled=${!isReady}>
-          ${trait ? 'Save changes' : 'Create trait'}
+          ${trait ? t('common.saveChanges') : t('trait.createTrait')}
         </button>
       </div>
     </header>
@@ -126,17 +129,17 @@ function Head({ trait, draft, isReady }) {
 function NameField({ value, onChange }) {
   return html`
     <div class="field">
-      <label for="trait-name">Name</label>
+      <label for="trait-name">${t('common.name')}</label>
       <input
         class="input"
         id="trait-name"
         ref=${takeFocus}
         maxlength="256"
-        placeholder="Such as: spentIn90Days"
+        placeholder=${t('trait.suchAsSpentin90days')}
         value=${value}
         onInput=${(event) => onChange(event.target.value)}
       />
-      <span class="hint">Without dots. Rules use it like any trait.</span>
+      <span class="hint">${t('trait.withoutDotsRulesUseItLike')}</span>
     </div>
   `;
 }
@@ -164,7 +167,7 @@ function TraitForm({ trait, etag, reload }) {
           <div class="card-body stack">
             ${!trait && html`<${NameField} value=${draft.name} onChange=${draft.setName} />`}
             <div class="field">
-              <span class="label">What it is</span>
+              <span class="label">${t('trait.whatItIs')}</span>
               ${node.kind === 'event'
                 ? html`
                     <div class="condition-form">
@@ -177,7 +180,7 @@ function TraitForm({ trait, etag, reload }) {
                       />
                     </div>
                   `
-                : html`<p class="muted">Edit the JSON: a trait needs an event.</p>`}
+                : html`<p class="muted">${t('trait.editTheJsonATraitNeeds')}</p>`}
             </div>
             <${Faults} faults=${faults} />
           </div>

@@ -1,7 +1,6 @@
 // One user: traits, what they did, the segments they are in, and why.
 import { html, useState } from '../lib/html.js';
 import { ask, path, read } from '../lib/api.js';
-import { plural } from '../lib/format.js';
 import { useLoad } from '../lib/load.js';
 import { navigate, setQuery } from '../lib/router.js';
 import { toast, toastProblem } from '../lib/toast.js';
@@ -13,6 +12,7 @@ import { useTitle } from '../parts/shell.js';
 import { Explanation } from '../user/explanation.js';
 import { Timeline } from '../user/timeline.js';
 import { Traits } from '../user/traits.js';
+import { many, t } from '../texts/texts.js';
 
 export function UserPage({ id, tab = 'overview', query }) {
   const {
@@ -21,18 +21,18 @@ export function UserPage({ id, tab = 'overview', query }) {
     reload,
   } = useLoad((signal) => read(path`/api/users/${id}`, signal), [id], { every: 2500 });
   const base = `/users/${encodeURIComponent(id)}`;
-  useTitle(tab === 'timeline' ? 'Timeline' : '', id, 'Users');
+  useTitle(tab === 'timeline' ? t('user.timeline') : '', id, t('common.users'));
   const erase = async () => {
     const answer = await confirm({
-      title: `Erase ${id}?`,
-      text: 'Everything of this user is erased for good, from memberships at once and from the files within a day. This cannot be undone.',
-      confirm: 'Erase for good',
+      title: t('user.eraseId', { id }),
+      text: t('user.everythingOfThisUserIsErased'),
+      confirm: t('user.eraseForGood'),
       danger: true,
     });
     if (!answer) return;
     try {
       await ask('DELETE', path`/api/users/${id}`);
-      toast(`${id} is erased.`);
+      toast(t('user.idIsErased', { id }));
       navigate('/users');
     } catch (failed) {
       toastProblem(failed);
@@ -53,10 +53,10 @@ export function UserPage({ id, tab = 'overview', query }) {
             ? html`
                 <${Empty}
                   icon="user"
-                  title="Nobody is known as “${id}”"
-                  action=${html`<a class="button" href="/users">Search users</a>`}
+                  title=${t('user.nobodyIsKnownAsId', { id })}
+                  action=${html`<a class="button" href="/users">${t('user.searchUsers')}</a>`}
                 >
-                  A user is known once any event of theirs has been accepted.
+                  ${t('user.aUserIsKnownOnceAny')}
                 <//>
               `
             : html`<${ProblemBanner} problem=${problem} retry=${reload} />`}
@@ -67,29 +67,37 @@ export function UserPage({ id, tab = 'overview', query }) {
     <div class="page">
       <header class="page-head">
         <div>
-          <nav class="crumbs" aria-label="Way back"><a href="/users">Users</a></nav>
+          <nav class="crumbs" aria-label=${t('common.wayBack')}>
+            <a href="/users">${t('common.users')}</a>
+          </nav>
           <h1>${user.userId}</h1>
           <p class="lead">
-            ${plural(user.eventCount, 'event')}
-            ${user.aliases?.length ? ` · also known as ${user.aliases.join(', ')}` : ''}
+            ${many('count.event', user.eventCount)}
+            ${user.aliases?.length
+              ? ` ${t('user.alsoKnownAsValue', { value: user.aliases.join(', ') })}`
+              : ''}
           </p>
         </div>
         <div class="actions">
           <${Menu}
-            label="More"
+            label=${t('user.more')}
             quiet=${false}
             items=${[
-              { text: 'Export everything', icon: 'import', run: exportAll },
+              { text: t('user.exportEverything'), icon: 'import', run: exportAll },
               null,
-              { text: 'Erase…', icon: 'trash', danger: true, run: erase },
+              { text: t('user.erase'), icon: 'trash', danger: true, run: erase },
             ]}
           />
         </div>
       </header>
       <${ProblemBanner} problem=${problem} />
-      <nav class="tabs" aria-label="Parts of the user">
-        <a href=${base} aria-current=${tab === 'overview' ? 'page' : undefined}>Segments and traits</a>
-        <a href="${base}/timeline" aria-current=${tab === 'timeline' ? 'page' : undefined}>Timeline</a>
+      <nav class="tabs" aria-label=${t('user.partsOfTheUser')}>
+        <a href=${base} aria-current=${tab === 'overview' ? 'page' : undefined}>
+          ${t('user.segmentsAndTraits')}
+        </a>
+        <a href="${base}/timeline" aria-current=${tab === 'timeline' ? 'page' : undefined}>
+          ${t('user.timeline')}
+        </a>
       </nav>
       ${tab === 'timeline'
         ? html`<${Timeline} id=${id} />`
@@ -112,21 +120,21 @@ function Segments({ user, id, asked }) {
   const toggle = (segment) => setQuery({ why: asked === segment ? '' : segment });
   const asks = outside.find((one) => one.id === shown);
   return html`
-    <section class="card" aria-label="Segments">
+    <section class="card" aria-label=${t('common.segments')}>
       <div class="card-head">
-        <h2>In ${plural(inside.size, 'segment')}</h2>
+        <h2>${t('user.inSize', { size: many('count.segment', inside.size) })}</h2>
         ${outside.length > 0 &&
         html`
           <select
             class="select narrow-max"
-            aria-label="Why not in a segment"
+            aria-label=${t('user.whyNotInASegment')}
             value=${asks ? shown : ''}
             onChange=${(event) => {
               setOther('');
               setQuery({ why: event.target.value });
             }}
           >
-            <option value="">Why not in…</option>
+            <option value="">${t('user.whyNotIn')}</option>
             ${outside.map((one) => html`<option value=${one.id}>${one.name}</option>`)}
           </select>
         `}
@@ -139,7 +147,7 @@ function Segments({ user, id, asked }) {
         </div>
       `}
       ${user.segments.length === 0
-        ? html`<p class="card-body muted">In no segment now.</p>`
+        ? html`<p class="card-body muted">${t('user.inNoSegmentNow')}</p>`
         : html`
             <ul class="list">
               ${user.segments.map(
@@ -151,10 +159,10 @@ function Segments({ user, id, asked }) {
                         type="button"
                         class="button quiet small"
                         aria-expanded=${String(asked === one.segmentId)}
-                        aria-label="Why in ${one.name}?"
+                        aria-label=${t('user.whyInName', { name: one.name })}
                         onClick=${() => toggle(one.segmentId)}
                       >
-                        Why?
+                        ${t('user.why')}
                         <span class="turn ${asked === one.segmentId ? 'open' : ''}">
                           <${Icon} name="chevron" />
                         </span>

@@ -72,6 +72,9 @@ const STATES = {
   PAUSED: ['warn', t('feedback.paused')],
 };
 
+/** The word for a state. */
+export const stateText = (state) => STATES[state]?.[1] ?? state;
+
 export function StateBadge({ state }) {
   const [tone, text] = STATES[state] ?? ['', state];
   return html`<span class="badge ${tone}">${text}</span>`;

@@ -1,19 +1,24 @@
 // Why a user is in a segment, or not: each condition with what was found, and when it will change by itself.
 import { html, useState } from '../lib/html.js';
 import { path, query, read } from '../lib/api.js';
-import { count, dateTime, plain, plural, relative, span, zoneName } from '../lib/format.js';
+import { count, dateTime, plain, relative, span, zoneName } from '../lib/format.js';
 import { useLoad } from '../lib/load.js';
 import { zone } from '../lib/settings.js';
 import { useStore } from '../lib/store.js';
 import { fieldOf, instantOf } from '../lib/zones.js';
 import { describe } from '../rules/describe.js';
 import { valueAt } from '../rules/pointers.js';
-import { Loading, NotOffered, ProblemBanner } from '../parts/feedback.js';
+import { Loading, NotOffered, ProblemBanner, stateText } from '../parts/feedback.js';
 import { Icon } from '../parts/icon.js';
 import { InstantField } from '../parts/instant-field.js';
 import { Properties } from './properties.js';
+import { many, t } from '../texts/texts.js';
 
-const WORDS = { all: 'All of these', any: 'Any of these', not: 'None of these' };
+const WORDS = {
+  all: t('explanation.allOfThese'),
+  any: t('explanation.anyOfThese'),
+  not: t('explanation.noneOfThese'),
+};
 const EVERY = 5000;
 
 export function Explanation({ user, segment }) {
@@ -24,15 +29,13 @@ export function Explanation({ user, segment }) {
     { every: instant ? undefined : EVERY },
   );
   const sentenceOf = useSentences(data);
-  if (problem?.isMissingPath) return html`<${NotOffered} what="An explanation" />`;
+  if (problem?.isMissingPath) return html`<${NotOffered} what=${t('explanation.anExplanation')} />`;
   return html`
     <div class="stack tight explanation">
       ${data && html`<${Headline} data=${data} instant=${instant} />`}
       ${data?.status && data.status !== 'ACTIVE' && html`<${NotActive} status=${data.status} />`}
       ${data?.inForce === false &&
-      html`
-        <p class="small soft">This version was not there yet at that instant. It would have said this.</p>
-      `}
+      html`<p class="small soft">${t('explanation.thisVersionWasNotThereYet')}</p>`}
       <${ProblemBanner} problem=${problem} />
       ${!data && !problem && html`<${Loading} lines=${2} />`}
       ${data?.node &&
@@ -47,7 +50,7 @@ export function Explanation({ user, segment }) {
         </ul>
       `}
       <${AsOf} instant=${instant} onChange=${setInstant} />
-      ${instant && html`<p class="small soft">The traits on this page are those of now.</p>`}
+      ${instant && html`<p class="small soft">${t('explanation.theTraitsOnThisPageAre')}</p>`}
     </div>
   `;
 }
@@ -57,7 +60,12 @@ function Headline({ data, instant }) {
   return html`
     <p>
       <${Answer} member=${data.member} />
-      <span class="soft small">version ${data.version}, as of ${instant ? dateTime(data.at) : 'now'}</span>
+      <span class="soft small">
+        ${t('explanation.versionVersionAsOfInstant', {
+          version: data.version,
+          instant: instant ? dateTime(data.at) : t('explanation.now'),
+        })}
+      </span>
       ${data.nextChangeAt &&
       html`<span class="small warn-text">${' '}· ${nextChange(data, instant && data.at)}</span>`}
     </p>
@@ -66,9 +74,7 @@ function Headline({ data, instant }) {
 
 function NotActive({ status }) {
   return html`
-    <p class="small soft">
-      The segment is ${status.toLowerCase()}: it has no members, whatever its rules say.
-    </p>
+    <p class="small soft">${t('explanation.theSegmentHasTheStateStatus', { status: stateText(status) })}</p>
   `;
 }
 
@@ -77,16 +83,18 @@ function AsOf({ instant, onChange }) {
   const place = useStore(zone);
   return html`
     <div class="row small muted">
-      As of
+      ${t('explanation.asOf')}
       <${InstantField}
         value=${instant ? fieldOf(instant, place) : ''}
-        label="As of, ${zoneName(instant)}"
+        label=${t('explanation.asOfInstant', { instant: zoneName(instant) })}
         onChange=${(text) => onChange(instantOf(text, place))}
       />
       <span>${zoneName(instant)}</span>
       ${instant &&
       html`
-        <button type="button" class="button quiet small" onClick=${() => onChange(undefined)}>Now</button>
+        <button type="button" class="button quiet small" onClick=${() => onChange(undefined)}>
+          ${t('explanation.now2')}
+        </button>
       `}
     </div>
   `;
@@ -96,30 +104,45 @@ function AsOf({ instant, onChange }) {
 function nextChange({ nextChangeAt, mayChange }, at) {
   if (at === undefined) {
     return mayChange
-      ? `time alone may change it from ${dateTime(nextChangeAt)} on`
-      : `time alone changes it ${relative(nextChangeAt)}, on ${dateTime(nextChangeAt)}`;
+      ? t('explanation.timeAloneMayChangeItFrom', { nextChangeAt: dateTime(nextChangeAt) })
+      : t('explanation.timeAloneChangesItNextchangeatOn', {
+          nextChangeAt: relative(nextChangeAt),
+          nextChangeAt2: dateTime(nextChangeAt),
+        });
   }
   const later = span((new Date(nextChangeAt).getTime() - new Date(at).getTime()) / 1000);
-  const verb = mayChange ? 'could have changed' : 'would have changed';
-  return `without further events, time alone ${verb} it ${later} later, on ${dateTime(nextChangeAt)}`;
+  const verb = mayChange ? t('explanation.couldHaveChanged') : t('explanation.wouldHaveChanged');
+  return t('explanation.withoutFurtherEventsTimeAloneVerb', {
+    verb,
+    later,
+    nextChangeAt: dateTime(nextChangeAt),
+  });
 }
 
 function Answer({ member }) {
-  if (member === undefined) return html`<span class="badge warn">Not known</span>`;
-  return html`<span class="badge ${member ? 'good' : ''}">${member ? 'Member' : 'Not a member'}</span>`;
+  if (member === undefined) return html`<span class="badge warn">${t('explanation.notKnown')}</span>`;
+  return html`
+    <span class="badge ${member ? 'good' : ''}">
+      ${member ? t('explanation.member') : t('explanation.notAMember')}
+    </span>
+  `;
 }
 
 /** What a condition found, in words; `at` is the instant that was asked about, where it is not now. */
 function found(node, at) {
   const parts = [];
-  if (node.missing) parts.push('nothing is known');
-  else if (node.value !== undefined && node.value !== null) parts.push(`found ${plain(node.value)}`);
+  if (node.missing) parts.push(t('explanation.nothingIsKnown'));
+  else if (node.value !== undefined && node.value !== null)
+    parts.push(t('explanation.foundValue', { value: plain(node.value) }));
   if (node.place !== undefined) {
-    const ranked = `place ${count(node.place)} of ${count(node.ranked)}`;
-    parts.push(`${ranked}; the first ${count(node.limit)} are in`);
+    const ranked = t('explanation.placePlaceOfRanked', {
+      place: count(node.place),
+      ranked: count(node.ranked),
+    });
+    parts.push(t('explanation.rankedTheFirstLimitAreIn', { ranked, limit: count(node.limit) }));
   }
-  if (node.events) parts.push(plural(node.events.total, 'event'));
-  if (node.unknown) parts.push('history does not go back that far');
+  if (node.events) parts.push(many('count.event', node.events.total));
+  if (node.unknown) parts.push(t('explanation.historyDoesNotGoBackThat'));
   if (node.nextChangeAt) parts.push(nextChange(node, at));
   return parts.join(' · ');
 }
@@ -161,11 +184,19 @@ function Verdict({ node, at, segment, sentenceOf }) {
         <div>
           <div>
             <span class="visually-hidden">
-              ${node.held === undefined ? 'Not known: ' : node.held ? 'Holds: ' : 'Does not hold: '}
+              ${node.held === undefined
+                ? `${t('explanation.notKnown2')} `
+                : node.held
+                  ? `${t('explanation.holds')} `
+                  : `${t('explanation.doesNotHold')} `}
             </span>
             ${WORDS[node.kind] ?? sentenceOf(node, segment)}
             ${node.segmentId &&
-            html`${' '}<a class="small" href="/segments/${encodeURIComponent(node.segmentId)}">open it</a>`}
+            html`
+              <a class="small" href="/segments/${encodeURIComponent(node.segmentId)}">
+                ${t('explanation.openIt')}
+              </a>
+            `}
           </div>
           ${found(node, at) &&
           html`
@@ -179,7 +210,9 @@ function Verdict({ node, at, segment, sentenceOf }) {
                   aria-expanded=${String(open)}
                   onClick=${() => setOpen(!open)}
                 >
-                  ${open ? 'Hide' : 'Show'} events
+                  ${t('explanation.openEvents', {
+                    open: open ? t('explanation.hide') : t('explanation.show'),
+                  })}
                 </button>
               `}
             </div>
@@ -200,7 +233,11 @@ function Verdict({ node, at, segment, sentenceOf }) {
                   `,
               )}
               ${node.events.total > events.length &&
-              html`<li class="small muted">and ${count(node.events.total - events.length)} more</li>`}
+              html`
+                <li class="small muted">
+                  ${t('explanation.andTotalMore', { total: count(node.events.total - events.length) })}
+                </li>
+              `}
             </ul>
           `}
         </div>
