@@ -1,4 +1,4 @@
-//! What the benchmarks share: a workload that is a function of numbers, a small HTTP client, the process under load.
+//! Parts that the benchmarks share: a workload that is a function of numbers, a small HTTP client, the process under load.
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 

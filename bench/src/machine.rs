@@ -1,4 +1,4 @@
-//! What the machine that measures is given of its processors, and of its disk.
+//! The share that the measuring machine has of its processors, and of its disk.
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use rustix::fs::OFlags;
 use tempfile::NamedTempFile;
 
-/// What is written to ask the disk, bytes; where it lies in memory is to be a multiple of this.
+/// Bytes that are written to probe the disk; their place in memory is a multiple of this.
 const BLOCK: usize = 4096;
 /// Blocks of the file that is written to.
 const BLOCKS: u64 = 256;

@@ -24,7 +24,7 @@ const LOOK: Duration = Duration::from_millis(50);
 pub struct Setup {
     /// The program.
     pub program: PathBuf,
-    /// Where it keeps its data.
+    /// The data directory.
     pub data: PathBuf,
     /// Processes; one is `audience serve`.
     pub processes: usize,
@@ -36,7 +36,7 @@ pub struct Setup {
 
 /// A server, either started here or running already.
 pub struct Server {
-    /// Where it answers.
+    /// The address at which it answers.
     pub address: SocketAddr,
     child: Option<Child>,
     /// The processes besides the first.
@@ -115,7 +115,7 @@ impl Server {
         Some((user + system) / 100.0)
     }
 
-    /// Of several processes, kills the worker that the supervisor of one besides the first has started.
+    /// Kills the worker that the supervisor of one of several processes has started, not the first one's.
     pub fn kill_worker(&self, process: usize) -> anyhow::Result<()> {
         let supervisor = self.others.get(process - 1).context("there is no such process")?.id();
         let tasks = std::fs::read_dir(format!("/proc/{supervisor}/task"))?;

@@ -1,10 +1,10 @@
-//! What was measured, each held against its target.
+//! The figures that were measured, each held against its target.
 
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
 
-/// What a figure is to be.
+/// The target of a figure.
 #[derive(Clone, Copy, Debug)]
 pub enum Target {
     /// Not asked for.

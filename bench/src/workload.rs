@@ -5,7 +5,7 @@
 
 use std::io::Write;
 
-/// What users do, with the share of each in thousandths.
+/// The acts of users, with the share of each in thousandths.
 pub const TYPES: [(&str, u64); 5] =
     [("page_view", 600), ("click", 200), ("add_to_cart", 100), ("purchase", 80), ("login", 20)];
 /// Categories of what they do.
@@ -33,7 +33,7 @@ pub fn score(user: u64) -> u64 {
 pub struct Event {
     /// Whose.
     pub user: u64,
-    /// What, in [`TYPES`]; `None` is an `identify`.
+    /// The place of its type in [`TYPES`]; `None` is an `identify`.
     pub kind: Option<usize>,
     /// The category.
     pub category: u64,

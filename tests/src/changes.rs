@@ -17,7 +17,7 @@ pub struct Change {
     pub tick: u64,
     /// Who.
     pub user: String,
-    /// Of what.
+    /// The segment.
     pub segment: String,
     /// When.
     pub at: Millis,
@@ -43,7 +43,7 @@ impl Change {
 /// Changes that were given out and are yet to be looked at.
 pub type Collected = Arc<Mutex<Vec<Change>>>;
 
-/// What an engine is started with so that its changes are collected.
+/// The sink that collects the changes of an engine.
 pub fn collector() -> (Encode, Sink, Collected) {
     let collected = Collected::default();
     let into = collected.clone();

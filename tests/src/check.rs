@@ -31,7 +31,7 @@ const EVERYBODY: u32 = u32::MAX;
 /// At most so many instants of a clock step are looked at.
 const MOST_INSTANTS: usize = 12;
 
-/// What is wrong.
+/// The difference found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wrong {
     /// Behind which line, counted from 1.

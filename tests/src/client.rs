@@ -42,7 +42,7 @@ impl Answer {
     }
 }
 
-/// Where to ask.
+/// The address of the server.
 #[derive(Clone, Copy, Debug)]
 pub struct Client(pub SocketAddr);
 

@@ -9,7 +9,7 @@ use audience_engine::engine::{EngineError, StartError};
 
 /// The other processes of a cluster.
 pub struct Cluster {
-    /// Where they join.
+    /// The address at which they join.
     pub coordinator: Arc<Coordinator>,
     hosts: Vec<JoinHandle<Result<(), EngineError>>>,
 }

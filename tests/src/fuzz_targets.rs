@@ -1,4 +1,4 @@
-//! What is done with bytes that may be anything: by the fuzzer, and by a test over its corpus and mutations of it.
+//! The targets that take any bytes: from the fuzzer, and from a test over its corpus and mutations of it.
 
 use audience_kernel::program::Program;
 use audience_rules::catalogue::Catalogue;
@@ -11,7 +11,7 @@ use audience_rules::unparse::node_to_json_with;
 ///
 /// # Panics
 ///
-/// Where that is not so.
+/// If that is not so.
 pub fn rules(bytes: &[u8]) {
     let Ok(json) = parse_json(bytes) else { return };
     let catalogue = Catalogue::with_shipped_traits();
@@ -39,7 +39,7 @@ pub fn rules(bytes: &[u8]) {
 ///
 /// # Panics
 ///
-/// Where that is not so.
+/// If that is not so.
 pub fn event(bytes: &[u8]) {
     let defaults = EventDefaults { accepted_at: 1_767_225_600_000 };
     let mut decoder = EventDecoder::new();

@@ -1,4 +1,4 @@
-//! What the running platform gives out, and what it adds up to.
+//! The changes that the running platform emits, and the memberships that they add up to.
 
 use std::ops::ControlFlow;
 

@@ -1,4 +1,4 @@
-//! What a data directory says once nobody writes to it: events, rules, changes, and whether they agree.
+//! The content of a data directory once nobody writes to it: events, rules, changes, and whether they agree.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -22,7 +22,7 @@ use crate::platform::copy;
 /// Members by segment; segments without members are left out.
 pub type Members = BTreeMap<String, BTreeSet<String>>;
 
-/// What a data directory holds.
+/// The content of a data directory.
 #[derive(Clone, Debug, Default)]
 pub struct Ledger {
     /// How far the changes reach.

@@ -41,7 +41,7 @@ impl Network {
         Ok(network)
     }
 
-    /// What runs a program on the other side.
+    /// The command that runs a program on the other side.
     pub fn command(&self, program: &Path) -> Command {
         let mut command = Command::new("ip");
         command.args(["netns", "exec", &self.name]).arg(program);

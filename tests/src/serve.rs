@@ -42,7 +42,7 @@ pub struct Setup {
     pub program: PathBuf,
     /// Its data directory.
     pub data: PathBuf,
-    /// Where its standard error goes.
+    /// The file of its standard error.
     pub log: PathBuf,
     /// Worker processes; one is `audience serve`.
     pub processes: usize,
@@ -50,7 +50,7 @@ pub struct Setup {
     pub workers: usize,
     /// Seconds between checkpoints.
     pub checkpoint_seconds: u64,
-    /// Where the processes besides the first run; on this side where there is none.
+    /// The network in which the processes besides the first run; without one they run on this side.
     pub network: Option<Arc<Network>>,
     /// Other flags.
     pub flags: Vec<String>,
@@ -160,9 +160,9 @@ pub struct Served {
     /// The processes besides the first.
     others: Vec<Child>,
     ready: Receiver<()>,
-    /// Where all APIs are.
+    /// The address of all APIs.
     pub address: SocketAddr,
-    /// Where events go.
+    /// The address of the Event Ingestion API.
     pub ingest: SocketAddr,
     log: PathBuf,
     begin: u64,
@@ -186,7 +186,7 @@ impl Served {
         Client(self.address)
     }
 
-    /// What it wrote to its standard error.
+    /// The text of its standard error.
     pub fn said(&self) -> String {
         let mut text = Vec::new();
         let read = File::open(&self.log).and_then(|mut file| {
@@ -221,7 +221,7 @@ impl Served {
         }
     }
 
-    /// Of several processes, the worker that the supervisor of one has started, if it is there just now.
+    /// The worker that the supervisor of one of several processes has started, if it is there just now.
     pub fn worker(&self, process: usize) -> Option<Pid> {
         if self.others.is_empty() {
             return None;

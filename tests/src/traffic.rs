@@ -14,7 +14,7 @@ use crate::ledger::places;
 use crate::random::Random;
 use crate::serve::{pause, wall_clock};
 
-/// Where the program is now; nowhere while it is down.
+/// The program's address now; none while it is down.
 #[derive(Default)]
 pub struct Link {
     client: Mutex<Option<Client>>,
@@ -36,7 +36,7 @@ impl Link {
         self.may_be_unavailable.store(true, Ordering::Release);
     }
 
-    /// What is under way is brought to its end, and nothing new begun.
+    /// Writers finish the requests in flight and begin no new ones.
     pub fn stop(&self) {
         self.is_stopping.store(true, Ordering::Release);
     }
@@ -99,7 +99,7 @@ impl Link {
     }
 }
 
-/// What the ids of users who are erased now and then begin with: of users, and of those merged into them.
+/// The prefixes of the ids of users who are erased now and then: of users, and of those merged into them.
 const ERASED_PREFIXES: [&str; 2] = ["e", "b"];
 
 /// An event that was sent.
@@ -191,11 +191,11 @@ fn number_of(event: &EventRef<'_>) -> Option<u64> {
 
 /// Sends events until told to stop. Each has a number of its own; numbers begin at `first`.
 pub struct EventWriter<'a> {
-    /// Where.
+    /// The way to the program.
     pub link: &'a Link,
-    /// What was sent.
+    /// The requests that were sent.
     pub account: &'a Account,
-    /// What comes next.
+    /// The source of random choices.
     pub random: Random,
     /// The next number.
     pub next: u64,
@@ -319,16 +319,16 @@ fn timestamp(random: &mut Random) -> Option<i64> {
     Some(now - ago)
 }
 
-/// What is left of an edit that was answered: the name that the segment has since, and its status; or that it is gone.
+/// The trace of an edit that was answered: the name that the segment has since, and its status; or that it is gone.
 pub type Standing = Option<(String, &'static str)>;
 
 /// Edits segments and traits until told to stop; alone, so that it knows what must be there.
 pub struct Editor<'a> {
-    /// Where.
+    /// The way to the program.
     pub link: &'a Link,
-    /// What comes next.
+    /// The source of random choices.
     pub random: Random,
-    /// What must be there, by segment.
+    /// The expected trace, by segment.
     pub standings: BTreeMap<String, Standing>,
 }
 

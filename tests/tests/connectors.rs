@@ -39,7 +39,7 @@ fn memberships(service: &Service) -> Members {
     ["once", "twice", "odd"].map(of).into_iter().filter(|(_, members)| !members.is_empty()).collect()
 }
 
-/// What a medium holds that takes all or nothing.
+/// The content of a medium that takes all or nothing.
 #[derive(Default)]
 struct Medium {
     reach: Option<Reach>,
@@ -152,7 +152,7 @@ fn a_failing_sink_gets_each_change_once() {
     assert_eq!(Progress { run: 0, ..reached }, newest, "what ends tells how far it came");
 }
 
-/// What changes before the next write is due shares one; a stop does not wait for it.
+/// Changes before the next write is due share one; a stop does not wait for it.
 #[test]
 fn writes_are_as_far_apart_as_the_sink_asks() {
     let directory = tempfile::tempdir().unwrap();
@@ -269,7 +269,7 @@ const PARTITIONS: u32 = 5;
 /// Messages in partitions; what is read of them is forgotten with the reader.
 struct MemorySource {
     messages: Arc<Vec<Vec<u8>>>,
-    /// Where each partition begins where none was ever read.
+    /// The offset at which each partition begins that was never read.
     first: u64,
     next: BTreeMap<u32, u64>,
     /// Partitions whose position is to be told.
@@ -388,7 +388,7 @@ fn each_message_of_a_failing_source_is_taken_once() {
     }));
 }
 
-/// Where the source says `latest`, the first of several readers to be there does not make the others' partitions new ones.
+/// With `latest`, the first of several readers to be there does not make the others' partitions new ones.
 #[test]
 fn several_readers_begin_where_the_source_was_at_one_instant() {
     let message = |number: u64| json!({"userId": format!("u{number}"), "eventType": "buy"}).to_string().into_bytes();

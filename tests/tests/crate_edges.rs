@@ -10,7 +10,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-/// What one crate may use of the workspace, and what it may not use from outside.
+/// The crates of the workspace that one crate may use, and those from outside that it may not.
 struct Layer {
     name: &'static str,
     internal: Internal,
@@ -312,7 +312,7 @@ fn matches(pattern: &str, name: &str) -> bool {
     }
 }
 
-/// What the root file of a library lacks.
+/// The attributes that the root file of a library lacks.
 fn attribute_faults(source: &str) -> Vec<String> {
     let set: BTreeSet<(&str, &str)> = source.lines().filter_map(inner_attribute).flatten().collect();
     let mut faults = Vec::new();

@@ -13,7 +13,7 @@ use audience_tests::check::step;
 use audience_tests::generate;
 use audience_tests::random::Random;
 
-/// What was looked at: a test that saw nothing shows nothing.
+/// Counts of the nodes looked at: a test that saw nothing shows nothing.
 #[derive(Debug, Default)]
 struct Seen {
     held: usize,
@@ -61,7 +61,7 @@ fn check(world: &World, segment: &Segment, user: &str, now: Millis, seen: &mut S
     check_nodes(&explained)
 }
 
-/// What every node keeps to.
+/// The law that every node keeps to.
 fn check_nodes(explained: &Explained<'_>) -> Result<(), String> {
     let is_bounded = explained.evidence.as_ref().is_none_or(|found| found.events.len() <= found.total.min(20));
     if explained.text.is_empty() || !is_bounded {

@@ -10,7 +10,7 @@ use audience_tests::random::Random;
 
 /// Mutations of all seeds together, for each target.
 const MUTATIONS: usize = 6_000;
-/// What a mutation may put in.
+/// The bytes that a mutation may put in.
 const PIECES: [&str; 28] = [
     "\"",
     "{",

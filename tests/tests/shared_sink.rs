@@ -15,7 +15,7 @@ use audience_tests::serve::pause;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 
-/// What is held, all or nothing by each write.
+/// The memberships held, all or nothing by each write.
 #[derive(Default)]
 struct Held {
     /// How many users are dealt over.
@@ -28,7 +28,7 @@ struct Held {
     /// How often each writer was opened; only who did it last may write.
     writers_opened: BTreeMap<u64, u64>,
     deals: u64,
-    /// What was done that must not be: whoever panics is only begun anew.
+    /// Acts that must not be: a panic would only restart the writer.
     violations: Vec<String>,
     /// The chance that a call fails, in percent.
     faults: u64,

@@ -19,7 +19,7 @@ const SEGMENTS: [&str; 2] = ["once", "odd"];
 /// User and segment.
 type Members = BTreeSet<(String, String)>;
 
-/// What is there; nobody knows how it came to that.
+/// The memberships that are there; nobody knows how it came to that.
 #[derive(Default)]
 struct Medium {
     reach: Option<Reach>,
@@ -27,7 +27,7 @@ struct Medium {
     /// The chance that a write or a clearing breaks off, in percent.
     faults: u64,
     torn_writes: u64,
-    /// What changes anything never comes to its end.
+    /// A write that changes anything never comes to its end.
     breaks_all: bool,
     torn_clears: u64,
 }

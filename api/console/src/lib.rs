@@ -10,7 +10,7 @@ use std::fmt::Write as _;
 
 use rust_embed::Embed;
 
-/// What pages of the console may load and do: this origin's own files and API, no inline script and no inline style.
+/// The content security policy of the console's pages: this origin's own files and API, no inline script and no inline style.
 pub const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; \
                           connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
@@ -29,7 +29,7 @@ pub struct Asset {
     pub etag: String,
 }
 
-/// Where the page names its modules.
+/// The place at which the page names its modules.
 const MODULES: &str = "<!-- modules -->";
 
 /// The page that every address of the console begins with. It names all modules, so that a browser asks for them at once

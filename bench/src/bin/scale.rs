@@ -73,11 +73,11 @@ impl Shape {
     }
 }
 
-/// What a run gives.
+/// The figures of a run.
 #[derive(Clone, Copy, Debug)]
 struct Run {
     events_a_second: f64,
-    /// Of the first process's workers, for each event of theirs: what grows with the number of workers is lost to waits
+    /// The time of the first process's workers for each event of theirs: what grows with the number of workers is lost to waits
     /// for memory, what does not and yet is slower is lost to waits for one another.
     worker_cpu_us: f64,
 }

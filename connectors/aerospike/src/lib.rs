@@ -16,7 +16,7 @@
 //! a segment. A logical store is a namespace of a cluster with a prefix for its sets ([`AerospikeSettings`]); by default it is the
 //! namespace of its name, and `analytics` in that of `segment_ownership`.
 //!
-//! Of a segment's size there is an instant at the end of each minute in which it changed, and one at the beginning of each
+//! A segment's size has an instant at the end of each minute in which it changed, and one at the beginning of each
 //! day, so that a record is of use by itself: the size at any instant is that of the greatest one at or before it. A record
 //! holds 1,440 instants at most. What is older than two days when it is written is there by the hour, and than 90 days by
 //! the day. Sizes are written as upserts, at least once, a minute or so behind; those of a segment that was deleted stay.

@@ -25,7 +25,7 @@ pub struct AerospikeSink {
     layout: Layout,
     // Before the threads, which it lives on.
     clusters: Option<Clusters>,
-    /// Where it is open.
+    /// The connection, while it is open.
     own: Option<Own>,
     threads: Threads,
 }

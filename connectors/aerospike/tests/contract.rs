@@ -283,7 +283,7 @@ fn a_write_that_was_broken_off_is_repeated() {
     assert_eq!(stranger.read(&settings).len(), 1_201);
 }
 
-/// Where the namespace lost everything while it was written, the sink says so instead of going on with what is behind.
+/// A sink whose namespace lost everything while it was written says so instead of going on with what follows.
 #[test]
 #[ignore = "needs AUDIENCE_TEST_AEROSPIKE"]
 fn a_namespace_that_lost_its_records_is_begun_anew() {

@@ -10,28 +10,28 @@ pub struct AuditEntry {
     pub action: String,
     /// segment, trait, members, user or webhook
     pub kind: String,
-    /// Of what.
+    /// The document's id.
     pub id: String,
     /// The version of it that came about.
     pub version: Option<u64>,
-    /// What the author says to it.
+    /// The author's note.
     pub note: Option<String>,
-    /// What it was before, as JSON: of what the catalogue keeps no versions of.
+    /// The document before, as JSON, if the catalogue keeps no versions of it.
     #[serde(default)]
     pub before: Option<String>,
-    /// What it is now, as JSON: of what the catalogue keeps no versions of.
+    /// The document after, as JSON, if the catalogue keeps no versions of it.
     #[serde(default)]
     pub after: Option<String>,
 }
 
-/// What one author did in one change of the catalogue.
+/// The acts of one author in one change of the catalogue.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Audit {
-    /// Who.
+    /// The author.
     pub author: String,
-    /// When, in milliseconds.
+    /// The instant, in milliseconds.
     pub at: i64,
-    /// What.
+    /// The entries, in order.
     pub entries: Vec<AuditEntry>,
 }
 
@@ -40,13 +40,13 @@ pub struct Audit {
 pub struct AuditRecord {
     /// Greater than that of every row before.
     pub sequence: u64,
-    /// When, in milliseconds.
+    /// The instant, in milliseconds.
     pub at: i64,
-    /// Who.
+    /// The author.
     pub author: String,
     /// The version of the whole catalogue that came about.
     pub catalogue_version: u64,
-    /// What.
+    /// The entry.
     pub entry: AuditEntry,
 }
 

@@ -1,4 +1,4 @@
-//! Of many membership changes the last one of each membership, in groups: all that a store needs which keeps what is, and
+//! The last one of many changes of each membership, in groups: all that a store needs which keeps what is, and
 //! not how it came to that.
 
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use hashbrown::hash_map::Entry;
 
 use crate::MembershipChange;
 
-/// Of some changes in their order the last one of each membership.
+/// The last change of each membership among some changes in their order.
 ///
 /// Writing these is writing all of them, in any order: no two are of one membership. Costs two look-ups a change.
 #[derive(Debug)]
@@ -46,7 +46,7 @@ impl<'a> Numbers<'a> {
 }
 
 impl<'a> LastChanges<'a> {
-    /// Of changes in their order; fewer than 2³² of them.
+    /// Takes changes in their order; fewer than 2³² of them.
     pub fn of(changes: &'a [MembershipChange]) -> Self {
         let (mut users, mut segments) = (Numbers::default(), Numbers::default());
         let mut places: HashMap<u64, usize> = HashMap::with_capacity(changes.len());

@@ -1,4 +1,4 @@
-//! What the platform notes beside events, changes and catalogue.
+//! Notes of the platform beside events, changes and catalogue.
 
 use std::ops::ControlFlow;
 
@@ -14,7 +14,7 @@ pub type VisitNote<'a> = dyn FnMut(&[u8], &[u8]) -> ControlFlow<()> + 'a;
 ///
 /// MUST take keys of 1 to 1,024 bytes and values of 1 MiB.
 pub trait Notes: Send + Sync {
-    /// What is noted under a key.
+    /// The note under a key.
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>>;
 
     /// Calls `visit` with each key from `from` on (inclusive) up to `to` (exclusive), in order, and what is noted there.

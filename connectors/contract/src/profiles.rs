@@ -1,4 +1,4 @@
-//! Where profiles of users go, for whoever needs what is known of a user with one read.
+//! A store of users' profiles, for readers that need all that is known of a user with one read.
 //!
 //! Whoever feeds such a store does, on a thread of its own and again and again:
 //!
@@ -20,7 +20,7 @@ use crate::SinkError;
 /// Traits by name, each a value as JSON.
 pub type TraitValues = BTreeMap<String, Box<RawValue>>;
 
-/// What is known of a user at an instant.
+/// The profile of a user at an instant.
 #[derive(Clone, Debug)]
 pub struct Profile {
     /// The id that the user goes by.
@@ -60,10 +60,10 @@ pub struct Everyone {
 /// Methods are called one at a time, and MAY block. Nobody is fenced: a profile follows from what was accepted, whoever
 /// writes it.
 pub trait ProfileStore: Send {
-    /// What it is called in logs and figures.
+    /// The name in logs and figures.
     fn name(&self) -> &str;
 
-    /// What was [`reach`](Self::reach)ed last; `None` where it holds nothing, or has lost what it held. It MUST be kept where
+    /// The last [`reach`](Self::reach); `None` if it holds nothing, or has lost what it held. It MUST be kept where
     /// it is lost with the profiles.
     fn reached(&mut self) -> Result<Option<ProfileReach>, SinkError>;
 

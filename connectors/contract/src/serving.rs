@@ -1,4 +1,4 @@
-//! Where memberships are read by those who have no engine.
+//! A store of memberships, for readers without an engine.
 
 use crate::Result;
 
@@ -15,7 +15,7 @@ pub struct HeldMembership {
 ///
 /// Readers MUST see what the sink has written when its last write returned, and MAY see more of what is being written.
 pub trait ServingStore: Send + Sync {
-    /// What it is called in logs and health.
+    /// The name in logs and health.
     fn name(&self) -> &str;
 
     /// The segments that a user is in, in order of their ids; none for an unknown user. Costs one read.

@@ -1,4 +1,4 @@
-//! Where membership changes go beside the change log: it follows the change log exactly once.
+//! Sinks of membership changes: each follows the change log exactly once.
 //!
 //! Whoever feeds a sink does, on a thread of its own:
 //!
@@ -12,7 +12,7 @@
 //!    progress, then the users behind as of that one;
 //! 5. after any error, begins again at 1.
 //!
-//! Where a write or a clearing may be broken off in the middle ([`Sink::is_transactional`]), what is half there must be known for
+//! If a write or a clearing may be broken off in the middle ([`Sink::is_transactional`]), what is half there must be known for
 //! what it is. So before the first change a reach is written that nothing has come to yet (tick 0, or users up to the id
 //! that is empty), before a clearing one that nobody goes on from, and with 4 whoever left among the users behind leaves,
 //! as a piece that was broken off may have entered them.
@@ -71,9 +71,9 @@ pub struct MembershipChange {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Reach {
-    /// Of every user.
+    /// All changes of every user.
     All(Progress),
-    /// Of the users whose ids are at or below `up_to`, by bytes; of the others it holds nothing yet.
+    /// All changes of users whose ids are at or below `up_to`, by bytes; nothing yet of the others.
     Users {
         /// Up to which tick.
         progress: Progress,
@@ -83,7 +83,7 @@ pub enum Reach {
 }
 
 impl Reach {
-    /// What nobody goes on from: it is ahead of every change log.
+    /// A reach that nobody goes on from: it is ahead of every change log.
     pub fn nowhere() -> Reach {
         Reach::All(Progress { tick: u64::MAX, ..Progress::default() })
     }
@@ -108,12 +108,12 @@ pub enum SinkError {
     /// Another process has opened the sink since: this one writes no more.
     #[error("{0} has been taken over by a later process; this one stops writing to it")]
     Fenced(String),
-    /// What the sink says of itself cannot be read.
+    /// The sink's progress cannot be read.
     #[error("what {sink} says of its progress cannot be read: {detail}")]
     Corrupt {
         /// The sink.
         sink: String,
-        /// What was found.
+        /// The text found.
         detail: String,
     },
 }
@@ -124,7 +124,7 @@ pub enum SinkError {
 /// every error. Where users are dealt over several [writers](SharedSink), each has a sink of its own, and speaks only of its
 /// users.
 pub trait Sink: Send {
-    /// What it is called in logs and figures.
+    /// The name in logs and figures.
     fn name(&self) -> &str;
 
     /// How many changes are best written at once where many are waiting. A sink that keeps what is, and not how it came to
@@ -156,7 +156,7 @@ pub trait Sink: Send {
     /// Writes changes (none, perhaps), in their order, with the reach that they bring. Of any user's changes, readers
     /// MUST see the order of writing.
     ///
-    /// Where the medium can (a transaction), readers and the reach MUST get all or nothing. Where it cannot, each change
+    /// If the medium can (a transaction), readers and the reach MUST get all or nothing. If it cannot, each change
     /// MUST be such that writing it twice is writing it once, and the reach MUST be written behind all of them, so that
     /// a write that was broken off is repeated whole.
     ///
@@ -174,7 +174,7 @@ pub type Owns = Arc<dyn Fn(&str) -> bool + Send + Sync>;
 
 /// One of several who write to a medium side by side.
 pub struct Writer {
-    /// What it writes with.
+    /// The writers of the sink.
     pub sink: Box<dyn Sink>,
     /// Its users.
     pub owns: Owns,
@@ -193,7 +193,7 @@ pub enum Writers {
 /// Whoever feeds it calls [`open`](Self::open), [`deal`](Self::deal)s where that is asked for, feeds each of the writers as a
 /// [`Sink`], and begins again after any error of any of them.
 pub trait SharedSink: Send {
-    /// What it is called in logs and figures.
+    /// The name in logs and figures.
     fn name(&self) -> &str;
 
     /// Takes the medium over. Whoever opened it before MUST NOT be able to deal users from then on, and their writers MUST NOT

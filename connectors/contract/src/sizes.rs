@@ -1,4 +1,4 @@
-//! Where sizes of segments over time go beside the notes, for those who chart them elsewhere.
+//! A store of sizes of segments over time, beside the notes, for those who chart them elsewhere.
 //!
 //! Whoever feeds such a store does, on a thread of its own and again and again:
 //!
@@ -27,7 +27,7 @@ pub struct SizeSample {
 /// Methods are called one at a time, and MAY block. Nobody is fenced: samples
 /// of one instant are the same, whoever of several writes them.
 pub trait SizeStore: Send {
-    /// What it is called in logs and figures.
+    /// The name in logs and figures.
     fn name(&self) -> &str;
 
     /// The instant that was [`reach`](Self::reach)ed last; `None` where it holds nothing, or has lost what it held.

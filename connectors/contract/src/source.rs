@@ -1,4 +1,4 @@
-//! Where events come from that are not sent to us: a log in partitions, such as a topic of Kafka.
+//! Sources of events that are fetched, not sent: a log in partitions, such as a topic of Kafka.
 //!
 //! The event log is the only judge of what was taken from a source. Whoever feeds it does, on a thread of its own:
 //!
@@ -60,11 +60,11 @@ pub struct Message {
     pub partition: u32,
     /// Its place in the partition.
     pub offset: u64,
-    /// What it is filed under.
+    /// The key of the message.
     pub key: Option<Vec<u8>>,
-    /// What it says.
+    /// The content of the message.
     pub value: Vec<u8>,
-    /// What is said beside it.
+    /// The headers of the message.
     pub headers: Vec<Header>,
     /// When it was written, milliseconds, where the source knows.
     pub timestamp: Option<i64>,
@@ -81,7 +81,7 @@ pub struct Gap {
     pub resumed: u64,
 }
 
-/// What one poll gives.
+/// The messages of one poll.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Batch {
     /// The messages: of each partition in the order of their offsets.
@@ -92,7 +92,7 @@ pub struct Batch {
     /// Messages without a value that were passed over. They delete a key for those who compact a topic, and are no
     /// event.
     pub tombstones: u64,
-    /// What was lost.
+    /// The messages that were lost.
     pub gaps: Vec<Gap>,
 }
 
@@ -149,12 +149,12 @@ pub enum SourceError {
 ///
 /// One reader owns it: methods are called one at a time, and MAY block for as long as it says.
 pub trait Source: Send {
-    /// What it is called in positions.
+    /// The name in positions.
     fn name(&self) -> &str;
 
     /// Begins, or begins again, at these positions; those of other sources and shares do not concern it.
     ///
-    /// Where it has no position at all, it begins where its settings say, and the first batch MUST bring the position of every
+    /// A source without any position begins where its settings say, and the first batch MUST bring the position of every
     /// partition of the share. A partition without one, where others have
     /// theirs, is new and MUST be read from its first message on. MUST be [`SourceError::OffsetGone`] where a message
     /// at or behind a position can no longer be read, unless the settings say where to go on.
@@ -183,13 +183,13 @@ pub struct DeadLetter<'a> {
     pub source: &'a str,
     /// The message.
     pub message: &'a Message,
-    /// What kind of fault, a word for programs: `malformed`, `too_large`.
+    /// The kind of fault, a word for programs: `malformed`, `too_large`.
     pub code: &'a str,
-    /// What is wrong with it, for people.
+    /// The fault, for people.
     pub reason: &'a str,
 }
 
-/// Where messages go that could not be taken.
+/// The place of messages that could not be taken.
 pub trait DeadLetters: Send {
     /// Keeps the messages, byte for byte with their keys and headers, with what is wrong with them. MUST be durable on
     /// return. MAY keep one twice when it is called again after an error or a crash. MAY cut a value that is too large

@@ -19,7 +19,7 @@ pub struct WebhookMessage<'a> {
     pub body: &'a [u8],
 }
 
-/// What a target answered.
+/// The answer of a target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WebhookAnswer {
     /// The status of HTTP.

@@ -1,4 +1,4 @@
-//! What was erased is on the disk no more.
+//! Erased data is on the disk no more.
 #![expect(clippy::unwrap_used, reason = "a test that panics has failed, which is what a test is for")]
 
 use std::fs;

@@ -19,7 +19,7 @@ pub struct Filling {
     begun: Option<Instant>,
     /// Messages, with those that were passed over.
     pub count: usize,
-    /// Of the messages.
+    /// The sum over the messages.
     pub bytes: usize,
     /// Partitions that have moved on.
     pub moved: BTreeSet<u32>,

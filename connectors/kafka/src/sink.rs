@@ -91,7 +91,7 @@ struct ChangeMessage<'a> {
     cause: Cause,
 }
 
-/// What is read of it again.
+/// The part of it that is read again.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct HeldChange {

@@ -25,7 +25,7 @@ pub struct KafkaWriters {
     settings: SinkSettings,
     /// Made where they are missing; the first is that of changes.
     topics: [Topic; 2],
-    /// Where users are to be dealt anew: how they were, how they are to be, and who holds the name's own id, unless that
+    /// The change if users are to be dealt again: how they were, how they are to be, and who holds the name's own id, unless that
     /// is the one writer.
     opened: Option<(Deal, Deal, Option<Sender>)>,
 }

@@ -1,4 +1,4 @@
-//! What the source does that only Kafka has.
+//! Behaviour of the source that only Kafka has.
 #![expect(clippy::unwrap_used, reason = "a test that panics has failed, which is what a test is for")]
 
 mod common;

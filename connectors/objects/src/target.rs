@@ -91,7 +91,7 @@ fn s3(bucket: &str, variables: &[(String, String)]) -> object_store::Result<impl
     builder.with_bucket_name(bucket).build()
 }
 
-/// What is wrong with a variable, which the client would only find as it sends its first request, and not as an error. The
+/// The fault of a variable, which the client would only find as it sends its first request, and not as an error. The
 /// value is not shown: it may hold what is secret.
 fn fault_of(name: &str, value: &str) -> Option<String> {
     use AmazonS3ConfigKey as Key;

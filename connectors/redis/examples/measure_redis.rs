@@ -42,7 +42,7 @@ fn main() -> Answer<()> {
     Ok(())
 }
 
-/// Of a few users many, of many few, as events are.
+/// Many changes of a few users and few of many, as events are.
 fn changes(count: usize) -> Vec<MembershipChange> {
     let segments: Vec<std::sync::Arc<str>> = (0..SEGMENTS).map(|segment| format!("seg-{segment:05}").into()).collect();
     let mut state = 1_u64;

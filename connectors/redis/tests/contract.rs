@@ -204,7 +204,7 @@ fn what_redis_has_lost_is_written_again() {
     }
 }
 
-/// What others put in the way of a user or of a segment is told by its key, and goes when all is written anew; Redis carries
+/// A key that others put in the way of a user or of a segment is named, and goes when all is written again; Redis carries
 /// out the rest of the piece, the reach too.
 #[test]
 fn what_is_in_the_way_is_no_reason_to_pass_anything_over() {

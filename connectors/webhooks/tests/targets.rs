@@ -1,4 +1,4 @@
-//! What is posted, and where to it is not.
+//! The message that is posted, and the targets to which it is not.
 #![expect(clippy::unwrap_used, reason = "a test that panics has failed, which is what a test is for")]
 
 use std::io::{Read, Write};

@@ -58,7 +58,7 @@ impl Job {
     }
 }
 
-/// What a job's function is told of the pass that it runs.
+/// The pass that a job's function runs, as the function sees it.
 #[derive(Debug)]
 pub struct Pass<'a> {
     /// The stop was requested: no pass follows.
@@ -67,7 +67,7 @@ pub struct Pass<'a> {
     pub stop: &'a Stop,
 }
 
-/// What a pass that went well leads to.
+/// The outcome of a pass that went well.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// The next pass follows after the interval.

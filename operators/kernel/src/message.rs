@@ -57,7 +57,7 @@ pub enum IdentityChangeKind {
 pub enum Control {
     /// The clock of this tick.
     Clock(Clock),
-    /// What this tick means outside.
+    /// The meaning of this tick outside.
     Label(TickLabel),
     /// Begins to compute these rules in silence.
     Install {
@@ -129,7 +129,7 @@ pub struct SampledCount {
     pub sample: Vec<String>,
 }
 
-/// What a tick means outside of the dataflow. It travels with the tick, and comes back with its output unchanged.
+/// The meaning of a tick outside of the dataflow. It travels with the tick, and comes back with its output unchanged.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TickLabel {
     /// The tick's number over all runs.

@@ -109,7 +109,7 @@ fn history<'s>(records: Rows<'s, u64, Event>, roots: Rows<'s, u64, (User, User)>
 /// A leaf, or what orders a rank: as JSON, with the instant; and the user.
 type Asked = (String, Millis, User);
 
-/// What every leaf, and every measure of a rank, says of every known user now.
+/// The value of every leaf, and of every measure of a rank, for every known user now.
 fn values<'s>(
     rows: Rows<'s, u64, Row>,
     history: Rows<'s, u64, (User, Event)>,

@@ -1,4 +1,4 @@
-//! What a leaf says of one user's events: the part that is no collection.
+//! The value of a leaf over one user's events: the part that is no collection.
 
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
@@ -10,7 +10,7 @@ use audience_rules::test::{Operand, event_value, filter_holds, number_of};
 use audience_rules::value::{Value, ValueRef};
 use serde::{Deserialize, Serialize};
 
-/// What a leaf says of a user.
+/// The value of a leaf for a user.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Measured {
     /// Whether it holds.
@@ -79,7 +79,7 @@ fn matches(events: &EventTypes, filter: Option<&Filter>, event: &EventRef<'_>, n
     events.contains(event.event_type()) && filter.is_none_or(|filter| filter_holds(filter, event, now))
 }
 
-/// What a leaf says of a user, given the events that concern it, each with its place in the order of acceptance.
+/// The value of a leaf for a user, given the events that concern it, each with its place in the order of acceptance.
 pub fn measured(leaf: &Node, user: &str, events: &[&(u64, Vec<u8>)], now: Millis) -> Measured {
     let mut events: Vec<EventRef<'_>> =
         events.iter().filter_map(|(_, record)| EventRef::read(record).map(|(event, _)| event)).collect();

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 /// A node's name: its segment, then the number of each child on the way.
 pub type NodeName = String;
 
-/// What is in force, in rows.
+/// The catalogue in force, in rows.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Row {
     /// The members of a segment are the users for whom a node holds.
@@ -25,7 +25,7 @@ pub enum Row {
     Edge(NodeName, NodeName),
 }
 
-/// What a node does.
+/// The work of a node.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Operation {
     /// All of so many children hold.
@@ -53,7 +53,7 @@ pub enum Operation {
     },
 }
 
-/// What a catalogue puts in force.
+/// The rules that a catalogue puts in force.
 pub fn rows(catalogue: &Catalogue) -> BTreeSet<Row> {
     let mut rows = BTreeSet::new();
     for segment in catalogue.segments.values().filter(|segment| segment.status == SegmentStatus::Active) {

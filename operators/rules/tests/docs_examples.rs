@@ -53,7 +53,7 @@ fn catalogue() -> Catalogue {
     catalogue
 }
 
-/// What is wrong with an example; `None` for a block that shows something else.
+/// The fault of an example; `None` for a right one, and for a block that shows something else.
 fn fault(example: &Example) -> Option<String> {
     let json = |text: &str| parse_json(text.as_bytes()).map_err(|fault| format!("{fault:?}"));
     let result = match example.kind.as_str() {

@@ -1,4 +1,4 @@
-//! What of events counts: types, filters, measures and windows.
+//! Generated types, filters, measures and windows of events.
 
 use audience_rules::time::{format_duration, format_time};
 use serde_json::{Value, json};

@@ -42,7 +42,7 @@ const DURATIONS: [Millis; 14] = [
     3653 * DAY,
 ];
 
-/// What kinds of test fit a field or a measure.
+/// The kinds of test that fit a field or a measure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Takes {
     Numbers,
@@ -212,7 +212,7 @@ impl Maker {
         if self.random.percent(50) { json!(instant) } else { json!(format_time(instant)) }
     }
 
-    /// What tests fit a field now.
+    /// The kinds of test that fit a field now.
     fn takes(&self, field: &str) -> Takes {
         match self.oracle.world.catalogue.traits.get(field).map(|computed| &computed.behaviour.measure) {
             Some(Measure::SinceFirst | Measure::SinceLast) => Takes::Durations,

@@ -36,12 +36,12 @@ pub struct Flow {
     pub others: AtomicU64,
 }
 
-/// What sending took.
+/// The cost of sending.
 #[derive(Default)]
 pub struct Sent {
     /// Events.
     pub events: u64,
-    /// Of each request.
+    /// The time of each request.
     pub times: Times,
     /// Requests that were refused for a while.
     pub refused: u64,

@@ -14,9 +14,9 @@ use crate::flow::pause;
 
 /// Threads that take what comes for those who follow.
 const TAKERS: usize = 4;
-/// Of so many who follow, one takes nothing.
+/// One in so many followers takes nothing.
 const ONE_IS_SLOW: usize = 10;
-/// Of so many who follow, one wants the changes of all segments.
+/// One in so many followers wants the changes of all segments.
 const ONE_WANTS_ALL: usize = 50;
 /// Reads of users' segments a second, and connections that they come over.
 const READS_A_SECOND: u64 = 5_000;

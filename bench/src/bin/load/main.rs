@@ -38,7 +38,7 @@ enum Phase {
     Restart,
     /// As many events again for the same users: what memory does.
     History,
-    /// Of several processes: kill -9 of one worker, until an event is served again.
+    /// Kill -9 of one worker of several processes, until an event is served again.
     Recovery,
 }
 
@@ -46,7 +46,7 @@ enum Phase {
 #[derive(Debug, Parser)]
 #[command(max_term_width = 120)]
 pub struct Args {
-    /// What to do, in order.
+    /// The phases, in order.
     #[arg(value_enum, default_values_t = [Phase::Load, Phase::Mixed, Phase::Reads, Phase::Live, Phase::Backfill, Phase::Pending,
         Phase::Mixed, Phase::Restart, Phase::History])]
     phases: Vec<Phase>,
@@ -56,7 +56,7 @@ pub struct Args {
     /// A running server instead, on this machine; `restart` and figures of memory are left out.
     #[arg(long)]
     address: Option<SocketAddr>,
-    /// Where the server keeps its data. [default: a new directory that is deleted at the end]
+    /// The server's data directory. [default: a new directory that is deleted at the end]
     #[arg(long)]
     data: Option<PathBuf>,
     /// Processes of the server.
@@ -94,7 +94,7 @@ pub struct Args {
     flags: Vec<String>,
 }
 
-/// What the phases share.
+/// The parts that the phases share.
 pub struct Run {
     /// As given.
     pub args: Args,

@@ -27,7 +27,7 @@ struct Edits {
     deletes: Times,
     all: Times,
     previews: Times,
-    /// Of rules that those fulfil too of whom a value is missing.
+    /// Edits of rules that hold, too, for users of whom a value is missing.
     missing: Times,
     /// Requests on documents alone: a draft is made, read, renamed, listed and deleted.
     documents: Times,

@@ -126,7 +126,7 @@ pub fn restart(run: &mut Run) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Of several processes, one worker is killed while nothing else happens; thrice.
+/// Kills one worker of several processes while nothing else happens; thrice.
 pub fn recovery(run: &mut Run) -> anyhow::Result<()> {
     edits::put(&mut run.server.client()?, "recovered", r#"{"event":"recovered"}"#, None)?;
     let mut times = Times::default();

@@ -17,12 +17,12 @@ const GAP: Duration = Duration::from_millis(40);
 /// An event that does not show by then is a fault.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// What was timed.
+/// The times measured.
 #[derive(Default)]
 pub struct Probed {
     /// From before the POST to the answer in which the segment is.
     pub served: Times,
-    /// Of each look.
+    /// The time of each look.
     pub looks: Times,
 }
 

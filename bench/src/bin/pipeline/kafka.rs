@@ -31,7 +31,7 @@ pub struct Producing {
     pub probes: u64,
 }
 
-/// What is to be sent.
+/// The events that are to be sent.
 #[derive(Clone, Copy)]
 pub struct Plan {
     /// Events a second; none for as many as are taken.
@@ -102,12 +102,12 @@ impl Producing {
     }
 }
 
-/// What was read of the topic of changes.
+/// The changes read from the topic.
 #[derive(Default)]
 pub struct Seen {
     /// Changes.
     pub changes: AtomicU64,
-    /// Of probes, and how long each was under way; from when it was made until it was read, committed.
+    /// The latency of each probe, from the moment it was made until it was read, committed.
     pub probes: Mutex<Times>,
     is_over: AtomicBool,
 }

@@ -41,7 +41,7 @@ enum Phase {
 #[derive(Debug, Parser)]
 #[command(max_term_width = 120)]
 pub struct Args {
-    /// What to do, in order.
+    /// The phases, in order.
     #[arg(value_enum, default_values_t = [Phase::History, Phase::Sustained, Phase::CatchUp, Phase::Latency, Phase::Burst, Phase::Broker, Phase::Redis])]
     phases: Vec<Phase>,
     /// The program to start.
@@ -59,11 +59,11 @@ pub struct Args {
     /// The process of Redis, which is stopped in `redis`.
     #[arg(long)]
     redis_process: Option<i32>,
-    /// Where the server keeps its data. Where it is there already, the run goes on from it, under the same name.
+    /// The server's data directory. If it is there already, the run goes on from it, under the same name.
     /// [default: a new directory that is deleted at the end]
     #[arg(long)]
     data: Option<PathBuf>,
-    /// What the names of topics and the keys of Redis begin with.
+    /// The prefix of the names of topics and of the keys of Redis.
     #[arg(long, default_value = "bench-")]
     name: String,
     /// Worker threads of the server.
@@ -98,7 +98,7 @@ pub struct Args {
     flags: Vec<String>,
 }
 
-/// What the phases share.
+/// The parts that the phases share.
 pub struct Run {
     /// As given.
     pub args: Args,
@@ -106,9 +106,9 @@ pub struct Run {
     pub server: Server,
     /// Who sends events.
     pub producing: Producing,
-    /// What they are.
+    /// The events of the run.
     pub traffic: Traffic,
-    /// What was read of the topic of changes.
+    /// The changes read from the topic.
     pub seen: Arc<Seen>,
     /// The figures.
     pub report: Report,

@@ -1,4 +1,4 @@
-//! What is done to the server, and what is looked at meanwhile.
+//! The phases of a run, and the figures taken meanwhile.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -29,7 +29,7 @@ const REQUESTS_A_SECOND: u64 = 100;
 /// make of it. Buffers that fill once, such as those of the stores, have done so by then; what has no bound goes on.
 const FLAT: f64 = 1.1;
 
-/// What the server tells of itself.
+/// The server's own figures.
 #[derive(Clone, Copy, Debug, Default)]
 struct Figures {
     /// Events that the engine has done.
@@ -106,7 +106,7 @@ fn note_memory(report: &mut Report, what: &str, bytes: u64) {
     report.add(what, bytes as f64 / MIB, "MiB", Target::None);
 }
 
-/// What came of events that were sent.
+/// The outcome of events that were sent.
 struct Flow {
     figures: Figures,
     /// From the first until the brokers had all.
@@ -166,7 +166,7 @@ pub fn sustained(run: &mut Run) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What waits while the server stands still.
+/// The backlog while the server stands still.
 pub fn catch_up(run: &mut Run) -> anyhow::Result<()> {
     let mut client = run.server.client()?;
     let (before, cpu) = (Figures::read(&mut client)?, run.server.cpu_seconds());

@@ -5,7 +5,7 @@ use std::io::Write;
 
 use audience_bench::workload::{CATEGORIES, TYPES, scatter};
 
-/// What a rule can ask for: five counts, a sum and a maximum, and of each category a count and a sum.
+/// The measures that a rule can ask for: five counts, a sum and a maximum, and a count and a sum of each category.
 const FEATURES: u64 = 7 + 2 * CATEGORIES;
 /// The event by which one user enters [`PROBE_RULE`]'s segment, and nothing else happens.
 const PROBE: &str = "probe";
@@ -13,7 +13,7 @@ const PROBE: &str = "probe";
 pub const PROBE_SEGMENT: &str = "probed";
 /// Its rule.
 pub const PROBE_RULE: &str = r#"{"event":"probe"}"#;
-/// What ids of users begin with who had nothing but a probe.
+/// The prefix of the ids of users who had nothing but a probe.
 const PROBE_USER: &str = "probe-";
 
 /// Draws that are a function of a number.

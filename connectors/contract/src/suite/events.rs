@@ -183,7 +183,7 @@ pub fn event_log_of_many_blocks(open: &mut dyn FnMut() -> Arc<dyn EventLog>) {
 
 type Read = (u64, String, String);
 
-/// What a scan gives of a range, without what is around it; checks that it is in order.
+/// The records that a scan gives of a range, without those around it; checks that they are in order.
 fn read(log: &dyn EventLog, range: Range<u64>) -> Vec<Read> {
     let mut found = Vec::new();
     let mut last = None;

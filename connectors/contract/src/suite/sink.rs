@@ -36,7 +36,7 @@ fn in_pieces(sink: &mut dyn Sink, read: &mut dyn FnMut() -> Members) {
     assert_eq!(read(), members(&[("bob", "s1"), ("bob", "s \"2\" ü"), ("zoe", "s1")]));
 }
 
-/// Of two writers of one name, the later one writes.
+/// The later one of two writers of one name writes.
 fn fences(make: &mut dyn FnMut() -> Box<dyn Sink>, read: &mut dyn FnMut() -> Members, mut early: Box<dyn Sink>) {
     let mut late = make();
     assert_eq!(late.open().expect("open"), Some(Reach::All(progress(6))));

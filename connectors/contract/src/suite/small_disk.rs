@@ -18,7 +18,7 @@ impl SmallDisk {
         Some(SmallDisk(at.to_owned()))
     }
 
-    /// Where it is.
+    /// The mount point.
     pub fn path(&self) -> &Path {
         &self.0
     }

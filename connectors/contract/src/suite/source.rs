@@ -10,7 +10,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// How long nothing is waited for.
 const SHORT: Duration = Duration::from_millis(300);
 
-/// What a source reads from, as the check fills it. It begins with three empty partitions.
+/// The log that a source reads, as the check fills it. It begins with three empty partitions.
 pub trait Feed {
     /// Appends a message, durable on return; without a value it is a tombstone.
     fn put(&mut self, partition: u32, key: Option<&[u8]>, value: Option<&[u8]>, headers: &[Header]);
@@ -50,7 +50,7 @@ fn open(source: &mut dyn Source, positions: &[SourcePosition], share: Share) {
     }
 }
 
-/// What was given, over several batches: values by partition, and the newest positions.
+/// The messages of several batches: values by partition, and the newest positions.
 #[derive(Clone, Default, Debug)]
 struct Taken {
     values: BTreeMap<u32, Vec<(u64, Vec<u8>)>>,
@@ -229,7 +229,7 @@ fn grows(feed: &mut dyn Feed, make: &mut dyn FnMut() -> Box<dyn Source>, taken: 
     take(&mut *later, 3, &mut Taken::default());
 }
 
-/// What retention has removed is said, and said again.
+/// Messages that retention has removed are reported, and reported again.
 fn gone(feed: &mut dyn Feed, make: &mut dyn FnMut() -> Box<dyn Source>, taken: &Taken) {
     feed.remove(0, 300);
     let mut source = make();

@@ -1,4 +1,4 @@
-//! What the tests against a real broker share.
+//! Parts that the tests against a real broker share.
 #![allow(dead_code, reason = "each test uses a part")]
 #![expect(clippy::unwrap_used, reason = "a test that panics has failed, which is what a test is for")]
 
@@ -178,7 +178,7 @@ pub fn read_all(topic: &str, isolation: &str) -> Vec<OwnedMessage> {
     found
 }
 
-/// What the committed changes of a topic add up to; checks that those of a membership come in turns.
+/// The sum of the committed changes of a topic; checks that those of a membership come in turns.
 pub fn fold(topic: &str) -> Members {
     let mut members = BTreeSet::new();
     for message in read_all(topic, "read_committed") {

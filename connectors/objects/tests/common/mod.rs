@@ -1,4 +1,4 @@
-//! Where the tests keep objects.
+//! The store of objects of the tests.
 #![allow(dead_code, reason = "each test uses a part of it")]
 
 use std::path::Path;

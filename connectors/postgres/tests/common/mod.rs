@@ -98,7 +98,7 @@ pub fn segment(id: &str, catalogue_version: u64, value: u32) -> Document {
     Document { kind: DocumentKind::Segment, id: id.to_owned(), catalogue_version, body: Some(body) }
 }
 
-/// What a body says.
+/// The content of a body.
 pub fn json(document: &Document) -> serde_json::Value {
     serde_json::from_str(document.body.as_deref().unwrap()).unwrap()
 }

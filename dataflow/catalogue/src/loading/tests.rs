@@ -55,7 +55,7 @@ impl Store {
         found
     }
 
-    /// What is faulty.
+    /// The faulty documents.
     fn faulty(&self, version: u64) -> Vec<Shown> {
         let pointers = |faults: Vec<Fault>| faults.into_iter().map(|fault| fault.pointer).collect();
         let faulty = self.load(version).faulty.into_iter();

@@ -5,7 +5,7 @@ use crate::documents::Documents;
 use crate::enforcement::{CountedUsers, PreviewCounts, PreviewedRule};
 use crate::testing::{TestStore, preview, rule, segment};
 
-/// What reconciliation asked of the engine.
+/// The requests of reconciliation to the engine.
 #[derive(Debug, PartialEq, Eq)]
 enum Asked {
     Enforce(u64),

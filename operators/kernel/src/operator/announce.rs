@@ -24,7 +24,7 @@ pub struct AliasNote {
     pub user: String,
 }
 
-/// What every worker is told of one input.
+/// The news of one input that every worker gets.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Announcement {
     /// The worker that it is for.

@@ -23,7 +23,7 @@ use crate::worker::{MeasureText, OperatorError, WorkerState};
 /// The places of a tick.
 pub const STRIDE: u64 = 64;
 
-/// What comes into a worker.
+/// The input of a worker.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Inward {
     /// Accepted events: flat records with sequence numbers.
@@ -34,7 +34,7 @@ pub enum Inward {
     Control(Arc<Control>),
 }
 
-/// What comes out of a worker.
+/// The output of a worker.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Outward {
     /// Memberships as the silence of a start ends, where whoever reads them is in another process.
@@ -68,12 +68,12 @@ pub enum Held {
     Members(SegmentId, RoaringBitmap),
 }
 
-/// What a tick gives.
+/// The output of a tick.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct TickOutput {
     /// The tick.
     pub tick: u64,
-    /// What the tick means outside, as it came in.
+    /// The tick's meaning outside, as it came in.
     pub label: TickLabel,
     /// The clock.
     pub clock: Millis,
@@ -100,7 +100,7 @@ pub struct TickOutput {
     pub next_due: Option<Millis>,
     /// The deepest rank.
     pub deepest_rank: u32,
-    /// What putting a rule in force would change, of the worker's users.
+    /// The changes among the worker's users that putting a rule in force would make.
     pub previewed: Option<PreviewResult>,
 }
 
@@ -114,7 +114,7 @@ impl TickOutput {
 /// Writes the changes of a tick down for those outside.
 pub type ChangeEncoder = Box<dyn FnMut(&mut WorkerState, &mut Vec<u8>)>;
 
-/// What a worker's dataflow is made with.
+/// The parts that a worker's dataflow is made with.
 pub struct WorkerParts {
     /// Its users.
     pub state: WorkerState,

@@ -24,7 +24,7 @@ use crate::aliases::{Aliases, IdSince};
 use crate::membership::shard_of;
 use crate::message::{Clock, Control, IdentityChange, IdentityChangeKind, Routed, SegmentContent};
 
-/// What a worker does by itself in a tick.
+/// The work that a worker does by itself in a tick.
 #[derive(Clone, Debug)]
 pub enum Directed {
     /// Merges of its users.
@@ -245,7 +245,7 @@ impl Router {
     }
 }
 
-/// What came in for a tick, by kind.
+/// The input of a tick, by kind.
 #[derive(Default)]
 struct Parts {
     records: Vec<Vec<u8>>,

@@ -48,13 +48,13 @@ struct UsersLogic {
     may_scan: bool,
     /// In the tick that ends the silence of a start, nothing is given out: not what the ranks answer either.
     is_muted: bool,
-    /// What is to be counted at the end of this tick.
+    /// The counts that are due at the end of this tick.
     preview: Option<PreviewRequest>,
     /// The membership changes of the tick just done.
     changed: Vec<MemberChange>,
     /// The members restored by a recovery that the tick just done ended, by segment number.
     base: Vec<(u32, u64, isize)>,
-    /// Where whoever reads the memberships is in another process: so many users were given out. None before the end of the
+    /// The number of users given out, if the reader of the memberships is in another process. None before the end of the
     /// silence of a start.
     given_users: Option<u32>,
 }
@@ -137,7 +137,7 @@ pub fn users<'scope>(
     UsersOutput { outward: outward_stream, places: told_stream, memberships: Memberships { changes, base } }
 }
 
-/// What a step gives.
+/// The output of a step.
 struct Step {
     outward: Vec<Outward>,
     told: Vec<RankInput>,
