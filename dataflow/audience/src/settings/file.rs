@@ -1,6 +1,8 @@
 //! A file of settings: which keys it may have, and how they become arguments.
 
+use std::any::TypeId;
 use std::ffi::OsString;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow, bail};
@@ -13,6 +15,9 @@ use super::tables::TABLES;
 
 /// Settings that are flags and variables only: a file does not name itself, and does not make itself a demo's.
 pub const NOT_IN_FILES: [&str; 2] = ["config", "demo"];
+/// The types of settings that are numbers.
+const NUMBERS: [fn() -> TypeId; 5] =
+    [TypeId::of::<u16>, TypeId::of::<u32>, TypeId::of::<u64>, TypeId::of::<NonZeroU32>, TypeId::of::<NonZeroUsize>];
 /// How similar an unknown key must be to a known one to be taken for a misspelling, from 0 to 1.
 const SIMILAR: f64 = 0.7;
 
@@ -42,6 +47,7 @@ impl SettingsFile {
         for (key, text) in self.values()? {
             let argument = arguments_in_files(&command).find(|argument| argument.get_id() == key);
             let argument = argument.with_context(|| format!("`{key}` is a table: write [{key}]"))?;
+            check_type(argument, &self.content[key])?;
             let line = ["serve".to_owned(), as_argument(argument, &text)];
             command.clone().try_get_matches_from(line).map_err(|error| anyhow!("`{key}`: {}", reason(&error)))?;
         }
@@ -83,6 +89,10 @@ impl SettingsFile {
             check_keys(table, command.get_arguments().map(key).chain(beside.iter().copied()))?;
             let mut line = Vec::new();
             for (name, value) in table.iter().filter(|(name, _)| !beside.contains(&name.as_str())) {
+                command
+                    .get_arguments()
+                    .filter(|argument| key(argument) == name)
+                    .try_for_each(|one| check_type(one, value))?;
                 line.push(format!("--{}={}", name.replace('_', "-"), text(name, value)?));
             }
             let matches = command.try_get_matches_from(line).map_err(|error| anyhow!("{}", reason(&error)))?;
@@ -130,6 +140,23 @@ fn nearest<'k>(word: &str, known: &[&'k str]) -> Option<&'k str> {
     let likeness = |near: &&str| strsim::jaro(word, near);
     let nearest = known.iter().max_by(|one, other| likeness(one).total_cmp(&likeness(other)));
     nearest.filter(|near| likeness(near) > SIMILAR).copied()
+}
+
+/// Refuses text where a setting is a number or a truth value: a file writes those without quotation marks.
+fn check_type(argument: &Arg, value: &Value) -> anyhow::Result<()> {
+    let Value::String(text) = value else { return Ok(()) };
+    let (key, kind) = (key(argument), argument.get_value_parser().type_id());
+    let (expected, is_fitting) = if NUMBERS.iter().any(|number| kind == number()) {
+        ("a number", text.parse::<f64>().is_ok())
+    } else if kind == TypeId::of::<bool>() {
+        ("true or false", text.parse::<bool>().is_ok())
+    } else {
+        return Ok(());
+    };
+    match is_fitting {
+        true => bail!("`{key}` is {expected}, not text; write {key} = {text}, without quotation marks"),
+        false => bail!("`{key}` is {expected}, not the text {text:?}; write it without quotation marks"),
+    }
 }
 
 fn as_argument(argument: &Arg, text: &str) -> String {

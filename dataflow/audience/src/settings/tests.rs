@@ -95,6 +95,13 @@ fn every_setting_of_the_shipped_file_is_known() {
 fn a_wrong_file_is_an_error_that_says_where() {
     for (file, expected) in [
         ("worker = 7", "`worker` is not a setting; did you mean `workers`?"),
+        ("workers = \"7\"", "`workers` is a number, not text; write workers = 7, without quotation marks"),
+        ("max_streams = \"many\"", "`max_streams` is a number, not the text \"many\""),
+        ("profiles = \"true\"", "`profiles` is true or false, not text; write profiles = true"),
+        (
+            "[kafka]\nbrokers = \"there\"\nwriters = \"2\"",
+            "[kafka]: `writers` is a number, not text; write writers = 2",
+        ),
         ("workers = 0", "`workers`: invalid value '0'"),
         ("listen = \"here\"", "`listen`: invalid value 'here'"),
         ("log_format = \"xml\"", "`log_format`: invalid value 'xml'"),
@@ -122,6 +129,22 @@ fn a_wrong_file_is_an_error_that_says_where() {
     let error = format!("{:#}", load(&["--config", "/nowhere"], None).expect_err("no file"));
     assert!(error.contains("--config") && error.contains("/nowhere"), "{error}");
     assert!(load(&["--checkpoint-seconds", "0"], None).is_err());
+}
+
+/// A type of number that `check_type` does not know would be taken from text again.
+#[test]
+fn every_default_that_is_a_number_is_refused_as_text() {
+    let command = Serve::command();
+    let numbers = command.get_arguments().filter(|argument| {
+        let defaults = argument.get_default_values().iter().filter_map(|value| value.to_str()?.parse::<f64>().ok());
+        defaults.count() == 1
+    });
+    let keys: Vec<&str> = numbers.map(|argument| argument.get_id().as_str()).collect();
+    assert!(keys.len() > 2, "{keys:?}");
+    for key in keys {
+        let error = format!("{:#}", load(&[], Some(&format!("{key} = \"5\""))).expect_err(key));
+        assert!(error.contains("is a number, not text"), "{key}: {error}");
+    }
 }
 
 #[test]
