@@ -1,4 +1,4 @@
-//! What tests of crashes do beside writers that never rest, and what must be there behind it.
+//! Crashes beside writers that never rest, and the state that must be there after them.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -21,7 +21,7 @@ pub fn setting(name: &str, default: u64) -> u64 {
 
 /// When something is done to the program.
 #[derive(Clone, Copy, Debug)]
-pub enum Moment {
+pub enum CrashPoint {
     /// So many milliseconds after it was started, ready or not.
     Starting(u64),
     /// So many milliseconds after it was ready.
@@ -34,15 +34,15 @@ pub enum Moment {
     InEdit(u64),
 }
 
-impl Moment {
+impl CrashPoint {
     /// Any of them.
-    pub fn any(random: &mut Random) -> Moment {
+    pub fn any(random: &mut Random) -> CrashPoint {
         match random.weighted(&[15, 35, 15, 10, 25]) {
-            0 => Moment::Starting(random.between(0, 400)),
-            1 => Moment::Running(*random.pick(&[0, 1, 20, 300, 700, 1200, 3000])),
-            2 => Moment::InCheckpoint(random.between(1, 20) as usize),
-            3 => Moment::AtCheckpoint,
-            _ => Moment::InEdit(random.between(0, 25)),
+            0 => CrashPoint::Starting(random.between(0, 400)),
+            1 => CrashPoint::Running(*random.pick(&[0, 1, 20, 300, 700, 1200, 3000])),
+            2 => CrashPoint::InCheckpoint(random.between(1, 20) as usize),
+            3 => CrashPoint::AtCheckpoint,
+            _ => CrashPoint::InEdit(random.between(0, 25)),
         }
     }
 
@@ -55,15 +55,15 @@ impl Moment {
             }
         };
         match self {
-            Moment::Starting(milliseconds) | Moment::Running(milliseconds) => pause(milliseconds),
-            Moment::InCheckpoint(files) => {
+            CrashPoint::Starting(milliseconds) | CrashPoint::Running(milliseconds) => pause(milliseconds),
+            CrashPoint::InCheckpoint(files) => {
                 poll(&|| newest_checkpoint(data).is_some_and(|(_, found, done)| !done && found >= files));
             }
-            Moment::AtCheckpoint => {
+            CrashPoint::AtCheckpoint => {
                 let before = newest_checkpoint(data).map(|(number, ..)| number);
                 poll(&|| newest_checkpoint(data).is_some_and(|(number, _, done)| done && Some(number) != before));
             }
-            Moment::InEdit(milliseconds) => {
+            CrashPoint::InEdit(milliseconds) => {
                 let before = link.edits();
                 poll(&|| link.edits() > before);
                 pause(milliseconds);
@@ -85,13 +85,13 @@ pub fn newest_checkpoint(data: &Path) -> Option<(PathBuf, usize, bool)> {
 pub struct Run<'a> {
     /// How it is started.
     pub setup: Setup,
-    /// Where writers reach it.
+    /// The address at which writers reach it.
     pub link: &'a Link,
-    /// What they sent.
+    /// The requests that they sent.
     pub account: &'a Account,
-    /// What its data said when last looked at.
+    /// The ledger of its data when last looked at.
     pub before: Ledger,
-    /// What comes next.
+    /// The source of random choices.
     pub random: Random,
     scratch: PathBuf,
 }
@@ -118,8 +118,8 @@ impl<'a> Run<'a> {
     }
 
     /// Starts it, and kills it at that moment.
-    pub fn round(&mut self, moment: Moment) -> Result<(), String> {
-        if let Moment::Starting(_) = moment {
+    pub fn round(&mut self, moment: CrashPoint) -> Result<(), String> {
+        if let CrashPoint::Starting(_) = moment {
             self.setup.workers = self.random.between(1, 4) as usize;
             let served = self.setup.spawn();
             self.link.set(Some(served.client()));
@@ -156,7 +156,7 @@ impl<'a> Run<'a> {
     }
 }
 
-/// What is served, once it is what everything stored says; an error where that does not come about.
+/// The served memberships, once they are those of everything stored; an error if that does not come about.
 pub fn served_members(client: Client, ledger: &Ledger) -> Result<Members, String> {
     let world = ledger.newest_world()?;
     let expected = members_at(&world, wall_clock());

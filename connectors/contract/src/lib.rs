@@ -1,4 +1,4 @@
-//! What the engine asks of the stores and sources around it.
+//! The demands of the engine on the stores and sources around it.
 //!
 //! The words MUST and MAY are meant as in RFC 2119. Every implementation passes the `suite` (a feature of this crate)
 //! that is made from these sentences.
@@ -51,28 +51,28 @@ pub enum StoreError {
     /// The store is used by another process.
     #[error("{0} is in use by another process; stop it, or choose another data directory")]
     InUse(String),
-    /// What is stored is damaged.
+    /// The stored data is damaged.
     #[error("{place} is damaged: {detail}")]
     Corrupt {
         /// Which file, table and key.
         place: String,
-        /// What was found.
+        /// The damage found.
         detail: String,
     },
     /// The store could not read or write just now (full disk, no permission, a fault of the device).
     #[error("{action} failed: {detail}")]
     Unavailable {
-        /// What was tried.
+        /// The action that was tried.
         action: &'static str,
-        /// What the system said.
+        /// The system's own words.
         detail: String,
     },
-    /// What was given cannot be stored, now or later.
+    /// The data cannot be stored, now or later.
     #[error("{action} is refused: {detail}")]
     Refused {
-        /// What was tried.
+        /// The action that was tried.
         action: &'static str,
-        /// What is wrong with it.
+        /// The fault of the data.
         detail: String,
     },
 }
@@ -123,14 +123,14 @@ pub trait EventLog: Send + Sync {
     /// `ids`, with a sequence number below `before`, in order, and no other.
     fn visit_users(&self, ids: &[&str], before: u64, visit: &mut dyn FnMut(&[u8]) -> ControlFlow<()>) -> Result<()>;
 
-    /// Of each id whether a record may name it: MUST be true of every one that
+    /// Returns of each id whether a record may name it: MUST be true of every one that
     /// [`visit_users`](Self::visit_users) would find something of, and MAY be of others. For many ids at once, of which most
     /// are named nowhere.
     fn may_name(&self, ids: &[&str]) -> Result<Vec<bool>> {
         Ok(vec![true; ids.len()])
     }
 
-    /// What [`visit_users`](Self::visit_users) visits, one behind the other.
+    /// The records that [`visit_users`](Self::visit_users) visits, one after the other.
     fn of_users(&self, ids: &[&str], before: u64) -> Result<Vec<u8>> {
         let mut records = Vec::new();
         self.visit_users(ids, before, &mut |run| {
@@ -192,7 +192,7 @@ pub struct Progress {
     pub sequence: u64,
     /// The version of the catalogue that was in force.
     pub catalogue_version: u64,
-    /// Where a sink says it: the number of the run that gave it out, since ticks of another data directory are others. 0: not
+    /// The number of the run that emitted it, if a sink says it, since ticks of another data directory are others. 0: not
     /// known, as in a change log, which has only its own.
     #[serde(default)]
     pub run: u64,
@@ -218,7 +218,7 @@ pub trait ChangeLog: Send + Sync {
     fn floor(&self) -> Result<u64>;
 }
 
-/// What the catalogue keeps of one segment or trait.
+/// The kinds of documents in the catalogue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum DocumentKind {
     /// A segment.
@@ -232,7 +232,7 @@ pub enum DocumentKind {
 /// One version of a document. Every version is kept.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Document {
-    /// What it is.
+    /// The kind of document.
     pub kind: DocumentKind,
     /// Its id.
     pub id: String,
@@ -271,14 +271,14 @@ pub trait CatalogueStore: Send + Sync {
     /// catalogue, and within one in that of its entries; none is ever changed or taken out.
     fn audit(&self, filter: &AuditFilter) -> Result<Vec<AuditRecord>>;
 
-    /// Rows of the audit log behind the last that is [`told`](Self::told), oldest first, at most `limit`. Whoever is given some
-    /// has them for `lease`, or until they are told: where several processes use the store, others MUST be given none until
-    /// then. Costs next to nothing where there is none.
-    fn take_untold(&self, limit: usize, lease: Duration) -> Result<Vec<AuditRecord>>;
+    /// Rows of the audit log after the last that is [announced](Self::mark_announced), oldest first, at most `limit`. The
+    /// caller has them for `lease`, or until they are announced: if several processes use the store, others MUST get none
+    /// until then. Costs next to nothing if there is none.
+    fn take_unannounced(&self, limit: usize, lease: Duration) -> Result<Vec<AuditRecord>>;
 
-    /// The rows up to that sequence are told to whoever wants to know of changes, and who had taken them gives them back. Durable
-    /// on return. A sequence that is not behind those told before changes nothing else.
-    fn told(&self, sequence: u64) -> Result<()>;
+    /// Notes that the rows up to that sequence are announced to followers of changes; whoever had taken them gives them
+    /// back. Durable on return. A sequence that is not after those announced before changes nothing else.
+    fn mark_announced(&self, sequence: u64) -> Result<()>;
 
     /// The documents as of that version: of each, the newest at or below it that is no deletion.
     fn at(&self, version: u64) -> Result<Vec<Document>>;
@@ -312,7 +312,7 @@ pub trait CatalogueStore: Send + Sync {
         Ok(())
     }
 
-    /// What is the matter with the store just now, where it keeps watch on that.
+    /// The fault of the store just now, if it keeps watch on that.
     fn fault(&self) -> Option<String> {
         None
     }

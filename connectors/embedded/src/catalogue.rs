@@ -26,7 +26,7 @@ const ID_BYTES: usize = 60_000;
 /// version of the catalogue has a row that says how many documents it brought and a sum over their keys: opening counts
 /// them, and a document that got lost is noticed. The same row says who did what: the audit log is all these rows. Reading a
 /// version walks all keys, but reads only the bodies it gives.
-pub struct Catalogue {
+pub struct EmbeddedCatalogue {
     documents: Keyspace,
     versions: Keyspace,
     newest: Mutex<Newest>,
@@ -41,12 +41,12 @@ struct Newest {
     audited: u64,
 }
 
-impl Catalogue {
+impl EmbeddedCatalogue {
     /// Opens the catalogue and counts its documents.
-    pub(crate) fn open(db: Arc<Db>) -> Result<Catalogue> {
+    pub(crate) fn open(db: Arc<Db>) -> Result<EmbeddedCatalogue> {
         let (documents, versions) = (db.keyspace("catalogue")?, db.keyspace("versions")?);
         let telling = Telling::open(&db)?;
-        let catalogue = Catalogue { documents, versions, newest: Mutex::default(), telling, db };
+        let catalogue = EmbeddedCatalogue { documents, versions, newest: Mutex::default(), telling, db };
         let newest = catalogue.check()?;
         *catalogue.newest.lock() = newest;
         Ok(catalogue)
@@ -85,7 +85,7 @@ impl Catalogue {
     }
 }
 
-impl CatalogueStore for Catalogue {
+impl CatalogueStore for EmbeddedCatalogue {
     fn version(&self) -> Result<u64> {
         Ok(self.newest.lock().version)
     }
@@ -140,15 +140,15 @@ impl CatalogueStore for Catalogue {
     }
 
     /// One process has the directory, so that nobody else is to be kept from them.
-    fn take_untold(&self, limit: usize, _: Duration) -> Result<Vec<AuditRecord>> {
+    fn take_unannounced(&self, limit: usize, _: Duration) -> Result<Vec<AuditRecord>> {
         if self.telling.is_at(self.newest.lock().audited) {
             return Ok(Vec::new());
         }
         self.telling.rows(&self.db, &self.versions, limit)
     }
 
-    fn told(&self, sequence: u64) -> Result<()> {
-        self.telling.told(&self.db, sequence)
+    fn mark_announced(&self, sequence: u64) -> Result<()> {
+        self.telling.mark_announced(&self.db, sequence)
     }
 
     fn at(&self, version: u64) -> Result<Vec<Document>> {

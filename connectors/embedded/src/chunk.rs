@@ -19,17 +19,17 @@ pub fn key(first: u64) -> [u8; 8] {
 }
 
 /// The facts about records that are needed before they are numbered.
-pub struct Survey {
+pub struct RecordSummary {
     /// The number of records.
     pub count: u64,
     /// The hash of every user they name, with the record's place among them.
     pub users: Vec<(u64, u64)>,
 }
 
-impl Survey {
+impl RecordSummary {
     /// Reads the records handed in.
-    pub fn of(records: &[u8]) -> Result<Survey> {
-        let mut survey = Survey { count: 0, users: Vec::new() };
+    pub fn of(records: &[u8]) -> Result<RecordSummary> {
+        let mut survey = RecordSummary { count: 0, users: Vec::new() };
         let mut rest = records;
         while !rest.is_empty() {
             let Some((event, next)) = EventRef::read(rest) else {

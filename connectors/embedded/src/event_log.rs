@@ -12,7 +12,7 @@ use fjall::{Keyspace, KeyspaceCreateOptions, KvSeparationOptions, Readable, Snap
 use parking_lot::Mutex;
 
 use crate::Options;
-use crate::chunk::{self, Chunk, Survey, user_hash};
+use crate::chunk::{self, Chunk, RecordSummary, user_hash};
 use crate::db::{Db, Layout, shielded};
 use crate::directory::Directory;
 use crate::group::{Group, Groups};
@@ -159,7 +159,7 @@ impl Events {
 
 impl EventLog for Events {
     fn append_from(&self, records: &mut [u8], positions: &[SourcePosition]) -> Result<Range<u64>> {
-        let survey = Survey::of(records)?;
+        let survey = RecordSummary::of(records)?;
         if survey.count == 0 && positions.is_empty() {
             let end = self.end();
             return Ok(end..end);

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use audience_contract::{Result, SourcePosition};
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
-use crate::chunk::{ChunkWriter, Survey};
+use crate::chunk::{ChunkWriter, RecordSummary};
 use crate::positions::Positions;
 
 /// A group takes no more callers once it is this large; they wait for the one being written.
@@ -84,7 +84,7 @@ impl Groups {
     pub fn append(
         &self,
         records: &mut [u8],
-        survey: Survey,
+        survey: RecordSummary,
         positions: &[SourcePosition],
         write: impl Fn(Group) -> Result<()>,
     ) -> Result<Range<u64>> {
@@ -140,7 +140,7 @@ impl Queue {
         (may_wait && now() < due).then_some(due)
     }
 
-    fn join(&mut self, mut records: &mut [u8], survey: Survey, positions: &[SourcePosition]) -> Range<u64> {
+    fn join(&mut self, mut records: &mut [u8], survey: RecordSummary, positions: &[SourcePosition]) -> Range<u64> {
         let first = self.next;
         self.positions.advance(positions);
         let group = &mut self.waiting;
@@ -204,7 +204,7 @@ mod tests {
                 written.lock().push(group.users.len());
                 Ok(())
             };
-            groups.append(&mut [], Survey::of(&[]).unwrap(), positions, write).unwrap();
+            groups.append(&mut [], RecordSummary::of(&[]).unwrap(), positions, write).unwrap();
         };
         append(&[position(0)]);
         thread::scope(|scope| {
@@ -226,7 +226,7 @@ mod tests {
     fn what_is_large_waits_for_nobody() {
         let (groups, begun) = (groups(), now());
         let append = |records: &mut [u8]| {
-            groups.append(records, Survey::of(records).unwrap(), &[position(0)], |_| Ok(())).unwrap()
+            groups.append(records, RecordSummary::of(records).unwrap(), &[position(0)], |_| Ok(())).unwrap()
         };
         append(&mut []);
         let mut records = Vec::new();
@@ -243,7 +243,7 @@ mod tests {
         let append = |positions: &[SourcePosition], write: &dyn Fn() -> Result<()>| {
             let mut records = Vec::new();
             blank(0, &mut records);
-            let survey = Survey::of(&records).unwrap();
+            let survey = RecordSummary::of(&records).unwrap();
             groups.append(&mut records, survey, positions, |_| write())
         };
         assert_eq!(append(&[position(0)], &|| Ok(())).unwrap(), 0..1);

@@ -47,7 +47,7 @@ mod verify;
 mod webhooks;
 
 pub use access::NotedAccess;
-pub use catalogue::Catalogue;
+pub use catalogue::EmbeddedCatalogue;
 pub use change_log::Changes;
 pub use checkpoints::Checkpoints;
 pub use event_log::Events;
@@ -87,7 +87,7 @@ pub struct Stores {
     events: Arc<Events>,
     messages: Arc<Messages>,
     changes: Arc<Changes>,
-    catalogue: Arc<Catalogue>,
+    catalogue: Arc<EmbeddedCatalogue>,
     notes: Arc<LedgerNotes>,
     webhooks: Arc<NotedWebhooks>,
     access: Arc<NotedAccess>,
@@ -107,7 +107,7 @@ impl Stores {
         let messages = Arc::new(Messages::open(&directory, options)?);
         let ledger = change_log::open_ledger(&directory, options)?;
         let changes = Arc::new(Changes::open(Arc::clone(&ledger))?);
-        let catalogue = Arc::new(Catalogue::open(Arc::clone(&ledger))?);
+        let catalogue = Arc::new(EmbeddedCatalogue::open(Arc::clone(&ledger))?);
         let notes = Arc::new(LedgerNotes::open(ledger));
         let webhooks = Arc::new(NotedWebhooks::open(Arc::clone(&notes)));
         let access = Arc::new(NotedAccess::open(Arc::clone(&notes)));

@@ -62,7 +62,7 @@ impl Telling {
     }
 
     /// The rows up to that one are told.
-    pub fn told(&self, db: &Arc<Db>, sequence: u64) -> Result<()> {
+    pub fn mark_announced(&self, db: &Arc<Db>, sequence: u64) -> Result<()> {
         let mut places = self.0.lock();
         if sequence <= places.0.sequence {
             return Ok(());

@@ -55,7 +55,7 @@ pub async fn read(client: &Object, filter: &AuditFilter) -> Result<Vec<AuditReco
 }
 
 /// Takes rows that are not told, for so long.
-pub async fn take_untold(
+pub async fn take_unannounced(
     client: &Object,
     limit: usize,
     lease: Duration,
@@ -68,7 +68,7 @@ pub async fn take_untold(
 }
 
 /// Rows up to that one are told, and what was taken is given back.
-pub async fn told(client: &Object, sequence: u64) -> Result<(), tokio_postgres::Error> {
+pub async fn mark_announced(client: &Object, sequence: u64) -> Result<(), tokio_postgres::Error> {
     let sequence = i64::try_from(sequence).unwrap_or(i64::MAX);
     let statement = "UPDATE audience.segment_updates SET told = greatest(told, $1), taken_until = '-infinity'";
     client.execute(statement, &[&sequence]).await.map(drop)

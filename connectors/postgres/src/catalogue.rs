@@ -111,12 +111,12 @@ impl CatalogueStore for PostgresCatalogue {
         self.database.read("reading the audit log", async |client| audit::read(client, filter).await)
     }
 
-    fn take_untold(&self, limit: usize, lease: Duration) -> Result<Vec<AuditRecord>> {
-        self.database.write("reading the audit log", async |client| audit::take_untold(client, limit, lease).await)
+    fn take_unannounced(&self, limit: usize, lease: Duration) -> Result<Vec<AuditRecord>> {
+        self.database.write("reading the audit log", async |client| audit::take_unannounced(client, limit, lease).await)
     }
 
-    fn told(&self, sequence: u64) -> Result<()> {
-        self.database.write("noting what was told", async |client| audit::told(client, sequence).await)
+    fn mark_announced(&self, sequence: u64) -> Result<()> {
+        self.database.write("noting what was told", async |client| audit::mark_announced(client, sequence).await)
     }
 
     fn at(&self, version: u64) -> Result<Vec<Document>> {

@@ -40,7 +40,7 @@ fn telling() {
     suite::telling(&mut || Arc::new(scratch.open()));
 }
 
-/// What one process has taken is kept from the others until it is told or given back, or the time for that is over.
+/// Rows that one process has taken are kept from the others until they are told or given back, or the time for that is over.
 #[test]
 fn one_of_several_processes_tells() {
     let scratch = Scratch::new();
@@ -49,12 +49,12 @@ fn one_of_several_processes_tells() {
     let audit = Audit { author: "ann".to_owned(), at: 0, entries: vec![entry; 2] };
     assert!(one.put_audited(0, &[], Some(&audit)).expect("put"));
     let (long, over) = (Duration::from_secs(3_600), Duration::ZERO);
-    let taken = one.take_untold(1, long).expect("taken");
+    let taken = one.take_unannounced(1, long).expect("taken");
     assert_eq!(taken.len(), 1);
-    assert_eq!(other.take_untold(1, long).expect("asked"), []);
-    one.told(taken[0].sequence).expect("told");
-    assert_eq!(other.take_untold(2, over).expect("taken").len(), 1);
-    assert_eq!(one.take_untold(2, long).expect("taken").len(), 1, "the time of the other is over");
+    assert_eq!(other.take_unannounced(1, long).expect("asked"), []);
+    one.mark_announced(taken[0].sequence).expect("told");
+    assert_eq!(other.take_unannounced(2, over).expect("taken").len(), 1);
+    assert_eq!(one.take_unannounced(2, long).expect("taken").len(), 1, "the time of the other is over");
 }
 
 /// A change of which no notification tells is found by looking, long before the next poll.

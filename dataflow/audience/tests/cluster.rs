@@ -8,7 +8,7 @@
 use std::sync::Arc;
 
 use audience_tests::crash::{
-    Moment, QUIET_MILLISECONDS, Run, beside_writers, check_documents, served_members, setting,
+    CrashPoint, QUIET_MILLISECONDS, Run, beside_writers, check_documents, served_members, setting,
 };
 use audience_tests::ledger::same;
 use audience_tests::network::Network;
@@ -52,7 +52,7 @@ fn worker(served: &Served, process: usize) -> Result<Pid, String> {
 
 /// What is done to a worker.
 #[derive(Clone, Copy, Debug)]
-enum Fault {
+enum Injected {
     /// SIGKILL.
     Kill,
     /// SIGSTOP: it is there, and silent.
@@ -62,8 +62,8 @@ enum Fault {
 fn hit(run: &mut Run<'_>, served: &Served) -> Result<(), String> {
     let process = run.random.between(0, run.setup.processes as u64 - 1) as usize;
     let (fault, moment) = match run.random.percent(12) {
-        true => (Fault::Stop, Moment::Running(0)),
-        false => (Fault::Kill, Moment::any(&mut run.random)),
+        true => (Injected::Stop, CrashPoint::Running(0)),
+        false => (Injected::Kill, CrashPoint::any(&mut run.random)),
     };
     // Else while it still recovers from the one before.
     if run.random.percent(75) {
@@ -71,12 +71,12 @@ fn hit(run: &mut Run<'_>, served: &Served) -> Result<(), String> {
     }
     moment.wait(&run.setup.data, run.link);
     let signal = match fault {
-        Fault::Kill => Signal::KILL,
-        Fault::Stop => Signal::STOP,
+        Injected::Kill => Signal::KILL,
+        Injected::Stop => Signal::STOP,
     };
     // It may have ended meanwhile, as all do when another one has.
     let _ = kill_process(worker(served, process)?, signal);
-    if matches!(fault, Fault::Stop) {
+    if matches!(fault, Injected::Stop) {
         // Until it is missed.
         pause(3_000);
     }

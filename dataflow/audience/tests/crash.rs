@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use audience_tests::client::Client;
 use audience_tests::crash::{
-    Moment, QUIET_MILLISECONDS, Run, beside_writers, check_documents, served_members, setting,
+    CrashPoint, QUIET_MILLISECONDS, Run, beside_writers, check_documents, served_members, setting,
 };
 use audience_tests::ledger::{Members, same};
 use audience_tests::program;
@@ -25,7 +25,7 @@ fn killed_again_and_again(seed: u64, rounds: u64) -> Result<(), String> {
     let mut run = Run::new(program!(), directory.path(), &link, &account, seed);
     let (served, standings) = beside_writers(&link, &account, seed, || {
         for round in 0..rounds {
-            let moment = Moment::any(&mut run.random);
+            let moment = CrashPoint::any(&mut run.random);
             run.round(moment).map_err(|wrong| format!("round {round}, killed {moment:?}: {wrong}"))?;
             if link.is_given_up() {
                 return Err(format!("round {round}, killed {moment:?}: a writer gave up"));

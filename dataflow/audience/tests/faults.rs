@@ -33,7 +33,7 @@ const USERS: u64 = 100;
 const PATIENCE_MILLISECONDS: i64 = 90_000;
 
 #[derive(Clone, Copy, Debug)]
-enum Fault {
+enum Injected {
     /// A worker process is killed.
     Kill(usize),
     /// A worker process hangs.
@@ -46,15 +46,17 @@ enum Fault {
     Pause(&'static str, u64),
 }
 
-impl Fault {
-    fn any(random: &mut Random) -> Fault {
+impl Injected {
+    fn any(random: &mut Random) -> Injected {
         let process = random.between(0, 1) as usize;
         match random.weighted(&[40, 10, 15, 25, 10]) {
-            0 => Fault::Kill(process),
-            1 => Fault::Hang(process),
-            2 => Fault::Restart(random.pick::<&str>(&["kafka", "postgres", "redis"])),
-            3 => Fault::Away(random.pick::<&str>(&["kafka", "postgres", "redis", "redis"]), random.between(0, 6_000)),
-            _ => Fault::Pause(random.pick::<&str>(&["kafka", "postgres", "redis"]), random.between(0, 6_000)),
+            0 => Injected::Kill(process),
+            1 => Injected::Hang(process),
+            2 => Injected::Restart(random.pick::<&str>(&["kafka", "postgres", "redis"])),
+            3 => {
+                Injected::Away(random.pick::<&str>(&["kafka", "postgres", "redis", "redis"]), random.between(0, 6_000))
+            }
+            _ => Injected::Pause(random.pick::<&str>(&["kafka", "postgres", "redis"]), random.between(0, 6_000)),
         }
     }
 
@@ -66,15 +68,15 @@ impl Fault {
             }
         };
         match self {
-            Fault::Kill(process) => signal(process, Signal::KILL),
-            Fault::Hang(process) => signal(process, Signal::STOP),
-            Fault::Restart(service) => services("restart", service),
-            Fault::Away(service, milliseconds) => {
+            Injected::Kill(process) => signal(process, Signal::KILL),
+            Injected::Hang(process) => signal(process, Signal::STOP),
+            Injected::Restart(service) => services("restart", service),
+            Injected::Away(service, milliseconds) => {
                 services("kill", service);
                 pause(milliseconds);
                 services("start", service);
             }
-            Fault::Pause(service, milliseconds) => {
+            Injected::Pause(service, milliseconds) => {
                 let _paused = Paused::begin(service);
                 pause(milliseconds);
             }
@@ -146,7 +148,7 @@ fn whatever_fails_every_place_ends_with_the_same_members() {
         let _stop = StopSending(&is_stopping);
         let sender = scope.spawn(|| send(&topic, USERS, seed, &is_stopping));
         for number in 0..faults {
-            let fault = Fault::any(&mut random);
+            let fault = Injected::any(&mut random);
             eprintln!("{number}: {fault:?}");
             fault.happen(&running);
             pause(random.between(0, 3_000));

@@ -188,14 +188,18 @@ impl Editor {
         self.documents.read().version
     }
 
-    /// Rows of the audit log that are not yet sent on, as [`CatalogueStore::take_untold`] gives them.
-    pub(crate) fn take_untold(&self, limit: usize, lease: Duration) -> audience_contract::Result<Vec<AuditRecord>> {
-        self.store.take_untold(limit, lease)
+    /// Rows of the audit log that are not yet sent on, as [`CatalogueStore::take_unannounced`] gives them.
+    pub(crate) fn take_unannounced(
+        &self,
+        limit: usize,
+        lease: Duration,
+    ) -> audience_contract::Result<Vec<AuditRecord>> {
+        self.store.take_unannounced(limit, lease)
     }
 
     /// Notes that the rows up to a sequence are sent on.
-    pub(crate) fn told(&self, sequence: u64) -> audience_contract::Result<()> {
-        self.store.told(sequence)
+    pub(crate) fn mark_announced(&self, sequence: u64) -> audience_contract::Result<()> {
+        self.store.mark_announced(sequence)
     }
 
     /// Looks for changes now: another process says that there is one.

@@ -61,12 +61,12 @@ impl CatalogueStore for TestStore {
         self.answer(|store| store.audit(filter))
     }
 
-    fn take_untold(&self, limit: usize, lease: Duration) -> Result<Vec<AuditRecord>> {
-        self.answer(|store| store.take_untold(limit, lease))
+    fn take_unannounced(&self, limit: usize, lease: Duration) -> Result<Vec<AuditRecord>> {
+        self.answer(|store| store.take_unannounced(limit, lease))
     }
 
-    fn told(&self, sequence: u64) -> Result<()> {
-        self.answer(|store| store.told(sequence))
+    fn mark_announced(&self, sequence: u64) -> Result<()> {
+        self.answer(|store| store.mark_announced(sequence))
     }
 
     fn at(&self, version: u64) -> Result<Vec<Document>> {

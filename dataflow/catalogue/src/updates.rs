@@ -89,13 +89,13 @@ impl UpdateSender {
 
 /// Sends some changes. Returns whether these were all.
 fn send_some(editor: &Editor, receiver: &dyn SegmentUpdates) -> Result<bool, String> {
-    let rows = editor.take_untold(ROWS, LEASE).map_err(|error| error.to_string())?;
+    let rows = editor.take_unannounced(ROWS, LEASE).map_err(|error| error.to_string())?;
     let Some(last) = rows.last() else { return Ok(true) };
     let sent = updates(editor, &rows)
         .map_err(|error| error.to_string())
         .and_then(|updates| if updates.is_empty() { Ok(()) } else { receiver.send(&updates) });
     // After a failure the rows are given back, so that another process may try.
-    let noted = editor.told(if sent.is_ok() { last.sequence } else { 0 });
+    let noted = editor.mark_announced(if sent.is_ok() { last.sequence } else { 0 });
     sent.and(noted.map_err(|error| error.to_string()))?;
     Ok(rows.len() < ROWS)
 }

@@ -10,7 +10,7 @@ fn entry(action: &str, kind: &str, id: &str, version: Option<u64>, note: Option<
     AuditEntry { action, kind, id, version, note: note.map(str::to_owned), ..AuditEntry::default() }
 }
 
-/// Of what has no versions: what it was and is.
+/// An entry of a document without versions: its text before and after.
 fn changed(action: &str, id: &str, version: u64) -> AuditEntry {
     let json =
         |version: u64| Some(format!(r#"{{"version": {version}, "changes": ["entered"], "description": "é👩"}}"#));
@@ -18,7 +18,7 @@ fn changed(action: &str, id: &str, version: u64) -> AuditEntry {
     AuditEntry { before, after: json(version), ..entry(action, "webhook", id, Some(version), None) }
 }
 
-/// What is said of each version of the catalogue, from 1 on.
+/// The entries of each version of the catalogue, from 1 on.
 fn audits() -> Vec<Audit> {
     let audit = |author: &str, at, entries| Audit { author: author.to_owned(), at, entries };
     vec![
@@ -128,12 +128,12 @@ fn check(store: &dyn CatalogueStore) {
     assert_eq!(pages, found, "page by page");
 }
 
-/// Every sentence of [`CatalogueStore::take_untold`] and [`CatalogueStore::told`].
+/// Every sentence of [`CatalogueStore::take_unannounced`] and [`CatalogueStore::told`].
 pub fn telling(open: &mut dyn FnMut() -> Arc<dyn CatalogueStore>) {
     const LEASE: Duration = Duration::from_secs(3_600);
     let store = open();
     let take = |store: &dyn CatalogueStore, limit| -> Vec<AuditRecord> {
-        store.take_untold(limit, LEASE).expect("what is not told")
+        store.take_unannounced(limit, LEASE).expect("what is not told")
     };
     assert_eq!(take(&*store, 10), [], "nothing was done");
     for (version, audit) in (1..).zip(audits()) {
@@ -142,18 +142,18 @@ pub fn telling(open: &mut dyn FnMut() -> Arc<dyn CatalogueStore>) {
     let mut all = store.audit(&all()).expect("audit");
     all.reverse();
     assert_eq!(take(&*store, 3), all[..3], "the oldest first");
-    store.told(0).expect("given back");
+    store.mark_announced(0).expect("given back");
     assert_eq!(take(&*store, 4), all[..4], "what was given back is not told");
     // In the midst of a version that brought many.
-    store.told(all[9].sequence).expect("told");
+    store.mark_announced(all[9].sequence).expect("told");
     assert_eq!(take(&*store, 5), all[10..15]);
-    store.told(all[3].sequence).expect("told");
+    store.mark_announced(all[3].sequence).expect("told");
     assert_eq!(take(&*store, 5), all[10..15], "nothing is taken back");
-    store.told(all[14].sequence).expect("told");
+    store.mark_announced(all[14].sequence).expect("told");
     drop(store);
     let store = open();
     assert_eq!(take(&*store, 1_000), all[15..], "it is kept");
-    store.told(all[all.len() - 1].sequence).expect("told");
+    store.mark_announced(all[all.len() - 1].sequence).expect("told");
     assert_eq!(take(&*store, 1_000), []);
     assert!(store.put_audited(audits().len() as u64, &[], audits().get(1)).expect("put"));
     assert_eq!(take(&*store, 1_000).len(), 1, "what comes later");

@@ -39,7 +39,7 @@ pub fn catalogue_store(open: &mut dyn FnMut() -> Arc<dyn CatalogueStore>) {
     forgets_members(open, newest + taken + 2);
 }
 
-/// What each version brings.
+/// The documents of each version.
 fn versions() -> Vec<Vec<Document>> {
     let many: Vec<String> = (0..100_000).map(|n| format!("{:?}", format!("user {n} 👩"))).collect();
     let many = format!("[{}]", many.join(","));
@@ -72,7 +72,7 @@ fn segment(id: &str, members: &str) -> String {
 
 fn computed(name: &str) -> String {
     let definition = r#"{"name": "a", "event": "purchase", "measure": {"fn": "sum", "of": "amount"}}"#;
-    let document = format!(r#""name": {}, "definition": {definition}, "version": 3"#, quoted(name));
+    let document = format!(r#""name": {}, "definition": {definition}, "version": 3, "note": "why""#, quoted(name));
     format!(r#"{{"document": {{{document}, "updatedAt": "2026-11-21T10:37:16.900Z"}}, "author": "me", "why": null}}"#)
 }
 
@@ -105,7 +105,7 @@ fn quoted(text: &str) -> String {
     format!("\"{}\"", escaped.collect::<String>())
 }
 
-/// What is refused changes nothing.
+/// A refused put changes nothing.
 fn refuses(store: &dyn CatalogueStore, newest: u64) {
     let one = |version| document(Segment, "late", version, Some(&segment("late", r#""name": "late""#)));
     assert!(!store.put(newest - 1, &[one(newest)]).expect("put"), "someone was faster");
@@ -259,7 +259,7 @@ fn assert_same(found: Vec<Document>, expected: Vec<Document>, what: &str) {
     }
 }
 
-/// What documents say, in the order of kind, id and version.
+/// The contents of documents, in the order of kind, id and version.
 fn read(documents: Vec<Document>) -> BTreeMap<(DocumentKind, String, u64), Option<Value>> {
     let said = documents.into_iter().map(|one| {
         let body = one.body.map(|body| parse_json(body.as_bytes()).expect("a body is JSON"));

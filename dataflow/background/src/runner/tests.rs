@@ -7,7 +7,7 @@ const LONG: Duration = Duration::from_secs(60);
 
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
-struct Fault(&'static str);
+struct TestFault(&'static str);
 
 #[test]
 fn a_job_runs_at_once_and_ends_promptly_within_its_interval() {
@@ -15,7 +15,7 @@ fn a_job_runs_at_once_and_ends_promptly_within_its_interval() {
     let (sender, passes) = sync_channel(8);
     let job = runner.start(Job::new("job", LONG), move |pass| {
         sender.send(pass.is_last).unwrap();
-        Ok::<_, Failure<Fault>>(Outcome::Idle)
+        Ok::<_, Failure<TestFault>>(Outcome::Idle)
     });
     assert_eq!(passes.recv(), Ok(false));
     let begun = Instant::now();
@@ -32,7 +32,7 @@ fn a_last_pass_follows_the_stop() {
     let job = Job::new("job", LONG).with_last_pass();
     let started = runner.start(job, move |pass| {
         sender.send(pass.is_last).unwrap();
-        Ok::<_, Failure<Fault>>(Outcome::Idle)
+        Ok::<_, Failure<TestFault>>(Outcome::Idle)
     });
     started.unwrap();
     assert_eq!(passes.recv(), Ok(false));
@@ -52,9 +52,9 @@ fn a_failure_is_kept_and_counted_until_a_pass_goes_well() {
         sender.send(()).unwrap();
         left -= 1;
         if left >= 0 {
-            Err(Fault("the store is away"))?
+            Err(TestFault("the store is away"))?
         }
-        Ok::<_, Failure<Fault>>(Outcome::Idle)
+        Ok::<_, Failure<TestFault>>(Outcome::Idle)
     });
     let job = job.unwrap();
     passes.recv().unwrap();
@@ -74,7 +74,7 @@ fn a_failure_is_kept_and_counted_until_a_pass_goes_well() {
 #[test]
 fn a_final_failure_ends_the_job_and_stays_its_fault() {
     let runner = Runner::default();
-    let job = runner.start(Job::new("job", LONG), |_| Err(Failure::Final(Fault("another process writes"))));
+    let job = runner.start(Job::new("job", LONG), |_| Err(Failure::Final(TestFault("another process writes"))));
     let job = job.unwrap();
     assert!(job.wait_ended(None));
     assert_eq!(job.fault().as_deref(), Some("another process writes"));
@@ -83,7 +83,7 @@ fn a_final_failure_ends_the_job_and_stays_its_fault() {
 #[test]
 fn a_job_that_panics_has_ended_with_a_fault() {
     let runner = Runner::default();
-    let job = runner.start_task("job", |_| -> Result<(), Fault> { panic!("on purpose") }).unwrap();
+    let job = runner.start_task("job", |_| -> Result<(), TestFault> { panic!("on purpose") }).unwrap();
     assert!(runner.wait_ended(None));
     assert!(job.fault().is_some_and(|fault| fault.contains("died")));
 }
@@ -96,7 +96,7 @@ fn a_busy_job_runs_again_at_once_and_a_woken_one_before_its_interval() {
     let job = runner.start(Job::new("job", LONG), move |_| {
         pass += 1;
         sender.send(pass).unwrap();
-        Ok::<_, Failure<Fault>>(if pass == 1 { Outcome::Busy } else { Outcome::Idle })
+        Ok::<_, Failure<TestFault>>(if pass == 1 { Outcome::Busy } else { Outcome::Idle })
     });
     assert_eq!((passes.recv(), passes.recv()), (Ok(1), Ok(2)));
     job.unwrap().wake();
@@ -108,7 +108,7 @@ fn a_busy_job_runs_again_at_once_and_a_woken_one_before_its_interval() {
 fn a_wait_for_the_end_has_a_deadline() {
     let runner = Runner::default();
     let (open, closed) = sync_channel::<()>(0);
-    let task = runner.start_task("task", move |_| closed.recv().map_err(|_| Fault("closed")));
+    let task = runner.start_task("task", move |_| closed.recv().map_err(|_| TestFault("closed")));
     assert!(!runner.wait_ended(Some(Instant::now() + Duration::from_millis(1))));
     drop(open);
     assert!(runner.wait_ended(None));
@@ -121,7 +121,7 @@ fn a_delayed_job_waits_for_an_interval_first() {
     let (sender, passes) = sync_channel::<()>(8);
     let job = runner.start(Job::new("job", LONG).delayed(), move |_| {
         sender.send(()).unwrap();
-        Ok::<_, Failure<Fault>>(Outcome::Idle)
+        Ok::<_, Failure<TestFault>>(Outcome::Idle)
     });
     runner.stop().request();
     assert!(job.unwrap().wait_ended(None));

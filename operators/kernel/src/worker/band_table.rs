@@ -10,7 +10,7 @@ use crate::measure::MeasureId;
 use crate::registry::{PredicateId, PredicateKind, Registry};
 
 use super::leaf::{MISSING, NumberInterval, band, position, position_of_units};
-use super::plan::{UserView, bounds};
+use super::plan::{RowView, bounds};
 
 /// The bands of the user at hand in a measure, where the stamp is the latest.
 #[derive(Clone, Copy, Default)]
@@ -96,7 +96,7 @@ impl BandTable {
     }
 
     /// Begins with a user.
-    pub(super) fn begin(&mut self, view: UserView<'_>) {
+    pub(super) fn begin(&mut self, view: RowView<'_>) {
         self.stamp += 1;
         for (at, cell) in view.user.cells.iter().enumerate() {
             if let Some(place) = self.places.get_mut(cell.measure() as usize) {
@@ -113,7 +113,7 @@ impl BandTable {
 
     /// The user's bands in a measure, or of a fact.
     #[inline]
-    pub(super) fn of_measure(&mut self, measure: u16, view: UserView<'_>) -> Bands {
+    pub(super) fn of_measure(&mut self, measure: u16, view: RowView<'_>) -> Bands {
         let known = self.bands[usize::from(measure)];
         if known.stamp == self.stamp {
             return known;
@@ -131,8 +131,8 @@ impl BandTable {
     }
 
     /// Returns whether a fact held before, and whether it holds now.
-    fn find_fact(&self, index: usize, fact: &Fact, view: UserView<'_>) -> (u16, u16) {
-        let UserView { registry, user, touched, now } = view;
+    fn find_fact(&self, index: usize, fact: &Fact, view: RowView<'_>) -> (u16, u16) {
+        let RowView { registry, user, touched, now } = view;
         let place = self.places[fact.measure as usize];
         let after = if place.stamp == self.stamp {
             let cell = &user.cells[place.cell as usize];
@@ -149,8 +149,8 @@ impl BandTable {
         (u16::from(before), u16::from(after))
     }
 
-    fn find(&self, measure: usize, view: UserView<'_>) -> u16 {
-        let UserView { registry, user, now, .. } = view;
+    fn find(&self, measure: usize, view: RowView<'_>) -> u16 {
+        let RowView { registry, user, now, .. } = view;
         let place = self.places[measure];
         if place.stamp != self.stamp {
             return self.defaults[measure];

@@ -18,7 +18,7 @@ use crate::registry::{PredicateKind, Registry, Rule};
 
 use super::column::BY_ROW;
 use super::leaf::{MISSING, NumberInterval, position, position_of_units};
-use super::plan::{UserView, needs};
+use super::plan::{RowView, needs};
 use super::{UserRow, WorkerState};
 
 /// Users that are fetched together.
@@ -55,7 +55,7 @@ struct NumberLeaf {
 }
 
 impl NumberLeaf {
-    fn holds(&self, UserView { registry, user, now, .. }: UserView<'_>) -> bool {
+    fn holds(&self, RowView { registry, user, now, .. }: RowView<'_>) -> bool {
         let cell = user.cell(self.interval.measure).map(|at| &user.cells[at]);
         if let Some(units) = cell.and_then(Cell::number_units) {
             return self.interval.holds(position_of_units(units));
@@ -97,7 +97,7 @@ impl NumberRule {
     }
 
     /// Puts the needed leaves first that bar most of these.
-    fn order_by<'a>(&mut self, sample: impl Iterator<Item = UserView<'a>> + Clone) {
+    fn order_by<'a>(&mut self, sample: impl Iterator<Item = RowView<'a>> + Clone) {
         let passed = |leaf: &NumberLeaf| sample.clone().filter(|view| leaf.holds(*view)).count();
         self.leaves.sort_by_cached_key(|leaf| if leaf.is_needed { passed(leaf) } else { usize::MAX });
     }
@@ -139,7 +139,7 @@ impl NumberRule {
         found.extend(bits(members).map(|lane| slots.start + lane));
     }
 
-    pub(super) fn holds(&self, view: UserView<'_>) -> bool {
+    pub(super) fn holds(&self, view: RowView<'_>) -> bool {
         let mut bits = 0u64;
         for leaf in &self.leaves {
             let holds = leaf.holds(view);

@@ -90,7 +90,7 @@ pub(super) struct RulePlans {
 
 /// One user at the current instant, as rules read it.
 #[derive(Clone, Copy)]
-pub(super) struct UserView<'a> {
+pub(super) struct RowView<'a> {
     pub(super) registry: &'a Registry,
     pub(super) user: &'a UserRow,
     /// The readings of touched measures from before.
@@ -112,7 +112,7 @@ impl RulePlans {
         }
         plans.lay_out_uses(registry);
         let nobody = UserRow::default();
-        let view = UserView { registry, user: &nobody, touched: &[], now: 0 };
+        let view = RowView { registry, user: &nobody, touched: &[], now: 0 };
         plans.table.begin_with_nothing();
         for rule in default_rules {
             match plans.of_rule(rule).map(|plan| plan.table) {
@@ -205,7 +205,7 @@ impl RulePlans {
     }
 
     /// Queues the rules that a flipped predicate may change.
-    fn mark(&mut self, predicate: PredicateId, view: UserView<'_>, marks: &mut Vec<u8>, marked: &mut Vec<RuleId>) {
+    fn mark(&mut self, predicate: PredicateId, view: RowView<'_>, marks: &mut Vec<u8>, marked: &mut Vec<RuleId>) {
         let Some((start, end)) = self.spans.get(predicate as usize).copied() else { return };
         let RulePlans { uses, table, .. } = self;
         let mut index = start;
@@ -227,7 +227,7 @@ impl RulePlans {
     }
 
     /// Returns the leaves of a rule that hold now, a bit each.
-    fn bits(&mut self, id: RuleId, view: UserView<'_>) -> u64 {
+    fn bits(&mut self, id: RuleId, view: RowView<'_>) -> u64 {
         let RulePlans { rules, table, .. } = self;
         let RulePlan { leaves, count, .. } = &rules[id as usize];
         leaves[..usize::from(*count)].iter().enumerate().fold(0, |bits, (index, leaf)| {
@@ -253,8 +253,8 @@ pub(super) fn bounds(registry: &Registry) -> Vec<Vec<i64>> {
 
 impl WorkerState {
     /// A user, now.
-    pub(super) fn view(&self, slot: u32, now: Millis) -> UserView<'_> {
-        UserView { registry: &self.registry, user: &self.users[slot as usize], touched: &[], now }
+    pub(super) fn view(&self, slot: u32, now: Millis) -> RowView<'_> {
+        RowView { registry: &self.registry, user: &self.users[slot as usize], touched: &[], now }
     }
 
     /// Queues the rules that these predicates, flipped by the touched measures, may change.
@@ -265,7 +265,7 @@ impl WorkerState {
             return plans.table.begin_with_nothing();
         }
         let ReusedBuffers { touched, marks, queue, .. } = buffers;
-        let view = UserView { registry, user: &users[slot as usize], touched, now };
+        let view = RowView { registry, user: &users[slot as usize], touched, now };
         plans.table.begin(view);
         for predicate in flips {
             plans.mark(*predicate, view, marks, queue);
@@ -301,7 +301,7 @@ impl WorkerState {
         }
         let plans = plans.get_or_insert_with(|| RulePlans::of(registry, published));
         let ReusedBuffers { touched, marks, queue, .. } = buffers;
-        let view = UserView { registry, user: &users[slot as usize], touched, now };
+        let view = RowView { registry, user: &users[slot as usize], touched, now };
         queue.retain(|id| {
             let Some((table, is_default)) = plans.of_rule(*id).map(|plan| (plan.table, plan.is_default)) else {
                 return true;
