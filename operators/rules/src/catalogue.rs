@@ -223,22 +223,26 @@ impl Catalogue {
 
     /// Refused while any segment's rules refer to the segment.
     pub fn check_delete_segment(&self, id: &str) -> Result<(), Fault> {
-        self.unless_used("segment", id, |segment| segment.references().iter().any(|reference| &***reference == id))
+        unless_used("segment", id, &self.users_of_segment(id))
     }
 
     /// Refused while any segment's rules refer to the computed trait.
     pub fn check_delete_trait(&self, name: &str) -> Result<(), Fault> {
-        self.unless_used("computed trait", name, |segment| segment.uses(name))
+        unless_used("computed trait", name, &self.users_of_trait(name))
     }
 
-    fn unless_used(&self, what: &str, name: &str, uses: impl Fn(&Segment) -> bool) -> Result<(), Fault> {
-        let users: Vec<&str> =
-            self.segments.values().filter(|segment| uses(segment)).map(|segment| &*segment.id).collect();
-        if users.is_empty() {
-            return Ok(());
-        }
-        let message = format!("the rules of these segments refer to the {what} `{name}`: {}", users.join(", "));
-        Err(Fault::whole(code::REFERENCED, message))
+    /// The segments whose rules refer to a segment, by id.
+    pub fn users_of_segment(&self, id: &str) -> Vec<&SegmentId> {
+        self.users(|segment| segment.references().iter().any(|reference| &***reference == id))
+    }
+
+    /// The segments whose rules refer to a computed trait, by id.
+    pub fn users_of_trait(&self, name: &str) -> Vec<&SegmentId> {
+        self.users(|segment| segment.uses(name))
+    }
+
+    fn users(&self, uses: impl Fn(&Segment) -> bool) -> Vec<&SegmentId> {
+        self.segments.values().filter(|segment| uses(segment)).map(|segment| &segment.id).collect()
     }
 
     /// Deletes a segment, already checked; gives it, where it was there.
@@ -284,6 +288,15 @@ impl Catalogue {
         order.extend(waiting.into_keys().cloned());
         order
     }
+}
+
+fn unless_used(what: &str, name: &str, users: &[&SegmentId]) -> Result<(), Fault> {
+    if users.is_empty() {
+        return Ok(());
+    }
+    let users: Vec<&str> = users.iter().map(|id| &***id).collect();
+    let message = format!("the rules of these segments refer to the {what} `{name}`: {}", users.join(", "));
+    Err(Fault::whole(code::REFERENCED, message))
 }
 
 /// Returns the faults that a rule read with the computed traits `old` has with `new`, with pointers into its canonical

@@ -66,6 +66,10 @@ pub mod code {
     pub const BAD_NAME: &str = "bad_name";
     /// A computed trait that would make a rule invalid.
     pub const BREAKS_RULE: &str = "breaks_rule";
+    /// A warning: a name or a value that the data never had so far.
+    pub const NOT_SEEN: &str = "not_seen";
+    /// A warning: a value of another type than the data had so far.
+    pub const UNLIKELY_TYPE: &str = "unlikely_type";
     /// A rule still refers to what is to be deleted.
     pub const REFERENCED: &str = "referenced";
 }

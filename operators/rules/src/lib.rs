@@ -7,6 +7,7 @@
 //! - [`three_valued`]: truth where a value is missing.
 //! - [`oracle`]: the law, evaluated naively from the whole history. It is the truth that everything faster is held to.
 //! - [`explain`]: why the oracle says of a user what it says, node by node.
+//! - [`seen`]: warnings of names and values in a rule that the data never had.
 //! - [`timeline`]: events, edits and clock steps in an order, and the members expected in between.
 #![forbid(unsafe_code)]
 #![warn(missing_docs, unreachable_pub)]
@@ -22,12 +23,17 @@ pub mod json;
 pub mod oracle;
 pub mod parse;
 pub mod record;
+pub mod seen;
 pub mod test;
 pub mod three_valued;
 pub mod time;
 pub mod timeline;
 pub mod unparse;
 pub mod value;
+
+/// The JSON Schema (2020-12) of rules, for editors. A test holds it to the parser: it takes what the parser takes, and
+/// refuses what the parser refuses, as far as a schema can say it.
+pub const RULES_SCHEMA: &str = include_str!("rules.schema.json");
 
 #[cfg(test)]
 mod testing;

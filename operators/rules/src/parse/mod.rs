@@ -18,6 +18,7 @@ use crate::fault::{Fault, code, in_document_order, push_index, push_key};
 use crate::value::Value;
 
 pub use computed::parse_behaviour;
+pub(crate) use operator::operator_name;
 
 /// The most nodes that a rule may have; filters and steps count.
 pub const MOST_NODES: usize = 256;
@@ -130,7 +131,8 @@ impl<'t> Parser<'t> {
 
     /// Notes a fault where the parser stands.
     fn fault<T>(&mut self, code: &'static str, message: impl Into<String>) -> Option<T> {
-        self.faults.push(Fault { pointer: self.pointer.clone(), code, message: message.into() });
+        let message = with_subject(&self.pointer, message.into());
+        self.faults.push(Fault { pointer: self.pointer.clone(), code, message });
         None
     }
 
@@ -167,6 +169,20 @@ impl<'t> Parser<'t> {
             Value::Text(text) => Some(text.clone()),
             _ => self.fault(code::WRONG_TYPE, format!("{what} must be a string, not {}", kind_of(json))),
         }
+    }
+}
+
+/// A message as a sentence: one that begins with "must" gets the member at the pointer as its subject.
+fn with_subject(pointer: &str, message: String) -> String {
+    if !message.starts_with("must ") {
+        return message;
+    }
+    match pointer.rsplit_once('/') {
+        None => format!("the rule {message}"),
+        Some((before, last)) => match (last.parse::<usize>(), before.rsplit_once('/')) {
+            (Ok(index), Some((_, list))) => format!("item {} of `{list}` {message}", index + 1),
+            _ => format!("`{last}` {message}"),
+        },
     }
 }
 

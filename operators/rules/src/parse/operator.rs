@@ -36,7 +36,7 @@ enum Verb {
 }
 
 /// Every operator: its name, what it does, and whether negated.
-const OPERATORS: [(&str, Verb, bool); 19] = [
+static OPERATORS: [(&str, Verb, bool); 19] = [
     ("eq", Verb::Equals, false),
     ("ne", Verb::Equals, true),
     ("gt", Verb::Compare(Comparison::Greater), false),
@@ -76,6 +76,16 @@ const ALIASES: [(&str, &str); 15] = [
     ("regex", "matches"),
 ];
 
+/// The canonical name of an operator.
+pub(crate) fn operator_name(text: &str) -> Option<&'static str> {
+    known_operator(text).map(|(name, ..)| *name)
+}
+
+fn known_operator(text: &str) -> Option<&'static (&'static str, Verb, bool)> {
+    let name = ALIASES.iter().find(|(alias, _)| alias.eq_ignore_ascii_case(text)).map_or(text, |(_, name)| name);
+    OPERATORS.iter().find(|(known, ..)| known.eq_ignore_ascii_case(name))
+}
+
 impl LiteralKind {
     fn allows(self, verb: Verb) -> bool {
         match verb {
@@ -112,8 +122,7 @@ impl Parser<'_> {
         let Value::Text(text) = json else {
             return self.fault(code::WRONG_TYPE, format!("an operator is a string, not {}", kind_of(json)));
         };
-        let name = ALIASES.iter().find(|(alias, _)| alias.eq_ignore_ascii_case(text)).map_or(&**text, |(_, name)| name);
-        let Some((name, verb, negated)) = OPERATORS.iter().find(|(known, ..)| known.eq_ignore_ascii_case(name)) else {
+        let Some((name, verb, negated)) = known_operator(text) else {
             return self.fault(code::UNKNOWN_OPERATOR, format!("no such operator; allowed are {}", takes.operators()));
         };
         if !takes.allows(*verb) {

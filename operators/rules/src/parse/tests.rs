@@ -404,3 +404,13 @@ fn parser_refuses_damaged_rules_or_reads_them_back() {
     }
     assert!(refused > 5_000 && accepted > 500, "{refused} refused, {accepted} accepted");
 }
+
+#[test]
+fn parser_gives_every_message_a_subject() {
+    let message = |text: &str| parse_rules(&json(text), &catalogue()).expect_err("refused")[0].message.clone();
+    assert_eq!(message(r#"{"rank": {"by": "a", "order": "up"}, "top": 3}"#), "`order` must be desc or asc");
+    let list = message(r#"{"event": "p", "where": [{"field": "v", "operator": "in", "value": [1, null]}]}"#);
+    assert!(list.starts_with("null, or a number"), "{list}");
+    let item = message(r#"{"field": "a", "operator": "between", "value": [1, true]}"#);
+    assert_eq!(item, "item 2 of `value` must be a string or number, not a boolean");
+}
