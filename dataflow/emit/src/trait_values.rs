@@ -15,23 +15,15 @@ use audience_rules::value::{Value, ValueRef};
 use hashbrown::HashMap;
 use serde_json::value::RawValue;
 
-/// Returns the traits that `identify` events have set at an instant.
+/// Returns the traits that `identify` events have set at an instant, under the names that they were given. A rule reads a
+/// name with a dot as a path, so that it does not see a trait whose own name has one.
 pub fn traits(history: &EventHistory<'_>, now: Millis) -> TraitValues {
     let mut identifies: Vec<&EventRef<'_>> = history.events().iter().filter(|event| sets_traits(event, now)).collect();
     // A stable sort: equal timestamps stay in the order of acceptance.
     identifies.sort_by_key(|event| event.timestamp());
     let latest: HashMap<&str, ValueRef<'_>> = identifies.iter().flat_map(|event| event.traits()).collect();
-    let value = |name: &str| {
-        // A name with a dot is no path to itself.
-        let mut keys = name.split('.');
-        let mut value = *latest.get(keys.next()?)?;
-        for key in keys {
-            let ValueRef::Object(members) = value else { return None };
-            value = members.get(key)?;
-        }
-        if value.is_null() { None } else { raw(value.to_value()) }
-    };
-    latest.keys().filter_map(|name| Some(((*name).to_owned(), value(name)?))).collect()
+    let values = latest.into_iter().filter(|(_, value)| !value.is_null());
+    values.filter_map(|(name, value)| Some((name.to_owned(), raw(value.to_value())?))).collect()
 }
 
 fn sets_traits(event: &EventRef<'_>, now: Millis) -> bool {
@@ -68,7 +60,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn traits_are_those_that_rules_see() {
+    fn traits_are_what_was_set_and_what_rules_see_but_for_names_with_dots() {
         let mut records = Vec::new();
         let mut identify = |user: &str, at: i64, traits: &str| {
             let json = format!(r#"{{"userId":"{user}","eventType":"identify","timestamp":{at},"traits":{traits}}}"#);
@@ -84,8 +76,9 @@ mod tests {
         self::records(&records).filter(is_own).for_each(|record| history.push(record));
         let found = traits(&history, 10);
         let names: Vec<&str> = found.keys().map(String::as_str).collect();
-        assert_eq!(names, ["late", "object", "object.b", "object.b.c", "only", "tie"]);
-        for name in names {
+        assert_eq!(names, ["late", "null.b", "object", "object.b", "object.b.c", "object.x", "only", "tie"]);
+        assert_eq!((found["null.b"].get(), found["object.b"].get()), ("1", "0"));
+        for name in names.into_iter().filter(|name| !name.contains('.')) {
             let value = history.trait_value(name, 10).map(|value| value_to_json(&value.to_value()));
             assert_eq!(value.as_deref(), Some(found[name].get()), "{name}");
         }
