@@ -8,7 +8,7 @@ use audience_contract::{SinkError, StoreError};
 pub enum Error {
     /// The error of the client or a node.
     #[error("Aerospike: {}", in_one_line(.0))]
-    Aerospike(#[from] aerospike::Error),
+    Aerospike(aerospike::Error),
     /// Nodes are overloaded, starting or away, and were for as long as a write may take.
     #[error("Aerospike: {failed} of {all} records could not be written in time, the last because: {reason}")]
     TimedOut {
@@ -22,7 +22,7 @@ pub enum Error {
     /// A later process has taken over.
     #[error("a later writer has taken over")]
     Fenced,
-    /// What says how far it reaches is not what was written: a node that was killed, or all of a namespace, has lost records.
+    /// The recorded progress is not what was written: a node that was killed, or all of a namespace, has lost records.
     #[error("Aerospike: it does not have what was written last; going on from what it has")]
     Lost,
     /// The progress is none.
@@ -40,10 +40,28 @@ pub enum Error {
     },
     /// A value that cannot be written.
     #[error("the progress cannot be written: {0}")]
-    Unwritable(#[from] serde_json::Error),
+    Unwritable(serde_json::Error),
     /// No threads for the client.
     #[error("the client could not be started: {0}")]
-    Start(#[from] std::io::Error),
+    Start(std::io::Error),
+}
+
+impl From<aerospike::Error> for Error {
+    fn from(error: aerospike::Error) -> Self {
+        Error::Aerospike(error)
+    }
+}
+
+impl From<serde_json::Error> for Error {
+    fn from(error: serde_json::Error) -> Self {
+        Error::Unwritable(error)
+    }
+}
+
+impl From<std::io::Error> for Error {
+    fn from(error: std::io::Error) -> Self {
+        Error::Start(error)
+    }
 }
 
 impl Error {

@@ -38,7 +38,7 @@ pub enum PostgresError {
     Certificates(String),
     /// The process could not make the threads or sockets that it needs.
     #[error("the runtime for PostgreSQL could not be started: {0}")]
-    Runtime(#[from] std::io::Error),
+    Runtime(std::io::Error),
     /// The server is there and does not let in who asks, or has no such database.
     #[error("{0}")]
     Rejected(String),
@@ -48,4 +48,10 @@ pub enum PostgresError {
     /// The server did not do what was asked.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+impl From<std::io::Error> for PostgresError {
+    fn from(error: std::io::Error) -> Self {
+        PostgresError::Runtime(error)
+    }
 }

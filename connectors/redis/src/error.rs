@@ -8,7 +8,7 @@ use redis::{ErrorKind, RedisError, ServerErrorKind};
 pub enum Error {
     /// The error of the client or the server.
     #[error("Redis: {0}")]
-    Redis(#[from] RedisError),
+    Redis(RedisError),
     /// A command that Redis did not carry out, while it did others of the same piece.
     #[error("Redis: `{key}`: {fault}")]
     Refused {
@@ -28,7 +28,19 @@ pub enum Error {
     Answer(&'static str),
     /// A value that cannot be written.
     #[error("the progress cannot be written: {0}")]
-    Unwritable(#[from] serde_json::Error),
+    Unwritable(serde_json::Error),
+}
+
+impl From<RedisError> for Error {
+    fn from(error: RedisError) -> Self {
+        Error::Redis(error)
+    }
+}
+
+impl From<serde_json::Error> for Error {
+    fn from(error: serde_json::Error) -> Self {
+        Error::Unwritable(error)
+    }
 }
 
 impl Error {

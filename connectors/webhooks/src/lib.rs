@@ -44,13 +44,25 @@ const NOT_PUBLIC: &str = "its address is not a public one; the setting webhook_p
 pub enum WebhookError {
     /// The threads that post cannot be started.
     #[error("webhooks cannot be posted: {0}")]
-    Start(#[from] std::io::Error),
+    Start(std::io::Error),
     /// The client cannot be made.
     #[error("webhooks cannot be posted: {0}")]
-    Client(#[from] reqwest::Error),
+    Client(reqwest::Error),
     /// The certificates of who vouches for targets cannot be read.
     #[error("webhooks cannot be posted: the certificates in {0}: {1}")]
     Certificates(PathBuf, String),
+}
+
+impl From<std::io::Error> for WebhookError {
+    fn from(error: std::io::Error) -> Self {
+        WebhookError::Start(error)
+    }
+}
+
+impl From<reqwest::Error> for WebhookError {
+    fn from(error: reqwest::Error) -> Self {
+        WebhookError::Client(error)
+    }
 }
 
 /// Posts messages over HTTP.

@@ -59,10 +59,10 @@ impl BulkOptions {
 pub enum BulkError {
     /// The file cannot be read.
     #[error("the events cannot be read: {0}")]
-    Read(#[source] io::Error),
+    Read(io::Error),
     /// The changes cannot be written.
     #[error("the changes cannot be written: {0}")]
-    Write(#[source] io::Error),
+    Write(io::Error),
     /// The engine has stopped.
     #[error(transparent)]
     Engine(#[from] EngineError),
