@@ -66,7 +66,14 @@ pub fn create_rule(service: &Service, id: &str, rules: &Value) {
 
 /// Who is in a segment, in the order of ids.
 pub fn members(service: &Service, id: &str) -> Vec<String> {
-    service.members(id, None, 1_000_000).expect("a segment").items
+    let mut members = Vec::new();
+    let mut take = |piece: Vec<String>| {
+        members.extend(piece);
+        true
+    };
+    service.visit_members(id, &mut take).expect("a segment");
+    members.sort_unstable();
+    members
 }
 
 /// Waits until that comes about.

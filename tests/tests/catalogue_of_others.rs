@@ -9,7 +9,9 @@ use audience_contract::{CatalogueStore, Document, DocumentKind};
 use audience_embedded::{Options, Stores};
 use audience_engine::engine::EngineOptions;
 use audience_engine::service::{PlatformStores, Service, ServiceOptions};
-use audience_protocol::{CatalogueResource, EventResource, OperationsResource, SegmentInput, SegmentResource};
+use audience_protocol::{
+    CatalogueResource, EventResource, OperationsResource, PageLimit, SegmentInput, SegmentResource,
+};
 use audience_rules::event::{EventDecoder, EventDefaults};
 use audience_tests::serve::{pause, wall_clock};
 use serde_json::{Value, json};
@@ -53,7 +55,7 @@ fn send(service: &Service, user: &str, event_type: &str) {
 }
 
 fn members(service: &Service, id: &str) -> Vec<String> {
-    service.members(id, None, 100).map(|page| page.items).unwrap_or_default()
+    service.members(id, None, PageLimit::default()).map(|page| page.items).unwrap_or_default()
 }
 
 /// Waits for something to hold.

@@ -6,8 +6,11 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use audience_engine::service::Service;
-use audience_protocol::{PlatformError, Preview, PreviewInput, SegmentResource, UserResource};
+use audience_protocol::{
+    EventResource, PlatformError, Preview, PreviewInput, SegmentResource, TraitInput, TraitResource, UserResource,
+};
 use audience_tests::platform::{create_rule, members, send, start, stores, wait_until};
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 fn preview(service: &Service, id: &str, rules: &Value) -> Result<Preview, PlatformError> {
@@ -67,6 +70,29 @@ fn faults_are_told_with_their_place() {
     let list = preview(&service, "l", &json!({"event": "a"}));
     let Err(PlatformError::Invalid(faults)) = list else { panic!("{list:?}") };
     assert_eq!(faults[0].pointer, "/id");
+    service.stop();
+}
+
+#[test]
+fn what_was_never_seen_is_warned_of_and_nothing_is_refused() {
+    let data = tempfile::tempdir().unwrap();
+    let service = start(stores(data.path()), 1);
+    let rules = json!({"event": "purchse", "where": {"field": "product", "operator": "eq", "value": 1}});
+    assert_eq!(preview(&service, "s", &rules).unwrap().warnings, [], "an empty platform knows no better");
+    send(&service, purchases(10));
+    wait_until("they are looked at", || !service.schema().unwrap().events.is_empty());
+    let warnings = preview(&service, "s", &rules).unwrap().warnings;
+    let told: Vec<_> = warnings.iter().map(|fault| (fault.pointer.as_str(), fault.message.as_str())).collect();
+    let expected = [("/rules/event", "no event `purchse` has been seen; did you mean `purchase`?")];
+    assert_eq!(told, expected);
+    let input = |rules: &Value| serde_json::from_value(json!({"id": "s", "name": "s", "rules": rules})).unwrap();
+    assert_eq!(service.create_segment(input(&rules), "test").unwrap().warnings, warnings);
+    let edited = service.replace_segment("s", input(&buyers(1, 1)), None, "test").unwrap();
+    assert_eq!((edited.warnings, edited.used_by), (Vec::new(), Some(Vec::new())));
+    let definition = json!({"name": "t", "event": "purchase", "measure": {"fn": "sum", "of": "prodct"}}).to_string();
+    let input = TraitInput { definition: RawValue::from_string(definition).unwrap(), note: None };
+    let warnings = service.put_trait(input, None, "test").unwrap().warnings;
+    assert_eq!(warnings.iter().map(|fault| fault.pointer.as_str()).collect::<Vec<_>>(), ["/measure/of"]);
     service.stop();
 }
 

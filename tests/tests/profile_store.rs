@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use audience_contract::{Profile, ProfileReach, ProfileStore, SinkError, TraitValues};
 use audience_engine::service::Service;
-use audience_protocol::{OperationsResource, TraitResource, UserResource};
+use audience_protocol::{OperationsResource, TraitInput, TraitResource, UserResource};
 use audience_tests::platform::{send, start, stores, wait_until};
 use audience_tests::random::Random;
 use audience_tests::serve::wall_clock;
@@ -116,7 +116,7 @@ fn fault(service: &Service) -> Option<String> {
     service.health().components["sink:memory-profiles"].detail.clone()
 }
 
-/// What the platform says of every user.
+/// The platform's view of every user.
 fn expected(service: &Service) -> BTreeMap<String, Said> {
     let view = |id: String| {
         let view = service.user(&id).ok().filter(|view| view.user_id == id)?;
@@ -148,7 +148,7 @@ fn wait_for_no_lag(service: &Service, of: &str) {
 
 fn put_trait(service: &Service, definition: &Value) {
     let definition = RawValue::from_string(definition.to_string()).unwrap();
-    service.put_trait(&definition, None, "test").unwrap();
+    service.put_trait(TraitInput { definition, note: None }, None, "test").unwrap();
 }
 
 fn event(random: &mut Random) -> Value {

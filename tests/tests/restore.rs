@@ -18,7 +18,7 @@ use audience_engine::service::archive::Offsite;
 use audience_engine::service::{PlatformStores, Service, ServiceOptions};
 use audience_objects::Objects;
 use audience_protocol::{
-    AuditItem, AuditQuery, CatalogueResource, MembersChange, MembersMode, OperationsResource, PlatformError,
+    AuditItem, AuditQuery, CatalogueResource, MembersChange, MembersMode, OperationsResource, PageLimit, PlatformError,
     SegmentResource, UserResource,
 };
 use audience_rules::record::records;
@@ -120,7 +120,14 @@ fn erase(service: &Service, id: &str) {
 }
 
 fn audit(service: &Service) -> Vec<AuditItem> {
-    service.audit(&AuditQuery { limit: 1_000_000, ..AuditQuery::default() }).unwrap().items
+    let limit = PageLimit::new(PageLimit::MOST).unwrap();
+    let (mut rows, mut before) = (Vec::new(), None);
+    loop {
+        let page = service.audit(&AuditQuery { limit, before, ..AuditQuery::default() }).unwrap();
+        rows.extend(page.items);
+        let Some(cursor) = page.next_cursor else { return rows };
+        before = Some(cursor.parse().unwrap());
+    }
 }
 
 #[test]
@@ -223,7 +230,7 @@ impl DeadLetters for NoLetters {
     }
 }
 
-/// What a medium holds that takes all or nothing, of one writer at a time.
+/// The content of a medium that takes all or nothing, from one writer at a time.
 #[derive(Default)]
 struct Held {
     reach: Option<Reach>,

@@ -20,6 +20,7 @@ mod catalogue;
 mod changes;
 mod console;
 mod cursor;
+mod diff;
 mod dispatch;
 mod docs;
 mod door;
@@ -49,6 +50,7 @@ mod subscribers;
 mod templates;
 mod traits;
 mod users;
+mod versions;
 mod webhooks;
 
 pub use audience_protocol::Platform;

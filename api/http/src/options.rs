@@ -38,10 +38,6 @@ pub struct ApiOptions {
     pub max_members_bytes: usize,
     /// Events in one list.
     pub max_events: usize,
-    /// Items of a page where the client says nothing.
-    pub default_page: usize,
-    /// Items of a page at most.
-    pub max_page: usize,
     /// Requests that are worked on at once; more are answered with 429.
     pub max_requests: usize,
     /// Connections at once over all listeners; more wait in the backlog.
@@ -74,8 +70,6 @@ impl Default for ApiOptions {
             max_body_bytes: 8 << 20,
             max_members_bytes: 64 << 20,
             max_events: 10_000,
-            default_page: 50,
-            max_page: 1_000,
             max_requests: 512,
             max_connections: 10_000,
             max_streams: 2_000,

@@ -196,7 +196,7 @@ impl From<PlatformError> for Problem {
                 problem.with_text(ETAG, &etag(current))
             }
             PlatformError::Invalid(faults) => Problem::invalid(faults),
-            PlatformError::Conflict { code, .. } => Problem::new(StatusCode::CONFLICT, code, detail),
+            PlatformError::Conflict { kind, .. } => Problem::new(StatusCode::CONFLICT, kind.code(), detail),
             PlatformError::Busy { retry_after_seconds } => Problem::busy(retry_after_seconds.max(1)),
             PlatformError::Unavailable(_) => Problem::unavailable("unavailable", detail),
             PlatformError::NeedsEngine(_) => Problem::new(StatusCode::NOT_IMPLEMENTED, NEEDS_ENGINE, detail),

@@ -1,6 +1,7 @@
 //! Query parameters.
 
-use crate::options::ApiOptions;
+use audience_protocol::PageLimit;
+
 use crate::problem::Problem;
 
 /// Parameters by name; an empty one counts as absent.
@@ -39,12 +40,9 @@ impl Query {
     }
 
     /// `limit`.
-    pub(crate) fn limit(&self, options: &ApiOptions) -> Result<usize, Problem> {
-        let Some(text) = self.one("limit")? else { return Ok(options.default_page) };
-        match text.parse() {
-            Ok(limit) if (1..=options.max_page).contains(&limit) => Ok(limit),
-            _ => Err(faulty(format!("limit is a whole number from 1 to {}", options.max_page))),
-        }
+    pub(crate) fn limit(&self) -> Result<PageLimit, Problem> {
+        let Some(text) = self.one("limit")? else { return Ok(PageLimit::default()) };
+        PageLimit::parse(text).ok_or_else(|| faulty(format!("limit is a whole number from 1 to {}", PageLimit::MOST)))
     }
 }
 

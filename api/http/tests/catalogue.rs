@@ -2,7 +2,7 @@
 
 mod common;
 
-use audience_protocol::AuditQuery;
+use audience_protocol::{AuditQuery, PageLimit};
 use common::start;
 use serde_json::{Value, json};
 
@@ -36,6 +36,37 @@ async fn notes_and_their_authors() {
     let versions = server.get("/api/segments/a/versions").await.value();
     let notes: Vec<_> = versions["items"].as_array().unwrap().iter().map(|one| one["note"].as_str()).collect();
     assert_eq!(notes, [Some("first"), Some("first"), Some("n"), Some("paused"), None, None]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn versions_of_a_trait_held_against_each_other_and_gone_back_to() {
+    let server = start().await;
+    let made = server.json("POST /api/traits", r#"{"name":"spent","event":"buy","note":"first"}"#).await;
+    assert_eq!((made.status, &made.value()["note"]), (201, &json!("first")));
+    server.json("PUT /api/traits/spent", r#"{"event":"buy","within":"30d"}"#).await;
+    let versions = server.get("/api/traits/spent/versions").await.value();
+    let notes: Vec<_> = versions["items"].as_array().unwrap().iter().map(|one| one.get("note").cloned()).collect();
+    assert_eq!(notes, [Some(json!("first")), None], "a note is of one version");
+    let value = server.get("/api/traits/spent/versions/1/diff/2").await.value();
+    assert_eq!((&value["name"], &value["from"], &value["to"]), (&json!("spent"), &json!(1), &json!(2)));
+    let expected = json!([{"pointer": "/definition/within", "change": "added", "after": "30d"}]);
+    assert_eq!(value["changes"], expected);
+    for path in ["spent/versions/1/diff/3", "spent/versions/x/diff/1", "none/versions", "none/versions/1/diff/1"] {
+        server.get(&format!("/api/traits/{path}")).await.is_problem(404, "not_found");
+    }
+    let stale = server.ask("POST /api/traits/spent/rollback", &[("if-match", "\"1\"")], r#"{"version":1}"#).await;
+    stale.is_problem(412, "version_mismatch");
+    let back =
+        server.ask("POST /api/traits/spent/rollback", &[("if-match", "\"2\"")], r#"{"version":1,"note":"n"}"#).await;
+    assert_eq!((back.status, back.header("etag")), (200, "\"3\""), "{}", back.text());
+    let value = back.value();
+    assert_eq!(
+        (&value["note"], &value["definition"]["within"], &value["usedBy"]),
+        (&json!("n"), &Value::Null, &json!([]))
+    );
+    for (body, pointer) in [("{}", ""), (r#"{"version":1,"x":2}"#, "/x"), (r#"{"version":1,"note":7}"#, "/note")] {
+        assert_eq!(server.json("POST /api/traits/spent/rollback", body).await.pointers(400), [pointer], "{body}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -147,7 +178,7 @@ async fn the_audit_log() {
         from: Some(1_704_067_200_000),
         to: Some(1_704_070_800_500),
         before: Some(7),
-        limit: 3,
+        limit: PageLimit::new(3).unwrap(),
     };
     assert_eq!(server.platform.asked.lock().unwrap().last(), Some(&asked));
     for bad in ["kind=x", "action=x", "from=yesterday", "to=7", "cursor=7", "limit=0", "id=a&id=b"] {

@@ -53,7 +53,7 @@ async fn a_segment_from_birth_to_end() {
         let done = server.ask(&format!("POST /api/segments/vip/{step}"), &[], "").await;
         assert_eq!((done.status, done.value()["status"].as_str()), (200, Some(status)));
     }
-    server.ask("POST /api/segments/vip/activate", &[], "").await.is_problem(409, "wrong_state");
+    server.ask("POST /api/segments/vip/activate", &[], "").await.is_problem(409, "wrong_status");
     let versions = server.get("/api/segments/vip/versions").await.value();
     assert_eq!(versions["items"].as_array().unwrap().len(), 6);
 

@@ -34,7 +34,16 @@ async fn unknown_paths_and_methods() {
 async fn every_listener_has_its_paths() {
     let server = start().await;
     let [all, ingestion, segments] = server.addresses[..] else { panic!("three listeners") };
-    for path in ["/health/live", "/health/ready", "/actuator/health", "/metrics", "/openapi.json", "/docs", "/"] {
+    for path in [
+        "/health/live",
+        "/health/ready",
+        "/actuator/health",
+        "/metrics",
+        "/openapi.json",
+        "/schemas/rules.json",
+        "/docs",
+        "/",
+    ] {
         for address in [all, ingestion, segments] {
             assert_eq!(ask(address, &format!("GET {path}"), &[], b"").await.status, 200, "{path}");
         }

@@ -3,8 +3,8 @@
 use audience_rules::fault::Fault;
 use serde::Serialize;
 
-use crate::Page;
 use crate::error::{Result, needs_engine};
+use crate::{Page, PageLimit};
 
 /// The catalogue as a whole. A platform implements what it can answer; the rest is refused with
 /// [`PlatformError::NeedsEngine`](crate::PlatformError::NeedsEngine).
@@ -137,7 +137,7 @@ pub struct AuditQuery {
     /// Only rows with a sequence below this one.
     pub before: Option<u64>,
     /// The largest number of rows.
-    pub limit: usize,
+    pub limit: PageLimit,
 }
 
 /// A document that was stored by other ways than the API and does not run. The version before it runs, if there is one.

@@ -1,5 +1,7 @@
 //! Errors of a platform.
 
+use std::fmt;
+
 use audience_rules::fault::Fault;
 
 /// A reason why the platform did not do what was asked.
@@ -8,16 +10,16 @@ pub enum PlatformError {
     /// The named thing does not exist.
     #[error("there is no {kind} {id:?}")]
     NotFound {
-        /// segment, trait, user
-        kind: &'static str,
+        /// The kind of thing.
+        kind: ResourceKind,
         /// Its id.
         id: String,
     },
     /// A thing of that id exists already.
-    #[error("a {kind} {id:?} exists already; use PUT to replace it")]
+    #[error("a {kind} {id:?} exists already; replace it, or choose another id")]
     Exists {
-        /// segment, trait
-        kind: &'static str,
+        /// The kind of thing.
+        kind: ResourceKind,
         /// Its id.
         id: String,
     },
@@ -35,8 +37,8 @@ pub enum PlatformError {
     /// The change would break what refers to the thing, or is not possible in this state.
     #[error("{message}")]
     Conflict {
-        /// A stable word.
-        code: &'static str,
+        /// The kind of obstacle.
+        kind: ConflictKind,
         /// The obstacle, and the way round it.
         message: String,
     },
@@ -50,8 +52,72 @@ pub enum PlatformError {
     #[error("{0}")]
     Unavailable(String),
     /// Only a process with an engine can answer, which this one is not.
-    #[error("{0} is known where the engine runs: ask there, or start this process with --engine URL")]
+    #[error("only a server with an engine knows {0}, and this one has none; ask one that has, or let this one ask it")]
     NeedsEngine(&'static str),
+}
+
+/// A kind of thing that has an id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ResourceKind {
+    /// A segment.
+    Segment,
+    /// A computed trait.
+    Trait,
+    /// A user.
+    User,
+    /// A webhook.
+    Webhook,
+    /// An earlier version of a segment or a trait.
+    Version,
+}
+
+impl fmt::Display for ResourceKind {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            ResourceKind::Segment => "segment",
+            ResourceKind::Trait => "trait",
+            ResourceKind::User => "user",
+            ResourceKind::Webhook => "webhook",
+            ResourceKind::Version => "version",
+        })
+    }
+}
+
+/// A kind of obstacle to a change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConflictKind {
+    /// The segment is archived.
+    Archived,
+    /// The segment's lifecycle has no such step.
+    WrongStatus,
+    /// The earlier version is of another type.
+    OtherType,
+    /// The earlier version's list is forgotten.
+    ListForgotten,
+    /// The segment has rules, not a list.
+    NotStatic,
+    /// Segments or rules refer to it.
+    Referenced,
+    /// There are as many of them as there may be.
+    TooMany,
+    /// More references in a row than are followed.
+    TooDeep,
+}
+
+impl ConflictKind {
+    /// The stable word for programs.
+    pub fn code(self) -> &'static str {
+        match self {
+            ConflictKind::Archived => "archived",
+            ConflictKind::WrongStatus => "wrong_status",
+            ConflictKind::OtherType => "other_type",
+            ConflictKind::ListForgotten => "list_forgotten",
+            ConflictKind::NotStatic => "not_static",
+            ConflictKind::Referenced => audience_rules::fault::code::REFERENCED,
+            ConflictKind::TooMany => "too_many",
+            ConflictKind::TooDeep => audience_rules::fault::code::TOO_DEEP,
+        }
+    }
 }
 
 /// The platform's answer.

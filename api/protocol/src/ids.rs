@@ -19,11 +19,11 @@ pub struct IdFault {
 
 /// The id of a user: 1 to 256 bytes without NUL, which not every store can keep.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct UserId<'a>(&'a str);
+pub struct CheckedUserId<'a>(&'a str);
 
-impl<'a> UserId<'a> {
+impl<'a> CheckedUserId<'a> {
     /// Reads a text.
-    pub fn parse(text: &'a str) -> Result<UserId<'a>, IdFault> {
+    pub fn parse(text: &'a str) -> Result<CheckedUserId<'a>, IdFault> {
         let fault = |code, message: String| Err(IdFault { code, message });
         if text.is_empty() {
             return fault(code::EMPTY, "a user id is not empty".to_owned());
@@ -34,7 +34,7 @@ impl<'a> UserId<'a> {
         if text.contains('\0') {
             return fault(code::OUT_OF_RANGE, "a user id has no NUL (U+0000)".to_owned());
         }
-        Ok(UserId(text))
+        Ok(CheckedUserId(text))
     }
 
     /// The text.
@@ -45,16 +45,19 @@ impl<'a> UserId<'a> {
 
 /// The id of a segment: 1 to 256 bytes, and none of the words that paths of the API have in its place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SegmentId<'a>(&'a str);
+pub struct CheckedSegmentId<'a>(&'a str);
 
-impl<'a> SegmentId<'a> {
+impl<'a> CheckedSegmentId<'a> {
     /// Reads a text.
-    pub fn parse(text: &'a str) -> Result<SegmentId<'a>, IdFault> {
-        if text.is_empty() || text.len() > MAX_ID_BYTES || RESERVED.contains(&text) {
+    pub fn parse(text: &'a str) -> Result<CheckedSegmentId<'a>, IdFault> {
+        if text.is_empty() {
+            return Err(IdFault { code: code::EMPTY, message: "an id is not empty; give one in `id`".to_owned() });
+        }
+        if text.len() > MAX_ID_BYTES || RESERVED.contains(&text) {
             let message = format!("an id has 1 to {MAX_ID_BYTES} bytes and is none of {RESERVED:?}; give one in `id`");
             return Err(IdFault { code: code::OUT_OF_RANGE, message });
         }
-        Ok(SegmentId(text))
+        Ok(CheckedSegmentId(text))
     }
 
     /// The text.
@@ -71,9 +74,9 @@ mod tests {
     fn ids_of_users_are_bounded_and_without_nul() {
         let long = "x".repeat(MAX_ID_BYTES);
         for good in ["u", " ", "preview", long.as_str()] {
-            assert_eq!(UserId::parse(good).map(UserId::text), Ok(good));
+            assert_eq!(CheckedUserId::parse(good).map(CheckedUserId::text), Ok(good));
         }
-        let code = |text: &str| UserId::parse(text).map(UserId::text).map_err(|fault| fault.code).err();
+        let code = |text: &str| CheckedUserId::parse(text).map(CheckedUserId::text).map_err(|fault| fault.code).err();
         let out_of_range = Some(code::OUT_OF_RANGE);
         assert_eq!([code(""), code(&format!("{long}x")), code("a\0")], [Some(code::EMPTY), out_of_range, out_of_range]);
     }
@@ -81,9 +84,10 @@ mod tests {
     #[test]
     fn ids_of_segments_are_bounded_and_no_word_of_a_path() {
         let long = "x".repeat(MAX_ID_BYTES);
-        assert_eq!(SegmentId::parse(&long).map(SegmentId::text), Ok(long.as_str()));
-        for bad in ["", "preview", &format!("{long}x")] {
-            assert_eq!(SegmentId::parse(bad).unwrap_err().code, code::OUT_OF_RANGE, "{bad}");
+        assert_eq!(CheckedSegmentId::parse(&long).map(CheckedSegmentId::text), Ok(long.as_str()));
+        assert_eq!(CheckedSegmentId::parse("").unwrap_err().code, code::EMPTY);
+        for bad in ["preview", &format!("{long}x")] {
+            assert_eq!(CheckedSegmentId::parse(bad).unwrap_err().code, code::OUT_OF_RANGE, "{bad}");
         }
     }
 }

@@ -31,16 +31,16 @@ mod words;
 pub use caller::{Caller, Tenant};
 pub use catalogue::{AUDIT_ACTIONS, AUDIT_KINDS, AuditItem, AuditNote, AuditQuery, CatalogueResource, FaultyDocument};
 pub use changes::{ChangeFilter, ChangePlace, ChangeResource, ChangesRead, GivenChange, VisitChange};
-pub use error::{PlatformError, Result};
+pub use error::{ConflictKind, PlatformError, ResourceKind, Result};
 pub use events::EventResource;
 pub use explanation::{CountedEvents, ExplainedNode, Explanation};
-pub use ids::{IdFault, MAX_ID_BYTES, SegmentId, UserId};
-pub use members::{MembersChange, MembersMode, MembersOutcome};
+pub use ids::{CheckedSegmentId, CheckedUserId, IdFault, MAX_ID_BYTES};
+pub use members::{MembersChange, MembersEffect, MembersMode, MembersOutcome};
 pub use operations::{
     ChangeFigures, CheckpointFigures, ComponentHealth, ComponentStatus, EventFigures, Health, OperationsResource,
     SystemHealth, SystemView,
 };
-pub use page::Page;
+pub use page::{Page, PageLimit};
 pub use platform::Platform;
 pub use preview::{MissingOnly, Preview, PreviewInput, PreviewPhase, PreviewProgress};
 pub use schema::{EventShape, FieldShape, NamedSegment, Schema};
@@ -48,7 +48,7 @@ pub use segments::{
     SegmentDocument, SegmentInput, SegmentKind, SegmentQuery, SegmentResource, SegmentView, Transition,
 };
 pub use sizes::{Growth, GrowthSince, Overlap, Overlaps, SizeHistory, SizePoint, SizeQuery, SizeResource, SizesNow};
-pub use traits::{TraitDocument, TraitResource};
+pub use traits::{TraitDocument, TraitInput, TraitResource, TraitView};
 pub use users::{ListedUser, UserEventQuery, UserQuery, UserResource, UserSegment, UserView};
 pub use webhooks::{
     Webhook, WebhookAction, WebhookChange, WebhookDelivery, WebhookFigures, WebhookInput, WebhookResource,

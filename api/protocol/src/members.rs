@@ -1,5 +1,7 @@
 //! Changes of the members of static segments.
 
+use serde::Serialize;
+
 use crate::SegmentView;
 
 /// The ways to change a list by the ids that come with the change.
@@ -37,4 +39,22 @@ pub struct MembersOutcome {
     pub removed: u64,
     /// Ids that made no difference.
     pub unchanged: u64,
+    /// The effect of a change that was only tried; absent if no engine runs in this process.
+    pub effect: Option<MembersEffect>,
+}
+
+/// The effect that a change of a list would have.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MembersEffect {
+    /// Ids of known users among those that came with the change.
+    pub known: u64,
+    /// Ids of nobody who is known yet.
+    pub unknown: u64,
+    /// The first of the unknown ids.
+    pub sample_unknown: Vec<String>,
+    /// Users who would enter the segment; several ids of one user count once.
+    pub entered: u64,
+    /// Users who would leave the segment.
+    pub left: u64,
 }

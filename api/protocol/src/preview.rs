@@ -1,6 +1,7 @@
 //! Previews: the effect of a rule before it is saved.
 
 use audience_rules::catalogue::SegmentStatus;
+use audience_rules::fault::Fault;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -46,6 +47,9 @@ pub struct Preview {
     pub took_milliseconds: u64,
     /// True if history was scanned for a measure that no rule needed before.
     pub history_scanned: bool,
+    /// Names and values that were never seen: most often mistakes.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<Fault>,
 }
 
 /// Users who would be members only because a value is missing.

@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 
 use crate::error::{Result, needs_engine};
 use crate::words::optional_word;
-use crate::{MembersChange, MembersOutcome, Page, Preview, PreviewInput, PreviewProgress};
+use crate::{MembersChange, MembersOutcome, NamedSegment, Page, PageLimit, Preview, PreviewInput, PreviewProgress};
 
 /// Segments. A platform implements what it can answer; the rest is refused with
 /// [`PlatformError::NeedsEngine`](crate::PlatformError::NeedsEngine).
@@ -83,7 +83,7 @@ pub trait SegmentResource: Send + Sync + 'static {
     }
 
     /// Returns at most `limit` members whose ids come after `after`, in order of their ids by bytes.
-    fn members(&self, id: &str, after: Option<&str>, limit: usize) -> Result<Page<String>> {
+    fn members(&self, id: &str, after: Option<&str>, limit: PageLimit) -> Result<Page<String>> {
         needs_engine("who the members of a segment are", (id, after, limit))
     }
 
@@ -170,6 +170,12 @@ pub struct SegmentView {
     /// Faults of a newer version that was stored by other ways than this API and does not run.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub faults: Vec<Fault>,
+    /// The segments whose rules use it, in order of their ids; absent in a list of segments.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub used_by: Option<Vec<NamedSegment>>,
+    /// Names and values of rules just sent that were never seen: most often mistakes.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<Fault>,
 }
 
 /// A client's request to create or replace a segment.
@@ -236,5 +242,5 @@ pub struct SegmentQuery {
     /// Only ids after this one.
     pub after: Option<String>,
     /// The largest number of segments.
-    pub limit: usize,
+    pub limit: PageLimit,
 }

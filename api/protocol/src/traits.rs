@@ -1,8 +1,10 @@
 //! Computed traits.
 
+use audience_rules::fault::Fault;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use crate::NamedSegment;
 use crate::error::{Result, needs_engine};
 
 /// Computed traits. A platform implements what it can answer; the rest is refused with
@@ -10,9 +12,21 @@ use crate::error::{Result, needs_engine};
 ///
 /// `expected` is the version that the caller read; `None` replaces whatever is there.
 pub trait TraitResource: Send + Sync + 'static {
-    /// Creates (`expected` is `Some(0)`) or replaces a computed trait from its definition.
-    fn put_trait(&self, definition: &RawValue, expected: Option<u64>, author: &str) -> Result<TraitDocument> {
-        needs_engine("computed traits", (definition, expected, author))
+    /// Creates (`expected` is `Some(0)`) or replaces a computed trait.
+    fn put_trait(&self, input: TraitInput, expected: Option<u64>, author: &str) -> Result<TraitView> {
+        needs_engine("computed traits", (input, expected, author))
+    }
+
+    /// Makes a new version with the definition of an earlier one; a deleted trait comes back by it.
+    fn rollback_trait(
+        &self,
+        name: &str,
+        version: u64,
+        note: Option<String>,
+        expected: Option<u64>,
+        author: &str,
+    ) -> Result<TraitView> {
+        needs_engine("computed traits", (name, version, note, expected, author))
     }
 
     /// Deletes a computed trait.
@@ -21,7 +35,12 @@ pub trait TraitResource: Send + Sync + 'static {
     }
 
     /// Returns a computed trait.
-    fn computed_trait(&self, name: &str) -> Result<TraitDocument> {
+    fn computed_trait(&self, name: &str) -> Result<TraitView> {
+        needs_engine("computed traits", name)
+    }
+
+    /// Returns every version of a trait since it was last created, oldest first, also of a trait that is deleted.
+    fn trait_versions(&self, name: &str) -> Result<Vec<TraitDocument>> {
         needs_engine("computed traits", name)
     }
 
@@ -41,6 +60,37 @@ pub struct TraitDocument {
     pub definition: Box<RawValue>,
     /// 1 at creation, one more with every change.
     pub version: u64,
-    /// RFC 3339.
+    /// RFC 3339: the instant of this version.
     pub updated_at: String,
+    /// The author of this version.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub updated_by: String,
+    /// The author's note.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+}
+
+/// A computed trait with its uses.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TraitView {
+    /// The document.
+    #[serde(flatten)]
+    pub document: TraitDocument,
+    /// The segments whose rules use it, in order of their ids.
+    pub used_by: Vec<NamedSegment>,
+    /// Names and values of a definition just sent that were never seen: most often mistakes.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<Fault>,
+}
+
+/// A client's request to create or replace a computed trait.
+///
+/// `definition` stays as text: it is read by the rule parser, whose faults carry pointers into it.
+#[derive(Clone, Debug)]
+pub struct TraitInput {
+    /// `{name, event, where?, measure?, within?}`
+    pub definition: Box<RawValue>,
+    /// The author's note to this version.
+    pub note: Option<String>,
 }

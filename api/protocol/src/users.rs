@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::error::{Result, needs_engine};
-use crate::{Explanation, Page};
+use crate::{Explanation, Page, PageLimit};
 
 /// Users. A platform implements what it can answer; the rest is refused with
 /// [`PlatformError::NeedsEngine`](crate::PlatformError::NeedsEngine).
@@ -110,7 +110,7 @@ pub struct UserQuery {
     /// Only ids after this one, by bytes.
     pub after: Option<String>,
     /// The largest number of items.
-    pub limit: usize,
+    pub limit: PageLimit,
 }
 
 /// Filter of a user's events.
@@ -121,5 +121,5 @@ pub struct UserEventQuery {
     /// Only events after the page that gave this cursor.
     pub after: Option<String>,
     /// The largest number of items.
-    pub limit: usize,
+    pub limit: PageLimit,
 }

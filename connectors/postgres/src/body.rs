@@ -1,6 +1,6 @@
 //! A document's body ⇄ the columns of its row.
 //!
-//! What has a column, and is of the kind that the column takes, goes there; all else stays as JSON, in the body's own
+//! A member that has a column, and is of the kind that the column takes, goes there; all else stays as JSON, in the body's own
 //! shape. So nothing gets lost, and a body that comes back says what it said. Values are cut out and put together as
 //! text: no digit of a number is looked at.
 
@@ -41,6 +41,7 @@ pub struct TraitColumns {
     pub version: Option<i64>,
     pub updated_at: Option<String>,
     pub author: Option<String>,
+    pub note: Option<String>,
     pub extra: Option<String>,
 }
 
@@ -95,6 +96,7 @@ impl TraitColumns {
             version: take_whole(&mut document, "version"),
             updated_at: take_time(&mut document, "updatedAt"),
             author: take_text(&mut outer, "author"),
+            note: take_text(&mut document, "note"),
             extra: rest(outer, document),
         })
     }
@@ -106,6 +108,7 @@ impl TraitColumns {
             ("definition", self.definition),
             ("version", self.version.map(|version| version.to_string())),
             ("updatedAt", self.updated_at.as_deref().map(quoted)),
+            ("note", self.note.as_deref().map(quoted)),
         ];
         join(document, self.author.as_deref(), self.extra.as_deref())
     }

@@ -31,7 +31,7 @@ macro_rules! trait_columns {
         concat!(
             "name, catalogue_version, is_deleted, definition::text, version, ",
             time!("updated_at"),
-            ", author, extra::text"
+            ", author, extra::text, note"
         )
     };
 }
@@ -124,6 +124,7 @@ fn computed(row: &Row) -> TraitColumns {
         updated_at: row.get(5),
         author: row.get(6),
         extra: row.get(7),
+        note: row.get(8),
     }
 }
 
@@ -220,12 +221,12 @@ async fn put_trait(
     name: &str,
     columns: &TraitColumns,
 ) -> Result<(), tokio_postgres::Error> {
-    let TraitColumns { definition, version, updated_at, author, extra } = columns;
-    let put = "INSERT INTO audience.traits (name, definition, version, updated_at, author, extra)
-        VALUES ($1, $2::text::jsonb, $3, $4::text::timestamptz, $5, $6::text::jsonb)
-        ON CONFLICT (name) DO UPDATE SET (definition, version, updated_at, author, extra)
-            = (EXCLUDED.definition, EXCLUDED.version, EXCLUDED.updated_at, EXCLUDED.author, EXCLUDED.extra)";
-    execute(transaction, put, &[&name, definition, version, updated_at, author, extra]).await.map(drop)
+    let TraitColumns { definition, version, updated_at, author, note, extra } = columns;
+    let put = "INSERT INTO audience.traits (name, definition, version, updated_at, author, extra, note)
+        VALUES ($1, $2::text::jsonb, $3, $4::text::timestamptz, $5, $6::text::jsonb, $7)
+        ON CONFLICT (name) DO UPDATE SET (definition, version, updated_at, author, extra, note)
+            = (EXCLUDED.definition, EXCLUDED.version, EXCLUDED.updated_at, EXCLUDED.author, EXCLUDED.extra, EXCLUDED.note)";
+    execute(transaction, put, &[&name, definition, version, updated_at, author, extra, note]).await.map(drop)
 }
 
 /// A deletion of what is not there is kept too; the triggers see nothing of it.

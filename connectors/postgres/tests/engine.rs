@@ -11,7 +11,7 @@ use audience_engine::engine::EngineOptions;
 use audience_engine::service::{PlatformStores, Service, ServiceOptions, clock};
 use audience_postgres::{PostgresCatalogue, PostgresSettings};
 use audience_protocol::{
-    CatalogueResource, EventResource, OperationsResource, PlatformError, SegmentInput, SegmentResource,
+    CatalogueResource, EventResource, OperationsResource, PageLimit, PlatformError, SegmentInput, SegmentResource,
 };
 use audience_rules::event::{EventDecoder, EventDefaults};
 use common::Sql;
@@ -52,7 +52,7 @@ fn create(service: &Service, id: &str, event_type: &str) -> Result<(), PlatformE
 }
 
 fn members(service: &Service, id: &str) -> Vec<String> {
-    service.members(id, None, 100).map(|page| page.items).unwrap_or_default()
+    service.members(id, None, PageLimit::default()).map(|page| page.items).unwrap_or_default()
 }
 
 /// Waits for something to hold.

@@ -11,12 +11,14 @@ use audience_embedded::{Options, Stores};
 use audience_engine::engine::EngineOptions;
 use audience_engine::service::{PlatformStores, Service, ServiceOptions, clock};
 use audience_protocol::{
-    AuditQuery, CatalogueResource, EventResource, MembersChange, MembersMode, MembersOutcome, PlatformError,
-    SegmentInput, SegmentQuery, SegmentResource, Transition, UserResource,
+    AuditQuery, CatalogueResource, ConflictKind, EventResource, MembersChange, MembersEffect, MembersMode,
+    MembersOutcome, PageLimit, PlatformError, ResourceKind, SegmentInput, SegmentQuery, SegmentResource, TraitInput,
+    TraitResource, TraitView, Transition, UserResource,
 };
 use audience_rules::catalogue::SegmentStatus;
 use audience_rules::event::{EventDecoder, EventDefaults};
 use common::Scratch;
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 fn start(data: &Path, catalogue: Option<Arc<dyn CatalogueStore>>) -> Arc<Service> {
@@ -49,6 +51,10 @@ fn over(value: u32) -> Value {
     json!({"event": "buy", "measure": {"fn": "sum", "of": "amount"}, "operator": "gt", "value": value})
 }
 
+fn limit(items: usize) -> PageLimit {
+    PageLimit::new(items).expect("a limit")
+}
+
 fn input(segment: Value) -> SegmentInput {
     serde_json::from_value(segment).expect("an input")
 }
@@ -58,7 +64,7 @@ fn input(segment: Value) -> SegmentInput {
 fn has(service: &Service, id: &str, members: &[&str]) {
     let deadline = Instant::now() + Duration::from_secs(60);
     loop {
-        let found = service.members(id, None, 100).expect("members").items;
+        let found = service.members(id, None, limit(100)).expect("members").items;
         if found == members {
             return;
         }
@@ -80,7 +86,7 @@ fn status(service: &Service, id: &str) -> (SegmentStatus, u64) {
 
 /// Rows of the audit log, oldest first: author, action, kind, id, version.
 fn audit(service: &Service, query: AuditQuery) -> Vec<String> {
-    let page = service.audit(&AuditQuery { limit: 100, ..query }).expect("the audit log");
+    let page = service.audit(&AuditQuery { limit: limit(100), ..query }).expect("the audit log");
     let rows = page.items.iter().rev().map(|row| {
         let version = row.version.map_or(String::new(), |version| format!(" {version}"));
         let note = row.note.as_ref().map_or(String::new(), |note| format!(" ({note})"));
@@ -106,7 +112,7 @@ fn edit_and_roll_back(service: &Service) {
     assert_eq!((document.name.as_str(), document.version, document.tags.len()), ("High", 3, 0));
     has(service, "high", &["a", "b"]);
     let missing = service.rollback_segment("high", 9, None, None, "ann");
-    assert!(matches!(missing, Err(PlatformError::NotFound { kind: "version", .. })));
+    assert!(matches!(missing, Err(PlatformError::NotFound { kind: ResourceKind::Version, .. })));
     let versions = service.segment_versions("high").expect("versions");
     let who: Vec<_> = versions.iter().map(|one| (one.updated_by.as_str(), one.note.as_deref())).collect();
     assert_eq!(who, [("ann", Some("first")), ("bob", None), ("ann", Some("too few"))]);
@@ -116,7 +122,7 @@ fn archive_and_delete(service: &Service) {
     service.transition_segment("high", Transition::Archive, Some("old".to_owned()), None, "ann").expect("archived");
     has(service, "high", &[]);
     let refused = service.transition_segment("high", Transition::Activate, None, None, "ann");
-    assert!(matches!(refused, Err(PlatformError::Conflict { code: "archived", .. })));
+    assert!(matches!(refused, Err(PlatformError::Conflict { kind: ConflictKind::Archived, .. })));
     service.rollback_segment("high", 3, None, None, "ann").expect("taken up again");
     assert_eq!(status(service, "high"), (SegmentStatus::Inactive, 5), "nobody enters before it is looked at");
     service.transition_segment("high", Transition::Activate, None, None, "ann").expect("activated");
@@ -147,7 +153,7 @@ fn search(service: &Service) {
     let tagged = json!({"id": "t1", "name": "T", "rules": over(9), "tags": ["Spring", "x"], "owner": "Olga"});
     service.create_segment(input(tagged), "ann").expect("it is created");
     let found = |query: SegmentQuery| {
-        let items = service.segments(&SegmentQuery { limit: 100, ..query }).expect("a page").items;
+        let items = service.segments(&SegmentQuery { limit: limit(100), ..query }).expect("a page").items;
         items.into_iter().map(|view| view.document.id).collect::<Vec<_>>()
     };
     let text = |text: &str| Some(text.to_owned());
@@ -171,14 +177,65 @@ fn lists(service: &Service) {
     assert_eq!(counts(change(service, MembersMode::Replace, &["a", "b"])), (4, 1, 1, 1));
     let dry = MembersChange { mode: MembersMode::Replace, members: Vec::new(), is_dry_run: true, note: None };
     assert_eq!(counts(service.change_members("list", dry, Some(4), "ann").expect("dry")), (4, 0, 2, 0));
+    let ids = ["a", "z", "c"].map(str::to_owned).to_vec();
+    let dry = MembersChange { mode: MembersMode::Replace, members: ids, is_dry_run: true, note: None };
+    let effect = service.change_members("list", dry, None, "ann").expect("dry").effect.expect("an engine runs");
+    let unknown = vec!["z".to_owned(), "c".to_owned()];
+    assert_eq!(effect, MembersEffect { known: 1, unknown: 2, sample_unknown: unknown, entered: 2, left: 1 });
+    assert_eq!(status(service, "list").1, 4, "nothing is saved");
     has(service, "list", &["a", "b"]);
     service.rollback_segment("list", 2, None, None, "ann").expect("its list is still there");
     has(service, "list", &["a", "b", "c"]);
     service.checkpoint().expect("a checkpoint forgets replaced lists");
     let forgotten = service.rollback_segment("list", 3, None, None, "ann");
-    assert!(matches!(forgotten, Err(PlatformError::Conflict { code: "list_forgotten", .. })));
+    assert!(matches!(forgotten, Err(PlatformError::Conflict { kind: ConflictKind::ListForgotten, .. })));
     service.erase_user("a", "carl").expect("erased");
     has(service, "list", &["b", "c"]);
+}
+
+fn put_trait(service: &Service, event: &str, note: Option<&str>) -> TraitView {
+    let definition = RawValue::from_string(json!({"name": "bought", "event": event}).to_string()).expect("JSON");
+    let input = TraitInput { definition, note: note.map(str::to_owned) };
+    service.put_trait(input, None, "ann").expect("it is put")
+}
+
+fn traits_go_back(service: &Service) {
+    put_trait(service, "buy", Some("first"));
+    let rules = json!({"field": "bought", "operator": "gte", "value": 1});
+    let uses = json!({"id": "buyers", "name": "Buyers", "rules": rules});
+    service.create_segment(input(uses), "ann").expect("it is created");
+    has(service, "buyers", &["b"]);
+    let edited = put_trait(service, "nothing", None);
+    let used_by: Vec<&str> = edited.used_by.iter().map(|one| one.id.as_str()).collect();
+    assert_eq!((edited.document.version, edited.document.note, used_by), (2, None, vec!["buyers"]));
+    has(service, "buyers", &[]);
+    let stale = service.rollback_trait("bought", 1, None, Some(1), "bob");
+    assert!(matches!(stale, Err(PlatformError::VersionMismatch { expected: 1, current: 2 })));
+    let missing = service.rollback_trait("bought", 9, None, None, "bob");
+    assert!(matches!(missing, Err(PlatformError::NotFound { kind: ResourceKind::Version, .. })));
+    let back = service.rollback_trait("bought", 1, Some("wrong event".to_owned()), Some(2), "bob");
+    assert_eq!(back.expect("it goes back").document.version, 3);
+    has(service, "buyers", &["b"]);
+    service.delete_segment("buyers", None, "ann").expect("deleted");
+    service.delete_trait("bought", Some(3), "ann").expect("nothing uses it any more");
+    assert!(service.computed_trait("bought").is_err());
+    let versions = service.trait_versions("bought").expect("they are kept");
+    let who: Vec<_> = versions.iter().map(|one| (one.version, one.updated_by.as_str(), one.note.as_deref())).collect();
+    assert_eq!(who, [(1, "ann", Some("first")), (2, "ann", None), (3, "bob", Some("wrong event"))]);
+    let again = service.rollback_trait("bought", 2, None, None, "ann").expect("a deleted trait comes back");
+    assert_eq!((again.document.version, again.used_by.len()), (4, 0));
+    let of = AuditQuery { kind: Some("trait"), id: Some("bought".to_owned()), ..AuditQuery::default() };
+    let expected = [
+        "ann created trait bought 1 (first)",
+        "ann updated trait bought 2",
+        "bob rolledBack trait bought 3 (wrong event)",
+        "ann deleted trait bought 3",
+        "ann rolledBack trait bought 4 (back to version 2)",
+    ];
+    assert_eq!(audit(service, of), expected);
+    service.delete_trait("bought", None, "ann").expect("deleted");
+    put_trait(service, "buy", None);
+    assert_eq!(service.trait_versions("bought").expect("versions").len(), 1, "a new one has none of the old versions");
 }
 
 fn audited(service: &Service) {
@@ -204,15 +261,15 @@ fn audited(service: &Service) {
         "carl membersRemoved members list 6 (a user was erased)",
     ];
     assert_eq!(audit(service, of("members", "list")), expected);
-    let erased = service.audit(&AuditQuery { limit: 9, ..of("user", "a") }).expect("rows").items;
+    let erased = service.audit(&AuditQuery { limit: limit(9), ..of("user", "a") }).expect("rows").items;
     assert_eq!((erased.len(), erased[0].author.as_str(), erased[0].action.as_str()), (1, "carl", "erased"));
     assert!(erased[0].id.starts_with("sha256:"), "nothing names the user any more");
     assert_eq!(audit(service, of("user", "b")), [""; 0]);
     let shipped = audit(service, AuditQuery { author: Some("audience".to_owned()), ..AuditQuery::default() });
     assert_eq!(shipped.len(), 6, "{shipped:?}");
-    let page = service.audit(&AuditQuery { limit: 2, ..AuditQuery::default() }).expect("a page");
+    let page = service.audit(&AuditQuery { limit: limit(2), ..AuditQuery::default() }).expect("a page");
     let before = page.next_cursor.and_then(|cursor| cursor.parse().ok());
-    let next = service.audit(&AuditQuery { limit: 2, before, ..AuditQuery::default() }).expect("a page");
+    let next = service.audit(&AuditQuery { limit: limit(2), before, ..AuditQuery::default() }).expect("a page");
     assert_eq!(next.items[0].sequence + 1, page.items[1].sequence);
 }
 
@@ -224,6 +281,7 @@ fn life(catalogue: Option<Arc<dyn CatalogueStore>>) {
     search(&service);
     lists(&service);
     audited(&service);
+    traits_go_back(&service);
     service.stop();
 }
 

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use audience_contract::{AuditEntry, AuditFilter, AuditRecord};
-use audience_protocol::{AuditItem, AuditNote, AuditQuery, Page, Webhook};
+use audience_protocol::{AuditItem, AuditNote, AuditQuery, Page, PageLimit, Webhook};
 use audience_rules::time::format_time;
 use sha2::{Digest, Sha256};
 
@@ -62,16 +62,14 @@ pub(crate) fn filter(query: &AuditQuery) -> AuditFilter {
         from: query.from,
         to: query.to,
         before: query.before,
-        limit: query.limit.saturating_add(1),
+        limit: query.limit.and_one(),
     }
 }
 
 /// A page of rows. One row more than `limit` means that there is another page.
-pub(crate) fn page(mut rows: Vec<AuditRecord>, limit: usize) -> Page<AuditItem> {
-    let has_more = rows.len() > limit;
-    rows.truncate(limit);
-    let next_cursor = rows.last().filter(|_| has_more).map(|row| row.sequence.to_string());
-    Page { items: rows.into_iter().map(item).collect(), next_cursor }
+pub(crate) fn page(rows: Vec<AuditRecord>, limit: PageLimit) -> Page<AuditItem> {
+    let Page { items, next_cursor } = Page::of_first(rows, limit, |row| row.sequence.to_string());
+    Page { items: items.into_iter().map(item).collect(), next_cursor }
 }
 
 fn item(row: AuditRecord) -> AuditItem {
@@ -90,8 +88,12 @@ mod tests {
     /// `printf ann | sha256sum`.
     const ANN: &str = "sha256:49915e0d7d4b402e3017d010bc1c0e83cac6c797d6c16e66340fe3268693a6a1";
 
+    fn limit(items: usize) -> PageLimit {
+        PageLimit::new(items).unwrap()
+    }
+
     fn query(kind: Option<&'static str>, id: &str) -> AuditQuery {
-        AuditQuery { kind, id: Some(id.to_owned()), limit: 2, ..AuditQuery::default() }
+        AuditQuery { kind, id: Some(id.to_owned()), limit: limit(2), ..AuditQuery::default() }
     }
 
     fn row(sequence: u64) -> AuditRecord {
@@ -112,9 +114,9 @@ mod tests {
     fn a_page_has_a_cursor_where_there_is_another() {
         assert_eq!(filter(&query(None, "s")).limit, 3);
         let rows = || vec![row(9), row(8), row(7)];
-        let full = page(rows(), 2);
+        let full = page(rows(), limit(2));
         assert_eq!((full.items.len(), full.next_cursor.as_deref()), (2, Some("8")));
-        let last = page(rows(), 3);
+        let last = page(rows(), limit(3));
         assert_eq!((last.items.len(), last.next_cursor), (3, None));
     }
 }

@@ -1,7 +1,9 @@
 //! Checks of ids, names and lists, and the refusals that more than one kind of edit gives.
 
 use audience_contract::StoreError;
-use audience_protocol::{MAX_ID_BYTES, PlatformError, Result, SegmentId};
+use audience_protocol::{
+    CheckedSegmentId, CheckedUserId, ConflictKind, MAX_ID_BYTES, PlatformError, ResourceKind, Result,
+};
 use audience_rules::fault::{Fault, code};
 use audience_rules::json::JsonFault;
 
@@ -17,12 +19,12 @@ pub(crate) fn invalid(pointer: &str, code: &'static str, message: impl Into<Stri
 
 /// A request that is refused since others refer to its subject.
 pub(crate) fn conflict(fault: Fault) -> PlatformError {
-    PlatformError::Conflict { code: fault.code, message: fault.message }
+    PlatformError::Conflict { kind: ConflictKind::Referenced, message: fault.message }
 }
 
 /// Refusal: there is no such segment.
 pub fn segment_not_found(id: &str) -> PlatformError {
-    PlatformError::NotFound { kind: "segment", id: id.to_owned() }
+    PlatformError::NotFound { kind: ResourceKind::Segment, id: id.to_owned() }
 }
 
 /// The API's error for a store's fault.
@@ -56,12 +58,15 @@ pub(crate) fn below(pointer: &str, faults: Vec<Fault>) -> Vec<Fault> {
 
 /// The fault of a segment's id, if it has one.
 pub(crate) fn id_fault(id: &str) -> Option<Fault> {
-    SegmentId::parse(id).err().map(|faulty| fault("/id", faulty.code, faulty.message))
+    CheckedSegmentId::parse(id).err().map(|faulty| fault("/id", faulty.code, faulty.message))
 }
 
 /// Refuses a name that is empty or too long.
 pub(crate) fn check_name(name: &str) -> Result<()> {
-    if name.is_empty() || name.len() > MAX_ID_BYTES {
+    if name.is_empty() {
+        return Err(invalid("/name", code::EMPTY, "a name is not empty"));
+    }
+    if name.len() > MAX_ID_BYTES {
         return Err(invalid("/name", code::OUT_OF_RANGE, format!("a name has 1 to {MAX_ID_BYTES} bytes")));
     }
     Ok(())
@@ -69,9 +74,8 @@ pub(crate) fn check_name(name: &str) -> Result<()> {
 
 /// The faults of the ids in a list of members.
 pub(crate) fn member_faults(members: &[String]) -> Vec<Fault> {
-    let faulty = members.iter().enumerate().filter(|(_, id)| id.is_empty() || id.len() > MAX_ID_BYTES);
-    let message = || format!("a user id has 1 to {MAX_ID_BYTES} bytes");
-    faulty.map(|(index, _)| fault(&format!("/members/{index}"), code::OUT_OF_RANGE, message())).collect()
+    let faulty = members.iter().enumerate().filter_map(|(index, id)| Some((index, CheckedUserId::parse(id).err()?)));
+    faulty.map(|(index, found)| fault(&format!("/members/{index}"), found.code, found.message)).collect()
 }
 
 /// Refuses a list of members with a faulty id.
@@ -97,8 +101,9 @@ mod tests {
     #[test]
     fn each_faulty_member_is_named() {
         let members = ["a".to_owned(), String::new(), "b".to_owned(), "x".repeat(257)];
-        let pointers: Vec<String> = member_faults(&members).into_iter().map(|fault| fault.pointer).collect();
-        assert_eq!(pointers, ["/members/1", "/members/3"]);
+        let faults = member_faults(&members);
+        let named: Vec<_> = faults.iter().map(|fault| (fault.pointer.as_str(), fault.code)).collect();
+        assert_eq!(named, [("/members/1", code::EMPTY), ("/members/3", code::OUT_OF_RANGE)]);
     }
 
     #[test]

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use audience_background::clock;
 use audience_contract::{Document, DocumentKind};
-use audience_protocol::{FaultyDocument, SegmentDocument, TraitDocument};
+use audience_protocol::{FaultyDocument, NamedSegment, SegmentDocument, TraitDocument};
+use audience_rules::ast::SegmentId;
 use audience_rules::catalogue::{Catalogue, Definition, Segment, SegmentStatus};
 use audience_rules::fault::Fault;
 use audience_rules::time::format_time;
@@ -43,6 +44,22 @@ pub struct StoredTrait {
     pub document: TraitDocument,
     /// The author of this version.
     pub author: String,
+}
+
+impl StoredTrait {
+    /// Reads a stored body.
+    pub fn read(body: &str) -> serde_json::Result<StoredTrait> {
+        let mut stored: StoredTrait = serde_json::from_str(body)?;
+        stored.document.updated_by.clone_from(&stored.author);
+        Ok(stored)
+    }
+
+    /// The body to store. It holds the author once, as that of a segment does.
+    pub fn body(&self) -> serde_json::Result<String> {
+        let mut stored = self.clone();
+        stored.document.updated_by.clear();
+        serde_json::to_string(&stored)
+    }
 }
 
 /// A segment with the catalogue version that brought it.
@@ -87,6 +104,21 @@ impl Documents {
     /// The name of a segment, or its id if the segment is gone.
     pub fn name_of<'a>(&'a self, id: &'a str) -> &'a str {
         self.segments.get(id).map_or(id, |segment| &segment.stored.document.name)
+    }
+
+    /// The segments whose rules use a segment, in order of their ids.
+    pub fn users_of_segment(&self, id: &str) -> Vec<NamedSegment> {
+        self.named(self.catalogue.users_of_segment(id))
+    }
+
+    /// The segments whose rules use a computed trait, in order of their ids.
+    pub fn users_of_trait(&self, name: &str) -> Vec<NamedSegment> {
+        self.named(self.catalogue.users_of_trait(name))
+    }
+
+    fn named(&self, ids: Vec<&SegmentId>) -> Vec<NamedSegment> {
+        let named = ids.into_iter().map(|id| NamedSegment { id: id.to_string(), name: self.name_of(id).to_owned() });
+        named.collect()
     }
 
     /// The faults of a newer version of a segment than the one that runs, or of its list.

@@ -3,9 +3,8 @@
 use audience_contract::DocumentKind;
 use audience_protocol::{
     AuditItem, AuditNote, AuditQuery, MembersChange, Page, PlatformError, Result, SegmentDocument, SegmentInput,
-    SegmentQuery, TraitDocument, Transition, Webhook,
+    SegmentQuery, TraitDocument, TraitInput, TraitView, Transition, Webhook,
 };
-use serde_json::value::RawValue;
 
 use crate::changeset::Changeset;
 use crate::checks::{segment_not_found, unavailable};
@@ -71,7 +70,7 @@ impl Editor {
         change: MembersChange,
         expected: Option<u64>,
         author: &str,
-    ) -> Result<(SegmentDocument, lists::MemberCounts)> {
+    ) -> Result<lists::ListChange> {
         self.edit(author, |documents, stamp| lists::change(documents, id, change, expected, stamp))
     }
 
@@ -127,7 +126,7 @@ impl Editor {
     /// A page of segments in order of their ids.
     pub fn segments(&self, query: &SegmentQuery) -> Page<SegmentDocument> {
         let text = query.text.as_ref().map(|text| text.to_lowercase());
-        let mut items: Vec<SegmentDocument> = self.read(|documents| {
+        let items = self.read(|documents| {
             let matching = documents.segments.values().map(|segment| &segment.stored.document).filter(|document| {
                 query.status.is_none_or(|status| status == document.status)
                     && query.kind.is_none_or(|kind| kind == document.kind)
@@ -136,12 +135,9 @@ impl Editor {
                     && query.owner.as_ref().is_none_or(|owner| document.owner.as_ref() == Some(owner))
                     && text.as_ref().is_none_or(|text| contains_text(document, text))
             });
-            matching.take(query.limit + 1).cloned().collect()
+            matching.take(query.limit.and_one()).cloned().collect()
         });
-        let has_more = items.len() > query.limit;
-        items.truncate(query.limit);
-        let next_cursor = items.last().filter(|_| has_more).map(|document| document.id.clone());
-        Page { items, next_cursor }
+        Page::of_first(items, query.limit, |document: &SegmentDocument| document.id.clone())
     }
 
     /// Every version of a segment since it was last created, oldest first. A deleted segment has its versions too.
@@ -159,8 +155,25 @@ impl Editor {
     }
 
     /// Creates or replaces a computed trait.
-    pub fn put_trait(&self, definition: &RawValue, expected: Option<u64>, author: &str) -> Result<TraitDocument> {
-        self.edit(author, |documents, stamp| traits::put(documents, definition, expected, stamp))
+    pub fn put_trait(&self, input: &TraitInput, expected: Option<u64>, author: &str) -> Result<TraitView> {
+        let document = self.edit(author, |documents, stamp| traits::put(documents, input, expected, stamp))?;
+        Ok(self.trait_view(document))
+    }
+
+    /// Makes a new version of a trait with the definition of an earlier one.
+    pub fn rollback_trait(
+        &self,
+        name: &str,
+        wanted: u64,
+        note: Option<String>,
+        expected: Option<u64>,
+        author: &str,
+    ) -> Result<TraitView> {
+        let versions = self.trait_versions_since_creation(name)?;
+        let earlier = traits::EarlierTrait::find(name, wanted, versions)?;
+        let document =
+            self.edit(author, |documents, stamp| traits::rollback(documents, earlier, note, expected, stamp))?;
+        Ok(self.trait_view(document))
     }
 
     /// Deletes a computed trait.
@@ -169,9 +182,25 @@ impl Editor {
     }
 
     /// A computed trait.
-    pub fn computed_trait(&self, name: &str) -> Result<TraitDocument> {
+    pub fn computed_trait(&self, name: &str) -> Result<TraitView> {
         let found = self.read(|documents| documents.traits.get(name).map(|stored| stored.document.clone()));
-        found.ok_or_else(|| traits::trait_not_found(name))
+        Ok(self.trait_view(found.ok_or_else(|| traits::trait_not_found(name))?))
+    }
+
+    fn trait_view(&self, document: TraitDocument) -> TraitView {
+        let used_by = self.read(|documents| documents.users_of_trait(&document.name));
+        TraitView { document, used_by, warnings: Vec::new() }
+    }
+
+    /// Every version of a trait since it was last created, oldest first. A deleted trait has its versions too.
+    pub fn trait_versions(&self, name: &str) -> Result<Vec<TraitDocument>> {
+        let versions = self.trait_versions_since_creation(name)?;
+        if versions.is_empty() { Err(traits::trait_not_found(name)) } else { Ok(versions) }
+    }
+
+    fn trait_versions_since_creation(&self, name: &str) -> Result<Vec<TraitDocument>> {
+        let history = self.history(DocumentKind::Trait, name).map_err(unavailable)?;
+        Ok(traits::versions_since_creation(&history))
     }
 
     /// All computed traits in order of their names.

@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use audience_protocol::{MembersChange, MembersMode, PlatformError, Result, SegmentDocument, SegmentKind};
+use audience_protocol::{
+    ConflictKind, MembersChange, MembersMode, PlatformError, Result, SegmentDocument, SegmentKind,
+};
 use audience_rules::catalogue::Definition;
 
 use crate::audit::entry;
@@ -23,6 +25,19 @@ pub struct MemberCounts {
     pub unchanged: u64,
 }
 
+/// A list that was changed, or would be.
+#[derive(Clone, Debug)]
+pub struct ListChange {
+    /// The segment after the change.
+    pub document: SegmentDocument,
+    /// The counts of the ids that came with the change.
+    pub counts: MemberCounts,
+    /// Those ids.
+    pub given: Vec<String>,
+    /// The new list; that of a change that was only tried is not stored.
+    pub list: Vec<String>,
+}
+
 /// Changes the members of a static segment. A change without an effect makes no version.
 pub(crate) fn change(
     documents: &mut Documents,
@@ -30,18 +45,19 @@ pub(crate) fn change(
     change: MembersChange,
     expected: Option<u64>,
     stamp: Stamp<'_>,
-) -> Result<Changeset<(SegmentDocument, MemberCounts)>> {
+) -> Result<Changeset<ListChange>> {
     let old = current(documents, id, expected)?;
     check_not_archived(&old)?;
     if old.kind != SegmentKind::Static {
         let message = format!("segment {id:?} is dynamic: its rules decide who its members are");
-        return Err(PlatformError::Conflict { code: "not_static", message });
+        return Err(PlatformError::Conflict { kind: ConflictKind::NotStatic, message });
     }
     let MembersChange { mode, members, is_dry_run, note } = change;
     check_members(&members)?;
-    let (next, counts) = combine(&members_of(documents, id), members, mode);
+    let (next, counts) = combine(&members_of(documents, id), &members, mode);
     if is_dry_run || (counts.added == 0 && counts.removed == 0) {
-        return Ok(Changeset { documents: Vec::new(), entries: Vec::new(), answer: (old, counts) });
+        let answer = ListChange { document: old, counts, given: members, list: next };
+        return Ok(Changeset { documents: Vec::new(), entries: Vec::new(), answer });
     }
     let action = match mode {
         MembersMode::Replace => "membersReplaced",
@@ -50,8 +66,9 @@ pub(crate) fn change(
     };
     let document = next_version(old, note);
     let entries = vec![entry(action, "members", id, Some(document.version), document.note.as_deref())];
-    let (to_store, document) = put(documents, document, list(next.clone()), Some(next), stamp)?;
-    Ok(Changeset { documents: to_store, entries, answer: (document, counts) })
+    let (to_store, document) = put(documents, document, list(next.clone()), Some(next.clone()), stamp)?;
+    let answer = ListChange { document, counts, given: members, list: next };
+    Ok(Changeset { documents: to_store, entries, answer })
 }
 
 fn members_of(documents: &Documents, id: &str) -> Arc<BTreeSet<Arc<str>>> {
@@ -62,19 +79,24 @@ fn members_of(documents: &Documents, id: &str) -> Arc<BTreeSet<Arc<str>>> {
 }
 
 /// The new list, and the counts of the ids that are `given`.
-fn combine(held: &BTreeSet<Arc<str>>, given: Vec<String>, mode: MembersMode) -> (Vec<String>, MemberCounts) {
-    let given: BTreeSet<String> = given.into_iter().collect();
+fn combine(held: &BTreeSet<Arc<str>>, given: &[String], mode: MembersMode) -> (Vec<String>, MemberCounts) {
+    let given: BTreeSet<&String> = given.iter().collect();
     let known = given.iter().filter(|id| held.contains(id.as_str())).count() as u64;
     let (given_count, held_count) = (given.len() as u64, held.len() as u64);
     let held_texts = || held.iter().map(|id| id.to_string());
     match mode {
         MembersMode::Replace => {
             let counts = MemberCounts { added: given_count - known, removed: held_count - known, unchanged: known };
-            (given.into_iter().collect(), counts)
+            (given.into_iter().cloned().collect(), counts)
         }
         MembersMode::Add => {
             let counts = MemberCounts { added: given_count - known, removed: 0, unchanged: known };
-            (held_texts().chain(given.iter().filter(|id| !held.contains(id.as_str())).cloned()).collect(), counts)
+            (
+                held_texts()
+                    .chain(given.iter().filter(|id| !held.contains(id.as_str())).map(|id| (*id).clone()))
+                    .collect(),
+                counts,
+            )
         }
         MembersMode::Remove => {
             let counts = MemberCounts { added: 0, removed: known, unchanged: given_count - known };
@@ -128,8 +150,8 @@ mod tests {
 
     fn combined(held: &[&str], given: &[&str], mode: MembersMode) -> (Vec<String>, [u64; 3]) {
         let held: BTreeSet<Arc<str>> = held.iter().map(|id| Arc::from(*id)).collect();
-        let given = given.iter().map(|id| (*id).to_owned()).collect();
-        let (list, MemberCounts { added, removed, unchanged }) = combine(&held, given, mode);
+        let given: Vec<String> = given.iter().map(|id| (*id).to_owned()).collect();
+        let (list, MemberCounts { added, removed, unchanged }) = combine(&held, &given, mode);
         (list, [added, removed, unchanged])
     }
 

@@ -23,7 +23,7 @@ use crate::checks::{below, fault, id_fault, member_faults};
 use crate::documents::{Documents, StoredSegment, StoredTrait, VersionedSegment, list};
 
 /// Reads every version of a document, oldest first, deletions included.
-type History<'a> = &'a dyn Fn(DocumentKind, &str) -> Result<Vec<Document>>;
+type VersionLookup<'a> = &'a dyn Fn(DocumentKind, &str) -> Result<Vec<Document>>;
 
 /// The kind and id of a document.
 type Key = (DocumentKind, String);
@@ -58,7 +58,7 @@ impl Documents {
     }
 
     /// Makes the documents of a version run. It reads `history` only for documents that are faulty or do not fit.
-    fn load(version: u64, stored: Vec<Document>, history: History) -> Result<Documents> {
+    fn load(version: u64, stored: Vec<Document>, history: VersionLookup) -> Result<Documents> {
         let mut loading = Loading { version, history, candidates: BTreeMap::new(), faulty: BTreeMap::new() };
         for document in stored {
             loading.take(document)?;
@@ -87,7 +87,7 @@ struct FallenBack {
 
 struct Loading<'a> {
     version: u64,
-    history: History<'a>,
+    history: VersionLookup<'a>,
     candidates: BTreeMap<Key, Candidate>,
     /// The documents that are faulty.
     faulty: BTreeMap<Key, FallenBack>,
@@ -346,7 +346,7 @@ fn read_segment(id: &str, body: &str) -> Result<Content, Vec<Fault>> {
 }
 
 fn read_trait(name: &str, body: &str) -> Result<Content, Vec<Fault>> {
-    let stored: StoredTrait = serde_json::from_str(body).map_err(unreadable)?;
+    let stored = StoredTrait::read(body).map_err(unreadable)?;
     let malformed = |error: JsonFault| vec![fault("/definition", error.code, error.message)];
     let json = parse_json(stored.document.definition.get().as_bytes()).map_err(malformed)?;
     let (defined, behaviour) = parse_behaviour(&json).map_err(|faults| below("/definition", faults))?;

@@ -159,6 +159,7 @@ impl CheckedPreview {
             status: self.status,
             took_milliseconds: u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
             history_scanned: counts.is_history_scanned,
+            warnings: Vec::new(),
         }
     }
 }

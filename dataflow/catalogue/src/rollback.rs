@@ -1,7 +1,7 @@
 //! Earlier versions of a segment, and rollbacks to them.
 
 use audience_contract::Document;
-use audience_protocol::{PlatformError, Result, SegmentDocument, SegmentKind};
+use audience_protocol::{ConflictKind, PlatformError, ResourceKind, Result, SegmentDocument, SegmentKind};
 use audience_rules::catalogue::{Definition, SegmentStatus};
 use audience_rules::json::parse_json;
 
@@ -43,7 +43,7 @@ impl EarlierVersion {
     ) -> Result<EarlierVersion> {
         let newest = versions.last().map(|(document, _)| document.version).ok_or_else(|| segment_not_found(id))?;
         let found = versions.into_iter().find(|(document, _)| document.version == wanted);
-        let missing = || PlatformError::NotFound { kind: "version", id: format!("{id} {wanted}") };
+        let missing = || PlatformError::NotFound { kind: ResourceKind::Version, id: format!("{id} {wanted}") };
         let (document, catalogue_version) = found.ok_or_else(missing)?;
         let then = lists.into_iter().rev().find(|one| one.catalogue_version <= catalogue_version);
         let members = then.and_then(|list| serde_json::from_str(&list.body?).ok());
@@ -68,7 +68,7 @@ pub(crate) fn rollback(
     }
     if running.as_ref().is_some_and(|running| running.kind != earlier.document.kind) {
         let message = format!("version {} of segment {id:?} is of another type", earlier.document.version);
-        return Err(PlatformError::Conflict { code: "other_type", message });
+        return Err(PlatformError::Conflict { kind: ConflictKind::OtherType, message });
     }
     let (definition, members) = content(documents, &earlier)?;
     let document = SegmentDocument {
@@ -100,9 +100,9 @@ fn content(documents: &Documents, earlier: &EarlierVersion) -> Result<(Definitio
             let Some(members) = &earlier.members else {
                 let message = format!(
                     "the list of version {version} is forgotten: lists name users, so those that were replaced are not \
-                     kept; give the members with PUT /api/segments/{{id}}/members"
+                     kept; import the members again"
                 );
-                return Err(PlatformError::Conflict { code: "list_forgotten", message });
+                return Err(PlatformError::Conflict { kind: ConflictKind::ListForgotten, message });
             };
             Ok((list(members.clone()), Some(members.clone())))
         }
@@ -166,7 +166,7 @@ mod tests {
 
         let forgotten = find(1, &history, lists[1..].to_vec()).unwrap();
         let refused = rollback(&mut Documents::default(), forgotten, None, None, STAMP).err();
-        assert!(matches!(refused, Some(PlatformError::Conflict { code: "list_forgotten", .. })));
+        assert!(matches!(refused, Some(PlatformError::Conflict { kind: ConflictKind::ListForgotten, .. })));
     }
 
     #[test]
@@ -175,7 +175,10 @@ mod tests {
             Some(PlatformError::NotFound { kind, id }) => (kind, id),
             other => panic!("{other:?}"),
         };
-        assert_eq!(missing(find(7, &[version(1, 1, "DYNAMIC")], Vec::new())), ("version", "s 7".to_owned()));
-        assert_eq!(missing(find(1, &[], Vec::new())), ("segment", "s".to_owned()));
+        assert_eq!(
+            missing(find(7, &[version(1, 1, "DYNAMIC")], Vec::new())),
+            (ResourceKind::Version, "s 7".to_owned())
+        );
+        assert_eq!(missing(find(1, &[], Vec::new())), (ResourceKind::Segment, "s".to_owned()));
     }
 }

@@ -13,17 +13,17 @@ use audience_contract::{CatalogueStore, ServingStore, StoreError};
 use audience_protocol::{
     AuditItem, AuditNote, AuditQuery, CatalogueResource, ComponentHealth, FaultyDocument, Health, MembersChange,
     MembersOutcome, OperationsResource, Page, Platform, PlatformError, Result, SegmentDocument, SegmentInput,
-    SegmentQuery, SegmentResource, SegmentView, TraitDocument, TraitResource, Transition, UserResource, UserSegment,
+    SegmentQuery, SegmentResource, SegmentView, TraitDocument, TraitInput, TraitResource, TraitView, Transition,
+    UserResource, UserSegment,
 };
 use parking_lot::Mutex;
 use prometheus_client::encoding::text::encode_registry;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
-use serde_json::value::RawValue;
 
 use crate::editor::Editor;
-use crate::lists::MemberCounts;
+use crate::lists::{ListChange, MemberCounts};
 use crate::shipping::ship_traits;
 use crate::updates::{SegmentUpdates, UpdateSender};
 
@@ -35,7 +35,7 @@ const PROBE_INTERVAL: Duration = Duration::from_secs(2);
 const NOBODY: &str = "audience-health";
 
 /// The metrics of a process without an engine.
-struct Metrics {
+struct SegmentApiMetrics {
     registry: Registry,
     faulty_documents: Gauge,
     catalogue_errors: Counter,
@@ -45,13 +45,19 @@ struct Metrics {
 
 /// Why the platform of a process without an engine cannot start.
 #[derive(Debug, thiserror::Error)]
-pub enum StartError {
+pub enum SegmentApiError {
     /// The catalogue cannot be read.
     #[error(transparent)]
     Store(#[from] StoreError),
     /// A thread cannot be started.
     #[error("a thread cannot be started: {0}")]
-    Thread(#[from] io::Error),
+    Thread(io::Error),
+}
+
+impl From<io::Error> for SegmentApiError {
+    fn from(error: io::Error) -> Self {
+        SegmentApiError::Thread(error)
+    }
 }
 
 /// The platform of a process without an engine.
@@ -61,7 +67,7 @@ pub struct SegmentApi {
     updates: UpdateSender,
     /// The fault of the store of memberships, if it has one.
     read_fault: Mutex<Option<String>>,
-    metrics: Metrics,
+    metrics: SegmentApiMetrics,
     runner: Runner,
 }
 
@@ -72,14 +78,14 @@ impl SegmentApi {
         catalogue: Arc<dyn CatalogueStore>,
         memberships: Option<Arc<dyn ServingStore>>,
         updates: Option<Arc<dyn SegmentUpdates>>,
-    ) -> Result<Arc<SegmentApi>, StartError> {
+    ) -> Result<Arc<SegmentApi>, SegmentApiError> {
         ship_traits(&*catalogue)?;
         let api = Arc::new(SegmentApi {
             editor: Arc::new(Editor::open_without_engine(catalogue)?),
             memberships,
             updates: UpdateSender::default(),
             read_fault: Mutex::new(None),
-            metrics: Metrics::new(),
+            metrics: SegmentApiMetrics::new(),
             runner: Runner::default(),
         });
         let editor = api.editor.clone();
@@ -139,7 +145,7 @@ impl SegmentApi {
 
     fn view(&self, document: SegmentDocument) -> SegmentView {
         let faults = self.editor.read(|documents| documents.faults_of_segment(&document.id));
-        SegmentView { document, size: None, effective: None, faults }
+        SegmentView { document, size: None, effective: None, faults, used_by: None, warnings: Vec::new() }
     }
 }
 
@@ -185,7 +191,8 @@ impl SegmentResource for SegmentApi {
     }
 
     fn segment(&self, id: &str) -> Result<SegmentView> {
-        Ok(self.view(self.editor.segment(id)?))
+        let used_by = self.editor.read(|documents| documents.users_of_segment(id));
+        Ok(SegmentView { used_by: Some(used_by), ..self.view(self.editor.segment(id)?) })
     }
 
     fn segments(&self, query: &SegmentQuery) -> Result<Page<SegmentView>> {
@@ -204,23 +211,38 @@ impl SegmentResource for SegmentApi {
         expected: Option<u64>,
         author: &str,
     ) -> Result<MembersOutcome> {
-        let (segment, counts) = self.editor.change_members(id, change, expected, author)?;
+        let ListChange { document, counts, .. } = self.editor.change_members(id, change, expected, author)?;
         let MemberCounts { added, removed, unchanged } = counts;
-        Ok(MembersOutcome { segment: self.view(segment), added, removed, unchanged })
+        Ok(MembersOutcome { segment: self.view(document), added, removed, unchanged, effect: None })
     }
 }
 
 impl TraitResource for SegmentApi {
-    fn put_trait(&self, definition: &RawValue, expected: Option<u64>, author: &str) -> Result<TraitDocument> {
-        self.editor.put_trait(definition, expected, author)
+    fn put_trait(&self, input: TraitInput, expected: Option<u64>, author: &str) -> Result<TraitView> {
+        self.editor.put_trait(&input, expected, author)
+    }
+
+    fn rollback_trait(
+        &self,
+        name: &str,
+        version: u64,
+        note: Option<String>,
+        expected: Option<u64>,
+        author: &str,
+    ) -> Result<TraitView> {
+        self.editor.rollback_trait(name, version, note, expected, author)
     }
 
     fn delete_trait(&self, name: &str, expected: Option<u64>, author: &str) -> Result<()> {
         self.editor.delete_trait(name, expected, author)
     }
 
-    fn computed_trait(&self, name: &str) -> Result<TraitDocument> {
+    fn computed_trait(&self, name: &str) -> Result<TraitView> {
         self.editor.computed_trait(name)
+    }
+
+    fn trait_versions(&self, name: &str) -> Result<Vec<TraitDocument>> {
+        self.editor.trait_versions(name)
     }
 
     fn computed_traits(&self) -> Result<Vec<TraitDocument>> {
@@ -291,7 +313,7 @@ impl OperationsResource for SegmentApi {
     }
 }
 
-impl Metrics {
+impl SegmentApiMetrics {
     fn new() -> Self {
         let mut registry = Registry::with_prefix("audience");
         let (faulty_documents, reads, read_errors) = (Gauge::default(), Counter::default(), Counter::default());
@@ -302,6 +324,6 @@ impl Metrics {
         registry.register("serving_store_reads", "Users' segments asked of the store of memberships", reads.clone());
         let failed = "Users' segments that the store of memberships could not give";
         registry.register("serving_store_read_errors", failed, read_errors.clone());
-        Metrics { registry, faulty_documents, catalogue_errors, reads, read_errors }
+        SegmentApiMetrics { registry, faulty_documents, catalogue_errors, reads, read_errors }
     }
 }

@@ -1,7 +1,9 @@
 //! Edits of segments: each is checked against the documents and changes a copy of them.
 
 use audience_contract::{AuditEntry, Document, DocumentKind};
-use audience_protocol::{PlatformError, Result, SegmentDocument, SegmentInput, SegmentKind, Transition};
+use audience_protocol::{
+    ConflictKind, PlatformError, ResourceKind, Result, SegmentDocument, SegmentInput, SegmentKind, Transition,
+};
 use audience_rules::catalogue::{Catalogue, Definition, SegmentStatus};
 use audience_rules::fault::code;
 use audience_rules::json::parse_json;
@@ -28,7 +30,7 @@ pub(crate) fn create(documents: &mut Documents, input: SegmentInput, stamp: Stam
         return Err(PlatformError::Invalid(vec![fault]));
     }
     if documents.segments.contains_key(&id) {
-        return Err(PlatformError::Exists { kind: "segment", id });
+        return Err(PlatformError::Exists { kind: ResourceKind::Segment, id });
     }
     check_name(&input.name)?;
     let kind = match input.kind {
@@ -254,7 +256,7 @@ pub(crate) fn check_not_archived(document: &SegmentDocument) -> Result<()> {
         "segment {:?} is archived and does not change; roll it back to a version to take it up again",
         document.id
     );
-    Err(PlatformError::Conflict { code: "archived", message })
+    Err(PlatformError::Conflict { kind: ConflictKind::Archived, message })
 }
 
 /// DRAFT → ACTIVE ⇄ INACTIVE, all of them → ARCHIVED. A step to the current status changes nothing but the version.
@@ -269,7 +271,7 @@ fn next_status(document: &SegmentDocument, wanted: SegmentStatus) -> Result<Segm
         return Ok(wanted);
     }
     let message = format!("segment {:?} cannot go from {:?} to {wanted:?}", document.id, document.status);
-    Err(PlatformError::Conflict { code: "wrong_status", message })
+    Err(PlatformError::Conflict { kind: ConflictKind::WrongStatus, message })
 }
 
 /// "High value, Q3" → "high-value-q3".

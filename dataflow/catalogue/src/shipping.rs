@@ -25,7 +25,7 @@ pub fn ship_traits(store: &dyn CatalogueStore) -> Result<()> {
             }
         }
         let documents = shipped.iter().filter_map(|stored| {
-            let body = serde_json::to_string(stored).ok()?;
+            let body = stored.body().ok()?;
             let (kind, id) = (DocumentKind::Trait, stored.document.name.clone());
             Some(Document { kind, id, catalogue_version: version + 1, body: Some(body) })
         });
@@ -44,7 +44,8 @@ fn shipped_traits() -> Vec<StoredTrait> {
     let traits = catalogue.traits.values().filter_map(|computed| {
         let definition = RawValue::from_string(behaviour_to_json(&computed.name, &computed.behaviour)).ok()?;
         let (name, updated_at) = (computed.name.to_string(), now.clone());
-        let document = TraitDocument { name, definition, version: 1, updated_at };
+        let document =
+            TraitDocument { name, definition, version: 1, updated_at, updated_by: AUTHOR.to_owned(), note: None };
         Some(StoredTrait { document, author: AUTHOR.to_owned() })
     });
     traits.collect()

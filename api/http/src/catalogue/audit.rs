@@ -30,7 +30,7 @@ async fn list(api: Arc<Api>, call: Call) -> HandlerResult {
         from: time(&query, "from")?,
         to: time(&query, "to")?,
         before: sequence(&query)?,
-        limit: query.limit(&api.options)?,
+        limit: query.limit()?,
     };
     let page = api.blocking(move |api| api.platform.catalogue.audit(&asked)).await?;
     Ok(reply::json(StatusCode::OK, &AUDIT.give(page)))

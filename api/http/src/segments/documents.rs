@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use audience_protocol::{PlatformError, SegmentKind, SegmentQuery, SegmentView, Transition, Word};
+use audience_protocol::{PlatformError, ResourceKind, SegmentKind, SegmentQuery, SegmentView, Transition, Word};
 use audience_rules::catalogue::SegmentStatus;
 use audience_rules::fault::code;
 use hyper::{Method, StatusCode};
@@ -19,6 +19,7 @@ use crate::reply::{self, Items};
 use crate::request::Call;
 use crate::route::{Route, Side};
 use crate::segments::input::{self, Patch};
+use crate::versions::read_note;
 
 const LIST: &str = "/api/segments";
 const SEGMENTS: List = List::named("segments");
@@ -55,7 +56,7 @@ async fn list(api: Arc<Api>, call: Call) -> HandlerResult {
         tag: query.one("tag")?.map(str::to_owned),
         owner: query.one("owner")?.map(str::to_owned),
         after: SEGMENTS.asked(&query)?,
-        limit: query.limit(&api.options)?,
+        limit: query.limit()?,
     };
     let page = api.blocking(move |api| api.platform.segments.segments(&query)).await?;
     Ok(reply::json(StatusCode::OK, &SEGMENTS.give(page)))
@@ -111,10 +112,10 @@ fn replace(api: &Api, id: &str, body: &[u8], expected: Expected, create_only: bo
     }
     let version = expected.version(|| version(api, id))?;
     match api.platform.segments.replace_segment(id, input.clone(), version, author) {
-        Err(error @ PlatformError::NotFound { kind: "segment", .. }) if must_exist => {
+        Err(error @ PlatformError::NotFound { kind: ResourceKind::Segment, .. }) if must_exist => {
             Err(Problem::precondition(error.to_string()))
         }
-        Err(PlatformError::NotFound { kind: "segment", .. }) => {
+        Err(PlatformError::NotFound { kind: ResourceKind::Segment, .. }) => {
             Ok(created(&api.platform.segments.create_segment(input, author)?))
         }
         outcome => Ok(changed(&outcome?)),
@@ -159,7 +160,7 @@ async fn transition(api: Arc<Api>, mut call: Call, to: Transition) -> HandlerRes
     let ChangeHead { id, author, expected } = ChangeHead::of(&mut call)?;
     let body = api.optional_json(&call.headers, call.body).await?;
     api.blocking(move |api| {
-        let note = input::read_note(&body)?;
+        let note = read_note(&body)?;
         let version = expected.version(|| version(api, &id))?;
         Ok::<_, Problem>(changed(&api.platform.segments.transition_segment(&id, to, note, version, &author)?))
     })

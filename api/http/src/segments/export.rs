@@ -3,9 +3,12 @@
 use std::sync::Arc;
 use std::task::Poll;
 
+use audience_rules::ast::Millis;
+use audience_rules::time::format_time;
 use bytes::Bytes;
 use futures_util::stream;
 use hyper::header::{ACCEPT, CONTENT_DISPOSITION, CONTENT_TYPE, HeaderMap, HeaderValue};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use warp::Reply as _;
@@ -16,6 +19,10 @@ use crate::query::Query;
 
 /// Pieces that wait for the client.
 const PIECES: usize = 2;
+/// The length of a time's day.
+const DAY: usize = "2026-01-01".len();
+/// Bytes that are encoded in a name in UTF-8.
+const NOT_IN_NAMES: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.');
 
 /// The form of an export.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,10 +57,25 @@ impl Form {
         }
     }
 
-    fn disposition(self) -> &'static str {
+    fn extension(self) -> &'static str {
         match self {
-            Form::Csv => "attachment; filename=\"members.csv\"",
-            Form::Ndjson => "attachment; filename=\"members.ndjson\"",
+            Form::Csv => "csv",
+            Form::Ndjson => "ndjson",
+        }
+    }
+
+    /// `Content-Disposition`: a file is named after its segment and the day, in UTC. Programs that do not read the name in
+    /// UTF-8 (RFC 6266) take the one in ASCII.
+    fn disposition(self, id: &str, now: Millis) -> String {
+        let name = format!("{id}-{}.{}", &format_time(now)[..DAY], self.extension());
+        let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "-_.".contains(letter);
+        let plain: String = name.chars().map(|letter| if is_plain(letter) { letter } else { '_' }).collect();
+        match plain == name {
+            true => format!("attachment; filename=\"{plain}\""),
+            false => {
+                let encoded = utf8_percent_encode(&name, NOT_IN_NAMES);
+                format!("attachment; filename=\"{plain}\"; filename*=UTF-8''{encoded}")
+            }
         }
     }
 
@@ -91,6 +113,7 @@ pub(crate) async fn export(api: Arc<Api>, id: String, form: Form) -> HandlerResu
     let patience = api.options.request_timeout;
     let (sender, mut pieces) = mpsc::channel::<Result<Bytes, Problem>>(PIECES);
     let runtime = Handle::current();
+    let disposition = form.disposition(&id, (api.options.clock)());
     tokio::task::spawn_blocking(move || {
         let _place = place;
         let send = |piece| runtime.block_on(sender.send_timeout(piece, patience)).is_ok();
@@ -113,7 +136,8 @@ pub(crate) async fn export(api: Arc<Api>, id: String, form: Form) -> HandlerResu
     });
     let mut response = warp::reply::stream(document).into_response();
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(form.media()));
-    response.headers_mut().insert(CONTENT_DISPOSITION, HeaderValue::from_static(form.disposition()));
+    let disposition = HeaderValue::from_str(&disposition).map_err(|_| Problem::internal())?;
+    response.headers_mut().insert(CONTENT_DISPOSITION, disposition);
     Ok(response)
 }
 
@@ -136,6 +160,16 @@ mod tests {
             })
             .collect();
         assert_eq!(read, members);
+    }
+
+    #[test]
+    fn a_file_is_named_after_its_segment_and_the_day() {
+        let named = |id: &str| Form::Csv.disposition(id, 1_767_225_600_000);
+        assert_eq!(named("high-value"), "attachment; filename=\"high-value-2026-01-01.csv\"");
+        let odd = "attachment; filename=\"a__b____-2026-01-01.csv\"; \
+                   filename*=UTF-8''a%22%2Fb%0D%0A%C3%A9%20-2026-01-01.csv";
+        assert_eq!(named("a\"/b\r\n\u{e9} "), odd);
+        assert!(Form::Ndjson.disposition("s", 0).ends_with("s-1970-01-01.ndjson\""));
     }
 
     #[test]

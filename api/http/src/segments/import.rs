@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use audience_protocol::UserId;
+use audience_protocol::CheckedUserId;
 use audience_rules::fault::{Fault, code};
 use serde::Serialize;
 use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
@@ -70,7 +70,7 @@ impl Import {
 
     fn take(&mut self, row: u64, id: String) {
         self.received += 1;
-        let fault = UserId::parse(&id).err();
+        let fault = CheckedUserId::parse(&id).err();
         if let Some(fault) = fault {
             self.reject(row, Some(id), fault.code, fault.message);
         } else if self.seen.insert(id.clone()) {

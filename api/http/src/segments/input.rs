@@ -1,6 +1,6 @@
 //! Requests to create, replace and change segments.
 
-use audience_protocol::{SegmentDocument, SegmentInput, UserId, Word};
+use audience_protocol::{CheckedUserId, SegmentDocument, SegmentInput, Word};
 use audience_rules::catalogue::SegmentStatus;
 use audience_rules::fault::{Fault, code};
 use serde::de::{self, Deserialize, Deserializer, IgnoredAny, Visitor};
@@ -10,9 +10,7 @@ use crate::body::Media;
 use crate::json;
 use crate::merge_patch::{given, merge};
 use crate::problem::Problem;
-
-/// Characters of a note.
-const MAX_NOTE: usize = 1_000;
+use crate::versions::checked_note;
 
 /// A segment as sent. Members that only the platform sets may stand in it and are ignored, so that a document that was read
 /// can be sent back.
@@ -52,6 +50,10 @@ struct SegmentBody {
     _updated_by: IgnoredAny,
     #[serde(default, rename = "faults")]
     _faults: IgnoredAny,
+    #[serde(default, rename = "usedBy")]
+    _used_by: IgnoredAny,
+    #[serde(default, rename = "warnings")]
+    _warnings: IgnoredAny,
 }
 
 /// Reads a whole segment.
@@ -79,29 +81,6 @@ pub(crate) fn read(body: &[u8]) -> Result<SegmentInput, Problem> {
 fn word<W: Word>(text: Option<&str>, pointer: &str, subject: &str) -> Result<Option<W>, Problem> {
     let unknown = || Problem::fault(pointer, code::UNKNOWN_WORD, format!("{subject} is {}", W::choices()));
     text.map(|text| W::parse(text).ok_or_else(unknown)).transpose()
-}
-
-/// The body of a lifecycle step.
-#[derive(Default, serde::Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Noted {
-    #[serde(default)]
-    note: Option<String>,
-}
-
-/// The note in the body of a step that needs no body.
-pub(crate) fn read_note(body: &[u8]) -> Result<Option<String>, Problem> {
-    let noted = if body.is_empty() { Noted::default() } else { json::parse_object(body)? };
-    checked_note(noted.note, "/note")
-}
-
-/// A note, if it is not too long; an empty one is none.
-pub(crate) fn checked_note(note: Option<String>, pointer: &str) -> Result<Option<String>, Problem> {
-    if note.as_ref().is_some_and(|note| note.chars().count() > MAX_NOTE) {
-        let message = format!("a note has at most {MAX_NOTE} characters");
-        return Err(Problem::fault(pointer, code::OUT_OF_RANGE, message));
-    }
-    Ok(note.filter(|note| !note.is_empty()))
 }
 
 /// A change: a member that is absent stays, one that is `null` is taken out.
@@ -215,7 +194,7 @@ fn texts(ids: Vec<IdText>) -> Vec<String> {
 /// The faults of all texts that are no ids, below `pointer`.
 fn check_members(members: &[String], pointer: &str) -> Result<(), Problem> {
     let fault = |(index, id): (usize, &String)| {
-        let fault = UserId::parse(id).err()?;
+        let fault = CheckedUserId::parse(id).err()?;
         Some(Fault { pointer: format!("{pointer}/{index}"), code: fault.code, message: fault.message })
     };
     let faults: Vec<_> = members.iter().enumerate().filter_map(fault).collect();

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use audience_protocol::{MembersChange, MembersMode, SegmentView};
+use audience_protocol::{MembersChange, MembersEffect, MembersMode, SegmentView};
 use hyper::{Method, StatusCode};
 use serde::Serialize;
 
@@ -18,7 +18,7 @@ use crate::route::{Route, Side};
 use crate::segments::documents::version;
 use crate::segments::export::{self, Form};
 use crate::segments::import::{Import, RejectedRow};
-use crate::segments::input::checked_note;
+use crate::versions::checked_note;
 
 const PATH: &str = "/api/segments/{id}/members";
 const MEMBERS: List = List::named("members");
@@ -45,6 +45,8 @@ struct Imported {
     duplicates: u64,
     rejected_count: u64,
     rejected: Vec<RejectedRow>,
+    #[serde(flatten)]
+    effect: Option<MembersEffect>,
 }
 
 async fn list(api: Arc<Api>, mut call: Call) -> HandlerResult {
@@ -52,7 +54,7 @@ async fn list(api: Arc<Api>, mut call: Call) -> HandlerResult {
     if let Some(form) = Form::asked(&query, &call.headers)? {
         return export::export(api, call.take_id(), form).await;
     }
-    let (id, after, limit) = (call.take_id(), MEMBERS.asked(&query)?, query.limit(&api.options)?);
+    let (id, after, limit) = (call.take_id(), MEMBERS.asked(&query)?, query.limit()?);
     let page = api.blocking(move |api| api.platform.segments.members(&id, after.as_deref(), limit)).await?;
     Ok(reply::json(StatusCode::OK, &MEMBERS.give(page)))
 }
@@ -97,6 +99,7 @@ async fn change(api: Arc<Api>, mut call: Call, mode: MembersMode) -> HandlerResu
             duplicates,
             rejected_count,
             rejected,
+            effect: outcome.effect,
         };
         Ok::<_, Problem>(reply::versioned(StatusCode::OK, &imported, version))
     })

@@ -1,6 +1,5 @@
 //! `/api/segments`: segments, their versions and their members.
 
-mod diff;
 mod documents;
 mod export;
 mod history;

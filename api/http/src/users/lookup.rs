@@ -30,7 +30,7 @@ async fn list(api: Arc<Api>, call: Call) -> HandlerResult {
     let asked = UserQuery {
         prefix: query.one("q")?.unwrap_or_default().to_owned(),
         after: USERS.asked(&query)?,
-        limit: query.limit(&api.options)?,
+        limit: query.limit()?,
     };
     let page = api.blocking(move |api| api.platform.users.users(&asked)).await?;
     Ok(reply::json(StatusCode::OK, &USERS.give(page)))
@@ -42,7 +42,7 @@ async fn events(api: Arc<Api>, mut call: Call) -> HandlerResult {
     let asked = UserEventQuery {
         event_type: query.one("eventType")?.map(str::to_owned),
         after: USER_EVENTS.asked(&query)?,
-        limit: query.limit(&api.options)?,
+        limit: query.limit()?,
     };
     let page = api.blocking(move |api| api.platform.users.user_events(&id, &asked)).await?;
     Ok(reply::json(StatusCode::OK, &USER_EVENTS.give(page)))

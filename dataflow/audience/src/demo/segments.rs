@@ -1,7 +1,7 @@
 //! Segments of every kind, and computed traits, for the shop.
 
 use audience_engine::service::Service;
-use audience_protocol::{PlatformError, SegmentInput, SegmentResource, TraitResource};
+use audience_protocol::{PlatformError, SegmentInput, SegmentResource, TraitInput, TraitResource};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
@@ -12,7 +12,7 @@ const AUTHOR: &str = "demo";
 pub fn create(service: &Service) -> anyhow::Result<()> {
     for definition in traits() {
         let definition = RawValue::from_string(definition.to_string())?;
-        unless_there(service.put_trait(&definition, Some(0), AUTHOR))?;
+        unless_there(service.put_trait(TraitInput { definition, note: None }, Some(0), AUTHOR))?;
     }
     let first = json!({
         "id": "high-value", "name": "High value", "tags": ["value"], "owner": "Ada",

@@ -1,6 +1,7 @@
-use audience_protocol::{AuditQuery, MembersChange, MembersMode};
+use audience_protocol::{AuditQuery, MembersChange, MembersMode, PageLimit};
 
 use super::*;
+use crate::lists::ListChange;
 use crate::shipping::ship_traits;
 use crate::testing::{TestStore, list, rule, segment};
 
@@ -68,7 +69,7 @@ fn an_edit_that_changes_nothing_makes_no_version() {
     let (_store, editor) = editor();
     editor.create_segment(list("l", &["u"]), "ann").unwrap();
     let change = MembersChange { mode: MembersMode::Add, members: vec!["u".to_owned()], is_dry_run: false, note: None };
-    let (document, counts) = editor.change_members("l", change, None, "ann").unwrap();
+    let ListChange { document, counts, .. } = editor.change_members("l", change, None, "ann").unwrap();
     assert_eq!((document.version, counts.unchanged, editor.newest()), (1, 1, 1));
 }
 
@@ -82,7 +83,7 @@ fn an_erased_user_leaves_every_list_and_only_the_digest_is_recorded() {
     assert_eq!(editor.newest(), 2, "nothing is held of a stranger");
     editor.erase_user(&["ann".to_owned()], false, "eve").unwrap();
     assert_eq!(editor.read(|documents| (documents.version, documents.segments["l"].stored.document.version)), (3, 2));
-    let page = editor.audit(&AuditQuery { limit: 3, ..AuditQuery::default() }).unwrap();
+    let page = editor.audit(&AuditQuery { limit: PageLimit::new(3).unwrap(), ..AuditQuery::default() }).unwrap();
     let shown: Vec<_> = page.items.iter().map(|item| (&*item.action, &*item.kind)).collect();
     assert_eq!(shown, [("erased", "user"), ("membersRemoved", "members"), ("membersRemoved", "members")]);
     assert!(page.items.iter().all(|item| !item.id.contains("ann")));

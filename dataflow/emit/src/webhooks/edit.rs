@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use audience_background::clock;
 use audience_protocol::{
-    PlatformError, Webhook, WebhookAction, WebhookFigures, WebhookInput, WebhookStatus, WebhookView,
+    ConflictKind, PlatformError, Webhook, WebhookAction, WebhookFigures, WebhookInput, WebhookStatus, WebhookView,
 };
 use audience_rules::ast::Millis;
 use audience_rules::fault::{Fault, code};
@@ -45,7 +45,7 @@ impl Webhooks {
         let _turn = self.edits.lock();
         if self.hooks.lock().len() >= MAX_WEBHOOKS {
             let message = format!("there are {MAX_WEBHOOKS} webhooks, which is the most: delete one first");
-            return Err(PlatformError::Conflict { code: "too_many", message });
+            return Err(PlatformError::Conflict { kind: ConflictKind::TooMany, message });
         }
         let secret = self.options()?.client.new_secret().map_err(PlatformError::Unavailable)?;
         let WebhookInput { url, description, segments, changes } = input;

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use audience_background::{Runner, Stop, clock};
 use audience_contract::{Notes, StoreError, WebhookClient, WebhookStore};
-use audience_protocol::{PlatformError, WebhookDelivery, WebhookView};
+use audience_protocol::{PlatformError, ResourceKind, WebhookDelivery, WebhookView};
 use audience_rules::time::format_time;
 use parking_lot::Mutex;
 
@@ -61,10 +61,16 @@ pub enum WebhooksError {
     Store(#[from] StoreError),
     /// A thread.
     #[error("a webhook's thread cannot be started: {0}")]
-    Thread(#[from] io::Error),
+    Thread(io::Error),
     /// They have started before.
     #[error("webhooks are posted already")]
     Started,
+}
+
+impl From<io::Error> for WebhooksError {
+    fn from(error: io::Error) -> Self {
+        WebhooksError::Thread(error)
+    }
 }
 
 /// All webhooks.
@@ -175,7 +181,7 @@ impl Webhooks {
     }
 
     fn find(&self, id: &str) -> Result<Arc<Hook>, PlatformError> {
-        let missing = || PlatformError::NotFound { kind: "webhook", id: id.to_owned() };
+        let missing = || PlatformError::NotFound { kind: ResourceKind::Webhook, id: id.to_owned() };
         self.hooks.lock().get(id).cloned().ok_or_else(missing)
     }
 

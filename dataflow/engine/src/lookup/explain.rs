@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use audience_background::clock;
 use audience_catalogue::{Documents, segment_not_found, unavailable};
 use audience_contract::{Document, DocumentKind};
-use audience_protocol::{CountedEvents, ExplainedNode, Explanation, PlatformError, Result};
+use audience_protocol::{ConflictKind, CountedEvents, ExplainedNode, Explanation, PlatformError, ResourceKind, Result};
 use audience_rules::ast::Millis;
 use audience_rules::catalogue::{Catalogue, SegmentStatus};
 use audience_rules::event::event_to_json;
@@ -33,7 +33,7 @@ impl Lookup {
         if reach.depth > MOST_REFERENCES {
             let message =
                 format!("more than {MOST_REFERENCES} segments in a row refer to each other; explain those below");
-            return Err(PlatformError::Conflict { code: "too_deep", message });
+            return Err(PlatformError::Conflict { kind: ConflictKind::TooDeep, message });
         }
         let root = self.root(user);
         let member_now = at.is_none().then(|| self.is_member(&root, segment));
@@ -48,7 +48,7 @@ impl Lookup {
             let explainer = Explainer::new(&moment, &root, knows_all).or_else(stranger)?;
             Some(explainer.assuming(assumed).explain(running))
         };
-        let unknown = || PlatformError::NotFound { kind: "user", id: user.to_owned() };
+        let unknown = || PlatformError::NotFound { kind: ResourceKind::User, id: user.to_owned() };
         let mut explained = explain(None).ok_or_else(unknown)?;
         let is_active = running.status == SegmentStatus::Active;
         if let (None, true, Some(member)) = (explained.held, is_active, member_now) {
@@ -78,9 +78,10 @@ impl Lookup {
         })
     }
 
-    fn is_member(&self, root: &str, segment: &str) -> bool {
+    pub(super) fn is_member(&self, root: &str, segment: &str) -> bool {
         let membership = self.engine.memberships()[self.worker_of(root)].read();
-        membership.segments_of(root).any(|found| **found == *segment)
+        let bitmap = membership.segments.get(segment).map(|bitmap| membership.bitmap(*bitmap));
+        bitmap.zip(membership.users.find(root)).is_some_and(|(bitmap, slot)| bitmap.contains(slot))
     }
 
     fn world_of(&self, root: &str, catalogue: Catalogue) -> Result<World> {

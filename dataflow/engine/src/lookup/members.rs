@@ -1,12 +1,17 @@
 //! The members of a segment, and the sizes of intersections.
 
-use audience_protocol::{Overlap, Overlaps, PlatformError};
+use audience_catalogue::ListChange;
+use audience_protocol::{MembersEffect, Overlap, Overlaps, PlatformError};
+use audience_rules::catalogue::SegmentStatus;
+use hashbrown::HashSet;
 use roaring::RoaringBitmap;
 
 use super::Lookup;
 
 /// Members that are handed over at a time.
 const PIECE: usize = 4_096;
+/// Unknown ids that are named.
+const UNKNOWN_NAMED: usize = 100;
 
 impl Lookup {
     /// The first `limit` members of a segment after `after`, in order of their ids.
@@ -54,6 +59,34 @@ impl Lookup {
             }
         });
         Ok(Overlaps { segment_id: id.to_owned(), size, with: with.collect() })
+    }
+
+    /// The effect on a static segment of a list that would be its new one; `given` are the ids that came with the change.
+    /// A segment that is not active has no members, before and after. Asks the log for each id that it may name.
+    pub fn list_effect(&self, change: &ListChange) -> Result<MembersEffect, PlatformError> {
+        let mut effect = MembersEffect::default();
+        for piece in change.given.chunks(PIECE) {
+            for (id, is_known) in piece.iter().zip(self.are_known(piece)?) {
+                if is_known {
+                    effect.known += 1;
+                    continue;
+                }
+                effect.unknown += 1;
+                if effect.sample_unknown.len() < UNKNOWN_NAMED {
+                    effect.sample_unknown.push(id.clone());
+                }
+            }
+        }
+        if change.document.status != SegmentStatus::Active {
+            return Ok(effect);
+        }
+        let segment = change.document.id.as_str();
+        let users: HashSet<String> = change.list.iter().map(|id| self.root(id)).collect();
+        let stay = users.iter().filter(|user| self.is_member(user, segment)).count() as u64;
+        let size: u64 = self.engine.memberships().iter().map(|held| held.read().size(segment)).sum();
+        effect.entered = users.len() as u64 - stay;
+        effect.left = size.saturating_sub(stay);
+        Ok(effect)
     }
 
     /// Gives every member to `take`, piece by piece, until it returns false. The bitmaps are copied at once, which is

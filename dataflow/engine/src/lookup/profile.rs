@@ -2,7 +2,7 @@
 
 use audience_background::clock;
 use audience_catalogue::unavailable;
-use audience_protocol::{PlatformError, Result, UserSegment, UserView};
+use audience_protocol::{PlatformError, ResourceKind, Result, UserSegment, UserView};
 
 use super::Lookup;
 use crate::service::user;
@@ -29,7 +29,7 @@ impl Lookup {
         let history = self.records_of(&ids)?;
         let documents = self.editor.documents();
         let mut view = user::view(&ids, &history, &documents.catalogue.traits, clock::now())
-            .ok_or_else(|| PlatformError::NotFound { kind: "user", id: id.to_owned() })?;
+            .ok_or_else(|| PlatformError::NotFound { kind: ResourceKind::User, id: id.to_owned() })?;
         view.segments = self.segments_of(&root);
         Ok(view)
     }

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use audience_catalogue::unavailable;
-use audience_protocol::{ListedUser, Page, PlatformError, Result, UserEventQuery, UserQuery};
+use audience_protocol::{ListedUser, Page, PageLimit, PlatformError, ResourceKind, Result, UserEventQuery, UserQuery};
 use audience_rules::ast::Millis;
 use audience_rules::event::event_to_json;
 use audience_rules::fault::Fault;
+use hashbrown::HashSet;
 use serde_json::value::RawValue;
 
 use super::Lookup;
@@ -73,6 +74,13 @@ impl Lookup {
         Ok(ids.into_iter().zip(may_be).filter_map(|(id, may_be)| may_be.then_some(id)).collect())
     }
 
+    /// Whether each id is one of a known user, whom it may be merged into.
+    pub(super) fn are_known(&self, ids: &[String]) -> Result<Vec<bool>> {
+        let roots: Vec<String> = ids.iter().map(|id| self.root(id)).collect();
+        let maybe: HashSet<String> = self.sift(roots.clone())?.into_iter().collect();
+        roots.into_iter().map(|root| Ok(maybe.contains(&root) && self.is_known(&root)?)).collect()
+    }
+
     /// Whether any event of a user counts who goes by this id.
     fn is_known(&self, id: &str) -> Result<bool> {
         let ids = {
@@ -109,12 +117,12 @@ impl Lookup {
                 let at = (record.timestamp(), record.sequence());
                 let is_asked = query.event_type.as_deref().is_none_or(|asked| asked == record.event_type());
                 let is_behind = before.is_none_or(|before| at < before);
-                let is_new =
-                    newest.len() <= query.limit || newest.first_key_value().is_some_and(|(least, _)| at > *least);
+                let is_new = newest.len() < query.limit.and_one()
+                    || newest.first_key_value().is_some_and(|(least, _)| at > *least);
                 if is_asked && is_behind && is_new {
                     newest.insert(at, event_to_json(&record).into_bytes());
                 }
-                if newest.len() > query.limit + 1 {
+                if newest.len() > query.limit.and_one() {
                     newest.pop_first();
                 }
             }
@@ -122,9 +130,9 @@ impl Lookup {
         })
         .map_err(unavailable)?;
         if !is_known {
-            return Err(PlatformError::NotFound { kind: "user", id: id.to_owned() });
+            return Err(PlatformError::NotFound { kind: ResourceKind::User, id: id.to_owned() });
         }
-        let has_more = newest.len() > query.limit;
+        let has_more = newest.len() > query.limit.items();
         if has_more {
             newest.pop_first();
         }
@@ -139,14 +147,14 @@ impl Lookup {
 /// them: each takes more than the one before. So that not each of them is looked for by itself, those of all rounds but the
 /// first, after which there are many, are sifted.
 fn page_of(
-    limit: usize,
+    limit: PageLimit,
     mut after: Option<String>,
     ids_after: impl Fn(Option<&str>, usize) -> Vec<String>,
     sift: impl Fn(Vec<String>) -> Result<Vec<String>>,
     is_known: impl Fn(&str) -> Result<bool>,
 ) -> Result<Page<ListedUser>> {
     let mut items = Vec::new();
-    let (mut is_first, mut at_once) = (true, limit + 1);
+    let (mut is_first, mut at_once) = (true, limit.and_one());
     loop {
         let ids = ids_after(after.as_deref(), at_once);
         let is_last = ids.len() < at_once;
@@ -156,11 +164,10 @@ fn page_of(
             if !is_known(&id)? {
                 continue;
             }
-            if items.len() == limit {
-                let next_cursor = items.last().map(|ListedUser { user_id }: &ListedUser| user_id.clone());
-                return Ok(Page { items, next_cursor });
-            }
             items.push(ListedUser { user_id: id });
+            if items.len() == limit.and_one() {
+                return Ok(Page::of_first(items, limit, |user| user.user_id.clone()));
+            }
         }
         if is_last {
             return Ok(Page { items, next_cursor: None });
@@ -208,7 +215,8 @@ mod tests {
                 looked_for.set(looked_for.get() + 1);
                 Ok(known.contains(&id))
             };
-            let page = page_of(limit, after.map(str::to_owned), ids_after, sift, is_known).unwrap();
+            let page =
+                page_of(PageLimit::new(limit).unwrap(), after.map(str::to_owned), ids_after, sift, is_known).unwrap();
             let ids: Vec<String> = page.items.into_iter().map(|user| user.user_id).collect();
             (ids.join(" "), page.next_cursor, rounds.get())
         };

@@ -11,13 +11,15 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 
-use audience_protocol::{AuditQuery, Platform, PlatformError, Result, SegmentDocument, SegmentView, TraitDocument};
-use audience_rules::fault::code;
+use audience_protocol::{
+    AuditQuery, ConflictKind, Platform, PlatformError, ResourceKind, Result, SegmentDocument, SegmentView,
+    TraitDocument,
+};
 
 /// By id: the segment, its members and its versions.
 type Segments = BTreeMap<String, (SegmentView, Vec<String>, Vec<SegmentDocument>)>;
 
-/// What is kept of an event.
+/// The part of an event that is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Seen {
     pub user: String,
@@ -30,11 +32,11 @@ pub struct Seen {
 #[derive(Default)]
 pub struct FakePlatform {
     segments: Mutex<Segments>,
-    traits: Mutex<BTreeMap<String, TraitDocument>>,
+    traits: Mutex<BTreeMap<String, Vec<TraitDocument>>>,
     pub events: Mutex<Vec<Seen>>,
     pub pieces: Mutex<Vec<usize>>,
     pub authors: Mutex<Vec<String>>,
-    /// What was asked of the audit log.
+    /// The queries of the audit log.
     pub asked: Mutex<Vec<AuditQuery>>,
     /// So many calls of ingest answer that the platform is busy.
     pub busy: AtomicUsize,
@@ -49,7 +51,7 @@ pub struct FakePlatform {
 }
 
 fn missing(id: &str) -> PlatformError {
-    PlatformError::NotFound { kind: "segment", id: id.into() }
+    PlatformError::NotFound { kind: ResourceKind::Segment, id: id.into() }
 }
 
 fn check(expected: Option<u64>, current: u64) -> Result<()> {
@@ -64,7 +66,8 @@ fn special(id: &str) -> Result<()> {
         "busy" => Err(PlatformError::Busy { retry_after_seconds: 7 }),
         "unavailable" => Err(PlatformError::Unavailable("the store does not answer".into())),
         "referenced" => {
-            Err(PlatformError::Conflict { code: code::REFERENCED, message: "segment \"x\" refers to it".into() })
+            let message = "segment \"x\" refers to it".into();
+            Err(PlatformError::Conflict { kind: ConflictKind::Referenced, message })
         }
         "panic" => panic!("as asked"),
         _ => Ok(()),

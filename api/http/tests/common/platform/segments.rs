@@ -4,9 +4,9 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use audience_protocol::{
-    MembersChange, MembersMode, MembersOutcome, MissingOnly, Page, PlatformError, Preview, PreviewInput, PreviewPhase,
-    PreviewProgress, Result, SegmentDocument, SegmentInput, SegmentKind, SegmentQuery, SegmentResource, SegmentView,
-    Transition,
+    ConflictKind, MembersChange, MembersEffect, MembersMode, MembersOutcome, MissingOnly, Page, PageLimit,
+    PlatformError, Preview, PreviewInput, PreviewPhase, PreviewProgress, ResourceKind, Result, SegmentDocument,
+    SegmentInput, SegmentKind, SegmentQuery, SegmentResource, SegmentView, Transition,
 };
 use audience_rules::catalogue::SegmentStatus;
 use audience_rules::fault::{Fault, code};
@@ -45,7 +45,7 @@ impl SegmentResource for FakePlatform {
         self.authors.lock().unwrap().push(author.to_owned());
         let mut segments = self.lock();
         if segments.contains_key(&id) {
-            return Err(PlatformError::Exists { kind: "segment", id });
+            return Err(PlatformError::Exists { kind: ResourceKind::Segment, id });
         }
         let (document, members) = document(id.clone(), input)?;
         let view = SegmentView {
@@ -53,6 +53,8 @@ impl SegmentResource for FakePlatform {
             size: Some(members.len() as u64),
             effective: Some(true),
             faults: Vec::new(),
+            used_by: None,
+            warnings: Vec::new(),
         };
         segments.insert(id, (view.clone(), members, vec![document]));
         Ok(view)
@@ -85,7 +87,7 @@ impl SegmentResource for FakePlatform {
             current.status = match (to, current.status) {
                 (_, SegmentStatus::Archived) => {
                     let message = "it is archived".into();
-                    return Err(PlatformError::Conflict { code: "wrong_state", message });
+                    return Err(PlatformError::Conflict { kind: ConflictKind::WrongStatus, message });
                 }
                 (Transition::Activate, _) => SegmentStatus::Active,
                 (Transition::Deactivate, _) => SegmentStatus::Inactive,
@@ -104,7 +106,7 @@ impl SegmentResource for FakePlatform {
         author: &str,
     ) -> Result<SegmentView> {
         let versions = self.segment_versions(id)?;
-        let missing = || PlatformError::NotFound { kind: "version", id: id.into() };
+        let missing = || PlatformError::NotFound { kind: ResourceKind::Version, id: id.into() };
         let target = versions.into_iter().find(|one| one.version == version).ok_or_else(missing)?;
         self.change(id, expected, author, |current, _| {
             *current = SegmentDocument { version: current.version, note, ..target };
@@ -134,11 +136,8 @@ impl SegmentResource for FakePlatform {
                 && query.status.is_none_or(|status| view.document.status == status)
                 && query.text.as_ref().is_none_or(|text| view.document.name.contains(text))
         });
-        let mut items: Vec<_> = wanted.take(query.limit + 1).cloned().collect();
-        let more = items.len() > query.limit;
-        items.truncate(query.limit);
-        let next_cursor = items.last().filter(|_| more).map(|view| view.document.id.clone());
-        Ok(Page { items, next_cursor })
+        let items = wanted.take(query.limit.and_one()).cloned().collect();
+        Ok(Page::of_first(items, query.limit, |view| view.document.id.clone()))
     }
 
     fn segment_versions(&self, id: &str) -> Result<Vec<SegmentDocument>> {
@@ -173,14 +172,15 @@ impl SegmentResource for FakePlatform {
             status: None,
             took_milliseconds: 0,
             history_scanned: false,
+            warnings: Vec::new(),
         })
     }
 
-    fn members(&self, id: &str, after: Option<&str>, limit: usize) -> Result<Page<String>> {
+    fn members(&self, id: &str, after: Option<&str>, limit: PageLimit) -> Result<Page<String>> {
         let segments = self.lock();
         let (_, members, _) = segments.get(id).ok_or_else(|| missing(id))?;
         let after = |member: &&String| after.is_none_or(|after| member.as_str() > after);
-        let items: Vec<_> = members.iter().filter(after).take(limit).cloned().collect();
+        let items: Vec<_> = members.iter().filter(after).take(limit.items()).cloned().collect();
         let next_cursor = (items.last() != members.last()).then(|| items.last().cloned()).flatten();
         Ok(Page { items, next_cursor })
     }
@@ -194,12 +194,13 @@ impl SegmentResource for FakePlatform {
     ) -> Result<MembersOutcome> {
         let given = change.members.len() as u64;
         if change.is_dry_run {
-            return Ok(MembersOutcome { segment: self.segment(id)?, added: given, removed: 0, unchanged: 0 });
+            let effect = Some(MembersEffect { known: given, entered: given, ..MembersEffect::default() });
+            return Ok(MembersOutcome { segment: self.segment(id)?, added: given, removed: 0, unchanged: 0, effect });
         }
         let segment = self.change(id, expected, author, |current, held| {
             if current.kind == SegmentKind::Dynamic {
                 let message = "its members follow from its rules".into();
-                return Err(PlatformError::Conflict { code: "not_static", message });
+                return Err(PlatformError::Conflict { kind: ConflictKind::NotStatic, message });
             }
             current.note = change.note;
             match change.mode {
@@ -210,6 +211,6 @@ impl SegmentResource for FakePlatform {
             held.sort();
             Ok(())
         })?;
-        Ok(MembersOutcome { segment, added: given, removed: 0, unchanged: 0 })
+        Ok(MembersOutcome { segment, added: given, removed: 0, unchanged: 0, effect: None })
     }
 }

@@ -1,44 +1,73 @@
 //! Computed traits, in a map.
 
-use audience_protocol::{PlatformError, Result, TraitDocument, TraitResource};
+use audience_protocol::{PlatformError, ResourceKind, Result, TraitDocument, TraitInput, TraitResource, TraitView};
 use audience_rules::fault::{Fault, code};
-use serde_json::value::RawValue;
 
 use super::{FakePlatform, check, special};
 
+fn missing(name: &str) -> PlatformError {
+    PlatformError::NotFound { kind: ResourceKind::Trait, id: name.into() }
+}
+
+fn view(document: TraitDocument) -> TraitView {
+    TraitView { document, used_by: Vec::new(), warnings: Vec::new() }
+}
+
 impl TraitResource for FakePlatform {
-    fn put_trait(&self, definition: &RawValue, expected: Option<u64>, _: &str) -> Result<TraitDocument> {
-        let value: serde_json::Value = serde_json::from_str(definition.get()).unwrap();
+    fn put_trait(&self, input: TraitInput, expected: Option<u64>, author: &str) -> Result<TraitView> {
+        let value: serde_json::Value = serde_json::from_str(input.definition.get()).unwrap();
         let (Some(name), Some(_)) = (value["name"].as_str(), value["event"].as_str()) else {
             return Err(PlatformError::Invalid(vec![Fault::whole(code::MISSING_MEMBER, "name and event")]));
         };
         special(name)?;
         let mut traits = self.traits.lock().unwrap();
-        let current = traits.get(name).map_or(0, |document| document.version);
+        let versions = traits.entry(name.to_owned()).or_default();
+        let current = versions.last().map_or(0, |document| document.version);
         check(expected, current)?;
         let document = TraitDocument {
             name: name.into(),
-            definition: definition.to_owned(),
+            definition: input.definition,
             version: current + 1,
             updated_at: "2024-01-01T00:00:00Z".into(),
+            updated_by: author.into(),
+            note: input.note,
         };
-        traits.insert(name.into(), document.clone());
-        Ok(document)
+        versions.push(document.clone());
+        Ok(view(document))
+    }
+
+    fn rollback_trait(
+        &self,
+        name: &str,
+        version: u64,
+        note: Option<String>,
+        expected: Option<u64>,
+        author: &str,
+    ) -> Result<TraitView> {
+        let wanted = self.trait_versions(name)?.into_iter().find(|one| one.version == version);
+        let missing = || PlatformError::NotFound { kind: ResourceKind::Version, id: name.into() };
+        let definition = wanted.ok_or_else(missing)?.definition;
+        self.put_trait(TraitInput { definition, note }, expected, author)
     }
 
     fn delete_trait(&self, name: &str, expected: Option<u64>, _: &str) -> Result<()> {
         special(name)?;
-        check(expected, self.computed_trait(name)?.version)?;
+        check(expected, self.computed_trait(name)?.document.version)?;
         self.traits.lock().unwrap().remove(name);
         Ok(())
     }
 
-    fn computed_trait(&self, name: &str) -> Result<TraitDocument> {
-        let missing = || PlatformError::NotFound { kind: "trait", id: name.into() };
-        self.traits.lock().unwrap().get(name).cloned().ok_or_else(missing)
+    fn computed_trait(&self, name: &str) -> Result<TraitView> {
+        let newest = self.traits.lock().unwrap().get(name).and_then(|versions| versions.last().cloned());
+        newest.map(view).ok_or_else(|| missing(name))
+    }
+
+    fn trait_versions(&self, name: &str) -> Result<Vec<TraitDocument>> {
+        self.traits.lock().unwrap().get(name).cloned().ok_or_else(|| missing(name))
     }
 
     fn computed_traits(&self) -> Result<Vec<TraitDocument>> {
-        Ok(self.traits.lock().unwrap().values().cloned().collect())
+        let traits = self.traits.lock().unwrap();
+        Ok(traits.values().filter_map(|versions| versions.last().cloned()).collect())
     }
 }

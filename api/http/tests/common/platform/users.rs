@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use audience_protocol::{PlatformError, Result, SegmentView, UserResource, UserSegment, UserView};
+use audience_protocol::{PlatformError, ResourceKind, Result, SegmentView, UserResource, UserSegment, UserView};
 use serde_json::value::RawValue;
 
 use super::{FakePlatform, special};
@@ -28,7 +28,7 @@ impl UserResource for FakePlatform {
         }
         let event_count = self.events.lock().unwrap().iter().filter(|event| event.user == id).count() as u64;
         if event_count == 0 {
-            return Err(PlatformError::NotFound { kind: "user", id: id.into() });
+            return Err(PlatformError::NotFound { kind: ResourceKind::User, id: id.into() });
         }
         let age = RawValue::from_string("3.50".into()).unwrap();
         Ok(UserView {

@@ -3,7 +3,7 @@
 //! Nothing of it is stored: a start looks at the newest events again. Where events come faster than they can be looked at,
 //! some are passed over. What an erased user brought is gone with the next look, which then begins anew.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +12,10 @@ use audience_background::{Failure, Job, Outcome};
 use audience_contract::StoreError;
 use audience_protocol::{EventShape, FieldShape, NamedSegment, Schema};
 use audience_rules::ast::Millis;
+use audience_rules::fault::Fault;
+use audience_rules::json::parse_json;
 use audience_rules::record::{EventRef, RecordKind, records};
+use audience_rules::seen::{self, SeenData, SeenField, SeenFields};
 use audience_rules::time::format_time;
 use audience_rules::unparse::value_to_json;
 use audience_rules::value::{Value, ValueRef};
@@ -98,6 +101,17 @@ impl Shapes {
             let room = MOST_NAMES.saturating_sub(self.traits.len());
             take_fields(ValueRef::Object(event.traits()), "", 0, room, &mut self.traits);
         }
+    }
+
+    /// The shapes as rules are held against them; nothing where there are more of them than are kept, since what is not
+    /// kept may have been seen.
+    fn seen(&self) -> SeenData {
+        let is_whole = self.events.len() < MOST_NAMES && self.fields < MOST_FIELDS && self.traits.len() < MOST_NAMES;
+        if !is_whole {
+            return SeenData::default();
+        }
+        let events = self.events.iter().map(|(name, seen)| (name.clone(), seen_fields(&seen.fields))).collect();
+        SeenData { events, traits: seen_fields(&self.traits), computed: BTreeSet::new(), levels: MOST_LEVELS }
     }
 
     fn begin_look(&mut self) {
@@ -194,7 +208,25 @@ fn told_fields(fields: &BTreeMap<String, Field>) -> Vec<FieldShape> {
     shapes.collect()
 }
 
+fn seen_fields(fields: &BTreeMap<String, Field>) -> SeenFields {
+    let seen = fields.iter().map(|(name, field)| {
+        let [is_number, is_text, is_boolean, is_list, _] = field.types;
+        let examples = field.examples.clone();
+        (name.clone(), SeenField { is_number, is_text, is_boolean, is_list, examples })
+    });
+    seen.collect()
+}
+
 impl Service {
+    /// Warnings of rules, or of a trait's definition, that stand at `pointer` in a request.
+    pub(in crate::service) fn warnings(&self, pointer: &str, rules: &RawValue) -> Vec<Fault> {
+        let Ok(rules) = parse_json(rules.get().as_bytes()) else { return Vec::new() };
+        let mut seen = self.people.shapes.lock().seen();
+        seen.computed = self.editor.read(|documents| documents.traits.keys().cloned().collect());
+        let found = seen::warnings(&rules, &seen).into_iter();
+        found.map(|fault| Fault { pointer: format!("{pointer}{}", fault.pointer), ..fault }).collect()
+    }
+
     /// Starts the job that looks at what is accepted, about once a second.
     pub(in crate::service) fn watch_people(self: &Arc<Self>) -> Result<(), EngineError> {
         let service = self.clone();

@@ -2,9 +2,11 @@
 
 use audience_catalogue::MemberCounts;
 use audience_protocol::{
-    MembersChange, MembersOutcome, Page, Preview, PreviewInput, PreviewProgress, Result, SegmentDocument, SegmentInput,
-    SegmentQuery, SegmentResource, SegmentView, Transition,
+    MembersChange, MembersOutcome, Page, PageLimit, Preview, PreviewInput, PreviewProgress, Result, SegmentDocument,
+    SegmentInput, SegmentQuery, SegmentResource, SegmentView, Transition,
 };
+
+use serde_json::value::RawValue;
 
 use crate::service::Service;
 
@@ -16,13 +18,27 @@ impl Service {
             (version, documents.faults_of_segment(&document.id))
         });
         let effective = self.editor.is_effective(version, document.status);
-        SegmentView { document, size: Some(size), effective: Some(effective), faults }
+        let (used_by, warnings) = (None, Vec::new());
+        SegmentView { document, size: Some(size), effective: Some(effective), faults, used_by, warnings }
+    }
+
+    /// A segment by itself, with its uses.
+    fn single_view(&self, document: SegmentDocument) -> SegmentView {
+        let used_by = self.editor.read(|documents| documents.users_of_segment(&document.id));
+        SegmentView { used_by: Some(used_by), ..self.view(document) }
+    }
+
+    /// An edited segment, with warnings of the rules that were sent.
+    fn edited_view(&self, document: SegmentDocument, rules: Option<&RawValue>) -> SegmentView {
+        let warnings = rules.map(|rules| self.warnings("/rules", rules)).unwrap_or_default();
+        SegmentView { warnings, ..self.single_view(document) }
     }
 }
 
 impl SegmentResource for Service {
     fn create_segment(&self, input: SegmentInput, author: &str) -> Result<SegmentView> {
-        Ok(self.view(self.editor.create_segment(input, author)?))
+        let rules = input.rules.clone();
+        Ok(self.edited_view(self.editor.create_segment(input, author)?, rules.as_deref()))
     }
 
     fn replace_segment(
@@ -32,7 +48,8 @@ impl SegmentResource for Service {
         expected: Option<u64>,
         author: &str,
     ) -> Result<SegmentView> {
-        Ok(self.view(self.editor.replace_segment(id, input, expected, author)?))
+        let rules = input.rules.clone();
+        Ok(self.edited_view(self.editor.replace_segment(id, input, expected, author)?, rules.as_deref()))
     }
 
     fn transition_segment(
@@ -43,7 +60,7 @@ impl SegmentResource for Service {
         expected: Option<u64>,
         author: &str,
     ) -> Result<SegmentView> {
-        Ok(self.view(self.editor.transition_segment(id, to, note, expected, author)?))
+        Ok(self.single_view(self.editor.transition_segment(id, to, note, expected, author)?))
     }
 
     fn rollback_segment(
@@ -54,7 +71,7 @@ impl SegmentResource for Service {
         expected: Option<u64>,
         author: &str,
     ) -> Result<SegmentView> {
-        Ok(self.view(self.editor.rollback_segment(id, version, note, expected, author)?))
+        Ok(self.single_view(self.editor.rollback_segment(id, version, note, expected, author)?))
     }
 
     fn delete_segment(&self, id: &str, expected: Option<u64>, author: &str) -> Result<()> {
@@ -64,7 +81,7 @@ impl SegmentResource for Service {
     }
 
     fn segment(&self, id: &str) -> Result<SegmentView> {
-        Ok(self.view(self.editor.segment(id)?))
+        Ok(self.single_view(self.editor.segment(id)?))
     }
 
     fn segments(&self, query: &SegmentQuery) -> Result<Page<SegmentView>> {
@@ -77,16 +94,14 @@ impl SegmentResource for Service {
     }
 
     fn preview(&self, input: PreviewInput, watch: &mut dyn FnMut(PreviewProgress) -> bool) -> Result<Preview> {
-        self.editor.preview(input, watch)
+        let warnings = self.warnings("/rules", &input.rules);
+        Ok(Preview { warnings, ..self.editor.preview(input, watch)? })
     }
 
-    fn members(&self, id: &str, after: Option<&str>, limit: usize) -> Result<Page<String>> {
+    fn members(&self, id: &str, after: Option<&str>, limit: PageLimit) -> Result<Page<String>> {
         self.segment(id)?;
-        let mut items = self.lookup.members_after(id, after, limit + 1);
-        let has_more = items.len() > limit;
-        items.truncate(limit);
-        let next_cursor = items.last().filter(|_| has_more).cloned();
-        Ok(Page { items, next_cursor })
+        let items = self.lookup.members_after(id, after, limit.and_one());
+        Ok(Page::of_first(items, limit, String::clone))
     }
 
     fn visit_members(&self, id: &str, take: &mut dyn FnMut(Vec<String>) -> bool) -> Result<()> {
@@ -100,8 +115,10 @@ impl SegmentResource for Service {
         expected: Option<u64>,
         author: &str,
     ) -> Result<MembersOutcome> {
-        let (segment, counts) = self.editor.change_members(id, change, expected, author)?;
-        let MemberCounts { added, removed, unchanged } = counts;
-        Ok(MembersOutcome { segment: self.view(segment), added, removed, unchanged })
+        let is_dry_run = change.is_dry_run;
+        let changed = self.editor.change_members(id, change, expected, author)?;
+        let effect = is_dry_run.then(|| self.lookup.list_effect(&changed)).transpose()?;
+        let MemberCounts { added, removed, unchanged } = changed.counts;
+        Ok(MembersOutcome { segment: self.view(changed.document), added, removed, unchanged, effect })
     }
 }

@@ -1,4 +1,4 @@
-//! Differences of two versions of a segment, node by node.
+//! Differences of two versions of a document, node by node.
 //!
 //! Conditions have no order, so each is matched with the one that it is most like wherever that stands: a condition that
 //! is put first changes nothing after it. Steps of a sequence have one, and are matched in it. Rules are held against
@@ -6,10 +6,7 @@
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 
-use audience_protocol::SegmentDocument;
-use audience_rules::json::parse_json;
-use audience_rules::parse::{TraitLookup, parse_rules};
-use audience_rules::unparse::{node_to_value, value_to_json};
+use audience_rules::unparse::value_to_json;
 use audience_rules::value::Value;
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -22,24 +19,21 @@ pub(crate) struct FieldDifference {
     /// added, removed or changed
     pub(crate) change: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    before: Option<Box<RawValue>>,
+    pub(crate) before: Option<Box<RawValue>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    after: Option<Box<RawValue>>,
+    pub(crate) after: Option<Box<RawValue>>,
 }
 
 /// The words of which each kind of node has one.
 const KINDS: [&str; 7] = ["conditions", "sequence", "segment", "rank", "sample", "event", "field"];
 
-/// All differences of what people write: name, description, status, rules, tags and owner. The computed traits say how
-/// rules are understood.
-pub(crate) fn documents(
-    old: &SegmentDocument,
-    new: &SegmentDocument,
-    traits: &dyn TraitLookup,
-) -> Vec<FieldDifference> {
+/// A member of a document that people write, by its name; `None` where the document has none.
+pub(crate) type DocumentField = (&'static str, Option<Value>);
+
+/// All differences of two versions of a document, each given by the same members.
+pub(crate) fn fields(old: &[DocumentField], new: &[DocumentField]) -> Vec<FieldDifference> {
     let mut changes = Vec::new();
-    let (old, new) = (members(old, traits), members(new, traits));
-    for (key, old) in &old {
+    for (key, old) in old {
         let new = new.iter().find(|(other, _)| other == key).and_then(|(_, value)| value.as_ref());
         let at = format!("/{key}");
         match (old, new) {
@@ -48,27 +42,6 @@ pub(crate) fn documents(
         }
     }
     changes
-}
-
-/// Rules in the one spelling that all others come to; those that do not fit, today or ever, as they are written.
-fn rules_of(document: &SegmentDocument, traits: &dyn TraitLookup) -> Option<Value> {
-    let written = parse_json(document.rules.as_ref()?.get().as_bytes()).ok()?;
-    let understood = parse_rules(&written, traits).map(|node| node_to_value(&node, traits));
-    Some(understood.unwrap_or(written))
-}
-
-fn members(document: &SegmentDocument, traits: &dyn TraitLookup) -> [(&'static str, Option<Value>); 6] {
-    let text = |text: &str| (!text.is_empty()).then(|| Value::Text(text.into()));
-    let status = serde_json::to_value(document.status).ok();
-    let tags: Vec<Value> = document.tags.iter().map(|tag| Value::Text(tag.as_str().into())).collect();
-    [
-        ("name", text(&document.name)),
-        ("description", text(&document.description)),
-        ("status", status.as_ref().and_then(|status| text(status.as_str()?))),
-        ("rules", rules_of(document, traits)),
-        ("tags", Some(Value::Array(tags))),
-        ("owner", document.owner.as_deref().and_then(text)),
-    ]
 }
 
 /// The places of two values.
@@ -233,8 +206,7 @@ fn likeness(a: &BTreeSet<String>, b: &BTreeSet<String>) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use audience_rules::catalogue::{Catalogue, ComputedTrait};
-    use audience_rules::parse::{NoTraits, parse_behaviour};
+    use audience_rules::json::parse_json;
     use serde_json::json;
 
     use super::*;
@@ -257,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn a_condition_in_front_changes_nothing_behind_it() {
+    fn a_condition_put_first_changes_nothing_after_it() {
         let [a, b, c] = ["a", "b", "c"].map(|field| json!({"field": field, "operator": "gt", "value": 1}));
         let new = json!({"event": "buy"});
         let found = rules(&group(&[a.clone(), b.clone()]), &group(&[new.clone(), b.clone(), a.clone()]));
@@ -311,70 +283,5 @@ mod tests {
         assert_eq!(swapped.len(), 2, "another order is another sequence: {swapped:?}");
         let gap = json!({"sequence": [{"event": "a"}, {"event": "b", "maxGap": "1d"}]});
         assert_eq!(rules(&sequence(&["a", "b"]), &gap), [r#"added /sequence/1/maxGap "1d""#]);
-    }
-
-    #[test]
-    fn documents_by_member() {
-        let document = |text: &str| serde_json::from_str::<SegmentDocument>(text).unwrap();
-        let base = r#"{"id":"a","type":"DYNAMIC","version":1,"createdAt":"","updatedAt":"","#;
-        let old = document(&format!(r#"{base}"name":"A","status":"DRAFT","tags":["x","y"],"description":"d"}}"#));
-        let new = document(&format!(
-            r#"{base}"name":"B","status":"ACTIVE","tags":["y","z"],"owner":"o","note":"n","updatedBy":"me"}}"#
-        ));
-        let found: Vec<_> = documents(&old, &new, &NoTraits).iter().map(shown).collect();
-        let expected = [
-            r#"changed /name "A" "B""#,
-            r#"removed /description "d""#,
-            r#"changed /status "DRAFT" "ACTIVE""#,
-            r#"removed /tags/0 "x""#,
-            r#"added /tags/1 "z""#,
-            r#"added /owner "o""#,
-        ];
-        assert_eq!(found, expected);
-        assert!(documents(&old, &old, &NoTraits).is_empty());
-    }
-
-    /// Differences of documents with these rules, where a computed trait `quiet` is a duration.
-    fn of_rules(old: &str, new: &str) -> Vec<String> {
-        let document = |rules: &str| {
-            let text = format!(
-                r#"{{"id":"a","name":"A","type":"DYNAMIC","status":"ACTIVE","version":1,"createdAt":"","updatedAt":"","rules":{rules}}}"#
-            );
-            serde_json::from_str::<SegmentDocument>(&text).unwrap()
-        };
-        let quiet = br#"{"name":"quiet","event":"*","measure":{"fn":"since_last"}}"#;
-        let (name, behaviour) = parse_behaviour(&parse_json(quiet).unwrap()).unwrap();
-        let mut traits = Catalogue::default();
-        traits.put_trait(ComputedTrait { name, behaviour: behaviour.into() });
-        documents(&document(old), &document(new), &traits).iter().map(shown).collect()
-    }
-
-    #[test]
-    fn another_spelling_is_no_difference() {
-        for (one, other) in [
-            (r#"{"field":"x","operator":">","value":1.0}"#, r#"{"field":"x","operator":"greaterThan","value":1}"#),
-            (r#"{"criteria":[{"event":"a"}],"logic":"or"}"#, r#"{"conditions":[{"event":["a"]}],"logic":"OR"}"#),
-            (
-                r#"{"event":"a","within":"24h"}"#,
-                r#"{"event":"a","measure":"count","operator":">=","value":1,"within":{"last":"1d"}}"#,
-            ),
-            (r#"{"field":"quiet","operator":">","value":"48h"}"#, r#"{"field":"quiet","operator":"gt","value":"2d"}"#),
-            (
-                r#"{"event":"a","where":{"field":"properties.b","operator":"in","value":["y","x"]}}"#,
-                r#"{"event":"a","where":[{"field":"b","operator":"in","value":["x","y"]}]}"#,
-            ),
-        ] {
-            assert_eq!(of_rules(one, other), [""; 0], "{one} {other}");
-        }
-        let spelt = r#"{"criteria":[{"field":"x","operator":">","value":1},{"event":"a"}]}"#;
-        let changed = r#"{"conditions":[{"event":"a"},{"field":"x","operator":"gt","value":2}],"logic":"AND"}"#;
-        assert_eq!(of_rules(spelt, changed), ["changed /rules/conditions/1/value 1 2"]);
-        let faulty = r#"{"field":"x","operator":"above","value":1}"#;
-        let as_written = [r#"changed /rules/operator "above" "gt""#];
-        assert_eq!(
-            of_rules(faulty, r#"{"field":"x","operator":">","value":1}"#),
-            as_written,
-            "what cannot be understood"
-        );
     }
 }
