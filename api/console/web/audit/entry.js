@@ -1,5 +1,6 @@
 // One change of the audit log: what it was done to, and what stood there before and after.
 import { html, useState } from '../lib/html.js';
+import { path } from '../lib/api.js';
 import { dateTime, relative } from '../lib/format.js';
 import { Diff } from '../parts/diff.js';
 import { ACTIONS, THINGS } from './words.js';
@@ -39,7 +40,8 @@ function ChangedMembers({ entry: { before, after } }) {
 }
 
 /** Whether the versions before and after a change can be compared. */
-const isCompared = ({ kind, version, action }) => kind === 'segment' && version > 1 && action !== 'deleted';
+const isCompared = ({ kind, version, action }) =>
+  ['segment', 'trait'].includes(kind) && version > 1 && action !== 'deleted';
 
 export function Entry({ entry }) {
   const [isOpen, setOpen] = useState(false);
@@ -68,7 +70,8 @@ export function Entry({ entry }) {
           >
             ${t('entry.beforeAndAfter')}
           </button>
-          ${isOpen && html`<${Diff} id=${id} from=${version - 1} to=${version} />`}
+          ${isOpen &&
+          html`<${Diff} base=${path`/api/${`${kind}s`}/${id}`} from=${version - 1} to=${version} />`}
         `}
       </td>
       <td class="narrow-hide soft">${entry.note ?? ''}</td>

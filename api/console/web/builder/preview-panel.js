@@ -43,8 +43,18 @@ function Names({ users }) {
   );
 }
 
+/** Names and values that never came, in the words of the server: most often mistakes. */
+function Warnings({ warnings }) {
+  return html`
+    <div class="banner warn small">
+      <${Icon} name="warn" />
+      <div class="body">${warnings.map((one) => html`<div key=${one.pointer}>${one.message}</div>`)}</div>
+    </div>
+  `;
+}
+
 function Result({ result, isEdit }) {
-  const { size, entered, left, users, missingOnly } = result;
+  const { size, entered, left, users, missingOnly, warnings } = result;
   const stayed = Math.max(0, size - entered);
   const all = Math.max(1, stayed + entered + left);
   return html`
@@ -85,6 +95,7 @@ function Result({ result, isEdit }) {
         <span class="out" style=${{ width: `${(100 * left) / all}%` }}></span>
       </div>
     `}
+    ${warnings?.length > 0 && html`<${Warnings} warnings=${warnings} />`}
     ${missingOnly?.size > 0 &&
     html`
       <div class="banner warn small">

@@ -1,9 +1,7 @@
 // The chosen file: how it was read, its first rows, and which column has the ids.
 import { html, useState } from '../lib/html.js';
-import { bytes, count, plural } from '../lib/format.js';
-import { useLoad } from '../lib/load.js';
+import { bytes, plural } from '../lib/format.js';
 import { Icon } from '../parts/icon.js';
-import { lookUp } from './send.js';
 
 const SHOWN = 5;
 const MOST_COLUMNS = 12;
@@ -47,7 +45,7 @@ export function FileField({ file, onChange }) {
 }
 
 /** How a file was read; `layout` is the column of the ids and whether the first row is a heading. */
-export function FilePreview({ table, layout, onLayout, ids }) {
+export function FilePreview({ table, layout, onLayout }) {
   if (table.fault)
     return html`
       <div class="banner bad" role="alert"><${Icon} name="warn" /><div class="body">${table.fault}</div></div>
@@ -67,7 +65,6 @@ export function FilePreview({ table, layout, onLayout, ids }) {
         <input type="checkbox" checked=${layout.hasHeading} onChange=${setHeading} />The first row is a
         heading
       </label>
-      ${layout.column !== undefined && html`<${Known} ids=${ids} />`}
     </section>
   `;
 }
@@ -115,22 +112,5 @@ function Rows({ table, layout, onColumn }) {
         </tbody>
       </table>
     </div>
-  `;
-}
-
-/** How many of the ids are those of users. */
-function Known({ ids }) {
-  const { data } = useLoad((signal) => lookUp(ids, signal), [ids.slice(0, 1000)]);
-  if (!data) return html`<p class="small muted" role="status">Looking the ids up…</p>`;
-  const { asked, known, unknown } = data;
-  const isAll = asked === new Set(ids).size;
-  const of = isAll ? count(asked) : `the first ${count(asked)}`;
-  return html`
-    <p class="small ${unknown.length > 0 ? 'warn-text' : 'muted'}" role="status">
-      ${known === 0 ? 'None' : count(known)} of ${of} ids ${known === 1 ? 'is that' : 'are those'} of known
-      users.
-      ${unknown.length > 0 &&
-      html`${' '}Not known: ${unknown.slice(0, 5).join(', ')}${unknown.length > 5 ? ' and others' : ''}.`}
-    </p>
   `;
 }

@@ -11,11 +11,15 @@ function rowsOf({ result, state }, trimmed) {
     ['Rows read', result.received],
     ['Spaces cut off', trimmed || undefined],
     ['Fit', result.accepted],
+    ['Ids of known users', result.known],
+    ['Ids of nobody known yet', result.unknown],
     [isDone ? 'Added' : 'Would be added', result.added],
     [isDone ? 'Removed' : 'Would be removed', result.removed],
     ['No change', result.unchanged],
     ['Twice in the file', result.duplicates],
     ['Faulty', result.rejectedCount ?? result.rejected?.length],
+    ['Users who would enter', result.entered],
+    ['Users who would leave', result.left],
   ].filter(([, value]) => value !== undefined);
 }
 
@@ -35,6 +39,19 @@ export function Result({ run, trimmed }) {
         `,
       )}
     </dl>
+    ${result.sampleUnknown?.length > 0 &&
+    html`<${Unknown} names=${result.sampleUnknown} total=${result.unknown} />`}
+  `;
+}
+
+/** Some of the ids that nobody known has: they count as soon as such a user comes. */
+function Unknown({ names, total }) {
+  const shown = names.slice(0, 5);
+  const more = total - shown.length;
+  return html`
+    <p class="small warn-text" role="status">
+      Not known yet: ${shown.join(', ')}${more > 0 ? ` and ${count(more)} others` : ''}.
+    </p>
   `;
 }
 

@@ -1,9 +1,5 @@
-// Sends the ids of a file, and looks some of them up.
-import { Problem, ask, author, headerText, path, query } from '../lib/api.js';
-
-/** Ids that are looked up one by one; all of them, where there are no more. */
-export const LOOKED_UP = 100;
-const AT_ONCE = 6;
+// Sends the ids of a file, as a trial or for good.
+import { Problem, author, headerText, path, query } from '../lib/api.js';
 
 /** Sends a body, telling how much of it is sent. */
 function upload(url, method, body, onProgress) {
@@ -46,29 +42,4 @@ export async function sendIds({ segment, mode, ids, lines, isTrial, onProgress }
   // The server counts the ids that it got; people look for the lines of their file.
   const rejected = (result.rejected ?? []).map((one) => ({ ...one, row: lines[one.row - 1] ?? one.row }));
   return { ...result, rejected };
-}
-
-async function isKnown(id, signal) {
-  try {
-    await ask('GET', path`/api/users/${id}`, { signal });
-    return true;
-  } catch (problem) {
-    if (problem.status === 404) return false;
-    throw problem;
-  }
-}
-
-/**
- * Looks up whether there are users with such ids: the first ones, each once.
- * @returns {Promise<{ asked: number, known: number, unknown: string[] }>}
- */
-export async function lookUp(ids, signal) {
-  const asked = [...new Set(ids)].filter((id) => id !== '' && id.length <= 256).slice(0, LOOKED_UP);
-  const unknown = [];
-  for (let at = 0; at < asked.length; at += AT_ONCE) {
-    const some = asked.slice(at, at + AT_ONCE);
-    const found = await Promise.all(some.map((id) => isKnown(id, signal)));
-    unknown.push(...some.filter((_, index) => !found[index]));
-  }
-  return { asked: asked.length, known: asked.length - unknown.length, unknown };
 }

@@ -54,7 +54,7 @@ function NoList() {
 }
 
 /** Asks before members leave by an import, with what else they leave by it. */
-async function askRemoval(list, { added, removed }) {
+async function askRemoval(list, { added, removed, entered = added, left = removed }) {
   const users = usersOf(await allSegments(), { segment: list.id });
   const used =
     users.length > 0
@@ -62,7 +62,7 @@ async function askRemoval(list, { added, removed }) {
       : '';
   return confirm({
     title: t('imports.changeTheMembersOfName', { name: list.name }),
-    text: `Members who leave it: ${count(removed)}. Users who enter it: ${count(added)}.${used}`,
+    text: `Members who leave it: ${count(left)}. Users who enter it: ${count(entered)}.${used}`,
     confirm: t('imports.import'),
     danger: true,
   });
@@ -131,7 +131,6 @@ function Import({ lists, segment }) {
             <${FilePreview}
               table=${source.table}
               layout=${source.layout}
-              ids=${source.ids}
               onLayout=${(layout) => restart(() => source.setLayout(layout))}
             />
           `}

@@ -11,14 +11,14 @@ import { Actions } from '../segment/actions.js';
 import { Members } from '../segment/members.js';
 import { Overlap } from '../segment/overlap.js';
 import { Overview } from '../segment/overview.js';
-import { Versions } from '../segment/versions.js';
+import { SegmentVersions } from '../segment/versions.js';
 import { Webhooks } from '../segment/webhooks.js';
 import { t } from '../texts/texts.js';
 
 const TABS = {
   overview: [t('segment.overview'), Overview],
   members: [t('common.members'), Members],
-  versions: [t('segment.versions'), Versions],
+  versions: [t('segment.versions'), SegmentVersions],
   overlap: [t('segment.overlap'), Overlap],
   webhooks: [t('common.webhooks'), Webhooks],
 };

@@ -17,6 +17,7 @@ import { NO_SUGGESTIONS, loadSuggestions } from '../builder/suggestions.js';
 import { confirm } from '../parts/dialog.js';
 import { confirmEffect } from '../parts/effect-dialog.js';
 import { UsedBy } from '../parts/used-by.js';
+import { Versions, rollbackQuestion } from '../parts/versions.js';
 import { Loading, ProblemBanner } from '../parts/feedback.js';
 import { Icon } from '../parts/icon.js';
 import { useTitle } from '../parts/shell.js';
@@ -194,6 +195,24 @@ function TraitForm({ trait, etag, reload }) {
           />
         </div>
       </div>
+      ${trait && html`<${TraitVersions} trait=${trait} etag=${etag} reload=${reload} />`}
     </form>
+  `;
+}
+
+function TraitVersions({ trait, etag, reload }) {
+  const askRollback = (one) => {
+    const { name: _, ...definition } = one.definition;
+    return confirmEffect({ ...rollbackQuestion(one.version), change: { trait: trait.name, definition } });
+  };
+  return html`
+    <${Versions}
+      base=${path`/api/traits/${trait.name}`}
+      newest=${trait.version}
+      etag=${etag}
+      reload=${reload}
+      describeVersion=${(one) => measureSubject(one.definition)}
+      askRollback=${askRollback}
+    />
   `;
 }

@@ -1,6 +1,6 @@
-// What differs between two versions of a segment: each difference as a sentence before and after.
+// What differs between two versions of a segment or a trait: each difference as a sentence before and after.
 import { html } from '../lib/html.js';
-import { path, read } from '../lib/api.js';
+import { read } from '../lib/api.js';
 import { useLoad } from '../lib/load.js';
 import { differences } from '../rules/differences.js';
 import { Loading, NotOffered, ProblemBanner } from './feedback.js';
@@ -15,21 +15,23 @@ const FIELDS = {
   owner: t('common.owner'),
   status: t('common.state'),
   type: t('common.kind'),
+  definition: t('diff.definition'),
 };
 
 /** The differences of two versions, with the versions themselves. */
-async function load(id, from, to, signal) {
-  const base = path`/api/segments/${id}/versions`;
+async function load(base, from, to, signal) {
+  const versions = `${base}/versions`;
   const [{ changes }, { items }] = await Promise.all([
-    read(`${base}/${from}/diff/${to}`, signal),
-    read(base, signal),
+    read(`${versions}/${from}/diff/${to}`, signal),
+    read(versions, signal),
   ]);
   const version = (number) => items.find((one) => one.version === number);
   return differences(changes, version(from), version(to));
 }
 
-export function Diff({ id, from, to }) {
-  const { data, problem } = useLoad((signal) => load(id, from, to, signal), [id, from, to]);
+/** `base` is the path of the document in the API. */
+export function Diff({ base, from, to }) {
+  const { data, problem } = useLoad((signal) => load(base, from, to, signal), [base, from, to]);
   if (problem?.isMissingPath) return html`<${NotOffered} what=${t('diff.aComparison')} />`;
   if (problem) return html`<${ProblemBanner} problem=${problem} />`;
   if (!data) return html`<${Loading} lines=${2} />`;

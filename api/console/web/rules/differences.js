@@ -1,13 +1,13 @@
-// What differs between two versions of a segment, in the words in which rules are told everywhere.
-import { describe } from './describe.js';
+// What differs between two versions of a segment or a trait, in the words in which rules are told everywhere.
+import { describe, measureSubject } from './describe.js';
 import { nodeAround } from './pointers.js';
 
 /**
  * The differences as sentences before and after, one for each condition, however many places in it differ.
  * @param {{ change: string, pointer: string, before?: any, after?: any }[]} changes of the server
- * @param {{ rules?: any }} [from]
- * @param {{ rules?: any }} [to]
- * @returns {{ change: string, field: string, before?: string, after?: string }[]} `field` is the member of the segment
+ * @param {{ rules?: any, definition?: any }} [from]
+ * @param {{ rules?: any, definition?: any }} [to]
+ * @returns {{ change: string, field: string, before?: string, after?: string }[]} `field` is the member of the document
  */
 export function differences(changes, from, to) {
   const told = new Map();
@@ -22,6 +22,11 @@ export function differences(changes, from, to) {
       if (change === 'added' && isWhole(after)) one.after = describe(after);
       if (change === 'removed' && isWhole(before)) one.before = describe(before);
       if (one.before !== undefined && one.after !== undefined) one.change = 'changed';
+    }
+    if (field === 'definition' && from?.definition && to?.definition) {
+      one.change = 'changed';
+      one.before = measureSubject(from.definition);
+      one.after = measureSubject(to.definition);
     }
     told.set(JSON.stringify([one.field, one.before, one.after]), one);
   }
