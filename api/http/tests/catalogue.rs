@@ -2,7 +2,7 @@
 
 mod common;
 
-use audience_protocol::{AuditQuery, PageLimit};
+use audience_protocol::{AUDIT_ACTIONS, AUDIT_KINDS, AuditQuery, PageLimit};
 use common::start;
 use serde_json::{Value, json};
 
@@ -36,6 +36,14 @@ async fn notes_and_their_authors() {
     let versions = server.get("/api/segments/a/versions").await.value();
     let notes: Vec<_> = versions["items"].as_array().unwrap().iter().map(|one| one["note"].as_str()).collect();
     assert_eq!(notes, [Some("first"), Some("first"), Some("n"), Some("paused"), None, None]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_description_has_every_word_of_the_audit_log() {
+    let spec = start().await.get("/openapi.json").await.value();
+    for (parameter, words) in [("auditKind", &AUDIT_KINDS[..]), ("auditAction", &AUDIT_ACTIONS[..])] {
+        assert_eq!(spec["components"]["parameters"][parameter]["schema"]["enum"], json!(words), "{parameter}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

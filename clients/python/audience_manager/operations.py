@@ -39,9 +39,11 @@ from .types import (
     System,
     TemplateInput,
     TemplateList,
-    Trait,
     TraitDefinition,
+    TraitDifference,
     TraitList,
+    TraitVersions,
+    TraitView,
     User,
     UserExport,
     UserPage,
@@ -152,7 +154,7 @@ class Operations:
         *,
         if_match: Optional[str] = None,
         author: Optional[str] = None,
-    ) -> Trait:
+    ) -> TraitView:
         """Change a computed trait (RFC 7396)."""
         return self._call(
             "PATCH",
@@ -187,6 +189,16 @@ class Operations:
             f"/api/segments/{path_part(id)}/versions/{path_part(from_)}/diff/{path_part(to)}",
         )
 
+    def compare_trait_versions(self, name: str, from_: int, to: int) -> TraitDifference:
+        """The differences of two versions, member by member.
+
+        Definitions are compared in their canonical spelling.
+        """
+        return self._call(
+            "GET",
+            f"/api/traits/{path_part(name)}/versions/{path_part(from_)}/diff/{path_part(to)}",
+        )
+
     def create_segment(
         self,
         body: SegmentInput,
@@ -211,7 +223,7 @@ class Operations:
         *,
         idempotency_key: Optional[str] = None,
         author: Optional[str] = None,
-    ) -> Trait:
+    ) -> TraitView:
         """Create a computed trait."""
         return self._call(
             "POST",
@@ -356,12 +368,12 @@ class Operations:
     def list_audit(
         self,
         *,
-        action: Optional[Literal['created', 'updated', 'activated', 'deactivated', 'archived', 'rolledBack', 'deleted', 'membersReplaced', 'membersAdded', 'membersRemoved', 'erased']] = None,
+        action: Optional[Literal['created', 'updated', 'activated', 'deactivated', 'archived', 'rolledBack', 'deleted', 'membersReplaced', 'membersAdded', 'membersRemoved', 'erased', 'paused', 'resumed', 'secretRotated', 'signedIn', 'signedOut', 'refused', 'invited', 'joined', 'passwordChanged']] = None,
         author: Optional[str] = None,
         cursor: Optional[str] = None,
         from_: Optional[str] = None,
         id: Optional[str] = None,
-        kind: Optional[Literal['segment', 'trait', 'members', 'user']] = None,
+        kind: Optional[Literal['segment', 'trait', 'members', 'user', 'webhook', 'member', 'key', 'session', 'invitation', 'route']] = None,
         limit: Optional[int] = None,
         to: Optional[str] = None,
     ) -> AuditPage:
@@ -428,6 +440,13 @@ class Operations:
     def list_templates(self) -> TemplateList:
         """Ready rules with parameters."""
         return self._call("GET", "/api/templates")
+
+    def list_trait_versions(self, name: str) -> TraitVersions:
+        """Every version, oldest first.
+
+        Since the trait was created last. Those of a deleted one are kept, until another of its name is created.
+        """
+        return self._call("GET", f"/api/traits/{path_part(name)}/versions")
 
     def list_traits(self) -> TraitList:
         """All computed traits, by name."""
@@ -513,7 +532,7 @@ class Operations:
         """Read a segment."""
         return self._call("GET", f"/api/segments/{path_part(id)}")
 
-    def read_trait(self, name: str) -> Trait:
+    def read_trait(self, name: str) -> TraitView:
         """Read a computed trait."""
         return self._call("GET", f"/api/traits/{path_part(name)}")
 
@@ -609,7 +628,7 @@ class Operations:
         if_match: Optional[str] = None,
         if_none_match: Optional[Literal['*']] = None,
         author: Optional[str] = None,
-    ) -> Trait:
+    ) -> TraitView:
         """Replace a computed trait, or create it.
 
         The name may be left out of the body.
@@ -670,6 +689,25 @@ class Operations:
             body=body,
         )
 
+    def roll_back_trait(
+        self,
+        name: str,
+        body: Rollback,
+        *,
+        if_match: Optional[str] = None,
+        author: Optional[str] = None,
+    ) -> TraitView:
+        """Make a new version with the definition of an earlier one.
+
+        It takes effect at once in every segment that uses the trait. A deleted trait comes back with all its versions. Refused where a rule that uses it would not fit (400).
+        """
+        return self._call(
+            "POST",
+            f"/api/traits/{path_part(name)}/rollback",
+            headers={"If-Match": if_match, "X-Author": author},
+            body=body,
+        )
+
     def rotate_webhook_secret(
         self,
         id: str,
@@ -683,6 +721,10 @@ class Operations:
             f"/api/webhooks/{path_part(id)}/rotate-secret",
             headers={"If-Match": if_match, "X-Author": author},
         )
+
+    def rules_schema(self) -> str:
+        """The JSON Schema of rules, for editors."""
+        return self._call("GET", "/schemas/rules.json")
 
     def schema(self) -> Schema:
         """What events and traits look like, and what rules may refer to.

@@ -60,6 +60,20 @@ class Change(_ChangeRequired, total=False):
     id: str
 
 
+class _DifferencesItemRequired(TypedDict):
+    # JSON pointer into the version `to`; of what was removed, into `from`.
+    pointer: str
+    change: Literal['added', 'removed', 'changed']
+
+
+class DifferencesItem(_DifferencesItemRequired, total=False):
+    """`DifferencesItem` of the API."""
+    # Absent where it was added.
+    before: Any
+    # Absent where it was removed.
+    after: Any
+
+
 class _EventRequired(TypedDict):
     # Alias: type.
     eventType: str
@@ -248,8 +262,7 @@ class Members2(TypedDict):
     members: List[Union[str, int]]
 
 
-class MembersResult(TypedDict):
-    """`MembersResult` of the API."""
+class _MembersResultRequired(TypedDict):
     segment: Segment
     # Rows, without a header: accepted, duplicates and rejectedCount together.
     received: int
@@ -264,6 +277,20 @@ class MembersResult(TypedDict):
     rejectedCount: int
     # The first of the rows that were not taken.
     rejected: List[RejectedRow]
+
+
+class MembersResult(_MembersResultRequired, total=False):
+    """`MembersResult` of the API."""
+    # With dryRun: accepted ids of known users.
+    known: int
+    # With dryRun: accepted ids of nobody who is known yet.
+    unknown: int
+    # With dryRun: the first of the unknown ids.
+    sampleUnknown: List[str]
+    # With dryRun: users who would enter the segment; ids of one user count once.
+    entered: int
+    # With dryRun: users who would leave the segment.
+    left: int
 
 
 class Note(TypedDict, total=False):
@@ -320,6 +347,7 @@ class Preview(_PreviewRequired, total=False):
     runningVersion: int
     # Absent for a new segment.
     status: Literal['DRAFT', 'ACTIVE', 'INACTIVE', 'ARCHIVED']
+    warnings: Warnings
 
 
 class _PreviewInputRequired(TypedDict):
@@ -443,8 +471,10 @@ class Segment(_SegmentRequired, total=False):
     size: int
     # Whether the newest version is wholly in the served memberships; absent where no engine runs in the process asked.
     effective: bool
-    # What is wrong with a newer version that was stored by other ways than this API, and does not run.
+    # Faults of a newer version that was stored by other ways than this API, and does not run.
     faults: List[Fault]
+    usedBy: UsedBy
+    warnings: Warnings
 
 
 class _SegmentBatchBatchItemRequired(TypedDict):
@@ -478,21 +508,7 @@ class SegmentBatch(_SegmentBatchRequired, total=False):
     context: Dict[str, Any]
 
 
-class _SegmentDifferenceChangesItemRequired(TypedDict):
-    # JSON pointer into the version `to`; of what was removed, into `from`.
-    pointer: str
-    change: Literal['added', 'removed', 'changed']
-
-
-class SegmentDifferenceChangesItem(_SegmentDifferenceChangesItemRequired, total=False):
-    """`SegmentDifferenceChangesItem` of the API."""
-    # Absent where it was added.
-    before: Any
-    # Absent where it was removed.
-    after: Any
-
-
-_SegmentDifferenceNamed = TypedDict("_SegmentDifferenceNamed", {"segmentId": "str", "from": "int", "to": "int", "changes": "List[SegmentDifferenceChangesItem]"}, total=True)
+_SegmentDifferenceNamed = TypedDict("_SegmentDifferenceNamed", {"segmentId": "str", "from": "int", "to": "int", "changes": "Differences"}, total=True)
 
 
 class SegmentDifference(_SegmentDifferenceNamed, total=True):
@@ -731,12 +747,19 @@ class TemplateParameter(_TemplateParameterRequired, total=False):
     maximum: float
 
 
-class Trait(TypedDict):
-    """`Trait` of the API."""
+class _TraitRequired(TypedDict):
     name: str
     definition: TraitDefinition
     version: int
     updatedAt: str
+
+
+class Trait(_TraitRequired, total=False):
+    """`Trait` of the API."""
+    # The author of this version.
+    updatedBy: str
+    # The author's note.
+    note: str
 
 
 class _TraitDefinitionRequired(TypedDict):
@@ -751,11 +774,48 @@ class TraitDefinition(_TraitDefinitionRequired, total=False):
     where: Union[Dict[str, Any], List[Any]]
     measure: Union[str, Dict[str, Any]]
     within: Union[str, Dict[str, Any]]
+    # What the author says to this version; only in a request.
+    note: str
+
+
+_TraitDifferenceNamed = TypedDict("_TraitDifferenceNamed", {"name": "str", "from": "int", "to": "int", "changes": "Differences"}, total=True)
+
+
+class TraitDifference(_TraitDifferenceNamed, total=True):
+    """`TraitDifference` of the API."""
 
 
 class TraitList(TypedDict):
     """`TraitList` of the API."""
     items: List[Trait]
+
+
+class TraitVersions(TypedDict):
+    """`TraitVersions` of the API."""
+    items: List[Trait]
+
+
+class _TraitViewRequired(TypedDict):
+    name: str
+    definition: TraitDefinition
+    version: int
+    updatedAt: str
+    usedBy: UsedBy
+
+
+class TraitView(_TraitViewRequired, total=False):
+    """`TraitView` of the API."""
+    # The author of this version.
+    updatedBy: str
+    # The author's note.
+    note: str
+    warnings: Warnings
+
+
+class UsedByItem(TypedDict):
+    """`UsedByItem` of the API."""
+    id: str
+    name: str
 
 
 class _UserRequired(TypedDict):
@@ -891,5 +951,8 @@ class WebhookPatch(TypedDict, total=False):
     changes: List[Literal['entered', 'left']]
 
 
+Differences = List[DifferencesItem]
 Members = Union[List[Union[str, int]], Members2]
 Rules = Dict[str, Any]
+UsedBy = List[UsedByItem]
+Warnings = List[Fault]

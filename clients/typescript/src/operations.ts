@@ -33,9 +33,11 @@ import type {
   System,
   TemplateInput,
   TemplateList,
-  Trait,
   TraitDefinition,
+  TraitDifference,
   TraitList,
+  TraitVersions,
+  TraitView,
   User,
   UserExport,
   UserPage,
@@ -112,7 +114,7 @@ export abstract class Operations {
   }
 
   /** Change a computed trait (RFC 7396). */
-  changeTrait(name: string, body: Record<string, unknown>, options: { ifMatch?: string; author?: string } = {}): Promise<Trait> {
+  changeTrait(name: string, body: Record<string, unknown>, options: { ifMatch?: string; author?: string } = {}): Promise<TraitView> {
     return this.call({ method: 'PATCH', path: `/api/traits/${encodeURIComponent(name)}`, headers: { 'If-Match': options.ifMatch, 'X-Author': options.author }, body });
   }
 
@@ -131,6 +133,15 @@ export abstract class Operations {
   }
 
   /**
+   * The differences of two versions, member by member.
+   *
+   * Definitions are compared in their canonical spelling.
+   */
+  compareTraitVersions(name: string, from: number, to: number): Promise<TraitDifference> {
+    return this.call({ method: 'GET', path: `/api/traits/${encodeURIComponent(name)}/versions/${encodeURIComponent(from)}/diff/${encodeURIComponent(to)}` });
+  }
+
+  /**
    * Create a segment.
    *
    * Answers when the segment is in force and its members are served; where history takes longer, with `effective: false`. It begins as DRAFT or ACTIVE. Only an ACTIVE one has members; DRAFT, INACTIVE and ARCHIVED ones have none and may be referred to. DRAFT and INACTIVE go to ACTIVE, ACTIVE to INACTIVE, each of them to ARCHIVED; nothing goes back to DRAFT. What is ARCHIVED cannot be changed, only read, deleted, or rolled back to a version, by which it is INACTIVE. A rollback keeps any other status.
@@ -140,7 +151,7 @@ export abstract class Operations {
   }
 
   /** Create a computed trait. */
-  createTrait(body: TraitDefinition, options: { idempotencyKey?: string; author?: string } = {}): Promise<Trait> {
+  createTrait(body: TraitDefinition, options: { idempotencyKey?: string; author?: string } = {}): Promise<TraitView> {
     return this.call({ method: 'POST', path: `/api/traits`, headers: { 'Idempotency-Key': options.idempotencyKey, 'X-Author': options.author }, body });
   }
 
@@ -245,7 +256,7 @@ export abstract class Operations {
    *
    * Every change of segments, computed traits and lists, and every erasure of a user; also what was changed in SQL, by the user of the database. Rows are only ever added.
    */
-  listAudit(options: { action?: "created" | "updated" | "activated" | "deactivated" | "archived" | "rolledBack" | "deleted" | "membersReplaced" | "membersAdded" | "membersRemoved" | "erased"; author?: string; cursor?: string; from?: string; id?: string; kind?: "segment" | "trait" | "members" | "user"; limit?: number; to?: string } = {}): Promise<AuditPage> {
+  listAudit(options: { action?: "created" | "updated" | "activated" | "deactivated" | "archived" | "rolledBack" | "deleted" | "membersReplaced" | "membersAdded" | "membersRemoved" | "erased" | "paused" | "resumed" | "secretRotated" | "signedIn" | "signedOut" | "refused" | "invited" | "joined" | "passwordChanged"; author?: string; cursor?: string; from?: string; id?: string; kind?: "segment" | "trait" | "members" | "user" | "webhook" | "member" | "key" | "session" | "invitation" | "route"; limit?: number; to?: string } = {}): Promise<AuditPage> {
     return this.call({ method: 'GET', path: `/api/audit`, query: { action: options.action, author: options.author, cursor: options.cursor, from: options.from, id: options.id, kind: options.kind, limit: options.limit, to: options.to } });
   }
 
@@ -284,6 +295,15 @@ export abstract class Operations {
   /** Ready rules with parameters. */
   listTemplates(): Promise<TemplateList> {
     return this.call({ method: 'GET', path: `/api/templates` });
+  }
+
+  /**
+   * Every version, oldest first.
+   *
+   * Since the trait was created last. Those of a deleted one are kept, until another of its name is created.
+   */
+  listTraitVersions(name: string): Promise<TraitVersions> {
+    return this.call({ method: 'GET', path: `/api/traits/${encodeURIComponent(name)}/versions` });
   }
 
   /** All computed traits, by name. */
@@ -359,7 +379,7 @@ export abstract class Operations {
   }
 
   /** Read a computed trait. */
-  readTrait(name: string): Promise<Trait> {
+  readTrait(name: string): Promise<TraitView> {
     return this.call({ method: 'GET', path: `/api/traits/${encodeURIComponent(name)}` });
   }
 
@@ -418,7 +438,7 @@ export abstract class Operations {
    *
    * The name may be left out of the body.
    */
-  replaceTrait(name: string, body: TraitDefinition, options: { ifMatch?: string; ifNoneMatch?: "*"; author?: string } = {}): Promise<Trait> {
+  replaceTrait(name: string, body: TraitDefinition, options: { ifMatch?: string; ifNoneMatch?: "*"; author?: string } = {}): Promise<TraitView> {
     return this.call({ method: 'PUT', path: `/api/traits/${encodeURIComponent(name)}`, headers: { 'If-Match': options.ifMatch, 'If-None-Match': options.ifNoneMatch, 'X-Author': options.author }, body });
   }
 
@@ -441,9 +461,23 @@ export abstract class Operations {
     return this.call({ method: 'POST', path: `/api/segments/${encodeURIComponent(id)}/rollback`, headers: { 'If-Match': options.ifMatch, 'X-Author': options.author }, body });
   }
 
+  /**
+   * Make a new version with the definition of an earlier one.
+   *
+   * It takes effect at once in every segment that uses the trait. A deleted trait comes back with all its versions. Refused where a rule that uses it would not fit (400).
+   */
+  rollBackTrait(name: string, body: Rollback, options: { ifMatch?: string; author?: string } = {}): Promise<TraitView> {
+    return this.call({ method: 'POST', path: `/api/traits/${encodeURIComponent(name)}/rollback`, headers: { 'If-Match': options.ifMatch, 'X-Author': options.author }, body });
+  }
+
   /** Give it another secret; for a day messages are signed with the one before too. */
   rotateWebhookSecret(id: string, options: { ifMatch?: string; author?: string } = {}): Promise<Webhook> {
     return this.call({ method: 'POST', path: `/api/webhooks/${encodeURIComponent(id)}/rotate-secret`, headers: { 'If-Match': options.ifMatch, 'X-Author': options.author } });
+  }
+
+  /** The JSON Schema of rules, for editors. */
+  rulesSchema(): Promise<string> {
+    return this.call({ method: 'GET', path: `/schemas/rules.json` });
   }
 
   /**

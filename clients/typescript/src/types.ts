@@ -43,6 +43,16 @@ export type Change = {
   cause: "event" | "time" | "rule" | "merge" | "erasure";
 };
 
+export type Differences = Array<{
+  /** JSON pointer into the version `to`; of what was removed, into `from`. */
+  pointer: string;
+  change: "added" | "removed" | "changed";
+  /** Absent where it was added. */
+  before?: unknown;
+  /** Absent where it was removed. */
+  after?: unknown;
+}>;
+
 export type Event = {
   /** 1 to 256 bytes. Alias: customerId. */
   userId?: string | number;
@@ -200,6 +210,16 @@ export type MembersResult = {
   rejectedCount: number;
   /** The first of the rows that were not taken. */
   rejected: Array<RejectedRow>;
+  /** With dryRun: accepted ids of known users. */
+  known?: number;
+  /** With dryRun: accepted ids of nobody who is known yet. */
+  unknown?: number;
+  /** With dryRun: the first of the unknown ids. */
+  sampleUnknown?: Array<string>;
+  /** With dryRun: users who would enter the segment; ids of one user count once. */
+  entered?: number;
+  /** With dryRun: users who would leave the segment. */
+  left?: number;
 };
 
 export type Note = {
@@ -244,6 +264,7 @@ export type Preview = {
   status?: "DRAFT" | "ACTIVE" | "INACTIVE" | "ARCHIVED";
   tookMilliseconds: number;
   historyScanned: boolean;
+  warnings?: Warnings;
 };
 
 export type PreviewInput = {
@@ -297,7 +318,7 @@ export type Rollback = {
   note?: string | null;
 };
 
-/** An expression of the rule language: a group {conditions, logic}, or a trait, behaviour, sequence, segment, rank or sample node. */
+/** An expression of the rule language: a group {conditions, logic}, or a trait, behaviour, sequence, segment, rank or sample node. /schemas/rules.json is its JSON Schema. */
 export type Rules = Record<string, unknown>;
 
 export type Schema = {
@@ -338,8 +359,10 @@ export type Segment = {
   size?: number;
   /** Whether the newest version is wholly in the served memberships; absent where no engine runs in the process asked. */
   effective?: boolean;
-  /** What is wrong with a newer version that was stored by other ways than this API, and does not run. */
+  /** Faults of a newer version that was stored by other ways than this API, and does not run. */
   faults?: Array<Fault>;
+  usedBy?: UsedBy;
+  warnings?: Warnings;
 };
 
 export type SegmentBatch = {
@@ -354,15 +377,7 @@ export type SegmentDifference = {
   segmentId: string;
   from: number;
   to: number;
-  changes: Array<{
-    /** JSON pointer into the version `to`; of what was removed, into `from`. */
-    pointer: string;
-    change: "added" | "removed" | "changed";
-    /** Absent where it was added. */
-    before?: unknown;
-    /** Absent where it was removed. */
-    after?: unknown;
-  }>;
+  changes: Differences;
 };
 
 export type SegmentInput = {
@@ -546,6 +561,10 @@ export type Trait = {
   definition: TraitDefinition;
   version: number;
   updatedAt: string;
+  /** The author of this version. */
+  updatedBy?: string;
+  /** The author's note. */
+  note?: string;
 };
 
 export type TraitDefinition = {
@@ -556,11 +575,43 @@ export type TraitDefinition = {
   where?: Record<string, unknown> | Array<unknown>;
   measure?: string | Record<string, unknown>;
   within?: string | Record<string, unknown>;
+  /** What the author says to this version; only in a request. */
+  note?: string;
+};
+
+export type TraitDifference = {
+  name: string;
+  from: number;
+  to: number;
+  changes: Differences;
 };
 
 export type TraitList = {
   items: Array<Trait>;
 };
+
+export type TraitVersions = {
+  items: Array<Trait>;
+};
+
+export type TraitView = {
+  name: string;
+  definition: TraitDefinition;
+  version: number;
+  updatedAt: string;
+  /** The author of this version. */
+  updatedBy?: string;
+  /** The author's note. */
+  note?: string;
+  usedBy: UsedBy;
+  warnings?: Warnings;
+};
+
+/** The segments whose rules use it, by id. */
+export type UsedBy = Array<{
+  id: string;
+  name: string;
+}>;
 
 export type User = {
   userId: string;
@@ -586,6 +637,9 @@ export type UserSegment = {
   segmentId: string;
   name: string;
 };
+
+/** Events, fields and values that were never seen, each with its place in the body: most often mistakes. Nothing is refused for them. Absent where there is none. */
+export type Warnings = Array<Fault>;
 
 export type Webhook = {
   id: string;
