@@ -57,6 +57,11 @@ from .types import (
 )
 
 
+class SizesOfSegmentsAnswer(TypedDict):
+    """`SizesOfSegmentsAnswer` of the API."""
+    items: List[SizeHistory]
+
+
 
 class Operations:
     """Every operation of the API; the way in which calls are sent is the client's."""
@@ -794,6 +799,24 @@ class Operations:
         A list is taken as a whole or (429, 503) not at all, but for refused events. NDJSON is taken in pieces of 1,000 events: an error names in `accepted` how many are durable already; with an Idempotency-Key it is read as a whole first, and bounded like a list. Bodies may be packed with gzip (`Content-Encoding: gzip`).
         """
         return self._call("POST", "/api/events", headers={"Idempotency-Key": idempotency_key}, body=body)
+
+    def sizes_of_segments(
+        self,
+        *,
+        segment: List[str],
+        from_: Optional[str] = None,
+        step: Optional[str] = None,
+        to: Optional[str] = None,
+    ) -> SizesOfSegmentsAnswer:
+        """Members over time of several segments.
+
+        The same as for each of them alone, for lists. A segment that does not exist is left out.
+        """
+        return self._call(
+            "GET",
+            "/api/sizes",
+            query={"from": from_, "segment": segment, "step": step, "to": to},
+        )
 
     def system(self) -> System:
         """How the system is, in a few figures."""

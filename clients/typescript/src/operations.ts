@@ -547,6 +547,17 @@ export abstract class Operations {
     return this.call({ method: 'POST', path: `/api/events`, headers: { 'Idempotency-Key': options.idempotencyKey }, body });
   }
 
+  /**
+   * Members over time of several segments.
+   *
+   * The same as for each of them alone, for lists. A segment that does not exist is left out.
+   */
+  sizesOfSegments(options: { from?: string; segment: Array<string>; step?: string; to?: string }): Promise<{
+    items: Array<SizeHistory>;
+  }> {
+    return this.call({ method: 'GET', path: `/api/sizes`, query: { from: options.from, segment: options.segment, step: options.step, to: options.to } });
+  }
+
   /** How the system is, in a few figures. */
   system(): Promise<System> {
     return this.call({ method: 'GET', path: `/api/system` });

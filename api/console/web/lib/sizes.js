@@ -20,9 +20,16 @@ export async function sizesOver(span, segment, signal) {
   return sizes.knownSince < segment.createdAt ? ask(sizes.knownSince) : sizes;
 }
 
-/** From when on sizes say something: before that there is nothing to draw. */
-function known({ knownSince, points, growth }) {
-  return { growth, points: points.filter((point) => point.at >= knownSince) };
+/** The sizes of some segments from an instant on, by id, without those that say nothing yet. */
+async function readSizes(ids, from, step, signal) {
+  const found = {};
+  for (let at = 0; at < ids.length; at += AT_ONCE) {
+    const asked = query({ segment: ids.slice(at, at + AT_ONCE), from, step });
+    const { items } = await read(`/api/sizes${asked}`, signal);
+    for (const { segmentId, knownSince, points, growth } of items)
+      found[segmentId] = { knownSince, growth, points: points.filter((point) => point.at >= knownSince) };
+  }
+  return found;
 }
 
 /**
@@ -34,13 +41,12 @@ function known({ knownSince, points, growth }) {
 export function useSizesOfDay(ids, key) {
   const load = async (signal) => {
     const from = new Date(Date.now() - DAY).toISOString();
-    const found = {};
-    for (let at = 0; at < ids.length; at += AT_ONCE) {
-      const url = `/api/sizes${query({ segment: ids.slice(at, at + AT_ONCE), from })}`;
-      const { items } = await read(url, signal);
-      for (const one of items) found[one.segmentId] = known(one);
-    }
-    return found;
+    const found = await readSizes(ids, from, '30m', signal);
+    // Of those that are young, more finely from when they are known on.
+    const young = Object.keys(found).filter((id) => found[id].points.length < 3);
+    if (young.length === 0) return found;
+    const known = young.map((id) => found[id].knownSince).sort();
+    return { ...found, ...(await readSizes(young, known[0], undefined, signal)) };
   };
   return useLoad(load, [ids, key], { every: FRESH, keep: true }).data ?? {};
 }

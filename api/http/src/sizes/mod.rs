@@ -1,11 +1,13 @@
-//! `/api/segments/{id}/size` and `/api/segments/{id}/overlap`: how large segments were, and what they have in common.
+//! `/api/segments/{id}/size`, `/api/sizes` and `/api/segments/{id}/overlap`: how large segments were, and what they have in
+//! common.
 
 use std::sync::Arc;
 
-use audience_protocol::SizeQuery;
+use audience_protocol::{PlatformError, SizeQuery};
 use audience_rules::ast::Millis;
 use audience_rules::time::{parse_duration, parse_rfc3339};
 use hyper::{Method, StatusCode};
+use serde_json::json;
 
 use crate::api::Api;
 use crate::problem::{HandlerResult, Problem};
@@ -18,6 +20,7 @@ pub(crate) const RESOURCE: Resource = Resource { routes: &[ROUTES], openapi: inc
 
 const ROUTES: &[Route] = &[
     Route::new(Method::GET, "/api/segments/{id}/size", Side::Segments, |api, call| Box::pin(sizes(api, call))),
+    Route::new(Method::GET, "/api/sizes", Side::Segments, |api, call| Box::pin(sizes_of_several(api, call))),
     Route::new(Method::GET, "/api/segments/{id}/overlap", Side::Segments, |api, call| Box::pin(overlap(api, call))),
 ];
 
@@ -35,12 +38,37 @@ const MAX_POINTS: Millis = 5_000;
 const MAX_TIME: Millis = 7_258_118_400_000;
 /// Other segments at a time.
 const MAX_OTHERS: usize = 10;
+/// Segments whose sizes are read at a time.
+const MAX_SEVERAL: usize = 100;
 
 async fn sizes(api: Arc<Api>, mut call: Call) -> HandlerResult {
     let id = call.take_id();
     let query = asked(&Query::read(&call.query), (api.options.clock)())?;
     let history = api.blocking(move |api| api.platform.sizes.segment_sizes(&id, &query)).await?;
     Ok(reply::json(StatusCode::OK, &history))
+}
+
+/// The sizes of several segments, for lists of them; those that are not there are left out.
+async fn sizes_of_several(api: Arc<Api>, call: Call) -> HandlerResult {
+    let query = Query::read(&call.query);
+    let ids: Vec<String> = query.all("segment").map(str::to_owned).collect();
+    if !(1..=MAX_SEVERAL).contains(&ids.len()) {
+        return Err(faulty(format!("segment names a segment, and is given once to {MAX_SEVERAL} times")));
+    }
+    let asked = asked(&query, (api.options.clock)())?;
+    let read = move |api: &Api| {
+        let mut items = Vec::with_capacity(ids.len());
+        for id in &ids {
+            match api.platform.sizes.segment_sizes(id, &asked) {
+                Ok(history) => items.push(history),
+                Err(PlatformError::NotFound { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(items)
+    };
+    let items = api.blocking(read).await?;
+    Ok(reply::json(StatusCode::OK, &json!({"items": items})))
 }
 
 async fn overlap(api: Arc<Api>, mut call: Call) -> HandlerResult {
