@@ -27,10 +27,9 @@ export default [
     files: ['web/**/*.js'],
     ignores: [
       'web/user/{timeline,traits}.js',
-      'web/imports/{file-card,result,send}.js',
       'web/pages/users-page.js',
       'web/parts/chart.js',
-      'web/segment/{live-feed,members,overview,versions}.js',
+      'web/segment/{live-feed,members,overview}.js',
     ],
     plugins: { console: { rules: { 'no-literal-text': noLiteralText } } },
     rules: { 'console/no-literal-text': 'error' },

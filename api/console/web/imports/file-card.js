@@ -1,7 +1,8 @@
 // The chosen file: how it was read, its first rows, and which column has the ids.
 import { html, useState } from '../lib/html.js';
-import { bytes, plural } from '../lib/format.js';
+import { bytes } from '../lib/format.js';
 import { Icon } from '../parts/icon.js';
+import { many, t } from '../texts/texts.js';
 
 const SHOWN = 5;
 const MOST_COLUMNS = 12;
@@ -34,11 +35,11 @@ export function FileField({ file, onChange }) {
       ${file
         ? html`
             <strong>${file.name}</strong>
-            <span class="small muted">${bytes(file.size)} · choose another</span>
+            <span class="small muted">${t('fileCard.sizeChooseAnother', { size: bytes(file.size) })}</span>
           `
         : html`
-            <strong>Choose a CSV file, or drop it here</strong>
-            <span class="small muted">One user id a line, or a column of them; or a JSON list</span>
+            <strong>${t('fileCard.chooseACsvFileOrDrop')}</strong>
+            <span class="small muted">${t('fileCard.oneUserIdALineOr')}</span>
           `}
     </label>
   `;
@@ -50,20 +51,24 @@ export function FilePreview({ table, layout, onLayout }) {
     return html`
       <div class="banner bad" role="alert"><${Icon} name="warn" /><div class="body">${table.fault}</div></div>
     `;
-  if (table.rows.length === 0) return html`<p class="bad-text" role="alert">The file has no rows.</p>`;
+  if (table.rows.length === 0)
+    return html`<p class="bad-text" role="alert">${t('fileCard.theFileHasNoRows')}</p>`;
   const setHeading = (event) => onLayout({ ...layout, hasHeading: event.target.checked });
   return html`
-    <section class="stack tight" aria-label="The file">
+    <section class="stack tight" aria-label=${t('fileCard.theFile')}>
       <p class="small muted">
-        ${plural(table.rows.length, 'row')}, read as ${table.encoding}
-        ${table.encoding === 'Windows-1252' ? ', since it is not UTF-8' : ''}
+        ${t('fileCard.countReadAsEncodingEncoding2', {
+          count: many('count.row', table.rows.length),
+          encoding: table.encoding,
+          encoding2: table.encoding === 'Windows-1252' ? t('fileCard.sinceItIsNotUtf8') : '',
+        })}
       </p>
       ${layout.column === undefined &&
-      html`<p class="small warn-text" role="alert">Choose the column with the user ids.</p>`}
+      html`<p class="small warn-text" role="alert">${t('fileCard.chooseTheColumnWithTheUser')}</p>`}
       <${Rows} table=${table} layout=${layout} onColumn=${(column) => onLayout({ ...layout, column })} />
       <label class="checkbox small">
-        <input type="checkbox" checked=${layout.hasHeading} onChange=${setHeading} />The first row is a
-        heading
+        <input type="checkbox" checked=${layout.hasHeading} onChange=${setHeading} />
+        ${t('fileCard.theFirstRowIsAHeading')}
       </label>
     </section>
   `;
@@ -72,14 +77,16 @@ export function FilePreview({ table, layout, onLayout }) {
 function Rows({ table, layout, onColumn }) {
   const columns = Array.from({ length: Math.min(table.width, MOST_COLUMNS) }, (_, index) => index);
   const tone = (column) => (column === layout.column ? 'chosen' : '');
-  const name = (column) => (layout.hasHeading ? table.rows[0].cells[column] : '') || `Column ${column + 1}`;
+  const name = (column) =>
+    (layout.hasHeading ? table.rows[0].cells[column] : '') ||
+    t('fileCard.columnColumn', { column: column + 1 });
   const body = (layout.hasHeading ? table.rows.slice(1) : table.rows).slice(0, SHOWN);
   return html`
     <div class="table-wrap">
       <table class="file-rows">
         <thead>
           <tr>
-            <th scope="col" class="end">Line</th>
+            <th scope="col" class="end">${t('fileCard.line')}</th>
             ${columns.map(
               (column) => html`
                 <th scope="col" class=${tone(column)}>

@@ -1,32 +1,33 @@
 // What an import did, or would do.
 import { html } from '../lib/html.js';
-import { count, plural } from '../lib/format.js';
+import { count } from '../lib/format.js';
 import { ProblemBanner } from '../parts/feedback.js';
+import { many, t } from '../texts/texts.js';
 
 const SHOWN = 200;
 
 function rowsOf({ result, state }, trimmed) {
   const isDone = state === 'done';
   return [
-    ['Rows read', result.received],
-    ['Spaces cut off', trimmed || undefined],
-    ['Fit', result.accepted],
-    ['Ids of known users', result.known],
-    ['Ids of nobody known yet', result.unknown],
-    [isDone ? 'Added' : 'Would be added', result.added],
-    [isDone ? 'Removed' : 'Would be removed', result.removed],
-    ['No change', result.unchanged],
-    ['Twice in the file', result.duplicates],
-    ['Faulty', result.rejectedCount ?? result.rejected?.length],
-    ['Users who would enter', result.entered],
-    ['Users who would leave', result.left],
+    [t('result.rowsRead'), result.received],
+    [t('result.spacesCutOff'), trimmed || undefined],
+    [t('result.fit'), result.accepted],
+    [t('result.idsOfKnownUsers'), result.known],
+    [t('result.idsOfNobodyKnownYet'), result.unknown],
+    [isDone ? t('common.added') : t('result.wouldBeAdded'), result.added],
+    [isDone ? t('common.removed') : t('result.wouldBeRemoved'), result.removed],
+    [t('result.noChange'), result.unchanged],
+    [t('result.twiceInTheFile'), result.duplicates],
+    [t('result.faulty'), result.rejectedCount ?? result.rejected?.length],
+    [t('result.usersWhoWouldEnter'), result.entered],
+    [t('result.usersWhoWouldLeave'), result.left],
   ].filter(([, value]) => value !== undefined);
 }
 
 export function Result({ run, trimmed }) {
   const { result, problem } = run;
   if (problem && !result) return html`<${ProblemBanner} problem=${problem} />`;
-  if (!result) return html`<p class="muted">Choose a list and a file, then try it.</p>`;
+  if (!result) return html`<p class="muted">${t('result.chooseAListAndAFile')}</p>`;
   return html`
     ${problem && html`<${ProblemBanner} problem=${problem} />`}
     <dl class="facts">
@@ -50,7 +51,10 @@ function Unknown({ names, total }) {
   const more = total - shown.length;
   return html`
     <p class="small warn-text" role="status">
-      Not known yet: ${shown.join(', ')}${more > 0 ? ` and ${count(more)} others` : ''}.
+      ${t('result.notKnownYetValueMore', {
+        value: shown.join(', '),
+        more: more > 0 ? ` ${t('result.andMoreOthers', { more: count(more) })}` : '',
+      })}
     </p>
   `;
 }
@@ -58,19 +62,23 @@ function Unknown({ names, total }) {
 export function Rejected({ result }) {
   const total = result.rejectedCount ?? result.rejected.length;
   return html`
-    <section class="card" aria-label="Faulty rows">
+    <section class="card" aria-label=${t('result.faultyRows')}>
       <div class="card-head">
-        <h2>${plural(total, 'faulty row')}</h2>
+        <h2>${many('count.faultyRow', total)}</h2>
         ${total > result.rejected.length &&
-        html`<span class="small muted">the first ${count(result.rejected.length)}</span>`}
+        html`
+          <span class="small muted">
+            ${t('result.theFirstCount', { count: count(result.rejected.length) })}
+          </span>
+        `}
       </div>
       <div class="table-wrap tall">
         <table>
           <thead>
             <tr>
-              <th scope="col" class="end">Line</th>
-              <th scope="col">Value</th>
-              <th scope="col">What is wrong</th>
+              <th scope="col" class="end">${t('result.line')}</th>
+              <th scope="col">${t('result.value')}</th>
+              <th scope="col">${t('result.whatIsWrong')}</th>
             </tr>
           </thead>
           <tbody>${result.rejected.slice(0, SHOWN).map((one) => html`<${Fault} ...${one} />`)}</tbody>
@@ -84,7 +92,9 @@ function Fault({ row, value, message }) {
   return html`
     <tr>
       <td class="end number">${count(row)}</td>
-      <td class="mono">${value ? String(value).slice(0, 80) : html`<span class="muted">none</span>`}</td>
+      <td class="mono">
+        ${value ? String(value).slice(0, 80) : html`<span class="muted">${t('result.none')}</span>`}
+      </td>
       <td>${message}</td>
     </tr>
   `;

@@ -1,5 +1,6 @@
 // Sends the ids of a file, as a trial or for good.
 import { Problem, author, headerText, path, query } from '../lib/api.js';
+import { t } from '../texts/texts.js';
 
 /** Sends a body, telling how much of it is sent. */
 function upload(url, method, body, onProgress) {
@@ -9,8 +10,7 @@ function upload(url, method, body, onProgress) {
     request.setRequestHeader('content-type', 'application/json');
     request.setRequestHeader('x-author', headerText(author.get()));
     request.upload.onprogress = (event) => event.lengthComputable && onProgress(event.loaded / event.total);
-    request.onerror = () =>
-      reject(new Problem(0, { detail: 'The server cannot be reached. Nothing was imported.' }));
+    request.onerror = () => reject(new Problem(0, { detail: t('send.theServerCannotBeReachedNothing') }));
     request.onload = () => {
       let answer = {};
       try {
