@@ -13,6 +13,8 @@ Every process answers `/metrics` in OpenMetrics form, also while it starts: then
 No label carries a user's id. Dashboards and alerts are in [deploy/](../deploy/README.md).
 
 This page is written from running processes: `AUDIENCE_UPDATE=1 scripts/check-deploy --live`, with `scripts/services` running.
+These appear with their first value alone: `audience_source_messages_refused_total` (by `source` and `reason`), and of stores of
+profiles `audience_sink_lag_events` and `audience_sink_lag_users`.
 
 | Metric | Kind | Labels | Processes | Meaning |
 |---|---|---|---|---|

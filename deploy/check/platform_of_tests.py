@@ -12,7 +12,7 @@ import urllib.request
 from pathlib import Path
 
 DEPLOY = Path(__file__).resolve().parents[1]
-STARTS_WITHIN = 120
+STARTS_WITHIN = 300
 
 
 def free_port():

@@ -37,7 +37,8 @@ pub fn start(stores: PlatformStores, workers: usize) -> Arc<Service> {
 pub fn start_over(stores: PlatformStores, workers: usize, cluster: Option<&Cluster>) -> Arc<Service> {
     let engine = EngineOptions { workers, ..EngineOptions::default() };
     let cluster = cluster.map(|cluster| cluster.coordinator.clone());
-    let options = ServiceOptions { engine, cluster, checkpoint_interval: Duration::from_secs(3600) };
+    let options =
+        ServiceOptions { engine, cluster, checkpoint_interval: Duration::from_secs(3600), start: Arc::default() };
     Service::start(stores, options).expect("the platform starts")
 }
 

@@ -31,6 +31,7 @@ fn start(data: &Path) -> (Arc<Service>, Arc<dyn CatalogueStore>) {
         engine: EngineOptions::default(),
         cluster: None,
         checkpoint_interval: Duration::from_secs(3600),
+        start: Arc::default(),
     };
     (Service::start(stores, options).unwrap(), catalogue)
 }

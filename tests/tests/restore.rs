@@ -44,7 +44,8 @@ fn start(data: &Path, objects: &Arc<Objects>, file_age: Duration, workers: usize
     let stores = PlatformStores { checkpoints: objects.checkpoints(), ..stores(data) };
     let offsite = Offsite { history: objects.history(), file_events: 100, file_age, keeps_catalogue: true };
     let engine = EngineOptions { workers, ..EngineOptions::default() };
-    let options = ServiceOptions { engine, cluster: None, checkpoint_interval: Duration::from_secs(3600) };
+    let options =
+        ServiceOptions { engine, cluster: None, checkpoint_interval: Duration::from_secs(3600), start: Arc::default() };
     Service::start_with(stores, Some(offsite), options).unwrap()
 }
 
@@ -391,6 +392,6 @@ fn an_older_copy_of_a_data_directory_is_refused() {
     let stores = PlatformStores { checkpoints: objects.checkpoints(), ..stores(&copy) };
     let offsite =
         Offsite { history: objects.history(), file_events: 1, file_age: Duration::ZERO, keeps_catalogue: true };
-    let refused = audience_engine::service::restore::restore(&stores, &offsite);
+    let refused = audience_engine::service::restore::restore(&stores, &offsite, &Default::default());
     assert!(refused.is_err_and(|error| error.to_string().contains("it is an older copy")));
 }

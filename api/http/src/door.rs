@@ -10,7 +10,7 @@ use warp::reply::Response;
 
 use crate::api::Api;
 use crate::dispatch;
-use crate::operations::health;
+use crate::operations::{health, metrics};
 use crate::options::{ApiOptions, Scope};
 use crate::problem::Problem;
 use crate::reply::no_sniff;
@@ -63,9 +63,9 @@ impl Door {
 
     fn not_yet(&self, path: &str, method: &Method) -> Response {
         let waits_for = self.0.waits_for.borrow().clone();
-        let health =
-            matches!(*method, Method::GET | Method::HEAD).then(|| health::of_start(path, &waits_for)).flatten();
+        let open = || health::of_start(path, &waits_for).or_else(|| metrics::of_start(path, self.0.options.figures));
+        let open = matches!(*method, Method::GET | Method::HEAD).then(open).flatten();
         let problem = || Problem::unavailable("starting", format!("the start is not done: {waits_for}"));
-        health.unwrap_or_else(|| problem().into_response())
+        open.unwrap_or_else(|| problem().into_response())
     }
 }

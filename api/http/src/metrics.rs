@@ -4,6 +4,9 @@ use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use audience_protocol::Health;
+use audience_rules::event::event_code;
+use audience_rules::fault::code;
 use hyper::{Method, StatusCode};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode_registry;
@@ -14,7 +17,8 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
 /// Upper bounds in seconds: from a read of memory to the time limit.
-const BUCKETS: [f64; 14] = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 5.0, 30.0];
+const BUCKETS: [f64; 15] =
+    [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.5, 1.0, 5.0, 30.0];
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct RequestLabels {
@@ -29,8 +33,21 @@ struct RouteLabel {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ComponentLabel {
+    component: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct RejectionLabel {
     reason: &'static str,
+}
+
+/// The help of the gauge of readiness.
+const READY: &str = "Whether the process takes work, 1 or 0";
+
+/// The metrics of a process that starts: that it is not ready, and those of the program.
+pub(crate) fn of_start(figures: &str) -> String {
+    format!("# HELP audience_ready {READY}.\n# TYPE audience_ready gauge\naudience_ready 0\n{figures}# EOF\n")
 }
 
 /// The metrics of the HTTP side. Every label has few values: a route is its template, an unknown method is `OTHER`.
@@ -42,6 +59,8 @@ pub(crate) struct HttpMetrics {
     streams: Gauge,
     accepted: Counter,
     rejected: Family<RejectionLabel, Counter>,
+    ready: Gauge,
+    components: Family<ComponentLabel, Gauge>,
     /// Refused events of all reasons.
     refused: AtomicU64,
 }
@@ -65,6 +84,8 @@ impl HttpMetrics {
             streams: Gauge::default(),
             accepted: Counter::default(),
             rejected: Family::default(),
+            ready: Gauge::default(),
+            components: Family::default(),
             refused: AtomicU64::new(0),
         };
         let registry = &mut metrics.registry;
@@ -79,6 +100,13 @@ impl HttpMetrics {
         registry.register("http_streams", "Clients that follow changes", metrics.streams.clone());
         registry.register("ingest_events_accepted", "Events accepted over HTTP", metrics.accepted.clone());
         registry.register("ingest_events_rejected", "Events refused over HTTP, by reason", metrics.rejected.clone());
+        registry.register("ready", READY, metrics.ready.clone());
+        let components = "Whether a part is up and has no fault, 1 or 0";
+        registry.register("component_up", components, metrics.components.clone());
+        // From the beginning: the first increase of a series that springs into being is not seen.
+        for reason in [event_code::MALFORMED_JSON, event_code::TOO_LARGE, code::MISSING_MEMBER, code::WRONG_TYPE] {
+            drop(metrics.rejected.get_or_create(&RejectionLabel { reason }));
+        }
         metrics
     }
 
@@ -121,6 +149,16 @@ impl HttpMetrics {
     /// Events refused so far.
     pub(crate) fn events_refused(&self) -> u64 {
         self.refused.load(Ordering::Relaxed)
+    }
+
+    /// Sets what health says.
+    pub(crate) fn set_health(&self, health: &Health, is_draining: bool) {
+        self.ready.set(i64::from(health.ready && !is_draining));
+        self.components.clear();
+        for (component, health) in &health.components {
+            let label = ComponentLabel { component: component.clone() };
+            self.components.get_or_create(&label).set(i64::from(health.is_up() && health.detail.is_none()));
+        }
     }
 
     /// All of it in the OpenMetrics text form, with the platform's and those of the program.

@@ -105,6 +105,7 @@ async fn metrics() {
         "audience_http_request_duration_seconds_count{route=\"/api/users/{id}/segments\"} 2\n",
         "audience_http_requests_in_flight 1\n",
         "audience_fake 1\n",
+        "audience_ready 1\n",
     ] {
         assert!(text.contains(line), "{line} in {text}");
     }

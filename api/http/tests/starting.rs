@@ -53,7 +53,9 @@ async fn it_says_what_is_waited_for_until_it_is_open() {
         let answer = server.get(path).await;
         assert_eq!((answer.status, answer.value()), (503, json!({"status": "DOWN", "components": {"start": start}})));
     }
-    for head in ["GET /", "GET /api/segments", "GET /metrics", "POST /api/events", "POST /health/live", "GET /nothing"]
+    let metrics = server.get("/metrics").await;
+    assert!(metrics.status == 200 && metrics.text().contains("\naudience_ready 0\n"), "{}", metrics.text());
+    for head in ["GET /", "GET /api/segments", "POST /metrics", "POST /api/events", "POST /health/live", "GET /nothing"]
     {
         let problem = ask(server.address, head, &[], b"").await.is_problem(503, "starting");
         assert!(problem["detail"].as_str().unwrap().ends_with("the store is away"), "{head}: {problem}");

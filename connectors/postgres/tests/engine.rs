@@ -33,6 +33,7 @@ fn start(data: &Path, server: &OwnServer) -> Arc<Service> {
         engine: EngineOptions::default(),
         cluster: None,
         checkpoint_interval: Duration::from_secs(3600),
+        start: Arc::default(),
     };
     Service::start(stores, options).expect("the platform starts")
 }

@@ -20,7 +20,8 @@ use clap::Args;
 use crate::connectors;
 use crate::serving::Serving;
 use crate::settings::{Address, ConfigFlag, ConnectionFlags, Connections, KafkaFlag, KafkaSettings};
-use crate::telemetry::{self, TelemetrySettings};
+use crate::telemetry::TelemetrySettings;
+use crate::{process_metrics, telemetry};
 
 /// The time between checks of the brokers, and the time that a check may take.
 const LOOK: Duration = Duration::from_secs(2);
@@ -51,6 +52,7 @@ pub fn run(flags: IngestApiFlags) -> anyhow::Result<ExitCode> {
     let connections = ConnectionFlags { kafka: flags.kafka, ..ConnectionFlags::default() };
     let connections = Connections::load(connections, &flags.config)?;
     let _telemetry = telemetry::start(&flags.telemetry, "ingest-api")?;
+    process_metrics::begin(None, 0);
     let kafka = connections.kafka;
     let kafka = kafka.with_context(|| format!("no brokers are named: give {}", connectors::KAFKA_SETTINGS))?;
     let ingest = Ingest::start(kafka)?;
@@ -61,7 +63,7 @@ pub fn run(flags: IngestApiFlags) -> anyhow::Result<ExitCode> {
 }
 
 async fn serve(ingest: Arc<Ingest>, address: SocketAddr) -> anyhow::Result<()> {
-    let options = ApiOptions { clock: clock::now, figures: telemetry::figures, ..ApiOptions::default() };
+    let options = ApiOptions { clock: clock::now, figures: process_metrics::figures, ..ApiOptions::default() };
     let listen = [Listen { address, scope: Scope::Ingestion, flag: "--listen" }];
     let serving = Serving::begin(&listen, options).await?;
     let platform = Platform { events: ingest.clone(), ..Platform::without_engine(ingest) };

@@ -7,11 +7,13 @@ mod completions;
 mod connectors;
 mod demo;
 mod files;
+mod health;
 mod ingest_api;
 mod man;
 mod migrate;
 mod offsite;
 mod outside;
+mod process_metrics;
 mod replay;
 mod segment_api;
 mod serve;
@@ -55,6 +57,8 @@ enum Command {
     Checkpoint(checkpoint::CheckpointCommand),
     /// Prints completions for a shell.
     Completions(completions::CompletionsArgs),
+    /// Asks a running process for its health. The exit status is 0 where it takes work.
+    Health(health::HealthArgs),
     /// Runs the event ingestion API as a process of its own: events go to Kafka, where engines read them.
     IngestApi(ingest_api::IngestApiFlags),
     /// Prints the manual page of the program, or of one of its commands.
@@ -90,6 +94,7 @@ fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
         Command::Check(args) => check::run(&args),
         Command::Checkpoint(command) => checkpoint::run(&command),
         Command::Completions(args) => completions::run(&args),
+        Command::Health(args) => health::run(&args),
         Command::IngestApi(flags) => ingest_api::run(flags),
         Command::Man(args) => man::run(&args),
         Command::Migrate(args) => migrate::run(&args),

@@ -17,8 +17,9 @@ use clap::Args;
 use crate::connectors;
 use crate::serving::Serving;
 use crate::settings::{Address, ConfigFlag, ConnectionFlags, Connections, named, named_in};
-use crate::telemetry::{self, TelemetrySettings};
+use crate::telemetry::TelemetrySettings;
 use crate::updates::{self, Updates};
+use crate::{process_metrics, telemetry};
 
 /// Settings of `audience segment-api`; a file may say the rest, as it does for `audience serve`.
 #[derive(Clone, Debug, Args)]
@@ -50,6 +51,7 @@ pub fn run(flags: SegmentApiFlags) -> anyhow::Result<ExitCode> {
     let is_redis = flags.connections.redis.is_some();
     let connections = Connections::load(flags.connections, &flags.config)?;
     let _telemetry = telemetry::start(&flags.telemetry, "segment-api")?;
+    process_metrics::begin(None, 0);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let ended = runtime.block_on(serve(flags.listen.0, connections, is_redis, engine));
     // A start that was cut off may be waiting for a server.
@@ -94,7 +96,7 @@ async fn serve(
     is_redis: bool,
     engine: Option<String>,
 ) -> anyhow::Result<()> {
-    let options = ApiOptions { clock: clock::now, engine, figures: telemetry::figures, ..ApiOptions::default() };
+    let options = ApiOptions { clock: clock::now, engine, figures: process_metrics::figures, ..ApiOptions::default() };
     let listen = [Listen { address, scope: Scope::Segments, flag: "--listen" }];
     let mut serving = Serving::begin(&listen, options).await?;
     let Some(api) = serving.start(move |door| start(&connections, is_redis, door)).await? else { return Ok(()) };

@@ -19,12 +19,13 @@ use crate::outside::Outside;
 use crate::serving::Serving;
 use crate::settings::{ServeFlags, ServeSettings, named};
 use crate::updates::{self, Updates};
-use crate::{connectors, offsite, telemetry};
+use crate::{connectors, offsite, process_metrics, telemetry};
 
 /// Runs until told to stop.
 pub fn run(flags: ServeFlags) -> anyhow::Result<ExitCode> {
     let settings = ServeSettings::load(flags)?;
     let _telemetry = telemetry::start(&settings.flags.telemetry, "serve")?;
+    process_metrics::begin(Some(settings.data()), 0);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     run_on(runtime, settings, None)
 }
@@ -58,7 +59,7 @@ async fn serve(settings: ServeSettings, cluster: Option<Cluster>) -> anyhow::Res
     let options = ApiOptions {
         clock: clock::now,
         max_streams: settings.flags.max_streams,
-        figures: telemetry::figures,
+        figures: process_metrics::figures,
         ..ApiOptions::default()
     };
     let mut serving = Serving::begin(&listen, options).await?;
@@ -143,6 +144,8 @@ fn start_platform(settings: &ServeSettings, cluster: Option<&Cluster>, door: &Do
         engine: EngineOptions { workers: settings.workers(), ..EngineOptions::default() },
         cluster,
         checkpoint_interval: Duration::from_secs(settings.flags.checkpoint_seconds),
+        // It has begun already.
+        start: process_metrics::begin(Some(settings.data()), 0),
     };
     let offsite = objects.map(|objects| Offsite {
         history: objects.history(),

@@ -9,6 +9,8 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
+use crate::process_metrics;
+
 /// Listeners that answer. During a start they name what the process waits for: a process that waits for a server, or recovers
 /// much, must not look dead.
 pub struct Serving {
@@ -54,6 +56,7 @@ impl Serving {
     /// Serves a platform; gives the addresses, with the ports that were free where port 0 was asked for.
     pub fn open(&self, platform: Platform) -> &[SocketAddr] {
         self.door.open(platform);
+        process_metrics::ready();
         &self.addresses
     }
 

@@ -25,7 +25,8 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::serve::{self, Cluster};
 use crate::settings::{ServeFlags, ServeSettings};
-use crate::telemetry::{self, TelemetrySettings};
+use crate::telemetry::TelemetrySettings;
+use crate::{process_metrics, telemetry};
 
 /// The line by which a worker shows that it lives.
 const BEAT_LINE: &str = "beat";
@@ -50,9 +51,9 @@ pub struct WorkerArgs {
     /// A file with a line `host:port` for each process, at which the others reach it. It is the same for all.
     #[arg(long, env = "AUDIENCE_HOSTS", value_name = "FILE")]
     hosts: PathBuf,
-    /// The worker itself, without its supervisor.
-    #[arg(long, hide = true)]
-    supervised: bool,
+    /// The worker itself, without its supervisor, which has restarted it so often.
+    #[arg(long, hide = true, value_name = "RESTARTS")]
+    supervised: Option<u64>,
     #[command(flatten)]
     serve: ServeFlags,
 }
@@ -63,17 +64,18 @@ pub fn run(args: WorkerArgs, is_listen_given: bool) -> anyhow::Result<ExitCode> 
     let address = is_listen_given.then_some(args.serve.listen.0);
     let settings = ServeSettings::load(args.serve)?;
     // The supervisor does nothing of which there would be spans.
-    let otlp = settings.flags.telemetry.otlp.clone().filter(|_| args.supervised);
+    let otlp = settings.flags.telemetry.otlp.clone().filter(|_| args.supervised.is_some());
     let _telemetry = telemetry::start(&TelemetrySettings { otlp, ..settings.flags.telemetry.clone() }, "worker")?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    if !args.supervised {
-        return runtime.block_on(supervise());
-    }
+    let Some(restarts) = args.supervised else { return runtime.block_on(supervise()) };
+    process_metrics::begin((args.process == 0).then(|| settings.data()), restarts);
     live_with_supervisor();
     std::panic::set_hook(Box::new(log_panic));
     if args.process == 0 {
         return serve::run_on(runtime, settings, Some(Cluster { listen: hosts[0].clone(), processes: hosts.len() }));
     }
+    // The rest of its start is the coordinator's.
+    process_metrics::ready();
     let leaving = Stop::default();
     let (coordinator, listen) = (hosts[0].clone(), hosts[args.process].clone());
     let status = Arc::new(HostStatus::default());
@@ -110,7 +112,7 @@ fn read_hosts(args: &WorkerArgs) -> anyhow::Result<Vec<String>> {
 async fn host(options: HostOptions, address: Option<SocketAddr>) -> anyhow::Result<ExitCode> {
     if let Some(address) = address {
         let listen = [Listen { address, scope: Scope::Health, flag: "--listen" }];
-        let api_options = ApiOptions { clock: clock::now, figures: telemetry::figures, ..ApiOptions::default() };
+        let api_options = ApiOptions { clock: clock::now, figures: process_metrics::figures, ..ApiOptions::default() };
         let server = Server::bind(Platform::without_engine(options.status.clone()), &listen, api_options).await?;
         tokio::spawn(server.run(std::future::pending()));
     }
@@ -187,9 +189,9 @@ async fn supervise() -> anyhow::Result<ExitCode> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut wait = FIRST_WAIT;
-    loop {
+    for restarts in 0.. {
         let begun = Instant::now();
-        let mut worker = Supervised::start()?;
+        let mut worker = Supervised::start(restarts)?;
         let ended = tokio::select! {
             ended = worker.watch() => ended?,
             _ = interrupt.recv() => return stop(worker, &mut interrupt, &mut terminate).await,
@@ -203,6 +205,7 @@ async fn supervise() -> anyhow::Result<ExitCode> {
             _ = terminate.recv() => return Ok(ExitCode::SUCCESS),
         }
     }
+    Ok(ExitCode::FAILURE)
 }
 
 /// Tells the worker to stop, and waits for it; a second signal kills it.
@@ -228,10 +231,11 @@ struct Supervised {
 }
 
 impl Supervised {
-    fn start() -> anyhow::Result<Supervised> {
+    fn start(restarts: u64) -> anyhow::Result<Supervised> {
         let program = std::env::current_exe().context("the program is not known")?;
         let mut command = Command::new(program);
-        command.args(std::env::args_os().skip(1)).arg("--supervised").stdin(Stdio::piped()).stdout(Stdio::piped());
+        command.args(std::env::args_os().skip(1)).arg(format!("--supervised={restarts}"));
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command.spawn().context("the worker cannot be started")?;
         let last_beat = Arc::new(Mutex::new(Instant::now()));
         let stdout = child.stdout.take().context("the worker has no output")?;

@@ -31,6 +31,12 @@ fn wait_for(client: Client, path: &str, words: &str) -> Answer {
     panic!("{path}: {words} is not in {:?}", last.map(|answer| answer.text()));
 }
 
+/// The exit status of `audience health`.
+fn health(address: SocketAddr, flags: &[&str]) -> Option<i32> {
+    let mut command = Command::new(program!());
+    command.arg("health").arg(address.to_string()).args(flags).output().unwrap().status.code()
+}
+
 fn assert_starting(served: &Served) {
     let client = served.client();
     for path in ["/health/ready", "/actuator/health"] {
@@ -38,6 +44,15 @@ fn assert_starting(served: &Served) {
         assert_eq!((answer.status, answer.json()["status"].as_str()), (503, Some("DOWN")), "{}", answer.text());
     }
     assert_eq!(client.get("/health/live").unwrap().status, 200);
+    // How far the start is can be watched from its first second.
+    let metrics = client.get("/metrics").unwrap();
+    assert_eq!(metrics.status, 200);
+    for line in ["audience_ready 0", "audience_start_phase{phase=\"open\"} 1", "process_resident_memory_bytes "] {
+        assert!(metrics.text().contains(line), "{line} is not in {}", metrics.text());
+    }
+    assert!(metrics.text().ends_with("# EOF\n"), "{}", metrics.text());
+    assert_eq!(health(served.address, &[]), Some(1));
+    assert_eq!(health(served.address, &["--live"]), Some(0));
     assert_eq!(Client(served.ingest).get("/health/live").unwrap().status, 200);
     let event = r#"{"userId":"u","eventType":"e"}"#;
     for answer in
@@ -90,6 +105,13 @@ fn it_serves_once_what_it_waits_for_is_there() {
     served.wait_ready().unwrap();
     assert_eq!(served.client().get("/health/ready").unwrap().status, 200);
     assert_eq!(served.client().get("/api/segments").unwrap().status, 200);
+    assert_eq!(health(served.address, &[]), Some(0));
+    assert_eq!(health(nowhere(), &[]), Some(2));
+    let metrics = served.client().get("/metrics").unwrap().text();
+    assert!(
+        metrics.contains("audience_ready 1") && metrics.contains("audience_start_phase{phase=\"ready\"} 1"),
+        "{metrics}"
+    );
     // Its connections go through here.
     served.stop();
 }

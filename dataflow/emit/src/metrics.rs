@@ -53,6 +53,12 @@ impl SinkMetrics {
         metrics
     }
 
+    /// Shows a sink with nothing counted. The first increase of a series that springs into being is not seen.
+    pub fn show(&self, sink: &str) {
+        drop(self.changes.get_or_create(&label(sink)));
+        drop(self.errors.get_or_create(&label(sink)));
+    }
+
     /// Counts changes, sizes or profiles that were written to a sink.
     pub fn written(&self, sink: &str, changes: usize, took: Duration) {
         self.changes.get_or_create(&label(sink)).inc_by(changes as u64);

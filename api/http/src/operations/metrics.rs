@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use hyper::{Method, StatusCode};
+use warp::reply::Response;
 
 use crate::api::Api;
+use crate::metrics;
 use crate::problem::{HandlerResult, Problem};
 use crate::reply;
 use crate::request::Call;
@@ -16,10 +18,20 @@ pub(crate) const ROUTES: &[Route] =
 async fn show(api: Arc<Api>, _: Call) -> HandlerResult {
     let text = api
         .blocking(|api| {
+            api.metrics.set_health(&api.platform.operations.health(), api.is_draining());
             api.metrics
                 .write(&api.platform.operations.metrics(), &(api.options.figures)())
                 .map_err(|_| Problem::internal())
         })
         .await?;
-    Ok(reply::bytes(StatusCode::OK, "application/openmetrics-text; version=1.0.0; charset=utf-8", text))
+    Ok(answer(text))
+}
+
+/// The answer at the path of metrics while the process starts; `None` at other paths.
+pub(crate) fn of_start(path: &str, figures: fn() -> String) -> Option<Response> {
+    (path == "/metrics").then(|| answer(metrics::of_start(&figures())))
+}
+
+fn answer(text: String) -> Response {
+    reply::bytes(StatusCode::OK, "application/openmetrics-text; version=1.0.0; charset=utf-8", text)
 }

@@ -1,7 +1,7 @@
 //! `/health`, `/metrics` and `/api/system`: how the process is.
 
 pub(crate) mod health;
-mod metrics;
+pub(crate) mod metrics;
 mod system;
 
 use crate::route::Resource;

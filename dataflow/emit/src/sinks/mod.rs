@@ -55,6 +55,7 @@ impl Sinks {
 
     fn start(&self, medium: Medium) -> io::Result<()> {
         let status = Arc::new(SinkStatus::new(medium.name()));
+        self.upstream.metrics.show(status.name());
         let (upstream, of) = (self.upstream.clone(), status.clone());
         self.runner.start_task(format!("sink {}", status.name()), move |stop| {
             SinkWriters::new(&upstream, &of, medium).run(stop);

@@ -98,6 +98,7 @@ impl Service {
         let Some(first) = readers.first() else { return Ok(()) };
         let status = Arc::new(FeederStatus::new(first.source.name(), readers.len(), self.lifecycle.stop().child()));
         self.connectors.feeders.lock().push(status.clone());
+        self.metrics.sources.show(&status.source);
         let of = readers.len() as u32;
         for (index, reader) in (0..).zip(readers) {
             let (service, status) = (self.clone(), status.clone());

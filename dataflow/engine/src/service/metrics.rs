@@ -3,6 +3,7 @@
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use audience_background::clock;
 use audience_catalogue::CATALOGUE_ERRORS;
 use audience_emit::{SinkMetrics, WebhookMetrics};
 use audience_protocol::CheckpointFigures;
@@ -37,6 +38,8 @@ pub struct Snapshot {
     pub waiting_events: u64,
     /// Events that are not in the history yet that is kept.
     pub unkept_events: u64,
+    /// The age of the oldest of them.
+    pub oldest_unkept_seconds: f64,
     /// Documents of the catalogue that do not run.
     pub faulty_documents: u64,
     /// How often changes of the catalogue could not be read.
@@ -62,11 +65,13 @@ pub struct Metrics {
     store_errors: Counter,
     history_errors: Counter,
     history_lag: Gauge,
+    history_oldest: Gauge<f64, std::sync::atomic::AtomicU64>,
     checkpoint_errors: Counter,
     checkpoints_passed_over: Counter,
     checkpoint_bytes: Gauge,
     checkpoint_duration: Gauge<f64, std::sync::atomic::AtomicU64>,
     checkpoint_age: Gauge<f64, std::sync::atomic::AtomicU64>,
+    checkpoint_timestamp: Gauge<f64, std::sync::atomic::AtomicU64>,
     last_checkpoint: Mutex<Option<Instant>>,
     /// Of sources.
     pub sources: SourceMetrics,
@@ -101,11 +106,13 @@ impl Default for Metrics {
             store_errors: Counter::default(),
             history_errors: Counter::default(),
             history_lag: Gauge::default(),
+            history_oldest: Gauge::default(),
             checkpoint_errors: Counter::default(),
             checkpoints_passed_over: Counter::default(),
             checkpoint_bytes: Gauge::default(),
             checkpoint_duration: Gauge::default(),
             checkpoint_age: Gauge::default(),
+            checkpoint_timestamp: Gauge::default(),
             last_checkpoint: Mutex::new(None),
         };
         metrics.register();
@@ -149,6 +156,8 @@ impl Metrics {
         registry.register("history_errors", errors, self.history_errors.clone());
         let lag = "Accepted events that are not in the history yet";
         registry.register("history_lag_events", lag, self.history_lag.clone());
+        let oldest = "Age of the oldest accepted event that is not in the history yet";
+        registry.register_with_unit("history_oldest", oldest, Unit::Seconds, self.history_oldest.clone());
         let errors = "Checkpoints that were given up, and starts that could not read any";
         registry.register("checkpoint_errors", errors, self.checkpoint_errors.clone());
         let passed_over = "Checkpoints that the start passed over because they are damaged or of an unknown format";
@@ -159,6 +168,17 @@ impl Metrics {
         registry.register_with_unit("checkpoint_duration", duration, Unit::Seconds, self.checkpoint_duration.clone());
         let age = "Since the newest checkpoint was finished, in this run";
         registry.register_with_unit("checkpoint_age", age, Unit::Seconds, self.checkpoint_age.clone());
+        let timestamp = "Time of the newest checkpoint of this run, since 1970; 0 before the first";
+        registry.register_with_unit(
+            "checkpoint_timestamp",
+            timestamp,
+            Unit::Seconds,
+            self.checkpoint_timestamp.clone(),
+        );
+        // From the beginning: the first increase of a series that springs into being is not seen.
+        for change in ["entered", "left"] {
+            drop(self.changes.get_or_create(&ChangeLabel { change }));
+        }
     }
 
     /// Ticks were committed.
@@ -206,6 +226,7 @@ impl Metrics {
     pub fn checkpoint_done(&self, bytes: u64, took: Duration) {
         self.checkpoint_bytes.set(i64::try_from(bytes).unwrap_or(i64::MAX));
         self.checkpoint_duration.set(took.as_secs_f64());
+        self.checkpoint_timestamp.set(clock::now() as f64 / 1000.0);
         *self.last_checkpoint.lock() = Some(Instant::now());
     }
 
@@ -235,6 +256,7 @@ impl Metrics {
         self.faulty_documents.set(whole(snapshot.faulty_documents));
         self.catalogue_errors.inner().store(snapshot.catalogue_errors, Ordering::Relaxed);
         self.history_lag.set(whole(snapshot.unkept_events));
+        self.history_oldest.set(snapshot.oldest_unkept_seconds);
         self.waiting_events.set(whole(snapshot.waiting_events));
         self.frontier_lag.set(snapshot.frontier_lag_seconds);
         if let Some(last) = *self.last_checkpoint.lock() {

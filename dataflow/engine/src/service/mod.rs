@@ -17,6 +17,7 @@ pub(crate) mod recovery;
 pub mod restore;
 mod sink;
 mod source_metrics;
+pub mod start;
 pub(crate) mod user;
 
 use std::ops::Range;
@@ -46,6 +47,7 @@ use self::people::People;
 use self::pump::Pump;
 use self::recovery::Found;
 use self::sink::{Gathered, TickSink};
+use self::start::{StartPhase, StartProgress};
 use crate::advance::advance;
 use crate::cluster::coordinator::{Coordinator, Peers};
 use crate::cluster::protocol::Origin;
@@ -88,6 +90,8 @@ pub struct ServiceOptions {
     pub cluster: Option<Arc<Coordinator>>,
     /// Between checkpoints.
     pub checkpoint_interval: Duration,
+    /// The progress of the start, for those who wait for it.
+    pub start: Arc<StartProgress>,
 }
 
 /// The running platform.
@@ -131,13 +135,16 @@ impl Service {
         options: ServiceOptions,
     ) -> Result<Arc<Service>, EngineError> {
         if let Some(offsite) = &offsite {
-            restore::restore(&stores, offsite)?;
+            options.start.enter(StartPhase::Restore);
+            restore::restore(&stores, offsite, &options.start)?;
         }
         ship_traits(&*stores.catalogue)?;
         let begun = Instant::now();
         let (service, in_force) = Service::bring_back(stores, offsite.map(Archive::new), &options)?;
         service.spawn(&options, in_force)?;
+        options.start.enter(StartPhase::Edit);
         service.editor.wait_until_in_force(service.editor.read(|documents| documents.version), START_PATIENCE);
+        options.start.enter(StartPhase::Ready);
         tracing::info!(events = service.stores.events.end(), took = ?begun.elapsed(), "ready");
         Ok(service)
     }
@@ -148,7 +155,8 @@ impl Service {
         archive: Option<Archive>,
         options: &ServiceOptions,
     ) -> Result<(Arc<Service>, RuleSet), EngineError> {
-        let begun = Instant::now();
+        let (begun, start) = (Instant::now(), &*options.start);
+        start.enter(StartPhase::Load);
         let progress = stores.changes.progress()?;
         let given = progress.unwrap_or_default();
         let metrics = Arc::new(Metrics::default());
@@ -173,12 +181,14 @@ impl Service {
         let engine = Engine::start(engine_options, peers, seed, changes::encode, sink.into_sink(), beginning)?;
         let engine = Arc::new(engine);
         tell(begun, "the state is loaded");
+        start.enter(StartPhase::Replay);
         let then = Documents::at(&*stores.catalogue, given.catalogue_version)?;
-        let in_force = recovery::catch_up(&engine, &*stores.events, given, found.as_ref(), &then.catalogue)?;
+        let in_force = recovery::catch_up(&engine, &*stores.events, given, found.as_ref(), &then.catalogue, start)?;
         tell(begun, "the state is that which was given out");
         let resumed = Resumed::at(&emitted, &engine, &stores)?;
         lifecycle.enter(Phase::CatchingUp);
-        go_on(&engine, &stores, given)?;
+        start.enter(StartPhase::CatchUp);
+        go_on(&engine, &stores, given, start)?;
         lifecycle.enter(Phase::Live);
         let editor = Arc::new(Editor::open(stores.catalogue.clone(), given.catalogue_version)?);
         let served = Served { engine: engine.clone() };
@@ -379,10 +389,15 @@ fn beginning(progress: Progress, found: Option<&Found>, lifecycle: Arc<Lifecycle
 }
 
 /// Processes what was accepted after the last progress, and moves the clock to now.
-fn go_on(engine: &Arc<Engine>, stores: &PlatformStores, given: Progress) -> Result<(), EngineError> {
+fn go_on(
+    engine: &Arc<Engine>,
+    stores: &PlatformStores,
+    given: Progress,
+    start: &StartProgress,
+) -> Result<(), EngineError> {
     let end = stores.events.end();
     // What is accepted from now on comes behind all that was, in time as well.
     clock::go_on_from(recovery::newest_acceptance(&*stores.events, end)?.unwrap_or(given.clock).max(given.clock));
-    recovery::replay(engine, &*stores.events, given.sequence..end)?;
+    recovery::replay(engine, &*stores.events, given.sequence..end, start)?;
     advance(engine, clock::now())
 }

@@ -21,6 +21,7 @@ use super::PlatformStores;
 use super::checkpoint::{ALIASES_SHARD, Manifest};
 use super::metrics::Metrics;
 use super::pump;
+use super::start::StartProgress;
 use crate::cluster::protocol::Origin;
 use crate::cluster::stores::RemoteStores;
 use crate::edit;
@@ -150,6 +151,7 @@ pub fn catch_up(
     progress: Progress,
     found: Option<&Found>,
     catalogue: &Catalogue,
+    start: &StartProgress,
 ) -> Result<RuleSet, EngineError> {
     let in_force = RuleSet::of(catalogue);
     let mut difference = RuleSet::default().difference(&in_force, catalogue);
@@ -162,9 +164,9 @@ pub fn catch_up(
     };
     if difference.new_measures.is_empty() {
         edit::install(engine, log, &difference, &())?;
-        replay(engine, log, from..progress.sequence)?;
+        replay(engine, log, from..progress.sequence, start)?;
     } else {
-        replay(engine, log, from..progress.sequence)?;
+        replay(engine, log, from..progress.sequence, start)?;
         edit::install(engine, log, &difference, &())?;
     }
     engine.submit_steps(vec![Control::Publish(difference.publish)])?;
@@ -188,13 +190,19 @@ pub fn newest_acceptance(log: &dyn EventLog, end: u64) -> Result<Option<Millis>,
 }
 
 /// Submits a range of the log.
-pub fn replay(engine: &Arc<Engine>, log: &dyn EventLog, range: Range<u64>) -> Result<(), EngineError> {
+pub fn replay(
+    engine: &Arc<Engine>,
+    log: &dyn EventLog,
+    range: Range<u64>,
+    start: &StartProgress,
+) -> Result<(), EngineError> {
     if range.is_empty() {
         return Ok(());
     }
+    start.expect(range.end - range.start);
     let mut pieces: Vec<Vec<u8>> = Vec::new();
     let mut bytes = 0;
-    let mut next = range.start;
+    let (mut next, mut told) = (range.start, range.start);
     let mut result = Ok(0);
     log.scan(range.clone(), &mut |run| {
         let mut piece = Vec::with_capacity(run.len());
@@ -207,10 +215,14 @@ pub fn replay(engine: &Arc<Engine>, log: &dyn EventLog, range: Range<u64>) -> Re
         if bytes >= TICK_BYTES {
             bytes = 0;
             result = pump::submit(engine, std::mem::take(&mut pieces), next, None);
+            start.advance(next - told);
+            told = next;
         }
         if result.is_err() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     })?;
     result?;
     let tick = pump::submit(engine, pieces, range.end, None)?;
-    engine.wait_for(tick).map(drop)
+    engine.wait_for(tick)?;
+    start.advance(range.end - told);
+    Ok(())
 }

@@ -18,6 +18,7 @@ use audience_contract::{Audit, AuditRecord, Document, EventLog, Progress, Source
 
 use super::archive::Offsite;
 use super::checkpoint::{CATALOGUE_SHARD, CatalogueCopy, Manifest};
+use super::start::StartProgress;
 use super::{PlatformStores, clock};
 use crate::engine::{EngineError, StartError};
 
@@ -28,7 +29,7 @@ const TICKS_A_MILLISECOND: u64 = 256;
 
 /// Makes a data directory that has never run from what is kept outside, where there is anything; gives whether there was.
 /// Fails where the history goes further than the event log of one that has.
-pub fn restore(stores: &PlatformStores, offsite: &Offsite) -> Result<bool, EngineError> {
+pub fn restore(stores: &PlatformStores, offsite: &Offsite, start: &StartProgress) -> Result<bool, EngineError> {
     let history = &*offsite.history;
     if stores.changes.progress()?.is_some() {
         return check_not_ahead(stores, offsite).map(|()| false);
@@ -40,7 +41,7 @@ pub fn restore(stores: &PlatformStores, offsite: &Offsite) -> Result<bool, Engin
         return Ok(false);
     }
     tracing::info!(events = end, from = held, "the data directory is empty; it is made from what is kept outside");
-    restore_events(&*stores.events, offsite, held..end)?;
+    restore_events(&*stores.events, offsite, held..end, start)?;
     stores.events.append_from(&mut [], &ahead(&*stores.events, positions)?)?;
     messages::note(&*stores.events, &*stores.messages, end)?;
     if let Some(copy) = copy {
@@ -74,13 +75,20 @@ fn check_not_ahead(stores: &PlatformStores, offsite: &Offsite) -> Result<(), Eng
     }
 }
 
-fn restore_events(log: &dyn EventLog, offsite: &Offsite, range: std::ops::Range<u64>) -> Result<(), EngineError> {
+fn restore_events(
+    log: &dyn EventLog,
+    offsite: &Offsite,
+    range: std::ops::Range<u64>,
+    start: &StartProgress,
+) -> Result<(), EngineError> {
+    start.expect(range.end - range.start);
     let mut batch = Vec::new();
     let mut next = range.start;
     let append = |batch: &mut Vec<u8>, next: &mut u64| {
         let appended = log.append(batch)?;
         batch.clear();
         if appended.start == *next {
+            start.advance(appended.end - appended.start);
             *next = appended.end;
             return Ok(());
         }

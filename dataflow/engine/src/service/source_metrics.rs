@@ -27,6 +27,7 @@ struct PartitionLabel {
 pub struct SourceMetrics {
     messages: Family<SourceLabel, Counter>,
     refused: Family<ReasonLabel, Counter>,
+    dead_letters: Family<SourceLabel, Counter>,
     lost: Family<SourceLabel, Counter>,
     source_errors: Family<SourceLabel, Counter>,
     lag: Family<PartitionLabel, Gauge>,
@@ -38,6 +39,7 @@ impl SourceMetrics {
         let metrics = SourceMetrics {
             messages: Family::default(),
             refused: Family::default(),
+            dead_letters: Family::default(),
             lost: Family::default(),
             source_errors: Family::default(),
             lag: Family::default(),
@@ -45,6 +47,8 @@ impl SourceMetrics {
         registry.register("source_messages", "Messages read from a source", metrics.messages.clone());
         let refused = "Messages that were no events and went to the dead letters";
         registry.register("source_messages_refused", refused, metrics.refused.clone());
+        let dead = "Messages that went to the dead letters, whatever the reason";
+        registry.register("source_dead_letters", dead, metrics.dead_letters.clone());
         let lost = "Offsets of a source that were passed over because their messages were gone before they were read";
         registry.register("source_messages_lost", lost, metrics.lost.clone());
         registry.register("source_errors", "Faults of a source, each tried again", metrics.source_errors.clone());
@@ -53,11 +57,20 @@ impl SourceMetrics {
         metrics
     }
 
+    /// Shows a source with nothing counted. The first increase of a series that springs into being is not seen.
+    pub fn show(&self, source: &str) {
+        let label = SourceLabel { source: source.to_owned() };
+        for counters in [&self.messages, &self.dead_letters, &self.lost, &self.source_errors] {
+            drop(counters.get_or_create(&label));
+        }
+    }
+
     /// Messages were made durable; each of `reasons` is of one that was no event.
     pub fn read<'a>(&self, source: &str, messages: usize, reasons: impl Iterator<Item = &'a str>) {
         let source = source.to_owned();
         self.messages.get_or_create(&SourceLabel { source: source.clone() }).inc_by(messages as u64);
         for reason in reasons {
+            self.dead_letters.get_or_create(&SourceLabel { source: source.clone() }).inc();
             self.refused.get_or_create(&ReasonLabel { source: source.clone(), reason: reason.to_owned() }).inc();
         }
     }

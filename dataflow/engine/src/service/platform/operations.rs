@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use audience_protocol::{ComponentHealth, Health, OperationsResource, Result, SizeResource, SystemView};
 
 use crate::service::metrics::Snapshot;
-use crate::service::{Service, clock};
+use crate::service::{Service, clock, recovery};
 
 impl OperationsResource for Service {
     fn health(&self) -> Health {
@@ -40,11 +40,16 @@ impl OperationsResource for Service {
         self.connectors.observe(&self.metrics.sources);
         self.followers.sinks.observe();
         self.followers.webhooks.observe(&self.metrics.webhooks);
+        let end = self.stores.events.end();
+        let kept = self.archive.as_ref().map_or(end, |kept| kept.end().min(end));
+        let oldest = if kept < end { recovery::newest_acceptance(&*self.stores.events, kept + 1) } else { Ok(None) };
+        let oldest = oldest.ok().flatten().map_or(0, |oldest| (clock::now() - oldest).max(0));
         let snapshot = Snapshot {
             sizes: self.sizes_now().unwrap_or_default().sizes.into_iter().collect(),
             users: done.users,
-            unkept_events: self.archive.as_ref().map_or(0, |kept| self.stores.events.end().saturating_sub(kept.end())),
-            waiting_events: self.stores.events.end().saturating_sub(self.engine.head().sequence),
+            unkept_events: end - kept,
+            oldest_unkept_seconds: oldest as f64 / 1000.0,
+            waiting_events: end.saturating_sub(self.engine.head().sequence),
             faulty_documents,
             catalogue_errors: self.editor.store_errors(),
             frontier_lag_seconds: (clock::now() - done.clock).max(0) as f64 / 1000.0,

@@ -1,0 +1,163 @@
+//! The progress of a start, for those who wait for it.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode_registry;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::{Registry, Unit};
+
+/// A phase of a start, in this order. One that has nothing to do is short.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum StartPhase {
+    /// Other servers are waited for, and the data directory is opened.
+    Open,
+    /// A lost data directory is made from the history outside.
+    Restore,
+    /// The newest checkpoint is loaded.
+    Load,
+    /// Events since the checkpoint are processed in silence.
+    Replay,
+    /// Events after the last progress are processed, and their changes emitted.
+    CatchUp,
+    /// Edits that were stored and not in force take effect.
+    Edit,
+    /// The start has ended.
+    Ready,
+}
+
+impl StartPhase {
+    const ALL: [StartPhase; 7] = [
+        StartPhase::Open,
+        StartPhase::Restore,
+        StartPhase::Load,
+        StartPhase::Replay,
+        StartPhase::CatchUp,
+        StartPhase::Edit,
+        StartPhase::Ready,
+    ];
+
+    fn label(self) -> &'static str {
+        match self {
+            StartPhase::Open => "open",
+            StartPhase::Restore => "restore",
+            StartPhase::Load => "load",
+            StartPhase::Replay => "replay",
+            StartPhase::CatchUp => "catch-up",
+            StartPhase::Edit => "edit",
+            StartPhase::Ready => "ready",
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct PhaseLabel {
+    phase: &'static str,
+}
+
+/// The phases of a start with their durations, and the events brought back.
+#[derive(Debug)]
+pub struct StartProgress {
+    phases: Mutex<Phases>,
+    events: AtomicU64,
+    done: AtomicU64,
+}
+
+#[derive(Debug)]
+struct Phases {
+    current: StartPhase,
+    since: Instant,
+    /// Of the phases that have ended.
+    took: [Duration; StartPhase::ALL.len()],
+}
+
+impl Default for StartProgress {
+    fn default() -> StartProgress {
+        let phases = Phases { current: StartPhase::Open, since: Instant::now(), took: Default::default() };
+        StartProgress { phases: Mutex::new(phases), events: AtomicU64::new(0), done: AtomicU64::new(0) }
+    }
+}
+
+impl StartProgress {
+    /// Ends the phase before, and enters a later one.
+    pub fn enter(&self, phase: StartPhase) {
+        let mut phases = self.phases.lock();
+        if phase > phases.current {
+            let (current, took) = (phases.current, phases.since.elapsed());
+            phases.took[current as usize] = took;
+            phases.current = phase;
+            phases.since = Instant::now();
+        }
+    }
+
+    /// Adds events that are to be brought back.
+    pub fn expect(&self, events: u64) {
+        self.events.fetch_add(events, Ordering::Relaxed);
+    }
+
+    /// Adds events that are brought back.
+    pub fn advance(&self, events: u64) {
+        self.done.fetch_add(events, Ordering::Relaxed);
+    }
+
+    /// The metrics of the start for `/metrics`.
+    pub fn figures(&self) -> String {
+        let mut registry = Registry::with_prefix("audience");
+        let (now, took): (Family<PhaseLabel, Gauge>, Family<PhaseLabel, Gauge<f64, AtomicU64>>) = Default::default();
+        let (events, done) = (Gauge::<u64, AtomicU64>::default(), Gauge::<u64, AtomicU64>::default());
+        let help = "The phase of the start, 1 or 0";
+        registry.register("start_phase", help, now.clone());
+        let help = "Duration of each phase of the start, so far";
+        registry.register_with_unit("start_phase_duration", help, Unit::Seconds, took.clone());
+        registry.register("start_events", "Events that the start brings back", events.clone());
+        registry.register("start_events_done", "Events that the start has brought back", done.clone());
+        let phases = self.phases.lock();
+        for phase in StartPhase::ALL {
+            let label = PhaseLabel { phase: phase.label() };
+            let is_current = phases.current == phase;
+            now.get_or_create(&label).set(i64::from(is_current));
+            if phase != StartPhase::Ready {
+                let duration = if is_current { phases.since.elapsed() } else { phases.took[phase as usize] };
+                took.get_or_create(&label).set(duration.as_secs_f64());
+            }
+        }
+        drop(phases);
+        events.set(self.events.load(Ordering::Relaxed));
+        done.set(self.done.load(Ordering::Relaxed));
+        let mut text = String::new();
+        // Writing into memory does not fail.
+        let _ = encode_registry(&mut text, &registry);
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn phases_go_forward_and_events_add_up() {
+        let start = StartProgress::default();
+        assert!(start.figures().contains("audience_start_phase{phase=\"open\"} 1"), "{}", start.figures());
+        start.enter(StartPhase::Replay);
+        start.enter(StartPhase::Load);
+        start.expect(10);
+        start.expect(5);
+        start.advance(4);
+        let text = start.figures();
+        for line in [
+            "audience_start_phase{phase=\"open\"} 0",
+            "audience_start_phase{phase=\"replay\"} 1",
+            "audience_start_phase_duration_seconds{phase=\"load\"} 0.0",
+            "audience_start_events 15",
+            "audience_start_events_done 4",
+        ] {
+            assert!(text.contains(line), "{line} is not in {text}");
+        }
+        start.enter(StartPhase::Ready);
+        assert!(start.figures().contains("audience_start_phase{phase=\"ready\"} 1"));
+    }
+}
