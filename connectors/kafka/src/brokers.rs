@@ -83,12 +83,12 @@ fn is_away(error: &KafkaError) -> bool {
     matches!(error.rdkafka_error_code(), Some(AllBrokersDown | BrokerTransportFailure))
 }
 
-/// Writes down a line of librdkafka's own. That a connection failed it tells as an error too, and says it here with every attempt
-/// at each of them.
+/// Writes down a line of librdkafka's own. That a connection failed, or that a producer has no number yet, it tells as an error
+/// too, and says it here with every attempt.
 pub fn write_down(level: RDKafkaLogLevel, about: &str, line: &str) {
     use RDKafkaLogLevel::{Alert, Critical, Debug, Emerg, Error, Info, Notice, Warning};
     match level {
-        _ if about == "FAIL" => tracing::debug!(target: "librdkafka", about, line),
+        _ if matches!(about, "FAIL" | "GETPID") => tracing::debug!(target: "librdkafka", about, line),
         Emerg | Alert | Critical | Error => tracing::error!(target: "librdkafka", about, line),
         Warning => tracing::warn!(target: "librdkafka", about, line),
         Notice | Info => tracing::info!(target: "librdkafka", about, line),

@@ -52,6 +52,19 @@ fn deal(folder: &Path, writers: u64, readers: u64) {
     fs::write(&file, lines.join("\n")).unwrap();
 }
 
+/// Brokers that were just started answer the first commit of offsets late, and are not away for that.
+#[test]
+fn a_first_start_warns_of_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let setup = setup(directory.path(), &format!("kafka-first-{}.", wall_clock()));
+    let served = setup.start();
+    pause(5_000);
+    let said = served.said();
+    let complaint = said.lines().find(|line| line.contains(" WARN ") || line.contains(" ERROR "));
+    assert_eq!(complaint, None, "{said}");
+    served.stop();
+}
+
 #[test]
 fn killed_between_topics_it_loses_and_repeats_nothing() {
     let directory = tempfile::tempdir().unwrap();
