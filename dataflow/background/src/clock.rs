@@ -108,7 +108,8 @@ impl Clock {
             (true, false) if self.jump.is_none() => Some(Change::Runs),
             _ => None,
         };
-        (self.latest, change.or(stands))
+        // That time stands still says more than that a jump back is followed.
+        (self.latest, stands.or(change))
     }
 
     fn follow(&mut self, wall: i64, at: Instant) -> (i64, Option<Change>) {
@@ -224,7 +225,7 @@ mod tests {
         assert_eq!(time, 1_060_000 + HOUR);
         clock.read(1_061_000, after(at, 61_000));
         let (time, change) = clock.read(1_121_000, after(at, 121_000));
-        assert!(matches!(change, Some(Change::Followed { .. })));
+        assert!(matches!(change, Some(Change::Stands { .. })));
         // It went on until the jump back was noticed, and stands still from then on.
         assert_eq!((time, clock.state.ahead), (1_061_000 + HOUR, HOUR - 60_000));
     }
