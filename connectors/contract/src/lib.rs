@@ -13,6 +13,7 @@
 mod access;
 mod audit;
 pub mod changes;
+mod failpoint;
 mod history;
 mod last_changes;
 mod notes;
@@ -33,6 +34,7 @@ use serde::{Deserialize, Serialize};
 
 pub use access::{AccessChange, AccessDocument, AccessStore};
 pub use audit::{Audit, AuditEntry, AuditFilter, AuditRecord};
+pub use failpoint::failpoint;
 pub use history::History;
 pub use last_changes::LastChanges;
 pub use notes::{Note, Notes, VisitNote};

@@ -16,7 +16,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use audience_contract::{Result, StoreError};
+use audience_contract::{Result, StoreError, failpoint};
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode};
 use parking_lot::Mutex;
 
@@ -134,6 +134,7 @@ impl Db {
             fill(&mut batch);
             batch.insert(&self.meta, COMMITS_KEY, seal::seal(Kind::Number, COMMITS_KEY, &count.to_be_bytes()));
             batch.commit().map_err(|e| self.error(action, e))?;
+            failpoint("commit_written");
             commits.count = count;
             commits.mark.set(count);
             Ok(())

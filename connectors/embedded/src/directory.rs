@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use audience_contract::{Result, StoreError};
+use audience_contract::{Result, StoreError, failpoint};
 
 const FORMAT: u32 = 1;
 const FORMAT_NAME: &str = "audience-data";
@@ -114,6 +114,7 @@ pub fn write_file(directory: &Path, name: &str, bytes: &[u8]) -> io::Result<()> 
     file.sync_all()?;
     drop(file);
     fs::rename(&temporary, directory.join(name))?;
+    failpoint("file_renamed");
     sync_directory(directory)
 }
 

@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use audience_contract::{Cause, ChangeKind, MembershipChange, Progress, Reach, Sink, SinkError};
+use audience_contract::{Cause, ChangeKind, MembershipChange, Progress, Reach, Sink, SinkError, failpoint};
 use audience_rules::time::format_time;
 use rdkafka::error::KafkaError;
 use rdkafka::message::Message;
@@ -147,7 +147,10 @@ impl KafkaSink {
             }
         }
         note(sender, &self.settings, &self.id, reach)?;
-        commit(sender)
+        failpoint("kafka_noted");
+        commit(sender)?;
+        failpoint("kafka_committed");
+        Ok(())
     }
 
     /// Runs a transaction. Where it fails, the sender is given up: only taking over again tells what became of it.
