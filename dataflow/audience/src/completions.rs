@@ -2,10 +2,8 @@
 
 use std::process::ExitCode;
 
-use clap::{Args, CommandFactory};
+use clap::{Args, Command};
 use clap_complete::{Shell, generate};
-
-use crate::Cli;
 
 #[derive(Debug, Args)]
 #[command(after_help = "For bash: source <(audience completions bash)")]
@@ -15,10 +13,10 @@ pub struct CompletionsArgs {
     shell: Shell,
 }
 
-/// Prints the completions.
-pub fn run(args: &CompletionsArgs) -> anyhow::Result<ExitCode> {
+/// Prints the completions of the program's command line.
+pub fn run(args: &CompletionsArgs, mut program: Command) -> anyhow::Result<ExitCode> {
     let mut script = Vec::new();
-    generate(args.shell, &mut Cli::command(), "audience", &mut script);
+    generate(args.shell, &mut program, "audience", &mut script);
     std::io::Write::write_all(&mut std::io::stdout(), &script)?;
     Ok(ExitCode::SUCCESS)
 }

@@ -14,16 +14,13 @@ use audience_kafka::topics::{self, Topic};
 use audience_kafka::{DeadLetterSettings, KafkaDeadLetters, KafkaSource, KafkaWriters, SinkSettings, SourceSettings};
 use audience_postgres::{PostgresCatalogue, PostgresError, PostgresSettings};
 
-use crate::settings::{KafkaSettings, named};
+use crate::settings::{KAFKA_SETTINGS, KafkaSettings, named};
 
 /// The time between attempts to reach a server at the start.
 const RETRY: Duration = Duration::from_secs(1);
 /// The file in the data directory that names the catalogue of its memberships.
 const CATALOGUE_FILE: &str = "CATALOGUE";
 const EMBEDDED: &str = "embedded";
-/// The setting to name where a client of Kafka cannot be created.
-pub const KAFKA_SETTINGS: &str = "--kafka (AUDIENCE_KAFKA, or the table [kafka] in a file)";
-
 /// Opens the catalogue in PostgreSQL; waits while the server does not answer.
 pub fn postgres(url: &str, door: &Door) -> anyhow::Result<Arc<PostgresCatalogue>> {
     door.wait_for("PostgreSQL is asked");

@@ -19,7 +19,7 @@ use clap::Args;
 
 use crate::connectors;
 use crate::serving::Serving;
-use crate::settings::{Address, ConfigFlag, ConnectionFlags, Connections, KafkaFlag, KafkaSettings};
+use crate::settings::{Address, ConfigFlag, ConnectionFlags, Connections, KAFKA_SETTINGS, KafkaFlag, KafkaSettings};
 use crate::telemetry::TelemetrySettings;
 use crate::{process_metrics, telemetry};
 
@@ -54,7 +54,7 @@ pub fn run(flags: IngestApiFlags) -> anyhow::Result<ExitCode> {
     let _telemetry = telemetry::start(&flags.telemetry, "ingest-api")?;
     process_metrics::begin(None, 0);
     let kafka = connections.kafka;
-    let kafka = kafka.with_context(|| format!("no brokers are named: give {}", connectors::KAFKA_SETTINGS))?;
+    let kafka = kafka.with_context(|| format!("no brokers are named: give {}", KAFKA_SETTINGS))?;
     let ingest = Ingest::start(kafka)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let ended = runtime.block_on(serve(ingest, flags.listen.0));
@@ -86,7 +86,7 @@ impl Ingest {
     fn start(settings: KafkaSettings) -> anyhow::Result<Arc<Ingest>> {
         let topic = connectors::topic(&settings, Topic::user_events(settings.partitions));
         let ingest = Arc::new(Ingest {
-            producer: TopicProducer::new(&settings.connection(), &topic.name).context(connectors::KAFKA_SETTINGS)?,
+            producer: TopicProducer::new(&settings.connection(), &topic.name).context(KAFKA_SETTINGS)?,
             settings,
             fault: Mutex::new(Some("the brokers have not answered yet".to_owned())),
         });

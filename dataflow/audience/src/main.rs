@@ -93,10 +93,10 @@ fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     match with_file(matches)?.command {
         Command::Check(args) => check::run(&args),
         Command::Checkpoint(command) => checkpoint::run(&command),
-        Command::Completions(args) => completions::run(&args),
+        Command::Completions(args) => completions::run(&args, Cli::command()),
         Command::Health(args) => health::run(&args),
         Command::IngestApi(flags) => ingest_api::run(flags),
-        Command::Man(args) => man::run(&args),
+        Command::Man(args) => man::run(&args, Cli::command()),
         Command::Migrate(args) => migrate::run(&args),
         Command::Replay(args) => replay::run(&args),
         Command::SegmentApi(flags) => segment_api::run(flags),

@@ -4,10 +4,8 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use anyhow::Context;
-use clap::{Args, CommandFactory};
+use clap::{Args, Command};
 use clap_mangen::Man;
-
-use crate::Cli;
 
 #[derive(Debug, Args)]
 #[command(after_help = "To read one: audience man serve | man -l -")]
@@ -17,9 +15,8 @@ pub struct ManArgs {
     command: Option<String>,
 }
 
-/// Prints a page in roff.
-pub fn run(args: &ManArgs) -> anyhow::Result<ExitCode> {
-    let mut command = Cli::command();
+/// Prints a page of the program's manual in roff.
+pub fn run(args: &ManArgs, mut command: Command) -> anyhow::Result<ExitCode> {
     command.build();
     if let Some(name) = &args.command {
         let found =

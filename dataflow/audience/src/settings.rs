@@ -7,29 +7,36 @@
 //! A setting without a default value says in brackets what holds instead: `[default: none]`.
 
 mod address;
-mod check;
+mod connections;
 pub mod file;
+pub mod names;
+pub mod positive;
 #[cfg(test)]
 mod reference;
 mod tables;
+mod webhooks;
 
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 
-use clap::{ArgMatches, Args};
+use anyhow::ensure;
+use clap::{ArgMatches, Args, Command};
 
 pub use address::Address;
-pub use check::{named, named_in};
+pub use connections::Connections;
 use file::SettingsFile;
+pub use names::{KAFKA_SETTINGS, named, named_in};
+use positive::positive;
 use tables::Tables;
 pub use tables::{HistorySettings, KafkaSettings};
+use webhooks::WebhookSettings;
 
-use crate::outside::WebhookSettings;
 use crate::telemetry::TelemetrySettings;
 
 const DATA: &str = "./audience-data";
 const DEMO_DATA: &str = "./audience-demo";
+/// The number of shards of users: more workers than shards would leave some without work.
+const MOST_WORKERS: usize = 256;
 
 /// The settings of `audience serve` as clap reads them.
 #[derive(Clone, Debug, Args)]
@@ -121,19 +128,10 @@ pub struct ConnectionFlags {
     pub aerospike: Option<String>,
 }
 
-/// The servers that the program is joined to: flags with the tables of the file.
-#[derive(Clone, Debug, Default)]
-pub struct Connections {
-    pub kafka: Option<KafkaSettings>,
-    pub postgres: Option<String>,
-    pub redis: Option<audience_redis::RedisSettings>,
-    pub aerospike: Option<audience_aerospike::AerospikeSettings>,
-}
-
 impl Connections {
     /// Joins flags with the file that is named; refuses what no server can be reached with.
     pub fn load(flags: ConnectionFlags, config: &ConfigFlag) -> anyhow::Result<Connections> {
-        Connections::join(flags, Tables::of(config)?)
+        Connections::join(flags, Tables::of(config.read()?.as_ref())?)
     }
 
     fn join(flags: ConnectionFlags, tables: Tables) -> anyhow::Result<Connections> {
@@ -161,7 +159,7 @@ pub struct ServeSettings {
 impl ServeSettings {
     /// Joins flags with the tables of the file that they name, and checks all.
     pub fn load(flags: ServeFlags) -> anyhow::Result<ServeSettings> {
-        let mut tables = Tables::of(&flags.config)?;
+        let mut tables = Tables::of(flags.config.read()?.as_ref())?;
         let in_table = tables.checkpoints.take().map(|table| table.url);
         let history = tables.history;
         let settings = ServeSettings {
@@ -170,7 +168,12 @@ impl ServeSettings {
             history,
             flags,
         };
-        settings.check()?;
+        let workers = settings.workers();
+        ensure!(
+            workers <= MOST_WORKERS,
+            "{} is {workers}: at most {MOST_WORKERS} worker threads are possible, and more than there are cores gain nothing",
+            named("workers"),
+        );
         Ok(settings)
     }
 
@@ -182,7 +185,7 @@ impl ServeSettings {
 
     /// The number of worker threads.
     pub fn workers(&self) -> usize {
-        let cores = || std::thread::available_parallelism().map_or(1, NonZeroUsize::get).min(check::MOST_WORKERS);
+        let cores = || std::thread::available_parallelism().map_or(1, NonZeroUsize::get).min(MOST_WORKERS);
         self.flags.workers.map_or_else(cores, NonZeroUsize::get)
     }
 }
@@ -196,14 +199,9 @@ impl ConfigFlag {
 
     /// Reads the file, if one is named.
     pub fn read(&self) -> anyhow::Result<Option<SettingsFile>> {
-        self.config.as_deref().map(SettingsFile::read).transpose()
+        let command = ServeFlags::augment_args(Command::new("serve"));
+        self.config.as_deref().map(|path| SettingsFile::read(path, &command)).transpose()
     }
-}
-
-/// Reads a number that is not zero.
-pub fn positive<N: FromStr>(text: &str) -> Result<N, String> {
-    let is_positive = text.parse::<u64>().is_ok_and(|number| number > 0);
-    text.parse().ok().filter(|_| is_positive).ok_or_else(|| "write a whole number of at least 1, such as 60".to_owned())
 }
 
 #[cfg(test)]

@@ -27,7 +27,7 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer};
 
-use crate::settings::named;
+use crate::settings::names::named;
 
 /// The most spans that wait for the collector.
 const QUEUE: usize = 4_096;

@@ -9,7 +9,7 @@ use audience_kafka::topics::{self, Topic};
 use audience_kafka::{Error, Notices, TopicProducer};
 
 use crate::connectors;
-use crate::settings::KafkaSettings;
+use crate::settings::{KAFKA_SETTINGS, KafkaSettings};
 
 /// The wait for a message at a time, and the pause after a fault.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -27,7 +27,7 @@ impl Updates {
     /// Creates the client; the brokers need not answer yet.
     pub fn new(settings: &KafkaSettings) -> anyhow::Result<Updates> {
         let topic = connectors::topic(settings, Topic::segment_updates());
-        let producer = TopicProducer::new(&settings.connection(), &topic.name).context(connectors::KAFKA_SETTINGS)?;
+        let producer = TopicProducer::new(&settings.connection(), &topic.name).context(KAFKA_SETTINGS)?;
         Ok(Updates { producer, settings: settings.clone(), topic, is_there: AtomicBool::new(false) })
     }
 

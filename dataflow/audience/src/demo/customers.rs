@@ -3,12 +3,23 @@
 use fastrand::Rng;
 use serde_json::{Value, json};
 
-use super::shop::{CATEGORIES, DAY, HOUR};
-
+pub const MINUTE: i64 = 60_000;
+pub const HOUR: i64 = 60 * MINUTE;
+pub const DAY: i64 = 24 * HOUR;
 /// Customers of the shop.
 pub const CUSTOMERS: usize = 2_000;
 /// How far back the shop goes.
 pub const PAST: i64 = 90 * DAY;
+
+/// Categories with the range of their prices.
+pub const CATEGORIES: [(&str, u32, u32); 6] = [
+    ("books", 8, 40),
+    ("electronics", 60, 900),
+    ("fashion", 20, 180),
+    ("garden", 10, 150),
+    ("groceries", 5, 60),
+    ("toys", 10, 80),
+];
 
 const FIRST_NAMES: [&str; 16] = [
     "Ada", "Amina", "Ben", "Chen", "Clara", "Diego", "Elif", "Emil", "Farid", "Ines", "Jonas", "Lena", "Mei", "Noah",

@@ -1,4 +1,4 @@
-//! What happens in a shop: its past, and what comes after it at the same pace.
+//! The events of a shop: its past, and its future at the same pace.
 
 use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
@@ -8,34 +8,21 @@ use audience_rules::time::format_time;
 use fastrand::Rng;
 use serde_json::{Value, json};
 
-use super::customers::{CUSTOMERS, Customer, PAST, customer};
+use super::customers::{CATEGORIES, CUSTOMERS, Customer, DAY, HOUR, MINUTE, PAST, customer};
 
 /// The shop that the demo begins with.
 pub const SEED: u64 = 2_026;
 
-const MINUTE: i64 = 60_000;
-pub const HOUR: i64 = 60 * MINUTE;
-pub const DAY: i64 = 24 * HOUR;
 /// Between two who join, once the shop is filled: as it was at the end of its past.
 const JOIN: i64 = PAST / (3 * CUSTOMERS as i64);
 
 const CHANNELS: [&str; 5] = ["search", "newsletter", "social", "direct", "affiliate"];
 const DEVICES: [&str; 3] = ["phone", "desktop", "tablet"];
-/// Categories with the range of their prices.
-pub const CATEGORIES: [(&str, u32, u32); 6] = [
-    ("books", 8, 40),
-    ("electronics", 60, 900),
-    ("fashion", 20, 180),
-    ("garden", 10, 150),
-    ("groceries", 5, 60),
-    ("toys", 10, 80),
-];
-
 /// A shop: one run of events without an end, in the order of time.
 pub struct Shop {
     random: Rng,
     customers: Vec<Customer>,
-    /// What happens next, earliest first; what is due at the same instant in the order that it came about.
+    /// The next steps, earliest first; steps of the same instant in the order that they came about.
     due: BinaryHeap<Reverse<Due>>,
     filled_at: i64,
     /// Events of the last day of the past.

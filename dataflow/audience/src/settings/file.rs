@@ -10,9 +10,8 @@ use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches, Args, Command};
 use toml::{Table, Value};
 
-use super::ServeFlags;
-use super::tables::TABLES;
-
+/// The tables that a file may have.
+pub const TABLES: [&str; 5] = ["kafka", "redis", "aerospike", "checkpoints", "history"];
 /// Settings that are flags and variables only: a file does not name itself, and does not make itself a demo's.
 pub const NOT_IN_FILES: [&str; 2] = ["config", "demo"];
 /// The types of settings that are numbers.
@@ -28,24 +27,23 @@ pub struct SettingsFile {
 }
 
 impl SettingsFile {
-    /// Reads a file.
+    /// Reads a file. Its keys outside of tables are arguments of `command`.
     ///
     /// # Errors
     /// If it cannot be read, is not TOML, or has a key that is unknown or has a value that is not valid.
-    pub fn read(path: &Path) -> anyhow::Result<SettingsFile> {
+    pub fn read(path: &Path, command: &Command) -> anyhow::Result<SettingsFile> {
         let text = std::fs::read_to_string(path)
             .with_context(|| format!("--config (AUDIENCE_CONFIG): {} cannot be read", path.display()))?;
         let content = text.parse().with_context(|| format!("{} is not TOML", path.display()))?;
         let file = SettingsFile { path: path.to_owned(), content };
-        file.check().with_context(|| format!("{} is not a file of settings", path.display()))?;
+        file.check(command).with_context(|| format!("{} is not a file of settings", path.display()))?;
         Ok(file)
     }
 
-    fn check(&self) -> anyhow::Result<()> {
-        let command = ServeFlags::augment_args(Command::new("serve"));
-        check_keys(&self.content, arguments_in_files(&command).map(key).chain(TABLES))?;
+    fn check(&self, command: &Command) -> anyhow::Result<()> {
+        check_keys(&self.content, arguments_in_files(command).map(key).chain(TABLES))?;
         for (key, text) in self.values()? {
-            let argument = arguments_in_files(&command).find(|argument| argument.get_id() == key);
+            let argument = arguments_in_files(command).find(|argument| argument.get_id() == key);
             let argument = argument.with_context(|| format!("`{key}` is a table: write [{key}]"))?;
             check_type(argument, &self.content[key])?;
             let line = ["serve".to_owned(), as_argument(argument, &text)];
@@ -172,7 +170,7 @@ fn text(key: &str, value: &Value) -> anyhow::Result<String> {
     })
 }
 
-/// What clap says of a wrong value, without how it says it.
+/// Clap's reason why a value is wrong, without its layout.
 fn reason(error: &clap::Error) -> String {
     let text = error.to_string();
     let lines = text.lines().take_while(|line| !line.is_empty()).map(str::trim);

@@ -8,10 +8,8 @@ use std::path::Path;
 use clap::{Arg, Args, Command};
 
 use super::ServeFlags;
-use super::file::NOT_IN_FILES;
-use super::tables::{
-    AerospikeTable, CheckpointsTable, HistorySettings, KafkaSettings, RedisTable, STORES, StoreTable, TABLES,
-};
+use super::file::{NOT_IN_FILES, TABLES};
+use super::tables::{AerospikeTable, CheckpointsTable, HistorySettings, KafkaSettings, RedisTable, STORES, StoreTable};
 
 /// Values in the example file that are not the defaults: of settings without one, and of those that a shared server needs.
 const EXAMPLES: [(&str, &str); 14] = [

@@ -9,10 +9,9 @@ use audience_kafka::{Connection, OnGone, Start};
 use clap::Args;
 use serde::de::DeserializeOwned;
 
-use super::{ConfigFlag, positive};
+use super::file::SettingsFile;
+use super::positive::positive;
 
-/// The tables that a file may have.
-pub const TABLES: [&str; 5] = ["kafka", "redis", "aerospike", "checkpoints", "history"];
 /// The logical stores of Aerospike, each a table in the table `[aerospike]`.
 pub const STORES: [&str; 3] = ["user_profiles", "segment_ownership", "analytics"];
 /// The table of librdkafka's settings in the table `[kafka]`.
@@ -27,7 +26,7 @@ pub struct KafkaSettings {
     /// Partitions of the topics that the program creates.
     #[arg(long, value_name = "N", default_value = "12", value_parser = positive::<u32>)]
     pub partitions: u32,
-    /// Where reading starts in a topic that was never read: `earliest` or `latest`.
+    /// The place at which reading starts in a topic that was never read: `earliest` or `latest`.
     #[arg(long, value_name = "PLACE", default_value = "earliest", value_parser = by_name::<Start>)]
     pub start: Start,
     /// The reaction to events that Kafka removed before they were read: `fail`, or go on from `earliest` or `latest`.
@@ -155,9 +154,9 @@ pub struct Tables {
 }
 
 impl Tables {
-    /// Reads the tables of the file that is named, if one is.
-    pub fn of(config: &ConfigFlag) -> anyhow::Result<Tables> {
-        let Some(file) = config.read()? else { return Tables::none() };
+    /// Reads the tables of a file, if there is one.
+    pub fn of(file: Option<&SettingsFile>) -> anyhow::Result<Tables> {
+        let Some(file) = file else { return Tables::none() };
         let mut kafka: Option<KafkaSettings> = file.table(&["kafka"], &[PROPERTIES])?;
         if let Some(kafka) = &mut kafka {
             kafka.properties = file.texts(["kafka", PROPERTIES])?.into_iter().collect();

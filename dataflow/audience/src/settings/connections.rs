@@ -1,38 +1,21 @@
-//! Checks of settings that have the right form and still cannot be run with. They come before anything is started, and name a
-//! setting by all its names.
+//! The servers that the program is joined to. Settings that have the right form and still cannot be run with are refused
+//! before anything is started, with all names of the setting.
 
 use anyhow::{Context, ensure};
 
-use super::{Connections, ServeSettings};
-use crate::connectors::KAFKA_SETTINGS;
-
-/// The number of shards of users: more workers than shards would leave some without work.
-pub const MOST_WORKERS: usize = 256;
+use super::names::{KAFKA_SETTINGS, named_in};
+use super::tables::KafkaSettings;
 
 /// The longest prefix of names of topics.
 const MOST_PREFIX_BYTES: usize = 200;
 
-/// Names a setting by its flag, its variable and its key.
-pub fn named(key: &str) -> String {
-    format!("--{} (AUDIENCE_{}, or `{key}` in a file)", key.replace('_', "-"), key.to_uppercase())
-}
-
-/// Names a setting whose key is in a table.
-pub fn named_in(table: &str, key: &str) -> String {
-    format!("--{table} (AUDIENCE_{}, or `{key}` in the table [{table}] of a file)", table.to_uppercase())
-}
-
-impl ServeSettings {
-    /// Refuses what is out of range.
-    pub(super) fn check(&self) -> anyhow::Result<()> {
-        let workers = self.workers();
-        ensure!(
-            workers <= MOST_WORKERS,
-            "{} is {workers}: at most {MOST_WORKERS} worker threads are possible, and more than there are cores gain nothing",
-            named("workers"),
-        );
-        Ok(())
-    }
+/// The servers that the program is joined to: flags with the tables of the file.
+#[derive(Clone, Debug, Default)]
+pub struct Connections {
+    pub kafka: Option<KafkaSettings>,
+    pub postgres: Option<String>,
+    pub redis: Option<audience_redis::RedisSettings>,
+    pub aerospike: Option<audience_aerospike::AerospikeSettings>,
 }
 
 impl Connections {
