@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use audience_contract::changes::decode;
 use audience_contract::{ChangeKind, MembershipChange};
+use audience_engine::emission::encode;
 use audience_engine::engine::{Encode, EngineFailure, Sink, TickDone};
-use audience_engine::service::changes::encode;
 use audience_rules::ast::Millis;
 use parking_lot::Mutex;
 

@@ -17,7 +17,7 @@ pub struct Cluster {
 impl Cluster {
     /// Starts them; each computes one run.
     pub fn start(processes: usize) -> Result<Cluster, EngineError> {
-        let coordinator = Arc::new(Coordinator::bind("127.0.0.1:0", processes)?);
+        let coordinator = Arc::new(Coordinator::bind("127.0.0.1:0", processes, Default::default())?);
         let address = coordinator.address().map_err(|error| StartError::system("no address", error))?.to_string();
         let host = |process| {
             let options = HostOptions {

@@ -135,6 +135,22 @@ impl<'a> Run<'a> {
         self.look()
     }
 
+    /// Starts it, waits until it ends at that pass of that failpoint, and looks.
+    pub fn end_at(&mut self, failpoint: &str, pass: u64) -> Result<(), String> {
+        self.setup.workers = self.random.between(1, 4) as usize;
+        self.setup.variables = vec![("AUDIENCE_FAILPOINT".to_owned(), format!("{failpoint}:{pass}"))];
+        let mut served = self.setup.spawn();
+        self.setup.variables.clear();
+        self.link.set(Some(served.client()));
+        let status = served.wait();
+        self.link.set(None);
+        let said = served.said();
+        if !said.contains(&format!("the failpoint {failpoint} is reached")) {
+            return Err(format!("it ended with {status} elsewhere:\n{said}"));
+        }
+        self.look()
+    }
+
     /// Looks at the data while nothing runs.
     pub fn look(&mut self) -> Result<(), String> {
         if !self.setup.data.join("FORMAT").exists() {

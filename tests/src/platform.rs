@@ -8,7 +8,7 @@ use std::{fs, io};
 use audience_embedded::{Options, Stores};
 use audience_engine::engine::EngineOptions;
 use audience_engine::service::{PlatformStores, Service, ServiceOptions};
-use audience_protocol::{EventResource, SegmentInput, SegmentResource};
+use audience_protocol::SegmentInput;
 use audience_rules::event::{EventDecoder, EventDefaults};
 use serde_json::{Value, json};
 
@@ -51,13 +51,13 @@ pub fn send(service: &Service, events: impl IntoIterator<Item = Value>) {
         EventDecoder::new().decode(event.to_string().as_bytes(), &defaults, &mut records).expect("an event");
         count += 1;
     }
-    service.ingest(records, count).expect("it is accepted");
+    service.platform().events.ingest(records, count).expect("it is accepted");
 }
 
 /// Creates a segment from its JSON.
 pub fn create(service: &Service, segment: Value) {
     let input: SegmentInput = serde_json::from_value(segment).expect("a segment");
-    service.create_segment(input, "test").expect("it is created");
+    service.platform().segments.create_segment(input, "test").expect("it is created");
 }
 
 /// Creates a segment of that rule.
@@ -72,7 +72,7 @@ pub fn members(service: &Service, id: &str) -> Vec<String> {
         members.extend(piece);
         true
     };
-    service.visit_members(id, &mut take).expect("a segment");
+    service.platform().segments.visit_members(id, &mut take).expect("a segment");
     members.sort_unstable();
     members
 }

@@ -9,9 +9,7 @@ use audience_contract::{CatalogueStore, Document, DocumentKind};
 use audience_embedded::{Options, Stores};
 use audience_engine::engine::EngineOptions;
 use audience_engine::service::{PlatformStores, Service, ServiceOptions};
-use audience_protocol::{
-    CatalogueResource, EventResource, OperationsResource, PageLimit, SegmentInput, SegmentResource,
-};
+use audience_protocol::{PageLimit, SegmentInput};
 use audience_rules::event::{EventDecoder, EventDefaults};
 use audience_tests::serve::{pause, wall_clock};
 use serde_json::{Value, json};
@@ -52,11 +50,11 @@ fn send(service: &Service, user: &str, event_type: &str) {
     let event = json!({"userId": user, "eventType": event_type}).to_string();
     let defaults = EventDefaults { accepted_at: wall_clock() };
     EventDecoder::new().decode(event.as_bytes(), &defaults, &mut record).unwrap();
-    service.ingest(record, 1).unwrap();
+    service.platform().events.ingest(record, 1).unwrap();
 }
 
 fn members(service: &Service, id: &str) -> Vec<String> {
-    service.members(id, None, PageLimit::default()).map(|page| page.items).unwrap_or_default()
+    service.platform().segments.members(id, None, PageLimit::default()).map(|page| page.items).unwrap_or_default()
 }
 
 /// Waits for something to hold.
@@ -80,17 +78,17 @@ fn what_another_process_puts_takes_effect_unless_it_is_faulty() {
     wait_for("the segment of another process", || members(&service, "s") == ["u"]);
 
     put_elsewhere(&*catalogue, "s", 2, &json!({"event": "buy", "operator": "no"}));
-    wait_for("its fault", || !service.faulty_documents().unwrap().is_empty());
-    let shown = service.segment("s").unwrap();
+    wait_for("its fault", || !service.platform().catalogue.faulty_documents().unwrap().is_empty());
+    let shown = service.platform().segments.segment("s").unwrap();
     assert_eq!((shown.document.version, &*shown.faults[0].pointer), (1, "/rules/operator"));
-    assert!(service.metrics().contains("\naudience_catalogue_faulty_documents 1\n"));
+    assert!(service.platform().operations.metrics().contains("\naudience_catalogue_faulty_documents 1\n"));
     send(&service, "w", "buy");
     wait_for("the version before runs on", || members(&service, "s") == ["u", "w"]);
 
     let input: SegmentInput = serde_json::from_value(json!({"name": "t", "rules": {"event": "see"}})).unwrap();
-    service.create_segment(input, "me").unwrap();
+    service.platform().segments.create_segment(input, "me").unwrap();
     assert_eq!(members(&service, "t"), ["v"], "edits go on beside it");
-    assert_eq!(service.faulty_documents().unwrap().len(), 1);
+    assert_eq!(service.platform().catalogue.faulty_documents().unwrap().len(), 1);
 
     service.stop();
     drop((service, catalogue));
@@ -99,11 +97,11 @@ fn what_another_process_puts_takes_effect_unless_it_is_faulty() {
         (members(&service, "s"), members(&service, "t")),
         (vec!["u".to_owned(), "w".to_owned()], vec!["v".to_owned()])
     );
-    assert_eq!(service.faulty_documents().unwrap().len(), 1, "a start comes to the same");
+    assert_eq!(service.platform().catalogue.faulty_documents().unwrap().len(), 1, "a start comes to the same");
 
     put_elsewhere(&*catalogue, "s", 3, &json!({"event": "see"}));
     wait_for("the version that is good again", || members(&service, "s") == ["v"]);
-    assert!(service.faulty_documents().unwrap().is_empty());
+    assert!(service.platform().catalogue.faulty_documents().unwrap().is_empty());
     service.stop();
 }
 
@@ -117,13 +115,13 @@ fn an_edit_that_was_overtaken_changes_nothing_and_can_be_repeated() {
         let id = format!("mine-{round}");
         let create = || {
             let input = json!({"id": id, "name": "mine", "rules": {"event": "buy"}});
-            service.create_segment(serde_json::from_value(input).unwrap(), "me")
+            service.platform().segments.create_segment(serde_json::from_value(input).unwrap(), "me")
         };
         if create().is_err() {
-            assert!(service.segment(&id).is_err(), "what was refused is not there");
+            assert!(service.platform().segments.segment(&id).is_err(), "what was refused is not there");
             create().unwrap();
         }
-        assert_eq!(service.segment("theirs").unwrap().document.version, round);
+        assert_eq!(service.platform().segments.segment("theirs").unwrap().document.version, round);
     }
     service.stop();
 }

@@ -4,7 +4,6 @@
 use std::sync::Arc;
 
 use audience_engine::service::Service;
-use audience_protocol::{SegmentResource, UserResource};
 use audience_tests::cluster::Cluster;
 use audience_tests::platform::{create_rule, members, send, start_over, stores, wait_until};
 use serde_json::json;
@@ -22,13 +21,13 @@ fn check(service: &Arc<Service>) {
     for times in 1..5 {
         assert_eq!(members(service, &format!("bought-{times}")), buyers(times), "at least {times} times");
         assert_eq!(
-            service.segment(&format!("bought-{times}")).expect("it is there").size,
+            service.platform().segments.segment(&format!("bought-{times}")).expect("it is there").size,
             Some(buyers(times).len() as u64)
         );
     }
     assert!(members(service, "nobody").is_empty());
     for user in 0..USERS {
-        let segments = service.user_segments(&format!("u{user}")).expect("it is read");
+        let segments = service.platform().users.user_segments(&format!("u{user}")).expect("it is read");
         assert_eq!(segments.len(), user % 5, "u{user}");
     }
 }
@@ -57,7 +56,7 @@ fn any_number_of_processes_goes_on_from_what_another_has_left() {
         // Given out like any other: a user more, who is out again.
         send(&service, [json!({"userId": format!("guest-{start}"), "eventType": "buy"})]);
         wait_until("the guest is in", || members(&service, "bought-1").len() == buyers(1).len() + 1);
-        service.erase_user(&format!("guest-{start}"), "test").expect("they are erased");
+        service.platform().users.erase_user(&format!("guest-{start}"), "test").expect("they are erased");
         wait_until("the guest is out", || members(&service, "bought-1").len() == buyers(1).len());
         service.stop();
         drop(service);

@@ -11,7 +11,6 @@ use audience_contract::{
     SourceError, SourcePosition,
 };
 use audience_engine::service::{PlatformStores, Reader, Service};
-use audience_protocol::{OperationsResource, UserResource};
 use audience_tests::given_out::{folded, given_out};
 use audience_tests::ledger::Members;
 use audience_tests::platform::{copy, create_rule, members, send, start, stores, wait_beyond, wait_until};
@@ -375,9 +374,11 @@ fn each_message_of_a_failing_source_is_taken_once() {
         wait_until("progress", || stores.events.end() >= [1_500, 3_000, 5_940][run as usize]);
         if run == 2 {
             wait_until("all letters", || letters.0.lock().len() == 60);
-            let counts = (0..50).map(|user| service.user(&format!("u{user}")).unwrap().event_count).sum::<u64>();
+            let counts = (0..50)
+                .map(|user| service.platform().users.user(&format!("u{user}")).unwrap().event_count)
+                .sum::<u64>();
             assert_eq!((counts, stores.events.end()), (5_940, 5_940));
-            let metrics = service.metrics();
+            let metrics = service.platform().operations.metrics();
             assert!(metrics.contains(r#"source_lag_messages{source="memory",partition="0"} 0"#), "{metrics}");
             assert!(metrics.contains(r#"reason="malformed_json""#), "{metrics}");
         }
@@ -400,7 +401,7 @@ fn several_readers_begin_where_the_source_was_at_one_instant() {
         service.take_from((0..4).map(|index| memory_reader(&messages, 700, 10 * seed + index)).collect()).unwrap();
         wait_until("all events", || stores.events.end() >= 2_500);
         wait_until("no lag", || {
-            let metrics = service.metrics();
+            let metrics = service.platform().operations.metrics();
             (0..PARTITIONS)
                 .all(|one| metrics.contains(&format!(r#"source_lag_messages{{source="memory",partition="{one}"}} 0"#)))
         });

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use audience_contract::{ChangeKind, DocumentKind};
 use audience_engine::service::Service;
-use audience_protocol::{PlatformError, UserResource};
+use audience_protocol::PlatformError;
 use audience_rules::record::records;
 use audience_tests::ledger::Ledger;
 use audience_tests::platform::{copy, create, members, send, start, stores, wait_until};
@@ -49,21 +49,21 @@ fn with_users(data: &Path) -> Arc<Service> {
 /// Nothing is known of the user, and everybody else is as ever.
 fn check_unknown(service: &Service) {
     for id in [USER, ANONYMOUS] {
-        assert!(matches!(service.user(id), Err(PlatformError::NotFound { .. })));
-        assert_eq!(service.user_segments(id).unwrap(), []);
+        assert!(matches!(service.platform().users.user(id), Err(PlatformError::NotFound { .. })));
+        assert_eq!(service.platform().users.user_segments(id).unwrap(), []);
     }
     let found = ["buyers", "idle", "top", "list"].map(|id| members(service, id).join(" "));
     assert_eq!(found, ["ann", "bob", "ann", "ann nobody"]);
-    assert_eq!(service.user("ann").unwrap().event_count, 1);
+    assert_eq!(service.platform().users.user("ann").unwrap().event_count, 1);
 }
 
 /// Known again by an event whose message id the erased user had used, and by nothing else.
 fn check_anew(service: &Service) {
     send(service, [json!({"userId": ANONYMOUS, "eventType": "buy", "messageId": "m1"})]);
     wait_for(service, "buyers", 2);
-    let view = service.user(ANONYMOUS).unwrap();
+    let view = service.platform().users.user(ANONYMOUS).unwrap();
     assert_eq!((view.event_count, view.traits.len(), view.aliases), (1, 0, vec![]));
-    assert!(matches!(service.user(USER), Err(PlatformError::NotFound { .. })));
+    assert!(matches!(service.platform().users.user(USER), Err(PlatformError::NotFound { .. })));
 }
 
 fn files_that_name_the_user(path: &Path) -> Vec<PathBuf> {
@@ -97,9 +97,9 @@ fn an_erased_user_is_unknown_at_once_and_gone_after_a_checkpoint() {
     service.checkpoint().unwrap();
     assert!(!files_that_name_the_user(&data.join("checkpoints")).is_empty(), "there is something to be erased");
     assert!(!files_that_name_the_user(&data.join("events")).is_empty());
-    service.erase_user(ANONYMOUS, "test").unwrap();
+    service.platform().users.erase_user(ANONYMOUS, "test").unwrap();
     check_unknown(&service);
-    service.erase_user(USER, "test").unwrap();
+    service.platform().users.erase_user(USER, "test").unwrap();
     for _ in 0..2 {
         service.checkpoint().unwrap();
         assert_eq!(checkpoints(data).len(), 1, "no older checkpoint is left");
@@ -146,7 +146,7 @@ fn check_starts(killed: &Path) {
         drop(service);
         let service = start(stores(&data), 3);
         wait_for(&service, "buyers", 2);
-        assert_eq!(service.user(ANONYMOUS).unwrap().event_count, 1);
+        assert_eq!(service.platform().users.user(ANONYMOUS).unwrap().event_count, 1);
         service.stop();
     }
 }
@@ -157,7 +157,7 @@ fn an_erased_user_stays_unknown_whenever_the_process_is_killed() {
     let data = directory.path().join("data");
     let service = with_users(&data);
     service.checkpoint().unwrap();
-    service.erase_user(USER, "test").unwrap();
+    service.platform().users.erase_user(USER, "test").unwrap();
     // Copies of the files of an idle process are what it leaves when it is killed.
     let behind_the_record = directory.path().join("record");
     copy(&data, &behind_the_record).unwrap();

@@ -12,9 +12,8 @@ use std::path::{Path, PathBuf};
 
 use audience_contract::changes::decode;
 use audience_contract::{Document, DocumentKind, Progress};
+use audience_engine::durability::Manifest;
 use audience_engine::service::PlatformStores;
-use audience_engine::service::checkpoint::Manifest;
-use audience_protocol::{OperationsResource, UserResource};
 use audience_rules::event::event_to_json;
 use audience_rules::record::EventRef;
 use audience_tests::ledger::places;
@@ -137,7 +136,7 @@ fn checkpoints_of_earlier_builds_are_started_from() {
         let service = start(stores, 2);
         let found = SEGMENTS.map(|id| (id.to_owned(), members(&service, id)));
         assert_eq!(BTreeMap::from(found), expected, "{}", golden.display());
-        assert!(service.metrics().contains("audience_checkpoints_passed_over_total 0\n"));
+        assert!(service.platform().operations.metrics().contains("audience_checkpoints_passed_over_total 0\n"));
         service.stop();
     }
 }
@@ -224,7 +223,7 @@ fn live(data: &Path) {
     wait_until("all are members", || members(&service, "bought") == ["ann", "bob", "dora", "gone"]);
     let spent = json!({"event": "buy", "measure": {"fn": "sum", "of": "amount"}, "operator": "gte", "value": 12});
     create_rule(&service, "spent", &spent);
-    service.erase_user("gone", "test").unwrap();
+    service.platform().users.erase_user("gone", "test").unwrap();
     wait_until("time has passed", || members(&service, "recent").is_empty());
     wait_until("who is erased has left", || members(&service, "bought") == ["ann", "bob", "dora"]);
     service.stop();

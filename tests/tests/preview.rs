@@ -6,16 +6,14 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use audience_engine::service::Service;
-use audience_protocol::{
-    EventResource, PlatformError, Preview, PreviewInput, SegmentResource, TraitInput, TraitResource, UserResource,
-};
+use audience_protocol::{PlatformError, Preview, PreviewInput, TraitInput};
 use audience_tests::platform::{create_rule, members, send, start, stores, wait_until};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 fn preview(service: &Service, id: &str, rules: &Value) -> Result<Preview, PlatformError> {
     let input: PreviewInput = serde_json::from_value(json!({"id": id, "rules": rules, "sampleSize": 100})).unwrap();
-    service.preview(input, &mut |_| true)
+    service.platform().segments.preview(input, &mut |_| true)
 }
 
 /// Who bought of a product at least so often.
@@ -37,13 +35,13 @@ fn what_a_preview_counts_is_what_is_saved_then() {
     let data = tempfile::tempdir().unwrap();
     let service = start(stores(data.path()), 2);
     send(&service, purchases(500));
-    wait_until("they count", || service.user("u499").is_ok_and(|user| user.event_count == 4));
+    wait_until("they count", || service.platform().users.user("u499").is_ok_and(|user| user.event_count == 4));
     create_rule(&service, "s", &buyers(3, 1));
     let before: BTreeSet<String> = members(&service, "s").into_iter().collect();
     let rules = json!({"conditions": [buyers(1, 1), {"field": "country", "operator": "ne", "value": "DE"}]});
     let preview = preview(&service, "s", &rules).unwrap();
     let input = serde_json::from_value(json!({"name": "s", "rules": rules})).unwrap();
-    service.replace_segment("s", input, None, "test").unwrap();
+    service.platform().segments.replace_segment("s", input, None, "test").unwrap();
     let behind: BTreeSet<String> = members(&service, "s").into_iter().collect();
     assert_eq!((preview.size, preview.users), (behind.len() as u64, 400));
     assert_eq!(preview.entered, behind.difference(&before).count() as u64);
@@ -65,6 +63,8 @@ fn faults_are_told_with_their_place() {
     let itself = preview(&service, "s", &json!({"segment": "s"}));
     assert!(matches!(itself, Err(PlatformError::Invalid(_))), "{itself:?}");
     service
+        .platform()
+        .segments
         .create_segment(serde_json::from_value(json!({"id": "l", "name": "l", "members": ["a"]})).unwrap(), "t")
         .unwrap();
     let list = preview(&service, "l", &json!({"event": "a"}));
@@ -80,18 +80,18 @@ fn what_was_never_seen_is_warned_of_and_nothing_is_refused() {
     let rules = json!({"event": "purchse", "where": {"field": "product", "operator": "eq", "value": 1}});
     assert_eq!(preview(&service, "s", &rules).unwrap().warnings, [], "an empty platform knows no better");
     send(&service, purchases(10));
-    wait_until("they are looked at", || !service.schema().unwrap().events.is_empty());
+    wait_until("they are looked at", || !service.platform().events.schema().unwrap().events.is_empty());
     let warnings = preview(&service, "s", &rules).unwrap().warnings;
     let told: Vec<_> = warnings.iter().map(|fault| (fault.pointer.as_str(), fault.message.as_str())).collect();
     let expected = [("/rules/event", "no event `purchse` has been seen; did you mean `purchase`?")];
     assert_eq!(told, expected);
     let input = |rules: &Value| serde_json::from_value(json!({"id": "s", "name": "s", "rules": rules})).unwrap();
-    assert_eq!(service.create_segment(input(&rules), "test").unwrap().warnings, warnings);
-    let edited = service.replace_segment("s", input(&buyers(1, 1)), None, "test").unwrap();
+    assert_eq!(service.platform().segments.create_segment(input(&rules), "test").unwrap().warnings, warnings);
+    let edited = service.platform().segments.replace_segment("s", input(&buyers(1, 1)), None, "test").unwrap();
     assert_eq!((edited.warnings, edited.used_by), (Vec::new(), Some(Vec::new())));
     let definition = json!({"name": "t", "event": "purchase", "measure": {"fn": "sum", "of": "prodct"}}).to_string();
     let input = TraitInput { definition: RawValue::from_string(definition).unwrap(), note: None };
-    let warnings = service.put_trait(input, None, "test").unwrap().warnings;
+    let warnings = service.platform().traits.put_trait(input, None, "test").unwrap().warnings;
     assert_eq!(warnings.iter().map(|fault| fault.pointer.as_str()).collect::<Vec<_>>(), ["/measure/of"]);
     service.stop();
 }
@@ -101,7 +101,7 @@ fn previews_edits_and_events_go_on_beside_each_other() {
     let data = tempfile::tempdir().unwrap();
     let service = start(stores(data.path()), 2);
     send(&service, purchases(200));
-    wait_until("they count", || service.user("u199").is_ok_and(|user| user.event_count == 4));
+    wait_until("they count", || service.platform().users.user("u199").is_ok_and(|user| user.event_count == 4));
     let is_over = AtomicBool::new(false);
     std::thread::scope(|scope| {
         for thread in 0..3 {

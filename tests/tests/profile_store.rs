@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use audience_contract::{Profile, ProfileReach, ProfileStore, SinkError, TraitValues};
 use audience_engine::service::Service;
-use audience_protocol::{OperationsResource, TraitInput, TraitResource, UserResource};
+use audience_protocol::TraitInput;
 use audience_tests::platform::{send, start, stores, wait_until};
 use audience_tests::random::Random;
 use audience_tests::serve::wall_clock;
@@ -113,13 +113,13 @@ fn give(service: &Arc<Service>, medium: &Arc<Mutex<Medium>>, seed: u64) {
 }
 
 fn fault(service: &Service) -> Option<String> {
-    service.health().components["sink:memory-profiles"].detail.clone()
+    service.platform().operations.health().components["sink:memory-profiles"].detail.clone()
 }
 
 /// The platform's view of every user.
 fn expected(service: &Service) -> BTreeMap<String, Said> {
     let view = |id: String| {
-        let view = service.user(&id).ok().filter(|view| view.user_id == id)?;
+        let view = service.platform().users.user(&id).ok().filter(|view| view.user_id == id)?;
         Some((id, (text(&view.traits), text(&view.computed_traits))))
     };
     (0..IDS).filter_map(|user| view(format!("u{user}"))).collect()
@@ -143,12 +143,12 @@ fn wait_for_everyone(medium: &Mutex<Medium>, sequence: u64) {
 
 fn wait_for_no_lag(service: &Service, of: &str) {
     let figure = format!(r#"audience_sink_lag_{of}{{sink="memory-profiles"}} 0"#);
-    wait_until(&figure, || service.metrics().contains(&figure));
+    wait_until(&figure, || service.platform().operations.metrics().contains(&figure));
 }
 
 fn put_trait(service: &Service, definition: &Value) {
     let definition = RawValue::from_string(definition.to_string()).unwrap();
-    service.put_trait(TraitInput { definition, note: None }, None, "test").unwrap();
+    service.platform().traits.put_trait(TraitInput { definition, note: None }, None, "test").unwrap();
 }
 
 fn event(random: &mut Random) -> Value {
@@ -173,7 +173,7 @@ fn go_on(service: &Service, random: &mut Random) {
     for _ in 0..8 {
         send(service, (0..12).map(|_| event(random)));
         if random.percent(60) {
-            service.erase_user(&format!("u{}", random.between(0, IDS - 1)), "test").unwrap();
+            service.platform().users.erase_user(&format!("u{}", random.between(0, IDS - 1)), "test").unwrap();
         }
     }
 }
@@ -295,7 +295,7 @@ fn edits_and_time_come_to_everyone() {
         medium.lock().said().values().all(|(_, computed)| computed.contains(r#""buys":0"#))
     });
     // An event that is yet to come, where nothing else depends on time.
-    service.delete_trait("buys", None, "test").unwrap();
+    service.platform().traits.delete_trait("buys", None, "test").unwrap();
     let soon =
         json!({"userId": "u3", "eventType": "identify", "traits": {"plan": "x"}, "timestamp": wall_clock() + 6_000});
     send(&service, [soon]);

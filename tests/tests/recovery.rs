@@ -6,8 +6,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use audience_contract::{EventLog, Progress};
+use audience_engine::durability::Manifest;
 use audience_engine::service::Service;
-use audience_engine::service::checkpoint::Manifest;
 use audience_rules::event::{EventDecoder, EventDefaults};
 use audience_tests::platform::{create_rule, members, send, start, stores, wait_until};
 use audience_tests::serve::{pause, wall_clock};

@@ -13,14 +13,11 @@ use audience_contract::{
     Batch, DeadLetter, DeadLetters, Lag, MembershipChange, Message, Progress, Reach, Share, Sink, SinkError, Source,
     SourceError, SourcePosition,
 };
+use audience_engine::durability::Offsite;
 use audience_engine::engine::EngineOptions;
-use audience_engine::service::archive::Offsite;
 use audience_engine::service::{PlatformStores, Service, ServiceOptions};
 use audience_objects::Objects;
-use audience_protocol::{
-    AuditItem, AuditQuery, CatalogueResource, MembersChange, MembersMode, OperationsResource, PageLimit, PlatformError,
-    SegmentResource, UserResource,
-};
+use audience_protocol::{AuditItem, AuditQuery, MembersChange, MembersMode, PageLimit, PlatformError};
 use audience_rules::record::records;
 use audience_tests::given_out::folded;
 use audience_tests::ledger::{Ledger, Members, members_at, same};
@@ -63,7 +60,7 @@ fn segments(service: &Service) {
     create(service, json!({"id": "list", "name": "l", "type": "static", "members": ["a1", "u2", "nobody"]}));
     let members = vec!["a2".into(), "u3".into()];
     let change = MembersChange { mode: MembersMode::Replace, members, is_dry_run: false, note: None };
-    service.change_members("list", change, None, "test").unwrap();
+    service.platform().segments.change_members("list", change, None, "test").unwrap();
 }
 
 /// Events of few users under few message ids: they repeat each other, the more so once users are merged. Some users are
@@ -98,6 +95,8 @@ fn stop_and_check(service: Arc<Service>, data: &Path) -> Ledger {
     let end = wall_clock();
     wait_until("everything", || {
         !service
+            .platform()
+            .operations
             .metrics()
             .lines()
             .any(|line| line.strip_prefix("audience_source_lag_events ").is_some_and(|lag| lag != "0"))
@@ -114,7 +113,7 @@ fn stop_and_check(service: Arc<Service>, data: &Path) -> Ledger {
 }
 
 fn erase(service: &Service, id: &str) {
-    match service.erase_user(id, "test") {
+    match service.platform().users.erase_user(id, "test") {
         Ok(()) | Err(PlatformError::NotFound { .. }) => {}
         Err(error) => panic!("{error}"),
     }
@@ -124,7 +123,7 @@ fn audit(service: &Service) -> Vec<AuditItem> {
     let limit = PageLimit::new(PageLimit::MOST).unwrap();
     let (mut rows, mut before) = (Vec::new(), None);
     loop {
-        let page = service.audit(&AuditQuery { limit, before, ..AuditQuery::default() }).unwrap();
+        let page = service.platform().catalogue.audit(&AuditQuery { limit, before, ..AuditQuery::default() }).unwrap();
         rows.extend(page.items);
         let Some(cursor) = page.next_cursor else { return rows };
         before = Some(cursor.parse().unwrap());
@@ -143,7 +142,11 @@ fn a_lost_data_directory_is_made_anew() {
         if round == 0 {
             segments(&service);
         } else {
-            assert_eq!(service.segment_versions("list").unwrap().len(), versions, "every version is kept");
+            assert_eq!(
+                service.platform().segments.segment_versions("list").unwrap().len(),
+                versions,
+                "every version is kept"
+            );
             create_rule(&service, &format!("new-{round}"), &json!({"event": "view"}));
         }
         for part in 0..4 {
@@ -157,7 +160,7 @@ fn a_lost_data_directory_is_made_anew() {
                 erase(&service, "u8");
             }
         }
-        versions = service.segment_versions("list").unwrap().len();
+        versions = service.platform().segments.segment_versions("list").unwrap().len();
         assert!(versions >= 2);
         let audit = audit(&service);
         assert!(audit.iter().any(|row| row.kind == "user") && audit.iter().any(|row| row.kind == "members"));
@@ -317,8 +320,11 @@ fn each_message_of_a_source_counts_once_across_the_loss() {
             earlier.push(service);
             continue;
         }
-        let counted =
-            || (0..50).map(|user| service.user(&format!("u{user}")).map_or(0, |view| view.event_count)).sum::<u64>();
+        let counted = || {
+            (0..50)
+                .map(|user| service.platform().users.user(&format!("u{user}")).map_or(0, |view| view.event_count))
+                .sum::<u64>()
+        };
         wait_until("every message", || counted() >= all);
         let newest = |service: &Service| served(service);
         wait_until("the sink", || folded(&medium.held.lock().changes) == newest(&service));
@@ -328,7 +334,10 @@ fn each_message_of_a_source_counts_once_across_the_loss() {
         drop(std::mem::take(&mut earlier));
         // Those before have not written behind the last one's back.
         let again = start(&directory.path().join("again"), &objects, Duration::from_secs(3600), 2);
-        assert_eq!((0..50).map(|user| again.user(&format!("u{user}")).unwrap().event_count).sum::<u64>(), all);
+        assert_eq!(
+            (0..50).map(|user| again.platform().users.user(&format!("u{user}")).unwrap().event_count).sum::<u64>(),
+            all
+        );
         again.stop();
     }
 }
@@ -359,7 +368,7 @@ fn who_is_erased_is_in_the_history_no_more() {
     wait_until("the history", || objects.history().end().unwrap() == 152);
     service.checkpoint().unwrap();
     assert!(kept_ids(&objects).is_superset(&["erased", "other"].map(str::to_owned).into()));
-    service.erase_user("other", "test").unwrap();
+    service.platform().users.erase_user("other", "test").unwrap();
     // This one is in no file yet when the others are rewritten, perhaps.
     send(&service, [bought("ann")]);
     service.checkpoint().unwrap();
@@ -368,8 +377,11 @@ fn who_is_erased_is_in_the_history_no_more() {
     service.stop();
     drop(service);
     let service = start(&directory.path().join("anew"), &objects, Duration::from_secs(3600), 3);
-    assert!(matches!(service.user("erased"), Err(PlatformError::NotFound { .. })));
-    assert_eq!((members(&service, "list"), service.user("ann").unwrap().event_count), (vec!["ann".to_owned()], 51));
+    assert!(matches!(service.platform().users.user("erased"), Err(PlatformError::NotFound { .. })));
+    assert_eq!(
+        (members(&service, "list"), service.platform().users.user("ann").unwrap().event_count),
+        (vec!["ann".to_owned()], 51)
+    );
     service.stop();
 }
 
@@ -392,6 +404,6 @@ fn an_older_copy_of_a_data_directory_is_refused() {
     let stores = PlatformStores { checkpoints: objects.checkpoints(), ..stores(&copy) };
     let offsite =
         Offsite { history: objects.history(), file_events: 1, file_age: Duration::ZERO, keeps_catalogue: true };
-    let refused = audience_engine::service::restore::restore(&stores, &offsite, &Default::default());
+    let refused = audience_engine::durability::restore(&stores, &offsite, &Default::default());
     assert!(refused.is_err_and(|error| error.to_string().contains("it is an older copy")));
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use audience_contract::{SinkError, SizeSample, SizeStore};
 use audience_engine::service::Service;
-use audience_protocol::{OperationsResource, SizeQuery, SizeResource};
+use audience_protocol::SizeQuery;
 use audience_rules::event::{EventDecoder, EventDefaults};
 use audience_rules::time::parse_rfc3339;
 use audience_tests::platform::{create_rule, send, start, stores, wait_until};
@@ -78,7 +78,7 @@ fn give(service: &Arc<Service>, medium: &Arc<Mutex<Medium>>, seed: u64) {
 }
 
 fn fault(service: &Service) -> Option<String> {
-    service.health().components["sink:memory-sizes"].detail.clone()
+    service.platform().operations.health().components["sink:memory-sizes"].detail.clone()
 }
 
 /// Buys of people over some months.
@@ -112,7 +112,7 @@ fn check(service: &Service, medium: &Medium, now: i64) {
     let to = medium.reached.unwrap();
     for id in ["buyers", "lately"] {
         for (from, step) in [(now - (DAYS - 1) * DAY, DAY), (now - 2 * DAY, HOUR)] {
-            let mut points = service.segment_sizes(id, &SizeQuery { from, to, step }).unwrap().points;
+            let mut points = service.platform().sizes.segment_sizes(id, &SizeQuery { from, to, step }).unwrap().points;
             points.pop();
             assert!(points.iter().any(|point| point.size > 0));
             for point in points {

@@ -14,10 +14,10 @@ use audience_engine::cluster::coordinator::Coordinator;
 use audience_engine::cluster::host::{self, HostOptions};
 use audience_engine::cluster::{AskedStores, Origin};
 use audience_engine::edit;
+use audience_engine::emission::encode;
 use audience_engine::engine::{Beginning, Engine, EngineOptions, Seed, TickItems};
 use audience_engine::memory::{MemoryLog, MemoryMessages};
 use audience_engine::rule_set::RuleSet;
-use audience_engine::service::changes::encode;
 use audience_kernel::aliases::Aliases;
 use audience_kernel::worker::WorkerState;
 use audience_rules::catalogue::{Catalogue, Definition, Segment, SegmentStatus};
@@ -186,7 +186,7 @@ fn measure(args: &Args, shape: Shape, pieces: &[Vec<u8>]) -> anyhow::Result<Run>
     let options = EngineOptions { workers: shape.workers, ..EngineOptions::default() };
     let mut others = Others(Vec::new());
     let peers = if shape.processes > 1 {
-        let coordinator = Coordinator::bind("127.0.0.1:0", shape.processes)?;
+        let coordinator = Coordinator::bind("127.0.0.1:0", shape.processes, Default::default())?;
         let address = coordinator.address()?.to_string();
         for process in 1..shape.processes {
             let mut command = Command::new(std::env::current_exe()?);

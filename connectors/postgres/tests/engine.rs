@@ -10,9 +10,7 @@ use audience_embedded::{Options, Stores};
 use audience_engine::engine::EngineOptions;
 use audience_engine::service::{PlatformStores, Service, ServiceOptions, clock};
 use audience_postgres::{PostgresCatalogue, PostgresSettings};
-use audience_protocol::{
-    CatalogueResource, EventResource, OperationsResource, PageLimit, PlatformError, SegmentInput, SegmentResource,
-};
+use audience_protocol::{PageLimit, PlatformError, SegmentInput};
 use audience_rules::event::{EventDecoder, EventDefaults};
 use common::Sql;
 use common::own_server::OwnServer;
@@ -43,17 +41,17 @@ fn send(service: &Service, user: &str, event_type: &str) {
     let event = json!({"userId": user, "eventType": event_type}).to_string();
     let defaults = EventDefaults { accepted_at: clock::now() };
     EventDecoder::new().decode(event.as_bytes(), &defaults, &mut record).expect("an event");
-    service.ingest(record, 1).expect("it is accepted");
+    service.platform().events.ingest(record, 1).expect("it is accepted");
 }
 
 fn create(service: &Service, id: &str, event_type: &str) -> Result<(), PlatformError> {
     let input = json!({"id": id, "name": id, "rules": {"event": event_type}});
     let input: SegmentInput = serde_json::from_value(input).expect("an input");
-    service.create_segment(input, "me").map(drop)
+    service.platform().segments.create_segment(input, "me").map(drop)
 }
 
 fn members(service: &Service, id: &str) -> Vec<String> {
-    service.members(id, None, PageLimit::default()).map(|page| page.items).unwrap_or_default()
+    service.platform().segments.members(id, None, PageLimit::default()).map(|page| page.items).unwrap_or_default()
 }
 
 /// Waits for something to hold.
@@ -84,18 +82,18 @@ fn rules_come_from_the_tables_and_events_go_on_without_them() {
     sql.run(r#"UPDATE audience.segments SET rules = '{"event": "see"}' WHERE id = 's'"#);
     wait_for("the rules written by hand", || members(&service, "s") == ["v"]);
     sql.run(r#"UPDATE audience.segments SET rules = '{"event": "see", "odd": 1}' WHERE id = 's'"#);
-    wait_for("their fault", || !service.faulty_documents().expect("a list").is_empty());
-    assert_eq!(service.segment("s").expect("it is there").faults[0].pointer, "/rules/odd");
+    wait_for("their fault", || !service.platform().catalogue.faulty_documents().expect("a list").is_empty());
+    assert_eq!(service.platform().segments.segment("s").expect("it is there").faults[0].pointer, "/rules/odd");
     drop(sql);
 
     server.down();
     send(&service, "w", "see");
     wait_for("events without the server", || members(&service, "s") == ["v", "w"]);
     assert!(matches!(create(&service, "t", "buy"), Err(PlatformError::Unavailable(_))));
-    assert!(service.segment("t").is_err(), "what was not put is not there");
-    let catalogue = || service.health().components["catalogue"].detail.clone();
+    assert!(service.platform().segments.segment("t").is_err(), "what was not put is not there");
+    let catalogue = || service.platform().operations.health().components["catalogue"].detail.clone();
     wait_for("health to name the fault", || catalogue().is_some_and(|detail| detail.contains("127.0.0.1")));
-    assert!(service.health().ready);
+    assert!(service.platform().operations.health().ready);
 
     server.up();
     wait_for("the server to be back", || catalogue().is_none());
@@ -104,7 +102,11 @@ fn rules_come_from_the_tables_and_events_go_on_without_them() {
     service.stop();
     drop(service);
     let service = start(directory.path(), &server);
-    let found = (members(&service, "s"), members(&service, "t"), service.faulty_documents().expect("a list").len());
+    let found = (
+        members(&service, "s"),
+        members(&service, "t"),
+        service.platform().catalogue.faulty_documents().expect("a list").len(),
+    );
     assert_eq!(found, (vec!["v".to_owned(), "w".to_owned()], vec!["u".to_owned()], 1), "a start comes to the same");
     service.stop();
 }

@@ -11,9 +11,8 @@ use audience_embedded::{Options, Stores};
 use audience_engine::engine::EngineOptions;
 use audience_engine::service::{PlatformStores, Service, ServiceOptions, clock};
 use audience_protocol::{
-    AuditQuery, CatalogueResource, ConflictKind, EventResource, MembersChange, MembersEffect, MembersMode,
-    MembersOutcome, PageLimit, PlatformError, ResourceKind, SegmentInput, SegmentQuery, SegmentResource, TraitInput,
-    TraitResource, TraitView, Transition, UserResource,
+    AuditQuery, ConflictKind, MembersChange, MembersEffect, MembersMode, MembersOutcome, PageLimit, PlatformError,
+    ResourceKind, SegmentInput, SegmentQuery, TraitInput, TraitView, Transition,
 };
 use audience_rules::catalogue::SegmentStatus;
 use audience_rules::event::{EventDecoder, EventDefaults};
@@ -45,7 +44,7 @@ fn send(service: &Service, user: &str, amount: u32) {
     let event = json!({"userId": user, "eventType": "buy", "properties": {"amount": amount}}).to_string();
     let defaults = EventDefaults { accepted_at: clock::now() };
     EventDecoder::new().decode(event.as_bytes(), &defaults, &mut record).expect("an event");
-    service.ingest(record, 1).expect("it is accepted");
+    service.platform().events.ingest(record, 1).expect("it is accepted");
 }
 
 fn over(value: u32) -> Value {
@@ -65,7 +64,7 @@ fn input(segment: Value) -> SegmentInput {
 fn has(service: &Service, id: &str, members: &[&str]) {
     let deadline = Instant::now() + Duration::from_secs(60);
     loop {
-        let found = service.members(id, None, limit(100)).expect("members").items;
+        let found = service.platform().segments.members(id, None, limit(100)).expect("members").items;
         if found == members {
             return;
         }
@@ -77,17 +76,17 @@ fn has(service: &Service, id: &str, members: &[&str]) {
 fn change(service: &Service, mode: MembersMode, members: &[&str]) -> MembersOutcome {
     let members = members.iter().map(|id| (*id).to_owned()).collect();
     let change = MembersChange { mode, members, is_dry_run: false, note: Some("import".to_owned()) };
-    service.change_members("list", change, None, "ann").expect("it is changed")
+    service.platform().segments.change_members("list", change, None, "ann").expect("it is changed")
 }
 
 fn status(service: &Service, id: &str) -> (SegmentStatus, u64) {
-    let document = service.segment(id).expect("a segment").document;
+    let document = service.platform().segments.segment(id).expect("a segment").document;
     (document.status, document.version)
 }
 
 /// Rows of the audit log, oldest first: author, action, kind, id, version.
 fn audit(service: &Service, query: AuditQuery) -> Vec<String> {
-    let page = service.audit(&AuditQuery { limit: limit(100), ..query }).expect("the audit log");
+    let page = service.platform().catalogue.audit(&AuditQuery { limit: limit(100), ..query }).expect("the audit log");
     let rows = page.items.iter().rev().map(|row| {
         let version = row.version.map_or(String::new(), |version| format!(" {version}"));
         let note = row.note.as_ref().map_or(String::new(), |note| format!(" ({note})"));
@@ -98,63 +97,85 @@ fn audit(service: &Service, query: AuditQuery) -> Vec<String> {
 
 fn edit_and_roll_back(service: &Service) {
     let segment = json!({"id": "high", "name": "High", "rules": over(100), "note": "first"});
-    service.create_segment(input(segment), "ann").expect("it is created");
+    service.platform().segments.create_segment(input(segment), "ann").expect("it is created");
     for (user, amount) in [("a", 150), ("b", 250)] {
         send(service, user, amount);
     }
     let edited = json!({"id": "high", "name": "Higher", "rules": over(200), "tags": ["x"]});
-    let view = service.replace_segment("high", input(edited), Some(1), "bob").expect("it is replaced");
+    let view =
+        service.platform().segments.replace_segment("high", input(edited), Some(1), "bob").expect("it is replaced");
     assert_eq!((view.document.updated_by.as_str(), view.document.note), ("bob", None), "a note is of one version");
     has(service, "high", &["b"]);
-    let stale = service.rollback_segment("high", 1, None, Some(1), "ann");
+    let stale = service.platform().segments.rollback_segment("high", 1, None, Some(1), "ann");
     assert!(matches!(stale, Err(PlatformError::VersionMismatch { expected: 1, current: 2 })));
-    let back = service.rollback_segment("high", 1, Some("too few".to_owned()), Some(2), "ann").expect("it goes back");
+    let back = service
+        .platform()
+        .segments
+        .rollback_segment("high", 1, Some("too few".to_owned()), Some(2), "ann")
+        .expect("it goes back");
     let document = back.document;
     assert_eq!((document.name.as_str(), document.version, document.tags.len()), ("High", 3, 0));
     has(service, "high", &["a", "b"]);
-    let missing = service.rollback_segment("high", 9, None, None, "ann");
+    let missing = service.platform().segments.rollback_segment("high", 9, None, None, "ann");
     assert!(matches!(missing, Err(PlatformError::NotFound { kind: ResourceKind::Version, .. })));
-    let versions = service.segment_versions("high").expect("versions");
+    let versions = service.platform().segments.segment_versions("high").expect("versions");
     let who: Vec<_> = versions.iter().map(|one| (one.updated_by.as_str(), one.note.as_deref())).collect();
     assert_eq!(who, [("ann", Some("first")), ("bob", None), ("ann", Some("too few"))]);
 }
 
 fn archive_and_delete(service: &Service) {
-    service.transition_segment("high", Transition::Archive, Some("old".to_owned()), None, "ann").expect("archived");
+    service
+        .platform()
+        .segments
+        .transition_segment("high", Transition::Archive, Some("old".to_owned()), None, "ann")
+        .expect("archived");
     has(service, "high", &[]);
-    let refused = service.transition_segment("high", Transition::Activate, None, None, "ann");
+    let refused = service.platform().segments.transition_segment("high", Transition::Activate, None, None, "ann");
     assert!(matches!(refused, Err(PlatformError::Conflict { kind: ConflictKind::Archived, .. })));
-    service.rollback_segment("high", 3, None, None, "ann").expect("taken up again");
+    service.platform().segments.rollback_segment("high", 3, None, None, "ann").expect("taken up again");
     assert_eq!(status(service, "high"), (SegmentStatus::Inactive, 5), "nobody enters before it is looked at");
-    service.transition_segment("high", Transition::Activate, None, None, "ann").expect("activated");
+    service.platform().segments.transition_segment("high", Transition::Activate, None, None, "ann").expect("activated");
     has(service, "high", &["a", "b"]);
-    service.delete_segment("high", Some(6), "bob").expect("deleted");
-    assert!(service.segment("high").is_err());
-    assert_eq!(service.segment_versions("high").expect("versions").len(), 6, "they are kept");
-    let expects = service.rollback_segment("high", 2, None, Some(6), "ann");
+    service.platform().segments.delete_segment("high", Some(6), "bob").expect("deleted");
+    assert!(service.platform().segments.segment("high").is_err());
+    assert_eq!(service.platform().segments.segment_versions("high").expect("versions").len(), 6, "they are kept");
+    let expects = service.platform().segments.rollback_segment("high", 2, None, Some(6), "ann");
     assert!(matches!(expects, Err(PlatformError::VersionMismatch { current: 0, .. })));
-    service.rollback_segment("high", 2, None, None, "ann").expect("it comes back");
+    service.platform().segments.rollback_segment("high", 2, None, None, "ann").expect("it comes back");
     assert_eq!(
-        (status(service, "high"), service.segment_versions("high").expect("versions").len()),
+        (status(service, "high"), service.platform().segments.segment_versions("high").expect("versions").len()),
         ((SegmentStatus::Inactive, 7), 7)
     );
-    service.delete_segment("high", None, "bob").expect("deleted");
-    service.create_segment(input(json!({"id": "high", "name": "New", "rules": over(1)})), "ann").expect("created");
-    assert_eq!(service.segment_versions("high").expect("versions").len(), 1, "a new one has none of the old versions");
+    service.platform().segments.delete_segment("high", None, "bob").expect("deleted");
+    service
+        .platform()
+        .segments
+        .create_segment(input(json!({"id": "high", "name": "New", "rules": over(1)})), "ann")
+        .expect("created");
+    assert_eq!(
+        service.platform().segments.segment_versions("high").expect("versions").len(),
+        1,
+        "a new one has none of the old versions"
+    );
     let other = json!({"id": "user", "name": "u", "rules": {"segment": "high"}});
-    service.create_segment(input(other), "ann").expect("created");
+    service.platform().segments.create_segment(input(other), "ann").expect("created");
     let alone = json!({"id": "user", "name": "u", "rules": over(5)});
-    service.replace_segment("user", input(alone), None, "ann").expect("replaced");
-    service.delete_segment("high", None, "ann").expect("nothing refers to it any more");
-    let broken = service.rollback_segment("user", 1, None, None, "ann").expect_err("what it refers to is gone");
+    service.platform().segments.replace_segment("user", input(alone), None, "ann").expect("replaced");
+    service.platform().segments.delete_segment("high", None, "ann").expect("nothing refers to it any more");
+    let broken = service
+        .platform()
+        .segments
+        .rollback_segment("user", 1, None, None, "ann")
+        .expect_err("what it refers to is gone");
     assert!(matches!(broken, PlatformError::Invalid(faults) if faults[0].pointer == "/rules/segment"));
 }
 
 fn search(service: &Service) {
     let tagged = json!({"id": "t1", "name": "T", "rules": over(9), "tags": ["Spring", "x"], "owner": "Olga"});
-    service.create_segment(input(tagged), "ann").expect("it is created");
+    service.platform().segments.create_segment(input(tagged), "ann").expect("it is created");
     let found = |query: SegmentQuery| {
-        let items = service.segments(&SegmentQuery { limit: limit(100), ..query }).expect("a page").items;
+        let items =
+            service.platform().segments.segments(&SegmentQuery { limit: limit(100), ..query }).expect("a page").items;
         items.into_iter().map(|view| view.document.id).collect::<Vec<_>>()
     };
     let text = |text: &str| Some(text.to_owned());
@@ -164,12 +185,12 @@ fn search(service: &Service) {
     assert_eq!(found(SegmentQuery { tag: text("x"), owner: text("Olga"), ..SegmentQuery::default() }), ["t1"]);
     assert_eq!(found(SegmentQuery { tag: text("spring"), ..SegmentQuery::default() }), [""; 0], "a tag is exact");
     assert_eq!(found(SegmentQuery { owner: text("Ann"), ..SegmentQuery::default() }), [""; 0]);
-    service.delete_segment("t1", None, "ann").expect("deleted");
+    service.platform().segments.delete_segment("t1", None, "ann").expect("deleted");
 }
 
 fn lists(service: &Service) {
     let list = json!({"id": "list", "name": "List", "type": "static", "members": ["a", "b"]});
-    service.create_segment(input(list), "ann").expect("it is created");
+    service.platform().segments.create_segment(input(list), "ann").expect("it is created");
     let counts =
         |outcome: MembersOutcome| (outcome.segment.document.version, outcome.added, outcome.removed, outcome.unchanged);
     assert_eq!(counts(change(service, MembersMode::Add, &["b", "c"])), (2, 1, 0, 1));
@@ -177,53 +198,63 @@ fn lists(service: &Service) {
     assert_eq!(counts(change(service, MembersMode::Remove, &["a", "z"])), (3, 0, 1, 1));
     assert_eq!(counts(change(service, MembersMode::Replace, &["a", "b"])), (4, 1, 1, 1));
     let dry = MembersChange { mode: MembersMode::Replace, members: Vec::new(), is_dry_run: true, note: None };
-    assert_eq!(counts(service.change_members("list", dry, Some(4), "ann").expect("dry")), (4, 0, 2, 0));
+    assert_eq!(
+        counts(service.platform().segments.change_members("list", dry, Some(4), "ann").expect("dry")),
+        (4, 0, 2, 0)
+    );
     let ids = ["a", "z", "c"].map(str::to_owned).to_vec();
     let dry = MembersChange { mode: MembersMode::Replace, members: ids, is_dry_run: true, note: None };
-    let effect = service.change_members("list", dry, None, "ann").expect("dry").effect.expect("an engine runs");
+    let effect = service
+        .platform()
+        .segments
+        .change_members("list", dry, None, "ann")
+        .expect("dry")
+        .effect
+        .expect("an engine runs");
     let unknown = vec!["z".to_owned(), "c".to_owned()];
     assert_eq!(effect, MembersEffect { known: 1, unknown: 2, sample_unknown: unknown, entered: 2, left: 1 });
     assert_eq!(status(service, "list").1, 4, "nothing is saved");
     has(service, "list", &["a", "b"]);
-    service.rollback_segment("list", 2, None, None, "ann").expect("its list is still there");
+    service.platform().segments.rollback_segment("list", 2, None, None, "ann").expect("its list is still there");
     has(service, "list", &["a", "b", "c"]);
     service.checkpoint().expect("a checkpoint forgets replaced lists");
-    let forgotten = service.rollback_segment("list", 3, None, None, "ann");
+    let forgotten = service.platform().segments.rollback_segment("list", 3, None, None, "ann");
     assert!(matches!(forgotten, Err(PlatformError::Conflict { kind: ConflictKind::ListForgotten, .. })));
-    service.erase_user("a", "carl").expect("erased");
+    service.platform().users.erase_user("a", "carl").expect("erased");
     has(service, "list", &["b", "c"]);
 }
 
 fn put_trait(service: &Service, event: &str, note: Option<&str>) -> TraitView {
     let definition = RawValue::from_string(json!({"name": "bought", "event": event}).to_string()).expect("JSON");
     let input = TraitInput { definition, note: note.map(str::to_owned) };
-    service.put_trait(input, None, "ann").expect("it is put")
+    service.platform().traits.put_trait(input, None, "ann").expect("it is put")
 }
 
 fn traits_go_back(service: &Service) {
     put_trait(service, "buy", Some("first"));
     let rules = json!({"field": "bought", "operator": "gte", "value": 1});
     let uses = json!({"id": "buyers", "name": "Buyers", "rules": rules});
-    service.create_segment(input(uses), "ann").expect("it is created");
+    service.platform().segments.create_segment(input(uses), "ann").expect("it is created");
     has(service, "buyers", &["b"]);
     let edited = put_trait(service, "nothing", None);
     let used_by: Vec<&str> = edited.used_by.iter().map(|one| one.id.as_str()).collect();
     assert_eq!((edited.document.version, edited.document.note, used_by), (2, None, vec!["buyers"]));
     has(service, "buyers", &[]);
-    let stale = service.rollback_trait("bought", 1, None, Some(1), "bob");
+    let stale = service.platform().traits.rollback_trait("bought", 1, None, Some(1), "bob");
     assert!(matches!(stale, Err(PlatformError::VersionMismatch { expected: 1, current: 2 })));
-    let missing = service.rollback_trait("bought", 9, None, None, "bob");
+    let missing = service.platform().traits.rollback_trait("bought", 9, None, None, "bob");
     assert!(matches!(missing, Err(PlatformError::NotFound { kind: ResourceKind::Version, .. })));
-    let back = service.rollback_trait("bought", 1, Some("wrong event".to_owned()), Some(2), "bob");
+    let back = service.platform().traits.rollback_trait("bought", 1, Some("wrong event".to_owned()), Some(2), "bob");
     assert_eq!(back.expect("it goes back").document.version, 3);
     has(service, "buyers", &["b"]);
-    service.delete_segment("buyers", None, "ann").expect("deleted");
-    service.delete_trait("bought", Some(3), "ann").expect("nothing uses it any more");
-    assert!(service.computed_trait("bought").is_err());
-    let versions = service.trait_versions("bought").expect("they are kept");
+    service.platform().segments.delete_segment("buyers", None, "ann").expect("deleted");
+    service.platform().traits.delete_trait("bought", Some(3), "ann").expect("nothing uses it any more");
+    assert!(service.platform().traits.computed_trait("bought").is_err());
+    let versions = service.platform().traits.trait_versions("bought").expect("they are kept");
     let who: Vec<_> = versions.iter().map(|one| (one.version, one.updated_by.as_str(), one.note.as_deref())).collect();
     assert_eq!(who, [(1, "ann", Some("first")), (2, "ann", None), (3, "bob", Some("wrong event"))]);
-    let again = service.rollback_trait("bought", 2, None, None, "ann").expect("a deleted trait comes back");
+    let again =
+        service.platform().traits.rollback_trait("bought", 2, None, None, "ann").expect("a deleted trait comes back");
     assert_eq!((again.document.version, again.used_by.len()), (4, 0));
     let of = AuditQuery { kind: Some("trait"), id: Some("bought".to_owned()), ..AuditQuery::default() };
     let expected = [
@@ -234,9 +265,13 @@ fn traits_go_back(service: &Service) {
         "ann rolledBack trait bought 4 (back to version 2)",
     ];
     assert_eq!(audit(service, of), expected);
-    service.delete_trait("bought", None, "ann").expect("deleted");
+    service.platform().traits.delete_trait("bought", None, "ann").expect("deleted");
     put_trait(service, "buy", None);
-    assert_eq!(service.trait_versions("bought").expect("versions").len(), 1, "a new one has none of the old versions");
+    assert_eq!(
+        service.platform().traits.trait_versions("bought").expect("versions").len(),
+        1,
+        "a new one has none of the old versions"
+    );
 }
 
 fn audited(service: &Service) {
@@ -262,15 +297,21 @@ fn audited(service: &Service) {
         "carl membersRemoved members list 6 (a user was erased)",
     ];
     assert_eq!(audit(service, of("members", "list")), expected);
-    let erased = service.audit(&AuditQuery { limit: limit(9), ..of("user", "a") }).expect("rows").items;
+    let erased =
+        service.platform().catalogue.audit(&AuditQuery { limit: limit(9), ..of("user", "a") }).expect("rows").items;
     assert_eq!((erased.len(), erased[0].author.as_str(), erased[0].action.as_str()), (1, "carl", "erased"));
     assert!(erased[0].id.starts_with("sha256:"), "nothing names the user any more");
     assert_eq!(audit(service, of("user", "b")), [""; 0]);
     let shipped = audit(service, AuditQuery { author: Some("audience".to_owned()), ..AuditQuery::default() });
     assert_eq!(shipped.len(), 6, "{shipped:?}");
-    let page = service.audit(&AuditQuery { limit: limit(2), ..AuditQuery::default() }).expect("a page");
+    let page =
+        service.platform().catalogue.audit(&AuditQuery { limit: limit(2), ..AuditQuery::default() }).expect("a page");
     let before = page.next_cursor.and_then(|cursor| cursor.parse().ok());
-    let next = service.audit(&AuditQuery { limit: limit(2), before, ..AuditQuery::default() }).expect("a page");
+    let next = service
+        .platform()
+        .catalogue
+        .audit(&AuditQuery { limit: limit(2), before, ..AuditQuery::default() })
+        .expect("a page");
     assert_eq!(next.items[0].sequence + 1, page.items[1].sequence);
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use anyhow::Context;
 use audience_contract::CheckpointStore;
 use audience_embedded::Stores;
-use audience_engine::service::checkpoint::{Manifest, verify};
+use audience_engine::durability::{Manifest, verify};
 use audience_engine::service::clock;
 use audience_objects::Objects;
 use clap::{Args, Subcommand};

@@ -11,7 +11,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use audience_background::clock;
-use audience_engine::service::start::{StartPhase, StartProgress};
+use audience_engine::start::{StartPhase, StartProgress};
 use parking_lot::Mutex;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::text::encode_registry;

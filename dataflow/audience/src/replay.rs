@@ -63,7 +63,7 @@ pub struct ReplayArgs {
     /// Worker threads. Files of events are read and decoded on further ones, half as many.
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=256))]
     workers: u16,
-    /// What computes the memberships.
+    /// The kernel that computes the memberships.
     #[arg(long, value_enum, default_value_t = Kernel::Rows)]
     kernel: Kernel,
 }
@@ -216,7 +216,7 @@ fn is_same_file(one: &Path, other: &Path) -> bool {
     }
 }
 
-/// Where a file that is not there yet will be.
+/// The path of a file that is not there yet.
 fn place(path: &Path) -> Option<PathBuf> {
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     Some(parent.canonicalize().ok()?.join(path.file_name()?))

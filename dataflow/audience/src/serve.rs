@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use anyhow::Context;
 use audience_api::{ApiOptions, Door, Listen, Scope};
+use audience_background::Stop;
 use audience_contract::{CatalogueStore, WebhookStore};
 use audience_embedded::{Options, Stores};
 use audience_engine::cluster::coordinator::Coordinator;
+use audience_engine::durability::Offsite;
 use audience_engine::engine::EngineOptions;
-use audience_engine::service::archive::Offsite;
 use audience_engine::service::{PlatformStores, Service, ServiceOptions, clock};
 
 use crate::demo::Demo;
@@ -33,7 +34,7 @@ pub fn run(flags: ServeFlags) -> anyhow::Result<ExitCode> {
 /// The other processes that compute too.
 #[derive(Clone, Debug)]
 pub struct Cluster {
-    /// Where they join.
+    /// The address at which they join.
     pub listen: String,
     /// How many processes there are, this one among them.
     pub processes: usize,
@@ -63,10 +64,15 @@ async fn serve(settings: ServeSettings, cluster: Option<Cluster>) -> anyhow::Res
         ..ApiOptions::default()
     };
     let mut serving = Serving::begin(&listen, options).await?;
-    let started = serving.start(move |door| start(&settings, cluster.as_ref(), door)).await?;
-    let Some((service, demo)) = started else { return Ok(ExitCode::SUCCESS) };
+    let cut_off = Stop::new();
+    let waits = cut_off.clone();
+    let started = serving.start(move |door| start(&settings, cluster.as_ref(), door, waits)).await?;
+    let Some((service, demo)) = started else {
+        cut_off.request();
+        return Ok(ExitCode::SUCCESS);
+    };
     // On standard output, so that scripts can wait for it.
-    let [all, ingest] = *serving.open(service.platform()) else { anyhow::bail!("the addresses are not known") };
+    let [all, ingest] = *serving.open(service.platform().clone()) else { anyhow::bail!("the addresses are not known") };
     writeln!(std::io::stdout(), "audience is ready on http://{all} (events also on http://{ingest})")?;
     let live = demo.map(|demo| tokio::spawn(demo.live(service.clone())));
     let failed = watch(service.clone());
@@ -92,14 +98,16 @@ async fn watch(service: Arc<Service>) -> String {
     }
 }
 
-/// Starts the platform, and fills it where that is asked for. Says at the door what is waited for.
+/// Starts the platform, and fills it where that is asked for. Says at the door what is waited for; `cut_off` ends the wait
+/// for other processes.
 fn start(
     settings: &ServeSettings,
     cluster: Option<&Cluster>,
     door: &Door,
+    cut_off: Stop,
 ) -> anyhow::Result<(Arc<Service>, Option<Demo>)> {
     let mut demo = settings.flags.demo.then(|| Demo::open(settings.data())).transpose()?;
-    let service = start_platform(settings, cluster, door)?;
+    let service = start_platform(settings, cluster, door, cut_off)?;
     if let Some(demo) = &mut demo {
         door.wait_for("the shop of the demo is made");
         demo.fill(&service)?;
@@ -107,9 +115,14 @@ fn start(
     Ok((service, demo))
 }
 
-fn start_platform(settings: &ServeSettings, cluster: Option<&Cluster>, door: &Door) -> anyhow::Result<Arc<Service>> {
+fn start_platform(
+    settings: &ServeSettings,
+    cluster: Option<&Cluster>,
+    door: &Door,
+    cut_off: Stop,
+) -> anyhow::Result<Arc<Service>> {
     let outside = Outside::new(settings)?;
-    let bind = |cluster: &Cluster| Coordinator::bind(&cluster.listen, cluster.processes).map(Arc::new);
+    let bind = move |cluster: &Cluster| Coordinator::bind(&cluster.listen, cluster.processes, cut_off).map(Arc::new);
     let cluster = cluster.map(bind).transpose()?;
     door.wait_for("the data directory is opened");
     let stores = Stores::open(settings.data(), &Options::default()).with_context(|| named("data"))?;
@@ -154,14 +167,19 @@ fn start_platform(settings: &ServeSettings, cluster: Option<&Cluster>, door: &Do
         keeps_catalogue,
     });
     let service = Service::start_with(stores, offsite, options)?;
-    if let Some(kafka) = &settings.connections.kafka {
-        connectors::join_kafka(&service, kafka)?;
-        service.send_updates(Arc::new(Updates::new(kafka)?))?;
-        if settings.connections.postgres.is_some() {
-            let looking = Arc::downgrade(&service);
-            updates::follow(kafka, move || looking.upgrade().iter().for_each(|service| service.look_at_catalogue()))?;
-        }
-    }
+    join_kafka(&service, settings)?;
     outside.join(&service, webhooks)?;
     Ok(service)
+}
+
+/// Joins the platform to Kafka, if it is named.
+fn join_kafka(service: &Arc<Service>, settings: &ServeSettings) -> anyhow::Result<()> {
+    let Some(kafka) = &settings.connections.kafka else { return Ok(()) };
+    connectors::join_kafka(service, kafka)?;
+    service.send_updates(Arc::new(Updates::new(kafka)?))?;
+    if settings.connections.postgres.is_some() {
+        let looking = Arc::downgrade(service);
+        updates::follow(kafka, move || looking.upgrade().iter().for_each(|service| service.look_at_catalogue()))?;
+    }
+    Ok(())
 }

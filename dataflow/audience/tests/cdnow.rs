@@ -42,7 +42,7 @@ fn events() -> PathBuf {
     events
 }
 
-/// What `audience replay` gives: its last line, the members of each segment, and the changes of each user.
+/// The output of `audience replay`: its last line, the members of each segment, and the changes of each user.
 struct Replayed {
     summary: String,
     members: BTreeMap<String, BTreeSet<String>>,

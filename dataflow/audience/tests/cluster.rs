@@ -50,7 +50,7 @@ fn worker(served: &Served, process: usize) -> Result<Pid, String> {
     Err(format!("process {process} is not started again:\n{}", served.said()))
 }
 
-/// What is done to a worker.
+/// A fault of a worker.
 #[derive(Clone, Copy, Debug)]
 enum Injected {
     /// SIGKILL.

@@ -1,4 +1,4 @@
-//! What the APIs say of live state is the same of two worker processes as of one: users, sizes, overlaps, exports, and the
+//! The APIs say the same of live state with two worker processes as with one: users, sizes, overlaps, exports, and the
 //! changes over server-sent events and webhooks.
 #![expect(clippy::unwrap_used, reason = "a test that panics has failed, which is what a test is for")]
 
@@ -105,7 +105,7 @@ fn sorted(text: &str) -> Vec<&str> {
     lines
 }
 
-/// What so many processes say, in words that say the same of any number; and the changes that were given out.
+/// The answers of so many processes, in words that are the same for any number, and the emitted changes.
 fn said(processes: usize) -> (Vec<Value>, BTreeSet<Change>) {
     let directory = tempfile::tempdir().unwrap();
     let flags = vec!["--webhook-private-targets".to_owned()];

@@ -20,6 +20,9 @@ use topics::{client, committed};
 
 const USERS: u64 = 200;
 const KILLS: u64 = 6;
+/// The failpoints at which the program ends by itself, by the number of the kill: a transaction is filled and not committed,
+/// one is committed and no follower knows, and a source's records are durable and not acknowledged.
+const FAILPOINTS: [(u64, &str); 3] = [(1, "kafka_noted:3"), (3, "kafka_committed:3"), (4, "source_appended:2")];
 
 /// Sends events of that many users in a random order; the last is no event.
 fn send(producer: &BaseProducer, topic: &str, random: &mut Random, events: u64) {
@@ -69,7 +72,7 @@ fn a_first_start_warns_of_nothing() {
 fn killed_between_topics_it_loses_and_repeats_nothing() {
     let directory = tempfile::tempdir().unwrap();
     let prefix = format!("kafka-test-{}.", wall_clock());
-    let setup = setup(directory.path(), &prefix);
+    let mut setup = setup(directory.path(), &prefix);
     let (events, changes) = (format!("{prefix}user-events"), format!("{prefix}user-segments"));
     let producer: BaseProducer = client().create().unwrap();
     let mut random = Random::new(7);
@@ -80,12 +83,19 @@ fn killed_between_topics_it_loses_and_repeats_nothing() {
         send(&producer, &events, &mut random, 700);
         let rich =
             json!({"event": "buy", "measure": {"fn": "sum", "of": "amount"}, "operator": "gt", "value": 100 * kill});
-        put(served_by.client(), "rich", &rich);
-        pause(random.between(0, 1_500));
-        served_by.kill();
+        if setup.variables.is_empty() {
+            put(served_by.client(), "rich", &rich);
+            pause(random.between(0, 1_500));
+            served_by.kill();
+        } else {
+            served_by.wait();
+            assert!(served_by.said().contains("is reached"), "{}", served_by.said());
+        }
+        let failpoint = FAILPOINTS.iter().find(|(of, _)| *of == kill + 1);
+        setup.variables = failpoint.iter().map(|(_, at)| ("AUDIENCE_FAILPOINT".to_owned(), (*at).to_owned())).collect();
         // Other readers and writers each time, who find what those before were in the middle of.
         deal(directory.path(), random.between(1, 5), random.between(1, PARTITIONS as u64 + 2));
-        served_by = setup.start();
+        served_by = if failpoint.is_some() { setup.spawn() } else { setup.start() };
     }
     send(&producer, &events, &mut random, 10);
     settle(&served_by);

@@ -18,7 +18,7 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use between::{PARTITIONS, metric, settle, setup};
 use topics::{client, committed};
 
-/// What health says of a connector: its status, and why.
+/// A connector's status in health, and its reason.
 fn health(client: Client, name: &str) -> (String, String) {
     let answer = client.get("/actuator/health").unwrap().json();
     let component = &answer["components"][name];

@@ -170,7 +170,7 @@ fn one_url_is_of_one_data_directory() {
     one.start().stop();
 }
 
-/// What is served is what everything stored says.
+/// Checks that the members that are served follow from everything stored.
 fn check_members(setup: &Setup, served: Served) {
     let members = served.client().members("buyers").unwrap().unwrap();
     served.stop();

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use audience_tests::program;
 use audience_tests::serve::pause;
 
-/// What it says of these flags and variables, and of a file of this text.
+/// The program's refusal of these flags and variables, and of a file of this text.
 fn refusal(flags: &[&str], variables: &[(&str, &str)], file: &str) -> String {
     let directory = tempfile::tempdir().unwrap();
     let (data, config) = (directory.path().join("data"), directory.path().join("audience.toml"));

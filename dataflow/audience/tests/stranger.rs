@@ -418,7 +418,7 @@ fn a_disk_that_fills_up() {
     served.stop();
 }
 
-/// What the program says when it is not able to start.
+/// The program's words when it is not able to start.
 fn refusal(setup: &Setup) -> String {
     let mut served = setup.spawn();
     let status = served.wait();

@@ -34,7 +34,7 @@ struct Message {
     at: String,
     signature: String,
     body: String,
-    /// What it was answered.
+    /// The status of the answer to it.
     status: u16,
 }
 
@@ -185,7 +185,7 @@ fn started(directory: &std::path::Path) -> (Setup, Served) {
     (setup, served)
 }
 
-/// What a stream gives, with ids.
+/// The messages of a stream, with ids.
 fn streamed(client: Client, query: &str, count: usize) -> Vec<Value> {
     let mut stream = Stream::open(client, query, Some("0")).unwrap().unwrap();
     let mut next = || {
@@ -303,7 +303,7 @@ fn done_by(client: Client, author: &str, method: &str, path: &str, body: &str) -
     if answer.status == 204 { Value::Null } else { answer.json() }
 }
 
-/// What is done with webhooks is in the audit log, whichever catalogue there is.
+/// Every edit of a webhook is in the audit log, whichever catalogue there is.
 fn audited(client: Client) {
     let target = Target::start(200);
     let body = json!({"url": target.url, "segments": ["a"], "description": "first"}).to_string();

@@ -2,8 +2,9 @@
 
 use audience_contract::DocumentKind;
 use audience_protocol::{
-    AuditItem, AuditNote, AuditQuery, MembersChange, Page, PlatformError, Result, SegmentDocument, SegmentInput,
-    SegmentQuery, TraitDocument, TraitInput, TraitView, Transition, Webhook,
+    AuditItem, AuditNote, AuditQuery, CatalogueResource, FaultyDocument, MembersChange, Page, PlatformError, Result,
+    SegmentDocument, SegmentInput, SegmentQuery, TraitDocument, TraitInput, TraitResource, TraitView, Transition,
+    Webhook,
 };
 
 use crate::changeset::Changeset;
@@ -99,24 +100,6 @@ impl Editor {
         self.edit(author, |_, _| Ok(Changeset { documents: Vec::new(), entries, answer: () }))
     }
 
-    /// Records what somebody did that changes no document. If another process changes the catalogue meanwhile, it tries again.
-    pub fn record(&self, author: &str, note: &AuditNote) -> Result<()> {
-        let mut attempts = 0;
-        loop {
-            let entries = vec![audit::noted_entry(note)];
-            match self.edit(author, |_, _| Ok(Changeset { documents: Vec::new(), entries, answer: () })) {
-                Err(PlatformError::Unavailable(_)) if attempts < RECORD_ATTEMPTS => attempts += 1,
-                done => return done,
-            }
-        }
-    }
-
-    /// A page of the audit log, newest first.
-    pub fn audit(&self, query: &AuditQuery) -> Result<Page<AuditItem>> {
-        let rows = self.audit_records(&audit::filter(query))?;
-        Ok(audit::page(rows, query.limit))
-    }
-
     /// A segment.
     pub fn segment(&self, id: &str) -> Result<SegmentDocument> {
         let document = self.read(|documents| documents.segments.get(id).map(|one| one.stored.document.clone()));
@@ -153,59 +136,80 @@ impl Editor {
         let history = self.history(DocumentKind::Segment, id).map_err(unavailable)?;
         Ok(rollback::versions_since_creation(&history))
     }
+}
 
-    /// Creates or replaces a computed trait.
-    pub fn put_trait(&self, input: &TraitInput, expected: Option<u64>, author: &str) -> Result<TraitView> {
-        let document = self.edit(author, |documents, stamp| traits::put(documents, input, expected, stamp))?;
-        Ok(self.trait_view(document))
-    }
-
-    /// Makes a new version of a trait with the definition of an earlier one.
-    pub fn rollback_trait(
-        &self,
-        name: &str,
-        wanted: u64,
-        note: Option<String>,
-        expected: Option<u64>,
-        author: &str,
-    ) -> Result<TraitView> {
-        let versions = self.trait_versions_since_creation(name)?;
-        let earlier = traits::EarlierTrait::find(name, wanted, versions)?;
-        let document =
-            self.edit(author, |documents, stamp| traits::rollback(documents, earlier, note, expected, stamp))?;
-        Ok(self.trait_view(document))
-    }
-
-    /// Deletes a computed trait.
-    pub fn delete_trait(&self, name: &str, expected: Option<u64>, author: &str) -> Result<()> {
-        self.edit(author, |documents, stamp| traits::delete(documents, name, expected, stamp))
-    }
-
-    /// A computed trait.
-    pub fn computed_trait(&self, name: &str) -> Result<TraitView> {
-        let found = self.read(|documents| documents.traits.get(name).map(|stored| stored.document.clone()));
-        Ok(self.trait_view(found.ok_or_else(|| traits::trait_not_found(name))?))
-    }
-
+impl Editor {
     fn trait_view(&self, document: TraitDocument) -> TraitView {
         let used_by = self.read(|documents| documents.users_of_trait(&document.name));
         TraitView { document, used_by, warnings: Vec::new() }
-    }
-
-    /// Every version of a trait since it was last created, oldest first. A deleted trait has its versions too.
-    pub fn trait_versions(&self, name: &str) -> Result<Vec<TraitDocument>> {
-        let versions = self.trait_versions_since_creation(name)?;
-        if versions.is_empty() { Err(traits::trait_not_found(name)) } else { Ok(versions) }
     }
 
     fn trait_versions_since_creation(&self, name: &str) -> Result<Vec<TraitDocument>> {
         let history = self.history(DocumentKind::Trait, name).map_err(unavailable)?;
         Ok(traits::versions_since_creation(&history))
     }
+}
 
-    /// All computed traits in order of their names.
-    pub fn computed_traits(&self) -> Vec<TraitDocument> {
-        self.read(|documents| documents.traits.values().map(|stored| stored.document.clone()).collect())
+impl TraitResource for Editor {
+    fn put_trait(&self, input: TraitInput, expected: Option<u64>, author: &str) -> Result<TraitView> {
+        let document = self.edit(author, |documents, stamp| traits::put(documents, &input, expected, stamp))?;
+        Ok(self.trait_view(document))
+    }
+
+    fn rollback_trait(
+        &self,
+        name: &str,
+        version: u64,
+        note: Option<String>,
+        expected: Option<u64>,
+        author: &str,
+    ) -> Result<TraitView> {
+        let versions = self.trait_versions_since_creation(name)?;
+        let earlier = traits::EarlierTrait::find(name, version, versions)?;
+        let document =
+            self.edit(author, |documents, stamp| traits::rollback(documents, earlier, note, expected, stamp))?;
+        Ok(self.trait_view(document))
+    }
+
+    fn delete_trait(&self, name: &str, expected: Option<u64>, author: &str) -> Result<()> {
+        self.edit(author, |documents, stamp| traits::delete(documents, name, expected, stamp))
+    }
+
+    fn computed_trait(&self, name: &str) -> Result<TraitView> {
+        let found = self.read(|documents| documents.traits.get(name).map(|stored| stored.document.clone()));
+        Ok(self.trait_view(found.ok_or_else(|| traits::trait_not_found(name))?))
+    }
+
+    fn trait_versions(&self, name: &str) -> Result<Vec<TraitDocument>> {
+        let versions = self.trait_versions_since_creation(name)?;
+        if versions.is_empty() { Err(traits::trait_not_found(name)) } else { Ok(versions) }
+    }
+
+    fn computed_traits(&self) -> Result<Vec<TraitDocument>> {
+        Ok(self.read(|documents| documents.traits.values().map(|stored| stored.document.clone()).collect()))
+    }
+}
+
+impl CatalogueResource for Editor {
+    fn audit(&self, query: &AuditQuery) -> Result<Page<AuditItem>> {
+        let rows = self.audit_records(&audit::filter(query))?;
+        Ok(audit::page(rows, query.limit))
+    }
+
+    fn record(&self, author: &str, note: AuditNote) -> Result<()> {
+        let mut attempts = 0;
+        loop {
+            let entries = vec![audit::noted_entry(&note)];
+            match self.edit(author, |_, _| Ok(Changeset { documents: Vec::new(), entries, answer: () })) {
+                // Another process changed the catalogue meanwhile.
+                Err(PlatformError::Unavailable(_)) if attempts < RECORD_ATTEMPTS => attempts += 1,
+                done => return done,
+            }
+        }
+    }
+
+    fn faulty_documents(&self) -> Result<Vec<FaultyDocument>> {
+        Ok(self.read(|documents| documents.faulty.clone()))
     }
 }
 

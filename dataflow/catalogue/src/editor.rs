@@ -203,8 +203,10 @@ impl Editor {
     }
 
     /// Looks for changes now: another process says that there is one.
-    pub fn look(&self) -> audience_contract::Result<()> {
-        self.store.look()
+    pub fn look(&self) {
+        if let Err(error) = self.store.look() {
+            tracing::warn!(%error, "The catalogue has changed and cannot be read; it is read later");
+        }
     }
 
     /// Waits a moment for a change of the documents or of the version in force.

@@ -26,7 +26,7 @@
 //! | `segments`, `lists`, `traits`, `rollback` | One kind of edit each, without I/O |
 //! | `audit` | Entries and rows of the audit log |
 //! | `editor` | Storing an edit, following others |
-//! | `editing` | The requests of the APIs |
+//! | `editing`, `segment_requests` | The requests of the APIs, with or without an engine |
 //! | `in_force` | The version in force, and waits for it |
 //! | `enforcement`, `reconcile`, `preview` | The boundary to the engine, and the thread that calls it |
 //! | `shipping` | The traits that an empty catalogue starts with |
@@ -52,6 +52,7 @@ mod preview;
 mod reconcile;
 mod rollback;
 mod segment_api;
+mod segment_requests;
 mod segments;
 mod shipping;
 #[cfg(test)]
@@ -65,5 +66,6 @@ pub use editor::Editor;
 pub use enforcement::{CountedUsers, Enforcement, PreviewCounts, PreviewedRule};
 pub use lists::{ListChange, MemberCounts};
 pub use segment_api::{CATALOGUE_ERRORS, SegmentApi, SegmentApiError};
+pub use segment_requests::{SegmentEngine, SegmentRequests};
 pub use shipping::ship_traits;
 pub use updates::{SegmentUpdate, SegmentUpdates, UpdateSender};

@@ -11,10 +11,7 @@ use std::time::{Duration, Instant};
 use audience_background::{Runner, Stop};
 use audience_contract::{CatalogueStore, ServingStore, StoreError};
 use audience_protocol::{
-    AuditItem, AuditNote, AuditQuery, CatalogueResource, ComponentHealth, FaultyDocument, Health, MembersChange,
-    MembersOutcome, OperationsResource, Page, Platform, PlatformError, Result, SegmentDocument, SegmentInput,
-    SegmentQuery, SegmentResource, SegmentView, TraitDocument, TraitInput, TraitResource, TraitView, Transition,
-    UserResource, UserSegment,
+    ComponentHealth, Health, OperationsResource, Platform, PlatformError, Result, UserResource, UserSegment,
 };
 use parking_lot::Mutex;
 use prometheus_client::encoding::text::encode_registry;
@@ -23,7 +20,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
 use crate::editor::Editor;
-use crate::lists::{ListChange, MemberCounts};
+use crate::segment_requests::SegmentRequests;
 use crate::shipping::ship_traits;
 use crate::updates::{SegmentUpdates, UpdateSender};
 
@@ -109,10 +106,10 @@ impl SegmentApi {
     /// This process as the APIs see it.
     pub fn platform(self: &Arc<Self>) -> Platform {
         Platform {
-            segments: self.clone(),
-            traits: self.clone(),
+            segments: Arc::new(SegmentRequests::without_engine(self.editor.clone())),
+            traits: self.editor.clone(),
             users: self.clone(),
-            catalogue: self.clone(),
+            catalogue: self.editor.clone(),
             ..Platform::without_engine(self.clone())
         }
     }
@@ -128,9 +125,7 @@ impl SegmentApi {
 
     /// Looks for changes of the catalogue now: another process says that there is one.
     pub fn look_at_catalogue(&self) {
-        if let Err(error) = self.editor.look() {
-            tracing::warn!(%error, "The catalogue has changed and cannot be read; it is read later");
-        }
+        self.editor.look();
     }
 
     fn probe(&self, memberships: &dyn ServingStore, stop: &Stop) {
@@ -141,112 +136,6 @@ impl SegmentApi {
                 return;
             }
         }
-    }
-
-    fn view(&self, document: SegmentDocument) -> SegmentView {
-        let faults = self.editor.read(|documents| documents.faults_of_segment(&document.id));
-        SegmentView { document, size: None, effective: None, faults, used_by: None, warnings: Vec::new() }
-    }
-}
-
-impl SegmentResource for SegmentApi {
-    fn create_segment(&self, input: SegmentInput, author: &str) -> Result<SegmentView> {
-        Ok(self.view(self.editor.create_segment(input, author)?))
-    }
-
-    fn replace_segment(
-        &self,
-        id: &str,
-        input: SegmentInput,
-        expected: Option<u64>,
-        author: &str,
-    ) -> Result<SegmentView> {
-        Ok(self.view(self.editor.replace_segment(id, input, expected, author)?))
-    }
-
-    fn transition_segment(
-        &self,
-        id: &str,
-        to: Transition,
-        note: Option<String>,
-        expected: Option<u64>,
-        author: &str,
-    ) -> Result<SegmentView> {
-        Ok(self.view(self.editor.transition_segment(id, to, note, expected, author)?))
-    }
-
-    fn rollback_segment(
-        &self,
-        id: &str,
-        version: u64,
-        note: Option<String>,
-        expected: Option<u64>,
-        author: &str,
-    ) -> Result<SegmentView> {
-        Ok(self.view(self.editor.rollback_segment(id, version, note, expected, author)?))
-    }
-
-    fn delete_segment(&self, id: &str, expected: Option<u64>, author: &str) -> Result<()> {
-        self.editor.delete_segment(id, expected, author)
-    }
-
-    fn segment(&self, id: &str) -> Result<SegmentView> {
-        let used_by = self.editor.read(|documents| documents.users_of_segment(id));
-        Ok(SegmentView { used_by: Some(used_by), ..self.view(self.editor.segment(id)?) })
-    }
-
-    fn segments(&self, query: &SegmentQuery) -> Result<Page<SegmentView>> {
-        let Page { items, next_cursor } = self.editor.segments(query);
-        Ok(Page { items: items.into_iter().map(|document| self.view(document)).collect(), next_cursor })
-    }
-
-    fn segment_versions(&self, id: &str) -> Result<Vec<SegmentDocument>> {
-        self.editor.segment_versions(id)
-    }
-
-    fn change_members(
-        &self,
-        id: &str,
-        change: MembersChange,
-        expected: Option<u64>,
-        author: &str,
-    ) -> Result<MembersOutcome> {
-        let ListChange { document, counts, .. } = self.editor.change_members(id, change, expected, author)?;
-        let MemberCounts { added, removed, unchanged } = counts;
-        Ok(MembersOutcome { segment: self.view(document), added, removed, unchanged, effect: None })
-    }
-}
-
-impl TraitResource for SegmentApi {
-    fn put_trait(&self, input: TraitInput, expected: Option<u64>, author: &str) -> Result<TraitView> {
-        self.editor.put_trait(&input, expected, author)
-    }
-
-    fn rollback_trait(
-        &self,
-        name: &str,
-        version: u64,
-        note: Option<String>,
-        expected: Option<u64>,
-        author: &str,
-    ) -> Result<TraitView> {
-        self.editor.rollback_trait(name, version, note, expected, author)
-    }
-
-    fn delete_trait(&self, name: &str, expected: Option<u64>, author: &str) -> Result<()> {
-        self.editor.delete_trait(name, expected, author)
-    }
-
-    fn computed_trait(&self, name: &str) -> Result<TraitView> {
-        self.editor.computed_trait(name)
-    }
-
-    fn trait_versions(&self, name: &str) -> Result<Vec<TraitDocument>> {
-        self.editor.trait_versions(name)
-    }
-
-    fn computed_traits(&self) -> Result<Vec<TraitDocument>> {
-        Ok(self.editor.computed_traits())
     }
 }
 
@@ -271,20 +160,6 @@ impl UserResource for SegmentApi {
 
     fn reads_block(&self) -> bool {
         true
-    }
-}
-
-impl CatalogueResource for SegmentApi {
-    fn audit(&self, query: &AuditQuery) -> Result<Page<AuditItem>> {
-        self.editor.audit(query)
-    }
-
-    fn record(&self, author: &str, note: AuditNote) -> Result<()> {
-        self.editor.record(author, &note)
-    }
-
-    fn faulty_documents(&self) -> Result<Vec<FaultyDocument>> {
-        Ok(self.editor.read(|documents| documents.faulty.clone()))
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use audience_contract::changes::{self, ChangeRef, ChangesError};
-use audience_contract::{ChangeLog, Progress, StoreError};
+use audience_contract::{ChangeLog, Progress, StoreError, failpoint};
 use parking_lot::{Condvar, Mutex};
 
 use crate::recent::{RecentTick, RecentTicks};
@@ -62,6 +62,7 @@ impl Emitted {
     /// Commits a tick's changes, `count` of them, and wakes who waits for them. It takes the bytes if that succeeds.
     pub fn commit(&self, progress: Progress, changes: &mut Vec<u8>, count: usize) -> Result<(), StoreError> {
         self.log.commit(progress, changes)?;
+        failpoint("changes_committed");
         let mut state = self.state.lock();
         state.newest = progress;
         if !changes.is_empty() {

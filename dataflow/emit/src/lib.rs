@@ -28,6 +28,7 @@ mod emitted;
 mod live;
 pub mod memberships;
 mod metrics;
+mod occurrence;
 mod profiles;
 mod recent;
 mod runs;

@@ -87,7 +87,7 @@ pub struct DecodedTick {
 
 #[derive(Debug)]
 struct DecodedChange {
-    /// Where the user's id begins and ends.
+    /// The range of the user's id.
     id: (u32, u32),
     segment: u32,
     at: i64,

@@ -12,49 +12,50 @@ use audience_contract::EventLog;
 use audience_kernel::message::SampledCount;
 use audience_kernel::program::Program;
 use audience_protocol::SPANS;
-use parking_lot::Mutex;
 
+use crate::durability::checkpoints::Turn;
 use crate::edit::{self, Watch};
 use crate::engine::{Engine, EngineError};
+use crate::metrics::Metrics;
+use crate::occurrence::EditInForce;
 use crate::preview::{Asked, Outcome, Previews};
 use crate::rule_set::RuleSet;
-use crate::service::metrics::Metrics;
 
 /// How long the measures of a preview stay computed: as long as somebody may be typing.
 const PREVIEW_KEPT: Duration = Duration::from_secs(60);
 
 /// The parts of the running platform that an edit touches.
-#[derive(Clone, Copy)]
-pub(crate) struct EnforceContext<'a> {
+#[derive(Clone)]
+pub(crate) struct EnforceContext {
     /// The engine.
-    pub engine: &'a Engine,
+    pub engine: Arc<Engine>,
     /// The history of all events.
-    pub log: &'a dyn EventLog,
+    pub log: Arc<dyn EventLog>,
     /// Held while new measures get their history, and while a checkpoint is taken.
-    pub turn: &'a Mutex<()>,
+    pub turn: Turn,
     /// The metrics of edits.
-    pub metrics: &'a Metrics,
+    pub metrics: Arc<Metrics>,
 }
 
 /// Brings catalogue versions into force on the running engine.
-pub(crate) struct Enforcer<'a> {
-    context: EnforceContext<'a>,
+pub(crate) struct Enforcer {
+    context: EnforceContext,
     in_force: RuleSet,
     previews: Previews,
 }
 
-impl<'a> Enforcer<'a> {
+impl Enforcer {
     /// Starts with the rules that the engine runs.
-    pub fn new(context: EnforceContext<'a>, in_force: RuleSet) -> Enforcer<'a> {
+    pub fn new(context: EnforceContext, in_force: RuleSet) -> Enforcer {
         Enforcer { context, in_force, previews: Previews::default() }
     }
 }
 
-impl Enforcement for Enforcer<'_> {
+impl Enforcement for Enforcer {
     type Error = EngineError;
 
     fn enforce(&mut self, documents: &Documents) -> Result<(), EngineError> {
-        let EnforceContext { engine, log, turn, metrics } = self.context;
+        let EnforceContext { engine, log, turn, metrics } = &self.context;
         let begun = Instant::now();
         let version = documents.version;
         let next = self.in_force.followed_by(&documents.catalogue);
@@ -67,9 +68,8 @@ impl Enforcement for Enforcer<'_> {
         } else {
             let span = tracing::info_span!(target: SPANS, "edit.apply", version);
             let _span = span.enter();
-            edit::apply(engine, log, difference, version)?;
-            metrics.edit_done(begun.elapsed());
-            tracing::debug!(version, ?compared, in_force = ?begun.elapsed(), "The edit is in force");
+            edit::apply(engine, &**log, difference, version)?;
+            EditInForce { version, compared, took: begun.elapsed() }.emit(metrics);
         }
         self.in_force = next;
         Ok(())
@@ -80,19 +80,19 @@ impl Enforcement for Enforcer<'_> {
         rule: &PreviewedRule,
         watch: &(dyn Fn(u64, u64) -> bool + Sync),
     ) -> Result<Option<PreviewCounts>, EngineError> {
-        let EnforceContext { engine, log, turn, .. } = self.context;
+        let EnforceContext { engine, log, turn, .. } = &self.context;
         let program = Arc::new(Program::compile(&rule.rule, &rule.documents.catalogue));
         let asked = Asked { program, against: rule.against.clone(), samples: rule.samples };
         let lacking = self.previews.lacking(&self.in_force, &asked);
         let _turn = (!lacking.measures.is_empty()).then(|| turn.lock());
-        let outcome = self.previews.run(engine, log, &asked, lacking, &CallerWatch(watch))?;
+        let outcome = self.previews.run(engine, &**log, &asked, lacking, &CallerWatch(watch))?;
         Ok(outcome.map(counts))
     }
 
     fn free_preview(&mut self) -> Result<bool, EngineError> {
         let is_old = self.previews.kept_since().is_some_and(|since| since.elapsed() > PREVIEW_KEPT);
         if is_old {
-            self.previews.forget(self.context.engine)?;
+            self.previews.forget(&self.context.engine)?;
         }
         Ok(is_old)
     }

@@ -8,187 +8,52 @@
 //! whole tick to the sink, in order. A slow sink fills the channel, and so holds back the workers.
 
 mod collector;
-mod error;
+pub(crate) mod error;
 mod head;
+mod input;
+pub(crate) mod options;
+pub(crate) mod progress;
+mod tick;
 pub(crate) mod workers;
 
-use std::io;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use audience_contract::Progress;
 use audience_kernel::aliases::Aliases;
 use audience_kernel::membership::Membership;
-use audience_kernel::message::{Control, PreviewResult};
-use audience_kernel::operator::{Outward, SizesCounted, TickOutput};
-use audience_kernel::worker::{MeasureText, WorkerState};
-use audience_rules::ast::{Millis, SegmentId};
+use audience_kernel::message::Control;
+use audience_kernel::operator::Outward;
+use audience_rules::ast::SegmentId;
 use hashbrown::HashMap;
-use parking_lot::{Condvar, Mutex, MutexGuard, RwLock, RwLockReadGuard};
+use parking_lot::{Mutex, MutexGuard, RwLock, RwLockReadGuard};
 
 use self::collector::Collector;
 pub use self::error::{EngineError, EngineFailure, StartError};
 pub use self::head::{Beginning, Head, TickItems, Time, told_time};
-use self::workers::{Door, Give, Network, Started, Threads, WorkerOptions};
+use self::input::Input;
+pub use self::options::EngineOptions;
+pub use self::progress::Done;
+use self::progress::{OutwardMessage, Shared};
+pub use self::tick::{CheckpointPart, Sink, TickDone};
+pub use self::workers::{Encode, Seed};
+use self::workers::{Give, Network, Threads, WorkerOptions};
 use crate::cluster::coordinator::Peers;
 use crate::cluster::remote::Attached;
 
 /// Between looks for a process that is lost while the end is waited for.
 const LOOK: Duration = Duration::from_millis(10);
 
-/// Between looks for a failure while events are waited for.
-const FAILURE_LOOK: Duration = Duration::from_millis(100);
 /// Parts of a checkpoint that wait to be taken, beside one of each worker.
 const PARTS_WAITING: usize = 128;
 
 /// How long threads may take to end once nothing more comes of them.
 const END_PATIENCE: Duration = Duration::from_secs(1);
 
-/// How the engine runs.
-#[derive(Clone, Copy, Debug)]
-pub struct EngineOptions {
-    /// Worker threads of each process.
-    pub workers: usize,
-    /// Users that a worker looks at for a scan before events get their turn.
-    pub scan_slice_users: u32,
-    /// Ticks of each worker that wait for the sink; then the workers do.
-    pub ticks_outward: usize,
-}
-
-impl Default for EngineOptions {
-    fn default() -> Self {
-        EngineOptions { workers: 2, scan_slice_users: 16_384, ticks_outward: 16 }
-    }
-}
-
-/// A tick of all workers.
-#[derive(Debug)]
-pub struct TickDone {
-    /// Its number in this run.
-    pub tick: u64,
-    /// The progress of the change log that it leads to.
-    pub progress: Progress,
-    /// When its oldest event was accepted.
-    pub oldest_accepted: Option<Instant>,
-    /// What each worker gives.
-    pub outputs: Vec<TickOutput>,
-    /// Whether a part of a checkpoint is taken as of this tick: it is of use only once the tick is committed.
-    pub is_captured: bool,
-    /// Whether more ticks that are done stand right behind this one: a sink may keep what it writes until those come.
-    pub has_more: bool,
-}
-
-/// A part of a checkpoint, as of one tick of one worker.
-#[derive(Debug)]
-pub struct CheckpointPart {
-    /// Shards.
-    pub shards: Vec<(u32, Vec<u8>)>,
-    /// The measures that are computed.
-    pub sources: Vec<MeasureText>,
-    /// The aliases, in the first part.
-    pub aliases: Option<Aliases>,
-}
-
-/// Takes every tick, in order. A tick counts as done once the next one without [`TickDone::has_more`] is taken.
-pub type Sink = Box<dyn FnMut(TickDone) -> Result<(), EngineError> + Send>;
-
-/// Makes the state of a worker (of so many), on its own thread: its users, and the aliases.
-pub type Seed = Arc<dyn Fn(usize, usize) -> Result<(WorkerState, Aliases), EngineError> + Send + Sync>;
-
-/// Writes a worker's changes down for the sink.
-pub type Encode = fn(&mut WorkerState, &mut Vec<u8>);
-
-/// What is known of the ticks done.
-#[derive(Clone, Debug, Default)]
-pub struct Done {
-    /// Every tick below this is done.
-    pub ticks: u64,
-    /// Scans ended, over all workers.
-    pub scans: u64,
-    /// The clock of the last tick done.
-    pub clock: Millis,
-    /// When the next user may change by time alone, to the second below.
-    pub next_due: Option<Millis>,
-    /// The deepest rank.
-    pub deepest_rank: u32,
-    /// Users that are known, over all workers.
-    pub users: u64,
-    /// Users that the worker has a number for who has most.
-    pub most_users: u64,
-    /// What the last preview counted, over all workers.
-    pub previewed: Option<Arc<PreviewResult>>,
-    /// Why nothing more will be done.
-    pub failure: Option<EngineFailure>,
-}
-
-#[derive(Default)]
-pub(crate) struct Shared {
-    done: Mutex<Done>,
-    changed: Condvar,
-    /// Per worker, what readers see already, whether the sink has it or not.
-    seen: Mutex<Vec<Seen>>,
-    seen_changed: Condvar,
-    /// The sizes of the segments that have members, over all workers.
-    sizes: RwLock<HashMap<SegmentId, u64>>,
-}
-
-/// The first tick of a worker that readers do not see yet.
-#[derive(Clone, Copy, Default)]
-struct Seen {
-    /// In the memberships.
-    applied: u64,
-    /// In the sizes of the segments that this worker counts.
-    counted: u64,
-}
-
-impl Shared {
-    pub fn fail(&self, failure: EngineFailure) {
-        self.done.lock().failure.get_or_insert(failure);
-        self.changed.notify_all();
-        drop(self.seen.lock());
-        self.seen_changed.notify_all();
-    }
-
-    /// A tick of a worker is in the memberships.
-    pub fn applied(&self, worker: usize, tick: u64) {
-        self.seen.lock()[worker].applied = tick + 1;
-        self.seen_changed.notify_all();
-    }
-
-    /// A worker has counted sizes.
-    pub fn counted(&self, worker: usize, counted: &SizesCounted) {
-        if !counted.sizes.is_empty() {
-            let mut sizes = self.sizes.write();
-            for (segment, size) in &counted.sizes {
-                match size {
-                    0 => sizes.remove(segment),
-                    _ => sizes.insert(segment.clone(), *size),
-                };
-            }
-        }
-        self.seen.lock()[worker].counted = counted.below;
-        self.seen_changed.notify_all();
-    }
-
-    /// Every tick below this one is in the sizes.
-    fn counted_below(&self) -> u64 {
-        self.seen.lock().iter().map(|seen| seen.counted).min().unwrap_or_default()
-    }
-}
-
-/// What comes out of which worker.
-pub(crate) type OutwardMessage = (usize, Outward);
-
 /// The workers.
 pub struct Engine {
-    doors: Mutex<(u64, Vec<Door>)>,
-    head: Mutex<Head>,
-    head_moved: Condvar,
-    time: Time,
-    first_number: u64,
-    started: Instant,
+    input: Input,
     parts: Mutex<Receiver<CheckpointPart>>,
     memberships: Vec<Arc<RwLock<Membership>>>,
     aliases: Arc<RwLock<Aliases>>,
@@ -211,12 +76,12 @@ impl Engine {
         let workers = local * peers.as_ref().map_or(1, Peers::processes);
         // A tick is two messages of each worker: its output, and the sizes that were counted.
         let (outward, taken) = sync_channel(2 * workers * options.ticks_outward);
-        let shared = Arc::new(Shared { seen: Mutex::new(vec![Seen::default(); workers]), ..Shared::default() });
-        let started_at = Instant::now();
+        let shared = Arc::new(Shared::new(workers, beginning.failed.clone()));
+        let begun = Instant::now();
         let (part_sender, parts) = sync_channel(PARTS_WAITING + workers);
-        let collector = Collector { workers, shared: shared.clone(), sink, started: started_at, parts: part_sender };
+        let collector = Collector { workers, shared: shared.clone(), sink, started: begun, parts: part_sender };
         let thread = std::thread::Builder::new().name("collector".to_owned());
-        let collector = thread.spawn(move || collector.run(&taken)).map_err(start_error)?;
+        let collector = thread.spawn(move || collector.run(&taken)).map_err(EngineError::thread)?;
         let network = match &mut peers {
             Some(peers) => Network::Cluster { workers: local, sockets: peers.take_sockets(), process: 0 },
             None => Network::Process(local),
@@ -242,30 +107,9 @@ impl Engine {
                 return Err(error);
             }
         }
-        let mut doors = Vec::new();
-        let mut memberships = Vec::new();
-        for Started { door, membership, .. } in started {
-            doors.push(door);
-            memberships.push(membership);
-        }
-        let threads = Mutex::new(Some((threads, collector)));
-        let Beginning { head, first_number, time } = beginning;
-        let (doors, head) = (Mutex::new((0, doors)), Mutex::new(head));
-        let (started, parts) = (started_at, Mutex::new(parts));
-        Ok(Engine {
-            doors,
-            head,
-            head_moved: Condvar::new(),
-            time,
-            first_number,
-            started,
-            parts,
-            memberships,
-            aliases,
-            shared,
-            threads,
-            peers,
-        })
+        let (doors, memberships) = started.into_iter().map(|started| (started.door, started.membership)).unzip();
+        let (input, threads) = (Input::new(beginning, doors, begun), Mutex::new(Some((threads, collector))));
+        Ok(Engine { input, parts: Mutex::new(parts), memberships, aliases, shared, threads, peers })
     }
 
     /// How many workers there are.
@@ -285,13 +129,13 @@ impl Engine {
 
     /// The end of the input.
     pub fn head(&self) -> Head {
-        *self.head.lock()
+        self.input.head()
     }
 
     /// Moves the head to a version of the catalogue that is in force without a tick of its own: ticks from here on are
     /// labelled with it.
     pub fn set_catalogue_version(&self, version: u64) {
-        self.head.lock().catalogue_version = version;
+        self.input.set_catalogue_version(version);
     }
 
     /// The parts of checkpoints, of each capture before its tick is done. Whoever captures takes all of them.
@@ -301,34 +145,13 @@ impl Engine {
 
     /// The number over all runs of a tick of this run.
     pub fn number_of(&self, tick: u64) -> u64 {
-        self.first_number + tick
+        self.input.number_of(tick)
     }
 
     /// Submits a tick and returns its number in this run. `make` moves the head to where the tick ends, and gives the
     /// tick's content; ticks are made one at a time, in their order. Blocks while too many ticks wait.
     pub fn submit(&self, make: impl FnOnce(&mut Head) -> TickItems) -> Result<u64, EngineError> {
-        let mut doors = self.doors.lock();
-        let tick = doors.0;
-        let stopped = || {
-            let failure = self.shared.done.lock().failure.clone();
-            EngineError::Stopped(failure.unwrap_or(EngineFailure::Told))
-        };
-        if doors.1.is_empty() {
-            return Err(stopped());
-        }
-        let items = {
-            let mut head = self.head.lock();
-            head.clock = (self.time)(head.clock);
-            let items = make(&mut head);
-            let label = head.label(self.number_of(tick), self.started);
-            items.by_worker(doors.1.len(), head.clock, label)
-        };
-        for (door, items) in doors.1.iter().zip(items) {
-            door.give((tick, items)).map_err(|()| stopped())?;
-        }
-        doors.0 += 1;
-        self.head_moved.notify_all();
-        Ok(tick)
+        self.input.submit(&self.shared, make)
     }
 
     /// Submits a tick with these steps, and no events.
@@ -336,36 +159,39 @@ impl Engine {
         self.submit(|_| TickItems::of(steps))
     }
 
-    /// What is known of the ticks done.
+    /// Submits records as one tick, dealt over the workers: those of the log up to `end` that the engine has not had, in
+    /// order. The oldest of them was accepted at `oldest`.
+    pub fn submit_records(&self, runs: Vec<Vec<u8>>, end: u64, oldest: Option<Instant>) -> Result<u64, EngineError> {
+        let workers = self.workers();
+        self.submit(|head| {
+            (head.sequence, head.oldest_accepted) = (end, oldest);
+            TickItems::dealt(runs, workers)
+        })
+    }
+
+    /// The ticks that are done.
     pub fn done(&self) -> Done {
-        self.shared.done.lock().clone()
+        self.shared.done()
+    }
+
+    /// The failure after which nothing more is done, if there is one.
+    pub fn failure(&self) -> Option<EngineFailure> {
+        self.shared.failure()
+    }
+
+    /// Fails the engine: nothing more is done, and everyone who waits for it is told. The first failure stays.
+    pub fn fail(&self, failure: EngineFailure) {
+        self.shared.fail(failure);
     }
 
     /// Waits until `is_met`, or until nothing more will be done.
-    pub fn wait(&self, mut is_met: impl FnMut(&Done) -> bool) -> Result<Done, EngineError> {
-        let mut done = self.shared.done.lock();
-        loop {
-            if is_met(&done) {
-                return Ok(done.clone());
-            }
-            if let Some(failure) = &done.failure {
-                return Err(EngineError::Stopped(failure.clone()));
-            }
-            self.shared.changed.wait(&mut done);
-        }
+    pub fn wait(&self, is_met: impl FnMut(&Done) -> bool) -> Result<Done, EngineError> {
+        self.shared.wait(is_met)
     }
 
     /// Waits until all events below that sequence number are submitted.
     pub fn wait_submitted(&self, sequence: u64) -> Result<(), EngineError> {
-        let mut head = self.head.lock();
-        while head.sequence < sequence {
-            if let Some(failure) = self.shared.done.lock().failure.clone() {
-                return Err(EngineError::Stopped(failure));
-            }
-            // A failure wakes nobody here.
-            self.head_moved.wait_for(&mut head, FAILURE_LOOK);
-        }
-        Ok(())
+        self.input.wait_submitted(&self.shared, sequence)
     }
 
     /// Waits until a tick is done.
@@ -375,29 +201,22 @@ impl Engine {
 
     /// Waits until a tick is in the memberships and sizes that are read; the sink may yet have to write it.
     pub fn wait_applied(&self, tick: u64) -> Result<(), EngineError> {
-        let mut seen = self.shared.seen.lock();
-        while seen.iter().any(|seen| seen.applied <= tick || seen.counted <= tick) {
-            if let Some(failure) = self.shared.done.lock().failure.clone() {
-                return Err(EngineError::Stopped(failure));
-            }
-            self.shared.seen_changed.wait(&mut seen);
-        }
-        Ok(())
+        self.shared.wait_applied(tick)
     }
 
     /// The size of a segment over all workers, as of the last tick that is counted. No tick is done before it is counted.
     pub fn size(&self, segment: &str) -> u64 {
-        self.shared.sizes.read().get(segment).copied().unwrap_or_default()
+        self.shared.sizes().get(segment).copied().unwrap_or_default()
     }
 
     /// The sizes of the segments that have members, as [`size`](Self::size) gives them.
     pub fn sizes(&self) -> RwLockReadGuard<'_, HashMap<SegmentId, u64>> {
-        self.shared.sizes.read()
+        self.shared.sizes()
     }
 
     /// Lets the workers do what was submitted, and stops them.
     pub fn stop(&self) {
-        self.doors.lock().1.drain(..).for_each(Door::close);
+        self.input.close();
         let Some((threads, collector)) = self.threads.lock().take() else { return };
         let Some(peers) = &self.peers else { return join(threads, collector) };
         let (ended, wait) = sync_channel(1);
@@ -411,7 +230,7 @@ impl Engine {
         }
         // Workers that wait for a process that is lost never end; the program does.
         while wait.recv_timeout(LOOK) == Err(RecvTimeoutError::Timeout) {
-            if self.shared.done.lock().failure.is_some() {
+            if self.shared.failure().is_some() {
                 // All that was asked for is done, or never will be.
                 let _ = wait.recv_timeout(END_PATIENCE);
                 break;
@@ -436,7 +255,7 @@ fn join(threads: Threads, collector: JoinHandle<()>) {
     }
 }
 
-/// What comes out of a worker of this process is applied already, and goes to the collector.
+/// Makes the taker of a worker's messages in this process: they are applied already, and go to the collector.
 fn give(worker: usize, shared: &Arc<Shared>, outward: &SyncSender<OutwardMessage>) -> Give {
     let (shared, outward) = (shared.clone(), outward.clone());
     Box::new(move |item| {
@@ -448,8 +267,4 @@ fn give(worker: usize, shared: &Arc<Shared>, outward: &SyncSender<OutwardMessage
         // Nobody listens any more only when the engine is given up.
         let _ = outward.send((worker, item));
     })
-}
-
-fn start_error(error: io::Error) -> EngineError {
-    StartError::thread(error).into()
 }

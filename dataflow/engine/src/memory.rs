@@ -10,7 +10,7 @@ use parking_lot::{Mutex, RwLock};
 #[derive(Default)]
 struct Log {
     bytes: Vec<u8>,
-    /// Where each record begins.
+    /// The place at which each record begins.
     starts: Vec<usize>,
     /// The records of each id.
     by_id: HashMap<String, Vec<u64>>,

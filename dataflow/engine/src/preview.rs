@@ -1,4 +1,4 @@
-//! What a rule would change, counted by the engine on its live state; nothing of it is published.
+//! Previews: the engine counts on its live state what a rule would change, and publishes nothing.
 //!
 //! The rule is installed under a name that no segment has, history is scanned for measures that nobody computes, every
 //! user is looked at, and each worker counts at the end of one tick: the same steps by which an edit comes into force, but
@@ -18,7 +18,7 @@ use crate::edit::{self, Watch};
 use crate::engine::{Engine, EngineError};
 use crate::rule_set::{Difference, RuleSet};
 
-/// What a preview is asked of.
+/// The question of a preview.
 #[derive(Clone, Debug)]
 pub struct Asked {
     /// The rule.
@@ -29,7 +29,7 @@ pub struct Asked {
     pub samples: u32,
 }
 
-/// What nobody computes yet of what a preview asks for.
+/// The measures and ranks of a preview that nobody computes yet.
 #[derive(Clone, Debug)]
 pub struct Lacking {
     /// Measures: history is scanned for them.
@@ -38,7 +38,7 @@ pub struct Lacking {
     rank_depth: u32,
 }
 
-/// What came of a preview.
+/// The outcome of a preview.
 #[derive(Clone, Debug)]
 pub struct Outcome {
     /// The counts, over all workers.
@@ -62,7 +62,7 @@ pub struct Previews {
 }
 
 impl Previews {
-    /// What is lacking for a preview beside what is in force and what the last one left.
+    /// The measures and ranks that a preview needs beside the rules in force and the last preview.
     pub fn lacking(&self, in_force: &RuleSet, asked: &Asked) -> Lacking {
         let (measures, rank_depth) = in_force.lacking(&asked.program, self.kept_measures());
         Lacking { measures, rank_depth }

@@ -1,4 +1,4 @@
-//! What is in force, and what a new catalogue changes of it.
+//! The rules in force, and the difference that a new catalogue makes.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use audience_rules::ast::SegmentId;
 use audience_rules::catalogue::{Catalogue, ComputedTrait, Definition, SegmentStatus};
 use hashbrown::{HashMap, HashSet};
 
-/// What a segment is, made ready to run.
+/// A segment, made ready to run.
 #[derive(Clone, Debug)]
 enum Ready {
     Rule(Arc<Program>),
@@ -27,21 +27,21 @@ impl Ready {
     }
 }
 
-/// What is in force.
+/// The rules in force.
 #[derive(Clone, Debug, Default)]
 pub struct RuleSet {
     segments: HashMap<SegmentId, (Ready, u64)>,
-    /// What each was made from: a version by itself says little, as one that is deleted and made again begins at 1.
+    /// The definition of each: a version by itself says little, as one that is deleted and made again begins at 1.
     definitions: HashMap<SegmentId, Definition>,
     traits: BTreeMap<Arc<str>, ComputedTrait>,
 }
 
-/// What a new catalogue changes.
+/// The difference that a new catalogue makes.
 #[derive(Clone, Debug, Default)]
 pub struct Difference {
     /// Rules to be computed.
     pub install: Vec<(SegmentId, Arc<Program>)>,
-    /// What is put in or out of force, in order.
+    /// The rules that are put in or out of force, in order.
     pub publish: Vec<Publication>,
     /// Measures that nobody computes.
     pub new_measures: Vec<MeasureKey>,
@@ -57,12 +57,12 @@ impl Difference {
 }
 
 impl RuleSet {
-    /// What is in force under a catalogue.
+    /// The rules in force under a catalogue.
     pub fn of(catalogue: &Catalogue) -> RuleSet {
         RuleSet::default().followed_by(catalogue)
     }
 
-    /// What is in force under the catalogue that follows this: segments of the same version stay as they are, unless a
+    /// The rules in force under the catalogue that follows: segments of the same version stay as they are, unless a
     /// computed trait has changed, which may mean anything to any rule.
     pub fn followed_by(&self, catalogue: &Catalogue) -> RuleSet {
         let has_same_traits = self.traits == catalogue.traits;
@@ -91,7 +91,7 @@ impl RuleSet {
         rules.flatten().collect()
     }
 
-    /// What leads from this to `next`, segments in the order of `catalogue`: those referred to first.
+    /// The difference from this to `next`, segments in the order of `catalogue`: those referred to first.
     pub fn difference(&self, next: &RuleSet, catalogue: &Catalogue) -> Difference {
         let mut difference = Difference::default();
         for id in catalogue.in_dependency_order() {
@@ -131,7 +131,7 @@ impl RuleSet {
         difference
     }
 
-    /// What is lacking to compute a rule beside these: measures, which some of `kept` may make up for, and the deepest rank.
+    /// The measures and the deepest rank that a rule needs beside these; measures in `kept` are not lacking.
     pub fn lacking(&self, program: &Program, kept: &[MeasureKey]) -> (Vec<MeasureKey>, u32) {
         let known = self.measures();
         let needed: HashSet<&MeasureKey> = program.measures().into_iter().collect();

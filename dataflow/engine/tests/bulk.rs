@@ -140,7 +140,7 @@ fn expected(text: &str, catalogue: &Catalogue) -> Vec<(Millis, Pairs)> {
     states
 }
 
-/// What is written is to be read back.
+/// A writer whose text can be read back.
 #[derive(Clone, Default)]
 struct Shared(Arc<Mutex<Vec<u8>>>);
 

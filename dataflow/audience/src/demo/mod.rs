@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use audience_engine::service::{Service, clock};
-use audience_protocol::{EventResource, PlatformError};
+use audience_protocol::PlatformError;
 use audience_rules::event::{EventDecoder, EventDefaults};
 use audience_rules::time::parse_rfc3339;
 use serde::{Deserialize, Serialize};
@@ -131,7 +131,7 @@ fn accept(service: &Service, events: &[Value]) -> anyhow::Result<()> {
             .map_err(|fault| anyhow::anyhow!("{fault}"))?;
     }
     for _ in 0..TRIES {
-        match service.ingest(records.clone(), events.len()) {
+        match service.platform().events.ingest(records.clone(), events.len()) {
             Err(PlatformError::Busy { .. }) => std::thread::park_timeout(WAIT),
             other => return Ok(other?),
         }

@@ -1,7 +1,7 @@
 //! Segments of every kind, and computed traits, for the shop.
 
 use audience_engine::service::Service;
-use audience_protocol::{PlatformError, SegmentInput, SegmentResource, TraitInput, TraitResource};
+use audience_protocol::{PlatformError, SegmentInput, TraitInput};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
@@ -12,7 +12,7 @@ const AUTHOR: &str = "demo";
 pub fn create(service: &Service) -> anyhow::Result<()> {
     for definition in traits() {
         let definition = RawValue::from_string(definition.to_string())?;
-        unless_there(service.put_trait(TraitInput { definition, note: None }, Some(0), AUTHOR))?;
+        unless_there(service.platform().traits.put_trait(TraitInput { definition, note: None }, Some(0), AUTHOR))?;
     }
     let first = json!({
         "id": "high-value", "name": "High value", "tags": ["value"], "owner": "Ada",
@@ -33,13 +33,13 @@ pub fn create(service: &Service) -> anyhow::Result<()> {
             ]},
         }),
     ];
-    if unless_there(service.create_segment(input(&first)?, AUTHOR))? {
+    if unless_there(service.platform().segments.create_segment(input(&first)?, AUTHOR))? {
         for edit in &edits {
-            service.replace_segment("high-value", input(edit)?, None, AUTHOR)?;
+            service.platform().segments.replace_segment("high-value", input(edit)?, None, AUTHOR)?;
         }
     }
     for segment in segments() {
-        unless_there(service.create_segment(input(&segment)?, AUTHOR))?;
+        unless_there(service.platform().segments.create_segment(input(&segment)?, AUTHOR))?;
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-use audience_protocol::{AuditQuery, MembersChange, MembersMode, PageLimit};
+use audience_protocol::{AuditQuery, CatalogueResource, MembersChange, MembersMode, PageLimit, TraitResource};
 
 use super::*;
 use crate::lists::ListChange;

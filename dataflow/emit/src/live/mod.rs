@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use audience_background::Stop;
 use audience_contract::StoreError;
-use audience_protocol::{ChangeFilter, ChangePlace, ChangesRead, PlatformError, VisitChange};
+use audience_protocol::{ChangeFilter, ChangePlace, ChangeResource, ChangesRead, PlatformError, VisitChange};
 use parking_lot::Mutex;
 
 use self::rendered::{BATCH_CHANGES, PreparedFilter, RenderedBatch};
@@ -32,7 +32,7 @@ const PATIENCE: Duration = Duration::from_millis(200);
 /// After so long without a question there is no subscriber.
 const IDLE: Duration = Duration::from_secs(60);
 
-/// Where a place is.
+/// The whereabouts of a place.
 enum Located {
     /// In a batch.
     In(Arc<RenderedBatch>),
@@ -135,13 +135,42 @@ impl Live {
         ChangePlace::behind(self.emitted.newest().tick)
     }
 
-    /// Has `wake` called whenever there is more.
-    pub fn on_changes(&self, wake: Box<dyn Fn() + Send + Sync>) {
-        self.wakes.lock().push(wake);
+    /// Reads a batch of the change log; none if the log does not have that place.
+    fn read_older(&self, place: ChangePlace) -> Result<Option<Arc<RenderedBatch>>, StoreError> {
+        let _turn = self.readers[place.tick as usize % READERS].lock();
+        // Whoever had the turn before may have read just this.
+        if let Some(batch) = self.older.lock().iter().find(|batch| batch.holds(place)) {
+            return Ok(Some(batch.clone()));
+        }
+        let newest = self.emitted.newest().tick;
+        if place > ChangePlace::behind(newest) {
+            return Ok(None);
+        }
+        let batch = Arc::new(RenderedBatch::read(&self.emitted, place, newest)?);
+        // After the reading: what was forgotten meanwhile may be missing in it.
+        if self.emitted.floor()? > place.tick {
+            return Ok(None);
+        }
+        let mut older = self.older.lock();
+        older.push_back(batch.clone());
+        while older.len() > OLDER_BATCHES {
+            older.pop_front();
+        }
+        Ok(Some(batch))
+    }
+}
+
+impl ChangeResource for Live {
+    fn newest_change(&self) -> Result<ChangePlace, PlatformError> {
+        Ok(self.newest_place())
     }
 
-    /// Visits the changes that `filter` takes, from a place on. Without `may_wait` it does not read the change log.
-    pub fn visit(
+    fn on_changes(&self, wake: Box<dyn Fn() + Send + Sync>) -> Result<(), PlatformError> {
+        self.wakes.lock().push(wake);
+        Ok(())
+    }
+
+    fn changes(
         &self,
         from: ChangePlace,
         filter: &ChangeFilter,
@@ -169,30 +198,6 @@ impl Live {
             }
             place = batch.to;
         }
-    }
-
-    /// Reads a batch of the change log; none if the log does not have that place.
-    fn read_older(&self, place: ChangePlace) -> Result<Option<Arc<RenderedBatch>>, StoreError> {
-        let _turn = self.readers[place.tick as usize % READERS].lock();
-        // Whoever had the turn before may have read just this.
-        if let Some(batch) = self.older.lock().iter().find(|batch| batch.holds(place)) {
-            return Ok(Some(batch.clone()));
-        }
-        let newest = self.emitted.newest().tick;
-        if place > ChangePlace::behind(newest) {
-            return Ok(None);
-        }
-        let batch = Arc::new(RenderedBatch::read(&self.emitted, place, newest)?);
-        // After the reading: what was forgotten meanwhile may be missing in it.
-        if self.emitted.floor()? > place.tick {
-            return Ok(None);
-        }
-        let mut older = self.older.lock();
-        older.push_back(batch.clone());
-        while older.len() > OLDER_BATCHES {
-            older.pop_front();
-        }
-        Ok(Some(batch))
     }
 }
 

@@ -27,7 +27,7 @@ struct ChangeJson<'a> {
 
 struct Row {
     next: ChangePlace,
-    /// Where its text ends; it begins where that of the row before ends.
+    /// The end of its text, which begins at the end of the row before.
     end: usize,
     /// The length of the user's id as it is written.
     user: usize,

@@ -45,7 +45,7 @@ const MOST_BYTES: usize = 256 << 20;
 /// Profiles in one write.
 const PROFILES_AT_ONCE: usize = 1 << 13;
 
-/// What profiles are made from.
+/// The sources of profiles.
 pub struct ProfileContext {
     /// How far events are in what is emitted.
     pub emitted: Arc<Emitted>,
@@ -97,7 +97,7 @@ struct ProfileWriter {
     refresh: Millis,
     threads: usize,
     traits: ProfileTraits,
-    /// What was stored last as the store's position, and what perhaps was.
+    /// The position that was stored last, and one that perhaps was.
     stored: [Option<ProfileReach>; 2],
     sweep: Option<Sweep>,
 }

@@ -28,7 +28,7 @@ pub struct Follower<'a> {
     pub(super) status: &'a SinkStatus,
     /// Requested once the sink is to end when it holds everything.
     pub(super) stop: &'a Stop,
-    /// What all writers of the sink share.
+    /// The round that all writers of the sink share.
     pub(super) round: &'a Round,
     /// Its number among them.
     pub(super) index: usize,

@@ -5,7 +5,7 @@
 //! - [`pieces`](self::pieces): the change log in pieces of whole ticks.
 //! - [`snapshot`](self::snapshot): all memberships as of one progress, for a writer that changes cannot bring up to date.
 
-mod error;
+pub(crate) mod error;
 mod follow;
 mod pieces;
 mod round;

@@ -1,4 +1,4 @@
-//! What the writers of a sink share.
+//! A round of a sink's writers.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
@@ -10,7 +10,7 @@ use super::error::FollowError;
 use super::snapshot::Snapshot;
 use super::upstream::Upstream;
 
-/// What the writers of a sink share from its opening until one of them fails.
+/// The state that the writers of a sink share from its opening until one of them fails.
 #[derive(Default)]
 pub struct Round {
     /// The progress to which they bring the sink, and no further.

@@ -17,7 +17,7 @@ pub struct SinkStatus {
 /// The state of one writer.
 #[derive(Clone, Debug, Default)]
 pub struct WriterStatus {
-    /// What keeps it from going on.
+    /// The fault that keeps it from going on.
     pub fault: Option<String>,
     /// The tick up to which it has written everything; none before it was first opened.
     pub reached: Option<u64>,

@@ -1,4 +1,4 @@
-//! What the writers of sinks read.
+//! The sources of the writers of sinks.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use crate::memberships::Memberships;
 use crate::metrics::SinkMetrics;
 use crate::runs::Runs;
 
-/// What the writers of sinks read.
+/// The sources of the writers of sinks.
 pub struct Upstream {
     /// The change log.
     pub emitted: Arc<Emitted>,
@@ -18,6 +18,6 @@ pub struct Upstream {
     pub memberships: Arc<dyn Memberships>,
     /// For the versions of segments in a snapshot.
     pub segments: Arc<dyn Segments>,
-    /// Where writes and faults are counted.
+    /// The counters of writes and faults.
     pub metrics: SinkMetrics,
 }

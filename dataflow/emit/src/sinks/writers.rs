@@ -11,8 +11,9 @@ use super::follow::Follower;
 use super::round::Round;
 use super::status::SinkStatus;
 use super::upstream::Upstream;
+use crate::occurrence::SinkFailed;
 
-/// What membership changes are written to.
+/// The target of membership changes.
 pub enum Medium {
     /// A medium with one writer.
     One(Writer),
@@ -54,8 +55,7 @@ impl<'a> SinkWriters<'a> {
     pub fn run(mut self, stop: &Stop) {
         while let Err(error) = self.emit(stop) {
             self.status.set_fault(Some(error.to_string()));
-            self.upstream.metrics.failed(self.status.name());
-            tracing::error!(sink = self.status.name(), %error, "The sink does not take membership changes");
+            SinkFailed { sink: self.status.name(), error: &error }.emit(&self.upstream.metrics);
             if error.is_final() || stop.is_requested() {
                 return;
             }

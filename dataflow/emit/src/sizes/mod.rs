@@ -28,6 +28,7 @@ use self::counts::{PREFIX, PREFIX_END, REACHED, key, parts};
 use self::series::{Bucket, TIERS, forgotten_before, growth, points, ranges, start_of};
 use crate::catalogue::Segments;
 use crate::emitted::Emitted;
+use crate::occurrence::SizesNotNoted;
 use audience_catalogue::unavailable;
 
 /// Between two times that sizes are noted.
@@ -39,11 +40,11 @@ const COUNT_INTERVAL: Duration = Duration::from_millis(200);
 const MINUTE: Millis = 60_000;
 const DAY: Millis = 24 * 3_600_000;
 
-/// What sizes are counted from, and where they are noted.
+/// The sources of sizes, and the store of their buckets.
 pub struct SizesContext {
     /// The change log.
     pub emitted: Arc<Emitted>,
-    /// Where buckets are noted.
+    /// The notes that hold buckets.
     pub notes: Arc<dyn Notes>,
     /// The segments whose sizes are kept.
     pub segments: Arc<dyn Segments>,
@@ -89,8 +90,7 @@ impl Sizes {
     /// Notes what is counted. A fault is retried the next time.
     pub fn note(&self) {
         if let Err(error) = self.try_note() {
-            self.context.store_errors.inc();
-            tracing::error!(%error, "Sizes of segments could not be noted; the next round retries");
+            SizesNotNoted { error: &error }.emit(&self.context.store_errors);
         }
     }
 

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use audience_background::{Stop, clock};
 use audience_contract::{WebhookAnswer, WebhookClient, WebhookMessage, WebhookStore};
-use audience_protocol::{ChangePlace, ChangesRead, PlatformError, WebhookDelivery};
+use audience_protocol::{ChangePlace, ChangeResource, ChangesRead, PlatformError, WebhookDelivery};
 use audience_rules::time::format_time;
 
 use super::hook::{Hook, PendingMessage, StoredWebhook};
@@ -87,7 +87,7 @@ impl Courier<'_> {
         }
         let end = known.and_then(|known| ChangePlace::parse(&known.to));
         let (mut changes, mut last) = (Vec::new(), from);
-        let read = self.live.visit(from, &stored.filter(), true, &mut |change| {
+        let read = self.live.changes(from, &stored.filter(), true, &mut |change| {
             if end.is_some_and(|end| change.next > end) {
                 return ControlFlow::Break(());
             }

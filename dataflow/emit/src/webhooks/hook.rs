@@ -11,7 +11,7 @@ use audience_rules::ast::Millis;
 use parking_lot::{Condvar, Mutex};
 use serde::{Deserialize, Serialize};
 
-/// What is stored of a webhook.
+/// A webhook as it is stored.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct StoredWebhook {

@@ -31,21 +31,21 @@ use audience_catalogue::unavailable;
 
 /// How webhooks are stored and posted.
 pub struct WebhookOptions {
-    /// Where they are stored.
+    /// The store of webhooks.
     pub store: Arc<dyn WebhookStore>,
-    /// What posts messages.
+    /// The client that posts messages.
     pub client: Arc<dyn WebhookClient>,
     /// How long every attempt may fail before a webhook is paused.
     pub give_up_after: Duration,
 }
 
-/// What webhooks read, and what they are held against.
+/// The sources of webhooks.
 pub struct WebhookContext {
     /// The change log.
     pub emitted: Arc<Emitted>,
     /// The changes as they are posted.
     pub live: Arc<Live>,
-    /// Where the name of the change log stands.
+    /// The notes that name the change log.
     pub notes: Arc<dyn Notes>,
     /// The segments that a webhook may name.
     pub segments: Arc<dyn Segments>,

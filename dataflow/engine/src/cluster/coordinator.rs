@@ -8,6 +8,7 @@ use std::sync::mpsc::SyncSender;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use audience_background::Stop;
 use parking_lot::Mutex;
 
 use super::frame;
@@ -15,7 +16,9 @@ use super::link::{self, Link};
 use super::protocol::{Begin, FromHost, Hello, Origin, ToHost, VERSION};
 use super::remote::Attached;
 use super::stores::AskedStores;
-use crate::engine::{EngineError, EngineFailure, EngineOptions, OutwardMessage, Shared, StartError};
+use crate::engine::error::{EngineError, EngineFailure, StartError};
+use crate::engine::options::EngineOptions;
+use crate::engine::progress::{OutwardMessage, Shared};
 
 /// How long a process may take to make its connections once a run has begun.
 const BEGIN_PATIENCE: Duration = Duration::from_secs(15);
@@ -24,23 +27,25 @@ const HELLO_PATIENCE: Duration = Duration::from_secs(1);
 /// Between looks for connections.
 const LOOK: Duration = Duration::from_millis(5);
 
-/// Where the other processes join.
+/// The door at which the other processes join.
 pub struct Coordinator {
     listener: TcpListener,
     processes: usize,
     leaving: Arc<Mutex<Option<usize>>>,
+    /// Given once nobody is waited for any more.
+    stop: Stop,
 }
 
 impl Coordinator {
-    /// Listens for the others of so many processes, this one among them.
-    pub fn bind(address: &str, processes: usize) -> Result<Coordinator, EngineError> {
+    /// Listens for the others of so many processes, this one among them. They are waited for until the stop.
+    pub fn bind(address: &str, processes: usize, stop: Stop) -> Result<Coordinator, EngineError> {
         let failed = |error: io::Error| StartError::system(format!("cannot listen for processes on {address}"), error);
         let listener = TcpListener::bind(address).map_err(failed)?;
         listener.set_nonblocking(true).map_err(failed)?;
-        Ok(Coordinator { listener, processes: processes.max(1), leaving: Arc::default() })
+        Ok(Coordinator { listener, processes: processes.max(1), leaving: Arc::default(), stop })
     }
 
-    /// Where it listens.
+    /// The address at which it listens.
     pub fn address(&self) -> io::Result<SocketAddr> {
         self.listener.local_addr()
     }
@@ -120,8 +125,11 @@ impl Coordinator {
         match self.listener.accept() {
             Ok((stream, _)) => Ok(greet(stream).ok()),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                std::thread::park_timeout(LOOK);
-                Ok(None)
+                if self.stop.wait(LOOK) {
+                    Err(StartError::Stopped.into())
+                } else {
+                    Ok(None)
+                }
             }
             Err(error) => Err(StartError::system("no connections can be taken", error).into()),
         }
@@ -276,4 +284,27 @@ fn lost(process: usize, reason: String) -> EngineError {
 
 fn start_error(error: io::Error) -> EngineError {
     StartError::system("a process cannot be connected", error).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::memory::{MemoryLog, MemoryMessages};
+
+    #[test]
+    fn a_coordinator_that_waits_for_processes_stops_within_a_second() {
+        let stop = Stop::new();
+        let coordinator = Coordinator::bind("127.0.0.1:0", 2, stop.clone()).unwrap();
+        let (events, messages) = (Arc::new(MemoryLog::default()), Arc::new(MemoryMessages::default()));
+        let stores = AskedStores { events, messages, checkpoints: None };
+        let gathering =
+            std::thread::spawn(move || coordinator.gather(EngineOptions::default(), Origin::default(), stores));
+        Stop::new().wait(Duration::from_millis(300));
+        assert!(!gathering.is_finished(), "it does not wait");
+        let begun = Instant::now();
+        stop.request();
+        let ended = gathering.join().unwrap();
+        assert!(matches!(ended, Err(EngineError::Start(StartError::Stopped))));
+        assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
+    }
 }

@@ -18,10 +18,10 @@ use super::link::{self, Link};
 use super::protocol::{Begin, FromHost, FromWorker, Hello, ToHost, ToWorker, VERSION};
 use super::status::HostStatus;
 use super::stores::RemoteStores;
+use crate::durability::seed;
+use crate::emission::encode::encode;
+use crate::engine::error::{EngineError, EngineFailure, StartError};
 use crate::engine::workers::{self, Door, Give, Network, Started, WorkerOptions};
-use crate::engine::{EngineError, EngineFailure, StartError};
-use crate::service::changes::encode;
-use crate::service::recovery;
 
 /// Between tries to reach another process.
 const RETRY: Duration = Duration::from_millis(200);
@@ -37,9 +37,9 @@ const LOOK: Duration = Duration::from_millis(20);
 pub struct HostOptions {
     /// Its place among the processes; the coordinator is 0.
     pub process: usize,
-    /// Where the coordinator listens.
+    /// The address of the coordinator.
     pub coordinator: String,
-    /// Where this process listens for the others, `host:port`: as they reach it. Port 0: any.
+    /// The address at which the others reach this process, `host:port`. Port 0: any.
     pub listen: String,
     /// Set once the process is to stop: the coordinator is then asked to end the run in order.
     pub leaving: Stop,
@@ -71,7 +71,8 @@ pub fn run(options: &HostOptions) -> Result<(), EngineError> {
         Some(ToHost::Beat) | None => return Ok(()),
     };
     tracing::info!(process = options.process, processes = begin.addresses.len(), "a run begins");
-    let connections = Connections::make(options, &begin, &listener).map_err(start_error)?;
+    let made = Connections::make(options, &begin, &listener).map_err(start_error)?;
+    let Some(connections) = made else { return Ok(()) };
     let run = Run::start(options, &begin, connections)?;
     options.status.waits(None);
     let ended = run.wait(options, &link);
@@ -136,13 +137,17 @@ struct Connections {
 }
 
 impl Connections {
-    /// Each process connects to those before it, and waits for those behind it.
-    fn make(options: &HostOptions, begin: &Begin, listener: &TcpListener) -> io::Result<Connections> {
+    /// Makes all connections: each process connects to those before it, and waits for those after it. `None` if the
+    /// process is to stop before that.
+    fn make(options: &HostOptions, begin: &Begin, listener: &TcpListener) -> io::Result<Option<Connections>> {
         let (run, process) = (begin.run, options.process);
         let address = |process: usize| if process == 0 { &options.coordinator } else { &begin.addresses[process] };
         let mut mesh: Vec<Option<TcpStream>> = begin.addresses.iter().map(|_| None).collect();
         for (other, place) in mesh.iter_mut().enumerate().take(process) {
-            *place = Some(connect_within(address(other), &Hello::Mesh { run, process })?);
+            let Some(stream) = connect_within(address(other), &Hello::Mesh { run, process }, &options.leaving)? else {
+                return Ok(None);
+            };
+            *place = Some(stream);
         }
         let begun = Instant::now();
         while mesh.iter().skip(process + 1).any(Option::is_none) {
@@ -151,7 +156,8 @@ impl Connections {
                     mesh[process] = Some(stream);
                 }
                 _ if begun.elapsed() > BEGIN_PATIENCE => return Err(io::ErrorKind::TimedOut.into()),
-                _ => std::thread::park_timeout(LOOK),
+                _ if options.leaving.wait(LOOK) => return Ok(None),
+                _ => {}
             }
         }
         let first = process * begin.workers;
@@ -160,17 +166,19 @@ impl Connections {
             connections.ticks.push(connect(&options.coordinator, &Hello::Ticks { run, worker })?);
             connections.stores.push(RemoteStores::new(connect(&options.coordinator, &Hello::Stores { run })?));
         }
-        Ok(connections)
+        Ok(Some(connections))
     }
 }
 
-fn connect_within(address: &str, hello: &Hello) -> io::Result<TcpStream> {
+/// Connects to a process that may not listen yet; `None` if this process is to stop before it does.
+fn connect_within(address: &str, hello: &Hello, leaving: &Stop) -> io::Result<Option<TcpStream>> {
     let begun = Instant::now();
     loop {
         match connect(address, hello) {
+            Ok(stream) => return Ok(Some(stream)),
             Err(error) if begun.elapsed() > BEGIN_PATIENCE => return Err(error),
-            Err(_) => std::thread::park_timeout(RETRY),
-            connected => return connected,
+            Err(_) if leaving.wait(RETRY) => return Ok(None),
+            Err(_) => {}
         }
     }
 }
@@ -206,9 +214,7 @@ impl Run {
         let stores: Vec<Arc<RemoteStores>> = stores.into_iter().map(Arc::new).collect();
         let (origin, status) = (begin.origin.clone(), options.status.clone());
         let worker_options = WorkerOptions {
-            seed: Arc::new(move |worker, peers| {
-                recovery::seed_remotely(&stores[worker - first], &origin, worker, peers)
-            }),
+            seed: Arc::new(move |worker, peers| seed::seed_remotely(&stores[worker - first], &origin, worker, peers)),
             encode,
             scan_slice_users: begin.scan_slice_users,
             gives_members: true,
@@ -326,4 +332,78 @@ fn read_ticks(stream: TcpStream, door: Door) -> io::Result<()> {
 
 fn start_error(error: io::Error) -> EngineError {
     StartError::system("the coordinator cannot be connected", error).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::protocol::Origin;
+    use super::*;
+
+    /// How long `wait` takes from the moment that the process is to stop, which is a while after it begins.
+    fn stopped_within<T: Send>(options: &HostOptions, wait: impl FnOnce() -> T + Send) -> (Duration, T) {
+        std::thread::scope(|scope| {
+            let waiting = scope.spawn(wait);
+            options.leaving.child().wait(Duration::from_millis(300));
+            assert!(!waiting.is_finished(), "it does not wait");
+            let begun = Instant::now();
+            options.leaving.request();
+            let ended = waiting.join().unwrap();
+            (begun.elapsed(), ended)
+        })
+    }
+
+    fn options(process: usize, coordinator: &str) -> HostOptions {
+        HostOptions {
+            process,
+            coordinator: coordinator.to_owned(),
+            listen: "127.0.0.1:0".to_owned(),
+            leaving: Stop::new(),
+            status: Arc::default(),
+        }
+    }
+
+    fn begin(addresses: &[&str]) -> Begin {
+        Begin {
+            run: 7,
+            addresses: addresses.iter().map(|address| (*address).to_owned()).collect(),
+            workers: 1,
+            scan_slice_users: 1,
+            ticks_outward: 1,
+            origin: Origin::default(),
+        }
+    }
+
+    /// An address at which nobody listens.
+    fn nobody() -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.local_addr().unwrap().to_string()
+    }
+
+    #[test]
+    fn a_process_that_waits_for_the_coordinator_stops_within_a_second() {
+        let options = options(1, &nobody());
+        let (took, ended) = stopped_within(&options, || run(&options));
+        assert!(ended.is_ok() && took < Duration::from_secs(1), "{took:?}");
+    }
+
+    #[test]
+    fn a_process_that_waits_for_the_processes_after_it_stops_within_a_second() {
+        let coordinator = TcpListener::bind("127.0.0.1:0").unwrap();
+        let options = options(1, &coordinator.local_addr().unwrap().to_string());
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let begin = begin(&["", "", ""]);
+        let (took, made) = stopped_within(&options, || Connections::make(&options, &begin, &listener));
+        assert!(made.unwrap().is_none() && took < Duration::from_secs(1), "{took:?}");
+    }
+
+    #[test]
+    fn a_process_that_waits_for_one_before_it_stops_within_a_second() {
+        let coordinator = TcpListener::bind("127.0.0.1:0").unwrap();
+        let options = options(2, &coordinator.local_addr().unwrap().to_string());
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let begin = begin(&["", &nobody(), ""]);
+        let (took, made) = stopped_within(&options, || Connections::make(&options, &begin, &listener));
+        assert!(made.unwrap().is_none() && took < Duration::from_secs(1), "{took:?}");
+    }
 }

@@ -143,7 +143,7 @@ fn write(writer: &Mutex<TcpStream>, message: &impl Serialize) -> io::Result<()> 
     writer.lock().write_all(&bytes)
 }
 
-/// What a fault of a connection says of the process behind it.
+/// Returns a connection's fault as a sentence about the process at its other end.
 pub fn reason(error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => format!("nothing was heard of it for {SILENCE:?}"),

@@ -10,7 +10,7 @@ use audience_kernel::registry::BitmapId;
 use audience_rules::ast::SegmentId;
 use hashbrown::HashMap;
 
-/// What is no block of changes.
+/// Bytes that are no block of changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Undecoded;
 

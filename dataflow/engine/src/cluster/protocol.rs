@@ -1,4 +1,4 @@
-//! What the processes of a cluster say to each other.
+//! The messages between the processes of a cluster.
 //!
 //! A connection begins with a [`Hello`]. Of the first process, the coordinator, every other one has: one connection for
 //! signs of life, and for each of its workers one for ticks and one for questions to the stores. Among all processes stand
@@ -8,20 +8,20 @@ use audience_contract::Progress;
 use audience_kernel::operator::{Inward, Outward};
 use serde::{Deserialize, Serialize};
 
-use crate::service::checkpoint::Manifest;
+use crate::durability::manifest::Manifest;
 
 /// Processes of different versions do not understand each other; nor do builds of one version between which a message was changed,
 /// which is what is counted behind it.
 pub const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), "/3");
 
-/// What a connection is for.
+/// The purpose of a connection.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Hello {
     /// A process is there and waits for a run; the connection carries [`ToHost`] and [`FromHost`].
     Join {
         /// Its place among the processes.
         process: usize,
-        /// Where the others reach it.
+        /// The address at which the others reach it.
         address: String,
         /// The version of the program.
         version: String,
@@ -47,7 +47,7 @@ pub enum Hello {
     },
 }
 
-/// What the coordinator tells a process.
+/// A message of the coordinator to a process.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum ToHost {
     /// A sign of life.
@@ -58,7 +58,7 @@ pub enum ToHost {
     Refused(String),
 }
 
-/// What a process tells the coordinator.
+/// A message of a process to the coordinator.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum FromHost {
     /// A sign of life.
@@ -72,7 +72,7 @@ pub enum FromHost {
 pub struct Begin {
     /// Tells it from any other.
     pub run: u64,
-    /// Where each process is reached.
+    /// The address of each process.
     pub addresses: Vec<String>,
     /// Worker threads of each process.
     pub workers: usize,
@@ -80,20 +80,20 @@ pub struct Begin {
     pub scan_slice_users: u32,
     /// Ticks of each worker that wait for the sink.
     pub ticks_outward: usize,
-    /// What the workers begin with.
+    /// The state that the workers begin with.
     pub origin: Origin,
 }
 
-/// What workers begin with.
+/// The state that workers begin with.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Origin {
-    /// What was given out: up to there the state is brought back in silence. `None`: there is nothing to bring back.
+    /// The last progress: up to there the state is restored in silence. `None`: there is nothing to restore.
     pub progress: Option<Progress>,
     /// The checkpoint from which.
     pub checkpoint: Option<(u64, Manifest)>,
 }
 
-/// What a worker is given.
+/// A message to a worker.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum ToWorker {
     /// A tick.
@@ -102,18 +102,18 @@ pub enum ToWorker {
     End,
 }
 
-/// What a worker gives.
+/// A message of a worker.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum FromWorker {
     /// Its state is there, or why it cannot be.
     Started(Result<(), String>),
-    /// What comes out of it.
+    /// An output of it.
     Outward(Outward),
     /// It has done all that it was given.
     Ended,
 }
 
-/// What a worker asks of the stores.
+/// A question of a worker to the stores.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Question {
     /// `UserHistory::of_users`
@@ -128,7 +128,7 @@ pub enum Question {
     Shard(u64, u32),
 }
 
-/// What the stores answer.
+/// An answer of the stores.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Answer {
     /// Records.

@@ -13,8 +13,9 @@ use super::frame;
 use super::link;
 use super::mirror;
 use super::protocol::{FromWorker, ToWorker};
+use crate::engine::error::{EngineError, EngineFailure, StartError};
+use crate::engine::progress::{OutwardMessage, Shared};
 use crate::engine::workers::{Door, DoorMessage, Started, TICKS_AT_DOOR};
-use crate::engine::{EngineError, EngineFailure, OutwardMessage, Shared, StartError};
 
 /// Workers that were told to begin.
 #[derive(Default)]

@@ -10,15 +10,17 @@ use audience_kernel::message::{PreviewResult, TickLabel};
 use audience_kernel::operator::{Outward, TickOutput};
 use audience_rules::ast::Millis;
 
+use super::error::{EngineError, EngineFailure};
 use super::head::oldest_accepted;
+use super::progress::{OutwardMessage, Shared};
+use super::tick::{CheckpointPart, Sink, TickDone};
 use super::workers::Watch;
-use super::{CheckpointPart, EngineError, EngineFailure, OutwardMessage, Shared, Sink, TickDone};
 
 /// Puts the workers' parts of ticks together.
 pub(super) struct Collector {
     /// How many workers there are.
     pub(super) workers: usize,
-    /// What is known of the ticks done.
+    /// The progress that is shared with callers.
     pub(super) shared: Arc<Shared>,
     /// Who takes each whole tick.
     pub(super) sink: Sink,
@@ -82,10 +84,7 @@ impl Collector {
     fn take(&self, item: Outward, waiting: &mut BTreeMap<u64, Vec<TickOutput>>) {
         match item {
             Outward::Tick(output) => waiting.entry(output.tick).or_default().push(*output),
-            Outward::Scanned => {
-                self.shared.done.lock().scans += 1;
-                self.shared.changed.notify_all();
-            }
+            Outward::Scanned => self.shared.update(|done| done.scans += 1),
             // Whoever gave them has put them in the sizes; ticks that waited for that are whole now.
             Outward::Sizes(_) => {}
             // Read in place in this process, mirrored already where it comes from another.
@@ -95,7 +94,7 @@ impl Collector {
     }
 
     fn finish(&mut self, whole: Vec<TickDone>) {
-        if self.shared.done.lock().failure.is_some() {
+        if self.shared.failure().is_some() {
             return;
         }
         let mut known = Known::default();
@@ -107,18 +106,17 @@ impl Collector {
                 return self.shared.fail(error.into());
             }
         }
-        let mut done = self.shared.done.lock();
-        done.ticks = known.ticks;
-        done.clock = known.clock;
-        done.next_due = known.next_due;
-        done.deepest_rank = known.deepest_rank;
-        done.users = known.users;
-        done.most_users = known.most_users;
-        if let Some(previewed) = known.previewed {
-            done.previewed = Some(Arc::new(previewed));
-        }
-        drop(done);
-        self.shared.changed.notify_all();
+        self.shared.update(|done| {
+            done.ticks = known.ticks;
+            done.clock = known.clock;
+            done.next_due = known.next_due;
+            done.deepest_rank = known.deepest_rank;
+            done.users = known.users;
+            done.most_users = known.most_users;
+            if let Some(previewed) = known.previewed {
+                done.previewed = Some(Arc::new(previewed));
+            }
+        });
     }
 }
 
@@ -133,7 +131,7 @@ fn take_parts(done: &mut TickDone) -> Vec<CheckpointPart> {
     parts.collect()
 }
 
-/// What a tick tells of how things stand.
+/// The state that a tick led to.
 #[derive(Default)]
 struct Known {
     ticks: u64,
@@ -159,7 +157,7 @@ impl Known {
     }
 }
 
-/// What the workers counted in this tick, if they did.
+/// The counts of a preview in this tick, if there was one.
 fn previewed(done: &mut TickDone) -> Option<PreviewResult> {
     let parts = done.outputs.iter_mut().filter_map(|output| output.previewed.take());
     parts.reduce(|mut all, part| {

@@ -41,13 +41,18 @@ impl From<StartError> for EngineError {
 }
 
 impl EngineError {
-    /// For something that cannot be written in its form.
+    /// An error for a thread that cannot be started.
+    pub fn thread(cause: io::Error) -> EngineError {
+        StartError::system("a thread cannot be started", cause).into()
+    }
+
+    /// An error for something that cannot be written in its form.
     pub fn write(what: &'static str, cause: impl std::error::Error + Send + Sync + 'static) -> EngineError {
         EngineError::Write { what, cause: Cause::of(cause) }
     }
 }
 
-/// What ends the engine: the first failure of any part of it.
+/// The end of the engine: the first failure of any part of it.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum EngineFailure {
     /// It was stopped in order.
@@ -59,9 +64,12 @@ pub enum EngineFailure {
     /// A worker cannot go on.
     #[error("{0}")]
     Worker(String),
-    /// A thread died.
+    /// A thread of a worker, or the collector, died.
     #[error("a worker panicked: a process is lost, or this is a fault of the program")]
     Panicked,
+    /// A job that the engine cannot go on without has died.
+    #[error("the thread `{0}` has died: this is a fault of the program, and the log says where")]
+    JobDied(&'static str),
     /// A process of the cluster is lost.
     #[error("process {process} is lost: {reason}")]
     ProcessLost {
@@ -84,7 +92,7 @@ pub enum EngineFailure {
     /// A connection or a file failed.
     #[error("{what}: {cause}")]
     Failed {
-        /// What was done.
+        /// The step that failed.
         what: &'static str,
         /// The fault.
         cause: Cause,
@@ -112,13 +120,13 @@ impl From<EngineError> for EngineFailure {
     }
 }
 
-/// What keeps the engine from starting.
+/// A reason why the engine cannot start.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum StartError {
     /// A thread, a socket or the network of the workers.
     #[error("{what}: {cause}")]
     System {
-        /// What was done.
+        /// The step that failed.
         what: String,
         /// The fault.
         cause: Cause,
@@ -151,6 +159,9 @@ pub enum StartError {
     /// The processes did not connect with each other in time.
     #[error("not all processes made their connections in time")]
     Unconnected,
+    /// The start was told to stop before it was done.
+    #[error("it was told to stop")]
+    Stopped,
     /// The coordinator does not take this process.
     #[error("the coordinator refuses: {0}")]
     Refused(String),
@@ -174,11 +185,6 @@ impl StartError {
     /// For a thread, a socket or a file that cannot be had.
     pub fn system(what: impl Into<String>, cause: impl std::error::Error + Send + Sync + 'static) -> StartError {
         StartError::System { what: what.into(), cause: Cause::of(cause) }
-    }
-
-    /// For a thread that cannot be started.
-    pub fn thread(cause: io::Error) -> StartError {
-        StartError::system("a thread cannot be started", cause)
     }
 }
 

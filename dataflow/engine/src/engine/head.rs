@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use audience_background::Stop;
 use audience_contract::Progress;
 use audience_kernel::message::{Clock, Control, TickLabel};
 use audience_kernel::operator::Inward;
@@ -91,7 +92,7 @@ pub fn told_time() -> Time {
     Box::new(|clock| clock)
 }
 
-/// Where an engine begins.
+/// The beginning of an engine.
 pub struct Beginning {
     /// The end of the input before the first tick.
     pub head: Head,
@@ -99,11 +100,13 @@ pub struct Beginning {
     pub first_number: u64,
     /// The clock.
     pub time: Time,
+    /// Given once the engine has failed.
+    pub failed: Stop,
 }
 
 impl Beginning {
     /// A beginning without a history, at that clock, which moves only when told.
     pub fn at(clock: Millis) -> Beginning {
-        Beginning { head: Head { clock, ..Head::default() }, first_number: 0, time: told_time() }
+        Beginning { head: Head { clock, ..Head::default() }, first_number: 0, time: told_time(), failed: Stop::new() }
     }
 }

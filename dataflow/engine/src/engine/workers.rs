@@ -13,6 +13,7 @@ use audience_kernel::aliases::Aliases;
 use audience_kernel::dataflow::build;
 use audience_kernel::membership::Membership;
 use audience_kernel::operator::{Inward, Outward, STRIDE, WorkerParts};
+use audience_kernel::worker::WorkerState;
 use parking_lot::{Mutex, RwLock};
 use timely::communication::allocator::zero_copy::initialize::initialize_networking_from_sockets;
 use timely::communication::allocator::{AllocatorBuilder, ProcessBuilder};
@@ -25,7 +26,7 @@ use timely::dataflow::operators::probe::{Handle as ProbeHandle, Probe};
 use timely::dataflow::operators::vec::Input;
 use timely::worker::Worker;
 
-use super::{Encode, EngineError, EngineFailure, Seed, StartError};
+use super::error::{EngineError, EngineFailure, StartError};
 
 /// Ticks that a worker takes in before the first of them is done.
 const TICKS_UNDER_WAY: u64 = 8;
@@ -34,10 +35,16 @@ pub(crate) const TICKS_AT_DOOR: usize = 8;
 /// How long a worker sleeps when nothing happens; it is woken by what comes.
 const IDLE: Duration = Duration::from_millis(100);
 
+/// Makes the state of a worker (of so many), on its own thread: its users, and the aliases.
+pub type Seed = Arc<dyn Fn(usize, usize) -> Result<(WorkerState, Aliases), EngineError> + Send + Sync>;
+
+/// Writes a worker's changes down for the sink.
+pub type Encode = fn(&mut WorkerState, &mut Vec<u8>);
+
 /// A tick with what is in it for a worker.
 pub(crate) type DoorMessage = (u64, Vec<Inward>);
 
-/// Where ticks are given to a worker; no more come once it is dropped.
+/// The door at which a worker is given ticks; no more come once it is dropped.
 pub(crate) struct Door {
     sender: SyncSender<DoorMessage>,
     /// The worker's thread, which may be asleep.
@@ -73,13 +80,13 @@ impl Door {
 pub(crate) struct Started {
     /// Which, over all processes.
     pub worker: usize,
-    /// Where it is given ticks.
+    /// Its door.
     pub door: Door,
     /// Who is in what of its users.
     pub membership: Arc<RwLock<Membership>>,
 }
 
-/// What comes out of a worker goes here.
+/// The taker of a worker's messages.
 pub(crate) type Give = Box<dyn FnMut(Outward)>;
 
 /// How the worker threads of a process run.

@@ -130,7 +130,7 @@ impl Lookup {
     }
 }
 
-/// What is read of a stored document.
+/// The fields of a stored document that are read.
 #[derive(Deserialize)]
 struct Stored {
     document: Dated,

@@ -6,6 +6,7 @@
 mod explain;
 mod members;
 mod profile;
+mod user;
 mod users;
 
 use std::ops::ControlFlow;
@@ -19,7 +20,6 @@ use audience_protocol::Result;
 use parking_lot::Mutex;
 
 use crate::engine::Engine;
-use crate::service::user;
 
 /// The parts of the running platform that lookups read.
 pub(crate) struct Lookup {

@@ -4,8 +4,7 @@ use audience_background::clock;
 use audience_catalogue::unavailable;
 use audience_protocol::{PlatformError, ResourceKind, Result, UserSegment, UserView};
 
-use super::Lookup;
-use crate::service::user;
+use super::{Lookup, user};
 
 impl Lookup {
     /// The segments that a user is in, in order of their ids.

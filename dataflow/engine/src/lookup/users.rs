@@ -11,8 +11,7 @@ use audience_rules::fault::Fault;
 use hashbrown::HashSet;
 use serde_json::value::RawValue;
 
-use super::Lookup;
-use crate::service::user;
+use super::{Lookup, user};
 
 /// Ids that are read before the worker may change them again.
 const IDS_AT_A_TIME: u32 = 1 << 14;

@@ -54,7 +54,7 @@ impl BulkOptions {
     }
 }
 
-/// What stops a replay.
+/// A fault that stops a replay.
 #[derive(Debug, thiserror::Error)]
 pub enum BulkError {
     /// The file cannot be read.
@@ -71,7 +71,7 @@ pub enum BulkError {
 /// Opens something, from its beginning; for a file of aliases it is called twice.
 pub type Open<'a, T> = &'a dyn Fn() -> io::Result<T>;
 
-/// What there is to replay.
+/// The input of a replay.
 pub struct BulkInput<'a> {
     /// Segments and computed traits.
     pub catalogue: &'a Catalogue,
@@ -165,7 +165,7 @@ fn replay_with(options: BulkOptions, input: &BulkInput<'_>, log: Option<Arc<Memo
     Ok(ControlFlow::Continue(Replayed { summary, engine }))
 }
 
-/// What came out so far.
+/// The output so far.
 #[derive(Default)]
 struct Tally {
     entered: u64,

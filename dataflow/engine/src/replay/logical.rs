@@ -70,7 +70,7 @@ impl LogicalEngine {
         self.engine.head().clock
     }
 
-    /// What is in force.
+    /// The catalogue in force.
     pub fn catalogue(&self) -> &Catalogue {
         &self.catalogue
     }
@@ -156,7 +156,7 @@ impl LogicalEngine {
         Ok(self.engine.size(segment))
     }
 
-    /// What rules would change of a segment if they were put in force at this instant, with `samples` users of each kind from
+    /// Counts what rules would change of a segment if they came into force at this instant, with `samples` users of each kind from
     /// every worker. `None` where `watch` stopped it.
     pub fn preview(
         &mut self,

@@ -4,7 +4,7 @@ use std::io::{self, Read};
 
 use audience_rules::event::MAX_EVENT_BYTES;
 
-/// What of a line is kept that is longer than any event may be: enough for it to be refused as too long.
+/// The bytes that are kept of a line longer than any event may be: enough for it to be refused as too long.
 const LONGEST_LINE: usize = MAX_EVENT_BYTES + 1;
 
 /// Whole lines.

@@ -61,7 +61,7 @@ fn push_text(text: &str, out: &mut Vec<u8>) {
     let _ = serde_json::to_writer(out, text);
 }
 
-/// What one worker wrote down in one tick.
+/// The changes of one worker in one tick.
 pub struct Run<'a> {
     /// How many entered.
     pub entered: u64,

@@ -45,7 +45,7 @@ pub struct Decoded {
     /// The first of them.
     pub refusals: Vec<Refusal>,
     greatest: Millis,
-    /// Where the records without a timestamp of their own begin.
+    /// The places at which records without a timestamp of their own begin.
     untimed: Vec<usize>,
 }
 

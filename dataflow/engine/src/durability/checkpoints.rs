@@ -1,0 +1,135 @@
+//! The checkpoints of a run: when one is taken, and what is forgotten after it.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use audience_background::{Failure, Job, Outcome, Stop};
+use audience_contract::ChangeLog;
+use audience_kernel::aliases::IdSince;
+use audience_protocol::SPANS;
+use parking_lot::Mutex;
+
+use super::archive::Archive;
+use super::checkpoint::Checkpointer;
+use super::erasures::Erasures;
+use crate::emission::followers::Followers;
+use crate::engine::{Engine, EngineError};
+use crate::fault::Fault;
+use crate::health::{Report, Reports};
+use crate::metrics::Metrics;
+use crate::occurrence::{CheckpointGivenUp, ListsKept};
+use crate::run::Run;
+use crate::stores::PlatformStores;
+
+/// Ticks whose changes are kept for those who resume: some days at four idle ticks a second.
+const KEPT_TICKS: u64 = 1_000_000;
+/// The same while a sink has not taken them; a sink that stays away for longer restarts from scratch.
+const KEPT_TICKS_FOR_SINKS: u64 = 20 * KEPT_TICKS;
+
+/// Held while measures get their history, and while a checkpoint is taken: no checkpoint has a part of a history.
+pub(crate) type Turn = Arc<Mutex<()>>;
+
+/// The parts of the platform that checkpoints need.
+pub(crate) struct CheckpointContext {
+    /// The engine.
+    pub engine: Arc<Engine>,
+    /// The followers, whose positions say which changes may be forgotten.
+    pub followers: Arc<Followers>,
+    /// Figures.
+    pub metrics: Arc<Metrics>,
+    /// The signal that the run stops.
+    pub stop: Stop,
+}
+
+/// Takes checkpoints, and forgets what no start needs after them.
+pub(crate) struct Checkpoints {
+    context: CheckpointContext,
+    checkpointer: Checkpointer,
+    changes: Arc<dyn ChangeLog>,
+    erasures: Erasures,
+    turn: Turn,
+    /// Why the last checkpoint was given up, if it was.
+    fault: Fault,
+}
+
+impl Checkpoints {
+    /// Checkpoints of an engine on these stores.
+    pub fn new(context: CheckpointContext, stores: &PlatformStores, archive: Option<Arc<Archive>>) -> Checkpoints {
+        let keeps_catalogue = archive.as_ref().is_some_and(|archive| archive.keeps_catalogue());
+        Checkpoints {
+            checkpointer: Checkpointer::new(stores, keeps_catalogue, context.metrics.clone()),
+            changes: stores.changes.clone(),
+            erasures: Erasures::new(stores, archive, context.stop.clone()),
+            turn: Turn::default(),
+            fault: Fault::default(),
+            context,
+        }
+    }
+
+    /// The turn, which edits that bring new measures take.
+    pub fn turn(&self) -> &Turn {
+        &self.turn
+    }
+
+    /// Starts to take checkpoints.
+    pub fn start(self: &Arc<Self>, interval: Duration, run: &Run) -> Result<(), EngineError> {
+        let checkpoints = self.clone();
+        let job = Job::new("checkpointer", interval).delayed().complaint("No more checkpoints are taken");
+        let started = run.start(job, move |_| {
+            let begun = Instant::now();
+            checkpoints.take().map_err(Failure::Final)?;
+            // The interval counts from the start of a checkpoint: a start replays no more than that.
+            Ok::<Outcome, Failure<EngineError>>(Outcome::Rest(interval.saturating_sub(begun.elapsed())))
+        });
+        started.map(drop)
+    }
+
+    /// Takes a checkpoint now. A store's fault is told and passed over: the next one tries again.
+    pub fn take(&self) -> Result<(), EngineError> {
+        // A store that is away keeps nothing else waiting.
+        let number = self.checkpointer.next_number();
+        // Positions only move forward: one that is read early forgets less.
+        let reached = self.context.followers.least_reached();
+        let _turn = self.turn.lock();
+        let span = tracing::info_span!(target: SPANS, "checkpoint", number = ?number.as_ref().ok(), error = tracing::field::Empty);
+        let _span = span.enter();
+        let taken = number.and_then(|number| self.take_and_forget(number, reached));
+        self.fault.set(taken.as_ref().err().map(EngineError::to_string));
+        if let Err(error) = taken {
+            if self.context.engine.failure().is_some() {
+                return Err(error);
+            }
+            span.record("error", error.to_string());
+            CheckpointGivenUp { error: &error }.emit(&self.context.metrics);
+        }
+        // An end does not wait for a catalogue that halts: a later checkpoint does it.
+        if !self.context.stop.is_requested()
+            && let Err(error) = self.erasures.forget_lists()
+        {
+            ListsKept { error: &error }.emit(&self.context.metrics);
+        }
+        Ok(())
+    }
+
+    fn take_and_forget(&self, number: u64, reached: Option<u64>) -> Result<(), EngineError> {
+        let CheckpointContext { engine, stop, .. } = &self.context;
+        let erased: Vec<IdSince> = self.checkpointer.take(number, engine, stop)?;
+        self.erasures.finish(erased, engine)?;
+        self.forget_changes(reached)
+    }
+
+    /// Forgets changes that nobody can still want to resume from; `reached` is the least tick that every follower holds.
+    fn forget_changes(&self, reached: Option<u64>) -> Result<(), EngineError> {
+        let newest = self.changes.progress()?.map_or(0, |progress| progress.tick);
+        let reached = reached.unwrap_or(newest);
+        let least = newest.saturating_sub(KEPT_TICKS).min(reached);
+        Ok(self.changes.forget(least.max(newest.saturating_sub(KEPT_TICKS_FOR_SINKS)))?)
+    }
+}
+
+impl Reports for Checkpoints {
+    fn report(&self, report: &mut Report) {
+        // The stream goes on without checkpoints.
+        report.notes("checkpoints", self.fault.get());
+    }
+}

@@ -1,0 +1,26 @@
+//! Durability: the state outlives the process, and erased users do not.
+//!
+//! **Law.** A start rebuilds the state of exactly the last committed progress. Nothing is deleted that a start can need.
+//!
+//! | File | What passes through |
+//! |---|---|
+//! | `checkpoints`, `checkpoint` | The workers' state into shards, a few a tick, and the forgetting that follows. |
+//! | `manifest`, `catalogue_copy` | The formats of a checkpoint. |
+//! | `seed`, `recovery` | A checkpoint and the event log back into workers. |
+//! | `archive`, `restore` | The event log into files outside, and back into an empty data directory. |
+//! | `erase`, `erasures` | A user out of the state, the lists, the checkpoints and the logs. |
+
+pub(crate) mod archive;
+mod catalogue_copy;
+mod checkpoint;
+pub(crate) mod checkpoints;
+pub(crate) mod erase;
+mod erasures;
+pub(crate) mod manifest;
+pub(crate) mod recovery;
+mod restore;
+pub(crate) mod seed;
+
+pub use self::archive::Offsite;
+pub use self::manifest::{Manifest, verify};
+pub use self::restore::restore;

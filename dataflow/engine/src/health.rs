@@ -1,0 +1,52 @@
+//! The health of the platform: each room reports its own parts.
+
+use std::collections::BTreeMap;
+
+use audience_protocol::ComponentHealth;
+
+use crate::metrics::Metrics;
+
+/// A room that reports how its parts are.
+pub(crate) trait Reports: Send + Sync {
+    /// Adds the room's parts.
+    fn report(&self, report: &mut Report);
+
+    /// Sets the room's gauges that are looked up when metrics are asked for.
+    fn observe(&self, _metrics: &Metrics) {}
+}
+
+/// The parts of a platform that were reported.
+#[derive(Debug)]
+pub(crate) struct Report {
+    /// Whether every part works that requests are served with.
+    pub is_able: bool,
+    /// The parts.
+    pub components: BTreeMap<String, ComponentHealth>,
+}
+
+impl Default for Report {
+    fn default() -> Self {
+        Report { is_able: true, components: BTreeMap::new() }
+    }
+}
+
+impl Report {
+    /// Adds a part without which no requests are served. Several rooms may report on one part; the first fault stays.
+    pub fn needs(&mut self, name: &str, fault: Option<String>) {
+        self.is_able &= fault.is_none();
+        let part = self.components.entry(name.to_owned()).or_insert_with(|| ComponentHealth::of_fault(None));
+        if part.is_up() && fault.is_some() {
+            *part = ComponentHealth::of_fault(fault);
+        }
+    }
+
+    /// Adds a part whose fault stops that part alone.
+    pub fn has(&mut self, name: String, fault: Option<String>) {
+        self.components.insert(name, ComponentHealth::of_fault(fault));
+    }
+
+    /// Adds a part that works with or without this fault.
+    pub fn notes(&mut self, name: &str, fault: Option<String>) {
+        self.components.insert(name.to_owned(), ComponentHealth::up(fault));
+    }
+}

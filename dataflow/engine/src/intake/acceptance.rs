@@ -1,0 +1,91 @@
+//! Accepts records: they are durable, and flow into ticks, once this returns.
+
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
+
+use audience_catalogue::unavailable;
+use audience_contract::{EventLog, SourcePosition, StoreError};
+use audience_protocol::{PlatformError, SPANS};
+
+use super::pump::Pump;
+use crate::engine::{Engine, EngineError};
+use crate::fault::Fault;
+use crate::health::{Report, Reports};
+
+/// The way of events into the engine.
+pub(crate) struct Intake {
+    engine: Arc<Engine>,
+    events: Arc<dyn EventLog>,
+    pump: Pump,
+    /// The fault of the event log, if the newest append failed.
+    fault: Fault,
+}
+
+impl Intake {
+    /// The intake of an engine that has all events of the log.
+    pub fn new(engine: Arc<Engine>, events: Arc<dyn EventLog>) -> Intake {
+        Intake { engine, events, pump: Pump::default(), fault: Fault::default() }
+    }
+
+    /// The log of accepted events.
+    pub fn events(&self) -> &dyn EventLog {
+        &*self.events
+    }
+
+    /// Accepts records; returns their numbers. They are durable when this returns.
+    pub fn accept(&self, mut records: Vec<u8>) -> Result<Range<u64>, PlatformError> {
+        if !self.pump.has_room() {
+            return Err(PlatformError::Busy { retry_after_seconds: 1 });
+        }
+        if let Some(failure) = self.engine.failure() {
+            return Err(PlatformError::Unavailable(format!("the engine has stopped: {failure}")));
+        }
+        let appended = {
+            let _span = tracing::info_span!(target: SPANS, "events.append", bytes = records.len()).entered();
+            self.events.append(&mut records)
+        };
+        self.fault.set(appended.as_ref().err().map(StoreError::to_string));
+        let range = appended.map_err(unavailable)?;
+        self.pump.take(range.clone(), records);
+        Ok(range)
+    }
+
+    /// Accepts records of a source together with the positions that the source has reached.
+    pub fn accept_from(&self, mut records: Vec<u8>, positions: &[SourcePosition]) -> Result<(), StoreError> {
+        let range = self.events.append_from(&mut records, positions)?;
+        if !range.is_empty() {
+            self.pump.take(range, records);
+        }
+        Ok(())
+    }
+
+    /// Waits until more may be accepted, at most for that long; returns whether it may.
+    pub fn wait_for_room(&self, patience: Duration) -> bool {
+        self.pump.wait_for_room(patience)
+    }
+
+    /// Waits until all events below `end` are processed.
+    pub fn settle(&self, end: u64) -> Result<(), PlatformError> {
+        // A tick in which only the clock moves is done once all before it are.
+        let submitted = self.engine.wait_submitted(end).and_then(|()| self.engine.submit_steps(Vec::new()));
+        let settled = submitted.and_then(|tick| self.engine.wait_for(tick));
+        settled.map(drop).map_err(|error| PlatformError::Unavailable(error.to_string()))
+    }
+
+    /// Makes ticks until [`close`](Self::close).
+    pub fn run(&self) -> Result<(), EngineError> {
+        self.pump.run(&self.engine)
+    }
+
+    /// Accepts nothing more, and ends [`run`](Self::run) once all that was accepted is submitted.
+    pub fn close(&self) {
+        self.pump.close();
+    }
+}
+
+impl Reports for Intake {
+    fn report(&self, report: &mut Report) {
+        report.needs("stores", self.fault.get());
+    }
+}

@@ -1,0 +1,130 @@
+//! The pump: accepted events, and the clock, become ticks.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::{Duration, Instant};
+
+use parking_lot::{Condvar, Mutex};
+
+use crate::engine::{Engine, EngineError};
+
+/// Ticks under way at most: so many that events take effect while a large change is being written, which may take
+/// hundreds of milliseconds.
+pub const TICKS_UNDER_WAY: usize = 64;
+/// Bytes of records in ticks under way, beside the newest: enough to keep all parts at work, few enough that an event is
+/// not kept waiting behind them.
+const BYTES_UNDER_WAY: usize = 12 << 20;
+/// Bytes of records in one tick at most.
+const TICK_BYTES: usize = 4 << 20;
+/// Bytes of accepted events that wait for a tick at most; more are refused for a while.
+const WAITING_BYTES: usize = 128 << 20;
+/// How often the clock moves where no event moves it.
+const IDLE_TICK: Duration = Duration::from_millis(250);
+
+struct Run {
+    records: Vec<u8>,
+    end: u64,
+    taken: Instant,
+}
+
+#[derive(Default)]
+struct Inbox {
+    /// Durable runs of records by their first sequence number: commits may end in another order than they began.
+    runs: BTreeMap<u64, Run>,
+    bytes: usize,
+    is_closed: bool,
+}
+
+/// Accepted events on their way into ticks.
+#[derive(Default)]
+pub struct Pump {
+    inbox: Mutex<Inbox>,
+    arrived: Condvar,
+    drained: Condvar,
+}
+
+impl Pump {
+    /// Whether more may be accepted.
+    pub fn has_room(&self) -> bool {
+        let inbox = self.inbox.lock();
+        !inbox.is_closed && inbox.bytes < WAITING_BYTES
+    }
+
+    /// Waits until more may be accepted, at most for that long; returns whether it may.
+    pub fn wait_for_room(&self, patience: Duration) -> bool {
+        let mut inbox = self.inbox.lock();
+        if !inbox.is_closed && inbox.bytes >= WAITING_BYTES {
+            self.drained.wait_for(&mut inbox, patience);
+        }
+        !inbox.is_closed && inbox.bytes < WAITING_BYTES
+    }
+
+    /// Takes records that are durable.
+    pub fn take(&self, range: std::ops::Range<u64>, records: Vec<u8>) {
+        let mut inbox = self.inbox.lock();
+        inbox.bytes += records.len();
+        inbox.runs.insert(range.start, Run { records, end: range.end, taken: now() });
+        drop(inbox);
+        self.arrived.notify_one();
+    }
+
+    /// Ends [`run`](Self::run) once what was taken is submitted.
+    pub fn close(&self) {
+        self.inbox.lock().is_closed = true;
+        self.arrived.notify_one();
+        self.drained.notify_all();
+    }
+
+    /// Makes ticks until closed.
+    pub fn run(&self, engine: &Engine) -> Result<(), EngineError> {
+        let mut under_way: VecDeque<(u64, usize)> = VecDeque::new();
+        loop {
+            while under_way.len() >= TICKS_UNDER_WAY || bytes_of(&under_way) > BYTES_UNDER_WAY {
+                if let Some((tick, _)) = under_way.pop_front() {
+                    engine.wait_for(tick)?;
+                }
+            }
+            let done = engine.done().ticks;
+            under_way.retain(|(tick, _)| *tick >= done);
+            let (runs, is_closed) = self.next_runs(engine.head().sequence);
+            if runs.is_empty() && is_closed {
+                return Ok(());
+            }
+            let bytes = runs.iter().map(|run| run.records.len()).sum();
+            let end = runs.last().map_or_else(|| engine.head().sequence, |run| run.end);
+            let oldest = runs.iter().map(|run| run.taken).min();
+            let records = runs.into_iter().map(|run| run.records).collect();
+            under_way.push_back((engine.submit_records(records, end, oldest)?, bytes));
+        }
+    }
+
+    /// Waits for the runs that come next in order, or until the clock is to move.
+    fn next_runs(&self, mut next: u64) -> (Vec<Run>, bool) {
+        let deadline = now() + IDLE_TICK;
+        let mut inbox = self.inbox.lock();
+        while !inbox.runs.contains_key(&next) && !inbox.is_closed {
+            if self.arrived.wait_until(&mut inbox, deadline).timed_out() {
+                break;
+            }
+        }
+        let mut runs = Vec::new();
+        let mut bytes = 0;
+        while bytes < TICK_BYTES
+            && let Some(run) = inbox.runs.remove(&next)
+        {
+            next = run.end;
+            bytes += run.records.len();
+            runs.push(run);
+        }
+        inbox.bytes -= bytes;
+        self.drained.notify_all();
+        (runs, inbox.is_closed)
+    }
+}
+
+fn bytes_of(under_way: &VecDeque<(u64, usize)>) -> usize {
+    under_way.iter().map(|(_, bytes)| bytes).sum()
+}
+
+fn now() -> Instant {
+    Instant::now()
+}

@@ -1,0 +1,345 @@
+//! The shapes of events and traits, collected from the event log: accepting never waits for it.
+//!
+//! Nothing of it is stored: a start looks at the newest events again. Where events come faster than they can be looked at,
+//! some are passed over. What an erased user brought is gone with the next look, which then begins anew.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::time::Duration;
+
+use audience_background::Stop;
+use audience_catalogue::Documents;
+use audience_contract::EventLog;
+use audience_protocol::{EventShape, FieldShape};
+use audience_rules::ast::Millis;
+use audience_rules::fault::Fault;
+use audience_rules::json::parse_json;
+use audience_rules::record::{EventRef, RecordKind, records};
+use audience_rules::seen::{self, SeenData, SeenField, SeenFields};
+use audience_rules::time::format_time;
+use audience_rules::unparse::value_to_json;
+use audience_rules::value::{Value, ValueRef};
+use hashbrown::HashMap;
+use parking_lot::Mutex;
+use serde_json::value::RawValue;
+
+use crate::engine::Engine;
+
+/// Between looks.
+pub(crate) const LOOK: Duration = Duration::from_millis(1000);
+/// The number of newest events that a start looks at.
+const NEWEST: u64 = 100_000;
+/// Events of one look, at most; older ones are passed over.
+const MOST_OF_A_LOOK: u64 = 50_000;
+/// The events of each type and look whose every property is looked at; then one in so many.
+const WHOLE: u64 = 100;
+const ONE_IN: u64 = 16;
+
+/// Event types and traits that are kept, at most.
+const MOST_NAMES: usize = 500;
+/// Fields of all events together that are kept, at most.
+const MOST_FIELDS: usize = 5_000;
+/// Examples of a field.
+const MOST_EXAMPLES: usize = 10;
+/// Bytes of a name or an example, as text: longer ones are of no use to choose from.
+const MOST_BYTES: usize = 100;
+/// Levels of objects that paths descend into.
+const MOST_LEVELS: usize = 3;
+
+/// The values that were seen at a path.
+#[derive(Debug, Default)]
+struct Field {
+    /// By [`TYPES`].
+    types: [bool; TYPES.len()],
+    examples: Vec<Value>,
+}
+
+const TYPES: [&str; 5] = ["number", "text", "boolean", "list", "object"];
+
+/// The events that were seen of a type.
+#[derive(Debug, Default)]
+struct Seen {
+    count: u64,
+    of_look: u64,
+    latest: Option<Millis>,
+    fields: BTreeMap<String, Field>,
+}
+
+/// The shapes of events and traits.
+#[derive(Debug, Default)]
+struct Shapes {
+    /// Events below were looked at, or passed over.
+    next: Option<u64>,
+    events: HashMap<String, Seen>,
+    traits: BTreeMap<String, Field>,
+    fields: usize,
+}
+
+impl Shapes {
+    /// Takes in an event.
+    fn take(&mut self, event: &EventRef<'_>) {
+        let name = event.event_type();
+        if name.len() > MOST_BYTES || !event.kind().counts() {
+            return;
+        }
+        if !self.events.contains_key(name) {
+            if self.events.len() >= MOST_NAMES {
+                return;
+            }
+            self.events.insert(name.to_owned(), Seen::default());
+        }
+        let Some(seen) = self.events.get_mut(name) else { return };
+        seen.count += 1;
+        seen.of_look += 1;
+        seen.latest = seen.latest.max(Some(event.timestamp()));
+        if seen.of_look > WHOLE && seen.of_look % ONE_IN != 0 {
+            return;
+        }
+        let room = MOST_FIELDS.saturating_sub(self.fields);
+        self.fields += take_fields(event.properties(), "", 0, room, &mut seen.fields);
+        if event.kind() == RecordKind::Identify {
+            let room = MOST_NAMES.saturating_sub(self.traits.len());
+            take_fields(ValueRef::Object(event.traits()), "", 0, room, &mut self.traits);
+        }
+    }
+
+    /// The shapes as rules are held against them; nothing where there are more of them than are kept, since what is not
+    /// kept may have been seen.
+    fn seen(&self) -> SeenData {
+        let is_whole = self.events.len() < MOST_NAMES && self.fields < MOST_FIELDS && self.traits.len() < MOST_NAMES;
+        if !is_whole {
+            return SeenData::default();
+        }
+        let events = self.events.iter().map(|(name, seen)| (name.clone(), seen_fields(&seen.fields))).collect();
+        SeenData { events, traits: seen_fields(&self.traits), computed: BTreeSet::new(), levels: MOST_LEVELS }
+    }
+
+    fn begin_look(&mut self) {
+        self.events.values_mut().for_each(|seen| seen.of_look = 0);
+    }
+
+    /// The shapes, the most frequent event types first.
+    fn told(&self) -> (Vec<EventShape>, Vec<FieldShape>) {
+        let mut events: Vec<(&String, &Seen)> = self.events.iter().collect();
+        events.sort_by(|(name, seen), (other, more)| more.count.cmp(&seen.count).then_with(|| name.cmp(other)));
+        let shapes = events.into_iter().map(|(name, seen)| EventShape {
+            name: name.clone(),
+            count: seen.count,
+            last_seen_at: seen.latest.map(format_time),
+            properties: told_fields(&seen.fields),
+        });
+        (shapes.collect(), told_fields(&self.traits))
+    }
+}
+
+/// Takes in the members of an object, at most `room` new ones; gives how many were new.
+fn take_fields(
+    value: ValueRef<'_>,
+    path: &str,
+    level: usize,
+    room: usize,
+    fields: &mut BTreeMap<String, Field>,
+) -> usize {
+    let ValueRef::Object(members) = value else { return 0 };
+    let mut new = 0;
+    for (key, value) in members {
+        let path = if level == 0 { key.to_owned() } else { format!("{path}.{key}") };
+        // A key with a dot is no path to itself.
+        if path.len() > MOST_BYTES || key.contains('.') || value.is_null() {
+            continue;
+        }
+        if !fields.contains_key(&path) {
+            if new == room {
+                continue;
+            }
+            new += 1;
+        }
+        fields.entry(path.clone()).or_default().take(value);
+        if level + 1 < MOST_LEVELS {
+            new += take_fields(value, &path, level + 1, room - new, fields);
+        }
+    }
+    new
+}
+
+impl Field {
+    fn take(&mut self, value: ValueRef<'_>) {
+        let index = match value {
+            ValueRef::Null => return,
+            ValueRef::Number(_) => 0,
+            ValueRef::Text(_) => 1,
+            ValueRef::Bool(_) => 2,
+            ValueRef::Array(_) => 3,
+            ValueRef::Object(_) => 4,
+        };
+        self.types[index] = true;
+        match value {
+            // What a list holds is what a rule compares with.
+            ValueRef::Array(items) => items.take(MOST_EXAMPLES).for_each(|item| self.take_example(item)),
+            value => self.take_example(value),
+        }
+    }
+
+    fn take_example(&mut self, value: ValueRef<'_>) {
+        let is_short = match value {
+            ValueRef::Bool(_) | ValueRef::Number(_) => true,
+            ValueRef::Text(text) => text.len() <= MOST_BYTES,
+            ValueRef::Null | ValueRef::Array(_) | ValueRef::Object(_) => false,
+        };
+        if is_short && self.examples.len() < MOST_EXAMPLES {
+            let value = value.to_value();
+            if !self.examples.contains(&value) {
+                self.examples.push(value);
+            }
+        }
+    }
+}
+
+fn told_fields(fields: &BTreeMap<String, Field>) -> Vec<FieldShape> {
+    let shapes = fields.iter().map(|(name, field)| FieldShape {
+        name: name.clone(),
+        types: TYPES.iter().zip(field.types).filter(|(_, is_seen)| *is_seen).map(|(name, _)| *name).collect(),
+        examples: field
+            .examples
+            .iter()
+            .filter_map(|example| RawValue::from_string(value_to_json(example)).ok())
+            .collect(),
+    });
+    shapes.collect()
+}
+
+fn seen_fields(fields: &BTreeMap<String, Field>) -> SeenFields {
+    let seen = fields.iter().map(|(name, field)| {
+        let [is_number, is_text, is_boolean, is_list, _] = field.types;
+        let examples = field.examples.clone();
+        (name.clone(), SeenField { is_number, is_text, is_boolean, is_list, examples })
+    });
+    seen.collect()
+}
+
+/// The shapes of all events of a log.
+pub(crate) struct EventShapes {
+    engine: Arc<Engine>,
+    events: Arc<dyn EventLog>,
+    shapes: Mutex<Shapes>,
+}
+
+impl EventShapes {
+    /// The shapes of a log that is not looked at yet.
+    pub fn new(engine: Arc<Engine>, events: Arc<dyn EventLog>) -> EventShapes {
+        EventShapes { engine, events, shapes: Mutex::default() }
+    }
+
+    /// Looks at the events that were accepted since the last look. The stop ends a look early.
+    pub fn look(&self, stop: &Stop) -> audience_contract::Result<()> {
+        let mut shapes = self.shapes.lock();
+        let end = self.events.end();
+        let begin = match shapes.next {
+            Some(next) => next.max(end.saturating_sub(MOST_OF_A_LOOK)),
+            None => end.saturating_sub(NEWEST),
+        };
+        if begin == end {
+            shapes.next = Some(end);
+            return Ok(());
+        }
+        shapes.begin_look();
+        let erased: HashMap<String, u64> = self.engine.aliases().read().erased().into_iter().collect();
+        let counts_from = |user: &str| erased.get(user).copied().unwrap_or(0);
+        let is_beginning = shapes.next.is_none();
+        let mut must_begin_anew = false;
+        self.events.scan(begin..end, &mut |run| {
+            for event in records(run).filter(|event| (begin..end).contains(&event.sequence())) {
+                // Not all that it erases is known before the workers have done it.
+                let is_done = counts_from(event.user()) >= event.sequence();
+                must_begin_anew |= event.kind() == RecordKind::Erasure && !(is_beginning && is_done);
+                if event.sequence() >= counts_from(event.user()) {
+                    shapes.take(&event);
+                }
+            }
+            if stop.is_requested() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        })?;
+        shapes.next = Some(end);
+        if must_begin_anew {
+            *shapes = Shapes::default();
+        }
+        Ok(())
+    }
+
+    /// Warnings of rules, or of a trait's definition, that stand at `pointer` in a request.
+    pub fn warnings(&self, pointer: &str, rules: &RawValue, documents: &Documents) -> Vec<Fault> {
+        let Ok(rules) = parse_json(rules.get().as_bytes()) else { return Vec::new() };
+        let mut seen = self.shapes.lock().seen();
+        seen.computed = documents.traits.keys().cloned().collect();
+        let found = seen::warnings(&rules, &seen).into_iter();
+        found.map(|fault| Fault { pointer: format!("{pointer}{}", fault.pointer), ..fault }).collect()
+    }
+
+    /// The shapes of events, the most frequent first, and of traits.
+    pub fn told(&self) -> (Vec<EventShape>, Vec<FieldShape>) {
+        self.shapes.lock().told()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use audience_rules::event::{EventDefaults, decode_event};
+
+    use super::*;
+
+    fn shapes(events: impl IntoIterator<Item = String>) -> Shapes {
+        let mut shapes = Shapes::default();
+        for json in events {
+            let mut record = Vec::new();
+            decode_event(json.as_bytes(), &EventDefaults { accepted_at: 1000 }, &mut record).expect(&json);
+            records(&record).for_each(|event| shapes.take(&event));
+        }
+        shapes
+    }
+
+    fn fields(fields: &[FieldShape]) -> serde_json::Value {
+        serde_json::to_value(fields).expect("plain data")
+    }
+
+    #[test]
+    fn what_was_seen() {
+        let texts = [
+            r#"{"userId":"a","eventType":"p","properties":{"amount":5,"o":{"b":true,"x.y":1},"tags":["n","m"],"none":null}}"#,
+            r#"{"userId":"a","eventType":"p","properties":{"amount":"7","o":{"b":true}}}"#,
+            r#"{"userId":"a","eventType":"identify","traits":{"plan":"gold"}}"#,
+            r#"{"userId":"a","previousId":"b","eventType":"alias"}"#,
+        ];
+        let (events, traits) = shapes(texts.map(str::to_owned)).told();
+        assert_eq!(
+            events.iter().map(|event| (&*event.name, event.count)).collect::<Vec<_>>(),
+            [("p", 2), ("identify", 1)]
+        );
+        assert_eq!(
+            fields(&events[0].properties),
+            serde_json::json!([
+                {"name": "amount", "types": ["number", "text"], "examples": [5, "7"]},
+                {"name": "o", "types": ["object"], "examples": []},
+                {"name": "o.b", "types": ["boolean"], "examples": [true]},
+                {"name": "tags", "types": ["list"], "examples": ["n", "m"]},
+            ])
+        );
+        assert_eq!(fields(&traits), serde_json::json!([{"name": "plan", "types": ["text"], "examples": ["gold"]}]));
+    }
+
+    #[test]
+    fn it_is_bounded() {
+        let wide = |event: usize| {
+            let members: Vec<String> = (0..100).map(|field| format!(r#""f{field}":"{}""#, "x".repeat(event))).collect();
+            format!(r#"{{"userId":"a","eventType":"e{event}","properties":{{{}}}}}"#, members.join(","))
+        };
+        let shapes = shapes((0..2000).map(|event| if event < 1000 { wide(event) } else { wide(0) }));
+        assert_eq!(shapes.events.len(), MOST_NAMES);
+        assert_eq!(shapes.fields, MOST_FIELDS);
+        let kept: usize = shapes.events.values().map(|seen| seen.fields.len()).sum();
+        assert_eq!(kept, MOST_FIELDS);
+        let longest = shapes.events.values().flat_map(|seen| seen.fields.values()).flat_map(|field| &field.examples);
+        assert!(longest.map(|example| value_to_json(example).len()).max() <= Some(MOST_BYTES + 2));
+        let many = (0..100).map(|n| format!(r#"{{"userId":"a","eventType":"p","properties":{{"n":{n}}}}}"#));
+        assert_eq!(super::tests::shapes(many).told().0[0].properties[0].examples.len(), MOST_EXAMPLES);
+    }
+}

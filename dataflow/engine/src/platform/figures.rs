@@ -1,0 +1,161 @@
+//! The platform in a few figures.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Instant;
+
+use audience_background::clock;
+use audience_catalogue::Editor;
+use audience_contract::EventLog;
+use audience_protocol::{ChangeFigures, EventFigures, Health, SystemHealth, SystemView};
+use audience_rules::ast::Millis;
+use audience_rules::time::format_time;
+use parking_lot::Mutex;
+
+use crate::engine::Engine;
+use crate::metrics::{Metrics, Snapshot};
+
+/// Looks that a rate is taken over; they come about once a second.
+const LOOKS: usize = 10;
+
+/// The rates at which events and changes come.
+#[derive(Debug, Default)]
+struct Rates(VecDeque<(Instant, u64, u64)>);
+
+impl Rates {
+    fn take(&mut self, at: Instant, events: u64, changes: u64) {
+        if self.0.len() == LOOKS {
+            self.0.pop_front();
+        }
+        self.0.push_back((at, events, changes));
+    }
+
+    /// Events and changes a second, between the oldest look and the newest.
+    fn per_second(&self) -> (f64, f64) {
+        let (Some((begun, events, changes)), Some((ended, more, others))) = (self.0.front(), self.0.back()) else {
+            return (0.0, 0.0);
+        };
+        let seconds = ended.duration_since(*begun).as_secs_f64();
+        let rate =
+            |before: u64, now: u64| if seconds > 0.0 { now.saturating_sub(before) as f64 / seconds } else { 0.0 };
+        (rate(*events, *more), rate(*changes, *others))
+    }
+}
+
+/// The parts of the platform that figures are of.
+pub(crate) struct FigureContext {
+    /// The engine.
+    pub engine: Arc<Engine>,
+    /// The catalogue.
+    pub editor: Arc<Editor>,
+    /// The log of accepted events.
+    pub events: Arc<dyn EventLog>,
+    /// Figures that are counted.
+    pub metrics: Arc<Metrics>,
+}
+
+/// The figures of a run.
+pub(crate) struct Figures {
+    context: FigureContext,
+    rates: Mutex<Rates>,
+    started: Instant,
+    started_at: Millis,
+}
+
+impl Figures {
+    /// The figures of a run that starts now.
+    pub fn new(context: FigureContext) -> Figures {
+        Figures { context, rates: Mutex::default(), started: Instant::now(), started_at: clock::now() }
+    }
+
+    /// The figures that are counted.
+    pub fn metrics(&self) -> &Metrics {
+        &self.context.metrics
+    }
+
+    /// Notes how many events and changes there were until now.
+    pub fn take_rates(&self) {
+        let (events, changes) = (self.context.events.end(), self.context.metrics.changes_given());
+        self.rates.lock().take(Instant::now(), events, changes);
+    }
+
+    /// The figures that metrics look up.
+    pub fn snapshot(&self) -> Snapshot {
+        let FigureContext { engine, editor, events, .. } = &self.context;
+        let (documents, done) = (editor.documents(), engine.done());
+        let known = engine.sizes();
+        let size = |id: &String| (id.clone(), known.get(id.as_str()).copied().unwrap_or_default());
+        Snapshot {
+            sizes: documents.segments.keys().map(size).collect(),
+            users: done.users,
+            waiting_events: events.end().saturating_sub(engine.head().sequence),
+            faulty_documents: documents.faulty.len() as u64,
+            catalogue_errors: editor.store_errors(),
+            frontier_lag_seconds: lag_seconds(done.clock),
+        }
+    }
+
+    /// The system in figures, with its health.
+    pub fn view(&self, health: Health) -> SystemView {
+        let FigureContext { engine, editor, events, metrics } = &self.context;
+        let done = engine.done();
+        let (events_per_second, changes_per_second) = self.rates.lock().per_second();
+        SystemView {
+            version: env!("CARGO_PKG_VERSION"),
+            started_at: format_time(self.started_at),
+            uptime_seconds: self.started.elapsed().as_secs_f64(),
+            workers: engine.workers(),
+            users: done.users,
+            segments: editor.read(|documents| documents.segments.len()) as u64,
+            events: EventFigures { accepted: events.end(), rejected: 0, per_second: events_per_second },
+            changes: ChangeFigures { total: metrics.changes_given(), per_second: changes_per_second },
+            frontier_lag_seconds: lag_seconds(done.clock),
+            checkpoint: metrics.checkpoint_figures(),
+            memory_bytes: memory_bytes(),
+            health: SystemHealth { ready: health.ready, components: health.components },
+        }
+    }
+}
+
+/// The seconds by which a clock lags.
+fn lag_seconds(clock: Millis) -> f64 {
+    (clock::now() - clock).max(0) as f64 / 1000.0
+}
+
+/// The bytes of this process in memory; 0 where the system does not tell.
+fn memory_bytes() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kilobytes = line.and_then(|line| line.trim().strip_suffix("kB")).and_then(|number| number.trim().parse().ok());
+    kilobytes.map_or(0, |kilobytes: u64| kilobytes * 1024)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn rates_are_of_the_last_looks() {
+        let mut rates = Rates::default();
+        assert_eq!(rates.per_second(), (0.0, 0.0));
+        let begun = Instant::now();
+        rates.take(begun, 1_000_000, 0);
+        assert_eq!(rates.per_second(), (0.0, 0.0));
+        for second in 1..=20u32 {
+            rates.take(
+                begun + Duration::from_secs(second.into()),
+                1_000_000 + u64::from(second) * 50,
+                u64::from(second) * 2,
+            );
+        }
+        assert_eq!(rates.per_second(), (50.0, 2.0));
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn memory_is_told() {
+        assert!(memory_bytes() > 100_000);
+    }
+}
