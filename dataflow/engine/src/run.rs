@@ -93,14 +93,14 @@ impl Drop for Vital {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::mpsc::channel;
+    use std::sync::mpsc::sync_channel;
     use std::time::Duration;
 
     use super::*;
 
     /// Returns the failure that a vital task leads to.
     fn failure_of(task: impl FnOnce() -> Result<(), EngineError> + Send + 'static) -> Option<String> {
-        let (run, (sender, failure)) = (Run::new(), channel());
+        let (run, (sender, failure)) = (Run::new(), sync_channel(1));
         let fail: Fail = Box::new(move |failure| sender.send(failure).expect("the test waits"));
         run.start_vital("pump", fail, task).expect("a thread");
         assert!(run.jobs().wait_ended(None));

@@ -8,13 +8,14 @@ use std::ops::ControlFlow;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use audience_background::{Failure, Job, JobHandle, Outcome};
+use audience_background::{Failure, Job, JobHandle, Outcome, clock};
 use audience_contract::{EventLog, History, SourcePosition, StoreError};
 use audience_kernel::aliases::IdSince;
 use audience_rules::record::{EventRef, records};
 use hashbrown::HashMap;
 use parking_lot::Mutex;
 
+use super::recovery;
 use crate::engine::EngineError;
 use crate::health::{Report, Reports};
 use crate::metrics::Metrics;
