@@ -67,6 +67,8 @@ pub enum ResourceKind {
     User,
     /// A webhook.
     Webhook,
+    /// A sink whose store can be compared with the memberships.
+    Sink,
     /// An earlier version of a segment or a trait.
     Version,
 }
@@ -78,6 +80,7 @@ impl fmt::Display for ResourceKind {
             ResourceKind::Trait => "trait",
             ResourceKind::User => "user",
             ResourceKind::Webhook => "webhook",
+            ResourceKind::Sink => "sink that can be compared",
             ResourceKind::Version => "version",
         })
     }

@@ -38,7 +38,7 @@ pub use ids::{CheckedSegmentId, CheckedUserId, IdFault, MAX_ID_BYTES};
 pub use members::{MembersChange, MembersEffect, MembersMode, MembersOutcome};
 pub use operations::{
     ChangeFigures, CheckpointFigures, ComponentHealth, ComponentStatus, EventFigures, Health, OperationsResource,
-    SystemHealth, SystemView,
+    SinkView, SystemHealth, SystemView, VerificationView,
 };
 pub use page::{Page, PageLimit};
 pub use platform::Platform;

@@ -14,6 +14,21 @@ pub trait OperationsResource: Send + Sync + 'static {
     /// Returns the platform's metrics in the OpenMetrics text form, without the closing `# EOF`.
     fn metrics(&self) -> String;
 
+    /// Returns the sinks of a process with an engine, and the stores of sizes and profiles.
+    fn sinks(&self) -> Result<Vec<SinkView>> {
+        needs_engine("which sinks there are", ())
+    }
+
+    /// Has the records of a sink compared with the memberships, and those that differ repaired, while events flow.
+    fn verify_sink(&self, name: &str) -> Result<()> {
+        needs_engine("what a sink should hold", name)
+    }
+
+    /// Has a sink emptied and filled again, while events flow.
+    fn rebuild_sink(&self, name: &str) -> Result<()> {
+        needs_engine("what a sink should hold", name)
+    }
+
     /// Returns the figures of a process with an engine.
     fn system(&self) -> Result<SystemView> {
         needs_engine("how the engine is", ())
@@ -67,6 +82,39 @@ pub struct Health {
     pub ready: bool,
     /// Health by part.
     pub components: BTreeMap<String, ComponentHealth>,
+}
+
+/// A sink, or a store of sizes or profiles.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SinkView {
+    /// Its name, such as `redis:audience`.
+    pub name: String,
+    /// What keeps it from going on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fault: Option<String>,
+    /// What it left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub notice: Option<String>,
+    /// Ticks that are committed and not yet written to it.
+    pub lag_ticks: u64,
+    /// The comparison with the memberships that was ordered last, where it can be compared.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub verification: Option<VerificationView>,
+}
+
+/// A comparison of a sink with the memberships.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct VerificationView {
+    /// Whether it is ordered or under way.
+    pub running: bool,
+    /// Users whose records were compared.
+    pub checked: u64,
+    /// Those among them whose records were wrong, and are repaired.
+    pub wrong: u64,
+    /// How many ordered comparisons have ended in this run.
+    pub ended: u64,
 }
 
 /// The process in figures.

@@ -38,6 +38,15 @@ pub enum Error {
         /// The number in the settings.
         expected: u32,
     },
+    /// Records of a store whose every record must be written.
+    #[error("Aerospike: {0} records are too large")]
+    TooLarge(usize),
+    /// A reader that has not reached any node yet.
+    #[error("Aerospike: no node was reached yet")]
+    Unconnected,
+    /// No answer in time.
+    #[error("Aerospike: no answer within {0} ms")]
+    Late(u32),
     /// A value that cannot be written.
     #[error("the progress cannot be written: {0}")]
     Unwritable(serde_json::Error),
@@ -70,10 +79,11 @@ impl Error {
             Error::Fenced => SinkError::Fenced(sink.to_owned()),
             Error::Damaged(detail) => SinkError::Corrupt { sink: sink.to_owned(), detail },
             Error::Aerospike(ref error) if is_permanent(error) => SinkError::Fatal(self.to_string()),
-            Error::OtherChunks { .. } | Error::Unwritable(_) => SinkError::Fatal(self.to_string()),
+            Error::OtherChunks { .. } | Error::TooLarge(_) | Error::Unwritable(_) => SinkError::Fatal(self.to_string()),
             Error::Aerospike(_) | Error::TimedOut { .. } | Error::Lost | Error::Start(_) => {
                 SinkError::Transient(self.to_string())
             }
+            Error::Unconnected | Error::Late(_) => SinkError::Transient(self.to_string()),
         }
     }
 
@@ -85,8 +95,19 @@ impl Error {
 /// The error of the client in one line; its own text has many, one per attempt and node.
 pub(crate) fn in_one_line(error: &aerospike::Error) -> String {
     const ENOUGH: usize = 300;
-    let text = error.to_string();
+    let full = if is_full(error) { "the namespace is full, or takes no writes just now (stop-writes): " } else { "" };
+    let text = format!("{full}{error}");
     text.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(ENOUGH).collect()
+}
+
+/// Whether a node takes no writes into a namespace, as it does once that is full.
+fn is_full(error: &aerospike::Error) -> bool {
+    matches!(error.server_result_code(), Some(ResultCode::ServerMemError | ResultCode::FailForbidden))
+}
+
+/// Whether a record is larger than a node takes.
+pub(crate) fn is_too_large(code: Option<ResultCode>) -> bool {
+    code == Some(ResultCode::RecordTooBig)
 }
 
 /// Faults that stay until somebody changes something. All others pass: a node that starts, is overloaded or away.

@@ -1,6 +1,6 @@
 //! Which records there are, and what is in them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use aerospike::expressions::{self, Expression};
 use aerospike::operations::lists::{self, ListPolicy, ListReturnType};
@@ -25,6 +25,9 @@ pub(crate) const NUMBER: &str = "number";
 pub(crate) const REACH: &str = "reach";
 /// Bin: into how many records users of a segment are dealt.
 pub(crate) const CHUNKS: &str = "chunks";
+
+/// Bin: the segments whose lists are not kept, since a chunk of them would be too large.
+pub(crate) const GIVEN_UP: &str = "given_up";
 
 /// The places of all records.
 pub(crate) struct Layout {
@@ -109,11 +112,17 @@ impl Layout {
             .collect()
     }
 
-    /// The record of each chunk of the segments of some changes, with its changes.
-    pub(crate) fn members(&self, last: &mut LastChanges<'_>, epoch: i64) -> Result<Vec<BatchOperation>, Error> {
+    /// The record of each chunk of the segments of some changes, with its changes; none of the segments whose lists were given
+    /// up.
+    pub(crate) fn members(
+        &self,
+        last: &mut LastChanges<'_>,
+        given_up: &BTreeSet<String>,
+        epoch: i64,
+    ) -> Result<Vec<BatchOperation>, Error> {
         let policy = record_policy();
         let mut records = Vec::new();
-        for changes in last.by_segment() {
+        for changes in last.by_segment().filter(|changes| !given_up.contains(&*changes[0].segment_id)) {
             let mut dealt: Vec<(u32, &MembershipChange)> =
                 changes.into_iter().map(|change| (self.chunk_of(&change.user_id), change)).collect();
             dealt.sort_unstable_by_key(|(chunk, _)| *chunk);
@@ -127,15 +136,24 @@ impl Layout {
         Ok(records)
     }
 
-    /// The records of users who were erased, to be deleted where nothing is left in them.
-    pub(crate) fn erased(&self, changes: &[MembershipChange], epoch: i64) -> Result<Vec<BatchOperation>, Error> {
+    /// The records of all chunks of a segment, to be deleted.
+    pub(crate) fn list_of(&self, segment: &str) -> Result<Vec<BatchOperation>, Error> {
+        let policy = BatchDeletePolicy::default();
+        (0..self.chunks).map(|chunk| Ok(BatchOperation::delete(&policy, self.chunk_key(segment, chunk)?))).collect()
+    }
+
+    /// The records of users who were erased, and of ids that were merged into others, to be deleted where nothing is left in
+    /// them.
+    pub(crate) fn gone(&self, changes: &[MembershipChange], epoch: i64) -> Result<Vec<BatchOperation>, Error> {
         let mut policy = BatchDeletePolicy::default();
         let is_empty =
             expressions::eq(expressions::maps::size(expressions::map_bin(SEGMENTS), &[]), expressions::int_val(0));
         // Who has come again since stays: then the record says no, and is left alone.
         policy.filter_expression = Some(expressions::and(vec![is_empty, written_before(epoch)]));
-        let mut users: Vec<&str> =
-            changes.iter().filter(|change| change.cause == Cause::Erasure).map(|change| &*change.user_id).collect();
+        let may_be_gone = |change: &&MembershipChange| {
+            matches!(change.cause, Cause::Erasure | Cause::Merge) && change.change == ChangeKind::Left
+        };
+        let mut users: Vec<&str> = changes.iter().filter(may_be_gone).map(|change| &*change.user_id).collect();
         users.sort_unstable();
         users.dedup();
         users.into_iter().map(|user| Ok(BatchOperation::delete(&policy, self.user_key(user)?))).collect()

@@ -89,7 +89,7 @@ impl ProfileStore for AerospikeProfiles {
                 Ok(BatchOperation::write(&policy, user_key(settings, &profile.user_id)?, puts))
             };
             let records = profiles.iter().map(record).collect::<Result<_, Error>>()?;
-            cluster::write_all(client, records, None, settings.timeout_ms).await
+            cluster::write_all(client, records, None, settings.timeout_ms).await?.whole()
         })
     }
 
@@ -143,7 +143,7 @@ async fn erase(client: &Client, settings: &AerospikeSettings, keys: Vec<Key>) ->
     cluster::write_all(client, keys.iter().map(empty).collect(), None, settings.timeout_ms).await?;
     let policy = BatchDeletePolicy::default();
     let deletions = keys.into_iter().map(|key| BatchOperation::delete(&policy, key)).collect();
-    cluster::write_all(client, deletions, None, settings.timeout_ms).await
+    cluster::write_all(client, deletions, None, settings.timeout_ms).await?.whole()
 }
 
 fn set(settings: &AerospikeSettings) -> String {

@@ -4,6 +4,8 @@
 //! namespaces or in both: then the numbers are not those that were written, and what is behind the lower one is written
 //! again.
 
+use std::collections::BTreeSet;
+
 use aerospike::expressions::{self, Expression};
 use aerospike::operations::{self, Operation};
 use aerospike::{Bin, Bins, Client, Key, RecordExistsAction, ResultCode, Value};
@@ -21,6 +23,9 @@ pub(crate) struct Own {
     /// The reach of the last write, if there was one.
     pub(crate) number: Option<i64>,
 }
+
+/// The lists that a writer does not keep, by segment.
+pub(crate) type GivenUp = BTreeSet<String>;
 
 /// The state that an opening finds.
 pub(crate) enum Found {
@@ -159,9 +164,30 @@ impl Marks<'_> {
         Ok(mark.number)
     }
 
+    /// The segments whose lists are not kept.
+    pub(crate) async fn given_up(&self) -> Result<GivenUp, Error> {
+        let [_, (client, key)] = self.places()?;
+        let policy = cluster::read_policy(self.timeout_ms);
+        let record = client.get(&policy, &key, Bins::from([layout::GIVEN_UP])).await.map_err(lost)?;
+        let Some(Value::List(segments)) = record.bins.get(layout::GIVEN_UP) else { return Ok(GivenUp::new()) };
+        let named = segments.iter().filter_map(|segment| match segment {
+            Value::String(id) => Some(id.clone()),
+            _ => None,
+        });
+        Ok(named.collect())
+    }
+
+    /// Notes them, beside the members.
+    pub(crate) async fn give_up(&self, own: Own, segments: &GivenUp) -> Result<(), Error> {
+        let [_, ownership] = self.places()?;
+        let segments = Value::List(segments.iter().map(|id| Value::from(id.as_str())).collect());
+        self.put(&ownership, own.epoch, &[operations::put(&Bin::new(layout::GIVEN_UP, segments))]).await
+    }
+
     /// Nothing is there from now on.
     pub(crate) async fn forget(&self, own: Own) -> Result<(), Error> {
-        let nothing = [layout::NUMBER, layout::REACH].map(|bin| operations::put(&Bin::new(bin, Value::Nil)));
+        let nothing =
+            [layout::NUMBER, layout::REACH, layout::GIVEN_UP].map(|bin| operations::put(&Bin::new(bin, Value::Nil)));
         self.put_both(own.epoch, &nothing, Value::Nil).await
     }
 

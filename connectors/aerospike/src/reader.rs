@@ -1,20 +1,26 @@
 //! Memberships read from Aerospike.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use aerospike::{Bins, Client, ResultCode};
-use audience_contract::{HeldMembership, ServingStore, StoreError};
+use aerospike::{Bins, Client, ResultCode, Value};
+use audience_contract::{HeldMembership, Reach, Result, ServingError, ServingState, ServingStore};
 use tokio::sync::OnceCell;
+use tokio::time::timeout;
+use tokio::try_join;
 
 use crate::cluster::{self, Threads};
 use crate::layout::{self, Layout};
 use crate::{AerospikeSettings, Error};
 
 const READING: &str = "reading memberships from Aerospike";
+/// Milliseconds that a look at the state may take.
+const LOOK_MS: u32 = 1_000;
 
-/// Reads what [`AerospikeSink`](crate::AerospikeSink) writes. The nodes need not be there at the start.
+/// Reads what [`AerospikeSink`](crate::AerospikeSink) writes. The nodes need not be there at the start: a look at the state
+/// joins them.
 ///
-/// Costs one get.
+/// Costs two gets side by side, and one more for a user who is in nothing.
 pub struct AerospikeReader {
     settings: AerospikeSettings,
     layout: Layout,
@@ -24,17 +30,34 @@ pub struct AerospikeReader {
 }
 
 impl AerospikeReader {
-    /// One that connects when it is first asked.
+    /// One that connects when its state is first asked for.
     pub fn new(settings: AerospikeSettings) -> Result<Self, Error> {
         let layout = Layout::new(&settings);
         Ok(AerospikeReader { settings, layout, client: OnceCell::new(), threads: Threads::new()? })
     }
 
-    async fn get(&self, user_id: &str) -> Result<Vec<HeldMembership>, Error> {
-        let (hosts, timeout) = (self.settings.user_profiles.hosts.as_ref(), self.settings.timeout_ms);
-        let connect = || cluster::connect(hosts.unwrap_or(&self.settings.hosts), timeout);
-        let client = self.client.get_or_try_init(connect).await?;
-        let policy = cluster::read_policy(timeout);
+    async fn look(&self) -> Result<ServingState, Error> {
+        let hosts = self.settings.user_profiles.hosts.as_ref().unwrap_or(&self.settings.hosts);
+        let client = self.client.get_or_try_init(|| cluster::connect(hosts, &self.settings)).await?;
+        self.reached(client, LOOK_MS).await
+    }
+
+    /// What the writer of these settings says of how far it has come.
+    async fn reached(&self, client: &Client, timeout_ms: u32) -> Result<ServingState, Error> {
+        let policy = cluster::read_policy(timeout_ms);
+        let record = match client.get(&policy, &self.layout.writer_key()?, Bins::from([layout::REACH])).await {
+            Ok(record) => record,
+            Err(error) if is_missing(&error) => return Ok(ServingState::Empty),
+            Err(error) => return Err(error.into()),
+        };
+        let Some(Value::String(reach)) = record.bins.get(layout::REACH) else { return Ok(ServingState::Empty) };
+        let reach: Reach = serde_json::from_str(reach).map_err(|error| Error::Damaged(error.to_string()))?;
+        Ok(ServingState::of(Some(&reach)))
+    }
+
+    /// None where there is no record.
+    async fn get(&self, client: &Client, user_id: &str) -> Result<Vec<HeldMembership>, Error> {
+        let policy = cluster::read_policy(self.settings.read_timeout_ms);
         let key = self.layout.user_key(user_id)?;
         match client.get(&policy, &key, Bins::from([layout::SEGMENTS])).await {
             Ok(record) => match record.bins.get(layout::SEGMENTS) {
@@ -42,10 +65,30 @@ impl AerospikeReader {
                     .ok_or_else(|| Error::Damaged("a user's segments are in no form that is known".to_owned())),
                 None => Ok(Vec::new()),
             },
-            Err(error) if error.server_result_code() == Some(ResultCode::KeyNotFoundError) => Ok(Vec::new()),
+            Err(error) if is_missing(&error) => Ok(Vec::new()),
             Err(error) => Err(error.into()),
         }
     }
+
+    /// The state before the read and, of a user who seems to be in nothing, after it too: what was emptied or filled in between
+    /// is nobody's answer.
+    async fn read(&self, user_id: &str) -> Result<Result<Vec<HeldMembership>, ServingError>, Error> {
+        let Some(client) = self.client.get() else { return Err(Error::Unconnected) };
+        let patience = self.settings.read_timeout_ms;
+        let (state, held) = try_join!(self.reached(client, patience), self.get(client, user_id))?;
+        let after = if held.is_empty() { self.reached(client, patience).await? } else { state };
+        Ok(state.check().and_then(|()| after.check()).map(|()| held))
+    }
+}
+
+fn is_missing(error: &aerospike::Error) -> bool {
+    error.server_result_code() == Some(ResultCode::KeyNotFoundError)
+}
+
+/// Gives up after so many milliseconds, whatever the client does.
+async fn within<T>(milliseconds: u32, what: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    let limit = Duration::from_millis(milliseconds.into());
+    timeout(limit, what).await.unwrap_or(Err(Error::Late(milliseconds)))
 }
 
 impl ServingStore for AerospikeReader {
@@ -53,7 +96,12 @@ impl ServingStore for AerospikeReader {
         "aerospike"
     }
 
-    fn segments_of(&self, user_id: &str) -> Result<Vec<HeldMembership>, StoreError> {
-        self.threads.run(self.get(user_id)).map_err(|error| error.into_store(READING))
+    fn state(&self) -> Result<ServingState> {
+        self.threads.run(within(LOOK_MS, self.look())).map_err(|error| error.into_store(READING))
+    }
+
+    fn segments_of(&self, user_id: &str) -> Result<Vec<HeldMembership>, ServingError> {
+        let patience = self.settings.read_timeout_ms;
+        self.threads.run(within(patience, self.read(user_id))).map_err(|error| error.into_store(READING))?
     }
 }

@@ -1,17 +1,25 @@
 //! The nodes of Aerospike, and the places of the logical stores.
 
+use std::fmt;
+
 const USER_PROFILES: &str = "user_profiles";
 const SEGMENT_OWNERSHIP: &str = "segment_ownership";
 
 /// The nodes of Aerospike, and the places of the logical stores. A store named `cache` is not used yet.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct AerospikeSettings {
     /// The first nodes, `host:port` separated by commas; they name the others.
     pub hosts: String,
     /// The name under which progress is kept. Each of several engines that write the same sets has its own.
     pub writer: String,
+    /// The user, where the cluster asks for one.
+    pub user: Option<String>,
+    /// The user's password.
+    pub password: Option<String>,
     /// Milliseconds that a write or a read may take, retries included.
     pub timeout_ms: u32,
+    /// Milliseconds that a reader waits for users' segments.
+    pub read_timeout_ms: u32,
     /// Records into which the users of a segment are dealt. It must not change while there are any: a record of 1 MiB takes
     /// about 40,000 users.
     pub chunks: u32,
@@ -42,13 +50,26 @@ impl StoreSettings {
     }
 }
 
+/// Without user and password.
+impl fmt::Debug for AerospikeSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AerospikeSettings")
+            .field("hosts", &self.hosts)
+            .field("writer", &self.writer)
+            .finish_non_exhaustive()
+    }
+}
+
 impl AerospikeSettings {
     /// The defaults, for nodes.
     pub fn of(hosts: &str) -> Self {
         AerospikeSettings {
             hosts: hosts.to_owned(),
             writer: "audience".to_owned(),
+            user: None,
+            password: None,
             timeout_ms: 10_000,
+            read_timeout_ms: 100,
             chunks: 1_024,
             user_profiles: StoreSettings::of(USER_PROFILES),
             segment_ownership: StoreSettings::of(SEGMENT_OWNERSHIP),

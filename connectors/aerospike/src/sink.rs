@@ -2,13 +2,13 @@
 
 use aerospike::query::PartitionFilter;
 use aerospike::{BatchOperation, Bins, Client, QueryPolicy, Record, Statement, Value};
-use audience_contract::{LastChanges, MembershipChange, Progress, Reach, Sink, SinkError};
+use audience_contract::{LastChanges, MembershipChange, Progress, Reach, ServingStore, Sink, SinkError};
 use futures_util::StreamExt;
 
-use crate::cluster::{self, Clusters, Threads};
+use crate::cluster::{self, Clusters, Threads, Written};
 use crate::layout::{self, Layout};
-use crate::progress::{Found, Marks, Own};
-use crate::{AerospikeSettings, Error};
+use crate::progress::{Found, GivenUp, Marks, Own};
+use crate::{AerospikeReader, AerospikeSettings, Error};
 
 /// Changes that are best written at once: the more, the fewer records.
 const CHANGES_AT_ONCE: usize = 50_000;
@@ -27,6 +27,12 @@ pub struct AerospikeSink {
     clusters: Option<Clusters>,
     /// The connection, while it is open.
     own: Option<Own>,
+    /// The segments whose lists are too large for their chunks, and are not kept.
+    given_up: GivenUp,
+    /// Records of users that are too large, and were left as they were.
+    left: u64,
+    /// Users whose records were not there before the last write.
+    created: Vec<String>,
     threads: Threads,
 }
 
@@ -34,21 +40,33 @@ impl AerospikeSink {
     /// A sink that is not open yet.
     pub fn new(settings: AerospikeSettings) -> Result<AerospikeSink, Error> {
         let (name, layout) = (format!("aerospike:{}", settings.writer), Layout::new(&settings));
-        Ok(AerospikeSink { name, settings, layout, clusters: None, own: None, threads: Threads::new()? })
+        let (given_up, threads) = (GivenUp::new(), Threads::new()?);
+        Ok(AerospikeSink {
+            name,
+            settings,
+            layout,
+            clusters: None,
+            own: None,
+            given_up,
+            left: 0,
+            created: Vec::new(),
+            threads,
+        })
     }
 
     fn take_over(&mut self) -> Result<Option<String>, Error> {
         // One that has lost its nodes looks for them by itself.
         let known = self.clusters.clone();
         let (settings, layout) = (&self.settings, &self.layout);
-        let (clusters, own, reach) = self.threads.run(async {
+        let (clusters, own, reach, given_up) = self.threads.run(async {
             let clusters = match known {
                 Some(clusters) => clusters,
                 None => Clusters::connect(settings).await?,
             };
             let writing = |own| Writing { layout, clusters: &clusters, timeout_ms: settings.timeout_ms, own };
-            let (own, found) =
-                Marks { layout, clusters: &clusters, timeout_ms: settings.timeout_ms }.take_over().await?;
+            let marks = Marks { layout, clusters: &clusters, timeout_ms: settings.timeout_ms };
+            let (own, found) = marks.take_over().await?;
+            let given_up = marks.given_up().await?;
             let reach = match found {
                 Found::Reach(reach) => reach,
                 // What is left is of nobody knows when.
@@ -57,9 +75,9 @@ impl AerospikeSink {
                     None
                 }
             };
-            Ok((clusters, own, reach))
+            Ok((clusters, own, reach, given_up))
         })?;
-        (self.clusters, self.own) = (Some(clusters), Some(own));
+        (self.clusters, self.own, self.given_up) = (Some(clusters), Some(own), given_up);
         Ok(reach)
     }
 
@@ -96,14 +114,59 @@ impl Sink for AerospikeSink {
         reach.map(|text| serde_json::from_str(&text).map_err(damaged)).transpose()
     }
 
+    fn keeps_history(&self) -> bool {
+        false
+    }
+
+    fn store(&self) -> Option<Box<dyn ServingStore>> {
+        Some(Box::new(AerospikeReader::new(self.settings.clone()).ok()?))
+    }
+
+    fn notice(&self) -> Option<String> {
+        let lists: Vec<&str> = self.given_up.iter().map(String::as_str).collect();
+        let lists = (!lists.is_empty()).then(|| {
+            let (chunks, lists) = (self.layout.chunks, lists.join(", "));
+            format!(
+                "lists of users too large for {chunks} chunks are not kept: {lists}; set `chunks` higher and rebuild it"
+            )
+        });
+        let users =
+            (self.left > 0).then(|| format!("{} records of users are too large and are not kept up", self.left));
+        let both: Vec<String> = lists.into_iter().chain(users).collect();
+        (!both.is_empty()).then(|| both.join("; "))
+    }
+
+    fn take_created(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.created)
+    }
+
     fn write(&mut self, reach: &Reach, changes: &[MembershipChange]) -> Result<(), SinkError> {
-        self.run(async |writing| writing.put(reach, changes).await)
+        let mut given_up = std::mem::take(&mut self.given_up);
+        let (mut left, mut created) = (0, Vec::new());
+        let done = self.run(async |writing| {
+            let put = writing.put(reach, changes, &mut given_up).await?;
+            (left, created) = (put.left, put.created);
+            Ok(Some(put.number))
+        });
+        (self.given_up, self.created) = (given_up, created);
+        self.left += left;
+        done
     }
 
     /// Record by record; broken off, the reach is still there.
     fn clear(&mut self, _: Progress, owns: &dyn Fn(&str) -> bool) -> Result<(), SinkError> {
+        (self.given_up, self.left) = (GivenUp::new(), 0);
         self.run(async |writing| writing.clear(owns).await)
     }
+}
+
+/// A write that is done.
+struct Put {
+    number: i64,
+    /// Records of users that are too large.
+    left: u64,
+    /// Users whose records are new.
+    created: Vec<String>,
 }
 
 /// The writes of an opened sink.
@@ -120,27 +183,50 @@ impl<'a> Writing<'a> {
         Marks { layout: self.layout, clusters: self.clusters, timeout_ms: self.timeout_ms }
     }
 
-    async fn put(&self, reach: &Reach, changes: &[MembershipChange]) -> Result<Option<i64>, Error> {
+    async fn put(&self, reach: &Reach, changes: &[MembershipChange], given_up: &mut GivenUp) -> Result<Put, Error> {
         let reach = serde_json::to_string(reach)?;
         self.marks().look(self.own).await?;
+        let (mut left, mut created) = (0, Vec::new());
         if !changes.is_empty() {
             let mut last = LastChanges::of(changes);
             let epoch = self.own.epoch;
-            let (users, members) = (self.layout.users(&mut last, epoch)?, self.layout.members(&mut last, epoch)?);
-            self.write_data(users, members).await?;
-            self.delete_erased(changes).await?;
+            let users = self.layout.users(&mut last, epoch)?;
+            let members = self.layout.members(&mut last, given_up, epoch)?;
+            let (users, members) = self.write_data(users, members).await?;
+            (left, created) = (users.too_large.len() as u64, users.created);
+            self.give_up(&members.too_large, given_up).await?;
+            self.delete_gone(changes).await?;
         }
-        Ok(Some(self.marks().reach(self.own, reach).await?))
+        Ok(Put { number: self.marks().reach(self.own, reach).await?, left, created })
+    }
+
+    /// Gives up the lists of segments of which a chunk is too large: what is written of them no more is not there to be read.
+    async fn give_up(&self, too_large: &[String], given_up: &mut GivenUp) -> Result<(), Error> {
+        let segments: GivenUp = too_large.iter().filter_map(|key| Some(key.rsplit_once('/')?.0.to_owned())).collect();
+        if segments.is_empty() {
+            return Ok(());
+        }
+        given_up.extend(segments.iter().cloned());
+        self.marks().give_up(self.own, given_up).await?;
+        for segment in &segments {
+            let (list, timeout) = (self.layout.list_of(segment)?, self.timeout_ms);
+            cluster::write_all(&self.clusters.segment_ownership, list, None, timeout).await?;
+        }
+        Ok(())
     }
 
     /// Writes the records of users and of segments side by side.
-    async fn write_data(&self, users: Vec<BatchOperation>, members: Vec<BatchOperation>) -> Result<(), Error> {
+    async fn write_data(
+        &self,
+        users: Vec<BatchOperation>,
+        members: Vec<BatchOperation>,
+    ) -> Result<(Written, Written), Error> {
         let (filter, timeout) = (layout::written_before(self.own.epoch), self.timeout_ms);
         let users = cluster::write_all(&self.clusters.user_profiles, users, Some(&filter), timeout);
         let members = cluster::write_all(&self.clusters.segment_ownership, members, Some(&filter), timeout);
         let written = tokio::try_join!(users, members);
         match written {
-            Ok(_) => Ok(()),
+            Ok(both) => Ok(both),
             // Be it a record of a later opening whose count was lost: then this one is still the last.
             Err(Error::Fenced) => {
                 self.marks().look(self.own).await?;
@@ -150,10 +236,10 @@ impl<'a> Writing<'a> {
         }
     }
 
-    async fn delete_erased(&self, changes: &[MembershipChange]) -> Result<(), Error> {
-        let erased = self.layout.erased(changes, self.own.epoch)?;
+    async fn delete_gone(&self, changes: &[MembershipChange]) -> Result<(), Error> {
+        let gone = self.layout.gone(changes, self.own.epoch)?;
         let timeout = self.timeout_ms;
-        cluster::write_all(&self.clusters.user_profiles, erased, None, timeout).await
+        cluster::write_all(&self.clusters.user_profiles, gone, None, timeout).await?.whole()
     }
 
     async fn clear(&self, owns: &dyn Fn(&str) -> bool) -> Result<Option<i64>, Error> {
@@ -209,10 +295,10 @@ impl<'a> Writing<'a> {
         while let Some(record) = found.next().await {
             change(&record?, &mut records)?;
             if records.len() >= CLEAR_AT_ONCE {
-                cluster::write_all(client, std::mem::take(&mut records), Some(&filter), timeout).await?;
+                cluster::write_all(client, std::mem::take(&mut records), Some(&filter), timeout).await?.whole()?;
             }
         }
-        cluster::write_all(client, records, Some(&filter), timeout).await
+        cluster::write_all(client, records, Some(&filter), timeout).await?.whole()
     }
 }
 

@@ -63,7 +63,7 @@ impl SizeStore for AerospikeSizes {
 
     fn write(&mut self, samples: &[SizeSample]) -> Result<(), SinkError> {
         self.run(async |client, settings| {
-            cluster::write_all(client, records(settings, samples)?, None, settings.timeout_ms).await
+            cluster::write_all(client, records(settings, samples)?, None, settings.timeout_ms).await?.whole()
         })
     }
 

@@ -39,7 +39,7 @@ pub use history::History;
 pub use last_changes::LastChanges;
 pub use notes::{Note, Notes, VisitNote};
 pub use profiles::{Everyone, Profile, ProfileReach, ProfileStore, TraitValues};
-pub use serving::{HeldMembership, ServingStore};
+pub use serving::{HeldMembership, ServingError, ServingState, ServingStore};
 pub use sink::{Cause, ChangeKind, MembershipChange, Owns, Reach, SharedSink, Sink, SinkError, Writer, Writers};
 pub use sizes::{SizeSample, SizeStore};
 pub use source::{
@@ -256,6 +256,25 @@ pub struct Document {
 pub trait CatalogueStore: Send + Sync {
     /// The version of the whole catalogue; 0 is empty.
     fn version(&self) -> Result<u64>;
+
+    /// The mark of a version: no other content has, or will have, that number with that mark. So a store that went back to an
+    /// earlier state, and on from there, is known. `None` where there is no such version, and always where the store gives no
+    /// marks, since no other process changes it. A store whose newest version does not have the mark that was seen MUST refuse
+    /// to put after it with `Ok(false)`.
+    fn mark(&self, _version: u64) -> Result<Option<u128>> {
+        Ok(None)
+    }
+
+    /// Takes a version above `least` and above the newest, without documents; gives it. So numbers that were given out before
+    /// the store went back are not given out again.
+    fn raise(&self, least: u64) -> Result<u64> {
+        loop {
+            let version = self.version()?;
+            if self.put(version, &[])? && version + 1 > least {
+                return Ok(version + 1);
+            }
+        }
+    }
 
     /// Puts documents, all or none, as the version `expected + 1`; `Ok(false)` where the catalogue is not at
     /// `expected`: of several that put at the same version exactly one succeeds. Durable on return. MUST fail where a

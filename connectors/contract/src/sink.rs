@@ -5,7 +5,7 @@
 //! 1. [`Sink::open`], which says how far it reaches;
 //! 2. where it reaches everybody, reads the change log behind that tick and [`Sink::write`]s tick by tick, or several as
 //!    the last of them;
-//! 3. where it holds nothing, or was [`clear`](Sink::clear)ed because the change log does not go back that far, is behind it, or
+//! 3. where it holds nothing and does not [keep history](Sink::keeps_history), or was [`clear`](Sink::clear)ed because the change log does not go back that far, is behind it, or
 //!    is another than the one it holds the changes of: takes the memberships as of one progress, and writes them in pieces,
 //!    user by user in the order of their ids, each reaching up to its last user ([`Reach::Users`]), the last one everybody;
 //! 4. where such pieces were broken off: first writes the changes since then of the users that they reach, up to a newer
@@ -22,7 +22,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::Progress;
+use crate::{Progress, ServingStore};
 
 /// Why a membership changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -142,10 +142,34 @@ pub trait Sink: Send {
     /// Whether a write or a clearing is there whole, with its reach, or not at all, whatever happens in the middle of it.
     fn is_transactional(&self) -> bool;
 
+    /// Whether its readers read how memberships came about. Then a sink that holds nothing is written all changes, as long as
+    /// the change log has them; otherwise those who are members, since earlier states of a user would be wrong while they last.
+    fn keeps_history(&self) -> bool {
+        true
+    }
+
+    /// The store as its readers find it, over a connection of its own, and with what this writer says alone. Whoever feeds the
+    /// sink looks at its [state](ServingStore::state) all the while: so it is noticed within seconds that the store is away, or
+    /// has lost what it held, though nothing is written to it.
+    fn store(&self) -> Option<Box<dyn ServingStore>> {
+        None
+    }
+
     /// Why it could not be written if there were anything, as far as that is known; asked while there is nothing. MAY take a
     /// second where it is in doubt.
     fn fault(&self) -> Option<String> {
         None
+    }
+
+    /// What operators should know though it is written: what it could not take, and left out.
+    fn notice(&self) -> Option<String> {
+        None
+    }
+
+    /// Users whose records were not there before the last write, which has made them: they are new, or somebody has deleted
+    /// them, and then the record is not whole. MAY leave out users where many were written.
+    fn take_created(&mut self) -> Vec<String> {
+        Vec::new()
     }
 
     /// Takes the sink over, and gives how far it reaches; `None` where it holds nothing. An earlier writer MUST NOT be

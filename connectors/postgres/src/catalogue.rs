@@ -11,7 +11,7 @@ use tokio_postgres::IsolationLevel;
 use crate::audit;
 use crate::body::BadBody;
 use crate::database::Database;
-use crate::notice::Notice;
+use crate::notice::{self, Marked, Notice};
 use crate::rows::{self, Edit};
 use crate::{PostgresError, PostgresSettings, migrate};
 
@@ -31,7 +31,7 @@ impl PostgresCatalogue {
         database.greet()?;
         migrate::apply(&database)?;
         let notice = Arc::new(Notice::default());
-        notice.note(database.read(READING, version_of)?);
+        notice.note(database.read(READING, newest)?);
         let listening = notice.clone().listen(database.connector(), settings.clone());
         database.handle().spawn(listening);
         Ok(PostgresCatalogue { database, notice })
@@ -57,10 +57,9 @@ impl PostgresCatalogue {
     }
 }
 
-/// The version of the whole catalogue.
-async fn version_of(client: &mut Object) -> Result<u64, tokio_postgres::Error> {
-    let row = client.query_one("SELECT version FROM audience.catalogue", &[]).await?;
-    Ok(u64::try_from(row.get::<_, i64>(0)).unwrap_or_default())
+/// The newest version of the whole catalogue.
+async fn newest(client: &mut Object) -> Result<Marked, tokio_postgres::Error> {
+    notice::newest(client).await
 }
 
 /// A number of the catalogue as the tables have it. None is greater than the greatest there.
@@ -90,15 +89,40 @@ fn edits_of(next: u64, documents: &[Document]) -> Result<Vec<Edit>> {
 
 impl CatalogueStore for PostgresCatalogue {
     fn version(&self) -> Result<u64> {
-        self.database.read(READING, version_of)
+        let newest = self.database.read(READING, newest)?;
+        self.notice.note(newest);
+        Ok(newest.version)
+    }
+
+    /// Costs nothing for the version that was seen last.
+    fn mark(&self, version: u64) -> Result<Option<u128>> {
+        if let Marked { version: seen, mark: Some(mark) } = self.notice.seen()
+            && seen == version
+        {
+            return Ok(Some(mark));
+        }
+        let mark = self.database.read(READING, async |client| {
+            let mark = "SELECT mark::text FROM audience.catalogue_marks WHERE version = $1";
+            Ok(client.query_opt(mark, &[&number(version)]).await?.map(|row| row.get::<_, String>(0)))
+        })?;
+        Ok(mark.as_deref().and_then(notice::mark_of))
+    }
+
+    fn raise(&self, least: u64) -> Result<u64> {
+        self.database.write(WRITING, async |client| raise(client, least).await)?;
+        self.version()
     }
 
     fn put_audited(&self, expected: u64, documents: &[Document], audit: Option<&Audit>) -> Result<bool> {
         // Whoever is late is told so, whatever else is wrong.
         let edits = edits_of(expected.saturating_add(1), documents);
-        let put = self.database.write(WRITING, async |client| put(client, expected, edits, audit).await)?;
+        let expected = Some(self.notice.seen())
+            .filter(|seen| seen.version == expected)
+            .unwrap_or(Marked { version: expected, mark: None });
+        let next = Marked { version: expected.version + 1, mark: Some(fastrand::u128(..)) };
+        let put = self.database.write(WRITING, async |client| put(client, expected, next, edits, audit).await)?;
         if matches!(put, Ok(true)) {
-            self.notice.note(expected + 1);
+            self.notice.note(next);
         }
         put
     }
@@ -167,8 +191,7 @@ impl CatalogueStore for PostgresCatalogue {
     }
 
     fn look(&self) -> Result<()> {
-        self.notice.note(self.version()?);
-        Ok(())
+        self.version().map(drop)
     }
 
     fn fault(&self) -> Option<String> {
@@ -187,16 +210,27 @@ async fn forget(client: &mut Object, version: u64) -> Result<(), tokio_postgres:
     transaction.commit().await
 }
 
+/// Takes the next version above the newest one and `least`, without documents.
+async fn raise(client: &mut Object, least: u64) -> Result<(), tokio_postgres::Error> {
+    let transaction = client.transaction().await?;
+    let raise = "UPDATE audience.catalogue SET version = greatest(version, $1) + 1";
+    transaction.execute(raise, &[&number(least)]).await?;
+    transaction.execute("SELECT pg_notify('audience_catalogue', '')", &[]).await?;
+    transaction.commit().await
+}
+
 /// Puts in one transaction; the row of the version is locked first.
 async fn put(
     client: &mut Object,
-    expected: u64,
+    expected: Marked,
+    next: Marked,
     edits: Result<Vec<Edit>>,
     audit: Option<&Audit>,
 ) -> Result<Result<bool>, tokio_postgres::Error> {
     let transaction = client.transaction().await?;
-    let row = transaction.query_one("SELECT version FROM audience.catalogue FOR UPDATE", &[]).await?;
-    if row.get::<_, i64>(0) != number(expected) {
+    let row = transaction.query_one(&format!("{} FOR UPDATE OF newest", notice::NEWEST), &[]).await?;
+    let found = notice::marked(&row);
+    if found.version != expected.version || (expected.mark.is_some() && found.mark != expected.mark) {
         return Ok(Ok(false));
     }
     let edits = match edits {
@@ -208,8 +242,10 @@ async fn put(
     let author = said.or_else(|| edits.iter().find_map(Edit::author)).unwrap_or_default();
     let is_audited = if audit.is_some() { "yes" } else { "" };
     let announce = "SELECT set_config('audience.writer', 'store', true), set_config('audience.actor', $1, true),
-        set_config('audience.is_audited', $2, true), audience.take_version()";
-    transaction.query_one(announce, &[&author, &is_audited]).await?;
+        set_config('audience.is_audited', $2, true), set_config('audience.mark', $3, true),
+        audience.take_version()";
+    let mark = next.mark.map(|mark| format!("{mark:032x}")).unwrap_or_default();
+    transaction.query_one(announce, &[&author, &is_audited, &mark]).await?;
     for edit in &edits {
         edit.apply(&transaction).await?;
     }

@@ -14,7 +14,7 @@ use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tokio_postgres::tls::MakeTlsConnect;
-use tokio_postgres::{AsyncMessage, Client, Config, Connection, Socket};
+use tokio_postgres::{AsyncMessage, Client, Config, Connection, Row, Socket};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::PostgresSettings;
@@ -24,26 +24,40 @@ use crate::migrate::missing_tables;
 /// Waits between attempts to connect: doubled from the one to the other.
 const WAITS: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10));
 
-/// The newest version that is known, and the fault of the server.
+/// The newest version of the catalogue and its mark; to be followed by a lock of the row `newest`.
+pub const NEWEST: &str = "SELECT newest.version, marks.mark::text FROM audience.catalogue newest
+    LEFT JOIN audience.catalogue_marks marks ON marks.version = newest.version";
+
+/// A version of the catalogue, and its mark where that is known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Marked {
+    /// The version.
+    pub version: u64,
+    /// Its mark.
+    pub mark: Option<u128>,
+}
+
+/// The version that was seen last, and the fault of the server.
 pub struct Notice {
-    version: watch::Sender<u64>,
+    seen: watch::Sender<Marked>,
     fault: Mutex<Option<String>>,
 }
 
 impl Default for Notice {
     fn default() -> Notice {
-        Notice { version: watch::Sender::new(0), fault: Mutex::new(None) }
+        Notice { seen: watch::Sender::default(), fault: Mutex::new(None) }
     }
 }
 
 impl Notice {
-    /// A version is known to be there.
-    pub fn note(&self, version: u64) {
-        self.version.send_if_modified(|known| {
-            let is_newer = version > *known;
-            *known = version.max(*known);
-            is_newer
-        });
+    /// A version was seen. It may be lower than the one before, as where the database went back.
+    pub fn note(&self, seen: Marked) {
+        self.seen.send_if_modified(|known| std::mem::replace(known, seen) != seen);
+    }
+
+    /// The version that was seen last.
+    pub fn seen(&self) -> Marked {
+        *self.seen.borrow()
     }
 
     /// The fault of the server, if it has one.
@@ -51,14 +65,14 @@ impl Notice {
         self.fault.lock().clone()
     }
 
-    /// Waits for a version above `known`, at most `patience`; gives the newest one known, or `None` where that may be old,
+    /// Waits for another version than `known`, at most `patience`; gives the one seen last, or `None` where that may be old,
     /// for the server is away.
     pub async fn wait(&self, known: u64, patience: Duration) -> Option<u64> {
-        let mut versions = self.version.subscribe();
-        if let Ok(Ok(version)) = timeout(patience, versions.wait_for(|version| *version > known)).await {
-            return Some(*version);
+        let mut versions = self.seen.subscribe();
+        if let Ok(Ok(seen)) = timeout(patience, versions.wait_for(|seen| seen.version != known)).await {
+            return Some(seen.version);
         }
-        let version = *self.version.borrow();
+        let version = self.seen().version;
         self.fault.lock().is_none().then_some(version)
     }
 
@@ -93,7 +107,7 @@ impl Notice {
         tasks.spawn(drive::<MakeRustlsConnect>(connection, woken.clone()));
         ask(settings, client.batch_execute("LISTEN audience_catalogue")).await?;
         loop {
-            self.note(ask(settings, version(&client)).await?);
+            self.note(ask(settings, newest(&client)).await?);
             // The version is read from a table that may be there where others are not.
             if let Some(missing) = ask(settings, missing_tables(&client)).await? {
                 return Err(missing);
@@ -121,9 +135,22 @@ async fn ask<T>(
         .map_err(|error| detail(&error))
 }
 
-async fn version(client: &Client) -> Result<u64, tokio_postgres::Error> {
-    let row = client.query_one("SELECT version FROM audience.catalogue", &[]).await?;
-    Ok(u64::try_from(row.get::<_, i64>(0)).unwrap_or_default())
+/// The newest version of the catalogue.
+pub async fn newest(client: &Client) -> Result<Marked, tokio_postgres::Error> {
+    let row = client.query_one(NEWEST, &[]).await?;
+    Ok(marked(&row))
+}
+
+/// The row of [`NEWEST`].
+pub fn marked(row: &Row) -> Marked {
+    let mark: Option<String> = row.get(1);
+    let version = u64::try_from(row.get::<_, i64>(0)).unwrap_or_default();
+    Marked { version, mark: mark.as_deref().and_then(mark_of) }
+}
+
+/// A mark as the database writes it.
+pub fn mark_of(uuid: &str) -> Option<u128> {
+    u128::from_str_radix(&uuid.replace('-', ""), 16).ok()
 }
 
 /// Drives a connection until it ends, and says why it did; each notification wakes.

@@ -26,6 +26,9 @@ pub enum Error {
     /// An answer of another form than the command has.
     #[error("Redis: {0} was answered in another form than it is")]
     Answer(&'static str),
+    /// What the writers say of how far they have come.
+    #[error("Redis: what the writers say of their progress cannot be read: {0}")]
+    Unreadable(serde_json::Error),
     /// A value that cannot be written.
     #[error("the progress cannot be written: {0}")]
     Unwritable(serde_json::Error),
@@ -53,7 +56,7 @@ impl Error {
             Error::Redis(_) | Error::Refused { .. } | Error::Lost | Error::Answer(_) => {
                 SinkError::Transient(self.to_string())
             }
-            Error::Unwritable(_) => SinkError::Fatal(self.to_string()),
+            Error::Unwritable(_) | Error::Unreadable(_) => SinkError::Fatal(self.to_string()),
         }
     }
 

@@ -18,6 +18,8 @@ pub struct RedisSettings {
     pub writer: String,
     /// Milliseconds that an answer may take.
     pub timeout_ms: u64,
+    /// Milliseconds that a reader waits for users' segments.
+    pub read_timeout_ms: u64,
 }
 
 /// Without the address: a password may be in it.
@@ -34,7 +36,7 @@ impl RedisSettings {
     /// The defaults, for a URL.
     pub fn of(url: &str) -> Self {
         let (prefix, writer) = ("audience".to_owned(), "audience".to_owned());
-        RedisSettings { url: url.to_owned(), prefix, writer, timeout_ms: 10_000 }
+        RedisSettings { url: url.to_owned(), prefix, writer, timeout_ms: 10_000, read_timeout_ms: 100 }
     }
 
     /// The key of a user's memberships.
@@ -68,10 +70,14 @@ impl RedisSettings {
     }
 
     pub(crate) fn connect(&self, client: &Client) -> Result<Connection, Error> {
-        let timeout = Duration::from_millis(self.timeout_ms);
-        let connection = client.get_connection_with_timeout(timeout)?;
-        connection.set_read_timeout(Some(timeout))?;
-        connection.set_write_timeout(Some(timeout))?;
-        Ok(connection)
+        connect(client, Duration::from_millis(self.timeout_ms))
     }
+}
+
+/// Connects, with so much time for that and for each answer.
+pub(crate) fn connect(client: &Client, timeout: Duration) -> Result<Connection, Error> {
+    let connection = client.get_connection_with_timeout(timeout)?;
+    connection.set_read_timeout(Some(timeout))?;
+    connection.set_write_timeout(Some(timeout))?;
+    Ok(connection)
 }

@@ -1,15 +1,16 @@
 //! Memberships written to Redis.
 
+use std::collections::BTreeSet;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
-use audience_contract::{MembershipChange, Progress, Reach, Sink, SinkError};
+use audience_contract::{MembershipChange, Progress, Reach, ServingStore, Sink, SinkError};
 use redis::{Client, Commands, FromRedisValue, Value};
 
 use crate::lane::Lane;
 use crate::request::Request;
-use crate::{Error, RedisSettings, pieces};
+use crate::{Error, RedisReader, RedisSettings, pieces};
 
 /// Changes that are best written at once: the more, the more share a command.
 const CHANGES_AT_ONCE: usize = 100_000;
@@ -32,6 +33,8 @@ pub struct RedisSink {
     settings: RedisSettings,
     client: Client,
     open: Option<Open>,
+    /// Users whose records were not there before the last write.
+    created: Vec<String>,
 }
 
 struct Open {
@@ -46,7 +49,7 @@ impl RedisSink {
     pub fn new(settings: RedisSettings) -> Result<RedisSink, Error> {
         let client = Client::open(settings.url.as_str())?;
         let name = format!("redis:{}", settings.writer);
-        Ok(RedisSink { name, settings, client, open: None })
+        Ok(RedisSink { name, settings, client, open: None, created: Vec::new() })
     }
 
     fn connect(&self) -> Result<(Open, Option<String>), Error> {
@@ -96,6 +99,32 @@ impl RedisSink {
             let ended = lanes.into_iter().map(|lane| lane.join().unwrap_or(Err(Error::Answer("a piece"))));
             ended.fold(Ok(()), Result::and)
         })
+    }
+
+    /// The users of some changes who have no record. Costs a round trip, and another where there are any.
+    fn missing(&self, lane: &mut Lane, changes: &[MembershipChange]) -> Result<Vec<String>, Error> {
+        let users: BTreeSet<&str> = changes.iter().map(|change| &*change.user_id).collect();
+        if users.is_empty() {
+            return Ok(Vec::new());
+        }
+        let keys: Vec<String> = users.iter().map(|user| self.settings.user_key(user)).collect();
+        let mut all = Request::default();
+        all.command(1 + keys.len()).part("EXISTS").parts(&keys);
+        if matches!(lane.ask(&all)?.as_slice(), [Value::Int(found)] if *found == keys.len() as i64) {
+            return Ok(Vec::new());
+        }
+        let mut each = Request::default();
+        for key in &keys {
+            each.whole(&["EXISTS", key]);
+        }
+        let found = lane.ask(&each)?;
+        let is_missing = |found: &Value| *found == Value::Int(0);
+        Ok(users
+            .into_iter()
+            .zip(&found)
+            .filter(|(_, found)| is_missing(found))
+            .map(|(user, _)| user.to_owned())
+            .collect())
     }
 
     fn reach(&self, reach: &Reach) -> Result<Request, Error> {
@@ -157,6 +186,14 @@ impl Sink for RedisSink {
         false
     }
 
+    fn keeps_history(&self) -> bool {
+        false
+    }
+
+    fn store(&self) -> Option<Box<dyn ServingStore>> {
+        Some(Box::new(RedisReader::new(self.settings.clone()).ok()?))
+    }
+
     fn open(&mut self) -> Result<Option<Reach>, SinkError> {
         self.open = None;
         let (open, reach) = self.connect().map_err(|error| error.into_sink(&self.name))?;
@@ -167,8 +204,20 @@ impl Sink for RedisSink {
         Ok(reach)
     }
 
+    fn take_created(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.created)
+    }
+
     fn write(&mut self, reach: &Reach, changes: &[MembershipChange]) -> Result<(), SinkError> {
-        self.run(|sink, open| sink.put_all(open, changes, sink.reach(reach)?))
+        let mut created = Vec::new();
+        self.run(|sink, open| {
+            if changes.len() <= FEW {
+                created = sink.missing(&mut open.lanes[0], changes)?;
+            }
+            sink.put_all(open, changes, sink.reach(reach)?)
+        })?;
+        self.created = created;
+        Ok(())
     }
 
     /// Key by key; broken off, the reach is still there.

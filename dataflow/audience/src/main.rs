@@ -19,6 +19,7 @@ mod segment_api;
 mod serve;
 mod serving;
 mod settings;
+mod sink;
 mod telemetry;
 mod updates;
 mod worker;
@@ -73,6 +74,9 @@ enum Command {
     /// Runs the whole platform in one process: engine, APIs and console, on stores of its own. Needs no other server. Kafka,
     /// PostgreSQL, Redis and Aerospike can be joined.
     Serve(settings::ServeFlags),
+    /// Lists the sinks of a running engine, compares and repairs one, or rebuilds it.
+    #[command(subcommand)]
+    Sink(sink::SinkCommand),
     /// Runs one of several processes that compute together, and restarts it when it fails. The first process has the stores
     /// and the APIs.
     Worker(worker::WorkerArgs),
@@ -101,6 +105,7 @@ fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
         Command::Replay(args) => replay::run(&args),
         Command::SegmentApi(flags) => segment_api::run(flags),
         Command::Serve(flags) => serve::run(flags),
+        Command::Sink(command) => sink::run(&command),
         Command::Worker(args) => worker::run(args, given("worker", "listen")),
     }
 }

@@ -76,6 +76,8 @@ pub struct VersionedSegment {
 pub struct Documents {
     /// The catalogue version.
     pub version: u64,
+    /// Its mark in the store, where the store gives marks.
+    pub mark: Option<u128>,
     /// The checked definitions, which the engine runs.
     pub catalogue: Catalogue,
     /// Segments by id. Copies share them.

@@ -15,6 +15,7 @@ use crate::checks::unavailable;
 use crate::documents::Documents;
 use crate::in_force::InForce;
 use crate::preview::PreviewQueue;
+use crate::went_back::WentBack;
 
 /// How long an edit's answer waits for the edit to be in force.
 const EDIT_PATIENCE: Duration = Duration::from_secs(2);
@@ -23,9 +24,11 @@ const FOLLOW_PATIENCE: Duration = Duration::from_millis(250);
 
 /// The catalogue of a process: its documents, the edits of them, and the version in force.
 pub struct Editor {
-    store: Arc<dyn CatalogueStore>,
+    pub(crate) store: Arc<dyn CatalogueStore>,
     /// The newest documents. A reader takes the pointer and waits for nobody.
     documents: RwLock<Arc<Documents>>,
+    /// How often, and how last, the store came back older than these.
+    pub(crate) went_back: WentBack,
     /// Held while the documents change, also while the store is waited for.
     changing: Mutex<()>,
     pub(crate) in_force: InForce,
@@ -51,6 +54,7 @@ impl Editor {
         Editor {
             store,
             documents: RwLock::new(Arc::new(documents)),
+            went_back: WentBack::default(),
             changing: Mutex::default(),
             in_force: InForce::new(in_force),
             store_errors: AtomicU64::new(0),
@@ -95,7 +99,8 @@ impl Editor {
             }
             let Changeset { documents: stored, entries, answer } = changeset;
             next.version = version;
-            self.put(documents.version, &stored, author, entries)?;
+            self.put(&documents, &stored, author, entries)?;
+            next.mark = self.store.mark(version).unwrap_or_default();
             let is_run = stored.iter().any(|stored| documents.runs(stored) || next.runs(stored));
             self.show(next);
             // A document that was faulty may fit now, and one that was replaced is faulty no more.
@@ -114,10 +119,12 @@ impl Editor {
         Ok(answer)
     }
 
-    /// Stores an edit of version `expected`. If another process was faster, it reads the documents again and refuses.
-    fn put(&self, expected: u64, documents: &[Document], author: &str, entries: Vec<AuditEntry>) -> Result<()> {
+    /// Stores an edit of the documents that are known. If another process was faster, or the store went back, it reads the
+    /// documents again and refuses.
+    fn put(&self, known: &Documents, documents: &[Document], author: &str, entries: Vec<AuditEntry>) -> Result<()> {
         let audit = Audit { author: author.to_owned(), at: clock::now(), entries };
-        if self.store.put_audited(expected, documents, Some(&audit)).map_err(unavailable)? {
+        let is_known = self.store.mark(known.version).map_err(unavailable)? == known.mark;
+        if is_known && self.store.put_audited(known.version, documents, Some(&audit)).map_err(unavailable)? {
             return Ok(());
         }
         self.reload().map_err(unavailable)?;
@@ -127,7 +134,7 @@ impl Editor {
 
     /// Reads the newest documents from the store. The caller holds `changing`.
     fn reload(&self) -> audience_contract::Result<()> {
-        let documents = Documents::newest(&*self.store)?;
+        let documents = self.newest_after(&self.documents())?;
         for faulty in &documents.faulty {
             let running = faulty.running_version;
             tracing::warn!(
@@ -148,13 +155,8 @@ impl Editor {
         let mut backoff = Backoff::default();
         while !self.is_closed() {
             let known = self.newest();
-            let followed = self.store.wait_for_change(known, FOLLOW_PATIENCE).and_then(|version| {
-                if version > known {
-                    self.reload_older_than(version)?;
-                    self.in_force.wake();
-                }
-                Ok(())
-            });
+            let waited = self.store.wait_for_change(known, FOLLOW_PATIENCE);
+            let followed = waited.and_then(|version| self.reload_other_than(version));
             match followed {
                 Ok(()) => backoff.reset(),
                 Err(error) => {
@@ -167,10 +169,22 @@ impl Editor {
         }
     }
 
-    /// Reads the documents again, unless an edit of this process was faster.
-    fn reload_older_than(&self, version: u64) -> audience_contract::Result<()> {
+    /// Reads the documents again where the store seems to be at another version than they are, or at another content.
+    fn reload_other_than(&self, version: u64) -> audience_contract::Result<()> {
+        let is_known = |version| -> audience_contract::Result<bool> {
+            let documents = self.documents();
+            Ok(version == documents.version && self.store.mark(version)? == documents.mark)
+        };
+        if is_known(version)? {
+            return Ok(());
+        }
         let _changing = self.changing.lock();
-        if self.newest() < version { self.reload() } else { Ok(()) }
+        // An edit of this process may have been faster, and what was seen may be older than that.
+        if !is_known(self.store.version()?)? {
+            self.reload()?;
+            self.in_force.wake();
+        }
+        Ok(())
     }
 
     /// How often changes of the catalogue could not be read.
@@ -181,6 +195,16 @@ impl Editor {
     /// The fault of the store, if it has one.
     pub fn store_fault(&self) -> Option<String> {
         self.store.fault()
+    }
+
+    /// How often the store came back older than what was known of it, or with other content, and the last time in words.
+    pub fn went_back(&self) -> (u64, Option<String>) {
+        self.went_back.told()
+    }
+
+    /// Notes that the store came back older before the start.
+    pub fn note_went_back(&self, how: String) {
+        self.went_back.note(how);
     }
 
     /// The newest version of the catalogue.

@@ -29,9 +29,10 @@
 //! | `editing`, `segment_requests` | The requests of the APIs, with or without an engine |
 //! | `in_force` | The version in force, and waits for it |
 //! | `enforcement`, `reconcile`, `preview` | The boundary to the engine, and the thread that calls it |
+//! | `going_back`, `went_back` | A store that comes back older than it was |
 //! | `shipping` | The traits that an empty catalogue starts with |
 //! | `updates` | Changes of segments, sent to other systems |
-//! | `segment_api` | The platform of a process without an engine |
+//! | `segment_api`, `guarded_store` | The platform of a process without an engine, and the store that it reads |
 //!
 //! This crate knows no dataflow, no HTTP and no particular store. Lock order: the engine's turn (see its `Enforcement`)
 //! is never waited for with a lock of this crate held.
@@ -45,6 +46,8 @@ mod documents;
 mod editing;
 mod editor;
 mod enforcement;
+mod going_back;
+mod guarded_store;
 mod in_force;
 mod lists;
 mod loading;
@@ -59,13 +62,14 @@ mod shipping;
 mod testing;
 mod traits;
 mod updates;
+mod went_back;
 
 pub use checks::{segment_not_found, unavailable};
 pub use documents::{Documents, StoredSegment, StoredTrait, VersionedSegment, timestamp};
 pub use editor::Editor;
 pub use enforcement::{CountedUsers, Enforcement, PreviewCounts, PreviewedRule};
 pub use lists::{ListChange, MemberCounts};
-pub use segment_api::{CATALOGUE_ERRORS, SegmentApi, SegmentApiError};
+pub use segment_api::{CATALOGUE_ERRORS, CATALOGUE_WENT_BACK, SegmentApi, SegmentApiError};
 pub use segment_requests::{SegmentEngine, SegmentRequests};
 pub use shipping::ship_traits;
 pub use updates::{SegmentUpdate, SegmentUpdates, UpdateSender};

@@ -54,7 +54,8 @@ impl Documents {
 
     /// Reads the documents of one catalogue version, as they run.
     pub fn at(store: &dyn CatalogueStore, version: u64) -> Result<Documents> {
-        Documents::load(version, store.at(version)?, &|kind, id| store.history(kind, id))
+        let documents = Documents::load(version, store.at(version)?, &|kind, id| store.history(kind, id))?;
+        Ok(Documents { mark: store.mark(version)?, ..documents })
     }
 
     /// Makes the documents of a version run. It reads `history` only for documents that are faulty or do not fit.

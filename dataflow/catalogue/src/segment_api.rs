@@ -6,38 +6,35 @@ use std::convert::Infallible;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use audience_background::{Runner, Stop};
+use audience_background::Runner;
 use audience_contract::{CatalogueStore, ServingStore, StoreError};
 use audience_protocol::{
     ComponentHealth, Health, OperationsResource, Platform, PlatformError, Result, UserResource, UserSegment,
 };
-use parking_lot::Mutex;
 use prometheus_client::encoding::text::encode_registry;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
 use crate::editor::Editor;
+use crate::guarded_store::GuardedStore;
 use crate::segment_requests::SegmentRequests;
 use crate::shipping::ship_traits;
 use crate::updates::{SegmentUpdates, UpdateSender};
 
 /// The text of the metric `catalogue_errors`.
 pub const CATALOGUE_ERRORS: &str = "Attempts to read changes of the catalogue that failed";
-/// The interval at which the store of memberships is probed.
-const PROBE_INTERVAL: Duration = Duration::from_secs(2);
-/// The user who is asked for by a probe. Nobody has that id.
-const NOBODY: &str = "audience-health";
+/// The text of the metric `catalogue_went_back`.
+pub const CATALOGUE_WENT_BACK: &str = "Times that the catalogue came back older than it was, or as another one";
 
 /// The metrics of a process without an engine.
 struct SegmentApiMetrics {
     registry: Registry,
     faulty_documents: Gauge,
     catalogue_errors: Counter,
-    reads: Counter,
-    read_errors: Counter,
+    catalogue_went_back: Counter,
 }
 
 /// Why the platform of a process without an engine cannot start.
@@ -60,10 +57,8 @@ impl From<io::Error> for SegmentApiError {
 /// The platform of a process without an engine.
 pub struct SegmentApi {
     editor: Arc<Editor>,
-    memberships: Option<Arc<dyn ServingStore>>,
+    memberships: Option<Arc<GuardedStore>>,
     updates: UpdateSender,
-    /// The fault of the store of memberships, if it has one.
-    read_fault: Mutex<Option<String>>,
     metrics: SegmentApiMetrics,
     runner: Runner,
 }
@@ -77,12 +72,12 @@ impl SegmentApi {
         updates: Option<Arc<dyn SegmentUpdates>>,
     ) -> Result<Arc<SegmentApi>, SegmentApiError> {
         ship_traits(&*catalogue)?;
+        let mut metrics = SegmentApiMetrics::new();
         let api = Arc::new(SegmentApi {
             editor: Arc::new(Editor::open_without_engine(catalogue)?),
-            memberships,
+            memberships: memberships.map(|store| Arc::new(GuardedStore::new(store, &mut metrics.registry))),
             updates: UpdateSender::default(),
-            read_fault: Mutex::new(None),
-            metrics: SegmentApiMetrics::new(),
+            metrics,
             runner: Runner::default(),
         });
         let editor = api.editor.clone();
@@ -91,9 +86,8 @@ impl SegmentApi {
             Ok::<(), Infallible>(())
         })?;
         if let Some(memberships) = api.memberships.clone() {
-            let prober = api.clone();
             api.runner.start_task("memberships", move |stop| {
-                prober.probe(&*memberships, stop);
+                memberships.watch(stop);
                 Ok::<(), Infallible>(())
             })?;
         }
@@ -127,16 +121,6 @@ impl SegmentApi {
     pub fn look_at_catalogue(&self) {
         self.editor.look();
     }
-
-    fn probe(&self, memberships: &dyn ServingStore, stop: &Stop) {
-        loop {
-            let fault = memberships.segments_of(NOBODY).err().map(|error| error.to_string());
-            *self.read_fault.lock() = fault;
-            if stop.wait(PROBE_INTERVAL) {
-                return;
-            }
-        }
-    }
 }
 
 impl UserResource for SegmentApi {
@@ -144,12 +128,8 @@ impl UserResource for SegmentApi {
         let Some(memberships) = &self.memberships else {
             return Err(PlatformError::NeedsEngine("which segments a user is in"));
         };
-        self.metrics.reads.inc();
-        let held = memberships.segments_of(id).map_err(|error| {
-            self.metrics.read_errors.inc();
-            tracing::warn!(%error, "The store of memberships does not answer");
-            PlatformError::Unavailable(format!("{} does not answer", memberships.name()))
-        })?;
+        let held = memberships.segments_of(id);
+        let held = held.map_err(|fault| PlatformError::Unavailable(format!("{}: {fault}", memberships.name())))?;
         let documents = self.editor.documents();
         let named = held.into_iter().map(|held| UserSegment {
             name: documents.name_of(&held.segment_id).to_owned(),
@@ -165,13 +145,14 @@ impl UserResource for SegmentApi {
 
 impl OperationsResource for SegmentApi {
     fn health(&self) -> Health {
-        let mut components =
-            BTreeMap::from([("catalogue".to_owned(), ComponentHealth::of_fault(self.editor.store_fault()))]);
+        let catalogue = match self.editor.store_fault() {
+            None => ComponentHealth::up(self.editor.went_back().1),
+            fault => ComponentHealth::of_fault(fault),
+        };
+        let mut components = BTreeMap::from([("catalogue".to_owned(), catalogue)]);
         if let Some(memberships) = &self.memberships {
-            components.insert(
-                format!("memberships:{}", memberships.name()),
-                ComponentHealth::of_fault(self.read_fault.lock().clone()),
-            );
+            components
+                .insert(format!("memberships:{}", memberships.name()), ComponentHealth::of_fault(memberships.fault()));
         }
         if let Some(detail) = self.updates.fault() {
             components.insert("segment-updates".to_owned(), ComponentHealth::up(detail));
@@ -183,6 +164,7 @@ impl OperationsResource for SegmentApi {
         let faulty = self.editor.read(|documents| documents.faulty.len());
         self.metrics.faulty_documents.set(i64::try_from(faulty).unwrap_or(i64::MAX));
         self.metrics.catalogue_errors.inner().store(self.editor.store_errors(), Ordering::Relaxed);
+        self.metrics.catalogue_went_back.inner().store(self.editor.went_back().0, Ordering::Relaxed);
         let mut text = String::new();
         encode_registry(&mut text, &self.metrics.registry).map(|()| text).unwrap_or_default()
     }
@@ -191,14 +173,13 @@ impl OperationsResource for SegmentApi {
 impl SegmentApiMetrics {
     fn new() -> Self {
         let mut registry = Registry::with_prefix("audience");
-        let (faulty_documents, reads, read_errors) = (Gauge::default(), Counter::default(), Counter::default());
+        let faulty_documents = Gauge::default();
         let faulty = "Documents of the catalogue that do not run";
         registry.register("catalogue_faulty_documents", faulty, faulty_documents.clone());
         let catalogue_errors = Counter::default();
         registry.register("catalogue_errors", CATALOGUE_ERRORS, catalogue_errors.clone());
-        registry.register("serving_store_reads", "Users' segments asked of the store of memberships", reads.clone());
-        let failed = "Users' segments that the store of memberships could not give";
-        registry.register("serving_store_read_errors", failed, read_errors.clone());
-        SegmentApiMetrics { registry, faulty_documents, catalogue_errors, reads, read_errors }
+        let catalogue_went_back = Counter::default();
+        registry.register("catalogue_went_back", CATALOGUE_WENT_BACK, catalogue_went_back.clone());
+        SegmentApiMetrics { registry, faulty_documents, catalogue_errors, catalogue_went_back }
     }
 }

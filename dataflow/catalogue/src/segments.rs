@@ -230,7 +230,8 @@ fn definition(catalogue: &Catalogue, document: &SegmentDocument, input: &Segment
     }
 }
 
-fn running_definition(documents: &Documents, id: &str) -> Result<Definition> {
+/// The definition that runs under an id.
+pub(crate) fn running_definition(documents: &Documents, id: &str) -> Result<Definition> {
     let running = documents.catalogue.segments.get(id);
     running.map(|segment| segment.definition.clone()).ok_or_else(|| segment_not_found(id))
 }

@@ -3,7 +3,7 @@
 use audience_contract::{Notes, StoreError};
 
 /// The key of the note that holds the name.
-const CHANGE_LOG: &[u8] = b"change log";
+pub(crate) const CHANGE_LOG: &[u8] = b"change log";
 
 /// Returns the name of the change log. It is made with the log: a log that is made again has another.
 pub fn change_log_name(notes: &dyn Notes) -> Result<String, StoreError> {

@@ -23,6 +23,9 @@ pub trait Memberships: Send + Sync {
     /// Copies all memberships, worker by worker. Costs a copy of all members' ids and bitmaps.
     fn copy(&self) -> Vec<WorkerMemberships>;
 
+    /// Returns the segments that a user is in now, in no order. Costs a look at every segment.
+    fn of_user(&self, id: &str) -> Vec<Arc<str>>;
+
     /// Returns a tick by which everything that is in the memberships now is committed, as soon as that tick is. It is
     /// committed soon after.
     fn barrier(&self) -> Result<u64, EngineStopped>;

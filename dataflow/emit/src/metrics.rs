@@ -20,6 +20,8 @@ pub struct SinkMetrics {
     changes: Family<SinkLabel, Counter>,
     writes: Family<SinkLabel, Histogram>,
     errors: Family<SinkLabel, Counter>,
+    up: Family<SinkLabel, Gauge>,
+    wrong: Family<SinkLabel, Counter>,
     lag_ticks: Family<SinkLabel, Gauge>,
     lag_events: Family<SinkLabel, Gauge>,
     lag_users: Family<SinkLabel, Gauge>,
@@ -32,6 +34,8 @@ impl SinkMetrics {
             changes: Family::default(),
             writes: Family::new_with_constructor(|| Histogram::new(exponential_buckets(0.001, 2.0, 16))),
             errors: Family::default(),
+            up: Family::default(),
+            wrong: Family::default(),
             lag_ticks: Family::default(),
             lag_events: Family::default(),
             lag_users: Family::default(),
@@ -44,6 +48,10 @@ impl SinkMetrics {
         let writes = "Duration of a write to a sink";
         registry.register_with_unit("sink_write", writes, Unit::Seconds, metrics.writes.clone());
         registry.register("sink_errors", "Faults of a sink, each retried", metrics.errors.clone());
+        let up = "Whether a sink takes membership changes and holds them: 1, or 0 while it is away or being filled";
+        registry.register("sink_up", up, metrics.up.clone());
+        let wrong = "Records of users that were missing in a sink, or other than they were written, and were repaired";
+        registry.register("sink_wrong_records", wrong, metrics.wrong.clone());
         let ticks = "Ticks that are committed and not yet written to a sink";
         registry.register("sink_lag_ticks", ticks, metrics.lag_ticks.clone());
         let events = "Accepted events that the profiles of a sink do not have yet";
@@ -68,6 +76,16 @@ impl SinkMetrics {
     /// Counts a fault of a sink.
     pub fn failed(&self, sink: &str) {
         self.errors.get_or_create(&label(sink)).inc();
+    }
+
+    /// Counts records of a sink that were found wrong.
+    pub fn found_wrong(&self, sink: &str, records: u64) {
+        self.wrong.get_or_create(&label(sink)).inc_by(records);
+    }
+
+    /// Sets whether a sink takes what is written to it.
+    pub fn set_up(&self, sink: &str, is_up: bool) {
+        set(&self.up, sink, is_up.into());
     }
 
     /// Sets the lag of a sink in ticks.

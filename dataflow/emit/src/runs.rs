@@ -8,8 +8,16 @@
 use audience_background::{Backoff, Stop};
 use audience_contract::{Notes, Progress, Reach, StoreError};
 
+use crate::change_log_name::CHANGE_LOG;
+
 /// The key of the note that holds the runs.
 const RUNS: &[u8] = b"runs";
+
+/// Forgets the name of the change log and the runs that wrote it: no position in it counts any more, and every follower begins
+/// anew. Called before the start of a run.
+pub fn take_changes_as_new(notes: &dyn Notes) -> Result<(), StoreError> {
+    notes.write(&[(RUNS.to_vec(), None), (CHANGE_LOG.to_vec(), None)])
+}
 
 /// Runs that are remembered at most: an earlier run counts as one of another directory.
 const KNOWN: usize = 10_000;

@@ -8,11 +8,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use audience_catalogue::{CountedUsers, Documents, Enforcement, PreviewCounts, PreviewedRule};
-use audience_contract::EventLog;
+use audience_contract::{EventLog, Notes};
 use audience_kernel::message::SampledCount;
 use audience_kernel::program::Program;
 use audience_protocol::SPANS;
 
+use crate::durability::catalogue_in_force;
 use crate::durability::checkpoints::Turn;
 use crate::edit::{self, Watch};
 use crate::engine::{Engine, EngineError};
@@ -31,6 +32,8 @@ pub(crate) struct EnforceContext {
     pub engine: Arc<Engine>,
     /// The history of all events.
     pub log: Arc<dyn EventLog>,
+    /// For the catalogue in force.
+    pub notes: Arc<dyn Notes>,
     /// Held while new measures get their history, and while a checkpoint is taken.
     pub turn: Turn,
     /// The metrics of edits.
@@ -55,8 +58,11 @@ impl Enforcement for Enforcer {
     type Error = EngineError;
 
     fn enforce(&mut self, documents: &Documents) -> Result<(), EngineError> {
-        let EnforceContext { engine, log, turn, metrics } = &self.context;
+        let EnforceContext { engine, log, notes, turn, metrics } = &self.context;
         let begun = Instant::now();
+        if let Err(error) = catalogue_in_force::note(&**notes, documents) {
+            tracing::warn!(%error, "The catalogue that comes into force cannot be noted");
+        }
         let version = documents.version;
         let next = self.in_force.followed_by(&documents.catalogue);
         let mut difference = self.in_force.difference(&next, &documents.catalogue);

@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use audience_background::clock;
-use audience_catalogue::CATALOGUE_ERRORS;
+use audience_catalogue::{CATALOGUE_ERRORS, CATALOGUE_WENT_BACK};
 use audience_emit::{SinkMetrics, WebhookMetrics};
 use audience_protocol::CheckpointFigures;
 use audience_protocol::PlatformError;
@@ -40,6 +40,8 @@ pub struct Snapshot {
     pub faulty_documents: u64,
     /// How often changes of the catalogue could not be read.
     pub catalogue_errors: u64,
+    /// How often the catalogue came back older than it was.
+    pub catalogue_went_back: u64,
     /// How far the last tick's clock is behind now.
     pub frontier_lag_seconds: f64,
 }
@@ -57,6 +59,7 @@ pub struct Metrics {
     users: Gauge,
     faulty_documents: Gauge,
     catalogue_errors: Counter,
+    catalogue_went_back: Counter,
     waiting_events: Gauge,
     store_errors: Counter,
     history_errors: Counter,
@@ -98,6 +101,7 @@ impl Default for Metrics {
             users: Gauge::default(),
             faulty_documents: Gauge::default(),
             catalogue_errors: Counter::default(),
+            catalogue_went_back: Counter::default(),
             waiting_events: Gauge::default(),
             store_errors: Counter::default(),
             history_errors: Counter::default(),
@@ -141,6 +145,7 @@ impl Metrics {
         let faulty = "Documents of the catalogue that are faulty; the version before runs";
         registry.register("catalogue_faulty_documents", faulty, self.faulty_documents.clone());
         registry.register("catalogue_errors", CATALOGUE_ERRORS, self.catalogue_errors.clone());
+        registry.register("catalogue_went_back", CATALOGUE_WENT_BACK, self.catalogue_went_back.clone());
         let lag = "Accepted events that wait for a tick";
         registry.register("source_lag_events", lag, self.waiting_events.clone());
         registry.register(
@@ -257,6 +262,7 @@ impl Metrics {
         self.users.set(whole(snapshot.users));
         self.faulty_documents.set(whole(snapshot.faulty_documents));
         self.catalogue_errors.inner().store(snapshot.catalogue_errors, Ordering::Relaxed);
+        self.catalogue_went_back.inner().store(snapshot.catalogue_went_back, Ordering::Relaxed);
         self.waiting_events.set(whole(snapshot.waiting_events));
         self.frontier_lag.set(snapshot.frontier_lag_seconds);
         if let Some(last) = *self.last_checkpoint.lock() {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 pub use audience_background::clock;
 use audience_background::{Failure, Job, Outcome};
 use audience_catalogue::{Documents, Editor, SegmentUpdates, ship_traits};
-use audience_contract::{EventLog, ProfileStore, Progress, SharedSink, Sink, SizeStore, StoreError};
+use audience_contract::{ProfileStore, Progress, SharedSink, Sink, SizeStore, StoreError};
 use audience_emit::Emitted;
 pub use audience_emit::WebhookOptions;
 use audience_protocol::Platform;
@@ -19,7 +19,7 @@ use crate::cluster::stores::AskedStores;
 use crate::durability::archive::Archive;
 use crate::durability::checkpoints::{CheckpointContext, Checkpoints};
 use crate::durability::seed::{self, Found};
-use crate::durability::{Offsite, recovery, restore};
+use crate::durability::{Offsite, catalogue_in_force, recovery, restore};
 use crate::emission::commit::TickSink;
 use crate::emission::encode;
 use crate::emission::followers::{FollowerContext, Followers, Resumed};
@@ -87,6 +87,8 @@ struct Recovered {
     resumed: Resumed,
     /// The fault of the change log.
     fault: Fault,
+    /// How the catalogue went back while nothing ran, if it did.
+    went_back: Option<String>,
 }
 
 impl Service {
@@ -126,9 +128,10 @@ impl Service {
         run: Arc<Run>,
         (recovered, metrics): (Recovered, Arc<Metrics>),
     ) -> Result<Arc<Service>, EngineError> {
-        let Recovered { engine, in_force, catalogue_version, resumed, fault } = recovered;
+        let Recovered { engine, in_force, catalogue_version, resumed, fault, went_back } = recovered;
         let events = || stores.events.clone();
         let editor = Arc::new(Editor::open(stores.catalogue.clone(), catalogue_version)?);
+        went_back.into_iter().for_each(|how| editor.note_went_back(how));
         let context = FollowerContext { engine: &engine, editor: &editor, stores, metrics: &metrics, fault };
         let followers = Arc::new(Followers::new(resumed, context, &run));
         let intake = Arc::new(Intake::new(engine.clone(), events()));
@@ -155,7 +158,7 @@ impl Service {
             checkpoints.clone(),
         ];
         rooms.extend(archive.clone().map(|archive| archive as Arc<dyn Reports>));
-        let operations = Operations::new(run.lifecycle().clone(), rooms, figures.clone());
+        let operations = Operations::new(run.lifecycle().clone(), rooms, figures.clone(), followers.clone());
         let answering = Answering {
             engine: engine.clone(),
             editor: editor.clone(),
@@ -166,7 +169,7 @@ impl Service {
         };
         let outside = Outside { platform: answering.platform(operations), cluster: options.cluster.clone() };
         let service = Service { run, engine, editor, intake, sources, followers, checkpoints, outside };
-        service.start_vital_jobs(events(), in_force, &metrics)?;
+        service.start_vital_jobs(stores, in_force, &metrics)?;
         if let Some(archive) = archive {
             archive.start(metrics, &service.run)?;
         }
@@ -179,7 +182,7 @@ impl Service {
     /// Starts the jobs without which nothing goes on, and the one that follows the catalogue.
     fn start_vital_jobs(
         &self,
-        log: Arc<dyn EventLog>,
+        stores: &PlatformStores,
         in_force: RuleSet,
         metrics: &Arc<Metrics>,
     ) -> Result<(), EngineError> {
@@ -190,7 +193,8 @@ impl Service {
         let intake = self.intake.clone();
         self.run.start_vital("pump", fail(), move || intake.run())?;
         let (engine, turn) = (self.engine.clone(), self.checkpoints.turn().clone());
-        let context = EnforceContext { engine, log, turn, metrics: metrics.clone() };
+        let (log, notes, metrics) = (stores.events.clone(), stores.notes.clone(), metrics.clone());
+        let context = EnforceContext { engine, log, notes, turn, metrics };
         let editor = self.editor.clone();
         self.run.start_vital("editor", fail(), move || editor.reconcile(&mut Enforcer::new(context, in_force)))?;
         let editor = self.editor.clone();
@@ -323,7 +327,10 @@ fn recover(
     let (begun, start) = (Instant::now(), &*options.start);
     start.enter(StartPhase::Load);
     let progress = stores.changes.progress()?;
-    let given = progress.unwrap_or_default();
+    let (catalogue, notes) = (&*stores.catalogue, &*stores.notes);
+    let mut given = progress.unwrap_or_default();
+    let taken_as_new = catalogue_in_force::check(catalogue, notes, &*stores.changes, given)?;
+    given.catalogue_version = taken_as_new.as_ref().map_or(given.catalogue_version, |taken| taken.version);
     let found = recovery::newest_good(&*stores.checkpoints, progress, metrics);
     let (emitted, fault) = (Arc::new(Emitted::new(stores.changes.clone(), given)), Fault::default());
     let lifecycle = run.lifecycle();
@@ -337,6 +344,7 @@ fn recover(
     tell(begun, "the state is loaded");
     start.enter(StartPhase::Replay);
     let then = Documents::at(&*stores.catalogue, given.catalogue_version)?;
+    catalogue_in_force::note(&*stores.notes, &then)?;
     let in_force = recovery::catch_up(&engine, &*stores.events, given, found.as_ref(), &then.catalogue, start)?;
     tell(begun, "the state is that which was given out");
     let resumed = Resumed::at(emitted, &engine, stores)?;
@@ -344,7 +352,8 @@ fn recover(
     start.enter(StartPhase::CatchUp);
     go_on(&engine, stores, given, start)?;
     run.enter(Phase::Live);
-    Ok(Recovered { engine, in_force, catalogue_version: given.catalogue_version, resumed, fault })
+    let went_back = taken_as_new.map(|taken| taken.how);
+    Ok(Recovered { engine, in_force, catalogue_version: given.catalogue_version, resumed, fault, went_back })
 }
 
 /// Waits for the other processes, if there are any; their workers begin with the same state.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use audience_protocol::{PlatformError, UserEventQuery, UserQuery};
 use hyper::{Method, StatusCode};
+use warp::reply::Response;
 
 use crate::api::Api;
 use crate::cursor::List;
@@ -51,18 +52,35 @@ async fn events(api: Arc<Api>, mut call: Call) -> HandlerResult {
 /// The one that most requests are for: answered in place where it is from memory.
 async fn segments(api: Arc<Api>, mut call: Call) -> HandlerResult {
     let id = call.take_id();
-    let segments = match api.platform.users.reads_block() {
-        false => api.platform.users.user_segments(&id)?,
-        true => api.blocking(move |api| api.platform.users.user_segments(&id)).await?,
+    let read = match api.platform.users.reads_block() {
+        false => api.platform.users.user_segments(&id),
+        true => api.blocking(move |api| Ok::<_, Problem>(api.platform.users.user_segments(&id))).await?,
+    };
+    let segments = match read {
+        // The engine knows it too.
+        Err(PlatformError::Unavailable(_)) if api.options.engine.is_some() => return Err(ask_engine(unread)),
+        read => read?,
     };
     if segments.is_empty() && api.options.engine.is_some() {
         // The store knows nobody by an id that was merged into another: the engine knows whose it is. Most who are in no
         // segment are just that, so an engine that is away keeps nobody from the answer.
-        let mut problem = Problem::from(PlatformError::NeedsEngine("whom an id was merged into"));
-        problem.otherwise = Some(|| reply::json(StatusCode::OK, &[(); 0]));
-        return Err(problem);
+        return Err(ask_engine(|| reply::json(StatusCode::OK, &[(); 0])));
     }
     Ok(reply::json(StatusCode::OK, &segments))
+}
+
+/// Has the engine answer, where one does.
+fn ask_engine(otherwise: fn() -> Response) -> Problem {
+    let mut problem =
+        Problem::from(PlatformError::NeedsEngine("which segments a user is in, and whom an id was merged into"));
+    problem.otherwise = Some(otherwise);
+    problem
+}
+
+/// The answer where neither the store of memberships nor the engine gives one.
+fn unread() -> Response {
+    let why = "the store of memberships is away or not whole, and the engine does not answer";
+    Problem::unavailable("memberships_away", why).into_response()
 }
 
 async fn show(api: Arc<Api>, mut call: Call) -> HandlerResult {

@@ -37,6 +37,23 @@ pub fn catalogue_store(open: &mut dyn FnMut() -> Arc<dyn CatalogueStore>) {
     change_ends_a_wait(&store, newest + taken + 1);
     drop(store);
     forgets_members(open, newest + taken + 2);
+    raises(&*open());
+}
+
+/// A raised version has the documents of before, and numbers up to it are not given out again.
+fn raises(store: &dyn CatalogueStore) {
+    let before = store.version().expect("version");
+    let (documents, mark) = (store.at(before).expect("at"), store.mark(before).expect("mark"));
+    let raised = store.raise(before + 3).expect("raise");
+    assert!(raised > before + 3, "{raised} after {before}");
+    assert_eq!(store.version().expect("version"), raised);
+    assert_eq!(store.at(raised).expect("at"), documents, "no document changes");
+    assert!(!store.put(before, &[]).expect("put"), "whoever knows an earlier version is late");
+    assert_eq!(store.mark(before).expect("mark"), mark, "a mark stays");
+    let marks = (store.mark(raised).expect("mark"), store.mark(raised + 1).expect("mark"));
+    assert!(marks.1.is_none() && (marks.0.is_some() == mark.is_some()) && (mark.is_none() || marks.0 != mark));
+    assert!(store.put(raised, &[]).expect("put"));
+    assert_ne!(store.raise(0).expect("raise"), raised + 1, "it is always a new one");
 }
 
 /// The documents of each version.

@@ -12,7 +12,7 @@ use super::file::{NOT_IN_FILES, TABLES};
 use super::tables::{AerospikeTable, CheckpointsTable, HistorySettings, KafkaSettings, RedisTable, STORES, StoreTable};
 
 /// Values in the example file that are not the defaults: of settings without one, and of those that a shared server needs.
-const EXAMPLES: [(&str, &str); 14] = [
+const EXAMPLES: [(&str, &str); 16] = [
     ("data", "./audience-data"),
     ("workers", "4"),
     ("webhook_ca_file", "/etc/audience/webhook-ca.pem"),
@@ -24,6 +24,8 @@ const EXAMPLES: [(&str, &str); 14] = [
     ("kafka.readers", "4"),
     ("redis.url", "redis://audience:secret@redis.example.org:6379/0"),
     ("aerospike.hosts", "aerospike-1.example.org:3000,aerospike-2.example.org:3000"),
+    ("aerospike.user", "audience"),
+    ("aerospike.password", "secret"),
     ("aerospike.user_profiles.prefix", "audience-"),
     ("aerospike.analytics.namespace", "segment_ownership"),
     ("aerospike.analytics.prefix", "audience-"),

@@ -88,10 +88,13 @@ pub struct RedisTable {
     /// Milliseconds that one answer may take.
     #[arg(long, value_name = "MILLISECONDS", default_value_t = audience_redis::RedisSettings::of("").timeout_ms)]
     timeout_ms: u64,
+    /// Milliseconds that `segment-api` waits for a user's segments before it asks the engine.
+    #[arg(long, value_name = "MILLISECONDS", default_value_t = audience_redis::RedisSettings::of("").read_timeout_ms, value_parser = positive::<u64>)]
+    read_timeout_ms: u64,
 }
 
 /// The table `[aerospike]`.
-#[derive(Clone, Debug, Args)]
+#[derive(Clone, Args)]
 pub struct AerospikeTable {
     /// Nodes of Aerospike, as `--aerospike` names them. [default: none]
     #[arg(long, value_name = "HOSTS")]
@@ -99,9 +102,18 @@ pub struct AerospikeTable {
     /// The name under which progress is kept. Each of several engines that write the same sets has its own.
     #[arg(long, value_name = "NAME", default_value_t = audience_aerospike::AerospikeSettings::of("").writer)]
     writer: String,
+    /// The user, where the cluster asks for one. [default: none]
+    #[arg(long, value_name = "NAME")]
+    user: Option<String>,
+    /// The user's password. [default: none]
+    #[arg(long, value_name = "TEXT")]
+    password: Option<String>,
     /// Milliseconds that a write or a read may take, retries included.
     #[arg(long, value_name = "MILLISECONDS", default_value_t = audience_aerospike::AerospikeSettings::of("").timeout_ms)]
     timeout_ms: u32,
+    /// Milliseconds that `segment-api` waits for a user's segments before it asks the engine.
+    #[arg(long, value_name = "MILLISECONDS", default_value_t = audience_aerospike::AerospikeSettings::of("").read_timeout_ms, value_parser = positive::<u32>)]
+    read_timeout_ms: u32,
     /// Records into which the users of a segment are dealt. It must not change while there are any: a record of 1 MiB takes
     /// about 40,000 users.
     #[arg(long, value_name = "N", default_value_t = audience_aerospike::AerospikeSettings::of("").chunks)]
@@ -205,8 +217,8 @@ pub fn kafka(brokers: Option<String>, table: Option<KafkaSettings>) -> anyhow::R
 pub fn redis(url: Option<String>, table: Option<RedisTable>) -> anyhow::Result<Option<audience_redis::RedisSettings>> {
     let Some(table) = joined(url.as_ref(), table)? else { return Ok(None) };
     let url = url.or(table.url).context("`url` in the table [redis] is missing")?;
-    let RedisTable { prefix, writer, timeout_ms, .. } = table;
-    Ok(Some(audience_redis::RedisSettings { url, prefix, writer, timeout_ms }))
+    let RedisTable { prefix, writer, timeout_ms, read_timeout_ms, .. } = table;
+    Ok(Some(audience_redis::RedisSettings { url, prefix, writer, timeout_ms, read_timeout_ms }))
 }
 
 pub fn aerospike(
@@ -229,7 +241,10 @@ pub fn aerospike(
         segment_ownership: store(segment_ownership, default.segment_ownership),
         analytics: store(analytics, default.analytics),
         writer: table.writer,
+        user: table.user,
+        password: table.password,
         timeout_ms: table.timeout_ms,
+        read_timeout_ms: table.read_timeout_ms,
         chunks: table.chunks,
         hosts,
     }))

@@ -1,4 +1,5 @@
 //! A database of a test's own.
+#![allow(dead_code, reason = "each test uses a part")]
 #![expect(clippy::unwrap_used, reason = "a test that panics has failed, which is what a test is for")]
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -39,6 +40,41 @@ impl Database {
         sql(&server, &format!("CREATE DATABASE {name}"));
         let url = format!("{server}?dbname={name}");
         Database { server, name, url }
+    }
+}
+
+/// A copy of a database as it was at some moment.
+pub struct Backup {
+    name: String,
+    /// Its address.
+    pub url: String,
+}
+
+impl Database {
+    /// Copies it. Whoever is connected loses the connection.
+    pub fn back_up(&self) -> Backup {
+        let name = format!("{}_backup", self.name);
+        self.shut(&self.name, true);
+        sql(&self.server, &format!("CREATE DATABASE {name} TEMPLATE {}", self.name));
+        self.shut(&self.name, false);
+        let url = format!("{}?dbname={name}", self.server);
+        Backup { name, url }
+    }
+
+    /// Puts a copy in its place, as a failover to a replica that lagged does.
+    pub fn put_back(&self, backup: &Backup) {
+        self.shut(&self.name, true);
+        sql(&self.server, &format!("DROP DATABASE {}", self.name));
+        sql(&self.server, &format!("ALTER DATABASE {} RENAME TO {}", backup.name, self.name));
+    }
+
+    /// Lets nobody in, and whoever is in goes; or lets them in again.
+    fn shut(&self, name: &str, is_shut: bool) {
+        sql(&self.server, &format!("ALTER DATABASE {name} ALLOW_CONNECTIONS {}", !is_shut));
+        let end = format!("SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = '{name}'");
+        if is_shut {
+            sql(&self.server, &end);
+        }
     }
 }
 

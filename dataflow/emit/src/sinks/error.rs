@@ -17,6 +17,8 @@ pub enum FollowError {
     Engine(#[from] EngineStopped),
     #[error("a writer's thread cannot be started: {0}")]
     Thread(io::Error),
+    #[error("the store has lost what it held; it is filled again")]
+    Lost,
     #[error("another writer of the sink has failed")]
     Broken,
 }

@@ -11,14 +11,17 @@ use audience_protocol::SPANS;
 
 use super::error::FollowError;
 use super::pieces::{Piece, Reading};
+use super::repair::Repairs;
 use super::round::Round;
-use super::status::SinkStatus;
+use super::status::{Order, SinkStatus};
 use super::upstream::Upstream;
 
 /// Between two writes of the position alone while nothing changes: the change log does not go back for ever.
 const IDLE_REACH: Duration = Duration::from_secs(60);
 /// Between checks whether the sink is to end.
 const PATIENCE: Duration = Duration::from_millis(200);
+/// The fault of a sink that holds a part of the users.
+const FILLING: &str = "it is being filled";
 /// Pieces that were read and wait to be written, besides the one that is.
 const PIECES_WAITING: usize = 1;
 
@@ -40,10 +43,10 @@ impl<'a> Follower<'a> {
     /// off.
     pub fn follow(&mut self) -> Result<(), FollowError> {
         let mut reached = self.open()?;
+        self.status.set(self.index, |writer| writer.written = Some(reached.tick));
         let (mut told, mut told_tick) = (Instant::now(), reached.tick);
-        self.set_fault(None);
-        self.round.note_opened();
         while !self.round.is_broken() {
+            self.obey(&mut reached)?;
             self.status.set(self.index, |writer| writer.reached = Some(reached.tick));
             let newest = self.newest();
             if newest.tick > reached.tick {
@@ -62,6 +65,7 @@ impl<'a> Follower<'a> {
                 return Ok(());
             }
             self.set_fault(self.writer.sink.fault());
+            self.round.note_well();
             self.upstream.emitted.wait_beyond(reached.tick, PATIENCE);
         }
         Ok(())
@@ -74,8 +78,8 @@ impl<'a> Follower<'a> {
             Some(Reach::Users { progress, up_to }) if self.can_follow_from(progress)? => {
                 self.fill(progress.tick, Some((progress, up_to)))
             }
-            // Everything that there was is still in the change log.
-            None if self.can_follow_from(Progress::default())? => {
+            // Everything that there was is still in the change log, and all of it is wanted.
+            None if self.writer.sink.keeps_history() && self.can_follow_from(Progress::default())? => {
                 self.mark(&self.reach(Progress::default(), None))?;
                 Ok(Progress::default())
             }
@@ -96,12 +100,46 @@ impl<'a> Follower<'a> {
                         "The sink holds what another data directory emitted; the sink restarts from scratch"
                     );
                 }
-                let (owns, newest) = (self.writer.owns.clone(), self.newest());
-                self.mark(&Reach::nowhere())?;
-                self.writer.sink.clear(newest, &*owns)?;
-                self.fill(newest.tick, None)
+                self.begin_anew()
             }
         }
+    }
+
+    /// Empties the sink of its users, and fills it.
+    fn begin_anew(&mut self) -> Result<Progress, FollowError> {
+        let (owns, newest) = (self.writer.owns.clone(), self.newest());
+        self.mark(&Reach::nowhere())?;
+        self.writer.sink.clear(newest, &*owns)?;
+        self.fill(newest.tick, None)
+    }
+
+    /// Writes what the store has lost of single records.
+    fn repair(&mut self, repairs: Repairs<'a>, reached: Progress) -> Result<(), FollowError> {
+        let mut changes = repairs.into_changes();
+        if changes.is_empty() {
+            return Ok(());
+        }
+        tracing::debug!(sink = self.status.name(), changes = changes.len(), "Records of the sink are written again");
+        self.write(&self.reach(reached, None), &mut changes)?;
+        // Of those nothing more is asked.
+        self.writer.sink.take_created();
+        Ok(())
+    }
+
+    /// Does what it was ordered to do.
+    fn obey(&mut self, reached: &mut Progress) -> Result<(), FollowError> {
+        let mut repairs = Repairs::new(self.upstream, *reached);
+        self.status.take_repairs().into_iter().for_each(|repair| repairs.add(repair));
+        self.repair(repairs, *reached)?;
+        match self.status.take_order() {
+            None => {}
+            Some(Order::Reopen) => return Err(FollowError::Lost),
+            Some(Order::Rebuild) => {
+                tracing::warn!(sink = self.status.name(), "The sink is rebuilt: it is emptied and filled again");
+                *reached = self.begin_anew()?;
+            }
+        }
+        Ok(())
     }
 
     /// Before a write that may be broken off halfway: says what is to be made of it then.
@@ -219,12 +257,27 @@ impl<'a> Follower<'a> {
         let span = tracing::info_span!(target: SPANS, "sink.write", sink, tick, changes = changes.len());
         span.in_scope(|| self.writer.sink.write(reach, changes))?;
         self.upstream.metrics.written(self.status.name(), changes.len(), begun.elapsed());
+        if !changes.is_empty() {
+            self.round.note_well();
+        }
+        let written = match reach {
+            Reach::All(progress) if progress.tick != u64::MAX => Some(progress.tick),
+            _ => None,
+        };
+        self.status.set(self.index, |writer| writer.written = written);
+        self.status.set_notice(self.writer.sink.notice());
+        let created = self.writer.sink.take_created();
+        let mut repairs = Repairs::new(self.upstream, reach.progress());
+        if written.is_some() {
+            repairs.add_created(&created, changes);
+        }
         changes.clear();
-        Ok(())
+        self.repair(repairs, reach.progress())
     }
 
     /// Fills a sink that has nothing, or only users up to some id, from a snapshot as of now, or of a tick not before `least`.
     fn fill(&mut self, least: u64, broken_off: Option<(Progress, String)>) -> Result<Progress, FollowError> {
+        self.set_fault(Some(FILLING.to_owned()));
         let snapshot = self.round.snapshot(self.upstream, least, self.newest())?;
         let newest = snapshot.progress();
         let up_to = match broken_off {

@@ -1,6 +1,6 @@
 //! A round of a sink's writers.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 
 use audience_contract::Progress;
@@ -16,8 +16,8 @@ pub struct Round {
     /// The progress to which they bring the sink, and no further.
     until: Option<Progress>,
     is_broken: AtomicBool,
-    /// Writers that have opened.
-    opened: AtomicUsize,
+    /// Whether a writer has written changes, or found that there are none to write.
+    is_well: AtomicBool,
     snapshot: Mutex<Weak<Snapshot>>,
 }
 
@@ -37,14 +37,14 @@ impl Round {
         self.is_broken.load(Ordering::Acquire)
     }
 
-    /// Returns how many writers have opened.
-    pub fn opened(&self) -> usize {
-        self.opened.load(Ordering::Acquire)
+    /// Whether a writer has written changes, or found that there are none to write.
+    pub fn is_well(&self) -> bool {
+        self.is_well.load(Ordering::Acquire)
     }
 
-    /// Notes that one of the writers has opened.
-    pub fn note_opened(&self) {
-        self.opened.fetch_add(1, Ordering::AcqRel);
+    /// Notes that a writer has written changes, or found that there are none to write.
+    pub fn note_well(&self) {
+        self.is_well.store(true, Ordering::Release);
     }
 
     /// Ends the other writers.

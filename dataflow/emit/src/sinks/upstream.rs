@@ -7,6 +7,7 @@ use crate::emitted::Emitted;
 use crate::memberships::Memberships;
 use crate::metrics::SinkMetrics;
 use crate::runs::Runs;
+use crate::users::Users;
 
 /// The sources of the writers of sinks.
 pub struct Upstream {
@@ -16,6 +17,8 @@ pub struct Upstream {
     pub runs: Runs,
     /// For snapshots.
     pub memberships: Arc<dyn Memberships>,
+    /// For comparing a store with them, user by user.
+    pub users: Arc<dyn Users>,
     /// For the versions of segments in a snapshot.
     pub segments: Arc<dyn Segments>,
     /// The counters of writes and faults.

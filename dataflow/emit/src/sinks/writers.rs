@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use audience_background::{Backoff, Stop};
-use audience_contract::{SharedSink, Sink, Writer, Writers};
+use audience_contract::{ServingStore, SharedSink, Sink, Writer, Writers};
 use parking_lot::Mutex;
 
 use super::error::FollowError;
@@ -25,6 +25,14 @@ impl Medium {
     /// A medium whose one writer writes everything.
     pub fn one(sink: Box<dyn Sink>) -> Medium {
         Medium::One(Writer { sink, owns: Arc::new(|_| true) })
+    }
+
+    /// Its store, to be looked at.
+    pub fn store(&self) -> Option<Box<dyn ServingStore>> {
+        match self {
+            Medium::One(writer) => writer.sink.store(),
+            Medium::Shared(_) => None,
+        }
     }
 
     /// Its name.
@@ -68,7 +76,8 @@ impl<'a> SinkWriters<'a> {
         let mut follow = |writers: &mut [Writer], until| {
             let round = Round::up_to(until);
             let followed = SideBySide { upstream, status, stop, round: &round }.run(writers);
-            if round.opened() == writers.len() {
+            // A store that opens and takes nothing is not well: what counts is what it took, or that it has everything.
+            if round.is_well() {
                 backoff.reset();
             }
             followed

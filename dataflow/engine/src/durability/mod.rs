@@ -6,12 +6,14 @@
 //! |---|---|
 //! | `checkpoints`, `checkpoint` | The workers' state into shards, a few a tick, and the forgetting that follows. |
 //! | `manifest`, `catalogue_copy` | The formats of a checkpoint. |
+//! | `catalogue_in_force` | The note of the catalogue in force, by which one that came back older is known. |
 //! | `seed`, `recovery` | A checkpoint and the event log back into workers. |
 //! | `archive`, `restore` | The event log into files outside, and back into an empty data directory. |
 //! | `erase`, `erasures` | A user out of the state, the lists, the checkpoints and the logs. |
 
 pub(crate) mod archive;
 mod catalogue_copy;
+pub(crate) mod catalogue_in_force;
 mod checkpoint;
 pub(crate) mod checkpoints;
 pub(crate) mod erase;

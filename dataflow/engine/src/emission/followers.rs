@@ -97,6 +97,7 @@ impl Followers {
             emitted: emitted(),
             runs,
             memberships: served.clone(),
+            users: served.clone(),
             segments: segments(),
             metrics: metrics.sinks.clone(),
         });
@@ -179,6 +180,11 @@ impl Followers {
         self.receivers.updates.start(receiver, editor.clone())
     }
 
+    /// The sinks, for those who look after them.
+    pub fn sinks(&self) -> &Sinks {
+        &self.receivers.sinks
+    }
+
     /// Returns the least tick up to which every sink and webhook has everything; none if there are none.
     pub fn least_reached(&self) -> Option<u64> {
         self.receivers.sinks.least_reached().into_iter().chain(self.webhooks.least_reached()).min()
@@ -196,8 +202,12 @@ impl Followers {
 impl Reports for Followers {
     fn report(&self, report: &mut Report) {
         report.needs("stores", self.fault.get());
-        for (name, fault) in self.receivers.sinks.faults() {
-            report.has(format!("sink:{name}"), fault);
+        for sink in self.receivers.sinks.conditions() {
+            let name = format!("sink:{}", sink.name);
+            match sink.fault {
+                None => report.notes(&name, sink.notice),
+                fault => report.has(name, fault),
+            }
         }
         if let Some(fault) = self.receivers.updates.fault() {
             report.notes("segment-updates", fault);
@@ -229,6 +239,11 @@ impl Memberships for Served {
             WorkerMemberships { segments, users }
         });
         copied.collect()
+    }
+
+    fn of_user(&self, id: &str) -> Vec<Arc<str>> {
+        let workers = self.0.memberships().iter();
+        workers.flat_map(|membership| membership.read().segments_of(id).cloned().collect::<Vec<_>>()).collect()
     }
 
     fn barrier(&self) -> Result<u64, EngineStopped> {

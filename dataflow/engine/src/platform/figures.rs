@@ -91,6 +91,7 @@ impl Figures {
             waiting_events: events.end().saturating_sub(engine.head().sequence),
             faulty_documents: documents.faulty.len() as u64,
             catalogue_errors: editor.store_errors(),
+            catalogue_went_back: editor.went_back().0,
             frontier_lag_seconds: lag_seconds(done.clock),
         }
     }

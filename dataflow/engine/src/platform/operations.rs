@@ -3,9 +3,13 @@
 use std::sync::Arc;
 
 use audience_catalogue::Editor;
-use audience_protocol::{Health, OperationsResource, Result, SystemView};
+use audience_emit::SinkCondition;
+use audience_protocol::{
+    Health, OperationsResource, PlatformError, ResourceKind, Result, SinkView, SystemView, VerificationView,
+};
 
 use super::figures::Figures;
+use crate::emission::followers::Followers;
 use crate::engine::Engine;
 use crate::health::{Report, Reports};
 use crate::lifecycle::Lifecycle;
@@ -15,12 +19,18 @@ pub(crate) struct Operations {
     lifecycle: Arc<Lifecycle>,
     rooms: Vec<Arc<dyn Reports>>,
     figures: Arc<Figures>,
+    followers: Arc<Followers>,
 }
 
 impl Operations {
     /// Operations of a run, over the rooms that report on it.
-    pub fn new(lifecycle: Arc<Lifecycle>, rooms: Vec<Arc<dyn Reports>>, figures: Arc<Figures>) -> Operations {
-        Operations { lifecycle, rooms, figures }
+    pub fn new(
+        lifecycle: Arc<Lifecycle>,
+        rooms: Vec<Arc<dyn Reports>>,
+        figures: Arc<Figures>,
+        followers: Arc<Followers>,
+    ) -> Operations {
+        Operations { lifecycle, rooms, figures, followers }
     }
 }
 
@@ -37,6 +47,30 @@ impl OperationsResource for Operations {
         metrics.encode(self.figures.snapshot()).unwrap_or_default()
     }
 
+    fn sinks(&self) -> Result<Vec<SinkView>> {
+        let view = |sink: SinkCondition| SinkView {
+            name: sink.name,
+            fault: sink.fault,
+            notice: sink.notice,
+            lag_ticks: sink.lag_ticks,
+            verification: sink.verification.map(|verification| VerificationView {
+                running: verification.is_running(),
+                checked: verification.checked,
+                wrong: verification.wrong,
+                ended: verification.ended,
+            }),
+        };
+        Ok(self.followers.sinks().conditions().into_iter().map(view).collect())
+    }
+
+    fn verify_sink(&self, name: &str) -> Result<()> {
+        if self.followers.sinks().verify(name) { Ok(()) } else { Err(no_such_sink(name)) }
+    }
+
+    fn rebuild_sink(&self, name: &str) -> Result<()> {
+        if self.followers.sinks().rebuild(name) { Ok(()) } else { Err(no_such_sink(name)) }
+    }
+
     fn system(&self) -> Result<SystemView> {
         Ok(self.figures.view(self.health()))
     }
@@ -51,6 +85,10 @@ impl Reports for Engine {
 impl Reports for Editor {
     fn report(&self, report: &mut Report) {
         // Events are served on with the rules that are known.
-        report.notes("catalogue", self.store_fault());
+        report.notes("catalogue", self.store_fault().or(self.went_back().1));
     }
+}
+
+fn no_such_sink(name: &str) -> PlatformError {
+    PlatformError::NotFound { kind: ResourceKind::Sink, id: name.to_owned() }
 }

@@ -1,0 +1,274 @@
+//! `audience segment-api` over a Redis that is emptied, filled, halted or damaged by hand: readers are never told that somebody is
+//! in nothing who is in something, nobody waits, everybody is told, and what was lost comes back.
+//!
+//! Each test has a Redis of its own; PostgreSQL is that of `scripts/services`.
+#![expect(clippy::unwrap_used, reason = "a test that panics has failed, which is what a test is for")]
+
+mod database;
+mod own_redis;
+
+use std::net::{SocketAddr, TcpListener};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use audience_tests::client::Client;
+use audience_tests::program;
+use audience_tests::serve::{Served, Setup, pause, wall_clock};
+use database::Database;
+use own_redis::OwnRedis;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+const USERS: u64 = 3_000;
+const SEGMENTS: u64 = 5;
+
+/// An engine with a Redis of its own.
+struct Host {
+    redis: OwnRedis,
+    database: Database,
+    served: Served,
+    config: String,
+    directory: TempDir,
+}
+
+impl Host {
+    fn start() -> Host {
+        let (redis, database, directory) = (OwnRedis::start(), Database::create(), tempfile::tempdir().unwrap());
+        let file = directory.path().join("audience.toml");
+        let text = format!("postgres = \"{}\"\n[redis]\nurl = \"{}\"\n", database.url, redis.url());
+        std::fs::write(&file, text).unwrap();
+        let config = file.display().to_string();
+        let flags = vec!["--config".to_owned(), config.clone()];
+        let served = Setup { flags, ..Setup::within(program!(), directory.path()) }.start();
+        Host { redis, database, served, config, directory }
+    }
+
+    /// Everybody bought: each user is in every segment.
+    fn fill(&self) {
+        let client = self.served.client();
+        for segment in 0..SEGMENTS {
+            let rules = json!({"event": "buy", "operator": "gte", "value": 1});
+            let body = json!({"name": format!("s{segment}"), "rules": rules}).to_string();
+            assert!(client.put(&format!("/api/segments/s{segment}"), &body).unwrap().status < 300);
+        }
+        let events: Vec<Value> = (0..USERS).map(|user| json!({"userId": id(user), "eventType": "buy"})).collect();
+        for some in events.chunks(1_000) {
+            let body = Value::from(some.to_vec()).to_string();
+            assert_eq!(client.post("/api/events", &body).unwrap().status, 202);
+        }
+        self.wait_until_whole();
+    }
+
+    fn wait_until_whole(&self) {
+        wait_for("everybody in Redis", || {
+            self.redis.users() == USERS as usize && self.component("sink:redis:audience").0
+        });
+    }
+
+    /// Whether a part of the engine is up, and what it says.
+    fn component(&self, name: &str) -> (bool, String) {
+        component(self.served.client(), name)
+    }
+
+    fn sink(&self, command: &str) -> (i32, String) {
+        let engine = format!("http://{}", self.served.address);
+        let output =
+            Command::new(program!()).args(["sink", command, "redis:audience", "--engine", &engine]).output().unwrap();
+        let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+        (output.status.code().unwrap(), said)
+    }
+}
+
+fn component(client: Client, name: &str) -> (bool, String) {
+    let health = client.get("/actuator/health").unwrap().json();
+    let part = &health["components"][name];
+    (part["status"] == "UP", part["detail"].as_str().unwrap_or_default().to_owned())
+}
+
+fn id(user: u64) -> String {
+    format!("u{user:05}")
+}
+
+fn wait_for(what: &str, mut holds: impl FnMut() -> bool) {
+    let deadline = wall_clock() + 60_000;
+    while !holds() {
+        assert!(wall_clock() < deadline, "in vain: {what}");
+        pause(10);
+    }
+}
+
+/// A `segment-api`; killed when dropped.
+struct SegmentApi {
+    child: Child,
+    address: SocketAddr,
+    log: std::path::PathBuf,
+}
+
+impl SegmentApi {
+    fn start(host: &Host, has_engine: bool) -> SegmentApi {
+        let address = TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap();
+        let log = host.directory.path().join(format!("segment-api-{}", address.port()));
+        let mut command = Command::new(program!());
+        command.args(["segment-api", "--config", &host.config, "--listen", &address.to_string()]);
+        if has_engine {
+            command.args(["--engine", &format!("http://{}", host.served.address)]);
+        }
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(std::fs::File::create(&log).unwrap());
+        let api = SegmentApi { child: command.spawn().unwrap(), address, log };
+        wait_for("segment-api", || api.client().get("/health/ready").is_ok_and(|answer| answer.status == 200));
+        wait_for("its store", || component(api.client(), "memberships:redis").0);
+        api
+    }
+
+    fn client(&self) -> Client {
+        Client(self.address)
+    }
+
+    fn segments_of(&self, user: u64) -> (u16, usize) {
+        let answer = self.client().get(&format!("/api/users/{}/segments", id(user))).unwrap();
+        (answer.status, answer.json().as_array().map_or(0, Vec::len))
+    }
+
+    fn said(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap()
+    }
+}
+
+impl Drop for SegmentApi {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Emptied, it is filled again without an event; meanwhile readers get the engine's answer or 503, never a part.
+#[test]
+fn an_emptied_store_is_told_and_filled_and_never_read() {
+    let host = Host::start();
+    host.fill();
+    let [with, without] = [true, false].map(|has_engine| SegmentApi::start(&host, has_engine));
+    assert_eq!(with.segments_of(7), (200, SEGMENTS as usize));
+    let (is_done, refused, read) = (AtomicBool::new(false), AtomicU64::new(0), AtomicU64::new(0));
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for user in (0..USERS).cycle() {
+                if is_done.load(Ordering::Acquire) {
+                    return;
+                }
+                assert_eq!(with.segments_of(user), (200, SEGMENTS as usize), "the engine answers meanwhile");
+                match without.segments_of(user) {
+                    (503, _) => refused.fetch_add(1, Ordering::Relaxed),
+                    whole => {
+                        assert_eq!(whole, (200, SEGMENTS as usize), "never a part");
+                        read.fetch_add(1, Ordering::Relaxed)
+                    }
+                };
+            }
+        });
+        for _ in 0..3 {
+            pause(300);
+            host.redis.empty();
+            wait_for("readers are refused", || refused.swap(0, Ordering::Relaxed) > 0);
+            host.wait_until_whole();
+            wait_for("readers are answered", || read.swap(0, Ordering::Relaxed) > 0);
+        }
+        is_done.store(true, Ordering::Release);
+    });
+    assert!(host.served.said().contains("has lost what it held"), "{}", host.served.said());
+    host.served.stop();
+}
+
+/// Halted, nobody waits for it, and it is noticed within two seconds; reads that need PostgreSQL alone go on.
+#[test]
+fn a_halted_store_holds_up_nobody() {
+    let host = Host::start();
+    host.fill();
+    let api = SegmentApi::start(&host, true);
+    let before = api.said().lines().count();
+    host.redis.pause();
+    let (halted, mut noticed) = (Instant::now(), [None, None]);
+    while noticed.contains(&None) {
+        assert!(halted.elapsed() < Duration::from_secs(20), "it is not noticed: {noticed:?}");
+        let parts = [component(api.client(), "memberships:redis"), host.component("sink:redis:audience")];
+        for (noticed, (is_up, _)) in noticed.iter_mut().zip(parts) {
+            *noticed = noticed.or_else(|| (!is_up).then(|| halted.elapsed()));
+        }
+        pause(20);
+    }
+    let metrics = api.client().get("/metrics").unwrap().text();
+    assert!(metrics.contains("\naudience_serving_store_up 0\n"), "{metrics}");
+    assert!(
+        host.served.client().get("/metrics").unwrap().text().contains("audience_sink_up{sink=\"redis:audience\"} 0")
+    );
+    eprintln!("noticed after {noticed:?}");
+    assert!(noticed.iter().flatten().all(|after| *after < Duration::from_secs(2)), "{noticed:?}");
+    let slowest = std::thread::scope(|scope| {
+        let readers: Vec<_> = (0..40)
+            .map(|reader| {
+                let api = &api;
+                scope.spawn(move || {
+                    let mut slowest = Duration::ZERO;
+                    for user in 0..25 {
+                        let begun = Instant::now();
+                        assert_eq!(api.segments_of(reader * 25 + user), (200, SEGMENTS as usize));
+                        assert_eq!(api.client().get("/api/segments/s1").unwrap().status, 200);
+                        slowest = slowest.max(begun.elapsed());
+                    }
+                    slowest
+                })
+            })
+            .collect();
+        readers.into_iter().map(|reader| reader.join().unwrap()).max().unwrap()
+    });
+    assert!(slowest < Duration::from_secs(2), "{slowest:?}");
+    let lines = api.said().lines().count() - before;
+    assert!(lines <= 3, "{lines} lines for 1,000 reads: {}", api.said());
+    host.redis.resume();
+    wait_for("it is asked again", || {
+        component(api.client(), "memberships:redis").0 && host.component("sink:redis:audience").0
+    });
+    host.served.stop();
+}
+
+/// Deleted by hand: a change makes the record whole again, an ordered comparison finds the others and the lists, a slow one does
+/// so by itself, and a rebuild begins with nothing.
+#[test]
+fn records_deleted_by_hand_come_back() {
+    let host = Host::start();
+    host.fill();
+    let client = host.served.client();
+    let rules = json!({"event": "view", "operator": "gte", "value": 1});
+    let body = json!({"name": "viewers", "rules": rules}).to_string();
+    assert!(client.put("/api/segments/viewers", &body).unwrap().status < 300);
+    host.redis.delete(&format!("audience:user:{}:segments", id(7)));
+    let event = json!({"userId": id(7), "eventType": "view"}).to_string();
+    assert_eq!(client.post("/api/events", &event).unwrap().status, 202);
+    let all = SEGMENTS as usize + 1;
+    wait_for("a change makes it whole", || host.redis.segments_of(&id(7)).len() == all);
+    // Many at once, a list, and what nobody wrote.
+    for user in 100..400 {
+        host.redis.delete(&format!("audience:user:{}:segments", id(user)));
+    }
+    host.redis.delete("audience:segment:s2:members");
+    host.redis.enter(&id(500), "viewers");
+    let (status, said) = host.sink("verify");
+    assert!(status == 1 && said.contains("users compared"), "{status}: {said}");
+    wait_for("all are whole", || {
+        (0..USERS).all(|user| user == 7 || host.redis.segments_of(&id(user)).len() == SEGMENTS as usize)
+    });
+    assert_eq!(host.redis.members("s2"), USERS as usize);
+    wait_for("nothing is wrong any more", || host.sink("verify").0 == 0);
+    let text = client.get("/metrics").unwrap().text();
+    assert!(text.contains("audience_sink_wrong_records_total{sink=\"redis:audience\"}"), "{text}");
+    // By itself.
+    host.redis.delete(&format!("audience:user:{}:segments", id(30)));
+    wait_for("a slow comparison finds it", || host.redis.segments_of(&id(30)).len() == SEGMENTS as usize);
+    host.redis.enter("nobody", "s1");
+    let (status, said) = host.sink("rebuild");
+    assert_eq!(status, 0, "{said}");
+    wait_for("a rebuild leaves nothing else", || host.redis.segments_of("nobody").is_empty());
+    host.wait_until_whole();
+    assert!(host.database.url.contains("audience_test"));
+    host.served.stop();
+}
