@@ -11,7 +11,6 @@ use audience_contract::{
     SinkError, StoreError,
 };
 use audience_engine::service::Service;
-use audience_protocol::OperationsResource;
 use audience_tests::platform::{create_rule, members, send, start, stores, wait_until};
 use audience_tests::serve::pause;
 use parking_lot::Mutex;
