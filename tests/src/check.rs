@@ -177,6 +177,7 @@ impl Run {
             entered: counted(behind.difference(&before)),
             left: counted(before.difference(&behind)),
             by_missing: counted(&moment.satisfying_by_missing(&rules)),
+            values: None,
         };
         let found = sorted(found);
         if found == expected {

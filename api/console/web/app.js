@@ -7,6 +7,7 @@ import { Shell, useTitle } from './parts/shell.js';
 import { Empty } from './parts/feedback.js';
 import { AuditPage } from './pages/audit-page.js';
 import { EditPage } from './pages/builder-page.js';
+import { EventsPage } from './pages/events-page.js';
 import { ImportsPage } from './pages/imports-page.js';
 import { NewSegmentPage } from './pages/new-segment-page.js';
 import { SegmentPage } from './pages/segment-page.js';
@@ -32,6 +33,8 @@ const PAGES = [
   ['/traits', TraitsPage],
   ['/traits/new', TraitPage],
   ['/traits/:name', TraitPage],
+  ['/events', EventsPage],
+  ['/events/:tab', EventsPage],
   ['/imports', ImportsPage],
   ['/audit', AuditPage],
   ['/system', SystemPage],

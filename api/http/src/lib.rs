@@ -20,6 +20,7 @@ mod catalogue;
 mod changes;
 mod console;
 mod cursor;
+mod demo;
 mod diff;
 mod dispatch;
 mod docs;

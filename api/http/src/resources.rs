@@ -4,11 +4,11 @@ use std::sync::LazyLock;
 
 use crate::route::Resource;
 use crate::{
-    catalogue, changes, docs, events, openapi, operations, segments, sizes, templates, traits, users, webhooks,
+    catalogue, changes, demo, docs, events, openapi, operations, segments, sizes, templates, traits, users, webhooks,
 };
 
 /// Every resource. The order is that of the description.
-pub(crate) static RESOURCES: [Resource; 11] = [
+pub(crate) static RESOURCES: [Resource; 12] = [
     segments::RESOURCE,
     templates::RESOURCE,
     sizes::RESOURCE,
@@ -19,6 +19,7 @@ pub(crate) static RESOURCES: [Resource; 11] = [
     events::RESOURCE,
     catalogue::RESOURCE,
     operations::RESOURCE,
+    demo::RESOURCE,
     docs::RESOURCE,
 ];
 

@@ -3,6 +3,9 @@
 use std::fmt;
 use std::ops::ControlFlow;
 
+use serde_json::value::RawValue;
+
+use crate::Page;
 use crate::error::{Result, needs_engine};
 
 /// Membership changes. A platform implements what it can answer; the rest is refused with
@@ -29,6 +32,18 @@ pub trait ChangeResource: Send + Sync + 'static {
     ) -> Result<ChangesRead> {
         let _ = visit;
         needs_engine("which memberships change", (from, filter, may_wait))
+    }
+
+    /// Returns the newest changes before a place that pass the filter, the newest first, each as JSON with its id. A user
+    /// stands for all of their ids. The cursor is a place; a page may be short, and even empty, where many others changed
+    /// in between.
+    fn past_changes(
+        &self,
+        before: Option<ChangePlace>,
+        filter: &ChangeFilter,
+        limit: usize,
+    ) -> Result<Page<Box<RawValue>>> {
+        needs_engine("which memberships change", (before, filter, limit))
     }
 }
 

@@ -105,6 +105,10 @@ pub enum ConflictKind {
     TooMany,
     /// More references in a row than are followed.
     TooDeep,
+    /// The instance has data of its own.
+    NotEmpty,
+    /// There are more events than may be gone through.
+    TooManyEvents,
 }
 
 impl ConflictKind {
@@ -119,6 +123,8 @@ impl ConflictKind {
             ConflictKind::Referenced => audience_rules::fault::code::REFERENCED,
             ConflictKind::TooMany => "too_many",
             ConflictKind::TooDeep => audience_rules::fault::code::TOO_DEEP,
+            ConflictKind::NotEmpty => "not_empty",
+            ConflictKind::TooManyEvents => "too_many_events",
         }
     }
 }

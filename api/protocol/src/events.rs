@@ -1,6 +1,7 @@
 //! Events on their way in, and what they look like.
 
 use crate::error::{Result, needs_engine};
+use crate::intake::{RecentEvents, RefusedEvent};
 use crate::schema::Schema;
 
 /// Events. A platform implements what it can answer; the rest is refused with
@@ -15,5 +16,14 @@ pub trait EventResource: Send + Sync + 'static {
     /// Returns what events and traits look like.
     fn schema(&self) -> Result<Schema> {
         needs_engine("what events look like", ())
+    }
+
+    /// Notes events that were refused: the newest of them, in their order, and how many there were in all. A platform
+    /// that shows none forgets them.
+    fn note_refused(&self, _newest: Vec<RefusedEvent>, _count: usize) {}
+
+    /// Returns the newest events, accepted and refused.
+    fn recent_events(&self) -> Result<RecentEvents> {
+        needs_engine("which events came in", ())
     }
 }

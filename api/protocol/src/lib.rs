@@ -11,10 +11,12 @@
 mod caller;
 mod catalogue;
 mod changes;
+mod demo;
 mod error;
 mod events;
 mod explanation;
 mod ids;
+mod intake;
 mod members;
 mod operations;
 mod page;
@@ -31,25 +33,35 @@ mod words;
 pub use caller::{Caller, Tenant};
 pub use catalogue::{AUDIT_ACTIONS, AUDIT_KINDS, AuditItem, AuditNote, AuditQuery, CatalogueResource, FaultyDocument};
 pub use changes::{ChangeFilter, ChangePlace, ChangeResource, ChangesRead, GivenChange, VisitChange};
+pub use demo::{DemoResource, DemoState, DemoView};
 pub use error::{ConflictKind, PlatformError, ResourceKind, Result};
 pub use events::EventResource;
 pub use explanation::{CountedEvents, ExplainedNode, Explanation};
 pub use ids::{CheckedSegmentId, CheckedUserId, IdFault, MAX_ID_BYTES};
+pub use intake::{IntakeOutcome, RECENT_EVENTS, RecentEvent, RecentEvents, RefusedEvent};
 pub use members::{MembersChange, MembersEffect, MembersMode, MembersOutcome};
 pub use operations::{
     ChangeFigures, CheckpointFigures, ComponentHealth, ComponentStatus, EventFigures, Health, OperationsResource,
-    SinkView, SystemHealth, SystemView, VerificationView,
+    SinkView, SystemHealth, SystemPoint, SystemView, VerificationView,
 };
 pub use page::{Page, PageLimit};
 pub use platform::Platform;
-pub use preview::{MissingOnly, Preview, PreviewInput, PreviewPhase, PreviewProgress};
-pub use schema::{EventShape, FieldShape, NamedSegment, Schema};
+pub use preview::{
+    CurveInput, CurvePoint, MissingOnly, Preview, PreviewInput, PreviewPhase, PreviewProgress, SizeCurve, ValueCounts,
+};
+pub use schema::{EventShape, EventsOfHour, FieldShape, NamedSegment, Schema};
 pub use segments::{
     SegmentDocument, SegmentInput, SegmentKind, SegmentQuery, SegmentResource, SegmentView, Transition,
 };
-pub use sizes::{Growth, GrowthSince, Overlap, Overlaps, SizeHistory, SizePoint, SizeQuery, SizeResource, SizesNow};
+pub use sizes::{
+    Breakdown, Growth, GrowthSince, Overlap, Overlaps, SizeHistory, SizePoint, SizeQuery, SizeResource, SizesNow,
+    ValueCount,
+};
 pub use traits::{TraitDocument, TraitInput, TraitResource, TraitView};
-pub use users::{ListedUser, UserEventQuery, UserQuery, UserResource, UserSegment, UserView};
+pub use users::{
+    FOUND_USERS, FoundUsers, ListedUser, UserEventQuery, UserQuery, UserResource, UserSearch, UserSegment, UserValues,
+    UserView,
+};
 pub use webhooks::{
     Webhook, WebhookAction, WebhookChange, WebhookDelivery, WebhookFigures, WebhookInput, WebhookResource,
     WebhookStatus, WebhookView,

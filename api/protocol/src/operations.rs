@@ -33,6 +33,27 @@ pub trait OperationsResource: Send + Sync + 'static {
     fn system(&self) -> Result<SystemView> {
         needs_engine("how the engine is", ())
     }
+
+    /// Returns the figures of the last hour, in order of time, as far as this run goes back.
+    fn system_hour(&self) -> Result<Vec<SystemPoint>> {
+        needs_engine("how the engine is", ())
+    }
+}
+
+/// The process at an instant of the last hour.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SystemPoint {
+    /// RFC 3339.
+    pub at: String,
+    /// Events accepted a second.
+    pub events_per_second: f64,
+    /// Membership changes emitted a second.
+    pub changes_per_second: f64,
+    /// Seconds from the clock of the last finished tick to that instant.
+    pub frontier_lag_seconds: f64,
+    /// Resident memory in bytes.
+    pub memory_bytes: u64,
 }
 
 /// Health of a part.

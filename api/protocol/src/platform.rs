@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use crate::{
-    CatalogueResource, ChangeResource, EventResource, OperationsResource, SegmentResource, SizeResource, TraitResource,
-    UserResource, WebhookResource,
+    CatalogueResource, ChangeResource, DemoResource, EventResource, OperationsResource, SegmentResource, SizeResource,
+    TraitResource, UserResource, WebhookResource,
 };
 
 /// A platform as the APIs see it: one implementation per resource.
@@ -35,6 +35,7 @@ pub struct Platform {
     pub sizes: Arc<dyn SizeResource>,
     pub webhooks: Arc<dyn WebhookResource>,
     pub catalogue: Arc<dyn CatalogueResource>,
+    pub demo: Arc<dyn DemoResource>,
     pub operations: Arc<dyn OperationsResource>,
 }
 
@@ -51,7 +52,8 @@ impl Platform {
             changes: refusing.clone(),
             sizes: refusing.clone(),
             webhooks: refusing.clone(),
-            catalogue: refusing,
+            catalogue: refusing.clone(),
+            demo: refusing,
             operations,
         }
     }
@@ -68,3 +70,4 @@ impl ChangeResource for Refusing {}
 impl SizeResource for Refusing {}
 impl WebhookResource for Refusing {}
 impl CatalogueResource for Refusing {}
+impl DemoResource for Refusing {}

@@ -1,5 +1,6 @@
 //! Previews: the effect of a rule before it is saved.
 
+use audience_rules::ast::Millis;
 use audience_rules::catalogue::SegmentStatus;
 use audience_rules::fault::Fault;
 use serde::{Deserialize, Serialize};
@@ -17,6 +18,9 @@ pub struct PreviewInput {
     /// The number of users to name of each kind; 10 if absent.
     #[serde(default)]
     pub sample_size: Option<u32>,
+    /// The segment whose members are counted by their value of what the rules test; never a client's wish.
+    #[serde(skip)]
+    pub break_down: Option<String>,
 }
 
 /// The changes that rules would make if they were in force.
@@ -50,6 +54,58 @@ pub struct Preview {
     /// Names and values that were never seen: most often mistakes.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<Fault>,
+    /// The members of a segment by value, for who asked for them; no part of the answer to a client.
+    #[serde(skip)]
+    pub values: Option<ValueCounts>,
+}
+
+/// The members of a segment by value. The counts together are the segment's members.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ValueCounts {
+    /// Values as JSON, each with its members, in no order.
+    pub values: Vec<(String, u64)>,
+    /// Members without a value.
+    pub missing: u64,
+    /// Members with a value that is not told apart.
+    pub other: u64,
+}
+
+/// A client's request for the size that rules would have had over the past.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct CurveInput {
+    /// The rules.
+    pub rules: Box<RawValue>,
+    /// Epoch milliseconds: the first point; 30 days before the last if absent.
+    #[serde(default)]
+    pub from: Option<Millis>,
+    /// Epoch milliseconds: the last point; now if absent.
+    #[serde(default)]
+    pub to: Option<Millis>,
+    /// The number of points; 60 if absent.
+    #[serde(default)]
+    pub points: Option<u32>,
+}
+
+/// The sizes that rules would have had.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SizeCurve {
+    /// Points in order of time, at equal distances.
+    pub points: Vec<CurvePoint>,
+    /// Events that were gone through.
+    pub events: u64,
+    /// Milliseconds that it took.
+    pub took_milliseconds: u64,
+}
+
+/// A size at an instant.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct CurvePoint {
+    /// RFC 3339.
+    pub at: String,
+    /// Users for whom the rules hold then, by all that is known now.
+    pub size: u64,
 }
 
 /// Users who would be members only because a value is missing.

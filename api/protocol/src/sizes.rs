@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 
 use audience_rules::ast::Millis;
 use serde::Serialize;
+use serde_json::value::RawValue;
 
 use crate::error::{Result, needs_engine};
+use crate::preview::{CurveInput, SizeCurve};
 
 /// Sizes of segments. A platform implements what it can answer; the rest is refused with
 /// [`PlatformError::NeedsEngine`](crate::PlatformError::NeedsEngine).
@@ -20,10 +22,53 @@ pub trait SizeResource: Send + Sync + 'static {
         needs_engine("how large segments were", (id, query))
     }
 
+    /// Counts the members of a segment by their values of a trait, told or computed: exact, on the workers.
+    fn segment_breakdown(&self, id: &str, field: &str, limit: usize) -> Result<Breakdown> {
+        needs_engine("who the members of a segment are", (id, field, limit))
+    }
+
+    /// Computes the sizes that rules would have had over the past, by all that is known now. `is_wanted` is asked meanwhile.
+    fn size_curve(&self, input: &CurveInput, is_wanted: &dyn Fn() -> bool) -> Result<SizeCurve> {
+        let _ = is_wanted;
+        needs_engine("how large a segment would have been", input)
+    }
+
     /// Counts the members that a segment has in common with each of the others.
     fn segment_overlap(&self, id: &str, others: &[String]) -> Result<Overlaps> {
         needs_engine("who the members of a segment are", (id, others))
     }
+}
+
+/// The members of a segment by the value of a trait. Items, rest and missing together are its size.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Breakdown {
+    /// The segment.
+    pub segment_id: String,
+    /// The trait.
+    #[serde(rename = "trait")]
+    pub field: String,
+    /// The members of the segment.
+    pub size: u64,
+    /// The most frequent values, the most frequent first.
+    pub items: Vec<ValueCount>,
+    /// Members with another value.
+    pub rest: u64,
+    /// Members without a value.
+    pub missing: u64,
+    /// The number of different values; absent where there are too many to be told apart, and then a value that is as
+    /// frequent as those of the items may be among the rest.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub different_values: Option<u64>,
+}
+
+/// A value with its members.
+#[derive(Clone, Debug, Serialize)]
+pub struct ValueCount {
+    /// The value.
+    pub value: Box<RawValue>,
+    /// Members who have it.
+    pub count: u64,
 }
 
 /// A range of time, with the distance of its points.

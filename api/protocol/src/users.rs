@@ -59,6 +59,19 @@ pub trait UserResource: Send + Sync + 'static {
         needs_engine("which users there are", query)
     }
 
+    /// Finds users by the value of a trait, told or computed, as a rule would: exact, over all users that are known now.
+    ///
+    /// The total is exact. At most [`FOUND_USERS`] are named, in order of their ids: all of them, or some spread over all. The
+    /// first search by a trait that no rule needs reads all of history; others look once at every user.
+    fn find_users(&self, search: &UserSearch) -> Result<FoundUsers> {
+        needs_engine("which users there are", search)
+    }
+
+    /// Returns the values of traits, told or computed, of each of the users, in their order. Reads the users' histories.
+    fn user_values(&self, ids: &[String], columns: &[String]) -> Result<Vec<UserValues>> {
+        needs_engine("a user's history", (ids, columns))
+    }
+
     /// Returns a user's events as an export has them: by timestamp, the newest first, then by acceptance.
     fn user_events(&self, id: &str, query: &UserEventQuery) -> Result<Page<Box<RawValue>>> {
         needs_engine("a user's history", (id, query))
@@ -100,6 +113,36 @@ pub struct UserView {
 pub struct ListedUser {
     /// The id that the user goes by.
     pub user_id: String,
+}
+
+/// The values of traits by name, as JSON; traits without a value are left out.
+pub type UserValues = BTreeMap<String, Box<RawValue>>;
+
+/// The most users that a search names.
+pub const FOUND_USERS: usize = 100;
+
+/// A search of users by the value of a trait.
+#[derive(Clone, Debug, Default)]
+pub struct UserSearch {
+    /// The trait, told or computed: a path as rules have it.
+    pub field: String,
+    /// The value, or how it begins.
+    pub value: String,
+    /// True if the value only begins so.
+    pub is_prefix: bool,
+    /// Only members of this segment.
+    pub segment: Option<String>,
+    /// The largest number of items; at most [`FOUND_USERS`].
+    pub limit: usize,
+}
+
+/// Users that were found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FoundUsers {
+    /// Their ids, in order.
+    pub items: Vec<String>,
+    /// The number of users that fit.
+    pub total: u64,
 }
 
 /// Filter of users.

@@ -8,7 +8,11 @@ from ._calls import StreamEvent, TextBody, path_part
 from .types import (
     Accepted,
     AuditPage,
+    Breakdown,
     Change,
+    ChangePage,
+    CurveInput,
+    Demo,
     Event,
     EventBatch,
     EventPage,
@@ -22,6 +26,7 @@ from .types import (
     Overlaps,
     Preview,
     PreviewInput,
+    RecentEvents,
     RenderedTemplate,
     Rollback,
     Rules,
@@ -34,9 +39,11 @@ from .types import (
     SegmentPage,
     SegmentPatch,
     SegmentVersions,
+    SizeCurve,
     SizeHistory,
     Success,
     System,
+    SystemHour,
     TemplateInput,
     TemplateList,
     TraitDefinition,
@@ -308,6 +315,10 @@ class Operations:
             headers={"If-Match": if_match, "X-Author": author},
         )
 
+    def demo(self) -> Demo:
+        """How far the demo is."""
+        return self._call("GET", "/api/demo")
+
     def erase_user(self, id: str, *, author: Optional[str] = None) -> None:
         """Erase a user.
 
@@ -392,6 +403,24 @@ class Operations:
             query={"action": action, "author": author, "cursor": cursor, "from": from_, "id": id, "kind": kind, "limit": limit, "to": to},
         )
 
+    def list_changes(
+        self,
+        *,
+        cursor: Optional[str] = None,
+        limit: Optional[int] = None,
+        segment: Optional[List[str]] = None,
+        user: Optional[List[str]] = None,
+    ) -> ChangePage:
+        """Changes of memberships, the newest first.
+
+        As far as they are kept: some days, and longer where a sink has not taken them. A user stands for all ids that are theirs. The pages that follow each other by nextCursor hold every change once. A page reads back 2 million changes at most: where those of others stand in between it is short, or empty, and nextCursor goes on from there.
+        """
+        return self._call(
+            "GET",
+            "/api/changes",
+            query={"cursor": cursor, "limit": limit, "segment": segment, "user": user},
+        )
+
     def list_faulty_documents(self) -> FaultyDocuments:
         """Segments and computed traits that were stored by other ways than this API (SQL) and do not run.
 
@@ -403,18 +432,19 @@ class Operations:
         self,
         id: str,
         *,
+        column: Optional[List[str]] = None,
         cursor: Optional[str] = None,
         format: Optional[Literal['json', 'csv', 'ndjson']] = None,
         limit: Optional[int] = None,
     ) -> Union[MemberPage, str]:
         """Members, by id; or all of them as a stream.
 
-        As CSV or NDJSON all members come in one answer, in no order: those of the moment at which it begins. Four such answers at a time; more are answered 429.
+        As CSV or NDJSON all members come in one answer, in no order: those of the moment at which it begins, with the columns that are asked for, which cost the history of every member. Four such answers at a time; more are answered 429.
         """
         return self._call(
             "GET",
             f"/api/segments/{path_part(id)}/members",
-            query={"cursor": cursor, "format": format, "limit": limit},
+            query={"column": column, "cursor": cursor, "format": format, "limit": limit},
         )
 
     def list_segment_versions(self, id: str) -> SegmentVersions:
@@ -482,15 +512,24 @@ class Operations:
     def list_users(
         self,
         *,
+        column: Optional[List[str]] = None,
         cursor: Optional[str] = None,
+        equals: Optional[str] = None,
         limit: Optional[int] = None,
         q: Optional[str] = None,
+        segment: Optional[str] = None,
+        starts_with: Optional[str] = None,
+        trait: Optional[str] = None,
     ) -> UserPage:
-        """Known users by their ids.
+        """Known users, members of a segment, or users with a value of a trait.
 
-        In order of the ids by bytes.
+        In order of the ids by bytes. A search by trait finds whom a segment of that rule would have: `total` is exact, and at most 100 are named, all of them or some spread over all. It looks once at every user; the first search by a trait that no rule needs reads all of history. Columns cost the histories of the users that are named.
         """
-        return self._call("GET", "/api/users", query={"cursor": cursor, "limit": limit, "q": q})
+        return self._call(
+            "GET",
+            "/api/users",
+            query={"column": column, "cursor": cursor, "equals": equals, "limit": limit, "q": q, "segment": segment, "startsWith": starts_with, "trait": trait},
+        )
 
     def list_webhook_deliveries(self, id: str) -> WebhookDeliveries:
         """The latest 100 attempts, newest first."""
@@ -503,6 +542,13 @@ class Operations:
     def live(self) -> Health:
         """Whether the process lives."""
         return self._call("GET", "/health/live")
+
+    def load_demo(self) -> Demo:
+        """Fill the instance with the demo.
+
+        A shop with 2,000 customers and 90 days of events, with segments of every kind, as `audience serve --demo` makes it; customers come and go until the process ends. The answer comes at once: ask how far it is. Nothing removes the demo again but a new data directory, so that it is refused (409) where there are segments or 1,000 events.
+        """
+        return self._call("POST", "/api/demo")
 
     def metrics(self) -> str:
         """Metrics as OpenMetrics text."""
@@ -551,6 +597,13 @@ class Operations:
         For load balancers. Sources and sinks that are down (Kafka, Redis, Aerospike, PostgreSQL) do not count: the rest goes on, and what they miss is made up for. `/actuator/health` tells of them.
         """
         return self._call("GET", "/health/ready")
+
+    def recent_events(self) -> RecentEvents:
+        """The newest events as they came in, the newest first.
+
+        The newest 50 that were accepted, and the newest 50 that were refused, with the place and the reason. Refused ones are in memory only, the first KiB of each, until newer ones come or a user is erased. Costs a read of the end of the event log.
+        """
+        return self._call("GET", "/api/events/recent")
 
     def remove_members(
         self,
@@ -746,6 +799,17 @@ class Operations:
         """Several messages, each with its type."""
         return self._call("POST", "/v1/batch", body=body)
 
+    def segment_breakdown(self, id: str, *, trait: str, limit: Optional[int] = None) -> Breakdown:
+        """The members of a segment by the value of a trait, exactly.
+
+        The most frequent values, and the rest: `items`, `rest` and `missing` together are `size`. Counted by the workers with one look at every member; the first time for a trait that no rule needs, all of history is read. Values beyond 10,000 on one worker, or of more than 256 bytes, are counted in `rest`, and `differentValues` is left out.
+        """
+        return self._call(
+            "GET",
+            f"/api/segments/{path_part(id)}/breakdown",
+            query={"limit": limit, "trait": trait},
+        )
+
     def segment_group(self, body: Union[SegmentMessage, TextBody]) -> Success:
         """A group that a user belongs to."""
         return self._call("POST", "/v1/group", body=body)
@@ -800,6 +864,13 @@ class Operations:
         """
         return self._call("POST", "/api/events", headers={"Idempotency-Key": idempotency_key}, body=body)
 
+    def size_curve(self, body: CurveInput) -> SizeCurve:
+        """The size that rules would have had over the past.
+
+        Each point is the number of users for whom the rules, with the segments and traits that they refer to as they are now, hold at that instant, given every event accepted so far. All events are gone through in memory: refused (409) where there are more than 500,000. One at a time; others wait.
+        """
+        return self._call("POST", "/api/segments/preview/sizes", body=body)
+
     def sizes_of_segments(
         self,
         *,
@@ -821,6 +892,13 @@ class Operations:
     def system(self) -> System:
         """How the system is, in a few figures."""
         return self._call("GET", "/api/system")
+
+    def system_hour(self) -> SystemHour:
+        """How the system was over the last hour.
+
+        A point every ten seconds, in order of time, from the start of this run on. In memory: a restart forgets them.
+        """
+        return self._call("GET", "/api/system/hour")
 
     def test_webhook(self, id: str) -> WebhookDelivery:
         """Post a test message, once."""

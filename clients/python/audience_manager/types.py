@@ -44,6 +44,32 @@ class AuditPage(_AuditPageRequired, total=False):
     nextCursor: str
 
 
+class BreakdownItemsItem(TypedDict):
+    """`BreakdownItemsItem` of the API."""
+    # The value.
+    value: Any
+    count: int
+
+
+class _BreakdownRequired(TypedDict):
+    segmentId: str
+    trait: str
+    # The members of the segment.
+    size: int
+    # The most frequent values, the most frequent first.
+    items: List[BreakdownItemsItem]
+    # Members with another value.
+    rest: int
+    # Members without a value.
+    missing: int
+
+
+class Breakdown(_BreakdownRequired, total=False):
+    """`Breakdown` of the API."""
+    # Absent where there are too many to be told apart.
+    differentValues: int
+
+
 class _ChangeRequired(TypedDict):
     userId: str
     segmentId: str
@@ -58,6 +84,37 @@ class Change(_ChangeRequired, total=False):
     """That a user entered or left a segment"""
     # Where to go on behind it
     id: str
+
+
+class _ChangePageRequired(TypedDict):
+    items: List[Change]
+
+
+class ChangePage(_ChangePageRequired, total=False):
+    """`ChangePage` of the API."""
+    nextCursor: str
+
+
+class _CurveInputRequired(TypedDict):
+    rules: Rules
+
+
+_CurveInputNamed = TypedDict("_CurveInputNamed", {"from": "int", "to": "int", "points": "int"}, total=False)
+
+
+class CurveInput(_CurveInputNamed, _CurveInputRequired, total=False):
+    """`CurveInput` of the API."""
+
+
+class _DemoRequired(TypedDict):
+    # `impossible`: the instance has data of its own. `failed`: it may be asked for again.
+    state: Literal['possible', 'impossible', 'loading', 'loaded', 'failed']
+
+
+class Demo(_DemoRequired, total=False):
+    """`Demo` of the API."""
+    # Why filling ended early.
+    fault: str
 
 
 class _DifferencesItemRequired(TypedDict):
@@ -203,12 +260,21 @@ class FaultyDocuments(TypedDict):
     items: List[FaultyDocument]
 
 
-class FieldShape(TypedDict):
-    """`FieldShape` of the API."""
+class _FieldShapeRequired(TypedDict):
     # The path.
     name: str
     types: List[Literal['number', 'text', 'boolean', 'list', 'object']]
+    # How many values of each of the types were found, in their order.
+    counts: List[int]
+    # How many of the texts are a number, as rules read them.
+    numbersInText: int
     examples: List[Union[str, float, bool]]
+
+
+class FieldShape(_FieldShapeRequired, total=False):
+    """`FieldShape` of the API."""
+    # The latest timestamp of an event with a value there.
+    lastSeenAt: str
 
 
 class _GrowthRequired(TypedDict):
@@ -378,6 +444,31 @@ class Problem(_ProblemRequired, total=False):
     rejected: List[Rejected]
 
 
+class _RecentEventRequired(TypedDict):
+    # When it came.
+    at: str
+    outcome: Literal['accepted', 'refused']
+
+
+class RecentEvent(_RecentEventRequired, total=False):
+    """`RecentEvent` of the API."""
+    event: Event
+    # Of a refused one: `HTTP`, or the name of a source.
+    source: str
+    # Of a refused one: the beginning of its text.
+    text: str
+    fault: Fault
+
+
+class RecentEvents(TypedDict):
+    """`RecentEvents` of the API."""
+    # Events accepted, ever.
+    accepted: int
+    # Events refused by this process in this run.
+    refused: int
+    items: List[RecentEvent]
+
+
 class Rejected(TypedDict):
     """`Rejected` of the API."""
     # The event's place, from 0.
@@ -419,10 +510,20 @@ class Rollback(_RollbackRequired, total=False):
     note: Union[str, None]
 
 
+class SchemaEventsItemHoursItem(TypedDict):
+    """`SchemaEventsItemHoursItem` of the API."""
+    at: str
+    count: int
+
+
 class _SchemaEventsItemRequired(TypedDict):
     name: str
     # How many were looked at.
     count: int
+    # Of how many the properties were looked at.
+    sampled: int
+    # How many of them were accepted in each hour of the last day; hours without any are left out.
+    hours: List[SchemaEventsItemHoursItem]
     properties: List[FieldShape]
 
 
@@ -602,6 +703,20 @@ class SegmentVersions(TypedDict):
     items: List[SegmentVersion]
 
 
+class SizeCurvePointsItem(TypedDict):
+    """`SizeCurvePointsItem` of the API."""
+    at: str
+    size: int
+
+
+class SizeCurve(TypedDict):
+    """`SizeCurve` of the API."""
+    points: List[SizeCurvePointsItem]
+    # Events that were gone through.
+    events: int
+    tookMilliseconds: int
+
+
 class SizeHistoryPointsItem(TypedDict):
     """`SizeHistoryPointsItem` of the API."""
     at: str
@@ -712,6 +827,20 @@ class System(TypedDict):
     checkpoint: SystemCheckpoint
     memoryBytes: int
     health: SystemHealth
+
+
+class SystemHourItemsItem(TypedDict):
+    """`SystemHourItemsItem` of the API."""
+    at: str
+    eventsPerSecond: float
+    changesPerSecond: float
+    frontierLagSeconds: float
+    memoryBytes: int
+
+
+class SystemHour(TypedDict):
+    """`SystemHour` of the API."""
+    items: List[SystemHourItemsItem]
 
 
 class Template(TypedDict):
@@ -845,9 +974,14 @@ class UserExport(_UserExportRequired, total=False):
     aliases: List[str]
 
 
-class UserPageItemsItem(TypedDict):
-    """`UserPageItemsItem` of the API."""
+class _UserPageItemsItemRequired(TypedDict):
     userId: str
+
+
+class UserPageItemsItem(_UserPageItemsItemRequired, total=False):
+    """`UserPageItemsItem` of the API."""
+    # With columns: the value of each, where the user has one.
+    values: Dict[str, Any]
 
 
 class _UserPageRequired(TypedDict):
@@ -857,6 +991,8 @@ class _UserPageRequired(TypedDict):
 class UserPage(_UserPageRequired, total=False):
     """`UserPage` of the API."""
     nextCursor: str
+    # Of a search by trait: how many users fit.
+    total: int
 
 
 class UserSegment(TypedDict):

@@ -2,7 +2,11 @@
 import type {
   Accepted,
   AuditPage,
+  Breakdown,
   Change,
+  ChangePage,
+  CurveInput,
+  Demo,
   Event,
   EventBatch,
   EventPage,
@@ -16,6 +20,7 @@ import type {
   Overlaps,
   Preview,
   PreviewInput,
+  RecentEvents,
   RenderedTemplate,
   Rollback,
   Rules,
@@ -28,9 +33,11 @@ import type {
   SegmentPage,
   SegmentPatch,
   SegmentVersions,
+  SizeCurve,
   SizeHistory,
   Success,
   System,
+  SystemHour,
   TemplateInput,
   TemplateList,
   TraitDefinition,
@@ -192,6 +199,11 @@ export abstract class Operations {
     return this.call({ method: 'DELETE', path: `/api/webhooks/${encodeURIComponent(id)}`, headers: { 'If-Match': options.ifMatch, 'X-Author': options.author } });
   }
 
+  /** How far the demo is. */
+  demo(): Promise<Demo> {
+    return this.call({ method: 'GET', path: `/api/demo` });
+  }
+
   /**
    * Erase a user.
    *
@@ -261,6 +273,15 @@ export abstract class Operations {
   }
 
   /**
+   * Changes of memberships, the newest first.
+   *
+   * As far as they are kept: some days, and longer where a sink has not taken them. A user stands for all ids that are theirs. The pages that follow each other by nextCursor hold every change once. A page reads back 2 million changes at most: where those of others stand in between it is short, or empty, and nextCursor goes on from there.
+   */
+  listChanges(options: { cursor?: string; limit?: number; segment?: Array<string>; user?: Array<string> } = {}): Promise<ChangePage> {
+    return this.call({ method: 'GET', path: `/api/changes`, query: { cursor: options.cursor, limit: options.limit, segment: options.segment, user: options.user } });
+  }
+
+  /**
    * Segments and computed traits that were stored by other ways than this API (SQL) and do not run.
    *
    * The version before runs in their place, where there is one.
@@ -272,10 +293,10 @@ export abstract class Operations {
   /**
    * Members, by id; or all of them as a stream.
    *
-   * As CSV or NDJSON all members come in one answer, in no order: those of the moment at which it begins. Four such answers at a time; more are answered 429.
+   * As CSV or NDJSON all members come in one answer, in no order: those of the moment at which it begins, with the columns that are asked for, which cost the history of every member. Four such answers at a time; more are answered 429.
    */
-  listMembers(id: string, options: { cursor?: string; format?: "json" | "csv" | "ndjson"; limit?: number } = {}): Promise<MemberPage | string> {
-    return this.call({ method: 'GET', path: `/api/segments/${encodeURIComponent(id)}/members`, query: { cursor: options.cursor, format: options.format, limit: options.limit } });
+  listMembers(id: string, options: { column?: Array<string>; cursor?: string; format?: "json" | "csv" | "ndjson"; limit?: number } = {}): Promise<MemberPage | string> {
+    return this.call({ method: 'GET', path: `/api/segments/${encodeURIComponent(id)}/members`, query: { column: options.column, cursor: options.cursor, format: options.format, limit: options.limit } });
   }
 
   /**
@@ -326,12 +347,12 @@ export abstract class Operations {
   }
 
   /**
-   * Known users by their ids.
+   * Known users, members of a segment, or users with a value of a trait.
    *
-   * In order of the ids by bytes.
+   * In order of the ids by bytes. A search by trait finds whom a segment of that rule would have: `total` is exact, and at most 100 are named, all of them or some spread over all. It looks once at every user; the first search by a trait that no rule needs reads all of history. Columns cost the histories of the users that are named.
    */
-  listUsers(options: { cursor?: string; limit?: number; q?: string } = {}): Promise<UserPage> {
-    return this.call({ method: 'GET', path: `/api/users`, query: { cursor: options.cursor, limit: options.limit, q: options.q } });
+  listUsers(options: { column?: Array<string>; cursor?: string; equals?: string; limit?: number; q?: string; segment?: string; startsWith?: string; trait?: string } = {}): Promise<UserPage> {
+    return this.call({ method: 'GET', path: `/api/users`, query: { column: options.column, cursor: options.cursor, equals: options.equals, limit: options.limit, q: options.q, segment: options.segment, startsWith: options.startsWith, trait: options.trait } });
   }
 
   /** The latest 100 attempts, newest first. */
@@ -347,6 +368,15 @@ export abstract class Operations {
   /** Whether the process lives. */
   live(): Promise<Health> {
     return this.call({ method: 'GET', path: `/health/live` });
+  }
+
+  /**
+   * Fill the instance with the demo.
+   *
+   * A shop with 2,000 customers and 90 days of events, with segments of every kind, as `audience serve --demo` makes it; customers come and go until the process ends. The answer comes at once: ask how far it is. Nothing removes the demo again but a new data directory, so that it is refused (409) where there are segments or 1,000 events.
+   */
+  loadDemo(): Promise<Demo> {
+    return this.call({ method: 'POST', path: `/api/demo` });
   }
 
   /** Metrics as OpenMetrics text. */
@@ -395,6 +425,15 @@ export abstract class Operations {
    */
   ready(): Promise<Health> {
     return this.call({ method: 'GET', path: `/health/ready` });
+  }
+
+  /**
+   * The newest events as they came in, the newest first.
+   *
+   * The newest 50 that were accepted, and the newest 50 that were refused, with the place and the reason. Refused ones are in memory only, the first KiB of each, until newer ones come or a user is erased. Costs a read of the end of the event log.
+   */
+  recentEvents(): Promise<RecentEvents> {
+    return this.call({ method: 'GET', path: `/api/events/recent` });
   }
 
   /**
@@ -499,6 +538,15 @@ export abstract class Operations {
     return this.call({ method: 'POST', path: `/v1/batch`, body });
   }
 
+  /**
+   * The members of a segment by the value of a trait, exactly.
+   *
+   * The most frequent values, and the rest: `items`, `rest` and `missing` together are `size`. Counted by the workers with one look at every member; the first time for a trait that no rule needs, all of history is read. Values beyond 10,000 on one worker, or of more than 256 bytes, are counted in `rest`, and `differentValues` is left out.
+   */
+  segmentBreakdown(id: string, options: { limit?: number; trait: string }): Promise<Breakdown> {
+    return this.call({ method: 'GET', path: `/api/segments/${encodeURIComponent(id)}/breakdown`, query: { limit: options.limit, trait: options.trait } });
+  }
+
   /** A group that a user belongs to. */
   segmentGroup(body: SegmentMessage | TextBody): Promise<Success> {
     return this.call({ method: 'POST', path: `/v1/group`, body });
@@ -548,6 +596,15 @@ export abstract class Operations {
   }
 
   /**
+   * The size that rules would have had over the past.
+   *
+   * Each point is the number of users for whom the rules, with the segments and traits that they refer to as they are now, hold at that instant, given every event accepted so far. All events are gone through in memory: refused (409) where there are more than 500,000. One at a time; others wait.
+   */
+  sizeCurve(body: CurveInput): Promise<SizeCurve> {
+    return this.call({ method: 'POST', path: `/api/segments/preview/sizes`, body });
+  }
+
+  /**
    * Members over time of several segments.
    *
    * The same as for each of them alone, for lists. A segment that does not exist is left out.
@@ -561,6 +618,15 @@ export abstract class Operations {
   /** How the system is, in a few figures. */
   system(): Promise<System> {
     return this.call({ method: 'GET', path: `/api/system` });
+  }
+
+  /**
+   * How the system was over the last hour.
+   *
+   * A point every ten seconds, in order of time, from the start of this run on. In memory: a restart forgets them.
+   */
+  systemHour(): Promise<SystemHour> {
+    return this.call({ method: 'GET', path: `/api/system/hour` });
   }
 
   /** Post a test message, once. */

@@ -30,6 +30,25 @@ export type AuditPage = {
   nextCursor?: string;
 };
 
+export type Breakdown = {
+  segmentId: string;
+  trait: string;
+  /** The members of the segment. */
+  size: number;
+  /** The most frequent values, the most frequent first. */
+  items: Array<{
+    /** The value. */
+    value: unknown;
+    count: number;
+  }>;
+  /** Members with another value. */
+  rest: number;
+  /** Members without a value. */
+  missing: number;
+  /** Absent where there are too many to be told apart. */
+  differentValues?: number;
+};
+
 /** That a user entered or left a segment */
 export type Change = {
   /** Where to go on behind it */
@@ -41,6 +60,27 @@ export type Change = {
   /** Of the segment */
   version: number;
   cause: "event" | "time" | "rule" | "merge" | "erasure";
+};
+
+export type ChangePage = {
+  items: Array<Change>;
+  nextCursor?: string;
+};
+
+export type CurveInput = {
+  rules: Rules;
+  /** Epoch milliseconds: the first point; 30 days before the last by default. */
+  from?: number;
+  /** Epoch milliseconds: the last point; now by default, and at most. */
+  to?: number;
+  points?: number;
+};
+
+export type Demo = {
+  /** `impossible`: the instance has data of its own. `failed`: it may be asked for again. */
+  state: "possible" | "impossible" | "loading" | "loaded" | "failed";
+  /** Why filling ended early. */
+  fault?: string;
 };
 
 export type Differences = Array<{
@@ -160,6 +200,12 @@ export type FieldShape = {
   /** The path. */
   name: string;
   types: Array<"number" | "text" | "boolean" | "list" | "object">;
+  /** How many values of each of the types were found, in their order. */
+  counts: Array<number>;
+  /** How many of the texts are a number, as rules read them. */
+  numbersInText: number;
+  /** The latest timestamp of an event with a value there. */
+  lastSeenAt?: string;
   examples: Array<string | number | boolean>;
 };
 
@@ -287,6 +333,26 @@ export type Problem = {
   rejected?: Array<Rejected>;
 };
 
+export type RecentEvent = {
+  /** When it came. */
+  at: string;
+  outcome: "accepted" | "refused";
+  event?: Event;
+  /** Of a refused one: `HTTP`, or the name of a source. */
+  source?: string;
+  /** Of a refused one: the beginning of its text. */
+  text?: string;
+  fault?: Fault;
+};
+
+export type RecentEvents = {
+  /** Events accepted, ever. */
+  accepted: number;
+  /** Events refused by this process in this run. */
+  refused: number;
+  items: Array<RecentEvent>;
+};
+
 export type Rejected = {
   /** The event's place, from 0. */
   index: number;
@@ -327,8 +393,15 @@ export type Schema = {
     name: string;
     /** How many were looked at. */
     count: number;
+    /** Of how many the properties were looked at. */
+    sampled: number;
     /** The latest timestamp. */
     lastSeenAt?: string;
+    /** How many of them were accepted in each hour of the last day; hours without any are left out. */
+    hours: Array<{
+      at: string;
+      count: number;
+    }>;
     properties: Array<FieldShape>;
   }>;
   traits: Array<FieldShape>;
@@ -452,6 +525,16 @@ export type SegmentVersions = {
   items: Array<SegmentVersion>;
 };
 
+export type SizeCurve = {
+  points: Array<{
+    at: string;
+    size: number;
+  }>;
+  /** Events that were gone through. */
+  events: number;
+  tookMilliseconds: number;
+};
+
 export type SizeHistory = {
   segmentId: string;
   /** Members now */
@@ -528,6 +611,16 @@ export type System = {
       detail?: string;
     }>;
   };
+};
+
+export type SystemHour = {
+  items: Array<{
+    at: string;
+    eventsPerSecond: number;
+    changesPerSecond: number;
+    frontierLagSeconds: number;
+    memoryBytes: number;
+  }>;
 };
 
 export type Template = {
@@ -629,8 +722,12 @@ export type UserExport = User & {
 export type UserPage = {
   items: Array<{
     userId: string;
+    /** With columns: the value of each, where the user has one. */
+    values?: Record<string, unknown>;
   }>;
   nextCursor?: string;
+  /** Of a search by trait: how many users fit. */
+  total?: number;
 };
 
 export type UserSegment = {

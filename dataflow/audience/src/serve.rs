@@ -14,8 +14,9 @@ use audience_engine::cluster::coordinator::Coordinator;
 use audience_engine::durability::Offsite;
 use audience_engine::engine::EngineOptions;
 use audience_engine::service::{PlatformStores, Service, ServiceOptions, clock};
+use audience_protocol::Platform;
 
-use crate::demo::Demo;
+use crate::demo::{Demo, DemoLoader};
 use crate::outside::Outside;
 use crate::serving::Serving;
 use crate::settings::{ServeFlags, ServeSettings, named};
@@ -64,6 +65,7 @@ async fn serve(settings: ServeSettings, cluster: Option<Cluster>) -> anyhow::Res
         ..ApiOptions::default()
     };
     let mut serving = Serving::begin(&listen, options).await?;
+    let data = settings.data().to_owned();
     let cut_off = Stop::new();
     let waits = cut_off.clone();
     let started = serving.start(move |door| start(&settings, cluster.as_ref(), door, waits)).await?;
@@ -72,7 +74,9 @@ async fn serve(settings: ServeSettings, cluster: Option<Cluster>) -> anyhow::Res
         return Ok(ExitCode::SUCCESS);
     };
     // On standard output, so that scripts can wait for it.
-    let [all, ingest] = *serving.open(service.platform().clone()) else { anyhow::bail!("the addresses are not known") };
+    let demo_loader = DemoLoader::new(service.clone(), data, tokio::runtime::Handle::current());
+    let platform = Platform { demo: Arc::new(demo_loader), ..service.platform().clone() };
+    let [all, ingest] = *serving.open(platform) else { anyhow::bail!("the addresses are not known") };
     writeln!(std::io::stdout(), "audience is ready on http://{all} (events also on http://{ingest})")?;
     let live = demo.map(|demo| tokio::spawn(demo.live(service.clone())));
     let failed = watch(service.clone());

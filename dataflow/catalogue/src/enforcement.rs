@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use audience_protocol::ValueCounts;
 use audience_rules::ast::{Node, SegmentId};
 
 use crate::documents::Documents;
@@ -41,6 +42,8 @@ pub struct PreviewedRule {
     pub against: Option<SegmentId>,
     /// How many users of each kind are named, at most, per worker.
     pub samples: u32,
+    /// The segment whose members are counted by their value of what the rule tests, if that is asked for.
+    pub break_down: Option<SegmentId>,
 }
 
 /// The effect that a rule would have.
@@ -56,6 +59,8 @@ pub struct PreviewCounts {
     pub left: CountedUsers,
     /// Members who are so only since a value is missing.
     pub by_missing: CountedUsers,
+    /// The members of a segment by value, if that was asked for.
+    pub values: Option<ValueCounts>,
     /// True if history was scanned for it.
     pub is_history_scanned: bool,
 }

@@ -54,6 +54,7 @@ mod loading;
 mod preview;
 mod reconcile;
 mod rollback;
+mod rule_alone;
 mod segment_api;
 mod segment_requests;
 mod segments;

@@ -141,7 +141,9 @@ impl CheckedPreview {
         let running = documents.catalogue.segments.get(id).filter(|segment| segment.status == SegmentStatus::Active);
         let (against, running_version) = (running.map(|one| one.id.clone()), running.map(|one| one.version));
         let status = known.map(|document| document.status);
-        Ok(CheckedPreview { rule: PreviewedRule { rule, documents, against, samples }, running_version, status })
+        let break_down = input.break_down.as_deref().map(Into::into);
+        let rule = PreviewedRule { rule, documents, against, samples, break_down };
+        Ok(CheckedPreview { rule, running_version, status })
     }
 
     /// The answer, for a request that came at `begun`.
@@ -160,6 +162,7 @@ impl CheckedPreview {
             took_milliseconds: u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
             history_scanned: counts.is_history_scanned,
             warnings: Vec::new(),
+            values: counts.values,
         }
     }
 }

@@ -11,7 +11,7 @@ use audience_catalogue::{CountedUsers, Documents, Enforcement, PreviewCounts, Pr
 use audience_contract::{EventLog, Notes};
 use audience_kernel::message::SampledCount;
 use audience_kernel::program::Program;
-use audience_protocol::SPANS;
+use audience_protocol::{SPANS, ValueCounts};
 
 use crate::durability::catalogue_in_force;
 use crate::durability::checkpoints::Turn;
@@ -88,7 +88,8 @@ impl Enforcement for Enforcer {
     ) -> Result<Option<PreviewCounts>, EngineError> {
         let EnforceContext { engine, log, turn, .. } = &self.context;
         let program = Arc::new(Program::compile(&rule.rule, &rule.documents.catalogue));
-        let asked = Asked { program, against: rule.against.clone(), samples: rule.samples };
+        let (against, breakdown) = (rule.against.clone(), rule.break_down.clone());
+        let asked = Asked { program, against, samples: rule.samples, breakdown };
         let lacking = self.previews.lacking(&self.in_force, &asked);
         let _turn = (!lacking.measures.is_empty()).then(|| turn.lock());
         let outcome = self.previews.run(engine, &**log, &asked, lacking, &CallerWatch(watch))?;
@@ -122,6 +123,11 @@ fn counts(outcome: Outcome) -> PreviewCounts {
         entered: users(previewed.entered),
         left: users(previewed.left),
         by_missing: users(previewed.by_missing),
+        values: previewed.values.map(|counted| ValueCounts {
+            values: counted.values,
+            missing: counted.missing,
+            other: counted.other,
+        }),
         is_history_scanned,
     }
 }

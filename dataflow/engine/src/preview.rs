@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use audience_contract::EventLog;
-use audience_kernel::message::{Control, PreviewRequest, PreviewResult};
+use audience_kernel::message::{BreakdownRequest, Control, PreviewRequest, PreviewResult};
 use audience_kernel::program::{MeasureKey, Program};
 use audience_rules::ast::SegmentId;
 
@@ -27,6 +27,8 @@ pub struct Asked {
     pub against: Option<SegmentId>,
     /// How many users are named of those of each kind.
     pub samples: u32,
+    /// The segment whose members are counted by their value of the rule's measure, if that is asked for.
+    pub breakdown: Option<SegmentId>,
 }
 
 /// The measures and ranks of a preview that nobody computes yet.
@@ -90,6 +92,11 @@ impl Previews {
             certain: certain.as_ref().map(|(name, _)| name.clone()),
             against: asked.against.clone(),
             samples: asked.samples,
+            breakdown: asked
+                .breakdown
+                .clone()
+                .zip(asked.program.measures().first())
+                .map(|(segment, measure)| BreakdownRequest { segment, measure: (*measure).clone() }),
         };
         install.extend(certain);
         let rules: Vec<SegmentId> = install.iter().map(|(name, _)| name.clone()).collect();

@@ -135,7 +135,9 @@ impl Service {
         let context = FollowerContext { engine: &engine, editor: &editor, stores, metrics: &metrics, fault };
         let followers = Arc::new(Followers::new(resumed, context, &run));
         let intake = Arc::new(Intake::new(engine.clone(), events()));
-        let context = FeedContext { intake: intake.clone(), metrics: metrics.sources.clone() };
+        let lookup = Arc::new(Lookup::new(&engine, &stores.events, &stores.catalogue, &editor));
+        let (refusals, source_metrics) = (lookup.refusals.clone(), metrics.sources.clone());
+        let context = FeedContext { intake: intake.clone(), refusals, metrics: source_metrics };
         let sources = Arc::new(Sources::new(context));
         let (stop, on) = (run.stop().clone(), engine.clone());
         let context = CheckpointContext { engine: on, followers: followers.clone(), metrics: metrics.clone(), stop };
@@ -164,8 +166,9 @@ impl Service {
             editor: editor.clone(),
             intake: intake.clone(),
             followers: followers.clone(),
-            lookup: Arc::new(Lookup::new(&engine, &stores.events, &stores.catalogue, &editor)),
+            lookup,
             shapes: shapes.clone(),
+            stop: run.stop().clone(),
         };
         let outside = Outside { platform: answering.platform(operations), cluster: options.cluster.clone() };
         let service = Service { run, engine, editor, intake, sources, followers, checkpoints, outside };

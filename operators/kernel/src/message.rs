@@ -9,7 +9,7 @@ use audience_rules::ast::{Millis, SegmentId};
 use serde::{Deserialize, Serialize};
 
 use crate::aliases::IdSince;
-use crate::program::Program;
+use crate::program::{MeasureKey, Program};
 use crate::reading::RankKey;
 use crate::registry::{Boundary, RankId};
 
@@ -103,6 +103,28 @@ pub struct PreviewRequest {
     pub against: Option<SegmentId>,
     /// The most users that are named for each count.
     pub samples: u32,
+    /// The segment whose members are counted by value, if that is asked for.
+    pub breakdown: Option<BreakdownRequest>,
+}
+
+/// A request to count the members of a segment by their value of a measure.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct BreakdownRequest {
+    /// The segment.
+    pub segment: SegmentId,
+    /// The measure; it is computed, since the rule that is installed asks it.
+    pub measure: MeasureKey,
+}
+
+/// The members of a segment by value. The counts together are the segment's members.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ValueCounts {
+    /// Values as JSON, each with its members, in no order.
+    pub values: Vec<(String, u64)>,
+    /// Members without a value.
+    pub missing: u64,
+    /// Members with a value that is not told apart: there are too many, or it is too long.
+    pub other: u64,
 }
 
 /// The changes that putting a rule in force would make.
@@ -118,6 +140,8 @@ pub struct PreviewResult {
     pub left: SampledCount,
     /// Users that would be members only because a value is missing.
     pub by_missing: SampledCount,
+    /// The members of a segment by value, if that was asked for.
+    pub values: Option<ValueCounts>,
 }
 
 /// A number of users, and some of them by id.

@@ -22,6 +22,7 @@ import { DetailsForm } from '../builder/details-form.js';
 import { EMPTY, bodyOf, create, fieldsOf, save } from '../builder/draft.js';
 import { useHistory } from '../builder/history.js';
 import { JsonPane } from '../builder/json-pane.js';
+import { PastSizes } from '../builder/past-sizes.js';
 import { PreviewPanel } from '../builder/preview-panel.js';
 import { usePreview } from '../builder/preview.js';
 import { RuleEditor } from '../builder/rule-editor.js';
@@ -232,6 +233,7 @@ function Parts({ fields, onFields, segment, history, rules, view, faults, errors
         isReady=${rules !== undefined}
         unread=${unread}
       />
+      ${view.state === 'done' && !view.isOld && html`<${PastSizes} text=${JSON.stringify(rules)} />`}
       ${showsJson && html`<${JsonPane} rules=${rules} onChange=${changeRules} onBroken=${onBroken} />`}
     </aside>
   `;

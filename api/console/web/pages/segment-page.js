@@ -8,6 +8,7 @@ import { Fault, Loading, ProblemBanner, StateBadge } from '../parts/feedback.js'
 import { Icon } from '../parts/icon.js';
 import { useTitle } from '../parts/shell.js';
 import { Actions } from '../segment/actions.js';
+import { Breakdown } from '../segment/breakdown.js';
 import { Members } from '../segment/members.js';
 import { Overlap } from '../segment/overlap.js';
 import { Overview } from '../segment/overview.js';
@@ -18,12 +19,13 @@ import { t } from '../texts/texts.js';
 const TABS = {
   overview: [t('segment.overview'), Overview],
   members: [t('common.members'), Members],
+  breakdown: [t('breakdown.breakdown'), Breakdown],
   versions: [t('segment.versions'), SegmentVersions],
   overlap: [t('segment.overlap'), Overlap],
   webhooks: [t('common.webhooks'), Webhooks],
 };
 
-export function SegmentPage({ id, tab = 'overview' }) {
+export function SegmentPage({ id, tab = 'overview', query }) {
   const [isAbsent, setAbsent] = useState(false);
   const { data, problem, reload } = useLoad(
     (signal) => ask('GET', path`/api/segments/${id}`, { signal }),
@@ -50,7 +52,7 @@ export function SegmentPage({ id, tab = 'overview' }) {
       <${Banners} segment=${segment} />
       <${Tiles} segment=${segment} growth=${sizes?.growth?.day} />
       <${Tabs} segment=${segment} tab=${tab} />
-      <${Tab} segment=${segment} sizes=${sizes} etag=${data.etag} reload=${reload} />
+      <${Tab} segment=${segment} sizes=${sizes} etag=${data.etag} reload=${reload} asked=${query.get('by')} />
     </div>
   `;
 }

@@ -130,7 +130,7 @@ function Nothing({ isFiltered }) {
       title=${t('segments.theFirstSegmentIsAMinute')}
       action=${html`
         <a class="button primary" href="/segments/new">${t('common.newSegment')}</a>
-        <a class="button" href="/docs">${t('segments.sendEventsOverTheApi')}</a>
+        <a class="button" href="/events/connect">${t('segments.sendTheFirstEvent')}</a>
       `}
     >
       ${t('segments.describeWhoYouMeanByWhat')}

@@ -9,7 +9,7 @@ import { useTitle } from '../parts/shell.js';
 import { t } from '../texts/texts.js';
 
 const EVERY = 2000;
-const KEPT = 90;
+const HOUR = 3_600_000;
 
 /** Health as any version of the server tells it. */
 async function load(signal) {
@@ -91,7 +91,15 @@ function Tiles({ system }) {
   `;
 }
 
-/** The last minutes, as far as this page has seen them. */
+/** A point of the last hour as the system tells itself now. */
+const figuresOf = (point) => ({
+  events: { perSecond: point.eventsPerSecond },
+  changes: { perSecond: point.changesPerSecond },
+  frontierLagSeconds: point.frontierLagSeconds,
+  memoryBytes: point.memoryBytes,
+});
+
+/** The last hour, as far as the server has run. */
 function Trends({ past }) {
   const line = (pick) => past.map((one) => ({ at: one.at, size: pick(one.system) ?? 0 }));
   return html`
@@ -149,14 +157,26 @@ function Health({ parts }) {
   `;
 }
 
-/** What was told of the system while the page was open. */
+/** What the server tells of the last hour, and then what is told while the page is open. */
 function usePast(system) {
   const [past, setPast] = useState([]);
   const last = useRef(undefined);
   useEffect(() => {
+    const controller = new AbortController();
+    read('/api/system/hour', controller.signal).then(
+      ({ items }) =>
+        setPast((now) => [
+          ...items.map((one) => ({ at: new Date(one.at).getTime(), system: figuresOf(one) })),
+          ...now,
+        ]),
+      () => undefined,
+    );
+    return () => controller.abort();
+  }, []);
+  useEffect(() => {
     if (!system || last.current === system) return;
     last.current = system;
-    setPast((before) => [...before.slice(1 - KEPT), { at: Date.now(), system }]);
+    setPast((before) => [...before.filter((one) => one.at > Date.now() - HOUR), { at: Date.now(), system }]);
   }, [system]);
   return past;
 }

@@ -1,41 +1,41 @@
-// Finding a user.
-import { html, takeFocus, useEffect, useState } from '../lib/html.js';
-import { path, query as toQuery, read } from '../lib/api.js';
+// Finding a user, by id or by a trait, in a table with chosen columns.
+import { html, useState } from '../lib/html.js';
+import { query as toQuery, read } from '../lib/api.js';
+import { count, plural } from '../lib/format.js';
 import { useLoad } from '../lib/load.js';
 import { navigate, setQuery } from '../lib/router.js';
 import { Empty, Loading, ProblemBanner } from '../parts/feedback.js';
-import { Icon } from '../parts/icon.js';
 import { useTitle } from '../parts/shell.js';
+import { ColumnChooser, useColumns } from '../people/columns.js';
+import { Pager } from '../people/pager.js';
+import { SearchFields, searchParameters } from '../people/search.js';
+import { PeopleTable } from '../people/table.js';
 
 const PAGE = 60;
 
 export function UsersPage({ query }) {
   useTitle('Users');
-  const q = query.get('q') ?? '';
-  const [text, setText] = useState(q);
+  const search = {
+    by: query.get('by') ?? '',
+    match: query.get('match') === 'equals' ? 'equals' : 'startsWith',
+    text: query.get('q') ?? '',
+  };
+  const { columns, fields } = useColumns();
   const [cursors, setCursors] = useState([undefined]);
   const cursor = cursors.at(-1);
   const load = async (signal) => {
-    try {
-      return await read(`/api/users${toQuery({ q, cursor, limit: PAGE })}`, signal);
-    } catch (problem) {
-      if (!problem.isMissingPath || !q) throw problem;
-      // Without a search, the very id can still be asked for.
-      const user = await read(path`/api/users/${q}`, signal).catch(() => undefined);
-      return { items: user ? [{ userId: user.userId }] : [] };
-    }
+    if (!columns) return undefined;
+    const asked = { ...searchParameters(search), column: columns, cursor, limit: PAGE };
+    return read(`/api/users${toQuery(asked)}`, signal);
   };
-  const { data, problem, reload } = useLoad(load, [q, cursor], { keep: true });
-  useEffect(() => {
-    const timer = setTimeout(() => {
-      if (text.trim() !== q) setCursors([undefined]);
-      setQuery({ q: text.trim() });
-    }, 200);
-    return () => clearTimeout(timer);
-  }, [text]);
+  const { data, problem, loading, reload } = useLoad(load, [search, cursor, columns], { keep: true });
+  const change = ({ by, match, text }) => {
+    setCursors([undefined]);
+    setQuery({ by, match: by ? match : '', q: text });
+  };
   const open = (event) => {
     event.preventDefault();
-    if (text.trim()) navigate(`/users/${encodeURIComponent(text.trim())}`);
+    if (!search.by && search.text) navigate(`/users/${encodeURIComponent(search.text)}`);
   };
   return html`
     <div class="page">
@@ -46,64 +46,50 @@ export function UsersPage({ query }) {
         </div>
       </header>
       <form class="toolbar" role="search" onSubmit=${open}>
-        <div class="search">
-          <${Icon} name="search" />
-          <input
-            class="input"
-            type="search"
-            ref=${takeFocus}
-            aria-label="Search users by id"
-            placeholder="User id, or how it begins"
-            value=${text}
-            onInput=${(event) => setText(event.target.value)}
-          />
-        </div>
-        <button type="submit" class="button" disabled=${!text.trim()}>Open</button>
+        <${SearchFields}
+          search=${search}
+          fields=${fields}
+          hasIds
+          onChange=${change}
+          label="Search users by id"
+        />
+        ${!search.by && html`<button type="submit" class="button" disabled=${!search.text}>Open</button>`}
+        ${columns && html`<${ColumnChooser} columns=${columns} fields=${fields} />`}
       </form>
-      ${problem && !problem.isMissingPath && html`<${ProblemBanner} problem=${problem} retry=${reload} />`}
+      ${problem && html`<${ProblemBanner} problem=${problem} retry=${reload} />`}
       ${!data && !problem && html`<${Loading} />`}
-      ${problem?.isMissingPath &&
-      html`<${Empty} icon="user" title="Open a user by id">This server has no search; type the whole id.<//>`}
-      ${data?.items.length === 0 &&
-      html`
-        <${Empty} icon="user" title=${q ? 'No user id begins so' : 'Nobody is known yet'}>
-          ${q
-            ? 'Ids are case-sensitive. An id that was merged into another is found under the other.'
-            : 'A user is known once any event of theirs has been accepted.'}
-        <//>
-      `}
+      ${data?.items.length === 0 && html`<${Nobody} search=${search} />`}
       ${data?.items.length > 0 &&
       html`
-        <section class="card" aria-label="Users found">
-          <ul class="list members thirds">
-            ${data.items.map(
-              ({ userId }) =>
-                html`<li key=${userId}><a href="/users/${encodeURIComponent(userId)}">${userId}</a></li>`,
-            )}
-          </ul>
-          ${(data.nextCursor || cursors.length > 1) &&
-          html`
-            <div class="card-foot row">
-              <button
-                type="button"
-                class="button small"
-                disabled=${cursors.length === 1}
-                onClick=${() => setCursors(cursors.slice(0, -1))}
-              >
-                <${Icon} name="back" />Previous
-              </button>
-              <button
-                type="button"
-                class="button small"
-                disabled=${!data.nextCursor}
-                onClick=${() => setCursors([...cursors, data.nextCursor])}
-              >
-                Next<${Icon} name="arrow" />
-              </button>
-            </div>
-          `}
+        <section class="card" aria-label="Users found" aria-busy=${String(loading)}>
+          ${data.total !== undefined && html`<div class="card-head"><h2>${found(data)}</h2></div>`}
+          <${PeopleTable} users=${data.items} columns=${columns} />
+          <${Pager} cursors=${cursors} onChange=${setCursors} next=${data.nextCursor} />
         </section>
       `}
     </div>
+  `;
+}
+
+/** How many were found, and whether all of them are shown. */
+function found({ items, total }) {
+  const shown = total > items.length ? `, ${count(items.length)} of them here: search more narrowly` : '';
+  return `${plural(total, 'user')} found${shown}`;
+}
+
+function Nobody({ search }) {
+  if (search.by && search.text) {
+    return html`
+      <${Empty} icon="user" title="Nobody has such a value">
+        Large and small letters are told apart. A trait is found once an event has set it.
+      <//>
+    `;
+  }
+  return html`
+    <${Empty} icon="user" title=${search.text ? 'No user id begins so' : 'Nobody is known yet'}>
+      ${search.text
+        ? 'Ids are case-sensitive. An id that was merged into another is found under the other.'
+        : 'A user is known once any event of theirs has been accepted.'}
+    <//>
   `;
 }

@@ -38,13 +38,15 @@ export function Sparkline({ points, label }) {
   `;
 }
 
-/** The last minutes of a rate, as wide as there is room. */
+/** The last hour of a rate, as wide as there is room. */
 export function Trend({ points, title, say }) {
   const values = points.map((point) => point.size);
   const high = Math.max(...values, 0) || 1;
-  const place = (value, index) =>
-    `${((index / Math.max(1, points.length - 1)) * 100).toFixed(2)} ${(58 - (value / high) * 54).toFixed(2)}`;
-  const line = `M${values.map(place).join('L')}`;
+  const start = points.length > 0 ? time(points[0]) : 0;
+  const span = (points.length > 0 ? time(points.at(-1)) - start : 0) || 1;
+  const place = (point) =>
+    `${(((time(point) - start) / span) * 100).toFixed(2)} ${(58 - (point.size / high) * 54).toFixed(2)}`;
+  const line = `M${points.map(place).join('L')}`;
   return html`
     <section class="card" aria-label=${title}>
       <div class="card-head">
@@ -53,7 +55,7 @@ export function Trend({ points, title, say }) {
       </div>
       <div class="card-body">
         ${points.length < 2
-          ? html`<p class="muted small trend">The curve begins here, and goes on while this page is open.</p>`
+          ? html`<p class="muted small trend">The curve begins here.</p>`
           : html`
               <svg
                 class="spark trend"
@@ -139,8 +141,12 @@ function Flows({ points, x, width }) {
   );
 }
 
-/** Sizes as an area, with who entered and left below. */
-export function SizeChart({ points }) {
+/** The marks that lie within the span of points. */
+const within = (marks, start, span) =>
+  marks.filter((mark) => time(mark) >= start && time(mark) <= start + span);
+
+/** Sizes as an area, with who entered and left below; `marks` are instants with a short name and a text. */
+export function SizeChart({ points, marks: edits = [] }) {
   const [at, setAt] = useState(undefined);
   const element = useRef(null);
   const room = useRoom(element);
@@ -169,6 +175,7 @@ export function SizeChart({ points }) {
     setAt(Math.max(0, Math.min(points.length - 1, (at ?? points.length - 1) + step)));
   };
   const point = points[at];
+  const shown = within(edits, start, span);
   const told = (one) => `${count(one.size)} at ${shortTime(one.at)}`;
   const say = `Size from ${told(points[0])} to ${told(points.at(-1))}, times in ${zoneName(points.at(-1).at)}`;
   return html`
@@ -193,6 +200,12 @@ export function SizeChart({ points }) {
         <path class="area" d="${line}L${x(points.at(-1))} ${BASE}L${LEFT} ${BASE}Z" />
         <path class="line" d=${line} />
         <${Flows} points=${points} x=${x} width=${width} />
+        ${shown.map(
+          (mark) => html`
+            <line class="mark" x1=${x(mark)} x2=${x(mark)} y1=${TOP} y2=${BASE} />
+            <text class="axis" x=${x(mark) + 3} y=${TOP + 9}>${mark.name}</text>
+          `,
+        )}
         ${instants(start, span, room).map(
           ({ part, text }) =>
             html`
@@ -221,6 +234,12 @@ export function SizeChart({ points }) {
           <strong>${count(point.size)}</strong> · ${dateMinute(point.at)}<br />${signed(point.entered ?? 0)}${' '}
           in · ${count(point.left ?? 0)} out
         </div>
+      `}
+      ${shown.length > 0 &&
+      html`
+        <ul class="chart-marks small muted" aria-label="Edits">
+          ${shown.map((mark) => html`<li key=${mark.at}>${mark.text}, ${dateMinute(mark.at)}</li>`)}
+        </ul>
       `}
     </div>
   `;

@@ -16,6 +16,7 @@ const PLACES = [
   ['/segments', 'segments', t('common.segments')],
   ['/users', 'user', t('common.users')],
   ['/traits', 'trait', t('shell.traits')],
+  ['/events', 'event', t('common.events')],
   ['/imports', 'import', t('common.imports')],
   ['/audit', 'audit', t('common.audit')],
   ['/system', 'system', t('common.system')],

@@ -1,11 +1,13 @@
 // Who enters and leaves, as it happens.
-import { html, useRef, useState } from '../lib/html.js';
-import { query } from '../lib/api.js';
-import { onlyClock } from '../lib/format.js';
+import { html, useEffect, useRef, useState } from '../lib/html.js';
+import { query, read } from '../lib/api.js';
+import { dateTime, onlyClock } from '../lib/format.js';
 import { useStream } from '../lib/live.js';
 import { Icon } from '../parts/icon.js';
 
 const SHOWN = 100;
+/** Changes of before the page was opened. */
+const PAST = 20;
 const CAUSES = { event: '', time: 'by time', rule: 'by an edit', merge: 'by a merge', erasure: 'erased' };
 const STATES = {
   connecting: ['', 'connecting'],
@@ -13,6 +15,14 @@ const STATES = {
   lost: ['warn', 'reconnecting'],
   absent: ['', 'not offered here'],
 };
+
+/** Each change once, the newest first. */
+const newestOf = (changes) =>
+  [...new Map(changes.map((change) => [change.id, change])).values()].slice(0, SHOWN);
+
+/** The time of a change, with its day where that is another. */
+const told = (at) =>
+  new Date(at).toDateString() === new Date().toDateString() ? onlyClock(at) : dateTime(at);
 
 export function LiveFeed({ segment }) {
   const [changes, setChanges] = useState([]);
@@ -23,8 +33,17 @@ export function LiveFeed({ segment }) {
     frame.current = undefined;
     const fresh = held.current;
     held.current = [];
-    setChanges((before) => [...fresh.reverse(), ...before].slice(0, SHOWN));
+    setChanges((before) => newestOf([...fresh.reverse(), ...before]));
   };
+  // What was before stands below what comes; what comes while it is read is there twice, and shown once.
+  useEffect(() => {
+    const controller = new AbortController();
+    read(`/api/changes${query({ segment: segment.id, limit: PAST })}`, controller.signal).then(
+      ({ items }) => setChanges((now) => newestOf([...now, ...items])),
+      () => undefined,
+    );
+    return () => controller.abort();
+  }, [segment.id]);
   // Many changes a second are drawn together.
   const take = (change, id) => {
     held.current = [...held.current.slice(-SHOWN), { ...change, id }];
@@ -58,7 +77,7 @@ export function LiveFeed({ segment }) {
             <p class="card-body muted">
               ${state === 'absent'
                 ? 'This server does not stream changes.'
-                : 'Nobody has entered or left since this page was opened. Changes show here as they happen.'}
+                : 'Nobody has entered or left yet. Changes show here as they happen.'}
             </p>
           `
         : html`
@@ -81,7 +100,7 @@ export function LiveFeed({ segment }) {
                           <a href="/users/${encodeURIComponent(change.userId)}">${change.userId}</a>${' '}
                           <span class="muted">${change.change} ${CAUSES[change.cause] ?? change.cause}</span>
                         </span>
-                        <time class="small muted number" datetime=${change.at}>${onlyClock(change.at)}</time>
+                        <time class="small muted number" datetime=${change.at}>${told(change.at)}</time>
                       </li>
                     `,
               )}

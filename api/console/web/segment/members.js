@@ -1,28 +1,32 @@
 // Who is in a segment now, by page, while it changes.
 import { html, useEffect, useRef, useState } from '../lib/html.js';
 import { path, query, read } from '../lib/api.js';
-import { count } from '../lib/format.js';
+import { count, plural } from '../lib/format.js';
 import { useStream } from '../lib/live.js';
 import { useLoad } from '../lib/load.js';
 import { navigate } from '../lib/router.js';
 import { saveAs, today } from '../lib/save.js';
 import { toastProblem } from '../lib/toast.js';
 import { Empty, Loading, ProblemBanner } from '../parts/feedback.js';
-import { Icon } from '../parts/icon.js';
 import { Menu } from '../parts/menu.js';
+import { ColumnChooser, useColumns } from '../people/columns.js';
+import { Pager } from '../people/pager.js';
+import { SearchFields, searchParameters } from '../people/search.js';
+import { PeopleTable } from '../people/table.js';
 
 const PAGE = 50;
 /** Between two readings while people come and go, in milliseconds. */
 const PACE = 1000;
 
-/** The page of members that a cursor names, read again while people come and go. */
-function useMembers(segment, cursor, url) {
+/** The members that are asked for, read again while people come and go. */
+function useMembers(segment, asked) {
   const [isAbsent, setAbsent] = useState(false);
-  const { data, problem, reload } = useLoad(
-    (signal) => read(url + query({ cursor, limit: PAGE }), signal),
-    [segment.id, cursor],
-    { every: isAbsent ? 5000 : undefined, keep: true },
-  );
+  const load = async (signal) =>
+    asked.column && read(`/api/users${query({ ...asked, segment: segment.id, limit: PAGE })}`, signal);
+  const { data, problem, reload } = useLoad(load, [segment.id, asked], {
+    every: isAbsent ? 5000 : undefined,
+    keep: true,
+  });
   const due = useRef(undefined);
   const changed = () => {
     due.current ??= setTimeout(() => {
@@ -68,75 +72,65 @@ function Nobody({ segment }) {
   `;
 }
 
-function Pager({ cursors, onChange, next }) {
-  return html`
-    <div class="card-foot row">
-      <button
-        type="button"
-        class="button small"
-        disabled=${cursors.length === 1}
-        onClick=${() => onChange(cursors.slice(0, -1))}
-      >
-        <${Icon} name="back" />Previous
-      </button>
-      <button
-        type="button"
-        class="button small"
-        disabled=${!next}
-        onClick=${() => onChange([...cursors, next])}
-      >
-        Next<${Icon} name="arrow" />
-      </button>
-    </div>
-  `;
+/** What stands above the table: which members are shown, of how many. */
+function heading({ items, total }, page, size) {
+  if (total !== undefined) {
+    const shown = total > items.length ? `, ${count(items.length)} of them here: search more narrowly` : '';
+    return `${plural(total, 'member')} found${shown}`;
+  }
+  const first = (page - 1) * PAGE + 1;
+  return items.length > 0
+    ? `${count(first)} to ${count(first + items.length - 1)} of ${count(size)}`
+    : 'No more members';
 }
 
 export function Members({ segment }) {
   const [cursors, setCursors] = useState([undefined]);
-  const url = path`/api/segments/${segment.id}/members`;
-  const { data, problem, reload } = useMembers(segment, cursors.at(-1), url);
-  const download = (format) =>
-    saveAs(`${url}?format=${format}`, `${segment.id}-${today()}.${format}`).catch(toastProblem);
+  const [search, setSearch] = useState({ by: '', match: 'startsWith', text: '' });
+  const { columns, fields } = useColumns();
+  const asked = { ...searchParameters(search), column: columns, cursor: cursors.at(-1) };
+  const { data, problem, reload } = useMembers(segment, asked);
+  const download = (format) => {
+    const url = path`/api/segments/${segment.id}/members` + query({ format, column: columns });
+    saveAs(url, `${segment.id}-${today()}.${format}`).catch(toastProblem);
+  };
+  const find = (next) => {
+    setCursors([undefined]);
+    setSearch(next);
+  };
   if (problem && !data) return html`<${ProblemBanner} problem=${problem} retry=${reload} />`;
   if (!data) return html`<${Loading} />`;
-  const first = (cursors.length - 1) * PAGE + 1;
-  if (data.items.length === 0 && cursors.length === 1) return html`<${Nobody} segment=${segment} />`;
+  if (data.items.length === 0 && cursors.length === 1 && !search.text)
+    return html`<${Nobody} segment=${segment} />`;
   return html`
     <section class="card" aria-label="Members">
       <div class="card-head">
-        <h2>
-          ${data.items.length > 0
-            ? `${count(first)} to ${count(first + data.items.length - 1)} of ${count(segment.size)}`
-            : 'No more members'}
-        </h2>
-        <${Menu}
-          label="Export"
-          text="Export all"
-          icon="import"
-          small
-          items=${[
-            { text: 'CSV', run: () => download('csv') },
-            { text: 'NDJSON', run: () => download('ndjson') },
-          ]}
-          quiet=${false}
-        />
+        <h2>${heading(data, cursors.length, segment.size)}</h2>
+        <div class="row">
+          <${ColumnChooser} columns=${columns} fields=${fields} />
+          <${Menu}
+            label="Export"
+            text="Export all"
+            icon="import"
+            small
+            items=${[
+              { text: 'CSV', run: () => download('csv') },
+              { text: 'NDJSON', run: () => download('ndjson') },
+            ]}
+            quiet=${false}
+          />
+        </div>
       </div>
-      <ul class="list members">
-        ${data.items.map(
-          (user) =>
-            html`
-              <li key=${user}>
-                <a href="/users/${encodeURIComponent(user)}">${user}</a>
-                <a
-                  class="small muted"
-                  href="/users/${encodeURIComponent(user)}?why=${encodeURIComponent(segment.id)}"
-                >
-                  Why?
-                </a>
-              </li>
-            `,
-        )}
-      </ul>
+      ${fields.length > 0 &&
+      html`
+        <div class="card-body toolbar" role="search">
+          <${SearchFields} search=${search} fields=${fields} onChange=${find} />
+        </div>
+      `}
+      <${ProblemBanner} problem=${problem} />
+      ${data.items.length === 0
+        ? html`<p class="card-body muted">No member has such a value.</p>`
+        : html`<${PeopleTable} users=${data.items} columns=${columns} why=${segment.id} />`}
       <${Pager} cursors=${cursors} onChange=${setCursors} next=${data.nextCursor} />
     </section>
   `;

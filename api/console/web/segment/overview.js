@@ -7,6 +7,7 @@ import { SizeChart } from '../parts/chart.js';
 import { Loading, NotOffered, ProblemBanner } from '../parts/feedback.js';
 import { RuleOutline } from '../parts/rule-outline.js';
 import { UsedBy } from '../parts/used-by.js';
+import { useEdits } from './edits.js';
 import { LiveFeed } from './live-feed.js';
 
 const SPANS = {
@@ -41,6 +42,7 @@ export function Overview({ segment }) {
 
 function Growth({ segment }) {
   const [span, setSpan] = useState('24h');
+  const marks = useEdits(segment);
   const { data, problem } = useLoad(
     (signal) => sizesOver(SPANS[span][1], segment, signal),
     [segment.id, span],
@@ -54,7 +56,7 @@ function Growth({ segment }) {
       return html`
         <p class="muted">The curve begins with the second measurement, a minute from now at most.</p>
       `;
-    return html`<${SizeChart} points=${data.points} />`;
+    return html`<${SizeChart} points=${data.points} marks=${marks} />`;
   };
   return html`
     <section class="card" aria-label="Size over time">

@@ -4,37 +4,75 @@ import { path, query, read } from '../lib/api.js';
 import { dateTime, relative } from '../lib/format.js';
 import { useLoad } from '../lib/load.js';
 import { Empty, Loading, ProblemBanner } from '../parts/feedback.js';
+import { Icon } from '../parts/icon.js';
 import { Properties } from './properties.js';
 
 const PAGE = 50;
-const byTime = (a, b) => new Date(b.timestamp).getTime() - new Date(a.timestamp).getTime();
+/** The filter of those who look for memberships only; no event is named so. */
+const MEMBERSHIPS = ' memberships';
+
+/** The pages of a list up to a number of items, or its end. */
+async function upTo(wanted, ask) {
+  const items = [];
+  let cursor;
+  do {
+    const page = await ask(cursor);
+    items.push(...page.items);
+    cursor = page.nextCursor;
+  } while (cursor && items.length < wanted);
+  return { items: items.slice(0, wanted), more: Boolean(cursor) || items.length > wanted };
+}
+
+/** Events and changes of memberships as one list, the newest first: as far back as both are known. */
+function together(events, changes) {
+  const all = [
+    ...events.items.map((event) => ({ at: event.timestamp, event })),
+    ...changes.items.map((change) => ({ at: change.at, change })),
+  ];
+  const time = (one) => new Date(one.at).getTime();
+  const oldest = (list, at) =>
+    list.more && list.items.length > 0 ? new Date(at(list.items.at(-1))).getTime() : 0;
+  const from = Math.max(
+    oldest(events, (event) => event.timestamp),
+    oldest(changes, (change) => change.at),
+  );
+  return {
+    // Sorting is stable: of one instant, the event stands below what it brought about.
+    items: all
+      .filter((one) => time(one) >= from)
+      .reverse()
+      .sort((a, b) => time(b) - time(a)),
+    more: events.more || changes.more,
+  };
+}
+
+/** Why a membership changed, where it was no event. */
+const CAUSES = {
+  time: 'by time',
+  rule: 'by an edit of the segment',
+  merge: 'by a merge',
+  erasure: 'by erasure',
+};
+
+const NOTHING = { items: [], more: false };
 
 export function Timeline({ id }) {
   const [type, setType] = useState('');
   const [pages, setPages] = useState(1);
   const load = async (signal) => {
-    const items = [];
-    let cursor;
-    try {
-      for (let page = 0; page < pages; page += 1) {
-        const answer = await read(
-          path`/api/users/${id}/events` + query({ eventType: type, cursor, limit: PAGE }),
-          signal,
-        );
-        items.push(...answer.items);
-        cursor = answer.nextCursor;
-        if (!cursor) break;
-      }
-      return { items, more: Boolean(cursor) };
-    } catch (problem) {
-      if (!problem.isMissingPath) throw problem;
-      const { events } = await read(path`/api/users/${id}/export`, signal);
-      const wanted = events.filter((event) => !type || event.eventType === type).sort(byTime);
-      return { items: wanted.slice(0, pages * PAGE), more: wanted.length > pages * PAGE };
-    }
+    const wanted = pages * PAGE;
+    const events = (cursor) =>
+      read(path`/api/users/${id}/events` + query({ eventType: type, cursor, limit: PAGE }), signal);
+    const changes = (cursor) => read(`/api/changes${query({ user: id, cursor, limit: PAGE })}`, signal);
+    return together(
+      type === MEMBERSHIPS ? NOTHING : await upTo(wanted, events),
+      type && type !== MEMBERSHIPS ? NOTHING : await upTo(wanted, changes),
+    );
   };
   const { data, problem } = useLoad(load, [id, type, pages], { every: 4000, keep: true });
-  const names = [...new Set((data?.items ?? []).map((event) => event.eventType))];
+  const names = [...new Set((data?.items ?? []).flatMap(({ event }) => event?.eventType ?? []))];
+  const { data: segments } = useLoad((signal) => read('/api/segments?limit=1000', signal), []);
+  const nameOf = (segment) => segments?.items.find((one) => one.id === segment)?.name ?? segment;
   if (problem && !data) return html`<${ProblemBanner} problem=${problem} />`;
   if (!data) return html`<${Loading} />`;
   return html`
@@ -43,33 +81,33 @@ export function Timeline({ id }) {
         <h2>What happened, newest first</h2>
         <select
           class="select narrow"
-          aria-label="Only events of a type"
+          aria-label="What is shown"
           value=${type}
           onChange=${(event) => {
             setPages(1);
             setType(event.target.value);
           }}
         >
-          <option value="">Every event</option>
+          <option value="">Everything</option>
+          <option value=${MEMBERSHIPS}>Entered and left</option>
           ${[...new Set([type, ...names])]
-            .filter(Boolean)
+            .filter((name) => name && name !== MEMBERSHIPS)
             .map((name) => html`<option value=${name}>${name}</option>`)}
         </select>
       </div>
       ${data.items.length === 0
-        ? html`<${Empty} icon="event" title="No such event">Events show here as they are accepted.<//>`
+        ? html`<${Empty} icon="event" title="Nothing of the kind">Events show here as they are accepted.<//>`
         : html`
             <ol class="list timeline">
               ${data.items.map(
-                (event, index) => html`
-                  <li key=${event.messageId ?? `${event.timestamp}-${index}`}>
-                    <time class="small muted" datetime=${event.timestamp} title=${relative(event.timestamp)}>
-                      ${dateTime(event.timestamp)}
+                (one, index) => html`
+                  <li key=${one.change?.id ?? one.event.messageId ?? `${one.at}-${index}`}>
+                    <time class="small muted" datetime=${one.at} title=${relative(one.at)}>
+                      ${dateTime(one.at)}
                     </time>
-                    <div class="event-line">
-                      <strong>${event.eventType}</strong>
-                      <${Properties} values=${event.traits ?? event.properties} />
-                    </div>
+                    ${one.event
+                      ? html`<${Event} event=${one.event} />`
+                      : html`<${Membership} change=${one.change} name=${nameOf(one.change.segmentId)} />`}
                   </li>
                 `,
               )}
@@ -82,5 +120,28 @@ export function Timeline({ id }) {
         </div>
       `}
     </section>
+  `;
+}
+
+function Event({ event }) {
+  return html`
+    <div class="event-line">
+      <strong>${event.eventType}</strong>
+      <${Properties} values=${event.traits ?? event.properties} />
+    </div>
+  `;
+}
+
+function Membership({ change, name }) {
+  const isEntered = change.change === 'entered';
+  return html`
+    <div class="event-line">
+      <span class="change ${change.change}"><${Icon} name=${isEntered ? 'plus' : 'minus'} /></span>
+      <span>
+        ${isEntered ? 'entered' : 'left'}${' '}
+        <a href="/segments/${encodeURIComponent(change.segmentId)}">${name}</a>
+        <span class="muted">${' '}${CAUSES[change.cause] ?? ''}</span>
+      </span>
+    </div>
   `;
 }

@@ -2,7 +2,8 @@
 import { html } from '../lib/html.js';
 import { dateTime, plain } from '../lib/format.js';
 
-const looksLikeTime = (name, value) =>
+/** Whether a number is an instant, by its size and its name. */
+export const looksLikeTime = (name, value) =>
   typeof value === 'number' && value > 1e12 && value < 8e12 && /seen|last|first|purchase|at$/i.test(name);
 
 function Facts({ values, empty }) {

@@ -1,7 +1,9 @@
 //! Events on their way from a body to the platform.
 
 use std::cell::RefCell;
+use std::collections::VecDeque;
 
+use audience_protocol::{RECENT_EVENTS, RefusedEvent};
 use audience_rules::event::{EventDecoder, EventDefaults};
 use audience_rules::fault::Fault;
 use hyper::StatusCode;
@@ -11,6 +13,9 @@ use crate::api::Api;
 use crate::problem::Problem;
 use crate::progress::{IngestProgress, RejectedEvent};
 use crate::reply;
+
+/// The door that events of this API come through.
+const DOOR: &str = "HTTP";
 
 thread_local! {
     static DECODER: RefCell<EventDecoder> = RefCell::new(EventDecoder::new());
@@ -22,32 +27,75 @@ pub(crate) struct DecodedEvents {
     pub(crate) records: Vec<u8>,
     pub(crate) count: usize,
     pub(crate) rejected: Vec<RejectedEvent>,
+    /// The newest that were refused, for those who look on.
+    refused: VecDeque<RefusedEvent>,
 }
 
 impl DecodedEvents {
+    /// Nothing yet, with room for the records of a body of so many bytes.
+    pub(crate) fn with_capacity(bytes: usize) -> DecodedEvents {
+        DecodedEvents { records: Vec::with_capacity(bytes), ..DecodedEvents::default() }
+    }
+
     /// Decodes one event more.
     pub(crate) fn push(&mut self, event: &[u8], index: usize, defaults: &EventDefaults) {
+        if let Err(fault) = self.decode(event, defaults) {
+            self.refuse(event, index, defaults, fault);
+        }
+    }
+
+    /// Decodes one event more, or gives the fault that it has.
+    pub(crate) fn decode(&mut self, event: &[u8], defaults: &EventDefaults) -> Result<(), Fault> {
         let start = self.records.len();
         let decoded = DECODER.with_borrow_mut(|decoder| decoder.decode(event, defaults, &mut self.records));
         match decoded {
             Ok(()) => self.count += 1,
-            Err(fault) => {
-                self.records.truncate(start);
-                let (pointer, code, message) = (fault.pointer, fault.code, fault.message);
-                self.rejected.push(RejectedEvent { index, pointer, code, message });
-            }
+            Err(_) => self.records.truncate(start),
         }
+        decoded
+    }
+
+    /// Refuses an event, which is shown as it was sent.
+    pub(crate) fn refuse(&mut self, event: &[u8], index: usize, defaults: &EventDefaults, fault: Fault) {
+        if self.refused.len() == RECENT_EVENTS {
+            self.refused.pop_front();
+        }
+        self.refused.push_back(RefusedEvent::new(defaults.accepted_at, DOOR, event, fault.clone()));
+        let Fault { pointer, code, message } = fault;
+        self.rejected.push(RejectedEvent { index, pointer, code, message });
     }
 
     /// Hands the records to the platform and counts the outcome.
     pub(crate) fn ingest(self, api: &Api) -> Result<IngestProgress, Problem> {
-        let DecodedEvents { records, count, rejected } = self;
+        self.ingest_by(api, |records, count| api.platform.events.ingest(records, count))
+    }
+
+    /// The same, handed over in a way of its own.
+    pub(crate) fn ingest_by(
+        self,
+        api: &Api,
+        hand_over: impl FnOnce(Vec<u8>, usize) -> audience_protocol::Result<()>,
+    ) -> Result<IngestProgress, Problem> {
+        let DecodedEvents { records, count, rejected, refused } = self;
         if count > 0 {
-            api.platform.events.ingest(records, count)?;
+            hand_over(records, count)?;
+        }
+        if !rejected.is_empty() {
+            api.platform.events.note_refused(refused.into(), rejected.len());
         }
         api.metrics.events(count, rejected.iter().map(|rejected| rejected.code));
         Ok(IngestProgress { accepted: count, rejected })
     }
+}
+
+/// Shows a body that is refused as a whole among the events that are.
+pub(crate) fn note_refused_body(api: &Api, body: &[u8], problem: &Problem) {
+    let fault = match problem.errors.first() {
+        Some(fault) => fault.clone(),
+        None => Fault::whole(problem.code, problem.detail.clone()),
+    };
+    let refused = RefusedEvent::new((api.options.clock)(), DOOR, body, fault);
+    api.platform.events.note_refused(vec![refused], 1);
 }
 
 /// The outcome: 400 where nothing was accepted.

@@ -10,7 +10,7 @@ use warp::reply::Response;
 
 use crate::api::Api;
 use crate::body::Media;
-use crate::events::decoded::{DecodedEvents, accepted, conclude};
+use crate::events::decoded::{DecodedEvents, accepted, conclude, note_refused_body};
 use crate::events::ndjson;
 use crate::idempotency::{self, KeptAnswer, KeyState, Reservation};
 use crate::json::{self, ScanError};
@@ -75,7 +75,9 @@ fn once(api: &Api, key: Option<&str>, media: Media, body: &Bytes) -> HandlerResu
 /// Carries out a JSON body.
 fn accept(api: &Api, body: &Bytes) -> Result<IngestProgress, Problem> {
     let limit = api.options.max_events;
-    let layout = layout(body, limit).map_err(|fault| fault.unwrap_or_else(|scan| json::scan_problem(body, scan)))?;
+    let layout = layout(body, limit)
+        .map_err(|fault| fault.unwrap_or_else(|scan| json::scan_problem(body, scan)))
+        .inspect_err(|problem| note_refused_body(api, body, problem))?;
     if layout.events.is_empty() {
         return Err(Problem::bad_request("no_events", "there is no event in the list"));
     }
@@ -84,13 +86,14 @@ fn accept(api: &Api, body: &Bytes) -> Result<IngestProgress, Problem> {
         return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_many_events", detail));
     }
     let defaults = EventDefaults { accepted_at: (api.options.clock)() };
-    let mut decoded = DecodedEvents { records: Vec::with_capacity(body.len()), ..DecodedEvents::default() };
+    let mut decoded = DecodedEvents::with_capacity(body.len());
     for (index, range) in layout.events.iter().enumerate() {
         decoded.push(&body[range.clone()], index, &defaults);
     }
     if !decoded.rejected.is_empty() {
         // A body that is no JSON is refused as a whole.
-        json::malformed(body).map_or(Ok(()), Err)?;
+        let malformed = json::malformed(body).map_or(Ok(()), Err);
+        malformed.inspect_err(|problem| note_refused_body(api, body, problem))?;
     }
     let progress = decoded.ingest(api)?;
     conclude(progress, |rejected| layout.pointer(rejected))

@@ -1,12 +1,15 @@
-//! `/api/events`, `/v1/…` and `/api/schema`: events in, and what they look like.
+//! `/api/events`, `/v1/…` and `/api/schema`: events in, the newest of them, and what they look like.
 
 mod decoded;
 mod ingest;
 mod ndjson;
+mod recent;
 mod schema;
 mod tracking;
 
 use crate::route::Resource;
 
-pub(crate) const RESOURCE: Resource =
-    Resource { routes: &[ingest::ROUTES, tracking::ROUTES, schema::ROUTES], openapi: include_str!("openapi.json") };
+pub(crate) const RESOURCE: Resource = Resource {
+    routes: &[ingest::ROUTES, tracking::ROUTES, recent::ROUTES, schema::ROUTES],
+    openapi: include_str!("openapi.json"),
+};

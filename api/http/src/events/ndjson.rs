@@ -202,7 +202,7 @@ async fn flush(api: &Arc<Api>, lines: &mut Lines, done: &mut StreamOutcome) -> R
 
 fn decode(api: &Api, piece: &[u8], first: usize) -> DecodedEvents {
     let defaults = EventDefaults { accepted_at: (api.options.clock)() };
-    let mut decoded = DecodedEvents { records: Vec::with_capacity(piece.len()), ..DecodedEvents::default() };
+    let mut decoded = DecodedEvents::with_capacity(piece.len());
     let lines = piece.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii).filter(|line| !line.is_empty());
     for (index, line) in lines.enumerate() {
         decoded.push(line, first + index, &defaults);
@@ -212,20 +212,17 @@ fn decode(api: &Api, piece: &[u8], first: usize) -> DecodedEvents {
 
 /// Hands events over, and waits while the platform is busy: the sender cannot repeat a part of its stream.
 fn ingest(api: &Api, decoded: DecodedEvents) -> Result<IngestProgress, Problem> {
-    let DecodedEvents { records, count, rejected } = decoded;
-    if count > 0 {
+    decoded.ingest_by(api, |records, count| {
         let deadline = Instant::now() + api.options.request_timeout / 2;
         loop {
             match api.platform.events.ingest(records.clone(), count) {
                 Err(PlatformError::Busy { .. }) if Instant::now() < deadline => {
                     std::thread::park_timeout(Duration::from_millis(50));
                 }
-                outcome => break outcome?,
+                outcome => return outcome,
             }
         }
-    }
-    api.metrics.events(count, rejected.iter().map(|rejected| rejected.code));
-    Ok(IngestProgress { accepted: count, rejected })
+    })
 }
 
 /// Carries out a body that is there as a whole.

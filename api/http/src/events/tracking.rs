@@ -7,13 +7,14 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use audience_rules::event::EventDefaults;
+use audience_rules::fault::Fault;
 use bytes::Bytes;
 use hyper::{Method, StatusCode};
 use serde::Serialize;
 
 use crate::api::Api;
 use crate::body::Media;
-use crate::events::decoded::{DecodedEvents, conclude};
+use crate::events::decoded::{DecodedEvents, conclude, note_refused_body};
 use crate::json::{self, JsonMember, ScanError};
 use crate::problem::{HandlerResult, Problem};
 use crate::progress::RejectedEvent;
@@ -154,18 +155,11 @@ async fn post(api: Arc<Api>, call: Call, kind: Option<&'static str>) -> HandlerR
 /// Carries out a message, or (without a kind) a batch.
 fn accept(api: &Api, body: &Bytes, kind: Option<&'static str>) -> HandlerResult {
     let scanned = |scan| json::scan_problem(body, scan);
-    let start = json::skip_space(body, 0);
-    let Some((message, end)) = TrackingMessage::read(body, start).map_err(scanned)? else {
-        return Err(json::malformed(body).unwrap_or_else(|| Problem::fault("", "wrong_type", "the body is an object")));
-    };
-    json::at_end(body, end).map_err(scanned)?;
-    if let Some(problem) = json::malformed(body) {
-        return Err(problem);
-    }
+    let message = whole_message(body).inspect_err(|problem| note_refused_body(api, body, problem))?;
     let mut decoded = DecodedEvents::default();
     let defaults = EventDefaults { accepted_at: (api.options.clock)() };
     match kind {
-        Some(kind) => push(&mut decoded, &message, kind, None, 0, &defaults).map_err(scanned)?,
+        Some(kind) => push(&mut decoded, (&message, body), kind, None, 0, &defaults).map_err(scanned)?,
         None => push_batch(api, &message, &mut decoded, &defaults)?,
     }
     let progress = decoded.ingest(api)?;
@@ -175,6 +169,17 @@ fn accept(api: &Api, body: &Bytes, kind: Option<&'static str>) -> HandlerResult 
         None => rejected.pointer.clone(),
     })?;
     Ok(reply::json(StatusCode::OK, &TrackingAnswer { success: true, rejected: progress.rejected }))
+}
+
+/// Takes apart a body that is one object.
+fn whole_message(body: &[u8]) -> Result<TrackingMessage<'_>, Problem> {
+    let scanned = |scan| json::scan_problem(body, scan);
+    let start = json::skip_space(body, 0);
+    let Some((message, end)) = TrackingMessage::read(body, start).map_err(scanned)? else {
+        return Err(json::malformed(body).unwrap_or_else(|| Problem::fault("", "wrong_type", "the body is an object")));
+    };
+    json::at_end(body, end).map_err(scanned)?;
+    json::malformed(body).map_or(Ok(message), Err)
 }
 
 /// Decodes every message of a batch, whose `type` says what it is.
@@ -199,14 +204,13 @@ fn push_batch(
     }
     let context = body.get("context");
     for (index, range) in messages.into_iter().enumerate() {
-        let refuse = |pointer: &str, code, message: &str| RejectedEvent {
-            index,
-            pointer: pointer.into(),
-            code,
-            message: message.into(),
+        let text = &list[range.clone()];
+        let mut refuse = |pointer: &str, code, message: &str| {
+            let fault = Fault { pointer: pointer.into(), code, message: message.into() };
+            decoded.refuse(text, index, defaults, fault);
         };
         let Some((message, _)) = TrackingMessage::read(list, range.start).map_err(scanned)? else {
-            decoded.rejected.push(refuse("", "wrong_type", "a message is an object"));
+            refuse("", "wrong_type", "a message is an object");
             continue;
         };
         let kind = match message.get("type") {
@@ -217,20 +221,19 @@ fn push_batch(
             Some(b"\"group\"") => "group",
             Some(b"\"alias\"") => "alias",
             _ => {
-                let words = "type is one of identify, track, page, screen, group, alias";
-                decoded.rejected.push(refuse("/type", "unknown_word", words));
+                refuse("/type", "unknown_word", "type is one of identify, track, page, screen, group, alias");
                 continue;
             }
         };
-        push(decoded, &message, kind, context, index, defaults).map_err(scanned)?;
+        push(decoded, (&message, text), kind, context, index, defaults).map_err(scanned)?;
     }
     Ok(())
 }
 
-/// Decodes one message.
+/// Decodes one message, of that text.
 fn push(
     decoded: &mut DecodedEvents,
-    message: &TrackingMessage<'_>,
+    (message, text): (&TrackingMessage<'_>, &[u8]),
     kind: &str,
     context: Option<&[u8]>,
     index: usize,
@@ -238,22 +241,20 @@ fn push(
 ) -> Result<(), ScanError> {
     let mut event = Vec::with_capacity(512);
     rewrite(message, kind, context, &mut event)?;
-    let before = decoded.rejected.len();
-    decoded.push(&event, index, defaults);
+    let Err(mut fault) = decoded.decode(&event, defaults) else { return Ok(()) };
     // Faults are told in the words of the sender.
-    for rejected in &mut decoded.rejected[before..] {
-        let renamed = match kind {
-            "track" => [("/eventType", "/event")].as_slice(),
-            "group" => &[("/properties/groupId", "/groupId"), ("/properties", "/traits")],
-            _ => &[],
-        };
-        for (ours, theirs) in renamed {
-            if let Some(rest) = rejected.pointer.strip_prefix(ours) {
-                rejected.pointer = format!("{theirs}{rest}");
-                break;
-            }
+    let renamed = match kind {
+        "track" => [("/eventType", "/event")].as_slice(),
+        "group" => &[("/properties/groupId", "/groupId"), ("/properties", "/traits")],
+        _ => &[],
+    };
+    for (ours, theirs) in renamed {
+        if let Some(rest) = fault.pointer.strip_prefix(ours) {
+            fault.pointer = format!("{theirs}{rest}");
+            break;
         }
     }
+    decoded.refuse(text, index, defaults, fault);
     Ok(())
 }
 

@@ -1,4 +1,4 @@
-//! `/api/system`: the process in a few figures.
+//! `/api/system`: the process in a few figures, now and over the last hour.
 
 use std::sync::Arc;
 
@@ -6,12 +6,20 @@ use hyper::{Method, StatusCode};
 
 use crate::api::Api;
 use crate::problem::HandlerResult;
-use crate::reply;
+use crate::reply::{self, Items};
 use crate::request::Call;
 use crate::route::{Route, Side};
 
-pub(crate) const ROUTES: &[Route] =
-    &[Route::new(Method::GET, "/api/system", Side::Segments, |api, call| Box::pin(system(api, call)))];
+pub(crate) const ROUTES: &[Route] = &[
+    Route::new(Method::GET, "/api/system", Side::Segments, |api, call| Box::pin(system(api, call))),
+    Route::new(Method::GET, "/api/system/hour", Side::Segments, |api, call| Box::pin(hour(api, call))),
+];
+
+/// The figures of the last hour.
+async fn hour(api: Arc<Api>, _call: Call) -> HandlerResult {
+    let items = api.blocking(|api| api.platform.operations.system_hour()).await?;
+    Ok(reply::json(StatusCode::OK, &Items { items }))
+}
 
 /// The system's figures. Only the HTTP side knows the refused events.
 async fn system(api: Arc<Api>, _call: Call) -> HandlerResult {

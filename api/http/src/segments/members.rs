@@ -18,6 +18,7 @@ use crate::route::{Route, Side};
 use crate::segments::documents::version;
 use crate::segments::export::{self, Form};
 use crate::segments::import::{Import, RejectedRow};
+use crate::users::columns;
 use crate::versions::checked_note;
 
 const PATH: &str = "/api/segments/{id}/members";
@@ -51,8 +52,13 @@ struct Imported {
 
 async fn list(api: Arc<Api>, mut call: Call) -> HandlerResult {
     let query = Query::read(&call.query);
+    let columns = columns::asked(&query)?;
     if let Some(form) = Form::asked(&query, &call.headers)? {
-        return export::export(api, call.take_id(), form).await;
+        return export::export(api, call.take_id(), form, columns).await;
+    }
+    if !columns.is_empty() {
+        let detail = "columns go with format=csv and format=ndjson; GET /api/users?segment= gives pages of a table";
+        return Err(Problem::bad_request("invalid_parameter", detail));
     }
     let (id, after, limit) = (call.take_id(), MEMBERS.asked(&query)?, query.limit()?);
     let page = api.blocking(move |api| api.platform.segments.members(&id, after.as_deref(), limit)).await?;

@@ -1,5 +1,8 @@
-//! `/api/segments/{id}/size`, `/api/sizes` and `/api/segments/{id}/overlap`: how large segments were, and what they have in
-//! common.
+//! `/api/segments/{id}/size`, `/api/sizes`, `…/overlap` and `…/breakdown`: how large segments were, what they have in common,
+//! and who is in them; and how large new rules would have been.
+
+mod breakdown;
+mod curve;
 
 use std::sync::Arc;
 
@@ -16,7 +19,8 @@ use crate::reply;
 use crate::request::Call;
 use crate::route::{Resource, Route, Side};
 
-pub(crate) const RESOURCE: Resource = Resource { routes: &[ROUTES], openapi: include_str!("openapi.json") };
+pub(crate) const RESOURCE: Resource =
+    Resource { routes: &[ROUTES, breakdown::ROUTES, curve::ROUTES], openapi: include_str!("openapi.json") };
 
 const ROUTES: &[Route] = &[
     Route::new(Method::GET, "/api/segments/{id}/size", Side::Segments, |api, call| Box::pin(sizes(api, call))),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use audience_protocol::{PlatformError, UserEventQuery, UserQuery};
+use audience_protocol::{FOUND_USERS, Page, PageLimit, PlatformError, UserEventQuery, UserQuery, UserSearch};
 use hyper::{Method, StatusCode};
 use warp::reply::Response;
 
@@ -14,6 +14,7 @@ use crate::query::Query;
 use crate::reply;
 use crate::request::Call;
 use crate::route::{Route, Side};
+use crate::users::columns;
 
 const USERS: List = List::named("users");
 const USER_EVENTS: List = List::named("events of a user");
@@ -26,15 +27,75 @@ pub(crate) const ROUTES: &[Route] = &[
     Route::new(Method::DELETE, "/api/users/{id}", Side::Segments, |api, call| Box::pin(erase(api, call))),
 ];
 
+/// The users that a list is of.
+enum Asked {
+    /// All whose ids begin so.
+    Known(UserQuery),
+    /// The members of a segment.
+    Members { segment: String, after: Option<String>, limit: PageLimit },
+    /// Those with a value of a trait.
+    Found(UserSearch),
+}
+
+impl Asked {
+    fn read(query: &Query, limit: PageLimit) -> Result<Asked, Problem> {
+        let faulty = |detail: &str| Problem::bad_request("invalid_parameter", detail);
+        let after = USERS.asked(query)?;
+        let (prefix, segment) = (query.one("q")?, query.one("segment")?.map(str::to_owned));
+        let (equals, starts) = (query.one("equals")?, query.one("startsWith")?);
+        let Some(field) = query.one("trait")? else {
+            if equals.is_some() || starts.is_some() {
+                return Err(faulty("equals and startsWith go with trait, which they are about"));
+            }
+            return match (segment, prefix) {
+                (None, prefix) => {
+                    Ok(Asked::Known(UserQuery { prefix: prefix.unwrap_or_default().to_owned(), after, limit }))
+                }
+                (Some(segment), None) => Ok(Asked::Members { segment, after, limit }),
+                (Some(_), Some(_)) => Err(faulty("q finds among all users; members are found by trait")),
+            };
+        };
+        let (value, is_prefix) = match (equals, starts) {
+            (Some(value), None) => (value, false),
+            (None, Some(value)) => (value, true),
+            _ => return Err(faulty("trait goes with either equals or startsWith")),
+        };
+        if prefix.is_some() || after.is_some() {
+            return Err(faulty("a search by trait takes neither q nor cursor: it names its first users at once"));
+        }
+        let (field, value) = (field.to_owned(), value.to_owned());
+        Ok(Asked::Found(UserSearch { field, value, is_prefix, segment, limit: limit.items().min(FOUND_USERS) }))
+    }
+
+    /// The ids of a page, and how many fit in all if that was counted.
+    fn ids(&self, api: &Api) -> Result<(Page<String>, Option<u64>), PlatformError> {
+        Ok(match self {
+            Asked::Known(query) => {
+                let Page { items, next_cursor } = api.platform.users.users(query)?;
+                (Page { items: items.into_iter().map(|user| user.user_id).collect(), next_cursor }, None)
+            }
+            Asked::Members { segment, after, limit } => {
+                (api.platform.segments.members(segment, after.as_deref(), *limit)?, None)
+            }
+            Asked::Found(search) => {
+                let found = api.platform.users.find_users(search)?;
+                (Page { items: found.items, next_cursor: None }, Some(found.total))
+            }
+        })
+    }
+}
+
 async fn list(api: Arc<Api>, call: Call) -> HandlerResult {
     let query = Query::read(&call.query);
-    let asked = UserQuery {
-        prefix: query.one("q")?.unwrap_or_default().to_owned(),
-        after: USERS.asked(&query)?,
-        limit: query.limit()?,
-    };
-    let page = api.blocking(move |api| api.platform.users.users(&asked)).await?;
-    Ok(reply::json(StatusCode::OK, &USERS.give(page)))
+    let asked = Asked::read(&query, query.limit()?)?;
+    let columns = columns::asked(&query)?;
+    let table = api
+        .blocking(move |api| {
+            let (ids, total) = asked.ids(api)?;
+            columns::table(api, USERS.give(ids), &columns, total)
+        })
+        .await?;
+    Ok(reply::json(StatusCode::OK, &table))
 }
 
 async fn events(api: Arc<Api>, mut call: Call) -> HandlerResult {

@@ -1,5 +1,6 @@
 //! `/api/users`: users, their history and their segments.
 
+pub(crate) mod columns;
 mod explain;
 mod export;
 mod lookup;

@@ -5,6 +5,7 @@
 //! has a `messageId`: a filling that was interrupted is repeated, and counts once.
 
 mod customers;
+mod loading;
 mod segments;
 mod shop;
 
@@ -21,6 +22,7 @@ use audience_rules::time::parse_rfc3339;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+pub use self::loading::DemoLoader;
 use self::shop::{SEED, Shop};
 
 /// The file that marks a data directory as a demo's.
@@ -50,20 +52,41 @@ pub struct Demo {
 impl Demo {
     /// Opens a directory that is new or a demo's. Any other is refused and left as it is.
     pub fn open(data: &Path) -> anyhow::Result<Demo> {
-        let path = data.join(FILE);
-        if path.exists() {
-            let text = fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
-            let note = serde_json::from_str(&text).with_context(|| format!("{} is damaged", path.display()))?;
-            return Ok(Demo { path, note });
+        if let Some(demo) = Demo::read(data)? {
+            return Ok(demo);
         }
         let is_empty = !data.exists() || fs::read_dir(data).is_ok_and(|mut entries| entries.next().is_none());
         if !is_empty {
             bail!("{} has data that no demo made: name another directory with --data", data.display());
         }
         fs::create_dir_all(data).with_context(|| format!("making {}", data.display()))?;
-        let demo = Demo { path, note: Note { filled_at: clock::now(), is_filled: false } };
+        Demo::begin(data)
+    }
+
+    /// Begins a demo in the directory of a running platform, or goes on with the one that is there.
+    pub fn begin(data: &Path) -> anyhow::Result<Demo> {
+        if let Some(demo) = Demo::read(data)? {
+            return Ok(demo);
+        }
+        let demo = Demo { path: data.join(FILE), note: Note { filled_at: clock::now(), is_filled: false } };
         demo.write()?;
         Ok(demo)
+    }
+
+    /// The demo of a directory, if there is one.
+    pub fn read(data: &Path) -> anyhow::Result<Option<Demo>> {
+        let path = data.join(FILE);
+        if !path.exists() {
+            return Ok(None);
+        }
+        let text = fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
+        let note = serde_json::from_str(&text).with_context(|| format!("{} is damaged", path.display()))?;
+        Ok(Some(Demo { path, note }))
+    }
+
+    /// Whether its past and its segments are there.
+    pub fn is_filled(&self) -> bool {
+        self.note.is_filled
     }
 
     fn write(&self) -> anyhow::Result<()> {
@@ -81,6 +104,9 @@ impl Demo {
         let events = Shop::new(SEED, self.note.filled_at).past();
         tracing::info!(events = events.len(), "The demo fills its shop");
         for events in events.chunks(AT_A_TIME) {
+            if service.is_ending() {
+                bail!("the platform ends");
+            }
             accept(service, events)?;
         }
         segments::create(service)?;
@@ -101,6 +127,9 @@ impl Demo {
         let mut pace = tokio::time::interval(shop.pace());
         loop {
             pace.tick().await;
+            if service.is_ending() {
+                return;
+            }
             let (event, service) = (shop.next_event(clock::now()), service.clone());
             let accepted = tokio::task::spawn_blocking(move || accept(&service, &[event])).await;
             if let Ok(Err(error)) = accepted {

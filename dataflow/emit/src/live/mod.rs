@@ -4,6 +4,7 @@
 //! nothing is kept of subscribers, and a slow one costs nothing. The newest batches are in memory, a bounded number of
 //! changes. A subscriber that lags more reads the change log, in batches that others at about the same place share.
 
+mod past;
 mod rendered;
 
 use std::collections::VecDeque;

@@ -100,17 +100,9 @@ impl RenderedBatch {
 
     fn push(&mut self, next: ChangePlace, change: ChangeRef<'_>, at: &str) {
         let is_entered = change.change == ChangeKind::Entered;
-        let written = ChangeJson {
-            user_id: change.user_id,
-            segment_id: change.segment_id,
-            change: if is_entered { "entered" } else { "left" },
-            at,
-            version: change.version,
-            cause: cause(change.cause),
-        };
         // Plain data always serializes.
         let user = serde_json::to_string(change.user_id).map_or(0, |text| text.len());
-        self.text.push_str(&serde_json::to_string(&written).unwrap_or_default());
+        self.text.push_str(&written(change, at));
         let row = self.rows.len() as u32;
         self.rows.push(Row { next, end: self.text.len(), user, is_entered });
         self.by_segment.entry_ref(&**change.segment_id).or_default().push(row);
@@ -168,6 +160,24 @@ impl<'a> PreparedFilter<'a> {
     fn fits(&self, user: &str, is_entered: bool) -> bool {
         self.only_entered.is_none_or(|only| only == is_entered) && (self.users.is_empty() || self.users.contains(user))
     }
+}
+
+/// A change as JSON.
+pub fn change_json(change: ChangeRef<'_>) -> String {
+    written(change, &format_time(change.at))
+}
+
+/// A change as JSON, its instant as that text.
+fn written(change: ChangeRef<'_>, at: &str) -> String {
+    let written = ChangeJson {
+        user_id: change.user_id,
+        segment_id: change.segment_id,
+        change: if change.change == ChangeKind::Entered { "entered" } else { "left" },
+        at,
+        version: change.version,
+        cause: cause(change.cause),
+    };
+    serde_json::to_string(&written).unwrap_or_default()
 }
 
 fn cause(cause: Cause) -> &'static str {

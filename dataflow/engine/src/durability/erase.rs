@@ -10,25 +10,28 @@ use audience_rules::record::{erasure, records};
 
 use crate::engine::Engine;
 use crate::intake::acceptance::Intake;
+use crate::lookup::Lookup;
 
 /// Erases users on request.
 pub(crate) struct Eraser {
     engine: Arc<Engine>,
     intake: Arc<Intake>,
     editor: Arc<Editor>,
+    lookup: Arc<Lookup>,
 }
 
 impl Eraser {
     /// An eraser of users of an engine.
-    pub fn new(engine: Arc<Engine>, intake: Arc<Intake>, editor: Arc<Editor>) -> Eraser {
-        Eraser { engine, intake, editor }
+    pub fn new(engine: Arc<Engine>, intake: Arc<Intake>, editor: Arc<Editor>, lookup: Arc<Lookup>) -> Eraser {
+        Eraser { engine, intake, editor, lookup }
     }
 
     /// Erases the user that an id stands for; they are unknown when this returns.
     pub fn erase(&self, id: &str, author: &str) -> Result<(), PlatformError> {
+        self.lookup.refusals.forget();
         let events = self.intake.events();
         self.intake.settle(events.end())?;
-        let ids = self.ids(id);
+        let ids = self.lookup.ids(id);
         let known: Vec<&str> = ids.iter().map(String::as_str).collect();
         let history = events.of_users(&known, events.end()).map_err(unavailable)?;
         let has_history = records(&history).next().is_some();
@@ -46,12 +49,5 @@ impl Eraser {
         let others = erased.into_iter().filter(|(_, sequence)| *sequence == accepted.start).map(|(id, _)| id);
         let others: Vec<String> = others.filter(|id| !ids.contains(id)).collect();
         self.editor.erase_user(&others, !others.is_empty(), author)
-    }
-
-    /// All ids that are the user now.
-    fn ids(&self, id: &str) -> Vec<String> {
-        let aliases = self.engine.aliases().read();
-        let root = aliases.root(id).map_or_else(|| id.to_owned(), |root| root.to_string());
-        aliases.ids(&root)
     }
 }

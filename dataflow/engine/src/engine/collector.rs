@@ -6,9 +6,10 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError};
 use std::time::Instant;
 
 use audience_contract::Progress;
-use audience_kernel::message::{PreviewResult, TickLabel};
+use audience_kernel::message::{PreviewResult, TickLabel, ValueCounts};
 use audience_kernel::operator::{Outward, TickOutput};
 use audience_rules::ast::Millis;
+use hashbrown::HashMap;
 
 use super::error::{EngineError, EngineFailure};
 use super::head::oldest_accepted;
@@ -169,6 +170,18 @@ fn previewed(done: &mut TickDone) -> Option<PreviewResult> {
             all.count += part.count;
             all.sample.extend(part.sample);
         }
+        if let Some(part) = part.values {
+            add_values(all.values.get_or_insert_default(), part);
+        }
         all
     })
+}
+
+/// Adds what another worker counted; the same value is there once.
+fn add_values(all: &mut ValueCounts, part: ValueCounts) {
+    all.missing += part.missing;
+    all.other += part.other;
+    let mut values: HashMap<String, u64> = std::mem::take(&mut all.values).into_iter().collect();
+    part.values.into_iter().for_each(|(value, count)| *values.entry(value).or_default() += count);
+    all.values = values.into_iter().collect();
 }

@@ -6,12 +6,14 @@ use std::time::Duration;
 
 use audience_background::{Backoff, Stop, clock};
 use audience_contract::{Batch, DeadLetter, DeadLetters, Message, Share, Source, SourceError, StoreError, failpoint};
+use audience_protocol::{RECENT_EVENTS, RefusedEvent};
 use audience_rules::event::{EventDecoder, EventDefaults};
 use audience_rules::fault::Fault;
 use parking_lot::Mutex;
 
 use super::acceptance::Intake;
 use super::source_metrics::SourceMetrics;
+use crate::lookup::Refusals;
 use crate::occurrence::{MessagesLost, SourceFailed};
 
 /// How long a poll waits for messages.
@@ -87,6 +89,8 @@ pub struct Reader {
 pub(crate) struct FeedContext {
     /// The way of events into the engine.
     pub intake: Arc<Intake>,
+    /// The newest events that were refused.
+    pub refusals: Arc<Refusals>,
     /// Figures of sources.
     pub metrics: SourceMetrics,
 }
@@ -211,6 +215,13 @@ impl Feeder {
             if let Err(fault) = self.decoder.decode(&message.value, &defaults, &mut records) {
                 refused.push((message, fault));
             }
+        }
+        if !refused.is_empty() {
+            let newest = refused.iter().rev().take(RECENT_EVENTS).rev();
+            let newest = newest.map(|(message, fault)| {
+                RefusedEvent::new(defaults.accepted_at, &self.status.source, &message.value, fault.clone())
+            });
+            self.context.refusals.note(newest.collect(), refused.len());
         }
         let letters: Vec<DeadLetter<'_>> = refused
             .iter()

@@ -3,16 +3,17 @@
 //! Nothing of it is stored: a start looks at the newest events again. Where events come faster than they can be looked at,
 //! some are passed over. What an erased user brought is gone with the next look, which then begins anew.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use audience_background::Stop;
+use audience_background::{Stop, clock};
 use audience_catalogue::Documents;
 use audience_contract::EventLog;
-use audience_protocol::{EventShape, FieldShape};
+use audience_protocol::{EventShape, EventsOfHour, FieldShape};
 use audience_rules::ast::Millis;
+use audience_rules::decimal::Decimal;
 use audience_rules::fault::Fault;
 use audience_rules::json::parse_json;
 use audience_rules::record::{EventRef, RecordKind, records};
@@ -46,12 +47,18 @@ const MOST_EXAMPLES: usize = 10;
 const MOST_BYTES: usize = 100;
 /// Levels of objects that paths descend into.
 const MOST_LEVELS: usize = 3;
+/// The hours in which events of a type are counted.
+const HOURS: usize = 24;
+const HOUR: Millis = 3_600_000;
 
 /// The values that were seen at a path.
 #[derive(Debug, Default)]
 struct Field {
-    /// By [`TYPES`].
-    types: [bool; TYPES.len()],
+    /// Values by [`TYPES`].
+    counts: [u64; TYPES.len()],
+    /// Texts that are a number.
+    numbers_in_text: u64,
+    latest: Option<Millis>,
     examples: Vec<Value>,
 }
 
@@ -61,8 +68,12 @@ const TYPES: [&str; 5] = ["number", "text", "boolean", "list", "object"];
 #[derive(Debug, Default)]
 struct Seen {
     count: u64,
+    /// Events whose every property was looked at.
+    sampled: u64,
     of_look: u64,
     latest: Option<Millis>,
+    /// Hours, as multiples of an hour, in which any was accepted, with how many.
+    hours: VecDeque<(Millis, u64)>,
     fields: BTreeMap<String, Field>,
 }
 
@@ -93,14 +104,17 @@ impl Shapes {
         seen.count += 1;
         seen.of_look += 1;
         seen.latest = seen.latest.max(Some(event.timestamp()));
+        seen.count_hour(event.accepted_at().div_euclid(HOUR));
         if seen.of_look > WHOLE && seen.of_look % ONE_IN != 0 {
             return;
         }
+        seen.sampled += 1;
         let room = MOST_FIELDS.saturating_sub(self.fields);
-        self.fields += take_fields(event.properties(), "", 0, room, &mut seen.fields);
+        let at = event.timestamp();
+        self.fields += take_fields((event.properties(), at), "", 0, room, &mut seen.fields);
         if event.kind() == RecordKind::Identify {
             let room = MOST_NAMES.saturating_sub(self.traits.len());
-            take_fields(ValueRef::Object(event.traits()), "", 0, room, &mut self.traits);
+            take_fields((ValueRef::Object(event.traits()), at), "", 0, room, &mut self.traits);
         }
     }
 
@@ -119,23 +133,44 @@ impl Shapes {
         self.events.values_mut().for_each(|seen| seen.of_look = 0);
     }
 
-    /// The shapes, the most frequent event types first.
-    fn told(&self) -> (Vec<EventShape>, Vec<FieldShape>) {
+    /// The shapes at an instant, the most frequent event types first.
+    fn told(&self, now: Millis) -> (Vec<EventShape>, Vec<FieldShape>) {
         let mut events: Vec<(&String, &Seen)> = self.events.iter().collect();
         events.sort_by(|(name, seen), (other, more)| more.count.cmp(&seen.count).then_with(|| name.cmp(other)));
         let shapes = events.into_iter().map(|(name, seen)| EventShape {
             name: name.clone(),
             count: seen.count,
+            sampled: seen.sampled,
             last_seen_at: seen.latest.map(format_time),
+            hours: seen.told_hours(now),
             properties: told_fields(&seen.fields),
         });
         (shapes.collect(), told_fields(&self.traits))
     }
 }
 
-/// Takes in the members of an object, at most `room` new ones; gives how many were new.
+impl Seen {
+    /// Counts an event of that hour. The hours that events are accepted in only move forward, but for a clock that is set back.
+    fn count_hour(&mut self, hour: Millis) {
+        match self.hours.back_mut() {
+            Some((newest, count)) if *newest >= hour => *count += 1,
+            _ => self.hours.push_back((hour, 1)),
+        }
+        if self.hours.len() > HOURS {
+            self.hours.pop_front();
+        }
+    }
+
+    fn told_hours(&self, now: Millis) -> Vec<EventsOfHour> {
+        let oldest = now.div_euclid(HOUR) - HOURS as Millis;
+        let recent = self.hours.iter().filter(|(hour, _)| *hour > oldest);
+        recent.map(|(hour, count)| EventsOfHour { at: format_time(hour * HOUR), count: *count }).collect()
+    }
+}
+
+/// Takes in the members of an object of an event of that time, at most `room` new ones; gives how many were new.
 fn take_fields(
-    value: ValueRef<'_>,
+    (value, at): (ValueRef<'_>, Millis),
     path: &str,
     level: usize,
     room: usize,
@@ -155,16 +190,16 @@ fn take_fields(
             }
             new += 1;
         }
-        fields.entry(path.clone()).or_default().take(value);
+        fields.entry(path.clone()).or_default().take(value, at);
         if level + 1 < MOST_LEVELS {
-            new += take_fields(value, &path, level + 1, room - new, fields);
+            new += take_fields((value, at), &path, level + 1, room - new, fields);
         }
     }
     new
 }
 
 impl Field {
-    fn take(&mut self, value: ValueRef<'_>) {
+    fn take(&mut self, value: ValueRef<'_>, at: Millis) {
         let index = match value {
             ValueRef::Null => return,
             ValueRef::Number(_) => 0,
@@ -173,7 +208,11 @@ impl Field {
             ValueRef::Array(_) => 3,
             ValueRef::Object(_) => 4,
         };
-        self.types[index] = true;
+        self.counts[index] += 1;
+        self.latest = self.latest.max(Some(at));
+        if let ValueRef::Text(text) = value {
+            self.numbers_in_text += u64::from(Decimal::parse(text).is_ok());
+        }
         match value {
             // What a list holds is what a rule compares with.
             ValueRef::Array(items) => items.take(MOST_EXAMPLES).for_each(|item| self.take_example(item)),
@@ -197,9 +236,13 @@ impl Field {
 }
 
 fn told_fields(fields: &BTreeMap<String, Field>) -> Vec<FieldShape> {
+    let found = |field: &Field| TYPES.into_iter().zip(field.counts).filter(|(_, count)| *count > 0);
     let shapes = fields.iter().map(|(name, field)| FieldShape {
         name: name.clone(),
-        types: TYPES.iter().zip(field.types).filter(|(_, is_seen)| *is_seen).map(|(name, _)| *name).collect(),
+        types: found(field).map(|(name, _)| name).collect(),
+        counts: found(field).map(|(_, count)| count).collect(),
+        numbers_in_text: field.numbers_in_text,
+        last_seen_at: field.latest.map(format_time),
         examples: field
             .examples
             .iter()
@@ -211,7 +254,7 @@ fn told_fields(fields: &BTreeMap<String, Field>) -> Vec<FieldShape> {
 
 fn seen_fields(fields: &BTreeMap<String, Field>) -> SeenFields {
     let seen = fields.iter().map(|(name, field)| {
-        let [is_number, is_text, is_boolean, is_list, _] = field.types;
+        let [is_number, is_text, is_boolean, is_list, _] = field.counts.map(|count| count > 0);
         let examples = field.examples.clone();
         (name.clone(), SeenField { is_number, is_text, is_boolean, is_list, examples })
     });
@@ -277,13 +320,14 @@ impl EventShapes {
 
     /// The shapes of events, the most frequent first, and of traits.
     pub fn told(&self) -> (Vec<EventShape>, Vec<FieldShape>) {
-        self.shapes.lock().told()
+        self.shapes.lock().told(clock::now())
     }
 }
 
 #[cfg(test)]
 mod tests {
     use audience_rules::event::{EventDefaults, decode_event};
+    use serde_json::{Value as Json, json};
 
     use super::*;
 
@@ -297,7 +341,15 @@ mod tests {
         shapes
     }
 
-    fn fields(fields: &[FieldShape]) -> serde_json::Value {
+    fn field(name: &str, types: Json, counts: Json, numbers_in_text: u64, examples: Json) -> Json {
+        let last_seen_at = format_time(1000);
+        json!({
+            "name": name, "types": types, "counts": counts, "numbersInText": numbers_in_text,
+            "lastSeenAt": last_seen_at, "examples": examples,
+        })
+    }
+
+    fn fields(fields: &[FieldShape]) -> Json {
         serde_json::to_value(fields).expect("plain data")
     }
 
@@ -306,24 +358,25 @@ mod tests {
         let texts = [
             r#"{"userId":"a","eventType":"p","properties":{"amount":5,"o":{"b":true,"x.y":1},"tags":["n","m"],"none":null}}"#,
             r#"{"userId":"a","eventType":"p","properties":{"amount":"7","o":{"b":true}}}"#,
+            r#"{"userId":"a","eventType":"p","properties":{"amount":"x"}}"#,
             r#"{"userId":"a","eventType":"identify","traits":{"plan":"gold"}}"#,
             r#"{"userId":"a","previousId":"b","eventType":"alias"}"#,
         ];
-        let (events, traits) = shapes(texts.map(str::to_owned)).told();
+        let (events, traits) = shapes(texts.map(str::to_owned)).told(1000);
         assert_eq!(
             events.iter().map(|event| (&*event.name, event.count)).collect::<Vec<_>>(),
-            [("p", 2), ("identify", 1)]
+            [("p", 3), ("identify", 1)]
         );
         assert_eq!(
             fields(&events[0].properties),
-            serde_json::json!([
-                {"name": "amount", "types": ["number", "text"], "examples": [5, "7"]},
-                {"name": "o", "types": ["object"], "examples": []},
-                {"name": "o.b", "types": ["boolean"], "examples": [true]},
-                {"name": "tags", "types": ["list"], "examples": ["n", "m"]},
+            json!([
+                field("amount", json!(["number", "text"]), json!([1, 2]), 1, json!([5, "7", "x"])),
+                field("o", json!(["object"]), json!([2]), 0, json!([])),
+                field("o.b", json!(["boolean"]), json!([2]), 0, json!([true])),
+                field("tags", json!(["list"]), json!([1]), 0, json!(["n", "m"])),
             ])
         );
-        assert_eq!(fields(&traits), serde_json::json!([{"name": "plan", "types": ["text"], "examples": ["gold"]}]));
+        assert_eq!(fields(&traits), json!([field("plan", json!(["text"]), json!([1]), 0, json!(["gold"]))]));
     }
 
     #[test]
@@ -340,6 +393,25 @@ mod tests {
         let longest = shapes.events.values().flat_map(|seen| seen.fields.values()).flat_map(|field| &field.examples);
         assert!(longest.map(|example| value_to_json(example).len()).max() <= Some(MOST_BYTES + 2));
         let many = (0..100).map(|n| format!(r#"{{"userId":"a","eventType":"p","properties":{{"n":{n}}}}}"#));
-        assert_eq!(super::tests::shapes(many).told().0[0].properties[0].examples.len(), MOST_EXAMPLES);
+        assert_eq!(super::tests::shapes(many).told(0).0[0].properties[0].examples.len(), MOST_EXAMPLES);
+    }
+
+    #[test]
+    fn hours_are_those_of_the_last_day() {
+        let mut seen = Seen::default();
+        let accepted: Vec<Millis> = (0..400).map(|nth| nth * HOUR / 7).collect();
+        accepted.iter().for_each(|at| seen.count_hour(at.div_euclid(HOUR)));
+        let now = accepted[399];
+        for now in [now, now + 5 * HOUR, now + 30 * HOUR] {
+            // Counted naively: those accepted within the hour that now is in, and the 23 before it.
+            let mut naive: BTreeMap<Millis, u64> = BTreeMap::new();
+            let this_hour = now.div_euclid(HOUR);
+            for hour in accepted.iter().map(|at| at.div_euclid(HOUR)).filter(|hour| this_hour - hour < 24) {
+                *naive.entry(hour * HOUR).or_default() += 1;
+            }
+            let naive: Vec<EventsOfHour> =
+                naive.into_iter().map(|(at, count)| EventsOfHour { at: format_time(at), count }).collect();
+            assert_eq!(seen.told_hours(now), naive);
+        }
     }
 }

@@ -3,9 +3,14 @@
 //! Everything is answered from the memberships in memory, the event log and the catalogue. A lookup changes nothing and
 //! holds no worker for longer than a few thousand ids.
 
+mod breakdown;
+mod columns;
+mod curve;
 mod explain;
+mod find;
 mod members;
 mod profile;
+mod recent;
 mod user;
 mod users;
 
@@ -19,6 +24,7 @@ use audience_kernel::membership::shard_of;
 use audience_protocol::Result;
 use parking_lot::Mutex;
 
+pub(crate) use self::recent::Refusals;
 use crate::engine::Engine;
 
 /// The parts of the running platform that lookups read.
@@ -29,6 +35,8 @@ pub(crate) struct Lookup {
     editor: Arc<Editor>,
     /// Held while the events of all users are in memory.
     all_users: Mutex<()>,
+    /// The newest events that were refused.
+    pub refusals: Arc<Refusals>,
 }
 
 impl Lookup {
@@ -45,6 +53,7 @@ impl Lookup {
             catalogue: catalogue.clone(),
             editor: editor.clone(),
             all_users: Mutex::default(),
+            refusals: Arc::default(),
         }
     }
 
@@ -52,6 +61,12 @@ impl Lookup {
     pub fn root(&self, id: &str) -> String {
         let aliases = self.engine.aliases().read();
         aliases.root(id).map_or_else(|| id.to_owned(), |root| root.to_string())
+    }
+
+    /// All ids that are the user now.
+    pub fn ids(&self, id: &str) -> Vec<String> {
+        let root = self.root(id);
+        self.engine.aliases().read().ids(&root)
     }
 
     /// The worker that holds a user.

@@ -3,16 +3,18 @@
 use std::sync::Arc;
 
 use audience_catalogue::Editor;
-use audience_protocol::{EventResource, NamedSegment, Result, Schema};
+use audience_protocol::{EventResource, NamedSegment, RecentEvents, RefusedEvent, Result, Schema};
 
 use crate::intake::acceptance::Intake;
 use crate::intake::shapes::EventShapes;
+use crate::lookup::Lookup;
 
 /// Answers the resource of events.
 pub(super) struct EventRequests {
     pub(super) intake: Arc<Intake>,
     pub(super) shapes: Arc<EventShapes>,
     pub(super) editor: Arc<Editor>,
+    pub(super) lookup: Arc<Lookup>,
 }
 
 impl EventResource for EventRequests {
@@ -32,5 +34,13 @@ impl EventResource for EventRequests {
                 .map(|document| NamedSegment { id: document.id.clone(), name: document.name.clone() })
                 .collect(),
         })
+    }
+
+    fn note_refused(&self, newest: Vec<RefusedEvent>, count: usize) {
+        self.lookup.refusals.note(newest, count);
+    }
+
+    fn recent_events(&self) -> Result<RecentEvents> {
+        self.lookup.recent_events()
     }
 }

@@ -2,12 +2,12 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use audience_background::clock;
 use audience_catalogue::Editor;
 use audience_contract::EventLog;
-use audience_protocol::{ChangeFigures, EventFigures, Health, SystemHealth, SystemView};
+use audience_protocol::{ChangeFigures, EventFigures, Health, SystemHealth, SystemPoint, SystemView};
 use audience_rules::ast::Millis;
 use audience_rules::time::format_time;
 use parking_lot::Mutex;
@@ -42,6 +42,32 @@ impl Rates {
     }
 }
 
+/// Between two points of the last hour.
+const POINT: Duration = Duration::from_secs(10);
+/// Points of an hour.
+const POINTS: usize = 360;
+
+/// The figures of the last hour.
+#[derive(Debug, Default)]
+struct Hour {
+    taken: Option<Instant>,
+    points: VecDeque<SystemPoint>,
+}
+
+impl Hour {
+    /// Takes a point, where one is due.
+    fn take(&mut self, now: Instant, point: impl FnOnce() -> SystemPoint) {
+        if self.taken.is_some_and(|taken| now.duration_since(taken) < POINT) {
+            return;
+        }
+        self.taken = Some(now);
+        if self.points.len() == POINTS {
+            self.points.pop_front();
+        }
+        self.points.push_back(point());
+    }
+}
+
 /// The parts of the platform that figures are of.
 pub(crate) struct FigureContext {
     /// The engine.
@@ -58,6 +84,7 @@ pub(crate) struct FigureContext {
 pub(crate) struct Figures {
     context: FigureContext,
     rates: Mutex<Rates>,
+    hour: Mutex<Hour>,
     started: Instant,
     started_at: Millis,
 }
@@ -65,7 +92,13 @@ pub(crate) struct Figures {
 impl Figures {
     /// The figures of a run that starts now.
     pub fn new(context: FigureContext) -> Figures {
-        Figures { context, rates: Mutex::default(), started: Instant::now(), started_at: clock::now() }
+        Figures {
+            context,
+            rates: Mutex::default(),
+            hour: Mutex::default(),
+            started: Instant::now(),
+            started_at: clock::now(),
+        }
     }
 
     /// The figures that are counted.
@@ -76,7 +109,23 @@ impl Figures {
     /// Notes how many events and changes there were until now.
     pub fn take_rates(&self) {
         let (events, changes) = (self.context.events.end(), self.context.metrics.changes_given());
-        self.rates.lock().take(Instant::now(), events, changes);
+        let now = Instant::now();
+        let mut rates = self.rates.lock();
+        rates.take(now, events, changes);
+        let (events_per_second, changes_per_second) = rates.per_second();
+        drop(rates);
+        self.hour.lock().take(now, || SystemPoint {
+            at: format_time(clock::now()),
+            events_per_second,
+            changes_per_second,
+            frontier_lag_seconds: lag_seconds(self.context.engine.done().clock),
+            memory_bytes: memory_bytes(),
+        });
+    }
+
+    /// The figures of the last hour, in order of time.
+    pub fn hour(&self) -> Vec<SystemPoint> {
+        self.hour.lock().points.iter().cloned().collect()
     }
 
     /// The figures that metrics look up.
@@ -133,8 +182,6 @@ fn memory_bytes() -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     #[test]
@@ -152,6 +199,22 @@ mod tests {
             );
         }
         assert_eq!(rates.per_second(), (50.0, 2.0));
+    }
+
+    #[test]
+    fn an_hour_has_a_point_every_ten_seconds() {
+        let (begun, mut hour) = (Instant::now(), Hour::default());
+        for second in 0..5_000u32 {
+            hour.take(begun + Duration::from_secs(second.into()), || SystemPoint {
+                at: String::new(),
+                events_per_second: f64::from(second),
+                changes_per_second: 0.0,
+                frontier_lag_seconds: 0.0,
+                memory_bytes: 0,
+            });
+        }
+        let seconds: Vec<f64> = hour.points.iter().map(|point| point.events_per_second).collect();
+        assert_eq!(seconds, (0..POINTS).map(|nth| 1_400.0 + 10.0 * nth as f64).collect::<Vec<_>>());
     }
 
     #[cfg(target_os = "linux")]

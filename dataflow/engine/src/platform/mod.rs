@@ -1,5 +1,6 @@
 //! The running platform as the APIs see it, a resource a file.
 
+mod changes;
 mod events;
 pub(crate) mod figures;
 pub(crate) mod operations;
@@ -11,9 +12,11 @@ mod webhooks;
 
 use std::sync::Arc;
 
+use audience_background::Stop;
 use audience_catalogue::{Editor, SegmentRequests};
 use audience_protocol::Platform;
 
+use self::changes::ChangeRequests;
 use self::events::EventRequests;
 use self::operations::Operations;
 use self::segments::EngineSegments;
@@ -42,12 +45,14 @@ pub(crate) struct Answering {
     pub lookup: Arc<Lookup>,
     /// The shapes of accepted events.
     pub shapes: Arc<EventShapes>,
+    /// The signal that the run stops.
+    pub stop: Stop,
 }
 
 impl Answering {
     /// The platform as the APIs see it: every resource is answered by this process.
     pub fn platform(self, operations: Operations) -> Platform {
-        let Answering { engine, editor, intake, followers, lookup, shapes } = self;
+        let Answering { engine, editor, intake, followers, lookup, shapes, stop } = self;
         let sizes = &followers.sizes;
         let segments = EngineSegments {
             engine: engine.clone(),
@@ -56,17 +61,17 @@ impl Answering {
             sizes: sizes.clone(),
             shapes: shapes.clone(),
         };
-        let eraser = Eraser::new(engine.clone(), intake.clone(), editor.clone());
+        let eraser = Eraser::new(engine.clone(), intake.clone(), editor.clone(), lookup.clone());
         Platform {
             segments: Arc::new(SegmentRequests::with_engine(editor.clone(), Arc::new(segments))),
             traits: Arc::new(TraitRequests { editor: editor.clone(), shapes: shapes.clone() }),
             users: Arc::new(UserRequests { lookup: lookup.clone(), eraser }),
-            events: Arc::new(EventRequests { intake, shapes, editor: editor.clone() }),
-            changes: followers.live.clone(),
-            sizes: Arc::new(SizeRequests { engine, editor: editor.clone(), lookup, sizes: sizes.clone() }),
+            events: Arc::new(EventRequests { intake, shapes, editor: editor.clone(), lookup: lookup.clone() }),
+            changes: Arc::new(ChangeRequests { live: followers.live.clone(), lookup: lookup.clone() }),
+            sizes: Arc::new(SizeRequests { engine, editor: editor.clone(), lookup, sizes: sizes.clone(), stop }),
             webhooks: Arc::new(WebhookRequests(followers.webhooks.clone())),
             catalogue: editor,
-            operations: Arc::new(operations),
+            ..Platform::without_engine(Arc::new(operations))
         }
     }
 }

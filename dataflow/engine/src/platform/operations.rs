@@ -5,7 +5,8 @@ use std::sync::Arc;
 use audience_catalogue::Editor;
 use audience_emit::SinkCondition;
 use audience_protocol::{
-    Health, OperationsResource, PlatformError, ResourceKind, Result, SinkView, SystemView, VerificationView,
+    Health, OperationsResource, PlatformError, ResourceKind, Result, SinkView, SystemPoint, SystemView,
+    VerificationView,
 };
 
 use super::figures::Figures;
@@ -73,6 +74,10 @@ impl OperationsResource for Operations {
 
     fn system(&self) -> Result<SystemView> {
         Ok(self.figures.view(self.health()))
+    }
+
+    fn system_hour(&self) -> Result<Vec<SystemPoint>> {
+        Ok(self.figures.hour())
     }
 }
 

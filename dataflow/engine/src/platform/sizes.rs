@@ -2,9 +2,12 @@
 
 use std::sync::Arc;
 
+use audience_background::Stop;
 use audience_catalogue::Editor;
 use audience_emit::Sizes;
-use audience_protocol::{Overlaps, Result, SizeHistory, SizeQuery, SizeResource, SizesNow};
+use audience_protocol::{
+    Breakdown, CurveInput, Overlaps, Result, SizeCurve, SizeHistory, SizeQuery, SizeResource, SizesNow,
+};
 
 use crate::engine::Engine;
 use crate::lookup::Lookup;
@@ -15,6 +18,7 @@ pub(super) struct SizeRequests {
     pub(super) editor: Arc<Editor>,
     pub(super) lookup: Arc<Lookup>,
     pub(super) sizes: Arc<Sizes>,
+    pub(super) stop: Stop,
 }
 
 impl SizeResource for SizeRequests {
@@ -29,6 +33,14 @@ impl SizeResource for SizeRequests {
 
     fn segment_sizes(&self, id: &str, query: &SizeQuery) -> Result<SizeHistory> {
         self.sizes.history(id, query)
+    }
+
+    fn segment_breakdown(&self, id: &str, field: &str, limit: usize) -> Result<Breakdown> {
+        self.lookup.break_down(id, field, limit)
+    }
+
+    fn size_curve(&self, input: &CurveInput, is_wanted: &dyn Fn() -> bool) -> Result<SizeCurve> {
+        self.lookup.curve(input, &|| is_wanted() && !self.stop.is_requested())
     }
 
     fn segment_overlap(&self, id: &str, others: &[String]) -> Result<Overlaps> {

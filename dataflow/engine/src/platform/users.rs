@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use audience_protocol::{
-    Explanation, ListedUser, Page, Result, UserEventQuery, UserQuery, UserResource, UserSegment, UserView,
+    Explanation, FoundUsers, ListedUser, Page, Result, UserEventQuery, UserQuery, UserResource, UserSearch,
+    UserSegment, UserValues, UserView,
 };
 use serde_json::value::RawValue;
 
@@ -39,6 +40,14 @@ impl UserResource for UserRequests {
 
     fn users(&self, query: &UserQuery) -> Result<Page<ListedUser>> {
         self.lookup.list_users(query)
+    }
+
+    fn find_users(&self, search: &UserSearch) -> Result<FoundUsers> {
+        self.lookup.find_users(search)
+    }
+
+    fn user_values(&self, ids: &[String], columns: &[String]) -> Result<Vec<UserValues>> {
+        self.lookup.values_of(ids, columns)
     }
 
     fn user_events(&self, id: &str, query: &UserEventQuery) -> Result<Page<Box<RawValue>>> {

@@ -167,7 +167,7 @@ impl LogicalEngine {
     ) -> Result<Option<PreviewResult>, EngineError> {
         self.settle()?;
         let program = Arc::new(Program::compile(rules, &self.catalogue));
-        let asked = Asked { program, against: Some(segment.into()), samples };
+        let asked = Asked { program, against: Some(segment.into()), samples, breakdown: None };
         let LogicalEngine { engine, log, in_force, previews, .. } = self;
         let lacking = previews.lacking(in_force, &asked);
         let outcome = previews.run(engine, &**log, &asked, lacking, watch)?;

@@ -7,6 +7,7 @@
 //! users that are due. An edit costs one look at each user.
 
 mod band_table;
+mod breakdown;
 mod checkpoint;
 mod column;
 mod edits;

@@ -9,7 +9,8 @@ use crate::message::{PreviewRequest, PreviewResult, SampledCount};
 use super::WorkerState;
 
 impl WorkerState {
-    /// Counts the members that an installed and scanned rule would have. Cost: that of bitmaps; no user is looked at.
+    /// Counts the members that an installed and scanned rule would have. Cost: that of bitmaps; no user is looked at but for
+    /// a breakdown.
     pub fn preview(&self, of: &PreviewRequest) -> PreviewResult {
         let membership = self.membership();
         let guard = membership.read();
@@ -21,6 +22,7 @@ impl WorkerState {
         let Some(members) = fulfilling(&of.rule) else {
             return PreviewResult { users, ..PreviewResult::default() };
         };
+        let values = of.breakdown.as_ref().map(|of| self.break_down(of, &guard));
         let nobody = RoaringBitmap::new();
         let running = of.against.as_ref().and_then(|segment| guard.segments.get(segment));
         let running = running.map_or(&nobody, |bitmap| guard.bitmap(*bitmap));
@@ -32,6 +34,7 @@ impl WorkerState {
             entered: counted(&(members - running)),
             left: counted(&(running - members)),
             by_missing: counted(&(members - certain)),
+            values,
         }
     }
 }

@@ -173,6 +173,7 @@ impl SegmentResource for FakePlatform {
             took_milliseconds: 0,
             history_scanned: false,
             warnings: Vec::new(),
+            values: None,
         })
     }
 

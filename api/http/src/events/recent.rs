@@ -1,0 +1,19 @@
+//! `/api/events/recent`: the newest events as they came in, refused ones with the reason.
+
+use std::sync::Arc;
+
+use hyper::{Method, StatusCode};
+
+use crate::api::Api;
+use crate::problem::HandlerResult;
+use crate::reply;
+use crate::request::Call;
+use crate::route::{Route, Side};
+
+pub(crate) const ROUTES: &[Route] =
+    &[Route::new(Method::GET, "/api/events/recent", Side::Segments, |api, call| Box::pin(recent(api, call)))];
+
+async fn recent(api: Arc<Api>, _call: Call) -> HandlerResult {
+    let events = api.blocking(|api| api.platform.events.recent_events()).await?;
+    Ok(reply::json(StatusCode::OK, &events))
+}

@@ -1,0 +1,24 @@
+//! `/api/segments/{id}/breakdown`: the members of a segment by the value of a trait.
+
+use std::sync::Arc;
+
+use hyper::{Method, StatusCode};
+
+use crate::api::Api;
+use crate::problem::{HandlerResult, Problem};
+use crate::query::Query;
+use crate::reply;
+use crate::request::Call;
+use crate::route::{Route, Side};
+
+pub(crate) const ROUTES: &[Route] =
+    &[Route::new(Method::GET, "/api/segments/{id}/breakdown", Side::Segments, |api, call| Box::pin(show(api, call)))];
+
+async fn show(api: Arc<Api>, mut call: Call) -> HandlerResult {
+    let query = Query::read(&call.query);
+    let missing = || Problem::bad_request("invalid_parameter", "trait names the trait that members are counted by");
+    let field = query.one("trait")?.ok_or_else(missing)?.to_owned();
+    let (id, limit) = (call.take_id(), query.limit()?.items());
+    let breakdown = api.blocking(move |api| api.platform.sizes.segment_breakdown(&id, &field, limit)).await?;
+    Ok(reply::json(StatusCode::OK, &breakdown))
+}
