@@ -39,6 +39,7 @@ from .types import (
     SegmentPage,
     SegmentPatch,
     SegmentVersions,
+    SinkList,
     SizeCurve,
     SizeHistory,
     Success,
@@ -598,6 +599,13 @@ class Operations:
         """
         return self._call("GET", "/health/ready")
 
+    def rebuild_sink(self, name: str) -> SinkList:
+        """Empty a sink, and fill it again.
+
+        Meanwhile the store says that it is being filled, and its readers ask the engine.
+        """
+        return self._call("POST", f"/api/sinks/{path_part(name)}/rebuild")
+
     def recent_events(self) -> RecentEvents:
         """The newest events as they came in, the newest first.
 
@@ -864,6 +872,10 @@ class Operations:
         """
         return self._call("POST", "/api/events", headers={"Idempotency-Key": idempotency_key}, body=body)
 
+    def sinks(self) -> SinkList:
+        """Sinks, and stores of sizes and profiles."""
+        return self._call("GET", "/api/sinks")
+
     def size_curve(self, body: CurveInput) -> SizeCurve:
         """The size that rules would have had over the past.
 
@@ -903,3 +915,10 @@ class Operations:
     def test_webhook(self, id: str) -> WebhookDelivery:
         """Post a test message, once."""
         return self._call("POST", f"/api/webhooks/{path_part(id)}/test")
+
+    def verify_sink(self, name: str) -> SinkList:
+        """Compare a sink with the memberships, and repair it.
+
+        Every record is compared while events flow, and those that differ are written again; `verification` tells how far it is. A slow comparison does the same all the time.
+        """
+        return self._call("POST", f"/api/sinks/{path_part(name)}/verify")

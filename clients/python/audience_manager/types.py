@@ -703,6 +703,33 @@ class SegmentVersions(TypedDict):
     items: List[SegmentVersion]
 
 
+class SinkVerification(TypedDict):
+    """The comparison that was ordered last, where the sink can be compared."""
+    running: bool
+    # Users whose records were compared.
+    checked: int
+    # Those whose records were wrong, and are repaired.
+    wrong: int
+    # Ordered comparisons that have ended in this run.
+    ended: int
+
+
+class _SinkRequired(TypedDict):
+    name: str
+    # Ticks that are committed and not yet written to it.
+    lagTicks: int
+
+
+class Sink(_SinkRequired, total=False):
+    """`Sink` of the API."""
+    # What keeps it from going on.
+    fault: str
+    # What it left out.
+    notice: str
+    # The comparison that was ordered last, where the sink can be compared.
+    verification: SinkVerification
+
+
 class SizeCurvePointsItem(TypedDict):
     """`SizeCurvePointsItem` of the API."""
     at: str
@@ -1090,5 +1117,6 @@ class WebhookPatch(TypedDict, total=False):
 Differences = List[DifferencesItem]
 Members = Union[List[Union[str, int]], Members2]
 Rules = Dict[str, Any]
+SinkList = List[Sink]
 UsedBy = List[UsedByItem]
 Warnings = List[Fault]

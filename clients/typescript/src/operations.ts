@@ -33,6 +33,7 @@ import type {
   SegmentPage,
   SegmentPatch,
   SegmentVersions,
+  SinkList,
   SizeCurve,
   SizeHistory,
   Success,
@@ -428,6 +429,15 @@ export abstract class Operations {
   }
 
   /**
+   * Empty a sink, and fill it again.
+   *
+   * Meanwhile the store says that it is being filled, and its readers ask the engine.
+   */
+  rebuildSink(name: string): Promise<SinkList> {
+    return this.call({ method: 'POST', path: `/api/sinks/${encodeURIComponent(name)}/rebuild` });
+  }
+
+  /**
    * The newest events as they came in, the newest first.
    *
    * The newest 50 that were accepted, and the newest 50 that were refused, with the place and the reason. Refused ones are in memory only, the first KiB of each, until newer ones come or a user is erased. Costs a read of the end of the event log.
@@ -595,6 +605,11 @@ export abstract class Operations {
     return this.call({ method: 'POST', path: `/api/events`, headers: { 'Idempotency-Key': options.idempotencyKey }, body });
   }
 
+  /** Sinks, and stores of sizes and profiles. */
+  sinks(): Promise<SinkList> {
+    return this.call({ method: 'GET', path: `/api/sinks` });
+  }
+
   /**
    * The size that rules would have had over the past.
    *
@@ -632,5 +647,14 @@ export abstract class Operations {
   /** Post a test message, once. */
   testWebhook(id: string): Promise<WebhookDelivery> {
     return this.call({ method: 'POST', path: `/api/webhooks/${encodeURIComponent(id)}/test` });
+  }
+
+  /**
+   * Compare a sink with the memberships, and repair it.
+   *
+   * Every record is compared while events flow, and those that differ are written again; `verification` tells how far it is. A slow comparison does the same all the time.
+   */
+  verifySink(name: string): Promise<SinkList> {
+    return this.call({ method: 'POST', path: `/api/sinks/${encodeURIComponent(name)}/verify` });
   }
 }

@@ -525,6 +525,28 @@ export type SegmentVersions = {
   items: Array<SegmentVersion>;
 };
 
+export type Sink = {
+  name: string;
+  /** What keeps it from going on. */
+  fault?: string;
+  /** What it left out. */
+  notice?: string;
+  /** Ticks that are committed and not yet written to it. */
+  lagTicks: number;
+  /** The comparison that was ordered last, where the sink can be compared. */
+  verification?: {
+    running: boolean;
+    /** Users whose records were compared. */
+    checked: number;
+    /** Those whose records were wrong, and are repaired. */
+    wrong: number;
+    /** Ordered comparisons that have ended in this run. */
+    ended: number;
+  };
+};
+
+export type SinkList = Array<Sink>;
+
 export type SizeCurve = {
   points: Array<{
     at: string;
