@@ -25,6 +25,7 @@ mod puts;
 mod settings;
 mod sink;
 mod source;
+mod source_settings;
 pub mod topics;
 mod watch;
 mod writers;
@@ -37,7 +38,8 @@ pub use notices::Notices;
 pub use puts::TopicProducer;
 pub use settings::{Connection, Ending, OnGone, Start};
 pub use sink::{KafkaSink, SinkSettings};
-pub use source::{KafkaSource, SourceSettings};
+pub use source::KafkaSource;
+pub use source_settings::SourceSettings;
 pub use writers::KafkaWriters;
 
 /// A fault of Kafka, or of what was asked of it.

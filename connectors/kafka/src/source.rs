@@ -7,12 +7,12 @@ use audience_contract::{Batch, Gap, Lag, Share, Source, SourceError, SourcePosit
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
-use serde::Deserialize;
 
 use crate::brokers::CUT_OFF;
 use crate::closing;
 use crate::filling::{Filling, left};
-use crate::settings::{Connection, OnGone, Start};
+use crate::settings::{OnGone, Start};
+use crate::source_settings::SourceSettings;
 use crate::topics::{self, Topic};
 use crate::watch::Watch;
 use crate::{Error, Result};
@@ -26,54 +26,6 @@ const NOTE_EVERY: Duration = Duration::from_secs(1);
 /// For how long a partition that was read does not exist before it is taken for gone: brokers that have just started may not
 /// know all of them for a while.
 const MISSING: Duration = Duration::from_secs(30);
-
-/// The settings of a source.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct SourceSettings {
-    /// The address of the brokers, and settings of the client.
-    pub connection: Connection,
-    /// The topic.
-    pub topic: String,
-    /// Its name in positions; by default the topic's name.
-    #[serde(default)]
-    pub name: Option<String>,
-    /// The place where reading starts in a topic that was never read.
-    #[serde(default)]
-    pub start: Start,
-    /// The reaction where the next message is gone.
-    #[serde(default)]
-    pub on_gone: OnGone,
-    /// The most messages of a batch.
-    #[serde(default = "default_batch_messages")]
-    pub batch_messages: usize,
-    /// A batch takes no more messages once it is this large, bytes.
-    #[serde(default = "default_batch_bytes")]
-    pub batch_bytes: usize,
-}
-
-fn default_batch_messages() -> usize {
-    20_000
-}
-
-fn default_batch_bytes() -> usize {
-    8 << 20
-}
-
-impl SourceSettings {
-    /// That topic, with nothing else said.
-    pub fn of(connection: Connection, topic: &str) -> SourceSettings {
-        SourceSettings {
-            connection,
-            topic: topic.to_owned(),
-            name: None,
-            start: Start::default(),
-            on_gone: OnGone::default(),
-            batch_messages: default_batch_messages(),
-            batch_bytes: default_batch_bytes(),
-        }
-    }
-}
 
 /// A topic, read from positions that are kept elsewhere.
 ///
