@@ -6,6 +6,7 @@ mod checkpoint;
 mod completions;
 mod connectors;
 mod demo;
+mod demo_loader;
 mod files;
 mod health;
 mod ingest_api;

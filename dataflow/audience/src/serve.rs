@@ -16,7 +16,8 @@ use audience_engine::engine::EngineOptions;
 use audience_engine::service::{PlatformStores, Service, ServiceOptions, clock};
 use audience_protocol::Platform;
 
-use crate::demo::{Demo, DemoLoader};
+use crate::demo::Demo;
+use crate::demo_loader::DemoLoader;
 use crate::outside::Outside;
 use crate::serving::Serving;
 use crate::settings::{ServeFlags, ServeSettings, named};

@@ -5,7 +5,6 @@
 //! has a `messageId`: a filling that was interrupted is repeated, and counts once.
 
 mod customers;
-mod loading;
 mod segments;
 mod shop;
 
@@ -22,7 +21,6 @@ use audience_rules::time::parse_rfc3339;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-pub use self::loading::DemoLoader;
 use self::shop::{SEED, Shop};
 
 /// The file that marks a data directory as a demo's.

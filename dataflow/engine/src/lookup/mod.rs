@@ -11,6 +11,7 @@ mod find;
 mod members;
 mod profile;
 mod recent;
+mod refusals;
 mod user;
 mod users;
 
@@ -24,7 +25,7 @@ use audience_kernel::membership::shard_of;
 use audience_protocol::Result;
 use parking_lot::Mutex;
 
-pub(crate) use self::recent::Refusals;
+pub(crate) use self::refusals::Refusals;
 use crate::engine::Engine;
 
 /// The parts of the running platform that lookups read.

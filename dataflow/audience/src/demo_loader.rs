@@ -8,7 +8,7 @@ use audience_protocol::{ConflictKind, DemoResource, DemoState, DemoView, Platfor
 use parking_lot::Mutex;
 use tokio::runtime::Handle;
 
-use super::Demo;
+use crate::demo::Demo;
 
 /// With so many events an instance has data of its own: the demo could not be told from them any more.
 const OWN_EVENTS: u64 = 1_000;
