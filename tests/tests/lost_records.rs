@@ -210,12 +210,12 @@ fn an_empty_store_gets_the_snapshot_and_never_the_log() {
         let lost = Instant::now();
         records.lose_everything();
         wait_until("it is noticed", || !records.medium.lock().writes.is_empty());
-        assert!(lost.elapsed() < Duration::from_secs(2), "{:?}", lost.elapsed());
+        assert!(lost.elapsed() < Duration::from_secs(10), "{:?}", lost.elapsed());
     }
     let away = Instant::now();
     records.medium.lock().is_away = true;
     wait_until("it is away", || !is_up(&service));
-    assert!(away.elapsed() < Duration::from_secs(2), "{:?}", away.elapsed());
+    assert!(away.elapsed() < Duration::from_secs(10), "{:?}", away.elapsed());
     records.medium.lock().is_away = false;
     wait_until("it is back", || is_up(&service));
     service.stop();

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use audience_contract::suite::SmallDisk;
 use audience_tests::client::{Answer, Client, read_answer};
+use audience_tests::platform::wait_until;
 use audience_tests::program;
 use audience_tests::serve::{Served, Setup, pause};
 use tempfile::TempDir;
@@ -411,7 +412,8 @@ fn a_disk_that_fills_up() {
     std::fs::remove_file(&ballast).unwrap();
     assert_eq!(post(client, "c").status, 202);
     wait_for_members(client, &["a".to_owned(), "c".to_owned()]);
-    assert_eq!(client.get("/health/ready").unwrap().status, 200);
+    // A commit of changes that found no room is tried again within five seconds.
+    wait_until("the change log works", || client.get("/health/ready").unwrap().status == 200);
     served.kill();
     let served = setup.start();
     wait_for_members(served.client(), &["a".to_owned(), "c".to_owned()]);
