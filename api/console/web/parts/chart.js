@@ -141,6 +141,27 @@ function Flows({ points, x, width }) {
   );
 }
 
+/** Pixels that the name of a mark takes. */
+const NAME_WIDTH = 22;
+
+/** Marks with their names, each before the line at the end of the chart; of marks too close together the last has one. */
+function Marks({ marks, x, end }) {
+  const positions = marks.map(x);
+  const hasRoom = (index) =>
+    positions.every((other, at) => at <= index || other - positions[index] >= NAME_WIDTH);
+  return marks.map((mark, index) => {
+    const isAtEnd = positions[index] > end - NAME_WIDTH;
+    const [side, anchor] = isAtEnd ? [-3, 'end'] : [3, 'start'];
+    return html`
+      <line class="mark" x1=${positions[index]} x2=${positions[index]} y1=${TOP} y2=${BASE} />
+      ${hasRoom(index) &&
+      html`
+        <text class="axis" x=${positions[index] + side} y=${TOP + 9} text-anchor=${anchor}>${mark.name}</text>
+      `}
+    `;
+  });
+}
+
 /** The marks that lie within the span of points. */
 const within = (marks, start, span) =>
   marks.filter((mark) => time(mark) >= start && time(mark) <= start + span);
@@ -200,12 +221,7 @@ export function SizeChart({ points, marks: edits = [] }) {
         <path class="area" d="${line}L${x(points.at(-1))} ${BASE}L${LEFT} ${BASE}Z" />
         <path class="line" d=${line} />
         <${Flows} points=${points} x=${x} width=${width} />
-        ${shown.map(
-          (mark) => html`
-            <line class="mark" x1=${x(mark)} x2=${x(mark)} y1=${TOP} y2=${BASE} />
-            <text class="axis" x=${x(mark) + 3} y=${TOP + 9}>${mark.name}</text>
-          `,
-        )}
+        <${Marks} marks=${shown} x=${x} end=${room - RIGHT} />
         ${instants(start, span, room).map(
           ({ part, text }) =>
             html`
