@@ -127,7 +127,7 @@ test('a segment from its first condition to its versions, a user explained, a fi
       properties: { amount: 5 },
     }));
     await call(platform.address, 'POST', '/api/events', bought);
-    await page.getByRole('link', { name: 'newcomer' }).waitFor();
+    await page.getByRole('link', { name: 'newcomer', exact: true }).waitFor();
     await says(size(page), '11');
   });
   await step('the live feed says who enters', async () => {
