@@ -1,6 +1,5 @@
 //! A store of memberships that loses what it held, or refuses a record: what it lost comes back, and a fault that lasts is told for
 //! as long as it lasts.
-#![expect(clippy::unwrap_used, reason = "a test that panics has failed, which is what a test is for")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

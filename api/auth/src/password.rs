@@ -122,7 +122,11 @@ fn work(taken: &Mutex<Receiver<Job>>) {
         let done = match work {
             Work::Hash(password) => Done::Hash(hash(&argon2, &password)),
             Work::Verify(password, Some(stored)) => Done::Verified(is_right(&argon2, &password, &stored)),
-            Work::Verify(password, None) => Done::Verified(is_right(&argon2, &password, &unfit) && false),
+            Work::Verify(password, None) => {
+                // As much work as for a member: the time does not tell who is one.
+                std::hint::black_box(is_right(&argon2, &password, &unfit));
+                Done::Verified(false)
+            }
         };
         // Whoever asked may have given up.
         let _ = sender.try_send(done);

@@ -33,7 +33,9 @@ pub struct Visitor<'a> {
 pub(crate) fn begin(member: &str, visitor: &Visitor<'_>) -> Result<(Session, Secret)> {
     let secret = Secret::new(SecretKind::Session)?;
     let mut agent: String = visitor.agent.chars().filter(|character| !character.is_control()).collect();
-    agent.truncate(agent.floor_char_boundary(AGENT_BYTES));
+    let is_end = |end: &usize| agent.is_char_boundary(*end);
+    let end = (0..=agent.len().min(AGENT_BYTES)).rev().find(is_end).unwrap_or_default();
+    agent.truncate(end);
     let session = Session {
         id: secret.id().to_owned(),
         digest: secret.digest(),

@@ -28,6 +28,7 @@ fn list<'v>(value: &'v Value, key: &str) -> &'v [Value] {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one platform is looked at from every side")]
 fn a_breakdown_counts_every_member_once() {
     let directory = tempfile::tempdir().unwrap();
     let served = Setup::within(program!(), directory.path()).start();
@@ -100,6 +101,7 @@ fn a_breakdown_counts_every_member_once() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one platform is looked at from every side")]
 fn a_curve_is_what_explanations_say_at_each_instant() {
     let directory = tempfile::tempdir().unwrap();
     let served = Setup::within(program!(), directory.path()).start();

@@ -16,8 +16,11 @@ pub const HOUR: i64 = 60 * MINUTE;
 pub const DAY: i64 = 24 * HOUR;
 pub const PASSWORD: &str = "four plain words here";
 
+/// Documents by kind and id.
+type Documents = BTreeMap<(String, String), String>;
+
 #[derive(Default)]
-pub struct MemoryStore(Mutex<(u64, BTreeMap<(String, String), String>)>);
+pub struct MemoryStore(Mutex<(u64, Documents)>);
 
 impl MemoryStore {
     /// Everything that is stored, as text.
