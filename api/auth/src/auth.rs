@@ -21,7 +21,7 @@ const USE_INTERVAL: i64 = 60_000;
 /// Refusals that are remembered at most; more are in the metrics alone.
 const REFUSALS: usize = 1_000;
 
-/// Whether callers must say who they are.
+/// True where callers must say who they are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Mode {
     /// Not while every listener is on this machine and there is no member; for good from the first member on.
@@ -36,9 +36,9 @@ pub enum Mode {
 /// Settings of access.
 #[derive(Clone, Debug, Default)]
 pub struct AuthOptions {
-    /// Whether callers must say who they are.
+    /// True where callers must say who they are.
     pub mode: Mode,
-    /// Whether every listener is on a loopback address.
+    /// True where every listener is on a loopback address.
     pub is_local: bool,
     /// The address under which browsers reach the platform, such as `https://audience.example.com`. With `https` the cookie
     /// is sent over TLS alone.

@@ -1,4 +1,4 @@
-//! What is stored of access: members, keys, sessions and invitations.
+//! Stored documents of access: members, keys, sessions and invitations.
 
 use std::fmt;
 
@@ -10,7 +10,7 @@ use crate::role::Role;
 use crate::secret::SecretDigest;
 
 const HOUR: i64 = 3_600_000;
-/// How long a session lasts that is not used, and how long any does.
+/// The time that an unused session lasts, and the time that any session lasts.
 const IDLE: i64 = 12 * HOUR;
 const LONGEST: i64 = 7 * 24 * HOUR;
 
@@ -40,7 +40,7 @@ pub struct Member {
     pub role: Role,
     /// The hash of the password, as a PHC text.
     pub password: Hidden,
-    /// Whether the member is kept out.
+    /// True where the member is kept out.
     #[serde(default)]
     pub disabled: bool,
     /// Epoch milliseconds.
@@ -82,7 +82,7 @@ pub struct ApiKey {
     /// The secret before, until the overlap of a rotation ends.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub old: Option<OldSecret>,
-    /// What it may do; its maker could do as much.
+    /// Its permissions; its maker has them all.
     pub permissions: Permissions,
     /// The addresses from which it is taken; empty is everywhere.
     #[serde(default, skip_serializing_if = "Vec::is_empty", with = "ranges")]
@@ -139,7 +139,7 @@ pub struct Invitation {
     pub email: Option<String>,
     /// The role of the member.
     pub role: Role,
-    /// Who invites.
+    /// The member who invites.
     pub made_by: String,
     /// Epoch milliseconds.
     pub created_at: i64,

@@ -15,7 +15,7 @@ use crate::permission::{Permission, Permissions};
 use crate::secret::{Secret, SecretKind};
 use crate::site::{self, Site};
 
-/// What a request presents.
+/// The credentials of a request.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Knock<'a> {
     /// The header `Authorization`.
@@ -28,7 +28,7 @@ pub struct Knock<'a> {
     pub site: Site<'a>,
     /// Origins of other sites whose pages may ask; `*` for any.
     pub origins: &'a [String],
-    /// Whether the method may change something.
+    /// True where the method may change something.
     pub is_unsafe: bool,
     /// The address of the other side.
     pub address: Option<IpAddr>,
@@ -36,7 +36,7 @@ pub struct Knock<'a> {
     pub now: i64,
 }
 
-/// Who was let in.
+/// The caller that was let in.
 #[derive(Clone, Debug)]
 pub struct Principal {
     caller: Caller,
@@ -175,7 +175,7 @@ impl Auth {
         }
     }
 
-    /// Who presents these credentials. The header wins over what a browser adds by itself.
+    /// Finds who presents these credentials. The header wins over what a browser adds by itself.
     fn identify(&self, knock: &Knock<'_>) -> Result<Principal, Refusal> {
         if let Some(authorization) = knock.authorization {
             let secret = credential(authorization).ok_or(Refusal::NotKnown)?;

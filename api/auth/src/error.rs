@@ -70,7 +70,7 @@ pub enum Refusal {
     /// Nobody is named.
     #[error("sign in, or send a key: `Authorization: Bearer ams_…`")]
     SignIn,
-    /// What was presented is unknown, has ended, or was withdrawn.
+    /// The credential is unknown, has ended, or was withdrawn.
     #[error("this key, token or session is not known, or has ended")]
     NotKnown,
     /// The caller lacks a permission.

@@ -14,14 +14,14 @@ use crate::permission::{Permission, Permissions};
 use crate::secret::{Secret, SecretKind};
 
 const DAY: i64 = 24 * 3_600_000;
-/// How long the secret before a rotation is taken beside the new one.
+/// The time that the secret before a rotation is taken beside the new one.
 const OVERLAP: i64 = DAY;
 /// Keys at most.
 const KEYS: usize = 1_000;
 /// Address ranges of a key at most.
 const RANGES: usize = 100;
 const NAME_CHARACTERS: usize = 100;
-/// What no key may: a key that leaked must not make others.
+/// Permissions that no key has: a key that leaked must not make others.
 const NEVER: [Permission; 3] = [Permission::KeyWrite, Permission::MemberWrite, Permission::TenantWrite];
 
 /// A key to be made.
@@ -31,7 +31,7 @@ pub struct KeyInput {
     pub name: String,
     /// The kind.
     pub kind: KeyKind,
-    /// What it may do; of a write key, nothing else than to send events.
+    /// Its permissions; of a write key, nothing else than to send events.
     pub permissions: Permissions,
     /// Addresses and ranges from which it is taken; empty is everywhere.
     pub addresses: Vec<String>,

@@ -1,4 +1,4 @@
-//! Who may do what: members with roles, API keys, sessions, and the door that asks for them.
+//! Access: members with roles, API keys, sessions, and the door that asks for them.
 //!
 //! - [`Auth`] is all of it. [`Auth::admit`] decides about a request from memory alone: a route says what it [`Needs`], a
 //!   request is a [`Knock`], and the answer is a [`Principal`] or a [`Refusal`].

@@ -15,13 +15,13 @@ use crate::sessions::{self, Visitor};
 use crate::state::State;
 
 const HOUR: i64 = 3_600_000;
-/// How long an invitation lasts, and the link for the first admin.
+/// The time that an invitation lasts, and the link for the first admin.
 const INVITED: i64 = 7 * 24 * HOUR;
 const FIRST: i64 = HOUR;
 /// Members at most.
 const MEMBERS: usize = 10_000;
 const INVITATIONS: usize = 1_000;
-/// Who makes invitations from the host itself.
+/// The author of invitations from the host itself.
 const HOST: &str = "host";
 
 /// A change of a member.
@@ -31,11 +31,11 @@ pub struct MemberChange {
     pub name: Option<String>,
     /// The role.
     pub role: Option<Role>,
-    /// Whether the member is kept out.
+    /// True where the member is kept out.
     pub disabled: Option<bool>,
 }
 
-/// What somebody says who takes an invitation.
+/// The words of somebody who takes an invitation.
 #[derive(Clone, Debug)]
 pub struct Joining {
     /// The secret of the link.

@@ -1,8 +1,8 @@
-//! What a route needs of whoever calls it.
+//! The needs of a route: the right that its caller must have.
 
 use crate::permission::Permission;
 
-/// What a route needs of whoever calls it.
+/// The needs of a route: the right that its caller must have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Needs {
     /// Nothing.

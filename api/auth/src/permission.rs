@@ -19,7 +19,7 @@ macro_rules! permissions {
                 match self { $(Permission::$variant => $name,)+ }
             }
 
-            /// What it lets its holder do, as a sentence's end.
+            /// The act that it permits, as a sentence's end.
             pub const fn about(self) -> &'static str {
                 match self { $(Permission::$variant => $about,)+ }
             }
@@ -96,7 +96,7 @@ impl Permissions {
         Permissions(self.0 & !Permissions::of(permissions).0)
     }
 
-    /// What both sets have.
+    /// The permissions that both sets have.
     pub const fn and(self, other: Permissions) -> Permissions {
         Permissions(self.0 & other.0)
     }

@@ -17,7 +17,7 @@ const CRC: usize = 6;
 /// `amw_` and the rest.
 const LENGTH: usize = 4 + ID + SECRET + CRC;
 
-/// What a secret is for.
+/// The purpose of a secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SecretKind {
     /// A write key: sends events, and may stand in a web page.
@@ -97,7 +97,7 @@ impl Secret {
         (checksum(begin.as_bytes()) == sum).then(|| Secret { kind, text: text.to_owned() })
     }
 
-    /// What it is for.
+    /// Its purpose.
     pub fn kind(&self) -> SecretKind {
         self.kind
     }
@@ -112,7 +112,7 @@ impl Secret {
         &self.text
     }
 
-    /// What is stored of it.
+    /// The digest that is stored of it.
     pub fn digest(&self) -> SecretDigest {
         use base64::Engine as _;
         let digest = digest::digest(&digest::SHA256, self.text.as_bytes());

@@ -101,7 +101,7 @@ impl Access {
         Ok(Access { store, state, changing: Mutex::new(()) })
     }
 
-    /// What is known now.
+    /// The documents that are known now.
     pub fn state(&self) -> Arc<State> {
         self.state.read().clone()
     }

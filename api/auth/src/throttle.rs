@@ -1,4 +1,4 @@
-//! How often somebody may try to sign in: by account and address, and without locking anybody out.
+//! Limits of attempts to sign in: by account and address, and without locking anybody out.
 //!
 //! - 5 failures a minute of one account from one address, and 30 of one address whatever the account: then `429`.
 //! - Failures of one account from everywhere only slow the next attempt down, at most two seconds. So nobody is kept out of
@@ -21,7 +21,7 @@ const ENTRIES: usize = 10_000;
 const LONGEST_DELAY: Duration = Duration::from_secs(2);
 const FIRST_DELAY: Duration = Duration::from_millis(50);
 
-/// What is known of failures.
+/// The failures that are known.
 #[derive(Default)]
 pub struct Throttle {
     tables: Mutex<Tables>,

@@ -1,4 +1,4 @@
-//! What the door asks of each kind of caller, and what it refuses.
+//! The door asks each kind of caller for what a route needs, and refuses the others.
 #![expect(clippy::unwrap_used, reason = "a test that panics has failed, which is what a test is for")]
 
 mod common;

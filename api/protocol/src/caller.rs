@@ -1,4 +1,4 @@
-//! Who asks, and for which tenant: values that only the door makes.
+//! The caller and the tenant of a request: values that only the door makes.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Where members, keys, sessions and invitations are kept.
+//! The store of members, keys, sessions and invitations.
 
 use serde::{Deserialize, Serialize};
 
