@@ -107,20 +107,24 @@ impl Principal {
         }
     }
 
-    fn check(&self, needs: Needs) -> Result<(), Refusal> {
-        let is_write_key = matches!(&self.identity, Identity::Key(key) if key.kind == KeyKind::Write);
-        let has = |permission| match self.permissions.has(permission) {
+    /// Says why this caller may not, if a permission is lacking.
+    pub fn may(&self, permission: Permission) -> Result<(), Refusal> {
+        match self.permissions.has(permission) {
             true => Ok(()),
             false => Err(Refusal::Missing(permission)),
-        };
+        }
+    }
+
+    fn check(&self, needs: Needs) -> Result<(), Refusal> {
+        let is_write_key = matches!(&self.identity, Identity::Key(key) if key.kind == KeyKind::Write);
         match needs {
             Needs::Public => Ok(()),
-            Needs::Ingest => has(Permission::EventSend),
+            Needs::Ingest => self.may(Permission::EventSend),
             _ if is_write_key => Err(Refusal::WriteKey),
             Needs::SignedIn => Ok(()),
-            Needs::Permission(permission) => has(permission),
+            Needs::Permission(permission) => self.may(permission),
             Needs::Service if matches!(self.identity, Identity::Key(_)) => Ok(()),
-            Needs::Service => has(Permission::SystemRead),
+            Needs::Service => self.may(Permission::SystemRead),
         }
     }
 }

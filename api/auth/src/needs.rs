@@ -16,3 +16,15 @@ pub enum Needs {
     /// A server key, or the permission `system:read`: for the programs around, such as Prometheus.
     Service,
 }
+
+impl Needs {
+    /// The permission that a caller without a key of its own kind must have.
+    pub const fn permission(self) -> Option<Permission> {
+        match self {
+            Needs::Public | Needs::SignedIn => None,
+            Needs::Permission(permission) => Some(permission),
+            Needs::Ingest => Some(Permission::EventSend),
+            Needs::Service => Some(Permission::SystemRead),
+        }
+    }
+}

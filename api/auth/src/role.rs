@@ -6,7 +6,7 @@ use crate::permission::{Permission, Permissions};
 use Permission::{
     AuditRead, CampaignLaunch, CampaignRead, CampaignWrite, ContentApprove, ContentRead, ContentWrite, EventRead,
     EventSend, KeyRead, KeyWrite, MemberRead, MemberWrite, PiiRead, SegmentPreview, SegmentRead, SystemRead,
-    TenantWrite, TraitRead, UserErase, UserExport, UserRead, WebhookRead,
+    SystemWrite, TenantWrite, TraitRead, UserErase, UserExport, UserRead, WebhookRead,
 };
 
 /// The role of a member.
@@ -38,6 +38,7 @@ const MANAGER: Permissions = ADMIN.without(&[
     KeyRead,
     KeyWrite,
     AuditRead,
+    SystemWrite,
     UserExport,
     UserErase,
     EventSend,
@@ -57,7 +58,7 @@ const ANALYST: Permissions = Permissions::of(&[
     CampaignRead,
     ContentRead,
 ]);
-const OPERATOR: Permissions = Permissions::of(&[TenantWrite, SystemRead]);
+const OPERATOR: Permissions = Permissions::of(&[TenantWrite, SystemRead, SystemWrite]);
 // A name of this list that is used nowhere else would be a right that no role lacks.
 const _: () = assert!(MANAGER.has(CampaignLaunch) && MANAGER.has(CampaignWrite) && MANAGER.has(PiiRead));
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use audience_auth::Auth;
 use audience_protocol::Platform;
 use hyper::header::HeaderMap;
 use tokio::sync::Semaphore;
@@ -26,6 +27,7 @@ const PREVIEWS: usize = 32;
 /// The platform with what the HTTP side keeps beside it.
 pub(crate) struct Api {
     pub(crate) platform: Platform,
+    pub(crate) auth: Arc<Auth>,
     pub(crate) options: ApiOptions,
     pub(crate) metrics: HttpMetrics,
     pub(crate) idempotency: Arc<Idempotency>,
@@ -46,11 +48,13 @@ pub(crate) struct Api {
 }
 
 impl Api {
-    pub(crate) fn new(platform: Platform, options: ApiOptions, description: &'static str) -> Self {
+    pub(crate) fn new(platform: Platform, auth: Arc<Auth>, options: ApiOptions, description: &'static str) -> Self {
+        auth.record_in(Arc::clone(&platform.catalogue));
         Api {
             subscribers: Subscribers::new(&*platform.changes, &options),
             description,
             platform,
+            auth,
             metrics: HttpMetrics::new(),
             idempotency: Arc::new(Idempotency::new(&options)),
             draining: AtomicBool::new(false),

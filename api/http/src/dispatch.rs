@@ -9,6 +9,7 @@ use tracing::{Instrument as _, Span};
 use warp::path::FullPath;
 use warp::reply::Response;
 
+use crate::admission;
 use crate::api::Api;
 use crate::console;
 use crate::forward::Forward;
@@ -16,7 +17,7 @@ use crate::options::Scope;
 use crate::problem::{HandlerResult, NEEDS_ENGINE, Problem};
 use crate::reply::no_sniff;
 use crate::request::{Call, IncomingRequest};
-use crate::route::Side;
+use crate::route::{Handler, Side};
 use crate::router::{self, PathNode};
 
 /// Answers a request.
@@ -32,24 +33,10 @@ pub(crate) async fn answer(api: Arc<Api>, scope: Scope, path: FullPath, request:
     let template = found.as_ref().map(|(node, _)| node.template);
     let span = span_of(&method, template);
     let in_flight = api.metrics.begin();
-    let mut request = request;
-    let limit = api.options.max_body_bytes;
-    let elsewhere = api.engine.as_ref().map(|engine| Forward::of(engine, path.as_str(), &mut request, limit));
-    let mut answer = match found {
-        Some((node, segments)) => call(Arc::clone(&api), node, &segments, request).instrument(span.clone()).await,
+    let answer = match found {
+        Some((node, segments)) => lead(&api, node, &segments, path.as_str(), request).instrument(span.clone()).await,
         None => Err(Problem::unknown_path()),
     };
-    if let (Some(forward), Err(problem)) = (elsewhere, &answer)
-        && problem.code == NEEDS_ENGINE
-    {
-        let asked = forward.ask(api.options.request_timeout).instrument(span.clone()).await;
-        // A process that is still starting answers 503 too.
-        let is_away = asked.as_ref().is_ok_and(|answer| answer.status() == StatusCode::SERVICE_UNAVAILABLE);
-        answer = match problem.otherwise {
-            Some(otherwise) if is_away || asked.is_err() => Ok(otherwise()),
-            _ => asked,
-        };
-    }
     let response = no_sniff(answer.unwrap_or_else(Problem::into_response));
     drop(in_flight);
     span.record("http.response.status_code", response.status().as_u16());
@@ -57,16 +44,42 @@ pub(crate) async fn answer(api: Arc<Api>, scope: Scope, path: FullPath, request:
     response
 }
 
-async fn call(api: Arc<Api>, node: &'static PathNode, segments: &[&str], request: IncomingRequest) -> HandlerResult {
-    let handler = node.handler(&request.method).ok_or_else(|| Problem::method(&request.method, &node.allow()))?;
+/// Asks at the door; then the handler answers, or an engine elsewhere.
+async fn lead(
+    api: &Arc<Api>,
+    node: &'static PathNode,
+    segments: &[&str],
+    path: &str,
+    mut request: IncomingRequest,
+) -> HandlerResult {
+    let found = node.handler(&request.method);
+    let (needs, handler) = found.ok_or_else(|| Problem::method(&request.method, &node.allow()))?;
+    let principal = admission::admit(api, node.template, needs, &request)?;
     let parameters = router::parameters(node, segments)?;
+    let limit = api.options.max_body_bytes;
+    let elsewhere = api.engine.as_ref().map(|engine| Forward::of(engine, path, &mut request, limit));
     let IncomingRequest { query, headers, body, upgrade, .. } = request;
-    let call = Call { parameters, query, headers, body, upgrade };
-    if node.side == Side::Every {
-        return handler(api, call).await;
+    let call = Call { principal, parameters, query, headers, body, upgrade };
+    match (elsewhere, answer_here(api, node.side, handler, call).await) {
+        (Some(forward), Err(problem)) if problem.code == NEEDS_ENGINE => {
+            let asked = forward.ask(api.options.request_timeout).await;
+            // A process that is still starting answers 503 too.
+            let is_away = asked.as_ref().is_ok_and(|answer| answer.status() == StatusCode::SERVICE_UNAVAILABLE);
+            match problem.otherwise {
+                Some(otherwise) if is_away || asked.is_err() => Ok(otherwise()),
+                _ => asked,
+            }
+        }
+        (_, answer) => answer,
+    }
+}
+
+async fn answer_here(api: &Arc<Api>, side: Side, handler: Handler, call: Call) -> HandlerResult {
+    if side == Side::Every {
+        return handler(Arc::clone(api), call).await;
     }
     let Ok(_permit) = api.requests.try_acquire() else { return Err(Problem::busy(1)) };
-    handler(Arc::clone(&api), call).await
+    handler(Arc::clone(api), call).await
 }
 
 /// The span of a request, named by its route: what stands in the path may be the id of a user.

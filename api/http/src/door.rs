@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
+use audience_auth::Auth;
 use audience_protocol::Platform;
 use hyper::Method;
 use tokio::sync::watch;
@@ -39,9 +40,9 @@ impl Door {
         self.0.waits_for.send_replace(what.into());
     }
 
-    /// Opens for good; called in a runtime. Where it is open already nothing happens.
-    pub fn open(&self, platform: Platform) {
-        self.0.api.get_or_init(|| Arc::new(Api::new(platform, self.0.options.clone(), &DESCRIPTION)));
+    /// Opens for good, to those whom `auth` lets in; called in a runtime. Where it is open already nothing happens.
+    pub fn open(&self, platform: Platform, auth: Arc<Auth>) {
+        self.0.api.get_or_init(|| Arc::new(Api::new(platform, auth, self.0.options.clone(), &DESCRIPTION)));
     }
 
     pub(crate) fn options(&self) -> &ApiOptions {

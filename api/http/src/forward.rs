@@ -11,8 +11,8 @@ use http_body_util::Full;
 use hyper::body::{Body as _, Incoming};
 use hyper::header::{
     ACCEPT, ALLOW, AUTHORIZATION, CACHE_CONTROL, CONNECTION, CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_LENGTH,
-    CONTENT_TYPE, ETAG, HeaderMap, HeaderName, IF_MATCH, IF_NONE_MATCH, LOCATION, RETRY_AFTER, SEC_WEBSOCKET_ACCEPT,
-    SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE,
+    CONTENT_TYPE, COOKIE, ETAG, HeaderMap, HeaderName, IF_MATCH, IF_NONE_MATCH, LOCATION, RETRY_AFTER,
+    SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE,
 };
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper::{Method, Request as HttpRequest, Response as HttpResponse, StatusCode};
@@ -27,9 +27,11 @@ use crate::problem::{HandlerResult, Problem};
 use crate::request::IncomingRequest;
 
 /// Headers of a request that mean something to the handlers.
-const ASKED: [HeaderName; 7] = [
+/// The credentials among them: the engine asks for itself who comes.
+const ASKED: [HeaderName; 8] = [
     ACCEPT,
     AUTHORIZATION,
+    COOKIE,
     IF_MATCH,
     IF_NONE_MATCH,
     HeaderName::from_static("last-event-id"),

@@ -9,11 +9,13 @@
 //! - What resources share (`problem`, `reply`, `body`, `json`, `preconditions`, `route`, …) knows none of them. Modules
 //!   form no circle.
 //! - Every body is bounded while it is read and in how deep its JSON goes, before anything is built from it.
+//! - Every route states what its caller must be; [`audience_auth`] is asked before anything of a body is read.
 //! - Everything that may block runs on a thread for that, at most [`ApiOptions::max_requests`] at once.
 //! - Errors are `application/problem+json`, made in one file.
 #![forbid(unsafe_code)]
 #![warn(missing_docs, unreachable_pub)]
 
+mod admission;
 mod api;
 mod body;
 mod catalogue;

@@ -161,7 +161,7 @@ impl HttpMetrics {
         }
     }
 
-    /// All of it in the OpenMetrics text form, with the platform's and those of the program.
+    /// All of it in the OpenMetrics text form, with the platform's, and those of access and of the program.
     pub(crate) fn write(&self, platform: &str, more: &str) -> Result<String, std::fmt::Error> {
         let mut text = String::with_capacity(16 * 1024 + platform.len());
         encode_registry(&mut text, &self.registry)?;

@@ -20,18 +20,18 @@ impl ChangeHead {
     /// Reads path and headers.
     pub(crate) fn of(call: &mut Call) -> Result<Self, Problem> {
         let id = call.take_id();
-        Ok(ChangeHead { id, author: author(&call.headers)?, expected: Expected::of(&call.headers)? })
+        Ok(ChangeHead { id, author: author(call)?, expected: Expected::of(&call.headers)? })
     }
 }
 
-/// The author of a change: `X-Author`, or `api`.
-pub(crate) fn author(headers: &HeaderMap) -> Result<String, Problem> {
-    let Some(header) = headers.get("x-author") else { return Ok("api".into()) };
+/// The author of a change: the caller, for whom `X-Author` speaks only where the caller is a program or nobody is asked.
+pub(crate) fn author(call: &Call) -> Result<String, Problem> {
+    let Some(header) = call.headers.get("x-author") else { return Ok(call.principal.author(None)) };
     let text = std::str::from_utf8(header.as_bytes()).unwrap_or_default().trim();
     if text.is_empty() || text.len() > 256 {
         return Err(Problem::bad_request("invalid_header", "X-Author is UTF-8 text of 1 to 256 bytes"));
     }
-    Ok(text.to_owned())
+    Ok(call.principal.author(Some(text)))
 }
 
 /// The demand of `If-Match`.

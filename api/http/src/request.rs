@@ -1,5 +1,8 @@
 //! A request, as it comes in and as a handler gets it.
 
+use std::net::IpAddr;
+
+use audience_auth::Principal;
 use hyper::Method;
 use hyper::header::HeaderMap;
 use hyper::upgrade::OnUpgrade;
@@ -16,10 +19,14 @@ pub(crate) struct IncomingRequest {
     pub(crate) upgrade: Option<warp::ws::Ws>,
     /// The connection itself, where something else than HTTP is asked for.
     pub(crate) connection: Option<OnUpgrade>,
+    /// The address of the other side.
+    pub(crate) peer: Option<IpAddr>,
 }
 
 /// A request on its way to its handler.
 pub(crate) struct Call {
+    /// The caller, whom the door has let in.
+    pub(crate) principal: Principal,
     pub(crate) parameters: Vec<String>,
     pub(crate) query: String,
     pub(crate) headers: HeaderMap,

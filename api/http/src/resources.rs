@@ -2,6 +2,8 @@
 
 use std::sync::LazyLock;
 
+use audience_auth::Needs;
+
 use crate::route::Resource;
 use crate::{
     catalogue, changes, demo, docs, events, openapi, operations, segments, sizes, templates, traits, users, webhooks,
@@ -25,7 +27,13 @@ pub(crate) static RESOURCES: [Resource; 12] = [
 
 /// The description of the whole API.
 pub(crate) static DESCRIPTION: LazyLock<String> =
-    LazyLock::new(|| openapi::assemble(RESOURCES.iter().map(|resource| resource.openapi)));
+    LazyLock::new(|| openapi::assemble(RESOURCES.iter().map(|resource| resource.openapi), needs));
+
+/// The needs of a method of a path.
+fn needs(method: &str, template: &str) -> Option<Needs> {
+    let mut routes = RESOURCES.iter().flat_map(|resource| resource.routes).copied().flatten();
+    routes.find(|route| route.method == method && route.template == template).map(|route| route.needs)
+}
 
 #[cfg(test)]
 mod tests {

@@ -1,7 +1,8 @@
-//! A route: one method of one path with its handler; and a resource, which is a table of them with its description.
+//! A route: one method of one path with what its caller must be, and its handler; and a resource, which is a table of them with its description.
 
 use std::sync::Arc;
 
+use audience_auth::Needs;
 use futures_util::future::BoxFuture;
 use hyper::Method;
 
@@ -47,11 +48,18 @@ pub(crate) struct Route {
     pub(crate) method: Method,
     pub(crate) template: &'static str,
     pub(crate) side: Side,
+    pub(crate) needs: Needs,
     pub(crate) handler: Handler,
 }
 
 impl Route {
-    pub(crate) const fn new(method: Method, template: &'static str, side: Side, handler: Handler) -> Self {
-        Route { method, template, side, handler }
+    pub(crate) const fn new(
+        method: Method,
+        template: &'static str,
+        side: Side,
+        needs: Needs,
+        handler: Handler,
+    ) -> Self {
+        Route { method, template, side, needs, handler }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::sync::LazyLock;
 
+use audience_auth::Needs;
 use hyper::Method;
 use percent_encoding::percent_decode_str;
 
@@ -15,19 +16,19 @@ pub(crate) struct PathNode {
     pub(crate) template: &'static str,
     pub(crate) side: Side,
     segments: Vec<&'static str>,
-    methods: Vec<(Method, Handler)>,
+    methods: Vec<(Method, Needs, Handler)>,
 }
 
 impl PathNode {
-    /// The handler of a method; HEAD is GET, of which hyper sends no body.
-    pub(crate) fn handler(&self, method: &Method) -> Option<Handler> {
+    /// The needs and the handler of a method; HEAD is GET, of which hyper sends no body.
+    pub(crate) fn handler(&self, method: &Method) -> Option<(Needs, Handler)> {
         let method = if method == Method::HEAD { &Method::GET } else { method };
-        self.methods.iter().find(|(taken, _)| taken == method).map(|(_, handler)| *handler)
+        self.methods.iter().find(|(taken, ..)| taken == method).map(|(_, needs, handler)| (*needs, *handler))
     }
 
     /// The methods for `Allow`.
     pub(crate) fn allow(&self) -> String {
-        let mut names: Vec<_> = self.methods.iter().map(|(method, _)| method.as_str()).collect();
+        let mut names: Vec<_> = self.methods.iter().map(|(method, ..)| method.as_str()).collect();
         if names.contains(&"GET") {
             names.push("HEAD");
         }
@@ -50,7 +51,7 @@ static NODES: LazyLock<Vec<PathNode>> = LazyLock::new(nodes);
 fn nodes() -> Vec<PathNode> {
     let mut nodes: Vec<PathNode> = Vec::new();
     for route in RESOURCES.iter().flat_map(|resource| resource.routes).copied().flatten() {
-        let method = (route.method.clone(), route.handler);
+        let method = (route.method.clone(), route.needs, route.handler);
         match nodes.iter_mut().find(|node| node.template == route.template) {
             Some(node) => node.methods.push(method),
             None => nodes.push(PathNode {
@@ -66,10 +67,12 @@ fn nodes() -> Vec<PathNode> {
     nodes
 }
 
-/// Every method and path template, for the check of the description.
-pub fn templates() -> Vec<(String, &'static str)> {
-    let pairs = |node: &'static PathNode| node.methods.iter().map(|(method, _)| (method.to_string(), node.template));
-    NODES.iter().flat_map(pairs).collect()
+/// Every method and path template with the needs of the route, for the checks of the description and of the door.
+pub fn templates() -> Vec<(String, &'static str, Needs)> {
+    let of_node = |node: &'static PathNode| {
+        node.methods.iter().map(|(method, needs, _)| (method.to_string(), node.template, *needs))
+    };
+    NODES.iter().flat_map(of_node).collect()
 }
 
 /// The path's node among those that a listener offers.

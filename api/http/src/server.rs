@@ -3,14 +3,17 @@
 use std::fmt;
 use std::future::Future;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use audience_auth::Auth;
 use audience_protocol::Platform;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use socket2::SockRef;
@@ -90,11 +93,12 @@ impl std::error::Error for ServeError {
 /// Binds the addresses and answers until `shutdown`; then ends what is under way, and returns.
 pub async fn serve(
     platform: Platform,
+    auth: Arc<Auth>,
     listen: &[Listen],
     options: ApiOptions,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), ServeError> {
-    Server::bind(platform, listen, options).await?.run(shutdown).await;
+    Server::bind(platform, auth, listen, options).await?.run(shutdown).await;
     Ok(())
 }
 
@@ -119,9 +123,14 @@ pub struct Server {
 
 impl Server {
     /// Binds the addresses, for a platform that is there.
-    pub async fn bind(platform: Platform, listen: &[Listen], options: ApiOptions) -> Result<Self, ServeError> {
+    pub async fn bind(
+        platform: Platform,
+        auth: Arc<Auth>,
+        listen: &[Listen],
+        options: ApiOptions,
+    ) -> Result<Self, ServeError> {
         let server = Server::bind_early(listen, options).await?;
-        server.door.open(platform);
+        server.door.open(platform, auth);
         Ok(server)
     }
 
@@ -179,10 +188,12 @@ fn filter(door: &Door, scope: Scope) -> BoxedFilter<(Response,)> {
         .and(query)
         .and(warp::header::headers_cloned())
         .and(warp::ext::optional())
+        .and(warp::ext::optional())
         .and(warp::ws().map(Some).or(warp::any().map(|| None)).unify())
         .and(warp::body::stream())
-        .then(move |method, path, query, headers, connection, upgrade, body| {
-            let request = IncomingRequest { method, query, headers, body: body::parts(body), upgrade, connection };
+        .then(move |method, path, query, headers, connection, peer: Option<Peer>, upgrade, body| {
+            let (body, peer) = (body::parts(body), peer.map(|Peer(address)| address));
+            let request = IncomingRequest { method, query, headers, body, upgrade, connection, peer };
             door.clone().answer(scope, path, request)
         });
     if origins.is_empty() {
@@ -278,6 +289,10 @@ async fn next(listener: &TcpListener, places: &Arc<Semaphore>) -> io::Result<(Tc
     Ok((stream, place))
 }
 
+/// The address of the other side of a connection.
+#[derive(Clone, Copy)]
+struct Peer(IpAddr);
+
 /// Serves a connection to its end.
 async fn connection(
     stream: TcpStream,
@@ -291,7 +306,12 @@ async fn connection(
     let _ = SockRef::from(&stream)
         .set_tcp_user_timeout(Some(TAKE_TIMEOUT))
         .inspect_err(|error| tracing::debug!(%error, "the connection cannot be given a time limit for sending"));
+    let peer = stream.peer_addr().map(|address| Peer(address.ip())).ok();
     let service = TowerToHyperService::new(warp::service(filter));
+    let service = service_fn(move |mut request: hyper::Request<Incoming>| {
+        peer.map(|peer| request.extensions_mut().insert(peer));
+        service.call(request)
+    });
     let mut builder = http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(MAX_HEAD_BYTES);
     // A client that has closed its sending side has still asked, and waits for the answer.

@@ -8,6 +8,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use audience_api::{ApiOptions, Listen, Scope, Server, serve, templates};
+use audience_auth::Auth;
 use common::{ask, options, read, start, start_with};
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt as _;
@@ -125,7 +126,7 @@ async fn the_description_knows_every_route_and_no_other() {
             assert!(operation["summary"].is_string() && operation["operationId"].is_string(), "{method} {path}");
         }
     }
-    let mut routes: Vec<_> = templates().into_iter().map(|(method, path)| (method, path.to_owned())).collect();
+    let mut routes: Vec<_> = templates().into_iter().map(|(method, path, _)| (method, path.to_owned())).collect();
     routes.sort();
     described.sort();
     assert_eq!(described, routes);
@@ -240,7 +241,8 @@ async fn a_port_in_use_is_named() {
     let server = start().await;
     let platform = Arc::new(common::platform::FakePlatform::default());
     let listen = [Listen { address: server.address, scope: Scope::All, flag: "--segment-address" }];
-    let error = serve(platform.platform(), &listen, options(), std::future::pending()).await.unwrap_err().to_string();
+    let error = serve(platform.platform(), Arc::new(Auth::off()), &listen, options(), std::future::pending()).await;
+    let error = error.unwrap_err().to_string();
     assert!(error.contains(&server.address.port().to_string()) && error.contains("--segment-address"), "{error}");
 }
 
@@ -261,6 +263,7 @@ async fn other_origins() {
     let platform = Arc::new(common::platform::FakePlatform::default());
     let listen = [Listen { address: SocketAddr::from(([127, 0, 0, 1], 0)), scope: Scope::All, flag: "--x" }];
     let faulty = ApiOptions { cors_origins: vec!["nonsense".into()], ..options() };
-    let error = Server::bind(platform.platform(), &listen, faulty).await.err().unwrap().to_string();
+    let error =
+        Server::bind(platform.platform(), Arc::new(Auth::off()), &listen, faulty).await.err().unwrap().to_string();
     assert!(error.starts_with("cors_origins: "), "{error}");
 }

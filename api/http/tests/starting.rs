@@ -9,6 +9,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use audience_api::{ApiOptions, Door, Listen, Scope, Server};
+use audience_auth::Auth;
 use common::platform::FakePlatform;
 use common::{Reply, ask, options, start_with};
 use serde_json::json;
@@ -61,8 +62,8 @@ async fn it_says_what_is_waited_for_until_it_is_open() {
         assert!(problem["detail"].as_str().unwrap().ends_with("the store is away"), "{head}: {problem}");
     }
     let platform = Arc::new(FakePlatform::default());
-    server.door.open(platform.platform());
-    server.door.open(Arc::new(FakePlatform::default()).platform());
+    server.door.open(platform.platform(), Arc::new(Auth::off()));
+    server.door.open(Arc::new(FakePlatform::default()).platform(), Arc::new(Auth::off()));
     *platform.down.lock().unwrap() = true;
     assert_eq!(server.get("/api/segments").await.status, 200);
     let answer = server.get("/health/ready").await;

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use audience_api::{ApiOptions, Listen, Scope};
+use audience_auth::Auth;
 use audience_engine::service::clock;
 use audience_kafka::TopicProducer;
 use audience_kafka::topics::{self, Topic};
@@ -67,7 +68,7 @@ async fn serve(ingest: Arc<Ingest>, address: SocketAddr) -> anyhow::Result<()> {
     let listen = [Listen { address, scope: Scope::Ingestion, flag: "--listen" }];
     let serving = Serving::begin(&listen, options).await?;
     let platform = Platform { events: ingest.clone(), ..Platform::without_engine(ingest) };
-    for address in serving.open(platform) {
+    for address in serving.open(platform, Arc::new(Auth::off())) {
         writeln!(std::io::stdout(), "audience is ready on http://{address} (events only)")?;
     }
     serving.until_told().await;

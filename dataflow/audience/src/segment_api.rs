@@ -8,6 +8,7 @@ use std::sync::Arc;
 use anyhow::{Context, bail};
 use audience_aerospike::AerospikeReader;
 use audience_api::{ApiOptions, Door, Listen, Scope};
+use audience_auth::Auth;
 use audience_catalogue::{SegmentApi, SegmentUpdates};
 use audience_contract::ServingStore;
 use audience_engine::service::clock;
@@ -100,7 +101,7 @@ async fn serve(
     let listen = [Listen { address, scope: Scope::Segments, flag: "--listen" }];
     let mut serving = Serving::begin(&listen, options).await?;
     let Some(api) = serving.start(move |door| start(&connections, is_redis, door)).await? else { return Ok(()) };
-    for address in serving.open(api.platform()) {
+    for address in serving.open(api.platform(), Arc::new(Auth::off())) {
         writeln!(std::io::stdout(), "audience is ready on http://{address} (segments, traits and users)")?;
     }
     serving.until_told().await;

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use audience_api::{ApiOptions, Door, Listen, Scope};
+use audience_auth::Auth;
 use audience_background::Stop;
 use audience_contract::{CatalogueStore, WebhookStore};
 use audience_embedded::{Options, Stores};
@@ -77,7 +78,9 @@ async fn serve(settings: ServeSettings, cluster: Option<Cluster>) -> anyhow::Res
     // On standard output, so that scripts can wait for it.
     let demo_loader = DemoLoader::new(service.clone(), data, tokio::runtime::Handle::current());
     let platform = Platform { demo: Arc::new(demo_loader), ..service.platform().clone() };
-    let [all, ingest] = *serving.open(platform) else { anyhow::bail!("the addresses are not known") };
+    let [all, ingest] = *serving.open(platform, Arc::new(Auth::off())) else {
+        anyhow::bail!("the addresses are not known")
+    };
     writeln!(std::io::stdout(), "audience is ready on http://{all} (events also on http://{ingest})")?;
     let live = demo.map(|demo| tokio::spawn(demo.live(service.clone())));
     let failed = watch(service.clone());

@@ -1,9 +1,11 @@
 //! Listeners and signals of a process that serves, from before its platform is started until it is told to stop.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use anyhow::Context;
 use audience_api::{ApiOptions, Door, Listen, Server};
+use audience_auth::Auth;
 use audience_protocol::Platform;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
@@ -53,9 +55,10 @@ impl Serving {
         }
     }
 
-    /// Serves a platform; gives the addresses, with the ports that were free where port 0 was asked for.
-    pub fn open(&self, platform: Platform) -> &[SocketAddr] {
-        self.door.open(platform);
+    /// Serves a platform to those whom `auth` lets in; gives the addresses, with the ports that were free where port 0 was
+    /// asked for.
+    pub fn open(&self, platform: Platform, auth: Arc<Auth>) -> &[SocketAddr] {
+        self.door.open(platform, auth);
         process_metrics::ready();
         &self.addresses
     }

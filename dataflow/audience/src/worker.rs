@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use audience_api::{ApiOptions, Listen, Scope, Server};
+use audience_auth::Auth;
 use audience_background::{Stop, clock};
 use audience_engine::cluster::host::{self, HostOptions};
 use audience_engine::cluster::link::SILENCE;
@@ -113,7 +114,9 @@ async fn host(options: HostOptions, address: Option<SocketAddr>) -> anyhow::Resu
     if let Some(address) = address {
         let listen = [Listen { address, scope: Scope::Health, flag: "--listen" }];
         let api_options = ApiOptions { clock: clock::now, figures: process_metrics::figures, ..ApiOptions::default() };
-        let server = Server::bind(Platform::without_engine(options.status.clone()), &listen, api_options).await?;
+        let server =
+            Server::bind(Platform::without_engine(options.status.clone()), Arc::new(Auth::off()), &listen, api_options)
+                .await?;
         tokio::spawn(server.run(std::future::pending()));
     }
     let leaving = options.leaving.clone();

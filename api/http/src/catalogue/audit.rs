@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use audience_auth::{Needs, Permission};
 use audience_protocol::{AUDIT_ACTIONS, AUDIT_KINDS, AuditQuery};
 use audience_rules::time::parse_rfc3339;
 use hyper::{Method, StatusCode};
@@ -16,8 +17,10 @@ use crate::route::{Route, Side};
 
 const AUDIT: List = List::named("audit");
 
+const READ: Needs = Needs::Permission(Permission::AuditRead);
+
 pub(crate) const ROUTES: &[Route] =
-    &[Route::new(Method::GET, "/api/audit", Side::Segments, |api, call| Box::pin(list(api, call)))];
+    &[Route::new(Method::GET, "/api/audit", Side::Segments, READ, |api, call| Box::pin(list(api, call)))];
 
 async fn list(api: Arc<Api>, call: Call) -> HandlerResult {
     let query = Query::read(&call.query);

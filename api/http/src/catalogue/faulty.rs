@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use audience_auth::{Needs, Permission};
 use hyper::{Method, StatusCode};
 
 use crate::api::Api;
@@ -10,8 +11,10 @@ use crate::reply::{self, Items};
 use crate::request::Call;
 use crate::route::{Route, Side};
 
+const READ: Needs = Needs::Permission(Permission::SegmentRead);
+
 pub(crate) const ROUTES: &[Route] =
-    &[Route::new(Method::GET, "/api/catalogue/faulty", Side::Segments, |api, call| Box::pin(list(api, call)))];
+    &[Route::new(Method::GET, "/api/catalogue/faulty", Side::Segments, READ, |api, call| Box::pin(list(api, call)))];
 
 async fn list(api: Arc<Api>, _: Call) -> HandlerResult {
     let items = api.blocking(|api| api.platform.catalogue.faulty_documents()).await?;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use audience_auth::{Needs, Permission};
 use audience_protocol::ChangePlace;
 use hyper::{Method, StatusCode};
 
@@ -16,8 +17,10 @@ use crate::route::{Route, Side};
 
 const CHANGES: List = List::named("changes");
 
+const READ: Needs = Needs::Permission(Permission::UserRead);
+
 pub(crate) const ROUTES: &[Route] =
-    &[Route::new(Method::GET, "/api/changes", Side::Segments, |api, call| Box::pin(past(api, call)))];
+    &[Route::new(Method::GET, "/api/changes", Side::Segments, READ, |api, call| Box::pin(past(api, call)))];
 
 async fn past(api: Arc<Api>, call: Call) -> HandlerResult {
     let query = Query::read(&call.query);

@@ -8,6 +8,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
+use audience_auth::{Needs, Permission};
 use audience_protocol::SizesNow;
 use bytes::Bytes;
 use futures_util::stream;
@@ -25,8 +26,10 @@ use crate::query::Query;
 use crate::request::Call;
 use crate::route::{Route, Side};
 
+const READ: Needs = Needs::Permission(Permission::SegmentRead);
+
 pub(crate) const ROUTES: &[Route] =
-    &[Route::new(Method::GET, "/api/stream/sizes", Side::Segments, |api, call| Box::pin(follow(api, call)))];
+    &[Route::new(Method::GET, "/api/stream/sizes", Side::Segments, READ, |api, call| Box::pin(follow(api, call)))];
 
 /// Between two looks.
 const PACE: Duration = Duration::from_millis(500);

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
+use audience_auth::{Needs, Permission};
 use audience_protocol::{ChangeFilter, GivenChange};
 use futures_util::{SinkExt as _, StreamExt as _};
 use hyper::header::{HOST, HeaderMap, HeaderValue, ORIGIN, UPGRADE};
@@ -19,8 +20,10 @@ use crate::query::Query;
 use crate::request::Call;
 use crate::route::{Route, Side};
 
+const READ: Needs = Needs::Permission(Permission::UserRead);
+
 pub(crate) const ROUTES: &[Route] =
-    &[Route::new(Method::GET, "/api/ws", Side::Segments, |api, call| Box::pin(open(api, call)))];
+    &[Route::new(Method::GET, "/api/ws", Side::Segments, READ, |api, call| Box::pin(open(api, call)))];
 
 /// Bytes of a message from a client.
 const MAX_MESSAGE_BYTES: usize = 256 << 10;

@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
+use audience_auth::{Needs, Permission};
 use audience_protocol::GivenChange;
 use bytes::Bytes;
 use futures_util::{Stream, stream};
@@ -19,8 +20,10 @@ use crate::query::Query;
 use crate::request::Call;
 use crate::route::{Route, Side};
 
+const READ: Needs = Needs::Permission(Permission::UserRead);
+
 pub(crate) const ROUTES: &[Route] =
-    &[Route::new(Method::GET, "/api/stream", Side::Segments, |api, call| Box::pin(follow(api, call)))];
+    &[Route::new(Method::GET, "/api/stream", Side::Segments, READ, |api, call| Box::pin(follow(api, call)))];
 
 /// Milliseconds that clients are told to wait before they reconnect.
 const RETRY_MILLISECONDS: u32 = 1_000;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use audience_auth::{Needs, Permission};
 use hyper::{Method, StatusCode};
 
 use crate::api::Api;
@@ -12,9 +13,12 @@ use crate::route::{Resource, Route, Side};
 
 const PATH: &str = "/api/demo";
 
+const READ: Needs = Needs::Permission(Permission::SegmentRead);
+const WRITE: Needs = Needs::Permission(Permission::SystemWrite);
+
 const ROUTES: &[Route] = &[
-    Route::new(Method::GET, PATH, Side::Segments, |api, call| Box::pin(show(api, call))),
-    Route::new(Method::POST, PATH, Side::Segments, |api, call| Box::pin(load(api, call))),
+    Route::new(Method::GET, PATH, Side::Segments, READ, |api, call| Box::pin(show(api, call))),
+    Route::new(Method::POST, PATH, Side::Segments, WRITE, |api, call| Box::pin(load(api, call))),
 ];
 
 pub(crate) const RESOURCE: Resource = Resource { routes: &[ROUTES], openapi: include_str!("openapi.json") };

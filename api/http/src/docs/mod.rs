@@ -1,5 +1,6 @@
 //! The description of the API, for programs and for people.
 
+use audience_auth::Needs;
 use audience_rules::RULES_SCHEMA;
 use hyper::header::{CONTENT_SECURITY_POLICY, HeaderValue};
 use hyper::{Method, StatusCode};
@@ -15,10 +16,14 @@ const LANDING: &str = include_str!("landing.html");
 pub(crate) const RESOURCE: Resource = Resource { routes: &[ROUTES], openapi: include_str!("openapi.json") };
 
 const ROUTES: &[Route] = &[
-    Route::new(Method::GET, "/openapi.json", Side::Every, |api, _| Box::pin(std::future::ready(openapi(&api)))),
-    Route::new(Method::GET, "/schemas/rules.json", Side::Every, |_, _| Box::pin(std::future::ready(rules_schema()))),
-    Route::new(Method::GET, "/docs", Side::Every, |_, _| Box::pin(std::future::ready(page(PAGE)))),
-    Route::new(Method::GET, "/", Side::Every, |_, _| Box::pin(std::future::ready(page(LANDING)))),
+    Route::new(Method::GET, "/openapi.json", Side::Every, Needs::Public, |api, _| {
+        Box::pin(std::future::ready(openapi(&api)))
+    }),
+    Route::new(Method::GET, "/schemas/rules.json", Side::Every, Needs::Public, |_, _| {
+        Box::pin(std::future::ready(rules_schema()))
+    }),
+    Route::new(Method::GET, "/docs", Side::Every, Needs::Public, |_, _| Box::pin(std::future::ready(page(PAGE)))),
+    Route::new(Method::GET, "/", Side::Every, Needs::Public, |_, _| Box::pin(std::future::ready(page(LANDING)))),
 ];
 
 fn openapi(api: &Api) -> HandlerResult {

@@ -3,6 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use audience_auth::Needs;
 use audience_rules::event::EventDefaults;
 use bytes::Bytes;
 use hyper::{Method, StatusCode};
@@ -23,7 +24,7 @@ use crate::route::{Route, Side};
 const PATH: &str = "/api/events";
 
 pub(crate) const ROUTES: &[Route] =
-    &[Route::new(Method::POST, PATH, Side::Ingestion, |api, call| Box::pin(post(api, call)))];
+    &[Route::new(Method::POST, PATH, Side::Ingestion, Needs::Ingest, |api, call| Box::pin(post(api, call)))];
 
 /// Members that may stand beside a `batch`; the Segment libraries send these.
 const BESIDE_BATCH: [&[u8]; 7] =

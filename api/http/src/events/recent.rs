@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use audience_auth::{Needs, Permission};
 use hyper::{Method, StatusCode};
 
 use crate::api::Api;
@@ -10,8 +11,10 @@ use crate::reply;
 use crate::request::Call;
 use crate::route::{Route, Side};
 
+const PII: Needs = Needs::Permission(Permission::PiiRead);
+
 pub(crate) const ROUTES: &[Route] =
-    &[Route::new(Method::GET, "/api/events/recent", Side::Segments, |api, call| Box::pin(recent(api, call)))];
+    &[Route::new(Method::GET, "/api/events/recent", Side::Segments, PII, |api, call| Box::pin(recent(api, call)))];
 
 async fn recent(api: Arc<Api>, _call: Call) -> HandlerResult {
     let events = api.blocking(|api| api.platform.events.recent_events()).await?;

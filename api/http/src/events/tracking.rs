@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use audience_auth::Needs;
 use audience_rules::event::EventDefaults;
 use audience_rules::fault::Fault;
 use bytes::Bytes;
@@ -23,13 +24,25 @@ use crate::request::Call;
 use crate::route::{Route, Side};
 
 pub(crate) const ROUTES: &[Route] = &[
-    Route::new(Method::POST, "/v1/identify", Side::Ingestion, |api, call| Box::pin(post(api, call, Some("identify")))),
-    Route::new(Method::POST, "/v1/track", Side::Ingestion, |api, call| Box::pin(post(api, call, Some("track")))),
-    Route::new(Method::POST, "/v1/page", Side::Ingestion, |api, call| Box::pin(post(api, call, Some("page")))),
-    Route::new(Method::POST, "/v1/screen", Side::Ingestion, |api, call| Box::pin(post(api, call, Some("screen")))),
-    Route::new(Method::POST, "/v1/group", Side::Ingestion, |api, call| Box::pin(post(api, call, Some("group")))),
-    Route::new(Method::POST, "/v1/alias", Side::Ingestion, |api, call| Box::pin(post(api, call, Some("alias")))),
-    Route::new(Method::POST, "/v1/batch", Side::Ingestion, |api, call| Box::pin(post(api, call, None))),
+    Route::new(Method::POST, "/v1/identify", Side::Ingestion, Needs::Ingest, |api, call| {
+        Box::pin(post(api, call, Some("identify")))
+    }),
+    Route::new(Method::POST, "/v1/track", Side::Ingestion, Needs::Ingest, |api, call| {
+        Box::pin(post(api, call, Some("track")))
+    }),
+    Route::new(Method::POST, "/v1/page", Side::Ingestion, Needs::Ingest, |api, call| {
+        Box::pin(post(api, call, Some("page")))
+    }),
+    Route::new(Method::POST, "/v1/screen", Side::Ingestion, Needs::Ingest, |api, call| {
+        Box::pin(post(api, call, Some("screen")))
+    }),
+    Route::new(Method::POST, "/v1/group", Side::Ingestion, Needs::Ingest, |api, call| {
+        Box::pin(post(api, call, Some("group")))
+    }),
+    Route::new(Method::POST, "/v1/alias", Side::Ingestion, Needs::Ingest, |api, call| {
+        Box::pin(post(api, call, Some("alias")))
+    }),
+    Route::new(Method::POST, "/v1/batch", Side::Ingestion, Needs::Ingest, |api, call| Box::pin(post(api, call, None))),
 ];
 
 #[derive(Serialize)]

@@ -1,5 +1,8 @@
 //! The description of the API, put together of the parts that live with their resources.
 
+mod access;
+
+use audience_auth::Needs;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
@@ -69,13 +72,23 @@ impl OrderedMembers {
     }
 }
 
-/// Puts the parts together: each has `paths` and `components`.
-pub(crate) fn assemble<'a>(parts: impl Iterator<Item = &'a str>) -> String {
+/// Puts the parts together: each has `paths` and `components`. Each operation is told what its caller must be.
+pub(crate) fn assemble<'a>(
+    parts: impl Iterator<Item = &'a str>,
+    needs: impl Fn(&str, &str) -> Option<Needs>,
+) -> String {
     let mut whole = OrderedMembers::read(SHARED);
     let (mut paths, mut components) = (OrderedMembers::default(), whole.of("components"));
     for part in parts {
         let part = OrderedMembers::read(part);
-        paths.0.extend(part.of("paths").0);
+        for (path, mut item) in part.of("paths").0 {
+            let mut methods = OrderedMembers::read(item.get());
+            access::add(&mut methods, |method| needs(method, &path));
+            if let Ok(told) = RawValue::from_string(methods.write()) {
+                item = told;
+            }
+            paths.0.push((path, item));
+        }
         for (group, members) in part.of("components").0 {
             components.extend(&group, OrderedMembers::read(members.get()));
         }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use audience_auth::Needs;
 use audience_protocol::{ComponentHealth, Health};
 use hyper::{Method, StatusCode};
 use serde::Serialize;
@@ -14,9 +15,13 @@ use crate::reply;
 use crate::route::{Route, Side};
 
 pub(crate) const ROUTES: &[Route] = &[
-    Route::new(Method::GET, "/health/live", Side::Every, |_, _| Box::pin(std::future::ready(live()))),
-    Route::new(Method::GET, "/health/ready", Side::Every, |api, _| Box::pin(std::future::ready(Ok(ready(&api))))),
-    Route::new(Method::GET, "/actuator/health", Side::Every, |api, _| Box::pin(std::future::ready(Ok(health(&api))))),
+    Route::new(Method::GET, "/health/live", Side::Every, Needs::Public, |_, _| Box::pin(std::future::ready(live()))),
+    Route::new(Method::GET, "/health/ready", Side::Every, Needs::Public, |api, _| {
+        Box::pin(std::future::ready(Ok(ready(&api))))
+    }),
+    Route::new(Method::GET, "/actuator/health", Side::Every, Needs::Public, |api, _| {
+        Box::pin(std::future::ready(Ok(health(&api))))
+    }),
 ];
 
 #[derive(Serialize)]

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use audience_auth::Needs;
 use hyper::{Method, StatusCode};
 use warp::reply::Response;
 
@@ -13,14 +14,17 @@ use crate::request::Call;
 use crate::route::{Route, Side};
 
 pub(crate) const ROUTES: &[Route] =
-    &[Route::new(Method::GET, "/metrics", Side::Every, |api, call| Box::pin(show(api, call)))];
+    &[Route::new(Method::GET, "/metrics", Side::Every, Needs::Service, |api, call| Box::pin(show(api, call)))];
 
 async fn show(api: Arc<Api>, _: Call) -> HandlerResult {
     let text = api
         .blocking(|api| {
             api.metrics.set_health(&api.platform.operations.health(), api.is_draining());
             api.metrics
-                .write(&api.platform.operations.metrics(), &(api.options.figures)())
+                .write(
+                    &api.platform.operations.metrics(),
+                    &format!("{}{}", api.auth.figures(), (api.options.figures)()),
+                )
                 .map_err(|_| Problem::internal())
         })
         .await?;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use audience_auth::{Needs, Permission};
 use hyper::{Method, StatusCode};
 
 use crate::api::Api;
@@ -10,10 +11,17 @@ use crate::reply;
 use crate::request::Call;
 use crate::route::{Route, Side};
 
+const READ: Needs = Needs::Permission(Permission::SystemRead);
+const WRITE: Needs = Needs::Permission(Permission::SystemWrite);
+
 pub(crate) const ROUTES: &[Route] = &[
-    Route::new(Method::GET, "/api/sinks", Side::Segments, |api, call| Box::pin(list(api, call))),
-    Route::new(Method::POST, "/api/sinks/{name}/verify", Side::Segments, |api, call| Box::pin(verify(api, call))),
-    Route::new(Method::POST, "/api/sinks/{name}/rebuild", Side::Segments, |api, call| Box::pin(rebuild(api, call))),
+    Route::new(Method::GET, "/api/sinks", Side::Segments, READ, |api, call| Box::pin(list(api, call))),
+    Route::new(Method::POST, "/api/sinks/{name}/verify", Side::Segments, WRITE, |api, call| {
+        Box::pin(verify(api, call))
+    }),
+    Route::new(Method::POST, "/api/sinks/{name}/rebuild", Side::Segments, WRITE, |api, call| {
+        Box::pin(rebuild(api, call))
+    }),
 ];
 
 async fn list(api: Arc<Api>, _: Call) -> HandlerResult {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use audience_auth::{Needs, Permission};
 use hyper::{Method, StatusCode};
 
 use crate::api::Api;
@@ -10,9 +11,11 @@ use crate::reply::{self, Items};
 use crate::request::Call;
 use crate::route::{Route, Side};
 
+const READ: Needs = Needs::Permission(Permission::SystemRead);
+
 pub(crate) const ROUTES: &[Route] = &[
-    Route::new(Method::GET, "/api/system", Side::Segments, |api, call| Box::pin(system(api, call))),
-    Route::new(Method::GET, "/api/system/hour", Side::Segments, |api, call| Box::pin(hour(api, call))),
+    Route::new(Method::GET, "/api/system", Side::Segments, READ, |api, call| Box::pin(system(api, call))),
+    Route::new(Method::GET, "/api/system/hour", Side::Segments, READ, |api, call| Box::pin(hour(api, call))),
 ];
 
 /// The figures of the last hour.

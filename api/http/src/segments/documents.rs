@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use audience_auth::{Needs, Permission};
 use audience_protocol::{PlatformError, ResourceKind, SegmentKind, SegmentQuery, SegmentView, Transition, Word};
 use audience_rules::catalogue::SegmentStatus;
 use audience_rules::fault::code;
@@ -25,23 +26,30 @@ const LIST: &str = "/api/segments";
 const SEGMENTS: List = List::named("segments");
 const ONE: &str = "/api/segments/{id}";
 
+const READ: Needs = Needs::Permission(Permission::SegmentRead);
+const WRITE: Needs = Needs::Permission(Permission::SegmentWrite);
+const DELETE: Needs = Needs::Permission(Permission::SegmentDelete);
+const ACTIVATE: Needs = Needs::Permission(Permission::SegmentActivate);
+
 pub(crate) const ROUTES: &[Route] = &[
-    Route::new(Method::GET, LIST, Side::Segments, |api, call| Box::pin(list(api, call))),
-    Route::new(Method::POST, LIST, Side::Segments, |api, call| Box::pin(create(api, call))),
-    Route::new(Method::GET, ONE, Side::Segments, |api, call| Box::pin(show(api, call))),
-    Route::new(Method::PUT, ONE, Side::Segments, |api, call| Box::pin(put(api, call))),
-    Route::new(Method::PATCH, ONE, Side::Segments, |api, call| Box::pin(patch(api, call))),
-    Route::new(Method::DELETE, ONE, Side::Segments, |api, call| Box::pin(delete(api, call))),
-    Route::new(Method::POST, "/api/segments/{id}/activate", Side::Segments, |api, call| {
+    Route::new(Method::GET, LIST, Side::Segments, READ, |api, call| Box::pin(list(api, call))),
+    Route::new(Method::POST, LIST, Side::Segments, WRITE, |api, call| Box::pin(create(api, call))),
+    Route::new(Method::GET, ONE, Side::Segments, READ, |api, call| Box::pin(show(api, call))),
+    Route::new(Method::PUT, ONE, Side::Segments, WRITE, |api, call| Box::pin(put(api, call))),
+    Route::new(Method::PATCH, ONE, Side::Segments, WRITE, |api, call| Box::pin(patch(api, call))),
+    Route::new(Method::DELETE, ONE, Side::Segments, DELETE, |api, call| Box::pin(delete(api, call))),
+    Route::new(Method::POST, "/api/segments/{id}/activate", Side::Segments, ACTIVATE, |api, call| {
         Box::pin(transition(api, call, Transition::Activate))
     }),
-    Route::new(Method::POST, "/api/segments/{id}/deactivate", Side::Segments, |api, call| {
+    Route::new(Method::POST, "/api/segments/{id}/deactivate", Side::Segments, ACTIVATE, |api, call| {
         Box::pin(transition(api, call, Transition::Deactivate))
     }),
-    Route::new(Method::POST, "/api/segments/{id}/archive", Side::Segments, |api, call| {
+    Route::new(Method::POST, "/api/segments/{id}/archive", Side::Segments, ACTIVATE, |api, call| {
         Box::pin(transition(api, call, Transition::Archive))
     }),
-    Route::new(Method::GET, "/api/segments/{id}/versions", Side::Segments, |api, call| Box::pin(versions(api, call))),
+    Route::new(Method::GET, "/api/segments/{id}/versions", Side::Segments, READ, |api, call| {
+        Box::pin(versions(api, call))
+    }),
 ];
 
 /// A PATCH without `If-Match` that was overtaken is tried again so often.
@@ -63,7 +71,7 @@ async fn list(api: Arc<Api>, call: Call) -> HandlerResult {
 }
 
 async fn create(api: Arc<Api>, call: Call) -> HandlerResult {
-    let author = author(&call.headers)?;
+    let author = author(&call)?;
     let key = idempotency::key(&call.headers)?.map(str::to_owned);
     Media::of(&call.headers, &[Media::Json])?;
     let body = api.body(&call.headers, call.body).await?;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use audience_auth::{Needs, Permission};
 use audience_protocol::SegmentDocument;
 use audience_rules::catalogue::{Catalogue, ComputedTrait};
 use audience_rules::json::parse_json;
@@ -22,11 +23,16 @@ use crate::route::{Route, Side};
 use crate::segments::documents::{changed, version};
 use crate::versions::{RollbackBody, find};
 
+const READ: Needs = Needs::Permission(Permission::SegmentRead);
+const WRITE: Needs = Needs::Permission(Permission::SegmentWrite);
+
 pub(crate) const ROUTES: &[Route] = &[
-    Route::new(Method::GET, "/api/segments/{id}/versions/{from}/diff/{to}", Side::Segments, |api, call| {
+    Route::new(Method::GET, "/api/segments/{id}/versions/{from}/diff/{to}", Side::Segments, READ, |api, call| {
         Box::pin(compare(api, call))
     }),
-    Route::new(Method::POST, "/api/segments/{id}/rollback", Side::Segments, |api, call| Box::pin(rollback(api, call))),
+    Route::new(Method::POST, "/api/segments/{id}/rollback", Side::Segments, WRITE, |api, call| {
+        Box::pin(rollback(api, call))
+    }),
 ];
 
 #[derive(Serialize)]

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use audience_auth::{Needs, Permission};
 use audience_protocol::{MembersChange, MembersEffect, MembersMode, SegmentView};
 use hyper::{Method, StatusCode};
 use serde::Serialize;
@@ -24,11 +25,14 @@ use crate::versions::checked_note;
 const PATH: &str = "/api/segments/{id}/members";
 const MEMBERS: List = List::named("members");
 
+const READ: Needs = Needs::Permission(Permission::UserRead);
+const WRITE: Needs = Needs::Permission(Permission::SegmentWrite);
+
 pub(crate) const ROUTES: &[Route] = &[
-    Route::new(Method::GET, PATH, Side::Segments, |api, call| Box::pin(list(api, call))),
-    Route::new(Method::PUT, PATH, Side::Segments, |api, call| Box::pin(change(api, call, MembersMode::Replace))),
-    Route::new(Method::POST, PATH, Side::Segments, |api, call| Box::pin(change(api, call, MembersMode::Add))),
-    Route::new(Method::POST, "/api/segments/{id}/members/remove", Side::Segments, |api, call| {
+    Route::new(Method::GET, PATH, Side::Segments, READ, |api, call| Box::pin(list(api, call))),
+    Route::new(Method::PUT, PATH, Side::Segments, WRITE, |api, call| Box::pin(change(api, call, MembersMode::Replace))),
+    Route::new(Method::POST, PATH, Side::Segments, WRITE, |api, call| Box::pin(change(api, call, MembersMode::Add))),
+    Route::new(Method::POST, "/api/segments/{id}/members/remove", Side::Segments, WRITE, |api, call| {
         Box::pin(change(api, call, MembersMode::Remove))
     }),
 ];

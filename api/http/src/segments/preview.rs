@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
 
+use audience_auth::{Needs, Permission};
 use audience_protocol::{Preview, PreviewInput, PreviewProgress};
 use futures_util::stream;
 use hyper::header::{ACCEPT, HeaderMap};
@@ -24,8 +25,12 @@ use crate::route::{Route, Side};
 /// Messages that a client has not read yet; further progress is left out then.
 const UNREAD: usize = 8;
 
+const PREVIEW: Needs = Needs::Permission(Permission::SegmentPreview);
+
 pub(crate) const ROUTES: &[Route] =
-    &[Route::new(Method::POST, "/api/segments/preview", Side::Segments, |api, call| Box::pin(preview(api, call)))];
+    &[Route::new(Method::POST, "/api/segments/preview", Side::Segments, PREVIEW, |api, call| {
+        Box::pin(preview(api, call))
+    })];
 
 /// A message of a preview; the last is the answer.
 enum PreviewMessage {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use audience_auth::{Needs, Permission};
 use hyper::{Method, StatusCode};
 
 use crate::api::Api;
@@ -11,8 +12,12 @@ use crate::reply;
 use crate::request::Call;
 use crate::route::{Route, Side};
 
+const READ: Needs = Needs::Permission(Permission::SegmentRead);
+
 pub(crate) const ROUTES: &[Route] =
-    &[Route::new(Method::GET, "/api/segments/{id}/breakdown", Side::Segments, |api, call| Box::pin(show(api, call)))];
+    &[Route::new(Method::GET, "/api/segments/{id}/breakdown", Side::Segments, READ, |api, call| {
+        Box::pin(show(api, call))
+    })];
 
 async fn show(api: Arc<Api>, mut call: Call) -> HandlerResult {
     let query = Query::read(&call.query);

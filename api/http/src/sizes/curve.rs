@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use audience_auth::{Needs, Permission};
 use audience_protocol::CurveInput;
 use hyper::{Method, StatusCode};
 
@@ -14,8 +15,10 @@ use crate::reply;
 use crate::request::Call;
 use crate::route::{Route, Side};
 
+const PREVIEW: Needs = Needs::Permission(Permission::SegmentPreview);
+
 pub(crate) const ROUTES: &[Route] =
-    &[Route::new(Method::POST, "/api/segments/preview/sizes", Side::Segments, |api, call| {
+    &[Route::new(Method::POST, "/api/segments/preview/sizes", Side::Segments, PREVIEW, |api, call| {
         Box::pin(compute(api, call))
     })];
 

@@ -6,6 +6,7 @@ mod curve;
 
 use std::sync::Arc;
 
+use audience_auth::{Needs, Permission};
 use audience_protocol::{PlatformError, SizeQuery};
 use audience_rules::ast::Millis;
 use audience_rules::time::{parse_duration, parse_rfc3339};
@@ -22,10 +23,14 @@ use crate::route::{Resource, Route, Side};
 pub(crate) const RESOURCE: Resource =
     Resource { routes: &[ROUTES, breakdown::ROUTES, curve::ROUTES], openapi: include_str!("openapi.json") };
 
+const READ: Needs = Needs::Permission(Permission::SegmentRead);
+
 const ROUTES: &[Route] = &[
-    Route::new(Method::GET, "/api/segments/{id}/size", Side::Segments, |api, call| Box::pin(sizes(api, call))),
-    Route::new(Method::GET, "/api/sizes", Side::Segments, |api, call| Box::pin(sizes_of_several(api, call))),
-    Route::new(Method::GET, "/api/segments/{id}/overlap", Side::Segments, |api, call| Box::pin(overlap(api, call))),
+    Route::new(Method::GET, "/api/segments/{id}/size", Side::Segments, READ, |api, call| Box::pin(sizes(api, call))),
+    Route::new(Method::GET, "/api/sizes", Side::Segments, READ, |api, call| Box::pin(sizes_of_several(api, call))),
+    Route::new(Method::GET, "/api/segments/{id}/overlap", Side::Segments, READ, |api, call| {
+        Box::pin(overlap(api, call))
+    }),
 ];
 
 const SECOND: Millis = 1_000;

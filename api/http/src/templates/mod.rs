@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 
+use audience_auth::{Needs, Permission};
 use audience_rules::fault::{Fault, code};
 use audience_rules::json::parse_json;
 use audience_rules::parse::{NoTraits, parse_rules};
@@ -45,9 +46,11 @@ const FILES: [&str; 15] = [
 
 pub(crate) const RESOURCE: Resource = Resource { routes: &[ROUTES], openapi: include_str!("openapi.json") };
 
+const READ: Needs = Needs::Permission(Permission::SegmentRead);
+
 const ROUTES: &[Route] = &[
-    Route::new(Method::GET, "/api/templates", Side::Segments, |_, _| Box::pin(std::future::ready(list()))),
-    Route::new(Method::POST, "/api/templates/{id}", Side::Segments, |api, call| Box::pin(render(api, call))),
+    Route::new(Method::GET, "/api/templates", Side::Segments, READ, |_, _| Box::pin(std::future::ready(list()))),
+    Route::new(Method::POST, "/api/templates/{id}", Side::Segments, READ, |api, call| Box::pin(render(api, call))),
 ];
 
 /// The type of a parameter.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use audience_auth::{Needs, Permission};
 use audience_protocol::TraitDocument;
 use audience_rules::json::parse_json;
 use audience_rules::value::Value;
@@ -18,12 +19,19 @@ use crate::request::Call;
 use crate::route::{Route, Side};
 use crate::versions::{RollbackBody, find};
 
+const READ: Needs = Needs::Permission(Permission::TraitRead);
+const WRITE: Needs = Needs::Permission(Permission::TraitWrite);
+
 pub(crate) const ROUTES: &[Route] = &[
-    Route::new(Method::GET, "/api/traits/{name}/versions", Side::Segments, |api, call| Box::pin(versions(api, call))),
-    Route::new(Method::GET, "/api/traits/{name}/versions/{from}/diff/{to}", Side::Segments, |api, call| {
+    Route::new(Method::GET, "/api/traits/{name}/versions", Side::Segments, READ, |api, call| {
+        Box::pin(versions(api, call))
+    }),
+    Route::new(Method::GET, "/api/traits/{name}/versions/{from}/diff/{to}", Side::Segments, READ, |api, call| {
         Box::pin(compare(api, call))
     }),
-    Route::new(Method::POST, "/api/traits/{name}/rollback", Side::Segments, |api, call| Box::pin(rollback(api, call))),
+    Route::new(Method::POST, "/api/traits/{name}/rollback", Side::Segments, WRITE, |api, call| {
+        Box::pin(rollback(api, call))
+    }),
 ];
 
 #[derive(Serialize)]

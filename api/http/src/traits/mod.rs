@@ -5,6 +5,7 @@ mod input;
 
 use std::sync::Arc;
 
+use audience_auth::{Needs, Permission};
 use audience_protocol::{PlatformError, ResourceKind, TraitInput, TraitView};
 use hyper::{Method, StatusCode};
 
@@ -24,13 +25,17 @@ const ONE: &str = "/api/traits/{name}";
 pub(crate) const RESOURCE: Resource =
     Resource { routes: &[ROUTES, history::ROUTES], openapi: include_str!("openapi.json") };
 
+const READ: Needs = Needs::Permission(Permission::TraitRead);
+const WRITE: Needs = Needs::Permission(Permission::TraitWrite);
+const DELETE: Needs = Needs::Permission(Permission::TraitDelete);
+
 const ROUTES: &[Route] = &[
-    Route::new(Method::GET, LIST, Side::Segments, |api, call| Box::pin(list(api, call))),
-    Route::new(Method::POST, LIST, Side::Segments, |api, call| Box::pin(create(api, call))),
-    Route::new(Method::GET, ONE, Side::Segments, |api, call| Box::pin(show(api, call))),
-    Route::new(Method::PUT, ONE, Side::Segments, |api, call| Box::pin(put(api, call))),
-    Route::new(Method::PATCH, ONE, Side::Segments, |api, call| Box::pin(patch(api, call))),
-    Route::new(Method::DELETE, ONE, Side::Segments, |api, call| Box::pin(delete(api, call))),
+    Route::new(Method::GET, LIST, Side::Segments, READ, |api, call| Box::pin(list(api, call))),
+    Route::new(Method::POST, LIST, Side::Segments, WRITE, |api, call| Box::pin(create(api, call))),
+    Route::new(Method::GET, ONE, Side::Segments, READ, |api, call| Box::pin(show(api, call))),
+    Route::new(Method::PUT, ONE, Side::Segments, WRITE, |api, call| Box::pin(put(api, call))),
+    Route::new(Method::PATCH, ONE, Side::Segments, WRITE, |api, call| Box::pin(patch(api, call))),
+    Route::new(Method::DELETE, ONE, Side::Segments, DELETE, |api, call| Box::pin(delete(api, call))),
 ];
 
 async fn list(api: Arc<Api>, _: Call) -> HandlerResult {
@@ -39,7 +44,7 @@ async fn list(api: Arc<Api>, _: Call) -> HandlerResult {
 }
 
 async fn create(api: Arc<Api>, call: Call) -> HandlerResult {
-    let author = author(&call.headers)?;
+    let author = author(&call)?;
     let key = idempotency::key(&call.headers)?.map(str::to_owned);
     Media::of(&call.headers, &[Media::Json])?;
     let body = api.body(&call.headers, call.body).await?;

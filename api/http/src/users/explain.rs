@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use audience_auth::{Needs, Permission};
 use audience_rules::time::parse_time;
 use audience_rules::value::Value;
 use hyper::{Method, StatusCode};
@@ -13,8 +14,10 @@ use crate::reply;
 use crate::request::Call;
 use crate::route::{Route, Side};
 
+const PII: Needs = Needs::Permission(Permission::PiiRead);
+
 pub(crate) const ROUTES: &[Route] =
-    &[Route::new(Method::GET, "/api/users/{id}/segments/{segmentId}/explain", Side::Segments, |api, call| {
+    &[Route::new(Method::GET, "/api/users/{id}/segments/{segmentId}/explain", Side::Segments, PII, |api, call| {
         Box::pin(explain(api, call))
     })];
 

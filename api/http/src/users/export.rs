@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::task::Poll;
 
+use audience_auth::{Needs, Permission};
 use bytes::Bytes;
 use futures_util::stream;
 use hyper::Method;
@@ -19,8 +20,12 @@ use crate::route::{Route, Side};
 /// Pieces of an export that wait for the client.
 const PIECES: usize = 4;
 
+const EXPORT: Needs = Needs::Permission(Permission::UserExport);
+
 pub(crate) const ROUTES: &[Route] =
-    &[Route::new(Method::GET, "/api/users/{id}/export", Side::Segments, |api, call| Box::pin(export(api, call)))];
+    &[Route::new(Method::GET, "/api/users/{id}/export", Side::Segments, EXPORT, |api, call| {
+        Box::pin(export(api, call))
+    })];
 
 /// Sends an export as it is made. A client that takes nothing for as long as a request may take is given up. Where the
 /// platform fails on the way the connection is broken off, so that half a document is not taken for a whole one.

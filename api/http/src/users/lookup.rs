@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use audience_auth::{Needs, Permission};
 use audience_protocol::{FOUND_USERS, Page, PageLimit, PlatformError, UserEventQuery, UserQuery, UserSearch};
 use hyper::{Method, StatusCode};
 use warp::reply::Response;
@@ -19,12 +20,18 @@ use crate::users::columns;
 const USERS: List = List::named("users");
 const USER_EVENTS: List = List::named("events of a user");
 
+const READ: Needs = Needs::Permission(Permission::UserRead);
+const PII: Needs = Needs::Permission(Permission::PiiRead);
+const ERASE: Needs = Needs::Permission(Permission::UserErase);
+
 pub(crate) const ROUTES: &[Route] = &[
-    Route::new(Method::GET, "/api/users", Side::Segments, |api, call| Box::pin(list(api, call))),
-    Route::new(Method::GET, "/api/users/{id}/events", Side::Segments, |api, call| Box::pin(events(api, call))),
-    Route::new(Method::GET, "/api/users/{id}/segments", Side::Segments, |api, call| Box::pin(segments(api, call))),
-    Route::new(Method::GET, "/api/users/{id}", Side::Segments, |api, call| Box::pin(show(api, call))),
-    Route::new(Method::DELETE, "/api/users/{id}", Side::Segments, |api, call| Box::pin(erase(api, call))),
+    Route::new(Method::GET, "/api/users", Side::Segments, READ, |api, call| Box::pin(list(api, call))),
+    Route::new(Method::GET, "/api/users/{id}/events", Side::Segments, PII, |api, call| Box::pin(events(api, call))),
+    Route::new(Method::GET, "/api/users/{id}/segments", Side::Segments, READ, |api, call| {
+        Box::pin(segments(api, call))
+    }),
+    Route::new(Method::GET, "/api/users/{id}", Side::Segments, READ, |api, call| Box::pin(show(api, call))),
+    Route::new(Method::DELETE, "/api/users/{id}", Side::Segments, ERASE, |api, call| Box::pin(erase(api, call))),
 ];
 
 /// The users that a list is of.
@@ -151,7 +158,7 @@ async fn show(api: Arc<Api>, mut call: Call) -> HandlerResult {
 }
 
 async fn erase(api: Arc<Api>, mut call: Call) -> HandlerResult {
-    let (id, author) = (call.take_id(), author(&call.headers)?);
+    let (id, author) = (call.take_id(), author(&call)?);
     api.blocking(move |api| api.platform.users.erase_user(&id, &author)).await?;
     Ok(reply::no_content())
 }

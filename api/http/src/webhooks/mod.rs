@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use audience_auth::{Needs, Permission};
 use audience_protocol::{WebhookAction, WebhookChange, WebhookInput, WebhookView};
 use hyper::{Method, StatusCode};
 use serde::Deserialize;
@@ -21,24 +22,28 @@ const ONE: &str = "/api/webhooks/{id}";
 
 pub(crate) const RESOURCE: Resource = Resource { routes: &[ROUTES], openapi: include_str!("openapi.json") };
 
+const READ: Needs = Needs::Permission(Permission::WebhookRead);
+const WRITE: Needs = Needs::Permission(Permission::WebhookWrite);
+const DELETE: Needs = Needs::Permission(Permission::WebhookDelete);
+
 const ROUTES: &[Route] = &[
-    Route::new(Method::GET, LIST, Side::Segments, |api, call| Box::pin(list(api, call))),
-    Route::new(Method::POST, LIST, Side::Segments, |api, call| Box::pin(create(api, call))),
-    Route::new(Method::GET, ONE, Side::Segments, |api, call| Box::pin(show(api, call))),
-    Route::new(Method::PUT, ONE, Side::Segments, |api, call| Box::pin(put(api, call))),
-    Route::new(Method::PATCH, ONE, Side::Segments, |api, call| Box::pin(patch(api, call))),
-    Route::new(Method::DELETE, ONE, Side::Segments, |api, call| Box::pin(delete(api, call))),
-    Route::new(Method::POST, "/api/webhooks/{id}/pause", Side::Segments, |api, call| {
+    Route::new(Method::GET, LIST, Side::Segments, READ, |api, call| Box::pin(list(api, call))),
+    Route::new(Method::POST, LIST, Side::Segments, WRITE, |api, call| Box::pin(create(api, call))),
+    Route::new(Method::GET, ONE, Side::Segments, READ, |api, call| Box::pin(show(api, call))),
+    Route::new(Method::PUT, ONE, Side::Segments, WRITE, |api, call| Box::pin(put(api, call))),
+    Route::new(Method::PATCH, ONE, Side::Segments, WRITE, |api, call| Box::pin(patch(api, call))),
+    Route::new(Method::DELETE, ONE, Side::Segments, DELETE, |api, call| Box::pin(delete(api, call))),
+    Route::new(Method::POST, "/api/webhooks/{id}/pause", Side::Segments, WRITE, |api, call| {
         Box::pin(act(api, call, WebhookAction::Pause))
     }),
-    Route::new(Method::POST, "/api/webhooks/{id}/resume", Side::Segments, |api, call| {
+    Route::new(Method::POST, "/api/webhooks/{id}/resume", Side::Segments, WRITE, |api, call| {
         Box::pin(act(api, call, WebhookAction::Resume))
     }),
-    Route::new(Method::POST, "/api/webhooks/{id}/rotate-secret", Side::Segments, |api, call| {
+    Route::new(Method::POST, "/api/webhooks/{id}/rotate-secret", Side::Segments, WRITE, |api, call| {
         Box::pin(act(api, call, WebhookAction::RotateSecret))
     }),
-    Route::new(Method::POST, "/api/webhooks/{id}/test", Side::Segments, |api, call| Box::pin(test(api, call))),
-    Route::new(Method::GET, "/api/webhooks/{id}/deliveries", Side::Segments, |api, call| {
+    Route::new(Method::POST, "/api/webhooks/{id}/test", Side::Segments, WRITE, |api, call| Box::pin(test(api, call))),
+    Route::new(Method::GET, "/api/webhooks/{id}/deliveries", Side::Segments, READ, |api, call| {
         Box::pin(deliveries(api, call))
     }),
 ];
@@ -61,7 +66,7 @@ async fn list(api: Arc<Api>, _: Call) -> HandlerResult {
 }
 
 async fn create(api: Arc<Api>, call: Call) -> HandlerResult {
-    let author = author(&call.headers)?;
+    let author = author(&call)?;
     Media::of(&call.headers, &[Media::Json])?;
     let body = api.body(&call.headers, call.body).await?;
     api.blocking(move |api| {

@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "every test file uses its own part")]
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 
+pub mod access;
 pub mod platform;
 
 use std::net::SocketAddr;
@@ -9,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use audience_api::{ApiOptions, Listen, Scope, Server};
+use audience_auth::Auth;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -43,13 +45,18 @@ pub async fn start() -> Harness {
 }
 
 pub async fn start_with(options: ApiOptions) -> Harness {
+    start_behind(Arc::new(Auth::off()), options).await
+}
+
+/// A server whose door asks.
+pub async fn start_behind(auth: Arc<Auth>, options: ApiOptions) -> Harness {
     let platform = Arc::new(FakePlatform::default());
     let listen = [Scope::All, Scope::Ingestion, Scope::Segments].map(|scope| Listen {
         address: SocketAddr::from(([127, 0, 0, 1], 0)),
         scope,
         flag: "--test",
     });
-    let server = Server::bind(platform.platform(), &listen, options).await.unwrap();
+    let server = Server::bind(platform.platform(), auth, &listen, options).await.unwrap();
     let addresses = server.addresses();
     let (stop, stopped) = oneshot::channel();
     let running = tokio::spawn(server.run(async {

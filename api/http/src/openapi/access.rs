@@ -1,0 +1,38 @@
+//! Access in the description: the security of each operation, its permission, and the answers of the door.
+
+use audience_auth::Needs;
+use serde_json::json;
+
+use super::OrderedMembers;
+
+/// Adds to each method of a path what its caller must be.
+pub(super) fn add(methods: &mut OrderedMembers, needs: impl Fn(&str) -> Option<Needs>) {
+    let names: Vec<String> = methods.0.iter().map(|(name, _)| name.clone()).collect();
+    for name in names {
+        let Some(needs) = needs(&name.to_uppercase()) else { continue };
+        let mut operation = methods.of(&name);
+        operation.set("security", &security(needs));
+        if let Some(permission) = needs.permission() {
+            operation.set("x-permission", &json!(permission.name()).to_string());
+        }
+        let mut answers = operation.of("responses");
+        for (status, answer) in [("401", "SignIn"), ("403", "Forbidden")] {
+            let is_told = answers.0.iter().any(|(told, _)| told == status);
+            // A public route asks nobody who they are; a page of another site may not reach it all the same.
+            if !is_told && (needs != Needs::Public || status == "403") {
+                answers.set(status, &json!({"$ref": format!("#/components/responses/{answer}")}).to_string());
+            }
+        }
+        operation.set("responses", &answers.write());
+        methods.set(&name, &operation.write());
+    }
+}
+
+fn security(needs: Needs) -> String {
+    match needs {
+        Needs::Public => json!([]),
+        Needs::Ingest => json!([{"writeKey": []}, {"serverKey": []}, {"session": []}]),
+        Needs::SignedIn | Needs::Permission(_) | Needs::Service => json!([{"session": []}, {"serverKey": []}]),
+    }
+    .to_string()
+}

@@ -1,0 +1,82 @@
+//! Members and keys in memory, and a server that asks for them.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::{Arc, Mutex};
+
+use audience_auth::{
+    Auth, AuthOptions, Joining, KeyInput, KeyKind, Mode, Permission, Permissions, Principal, Role, Visitor,
+};
+use audience_contract::{AccessChange, AccessDocument, AccessStore, Result};
+
+use super::{Harness, NOW, options, start_behind};
+
+pub const PASSWORD: &str = "four plain words here";
+
+#[derive(Default)]
+pub struct MemoryStore(Mutex<(u64, BTreeMap<(String, String), String>)>);
+
+impl AccessStore for MemoryStore {
+    fn revision(&self) -> Result<u64> {
+        Ok(self.0.lock().unwrap().0)
+    }
+
+    fn all(&self) -> Result<(u64, Vec<AccessDocument>)> {
+        let stored = self.0.lock().unwrap();
+        let document = |((kind, id), body): (&(String, String), &String)| AccessDocument {
+            kind: kind.clone(),
+            id: id.clone(),
+            body: body.clone(),
+        };
+        Ok((stored.0, stored.1.iter().map(document).collect()))
+    }
+
+    fn put(&self, expected: u64, changes: &[AccessChange]) -> Result<bool> {
+        let mut stored = self.0.lock().unwrap();
+        if stored.0 != expected {
+            return Ok(false);
+        }
+        for AccessChange { kind, id, body } in changes {
+            let key = ((*kind).to_owned(), id.clone());
+            match body {
+                Some(body) => drop(stored.1.insert(key, body.clone())),
+                None => drop(stored.1.remove(&key)),
+            }
+        }
+        stored.0 += 1;
+        Ok(true)
+    }
+}
+
+/// A door that asks, in a process that is reached by that address.
+pub fn asking(mode: Mode, public_url: Option<&str>) -> Arc<Auth> {
+    let options = AuthOptions { mode, is_local: true, public_url: public_url.map(str::to_owned) };
+    Arc::new(Auth::open(Arc::new(MemoryStore::default()), options).unwrap())
+}
+
+/// A server that asks everybody.
+pub async fn start_asking() -> (Harness, Arc<Auth>) {
+    let auth = asking(Mode::Required, None);
+    (start_behind(Arc::clone(&auth), options()).await, auth)
+}
+
+/// Makes a member of a role; gives the header of a session.
+pub fn cookie_of(auth: &Auth, email: &str, role: Role) -> String {
+    let visitor = Visitor { address: IpAddr::V4(Ipv4Addr::LOCALHOST), agent: "a test", now: NOW };
+    let (_, secret) = auth.invite(&Principal::of_host(), email, role, NOW).unwrap();
+    let joining = Joining { secret: secret.expose().to_owned(), email: None, name: None, password: PASSWORD.into() };
+    format!("audience={}", auth.join(&joining, &visitor).unwrap().1.expose())
+}
+
+/// Makes a key; gives it.
+pub fn key_of(auth: &Auth, kind: KeyKind, permissions: &[Permission]) -> String {
+    let permissions = Permissions::of(permissions);
+    let input = KeyInput {
+        name: format!("{kind:?} {:?}", permissions.names()),
+        kind,
+        permissions,
+        addresses: Vec::new(),
+        expires_at: None,
+    };
+    auth.create_key(&Principal::of_host(), &input, NOW).unwrap().1.expose().to_owned()
+}
