@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use audience_engine::memory::{MemoryLog, MemoryMessages};
-use audience_kernel::message::{Clock, Publication, Routed, SegmentContent};
+use audience_kernel::message::{Publication, Routed, SegmentContent, TickClock};
 use audience_kernel::program::Program;
 use audience_kernel::worker::{TickInput, WorkerState};
 use audience_rules::catalogue::Catalogue;
@@ -42,7 +42,7 @@ fn encoded(first: u64, count: u64) -> Vec<u8> {
 
 fn tick(worker: &mut WorkerState, records: Vec<u8>) {
     let routed = vec![Routed { records, ..Routed::default() }];
-    worker.tick(TickInput { clock: Clock::at(CLOCK), routed }).expect("a tick");
+    worker.tick(TickInput { clock: TickClock::at(CLOCK), routed }).expect("a tick");
     worker.changes.clear();
 }
 

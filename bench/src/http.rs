@@ -12,7 +12,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 const MAX_IDLE: Duration = Duration::from_secs(5);
 
 /// A connection.
-pub struct Client {
+pub struct BenchClient {
     address: SocketAddr,
     stream: TcpStream,
     used: Instant,
@@ -22,7 +22,7 @@ pub struct Client {
 
 /// An answer; its body is in the client's buffer until the next request.
 #[derive(Debug)]
-pub struct Answer<'a> {
+pub struct HttpAnswer<'a> {
     /// The status.
     pub status: u16,
     /// The body.
@@ -37,19 +37,25 @@ fn open(address: SocketAddr) -> Result<TcpStream> {
     Ok(stream)
 }
 
-impl Client {
+impl BenchClient {
     /// Connects.
-    pub fn connect(address: SocketAddr) -> Result<Client> {
-        Ok(Client { address, stream: open(address)?, used: Instant::now(), request: Vec::new(), answer: Vec::new() })
+    pub fn connect(address: SocketAddr) -> Result<BenchClient> {
+        Ok(BenchClient {
+            address,
+            stream: open(address)?,
+            used: Instant::now(),
+            request: Vec::new(),
+            answer: Vec::new(),
+        })
     }
 
     /// GET.
-    pub fn get(&mut self, path: &str) -> Result<Answer<'_>> {
+    pub fn get(&mut self, path: &str) -> Result<HttpAnswer<'_>> {
         self.send("GET", path, b"")
     }
 
     /// Sends a request and waits for its answer.
-    pub fn send(&mut self, method: &str, path: &str, body: &[u8]) -> Result<Answer<'_>> {
+    pub fn send(&mut self, method: &str, path: &str, body: &[u8]) -> Result<HttpAnswer<'_>> {
         if self.used.elapsed() > MAX_IDLE {
             self.stream = open(self.address)?;
         }
@@ -66,7 +72,7 @@ impl Client {
             self.read_more()?;
         }
         self.used = Instant::now();
-        Ok(Answer { status, body: &self.answer[start..start + length] })
+        Ok(HttpAnswer { status, body: &self.answer[start..start + length] })
     }
 
     /// Reads up to the end of the head: status, where the body begins, and its length.
@@ -128,7 +134,7 @@ mod tests {
                 }
             }
         });
-        let mut client = Client::connect(address).unwrap();
+        let mut client = BenchClient::connect(address).unwrap();
         let answer = client.send("POST", "/x", b"{}").unwrap();
         assert_eq!((answer.status, answer.body), (200, &b"abcde"[..]));
         assert_eq!(client.get("/x").unwrap().status, 204);

@@ -78,7 +78,7 @@ impl DiskWatch {
     /// Begins to watch. Fails where there is no disk, or it cannot be written around the system's memory.
     pub fn start(directory: &Path) -> io::Result<DiskWatch> {
         let named = NamedTempFile::new_in(directory)?;
-        let block = Block::new();
+        let block = AlignedBlock::new();
         (0..BLOCKS).try_for_each(|number| named.as_file().write_all_at(block.bytes(), number * BLOCK as u64))?;
         named.as_file().sync_all()?;
         let flags = (OFlags::DIRECT | OFlags::DSYNC).bits() as i32;
@@ -101,7 +101,7 @@ impl DiskWatch {
     }
 }
 
-fn watch(file: &File, block: &Block, is_over: &AtomicBool) -> io::Result<DiskTimes> {
+fn watch(file: &File, block: &AlignedBlock, is_over: &AtomicBool) -> io::Result<DiskTimes> {
     let mut times = DiskTimes::default();
     for number in (0..BLOCKS).cycle() {
         if is_over.load(Ordering::Acquire) {
@@ -116,11 +116,11 @@ fn watch(file: &File, block: &Block, is_over: &AtomicBool) -> io::Result<DiskTim
 }
 
 /// A block that lies where such writes ask for it.
-struct Block(Vec<u8>);
+struct AlignedBlock(Vec<u8>);
 
-impl Block {
-    fn new() -> Block {
-        Block(vec![0xA5; 2 * BLOCK])
+impl AlignedBlock {
+    fn new() -> AlignedBlock {
+        AlignedBlock(vec![0xA5; 2 * BLOCK])
     }
 
     fn bytes(&self) -> &[u8] {

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail, ensure};
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::http::Client;
+use crate::http::BenchClient;
 
 /// A stop takes a checkpoint, which may take a while.
 const PATIENCE: Duration = Duration::from_secs(300);
@@ -21,7 +21,7 @@ const LOOK: Duration = Duration::from_millis(50);
 
 /// How to start it.
 #[derive(Clone, Debug)]
-pub struct Setup {
+pub struct ServerSetup {
     /// The program.
     pub program: PathBuf,
     /// The data directory.
@@ -35,7 +35,7 @@ pub struct Setup {
 }
 
 /// A server, either started here or running already.
-pub struct Server {
+pub struct BenchServer {
     /// The address at which it answers.
     pub address: SocketAddr,
     child: Option<Child>,
@@ -47,9 +47,9 @@ fn free_address() -> anyhow::Result<SocketAddr> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?)
 }
 
-impl Server {
+impl BenchServer {
     /// Starts it; returns when it is ready, with how long that took.
-    pub fn start(setup: &Setup) -> anyhow::Result<(Server, Duration)> {
+    pub fn start(setup: &ServerSetup) -> anyhow::Result<(BenchServer, Duration)> {
         let begun = Instant::now();
         let (address, ingest) = (free_address()?, free_address()?);
         let mut command = Command::new(&setup.program);
@@ -70,11 +70,11 @@ impl Server {
         if let Some(stdout) = child.stdout.take() {
             BufReader::new(stdout).read_line(&mut line)?;
         }
-        let server = Server { address, child: Some(child), others };
+        let server = BenchServer { address, child: Some(child), others };
         ensure!(line.contains("ready"), "the server did not start: {line:?}");
         let took = begun.elapsed();
         // Sources and sinks are reached behind that.
-        let mut client = Client::connect(address)?;
+        let mut client = BenchClient::connect(address)?;
         while client.get("/health/ready")?.status != 200 {
             ensure!(
                 begun.elapsed() < took + CONNECTED,
@@ -87,13 +87,13 @@ impl Server {
     }
 
     /// One that runs already.
-    pub fn running(address: SocketAddr) -> Server {
-        Server { address, child: None, others: Vec::new() }
+    pub fn running(address: SocketAddr) -> BenchServer {
+        BenchServer { address, child: None, others: Vec::new() }
     }
 
     /// A connection.
-    pub fn client(&self) -> anyhow::Result<Client> {
-        Ok(Client::connect(self.address)?)
+    pub fn client(&self) -> anyhow::Result<BenchClient> {
+        Ok(BenchClient::connect(self.address)?)
     }
 
     /// Resident memory, bytes; of one that was started here as one process.
@@ -146,7 +146,7 @@ impl Server {
     }
 }
 
-impl Drop for Server {
+impl Drop for BenchServer {
     fn drop(&mut self) {
         for child in self.child.iter_mut().chain(&mut self.others) {
             let _ = child.kill();
@@ -156,7 +156,7 @@ impl Drop for Server {
 }
 
 /// Starts the processes besides the first, and tells that of them.
-fn start_others(setup: &Setup, first: &mut Command) -> anyhow::Result<Vec<Child>> {
+fn start_others(setup: &ServerSetup, first: &mut Command) -> anyhow::Result<Vec<Child>> {
     let hosts = setup.data.with_extension("hosts");
     let addresses: Vec<String> =
         (0..setup.processes).map(|_| Ok(free_address()?.to_string())).collect::<anyhow::Result<_>>()?;

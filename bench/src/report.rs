@@ -6,7 +6,7 @@ use hdrhistogram::Histogram;
 
 /// The target of a figure.
 #[derive(Clone, Copy, Debug)]
-pub enum Target {
+pub enum FigureTarget {
     /// Not asked for.
     None,
     /// At most.
@@ -17,18 +17,18 @@ pub enum Target {
 
 /// Figures, printed as they come and again at the end, as a table.
 #[derive(Debug, Default)]
-pub struct Report {
+pub struct FigureReport {
     rows: Vec<String>,
 }
 
-impl Report {
+impl FigureReport {
     /// Notes a figure.
-    pub fn add(&mut self, what: &str, value: f64, unit: &str, target: Target) {
+    pub fn add(&mut self, what: &str, value: f64, unit: &str, target: FigureTarget) {
         let value_text = if value >= 1000.0 { format!("{value:.0}") } else { format!("{value:.2}") };
         let (aim, met) = match target {
-            Target::None => (String::new(), ""),
-            Target::AtMost(most) => (format!("≤ {most}"), if value <= most { "yes" } else { "**no**" }),
-            Target::AtLeast(least) => (format!("≥ {least}"), if value >= least { "yes" } else { "**no**" }),
+            FigureTarget::None => (String::new(), ""),
+            FigureTarget::AtMost(most) => (format!("≤ {most}"), if value <= most { "yes" } else { "**no**" }),
+            FigureTarget::AtLeast(least) => (format!("≥ {least}"), if value >= least { "yes" } else { "**no**" }),
         };
         let row = format!("| {what} | {value_text} {unit} | {aim} | {met} |");
         eprintln!("{row}");
@@ -76,10 +76,10 @@ impl Times {
     }
 
     /// p50, p99 and the greatest, each with its target.
-    pub fn report(&self, report: &mut Report, what: &str, p50: Target, p99: Target) {
+    pub fn report(&self, report: &mut FigureReport, what: &str, p50: FigureTarget, p99: FigureTarget) {
         let count = self.count();
         report.add(&format!("{what}, p50 of {count}"), self.percentile(50.0), "ms", p50);
         report.add(&format!("{what}, p99"), self.percentile(99.0), "ms", p99);
-        report.add(&format!("{what}, greatest"), self.percentile(100.0), "ms", Target::None);
+        report.add(&format!("{what}, greatest"), self.percentile(100.0), "ms", FigureTarget::None);
     }
 }

@@ -30,7 +30,7 @@ pub fn score(user: u64) -> u64 {
 
 /// An event.
 #[derive(Clone, Copy, Debug)]
-pub struct Event {
+pub struct WorkloadEvent {
     /// Whose.
     pub user: u64,
     /// The place of its type in [`TYPES`]; `None` is an `identify`.
@@ -56,7 +56,7 @@ pub struct Workload {
 
 impl Workload {
     /// An event by its number.
-    pub fn event(&self, number: u64) -> Event {
+    pub fn event(&self, number: u64) -> WorkloadEvent {
         // 618,033 has no factor in common with a power of ten.
         let user = (u128::from(number) * 618_033 % u128::from(self.users)) as u64;
         let bits = scatter(number);
@@ -67,7 +67,7 @@ impl Workload {
             share < below
         });
         let age = self.events.saturating_sub(number) as f64 / self.events as f64;
-        Event {
+        WorkloadEvent {
             user,
             kind: kind.filter(|_| number >= self.users),
             category: bits / 1000 % CATEGORIES,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use audience_contract::changes::decode;
 use audience_contract::{ChangeKind, MembershipChange};
 use audience_engine::emission::encode;
-use audience_engine::engine::{Encode, EngineFailure, Sink, TickDone};
+use audience_engine::engine::{EncodeChanges, EngineFailure, TickDone, TickTaker};
 use audience_rules::ast::Millis;
 use parking_lot::Mutex;
 
@@ -44,7 +44,7 @@ impl Change {
 pub type Collected = Arc<Mutex<Vec<Change>>>;
 
 /// The sink that collects the changes of an engine.
-pub fn collector() -> (Encode, Sink, Collected) {
+pub fn collector() -> (EncodeChanges, TickTaker, Collected) {
     let collected = Collected::default();
     let into = collected.clone();
     let sink = move |done: TickDone| {

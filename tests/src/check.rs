@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::time::Duration;
 
-use audience_engine::edit::Watch;
+use audience_engine::edit::ScanWatch;
 use audience_engine::engine::{EngineError, EngineOptions};
 use audience_engine::replay::logical::LogicalEngine;
 use audience_engine::replay::timeline::EngineSubject;
@@ -61,7 +61,7 @@ pub fn check(case: &Case) -> Result<(), Wrong> {
     let (sender, receiver) = sync_channel(1);
     let own = case.clone();
     let thread = std::thread::spawn(move || {
-        let result = Run::start(&own).and_then(|mut run| {
+        let result = CheckedRun::start(&own).and_then(|mut run| {
             let result = run.lines(&own.lines);
             run.end().and(result)
         });
@@ -78,7 +78,7 @@ pub fn check(case: &Case) -> Result<(), Wrong> {
     }
 }
 
-struct Run {
+struct CheckedRun {
     oracle: OracleSubject,
     engine: EngineSubject,
     collected: Collected,
@@ -89,8 +89,8 @@ struct Run {
     cluster: Option<Cluster>,
 }
 
-impl Run {
-    fn start(case: &Case) -> Result<Run, Wrong> {
+impl CheckedRun {
+    fn start(case: &Case) -> Result<CheckedRun, Wrong> {
         let (encode, sink, collected) = collector();
         let wrong = |error: EngineError| Wrong { line: 0, message: error.to_string() };
         let cluster = (case.processes > 1).then(|| Cluster::start(case.processes)).transpose().map_err(wrong)?;
@@ -101,7 +101,7 @@ impl Run {
         };
         let coordinator = cluster.as_ref().map(|cluster| &*cluster.coordinator);
         let engine = LogicalEngine::start(options, case.batch_events, encode, sink, coordinator).map_err(wrong)?;
-        Ok(Run {
+        Ok(CheckedRun {
             oracle: OracleSubject::default(),
             engine: EngineSubject::new(engine),
             collected,
@@ -163,11 +163,11 @@ impl Run {
         let SegmentDefinition::Dynamic(json) = &segment.definition else { return Ok(()) };
         let Ok(rules) = self.oracle.world.catalogue.check_rules(&segment.id, json) else { return Ok(()) };
         let engine = &mut self.engine.engine;
-        let mut preview = |watch: &dyn Watch| {
+        let mut preview = |watch: &dyn ScanWatch| {
             engine.preview(&segment.id, &rules, EVERYBODY, watch).map_err(|error| error.to_string())
         };
         // What was begun and stopped leaves nothing behind.
-        preview(&Stop)?;
+        preview(&PreviewStop)?;
         let found = preview(&())?.ok_or("a preview came to no end")?;
         let moment = self.oracle.world.at(self.oracle.now);
         let (before, behind) = (moment.members(&segment.id), moment.satisfying(&rules));
@@ -256,9 +256,9 @@ impl Run {
 }
 
 /// Stops a preview as soon as history is scanned for it.
-struct Stop;
+struct PreviewStop;
 
-impl Watch for Stop {
+impl ScanWatch for PreviewStop {
     fn scanned(&self, _: u64, _: u64) -> bool {
         false
     }

@@ -9,7 +9,7 @@ use crate::client::Client;
 use crate::ledger::{Ledger, Members, members_at, same};
 use crate::random::Random;
 use crate::serve::{Served, Setup, pause, wall_clock};
-use crate::traffic::{Account, Editor, EventWriter, Link, Standing};
+use crate::traffic::{Account, EditTraffic, EventTraffic, ProgramAddress, Standing};
 
 /// Nothing changes by time any more once it has been quiet for so long: the longest window, and the farthest future.
 pub const QUIET_MILLISECONDS: u64 = 15_500;
@@ -47,7 +47,7 @@ impl CrashPoint {
     }
 
     /// Waits for it; some never come.
-    pub fn wait(self, data: &Path, link: &Link) {
+    pub fn wait(self, data: &Path, link: &ProgramAddress) {
         let poll = |is_met: &dyn Fn() -> bool| {
             let deadline = wall_clock() + 5_000;
             while !is_met() && wall_clock() < deadline {
@@ -82,11 +82,11 @@ pub fn newest_checkpoint(data: &Path) -> Option<(PathBuf, usize, bool)> {
 }
 
 /// Runs of the program on one data directory, with what is known of it.
-pub struct Run<'a> {
+pub struct CrashRun<'a> {
     /// How it is started.
     pub setup: Setup,
     /// The address at which writers reach it.
-    pub link: &'a Link,
+    pub link: &'a ProgramAddress,
     /// The requests that they sent.
     pub account: &'a Account,
     /// The ledger of its data when last looked at.
@@ -96,10 +96,10 @@ pub struct Run<'a> {
     scratch: PathBuf,
 }
 
-impl<'a> Run<'a> {
+impl<'a> CrashRun<'a> {
     /// Everything in a directory.
-    pub fn new(program: PathBuf, directory: &Path, link: &'a Link, account: &'a Account, seed: u64) -> Self {
-        Run {
+    pub fn new(program: PathBuf, directory: &Path, link: &'a ProgramAddress, account: &'a Account, seed: u64) -> Self {
+        CrashRun {
             setup: Setup::within(program, directory),
             link,
             account,
@@ -220,9 +220,9 @@ fn joined<T>(handle: ScopedJoinHandle<'_, Result<T, String>>) -> Result<T, Strin
 }
 
 /// Ends the writers where the test panics, which would else wait for them for good.
-struct Guard<'a>(&'a Link);
+struct PanicGuard<'a>(&'a ProgramAddress);
 
-impl Drop for Guard<'_> {
+impl Drop for PanicGuard<'_> {
     fn drop(&mut self) {
         if std::thread::panicking() {
             self.0.give_up();
@@ -232,20 +232,20 @@ impl Drop for Guard<'_> {
 
 /// Runs `act` beside writers; when it is through, they end what they have under way. Gives what must be there.
 pub fn beside_writers<T>(
-    link: &Link,
+    link: &ProgramAddress,
     account: &Account,
     seed: u64,
     act: impl FnOnce() -> Result<T, String>,
 ) -> Result<(T, BTreeMap<String, Standing>), String> {
     scope(|threads| {
-        let _guard = Guard(link);
+        let _guard = PanicGuard(link);
         let writer = |number: u64| {
             let random = Random::new(seed ^ (number + 1));
-            let writer = EventWriter { link, account, random, next: number * 1_000_000_000 };
+            let writer = EventTraffic { link, account, random, next: number * 1_000_000_000 };
             threads.spawn(move || writer.run().inspect_err(|_| link.give_up()))
         };
         let writers = [writer(0), writer(1)];
-        let editor = Editor { link, random: Random::new(seed ^ 77), standings: BTreeMap::new() };
+        let editor = EditTraffic { link, random: Random::new(seed ^ 77), standings: BTreeMap::new() };
         let editor = threads.spawn(move || editor.run().inspect_err(|_| link.give_up()));
         let acted = act().inspect_err(|_| link.give_up());
         link.stop();

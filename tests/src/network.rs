@@ -5,7 +5,7 @@ use std::process::Command;
 
 /// A namespace, and the wire to it.
 #[derive(Debug)]
-pub struct Network {
+pub struct NetworkNamespace {
     name: String,
     wire: String,
     /// The address of this side.
@@ -22,15 +22,15 @@ fn ip(arguments: &str) -> Result<(), String> {
     Err(format!("ip {arguments}: {}", String::from_utf8_lossy(&output.stderr)))
 }
 
-impl Network {
+impl NetworkNamespace {
     /// Creates it; an error says what the machine does not permit.
-    pub fn create() -> Result<Network, String> {
+    pub fn create() -> Result<NetworkNamespace, String> {
         let id = std::process::id();
         // A name of an interface has 15 characters at most, and a subnet is for this process alone.
         let (name, wire) = (format!("audience-{id}"), format!("aud{id}"));
         let subnet = format!("10.{}.{}", 200 + id % 50, id / 50 % 250);
-        let network = Network { here: format!("{subnet}.1"), there: format!("{subnet}.2"), name, wire };
-        let Network { name, wire, here, there } = &network;
+        let network = NetworkNamespace { here: format!("{subnet}.1"), there: format!("{subnet}.2"), name, wire };
+        let NetworkNamespace { name, wire, here, there } = &network;
         ip(&format!("netns add {name}"))?;
         ip(&format!("link add {wire} type veth peer name eth0 netns {name}"))?;
         ip(&format!("addr add {here}/30 dev {wire}"))?;
@@ -59,7 +59,7 @@ impl Network {
     }
 }
 
-impl Drop for Network {
+impl Drop for NetworkNamespace {
     fn drop(&mut self) {
         let _ = ip(&format!("link del {}", self.wire));
         let _ = ip(&format!("netns del {}", self.name));

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::client::Client;
-use crate::network::Network;
+use crate::network::NetworkNamespace;
 
 /// How long a start may take.
 const START: Duration = Duration::from_secs(60);
@@ -51,7 +51,7 @@ pub struct Setup {
     /// Seconds between checkpoints.
     pub checkpoint_seconds: u64,
     /// The network in which the processes besides the first run; without one they run on this side.
-    pub network: Option<Arc<Network>>,
+    pub network: Option<Arc<NetworkNamespace>>,
     /// Other flags.
     pub flags: Vec<String>,
     /// Variables of its environment, beside those of the test.

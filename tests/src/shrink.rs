@@ -30,9 +30,9 @@ pub fn shrink(mut case: Case, mut tries: usize, fails: &mut dyn FnMut(&Case) -> 
     }
 }
 
-type Attempt<'a> = dyn FnMut(Case, &mut Case) -> bool + 'a;
+type ShrinkAttempt<'a> = dyn FnMut(Case, &mut Case) -> bool + 'a;
 
-fn shrink_settings(case: &mut Case, attempt: &mut Attempt<'_>) {
+fn shrink_settings(case: &mut Case, attempt: &mut ShrinkAttempt<'_>) {
     for processes in 1..case.processes {
         if attempt(Case { processes, ..case.clone() }, case) {
             break;
@@ -54,7 +54,7 @@ fn shrink_settings(case: &mut Case, attempt: &mut Attempt<'_>) {
     }
 }
 
-fn shrink_lines(case: &mut Case, attempt: &mut Attempt<'_>) {
+fn shrink_lines(case: &mut Case, attempt: &mut ShrinkAttempt<'_>) {
     let mut size = case.lines.len() / 2;
     while size > 0 {
         let mut at = 0;
@@ -69,7 +69,7 @@ fn shrink_lines(case: &mut Case, attempt: &mut Attempt<'_>) {
     }
 }
 
-fn shrink_values(case: &mut Case, attempt: &mut Attempt<'_>) {
+fn shrink_values(case: &mut Case, attempt: &mut ShrinkAttempt<'_>) {
     for at in 0..case.lines.len() {
         let mut next = 0;
         loop {

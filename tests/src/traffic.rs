@@ -16,7 +16,7 @@ use crate::serve::{pause, wall_clock};
 
 /// The program's address now; none while it is down.
 #[derive(Default)]
-pub struct Link {
+pub struct ProgramAddress {
     client: Mutex<Option<Client>>,
     is_stopping: AtomicBool,
     is_given_up: AtomicBool,
@@ -25,7 +25,7 @@ pub struct Link {
     edits: AtomicU64,
 }
 
-impl Link {
+impl ProgramAddress {
     /// The program is there now, or is down.
     pub fn set(&self, client: Option<Client>) {
         *self.client.lock() = client;
@@ -104,7 +104,7 @@ const ERASED_PREFIXES: [&str; 2] = ["e", "b"];
 
 /// An event that was sent.
 #[derive(Clone, Debug)]
-struct Sent {
+struct SentEvent {
     json: String,
     /// It names a user who is erased now and then.
     may_be_erased: bool,
@@ -114,14 +114,14 @@ struct Sent {
 
 /// Every event that was sent, by its number.
 #[derive(Default)]
-pub struct Account(Mutex<BTreeMap<u64, Sent>>);
+pub struct Account(Mutex<BTreeMap<u64, SentEvent>>);
 
 impl Account {
     fn attempt(&self, events: &[(u64, String)]) {
         let mut sent = self.0.lock();
         for (number, json) in events {
             let may_be_erased = ERASED_PREFIXES.iter().any(|prefix| json.contains(&format!("Id\":\"{prefix}")));
-            let new = Sent { json: json.clone(), may_be_erased, attempts: 0, acknowledged: 0 };
+            let new = SentEvent { json: json.clone(), may_be_erased, attempts: 0, acknowledged: 0 };
             sent.entry(*number).or_insert(new).attempts += 1;
         }
     }
@@ -190,9 +190,9 @@ fn number_of(event: &EventRef<'_>) -> Option<u64> {
 }
 
 /// Sends events until told to stop. Each has a number of its own; numbers begin at `first`.
-pub struct EventWriter<'a> {
+pub struct EventTraffic<'a> {
     /// The way to the program.
-    pub link: &'a Link,
+    pub link: &'a ProgramAddress,
     /// The requests that were sent.
     pub account: &'a Account,
     /// The source of random choices.
@@ -201,7 +201,7 @@ pub struct EventWriter<'a> {
     pub next: u64,
 }
 
-impl EventWriter<'_> {
+impl EventTraffic<'_> {
     /// Writes until told to stop.
     pub fn run(mut self) -> Result<(), String> {
         while !self.link.is_stopping() {
@@ -323,16 +323,16 @@ fn timestamp(random: &mut Random) -> Option<i64> {
 pub type Standing = Option<(String, &'static str)>;
 
 /// Edits segments and traits until told to stop; alone, so that it knows what must be there.
-pub struct Editor<'a> {
+pub struct EditTraffic<'a> {
     /// The way to the program.
-    pub link: &'a Link,
+    pub link: &'a ProgramAddress,
     /// The source of random choices.
     pub random: Random,
     /// The expected trace, by segment.
     pub standings: BTreeMap<String, Standing>,
 }
 
-impl Editor<'_> {
+impl EditTraffic<'_> {
     /// Edits until told to stop; gives what must be there.
     pub fn run(mut self) -> Result<BTreeMap<String, Standing>, String> {
         let mut number = 0;

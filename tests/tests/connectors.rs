@@ -10,7 +10,7 @@ use audience_contract::{
     Batch, DeadLetter, DeadLetters, Lag, MembershipChange, Message, Progress, Reach, Share, Sink, SinkError, Source,
     SourceError, SourcePosition,
 };
-use audience_engine::service::{PlatformStores, Reader, Service};
+use audience_engine::service::{PlatformStores, Service, ShareReader};
 use audience_tests::given_out::{folded, given_out};
 use audience_tests::ledger::Members;
 use audience_tests::platform::{copy, create_rule, members, send, start, stores, wait_beyond, wait_until};
@@ -40,7 +40,7 @@ fn memberships(service: &Service) -> Members {
 
 /// The content of a medium that takes all or nothing.
 #[derive(Default)]
-struct Medium {
+struct MemoryMedium {
     reach: Option<Reach>,
     changes: Vec<MembershipChange>,
     opened: u64,
@@ -53,13 +53,13 @@ struct Medium {
 }
 
 struct MemorySink {
-    medium: Arc<Mutex<Medium>>,
+    medium: Arc<Mutex<MemoryMedium>>,
     random: Random,
     is_open: bool,
 }
 
 impl MemorySink {
-    fn over(medium: &Arc<Mutex<Medium>>, seed: u64) -> Box<MemorySink> {
+    fn over(medium: &Arc<Mutex<MemoryMedium>>, seed: u64) -> Box<MemorySink> {
         Box::new(MemorySink { medium: medium.clone(), random: Random::new(seed), is_open: false })
     }
 
@@ -125,7 +125,7 @@ impl Sink for MemorySink {
 fn a_failing_sink_gets_each_change_once() {
     let directory = tempfile::tempdir().unwrap();
     let stores = stores(directory.path());
-    let medium = Arc::new(Mutex::new(Medium { faults: 20, ..Medium::default() }));
+    let medium = Arc::new(Mutex::new(MemoryMedium { faults: 20, ..MemoryMedium::default() }));
     for (run, users) in [(0, 0..2_000), (1, 1_000..3_000)] {
         let service = start(stores.clone(), 2);
         service.emit_to(MemorySink::over(&medium, run)).unwrap();
@@ -156,7 +156,8 @@ fn a_failing_sink_gets_each_change_once() {
 fn writes_are_as_far_apart_as_the_sink_asks() {
     let directory = tempfile::tempdir().unwrap();
     let stores = stores(directory.path());
-    let medium = Arc::new(Mutex::new(Medium { interval: Duration::from_secs(86_400), ..Medium::default() }));
+    let slow = MemoryMedium { interval: Duration::from_secs(86_400), ..MemoryMedium::default() };
+    let medium = Arc::new(Mutex::new(slow));
     let service = start(stores.clone(), 2);
     service.emit_to(MemorySink::over(&medium, 1)).unwrap();
     segments(&service);
@@ -182,7 +183,7 @@ fn a_sink_that_comes_late_gets_everybody() {
         let stores = stores(directory.path());
         let service = start(stores.clone(), 2);
         segments(&service);
-        let medium = Arc::new(Mutex::new(Medium::default()));
+        let medium = Arc::new(Mutex::new(MemoryMedium::default()));
         if let Some(tick) = was_at {
             let change = MembershipChange { user_id: "gone".into(), ..given_out_once(&service, &stores) };
             medium.lock().changes.push(change);
@@ -216,7 +217,7 @@ fn a_sink_that_comes_late_gets_everybody() {
 
 /// Gives a sink to a directory, behind these events of it. What it then holds is what the directory gives out; gives whether it
 /// was begun anew.
-fn follow_in(data: &Path, medium: &Arc<Mutex<Medium>>, users: std::ops::Range<u64>) -> bool {
+fn follow_in(data: &Path, medium: &Arc<Mutex<MemoryMedium>>, users: std::ops::Range<u64>) -> bool {
     let is_new = !data.exists();
     let stores = stores(data);
     let service = start(stores.clone(), 2);
@@ -245,7 +246,7 @@ fn follow_in(data: &Path, medium: &Arc<Mutex<Medium>>, users: std::ops::Range<u6
 #[test]
 fn a_sink_of_another_directory_is_begun_anew() {
     let directory = tempfile::tempdir().unwrap();
-    let medium = Arc::new(Mutex::new(Medium::default()));
+    let medium = Arc::new(Mutex::new(MemoryMedium::default()));
     let [one, other, copied] = ["one", "other", "copied"].map(|name| directory.path().join(name));
     assert!(!follow_in(&one, &medium, 0..50));
     copy(&one, &copied).unwrap();
@@ -292,10 +293,10 @@ impl MemorySource {
     }
 }
 
-fn memory_reader(messages: &Arc<Vec<Vec<u8>>>, first: u64, seed: u64) -> Reader {
+fn memory_reader(messages: &Arc<Vec<Vec<u8>>>, first: u64, seed: u64) -> ShareReader {
     let (messages, next, random) = (messages.clone(), BTreeMap::new(), Random::new(seed));
     let source = MemorySource { messages, first, next, untold: Vec::new(), random };
-    Reader { source: Box::new(source), dead_letters: Box::new(Letters::default()) }
+    ShareReader { source: Box::new(source), dead_letters: Box::new(Letters::default()) }
 }
 
 impl Source for MemorySource {
@@ -366,7 +367,7 @@ fn each_message_of_a_failing_source_is_taken_once() {
     for run in 0..3 {
         let service = start(stores.clone(), 2);
         // One reader, fewer than partitions, more than partitions.
-        let reader = |index| Reader {
+        let reader = |index| ShareReader {
             dead_letters: Box::new(letters.clone()),
             ..memory_reader(&messages, 0, 10 * run as u64 + index)
         };

@@ -153,7 +153,7 @@ const LAYERS: &[Layer] = &[
 
 /// A member of the workspace: what `cargo metadata` says of it, as far as it matters here.
 #[derive(Debug)]
-struct Member {
+struct WorkspaceCrate {
     name: String,
     dependencies: Vec<Dependency>,
     /// The root file of its library, if it has one.
@@ -270,7 +270,7 @@ fn attribute_check_finds_what_is_missing() {
 }
 
 /// Every edge that should not be, one message each.
-fn edge_faults(members: &[Member]) -> Vec<String> {
+fn edge_faults(members: &[WorkspaceCrate]) -> Vec<String> {
     let mut faults = Vec::new();
     for member in members {
         match LAYERS.iter().find(|layer| layer.name == member.name) {
@@ -332,7 +332,7 @@ fn inner_attribute(line: &str) -> Option<impl Iterator<Item = (&str, &str)>> {
 }
 
 /// The members of this workspace.
-fn members() -> Vec<Member> {
+fn members() -> Vec<WorkspaceCrate> {
     let cargo = std::env::var("CARGO").unwrap_or_else(|_| env!("CARGO").to_owned());
     let output = Command::new(cargo)
         .args(["metadata", "--format-version", "1", "--no-deps", "--offline", "--manifest-path"])
@@ -346,7 +346,7 @@ fn members() -> Vec<Member> {
     members
 }
 
-fn read_member(package: &Value) -> Member {
+fn read_member(package: &Value) -> WorkspaceCrate {
     let dependencies = items(package, "dependencies")
         .iter()
         .filter(|dependency| dependency["kind"] != "dev")
@@ -354,7 +354,7 @@ fn read_member(package: &Value) -> Member {
         .collect();
     let is_library = |target: &&Value| items(target, "kind").iter().any(|kind| kind == "lib" || kind == "proc-macro");
     let library = items(package, "targets").iter().find(is_library).map(|target| text(target, "src_path"));
-    Member { name: text(package, "name"), dependencies, library }
+    WorkspaceCrate { name: text(package, "name"), dependencies, library }
 }
 
 fn items<'a>(value: &'a Value, key: &str) -> &'a [Value] {
@@ -366,7 +366,7 @@ fn text(value: &Value, key: &str) -> String {
 }
 
 /// A made-up member with dependencies, each with whether it is local.
-fn member(name: &str, dependencies: &[(&str, bool)]) -> Member {
+fn member(name: &str, dependencies: &[(&str, bool)]) -> WorkspaceCrate {
     let dependencies = dependencies.iter().map(|&(name, local)| Dependency { name: name.to_owned(), local }).collect();
-    Member { name: name.to_owned(), dependencies, library: None }
+    WorkspaceCrate { name: name.to_owned(), dependencies, library: None }
 }

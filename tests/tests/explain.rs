@@ -15,7 +15,7 @@ use audience_tests::random::Random;
 
 /// Counts of the nodes looked at: a test that saw nothing shows nothing.
 #[derive(Debug, Default)]
-struct Seen {
+struct NodeCounts {
     held: usize,
     not_held: usize,
     certain: usize,
@@ -29,7 +29,7 @@ fn member(world: &World, segment: &Segment, user: &str, now: Millis) -> bool {
 }
 
 /// Checks one verdict, and what is said of its next change.
-fn check(world: &World, segment: &Segment, user: &str, now: Millis, seen: &mut Seen) -> Result<(), String> {
+fn check(world: &World, segment: &Segment, user: &str, now: Millis, seen: &mut NodeCounts) -> Result<(), String> {
     let moment = world.at(now);
     let mut explainer = Explainer::new(&moment, user, true).ok_or("an unknown user")?;
     let explained = explainer.explain(segment);
@@ -77,7 +77,7 @@ fn check_alone(
     segment: &Segment,
     user: &str,
     now: Millis,
-    seen: &mut Seen,
+    seen: &mut NodeCounts,
 ) -> Result<(), String> {
     let mut alone = World::new(world.catalogue.clone());
     let is_of_user = |id: &str| *world.resolve(id) == *user;
@@ -96,7 +96,7 @@ fn check_alone(
     Ok(())
 }
 
-fn run(seed: u64, seen: &mut Seen) -> Result<(), String> {
+fn run(seed: u64, seen: &mut NodeCounts) -> Result<(), String> {
     let case = generate::case(seed);
     let mut oracle = OracleSubject::default();
     let mut random = Random::new(seed);
@@ -136,13 +136,13 @@ fn run(seed: u64, seen: &mut Seen) -> Result<(), String> {
 fn explanations_say_what_the_oracle_says() {
     let cases = std::env::var("AUDIENCE_PROPTEST_CASES").ok().and_then(|text| text.parse().ok()).unwrap_or(150);
     let mut seeds = Random::new(7);
-    let mut seen = Seen::default();
+    let mut seen = NodeCounts::default();
     for _ in 0..cases {
         if let Err(message) = run(seeds.next_number(), &mut seen) {
             panic!("{message}");
         }
     }
     eprintln!("{seen:?}");
-    let Seen { held, not_held, certain, possible, never, unknown } = seen;
+    let NodeCounts { held, not_held, certain, possible, never, unknown } = seen;
     assert!([held, not_held, certain, possible, never, unknown].iter().all(|count| *count > 0));
 }

@@ -19,7 +19,7 @@ const NAME: &str = "records";
 
 /// What is there, and how it came to that.
 #[derive(Default)]
-struct Medium {
+struct LossyMedium {
     reach: Option<Reach>,
     records: BTreeMap<String, BTreeSet<String>>,
     /// The reach and the number of entries and leaves of each write.
@@ -33,7 +33,7 @@ struct Medium {
 
 #[derive(Clone, Default)]
 struct Records {
-    medium: Arc<Mutex<Medium>>,
+    medium: Arc<Mutex<LossyMedium>>,
     created: Vec<String>,
 }
 

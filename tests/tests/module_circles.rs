@@ -12,7 +12,7 @@ const CRATES: &[&str] =
     &["api/http", "dataflow/audience", "dataflow/background", "dataflow/catalogue", "dataflow/emit", "dataflow/engine"];
 
 /// A module by its names from the root of its crate.
-type Module = Vec<String>;
+type CrateModule = Vec<String>;
 
 #[test]
 fn modules_do_not_import_each_other_in_a_circle() {
@@ -62,9 +62,9 @@ fn circle_check_accepts_what_is_no_circle() {
 }
 
 /// The source of every module of a crate.
-fn sources(root: &Path) -> BTreeMap<Module, String> {
+fn sources(root: &Path) -> BTreeMap<CrateModule, String> {
     let mut found = BTreeMap::new();
-    let mut directories = vec![(root.to_owned(), Module::new())];
+    let mut directories = vec![(root.to_owned(), CrateModule::new())];
     while let Some((directory, parent)) = directories.pop() {
         for entry in fs::read_dir(&directory).expect("a directory of sources") {
             let path = entry.expect("an entry").path();
@@ -87,11 +87,11 @@ fn sources(root: &Path) -> BTreeMap<Module, String> {
 }
 
 /// Which module imports which.
-fn imports(sources: &BTreeMap<Module, String>) -> BTreeMap<Module, BTreeSet<Module>> {
+fn imports(sources: &BTreeMap<CrateModule, String>) -> BTreeMap<CrateModule, BTreeSet<CrateModule>> {
     let mut all = BTreeMap::new();
-    let mut tests: Vec<Module> = Vec::new();
+    let mut tests: Vec<CrateModule> = Vec::new();
     for (module, source) in sources {
-        let mut reader = Reader {
+        let mut reader = ImportReader {
             tokens: tokens(source),
             at: 0,
             module,
@@ -109,19 +109,19 @@ fn imports(sources: &BTreeMap<Module, String>) -> BTreeMap<Module, BTreeSet<Modu
 }
 
 /// Reads the imports of one file.
-struct Reader<'a> {
+struct ImportReader<'a> {
     tokens: Vec<String>,
     at: usize,
-    module: &'a Module,
+    module: &'a CrateModule,
     /// The module that the code stands in, which may be one within the file.
-    scope: Module,
-    sources: &'a BTreeMap<Module, String>,
-    found: BTreeSet<Module>,
+    scope: CrateModule,
+    sources: &'a BTreeMap<CrateModule, String>,
+    found: BTreeSet<CrateModule>,
     /// Modules that are compiled for tests alone.
-    tests: Vec<Module>,
+    tests: Vec<CrateModule>,
 }
 
-impl Reader<'_> {
+impl ImportReader<'_> {
     fn token(&self, ahead: usize) -> &str {
         self.tokens.get(self.at + ahead).map_or("", String::as_str)
     }
@@ -217,7 +217,7 @@ impl Reader<'_> {
     /// Adds the module that a path leads to, if it is another one of this crate.
     fn add(&mut self, path: &[String]) {
         let mut target = match path.first().map(String::as_str) {
-            Some("crate") => Module::new(),
+            Some("crate") => CrateModule::new(),
             Some("self") => self.scope.clone(),
             Some("super") => self.scope[..self.scope.len().saturating_sub(1)].to_vec(),
             Some(name) if self.sources.contains_key(&[&self.scope[..], &[name.to_owned()]].concat()) => {
@@ -335,8 +335,8 @@ fn character(source: &str) -> usize {
 }
 
 /// The circles, by the names of their modules: each module that lies in a circle is in one of them.
-fn circles(imports: &BTreeMap<Module, BTreeSet<Module>>) -> Vec<String> {
-    let mut seen: BTreeSet<&Module> = BTreeSet::new();
+fn circles(imports: &BTreeMap<CrateModule, BTreeSet<CrateModule>>) -> Vec<String> {
+    let mut seen: BTreeSet<&CrateModule> = BTreeSet::new();
     let mut found = Vec::new();
     for module in imports.keys() {
         if seen.contains(module) {
@@ -353,8 +353,11 @@ fn circles(imports: &BTreeMap<Module, BTreeSet<Module>>) -> Vec<String> {
 }
 
 /// The shortest way from a module to itself, if there is one.
-fn way_back<'a>(imports: &'a BTreeMap<Module, BTreeSet<Module>>, start: &'a Module) -> Option<Vec<&'a Module>> {
-    let mut came_from: BTreeMap<&Module, &Module> = BTreeMap::new();
+fn way_back<'a>(
+    imports: &'a BTreeMap<CrateModule, BTreeSet<CrateModule>>,
+    start: &'a CrateModule,
+) -> Option<Vec<&'a CrateModule>> {
+    let mut came_from: BTreeMap<&CrateModule, &CrateModule> = BTreeMap::new();
     let mut waiting = VecDeque::from([start]);
     while let Some(module) = waiting.pop_front() {
         for next in imports.get(module).into_iter().flatten() {
@@ -377,7 +380,7 @@ fn way_back<'a>(imports: &'a BTreeMap<Module, BTreeSet<Module>>, start: &'a Modu
 }
 
 /// Made-up modules by their paths.
-fn modules(made_up: &[(&str, &str)]) -> BTreeMap<Module, String> {
+fn modules(made_up: &[(&str, &str)]) -> BTreeMap<CrateModule, String> {
     let module = |path: &str| path.split("::").filter(|name| !name.is_empty()).map(str::to_owned).collect();
     made_up.iter().map(|(path, source)| (module(path), (*source).to_owned())).collect()
 }

@@ -22,7 +22,7 @@ const REFRESH: Duration = Duration::from_secs(1);
 type Said = (String, String);
 
 #[derive(Clone, Default)]
-struct Medium {
+struct ProfileMedium {
     profiles: BTreeMap<String, (i64, Said)>,
     reached: Option<ProfileReach>,
     /// How often it was asked how far it reaches, and what was done.
@@ -33,18 +33,18 @@ struct Medium {
     write_faults: u64,
 }
 
-impl Medium {
+impl ProfileMedium {
     fn said(&self) -> BTreeMap<String, Said> {
         self.profiles.iter().map(|(user, (_, said))| (user.clone(), said.clone())).collect()
     }
 }
 
-struct MemoryStore {
-    medium: Arc<Mutex<Medium>>,
+struct ProfileMemory {
+    medium: Arc<Mutex<ProfileMedium>>,
     random: Random,
 }
 
-impl MemoryStore {
+impl ProfileMemory {
     fn fault(&mut self) -> Result<(), SinkError> {
         let percent = self.medium.lock().faults;
         self.fault_of(percent)
@@ -59,7 +59,7 @@ fn text(values: &TraitValues) -> String {
     serde_json::to_string(values).unwrap()
 }
 
-impl ProfileStore for MemoryStore {
+impl ProfileStore for ProfileMemory {
     fn name(&self) -> &str {
         "memory-profiles"
     }
@@ -72,7 +72,7 @@ impl ProfileStore for MemoryStore {
     }
 
     fn write(&mut self, profiles: &[Profile]) -> Result<(), SinkError> {
-        let Medium { faults, write_faults, .. } = *self.medium.lock();
+        let ProfileMedium { faults, write_faults, .. } = *self.medium.lock();
         let percent = faults.max(write_faults);
         // Some of it is written, or all, and nobody hears of it.
         let some = match self.fault_of(percent) {
@@ -107,8 +107,8 @@ impl ProfileStore for MemoryStore {
     }
 }
 
-fn give(service: &Arc<Service>, medium: &Arc<Mutex<Medium>>, seed: u64) {
-    let store = MemoryStore { medium: medium.clone(), random: Random::new(seed) };
+fn give(service: &Arc<Service>, medium: &Arc<Mutex<ProfileMedium>>, seed: u64) {
+    let store = ProfileMemory { medium: medium.clone(), random: Random::new(seed) };
     service.write_profiles_to(Box::new(store), REFRESH).unwrap();
 }
 
@@ -125,7 +125,7 @@ fn expected(service: &Service) -> BTreeMap<String, Said> {
     (0..IDS).filter_map(|user| view(format!("u{user}"))).collect()
 }
 
-fn wait_for_all(service: &Service, medium: &Mutex<Medium>) {
+fn wait_for_all(service: &Service, medium: &Mutex<ProfileMedium>) {
     wait_until("that the store says what the platform says", || {
         let said = expected(service);
         assert!(!said.is_empty());
@@ -134,7 +134,7 @@ fn wait_for_all(service: &Service, medium: &Mutex<Medium>) {
 }
 
 /// Waits until all users are gone through, and everything below that number is followed.
-fn wait_for_everyone(medium: &Mutex<Medium>, sequence: u64) {
+fn wait_for_everyone(medium: &Mutex<ProfileMedium>, sequence: u64) {
     wait_until("everyone", || {
         let medium = medium.lock();
         medium.reached.as_ref().is_some_and(|reach| reach.everyone.is_some() && reach.sequence == sequence)
@@ -182,7 +182,7 @@ fn go_on(service: &Service, random: &mut Random) {
 fn profiles_are_what_the_platform_says_whatever_fails() {
     let directory = tempfile::tempdir().unwrap();
     let mut random = Random::new(11);
-    let medium = Arc::new(Mutex::new(Medium { faults: 10, ..Medium::default() }));
+    let medium = Arc::new(Mutex::new(ProfileMedium { faults: 10, ..ProfileMedium::default() }));
     // Of somebody whom nobody knows.
     medium.lock().profiles.insert("stranger".to_owned(), (0, Said::default()));
     let mut service = start(stores(directory.path()), 2);
@@ -206,7 +206,7 @@ fn profiles_are_what_the_platform_says_whatever_fails() {
             1 => {
                 wait_for_all(&service, &medium);
                 wait_for_no_lag(&service, "events");
-                *medium.lock() = Medium { faults: 10, write_faults: 80, ..Medium::default() };
+                *medium.lock() = ProfileMedium { faults: 10, write_faults: 80, ..ProfileMedium::default() };
             }
             // It loses what it took last.
             2 => {
@@ -238,7 +238,7 @@ fn profiles_are_what_the_platform_says_whatever_fails() {
 #[test]
 fn users_of_a_write_that_failed_are_gone_through_again() {
     let directory = tempfile::tempdir().unwrap();
-    let medium = Arc::new(Mutex::new(Medium { write_faults: 100, ..Medium::default() }));
+    let medium = Arc::new(Mutex::new(ProfileMedium { write_faults: 100, ..ProfileMedium::default() }));
     let service = start(stores(directory.path()), 2);
     send(&service, (0..20).map(|user| json!({"userId": format!("u{user}"), "eventType": "purchase"})));
     wait_until("that they are known", || expected(&service).len() == 20);
@@ -255,7 +255,7 @@ fn users_of_a_write_that_failed_are_gone_through_again() {
 #[test]
 fn only_what_is_new_comes_after() {
     let directory = tempfile::tempdir().unwrap();
-    let medium = Arc::new(Mutex::new(Medium::default()));
+    let medium = Arc::new(Mutex::new(ProfileMedium::default()));
     let service = start(stores(directory.path()), 2);
     send(&service, (0..20).map(|user| json!({"userId": format!("u{user}"), "eventType": "purchase"})));
     give(&service, &medium, 1);
@@ -278,7 +278,7 @@ fn only_what_is_new_comes_after() {
 #[test]
 fn edits_and_time_come_to_everyone() {
     let directory = tempfile::tempdir().unwrap();
-    let medium = Arc::new(Mutex::new(Medium::default()));
+    let medium = Arc::new(Mutex::new(ProfileMedium::default()));
     let service = start(stores(directory.path()), 2);
     let purchases = || (0..20).map(|user| json!({"userId": format!("u{user}"), "eventType": "purchase"}));
     send(&service, purchases());

@@ -185,14 +185,14 @@ fn served_after(data: &Path, ledger: &Ledger) -> Members {
 
 /// A log of messages, one partition, of which so many are there by now.
 #[derive(Clone)]
-struct Topic(Arc<Mutex<Vec<Value>>>);
+struct MemoryTopic(Arc<Mutex<Vec<Value>>>);
 
-struct Reader {
-    topic: Topic,
+struct TopicReader {
+    topic: MemoryTopic,
     next: u64,
 }
 
-impl Source for Reader {
+impl Source for TopicReader {
     fn name(&self) -> &str {
         "topic"
     }
@@ -236,7 +236,7 @@ impl DeadLetters for NoLetters {
 
 /// The content of a medium that takes all or nothing, from one writer at a time.
 #[derive(Default)]
-struct Held {
+struct HeldOnce {
     reach: Option<Reach>,
     changes: Vec<MembershipChange>,
     writer: u64,
@@ -244,12 +244,12 @@ struct Held {
 
 /// A writer to it.
 #[derive(Clone, Default)]
-struct Medium {
-    held: Arc<Mutex<Held>>,
+struct TopicWriter {
+    held: Arc<Mutex<HeldOnce>>,
     writer: u64,
 }
 
-impl Sink for Medium {
+impl Sink for TopicWriter {
     fn name(&self) -> &str {
         "medium"
     }
@@ -287,7 +287,7 @@ impl Sink for Medium {
 fn each_message_of_a_source_counts_once_across_the_loss() {
     let directory = tempfile::tempdir().unwrap();
     let store = directory.path().join("outside");
-    let (topic, medium) = (Topic(Arc::default()), Medium::default());
+    let (topic, medium) = (MemoryTopic(Arc::default()), TopicWriter::default());
     let buy =
         |number: u64| json!({"userId": format!("u{}", number % 50), "eventType": "buy", "properties": {"n": number}});
     let mut number = 0;
@@ -303,10 +303,11 @@ fn each_message_of_a_source_counts_once_across_the_loss() {
         if round == 0 {
             segments(&service);
         }
-        let reader = Reader { topic: topic.clone(), next: 0 };
-        let reader = audience_engine::service::Reader { source: Box::new(reader), dead_letters: Box::new(NoLetters) };
+        let reader = TopicReader { topic: topic.clone(), next: 0 };
+        let reader =
+            audience_engine::service::ShareReader { source: Box::new(reader), dead_letters: Box::new(NoLetters) };
         service.take_from(vec![reader]).unwrap();
-        service.emit_to(Box::new(Medium { writer: round, ..medium.clone() })).unwrap();
+        service.emit_to(Box::new(TopicWriter { writer: round, ..medium.clone() })).unwrap();
         for part in 0..3 {
             more(400 + 100 * round);
             pause(40 * part);

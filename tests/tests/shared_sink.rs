@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 
 /// The memberships held, all or nothing by each write.
 #[derive(Default)]
-struct Held {
+struct HeldMemberships {
     /// How many users are dealt over.
     writers: Option<u64>,
     /// The reach of each writer that has any.
@@ -35,13 +35,13 @@ struct Held {
 }
 
 #[derive(Clone)]
-struct Medium {
-    held: Arc<Mutex<Held>>,
+struct SharedMedium {
+    held: Arc<Mutex<HeldMemberships>>,
     random: Arc<Mutex<Random>>,
 }
 
-impl Medium {
-    fn expect(held: &mut Held, is_so: bool, what: impl FnOnce() -> String) {
+impl SharedMedium {
+    fn expect(held: &mut HeldMemberships, is_so: bool, what: impl FnOnce() -> String) {
         if !is_so {
             held.violations.push(what());
         }
@@ -69,13 +69,13 @@ fn owner(user: &str, of: u64) -> u64 {
     user.bytes().map(u64::from).sum::<u64>() % of
 }
 
-struct Shared {
-    medium: Medium,
+struct SharedWriter {
+    medium: SharedMedium,
     wanted: u64,
     opened: u64,
 }
 
-impl SharedSink for Shared {
+impl SharedSink for SharedWriter {
     fn name(&self) -> &str {
         "shared"
     }
@@ -96,12 +96,14 @@ impl SharedSink for Shared {
         {
             let mut held = self.medium.held.lock();
             let is_last = held.opened == self.opened;
-            Medium::expect(&mut held, is_last, || "an earlier opening deals".to_owned());
+            SharedMedium::expect(&mut held, is_last, || "an earlier opening deals".to_owned());
             let tick = reach.progress().tick;
             for writer in 0..held.writers.unwrap() {
                 let found = held.reaches.get(&writer).cloned();
                 let is_there = tick == 0 || matches!(found, Some(Reach::All(at)) if at.tick == tick);
-                Medium::expect(&mut held, is_there, || format!("dealt at {tick}, and writer {writer} is at {found:?}"));
+                SharedMedium::expect(&mut held, is_there, || {
+                    format!("dealt at {tick}, and writer {writer} is at {found:?}")
+                });
             }
             held.writers = Some(self.wanted);
             held.reaches = (0..self.wanted).map(|writer| (writer, reach.clone())).collect();
@@ -114,7 +116,7 @@ impl SharedSink for Shared {
 }
 
 struct OneOf {
-    medium: Medium,
+    medium: SharedMedium,
     index: u64,
     of: u64,
     opened: Option<u64>,
@@ -138,7 +140,7 @@ impl Sink for OneOf {
         self.medium.fault()?;
         let mut held = self.medium.held.lock();
         let is_asked_for = held.writers == Some(self.of);
-        Medium::expect(&mut held, is_asked_for, || format!("one of {} is opened", self.of));
+        SharedMedium::expect(&mut held, is_asked_for, || format!("one of {} is opened", self.of));
         let opened = held.writers_opened.entry(self.index).or_default();
         *opened += 1;
         self.opened = Some(*opened);
@@ -150,9 +152,11 @@ impl Sink for OneOf {
         {
             let mut held = self.medium.held.lock();
             let is_last = held.writers_opened.get(&self.index).copied() == self.opened;
-            Medium::expect(&mut held, is_last, || format!("writer {} writes who was shut out", self.index));
+            SharedMedium::expect(&mut held, is_last, || format!("writer {} writes who was shut out", self.index));
             let is_own = changes.iter().all(|change| owner(&change.user_id, self.of) == self.index);
-            Medium::expect(&mut held, is_own, || format!("writer {} of {} writes of others", self.index, self.of));
+            SharedMedium::expect(&mut held, is_own, || {
+                format!("writer {} of {} writes of others", self.index, self.of)
+            });
             held.reaches.insert(self.index, reach.clone());
             held.changes.extend_from_slice(changes);
         }
@@ -191,13 +195,13 @@ fn by_user(changes: &[MembershipChange]) -> BTreeMap<&str, Vec<&MembershipChange
     users
 }
 
-fn medium(seed: u64) -> Medium {
-    let held = Held { faults: 8, ..Held::default() };
-    Medium { held: Arc::new(Mutex::new(held)), random: Arc::new(Mutex::new(Random::new(seed))) }
+fn medium(seed: u64) -> SharedMedium {
+    let held = HeldMemberships { faults: 8, ..HeldMemberships::default() };
+    SharedMedium { held: Arc::new(Mutex::new(held)), random: Arc::new(Mutex::new(Random::new(seed))) }
 }
 
-fn give_out(service: &Arc<Service>, medium: &Medium, wanted: u64) {
-    service.emit_to_shared(Box::new(Shared { medium: medium.clone(), wanted, opened: 0 })).unwrap();
+fn give_out(service: &Arc<Service>, medium: &SharedMedium, wanted: u64) {
+    service.emit_to_shared(Box::new(SharedWriter { medium: medium.clone(), wanted, opened: 0 })).unwrap();
 }
 
 #[test]

@@ -21,7 +21,7 @@ const DAY: i64 = 24 * HOUR;
 const DAYS: i64 = 120;
 
 #[derive(Default)]
-struct Medium {
+struct SizeMedium {
     sizes: BTreeMap<(String, i64), u64>,
     reached: Option<i64>,
     written: Vec<SizeSample>,
@@ -31,19 +31,19 @@ struct Medium {
     faults: u64,
 }
 
-struct MemoryStore {
-    medium: Arc<Mutex<Medium>>,
+struct SizeMemory {
+    medium: Arc<Mutex<SizeMedium>>,
     random: Random,
 }
 
-impl MemoryStore {
+impl SizeMemory {
     fn fault(&mut self) -> Result<(), SinkError> {
         let percent = self.medium.lock().faults;
         if self.random.percent(percent) { Err(SinkError::Transient("it does not answer".into())) } else { Ok(()) }
     }
 }
 
-impl SizeStore for MemoryStore {
+impl SizeStore for SizeMemory {
     fn name(&self) -> &str {
         "memory-sizes"
     }
@@ -73,8 +73,8 @@ impl SizeStore for MemoryStore {
     }
 }
 
-fn give(service: &Arc<Service>, medium: &Arc<Mutex<Medium>>, seed: u64) {
-    service.write_sizes_to(Box::new(MemoryStore { medium: medium.clone(), random: Random::new(seed) })).unwrap();
+fn give(service: &Arc<Service>, medium: &Arc<Mutex<SizeMedium>>, seed: u64) {
+    service.write_sizes_to(Box::new(SizeMemory { medium: medium.clone(), random: Random::new(seed) })).unwrap();
 }
 
 fn fault(service: &Service) -> Option<String> {
@@ -102,13 +102,13 @@ fn in_their_time(events: &[Value]) -> Vec<u8> {
 }
 
 /// The size at an instant, by what is in the store: that of the greatest instant at or before it.
-fn stored(medium: &Medium, id: &str, at: i64) -> Option<u64> {
+fn stored(medium: &SizeMedium, id: &str, at: i64) -> Option<u64> {
     let (_, size) = medium.sizes.range((id.to_owned(), i64::MIN)..=(id.to_owned(), at)).next_back()?;
     Some(*size)
 }
 
 /// That the store says of every day, and of every hour of the last two, what the platform says.
-fn check(service: &Service, medium: &Medium, now: i64) {
+fn check(service: &Service, medium: &SizeMedium, now: i64) {
     let to = medium.reached.unwrap();
     for id in ["buyers", "lately"] {
         for (from, step) in [(now - (DAYS - 1) * DAY, DAY), (now - 2 * DAY, HOUR)] {
@@ -127,7 +127,7 @@ fn check(service: &Service, medium: &Medium, now: i64) {
 fn all_that_is_known_is_there_whatever_fails_and_only_what_is_new_comes_after() {
     let directory = tempfile::tempdir().unwrap();
     let now = wall_clock();
-    let medium = Arc::new(Mutex::new(Medium { faults: 30, ..Medium::default() }));
+    let medium = Arc::new(Mutex::new(SizeMedium { faults: 30, ..SizeMedium::default() }));
     let service = start(stores(directory.path()), 2);
     let buys = buys(now);
     create_rule(&service, "buyers", &json!({"event": "buy"}));

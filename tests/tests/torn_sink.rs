@@ -17,13 +17,13 @@ use serde_json::{Value, json};
 const SEGMENTS: [&str; 2] = ["once", "odd"];
 
 /// User and segment.
-type Members = BTreeSet<(String, String)>;
+type TornMembers = BTreeSet<(String, String)>;
 
 /// The memberships that are there; nobody knows how it came to that.
 #[derive(Default)]
-struct Medium {
+struct TornMedium {
     reach: Option<Reach>,
-    held: Members,
+    held: TornMembers,
     /// The chance that a write or a clearing breaks off, in percent.
     faults: u64,
     torn_writes: u64,
@@ -33,7 +33,7 @@ struct Medium {
 }
 
 struct TornSink {
-    medium: Arc<Mutex<Medium>>,
+    medium: Arc<Mutex<TornMedium>>,
     random: Random,
 }
 
@@ -48,7 +48,7 @@ fn away() -> SinkError {
     SinkError::Transient("it does not answer".into())
 }
 
-fn put(held: &mut Members, change: &MembershipChange) {
+fn put(held: &mut TornMembers, change: &MembershipChange) {
     let membership = (change.user_id.to_string(), change.segment_id.to_string());
     match change.change {
         ChangeKind::Entered => held.insert(membership),
@@ -117,16 +117,16 @@ fn segments(service: &Service) {
     create_rule(service, "odd", &json!({"event": "buy", "operator": "in", "value": odd}));
 }
 
-fn memberships(service: &Service) -> Members {
+fn memberships(service: &Service) -> TornMembers {
     let of = |id: &str| members(service, id).into_iter().map(|user| (user, id.to_owned())).collect::<Vec<_>>();
     SEGMENTS.iter().flat_map(|id| of(id)).collect()
 }
 
-fn give_out(service: &Arc<Service>, medium: &Arc<Mutex<Medium>>, seed: u64) {
+fn give_out(service: &Arc<Service>, medium: &Arc<Mutex<TornMedium>>, seed: u64) {
     service.emit_to(Box::new(TornSink { medium: medium.clone(), random: Random::new(seed) })).unwrap();
 }
 
-fn is_equal(service: &Service, medium: &Mutex<Medium>) -> bool {
+fn is_equal(service: &Service, medium: &Mutex<TornMedium>) -> bool {
     let before = memberships(service);
     before == medium.lock().held && before == memberships(service)
 }
@@ -149,7 +149,7 @@ fn what_is_broken_off_in_the_middle_of_a_fill_is_mended() {
             let newest = stores.changes.progress().unwrap().unwrap();
             stores.changes.forget(newest.tick + 1).unwrap();
         }
-        let medium = Arc::new(Mutex::new(Medium { faults: 10, ..Medium::default() }));
+        let medium = Arc::new(Mutex::new(TornMedium { faults: 10, ..TornMedium::default() }));
         give_out(&service, &medium, seed);
         let random = Mutex::new(Random::new(seed));
         wait_until("writes that were torn", || {
@@ -163,7 +163,7 @@ fn what_is_broken_off_in_the_middle_of_a_fill_is_mended() {
 }
 
 /// Gives a sink to a directory, behind these events of it; until it holds what the directory gives out, or has begun to be cleared.
-fn follow_in(data: &Path, medium: &Arc<Mutex<Medium>>, users: std::ops::Range<u64>, breaks_clears: bool) {
+fn follow_in(data: &Path, medium: &Arc<Mutex<TornMedium>>, users: std::ops::Range<u64>, breaks_clears: bool) {
     let is_new = !data.exists();
     let stores = stores(data);
     let service = start(stores.clone(), 2);
@@ -192,7 +192,7 @@ fn follow_in(data: &Path, medium: &Arc<Mutex<Medium>>, users: std::ops::Range<u6
 #[test]
 fn a_directory_does_not_go_on_from_what_another_has_half_cleared() {
     let directory = tempfile::tempdir().unwrap();
-    let medium = Arc::new(Mutex::new(Medium::default()));
+    let medium = Arc::new(Mutex::new(TornMedium::default()));
     let [one, other] = ["one", "other"].map(|name| directory.path().join(name));
     follow_in(&one, &medium, 0..60, false);
     let held = medium.lock().held.clone();
@@ -207,7 +207,7 @@ fn a_directory_does_not_go_on_from_what_another_has_half_cleared() {
 fn a_directory_does_not_take_what_another_has_half_filled_for_nothing() {
     for seed in 0..4 {
         let directory = tempfile::tempdir().unwrap();
-        let medium = Arc::new(Mutex::new(Medium::default()));
+        let medium = Arc::new(Mutex::new(TornMedium::default()));
         let [one, other] = ["one", "other"].map(|name| directory.path().join(name));
         let service = start(stores(&other), 2);
         segments(&service);

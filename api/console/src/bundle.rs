@@ -16,34 +16,34 @@ const SHEETS: [&str; 6] = ["tokens", "base", "controls", "shell", "data", "build
 
 /// A file that cannot be taken into the bundle, and why.
 #[derive(Debug)]
-pub struct Refused {
+pub struct BundleRefusal {
     file: String,
     reason: String,
 }
 
-impl fmt::Display for Refused {
+impl fmt::Display for BundleRefusal {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{}: {}", self.file, self.reason)
     }
 }
 
-impl std::error::Error for Refused {}
+impl std::error::Error for BundleRefusal {}
 
-fn refused(file: &str, reason: impl fmt::Display) -> Refused {
-    Refused { file: file.to_owned(), reason: reason.to_string() }
+fn refused(file: &str, reason: impl fmt::Display) -> BundleRefusal {
+    BundleRefusal { file: file.to_owned(), reason: reason.to_string() }
 }
 
-fn read(web: &Path, file: &str) -> Result<String, Refused> {
+fn read(web: &Path, file: &str) -> Result<String, BundleRefusal> {
     fs::read_to_string(web.join(file)).map_err(|error: io::Error| refused(file, error))
 }
 
 /// The style sheets below `web`, one after the other.
-pub fn styles(web: &Path) -> Result<String, Refused> {
+pub fn styles(web: &Path) -> Result<String, BundleRefusal> {
     SHEETS.iter().map(|sheet| read(web, &format!("styles/{sheet}.css"))).collect()
 }
 
 /// The modules below `web` that the entry needs, as one module.
-pub fn script(web: &Path) -> Result<String, Refused> {
+pub fn script(web: &Path) -> Result<String, BundleRefusal> {
     let mut bundle = Bundle { web, names: BTreeMap::new(), added: 0, text: String::new() };
     bundle.add(ENTRY)?;
     Ok(bundle.text)
@@ -59,7 +59,7 @@ struct Bundle<'a> {
 
 impl Bundle<'_> {
     /// Adds a module after those that it imports; returns the constant that holds what it exports.
-    fn add(&mut self, file: &str) -> Result<String, Refused> {
+    fn add(&mut self, file: &str) -> Result<String, BundleRefusal> {
         match self.names.get(file) {
             Some(name) if name.is_empty() => return Err(refused(file, "it imports itself through others")),
             Some(name) => return Ok(name.clone()),
@@ -86,7 +86,7 @@ impl Bundle<'_> {
 }
 
 /// An import: what it brings, as the left side of a constant.
-struct Import {
+struct BundledImport {
     into: String,
     from: String,
     is_default: bool,
@@ -94,14 +94,14 @@ struct Import {
 
 /// A module without its imports and exports.
 struct Module {
-    imports: Vec<Import>,
+    imports: Vec<BundledImport>,
     /// Members of what it exports: `name`, or `outside: inside`.
     exports: Vec<String>,
     body: String,
 }
 
 impl Module {
-    fn parse(file: &str, text: &str) -> Result<Self, Refused> {
+    fn parse(file: &str, text: &str) -> Result<Self, BundleRefusal> {
         let mut module = Module { imports: Vec::new(), exports: Vec::new(), body: String::new() };
         let mut rest = text;
         while !rest.is_empty() {
@@ -125,7 +125,7 @@ impl Module {
     }
 
     /// `import { a, b as c } from './x.js';`, `import * as a from …`, `import a from …`.
-    fn import(&mut self, file: &str, statement: &str) -> Result<(), Refused> {
+    fn import(&mut self, file: &str, statement: &str) -> Result<(), BundleRefusal> {
         let fault = || refused(file, statement.trim());
         let statement = statement.trim_start_matches("import").trim().trim_end_matches(';');
         let (what, from) = statement.rsplit_once("from").ok_or_else(fault)?;
@@ -140,12 +140,12 @@ impl Module {
             }
             (None, None) => (what.to_owned(), true),
         };
-        self.imports.push(Import { into, from, is_default });
+        self.imports.push(BundledImport { into, from, is_default });
         Ok(())
     }
 
     /// `export { a, b as c };` with what stands behind the brace, or `export { a } from './x.js';`.
-    fn export_list(&mut self, file: &str, names: &str) -> Result<(), Refused> {
+    fn export_list(&mut self, file: &str, names: &str) -> Result<(), BundleRefusal> {
         let (names, from) = names.split_once('}').ok_or_else(|| refused(file, names.trim()))?;
         if from.trim_start().starts_with("from") {
             self.import(file, &format!("import {{{names}}} {from}"))?;
@@ -155,7 +155,7 @@ impl Module {
     }
 
     /// A line as it is; those of minified modules may export in the middle.
-    fn body_line(&mut self, file: &str, line: &str) -> Result<(), Refused> {
+    fn body_line(&mut self, file: &str, line: &str) -> Result<(), BundleRefusal> {
         if !file.ends_with(".mjs") {
             self.body.push_str(line);
             return Ok(());

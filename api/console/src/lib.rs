@@ -115,12 +115,12 @@ mod read_anew {
     use std::borrow::Cow;
     use std::path::Path;
 
-    use crate::bundle::{self, Refused};
+    use crate::bundle::{self, BundleRefusal};
 
     const WEB: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/web");
 
     /// What was made, or a script that says why it could not be.
-    fn told(made: Result<String, Refused>) -> Cow<'static, [u8]> {
+    fn told(made: Result<String, BundleRefusal>) -> Cow<'static, [u8]> {
         Cow::Owned(made.unwrap_or_else(|fault| format!("throw new Error({:?});", fault.to_string())).into_bytes())
     }
 

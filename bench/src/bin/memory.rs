@@ -9,7 +9,7 @@ use std::sync::Arc;
 use anyhow::{Context, ensure};
 use audience_bench::process::resident;
 use audience_engine::memory::{MemoryLog, MemoryMessages};
-use audience_kernel::message::{Clock, Publication, Routed, SegmentContent};
+use audience_kernel::message::{Publication, Routed, SegmentContent, TickClock};
 use audience_kernel::program::Program;
 use audience_kernel::worker::{TickInput, WorkerState};
 use audience_rules::catalogue::Catalogue;
@@ -43,7 +43,7 @@ fn main() -> anyhow::Result<()> {
     let flags = Flags::parse();
     let mut worker = WorkerState::new(Arc::new(Arc::new(MemoryLog::default())), Arc::new(MemoryMessages::default()));
     put_in_force(&mut worker, flags.rules)?;
-    let mut feed = Feed { worker, decoder: EventDecoder::new(), sequence: 0 };
+    let mut feed = WorkerFeed { worker, decoder: EventDecoder::new(), sequence: 0 };
     let empty = resident(None).context(NO_MEMORY)?;
     feed.everyone(flags.users, |user| format!(r#"{{"userId":"user-{user:08}","eventType":"nothing"}}"#))?;
     let known = resident(None).context(NO_MEMORY)?;
@@ -96,13 +96,13 @@ fn put_in_force(worker: &mut WorkerState, rules: u64) -> anyhow::Result<()> {
 }
 
 /// Feeds events to a worker.
-struct Feed {
+struct WorkerFeed {
     worker: WorkerState,
     decoder: EventDecoder,
     sequence: u64,
 }
 
-impl Feed {
+impl WorkerFeed {
     /// One event of each user.
     fn everyone(&mut self, users: u64, line: impl Fn(u64) -> String) -> anyhow::Result<()> {
         for first in (0..users).step_by(USERS_A_TICK as usize) {
@@ -116,7 +116,7 @@ impl Feed {
                 self.sequence += 1;
             }
             let routed = vec![Routed { records, ..Routed::default() }];
-            self.worker.tick(TickInput { clock: Clock::at(CLOCK), routed }).context("a tick")?;
+            self.worker.tick(TickInput { clock: TickClock::at(CLOCK), routed }).context("a tick")?;
             self.worker.changes.clear();
         }
         Ok(())

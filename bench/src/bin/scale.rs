@@ -35,7 +35,7 @@ const CLOCK: i64 = 1_700_000_000_000;
 
 /// The engine by itself over processes and threads.
 #[derive(Debug, Parser)]
-struct Args {
+struct ScaleArgs {
     /// Processes and worker threads of each.
     #[arg(value_name = "PROCESSESxWORKERS", default_values = ["1x1", "2x1", "1x4"])]
     shapes: Vec<String>,
@@ -75,7 +75,7 @@ impl Shape {
 
 /// The figures of a run.
 #[derive(Clone, Copy, Debug)]
-struct Run {
+struct ScaleRun {
     events_a_second: f64,
     /// The time of the first process's workers for each event of theirs: what grows with the number of workers is lost to waits
     /// for memory, what does not and yet is slower is lost to waits for one another.
@@ -83,7 +83,7 @@ struct Run {
 }
 
 fn main() -> anyhow::Result<()> {
-    let args = Args::parse();
+    let args = ScaleArgs::parse();
     if let [coordinator, process] = &args.host[..] {
         let options = HostOptions {
             process: process.parse()?,
@@ -99,7 +99,7 @@ fn main() -> anyhow::Result<()> {
         bail!("nothing to measure");
     }
     let pieces = pieces(&args)?;
-    let mut runs: Vec<Vec<Run>> = vec![Vec::new(); shapes.len()];
+    let mut runs: Vec<Vec<ScaleRun>> = vec![Vec::new(); shapes.len()];
     for _ in 0..args.rounds {
         for (shape, runs) in shapes.iter().zip(&mut runs) {
             runs.push(measure(&args, *shape, &pieces)?);
@@ -111,7 +111,7 @@ fn main() -> anyhow::Result<()> {
     });
     println!("{} rules, {} users, {} events, {} rounds", args.rules, args.users, args.events, args.rounds);
     let mut first = None;
-    for (shape, Run { events_a_second, worker_cpu_us }) in args.shapes.iter().zip(medians) {
+    for (shape, ScaleRun { events_a_second, worker_cpu_us }) in args.shapes.iter().zip(medians) {
         let ratio = events_a_second / *first.get_or_insert(events_a_second);
         println!(
             "{shape:>6}  {events_a_second:>12.0} events/s  {ratio:.2} x  {worker_cpu_us:.2} us of workers' CPU an event"
@@ -121,7 +121,7 @@ fn main() -> anyhow::Result<()> {
 }
 
 /// All events, decoded, in pieces.
-fn pieces(args: &Args) -> anyhow::Result<Vec<Vec<u8>>> {
+fn pieces(args: &ScaleArgs) -> anyhow::Result<Vec<Vec<u8>>> {
     let workload = Workload { users: args.users, events: 2 * args.events, now: CLOCK };
     let mut decoder = EventDecoder::new();
     let mut pieces = Vec::new();
@@ -180,7 +180,7 @@ fn worker_cpu_us() -> anyhow::Result<f64> {
 }
 
 /// Measures the second half.
-fn measure(args: &Args, shape: Shape, pieces: &[Vec<u8>]) -> anyhow::Result<Run> {
+fn measure(args: &ScaleArgs, shape: Shape, pieces: &[Vec<u8>]) -> anyhow::Result<ScaleRun> {
     let log: Arc<dyn EventLog> = Arc::new(MemoryLog::default());
     let messages: Arc<dyn MessageIndex> = Arc::new(MemoryMessages::default());
     let options = EngineOptions { workers: shape.workers, ..EngineOptions::default() };
@@ -214,7 +214,7 @@ fn measure(args: &Args, shape: Shape, pieces: &[Vec<u8>]) -> anyhow::Result<Run>
     for other in &mut others.0 {
         other.wait()?;
     }
-    Ok(Run {
+    Ok(ScaleRun {
         events_a_second: args.events as f64 / took.as_secs_f64(),
         worker_cpu_us: cpu_us * shape.processes as f64 / args.events as f64,
     })

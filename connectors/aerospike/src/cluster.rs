@@ -27,13 +27,13 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 const THREADS: usize = 2;
 
 /// Threads on which the client lives; they end with it, and nobody waits for that.
-pub(crate) struct Threads(Option<Runtime>);
+pub(crate) struct ClientThreads(Option<Runtime>);
 
-impl Threads {
+impl ClientThreads {
     pub(crate) fn new() -> Result<Self, Error> {
         let runtime =
             Builder::new_multi_thread().worker_threads(THREADS).thread_name("aerospike").enable_all().build()?;
-        Ok(Threads(Some(runtime)))
+        Ok(ClientThreads(Some(runtime)))
     }
 
     /// Runs to the end on the calling thread, which is none that serves others.
@@ -45,7 +45,7 @@ impl Threads {
     }
 }
 
-impl Drop for Threads {
+impl Drop for ClientThreads {
     fn drop(&mut self) {
         if let Some(runtime) = self.0.take() {
             runtime.shutdown_background();
@@ -59,13 +59,13 @@ pub(crate) struct LazyCluster {
     settings: AerospikeSettings,
     // Before the threads, which it lives on.
     client: Option<Arc<Client>>,
-    threads: Threads,
+    threads: ClientThreads,
 }
 
 impl LazyCluster {
     pub(crate) fn new(settings: &AerospikeSettings, store: &StoreSettings) -> Result<Self, Error> {
         let hosts = store.hosts.as_ref().unwrap_or(&settings.hosts).clone();
-        Ok(LazyCluster { hosts, settings: settings.clone(), client: None, threads: Threads::new()? })
+        Ok(LazyCluster { hosts, settings: settings.clone(), client: None, threads: ClientThreads::new()? })
     }
 
     pub(crate) fn run<T>(&mut self, what: impl AsyncFnOnce(&Client) -> Result<T, Error>) -> Result<T, Error> {

@@ -30,16 +30,16 @@ pub(crate) const CHUNKS: &str = "chunks";
 pub(crate) const GIVEN_UP: &str = "given_up";
 
 /// The places of all records.
-pub(crate) struct Layout {
+pub(crate) struct RecordLayout {
     pub(crate) profiles: StoreSettings,
     pub(crate) ownership: StoreSettings,
     pub(crate) chunks: u32,
     writer: String,
 }
 
-impl Layout {
+impl RecordLayout {
     pub(crate) fn new(settings: &AerospikeSettings) -> Self {
-        Layout {
+        RecordLayout {
             profiles: settings.user_profiles.clone(),
             ownership: settings.segment_ownership.clone(),
             chunks: settings.chunks.max(1),

@@ -13,7 +13,7 @@ use tokio::try_join;
 
 use crate::Error;
 use crate::cluster::{self, Clusters};
-use crate::layout::{self, Layout};
+use crate::layout::{self, RecordLayout};
 
 /// The state of a writer from its opening on.
 #[derive(Clone, Copy, Debug)]
@@ -28,7 +28,7 @@ pub(crate) struct Own {
 pub(crate) type GivenUp = BTreeSet<String>;
 
 /// The state that an opening finds.
-pub(crate) enum Found {
+pub(crate) enum FoundProgress {
     /// Everything is there up to this reach, or nothing is.
     Reach(Option<String>),
     /// One of the two has lost everything, and the other has not.
@@ -36,12 +36,12 @@ pub(crate) enum Found {
 }
 
 /// The content of one of the two records.
-struct Mark {
+struct ProgressRecord {
     number: i64,
     reach: String,
 }
 
-impl Mark {
+impl ProgressRecord {
     fn bins(&self) -> [Operation; 2] {
         [
             operations::put(&Bin::new(layout::NUMBER, Value::Int(self.number))),
@@ -51,18 +51,18 @@ impl Mark {
 }
 
 /// A record, and the cluster that it is in.
-type Place<'a> = (&'a Client, Key);
+type RecordPlace<'a> = (&'a Client, Key);
 
 /// Both records.
 pub(crate) struct Marks<'a> {
-    pub(crate) layout: &'a Layout,
+    pub(crate) layout: &'a RecordLayout,
     pub(crate) clusters: &'a Clusters,
     pub(crate) timeout_ms: u32,
 }
 
 impl Marks<'_> {
     /// Shuts out earlier writers, and only then reads how far they came.
-    pub(crate) async fn take_over(&self) -> Result<(Own, Found), Error> {
+    pub(crate) async fn take_over(&self) -> Result<(Own, FoundProgress), Error> {
         let count = [operations::add(&Bin::new(layout::EPOCH, Value::Int(1))), operations::get_bin(layout::EPOCH)];
         let policy = cluster::write_policy(self.timeout_ms, None);
         let counted = self.clusters.user_profiles.operate(&policy, &self.layout.openings_key()?, &count).await?;
@@ -80,9 +80,9 @@ impl Marks<'_> {
             }
             taken => taken?,
         };
-        let own = |mark: &Mark| Own { epoch, number: Some(mark.number) };
+        let own = |mark: &ProgressRecord| Own { epoch, number: Some(mark.number) };
         match (users, members) {
-            (None, None) => Ok((Own { epoch, number: None }, Found::Reach(None))),
+            (None, None) => Ok((Own { epoch, number: None }, FoundProgress::Reach(None))),
             (Some(users), Some(members)) => {
                 let own = if users.number <= members.number { own(&users) } else { own(&members) };
                 let reach = if users.number < members.number {
@@ -94,14 +94,14 @@ impl Marks<'_> {
                 } else {
                     users.reach
                 };
-                Ok((own, Found::Reach(Some(reach))))
+                Ok((own, FoundProgress::Reach(Some(reach))))
             }
-            _ => Ok((Own { epoch, number: None }, Found::Half)),
+            _ => Ok((Own { epoch, number: None }, FoundProgress::Half)),
         }
     }
 
     /// Counts openings on from behind the one that a record is of.
-    async fn count_on(&self, (client, key): &Place<'_>, epoch: i64) -> Result<(), Error> {
+    async fn count_on(&self, (client, key): &RecordPlace<'_>, epoch: i64) -> Result<(), Error> {
         let policy = cluster::read_policy(self.timeout_ms);
         let record = client.get(&policy, key, Bins::from([layout::EPOCH])).await.map_err(lost)?;
         let Some(Value::Int(found)) = record.bins.get(layout::EPOCH) else { return Err(Error::Lost) };
@@ -113,7 +113,7 @@ impl Marks<'_> {
     }
 
     /// Makes a record this opening's, and gives what it says.
-    async fn take(&self, (client, key): &Place<'_>, epoch: i64) -> Result<Option<Mark>, Error> {
+    async fn take(&self, (client, key): &RecordPlace<'_>, epoch: i64) -> Result<Option<ProgressRecord>, Error> {
         let policy = cluster::write_policy(self.timeout_ms, Some(layout::written_before(epoch)));
         let take = [
             operations::put(&Bin::new(layout::EPOCH, Value::Int(epoch))),
@@ -128,7 +128,7 @@ impl Marks<'_> {
                 Err(Error::OtherChunks { found: *found, expected })
             }
             (Some(Value::String(reach)), Some(Value::Int(number)), _) => {
-                Ok(Some(Mark { number: *number, reach: reach.clone() }))
+                Ok(Some(ProgressRecord { number: *number, reach: reach.clone() }))
             }
             (Some(Value::Nil) | None, ..) => Ok(None),
             (Some(reach), number, _) => Err(Error::Damaged(format!("the reach is {reach}, of write {number:?}"))),
@@ -142,7 +142,7 @@ impl Marks<'_> {
         Ok(())
     }
 
-    async fn look_at(&self, (client, key): &Place<'_>, own: Own) -> Result<(), Error> {
+    async fn look_at(&self, (client, key): &RecordPlace<'_>, own: Own) -> Result<(), Error> {
         let policy = cluster::read_policy(self.timeout_ms);
         let bins = Bins::from([layout::EPOCH, layout::NUMBER]);
         let record = client.get(&policy, key, bins).await.map_err(lost)?;
@@ -159,7 +159,7 @@ impl Marks<'_> {
 
     /// Writes how far the next write has come, behind everything else of it; beside the users last. Gives its number.
     pub(crate) async fn reach(&self, own: Own, reach: String) -> Result<i64, Error> {
-        let mark = Mark { number: own.number.unwrap_or(0) + 1, reach };
+        let mark = ProgressRecord { number: own.number.unwrap_or(0) + 1, reach };
         self.put_both(own.epoch, &mark.bins(), Value::Int(self.layout.chunks.into())).await?;
         Ok(mark.number)
     }
@@ -198,7 +198,7 @@ impl Marks<'_> {
         self.put(&profiles, epoch, &bins).await
     }
 
-    async fn put(&self, (client, key): &Place<'_>, epoch: i64, bins: &[Operation]) -> Result<(), Error> {
+    async fn put(&self, (client, key): &RecordPlace<'_>, epoch: i64, bins: &[Operation]) -> Result<(), Error> {
         let mut policy = cluster::write_policy(self.timeout_ms, Some(is_of(epoch)));
         policy.record_exists_action = RecordExistsAction::UpdateOnly;
         client.operate(&policy, key, bins).await.map_err(|error| match error.server_result_code() {
@@ -209,7 +209,7 @@ impl Marks<'_> {
     }
 
     /// Beside the users, and beside the members.
-    fn places(&self) -> Result<[Place<'_>; 2], Error> {
+    fn places(&self) -> Result<[RecordPlace<'_>; 2], Error> {
         let (users, members) = (&*self.clusters.user_profiles, &*self.clusters.segment_ownership);
         Ok([(users, self.layout.writer_key()?), (members, self.layout.mark_key()?)])
     }

@@ -9,8 +9,8 @@ use tokio::sync::OnceCell;
 use tokio::time::timeout;
 use tokio::try_join;
 
-use crate::cluster::{self, Threads};
-use crate::layout::{self, Layout};
+use crate::cluster::{self, ClientThreads};
+use crate::layout::{self, RecordLayout};
 use crate::{AerospikeSettings, Error};
 
 const READING: &str = "reading memberships from Aerospike";
@@ -23,17 +23,17 @@ const LOOK_MS: u32 = 1_000;
 /// Costs two gets side by side, and one more for a user who is in nothing.
 pub struct AerospikeReader {
     settings: AerospikeSettings,
-    layout: Layout,
+    layout: RecordLayout,
     // Before the threads, which it lives on.
     client: OnceCell<Arc<Client>>,
-    threads: Threads,
+    threads: ClientThreads,
 }
 
 impl AerospikeReader {
     /// One that connects when its state is first asked for.
     pub fn new(settings: AerospikeSettings) -> Result<Self, Error> {
-        let layout = Layout::new(&settings);
-        Ok(AerospikeReader { settings, layout, client: OnceCell::new(), threads: Threads::new()? })
+        let layout = RecordLayout::new(&settings);
+        Ok(AerospikeReader { settings, layout, client: OnceCell::new(), threads: ClientThreads::new()? })
     }
 
     async fn look(&self) -> Result<ServingState, Error> {

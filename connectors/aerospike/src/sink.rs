@@ -5,9 +5,9 @@ use aerospike::{BatchOperation, Bins, Client, QueryPolicy, Record, Statement, Va
 use audience_contract::{LastChanges, MembershipChange, Progress, Reach, ServingStore, Sink, SinkError};
 use futures_util::StreamExt;
 
-use crate::cluster::{self, Clusters, Threads, Written};
-use crate::layout::{self, Layout};
-use crate::progress::{Found, GivenUp, Marks, Own};
+use crate::cluster::{self, ClientThreads, Clusters, Written};
+use crate::layout::{self, RecordLayout};
+use crate::progress::{FoundProgress, GivenUp, Marks, Own};
 use crate::{AerospikeReader, AerospikeSettings, Error};
 
 /// Changes that are best written at once: the more, the fewer records.
@@ -22,7 +22,7 @@ pub struct AerospikeSink {
     /// `aerospike:` and the writer.
     name: String,
     settings: AerospikeSettings,
-    layout: Layout,
+    layout: RecordLayout,
     // Before the threads, which it lives on.
     clusters: Option<Clusters>,
     /// The connection, while it is open.
@@ -33,14 +33,14 @@ pub struct AerospikeSink {
     left: u64,
     /// Users whose records were not there before the last write.
     created: Vec<String>,
-    threads: Threads,
+    threads: ClientThreads,
 }
 
 impl AerospikeSink {
     /// A sink that is not open yet.
     pub fn new(settings: AerospikeSettings) -> Result<AerospikeSink, Error> {
-        let (name, layout) = (format!("aerospike:{}", settings.writer), Layout::new(&settings));
-        let (given_up, threads) = (GivenUp::new(), Threads::new()?);
+        let (name, layout) = (format!("aerospike:{}", settings.writer), RecordLayout::new(&settings));
+        let (given_up, threads) = (GivenUp::new(), ClientThreads::new()?);
         Ok(AerospikeSink {
             name,
             settings,
@@ -63,14 +63,14 @@ impl AerospikeSink {
                 Some(clusters) => clusters,
                 None => Clusters::connect(settings).await?,
             };
-            let writing = |own| Writing { layout, clusters: &clusters, timeout_ms: settings.timeout_ms, own };
+            let writing = |own| SinkWrites { layout, clusters: &clusters, timeout_ms: settings.timeout_ms, own };
             let marks = Marks { layout, clusters: &clusters, timeout_ms: settings.timeout_ms };
             let (own, found) = marks.take_over().await?;
             let given_up = marks.given_up().await?;
             let reach = match found {
-                Found::Reach(reach) => reach,
+                FoundProgress::Reach(reach) => reach,
                 // What is left is of nobody knows when.
-                Found::Half => {
+                FoundProgress::Half => {
                     writing(own).clear_all(&|_| true).await?;
                     None
                 }
@@ -82,11 +82,11 @@ impl AerospikeSink {
     }
 
     /// Runs as the writer of the opening, which is given up where it fails. Gives the number of the write, if it is one.
-    fn run(&mut self, what: impl AsyncFnOnce(Writing<'_>) -> Result<Option<i64>, Error>) -> Result<(), SinkError> {
+    fn run(&mut self, what: impl AsyncFnOnce(SinkWrites<'_>) -> Result<Option<i64>, Error>) -> Result<(), SinkError> {
         let (Some(own), Some(clusters)) = (self.own.take(), &self.clusters) else {
             return Err(SinkError::Transient(format!("{} is not open", self.name)));
         };
-        let writing = Writing { layout: &self.layout, clusters, timeout_ms: self.settings.timeout_ms, own };
+        let writing = SinkWrites { layout: &self.layout, clusters, timeout_ms: self.settings.timeout_ms, own };
         let number = self.threads.run(what(writing)).map_err(|error| error.into_sink(&self.name))?;
         self.own = Some(Own { number, ..own });
         Ok(())
@@ -171,14 +171,14 @@ struct Put {
 
 /// The writes of an opened sink.
 #[derive(Clone, Copy)]
-struct Writing<'a> {
-    layout: &'a Layout,
+struct SinkWrites<'a> {
+    layout: &'a RecordLayout,
     clusters: &'a Clusters,
     timeout_ms: u32,
     own: Own,
 }
 
-impl<'a> Writing<'a> {
+impl<'a> SinkWrites<'a> {
     fn marks(&self) -> Marks<'a> {
         Marks { layout: self.layout, clusters: self.clusters, timeout_ms: self.timeout_ms }
     }

@@ -10,7 +10,7 @@ use aerospike::{Bin, Bins, Client, ClientPolicy, Key, QueryPolicy, ReadPolicy, S
 use audience_aerospike::{
     AerospikeProfiles, AerospikeReader, AerospikeSettings, AerospikeSink, AerospikeSizes, StoreSettings,
 };
-use audience_contract::suite::{self, Members, Profiles};
+use audience_contract::suite::{self, StoredProfiles, SuiteMembers};
 use audience_contract::{
     Cause, ChangeKind, MembershipChange, ProfileStore, Progress, Reach, ServingStore, Sink, SinkError, SizeSample,
     SizeStore,
@@ -69,7 +69,7 @@ impl Stranger {
     }
 
     /// The memberships by user; checks that those by segment are the same.
-    fn read(&self, settings: &AerospikeSettings) -> Members {
+    fn read(&self, settings: &AerospikeSettings) -> SuiteMembers {
         let (mut by_user, mut by_segment) = (BTreeSet::new(), BTreeSet::new());
         let profiles = &settings.user_profiles;
         for (user, segments) in self.all(&profiles.namespace, &format!("{}segments", profiles.prefix), "segments") {
@@ -93,7 +93,7 @@ impl Stranger {
     }
 
     /// The profiles by user.
-    fn profiles(&self, settings: &AerospikeSettings) -> Profiles {
+    fn profiles(&self, settings: &AerospikeSettings) -> StoredProfiles {
         let (namespace, set) = (&settings.user_profiles.namespace, format!("{}profile", settings.user_profiles.prefix));
         let bin = |name: &str| self.all(namespace, &set, name).into_iter().collect::<BTreeMap<String, Value>>();
         let (mut traits, mut computed) = (bin("traits"), bin("computed"));
@@ -138,15 +138,15 @@ fn json(value: &Value) -> Json {
 }
 
 /// A record that tells how far a writer has come.
-struct Mark<'a> {
+struct WriterMark<'a> {
     stranger: &'a Stranger,
     key: Key,
 }
 
-impl<'a> Mark<'a> {
+impl<'a> WriterMark<'a> {
     fn new(stranger: &'a Stranger, store: &StoreSettings, key: &str) -> Self {
         let key = Key::new(&*store.namespace, format!("{}progress", store.prefix), Value::from(key)).unwrap();
-        Mark { stranger, key }
+        WriterMark { stranger, key }
     }
 
     fn bins(&self) -> Vec<Bin> {
@@ -291,7 +291,7 @@ fn a_namespace_that_lost_its_records_is_begun_anew() {
     let mut sink = AerospikeSink::new(settings.clone()).unwrap();
     sink.open().unwrap();
     sink.write(&reach(1), &[change("ann", ChangeKind::Entered, Cause::Event)]).unwrap();
-    let mark = Mark::new(&stranger, &settings.user_profiles, "writer/audience");
+    let mark = WriterMark::new(&stranger, &settings.user_profiles, "writer/audience");
     mark.delete();
     for changes in [&[change("bob", ChangeKind::Entered, Cause::Event)][..], &[]] {
         let lost = sink.write(&reach(2), changes);
@@ -307,14 +307,14 @@ fn a_namespace_that_lost_its_records_is_begun_anew() {
 fn what_a_node_lost_is_written_again() {
     let (settings, stranger) = (settings("behind"), Stranger::new());
     let marks = [(&settings.user_profiles, "writer/audience"), (&settings.segment_ownership, "members/audience")]
-        .map(|(store, key)| Mark::new(&stranger, store, key));
+        .map(|(store, key)| WriterMark::new(&stranger, store, key));
     let mut sink = AerospikeSink::new(settings.clone()).unwrap();
     sink.open().unwrap();
     let entered = |user: &str| [change(user, ChangeKind::Entered, Cause::Event)];
     sink.write(&reach(1), &entered("u1")).unwrap();
     for (round, lost) in [&[0][..], &[1], &[0, 1]].into_iter().enumerate() {
         let tick = 2 * round as u64 + 2;
-        let before = marks.each_ref().map(Mark::bins);
+        let before = marks.each_ref().map(WriterMark::bins);
         sink.write(&reach(tick), &entered(&format!("u{tick}"))).unwrap();
         lost.iter().for_each(|mark| marks[*mark].put(&before[*mark]));
         let refused = sink.write(&reach(tick + 1), &entered("later"));
@@ -331,7 +331,7 @@ fn what_a_node_lost_is_written_again() {
     marks[1].delete();
     assert!(matches!(sink.write(&reach(8), &[]), Err(SinkError::Transient(_))));
     assert_eq!(sink.open().unwrap(), None);
-    assert_eq!(stranger.read(&settings), Members::new());
+    assert_eq!(stranger.read(&settings), SuiteMembers::new());
     sink.write(&reach(9), &entered("u1")).unwrap();
     assert_eq!(sink.open().unwrap(), Some(reach(9)));
 }
@@ -347,7 +347,7 @@ fn openings_are_counted_on_where_their_count_was_lost() {
     }
     sink.write(&reach(1), &[change("ann", ChangeKind::Entered, Cause::Event)]).unwrap();
     for key in ["writer/audience", "openings"] {
-        Mark::new(&stranger, &settings.user_profiles, key).delete();
+        WriterMark::new(&stranger, &settings.user_profiles, key).delete();
     }
     let refused = sink.open();
     assert!(matches!(refused, Err(SinkError::Transient(_))), "{refused:?}");

@@ -13,11 +13,11 @@ use crate::MembershipChange;
 /// Writing these is writing all of them, in any order: no two are of one membership. Costs two look-ups a change.
 #[derive(Debug)]
 pub struct LastChanges<'a> {
-    kept: Vec<Kept<'a>>,
+    kept: Vec<KeptChange<'a>>,
 }
 
 #[derive(Debug)]
-struct Kept<'a> {
+struct KeptChange<'a> {
     user: u32,
     segment: u32,
     change: &'a MembershipChange,
@@ -25,13 +25,13 @@ struct Kept<'a> {
 
 /// Numbers for ids, in the order in which they were first seen.
 #[derive(Default)]
-struct Numbers<'a> {
+struct IdNumbers<'a> {
     known: HashMap<&'a str, u32>,
     /// Changes of one user or segment often follow each other.
     latest: Option<(&'a Arc<str>, u32)>,
 }
 
-impl<'a> Numbers<'a> {
+impl<'a> IdNumbers<'a> {
     fn of(&mut self, id: &'a Arc<str>) -> u32 {
         if let Some((latest, number)) = self.latest
             && Arc::ptr_eq(latest, id)
@@ -48,16 +48,16 @@ impl<'a> Numbers<'a> {
 impl<'a> LastChanges<'a> {
     /// Takes changes in their order; fewer than 2³² of them.
     pub fn of(changes: &'a [MembershipChange]) -> Self {
-        let (mut users, mut segments) = (Numbers::default(), Numbers::default());
+        let (mut users, mut segments) = (IdNumbers::default(), IdNumbers::default());
         let mut places: HashMap<u64, usize> = HashMap::with_capacity(changes.len());
-        let mut kept: Vec<Kept<'a>> = Vec::with_capacity(changes.len());
+        let mut kept: Vec<KeptChange<'a>> = Vec::with_capacity(changes.len());
         for change in changes {
             let (user, segment) = (users.of(&change.user_id), segments.of(&change.segment_id));
             match places.entry(u64::from(user) << 32 | u64::from(segment)) {
                 Entry::Occupied(place) => kept[*place.get()].change = change,
                 Entry::Vacant(place) => {
                     place.insert(kept.len());
-                    kept.push(Kept { user, segment, change });
+                    kept.push(KeptChange { user, segment, change });
                 }
             }
         }
@@ -87,7 +87,7 @@ impl<'a> LastChanges<'a> {
     }
 }
 
-fn changes<'a>(group: &[Kept<'a>]) -> Vec<&'a MembershipChange> {
+fn changes<'a>(group: &[KeptChange<'a>]) -> Vec<&'a MembershipChange> {
     group.iter().map(|kept| kept.change).collect()
 }
 

@@ -57,7 +57,7 @@ impl EmbeddedCatalogue {
         let mut found: BTreeMap<u64, Brought> = BTreeMap::new();
         for row in self.documents.iter() {
             let key = row.key().map_err(|e| self.db.error(READING, e))?;
-            let place = Place::decode(&key)?;
+            let place = VersionPlace::decode(&key)?;
             found.entry(place.version).or_default().add(&key);
         }
         let mut newest = Newest::default();
@@ -78,7 +78,7 @@ impl EmbeddedCatalogue {
         }
     }
 
-    fn read(&self, snapshot: &Snapshot, place: &Place, key: &[u8]) -> Result<Option<Document>> {
+    fn read(&self, snapshot: &Snapshot, place: &VersionPlace, key: &[u8]) -> Result<Option<Document>> {
         let value = snapshot.get(&self.documents, key).map_err(|e| self.db.error(READING, e))?;
         let value = value.ok_or_else(|| seal::damaged(Kind::Document, key, "it is missing"))?;
         decode_document(place, key, &value)
@@ -104,7 +104,7 @@ impl CatalogueStore for EmbeddedCatalogue {
                 let detail = format!("{detail}; it must be {next}, and the id at most {ID_BYTES} bytes");
                 return Err(StoreError::Refused { action: WRITING, detail });
             }
-            let key = Place { kind: document.kind, id: document.id.clone(), version: next }.encode();
+            let key = VersionPlace { kind: document.kind, id: document.id.clone(), version: next }.encode();
             let value = encode_document(&key, document);
             if rows.insert(key, value).is_some() {
                 let detail = format!("{:?} {:.60} is given twice", document.kind, document.id);
@@ -154,8 +154,8 @@ impl CatalogueStore for EmbeddedCatalogue {
     fn at(&self, version: u64) -> Result<Vec<Document>> {
         let snapshot = self.db.snapshot();
         let mut out = Vec::new();
-        let mut newest: Option<(Place, fjall::Slice)> = None;
-        let mut give = |newest: Option<(Place, fjall::Slice)>| -> Result<()> {
+        let mut newest: Option<(VersionPlace, fjall::Slice)> = None;
+        let mut give = |newest: Option<(VersionPlace, fjall::Slice)>| -> Result<()> {
             let Some((place, key)) = newest else { return Ok(()) };
             let document = self.read(&snapshot, &place, &key)?;
             out.extend(document.filter(|document| document.body.is_some()));
@@ -163,7 +163,7 @@ impl CatalogueStore for EmbeddedCatalogue {
         };
         for row in snapshot.iter(&self.documents) {
             let key = row.key().map_err(|e| self.db.error(READING, e))?;
-            let place = Place::decode(&key)?;
+            let place = VersionPlace::decode(&key)?;
             if place.version > version {
                 continue;
             }
@@ -178,11 +178,11 @@ impl CatalogueStore for EmbeddedCatalogue {
     }
 
     fn history(&self, kind: DocumentKind, id: &str) -> Result<Vec<Document>> {
-        let prefix = Place { kind, id: id.to_owned(), version: 0 }.prefix();
+        let prefix = VersionPlace { kind, id: id.to_owned(), version: 0 }.prefix();
         let rows = self.db.snapshot().prefix(&self.documents, prefix);
         let documents = rows.map(|row| {
             let (key, value) = row.into_inner().map_err(|e| self.db.error(READING, e))?;
-            decode_document(&Place::decode(&key)?, &key, &value)
+            decode_document(&VersionPlace::decode(&key)?, &key, &value)
         });
         let documents = documents.collect::<Result<Vec<Option<Document>>>>()?;
         Ok(documents.into_iter().flatten().collect())
@@ -192,10 +192,10 @@ impl CatalogueStore for EmbeddedCatalogue {
         // Versions come with the catalogue's, and one at a time reads and writes them here.
         let _newest = self.newest.lock();
         let mut replaced = Vec::new();
-        let mut before: Option<(Place, fjall::Slice)> = None;
+        let mut before: Option<(VersionPlace, fjall::Slice)> = None;
         for row in self.db.snapshot().prefix(&self.documents, [kind_byte(DocumentKind::Members)]) {
             let key = row.key().map_err(|e| self.db.error(READING, e))?;
-            let place = Place::decode(&key)?;
+            let place = VersionPlace::decode(&key)?;
             if place.version > version {
                 continue;
             }
@@ -230,13 +230,13 @@ impl CatalogueStore for EmbeddedCatalogue {
 }
 
 /// The place of a version of a document.
-struct Place {
+struct VersionPlace {
     kind: DocumentKind,
     id: String,
     version: u64,
 }
 
-impl Place {
+impl VersionPlace {
     fn prefix(&self) -> Vec<u8> {
         let mut key = vec![kind_byte(self.kind)];
         key.extend_from_slice(&(self.id.len() as u32).to_be_bytes());
@@ -250,7 +250,7 @@ impl Place {
         key
     }
 
-    fn decode(key: &[u8]) -> Result<Place> {
+    fn decode(key: &[u8]) -> Result<VersionPlace> {
         let read = || {
             let (kind, rest) = key.split_first()?;
             let kind = match kind {
@@ -263,12 +263,12 @@ impl Place {
             let (id, rest) = rest.split_at_checked(u32::from_be_bytes(*length) as usize)?;
             let id = std::str::from_utf8(id).ok()?.to_owned();
             let (version, rest) = seal::read_u64(rest)?;
-            rest.is_empty().then_some(Place { kind, id, version })
+            rest.is_empty().then_some(VersionPlace { kind, id, version })
         };
         read().ok_or_else(|| seal::damaged(Kind::Document, key, "its key cannot be read"))
     }
 
-    fn is_same_document(&self, other: &Place) -> bool {
+    fn is_same_document(&self, other: &VersionPlace) -> bool {
         self.kind == other.kind && self.id == other.id
     }
 }
@@ -291,7 +291,7 @@ fn encode_document(key: &[u8], document: &Document) -> Vec<u8> {
     value
 }
 
-fn decode_document(place: &Place, key: &[u8], value: &[u8]) -> Result<Option<Document>> {
+fn decode_document(place: &VersionPlace, key: &[u8], value: &[u8]) -> Result<Option<Document>> {
     let body = match seal::open(Kind::Document, key, value)? {
         [FORGOTTEN] => return Ok(None),
         [0] => None,

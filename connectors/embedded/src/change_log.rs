@@ -40,12 +40,12 @@ pub fn open_ledger(directory: &Directory, options: &Options) -> Result<Arc<Db>> 
 /// noticed.
 pub struct Changes {
     rows: Keyspace,
-    state: Mutex<State>,
+    state: Mutex<ChangeLogState>,
     db: Arc<Db>,
 }
 
 #[derive(Clone, Copy, Default)]
-struct State {
+struct ChangeLogState {
     progress: Option<Progress>,
     /// The last tick that has a row.
     last: Option<u64>,
@@ -58,10 +58,10 @@ impl Changes {
     pub(crate) fn open(db: Arc<Db>) -> Result<Changes> {
         let stored = db.meta().get(PROGRESS_KEY).map_err(|e| db.error("reading the progress", e))?;
         let state = match stored {
-            None => State::default(),
+            None => ChangeLogState::default(),
             Some(value) => {
                 let payload = seal::open(Kind::Progress, PROGRESS_KEY, &value)?;
-                State::decode(payload)
+                ChangeLogState::decode(payload)
                     .ok_or_else(|| seal::damaged(Kind::Progress, PROGRESS_KEY, "it has another length"))?
             }
         };
@@ -69,7 +69,7 @@ impl Changes {
     }
 
     /// Stores a state, and the row of its last tick where there is one.
-    fn store(&self, action: &'static str, state: &State, row: Option<([u8; 8], Vec<u8>)>) -> Result<()> {
+    fn store(&self, action: &'static str, state: &ChangeLogState, row: Option<([u8; 8], Vec<u8>)>) -> Result<()> {
         self.db.commit(action, |batch| {
             if let Some((key, value)) = row {
                 batch.insert(&self.rows, key, value);
@@ -99,7 +99,7 @@ impl ChangeLog for Changes {
     fn commit(&self, progress: Progress, changes: &[u8]) -> Result<()> {
         const ACTION: &str = "committing changes";
         let mut state = self.state.lock();
-        let mut new = State { progress: Some(progress), ..*state };
+        let mut new = ChangeLogState { progress: Some(progress), ..*state };
         let row = if changes.is_empty() {
             None
         } else {
@@ -161,7 +161,7 @@ impl ChangeLog for Changes {
             if tick <= state.floor {
                 return Ok(());
             }
-            let new = State { floor: tick, ..*state };
+            let new = ChangeLogState { floor: tick, ..*state };
             self.store("forgetting changes", &new, None)?;
             *state = new;
         }
@@ -174,7 +174,7 @@ impl ChangeLog for Changes {
     }
 }
 
-impl State {
+impl ChangeLogState {
     fn encode(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(64);
         out.extend_from_slice(&encode_tick(self.last));
@@ -187,18 +187,18 @@ impl State {
         out
     }
 
-    fn decode(bytes: &[u8]) -> Option<State> {
+    fn decode(bytes: &[u8]) -> Option<ChangeLogState> {
         let (last, bytes) = decode_tick(bytes)?;
         let (floor, bytes) = seal::read_u64(bytes)?;
         if bytes.is_empty() {
-            return Some(State { progress: None, last, floor });
+            return Some(ChangeLogState { progress: None, last, floor });
         }
         let (tick, bytes) = seal::read_u64(bytes)?;
         let (clock, bytes) = seal::read_u64(bytes)?;
         let (sequence, bytes) = seal::read_u64(bytes)?;
         let (catalogue_version, bytes) = seal::read_u64(bytes)?;
         let progress = Progress { tick, clock: clock as i64, sequence, catalogue_version, run: 0 };
-        bytes.is_empty().then_some(State { progress: Some(progress), last, floor })
+        bytes.is_empty().then_some(ChangeLogState { progress: Some(progress), last, floor })
     }
 }
 

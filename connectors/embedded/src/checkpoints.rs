@@ -30,7 +30,7 @@ pub struct Checkpoints {
 }
 
 /// The content of a manifest file.
-struct Manifest {
+struct ManifestFile {
     /// Number and checksum of each shard.
     shards: Vec<(u32, u64)>,
     bytes: Vec<u8>,
@@ -101,7 +101,7 @@ impl Checkpoints {
         delete().map_err(|e| unavailable("deleting a checkpoint", &path, &e))
     }
 
-    fn read_manifest(&self, checkpoint: u64) -> Result<Manifest> {
+    fn read_manifest(&self, checkpoint: u64) -> Result<ManifestFile> {
         let path = self.directory(checkpoint).join(MANIFEST);
         let key = checkpoint.to_be_bytes();
         let Some(value) = read_file(&path)? else {
@@ -111,7 +111,7 @@ impl Checkpoints {
             });
         };
         let payload = seal::open(Kind::Manifest, &key, &value)?;
-        Manifest::decode(payload).ok_or_else(|| seal::damaged(Kind::Manifest, &key, "it is cut short"))
+        ManifestFile::decode(payload).ok_or_else(|| seal::damaged(Kind::Manifest, &key, "it is cut short"))
     }
 
     /// The shards that were written, with their checksums.
@@ -155,7 +155,7 @@ impl CheckpointStore for Checkpoints {
         let path = self.directory(checkpoint);
         let _changing = self.changing.lock();
         refuse_finished(&path, checkpoint)?;
-        let manifest = Manifest { shards: self.written_shards(checkpoint)?, bytes: manifest.to_vec() };
+        let manifest = ManifestFile { shards: self.written_shards(checkpoint)?, bytes: manifest.to_vec() };
         let value = seal::seal(Kind::Manifest, &checkpoint.to_be_bytes(), &manifest.encode());
         let written = fs::create_dir_all(&path)
             .and_then(|()| sync_directory(&self.path))
@@ -230,7 +230,7 @@ impl CheckpointStore for Checkpoints {
     }
 }
 
-impl Manifest {
+impl ManifestFile {
     fn encode(&self) -> Vec<u8> {
         let mut out = (self.shards.len() as u32).to_be_bytes().to_vec();
         for (number, checksum) in &self.shards {
@@ -241,7 +241,7 @@ impl Manifest {
         out
     }
 
-    fn decode(bytes: &[u8]) -> Option<Manifest> {
+    fn decode(bytes: &[u8]) -> Option<ManifestFile> {
         let (count, mut rest) = bytes.split_first_chunk::<4>()?;
         let mut shards = Vec::new();
         for _ in 0..u32::from_be_bytes(*count) {
@@ -250,7 +250,7 @@ impl Manifest {
             shards.push((u32::from_be_bytes(*number), checksum));
             rest = after;
         }
-        Some(Manifest { shards, bytes: rest.to_vec() })
+        Some(ManifestFile { shards, bytes: rest.to_vec() })
     }
 }
 

@@ -52,18 +52,18 @@ impl Messages {
 
 impl MessageIndex for Messages {
     fn note(&self, messages: &[(u128, u64)]) -> Result<Vec<u64>> {
-        let mut known: HashMap<u128, Known> = HashMap::with_capacity(messages.len());
+        let mut known: HashMap<u128, KnownKey> = HashMap::with_capacity(messages.len());
         let mut least = Vec::with_capacity(messages.len());
         for &(key, sequence) in messages {
             let known = match known.entry(key) {
                 Entry::Occupied(known) => known.into_mut(),
                 Entry::Vacant(place) => {
                     let stored = self.get(key)?;
-                    place.insert(Known { least: stored.unwrap_or(sequence), fresh: stored.is_none() })
+                    place.insert(KnownKey { least: stored.unwrap_or(sequence), fresh: stored.is_none() })
                 }
             };
             if sequence < known.least {
-                *known = Known { least: sequence, fresh: true };
+                *known = KnownKey { least: sequence, fresh: true };
             }
             least.push(known.least);
         }
@@ -101,7 +101,7 @@ impl MessageIndex for Messages {
 }
 
 /// The knowledge of a call about a key.
-struct Known {
+struct KnownKey {
     least: u64,
     /// Set if it is to be written.
     fresh: bool,

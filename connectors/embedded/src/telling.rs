@@ -16,13 +16,13 @@ const NOTE: &[u8] = b"catalogue/told";
 
 /// A row of the audit log: its sequence, and a version of the catalogue at or before the one that it is of.
 #[derive(Clone, Copy, Debug, Default)]
-struct Place {
+struct AuditPlace {
     sequence: u64,
     version: u64,
 }
 
 /// The last row that is told, and the last that was given to be told.
-pub struct Telling(Mutex<(Place, Place)>);
+pub struct Telling(Mutex<(AuditPlace, AuditPlace)>);
 
 impl Telling {
     /// Reads how far it is.
@@ -33,7 +33,7 @@ impl Telling {
             [] => 0,
             noted => u64::from_be_bytes(noted.try_into().map_err(|_| damaged())?),
         };
-        Ok(Telling(Mutex::new((Place { sequence, version: 0 }, Place::default()))))
+        Ok(Telling(Mutex::new((AuditPlace { sequence, version: 0 }, AuditPlace::default()))))
     }
 
     /// Returns whether everything up to that row is announced.
@@ -56,7 +56,7 @@ impl Telling {
         }
         found.truncate(limit);
         if let Some(last) = found.last() {
-            places.1 = Place { sequence: last.sequence, version: last.catalogue_version };
+            places.1 = AuditPlace { sequence: last.sequence, version: last.catalogue_version };
         }
         Ok(found)
     }
@@ -69,7 +69,7 @@ impl Telling {
         }
         LedgerNotes::open(db.clone()).write(&[(NOTE.to_vec(), Some(sequence.to_be_bytes().to_vec()))])?;
         let version = if places.1.sequence <= sequence { places.1.version } else { places.0.version };
-        places.0 = Place { sequence, version };
+        places.0 = AuditPlace { sequence, version };
         Ok(())
     }
 }

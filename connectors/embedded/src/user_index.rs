@@ -25,19 +25,19 @@ const INDEXED_KEY: &[u8] = b"blocks indexed by user";
 pub struct UserIndex {
     rows: Keyspace,
     db: Arc<Db>,
-    state: RwLock<State>,
+    state: RwLock<UserIndexState>,
 }
 
-struct State {
+struct UserIndexState {
     /// Blocks whose rows are stored.
     stored: u64,
     /// The blocks behind those, each full but the last.
-    blocks: Vec<Block>,
+    blocks: Vec<UserBlock>,
 }
 
 /// The users of a block in memory.
 #[derive(Default)]
-struct Block {
+struct UserBlock {
     hashes: Vec<u64>,
     offsets: Vec<u16>,
 }
@@ -46,7 +46,7 @@ impl UserIndex {
     /// Opens the index; [`stored`](Self::stored) says from where on it has to be filled.
     pub fn open(db: Arc<Db>, rows: Keyspace) -> Result<UserIndex> {
         let stored = db.number(INDEXED_KEY)?.unwrap_or(0);
-        Ok(UserIndex { rows, db, state: RwLock::new(State { stored, blocks: Vec::new() }) })
+        Ok(UserIndex { rows, db, state: RwLock::new(UserIndexState { stored, blocks: Vec::new() }) })
     }
 
     /// The first event that is not in a stored block.
@@ -61,7 +61,7 @@ impl UserIndex {
             for (sequence, hash) in users {
                 let at = (sequence / BLOCK).saturating_sub(state.stored) as usize;
                 if state.blocks.len() <= at {
-                    state.blocks.resize_with(at + 1, Block::default);
+                    state.blocks.resize_with(at + 1, UserBlock::default);
                 }
                 state.blocks[at].hashes.push(hash);
                 state.blocks[at].offsets.push((sequence % BLOCK) as u16);
@@ -134,7 +134,7 @@ impl UserIndex {
     }
 }
 
-impl Block {
+impl UserBlock {
     /// The events that name a user of one of the hashes, which are in order, each with that.
     fn find(&self, hashes: &[u64]) -> impl Iterator<Item = (u64, u16)> {
         let is_wanted = move |hash: &u64| match hashes {

@@ -133,7 +133,7 @@ impl Replay {
     }
 }
 
-struct Batch {
+struct VerifiedBatch {
     order: u64,
     commits: Option<u64>,
     length: usize,
@@ -141,8 +141,8 @@ struct Batch {
 
 /// Reads one batch: `start`, items, `end` with a checksum over the items. `None` where it cannot be read, `Err` where it
 /// can and is wrong.
-fn read_batch(bytes: &[u8]) -> Option<Result<Batch, ()>> {
-    let mut reader = Reader { bytes, at: 0 };
+fn read_batch(bytes: &[u8]) -> Option<Result<VerifiedBatch, ()>> {
+    let mut reader = NumberReader { bytes, at: 0 };
     if reader.u8()? != 1 {
         return None;
     }
@@ -169,7 +169,7 @@ fn read_batch(bytes: &[u8]) -> Option<Result<Batch, ()>> {
                     return None;
                 }
                 let good = items == count && hash.digest() == checksum;
-                return Some(if good { Ok(Batch { order, commits, length: reader.at }) } else { Err(()) });
+                return Some(if good { Ok(VerifiedBatch { order, commits, length: reader.at }) } else { Err(()) });
             }
             _ => return None,
         }
@@ -179,12 +179,12 @@ fn read_batch(bytes: &[u8]) -> Option<Result<Batch, ()>> {
 }
 
 /// A cursor over little-endian numbers.
-struct Reader<'a> {
+struct NumberReader<'a> {
     bytes: &'a [u8],
     at: usize,
 }
 
-impl<'a> Reader<'a> {
+impl<'a> NumberReader<'a> {
     fn take(&mut self, length: usize) -> Option<&'a [u8]> {
         let taken = self.bytes.get(self.at..self.at.checked_add(length)?)?;
         self.at += length;

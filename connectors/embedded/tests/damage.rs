@@ -37,7 +37,7 @@ fn damage_is_never_a_wrong_answer() {
     let mut noticed = 0;
     let mut wrong = Vec::new();
     for round in seed..seed + rounds {
-        let mut random = Random(round.wrapping_mul(0x2545_f491_4f6c_dd1d) | 1);
+        let mut random = DamageRandom(round.wrapping_mul(0x2545_f491_4f6c_dd1d) | 1);
         let copy = tempfile::tempdir().unwrap();
         copy_all(whole.path(), copy.path());
         let what = damage(copy.path(), &files, &mut random);
@@ -138,7 +138,7 @@ fn build(path: &Path) -> Everything {
 }
 
 /// Changes one thing; says what.
-fn damage(root: &Path, files: &[(PathBuf, u64)], random: &mut Random) -> String {
+fn damage(root: &Path, files: &[(PathBuf, u64)], random: &mut DamageRandom) -> String {
     // Half by file, so that small ones have their turn, half by byte.
     let (name, length) = if random.below(2) == 0 {
         files[random.below(files.len() as u64) as usize].clone()
@@ -206,9 +206,9 @@ fn copy_all(from: &Path, to: &Path) {
 }
 
 /// xorshift64*.
-struct Random(u64);
+struct DamageRandom(u64);
 
-impl Random {
+impl DamageRandom {
     fn below(&mut self, limit: u64) -> u64 {
         self.0 ^= self.0 >> 12;
         self.0 ^= self.0 << 25;

@@ -16,9 +16,9 @@ const PARTITIONS: u32 = 4;
 const SMALL_WRITES: u64 = 500;
 const PATIENCE: Duration = Duration::from_millis(500);
 
-type Answer<T> = Result<T, Box<dyn std::error::Error>>;
+type MeasuredAnswer<T> = Result<T, Box<dyn std::error::Error>>;
 
-fn main() -> Answer<()> {
+fn main() -> MeasuredAnswer<()> {
     let count: usize = 1_000 * std::env::args().nth(1).map_or(Ok(1_000), |text| text.parse())?;
     let connection = Connection::to(&std::env::var("AUDIENCE_TEST_KAFKA")?);
     let name = |what: &str| format!("measure-{what}-{}", std::process::id());
@@ -56,7 +56,7 @@ fn reach(tick: u64) -> Reach {
     Reach::All(Progress { tick, ..Progress::default() })
 }
 
-fn write_large(sink: &mut KafkaSink, count: usize) -> Answer<()> {
+fn write_large(sink: &mut KafkaSink, count: usize) -> MeasuredAnswer<()> {
     let changes: Vec<_> = (0..count).map(change).collect();
     let start = Instant::now();
     sink.write(&reach(1), &changes)?;
@@ -65,7 +65,7 @@ fn write_large(sink: &mut KafkaSink, count: usize) -> Answer<()> {
     Ok(())
 }
 
-fn write_small(sink: &mut KafkaSink) -> Answer<()> {
+fn write_small(sink: &mut KafkaSink) -> MeasuredAnswer<()> {
     let changes: Vec<_> = (0..10).map(change).collect();
     let mut times = Vec::new();
     for tick in 0..SMALL_WRITES {
@@ -80,7 +80,7 @@ fn write_small(sink: &mut KafkaSink) -> Answer<()> {
 }
 
 /// The changes of all users, dealt over so many writers.
-fn write_side_by_side(connection: &Connection, count: usize, writers: u32) -> Answer<()> {
+fn write_side_by_side(connection: &Connection, count: usize, writers: u32) -> MeasuredAnswer<()> {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let round = NEXT.fetch_add(1, Ordering::Relaxed);
     let name = |what: &str| format!("measure-{what}-{round}-{}", std::process::id());
@@ -116,7 +116,7 @@ fn write_side_by_side(connection: &Connection, count: usize, writers: u32) -> An
     Ok(())
 }
 
-fn read(connection: Connection, topic: &str) -> Answer<()> {
+fn read(connection: Connection, topic: &str) -> MeasuredAnswer<()> {
     let mut source = KafkaSource::new(SourceSettings::of(connection, topic))?;
     source.open(&[], Share::ALL)?;
     let (mut messages, mut batches, mut last) = (0, 0, Instant::now());

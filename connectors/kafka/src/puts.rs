@@ -23,12 +23,12 @@ const OVERDUE: Duration = Duration::from_secs(2);
 const DELIVERY_MS: &str = "10000";
 
 /// The state of messages that were sent together.
-struct Deliveries {
+struct PutDeliveries {
     state: Mutex<(usize, Option<KafkaError>)>,
     changed: Condvar,
 }
 
-impl Deliveries {
+impl PutDeliveries {
     fn done(&self, fault: Option<KafkaError>) {
         let mut state = self.state.lock();
         state.0 -= 1;
@@ -56,9 +56,9 @@ impl ClientContext for Acknowledgements {
 }
 
 impl ProducerContext for Acknowledgements {
-    type DeliveryOpaque = Arc<Deliveries>;
+    type DeliveryOpaque = Arc<PutDeliveries>;
 
-    fn delivery(&self, result: &DeliveryResult<'_>, deliveries: Arc<Deliveries>) {
+    fn delivery(&self, result: &DeliveryResult<'_>, deliveries: Arc<PutDeliveries>) {
         deliveries.done(result.as_ref().err().map(|(error, _)| error.clone()));
     }
 }
@@ -126,7 +126,7 @@ impl TopicProducer {
     fn try_put(&self, messages: &[(&str, Vec<u8>)]) -> Result<()> {
         let producer = self.client();
         let deadline = Instant::now() + self.timeout;
-        let deliveries = Arc::new(Deliveries { state: Mutex::new((messages.len(), None)), changed: Condvar::new() });
+        let deliveries = Arc::new(PutDeliveries { state: Mutex::new((messages.len(), None)), changed: Condvar::new() });
         for (key, value) in messages {
             self.send(&producer, (key, value), &deliveries, deadline)?;
         }
@@ -146,7 +146,7 @@ impl TopicProducer {
         &self,
         producer: &ThreadedProducer<Acknowledgements>,
         (key, value): (&str, &[u8]),
-        deliveries: &Arc<Deliveries>,
+        deliveries: &Arc<PutDeliveries>,
         deadline: Instant,
     ) -> Result<()> {
         let mut record = BaseRecord::with_opaque_to(&self.topic, deliveries.clone()).key(key).payload(value);

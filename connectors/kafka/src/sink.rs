@@ -102,7 +102,7 @@ struct HeldChange {
 }
 
 /// Each membership, user and segment, with the version of the segment that it came with.
-type Members = BTreeMap<(Arc<str>, Arc<str>), u64>;
+type KeyedMembers = BTreeMap<(Arc<str>, Arc<str>), u64>;
 
 /// A writer to the topic of membership changes, exactly once for readers of what is committed: the only one, or one of several.
 ///
@@ -195,8 +195,8 @@ impl KafkaSink {
     }
 
     /// The memberships of those users that a partition of the topic adds up to.
-    fn members(&self, partition: i32, committed: &Committed<'_>, owns: &dyn Fn(&str) -> bool) -> Result<Members> {
-        let mut members = Members::new();
+    fn members(&self, partition: i32, committed: &Committed<'_>, owns: &dyn Fn(&str) -> bool) -> Result<KeyedMembers> {
+        let mut members = KeyedMembers::new();
         committed.read(partition, &mut |message| {
             let Some(change) = message.payload().and_then(|bytes| serde_json::from_slice::<HeldChange>(bytes).ok())
             else {

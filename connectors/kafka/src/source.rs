@@ -36,10 +36,10 @@ pub struct KafkaSource {
     name: String,
     /// Made where they are missing.
     topics: Vec<Topic>,
-    open: Option<Open>,
+    open: Option<OpenSource>,
 }
 
-struct Open {
+struct OpenSource {
     consumer: BaseConsumer<Watch>,
     share: Share,
     /// The next offset of each partition of the share.
@@ -107,11 +107,11 @@ impl KafkaSource {
         self.settings.connection.config(&defaults, &fixed)
     }
 
-    fn connect(&self, positions: &[SourcePosition], share: Share) -> Result<Open, SourceError> {
+    fn connect(&self, positions: &[SourcePosition], share: Share) -> Result<OpenSource, SourceError> {
         let config = self.config(share).map_err(Error::into_source)?;
         let consumer: Result<BaseConsumer<Watch>, _> = config.create_with_context(Watch::new(&self.settings.topic));
         let consumer = consumer.map_err(Error::client("making a consumer")).map_err(Error::into_source)?;
-        let mut open = Open::new(consumer, share);
+        let mut open = OpenSource::new(consumer, share);
         let own: BTreeMap<u32, u64> = positions
             .iter()
             .filter(|position| position.source == self.name)
@@ -135,7 +135,7 @@ impl KafkaSource {
     }
 
     fn close(&mut self) {
-        if let Some(Open { consumer, .. }) = self.open.take() {
+        if let Some(OpenSource { consumer, .. }) = self.open.take() {
             closing::close(consumer, &self.name);
         }
     }
@@ -170,18 +170,18 @@ impl KafkaSource {
     }
 
     /// The position from which a partition is read on.
-    fn position(&self, open: &Open, partition: u32) -> Option<SourcePosition> {
+    fn position(&self, open: &OpenSource, partition: u32) -> Option<SourcePosition> {
         let next_offset = *open.next.get(&partition)?;
         Some(SourcePosition { source: self.name.clone(), partition, next_offset })
     }
 
-    fn partitions(&self, open: &Open) -> Result<Vec<u32>, SourceError> {
+    fn partitions(&self, open: &OpenSource) -> Result<Vec<u32>, SourceError> {
         let found = self.find_partitions(open)?;
         found.ok_or_else(|| SourceError::Fatal(format!("there is no topic {}", self.settings.topic)))
     }
 
     /// The partitions of the topic, where there is one.
-    fn find_partitions(&self, open: &Open) -> Result<Option<Vec<u32>>, SourceError> {
+    fn find_partitions(&self, open: &OpenSource) -> Result<Option<Vec<u32>>, SourceError> {
         let topic = &self.settings.topic;
         let metadata = self.settings.connection.ask(|call| open.consumer.fetch_metadata(Some(topic), call));
         let metadata = metadata.map_err(Error::client("asking for the partitions")).map_err(Error::into_source)?;
@@ -197,7 +197,7 @@ impl KafkaSource {
     }
 
     /// The first offset of a partition and the one behind its last.
-    fn bounds(&self, open: &Open, partition: u32) -> Result<(u64, u64), SourceError> {
+    fn bounds(&self, open: &OpenSource, partition: u32) -> Result<(u64, u64), SourceError> {
         let topic = &self.settings.topic;
         let connection = &self.settings.connection;
         let bounds = connection.ask(|call| open.consumer.fetch_watermarks(topic, partition as i32, call));
@@ -206,7 +206,13 @@ impl KafkaSource {
     }
 
     /// The offset at which a partition is read on that was read up to `wanted`.
-    fn resume(&self, open: &mut Open, partition: u32, wanted: u64, bounds: (u64, u64)) -> Result<u64, SourceError> {
+    fn resume(
+        &self,
+        open: &mut OpenSource,
+        partition: u32,
+        wanted: u64,
+        bounds: (u64, u64),
+    ) -> Result<u64, SourceError> {
         let (earliest, end) = bounds;
         if (earliest..=end).contains(&wanted) {
             return Ok(wanted);
@@ -233,7 +239,7 @@ impl KafkaSource {
     }
 
     /// After a poll without messages, returns an error if no broker answers.
-    fn look_for_brokers(&self, open: &mut Open, batch: &Filling) -> Result<(), SourceError> {
+    fn look_for_brokers(&self, open: &mut OpenSource, batch: &Filling) -> Result<(), SourceError> {
         let brokers = &open.consumer.context().brokers;
         let away = || brokers.away(Some(&self.settings.topic), open.consumer.client());
         let Some(fault) = batch.is_empty().then(away).flatten() else { return Ok(()) };
@@ -242,7 +248,7 @@ impl KafkaSource {
     }
 
     /// Takes partitions that were added. Where the brokers do not answer, the next call tries again.
-    fn look_for_partitions(&self, open: &mut Open) -> Result<(), SourceError> {
+    fn look_for_partitions(&self, open: &mut OpenSource) -> Result<(), SourceError> {
         open.has_grown |= open.consumer.context().take_grown();
         if !open.has_grown {
             return Ok(());
@@ -266,7 +272,7 @@ impl KafkaSource {
 
     /// After librdkafka met an offset or a partition that is gone: finds which, and goes on elsewhere or says it. Where the
     /// brokers do not answer, the next call tries again.
-    fn look_for_gaps(&self, open: &mut Open) -> Result<(), SourceError> {
+    fn look_for_gaps(&self, open: &mut OpenSource) -> Result<(), SourceError> {
         if !open.has_gap {
             return Ok(());
         }
@@ -287,7 +293,7 @@ impl KafkaSource {
 
     /// The fault where a partition that is read does not exist: one that stays, unless it was never read or is not missed for
     /// long. Made anew meanwhile, it ends below where reading stopped, as long as it is looked at soon enough.
-    fn missing(&self, open: &mut Open, partition: u32, wanted: u64) -> SourceError {
+    fn missing(&self, open: &mut OpenSource, partition: u32, wanted: u64) -> SourceError {
         let since = *open.missing.get_or_insert_with(Instant::now);
         if wanted == 0 || since.elapsed() < MISSING {
             let topic = &self.settings.topic;
@@ -298,13 +304,13 @@ impl KafkaSource {
 
     /// Nothing rests on what is noted at the brokers.
     fn note(&mut self) {
-        if let Some(Err(error)) = self.open.as_mut().map(Open::note) {
+        if let Some(Err(error)) = self.open.as_mut().map(OpenSource::note) {
             tracing::debug!(source = self.name, %error, "The offsets could not be committed at the broker");
         }
     }
 
     /// Decides about an error between messages.
-    fn judge(&self, open: &mut Open, error: KafkaError) -> Result<(), SourceError> {
+    fn judge(&self, open: &mut OpenSource, error: KafkaError) -> Result<(), SourceError> {
         use RDKafkaErrorCode::{AutoOffsetReset, UnknownPartition, UnknownTopic, UnknownTopicOrPartition};
         let gone = [AutoOffsetReset, UnknownPartition, UnknownTopic, UnknownTopicOrPartition];
         if error.rdkafka_error_code().is_some_and(|code| gone.contains(&code)) {
@@ -318,7 +324,7 @@ impl KafkaSource {
         Err(Error::client("reading messages")(error).into_source())
     }
 
-    fn fill(&self, open: &mut Open, batch: &mut Filling, deadline: Instant) -> Result<(), SourceError> {
+    fn fill(&self, open: &mut OpenSource, batch: &mut Filling, deadline: Instant) -> Result<(), SourceError> {
         self.look_for_partitions(open)?;
         self.look_for_gaps(open)?;
         // While brokers are away librdkafka says so again and again; what it said before they were back is not to be
@@ -348,9 +354,9 @@ impl KafkaSource {
     }
 }
 
-impl Open {
-    fn new(consumer: BaseConsumer<Watch>, share: Share) -> Open {
-        Open {
+impl OpenSource {
+    fn new(consumer: BaseConsumer<Watch>, share: Share) -> OpenSource {
+        OpenSource {
             consumer,
             share,
             next: BTreeMap::new(),

@@ -15,13 +15,13 @@ use crate::brokers::{self, Brokers};
 /// Keeps what a consumer tells of one topic.
 pub struct Watch {
     topic: String,
-    seen: Mutex<Seen>,
+    seen: Mutex<TopicState>,
     /// The reachability of the brokers.
     pub brokers: Brokers,
 }
 
 #[derive(Default)]
-struct Seen {
+struct TopicState {
     /// The end of each partition; `None` where it is not known.
     ends: BTreeMap<u32, Option<u64>>,
     /// There are more partitions than when this was last asked.
@@ -31,11 +31,11 @@ struct Seen {
 /// The part of the statistics that matters here.
 #[derive(Deserialize)]
 struct Statistics {
-    topics: BTreeMap<String, Topic>,
+    topics: BTreeMap<String, WatchedTopic>,
 }
 
 #[derive(Deserialize)]
-struct Topic {
+struct WatchedTopic {
     partitions: BTreeMap<String, Partition>,
 }
 

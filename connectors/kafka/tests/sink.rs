@@ -8,7 +8,7 @@ use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use audience_contract::suite::Members;
+use audience_contract::suite::SuiteMembers;
 use audience_contract::{Cause, ChangeKind, MembershipChange, Progress, Reach, Sink, SinkError};
 use audience_kafka::{KafkaSink, SinkSettings};
 use common::{LIMIT, connection, fold, producer, read_all, sink_settings};
@@ -43,7 +43,7 @@ fn turns(user: u64, tick: u64) -> u64 {
     (1..=tick).filter(|tick| (user + tick).is_multiple_of(10)).count() as u64
 }
 
-fn members(tick: u64) -> Members {
+fn members(tick: u64) -> SuiteMembers {
     let is_member = |user: &u64| turns(*user, tick) % 2 == 1;
     (0..USERS).filter(is_member).map(|user| (format!("u{user}"), "s".to_owned())).collect()
 }

@@ -11,7 +11,7 @@ use audience_contract::{CheckpointStore, Result, StoreError};
 use bytes::Bytes;
 use parking_lot::Mutex;
 
-use crate::manifest::{Manifest, Shard, checksum};
+use crate::manifest::{ObjectManifest, Shard, checksum};
 use crate::objects::{Objects, Write};
 
 const FOLDER: &str = "checkpoints";
@@ -23,16 +23,16 @@ const LISTING: &str = "listing checkpoints";
 const DELETING: &str = "deleting a checkpoint";
 
 /// Checkpoints. Writing a shard returns while it is being written, and the manifest waits for all of them.
-pub struct Checkpoints {
+pub struct ObjectCheckpoints {
     objects: Arc<Objects>,
-    state: Mutex<State>,
+    state: Mutex<CheckpointState>,
 }
 
 #[derive(Default)]
-struct State {
+struct CheckpointState {
     writing: HashMap<u64, Writing>,
     /// The manifest that was read last: shards are read one after the other.
-    read: Option<(u64, Arc<Manifest>)>,
+    read: Option<(u64, Arc<ObjectManifest>)>,
 }
 
 /// A checkpoint that is being written.
@@ -42,10 +42,10 @@ struct Writing {
     under_way: Vec<Write>,
 }
 
-impl Checkpoints {
+impl ObjectCheckpoints {
     /// Under the URL of these objects.
-    pub fn new(objects: Arc<Objects>) -> Checkpoints {
-        Checkpoints { objects, state: Mutex::default() }
+    pub fn new(objects: Arc<Objects>) -> ObjectCheckpoints {
+        ObjectCheckpoints { objects, state: Mutex::default() }
     }
 
     /// Every checkpoint that has a folder, newest first.
@@ -58,13 +58,13 @@ impl Checkpoints {
     }
 
     /// The manifest, where there is one.
-    fn find_manifest(&self, checkpoint: u64) -> Result<Option<Manifest>> {
+    fn find_manifest(&self, checkpoint: u64) -> Result<Option<ObjectManifest>> {
         let Some(bytes) = self.objects.get(READING, &manifest_name(checkpoint))? else { return Ok(None) };
-        let decoded = Manifest::decode(&bytes);
+        let decoded = ObjectManifest::decode(&bytes);
         decoded.map(Some).map_err(|detail| self.damaged(&manifest_name(checkpoint), &detail))
     }
 
-    fn read_manifest(&self, checkpoint: u64) -> Result<Manifest> {
+    fn read_manifest(&self, checkpoint: u64) -> Result<ObjectManifest> {
         self.find_manifest(checkpoint)?.ok_or_else(|| StoreError::Unavailable {
             action: READING,
             detail: format!("{} has no finished checkpoint {checkpoint}", self.objects.name()),
@@ -116,7 +116,7 @@ impl Checkpoints {
     }
 }
 
-impl CheckpointStore for Checkpoints {
+impl CheckpointStore for ObjectCheckpoints {
     fn put_shard(&self, checkpoint: u64, shard: u32, bytes: &[u8]) -> Result<()> {
         let known = self.state.lock().writing.remove(&checkpoint);
         let mut writing = match known {
@@ -138,7 +138,7 @@ impl CheckpointStore for Checkpoints {
         let writing = self.state.lock().writing.remove(&checkpoint).unwrap_or_default();
         self.refuse_finished(checkpoint)?;
         writing.under_way.into_iter().try_for_each(|write| self.objects.finish_put(WRITING, write))?;
-        let manifest = Manifest { shards: writing.shards.into_values().collect(), says: manifest.to_vec() };
+        let manifest = ObjectManifest { shards: writing.shards.into_values().collect(), says: manifest.to_vec() };
         self.objects.refuse_others(FINISHING)?;
         self.objects.put(FINISHING, &manifest_name(checkpoint), manifest.encode()?.into())
     }

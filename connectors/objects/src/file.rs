@@ -61,7 +61,7 @@ const KINDS: [(&str, RecordKind); 5] = [
 ];
 
 /// A file that is read.
-pub struct File {
+pub struct ObjectFile {
     reader: SerializedFileReader<Bytes>,
     checksum: String,
     /// The positions of sources after its last record, if they are known.
@@ -70,7 +70,7 @@ pub struct File {
 
 /// Rows by column.
 #[derive(Default)]
-struct Rows {
+struct ColumnRows {
     sequences: Vec<Option<i64>>,
     kinds: Texts,
     users: Texts,
@@ -99,7 +99,7 @@ pub fn encode(records: &[u8], positions: Option<&[SourcePosition]>) -> Result<Ve
     let mut writer = SerializedFileWriter::new(Vec::new(), schema, properties)?;
     let mut rest = records;
     while !rest.is_empty() {
-        let mut rows = Rows::default();
+        let mut rows = ColumnRows::default();
         while rows.sequences.len() < ROWS
             && let Some((record, next)) = EventRef::read(rest)
         {
@@ -120,20 +120,20 @@ fn checksum_of(records: &[u8]) -> String {
     format!("{:016x}", hash.digest())
 }
 
-impl File {
+impl ObjectFile {
     /// Reads the notes of a file.
-    pub fn open(bytes: Bytes) -> Result<File> {
-        guarded(|| File::open_unguarded(bytes))
+    pub fn open(bytes: Bytes) -> Result<ObjectFile> {
+        guarded(|| ObjectFile::open_unguarded(bytes))
     }
 
-    fn open_unguarded(bytes: Bytes) -> Result<File> {
+    fn open_unguarded(bytes: Bytes) -> Result<ObjectFile> {
         let reader = SerializedFileReader::new(bytes)?;
         let notes = reader.metadata().file_metadata().key_value_metadata();
         let note = |name: &str| notes.and_then(|notes| notes.iter().find(|note| note.key == name)?.value.clone());
         let checksum = note(CHECKSUM).ok_or_else(|| ParquetError::General("it has no checksum".to_owned()))?;
         let positions = note(POSITIONS).map(|text| serde_json::from_str(&text)).transpose();
         let positions = positions.map_err(|error| ParquetError::General(error.to_string()))?;
-        Ok(File { reader, checksum, positions })
+        Ok(ObjectFile { reader, checksum, positions })
     }
 
     /// The records, which must be those of these numbers; in runs of some MiB.
@@ -144,7 +144,7 @@ impl File {
     fn records_unguarded(&self, range: &Range<u64>) -> Result<Vec<Vec<u8>>> {
         let (mut runs, mut hash, mut next) = (Vec::new(), Xxh3::new(), range.start);
         for index in 0..self.reader.num_row_groups() {
-            let rows = Rows::read(&self.reader, index)?;
+            let rows = ColumnRows::read(&self.reader, index)?;
             let mut run = Vec::new();
             for row in 0..rows.sequences.len() {
                 if rows.sequences[row] != i64::try_from(next).ok() {
@@ -172,7 +172,7 @@ fn guarded<T>(read: impl FnOnce() -> Result<T>) -> Result<T> {
     read.unwrap_or_else(|_| Err(ParquetError::General("it is no file of Parquet any more".to_owned())))
 }
 
-impl Rows {
+impl ColumnRows {
     fn push(&mut self, record: &EventRef<'_>) {
         let is_blank = record.kind() == RecordKind::Blank;
         self.sequences.push(i64::try_from(record.sequence()).ok());
@@ -214,7 +214,7 @@ impl Rows {
         group.close().map(drop)
     }
 
-    fn read(reader: &SerializedFileReader<Bytes>, index: usize) -> Result<Rows> {
+    fn read(reader: &SerializedFileReader<Bytes>, index: usize) -> Result<ColumnRows> {
         let group = reader.get_row_group(index)?;
         let rows = usize::try_from(group.metadata().num_rows())?;
         if rows > 2 * ROWS || group.num_columns() != 11 {
@@ -222,7 +222,7 @@ impl Rows {
         }
         let texts = |column| read_texts(&*group, column, rows);
         let numbers = |column| read_numbers(&*group, column, rows);
-        Ok(Rows {
+        Ok(ColumnRows {
             sequences: numbers(0)?,
             kinds: texts(1)?,
             users: texts(2)?,
@@ -308,7 +308,7 @@ mod tests {
         let position = SourcePosition { source: "kafka".to_owned(), partition: 3, next_offset: 99 };
         for positions in [None, Some(vec![]), Some(vec![position])] {
             let file = encode(&all, positions.as_deref()).expect("encoded");
-            let file = File::open(file.into()).expect("a file");
+            let file = ObjectFile::open(file.into()).expect("a file");
             assert_eq!(file.positions, positions);
             assert!(file.records(&(40..40 + count)).expect("records").concat() == all);
             for wrong in [41..41 + count, 40..39 + count, 40..41 + count, 0..count] {
@@ -325,7 +325,7 @@ mod tests {
         for at in 0..whole.len() {
             let mut damaged = whole.clone();
             damaged[at] ^= 1 << (at % 8);
-            let read = File::open(damaged.into()).and_then(|file| file.records(&(0..60)));
+            let read = ObjectFile::open(damaged.into()).and_then(|file| file.records(&(0..60)));
             noticed += usize::from(read.is_err());
             // Some bytes say nothing of the records: statistics, the name of the program.
             assert!(read.is_err() || read.is_ok_and(|runs| runs.concat() == all), "byte {at}");

@@ -10,7 +10,7 @@ use audience_rules::record::{EventRef, blank};
 use parking_lot::Mutex;
 use parquet::errors::ParquetError;
 
-use crate::file::{self, File};
+use crate::file::{self, ObjectFile};
 use crate::objects::Objects;
 
 const FOLDER: &str = "history";
@@ -71,13 +71,13 @@ impl ParquetHistory {
         Ok(kept)
     }
 
-    fn open(&self, range: &Range<u64>) -> Result<File> {
+    fn open(&self, range: &Range<u64>) -> Result<ObjectFile> {
         let bytes = self.objects.get(READING, &path(range))?;
         let bytes = bytes.ok_or_else(|| self.damaged(range, &"it is missing"))?;
-        File::open(bytes).map_err(|error| self.damaged(range, &error))
+        ObjectFile::open(bytes).map_err(|error| self.damaged(range, &error))
     }
 
-    fn records(&self, range: &Range<u64>) -> Result<(File, Vec<Vec<u8>>)> {
+    fn records(&self, range: &Range<u64>) -> Result<(ObjectFile, Vec<Vec<u8>>)> {
         let file = self.open(range)?;
         let records = file.records(range).map_err(|error| self.damaged(range, &error))?;
         Ok((file, records))

@@ -55,7 +55,7 @@ pub enum ObjectsError {
 impl Objects {
     /// The checkpoints.
     pub fn checkpoints(self: &Arc<Self>) -> Arc<dyn CheckpointStore> {
-        Arc::new(checkpoints::Checkpoints::new(self.clone()))
+        Arc::new(checkpoints::ObjectCheckpoints::new(self.clone()))
     }
 
     /// The history.

@@ -31,14 +31,14 @@ struct Listing {
 
 /// A manifest.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Manifest {
+pub struct ObjectManifest {
     /// The shards, by number.
     pub shards: Vec<Shard>,
     /// The caller's description of the checkpoint.
     pub says: Vec<u8>,
 }
 
-impl Manifest {
+impl ObjectManifest {
     /// As it is stored.
     pub fn encode(&self) -> Result<Vec<u8>, StoreError> {
         let listing = serde_json::to_vec(&Listing { shards: self.shards.clone() });
@@ -52,7 +52,7 @@ impl Manifest {
     }
 
     /// Reads what is stored; or says what is wrong with it.
-    pub fn decode(bytes: &[u8]) -> Result<Manifest, String> {
+    pub fn decode(bytes: &[u8]) -> Result<ObjectManifest, String> {
         let (head, rest) = split_line(bytes).ok_or("it is cut short")?;
         let head = std::str::from_utf8(head).map_err(|_| "it begins with something else")?;
         let mut words = head.split(' ');
@@ -67,7 +67,7 @@ impl Manifest {
         }
         let (listing, says) = split_line(rest).ok_or("it is cut short")?;
         let listing: Listing = serde_json::from_slice(listing).map_err(|error| error.to_string())?;
-        Ok(Manifest { shards: listing.shards, says: says.to_vec() })
+        Ok(ObjectManifest { shards: listing.shards, says: says.to_vec() })
     }
 }
 
@@ -88,14 +88,14 @@ mod tests {
     #[test]
     fn whatever_byte_is_changed_is_noticed() {
         let shard = Shard { number: 3, object: "shard-00003-x".to_owned(), bytes: 7, checksum: checksum(b"1234567") };
-        let manifest = Manifest { shards: vec![shard], says: b"line\nand \0more".to_vec() };
+        let manifest = ObjectManifest { shards: vec![shard], says: b"line\nand \0more".to_vec() };
         let whole = manifest.encode().expect("encoded");
-        assert_eq!(Manifest::decode(&whole), Ok(manifest));
+        assert_eq!(ObjectManifest::decode(&whole), Ok(manifest));
         for at in 0..whole.len() {
             let mut damaged = whole.clone();
             damaged[at] ^= 4;
-            assert!(Manifest::decode(&damaged).is_err(), "byte {at}");
-            assert!(Manifest::decode(&whole[..at]).is_err(), "cut at {at}");
+            assert!(ObjectManifest::decode(&damaged).is_err(), "byte {at}");
+            assert!(ObjectManifest::decode(&whole[..at]).is_err(), "cut at {at}");
         }
     }
 }

@@ -10,7 +10,7 @@ use audience_rules::json::members_of;
 use audience_rules::time::{format_time, parse_rfc3339};
 
 /// Members of a JSON object, each with the text of its value.
-type Members = BTreeMap<String, String>;
+type BodyFields = BTreeMap<String, String>;
 
 /// A body is not of the shape that the contract asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -126,7 +126,7 @@ pub fn list(texts: &[String]) -> String {
 }
 
 /// The body and the document in it, without the id.
-fn split(body: &str, key: &str, id: &str) -> Result<(Members, Members), BadBody> {
+fn split(body: &str, key: &str, id: &str) -> Result<(BodyFields, BodyFields), BadBody> {
     let mut outer = read(body)?;
     let document = outer.remove("document").ok_or_else(|| BadBody("it has no `document`".to_owned()))?;
     let mut document = read(&document)?;
@@ -136,32 +136,32 @@ fn split(body: &str, key: &str, id: &str) -> Result<(Members, Members), BadBody>
     }
 }
 
-fn read(text: &str) -> Result<Members, BadBody> {
+fn read(text: &str) -> Result<BodyFields, BadBody> {
     let members = members_of(text.as_bytes()).map_err(|fault| BadBody(format!("it is no JSON object: {fault}")))?;
     Ok(members.into_iter().map(|(key, value)| (key, String::from_utf8_lossy(value).into_owned())).collect())
 }
 
 /// Takes a member out, if it can be read like that.
-fn take<T>(members: &mut Members, key: &str, read: impl FnOnce(&str) -> Option<T>) -> Option<T> {
+fn take<T>(members: &mut BodyFields, key: &str, read: impl FnOnce(&str) -> Option<T>) -> Option<T> {
     let value = read(members.get(key)?)?;
     members.remove(key);
     Some(value)
 }
 
-fn take_text(members: &mut Members, key: &str) -> Option<String> {
+fn take_text(members: &mut BodyFields, key: &str) -> Option<String> {
     take(members, key, |text| serde_json::from_str(text).ok())
 }
 
-fn take_word(members: &mut Members, key: &str, words: &[&str]) -> Option<String> {
+fn take_word(members: &mut BodyFields, key: &str, words: &[&str]) -> Option<String> {
     take(members, key, |text| serde_json::from_str(text).ok().filter(|word: &String| words.contains(&word.as_str())))
 }
 
-fn take_whole(members: &mut Members, key: &str) -> Option<i64> {
+fn take_whole(members: &mut BodyFields, key: &str) -> Option<i64> {
     take(members, key, |text| text.parse().ok().filter(|number: &i64| number.to_string() == text))
 }
 
 /// Only a time that is written as it will be written again.
-fn take_time(members: &mut Members, key: &str) -> Option<String> {
+fn take_time(members: &mut BodyFields, key: &str) -> Option<String> {
     take(members, key, |text| {
         let time: String = serde_json::from_str(text).ok()?;
         (format_time(parse_rfc3339(&time)?) == time).then_some(time)
@@ -169,7 +169,7 @@ fn take_time(members: &mut Members, key: &str) -> Option<String> {
 }
 
 /// The members without a column, in the body's shape.
-fn rest(mut outer: Members, document: Members) -> Option<String> {
+fn rest(mut outer: BodyFields, document: BodyFields) -> Option<String> {
     if !document.is_empty() {
         outer.insert("document".to_owned(), object(&document));
     }
@@ -201,7 +201,7 @@ fn join<const N: usize>(
     Ok(text)
 }
 
-fn object(members: &Members) -> String {
+fn object(members: &BodyFields) -> String {
     let mut text = String::from("{");
     push_members(&mut text, members.iter().map(|(key, value)| (key.as_str(), value.as_str())));
     text.push('}');

@@ -12,7 +12,7 @@ use crate::audit;
 use crate::body::BadBody;
 use crate::database::Database;
 use crate::notice::{self, Marked, Notice};
-use crate::rows::{self, Edit};
+use crate::rows::{self, DocumentStatements};
 use crate::{PostgresError, PostgresSettings, migrate};
 
 const READING: &str = "reading the catalogue";
@@ -72,7 +72,7 @@ fn refused(detail: String) -> StoreError {
 }
 
 /// The statements for documents, if they can be put as that version.
-fn edits_of(next: u64, documents: &[Document]) -> Result<Vec<Edit>> {
+fn edits_of(next: u64, documents: &[Document]) -> Result<Vec<DocumentStatements>> {
     let mut seen = BTreeSet::new();
     let edits = documents.iter().map(|document| {
         let what = || format!("{:?} {:.60}", document.kind, document.id);
@@ -82,7 +82,7 @@ fn edits_of(next: u64, documents: &[Document]) -> Result<Vec<Edit>> {
         if !seen.insert((document.kind, &document.id)) {
             return Err(refused(format!("{} is given twice", what())));
         }
-        Edit::of(document).map_err(|BadBody(detail)| refused(format!("the body of {}: {detail}", what())))
+        DocumentStatements::of(document).map_err(|BadBody(detail)| refused(format!("the body of {}: {detail}", what())))
     });
     edits.collect()
 }
@@ -224,7 +224,7 @@ async fn put(
     client: &mut Object,
     expected: Marked,
     next: Marked,
-    edits: Result<Vec<Edit>>,
+    edits: Result<Vec<DocumentStatements>>,
     audit: Option<&Audit>,
 ) -> Result<Result<bool>, tokio_postgres::Error> {
     let transaction = client.transaction().await?;
@@ -239,7 +239,7 @@ async fn put(
     };
     let audit = audit.filter(|audit| !audit.entries.is_empty());
     let said = audit.map(|audit| audit.author.as_str());
-    let author = said.or_else(|| edits.iter().find_map(Edit::author)).unwrap_or_default();
+    let author = said.or_else(|| edits.iter().find_map(DocumentStatements::author)).unwrap_or_default();
     let is_audited = if audit.is_some() { "yes" } else { "" };
     let announce = "SELECT set_config('audience.writer', 'store', true), set_config('audience.actor', $1, true),
         set_config('audience.is_audited', $2, true), set_config('audience.mark', $3, true),

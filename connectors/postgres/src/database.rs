@@ -16,16 +16,16 @@ use crate::{PostgresError, PostgresSettings};
 const ATTEMPTS: usize = 2;
 
 /// A call that failed.
-enum Failure {
+enum CallFailure {
     /// The connection was lost.
     Lost(StoreError),
     /// Otherwise.
     Other(StoreError),
 }
 
-impl Failure {
+impl CallFailure {
     fn into_error(self) -> StoreError {
-        let (Failure::Lost(error) | Failure::Other(error)) = self;
+        let (CallFailure::Lost(error) | CallFailure::Other(error)) = self;
         error
     }
 }
@@ -112,8 +112,8 @@ impl Database {
             let mut attempts = 0;
             loop {
                 match self.call(action, &mut work).await {
-                    Err(Failure::Lost(_)) if attempts < ATTEMPTS => attempts += 1,
-                    done => return done.map_err(Failure::into_error),
+                    Err(CallFailure::Lost(_)) if attempts < ATTEMPTS => attempts += 1,
+                    done => return done.map_err(CallFailure::into_error),
                 }
                 // The others are likely of the same server that is gone.
                 self.pool.retain(|_, _| false);
@@ -127,27 +127,28 @@ impl Database {
         action: &'static str,
         work: impl AsyncFnOnce(&mut Object) -> Result<T, tokio_postgres::Error>,
     ) -> Result<T> {
-        self.handle.block_on(self.call(action, work)).map_err(Failure::into_error)
+        self.handle.block_on(self.call(action, work)).map_err(CallFailure::into_error)
     }
 
     async fn call<T>(
         &self,
         action: &'static str,
         work: impl AsyncFnOnce(&mut Object) -> Result<T, tokio_postgres::Error>,
-    ) -> Result<T, Failure> {
-        let mut client = self.pool.get().await.map_err(|error| Failure::Other(self.no_connection(action, &error)))?;
+    ) -> Result<T, CallFailure> {
+        let mut client =
+            self.pool.get().await.map_err(|error| CallFailure::Other(self.no_connection(action, &error)))?;
         match tokio::time::timeout(self.patience, work(&mut client)).await {
             Ok(Ok(done)) => Ok(done),
             Ok(Err(error)) if client.is_closed() || is_farewell(&error) => {
                 drop(Object::take(client));
-                Err(Failure::Lost(store_error(action, &self.place, &error)))
+                Err(CallFailure::Lost(store_error(action, &self.place, &error)))
             }
-            Ok(Err(error)) => Err(Failure::Other(store_error(action, &self.place, &error))),
+            Ok(Err(error)) => Err(CallFailure::Other(store_error(action, &self.place, &error))),
             Err(_) => {
                 // The server may still be at it: that connection is of no use to others.
                 drop(Object::take(client));
                 let detail = format!("{}: no answer within {:?}", self.place, self.patience);
-                Err(Failure::Other(StoreError::Unavailable { action, detail }))
+                Err(CallFailure::Other(StoreError::Unavailable { action, detail }))
             }
         }
     }

@@ -129,45 +129,45 @@ fn computed(row: &Row) -> TraitColumns {
 }
 
 /// The statements for a document.
-pub enum Edit {
+pub enum DocumentStatements {
     Segment(String, Box<SegmentColumns>),
     Trait(String, TraitColumns),
     Members(String, Vec<String>),
     Delete(DocumentKind, String),
 }
 
-impl Edit {
+impl DocumentStatements {
     /// Reads a document.
-    pub fn of(document: &Document) -> Result<Edit, BadBody> {
+    pub fn of(document: &Document) -> Result<DocumentStatements, BadBody> {
         let id = document.id.clone();
-        let Some(body) = &document.body else { return Ok(Edit::Delete(document.kind, id)) };
+        let Some(body) = &document.body else { return Ok(DocumentStatements::Delete(document.kind, id)) };
         Ok(match document.kind {
-            DocumentKind::Segment => Edit::Segment(id, Box::new(SegmentColumns::of(&document.id, body)?)),
-            DocumentKind::Trait => Edit::Trait(id, TraitColumns::of(&document.id, body)?),
-            DocumentKind::Members => Edit::Members(id, body::members(body)?),
+            DocumentKind::Segment => DocumentStatements::Segment(id, Box::new(SegmentColumns::of(&document.id, body)?)),
+            DocumentKind::Trait => DocumentStatements::Trait(id, TraitColumns::of(&document.id, body)?),
+            DocumentKind::Members => DocumentStatements::Members(id, body::members(body)?),
         })
     }
 
     /// The author, if it names one.
     pub fn author(&self) -> Option<&str> {
         match self {
-            Edit::Segment(_, columns) => columns.author.as_deref(),
-            Edit::Trait(_, columns) => columns.author.as_deref(),
-            Edit::Members(..) | Edit::Delete(..) => None,
+            DocumentStatements::Segment(_, columns) => columns.author.as_deref(),
+            DocumentStatements::Trait(_, columns) => columns.author.as_deref(),
+            DocumentStatements::Members(..) | DocumentStatements::Delete(..) => None,
         }
     }
 
     /// Applies it.
     pub async fn apply(&self, transaction: &Transaction<'_>) -> Result<(), tokio_postgres::Error> {
         match self {
-            Edit::Segment(id, columns) => put_segment(transaction, id, columns).await,
-            Edit::Trait(name, columns) => put_trait(transaction, name, columns).await,
-            Edit::Members(id, members) => {
+            DocumentStatements::Segment(id, columns) => put_segment(transaction, id, columns).await,
+            DocumentStatements::Trait(name, columns) => put_trait(transaction, name, columns).await,
+            DocumentStatements::Members(id, members) => {
                 let put = "INSERT INTO audience.static_members (segment_id, members) VALUES ($1, $2)
                     ON CONFLICT (segment_id) DO UPDATE SET members = EXCLUDED.members";
                 execute(transaction, put, &[id, members]).await.map(drop)
             }
-            Edit::Delete(kind, id) => delete(transaction, *kind, id).await,
+            DocumentStatements::Delete(kind, id) => delete(transaction, *kind, id).await,
         }
     }
 }

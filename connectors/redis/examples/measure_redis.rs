@@ -14,9 +14,9 @@ const SEGMENTS: usize = 1_000;
 const AN_EVENT: usize = 4;
 const SMALL_WRITES: u64 = 500;
 
-type Answer<T> = Result<T, Box<dyn std::error::Error>>;
+type PingAnswer<T> = Result<T, Box<dyn std::error::Error>>;
 
-fn main() -> Answer<()> {
+fn main() -> PingAnswer<()> {
     let mut numbers = std::env::args().skip(1).map(|text| text.parse::<usize>());
     let count = 1_000 * numbers.next().unwrap_or(Ok(2_000))?;
     let at_once = numbers.next().unwrap_or(Ok(100_000))?;
@@ -66,7 +66,7 @@ fn changes(count: usize) -> Vec<MembershipChange> {
 }
 
 /// Processor time of the server so far.
-fn processor_seconds(redis: &mut redis::Connection) -> Answer<f64> {
+fn processor_seconds(redis: &mut redis::Connection) -> PingAnswer<f64> {
     let info: String = redis::cmd("INFO").arg("cpu").query(redis)?;
     let value = |line: &str| line.split_once(':').and_then(|(_, value)| value.trim().parse::<f64>().ok());
     let of = |name: &str| info.lines().find(|line| line.starts_with(name)).and_then(value).unwrap_or_default();
@@ -77,7 +77,7 @@ fn reach(tick: u64) -> Reach {
     Reach::All(Progress { tick, ..Progress::default() })
 }
 
-fn write_small(sink: &mut RedisSink, changes: &[MembershipChange]) -> Answer<()> {
+fn write_small(sink: &mut RedisSink, changes: &[MembershipChange]) -> PingAnswer<()> {
     let mut times = Vec::new();
     for tick in 0..SMALL_WRITES {
         let start = Instant::now();

@@ -32,12 +32,12 @@ pub struct RedisSink {
     name: String,
     settings: RedisSettings,
     client: Client,
-    open: Option<Open>,
+    open: Option<OpenSink>,
     /// Users whose records were not there before the last write.
     created: Vec<String>,
 }
 
-struct Open {
+struct OpenSink {
     /// One at first, the others where there is much to write.
     lanes: Vec<Lane>,
     /// The how-manieth opening this is.
@@ -52,16 +52,16 @@ impl RedisSink {
         Ok(RedisSink { name, settings, client, open: None, created: Vec::new() })
     }
 
-    fn connect(&self) -> Result<(Open, Option<String>), Error> {
+    fn connect(&self) -> Result<(OpenSink, Option<String>), Error> {
         let mut connection = self.settings.connect(&self.client)?;
         // From here on earlier writers are refused; only then is it read how far they came.
         let epoch: i64 = connection.incr(self.settings.writer_key(), 1)?;
         let reach: Option<String> = connection.hget(self.settings.progress_key(), &self.settings.writer)?;
         let lane = Lane::new(connection, self.settings.writer_key(), epoch)?;
-        Ok((Open { lanes: vec![lane], epoch }, reach))
+        Ok((OpenSink { lanes: vec![lane], epoch }, reach))
     }
 
-    fn put_all(&self, open: &mut Open, changes: &[MembershipChange], reach: Request) -> Result<(), Error> {
+    fn put_all(&self, open: &mut OpenSink, changes: &[MembershipChange], reach: Request) -> Result<(), Error> {
         let mut last = Request::default();
         if changes.len() <= FEW {
             // With the reach in the same transaction where they are one piece.
@@ -82,7 +82,7 @@ impl RedisSink {
     }
 
     /// Writes pieces on all lanes while they are made.
-    fn put_many(&self, open: &mut Open, changes: &[MembershipChange]) -> Result<(), Error> {
+    fn put_many(&self, open: &mut OpenSink, changes: &[MembershipChange]) -> Result<(), Error> {
         while open.lanes.len() < LANES {
             let connection = self.settings.connect(&self.client)?;
             open.lanes.push(Lane::new(connection, self.settings.writer_key(), open.epoch)?);
@@ -135,7 +135,7 @@ impl RedisSink {
     }
 
     /// Runs with the connections, which are given up where it fails.
-    fn run(&mut self, run: impl FnOnce(&Self, &mut Open) -> Result<(), Error>) -> Result<(), SinkError> {
+    fn run(&mut self, run: impl FnOnce(&Self, &mut OpenSink) -> Result<(), Error>) -> Result<(), SinkError> {
         let Some(mut open) = self.open.take() else {
             return Err(SinkError::Transient(format!("{} is not open", self.name)));
         };
@@ -151,7 +151,7 @@ impl RedisSink {
     }
 
     /// Users and segments are gone through each by themselves: a write that was broken off may have left either.
-    fn clear_all(&self, open: &mut Open, owns: &dyn Fn(&str) -> bool) -> Result<(), Error> {
+    fn clear_all(&self, open: &mut OpenSink, owns: &dyn Fn(&str) -> bool) -> Result<(), Error> {
         let lane = &mut open.lanes[0];
         let (users, segments) = (self.settings.user_key("\0"), self.settings.segment_key("\0"));
         each_key(lane, &users, &mut |lane, found| {

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::process;
 
-use audience_contract::suite::{self, Members, Profiles};
+use audience_contract::suite::{self, StoredProfiles, SuiteMembers};
 use audience_contract::{Cause, ChangeKind, MembershipChange, Profile, ProfileStore, Progress, Reach, Sink, SinkError};
 use audience_redis::{RedisProfiles, RedisReader, RedisSettings, RedisSink};
 use redis::{Client, Commands, Connection};
@@ -43,14 +43,14 @@ fn delete(settings: &RedisSettings) {
 }
 
 /// The memberships by user; checks that those by segment are the same.
-fn read(settings: &RedisSettings) -> Members {
+fn read(settings: &RedisSettings) -> SuiteMembers {
     let (by_user, by_segment) = dump(settings);
     assert!(by_user == by_segment, "{} memberships by user, {} by segment", by_user.len(), by_segment.len());
     by_user
 }
 
 /// The memberships by user, and those by segment.
-fn dump(settings: &RedisSettings) -> (Members, Members) {
+fn dump(settings: &RedisSettings) -> (SuiteMembers, SuiteMembers) {
     let mut connection = connect();
     let (mut by_user, mut by_segment) = (BTreeSet::new(), BTreeSet::new());
     for key in keys(settings) {
@@ -71,7 +71,7 @@ fn dump(settings: &RedisSettings) -> (Members, Members) {
 }
 
 /// Profiles by user, as somebody finds them who knows only the page of this crate.
-fn profiles(settings: &RedisSettings) -> Profiles {
+fn profiles(settings: &RedisSettings) -> StoredProfiles {
     let mut connection = connect();
     let profile = |key: &String| {
         let user = key[settings.prefix.len()..].strip_prefix(":user:")?.strip_suffix(":profile")?.to_owned();
@@ -222,7 +222,7 @@ fn what_is_in_the_way_is_no_reason_to_pass_anything_over() {
         let Some(Reach::All(progress)) = sink.open().unwrap() else { panic!("{number}: no reach") };
         assert_eq!(progress.tick, u64::MAX, "nobody goes on from there");
         sink.clear(Progress::default(), &|_| true).unwrap();
-        assert_eq!(read(&settings), Members::default());
+        assert_eq!(read(&settings), SuiteMembers::default());
         sink.write(&reach(2), &[change(1), change(2)]).unwrap();
         assert_eq!((read(&settings).len(), sink.open().unwrap()), (2, Some(reach(2))));
         delete(&settings);

@@ -16,14 +16,14 @@ use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use tempfile::TempDir;
 
 /// A server whose certificate says `localhost`, and the file of who vouches for it.
-struct Target {
+struct TlsTarget {
     port: u16,
     ca_file: PathBuf,
     _directory: TempDir,
 }
 
-impl Target {
-    fn start() -> Target {
+impl TlsTarget {
+    fn start() -> TlsTarget {
         let mut authority = CertificateParams::new(Vec::new()).unwrap();
         authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let authority_key = KeyPair::generate().unwrap();
@@ -46,7 +46,7 @@ impl Target {
                 serve(StreamOwned::new(connection, stream));
             }
         });
-        Target { port, ca_file, _directory: directory }
+        TlsTarget { port, ca_file, _directory: directory }
     }
 
     fn post(&self, client: &HttpWebhooks, host: &str) -> Result<u16, String> {
@@ -73,7 +73,7 @@ fn serve(mut stream: StreamOwned<ServerConnection, std::net::TcpStream>) -> Opti
 
 #[test]
 fn who_is_vouched_for_gets_messages_and_nobody_else() {
-    let target = Target::start();
+    let target = TlsTarget::start();
     let trusting = HttpWebhooks::new(true, Some(&target.ca_file)).unwrap();
     assert_eq!(target.post(&trusting, "localhost"), Ok(204));
     let stranger = HttpWebhooks::new(true, None).unwrap();
@@ -91,7 +91,7 @@ fn a_file_without_certificates_is_refused() {
     let key = KeyPair::generate().unwrap().serialize_pem();
     let cut_off = "-----BEGIN CERTIFICATE-----\nbm90aGluZw==\n";
     let odd = format!("{cut_off}-----END CERTIFICATE-----\n");
-    let good = fs::read_to_string(Target::start().ca_file).unwrap();
+    let good = fs::read_to_string(TlsTarget::start().ca_file).unwrap();
     for (text, why) in [
         ("nothing", "there is none"),
         (&*key, "there is none"),

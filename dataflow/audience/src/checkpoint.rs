@@ -39,7 +39,7 @@ pub struct Place {
 /// A checkpoint as it is printed.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Row {
+struct CheckpointRow {
     number: u64,
     /// None where the manifest cannot be read.
     #[serde(flatten)]
@@ -65,7 +65,7 @@ pub fn run(command: &CheckpointCommand) -> anyhow::Result<ExitCode> {
     let (CheckpointCommand::List(place) | CheckpointCommand::Verify(place)) = command;
     let store = open(place)?;
     let is_read = matches!(command, CheckpointCommand::Verify(_));
-    let rows: Vec<Row> = store.found()?.into_iter().map(|number| row(&*store, number, is_read)).collect();
+    let rows: Vec<CheckpointRow> = store.found()?.into_iter().map(|number| row(&*store, number, is_read)).collect();
     if place.json {
         println!("{}", serde_json::to_string_pretty(&rows)?);
     } else {
@@ -84,7 +84,7 @@ fn open(place: &Place) -> anyhow::Result<Arc<dyn CheckpointStore>> {
     })
 }
 
-fn row(store: &dyn CheckpointStore, number: u64, is_read: bool) -> Row {
+fn row(store: &dyn CheckpointStore, number: u64, is_read: bool) -> CheckpointRow {
     let (manifest, faults) = if is_read {
         verify(store, number)
     } else {
@@ -101,10 +101,10 @@ fn row(store: &dyn CheckpointStore, number: u64, is_read: bool) -> Row {
         shards: manifest.shards.len(),
         bytes: store.size(number).ok().flatten(),
     });
-    Row { number, facts, faults }
+    CheckpointRow { number, facts, faults }
 }
 
-fn print(rows: &[Row], is_read: bool) {
+fn print(rows: &[CheckpointRow], is_read: bool) {
     println!("{:>10}  {:>10}  {:>28}  {:>6}  {:>15}  STATE", "CHECKPOINT", "AGE", "EVENTS BELOW", "SHARDS", "BYTES");
     for row in rows {
         let state = match (row.faults.is_empty(), is_read) {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use audience_api::Door;
 use audience_contract::StoreError;
-use audience_engine::service::{Reader, Service};
+use audience_engine::service::{Service, ShareReader};
 use audience_kafka::topics::{self, Topic};
 use audience_kafka::{DeadLetterSettings, KafkaDeadLetters, KafkaSource, KafkaWriters, SinkSettings, SourceSettings};
 use audience_postgres::{PostgresCatalogue, PostgresError, PostgresSettings};
@@ -82,7 +82,7 @@ pub fn join_kafka(service: &Arc<Service>, settings: &KafkaSettings) -> anyhow::R
         let made = vec![topic(Topic::user_events(settings.partitions)), topic(Topic::user_events_dlq())];
         let source = Box::new(KafkaSource::new(source.clone()).context(KAFKA_SETTINGS)?.making(made));
         let dead_letters = Box::new(KafkaDeadLetters::new(letters.clone()).context(KAFKA_SETTINGS)?);
-        anyhow::Ok(Reader { source, dead_letters })
+        anyhow::Ok(ShareReader { source, dead_letters })
     };
     let workers = u32::try_from(service.workers()).unwrap_or(u32::MAX);
     let readers = settings.readers.unwrap_or_else(|| workers.min(settings.partitions));

@@ -18,12 +18,12 @@ pub struct DemoLoader {
     service: Arc<Service>,
     data: PathBuf,
     runtime: Handle,
-    asked: Arc<Mutex<Asked>>,
+    asked: Arc<Mutex<LoadProgress>>,
 }
 
 /// How far this run is with what it was asked for.
 #[derive(Clone, Debug)]
-enum Asked {
+enum LoadProgress {
     Nothing,
     Loading,
     Loaded,
@@ -33,15 +33,15 @@ enum Asked {
 impl DemoLoader {
     /// A loader for the platform of a data directory; the demo goes on in the runtime.
     pub fn new(service: Arc<Service>, data: PathBuf, runtime: Handle) -> DemoLoader {
-        DemoLoader { service, data, runtime, asked: Arc::new(Mutex::new(Asked::Nothing)) }
+        DemoLoader { service, data, runtime, asked: Arc::new(Mutex::new(LoadProgress::Nothing)) }
     }
 
-    fn view(&self, asked: &Asked) -> Result<DemoView> {
+    fn view(&self, asked: &LoadProgress) -> Result<DemoView> {
         let (state, fault) = match asked {
-            Asked::Nothing => (self.state_before()?, None),
-            Asked::Loading => (DemoState::Loading, None),
-            Asked::Loaded => (DemoState::Loaded, None),
-            Asked::Failed(fault) => (DemoState::Failed, Some(fault.clone())),
+            LoadProgress::Nothing => (self.state_before()?, None),
+            LoadProgress::Loading => (DemoState::Loading, None),
+            LoadProgress::Loaded => (DemoState::Loaded, None),
+            LoadProgress::Failed(fault) => (DemoState::Failed, Some(fault.clone())),
         };
         Ok(DemoView { state, fault })
     }
@@ -76,7 +76,7 @@ impl DemoResource for DemoLoader {
                 return Err(PlatformError::Conflict { kind: ConflictKind::NotEmpty, message: message.to_owned() });
             }
         }
-        *asked = Asked::Loading;
+        *asked = LoadProgress::Loading;
         let (service, data, outcome) = (self.service.clone(), self.data.clone(), self.asked.clone());
         let runtime = self.runtime.clone();
         self.runtime.spawn_blocking(move || {
@@ -84,11 +84,11 @@ impl DemoResource for DemoLoader {
             *outcome.lock() = match filled {
                 Ok(demo) => {
                     drop(runtime.spawn(demo.live(service)));
-                    Asked::Loaded
+                    LoadProgress::Loaded
                 }
                 Err(error) => {
                     tracing::error!(error = format!("{error:#}"), "The demo is not filled");
-                    Asked::Failed(format!("{error:#}"))
+                    LoadProgress::Failed(format!("{error:#}"))
                 }
             };
         });

@@ -36,7 +36,7 @@ pub fn run(flags: ServeFlags) -> anyhow::Result<ExitCode> {
 
 /// The other processes that compute too.
 #[derive(Clone, Debug)]
-pub struct Cluster {
+pub struct OtherProcesses {
     /// The address at which they join.
     pub listen: String,
     /// How many processes there are, this one among them.
@@ -47,7 +47,7 @@ pub struct Cluster {
 pub fn run_on(
     runtime: tokio::runtime::Runtime,
     settings: ServeSettings,
-    cluster: Option<Cluster>,
+    cluster: Option<OtherProcesses>,
 ) -> anyhow::Result<ExitCode> {
     let ended = runtime.block_on(serve(settings, cluster));
     // A start that was cut off may be waiting for a server; nothing of it is to be kept.
@@ -55,7 +55,7 @@ pub fn run_on(
     ended
 }
 
-async fn serve(settings: ServeSettings, cluster: Option<Cluster>) -> anyhow::Result<ExitCode> {
+async fn serve(settings: ServeSettings, cluster: Option<OtherProcesses>) -> anyhow::Result<ExitCode> {
     let listen = [
         Listen { address: settings.flags.listen.0, scope: Scope::All, flag: "--listen" },
         Listen { address: settings.flags.listen_ingest.0, scope: Scope::Ingestion, flag: "--listen-ingest" },
@@ -110,7 +110,7 @@ async fn watch(service: Arc<Service>) -> String {
 /// for other processes.
 fn start(
     settings: &ServeSettings,
-    cluster: Option<&Cluster>,
+    cluster: Option<&OtherProcesses>,
     door: &Door,
     cut_off: Stop,
 ) -> anyhow::Result<(Arc<Service>, Option<Demo>)> {
@@ -125,12 +125,13 @@ fn start(
 
 fn start_platform(
     settings: &ServeSettings,
-    cluster: Option<&Cluster>,
+    cluster: Option<&OtherProcesses>,
     door: &Door,
     cut_off: Stop,
 ) -> anyhow::Result<Arc<Service>> {
     let outside = Outside::new(settings)?;
-    let bind = move |cluster: &Cluster| Coordinator::bind(&cluster.listen, cluster.processes, cut_off).map(Arc::new);
+    let bind =
+        move |cluster: &OtherProcesses| Coordinator::bind(&cluster.listen, cluster.processes, cut_off).map(Arc::new);
     let cluster = cluster.map(bind).transpose()?;
     door.wait_for("the data directory is opened");
     let stores = Stores::open(settings.data(), &Options::default()).with_context(|| named("data"))?;

@@ -27,7 +27,7 @@ pub use connections::Connections;
 use file::SettingsFile;
 pub use names::{KAFKA_SETTINGS, named, named_in};
 use positive::positive;
-use tables::Tables;
+use tables::SettingTables;
 pub use tables::{HistorySettings, KafkaSettings};
 use webhooks::WebhookSettings;
 
@@ -131,10 +131,10 @@ pub struct ConnectionFlags {
 impl Connections {
     /// Joins flags with the file that is named; refuses what no server can be reached with.
     pub fn load(flags: ConnectionFlags, config: &ConfigFlag) -> anyhow::Result<Connections> {
-        Connections::join(flags, Tables::of(config.read()?.as_ref())?)
+        Connections::join(flags, SettingTables::of(config.read()?.as_ref())?)
     }
 
-    fn join(flags: ConnectionFlags, tables: Tables) -> anyhow::Result<Connections> {
+    fn join(flags: ConnectionFlags, tables: SettingTables) -> anyhow::Result<Connections> {
         let connections = Connections {
             kafka: tables::kafka(flags.kafka.kafka, tables.kafka)?,
             postgres: flags.postgres,
@@ -159,7 +159,7 @@ pub struct ServeSettings {
 impl ServeSettings {
     /// Joins flags with the tables of the file that they name, and checks all.
     pub fn load(flags: ServeFlags) -> anyhow::Result<ServeSettings> {
-        let mut tables = Tables::of(flags.config.read()?.as_ref())?;
+        let mut tables = SettingTables::of(flags.config.read()?.as_ref())?;
         let in_table = tables.checkpoints.take().map(|table| table.url);
         let history = tables.history;
         let settings = ServeSettings {

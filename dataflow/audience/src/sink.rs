@@ -46,16 +46,16 @@ pub struct SinkArgs {
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Sink {
+struct SinkRow {
     name: String,
     fault: Option<String>,
     notice: Option<String>,
     lag_ticks: u64,
-    verification: Option<Verification>,
+    verification: Option<VerificationRow>,
 }
 
 #[derive(Clone, Copy, Debug, Deserialize)]
-struct Verification {
+struct VerificationRow {
     checked: u64,
     wrong: u64,
     ended: u64,
@@ -85,7 +85,7 @@ fn verify(SinkArgs { name, engine }: &SinkArgs) -> anyhow::Result<ExitCode> {
     loop {
         let now = engine.verification("GET", "/api/sinks", name)?;
         if now.ended > before && !now.running {
-            let Verification { checked, wrong, .. } = now;
+            let VerificationRow { checked, wrong, .. } = now;
             writeln!(
                 std::io::stdout(),
                 "{name}: {checked} users compared, {wrong} records were wrong and are repaired"
@@ -106,7 +106,7 @@ fn rebuild(SinkArgs { name, engine }: &SinkArgs) -> anyhow::Result<ExitCode> {
 }
 
 impl EngineArgs {
-    fn verification(&self, method: &str, path: &str, name: &str) -> anyhow::Result<Verification> {
+    fn verification(&self, method: &str, path: &str, name: &str) -> anyhow::Result<VerificationRow> {
         let sinks = self.ask(method, path)?;
         let names: Vec<String> = sinks.iter().map(|sink| sink.name.clone()).collect();
         let found = sinks.into_iter().find(|sink| sink.name == name).and_then(|sink| sink.verification);
@@ -115,7 +115,7 @@ impl EngineArgs {
         })
     }
 
-    fn ask(&self, method: &str, path: &str) -> anyhow::Result<Vec<Sink>> {
+    fn ask(&self, method: &str, path: &str) -> anyhow::Result<Vec<SinkRow>> {
         let authority = self.engine.strip_prefix("http://").map(|rest| rest.trim_end_matches('/'));
         let authority = authority.filter(|authority| authority.contains(':') && !authority.contains('/'));
         let authority = authority.with_context(|| {

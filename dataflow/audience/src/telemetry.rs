@@ -149,9 +149,9 @@ fn check_collector(name: &str, address: &str) -> anyhow::Result<()> {
 }
 
 fn provider(exporter: opentelemetry_otlp::SpanExporter, process: &'static str) -> SdkTracerProvider {
-    FIGURES.get_or_init(Figures::new);
+    FIGURES.get_or_init(SpanCounters::new);
     let config = BatchConfigBuilder::default().with_max_queue_size(QUEUE + ROOM).build();
-    let batches = BatchSpanProcessor::builder(Counted(exporter)).with_batch_config(config).build();
+    let batches = BatchSpanProcessor::builder(CountedExporter(exporter)).with_batch_config(config).build();
     let mut resource = Resource::builder();
     if std::env::var_os("OTEL_SERVICE_NAME").is_none() {
         resource = resource.with_service_name("audience");
@@ -166,22 +166,22 @@ fn provider(exporter: opentelemetry_otlp::SpanExporter, process: &'static str) -
 }
 
 /// The counters of spans.
-struct Figures {
+struct SpanCounters {
     registry: Registry,
     exported: Counter,
     lost: Counter,
 }
 
 /// Set once spans are exported.
-static FIGURES: OnceLock<Figures> = OnceLock::new();
+static FIGURES: OnceLock<SpanCounters> = OnceLock::new();
 
-impl Figures {
-    fn new() -> Figures {
+impl SpanCounters {
+    fn new() -> SpanCounters {
         let mut registry = Registry::with_prefix("audience");
         let (exported, lost) = (Counter::default(), Counter::default());
         registry.register("spans_exported", "Spans that the collector took", exported.clone());
         registry.register("spans_lost", "Spans that found no room, or that the collector did not take", lost.clone());
-        Figures { registry, exported, lost }
+        SpanCounters { registry, exported, lost }
     }
 }
 
@@ -242,9 +242,9 @@ impl SpanProcessor for Bounded {
 
 /// An exporter that counts.
 #[derive(Debug)]
-struct Counted(opentelemetry_otlp::SpanExporter);
+struct CountedExporter(opentelemetry_otlp::SpanExporter);
 
-impl SpanExporter for Counted {
+impl SpanExporter for CountedExporter {
     async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
         let spans = batch.len();
         WAITING.fetch_sub(spans, Ordering::AcqRel);

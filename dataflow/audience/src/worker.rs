@@ -24,7 +24,7 @@ use parking_lot::Mutex;
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::serve::{self, Cluster};
+use crate::serve::{self, OtherProcesses};
 use crate::settings::{ServeFlags, ServeSettings};
 use crate::telemetry::TelemetrySettings;
 use crate::{process_metrics, telemetry};
@@ -73,7 +73,11 @@ pub fn run(args: WorkerArgs, is_listen_given: bool) -> anyhow::Result<ExitCode> 
     live_with_supervisor();
     std::panic::set_hook(Box::new(log_panic));
     if args.process == 0 {
-        return serve::run_on(runtime, settings, Some(Cluster { listen: hosts[0].clone(), processes: hosts.len() }));
+        return serve::run_on(
+            runtime,
+            settings,
+            Some(OtherProcesses { listen: hosts[0].clone(), processes: hosts.len() }),
+        );
     }
     // The rest of its start is the coordinator's.
     process_metrics::ready();

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use audience_tests::client::Client;
 use audience_tests::program;
 use audience_tests::serve::{Served, Setup, pause, wall_clock};
-use database::{Database, sql};
+use database::{TestDatabase, sql};
 use serde_json::{Value, json};
 
 const USERS: u64 = 10;
@@ -73,14 +73,14 @@ fn assert_told(served: &Served) {
     assert!(served.said().contains("taken as new"), "the log tells it: {}", served.said());
 }
 
-fn setup(directory: &std::path::Path, database: &Database, flags: &[String]) -> Setup {
+fn setup(directory: &std::path::Path, database: &TestDatabase, flags: &[String]) -> Setup {
     let flags = [vec!["--postgres".to_owned(), database.url.clone()], flags.to_vec()].concat();
     Setup { flags, ..Setup::within(program!(), directory) }
 }
 
 #[test]
 fn a_catalogue_that_went_back_is_taken_as_new() {
-    let (database, directory) = (Database::create(), tempfile::tempdir().unwrap());
+    let (database, directory) = (TestDatabase::create(), tempfile::tempdir().unwrap());
     let served = setup(directory.path(), &database, &[]).start();
     let client = served.client();
     put_over(client, "s", 3);
@@ -117,7 +117,7 @@ fn a_catalogue_that_went_back_is_taken_as_new() {
 /// It went back, and others went on from there up to the very number that is known, with other content.
 #[test]
 fn another_content_under_the_same_version_is_taken_as_new() {
-    let (database, directory) = (Database::create(), tempfile::tempdir().unwrap());
+    let (database, directory) = (TestDatabase::create(), tempfile::tempdir().unwrap());
     let served = setup(directory.path(), &database, &[]).start();
     let client = served.client();
     put_over(client, "s", 3);
@@ -139,7 +139,7 @@ fn another_content_under_the_same_version_is_taken_as_new() {
 /// It went back while no engine ran: the start takes it as new, and a store of memberships ends with the same members.
 #[test]
 fn a_start_finds_that_the_catalogue_went_back() {
-    let (database, directory) = (Database::create(), tempfile::tempdir().unwrap());
+    let (database, directory) = (TestDatabase::create(), tempfile::tempdir().unwrap());
     let prefix = format!("back-{}", wall_clock());
     let file = directory.path().join("audience.toml");
     let redis = std::env::var("AUDIENCE_TEST_REDIS").unwrap();

@@ -43,13 +43,13 @@ fn events() -> PathBuf {
 }
 
 /// The output of `audience replay`: its last line, the members of each segment, and the changes of each user.
-struct Replayed {
+struct CdnowOutput {
     summary: String,
     members: BTreeMap<String, BTreeSet<String>>,
     changes: BTreeMap<String, Vec<(Millis, String, String)>>,
 }
 
-fn replay(workers: u32) -> Replayed {
+fn replay(workers: u32) -> CdnowOutput {
     let directory = tempfile::tempdir().unwrap();
     let path = |name: &str| directory.path().join(name);
     fs::write(path("rules.json"), rules().to_string()).unwrap();
@@ -70,7 +70,7 @@ fn replay(workers: u32) -> Replayed {
         let at = json["at"].as_i64().or_else(|| parse_rfc3339(json["at"].as_str()?)).unwrap();
         changes.entry(text("userId")).or_default().push((at, text("segmentId"), text("change")));
     }
-    Replayed { summary: String::from_utf8(output.stdout).unwrap(), members, changes }
+    CdnowOutput { summary: String::from_utf8(output.stdout).unwrap(), members, changes }
 }
 
 /// The naive evaluator over one user's events.

@@ -8,13 +8,13 @@
 use std::sync::Arc;
 
 use audience_tests::crash::{
-    CrashPoint, QUIET_MILLISECONDS, Run, beside_writers, check_documents, served_members, setting,
+    CrashPoint, CrashRun, QUIET_MILLISECONDS, beside_writers, check_documents, served_members, setting,
 };
 use audience_tests::ledger::same;
-use audience_tests::network::Network;
+use audience_tests::network::NetworkNamespace;
 use audience_tests::program;
 use audience_tests::serve::{Served, Setup, pause, wall_clock};
-use audience_tests::traffic::{Account, Link};
+use audience_tests::traffic::{Account, ProgramAddress};
 use rustix::process::{Pid, Signal, kill_process};
 
 /// How many faults there are, over all numbers of processes.
@@ -52,18 +52,18 @@ fn worker(served: &Served, process: usize) -> Result<Pid, String> {
 
 /// A fault of a worker.
 #[derive(Clone, Copy, Debug)]
-enum Injected {
+enum WorkerFault {
     /// SIGKILL.
     Kill,
     /// SIGSTOP: it is there, and silent.
     Stop,
 }
 
-fn hit(run: &mut Run<'_>, served: &Served) -> Result<(), String> {
+fn hit(run: &mut CrashRun<'_>, served: &Served) -> Result<(), String> {
     let process = run.random.between(0, run.setup.processes as u64 - 1) as usize;
     let (fault, moment) = match run.random.percent(12) {
-        true => (Injected::Stop, CrashPoint::Running(0)),
-        false => (Injected::Kill, CrashPoint::any(&mut run.random)),
+        true => (WorkerFault::Stop, CrashPoint::Running(0)),
+        false => (WorkerFault::Kill, CrashPoint::any(&mut run.random)),
     };
     // Else while it still recovers from the one before.
     if run.random.percent(75) {
@@ -71,12 +71,12 @@ fn hit(run: &mut Run<'_>, served: &Served) -> Result<(), String> {
     }
     moment.wait(&run.setup.data, run.link);
     let signal = match fault {
-        Injected::Kill => Signal::KILL,
-        Injected::Stop => Signal::STOP,
+        WorkerFault::Kill => Signal::KILL,
+        WorkerFault::Stop => Signal::STOP,
     };
     // It may have ended meanwhile, as all do when another one has.
     let _ = kill_process(worker(served, process)?, signal);
-    if matches!(fault, Injected::Stop) {
+    if matches!(fault, WorkerFault::Stop) {
         // Until it is missed.
         pause(3_000);
     }
@@ -88,7 +88,7 @@ fn hit(run: &mut Run<'_>, served: &Served) -> Result<(), String> {
 }
 
 /// With so many processes: faults, then the end in order or all at once.
-fn live(run: &mut Run<'_>, processes: usize, faults: u64) -> Result<(), String> {
+fn live(run: &mut CrashRun<'_>, processes: usize, faults: u64) -> Result<(), String> {
     run.setup.processes = processes;
     let served = run.start();
     for fault in 0..faults {
@@ -107,9 +107,9 @@ fn live(run: &mut Run<'_>, processes: usize, faults: u64) -> Result<(), String> 
 
 fn killed_one_by_one(seed: u64, faults: u64) -> Result<(), String> {
     let directory = tempfile::tempdir().unwrap();
-    let (link, account) = (Link::default(), Account::default());
+    let (link, account) = (ProgramAddress::default(), Account::default());
     link.tolerate_unavailable();
-    let mut run = Run::new(program!(), directory.path(), &link, &account, seed);
+    let mut run = CrashRun::new(program!(), directory.path(), &link, &account, seed);
     let (served, standings) = beside_writers(&link, &account, seed, || {
         for processes in PROCESSES {
             live(&mut run, processes, faults / PROCESSES.len() as u64)?;
@@ -144,11 +144,11 @@ fn faults_of_single_processes_lose_nothing_and_take_nothing_back() {
 }
 
 /// A wire between two hosts that is cut: what was under way on it is lost, and each side misses the other.
-fn cut_off(network: &Arc<Network>, seed: u64) -> Result<(), String> {
+fn cut_off(network: &Arc<NetworkNamespace>, seed: u64) -> Result<(), String> {
     let directory = tempfile::tempdir().unwrap();
-    let (link, account) = (Link::default(), Account::default());
+    let (link, account) = (ProgramAddress::default(), Account::default());
     link.tolerate_unavailable();
-    let mut run = Run::new(program!(), directory.path(), &link, &account, seed);
+    let mut run = CrashRun::new(program!(), directory.path(), &link, &account, seed);
     (run.setup.processes, run.setup.network) = (2, Some(network.clone()));
     let (served, standings) = beside_writers(&link, &account, seed, || {
         let served = run.start();
@@ -175,7 +175,7 @@ fn cut_off(network: &Arc<Network>, seed: u64) -> Result<(), String> {
 #[test]
 #[ignore = "needs root, and a machine that permits network namespaces"]
 fn processes_that_are_cut_off_from_each_other_lose_nothing() {
-    let network = Arc::new(Network::create().unwrap_or_else(|fault| panic!("{fault}")));
+    let network = Arc::new(NetworkNamespace::create().unwrap_or_else(|fault| panic!("{fault}")));
     if let Err(wrong) = cut_off(&network, setting("AUDIENCE_CRASH_SEED", 20_260_401)) {
         panic!("{wrong}");
     }

@@ -21,15 +21,15 @@ const USERS: u32 = 300;
 const STRANGERS: u32 = 40;
 
 /// A change: user, segment and which way.
-type Change = (String, String, String);
+type LiveChange = (String, String, String);
 
-fn change(change: &Value) -> Change {
+fn change(change: &Value) -> LiveChange {
     let text = |name: &str| change[name].as_str().unwrap().to_owned();
     (text("userId"), text("segmentId"), text("change"))
 }
 
 /// Takes what is posted; gives where.
-fn target(taken: Arc<Mutex<BTreeSet<Change>>>) -> String {
+fn target(taken: Arc<Mutex<BTreeSet<LiveChange>>>) -> String {
     let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let url = format!("http://{}/", listener.local_addr().unwrap());
     std::thread::spawn(move || {
@@ -42,7 +42,7 @@ fn target(taken: Arc<Mutex<BTreeSet<Change>>>) -> String {
 }
 
 /// Ends where the connection does.
-fn take(mut stream: TcpStream, taken: &Mutex<BTreeSet<Change>>) -> Option<()> {
+fn take(mut stream: TcpStream, taken: &Mutex<BTreeSet<LiveChange>>) -> Option<()> {
     let mut reader = BufReader::new(stream.try_clone().ok()?);
     loop {
         let mut length = 0;
@@ -106,7 +106,7 @@ fn sorted(text: &str) -> Vec<&str> {
 }
 
 /// The answers of so many processes, in words that are the same for any number, and the emitted changes.
-fn said(processes: usize) -> (Vec<Value>, BTreeSet<Change>) {
+fn said(processes: usize) -> (Vec<Value>, BTreeSet<LiveChange>) {
     let directory = tempfile::tempdir().unwrap();
     let flags = vec!["--webhook-private-targets".to_owned()];
     let served = Setup { processes, flags, ..Setup::within(program!(), directory.path()) }.start();
@@ -130,7 +130,7 @@ fn said(processes: usize) -> (Vec<Value>, BTreeSet<Change>) {
     until("some leave", || get(client, "/api/segments/a")["size"] == USERS - left);
     until("the others are known", || users(client, "x").len() == STRANGERS as usize);
     let count = (USERS + USERS.div_ceil(3) + left) as usize;
-    let streamed: BTreeSet<Change> =
+    let streamed: BTreeSet<LiveChange> =
         (0..count).map(|_| change(&stream.next_event().unwrap().expect("an event").data)).collect();
     assert_eq!(streamed.len(), count, "each once");
     until("webhooks have all", || posted.lock().len() == count);

@@ -18,12 +18,12 @@ fn free_addresses(count: usize) -> Vec<SocketAddr> {
 }
 
 /// A cluster of two, ended when dropped.
-struct Cluster<'a> {
+struct ScriptCluster<'a> {
     directory: &'a Path,
     arguments: Vec<String>,
 }
 
-impl Cluster<'_> {
+impl ScriptCluster<'_> {
     fn run(&self, arguments: &[&str]) -> Output {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scripts/cluster");
         Command::new(script).args(arguments).env("AUDIENCE_CLUSTER_DIR", self.directory).output().unwrap()
@@ -46,7 +46,7 @@ impl Cluster<'_> {
     }
 }
 
-impl Drop for Cluster<'_> {
+impl Drop for ScriptCluster<'_> {
     fn drop(&mut self) {
         self.run(&["kill"]);
     }
@@ -68,7 +68,7 @@ fn a_killed_supervisor_is_missed_and_started_again() {
         .map(str::to_owned)
         .collect();
     let home = directory.path().join("cluster");
-    let cluster = Cluster { directory: &home, arguments };
+    let cluster = ScriptCluster { directory: &home, arguments };
     let client = Client(api);
     let assert_serves = |user: &str| {
         let event = format!(r#"{{"userId":"{user}","eventType":"buy"}}"#);

@@ -9,20 +9,20 @@ use std::path::{Path, PathBuf};
 
 use audience_tests::client::Client;
 use audience_tests::crash::{
-    CrashPoint, QUIET_MILLISECONDS, Run, beside_writers, check_documents, served_members, setting,
+    CrashPoint, CrashRun, QUIET_MILLISECONDS, beside_writers, check_documents, served_members, setting,
 };
 use audience_tests::ledger::{Members, same};
 use audience_tests::program;
 use audience_tests::serve::{Served, Setup, pause};
-use audience_tests::traffic::{Account, Link};
+use audience_tests::traffic::{Account, ProgramAddress};
 
 /// How often the program is killed.
 const ROUNDS: u64 = 22;
 
 fn killed_again_and_again(seed: u64, rounds: u64) -> Result<(), String> {
     let directory = tempfile::tempdir().unwrap();
-    let (link, account) = (Link::default(), Account::default());
-    let mut run = Run::new(program!(), directory.path(), &link, &account, seed);
+    let (link, account) = (ProgramAddress::default(), Account::default());
+    let mut run = CrashRun::new(program!(), directory.path(), &link, &account, seed);
     let (served, standings) = beside_writers(&link, &account, seed, || {
         for round in 0..rounds {
             let moment = CrashPoint::any(&mut run.random);
@@ -110,8 +110,8 @@ fn finished_checkpoints(data: &Path, count: usize) -> Vec<PathBuf> {
 #[test]
 fn sigterm_drains_and_nothing_answered_is_lost() {
     let directory = tempfile::tempdir().unwrap();
-    let (link, account) = (Link::default(), Account::default());
-    let mut run = Run::new(program!(), directory.path(), &link, &account, 5);
+    let (link, account) = (ProgramAddress::default(), Account::default());
+    let mut run = CrashRun::new(program!(), directory.path(), &link, &account, 5);
     let outcome = beside_writers(&link, &account, 5, || {
         for milliseconds in [0, 30, 700] {
             let served = run.start();

@@ -2,11 +2,11 @@
 //! emitted changes are never taken back, and who is in what is what the naive evaluator says.
 #![expect(clippy::unwrap_used, reason = "a test that panics has failed, which is what a test is for")]
 
-use audience_tests::crash::{QUIET_MILLISECONDS, Run, beside_writers, check_documents, served_members};
+use audience_tests::crash::{CrashRun, QUIET_MILLISECONDS, beside_writers, check_documents, served_members};
 use audience_tests::ledger::same;
 use audience_tests::program;
 use audience_tests::serve::pause;
-use audience_tests::traffic::{Account, Link};
+use audience_tests::traffic::{Account, ProgramAddress};
 
 /// The lines, each with the pass at which the program ends. A start passes some of them, too.
 const POINTS: [(&str, u64); 10] = [
@@ -29,8 +29,8 @@ const POINTS: [(&str, u64); 10] = [
 
 fn ended_at_each_point(seed: u64) -> Result<(), String> {
     let directory = tempfile::tempdir().unwrap();
-    let (link, account) = (Link::default(), Account::default());
-    let mut run = Run::new(program!(), directory.path(), &link, &account, seed);
+    let (link, account) = (ProgramAddress::default(), Account::default());
+    let mut run = CrashRun::new(program!(), directory.path(), &link, &account, seed);
     // A data directory with all its files, so that every point is reached by the traffic.
     let (served, standings) = beside_writers(&link, &account, seed, || {
         let first = run.start();

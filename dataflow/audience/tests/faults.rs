@@ -21,8 +21,8 @@ use audience_tests::serve::{Served, pause, wall_clock};
 use rustix::process::{Signal, kill_process};
 use serde_json::{Value, json};
 
-use between::{Members, PARTITIONS, folded, in_redis, served, settle, setup};
-use database::Database;
+use between::{ClusterMembers, PARTITIONS, folded, in_redis, served, settle, setup};
+use database::TestDatabase;
 use servers::{Paused, StopSending, send, services};
 use topics::committed;
 
@@ -33,7 +33,7 @@ const USERS: u64 = 100;
 const PATIENCE_MILLISECONDS: i64 = 90_000;
 
 #[derive(Clone, Copy, Debug)]
-enum Injected {
+enum InjectedFault {
     /// A worker process is killed.
     Kill(usize),
     /// A worker process hangs.
@@ -46,17 +46,18 @@ enum Injected {
     Pause(&'static str, u64),
 }
 
-impl Injected {
-    fn any(random: &mut Random) -> Injected {
+impl InjectedFault {
+    fn any(random: &mut Random) -> InjectedFault {
         let process = random.between(0, 1) as usize;
         match random.weighted(&[40, 10, 15, 25, 10]) {
-            0 => Injected::Kill(process),
-            1 => Injected::Hang(process),
-            2 => Injected::Restart(random.pick::<&str>(&["kafka", "postgres", "redis"])),
-            3 => {
-                Injected::Away(random.pick::<&str>(&["kafka", "postgres", "redis", "redis"]), random.between(0, 6_000))
-            }
-            _ => Injected::Pause(random.pick::<&str>(&["kafka", "postgres", "redis"]), random.between(0, 6_000)),
+            0 => InjectedFault::Kill(process),
+            1 => InjectedFault::Hang(process),
+            2 => InjectedFault::Restart(random.pick::<&str>(&["kafka", "postgres", "redis"])),
+            3 => InjectedFault::Away(
+                random.pick::<&str>(&["kafka", "postgres", "redis", "redis"]),
+                random.between(0, 6_000),
+            ),
+            _ => InjectedFault::Pause(random.pick::<&str>(&["kafka", "postgres", "redis"]), random.between(0, 6_000)),
         }
     }
 
@@ -68,15 +69,15 @@ impl Injected {
             }
         };
         match self {
-            Injected::Kill(process) => signal(process, Signal::KILL),
-            Injected::Hang(process) => signal(process, Signal::STOP),
-            Injected::Restart(service) => services("restart", service),
-            Injected::Away(service, milliseconds) => {
+            InjectedFault::Kill(process) => signal(process, Signal::KILL),
+            InjectedFault::Hang(process) => signal(process, Signal::STOP),
+            InjectedFault::Restart(service) => services("restart", service),
+            InjectedFault::Away(service, milliseconds) => {
                 services("kill", service);
                 pause(milliseconds);
                 services("start", service);
             }
-            Injected::Pause(service, milliseconds) => {
+            InjectedFault::Pause(service, milliseconds) => {
                 let _paused = Paused::begin(service);
                 pause(milliseconds);
             }
@@ -107,7 +108,7 @@ fn wait_until_ready(served: &Served) {
 }
 
 /// Who is in what, by the naive evaluator.
-fn expected(events: &[Value], rules: &[(&str, Value)]) -> Members {
+fn expected(events: &[Value], rules: &[(&str, Value)]) -> ClusterMembers {
     let mut oracle = OracleSubject::default();
     oracle.at(wall_clock());
     let segments = rules.iter().map(|(id, rules)| json!({"segment": {"id": id, "rules": rules}}));
@@ -127,7 +128,7 @@ fn whatever_fails_every_place_ends_with_the_same_members() {
     eprintln!("AUDIENCE_FAULTS_SEED={seed} AUDIENCE_FAULTS={faults}");
     let directory = tempfile::tempdir().unwrap();
     let prefix = format!("faults-test-{}.", wall_clock());
-    let database = Database::create();
+    let database = TestDatabase::create();
     let mut setup = setup(directory.path(), &prefix);
     setup.processes = 2;
     setup.flags.extend(["--postgres".to_owned(), database.url.clone()]);
@@ -148,7 +149,7 @@ fn whatever_fails_every_place_ends_with_the_same_members() {
         let _stop = StopSending(&is_stopping);
         let sender = scope.spawn(|| send(&topic, USERS, seed, &is_stopping));
         for number in 0..faults {
-            let fault = Injected::any(&mut random);
+            let fault = InjectedFault::any(&mut random);
             eprintln!("{number}: {fault:?}");
             fault.happen(&running);
             pause(random.between(0, 3_000));

@@ -9,7 +9,7 @@ use std::process::Command;
 use audience_tests::client::Client;
 use audience_tests::program;
 use audience_tests::serve::{Setup, pause};
-use database::{Database, sql};
+use database::{TestDatabase, sql};
 
 fn wait_for_members(client: Client, expected: &[&str]) {
     let mut members = Vec::new();
@@ -25,7 +25,7 @@ fn wait_for_members(client: Client, expected: &[&str]) {
 
 #[test]
 fn segments_are_edited_in_sql() {
-    let database = Database::create();
+    let database = TestDatabase::create();
     let url = &database.url;
     let directory = tempfile::tempdir().unwrap();
     let embedded = Setup::within(program!(), directory.path());
@@ -70,7 +70,7 @@ fn segments_are_edited_in_sql() {
 
 #[test]
 fn a_table_that_is_gone_is_in_health_and_metrics() {
-    let database = Database::create();
+    let database = TestDatabase::create();
     let directory = tempfile::tempdir().unwrap();
     let flags = vec!["--postgres".to_owned(), database.url.clone()];
     let setup = Setup { flags, ..Setup::within(program!(), directory.path()) };

@@ -15,18 +15,18 @@ use audience_tests::program;
 use audience_tests::serve::{Setup, pause, wall_clock};
 use serde_json::Value;
 
-use database::Database;
+use database::TestDatabase;
 use topics::{committed, variable};
 
 /// A process that is killed when dropped.
-struct Process {
+struct KilledProcess {
     child: Child,
     client: Client,
 }
 
-impl Process {
+impl KilledProcess {
     /// Starts it and waits until it is ready.
-    fn start(command: &str, flags: &[&str]) -> Process {
+    fn start(command: &str, flags: &[&str]) -> KilledProcess {
         let address = TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap();
         let mut child = Command::new(program!())
             .args([command, "--listen", &address.to_string()])
@@ -37,7 +37,7 @@ impl Process {
             .unwrap();
         let output = BufReader::new(child.stdout.take().unwrap());
         let client = Client(address);
-        let process = Process { child, client };
+        let process = KilledProcess { child, client };
         let is_ready = output.lines().map_while(Result::ok).any(|line| line.starts_with("audience is ready"));
         assert!(is_ready, "{command} ended");
         process
@@ -58,7 +58,7 @@ impl Process {
     }
 }
 
-impl Drop for Process {
+impl Drop for KilledProcess {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
@@ -86,7 +86,7 @@ fn settings(directory: &Path, prefix: &str, postgres: &str) -> String {
 
 #[test]
 fn apis_beside_an_engine() {
-    let database = Database::create();
+    let database = TestDatabase::create();
     let directory = tempfile::tempdir().unwrap();
     let prefix = format!("processes-test-{}.", wall_clock());
     let config = settings(directory.path(), &prefix, &database.url);
@@ -94,9 +94,9 @@ fn apis_beside_an_engine() {
     let engine = Setup { flags: vec!["--config".to_owned(), config.clone()], ..setup }.start();
 
     let url = format!("http://{}", engine.client().0);
-    let segments = Process::start("segment-api", &["--config", &config, "--engine", &url]);
-    let alone = Process::start("segment-api", &["--config", &config]);
-    let events = Process::start("ingest-api", &["--config", &config]);
+    let segments = KilledProcess::start("segment-api", &["--config", &config, "--engine", &url]);
+    let alone = KilledProcess::start("segment-api", &["--config", &config]);
+    let events = KilledProcess::start("ingest-api", &["--config", &config]);
     let created = segments.client.post("/api/segments", r#"{"id":"buyers","name":"Buyers","rules":{"event":"buy"}}"#);
     let created = created.unwrap();
     assert_eq!((created.status, created.json()["size"].is_null()), (201, true), "{}", created.text());
@@ -180,7 +180,7 @@ fn what_only_an_engine_answers(segments: Client, engine: Client) {
 #[test]
 fn events_are_refused_while_brokers_are_away() {
     let nobody: SocketAddr = TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap();
-    let events = Process::start("ingest-api", &["--kafka", &nobody.to_string()]);
+    let events = KilledProcess::start("ingest-api", &["--kafka", &nobody.to_string()]);
     let refused = events.client.post("/api/events", r#"{"userId":"ann","eventType":"buy"}"#).unwrap();
     assert_eq!((refused.status, refused.code()), (503, "unavailable".to_owned()), "{}", refused.text());
     assert!(refused.header("retry-after").is_some());

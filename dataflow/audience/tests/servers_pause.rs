@@ -17,7 +17,7 @@ use audience_tests::serve::{pause, wall_clock};
 use serde_json::{Value, json};
 
 use between::{PARTITIONS, folded, in_redis, metric, served, settle, setup};
-use database::Database;
+use database::TestDatabase;
 use servers::{Paused, StopSending, send};
 use topics::committed;
 
@@ -29,7 +29,7 @@ const END: Duration = Duration::from_secs(25);
 fn it_ends_in_time_while_a_server_halts() {
     let directory = tempfile::tempdir().unwrap();
     let prefix = format!("pause-test-{}.", wall_clock());
-    let database = Database::create();
+    let database = TestDatabase::create();
     let mut setup = setup(directory.path(), &prefix);
     setup.flags.extend(["--postgres".to_owned(), database.url.clone()]);
     let topic = format!("{prefix}user-events");

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use audience_tests::client::Client;
 use audience_tests::program;
 use audience_tests::serve::{Served, Setup, pause, wall_clock};
-use database::Database;
+use database::TestDatabase;
 use own_redis::OwnRedis;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -24,24 +24,24 @@ const USERS: u64 = 3_000;
 const SEGMENTS: u64 = 5;
 
 /// An engine with a Redis of its own.
-struct Host {
+struct EngineHost {
     redis: OwnRedis,
-    database: Database,
+    database: TestDatabase,
     served: Served,
     config: String,
     directory: TempDir,
 }
 
-impl Host {
-    fn start() -> Host {
-        let (redis, database, directory) = (OwnRedis::start(), Database::create(), tempfile::tempdir().unwrap());
+impl EngineHost {
+    fn start() -> EngineHost {
+        let (redis, database, directory) = (OwnRedis::start(), TestDatabase::create(), tempfile::tempdir().unwrap());
         let file = directory.path().join("audience.toml");
         let text = format!("postgres = \"{}\"\n[redis]\nurl = \"{}\"\n", database.url, redis.url());
         std::fs::write(&file, text).unwrap();
         let config = file.display().to_string();
         let flags = vec!["--config".to_owned(), config.clone()];
         let served = Setup { flags, ..Setup::within(program!(), directory.path()) }.start();
-        Host { redis, database, served, config, directory }
+        EngineHost { redis, database, served, config, directory }
     }
 
     /// Everybody bought: each user is in every segment.
@@ -99,14 +99,14 @@ fn wait_for(what: &str, mut holds: impl FnMut() -> bool) {
 }
 
 /// A `segment-api`; killed when dropped.
-struct SegmentApi {
+struct SegmentApiProcess {
     child: Child,
     address: SocketAddr,
     log: std::path::PathBuf,
 }
 
-impl SegmentApi {
-    fn start(host: &Host, has_engine: bool) -> SegmentApi {
+impl SegmentApiProcess {
+    fn start(host: &EngineHost, has_engine: bool) -> SegmentApiProcess {
         let address = TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap();
         let log = host.directory.path().join(format!("segment-api-{}", address.port()));
         let mut command = Command::new(program!());
@@ -115,7 +115,7 @@ impl SegmentApi {
             command.args(["--engine", &format!("http://{}", host.served.address)]);
         }
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(std::fs::File::create(&log).unwrap());
-        let api = SegmentApi { child: command.spawn().unwrap(), address, log };
+        let api = SegmentApiProcess { child: command.spawn().unwrap(), address, log };
         wait_for("segment-api", || api.client().get("/health/ready").is_ok_and(|answer| answer.status == 200));
         wait_for("its store", || component(api.client(), "memberships:redis").0);
         api
@@ -135,7 +135,7 @@ impl SegmentApi {
     }
 }
 
-impl Drop for SegmentApi {
+impl Drop for SegmentApiProcess {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
@@ -145,9 +145,9 @@ impl Drop for SegmentApi {
 /// Emptied, it is filled again without an event; meanwhile readers get the engine's answer or 503, never a part.
 #[test]
 fn an_emptied_store_is_told_and_filled_and_never_read() {
-    let host = Host::start();
+    let host = EngineHost::start();
     host.fill();
-    let [with, without] = [true, false].map(|has_engine| SegmentApi::start(&host, has_engine));
+    let [with, without] = [true, false].map(|has_engine| SegmentApiProcess::start(&host, has_engine));
     assert_eq!(with.segments_of(7), (200, SEGMENTS as usize));
     let (is_done, refused, read) = (AtomicBool::new(false), AtomicU64::new(0), AtomicU64::new(0));
     std::thread::scope(|scope| {
@@ -182,9 +182,9 @@ fn an_emptied_store_is_told_and_filled_and_never_read() {
 /// Halted, nobody waits for it, and it is noticed, on a quiet machine within two seconds; reads that need PostgreSQL alone go on.
 #[test]
 fn a_halted_store_holds_up_nobody() {
-    let host = Host::start();
+    let host = EngineHost::start();
     host.fill();
-    let api = SegmentApi::start(&host, true);
+    let api = SegmentApiProcess::start(&host, true);
     let before = api.said().lines().count();
     host.redis.pause();
     let (halted, mut noticed) = (Instant::now(), [None, None]);
@@ -235,7 +235,7 @@ fn a_halted_store_holds_up_nobody() {
 /// so by itself, and a rebuild begins with nothing.
 #[test]
 fn records_deleted_by_hand_come_back() {
-    let host = Host::start();
+    let host = EngineHost::start();
     host.fill();
     let client = host.served.client();
     let rules = json!({"event": "view", "operator": "gte", "value": 1});

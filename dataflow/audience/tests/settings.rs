@@ -30,7 +30,7 @@ fn refusal(flags: &[&str], variables: &[(&str, &str)], file: &str) -> String {
 }
 
 /// Flags, variables, a file; words that the answer must have.
-type Case<'a> = (&'a [&'a str], &'a [(&'a str, &'a str)], &'a str, &'a [&'a str]);
+type SettingsCase<'a> = (&'a [&'a str], &'a [(&'a str, &'a str)], &'a str, &'a [&'a str]);
 
 #[test]
 fn a_setting_that_is_wrong_ends_a_start_and_is_named() {
@@ -38,7 +38,7 @@ fn a_setting_that_is_wrong_ends_a_start_and_is_named() {
     let ca_file = directory.path().join("ca.pem");
     std::fs::write(&ca_file, "-----BEGIN CERTIFICATE-----\nbm90aGluZw==\n-----END CERTIFICATE-----\n").unwrap();
     let ca_file = ca_file.to_str().unwrap();
-    let cases: [Case<'_>; 13] = [
+    let cases: [SettingsCase<'_>; 13] = [
         (&["--workers", "5000"], &[], "", &["--workers", "AUDIENCE_WORKERS", "5000"]),
         (&["--log", "loud"], &[], "", &["--log", "AUDIENCE_LOG", "loud"]),
         (&[], &[("AUDIENCE_LOG", "loud")], "", &["AUDIENCE_LOG", "loud"]),

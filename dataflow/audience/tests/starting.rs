@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use audience_tests::client::{Answer, Client};
 use audience_tests::program;
 use audience_tests::serve::{Served, Setup, pause};
-use database::Database;
+use database::TestDatabase;
 
 /// A port of this machine at which nothing listens.
 fn nowhere() -> SocketAddr {
@@ -84,7 +84,7 @@ fn a_start_that_waits_says_so_and_ends_when_told() {
 
 #[test]
 fn it_serves_once_what_it_waits_for_is_there() {
-    let database = Database::create();
+    let database = TestDatabase::create();
     let (_, at) = database.url.split_once('@').unwrap();
     let (server, _) = at.split_once('/').unwrap();
     let (server, here) = (server.to_owned(), nowhere());

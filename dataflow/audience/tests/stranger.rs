@@ -225,7 +225,7 @@ fn rules_that_are_refused() {
 }
 
 /// Method, path, content type, body; the status, and words that the answer must have.
-type Case<'a> = (&'a str, &'a str, &'a str, String, u16, &'a [&'a str]);
+type RequestCase<'a> = (&'a str, &'a str, &'a str, String, u16, &'a [&'a str]);
 
 #[test]
 fn segments_and_paths_that_are_wrong() {
@@ -234,7 +234,7 @@ fn segments_and_paths_that_are_wrong() {
     let body = |members: &str| format!(r#"{{{members},"rules":{{"event":"p"}}}}"#);
     let named = body(r#""name":"n""#);
     let many = format!(r#"["{long}","a",""]"#);
-    let cases: Vec<Case<'_>> = vec![
+    let cases: Vec<RequestCase<'_>> = vec![
         ("POST", "/api/segments", JSON, body(r#""nam":"n""#), 400, &["nam"]),
         ("POST", "/api/segments", JSON, body(r#""name":7"#), 400, &["/name"]),
         ("PUT", "/api/segments/n", JSON, body(r#""name":"""#), 400, &["/name"]),

@@ -11,7 +11,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use audience_tests::client::Client;
 use audience_tests::program;
 use audience_tests::serve::{Served, Setup, pause, wall_clock};
-use database::{Database, sql};
+use database::{TestDatabase, sql};
 use serde_json::Value;
 use topics::{committed, variable};
 
@@ -120,7 +120,7 @@ fn what_was_edited_while_the_brokers_were_away_is_told_later() {
 /// PostgreSQL notifies nobody here, and the next look by itself is far off.
 #[test]
 fn who_hears_of_a_change_looks_at_postgres() {
-    let database = Database::create();
+    let database = TestDatabase::create();
     let directory = tempfile::tempdir().unwrap();
     let prefix = format!("updates-test-{}.", wall_clock());
     let file = directory.path().join("audience.toml");

@@ -16,7 +16,7 @@ use audience_tests::serve::{Served, Setup, pause};
 use audience_tests::stream::Stream;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use database::Database;
+use database::TestDatabase;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
@@ -29,7 +29,7 @@ const HANGS: u16 = 0;
 
 /// A message as it came.
 #[derive(Clone, Debug)]
-struct Message {
+struct PostedMessage {
     id: String,
     at: String,
     signature: String,
@@ -38,7 +38,7 @@ struct Message {
     status: u16,
 }
 
-impl Message {
+impl PostedMessage {
     fn changes(&self) -> Vec<Value> {
         let body: Value = serde_json::from_str(&self.body).unwrap();
         match body["type"].as_str() {
@@ -61,17 +61,17 @@ impl Message {
 
 /// Something that is posted to.
 #[derive(Clone)]
-struct Target {
+struct Receiver {
     url: String,
     answers: Arc<AtomicU16>,
-    taken: Arc<Mutex<Vec<Message>>>,
+    taken: Arc<Mutex<Vec<PostedMessage>>>,
 }
 
-impl Target {
-    fn start(answers: u16) -> Target {
+impl Receiver {
+    fn start(answers: u16) -> Receiver {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}/changes", listener.local_addr().unwrap());
-        let target = Target { url, answers: Arc::new(AtomicU16::new(answers)), taken: Arc::default() };
+        let target = Receiver { url, answers: Arc::new(AtomicU16::new(answers)), taken: Arc::default() };
         let serving = target.clone();
         thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
@@ -87,7 +87,7 @@ impl Target {
         let mut reader = BufReader::new(stream.try_clone().ok()?);
         loop {
             let (mut message, mut length) = (
-                Message {
+                PostedMessage {
                     id: String::new(),
                     at: String::new(),
                     signature: String::new(),
@@ -128,7 +128,7 @@ impl Target {
         self.answers.store(status, Ordering::Relaxed);
     }
 
-    fn all(&self) -> Vec<Message> {
+    fn all(&self) -> Vec<PostedMessage> {
         self.taken.lock().clone()
     }
 
@@ -165,7 +165,7 @@ fn happens(client: Client, event: &str, users: std::ops::Range<u32>) {
     assert_eq!(answer.status, 202, "{}", answer.text());
 }
 
-fn create(client: Client, target: &Target, segments: &[&str]) -> Value {
+fn create(client: Client, target: &Receiver, segments: &[&str]) -> Value {
     let body = json!({"url": target.url, "segments": segments});
     let answer = client.post("/api/webhooks", &body.to_string()).unwrap();
     assert_eq!(answer.status, 201, "{}", answer.text());
@@ -201,7 +201,7 @@ fn streamed(client: Client, query: &str, count: usize) -> Vec<Value> {
 fn a_target_that_fails_and_comes_back_gets_everything_once_also_across_a_kill() {
     let directory = tempfile::tempdir().unwrap();
     let (setup, served) = started(directory.path());
-    let target = Target::start(500);
+    let target = Receiver::start(500);
     let created = create(served.client(), &target, &["a"]);
     let (id, secret) = (created["id"].as_str().unwrap(), created["secret"].as_str().unwrap());
     happens(served.client(), "a", 0..130);
@@ -218,7 +218,7 @@ fn a_target_that_fails_and_comes_back_gets_everything_once_also_across_a_kill() 
     assert_eq!(target.changes(), streamed(served.client(), "segment=a", 250));
     // The message that had failed is the same each time, but for its time.
     let all = target.all();
-    let again: Vec<&Message> = all.iter().filter(|message| message.id == first.id).collect();
+    let again: Vec<&PostedMessage> = all.iter().filter(|message| message.id == first.id).collect();
     assert!(again.len() > 2 && again.iter().all(|message| message.body == first.body));
     assert!(all.iter().all(|message| message.is_signed(secret)));
     assert!(!first.is_signed("whsec_AAAA"));
@@ -236,7 +236,7 @@ fn a_target_that_fails_and_comes_back_gets_everything_once_also_across_a_kill() 
 fn a_target_that_hangs_holds_back_nobody() {
     let directory = tempfile::tempdir().unwrap();
     let (_, served) = started(directory.path());
-    let (hangs, answers) = (Target::start(HANGS), Target::start(200));
+    let (hangs, answers) = (Receiver::start(HANGS), Receiver::start(200));
     create(served.client(), &hangs, &["*"]);
     create(served.client(), &answers, &["*"]);
     happens(served.client(), "a", 0..1);
@@ -252,7 +252,7 @@ fn a_target_that_hangs_holds_back_nobody() {
 fn a_target_that_wants_no_more_is_paused_until_it_is_resumed() {
     let directory = tempfile::tempdir().unwrap();
     let (setup, served) = started(directory.path());
-    let target = Target::start(410);
+    let target = Receiver::start(410);
     let id = create(served.client(), &target, &["a", "b"])["id"].as_str().unwrap().to_owned();
     happens(served.client(), "a", 0..3);
     until("it is paused", || show(served.client(), &id)["status"] == "PAUSED");
@@ -305,7 +305,7 @@ fn done_by(client: Client, author: &str, method: &str, path: &str, body: &str) -
 
 /// Every edit of a webhook is in the audit log, whichever catalogue there is.
 fn audited(client: Client) {
-    let target = Target::start(200);
+    let target = Receiver::start(200);
     let body = json!({"url": target.url, "segments": ["a"], "description": "first"}).to_string();
     let made = done_by(client, "ann", "POST", "/api/webhooks", &body);
     let (id, secret) = (made["id"].as_str().unwrap(), made["secret"].as_str().unwrap());
@@ -355,7 +355,7 @@ fn what_is_done_with_webhooks_is_audited_and_counted() {
     let directory = tempfile::tempdir().unwrap();
     let (_, served) = started(directory.path());
     audited(served.client());
-    let target = Target::start(500);
+    let target = Receiver::start(500);
     let id = create(served.client(), &target, &["a"])["id"].as_str().unwrap().to_owned();
     let figure = |name: &str| {
         let wanted = format!("audience_webhook_{name}{{webhook=\"{id}\"}} ");
@@ -378,7 +378,7 @@ fn what_is_done_with_webhooks_is_audited_and_counted() {
 
 #[test]
 fn webhooks_in_postgres_outlast_the_data_directory() {
-    let database = Database::create();
+    let database = TestDatabase::create();
     let directory = tempfile::tempdir().unwrap();
     let with_postgres = |data: &str| {
         let own = directory.path().join(data);
@@ -392,7 +392,7 @@ fn webhooks_in_postgres_outlast_the_data_directory() {
     segment(served.client(), "a");
     segment(served.client(), "b");
     audited(served.client());
-    let target = Target::start(200);
+    let target = Receiver::start(200);
     let created = create(served.client(), &target, &["a"]);
     let (id, secret) = (created["id"].as_str().unwrap(), created["secret"].as_str().unwrap());
     happens(served.client(), "a", 0..20);

@@ -22,7 +22,7 @@ pub fn now() -> i64 {
     #[expect(clippy::disallowed_methods, reason = "the one place where the wall clock is read")]
     let wall = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64);
     let (time, change) = CLOCK.lock().read(wall, Instant::now());
-    change.iter().for_each(Change::log);
+    change.iter().for_each(ClockChange::log);
     time
 }
 
@@ -82,7 +82,7 @@ struct Clock {
 }
 
 /// A change worth a log line.
-enum Change {
+enum ClockChange {
     Jumped { by: i64, lasting: Duration },
     Returned,
     Followed { by: i64 },
@@ -97,29 +97,29 @@ impl Clock {
     }
 
     /// Takes a reading of the machine's clock; gives the time, and what has changed.
-    fn read(&mut self, wall: i64, at: Instant) -> (i64, Option<Change>) {
+    fn read(&mut self, wall: i64, at: Instant) -> (i64, Option<ClockChange>) {
         let (time, change) = self.follow(wall, at);
         self.latest = self.latest.max(time);
         let ahead = if self.jump.is_some() { 0 } else { (self.latest - wall).max(0) };
         let was_ahead = std::mem::replace(&mut self.state.ahead, ahead) > JUMP;
         self.state.jump = self.jump.map_or(0, |(by, _)| by);
         let stands = match (was_ahead, ahead > JUMP) {
-            (false, true) => Some(Change::Stands { ahead }),
-            (true, false) if self.jump.is_none() => Some(Change::Runs),
+            (false, true) => Some(ClockChange::Stands { ahead }),
+            (true, false) if self.jump.is_none() => Some(ClockChange::Runs),
             _ => None,
         };
         // That time stands still says more than that a jump back is followed.
         (self.latest, stands.or(change))
     }
 
-    fn follow(&mut self, wall: i64, at: Instant) -> (i64, Option<Change>) {
+    fn follow(&mut self, wall: i64, at: Instant) -> (i64, Option<ClockChange>) {
         let expected = self.followed.map_or(wall, |(wall, then)| {
             wall.saturating_add(i64::try_from(at.saturating_duration_since(then).as_millis()).unwrap_or(i64::MAX))
         });
         let by = wall.saturating_sub(expected);
         if by.abs() <= JUMP {
             self.followed = Some((wall, at));
-            return (wall, self.jump.take().map(|_| Change::Returned));
+            return (wall, self.jump.take().map(|_| ClockChange::Returned));
         }
         match self.jump {
             Some((known, since)) if (by - known).abs() <= JUMP => {
@@ -127,49 +127,49 @@ impl Clock {
                     return (expected, None);
                 }
                 (self.followed, self.jump) = (Some((wall, at)), None);
-                (wall, Some(Change::Followed { by }))
+                (wall, Some(ClockChange::Followed { by }))
             }
             _ => {
                 self.jump = Some((by, at));
-                (expected, Some(Change::Jumped { by, lasting: self.lasting }))
+                (expected, Some(ClockChange::Jumped { by, lasting: self.lasting }))
             }
         }
     }
 }
 
-impl Change {
+impl ClockChange {
     fn log(&self) {
         match self {
-            Change::Jumped { .. } | Change::Stands { .. } => tracing::error!("{self}"),
-            Change::Followed { .. } => tracing::warn!("{self}"),
-            Change::Returned | Change::Runs => tracing::info!("{self}"),
+            ClockChange::Jumped { .. } | ClockChange::Stands { .. } => tracing::error!("{self}"),
+            ClockChange::Followed { .. } => tracing::warn!("{self}"),
+            ClockChange::Returned | ClockChange::Runs => tracing::info!("{self}"),
         }
     }
 }
 
-impl fmt::Display for Change {
+impl fmt::Display for ClockChange {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let seconds = |milliseconds: &i64| *milliseconds as f64 / 1000.0;
         match self {
-            Change::Jumped { by, lasting } => write!(
+            ClockChange::Jumped { by, lasting } => write!(
                 formatter,
                 "The clock of this machine jumped by {:.1} s. It is followed once that has lasted {lasting:?}",
                 seconds(by)
             ),
-            Change::Returned => formatter.write_str("The clock of this machine has taken its jump back"),
-            Change::Followed { by } => {
+            ClockChange::Returned => formatter.write_str("The clock of this machine has taken its jump back"),
+            ClockChange::Followed { by } => {
                 write!(
                     formatter,
                     "The clock of this machine stays where it jumped to, by {:.1} s, and is followed",
                     seconds(by)
                 )
             }
-            Change::Stands { ahead } => write!(
+            ClockChange::Stands { ahead } => write!(
                 formatter,
                 "Time is {:.1} s ahead of the clock of this machine, and stands still until that has caught up",
                 seconds(ahead)
             ),
-            Change::Runs => formatter.write_str("The clock of this machine has caught up, and time runs again"),
+            ClockChange::Runs => formatter.write_str("The clock of this machine has caught up, and time runs again"),
         }
     }
 }
@@ -207,11 +207,11 @@ mod tests {
     fn a_jump_that_is_taken_back_leaves_no_trace() {
         let (mut clock, at) = begun();
         let (time, change) = clock.read(1_000_100 + 2 * HOUR, after(at, 100));
-        assert!(matches!(change, Some(Change::Jumped { by: 7_200_000, .. })));
+        assert!(matches!(change, Some(ClockChange::Jumped { by: 7_200_000, .. })));
         assert_eq!((time, clock.state), (1_000_100, ClockState { ahead: 0, jump: 2 * HOUR }));
         assert_eq!(clock.read(1_000_900 + 2 * HOUR, after(at, 900)).0, 1_000_900, "time goes on meanwhile");
         let (time, change) = clock.read(1_001_000, after(at, 1_000));
-        assert!(matches!(change, Some(Change::Returned)));
+        assert!(matches!(change, Some(ClockChange::Returned)));
         assert_eq!((time, clock.state), (1_001_000, ClockState::default()));
     }
 
@@ -221,11 +221,11 @@ mod tests {
         clock.read(1_000_000 + HOUR, at);
         assert_eq!(clock.read(1_059_000 + HOUR, after(at, 59_000)).0, 1_059_000);
         let (time, change) = clock.read(1_060_000 + HOUR, after(at, 60_000));
-        assert!(matches!(change, Some(Change::Followed { .. })));
+        assert!(matches!(change, Some(ClockChange::Followed { .. })));
         assert_eq!(time, 1_060_000 + HOUR);
         clock.read(1_061_000, after(at, 61_000));
         let (time, change) = clock.read(1_121_000, after(at, 121_000));
-        assert!(matches!(change, Some(Change::Stands { .. })));
+        assert!(matches!(change, Some(ClockChange::Stands { .. })));
         // It went on until the jump back was noticed, and stands still from then on.
         assert_eq!((time, clock.state.ahead), (1_061_000 + HOUR, HOUR - 60_000));
     }

@@ -73,7 +73,7 @@ impl Runner {
             is_ended: Mutex::new(false),
             ended: Condvar::new(),
         }));
-        let running = Ending(handle.clone());
+        let running = EndNotice(handle.clone());
         std::thread::Builder::new().name(name).spawn(move || {
             let ending = running;
             run(&ending.0);
@@ -86,9 +86,9 @@ impl Runner {
 }
 
 /// Notes that a job has ended, also where it panics.
-struct Ending(JobHandle);
+struct EndNotice(JobHandle);
 
-impl Drop for Ending {
+impl Drop for EndNotice {
     fn drop(&mut self) {
         let running = &self.0.0;
         if std::thread::panicking() {

@@ -13,12 +13,12 @@ pub struct Stop(Arc<Signal>);
 
 #[derive(Debug, Default)]
 struct Signal {
-    state: Mutex<State>,
+    state: Mutex<StopState>,
     changed: Condvar,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct StopState {
     is_requested: bool,
     /// The next wait ends at once, or the one that is under way.
     is_woken: bool,

@@ -103,7 +103,7 @@ impl GuardedStore {
             self.metrics.refused.inc();
             return Err(fault);
         }
-        let Some(_place) = Place::take(&self.reading) else {
+        let Some(_place) = ReadPlace::take(&self.reading) else {
             self.metrics.refused.inc();
             return Err("it is slow".to_owned());
         };
@@ -156,19 +156,19 @@ impl GuardedStore {
 }
 
 /// A place for a read.
-struct Place<'a>(&'a AtomicUsize);
+struct ReadPlace<'a>(&'a AtomicUsize);
 
-impl<'a> Place<'a> {
-    fn take(reading: &'a AtomicUsize) -> Option<Place<'a>> {
+impl<'a> ReadPlace<'a> {
+    fn take(reading: &'a AtomicUsize) -> Option<ReadPlace<'a>> {
         if reading.fetch_add(1, Ordering::AcqRel) < READS {
-            return Some(Place(reading));
+            return Some(ReadPlace(reading));
         }
         reading.fetch_sub(1, Ordering::AcqRel);
         None
     }
 }
 
-impl Drop for Place<'_> {
+impl Drop for ReadPlace<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::AcqRel);
     }
@@ -183,12 +183,12 @@ mod tests {
     use super::*;
 
     /// A store that does as it is told, and counts who asks it.
-    struct Told {
+    struct ScriptedStore {
         state: Mutex<Option<ServingState>>,
         asked: AtomicU32,
     }
 
-    impl ServingStore for Told {
+    impl ServingStore for ScriptedStore {
         fn name(&self) -> &str {
             "told"
         }
@@ -212,7 +212,7 @@ mod tests {
 
     #[test]
     fn a_store_is_asked_only_while_it_is_whole_and_answers() {
-        let told = Arc::new(Told { state: Mutex::new(None), asked: AtomicU32::new(0) });
+        let told = Arc::new(ScriptedStore { state: Mutex::new(None), asked: AtomicU32::new(0) });
         let guarded = GuardedStore::new(told.clone(), &mut Registry::default());
         let asked = || told.asked.load(Ordering::Relaxed);
         assert!(guarded.segments_of("u").is_err() && asked() == 0, "before it was seen");
@@ -240,9 +240,9 @@ mod tests {
     #[test]
     fn reads_at_once_are_bounded() {
         let reading = AtomicUsize::new(0);
-        let taken: Vec<_> = (0..READS).map(|_| Place::take(&reading)).collect();
-        assert!(taken.iter().all(Option::is_some) && Place::take(&reading).is_none());
+        let taken: Vec<_> = (0..READS).map(|_| ReadPlace::take(&reading)).collect();
+        assert!(taken.iter().all(Option::is_some) && ReadPlace::take(&reading).is_none());
         drop(taken);
-        assert!(Place::take(&reading).is_some());
+        assert!(ReadPlace::take(&reading).is_some());
     }
 }

@@ -10,12 +10,12 @@ use parking_lot::{Condvar, Mutex};
 /// before waking it. So no wake-up is lost.
 #[derive(Debug)]
 pub(crate) struct InForce {
-    state: Mutex<State>,
+    state: Mutex<InForceState>,
     changed: Condvar,
 }
 
 #[derive(Debug)]
-struct State {
+struct InForceState {
     version: u64,
     is_closed: bool,
 }
@@ -23,7 +23,7 @@ struct State {
 impl InForce {
     /// Starts with a version in force.
     pub fn new(version: u64) -> InForce {
-        InForce { state: Mutex::new(State { version, is_closed: false }), changed: Condvar::new() }
+        InForce { state: Mutex::new(InForceState { version, is_closed: false }), changed: Condvar::new() }
     }
 
     /// The version in force.

@@ -16,11 +16,11 @@ use crate::recent::{RecentTick, RecentTicks};
 /// memory, decoded once for all; a follower that lags more reads the change log itself.
 pub struct Emitted {
     log: Arc<dyn ChangeLog>,
-    state: Mutex<State>,
+    state: Mutex<EmittedState>,
     committed: Condvar,
 }
 
-struct State {
+struct EmittedState {
     newest: Progress,
     recent: RecentTicks,
 }
@@ -56,7 +56,7 @@ impl Emitted {
     /// A change log that has reached `newest`.
     pub fn new(log: Arc<dyn ChangeLog>, newest: Progress) -> Emitted {
         let recent = RecentTicks::new(newest.tick);
-        Emitted { log, state: Mutex::new(State { newest, recent }), committed: Condvar::new() }
+        Emitted { log, state: Mutex::new(EmittedState { newest, recent }), committed: Condvar::new() }
     }
 
     /// Commits a tick's changes, `count` of them, and wakes who waits for them. It takes the bytes if that succeeds.

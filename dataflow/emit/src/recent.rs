@@ -151,9 +151,9 @@ pub mod tests {
 
     use super::*;
 
-    struct Numbers;
+    struct RecentNumbers;
 
-    impl ChangeNames for Numbers {
+    impl ChangeNames for RecentNumbers {
         fn user(&self, number: u32) -> &str {
             ["ann", "bob", "cid"][number as usize % 3]
         }
@@ -175,7 +175,7 @@ pub mod tests {
                 at: i64::from(number),
                 cause: Cause::Event,
             };
-            changes::encode(numbers.map(change), &Numbers, &mut bytes);
+            changes::encode(numbers.map(change), &RecentNumbers, &mut bytes);
         }
         bytes
     }
@@ -210,7 +210,7 @@ pub mod tests {
                 at: 0,
                 cause: Cause::Event,
             };
-            changes::encode(std::iter::once(change), &Numbers, &mut bytes);
+            changes::encode(std::iter::once(change), &RecentNumbers, &mut bytes);
         }
         let tick = RecentTick::new(1, bytes.clone(), 8);
         let mut found: Vec<MembershipChange> = Vec::new();

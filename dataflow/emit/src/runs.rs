@@ -102,11 +102,11 @@ mod tests {
 
     /// Notes in memory.
     #[derive(Clone, Default)]
-    struct Held(std::sync::Arc<Mutex<BTreeMap<Vec<u8>, Vec<u8>>>>);
+    struct MemoryNotes(std::sync::Arc<Mutex<BTreeMap<Vec<u8>, Vec<u8>>>>);
 
-    impl Held {
-        fn copied(&self) -> Held {
-            Held(std::sync::Arc::new(Mutex::new(self.0.lock().clone())))
+    impl MemoryNotes {
+        fn copied(&self) -> MemoryNotes {
+            MemoryNotes(std::sync::Arc::new(Mutex::new(self.0.lock().clone())))
         }
 
         fn run(&self, newest: u64, floor: u64) -> Runs {
@@ -114,7 +114,7 @@ mod tests {
         }
     }
 
-    impl Notes for Held {
+    impl Notes for MemoryNotes {
         fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>> {
             Ok(self.0.lock().get(key).cloned())
         }
@@ -146,19 +146,19 @@ mod tests {
 
     #[test]
     fn a_directory_knows_what_its_own_runs_emitted() {
-        let notes = Held::default();
+        let notes = MemoryNotes::default();
         let first = notes.run(0, 0);
         assert!(first.has_emitted(at(&first, 0)) && first.has_emitted(at(&first, 100)));
         let second = notes.run(100, 0);
         assert!(second.has_emitted(at(&first, 100)) && second.has_emitted(at(&second, 150)));
         assert!(!second.has_emitted(at(&first, 101)), "a copy emitted that");
         assert!(second.has_emitted(Progress { tick: 7, ..Progress::default() }), "it is older than runs are");
-        assert!(!second.has_emitted(at(&Held::default().run(0, 0), 7)), "another directory emitted that");
+        assert!(!second.has_emitted(at(&MemoryNotes::default().run(0, 0), 7)), "another directory emitted that");
     }
 
     #[test]
     fn a_copy_that_went_on_alone_counts_as_another_directory() {
-        let notes = Held::default();
+        let notes = MemoryNotes::default();
         let first = notes.run(0, 0);
         let copy = notes.copied();
         let (here, there) = (notes.run(100, 0), copy.run(60, 0));
@@ -169,7 +169,7 @@ mod tests {
 
     #[test]
     fn runs_that_ended_before_the_change_log_begins_are_forgotten() {
-        let notes = Held::default();
+        let notes = MemoryNotes::default();
         let old = notes.run(0, 0);
         for tick in 1..=20 {
             notes.run(10 * tick, 0);

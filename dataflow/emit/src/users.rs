@@ -1,7 +1,7 @@
 //! The users that the engine knows, as profiles of them are written.
 
 /// An id of a user, with the sequence number from which its records count.
-pub type IdSince = (String, u64);
+pub type UserIdSince = (String, u64);
 
 /// Which ids are one user, at one moment.
 pub trait Identities {
@@ -9,10 +9,10 @@ pub trait Identities {
     fn root(&self, id: &str) -> Option<&str>;
 
     /// Returns all ids of a user, the one that the user goes by first.
-    fn ids_since(&self, root: &str) -> Vec<IdSince>;
+    fn ids_since(&self, root: &str) -> Vec<UserIdSince>;
 
     /// Returns every id whose erasure is still known, with the erasure's sequence number.
-    fn erased(&self) -> Vec<IdSince>;
+    fn erased(&self) -> Vec<UserIdSince>;
 
     /// Returns the sequence number from which an id's records count.
     fn counts_from(&self, id: &str) -> u64;

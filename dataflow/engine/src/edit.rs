@@ -33,13 +33,13 @@ const PIECE_BYTES: usize = 1 << 20;
 const PIECES_UNDER_WAY: usize = 2;
 
 /// Who looks on while history is scanned.
-pub trait Watch: Sync {
+pub trait ScanWatch: Sync {
     /// So many events are scanned, of so many. Gives whether to go on.
     fn scanned(&self, events: u64, of: u64) -> bool;
 }
 
 /// Nobody does.
-impl Watch for () {
+impl ScanWatch for () {
     fn scanned(&self, _: u64, _: u64) -> bool {
         true
     }
@@ -84,7 +84,7 @@ pub fn install(
     engine: &Engine,
     log: &dyn EventLog,
     difference: &Difference,
-    watch: &dyn Watch,
+    watch: &dyn ScanWatch,
 ) -> Result<bool, EngineError> {
     let mut end = 0;
     let needs_history = !difference.new_measures.is_empty();
@@ -175,7 +175,7 @@ fn backfill(
     log: &dyn EventLog,
     measures: &[MeasureKey],
     end: u64,
-    watch: &dyn Watch,
+    watch: &dyn ScanWatch,
 ) -> Result<bool, EngineError> {
     let wanted = Wanted::of(measures);
     let (scanned, is_stopped) = (AtomicU64::new(0), AtomicBool::new(false));
@@ -184,7 +184,7 @@ fn backfill(
         for range in log.split(0..end, engine.workers()) {
             let (wanted, scanned, is_stopped, failure) = (&wanted, &scanned, &is_stopped, &failure);
             scope.spawn(move || {
-                let mut piece = Piece::new(engine);
+                let mut piece = HistoryPiece::new(engine);
                 let mut result = Ok(());
                 let all = log.scan(range.clone(), &mut |run| {
                     let mut seen = 0;
@@ -218,7 +218,7 @@ fn backfill(
 }
 
 /// History on its way to the workers.
-struct Piece<'a> {
+struct HistoryPiece<'a> {
     engine: &'a Engine,
     /// A part for each worker, who routes it.
     parts: Vec<Vec<u8>>,
@@ -226,10 +226,10 @@ struct Piece<'a> {
     under_way: VecDeque<u64>,
 }
 
-impl<'a> Piece<'a> {
+impl<'a> HistoryPiece<'a> {
     fn new(engine: &'a Engine) -> Self {
         let parts = vec![Vec::new(); engine.workers()];
-        Piece { engine, parts, length: 0, under_way: VecDeque::new() }
+        HistoryPiece { engine, parts, length: 0, under_way: VecDeque::new() }
     }
 
     fn push(&mut self, record: &[u8]) {

@@ -14,12 +14,12 @@ use audience_kernel::program::Program;
 use audience_protocol::{SPANS, ValueCounts};
 
 use crate::durability::catalogue_in_force;
-use crate::durability::checkpoints::Turn;
-use crate::edit::{self, Watch};
+use crate::durability::checkpoints::CheckpointTurn;
+use crate::edit::{self, ScanWatch};
 use crate::engine::{Engine, EngineError};
 use crate::metrics::Metrics;
 use crate::occurrence::EditInForce;
-use crate::preview::{Asked, Outcome, Previews};
+use crate::preview::{PreviewOutcome, PreviewQuestion, Previews};
 use crate::rule_set::RuleSet;
 
 /// How long the measures of a preview stay computed: as long as somebody may be typing.
@@ -35,7 +35,7 @@ pub(crate) struct EnforceContext {
     /// For the catalogue in force.
     pub notes: Arc<dyn Notes>,
     /// Held while new measures get their history, and while a checkpoint is taken.
-    pub turn: Turn,
+    pub turn: CheckpointTurn,
     /// The metrics of edits.
     pub metrics: Arc<Metrics>,
 }
@@ -89,7 +89,7 @@ impl Enforcement for Enforcer {
         let EnforceContext { engine, log, turn, .. } = &self.context;
         let program = Arc::new(Program::compile(&rule.rule, &rule.documents.catalogue));
         let (against, breakdown) = (rule.against.clone(), rule.break_down.clone());
-        let asked = Asked { program, against, samples: rule.samples, breakdown };
+        let asked = PreviewQuestion { program, against, samples: rule.samples, breakdown };
         let lacking = self.previews.lacking(&self.in_force, &asked);
         let _turn = (!lacking.measures.is_empty()).then(|| turn.lock());
         let outcome = self.previews.run(engine, &**log, &asked, lacking, &CallerWatch(watch))?;
@@ -108,14 +108,14 @@ impl Enforcement for Enforcer {
 /// The catalogue's watch as the backfill calls it.
 struct CallerWatch<'a>(&'a (dyn Fn(u64, u64) -> bool + Sync));
 
-impl Watch for CallerWatch<'_> {
+impl ScanWatch for CallerWatch<'_> {
     fn scanned(&self, events: u64, of: u64) -> bool {
         (self.0)(events, of)
     }
 }
 
-fn counts(outcome: Outcome) -> PreviewCounts {
-    let Outcome { previewed, is_history_scanned } = outcome;
+fn counts(outcome: PreviewOutcome) -> PreviewCounts {
+    let PreviewOutcome { previewed, is_history_scanned } = outcome;
     let users = |counted: SampledCount| CountedUsers { count: counted.count, sample: counted.sample };
     PreviewCounts {
         users: previewed.users,

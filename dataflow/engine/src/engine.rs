@@ -34,10 +34,10 @@ pub use self::error::{EngineError, EngineFailure, StartError};
 pub use self::head::{Beginning, Head, TickItems, Time, told_time};
 use self::input::Input;
 pub use self::options::EngineOptions;
-pub use self::progress::Done;
-use self::progress::{OutwardMessage, Shared};
-pub use self::tick::{CheckpointPart, Sink, TickDone};
-pub use self::workers::{Encode, Seed};
+pub use self::progress::DoneTicks;
+use self::progress::{OutwardMessage, SharedProgress};
+pub use self::tick::{CheckpointPart, TickDone, TickTaker};
+pub use self::workers::{EncodeChanges, Seed};
 use self::workers::{Give, Network, Threads, WorkerOptions};
 use crate::cluster::coordinator::Peers;
 use crate::cluster::remote::Attached;
@@ -57,7 +57,7 @@ pub struct Engine {
     parts: Mutex<Receiver<CheckpointPart>>,
     memberships: Vec<Arc<RwLock<Membership>>>,
     aliases: Arc<RwLock<Aliases>>,
-    shared: Arc<Shared>,
+    shared: Arc<SharedProgress>,
     threads: Mutex<Option<(Threads, JoinHandle<()>)>>,
     peers: Option<Peers>,
 }
@@ -68,15 +68,15 @@ impl Engine {
         options: EngineOptions,
         mut peers: Option<Peers>,
         seed: Seed,
-        encode: Encode,
-        sink: Sink,
+        encode: EncodeChanges,
+        sink: TickTaker,
         beginning: Beginning,
     ) -> Result<Engine, EngineError> {
         let local = options.workers.max(1);
         let workers = local * peers.as_ref().map_or(1, Peers::processes);
         // A tick is two messages of each worker: its output, and the sizes that were counted.
         let (outward, taken) = sync_channel(2 * workers * options.ticks_outward);
-        let shared = Arc::new(Shared::new(workers, beginning.failed.clone()));
+        let shared = Arc::new(SharedProgress::new(workers, beginning.failed.clone()));
         let begun = Instant::now();
         let (part_sender, parts) = sync_channel(PARTS_WAITING + workers);
         let collector = Collector { workers, shared: shared.clone(), sink, started: begun, parts: part_sender };
@@ -170,7 +170,7 @@ impl Engine {
     }
 
     /// The ticks that are done.
-    pub fn done(&self) -> Done {
+    pub fn done(&self) -> DoneTicks {
         self.shared.done()
     }
 
@@ -185,7 +185,7 @@ impl Engine {
     }
 
     /// Waits until `is_met`, or until nothing more will be done.
-    pub fn wait(&self, is_met: impl FnMut(&Done) -> bool) -> Result<Done, EngineError> {
+    pub fn wait(&self, is_met: impl FnMut(&DoneTicks) -> bool) -> Result<DoneTicks, EngineError> {
         self.shared.wait(is_met)
     }
 
@@ -195,7 +195,7 @@ impl Engine {
     }
 
     /// Waits until a tick is done.
-    pub fn wait_for(&self, tick: u64) -> Result<Done, EngineError> {
+    pub fn wait_for(&self, tick: u64) -> Result<DoneTicks, EngineError> {
         self.wait(|done| done.ticks > tick)
     }
 
@@ -256,7 +256,7 @@ fn join(threads: Threads, collector: JoinHandle<()>) {
 }
 
 /// Makes the taker of a worker's messages in this process: they are applied already, and go to the collector.
-fn give(worker: usize, shared: &Arc<Shared>, outward: &SyncSender<OutwardMessage>) -> Give {
+fn give(worker: usize, shared: &Arc<SharedProgress>, outward: &SyncSender<OutwardMessage>) -> Give {
     let (shared, outward) = (shared.clone(), outward.clone());
     Box::new(move |item| {
         match &item {

@@ -6,9 +6,9 @@ use parking_lot::Mutex;
 
 /// The fault of a part, if it has one. Clones are the same.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Fault(Arc<Mutex<Option<String>>>);
+pub(crate) struct PartFault(Arc<Mutex<Option<String>>>);
 
-impl Fault {
+impl PartFault {
     /// Notes the fault, or that there is none any more.
     pub fn set(&self, fault: Option<String>) {
         *self.0.lock() = fault;

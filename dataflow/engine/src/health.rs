@@ -9,7 +9,7 @@ use crate::metrics::Metrics;
 /// A room that reports how its parts are.
 pub(crate) trait Reports: Send + Sync {
     /// Adds the room's parts.
-    fn report(&self, report: &mut Report);
+    fn report(&self, report: &mut ReportedParts);
 
     /// Sets the room's gauges that are looked up when metrics are asked for.
     fn observe(&self, _metrics: &Metrics) {}
@@ -17,20 +17,20 @@ pub(crate) trait Reports: Send + Sync {
 
 /// The parts of a platform that were reported.
 #[derive(Debug)]
-pub(crate) struct Report {
+pub(crate) struct ReportedParts {
     /// Whether every part works that requests are served with.
     pub is_able: bool,
     /// The parts.
     pub components: BTreeMap<String, ComponentHealth>,
 }
 
-impl Default for Report {
+impl Default for ReportedParts {
     fn default() -> Self {
-        Report { is_able: true, components: BTreeMap::new() }
+        ReportedParts { is_able: true, components: BTreeMap::new() }
     }
 }
 
-impl Report {
+impl ReportedParts {
     /// Adds a part without which no requests are served. Several rooms may report on one part; the first fault stays.
     pub fn needs(&mut self, name: &str, fault: Option<String>) {
         self.is_able &= fault.is_none();

@@ -8,7 +8,7 @@ use audience_rules::record::{EventRef, RecordKind, blank, records, set_sequence}
 use parking_lot::{Mutex, RwLock};
 
 #[derive(Default)]
-struct Log {
+struct MemoryLogState {
     bytes: Vec<u8>,
     /// The place at which each record begins.
     starts: Vec<usize>,
@@ -18,7 +18,7 @@ struct Log {
     positions: BTreeMap<(String, u32), u64>,
 }
 
-impl Log {
+impl MemoryLogState {
     /// Takes over positions, or none where one is behind what is known.
     fn advance(&mut self, positions: &[SourcePosition]) -> Result<()> {
         let place = |position: &SourcePosition| (position.source.clone(), position.partition);
@@ -37,7 +37,7 @@ impl Log {
 /// An event log in memory.
 #[derive(Default)]
 pub struct MemoryLog {
-    log: RwLock<Log>,
+    log: RwLock<MemoryLogState>,
 }
 
 impl EventLog for MemoryLog {
@@ -124,7 +124,7 @@ impl EventLog for MemoryLog {
     }
 }
 
-impl Log {
+impl MemoryLogState {
     /// Makes the log anew, with blanks for the records that are to go.
     fn without(&mut self, is_gone: impl Fn(&EventRef<'_>) -> bool) {
         let old = std::mem::take(&mut self.bytes);

@@ -29,7 +29,7 @@ struct ChangeLabel {
 }
 
 /// The figures that are looked up when metrics are asked for.
-pub struct Snapshot {
+pub struct FigureSnapshot {
     /// The segments with their sizes.
     pub sizes: Vec<(String, u64)>,
     /// Users that are known.
@@ -253,7 +253,7 @@ impl Metrics {
     }
 
     /// The text form, without the closing mark.
-    pub fn encode(&self, snapshot: Snapshot) -> Result<String, PlatformError> {
+    pub fn encode(&self, snapshot: FigureSnapshot) -> Result<String, PlatformError> {
         let whole = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
         self.segment_size.clear();
         for (segment, size) in snapshot.sizes {

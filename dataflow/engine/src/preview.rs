@@ -14,13 +14,13 @@ use audience_kernel::message::{BreakdownRequest, Control, PreviewRequest, Previe
 use audience_kernel::program::{MeasureKey, Program};
 use audience_rules::ast::SegmentId;
 
-use crate::edit::{self, Watch};
+use crate::edit::{self, ScanWatch};
 use crate::engine::{Engine, EngineError};
 use crate::rule_set::{Difference, RuleSet};
 
 /// The question of a preview.
 #[derive(Clone, Debug)]
-pub struct Asked {
+pub struct PreviewQuestion {
     /// The rule.
     pub program: Arc<Program>,
     /// The segment whose members it is held against, where there is one.
@@ -42,7 +42,7 @@ pub struct Lacking {
 
 /// The outcome of a preview.
 #[derive(Clone, Debug)]
-pub struct Outcome {
+pub struct PreviewOutcome {
     /// The counts, over all workers.
     pub previewed: PreviewResult,
     /// Whether history was scanned for it.
@@ -50,7 +50,7 @@ pub struct Outcome {
 }
 
 /// Rules that stay installed behind their preview.
-struct Kept {
+struct KeptRules {
     rules: Vec<SegmentId>,
     measures: Vec<MeasureKey>,
     since: Instant,
@@ -60,12 +60,12 @@ struct Kept {
 #[derive(Default)]
 pub struct Previews {
     count: u64,
-    kept: Option<Kept>,
+    kept: Option<KeptRules>,
 }
 
 impl Previews {
     /// The measures and ranks that a preview needs beside the rules in force and the last preview.
-    pub fn lacking(&self, in_force: &RuleSet, asked: &Asked) -> Lacking {
+    pub fn lacking(&self, in_force: &RuleSet, asked: &PreviewQuestion) -> Lacking {
         let (measures, rank_depth) = in_force.lacking(&asked.program, self.kept_measures());
         Lacking { measures, rank_depth }
     }
@@ -76,10 +76,10 @@ impl Previews {
         &mut self,
         engine: &Engine,
         log: &dyn EventLog,
-        asked: &Asked,
+        asked: &PreviewQuestion,
         lacking: Lacking,
-        watch: &dyn Watch,
-    ) -> Result<Option<Outcome>, EngineError> {
+        watch: &dyn ScanWatch,
+    ) -> Result<Option<PreviewOutcome>, EngineError> {
         self.count += 1;
         // No segment's id is as long.
         let name = |what: &str| -> SegmentId { format!("{what} {:0>256}", self.count).into() };
@@ -117,11 +117,11 @@ impl Previews {
         let tick = engine.submit_steps(steps)?;
         let previewed = engine.wait_for(tick)?.previewed;
         let measures = asked.program.measures().into_iter().cloned().collect();
-        if let Some(before) = self.kept.replace(Kept { rules, measures, since: Instant::now() }) {
+        if let Some(before) = self.kept.replace(KeptRules { rules, measures, since: Instant::now() }) {
             uninstall(engine, before.rules)?;
         }
         let previewed = previewed.map(|previewed| (*previewed).clone()).unwrap_or_default();
-        Ok(Some(Outcome { previewed, is_history_scanned: !difference.new_measures.is_empty() }))
+        Ok(Some(PreviewOutcome { previewed, is_history_scanned: !difference.new_measures.is_empty() }))
     }
 
     /// The measures that are there because of the last preview.

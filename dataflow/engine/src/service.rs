@@ -17,8 +17,8 @@ use crate::cluster::coordinator::{Coordinator, Peers};
 use crate::cluster::protocol::Origin;
 use crate::cluster::stores::AskedStores;
 use crate::durability::archive::Archive;
-use crate::durability::checkpoints::{CheckpointContext, Checkpoints};
-use crate::durability::seed::{self, Found};
+use crate::durability::checkpoints::{CheckpointContext, CheckpointTaker};
+use crate::durability::seed::{self, WholeCheckpoint};
 use crate::durability::{Offsite, catalogue_in_force, recovery, restore};
 use crate::emission::commit::TickSink;
 use crate::emission::encode;
@@ -26,9 +26,9 @@ use crate::emission::followers::{FollowerContext, Followers, Resumed};
 use crate::emission::past_sizes::put_past_sizes;
 use crate::enforce::{EnforceContext, Enforcer};
 use crate::engine::{Beginning, Engine, EngineError, EngineOptions, Head, Time};
-use crate::fault::Fault;
+use crate::fault::PartFault;
 use crate::health::Reports;
-pub use crate::intake::Reader;
+pub use crate::intake::ShareReader;
 use crate::intake::acceptance::Intake;
 use crate::intake::feed::FeedContext;
 use crate::intake::pump;
@@ -69,12 +69,12 @@ pub struct Service {
     intake: Arc<Intake>,
     sources: Arc<Sources>,
     followers: Arc<Followers>,
-    checkpoints: Arc<Checkpoints>,
-    outside: Outside,
+    checkpoints: Arc<CheckpointTaker>,
+    outside: PlatformDoors,
 }
 
 /// The doors of the platform: the APIs, and the other processes.
-struct Outside {
+struct PlatformDoors {
     platform: Platform,
     cluster: Option<Arc<Coordinator>>,
 }
@@ -86,7 +86,7 @@ struct Recovered {
     catalogue_version: u64,
     resumed: Resumed,
     /// The fault of the change log.
-    fault: Fault,
+    fault: PartFault,
     /// How the catalogue went back while nothing ran, if it did.
     went_back: Option<String>,
 }
@@ -141,7 +141,7 @@ impl Service {
         let sources = Arc::new(Sources::new(context));
         let (stop, on) = (run.stop().clone(), engine.clone());
         let context = CheckpointContext { engine: on, followers: followers.clone(), metrics: metrics.clone(), stop };
-        let checkpoints = Arc::new(Checkpoints::new(context, stores, archive.clone()));
+        let checkpoints = Arc::new(CheckpointTaker::new(context, stores, archive.clone()));
         let shapes = Arc::new(EventShapes::new(engine.clone(), events()));
         let context = FigureContext {
             engine: engine.clone(),
@@ -170,7 +170,7 @@ impl Service {
             shapes: shapes.clone(),
             stop: run.stop().clone(),
         };
-        let outside = Outside { platform: answering.platform(operations), cluster: options.cluster.clone() };
+        let outside = PlatformDoors { platform: answering.platform(operations), cluster: options.cluster.clone() };
         let service = Service { run, engine, editor, intake, sources, followers, checkpoints, outside };
         service.start_vital_jobs(stores, in_force, &metrics)?;
         if let Some(archive) = archive {
@@ -225,7 +225,7 @@ impl Service {
 
     /// Takes events from a source. Each of the readers reads its share of the partitions, on a thread of its own. Messages
     /// that are no events go to the dead letters.
-    pub fn take_from(&self, readers: Vec<Reader>) -> Result<(), EngineError> {
+    pub fn take_from(&self, readers: Vec<ShareReader>) -> Result<(), EngineError> {
         self.sources.add(readers, &self.run)
     }
 
@@ -335,7 +335,7 @@ fn recover(
     let taken_as_new = catalogue_in_force::check(catalogue, notes, &*stores.changes, given)?;
     given.catalogue_version = taken_as_new.as_ref().map_or(given.catalogue_version, |taken| taken.version);
     let found = recovery::newest_good(&*stores.checkpoints, progress, metrics);
-    let (emitted, fault) = (Arc::new(Emitted::new(stores.changes.clone(), given)), Fault::default());
+    let (emitted, fault) = (Arc::new(Emitted::new(stores.changes.clone(), given)), PartFault::default());
     let lifecycle = run.lifecycle();
     let sink = TickSink::new(emitted.clone(), metrics.clone(), lifecycle.clone(), fault.clone());
     // More than the pump has under way: a sink that is slow for a while stops no worker.
@@ -365,7 +365,7 @@ fn gather(
     engine: EngineOptions,
     stores: &PlatformStores,
     progress: Progress,
-    found: Option<&Found>,
+    found: Option<&WholeCheckpoint>,
 ) -> Result<Option<Peers>, EngineError> {
     let Some(cluster) = cluster else { return Ok(None) };
     let checkpoint = found.map(|found| (found.number, found.manifest.clone()));
@@ -378,7 +378,7 @@ fn gather(
 }
 
 /// The beginning of the engine: after the last progress, with the events since the checkpoint still to be replayed.
-fn beginning(progress: Progress, found: Option<&Found>, lifecycle: &Arc<Lifecycle>) -> Beginning {
+fn beginning(progress: Progress, found: Option<&WholeCheckpoint>, lifecycle: &Arc<Lifecycle>) -> Beginning {
     let sequence = found.map_or(0, |found| found.manifest.least.sequence);
     let of_run = lifecycle.clone();
     let time: Time = Box::new(move |clock| if of_run.is_clock_running() { clock.max(clock::now()) } else { clock });

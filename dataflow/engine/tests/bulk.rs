@@ -46,9 +46,9 @@ const RANKS: &str = r#"[
     {"id": "last", "rules": {"rank": {"by": {"event": "*", "measure": {"fn": "since_last"}}, "order": "asc"}, "top": 2}}]"#;
 
 /// The same numbers every time.
-struct Random(u64);
+struct BulkRandom(u64);
 
-impl Random {
+impl BulkRandom {
     fn below(&mut self, bound: i64) -> i64 {
         self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         ((self.0 >> 33) as i64).rem_euclid(bound)
@@ -57,7 +57,7 @@ impl Random {
 
 /// Lines of events, mostly in order, some late, some without a timestamp, some repeated, some no events.
 fn workload(seed: u64, events: i64, with_aliases: bool) -> String {
-    let mut random = Random(seed);
+    let mut random = BulkRandom(seed);
     let mut text = String::new();
     for index in 0..events {
         let base = BASE + index * SPAN_SECONDS * 1000 / events;
@@ -142,9 +142,9 @@ fn expected(text: &str, catalogue: &Catalogue) -> Vec<(Millis, Pairs)> {
 
 /// A writer whose text can be read back.
 #[derive(Clone, Default)]
-struct Shared(Arc<Mutex<Vec<u8>>>);
+struct SharedText(Arc<Mutex<Vec<u8>>>);
 
-impl Write for Shared {
+impl Write for SharedText {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.0.lock().write(bytes)
     }
@@ -161,7 +161,7 @@ struct Output {
 
 fn run(text: &str, catalogue: &Catalogue, options: BulkOptions) -> Output {
     let bytes: Arc<[u8]> = text.as_bytes().into();
-    let written = Shared::default();
+    let written = SharedText::default();
     let events = || Ok(Box::new(io::Cursor::new(bytes.clone())) as Box<dyn Read + Send>);
     let changes = || {
         written.0.lock().clear();

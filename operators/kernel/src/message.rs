@@ -56,7 +56,7 @@ pub enum IdentityChangeKind {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Control {
     /// The clock of this tick.
-    Clock(Clock),
+    Clock(TickClock),
     /// The meaning of this tick outside.
     Label(TickLabel),
     /// Begins to compute these rules in silence.
@@ -118,7 +118,7 @@ pub struct BreakdownRequest {
 
 /// The members of a segment by value. The counts together are the segment's members.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ValueCounts {
+pub struct MembersByValue {
     /// Values as JSON, each with its members, in no order.
     pub values: Vec<(String, u64)>,
     /// Members without a value.
@@ -141,7 +141,7 @@ pub struct PreviewResult {
     /// Users that would be members only because a value is missing.
     pub by_missing: SampledCount,
     /// The members of a segment by value, if that was asked for.
-    pub values: Option<ValueCounts>,
+    pub values: Option<MembersByValue>,
 }
 
 /// A number of users, and some of them by id.
@@ -168,17 +168,17 @@ pub struct TickLabel {
 
 /// The time of a tick.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Clock {
+pub struct TickClock {
     /// Now.
     pub now: Millis,
     /// The end of what this tick does: whatever is due later waits for a later tick.
     pub limit: Millis,
 }
 
-impl Clock {
+impl TickClock {
     /// All of time up to now.
     pub fn at(now: Millis) -> Self {
-        Clock { now, limit: now }
+        TickClock { now, limit: now }
     }
 }
 

@@ -10,9 +10,9 @@ use std::sync::Arc;
 use audience_contract::{MessageIndex, Result, UserHistory};
 use audience_kernel::aliases::Aliases;
 use audience_kernel::membership::Membership;
-use audience_kernel::message::{Clock, Control, Publication, SegmentContent};
+use audience_kernel::message::{Control, Publication, SegmentContent, TickClock};
 use audience_kernel::operator::announce::announce;
-use audience_kernel::operator::memberships::Member;
+use audience_kernel::operator::memberships::MembershipKey;
 use audience_kernel::operator::ranks::ranks;
 use audience_kernel::operator::route::route;
 use audience_kernel::operator::users::{UsersOutput, users};
@@ -91,11 +91,11 @@ fn events(tick: i64) -> Inward {
 }
 
 /// (segment, user) of the bitmaps, as the collection would have them.
-fn bitmaps(membership: &Membership, names: &SegmentNames) -> BTreeMap<Member, isize> {
+fn bitmaps(membership: &Membership, names: &SegmentNames) -> BTreeMap<MembershipKey, isize> {
     let mut all = BTreeMap::new();
     for (segment, bitmap) in &membership.segments {
         let number = names.borrow().iter().position(|name| name == segment).unwrap() as u32;
-        all.extend(membership.bitmap(*bitmap).iter().map(|user| (Member { segment: number, user }, 1)));
+        all.extend(membership.bitmap(*bitmap).iter().map(|user| (MembershipKey { segment: number, user }, 1)));
     }
     all
 }
@@ -105,7 +105,7 @@ fn collection_accumulates_to_the_bitmaps_at_every_tick() {
     timely::execute_directly(|worker| {
         let state = WorkerState::new(Arc::new(Nothing), Arc::new(Nothing));
         let (membership, names) = (state.membership(), state.segment_names());
-        let collected: Rc<RefCell<BTreeMap<Member, isize>>> = Rc::default();
+        let collected: Rc<RefCell<BTreeMap<MembershipKey, isize>>> = Rc::default();
         let (into, probe) = (collected.clone(), Handle::new());
         let mut input: InputHandle<u64, _> = InputHandle::new();
         worker.dataflow::<u64, _, _>(|scope| {
@@ -133,7 +133,7 @@ fn collection_accumulates_to_the_bitmaps_at_every_tick() {
         let mut seen = 0;
         for tick in 0..60_u64 {
             let now = tick as i64 * TICK;
-            let mut items = vec![Inward::Control(Arc::new(Control::Clock(Clock::at(now))))];
+            let mut items = vec![Inward::Control(Arc::new(Control::Clock(TickClock::at(now))))];
             match tick {
                 2 => items.extend(edit("some", 0)),
                 5 => items.extend(edit("many", 2)),

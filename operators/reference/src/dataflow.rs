@@ -17,25 +17,25 @@ use serde::{Deserialize, Serialize};
 use timely::progress::Timestamp;
 
 use crate::measure::{Measured, Number, concerns, measured};
-use crate::plan::{NodeName, Operation, Row, read_leaf};
+use crate::plan::{NodeName, Operation, PlanRow, read_leaf};
 
 type Rows<'s, T, D> = VecCollection<'s, T, D, isize>;
 /// A user's id.
 type User = String;
 /// An event: its place in the order of acceptance, and its record.
-type Event = (u64, Vec<u8>);
+type OrderedEvent = (u64, Vec<u8>);
 
 /// (segment, user): who is in what.
 pub fn members<'s>(
-    records: Rows<'s, u64, Event>,
-    rows: Rows<'s, u64, Row>,
+    records: Rows<'s, u64, OrderedEvent>,
+    rows: Rows<'s, u64, PlanRow>,
     clock: Rows<'s, u64, Millis>,
 ) -> Rows<'s, u64, (String, User)> {
     let roots = merged(records.clone());
     let history = history(records, roots.clone());
     let known = history.clone().map(|(user, _)| user).distinct();
     let listed = rows.clone().flat_map(|row| match row {
-        Row::Listed(segment, id) => Some((id, segment)),
+        PlanRow::Listed(segment, id) => Some((id, segment)),
         _ => None,
     });
     let listed = resolved(listed, roots).map(|(user, segment)| (segment, user)).distinct();
@@ -45,20 +45,20 @@ pub fn members<'s>(
     by_rule.concat(listed)
 }
 
-fn segment_roots<'s, T: Timestamp>(rows: Rows<'s, T, Row>) -> Rows<'s, T, (NodeName, String)> {
+fn segment_roots<'s, T: Timestamp>(rows: Rows<'s, T, PlanRow>) -> Rows<'s, T, (NodeName, String)> {
     rows.flat_map(|row| match row {
-        Row::Root(segment, node) => Some((node, segment)),
+        PlanRow::Root(segment, node) => Some((node, segment)),
         _ => None,
     })
 }
 
-fn read<T>(event: &Event, of: impl FnOnce(&EventRef<'_>) -> T) -> T {
+fn read<T>(event: &OrderedEvent, of: impl FnOnce(&EventRef<'_>) -> T) -> T {
     let (event, _) = EventRef::read(&event.1).unwrap_or_else(|| panic!("a record is whole"));
     of(&event)
 }
 
 /// (id, user): the ids that were merged, each with the user that it is now.
-fn merged<'s>(records: Rows<'s, u64, Event>) -> Rows<'s, u64, (User, User)> {
+fn merged<'s>(records: Rows<'s, u64, OrderedEvent>) -> Rows<'s, u64, (User, User)> {
     let notes = records.flat_map(|record| {
         let (into, other) = read(&record, |event| (event.user().to_owned(), event.other().map(str::to_owned)));
         other.map(|other| ((), (record.0, other, into)))
@@ -93,10 +93,13 @@ fn resolved<'s, D: differential_dataflow::ExchangeData>(
 }
 
 /// The events of each user, those of one message once.
-fn history<'s>(records: Rows<'s, u64, Event>, roots: Rows<'s, u64, (User, User)>) -> Rows<'s, u64, (User, Event)> {
+fn history<'s>(
+    records: Rows<'s, u64, OrderedEvent>,
+    roots: Rows<'s, u64, (User, User)>,
+) -> Rows<'s, u64, (User, OrderedEvent)> {
     let events = records.filter(|record| read(record, |event| event.kind() != RecordKind::Alias));
     let events = resolved(events.map(|event| (read(&event, |event| event.user().to_owned()), event)), roots);
-    let message = |event: &Event| read(event, |event| event.message().map(str::to_owned));
+    let message = |event: &OrderedEvent| read(event, |event| event.message().map(str::to_owned));
     let single = events.clone().filter(move |(_, event)| message(event).is_none());
     let first = events
         .flat_map(move |(user, event)| message(&event).map(|message| ((user, message), event)))
@@ -107,17 +110,17 @@ fn history<'s>(records: Rows<'s, u64, Event>, roots: Rows<'s, u64, (User, User)>
 }
 
 /// A leaf, or what orders a rank: as JSON, with the instant; and the user.
-type Asked = (String, Millis, User);
+type AskedLeaf = (String, Millis, User);
 
 /// The value of every leaf, and of every measure of a rank, for every known user now.
 fn values<'s>(
-    rows: Rows<'s, u64, Row>,
-    history: Rows<'s, u64, (User, Event)>,
+    rows: Rows<'s, u64, PlanRow>,
+    history: Rows<'s, u64, (User, OrderedEvent)>,
     known: Rows<'s, u64, User>,
     clock: Rows<'s, u64, Millis>,
 ) -> Rows<'s, u64, ((String, User), Measured)> {
     let leaves = rows.flat_map(|row| match row {
-        Row::Node(_, Operation::Leaf(leaf) | Operation::Rank { by: leaf, .. }) => Some(leaf),
+        PlanRow::Node(_, Operation::Leaf(leaf) | Operation::Rank { by: leaf, .. }) => Some(leaf),
         _ => None,
     });
     let asked = leaves
@@ -135,8 +138,8 @@ fn values<'s>(
         .map(|(asked, event)| (asked, Some(event)));
     of_all
         .concat(with_events)
-        .reduce(|(leaf, now, user): &Asked, events, out| {
-            let events: Vec<&Event> = events.iter().filter_map(|(event, _)| event.as_ref()).collect();
+        .reduce(|(leaf, now, user): &AskedLeaf, events, out| {
+            let events: Vec<&OrderedEvent> = events.iter().filter_map(|(event, _)| event.as_ref()).collect();
             out.push((measured(&read_leaf(leaf), user, &events, *now), 1));
         })
         .map(|((leaf, _, user), value)| ((leaf, user), value))
@@ -152,14 +155,14 @@ enum Vote {
 /// (node, user): for whom each node holds. Nodes depend on others, also through segments, but never in a circle: so the
 /// iteration comes to rest.
 fn holds<'s>(
-    rows: Rows<'s, u64, Row>,
+    rows: Rows<'s, u64, PlanRow>,
     values: Rows<'s, u64, ((String, User), Measured)>,
     known: Rows<'s, u64, User>,
     listed: Rows<'s, u64, (String, User)>,
 ) -> Rows<'s, u64, (NodeName, User)> {
     let by_leaf = values.map(|((leaf, user), value)| (leaf, (user, value)));
     let leaves = rows.clone().flat_map(|row| match row {
-        Row::Node(node, Operation::Leaf(leaf)) => Some((leaf, node)),
+        PlanRow::Node(node, Operation::Leaf(leaf)) => Some((leaf, node)),
         _ => None,
     });
     let leaves = leaves
@@ -176,16 +179,16 @@ fn holds<'s>(
 }
 
 fn groups<'s, T: Timestamp + Lattice>(
-    rows: Rows<'s, T, Row>,
+    rows: Rows<'s, T, PlanRow>,
     known: Rows<'s, T, User>,
     holds: Rows<'s, T, (NodeName, User)>,
 ) -> Rows<'s, T, (NodeName, User)> {
     let edges = rows.clone().flat_map(|row| match row {
-        Row::Edge(child, parent) => Some((child, parent)),
+        PlanRow::Edge(child, parent) => Some((child, parent)),
         _ => None,
     });
     let questions = rows.flat_map(|row| match row {
-        Row::Node(node, operation @ (Operation::All(_) | Operation::Any | Operation::None)) => {
+        PlanRow::Node(node, operation @ (Operation::All(_) | Operation::Any | Operation::None)) => {
             Some(((), (node, operation)))
         }
         _ => None,
@@ -212,13 +215,13 @@ fn groups<'s, T: Timestamp + Lattice>(
 }
 
 fn segments<'s, T: Timestamp + Lattice>(
-    rows: Rows<'s, T, Row>,
+    rows: Rows<'s, T, PlanRow>,
     known: Rows<'s, T, User>,
     listed: Rows<'s, T, (String, User)>,
     holds: Rows<'s, T, (NodeName, User)>,
 ) -> Rows<'s, T, (NodeName, User)> {
     let references = rows.clone().flat_map(|row| match row {
-        Row::Node(node, Operation::Segment(segment)) => Some((segment, node)),
+        PlanRow::Node(node, Operation::Segment(segment)) => Some((segment, node)),
         _ => None,
     });
     let members = segment_roots(rows).join_map(holds, |_, segment, user| (segment.clone(), user.clone()));
@@ -229,12 +232,12 @@ fn segments<'s, T: Timestamp + Lattice>(
 }
 
 fn ranks<'s, T: Timestamp + Lattice>(
-    rows: Rows<'s, T, Row>,
+    rows: Rows<'s, T, PlanRow>,
     by_leaf: Rows<'s, T, (String, (User, Measured))>,
     holds: Rows<'s, T, (NodeName, User)>,
 ) -> Rows<'s, T, (NodeName, User)> {
     let ranks = rows.flat_map(|row| match row {
-        Row::Node(node, operation @ Operation::Rank { .. }) => Some((node, operation)),
+        PlanRow::Node(node, operation @ Operation::Rank { .. }) => Some((node, operation)),
         _ => None,
     });
     let places = ranks

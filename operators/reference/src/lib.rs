@@ -37,15 +37,15 @@ use differential_dataflow::input::InputSession;
 use timely::dataflow::operators::probe::Handle as ProbeHandle;
 use timely::worker::Worker;
 
-use plan::{Row, rows};
+use plan::{PlanRow, rows};
 
 /// How often each (segment, user) is among the members: once, or not at all.
-type Members = Rc<RefCell<BTreeMap<(String, String), isize>>>;
+type MembershipCounts = Rc<RefCell<BTreeMap<(String, String), isize>>>;
 
 /// The three collections that everything follows from.
 struct Inputs {
     records: InputSession<u64, (u64, Vec<u8>), isize>,
-    rows: InputSession<u64, Row, isize>,
+    rows: InputSession<u64, PlanRow, isize>,
     clock: InputSession<u64, Millis, isize>,
 }
 
@@ -54,9 +54,9 @@ pub struct Reference<'w> {
     worker: &'w mut Worker,
     inputs: Inputs,
     probe: ProbeHandle<u64>,
-    members: Members,
+    members: MembershipCounts,
     catalogue: Catalogue,
-    in_force: BTreeSet<Row>,
+    in_force: BTreeSet<PlanRow>,
     now: Millis,
     sequence: u64,
     line: u64,
@@ -70,7 +70,7 @@ pub struct Reference<'w> {
 impl<'w> Reference<'w> {
     /// An empty reference on a worker.
     pub fn new(worker: &'w mut Worker) -> Self {
-        let members = Members::default();
+        let members = MembershipCounts::default();
         let into = members.clone();
         let probe = ProbeHandle::new();
         let mut inputs = Inputs { records: InputSession::new(), rows: InputSession::new(), clock: InputSession::new() };

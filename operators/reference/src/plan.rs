@@ -14,7 +14,7 @@ pub type NodeName = String;
 
 /// The catalogue in force, in rows.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum Row {
+pub enum PlanRow {
     /// The members of a segment are the users for whom a node holds.
     Root(String, NodeName),
     /// An id is in a list.
@@ -54,28 +54,28 @@ pub enum Operation {
 }
 
 /// The rules that a catalogue puts in force.
-pub fn rows(catalogue: &Catalogue) -> BTreeSet<Row> {
+pub fn rows(catalogue: &Catalogue) -> BTreeSet<PlanRow> {
     let mut rows = BTreeSet::new();
     for segment in catalogue.segments.values().filter(|segment| segment.status == SegmentStatus::Active) {
         let id = segment.id.to_string();
         match &segment.definition {
             Definition::Static(list) => {
-                rows.extend(list.iter().map(|user| Row::Listed(id.clone(), user.to_string())));
+                rows.extend(list.iter().map(|user| PlanRow::Listed(id.clone(), user.to_string())));
             }
             Definition::Dynamic(node) => {
                 add(node, &id, catalogue, &mut rows);
-                rows.insert(Row::Root(id.clone(), id));
+                rows.insert(PlanRow::Root(id.clone(), id));
             }
         }
     }
     rows
 }
 
-fn add(node: &Node, name: &str, catalogue: &Catalogue, rows: &mut BTreeSet<Row>) {
+fn add(node: &Node, name: &str, catalogue: &Catalogue, rows: &mut BTreeSet<PlanRow>) {
     let mut child = |index: usize, node: &Node| {
         let below = format!("{name}/{index}");
         add(node, &below, catalogue, rows);
-        rows.insert(Row::Edge(below, name.to_owned()));
+        rows.insert(PlanRow::Edge(below, name.to_owned()));
     };
     let operation = match node {
         Node::Group { logic, conditions } => {
@@ -108,7 +108,7 @@ fn add(node: &Node, name: &str, catalogue: &Catalogue, rows: &mut BTreeSet<Row>)
             }
         }
     };
-    rows.insert(Row::Node(name.to_owned(), operation));
+    rows.insert(PlanRow::Node(name.to_owned(), operation));
 }
 
 /// A field's test, of the computed trait of that name or else of an `identify` trait.

@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use crate::json::{Buffers, JsonFault, Reader};
+use crate::json::{Buffers, JsonFault, JsonReader};
 use crate::value::ValueRef;
 
 /// The greatest nesting depth of a value: more than that of any event.
@@ -44,7 +44,7 @@ pub fn flat_to_json(value: ValueRef<'_>, out: &mut String) {
 
 /// Appends the flat form of a JSON text.
 pub fn json_to_flat(json: &[u8], out: &mut Vec<u8>) -> Result<(), JsonFault> {
-    let mut reader = Reader::new(json, Buffers::default())?;
+    let mut reader = JsonReader::new(json, Buffers::default())?;
     reader.value(MAX_DEPTH, out)?;
     reader.finish()
 }

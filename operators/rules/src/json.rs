@@ -40,7 +40,7 @@ pub fn parse_json(bytes: &[u8]) -> Result<Value, JsonFault> {
         });
     }
     let mut flat = Vec::with_capacity(bytes.len());
-    let mut reader = Reader::new(bytes, Buffers::default())?;
+    let mut reader = JsonReader::new(bytes, Buffers::default())?;
     reader.value(MAX_DEPTH, &mut flat)?;
     reader.finish()?;
     Ok(ValueRef::read(&flat).map_or(Value::Null, |(value, _)| value.to_value()))
@@ -49,7 +49,7 @@ pub fn parse_json(bytes: &[u8]) -> Result<Value, JsonFault> {
 /// The parts of an object's text: each member's key and the text of its value, in order. The text is not a copy, so
 /// what reads it next sees every digit.
 pub fn members_of(bytes: &[u8]) -> Result<Vec<(String, &[u8])>, JsonFault> {
-    let mut reader = Reader::new(bytes, Buffers::default())?;
+    let mut reader = JsonReader::new(bytes, Buffers::default())?;
     let mut ignored = Vec::new();
     let mut members = Vec::new();
     if reader.peek()? != b'{' {
@@ -68,7 +68,7 @@ pub fn members_of(bytes: &[u8]) -> Result<Vec<(String, &[u8])>, JsonFault> {
     Ok(members)
 }
 
-/// The buffers that a [`Reader`] decodes strings with escapes into; kept, so that they need not grow again.
+/// The buffers that a [`JsonReader`] decodes strings with escapes into; kept, so that they need not grow again.
 #[derive(Debug, Default)]
 pub(crate) struct Buffers {
     tape: Vec<u8>,
@@ -76,17 +76,17 @@ pub(crate) struct Buffers {
 }
 
 /// Walks over JSON text and turns values into their flat form.
-pub(crate) struct Reader<'j> {
+pub(crate) struct JsonReader<'j> {
     text: &'j str,
     at: usize,
     buffers: Buffers,
 }
 
-impl<'j> Reader<'j> {
+impl<'j> JsonReader<'j> {
     /// Begins at the front. All of the text must be valid UTF-8.
     pub(crate) fn new(json: &'j [u8], buffers: Buffers) -> Result<Self, JsonFault> {
         match std::str::from_utf8(json) {
-            Ok(text) => Ok(Reader { text, at: 0, buffers }),
+            Ok(text) => Ok(JsonReader { text, at: 0, buffers }),
             Err(error) => Err(JsonFault::malformed(error.valid_up_to(), "invalid UTF-8".into())),
         }
     }

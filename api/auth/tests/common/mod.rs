@@ -17,10 +17,10 @@ pub const DAY: i64 = 24 * HOUR;
 pub const PASSWORD: &str = "four plain words here";
 
 /// Documents by kind and id.
-type Documents = BTreeMap<(String, String), String>;
+type MemoryDocuments = BTreeMap<(String, String), String>;
 
 #[derive(Default)]
-pub struct MemoryStore(Mutex<(u64, Documents)>);
+pub struct MemoryStore(Mutex<(u64, MemoryDocuments)>);
 
 impl MemoryStore {
     /// Everything that is stored, as text.

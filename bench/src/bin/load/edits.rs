@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
-use audience_bench::http::Client;
+use audience_bench::http::BenchClient;
 use audience_bench::report::Times;
 use serde_json::Value;
 
@@ -18,17 +18,17 @@ const PATIENCE: Duration = Duration::from_secs(300);
 
 /// A segment as the API gives it.
 #[derive(Clone, Copy, Debug)]
-pub struct Seen {
+pub struct ListedSegment {
     /// Members.
     pub size: u64,
     /// In force and wholly served.
     pub effective: bool,
 }
 
-fn seen(body: &[u8]) -> anyhow::Result<Seen> {
+fn seen(body: &[u8]) -> anyhow::Result<ListedSegment> {
     let value: Value = serde_json::from_slice(body)?;
     let size = value["size"].as_u64().context("no size")?;
-    Ok(Seen { size, effective: value["effective"].as_bool().context("no effective")? })
+    Ok(ListedSegment { size, effective: value["effective"].as_bool().context("no effective")? })
 }
 
 /// The body of a segment.
@@ -47,14 +47,14 @@ pub fn not_below(least: u64) -> String {
 }
 
 /// Reads a segment.
-pub fn read(client: &mut Client, id: &str) -> anyhow::Result<Seen> {
+pub fn read(client: &mut BenchClient, id: &str) -> anyhow::Result<ListedSegment> {
     let answer = client.get(&format!("/api/segments/{id}"))?;
     ensure!(answer.status == 200, "GET {id}: {}", answer.status);
     seen(answer.body)
 }
 
 /// Creates or changes a segment and waits until it is served; gives how long it took from the request on.
-pub fn put(client: &mut Client, id: &str, rules: &str, expected_size: Option<u64>) -> anyhow::Result<Duration> {
+pub fn put(client: &mut BenchClient, id: &str, rules: &str, expected_size: Option<u64>) -> anyhow::Result<Duration> {
     let body = body(id, rules);
     let begun = Instant::now();
     let answer = client.send("PUT", &format!("/api/segments/{id}"), &body)?;
@@ -62,7 +62,7 @@ pub fn put(client: &mut Client, id: &str, rules: &str, expected_size: Option<u64
         bail!("PUT {id}: {} {}", answer.status, String::from_utf8_lossy(answer.body));
     }
     let mut now = seen(answer.body)?;
-    let is_served = |now: &Seen| now.effective && expected_size.is_none_or(|expected| expected == now.size);
+    let is_served = |now: &ListedSegment| now.effective && expected_size.is_none_or(|expected| expected == now.size);
     while !is_served(&now) {
         ensure!(begun.elapsed() < PATIENCE, "{id} is not served after {PATIENCE:?}: {now:?}, not {expected_size:?}");
         pause(LOOK);
@@ -75,7 +75,7 @@ pub fn put(client: &mut Client, id: &str, rules: &str, expected_size: Option<u64
 }
 
 /// Asks what rules would change of a segment, and holds the size against what it must be; gives how long it took.
-pub fn preview(client: &mut Client, id: &str, rules: &str, expected_size: u64) -> anyhow::Result<Duration> {
+pub fn preview(client: &mut BenchClient, id: &str, rules: &str, expected_size: u64) -> anyhow::Result<Duration> {
     let body = format!(r#"{{"id":"{id}","rules":{rules}}}"#).into_bytes();
     let begun = Instant::now();
     let answer = client.send("POST", "/api/segments/preview", &body)?;
@@ -87,7 +87,7 @@ pub fn preview(client: &mut Client, id: &str, rules: &str, expected_size: u64) -
 }
 
 /// Makes, reads, renames, lists and deletes a draft; notes how long each took.
-pub fn draft(client: &mut Client, id: &str, times: &mut Times) -> anyhow::Result<()> {
+pub fn draft(client: &mut BenchClient, id: &str, times: &mut Times) -> anyhow::Result<()> {
     let made = format!(r#"{{"id":"{id}","name":"{id}","status":"DRAFT","rules":{}}}"#, scored(1));
     let one = format!("/api/segments/{id}");
     let requests = [
@@ -111,7 +111,7 @@ pub fn draft(client: &mut Client, id: &str, times: &mut Times) -> anyhow::Result
 }
 
 /// Deletes a segment; gives how long it took.
-pub fn delete(client: &mut Client, id: &str) -> anyhow::Result<Duration> {
+pub fn delete(client: &mut BenchClient, id: &str) -> anyhow::Result<Duration> {
     let begun = Instant::now();
     let path = format!("/api/segments/{id}");
     let status = client.send("DELETE", &path, b"")?.status;

@@ -5,13 +5,13 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
-use audience_bench::http::Client;
+use audience_bench::http::BenchClient;
 use audience_bench::report::Times;
 use audience_bench::workload::Workload;
 
-/// Requests a second of [`Flow::steadily`].
+/// Requests a second of [`EventFlow::steadily`].
 const REQUESTS_A_SECOND: u64 = 200;
-/// Connections of [`Flow::steadily`].
+/// Connections of [`EventFlow::steadily`].
 const STEADY_CONNECTIONS: u64 = 4;
 /// A request that is refused because too much is waiting is sent again after this.
 const RETRY: Duration = Duration::from_millis(5);
@@ -27,7 +27,7 @@ pub fn pause(time: Duration) {
 }
 
 /// The events sent so far: every number below is with the server.
-pub struct Flow {
+pub struct EventFlow {
     /// The events.
     pub workload: Workload,
     batch: u64,
@@ -38,7 +38,7 @@ pub struct Flow {
 
 /// The cost of sending.
 #[derive(Default)]
-pub struct Sent {
+pub struct SendCost {
     /// Events.
     pub events: u64,
     /// The time of each request.
@@ -47,10 +47,10 @@ pub struct Sent {
     pub refused: u64,
 }
 
-impl Flow {
+impl EventFlow {
     /// Nothing sent yet.
-    pub fn new(workload: Workload, batch: u64) -> Flow {
-        Flow { workload, batch, sent: AtomicU64::new(0), others: AtomicU64::new(0) }
+    pub fn new(workload: Workload, batch: u64) -> EventFlow {
+        EventFlow { workload, batch, sent: AtomicU64::new(0), others: AtomicU64::new(0) }
     }
 
     /// Events of the workload that were sent.
@@ -59,12 +59,12 @@ impl Flow {
     }
 
     /// Sends the next `count` events as fast as they are taken.
-    pub fn at_once(&self, address: SocketAddr, count: u64, connections: usize) -> anyhow::Result<Sent> {
+    pub fn at_once(&self, address: SocketAddr, count: u64, connections: usize) -> anyhow::Result<SendCost> {
         let start = self.sent();
         let next = AtomicU64::new(start);
-        let send = || -> anyhow::Result<Sent> {
-            let mut client = Client::connect(address)?;
-            let (mut sent, mut body) = (Sent::default(), Vec::new());
+        let send = || -> anyhow::Result<SendCost> {
+            let mut client = BenchClient::connect(address)?;
+            let (mut sent, mut body) = (SendCost::default(), Vec::new());
             loop {
                 let first = next.fetch_add(self.batch, Ordering::Relaxed);
                 if first >= start + count {
@@ -84,13 +84,13 @@ impl Flow {
     }
 
     /// Sends `rate` events a second until told to stop; a request is timed from when it was to be sent.
-    pub fn steadily(&self, address: SocketAddr, rate: u64, stop: &AtomicBool) -> anyhow::Result<Sent> {
+    pub fn steadily(&self, address: SocketAddr, rate: u64, stop: &AtomicBool) -> anyhow::Result<SendCost> {
         let start = self.sent();
         let size = (rate / REQUESTS_A_SECOND).max(1);
         let begun = Instant::now();
-        let send = |connection: u64| -> anyhow::Result<Sent> {
-            let mut client = Client::connect(address)?;
-            let (mut sent, mut body) = (Sent::default(), Vec::new());
+        let send = |connection: u64| -> anyhow::Result<SendCost> {
+            let mut client = BenchClient::connect(address)?;
+            let (mut sent, mut body) = (SendCost::default(), Vec::new());
             for round in 0.. {
                 let request = round * STEADY_CONNECTIONS + connection;
                 let due = begun + Duration::from_micros(request * size * 1_000_000 / rate.max(1));
@@ -113,7 +113,7 @@ impl Flow {
     }
 
     /// Waits until all that was sent is served.
-    pub fn wait_served(&self, client: &mut Client, before: u64) -> anyhow::Result<Duration> {
+    pub fn wait_served(&self, client: &mut BenchClient, before: u64) -> anyhow::Result<Duration> {
         let begun = Instant::now();
         let wanted = before.wrapping_add(self.sent() + self.others.load(Ordering::Relaxed));
         while begun.elapsed() < PATIENCE {
@@ -127,11 +127,11 @@ impl Flow {
 }
 
 /// Runs in so many threads, and puts together what they sent.
-fn in_threads(count: usize, run: impl Fn(usize) -> anyhow::Result<Sent> + Sync) -> anyhow::Result<Sent> {
+fn in_threads(count: usize, run: impl Fn(usize) -> anyhow::Result<SendCost> + Sync) -> anyhow::Result<SendCost> {
     let run = &run;
     std::thread::scope(|scope| {
         let threads: Vec<_> = (0..count).map(|index| scope.spawn(move || run(index))).collect();
-        let mut all = Sent::default();
+        let mut all = SendCost::default();
         for thread in threads {
             let sent = thread.join().ok().context("a thread of the client died")??;
             all.events += sent.events;
@@ -143,7 +143,7 @@ fn in_threads(count: usize, run: impl Fn(usize) -> anyhow::Result<Sent> + Sync) 
 }
 
 /// Posts events until they are taken; gives how often they were refused.
-pub fn post(client: &mut Client, body: &[u8]) -> anyhow::Result<u64> {
+pub fn post(client: &mut BenchClient, body: &[u8]) -> anyhow::Result<u64> {
     let begun = Instant::now();
     let mut refused = 0;
     while begun.elapsed() < PATIENCE {
@@ -159,7 +159,7 @@ pub fn post(client: &mut Client, body: &[u8]) -> anyhow::Result<u64> {
 }
 
 /// Events that the engine has done since its start.
-pub fn events_done(client: &mut Client) -> anyhow::Result<u64> {
+pub fn events_done(client: &mut BenchClient) -> anyhow::Result<u64> {
     let answer = client.get("/metrics")?;
     ensure!(answer.status == 200, "/metrics: {}", answer.status);
     let text = String::from_utf8_lossy(answer.body);

@@ -6,10 +6,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
-use audience_bench::http::Client;
-use audience_bench::report::{Report, Target, Times};
+use audience_bench::http::BenchClient;
+use audience_bench::report::{FigureReport, FigureTarget, Times};
 
-use crate::Run;
+use crate::LoadRun;
 use crate::flow::pause;
 
 /// Threads that take what comes for those who follow.
@@ -62,16 +62,21 @@ struct Reads {
 }
 
 impl Reads {
-    fn report(&self, report: &mut Report, phase: &str) {
+    fn report(&self, report: &mut FigureReport, phase: &str) {
         let what = format!("{phase}: GET of a user's segments, 5,000 a second");
-        self.times.report(report, &what, Target::None, Target::AtMost(2.0));
-        self.late.report(report, &format!("{phase}: of that, until the client asks"), Target::None, Target::None);
+        self.times.report(report, &what, FigureTarget::None, FigureTarget::AtMost(2.0));
+        self.late.report(
+            report,
+            &format!("{phase}: of that, until the client asks"),
+            FigureTarget::None,
+            FigureTarget::None,
+        );
     }
 }
 
 /// Reads users' segments, so many a second.
 fn read(address: SocketAddr, users: u64, first: u64, stop: &AtomicBool) -> anyhow::Result<Reads> {
-    let (mut client, mut reads, mut user) = (Client::connect(address)?, Reads::default(), first);
+    let (mut client, mut reads, mut user) = (BenchClient::connect(address)?, Reads::default(), first);
     let gap = Duration::from_secs(1) / u32::try_from(READS_A_SECOND / READERS)?;
     let mut due = Instant::now();
     while !stop.load(Ordering::Relaxed) {
@@ -101,7 +106,7 @@ fn followers(address: SocketAddr, count: usize, rules: u64) -> anyhow::Result<(V
 }
 
 /// The phase, with so many who follow.
-pub fn live(run: &mut Run, phase: &str, count: usize) -> anyhow::Result<()> {
+pub fn live(run: &mut LoadRun, phase: &str, count: usize) -> anyhow::Result<()> {
     let address = run.server.address;
     let before = run.server.memory();
     let (mut streams, slow) = followers(address, count, run.args.rules)?;
@@ -144,15 +149,15 @@ pub fn live(run: &mut Run, phase: &str, count: usize) -> anyhow::Result<()> {
     let report = &mut run.report;
     let name = |what: &str| format!("{phase}: {what}");
     if count > 0 {
-        report.add(&name("who follow"), count as f64, "", Target::None);
-        report.add(&name("of those, who take nothing"), (count / ONE_IS_SLOW) as f64, "", Target::None);
-        report.add(&name("given to those who follow"), bytes as f64 / took / MIB, "MiB/s", Target::None);
+        report.add(&name("who follow"), count as f64, "", FigureTarget::None);
+        report.add(&name("of those, who take nothing"), (count / ONE_IS_SLOW) as f64, "", FigureTarget::None);
+        report.add(&name("given to those who follow"), bytes as f64 / took / MIB, "MiB/s", FigureTarget::None);
         if let (Some(before), Some(greatest)) = (before, greatest) {
             let grown = (greatest as f64 - before as f64) / MIB;
-            report.add(&name("memory grown at most"), grown, "MiB", Target::AtMost(256.0));
+            report.add(&name("memory grown at most"), grown, "MiB", FigureTarget::AtMost(256.0));
         }
     }
-    let wanted = Target::AtLeast(0.98 * rate as f64);
+    let wanted = FigureTarget::AtLeast(0.98 * rate as f64);
     report.add(&name("events flowing"), sent.events as f64 / took, "events/s", wanted);
     reads.report(report, phase);
     Ok(())

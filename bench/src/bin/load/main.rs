@@ -12,16 +12,16 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use anyhow::Context;
-use audience_bench::process::{Server, Setup};
-use audience_bench::report::Report;
+use audience_bench::process::{BenchServer, ServerSetup};
+use audience_bench::report::FigureReport;
 use audience_bench::workload::Workload;
 use clap::{Parser, ValueEnum};
 
-use crate::flow::Flow;
+use crate::flow::EventFlow;
 
 /// Phases run in the order given, on one server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Phase {
+enum LoadPhase {
     /// Users and events in, as fast as they are taken.
     Load,
     /// Edits and single events, timed, while events flow.
@@ -45,11 +45,11 @@ enum Phase {
 /// Puts `audience serve` under load and measures what it promises.
 #[derive(Debug, Parser)]
 #[command(max_term_width = 120)]
-pub struct Args {
+pub struct LoadArgs {
     /// The phases, in order.
-    #[arg(value_enum, default_values_t = [Phase::Load, Phase::Mixed, Phase::Reads, Phase::Live, Phase::Backfill, Phase::Pending,
-        Phase::Mixed, Phase::Restart, Phase::History])]
-    phases: Vec<Phase>,
+    #[arg(value_enum, default_values_t = [LoadPhase::Load, LoadPhase::Mixed, LoadPhase::Reads, LoadPhase::Live,
+        LoadPhase::Backfill, LoadPhase::Pending, LoadPhase::Mixed, LoadPhase::Restart, LoadPhase::History])]
+    phases: Vec<LoadPhase>,
     /// The program to start.
     #[arg(long, default_value = "target/release/audience")]
     audience: PathBuf,
@@ -95,17 +95,17 @@ pub struct Args {
 }
 
 /// The parts that the phases share.
-pub struct Run {
+pub struct LoadRun {
     /// As given.
-    pub args: Args,
+    pub args: LoadArgs,
     /// The server.
-    pub server: Server,
+    pub server: BenchServer,
     /// How it was started.
-    pub setup: Setup,
+    pub setup: ServerSetup,
     /// The events.
-    pub flow: Flow,
+    pub flow: EventFlow,
     /// The figures.
-    pub report: Report,
+    pub report: FigureReport,
 }
 
 #[expect(clippy::disallowed_methods, reason = "events are dated by the wall clock, as those of clients are")]
@@ -115,11 +115,11 @@ fn now() -> i64 {
 }
 
 fn main() -> anyhow::Result<()> {
-    let args = Args::parse();
+    let args = LoadArgs::parse();
     anyhow::ensure!(args.address.is_none_or(|address| address.ip().is_loopback()), "only on this machine");
     anyhow::ensure!(args.users <= args.events && args.users.is_multiple_of(10), "events below users, or odd users");
     let folder = tempfile::tempdir()?;
-    let setup = Setup {
+    let setup = ServerSetup {
         program: args.audience.clone(),
         data: args.data.clone().unwrap_or_else(|| folder.path().join("data")),
         processes: args.processes,
@@ -127,28 +127,28 @@ fn main() -> anyhow::Result<()> {
         flags: args.flags.clone(),
     };
     let server = match args.address {
-        Some(address) => Server::running(address),
-        None => Server::start(&setup)?.0,
+        Some(address) => BenchServer::running(address),
+        None => BenchServer::start(&setup)?.0,
     };
-    let flow = Flow::new(Workload { users: args.users, events: args.events, now: now() }, args.batch);
+    let flow = EventFlow::new(Workload { users: args.users, events: args.events, now: now() }, args.batch);
     let phases = args.phases.clone();
-    let mut run = Run { args, server, setup, flow, report: Report::default() };
+    let mut run = LoadRun { args, server, setup, flow, report: FigureReport::default() };
     let mut result = Ok(());
     for phase in phases {
         eprintln!("-- {phase:?}");
         result = match phase {
-            Phase::Load => phases::load(&mut run),
-            Phase::Mixed => mixed::mixed(&mut run),
-            Phase::Reads => live::live(&mut run, "reads", 0),
-            Phase::Live => {
+            LoadPhase::Load => phases::load(&mut run),
+            LoadPhase::Mixed => mixed::mixed(&mut run),
+            LoadPhase::Reads => live::live(&mut run, "reads", 0),
+            LoadPhase::Live => {
                 let followers = run.args.subscribers;
                 live::live(&mut run, "live", followers)
             }
-            Phase::Backfill => phases::backfill(&mut run),
-            Phase::Pending => phases::pending(&mut run),
-            Phase::Restart => phases::restart(&mut run),
-            Phase::History => phases::history(&mut run),
-            Phase::Recovery => phases::recovery(&mut run),
+            LoadPhase::Backfill => phases::backfill(&mut run),
+            LoadPhase::Pending => phases::pending(&mut run),
+            LoadPhase::Restart => phases::restart(&mut run),
+            LoadPhase::History => phases::history(&mut run),
+            LoadPhase::Recovery => phases::recovery(&mut run),
         }
         .with_context(|| format!("in phase {phase:?}"));
         if result.is_err() {

@@ -5,12 +5,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
-use audience_bench::http::Client;
-use audience_bench::report::{Target, Times};
+use audience_bench::http::BenchClient;
+use audience_bench::report::{FigureTarget, Times};
 use audience_bench::workload::SCORES;
 
 use crate::flow::{events_done, pause};
-use crate::{Run, edits, probe};
+use crate::{LoadRun, edits, probe};
 
 /// Between two edits.
 const GAP: Duration = Duration::from_millis(100);
@@ -34,7 +34,7 @@ struct Edits {
 }
 
 /// The phase.
-pub fn mixed(run: &mut Run) -> anyhow::Result<()> {
+pub fn mixed(run: &mut LoadRun) -> anyhow::Result<()> {
     let address = run.server.address;
     let mut client = run.server.client()?;
     // Another event every time, so that nobody has done it.
@@ -65,31 +65,31 @@ pub fn mixed(run: &mut Run) -> anyhow::Result<()> {
     let took = begun.elapsed().as_secs_f64();
     run.flow.wait_served(&mut client, served_before.wrapping_sub(sent_before))?;
     let report = &mut run.report;
-    let wanted = Target::AtLeast(0.98 * rate as f64);
+    let wanted = FigureTarget::AtLeast(0.98 * rate as f64);
     report.add("mixed: events flowing", sent.events as f64 / took, "events/s", wanted);
     let refused = sent.refused as f64;
-    report.add("mixed: requests refused", refused, "", Target::AtMost(0.0));
-    sent.times.report(report, "mixed: POST of the flow until durable", Target::None, Target::None);
-    probed.served.report(report, "mixed: event until served", Target::None, Target::AtMost(50.0));
-    probed.looks.report(report, "mixed: GET of a user's segments", Target::None, Target::None);
-    edited.creates.report(report, "mixed: create", Target::None, Target::AtMost(150.0));
+    report.add("mixed: requests refused", refused, "", FigureTarget::AtMost(0.0));
+    sent.times.report(report, "mixed: POST of the flow until durable", FigureTarget::None, FigureTarget::None);
+    probed.served.report(report, "mixed: event until served", FigureTarget::None, FigureTarget::AtMost(50.0));
+    probed.looks.report(report, "mixed: GET of a user's segments", FigureTarget::None, FigureTarget::None);
+    edited.creates.report(report, "mixed: create", FigureTarget::None, FigureTarget::AtMost(150.0));
     let small = "mixed: edit of 0.5% of the users";
-    edited.small.report(report, small, Target::AtMost(30.0), Target::AtMost(150.0));
-    edited.deletes.report(report, "mixed: delete", Target::None, Target::AtMost(150.0));
-    edited.all.report(report, "mixed: any edit", Target::None, Target::AtMost(150.0));
+    edited.small.report(report, small, FigureTarget::AtMost(30.0), FigureTarget::AtMost(150.0));
+    edited.deletes.report(report, "mixed: delete", FigureTarget::None, FigureTarget::AtMost(150.0));
+    edited.all.report(report, "mixed: any edit", FigureTarget::None, FigureTarget::AtMost(150.0));
     let preview = "mixed: preview of an edit of 0.5% of the users";
-    edited.previews.report(report, preview, Target::None, Target::AtMost(300.0));
+    edited.previews.report(report, preview, FigureTarget::None, FigureTarget::AtMost(300.0));
     let missing = "mixed: the same, also of those of whom a value is missing";
-    edited.missing.report(report, missing, Target::None, Target::AtMost(300.0));
+    edited.missing.report(report, missing, FigureTarget::None, FigureTarget::AtMost(300.0));
     let documents = "mixed: a draft made, read, renamed, listed, deleted, each";
-    edited.documents.report(report, documents, Target::None, Target::None);
-    report.add(&format!("{documents}, p95"), edited.documents.percentile(95.0), "ms", Target::AtMost(20.0));
+    edited.documents.report(report, documents, FigureTarget::None, FigureTarget::None);
+    report.add(&format!("{documents}, p95"), edited.documents.percentile(95.0), "ms", FigureTarget::AtMost(20.0));
     Ok(())
 }
 
 /// Creates a segment, moves its threshold, then deletes it, over and over.
 fn edit(address: SocketAddr, counts: &[u64], stop: &AtomicBool) -> anyhow::Result<Edits> {
-    let mut client = Client::connect(address)?;
+    let mut client = BenchClient::connect(address)?;
     let mut edits = Edits::default();
     for round in 0u64.. {
         let id = format!("edited-{round}");

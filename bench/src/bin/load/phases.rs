@@ -4,25 +4,25 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use audience_bench::http::Client;
-use audience_bench::process::Server;
-use audience_bench::report::{Target, Times};
+use audience_bench::http::BenchClient;
+use audience_bench::process::BenchServer;
+use audience_bench::report::{FigureTarget, Times};
 use audience_bench::workload::{CATEGORIES, TYPES, rule};
 use rustix::process::Signal;
 
 use crate::flow::{events_done, pause, post};
-use crate::{Run, edits};
+use crate::{LoadRun, edits};
 
 const MIB: f64 = (1 << 20) as f64;
 
-fn note_memory(run: &mut Run, what: &str) -> Option<u64> {
+fn note_memory(run: &mut LoadRun, what: &str) -> Option<u64> {
     let bytes = run.server.memory()?;
-    run.report.add(what, bytes as f64 / MIB, "MiB", Target::None);
+    run.report.add(what, bytes as f64 / MIB, "MiB", FigureTarget::None);
     Some(bytes)
 }
 
 /// Rules, users and events in.
-pub fn load(run: &mut Run) -> anyhow::Result<()> {
+pub fn load(run: &mut LoadRun) -> anyhow::Result<()> {
     let mut client = run.server.client()?;
     for number in 0..run.args.rules {
         edits::put(&mut client, &format!("rule-{number}"), &rule(number), None)?;
@@ -38,16 +38,16 @@ pub fn load(run: &mut Run) -> anyhow::Result<()> {
     let all = begun.elapsed().as_secs_f64();
     let report = &mut run.report;
     let events = sent.events as f64;
-    report.add("load: events durable", events / durable, "events/s", Target::AtLeast(150_000.0));
-    report.add("load: events served", events / all, "events/s", Target::None);
-    report.add("load: requests refused for a while", sent.refused as f64, "", Target::None);
-    sent.times.report(report, "load: POST until durable", Target::None, Target::None);
+    report.add("load: events durable", events / durable, "events/s", FigureTarget::AtLeast(150_000.0));
+    report.add("load: events served", events / all, "events/s", FigureTarget::None);
+    report.add("load: requests refused for a while", sent.refused as f64, "", FigureTarget::None);
+    sent.times.report(report, "load: POST until durable", FigureTarget::None, FigureTarget::None);
     note_memory(run, "load: memory after");
     Ok(())
 }
 
 /// Rules on measures that nobody computed before.
-pub fn backfill(run: &mut Run) -> anyhow::Result<()> {
+pub fn backfill(run: &mut LoadRun) -> anyhow::Result<()> {
     let mut client = run.server.client()?;
     let mut times = Times::default();
     // The rules of the beginning use the lower half of the categories, and no clicks.
@@ -63,52 +63,57 @@ pub fn backfill(run: &mut Run) -> anyhow::Result<()> {
         times.add(took);
         edits::delete(&mut client, &id)?;
     }
-    times.report(&mut run.report, "backfill: new measure over all history", Target::None, Target::AtMost(3000.0));
+    times.report(
+        &mut run.report,
+        "backfill: new measure over all history",
+        FigureTarget::None,
+        FigureTarget::AtMost(3000.0),
+    );
     Ok(())
 }
 
 /// A window over nearly everything that happened.
-pub fn pending(run: &mut Run) -> anyhow::Result<()> {
+pub fn pending(run: &mut LoadRun) -> anyhow::Result<()> {
     let mut client = run.server.client()?;
     let rules = r#"{"event":"page_view","within":"30d","operator":"gte","value":6}"#;
     let took = edits::put(&mut client, "pending", rules, None)?;
     let size = edits::read(&mut client, "pending")?.size;
     let count = (run.flow.sent() - run.args.users) as f64 * 0.6;
-    run.report.add("pending: expirations pending, about", count, "", Target::None);
-    run.report.add("pending: members", size as f64, "", Target::None);
-    run.report.add("pending: rule made", took.as_secs_f64(), "s", Target::None);
+    run.report.add("pending: expirations pending, about", count, "", FigureTarget::None);
+    run.report.add("pending: members", size as f64, "", FigureTarget::None);
+    run.report.add("pending: rule made", took.as_secs_f64(), "s", FigureTarget::None);
     note_memory(run, "pending: memory");
     Ok(())
 }
 
-fn start(run: &mut Run) -> anyhow::Result<f64> {
-    let (server, took) = Server::start(&run.setup)?;
+fn start(run: &mut LoadRun) -> anyhow::Result<f64> {
+    let (server, took) = BenchServer::start(&run.setup)?;
     run.server = server;
     Ok(took.as_secs_f64())
 }
 
 /// Takes the server out of the run, which has a dead one until [`start`].
-fn end(run: &mut Run, signal: Signal) -> anyhow::Result<f64> {
-    let dead = Server::running(run.server.address);
+fn end(run: &mut LoadRun, signal: Signal) -> anyhow::Result<f64> {
+    let dead = BenchServer::running(run.server.address);
     Ok(std::mem::replace(&mut run.server, dead).end(signal)?.as_secs_f64())
 }
 
-fn sizes(client: &mut Client, rules: u64) -> anyhow::Result<Vec<u64>> {
+fn sizes(client: &mut BenchClient, rules: u64) -> anyhow::Result<Vec<u64>> {
     // Every fifth has a window, so that its size changes by time alone.
     let rules = (0..rules).filter(|number| number % 5 != 3);
     rules.map(|number| Ok(edits::read(client, &format!("rule-{number}"))?.size)).collect()
 }
 
 /// A stop and a start; a crash under load and a start.
-pub fn restart(run: &mut Run) -> anyhow::Result<()> {
+pub fn restart(run: &mut LoadRun) -> anyhow::Result<()> {
     if run.args.address.is_some() {
         return Ok(());
     }
     let before = sizes(&mut run.server.client()?, run.args.rules)?;
     let stopped = end(run, Signal::TERM)?;
-    run.report.add("restart: stop, with a checkpoint", stopped, "s", Target::None);
+    run.report.add("restart: stop, with a checkpoint", stopped, "s", FigureTarget::None);
     let started = start(run)?;
-    run.report.add("restart: start from a checkpoint until ready", started, "s", Target::AtMost(5.0));
+    run.report.add("restart: start from a checkpoint until ready", started, "s", FigureTarget::AtMost(5.0));
     note_memory(run, "restart: memory after");
     let after = sizes(&mut run.server.client()?, run.args.rules)?;
     anyhow::ensure!(before == after, "the start changed sizes of segments: {before:?}, then {after:?}");
@@ -122,12 +127,12 @@ pub fn restart(run: &mut Run) -> anyhow::Result<()> {
     })?;
     end(run, Signal::KILL)?;
     let started = start(run)?;
-    run.report.add("restart: start after kill -9 until ready", started, "s", Target::AtMost(5.0));
+    run.report.add("restart: start after kill -9 until ready", started, "s", FigureTarget::AtMost(5.0));
     Ok(())
 }
 
 /// Kills one worker of several processes while nothing else happens; thrice.
-pub fn recovery(run: &mut Run) -> anyhow::Result<()> {
+pub fn recovery(run: &mut LoadRun) -> anyhow::Result<()> {
     edits::put(&mut run.server.client()?, "recovered", r#"{"event":"recovered"}"#, None)?;
     let mut times = Times::default();
     for round in 0..3 {
@@ -145,15 +150,15 @@ pub fn recovery(run: &mut Run) -> anyhow::Result<()> {
     times.report(
         &mut run.report,
         "recovery: kill -9 of a worker until an event is served",
-        Target::None,
-        Target::AtMost(10_000.0),
+        FigureTarget::None,
+        FigureTarget::AtMost(10_000.0),
     );
     Ok(())
 }
 
 /// Whether an event is accepted and then served within a moment.
 fn is_served(address: std::net::SocketAddr, round: u64) -> anyhow::Result<bool> {
-    let mut client = Client::connect(address)?;
+    let mut client = BenchClient::connect(address)?;
     let body = format!(r#"{{"userId":"r{round}","eventType":"recovered","properties":{{}}}}"#);
     post(&mut client, body.as_bytes())?;
     for _ in 0..200 {
@@ -167,7 +172,7 @@ fn is_served(address: std::net::SocketAddr, round: u64) -> anyhow::Result<bool> 
 }
 
 /// As many events again, for the same users.
-pub fn history(run: &mut Run) -> anyhow::Result<()> {
+pub fn history(run: &mut LoadRun) -> anyhow::Result<()> {
     let mut client = run.server.client()?;
     let before = note_memory(run, "history: memory before");
     let done = events_done(&mut client)?;
@@ -179,7 +184,7 @@ pub fn history(run: &mut Run) -> anyhow::Result<()> {
     let after = note_memory(run, "history: memory after");
     if let (Some(before), Some(after)) = (before, after) {
         let grown = (after as f64 - before as f64) / run.args.events as f64;
-        run.report.add("history: growth per event more", grown, "bytes", Target::AtMost(1.0));
+        run.report.add("history: growth per event more", grown, "bytes", FigureTarget::AtMost(1.0));
     }
     Ok(())
 }

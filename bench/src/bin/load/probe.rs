@@ -5,10 +5,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::ensure;
-use audience_bench::http::Client;
+use audience_bench::http::BenchClient;
 use audience_bench::report::Times;
 
-use crate::flow::{Flow, pause, post};
+use crate::flow::{EventFlow, pause, post};
 
 /// Between two looks.
 const LOOK: Duration = Duration::from_micros(500);
@@ -29,11 +29,11 @@ pub struct Probed {
 /// Posts events that make their users enter `segment`, one at a time, until told to stop.
 pub fn probe(
     address: SocketAddr,
-    flow: &Flow,
+    flow: &EventFlow,
     (event, segment): (&str, &str),
     stop: &AtomicBool,
 ) -> anyhow::Result<Probed> {
-    let (mut writer, mut reader) = (Client::connect(address)?, Client::connect(address)?);
+    let (mut writer, mut reader) = (BenchClient::connect(address)?, BenchClient::connect(address)?);
     let mut probed = Probed::default();
     let wanted = format!("\"{segment}\"");
     let mut user = 17;

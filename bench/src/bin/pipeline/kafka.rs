@@ -33,7 +33,7 @@ pub struct Producing {
 
 /// The events that are to be sent.
 #[derive(Clone, Copy)]
-pub struct Plan {
+pub struct SendPlan {
     /// Events a second; none for as many as are taken.
     pub rate: Option<u64>,
     /// Events in all.
@@ -63,7 +63,7 @@ impl Producing {
     }
 
     /// Sends, and waits until the brokers have all; gives how long it took.
-    pub fn send(&mut self, traffic: Traffic, plan: Plan) -> anyhow::Result<Duration> {
+    pub fn send(&mut self, traffic: Traffic, plan: SendPlan) -> anyhow::Result<Duration> {
         let begun = Instant::now();
         let (mut key, mut value) = (Vec::new(), Vec::new());
         for sent in 0..plan.count {
@@ -104,7 +104,7 @@ impl Producing {
 
 /// The changes read from the topic.
 #[derive(Default)]
-pub struct Seen {
+pub struct ReadChanges {
     /// Changes.
     pub changes: AtomicU64,
     /// The latency of each probe, from the moment it was made until it was read, committed.
@@ -112,7 +112,7 @@ pub struct Seen {
     is_over: AtomicBool,
 }
 
-impl Seen {
+impl ReadChanges {
     /// The times noted so far, which are begun anew.
     pub fn take_probes(&self) -> Times {
         std::mem::take(&mut *self.probes.lock())
@@ -141,7 +141,7 @@ pub fn wait_for_topics(brokers: &str, topics: &[&str]) -> anyhow::Result<()> {
 }
 
 /// Reads the topic of changes from its end on, as far as it is committed, until told to end.
-pub fn follow(brokers: &str, topic: &str, seen: &Seen) -> anyhow::Result<()> {
+pub fn follow(brokers: &str, topic: &str, seen: &ReadChanges) -> anyhow::Result<()> {
     let consumer: BaseConsumer = ClientConfig::new()
         .set("bootstrap.servers", brokers)
         .set("group.id", "bench")

@@ -11,16 +11,16 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use audience_bench::machine::{DiskWatch, ProcessorTime};
-use audience_bench::process::{Server, Setup};
-use audience_bench::report::{Report, Target};
+use audience_bench::process::{BenchServer, ServerSetup};
+use audience_bench::report::{FigureReport, FigureTarget};
 use clap::{Parser, ValueEnum};
 
-use crate::kafka::{Producing, Seen};
+use crate::kafka::{Producing, ReadChanges};
 use crate::traffic::Traffic;
 
 /// Phases run in the order given, on one server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Phase {
+enum PipelinePhase {
     /// The history of all users, as fast as it is taken: first entries for the most part.
     History,
     /// So many events a second of users with a history.
@@ -40,10 +40,11 @@ enum Phase {
 /// Measures the way from Kafka to memberships, to `user-segments` and to Redis.
 #[derive(Debug, Parser)]
 #[command(max_term_width = 120)]
-pub struct Args {
+pub struct PipelineArgs {
     /// The phases, in order.
-    #[arg(value_enum, default_values_t = [Phase::History, Phase::Sustained, Phase::CatchUp, Phase::Latency, Phase::Burst, Phase::Broker, Phase::Redis])]
-    phases: Vec<Phase>,
+    #[arg(value_enum, default_values_t = [PipelinePhase::History, PipelinePhase::Sustained, PipelinePhase::CatchUp,
+        PipelinePhase::Latency, PipelinePhase::Burst, PipelinePhase::Broker, PipelinePhase::Redis])]
+    phases: Vec<PipelinePhase>,
     /// The program to start.
     #[arg(long, default_value = "target/release/audience")]
     audience: PathBuf,
@@ -99,19 +100,19 @@ pub struct Args {
 }
 
 /// The parts that the phases share.
-pub struct Run {
+pub struct PipelineRun {
     /// As given.
-    pub args: Args,
+    pub args: PipelineArgs,
     /// The server.
-    pub server: Server,
+    pub server: BenchServer,
     /// Who sends events.
     pub producing: Producing,
     /// The events of the run.
     pub traffic: Traffic,
     /// The changes read from the topic.
-    pub seen: Arc<Seen>,
+    pub seen: Arc<ReadChanges>,
     /// The figures.
-    pub report: Report,
+    pub report: FigureReport,
 }
 
 /// Milliseconds.
@@ -129,8 +130,8 @@ pub fn pause(time: Duration) {
     }
 }
 
-fn config(args: &Args) -> String {
-    let Args { kafka, redis, name, .. } = args;
+fn config(args: &PipelineArgs) -> String {
+    let PipelineArgs { kafka, redis, name, .. } = args;
     let several = [("readers", args.readers), ("writers", args.writers)];
     let several =
         several.map(|(key, number)| number.map_or(String::new(), |number| format!("{key} = {number}\n"))).concat();
@@ -140,7 +141,7 @@ fn config(args: &Args) -> String {
 }
 
 fn main() -> anyhow::Result<()> {
-    let args = Args::parse();
+    let args = PipelineArgs::parse();
     anyhow::ensure!(args.users.is_multiple_of(1000), "users are a power of ten, 1,000 at least");
     let folder = tempfile::tempdir()?;
     let file = folder.path().join("audience.toml");
@@ -150,19 +151,19 @@ fn main() -> anyhow::Result<()> {
     let data = args.data.clone().unwrap_or_else(|| folder.path().join("data"));
     let is_new = !data.exists();
     let near = std::path::absolute(&data)?.parent().context("data have a directory to lie in")?.to_owned();
-    let setup = Setup { program: args.audience.clone(), data, processes: 1, workers: args.workers, flags };
-    let server = Server::start(&setup)?.0;
+    let setup = ServerSetup { program: args.audience.clone(), data, processes: 1, workers: args.workers, flags };
+    let server = BenchServer::start(&setup)?.0;
     eprintln!("-- the server is on {}", server.address);
     if is_new {
         phases::put_rules(&mut server.client()?, args.rules)?;
     }
     let producing = Producing::new(&args.kafka, &format!("{}user-events", args.name))?;
     let traffic = Traffic { users: args.users };
-    let seen = Arc::new(Seen::default());
+    let seen = Arc::new(ReadChanges::default());
     let (following, brokers, topic) = (seen.clone(), args.kafka.clone(), format!("{}user-segments", args.name));
     kafka::wait_for_topics(&args.kafka, &[producing.topic(), &topic])?;
     let follower = std::thread::spawn(move || kafka::follow(&brokers, &topic, &following));
-    let mut run = Run { args, server, producing, traffic, seen, report: Report::default() };
+    let mut run = PipelineRun { args, server, producing, traffic, seen, report: FigureReport::default() };
     let mut result = phases::go_on(&mut run, is_new);
     for phase in run.args.phases.clone() {
         if result.is_err() {
@@ -172,24 +173,24 @@ fn main() -> anyhow::Result<()> {
         let before = ProcessorTime::now();
         let disk = DiskWatch::start(&near);
         result = match phase {
-            Phase::History => phases::history(&mut run),
-            Phase::Sustained => phases::sustained(&mut run),
-            Phase::CatchUp => phases::catch_up(&mut run),
-            Phase::Latency => phases::latency(&mut run),
-            Phase::Burst => phases::burst(&mut run),
-            Phase::Broker => phases::broker(&mut run),
-            Phase::Redis => phases::redis(&mut run),
+            PipelinePhase::History => phases::history(&mut run),
+            PipelinePhase::Sustained => phases::sustained(&mut run),
+            PipelinePhase::CatchUp => phases::catch_up(&mut run),
+            PipelinePhase::Latency => phases::latency(&mut run),
+            PipelinePhase::Burst => phases::burst(&mut run),
+            PipelinePhase::Broker => phases::broker(&mut run),
+            PipelinePhase::Redis => phases::redis(&mut run),
         }
         .with_context(|| format!("in phase {phase:?}"));
         if let Some((now, before)) = ProcessorTime::now().zip(before) {
             let what = format!("{phase:?}: processor time that the host gave to others").to_lowercase();
-            run.report.add(&what, now.stolen_percent_since(before), "%", Target::None);
+            run.report.add(&what, now.stolen_percent_since(before), "%", FigureTarget::None);
         }
         if let Some(times) = disk.ok().and_then(DiskWatch::end) {
             let what = format!("{phase:?}: longest that the disk took for a block").to_lowercase();
-            run.report.add(&what, 1000.0 * times.greatest.as_secs_f64(), "ms", Target::None);
+            run.report.add(&what, 1000.0 * times.greatest.as_secs_f64(), "ms", FigureTarget::None);
             let what = format!("{phase:?}: the disk stood still, in all").to_lowercase();
-            run.report.add(&what, 1000.0 * times.stood_still.as_secs_f64(), "ms", Target::None);
+            run.report.add(&what, 1000.0 * times.stood_still.as_secs_f64(), "ms", FigureTarget::None);
         }
     }
     run.report.print();

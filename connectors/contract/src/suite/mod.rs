@@ -26,9 +26,9 @@ pub use events::{event_log, event_log_of_many_blocks, event_log_positions, recor
 pub use history::history;
 pub use ledger::change_log;
 pub use notes::notes;
-pub use profiles::{Profiles, profile_store};
+pub use profiles::{StoredProfiles, profile_store};
 pub use serving::serving_store;
-pub use sink::{Members, sink};
+pub use sink::{SuiteMembers, sink};
 pub use sizes::size_store;
 pub use small_disk::SmallDisk;
 pub use source::{Feed, source};

@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use crate::{Everyone, Profile, ProfileReach, ProfileStore, TraitValues};
 
 /// Profiles as readers find them, by user: the instant, traits and computed traits.
-pub type Profiles = BTreeMap<String, (i64, Value, Value)>;
+pub type StoredProfiles = BTreeMap<String, (i64, Value, Value)>;
 
 fn values(text: &str) -> TraitValues {
     serde_json::from_str(text).expect("an object")
@@ -19,7 +19,7 @@ fn value(values: &TraitValues) -> Value {
     serde_json::to_value(text).expect("plain data")
 }
 
-fn found(profiles: &[&Profile]) -> Profiles {
+fn found(profiles: &[&Profile]) -> StoredProfiles {
     let found = profiles.iter().map(|p| (p.user_id.clone(), (p.at, value(&p.traits), value(&p.computed))));
     found.collect()
 }
@@ -51,7 +51,7 @@ fn users() -> Vec<Profile> {
 }
 
 /// Every sentence of [`ProfileStore`]; `read` gives what its readers find.
-pub fn profile_store(open: &mut dyn FnMut() -> Box<dyn ProfileStore>, read: &mut dyn FnMut() -> Profiles) {
+pub fn profile_store(open: &mut dyn FnMut() -> Box<dyn ProfileStore>, read: &mut dyn FnMut() -> StoredProfiles) {
     let mut store = open();
     assert_eq!(store.reached().expect("reached"), None);
     store.write(&[]).expect("write");
@@ -96,7 +96,7 @@ pub fn profile_store(open: &mut dyn FnMut() -> Box<dyn ProfileStore>, read: &mut
 }
 
 /// More than any medium takes at once.
-fn many(store: &mut dyn ProfileStore, read: &mut dyn FnMut() -> Profiles) {
+fn many(store: &mut dyn ProfileStore, read: &mut dyn FnMut() -> StoredProfiles) {
     let of = |number: i64| Profile {
         user_id: format!("many-{number}"),
         at: number,

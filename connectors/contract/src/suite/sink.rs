@@ -5,17 +5,17 @@ use std::collections::BTreeSet;
 use crate::{Cause, ChangeKind, MembershipChange, Progress, Reach, Sink, SinkError};
 
 /// Memberships: user and segment.
-pub type Members = BTreeSet<(String, String)>;
+pub type SuiteMembers = BTreeSet<(String, String)>;
 
 /// Every sentence of [`Sink`] that can be checked from outside.
 ///
 /// `make` gives sinks that stand for the same writer, at first of an empty medium. `read` gives the memberships as a
 /// reader of the medium finds them; where the medium keeps every change, it checks that those of a membership come in
 /// turns.
-pub fn sink(make: &mut dyn FnMut() -> Box<dyn Sink>, read: &mut dyn FnMut() -> Members) {
+pub fn sink(make: &mut dyn FnMut() -> Box<dyn Sink>, read: &mut dyn FnMut() -> SuiteMembers) {
     let mut sink = make();
     assert_eq!(sink.open().expect("open"), None, "it holds nothing at first");
-    assert_eq!(read(), Members::new());
+    assert_eq!(read(), SuiteMembers::new());
     in_pieces(&mut *sink, read);
     fences(make, read, sink);
     let mut sink = make();
@@ -26,7 +26,7 @@ pub fn sink(make: &mut dyn FnMut() -> Box<dyn Sink>, read: &mut dyn FnMut() -> M
 }
 
 /// A first snapshot, broken off.
-fn in_pieces(sink: &mut dyn Sink, read: &mut dyn FnMut() -> Members) {
+fn in_pieces(sink: &mut dyn Sink, read: &mut dyn FnMut() -> SuiteMembers) {
     let first = [entered("ann", "s1"), entered("bob", "s1"), entered("bob", "s \"2\" ü")];
     sink.write(&up_to(5, "bob"), &first).expect("write");
     assert_eq!(read(), members(&[("ann", "s1"), ("bob", "s1"), ("bob", "s \"2\" ü")]));
@@ -37,7 +37,7 @@ fn in_pieces(sink: &mut dyn Sink, read: &mut dyn FnMut() -> Members) {
 }
 
 /// The later one of two writers of one name writes.
-fn fences(make: &mut dyn FnMut() -> Box<dyn Sink>, read: &mut dyn FnMut() -> Members, mut early: Box<dyn Sink>) {
+fn fences(make: &mut dyn FnMut() -> Box<dyn Sink>, read: &mut dyn FnMut() -> SuiteMembers, mut early: Box<dyn Sink>) {
     let mut late = make();
     assert_eq!(late.open().expect("open"), Some(Reach::All(progress(6))));
     let before = read();
@@ -48,7 +48,7 @@ fn fences(make: &mut dyn FnMut() -> Box<dyn Sink>, read: &mut dyn FnMut() -> Mem
     assert!(read().contains(&("ann".to_owned(), "s1".to_owned())), "the later one writes");
 }
 
-fn in_order(sink: &mut dyn Sink, read: &mut dyn FnMut() -> Members) {
+fn in_order(sink: &mut dyn Sink, read: &mut dyn FnMut() -> SuiteMembers) {
     let turns = [left("ann", "s1"), entered("ann", "s1"), left("ann", "s1"), entered("cid", "s1"), left("cid", "s1")];
     sink.write(&Reach::All(progress(8)), &turns).expect("write");
     assert_eq!(read(), members(&[("bob", "s1"), ("bob", "s \"2\" ü"), ("zoe", "s1")]), "the last change counts");
@@ -56,7 +56,7 @@ fn in_order(sink: &mut dyn Sink, read: &mut dyn FnMut() -> Members) {
     assert_eq!(sink.open().expect("open"), Some(Reach::All(progress(12))), "progress without changes");
 }
 
-fn many(sink: &mut dyn Sink, make: &mut dyn FnMut() -> Box<dyn Sink>, read: &mut dyn FnMut() -> Members) {
+fn many(sink: &mut dyn Sink, make: &mut dyn FnMut() -> Box<dyn Sink>, read: &mut dyn FnMut() -> SuiteMembers) {
     const USERS: usize = 20_000;
     let before = read();
     let changes: Vec<_> = (0..USERS).map(|user| entered(&format!("many{user}"), "s3")).collect();
@@ -69,11 +69,11 @@ fn many(sink: &mut dyn Sink, make: &mut dyn FnMut() -> Box<dyn Sink>, read: &mut
     assert_eq!(read(), before);
 }
 
-fn clears(make: &mut dyn FnMut() -> Box<dyn Sink>, read: &mut dyn FnMut() -> Members) {
+fn clears(make: &mut dyn FnMut() -> Box<dyn Sink>, read: &mut dyn FnMut() -> SuiteMembers) {
     let mut sink = make();
     sink.open().expect("open");
     sink.clear(progress(20), &|_| true).expect("clear");
-    assert_eq!(read(), Members::new(), "everybody has left");
+    assert_eq!(read(), SuiteMembers::new(), "everybody has left");
     assert_eq!(sink.open().expect("open"), None, "and it holds nothing");
     sink.clear(progress(21), &|_| true).expect("clear");
     sink.write(&Reach::All(progress(22)), &[entered("ann", "s1"), entered("bob", "s1")]).expect("write");
@@ -106,6 +106,6 @@ pub(super) fn change(user: &str, segment: &str, change: ChangeKind) -> Membershi
     MembershipChange { user_id, segment_id, change, at: 1_700_000_000_123, version: 2, cause: Cause::Event }
 }
 
-fn members(expected: &[(&str, &str)]) -> Members {
+fn members(expected: &[(&str, &str)]) -> SuiteMembers {
     expected.iter().map(|(user, segment)| ((*user).to_owned(), (*segment).to_owned())).collect()
 }

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use audience_contract::suite::{Feed, Members};
+use audience_contract::suite::{Feed, SuiteMembers};
 use audience_contract::{Batch, Header, Source, SourceError};
 use audience_kafka::topics::{self, Topic};
 use audience_kafka::{Connection, SinkSettings};
@@ -179,7 +179,7 @@ pub fn read_all(topic: &str, isolation: &str) -> Vec<OwnedMessage> {
 }
 
 /// The sum of the committed changes of a topic; checks that those of a membership come in turns.
-pub fn fold(topic: &str) -> Members {
+pub fn fold(topic: &str) -> SuiteMembers {
     let mut members = BTreeSet::new();
     for message in read_all(topic, "read_committed") {
         let change: serde_json::Value = serde_json::from_slice(message.payload().unwrap()).unwrap();

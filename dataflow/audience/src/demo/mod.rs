@@ -34,7 +34,7 @@ const TRIES: usize = 1_200;
 /// The content of the file.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Note {
+struct DemoNote {
     /// The instant at which the customers' past ends.
     filled_at: i64,
     is_filled: bool,
@@ -44,7 +44,7 @@ struct Note {
 #[derive(Clone, Debug)]
 pub struct Demo {
     path: PathBuf,
-    note: Note,
+    note: DemoNote,
 }
 
 impl Demo {
@@ -66,7 +66,7 @@ impl Demo {
         if let Some(demo) = Demo::read(data)? {
             return Ok(demo);
         }
-        let demo = Demo { path: data.join(FILE), note: Note { filled_at: clock::now(), is_filled: false } };
+        let demo = Demo { path: data.join(FILE), note: DemoNote { filled_at: clock::now(), is_filled: false } };
         demo.write()?;
         Ok(demo)
     }

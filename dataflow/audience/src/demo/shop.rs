@@ -36,7 +36,7 @@ pub struct Shop {
 struct Due {
     at: i64,
     number: u64,
-    step: Step,
+    step: ShopStep,
 }
 
 impl Ord for Due {
@@ -60,7 +60,7 @@ impl PartialEq for Due {
 impl Eq for Due {}
 
 /// A step of the shop.
-enum Step {
+enum ShopStep {
     /// A place of customers is taken by a new one.
     Replace,
     /// The customer of a place joins.
@@ -78,8 +78,8 @@ impl Shop {
         let due = BinaryHeap::new();
         let mut shop =
             Shop { random: Rng::with_seed(seed), customers, due, filled_at, last_day: 0, count: 0, name: seed };
-        (0..CUSTOMERS).for_each(|place| shop.expect(shop.customers[place].joined - 10 * MINUTE, Step::Join(place)));
-        shop.expect(filled_at + JOIN, Step::Replace);
+        (0..CUSTOMERS).for_each(|place| shop.expect(shop.customers[place].joined - 10 * MINUTE, ShopStep::Join(place)));
+        shop.expect(filled_at + JOIN, ShopStep::Replace);
         shop
     }
 
@@ -113,21 +113,21 @@ impl Shop {
     fn step(&mut self) -> Option<(i64, Value)> {
         let Reverse(Due { at, step, .. }) = self.due.pop()?;
         match step {
-            Step::Event(event) => return Some((at, event)),
-            Step::Join(place) => self.join(place, at),
-            Step::Visit(place, id) => self.come(place, &id, at),
-            Step::Replace => {
+            ShopStep::Event(event) => return Some((at, event)),
+            ShopStep::Join(place) => self.join(place, at),
+            ShopStep::Visit(place, id) => self.come(place, &id, at),
+            ShopStep::Replace => {
                 let place = self.random.usize(0..self.customers.len());
                 let number = CUSTOMERS + self.random.usize(0..1_000_000);
                 self.customers[place] = customer(&mut self.random, number, at);
                 self.join(place, at);
-                self.expect(at + JOIN, Step::Replace);
+                self.expect(at + JOIN, ShopStep::Replace);
             }
         }
         None
     }
 
-    fn expect(&mut self, at: i64, step: Step) {
+    fn expect(&mut self, at: i64, step: ShopStep) {
         self.count += 1;
         self.due.push(Reverse(Due { at, number: self.count, step }));
     }
@@ -135,7 +135,7 @@ impl Shop {
     /// Lets an event happen.
     fn add(&mut self, at: i64, mut event: Value) {
         event["messageId"] = json!(format!("demo-{:x}-{}", self.name, self.count));
-        self.expect(at, Step::Event(event));
+        self.expect(at, ShopStep::Event(event));
     }
 
     /// The customer of a place says who they are, perhaps after a first look, and comes for the first time.
@@ -151,7 +151,7 @@ impl Shop {
             event["anonymousId"] = json!(anonymous);
         }
         self.add(at + 10 * MINUTE, event);
-        self.expect(at + 10 * MINUTE, Step::Visit(place, customer.id));
+        self.expect(at + 10 * MINUTE, ShopStep::Visit(place, customer.id));
     }
 
     /// The customer of a place comes, if they are still the one and have not gone, and will come again.
@@ -163,7 +163,7 @@ impl Shop {
         self.visit(&customer, at);
         // Between half and one and a half of the rhythm.
         let later = ((self.random.f64() + 0.5) * customer.rhythm * DAY as f64) as i64 + MINUTE;
-        self.expect(at + later, Step::Visit(place, customer.id));
+        self.expect(at + later, ShopStep::Visit(place, customer.id));
     }
 
     fn visit(&mut self, customer: &Customer, begin: i64) {

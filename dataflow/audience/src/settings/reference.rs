@@ -54,7 +54,7 @@ struct Section {
 }
 
 /// The place of a setting in a file.
-enum Place {
+enum SettingPlace {
     /// Nowhere: it is a flag and a variable only.
     Flag,
     /// The table of its name, where one key is what the flag gives.
@@ -64,17 +64,17 @@ enum Place {
 }
 
 impl Section {
-    fn place_of(&self, key: &str) -> Place {
+    fn place_of(&self, key: &str) -> SettingPlace {
         match self.name.is_empty() {
-            true if NOT_IN_FILES.contains(&key) => Place::Flag,
-            true if TABLES.contains(&key) => Place::Table,
-            _ => Place::Key,
+            true if NOT_IN_FILES.contains(&key) => SettingPlace::Flag,
+            true if TABLES.contains(&key) => SettingPlace::Table,
+            _ => SettingPlace::Key,
         }
     }
 
     /// The settings that are keys of a file.
     fn keys(&self) -> impl Iterator<Item = &Setting> {
-        self.settings.iter().filter(|setting| matches!(self.place_of(&setting.key), Place::Key))
+        self.settings.iter().filter(|setting| matches!(self.place_of(&setting.key), SettingPlace::Key))
     }
 }
 
@@ -176,9 +176,9 @@ fn page() -> String {
             };
             let Setting { key, value, sentence, .. } = setting;
             let key = match section.place_of(key) {
-                Place::Flag => "none".to_owned(),
-                Place::Table => format!("[`[{key}]`](#{key})"),
-                Place::Key => format!("`{key}`"),
+                SettingPlace::Flag => "none".to_owned(),
+                SettingPlace::Table => format!("[`[{key}]`](#{key})"),
+                SettingPlace::Key => format!("`{key}`"),
             };
             let _ = writeln!(page, "| {key} |{names} {value} | {default} | {sentence} |");
         }

@@ -157,7 +157,7 @@ pub struct HistorySettings {
 }
 
 /// The tables of a file.
-pub struct Tables {
+pub struct SettingTables {
     pub kafka: Option<KafkaSettings>,
     pub redis: Option<RedisTable>,
     pub aerospike: Option<AerospikeTable>,
@@ -165,10 +165,10 @@ pub struct Tables {
     pub history: HistorySettings,
 }
 
-impl Tables {
+impl SettingTables {
     /// Reads the tables of a file, if there is one.
-    pub fn of(file: Option<&SettingsFile>) -> anyhow::Result<Tables> {
-        let Some(file) = file else { return Tables::none() };
+    pub fn of(file: Option<&SettingsFile>) -> anyhow::Result<SettingTables> {
+        let Some(file) = file else { return SettingTables::none() };
         let mut kafka: Option<KafkaSettings> = file.table(&["kafka"], &[PROPERTIES])?;
         if let Some(kafka) = &mut kafka {
             kafka.properties = file.texts(["kafka", PROPERTIES])?.into_iter().collect();
@@ -180,7 +180,7 @@ impl Tables {
             }
         }
         let history = file.table(&["history"], &[])?;
-        Ok(Tables {
+        Ok(SettingTables {
             kafka,
             redis: file.table(&["redis"], &[])?,
             aerospike,
@@ -189,8 +189,8 @@ impl Tables {
         })
     }
 
-    fn none() -> anyhow::Result<Tables> {
-        Ok(Tables { kafka: None, redis: None, aerospike: None, checkpoints: None, history: defaults()? })
+    fn none() -> anyhow::Result<SettingTables> {
+        Ok(SettingTables { kafka: None, redis: None, aerospike: None, checkpoints: None, history: defaults()? })
     }
 }
 

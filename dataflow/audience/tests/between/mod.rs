@@ -15,7 +15,7 @@ use crate::topics::variable;
 pub const PARTITIONS: i32 = 3;
 
 /// Who is in what.
-pub type Members = BTreeMap<String, BTreeSet<String>>;
+pub type ClusterMembers = BTreeMap<String, BTreeSet<String>>;
 
 /// Settings under topics that no other run has.
 pub fn setup(directory: &Path, prefix: &str) -> Setup {
@@ -30,9 +30,9 @@ pub fn setup(directory: &Path, prefix: &str) -> Setup {
 }
 
 /// Who is in what by what Redis has of these users.
-pub fn in_redis(prefix: &str, users: u64) -> Members {
+pub fn in_redis(prefix: &str, users: u64) -> ClusterMembers {
     let mut connection = redis::Client::open(variable("AUDIENCE_TEST_REDIS")).unwrap().get_connection().unwrap();
-    let mut members = Members::new();
+    let mut members = ClusterMembers::new();
     for user in (0..users).map(|user| format!("u{user}")) {
         let segments: Vec<String> =
             redis::cmd("HKEYS").arg(format!("{prefix}:user:{user}:segments")).query(&mut connection).unwrap();
@@ -44,8 +44,8 @@ pub fn in_redis(prefix: &str, users: u64) -> Members {
 }
 
 /// Who is in what by these changes; each must change something.
-pub fn folded(changes: &[Value]) -> Members {
-    let mut members = Members::new();
+pub fn folded(changes: &[Value]) -> ClusterMembers {
+    let mut members = ClusterMembers::new();
     for change in changes {
         let text = |name: &str| change[name].as_str().unwrap().to_owned();
         let segment = members.entry(text("segmentId")).or_default();
@@ -60,7 +60,7 @@ pub fn folded(changes: &[Value]) -> Members {
 }
 
 /// Who is in these segments by what is served.
-pub fn served(client: Client, segments: &[&str]) -> Members {
+pub fn served(client: Client, segments: &[&str]) -> ClusterMembers {
     let of = |id: &&str| ((*id).to_owned(), client.members(id).unwrap().unwrap_or_default().into_iter().collect());
     segments.iter().map(of).filter(|(_, members): &(_, BTreeSet<_>)| !members.is_empty()).collect()
 }

@@ -21,16 +21,16 @@ pub fn sql(url: &str, statements: &str) {
 }
 
 /// A database of a test's own; dropped with it.
-pub struct Database {
+pub struct TestDatabase {
     server: String,
     name: String,
     /// Its address.
     pub url: String,
 }
 
-impl Database {
+impl TestDatabase {
     /// Creates it.
-    pub fn create() -> Database {
+    pub fn create() -> TestDatabase {
         let server = std::env::var("AUDIENCE_TEST_POSTGRES").unwrap_or_else(|_| {
             panic!("AUDIENCE_TEST_POSTGRES is not set: start the services with: eval \"$(scripts/services start)\"")
         });
@@ -39,7 +39,7 @@ impl Database {
         let name = format!("audience_test_{}_{}", wall_clock(), CREATED.fetch_add(1, Ordering::Relaxed));
         sql(&server, &format!("CREATE DATABASE {name}"));
         let url = format!("{server}?dbname={name}");
-        Database { server, name, url }
+        TestDatabase { server, name, url }
     }
 }
 
@@ -50,7 +50,7 @@ pub struct Backup {
     pub url: String,
 }
 
-impl Database {
+impl TestDatabase {
     /// Copies it. Whoever is connected loses the connection.
     pub fn back_up(&self) -> Backup {
         let name = format!("{}_backup", self.name);
@@ -78,7 +78,7 @@ impl Database {
     }
 }
 
-impl Drop for Database {
+impl Drop for TestDatabase {
     fn drop(&mut self) {
         // What a test that panics leaves may be looked at.
         if !std::thread::panicking() {

@@ -7,7 +7,7 @@ use crate::testing::{TestStore, preview, rule, segment};
 
 /// The requests of reconciliation to the engine.
 #[derive(Debug, PartialEq, Eq)]
-enum Asked {
+enum RequestCounts {
     Enforce(u64),
     Interrupted,
     Counted,
@@ -15,19 +15,19 @@ enum Asked {
 
 /// An engine that writes down what it is asked, and fails from a version on.
 struct FakeEngine {
-    asked: SyncSender<Asked>,
+    asked: SyncSender<RequestCounts>,
     fails_from: u64,
     /// Whether the next preview takes until it is stopped.
     is_slow: bool,
 }
 
 impl FakeEngine {
-    fn new() -> (FakeEngine, Receiver<Asked>) {
+    fn new() -> (FakeEngine, Receiver<RequestCounts>) {
         let (asked, seen) = sync_channel(100);
         (FakeEngine { asked, fails_from: u64::MAX, is_slow: false }, seen)
     }
 
-    fn note(&self, asked: Asked) {
+    fn note(&self, asked: RequestCounts) {
         self.asked.send(asked).unwrap();
     }
 }
@@ -36,7 +36,7 @@ impl Enforcement for FakeEngine {
     type Error = String;
 
     fn enforce(&mut self, documents: &Documents) -> Result<(), String> {
-        self.note(Asked::Enforce(documents.version));
+        self.note(RequestCounts::Enforce(documents.version));
         if documents.version < self.fails_from { Ok(()) } else { Err("the engine failed".to_owned()) }
     }
 
@@ -49,10 +49,10 @@ impl Enforcement for FakeEngine {
             while watch(1, 2) {
                 std::thread::yield_now();
             }
-            self.note(Asked::Interrupted);
+            self.note(RequestCounts::Interrupted);
             return Ok(None);
         }
-        self.note(Asked::Counted);
+        self.note(RequestCounts::Counted);
         let entered = CountedUsers { count: 2, sample: vec!["b".to_owned(), "a".to_owned()] };
         Ok(Some(PreviewCounts { users: 5, members: 3, entered, ..PreviewCounts::default() }))
     }
@@ -79,7 +79,7 @@ fn an_edit_is_answered_once_it_is_in_force() {
         editor.close();
         running.join().unwrap().unwrap();
     });
-    assert_eq!(seen.try_iter().collect::<Vec<_>>(), [Asked::Enforce(1), Asked::Enforce(2)]);
+    assert_eq!(seen.try_iter().collect::<Vec<_>>(), [RequestCounts::Enforce(1), RequestCounts::Enforce(2)]);
 }
 
 #[test]
@@ -126,7 +126,7 @@ fn an_edit_goes_before_a_preview_that_is_being_counted() {
         assert_eq!(caller.join().unwrap().unwrap().size, 3);
         editor.close();
     });
-    let expected = [Asked::Interrupted, Asked::Enforce(1), Asked::Counted];
+    let expected = [RequestCounts::Interrupted, RequestCounts::Enforce(1), RequestCounts::Counted];
     assert_eq!(seen.try_iter().collect::<Vec<_>>(), expected);
 }
 
@@ -139,7 +139,7 @@ fn a_preview_whose_caller_leaves_is_given_up() {
         scope.spawn(|| editor.reconcile(&mut engine));
         let refused = editor.preview(preview(&rule("buy")), &mut |_| false);
         assert!(matches!(refused, Err(PlatformError::Unavailable(_))));
-        assert_eq!(seen.recv_timeout(Duration::from_secs(10)).unwrap(), Asked::Interrupted);
+        assert_eq!(seen.recv_timeout(Duration::from_secs(10)).unwrap(), RequestCounts::Interrupted);
         editor.close();
     });
     assert!(seen.try_recv().is_err(), "it is not counted again");

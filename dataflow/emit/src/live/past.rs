@@ -25,7 +25,7 @@ const MOST_OF_PAGE: usize = 2_000_000;
 const MOST_OF_STEP: usize = 1_000_000;
 
 /// A change that was found, at its place.
-struct Found {
+struct PastChange {
     place: ChangePlace,
     json: String,
 }
@@ -57,13 +57,13 @@ fn read_back(
     end: ChangePlace,
     filter: &ChangeFilter,
     limit: usize,
-) -> Result<(Vec<Found>, Option<ChangePlace>), StoreError> {
+) -> Result<(Vec<PastChange>, Option<ChangePlace>), StoreError> {
     let floor = emitted.floor()?;
     let (mut found, mut stop, mut width, mut looked_at) = (Vec::new(), end, FIRST_TICKS, 0);
     while (ChangePlace { tick: floor, index: 0 }) < stop {
         let last = if stop.index == 0 { stop.tick - 1 } else { stop.tick };
         let first = last.saturating_sub(width - 1).max(floor);
-        let step = Step::read(emitted, first..=last, stop, filter, limit - found.len())?;
+        let step = TickSpan::read(emitted, first..=last, stop, filter, limit - found.len())?;
         looked_at += step.looked_at;
         if step.is_too_large && width > 1 {
             width = (width / (GROWTH * GROWTH)).max(1);
@@ -84,24 +84,24 @@ fn read_back(
 }
 
 /// What some ticks have before a place.
-struct Step {
+struct TickSpan {
     /// The newest that pass, in their order.
-    newest: VecDeque<Found>,
+    newest: VecDeque<PastChange>,
     looked_at: usize,
     /// True if it was broken off.
     is_too_large: bool,
 }
 
-impl Step {
+impl TickSpan {
     fn read(
         emitted: &Emitted,
         ticks: std::ops::RangeInclusive<u64>,
         stop: ChangePlace,
         filter: &ChangeFilter,
         limit: usize,
-    ) -> Result<Step, StoreError> {
+    ) -> Result<TickSpan, StoreError> {
         let is_one_tick = ticks.start() == ticks.end();
-        let mut step = Step { newest: VecDeque::new(), looked_at: 0, is_too_large: false };
+        let mut step = TickSpan { newest: VecDeque::new(), looked_at: 0, is_too_large: false };
         emitted.read(ticks, &mut |tick| {
             let mut index = 0;
             tick.visit(&mut |change| {
@@ -129,7 +129,8 @@ impl Step {
         // The id is that of the place after it, as everywhere.
         let id = ChangePlace { index: place.index + 1, ..place };
         let json = change_json(change);
-        self.newest.push_back(Found { place, json: format!("{{\"id\":\"{id}\",{}", json.trim_start_matches('{')) });
+        self.newest
+            .push_back(PastChange { place, json: format!("{{\"id\":\"{id}\",{}", json.trim_start_matches('{')) });
     }
 }
 

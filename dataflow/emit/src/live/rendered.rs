@@ -25,7 +25,7 @@ struct ChangeJson<'a> {
     cause: &'static str,
 }
 
-struct Row {
+struct RenderedRow {
     next: ChangePlace,
     /// The end of its text, which begins at the end of the row before.
     end: usize,
@@ -44,7 +44,7 @@ pub struct RenderedBatch {
     /// The place after the last.
     pub to: ChangePlace,
     text: String,
-    rows: Vec<Row>,
+    rows: Vec<RenderedRow>,
     /// Per segment, its rows in order.
     by_segment: HashMap<String, Vec<u32>>,
 }
@@ -104,7 +104,7 @@ impl RenderedBatch {
         let user = serde_json::to_string(change.user_id).map_or(0, |text| text.len());
         self.text.push_str(&written(change, at));
         let row = self.rows.len() as u32;
-        self.rows.push(Row { next, end: self.text.len(), user, is_entered });
+        self.rows.push(RenderedRow { next, end: self.text.len(), user, is_entered });
         self.by_segment.entry_ref(&**change.segment_id).or_default().push(row);
     }
 
@@ -117,7 +117,7 @@ impl RenderedBatch {
     ) -> ControlFlow<ChangePlace> {
         let first = self.rows.partition_point(|row| row.next <= from);
         let mut one = |row: usize| {
-            let Row { next, end, user, is_entered } = self.rows[row];
+            let RenderedRow { next, end, user, is_entered } = self.rows[row];
             let start = row.checked_sub(1).map_or(0, |before| self.rows[before].end);
             let json = &self.text[start..end];
             let is_wanted = filter.fits(&json[USER_START..USER_START + user], is_entered);

@@ -109,9 +109,9 @@ mod tests {
     use super::*;
 
     /// A log whose runs are single records.
-    struct Log(Vec<Vec<u8>>);
+    struct RecordLog(Vec<Vec<u8>>);
 
-    impl EventLog for Log {
+    impl EventLog for RecordLog {
         fn append_from(&self, _: &mut [u8], _: &[SourcePosition]) -> Result<Range<u64>> {
             Ok(0..0)
         }
@@ -147,7 +147,7 @@ mod tests {
     }
 
     /// A hundred events of three users, the second of whom has two ids.
-    fn log() -> (Log, Vec<ProfileUser>) {
+    fn log() -> (RecordLog, Vec<ProfileUser>) {
         let record = |sequence: u64| {
             let (user, mut record) = (["a", "b", "c", "b2"][sequence as usize % 4], Vec::new());
             let json = format!(r#"{{"userId":"{user}","eventType":"p"}}"#);
@@ -160,7 +160,7 @@ mod tests {
             ids: ids.iter().map(|(id, since)| ((*id).to_owned(), *since)).collect(),
         };
         let users = vec![user(&[("a", 0)]), user(&[("b", 50), ("b2", 0)]), user(&[("c", 1_000)])];
-        (Log((0..100).map(record).collect()), users)
+        (RecordLog((0..100).map(record).collect()), users)
     }
 
     fn counts(events: &[Vec<u8>]) -> Vec<usize> {

@@ -23,7 +23,7 @@ use audience_rules::ast::Millis;
 use audience_rules::record::records;
 
 use self::batch::Profiles;
-use self::sweep::Sweep;
+use self::sweep::ProfileSweep;
 use self::touched::{ProfileUser, Touched};
 use self::traits::ProfileTraits;
 use crate::catalogue::TraitDefinitions;
@@ -99,7 +99,7 @@ struct ProfileWriter {
     traits: ProfileTraits,
     /// The position that was stored last, and one that perhaps was.
     stored: [Option<ProfileReach>; 2],
-    sweep: Option<Sweep>,
+    sweep: Option<ProfileSweep>,
 }
 
 impl ProfileWriter {
@@ -147,7 +147,7 @@ impl ProfileWriter {
     /// Restarts from scratch: an id whose profile is not written from now on is no user.
     fn restart(&mut self, emitted: u64) -> Result<ProfileReach, WriteError> {
         tracing::info!(sink = self.store.name(), "The sink gets the profiles of all users");
-        self.sweep = Some(Sweep::new(clock::now(), self.traits.digest, true));
+        self.sweep = Some(ProfileSweep::new(clock::now(), self.traits.digest, true));
         let reach = ProfileReach { log: self.log.clone(), sequence: emitted, everyone: None };
         self.reach(reach.clone())?;
         Ok(reach)
@@ -238,7 +238,7 @@ impl ProfileWriter {
         let is_due = reach.everyone.as_ref().is_some_and(|everyone| self.is_due(everyone, now));
         match &mut self.sweep {
             Some(sweep) if sweep.traits != digest => sweep.restart(digest),
-            None if is_due => self.sweep = Some(Sweep::new(now, digest, false)),
+            None if is_due => self.sweep = Some(ProfileSweep::new(now, digest, false)),
             _ => {}
         }
         let known = self.context.users.clone();

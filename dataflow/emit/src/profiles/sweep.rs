@@ -7,7 +7,7 @@ use crate::users::{UserPosition, Users};
 
 /// A pass over all users.
 #[derive(Debug)]
-pub struct Sweep {
+pub struct ProfileSweep {
     /// When it began, milliseconds.
     pub begun: Millis,
     /// The digest of the computed traits that it writes.
@@ -21,15 +21,15 @@ pub struct Sweep {
     position: UserPosition,
 }
 
-impl Sweep {
+impl ProfileSweep {
     /// A pass from the first user on.
     pub fn new(begun: Millis, traits: u64, is_first: bool) -> Self {
-        Sweep { begun, traits, due: None, is_first, is_done: false, position: UserPosition::default() }
+        ProfileSweep { begun, traits, due: None, is_first, is_done: false, position: UserPosition::default() }
     }
 
     /// Restarts with other computed traits. The profiles written so far are as of an instant after the first beginning.
     pub fn restart(&mut self, traits: u64) {
-        *self = Sweep::new(self.begun, traits, self.is_first);
+        *self = ProfileSweep::new(self.begun, traits, self.is_first);
     }
 
     /// Its position.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use audience_rules::record::{EventRef, RecordKind};
 use hashbrown::HashSet;
 
-use crate::users::{IdSince, Identities, Users};
+use crate::users::{Identities, UserIdSince, Users};
 
 /// Ids that are looked up before the engine may merge users again.
 pub const IDS_AT_A_TIME: usize = 1 << 10;
@@ -16,7 +16,7 @@ pub struct ProfileUser {
     /// The id that the user goes by.
     pub root: String,
     /// Each id with the sequence number from which its records count.
-    pub ids: Vec<IdSince>,
+    pub ids: Vec<UserIdSince>,
 }
 
 /// The ids that some records name.
@@ -27,7 +27,7 @@ pub struct Touched {
     /// Ids that were merged, and those into which they were.
     merged: HashSet<String>,
     /// Ids that were erased, each with the sequence number of the erasure.
-    erased: Vec<IdSince>,
+    erased: Vec<UserIdSince>,
 }
 
 impl Touched {
@@ -74,13 +74,17 @@ impl Touched {
 }
 
 /// Adds the user that an id stands for; returns all ids of that user, the one that the user goes by first.
-fn take<'u>(id: &str, identities: &dyn Identities, users: &'u mut BTreeMap<String, Vec<IdSince>>) -> &'u [IdSince] {
+fn take<'u>(
+    id: &str,
+    identities: &dyn Identities,
+    users: &'u mut BTreeMap<String, Vec<UserIdSince>>,
+) -> &'u [UserIdSince] {
     let root = identities.root(id).unwrap_or(id);
     users.entry(root.to_owned()).or_insert_with(|| identities.ids_since(root))
 }
 
 /// Returns every id that was one user with those who were erased: each is a user alone again, and none knows of the others.
-fn erased(erased: &[IdSince], identities: &dyn Identities) -> Option<Vec<String>> {
+fn erased(erased: &[UserIdSince], identities: &dyn Identities) -> Option<Vec<String>> {
     let Some((_, first)) = erased.first() else { return Some(Vec::new()) };
     if erased.iter().any(|(id, place)| identities.counts_from(id) < *place) {
         return None;
@@ -98,18 +102,18 @@ mod tests {
     use super::*;
     use crate::users::UserPosition;
 
-    struct Known<'a>(&'a Aliases);
+    struct KnownTouches<'a>(&'a Aliases);
 
-    impl Identities for Known<'_> {
+    impl Identities for KnownTouches<'_> {
         fn root(&self, id: &str) -> Option<&str> {
             self.0.root(id).map(|root| &**root)
         }
 
-        fn ids_since(&self, root: &str) -> Vec<IdSince> {
+        fn ids_since(&self, root: &str) -> Vec<UserIdSince> {
             self.0.ids_since(root)
         }
 
-        fn erased(&self) -> Vec<IdSince> {
+        fn erased(&self) -> Vec<UserIdSince> {
             self.0.erased()
         }
 
@@ -120,12 +124,12 @@ mod tests {
 
     /// Takes in what is accepted; tells who is touched by what was accepted from a place on.
     #[derive(Default)]
-    struct Log {
+    struct TouchedLog {
         aliases: Aliases,
         records: Vec<Vec<u8>>,
     }
 
-    impl Log {
+    impl TouchedLog {
         fn accept(&mut self, mut record: Vec<u8>) {
             let sequence = self.records.len() as u64;
             set_sequence(&mut record, sequence);
@@ -168,9 +172,9 @@ mod tests {
         }
     }
 
-    impl Users for Log {
+    impl Users for TouchedLog {
         fn with_identities(&self, look: &mut dyn FnMut(&dyn Identities)) {
-            look(&Known(&self.aliases));
+            look(&KnownTouches(&self.aliases));
         }
 
         fn next_ids(&self, _: &mut UserPosition, _: usize) -> Vec<String> {
@@ -188,7 +192,7 @@ mod tests {
 
     #[test]
     fn users_are_those_who_they_are_now() {
-        let mut log = Log::default();
+        let mut log = TouchedLog::default();
         log.alias("a", "b");
         ["a", "b", "c"].into_iter().for_each(|user| log.visit(user));
         assert_eq!(log.touched(1), Some((ids(&["b", "c"]), vec![])), "who was merged before has no profile");
@@ -197,7 +201,7 @@ mod tests {
 
     #[test]
     fn a_merge_takes_out_whoever_is_no_user_now_named_or_not() {
-        let mut log = Log::default();
+        let mut log = TouchedLog::default();
         log.alias("c", "b");
         log.alias("c", "a");
         assert_eq!(log.touched(1), Some((ids(&["a"]), ids(&["b", "c"]))), "`b` is not named, and had a profile");
@@ -207,7 +211,7 @@ mod tests {
 
     #[test]
     fn an_erasure_touches_all_who_were_one() {
-        let mut log = Log::default();
+        let mut log = TouchedLog::default();
         log.alias("b", "a");
         log.visit("c");
         log.erase("b");

@@ -10,7 +10,7 @@ use audience_contract::{ChangeKind, MembershipChange, Progress, Reach, StoreErro
 use audience_protocol::SPANS;
 
 use super::error::FollowError;
-use super::pieces::{Piece, Reading};
+use super::pieces::{Piece, PieceReading};
 use super::repair::Repairs;
 use super::round::Round;
 use super::status::{Order, SinkStatus};
@@ -240,12 +240,12 @@ impl<'a> Follower<'a> {
         &self,
         ticks: RangeInclusive<u64>,
         is_asked_for: &'r (dyn Fn(&ChangeRef<'_>) -> bool + Sync),
-    ) -> Reading<'r>
+    ) -> PieceReading<'r>
     where
         'a: 'r,
     {
         let (emitted, round) = (&*self.upstream.emitted, self.round);
-        Reading { emitted, ticks, at_once: self.writer.sink.changes_at_once(), round, is_asked_for }
+        PieceReading { emitted, ticks, at_once: self.writer.sink.changes_at_once(), round, is_asked_for }
     }
 
     fn write(&mut self, reach: &Reach, changes: &mut Vec<MembershipChange>) -> Result<(), FollowError> {

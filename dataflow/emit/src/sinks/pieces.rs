@@ -17,7 +17,7 @@ pub struct Piece {
 }
 
 /// The changes of some ticks, to be read in pieces.
-pub struct Reading<'a> {
+pub struct PieceReading<'a> {
     pub emitted: &'a Emitted,
     pub ticks: RangeInclusive<u64>,
     /// A piece ends with the tick that brings it to so many changes.
@@ -27,7 +27,7 @@ pub struct Reading<'a> {
     pub is_asked_for: &'a (dyn Fn(&ChangeRef<'_>) -> bool + Sync),
 }
 
-impl Reading<'_> {
+impl PieceReading<'_> {
     /// Gives full pieces to `take`, as long as that returns `true`; returns the changes after the last of them.
     pub fn read(self, take: &mut dyn FnMut(Piece) -> bool) -> Result<Vec<MembershipChange>, StoreError> {
         let mut changes: Vec<MembershipChange> = Vec::new();
@@ -104,7 +104,7 @@ mod tests {
     ) -> Vec<MembershipChange> {
         let newest = Progress { tick: TICKS, ..Progress::default() };
         let (emitted, round) = (Emitted::new(log.clone(), newest), Round::default());
-        Reading { emitted: &emitted, ticks, at_once, round: &round, is_asked_for }.read(take).unwrap()
+        PieceReading { emitted: &emitted, ticks, at_once, round: &round, is_asked_for }.read(take).unwrap()
     }
 
     #[test]

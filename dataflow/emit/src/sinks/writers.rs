@@ -99,12 +99,12 @@ impl<'a> SinkWriters<'a> {
 }
 
 /// Ends the other writers if one dies.
-struct Guard<'a> {
+struct WriterGuard<'a> {
     status: &'a SinkStatus,
     round: &'a Round,
 }
 
-impl Drop for Guard<'_> {
+impl Drop for WriterGuard<'_> {
     fn drop(&mut self) {
         if std::thread::panicking() {
             self.status.set_fault(Some("a writer of it has died: the log says where".to_owned()));
@@ -129,7 +129,7 @@ impl SideBySide<'_> {
         status.begin(writers.len());
         let failures = Mutex::new(Vec::new());
         let follow = |index, writer: &mut Writer| {
-            let _guard = Guard { status, round };
+            let _guard = WriterGuard { status, round };
             let Err(error) = (Follower { upstream, status, stop, round, index, writer }).follow() else { return };
             if !matches!(error, FollowError::Broken) {
                 tracing::error!(sink = status.name(), writer = writer.sink.name(), %error, "A writer of the sink failed");

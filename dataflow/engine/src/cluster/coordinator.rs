@@ -18,7 +18,7 @@ use super::remote::Attached;
 use super::stores::AskedStores;
 use crate::engine::error::{EngineError, EngineFailure, StartError};
 use crate::engine::options::EngineOptions;
-use crate::engine::progress::{OutwardMessage, Shared};
+use crate::engine::progress::{OutwardMessage, SharedProgress};
 
 /// How long a process may take to make its connections once a run has begun.
 const BEGIN_PATIENCE: Duration = Duration::from_secs(15);
@@ -241,7 +241,7 @@ impl Peers {
     /// Takes on the workers of the other processes. What is lost of them stops the engine.
     pub(crate) fn attach(
         &mut self,
-        shared: &Arc<Shared>,
+        shared: &Arc<SharedProgress>,
         outward: &SyncSender<OutwardMessage>,
     ) -> Result<Attached, EngineError> {
         for (process, link) in &self.links {

@@ -21,7 +21,7 @@ use super::stores::RemoteStores;
 use crate::durability::seed;
 use crate::emission::encode::encode;
 use crate::engine::error::{EngineError, EngineFailure, StartError};
-use crate::engine::workers::{self, Door, Give, Network, Started, WorkerOptions};
+use crate::engine::workers::{self, Give, Network, Started, TickDoor, WorkerOptions};
 
 /// Between tries to reach another process.
 const RETRY: Duration = Duration::from_millis(200);
@@ -71,9 +71,9 @@ pub fn run(options: &HostOptions) -> Result<(), EngineError> {
         Some(ToHost::Beat) | None => return Ok(()),
     };
     tracing::info!(process = options.process, processes = begin.addresses.len(), "a run begins");
-    let made = Connections::make(options, &begin, &listener).map_err(start_error)?;
+    let made = RunConnections::make(options, &begin, &listener).map_err(start_error)?;
     let Some(connections) = made else { return Ok(()) };
-    let run = Run::start(options, &begin, connections)?;
+    let run = HostedRun::start(options, &begin, connections)?;
     options.status.waits(None);
     let ended = run.wait(options, &link);
     options.status.waits(Some("the run has ended"));
@@ -127,7 +127,7 @@ fn lost(reason: &str) -> EngineError {
 }
 
 /// The connections of a run.
-struct Connections {
+struct RunConnections {
     /// Timely's, by process.
     mesh: Vec<Option<TcpStream>>,
     /// For ticks, by worker of this process.
@@ -136,10 +136,10 @@ struct Connections {
     stores: Vec<RemoteStores>,
 }
 
-impl Connections {
+impl RunConnections {
     /// Makes all connections: each process connects to those before it, and waits for those after it. `None` if the
     /// process is to stop before that.
-    fn make(options: &HostOptions, begin: &Begin, listener: &TcpListener) -> io::Result<Option<Connections>> {
+    fn make(options: &HostOptions, begin: &Begin, listener: &TcpListener) -> io::Result<Option<RunConnections>> {
         let (run, process) = (begin.run, options.process);
         let address = |process: usize| if process == 0 { &options.coordinator } else { &begin.addresses[process] };
         let mut mesh: Vec<Option<TcpStream>> = begin.addresses.iter().map(|_| None).collect();
@@ -161,7 +161,7 @@ impl Connections {
             }
         }
         let first = process * begin.workers;
-        let mut connections = Connections { mesh, ticks: Vec::new(), stores: Vec::new() };
+        let mut connections = RunConnections { mesh, ticks: Vec::new(), stores: Vec::new() };
         for worker in first..first + begin.workers {
             connections.ticks.push(connect(&options.coordinator, &Hello::Ticks { run, worker })?);
             connections.stores.push(RemoteStores::new(connect(&options.coordinator, &Hello::Stores { run })?));
@@ -184,7 +184,7 @@ fn connect_within(address: &str, hello: &Hello, leaving: &Stop) -> io::Result<Op
 }
 
 /// The workers of this process in a run.
-struct Run {
+struct HostedRun {
     /// Told when all worker threads have ended.
     ended: Receiver<()>,
     /// Workers that are yet to be told that no more ticks come.
@@ -193,9 +193,9 @@ struct Run {
     writers: Vec<JoinHandle<io::Result<()>>>,
 }
 
-impl Run {
-    fn start(options: &HostOptions, begin: &Begin, connections: Connections) -> Result<Run, EngineError> {
-        let Connections { mesh, ticks, stores } = connections;
+impl HostedRun {
+    fn start(options: &HostOptions, begin: &Begin, connections: RunConnections) -> Result<HostedRun, EngineError> {
+        let RunConnections { mesh, ticks, stores } = connections;
         let failure = Arc::new(Mutex::new(None));
         let (mut senders, mut writers, mut readers) = (Vec::new(), Vec::new(), Vec::new());
         for stream in ticks {
@@ -247,7 +247,7 @@ impl Run {
             }
         };
         joiner.spawn(join).map_err(start_error)?;
-        Ok(Run { ended, open, failure, writers })
+        Ok(HostedRun { ended, open, failure, writers })
     }
 
     /// Waits for the end of the run.
@@ -313,7 +313,7 @@ fn write_outward(stream: TcpStream, outward: &Receiver<FromWorker>) -> io::Resul
     to.flush()
 }
 
-fn read_ticks(stream: TcpStream, door: Door) -> io::Result<()> {
+fn read_ticks(stream: TcpStream, door: TickDoor) -> io::Result<()> {
     let mut from = BufReader::with_capacity(1 << 16, stream);
     loop {
         match frame::read(&mut from)? {
@@ -393,7 +393,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
         let begin = begin(&["", "", ""]);
-        let (took, made) = stopped_within(&options, || Connections::make(&options, &begin, &listener));
+        let (took, made) = stopped_within(&options, || RunConnections::make(&options, &begin, &listener));
         assert!(made.unwrap().is_none() && took < Duration::from_secs(1), "{took:?}");
     }
 
@@ -403,7 +403,7 @@ mod tests {
         let options = options(2, &coordinator.local_addr().unwrap().to_string());
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let begin = begin(&["", &nobody(), ""]);
-        let (took, made) = stopped_within(&options, || Connections::make(&options, &begin, &listener));
+        let (took, made) = stopped_within(&options, || RunConnections::make(&options, &begin, &listener));
         assert!(made.unwrap().is_none() && took < Duration::from_secs(1), "{took:?}");
     }
 }

@@ -33,15 +33,15 @@ pub fn tune(stream: &TcpStream) -> io::Result<()> {
 type OnLost = Box<dyn FnOnce(String) + Send>;
 
 #[derive(Default)]
-struct State {
+struct LinkState {
     /// Given once the other side is lost.
     stop: Stop,
     lost: Option<String>,
     on_lost: Option<OnLost>,
 }
 
-impl State {
-    fn lose(state: &Mutex<State>, reason: String) {
+impl LinkState {
+    fn lose(state: &Mutex<LinkState>, reason: String) {
         let mut state = state.lock();
         if state.lost.is_none() {
             state.lost = Some(reason.clone());
@@ -59,7 +59,7 @@ impl State {
 pub struct Link {
     stream: TcpStream,
     writer: Arc<Mutex<TcpStream>>,
-    state: Arc<Mutex<State>>,
+    state: Arc<Mutex<LinkState>>,
 }
 
 impl Link {
@@ -74,13 +74,13 @@ impl Link {
         stream.set_write_timeout(Some(SILENCE))?;
         let mut reader = stream.try_clone()?;
         let writer = Arc::new(Mutex::new(stream.try_clone()?));
-        let state = Arc::new(Mutex::new(State::default()));
+        let state = Arc::new(Mutex::new(LinkState::default()));
         let (read_state, beat_state, beat_writer) = (state.clone(), state.clone(), writer.clone());
         std::thread::Builder::new().name("link-reader".to_owned()).spawn(move || {
             loop {
                 match frame::read(&mut reader) {
                     Ok(message) => take(message),
-                    Err(error) => return State::lose(&read_state, reason(&error)),
+                    Err(error) => return LinkState::lose(&read_state, reason(&error)),
                 }
             }
         })?;
@@ -88,7 +88,7 @@ impl Link {
             let stop = beat_state.lock().stop.clone();
             while !stop.is_requested() {
                 if let Err(error) = write(&beat_writer, &beat) {
-                    return State::lose(&beat_state, reason(&error));
+                    return LinkState::lose(&beat_state, reason(&error));
                 }
                 stop.wait(BEAT);
             }

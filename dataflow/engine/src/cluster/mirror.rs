@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use audience_contract::ChangeKind;
 use audience_contract::changes::visit;
 use audience_kernel::membership::{MemberUpdate, Membership, user_hash};
-use audience_kernel::operator::{Held, TickOutput};
+use audience_kernel::operator::{MembershipPiece, TickOutput};
 use audience_kernel::registry::BitmapId;
 use audience_rules::ast::SegmentId;
 use hashbrown::HashMap;
@@ -16,13 +16,13 @@ pub struct Undecoded;
 
 /// Takes in a piece of what there is when a worker begins, or users who are new. They come before all else that speaks of them,
 /// so that they have the numbers here that they have there.
-pub fn take_held(membership: &mut Membership, held: &Held) {
+pub fn take_held(membership: &mut Membership, held: &MembershipPiece) {
     match held {
-        Held::Users(users) => users.iter().for_each(|user| {
+        MembershipPiece::Users(users) => users.iter().for_each(|user| {
             membership.users.find_or_add(user_hash(user.as_bytes()), user.as_bytes());
         }),
-        Held::Members(_, members) if members.is_empty() => {}
-        Held::Members(segment, members) => {
+        MembershipPiece::Members(_, members) if members.is_empty() => {}
+        MembershipPiece::Members(segment, members) => {
             let bitmap = membership.add_bitmap();
             membership.bitmap_mut(bitmap).clone_from(members);
             membership.segments.insert(segment.clone(), bitmap);

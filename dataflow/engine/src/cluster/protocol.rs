@@ -40,7 +40,7 @@ pub enum Hello {
         /// The worker, over all processes.
         worker: usize,
     },
-    /// Questions to the stores: [`Question`] and [`Answer`].
+    /// Questions to the stores: [`Question`] and [`StoreAnswer`].
     Stores {
         /// The run.
         run: u64,
@@ -130,7 +130,7 @@ pub enum Question {
 
 /// An answer of the stores.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub enum Answer {
+pub enum StoreAnswer {
     /// Records.
     Records(#[serde(with = "serde_bytes")] Vec<u8>),
     /// Sequence numbers.

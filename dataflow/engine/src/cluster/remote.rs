@@ -14,8 +14,8 @@ use super::link;
 use super::mirror;
 use super::protocol::{FromWorker, ToWorker};
 use crate::engine::error::{EngineError, EngineFailure, StartError};
-use crate::engine::progress::{OutwardMessage, Shared};
-use crate::engine::workers::{Door, DoorMessage, Started, TICKS_AT_DOOR};
+use crate::engine::progress::{OutwardMessage, SharedProgress};
+use crate::engine::workers::{DoorMessage, Started, TICKS_AT_DOOR, TickDoor};
 
 /// Workers that were told to begin.
 #[derive(Default)]
@@ -40,13 +40,13 @@ impl Attached {
         &mut self,
         worker: usize,
         stream: TcpStream,
-        shared: &Arc<Shared>,
+        shared: &Arc<SharedProgress>,
         outward: &SyncSender<OutwardMessage>,
     ) -> io::Result<()> {
         let (sender, ticks) = sync_channel(TICKS_AT_DOOR);
         let (started, wait) = sync_channel(1);
         let membership = Arc::new(RwLock::new(Membership::default()));
-        let reader = Reader {
+        let reader = StoreReader {
             worker,
             membership: membership.clone(),
             shared: shared.clone(),
@@ -65,7 +65,7 @@ impl Attached {
                 failed.fail(EngineFailure::WorkerLost { worker, reason: error.to_string() });
             }
         })?;
-        self.waiting.push((Started { worker, door: Door::new(sender), membership }, wait));
+        self.waiting.push((Started { worker, door: TickDoor::new(sender), membership }, wait));
         Ok(())
     }
 }
@@ -83,15 +83,15 @@ fn write_ticks(stream: TcpStream, ticks: &Receiver<DoorMessage>) -> io::Result<(
     to.flush()
 }
 
-struct Reader {
+struct StoreReader {
     worker: usize,
     membership: Arc<RwLock<Membership>>,
-    shared: Arc<Shared>,
+    shared: Arc<SharedProgress>,
     outward: SyncSender<OutwardMessage>,
     started: SyncSender<Result<(), String>>,
 }
 
-impl Reader {
+impl StoreReader {
     fn run(self, mut from: impl io::Read) -> Result<(), String> {
         loop {
             match frame::read(&mut from).map_err(|error| link::reason(&error))? {

@@ -10,7 +10,7 @@ use audience_contract::{CheckpointStore, EventLog, MessageIndex, Result, StoreEr
 use parking_lot::Mutex;
 
 use super::frame;
-use super::protocol::{Answer, Question};
+use super::protocol::{Question, StoreAnswer};
 
 /// The stores that are asked.
 #[derive(Clone)]
@@ -30,28 +30,28 @@ impl AskedStores {
         let mut to = BufWriter::new(stream);
         // Whoever asks notices that nobody answers; why, is told where the process is missed.
         while let Ok(question) = frame::read(&mut from) {
-            let answer = self.answer(question).unwrap_or_else(|error| Answer::Failed(error.to_string()));
+            let answer = self.answer(question).unwrap_or_else(|error| StoreAnswer::Failed(error.to_string()));
             if frame::write(&mut to, &answer).and_then(|()| to.flush()).is_err() {
                 return;
             }
         }
     }
 
-    fn answer(&self, question: Question) -> Result<Answer> {
+    fn answer(&self, question: Question) -> Result<StoreAnswer> {
         Ok(match question {
             Question::OfUsers(ids, before) => {
                 let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
-                Answer::Records(self.events.of_users(&ids, before)?)
+                StoreAnswer::Records(self.events.of_users(&ids, before)?)
             }
-            Question::Note(messages) => Answer::Noted(self.messages.note(&messages)?),
-            Question::First(keys) => Answer::First(self.messages.first(&keys)?),
+            Question::Note(messages) => StoreAnswer::Noted(self.messages.note(&messages)?),
+            Question::First(keys) => StoreAnswer::First(self.messages.first(&keys)?),
             Question::Forget(keys, below) => {
                 self.messages.forget(&keys, below)?;
-                Answer::Done
+                StoreAnswer::Done
             }
             Question::Shard(checkpoint, shard) => {
                 let shard = self.checkpoints.as_ref().map_or(Ok(None), |store| store.shard(checkpoint, shard))?;
-                Answer::Shard(shard.map(Into::into))
+                StoreAnswer::Shard(shard.map(Into::into))
             }
         })
     }
@@ -68,14 +68,14 @@ impl RemoteStores {
         RemoteStores { connection: Mutex::new(connection) }
     }
 
-    fn ask(&self, question: &Question) -> Result<Answer> {
+    fn ask(&self, question: &Question) -> Result<StoreAnswer> {
         let failed = |detail: String| StoreError::Unavailable { action: "asking the coordinator", detail };
         let mut connection = self.connection.lock();
         let mut bytes = Vec::new();
         let asked = frame::write(&mut bytes, question).and_then(|()| connection.write_all(&bytes));
         let answer = asked.and_then(|()| frame::read(&mut *connection)).map_err(|error| failed(error.to_string()))?;
         match answer {
-            Answer::Failed(detail) => Err(failed(detail)),
+            StoreAnswer::Failed(detail) => Err(failed(detail)),
             answer => Ok(answer),
         }
     }
@@ -83,13 +83,13 @@ impl RemoteStores {
     /// A shard of a checkpoint.
     pub fn shard(&self, checkpoint: u64, shard: u32) -> Result<Option<Vec<u8>>> {
         match self.ask(&Question::Shard(checkpoint, shard))? {
-            Answer::Shard(bytes) => Ok(bytes.map(serde_bytes::ByteBuf::into_vec)),
+            StoreAnswer::Shard(bytes) => Ok(bytes.map(serde_bytes::ByteBuf::into_vec)),
             other => Err(unexpected(&other)),
         }
     }
 }
 
-fn unexpected(answer: &Answer) -> StoreError {
+fn unexpected(answer: &StoreAnswer) -> StoreError {
     let detail = format!("the answer is to another question: {answer:?}");
     StoreError::Unavailable { action: "asking the coordinator", detail }
 }
@@ -98,7 +98,7 @@ impl UserHistory for RemoteStores {
     fn of_users(&self, ids: &[&str], before: u64) -> Result<Vec<u8>> {
         let ids = ids.iter().map(|id| (*id).to_owned()).collect();
         match self.ask(&Question::OfUsers(ids, before))? {
-            Answer::Records(records) => Ok(records),
+            StoreAnswer::Records(records) => Ok(records),
             other => Err(unexpected(&other)),
         }
     }
@@ -107,21 +107,21 @@ impl UserHistory for RemoteStores {
 impl MessageIndex for RemoteStores {
     fn note(&self, messages: &[(u128, u64)]) -> Result<Vec<u64>> {
         match self.ask(&Question::Note(messages.to_vec()))? {
-            Answer::Noted(first) => Ok(first),
+            StoreAnswer::Noted(first) => Ok(first),
             other => Err(unexpected(&other)),
         }
     }
 
     fn first(&self, keys: &[u128]) -> Result<Vec<Option<u64>>> {
         match self.ask(&Question::First(keys.to_vec()))? {
-            Answer::First(first) => Ok(first),
+            StoreAnswer::First(first) => Ok(first),
             other => Err(unexpected(&other)),
         }
     }
 
     fn forget(&self, keys: &[u128], below: u64) -> Result<()> {
         match self.ask(&Question::Forget(keys.to_vec(), below))? {
-            Answer::Done => Ok(()),
+            StoreAnswer::Done => Ok(()),
             other => Err(unexpected(&other)),
         }
     }

@@ -17,7 +17,7 @@ use parking_lot::Mutex;
 
 use super::recovery;
 use crate::engine::EngineError;
-use crate::health::{Report, Reports};
+use crate::health::{ReportedParts, Reports};
 use crate::metrics::Metrics;
 use crate::run::Run;
 
@@ -45,7 +45,7 @@ pub(crate) struct Archive {
     /// The event log that it follows.
     log: Arc<dyn EventLog>,
     /// Held while a file is gathered and written: nothing that is erased meanwhile may get into it.
-    writing: Mutex<Plan>,
+    writing: Mutex<NextFile>,
     /// The job that writes it, once it runs.
     job: OnceLock<JobHandle>,
     /// The number behind the last record that is kept, as far as is known.
@@ -54,7 +54,7 @@ pub(crate) struct Archive {
 
 /// The next file.
 #[derive(Default)]
-struct Plan {
+struct NextFile {
     /// The end of a file that could not be written, with the positions: it is tried as it was, since it may have come
     /// about all the same.
     failed: Option<(u64, Option<Vec<SourcePosition>>)>,
@@ -115,7 +115,7 @@ impl Archive {
     /// Writes one file, which goes up to `end` at most; gives where it ends.
     fn write_file(
         &self,
-        plan: &mut Plan,
+        plan: &mut NextFile,
         log: &dyn EventLog,
         next: u64,
         end: u64,
@@ -166,14 +166,14 @@ impl Archive {
 }
 
 /// Records one behind the other.
-struct Gathered {
+struct GatheredRecords {
     bytes: Vec<u8>,
     count: u64,
 }
 
 /// The records from `next` on, up to `limit` or as many as a file takes.
-fn gather(log: &dyn EventLog, next: u64, limit: u64) -> Result<Gathered, StoreError> {
-    let mut gathered = Gathered { bytes: Vec::new(), count: 0 };
+fn gather(log: &dyn EventLog, next: u64, limit: u64) -> Result<GatheredRecords, StoreError> {
+    let mut gathered = GatheredRecords { bytes: Vec::new(), count: 0 };
     log.scan(next..limit, &mut |run| {
         let mut rest = run;
         // Blank ones keep their place.
@@ -190,7 +190,7 @@ fn gather(log: &dyn EventLog, next: u64, limit: u64) -> Result<Gathered, StoreEr
 }
 
 impl Reports for Archive {
-    fn report(&self, report: &mut Report) {
+    fn report(&self, report: &mut ReportedParts) {
         report.notes("history", self.job.get().and_then(JobHandle::fault));
     }
 

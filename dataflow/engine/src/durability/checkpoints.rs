@@ -14,8 +14,8 @@ use super::checkpoint::Checkpointer;
 use super::erasures::Erasures;
 use crate::emission::followers::Followers;
 use crate::engine::{Engine, EngineError};
-use crate::fault::Fault;
-use crate::health::{Report, Reports};
+use crate::fault::PartFault;
+use crate::health::{ReportedParts, Reports};
 use crate::metrics::Metrics;
 use crate::occurrence::{CheckpointGivenUp, ListsKept};
 use crate::run::Run;
@@ -27,7 +27,7 @@ const KEPT_TICKS: u64 = 1_000_000;
 const KEPT_TICKS_FOR_SINKS: u64 = 20 * KEPT_TICKS;
 
 /// Held while measures get their history, and while a checkpoint is taken: no checkpoint has a part of a history.
-pub(crate) type Turn = Arc<Mutex<()>>;
+pub(crate) type CheckpointTurn = Arc<Mutex<()>>;
 
 /// The parts of the platform that checkpoints need.
 pub(crate) struct CheckpointContext {
@@ -42,32 +42,32 @@ pub(crate) struct CheckpointContext {
 }
 
 /// Takes checkpoints, and forgets what no start needs after them.
-pub(crate) struct Checkpoints {
+pub(crate) struct CheckpointTaker {
     context: CheckpointContext,
     checkpointer: Checkpointer,
     changes: Arc<dyn ChangeLog>,
     erasures: Erasures,
-    turn: Turn,
+    turn: CheckpointTurn,
     /// Why the last checkpoint was given up, if it was.
-    fault: Fault,
+    fault: PartFault,
 }
 
-impl Checkpoints {
+impl CheckpointTaker {
     /// Checkpoints of an engine on these stores.
-    pub fn new(context: CheckpointContext, stores: &PlatformStores, archive: Option<Arc<Archive>>) -> Checkpoints {
+    pub fn new(context: CheckpointContext, stores: &PlatformStores, archive: Option<Arc<Archive>>) -> CheckpointTaker {
         let keeps_catalogue = archive.as_ref().is_some_and(|archive| archive.keeps_catalogue());
-        Checkpoints {
+        CheckpointTaker {
             checkpointer: Checkpointer::new(stores, keeps_catalogue, context.metrics.clone()),
             changes: stores.changes.clone(),
             erasures: Erasures::new(stores, archive, context.stop.clone()),
-            turn: Turn::default(),
-            fault: Fault::default(),
+            turn: CheckpointTurn::default(),
+            fault: PartFault::default(),
             context,
         }
     }
 
     /// The turn, which edits that bring new measures take.
-    pub fn turn(&self) -> &Turn {
+    pub fn turn(&self) -> &CheckpointTurn {
         &self.turn
     }
 
@@ -127,8 +127,8 @@ impl Checkpoints {
     }
 }
 
-impl Reports for Checkpoints {
-    fn report(&self, report: &mut Report) {
+impl Reports for CheckpointTaker {
+    fn report(&self, report: &mut ReportedParts) {
         // The stream goes on without checkpoints.
         report.notes("checkpoints", self.fault.get());
     }

@@ -16,7 +16,7 @@ use audience_rules::catalogue::Catalogue;
 use audience_rules::record::records;
 
 use super::manifest::{ALIASES_SHARD, Manifest};
-use super::seed::{Found, unusable};
+use super::seed::{WholeCheckpoint, unusable};
 use crate::edit;
 use crate::engine::{Engine, EngineError};
 use crate::metrics::Metrics;
@@ -33,7 +33,11 @@ const READERS: usize = 8;
 /// Finds the newest checkpoint whose every part is good and that does not reach beyond the progress, neither in events nor
 /// in time: what is in it must be what was given out, under the rules of then. Damaged ones are
 /// told and passed over: the log has everything.
-pub fn newest_good(store: &dyn CheckpointStore, progress: Option<Progress>, metrics: &Metrics) -> Option<Found> {
+pub fn newest_good(
+    store: &dyn CheckpointStore,
+    progress: Option<Progress>,
+    metrics: &Metrics,
+) -> Option<WholeCheckpoint> {
     let progress = progress?;
     let numbers = store.found().unwrap_or_else(|error| {
         CheckpointsUnreadable { error: &error }.emit(metrics);
@@ -44,7 +48,7 @@ pub fn newest_good(store: &dyn CheckpointStore, progress: Option<Progress>, metr
     found
 }
 
-fn usable(store: &dyn CheckpointStore, number: u64, progress: Progress, metrics: &Metrics) -> Option<Found> {
+fn usable(store: &dyn CheckpointStore, number: u64, progress: Progress, metrics: &Metrics) -> Option<WholeCheckpoint> {
     match check(store, number) {
         Ok(found) if found.manifest.is_within(progress) => return Some(found),
         Ok(_) => tracing::warn!(
@@ -56,7 +60,7 @@ fn usable(store: &dyn CheckpointStore, number: u64, progress: Progress, metrics:
     None
 }
 
-fn check(store: &dyn CheckpointStore, number: u64) -> Result<Found, EngineError> {
+fn check(store: &dyn CheckpointStore, number: u64) -> Result<WholeCheckpoint, EngineError> {
     let unreadable = |what: &str| unusable(number, format!("{what} cannot be read"));
     let manifest = Manifest::decode(&store.manifest(number)?);
     let manifest = manifest.map_err(|why| unusable(number, why))?;
@@ -74,7 +78,7 @@ fn check(store: &dyn CheckpointStore, number: u64) -> Result<Found, EngineError>
     })?;
     let aliases = store.shard(number, ALIASES_SHARD)?.ok_or_else(|| unreadable("its aliases"))?;
     let aliases = bincode::deserialize(&aliases).map_err(|_| unreadable("its aliases"))?;
-    Ok(Found { number, manifest, aliases })
+    Ok(WholeCheckpoint { number, manifest, aliases })
 }
 
 /// Brings the engine to the progress that was given out, in silence, and from there to the end of the log.
@@ -82,7 +86,7 @@ pub fn catch_up(
     engine: &Arc<Engine>,
     log: &dyn EventLog,
     progress: Progress,
-    found: Option<&Found>,
+    found: Option<&WholeCheckpoint>,
     catalogue: &Catalogue,
     start: &StartProgress,
 ) -> Result<RuleSet, EngineError> {

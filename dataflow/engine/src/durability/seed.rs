@@ -16,7 +16,7 @@ use crate::stores::PlatformStores;
 
 /// A checkpoint that is whole.
 #[derive(Clone)]
-pub struct Found {
+pub struct WholeCheckpoint {
     /// Its number.
     pub number: u64,
     /// Its manifest.
@@ -26,7 +26,7 @@ pub struct Found {
 }
 
 /// Makes the state of a worker from a checkpoint, or empty; in silence.
-pub fn seed(stores: &PlatformStores, found: Option<Found>, progress: Progress) -> Seed {
+pub fn seed(stores: &PlatformStores, found: Option<WholeCheckpoint>, progress: Progress) -> Seed {
     let PlatformStores { events, messages, checkpoints: store, .. } = stores.clone();
     Arc::new(move |worker, peers| {
         let mut state = WorkerState::new(Arc::new(events.clone()), messages.clone());

@@ -7,8 +7,8 @@ use audience_background::Backoff;
 use audience_contract::{Progress, StoreError};
 use audience_emit::Emitted;
 
-use crate::engine::{EngineError, Sink, TickDone};
-use crate::fault::Fault;
+use crate::engine::{EngineError, TickDone, TickTaker};
+use crate::fault::PartFault;
 use crate::lifecycle::Lifecycle;
 use crate::metrics::Metrics;
 use crate::occurrence::CommitFailed;
@@ -28,7 +28,7 @@ pub(crate) struct TickSink {
     /// The phase of the run: nothing is committed before it emits.
     lifecycle: Arc<Lifecycle>,
     /// The fault of the change log, if the newest commit failed.
-    fault: Fault,
+    fault: PartFault,
     gathered: Gathered,
     last_commit: Option<Instant>,
 }
@@ -47,12 +47,12 @@ struct Gathered {
 
 impl TickSink {
     /// A sink that has committed nothing yet, and notes in `fault` why it cannot.
-    pub fn new(emitted: Arc<Emitted>, metrics: Arc<Metrics>, lifecycle: Arc<Lifecycle>, fault: Fault) -> TickSink {
+    pub fn new(emitted: Arc<Emitted>, metrics: Arc<Metrics>, lifecycle: Arc<Lifecycle>, fault: PartFault) -> TickSink {
         TickSink { emitted, metrics, lifecycle, fault, gathered: Gathered::default(), last_commit: None }
     }
 
     /// The sink as the engine calls it.
-    pub fn into_sink(mut self) -> Sink {
+    pub fn into_sink(mut self) -> TickTaker {
         Box::new(move |done| self.commit(done))
     }
 
@@ -134,12 +134,12 @@ mod tests {
 
     /// A change log on a disk that is full while it is.
     #[derive(Default)]
-    struct Full {
+    struct FullLog {
         attempts: AtomicU32,
         is_free: Mutex<bool>,
     }
 
-    impl ChangeLog for Full {
+    impl ChangeLog for FullLog {
         fn commit(&self, _: Progress, _: &[u8]) -> audience_contract::Result<()> {
             self.attempts.fetch_add(1, Ordering::Relaxed);
             let full = || StoreError::Unavailable { action: "writing changes", detail: "no space left".to_owned() };
@@ -164,12 +164,12 @@ mod tests {
     }
 
     /// A sink that has failed to write so often that it waits for seconds.
-    fn waiting() -> (Arc<Full>, Arc<Lifecycle>, JoinHandle<Result<(), EngineError>>) {
-        let (full, lifecycle) = (Arc::new(Full::default()), Arc::new(Lifecycle::default()));
+    fn waiting() -> (Arc<FullLog>, Arc<Lifecycle>, JoinHandle<Result<(), EngineError>>) {
+        let (full, lifecycle) = (Arc::new(FullLog::default()), Arc::new(Lifecycle::default()));
         lifecycle.enter(Phase::Live);
         let emitted = Arc::new(Emitted::new(full.clone(), Progress::default()));
         let metrics = Arc::new(Metrics::default());
-        let mut sink = TickSink::new(emitted, metrics, lifecycle.clone(), Fault::default()).into_sink();
+        let mut sink = TickSink::new(emitted, metrics, lifecycle.clone(), PartFault::default()).into_sink();
         let (progress, outputs) = (Progress { tick: 1, ..Progress::default() }, Vec::new());
         let done = TickDone { tick: 0, progress, oldest_accepted: None, outputs, is_captured: false, has_more: false };
         let thread = std::thread::spawn(move || sink(done));

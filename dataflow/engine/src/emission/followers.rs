@@ -10,7 +10,7 @@ use audience_catalogue::{Editor, SegmentUpdates, UpdateSender};
 use audience_contract::{Notes, ProfileStore, SharedSink, Sink, SizeStore};
 use audience_emit::catalogue::{AuditLog, Segments, TraitDefinitions};
 use audience_emit::memberships::{EngineStopped, Memberships, WorkerMemberships};
-use audience_emit::users::{IdSince, Identities, UserPosition, Users};
+use audience_emit::users::{Identities, UserIdSince, UserPosition, Users};
 use audience_emit::{
     Emitted, Live, ProfileContext, Runs, SinkMetrics, Sinks, SizeCounts, Sizes, SizesContext, Upstream, WebhookContext,
     WebhookOptions, Webhooks, WebhooksError, change_log_name,
@@ -22,8 +22,8 @@ use hashbrown::HashMap;
 use roaring::RoaringBitmap;
 
 use crate::engine::{Engine, EngineError, StartError};
-use crate::fault::Fault;
-use crate::health::{Report, Reports};
+use crate::fault::PartFault;
+use crate::health::{ReportedParts, Reports};
 use crate::metrics::Metrics;
 use crate::run::Run;
 use crate::stores::PlatformStores;
@@ -40,7 +40,7 @@ pub(crate) struct Followers {
     pub live: Arc<Live>,
     receivers: Receivers,
     /// The fault of the change log, if the newest commit failed.
-    fault: Fault,
+    fault: PartFault,
 }
 
 /// The connectors that receive changes.
@@ -82,7 +82,7 @@ pub(crate) struct FollowerContext<'a> {
     /// Figures of followers.
     pub metrics: &'a Metrics,
     /// The fault of the change log.
-    pub fault: Fault,
+    pub fault: PartFault,
 }
 
 impl Followers {
@@ -91,7 +91,7 @@ impl Followers {
         let Resumed { emitted, runs, sizes } = resumed;
         let FollowerContext { engine, editor, stores, metrics, fault } = context;
         let catalogue = Arc::new(Followed(editor.clone()));
-        let served = Arc::new(Served(engine.clone()));
+        let served = Arc::new(FollowedEngine(engine.clone()));
         let (emitted, notes, segments) = (|| emitted.clone(), || stores.notes.clone(), || catalogue.clone());
         let sinks = Sinks::new(Upstream {
             emitted: emitted(),
@@ -200,7 +200,7 @@ impl Followers {
 }
 
 impl Reports for Followers {
-    fn report(&self, report: &mut Report) {
+    fn report(&self, report: &mut ReportedParts) {
         report.needs("stores", self.fault.get());
         for sink in self.receivers.sinks.conditions() {
             let name = format!("sink:{}", sink.name);
@@ -221,9 +221,9 @@ impl Reports for Followers {
 }
 
 /// The engine, as followers ask it.
-struct Served(Arc<Engine>);
+struct FollowedEngine(Arc<Engine>);
 
-impl Memberships for Served {
+impl Memberships for FollowedEngine {
     fn copy(&self) -> Vec<WorkerMemberships> {
         let copied = self.0.memberships().iter().map(|membership| {
             // Readers and the worker wait while bitmaps and ids are copied.
@@ -259,7 +259,7 @@ impl Memberships for Served {
     }
 }
 
-impl Users for Served {
+impl Users for FollowedEngine {
     fn with_identities(&self, look: &mut dyn FnMut(&dyn Identities)) {
         look(&KnownAliases(&self.0.aliases().read()));
     }
@@ -292,11 +292,11 @@ impl Identities for KnownAliases<'_> {
         self.0.root(id).map(|root| &**root)
     }
 
-    fn ids_since(&self, root: &str) -> Vec<IdSince> {
+    fn ids_since(&self, root: &str) -> Vec<UserIdSince> {
         self.0.ids_since(root)
     }
 
-    fn erased(&self) -> Vec<IdSince> {
+    fn erased(&self) -> Vec<UserIdSince> {
         self.0.erased()
     }
 

@@ -6,25 +6,25 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError};
 use std::time::Instant;
 
 use audience_contract::Progress;
-use audience_kernel::message::{PreviewResult, TickLabel, ValueCounts};
+use audience_kernel::message::{MembersByValue, PreviewResult, TickLabel};
 use audience_kernel::operator::{Outward, TickOutput};
 use audience_rules::ast::Millis;
 use hashbrown::HashMap;
 
 use super::error::{EngineError, EngineFailure};
 use super::head::oldest_accepted;
-use super::progress::{OutwardMessage, Shared};
-use super::tick::{CheckpointPart, Sink, TickDone};
-use super::workers::Watch;
+use super::progress::{OutwardMessage, SharedProgress};
+use super::tick::{CheckpointPart, TickDone, TickTaker};
+use super::workers::PanicWatch;
 
 /// Puts the workers' parts of ticks together.
 pub(super) struct Collector {
     /// How many workers there are.
     pub(super) workers: usize,
     /// The progress that is shared with callers.
-    pub(super) shared: Arc<Shared>,
+    pub(super) shared: Arc<SharedProgress>,
     /// Who takes each whole tick.
-    pub(super) sink: Sink,
+    pub(super) sink: TickTaker,
     /// The start of the engine, which labels count from.
     pub(super) started: Instant,
     /// Takes the parts of checkpoints.
@@ -35,7 +35,7 @@ impl Collector {
     /// Until nobody gives anything any more.
     pub(super) fn run(mut self, outward: &Receiver<OutwardMessage>) {
         let shared = self.shared.clone();
-        let _watch = Watch(Arc::new(move |failure| shared.fail(failure)));
+        let _watch = PanicWatch(Arc::new(move |failure| shared.fail(failure)));
         let mut waiting = BTreeMap::new();
         while let Ok((_, item)) = outward.recv() {
             self.take(item, &mut waiting);
@@ -98,10 +98,10 @@ impl Collector {
         if self.shared.failure().is_some() {
             return;
         }
-        let mut known = Known::default();
+        let mut known = KnownState::default();
         for mut done in whole {
             let previewed = previewed(&mut done);
-            known = Known { previewed: previewed.or(known.previewed), ..Known::of(&done) };
+            known = KnownState { previewed: previewed.or(known.previewed), ..KnownState::of(&done) };
             let parts = take_parts(&mut done);
             if let Err(error) = (self.sink)(done).and_then(|()| self.give_parts(parts)) {
                 return self.shared.fail(error.into());
@@ -134,7 +134,7 @@ fn take_parts(done: &mut TickDone) -> Vec<CheckpointPart> {
 
 /// The state that a tick led to.
 #[derive(Default)]
-struct Known {
+struct KnownState {
     ticks: u64,
     clock: Millis,
     next_due: Option<Millis>,
@@ -144,9 +144,9 @@ struct Known {
     previewed: Option<PreviewResult>,
 }
 
-impl Known {
-    fn of(done: &TickDone) -> Known {
-        Known {
+impl KnownState {
+    fn of(done: &TickDone) -> KnownState {
+        KnownState {
             ticks: done.tick + 1,
             clock: done.progress.clock,
             next_due: done.outputs.iter().filter_map(|output| output.next_due).min(),
@@ -178,7 +178,7 @@ fn previewed(done: &mut TickDone) -> Option<PreviewResult> {
 }
 
 /// Adds what another worker counted; the same value is there once.
-fn add_values(all: &mut ValueCounts, part: ValueCounts) {
+fn add_values(all: &mut MembersByValue, part: MembersByValue) {
     all.missing += part.missing;
     all.other += part.other;
     let mut values: HashMap<String, u64> = std::mem::take(&mut all.values).into_iter().collect();

@@ -24,7 +24,7 @@ pub enum EngineError {
         /// The thing.
         what: &'static str,
         /// The fault.
-        cause: Cause,
+        cause: SharedCause,
     },
 }
 
@@ -48,7 +48,7 @@ impl EngineError {
 
     /// An error for something that cannot be written in its form.
     pub fn write(what: &'static str, cause: impl std::error::Error + Send + Sync + 'static) -> EngineError {
-        EngineError::Write { what, cause: Cause::of(cause) }
+        EngineError::Write { what, cause: SharedCause::of(cause) }
     }
 }
 
@@ -95,7 +95,7 @@ pub enum EngineFailure {
         /// The step that failed.
         what: &'static str,
         /// The fault.
-        cause: Cause,
+        cause: SharedCause,
     },
     /// A state that this program does not lead to.
     #[error("{0}; this is a fault of the program")]
@@ -105,7 +105,7 @@ pub enum EngineFailure {
 impl EngineFailure {
     /// For a step that failed.
     pub fn failed(what: &'static str, cause: impl std::error::Error + Send + Sync + 'static) -> EngineFailure {
-        EngineFailure::Failed { what, cause: Cause::of(cause) }
+        EngineFailure::Failed { what, cause: SharedCause::of(cause) }
     }
 }
 
@@ -129,7 +129,7 @@ pub enum StartError {
         /// The step that failed.
         what: String,
         /// The fault.
-        cause: Cause,
+        cause: SharedCause,
     },
     /// The network of the workers.
     #[error("the workers cannot be connected: {0}")]
@@ -184,21 +184,21 @@ pub enum StartError {
 impl StartError {
     /// For a thread, a socket or a file that cannot be had.
     pub fn system(what: impl Into<String>, cause: impl std::error::Error + Send + Sync + 'static) -> StartError {
-        StartError::System { what: what.into(), cause: Cause::of(cause) }
+        StartError::System { what: what.into(), cause: SharedCause::of(cause) }
     }
 }
 
 /// A cause that is shared by the clones of an error.
 #[derive(Clone, Debug)]
-pub struct Cause(Arc<dyn std::error::Error + Send + Sync>);
+pub struct SharedCause(Arc<dyn std::error::Error + Send + Sync>);
 
-impl Cause {
-    fn of(error: impl std::error::Error + Send + Sync + 'static) -> Cause {
-        Cause(Arc::new(error))
+impl SharedCause {
+    fn of(error: impl std::error::Error + Send + Sync + 'static) -> SharedCause {
+        SharedCause(Arc::new(error))
     }
 }
 
-impl std::fmt::Display for Cause {
+impl std::fmt::Display for SharedCause {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         self.0.fmt(formatter)
     }

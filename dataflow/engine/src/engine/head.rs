@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use audience_background::Stop;
 use audience_contract::Progress;
-use audience_kernel::message::{Clock, Control, TickLabel};
+use audience_kernel::message::{Control, TickClock, TickLabel};
 use audience_kernel::operator::Inward;
 use audience_kernel::registry::Boundary;
 use audience_rules::ast::Millis;
@@ -68,7 +68,7 @@ impl TickItems {
 
     /// The items of each worker: clock and label, then the steps, then its parts.
     pub(super) fn by_worker(self, workers: usize, now: Millis, label: TickLabel) -> Vec<Vec<Inward>> {
-        let clock = Control::Clock(Clock { now, limit: self.limit.unwrap_or(now) });
+        let clock = Control::Clock(TickClock { now, limit: self.limit.unwrap_or(now) });
         let controls = [clock, Control::Label(label)].into_iter().chain(self.steps);
         let controls: Vec<Inward> = controls.map(|control| Inward::Control(Arc::new(control))).collect();
         let mut items = vec![controls; workers];

@@ -6,8 +6,8 @@ use parking_lot::{Condvar, Mutex};
 
 use super::error::{EngineError, EngineFailure};
 use super::head::{Beginning, Head, TickItems, Time};
-use super::progress::Shared;
-use super::workers::Door;
+use super::progress::SharedProgress;
+use super::workers::TickDoor;
 
 /// Between looks for a failure while events are waited for.
 const FAILURE_LOOK: Duration = Duration::from_millis(100);
@@ -15,7 +15,7 @@ const FAILURE_LOOK: Duration = Duration::from_millis(100);
 /// The input of an engine.
 pub(super) struct Input {
     /// The number of the next tick in this run, and the doors of the workers; no doors once it is closed.
-    doors: Mutex<(u64, Vec<Door>)>,
+    doors: Mutex<(u64, Vec<TickDoor>)>,
     head: Mutex<Head>,
     head_moved: Condvar,
     time: Time,
@@ -26,7 +26,7 @@ pub(super) struct Input {
 
 impl Input {
     /// An input that begins there. Labels count from `started`.
-    pub fn new(beginning: Beginning, doors: Vec<Door>, started: Instant) -> Input {
+    pub fn new(beginning: Beginning, doors: Vec<TickDoor>, started: Instant) -> Input {
         let Beginning { head, first_number, time, .. } = beginning;
         let (doors, head) = (Mutex::new((0, doors)), Mutex::new(head));
         Input { doors, head, head_moved: Condvar::new(), time, first_number, started }
@@ -48,7 +48,11 @@ impl Input {
     }
 
     /// Submits a tick and returns its number in this run; see [`Engine::submit`](super::Engine::submit).
-    pub fn submit(&self, shared: &Shared, make: impl FnOnce(&mut Head) -> TickItems) -> Result<u64, EngineError> {
+    pub fn submit(
+        &self,
+        shared: &SharedProgress,
+        make: impl FnOnce(&mut Head) -> TickItems,
+    ) -> Result<u64, EngineError> {
         let mut doors = self.doors.lock();
         let tick = doors.0;
         let stopped = || EngineError::Stopped(shared.failure().unwrap_or(EngineFailure::Told));
@@ -71,7 +75,7 @@ impl Input {
     }
 
     /// Waits until all events below that sequence number are submitted.
-    pub fn wait_submitted(&self, shared: &Shared, sequence: u64) -> Result<(), EngineError> {
+    pub fn wait_submitted(&self, shared: &SharedProgress, sequence: u64) -> Result<(), EngineError> {
         let mut head = self.head.lock();
         while head.sequence < sequence {
             if let Some(failure) = shared.failure() {
@@ -85,6 +89,6 @@ impl Input {
 
     /// Closes every door: no more ticks come.
     pub fn close(&self) {
-        self.doors.lock().1.drain(..).for_each(Door::close);
+        self.doors.lock().1.drain(..).for_each(TickDoor::close);
     }
 }

@@ -13,7 +13,7 @@ use super::error::{EngineError, EngineFailure};
 
 /// The ticks that are done, and the state that they led to.
 #[derive(Clone, Debug, Default)]
-pub struct Done {
+pub struct DoneTicks {
     /// Every tick below this is done.
     pub ticks: u64,
     /// Scans ended, over all workers.
@@ -36,11 +36,11 @@ pub struct Done {
 
 /// The progress that workers, collector and callers share.
 #[derive(Default)]
-pub(crate) struct Shared {
-    done: Mutex<Done>,
+pub(crate) struct SharedProgress {
+    done: Mutex<DoneTicks>,
     changed: Condvar,
     /// Per worker, the ticks that readers see already, whether the sink has them or not.
-    seen: Mutex<Vec<Seen>>,
+    seen: Mutex<Vec<HiddenFrom>>,
     seen_changed: Condvar,
     /// Given once there is a failure.
     failed: Stop,
@@ -50,17 +50,17 @@ pub(crate) struct Shared {
 
 /// The first tick of a worker that readers do not see yet.
 #[derive(Clone, Copy, Default)]
-struct Seen {
+struct HiddenFrom {
     /// In the memberships.
     applied: u64,
     /// In the sizes of the segments that this worker counts.
     counted: u64,
 }
 
-impl Shared {
+impl SharedProgress {
     /// The progress of so many workers that have done nothing yet. A failure gives the signal `failed`.
-    pub fn new(workers: usize, failed: Stop) -> Shared {
-        Shared { seen: Mutex::new(vec![Seen::default(); workers]), failed, ..Shared::default() }
+    pub fn new(workers: usize, failed: Stop) -> SharedProgress {
+        SharedProgress { seen: Mutex::new(vec![HiddenFrom::default(); workers]), failed, ..SharedProgress::default() }
     }
 
     /// Notes the first failure, and wakes everyone who waits.
@@ -78,18 +78,18 @@ impl Shared {
     }
 
     /// The ticks that are done.
-    pub fn done(&self) -> Done {
+    pub fn done(&self) -> DoneTicks {
         self.done.lock().clone()
     }
 
     /// Notes that more is done.
-    pub fn update(&self, change: impl FnOnce(&mut Done)) {
+    pub fn update(&self, change: impl FnOnce(&mut DoneTicks)) {
         change(&mut self.done.lock());
         self.changed.notify_all();
     }
 
     /// Waits until `is_met`, or until nothing more will be done.
-    pub fn wait(&self, mut is_met: impl FnMut(&Done) -> bool) -> Result<Done, EngineError> {
+    pub fn wait(&self, mut is_met: impl FnMut(&DoneTicks) -> bool) -> Result<DoneTicks, EngineError> {
         let mut done = self.done.lock();
         loop {
             if is_met(&done) {

@@ -38,4 +38,4 @@ pub struct CheckpointPart {
 }
 
 /// Takes every tick, in order. A tick counts as done once the next one without [`TickDone::has_more`] is taken.
-pub type Sink = Box<dyn FnMut(TickDone) -> Result<(), EngineError> + Send>;
+pub type TickTaker = Box<dyn FnMut(TickDone) -> Result<(), EngineError> + Send>;

@@ -39,22 +39,22 @@ const IDLE: Duration = Duration::from_millis(100);
 pub type Seed = Arc<dyn Fn(usize, usize) -> Result<(WorkerState, Aliases), EngineError> + Send + Sync>;
 
 /// Writes a worker's changes down for the sink.
-pub type Encode = fn(&mut WorkerState, &mut Vec<u8>);
+pub type EncodeChanges = fn(&mut WorkerState, &mut Vec<u8>);
 
 /// A tick with what is in it for a worker.
 pub(crate) type DoorMessage = (u64, Vec<Inward>);
 
 /// The door at which a worker is given ticks; no more come once it is dropped.
-pub(crate) struct Door {
+pub(crate) struct TickDoor {
     sender: SyncSender<DoorMessage>,
     /// The worker's thread, which may be asleep.
     thread: Option<Thread>,
 }
 
-impl Door {
+impl TickDoor {
     /// The door of a worker that wakes by itself when something comes.
-    pub fn new(sender: SyncSender<DoorMessage>) -> Door {
-        Door { sender, thread: None }
+    pub fn new(sender: SyncSender<DoorMessage>) -> TickDoor {
+        TickDoor { sender, thread: None }
     }
 
     /// Gives a tick; waits while too many wait already. `Err` where the worker is gone.
@@ -70,7 +70,7 @@ impl Door {
 
     /// No more ticks come.
     pub fn close(self) {
-        let Door { sender, thread } = self;
+        let TickDoor { sender, thread } = self;
         drop(sender);
         thread.iter().for_each(Thread::unpark);
     }
@@ -81,7 +81,7 @@ pub(crate) struct Started {
     /// Which, over all processes.
     pub worker: usize,
     /// Its door.
-    pub door: Door,
+    pub door: TickDoor,
     /// Who is in what of its users.
     pub membership: Arc<RwLock<Membership>>,
 }
@@ -95,7 +95,7 @@ pub(crate) struct WorkerOptions {
     /// Makes the state of each.
     pub seed: Seed,
     /// Writes its changes down.
-    pub encode: Encode,
+    pub encode: EncodeChanges,
     /// Users that it looks at for a scan before events get their turn.
     pub scan_slice_users: u32,
     /// Whether memberships are read in another process.
@@ -188,9 +188,9 @@ struct Shell {
 }
 
 /// Says so when a thread ends by a panic: a fault of ours, which must not leave others waiting.
-pub(crate) struct Watch(pub Arc<dyn Fn(EngineFailure) + Send + Sync>);
+pub(crate) struct PanicWatch(pub Arc<dyn Fn(EngineFailure) + Send + Sync>);
 
-impl Drop for Watch {
+impl Drop for PanicWatch {
     fn drop(&mut self) {
         if std::thread::panicking() {
             (self.0)(EngineFailure::Panicked);
@@ -201,7 +201,7 @@ impl Drop for Watch {
 impl Shell {
     fn run(self, worker: &mut Worker) {
         let Shell { options, started } = self;
-        let _watch = Watch(options.fail);
+        let _watch = PanicWatch(options.fail);
         let index = worker.index();
         let (state, aliases) = match (options.seed)(index, worker.peers()) {
             Ok(seeded) => seeded,
@@ -211,7 +211,7 @@ impl Shell {
             }
         };
         let (sender, ticks) = sync_channel::<DoorMessage>(TICKS_AT_DOOR);
-        let door = Door { sender, thread: Some(std::thread::current()) };
+        let door = TickDoor { sender, thread: Some(std::thread::current()) };
         let _ = started.send(Ok(Started { worker: index, door, membership: state.membership() }));
         drop(started);
         let encode = options.encode;

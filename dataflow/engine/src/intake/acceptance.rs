@@ -10,8 +10,8 @@ use audience_protocol::{PlatformError, SPANS};
 
 use super::pump::Pump;
 use crate::engine::{Engine, EngineError};
-use crate::fault::Fault;
-use crate::health::{Report, Reports};
+use crate::fault::PartFault;
+use crate::health::{ReportedParts, Reports};
 
 /// The way of events into the engine.
 pub(crate) struct Intake {
@@ -19,13 +19,13 @@ pub(crate) struct Intake {
     events: Arc<dyn EventLog>,
     pump: Pump,
     /// The fault of the event log, if the newest append failed.
-    fault: Fault,
+    fault: PartFault,
 }
 
 impl Intake {
     /// The intake of an engine that has all events of the log.
     pub fn new(engine: Arc<Engine>, events: Arc<dyn EventLog>) -> Intake {
-        Intake { engine, events, pump: Pump::default(), fault: Fault::default() }
+        Intake { engine, events, pump: Pump::default(), fault: PartFault::default() }
     }
 
     /// The log of accepted events.
@@ -85,7 +85,7 @@ impl Intake {
 }
 
 impl Reports for Intake {
-    fn report(&self, report: &mut Report) {
+    fn report(&self, report: &mut ReportedParts) {
         report.needs("stores", self.fault.get());
     }
 }

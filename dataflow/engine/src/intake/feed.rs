@@ -77,7 +77,7 @@ enum FeedError {
 }
 
 /// One that reads a share of a source, and where what it cannot take goes.
-pub struct Reader {
+pub struct ShareReader {
     /// The source, not open yet.
     pub source: Box<dyn Source>,
     /// Its dead letters.
@@ -108,8 +108,8 @@ pub(crate) struct Feeder {
 
 impl Feeder {
     /// A feeder of that share of a source that is not open yet.
-    pub fn new(context: FeedContext, status: Arc<FeederStatus>, share: Share, reader: Reader) -> Self {
-        let Reader { source, dead_letters } = reader;
+    pub fn new(context: FeedContext, status: Arc<FeederStatus>, share: Share, reader: ShareReader) -> Self {
+        let ShareReader { source, dead_letters } = reader;
         let (decoder, backoff) = (EventDecoder::default(), Backoff::default());
         Feeder { context, status, share, source, dead_letters, decoder, backoff }
     }

@@ -16,4 +16,4 @@ pub(crate) mod shapes;
 pub(crate) mod source_metrics;
 pub(crate) mod sources;
 
-pub use self::feed::Reader;
+pub use self::feed::ShareReader;

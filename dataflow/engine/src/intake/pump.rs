@@ -20,7 +20,7 @@ const WAITING_BYTES: usize = 128 << 20;
 /// How often the clock moves where no event moves it.
 const IDLE_TICK: Duration = Duration::from_millis(250);
 
-struct Run {
+struct PumpState {
     records: Vec<u8>,
     end: u64,
     taken: Instant,
@@ -29,7 +29,7 @@ struct Run {
 #[derive(Default)]
 struct Inbox {
     /// Durable runs of records by their first sequence number: commits may end in another order than they began.
-    runs: BTreeMap<u64, Run>,
+    runs: BTreeMap<u64, PumpState>,
     bytes: usize,
     is_closed: bool,
 }
@@ -62,7 +62,7 @@ impl Pump {
     pub fn take(&self, range: std::ops::Range<u64>, records: Vec<u8>) {
         let mut inbox = self.inbox.lock();
         inbox.bytes += records.len();
-        inbox.runs.insert(range.start, Run { records, end: range.end, taken: now() });
+        inbox.runs.insert(range.start, PumpState { records, end: range.end, taken: now() });
         drop(inbox);
         self.arrived.notify_one();
     }
@@ -98,7 +98,7 @@ impl Pump {
     }
 
     /// Waits for the runs that come next in order, or until the clock is to move.
-    fn next_runs(&self, mut next: u64) -> (Vec<Run>, bool) {
+    fn next_runs(&self, mut next: u64) -> (Vec<PumpState>, bool) {
         let deadline = now() + IDLE_TICK;
         let mut inbox = self.inbox.lock();
         while !inbox.runs.contains_key(&next) && !inbox.is_closed {

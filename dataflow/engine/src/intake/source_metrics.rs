@@ -12,7 +12,7 @@ struct SourceLabel {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ReasonLabel {
+struct SourceReasonLabel {
     source: String,
     reason: String,
 }
@@ -27,7 +27,7 @@ struct PartitionLabel {
 #[derive(Clone)]
 pub struct SourceMetrics {
     messages: Family<SourceLabel, Counter>,
-    refused: Family<ReasonLabel, Counter>,
+    refused: Family<SourceReasonLabel, Counter>,
     dead_letters: Family<SourceLabel, Counter>,
     lost: Family<SourceLabel, Counter>,
     source_errors: Family<SourceLabel, Counter>,
@@ -72,7 +72,7 @@ impl SourceMetrics {
         self.messages.get_or_create(&SourceLabel { source: source.clone() }).inc_by(messages as u64);
         for reason in reasons {
             self.dead_letters.get_or_create(&SourceLabel { source: source.clone() }).inc();
-            self.refused.get_or_create(&ReasonLabel { source: source.clone(), reason: reason.to_owned() }).inc();
+            self.refused.get_or_create(&SourceReasonLabel { source: source.clone(), reason: reason.to_owned() }).inc();
         }
     }
 

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use audience_contract::Share;
 use parking_lot::Mutex;
 
-use super::feed::{FeedContext, Feeder, FeederStatus, Reader};
+use super::feed::{FeedContext, Feeder, FeederStatus, ShareReader};
 use crate::engine::EngineError;
-use crate::health::{Report, Reports};
+use crate::health::{ReportedParts, Reports};
 use crate::metrics::Metrics;
 use crate::run::Run;
 
@@ -25,7 +25,7 @@ impl Sources {
     }
 
     /// Starts to take events from a source. Each of the readers reads its share of the partitions, on a thread of its own.
-    pub fn add(&self, readers: Vec<Reader>, run: &Run) -> Result<(), EngineError> {
+    pub fn add(&self, readers: Vec<ShareReader>, run: &Run) -> Result<(), EngineError> {
         let Some(first) = readers.first() else { return Ok(()) };
         let status = Arc::new(FeederStatus::new(first.source.name(), readers.len(), run.stop().child()));
         self.feeders.lock().push(status.clone());
@@ -44,7 +44,7 @@ impl Sources {
 }
 
 impl Reports for Sources {
-    fn report(&self, report: &mut Report) {
+    fn report(&self, report: &mut ReportedParts) {
         for feeder in self.feeders.lock().iter() {
             report.has(format!("source:{}", feeder.source), feeder.fault());
         }

@@ -38,11 +38,11 @@ impl Lookup {
     }
 
     /// Every record of each of the users, with one look into the log for all.
-    fn histories_of(&self, users: &[String]) -> Result<Vec<History>> {
-        let mut histories: Vec<History> = {
+    fn histories_of(&self, users: &[String]) -> Result<Vec<AcceptedHistory>> {
+        let mut histories: Vec<AcceptedHistory> = {
             let aliases = self.engine.aliases().read();
             let root = |id: &String| aliases.root(id).map_or_else(|| id.clone(), |root| root.to_string());
-            users.iter().map(|id| History { ids: aliases.ids_since(&root(id)), records: Vec::new() }).collect()
+            users.iter().map(|id| AcceptedHistory { ids: aliases.ids_since(&root(id)), records: Vec::new() }).collect()
         };
         let mut owners: HashMap<String, Vec<usize>> = HashMap::new();
         for (owner, history) in histories.iter().enumerate() {
@@ -64,12 +64,12 @@ impl Lookup {
 }
 
 /// What was accepted of a user.
-struct History {
+struct AcceptedHistory {
     ids: Vec<IdSince>,
     records: Vec<u8>,
 }
 
-impl History {
+impl AcceptedHistory {
     fn values(&self, columns: &[String], catalogue: &Catalogue, now: Millis) -> UserValues {
         let history = user::history(&self.records, &self.ids);
         let asked = catalogue.traits.iter().filter(|(name, _)| columns.iter().any(|column| **column == ***name));

@@ -9,10 +9,10 @@ use parking_lot::Mutex;
 
 /// The newest events that were refused, and how many there were.
 #[derive(Debug, Default)]
-pub struct Refusals(Mutex<Kept>);
+pub struct Refusals(Mutex<KeptRefusal>);
 
 #[derive(Debug, Default)]
-struct Kept {
+struct KeptRefusal {
     newest: VecDeque<RefusedEvent>,
     count: u64,
 }

@@ -13,7 +13,7 @@ use audience_rules::time::format_time;
 use parking_lot::Mutex;
 
 use crate::engine::Engine;
-use crate::metrics::{Metrics, Snapshot};
+use crate::metrics::{FigureSnapshot, Metrics};
 
 /// Looks that a rate is taken over; they come about once a second.
 const LOOKS: usize = 10;
@@ -129,12 +129,12 @@ impl Figures {
     }
 
     /// The figures that metrics look up.
-    pub fn snapshot(&self) -> Snapshot {
+    pub fn snapshot(&self) -> FigureSnapshot {
         let FigureContext { engine, editor, events, .. } = &self.context;
         let (documents, done) = (editor.documents(), engine.done());
         let known = engine.sizes();
         let size = |id: &String| (id.clone(), known.get(id.as_str()).copied().unwrap_or_default());
-        Snapshot {
+        FigureSnapshot {
             sizes: documents.segments.keys().map(size).collect(),
             users: done.users,
             waiting_events: events.end().saturating_sub(engine.head().sequence),

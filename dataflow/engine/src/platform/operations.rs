@@ -12,7 +12,7 @@ use audience_protocol::{
 use super::figures::Figures;
 use crate::emission::followers::Followers;
 use crate::engine::Engine;
-use crate::health::{Report, Reports};
+use crate::health::{ReportedParts, Reports};
 use crate::lifecycle::Lifecycle;
 
 /// Answers the resource of operations.
@@ -37,7 +37,7 @@ impl Operations {
 
 impl OperationsResource for Operations {
     fn health(&self) -> Health {
-        let mut report = Report::default();
+        let mut report = ReportedParts::default();
         self.rooms.iter().for_each(|room| room.report(&mut report));
         Health { ready: self.lifecycle.is_ready() && report.is_able, components: report.components }
     }
@@ -82,13 +82,13 @@ impl OperationsResource for Operations {
 }
 
 impl Reports for Engine {
-    fn report(&self, report: &mut Report) {
+    fn report(&self, report: &mut ReportedParts) {
         report.needs("engine", self.failure().map(|failure| failure.to_string()));
     }
 }
 
 impl Reports for Editor {
-    fn report(&self, report: &mut Report) {
+    fn report(&self, report: &mut ReportedParts) {
         // Events are served on with the rules that are known.
         report.notes("catalogue", self.store_fault().or(self.went_back().1));
     }

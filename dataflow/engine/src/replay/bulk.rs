@@ -22,17 +22,19 @@ use std::sync::mpsc::Receiver;
 
 use audience_contract::{EventLog, MessageIndex};
 use audience_kernel::aliases::Aliases;
-use audience_kernel::message::Clock;
+use audience_kernel::message::TickClock;
 use audience_kernel::worker::WorkerState;
 use audience_rules::ast::Millis;
 use audience_rules::catalogue::Catalogue;
 use audience_rules::record::records;
 use parking_lot::Mutex;
 
-use self::changes::Run;
-use self::decode::{Decoded, REFUSALS_TOLD, Refusal, decode};
+use self::changes::WorkerChanges;
+use self::decode::{Decoded, REFUSALS_TOLD, RefusedLine, decode};
 use crate::edit;
-use crate::engine::{Beginning, Encode, Engine, EngineError, EngineFailure, EngineOptions, Sink, TickDone, TickItems};
+use crate::engine::{
+    Beginning, EncodeChanges, Engine, EngineError, EngineFailure, EngineOptions, TickDone, TickItems, TickTaker,
+};
 use crate::memory::{MemoryLog, MemoryMessages};
 use crate::rule_set::RuleSet;
 
@@ -89,7 +91,7 @@ pub struct Summary {
     /// Lines refused.
     pub refused: u64,
     /// The first of them.
-    pub refusals: Vec<Refusal>,
+    pub refusals: Vec<RefusedLine>,
     /// Memberships that began.
     pub entered: u64,
     /// Memberships that ended.
@@ -136,12 +138,12 @@ pub fn replay(options: BulkOptions, input: &BulkInput<'_>) -> Result<Replayed, B
 /// There are aliases, and nothing was kept of what came before.
 struct NeedsHistory;
 
-type Outcome = Result<ControlFlow<NeedsHistory, Replayed>, BulkError>;
+type ReplayOutcome = Result<ControlFlow<NeedsHistory, Replayed>, BulkError>;
 
-fn replay_with(options: BulkOptions, input: &BulkInput<'_>, log: Option<Arc<MemoryLog>>) -> Outcome {
+fn replay_with(options: BulkOptions, input: &BulkInput<'_>, log: Option<Arc<MemoryLog>>) -> ReplayOutcome {
     let reader = (input.events)().map_err(BulkError::Read)?;
     let tally = Arc::new(Mutex::new(Tally::default()));
-    let encode: Encode = match input.changes {
+    let encode: EncodeChanges = match input.changes {
         Some(open) => {
             tally.lock().changes = Some(open().map_err(BulkError::Write)?);
             changes::encode
@@ -175,8 +177,8 @@ struct Tally {
 
 impl Tally {
     fn take(&mut self, done: &TickDone) -> Result<(), EngineError> {
-        let runs: Result<Vec<Run<'_>>, EngineError> =
-            done.outputs.iter().map(|output| Run::of(&output.changes)).collect();
+        let runs: Result<Vec<WorkerChanges<'_>>, EngineError> =
+            done.outputs.iter().map(|output| WorkerChanges::of(&output.changes)).collect();
         let mut runs = runs?;
         for run in &runs {
             self.entered += run.entered;
@@ -189,11 +191,16 @@ impl Tally {
     }
 }
 
-fn start(workers: usize, log: Arc<MemoryLog>, encode: Encode, tally: Arc<Mutex<Tally>>) -> Result<Engine, EngineError> {
+fn start(
+    workers: usize,
+    log: Arc<MemoryLog>,
+    encode: EncodeChanges,
+    tally: Arc<Mutex<Tally>>,
+) -> Result<Engine, EngineError> {
     let messages: Arc<dyn MessageIndex> = Arc::new(MemoryMessages::default());
     let seed: crate::engine::Seed =
         Arc::new(move |_, _| Ok((WorkerState::new(Arc::new(log.clone()), messages.clone()), Aliases::default())));
-    let sink: Sink = Box::new(move |done| tally.lock().take(&done));
+    let sink: TickTaker = Box::new(move |done| tally.lock().take(&done));
     Engine::start(EngineOptions { workers, ..EngineOptions::default() }, None, seed, encode, sink, Beginning::at(0))
 }
 
@@ -243,7 +250,7 @@ impl<'a> Driver<'a> {
         if self.has_ranks {
             self.take_second(clock)?;
         } else {
-            self.submit(Clock::at(clock))?;
+            self.submit(TickClock::at(clock))?;
         }
         self.engine.wait_for(self.last_tick)?;
         Ok(ControlFlow::Continue(()))
@@ -267,11 +274,11 @@ impl<'a> Driver<'a> {
         }
         let now = self.summary.clock;
         // What happens in the last second may yet be joined by more of that second.
-        self.submit(Clock { now, limit: now.div_euclid(1000) * 1000 - 1 })
+        self.submit(TickClock { now, limit: now.div_euclid(1000) * 1000 - 1 })
     }
 
     /// Submits what waits.
-    fn submit(&mut self, clock: Clock) -> Result<(), EngineError> {
+    fn submit(&mut self, clock: TickClock) -> Result<(), EngineError> {
         let waiting = std::mem::take(&mut self.waiting);
         let workers = self.engine.workers();
         self.last_tick = self.engine.submit(|head| {
@@ -315,9 +322,9 @@ impl<'a> Driver<'a> {
         loop {
             let done = self.engine.wait_for(self.last_tick)?;
             let Some(due) = done.next_due.filter(|due| *due < begin) else { break };
-            self.submit(Clock::at(due + 999))?;
+            self.submit(TickClock::at(due + 999))?;
         }
         self.waiting = waiting;
-        self.submit(Clock::at(end))
+        self.submit(TickClock::at(end))
     }
 }

@@ -15,10 +15,10 @@ use crate::advance::advance;
 use crate::cluster::coordinator::Coordinator;
 use crate::cluster::protocol::Origin;
 use crate::cluster::stores::AskedStores;
-use crate::edit::{self, Watch};
-use crate::engine::{Beginning, Encode, Engine, EngineError, EngineOptions, Sink, TickItems};
+use crate::edit::{self, ScanWatch};
+use crate::engine::{Beginning, EncodeChanges, Engine, EngineError, EngineOptions, TickItems, TickTaker};
 use crate::memory::{MemoryLog, MemoryMessages};
-use crate::preview::{Asked, Previews};
+use crate::preview::{PreviewQuestion, Previews};
 use crate::rule_set::RuleSet;
 
 /// An engine with history in memory and a clock that moves when told.
@@ -40,8 +40,8 @@ impl LogicalEngine {
     pub fn start(
         options: EngineOptions,
         batch_events: u64,
-        encode: Encode,
-        sink: Sink,
+        encode: EncodeChanges,
+        sink: TickTaker,
         cluster: Option<&Coordinator>,
     ) -> Result<LogicalEngine, EngineError> {
         let log = Arc::new(MemoryLog::default());
@@ -163,11 +163,11 @@ impl LogicalEngine {
         segment: &str,
         rules: &Node,
         samples: u32,
-        watch: &dyn Watch,
+        watch: &dyn ScanWatch,
     ) -> Result<Option<PreviewResult>, EngineError> {
         self.settle()?;
         let program = Arc::new(Program::compile(rules, &self.catalogue));
-        let asked = Asked { program, against: Some(segment.into()), samples, breakdown: None };
+        let asked = PreviewQuestion { program, against: Some(segment.into()), samples, breakdown: None };
         let LogicalEngine { engine, log, in_force, previews, .. } = self;
         let lacking = previews.lacking(in_force, &asked);
         let outcome = previews.run(engine, &**log, &asked, lacking, watch)?;

@@ -101,24 +101,24 @@ fn some_event(sequence: u64, now: Millis, random: &mut Rng) -> Vec<u8> {
 
 /// A value or a fraction, as which both a reading and an answer of the naive evaluator are compared.
 #[derive(Debug, PartialEq)]
-enum Said {
+enum CellAnswer {
     Missing,
     Fraction(i128, u64),
     Value(Value),
 }
 
-fn said(operand: Operand<'_>) -> Said {
+fn said(operand: Operand<'_>) -> CellAnswer {
     match operand {
-        Operand::Missing | Operand::Value(ValueRef::Null) => Said::Missing,
-        Operand::Number(number) | Operand::Value(ValueRef::Number(number)) => Said::Fraction(number.units(), 1),
-        Operand::Ratio { sum, count } => Said::Fraction(sum.units(), count),
-        Operand::Value(value) => Said::Value(value.to_value()),
+        Operand::Missing | Operand::Value(ValueRef::Null) => CellAnswer::Missing,
+        Operand::Number(number) | Operand::Value(ValueRef::Number(number)) => CellAnswer::Fraction(number.units(), 1),
+        Operand::Ratio { sum, count } => CellAnswer::Fraction(sum.units(), count),
+        Operand::Value(value) => CellAnswer::Value(value.to_value()),
     }
 }
 
-fn said_by(reading: &Reading, now: Millis) -> Said {
+fn said_by(reading: &Reading, now: Millis) -> CellAnswer {
     match reading {
-        Reading::Missing | Reading::Held(_) => Said::Missing,
+        Reading::Missing | Reading::Held(_) => CellAnswer::Missing,
         Reading::Number(number) => said(Operand::Number(*number)),
         Reading::Ratio(sum, count) => said(Operand::Ratio { sum: *sum, count: *count }),
         Reading::Since(instant) => said(Operand::Number(Decimal::from_integer(now - instant))),

@@ -32,9 +32,9 @@ fn user_ids_have_dense_numbers_that_stay() {
 }
 
 /// Each segment with its members, users by their numbers.
-type Model = BTreeMap<String, BTreeSet<u32>>;
+type MembershipModel = BTreeMap<String, BTreeSet<u32>>;
 
-fn check(membership: &Membership, model: &Model, users: u32) {
+fn check(membership: &Membership, model: &MembershipModel, users: u32) {
     for (segment, members) in model {
         let found: BTreeSet<&str> = membership.members(segment).collect();
         let expected: BTreeSet<&str> = members.iter().map(|slot| membership.users.id(*slot)).collect();
@@ -57,7 +57,7 @@ fn check(membership: &Membership, model: &Model, users: u32) {
 #[test]
 fn membership_holds_what_a_map_of_sets_does() {
     for_each_case(300, |random| {
-        let (mut membership, mut model, mut sorted) = (Membership::default(), Model::new(), Vec::new());
+        let (mut membership, mut model, mut sorted) = (Membership::default(), MembershipModel::new(), Vec::new());
         let users = random.u32(1..9);
         for number in 0..users {
             let id = format!("u{number}");

@@ -16,7 +16,7 @@ use timely::dataflow::operators::generic::operator::Operator;
 ///
 /// Both are numbers of the worker that owns the user. A record that leaves its worker needs the ids instead.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct Member {
+pub struct MembershipKey {
     /// The segment's number.
     pub segment: u32,
     /// The user's number.
@@ -24,17 +24,17 @@ pub struct Member {
 }
 
 /// An update of the collection of memberships.
-pub type MemberChange = (Member, u64, isize);
+pub type MembershipUpdate = (MembershipKey, u64, isize);
 
 /// The collections. Their times are ticks, each multiplied by [`STRIDE`](super::STRIDE).
-pub struct Memberships<'scope> {
+pub struct MembershipCollections<'scope> {
     /// ((segment, user), tick, ±1).
-    pub changes: VecCollection<'scope, u64, Member, isize>,
+    pub changes: VecCollection<'scope, u64, MembershipKey, isize>,
     /// (segment, tick, members restored by a recovery).
     pub base: VecCollection<'scope, u64, u32, isize>,
 }
 
-impl<'scope> Memberships<'scope> {
+impl<'scope> MembershipCollections<'scope> {
     /// (segment, tick, growth): the members by segment, consolidated per tick before anything arranges them.
     pub fn by_segment(self) -> VecCollection<'scope, u64, u32, isize> {
         let sums = self.changes.inner.unary(Pipeline, "BySegment", |_, _| {

@@ -38,7 +38,7 @@ pub enum Inward {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Outward {
     /// Memberships as the silence of a start ends, where whoever reads them is in another process.
-    Held(Held),
+    Held(MembershipPiece),
     /// A tick is done.
     Tick(Box<TickOutput>),
     /// The scan is at its end.
@@ -61,7 +61,7 @@ pub struct SizesCounted {
 /// A piece of all memberships of a worker's users: first all users, then the members of each segment; and later, before each
 /// tick that brings any, the users who are new.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub enum Held {
+pub enum MembershipPiece {
     /// Users in the order of their numbers, behind those before.
     Users(Vec<String>),
     /// The numbers of a segment's members.

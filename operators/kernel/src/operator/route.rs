@@ -22,7 +22,7 @@ use super::announce::{AliasNote, Announcement};
 use super::{Inward, STRIDE};
 use crate::aliases::{Aliases, IdSince};
 use crate::membership::shard_of;
-use crate::message::{Clock, Control, IdentityChange, IdentityChangeKind, Routed, SegmentContent};
+use crate::message::{Control, IdentityChange, IdentityChangeKind, Routed, SegmentContent, TickClock};
 
 /// The work that a worker does by itself in a tick.
 #[derive(Clone, Debug)]
@@ -32,13 +32,13 @@ pub enum Directed {
     /// A change of what is computed; with the users of this worker that its lists name.
     Control(Arc<Control>, HashMap<SegmentId, Vec<String>>),
     /// The time of the tick.
-    Clock(Clock),
+    Clock(TickClock),
     /// The aliases, for a checkpoint.
     Aliases(Aliases),
 }
 
 #[derive(Default)]
-struct Tick {
+struct RoutedTick {
     locals: Vec<Inward>,
     announcements: Vec<Announcement>,
 }
@@ -61,16 +61,18 @@ pub fn route<'scope>(
     let mut directed = OutputBuilder::from(directed);
     builder.build(move |mut capabilities| {
         capabilities.clear();
-        let mut ticks: BTreeMap<u64, (Capability<u64>, Capability<u64>, Tick)> = BTreeMap::new();
+        let mut ticks: BTreeMap<u64, (Capability<u64>, Capability<u64>, RoutedTick)> = BTreeMap::new();
         move |frontiers| {
             local.for_each_time(|time, data| {
-                let entry =
-                    ticks.entry(*time.time()).or_insert_with(|| (time.retain(0), time.retain(1), Tick::default()));
+                let entry = ticks
+                    .entry(*time.time())
+                    .or_insert_with(|| (time.retain(0), time.retain(1), RoutedTick::default()));
                 data.for_each(|batch| entry.2.locals.append(batch));
             });
             announcements.for_each_time(|time, data| {
-                let entry =
-                    ticks.entry(*time.time()).or_insert_with(|| (time.retain(0), time.retain(1), Tick::default()));
+                let entry = ticks
+                    .entry(*time.time())
+                    .or_insert_with(|| (time.retain(0), time.retain(1), RoutedTick::default()));
                 data.for_each(|batch| entry.2.announcements.append(batch));
             });
             let mut routed = routed.activate();
@@ -108,7 +110,7 @@ impl Router {
         shard_of(user) % self.peers
     }
 
-    fn route(&mut self, tick: Tick) -> (Vec<Routed>, Vec<Directed>) {
+    fn route(&mut self, tick: RoutedTick) -> (Vec<Routed>, Vec<Directed>) {
         let mut blobs: Vec<Routed> = (0..self.peers).map(|worker| Routed { worker, ..Routed::default() }).collect();
         let mut parts = Parts::of(tick.locals);
         let bytes: usize = parts.records.iter().map(Vec::len).sum();

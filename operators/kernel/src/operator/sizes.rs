@@ -11,12 +11,15 @@ use timely::dataflow::StreamVec;
 use timely::dataflow::channels::pact::Pipeline;
 use timely::dataflow::operators::generic::operator::Operator;
 
-use super::memberships::Memberships;
+use super::memberships::MembershipCollections;
 use super::{Outward, STRIDE, SizesCounted};
 use crate::worker::SegmentNames;
 
 /// Counts the memberships by segment. Reports after every tick, whether a size changed or not.
-pub fn sizes<'scope>(memberships: Memberships<'scope>, names: SegmentNames) -> StreamVec<'scope, u64, Outward> {
+pub fn sizes<'scope>(
+    memberships: MembershipCollections<'scope>,
+    names: SegmentNames,
+) -> StreamVec<'scope, u64, Outward> {
     let sizes = memberships.by_segment().map(move |segment| names.borrow()[segment as usize].clone()).count_total();
     sizes.inner.unary_frontier(Pipeline, "Sizes", |capability, _| {
         let mut capability = Some(capability);

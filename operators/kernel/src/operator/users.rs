@@ -13,11 +13,11 @@ use timely::progress::frontier::MutableAntichain;
 
 use audience_rules::ast::{Millis, SegmentId};
 
-use super::memberships::{Member, MemberChange, Memberships};
+use super::memberships::{MembershipCollections, MembershipKey, MembershipUpdate};
 use super::route::Directed;
-use super::{Held, Outward, STRIDE, TickOutput, WorkerParts, failed};
+use super::{MembershipPiece, Outward, STRIDE, TickOutput, WorkerParts, failed};
 use crate::membership::{Membership, UserIds, shard_of};
-use crate::message::{Cause, Clock, Control, PreviewRequest, RankChange, RankInput, Routed};
+use crate::message::{Cause, Control, PreviewRequest, RankChange, RankInput, Routed, TickClock};
 use crate::registry::BitmapId;
 use crate::worker::{OperatorError, TickInput};
 
@@ -51,7 +51,7 @@ struct UsersLogic {
     /// The counts that are due at the end of this tick.
     preview: Option<PreviewRequest>,
     /// The membership changes of the tick just done.
-    changed: Vec<MemberChange>,
+    changed: Vec<MembershipUpdate>,
     /// The members restored by a recovery that the tick just done ended, by segment number.
     base: Vec<(u32, u64, isize)>,
     /// The number of users given out, if the reader of the memberships is in another process. None before the end of the
@@ -66,7 +66,7 @@ pub struct UsersOutput<'scope> {
     /// The users' places in ranks.
     pub places: StreamVec<'scope, u64, RankInput>,
     /// Who is in what.
-    pub memberships: Memberships<'scope>,
+    pub memberships: MembershipCollections<'scope>,
 }
 
 /// The operator.
@@ -88,7 +88,7 @@ pub fn users<'scope>(
     let (base, base_stream) = builder.new_output();
     let mut outward = OutputBuilder::from(outward);
     let mut told = OutputBuilder::from(told);
-    let mut changes = OutputBuilder::<u64, CapacityContainerBuilder<Vec<MemberChange>>>::from(changes);
+    let mut changes = OutputBuilder::<u64, CapacityContainerBuilder<Vec<MembershipUpdate>>>::from(changes);
     let mut base = OutputBuilder::from(base);
     builder.build(move |capabilities| {
         let mut capabilities: Option<[Capability<u64>; 4]> = capabilities.try_into().ok();
@@ -134,11 +134,11 @@ pub fn users<'scope>(
         }
     });
     let (changes, base) = (changes_stream.as_collection(), base_stream.as_collection());
-    UsersOutput { outward: outward_stream, places: told_stream, memberships: Memberships { changes, base } }
+    UsersOutput { outward: outward_stream, places: told_stream, memberships: MembershipCollections { changes, base } }
 }
 
 /// The output of a step.
-struct Step {
+struct StepOutput {
     outward: Vec<Outward>,
     told: Vec<RankInput>,
 }
@@ -172,7 +172,7 @@ impl UsersLogic {
     }
 
     /// Does the next step, if all that it needs is there.
-    fn step(&mut self, frontiers: &[MutableAntichain<u64>]) -> Option<Step> {
+    fn step(&mut self, frontiers: &[MutableAntichain<u64>]) -> Option<StepOutput> {
         if self.has_failed {
             return None;
         }
@@ -183,20 +183,20 @@ impl UsersLogic {
         };
         result.unwrap_or_else(|error| {
             self.has_failed = true;
-            Some(Step { outward: vec![failed(&error)], told: Vec::new() })
+            Some(StepOutput { outward: vec![failed(&error)], told: Vec::new() })
         })
     }
 
     /// Looks at a slice of users for a scan; the next comes behind a tick, or a round of the whole dataflow.
-    fn scan(&mut self) -> Step {
+    fn scan(&mut self) -> StepOutput {
         self.may_scan = false;
         let done = self.parts.state.scan_slice(self.parts.scan_slice_users);
         let told = self.parts.state.take_rank_inputs(u32::MAX);
-        Step { outward: if done { vec![Outward::Scanned] } else { Vec::new() }, told }
+        StepOutput { outward: if done { vec![Outward::Scanned] } else { Vec::new() }, told }
     }
 
     /// Does the events, merges and edits of the next tick, once all of it is there.
-    fn begin_tick(&mut self, frontiers: &[MutableAntichain<u64>]) -> Result<Option<Step>, OperatorError> {
+    fn begin_tick(&mut self, frontiers: &[MutableAntichain<u64>]) -> Result<Option<StepOutput>, OperatorError> {
         let is_open = |tick: u64| frontiers.iter().take(2).any(|frontier| frontier.less_equal(&(tick * STRIDE)));
         let Some(first) = self.arrived.keys().next().copied() else {
             // Nothing has come: let time pass up to the first tick that may still bring something.
@@ -204,7 +204,7 @@ impl UsersLogic {
             let next = open.map_or(self.tick, |time| time / STRIDE);
             let has_moved = next > self.tick;
             self.tick = self.tick.max(next);
-            return Ok(has_moved.then(|| Step { outward: Vec::new(), told: Vec::new() }));
+            return Ok(has_moved.then(|| StepOutput { outward: Vec::new(), told: Vec::new() }));
         };
         if is_open(first / STRIDE) {
             return Ok(None);
@@ -217,14 +217,14 @@ impl UsersLogic {
         let told = self.parts.state.take_rank_inputs(1);
         let current = Current { output, place: 1, cause };
         if self.parts.state.deepest_rank() == 0 {
-            return Ok(Some(Step { outward: self.finish(current), told }));
+            return Ok(Some(StepOutput { outward: self.finish(current), told }));
         }
         self.current = Some(current);
-        Ok(Some(Step { outward: Vec::new(), told }))
+        Ok(Some(StepOutput { outward: Vec::new(), told }))
     }
 
     fn do_tick(&mut self, arrived: Arrived, output: &mut TickOutput) -> Result<Cause, OperatorError> {
-        let mut clock = Clock { now: Millis::MIN, limit: Millis::MAX };
+        let mut clock = TickClock { now: Millis::MIN, limit: Millis::MAX };
         let mut controls = Vec::new();
         let mut routed = arrived.routed;
         for directed in arrived.directed {
@@ -280,7 +280,7 @@ impl UsersLogic {
         &mut self,
         mut current: Current,
         frontiers: &[MutableAntichain<u64>],
-    ) -> Result<Option<Step>, OperatorError> {
+    ) -> Result<Option<StepOutput>, OperatorError> {
         let time = self.tick * STRIDE + current.place;
         if frontiers[2].less_equal(&time) {
             self.current = Some(current);
@@ -293,10 +293,10 @@ impl UsersLogic {
         current.place += 1;
         let told = state.take_rank_inputs(u32::try_from(current.place).unwrap_or(u32::MAX));
         if current.place > u64::from(deepest) {
-            return Ok(Some(Step { outward: self.finish(current), told }));
+            return Ok(Some(StepOutput { outward: self.finish(current), told }));
         }
         self.current = Some(current);
-        Ok(Some(Step { outward: Vec::new(), told }))
+        Ok(Some(StepOutput { outward: Vec::new(), told }))
     }
 
     fn finish(&mut self, current: Current) -> Vec<Outward> {
@@ -328,7 +328,7 @@ impl UsersLogic {
         output.previewed = self.preview.take().map(|of| state.preview(&of));
         output.clock = state.clock();
         self.changed.extend(state.changes.iter().map(|change| {
-            let member = Member { segment: change.segment, user: change.user };
+            let member = MembershipKey { segment: change.segment, user: change.user };
             (member, at, if change.entered { 1 } else { -1 })
         }));
         output.change_count = state.changes.len() as u64;
@@ -347,17 +347,18 @@ impl UsersLogic {
 }
 
 /// Every membership.
-fn all_held(membership: &Membership) -> impl Iterator<Item = Held> {
-    let members =
-        |(segment, bitmap): (&SegmentId, &BitmapId)| Held::Members(segment.clone(), membership.bitmap(*bitmap).clone());
+fn all_held(membership: &Membership) -> impl Iterator<Item = MembershipPiece> {
+    let members = |(segment, bitmap): (&SegmentId, &BitmapId)| {
+        MembershipPiece::Members(segment.clone(), membership.bitmap(*bitmap).clone())
+    };
     users_from(&membership.users, 0).chain(membership.segments.iter().map(members))
 }
 
 /// The users from that number on.
-fn users_from(users: &UserIds, first: u32) -> impl Iterator<Item = Held> {
+fn users_from(users: &UserIds, first: u32) -> impl Iterator<Item = MembershipPiece> {
     let count = users.len() as u32;
     (first..count).step_by(USERS_A_PIECE).map(move |first| {
         let last = first.saturating_add(USERS_A_PIECE as u32).min(count);
-        Held::Users((first..last).map(|slot| users.id(slot).to_owned()).collect())
+        MembershipPiece::Users((first..last).map(|slot| users.id(slot).to_owned()).collect())
     })
 }

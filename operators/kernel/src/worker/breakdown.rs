@@ -12,10 +12,10 @@ use audience_rules::value::{Value, ValueRef};
 use hashbrown::HashMap;
 
 use crate::membership::Membership;
-use crate::message::{BreakdownRequest, ValueCounts};
+use crate::message::{BreakdownRequest, MembersByValue};
 use crate::reading::Reading;
 
-use super::{UserRow, WorkerState};
+use super::{UserSlot, WorkerState};
 
 /// Values that are told apart on one worker; members with any further one are counted together.
 const MOST_VALUES: usize = 10_000;
@@ -24,38 +24,40 @@ const MOST_BYTES: usize = 256;
 
 /// A value in the form in which it is counted.
 #[derive(PartialEq, Eq, Hash)]
-enum Counted {
+enum CountedValue {
     Number(Decimal),
     Flat(Arc<[u8]>),
 }
 
-impl Counted {
+impl CountedValue {
     /// A reading's value; `None` where there is none.
-    fn of(reading: Reading, now: Millis) -> Option<Counted> {
+    fn of(reading: Reading, now: Millis) -> Option<CountedValue> {
         match reading {
             Reading::Missing | Reading::Held(_) => None,
-            Reading::Number(number) => Some(Counted::Number(number)),
-            Reading::Ratio(sum, count) => Some(Counted::Number(Decimal::from_units(sum.units() / i128::from(count)))),
-            Reading::Since(at) => Some(Counted::Number(Decimal::from_integer(now - at))),
+            Reading::Number(number) => Some(CountedValue::Number(number)),
+            Reading::Ratio(sum, count) => {
+                Some(CountedValue::Number(Decimal::from_units(sum.units() / i128::from(count))))
+            }
+            Reading::Since(at) => Some(CountedValue::Number(Decimal::from_integer(now - at))),
             Reading::Flat(bytes) => match ValueRef::read(&bytes)?.0 {
                 ValueRef::Null => None,
-                ValueRef::Number(number) => Some(Counted::Number(number)),
-                _ => Some(Counted::Flat(bytes)),
+                ValueRef::Number(number) => Some(CountedValue::Number(number)),
+                _ => Some(CountedValue::Flat(bytes)),
             },
         }
     }
 
     fn is_short(&self) -> bool {
         match self {
-            Counted::Number(_) => true,
-            Counted::Flat(bytes) => bytes.len() <= MOST_BYTES,
+            CountedValue::Number(_) => true,
+            CountedValue::Flat(bytes) => bytes.len() <= MOST_BYTES,
         }
     }
 
     fn json(&self) -> String {
         match self {
-            Counted::Number(number) => value_to_json(&Value::Number(*number)),
-            Counted::Flat(bytes) => {
+            CountedValue::Number(number) => value_to_json(&Value::Number(*number)),
+            CountedValue::Flat(bytes) => {
                 ValueRef::read(bytes).map_or_else(String::new, |(value, _)| value_to_json(&value.to_value()))
             }
         }
@@ -64,13 +66,13 @@ impl Counted {
 
 impl WorkerState {
     /// Counts the members of a segment by their value of a measure that is computed.
-    pub(super) fn break_down(&self, of: &BreakdownRequest, membership: &Membership) -> ValueCounts {
+    pub(super) fn break_down(&self, of: &BreakdownRequest, membership: &Membership) -> MembersByValue {
         let members = membership.segments.get(&of.segment).map(|bitmap| membership.bitmap(*bitmap));
-        let mut counted = ValueCounts::default();
-        let mut values: HashMap<Counted, u64> = HashMap::new();
+        let mut counted = MembersByValue::default();
+        let mut values: HashMap<CountedValue, u64> = HashMap::new();
         for slot in members.into_iter().flatten() {
             let reading = self.users.get(slot as usize).and_then(|user| self.reading_of(user, of));
-            match reading.and_then(|reading| Counted::of(reading, self.clock)) {
+            match reading.and_then(|reading| CountedValue::of(reading, self.clock)) {
                 None => counted.missing += 1,
                 Some(value) if value.is_short() && (values.len() < MOST_VALUES || values.contains_key(&value)) => {
                     *values.entry(value).or_default() += 1;
@@ -83,7 +85,7 @@ impl WorkerState {
     }
 
     /// A user's reading; `None` of one who is in a list and was never seen.
-    fn reading_of(&self, user: &UserRow, of: &BreakdownRequest) -> Option<Reading> {
+    fn reading_of(&self, user: &UserSlot, of: &BreakdownRequest) -> Option<Reading> {
         let measure = self.registry.measure_of(&of.measure)?;
         let definition = self.registry.measures.get(measure).filter(|_| user.known)?;
         let cell = user.cell(measure).map(|at| &user.cells[at]);

@@ -17,7 +17,7 @@ use crate::registry::{Registry, RuleId};
 
 use super::leaf::{MISSING, position, position_of_units};
 use super::number_rule::{BLOCK, LANES, Lanes, NumberRule};
-use super::{UserRow, WorkerState};
+use super::{UserSlot, WorkerState};
 
 /// Measures that have a column.
 const KEPT: usize = 4;
@@ -34,7 +34,7 @@ struct Column {
 }
 
 impl Column {
-    fn note(&mut self, registry: &Registry, user: &UserRow, slot: u32, now: Millis) {
+    fn note(&mut self, registry: &Registry, user: &UserSlot, slot: u32, now: Millis) {
         let slot = slot as usize;
         if slot >= self.places.len() {
             if !self.is_whole {
@@ -47,7 +47,7 @@ impl Column {
 }
 
 /// Returns the position of a user's number.
-pub(super) fn place(registry: &Registry, user: &UserRow, measure: MeasureId, now: Millis) -> i64 {
+pub(super) fn place(registry: &Registry, user: &UserSlot, measure: MeasureId, now: Millis) -> i64 {
     let Some(definition) = registry.measures.get(measure).filter(|_| user.known) else { return BY_ROW };
     let cell = user.cell(measure).map(|at| &user.cells[at]);
     if let Some(units) = cell.and_then(Cell::number_units) {
@@ -69,7 +69,7 @@ impl Columns {
     /// Follows a user: all columns if the user has just become known, else those of the touched measures.
     pub(super) fn follow(
         &mut self,
-        (registry, user): (&Registry, &UserRow),
+        (registry, user): (&Registry, &UserSlot),
         slot: u32,
         touched: Option<&[(MeasureId, Reading)]>,
         now: Millis,
@@ -170,7 +170,7 @@ impl WorkerState {
             self.fetch(block..end);
             for column in &mut parts {
                 let measure = column.measure;
-                let near = |user: &UserRow| user.cell(measure).map_or(0, |at| user.cells[at].fetch());
+                let near = |user: &UserSlot| user.cell(measure).map_or(0, |at| user.cells[at].fetch());
                 black_box(users.iter().map(near).fold(0, u64::wrapping_add));
                 column.places.extend(users.iter().map(|user| place(&self.registry, user, measure, now)));
             }

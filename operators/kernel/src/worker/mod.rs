@@ -52,7 +52,7 @@ struct PendingEvent {
 
 /// One user.
 #[derive(Clone, Debug, Default)]
-struct UserRow {
+struct UserSlot {
     /// True if any event of theirs was accepted.
     known: bool,
     /// The state of each measure, sorted by measure.
@@ -80,7 +80,7 @@ type TouchedMeasures = Vec<(MeasureId, Reading)>;
 /// The users of one worker.
 pub struct WorkerState {
     registry: Registry,
-    users: Vec<UserRow>,
+    users: Vec<UserSlot>,
     /// The number of known users.
     known_users: u64,
     membership: Arc<RwLock<Membership>>,
@@ -264,7 +264,7 @@ impl WorkerState {
     fn slot_of_hash(&mut self, hash: u64, id: &[u8], membership: &mut Membership) -> u32 {
         let (slot, is_new) = membership.users.find_or_add(hash, id);
         if is_new {
-            self.users.push(UserRow { due: Millis::MAX, scheduled: Millis::MAX, ..UserRow::default() });
+            self.users.push(UserSlot { due: Millis::MAX, scheduled: Millis::MAX, ..UserSlot::default() });
         }
         slot
     }

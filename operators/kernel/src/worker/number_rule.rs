@@ -19,7 +19,7 @@ use crate::registry::{PredicateKind, Registry, Rule};
 use super::column::BY_ROW;
 use super::leaf::{MISSING, NumberInterval, position, position_of_units};
 use super::plan::{RowView, needs};
-use super::{UserRow, WorkerState};
+use super::{UserSlot, WorkerState};
 
 /// Users that are fetched together.
 pub(super) const BLOCK: u32 = 32;
@@ -70,7 +70,7 @@ impl NumberLeaf {
     }
 
     /// Reads what it is about to look at, for nothing but that it is near then.
-    fn fetch(&self, user: &UserRow) -> u64 {
+    fn fetch(&self, user: &UserSlot) -> u64 {
         user.cell(self.interval.measure).map_or(0, |at| user.cells[at].fetch())
     }
 }
@@ -207,7 +207,7 @@ fn look_up(table: u64, held: &[u64]) -> u64 {
 }
 
 /// Reads where a search of the user's cells begins.
-fn touch(user: &UserRow) -> u32 {
+fn touch(user: &UserSlot) -> u32 {
     let half = user.cells.len() / 2;
     [half, half / 2, half + half / 2].iter().filter_map(|at| user.cells.get(*at)).map(|cell| cell.measure()).sum()
 }

@@ -22,7 +22,7 @@ use crate::registry::{BitmapId, PredicateId, Registry, Rule, RuleId, RuleRole};
 use super::band_table::BandTable;
 use super::leaf::{BOUNDS, BandLeaf, MISSING, NumberInterval};
 use super::settle::{QUEUED, queue};
-use super::{PublishedSegment, ReusedBuffers, UserRow, WorkerState};
+use super::{PublishedSegment, ReusedBuffers, UserSlot, WorkerState};
 
 /// The leaves of a truth table at most.
 const LEAVES: usize = 6;
@@ -92,7 +92,7 @@ pub(super) struct RulePlans {
 #[derive(Clone, Copy)]
 pub(super) struct RowView<'a> {
     pub(super) registry: &'a Registry,
-    pub(super) user: &'a UserRow,
+    pub(super) user: &'a UserSlot,
     /// The readings of touched measures from before.
     pub(super) touched: &'a [(MeasureId, Reading)],
     pub(super) now: Millis,
@@ -111,7 +111,7 @@ impl RulePlans {
             plans.targets[id as usize] = target;
         }
         plans.lay_out_uses(registry);
-        let nobody = UserRow::default();
+        let nobody = UserSlot::default();
         let view = RowView { registry, user: &nobody, touched: &[], now: 0 };
         plans.table.begin_with_nothing();
         for rule in default_rules {

@@ -16,7 +16,7 @@ use crate::registry::{BitmapId, Registry, RuleId};
 
 use super::column::{BY_ROW, place};
 use super::number_rule::{BLOCK, LANES, Lanes, NumberRule};
-use super::{UserRow, WorkerState};
+use super::{UserSlot, WorkerState};
 
 /// Places of a block: as many as stay in the cache from rule to rule.
 const PLACES: usize = 1 << 15;
@@ -105,7 +105,7 @@ impl WorkerState {
             let users = &self.users[slots.start as usize..slots.end as usize];
             self.fetch(slots.clone());
             for (column, measure) in places.chunks_mut(survey.users_at_once()).zip(&survey.measures) {
-                let near = |user: &UserRow| user.cell(*measure).map_or(0, |at| user.cells[at].fetch());
+                let near = |user: &UserSlot| user.cell(*measure).map_or(0, |at| user.cells[at].fetch());
                 black_box(users.iter().map(near).fold(0, u64::wrapping_add));
                 let column = &mut column[(slots.start - block.start) as usize..];
                 for (known, user) in column.iter_mut().zip(users) {

@@ -11,14 +11,14 @@ use crate::calendar::Calendar;
 use crate::cell::{AppliedEvent, apply, apply_trait};
 use crate::measure::{MeasureId, MeasureKind};
 use crate::membership::{Membership, SHARDS, user_hash};
-use crate::message::{Cause, Clock, IdentityChange, IdentityChangeKind, Routed};
+use crate::message::{Cause, IdentityChange, IdentityChangeKind, Routed, TickClock};
 
-use super::{OperatorError, PendingEvent, UserRow, WorkerState};
+use super::{OperatorError, PendingEvent, UserSlot, WorkerState};
 
 /// The input of a tick.
 pub struct TickInput {
     /// Its time.
-    pub clock: Clock,
+    pub clock: TickClock,
     /// Events and merges.
     pub routed: Vec<Routed>,
 }
@@ -93,7 +93,7 @@ impl WorkerState {
     pub fn tick(&mut self, input: TickInput) -> Result<u64, OperatorError> {
         let mut routed = std::mem::take(&mut self.deferred);
         routed.extend(input.routed);
-        let Clock { now, limit } = input.clock;
+        let TickClock { now, limit } = input.clock;
         self.clock = self.clock.max(now);
         let limit = limit.min(self.clock);
         let mut due = Vec::new();
@@ -444,7 +444,7 @@ pub fn message_key(user: &str, message: &str) -> u128 {
     xxhash_rust::xxh3::xxh3_128(&bytes)
 }
 
-impl UserRow {
+impl UserSlot {
     /// Returns the index of the cell of a measure.
     pub(super) fn cell(&self, measure: MeasureId) -> Option<usize> {
         self.cells.binary_search_by_key(&measure, |cell| cell.measure()).ok()

@@ -13,7 +13,7 @@ use crate::ast::Millis;
 use crate::decimal::{Decimal, ParseDecimalError};
 pub use crate::fault::Fault as EventFault;
 use crate::fault::code;
-use crate::json::{Buffers, JsonFault, Reader};
+use crate::json::{Buffers, JsonFault, JsonReader};
 use crate::record::{self, RecordHead, RecordKind};
 use crate::time::{parse_rfc3339, parse_time_ref};
 use crate::value::{ContainerWriter, ValueRef};
@@ -150,14 +150,14 @@ impl EventDecoder {
         self.texts.iter_mut().for_each(String::clear);
         self.objects.iter_mut().for_each(Vec::clear);
         self.timestamp = None;
-        let mut reader = Reader::new(json, std::mem::take(&mut self.buffers)).map_err(whole)?;
+        let mut reader = JsonReader::new(json, std::mem::take(&mut self.buffers)).map_err(whole)?;
         let read = self.read(&mut reader);
         self.buffers = reader.into_buffers();
         read?;
         self.write(defaults, out)
     }
 
-    fn read(&mut self, reader: &mut Reader<'_>) -> Result<(), EventFault> {
+    fn read(&mut self, reader: &mut JsonReader<'_>) -> Result<(), EventFault> {
         if reader.peek().map_err(whole)? != b'{' {
             reader.value(MAX_EVENT_DEPTH, &mut self.ignored).map_err(whole)?;
             return Err(EventFault::whole(code::WRONG_TYPE, "an event is an object"));
@@ -178,7 +178,7 @@ impl EventDecoder {
         reader.finish().map_err(whole)
     }
 
-    fn read_text(&mut self, text: TextMember, reader: &mut Reader<'_>) -> Result<(), EventFault> {
+    fn read_text(&mut self, text: TextMember, reader: &mut JsonReader<'_>) -> Result<(), EventFault> {
         let slot = &mut self.texts[text as usize];
         slot.clear();
         let peek = reader.peek().map_err(whole)?;
@@ -203,7 +203,7 @@ impl EventDecoder {
         Ok(())
     }
 
-    fn read_object(&mut self, object: ObjectMember, reader: &mut Reader<'_>) -> Result<(), EventFault> {
+    fn read_object(&mut self, object: ObjectMember, reader: &mut JsonReader<'_>) -> Result<(), EventFault> {
         let slot = &mut self.objects[object as usize];
         slot.clear();
         let peek = reader.peek().map_err(whole)?;
@@ -217,7 +217,7 @@ impl EventDecoder {
         Err(at(object.name(), code::WRONG_TYPE, "it must be an object".into()))
     }
 
-    fn read_timestamp(&mut self, reader: &mut Reader<'_>) -> Result<(), EventFault> {
+    fn read_timestamp(&mut self, reader: &mut JsonReader<'_>) -> Result<(), EventFault> {
         let peek = reader.peek().map_err(whole)?;
         let time = match peek {
             b'n' => {

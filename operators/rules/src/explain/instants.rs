@@ -16,7 +16,7 @@ use crate::value::ValueRef;
 
 /// The events of a user that matter to a node, and the delays after each at which something may change.
 #[derive(Debug, Default)]
-pub(super) struct Instants<'n> {
+pub(super) struct NodeInstants<'n> {
     parts: Vec<InstantsPart<'n>>,
 }
 
@@ -125,7 +125,7 @@ fn ages(test: &Test) -> Vec<Millis> {
     millis.collect()
 }
 
-impl<'n> Instants<'n> {
+impl<'n> NodeInstants<'n> {
     /// Returns the instants of a test of a measure.
     pub(super) fn of_test(behaviour: &'n Behaviour, test: &Test) -> Self {
         let mut part = InstantsPart::of_behaviour(behaviour);
@@ -134,20 +134,20 @@ impl<'n> Instants<'n> {
             Measure::Of(_, path) => part.behind_value.extend(relative(test).map(|duration| (path, duration))),
             Measure::Count | Measure::Days => {}
         }
-        Instants { parts: vec![part] }
+        NodeInstants { parts: vec![part] }
     }
 
     /// Returns the instants of a test of an `identify` trait.
     pub(super) fn of_trait(path: &'n str, test: &Test) -> Self {
         let behind_trait = relative(test).map(|duration| (path, duration));
-        Instants { parts: vec![InstantsPart { behind_trait, ..InstantsPart::default() }] }
+        NodeInstants { parts: vec![InstantsPart { behind_trait, ..InstantsPart::default() }] }
     }
 
     /// Returns the instants of a sequence.
     pub(super) fn of_sequence(sequence: &'n Sequence) -> Self {
         let parts =
             sequence.steps.iter().map(|step| InstantsPart::of(&step.events, step.filter.as_ref(), sequence.window));
-        Instants { parts: parts.collect() }
+        NodeInstants { parts: parts.collect() }
     }
 
     /// Returns the instants of the order of users in a rank. The order of ages stays while none starts from scratch.
@@ -159,7 +159,7 @@ impl<'n> Instants<'n> {
                 None => InstantsPart::default(),
             },
         };
-        Instants { parts: vec![part] }
+        NodeInstants { parts: vec![part] }
     }
 
     fn each(&self, history: &EventHistory<'_>, take: &mut dyn FnMut(Millis)) {

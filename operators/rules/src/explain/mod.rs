@@ -27,7 +27,7 @@ use crate::unparse::{condition_value, operator_names};
 use crate::value::Value;
 
 pub use self::dependencies::Dependencies;
-use self::instants::Instants;
+use self::instants::NodeInstants;
 use self::track::Track;
 
 /// Segments that refer to each other in a row, at most: further ones would not fit the stack.
@@ -207,7 +207,7 @@ impl<'m, 'a> Explainer<'m, 'a> {
             Node::Group { logic, conditions } => self.group(*logic, conditions, pointer),
             Node::Trait { field, test } => self.field(field, test, pointer),
             Node::Behaviour { behaviour, test } => {
-                let track = self.leaf(Instants::of_test(behaviour, test), |explainer, now| {
+                let track = self.leaf(NodeInstants::of_test(behaviour, test), |explainer, now| {
                     test.holds(explainer.history.measure(behaviour, now), now)
                 });
                 let mut explained = self.explained(pointer, "event", text::behaviour_test(behaviour, test), &track);
@@ -217,7 +217,7 @@ impl<'m, 'a> Explainer<'m, 'a> {
                 (explained, track)
             }
             Node::Sequence(sequence) => {
-                let track = self.leaf(Instants::of_sequence(sequence), |explainer, now| {
+                let track = self.leaf(NodeInstants::of_sequence(sequence), |explainer, now| {
                     evidence::sequence_holds(explainer.history, sequence, now)
                 });
                 let mut explained = self.explained(pointer, "sequence", text::sequence(sequence), &track);
@@ -254,8 +254,8 @@ impl<'m, 'a> Explainer<'m, 'a> {
     fn field(&mut self, field: &str, test: &Test, pointer: String) -> (Explained<'a>, Track) {
         let catalogue = self.catalogue();
         let computed = catalogue.traits.get(field).map(|computed| &*computed.behaviour);
-        let instants =
-            computed.map_or_else(|| Instants::of_trait(field, test), |behaviour| Instants::of_test(behaviour, test));
+        let instants = computed
+            .map_or_else(|| NodeInstants::of_trait(field, test), |behaviour| NodeInstants::of_test(behaviour, test));
         let track =
             self.leaf(instants, |explainer, now| test.holds(explainer.history.field(field, catalogue, now), now));
         let mut explained = self.explained(pointer, "trait", text::field_test(field, computed, test), &track);
@@ -325,20 +325,20 @@ impl<'m, 'a> Explainer<'m, 'a> {
     /// Returns the first instant after now at which a rank's measure, or who is ranked, may change for anybody.
     fn first_of_all(&self, rank: &Rank) -> Option<Millis> {
         let catalogue = self.catalogue();
-        let mut instants = vec![Instants::of_rank(rank, catalogue)];
+        let mut instants = vec![NodeInstants::of_rank(rank, catalogue)];
         let mut open: Vec<&Node> = rank.among.iter().collect();
         let mut seen: BTreeSet<&SegmentId> = BTreeSet::new();
         while let Some(node) = open.pop() {
             match node {
                 Node::Group { conditions, .. } => open.extend(conditions),
                 Node::Trait { field, test } => instants.push(match catalogue.traits.get(field) {
-                    Some(computed) => Instants::of_test(&computed.behaviour, test),
-                    None => Instants::of_trait(field, test),
+                    Some(computed) => NodeInstants::of_test(&computed.behaviour, test),
+                    None => NodeInstants::of_trait(field, test),
                 }),
-                Node::Behaviour { behaviour, test } => instants.push(Instants::of_test(behaviour, test)),
-                Node::Sequence(sequence) => instants.push(Instants::of_sequence(sequence)),
+                Node::Behaviour { behaviour, test } => instants.push(NodeInstants::of_test(behaviour, test)),
+                Node::Sequence(sequence) => instants.push(NodeInstants::of_sequence(sequence)),
                 Node::Rank(rank) => {
-                    instants.push(Instants::of_rank(rank, catalogue));
+                    instants.push(NodeInstants::of_rank(rank, catalogue));
                     open.extend(&rank.among);
                 }
                 Node::Segment(id) if seen.insert(id) => {
@@ -352,7 +352,7 @@ impl<'m, 'a> Explainer<'m, 'a> {
     }
 
     /// The states of what only this user's history decides.
-    fn leaf(&mut self, instants: Instants<'_>, holds: impl Fn(&Self, Millis) -> bool) -> Track {
+    fn leaf(&mut self, instants: NodeInstants<'_>, holds: impl Fn(&Self, Millis) -> bool) -> Track {
         let mut track = Track::always(self.now, Some(holds(self, self.now)));
         // An equal share for each node would leave small rules with too little, so what is left is halved.
         let mut share = self.work / 2;

@@ -1,6 +1,6 @@
 //! The users that fulfil rules only because a value is missing.
 
-use super::moment::Users;
+use super::moment::OracleUsers;
 use super::{EventHistory, WorldAt};
 use crate::ast::Node;
 use crate::three_valued::join;
@@ -8,7 +8,7 @@ use crate::three_valued::join;
 impl<'a> WorldAt<'a> {
     /// The users for whom a condition holds and would not be certain if missing values were unknown: a condition on a missing
     /// value is neither true nor false then, unless it asks just for that. Segments and ranks are taken as they are.
-    pub fn satisfying_by_missing(&self, node: &Node) -> Users {
+    pub fn satisfying_by_missing(&self, node: &Node) -> OracleUsers {
         let satisfying = self.satisfying(node);
         self.known_where(|user, history| satisfying.contains(user) && self.by_value(node, user, history).is_none())
     }

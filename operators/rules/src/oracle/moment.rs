@@ -13,7 +13,7 @@ use crate::decimal::UNITS_PER_ONE;
 use crate::test::Operand;
 use crate::value::ValueRef;
 
-pub(super) type Users = BTreeSet<Arc<str>>;
+pub(super) type OracleUsers = BTreeSet<Arc<str>>;
 
 /// A world at one instant.
 #[derive(Clone, Debug)]
@@ -49,20 +49,21 @@ impl<'a> WorldAt<'a> {
     }
 
     /// The members of a segment.
-    pub fn members(&self, segment: &str) -> Users {
+    pub fn members(&self, segment: &str) -> OracleUsers {
         let segment = self.world.catalogue.segments.get(segment);
         match segment.filter(|segment| segment.status == SegmentStatus::Active).map(|segment| &segment.definition) {
-            None => Users::new(),
+            None => OracleUsers::new(),
             Some(Definition::Static(entries)) => entries.iter().map(|entry| self.world.resolve(entry)).collect(),
             Some(Definition::Dynamic(rules)) => self.satisfying(rules),
         }
     }
 
     /// The known users for whom a condition holds.
-    pub fn satisfying(&self, node: &Node) -> Users {
+    pub fn satisfying(&self, node: &Node) -> OracleUsers {
         match node {
             Node::Group { logic, conditions } => {
-                let of_conditions: Vec<Users> = conditions.iter().map(|condition| self.satisfying(condition)).collect();
+                let of_conditions: Vec<OracleUsers> =
+                    conditions.iter().map(|condition| self.satisfying(condition)).collect();
                 self.known_where(|user, _| {
                     let mut held = of_conditions.iter().map(|users| users.contains(user));
                     match logic {
@@ -87,7 +88,7 @@ impl<'a> WorldAt<'a> {
         }
     }
 
-    pub(super) fn known_where(&self, holds: impl Fn(&str, &EventHistory<'a>) -> bool) -> Users {
+    pub(super) fn known_where(&self, holds: impl Fn(&str, &EventHistory<'a>) -> bool) -> OracleUsers {
         self.histories.iter().filter(|(user, history)| holds(user, history)).map(|(user, _)| user.clone()).collect()
     }
 
@@ -113,7 +114,7 @@ impl<'a> WorldAt<'a> {
         ranked.into_iter().map(|(user, measured, _)| (user, measured)).collect()
     }
 
-    fn first_ranked(&self, rank: &Rank) -> Users {
+    fn first_ranked(&self, rank: &Rank) -> OracleUsers {
         let ranked = self.ranked(rank);
         let count = rank.cut.of(ranked.len());
         ranked.into_iter().take(count).map(|(user, _)| user).collect()

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use audience_protocol::{EventResource, PlatformError, Result};
 use audience_rules::record::EventRef;
 
-use super::{FakePlatform, Seen};
+use super::{FakePlatform, SeenEvent};
 
 impl EventResource for FakePlatform {
     fn ingest(&self, records: Vec<u8>, count: usize) -> Result<()> {
@@ -24,7 +24,7 @@ impl EventResource for FakePlatform {
         while !rest.is_empty() {
             let (event, behind) = EventRef::read(rest).expect("whole records");
             rest = behind;
-            events.push(Seen {
+            events.push(SeenEvent {
                 user: event.user().into(),
                 event_type: event.event_type().into(),
                 message: event.message().unwrap_or_default().into(),

@@ -17,11 +17,11 @@ use audience_protocol::{
 };
 
 /// By id: the segment, its members and its versions.
-type Segments = BTreeMap<String, (SegmentView, Vec<String>, Vec<SegmentDocument>)>;
+type FakeSegments = BTreeMap<String, (SegmentView, Vec<String>, Vec<SegmentDocument>)>;
 
 /// The part of an event that is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Seen {
+pub struct SeenEvent {
     pub user: String,
     pub event_type: String,
     pub message: String,
@@ -31,9 +31,9 @@ pub struct Seen {
 
 #[derive(Default)]
 pub struct FakePlatform {
-    segments: Mutex<Segments>,
+    segments: Mutex<FakeSegments>,
     traits: Mutex<BTreeMap<String, Vec<TraitDocument>>>,
-    pub events: Mutex<Vec<Seen>>,
+    pub events: Mutex<Vec<SeenEvent>>,
     pub pieces: Mutex<Vec<usize>>,
     pub authors: Mutex<Vec<String>>,
     /// The queries of the audit log.
@@ -75,7 +75,7 @@ fn special(id: &str) -> Result<()> {
 }
 
 impl FakePlatform {
-    fn lock(&self) -> MutexGuard<'_, Segments> {
+    fn lock(&self) -> MutexGuard<'_, FakeSegments> {
         self.segments.lock().unwrap()
     }
 

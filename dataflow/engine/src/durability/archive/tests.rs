@@ -7,7 +7,7 @@ use crate::memory::MemoryLog;
 
 /// A file as it was added.
 #[derive(Clone, Debug, PartialEq)]
-struct File {
+struct AddedFile {
     end: u64,
     records: Vec<u8>,
     positions: Option<Vec<SourcePosition>>,
@@ -16,7 +16,7 @@ struct File {
 /// A history in memory, which fails so often and keeps what it was given all the same where it `is_written`.
 #[derive(Default)]
 struct Memory {
-    files: Mutex<Vec<File>>,
+    files: Mutex<Vec<AddedFile>>,
     failures: Mutex<u32>,
     is_written: bool,
     erased: Mutex<Vec<u64>>,
@@ -33,7 +33,7 @@ impl History for Memory {
 
     fn append(&self, bytes: &[u8], positions: Option<&[SourcePosition]>) -> Result<()> {
         let end = records(bytes).last().map_or(0, |record| record.sequence() + 1);
-        let file = File { end, records: bytes.to_vec(), positions: positions.map(<[SourcePosition]>::to_vec) };
+        let file = AddedFile { end, records: bytes.to_vec(), positions: positions.map(<[SourcePosition]>::to_vec) };
         let fails = std::mem::replace(&mut *self.failures.lock(), 0) > 0;
         if !fails || self.is_written {
             self.files.lock().push(file);

@@ -14,7 +14,7 @@ const AT_ONCE: usize = 16 << 10;
 /// Notes the messages of every event below `end`, and sees to it that they are durable. Costs a look at each event, and a
 /// lookup for each merge and each erasure.
 pub fn note(log: &dyn EventLog, index: &dyn MessageIndex, end: u64) -> Result<(), StoreError> {
-    let mut notes = Notes { log, index, aliases: Aliases::default(), waiting: Vec::new() };
+    let mut notes = MessageNotes { log, index, aliases: Aliases::default(), waiting: Vec::new() };
     let mut result = Ok(());
     log.scan(0..end, &mut |run| {
         let found = records(run).filter(|record| record.sequence() < end);
@@ -26,14 +26,14 @@ pub fn note(log: &dyn EventLog, index: &dyn MessageIndex, end: u64) -> Result<()
     index.flush()
 }
 
-struct Notes<'a> {
+struct MessageNotes<'a> {
     log: &'a dyn EventLog,
     index: &'a dyn MessageIndex,
     aliases: Aliases,
     waiting: Vec<(u128, u64)>,
 }
 
-impl Notes<'_> {
+impl MessageNotes<'_> {
     fn take(&mut self, record: &EventRef<'_>) -> Result<(), StoreError> {
         match (record.kind(), record.other()) {
             (RecordKind::Erasure, _) => self.erase(record)?,

@@ -9,7 +9,7 @@ const LONGEST_LINE: usize = MAX_EVENT_BYTES + 1;
 
 /// Whole lines.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Block {
+pub struct LineBlock {
     /// The number of the first, from 0.
     pub first_line: u64,
     /// The lines, each with its end, but for the last of the file.
@@ -32,7 +32,7 @@ impl<R: Read> Blocks<R> {
     }
 
     /// The next block; `None` at the end.
-    pub fn next_block(&mut self) -> io::Result<Option<Block>> {
+    pub fn next_block(&mut self) -> io::Result<Option<LineBlock>> {
         let mut bytes = Vec::with_capacity(self.block_bytes.max(self.rest.len()));
         bytes.append(&mut self.rest);
         let mut searched = 0;
@@ -60,7 +60,7 @@ impl<R: Read> Blocks<R> {
         }
         let first_line = self.lines;
         self.lines += memchr::memchr_iter(b'\n', &bytes).count() as u64;
-        Ok(Some(Block { first_line, bytes }))
+        Ok(Some(LineBlock { first_line, bytes }))
     }
 
     /// Goes on to the next line.
@@ -83,7 +83,7 @@ impl<R: Read> Blocks<R> {
 mod tests {
     use super::*;
 
-    fn blocks(text: &[u8], size: usize) -> Vec<Block> {
+    fn blocks(text: &[u8], size: usize) -> Vec<LineBlock> {
         let mut blocks = Blocks::new(text, size);
         std::iter::from_fn(|| blocks.next_block().expect("memory can be read")).collect()
     }
@@ -103,7 +103,7 @@ mod tests {
             assert_eq!(whole, text, "at {size}");
         }
         assert_eq!(blocks(b"", 10), []);
-        assert_eq!(blocks(b"\n", 10), [Block { first_line: 0, bytes: b"\n".to_vec() }]);
+        assert_eq!(blocks(b"\n", 10), [LineBlock { first_line: 0, bytes: b"\n".to_vec() }]);
     }
 
     #[test]

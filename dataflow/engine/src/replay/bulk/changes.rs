@@ -62,27 +62,27 @@ fn push_text(text: &str, out: &mut Vec<u8>) {
 }
 
 /// The changes of one worker in one tick.
-pub struct Run<'a> {
+pub struct WorkerChanges<'a> {
     /// How many entered.
     pub entered: u64,
     /// How many left.
     pub left: u64,
     rest: &'a [u8],
-    head: Option<Head<'a>>,
+    head: Option<ChangesHead<'a>>,
 }
 
 #[derive(Clone, Copy)]
-struct Head<'a> {
+struct ChangesHead<'a> {
     key: (Millis, &'a [u8]),
     line: &'a [u8],
 }
 
-impl<'a> Run<'a> {
+impl<'a> WorkerChanges<'a> {
     /// Reads it back.
-    pub fn of(bytes: &'a [u8]) -> Result<Run<'a>, EngineError> {
+    pub fn of(bytes: &'a [u8]) -> Result<WorkerChanges<'a>, EngineError> {
         let (entered, rest) = take_number(bytes)?;
         let (left, rest) = take_number(rest)?;
-        let mut run = Run { entered, left, rest, head: None };
+        let mut run = WorkerChanges { entered, left, rest, head: None };
         run.advance()?;
         Ok(run)
     }
@@ -96,7 +96,7 @@ impl<'a> Run<'a> {
         let (user, rest) = take_text(rest)?;
         let (line, rest) = take_text(rest)?;
         self.rest = rest;
-        self.head = Some(Head { key: (at as Millis, user), line });
+        self.head = Some(ChangesHead { key: (at as Millis, user), line });
         Ok(())
     }
 }
@@ -116,7 +116,7 @@ fn take_text(bytes: &[u8]) -> Result<(&[u8], &[u8]), EngineError> {
 }
 
 /// Writes the lines of all runs in their order.
-pub fn merge(runs: &mut [Run<'_>], out: &mut dyn Write) -> Result<(), EngineError> {
+pub fn merge(runs: &mut [WorkerChanges<'_>], out: &mut dyn Write) -> Result<(), EngineError> {
     let failed = |error: io::Error| EngineError::from(EngineFailure::failed("the changes cannot be written", error));
     loop {
         let heads = runs.iter().enumerate().filter_map(|(index, run)| Some((run.head?.key, index)));

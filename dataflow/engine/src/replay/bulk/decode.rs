@@ -13,7 +13,7 @@ use audience_rules::fault::Fault;
 use audience_rules::record::{EventRef, RecordKind, set_accepted_at, set_sequence, set_timestamp};
 use parking_lot::Mutex;
 
-use super::blocks::{Block, Blocks};
+use super::blocks::{Blocks, LineBlock};
 
 /// Refused lines that are told in full.
 pub const REFUSALS_TOLD: usize = 10;
@@ -24,7 +24,7 @@ const UNKNOWN_CLOCK: Millis = Millis::MIN;
 
 /// A line that is no event.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refusal {
+pub struct RefusedLine {
     /// Counted from 1.
     pub line: u64,
     /// Why.
@@ -43,7 +43,7 @@ pub struct Decoded {
     /// How many lines were refused.
     pub refused: u64,
     /// The first of them.
-    pub refusals: Vec<Refusal>,
+    pub refusals: Vec<RefusedLine>,
     greatest: Millis,
     /// The places at which records without a timestamp of their own begin.
     untimed: Vec<usize>,
@@ -51,7 +51,7 @@ pub struct Decoded {
 
 impl Decoded {
     /// Decodes a block.
-    pub fn of(decoder: &mut EventDecoder, block: &Block) -> Decoded {
+    pub fn of(decoder: &mut EventDecoder, block: &LineBlock) -> Decoded {
         let mut decoded = Decoded { greatest: UNKNOWN_CLOCK, ..Decoded::default() };
         decoded.records.reserve(block.bytes.len() + block.bytes.len() / 2);
         let mut rest = &block.bytes[..];
@@ -75,7 +75,7 @@ impl Decoded {
         if let Err(fault) = decoder.decode(line, &defaults, &mut self.records) {
             self.refused += 1;
             if self.refusals.len() < REFUSALS_TOLD {
-                self.refusals.push(Refusal { line: number + 1, fault });
+                self.refusals.push(RefusedLine { line: number + 1, fault });
             }
             return;
         }
@@ -141,7 +141,9 @@ pub fn decode<'scope, 'env, R: Read + Send + 'scope>(
 }
 
 /// Takes the next block, and promises it in the order of the file.
-fn take<R: Read>((blocks, promises): &mut (Blocks<R>, SyncSender<Promise>)) -> Option<(Block, SyncSender<Decoded>)> {
+fn take<R: Read>(
+    (blocks, promises): &mut (Blocks<R>, SyncSender<Promise>),
+) -> Option<(LineBlock, SyncSender<Decoded>)> {
     match blocks.next_block() {
         Ok(Some(block)) => {
             let (sender, receiver) = sync_channel(1);
@@ -199,7 +201,7 @@ mod tests {
     #[test]
     fn refused_lines_are_counted_and_told() {
         let text = "{\"userId\":\"a\",\"eventType\":\"e\"}\nnone\n\n{\"eventType\":\"e\"}\r\n{}";
-        let block = Block { first_line: 7, bytes: text.as_bytes().to_vec() };
+        let block = LineBlock { first_line: 7, bytes: text.as_bytes().to_vec() };
         let decoded = Decoded::of(&mut EventDecoder::new(), &block);
         let lines: Vec<u64> = decoded.refusals.iter().map(|refusal| refusal.line).collect();
         assert_eq!((decoded.count, decoded.refused, &lines[..]), (1, 3, &[9, 11, 12][..]));

@@ -7,7 +7,7 @@ use audience_kernel::membership::Membership;
 use parking_lot::RwLock;
 
 /// Segments of one worker's users: `segments[starts[user]..starts[user + 1]]`, by their place in the list of segments.
-struct Rows {
+struct MemberRows {
     starts: Vec<usize>,
     segments: Vec<u32>,
 }
@@ -18,7 +18,7 @@ pub fn write_members(memberships: &[Arc<RwLock<Membership>>], out: &mut dyn Writ
     let mut segments: Vec<Arc<str>> = guards.iter().flat_map(|guard| guard.segments.keys().cloned()).collect();
     segments.sort_unstable();
     segments.dedup();
-    let rows: Vec<Rows> = guards.iter().map(|guard| Rows::of(guard, &segments)).collect();
+    let rows: Vec<MemberRows> = guards.iter().map(|guard| MemberRows::of(guard, &segments)).collect();
     let mut users: Vec<(usize, u32)> = Vec::new();
     for (worker, rows) in rows.iter().enumerate() {
         users.extend(
@@ -50,8 +50,8 @@ pub fn write_members(memberships: &[Arc<RwLock<Membership>>], out: &mut dyn Writ
     Ok(())
 }
 
-impl Rows {
-    fn of(membership: &Membership, segments: &[Arc<str>]) -> Rows {
+impl MemberRows {
+    fn of(membership: &Membership, segments: &[Arc<str>]) -> MemberRows {
         let bitmap = |segment: &Arc<str>| membership.segments.get(segment).map(|bitmap| membership.bitmap(*bitmap));
         let mut starts = vec![0; membership.users.len() + 1];
         for slot in segments.iter().filter_map(bitmap).flatten() {
@@ -69,7 +69,7 @@ impl Rows {
                 *end += 1;
             }
         }
-        Rows { starts, segments: rows }
+        MemberRows { starts, segments: rows }
     }
 
     fn of_user(&self, slot: u32) -> &[u32] {

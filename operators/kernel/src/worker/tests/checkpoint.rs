@@ -6,7 +6,7 @@ const USERS: u32 = 6;
 const ALL: std::ops::Range<u32> = 0..crate::membership::SHARDS as u32;
 
 /// A worker that begins from these shards, with the same rules in force, and is yet to be activated.
-fn restored(platform: &Platform, shards: &[(u32, Vec<u8>)], rules: &[(String, String)]) -> WorkerState {
+fn restored(platform: &ModelledWorker, shards: &[(u32, Vec<u8>)], rules: &[(String, String)]) -> WorkerState {
     let mut worker = WorkerState::new(platform.history.clone(), platform.messages.clone());
     worker.begin_silence(platform.now);
     // Numbers of measures are given anew.
@@ -25,10 +25,10 @@ fn restored(platform: &Platform, shards: &[(u32, Vec<u8>)], rules: &[(String, St
 }
 
 /// Whether a user is known, the cells by the keys of their measures, and the events to come.
-type Row = (bool, Vec<(MeasureText, Cell)>, Vec<PendingEvent>);
+type ModelUser = (bool, Vec<(MeasureText, Cell)>, Vec<PendingEvent>);
 
 /// Returns the rows of users that are known or have events to come, by id.
-fn rows(worker: &WorkerState) -> BTreeMap<String, Row> {
+fn rows(worker: &WorkerState) -> BTreeMap<String, ModelUser> {
     let membership = worker.membership.read();
     let mut rows = BTreeMap::new();
     for (slot, user) in (0..).zip(&worker.users) {
@@ -57,8 +57,8 @@ fn members(worker: &WorkerState) -> BTreeMap<String, BTreeSet<String>> {
 }
 
 /// A platform in which something has happened, and the rules in force, those that others refer to first.
-fn some_platform(random: &mut Rng) -> (Platform, Vec<(String, String)>) {
-    let mut platform = Platform::new();
+fn some_platform(random: &mut Rng) -> (ModelledWorker, Vec<(String, String)>) {
+    let mut platform = ModelledWorker::new();
     let rules: Vec<(String, String)> =
         (0..random.usize(1..5)).map(|own| (format!("s{own}"), rule(own, random))).collect();
     for (id, text) in &rules {
@@ -129,7 +129,7 @@ fn checkpoint_tells_of_each_shard_which_events_are_in_it() {
         for record in &records[taken_from as usize..] {
             platform.route(&event(record), &mut routed.records);
         }
-        worker.tick(TickInput { clock: Clock::at(platform.now), routed: vec![routed] }).expect("a tick");
+        worker.tick(TickInput { clock: TickClock::at(platform.now), routed: vec![routed] }).expect("a tick");
         worker.activate();
         assert_eq!((rows(&worker), members(&worker)), expected);
     });

@@ -17,7 +17,7 @@ use parking_lot::Mutex;
 
 use super::*;
 use crate::aliases::Aliases;
-use crate::message::{Clock, IdentityChange, IdentityChangeKind, Publication, Routed, SegmentContent};
+use crate::message::{IdentityChange, IdentityChangeKind, Publication, Routed, SegmentContent, TickClock};
 use crate::program::Program;
 use crate::registry::Boundary;
 use crate::testing::{event, pick, record};
@@ -43,9 +43,9 @@ impl UserHistory for MemoryHistory {
 
 /// The least sequence number of each message.
 #[derive(Default)]
-struct MemoryMessages(Mutex<BTreeMap<u128, u64>>);
+struct ModelMessages(Mutex<BTreeMap<u128, u64>>);
 
-impl MessageIndex for MemoryMessages {
+impl MessageIndex for ModelMessages {
     fn note(&self, messages: &[(u128, u64)]) -> Result<Vec<u64>, StoreError> {
         let mut known = self.0.lock();
         let least = |(key, sequence): &(u128, u64)| {
@@ -72,22 +72,22 @@ impl MessageIndex for MemoryMessages {
 }
 
 /// A worker that has all users, and what it is held to.
-struct Platform {
+struct ModelledWorker {
     worker: WorkerState,
     world: World,
     now: Millis,
     history: Arc<MemoryHistory>,
-    messages: Arc<MemoryMessages>,
+    messages: Arc<ModelMessages>,
     aliases: Aliases,
     sequence: u64,
     /// The members by the changes that were given out.
     given_out: BTreeSet<(u32, u32)>,
 }
 
-impl Platform {
+impl ModelledWorker {
     fn new() -> Self {
-        let (history, messages) = (Arc::new(MemoryHistory::default()), Arc::new(MemoryMessages::default()));
-        Platform {
+        let (history, messages) = (Arc::new(MemoryHistory::default()), Arc::new(ModelMessages::default()));
+        ModelledWorker {
             worker: WorkerState::new(history.clone(), messages.clone()),
             world: World::new(Catalogue::default()),
             now: START,
@@ -131,7 +131,7 @@ impl Platform {
     fn tick(&mut self, records: Vec<Vec<u8>>) {
         let mut routed = Routed::default();
         records.into_iter().for_each(|record| self.accept(record, &mut routed));
-        self.worker.tick(TickInput { clock: Clock::at(self.now), routed: vec![routed] }).expect("a tick");
+        self.worker.tick(TickInput { clock: TickClock::at(self.now), routed: vec![routed] }).expect("a tick");
         self.fold_changes();
     }
 

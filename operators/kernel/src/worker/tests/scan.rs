@@ -4,11 +4,11 @@ use super::*;
 use crate::testing::for_each_case;
 
 /// The rules that are installed.
-fn installed(platform: &Platform) -> Vec<RuleId> {
+fn installed(platform: &ModelledWorker) -> Vec<RuleId> {
     platform.worker.installed.values().copied().collect()
 }
 
-fn check_installed(platform: &Platform) {
+fn check_installed(platform: &ModelledWorker) {
     for rule in installed(platform) {
         assert_eq!(platform.members(rule), platform.fulfilling(rule), "rule {rule} by one rule");
     }
@@ -18,7 +18,7 @@ fn check_installed(platform: &Platform) {
 #[test]
 fn survey_enters_whom_looking_at_each_rule_by_itself_does() {
     for_each_case(120, |random| {
-        let mut platform = Platform::new();
+        let mut platform = ModelledWorker::new();
         let users = random.u32(1..150);
         let records = (0..2 * users).map(|_| some_record(START, users, random)).collect();
         platform.tick(records);
@@ -39,7 +39,7 @@ fn survey_enters_whom_looking_at_each_rule_by_itself_does() {
 #[test]
 fn survey_goes_through_blocks_of_users() {
     for_each_case(2, |random| {
-        let mut platform = Platform::new();
+        let mut platform = ModelledWorker::new();
         let records = (0..2_500).map(|_| some_record(START, 1_300, random)).collect();
         platform.tick(records);
         let texts: Vec<(String, String)> = (0..3)
@@ -54,7 +54,7 @@ fn survey_goes_through_blocks_of_users() {
 }
 
 /// A column tells where each user's number stands, or that only the row does.
-fn check_columns(platform: &Platform) {
+fn check_columns(platform: &ModelledWorker) {
     let worker = &platform.worker;
     for (measure, places, is_whole) in worker.columns.kept() {
         assert!(places.len() <= worker.users.len());
@@ -73,7 +73,7 @@ fn columns_tell_where_numbers_stand_and_whom_a_rule_holds_of() {
     let used = std::cell::Cell::new(0);
     let cases = std::cell::Cell::new(0);
     for_each_case(200, |random| {
-        let mut platform = Platform::new();
+        let mut platform = ModelledWorker::new();
         let users = random.u32(2..100);
         let records = (0..users).map(|_| some_record(START, users, random)).collect();
         platform.tick(records);

@@ -5,7 +5,7 @@ use crate::testing::for_each_case;
 const USERS: u32 = 5;
 
 /// Puts a rule in force while events go on.
-fn edit(platform: &mut Platform, own: usize, random: &mut Rng) {
+fn edit(platform: &mut ModelledWorker, own: usize, random: &mut Rng) {
     let (id, text) = (format!("s{own}"), rule(own, random));
     let rules = [(id.as_str(), text.as_str())];
     platform.install(&rules);
@@ -24,7 +24,7 @@ fn edit(platform: &mut Platform, own: usize, random: &mut Rng) {
 #[test]
 fn worker_keeps_memberships_at_what_the_law_says_by_looking_only_at_what_changed() {
     for_each_case(300, |random| {
-        let mut platform = Platform::new();
+        let mut platform = ModelledWorker::new();
         for own in 0..random.usize(1..5) {
             edit(&mut platform, own, random);
             platform.check();
@@ -43,7 +43,7 @@ fn worker_keeps_memberships_at_what_the_law_says_by_looking_only_at_what_changed
 #[test]
 fn plans_pass_over_no_rule_that_a_flipped_predicate_changes() {
     for_each_case(80, |random| {
-        let mut platform = Platform::new();
+        let mut platform = ModelledWorker::new();
         let leaves: Vec<String> = (0..6).map(|_| number_leaf(random)).collect();
         let texts: Vec<(String, String)> = (0..16)
             .map(|own| {
@@ -70,7 +70,7 @@ fn worker_gives_the_same_changes_however_much_time_a_tick_spans() {
         let seed = random.u64(..);
         let in_steps_of = |step: Millis| {
             let mut random = Rng::with_seed(seed);
-            let mut platform = Platform::new();
+            let mut platform = ModelledWorker::new();
             let rules: Vec<(String, String)> =
                 (0..random.usize(1..4)).map(|own| (format!("s{own}"), rule(own, &mut random))).collect();
             for (id, text) in &rules {
@@ -86,7 +86,7 @@ fn worker_gives_the_same_changes_however_much_time_a_tick_spans() {
             let end = START + 30_000;
             while platform.now < end {
                 platform.now = end.min(platform.now + step);
-                let clock = Clock::at(platform.now);
+                let clock = TickClock::at(platform.now);
                 platform.worker.tick(TickInput { clock, routed: Vec::new() }).expect("a tick");
                 let seconds = |change: &WorkerChange| change.at.div_euclid(1_000);
                 changes.extend(platform.worker.changes.iter().map(|it| (seconds(it), it.user, it.segment, it.entered)));
