@@ -22,7 +22,7 @@ const USERS: u64 = 200;
 const KILLS: u64 = 6;
 /// The failpoints at which the program ends by itself, by the number of the kill: a transaction is filled and not committed,
 /// one is committed and no follower knows, and a source's records are durable and not acknowledged.
-const FAILPOINTS: [(u64, &str); 3] = [(1, "kafka_noted:3"), (3, "kafka_committed:3"), (4, "source_appended:2")];
+const FAILPOINTS: [(u64, &str); 3] = [(1, "kafka_noted:3"), (3, "kafka_committed:3"), (4, "source_appended:1")];
 
 /// Sends events of that many users in a random order; the last is no event.
 fn send(producer: &BaseProducer, topic: &str, random: &mut Random, events: u64) {

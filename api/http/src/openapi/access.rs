@@ -3,7 +3,7 @@
 use audience_auth::Needs;
 use serde_json::json;
 
-use super::OrderedMembers;
+use super::ordered_members::OrderedMembers;
 
 /// Adds to each method of a path what its caller must be.
 pub(super) fn add(methods: &mut OrderedMembers, needs: impl Fn(&str) -> Option<Needs>) {
