@@ -51,7 +51,9 @@ export function runsOf(template, source) {
 }
 
 const WORDS = /\p{L}{2}/u;
-const SAID = new Set([
+
+/** Attributes, and members of an object, that a person reads. */
+export const SAID = new Set([
   'label',
   'title',
   'placeholder',
@@ -63,7 +65,15 @@ const SAID = new Set([
   'what',
   'all',
   'suffix',
+  'empty',
+  'confirm',
 ]);
+
+/** The attribute whose value begins or goes on where this text of a template ends. */
+export function attributeBefore(text) {
+  const tag = text.slice(text.lastIndexOf('>') + 1);
+  return /([\w-]+)=("[^"]*)?$/.exec(tag)?.[1];
+}
 
 /**
  * Whether a run has words that a person reads.

@@ -57,7 +57,7 @@ export function Entry({ entry }) {
         <span class="badge plain ${tone}">${name}</span>${' '}
         <span class="muted">${THINGS[kind] ?? kind}</span>${' '}
         <${Subject} entry=${entry} />
-        ${version ? html`${' '}<span class="muted small">v${version}</span>` : ''}
+        ${version ? html`${' '}<span class="muted small">${t('versions.short', { version })}</span>` : ''}
         <${ChangedMembers} entry=${entry} />
         ${entry.note && html`<div class="narrow-only small soft">${entry.note}</div>`}
         ${isCompared(entry) &&

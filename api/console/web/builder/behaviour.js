@@ -1,21 +1,28 @@
 // What users did: event, measure, comparison, window, filters. Ranks use the same without the comparison.
-import { html } from '../lib/html.js';
+import { html, useLayoutEffect, useRef } from '../lib/html.js';
 import { Combobox } from '../parts/combobox.js';
 import { MEASURES, OPERATORS, measureName, operatorName } from '../rules/grammar.js';
+import { isNumber, textOf } from '../rules/exact.js';
 import { EventNames } from './event-names.js';
 import { AddFilter, Filters } from './filters.js';
 import { OperatorField } from './tests.js';
 import { ValueField } from './value-field.js';
 import { WindowField } from './window-field.js';
 import { isFaulty } from './faults.js';
-import { t } from '../texts/texts.js';
+import { many, t } from '../texts/texts.js';
 
 const put = (json, member, value) => {
   const { [member]: _, ...rest } = json;
   return value === undefined ? rest : { ...rest, [member]: value };
 };
 
-function MeasureField({ json, onChange, suggest, faults, pointer, isAmount }) {
+/** What a count is called: after its number where it is chosen, by its full name among the others. */
+const countText = (name, value) =>
+  name === 'count'
+    ? many('behaviour.times', isNumber(value) ? Number(textOf(value)) : 2)
+    : t('behaviour.numberOfTimes');
+
+function MeasureField({ json, onChange, suggest, faults, pointer, isAmount, element }) {
   const name = measureName(json.measure);
   const choose = (event) => {
     const fn = event.target.value;
@@ -37,6 +44,7 @@ function MeasureField({ json, onChange, suggest, faults, pointer, isAmount }) {
   };
   return html`
     <select
+      ref=${element}
       class="pill measure"
       aria-label=${t('behaviour.measure')}
       aria-invalid=${isFaulty(faults, pointer, 'measure') ? 'true' : undefined}
@@ -48,7 +56,7 @@ function MeasureField({ json, onChange, suggest, faults, pointer, isAmount }) {
         ([key, { text }]) =>
           html`
             <option value=${key}>
-              ${key === 'count' && !isAmount ? t('behaviour.numberOfTimes') : text}
+              ${key === 'count' && !isAmount ? countText(name, json.value ?? 1) : text}
             </option>
           `,
       )}
@@ -78,6 +86,17 @@ export function isAbsence(json) {
   );
 }
 
+/** A field that keeps the focus when the sentence puts it elsewhere. */
+function useMoved(place) {
+  const element = useRef(null);
+  const before = useRef(place);
+  useLayoutEffect(() => {
+    if (before.current !== place) element.current?.focus();
+    before.current = place;
+  }, [place]);
+  return element;
+}
+
 /** A behaviour as a condition. */
 export function Behaviour({ node, onChange, suggest, faults, pointer }) {
   const { json } = node;
@@ -87,6 +106,18 @@ export function Behaviour({ node, onChange, suggest, faults, pointer }) {
   const operator =
     json.operator === undefined ? (result === 'number' ? 'gte' : undefined) : operatorName(json.operator);
   const absent = isAbsence(json);
+  const isCount = name === 'count';
+  const measure = useMoved(isCount);
+  const measureField = html`
+    <${MeasureField}
+      json=${json}
+      onChange=${set}
+      suggest=${suggest}
+      faults=${faults}
+      pointer=${pointer}
+      element=${measure}
+    />
+  `;
   const setDone = (event) => {
     const { measure: _, operator: __, value: ___, ...rest } = json;
     set(
@@ -115,13 +146,7 @@ export function Behaviour({ node, onChange, suggest, faults, pointer }) {
       />
       ${!absent &&
       html`
-        <${MeasureField}
-          json=${json}
-          onChange=${set}
-          suggest=${suggest}
-          faults=${faults}
-          pointer=${pointer}
-        />
+        ${!isCount && measureField}
         <${OperatorField}
           json=${json}
           result=${result}
@@ -143,6 +168,7 @@ export function Behaviour({ node, onChange, suggest, faults, pointer }) {
             onChange=${(value) => set({ ...json, operator: json.operator ?? 'gte', value })}
           />
         `}
+        ${isCount && measureField}
       `}
       <${WindowField}
         within=${json.within}

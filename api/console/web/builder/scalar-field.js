@@ -12,14 +12,14 @@ const SYMBOLS = {
   string: ['Abc', t('scalar.text')],
   boolean: ['T/F', t('scalar.yesOrNo')],
 };
-const SEEN = { number: 'number', text: 'string', boolean: 'boolean' };
+const SEEN = new Map(Object.entries({ number: 'number', boolean: 'boolean' })).set('text', 'string');
 
 const typeName = (value) => (isNumber(value) ? 'number' : typeof value === 'boolean' ? 'boolean' : 'string');
 const isEmpty = (value) => value === '' || value === undefined;
 
 /** The one type that was seen of a field, among those that an operator takes. */
 export function seenType(known, types) {
-  const seen = (known?.types ?? []).map((name) => SEEN[name]).filter((name) => types.includes(name));
+  const seen = (known?.types ?? []).map((name) => SEEN.get(name)).filter((name) => types.includes(name));
   return seen.length === 1 && known.types.length === 1 ? seen[0] : undefined;
 }
 

@@ -34,7 +34,7 @@ export function Result({ run, trimmed }) {
       ${rowsOf(run, trimmed).map(
         ([text, value]) => html`
           <dt>${text}</dt>
-          <dd class="number ${text === 'Faulty' && value > 0 ? 'bad-text' : ''}">
+          <dd class="number ${text === t('result.faulty') && value > 0 ? 'bad-text' : ''}">
             <strong>${count(value)}</strong>
           </dd>
         `,

@@ -1,8 +1,8 @@
 // A file of ids as people have it: which encoding, which columns, which rows.
 import { t } from '../texts/texts.js';
 
-/** What a column of ids is called, in any case. */
-const ID_NAMES = ['userid', 'user_id', 'user id', 'customerid', 'customer_id', 'customer id', 'id'];
+/** What a column of ids is called, in any case, with or without spaces, hyphens and underscores. */
+const ID_NAMES = ['userid', 'customerid', 'id'];
 const DELIMITERS = [',', ';', '\t', '|'];
 /** @type {[string, number[]][]} */
 const MARKS = [
@@ -130,7 +130,8 @@ export function readTable(name, bytes) {
   const { text, encoding } = decode(bytes);
   const { rows, fault } = /\.json$/i.test(name) ? rowsOfJson(text) : readRows(text, delimiterOf(text));
   const width = rows.reduce((most, row) => Math.max(most, row.cells.length), 0);
-  const named = rows[0]?.cells.findIndex((cell) => ID_NAMES.includes(cell.trim().toLowerCase())) ?? -1;
+  const named =
+    rows[0]?.cells.findIndex((cell) => ID_NAMES.includes(cell.replace(/[\s_-]/g, '').toLowerCase())) ?? -1;
   const hasHeading = named >= 0;
   return {
     encoding,

@@ -62,7 +62,7 @@ async function askRemoval(list, { added, removed, entered = added, left = remove
       : '';
   return confirm({
     title: t('imports.changeTheMembersOfName', { name: list.name }),
-    text: `Members who leave it: ${count(left)}. Users who enter it: ${count(entered)}.${used}`,
+    text: t('imports.membersWhoLeave', { left: count(left), entered: count(entered) }) + used,
     confirm: t('imports.import'),
     danger: true,
   });

@@ -1,7 +1,7 @@
 // Finding a user, by id or by a trait, in a table with chosen columns.
 import { html, useState } from '../lib/html.js';
 import { query as toQuery, read } from '../lib/api.js';
-import { count, plural } from '../lib/format.js';
+import { count } from '../lib/format.js';
 import { useLoad } from '../lib/load.js';
 import { navigate, setQuery } from '../lib/router.js';
 import { Empty, Loading, ProblemBanner } from '../parts/feedback.js';
@@ -10,11 +10,12 @@ import { ColumnChooser, useColumns } from '../people/columns.js';
 import { Pager } from '../people/pager.js';
 import { SearchFields, searchParameters } from '../people/search.js';
 import { PeopleTable } from '../people/table.js';
+import { many, t } from '../texts/texts.js';
 
 const PAGE = 60;
 
 export function UsersPage({ query }) {
-  useTitle('Users');
+  useTitle(t('common.users'));
   const search = {
     by: query.get('by') ?? '',
     match: query.get('match') === 'equals' ? 'equals' : 'startsWith',
@@ -40,10 +41,7 @@ export function UsersPage({ query }) {
   return html`
     <div class="page">
       <header class="page-head">
-        <div>
-          <h1>Users</h1>
-          <p class="lead">Everything that is known of a person, and why they are in a segment.</p>
-        </div>
+        <div><h1>${t('common.users')}</h1><p class="lead">${t('users.everythingThatIsKnown')}</p></div>
       </header>
       <form class="toolbar" role="search" onSubmit=${open}>
         <${SearchFields}
@@ -51,9 +49,10 @@ export function UsersPage({ query }) {
           fields=${fields}
           hasIds
           onChange=${change}
-          label="Search users by id"
+          label=${t('users.searchUsersById')}
         />
-        ${!search.by && html`<button type="submit" class="button" disabled=${!search.text}>Open</button>`}
+        ${!search.by &&
+        html`<button type="submit" class="button" disabled=${!search.text}>${t('users.open')}</button>`}
         ${columns && html`<${ColumnChooser} columns=${columns} fields=${fields} />`}
       </form>
       ${problem && html`<${ProblemBanner} problem=${problem} retry=${reload} />`}
@@ -61,7 +60,7 @@ export function UsersPage({ query }) {
       ${data?.items.length === 0 && html`<${Nobody} search=${search} />`}
       ${data?.items.length > 0 &&
       html`
-        <section class="card" aria-label="Users found" aria-busy=${String(loading)}>
+        <section class="card" aria-label=${t('users.usersFound')} aria-busy=${String(loading)}>
           ${data.total !== undefined && html`<div class="card-head"><h2>${found(data)}</h2></div>`}
           <${PeopleTable} users=${data.items} columns=${columns} />
           <${Pager} cursors=${cursors} onChange=${setCursors} next=${data.nextCursor} />
@@ -73,23 +72,19 @@ export function UsersPage({ query }) {
 
 /** How many were found, and whether all of them are shown. */
 function found({ items, total }) {
-  const shown = total > items.length ? `, ${count(items.length)} of them here: search more narrowly` : '';
-  return `${plural(total, 'user')} found${shown}`;
+  const shown = total > items.length ? t('people.ofThemHere', { shown: count(items.length) }) : '';
+  return many('users.found', total) + shown;
 }
 
 function Nobody({ search }) {
   if (search.by && search.text) {
     return html`
-      <${Empty} icon="user" title="Nobody has such a value">
-        Large and small letters are told apart. A trait is found once an event has set it.
-      <//>
+      <${Empty} icon="user" title=${t('users.nobodyHasSuchAValue')}>${t('users.largeAndSmallLetters')}<//>
     `;
   }
   return html`
-    <${Empty} icon="user" title=${search.text ? 'No user id begins so' : 'Nobody is known yet'}>
-      ${search.text
-        ? 'Ids are case-sensitive. An id that was merged into another is found under the other.'
-        : 'A user is known once any event of theirs has been accepted.'}
+    <${Empty} icon="user" title=${search.text ? t('users.noUserIdBeginsSo') : t('users.nobodyIsKnownYet')}>
+      ${search.text ? t('users.idsAreCaseSensitive') : t('user.aUserIsKnownOnceAny')}
     <//>
   `;
 }

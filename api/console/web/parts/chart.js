@@ -10,13 +10,14 @@ import {
   signed,
   zoneName,
 } from '../lib/format.js';
+import { t } from '../texts/texts.js';
 
 const time = (point) => new Date(point.at).getTime();
 
 /** A line without axes. */
 export function Sparkline({ points, label }) {
   if (!points || points.length < 2)
-    return html`<span class="muted small" aria-label="No history yet">–</span>`;
+    return html`<span class="muted small" aria-label=${t('chart.noHistoryYet')}>–</span>`;
   const values = points.map((point) => point.size);
   const low = Math.min(...values);
   const range = Math.max(...values) - low || 1;
@@ -30,7 +31,7 @@ export function Sparkline({ points, label }) {
       class="spark"
       viewBox="0 0 96 26"
       role="img"
-      aria-label=${label ?? `From ${count(values[0])} to ${count(values.at(-1))}`}
+      aria-label=${label ?? t('chart.fromTo', { from: count(values[0]), to: count(values.at(-1)) })}
     >
       <path class="area" d="${line}L96 26L0 26Z" />
       <path d=${line} />
@@ -51,18 +52,24 @@ export function Trend({ points, title, say }) {
     <section class="card" aria-label=${title}>
       <div class="card-head">
         <h2>${title}</h2>
-        <span class="small muted number">${points.length > 1 ? `most ${say(Math.max(...values))}` : ''}</span>
+        <span class="small muted number">
+          ${points.length > 1 ? t('chart.most', { value: say(Math.max(...values)) }) : ''}
+        </span>
       </div>
       <div class="card-body">
         ${points.length < 2
-          ? html`<p class="muted small trend">The curve begins here.</p>`
+          ? html`<p class="muted small trend">${t('chart.theCurveBegins')}</p>`
           : html`
               <svg
                 class="spark trend"
                 viewBox="0 0 100 60"
                 preserveAspectRatio="none"
                 role="img"
-                aria-label="${title}: now ${say(values.at(-1))}, most ${say(Math.max(...values))}"
+                aria-label=${t('chart.nowMost', {
+                  title,
+                  now: say(values.at(-1)),
+                  most: say(Math.max(...values)),
+                })}
               >
                 <path class="area" d="${line}L100 60L0 60Z" />
                 <path d=${line} />
@@ -197,14 +204,15 @@ export function SizeChart({ points, marks: edits = [] }) {
   };
   const point = points[at];
   const shown = within(edits, start, span);
-  const told = (one) => `${count(one.size)} at ${shortTime(one.at)}`;
-  const say = `Size from ${told(points[0])} to ${told(points.at(-1))}, times in ${zoneName(points.at(-1).at)}`;
+  const told = (one) => t('chart.sizeAt', { size: count(one.size), at: shortTime(one.at) });
+  const [from, to] = [told(points[0]), told(points.at(-1))];
+  const say = t('chart.sizeFromTo', { from, to, zone: zoneName(points.at(-1).at) });
   return html`
     <div
       class="chart"
       tabindex="0"
       role="group"
-      aria-label="${say}. Arrow keys read points."
+      aria-label=${say}
       onKeyDown=${onKeyDown}
       onBlur=${() => setAt(undefined)}
       onPointerMove=${(event) => setAt(nearest(event.clientX))}
@@ -247,13 +255,13 @@ export function SizeChart({ points, marks: edits = [] }) {
       ${point &&
       html`
         <div class="chart-tip" style=${{ left: `${Math.max(14, Math.min(86, (x(point) / room) * 100))}%` }}>
-          <strong>${count(point.size)}</strong> · ${dateMinute(point.at)}<br />${signed(point.entered ?? 0)}${' '}
-          in · ${count(point.left ?? 0)} out
+          <strong>${count(point.size)}</strong> · ${dateMinute(point.at)}<br />
+          ${t('chart.inOut', { entered: signed(point.entered ?? 0), left: count(point.left ?? 0) })}
         </div>
       `}
       ${shown.length > 0 &&
       html`
-        <ul class="chart-marks small muted" aria-label="Edits">
+        <ul class="chart-marks small muted" aria-label=${t('chart.edits')}>
           ${shown.map((mark) => html`<li key=${mark.at}>${mark.text}, ${dateMinute(mark.at)}</li>`)}
         </ul>
       `}

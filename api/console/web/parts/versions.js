@@ -5,7 +5,7 @@ import { dateTime, relative } from '../lib/format.js';
 import { useLoad } from '../lib/load.js';
 import { toast, toastProblem } from '../lib/toast.js';
 import { Diff } from './diff.js';
-import { Loading, NotOffered, ProblemBanner } from './feedback.js';
+import { Loading, NotOffered, ProblemBanner, stateText } from './feedback.js';
 import { t } from '../texts/texts.js';
 
 /**
@@ -107,7 +107,7 @@ function VersionChoice({ label, value, versions, onChange }) {
       value=${value}
       onChange=${(event) => onChange(Number(event.target.value))}
     >
-      ${versions.map((one) => html`<option value=${one.version}>v${one.version}</option>`)}
+      ${versions.map((one) => html`<option value=${one.version}>${t('versions.short', one)}</option>`)}
     </select>
   `;
 }
@@ -123,7 +123,7 @@ function Version({ version: one, words, isInForce, isShown, onChanges, onRollbac
           <div class="small muted">
             <time datetime=${one.updatedAt} title=${dateTime(one.updatedAt)}>${relative(one.updatedAt)}</time>
             ${one.updatedBy ? ` ${t('versions.byAuthor', { author: one.updatedBy })}` : ''}
-            ${one.status ? ` · ${one.status.toLowerCase()}` : ''}
+            ${one.status ? ` · ${stateText(one.status)}` : ''}
           </div>
         </div>
         <div class="row">

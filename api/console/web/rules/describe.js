@@ -1,14 +1,7 @@
-// Rules in short English lines.
-import {
-  MEASURES,
-  OPERATORS,
-  durationText,
-  measureName,
-  operatorName,
-  operatorText,
-  windowKind,
-} from './grammar.js';
-import { t } from '../texts/texts.js';
+// Rules in short lines.
+import { OPERATORS, durationText, measureName, operatorName, operatorText, windowKind } from './grammar.js';
+import { many, t } from '../texts/texts.js';
+import { isNumber, textOf } from './exact.js';
 
 const word = (value) => (typeof value === 'string' ? `“${value}”` : JSON.stringify(value));
 
@@ -35,7 +28,7 @@ export function describe(json) {
   if ('field' in json) return test(json.field, json);
   if ('event' in json) return behaviour(json);
   if (Array.isArray(json.sequence))
-    return `${json.sequence.map(step).join(', then ')}${windowText(json.within)}`;
+    return json.sequence.map(step).join(`${t('describe.then')} `) + windowText(json.within);
   if ('segment' in json) return t('describe.inTheSegmentSegment', { segment: json.segment });
   if (json.rank) return rank(json);
   if (json.sample)
@@ -68,12 +61,11 @@ const plainValue = (value) =>
 
 export const eventText = (event) => {
   if (event === '*') return t('describe.anyEvent');
-  return Array.isArray(event) ? event.join(' or ') : String(event);
+  return Array.isArray(event) ? event.join(` ${t('common.or')} `) : String(event);
 };
 
 function behaviour(json) {
   const name = measureName(json.measure) ?? 'count';
-  const measure = MEASURES[name];
   const event = eventText(json.event);
   const filters = whereText(json.where);
   const within = windowText(json.within);
@@ -83,30 +75,24 @@ function behaviour(json) {
       return t('describe.didNotDoEventFiltersWithin', { event, filters, within });
     if (json.operator === undefined || (operator === 'gte' && json.value === 1))
       return t('describe.didEventFiltersWithin', { event, filters, within });
-    return t('describe.didEventFiltersOperatorOperator2Times', {
-      event,
-      filters,
-      operator: operatorText(operator, 'number'),
-      operator2: valueText(operator, json.value),
-      within,
-    });
+    const compared = operatorText(operator, 'number') + valueText(operator, json.value);
+    return many('describe.times', timesOf(json.value), { event, filters, compared, within });
   }
-  const subject = t('describe.textOfOfEventFiltersWithin', {
-    text: measure.text,
-    of: measure.of ? ` ${json.measure.of ?? '…'}` : '',
-    event,
-    filters,
-    within,
-  });
-  return test(subject, {
+  return test(measureSubject(json), {
     operator: json.operator ?? 'gte',
     value: json.operator === undefined ? 1 : json.value,
   });
 }
 
+/** The number after which “times” stands: of several, the last. */
+function timesOf(value) {
+  const last = Array.isArray(value) ? value.at(-1) : value;
+  return isNumber(last) ? Number(textOf(last)) : 2;
+}
+
 function whereText(where) {
   if (where === undefined) return '';
-  const texts = Array.isArray(where) ? where.map(describe).join(' and ') : describe(where);
+  const texts = Array.isArray(where) ? where.map(describe).join(` ${t('common.and')} `) : describe(where);
   return ` ${t('describe.whereTexts', { texts })}`;
 }
 
@@ -138,25 +124,19 @@ export function windowText(within) {
 }
 
 function rank(json) {
-  const many = json.top === undefined ? `${json.percent ?? '…'}%` : json.top;
+  const part = json.top === undefined ? `${json.percent ?? '…'}%` : json.top;
   const side =
     String(json.rank.order ?? 'desc').toLowerCase() === 'asc' ? t('describe.bottom') : t('describe.top');
   const by = json.rank.by;
   const measure = typeof by === 'object' && by !== null ? measureSubject(by) : by;
   const among =
     json.among === undefined ? '' : ` ${t('describe.amongThoseWithAmong', { among: describe(json.among) })}`;
-  return t('describe.sideManyByMeasureAmong', { side, many, measure, among });
+  return t('describe.sideManyByMeasureAmong', { side, many: part, measure, among });
 }
 
 /** What a behaviour measures, without a test of it. */
 export function measureSubject(json) {
   const name = measureName(json.measure) ?? 'count';
-  const of = MEASURES[name].of ? ` ${json.measure.of ?? '…'}` : '';
-  return t('describe.textOfOfEventWhereWithin', {
-    text: MEASURES[name].text,
-    of,
-    event: eventText(json.event),
-    where: whereText(json.where),
-    within: windowText(json.within),
-  });
+  const subject = t(`measure.${name}`, { of: json.measure?.of ?? '…', event: eventText(json.event) });
+  return subject + whereText(json.where) + windowText(json.within);
 }

@@ -18,7 +18,7 @@ export function useEdits(segment) {
   );
   return edits(data?.items ?? []).map(({ version, updatedAt, updatedBy }) => ({
     at: updatedAt,
-    name: `v${version}`,
+    name: t('versions.short', { version }),
     text: t('edits.versionByAuthor', { version, author: updatedBy }),
   }));
 }

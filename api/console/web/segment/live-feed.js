@@ -1,20 +1,16 @@
 // Who enters and leaves, as it happens.
 import { html, useEffect, useRef, useState } from '../lib/html.js';
 import { query, read } from '../lib/api.js';
+import { causeText } from '../lib/changes.js';
 import { dateTime, onlyClock } from '../lib/format.js';
 import { useStream } from '../lib/live.js';
 import { Icon } from '../parts/icon.js';
+import { t } from '../texts/texts.js';
 
 const SHOWN = 100;
 /** Changes of before the page was opened. */
 const PAST = 20;
-const CAUSES = { event: '', time: 'by time', rule: 'by an edit', merge: 'by a merge', erasure: 'erased' };
-const STATES = {
-  connecting: ['', 'connecting'],
-  live: ['good', 'live'],
-  lost: ['warn', 'reconnecting'],
-  absent: ['', 'not offered here'],
-};
+const TONES = { connecting: '', live: 'good', lost: 'warn', absent: '', paused: 'warn' };
 
 /** Each change once, the newest first. */
 const newestOf = (changes) =>
@@ -54,18 +50,18 @@ export function LiveFeed({ segment }) {
     left: take,
     reset: () => take({ change: 'reset', at: new Date().toISOString() }, `reset-${Date.now()}`),
   });
-  const [tone, text] = isPaused ? ['warn', 'paused'] : STATES[state];
+  const shown = isPaused ? 'paused' : state;
   return html`
-    <section class="card" aria-label="Live changes">
+    <section class="card" aria-label=${t('live.liveChanges')}>
       <div class="card-head">
-        <h2>Live</h2>
+        <h2>${t('live.title')}</h2>
         <span class="row small muted">
-          <span class="dot ${tone}"></span>
-          ${text}
+          <span class="dot ${TONES[shown]}"></span>
+          ${t(`live.${shown}`)}
           <button
             type="button"
             class="button quiet small icon-only"
-            aria-label=${isPaused ? 'Go on' : 'Pause'}
+            aria-label=${isPaused ? t('live.goOn') : t('live.pause')}
             onClick=${() => setPaused(!isPaused)}
           >
             <${Icon} name=${isPaused ? 'play' : 'pause'} />
@@ -75,19 +71,17 @@ export function LiveFeed({ segment }) {
       ${changes.length === 0
         ? html`
             <p class="card-body muted">
-              ${state === 'absent'
-                ? 'This server does not stream changes.'
-                : 'Nobody has entered or left yet. Changes show here as they happen.'}
+              ${state === 'absent' ? t('live.thisServerDoesNotStream') : t('live.nobodyHasEnteredOrLeft')}
             </p>
           `
         : html`
-            <ul class="list feed" aria-label="Changes, newest first" tabindex="0">
+            <ul class="list feed" aria-label=${t('live.changesNewestFirst')} tabindex="0">
               ${changes.map((change) =>
                 change.change === 'reset'
                   ? html`
                       <li key=${change.id}>
                         <span></span>
-                        <span class="muted">Some changes before this are no longer held.</span>
+                        <span class="muted">${t('live.someChangesAreNotHeld')}</span>
                         <span></span>
                       </li>
                     `
@@ -98,7 +92,10 @@ export function LiveFeed({ segment }) {
                         </span>
                         <span class="cut">
                           <a href="/users/${encodeURIComponent(change.userId)}">${change.userId}</a>${' '}
-                          <span class="muted">${change.change} ${CAUSES[change.cause] ?? change.cause}</span>
+                          <span class="muted">
+                            ${t(`change.${change.change}`)}${' '}
+                            ${causeText(change.cause)}
+                          </span>
                         </span>
                         <time class="small muted number" datetime=${change.at}>${told(change.at)}</time>
                       </li>

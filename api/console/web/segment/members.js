@@ -1,7 +1,7 @@
 // Who is in a segment now, by page, while it changes.
 import { html, useEffect, useRef, useState } from '../lib/html.js';
 import { path, query, read } from '../lib/api.js';
-import { count, plural } from '../lib/format.js';
+import { count } from '../lib/format.js';
 import { useStream } from '../lib/live.js';
 import { useLoad } from '../lib/load.js';
 import { navigate } from '../lib/router.js';
@@ -13,6 +13,7 @@ import { ColumnChooser, useColumns } from '../people/columns.js';
 import { Pager } from '../people/pager.js';
 import { SearchFields, searchParameters } from '../people/search.js';
 import { PeopleTable } from '../people/table.js';
+import { many, t } from '../texts/texts.js';
 
 const PAGE = 50;
 /** Between two readings while people come and go, in milliseconds. */
@@ -50,7 +51,7 @@ function Nobody({ segment }) {
     <div class="card">
       <${Empty}
         icon="user"
-        title="Nobody is in it now"
+        title=${t('members.nobodyIsInItNow')}
         action=${isStatic &&
         html`
           <button
@@ -58,15 +59,15 @@ function Nobody({ segment }) {
             class="button primary"
             onClick=${() => navigate(`/imports?segment=${encodeURIComponent(segment.id)}`)}
           >
-            Import members
+            ${t('common.importMembers')}
           </button>
         `}
       >
         ${isStatic
-          ? 'A static list takes its members from a file or over the API.'
+          ? t('members.aStaticListTakes')
           : segment.status === 'ACTIVE'
-            ? 'Whoever meets its rules shows here within a second, without a reload.'
-            : 'Only an active segment has members.'}
+            ? t('members.whoeverMeetsItsRules')
+            : t('members.onlyAnActiveSegment')}
       <//>
     </div>
   `;
@@ -75,13 +76,17 @@ function Nobody({ segment }) {
 /** What stands above the table: which members are shown, of how many. */
 function heading({ items, total }, page, size) {
   if (total !== undefined) {
-    const shown = total > items.length ? `, ${count(items.length)} of them here: search more narrowly` : '';
-    return `${plural(total, 'member')} found${shown}`;
+    const shown = total > items.length ? t('people.ofThemHere', { shown: count(items.length) }) : '';
+    return many('members.found', total) + shown;
   }
   const first = (page - 1) * PAGE + 1;
   return items.length > 0
-    ? `${count(first)} to ${count(first + items.length - 1)} of ${count(size)}`
-    : 'No more members';
+    ? t('members.range', {
+        first: count(first),
+        last: count(first + items.length - 1),
+        size: count(size),
+      })
+    : t('members.noMoreMembers');
 }
 
 export function Members({ segment }) {
@@ -103,14 +108,14 @@ export function Members({ segment }) {
   if (data.items.length === 0 && cursors.length === 1 && !search.text)
     return html`<${Nobody} segment=${segment} />`;
   return html`
-    <section class="card" aria-label="Members">
+    <section class="card" aria-label=${t('common.members')}>
       <div class="card-head">
         <h2>${heading(data, cursors.length, segment.size)}</h2>
         <div class="row">
           <${ColumnChooser} columns=${columns} fields=${fields} />
           <${Menu}
-            label="Export"
-            text="Export all"
+            label=${t('common.export')}
+            text=${t('members.exportAll')}
             icon="import"
             small
             items=${[
@@ -129,7 +134,7 @@ export function Members({ segment }) {
       `}
       <${ProblemBanner} problem=${problem} />
       ${data.items.length === 0
-        ? html`<p class="card-body muted">No member has such a value.</p>`
+        ? html`<p class="card-body muted">${t('members.noMemberHasSuchAValue')}</p>`
         : html`<${PeopleTable} users=${data.items} columns=${columns} why=${segment.id} />`}
       <${Pager} cursors=${cursors} onChange=${setCursors} next=${data.nextCursor} />
     </section>

@@ -9,12 +9,13 @@ import { RuleOutline } from '../parts/rule-outline.js';
 import { UsedBy } from '../parts/used-by.js';
 import { useEdits } from './edits.js';
 import { LiveFeed } from './live-feed.js';
+import { t } from '../texts/texts.js';
 
 const SPANS = {
-  '1h': ['Hour', 3_600_000],
-  '24h': ['Day', 86_400_000],
-  '7d': ['Week', 604_800_000],
-  '90d': ['90 days', 7_776_000_000],
+  '1h': [t('overview.hour'), 3_600_000],
+  '24h': [t('overview.day'), 86_400_000],
+  '7d': [t('overview.week'), 604_800_000],
+  '90d': [t('overview.90days'), 7_776_000_000],
 };
 
 export function Overview({ segment }) {
@@ -24,11 +25,15 @@ export function Overview({ segment }) {
         <${Growth} segment=${segment} />
         ${segment.type !== 'STATIC' &&
         html`
-          <section class="card" aria-label="Rules">
+          <section class="card" aria-label=${t('overview.rules')}>
             <div class="card-head">
-              <h2>Users are in it when</h2>
+              <h2>${t('overview.usersAreInItWhen')}</h2>
               ${segment.status !== 'ARCHIVED' &&
-              html`<a class="small" href="/segments/${encodeURIComponent(segment.id)}/edit">Edit</a>`}
+              html`
+                <a class="small" href="/segments/${encodeURIComponent(segment.id)}/edit">
+                  ${t('overview.edit')}
+                </a>
+              `}
             </div>
             <div class="card-body"><${RuleOutline} rules=${segment.rules} /></div>
           </section>
@@ -49,20 +54,20 @@ function Growth({ segment }) {
     { every: 10_000, keep: true },
   );
   const body = () => {
-    if (problem?.isMissingPath) return html`<${NotOffered} what="The history of sizes" />`;
+    if (problem?.isMissingPath) return html`<${NotOffered} what=${t('overview.theHistoryOfSizes')} />`;
     if (problem) return html`<${ProblemBanner} problem=${problem} />`;
     if (!data) return html`<${Loading} lines=${5} />`;
-    if (data.points.length < 2)
-      return html`
-        <p class="muted">The curve begins with the second measurement, a minute from now at most.</p>
-      `;
+    if (data.points.length < 2) return html`<p class="muted">${t('overview.theCurveBegins')}</p>`;
     return html`<${SizeChart} points=${data.points} marks=${marks} />`;
   };
   return html`
-    <section class="card" aria-label="Size over time">
+    <section class="card" aria-label=${t('overview.sizeOverTime')}>
       <div class="card-head">
-        <div><h2>Size over time</h2><span class="small muted">Times in ${zoneName()}</span></div>
-        <div class="segmented" role="group" aria-label="Span">
+        <div>
+          <h2>${t('overview.sizeOverTime')}</h2>
+          <span class="small muted">${t('overview.timesIn', { zone: zoneName() })}</span>
+        </div>
+        <div class="segmented" role="group" aria-label=${t('overview.span')}>
           ${Object.entries(SPANS).map(
             ([name, [text]]) =>
               html`

@@ -1,11 +1,13 @@
 // What a user did, newest first.
 import { html, useState } from '../lib/html.js';
 import { path, query, read } from '../lib/api.js';
+import { causeText } from '../lib/changes.js';
 import { dateTime, relative } from '../lib/format.js';
 import { useLoad } from '../lib/load.js';
 import { Empty, Loading, ProblemBanner } from '../parts/feedback.js';
 import { Icon } from '../parts/icon.js';
 import { Properties } from './properties.js';
+import { t } from '../texts/texts.js';
 
 const PAGE = 50;
 /** The filter of those who look for memberships only; no event is named so. */
@@ -46,14 +48,6 @@ function together(events, changes) {
   };
 }
 
-/** Why a membership changed, where it was no event. */
-const CAUSES = {
-  time: 'by time',
-  rule: 'by an edit of the segment',
-  merge: 'by a merge',
-  erasure: 'by erasure',
-};
-
 const NOTHING = { items: [], more: false };
 
 export function Timeline({ id }) {
@@ -76,27 +70,29 @@ export function Timeline({ id }) {
   if (problem && !data) return html`<${ProblemBanner} problem=${problem} />`;
   if (!data) return html`<${Loading} />`;
   return html`
-    <section class="card" aria-label="Timeline">
+    <section class="card" aria-label=${t('user.timeline')}>
       <div class="card-head">
-        <h2>What happened, newest first</h2>
+        <h2>${t('timeline.whatHappened')}</h2>
         <select
           class="select narrow"
-          aria-label="What is shown"
+          aria-label=${t('timeline.whatIsShown')}
           value=${type}
           onChange=${(event) => {
             setPages(1);
             setType(event.target.value);
           }}
         >
-          <option value="">Everything</option>
-          <option value=${MEMBERSHIPS}>Entered and left</option>
+          <option value="">${t('timeline.everything')}</option>
+          <option value=${MEMBERSHIPS}>${t('timeline.enteredAndLeft')}</option>
           ${[...new Set([type, ...names])]
             .filter((name) => name && name !== MEMBERSHIPS)
             .map((name) => html`<option value=${name}>${name}</option>`)}
         </select>
       </div>
       ${data.items.length === 0
-        ? html`<${Empty} icon="event" title="Nothing of the kind">Events show here as they are accepted.<//>`
+        ? html`
+            <${Empty} icon="event" title=${t('timeline.nothingOfTheKind')}>${t('timeline.eventsShowHere')}<//>
+          `
         : html`
             <ol class="list timeline">
               ${data.items.map(
@@ -116,7 +112,9 @@ export function Timeline({ id }) {
       ${data.more &&
       html`
         <div class="card-foot">
-          <button type="button" class="button small" onClick=${() => setPages(pages + 1)}>Show more</button>
+          <button type="button" class="button small" onClick=${() => setPages(pages + 1)}>
+            ${t('common.showMore')}
+          </button>
         </div>
       `}
     </section>
@@ -138,9 +136,9 @@ function Membership({ change, name }) {
     <div class="event-line">
       <span class="change ${change.change}"><${Icon} name=${isEntered ? 'plus' : 'minus'} /></span>
       <span>
-        ${isEntered ? 'entered' : 'left'}${' '}
+        ${isEntered ? t('timeline.entered') : t('timeline.left')}${' '}
         <a href="/segments/${encodeURIComponent(change.segmentId)}">${name}</a>
-        <span class="muted">${' '}${CAUSES[change.cause] ?? ''}</span>
+        <span class="muted">${' '}${causeText(change.cause)}</span>
       </span>
     </div>
   `;

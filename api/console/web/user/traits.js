@@ -1,6 +1,7 @@
 // What is known of a user: traits that were told, and those that are computed.
 import { html } from '../lib/html.js';
 import { dateTime, plain } from '../lib/format.js';
+import { t } from '../texts/texts.js';
 
 /** Whether a number is an instant, by its size and its name. */
 export const looksLikeTime = (name, value) =>
@@ -17,7 +18,7 @@ function Facts({ values, empty }) {
             <dt>${name}</dt>
             <dd>
               ${value === null
-                ? html`<span class="muted">not known</span>`
+                ? html`<span class="muted">${t('userTraits.notKnown')}</span>`
                 : looksLikeTime(name, value)
                   ? dateTime(value)
                   : plain(value)}
@@ -31,13 +32,20 @@ function Facts({ values, empty }) {
 export function Traits({ user }) {
   return html`
     <div class="stack">
-      <section class="card" aria-label="Traits">
-        <div class="card-head"><h2>Traits</h2></div>
-        <div class="card-body"><${Facts} values=${user.traits} empty="No identify event has set any." /></div>
+      <section class="card" aria-label=${t('userTraits.traits')}>
+        <div class="card-head"><h2>${t('userTraits.traits')}</h2></div>
+        <div class="card-body">
+          <${Facts} values=${user.traits} empty=${t('userTraits.noIdentifyEvent')} />
+        </div>
       </section>
-      <section class="card" aria-label="Computed traits">
-        <div class="card-head"><h2>Computed traits</h2><a class="small" href="/traits">Edit</a></div>
-        <div class="card-body"><${Facts} values=${user.computedTraits} empty="None are defined." /></div>
+      <section class="card" aria-label=${t('common.traits')}>
+        <div class="card-head">
+          <h2>${t('common.traits')}</h2>
+          <a class="small" href="/traits">${t('userTraits.edit')}</a>
+        </div>
+        <div class="card-body">
+          <${Facts} values=${user.computedTraits} empty=${t('userTraits.noneAreDefined')} />
+        </div>
       </section>
     </div>
   `;
