@@ -1,4 +1,5 @@
-//! Access in the description: the security of each operation, its permission, and the answers of the door.
+//! Access in the description: the security of each operation, its permission, and the answers that come before a route is
+//! asked: those of the door, and of a head that is too long.
 
 use audience_auth::Needs;
 use serde_json::json;
@@ -16,10 +17,10 @@ pub(super) fn add(methods: &mut OrderedMembers, needs: impl Fn(&str) -> Option<N
             operation.set("x-permission", &json!(permission.name()).to_string());
         }
         let mut answers = operation.of("responses");
-        for (status, answer) in [("401", "SignIn"), ("403", "Forbidden")] {
+        for (status, answer) in [("401", "SignIn"), ("403", "Forbidden"), ("431", "HeadTooLong")] {
             let is_told = answers.0.iter().any(|(told, _)| told == status);
             // A public route asks nobody who they are; a page of another site may not reach it all the same.
-            if !is_told && (needs != Needs::Public || status == "403") {
+            if !is_told && (needs != Needs::Public || status != "401") {
                 answers.set(status, &json!({"$ref": format!("#/components/responses/{answer}")}).to_string());
             }
         }
