@@ -199,6 +199,7 @@ impl From<PlatformError> for Problem {
             PlatformError::Conflict { kind, .. } => Problem::new(StatusCode::CONFLICT, kind.code(), detail),
             PlatformError::Busy { retry_after_seconds } => Problem::busy(retry_after_seconds.max(1)),
             PlatformError::Unavailable(_) => Problem::unavailable("unavailable", detail),
+            PlatformError::OutcomeUnknown(_) => Problem::unavailable("outcome_unknown", detail),
             PlatformError::NeedsEngine(_) => Problem::new(StatusCode::NOT_IMPLEMENTED, NEEDS_ENGINE, detail),
         }
     }

@@ -51,6 +51,9 @@ pub enum PlatformError {
     /// A store or the engine cannot answer now.
     #[error("{0}")]
     Unavailable(String),
+    /// A store failed while it wrote: what was asked may have come to pass, or may not.
+    #[error("{0}")]
+    OutcomeUnknown(String),
     /// Only a process with an engine can answer, which this one is not.
     #[error("only a server with an engine knows {0}, and this one has none; ask one that has, or let this one ask it")]
     NeedsEngine(&'static str),

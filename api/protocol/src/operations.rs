@@ -11,6 +11,11 @@ pub trait OperationsResource: Send + Sync + 'static {
     /// Returns the health of all parts.
     fn health(&self) -> Health;
 
+    /// Returns the failure after which this process takes nothing any more, if there is one.
+    fn failure(&self) -> Option<String> {
+        None
+    }
+
     /// Returns the platform's metrics in the OpenMetrics text form, without the closing `# EOF`.
     fn metrics(&self) -> String;
 

@@ -1,4 +1,4 @@
-//! Failpoints: named lines at which a test ends the process, as `kill -9` in that instant would.
+//! Failpoints: named lines at which a test ends the process, as `kill -9` in that instant would, or has a device fail.
 
 /// Passes a failpoint. Without the feature `failpoints` this is nothing.
 ///
@@ -8,8 +8,17 @@
 #[inline(always)]
 pub fn failpoint(_name: &str) {}
 
+/// Passes a failpoint of a store at which its device may fail. Without the feature `failpoints` this is nothing.
+///
+/// With the feature, the variable `AUDIENCE_FAILPOINT_ERROR=store.name:n` makes the `n`-th pass an input/output error.
+#[cfg(not(feature = "failpoints"))]
+#[inline(always)]
+pub fn failpoint_error(_store: &str, _name: &str) -> std::io::Result<()> {
+    Ok(())
+}
+
 #[cfg(feature = "failpoints")]
-pub use self::armed::failpoint;
+pub use self::armed::{failpoint, failpoint_error};
 
 #[cfg(feature = "failpoints")]
 mod armed {
@@ -45,6 +54,20 @@ mod armed {
             #[expect(clippy::disallowed_methods, reason = "a test asks for the end at this very line")]
             std::process::abort();
         }
+    }
+
+    /// The number of an input/output error.
+    const EIO: i32 = 5;
+
+    /// Passes a failpoint of a store: fails if it is the one that is armed.
+    pub fn failpoint_error(store: &str, name: &str) -> std::io::Result<()> {
+        static ARMED: OnceLock<Option<Armed>> = OnceLock::new();
+        let read = || std::env::var("AUDIENCE_FAILPOINT_ERROR").ok().and_then(|text| Armed::read(&text));
+        let Some(armed) = ARMED.get_or_init(read) else { return Ok(()) };
+        if armed.is_reached(&format!("{store}.{name}")) {
+            return Err(std::io::Error::from_raw_os_error(EIO));
+        }
+        Ok(())
     }
 
     #[cfg(test)]

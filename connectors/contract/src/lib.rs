@@ -34,7 +34,7 @@ use serde::{Deserialize, Serialize};
 
 pub use access::{AccessChange, AccessDocument, AccessStore};
 pub use audit::{Audit, AuditEntry, AuditFilter, AuditRecord};
-pub use failpoint::failpoint;
+pub use failpoint::{failpoint, failpoint_error};
 pub use history::History;
 pub use last_changes::LastChanges;
 pub use notes::{Note, Notes, VisitNote};
@@ -69,6 +69,23 @@ pub enum StoreError {
         /// The system's own words.
         detail: String,
     },
+    /// A write or a sync failed on its way: the store cannot say whether it is there, and takes no more until it is opened
+    /// again.
+    #[error("{action} failed, and may have come to pass all the same: {detail}")]
+    Unknown {
+        /// The action that was tried.
+        action: &'static str,
+        /// The system's own words.
+        detail: String,
+    },
+    /// The store takes no more until it is opened again. Nothing of this was written.
+    #[error("{action} failed: {detail}")]
+    Broken {
+        /// The action that was tried.
+        action: &'static str,
+        /// The fault of the store.
+        detail: String,
+    },
     /// The data cannot be stored, now or later.
     #[error("{action} is refused: {detail}")]
     Refused {
@@ -77,6 +94,13 @@ pub enum StoreError {
         /// The fault of the data.
         detail: String,
     },
+}
+
+impl StoreError {
+    /// Returns whether the store must be opened again before it takes more.
+    pub fn needs_reopening(&self) -> bool {
+        matches!(self, StoreError::Unknown { .. } | StoreError::Broken { .. })
+    }
 }
 
 /// A store's answer.

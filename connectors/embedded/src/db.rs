@@ -5,8 +5,8 @@
 //! - It cuts a journal off at the first thing it cannot read, even where acknowledged commits follow. Every durable
 //!   commit is numbered, and [`Mark`] keeps the last number: fewer commits than that are [`StoreError::Corrupt`].
 //! - It trusts some files without a check, and panics on some damage: [`verify`] looks first, and opening is shielded.
-//! - It goes read-only for good after a failed write. Free space is therefore looked at before every write, and a
-//!   failed one says that a restart is needed.
+//! - It goes read-only for good after a failed write. Free space is therefore looked at before every write. After one that
+//!   failed this store, too, takes no more until it is opened again, whatever fjall would say.
 //! - It cannot be opened again where a crash left it half made: it is made under another name and renamed.
 
 use std::any::Any;
@@ -15,8 +15,9 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use audience_contract::{Result, StoreError, failpoint};
+use audience_contract::{Result, StoreError, failpoint, failpoint_error};
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode};
 use parking_lot::Mutex;
 
@@ -62,6 +63,8 @@ pub struct Db {
     meta: Keyspace,
     database: Database,
     commits: Mutex<Commits>,
+    /// Set once a write has failed.
+    broken: AtomicBool,
     name: &'static str,
     path: PathBuf,
     reserve_bytes: u64,
@@ -102,6 +105,7 @@ impl Db {
             meta,
             database,
             commits: Mutex::new(Commits { count, mark }),
+            broken: AtomicBool::new(false),
             name: layout.name,
             path,
             reserve_bytes,
@@ -126,14 +130,15 @@ impl Db {
 
     /// Writes all or nothing, durable on return. One at a time: each takes an fsync.
     pub fn commit(&self, action: &'static str, fill: impl FnOnce(&mut OwnedWriteBatch)) -> Result<()> {
-        self.check_room(action)?;
-        shielded(self.name, || {
+        self.attempt(action, || {
             let mut commits = self.commits.lock();
             let count = commits.count + 1;
             let mut batch = self.database.batch().durability(Some(PersistMode::SyncData));
             fill(&mut batch);
             batch.insert(&self.meta, COMMITS_KEY, seal::seal(Kind::Number, COMMITS_KEY, &count.to_be_bytes()));
+            failpoint_error(self.name, "write").map_err(|e| self.error(action, fjall::Error::Io(e)))?;
             batch.commit().map_err(|e| self.error(action, e))?;
+            failpoint_error(self.name, "sync").map_err(|e| self.error(action, fjall::Error::Io(e)))?;
             failpoint("commit_written");
             commits.count = count;
             commits.mark.set(count);
@@ -143,8 +148,7 @@ impl Db {
 
     /// Writes all or nothing; durable with the next [`commit`](Self::commit).
     pub fn write(&self, action: &'static str, fill: impl FnOnce(&mut OwnedWriteBatch)) -> Result<()> {
-        self.check_room(action)?;
-        shielded(self.name, || {
+        self.attempt(action, || {
             let mut batch = self.database.batch();
             fill(&mut batch);
             batch.commit().map_err(|e| self.error(action, e))
@@ -195,6 +199,22 @@ impl Db {
     /// A fault of fjall in the words of the contract.
     pub fn error(&self, action: &'static str, error: fjall::Error) -> StoreError {
         store_error(self.name, action, error)
+    }
+
+    /// Writes, where there is room and no write has failed before. A failure leaves open whether it was written.
+    fn attempt(&self, action: &'static str, write: impl FnOnce() -> Result<()>) -> Result<()> {
+        if self.broken.load(Ordering::Acquire) {
+            return Err(broken(self.name, action));
+        }
+        self.check_room(action)?;
+        shielded(self.name, write).map_err(|error| {
+            self.broken.store(true, Ordering::Release);
+            match error {
+                StoreError::Broken { .. } => error,
+                StoreError::Unavailable { detail, .. } => StoreError::Unknown { action, detail },
+                error => StoreError::Unknown { action, detail: error.to_string() },
+            }
+        })
     }
 
     fn check_room(&self, action: &'static str) -> Result<()> {
@@ -282,20 +302,23 @@ fn number(place: &'static str, meta: &Keyspace, key: &[u8]) -> Result<Option<u64
     Ok(Some(number))
 }
 
+/// The error of a store in which an earlier write has failed.
+fn broken(place: &'static str, action: &'static str) -> StoreError {
+    let detail = format!("an earlier write to {place} failed, and it takes no more until it is opened again");
+    StoreError::Broken { action, detail }
+}
+
 fn store_error(place: &'static str, action: &'static str, error: fjall::Error) -> StoreError {
     use io::ErrorKind::{InvalidData, InvalidInput, NotFound, UnexpectedEof};
     match error {
         fjall::Error::Locked => StoreError::InUse(place.to_owned()),
-        fjall::Error::Poisoned => StoreError::Unavailable {
-            action,
-            detail: format!("an earlier write to {place} failed, and it takes no more: a restart is needed"),
-        },
+        fjall::Error::Poisoned => broken(place, action),
         fjall::Error::Io(e) | fjall::Error::Storage(fjall::LsmError::Io(e)) => match e.kind() {
             // A file that is gone or too short was not refused by the system: it is not what was written.
             NotFound | UnexpectedEof | InvalidData | InvalidInput => {
                 StoreError::Corrupt { place: place.to_owned(), detail: e.to_string() }
             }
-            _ => StoreError::Unavailable { action, detail: format!("{place}: {e}; a restart is needed") },
+            _ => StoreError::Unavailable { action, detail: format!("{place}: {e}") },
         },
         other => StoreError::Corrupt { place: place.to_owned(), detail: other.to_string() },
     }

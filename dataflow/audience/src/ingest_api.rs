@@ -8,9 +8,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context;
-use audience_api::{ApiOptions, Listen, Scope};
+use audience_api::{Listen, Scope};
 use audience_auth::Auth;
-use audience_engine::service::clock;
 use audience_kafka::TopicProducer;
 use audience_kafka::topics::{self, Topic};
 use audience_protocol::{ComponentHealth, EventResource, Health, OperationsResource, Platform, PlatformError, Result};
@@ -20,7 +19,9 @@ use clap::Args;
 
 use crate::connectors;
 use crate::serving::Serving;
-use crate::settings::{Address, ConfigFlag, ConnectionFlags, Connections, KAFKA_SETTINGS, KafkaFlag, KafkaSettings};
+use crate::settings::{
+    Address, ConfigFlag, ConnectionFlags, Connections, HttpSettings, KAFKA_SETTINGS, KafkaFlag, KafkaSettings,
+};
 use crate::telemetry::TelemetrySettings;
 use crate::{process_metrics, telemetry};
 
@@ -45,6 +46,8 @@ pub struct IngestApiFlags {
     #[command(flatten)]
     kafka: KafkaFlag,
     #[command(flatten)]
+    http: HttpSettings,
+    #[command(flatten)]
     telemetry: TelemetrySettings,
 }
 
@@ -58,15 +61,14 @@ pub fn run(flags: IngestApiFlags) -> anyhow::Result<ExitCode> {
     let kafka = kafka.with_context(|| format!("no brokers are named: give {}", KAFKA_SETTINGS))?;
     let ingest = Ingest::start(kafka)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let ended = runtime.block_on(serve(ingest, flags.listen.0));
+    let ended = runtime.block_on(serve(ingest, flags.listen.0, &flags.http));
     runtime.shutdown_background();
     ended.map(|()| ExitCode::SUCCESS)
 }
 
-async fn serve(ingest: Arc<Ingest>, address: SocketAddr) -> anyhow::Result<()> {
-    let options = ApiOptions { clock: clock::now, figures: process_metrics::figures, ..ApiOptions::default() };
+async fn serve(ingest: Arc<Ingest>, address: SocketAddr, http: &HttpSettings) -> anyhow::Result<()> {
     let listen = [Listen { address, scope: Scope::Ingestion, flag: "--listen" }];
-    let serving = Serving::begin(&listen, options).await?;
+    let serving = Serving::begin(&listen, http.options()).await?;
     let platform = Platform { events: ingest.clone(), ..Platform::without_engine(ingest) };
     for address in serving.open(platform, Arc::new(Auth::off())) {
         writeln!(std::io::stdout(), "audience is ready on http://{address} (events only)")?;
@@ -129,7 +131,8 @@ impl EventResource for Ingest {
         }
         let messages: Vec<(&str, Vec<u8>)> =
             records(&accepted).map(|event| (event.user(), event_to_json(&event).into_bytes())).collect();
-        self.producer.put(&messages).map_err(|error| PlatformError::Unavailable(error.to_string()))
+        // Brokers that have it may not have said so.
+        self.producer.put(&messages).map_err(|error| PlatformError::OutcomeUnknown(error.to_string()))
     }
 }
 

@@ -13,6 +13,7 @@ mod ingest_api;
 mod man;
 mod migrate;
 mod offsite;
+mod open_files;
 mod outside;
 mod process_metrics;
 mod replay;

@@ -14,7 +14,7 @@ use audience_embedded::{Options, Stores};
 use audience_engine::cluster::coordinator::Coordinator;
 use audience_engine::durability::Offsite;
 use audience_engine::engine::EngineOptions;
-use audience_engine::service::{PlatformStores, Service, ServiceOptions, clock};
+use audience_engine::service::{PlatformStores, Service, ServiceOptions};
 use audience_protocol::Platform;
 
 use crate::demo::Demo;
@@ -60,12 +60,7 @@ async fn serve(settings: ServeSettings, cluster: Option<OtherProcesses>) -> anyh
         Listen { address: settings.flags.listen.0, scope: Scope::All, flag: "--listen" },
         Listen { address: settings.flags.listen_ingest.0, scope: Scope::Ingestion, flag: "--listen-ingest" },
     ];
-    let options = ApiOptions {
-        clock: clock::now,
-        max_streams: settings.flags.max_streams,
-        figures: process_metrics::figures,
-        ..ApiOptions::default()
-    };
+    let options = ApiOptions { max_streams: settings.flags.max_streams, ..settings.flags.http.options() };
     let mut serving = Serving::begin(&listen, options).await?;
     let data = settings.data().to_owned();
     let cut_off = Stop::new();
@@ -83,10 +78,9 @@ async fn serve(settings: ServeSettings, cluster: Option<OtherProcesses>) -> anyh
     };
     writeln!(std::io::stdout(), "audience is ready on http://{all} (events also on http://{ingest})")?;
     let live = demo.map(|demo| tokio::spawn(demo.live(service.clone())));
-    let failed = watch(service.clone());
-    let outcome = tokio::select! {
-        () = serving.until_told() => Ok(()),
-        reason = failed => Err(anyhow::anyhow!("{reason}; start again: nothing that was accepted is lost")),
+    let outcome = match serving.until(watch(service.clone())).await {
+        None => Ok(()),
+        Some(reason) => Err(anyhow::anyhow!("{reason}; start again: nothing that was accepted is lost")),
     };
     live.iter().for_each(tokio::task::JoinHandle::abort);
     tokio::task::spawn_blocking(move || service.stop()).await.context("the end was cut off")?;

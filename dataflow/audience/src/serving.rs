@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use audience_api::{ApiOptions, Door, Listen, Server};
@@ -12,6 +13,9 @@ use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
 use crate::process_metrics;
+
+/// How long requests under way are answered after a failure.
+const LAST_ANSWERS: Duration = Duration::from_secs(2);
 
 /// Listeners that answer. During a start they name what the process waits for: a process that waits for a server, or recovers
 /// much, must not look dead.
@@ -64,10 +68,24 @@ impl Serving {
     }
 
     /// Serves until the first signal, and ends what is under way; the second ends the process.
-    pub async fn until_told(mut self) {
-        stop_signal(self.interrupt, self.terminate).await;
+    pub async fn until_told(self) {
+        self.until(std::future::pending::<()>()).await;
+    }
+
+    /// Serves until the first signal or a failure, which is returned. What is under way then is answered; after a failure the
+    /// time for it is short.
+    pub async fn until<T>(mut self, failed: impl Future<Output = T>) -> Option<T> {
+        let failure = tokio::select! {
+            () = stop_signal(self.interrupt, self.terminate) => None,
+            failure = failed => Some(failure),
+        };
         let _ = self.stop.send(());
-        while self.running.join_next().await.is_some() {}
+        let ended = async { while self.running.join_next().await.is_some() {} };
+        match failure {
+            None => ended.await,
+            Some(_) => drop(tokio::time::timeout(LAST_ANSWERS, ended).await),
+        }
+        failure
     }
 }
 

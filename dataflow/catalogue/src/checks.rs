@@ -31,6 +31,7 @@ pub fn segment_not_found(id: &str) -> PlatformError {
 pub fn unavailable(error: StoreError) -> PlatformError {
     match error {
         StoreError::Refused { detail, .. } => invalid("", code::DOES_NOT_FIT, format!("it cannot be stored: {detail}")),
+        StoreError::Unknown { .. } => PlatformError::OutcomeUnknown(error.to_string()),
         error => PlatformError::Unavailable(error.to_string()),
     }
 }

@@ -20,13 +20,15 @@ pub(crate) trait Reports: Send + Sync {
 pub(crate) struct ReportedParts {
     /// Whether every part works that requests are served with.
     pub is_able: bool,
+    /// The failure after which nothing is accepted any more.
+    pub failure: Option<String>,
     /// The parts.
     pub components: BTreeMap<String, ComponentHealth>,
 }
 
 impl Default for ReportedParts {
     fn default() -> Self {
-        ReportedParts { is_able: true, components: BTreeMap::new() }
+        ReportedParts { is_able: true, failure: None, components: BTreeMap::new() }
     }
 }
 
@@ -38,6 +40,12 @@ impl ReportedParts {
         if part.is_up() && fault.is_some() {
             *part = ComponentHealth::of_fault(fault);
         }
+    }
+
+    /// Adds a part whose fault stays for as long as the process runs.
+    pub fn ends_with(&mut self, name: &str, failure: Option<String>) {
+        self.needs(name, failure.clone());
+        self.failure = self.failure.take().or(failure);
     }
 
     /// Adds a part whose fault stops that part alone.

@@ -10,12 +10,13 @@ use serde::Serialize;
 use warp::reply::Response;
 
 use crate::api::Api;
-use crate::problem::HandlerResult;
 use crate::reply;
 use crate::route::{Route, Side};
 
 pub(crate) const ROUTES: &[Route] = &[
-    Route::new(Method::GET, "/health/live", Side::Every, Needs::Public, |_, _| Box::pin(std::future::ready(live()))),
+    Route::new(Method::GET, "/health/live", Side::Every, Needs::Public, |api, _| {
+        Box::pin(std::future::ready(Ok(live(&api))))
+    }),
     Route::new(Method::GET, "/health/ready", Side::Every, Needs::Public, |api, _| {
         Box::pin(std::future::ready(Ok(ready(&api))))
     }),
@@ -31,8 +32,16 @@ struct HealthBody {
     components: BTreeMap<String, ComponentHealth>,
 }
 
-fn live() -> HandlerResult {
-    Ok(reply::json(StatusCode::OK, &HealthBody { status: "UP", components: BTreeMap::new() }))
+/// Liveness: whether the process may yet take something. One that never will is to be started again.
+fn live(api: &Api) -> Response {
+    let (code, status, components) = match api.platform.operations.failure() {
+        None => (StatusCode::OK, "UP", BTreeMap::new()),
+        Some(failure) => {
+            let process = ComponentHealth::of_fault(Some(failure));
+            (StatusCode::SERVICE_UNAVAILABLE, "DOWN", BTreeMap::from([("process".to_owned(), process)]))
+        }
+    };
+    reply::json(code, &HealthBody { status, components })
 }
 
 /// The answer at the paths of health while the process starts; `None` at other paths.

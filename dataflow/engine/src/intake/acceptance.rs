@@ -46,18 +46,25 @@ impl Intake {
             self.events.append(&mut records)
         };
         self.fault.set(appended.as_ref().err().map(StoreError::to_string));
-        let range = appended.map_err(unavailable)?;
+        let range = appended.inspect_err(|error| self.end_by(error)).map_err(unavailable)?;
         self.pump.take(range.clone(), records);
         Ok(range)
     }
 
     /// Accepts records of a source together with the positions that the source has reached.
     pub fn accept_from(&self, mut records: Vec<u8>, positions: &[SourcePosition]) -> Result<(), StoreError> {
-        let range = self.events.append_from(&mut records, positions)?;
+        let range = self.events.append_from(&mut records, positions).inspect_err(|error| self.end_by(error))?;
         if !range.is_empty() {
             self.pump.take(range, records);
         }
         Ok(())
+    }
+
+    /// Ends the engine where the log takes no more until it is opened again: the next start does that.
+    fn end_by(&self, error: &StoreError) {
+        if error.needs_reopening() {
+            self.engine.fail(error.clone().into());
+        }
     }
 
     /// Waits until more may be accepted, at most for that long; returns whether it may.

@@ -33,13 +33,22 @@ impl Operations {
     ) -> Operations {
         Operations { lifecycle, rooms, figures, followers }
     }
+
+    fn report(&self) -> ReportedParts {
+        let mut report = ReportedParts::default();
+        self.rooms.iter().for_each(|room| room.report(&mut report));
+        report
+    }
 }
 
 impl OperationsResource for Operations {
     fn health(&self) -> Health {
-        let mut report = ReportedParts::default();
-        self.rooms.iter().for_each(|room| room.report(&mut report));
+        let report = self.report();
         Health { ready: self.lifecycle.is_ready() && report.is_able, components: report.components }
+    }
+
+    fn failure(&self) -> Option<String> {
+        self.report().failure
     }
 
     fn metrics(&self) -> String {
@@ -83,7 +92,7 @@ impl OperationsResource for Operations {
 
 impl Reports for Engine {
     fn report(&self, report: &mut ReportedParts) {
-        report.needs("engine", self.failure().map(|failure| failure.to_string()));
+        report.ends_with("engine", self.failure().map(|failure| failure.to_string()));
     }
 }
 
