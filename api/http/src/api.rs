@@ -5,15 +5,20 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use audience_auth::Auth;
 use audience_protocol::Platform;
+use bytes::Bytes;
 use hyper::header::HeaderMap;
 use tokio::sync::Semaphore;
+use tokio::time::Instant;
 use tracing::Span;
 
-use crate::body::{self, BodyStream, Media};
+use crate::body::Media;
+use crate::body_memory::BodyMemory;
+use crate::call_body::{self, BodyBounds, CallBody};
 use crate::forward::RemoteEngine;
 use crate::idempotency::Idempotency;
 use crate::metrics::HttpMetrics;
 use crate::options::ApiOptions;
+use crate::pace::Pace;
 use crate::problem::Problem;
 use crate::subscribers::Subscribers;
 
@@ -21,6 +26,8 @@ use crate::subscribers::Subscribers;
 const EXPORTS: usize = 4;
 /// Explanations at a time.
 const EXPLANATIONS: usize = 4;
+/// Lists of members that are read and taken in at a time: a list takes some ten times its body.
+const IMPORTS: usize = 2;
 /// Previews under way at a time, those that wait in the engine too.
 const PREVIEWS: usize = 32;
 
@@ -38,11 +45,15 @@ pub(crate) struct Api {
     pub(crate) explanations: Arc<Semaphore>,
     /// Places for previews.
     pub(crate) previews: Arc<Semaphore>,
+    /// Places for lists of members; what finds none waits.
+    pub(crate) imports: Arc<Semaphore>,
+    /// The memory of all bodies together.
+    pub(crate) memory: Arc<BodyMemory>,
     pub(crate) subscribers: Subscribers,
     /// The description of the whole API, as JSON.
     pub(crate) description: &'static str,
     /// Places for requests that are worked on.
-    pub(crate) requests: Semaphore,
+    pub(crate) requests: Arc<Semaphore>,
     blocking: Arc<Semaphore>,
     pub(crate) engine: Option<RemoteEngine>,
 }
@@ -50,18 +61,21 @@ pub(crate) struct Api {
 impl Api {
     pub(crate) fn new(platform: Platform, auth: Arc<Auth>, options: ApiOptions, description: &'static str) -> Self {
         auth.record_in(Arc::clone(&platform.catalogue));
+        let metrics = HttpMetrics::new();
         Api {
             subscribers: Subscribers::new(&*platform.changes, &options),
             description,
             platform,
             auth,
-            metrics: HttpMetrics::new(),
+            imports: Arc::new(Semaphore::new(IMPORTS)),
+            memory: BodyMemory::new(options.max_body_memory, metrics.body_bytes()),
+            metrics,
             idempotency: Arc::new(Idempotency::new(&options)),
             draining: AtomicBool::new(false),
             exports: Arc::new(Semaphore::new(EXPORTS)),
             previews: Arc::new(Semaphore::new(PREVIEWS)),
             explanations: Arc::new(Semaphore::new(EXPLANATIONS)),
-            requests: Semaphore::new(options.max_requests),
+            requests: Arc::new(Semaphore::new(options.max_requests)),
             blocking: Arc::new(Semaphore::new(options.max_requests)),
             engine: options.engine.clone().map(RemoteEngine::new),
             options,
@@ -91,13 +105,29 @@ impl Api {
     }
 
     /// The body of a call as a whole.
-    pub(crate) async fn body(&self, headers: &HeaderMap, parts: BodyStream) -> Result<bytes::Bytes, Problem> {
-        body::whole(headers, parts, self.options.max_body_bytes, self.options.request_timeout).await
+    pub(crate) async fn body(&self, headers: &HeaderMap, body: CallBody) -> Result<Bytes, Problem> {
+        self.body_within(headers, body, self.options.max_body_bytes).await
+    }
+
+    /// The same, of at most so many bytes.
+    pub(crate) async fn body_within(
+        &self,
+        headers: &HeaderMap,
+        body: CallBody,
+        limit: usize,
+    ) -> Result<Bytes, Problem> {
+        let (pace, memory, closing) = (self.pace(), self.memory.hold(), self.subscribers.closing());
+        call_body::whole(headers, body, BodyBounds { limit, pace, memory, closing }).await
+    }
+
+    /// The pace of a body from now on.
+    pub(crate) fn pace(&self) -> Pace {
+        Pace::new(self.options.body_window, self.options.min_body_rate, Instant::now())
     }
 
     /// A body that may be left out; what it is said to be is looked at only where there is one.
-    pub(crate) async fn optional_json(&self, headers: &HeaderMap, parts: BodyStream) -> Result<bytes::Bytes, Problem> {
-        let body = self.body(headers, parts).await?;
+    pub(crate) async fn optional_json(&self, headers: &HeaderMap, body: CallBody) -> Result<Bytes, Problem> {
+        let body = self.body(headers, body).await?;
         if !body.is_empty() {
             Media::of(headers, &[Media::Json])?;
         }

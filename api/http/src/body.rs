@@ -1,20 +1,16 @@
 //! Bodies of requests: of a known media type, bounded while they arrive and while they are unpacked.
 
-use std::io::{self, Read as _};
+use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
-use std::time::Duration;
 
 use bytes::{Buf, Bytes};
-use flate2::read::MultiGzDecoder;
 use futures_util::stream::{self, BoxStream, Stream, StreamExt as _, TryStreamExt as _};
 use hyper::StatusCode;
-use hyper::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap};
+use hyper::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap};
 
+use crate::body_memory::HeldMemory;
 use crate::problem::Problem;
-
-/// Memory taken at once on the word of a `Content-Length`.
-const MAX_RESERVED: usize = 1 << 20;
 
 /// The parts of a body as they arrive.
 pub(crate) type BodyStream = BoxStream<'static, Result<Bytes, warp::Error>>;
@@ -25,11 +21,11 @@ pub(crate) fn parts(body: impl Stream<Item = Result<impl Buf, warp::Error>> + Se
 }
 
 /// The part of a body that was read.
-#[derive(Default)]
 pub(crate) struct Recorded {
     parts: Vec<Bytes>,
     bytes: usize,
     is_whole: bool,
+    memory: HeldMemory,
 }
 
 impl Recorded {
@@ -40,18 +36,23 @@ impl Recorded {
     }
 }
 
-/// The same parts, and what will have been read of them; no more than `limit` bytes are kept.
-pub(crate) fn recorded(parts: BodyStream, limit: usize) -> (BodyStream, Arc<Mutex<Recorded>>) {
-    let recorded = Arc::new(Mutex::new(Recorded::default()));
+/// The same parts, and what will have been read of them; no more than `limit` bytes are kept, in the memory given.
+pub(crate) fn recorded(parts: BodyStream, limit: usize, memory: HeldMemory) -> (BodyStream, Arc<Mutex<Recorded>>) {
+    let recorded = Recorded { parts: Vec::new(), bytes: 0, is_whole: false, memory };
+    let recorded = Arc::new(Mutex::new(recorded));
     let record = Arc::clone(&recorded);
     let end = Arc::clone(&recorded);
     let parts = parts.inspect_ok(move |part| {
         let mut recorded = record.lock().unwrap_or_else(PoisonError::into_inner);
         recorded.bytes += part.len();
-        match recorded.bytes <= limit {
-            true => recorded.parts.push(part.clone()),
-            false => recorded.parts.clear(),
+        let bytes = recorded.bytes;
+        // Without memory for it nothing is kept of the rest either.
+        if bytes > limit || recorded.memory.cover(bytes).is_err() {
+            recorded.parts.clear();
+            recorded.bytes = limit.saturating_add(1);
+            return;
         }
+        recorded.parts.push(part.clone());
     });
     let end = stream::poll_fn(move |_| {
         let mut recorded = end.lock().unwrap_or_else(PoisonError::into_inner);
@@ -129,59 +130,6 @@ pub(crate) fn is_gzip(headers: &HeaderMap) -> Result<bool, Problem> {
     }
 }
 
-/// A body as a whole, unpacked; at most `limit` bytes as sent and as unpacked, and all of it within `timeout`.
-pub(crate) async fn whole(
-    headers: &HeaderMap,
-    parts: BodyStream,
-    limit: usize,
-    timeout: Duration,
-) -> Result<Bytes, Problem> {
-    let gzip = is_gzip(headers)?;
-    let declared = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
-    if declared.is_some_and(|length| length > limit as u64) {
-        return Err(too_large(limit));
-    }
-    let expected = declared.map_or(0, |length| (length as usize).min(MAX_RESERVED));
-    let body = tokio::time::timeout(timeout, collect(parts, limit, expected)).await.map_err(|_| too_slow())??;
-    if !gzip {
-        return Ok(body);
-    }
-    let unpack = tokio::task::spawn_blocking(move || unpack(&body, limit));
-    unpack.await.unwrap_or_else(|_| Err(Problem::internal()))
-}
-
-async fn collect(mut parts: BodyStream, limit: usize, expected: usize) -> Result<Bytes, Problem> {
-    let mut first = Bytes::new();
-    let mut body = Vec::new();
-    while let Some(part) = parts.next().await {
-        let part = part.map_err(|error| broken(&error))?;
-        if first.len() + body.len() + part.len() > limit {
-            return Err(too_large(limit));
-        }
-        // Most bodies come in one part, which is then not copied.
-        if first.is_empty() && body.is_empty() {
-            first = part;
-            continue;
-        }
-        if body.is_empty() {
-            body.reserve(expected);
-            body.extend_from_slice(&std::mem::take(&mut first));
-        }
-        body.extend_from_slice(&part);
-    }
-    Ok(if body.is_empty() { first } else { body.into() })
-}
-
-fn unpack(packed: &[u8], limit: usize) -> Result<Bytes, Problem> {
-    let mut body = Vec::new();
-    let read = MultiGzDecoder::new(packed).take(limit as u64 + 1).read_to_end(&mut body);
-    if body.len() > limit {
-        return Err(too_large(limit));
-    }
-    read.map_err(|error| bad_gzip(&error))?;
-    Ok(body.into())
-}
-
 /// 413 for a body.
 pub(crate) fn too_large(limit: usize) -> Problem {
     Problem::too_large(format!("a body here has at most {limit} bytes, packed and unpacked"))
@@ -190,6 +138,11 @@ pub(crate) fn too_large(limit: usize) -> Problem {
 /// 408 for a body that does not come.
 pub(crate) fn too_slow() -> Problem {
     Problem::new(StatusCode::REQUEST_TIMEOUT, "too_slow", "the body took too long to arrive")
+}
+
+/// 503 for a body that does not come before the server ends.
+pub(crate) fn stopping() -> Problem {
+    Problem::unavailable("stopping", "the server ends, and the body was not there in time")
 }
 
 /// 400 for a body that ended before its end; nobody may be left to read it.

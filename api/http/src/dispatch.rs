@@ -11,14 +11,16 @@ use warp::reply::Response;
 
 use crate::admission;
 use crate::api::Api;
+use crate::call_body::CallBody;
 use crate::console;
 use crate::forward::Forward;
 use crate::options::Scope;
 use crate::problem::{HandlerResult, NEEDS_ENGINE, Problem};
 use crate::reply::no_sniff;
 use crate::request::{Call, IncomingRequest};
-use crate::route::{Handler, Side};
+use crate::route::Side;
 use crate::router::{self, PathNode};
+use crate::work_place::WorkPlace;
 
 /// Answers a request.
 pub(crate) async fn answer(api: Arc<Api>, scope: Scope, path: FullPath, request: IncomingRequest) -> Response {
@@ -57,10 +59,18 @@ async fn lead(
     let principal = admission::admit(api, node.template, needs, &request)?;
     let parameters = router::parameters(node, segments)?;
     let limit = api.options.max_body_bytes;
-    let elsewhere = api.engine.as_ref().map(|engine| Forward::of(engine, path, &mut request, limit));
+    let elsewhere = api.engine.as_ref();
+    let elsewhere = elsewhere.map(|engine| Forward::of(engine, path, &mut request, limit, api.memory.hold()));
     let IncomingRequest { query, headers, body, upgrade, .. } = request;
+    let place = match node.side {
+        Side::Every => WorkPlace::none(&api.requests),
+        _ => WorkPlace::take(&api.requests)?,
+    };
+    let body = CallBody { parts: body, place: Arc::clone(&place) };
     let call = Call { principal, parameters, query, headers, body, upgrade };
-    match (elsewhere, answer_here(api, node.side, handler, call).await) {
+    let answer = handler(Arc::clone(api), call).await;
+    drop(place);
+    match (elsewhere, answer) {
         (Some(forward), Err(problem)) if problem.code == NEEDS_ENGINE => {
             let asked = forward.ask(api.options.request_timeout).await;
             // A process that is still starting answers 503 too.
@@ -72,14 +82,6 @@ async fn lead(
         }
         (_, answer) => answer,
     }
-}
-
-async fn answer_here(api: &Arc<Api>, side: Side, handler: Handler, call: Call) -> HandlerResult {
-    if side == Side::Every {
-        return handler(Arc::clone(api), call).await;
-    }
-    let Ok(_permit) = api.requests.try_acquire() else { return Err(Problem::busy(1)) };
-    handler(Arc::clone(api), call).await
 }
 
 /// The span of a request, named by its route: what stands in the path may be the id of a user.

@@ -23,6 +23,7 @@ use warp::Reply as _;
 use warp::reply::Response;
 
 use crate::body::{self, Recorded};
+use crate::body_memory::HeldMemory;
 use crate::problem::{HandlerResult, Problem};
 use crate::request::IncomingRequest;
 
@@ -93,12 +94,19 @@ pub(crate) struct Forward {
 
 impl Forward {
     /// A request; from now on what is read of its body is kept, at most so many bytes.
-    pub(crate) fn of(engine: &RemoteEngine, path: &str, request: &mut IncomingRequest, limit: usize) -> Self {
+    pub(crate) fn of(
+        engine: &RemoteEngine,
+        path: &str,
+        request: &mut IncomingRequest,
+        limit: usize,
+        memory: HeldMemory,
+    ) -> Self {
         let path = match request.query.as_str() {
             "" => path.to_owned(),
             query => format!("{path}?{query}"),
         };
-        let (body, recorded) = body::recorded(std::mem::replace(&mut request.body, Box::pin(stream::empty())), limit);
+        let body = std::mem::replace(&mut request.body, Box::pin(stream::empty()));
+        let (body, recorded) = body::recorded(body, limit, memory);
         request.body = body;
         let mut headers = named(&request.headers, &ASKED);
         let client = request.upgrade.is_some().then(|| request.connection.take()).flatten();

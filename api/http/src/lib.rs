@@ -8,7 +8,8 @@
 //!   they are also what metrics (route templates), `405` (the `Allow` header) and the test of the description need.
 //! - What resources share (`problem`, `reply`, `body`, `json`, `preconditions`, `route`, …) knows none of them. Modules
 //!   form no circle.
-//! - Every body is bounded while it is read and in how deep its JSON goes, before anything is built from it.
+//! - Every body is bounded while it is read and in how deep its JSON goes, before anything is built from it. All bodies share
+//!   one budget of memory; each keeps up a least pace, and takes no place of the requests that are worked on meanwhile.
 //! - Every route states what its caller must be; [`audience_auth`] is asked before anything of a body is read.
 //! - Everything that may block runs on a thread for that, at most [`ApiOptions::max_requests`] at once.
 //! - Errors are `application/problem+json`, made in one file.
@@ -18,6 +19,8 @@
 mod admission;
 mod api;
 mod body;
+mod body_memory;
+mod call_body;
 mod catalogue;
 mod changes;
 mod console;
@@ -30,6 +33,7 @@ mod door;
 mod etag;
 mod events;
 mod forward;
+mod framing;
 mod idempotency;
 mod json;
 mod merge_patch;
@@ -37,6 +41,7 @@ mod metrics;
 mod openapi;
 mod operations;
 mod options;
+mod pace;
 mod preconditions;
 mod problem;
 mod progress;
@@ -55,6 +60,7 @@ mod traits;
 mod users;
 mod versions;
 mod webhooks;
+mod work_place;
 
 pub use audience_protocol::Platform;
 pub use door::Door;

@@ -57,6 +57,7 @@ pub(crate) struct HttpMetrics {
     durations: Family<RouteLabel, Histogram, fn() -> Histogram>,
     in_flight: Gauge,
     streams: Gauge,
+    body_bytes: Gauge,
     accepted: Counter,
     rejected: Family<RejectionLabel, Counter>,
     ready: Gauge,
@@ -82,6 +83,7 @@ impl HttpMetrics {
             durations: Family::new_with_constructor(|| Histogram::new(BUCKETS)),
             in_flight: Gauge::default(),
             streams: Gauge::default(),
+            body_bytes: Gauge::default(),
             accepted: Counter::default(),
             rejected: Family::default(),
             ready: Gauge::default(),
@@ -98,6 +100,8 @@ impl HttpMetrics {
         );
         registry.register("http_requests_in_flight", "Requests under way", metrics.in_flight.clone());
         registry.register("http_streams", "Clients that follow changes", metrics.streams.clone());
+        let body_bytes = "Memory that bodies of requests take";
+        registry.register_with_unit("http_body", body_bytes, Unit::Bytes, metrics.body_bytes.clone());
         registry.register("ingest_events_accepted", "Events accepted over HTTP", metrics.accepted.clone());
         registry.register("ingest_events_rejected", "Events refused over HTTP, by reason", metrics.rejected.clone());
         registry.register("ready", READY, metrics.ready.clone());
@@ -113,6 +117,11 @@ impl HttpMetrics {
     pub(crate) fn begin(&self) -> InFlight {
         self.in_flight.inc();
         InFlight(self.in_flight.clone())
+    }
+
+    /// The gauge of the memory that bodies take.
+    pub(crate) fn body_bytes(&self) -> Gauge {
+        self.body_bytes.clone()
     }
 
     /// A client that follows changes begins to.

@@ -36,6 +36,12 @@ pub struct ApiOptions {
     pub max_body_bytes: usize,
     /// Bytes of a body that replaces the members of a static segment.
     pub max_members_bytes: usize,
+    /// Bytes of memory that all bodies take together, as sent and as unpacked. A body that finds none is answered with 429.
+    pub max_body_memory: usize,
+    /// Bytes of a body in a second, at least, measured over each `body_window`.
+    pub min_body_rate: usize,
+    /// The window of time over which the rate of a body is measured. A body that is there within one may be slower.
+    pub body_window: Duration,
     /// Events in one list.
     pub max_events: usize,
     /// Requests that are worked on at once; more are answered with 429.
@@ -44,7 +50,7 @@ pub struct ApiOptions {
     pub max_connections: usize,
     /// Clients that follow changes at once, by events or WebSocket; more are answered with 429.
     pub max_streams: u32,
-    /// The time limit for a body (of a stream: for its next part), and for an answer.
+    /// The time limit for an answer, and for the next event of a stream.
     pub request_timeout: Duration,
     /// The time limit for requests under way after the signal to stop.
     pub drain_timeout: Duration,
@@ -69,6 +75,9 @@ impl Default for ApiOptions {
         ApiOptions {
             max_body_bytes: 8 << 20,
             max_members_bytes: 64 << 20,
+            max_body_memory: 512 << 20,
+            min_body_rate: 4 << 10,
+            body_window: Duration::from_secs(10),
             max_events: 10_000,
             max_requests: 512,
             max_connections: 10_000,

@@ -8,6 +8,7 @@ use hyper::header::HeaderMap;
 use hyper::upgrade::OnUpgrade;
 
 use crate::body::BodyStream;
+use crate::call_body::CallBody;
 
 /// The parts of a request, as warp takes it apart.
 pub(crate) struct IncomingRequest {
@@ -30,7 +31,7 @@ pub(crate) struct Call {
     pub(crate) parameters: Vec<String>,
     pub(crate) query: String,
     pub(crate) headers: HeaderMap,
-    pub(crate) body: BodyStream,
+    pub(crate) body: CallBody,
     /// The upgrade, if a WebSocket is asked for.
     pub(crate) upgrade: Option<warp::ws::Ws>,
 }

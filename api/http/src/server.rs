@@ -12,8 +12,10 @@ use std::time::{Duration, Instant};
 use audience_auth::Auth;
 use audience_protocol::Platform;
 use hyper::body::Incoming;
+use hyper::header::{CONNECTION, HOST, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::{Service as _, service_fn};
+use hyper::{Request, Version};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use socket2::SockRef;
@@ -26,8 +28,10 @@ use warp::reply::Response;
 
 use crate::body;
 use crate::door::Door;
+use crate::framing::{Framed, Framing};
 use crate::options::{ApiOptions, Listen, Scope};
 use crate::problem::Problem;
+use crate::reply::no_sniff;
 use crate::request::IncomingRequest;
 
 /// The head of a request, request line and headers; longer ones are refused.
@@ -37,6 +41,9 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The time after which a client that takes nothing counts as gone.
 const TAKE_TIMEOUT: Duration = Duration::from_secs(120);
+
+/// The same while the process stops.
+const LAST_TAKE: Duration = Duration::from_secs(2);
 
 /// How long the server waits for a port that is taken.
 const PORT_PATIENCE: Duration = Duration::from_secs(1);
@@ -307,10 +314,17 @@ async fn connection(
         .set_tcp_user_timeout(Some(TAKE_TIMEOUT))
         .inspect_err(|error| tracing::debug!(%error, "the connection cannot be given a time limit for sending"));
     let peer = stream.peer_addr().map(|address| Peer(address.ip())).ok();
-    let service = TowerToHyperService::new(warp::service(filter));
-    let service = service_fn(move |mut request: hyper::Request<Incoming>| {
+    let (stream, framing) = Framed::new(stream);
+    let (service, seen) = (TowerToHyperService::new(warp::service(filter)), Arc::clone(&framing));
+    let service = service_fn(move |mut request| {
         peer.map(|peer| request.extensions_mut().insert(peer));
-        service.call(request)
+        let (service, refused) = (service.clone(), refused(&request, &seen));
+        async move {
+            match refused {
+                Some(answer) => Ok(answer),
+                None => service.call(request).await,
+            }
+        }
     });
     let mut builder = http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(MAX_HEAD_BYTES);
@@ -321,8 +335,33 @@ async fn connection(
         ended = connection.as_mut() => ended,
         _ = stopped.changed() => {
             connection.as_mut().graceful_shutdown();
-            connection.await
+            tokio::select! {
+                ended = connection => ended,
+                () = deaf(&framing) => return tracing::debug!("a connection was cut off whose client takes nothing"),
+            }
         }
     };
     let _ = ended.inspect_err(|error| tracing::debug!(%error, "a connection ended early"));
+}
+
+/// Ends once the client has taken nothing for a while.
+async fn deaf(framing: &Framing) {
+    while !framing.is_stuck(LAST_TAKE) {
+        tokio::time::sleep(LAST_TAKE / 4).await;
+    }
+}
+
+/// The answer to a request that is refused whatever it asks: one without a host, or of two lengths, of which a proxy may have
+/// believed the other.
+fn refused(request: &Request<Incoming>, framing: &Framing) -> Option<Response> {
+    let problem = if framing.is_ambiguous() {
+        Problem::bad_request("ambiguous_length", "a request has a Content-Length or a Transfer-Encoding, not both")
+    } else if request.version() == Version::HTTP_11 && request.headers().get_all(HOST).iter().count() != 1 {
+        Problem::bad_request("no_host", "a request has one header Host, which names this server")
+    } else {
+        return None;
+    };
+    let mut answer = no_sniff(problem.into_response());
+    answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    Some(answer)
 }

@@ -83,6 +83,15 @@ impl Subscribers {
     }
 }
 
+/// Ends so long after the server began to end.
+pub(crate) async fn long_after_closing(mut closing: watch::Receiver<bool>, patience: Duration) {
+    let is_closing = closing.wait_for(|is_closing| *is_closing).await.is_ok();
+    match is_closing {
+        true => sleep(patience).await,
+        false => std::future::pending().await,
+    }
+}
+
 /// Wakes clients slot by slot: all of them at once would keep every other request waiting.
 async fn wake_in_turn(mut woken: watch::Receiver<()>, slots: Arc<[watch::Sender<()>]>) {
     while woken.changed().await.is_ok() {

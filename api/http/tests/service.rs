@@ -86,6 +86,10 @@ async fn health() {
         assert_eq!((down.status, down.value()["status"].as_str()), (503, Some("DOWN")));
     }
     assert_eq!(server.get("/health/live").await.status, 200);
+    *server.platform.failure.lock().unwrap() = Some("the log is gone".to_owned());
+    let gone = server.get("/health/live").await;
+    let process = json!({"status": "DOWN", "detail": "the log is gone"});
+    assert_eq!((gone.status, gone.value()), (503, json!({"status": "DOWN", "components": {"process": process}})));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -153,7 +157,7 @@ fn references(spec: &Value, value: &Value) {
 #[tokio::test(flavor = "multi_thread")]
 async fn strangers() {
     let server =
-        start_with(ApiOptions { max_body_bytes: 100_000, request_timeout: Duration::from_secs(1), ..options() }).await;
+        start_with(ApiOptions { max_body_bytes: 100_000, body_window: Duration::from_secs(1), ..options() }).await;
     let post = "POST /api/segments HTTP/1.1\r\nhost: t\r\ncontent-type: application/json\r\n";
     let started = Instant::now();
     let huge = server.raw(format!("{post}content-length: 1073741824\r\n\r\n")).await;

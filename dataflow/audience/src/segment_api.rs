@@ -11,13 +11,12 @@ use audience_api::{ApiOptions, Door, Listen, Scope};
 use audience_auth::Auth;
 use audience_catalogue::{SegmentApi, SegmentUpdates};
 use audience_contract::ServingStore;
-use audience_engine::service::clock;
 use audience_redis::RedisReader;
 use clap::Args;
 
 use crate::connectors;
 use crate::serving::Serving;
-use crate::settings::{Address, ConfigFlag, ConnectionFlags, Connections, named, named_in};
+use crate::settings::{Address, ConfigFlag, ConnectionFlags, Connections, HttpSettings, named, named_in};
 use crate::telemetry::TelemetrySettings;
 use crate::updates::{self, Updates};
 use crate::{process_metrics, telemetry};
@@ -43,6 +42,8 @@ pub struct SegmentApiFlags {
     #[arg(long, env = "AUDIENCE_ENGINE", value_name = "URL")]
     engine: Option<String>,
     #[command(flatten)]
+    http: HttpSettings,
+    #[command(flatten)]
     telemetry: TelemetrySettings,
 }
 
@@ -54,7 +55,8 @@ pub fn run(flags: SegmentApiFlags) -> anyhow::Result<ExitCode> {
     let _telemetry = telemetry::start(&flags.telemetry, "segment-api")?;
     process_metrics::begin(None, 0);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let ended = runtime.block_on(serve(flags.listen.0, connections, is_redis, engine));
+    let options = ApiOptions { engine, ..flags.http.options() };
+    let ended = runtime.block_on(serve(flags.listen.0, connections, is_redis, options));
     // A start that was cut off may be waiting for a server.
     runtime.shutdown_background();
     ended.map(|()| ExitCode::SUCCESS)
@@ -95,9 +97,8 @@ async fn serve(
     address: SocketAddr,
     connections: Connections,
     is_redis: bool,
-    engine: Option<String>,
+    options: ApiOptions,
 ) -> anyhow::Result<()> {
-    let options = ApiOptions { clock: clock::now, engine, figures: process_metrics::figures, ..ApiOptions::default() };
     let listen = [Listen { address, scope: Scope::Segments, flag: "--listen" }];
     let mut serving = Serving::begin(&listen, options).await?;
     let Some(api) = serving.start(move |door| start(&connections, is_redis, door)).await? else { return Ok(()) };

@@ -9,6 +9,7 @@
 mod address;
 mod connections;
 pub mod file;
+mod http;
 pub mod names;
 pub mod positive;
 #[cfg(test)]
@@ -25,6 +26,7 @@ use clap::{ArgMatches, Args, Command};
 pub use address::Address;
 pub use connections::Connections;
 use file::SettingsFile;
+pub use http::HttpSettings;
 pub use names::{KAFKA_SETTINGS, named, named_in};
 use positive::positive;
 use tables::SettingTables;
@@ -72,6 +74,8 @@ pub struct ServeFlags {
     /// Clients that may follow membership changes at once, by server-sent events or WebSocket. Others are refused with 429.
     #[arg(long, env = "AUDIENCE_MAX_STREAMS", value_name = "N", default_value = "2000", value_parser = positive::<u32>)]
     pub max_streams: u32,
+    #[command(flatten)]
+    pub http: HttpSettings,
     #[command(flatten)]
     pub webhooks: WebhookSettings,
     #[command(flatten)]

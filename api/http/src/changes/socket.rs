@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::sync::Arc;
+use std::time::Duration;
 
 use audience_auth::{Needs, Permission};
 use audience_protocol::{ChangeFilter, GivenChange};
@@ -19,6 +20,7 @@ use crate::problem::{HandlerResult, Problem};
 use crate::query::Query;
 use crate::request::Call;
 use crate::route::{Route, Side};
+use crate::subscribers::long_after_closing;
 
 const READ: Needs = Needs::Permission(Permission::UserRead);
 
@@ -27,6 +29,8 @@ pub(crate) const ROUTES: &[Route] =
 
 /// Bytes of a message from a client.
 const MAX_MESSAGE_BYTES: usize = 256 << 10;
+/// How long a client that takes nothing is told of the end.
+const LAST_WORDS: Duration = Duration::from_secs(2);
 /// The codes with which a connection is closed: the server ends; what came is not understood.
 const GOING_AWAY: u16 = 1001;
 
@@ -54,9 +58,16 @@ async fn open(api: Arc<Api>, mut call: Call) -> HandlerResult {
         let problem = Problem::new(StatusCode::UPGRADE_REQUIRED, "upgrade_required", "this path is for a WebSocket");
         return Err(problem.with_text(UPGRADE, "websocket"));
     };
+    let closing = api.subscribers.closing();
     let follower = Subscriber::new(api, from, filter, write)?;
     let upgrade = upgrade.max_message_size(MAX_MESSAGE_BYTES).max_frame_size(MAX_MESSAGE_BYTES);
-    Ok(upgrade.on_upgrade(move |socket| serve(socket, follower)).into_response())
+    let serve = move |socket| async move {
+        tokio::select! {
+            () = serve(socket, follower) => {}
+            () = long_after_closing(closing, LAST_WORDS) => {}
+        }
+    };
+    Ok(upgrade.on_upgrade(serve).into_response())
 }
 
 /// Browsers let scripts of any site open a WebSocket, and name the site.

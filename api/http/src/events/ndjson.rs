@@ -3,17 +3,21 @@
 
 use std::io::Write as _;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use audience_protocol::PlatformError;
 use audience_rules::event::EventDefaults;
 use bytes::Bytes;
 use flate2::write::MultiGzDecoder;
 use futures_util::StreamExt as _;
+use tokio::time::{Instant, timeout};
 
 use crate::api::Api;
-use crate::body;
+use crate::body::{self, BodyStream};
+use crate::body_memory::HeldMemory;
+use crate::call_body::{CallBody, LAST_BODIES};
 use crate::events::decoded::{DecodedEvents, accepted, conclude};
+use crate::pace::Pace;
 use crate::problem::{HandlerResult, Problem};
 use crate::progress::{IngestProgress, RejectedEvent};
 use crate::request::Call;
@@ -28,6 +32,8 @@ const PACKED_STEP: usize = 2 << 10;
 const MAX_REJECTED: usize = 10_000;
 /// Lines that wait are handed over when nothing came for so long.
 const IDLE: Duration = Duration::from_millis(100);
+/// Bytes of blank lines that a body may have beside as many as its events have: gzip packs them a thousand times.
+const MAX_BLANK: usize = 1 << 20;
 
 /// Lines on their way into pieces.
 struct Lines {
@@ -37,11 +43,16 @@ struct Lines {
     open: usize,
     /// Whole lines in the buffer that are not blank.
     count: usize,
+    /// Whole lines so far.
+    closed: u64,
+    /// Bytes of blank lines so far, and of the others.
+    blank: usize,
+    filled: usize,
 }
 
 impl Lines {
     fn new() -> Self {
-        Lines { buffer: Vec::new(), open: 0, count: 0 }
+        Lines { buffer: Vec::new(), open: 0, count: 0, closed: 0, blank: 0, filled: 0 }
     }
 
     fn is_full(&self) -> bool {
@@ -66,8 +77,30 @@ impl Lines {
 
     /// Ends the line that is open.
     fn close(&mut self) {
-        self.count += usize::from(!self.buffer[self.open..].trim_ascii().is_empty());
+        let line = &self.buffer[self.open..];
+        match line.trim_ascii().is_empty() {
+            true => self.blank += line.len(),
+            false => (self.count, self.filled) = (self.count + 1, self.filled + line.len()),
+        }
+        self.closed += 1;
         self.open = self.buffer.len();
+    }
+
+    /// Returns whether a line has begun that has no end yet.
+    fn is_open(&self) -> bool {
+        self.buffer.len() > self.open
+    }
+
+    /// 400 for lines without end that hold nothing, 413 for one that is too long.
+    fn check(&self, limit: usize) -> Result<(), Problem> {
+        if self.buffer.len() - self.open > limit {
+            return Err(Problem::too_large(format!("a line has at most {limit} bytes")));
+        }
+        if self.blank > MAX_BLANK + self.filled {
+            let detail = format!("blank lines have at most {MAX_BLANK} bytes more than the events of a body");
+            return Err(Problem::bad_request("blank_lines", detail));
+        }
+        Ok(())
     }
 
     /// The whole lines.
@@ -104,100 +137,138 @@ impl StreamOutcome {
     }
 }
 
-/// Carries out a body that streams in.
-pub(crate) async fn stream(api: Arc<Api>, mut call: Call) -> HandlerResult {
-    let mut unpacker = body::is_gzip(&call.headers)?.then(|| MultiGzDecoder::new(Vec::new()));
-    let mut lines = Lines::new();
-    let mut done = StreamOutcome::default();
-    let mut heard = Instant::now();
-    let ended = loop {
-        let part = match tokio::time::timeout(IDLE, call.body.next()).await {
-            Ok(None) => break Ok(()),
-            Ok(Some(Ok(part))) => part,
-            Ok(Some(Err(error))) => break Err(body::broken(&error)),
-            Err(_) if heard.elapsed() >= api.options.request_timeout => break Err(body::too_slow()),
-            Err(_) => {
-                let flushed = flush(&api, &mut lines, &mut done).await;
-                if flushed.is_err() {
-                    break flushed;
-                }
-                continue;
-            }
-        };
-        let fed = feed(&api, &part, unpacker.as_mut(), &mut lines, &mut done).await;
-        if fed.is_err() {
-            break fed;
-        }
-        heard = Instant::now();
+/// A body on its way in.
+struct Intake {
+    api: Arc<Api>,
+    lines: Lines,
+    unpacker: Option<MultiGzDecoder<Vec<u8>>>,
+    done: StreamOutcome,
+    memory: HeldMemory,
+    /// The pace of a line that is not there as a whole.
+    pace: Pace,
+    /// Bytes came after the last whole line.
+    is_amid: bool,
+    heard: Instant,
+    /// When it was noticed that the server ends.
+    ending_since: Option<Instant>,
+}
+
+/// Carries out a body that streams in. It has no place among the requests that are worked on: each of its pieces has a thread
+/// in turn, and its sender may be as slow as its events are rare.
+pub(crate) async fn stream(api: Arc<Api>, call: Call) -> HandlerResult {
+    let unpacker = body::is_gzip(&call.headers)?.then(|| MultiGzDecoder::new(Vec::new()));
+    let CallBody { mut parts, place } = call.body;
+    place.leave();
+    let now = Instant::now();
+    let mut intake = Intake {
+        unpacker,
+        lines: Lines::new(),
+        done: StreamOutcome::default(),
+        memory: api.memory.hold(),
+        pace: Pace::new(api.options.request_timeout, api.options.min_body_rate, now),
+        is_amid: false,
+        heard: now,
+        ending_since: None,
+        api,
     };
-    let ended = match ended {
-        Ok(()) => finish(&api, unpacker, &mut lines, &mut done).await,
-        failed => failed,
-    };
+    let ended = intake.read(&mut parts).await;
+    let Intake { done, .. } = intake;
     match ended {
         Ok(()) => done.answer().map(|progress| accepted(&progress)),
         Err(problem) => Err(problem.after(done.accepted, done.rejected)),
     }
 }
 
-/// Takes a part of the body in.
-async fn feed(
-    api: &Arc<Api>,
-    part: &[u8],
-    unpacker: Option<&mut MultiGzDecoder<Vec<u8>>>,
-    lines: &mut Lines,
-    done: &mut StreamOutcome,
-) -> Result<(), Problem> {
-    let Some(unpacker) = unpacker else { return take(api, part, lines, done).await };
-    for step in part.chunks(PACKED_STEP) {
-        unpacker.write_all(step).map_err(|error| body::bad_gzip(&error))?;
-        let bytes = std::mem::take(unpacker.get_mut());
-        take(api, &bytes, lines, done).await?;
-    }
-    Ok(())
-}
-
-/// Takes lines in, and hands pieces over as they fill up.
-async fn take(api: &Arc<Api>, mut bytes: &[u8], lines: &mut Lines, done: &mut StreamOutcome) -> Result<(), Problem> {
-    while !bytes.is_empty() {
-        bytes = &bytes[lines.take(bytes)..];
-        if lines.buffer.len() - lines.open > api.options.max_body_bytes {
-            return Err(Problem::too_large(format!("a line has at most {} bytes", api.options.max_body_bytes)));
-        }
-        if lines.is_full() {
-            flush(api, lines, done).await?;
+impl Intake {
+    /// Takes the body in to its end.
+    async fn read(&mut self, parts: &mut BodyStream) -> Result<(), Problem> {
+        loop {
+            match timeout(IDLE, parts.next()).await {
+                Ok(None) => return self.finish().await,
+                Ok(Some(Ok(part))) => self.feed(&part).await?,
+                Ok(Some(Err(error))) => return Err(body::broken(&error)),
+                Err(_) => self.flush().await?,
+            }
+            self.check_pace()?;
         }
     }
-    Ok(())
-}
 
-/// Takes the end of the body in.
-async fn finish(
-    api: &Arc<Api>,
-    unpacker: Option<MultiGzDecoder<Vec<u8>>>,
-    lines: &mut Lines,
-    done: &mut StreamOutcome,
-) -> Result<(), Problem> {
-    if let Some(mut unpacker) = unpacker {
-        let ended = unpacker.try_finish();
-        let bytes = std::mem::take(unpacker.get_mut());
-        take(api, &bytes, lines, done).await?;
-        ended.map_err(|error| body::bad_gzip(&error))?;
+    /// 408 where nothing came for too long, or a line comes too slowly; 503 a while after the server began to end.
+    fn check_pace(&mut self) -> Result<(), Problem> {
+        if self.api.is_draining() && self.ending_since.get_or_insert_with(Instant::now).elapsed() >= LAST_BODIES {
+            return Err(body::stopping());
+        }
+        match self.is_amid {
+            true => self.pace.check(Instant::now()),
+            false if self.heard.elapsed() >= self.api.options.request_timeout => Err(body::too_slow()),
+            false => Ok(()),
+        }
     }
-    lines.close();
-    flush(api, lines, done).await
-}
 
-/// Hands the whole lines over.
-async fn flush(api: &Arc<Api>, lines: &mut Lines, done: &mut StreamOutcome) -> Result<(), Problem> {
-    let (piece, count) = lines.piece();
-    if count == 0 {
-        return Ok(());
+    /// Takes a part of the body in.
+    async fn feed(&mut self, part: &[u8]) -> Result<(), Problem> {
+        if !std::mem::replace(&mut self.is_amid, true) {
+            self.pace.restart(Instant::now());
+        }
+        self.pace.count(part.len());
+        let closed = self.lines.closed;
+        if self.unpacker.is_none() {
+            self.take(part).await?;
+        } else {
+            for step in part.chunks(PACKED_STEP) {
+                let bytes = self.unpack(step)?;
+                self.take(&bytes).await?;
+            }
+        }
+        self.heard = Instant::now();
+        if self.lines.closed > closed {
+            self.is_amid = self.lines.is_open();
+            self.pace.restart(self.heard);
+        }
+        Ok(())
     }
-    let first = done.seen;
-    let progress = api.blocking(move |api| ingest(api, decode(api, &piece, first))).await?;
-    done.add(progress, count);
-    Ok(())
+
+    fn unpack(&mut self, packed: &[u8]) -> Result<Vec<u8>, Problem> {
+        let Some(unpacker) = &mut self.unpacker else { return Ok(Vec::new()) };
+        unpacker.write_all(packed).map_err(|error| body::bad_gzip(&error))?;
+        Ok(std::mem::take(unpacker.get_mut()))
+    }
+
+    /// Takes lines in, and hands pieces over as they fill up.
+    async fn take(&mut self, mut bytes: &[u8]) -> Result<(), Problem> {
+        while !bytes.is_empty() {
+            self.memory.set(self.lines.buffer.len() + bytes.len())?;
+            bytes = &bytes[self.lines.take(bytes)..];
+            self.lines.check(self.api.options.max_body_bytes)?;
+            if self.lines.is_full() {
+                self.flush().await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes the end of the body in.
+    async fn finish(&mut self) -> Result<(), Problem> {
+        if let Some(mut unpacker) = self.unpacker.take() {
+            let ended = unpacker.try_finish();
+            let bytes = std::mem::take(unpacker.get_mut());
+            self.take(&bytes).await?;
+            ended.map_err(|error| body::bad_gzip(&error))?;
+        }
+        self.lines.close();
+        self.flush().await
+    }
+
+    /// Hands the whole lines over.
+    async fn flush(&mut self) -> Result<(), Problem> {
+        let (piece, count) = self.lines.piece();
+        if count > 0 {
+            let first = self.done.seen;
+            let progress = self.api.blocking(move |api| ingest(api, decode(api, &piece, first))).await?;
+            self.done.add(progress, count);
+        }
+        self.memory.set(self.lines.buffer.len())
+    }
 }
 
 fn decode(api: &Api, piece: &[u8], first: usize) -> DecodedEvents {
@@ -259,5 +330,19 @@ mod tests {
         assert_eq!((taken, lines.count, lines.is_full()), (PIECE_EVENTS * 2, PIECE_EVENTS, true));
         lines.piece();
         assert_eq!(lines.take(&many.as_bytes()[taken..]), 10);
+    }
+
+    #[test]
+    fn blank_lines_end_a_body_unless_it_has_as_many_events() {
+        let (mut lines, blank) = (Lines::new(), "\n".repeat(MAX_BLANK / 2));
+        for _ in 0..2 {
+            lines.take(blank.as_bytes());
+            lines.piece();
+        }
+        assert!(lines.check(100).is_ok());
+        lines.take(b"\n");
+        assert_eq!(lines.check(100).unwrap_err().code, "blank_lines");
+        lines.take(b"x\n");
+        assert!(lines.check(100).is_ok());
     }
 }

@@ -8,7 +8,7 @@ use hyper::{Method, StatusCode};
 use serde::Serialize;
 
 use crate::api::Api;
-use crate::body::{self, Media};
+use crate::body::Media;
 use crate::cursor::List;
 use crate::preconditions::ChangeHead;
 use crate::problem::{HandlerResult, Problem};
@@ -88,10 +88,13 @@ async fn change(api: Arc<Api>, mut call: Call, mode: MembersMode) -> HandlerResu
     let Manner { is_strict, is_dry_run, note } = Manner::of(&Query::read(&call.query))?;
     let ChangeHead { id, author, expected } = ChangeHead::of(&mut call)?;
     let media = Media::of(&call.headers, &[Media::Json, Media::Csv])?;
-    let (limit, timeout) = (api.options.max_members_bytes, api.options.request_timeout);
-    let body = body::whole(&call.headers, call.body, limit, timeout).await?;
+    let body = api.body_within(&call.headers, call.body, api.options.max_members_bytes).await?;
+    let place = tokio::time::timeout(api.options.request_timeout, Arc::clone(&api.imports).acquire_owned()).await;
+    let Ok(Ok(place)) = place else { return Err(Problem::busy(1)) };
     api.blocking(move |api| {
+        let _place = place;
         let import = Import::read(&body, media)?;
+        drop(body);
         import.check(is_strict)?;
         let Import { received, members, duplicates, rejected_count, rejected, .. } = import;
         let accepted = members.len() as u64;

@@ -21,6 +21,7 @@ mod writers;
 
 use std::io;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use audience_background::{JobHandle, Runner};
 use audience_contract::{ServingStore, SharedSink, Sink};
@@ -31,6 +32,9 @@ use self::status::{Order, SinkStatus};
 use self::sweep::Sweep;
 pub use self::upstream::Upstream;
 use self::writers::{Medium, SinkWriters};
+
+/// How long the end waits for sinks that get nowhere.
+const UNMOVED: Duration = Duration::from_secs(4);
 
 /// The condition of a sink or store.
 #[derive(Clone, Debug, Default)]
@@ -160,11 +164,20 @@ impl Sinks {
         }
     }
 
-    /// Waits until each sink holds everything that is committed. A sink that fails meanwhile is given up: it goes on at the
-    /// next start.
+    /// Waits until each sink holds everything that is committed. A sink that fails meanwhile, or whose store does not answer, is
+    /// given up: it goes on at the next start.
     pub fn finish(&self) {
         self.runner.stop().request();
-        self.runner.wait_ended(None);
+        let lags = || self.conditions().into_iter().map(|sink| sink.lag_ticks).collect::<Vec<_>>();
+        let mut before = lags();
+        while !self.runner.wait_ended(Some(Instant::now() + UNMOVED)) {
+            let now = lags();
+            if now == before {
+                tracing::warn!("The stores of some sinks do not answer; these sinks go on at the next start");
+                break;
+            }
+            before = now;
+        }
         self.sinks.lock().clear();
     }
 }

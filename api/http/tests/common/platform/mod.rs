@@ -46,6 +46,8 @@ pub struct FakePlatform {
     /// Exports that nobody took to their end.
     pub given_up: AtomicUsize,
     pub down: Mutex<bool>,
+    /// Why it takes nothing any more.
+    pub failure: Mutex<Option<String>>,
     /// It knows nothing of users.
     pub is_without_engine: AtomicBool,
 }

@@ -14,6 +14,10 @@ impl OperationsResource for FakePlatform {
         Health { ready: !down, components: BTreeMap::from([("engine".to_owned(), component)]) }
     }
 
+    fn failure(&self) -> Option<String> {
+        self.failure.lock().unwrap().clone()
+    }
+
     fn metrics(&self) -> String {
         "# TYPE audience_fake gauge\naudience_fake 1\n".into()
     }

@@ -1,0 +1,44 @@
+//! Bounds of the HTTP APIs that every process with one has.
+
+use audience_api::ApiOptions;
+use audience_engine::service::clock;
+use clap::Args;
+
+use crate::{open_files, process_metrics};
+
+/// The least memory of bodies: the largest body takes 64 MiB as sent and as much as unpacked.
+const LEAST_BODY_MEMORY_MIB: u32 = 256;
+
+/// Settings of the HTTP APIs.
+#[derive(Clone, Debug, Args)]
+pub struct HttpSettings {
+    /// Mebibytes of memory that the bodies of all requests take together, as sent and as unpacked; at least 256. A body that
+    /// finds none is refused with 429.
+    #[arg(long, env = "AUDIENCE_BODY_MEMORY_MIB", value_name = "MIB", default_value = "512", value_parser = clap::value_parser!(u32).range(i64::from(LEAST_BODY_MEMORY_MIB)..))]
+    pub body_memory_mib: u32,
+}
+
+impl HttpSettings {
+    /// As many connections as the APIs take by themselves, and as the limit of open files permits.
+    fn max_connections(&self) -> usize {
+        let (wanted, permitted) = (ApiOptions::default().max_connections, open_files::connections());
+        if permitted < wanted {
+            tracing::warn!(
+                connections = permitted,
+                "The limit of open files permits fewer connections than the usual {wanted}; raise it with ulimit -n"
+            );
+        }
+        wanted.min(permitted)
+    }
+
+    /// The options of the APIs of a process.
+    pub fn options(&self) -> ApiOptions {
+        ApiOptions {
+            clock: clock::now,
+            figures: process_metrics::figures,
+            max_connections: self.max_connections(),
+            max_body_memory: (self.body_memory_mib as usize) << 20,
+            ..ApiOptions::default()
+        }
+    }
+}
