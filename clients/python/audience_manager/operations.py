@@ -541,7 +541,10 @@ class Operations:
         return self._call("GET", "/api/webhooks")
 
     def live(self) -> Health:
-        """Whether the process lives."""
+        """Whether the process lives.
+
+        For supervisors: a process that answers 503 here takes nothing any more and is about to end; start it again.
+        """
         return self._call("GET", "/health/live")
 
     def load_demo(self) -> Demo:

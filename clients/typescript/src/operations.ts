@@ -366,7 +366,11 @@ export abstract class Operations {
     return this.call({ method: 'GET', path: `/api/webhooks` });
   }
 
-  /** Whether the process lives. */
+  /**
+   * Whether the process lives.
+   *
+   * For supervisors: a process that answers 503 here takes nothing any more and is about to end; start it again.
+   */
   live(): Promise<Health> {
     return this.call({ method: 'GET', path: `/health/live` });
   }
