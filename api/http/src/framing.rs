@@ -112,7 +112,7 @@ impl<Io: AsyncWrite + Unpin> AsyncWrite for Framed<Io> {
 }
 
 /// The place in the bytes of a connection.
-enum Place {
+enum ScanPlace {
     /// In the head of a request.
     Head,
     /// In a body; so many bytes of it, or of its chunk, are to come.
@@ -127,7 +127,7 @@ enum Place {
 
 /// Follows requests through the bytes of a connection.
 struct Scanner {
-    place: Place,
+    place: ScanPlace,
     /// The line that has begun, cut off at [`MAX_LINE`].
     line: Vec<u8>,
     is_first_line: bool,
@@ -137,7 +137,7 @@ struct Scanner {
 
 impl Default for Scanner {
     fn default() -> Self {
-        Scanner { place: Place::Head, line: Vec::new(), is_first_line: true, length: None, has_chunks: false }
+        Scanner { place: ScanPlace::Head, line: Vec::new(), is_first_line: true, length: None, has_chunks: false }
     }
 }
 
@@ -147,16 +147,16 @@ impl Scanner {
         let mut is_ambiguous = false;
         while !bytes.is_empty() {
             match &mut self.place {
-                Place::Opaque => break,
-                Place::Sized { left, is_chunk } => {
+                ScanPlace::Opaque => break,
+                ScanPlace::Sized { left, is_chunk } => {
                     let taken = (*left).min(bytes.len() as u64);
                     *left -= taken;
                     bytes = &bytes[taken as usize..];
                     if *left == 0 {
-                        self.place = if *is_chunk { Place::ChunkLine } else { Place::Head };
+                        self.place = if *is_chunk { ScanPlace::ChunkLine } else { ScanPlace::Head };
                     }
                 }
-                Place::Head | Place::ChunkLine | Place::Trailers => {
+                ScanPlace::Head | ScanPlace::ChunkLine | ScanPlace::Trailers => {
                     let end = bytes.iter().position(|byte| *byte == b'\n');
                     let part = &bytes[..end.unwrap_or(bytes.len())];
                     self.line.extend_from_slice(&part[..part.len().min(MAX_LINE.saturating_sub(self.line.len()))]);
@@ -174,19 +174,19 @@ impl Scanner {
     fn end_line(&mut self) -> bool {
         let line = self.line.trim_ascii();
         match self.place {
-            Place::ChunkLine if line.is_empty() => {}
-            Place::ChunkLine => {
+            ScanPlace::ChunkLine if line.is_empty() => {}
+            ScanPlace::ChunkLine => {
                 let digits = line.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
                 let length = std::str::from_utf8(digits).ok().and_then(|digits| u64::from_str_radix(digits, 16).ok());
                 self.place = match length {
-                    Some(0) => Place::Trailers,
-                    Some(left) => Place::Sized { left, is_chunk: true },
-                    None => Place::Opaque,
+                    Some(0) => ScanPlace::Trailers,
+                    Some(left) => ScanPlace::Sized { left, is_chunk: true },
+                    None => ScanPlace::Opaque,
                 };
             }
-            Place::Trailers if line.is_empty() => self.place = Place::Head,
-            Place::Head if line.is_empty() && !self.is_first_line => return self.end_head(),
-            Place::Head if !line.is_empty() => {
+            ScanPlace::Trailers if line.is_empty() => self.place = ScanPlace::Head,
+            ScanPlace::Head if line.is_empty() && !self.is_first_line => return self.end_head(),
+            ScanPlace::Head if !line.is_empty() => {
                 if !std::mem::replace(&mut self.is_first_line, false) {
                     let line = std::mem::take(&mut self.line);
                     self.header(&line);
@@ -212,10 +212,10 @@ impl Scanner {
         let Scanner { length, has_chunks, .. } = std::mem::take(self);
         let is_ambiguous = has_chunks && length.is_some();
         self.place = match length {
-            _ if is_ambiguous => Place::Opaque,
-            _ if has_chunks => Place::ChunkLine,
-            Some(left) if left > 0 => Place::Sized { left, is_chunk: false },
-            _ => Place::Head,
+            _ if is_ambiguous => ScanPlace::Opaque,
+            _ if has_chunks => ScanPlace::ChunkLine,
+            Some(left) if left > 0 => ScanPlace::Sized { left, is_chunk: false },
+            _ => ScanPlace::Head,
         };
         is_ambiguous
     }

@@ -138,7 +138,7 @@ impl StreamOutcome {
 }
 
 /// A body on its way in.
-struct Intake {
+struct StreamIntake {
     api: Arc<Api>,
     lines: Lines,
     unpacker: Option<MultiGzDecoder<Vec<u8>>>,
@@ -160,7 +160,7 @@ pub(crate) async fn stream(api: Arc<Api>, call: Call) -> HandlerResult {
     let CallBody { mut parts, place } = call.body;
     place.leave();
     let now = Instant::now();
-    let mut intake = Intake {
+    let mut intake = StreamIntake {
         unpacker,
         lines: Lines::new(),
         done: StreamOutcome::default(),
@@ -172,14 +172,14 @@ pub(crate) async fn stream(api: Arc<Api>, call: Call) -> HandlerResult {
         api,
     };
     let ended = intake.read(&mut parts).await;
-    let Intake { done, .. } = intake;
+    let StreamIntake { done, .. } = intake;
     match ended {
         Ok(()) => done.answer().map(|progress| accepted(&progress)),
         Err(problem) => Err(problem.after(done.accepted, done.rejected)),
     }
 }
 
-impl Intake {
+impl StreamIntake {
     /// Takes the body in to its end.
     async fn read(&mut self, parts: &mut BodyStream) -> Result<(), Problem> {
         loop {
