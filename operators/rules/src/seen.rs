@@ -1,7 +1,7 @@
 //! Rules held against the data seen so far: names and values that never came are most often mistakes. They are no faults,
 //! since the data may be yet to come.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use crate::decimal::Decimal;
 use crate::fault::{Fault, code, in_document_order, push_index, push_key};
@@ -22,8 +22,6 @@ pub struct SeenData {
     pub events: BTreeMap<String, SeenFields>,
     /// Traits that `identify` set.
     pub traits: SeenFields,
-    /// Computed traits by name.
-    pub computed: BTreeSet<String>,
     /// Paths have at most so many parts here; deeper ones are not known.
     pub levels: usize,
 }
@@ -43,10 +41,11 @@ pub struct SeenField {
     pub examples: Vec<Value>,
 }
 
-/// Warns of names and values in valid rules, or in the valid definition of a computed trait, that were never seen. Each
-/// warning has a pointer into the document, and names the nearest that was seen.
-pub fn warnings(document: &Value, seen: &SeenData) -> Vec<Fault> {
-    let mut reader = WarningReader { seen, pointer: String::new(), found: Vec::new() };
+/// Warns of names and values in valid rules, or in the valid definition of a computed trait, that were never seen; of
+/// `computed` traits, given by name, it never warns. Each warning has a pointer into the document, and names the nearest
+/// that was seen.
+pub fn warnings(document: &Value, seen: &SeenData, computed: &[&str]) -> Vec<Fault> {
+    let mut reader = WarningReader { seen, computed, pointer: String::new(), found: Vec::new() };
     reader.node(document);
     in_document_order(reader.found)
 }
@@ -62,6 +61,7 @@ pub fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&
 /// Reads a document whose form is known to be right: what does not fit is passed over.
 struct WarningReader<'a> {
     seen: &'a SeenData,
+    computed: &'a [&'a str],
     pointer: String,
     found: Vec<Fault>,
 }
@@ -162,14 +162,14 @@ impl WarningReader<'_> {
 
     /// A trait as it was seen; `None` for a computed one, whose tests the parser checks.
     fn trait_of(&mut self, name: &str) -> Option<SeenField> {
-        let seen = self.seen;
-        if seen.computed.contains(name) || seen.traits.is_empty() || seen.is_deep(name) {
+        let (seen, computed) = (self.seen, self.computed);
+        if computed.contains(&name) || seen.traits.is_empty() || seen.is_deep(name) {
             return None;
         }
         if let Some(field) = seen.traits.get(name) {
             return Some(field.clone());
         }
-        let known = seen.traits.keys().chain(&seen.computed).map(String::as_str);
+        let known = seen.traits.keys().map(String::as_str).chain(computed.iter().copied());
         self.not_seen(&format!("no trait `{name}`"), name, known);
         None
     }
@@ -310,14 +310,13 @@ mod tests {
                 ("newsletter", field(&["true"])),
                 ("age", field(&[r#""31""#])),
             ]),
-            computed: BTreeSet::from(["totalSpent".to_owned()]),
             levels: 3,
         }
     }
 
     /// Pointer and code of each warning, and the message of the first.
     fn warned(text: &str) -> (Vec<(String, &'static str)>, String) {
-        let found = warnings(&json(text), &seen());
+        let found = warnings(&json(text), &seen(), &["totalSpent"]);
         let first = found.first().map(|fault| fault.message.clone()).unwrap_or_default();
         (found.into_iter().map(|fault| (fault.pointer, fault.code)).collect(), first)
     }
@@ -362,7 +361,8 @@ mod tests {
             assert_eq!(warned(rules).0, [], "{rules}");
         }
         let nothing = SeenData::default();
-        assert_eq!(warnings(&json(r#"{"event": "purchse"}"#), &nothing), [], "an empty platform knows nothing");
+        let warned = warnings(&json(r#"{"event": "purchse"}"#), &nothing, &[]);
+        assert_eq!(warned, [], "an empty platform knows nothing");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! Nothing of it is stored: a start looks at the newest events again. Where events come faster than they can be looked at,
 //! some are passed over. What an erased user brought is gone with the next look, which then begins anew.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
@@ -126,7 +126,7 @@ impl Shapes {
             return SeenData::default();
         }
         let events = self.events.iter().map(|(name, seen)| (name.clone(), seen_fields(&seen.fields))).collect();
-        SeenData { events, traits: seen_fields(&self.traits), computed: BTreeSet::new(), levels: MOST_LEVELS }
+        SeenData { events, traits: seen_fields(&self.traits), levels: MOST_LEVELS }
     }
 
     fn begin_look(&mut self) {
@@ -266,12 +266,14 @@ pub(crate) struct EventShapes {
     engine: Arc<Engine>,
     events: Arc<dyn EventLog>,
     shapes: Mutex<Shapes>,
+    /// The shapes as of the last look, for edits: they wait for no look, and copy nothing.
+    seen: Mutex<Arc<SeenData>>,
 }
 
 impl EventShapes {
     /// The shapes of a log that is not looked at yet.
     pub fn new(engine: Arc<Engine>, events: Arc<dyn EventLog>) -> EventShapes {
-        EventShapes { engine, events, shapes: Mutex::default() }
+        EventShapes { engine, events, shapes: Mutex::default(), seen: Mutex::default() }
     }
 
     /// Looks at the events that were accepted since the last look. The stop ends a look early.
@@ -306,15 +308,16 @@ impl EventShapes {
         if must_begin_anew {
             *shapes = Shapes::default();
         }
+        *self.seen.lock() = Arc::new(shapes.seen());
         Ok(())
     }
 
-    /// Warnings of rules, or of a trait's definition, that stand at `pointer` in a request.
+    /// Warnings of rules, or of a trait's definition, that stand at `pointer` in a request, by the last look.
     pub fn warnings(&self, pointer: &str, rules: &RawValue, documents: &Documents) -> Vec<Fault> {
         let Ok(rules) = parse_json(rules.get().as_bytes()) else { return Vec::new() };
-        let mut seen = self.shapes.lock().seen();
-        seen.computed = documents.traits.keys().cloned().collect();
-        let found = seen::warnings(&rules, &seen).into_iter();
+        let seen = self.seen.lock().clone();
+        let computed: Vec<&str> = documents.traits.keys().map(|name| &**name).collect();
+        let found = seen::warnings(&rules, &seen, &computed).into_iter();
         found.map(|fault| Fault { pointer: format!("{pointer}{}", fault.pointer), ..fault }).collect()
     }
 
