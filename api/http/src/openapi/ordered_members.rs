@@ -5,7 +5,7 @@ use serde_json::value::RawValue;
 
 /// An object whose members keep their order and their text.
 #[derive(Default)]
-pub(super) struct OrderedMembers(pub Vec<(String, Box<RawValue>)>);
+pub(super) struct OrderedMembers(pub(super) Vec<(String, Box<RawValue>)>);
 
 impl<'de> Deserialize<'de> for OrderedMembers {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -31,12 +31,12 @@ impl<'de> Deserialize<'de> for OrderedMembers {
 
 impl OrderedMembers {
     /// Reads an object. A test holds that every part is one.
-    pub fn read(json: &str) -> OrderedMembers {
+    pub(super) fn read(json: &str) -> OrderedMembers {
         serde_json::from_str(json).unwrap_or_default()
     }
 
     /// The members of a member.
-    pub fn of(&self, name: &str) -> OrderedMembers {
+    pub(super) fn of(&self, name: &str) -> OrderedMembers {
         self.0
             .iter()
             .find(|(key, _)| key == name)
@@ -44,13 +44,13 @@ impl OrderedMembers {
             .unwrap_or_default()
     }
 
-    pub fn extend(&mut self, name: &str, more: OrderedMembers) {
+    pub(super) fn extend(&mut self, name: &str, more: OrderedMembers) {
         let mut members = self.of(name);
         members.0.extend(more.0);
         self.set(name, &members.write());
     }
 
-    pub fn set(&mut self, name: &str, json: &str) {
+    pub(super) fn set(&mut self, name: &str, json: &str) {
         let Ok(value) = RawValue::from_string(json.to_owned()) else { return };
         match self.0.iter_mut().find(|(key, _)| key == name) {
             Some((_, old)) => *old = value,
@@ -58,7 +58,7 @@ impl OrderedMembers {
         }
     }
 
-    pub fn write(&self) -> String {
+    pub(super) fn write(&self) -> String {
         let member = |(key, value): &(String, Box<RawValue>)| {
             format!("{}:{}", serde_json::Value::from(key.as_str()), value.get())
         };
