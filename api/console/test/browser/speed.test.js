@@ -90,3 +90,52 @@ test('what a browser has once it does not ask for again', async () => {
   assert.equal(response.headers()['cache-control'], 'public, max-age=31536000, immutable');
   await page.context().close();
 });
+
+/** Milliseconds until a page shows its own content, at a first visit. */
+const LIMITS = { loopback: { latency: 0, most: 500 }, 'at 100 ms': { latency: 100, most: 1500 } };
+/** A debug build puts the script together at each request, and a machine of tests has other work: the limits hold for both. */
+const SLOWER = Number(process.env.AUDIENCE_SLOWER ?? 3);
+
+/** The bytes that came for a page, and when its text was there: counted by the browser from the moment it was asked for. */
+async function visit(url, text, latency) {
+  const { page } = await openPage(browser, platform.address);
+  const session = await page.context().newCDPSession(page);
+  await session.send('Network.enable');
+  const network = { offline: false, latency, downloadThroughput: -1, uploadThroughput: -1 };
+  await session.send('Network.emulateNetworkConditions', network);
+  const seen = { bytes: 0, requests: 0 };
+  session.on('Network.loadingFinished', ({ encodedDataLength }) => {
+    seen.bytes += encodedDataLength;
+  });
+  session.on('Network.requestWillBeSent', () => {
+    seen.requests += 1;
+  });
+  await page.addInitScript((wanted) => {
+    const look = () => {
+      if (document.querySelector('main')?.innerText.includes(wanted))
+        Object.assign(window, { seenAt: performance.now() });
+      else requestAnimationFrame(look);
+    };
+    look();
+  }, text);
+  await page.goto(url);
+  const at = await page.waitForFunction(() => /** @type {any} */ (window).seenAt);
+  const milliseconds = Math.round(await at.jsonValue());
+  await page.waitForTimeout(500);
+  await page.context().close();
+  return { milliseconds, ...seen };
+}
+
+test('the first content of a page is there at once', async (context) => {
+  for (const [name, { latency, most }] of Object.entries(LIMITS)) {
+    for (const [url, text] of Object.entries(PAGES)) {
+      const visits = [];
+      for (let nth = 0; nth < 3; nth += 1) visits.push(await visit(url, text, latency));
+      const best = visits.reduce((one, other) => (other.milliseconds < one.milliseconds ? other : one));
+      context.diagnostic(
+        `${name} ${url}: ${best.milliseconds} ms, ${best.requests} requests, ${best.bytes} bytes`,
+      );
+      assert.ok(best.milliseconds <= most * SLOWER, `${url} ${name}: ${best.milliseconds} ms`);
+    }
+  }
+});

@@ -74,7 +74,9 @@ const NAMES =
 const readPage = (page) =>
   page.evaluate(() => {
     const texts = [];
-    const isCode = (node) => node.closest('pre, code, textarea, script, noscript, style, time');
+    // The names of currencies are the browser's own, in the language of the person.
+    const isCode = (node) =>
+      node.closest('pre, code, textarea, script, noscript, style, time, option[data-code]');
     const walk = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
     while (walk.nextNode()) {
       const parent = walk.currentNode.parentElement;
@@ -131,6 +133,7 @@ const PAGES = [
   '/segments/kinds/versions',
   '/segments/kinds/overlap?with=list',
   '/segments/kinds/webhooks',
+  '/segments/kinds/edit',
   '/segments/new?blank=1',
   '/segments/new',
   '/users',

@@ -55,9 +55,10 @@ test('addresses are encoded, and members without a value are left out', () => {
   assert.equal(query({}), '');
 });
 
-test('a problem has the words of the server, or says what it can', () => {
+test('a problem has a sentence by its code, the words of the server, or says what it can', () => {
   const told = new Problem(404, { code: 'unknown_path', detail: 'there is no such path' });
-  assert.equal(told.message, 'there is no such path');
+  assert.equal(told.message, 'This server does not offer that.');
+  assert.equal(told.detail, 'there is no such path');
   assert.equal(told.isMissingPath, true);
   assert.equal(new Problem(404, { code: 'unknown_segment' }).isMissingPath, false);
   assert.match(new Problem(500).message, /500/);

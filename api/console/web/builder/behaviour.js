@@ -2,6 +2,7 @@
 import { html, useLayoutEffect, useRef } from '../lib/html.js';
 import { Combobox } from '../parts/combobox.js';
 import { MEASURES, OPERATORS, measureName, operatorName } from '../rules/grammar.js';
+import { currencySign, isAmountMeasure } from '../lib/vocabulary.js';
 import { isNumber, textOf } from '../rules/exact.js';
 import { EventNames } from './event-names.js';
 import { AddFilter, Filters } from './filters.js';
@@ -167,6 +168,7 @@ export function Behaviour({ node, onChange, suggest, faults, pointer }) {
             invalid=${isFaulty(faults, pointer, 'value')}
             onChange=${(value) => set({ ...json, operator: json.operator ?? 'gte', value })}
           />
+          ${isAmountMeasure(json.measure) && html`<span class="word">${currencySign()}</span>`}
         `}
         ${isCount && measureField}
       `}

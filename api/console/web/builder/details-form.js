@@ -1,5 +1,6 @@
 // Name, description, tags and owner of a segment.
 import { html, takeFocus, useState } from '../lib/html.js';
+import { sentenceOf } from '../lib/sentences.js';
 import { t } from '../texts/texts.js';
 
 export function DetailsForm({ fields, onChange, isNew, faults }) {
@@ -20,7 +21,9 @@ export function DetailsForm({ fields, onChange, isNew, faults }) {
         aria-invalid=${wrong(member).length > 0 ? 'true' : undefined}
         onInput=${set(member)}
       />
-      ${wrong(member).map((fault) => html`<span class="hint bad-text" role="alert">${fault.message}</span>`)}
+      ${wrong(member).map(
+        (fault) => html`<span class="hint bad-text" role="alert">${sentenceOf(fault)}</span>`,
+      )}
       ${options.hint && html`<span class="hint">${options.hint}</span>`}
     </div>
   `;

@@ -1,12 +1,15 @@
-// Faults at a node, in the words of the server.
+// Faults at a node, in words for people.
 import { html } from '../lib/html.js';
+import { sentenceOf } from '../lib/sentences.js';
 import { Icon } from '../parts/icon.js';
 
 export function Faults({ faults }) {
   if (!faults?.length) return null;
   return html`
     <div role="alert">
-      <ul class="faults">${faults.map((fault) => html`<li><${Icon} name="warn" />${fault.message}</li>`)}</ul>
+      <ul class="faults">
+        ${faults.map((fault) => html`<li><${Icon} name="warn" />${sentenceOf(fault)}</li>`)}
+      </ul>
     </div>
   `;
 }

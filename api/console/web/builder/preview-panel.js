@@ -4,6 +4,7 @@ import { count, percent, signed } from '../lib/format.js';
 import { connection } from '../lib/api.js';
 import { useStore } from '../lib/store.js';
 import { Icon } from '../parts/icon.js';
+import { sentenceOf } from '../lib/sentences.js';
 import { many, t } from '../texts/texts.js';
 
 function Sample({ title, users, total }) {
@@ -48,7 +49,7 @@ function Warnings({ warnings }) {
   return html`
     <div class="banner warn small">
       <${Icon} name="warn" />
-      <div class="body">${warnings.map((one) => html`<div key=${one.pointer}>${one.message}</div>`)}</div>
+      <div class="body">${warnings.map((one) => html`<div key=${one.pointer}>${sentenceOf(one)}</div>`)}</div>
     </div>
   `;
 }
@@ -155,7 +156,7 @@ function PanelBody({ view, isEdit, isReady, unread }) {
   if (view.progress && view.isOld) return html`<${Progress} ...${view.progress} />`;
   if (view.problem && view.faults.length > 0) {
     const [first, ...others] = view.faults;
-    const text = others.length === 0 ? `${first.message}.` : `${many('count.fault', view.faults.length)}.`;
+    const text = others.length === 0 ? sentenceOf(first) : `${many('count.fault', view.faults.length)}.`;
     return html`<${Incomplete} text=${text} view=${view} isEdit=${isEdit} />`;
   }
   if (view.problem) {

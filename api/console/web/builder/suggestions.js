@@ -1,13 +1,16 @@
 // What the fields of the builder suggest: names and values that the data has, or the names that are shipped.
 import { read } from '../lib/api.js';
 import { count } from '../lib/format.js';
+import { typesText } from '../lib/vocabulary.js';
 import { MEASURES, measureName } from '../rules/grammar.js';
 import { t } from '../texts/texts.js';
 
+/** An option of a kind, which people may call otherwise. */
+const called = (kind) => (option) => ({ ...option, kind });
 const unique = (options) => [...new Map(options.map((option) => [option.value, option])).values()];
 const typed = (one) => ({
   value: one.name,
-  hint: (one.types ?? []).join(', '),
+  hint: typesText(one.types ?? []),
   types: one.types ?? [],
   examples: one.examples ?? [],
 });
@@ -45,17 +48,19 @@ export function suggestions(schema) {
     types: MEASURES[measureName(one.measure) ?? '']?.result === 'number' ? ['number'] : [],
     examples: [],
   }));
-  const traits = unique([...computed, ...schema.traits.map(typed)]);
+  const traits = unique([...computed, ...schema.traits.map(typed)]).map(called('trait'));
   const propertiesOf = (event) => {
     const names = event === '*' || event === undefined ? undefined : [event].flat();
     const known = schema.events.filter((one) => !names || names.includes(one.name));
     return unique([
       ...known.flatMap((one) => (one.properties ?? []).map(typed)),
       { value: 'timestamp', hint: t('suggestions.time'), types: [t('suggestions.time')], examples: [] },
-    ]);
+    ]).map(called('property'));
   };
   return {
-    events: unique([...events, { value: 'purchase', hint: '' }, { value: 'page_view', hint: '' }]),
+    events: unique([...events, { value: 'purchase', hint: '' }, { value: 'page_view', hint: '' }]).map(
+      called('event'),
+    ),
     traits,
     segments: schema.segments.map((one) => ({ value: one.id, hint: one.name === one.id ? '' : one.name })),
     propertiesOf,

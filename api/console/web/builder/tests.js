@@ -1,6 +1,7 @@
 // A test of a value: operator and value. Shared by traits, properties and measures.
 import { html } from '../lib/html.js';
 import { OPERATORS, fitValue, operatorName, operatorText, operatorsFor } from '../rules/grammar.js';
+import { currencySign, isAmount } from '../lib/vocabulary.js';
 import { ValueField } from './value-field.js';
 import { isFaulty } from './faults.js';
 import { UnseenValues } from './unseen.js';
@@ -54,6 +55,8 @@ export function FieldTest({ json, onChange, suggest, faults, pointer, event, Fie
         invalid=${isFaulty(faults, pointer, 'value')}
         onChange=${(value) => onChange({ ...json, value })}
       />
+      ${isAmount(event === undefined ? 'trait' : 'property', json.field) &&
+      html`<span class="word">${currencySign()}</span>`}
       ${['eq', 'ne', 'in', 'not_in'].includes(operator) &&
       html`
         <${UnseenValues}

@@ -3,6 +3,7 @@ import { html, useState } from '../lib/html.js';
 import { read } from '../lib/api.js';
 import { count, percent, plain, relative } from '../lib/format.js';
 import { useLoad } from '../lib/load.js';
+import { typesText } from '../lib/vocabulary.js';
 import { Sparkline } from '../parts/chart.js';
 import { Empty, Loading, ProblemBanner } from '../parts/feedback.js';
 import { Icon } from '../parts/icon.js';
@@ -86,16 +87,18 @@ function Event({ event, isOpen, onToggle }) {
   return html`
     <tr>
       <td>
-        <button
-          type="button"
-          class="button quiet small"
-          aria-expanded=${String(isOpen)}
-          aria-label=${t('events.propertiesOf', { name: event.name })}
-          onClick=${onToggle}
-        >
-          <span class="turn ${isOpen ? 'open' : ''}"><${Icon} name="chevron" /></span>
+        <div class="opener">
+          <button
+            type="button"
+            class="button quiet small icon-only"
+            aria-expanded=${String(isOpen)}
+            aria-label=${t('events.propertiesOf', { name: event.name })}
+            onClick=${onToggle}
+          >
+            <span class="turn ${isOpen ? 'open' : ''}"><${Icon} name="chevron" /></span>
+          </button>
           <strong>${event.name}</strong>
-        </button>
+        </div>
         ${mixed > 0 && html`<span class="badge warn">${many('events.mixedProperties', mixed)}</span>`}
       </td>
       <td class="end number">${count(event.count)}</td>
@@ -147,7 +150,7 @@ function Field({ field, of }) {
   return html`
     <tr>
       <td><code>${field.name}</code></td>
-      <td>${field.types.join(', ')} ${mixed && html`<div><span class="badge warn">${mixed}</span></div>`}</td>
+      <td>${typesText(field.types)} ${mixed && html`<div><span class="badge warn">${mixed}</span></div>`}</td>
       <td class="end number">${of ? percent(seen, of) : count(seen)}</td>
       <td class="narrow-hide muted nowrap">${field.lastSeenAt && relative(field.lastSeenAt)}</td>
       <td class="narrow-hide small soft">

@@ -1,5 +1,6 @@
 // Calls of the REST API: JSON there and back, errors as Problem.
 import { parseJson } from '../rules/exact.js';
+import { sentenceOf } from './sentences.js';
 import { createStore } from './store.js';
 import { t } from '../texts/texts.js';
 
@@ -9,7 +10,10 @@ export const connection = createStore({ up: true });
 /** An error as the server tells it (RFC 9457), or that it cannot be reached (status 0). */
 export class Problem extends Error {
   constructor(status, body = {}) {
-    super(body.detail || body.title || t('api.theServerAnsweredStatus', { status }));
+    const detail = body.detail || body.title || t('api.theServerAnsweredStatus', { status });
+    super(sentenceOf({ code: body.code, message: detail }));
+    /** The server's own words. */
+    this.detail = detail;
     this.status = status;
     this.code = body.code || '';
     this.errors = Array.isArray(body.errors) ? body.errors : [];

@@ -33,6 +33,7 @@ const dayAndTime = times({ ...day, ...toMinute });
 const full = times({ ...day, year: 'numeric', ...toSecond, timeZoneName: 'short' });
 const fullMinutes = times({ ...day, year: 'numeric', ...toMinute, timeZoneName: 'short' });
 const clock = times({ ...toSecond, timeZoneName: 'short' });
+const bareClock = times(toSecond);
 
 /** 12345 → "12,345"; nothing → "–". */
 export const count = (value) => (typeof value === 'number' ? whole().format(value) : '–');
@@ -65,6 +66,8 @@ export const dateMinute = (at) => fullMinutes().format(parts(at));
 export const shortTime = (at) => dayAndTime().format(parts(at));
 export const onlyDate = (at) => date().format(parts(at));
 export const onlyClock = (at) => clock().format(parts(at));
+/** For places that say the zone once. */
+export const shortClock = (at) => bareClock().format(parts(at));
 
 /**
  * The zone as times carry it: "GMT+1", "UTC".

@@ -1,14 +1,13 @@
 // Making and editing a computed trait.
 import { html, takeFocus, useEffect, useRef, useState } from '../lib/html.js';
-import { ask, path } from '../lib/api.js';
-import { allSegments } from '../lib/effects.js';
+import { ask, path, read } from '../lib/api.js';
 import { useLoad } from '../lib/load.js';
 import { guardLeaving, navigate } from '../lib/router.js';
 import { useStore } from '../lib/store.js';
 import { toast, toastProblem } from '../lib/toast.js';
 import { unreadable } from '../lib/typed.js';
+import { nameOf } from '../lib/vocabulary.js';
 import { fromNode, toNode } from '../rules/form.js';
-import { usersOf } from '../rules/references.js';
 import { measureSubject } from '../rules/describe.js';
 import { Amount } from '../builder/behaviour.js';
 import { Faults } from '../builder/faults.js';
@@ -45,11 +44,11 @@ function definitionOf(trait) {
 
 /** Asks before a trait that segments use is changed, with who enters and leaves them by it. */
 async function askEffect(trait, definition) {
-  const users = usersOf(await allSegments(), { trait: trait.name });
-  if (users.length === 0) return { note: '' };
+  const { usedBy } = await read(path`/api/traits/${trait.name}`);
+  if (usedBy.length === 0) return { note: '' };
   return confirmEffect({
     title: t('trait.changeName', { name: trait.name }),
-    text: t('trait.countUseItTheChangeTakes', { count: many('count.segment', users.length) }),
+    text: t('trait.countUseItTheChangeTakes', { count: many('count.segment', usedBy.length) }),
     confirm: t('common.saveChanges'),
     change: { trait: trait.name, definition },
   });
@@ -107,7 +106,7 @@ function Head({ trait, draft, isReady }) {
         <nav class="crumbs" aria-label=${t('common.wayBack')}>
           <a href="/traits">${t('common.traits')}</a>
         </nav>
-        <h1>${trait ? trait.name : t('trait.newComputedTrait')}</h1>
+        <h1>${trait ? nameOf('trait', trait.name) : t('trait.newComputedTrait')}</h1>
         <p class="lead">${draft.node.kind === 'event' ? measureSubject(draft.definition) : ''}</p>
       </div>
       <div class="actions">
@@ -148,6 +147,8 @@ function NameField({ value, onChange }) {
 function TraitForm({ trait, etag, reload }) {
   const draft = useDraft(trait, etag);
   const [isBroken, setBroken] = useState(false);
+  // What has no form can be edited there only.
+  const [isJson, setJson] = useState(draft.node.kind !== 'event');
   const { data: suggest = NO_SUGGESTIONS } = useLoad(loadSuggestions, []);
   const isUnread = Object.keys(useStore(unreadable)).length > 0;
   const { node, setNode, problem } = draft;
@@ -188,11 +189,24 @@ function TraitForm({ trait, etag, reload }) {
         </section>
         <div class="stack">
           ${trait && html`<${UsedBy} trait=${trait.name} version=${trait.version} />`}
-          <${JsonPane}
-            rules=${draft.definition}
-            onChange=${(next) => setNode(toNode(next))}
-            onBroken=${setBroken}
-          />
+          <div>
+            <button
+              type="button"
+              class="button quiet small"
+              aria-expanded=${String(isJson)}
+              onClick=${() => setJson(!isJson)}
+            >
+              ${isJson ? t('trait.hideJson') : t('trait.showJson')}
+            </button>
+          </div>
+          ${isJson &&
+          html`
+            <${JsonPane}
+              rules=${draft.definition}
+              onChange=${(next) => setNode(toNode(next))}
+              onBroken=${setBroken}
+            />
+          `}
         </div>
       </div>
       ${trait && html`<${TraitVersions} trait=${trait} etag=${etag} reload=${reload} />`}

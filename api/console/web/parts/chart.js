@@ -4,8 +4,8 @@ import {
   compact,
   count,
   dateMinute,
-  onlyClock,
   onlyDate,
+  shortClock,
   shortTime,
   signed,
   zoneName,
@@ -100,7 +100,7 @@ const DAY = 24 * 3_600_000;
 /** Instants below a chart, as parts of its span, each with its words: as many as there is room for, none twice. */
 export function instants(start, span, room) {
   const steps = room < 480 ? 2 : room < 720 ? 3 : 4;
-  const say = span > 3 * DAY ? onlyDate : span > DAY / 2 ? shortTime : onlyClock;
+  const say = span > 3 * DAY ? onlyDate : span > DAY / 2 ? shortTime : shortClock;
   const all = Array.from({ length: steps + 1 }, (_, step) => step / steps).map((part) => ({
     part,
     text: say(start + span * part),

@@ -1,14 +1,44 @@
 // A text field that suggests: any text may be typed, what is known is offered.
-import { html, useEffect, useId, useRef, useState } from '../lib/html.js';
+import { labelOf } from '../lib/vocabulary.js';
+import { html, useEffect, useId, useLayoutEffect, useRef, useState } from '../lib/html.js';
 
 const SHOWN = 40;
+
+/** An option with what people call it, if they do. */
+const named = (option) => ({
+  ...option,
+  label: (option.kind && labelOf(option.kind, option.value)?.displayName) || undefined,
+});
+
+/** What an option is found by: its value, and what people call it. */
+const wordsOf = (option) => [option.value, option.label ?? ''].map((text) => text.toLowerCase());
+
+/** What people call the option of a value. */
+const labelAt = (options, value) => options.find((option) => option.value === value)?.label;
+
+/** The text of a field: what people call its value, and the value itself while somebody types in it. */
+function useCalled(input, options, value) {
+  const [isIn, setIn] = useState(false);
+  const label = labelAt(options, value);
+  // Another text stands in the field then: what is typed replaces it, as it would have replaced the one before.
+  useLayoutEffect(() => {
+    if (isIn && label) input.current.select();
+  }, [isIn]);
+  return { called: isIn ? value : (label ?? value), setIn };
+}
+
+/** The option that people call so; what people call a thing means the thing. */
+function meantBy(options, text) {
+  if (options.some((option) => option.value === text)) return undefined;
+  return options.find((option) => option.label?.toLowerCase() === text.trim().toLowerCase());
+}
 
 /** The options that hold what was typed; those that begin with it come first. */
 function fitting(options, typed) {
   const wanted = typed.toLowerCase();
-  const begins = (option) => Number(option.value.toLowerCase().startsWith(wanted));
+  const begins = (option) => Number(wordsOf(option).some((text) => text.startsWith(wanted)));
   return options
-    .filter((option) => option.value.toLowerCase().includes(wanted))
+    .filter((option) => wordsOf(option).some((text) => text.includes(wanted)))
     .sort((a, b) => begins(b) - begins(a))
     .slice(0, SHOWN);
 }
@@ -28,8 +58,9 @@ function Options({ id, label, options, at, onChoose }) {
               onChoose(option);
             }}
           >
-            <span class="cut">${option.value}</span>
-            ${option.hint && html`<small>${option.hint}</small>`}
+            <span class="cut">${option.label ?? option.value}</span>
+            ${(option.hint || option.label) &&
+            html`<small>${[option.label && option.value, option.hint].filter(Boolean).join(' · ')}</small>`}
           </li>
         `,
       )}
@@ -37,10 +68,13 @@ function Options({ id, label, options, at, onChoose }) {
   `;
 }
 
-/** A field whose `options` are {value, hint}; `onChange` has what is typed or chosen. */
+/**
+ * A field whose `options` are {value, hint, kind}; `onChange` has what is typed or chosen. Where people call an option of its
+ * kind otherwise, the field shows that while nobody types in it.
+ */
 export function Combobox({
   value,
-  options,
+  options: given,
   label,
   onChange,
   placeholder,
@@ -59,6 +93,8 @@ export function Combobox({
   useEffect(() => {
     if (autofocus) input.current.focus();
   }, []);
+  const options = given.map(named);
+  const { called, setIn } = useCalled(input, options, value);
   const shown = fitting(options, typed ? String(value) : '');
   const isOpen = open && shown.length > 0;
   const show = () => {
@@ -93,8 +129,15 @@ export function Combobox({
     setAt(-1);
     onChange(event.target.value);
   };
+  const enter = () => {
+    setIn(true);
+    show();
+  };
   const leave = () => {
+    setIn(false);
     setOpen(false);
+    const meant = typed && meantBy(options, String(value));
+    if (meant) onChange(meant.value);
     onLeave?.();
   };
   return html`
@@ -114,9 +157,10 @@ export function Combobox({
         autocomplete="off"
         spellcheck=${false}
         placeholder=${placeholder}
-        value=${value}
-        size=${Math.max(6, Math.min(34, String(value || placeholder || '').length))}
-        onFocus=${show}
+        value=${called}
+        title=${called === value ? undefined : value}
+        size=${Math.max(6, Math.min(34, String(called || placeholder || '').length))}
+        onFocus=${enter}
         onClick=${() => !open && show()}
         onBlur=${leave}
         onKeyDown=${onKeyDown}

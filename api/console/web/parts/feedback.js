@@ -1,10 +1,11 @@
 // What a page shows while it loads, when it failed and when there is nothing.
 import { html } from '../lib/html.js';
 import { placeOf } from '../lib/places.js';
+import { sentenceOf } from '../lib/sentences.js';
 import { Icon } from './icon.js';
 import { t } from '../texts/texts.js';
 
-/** A failure in the server's own words, with a way to ask again. */
+/** A failure, with a way to ask again; the server's own words are a detail. */
 export function ProblemBanner({ problem, retry }) {
   if (!problem) return null;
   return html`
@@ -23,6 +24,7 @@ export function ProblemBanner({ problem, retry }) {
         html`
           <ul class="small">${problem.errors.map((fault) => html`<li><${Fault} ...${fault} /></li>`)}</ul>
         `}
+        <${Details} problem=${problem} />
       </div>
       ${retry &&
       html`<button class="button small" type="button" onClick=${retry}>${t('common.tryAgain')}</button>`}
@@ -30,10 +32,24 @@ export function ProblemBanner({ problem, retry }) {
   `;
 }
 
+/** The server's own words, for whom a sentence by their code is not enough. */
+function Details({ problem }) {
+  const faults = problem.errors ?? [];
+  const own = faults.length > 0 ? faults.map((fault) => fault.message) : [problem.detail];
+  const told = faults.length > 0 ? faults.map(sentenceOf) : [problem.message];
+  if (own.every((text, index) => text === undefined || text === told[index])) return null;
+  return html`
+    <details class="small">
+      <summary>${t('said.details')}</summary>
+      ${own.map((text) => html`<div lang="en">${text}</div>`)}
+    </details>
+  `;
+}
+
 /** A fault with the field that it is in. */
-export function Fault({ pointer, message }) {
+export function Fault({ pointer, code, message }) {
   const place = placeOf(pointer);
-  return html`${place && html`<strong>${place}:</strong>${' '}`}${message}`;
+  return html`${place && html`<strong>${place}:</strong>${' '}`}${sentenceOf({ code, message })}`;
 }
 
 export function Loading({ lines = 4 }) {

@@ -4,11 +4,13 @@ import { query, read } from '../lib/api.js';
 import { allSegments } from '../lib/effects.js';
 import { useLoad } from '../lib/load.js';
 import { navigate } from '../lib/router.js';
+import { labelOf, nameOf, vocabulary } from '../lib/vocabulary.js';
 import { hasWords, wordsOf } from '../lib/words.js';
 import { Icon } from './icon.js';
 import { t } from '../texts/texts.js';
 
 const SHOWN = 12;
+const LABELS = { event: t('label.event'), property: t('label.property'), trait: t('label.trait') };
 const TYPING = 150; // milliseconds without a key before users are asked for
 
 /** Everything that has a place, but users: those are asked for by what is typed. */
@@ -17,6 +19,8 @@ async function loadPlaces(signal) {
     allSegments(signal),
     read('/api/traits', signal).catch(() => ({ items: [] })),
   ]);
+  const computed = new Set((traits.items ?? []).map((one) => one.name));
+  const named = vocabulary.get().labels.filter((one) => one.kind !== 'trait' || !computed.has(one.name));
   return [
     ...segments.map((one) => ({
       icon: 'segments',
@@ -27,9 +31,17 @@ async function loadPlaces(signal) {
     })),
     ...(traits.items ?? []).map((one) => ({
       icon: 'trait',
-      name: one.name,
+      name: nameOf('trait', one.name),
       hint: t('palette.computedTrait'),
+      more: [one.name, labelOf('trait', one.name)?.description],
       to: `/traits/${encodeURIComponent(one.name)}`,
+    })),
+    ...named.map((label) => ({
+      icon: label.kind === 'event' ? 'event' : 'trait',
+      name: label.displayName || label.name,
+      hint: LABELS[label.kind],
+      more: [label.name, label.description],
+      to: `/events/data?show=${encodeURIComponent(label.name)}`,
     })),
   ];
 }
@@ -45,7 +57,7 @@ function useUsers(text) {
     if (!wanted) return [];
     const { items } = await read(`/api/users${query({ q: wanted, limit: 5 })}`, signal);
     return items.map((one) => ({
-      icon: t('palette.user'),
+      icon: 'user',
       name: one.userId,
       hint: t('palette.user'),
       to: `/users/${encodeURIComponent(one.userId)}`,

@@ -3,6 +3,7 @@ import { html, useState } from '../lib/html.js';
 import { read } from '../lib/api.js';
 import { useLoad } from '../lib/load.js';
 import { createStore, useStore } from '../lib/store.js';
+import { nameOf, typesText } from '../lib/vocabulary.js';
 import { Combobox } from '../parts/combobox.js';
 import { Dialog } from '../parts/dialog.js';
 import { Icon } from '../parts/icon.js';
@@ -40,7 +41,7 @@ function choose(columns) {
 async function loadFields(signal) {
   const schema = await read('/api/schema', signal);
   const computed = schema.computedTraits.map((one) => ({ value: one.name, hint: t('suggestions.computed') }));
-  const told = schema.traits.map((one) => ({ value: one.name, hint: one.types.join(', ') }));
+  const told = schema.traits.map((one) => ({ value: one.name, hint: typesText(one.types) }));
   const all = new Map([...told, ...computed].map((one) => [one.value, one]));
   return [...all.values()].sort((a, b) => a.value.localeCompare(b.value));
 }
@@ -94,7 +95,7 @@ function Chooser({ columns, fields, onClose }) {
           (name) => html`
             <label class="row" key=${name}>
               <input type="checkbox" checked=${columns.includes(name)} onChange=${() => toggle(name)} />
-              <span>${name}</span>
+              <span>${nameOf('trait', name)}</span>
               <small class="muted">${fields.find((field) => field.value === name)?.hint}</small>
             </label>
           `,

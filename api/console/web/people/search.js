@@ -1,5 +1,6 @@
 // Finding people: by their id, or by the value of a trait.
 import { html, takeFocus, useEffect, useState } from '../lib/html.js';
+import { nameOf } from '../lib/vocabulary.js';
 import { Icon } from '../parts/icon.js';
 import { t } from '../texts/texts.js';
 
@@ -40,7 +41,7 @@ export function SearchFields({ search, fields, hasIds, onChange, label }) {
       ${hasIds && html`<option value="">${t('people.userId')}</option>`}
       ${[...new Set([...fields.map((field) => field.value), by])]
         .filter(Boolean)
-        .map((name) => html`<option value=${name}>${name}</option>`)}
+        .map((name) => html`<option value=${name}>${nameOf('trait', name)}</option>`)}
     </select>
     ${by &&
     html`
@@ -60,12 +61,12 @@ export function SearchFields({ search, fields, hasIds, onChange, label }) {
         class="input"
         type="search"
         ref=${hasIds ? takeFocus : undefined}
-        aria-label=${by ? t('people.searchByField', { field: by }) : label}
+        aria-label=${by ? t('people.searchByField', { field: nameOf('trait', by) }) : label}
         placeholder=${!by
           ? t('people.userIdOrHowItBegins')
           : search.match === 'equals'
-            ? t('people.fieldIs', { field: by })
-            : t('people.fieldBeginsWith', { field: by })}
+            ? t('people.fieldIs', { field: nameOf('trait', by) })
+            : t('people.fieldBeginsWith', { field: nameOf('trait', by) })}
         value=${text}
         onInput=${(event) => setText(event.target.value)}
       />

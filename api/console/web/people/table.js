@@ -1,6 +1,7 @@
 // People in a table: their ids, and the columns beside them.
 import { html } from '../lib/html.js';
-import { dateTime, plain } from '../lib/format.js';
+import { dateTime } from '../lib/format.js';
+import { nameOf, shown, titleOf } from '../lib/vocabulary.js';
 import { looksLikeTime } from '../user/traits.js';
 import { t } from '../texts/texts.js';
 
@@ -12,7 +13,13 @@ export function PeopleTable({ users, columns, why }) {
         <thead>
           <tr>
             <th scope="col">${t('people.user')}</th>
-            ${columns.map((column) => html`<th scope="col" key=${column}>${column}</th>`)}
+            ${columns.map(
+              (column) => html`
+                <th scope="col" key=${column} title=${titleOf('trait', column)}>
+                  ${nameOf('trait', column)}
+                </th>
+              `,
+            )}
             ${why && html`<th scope="col"><span class="visually-hidden">${t('people.why')}</span></th>`}
           </tr>
         </thead>
@@ -52,5 +59,5 @@ function Row({ user, columns, why }) {
 
 function Value({ name, value }) {
   if (value === undefined) return html`<span class="muted">–</span>`;
-  return looksLikeTime(name, value) ? dateTime(value) : plain(value);
+  return looksLikeTime(name, value) ? dateTime(value) : shown('trait', name, value);
 }

@@ -1,9 +1,11 @@
 // Rules in short lines.
 import { OPERATORS, durationText, measureName, operatorName, operatorText, windowKind } from './grammar.js';
+import { isAmount, isAmountMeasure, money, nameOf } from '../lib/vocabulary.js';
 import { many, t } from '../texts/texts.js';
 import { isNumber, textOf } from './exact.js';
 
-const word = (value) => (typeof value === 'string' ? `“${value}”` : JSON.stringify(value));
+const word = (value) =>
+  typeof value === 'string' ? t('describe.quoted', { text: value }) : JSON.stringify(value);
 
 /** A group as its logic and children, anything else as one line. */
 export function outline(json) {
@@ -13,19 +15,19 @@ export function outline(json) {
   return { logic, children: children.map(outline) };
 }
 
-/** One node in one line. */
-export function describe(json) {
+/** One node in one line; a test is one of a trait or, within an event, of a property. */
+export function describe(json, kind = 'trait') {
   if (json === null || typeof json !== 'object') return String(json);
   const children = json.conditions ?? json.criteria;
   if (Array.isArray(children)) {
-    const texts = children.map(describe);
+    const texts = children.map((child) => describe(child, kind));
     const logic = String(json.logic ?? 'AND').toUpperCase();
     if (logic === 'NOT') return t('describe.noneOfValue', { value: texts.join('; ') });
     return texts.length === 1
       ? texts[0]
       : `(${texts.join(logic === 'OR' ? ` ${t('common.or')} ` : ` ${t('common.and')} `)})`;
   }
-  if ('field' in json) return test(json.field, json);
+  if ('field' in json) return test(nameOf(kind, json.field), json, isAmount(kind, json.field));
   if ('event' in json) return behaviour(json);
   if (Array.isArray(json.sequence))
     return json.sequence.map(step).join(`${t('describe.then')} `) + windowText(json.within);
@@ -39,21 +41,23 @@ export function describe(json) {
   return JSON.stringify(json);
 }
 
-function test(name, json) {
+function test(name, json, isMoney) {
   const operator = operatorName(json.operator);
   if (!operator) return `${name} ${json.operator ?? ''}`.trim();
-  return `${name} ${operatorText(operator)}${valueText(operator, json.value)}`;
+  return `${name} ${operatorText(operator)}${valueText(operator, json.value, isMoney)}`;
 }
 
-function valueText(operator, value) {
+function valueText(operator, value, isMoney) {
+  const say = (one) => (isMoney && isNumber(one) ? money(one) : plainValue(one));
   const shape = OPERATORS[operator].value;
   if (shape === 'none' || value === undefined) return '';
   if (shape === 'pair' && Array.isArray(value))
-    return ` ${t('describe.valueAndValue2', { value: plainValue(value[0]), value2: plainValue(value[1]) })}`;
-  if (Array.isArray(value)) return ` ${value.map(word).join(', ')}`;
+    return ` ${t('describe.valueAndValue2', { value: say(value[0]), value2: say(value[1]) })}`;
+  if (Array.isArray(value))
+    return ` ${value.map((one) => (isNumber(one) ? say(one) : word(one))).join(', ')}`;
   if (shape === 'time' && typeof value === 'string' && /^\d+[smhdw]$/.test(value))
     return ` ${t('describe.valueAgo', { value: durationText(value) })}`;
-  return ` ${plainValue(value)}`;
+  return ` ${say(value)}`;
 }
 
 const plainValue = (value) =>
@@ -61,7 +65,9 @@ const plainValue = (value) =>
 
 export const eventText = (event) => {
   if (event === '*') return t('describe.anyEvent');
-  return Array.isArray(event) ? event.join(` ${t('common.or')} `) : String(event);
+  return Array.isArray(event)
+    ? event.map((one) => nameOf('event', one)).join(` ${t('common.or')} `)
+    : String(nameOf('event', event));
 };
 
 function behaviour(json) {
@@ -78,10 +84,9 @@ function behaviour(json) {
     const compared = operatorText(operator, 'number') + valueText(operator, json.value);
     return many('describe.times', timesOf(json.value), { event, filters, compared, within });
   }
-  return test(measureSubject(json), {
-    operator: json.operator ?? 'gte',
-    value: json.operator === undefined ? 1 : json.value,
-  });
+  const operator = json.operator ?? 'gte';
+  const value = json.operator === undefined ? 1 : json.value;
+  return test(measureSubject(json), { operator, value }, isAmountMeasure(json.measure));
 }
 
 /** The number after which “times” stands: of several, the last. */
@@ -92,7 +97,10 @@ function timesOf(value) {
 
 function whereText(where) {
   if (where === undefined) return '';
-  const texts = Array.isArray(where) ? where.map(describe).join(` ${t('common.and')} `) : describe(where);
+  const texts = [where]
+    .flat()
+    .map((one) => describe(one, 'property'))
+    .join(` ${t('common.and')} `);
   return ` ${t('describe.whereTexts', { texts })}`;
 }
 
@@ -128,7 +136,7 @@ function rank(json) {
   const side =
     String(json.rank.order ?? 'desc').toLowerCase() === 'asc' ? t('describe.bottom') : t('describe.top');
   const by = json.rank.by;
-  const measure = typeof by === 'object' && by !== null ? measureSubject(by) : by;
+  const measure = typeof by === 'object' && by !== null ? measureSubject(by) : nameOf('trait', by);
   const among =
     json.among === undefined ? '' : ` ${t('describe.amongThoseWithAmong', { among: describe(json.among) })}`;
   return t('describe.sideManyByMeasureAmong', { side, many: part, measure, among });
@@ -137,6 +145,9 @@ function rank(json) {
 /** What a behaviour measures, without a test of it. */
 export function measureSubject(json) {
   const name = measureName(json.measure) ?? 'count';
-  const subject = t(`measure.${name}`, { of: json.measure?.of ?? '…', event: eventText(json.event) });
+  const subject = t(`measure.${name}`, {
+    of: nameOf('property', json.measure?.of ?? '…'),
+    event: eventText(json.event),
+  });
   return subject + whereText(json.where) + windowText(json.within);
 }

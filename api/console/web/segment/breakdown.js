@@ -1,7 +1,8 @@
 // The members of a segment by the value of a trait: the most frequent values, and the rest.
 import { html } from '../lib/html.js';
 import { path, query, read } from '../lib/api.js';
-import { count, percent, plain } from '../lib/format.js';
+import { count, percent } from '../lib/format.js';
+import { nameOf, shown } from '../lib/vocabulary.js';
 import { useLoad } from '../lib/load.js';
 import { setQuery } from '../lib/router.js';
 import { Loading, ProblemBanner } from '../parts/feedback.js';
@@ -20,7 +21,11 @@ export function Breakdown({ segment, asked }) {
   return html`
     <section class="card" aria-label=${t('breakdown.breakdown')}>
       <div class="card-head">
-        <h2>${field ? t('breakdown.membersByField', { field }) : t('breakdown.membersByATrait')}</h2>
+        <h2>
+          ${field
+            ? t('breakdown.membersByField', { field: nameOf('trait', field) })
+            : t('breakdown.membersByATrait')}
+        </h2>
         <select
           class="select narrow-max"
           aria-label=${t('breakdown.trait')}
@@ -29,7 +34,7 @@ export function Breakdown({ segment, asked }) {
         >
           ${[...new Set([field, ...fields.map((one) => one.value)])]
             .filter(Boolean)
-            .map((name) => html`<option value=${name}>${name}</option>`)}
+            .map((name) => html`<option value=${name}>${nameOf('trait', name)}</option>`)}
         </select>
       </div>
       <div class="card-body">
@@ -38,16 +43,16 @@ export function Breakdown({ segment, asked }) {
           : !field && columns
             ? html`<p class="muted">${t('breakdown.noTraitIsKnown')}</p>`
             : data
-              ? html`<${Bars} data=${data} />`
+              ? html`<${Bars} data=${data} field=${field} />`
               : html`<${Loading} />`}
       </div>
     </section>
   `;
 }
 
-function Bars({ data }) {
+function Bars({ data, field }) {
   const lines = [
-    ...data.items.map((item) => ({ text: plain(item.value), count: item.count })),
+    ...data.items.map((item) => ({ text: shown('trait', field, item.value), count: item.count })),
     ...(data.rest > 0 ? [{ text: t('breakdown.otherValues'), count: data.rest, isOther: true }] : []),
     ...(data.missing > 0 ? [{ text: t('breakdown.noValue'), count: data.missing, isOther: true }] : []),
   ];

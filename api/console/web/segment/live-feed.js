@@ -94,7 +94,7 @@ export function LiveFeed({ segment }) {
                           <a href="/users/${encodeURIComponent(change.userId)}">${change.userId}</a>${' '}
                           <span class="muted">
                             ${t(`change.${change.change}`)}${' '}
-                            ${causeText(change.cause)}
+                            ${change.cause === 'rule' ? t('live.byAnEdit') : causeText(change.cause)}
                           </span>
                         </span>
                         <time class="small muted number" datetime=${change.at}>${told(change.at)}</time>

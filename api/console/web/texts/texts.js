@@ -6,6 +6,9 @@ import { texts as en } from './en.js';
 const CATALOGUES = { de, en };
 const chosen = CATALOGUES[LANGUAGE] ?? en;
 
+/** Whether there is a text of a key. */
+export const has = (key) => Object.hasOwn(en, key);
+
 const filled = (text, members) =>
   text.replace(/\{(\w+)\}/g, (whole, name) => (Object.hasOwn(members, name) ? String(members[name]) : whole));
 

@@ -6,7 +6,9 @@ import { useLoad } from '../lib/load.js';
 import { zone } from '../lib/settings.js';
 import { useStore } from '../lib/store.js';
 import { fieldOf, instantOf } from '../lib/zones.js';
+import { isAmount, isAmountMeasure, money, nameOf } from '../lib/vocabulary.js';
 import { describe } from '../rules/describe.js';
+import { isNumber } from '../rules/exact.js';
 import { valueAt } from '../rules/pointers.js';
 import { Loading, NotOffered, ProblemBanner, stateText } from '../parts/feedback.js';
 import { Icon } from '../parts/icon.js';
@@ -28,7 +30,7 @@ export function Explanation({ user, segment }) {
     [user, segment, instant],
     { every: instant ? undefined : EVERY },
   );
-  const sentenceOf = useSentences(data);
+  const ruleOf = useRules(data);
   if (problem?.isMissingPath) return html`<${NotOffered} what=${t('explanation.anExplanation')} />`;
   return html`
     <div class="stack tight explanation">
@@ -41,12 +43,7 @@ export function Explanation({ user, segment }) {
       ${data?.node &&
       html`
         <ul class="explain">
-          <${Verdict}
-            node=${data.node}
-            at=${instant && data.at}
-            segment=${segment}
-            sentenceOf=${sentenceOf}
-          />
+          <${Verdict} node=${data.node} at=${instant && data.at} segment=${segment} ruleOf=${ruleOf} />
         </ul>
       `}
       <${AsOf} instant=${instant} onChange=${setInstant} />
@@ -59,7 +56,7 @@ export function Explanation({ user, segment }) {
 function Headline({ data, instant }) {
   return html`
     <p>
-      <${Answer} member=${data.member} />
+      <${Answer} member=${data.member} />${' '}
       <span class="soft small">
         ${t('explanation.versionVersionAsOfInstant', {
           version: data.version,
@@ -128,12 +125,21 @@ function Answer({ member }) {
   `;
 }
 
+/** How a value is told that a rule tests: as an amount, where it is one. */
+function amountOr(say, rule) {
+  const of = rule?.rank?.by ?? rule;
+  const isMoney = typeof of === 'string' ? isAmount('trait', of) : isAmountOf(of);
+  return (value) => (isMoney && isNumber(value) ? money(value) : say(value));
+}
+
+const isAmountOf = (rule) => (rule?.field ? isAmount('trait', rule.field) : isAmountMeasure(rule?.measure));
+
 /** What a condition found, in words; `at` is the instant that was asked about, where it is not now. */
-function found(node, at) {
+function found(node, at, rule) {
   const parts = [];
   if (node.missing) parts.push(t('explanation.nothingIsKnown'));
   else if (node.value !== undefined && node.value !== null)
-    parts.push(t('explanation.foundValue', { value: plain(node.value) }));
+    parts.push(t('explanation.foundValue', { value: amountOr(plain, rule)(node.value) }));
   if (node.place !== undefined) {
     const ranked = t('explanation.placePlaceOfRanked', {
       place: count(node.place),
@@ -153,8 +159,8 @@ const namedIn = (node) => [
   ...(node.children ?? []).flatMap((child) => namedIn(child)),
 ];
 
-/** The sentence of a node, in the words of the builder; those of the server until the rules are there. */
-function useSentences(data) {
+/** The rule of each node, once the rules are there. */
+function useRules(data) {
   const own = data?.segmentId;
   const others = data?.node ? [...new Set(namedIn(data.node))] : [];
   const load = async (signal) => {
@@ -168,13 +174,15 @@ function useSentences(data) {
   const { data: rules = {} } = useLoad(load, [own, data?.version, others]);
   return (node, segment) => {
     const json = rules[segment] && valueAt(rules[segment], node.pointer);
-    return json !== null && typeof json === 'object' ? describe(json) : node.text;
+    return json !== null && typeof json === 'object' ? json : undefined;
   };
 }
 
-function Verdict({ node, at, segment, sentenceOf }) {
+function Verdict({ node, at, segment, ruleOf }) {
   const [open, setOpen] = useState(false);
   const events = node.events?.items ?? [];
+  // The words of the server stand until the rule is there.
+  const rule = ruleOf(node, segment);
   return html`
     <li>
       <div class="verdict">
@@ -190,7 +198,8 @@ function Verdict({ node, at, segment, sentenceOf }) {
                   ? `${t('explanation.holds')} `
                   : `${t('explanation.doesNotHold')} `}
             </span>
-            ${WORDS[node.kind] ?? sentenceOf(node, segment)}
+            ${WORDS[node.kind] ??
+            (rule ? describe(rule) : node.kind === 'list' ? t('explanation.onTheList') : node.text)}${' '}
             ${node.segmentId &&
             html`
               <a class="small" href="/segments/${encodeURIComponent(node.segmentId)}">
@@ -198,10 +207,10 @@ function Verdict({ node, at, segment, sentenceOf }) {
               </a>
             `}
           </div>
-          ${found(node, at) &&
+          ${found(node, at, rule) &&
           html`
             <div class="found">
-              ${found(node, at)}${' '}
+              ${found(node, at, rule)}${' '}
               ${events.length > 0 &&
               html`
                 <button
@@ -227,7 +236,7 @@ function Verdict({ node, at, segment, sentenceOf }) {
                       <time class="small muted number" datetime=${event.timestamp}>
                         ${dateTime(event.timestamp)}
                       </time>${' '}
-                      <strong class="small">${event.eventType}</strong>${' '}
+                      <strong class="small">${nameOf('event', event.eventType)}</strong>${' '}
                       <${Properties} values=${event.properties} />
                     </li>
                   `,
@@ -247,12 +256,7 @@ function Verdict({ node, at, segment, sentenceOf }) {
         <ul class="explain">
           ${node.children.map(
             (child) => html`
-              <${Verdict}
-                node=${child}
-                at=${at}
-                segment=${node.segmentId ?? segment}
-                sentenceOf=${sentenceOf}
-              />
+              <${Verdict} node=${child} at=${at} segment=${node.segmentId ?? segment} ruleOf=${ruleOf} />
             `,
           )}
         </ul>

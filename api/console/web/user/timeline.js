@@ -3,6 +3,7 @@ import { html, useState } from '../lib/html.js';
 import { path, query, read } from '../lib/api.js';
 import { causeText } from '../lib/changes.js';
 import { dateTime, relative } from '../lib/format.js';
+import { nameOf, titleOf } from '../lib/vocabulary.js';
 import { useLoad } from '../lib/load.js';
 import { Empty, Loading, ProblemBanner } from '../parts/feedback.js';
 import { Icon } from '../parts/icon.js';
@@ -66,7 +67,7 @@ export function Timeline({ id }) {
   const { data, problem } = useLoad(load, [id, type, pages], { every: 4000, keep: true });
   const names = [...new Set((data?.items ?? []).flatMap(({ event }) => event?.eventType ?? []))];
   const { data: segments } = useLoad((signal) => read('/api/segments?limit=1000', signal), []);
-  const nameOf = (segment) => segments?.items.find((one) => one.id === segment)?.name ?? segment;
+  const segmentName = (segment) => segments?.items.find((one) => one.id === segment)?.name ?? segment;
   if (problem && !data) return html`<${ProblemBanner} problem=${problem} />`;
   if (!data) return html`<${Loading} />`;
   return html`
@@ -86,7 +87,7 @@ export function Timeline({ id }) {
           <option value=${MEMBERSHIPS}>${t('timeline.enteredAndLeft')}</option>
           ${[...new Set([type, ...names])]
             .filter((name) => name && name !== MEMBERSHIPS)
-            .map((name) => html`<option value=${name}>${name}</option>`)}
+            .map((name) => html`<option value=${name}>${nameOf('event', name)}</option>`)}
         </select>
       </div>
       ${data.items.length === 0
@@ -103,7 +104,9 @@ export function Timeline({ id }) {
                     </time>
                     ${one.event
                       ? html`<${Event} event=${one.event} />`
-                      : html`<${Membership} change=${one.change} name=${nameOf(one.change.segmentId)} />`}
+                      : html`
+                          <${Membership} change=${one.change} name=${segmentName(one.change.segmentId)} />
+                        `}
                   </li>
                 `,
               )}
@@ -124,8 +127,8 @@ export function Timeline({ id }) {
 function Event({ event }) {
   return html`
     <div class="event-line">
-      <strong>${event.eventType}</strong>
-      <${Properties} values=${event.traits ?? event.properties} />
+      <strong title=${titleOf('event', event.eventType)}>${nameOf('event', event.eventType)}</strong>
+      <${Properties} values=${event.traits ?? event.properties} kind=${event.traits ? 'trait' : 'property'} />
     </div>
   `;
 }
@@ -133,7 +136,7 @@ function Event({ event }) {
 function Membership({ change, name }) {
   const isEntered = change.change === 'entered';
   return html`
-    <div class="event-line">
+    <div class="event-line whole">
       <span class="change ${change.change}"><${Icon} name=${isEntered ? 'plus' : 'minus'} /></span>
       <span>
         ${isEntered ? t('timeline.entered') : t('timeline.left')}${' '}

@@ -1,6 +1,7 @@
 // What is known of a user: traits that were told, and those that are computed.
 import { html } from '../lib/html.js';
-import { dateTime, plain } from '../lib/format.js';
+import { dateTime } from '../lib/format.js';
+import { nameOf, shown, titleOf } from '../lib/vocabulary.js';
 import { t } from '../texts/texts.js';
 
 /** Whether a number is an instant, by its size and its name. */
@@ -15,13 +16,13 @@ function Facts({ values, empty }) {
       ${all.map(
         ([name, value]) =>
           html`
-            <dt>${name}</dt>
+            <dt title=${titleOf('trait', name)}>${nameOf('trait', name)}</dt>
             <dd>
               ${value === null
                 ? html`<span class="muted">${t('userTraits.notKnown')}</span>`
                 : looksLikeTime(name, value)
                   ? dateTime(value)
-                  : plain(value)}
+                  : shown('trait', name, value)}
             </dd>
           `,
       )}
