@@ -187,8 +187,9 @@ impl Scanner {
             ScanPlace::Trailers if line.is_empty() => self.place = ScanPlace::Head,
             ScanPlace::Head if line.is_empty() && !self.is_first_line => return self.end_head(),
             ScanPlace::Head if !line.is_empty() => {
-                if !std::mem::replace(&mut self.is_first_line, false) {
-                    let line = std::mem::take(&mut self.line);
+                let is_header = !std::mem::replace(&mut self.is_first_line, false);
+                let line = std::mem::take(&mut self.line);
+                if is_header {
                     self.header(&line);
                 }
             }

@@ -1,4 +1,5 @@
 //! Senders that are slow, and bodies that are large: neither keeps others out.
+#![expect(clippy::unwrap_used, reason = "a test that panics has failed, which is what a test is for")]
 
 mod common;
 

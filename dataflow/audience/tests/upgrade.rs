@@ -12,7 +12,7 @@ use audience_tests::program;
 use audience_tests::serve::{Served, Setup, pause};
 use serde_json::{Value, json};
 
-type Segments = BTreeMap<String, BTreeSet<String>>;
+type MembersBySegment = BTreeMap<String, BTreeSet<String>>;
 
 /// The packed data directories of earlier programs.
 fn earlier() -> Vec<PathBuf> {
@@ -30,7 +30,7 @@ fn members(client: Client, segment: &str) -> BTreeSet<String> {
     answer.json()["items"].as_array().unwrap().iter().map(id).collect()
 }
 
-fn all(served: &Served, expected: &Segments) -> Segments {
+fn all(served: &Served, expected: &MembersBySegment) -> MembersBySegment {
     expected.keys().map(|segment| (segment.clone(), members(served.client(), segment))).collect()
 }
 
@@ -47,7 +47,8 @@ fn wait_until(served: &Served, segment: &str, expected: &BTreeSet<String>) {
 #[test]
 fn a_data_directory_of_an_earlier_program_goes_on() {
     for packed in earlier() {
-        let expected: Segments = serde_json::from_slice(&fs::read(packed.with_extension("json")).unwrap()).unwrap();
+        let expected: MembersBySegment =
+            serde_json::from_slice(&fs::read(packed.with_extension("json")).unwrap()).unwrap();
         let directory = tempfile::tempdir().unwrap();
         let unpacked = Command::new("tar").arg("-xzf").arg(&packed).arg("-C").arg(directory.path()).status().unwrap();
         assert!(unpacked.success(), "{}", packed.display());
@@ -72,7 +73,8 @@ fn a_data_directory_of_an_earlier_program_goes_on() {
         let edit = json!({"name": "path", "rules": {"event": "page_view", "operator": "eq", "value": 0}});
         let edited = served.client().put("/api/segments/path", &edit.to_string()).unwrap();
         assert_eq!(edited.status, 200, "{}", edited.text());
-        let kept: Segments = expected.clone().into_iter().filter(|(id, _)| id != "path" && id != "never").collect();
+        let kept: MembersBySegment =
+            expected.clone().into_iter().filter(|(id, _)| id != "path" && id != "never").collect();
         assert_eq!(all(&served, &kept), kept, "{}", packed.display());
         served.kill();
     }

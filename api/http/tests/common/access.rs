@@ -13,10 +13,13 @@ use super::{Harness, NOW, options, start_behind};
 
 pub const PASSWORD: &str = "four plain words here";
 
-#[derive(Default)]
-pub struct MemoryStore(Mutex<(u64, BTreeMap<(String, String), String>)>);
+/// Bodies by kind and id.
+type StoredDocuments = BTreeMap<(String, String), String>;
 
-impl AccessStore for MemoryStore {
+#[derive(Default)]
+pub struct AccessInMemory(Mutex<(u64, StoredDocuments)>);
+
+impl AccessStore for AccessInMemory {
     fn revision(&self) -> Result<u64> {
         Ok(self.0.lock().unwrap().0)
     }
@@ -51,7 +54,7 @@ impl AccessStore for MemoryStore {
 /// A door that asks, in a process that is reached by that address.
 pub fn asking(mode: Mode, public_url: Option<&str>) -> Arc<Auth> {
     let options = AuthOptions { mode, is_local: true, public_url: public_url.map(str::to_owned) };
-    Arc::new(Auth::open(Arc::new(MemoryStore::default()), options).unwrap())
+    Arc::new(Auth::open(Arc::new(AccessInMemory::default()), options).unwrap())
 }
 
 /// A server that asks everybody.
