@@ -178,7 +178,7 @@ impl Service {
         }
         service.watch_events(shapes, figures)?;
         service.followers.start(&service.run)?;
-        service.checkpoints.start(options.checkpoint_interval, &service.run)?;
+        service.checkpoints.start(options.checkpoint_interval, options.start.was_long(), &service.run)?;
         Ok(Arc::new(service))
     }
 

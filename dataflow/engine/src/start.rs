@@ -10,6 +10,11 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
 
+/// A replay that is long: a checkpoint follows it at once.
+const LONG_REPLAY: Duration = Duration::from_secs(2);
+/// Events whose replay is long on any machine.
+const MANY_EVENTS: u64 = 100_000;
+
 /// A phase of a start, in this order. One that has nothing to do is short.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum StartPhase {
@@ -91,6 +96,15 @@ impl StartProgress {
             phases.current = phase;
             phases.since = Instant::now();
         }
+    }
+
+    /// Returns whether so much was replayed that the next start should not have to do it again, however soon it comes.
+    pub fn was_long(&self) -> bool {
+        let phases = self.phases.lock();
+        let replay = phases.took[StartPhase::Replay as usize] + phases.took[StartPhase::CatchUp as usize];
+        let now = phases.since.elapsed();
+        let took = if phases.current <= StartPhase::CatchUp { replay + now } else { replay };
+        took >= LONG_REPLAY || self.done.load(Ordering::Relaxed) >= MANY_EVENTS
     }
 
     /// Adds events that are to be brought back.

@@ -71,10 +71,12 @@ impl CheckpointTaker {
         &self.turn
     }
 
-    /// Starts to take checkpoints.
-    pub fn start(self: &Arc<Self>, interval: Duration, run: &Run) -> Result<(), EngineError> {
+    /// Starts to take checkpoints: the first one at once where `is_due`, as after a long replay. Otherwise a process that dies
+    /// more often than it takes checkpoints would never take one, and each start would take longer.
+    pub fn start(self: &Arc<Self>, interval: Duration, is_due: bool, run: &Run) -> Result<(), EngineError> {
         let checkpoints = self.clone();
-        let job = Job::new("checkpointer", interval).delayed().complaint("No more checkpoints are taken");
+        let job = Job::new("checkpointer", interval).complaint("No more checkpoints are taken");
+        let job = if is_due { job } else { job.delayed() };
         let started = run.start(job, move |_| {
             let begun = Instant::now();
             checkpoints.take().map_err(Failure::Final)?;
