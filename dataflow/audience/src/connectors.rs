@@ -14,6 +14,7 @@ use audience_kafka::topics::{self, Topic};
 use audience_kafka::{DeadLetterSettings, KafkaDeadLetters, KafkaSource, KafkaWriters, SinkSettings, SourceSettings};
 use audience_postgres::{PostgresCatalogue, PostgresError, PostgresSettings};
 
+use crate::patient_catalogue::PatientCatalogue;
 use crate::settings::{KAFKA_SETTINGS, KafkaSettings, named};
 
 /// The time between attempts to reach a server at the start.
@@ -40,9 +41,13 @@ pub fn postgres(url: &str, door: &Door) -> anyhow::Result<Arc<PostgresCatalogue>
 
 /// Refuses to run a data directory under another catalogue than before: the emitted memberships follow from that one. A
 /// directory that is not new and has no such file is older than the file, and holds the catalogue itself.
-pub fn check_catalogue(data: &Path, is_new: bool, catalogue: Option<&PostgresCatalogue>) -> anyhow::Result<()> {
+pub fn check_catalogue(
+    data: &Path,
+    is_new: bool,
+    catalogue: Option<&PatientCatalogue<PostgresCatalogue>>,
+) -> anyhow::Result<()> {
     let identity = match catalogue {
-        Some(catalogue) => format!("postgres {}", catalogue.identity()?),
+        Some(catalogue) => format!("postgres {}", catalogue.ask(PostgresCatalogue::identity)?),
         None => EMBEDDED.to_owned(),
     };
     let path = data.join(CATALOGUE_FILE);

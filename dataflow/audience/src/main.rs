@@ -15,6 +15,7 @@ mod migrate;
 mod offsite;
 mod open_files;
 mod outside;
+mod patient_catalogue;
 mod process_metrics;
 mod replay;
 mod segment_api;

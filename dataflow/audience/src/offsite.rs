@@ -23,25 +23,36 @@ pub fn open(url: &str, data: &Path, is_new: bool, door: &Door) -> anyhow::Result
     door.wait_for("the store of checkpoints is asked");
     let objects = Objects::open(url, &std::env::vars().collect::<Vec<_>>());
     let objects = objects.with_context(|| named_in("checkpoints", "url"))?;
-    let known = known_owner(data)?;
     let owner = loop {
-        match (objects.owner(), &known) {
-            (Ok(found), _) => break agree(&objects, data, is_new, known, found)?,
+        // An attempt that was cut off may have written it.
+        let known = known_owner(data)?;
+        let agreed = objects.owner().map_err(anyhow::Error::from);
+        let agreed = agreed.and_then(|found| agree(&objects, data, is_new, known.clone(), found));
+        match (agreed.map_err(unavailable), known) {
+            (Ok(owner), _) => break owner,
             // The owner is checked again before anything is written there.
-            (Err(error @ StoreError::Unavailable { .. }), Some(known)) => {
+            (Err(Ok(error)), Some(known)) => {
                 tracing::error!(%error, "The store of checkpoints cannot be reached, and the start goes on without it");
-                break known.clone();
+                break known;
             }
-            (Err(error @ StoreError::Unavailable { .. }), None) => {
+            (Err(Ok(error)), None) => {
                 tracing::error!(%error, "The store of checkpoints cannot be reached, and the start retries");
                 door.wait_for(format!("the checkpoints cannot be reached: {error}"));
                 std::thread::park_timeout(RETRY);
             }
-            (Err(error), _) => return Err(error.into()),
+            (Err(Err(error)), _) => return Err(error),
         }
     };
     objects.write_as(&owner);
     Ok(objects)
+}
+
+/// The fault of a store that may answer later; or an error that stays.
+fn unavailable(error: anyhow::Error) -> Result<StoreError, anyhow::Error> {
+    error.downcast::<StoreError>().and_then(|error| match error {
+        error @ StoreError::Unavailable { .. } => Ok(error),
+        error => Err(error.into()),
+    })
 }
 
 /// Decides the owner to write as, by the one known here and the one found there. After a kill at any point, the next start

@@ -20,6 +20,7 @@ use audience_protocol::Platform;
 use crate::demo::Demo;
 use crate::demo_loader::DemoLoader;
 use crate::outside::Outside;
+use crate::patient_catalogue::PatientCatalogue;
 use crate::serving::Serving;
 use crate::settings::{ServeFlags, ServeSettings, named};
 use crate::updates::{self, Updates};
@@ -130,12 +131,13 @@ fn start_platform(
     door.wait_for("the data directory is opened");
     let stores = Stores::open(settings.data(), &Options::default()).with_context(|| named("data"))?;
     let postgres = settings.connections.postgres.as_deref().map(|url| connectors::postgres(url, door)).transpose()?;
+    let postgres = postgres.map(|store| Arc::new(PatientCatalogue::new(store, door)));
     let is_new = stores.changes().progress()?.is_none();
     connectors::check_catalogue(settings.data(), is_new, postgres.as_deref())?;
     // A copy of the catalogue is kept where it is in the data directory and nowhere else.
     let keeps_catalogue = postgres.is_none();
-    let (catalogue, webhooks): (Arc<dyn CatalogueStore>, Arc<dyn WebhookStore>) = match postgres {
-        Some(catalogue) => (catalogue.clone(), catalogue),
+    let (catalogue, webhooks): (Arc<dyn CatalogueStore>, Arc<dyn WebhookStore>) = match &postgres {
+        Some(catalogue) => (catalogue.clone(), catalogue.clone()),
         None => (stores.catalogue(), stores.webhooks()),
     };
     let open = |url: &str| offsite::open(url, settings.data(), is_new, door);
@@ -172,6 +174,7 @@ fn start_platform(
     let service = Service::start_with(stores, offsite, options)?;
     join_kafka(&service, settings)?;
     outside.join(&service, webhooks)?;
+    postgres.iter().for_each(|catalogue| catalogue.started());
     Ok(service)
 }
 
