@@ -14,7 +14,7 @@ use audience_embedded::{Options, Stores};
 use audience_engine::cluster::coordinator::Coordinator;
 use audience_engine::durability::Offsite;
 use audience_engine::engine::EngineOptions;
-use audience_engine::service::{PlatformStores, Service, ServiceOptions};
+use audience_engine::service::{PlatformStores, Service, ServiceOptions, clock};
 use audience_protocol::Platform;
 
 use crate::demo::Demo;
@@ -50,6 +50,7 @@ pub fn run_on(
     settings: ServeSettings,
     cluster: Option<OtherProcesses>,
 ) -> anyhow::Result<ExitCode> {
+    clock::follow_jumps_after(Duration::from_secs(settings.flags.clock_jump_seconds.into()));
     let ended = runtime.block_on(serve(settings, cluster));
     // A start that was cut off may be waiting for a server; nothing of it is to be kept.
     runtime.shutdown_background();

@@ -76,6 +76,9 @@ pub struct ServeFlags {
     pub max_streams: u32,
     #[command(flatten)]
     pub http: HttpSettings,
+    /// Seconds for which the clock of this machine must stay where it jumped to, by more than two seconds, before time follows it.
+    #[arg(long, env = "AUDIENCE_CLOCK_JUMP_SECONDS", value_name = "SECONDS", default_value = "60")]
+    pub clock_jump_seconds: u32,
     #[command(flatten)]
     pub webhooks: WebhookSettings,
     #[command(flatten)]

@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use audience_background::clock;
+use audience_background::clock::{self, ClockState};
 use audience_catalogue::{CATALOGUE_ERRORS, CATALOGUE_WENT_BACK};
 use audience_emit::{SinkMetrics, WebhookMetrics};
 use audience_protocol::CheckpointFigures;
@@ -53,6 +53,8 @@ pub struct Metrics {
     ticks: Counter,
     changes: Family<ChangeLabel, Counter>,
     frontier_lag: Gauge<f64, std::sync::atomic::AtomicU64>,
+    clock_ahead: Gauge<f64, std::sync::atomic::AtomicU64>,
+    clock_jump: Gauge<f64, std::sync::atomic::AtomicU64>,
     event_latency: Histogram,
     edit_latency: Histogram,
     segment_size: Family<SegmentLabel, Gauge>,
@@ -95,6 +97,8 @@ impl Default for Metrics {
             ticks: Counter::default(),
             changes: Family::default(),
             frontier_lag: Gauge::default(),
+            clock_ahead: Gauge::default(),
+            clock_jump: Gauge::default(),
             event_latency: latency(),
             edit_latency: latency(),
             segment_size: Family::default(),
@@ -116,11 +120,20 @@ impl Default for Metrics {
             last_checkpoint: Mutex::new(None),
         };
         metrics.register();
+        metrics.register_clock();
         metrics
     }
 }
 
 impl Metrics {
+    fn register_clock(&mut self) {
+        let registry = &mut self.registry;
+        let ahead = "How far time is ahead of the clock of the machine; it stands still until that has caught up";
+        registry.register_with_unit("clock_ahead", ahead, Unit::Seconds, self.clock_ahead.clone());
+        let jump = "How far the clock of the machine has jumped, where that is not followed yet";
+        registry.register_with_unit("clock_jump", jump, Unit::Seconds, self.clock_jump.clone());
+    }
+
     fn register(&mut self) {
         let registry = &mut self.registry;
         registry.register("engine_events", "Events that the engine has done", self.events.clone());
@@ -265,6 +278,9 @@ impl Metrics {
         self.catalogue_went_back.inner().store(snapshot.catalogue_went_back, Ordering::Relaxed);
         self.waiting_events.set(whole(snapshot.waiting_events));
         self.frontier_lag.set(snapshot.frontier_lag_seconds);
+        let ClockState { ahead, jump } = clock::state();
+        self.clock_ahead.set(ahead as f64 / 1000.0);
+        self.clock_jump.set(jump as f64 / 1000.0);
         if let Some(last) = *self.last_checkpoint.lock() {
             self.checkpoint_age.set(last.elapsed().as_secs_f64());
         }

@@ -39,7 +39,7 @@ use crate::lookup::Lookup;
 use crate::metrics::Metrics;
 use crate::platform::Answering;
 use crate::platform::figures::{FigureContext, Figures};
-use crate::platform::operations::Operations;
+use crate::platform::operations::{Operations, ProcessClock};
 use crate::rule_set::RuleSet;
 use crate::run::{Fail, Run};
 use crate::start::{StartPhase, StartProgress};
@@ -158,6 +158,7 @@ impl Service {
             sources.clone(),
             followers.clone(),
             checkpoints.clone(),
+            Arc::new(ProcessClock),
         ];
         rooms.extend(archive.clone().map(|archive| archive as Arc<dyn Reports>));
         let operations = Operations::new(run.lifecycle().clone(), rooms, figures.clone(), followers.clone());

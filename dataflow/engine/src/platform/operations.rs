@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use audience_background::clock;
 use audience_catalogue::Editor;
 use audience_emit::SinkCondition;
 use audience_protocol::{
@@ -93,6 +94,18 @@ impl OperationsResource for Operations {
 impl Reports for Engine {
     fn report(&self, report: &mut ReportedParts) {
         report.ends_with("engine", self.failure().map(|failure| failure.to_string()));
+    }
+}
+
+/// The clock of this process, which is one for all of it.
+pub(crate) struct ProcessClock;
+
+impl Reports for ProcessClock {
+    fn report(&self, report: &mut ReportedParts) {
+        // The stream goes on, at the time that the clock has.
+        if let Some(fault) = clock::state().fault() {
+            report.notes("clock", Some(fault));
+        }
     }
 }
 
