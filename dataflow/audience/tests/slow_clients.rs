@@ -118,7 +118,7 @@ fn requests_of_two_lengths_or_no_host_are_refused() {
 fn clients_that_take_nothing_and_a_silent_store_do_not_hold_up_the_end() {
     let directory = tempfile::tempdir().unwrap();
     let redis = OwnRedis::start();
-    let flags = vec!["--redis".to_owned(), redis.url()];
+    let flags = vec!["--redis".to_owned(), redis.url(), "--profiles".to_owned()];
     let served = Setup { flags, ..Setup::within(program!(), directory.path()) }.start();
     let buyers = r#"{"name":"buyers","rules":{"event":"x","operator":"gte","value":1}}"#;
     assert!(served.client().put("/api/segments/buyers", buyers).unwrap().status < 300);

@@ -32,7 +32,9 @@ impl Proxy {
         let (is_cut, open) = (Arc::default(), Arc::default());
         let proxy = Proxy { address: listener.local_addr().unwrap(), is_cut, open };
         let here = proxy.clone();
-        std::thread::spawn(move || listener.incoming().map_while(Result::ok).for_each(|client| here.join(client, &server)));
+        std::thread::spawn(move || {
+            listener.incoming().map_while(Result::ok).for_each(|client| here.join(client, &server))
+        });
         proxy
     }
 

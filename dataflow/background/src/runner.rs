@@ -64,6 +64,15 @@ impl Runner {
         is_all
     }
 
+    /// Waits until all jobs have ended, each at most until the deadline that goes with its name.
+    pub fn wait_ended_each(&self, deadline: impl Fn(&str) -> Option<Instant>) {
+        let jobs = self.jobs.lock().clone();
+        for job in &jobs {
+            job.wait_ended(deadline(job.name()));
+        }
+        self.jobs.lock().retain(|job| !job.is_ended());
+    }
+
     fn spawn(&self, name: String, run: impl FnOnce(&JobHandle) + Send + 'static) -> io::Result<JobHandle> {
         let handle = JobHandle(Arc::new(Running {
             name: name.clone(),

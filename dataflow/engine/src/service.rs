@@ -61,6 +61,9 @@ pub struct ServiceOptions {
     pub start: Arc<StartProgress>,
 }
 
+/// How long a stop waits for stores of sizes and profiles.
+const STORES_END: Duration = Duration::from_secs(4);
+
 /// The running platform.
 pub struct Service {
     run: Arc<Run>,
@@ -306,7 +309,9 @@ impl Service {
         let begun = Instant::now();
         self.intake.close();
         self.editor.close();
-        self.run.jobs().wait_ended(None);
+        // A store of profiles that does not answer gets what it lacks after the next start.
+        let is_store = |job: &str| self.followers.sinks().has_store_job(job);
+        self.run.jobs().wait_ended_each(|job| is_store(job).then_some(begun + STORES_END));
         if let Err(error) = self.checkpoint() {
             tracing::error!(%error, "no last checkpoint");
         }

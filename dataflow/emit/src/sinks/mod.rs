@@ -139,6 +139,11 @@ impl Sinks {
         sinks.chain(stores).collect()
     }
 
+    /// Returns whether the job of that name writes to a store of sizes or profiles.
+    pub fn has_store_job(&self, name: &str) -> bool {
+        self.stores.lock().iter().any(|(_, job)| job.name() == name)
+    }
+
     /// Has all records of a sink compared with the memberships and repaired; returns false where no sink of that name can be.
     pub fn verify(&self, name: &str) -> bool {
         self.find(name).map(|sink| sink.order_verification()).is_some()
