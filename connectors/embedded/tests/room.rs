@@ -30,8 +30,7 @@ fn fill(log: &dyn EventLog) -> (u64, String) {
     loop {
         match append(log) {
             Ok(next) => end = next,
-            Err(StoreError::Unavailable { detail, .. }) => return (end, detail),
-            Err(other) => panic!("{other}"),
+            Err(error) => return (end, error.to_string()),
         }
     }
 }
