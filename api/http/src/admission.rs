@@ -32,12 +32,13 @@ pub(crate) fn admit(
     request: &IncomingRequest,
 ) -> Result<Principal, Problem> {
     let headers = &request.headers;
+    let cookie = cookie(headers, cookie_name(api));
     let knock = Knock {
         authorization: text(headers, &AUTHORIZATION),
-        cookie: cookie(headers, cookie_name(api)),
+        cookie,
         write_key: (needs == Needs::Ingest).then(|| key_in_query(&request.query)).flatten(),
         site: Site { host: text(headers, &HOST), origin: text(headers, &ORIGIN), fetch: text(headers, &FETCH_SITE) },
-        origins: &api.options.cors_origins,
+        origins: origins(api, needs, cookie.is_some()),
         is_unsafe: !matches!(request.method, Method::GET | Method::HEAD | Method::OPTIONS),
         address: request.peer,
         now: (api.options.clock)(),
@@ -48,6 +49,14 @@ pub(crate) fn admit(
         }
         why.into()
     })
+}
+
+/// The origins of other sites whose pages may ask. A session is for the console, not for senders.
+fn origins(api: &Api, needs: Needs, has_session: bool) -> &[String] {
+    match needs == Needs::Ingest && !has_session {
+        true => &api.options.cors_ingest_origins,
+        false => &api.options.cors_origins,
+    }
 }
 
 /// Records a refusal, on a thread of its own: the log may be on a server.

@@ -75,6 +75,10 @@ pub(crate) enum Media {
     Csv,
     /// `text/plain`
     Text,
+    /// `application/x-www-form-urlencoded`, which HTTP clients say where nobody told them.
+    Form,
+    /// `application/octet-stream`, for the same reason.
+    Bytes,
 }
 
 impl Media {
@@ -91,6 +95,8 @@ impl Media {
             }
             "text/csv" => Some(Media::Csv),
             "text/plain" => Some(Media::Text),
+            "application/x-www-form-urlencoded" => Some(Media::Form),
+            "application/octet-stream" => Some(Media::Bytes),
             other if other.starts_with("application/") && other.ends_with("+json") => Some(Media::Json),
             _ => None,
         };
@@ -112,6 +118,8 @@ impl Media {
             Media::Ndjson => "application/x-ndjson",
             Media::Csv => "text/csv",
             Media::Text => "text/plain",
+            Media::Form => "application/x-www-form-urlencoded",
+            Media::Bytes => "application/octet-stream",
         }
     }
 }

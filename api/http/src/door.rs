@@ -10,6 +10,7 @@ use warp::path::FullPath;
 use warp::reply::Response;
 
 use crate::api::Api;
+use crate::cors::Cors;
 use crate::dispatch;
 use crate::operations::{health, metrics};
 use crate::options::{ApiOptions, Scope};
@@ -17,6 +18,8 @@ use crate::problem::Problem;
 use crate::reply::no_sniff;
 use crate::request::IncomingRequest;
 use crate::resources::DESCRIPTION;
+use crate::route::Side;
+use crate::router;
 
 /// Lets requests through to a platform from the moment on at which it is open; until then whoever asks is told what is waited
 /// for, and health is that of a process that lives and is not ready.
@@ -56,10 +59,15 @@ impl Door {
 
     /// Answers a request.
     pub(crate) async fn answer(self, scope: Scope, path: FullPath, request: IncomingRequest) -> Response {
-        match self.api() {
+        let is_ingest = router::find(scope, path.as_str()).is_some_and(|(node, _)| node.side == Side::Ingestion);
+        let cors = Cors::of(self.options(), is_ingest, &request.headers);
+        if let Some(answer) = cors.answer(&request.method, &request.headers) {
+            return no_sniff(answer);
+        }
+        cors.marked(match self.api() {
             Some(api) => dispatch::answer(Arc::clone(api), scope, path, request).await,
             None => no_sniff(self.not_yet(path.as_str(), &request.method)),
-        }
+        })
     }
 
     fn not_yet(&self, path: &str, method: &Method) -> Response {

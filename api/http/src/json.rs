@@ -149,6 +149,16 @@ pub(crate) fn members(json: &[u8], at: usize) -> Result<(Vec<JsonMember>, usize)
     Ok((members, end))
 }
 
+/// Returns whether a member of an object has that key, however it is written.
+pub(crate) fn is_key(json: &[u8], member: &JsonMember, key: &str) -> bool {
+    let written = &json[member.key.clone()];
+    if !written.contains(&b'\\') {
+        return written == key.as_bytes();
+    }
+    let quoted = &json[member.key.start - 1..=member.key.end];
+    serde_json::from_slice::<String>(quoted).is_ok_and(|text| text == key)
+}
+
 /// Checks that only white space is left.
 pub(crate) fn at_end(json: &[u8], at: usize) -> Result<(), ScanError> {
     match skip_space(json, at) {
@@ -321,6 +331,7 @@ mod tests {
         let pairs: Vec<_> = members.iter().map(|m| (&json[m.key.clone()], &json[m.value.clone()])).collect();
         assert_eq!(pairs, [(&br#"a\"b"#[..], &b"[1]"[..]), (b"c", br#"{"d":2}"#)]);
         assert_eq!(at_end(json, end), Ok(()));
+        assert!(is_key(json, &members[0], "a\"b") && is_key(json, &members[1], "c") && !is_key(json, &members[1], "d"));
         for bad in ["{", "{a:1}", "{\"a\"}", "{\"a\":}", "{\"a\":1,}", "{\"a\" 1}", "{\"a\":1 \"b\":2}"] {
             assert!(super::members(bad.as_bytes(), 0).is_err(), "{bad}");
         }

@@ -24,6 +24,7 @@ mod call_body;
 mod catalogue;
 mod changes;
 mod console;
+mod cors;
 mod cursor;
 mod demo;
 mod diff;

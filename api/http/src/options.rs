@@ -62,6 +62,8 @@ pub struct ApiOptions {
     pub idempotency_bytes: usize,
     /// Origins of other sites whose scripts may call; `*` for any. None by default.
     pub cors_origins: Vec<String>,
+    /// Origins of sites whose scripts may send events; `*`, the default, for any.
+    pub cors_ingest_origins: Vec<String>,
     /// `host:port` of a process with an engine: what only such a one can answer is asked there. None by default.
     pub engine: Option<String>,
     /// More figures for `/metrics`, as OpenMetrics without its end.
@@ -88,6 +90,7 @@ impl Default for ApiOptions {
             idempotency_entries: 100_000,
             idempotency_bytes: 64 << 20,
             cors_origins: Vec::new(),
+            cors_ingest_origins: vec!["*".to_owned()],
             engine: None,
             figures: String::new,
             clock: wall_clock,

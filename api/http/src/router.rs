@@ -77,8 +77,15 @@ pub fn templates() -> Vec<(String, &'static str, Needs)> {
 
 /// The path's node among those that a listener offers.
 pub(crate) fn find(scope: Scope, path: &str) -> Option<(&'static PathNode, Vec<&str>)> {
-    let segments: Vec<&str> = path.strip_prefix('/')?.split('/').collect();
-    let node = NODES.iter().find(|node| node.side.is_in(scope) && node.is_match(&segments))?;
+    let mut segments: Vec<&str> = path.strip_prefix('/')?.split('/').collect();
+    let found = NODES.iter().find(|node| node.side.is_in(scope) && node.is_match(&segments));
+    if let Some(node) = found {
+        return Some((node, segments));
+    }
+    // Libraries that send events put paths together carelessly.
+    segments.retain(|segment| !segment.is_empty());
+    let is_ingest = |node: &&PathNode| node.side == Side::Ingestion && node.side.is_in(scope);
+    let node = NODES.iter().filter(is_ingest).find(|node| node.is_match(&segments))?;
     Some((node, segments))
 }
 
@@ -106,6 +113,13 @@ mod tests {
         assert_eq!(template(Scope::All, "/api/segments/a%2Fb"), Some("/api/segments/{id}"));
         assert_eq!(template(Scope::All, "/api/users/u/segments"), Some("/api/users/{id}/segments"));
         assert_eq!(template(Scope::All, "/"), Some("/"));
+        for path in ["/v1/batch/", "//v1/batch", "/v1//batch//", "/v1/import/"] {
+            assert_eq!(
+                template(Scope::All, path),
+                Some(if path.contains("import") { "/v1/import" } else { "/v1/batch" })
+            );
+        }
+        assert_eq!(template(Scope::All, "/api//events/"), Some("/api/events"));
         for unknown in
             ["", "*", "/api", "/api/users//segments", "/api/segments/", "//api/segments", "/api/segments/a/b/c"]
         {

@@ -27,6 +27,7 @@ use warp::filters::BoxedFilter;
 use warp::reply::Response;
 
 use crate::body;
+use crate::cors;
 use crate::door::Door;
 use crate::framing::{Framed, Framing};
 use crate::options::{ApiOptions, Listen, Scope};
@@ -143,7 +144,8 @@ impl Server {
 
     /// Binds the addresses, for a platform that comes through the [`door`](Self::door) later.
     pub async fn bind_early(listen: &[Listen], options: ApiOptions) -> Result<Self, ServeError> {
-        check_origins(&options.cors_origins)?;
+        check_origins("cors_origins", &options.cors_origins)?;
+        check_origins("cors_ingest_origins", &options.cors_ingest_origins)?;
         let door = Door::new(options);
         let mut listeners = Vec::with_capacity(listen.len());
         for Listen { address, scope, flag } in listen {
@@ -187,10 +189,9 @@ impl Server {
 
 /// One filter takes every request apart; the tables of the resources do the rest.
 fn filter(door: &Door, scope: Scope) -> BoxedFilter<(Response,)> {
-    let origins = &door.options().cors_origins;
     let door = door.clone();
     let query = warp::query::raw().or(warp::any().map(String::new)).unify();
-    let answers = warp::method()
+    warp::method()
         .and(warp::path::full())
         .and(query)
         .and(warp::header::headers_cloned())
@@ -202,49 +203,17 @@ fn filter(door: &Door, scope: Scope) -> BoxedFilter<(Response,)> {
             let (body, peer) = (body::parts(body), peer.map(|Peer(address)| address));
             let request = IncomingRequest { method, query, headers, body, upgrade, connection, peer };
             door.clone().answer(scope, path, request)
-        });
-    if origins.is_empty() {
-        return answers.boxed();
-    }
-    let cors = warp::cors()
-        .allow_methods(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"])
-        .allow_headers([
-            "authorization",
-            "content-type",
-            "idempotency-key",
-            "if-match",
-            "if-none-match",
-            "last-event-id",
-            "x-author",
-        ])
-        .expose_headers(["etag", "location", "retry-after", "idempotency-replayed"])
-        .max_age(600);
-    let cors = match origins.iter().any(|origin| origin == "*") {
-        true => cors.allow_any_origin(),
-        false => cors.allow_origins(origins.iter().map(String::as_str)),
-    };
-    let refused = |_: warp::Rejection| async {
-        let detail =
-            "scripts of this origin, or with these methods or headers, may not call; see the setting cors_origins";
-        Ok::<_, std::convert::Infallible>(
-            Problem::new(hyper::StatusCode::FORBIDDEN, "cors_forbidden", detail).into_response(),
-        )
-    };
-    answers.with(cors.build()).map(warp::Reply::into_response).recover(refused).unify().boxed()
+        })
+        .boxed()
 }
 
-/// warp panics on an origin that is none.
-fn check_origins(origins: &[String]) -> Result<(), ServeError> {
-    let is_origin = |origin: &str| {
-        let host = origin.strip_prefix("https://").or_else(|| origin.strip_prefix("http://"));
-        let is_host = |host: &str| host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-.:[]".contains(&byte));
-        origin == "*" || host.is_some_and(|host| !host.is_empty() && is_host(host))
-    };
-    match origins.iter().find(|origin| !is_origin(origin)) {
+/// Refuses a setting of origins with one that is none.
+fn check_origins(name: &'static str, origins: &[String]) -> Result<(), ServeError> {
+    match cors::faulty_origin(origins) {
         None => Ok(()),
         Some(origin) => {
             let message = format!("{origin:?} is no origin such as https://console.example.com, nor *");
-            Err(ServeError::Setting { name: "cors_origins", message })
+            Err(ServeError::Setting { name, message })
         }
     }
 }

@@ -63,10 +63,10 @@ async fn faults() {
         ("batch", "{}", "/batch"),
         ("track", "[]", ""),
         ("track", r#"{"event":"e"}"#, ""),
-        ("track", r#"{"userId":"u","event":"e","timestamp":"x"}"#, "/timestamp"),
+        ("track", r#"{"userId":"u"}"#, ""),
         ("track", r#"{"userId":"u","event":{}}"#, "/event"),
-        ("page", r#"{"userId":"u","properties":[]}"#, "/properties"),
-        ("group", r#"{"userId":"u","traits":[]}"#, "/traits"),
+        ("page", r#"{"userId":"u","properties":[1]}"#, "/properties"),
+        ("group", r#"{"userId":"u","traits":"x"}"#, "/traits"),
     ] {
         assert_eq!(server.json(&format!("POST /v1/{path}"), body).await.pointers(400), [pointer], "{path} {body}");
     }
@@ -78,4 +78,68 @@ async fn faults() {
     let form = [("content-type", "application/x-www-form-urlencoded")];
     server.ask("POST /v1/track", &form, "data=x").await.is_problem(415, "unsupported_media_type");
     server.get("/v1/track").await.is_problem(405, "method_not_allowed");
+}
+
+/// Libraries for browsers, phones and servers put their paths together in many ways.
+#[tokio::test(flavor = "multi_thread")]
+async fn paths_of_all_libraries() {
+    let server = start().await;
+    let one = r#"{"userId":"u","event":"x","previousId":"o","groupId":"g","name":"n","writeKey":"w"}"#;
+    for kind in ["p", "i", "t", "g", "a", "s", "t/"] {
+        let reply = server.ask(&format!("POST /v1/{kind}"), &[("content-type", "text/plain")], one).await;
+        assert_eq!(reply.status, 200, "{kind}: {}", reply.text());
+    }
+    let batch = r#"{"batch":[{"type":"track","userId":"u","event":"x"}],"writeKey":"w"}"#;
+    for path in ["/v1/b", "/v1/import", "/v1/import/", "/v1/batch/", "//v1/batch"] {
+        assert_eq!(server.json(&format!("POST {path}"), batch).await.status, 200, "{path}");
+    }
+    assert_eq!(server.platform.events.lock().unwrap().len(), 12);
+}
+
+/// What senders get wrong costs no event, and what is refused all the same is kept.
+#[tokio::test(flavor = "multi_thread")]
+async fn slips_of_senders() {
+    let server = start().await;
+    let slips = [
+        "\u{feff}{\"userId\":\"u\",\"event\":\"x\"}",
+        r#"{"userId":"u","event":"x","properties":{"t":"hi \ud83d"}}"#,
+        r#"{"userId":"u","event":"x","messageId":""}"#,
+        r#"{"userId":"","anonymousId":"a","event":"x","properties":[],"context":[]}"#,
+        r#"{"\u0075serId":"u","event":"x"}"#,
+        r#"{"userId":"u","event":"x","timestamp":"0001-01-01T00:00:00Z"}"#,
+        r#"{"userId":"u","event":"x","timestamp":1781071200}"#,
+    ];
+    for body in slips {
+        let reply = server.json("POST /v1/track", body).await;
+        assert_eq!((reply.status, reply.value()), (200, json!({"success": true})), "{body}: {}", reply.text());
+    }
+    {
+        let events = server.platform.events.lock().unwrap();
+        assert!(events.iter().all(|event| event.other.is_empty()));
+        assert_eq!((events[5].timestamp, events[6].timestamp), (NOW, 1_781_071_200_000));
+    }
+    let form = [("content-type", "application/x-www-form-urlencoded"), ("content-encoding", "gzip")];
+    let body = common::gzip(br#"{"batch":[{"type":"track","userId":"u","event":"x"}]}"#);
+    assert_eq!(server.ask("POST /v1/batch", &form, body).await.status, 200);
+    let skewed =
+        r#"{"batch":[{"type":"track","userId":"u","event":"x","timestamp":"2024-01-15"}],"sentAt":"2024-01-15"}"#;
+    assert_eq!(server.json("POST /v1/batch", skewed).await.status, 200);
+    assert_eq!(server.platform.events.lock().unwrap().last().unwrap().timestamp, NOW);
+}
+
+/// A message that came to the path of events is read as what it is.
+#[tokio::test(flavor = "multi_thread")]
+async fn messages_at_the_path_of_events() {
+    let server = start().await;
+    let body = r#"[{"type":"track","event":"Order Completed","userId":"u"},{"type":"page","name":"Home","userId":"u"},
+        {"type":"identify","userId":"u","context":{"traits":{"a":1}}},{"type":"group","userId":"u","groupId":7}]"#;
+    assert_eq!(server.json("POST /api/events", body).await.status, 202);
+    {
+        let events = server.platform.events.lock().unwrap();
+        let types: Vec<_> = events.iter().map(|event| event.event_type.as_str()).collect();
+        assert_eq!(types, ["Order Completed", "page", "identify", "group"]);
+    }
+    for (body, pointer) in [(r#"{"type":"group","userId":"u","traits":7}"#, "/traits")] {
+        assert_eq!(server.json("POST /api/events", body).await.pointers(400), [pointer], "{body}");
+    }
 }

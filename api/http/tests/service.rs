@@ -261,13 +261,45 @@ async fn other_origins() {
     assert_eq!((allowed.status, allowed.header("access-control-allow-origin")), (200, origin.1));
     let preflight = [origin, ("access-control-request-method", "PUT"), ("access-control-request-headers", "if-match")];
     let reply = server.ask("OPTIONS /api/segments/a", &preflight, "").await;
-    assert_eq!(reply.status, 200);
-    let stranger = server.ask("GET /health/live", &[("origin", "https://evil.example")], "").await;
-    assert_eq!(stranger.value()["code"], "cors_forbidden");
+    assert_eq!((reply.status, reply.header("access-control-allow-headers")), (204, "if-match"));
+    let evil = ("origin", "https://evil.example");
+    let stranger = server.ask("GET /health/live", &[evil], "").await;
+    assert_eq!((stranger.status, stranger.header("access-control-allow-origin")), (200, ""));
+    for head in ["POST /api/segments", "DELETE /api/segments/a"] {
+        server.ask(head, &[evil], "").await.is_problem(403, "cors_forbidden");
+    }
+    let preflight = [evil, ("access-control-request-method", "PUT")];
+    server.ask("OPTIONS /api/segments/a", &preflight, "").await.is_problem(403, "cors_forbidden");
+    for own in [("origin", "http://test"), ("sec-fetch-site", "same-origin")] {
+        let reply = server.ask("DELETE /api/segments/a", &[evil, own][usize::from(own.0 == "origin")..], "").await;
+        assert_eq!((reply.status, reply.header("access-control-allow-origin")), (404, ""));
+    }
     let platform = Arc::new(common::platform::FakePlatform::default());
     let listen = [Listen { address: SocketAddr::from(([127, 0, 0, 1], 0)), scope: Scope::All, flag: "--x" }];
     let faulty = ApiOptions { cors_origins: vec!["nonsense".into()], ..options() };
     let error =
         Server::bind(platform.platform(), Arc::new(Auth::off()), &listen, faulty).await.err().unwrap().to_string();
     assert!(error.starts_with("cors_origins: "), "{error}");
+}
+
+/// The page of a shop sends events to another origin: with a header of its own the browser asks first, with `sendBeacon` not.
+#[tokio::test(flavor = "multi_thread")]
+async fn events_from_every_origin() {
+    let server = start().await;
+    let shop = ("origin", "https://shop.example");
+    let wanted = "authorization,content-type,x-retry-count";
+    let preflight = [shop, ("access-control-request-method", "POST"), ("access-control-request-headers", wanted)];
+    for path in ["/v1/batch", "/v1/t", "/api/events", "/v1/batch/"] {
+        let reply = server.ask(&format!("OPTIONS {path}"), &preflight, "").await;
+        assert_eq!((reply.status, reply.header("access-control-allow-origin")), (204, "*"), "{path}");
+        assert_eq!(reply.header("access-control-allow-headers"), wanted);
+        assert_eq!(reply.header("access-control-allow-credentials"), "");
+    }
+    let body = r#"{"userId":"u","event":"x"}"#;
+    let beacon = server.ask("POST /v1/t", &[shop, ("content-type", "text/plain;charset=UTF-8")], body).await;
+    assert_eq!((beacon.status, beacon.header("access-control-allow-origin")), (200, "*"));
+    server.ask("OPTIONS /api/segments", &preflight, "").await.is_problem(403, "cors_forbidden");
+    let only = ApiOptions { cors_ingest_origins: vec!["https://own.example".into()], ..options() };
+    let server = start_with(only).await;
+    server.ask("OPTIONS /v1/t", &preflight, "").await.is_problem(403, "cors_forbidden");
 }

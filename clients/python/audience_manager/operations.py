@@ -9,6 +9,7 @@ from .types import (
     Accepted,
     AuditPage,
     Breakdown,
+    Captured,
     Change,
     ChangePage,
     CurveInput,
@@ -576,6 +577,14 @@ class Operations:
             headers={"If-Match": if_match, "X-Author": author},
         )
 
+    def posthog_batch(self, body: Union[Dict[str, Any], TextBody]) -> Captured:
+        """Several events, as the libraries of PostHog send them."""
+        return self._call("POST", "/batch", body=body)
+
+    def posthog_capture(self, body: Union[Dict[str, Any], TextBody]) -> Captured:
+        """An event, as the libraries of PostHog send it."""
+        return self._call("POST", "/capture", body=body)
+
     def preview_segment(self, body: PreviewInput) -> Preview:
         """What rules would change, before they are saved.
 
@@ -802,9 +811,17 @@ class Operations:
         """
         return self._call("GET", "/api/schema")
 
+    def segment_a(self, body: Union[SegmentMessage, TextBody]) -> Success:
+        """The same as /v1/alias, as libraries for browsers and phones name it."""
+        return self._call("POST", "/v1/a", body=body)
+
     def segment_alias(self, body: Union[SegmentMessage, TextBody]) -> Success:
         """Two ids of one user."""
         return self._call("POST", "/v1/alias", body=body)
+
+    def segment_b(self, body: Union[SegmentBatch, TextBody]) -> Success:
+        """The same as /v1/batch, as libraries for browsers and phones name it."""
+        return self._call("POST", "/v1/b", body=body)
 
     def segment_batch(self, body: Union[SegmentBatch, TextBody]) -> Success:
         """Several messages, each with its type."""
@@ -821,21 +838,41 @@ class Operations:
             query={"limit": limit, "trait": trait},
         )
 
+    def segment_g(self, body: Union[SegmentMessage, TextBody]) -> Success:
+        """The same as /v1/group, as libraries for browsers and phones name it."""
+        return self._call("POST", "/v1/g", body=body)
+
     def segment_group(self, body: Union[SegmentMessage, TextBody]) -> Success:
         """A group that a user belongs to."""
         return self._call("POST", "/v1/group", body=body)
+
+    def segment_i(self, body: Union[SegmentMessage, TextBody]) -> Success:
+        """The same as /v1/identify, as libraries for browsers and phones name it."""
+        return self._call("POST", "/v1/i", body=body)
 
     def segment_identify(self, body: Union[SegmentMessage, TextBody]) -> Success:
         """Set traits of a user."""
         return self._call("POST", "/v1/identify", body=body)
 
+    def segment_import(self, body: Union[SegmentBatch, TextBody]) -> Success:
+        """The same as /v1/batch, as libraries for servers name it."""
+        return self._call("POST", "/v1/import", body=body)
+
     def segment_overlap(self, id: str, *, with_: List[str]) -> Overlaps:
         """How many members a segment has in common with others, exactly."""
         return self._call("GET", f"/api/segments/{path_part(id)}/overlap", query={"with": with_})
 
+    def segment_p(self, body: Union[SegmentMessage, TextBody]) -> Success:
+        """The same as /v1/page, as libraries for browsers and phones name it."""
+        return self._call("POST", "/v1/p", body=body)
+
     def segment_page(self, body: Union[SegmentMessage, TextBody]) -> Success:
         """A page that a user saw."""
         return self._call("POST", "/v1/page", body=body)
+
+    def segment_s(self, body: Union[SegmentMessage, TextBody]) -> Success:
+        """The same as /v1/screen, as libraries for browsers and phones name it."""
+        return self._call("POST", "/v1/s", body=body)
 
     def segment_screen(self, body: Union[SegmentMessage, TextBody]) -> Success:
         """A screen that a user saw."""
@@ -858,6 +895,10 @@ class Operations:
             f"/api/segments/{path_part(id)}/size",
             query={"from": from_, "step": step, "to": to},
         )
+
+    def segment_t(self, body: Union[SegmentMessage, TextBody]) -> Success:
+        """The same as /v1/track, as libraries for browsers and phones name it."""
+        return self._call("POST", "/v1/t", body=body)
 
     def segment_track(self, body: Union[SegmentMessage, TextBody]) -> Success:
         """Something that a user did."""

@@ -70,6 +70,15 @@ class Breakdown(_BreakdownRequired, total=False):
     differentValues: int
 
 
+class _CapturedRequired(TypedDict):
+    status: Literal[1]
+
+
+class Captured(_CapturedRequired, total=False):
+    """`Captured` of the API."""
+    rejected: List[Rejected]
+
+
 class _ChangeRequired(TypedDict):
     userId: str
     segmentId: str

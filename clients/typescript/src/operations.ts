@@ -3,6 +3,7 @@ import type {
   Accepted,
   AuditPage,
   Breakdown,
+  Captured,
   Change,
   ChangePage,
   CurveInput,
@@ -399,6 +400,16 @@ export abstract class Operations {
     return this.call({ method: 'POST', path: `/api/webhooks/${encodeURIComponent(id)}/pause`, headers: { 'If-Match': options.ifMatch, 'X-Author': options.author } });
   }
 
+  /** Several events, as the libraries of PostHog send them. */
+  posthogBatch(body: Record<string, unknown> | TextBody): Promise<Captured> {
+    return this.call({ method: 'POST', path: `/batch`, body });
+  }
+
+  /** An event, as the libraries of PostHog send it. */
+  posthogCapture(body: Record<string, unknown> | TextBody): Promise<Captured> {
+    return this.call({ method: 'POST', path: `/capture`, body });
+  }
+
   /**
    * What rules would change, before they are saved.
    *
@@ -542,9 +553,19 @@ export abstract class Operations {
     return this.call({ method: 'GET', path: `/api/schema` });
   }
 
+  /** The same as /v1/alias, as libraries for browsers and phones name it. */
+  segmentA(body: SegmentMessage | TextBody): Promise<Success> {
+    return this.call({ method: 'POST', path: `/v1/a`, body });
+  }
+
   /** Two ids of one user. */
   segmentAlias(body: SegmentMessage | TextBody): Promise<Success> {
     return this.call({ method: 'POST', path: `/v1/alias`, body });
+  }
+
+  /** The same as /v1/batch, as libraries for browsers and phones name it. */
+  segmentB(body: SegmentBatch | TextBody): Promise<Success> {
+    return this.call({ method: 'POST', path: `/v1/b`, body });
   }
 
   /** Several messages, each with its type. */
@@ -561,9 +582,19 @@ export abstract class Operations {
     return this.call({ method: 'GET', path: `/api/segments/${encodeURIComponent(id)}/breakdown`, query: { limit: options.limit, trait: options.trait } });
   }
 
+  /** The same as /v1/group, as libraries for browsers and phones name it. */
+  segmentG(body: SegmentMessage | TextBody): Promise<Success> {
+    return this.call({ method: 'POST', path: `/v1/g`, body });
+  }
+
   /** A group that a user belongs to. */
   segmentGroup(body: SegmentMessage | TextBody): Promise<Success> {
     return this.call({ method: 'POST', path: `/v1/group`, body });
+  }
+
+  /** The same as /v1/identify, as libraries for browsers and phones name it. */
+  segmentI(body: SegmentMessage | TextBody): Promise<Success> {
+    return this.call({ method: 'POST', path: `/v1/i`, body });
   }
 
   /** Set traits of a user. */
@@ -571,14 +602,29 @@ export abstract class Operations {
     return this.call({ method: 'POST', path: `/v1/identify`, body });
   }
 
+  /** The same as /v1/batch, as libraries for servers name it. */
+  segmentImport(body: SegmentBatch | TextBody): Promise<Success> {
+    return this.call({ method: 'POST', path: `/v1/import`, body });
+  }
+
   /** How many members a segment has in common with others, exactly. */
   segmentOverlap(id: string, options: { with: Array<string> }): Promise<Overlaps> {
     return this.call({ method: 'GET', path: `/api/segments/${encodeURIComponent(id)}/overlap`, query: { with: options.with } });
   }
 
+  /** The same as /v1/page, as libraries for browsers and phones name it. */
+  segmentP(body: SegmentMessage | TextBody): Promise<Success> {
+    return this.call({ method: 'POST', path: `/v1/p`, body });
+  }
+
   /** A page that a user saw. */
   segmentPage(body: SegmentMessage | TextBody): Promise<Success> {
     return this.call({ method: 'POST', path: `/v1/page`, body });
+  }
+
+  /** The same as /v1/screen, as libraries for browsers and phones name it. */
+  segmentS(body: SegmentMessage | TextBody): Promise<Success> {
+    return this.call({ method: 'POST', path: `/v1/s`, body });
   }
 
   /** A screen that a user saw. */
@@ -593,6 +639,11 @@ export abstract class Operations {
    */
   segmentSizes(id: string, options: { from?: string; step?: string; to?: string } = {}): Promise<SizeHistory> {
     return this.call({ method: 'GET', path: `/api/segments/${encodeURIComponent(id)}/size`, query: { from: options.from, step: options.step, to: options.to } });
+  }
+
+  /** The same as /v1/track, as libraries for browsers and phones name it. */
+  segmentT(body: SegmentMessage | TextBody): Promise<Success> {
+    return this.call({ method: 'POST', path: `/v1/t`, body });
   }
 
   /** Something that a user did. */

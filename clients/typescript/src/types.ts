@@ -49,6 +49,11 @@ export type Breakdown = {
   differentValues?: number;
 };
 
+export type Captured = {
+  status: 1;
+  rejected?: Array<Rejected>;
+};
+
 /** That a user entered or left a segment */
 export type Change = {
   /** Where to go on behind it */

@@ -1,8 +1,32 @@
 // A file of ids as people have it: which encoding, which columns, which rows.
 import { t } from '../texts/texts.js';
 
-/** What a column of ids is called, in any case, with or without spaces, hyphens and underscores. */
-const ID_NAMES = ['userid', 'customerid', 'id'];
+/** What a column of ids is called in exports of many products, in lower case and without what parts words; the first counts. */
+const ID_NAMES = [
+  'userid',
+  'customerid',
+  'distinctid',
+  'externalid',
+  'clientid',
+  'profileid',
+  'contactid',
+  'memberid',
+  'subscriberid',
+  'personid',
+  'visitorid',
+  'uid',
+  'user',
+  'customer',
+  'users',
+  'id',
+];
+
+/** The column whose name is most that of ids, or -1. */
+function columnOfIds(cells) {
+  const ranks = cells.map((cell) => ID_NAMES.indexOf(cell.toLowerCase().replace(/[\s_.-]/g, '')));
+  const best = Math.min(...ranks.filter((rank) => rank >= 0));
+  return Number.isFinite(best) ? ranks.indexOf(best) : -1;
+}
 const DELIMITERS = [',', ';', '\t', '|'];
 /** @type {[string, number[]][]} */
 const MARKS = [
@@ -130,8 +154,7 @@ export function readTable(name, bytes) {
   const { text, encoding } = decode(bytes);
   const { rows, fault } = /\.json$/i.test(name) ? rowsOfJson(text) : readRows(text, delimiterOf(text));
   const width = rows.reduce((most, row) => Math.max(most, row.cells.length), 0);
-  const named =
-    rows[0]?.cells.findIndex((cell) => ID_NAMES.includes(cell.replace(/[\s_-]/g, '').toLowerCase())) ?? -1;
+  const named = columnOfIds(rows[0]?.cells ?? []);
   const hasHeading = named >= 0;
   return {
     encoding,

@@ -7,7 +7,7 @@ use std::time::Duration;
 use audience_auth::{Needs, Permission};
 use audience_protocol::{ChangeFilter, GivenChange};
 use futures_util::{SinkExt as _, StreamExt as _};
-use hyper::header::{HOST, HeaderMap, HeaderValue, ORIGIN, UPGRADE};
+use hyper::header::UPGRADE;
 use hyper::{Method, StatusCode};
 use serde::Deserialize;
 use serde_json::json;
@@ -16,6 +16,7 @@ use warp::ws::{Message, WebSocket};
 
 use crate::api::Api;
 use crate::changes::follower::{Next, Subscriber, check, filter, place};
+use crate::cors;
 use crate::problem::{HandlerResult, Problem};
 use crate::query::Query;
 use crate::request::Call;
@@ -25,7 +26,9 @@ use crate::subscribers::long_after_closing;
 const READ: Needs = Needs::Permission(Permission::UserRead);
 
 pub(crate) const ROUTES: &[Route] =
-    &[Route::new(Method::GET, "/api/ws", Side::Segments, READ, |api, call| Box::pin(open(api, call)))];
+    &[Route::new(Method::GET, PATH, Side::Segments, READ, |api, call| Box::pin(open(api, call)))];
+
+const PATH: &str = "/api/ws";
 
 /// Bytes of a message from a client.
 const MAX_MESSAGE_BYTES: usize = 256 << 10;
@@ -53,7 +56,7 @@ struct Subscribe {
 async fn open(api: Arc<Api>, mut call: Call) -> HandlerResult {
     let query = Query::read(&call.query);
     let (from, filter) = (place(&query, &call.headers)?, filter(&query)?);
-    check_origin(&call.headers, &api.options.cors_origins)?;
+    cors::check_socket(&api.options, &call.headers)?;
     let Some(upgrade) = call.upgrade.take() else {
         let problem = Problem::new(StatusCode::UPGRADE_REQUIRED, "upgrade_required", "this path is for a WebSocket");
         return Err(problem.with_text(UPGRADE, "websocket"));
@@ -68,19 +71,6 @@ async fn open(api: Arc<Api>, mut call: Call) -> HandlerResult {
         }
     };
     Ok(upgrade.on_upgrade(serve).into_response())
-}
-
-/// Browsers let scripts of any site open a WebSocket, and name the site.
-fn check_origin(headers: &HeaderMap, allowed: &[String]) -> Result<(), Problem> {
-    let Some(origin) = headers.get(ORIGIN) else { return Ok(()) };
-    let text = |value: &HeaderValue| value.to_str().unwrap_or_default().to_ascii_lowercase();
-    let (origin, host) = (text(origin), headers.get(HOST).map(text).unwrap_or_default());
-    let is_own = origin.split_once("://").is_some_and(|(_, named)| named == host);
-    if is_own || allowed.iter().any(|allowed| allowed == "*" || allowed.eq_ignore_ascii_case(&origin)) {
-        return Ok(());
-    }
-    let detail = "scripts of this origin may not call; see the setting cors_origins";
-    Err(Problem::new(StatusCode::FORBIDDEN, "cors_forbidden", detail))
 }
 
 /// Serves a client to its end. One that is gone, or does not keep to the protocol, is not told so.

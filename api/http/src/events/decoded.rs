@@ -37,13 +37,6 @@ impl DecodedEvents {
         DecodedEvents { records: Vec::with_capacity(bytes), ..DecodedEvents::default() }
     }
 
-    /// Decodes one event more.
-    pub(crate) fn push(&mut self, event: &[u8], index: usize, defaults: &EventDefaults) {
-        if let Err(fault) = self.decode(event, defaults) {
-            self.refuse(event, index, defaults, fault);
-        }
-    }
-
     /// Decodes one event more, or gives the fault that it has.
     pub(crate) fn decode(&mut self, event: &[u8], defaults: &EventDefaults) -> Result<(), Fault> {
         let start = self.records.len();

@@ -12,7 +12,8 @@ use warp::reply::Response;
 use crate::api::Api;
 use crate::body::Media;
 use crate::events::decoded::{DecodedEvents, accepted, conclude, note_refused_body};
-use crate::events::ndjson;
+use crate::events::tracking::text::without_mark;
+use crate::events::{ndjson, tracking};
 use crate::idempotency::{self, KeptAnswer, KeyState, Reservation};
 use crate::json::{self, ScanError};
 use crate::problem::{HandlerResult, Problem};
@@ -27,8 +28,7 @@ pub(crate) const ROUTES: &[Route] =
     &[Route::new(Method::POST, PATH, Side::Ingestion, Needs::Ingest, |api, call| Box::pin(post(api, call)))];
 
 /// Members that may stand beside a `batch`; the Segment libraries send these.
-const BESIDE_BATCH: [&[u8]; 7] =
-    [b"batch", b"context", b"integrations", b"messageId", b"sentAt", b"timestamp", b"writeKey"];
+const BESIDE_BATCH: [&str; 7] = ["batch", "context", "integrations", "messageId", "sentAt", "timestamp", "writeKey"];
 
 /// The places of a body's events.
 pub(crate) struct EventLayout {
@@ -76,6 +76,7 @@ fn once(api: &Api, key: Option<&str>, media: Media, body: &Bytes) -> HandlerResu
 /// Carries out a JSON body.
 fn accept(api: &Api, body: &Bytes) -> Result<IngestProgress, Problem> {
     let limit = api.options.max_events;
+    let body = without_mark(body);
     let layout = layout(body, limit)
         .map_err(|fault| fault.unwrap_or_else(|scan| json::scan_problem(body, scan)))
         .inspect_err(|problem| note_refused_body(api, body, problem))?;
@@ -89,7 +90,7 @@ fn accept(api: &Api, body: &Bytes) -> Result<IngestProgress, Problem> {
     let defaults = EventDefaults { accepted_at: (api.options.clock)() };
     let mut decoded = DecodedEvents::with_capacity(body.len());
     for (index, range) in layout.events.iter().enumerate() {
-        decoded.push(&body[range.clone()], index, &defaults);
+        tracking::push_event(&mut decoded, &body[range.clone()], index, &defaults);
     }
     if !decoded.rejected.is_empty() {
         // A body that is no JSON is refused as a whole.
@@ -116,10 +117,11 @@ fn layout(body: &[u8], limit: usize) -> Result<EventLayout, Result<Problem, Scan
     }
     let (members, end) = json::members(body, start).map_err(Err)?;
     json::at_end(body, end).map_err(Err)?;
-    let Some(batch) = members.iter().find(|member| &body[member.key.clone()] == b"batch") else {
+    let Some(batch) = members.iter().rfind(|member| json::is_key(body, member, "batch")) else {
         return Ok(EventLayout::single(start..end));
     };
-    let stranger = members.iter().find(|member| !BESIDE_BATCH.contains(&&body[member.key.clone()]));
+    let is_stranger = |member: &&json::JsonMember| !BESIDE_BATCH.iter().any(|key| json::is_key(body, member, key));
+    let stranger = members.iter().find(is_stranger);
     if let Some(stranger) = stranger {
         let name = String::from_utf8_lossy(&body[stranger.key.clone()]).replace('~', "~0").replace('/', "~1");
         let message = "a body with a batch is no event itself";

@@ -10,6 +10,6 @@ mod tracking;
 use crate::route::Resource;
 
 pub(crate) const RESOURCE: Resource = Resource {
-    routes: &[ingest::ROUTES, tracking::ROUTES, recent::ROUTES, schema::ROUTES],
+    routes: &[ingest::ROUTES, tracking::ROUTES, tracking::posthog::ROUTES, recent::ROUTES, schema::ROUTES],
     openapi: include_str!("openapi.json"),
 };

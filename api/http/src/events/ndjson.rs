@@ -17,6 +17,7 @@ use crate::body::{self, BodyStream};
 use crate::body_memory::HeldMemory;
 use crate::call_body::{CallBody, LAST_BODIES};
 use crate::events::decoded::{DecodedEvents, accepted, conclude};
+use crate::events::tracking;
 use crate::pace::Pace;
 use crate::problem::{HandlerResult, Problem};
 use crate::progress::{IngestProgress, RejectedEvent};
@@ -276,7 +277,7 @@ fn decode(api: &Api, piece: &[u8], first: usize) -> DecodedEvents {
     let mut decoded = DecodedEvents::with_capacity(piece.len());
     let lines = piece.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii).filter(|line| !line.is_empty());
     for (index, line) in lines.enumerate() {
-        decoded.push(line, first + index, &defaults);
+        tracking::push_event(&mut decoded, line, first + index, &defaults);
     }
     decoded
 }

@@ -130,7 +130,7 @@ fn write_field(text: &str, out: &mut Vec<u8>) {
 }
 
 fn write_text(text: &str, out: &mut Vec<u8>) {
-    let is_plain = !text.contains(['"', ',', '\r', '\n']) && text.trim() == text;
+    let is_plain = !text.contains(['"', ',', '\t', '\r', '\n']) && text.trim() == text;
     match is_plain {
         true => out.extend_from_slice(text.as_bytes()),
         false => out.extend_from_slice(format!("\"{}\"", text.replace('"', "\"\"")).as_bytes()),
@@ -198,7 +198,7 @@ mod tests {
 
     #[test]
     fn members_come_back_from_what_is_written() {
-        let members = ["u1", "a,b", "a\"b", " c", "d\ne", "é"].map(String::from);
+        let members = ["u1", "a,b", "a\"b", " c", "d\ne", "f\tg", "é"].map(String::from);
         let csv = [Form::Csv.head(&[]), Form::Csv.write(&members, &[], &[]).to_vec()].concat();
         let mut reader = csv::Reader::from_reader(csv.as_slice());
         let read: Vec<String> = reader.records().map(|record| record.unwrap()[0].to_owned()).collect();

@@ -15,8 +15,26 @@ use crate::problem::Problem;
 const MAX_REJECTED: usize = 1_000;
 /// Characters of a value that is shown of such a row.
 const MAX_SHOWN: usize = 100;
-/// Names of the column of ids, in any case.
-const HEADERS: [&str; 3] = ["userid", "user_id", "customerid"];
+/// Names of the column of ids in exports of many products, in lower case and without what parts words. Of several columns the
+/// one counts whose name stands first here.
+const HEADERS: [&str; 16] = [
+    "userid",
+    "customerid",
+    "distinctid",
+    "externalid",
+    "clientid",
+    "profileid",
+    "contactid",
+    "memberid",
+    "subscriberid",
+    "personid",
+    "visitorid",
+    "uid",
+    "user",
+    "customer",
+    "users",
+    "id",
+];
 /// Delimiters of CSV: spreadsheets take the one of the machine's language.
 const DELIMITERS: [u8; 3] = [b',', b';', b'\t'];
 
@@ -188,13 +206,19 @@ fn layout(body: &[u8]) -> Result<(u8, Option<usize>), Problem> {
     for delimiter in DELIMITERS {
         let mut first = csv::ByteRecord::new();
         reader(body, delimiter).read_byte_record(&mut first).map_err(|error| malformed(&error))?;
-        let is_header =
-            |cell: &[u8]| HEADERS.iter().any(|name| name.as_bytes().eq_ignore_ascii_case(cell.trim_ascii()));
-        if let Some(column) = first.iter().position(is_header) {
+        let ranked = first.iter().enumerate().filter_map(|(column, cell)| Some((rank_of(cell)?, column)));
+        if let Some((_, column)) = ranked.min() {
             return Ok((delimiter, Some(column)));
         }
     }
     Ok((DELIMITERS[0], None))
+}
+
+/// The place of a name among those of columns of ids, if it is one.
+fn rank_of(cell: &[u8]) -> Option<usize> {
+    let is_letter = |byte: &&u8| !matches!(byte, b' ' | b'_' | b'-' | b'.');
+    let plain: Vec<u8> = cell.trim_ascii().iter().filter(is_letter).map(u8::to_ascii_lowercase).collect();
+    HEADERS.iter().position(|name| name.as_bytes() == plain)
 }
 
 /// The column that the first row names `userId`, else the first column of every row.
@@ -249,6 +273,9 @@ mod tests {
             "\u{feff}since;USER_ID\n5;u1\n6;\"u,\"\"2\"\n7;u3\n",
             "customerId\tx\nu1\t\n\"u,\"\"2\"\nu3\n",
             "u1,x,y\n\"u,\"\"2\"\nu3,\n",
+            "email,distinct_id\nx,u1\ny,\"u,\"\"2\"\nz,u3\n",
+            "ID,User ID\n7,u1\n8,\"u,\"\"2\"\n9,u3\n",
+            "\"Customer\"\nu1\n\"u,\"\"2\"\nu3\n",
         ] {
             let import = csv(text);
             assert_eq!((import.members.join(" "), import.received), ("u1 u,\"2 u3".to_owned(), 3), "{text}");

@@ -5,12 +5,15 @@
 pub mod access;
 pub mod platform;
 
+use std::io::Write as _;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use audience_api::{ApiOptions, Listen, Scope, Server};
 use audience_auth::Auth;
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -92,6 +95,12 @@ impl Harness {
         stream.write_all(bytes.as_ref()).await.unwrap();
         read(&mut stream).await
     }
+}
+
+pub fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+    encoder.write_all(bytes).expect("memory takes everything");
+    encoder.finish().expect("memory takes everything")
 }
 
 pub async fn ask(address: SocketAddr, head: &str, headers: &[(&str, &str)], body: &[u8]) -> Reply {
