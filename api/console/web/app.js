@@ -3,6 +3,7 @@ import { html, render } from './lib/html.js';
 import { location, match } from './lib/router.js';
 import { LANGUAGE, zone } from './lib/settings.js';
 import { useStore } from './lib/store.js';
+import { loadWords, vocabulary } from './lib/vocabulary.js';
 import { Shell, useTitle } from './parts/shell.js';
 import { Empty } from './parts/feedback.js';
 import { AuditPage } from './pages/audit-page.js';
@@ -59,6 +60,8 @@ function App() {
   const { path, query } = useStore(location);
   // Every time on the page is drawn again in another zone.
   useStore(zone);
+  // And so is every name, once people call it otherwise.
+  useStore(vocabulary);
   for (const [pattern, Page] of PAGES) {
     const parameters = match(pattern, path);
     if (parameters) {
@@ -75,3 +78,4 @@ document.documentElement.lang = LANGUAGE;
 const host = /** @type {HTMLElement} */ (document.getElementById('app'));
 host.replaceChildren();
 render(html`<${App} />`, host);
+loadWords();

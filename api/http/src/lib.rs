@@ -60,6 +60,7 @@ mod templates;
 mod traits;
 mod users;
 mod versions;
+mod vocabulary;
 mod webhooks;
 mod work_place;
 

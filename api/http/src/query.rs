@@ -39,6 +39,13 @@ impl Query {
         }
     }
 
+    /// The value of a parameter as a whole number up to a most.
+    pub(crate) fn number(&self, name: &str, most: u32) -> Result<Option<u32>, Problem> {
+        let Some(text) = self.one(name)? else { return Ok(None) };
+        let number = text.parse().ok().filter(|number| *number <= most);
+        number.map(Some).ok_or_else(|| faulty(format!("{name} is a whole number from 0 to {most}")))
+    }
+
     /// `limit`.
     pub(crate) fn limit(&self) -> Result<PageLimit, Problem> {
         let Some(text) = self.one("limit")? else { return Ok(PageLimit::default()) };

@@ -6,15 +6,17 @@ use audience_auth::Needs;
 
 use crate::route::Resource;
 use crate::{
-    catalogue, changes, demo, docs, events, openapi, operations, segments, sizes, templates, traits, users, webhooks,
+    catalogue, changes, demo, docs, events, openapi, operations, segments, sizes, templates, traits, users, vocabulary,
+    webhooks,
 };
 
 /// Every resource. The order is that of the description.
-pub(crate) static RESOURCES: [Resource; 12] = [
+pub(crate) static RESOURCES: [Resource; 13] = [
     segments::RESOURCE,
     templates::RESOURCE,
     sizes::RESOURCE,
     traits::RESOURCE,
+    vocabulary::RESOURCE,
     users::RESOURCE,
     changes::RESOURCE,
     webhooks::RESOURCE,

@@ -219,3 +219,34 @@ async fn creations_that_come_again() {
         assert_eq!(server.ask(&post, &[("idempotency-key", "k3")], other).await.status, 201);
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_effect_of_a_definition_is_asked_for_and_stores_nothing() {
+    let server = start().await;
+    let preview = "POST /api/traits/spent/preview";
+    let answer = server.json(&format!("{preview}?sampleSize=2"), r#"{"event":"buy","note":"no part of it"}"#).await;
+    let effect = &answer.value()["segments"][0];
+    assert_eq!((answer.status, &effect["id"], &effect["sampleEntered"]), (200, &json!("vip"), &json!(["u0", "u1"])));
+    assert_eq!(effect["name"], r#"{"name":"spent","event":"buy"}"#, "the definition bears the name of the path");
+    server.json(preview, r#"{"name":"other","event":"buy"}"#).await.is_problem(400, "invalid");
+    server.json(&format!("{preview}?sampleSize=101"), r#"{"event":"buy"}"#).await.is_problem(400, "invalid_parameter");
+    server.get("/api/traits/spent").await.is_problem(404, "not_found");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn labels_and_the_currency_are_set_and_taken_away() {
+    let server = start().await;
+    let body = r#"{"displayName":"Bought","description":"An order that was paid"}"#;
+    let headers = [("content-type", "application/json"), ("x-author", "ann")];
+    let put = server.ask("PUT /api/vocabulary/labels/event/a%2Fb", &headers, body).await;
+    assert_eq!((put.status, &put.value()["name"], &put.value()["updatedBy"]), (200, &json!("a/b"), &json!("ann")));
+    server.json("PUT /api/vocabulary/labels/segment/a", body).await.is_problem(400, "invalid_parameter");
+    assert_eq!(server.json("PUT /api/vocabulary/labels/event/a", r#"{"name":"x"}"#).await.pointers(400), ["/name"]);
+    let set = server.json("PUT /api/vocabulary/currency", r#"{"code":"EUR","amounts":["fee"]}"#).await;
+    assert_eq!((set.status, &set.value()["currency"]["code"]), (200, &json!("EUR")));
+    let words = server.get("/api/vocabulary").await.value();
+    assert_eq!((&words["labels"][0]["kind"], &words["currency"]["amounts"][0]), (&json!("event"), &json!("fee")));
+    assert_eq!(server.ask("DELETE /api/vocabulary/labels/event/a%2Fb", &[], "").await.status, 204);
+    assert_eq!(server.ask("DELETE /api/vocabulary/currency", &[], "").await.status, 204);
+    assert_eq!(server.get("/api/vocabulary").await.value(), json!({"labels": []}));
+}

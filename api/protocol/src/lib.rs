@@ -27,6 +27,7 @@ mod segments;
 mod sizes;
 mod traits;
 mod users;
+mod vocabulary;
 mod webhooks;
 mod words;
 
@@ -57,10 +58,13 @@ pub use sizes::{
     Breakdown, Growth, GrowthSince, Overlap, Overlaps, SizeHistory, SizePoint, SizeQuery, SizeResource, SizesNow,
     ValueCount,
 };
-pub use traits::{TraitDocument, TraitInput, TraitResource, TraitView};
+pub use traits::{SegmentEffect, TraitDocument, TraitInput, TraitPreview, TraitPreviewInput, TraitResource, TraitView};
 pub use users::{
     FOUND_USERS, FoundUsers, ListedUser, UserEventQuery, UserQuery, UserResource, UserSearch, UserSegment, UserValues,
     UserView,
+};
+pub use vocabulary::{
+    Currency, CurrencyInput, Label, LabelInput, LabelKind, LabelSubject, Vocabulary, VocabularyResource,
 };
 pub use webhooks::{
     Webhook, WebhookAction, WebhookChange, WebhookDelivery, WebhookFigures, WebhookInput, WebhookResource,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::{
     CatalogueResource, ChangeResource, DemoResource, EventResource, OperationsResource, SegmentResource, SizeResource,
-    TraitResource, UserResource, WebhookResource,
+    TraitResource, UserResource, VocabularyResource, WebhookResource,
 };
 
 /// A platform as the APIs see it: one implementation per resource.
@@ -29,6 +29,7 @@ use crate::{
 pub struct Platform {
     pub segments: Arc<dyn SegmentResource>,
     pub traits: Arc<dyn TraitResource>,
+    pub vocabulary: Arc<dyn VocabularyResource>,
     pub users: Arc<dyn UserResource>,
     pub events: Arc<dyn EventResource>,
     pub changes: Arc<dyn ChangeResource>,
@@ -47,6 +48,7 @@ impl Platform {
         Platform {
             segments: refusing.clone(),
             traits: refusing.clone(),
+            vocabulary: refusing.clone(),
             users: refusing.clone(),
             events: refusing.clone(),
             changes: refusing.clone(),
@@ -64,6 +66,7 @@ struct Refusing;
 
 impl SegmentResource for Refusing {}
 impl TraitResource for Refusing {}
+impl VocabularyResource for Refusing {}
 impl UserResource for Refusing {}
 impl EventResource for Refusing {}
 impl ChangeResource for Refusing {}

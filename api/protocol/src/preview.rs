@@ -21,6 +21,10 @@ pub struct PreviewInput {
     /// The segment whose members are counted by their value of what the rules test; never a client's wish.
     #[serde(skip)]
     pub break_down: Option<String>,
+    /// The definition of a computed trait that the rules, and those of the segments they refer to, are read with; never a
+    /// client's wish.
+    #[serde(skip)]
+    pub with_trait: Option<Box<RawValue>>,
 }
 
 /// The changes that rules would make if they were in force.

@@ -34,6 +34,12 @@ pub trait TraitResource: Send + Sync + 'static {
         needs_engine("computed traits", (name, expected, author))
     }
 
+    /// Counts who would enter and leave the segments that use a trait, directly or through others, if it had another
+    /// definition. Nothing is changed. `watch` is called while it counts, and stops it by returning false.
+    fn preview_trait(&self, preview: TraitPreviewInput, watch: &mut dyn FnMut() -> bool) -> Result<TraitPreview> {
+        needs_engine("what a definition would change", (preview, watch()))
+    }
+
     /// Returns a computed trait.
     fn computed_trait(&self, name: &str) -> Result<TraitView> {
         needs_engine("computed traits", name)
@@ -82,6 +88,47 @@ pub struct TraitView {
     /// Names and values of a definition just sent that were never seen: most often mistakes.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<Fault>,
+}
+
+/// A client's request for the effect of a definition.
+#[derive(Clone, Debug)]
+pub struct TraitPreviewInput {
+    /// `{name, event, where?, measure?, within?}`
+    pub definition: Box<RawValue>,
+    /// The number of users to name of each kind; 10 if absent.
+    pub sample_size: Option<u32>,
+}
+
+/// The effect that a definition would have.
+#[derive(Clone, Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TraitPreview {
+    /// The active segments that use the trait, directly or through others; the nearest first.
+    pub segments: Vec<SegmentEffect>,
+    /// Those that are not counted, since there are too many.
+    pub not_counted: Vec<NamedSegment>,
+    /// Names and values of the definition that were never seen: most often mistakes.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<Fault>,
+}
+
+/// The users who would enter and leave a segment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SegmentEffect {
+    /// The segment.
+    #[serde(flatten)]
+    pub segment: NamedSegment,
+    /// Users who would be members.
+    pub size: u64,
+    /// Users who would be members and are none now.
+    pub entered: u64,
+    /// Users who are members now and would be none.
+    pub left: u64,
+    /// A sample of those who would enter.
+    pub sample_entered: Vec<String>,
+    /// A sample of those who would leave.
+    pub sample_left: Vec<String>,
 }
 
 /// A client's request to create or replace a computed trait.

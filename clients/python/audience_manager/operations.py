@@ -12,6 +12,7 @@ from .types import (
     Captured,
     Change,
     ChangePage,
+    CurrencyInput,
     CurveInput,
     Demo,
     Event,
@@ -20,6 +21,8 @@ from .types import (
     Explanation,
     FaultyDocuments,
     Health,
+    Label,
+    LabelInput,
     MemberPage,
     Members,
     MembersResult,
@@ -51,12 +54,14 @@ from .types import (
     TraitDefinition,
     TraitDifference,
     TraitList,
+    TraitPreview,
     TraitVersions,
     TraitView,
     User,
     UserExport,
     UserPage,
     UserSegment,
+    Vocabulary,
     Webhook,
     WebhookDeliveries,
     WebhookDelivery,
@@ -193,6 +198,10 @@ class Operations:
             body=body,
         )
 
+    def clear_currency(self) -> None:
+        """Show amounts as plain numbers."""
+        return self._call("DELETE", "/api/vocabulary/currency")
+
     def compare_segment_versions(self, id: str, from_: int, to: int) -> SegmentDifference:
         """What two versions have different, node by node.
 
@@ -271,6 +280,10 @@ class Operations:
             headers={"If-Match": if_match, "X-Author": author},
             body=body,
         )
+
+    def delete_label(self, kind: Literal['event', 'property', 'trait'], name: str) -> None:
+        """Take a label away."""
+        return self._call("DELETE", f"/api/vocabulary/labels/{path_part(kind)}/{path_part(name)}")
 
     def delete_segment(
         self,
@@ -592,6 +605,43 @@ class Operations:
         """
         return self._call("POST", "/api/segments/preview", body=body)
 
+    def preview_trait(
+        self,
+        name: str,
+        body: TraitDefinition,
+        *,
+        sample_size: Optional[int] = None,
+    ) -> TraitPreview:
+        """Count who would enter and leave by another definition.
+
+        Nothing is stored. Every active segment that uses the trait, directly or through others, is counted exactly on the live state, at most 20 of them: each costs a look at every user, and history is read once where the definition measures what nobody measured before.
+        """
+        return self._call(
+            "POST",
+            f"/api/traits/{path_part(name)}/preview",
+            query={"sampleSize": sample_size},
+            body=body,
+        )
+
+    def put_label(
+        self,
+        kind: Literal['event', 'property', 'trait'],
+        name: str,
+        body: LabelInput,
+        *,
+        author: Optional[str] = None,
+    ) -> Label:
+        """Name an event, a property or a trait.
+
+        The name is for people: events and rules keep theirs. It may be given before the first event comes.
+        """
+        return self._call(
+            "PUT",
+            f"/api/vocabulary/labels/{path_part(kind)}/{path_part(name)}",
+            headers={"X-Author": author},
+            body=body,
+        )
+
     def read_segment(self, id: str) -> Segment:
         """Read a segment."""
         return self._call("GET", f"/api/segments/{path_part(id)}")
@@ -603,6 +653,10 @@ class Operations:
     def read_user(self, id: str) -> User:
         """What is known of a user."""
         return self._call("GET", f"/api/users/{path_part(id)}")
+
+    def read_vocabulary(self) -> Vocabulary:
+        """All labels, and the currency of amounts."""
+        return self._call("GET", "/api/vocabulary")
 
     def ready(self) -> Health:
         """Whether it can be given work.
@@ -915,6 +969,13 @@ class Operations:
         A list is taken as a whole or (429, 503) not at all, but for refused events. NDJSON is taken in pieces of 1,000 events: an error names in `accepted` how many are durable already; with an Idempotency-Key it is read as a whole first, and bounded like a list. Bodies may be packed with gzip (`Content-Encoding: gzip`).
         """
         return self._call("POST", "/api/events", headers={"Idempotency-Key": idempotency_key}, body=body)
+
+    def set_currency(self, body: CurrencyInput) -> Vocabulary:
+        """Set the currency of amounts.
+
+        Values stay the numbers that they are: the console shows amounts in it, and nothing is converted.
+        """
+        return self._call("PUT", "/api/vocabulary/currency", body=body)
 
     def sinks(self) -> SinkList:
         """Sinks, and stores of sizes and profiles."""

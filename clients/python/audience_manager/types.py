@@ -104,6 +104,27 @@ class ChangePage(_ChangePageRequired, total=False):
     nextCursor: str
 
 
+class Currency(TypedDict):
+    """The currency of the platform."""
+    # As ISO 4217 has it.
+    code: str
+    # The properties that are amounts in it.
+    amounts: List[str]
+    # The computed traits that are amounts in it: those that add, average or pick one of these properties.
+    traits: List[str]
+
+
+class _CurrencyInputRequired(TypedDict):
+    # As ISO 4217 has it.
+    code: str
+
+
+class CurrencyInput(_CurrencyInputRequired, total=False):
+    """`CurrencyInput` of the API."""
+    # The properties that are amounts; amount, price, total, subtotal, revenue, tax, shipping and discount if absent.
+    amounts: List[str]
+
+
 class _CurveInputRequired(TypedDict):
     rules: Rules
 
@@ -321,6 +342,28 @@ class _HealthRequired(TypedDict):
 class Health(_HealthRequired, total=False):
     """`Health` of the API."""
     components: Dict[str, HealthComponentsValue]
+
+
+class Label(TypedDict):
+    """`Label` of the API."""
+    kind: Literal['event', 'property', 'trait']
+    # The name that events and rules use.
+    name: str
+    # The name for people; may be empty where there is a description.
+    displayName: str
+    # What it means.
+    description: str
+    updatedAt: str
+    # The author of the last change.
+    updatedBy: str
+
+
+class LabelInput(TypedDict, total=False):
+    """One of both at least."""
+    # The name for people.
+    displayName: str
+    # What it means.
+    description: str
 
 
 class _MemberPageRequired(TypedDict):
@@ -623,6 +666,22 @@ _SegmentDifferenceNamed = TypedDict("_SegmentDifferenceNamed", {"segmentId": "st
 
 class SegmentDifference(_SegmentDifferenceNamed, total=True):
     """`SegmentDifference` of the API."""
+
+
+class SegmentEffect(TypedDict):
+    """`SegmentEffect` of the API."""
+    id: str
+    name: str
+    # Users who would be members.
+    size: int
+    # Users who would be members and are none now.
+    entered: int
+    # Users who are members now and would be none.
+    left: int
+    # A sample of those who would enter.
+    sampleEntered: List[str]
+    # A sample of those who would leave.
+    sampleLeft: List[str]
 
 
 class _SegmentInputRequired(TypedDict):
@@ -955,6 +1014,24 @@ class TraitList(TypedDict):
     items: List[Trait]
 
 
+class TraitPreviewNotCountedItem(TypedDict):
+    """`TraitPreviewNotCountedItem` of the API."""
+    id: str
+    name: str
+
+
+class _TraitPreviewRequired(TypedDict):
+    # The active segments that use the trait, directly or through others; the nearest first.
+    segments: List[SegmentEffect]
+    # Those that are not counted, since there are too many.
+    notCounted: List[TraitPreviewNotCountedItem]
+
+
+class TraitPreview(_TraitPreviewRequired, total=False):
+    """`TraitPreview` of the API."""
+    warnings: Warnings
+
+
 class TraitVersions(TypedDict):
     """`TraitVersions` of the API."""
     items: List[Trait]
@@ -1035,6 +1112,16 @@ class UserSegment(TypedDict):
     """`UserSegment` of the API."""
     segmentId: str
     name: str
+
+
+class _VocabularyRequired(TypedDict):
+    # By kind and name.
+    labels: List[Label]
+
+
+class Vocabulary(_VocabularyRequired, total=False):
+    """`Vocabulary` of the API."""
+    currency: Currency
 
 
 class _WebhookDeliveriesRequired(TypedDict):

@@ -6,6 +6,7 @@ import type {
   Captured,
   Change,
   ChangePage,
+  CurrencyInput,
   CurveInput,
   Demo,
   Event,
@@ -14,6 +15,8 @@ import type {
   Explanation,
   FaultyDocuments,
   Health,
+  Label,
+  LabelInput,
   MemberPage,
   Members,
   MembersResult,
@@ -45,12 +48,14 @@ import type {
   TraitDefinition,
   TraitDifference,
   TraitList,
+  TraitPreview,
   TraitVersions,
   TraitView,
   User,
   UserExport,
   UserPage,
   UserSegment,
+  Vocabulary,
   Webhook,
   WebhookDeliveries,
   WebhookDelivery,
@@ -132,6 +137,11 @@ export abstract class Operations {
     return this.call({ method: 'PATCH', path: `/api/webhooks/${encodeURIComponent(id)}`, headers: { 'If-Match': options.ifMatch, 'X-Author': options.author }, body });
   }
 
+  /** Show amounts as plain numbers. */
+  clearCurrency(): Promise<void> {
+    return this.call({ method: 'DELETE', path: `/api/vocabulary/currency` });
+  }
+
   /**
    * What two versions have different, node by node.
    *
@@ -180,6 +190,11 @@ export abstract class Operations {
    */
   deactivateSegment(id: string, body?: Note, options: { ifMatch?: string; author?: string } = {}): Promise<Segment> {
     return this.call({ method: 'POST', path: `/api/segments/${encodeURIComponent(id)}/deactivate`, headers: { 'If-Match': options.ifMatch, 'X-Author': options.author }, body });
+  }
+
+  /** Take a label away. */
+  deleteLabel(kind: "event" | "property" | "trait", name: string): Promise<void> {
+    return this.call({ method: 'DELETE', path: `/api/vocabulary/labels/${encodeURIComponent(kind)}/${encodeURIComponent(name)}` });
   }
 
   /**
@@ -419,6 +434,24 @@ export abstract class Operations {
     return this.call({ method: 'POST', path: `/api/segments/preview`, body });
   }
 
+  /**
+   * Count who would enter and leave by another definition.
+   *
+   * Nothing is stored. Every active segment that uses the trait, directly or through others, is counted exactly on the live state, at most 20 of them: each costs a look at every user, and history is read once where the definition measures what nobody measured before.
+   */
+  previewTrait(name: string, body: TraitDefinition, options: { sampleSize?: number } = {}): Promise<TraitPreview> {
+    return this.call({ method: 'POST', path: `/api/traits/${encodeURIComponent(name)}/preview`, query: { sampleSize: options.sampleSize }, body });
+  }
+
+  /**
+   * Name an event, a property or a trait.
+   *
+   * The name is for people: events and rules keep theirs. It may be given before the first event comes.
+   */
+  putLabel(kind: "event" | "property" | "trait", name: string, body: LabelInput, options: { author?: string } = {}): Promise<Label> {
+    return this.call({ method: 'PUT', path: `/api/vocabulary/labels/${encodeURIComponent(kind)}/${encodeURIComponent(name)}`, headers: { 'X-Author': options.author }, body });
+  }
+
   /** Read a segment. */
   readSegment(id: string): Promise<Segment> {
     return this.call({ method: 'GET', path: `/api/segments/${encodeURIComponent(id)}` });
@@ -432,6 +465,11 @@ export abstract class Operations {
   /** What is known of a user. */
   readUser(id: string): Promise<User> {
     return this.call({ method: 'GET', path: `/api/users/${encodeURIComponent(id)}` });
+  }
+
+  /** All labels, and the currency of amounts. */
+  readVocabulary(): Promise<Vocabulary> {
+    return this.call({ method: 'GET', path: `/api/vocabulary` });
   }
 
   /**
@@ -658,6 +696,15 @@ export abstract class Operations {
    */
   sendEvents(body: Event | Array<Event> | EventBatch | TextBody, options: { idempotencyKey?: string } = {}): Promise<Accepted> {
     return this.call({ method: 'POST', path: `/api/events`, headers: { 'Idempotency-Key': options.idempotencyKey }, body });
+  }
+
+  /**
+   * Set the currency of amounts.
+   *
+   * Values stay the numbers that they are: the console shows amounts in it, and nothing is converted.
+   */
+  setCurrency(body: CurrencyInput): Promise<Vocabulary> {
+    return this.call({ method: 'PUT', path: `/api/vocabulary/currency`, body });
   }
 
   /** Sinks, and stores of sizes and profiles. */

@@ -72,6 +72,23 @@ export type ChangePage = {
   nextCursor?: string;
 };
 
+/** The currency of the platform. */
+export type Currency = {
+  /** As ISO 4217 has it. */
+  code: string;
+  /** The properties that are amounts in it. */
+  amounts: Array<string>;
+  /** The computed traits that are amounts in it: those that add, average or pick one of these properties. */
+  traits: Array<string>;
+};
+
+export type CurrencyInput = {
+  /** As ISO 4217 has it. */
+  code: string;
+  /** The properties that are amounts; amount, price, total, subtotal, revenue, tax, shipping and discount if absent. */
+  amounts?: Array<string>;
+};
+
 export type CurveInput = {
   rules: Rules;
   /** Epoch milliseconds: the first point; 30 days before the last by default. */
@@ -235,6 +252,27 @@ export type Health = {
     status: string;
     detail?: string;
   }>;
+};
+
+export type Label = {
+  kind: "event" | "property" | "trait";
+  /** The name that events and rules use. */
+  name: string;
+  /** The name for people; may be empty where there is a description. */
+  displayName: string;
+  /** What it means. */
+  description: string;
+  updatedAt: string;
+  /** The author of the last change. */
+  updatedBy: string;
+};
+
+/** One of both at least. */
+export type LabelInput = {
+  /** The name for people. */
+  displayName?: string;
+  /** What it means. */
+  description?: string;
 };
 
 export type MemberPage = {
@@ -456,6 +494,21 @@ export type SegmentDifference = {
   from: number;
   to: number;
   changes: Differences;
+};
+
+export type SegmentEffect = {
+  id: string;
+  name: string;
+  /** Users who would be members. */
+  size: number;
+  /** Users who would be members and are none now. */
+  entered: number;
+  /** Users who are members now and would be none. */
+  left: number;
+  /** A sample of those who would enter. */
+  sampleEntered: Array<string>;
+  /** A sample of those who would leave. */
+  sampleLeft: Array<string>;
 };
 
 export type SegmentInput = {
@@ -710,6 +763,17 @@ export type TraitList = {
   items: Array<Trait>;
 };
 
+export type TraitPreview = {
+  /** The active segments that use the trait, directly or through others; the nearest first. */
+  segments: Array<SegmentEffect>;
+  /** Those that are not counted, since there are too many. */
+  notCounted: Array<{
+    id: string;
+    name: string;
+  }>;
+  warnings?: Warnings;
+};
+
 export type TraitVersions = {
   items: Array<Trait>;
 };
@@ -760,6 +824,12 @@ export type UserPage = {
 export type UserSegment = {
   segmentId: string;
   name: string;
+};
+
+export type Vocabulary = {
+  /** By kind and name. */
+  labels: Array<Label>;
+  currency?: Currency;
 };
 
 /** Events, fields and values that were never seen, each with its place in the body: most often mistakes. Nothing is refused for them. Absent where there is none. */

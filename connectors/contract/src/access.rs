@@ -1,10 +1,10 @@
-//! The store of members, keys, sessions and invitations.
+//! The store of the platform's own documents: members, keys, sessions and invitations, and the words of people.
 
 use serde::{Deserialize, Serialize};
 
 use crate::Result;
 
-/// A document of access: a member, a key, a session, an invitation. Its text is JSON.
+/// A document: a member, a key, a session, an invitation, a label, the currency. Its text is JSON.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AccessDocument {
     /// The kind: 1 to 32 letters.

@@ -1,6 +1,7 @@
 //! `audience`: all of Audience Manager in one program, one command a file.
 #![forbid(unsafe_code)]
 
+mod asking;
 mod check;
 mod checkpoint;
 mod completions;

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use audience_api::Door;
 use audience_contract::{
-    Audit, AuditFilter, AuditRecord, CatalogueStore, Document, DocumentKind, Result, StoreError, WebhookStore,
+    AccessChange, AccessDocument, AccessStore, Audit, AuditFilter, AuditRecord, CatalogueStore, Document, DocumentKind,
+    Result, StoreError, WebhookStore,
 };
 
 /// The time between attempts.
@@ -49,6 +50,20 @@ impl<Store> PatientCatalogue<Store> {
                 }
             }
         }
+    }
+}
+
+impl<Store: AccessStore> AccessStore for PatientCatalogue<Store> {
+    fn revision(&self) -> Result<u64> {
+        self.ask(AccessStore::revision)
+    }
+
+    fn all(&self) -> Result<(u64, Vec<AccessDocument>)> {
+        self.ask(AccessStore::all)
+    }
+
+    fn put(&self, expected: u64, changes: &[AccessChange]) -> Result<bool> {
+        self.ask(|store| store.put(expected, changes))
     }
 }
 

@@ -85,7 +85,8 @@ fn start(connections: &Connections, is_redis: bool, door: &Door) -> anyhow::Resu
     };
     let updates = connections.kafka.as_ref().map(Updates::new).transpose()?;
     let updates = updates.map(|updates| Arc::new(updates) as Arc<dyn SegmentUpdates>);
-    let api = SegmentApi::start(connectors::postgres(url, door)?, memberships, updates)?;
+    let postgres = connectors::postgres(url, door)?;
+    let api = SegmentApi::start((postgres.clone(), postgres), memberships, updates)?;
     if let Some(kafka) = &connections.kafka {
         let looking = Arc::downgrade(&api);
         updates::follow(kafka, move || looking.upgrade().iter().for_each(|api| api.look_at_catalogue()))?;

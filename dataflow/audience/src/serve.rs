@@ -9,7 +9,8 @@ use anyhow::Context;
 use audience_api::{ApiOptions, Door, Listen, Scope};
 use audience_auth::Auth;
 use audience_background::Stop;
-use audience_contract::{CatalogueStore, WebhookStore};
+use audience_catalogue::StoredVocabulary;
+use audience_contract::{AccessStore, CatalogueStore, WebhookStore};
 use audience_embedded::{Options, Stores};
 use audience_engine::cluster::coordinator::Coordinator;
 use audience_engine::durability::Offsite;
@@ -68,13 +69,15 @@ async fn serve(settings: ServeSettings, cluster: Option<OtherProcesses>) -> anyh
     let cut_off = Stop::new();
     let waits = cut_off.clone();
     let started = serving.start(move |door| start(&settings, cluster.as_ref(), door, waits)).await?;
-    let Some((service, demo)) = started else {
+    let Some(Started { service, own, demo }) = started else {
         cut_off.request();
         return Ok(ExitCode::SUCCESS);
     };
     // On standard output, so that scripts can wait for it.
     let demo_loader = DemoLoader::new(service.clone(), data, tokio::runtime::Handle::current());
-    let platform = Platform { demo: Arc::new(demo_loader), ..service.platform().clone() };
+    let vocabulary = StoredVocabulary::new(own, service.platform().traits.clone());
+    let platform =
+        Platform { demo: Arc::new(demo_loader), vocabulary: Arc::new(vocabulary), ..service.platform().clone() };
     let [all, ingest] = *serving.open(platform, Arc::new(Auth::off())) else {
         anyhow::bail!("the addresses are not known")
     };
@@ -102,6 +105,14 @@ async fn watch(service: Arc<Service>) -> String {
     }
 }
 
+/// What a start gives.
+struct Started {
+    service: Arc<Service>,
+    /// The platform's own documents.
+    own: Arc<dyn AccessStore>,
+    demo: Option<Demo>,
+}
+
 /// Starts the platform, and fills it where that is asked for. Says at the door what is waited for; `cut_off` ends the wait
 /// for other processes.
 fn start(
@@ -109,14 +120,14 @@ fn start(
     cluster: Option<&OtherProcesses>,
     door: &Door,
     cut_off: Stop,
-) -> anyhow::Result<(Arc<Service>, Option<Demo>)> {
+) -> anyhow::Result<Started> {
     let mut demo = settings.flags.demo.then(|| Demo::open(settings.data())).transpose()?;
-    let service = start_platform(settings, cluster, door, cut_off)?;
+    let (service, own) = start_platform(settings, cluster, door, cut_off)?;
     if let Some(demo) = &mut demo {
         door.wait_for("the shop of the demo is made");
         demo.fill(&service)?;
     }
-    Ok((service, demo))
+    Ok(Started { service, own, demo })
 }
 
 fn start_platform(
@@ -124,7 +135,7 @@ fn start_platform(
     cluster: Option<&OtherProcesses>,
     door: &Door,
     cut_off: Stop,
-) -> anyhow::Result<Arc<Service>> {
+) -> anyhow::Result<(Arc<Service>, Arc<dyn AccessStore>)> {
     let outside = Outside::new(settings)?;
     let bind =
         move |cluster: &OtherProcesses| Coordinator::bind(&cluster.listen, cluster.processes, cut_off).map(Arc::new);
@@ -137,10 +148,11 @@ fn start_platform(
     connectors::check_catalogue(settings.data(), is_new, postgres.as_deref())?;
     // A copy of the catalogue is kept where it is in the data directory and nowhere else.
     let keeps_catalogue = postgres.is_none();
-    let (catalogue, webhooks): (Arc<dyn CatalogueStore>, Arc<dyn WebhookStore>) = match &postgres {
-        Some(catalogue) => (catalogue.clone(), catalogue.clone()),
-        None => (stores.catalogue(), stores.webhooks()),
-    };
+    let (catalogue, webhooks, own): (Arc<dyn CatalogueStore>, Arc<dyn WebhookStore>, Arc<dyn AccessStore>) =
+        match &postgres {
+            Some(postgres) => (postgres.clone(), postgres.clone(), postgres.clone()),
+            None => (stores.catalogue(), stores.webhooks(), stores.access()),
+        };
     let open = |url: &str| offsite::open(url, settings.data(), is_new, door);
     let objects = settings.checkpoints.as_deref().map(open).transpose()?;
     if objects.is_some() {
@@ -176,7 +188,7 @@ fn start_platform(
     join_kafka(&service, settings)?;
     outside.join(&service, webhooks)?;
     postgres.iter().for_each(|catalogue| catalogue.started());
-    Ok(service)
+    Ok((service, own))
 }
 
 /// Joins the platform to Kafka, if it is named.

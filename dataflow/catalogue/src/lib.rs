@@ -28,6 +28,8 @@
 //! | `editor` | Storing an edit, following others |
 //! | `editing`, `segment_requests` | The requests of the APIs, with or without an engine |
 //! | `in_force` | The version in force, and waits for it |
+//! | `trait_preview` | The effect of a trait's definition before it is stored |
+//! | `vocabulary` | Names for people, and the currency of amounts |
 //! | `enforcement`, `reconcile`, `preview` | The boundary to the engine, and the thread that calls it |
 //! | `going_back`, `went_back` | A store that comes back older than it was |
 //! | `shipping` | The traits that an empty catalogue starts with |
@@ -61,8 +63,10 @@ mod segments;
 mod shipping;
 #[cfg(test)]
 mod testing;
+mod trait_preview;
 mod traits;
 mod updates;
+mod vocabulary;
 mod went_back;
 
 pub use checks::{segment_not_found, unavailable};
@@ -74,3 +78,4 @@ pub use segment_api::{CATALOGUE_ERRORS, CATALOGUE_WENT_BACK, SegmentApi, Segment
 pub use segment_requests::{SegmentEngine, SegmentRequests};
 pub use shipping::ship_traits;
 pub use updates::{SegmentUpdate, SegmentUpdates, UpdateSender};
+pub use vocabulary::StoredVocabulary;

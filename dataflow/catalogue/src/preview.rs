@@ -17,6 +17,7 @@ use parking_lot::Mutex;
 use crate::checks::{below_rules, invalid, malformed_rules};
 use crate::documents::Documents;
 use crate::enforcement::{CountedUsers, PreviewCounts, PreviewedRule};
+use crate::trait_preview::DocumentsWith;
 
 /// The most previews that wait at a time.
 const MAX_WAITING: usize = 32;
@@ -131,13 +132,20 @@ impl CheckedPreview {
     pub fn new(documents: Arc<Documents>, input: &PreviewInput) -> Result<CheckedPreview> {
         let samples = samples(input)?;
         let id = input.id.as_deref().unwrap_or_default();
-        let known = documents.segments.get(id).map(|segment| &segment.stored.document);
-        if known.is_some_and(|document| document.kind == SegmentKind::Static) {
+        let known = documents.segments.get(id).map(|segment| segment.stored.document.clone());
+        if known.as_ref().is_some_and(|document| document.kind == SegmentKind::Static) {
             let message = format!("segment {id:?} is a list of members: it has no rules");
             return Err(invalid("/id", code::DOES_NOT_FIT, message));
         }
         let json = parse_json(input.rules.get().as_bytes()).map_err(|fault| malformed_rules(&fault))?;
-        let rule = documents.catalogue.check_rules(id, &json).map_err(below_rules)?;
+        let (rule, documents) = match &input.with_trait {
+            None => (documents.catalogue.check_rules(id, &json).map_err(below_rules)?, documents),
+            Some(definition) => {
+                let with = DocumentsWith::read(&documents, definition)?;
+                let rule = with.documents.catalogue.check_rules(id, &json).map_err(below_rules)?;
+                (with.inline(&rule), with.documents)
+            }
+        };
         let running = documents.catalogue.segments.get(id).filter(|segment| segment.status == SegmentStatus::Active);
         let (against, running_version) = (running.map(|one| one.id.clone()), running.map(|one| one.version));
         let status = known.map(|document| document.status);

@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use audience_background::Runner;
-use audience_contract::{CatalogueStore, ServingStore, StoreError};
+use audience_contract::{AccessStore, CatalogueStore, ServingStore, StoreError};
 use audience_protocol::{
     ComponentHealth, Health, OperationsResource, Platform, PlatformError, Result, UserResource, UserSegment,
 };
@@ -23,6 +23,7 @@ use crate::guarded_store::GuardedStore;
 use crate::segment_requests::SegmentRequests;
 use crate::shipping::ship_traits;
 use crate::updates::{SegmentUpdates, UpdateSender};
+use crate::vocabulary::StoredVocabulary;
 
 /// The text of the metric `catalogue_errors`.
 pub const CATALOGUE_ERRORS: &str = "Attempts to read changes of the catalogue that failed";
@@ -58,16 +59,17 @@ impl From<io::Error> for SegmentApiError {
 pub struct SegmentApi {
     editor: Arc<Editor>,
     memberships: Option<Arc<GuardedStore>>,
+    words: Arc<dyn AccessStore>,
     updates: UpdateSender,
     metrics: SegmentApiMetrics,
     runner: Runner,
 }
 
 impl SegmentApi {
-    /// Starts on a catalogue. Reads users' segments from `memberships`, and sends changes of segments to `updates`, where
+    /// Starts on a catalogue, and on the store of the platform's own documents. Reads users' segments from `memberships`, and sends changes of segments to `updates`, where
     /// they are given.
     pub fn start(
-        catalogue: Arc<dyn CatalogueStore>,
+        (catalogue, words): (Arc<dyn CatalogueStore>, Arc<dyn AccessStore>),
         memberships: Option<Arc<dyn ServingStore>>,
         updates: Option<Arc<dyn SegmentUpdates>>,
     ) -> Result<Arc<SegmentApi>, SegmentApiError> {
@@ -76,6 +78,7 @@ impl SegmentApi {
         let api = Arc::new(SegmentApi {
             editor: Arc::new(Editor::open_without_engine(catalogue)?),
             memberships: memberships.map(|store| Arc::new(GuardedStore::new(store, &mut metrics.registry))),
+            words,
             updates: UpdateSender::default(),
             metrics,
             runner: Runner::default(),
@@ -102,6 +105,7 @@ impl SegmentApi {
         Platform {
             segments: Arc::new(SegmentRequests::without_engine(self.editor.clone())),
             traits: self.editor.clone(),
+            vocabulary: Arc::new(StoredVocabulary::new(self.words.clone(), self.editor.clone())),
             users: self.clone(),
             catalogue: self.editor.clone(),
             ..Platform::without_engine(self.clone())

@@ -34,7 +34,7 @@ pub(crate) fn put(
     expected: Option<u64>,
     stamp: Stamp<'_>,
 ) -> Result<Changeset<TraitDocument>> {
-    let computed = check(documents, &input.definition)?;
+    let computed = checked(documents, &input.definition)?;
     let current = match expected {
         None => documents.traits.get(&*computed.name).map_or(0, |stored| stored.document.version),
         Some(_) => current_version(documents, &computed.name, expected)?,
@@ -83,13 +83,13 @@ pub(crate) fn rollback(
     if let Some(expected) = expected.filter(|expected| *expected != current) {
         return Err(PlatformError::VersionMismatch { expected, current });
     }
-    let computed = check(documents, &document.definition)?;
+    let computed = checked(documents, &document.definition)?;
     let note = note.or(Some(format!("back to version {}", document.version)));
     store(documents, computed, Version { number: newest.max(current) + 1, note, action: "rolledBack" }, stamp)
 }
 
 /// A definition that fits the rules that use it.
-fn check(documents: &Documents, definition: &RawValue) -> Result<ComputedTrait> {
+pub(crate) fn checked(documents: &Documents, definition: &RawValue) -> Result<ComputedTrait> {
     let json = parse_json(definition.get().as_bytes()).map_err(|fault| malformed(&fault))?;
     documents.catalogue.check_trait(&json).map_err(PlatformError::Invalid)
 }

@@ -19,23 +19,11 @@ test('rules name segments and traits, but the properties of events are no traits
   assert.deepEqual(referencesOf(undefined), { segments: [], traits: [] });
 });
 
-test('names are replaced wherever they stand, and nothing else is', () => {
-  const spent = { name: 'totalSpent', event: 'purchase', measure: { fn: 'sum', of: 'amount' } };
-  const orders = { event: 'purchase', within: '90d' };
-  assert.deepEqual(inline(RULES, { segments: { a: NOBODY }, traits: { totalSpent: spent, orders } }), {
+test('names of segments are replaced wherever they stand, and nothing else is', () => {
+  const [, group, rank, behaviour] = RULES.conditions;
+  assert.deepEqual(inline(RULES, { a: NOBODY }), {
     logic: 'OR',
-    conditions: [
-      NOBODY,
-      {
-        logic: 'NOT',
-        criteria: [
-          { segment: 'b' },
-          { event: 'purchase', measure: { fn: 'sum', of: 'amount' }, operator: 'gt', value: 5 },
-        ],
-      },
-      { rank: { by: orders, order: 'asc' }, top: 3, among: NOBODY },
-      RULES.conditions[3],
-    ],
+    conditions: [NOBODY, group, { ...rank, among: NOBODY }, behaviour],
   });
 });
 

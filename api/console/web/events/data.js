@@ -7,14 +7,16 @@ import { typesText } from '../lib/vocabulary.js';
 import { Sparkline } from '../parts/chart.js';
 import { Empty, Loading, ProblemBanner } from '../parts/feedback.js';
 import { Icon } from '../parts/icon.js';
+import { Named } from '../parts/label-dialog.js';
 import { mixedTypes } from './mixed.js';
 import { many, t } from '../texts/texts.js';
 
 const EVERY = 5000;
 const HOUR = 3_600_000;
 
-export function Data() {
-  const [open, setOpen] = useState(undefined);
+/** `asked` is the event whose properties are open at first. */
+export function Data({ asked }) {
+  const [open, setOpen] = useState(asked);
   const { data, problem, reload } = useLoad((signal) => read('/api/schema', signal), [], { every: EVERY });
   if (problem && !data) return html`<${ProblemBanner} problem=${problem} retry=${reload} />`;
   if (!data) return html`<${Loading} />`;
@@ -64,7 +66,7 @@ export function Data() {
       html`
         <section class="card" aria-label=${t('shell.traits')}>
           <div class="card-head"><h2>${many('events.traitsOfUsers', data.traits.length)}</h2></div>
-          <${Fields} fields=${data.traits} />
+          <${Fields} fields=${data.traits} kind="trait" />
         </section>
       `}
     </div>
@@ -97,7 +99,7 @@ function Event({ event, isOpen, onToggle }) {
           >
             <span class="turn ${isOpen ? 'open' : ''}"><${Icon} name="chevron" /></span>
           </button>
-          <strong>${event.name}</strong>
+          <${Named} kind="event" name=${event.name} isStrong />
         </div>
         ${mixed > 0 && html`<span class="badge warn">${many('events.mixedProperties', mixed)}</span>`}
       </td>
@@ -117,7 +119,7 @@ function Event({ event, isOpen, onToggle }) {
         <td colspan="5">
           ${event.properties.length === 0
             ? html`<p class="muted">${t('events.itHasNoProperties')}</p>`
-            : html`<${Fields} fields=${event.properties} of=${event.sampled} />`}
+            : html`<${Fields} fields=${event.properties} of=${event.sampled} kind="property" />`}
         </td>
       </tr>
     `}
@@ -125,7 +127,7 @@ function Event({ event, isOpen, onToggle }) {
 }
 
 /** Properties or traits; `of` is the number of events in which they were looked for. */
-function Fields({ fields, of }) {
+function Fields({ fields, of, kind }) {
   return html`
     <div class="table-wrap">
       <table>
@@ -138,18 +140,20 @@ function Fields({ fields, of }) {
             <th scope="col" class="narrow-hide">${t('events.forExample')}</th>
           </tr>
         </thead>
-        <tbody>${fields.map((field) => html`<${Field} key=${field.name} field=${field} of=${of} />`)}</tbody>
+        <tbody>
+          ${fields.map((field) => html`<${Field} key=${field.name} field=${field} of=${of} kind=${kind} />`)}
+        </tbody>
       </table>
     </div>
   `;
 }
 
-function Field({ field, of }) {
+function Field({ field, of, kind }) {
   const seen = field.counts.reduce((sum, one) => sum + one, 0);
   const mixed = mixedTypes(field);
   return html`
     <tr>
-      <td><code>${field.name}</code></td>
+      <td><${Named} kind=${kind} name=${field.name} /></td>
       <td>${typesText(field.types)} ${mixed && html`<div><span class="badge warn">${mixed}</span></div>`}</td>
       <td class="end number">${of ? percent(seen, of) : count(seen)}</td>
       <td class="narrow-hide muted nowrap">${field.lastSeenAt && relative(field.lastSeenAt)}</td>

@@ -1,6 +1,6 @@
 // What a change does to the members of every segment that it reaches: exact, asked of the server before it is done.
 import { NOBODY, inline, referencesOf, usersOf } from '../rules/references.js';
-import { ask, read, query } from './api.js';
+import { ask, path, read, query } from './api.js';
 import { t } from '../texts/texts.js';
 
 /** More are named, but not counted: each costs a look at all users. */
@@ -31,13 +31,12 @@ export async function allSegments(signal) {
  * @param {Change} change
  * @param {any[]} users
  */
-function rulesAfter({ segments = [], trait, definition }, users) {
-  const traits = trait === undefined ? {} : { [trait]: definition };
+function rulesAfter({ segments = [] }, users) {
   const changed = Object.fromEntries(segments.map(({ segment, rules }) => [segment.id, rules ?? NOBODY]));
   const used = Object.fromEntries(users.map((user) => [user.id, user]));
   const after = {};
   const become = (id, rules) => {
-    after[id] ??= inline(rules, { segments: meanings(rules), traits });
+    after[id] ??= inline(rules, meanings(rules));
     return after[id];
   };
   const meanings = (rules) => {
@@ -59,10 +58,9 @@ function rulesAfter({ segments = [], trait, definition }, users) {
  * @param {Change} change
  * @param {any[]} all
  */
-function reachedBy({ segments = [], trait }, all) {
+function reachedBy({ segments = [] }, all) {
   const own = segments.map(({ segment }) => segment.id);
-  const found =
-    trait === undefined ? own.flatMap((id) => usersOf(all, { segment: id })) : usersOf(all, { trait });
+  const found = own.flatMap((id) => usersOf(all, { segment: id }));
   return [...new Set(found)].filter((one) => !own.includes(one.id));
 }
 
@@ -76,11 +74,12 @@ function reachedBy({ segments = [], trait }, all) {
 /**
  * The exact effect of a change, of the segments themselves first, then of those that use them.
  * @param {Change} change
- * @param {any[]} segments all of them
  * @param {AbortSignal} [signal]
  * @returns {Promise<Effect[]>}
  */
-export async function effectsOf(change, segments, signal) {
+export async function effectsOf(change, signal) {
+  if (change.trait !== undefined) return effectsOfTrait(change.trait, change.definition, signal);
+  const segments = await allSegments(signal);
   const users = reachedBy(change, segments);
   const after = rulesAfter(change, users);
   const effects = [];
@@ -95,6 +94,16 @@ export async function effectsOf(change, segments, signal) {
     else effects.push(await effectOn(segment, after[segment.id], signal));
   }
   return effects;
+}
+
+/** The effect of a computed trait's definition, which the server counts for all segments at once. */
+async function effectsOfTrait(trait, definition, signal) {
+  const url = path`/api/traits/${trait}/preview`;
+  const { data } = await ask('POST', url, { body: definition, signal });
+  return [
+    ...data.segments.map((result) => ({ segment: result, result })),
+    ...data.notCounted.map((segment) => ({ segment, reason: t('effects.notCounted') })),
+  ];
 }
 
 /**

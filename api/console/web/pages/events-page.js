@@ -12,7 +12,7 @@ const TABS = {
   connect: [t('events.connectASender'), Connect],
 };
 
-export function EventsPage({ tab = 'live' }) {
+export function EventsPage({ tab = 'live', query }) {
   const [title, Tab] = TABS[tab] ?? TABS.live;
   useTitle(tab === 'live' ? '' : title, t('common.events'));
   return html`
@@ -32,7 +32,7 @@ export function EventsPage({ tab = 'live' }) {
           `,
         )}
       </nav>
-      <${Tab} />
+      <${Tab} asked=${query.get('show') ?? undefined} />
     </div>
   `;
 }

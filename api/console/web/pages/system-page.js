@@ -4,6 +4,7 @@ import { read } from '../lib/api.js';
 import { bytes, compact, count, dateTime, span } from '../lib/format.js';
 import { useLoad } from '../lib/load.js';
 import { Trend } from '../parts/chart.js';
+import { CurrencyCard } from '../parts/currency-card.js';
 import { Loading, ProblemBanner } from '../parts/feedback.js';
 import { useTitle } from '../parts/shell.js';
 import { t } from '../texts/texts.js';
@@ -221,6 +222,7 @@ export function SystemPage() {
       </header>
       <${ProblemBanner} problem=${problem} />
       ${system && html`<${Tiles} system=${system} /><${Trends} past=${past} />`}
+      <${CurrencyCard} />
       <${Health} parts=${parts} />
     </div>
   `;

@@ -6,7 +6,7 @@ import { guardLeaving, navigate } from '../lib/router.js';
 import { useStore } from '../lib/store.js';
 import { toast, toastProblem } from '../lib/toast.js';
 import { unreadable } from '../lib/typed.js';
-import { nameOf } from '../lib/vocabulary.js';
+import { nameOf, vocabulary } from '../lib/vocabulary.js';
 import { fromNode, toNode } from '../rules/form.js';
 import { measureSubject } from '../rules/describe.js';
 import { Amount } from '../builder/behaviour.js';
@@ -19,6 +19,7 @@ import { UsedBy } from '../parts/used-by.js';
 import { Versions, rollbackQuestion } from '../parts/versions.js';
 import { Loading, ProblemBanner } from '../parts/feedback.js';
 import { Icon } from '../parts/icon.js';
+import { NameButton } from '../parts/label-dialog.js';
 import { useTitle } from '../parts/shell.js';
 import { many, t } from '../texts/texts.js';
 
@@ -100,13 +101,17 @@ function useDraft(trait, etag) {
 }
 
 function Head({ trait, draft, isReady }) {
+  useStore(vocabulary);
   return html`
     <header class="page-head">
       <div>
         <nav class="crumbs" aria-label=${t('common.wayBack')}>
           <a href="/traits">${t('common.traits')}</a>
         </nav>
-        <h1>${trait ? nameOf('trait', trait.name) : t('trait.newComputedTrait')}</h1>
+        <h1>
+          ${trait ? nameOf('trait', trait.name) : t('trait.newComputedTrait')}${' '}
+          ${trait && html`<${NameButton} kind="trait" name=${trait.name} />`}
+        </h1>
         <p class="lead">${draft.node.kind === 'event' ? measureSubject(draft.definition) : ''}</p>
       </div>
       <div class="actions">

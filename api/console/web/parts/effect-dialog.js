@@ -1,6 +1,6 @@
 // The question before an act that moves members: who enters and leaves, in which segments, by name.
 import { html, render, useState } from '../lib/html.js';
-import { allSegments, effectsOf } from '../lib/effects.js';
+import { effectsOf } from '../lib/effects.js';
 import { count, signed } from '../lib/format.js';
 import { useLoad } from '../lib/load.js';
 import { Dialog } from './dialog.js';
@@ -61,7 +61,7 @@ function Moves({ segment, result, reason }) {
 
 /** The effects of a change, those that move members first. */
 function Effects({ change }) {
-  const load = async (signal) => effectsOf(change, await allSegments(signal), signal);
+  const load = (signal) => effectsOf(change, signal);
   const { data, problem } = useLoad(load, [change]);
   if (problem) return html`<${ProblemBanner} problem=${problem} />`;
   if (!data) {

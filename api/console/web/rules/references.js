@@ -31,27 +31,15 @@ export function referencesOf(rules) {
 }
 
 /**
- * Rules that say what they would if the named segments had these rules, and the named traits these definitions. A test of
- * a computed trait is a test of its measure, so this is exact.
+ * Rules that say what they would if the named segments had these rules.
  * @param {any} rules
- * @param {{ segments?: Record<string, any>, traits?: Record<string, any> }} meanings
+ * @param {Record<string, any>} segments
  */
-export function inline(rules, { segments = {}, traits = {} }) {
-  const definition = (name) => {
-    const { name: _, ...rest } = traits[name];
-    return rest;
-  };
+export function inline(rules, segments) {
   const walk = (json) => {
     if (!isObject(json)) return json;
     if (Object.hasOwn(segments, json.segment)) return segments[json.segment];
-    if (typeof json.field === 'string' && Object.hasOwn(traits, json.field)) {
-      const { field, ...test } = json;
-      return { ...definition(field), ...test };
-    }
     const next = { ...json };
-    if (typeof json.rank?.by === 'string' && Object.hasOwn(traits, json.rank.by)) {
-      next.rank = { ...json.rank, by: definition(json.rank.by) };
-    }
     if (json.among !== undefined) next.among = walk(json.among);
     for (const list of ['conditions', 'criteria']) {
       if (Array.isArray(json[list])) next[list] = json[list].map(walk);

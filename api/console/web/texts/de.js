@@ -1113,4 +1113,17 @@ export const texts = {
   'live.byAnEdit': 'durch eine Änderung',
   'trait.showJson': 'JSON zeigen',
   'trait.hideJson': 'JSON verbergen',
+  'label.nameOf': 'Name und Beschreibung von {name}',
+  'label.saved': '„{name}“ hat Namen und Beschreibung.',
+  'label.whatItIsFor':
+    'Man liest ihn überall statt des Namens ({kind}) und findet es darüber. Regeln und Ereignisse behalten ihre Namen.',
+  'label.displayName': 'Name für Menschen',
+  'currency.title': 'Währung von Beträgen',
+  'currency.currency': 'Währung',
+  'currency.none': 'Keine: einfache Zahlen',
+  'currency.amountsShow':
+    'Beträge zeigen sie überall, für alle auf dieser Plattform. Umgerechnet wird nichts.',
+  'currency.amountsAre': 'Beträge sind die Eigenschaften {amounts} und die berechneten Merkmale daraus.',
+  'currency.saved': 'Beträge stehen in {code}.',
+  'currency.cleared': 'Beträge stehen als einfache Zahlen.',
 };

@@ -1085,4 +1085,16 @@ export const texts = {
   'live.byAnEdit': 'by an edit',
   'trait.showJson': 'Show JSON',
   'trait.hideJson': 'Hide JSON',
+  'label.nameOf': 'Name and description of {name}',
+  'label.saved': '“{name}” has its name and description.',
+  'label.whatItIsFor':
+    'People read it everywhere instead of the name of the {kind}, and find it by it. Rules and events keep their names.',
+  'label.displayName': 'Name for people',
+  'currency.title': 'Currency of amounts',
+  'currency.currency': 'Currency',
+  'currency.none': 'None: plain numbers',
+  'currency.amountsShow': 'Amounts show it everywhere, for everybody on this platform. Nothing is converted.',
+  'currency.amountsAre': 'Amounts are the properties {amounts}, and the computed traits made of them.',
+  'currency.saved': 'Amounts are shown in {code}.',
+  'currency.cleared': 'Amounts are shown as plain numbers.',
 };

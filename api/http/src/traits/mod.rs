@@ -2,6 +2,7 @@
 
 mod history;
 mod input;
+mod preview;
 
 use std::sync::Arc;
 
@@ -23,7 +24,7 @@ const LIST: &str = "/api/traits";
 const ONE: &str = "/api/traits/{name}";
 
 pub(crate) const RESOURCE: Resource =
-    Resource { routes: &[ROUTES, history::ROUTES], openapi: include_str!("openapi.json") };
+    Resource { routes: &[ROUTES, history::ROUTES, preview::ROUTES], openapi: include_str!("openapi.json") };
 
 const READ: Needs = Needs::Permission(Permission::TraitRead);
 const WRITE: Needs = Needs::Permission(Permission::TraitWrite);

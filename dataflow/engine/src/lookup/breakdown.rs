@@ -22,7 +22,13 @@ impl Lookup {
         let unwritten = |error: serde_json::Error| PlatformError::Unavailable(error.to_string());
         let rules =
             RawValue::from_string(json!({"field": field, "operator": "exists"}).to_string()).map_err(unwritten)?;
-        let input = PreviewInput { id: None, rules, sample_size: Some(0), break_down: Some(segment.to_owned()) };
+        let input = PreviewInput {
+            id: None,
+            rules,
+            sample_size: Some(0),
+            break_down: Some(segment.to_owned()),
+            with_trait: None,
+        };
         let deadline = Instant::now() + PATIENCE;
         let counted = self.editor.preview(input, &mut |_| Instant::now() < deadline)?.values.unwrap_or_default();
         let mut values = counted.values;

@@ -39,7 +39,8 @@ impl Lookup {
         };
         let rules = RawValue::from_string(rules.to_string())
             .map_err(|error| PlatformError::Unavailable(format!("the search cannot be written: {error}")))?;
-        let input = PreviewInput { id: None, rules, sample_size: Some(FOUND_USERS as u32), break_down: None };
+        let input =
+            PreviewInput { id: None, rules, sample_size: Some(FOUND_USERS as u32), break_down: None, with_trait: None };
         let deadline = Instant::now() + PATIENCE;
         let found = self.editor.preview(input, &mut |_| Instant::now() < deadline)?;
         let mut items = found.sample_entered;

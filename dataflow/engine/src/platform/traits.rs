@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use audience_catalogue::Editor;
-use audience_protocol::{Result, TraitDocument, TraitInput, TraitResource, TraitView};
+use audience_protocol::{Result, TraitDocument, TraitInput, TraitPreview, TraitPreviewInput, TraitResource, TraitView};
 
 use crate::intake::shapes::EventShapes;
 
@@ -33,6 +33,11 @@ impl TraitResource for TraitRequests {
 
     fn delete_trait(&self, name: &str, expected: Option<u64>, author: &str) -> Result<()> {
         self.editor.delete_trait(name, expected, author)
+    }
+
+    fn preview_trait(&self, preview: TraitPreviewInput, watch: &mut dyn FnMut() -> bool) -> Result<TraitPreview> {
+        let warnings = self.shapes.warnings("", &preview.definition, &self.editor.documents());
+        Ok(TraitPreview { warnings, ..self.editor.preview_trait(preview, watch)? })
     }
 
     fn computed_trait(&self, name: &str) -> Result<TraitView> {

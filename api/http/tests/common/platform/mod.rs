@@ -6,6 +6,7 @@ mod operations;
 mod segments;
 mod traits;
 mod users;
+mod vocabulary;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
@@ -13,7 +14,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 
 use audience_protocol::{
     AuditQuery, ConflictKind, Platform, PlatformError, ResourceKind, Result, SegmentDocument, SegmentView,
-    TraitDocument,
+    TraitDocument, Vocabulary,
 };
 
 /// By id: the segment, its members and its versions.
@@ -48,6 +49,7 @@ pub struct FakePlatform {
     pub down: Mutex<bool>,
     /// Why it takes nothing any more.
     pub failure: Mutex<Option<String>>,
+    pub words: Mutex<Vocabulary>,
     /// It knows nothing of users.
     pub is_without_engine: AtomicBool,
 }
@@ -86,6 +88,7 @@ impl FakePlatform {
         Platform {
             segments: self.clone(),
             traits: self.clone(),
+            vocabulary: self.clone(),
             users: self.clone(),
             events: self.clone(),
             catalogue: self.clone(),

@@ -1,6 +1,9 @@
 //! Computed traits, in a map.
 
-use audience_protocol::{PlatformError, ResourceKind, Result, TraitDocument, TraitInput, TraitResource, TraitView};
+use audience_protocol::{
+    NamedSegment, PlatformError, ResourceKind, Result, SegmentEffect, TraitDocument, TraitInput, TraitPreview,
+    TraitPreviewInput, TraitResource, TraitView,
+};
 use audience_rules::fault::{Fault, code};
 
 use super::{FakePlatform, check, special};
@@ -55,6 +58,15 @@ impl TraitResource for FakePlatform {
         check(expected, self.computed_trait(name)?.document.version)?;
         self.traits.lock().unwrap().remove(name);
         Ok(())
+    }
+
+    fn preview_trait(&self, preview: TraitPreviewInput, watch: &mut dyn FnMut() -> bool) -> Result<TraitPreview> {
+        assert!(watch(), "somebody waits");
+        let users: Vec<String> = (0..preview.sample_size.unwrap_or(10)).map(|number| format!("u{number}")).collect();
+        let segment = NamedSegment { id: "vip".into(), name: preview.definition.get().to_owned() };
+        let effect =
+            SegmentEffect { segment, size: 3, entered: 2, left: 1, sample_entered: users, sample_left: Vec::new() };
+        Ok(TraitPreview { segments: vec![effect], ..TraitPreview::default() })
     }
 
     fn computed_trait(&self, name: &str) -> Result<TraitView> {
