@@ -36,7 +36,7 @@ impl Stream {
     pub fn of(client: Client, path: &str, after: Option<&str>) -> io::Result<Result<Stream, u16>> {
         let mut stream = client.connect()?;
         let last = after.map(|id| format!("last-event-id: {id}\r\n")).unwrap_or_default();
-        write!(stream, "GET {path} HTTP/1.1\r\nhost: test\r\naccept: text/event-stream\r\n{last}\r\n")?;
+        write!(stream, "GET {path} HTTP/1.1\r\nhost: localhost\r\naccept: text/event-stream\r\n{last}\r\n")?;
         let mut head = BufReader::with_capacity(1, stream);
         let mut status = String::new();
         head.read_line(&mut status)?;

@@ -146,6 +146,8 @@ impl Auth {
             return Ok(Principal::anyone(Permissions::all()));
         }
         if needs == Needs::Public {
+            // Signing in is public, and another site must not do it for somebody.
+            self.check_site(knock).map_err(|why| self.refuse(why, None))?;
             return Ok(Principal::anyone(Permissions::default()));
         }
         let principal = self.identify(knock).map_err(|why| self.refuse(why, None))?;
@@ -157,6 +159,25 @@ impl Auth {
                 Err(self.refuse(why, Some(author.to_owned()).filter(|_| is_new)))
             }
         }
+    }
+
+    /// Returns whether somebody who was let in would be let in now, too: for what stays connected. Takes memory alone.
+    pub fn still_admits(&self, principal: &Principal, needs: Needs, now: i64) -> bool {
+        let Some(state) = self.state() else { return self.is_open() };
+        let permissions = match &principal.identity {
+            Identity::Anyone => return self.is_open() || needs == Needs::Public,
+            Identity::Member { member, session } => {
+                let lasts = state.sessions.get(session).is_some_and(|session| !session.has_ended(now));
+                let member = state.members.get(&member.id).filter(|member| lasts && !member.disabled);
+                member.map(|member| member.role.permissions())
+            }
+            Identity::Key(key) => {
+                let key = state.keys.get(&key.id).filter(|key| key.expires_at.is_none_or(|at| now < at));
+                key.map(|key| key.permissions)
+            }
+        };
+        let has = |permissions: Permissions| needs.permission().is_none_or(|needed| permissions.has(needed));
+        permissions.is_some_and(has)
     }
 
     fn refuse(&self, why: Refusal, author: Option<String>) -> Refused {

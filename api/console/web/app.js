@@ -18,6 +18,9 @@ import { TraitPage } from './pages/trait-page.js';
 import { TraitsPage } from './pages/traits-page.js';
 import { UserPage } from './pages/user-page.js';
 import { UsersPage } from './pages/users-page.js';
+import { AccessPage } from './pages/access-page.js';
+import { JoinPage, SignInPage } from './pages/sign-in-page.js';
+import { caller, loadCaller } from './lib/session.js';
 import { t } from './texts/texts.js';
 
 /** @type {[string, (given: any) => any][]} */
@@ -39,6 +42,8 @@ const PAGES = [
   ['/imports', ImportsPage],
   ['/audit', AuditPage],
   ['/system', SystemPage],
+  ['/access', AccessPage],
+  ['/access/:tab', AccessPage],
 ];
 
 function NoPage() {
@@ -62,6 +67,9 @@ function App() {
   useStore(zone);
   // And so is every name, once people call it otherwise.
   useStore(vocabulary);
+  const known = useStore(caller);
+  if (path === '/join') return html`<${JoinPage} />`;
+  if (known === null) return html`<${SignInPage} />`;
   for (const [pattern, Page] of PAGES) {
     const parameters = match(pattern, path);
     if (parameters) {
@@ -77,5 +85,7 @@ function App() {
 document.documentElement.lang = LANGUAGE;
 const host = /** @type {HTMLElement} */ (document.getElementById('app'));
 host.replaceChildren();
+// A server that cannot be reached is told by the pages.
+loadCaller().catch(() => undefined);
 render(html`<${App} />`, host);
 loadWords();

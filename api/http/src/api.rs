@@ -24,6 +24,8 @@ use crate::subscribers::Subscribers;
 
 /// Exports of users at a time.
 const EXPORTS: usize = 4;
+/// Attempts to sign in at a time, those that are slowed down too.
+const SIGN_INS: usize = 64;
 /// Explanations at a time.
 const EXPLANATIONS: usize = 4;
 /// Lists of members that are read and taken in at a time: a list takes some ten times its body.
@@ -49,6 +51,8 @@ pub(crate) struct Api {
     pub(crate) imports: Arc<Semaphore>,
     /// The memory of all bodies together.
     pub(crate) memory: Arc<BodyMemory>,
+    /// Places for passwords: what is slowed down or hashed takes none from other requests.
+    pub(crate) sign_ins: Arc<Semaphore>,
     pub(crate) subscribers: Subscribers,
     /// The description of the whole API, as JSON.
     pub(crate) description: &'static str,
@@ -74,6 +78,7 @@ impl Api {
             draining: AtomicBool::new(false),
             exports: Arc::new(Semaphore::new(EXPORTS)),
             previews: Arc::new(Semaphore::new(PREVIEWS)),
+            sign_ins: Arc::new(Semaphore::new(SIGN_INS)),
             explanations: Arc::new(Semaphore::new(EXPLANATIONS)),
             requests: Arc::new(Semaphore::new(options.max_requests)),
             blocking: Arc::new(Semaphore::new(options.max_requests)),

@@ -57,17 +57,19 @@ async fn lead(
     let found = node.handler(&request.method);
     let (needs, handler) = found.ok_or_else(|| Problem::method(&request.method, &node.allow()))?;
     let principal = admission::admit(api, node.template, needs, &request)?;
+    let address = admission::address(&api.options.trusted_proxies, &request);
     let parameters = router::parameters(node, segments)?;
     let limit = api.options.max_body_bytes;
     let elsewhere = api.engine.as_ref();
-    let elsewhere = elsewhere.map(|engine| Forward::of(engine, path, &mut request, limit, api.memory.hold()));
+    let elsewhere =
+        elsewhere.map(|engine| Forward::of(engine, path, address, &mut request, (limit, api.memory.hold())));
     let IncomingRequest { query, headers, body, upgrade, .. } = request;
     let place = match node.side {
         Side::Every => WorkPlace::none(&api.requests),
         _ => WorkPlace::take(&api.requests)?,
     };
     let body = CallBody { parts: body, place: Arc::clone(&place) };
-    let call = Call { principal, parameters, query, headers, body, upgrade };
+    let call = Call { principal, address, parameters, query, headers, body, upgrade };
     let answer = handler(Arc::clone(api), call).await;
     drop(place);
     match (elsewhere, answer) {

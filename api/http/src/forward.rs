@@ -1,6 +1,7 @@
 //! Requests that only a process with an engine can answer, passed on to one, with its answers as they come.
 
 use std::error::Error as _;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -11,7 +12,7 @@ use http_body_util::Full;
 use hyper::body::{Body as _, Incoming};
 use hyper::header::{
     ACCEPT, ALLOW, AUTHORIZATION, CACHE_CONTROL, CONNECTION, CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_LENGTH,
-    CONTENT_TYPE, COOKIE, ETAG, HeaderMap, HeaderName, IF_MATCH, IF_NONE_MATCH, LOCATION, RETRY_AFTER,
+    CONTENT_TYPE, COOKIE, ETAG, HeaderMap, HeaderName, HeaderValue, IF_MATCH, IF_NONE_MATCH, LOCATION, RETRY_AFTER,
     SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE,
 };
 use hyper::upgrade::{OnUpgrade, Upgraded};
@@ -22,6 +23,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use warp::Reply as _;
 use warp::reply::Response;
 
+use crate::admission::FORWARDED_FOR;
 use crate::body::{self, Recorded};
 use crate::body_memory::HeldMemory;
 use crate::problem::{HandlerResult, Problem};
@@ -97,9 +99,9 @@ impl Forward {
     pub(crate) fn of(
         engine: &RemoteEngine,
         path: &str,
+        address: Option<IpAddr>,
         request: &mut IncomingRequest,
-        limit: usize,
-        memory: HeldMemory,
+        (limit, memory): (usize, HeldMemory),
     ) -> Self {
         let path = match request.query.as_str() {
             "" => path.to_owned(),
@@ -109,6 +111,9 @@ impl Forward {
         let (body, recorded) = body::recorded(body, limit, memory);
         request.body = body;
         let mut headers = named(&request.headers, &ASKED);
+        // The engine believes it where this process is one of its trusted proxies.
+        let address = address.and_then(|address| HeaderValue::from_str(&address.to_string()).ok());
+        headers.extend(address.map(|address| (FORWARDED_FOR, address)));
         let client = request.upgrade.is_some().then(|| request.connection.take()).flatten();
         if client.is_some() {
             headers.extend(named(&request.headers, &OF_SOCKET));

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use hyper::StatusCode;
-use hyper::header::{HeaderMap, HeaderName, HeaderValue};
+use hyper::header::{HeaderName, HeaderValue};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 use warp::reply::Response;
@@ -17,6 +17,7 @@ use warp::reply::Response;
 use crate::options::ApiOptions;
 use crate::problem::Problem;
 use crate::reply;
+use crate::request::Call;
 
 /// A digest that tells two bodies apart.
 pub(crate) type Fingerprint = [u8; 32];
@@ -114,11 +115,11 @@ pub(crate) struct Reservation {
     kept: bool,
 }
 
-/// The key of a request; `None` without one.
-pub(crate) fn key(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
-    let Some(header) = headers.get("idempotency-key") else { return Ok(None) };
+/// The key of a request, which is its caller's alone: nobody is given the answer of another. `None` without one.
+pub(crate) fn key(call: &Call) -> Result<Option<String>, Problem> {
+    let Some(header) = call.headers.get("idempotency-key") else { return Ok(None) };
     match header.to_str() {
-        Ok(key) if (1..=255).contains(&key.len()) => Ok(Some(key)),
+        Ok(key) if (1..=255).contains(&key.len()) => Ok(Some(format!("{}\n{key}", call.principal.caller().author()))),
         _ => Err(Problem::bad_request("invalid_header", "Idempotency-Key is ASCII text of 1 to 255 characters")),
     }
 }

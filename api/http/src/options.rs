@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use audience_rules::ast::Millis;
+use ipnet::IpNet;
 
 /// The paths that a listener offers. Health, metrics and the description are everywhere.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,6 +65,8 @@ pub struct ApiOptions {
     pub cors_origins: Vec<String>,
     /// Origins of sites whose scripts may send events; `*`, the default, for any.
     pub cors_ingest_origins: Vec<String>,
+    /// Addresses of proxies whose `X-Forwarded-For` names the address of the caller. None by default.
+    pub trusted_proxies: Vec<IpNet>,
     /// `host:port` of a process with an engine: what only such a one can answer is asked there. None by default.
     pub engine: Option<String>,
     /// More figures for `/metrics`, as OpenMetrics without its end.
@@ -91,6 +94,7 @@ impl Default for ApiOptions {
             idempotency_bytes: 64 << 20,
             cors_origins: Vec::new(),
             cors_ingest_origins: vec!["*".to_owned()],
+            trusted_proxies: Vec::new(),
             engine: None,
             figures: String::new,
             clock: wall_clock,

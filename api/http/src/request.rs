@@ -28,6 +28,8 @@ pub(crate) struct IncomingRequest {
 pub(crate) struct Call {
     /// The caller, whom the door has let in.
     pub(crate) principal: Principal,
+    /// The caller's address.
+    pub(crate) address: Option<IpAddr>,
     pub(crate) parameters: Vec<String>,
     pub(crate) query: String,
     pub(crate) headers: HeaderMap,

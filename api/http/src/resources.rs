@@ -6,7 +6,8 @@ use audience_auth::Needs;
 
 use crate::route::Resource;
 use crate::{
-    catalogue, changes, demo, docs, events, openapi, operations, segments, sizes, templates, traits, users, vocabulary,
+    access, catalogue, changes, demo, docs, events, openapi, operations, segments, sizes, templates, traits, users,
+    vocabulary,
     webhooks,
 };
 
@@ -22,6 +23,7 @@ pub(crate) static RESOURCES: [Resource; 13] = [
     webhooks::RESOURCE,
     events::RESOURCE,
     catalogue::RESOURCE,
+    access::RESOURCE,
     operations::RESOURCE,
     demo::RESOURCE,
     docs::RESOURCE,

@@ -78,7 +78,10 @@ async fn what_needs_an_engine_is_asked_of_one() {
 async fn health() {
     let server = start().await;
     let up = server.get("/actuator/health").await;
-    assert_eq!((up.status, up.value()), (200, json!({"status": "UP", "components": {"engine": {"status": "UP"}}})));
+    assert_eq!(
+        (up.status, up.value()),
+        (200, json!({"status": "UP", "components": {"engine": {"status": "UP"}}, "access": "open"}))
+    );
     assert_eq!(server.get("/health/live").await.text(), r#"{"status":"UP"}"#);
     *server.platform.down.lock().unwrap() = true;
     for path in ["/health/ready", "/actuator/health"] {

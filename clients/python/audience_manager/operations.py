@@ -9,9 +9,11 @@ from .types import (
     Accepted,
     AuditPage,
     Breakdown,
+    Caller,
     Captured,
     Change,
     ChangePage,
+    ChangePassword,
     CurrencyInput,
     CurveInput,
     Demo,
@@ -21,8 +23,18 @@ from .types import (
     Explanation,
     FaultyDocuments,
     Health,
+    Invitation,
+    InvitationInput,
+    InvitationList,
+    Join,
+    Key,
+    KeyInput,
+    KeyList,
     Label,
     LabelInput,
+    Member,
+    MemberChange,
+    MemberList,
     MemberPage,
     Members,
     MembersResult,
@@ -32,6 +44,7 @@ from .types import (
     PreviewInput,
     RecentEvents,
     RenderedTemplate,
+    Roles,
     Rollback,
     Rules,
     Schema,
@@ -43,6 +56,8 @@ from .types import (
     SegmentPage,
     SegmentPatch,
     SegmentVersions,
+    SessionList,
+    SignIn,
     SinkList,
     SizeCurve,
     SizeHistory,
@@ -147,6 +162,17 @@ class Operations:
             body=body,
         )
 
+    def change_member(self, id: str, body: MemberChange) -> Member:
+        """Change a member's name or role, or keep the member out.
+
+        A new role, or keeping out, ends the member's sessions. One admin always remains.
+        """
+        return self._call("PATCH", f"/api/members/{path_part(id)}", body=body)
+
+    def change_password(self, body: ChangePassword) -> None:
+        """Change one's own password: all other sessions end."""
+        return self._call("PUT", "/api/session/password", body=body)
+
     def change_segment(
         self,
         id: str,
@@ -221,6 +247,13 @@ class Operations:
             "GET",
             f"/api/traits/{path_part(name)}/versions/{path_part(from_)}/diff/{path_part(to)}",
         )
+
+    def create_key(self, body: KeyInput) -> Key:
+        """Make an API key: the answer has it, once.
+
+        A write key (amw_…) sends events and does nothing else, so it may stand in a web page. A server key (ams_…) does what its permissions say, of which its maker must have each. No key makes keys or members.
+        """
+        return self._call("POST", "/api/keys", body=body)
 
     def create_segment(
         self,
@@ -334,6 +367,10 @@ class Operations:
         """How far the demo is."""
         return self._call("GET", "/api/demo")
 
+    def end_session(self, id: str) -> None:
+        """End one's own session; with member:write anybody's."""
+        return self._call("DELETE", f"/api/sessions/{path_part(id)}")
+
     def erase_user(self, id: str, *, author: Optional[str] = None) -> None:
         """Erase a user.
 
@@ -385,6 +422,10 @@ class Operations:
         """
         return self._follow("GET", "/api/stream/sizes", query={"segment": segment})
 
+    def get_session(self) -> Caller:
+        """Who asks, and what they may do."""
+        return self._call("GET", "/api/session")
+
     def get_webhook(self, id: str) -> Webhook:
         """A webhook."""
         return self._call("GET", f"/api/webhooks/{path_part(id)}")
@@ -395,6 +436,17 @@ class Operations:
         For people and alarms: `503` as soon as one component is down.
         """
         return self._call("GET", "/actuator/health")
+
+    def invite(self, body: InvitationInput) -> Invitation:
+        """Invite somebody: the answer has the link, once.
+
+        Nothing is mailed: hand the link on. It is taken once, within seven days.
+        """
+        return self._call("POST", "/api/invitations", body=body)
+
+    def join(self, body: Join) -> Caller:
+        """Take an invitation: become a member, or set a new password."""
+        return self._call("POST", "/api/join", body=body)
 
     def list_audit(
         self,
@@ -443,6 +495,18 @@ class Operations:
         """
         return self._call("GET", "/api/catalogue/faulty")
 
+    def list_invitations(self) -> InvitationList:
+        """Invitations that nobody has taken, the newest first."""
+        return self._call("GET", "/api/invitations")
+
+    def list_keys(self) -> KeyList:
+        """All API keys, the newest first, without the keys themselves."""
+        return self._call("GET", "/api/keys")
+
+    def list_members(self) -> MemberList:
+        """All members, by e-mail address."""
+        return self._call("GET", "/api/members")
+
     def list_members(
         self,
         id: str,
@@ -461,6 +525,10 @@ class Operations:
             f"/api/segments/{path_part(id)}/members",
             query={"column": column, "cursor": cursor, "format": format, "limit": limit},
         )
+
+    def list_roles(self) -> Roles:
+        """All roles and permissions."""
+        return self._call("GET", "/api/roles")
 
     def list_segment_versions(self, id: str) -> SegmentVersions:
         """Every version, oldest first.
@@ -486,6 +554,10 @@ class Operations:
             "/api/segments",
             query={"cursor": cursor, "limit": limit, "owner": owner, "q": q, "status": status, "tag": tag, "type": type},
         )
+
+    def list_sessions(self) -> SessionList:
+        """One's own sessions; with member:read everybody's."""
+        return self._call("GET", "/api/sessions")
 
     def list_templates(self) -> TemplateList:
         """Ready rules with parameters."""
@@ -788,6 +860,10 @@ class Operations:
             body=body,
         )
 
+    def reset_member(self, id: str) -> Invitation:
+        """Make a link by which a member sets a new password."""
+        return self._call("POST", f"/api/members/{path_part(id)}/reset")
+
     def resume_webhook(
         self,
         id: str,
@@ -801,6 +877,10 @@ class Operations:
             f"/api/webhooks/{path_part(id)}/resume",
             headers={"If-Match": if_match, "X-Author": author},
         )
+
+    def revoke_key(self, id: str) -> None:
+        """Revoke a key for good."""
+        return self._call("DELETE", f"/api/keys/{path_part(id)}")
 
     def roll_back_segment(
         self,
@@ -839,6 +919,10 @@ class Operations:
             headers={"If-Match": if_match, "X-Author": author},
             body=body,
         )
+
+    def rotate_key(self, id: str) -> Key:
+        """Give a key a new secret; the one before is taken for another day."""
+        return self._call("POST", f"/api/keys/{path_part(id)}/rotate")
 
     def rotate_webhook_secret(
         self,
@@ -977,6 +1061,17 @@ class Operations:
         """
         return self._call("PUT", "/api/vocabulary/currency", body=body)
 
+    def sign_in(self, body: SignIn) -> Caller:
+        """Sign in with a password.
+
+        Five wrong passwords a minute of one account from one address, or thirty of one address, and attempts are refused with 429. Wrong passwords from elsewhere only slow an attempt down, by two seconds at most. A session ends after 12 hours without use, and after 7 days.
+        """
+        return self._call("POST", "/api/session", body=body)
+
+    def sign_out(self) -> None:
+        """Sign out."""
+        return self._call("DELETE", "/api/session")
+
     def sinks(self) -> SinkList:
         """Sinks, and stores of sizes and profiles."""
         return self._call("GET", "/api/sinks")
@@ -1027,3 +1122,7 @@ class Operations:
         Every record is compared while events flow, and those that differ are written again; `verification` tells how far it is. A slow comparison does the same all the time.
         """
         return self._call("POST", f"/api/sinks/{path_part(name)}/verify")
+
+    def withdraw_invitation(self, id: str) -> None:
+        """Withdraw an invitation."""
+        return self._call("DELETE", f"/api/invitations/{path_part(id)}")

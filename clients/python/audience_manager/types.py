@@ -70,6 +70,20 @@ class Breakdown(_BreakdownRequired, total=False):
     differentValues: int
 
 
+class _CallerRequired(TypedDict):
+    # True where nobody is asked to sign in.
+    open: bool
+    # The name under which changes are recorded.
+    author: str
+    # GET /api/roles lists all
+    permissions: List[str]
+
+
+class Caller(_CallerRequired, total=False):
+    """`Caller` of the API."""
+    member: Member
+
+
 class _CapturedRequired(TypedDict):
     status: Literal[1]
 
@@ -102,6 +116,12 @@ class _ChangePageRequired(TypedDict):
 class ChangePage(_ChangePageRequired, total=False):
     """`ChangePage` of the API."""
     nextCursor: str
+
+
+class ChangePassword(TypedDict):
+    """`ChangePassword` of the API."""
+    currentPassword: str
+    newPassword: str
 
 
 class Currency(TypedDict):
@@ -341,7 +361,90 @@ class _HealthRequired(TypedDict):
 
 class Health(_HealthRequired, total=False):
     """`Health` of the API."""
+    # Present where nobody is asked to sign in.
+    access: Literal['open']
     components: Dict[str, HealthComponentsValue]
+
+
+class _InvitationRequired(TypedDict):
+    id: str
+    role: Literal['marketing_admin', 'campaign_manager', 'content_editor', 'analyst', 'viewer', 'operator']
+    madeBy: str
+    createdAt: str
+    expiresAt: str
+
+
+class Invitation(_InvitationRequired, total=False):
+    """`Invitation` of the API."""
+    email: str
+    # In the answer that made it, and nowhere else. Without the setting public_url it has no host.
+    link: str
+
+
+class InvitationInput(TypedDict):
+    """`InvitationInput` of the API."""
+    email: str
+    role: Literal['marketing_admin', 'campaign_manager', 'content_editor', 'analyst', 'viewer', 'operator']
+
+
+class InvitationList(TypedDict):
+    """`InvitationList` of the API."""
+    items: List[Invitation]
+
+
+class _JoinRequired(TypedDict):
+    # What stands after # in the link
+    secret: str
+    password: str
+
+
+class Join(_JoinRequired, total=False):
+    """`Join` of the API."""
+    # Where the link is for nobody by name, as the first admin's is
+    email: Union[str, None]
+    name: Union[str, None]
+
+
+class _KeyRequired(TypedDict):
+    id: str
+    name: str
+    kind: Literal['write', 'server']
+    # GET /api/roles lists all
+    permissions: List[str]
+    # Where it is taken from; empty is everywhere.
+    addresses: List[str]
+    madeBy: str
+    createdAt: str
+
+
+class Key(_KeyRequired, total=False):
+    """`Key` of the API."""
+    expiresAt: str
+    # To about a minute.
+    usedAt: str
+    # Until then the secret before the last rotation is taken too.
+    oldUntil: str
+    # In the answer that made it, and nowhere else.
+    key: str
+
+
+class _KeyInputRequired(TypedDict):
+    name: str
+    kind: Literal['write', 'server']
+
+
+class KeyInput(_KeyInputRequired, total=False):
+    """`KeyInput` of the API."""
+    # GET /api/roles lists all
+    permissions: List[str]
+    # Addresses and ranges, such as 192.0.2.7 and 10.0.0.0/8.
+    addresses: List[str]
+    expiresAt: Union[str, None]
+
+
+class KeyList(TypedDict):
+    """`KeyList` of the API."""
+    items: List[Key]
 
 
 class Label(TypedDict):
@@ -364,6 +467,29 @@ class LabelInput(TypedDict, total=False):
     displayName: str
     # What it means.
     description: str
+
+
+class Member(TypedDict):
+    """`Member` of the API."""
+    id: str
+    email: str
+    name: str
+    role: Literal['marketing_admin', 'campaign_manager', 'content_editor', 'analyst', 'viewer', 'operator']
+    # True where the member is kept out.
+    disabled: bool
+    createdAt: str
+
+
+class MemberChange(TypedDict, total=False):
+    """`MemberChange` of the API."""
+    name: Union[str, None]
+    role: Literal['marketing_admin', 'campaign_manager', 'content_editor', 'analyst', 'viewer', 'operator', None]
+    disabled: Union[bool, None]
+
+
+class MemberList(TypedDict):
+    """`MemberList` of the API."""
+    items: List[Member]
 
 
 class _MemberPageRequired(TypedDict):
@@ -549,6 +675,27 @@ class RenderedTemplate(TypedDict):
     name: str
     description: str
     rules: Rules
+
+
+class RolesItemsItem(TypedDict):
+    """`RolesItemsItem` of the API."""
+    id: Literal['marketing_admin', 'campaign_manager', 'content_editor', 'analyst', 'viewer', 'operator']
+    name: str
+    # GET /api/roles lists all
+    permissions: List[str]
+
+
+class RolesPermissionsItem(TypedDict):
+    """`RolesPermissionsItem` of the API."""
+    id: str
+    # The act that it permits, as a sentence's end.
+    about: str
+
+
+class Roles(TypedDict):
+    """`Roles` of the API."""
+    items: List[RolesItemsItem]
+    permissions: List[RolesPermissionsItem]
 
 
 class _RollbackRequired(TypedDict):
@@ -769,6 +916,30 @@ class SegmentVersion(_SegmentVersionRequired, total=False):
 class SegmentVersions(TypedDict):
     """`SegmentVersions` of the API."""
     items: List[SegmentVersion]
+
+
+class Session(TypedDict):
+    """`Session` of the API."""
+    id: str
+    email: str
+    address: str
+    agent: str
+    createdAt: str
+    # To about a minute.
+    usedAt: str
+    # True of the session in which it is asked.
+    current: bool
+
+
+class SessionList(TypedDict):
+    """`SessionList` of the API."""
+    items: List[Session]
+
+
+class SignIn(TypedDict):
+    """`SignIn` of the API."""
+    email: str
+    password: str
 
 
 class SinkVerification(TypedDict):

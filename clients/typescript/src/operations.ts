@@ -3,9 +3,11 @@ import type {
   Accepted,
   AuditPage,
   Breakdown,
+  Caller,
   Captured,
   Change,
   ChangePage,
+  ChangePassword,
   CurrencyInput,
   CurveInput,
   Demo,
@@ -15,8 +17,18 @@ import type {
   Explanation,
   FaultyDocuments,
   Health,
+  Invitation,
+  InvitationInput,
+  InvitationList,
+  Join,
+  Key,
+  KeyInput,
+  KeyList,
   Label,
   LabelInput,
+  Member,
+  MemberChange,
+  MemberList,
   MemberPage,
   Members,
   MembersResult,
@@ -26,6 +38,7 @@ import type {
   PreviewInput,
   RecentEvents,
   RenderedTemplate,
+  Roles,
   Rollback,
   Rules,
   Schema,
@@ -37,6 +50,8 @@ import type {
   SegmentPage,
   SegmentPatch,
   SegmentVersions,
+  SessionList,
+  SignIn,
   SinkList,
   SizeCurve,
   SizeHistory,
@@ -119,6 +134,20 @@ export abstract class Operations {
   }
 
   /**
+   * Change a member's name or role, or keep the member out.
+   *
+   * A new role, or keeping out, ends the member's sessions. One admin always remains.
+   */
+  changeMember(id: string, body: MemberChange): Promise<Member> {
+    return this.call({ method: 'PATCH', path: `/api/members/${encodeURIComponent(id)}`, body });
+  }
+
+  /** Change one's own password: all other sessions end. */
+  changePassword(body: ChangePassword): Promise<void> {
+    return this.call({ method: 'PUT', path: `/api/session/password`, body });
+  }
+
+  /**
    * Change a segment.
    *
    * A member that is absent stays, one that is null is taken out. As application/json, `rules` is replaced as a whole; as application/merge-patch+json it is merged too (RFC 7396).
@@ -158,6 +187,15 @@ export abstract class Operations {
    */
   compareTraitVersions(name: string, from: number, to: number): Promise<TraitDifference> {
     return this.call({ method: 'GET', path: `/api/traits/${encodeURIComponent(name)}/versions/${encodeURIComponent(from)}/diff/${encodeURIComponent(to)}` });
+  }
+
+  /**
+   * Make an API key: the answer has it, once.
+   *
+   * A write key (amw_…) sends events and does nothing else, so it may stand in a web page. A server key (ams_…) does what its permissions say, of which its maker must have each. No key makes keys or members.
+   */
+  createKey(body: KeyInput): Promise<Key> {
+    return this.call({ method: 'POST', path: `/api/keys`, body });
   }
 
   /**
@@ -221,6 +259,11 @@ export abstract class Operations {
     return this.call({ method: 'GET', path: `/api/demo` });
   }
 
+  /** End one's own session; with member:write anybody's. */
+  endSession(id: string): Promise<void> {
+    return this.call({ method: 'DELETE', path: `/api/sessions/${encodeURIComponent(id)}` });
+  }
+
   /**
    * Erase a user.
    *
@@ -266,6 +309,11 @@ export abstract class Operations {
     return this.follow({ method: 'GET', path: `/api/stream/sizes`, query: { segment: options.segment } });
   }
 
+  /** Who asks, and what they may do. */
+  getSession(): Promise<Caller> {
+    return this.call({ method: 'GET', path: `/api/session` });
+  }
+
   /** A webhook. */
   getWebhook(id: string): Promise<Webhook> {
     return this.call({ method: 'GET', path: `/api/webhooks/${encodeURIComponent(id)}` });
@@ -278,6 +326,20 @@ export abstract class Operations {
    */
   health(): Promise<Health> {
     return this.call({ method: 'GET', path: `/actuator/health` });
+  }
+
+  /**
+   * Invite somebody: the answer has the link, once.
+   *
+   * Nothing is mailed: hand the link on. It is taken once, within seven days.
+   */
+  invite(body: InvitationInput): Promise<Invitation> {
+    return this.call({ method: 'POST', path: `/api/invitations`, body });
+  }
+
+  /** Take an invitation: become a member, or set a new password. */
+  join(body: Join): Promise<Caller> {
+    return this.call({ method: 'POST', path: `/api/join`, body });
   }
 
   /**
@@ -307,6 +369,21 @@ export abstract class Operations {
     return this.call({ method: 'GET', path: `/api/catalogue/faulty` });
   }
 
+  /** Invitations that nobody has taken, the newest first. */
+  listInvitations(): Promise<InvitationList> {
+    return this.call({ method: 'GET', path: `/api/invitations` });
+  }
+
+  /** All API keys, the newest first, without the keys themselves. */
+  listKeys(): Promise<KeyList> {
+    return this.call({ method: 'GET', path: `/api/keys` });
+  }
+
+  /** All members, by e-mail address. */
+  listMembers(): Promise<MemberList> {
+    return this.call({ method: 'GET', path: `/api/members` });
+  }
+
   /**
    * Members, by id; or all of them as a stream.
    *
@@ -314,6 +391,11 @@ export abstract class Operations {
    */
   listMembers(id: string, options: { column?: Array<string>; cursor?: string; format?: "json" | "csv" | "ndjson"; limit?: number } = {}): Promise<MemberPage | string> {
     return this.call({ method: 'GET', path: `/api/segments/${encodeURIComponent(id)}/members`, query: { column: options.column, cursor: options.cursor, format: options.format, limit: options.limit } });
+  }
+
+  /** All roles and permissions. */
+  listRoles(): Promise<Roles> {
+    return this.call({ method: 'GET', path: `/api/roles` });
   }
 
   /**
@@ -328,6 +410,11 @@ export abstract class Operations {
   /** List segments, by id. */
   listSegments(options: { cursor?: string; limit?: number; owner?: string; q?: string; status?: "DRAFT" | "ACTIVE" | "INACTIVE" | "ARCHIVED"; tag?: string; type?: "DYNAMIC" | "STATIC" } = {}): Promise<SegmentPage> {
     return this.call({ method: 'GET', path: `/api/segments`, query: { cursor: options.cursor, limit: options.limit, owner: options.owner, q: options.q, status: options.status, tag: options.tag, type: options.type } });
+  }
+
+  /** One's own sessions; with member:read everybody's. */
+  listSessions(): Promise<SessionList> {
+    return this.call({ method: 'GET', path: `/api/sessions` });
   }
 
   /** Ready rules with parameters. */
@@ -549,9 +636,19 @@ export abstract class Operations {
     return this.call({ method: 'PUT', path: `/api/webhooks/${encodeURIComponent(id)}`, headers: { 'If-Match': options.ifMatch, 'X-Author': options.author }, body });
   }
 
+  /** Make a link by which a member sets a new password. */
+  resetMember(id: string): Promise<Invitation> {
+    return this.call({ method: 'POST', path: `/api/members/${encodeURIComponent(id)}/reset` });
+  }
+
   /** Post what waits, and go on. */
   resumeWebhook(id: string, options: { ifMatch?: string; author?: string } = {}): Promise<Webhook> {
     return this.call({ method: 'POST', path: `/api/webhooks/${encodeURIComponent(id)}/resume`, headers: { 'If-Match': options.ifMatch, 'X-Author': options.author } });
+  }
+
+  /** Revoke a key for good. */
+  revokeKey(id: string): Promise<void> {
+    return this.call({ method: 'DELETE', path: `/api/keys/${encodeURIComponent(id)}` });
   }
 
   /**
@@ -570,6 +667,11 @@ export abstract class Operations {
    */
   rollBackTrait(name: string, body: Rollback, options: { ifMatch?: string; author?: string } = {}): Promise<TraitView> {
     return this.call({ method: 'POST', path: `/api/traits/${encodeURIComponent(name)}/rollback`, headers: { 'If-Match': options.ifMatch, 'X-Author': options.author }, body });
+  }
+
+  /** Give a key a new secret; the one before is taken for another day. */
+  rotateKey(id: string): Promise<Key> {
+    return this.call({ method: 'POST', path: `/api/keys/${encodeURIComponent(id)}/rotate` });
   }
 
   /** Give it another secret; for a day messages are signed with the one before too. */
@@ -707,6 +809,20 @@ export abstract class Operations {
     return this.call({ method: 'PUT', path: `/api/vocabulary/currency`, body });
   }
 
+  /**
+   * Sign in with a password.
+   *
+   * Five wrong passwords a minute of one account from one address, or thirty of one address, and attempts are refused with 429. Wrong passwords from elsewhere only slow an attempt down, by two seconds at most. A session ends after 12 hours without use, and after 7 days.
+   */
+  signIn(body: SignIn): Promise<Caller> {
+    return this.call({ method: 'POST', path: `/api/session`, body });
+  }
+
+  /** Sign out. */
+  signOut(): Promise<void> {
+    return this.call({ method: 'DELETE', path: `/api/session` });
+  }
+
   /** Sinks, and stores of sizes and profiles. */
   sinks(): Promise<SinkList> {
     return this.call({ method: 'GET', path: `/api/sinks` });
@@ -758,5 +874,10 @@ export abstract class Operations {
    */
   verifySink(name: string): Promise<SinkList> {
     return this.call({ method: 'POST', path: `/api/sinks/${encodeURIComponent(name)}/verify` });
+  }
+
+  /** Withdraw an invitation. */
+  withdrawInvitation(id: string): Promise<void> {
+    return this.call({ method: 'DELETE', path: `/api/invitations/${encodeURIComponent(id)}` });
   }
 }

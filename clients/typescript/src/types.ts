@@ -49,6 +49,16 @@ export type Breakdown = {
   differentValues?: number;
 };
 
+export type Caller = {
+  /** True where nobody is asked to sign in. */
+  open: boolean;
+  /** The name under which changes are recorded. */
+  author: string;
+  member?: Member;
+  /** GET /api/roles lists all */
+  permissions: Array<string>;
+};
+
 export type Captured = {
   status: 1;
   rejected?: Array<Rejected>;
@@ -70,6 +80,11 @@ export type Change = {
 export type ChangePage = {
   items: Array<Change>;
   nextCursor?: string;
+};
+
+export type ChangePassword = {
+  currentPassword: string;
+  newPassword: string;
 };
 
 /** The currency of the platform. */
@@ -248,10 +263,74 @@ export type Growth = {
 
 export type Health = {
   status: "UP" | "DOWN" | "OUT_OF_SERVICE";
+  /** Present where nobody is asked to sign in. */
+  access?: "open";
   components?: Record<string, {
     status: string;
     detail?: string;
   }>;
+};
+
+export type Invitation = {
+  id: string;
+  email?: string;
+  role: "marketing_admin" | "campaign_manager" | "content_editor" | "analyst" | "viewer" | "operator";
+  madeBy: string;
+  createdAt: string;
+  expiresAt: string;
+  /** In the answer that made it, and nowhere else. Without the setting public_url it has no host. */
+  link?: string;
+};
+
+export type InvitationInput = {
+  email: string;
+  role: "marketing_admin" | "campaign_manager" | "content_editor" | "analyst" | "viewer" | "operator";
+};
+
+export type InvitationList = {
+  items: Array<Invitation>;
+};
+
+export type Join = {
+  /** What stands after # in the link */
+  secret: string;
+  /** Where the link is for nobody by name, as the first admin's is */
+  email?: string | null;
+  name?: string | null;
+  password: string;
+};
+
+export type Key = {
+  id: string;
+  name: string;
+  kind: "write" | "server";
+  /** GET /api/roles lists all */
+  permissions: Array<string>;
+  /** Where it is taken from; empty is everywhere. */
+  addresses: Array<string>;
+  madeBy: string;
+  createdAt: string;
+  expiresAt?: string;
+  /** To about a minute. */
+  usedAt?: string;
+  /** Until then the secret before the last rotation is taken too. */
+  oldUntil?: string;
+  /** In the answer that made it, and nowhere else. */
+  key?: string;
+};
+
+export type KeyInput = {
+  name: string;
+  kind: "write" | "server";
+  /** GET /api/roles lists all */
+  permissions?: Array<string>;
+  /** Addresses and ranges, such as 192.0.2.7 and 10.0.0.0/8. */
+  addresses?: Array<string>;
+  expiresAt?: string | null;
+};
+
+export type KeyList = {
+  items: Array<Key>;
 };
 
 export type Label = {
@@ -273,6 +352,26 @@ export type LabelInput = {
   displayName?: string;
   /** What it means. */
   description?: string;
+};
+
+export type Member = {
+  id: string;
+  email: string;
+  name: string;
+  role: "marketing_admin" | "campaign_manager" | "content_editor" | "analyst" | "viewer" | "operator";
+  /** True where the member is kept out. */
+  disabled: boolean;
+  createdAt: string;
+};
+
+export type MemberChange = {
+  name?: string | null;
+  role?: "marketing_admin" | "campaign_manager" | "content_editor" | "analyst" | "viewer" | "operator" | null;
+  disabled?: boolean | null;
+};
+
+export type MemberList = {
+  items: Array<Member>;
 };
 
 export type MemberPage = {
@@ -418,6 +517,20 @@ export type RenderedTemplate = {
   name: string;
   description: string;
   rules: Rules;
+};
+
+export type Roles = {
+  items: Array<{
+    id: "marketing_admin" | "campaign_manager" | "content_editor" | "analyst" | "viewer" | "operator";
+    name: string;
+    /** GET /api/roles lists all */
+    permissions: Array<string>;
+  }>;
+  permissions: Array<{
+    id: string;
+    /** The act that it permits, as a sentence's end. */
+    about: string;
+  }>;
 };
 
 export type Rollback = {
@@ -581,6 +694,27 @@ export type SegmentVersion = {
 
 export type SegmentVersions = {
   items: Array<SegmentVersion>;
+};
+
+export type Session = {
+  id: string;
+  email: string;
+  address: string;
+  agent: string;
+  createdAt: string;
+  /** To about a minute. */
+  usedAt: string;
+  /** True of the session in which it is asked. */
+  current: boolean;
+};
+
+export type SessionList = {
+  items: Array<Session>;
+};
+
+export type SignIn = {
+  email: string;
+  password: string;
 };
 
 export type Sink = {

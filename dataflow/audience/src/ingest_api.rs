@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context;
-use audience_api::{Listen, Scope};
-use audience_auth::Auth;
+use audience_api::{ApiOptions, Door, Listen, Scope};
+use audience_contract::AccessStore;
 use audience_kafka::TopicProducer;
 use audience_kafka::topics::{self, Topic};
 use audience_protocol::{ComponentHealth, EventResource, Health, OperationsResource, Platform, PlatformError, Result};
@@ -17,10 +17,12 @@ use audience_rules::event::event_to_json;
 use audience_rules::record::records;
 use clap::Args;
 
+use crate::access;
 use crate::connectors;
 use crate::serving::Serving;
 use crate::settings::{
-    Address, ConfigFlag, ConnectionFlags, Connections, HttpSettings, KAFKA_SETTINGS, KafkaFlag, KafkaSettings,
+    AccessSettings, Address, ConfigFlag, ConnectionFlags, Connections, HttpSettings, KAFKA_SETTINGS, KafkaFlag,
+    KafkaSettings,
 };
 use crate::telemetry::TelemetrySettings;
 use crate::{process_metrics, telemetry};
@@ -45,6 +47,11 @@ pub struct IngestApiFlags {
     listen: Address,
     #[command(flatten)]
     kafka: KafkaFlag,
+    /// The libpq URL of the PostgreSQL that has the members and keys. Without it nobody has a key here. [default: none]
+    #[arg(long, env = "AUDIENCE_POSTGRES", value_name = "URL", hide_env_values = true)]
+    postgres: Option<String>,
+    #[command(flatten)]
+    access: AccessSettings,
     #[command(flatten)]
     http: HttpSettings,
     #[command(flatten)]
@@ -53,24 +60,35 @@ pub struct IngestApiFlags {
 
 /// Runs until told to stop.
 pub fn run(flags: IngestApiFlags) -> anyhow::Result<ExitCode> {
-    let connections = ConnectionFlags { kafka: flags.kafka, ..ConnectionFlags::default() };
+    let connections = ConnectionFlags { kafka: flags.kafka, postgres: flags.postgres, ..ConnectionFlags::default() };
     let connections = Connections::load(connections, &flags.config)?;
     let _telemetry = telemetry::start(&flags.telemetry, "ingest-api")?;
     process_metrics::begin(None, 0);
-    let kafka = connections.kafka;
+    let kafka = connections.kafka.clone();
     let kafka = kafka.with_context(|| format!("no brokers are named: give {}", KAFKA_SETTINGS))?;
     let ingest = Ingest::start(kafka)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let ended = runtime.block_on(serve(ingest, flags.listen.0, &flags.http));
+    let options = ApiOptions { trusted_proxies: flags.access.proxies()?, ..flags.http.options() };
+    let ended = runtime.block_on(serve(ingest, flags.listen.0, (flags.access, connections.postgres), options));
     runtime.shutdown_background();
     ended.map(|()| ExitCode::SUCCESS)
 }
 
-async fn serve(ingest: Arc<Ingest>, address: SocketAddr, http: &HttpSettings) -> anyhow::Result<()> {
+async fn serve(
+    ingest: Arc<Ingest>,
+    address: SocketAddr,
+    (access, postgres): (AccessSettings, Option<String>),
+    options: ApiOptions,
+) -> anyhow::Result<()> {
     let listen = [Listen { address, scope: Scope::Ingestion, flag: "--listen" }];
-    let serving = Serving::begin(&listen, http.options()).await?;
+    let mut serving = Serving::begin(&listen, options).await?;
+    let open = move |door: &Door| {
+        let store = postgres.as_deref().map(|url| connectors::postgres(url, door)).transpose()?;
+        access::open(store.map(|store| store as Arc<dyn AccessStore>), &access, &[address])
+    };
+    let Some(auth) = serving.start(open).await? else { return Ok(()) };
     let platform = Platform { events: ingest.clone(), ..Platform::without_engine(ingest) };
-    for address in serving.open(platform, Arc::new(Auth::off())) {
+    for address in serving.open(platform, auth) {
         writeln!(std::io::stdout(), "audience is ready on http://{address} (events only)")?;
     }
     serving.until_told().await;

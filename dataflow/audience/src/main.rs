@@ -1,11 +1,14 @@
 //! `audience`: all of Audience Manager in one program, one command a file.
 #![forbid(unsafe_code)]
 
+mod access;
+mod admin;
 mod asking;
 mod check;
 mod checkpoint;
 mod completions;
 mod connectors;
+mod control;
 mod demo;
 mod demo_loader;
 mod files;
@@ -55,6 +58,9 @@ const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), env!("AUDIENCE_BUILT_FR
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Lets the owner of the host in: makes a link for a member, at any time.
+    #[command(subcommand)]
+    Admin(admin::AdminCommand),
     /// Validates rules and prints every fault with its JSON pointer. The exit status is 1 where there is one.
     Check(check::CheckArgs),
     /// Lists checkpoints, or reads every byte of them.
@@ -99,6 +105,7 @@ fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
         source.is_some_and(|source| source != ValueSource::DefaultValue)
     };
     match with_file(matches)?.command {
+        Command::Admin(command) => admin::run(&command),
         Command::Check(args) => check::run(&args),
         Command::Checkpoint(command) => checkpoint::run(&command),
         Command::Completions(args) => completions::run(&args, Cli::command()),

@@ -14,9 +14,12 @@ use audience_contract::ServingStore;
 use audience_redis::RedisReader;
 use clap::Args;
 
+use crate::access;
 use crate::connectors;
 use crate::serving::Serving;
-use crate::settings::{Address, ConfigFlag, ConnectionFlags, Connections, HttpSettings, named, named_in};
+use crate::settings::{
+    AccessSettings, Address, ConfigFlag, ConnectionFlags, Connections, HttpSettings, named, named_in,
+};
 use crate::telemetry::TelemetrySettings;
 use crate::updates::{self, Updates};
 use crate::{process_metrics, telemetry};
@@ -42,6 +45,8 @@ pub struct SegmentApiFlags {
     #[arg(long, env = "AUDIENCE_ENGINE", value_name = "URL")]
     engine: Option<String>,
     #[command(flatten)]
+    access: AccessSettings,
+    #[command(flatten)]
     http: HttpSettings,
     #[command(flatten)]
     telemetry: TelemetrySettings,
@@ -55,8 +60,8 @@ pub fn run(flags: SegmentApiFlags) -> anyhow::Result<ExitCode> {
     let _telemetry = telemetry::start(&flags.telemetry, "segment-api")?;
     process_metrics::begin(None, 0);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let options = ApiOptions { engine, ..flags.http.options() };
-    let ended = runtime.block_on(serve(flags.listen.0, connections, is_redis, options));
+    let options = ApiOptions { engine, trusted_proxies: flags.access.proxies()?, ..flags.http.options() };
+    let ended = runtime.block_on(serve(flags.listen.0, flags.access, connections, is_redis, options));
     // A start that was cut off may be waiting for a server.
     runtime.shutdown_background();
     ended.map(|()| ExitCode::SUCCESS)
@@ -71,7 +76,13 @@ fn authority(url: &str) -> anyhow::Result<String> {
     }
 }
 
-fn start(connections: &Connections, is_redis: bool, door: &Door) -> anyhow::Result<Arc<SegmentApi>> {
+fn start(
+    address: SocketAddr,
+    access: &AccessSettings,
+    connections: &Connections,
+    is_redis: bool,
+    door: &Door,
+) -> anyhow::Result<(Arc<SegmentApi>, Arc<Auth>)> {
     let url = connections.postgres.as_deref();
     let url = url.with_context(|| format!("no PostgreSQL is named: give {}", named("postgres")))?;
     // Where a file names both, Aerospike is what an engine's readers go to.
@@ -86,25 +97,29 @@ fn start(connections: &Connections, is_redis: bool, door: &Door) -> anyhow::Resu
     let updates = connections.kafka.as_ref().map(Updates::new).transpose()?;
     let updates = updates.map(|updates| Arc::new(updates) as Arc<dyn SegmentUpdates>);
     let postgres = connectors::postgres(url, door)?;
+    let auth = access::open(Some(postgres.clone()), access, &[address])?;
     let api = SegmentApi::start((postgres.clone(), postgres), memberships, updates)?;
     if let Some(kafka) = &connections.kafka {
         let looking = Arc::downgrade(&api);
         updates::follow(kafka, move || looking.upgrade().iter().for_each(|api| api.look_at_catalogue()))?;
     }
-    Ok(api)
+    Ok((api, auth))
 }
 
 async fn serve(
     address: SocketAddr,
+    access: AccessSettings,
     connections: Connections,
     is_redis: bool,
     options: ApiOptions,
 ) -> anyhow::Result<()> {
     let listen = [Listen { address, scope: Scope::Segments, flag: "--listen" }];
     let mut serving = Serving::begin(&listen, options).await?;
-    let Some(api) = serving.start(move |door| start(&connections, is_redis, door)).await? else { return Ok(()) };
-    for address in serving.open(api.platform(), Arc::new(Auth::off())) {
+    let started = serving.start(move |door| start(address, &access, &connections, is_redis, door)).await?;
+    let Some((api, auth)) = started else { return Ok(()) };
+    for address in serving.open(api.platform(), auth.clone()) {
         writeln!(std::io::stdout(), "audience is ready on http://{address} (segments, traits and users)")?;
+        access::tell_first_admin(&auth, *address).await?;
     }
     serving.until_told().await;
     tokio::task::spawn_blocking(move || api.stop()).await.context("the end was cut off")

@@ -25,7 +25,7 @@ use crate::patient_catalogue::PatientCatalogue;
 use crate::serving::Serving;
 use crate::settings::{ServeFlags, ServeSettings, named};
 use crate::updates::{self, Updates};
-use crate::{connectors, offsite, process_metrics, telemetry};
+use crate::{access, connectors, control, offsite, process_metrics, telemetry};
 
 /// Runs until told to stop.
 pub fn run(flags: ServeFlags) -> anyhow::Result<ExitCode> {
@@ -59,29 +59,34 @@ pub fn run_on(
 }
 
 async fn serve(settings: ServeSettings, cluster: Option<OtherProcesses>) -> anyhow::Result<ExitCode> {
+    let listeners = [settings.flags.listen.0, settings.flags.listen_ingest.0];
     let listen = [
-        Listen { address: settings.flags.listen.0, scope: Scope::All, flag: "--listen" },
-        Listen { address: settings.flags.listen_ingest.0, scope: Scope::Ingestion, flag: "--listen-ingest" },
+        Listen { address: listeners[0], scope: Scope::All, flag: "--listen" },
+        Listen { address: listeners[1], scope: Scope::Ingestion, flag: "--listen-ingest" },
     ];
-    let options = ApiOptions { max_streams: settings.flags.max_streams, ..settings.flags.http.options() };
+    let options = ApiOptions {
+        max_streams: settings.flags.max_streams,
+        trusted_proxies: settings.flags.access.proxies()?,
+        ..settings.flags.http.options()
+    };
     let mut serving = Serving::begin(&listen, options).await?;
     let data = settings.data().to_owned();
     let cut_off = Stop::new();
     let waits = cut_off.clone();
     let started = serving.start(move |door| start(&settings, cluster.as_ref(), door, waits)).await?;
-    let Some(Started { service, own, demo }) = started else {
+    let Some(Started { service, own, auth, demo }) = started else {
         cut_off.request();
         return Ok(ExitCode::SUCCESS);
     };
+    control::listen(&data, &auth);
     // On standard output, so that scripts can wait for it.
     let demo_loader = DemoLoader::new(service.clone(), data, tokio::runtime::Handle::current());
     let vocabulary = StoredVocabulary::new(own, service.platform().traits.clone());
     let platform =
         Platform { demo: Arc::new(demo_loader), vocabulary: Arc::new(vocabulary), ..service.platform().clone() };
-    let [all, ingest] = *serving.open(platform, Arc::new(Auth::off())) else {
-        anyhow::bail!("the addresses are not known")
-    };
+    let [all, ingest] = *serving.open(platform, auth.clone()) else { anyhow::bail!("the addresses are not known") };
     writeln!(std::io::stdout(), "audience is ready on http://{all} (events also on http://{ingest})")?;
+    access::tell_first_admin(&auth, all).await?;
     let live = demo.map(|demo| tokio::spawn(demo.live(service.clone())));
     let outcome = match serving.until(watch(service.clone())).await {
         None => Ok(()),
@@ -110,6 +115,7 @@ struct Started {
     service: Arc<Service>,
     /// The platform's own documents.
     own: Arc<dyn AccessStore>,
+    auth: Arc<Auth>,
     demo: Option<Demo>,
 }
 
@@ -122,12 +128,12 @@ fn start(
     cut_off: Stop,
 ) -> anyhow::Result<Started> {
     let mut demo = settings.flags.demo.then(|| Demo::open(settings.data())).transpose()?;
-    let (service, own) = start_platform(settings, cluster, door, cut_off)?;
+    let (service, own, auth) = start_platform(settings, cluster, door, cut_off)?;
     if let Some(demo) = &mut demo {
         door.wait_for("the shop of the demo is made");
         demo.fill(&service)?;
     }
-    Ok(Started { service, own, demo })
+    Ok(Started { service, own, auth, demo })
 }
 
 fn start_platform(
@@ -135,7 +141,7 @@ fn start_platform(
     cluster: Option<&OtherProcesses>,
     door: &Door,
     cut_off: Stop,
-) -> anyhow::Result<(Arc<Service>, Arc<dyn AccessStore>)> {
+) -> anyhow::Result<(Arc<Service>, Arc<dyn AccessStore>, Arc<Auth>)> {
     let outside = Outside::new(settings)?;
     let bind =
         move |cluster: &OtherProcesses| Coordinator::bind(&cluster.listen, cluster.processes, cut_off).map(Arc::new);
@@ -153,6 +159,8 @@ fn start_platform(
             Some(postgres) => (postgres.clone(), postgres.clone(), postgres.clone()),
             None => (stores.catalogue(), stores.webhooks(), stores.access()),
         };
+    let listeners = [settings.flags.listen.0, settings.flags.listen_ingest.0];
+    let auth = access::open(Some(own.clone()), &settings.flags.access, &listeners)?;
     let open = |url: &str| offsite::open(url, settings.data(), is_new, door);
     let objects = settings.checkpoints.as_deref().map(open).transpose()?;
     if objects.is_some() {
@@ -188,7 +196,7 @@ fn start_platform(
     join_kafka(&service, settings)?;
     outside.join(&service, webhooks)?;
     postgres.iter().for_each(|catalogue| catalogue.started());
-    Ok((service, own))
+    Ok((service, own, auth))
 }
 
 /// Joins the platform to Kafka, if it is named.

@@ -12,7 +12,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
-use crate::process_metrics;
+use crate::{access, process_metrics};
 
 /// How long requests under way are answered after a failure.
 const LAST_ANSWERS: Duration = Duration::from_secs(2);
@@ -35,9 +35,6 @@ impl Serving {
         let (interrupt, terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
         let server = Server::bind_early(listen, options).await?;
         let (door, addresses) = (server.door(), server.addresses());
-        for address in addresses.iter().filter(|address| address.ip().is_unspecified()) {
-            tracing::warn!(%address, "The listener answers on all addresses of this machine, and nothing asks for a password");
-        }
         let (stop, stopped) = oneshot::channel();
         let mut running = JoinSet::new();
         running.spawn(server.run(async { drop(stopped.await) }));
@@ -62,6 +59,10 @@ impl Serving {
     /// Serves a platform to those whom `auth` lets in; gives the addresses, with the ports that were free where port 0 was
     /// asked for.
     pub fn open(&self, platform: Platform, auth: Arc<Auth>) -> &[SocketAddr] {
+        for address in self.addresses.iter().filter(|address| auth.is_open() && !address.ip().is_loopback()) {
+            tracing::warn!(%address, "Other machines reach the listener, and nobody is asked to sign in");
+        }
+        access::tend(&auth);
         self.door.open(platform, auth);
         process_metrics::ready();
         &self.addresses

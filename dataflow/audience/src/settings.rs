@@ -6,6 +6,7 @@
 //!
 //! A setting without a default value says in brackets what holds instead: `[default: none]`.
 
+mod access;
 mod address;
 mod connections;
 pub mod file;
@@ -23,6 +24,7 @@ use std::path::{Path, PathBuf};
 use anyhow::ensure;
 use clap::{ArgMatches, Args, Command};
 
+pub use access::AccessSettings;
 pub use address::Address;
 pub use connections::Connections;
 use file::SettingsFile;
@@ -55,8 +57,7 @@ pub struct ServeFlags {
     /// Worker threads, at most 256. [default: the number of cores]
     #[arg(long, env = "AUDIENCE_WORKERS", value_name = "N", value_parser = positive::<NonZeroUsize>)]
     pub workers: Option<NonZeroUsize>,
-    /// The address of all APIs and the console. A port alone is one of this machine. Nothing asks for a password: 0.0.0.0 is
-    /// for networks where everybody may do everything.
+    /// The address of all APIs and the console. A port alone is one of this machine. At another address callers sign in.
     #[arg(
         long,
         visible_alias = "port",
@@ -79,6 +80,8 @@ pub struct ServeFlags {
     /// Seconds for which the clock of this machine must stay where it jumped to, by more than two seconds, before time follows it.
     #[arg(long, env = "AUDIENCE_CLOCK_JUMP_SECONDS", value_name = "SECONDS", default_value = "60")]
     pub clock_jump_seconds: u32,
+    #[command(flatten)]
+    pub access: AccessSettings,
     #[command(flatten)]
     pub webhooks: WebhookSettings,
     #[command(flatten)]

@@ -150,7 +150,7 @@ fn what_segments_have_in_common_and_who_is_in_them() {
     assert_eq!(lines.next(), Some("userId"));
     assert_eq!(lines.map(str::to_owned).collect::<BTreeSet<_>>(), expected);
     assert_eq!(text.lines().count(), 301, "each once");
-    let request = "GET /api/segments/a/members HTTP/1.1\r\nhost: test\r\naccept: application/x-ndjson\r\n\r\n";
+    let request = "GET /api/segments/a/members HTTP/1.1\r\nhost: localhost\r\naccept: application/x-ndjson\r\n\r\n";
     let ndjson = client.raw(request.as_bytes()).unwrap().text();
     let users =
         ndjson.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()["userId"].as_str().unwrap().to_owned());

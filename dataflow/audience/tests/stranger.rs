@@ -294,7 +294,7 @@ fn stream(client: Client, head: &str, part: &[u8], parts: usize) -> (Answer, usi
 fn bodies_without_an_end() {
     let host = Host::start();
     let head = |path: &str, media: &str, more: &str| {
-        format!("POST {path} HTTP/1.1\r\nhost: h\r\ncontent-type: {media}\r\n{more}\r\n\r\n")
+        format!("POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: {media}\r\n{more}\r\n\r\n")
     };
     for (path, media) in [("/api/events", JSON), ("/api/segments", JSON)] {
         let lie = head(path, media, "content-length: 1073741824");
@@ -321,13 +321,17 @@ fn requests_that_are_none() {
     for request in [
         "\0\u{1}\u{2}\r\n\r\n".to_owned(),
         "GET / HTTP/9.9\r\n\r\n".to_owned(),
-        "GET /a b HTTP/1.1\r\nhost: h\r\n\r\n".to_owned(),
-        format!("GET /{long} HTTP/1.1\r\nhost: h\r\n\r\n"),
-        format!("GET / HTTP/1.1\r\nhost: h\r\nx: {long}\r\n\r\n"),
-        format!("GET / HTTP/1.1\r\nhost: h\r\n{}\r\n", "x: y\r\n".repeat(5_000)),
-        format!("POST /api/events HTTP/1.1\r\nhost: h\r\ncontent-length: {length}\r\ncontent-length: 3\r\n\r\n{body}"),
-        format!("POST /api/events HTTP/1.1\r\nhost: h\r\ncontent-length: -1\r\n\r\n{body}"),
-        format!("POST /api/events HTTP/1.1\r\nhost: h\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n{body}\r\n0\r\n\r\n"),
+        "GET /a b HTTP/1.1\r\nhost: localhost\r\n\r\n".to_owned(),
+        format!("GET /{long} HTTP/1.1\r\nhost: localhost\r\n\r\n"),
+        format!("GET / HTTP/1.1\r\nhost: localhost\r\nx: {long}\r\n\r\n"),
+        format!("GET / HTTP/1.1\r\nhost: localhost\r\n{}\r\n", "x: y\r\n".repeat(5_000)),
+        format!(
+            "POST /api/events HTTP/1.1\r\nhost: localhost\r\ncontent-length: {length}\r\ncontent-length: 3\r\n\r\n{body}"
+        ),
+        format!("POST /api/events HTTP/1.1\r\nhost: localhost\r\ncontent-length: -1\r\n\r\n{body}"),
+        format!(
+            "POST /api/events HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n{body}\r\n0\r\n\r\n"
+        ),
     ] {
         // Where there is an answer it is a refusal; else the connection is closed.
         if let Ok(answer) = host.client().raw(request.as_bytes()) {
@@ -335,7 +339,7 @@ fn requests_that_are_none() {
         }
     }
     let packed = format!(
-        "POST /api/events HTTP/1.1\r\nhost: h\r\ncontent-encoding: gzip\r\ncontent-length: {length}\r\n\r\n{body}"
+        "POST /api/events HTTP/1.1\r\nhost: localhost\r\ncontent-encoding: gzip\r\ncontent-length: {length}\r\n\r\n{body}"
     );
     assert_problem("no gzip", &host.client().raw(packed.as_bytes()).unwrap(), 400, &["malformed_gzip"]);
     host.check(&[]);
@@ -345,7 +349,7 @@ fn requests_that_are_none() {
 fn clients_that_are_slow_or_gone() {
     let host = Host::start();
     let body = String::from_utf8(event("")).unwrap();
-    let head = format!("POST /api/events HTTP/1.1\r\nhost: h\r\ncontent-length: {}\r\n\r\n", body.len());
+    let head = format!("POST /api/events HTTP/1.1\r\nhost: localhost\r\ncontent-length: {}\r\n\r\n", body.len());
     // Many that begin a request and do not go on, in the head or in the body.
     let idle: Vec<TcpStream> = (0..300)
         .map(|number| {

@@ -295,7 +295,7 @@ fn a_target_that_wants_no_more_is_paused_until_it_is_resumed() {
 /// Edits a webhook as somebody; gives it.
 fn done_by(client: Client, author: &str, method: &str, path: &str, body: &str) -> Value {
     let request = format!(
-        "{method} {path} HTTP/1.1\r\nhost: test\r\nx-author: {author}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+        "{method} {path} HTTP/1.1\r\nhost: localhost\r\nx-author: {author}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
         body.len()
     );
     let answer = client.raw(request.as_bytes()).unwrap();

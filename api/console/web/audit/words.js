@@ -17,6 +17,12 @@ export const ACTIONS = {
   paused: [t('words.paused'), 'warn'],
   resumed: [t('words.resumed'), 'good'],
   secretRotated: [t('words.gaveANewSecretTo'), 'accent'],
+  signedIn: [t('words.signedIn'), 'good'],
+  signedOut: [t('words.signedOut'), ''],
+  refused: [t('words.wasRefused'), 'warn'],
+  invited: [t('words.invited'), 'accent'],
+  joined: [t('words.joined'), 'good'],
+  passwordChanged: [t('words.changedThePasswordOf'), 'accent'],
 };
 
 export const KINDS = {
@@ -25,6 +31,11 @@ export const KINDS = {
   members: t('common.members'),
   user: t('common.users'),
   webhook: t('common.webhooks'),
+  member: t('access.members'),
+  key: t('access.keys'),
+  session: t('access.sessions'),
+  invitation: t('access.invitations'),
+  route: t('words.requests'),
 };
 
 /** What a single change was done to. */
@@ -34,4 +45,9 @@ export const THINGS = {
   members: t('words.list'),
   user: t('words.user'),
   webhook: t('words.webhook'),
+  member: t('words.member'),
+  key: t('words.key'),
+  session: t('words.session'),
+  invitation: t('words.invitation'),
+  route: t('words.request'),
 };

@@ -7,6 +7,9 @@ import { t } from '../texts/texts.js';
 /** Whether the server answers. */
 export const connection = createStore({ up: true });
 
+/** Counts the answers that say that one must sign in. */
+export const signedOut = createStore(0);
+
 /** An error as the server tells it (RFC 9457), or that it cannot be reached (status 0). */
 export class Problem extends Error {
   constructor(status, body = {}) {
@@ -105,7 +108,11 @@ export async function ask(method, url, options = {}) {
   const init = { method, headers, body, signal: options.signal, cache: /** @type {const} */ ('no-store') };
   const response = await reach(url, init, method === 'GET');
   const text = await response.text();
-  if (!response.ok) throw new Problem(response.status, parse(text) ?? {});
+  if (!response.ok) {
+    const problem = new Problem(response.status, parse(text) ?? {});
+    if (['sign_in', 'not_known'].includes(problem.code)) signedOut.set(signedOut.get() + 1);
+    throw problem;
+  }
   return { status: response.status, data: parse(text), etag: response.headers.get('etag') };
 }
 

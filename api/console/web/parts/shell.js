@@ -1,6 +1,7 @@
 // The frame around every page: where one can go, the connection, the theme, and messages.
 import { html, useEffect, useState } from '../lib/html.js';
 import { author, connection } from '../lib/api.js';
+import { caller, may, signOut } from '../lib/session.js';
 import { LANGUAGE, LANGUAGES, ZONES, chooseLanguage, chooseZone, zone } from '../lib/settings.js';
 import { useStore } from '../lib/store.js';
 import { dismiss, toast, toastProblem, toasts } from '../lib/toast.js';
@@ -13,14 +14,18 @@ import { t } from '../texts/texts.js';
 const ICON = /** @type {HTMLLinkElement} */ (document.querySelector('link[rel="icon"]')).href;
 
 const PLACES = [
-  ['/segments', 'segments', t('common.segments')],
-  ['/users', 'user', t('common.users')],
-  ['/traits', 'trait', t('shell.traits')],
-  ['/events', 'event', t('common.events')],
-  ['/imports', 'import', t('common.imports')],
-  ['/audit', 'audit', t('common.audit')],
-  ['/system', 'system', t('common.system')],
+  ['/segments', 'segments', t('common.segments'), 'segment:read'],
+  ['/users', 'user', t('common.users'), 'user:read'],
+  ['/traits', 'trait', t('shell.traits'), 'trait:read'],
+  ['/events', 'event', t('common.events'), 'event:read'],
+  ['/imports', 'import', t('common.imports'), 'segment:write'],
+  ['/audit', 'audit', t('common.audit'), 'audit:read'],
+  ['/system', 'system', t('common.system'), 'system:read'],
+  ['/access', 'key', t('access.access')],
 ];
+
+/** The places where the caller may do something. */
+const places = () => PLACES.filter(([, , , permission]) => !permission || may(permission));
 
 const THEMES = {
   auto: ['auto', t('shell.systemTheme')],
@@ -90,8 +95,38 @@ function LanguageSwitch() {
   `;
 }
 
-/** Who makes changes: a field where there is room, else behind a button. */
+/** The member who is signed in, and the way out. */
+function Member({ member }) {
+  return html`
+    <div class="row">
+      <span class="small wide-only" title=${member.email}>${member.name || member.email}</span>
+      <button type="button" class="button quiet small" onClick=${() => signOut().catch(toastProblem)}>
+        ${t('access.signOut')}
+      </button>
+    </div>
+  `;
+}
+
+/** Said on every page while whoever reaches the server may do everything. */
+function OpenBanner() {
+  const known = useStore(caller);
+  if (!known?.open || known.isUnknown) return null;
+  return html`
+    <div class="banner warn" role="note">
+      <${Icon} name="warn" />
+      <div class="body">${t('access.nobodyIsAskedToSignIn')}</div>
+      <a class="button small" href="/access">${t('access.inviteTheFirstAdmin')}</a>
+    </div>
+  `;
+}
+
+/** Who makes changes: a member, or a field where there is room, else behind a button. */
 function Author() {
+  const known = useStore(caller);
+  return known?.member ? html`<${Member} member=${known.member} />` : html`<${AuthorField} />`;
+}
+
+function AuthorField() {
   const [name, setName] = useState(author.get());
   const [isOpen, setOpen] = useState(false);
   const field = (classes) => html`
@@ -191,7 +226,7 @@ function Search() {
     return () => document.removeEventListener('keydown', onKey);
   }, []);
   const close = () => setOpen(false);
-  const pages = PLACES.map(([to, icon, name]) => ({ to, icon, name, hint: t('shell.page') }));
+  const pages = places().map(([to, icon, name]) => ({ to, icon, name, hint: t('shell.page') }));
   return html`
     <button
       type="button"
@@ -213,6 +248,7 @@ function Search() {
 }
 
 export function Shell({ path, children }) {
+  useStore(caller);
   return html`
     <div class="shell">
       <a class="skip" href="#main">${t('shell.skipToContent')}</a>
@@ -220,7 +256,7 @@ export function Shell({ path, children }) {
         <a class="brand" href="/segments"><img src=${ICON} alt="" /><span>Audience Manager</span></a>
         <${Search} />
         <nav aria-label=${t('shell.main')}>
-          ${PLACES.map(
+          ${places().map(
             ([to, icon, text]) =>
               html`
                 <a
@@ -246,7 +282,7 @@ export function Shell({ path, children }) {
           <${Connection} />
         </div>
       </header>
-      <main class="main" id="main" tabindex="-1">${children}</main>
+      <main class="main" id="main" tabindex="-1"><${OpenBanner} />${children}</main>
       <${Toasts} />
     </div>
   `;

@@ -7,10 +7,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use audience_auth::{Needs, Permission, Principal};
 use audience_protocol::{ChangeFilter, ChangePlace, ChangeResource, ChangesRead, GivenChange, PlatformError};
 use hyper::header::HeaderMap;
 use tokio::sync::{OwnedSemaphorePermit, watch};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::api::Api;
 use crate::metrics::InFlight;
@@ -19,6 +20,10 @@ use crate::query::Query;
 
 /// Between two signs of life.
 pub(super) const HEARTBEAT: Duration = Duration::from_secs(15);
+/// The needs of whoever follows changes.
+pub(super) const READ: Needs = Needs::Permission(Permission::UserRead);
+/// Between two looks at whether a client's right lasts.
+const LOOK_AT_RIGHT: Duration = Duration::from_secs(2);
 /// Changes that are written for a client at a time.
 const PIECE_CHANGES: usize = 128;
 /// Segments or users in a filter at most.
@@ -84,6 +89,7 @@ pub(super) struct Subscriber {
     pub(super) place: ChangePlace,
     pub(super) filter: Arc<ChangeFilter>,
     write: ChangeWriter,
+    principal: Principal,
     news: watch::Receiver<()>,
     closing: watch::Receiver<bool>,
     _counted: InFlight,
@@ -97,20 +103,22 @@ impl Subscriber {
         from: Option<ChangePlace>,
         filter: ChangeFilter,
         write: ChangeWriter,
+        principal: Principal,
     ) -> Result<Subscriber, Problem> {
         let newest = api.platform.changes.newest_change()?;
         let permit = api.subscribers.place()?;
         let (news, closing) = (api.subscribers.news(), api.subscribers.closing());
         let (place, filter) = (from.unwrap_or(newest), Arc::new(filter));
         let counted = api.metrics.follow();
-        Ok(Subscriber { api, place, filter, write, news, closing, _counted: counted, _place: permit })
+        Ok(Subscriber { api, place, filter, write, principal, news, closing, _counted: counted, _place: permit })
     }
 
-    /// Waits for what comes next; nothing where this is the end. It may be given up at any time and called again.
+    /// Waits for what comes next; nothing where this is the end, or the client's right has ended. It may be given up at any time and called again.
     pub(super) async fn next(&mut self) -> Option<Next> {
         let quiet_at = Instant::now() + HEARTBEAT;
         loop {
-            if *self.closing.borrow_and_update() {
+            let now = (self.api.options.clock)();
+            if *self.closing.borrow_and_update() || !self.api.auth.still_admits(&self.principal, READ, now) {
                 return None;
             }
             self.news.borrow_and_update();
@@ -137,6 +145,7 @@ impl Subscriber {
             tokio::select! {
                 changed = self.news.changed() => changed.ok()?,
                 changed = self.closing.changed() => changed.ok()?,
+                () = sleep(LOOK_AT_RIGHT) => {}
                 () = sleep_until(quiet_at) => return Some(Next::Quiet),
             }
         }

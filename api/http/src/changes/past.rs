@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 
-use audience_auth::{Needs, Permission};
 use audience_protocol::ChangePlace;
 use hyper::{Method, StatusCode};
 
 use crate::api::Api;
-use crate::changes::follower::filter;
+use crate::changes::follower::{READ, filter};
 use crate::cursor::List;
 use crate::problem::HandlerResult;
 use crate::query::Query;
@@ -16,8 +15,6 @@ use crate::request::Call;
 use crate::route::{Route, Side};
 
 const CHANGES: List = List::named("changes");
-
-const READ: Needs = Needs::Permission(Permission::UserRead);
 
 pub(crate) const ROUTES: &[Route] =
     &[Route::new(Method::GET, "/api/changes", Side::Segments, READ, |api, call| Box::pin(past(api, call)))];

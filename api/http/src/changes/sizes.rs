@@ -8,7 +8,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use audience_auth::{Needs, Permission};
+use audience_auth::{Needs, Permission, Principal};
 use audience_protocol::SizesNow;
 use bytes::Bytes;
 use futures_util::stream;
@@ -45,6 +45,7 @@ struct Told<'a> {
 
 struct Watcher {
     api: Arc<Api>,
+    principal: Principal,
     /// Those asked for; all where there are none.
     segments: BTreeSet<String>,
     given: Option<Arc<SizesNow>>,
@@ -62,7 +63,9 @@ async fn follow(api: Arc<Api>, call: Call) -> HandlerResult {
     let place = api.subscribers.place()?;
     let (closing, counted) = (api.subscribers.closing(), api.metrics.follow());
     let given_at = Instant::now();
-    let watcher = Watcher { api, segments, given: None, given_at, closing, _counted: counted, _place: place };
+    let principal = call.principal;
+    let watcher =
+        Watcher { api, principal, segments, given: None, given_at, closing, _counted: counted, _place: place };
     let events = stream::unfold(watcher, |mut watcher| async move {
         let text = watcher.next().await?;
         Some((Ok::<_, Infallible>(Bytes::from(text)), watcher))
@@ -82,10 +85,11 @@ async fn look(api: &Arc<Api>) -> Result<Arc<SizesNow>, Problem> {
 }
 
 impl Watcher {
-    /// Waits for what is to be told; nothing where this is the end.
+    /// Waits for what is to be told; nothing where this is the end, or the client's right has ended.
     async fn next(&mut self) -> Option<String> {
         loop {
-            if *self.closing.borrow_and_update() {
+            let now = (self.api.options.clock)();
+            if *self.closing.borrow_and_update() || !self.api.auth.still_admits(&self.principal, READ, now) {
                 return None;
             }
             if self.given.is_some() {

@@ -4,7 +4,6 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-use audience_auth::{Needs, Permission};
 use audience_protocol::{ChangeFilter, GivenChange};
 use futures_util::{SinkExt as _, StreamExt as _};
 use hyper::header::UPGRADE;
@@ -15,15 +14,13 @@ use warp::Reply as _;
 use warp::ws::{Message, WebSocket};
 
 use crate::api::Api;
-use crate::changes::follower::{Next, Subscriber, check, filter, place};
+use crate::changes::follower::{Next, READ, Subscriber, check, filter, place};
 use crate::cors;
 use crate::problem::{HandlerResult, Problem};
 use crate::query::Query;
 use crate::request::Call;
 use crate::route::{Route, Side};
 use crate::subscribers::long_after_closing;
-
-const READ: Needs = Needs::Permission(Permission::UserRead);
 
 pub(crate) const ROUTES: &[Route] =
     &[Route::new(Method::GET, PATH, Side::Segments, READ, |api, call| Box::pin(open(api, call)))];
@@ -62,7 +59,7 @@ async fn open(api: Arc<Api>, mut call: Call) -> HandlerResult {
         return Err(problem.with_text(UPGRADE, "websocket"));
     };
     let closing = api.subscribers.closing();
-    let follower = Subscriber::new(api, from, filter, write)?;
+    let follower = Subscriber::new(api, from, filter, write, call.principal)?;
     let upgrade = upgrade.max_message_size(MAX_MESSAGE_BYTES).max_frame_size(MAX_MESSAGE_BYTES);
     let serve = move |socket| async move {
         tokio::select! {

@@ -4,7 +4,6 @@ use std::convert::Infallible;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use audience_auth::{Needs, Permission};
 use audience_protocol::GivenChange;
 use bytes::Bytes;
 use futures_util::{Stream, stream};
@@ -14,13 +13,11 @@ use warp::Reply as _;
 use warp::reply::Response;
 
 use crate::api::Api;
-use crate::changes::follower::{Next, Subscriber, filter, place};
+use crate::changes::follower::{Next, READ, Subscriber, filter, place};
 use crate::problem::HandlerResult;
 use crate::query::Query;
 use crate::request::Call;
 use crate::route::{Route, Side};
-
-const READ: Needs = Needs::Permission(Permission::UserRead);
 
 pub(crate) const ROUTES: &[Route] =
     &[Route::new(Method::GET, "/api/stream", Side::Segments, READ, |api, call| Box::pin(follow(api, call)))];
@@ -30,7 +27,7 @@ const RETRY_MILLISECONDS: u32 = 1_000;
 
 async fn follow(api: Arc<Api>, call: Call) -> HandlerResult {
     let query = Query::read(&call.query);
-    let follower = Subscriber::new(api, place(&query, &call.headers)?, filter(&query)?, write)?;
+    let follower = Subscriber::new(api, place(&query, &call.headers)?, filter(&query)?, write, call.principal)?;
     // An id without data is no event, but is where a client comes again that gets none before it is cut off.
     let begin = format!(": changes of memberships\nretry: {RETRY_MILLISECONDS}\nid: {}\n\n", follower.place);
     let events = stream::unfold((follower, Some(begin)), |(mut follower, begin)| async move {

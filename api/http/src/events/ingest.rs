@@ -52,7 +52,7 @@ impl EventLayout {
 
 async fn post(api: Arc<Api>, call: Call) -> HandlerResult {
     let media = Media::of(&call.headers, &[Media::Json, Media::Ndjson])?;
-    let key = idempotency::key(&call.headers)?.map(str::to_owned);
+    let key = idempotency::key(&call)?;
     if media == Media::Ndjson && key.is_none() {
         return ndjson::stream(api, call).await;
     }

@@ -30,6 +30,9 @@ struct HealthBody {
     status: &'static str,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     components: BTreeMap<String, ComponentHealth>,
+    /// `open` where nobody is asked to sign in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    access: Option<&'static str>,
 }
 
 /// Liveness: whether the process may yet take something. One that never will is to be started again.
@@ -41,7 +44,7 @@ fn live(api: &Api) -> Response {
             (StatusCode::SERVICE_UNAVAILABLE, "DOWN", BTreeMap::from([("process".to_owned(), process)]))
         }
     };
-    reply::json(code, &HealthBody { status, components })
+    reply::json(code, &HealthBody { status, components, access: None })
 }
 
 /// The answer at the paths of health while the process starts; `None` at other paths.
@@ -55,7 +58,7 @@ pub(crate) fn of_start(path: &str, waits_for: &str) -> Option<Response> {
     let components = BTreeMap::from([("start".to_owned(), start)]);
     Some(reply::json(
         code,
-        &HealthBody { status, components: if code.is_success() { BTreeMap::new() } else { components } },
+        &HealthBody { status, components: if code.is_success() { BTreeMap::new() } else { components }, access: None },
     ))
 }
 
@@ -63,26 +66,32 @@ pub(crate) fn of_start(path: &str, waits_for: &str) -> Option<Response> {
 fn ready(api: &Arc<Api>) -> Response {
     let Health { ready, components } = api.platform.operations.health();
     let is_down = !ready && is_any_down(&components);
-    respond(ready && !api.is_draining(), is_down, components)
+    respond(ready && !api.is_draining(), is_down, components, None)
 }
 
 /// Health: whether every part is up.
 fn health(api: &Arc<Api>) -> Response {
     let Health { ready, components } = api.platform.operations.health();
     let is_down = is_any_down(&components);
-    respond(ready && !is_down && !api.is_draining(), is_down, components)
+    let access = api.auth.is_open().then_some("open");
+    respond(ready && !is_down && !api.is_draining(), is_down, components, access)
 }
 
 fn is_any_down(components: &BTreeMap<String, ComponentHealth>) -> bool {
     components.values().any(|component| !component.is_up())
 }
 
-fn respond(is_up: bool, is_down: bool, components: BTreeMap<String, ComponentHealth>) -> Response {
+fn respond(
+    is_up: bool,
+    is_down: bool,
+    components: BTreeMap<String, ComponentHealth>,
+    access: Option<&'static str>,
+) -> Response {
     let (code, status) = match (is_up, is_down) {
         (true, _) => (StatusCode::OK, "UP"),
         (false, true) => (StatusCode::SERVICE_UNAVAILABLE, "DOWN"),
         // Starting or stopping: nothing is broken.
         (false, false) => (StatusCode::SERVICE_UNAVAILABLE, "OUT_OF_SERVICE"),
     };
-    reply::json(code, &HealthBody { status, components })
+    reply::json(code, &HealthBody { status, components, access })
 }

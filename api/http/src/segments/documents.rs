@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
-use audience_auth::{Needs, Permission};
-use audience_protocol::{PlatformError, ResourceKind, SegmentKind, SegmentQuery, SegmentView, Transition, Word};
+use audience_auth::{Needs, Permission, Principal};
+use audience_protocol::{
+    PlatformError, ResourceKind, SegmentInput, SegmentKind, SegmentQuery, SegmentView, Transition, Word,
+};
 use audience_rules::catalogue::SegmentStatus;
 use audience_rules::fault::code;
 use hyper::{Method, StatusCode};
@@ -72,12 +74,15 @@ async fn list(api: Arc<Api>, call: Call) -> HandlerResult {
 
 async fn create(api: Arc<Api>, call: Call) -> HandlerResult {
     let author = author(&call)?;
-    let key = idempotency::key(&call.headers)?.map(str::to_owned);
+    let key = idempotency::key(&call)?;
     Media::of(&call.headers, &[Media::Json])?;
     let body = api.body(&call.headers, call.body).await?;
+    let principal = call.principal;
     api.blocking(move |api| {
         idempotency::create(&api.idempotency, LIST, key.as_deref(), &body, || {
-            let view = api.platform.segments.create_segment(input::read(&body)?, &author)?;
+            let input = input::read(&body)?;
+            check_status(&principal, input.status)?;
+            let view = api.platform.segments.create_segment(input, &author)?;
             Ok(KeptAnswer::created(LIST, &view.document.id, &view, view.document.version))
         })
     })
@@ -95,12 +100,29 @@ async fn put(api: Arc<Api>, mut call: Call) -> HandlerResult {
     let create_only = create_only(&call.headers)?;
     Media::of(&call.headers, &[Media::Json])?;
     let body = api.body(&call.headers, call.body).await?;
-    api.blocking(move |api| replace(api, &id, &body, expected, create_only, &author)).await
+    let principal = call.principal;
+    api.blocking(move |api| {
+        let input = input::read(&body)?;
+        check_status(&principal, input.status)?;
+        replace(api, &id, input, expected, create_only, &author)
+    })
+    .await
+}
+
+/// To say a status is to activate, deactivate or archive.
+fn check_status(principal: &Principal, status: Option<SegmentStatus>) -> Result<(), Problem> {
+    Ok(status.map_or(Ok(()), |_| principal.may(Permission::SegmentActivate))?)
 }
 
 /// Replaces a segment, or creates it where there is none and the request does not demand one.
-fn replace(api: &Api, id: &str, body: &[u8], expected: Expected, create_only: bool, author: &str) -> HandlerResult {
-    let mut input = input::read(body)?;
+fn replace(
+    api: &Api,
+    id: &str,
+    mut input: SegmentInput,
+    expected: Expected,
+    create_only: bool,
+    author: &str,
+) -> HandlerResult {
     if id.contains('\0') {
         return Err(Problem::fault("/id", code::OUT_OF_RANGE, NUL));
     }
@@ -134,8 +156,10 @@ async fn patch(api: Arc<Api>, mut call: Call) -> HandlerResult {
     let ChangeHead { id, author, expected } = ChangeHead::of(&mut call)?;
     let media = Media::of(&call.headers, &[Media::MergePatch, Media::Json])?;
     let body = api.body(&call.headers, call.body).await?;
+    let principal = call.principal;
     api.blocking(move |api| {
         let patch = Patch::read(&body, media)?;
+        check_status(&principal, patch.status())?;
         let fixed = expected.version(|| version(api, &id))?;
         let mut tries = 0;
         loop {

@@ -130,6 +130,11 @@ impl Patch {
         Ok(Patch { patch, status, media })
     }
 
+    /// The status that it says, if it says one.
+    pub(crate) fn status(&self) -> Option<SegmentStatus> {
+        self.status
+    }
+
     /// The segment as it is to be. Rules are replaced as a whole, but merged (RFC 7396) where the media type says so.
     pub(crate) fn apply(&self, current: SegmentDocument) -> SegmentInput {
         let patch = &self.patch;

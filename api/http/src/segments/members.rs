@@ -57,6 +57,9 @@ struct Imported {
 async fn list(api: Arc<Api>, mut call: Call) -> HandlerResult {
     let query = Query::read(&call.query);
     let columns = columns::asked(&query)?;
+    if !columns.is_empty() {
+        call.principal.may(Permission::PiiRead)?;
+    }
     if let Some(form) = Form::asked(&query, &call.headers)? {
         return export::export(api, call.take_id(), form, columns).await;
     }

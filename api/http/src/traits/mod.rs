@@ -46,7 +46,7 @@ async fn list(api: Arc<Api>, _: Call) -> HandlerResult {
 
 async fn create(api: Arc<Api>, call: Call) -> HandlerResult {
     let author = author(&call)?;
-    let key = idempotency::key(&call.headers)?.map(str::to_owned);
+    let key = idempotency::key(&call)?;
     Media::of(&call.headers, &[Media::Json])?;
     let body = api.body(&call.headers, call.body).await?;
     api.blocking(move |api| {

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use audience_auth::{Needs, Permission};
-use audience_protocol::{FOUND_USERS, Page, PageLimit, PlatformError, UserEventQuery, UserQuery, UserSearch};
+use audience_protocol::{FOUND_USERS, Page, PageLimit, PlatformError, UserEventQuery, UserQuery, UserSearch, UserView};
 use hyper::{Method, StatusCode};
+use serde::Serialize;
 use warp::reply::Response;
 
 use crate::api::Api;
@@ -96,6 +97,9 @@ async fn list(api: Arc<Api>, call: Call) -> HandlerResult {
     let query = Query::read(&call.query);
     let asked = Asked::read(&query, query.limit()?)?;
     let columns = columns::asked(&query)?;
+    if !columns.is_empty() || matches!(asked, Asked::Found(_)) {
+        call.principal.may(Permission::PiiRead)?;
+    }
     let table = api
         .blocking(move |api| {
             let (ids, total) = asked.ids(api)?;
@@ -151,10 +155,24 @@ fn unread() -> Response {
     Problem::unavailable("memberships_away", why).into_response()
 }
 
+/// A user, without the traits where the caller may not see them.
+#[derive(Serialize)]
+struct MaskableUser {
+    #[serde(flatten)]
+    view: UserView,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    masked: bool,
+}
+
 async fn show(api: Arc<Api>, mut call: Call) -> HandlerResult {
     let id = call.take_id();
-    let view = api.blocking(move |api| api.platform.users.user(&id)).await?;
-    Ok(reply::json(StatusCode::OK, &view))
+    let mut view = api.blocking(move |api| api.platform.users.user(&id)).await?;
+    let masked = call.principal.may(Permission::PiiRead).is_err();
+    if masked {
+        view.traits.clear();
+        view.computed_traits.clear();
+    }
+    Ok(reply::json(StatusCode::OK, &MaskableUser { view, masked }))
 }
 
 async fn erase(api: Arc<Api>, mut call: Call) -> HandlerResult {

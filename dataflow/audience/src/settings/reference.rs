@@ -12,9 +12,13 @@ use super::file::{NOT_IN_FILES, TABLES};
 use super::tables::{AerospikeTable, CheckpointsTable, HistorySettings, KafkaSettings, RedisTable, STORES, StoreTable};
 
 /// Values in the example file that are not the defaults: of settings without one, and of those that a shared server needs.
-const EXAMPLES: [(&str, &str); 16] = [
+const EXAMPLES: [(&str, &str); 20] = [
     ("data", "./audience-data"),
     ("workers", "4"),
+    ("public_url", "https://audience.example.org"),
+    ("admin_email", "ann@example.org"),
+    ("admin_password_file", "/etc/audience/admin-password"),
+    ("trusted_proxies", "10.0.0.0/8"),
     ("webhook_ca_file", "/etc/audience/webhook-ca.pem"),
     ("otlp", "http://127.0.0.1:4318"),
     ("postgres", "postgres://audience:secret@postgres.example.org/audience?sslmode=require"),

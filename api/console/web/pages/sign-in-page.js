@@ -1,0 +1,127 @@
+// Signing in, and taking an invitation.
+import { html, useEffect, useState } from '../lib/html.js';
+import { navigate } from '../lib/router.js';
+import { join, signIn } from '../lib/session.js';
+import { ProblemBanner } from '../parts/feedback.js';
+import { useTitle } from '../parts/shell.js';
+import { t } from '../texts/texts.js';
+
+function Field({ label, type, value, onInput, autocomplete, required = true }) {
+  return html`
+    <label class="field">
+      <span>${label}</span>
+      <input
+        class="input"
+        type=${type}
+        value=${value}
+        required=${required}
+        autocomplete=${autocomplete}
+        onInput=${(event) => onInput(event.target.value)}
+      />
+    </label>
+  `;
+}
+
+/** A form by itself in the middle of the page; sends once at a time. */
+function Alone({ title, lead, confirm, send, children }) {
+  const [state, setState] = useState({ busy: false, problem: undefined });
+  const submit = async (event) => {
+    event.preventDefault();
+    setState({ busy: true, problem: undefined });
+    try {
+      await send();
+      setState({ busy: false, problem: undefined });
+    } catch (problem) {
+      setState({ busy: false, problem });
+    }
+  };
+  return html`
+    <main class="main" id="main">
+      <div class="page alone">
+        <header class="page-head"><div><h1>${title}</h1><p class="lead">${lead}</p></div></header>
+        <form class="card card-body stack" onSubmit=${submit}>
+          <${ProblemBanner} problem=${state.problem} />
+          ${children}
+          <div class="row">
+            <button class="button primary" type="submit" disabled=${state.busy}>${confirm}</button>
+          </div>
+        </form>
+      </div>
+    </main>
+  `;
+}
+
+export function SignInPage() {
+  useTitle(t('access.signIn'));
+  const [email, setEmail] = useState('');
+  const [password, setPassword] = useState('');
+  return html`
+    <${Alone}
+      title=${t('access.signIn')}
+      lead=${t('access.whoeverLostTheWayIn')}
+      confirm=${t('access.signIn')}
+      send=${() => signIn(email, password)}
+    >
+      <${Field}
+        label=${t('access.email')}
+        type="email"
+        value=${email}
+        onInput=${setEmail}
+        autocomplete="username"
+      />
+      <${Field}
+        label=${t('access.password')}
+        type="password"
+        value=${password}
+        onInput=${setPassword}
+        autocomplete="current-password"
+      />
+    <//>
+  `;
+}
+
+export function JoinPage() {
+  useTitle(t('access.join'));
+  // The secret leaves the address at once: nobody reads it over a shoulder, or in the history.
+  const [secret] = useState(() => window.location.hash.slice(1));
+  useEffect(() => window.history.replaceState(null, '', '/join'), []);
+  const [email, setEmail] = useState('');
+  const [name, setName] = useState('');
+  const [password, setPassword] = useState('');
+  const send = async () => {
+    await join({ secret, email: email || undefined, name: name || undefined, password });
+    navigate('/segments', { replace: true });
+  };
+  return html`
+    <${Alone}
+      title=${t('access.join')}
+      lead=${t('access.chooseAPassword')}
+      confirm=${t('access.join')}
+      send=${send}
+    >
+      <${Field}
+        label=${t('access.emailOfTheFirstAdmin')}
+        type="email"
+        value=${email}
+        onInput=${setEmail}
+        autocomplete="username"
+        required=${false}
+      />
+      <${Field}
+        label=${t('access.nameIfYouLike')}
+        type="text"
+        value=${name}
+        onInput=${setName}
+        autocomplete="name"
+        required=${false}
+      />
+      <${Field}
+        label=${t('access.newPassword')}
+        type="password"
+        value=${password}
+        onInput=${setPassword}
+        autocomplete="new-password"
+      />
+    <//>
+  `;
+}

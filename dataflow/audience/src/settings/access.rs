@@ -1,0 +1,104 @@
+//! Settings of access: whether callers must sign in, and how the first admin comes about.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use anyhow::{Context, ensure};
+use audience_auth::{AuthOptions, Mode};
+use clap::{Args, ValueEnum};
+
+use super::names::named;
+
+/// Whether callers must sign in.
+#[derive(Clone, Debug, Args)]
+pub struct AccessSettings {
+    /// Whether callers must sign in: `auto`, `required` or `off`. `auto` asks nobody while every listener is on this machine
+    /// and there is no member, and everybody from the first member on; with another listener and without members the program
+    /// does not start. `off` is for networks where everybody may do everything.
+    #[arg(
+        long,
+        env = "AUDIENCE_AUTH",
+        value_enum,
+        value_name = "WHEN",
+        default_value = "auto",
+        hide_possible_values = true
+    )]
+    pub auth: When,
+    /// The address under which browsers reach the program, such as `https://audience.example.com`. Links begin with it, and
+    /// with `https` the cookie of a session is sent over TLS alone. [default: none]
+    #[arg(long, env = "AUDIENCE_PUBLIC_URL", value_name = "URL")]
+    pub public_url: Option<String>,
+    /// The e-mail address of the first admin, who is made at a start without members. [default: none]
+    #[arg(long, env = "AUDIENCE_ADMIN_EMAIL", value_name = "EMAIL")]
+    pub admin_email: Option<String>,
+    /// The file with the password of the first admin. [default: none]
+    #[arg(long, env = "AUDIENCE_ADMIN_PASSWORD_FILE", value_name = "FILE")]
+    pub admin_password_file: Option<PathBuf>,
+    /// Addresses and ranges of proxies, separated by commas, whose header `X-Forwarded-For` names the caller's address.
+    /// [default: none]
+    #[arg(long, env = "AUDIENCE_TRUSTED_PROXIES", value_name = "RANGES")]
+    pub trusted_proxies: Option<String>,
+}
+
+/// A way to ask callers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum When {
+    /// As the listeners and the members say.
+    Auto,
+    /// Always.
+    Required,
+    /// Never.
+    Off,
+}
+
+/// The first admin, by settings.
+#[derive(Clone, Debug)]
+pub struct FirstAdmin {
+    pub email: String,
+    pub password_file: PathBuf,
+}
+
+impl AccessSettings {
+    /// The options of the door of a process with these listeners.
+    pub fn options(&self, listeners: &[SocketAddr]) -> anyhow::Result<AuthOptions> {
+        if let Some(url) = &self.public_url {
+            let host = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
+            let is_url = host.is_some_and(|host| !host.is_empty() && !host.contains(['?', '#', ' ']));
+            ensure!(
+                is_url,
+                "{} is {url:?}: write an address such as https://audience.example.com",
+                named("public_url")
+            );
+        }
+        let mode = match self.auth {
+            When::Auto => Mode::Auto,
+            When::Required => Mode::Required,
+            When::Off => Mode::Off,
+        };
+        let is_local = listeners.iter().all(|address| address.ip().is_loopback());
+        Ok(AuthOptions { mode, is_local, public_url: self.public_url.clone() })
+    }
+
+    /// The first admin, if the settings name one.
+    pub fn first_admin(&self) -> anyhow::Result<Option<FirstAdmin>> {
+        match (&self.admin_email, &self.admin_password_file) {
+            (None, None) => Ok(None),
+            (Some(email), Some(password_file)) => {
+                Ok(Some(FirstAdmin { email: email.clone(), password_file: password_file.clone() }))
+            }
+            _ => anyhow::bail!("{} and {} go together", named("admin_email"), named("admin_password_file")),
+        }
+    }
+
+    /// The ranges of trusted proxies.
+    pub fn proxies(&self) -> anyhow::Result<Vec<ipnet::IpNet>> {
+        let texts = self.trusted_proxies.iter().flat_map(|texts| texts.split(',')).map(str::trim);
+        let range = |text: &str| {
+            let range = text.parse().ok().or_else(|| text.parse::<std::net::IpAddr>().ok().map(Into::into));
+            range.with_context(|| {
+                format!("{} has {text:?}: write addresses and ranges such as 10.0.0.0/8", named("trusted_proxies"))
+            })
+        };
+        texts.filter(|text| !text.is_empty()).map(range).collect()
+    }
+}
