@@ -4,7 +4,7 @@ mod common;
 
 use audience_api::templates;
 use audience_auth::{KeyKind, Needs, Permission, ROLES};
-use common::access::{asking, cookie_of, key_of, start_asking};
+use common::access::{PASSWORD, asking, cookie_of, key_of, start_asking};
 use common::{ask, options, start_behind};
 use serde_json::{Value, json};
 
@@ -62,8 +62,9 @@ async fn each_role_may_what_its_permissions_say() {
     for role in ROLES {
         let cookie = cookie_of(&auth, &format!("{}@example.org", role.name()), role);
         for (method, template, needs) in templates() {
-            // These end or hold the connection.
-            if matches!(template, "/api/stream" | "/api/stream/sizes" | "/api/ws") {
+            // These hold the connection, and the last ends the session.
+            let is_sign_out = (&*method, template) == ("DELETE", "/api/session");
+            if is_sign_out || matches!(template, "/api/stream" | "/api/stream/sizes" | "/api/ws") {
                 continue;
             }
             let may = needs.permission().is_none_or(|permission| role.permissions().has(permission));
@@ -96,6 +97,36 @@ async fn a_write_key_sends_events_and_does_nothing_else() {
     assert_eq!(server.json(&in_query, event).await.status, 202);
     server.get(&format!("/api/segments?writeKey={key}")).await.is_problem(401, "sign_in");
     server.json("POST /api/events?writeKey=amw_none", event).await.is_problem(401, "not_known");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn members_sign_in_and_out_and_a_key_is_shown_once() {
+    let (server, auth) = start_asking().await;
+    let cookie = cookie_of(&auth, "ann@example.org", ROLES[0]);
+    let with = [("cookie", cookie.as_str()), ("content-type", "application/json")];
+    let caller = server.ask("GET /api/session", &with, "").await.value();
+    assert_eq!((&caller["open"], &caller["member"]["role"]), (&json!(false), &json!("marketing_admin")));
+    let made = server.ask("POST /api/keys", &with, r#"{"name":"shop","kind":"write"}"#).await;
+    assert_eq!((made.status, made.header("cache-control")), (201, "no-store"));
+    assert!(made.value()["key"].as_str().unwrap().starts_with("amw_"));
+    assert!(server.ask("GET /api/keys", &with, "").await.value()["items"][0]["key"].is_null());
+    let made =
+        server.ask("POST /api/invitations", &with, r#"{"email":"bob@example.org","role":"viewer"}"#).await.value();
+    let secret = made["link"].as_str().unwrap().strip_prefix("/join#").unwrap();
+    let joining = json!({"secret": secret, "password": PASSWORD}).to_string();
+    let joined = server.json("POST /api/join", &joining).await;
+    assert_eq!(joined.status, 201, "{}", joined.text());
+    let bob = joined.header("set-cookie").split(';').next().unwrap().to_owned();
+    server.json("POST /api/join", &joining).await.is_problem(401, "not_signed_in");
+    let masked = server.ask("GET /api/members", &[("cookie", &bob)], "").await;
+    masked.is_problem(403, "missing_permission");
+    assert_eq!(server.ask("DELETE /api/session", &with, "").await.status, 204);
+    server.ask("GET /api/session", &with, "").await.is_problem(401, "sign_in");
+    let sign_in = json!({"email": "Ann@example.org", "password": PASSWORD}).to_string();
+    let cookie = server.json("POST /api/session", &sign_in).await;
+    assert!(cookie.status == 200 && cookie.header("set-cookie").contains("HttpOnly"), "{}", cookie.text());
+    let other = [("origin", "https://evil.example"), ("content-type", "application/json")];
+    server.ask("POST /api/session", &other, &sign_in).await.is_problem(403, "other_site");
 }
 
 #[tokio::test(flavor = "multi_thread")]
