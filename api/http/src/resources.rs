@@ -7,12 +7,11 @@ use audience_auth::Needs;
 use crate::route::Resource;
 use crate::{
     access, catalogue, changes, demo, docs, events, openapi, operations, segments, sizes, templates, traits, users,
-    vocabulary,
-    webhooks,
+    vocabulary, webhooks,
 };
 
 /// Every resource. The order is that of the description.
-pub(crate) static RESOURCES: [Resource; 13] = [
+pub(crate) static RESOURCES: [Resource; 14] = [
     segments::RESOURCE,
     templates::RESOURCE,
     sizes::RESOURCE,
