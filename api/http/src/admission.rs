@@ -1,22 +1,19 @@
 //! Admission: what a request shows of its caller, held against what its route needs.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use audience_auth::{Knock, Needs, Principal, Refusal, Refused, Site};
 use audience_protocol::AuditNote;
 use hyper::header::{AUTHORIZATION, COOKIE, HOST, HeaderMap, HeaderName, ORIGIN, WWW_AUTHENTICATE};
 use hyper::{Method, StatusCode};
-use ipnet::IpNet;
 
 use crate::api::Api;
+use crate::caller_address;
 use crate::problem::Problem;
 use crate::request::IncomingRequest;
 
 /// The header by which a browser says how near the page is that asks.
 const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
-/// The header in which a proxy names those for whom it asks, the nearest last.
-pub(crate) const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 /// The cookie of a session where browsers come by TLS: of this host alone, and never sent in the clear.
 const SECURE_COOKIE: &str = "__Host-audience";
 /// The cookie where they do not.
@@ -44,7 +41,7 @@ pub(crate) fn admit(
         site: Site { host: text(headers, &HOST), origin: text(headers, &ORIGIN), fetch: text(headers, &FETCH_SITE) },
         origins: origins(api, needs, cookie.is_some()),
         is_unsafe: !matches!(request.method, Method::GET | Method::HEAD | Method::OPTIONS),
-        address: address(&api.options.trusted_proxies, request),
+        address: caller_address::of(&api.options.trusted_proxies, request),
         now: (api.options.clock)(),
     };
     api.auth.admit(needs, &knock).map_err(|Refused { why, author }| {
@@ -61,25 +58,6 @@ fn origins(api: &Api, needs: Needs, has_session: bool) -> &[String] {
         true => &api.options.cors_ingest_origins,
         false => &api.options.cors_origins,
     }
-}
-
-/// The address of the caller: that of the other side; where that is a proxy, the last that it names and is none itself.
-pub(crate) fn address(proxies: &[IpNet], request: &IncomingRequest) -> Option<IpAddr> {
-    let peer = request.peer?.to_canonical();
-    let is_proxy = |address: IpAddr| proxies.iter().any(|range| range.contains(&address));
-    if !is_proxy(peer) {
-        return Some(peer);
-    }
-    let lines = request.headers.get_all(FORWARDED_FOR).iter().filter_map(|line| line.to_str().ok());
-    let named: Vec<&str> = lines.flat_map(|line| line.split(',')).map(str::trim).collect();
-    for text in named.into_iter().rev() {
-        match text.parse::<IpAddr>().map(|address| address.to_canonical()) {
-            Ok(address) if is_proxy(address) => {}
-            Ok(address) => return Some(address),
-            Err(_) => break,
-        }
-    }
-    Some(peer)
 }
 
 /// Records a refusal, on a thread of its own: the log may be on a server.

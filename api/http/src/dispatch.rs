@@ -12,6 +12,7 @@ use warp::reply::Response;
 use crate::admission;
 use crate::api::Api;
 use crate::call_body::CallBody;
+use crate::caller_address;
 use crate::console;
 use crate::forward::Forward;
 use crate::options::Scope;
@@ -57,7 +58,7 @@ async fn lead(
     let found = node.handler(&request.method);
     let (needs, handler) = found.ok_or_else(|| Problem::method(&request.method, &node.allow()))?;
     let principal = admission::admit(api, node.template, needs, &request)?;
-    let address = admission::address(&api.options.trusted_proxies, &request);
+    let address = caller_address::of(&api.options.trusted_proxies, &request);
     let parameters = router::parameters(node, segments)?;
     let limit = api.options.max_body_bytes;
     let elsewhere = api.engine.as_ref();

@@ -23,9 +23,9 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use warp::Reply as _;
 use warp::reply::Response;
 
-use crate::admission::FORWARDED_FOR;
 use crate::body::{self, Recorded};
 use crate::body_memory::HeldMemory;
+use crate::caller_address::FORWARDED_FOR;
 use crate::problem::{HandlerResult, Problem};
 use crate::request::IncomingRequest;
 

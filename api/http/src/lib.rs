@@ -22,6 +22,7 @@ mod api;
 mod body;
 mod body_memory;
 mod call_body;
+mod caller_address;
 mod catalogue;
 mod changes;
 mod console;

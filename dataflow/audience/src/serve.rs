@@ -74,7 +74,7 @@ async fn serve(settings: ServeSettings, cluster: Option<OtherProcesses>) -> anyh
     let cut_off = Stop::new();
     let waits = cut_off.clone();
     let started = serving.start(move |door| start(&settings, cluster.as_ref(), door, waits)).await?;
-    let Some(Started { service, own, auth, demo }) = started else {
+    let Some((OpenedPlatform { service, own, auth }, demo)) = started else {
         cut_off.request();
         return Ok(ExitCode::SUCCESS);
     };
@@ -110,13 +110,12 @@ async fn watch(service: Arc<Service>) -> String {
     }
 }
 
-/// What a start gives.
-struct Started {
+/// A platform that has started, with the door before it.
+struct OpenedPlatform {
     service: Arc<Service>,
     /// The platform's own documents.
     own: Arc<dyn AccessStore>,
     auth: Arc<Auth>,
-    demo: Option<Demo>,
 }
 
 /// Starts the platform, and fills it where that is asked for. Says at the door what is waited for; `cut_off` ends the wait
@@ -126,14 +125,14 @@ fn start(
     cluster: Option<&OtherProcesses>,
     door: &Door,
     cut_off: Stop,
-) -> anyhow::Result<Started> {
+) -> anyhow::Result<(OpenedPlatform, Option<Demo>)> {
     let mut demo = settings.flags.demo.then(|| Demo::open(settings.data())).transpose()?;
-    let (service, own, auth) = start_platform(settings, cluster, door, cut_off)?;
+    let opened = start_platform(settings, cluster, door, cut_off)?;
     if let Some(demo) = &mut demo {
         door.wait_for("the shop of the demo is made");
-        demo.fill(&service)?;
+        demo.fill(&opened.service)?;
     }
-    Ok(Started { service, own, auth, demo })
+    Ok((opened, demo))
 }
 
 fn start_platform(
@@ -141,7 +140,7 @@ fn start_platform(
     cluster: Option<&OtherProcesses>,
     door: &Door,
     cut_off: Stop,
-) -> anyhow::Result<(Arc<Service>, Arc<dyn AccessStore>, Arc<Auth>)> {
+) -> anyhow::Result<OpenedPlatform> {
     let outside = Outside::new(settings)?;
     let bind =
         move |cluster: &OtherProcesses| Coordinator::bind(&cluster.listen, cluster.processes, cut_off).map(Arc::new);
@@ -196,7 +195,7 @@ fn start_platform(
     join_kafka(&service, settings)?;
     outside.join(&service, webhooks)?;
     postgres.iter().for_each(|catalogue| catalogue.started());
-    Ok((service, own, auth))
+    Ok(OpenedPlatform { service, own, auth })
 }
 
 /// Joins the platform to Kafka, if it is named.

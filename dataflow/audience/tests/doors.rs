@@ -1,5 +1,4 @@
 //! The doors of a running process: the first admin, signing in, guessing, other sites, the end of rights, and secrets.
-#![expect(clippy::unwrap_used, reason = "a test that panics has failed, which is what a test is for")]
 
 mod access;
 

@@ -28,7 +28,7 @@
 //! | `editor` | Storing an edit, following others |
 //! | `editing`, `segment_requests` | The requests of the APIs, with or without an engine |
 //! | `in_force` | The version in force, and waits for it |
-//! | `trait_preview` | The effect of a trait's definition before it is stored |
+//! | `documents_with`, `trait_preview` | The effect of a trait's definition before it is stored |
 //! | `vocabulary` | Names for people, and the currency of amounts |
 //! | `enforcement`, `reconcile`, `preview` | The boundary to the engine, and the thread that calls it |
 //! | `going_back`, `went_back` | A store that comes back older than it was |
@@ -45,6 +45,7 @@ mod audit;
 mod changeset;
 mod checks;
 mod documents;
+mod documents_with;
 mod editing;
 mod editor;
 mod enforcement;

@@ -16,8 +16,8 @@ use parking_lot::Mutex;
 
 use crate::checks::{below_rules, invalid, malformed_rules};
 use crate::documents::Documents;
+use crate::documents_with::DocumentsWith;
 use crate::enforcement::{CountedUsers, PreviewCounts, PreviewedRule};
-use crate::trait_preview::DocumentsWith;
 
 /// The most previews that wait at a time.
 const MAX_WAITING: usize = 32;

@@ -62,7 +62,7 @@ impl Words {
 
 /// The measure of a computed trait's definition.
 #[derive(Deserialize)]
-struct Measured {
+struct MeasuredTrait {
     #[serde(default)]
     measure: Option<MeasureOf>,
 }
@@ -120,7 +120,7 @@ impl StoredVocabulary {
     /// The computed traits that are amounts, by name.
     fn amount_traits(&self, amounts: &[String]) -> Result<Vec<String>> {
         let is_amount = |definition: &RawValue| match serde_json::from_str(definition.get()) {
-            Ok(Measured { measure: Some(MeasureOf::Property { function, of }) }) => {
+            Ok(MeasuredTrait { measure: Some(MeasureOf::Property { function, of }) }) => {
                 let of = of.strip_prefix("properties.").unwrap_or(&of);
                 OF_AMOUNTS.contains(&&*function) && amounts.iter().any(|amount| amount == of)
             }
