@@ -91,7 +91,7 @@ fn guesses_are_slowed_and_refused_and_other_sites_sign_nobody_in() {
     admin(&setup, &served);
     let body = |password: &str| json!({"email": "ann@example.org", "password": password}).to_string();
     let other = [("origin", "https://evil.example")];
-    assert_eq!(ask(client, "POST /api/session", &other, &body(PASSWORD)).code(), "other_site");
+    assert_eq!(ask(client, "POST /api/session", &other, &body(PASSWORD)).code(), "cors_forbidden");
     for _ in 0..5 {
         assert_eq!(ask(client, "POST /api/session", &[], &body("a wrong password")).code(), "not_signed_in");
     }
@@ -112,11 +112,13 @@ fn a_page_of_another_site_changes_nothing_with_the_cookie() {
     let client = served.client();
     let cookie = admin(&setup, &served);
     let segment = r#"{"name":"A","rules":{"event":"x"}}"#;
-    for foreign in
-        [("origin", "https://evil.example"), ("sec-fetch-site", "cross-site"), ("sec-fetch-site", "same-site")]
-    {
-        let answer = ask(client, "POST /api/segments", &[("cookie", &cookie), foreign], segment);
-        assert_eq!((answer.status, answer.code().as_str()), (403, "other_site"), "{foreign:?}");
+    for (header, value, code) in [
+        ("origin", "https://evil.example", "cors_forbidden"),
+        ("sec-fetch-site", "cross-site", "other_site"),
+        ("sec-fetch-site", "same-site", "other_site"),
+    ] {
+        let answer = ask(client, "POST /api/segments", &[("cookie", &cookie), (header, value)], segment);
+        assert_eq!((answer.status, answer.code().as_str()), (403, code), "{header}: {value}");
     }
     let own = [("cookie", cookie.as_str()), ("sec-fetch-site", "same-origin")];
     let made = ask(client, "POST /api/segments", &own, segment);
