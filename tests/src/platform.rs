@@ -95,7 +95,7 @@ pub fn wait_beyond(stores: &PlatformStores, tick: u64) {
     });
 }
 
-/// Copies a data directory that nobody has open.
+/// Copies a data directory that nobody has open, but for the socket that a killed process left in it.
 pub fn copy(from: &Path, to: &Path) -> io::Result<()> {
     fs::create_dir_all(to)?;
     for entry in fs::read_dir(from)? {
@@ -103,7 +103,7 @@ pub fn copy(from: &Path, to: &Path) -> io::Result<()> {
         let target = to.join(entry.file_name());
         if entry.file_type()?.is_dir() {
             copy(&entry.path(), &target)?;
-        } else {
+        } else if entry.file_type()?.is_file() {
             fs::copy(entry.path(), target)?;
         }
     }

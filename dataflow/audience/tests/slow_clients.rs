@@ -22,7 +22,7 @@ const TRICKLERS: usize = 600;
 /// A request for events whose body is long, and has not come.
 fn begun(served: &Served, head: &str) -> TcpStream {
     let mut stream = served.client().connect().unwrap();
-    let head = format!("POST /api/events HTTP/1.1\r\nhost: t\r\ncontent-length: 1000000\r\n{head}\r\n");
+    let head = format!("POST /api/events HTTP/1.1\r\nhost: localhost\r\ncontent-length: 1000000\r\n{head}\r\n");
     stream.write_all(head.as_bytes()).unwrap();
     stream
 }
@@ -79,7 +79,7 @@ fn blank_lines_by_the_gigabyte_are_refused_after_the_first_mebibyte() {
     let served = Setup::within(program!(), directory.path()).start();
     let bomb = packed_line_ends(1_024);
     let head = format!(
-        "POST /api/events HTTP/1.1\r\nhost: t\r\nconnection: close\r\ncontent-type: application/x-ndjson\r\n\
+        "POST /api/events HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-type: application/x-ndjson\r\n\
          content-encoding: gzip\r\ncontent-length: {}\r\n\r\n",
         bomb.len()
     );
@@ -99,7 +99,7 @@ fn requests_of_two_lengths_or_no_host_are_refused() {
     let chunks = "transfer-encoding: chunked\r\n";
     let body = format!("{:x}\r\n{EVENT}\r\n0\r\n\r\n", EVENT.len());
     for both in [format!("{length}{chunks}"), format!("{chunks}{length}")] {
-        let request = format!("POST /api/events HTTP/1.1\r\nhost: t\r\n{both}\r\n{body}");
+        let request = format!("POST /api/events HTTP/1.1\r\nhost: localhost\r\n{both}\r\n{body}");
         let answer = client.raw(request.as_bytes()).unwrap();
         assert_eq!((answer.status, answer.code().as_str()), (400, "ambiguous_length"), "{}", answer.text());
         assert_eq!(answer.header("connection"), Some("close"));
@@ -108,7 +108,7 @@ fn requests_of_two_lengths_or_no_host_are_refused() {
         let answer = client.raw(format!("GET /api/segments HTTP/1.1\r\n{hosts}\r\n").as_bytes()).unwrap();
         assert_eq!((answer.status, answer.code().as_str()), (400, "no_host"), "{}", answer.text());
     }
-    let request = format!("POST /api/events HTTP/1.1\r\nhost: t\r\n{chunks}connection: close\r\n\r\n{body}");
+    let request = format!("POST /api/events HTTP/1.1\r\nhost: localhost\r\n{chunks}connection: close\r\n\r\n{body}");
     assert_eq!(client.raw(request.as_bytes()).unwrap().status, 202);
     assert_eq!(client.raw(b"GET /api/segments HTTP/1.0\r\n\r\n").unwrap().status, 200, "HTTP/1.0 has no Host");
     served.stop();
@@ -125,12 +125,12 @@ fn clients_that_take_nothing_and_a_silent_store_do_not_hold_up_the_end() {
     // Large answers that nobody takes, over and over on one connection; followers; and one who asks for nothing.
     let mut deaf: Vec<_> = (0..20).map(|_| served.client().connect().unwrap()).collect();
     for stream in &mut deaf {
-        let ask = "GET /openapi.json HTTP/1.1\r\nhost: t\r\n\r\n".repeat(200);
+        let ask = "GET /openapi.json HTTP/1.1\r\nhost: localhost\r\n\r\n".repeat(200);
         stream.write_all(ask.as_bytes()).unwrap();
     }
     let mut followers: Vec<_> = (0..10).map(|_| served.client().connect().unwrap()).collect();
     for stream in &mut followers {
-        stream.write_all(b"GET /api/stream HTTP/1.1\r\nhost: t\r\n\r\n").unwrap();
+        stream.write_all(b"GET /api/stream HTTP/1.1\r\nhost: localhost\r\n\r\n").unwrap();
     }
     let _silent = served.client().connect().unwrap();
     for number in 0..200 {

@@ -237,9 +237,10 @@ fn who_entered_and_left_is_read_back_from_the_newest() {
     wait_for(client, "/api/users/late/segments", |found| found.as_array().is_some_and(|found| found.len() == 2));
 
     let check = |client: Client| {
-        let all = get(client, "/api/changes?limit=1000");
+        // 20 enter both, the first edit takes all out of one, the second brings them back, `late` comes and is merged. What is
+        // served already may not be in the log yet.
+        let all = wait_for(client, "/api/changes?limit=1000", |all| list(all, "items").len() >= 40 + 20 + 20 + 2);
         let all = list(&all, "items");
-        // 20 enter both, the first edit takes all out of one, the second brings them back, `late` comes and is merged.
         assert_eq!(all.len(), 40 + 20 + 20 + 2, "{all:?}");
         let places: Vec<(u64, u64)> = texts(all, "id")
             .iter()

@@ -166,6 +166,9 @@ fn text(key: &str, value: &Value) -> anyhow::Result<String> {
     Ok(match value {
         Value::String(text) => text.clone(),
         Value::Integer(_) | Value::Float(_) | Value::Boolean(_) => value.to_string(),
+        Value::Array(items) if items.iter().all(Value::is_str) => {
+            items.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(",")
+        }
         other => bail!("`{key}` takes one value, not a {}", other.type_str()),
     })
 }

@@ -16,6 +16,20 @@ pub struct HttpSettings {
     /// finds none is refused with 429.
     #[arg(long, env = "AUDIENCE_BODY_MEMORY_MIB", value_name = "MIB", default_value = "512", value_parser = clap::value_parser!(u32).range(i64::from(LEAST_BODY_MEMORY_MIB)..))]
     pub body_memory_mib: u32,
+    /// Origins of other sites whose scripts may call all of the API and open WebSockets, such as `https://shop.example`,
+    /// separated by commas; `*` for any. [default: none]
+    #[arg(long, env = "AUDIENCE_CORS_ORIGINS", value_name = "ORIGINS", value_delimiter = ',')]
+    pub cors_origins: Vec<String>,
+    /// Origins of sites whose scripts may send events, separated by commas; `*` for any. They never send a credential that
+    /// a browser keeps.
+    #[arg(
+        long,
+        env = "AUDIENCE_CORS_INGEST_ORIGINS",
+        value_name = "ORIGINS",
+        value_delimiter = ',',
+        default_value = "*"
+    )]
+    pub cors_ingest_origins: Vec<String>,
 }
 
 impl HttpSettings {
@@ -38,6 +52,8 @@ impl HttpSettings {
             figures: process_metrics::figures,
             max_connections: self.max_connections(),
             max_body_memory: (self.body_memory_mib as usize) << 20,
+            cors_origins: self.cors_origins.clone(),
+            cors_ingest_origins: self.cors_ingest_origins.clone(),
             ..ApiOptions::default()
         }
     }

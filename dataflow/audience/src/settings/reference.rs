@@ -12,9 +12,10 @@ use super::file::{NOT_IN_FILES, TABLES};
 use super::tables::{AerospikeTable, CheckpointsTable, HistorySettings, KafkaSettings, RedisTable, STORES, StoreTable};
 
 /// Values in the example file that are not the defaults: of settings without one, and of those that a shared server needs.
-const EXAMPLES: [(&str, &str); 20] = [
+const EXAMPLES: [(&str, &str); 21] = [
     ("data", "./audience-data"),
     ("workers", "4"),
+    ("cors_origins", "https://shop.example.org"),
     ("public_url", "https://audience.example.org"),
     ("admin_email", "ann@example.org"),
     ("admin_password_file", "/etc/audience/admin-password"),
