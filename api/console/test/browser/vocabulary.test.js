@@ -60,6 +60,7 @@ test('rules, the builder and the search have the names; what is stored does not'
   await page.getByRole('option', { name: /Paid order.*purchase/ }).click();
   assert.equal(await event.inputValue(), 'purchase');
   await page.goto('/segments');
+  await page.getByRole('heading', { name: 'Segments' }).first().waitFor();
   await page.keyboard.press('Control+k');
   await page.getByRole('combobox', { name: 'Search everything' }).fill('money has come');
   await page.getByRole('option', { name: /Paid order/ }).click();
