@@ -44,6 +44,11 @@ async fn the_description_has_every_word_of_the_audit_log() {
     for (parameter, words) in [("auditKind", &AUDIT_KINDS[..]), ("auditAction", &AUDIT_ACTIONS[..])] {
         assert_eq!(spec["components"]["parameters"][parameter]["schema"]["enum"], json!(words), "{parameter}");
     }
+    for (member, words) in [("kind", &AUDIT_KINDS[..]), ("action", &AUDIT_ACTIONS[..])] {
+        let told = &spec["components"]["schemas"]["AuditItem"]["properties"][member]["enum"];
+        let told = told.as_array().expect("a list");
+        assert!(words.iter().all(|word| told.contains(&json!(word))), "{member}: {told:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

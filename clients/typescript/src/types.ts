@@ -10,8 +10,8 @@ export type AuditItem = {
   sequence: number;
   at: string;
   author: string;
-  action: "created" | "updated" | "activated" | "deactivated" | "archived" | "rolledBack" | "deleted" | "membersReplaced" | "membersAdded" | "membersRemoved" | "erased" | "paused" | "resumed" | "secretRotated";
-  kind: "segment" | "trait" | "members" | "user" | "webhook";
+  action: "created" | "updated" | "activated" | "deactivated" | "archived" | "rolledBack" | "deleted" | "membersReplaced" | "membersAdded" | "membersRemoved" | "erased" | "paused" | "resumed" | "secretRotated" | "signedIn" | "signedOut" | "refused" | "invited" | "joined" | "passwordChanged";
+  kind: "segment" | "trait" | "members" | "user" | "webhook" | "member" | "key" | "session" | "invitation" | "route";
   /** Of an erased user a digest: `sha256:` and 64 hexadecimal digits. */
   id: string;
   /** That came about; of what was deleted, the last one. */
