@@ -59,6 +59,13 @@ mod tests {
         let mut of_parts: Vec<String> = parts.iter().flat_map(|part| names(part, "/paths")).collect();
         of_parts.sort();
         assert_eq!(of_parts, names(&whole, "/paths"), "each path is in one part");
+        let operations = parts.iter().flat_map(|part| part["paths"].as_object().unwrap().values());
+        let methods = operations.flat_map(|item| item.as_object().unwrap().values());
+        let mut ids: Vec<&str> = methods.filter_map(|operation| operation["operationId"].as_str()).collect();
+        let all = ids.len();
+        ids.sort_unstable();
+        ids.dedup();
+        assert_eq!(ids.len(), all, "clients name their functions by operationId: {ids:?}");
         let shared: Value = serde_json::from_str(openapi::SHARED).unwrap();
         for group in names(&whole, "/components") {
             let pointer = format!("/components/{group}");

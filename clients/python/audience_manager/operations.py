@@ -503,10 +503,6 @@ class Operations:
         """All API keys, the newest first, without the keys themselves."""
         return self._call("GET", "/api/keys")
 
-    def list_members(self) -> MemberList:
-        """All members, by e-mail address."""
-        return self._call("GET", "/api/members")
-
     def list_members(
         self,
         id: str,
@@ -558,6 +554,10 @@ class Operations:
     def list_sessions(self) -> SessionList:
         """One's own sessions; with member:read everybody's."""
         return self._call("GET", "/api/sessions")
+
+    def list_team_members(self) -> MemberList:
+        """All members, by e-mail address."""
+        return self._call("GET", "/api/members")
 
     def list_templates(self) -> TemplateList:
         """Ready rules with parameters."""

@@ -379,11 +379,6 @@ export abstract class Operations {
     return this.call({ method: 'GET', path: `/api/keys` });
   }
 
-  /** All members, by e-mail address. */
-  listMembers(): Promise<MemberList> {
-    return this.call({ method: 'GET', path: `/api/members` });
-  }
-
   /**
    * Members, by id; or all of them as a stream.
    *
@@ -415,6 +410,11 @@ export abstract class Operations {
   /** One's own sessions; with member:read everybody's. */
   listSessions(): Promise<SessionList> {
     return this.call({ method: 'GET', path: `/api/sessions` });
+  }
+
+  /** All members, by e-mail address. */
+  listTeamMembers(): Promise<MemberList> {
+    return this.call({ method: 'GET', path: `/api/members` });
   }
 
   /** Ready rules with parameters. */
