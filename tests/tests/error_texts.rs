@@ -1,8 +1,12 @@
 //! An error says its cause once. One whose text has the cause in it names no source beside it, since whoever prints the
 //! chain of causes would print that cause twice; `#[error(transparent)]` hands both on.
 
+mod sources;
+
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+
+use sources::collect;
 
 const ROOMS: [&str; 5] = ["api", "bench", "connectors", "dataflow", "operators"];
 
@@ -35,18 +39,6 @@ fn error_check_finds_a_cause_that_is_said_twice() {
         Text(String),
     "#;
     assert_eq!(told_twice(source), ["Read", "Failed"]);
-}
-
-fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
-    for entry in fs::read_dir(folder).expect("a folder") {
-        let path = entry.expect("an entry").path();
-        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        if path.is_dir() && !matches!(name, "node_modules" | "target") {
-            collect(&path, files);
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
-            files.push(path);
-        }
-    }
 }
 
 /// The variants whose `#[error]` writes a field that is their source too.

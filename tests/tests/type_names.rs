@@ -1,9 +1,13 @@
 //! A type's name has one meaning in the whole workspace, tests and benchmarks included, so that a reader who looks for a
 //! name finds one definition. `Error` is each connector's own, as is usual.
 
+mod sources;
+
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+
+use sources::collect;
 
 const ROOMS: [&str; 6] = ["api", "bench", "connectors", "dataflow", "operators", "tests"];
 const SHARED_NAMES: [&str; 1] = ["Error"];
@@ -31,18 +35,6 @@ fn name_check_reads_definitions_alone() {
     let source =
         "pub(crate) struct A<T>;\n    enum B {\n        C,\n    }\npub trait D: E {}\n// struct F\nlet struct_g = 1;\n";
     assert_eq!(defined(source), ["A", "B", "D"]);
-}
-
-fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
-    for entry in fs::read_dir(folder).expect("a folder") {
-        let path = entry.expect("an entry").path();
-        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        if path.is_dir() && !matches!(name, "node_modules" | "target") {
-            collect(&path, files);
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
-            files.push(path);
-        }
-    }
 }
 
 /// The names of the structs, enums and traits that a source file defines, in its order.

@@ -19,7 +19,7 @@ use crate::work_place::WorkPlace;
 /// The room for the first part that is unpacked, and the least step by which it grows.
 const STEP: usize = 64 << 10;
 
-/// How long the server waits for bodies when it ends.
+/// The time for which a server that ends waits for bodies.
 pub(crate) const LAST_BODIES: Duration = Duration::from_secs(5);
 
 /// A body that was not read yet.

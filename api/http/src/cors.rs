@@ -26,7 +26,7 @@ const MAX_AGE: HeaderValue = HeaderValue::from_static("7200");
 /// The longest list of headers that a browser may ask for.
 const MAX_HEADERS_BYTES: usize = 1024;
 
-/// What holds for the origin of a request.
+/// The standing of a request by its origin.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Cors {
     /// No other site: no script of a browser, or one of the platform's own pages.

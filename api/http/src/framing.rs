@@ -16,7 +16,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 /// The bytes of a line of a head that are looked at; names and values of lengths are shorter.
 const MAX_LINE: usize = 256;
 
-/// What is known of a connection, shared with those who serve it.
+/// The state of a connection, shared with those who serve it.
 pub(crate) struct Framing {
     /// A head had a length and chunks.
     is_ambiguous: AtomicBool,
@@ -228,7 +228,7 @@ mod tests {
 
     const GET: &str = "GET / HTTP/1.1\r\nhost: x\r\n\r\n";
 
-    /// Whether it is noticed, in whatever parts it comes.
+    /// Returns whether it is noticed, in whatever parts it comes.
     fn is_noticed(text: &str) -> bool {
         let whole = Scanner::default().scan(text.as_bytes());
         for length in [1, 7] {

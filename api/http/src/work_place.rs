@@ -8,7 +8,7 @@ use tokio::time::timeout;
 
 use crate::problem::Problem;
 
-/// How long a request whose body is there waits for a place.
+/// The time for which a request whose body is there waits for a place.
 const BACK: Duration = Duration::from_secs(1);
 
 /// A request's place among those that are worked on. A request whose body is still coming has none, so that slow senders do not

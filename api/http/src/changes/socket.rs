@@ -29,7 +29,7 @@ const PATH: &str = "/api/ws";
 
 /// Bytes of a message from a client.
 const MAX_MESSAGE_BYTES: usize = 256 << 10;
-/// How long a client that takes nothing is told of the end.
+/// The time for which a client that takes nothing is told of the end.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 /// The codes with which a connection is closed: the server ends; what came is not understood.
 const GOING_AWAY: u16 = 1001;

@@ -79,7 +79,7 @@ fn is_empty_list(value: &[u8]) -> bool {
     value.strip_prefix(b"[").and_then(|rest| rest.strip_suffix(b"]")).is_some_and(|inner| inner.trim_ascii().is_empty())
 }
 
-/// What holds for all messages of a body.
+/// The values that all messages of a body share.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Surroundings<'a> {
     /// The context of those that have none.

@@ -47,7 +47,7 @@ fn messages() {
     }
 }
 
-/// What a message of the libraries becomes when it is read leniently, at 2026-06-10T06:00:00Z.
+/// A message of the libraries as it is read leniently, at 2026-06-10T06:00:00Z.
 fn lenient(kind: &str, message: &str) -> serde_json::Value {
     let (message, _) = TrackingMessage::read(message.as_bytes(), 0).unwrap().unwrap();
     let mut out = Vec::new();
