@@ -54,6 +54,11 @@ const LAYERS: &[Layer] = &[
         forbidden: &[DATAFLOW, ASYNC, HTTP, STORES, &["memmap2", "socket2"]],
     },
     Layer {
+        name: "audience-sends",
+        internal: Internal::Only(&[]),
+        forbidden: &[DATAFLOW, ASYNC, HTTP, STORES, &["socket2"]],
+    },
+    Layer {
         name: "audience-kernel",
         internal: Internal::Only(&["audience-rules", "audience-contract"]),
         forbidden: &[ASYNC, HTTP, STORES],

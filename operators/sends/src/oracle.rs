@@ -1,0 +1,83 @@
+//! The naive evaluator: the same law as [`gates`](crate::gates), looked for minute by minute, with nothing remembered.
+//!
+//! It is right by being plain. All its instants are whole minutes, as quiet hours and offsets of zones are.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+
+use crate::Millis;
+use crate::caps::{Cap, CapWindow};
+use crate::gates::{Limits, Member, Reason, Verdict};
+use crate::id::share_of;
+
+/// A minute.
+pub const MINUTE: Millis = 60_000;
+/// Minutes that are looked at: a week, as caps have it, and days of quiet hours.
+const LOOK: Millis = 10 * 24 * 60;
+
+/// The verdict over each member of a segment, in the order given.
+pub fn verdicts(members: &[Member<'_>], limits: &Limits, at: Millis) -> Vec<Verdict> {
+    let (mut addresses, mut sent) = (BTreeSet::new(), 0);
+    let mut verdicts = Vec::new();
+    for member in members {
+        let verdict = verdict(member, limits, at, &addresses, sent);
+        let passes = !matches!(verdict, Verdict::Not(Reason::NoAddress | Reason::NoConsent | Reason::Suppressed));
+        if passes {
+            addresses.extend(member.address);
+        }
+        sent += u64::from(verdict == Verdict::Send);
+        verdicts.push(verdict);
+    }
+    verdicts
+}
+
+fn verdict(member: &Member<'_>, limits: &Limits, at: Millis, addresses: &BTreeSet<&str>, sent: u64) -> Verdict {
+    let is_quiet = |at: Millis| limits.quiet.is_some_and(|quiet| quiet.is_quiet(at, member.zone));
+    let is_capped = |at: Millis| limits.caps.iter().any(|cap| is_capped(cap, at, member));
+    match member.address {
+        None => return Verdict::Not(Reason::NoAddress),
+        Some(_) if !member.has_consent => return Verdict::Not(Reason::NoConsent),
+        Some(_) if member.is_suppressed => return Verdict::Not(Reason::Suppressed),
+        Some(address) if addresses.contains(address) => return Verdict::Not(Reason::DuplicateAddress),
+        Some(_) => {}
+    }
+    if is_quiet(at) || is_capped(at) {
+        let reason = if is_quiet(at) { Reason::Quiet } else { Reason::Capped };
+        let permitted = |minute: &Millis| !is_quiet(at + minute * MINUTE) && !is_capped(at + minute * MINUTE);
+        let until = at + (0..LOOK).find(permitted).unwrap_or(LOOK) * MINUTE;
+        let is_late = limits.ends.is_some_and(|ends| until >= ends);
+        return if is_late { Verdict::Not(reason) } else { Verdict::Later { until, reason } };
+    }
+    if limits.budget.is_some_and(|budget| sent >= budget) {
+        return Verdict::Not(Reason::Budget);
+    }
+    if share_of(member.user, &limits.salt) < limits.hold_out {
+        return Verdict::Not(Reason::HoldOut);
+    }
+    Verdict::Send
+}
+
+fn is_capped(cap: &Cap, at: Millis, member: &Member<'_>) -> bool {
+    let is_within = |sent: Millis| match cap.window {
+        CapWindow::Rolling(length) => sent > at - length,
+        CapWindow::LocalDay => date(sent, member.zone) == date(at, member.zone),
+        CapWindow::LocalWeek => monday(sent, member.zone) == monday(at, member.zone),
+    };
+    member.sent.iter().filter(|sent| is_within(**sent)).count() >= cap.most
+}
+
+fn date(at: Millis, zone: &TimeZone) -> Option<Date> {
+    Some(zone.to_datetime(Timestamp::from_millisecond(at).ok()?).date())
+}
+
+/// The Monday on or before a day.
+fn monday(at: Millis, zone: &TimeZone) -> Option<Date> {
+    let mut day = date(at, zone)?;
+    while day.weekday() != jiff::civil::Weekday::Monday {
+        day = day.yesterday().ok()?;
+    }
+    Some(day)
+}
