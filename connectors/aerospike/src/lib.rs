@@ -46,6 +46,7 @@
 
 mod cluster;
 mod error;
+mod inspect;
 mod layout;
 mod profiles;
 mod progress;
@@ -55,6 +56,7 @@ mod sink;
 mod sizes;
 
 pub use error::Error;
+pub use inspect::{AerospikeInspection, inspect};
 pub use profiles::AerospikeProfiles;
 pub use reader::AerospikeReader;
 pub use settings::{AerospikeSettings, StoreSettings};

@@ -133,6 +133,45 @@ pub fn ensure(connection: &Connection, topics: &[Topic]) -> Result<Vec<String>> 
     Ok(names)
 }
 
+/// A cluster as it stands before a start.
+#[derive(Clone, Debug)]
+pub struct KafkaInspection {
+    /// The number of brokers that the cluster names.
+    pub brokers: usize,
+    /// The topics that were asked for and are there, by name.
+    pub topics: BTreeMap<String, TopicInspection>,
+}
+
+/// A topic that is there.
+#[derive(Clone, Copy, Debug)]
+pub struct TopicInspection {
+    /// Its partitions.
+    pub partitions: usize,
+    /// The partitions that have no leader, and take nothing.
+    pub without_leader: usize,
+    /// The replicas of the partition that has the fewest.
+    pub least_replicas: usize,
+}
+
+/// Looks at a cluster and the topics of these names. Makes nothing. Costs one question to the brokers.
+pub fn inspect(connection: &Connection, names: &[String]) -> Result<KafkaInspection> {
+    let config = connection.config(&[], &[])?;
+    let admin: AdminClient<Quiet> = config.create_with_context(Quiet).map_err(Error::client("connecting"))?;
+    let metadata = connection.ask(|call| admin.inner().fetch_metadata(None, call));
+    let metadata = metadata.map_err(Error::client("asking for the topics"))?;
+    let asked_for = metadata.topics().iter().filter(|topic| names.iter().any(|name| name == topic.name()));
+    let topics = asked_for.filter(|topic| topic.error().is_none()).map(|topic| {
+        let partitions = topic.partitions();
+        let inspection = TopicInspection {
+            partitions: partitions.len(),
+            without_leader: partitions.iter().filter(|partition| partition.leader() < 0).count(),
+            least_replicas: partitions.iter().map(|partition| partition.replicas().len()).min().unwrap_or(0),
+        };
+        (topic.name().to_owned(), inspection)
+    });
+    Ok(KafkaInspection { brokers: metadata.brokers().len(), topics: topics.collect() })
+}
+
 /// Those of the topics that are not there, or not with a leader for every partition.
 fn missing<'a>(admin: &AdminClient<Quiet>, connection: &Connection, topics: &'a [Topic]) -> Result<BTreeSet<&'a str>> {
     let metadata = connection.ask(|call| admin.inner().fetch_metadata(None, call));

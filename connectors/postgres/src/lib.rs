@@ -15,6 +15,7 @@ mod body;
 mod catalogue;
 mod connect;
 mod database;
+mod inspect;
 mod migrate;
 mod notice;
 mod rows;
@@ -22,6 +23,7 @@ mod settings;
 mod webhooks;
 
 pub use catalogue::PostgresCatalogue;
+pub use inspect::{PostgresInspection, inspect};
 pub use migrate::{Migration, migrate};
 pub use settings::PostgresSettings;
 

@@ -53,15 +53,20 @@ pub fn migrate(settings: &PostgresSettings) -> Result<Vec<Migration>, PostgresEr
 }
 
 pub(crate) fn apply(database: &Database) -> Result<Vec<Migration>, PostgresError> {
-    let applied = database.read(MIGRATING, async |client| applied(client).await)?;
-    let missing = database.read(MIGRATING, async |client| missing(client, applied.len()).await)?;
-    if let Some(missing) = missing {
-        return Err(PostgresError::Schema(missing));
-    }
-    if pending(&applied)?.is_empty() {
+    if pending_of(database)?.is_empty() {
         return Ok(Vec::new());
     }
     database.write(MIGRATING, async |client| apply_pending(client).await)?
+}
+
+/// The migrations that are not applied yet. An error where tables are missing that were made, or a newer program made some.
+pub(crate) fn pending_of(database: &Database) -> Result<Vec<Migration>, PostgresError> {
+    let applied = database.read(MIGRATING, async |client| applied(client).await)?;
+    let missing = database.read(MIGRATING, async |client| missing(client, applied.len()).await)?;
+    match missing {
+        Some(missing) => Err(PostgresError::Schema(missing)),
+        None => Ok(pending(&applied)?.to_vec()),
+    }
 }
 
 /// Number and checksum of those applied. Needs no rights to make anything.

@@ -23,6 +23,7 @@
 #![warn(missing_docs)]
 
 mod error;
+mod inspect;
 mod lane;
 mod pieces;
 mod profiles;
@@ -32,6 +33,7 @@ mod settings;
 mod sink;
 
 pub use error::Error;
+pub use inspect::{RedisInspection, inspect};
 pub use profiles::RedisProfiles;
 pub use reader::RedisReader;
 pub use settings::RedisSettings;

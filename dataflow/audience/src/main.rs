@@ -11,6 +11,7 @@ mod connectors;
 mod control;
 mod demo;
 mod demo_loader;
+mod doctor;
 mod files;
 mod health;
 mod ingest_api;
@@ -68,6 +69,9 @@ enum Command {
     Checkpoint(checkpoint::CheckpointCommand),
     /// Prints completions for a shell.
     Completions(completions::CompletionsArgs),
+    /// Looks at everything that a start with these settings needs, and says the fix of each fault. It changes nothing. The exit
+    /// status is 1 where a start would fail.
+    Doctor(doctor::DoctorArgs),
     /// Asks a running process for its health. The exit status is 0 where it takes work.
     Health(health::HealthArgs),
     /// Runs the event ingestion API as a process of its own: events go to Kafka, where engines read them.
@@ -109,6 +113,7 @@ fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
         Command::Check(args) => check::run(&args),
         Command::Checkpoint(command) => checkpoint::run(&command),
         Command::Completions(args) => completions::run(&args, Cli::command()),
+        Command::Doctor(args) => doctor::run(args),
         Command::Health(args) => health::run(&args),
         Command::IngestApi(flags) => ingest_api::run(flags),
         Command::Man(args) => man::run(&args, Cli::command()),

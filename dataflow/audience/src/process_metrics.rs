@@ -210,7 +210,7 @@ fn control_groups() -> impl Iterator<Item = PathBuf> {
 }
 
 /// The least of what the control groups and the machine have.
-fn memory_limit() -> Option<u64> {
+pub fn memory_limit() -> Option<u64> {
     let of_group = |group: PathBuf| fs::read_to_string(group.join("memory.max")).ok()?.trim().parse().ok();
     let groups = control_groups().filter_map(of_group);
     groups.chain(machine_memory(&fs::read_to_string("/proc/meminfo").ok()?)).min()

@@ -24,7 +24,7 @@ use std::path::{Path, PathBuf};
 use anyhow::ensure;
 use clap::{ArgMatches, Args, Command};
 
-pub use access::AccessSettings;
+pub use access::{AccessSettings, When};
 pub use address::Address;
 pub use connections::Connections;
 use file::SettingsFile;
