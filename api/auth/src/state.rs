@@ -77,12 +77,16 @@ fn insert<T: DeserializeOwned>(table: &mut Table<T>, place: String, id: String, 
 fn put<T: Clone + Serialize>(table: &mut Table<T>, kind: &'static str, id: &str, document: &T) -> AccessChange {
     table.insert(id.to_owned(), Arc::new(document.clone()));
     // Plain data always serializes.
-    AccessChange { kind, id: id.to_owned(), body: Some(serde_json::to_string(document).unwrap_or_default()) }
+    AccessChange {
+        kind: kind.into(),
+        id: id.to_owned(),
+        body: Some(serde_json::to_string(document).unwrap_or_default()),
+    }
 }
 
 fn delete<T>(table: &mut Table<T>, kind: &'static str, id: &str) -> AccessChange {
     table.remove(id);
-    AccessChange { kind, id: id.to_owned(), body: None }
+    AccessChange { kind: kind.into(), id: id.to_owned(), body: None }
 }
 
 /// The state of a process. A reader takes the pointer and waits for no write.

@@ -1,5 +1,7 @@
 //! The store of the platform's own documents: members, keys, sessions and invitations, and the words of people.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 
 use crate::Result;
@@ -19,7 +21,7 @@ pub struct AccessDocument {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AccessChange {
     /// The kind.
-    pub kind: &'static str,
+    pub kind: Cow<'static, str>,
     /// The id.
     pub id: String,
     /// The text; `None` deletes.

@@ -8,6 +8,8 @@
 //! history/….parquet          accepted events, for anyone's tools, and for a new data directory
 //! ```
 //!
+//! [`Backups::open`] takes a URL under which each backup is a folder, laid out in the same way without an owner.
+//!
 //! Nothing relies on more than that an object is there whole or not at all, that it can be read once it is written, and
 //! that it can be listed. Every object carries a checksum or is listed with one. Two processes never write under one
 //! name what the other relies on.
@@ -16,6 +18,7 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+mod backups;
 mod checkpoints;
 mod column;
 mod file;
@@ -28,6 +31,7 @@ use std::sync::Arc;
 
 use audience_contract::{CheckpointStore, History, StoreError};
 
+pub use backups::Backups;
 pub use objects::Objects;
 
 /// A fault of a store of objects as it is opened.

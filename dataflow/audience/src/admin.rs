@@ -67,7 +67,7 @@ fn invite(args: &InviteArgs) -> anyhow::Result<String> {
     let store: Arc<dyn AccessStore> = match &args.postgres {
         Some(url) => Arc::new(PostgresCatalogue::open(&PostgresSettings::new(url)).with_context(|| named("postgres"))?),
         None => {
-            if let Some(link) = control::ask(&args.data, &invite)? {
+            if let Some(link) = control::ask_for_invitation(&args.data, &invite)? {
                 return Ok(link);
             }
             // A directory that is not there would be made, and the server would not find the member.

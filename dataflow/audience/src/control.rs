@@ -10,18 +10,21 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 use audience_auth::{Auth, Principal, Role};
 use audience_engine::service::clock;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::Semaphore;
 
 /// The name of the socket in the data directory.
 const NAME: &str = "control";
 /// The bytes of a request or an answer, at most.
 const MAX_LINE: u64 = 4_096;
-/// The time for a request and its answer.
+/// Commands that are answered at once.
+const MOST_COMMANDS: usize = 4;
+/// The time for a request to arrive, and for an answer that needs no work.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// An invitation of somebody, by the owner of the host.
@@ -31,19 +34,42 @@ pub struct HostInvitation {
     pub role: Role,
 }
 
-/// The answer: a link, or why there is none.
+/// A request of the owner of the host.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+enum HostRequest {
+    /// Invite somebody; the answer is the link.
+    Invite(HostInvitation),
+    /// Make a backup under a URL; the answer is its name.
+    Backup {
+        /// The URL of the place of backups.
+        url: String,
+    },
+}
+
+/// The answer: a text that the request asks for, or why there is none.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum ControlAnswer {
-    Link(String),
+    Done(String),
     Fault(String),
 }
 
+/// Makes a backup under a URL; gives its name.
+pub type MakeBackup = Box<dyn Fn(&str) -> anyhow::Result<String> + Send + Sync>;
+
+/// What the requests act on.
+struct HostDoor {
+    auth: Arc<Auth>,
+    make_backup: MakeBackup,
+}
+
 /// Takes requests until the runtime ends. A socket that cannot be made is told in the log, and keeps nothing from running.
-pub fn listen(data: &Path, auth: &Arc<Auth>) {
+pub fn listen(data: &Path, auth: &Arc<Auth>, make_backup: MakeBackup) {
     let path = path(data);
+    let door = Arc::new(HostDoor { auth: Arc::clone(auth), make_backup });
     match bind(&path) {
-        Ok(listener) => drop(tokio::spawn(accept(listener, Arc::clone(auth)))),
+        Ok(listener) => drop(tokio::spawn(accept(listener, door))),
         Err(error) => {
             tracing::warn!(path = %path.display(), %error, "Commands on this host do not reach this process while it runs");
         }
@@ -65,15 +91,19 @@ fn bind(path: &Path) -> std::io::Result<UnixListener> {
     Ok(listener)
 }
 
-async fn accept(listener: UnixListener, auth: Arc<Auth>) {
+async fn accept(listener: UnixListener, door: Arc<HostDoor>) {
+    let commands = Arc::new(Semaphore::new(MOST_COMMANDS));
     loop {
-        // One at a time: these are people.
+        let Ok(permit) = commands.clone().acquire_owned().await else { return };
         match listener.accept().await {
             Ok((stream, _)) => {
-                let answered = tokio::time::timeout(PATIENCE, answer(stream, &auth)).await;
-                if let Ok(Err(error)) = answered {
-                    tracing::debug!(%error, "A command on this host was not answered");
-                }
+                let door = door.clone();
+                tokio::spawn(async move {
+                    if let Err(error) = answer(stream, door).await {
+                        tracing::debug!(%error, "A command on this host was not answered");
+                    }
+                    drop(permit);
+                });
             }
             Err(error) => {
                 tracing::warn!(%error, "A command on this host could not be taken");
@@ -83,26 +113,33 @@ async fn accept(listener: UnixListener, auth: Arc<Auth>) {
     }
 }
 
-async fn answer(mut stream: UnixStream, auth: &Arc<Auth>) -> anyhow::Result<()> {
+async fn answer(mut stream: UnixStream, door: Arc<HostDoor>) -> anyhow::Result<()> {
     let asks = stream.peer_cred()?.uid();
     if asks != 0 && asks != rustix::process::geteuid().as_raw() {
         bail!("another user asks");
     }
     let mut line = String::new();
-    tokio::io::BufReader::new((&mut stream).take(MAX_LINE)).read_line(&mut line).await?;
-    let answer = match serde_json::from_str::<HostInvitation>(&line) {
+    let mut reader = tokio::io::BufReader::new((&mut stream).take(MAX_LINE));
+    tokio::time::timeout(PATIENCE, reader.read_line(&mut line)).await??;
+    let answer = match serde_json::from_str::<HostRequest>(&line) {
         Err(error) => ControlAnswer::Fault(error.to_string()),
-        Ok(invite) => {
-            let auth = Arc::clone(auth);
-            tokio::task::spawn_blocking(move || self::invite(&auth, &invite))
-                .await?
-                .map_or_else(ControlAnswer::Fault, ControlAnswer::Link)
-        }
+        Ok(request) => tokio::task::spawn_blocking(move || door.answer(&request))
+            .await?
+            .map_or_else(|error| ControlAnswer::Fault(format!("{error:#}")), ControlAnswer::Done),
     };
     let mut text = serde_json::to_vec(&answer)?;
     text.push(b'\n');
-    stream.write_all(&text).await?;
+    tokio::time::timeout(PATIENCE, stream.write_all(&text)).await??;
     Ok(())
+}
+
+impl HostDoor {
+    fn answer(&self, request: &HostRequest) -> anyhow::Result<String> {
+        match request {
+            HostRequest::Invite(invitation) => invite(&self.auth, invitation).map_err(|why| anyhow!("{why}")),
+            HostRequest::Backup { url } => (self.make_backup)(url),
+        }
+    }
 }
 
 /// Invites somebody on behalf of the host; gives the link.
@@ -111,21 +148,31 @@ pub fn invite(auth: &Auth, HostInvitation { email, role }: &HostInvitation) -> R
     invited.map(|(_, secret)| auth.link(&secret)).map_err(|error| error.to_string())
 }
 
-/// Has the process that serves a data directory invite somebody; `None` where no process serves it.
-pub fn ask(data: &Path, invite: &HostInvitation) -> anyhow::Result<Option<String>> {
+/// Has the process that serves a data directory invite somebody, and gives the link; `None` where no process serves it.
+pub fn ask_for_invitation(data: &Path, invitation: &HostInvitation) -> anyhow::Result<Option<String>> {
+    ask(data, &HostRequest::Invite(invitation.clone()), Some(PATIENCE))
+}
+
+/// Has the process that serves a data directory make a backup, and gives its name; `None` where no process serves it. Waits as
+/// long as that takes.
+pub fn ask_for_backup(data: &Path, url: &str) -> anyhow::Result<Option<String>> {
+    ask(data, &HostRequest::Backup { url: url.to_owned() }, None)
+}
+
+fn ask(data: &Path, request: &HostRequest, patience: Option<Duration>) -> anyhow::Result<Option<String>> {
     let mut stream = match std::os::unix::net::UnixStream::connect(path(data)) {
         Ok(stream) => stream,
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused) => return Ok(None),
         Err(error) => return Err(error).with_context(|| format!("{} cannot be reached", path(data).display())),
     };
-    stream.set_read_timeout(Some(PATIENCE))?;
-    let mut text = serde_json::to_vec(invite)?;
+    stream.set_read_timeout(patience)?;
+    let mut text = serde_json::to_vec(request)?;
     text.push(b'\n');
     stream.write_all(&text)?;
     let mut line = String::new();
     BufReader::new(stream.take(MAX_LINE)).read_line(&mut line)?;
     match serde_json::from_str(&line).context("the process that serves the data directory did not answer")? {
-        ControlAnswer::Link(link) => Ok(Some(link)),
+        ControlAnswer::Done(text) => Ok(Some(text)),
         ControlAnswer::Fault(why) => bail!("{why}"),
     }
 }

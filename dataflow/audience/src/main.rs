@@ -4,6 +4,7 @@
 mod access;
 mod admin;
 mod asking;
+mod backup;
 mod check;
 mod checkpoint;
 mod completions;
@@ -62,6 +63,9 @@ enum Command {
     /// Lets the owner of the host in: makes a link for a member, at any time.
     #[command(subcommand)]
     Admin(admin::AdminCommand),
+    /// Makes, lists and verifies backups, and makes a data directory from one.
+    #[command(subcommand)]
+    Backup(backup::BackupCommand),
     /// Validates rules and prints every fault with its JSON pointer. The exit status is 1 where there is one.
     Check(check::CheckArgs),
     /// Lists checkpoints, or reads every byte of them.
@@ -110,6 +114,7 @@ fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     };
     match with_file(matches)?.command {
         Command::Admin(command) => admin::run(&command),
+        Command::Backup(command) => backup::run(&command),
         Command::Check(args) => check::run(&args),
         Command::Checkpoint(command) => checkpoint::run(&command),
         Command::Completions(args) => completions::run(&args, Cli::command()),

@@ -1,6 +1,7 @@
 //! `audience serve`: everything in one process on embedded stores.
 
 use std::io::Write;
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,10 +15,12 @@ use audience_contract::{AccessStore, CatalogueStore, WebhookStore};
 use audience_embedded::{Options, Stores};
 use audience_engine::cluster::coordinator::Coordinator;
 use audience_engine::durability::Offsite;
+use audience_engine::durability::backup::DocumentStores;
 use audience_engine::engine::EngineOptions;
 use audience_engine::service::{PlatformStores, Service, ServiceOptions, clock};
 use audience_protocol::Platform;
 
+use crate::backup::create::BackupSource;
 use crate::demo::Demo;
 use crate::demo_loader::DemoLoader;
 use crate::outside::Outside;
@@ -74,11 +77,11 @@ async fn serve(settings: ServeSettings, cluster: Option<OtherProcesses>) -> anyh
     let cut_off = Stop::new();
     let waits = cut_off.clone();
     let started = serving.start(move |door| start(&settings, cluster.as_ref(), door, waits)).await?;
-    let Some((OpenedPlatform { service, own, auth }, demo)) = started else {
+    let Some((OpenedPlatform { service, own, auth, backups }, demo)) = started else {
         cut_off.request();
         return Ok(ExitCode::SUCCESS);
     };
-    control::listen(&data, &auth);
+    control::listen(&data, &auth, make_backup(&service, backups, &data));
     // On standard output, so that scripts can wait for it.
     let demo_loader = DemoLoader::new(service.clone(), data, tokio::runtime::Handle::current());
     let vocabulary = StoredVocabulary::new(own, service.platform().traits.clone());
@@ -116,6 +119,15 @@ struct OpenedPlatform {
     /// The platform's own documents.
     own: Arc<dyn AccessStore>,
     auth: Arc<Auth>,
+    backups: BackupSource,
+}
+
+fn make_backup(service: &Arc<Service>, source: BackupSource, data: &Path) -> control::MakeBackup {
+    let (service, data) = (Arc::downgrade(service), data.to_owned());
+    Box::new(move |url| {
+        let service = service.upgrade().context("the process ends")?;
+        source.write(&data, url, |source, place| service.back_up(&source.stores, place))
+    })
 }
 
 /// Starts the platform, and fills it where that is asked for. Says at the door what is waited for; `cut_off` ends the wait
@@ -191,11 +203,13 @@ fn start_platform(
         file_age: Duration::from_secs(settings.history.seconds),
         keeps_catalogue,
     });
-    let service = Service::start_with(stores, offsite, options)?;
+    let service = Service::start_with(stores.clone(), offsite, options)?;
     join_kafka(&service, settings)?;
-    outside.join(&service, webhooks)?;
+    outside.join(&service, webhooks.clone())?;
     postgres.iter().for_each(|catalogue| catalogue.started());
-    Ok(OpenedPlatform { service, own, auth })
+    let documents = DocumentStores { access: own.clone(), webhooks };
+    let backups = BackupSource { stores, documents, postgres: settings.connections.postgres.clone() };
+    Ok(OpenedPlatform { service, own, auth, backups })
 }
 
 /// Joins the platform to Kafka, if it is named.

@@ -109,7 +109,7 @@ impl StoredVocabulary {
         for _ in 0..ATTEMPTS {
             let (revision, documents) = self.store.all().map_err(unavailable)?;
             check(&Words::read(&documents))?;
-            let change = AccessChange { kind, id: id.to_owned(), body: body.map(str::to_owned) };
+            let change = AccessChange { kind: kind.into(), id: id.to_owned(), body: body.map(str::to_owned) };
             if self.store.put(revision, &[change]).map_err(unavailable)? {
                 return Ok(());
             }

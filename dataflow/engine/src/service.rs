@@ -17,6 +17,7 @@ use crate::cluster::coordinator::{Coordinator, Peers};
 use crate::cluster::protocol::Origin;
 use crate::cluster::stores::AskedStores;
 use crate::durability::archive::Archive;
+use crate::durability::backup::{self, BackupPlace, CopiedState};
 use crate::durability::checkpoints::{CheckpointContext, CheckpointTaker};
 use crate::durability::seed::{self, WholeCheckpoint};
 use crate::durability::{Offsite, catalogue_in_force, recovery, restore};
@@ -279,6 +280,12 @@ impl Service {
     /// Takes a checkpoint now. A store's fault is told and passed over: the next one tries again.
     pub fn checkpoint(&self) -> Result<(), EngineError> {
         self.checkpoints.take()
+    }
+
+    /// Copies events and a checkpoint of these stores, which are the platform's, to an empty place, while everything goes on.
+    /// Takes a checkpoint before; further ones wait until the backup is made.
+    pub fn back_up(&self, stores: &PlatformStores, to: &BackupPlace) -> Result<CopiedState, EngineError> {
+        self.checkpoints.back_up(|| backup::copy(stores, to, self.run.stop()))
     }
 
     /// Whether the platform stops.

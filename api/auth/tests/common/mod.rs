@@ -50,7 +50,7 @@ impl AccessStore for MemoryStore {
             return Ok(false);
         }
         for AccessChange { kind, id, body } in changes {
-            let key = ((*kind).to_owned(), id.clone());
+            let key = (kind.to_string(), id.clone());
             match body {
                 Some(body) => drop(stored.1.insert(key, body.clone())),
                 None => drop(stored.1.remove(&key)),

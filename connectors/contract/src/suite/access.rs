@@ -6,8 +6,11 @@ use crate::{AccessChange, AccessStore};
 
 /// Every sentence of [`AccessStore`]. `same` says whether two texts in JSON say the same.
 pub fn access_store(open: &mut dyn FnMut() -> Arc<dyn AccessStore>, same: &dyn Fn(&str, &str) -> bool) {
-    let change =
-        |kind, id: &str, body: Option<&str>| AccessChange { kind, id: id.into(), body: body.map(str::to_owned) };
+    let change = |kind: &'static str, id: &str, body: Option<&str>| AccessChange {
+        kind: kind.into(),
+        id: id.into(),
+        body: body.map(str::to_owned),
+    };
     let holds = |store: &dyn AccessStore, revision: u64, expected: &[(&str, &str, &str)]| {
         assert_eq!(store.revision().expect("revision"), revision);
         let (found, documents) = store.all().expect("all");
@@ -45,7 +48,7 @@ pub fn access_store(open: &mut dyn FnMut() -> Arc<dyn AccessStore>, same: &dyn F
 
 fn one_of_several_succeeds(store: &Arc<dyn AccessStore>) {
     let put = |number: usize| {
-        let change = AccessChange { kind: "session", id: format!("s{number}"), body: Some("{}".into()) };
+        let change = AccessChange { kind: "session".into(), id: format!("s{number}"), body: Some("{}".into()) };
         store.put(3, &[change]).expect("put")
     };
     let succeeded = std::thread::scope(|scope| {

@@ -166,13 +166,15 @@ impl Archive {
 }
 
 /// Records one behind the other.
-struct GatheredRecords {
-    bytes: Vec<u8>,
-    count: u64,
+pub struct GatheredRecords {
+    /// The records.
+    pub bytes: Vec<u8>,
+    /// Their number.
+    pub count: u64,
 }
 
 /// The records from `next` on, up to `limit` or as many as a file takes.
-fn gather(log: &dyn EventLog, next: u64, limit: u64) -> Result<GatheredRecords, StoreError> {
+pub fn gather(log: &dyn EventLog, next: u64, limit: u64) -> Result<GatheredRecords, StoreError> {
     let mut gathered = GatheredRecords { bytes: Vec::new(), count: 0 };
     log.scan(next..limit, &mut |run| {
         let mut rest = run;

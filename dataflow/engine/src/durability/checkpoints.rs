@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use audience_background::{Failure, Job, Outcome, Stop};
-use audience_contract::ChangeLog;
+use audience_contract::{ChangeLog, StoreError};
 use audience_kernel::aliases::IdSince;
 use audience_protocol::SPANS;
 use parking_lot::Mutex;
@@ -48,6 +48,8 @@ pub(crate) struct CheckpointTaker {
     changes: Arc<dyn ChangeLog>,
     erasures: Erasures,
     turn: CheckpointTurn,
+    /// Held while a backup is made. No checkpoint is taken meanwhile: one would prune older ones, and finish erasures.
+    backing_up: Mutex<()>,
     /// Why the last checkpoint was given up, if it was.
     fault: PartFault,
 }
@@ -61,6 +63,7 @@ impl CheckpointTaker {
             changes: stores.changes.clone(),
             erasures: Erasures::new(stores, archive, context.stop.clone()),
             turn: CheckpointTurn::default(),
+            backing_up: Mutex::new(()),
             fault: PartFault::default(),
             context,
         }
@@ -88,6 +91,7 @@ impl CheckpointTaker {
 
     /// Takes a checkpoint now. A store's fault is told and passed over: the next one tries again.
     pub fn take(&self) -> Result<(), EngineError> {
+        let Some(_no_backup) = self.backing_up.try_lock() else { return Ok(()) };
         // A store that is away keeps nothing else waiting.
         let number = self.checkpointer.next_number();
         // Positions only move forward: one that is read early forgets less.
@@ -111,6 +115,16 @@ impl CheckpointTaker {
             ListsKept { error: &error }.emit(&self.context.metrics);
         }
         Ok(())
+    }
+
+    /// Takes a checkpoint, and then does something during which no further one is taken.
+    pub fn back_up<T>(&self, work: impl FnOnce() -> Result<T, EngineError>) -> Result<T, EngineError> {
+        self.take()?;
+        let Some(_held) = self.backing_up.try_lock() else {
+            let detail = "another backup, or a checkpoint, is being made: repeat it a little later".to_owned();
+            return Err(StoreError::Unavailable { action: "making a backup", detail }.into());
+        };
+        work()
     }
 
     fn take_and_forget(&self, number: u64, reached: Option<u64>) -> Result<(), EngineError> {

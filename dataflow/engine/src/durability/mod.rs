@@ -9,9 +9,11 @@
 //! | `catalogue_in_force` | The note of the catalogue in force, by which one that came back older is known. |
 //! | `seed`, `recovery` | A checkpoint and the event log back into workers. |
 //! | `archive`, `restore` | The event log into files outside, and back into an empty data directory. |
+//! | `backup` | Everything that the data directory alone has, to another place and back. |
 //! | `erase`, `erasures` | A user out of the state, the lists, the checkpoints and the logs. |
 
 pub(crate) mod archive;
+pub mod backup;
 mod catalogue_copy;
 pub(crate) mod catalogue_in_force;
 mod checkpoint;

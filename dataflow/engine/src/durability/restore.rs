@@ -15,7 +15,7 @@ mod messages;
 use std::ops::ControlFlow;
 
 use audience_background::clock;
-use audience_contract::{Audit, AuditRecord, Document, EventLog, Progress, SourcePosition, StoreError};
+use audience_contract::{Audit, AuditRecord, Document, EventLog, History, Progress, SourcePosition, StoreError};
 
 use super::archive::Offsite;
 use super::catalogue_copy::CatalogueCopy;
@@ -43,20 +43,42 @@ pub fn restore(stores: &PlatformStores, offsite: &Offsite, start: &StartProgress
         return Ok(false);
     }
     tracing::info!(events = end, from = held, "the data directory is empty; it is made from what is kept outside");
-    restore_events(&*stores.events, offsite, held..end, start)?;
+    rebuild(stores, Rebuilt { history, end, positions, catalogue: copy }, start)?;
+    forget_what_is_ahead(stores, offsite, end)?;
+    note_whole(stores, end)?;
+    Ok(true)
+}
+
+/// The content of a data directory that is made anew.
+pub struct Rebuilt<'a> {
+    /// The events.
+    pub history: &'a dyn History,
+    /// The number of events to take.
+    pub end: u64,
+    /// Where the sources go on.
+    pub positions: Vec<SourcePosition>,
+    /// The catalogue, where the directory has it.
+    pub catalogue: Option<CatalogueCopy>,
+}
+
+/// Fills stores that have never run, or whose rebuilding was cut off.
+pub fn rebuild(stores: &PlatformStores, from: Rebuilt<'_>, start: &StartProgress) -> Result<(), EngineError> {
+    let Rebuilt { history, end, positions, catalogue } = from;
+    restore_events(&*stores.events, history, stores.events.end()..end, start)?;
     stores.events.append_from(&mut [], &ahead(&*stores.events, positions)?)?;
     messages::note(&*stores.events, &*stores.messages, end)?;
-    if let Some(copy) = copy {
-        restore_catalogue(stores, copy)?;
-    }
-    forget_what_is_ahead(stores, offsite, end)?;
+    catalogue.map_or(Ok(()), |copy| restore_catalogue(stores, copy))
+}
+
+/// Says that stores which were filled are whole: a start goes on from everything in them, now.
+pub fn note_whole(stores: &PlatformStores, end: u64) -> Result<(), EngineError> {
     let now = clock::now();
     let tick = (now as u64).saturating_mul(TICKS_A_MILLISECOND);
     let catalogue_version = stores.catalogue.version()?;
     stores.changes.forget(tick)?;
     stores.changes.commit(Progress { tick, clock: now, sequence: end, catalogue_version, run: 0 }, &[])?;
     tracing::info!(events = end, catalogue_version, "the data directory is made anew");
-    Ok(true)
+    Ok(())
 }
 
 /// A start needs the history to be this directory's; one that is away is looked at when it is written.
@@ -79,7 +101,7 @@ fn check_not_ahead(stores: &PlatformStores, offsite: &Offsite) -> Result<(), Eng
 
 fn restore_events(
     log: &dyn EventLog,
-    offsite: &Offsite,
+    history: &dyn History,
     range: std::ops::Range<u64>,
     start: &StartProgress,
 ) -> Result<(), EngineError> {
@@ -98,7 +120,7 @@ fn restore_events(
         Err(StoreError::Refused { action: "making the event log anew", detail })
     };
     let mut result = Ok(());
-    offsite.history.scan(range.clone(), &mut |run| {
+    history.scan(range.clone(), &mut |run| {
         batch.extend_from_slice(run);
         if batch.len() >= APPEND_BYTES {
             result = append(&mut batch, &mut next);

@@ -1,0 +1,124 @@
+//! `audience backup create`: by the process that serves the data directory, or here where none does.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, ExitCode};
+use std::sync::Arc;
+
+use anyhow::{Context as _, bail, ensure};
+use audience_background::Stop;
+use audience_embedded::{Options, Stores};
+use audience_engine::durability::backup::{self, BackupDocuments, BackupPlace, CopiedState, DocumentStores};
+use audience_engine::service::{PlatformStores, clock};
+use audience_objects::Objects;
+use clap::Args;
+
+use super::{BackupFacts, DOCUMENTS, DataFlag, FORMAT, FileFacts, POSTGRES, Place};
+use crate::control;
+use crate::settings::named;
+
+/// What to copy, and where to.
+#[derive(Debug, Args)]
+pub struct CreateArgs {
+    #[command(flatten)]
+    data: DataFlag,
+    #[command(flatten)]
+    place: Place,
+    /// The libpq URL of the PostgreSQL that has segments and members instead of the data directory. `pg_dump` makes the copy.
+    /// [default: none]
+    #[arg(long, env = "AUDIENCE_POSTGRES", value_name = "URL", hide_env_values = true)]
+    postgres: Option<String>,
+}
+
+pub fn run(args: &CreateArgs) -> anyhow::Result<ExitCode> {
+    let data = &args.data.data;
+    ensure!(data.is_dir(), "{}: {} is no directory", named("data"), data.display());
+    let name = match control::ask_for_backup(data, &args.place.backups)? {
+        Some(name) => name,
+        None => from_directory(args)?,
+    };
+    println!("{name}");
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Makes a backup of a directory that no process serves.
+fn from_directory(args: &CreateArgs) -> anyhow::Result<String> {
+    let data = &args.data.data;
+    let own = Stores::open(data, &Options::default()).with_context(|| named("data"))?;
+    let stores = PlatformStores {
+        events: own.events(),
+        messages: own.messages(),
+        changes: own.changes(),
+        notes: own.notes(),
+        catalogue: own.catalogue(),
+        checkpoints: own.checkpoints(),
+    };
+    let documents = DocumentStores { access: own.access(), webhooks: own.webhooks() };
+    let source = BackupSource { stores, documents, postgres: args.postgres.clone() };
+    source.write(data, &args.place.backups, |source, place| backup::copy(&source.stores, place, &Stop::new()))
+}
+
+/// The stores that a backup is made of.
+pub struct BackupSource {
+    pub stores: PlatformStores,
+    pub documents: DocumentStores,
+    /// The PostgreSQL that has the documents instead.
+    pub postgres: Option<String>,
+}
+
+impl BackupSource {
+    /// Makes a backup under a URL; gives its name. `copy` copies events and a checkpoint.
+    pub fn write<E: Into<anyhow::Error>>(
+        &self,
+        data: &Path,
+        url: &str,
+        copy: impl FnOnce(&BackupSource, &BackupPlace) -> Result<CopiedState, E>,
+    ) -> anyhow::Result<String> {
+        let begun_at = clock::now();
+        let backups = super::open(url)?;
+        let name = jiff::Timestamp::from_millisecond(begun_at)?.strftime("%Y%m%dT%H%M%SZ").to_string();
+        ensure!(!backups.names()?.contains(&name), "a backup {name} is there already: repeat it in a second");
+        let objects = backups.place(&name)?;
+        let catalogue = catalogue_of(data)?;
+        let place = BackupPlace { history: objects.history(), checkpoints: objects.checkpoints() };
+        let state = copy(self, &place).map_err(Into::into)?;
+        let files = self.write_documents(&objects, &catalogue)?;
+        let program = crate::VERSION.to_owned();
+        let facts = BackupFacts { format: FORMAT, program, begun_at, catalogue, state, files };
+        objects.finish_backup(serde_json::to_vec_pretty(&facts)?)?;
+        tracing::info!(name, events = facts.state.events, "A backup was made");
+        Ok(name)
+    }
+
+    fn write_documents(&self, objects: &Arc<Objects>, catalogue: &str) -> anyhow::Result<Vec<FileFacts>> {
+        let (name, bytes) = match &self.postgres {
+            Some(url) => (POSTGRES, dump(url)?),
+            None if catalogue.starts_with("postgres") => {
+                bail!("PostgreSQL has the segments of this data directory: name it by {}", named("postgres"))
+            }
+            None => (DOCUMENTS, serde_json::to_vec(&BackupDocuments::of(&self.stores, &self.documents)?)?),
+        };
+        let facts = FileFacts::of(name, &bytes);
+        objects.put_file(name, bytes)?;
+        Ok(vec![facts])
+    }
+}
+
+/// The catalogue to which the memberships of a data directory belong. A directory that is older than the file has its own.
+fn catalogue_of(data: &Path) -> anyhow::Result<String> {
+    match fs::read_to_string(data.join("CATALOGUE")) {
+        Ok(catalogue) => Ok(catalogue.trim().to_owned()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok("embedded".to_owned()),
+        Err(error) => Err(error).with_context(|| format!("reading {}", data.join("CATALOGUE").display())),
+    }
+}
+
+/// The schema of the program in PostgreSQL, as `pg_dump` writes it. The URL has a password and is in no message.
+fn dump(url: &str) -> anyhow::Result<Vec<u8>> {
+    let mut command = Command::new("pg_dump");
+    command.args(["--format=custom", "--schema=audience", "--no-owner"]).env("PGCONNECT_TIMEOUT", "10");
+    let output = command.arg("--dbname").arg(url).output();
+    let output = output.context("pg_dump is needed for segments in PostgreSQL, and cannot be run")?;
+    ensure!(output.status.success(), "pg_dump: {}", String::from_utf8_lossy(&output.stderr).trim());
+    Ok(output.stdout)
+}

@@ -1,0 +1,96 @@
+//! `audience backup restore`: a backup becomes a new data directory.
+
+use std::fs;
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::{Command, ExitCode, Stdio};
+use std::sync::Arc;
+
+use anyhow::{Context as _, ensure};
+use audience_embedded::{Options, Stores};
+use audience_engine::durability::backup::{self, BackupDocuments, BackupPlace, DocumentStores, RestorePoint};
+use audience_engine::service::PlatformStores;
+use audience_objects::Objects;
+use clap::Args;
+
+use super::{BackupFacts, DOCUMENTS, DataFlag, POSTGRES, Place};
+use crate::settings::named;
+
+/// The backup, and the directory that it becomes.
+#[derive(Debug, Args)]
+pub struct RestoreArgs {
+    #[command(flatten)]
+    data: DataFlag,
+    #[command(flatten)]
+    place: Place,
+    /// The name of the backup, as `audience backup list` prints it.
+    #[arg(value_name = "NAME")]
+    name: String,
+    /// Leaves out events that were accepted after this instant, such as `2026-06-10T08:00:00Z`. Sources go on after the backup
+    /// all the same. Segments and members are those of the backup. [default: none]
+    #[arg(long, value_name = "TIME")]
+    until: Option<jiff::Timestamp>,
+    /// The libpq URL of an empty database for what PostgreSQL had. `pg_restore` fills it. [default: none]
+    #[arg(long, env = "AUDIENCE_POSTGRES", value_name = "URL", hide_env_values = true)]
+    postgres: Option<String>,
+}
+
+pub fn run(args: &RestoreArgs) -> anyhow::Result<ExitCode> {
+    let backups = args.place.open()?;
+    let objects = super::find(&backups, &args.name)?;
+    let facts = super::facts(&objects)?;
+    let data = &args.data.data;
+    let is_empty = fs::read_dir(data).map_or(true, |mut entries| entries.next().is_none());
+    ensure!(is_empty, "{} is not empty: name a directory that is, or none yet, by {}", data.display(), named("data"));
+    restore_postgres(args, &facts, &objects)?;
+    let events = restore(args, &facts, &objects)?;
+    println!("{} has {events} events; `audience serve --data {0}` goes on from there", data.display());
+    Ok(ExitCode::SUCCESS)
+}
+
+fn restore(args: &RestoreArgs, facts: &BackupFacts, objects: &Arc<Objects>) -> anyhow::Result<u64> {
+    let documents: Option<BackupDocuments> = match facts.files.iter().find(|file| file.name == DOCUMENTS) {
+        Some(file) => Some(serde_json::from_slice(&file.read(objects)?).context("the documents cannot be read")?),
+        None => None,
+    };
+    let data = &args.data.data;
+    // Under its own name only once it is whole: a start would take what is there.
+    let making = PathBuf::from(format!("{}.restoring", data.display()));
+    if making.exists() {
+        fs::remove_dir_all(&making).with_context(|| format!("deleting {}, which was cut off", making.display()))?;
+    }
+    let own = Stores::open(&making, &Options::default()).with_context(|| named("data"))?;
+    let stores = PlatformStores {
+        events: own.events(),
+        messages: own.messages(),
+        changes: own.changes(),
+        notes: own.notes(),
+        catalogue: own.catalogue(),
+        checkpoints: own.checkpoints(),
+    };
+    let to = DocumentStores { access: own.access(), webhooks: own.webhooks() };
+    let from = BackupPlace { history: objects.history(), checkpoints: objects.checkpoints() };
+    fs::write(making.join("CATALOGUE"), format!("{}\n", facts.catalogue))?;
+    let point = RestorePoint { events: facts.state.events, until: args.until.map(jiff::Timestamp::as_millisecond) };
+    let events = backup::restore(&stores, &from, documents.map(|documents| (documents, &to)), point)?;
+    drop((stores, to, own));
+    fs::rename(&making, data).with_context(|| format!("naming the directory {}", data.display()))?;
+    Ok(events)
+}
+
+/// Fills PostgreSQL before the directory is made: where that fails, nothing is there that a start would take.
+fn restore_postgres(args: &RestoreArgs, facts: &BackupFacts, objects: &Objects) -> anyhow::Result<()> {
+    let Some(file) = facts.files.iter().find(|file| file.name == POSTGRES) else { return Ok(()) };
+    let url = args.postgres.as_deref().with_context(|| {
+        format!("PostgreSQL had the segments: name an empty database for them by {}", named("postgres"))
+    })?;
+    let bytes = file.read(objects)?;
+    let mut command = Command::new("pg_restore");
+    command.args(["--no-owner", "--exit-on-error", "--single-transaction", "--dbname"]).arg(url);
+    let child = command.env("PGCONNECT_TIMEOUT", "10").stdin(Stdio::piped()).stderr(Stdio::piped()).spawn();
+    let mut child = child.context("pg_restore is needed for segments in PostgreSQL, and cannot be run")?;
+    let written = child.stdin.take().map_or(Ok(()), |mut stdin| stdin.write_all(&bytes));
+    let output = child.wait_with_output()?;
+    ensure!(output.status.success(), "pg_restore: {}", String::from_utf8_lossy(&output.stderr).trim());
+    written.context("pg_restore did not take the whole copy")
+}
