@@ -1,5 +1,6 @@
 //! `audience doctor`: looks at everything that a start needs, changes nothing, and says the fix of each fault.
 
+mod finding;
 mod machine;
 mod servers;
 
@@ -8,6 +9,7 @@ use std::process::ExitCode;
 use clap::Args;
 use serde::Serialize;
 
+use self::finding::{Finding, Verdict};
 use crate::settings::{ServeFlags, ServeSettings};
 
 /// The settings of the start to look at. They are those of `audience serve`.
@@ -18,42 +20,6 @@ pub struct DoctorArgs {
     /// Prints one JSON object instead of a table.
     #[arg(long)]
     json: bool,
-}
-
-/// How well a part stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-enum Verdict {
-    Good,
-    /// A start works, and something may fail later.
-    Warning,
-    /// A start fails, or waits until this is mended.
-    Fault,
-}
-
-/// One thing that was looked at.
-#[derive(Clone, Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Finding {
-    part: &'static str,
-    verdict: Verdict,
-    found: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    fix: Option<String>,
-}
-
-impl Finding {
-    fn good(part: &'static str, found: impl Into<String>) -> Finding {
-        Finding { part, verdict: Verdict::Good, found: found.into(), fix: None }
-    }
-
-    fn warning(part: &'static str, found: impl Into<String>, fix: impl Into<String>) -> Finding {
-        Finding { part, verdict: Verdict::Warning, found: found.into(), fix: Some(fix.into()) }
-    }
-
-    fn fault(part: &'static str, found: impl Into<String>, fix: impl Into<String>) -> Finding {
-        Finding { part, verdict: Verdict::Fault, found: found.into(), fix: Some(fix.into()) }
-    }
 }
 
 /// Everything that was looked at.

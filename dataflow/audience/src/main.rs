@@ -31,6 +31,7 @@ mod settings;
 mod sink;
 mod telemetry;
 mod updates;
+mod version;
 mod worker;
 
 use std::process::ExitCode;
@@ -39,6 +40,7 @@ use clap::parser::ValueSource;
 use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::settings::ConfigFlag;
+use crate::version::VERSION;
 
 /// Faster than the system's with many threads, and gives memory back.
 #[global_allocator]
@@ -54,9 +56,6 @@ pub struct Cli {
     #[command(subcommand)]
     command: Command,
 }
-
-/// The version, with the commit where the program was built from a checkout.
-const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), env!("AUDIENCE_BUILT_FROM"));
 
 #[derive(Debug, Subcommand)]
 enum Command {

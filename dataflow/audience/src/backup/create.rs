@@ -13,9 +13,10 @@ use audience_engine::service::{PlatformStores, clock};
 use audience_objects::Objects;
 use clap::Args;
 
-use super::{BackupFacts, DOCUMENTS, DataFlag, FORMAT, FileFacts, POSTGRES, Place};
+use super::place::{self, BackupFacts, DOCUMENTS, DataFlag, FORMAT, FileFacts, POSTGRES, Place};
 use crate::control;
 use crate::settings::named;
+use crate::version::VERSION;
 
 /// What to copy, and where to.
 #[derive(Debug, Args)]
@@ -75,15 +76,15 @@ impl BackupSource {
         copy: impl FnOnce(&BackupSource, &BackupPlace) -> Result<CopiedState, E>,
     ) -> anyhow::Result<String> {
         let begun_at = clock::now();
-        let backups = super::open(url)?;
+        let backups = place::open(url)?;
         let name = jiff::Timestamp::from_millisecond(begun_at)?.strftime("%Y%m%dT%H%M%SZ").to_string();
         ensure!(!backups.names()?.contains(&name), "a backup {name} is there already: repeat it in a second");
         let objects = backups.place(&name)?;
         let catalogue = catalogue_of(data)?;
-        let place = BackupPlace { history: objects.history(), checkpoints: objects.checkpoints() };
-        let state = copy(self, &place).map_err(Into::into)?;
+        let to = BackupPlace { history: objects.history(), checkpoints: objects.checkpoints() };
+        let state = copy(self, &to).map_err(Into::into)?;
         let files = self.write_documents(&objects, &catalogue)?;
-        let program = crate::VERSION.to_owned();
+        let program = VERSION.to_owned();
         let facts = BackupFacts { format: FORMAT, program, begun_at, catalogue, state, files };
         objects.finish_backup(serde_json::to_vec_pretty(&facts)?)?;
         tracing::info!(name, events = facts.state.events, "A backup was made");

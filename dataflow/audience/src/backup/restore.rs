@@ -13,7 +13,7 @@ use audience_engine::service::PlatformStores;
 use audience_objects::Objects;
 use clap::Args;
 
-use super::{BackupFacts, DOCUMENTS, DataFlag, POSTGRES, Place};
+use super::place::{self, BackupFacts, DOCUMENTS, DataFlag, POSTGRES, Place};
 use crate::settings::named;
 
 /// The backup, and the directory that it becomes.
@@ -37,8 +37,8 @@ pub struct RestoreArgs {
 
 pub fn run(args: &RestoreArgs) -> anyhow::Result<ExitCode> {
     let backups = args.place.open()?;
-    let objects = super::find(&backups, &args.name)?;
-    let facts = super::facts(&objects)?;
+    let objects = place::find(&backups, &args.name)?;
+    let facts = place::facts(&objects)?;
     let data = &args.data.data;
     let is_empty = fs::read_dir(data).map_or(true, |mut entries| entries.next().is_none());
     ensure!(is_empty, "{} is not empty: name a directory that is, or none yet, by {}", data.display(), named("data"));

@@ -1,13 +1,13 @@
 //! `audience backup verify`: every byte of a backup is read.
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use audience_engine::durability::backup::{self, BackupDocuments, BackupPlace};
 use audience_objects::Objects;
 use clap::Args;
-use std::sync::Arc;
 
-use super::{DOCUMENTS, Place};
+use super::place::{self, DOCUMENTS, Place};
 
 /// The backup to read.
 #[derive(Debug, Args)]
@@ -22,7 +22,7 @@ pub struct VerifyArgs {
 /// Exit status 0: the backup is whole; 1: it has faults; 2: it cannot be read.
 pub fn run(args: &VerifyArgs) -> anyhow::Result<ExitCode> {
     let backups = args.place.open()?;
-    let faults = faults(&super::find(&backups, &args.name)?);
+    let faults = faults(&place::find(&backups, &args.name)?);
     for fault in &faults {
         println!("{}: {fault}", args.name);
     }
@@ -34,12 +34,12 @@ pub fn run(args: &VerifyArgs) -> anyhow::Result<ExitCode> {
 }
 
 fn faults(objects: &Arc<Objects>) -> Vec<String> {
-    let facts = match super::facts(objects) {
+    let facts = match place::facts(objects) {
         Ok(facts) => facts,
         Err(error) => return vec![format!("{error:#}")],
     };
-    let place = BackupPlace { history: objects.history(), checkpoints: objects.checkpoints() };
-    let mut faults = backup::faults(&place, &facts.state);
+    let from = BackupPlace { history: objects.history(), checkpoints: objects.checkpoints() };
+    let mut faults = backup::faults(&from, &facts.state);
     for file in &facts.files {
         match file.read(objects) {
             Err(error) => faults.push(format!("{error:#}")),

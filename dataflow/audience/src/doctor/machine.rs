@@ -9,7 +9,7 @@ use audience_embedded::Options;
 use rustix::fs::Access;
 use rustix::process::{Resource, getrlimit};
 
-use super::Finding;
+use super::finding::Finding;
 use crate::process_metrics;
 use crate::settings::{AccessSettings, ServeSettings, When, named};
 
@@ -169,7 +169,7 @@ fn access(access: &AccessSettings, listeners: &[SocketAddr]) -> Finding {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Verdict;
+    use super::super::finding::Verdict;
     use super::*;
 
     #[test]

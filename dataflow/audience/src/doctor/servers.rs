@@ -9,7 +9,7 @@ use audience_objects::Objects;
 use audience_postgres::{PostgresError, PostgresInspection, PostgresSettings};
 use audience_redis::{RedisInspection, RedisSettings};
 
-use super::Finding;
+use super::finding::Finding;
 use crate::settings::{KafkaSettings, ServeSettings, named, named_in};
 
 /// Milliseconds that Kafka's brokers may take to answer.
@@ -236,7 +236,7 @@ mod tests {
 
     use audience_kafka::topics::TopicInspection;
 
-    use super::super::Verdict;
+    use super::super::finding::Verdict;
     use super::*;
 
     #[test]

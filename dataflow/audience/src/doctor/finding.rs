@@ -1,0 +1,44 @@
+//! One thing that a doctor looked at.
+
+use serde::Serialize;
+
+/// How well a part stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Verdict {
+    /// As it must be.
+    Good,
+    /// A start works, and something may fail later.
+    Warning,
+    /// A start fails, or waits until this is mended.
+    Fault,
+}
+
+/// One thing that was looked at.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Finding {
+    /// The part that was looked at.
+    pub part: &'static str,
+    /// How well it stands.
+    pub verdict: Verdict,
+    /// What was found.
+    pub found: String,
+    /// What to do about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fix: Option<String>,
+}
+
+impl Finding {
+    pub fn good(part: &'static str, found: impl Into<String>) -> Finding {
+        Finding { part, verdict: Verdict::Good, found: found.into(), fix: None }
+    }
+
+    pub fn warning(part: &'static str, found: impl Into<String>, fix: impl Into<String>) -> Finding {
+        Finding { part, verdict: Verdict::Warning, found: found.into(), fix: Some(fix.into()) }
+    }
+
+    pub fn fault(part: &'static str, found: impl Into<String>, fix: impl Into<String>) -> Finding {
+        Finding { part, verdict: Verdict::Fault, found: found.into(), fix: Some(fix.into()) }
+    }
+}
