@@ -120,6 +120,7 @@ ENGINE = Dashboard(
         ("State", [
             Panel("Users", "short", [(gauge("audience_users", how="sum"), "users")]),
             Panel("Age of the checkpoint", "s", [(gauge("audience_checkpoint_age_seconds", "instance"), "{{instance}}")], limits=(300, 600)),
+            Panel("Last backup", "dateTimeAsIso", [(f"1000 * {gauge('audience_backup_timestamp_seconds', 'instance')}", "{{instance}}")], text="1970 where none was made.", kind="stat"),
             Panel("Duration of the checkpoint", "s", [(gauge("audience_checkpoint_duration_seconds", "instance"), "{{instance}}")]),
             Panel("Size of the checkpoint", "bytes", [(gauge("audience_checkpoint_size_bytes", "instance"), "{{instance}}")]),
         ]),

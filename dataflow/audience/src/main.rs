@@ -16,6 +16,7 @@ mod doctor;
 mod files;
 mod health;
 mod ingest_api;
+mod last_backup;
 mod man;
 mod migrate;
 mod offsite;

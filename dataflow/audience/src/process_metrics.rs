@@ -21,7 +21,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::registry::{Registry, Unit};
 
-use crate::telemetry;
+use crate::{last_backup, telemetry};
 
 /// The time for which the size of the data directory is remembered: adding it up looks at every file.
 const REMEMBERED: Duration = Duration::from_secs(15);
@@ -124,6 +124,9 @@ impl Collector for System {
             let all = ConstGauge::new((disk.f_blocks * disk.f_frsize) as f64);
             write("audience_data_capacity", "Size of the disk of the data directory", bytes, &all)?;
         }
+        let backup = ConstGauge::new(last_backup::read(&data.path).unwrap_or(0) as f64 / 1000.0);
+        let help = "The start of the last backup, since 1970; 0 where none was made";
+        write("audience_backup_timestamp", help, Some(&Unit::Seconds), &backup)?;
         let used = ConstGauge::new(data.used() as f64);
         write("audience_data_used", "Disk space that the data directory takes", bytes, &used)
     }

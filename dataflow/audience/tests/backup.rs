@@ -105,6 +105,9 @@ fn a_backup_made_while_events_stream_in_becomes_the_same_platform() {
         (name, least)
     });
     let sent = sent.into_inner();
+    let metrics = client.get("/metrics").unwrap().text();
+    let noted = metrics.lines().find_map(|line| line.strip_prefix("audience_backup_timestamp_seconds "));
+    assert!(noted.is_some_and(|at| at.parse::<f64>().unwrap() > 1e9), "{metrics}");
     running.kill();
     assert!(backed(&backups, &["list"]).contains(&name));
     assert!(backed(&backups, &["verify", &name]).ends_with("is whole"));

@@ -14,9 +14,9 @@ use audience_objects::Objects;
 use clap::Args;
 
 use super::place::{self, BackupFacts, DOCUMENTS, DataFlag, FORMAT, FileFacts, POSTGRES, Place};
-use crate::control;
 use crate::settings::named;
 use crate::version::VERSION;
+use crate::{control, last_backup};
 
 /// What to copy, and where to.
 #[derive(Debug, Args)]
@@ -88,6 +88,9 @@ impl BackupSource {
         let facts = BackupFacts { format: FORMAT, program, begun_at, catalogue, state, files };
         objects.finish_backup(serde_json::to_vec_pretty(&facts)?)?;
         tracing::info!(name, events = facts.state.events, "A backup was made");
+        if let Err(error) = last_backup::note(data, begun_at) {
+            tracing::warn!(%error, "The time of the backup cannot be noted, and its age is not in the metrics");
+        }
         Ok(name)
     }
 
