@@ -15,6 +15,7 @@ use tokio::time::Instant;
 use crate::Error;
 use crate::error::{in_one_line, is_permanent, is_too_large};
 use crate::settings::{AerospikeSettings, StoreSettings};
+use crate::tls;
 
 /// Records in one request: large enough for its costs to be shared, small enough for a node to serve others between.
 const BATCH: usize = 1_000;
@@ -111,6 +112,11 @@ pub(crate) async fn connect(hosts: &str, settings: &AerospikeSettings) -> Result
     policy.timeout = settings.timeout_ms.min(policy.timeout);
     if let Some(user) = &settings.user {
         policy.set_auth_mode(AuthMode::Internal(user.clone(), settings.password.clone().unwrap_or_default()));
+    }
+    let mut hosts = hosts.to_owned();
+    if let Some(settings) = &settings.tls {
+        policy.tls_policy = Some(tls::config(settings)?.into());
+        hosts = tls::named(&hosts);
     }
     // Overload is met by waiting here, for a few records at a time; the client's own breaker would turn away all of them.
     policy.max_error_rate = 0;

@@ -50,6 +50,9 @@ pub enum Error {
     /// A value that cannot be written.
     #[error("the progress cannot be written: {0}")]
     Unwritable(serde_json::Error),
+    /// Certificates that cannot be used.
+    #[error("the TLS of Aerospike: {0}")]
+    Certificates(String),
     /// No threads for the client.
     #[error("the client could not be started: {0}")]
     Start(std::io::Error),
@@ -79,7 +82,9 @@ impl Error {
             Error::Fenced => SinkError::Fenced(sink.to_owned()),
             Error::Damaged(detail) => SinkError::Corrupt { sink: sink.to_owned(), detail },
             Error::Aerospike(ref error) if is_permanent(error) => SinkError::Fatal(self.to_string()),
-            Error::OtherChunks { .. } | Error::TooLarge(_) | Error::Unwritable(_) => SinkError::Fatal(self.to_string()),
+            Error::OtherChunks { .. } | Error::TooLarge(_) | Error::Unwritable(_) | Error::Certificates(_) => {
+                SinkError::Fatal(self.to_string())
+            }
             Error::Aerospike(_) | Error::TimedOut { .. } | Error::Lost | Error::Start(_) => {
                 SinkError::Transient(self.to_string())
             }

@@ -54,6 +54,7 @@ mod reader;
 mod settings;
 mod sink;
 mod sizes;
+mod tls;
 
 pub use error::Error;
 pub use inspect::{AerospikeInspection, inspect};
@@ -62,3 +63,4 @@ pub use reader::AerospikeReader;
 pub use settings::{AerospikeSettings, StoreSettings};
 pub use sink::AerospikeSink;
 pub use sizes::AerospikeSizes;
+pub use tls::TlsSettings;

@@ -2,13 +2,16 @@
 
 use std::fmt;
 
+use crate::tls::TlsSettings;
+
 const USER_PROFILES: &str = "user_profiles";
 const SEGMENT_OWNERSHIP: &str = "segment_ownership";
 
 /// The nodes of Aerospike, and the places of the logical stores. A store named `cache` is not used yet.
 #[derive(Clone)]
 pub struct AerospikeSettings {
-    /// The first nodes, `host:port` separated by commas; they name the others.
+    /// The first nodes, `host:port` separated by commas; they name the others. With TLS also `host:name:port`, where the
+    /// certificate has another name than the host.
     pub hosts: String,
     /// The name under which progress is kept. Each of several engines that write the same sets has its own.
     pub writer: String,
@@ -16,6 +19,8 @@ pub struct AerospikeSettings {
     pub user: Option<String>,
     /// The user's password.
     pub password: Option<String>,
+    /// TLS to every node, of every store's cluster.
+    pub tls: Option<TlsSettings>,
     /// Milliseconds that a write or a read may take, retries included.
     pub timeout_ms: u32,
     /// Milliseconds that a reader waits for users' segments.
@@ -68,6 +73,7 @@ impl AerospikeSettings {
             writer: "audience".to_owned(),
             user: None,
             password: None,
+            tls: None,
             timeout_ms: 10_000,
             read_timeout_ms: 100,
             chunks: 1_024,

@@ -12,7 +12,7 @@ use super::file::{NOT_IN_FILES, TABLES};
 use super::tables::{AerospikeTable, CheckpointsTable, HistorySettings, KafkaSettings, RedisTable, STORES, StoreTable};
 
 /// Values in the example file that are not the defaults: of settings without one, and of those that a shared server needs.
-const EXAMPLES: [(&str, &str); 21] = [
+const EXAMPLES: [(&str, &str); 24] = [
     ("data", "./audience-data"),
     ("workers", "4"),
     ("cors_origins", "https://shop.example.org"),
@@ -31,6 +31,9 @@ const EXAMPLES: [(&str, &str); 21] = [
     ("aerospike.hosts", "aerospike-1.example.org:3000,aerospike-2.example.org:3000"),
     ("aerospike.user", "audience"),
     ("aerospike.password", "secret"),
+    ("aerospike.ca_file", "/etc/ssl/aerospike-ca.pem"),
+    ("aerospike.certificate_file", "/etc/ssl/audience.pem"),
+    ("aerospike.key_file", "/etc/ssl/audience-key.pem"),
     ("aerospike.user_profiles.prefix", "audience-"),
     ("aerospike.analytics.namespace", "segment_ownership"),
     ("aerospike.analytics.prefix", "audience-"),

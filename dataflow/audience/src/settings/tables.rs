@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::num::NonZeroU32;
+use std::path::PathBuf;
 
 use anyhow::Context;
 use audience_kafka::{Connection, OnGone, Start};
@@ -108,6 +109,18 @@ pub struct AerospikeTable {
     /// The user's password. [default: none]
     #[arg(long, value_name = "TEXT")]
     password: Option<String>,
+    /// Whether every connection is TLS. Nodes then are `host:port`, or `host:name:port` where their certificate has another name.
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", default_value = "false", value_parser = clap::value_parser!(bool))]
+    tls: bool,
+    /// The PEM file of certificate authorities to trust with `tls`. [default: those of the system]
+    #[arg(long, value_name = "FILE")]
+    ca_file: Option<PathBuf>,
+    /// The PEM file of the certificate to show to nodes that ask for one. [default: none]
+    #[arg(long, value_name = "FILE", requires = "key_file")]
+    certificate_file: Option<PathBuf>,
+    /// The PEM file of its key. [default: none]
+    #[arg(long, value_name = "FILE", requires = "certificate_file")]
+    key_file: Option<PathBuf>,
     /// Milliseconds that a write or a read may take, retries included.
     #[arg(long, value_name = "MILLISECONDS", default_value_t = audience_aerospike::AerospikeSettings::of("").timeout_ms)]
     timeout_ms: u32,
@@ -243,6 +256,10 @@ pub fn aerospike(
         writer: table.writer,
         user: table.user,
         password: table.password,
+        tls: table.tls.then(|| audience_aerospike::TlsSettings {
+            ca_file: table.ca_file,
+            certificate: table.certificate_file.zip(table.key_file),
+        }),
         timeout_ms: table.timeout_ms,
         read_timeout_ms: table.read_timeout_ms,
         chunks: table.chunks,
