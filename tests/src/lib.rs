@@ -30,6 +30,7 @@ pub mod instants;
 pub mod ledger;
 pub mod network;
 pub mod platform;
+pub mod proxy;
 pub mod random;
 pub mod serve;
 pub mod shrink;

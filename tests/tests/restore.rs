@@ -4,14 +4,15 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use audience_contract::{
-    Batch, DeadLetter, DeadLetters, Lag, MembershipChange, Message, Progress, Reach, Share, Sink, SinkError, Source,
-    SourceError, SourcePosition,
+    Batch, DeadLetter, DeadLetters, History, Lag, MembershipChange, Message, Progress, Reach, Share, Sink, SinkError,
+    Source, SourceError, SourcePosition, StoreError,
 };
 use audience_engine::durability::Offsite;
 use audience_engine::engine::EngineOptions;
@@ -38,8 +39,19 @@ fn outside(outside: &Path, owner: &str) -> Arc<Objects> {
 }
 
 fn start(data: &Path, objects: &Arc<Objects>, file_age: Duration, workers: usize) -> Arc<Service> {
+    start_from(data, objects, objects.history(), file_age, workers)
+}
+
+/// The same with another way to the history.
+fn start_from(
+    data: &Path,
+    objects: &Arc<Objects>,
+    history: Arc<dyn History>,
+    file_age: Duration,
+    workers: usize,
+) -> Arc<Service> {
     let stores = PlatformStores { checkpoints: objects.checkpoints(), ..stores(data) };
-    let offsite = Offsite { history: objects.history(), file_events: 100, file_age, keeps_catalogue: true };
+    let offsite = Offsite { history, file_events: 100, file_age, keeps_catalogue: true };
     let engine = EngineOptions { workers, ..EngineOptions::default() };
     let options =
         ServiceOptions { engine, cluster: None, checkpoint_interval: Duration::from_secs(3600), start: Arc::default() };
@@ -174,6 +186,64 @@ fn a_lost_data_directory_is_made_anew() {
         let restored = stop_and_check(again, &data);
         assert!(restored.events == ledger.events, "record for record");
     }
+}
+
+/// A history that breaks off in the middle, so many times.
+struct BreakingHistory {
+    history: Arc<dyn History>,
+    breaks: AtomicU32,
+}
+
+impl History for BreakingHistory {
+    fn end(&self) -> Result<u64, StoreError> {
+        self.history.end()
+    }
+
+    fn positions(&self) -> Result<(u64, Vec<SourcePosition>), StoreError> {
+        self.history.positions()
+    }
+
+    fn append(&self, records: &[u8], positions: Option<&[SourcePosition]>) -> Result<(), StoreError> {
+        self.history.append(records, positions)
+    }
+
+    fn scan(&self, range: Range<u64>, visit: &mut dyn FnMut(&[u8]) -> ControlFlow<()>) -> Result<(), StoreError> {
+        let half = range.start + (range.end - range.start) / 2;
+        if self.breaks.load(Ordering::Relaxed) == 0 || half == range.start {
+            return self.history.scan(range, visit);
+        }
+        self.breaks.fetch_sub(1, Ordering::Relaxed);
+        self.history.scan(range.start..half, visit)?;
+        Err(StoreError::Unavailable { action: "reading history", detail: "the connection is lost".to_owned() })
+    }
+
+    fn erase(&self, sequences: &[u64]) -> Result<(), StoreError> {
+        self.history.erase(sequences)
+    }
+
+    fn truncate(&self, end: u64) -> Result<(), StoreError> {
+        self.history.truncate(end)
+    }
+}
+
+#[test]
+fn a_restore_goes_on_where_the_history_breaks_off_in_its_middle() {
+    let directory = tempfile::tempdir().unwrap();
+    let (store, data) = (directory.path().join("outside"), directory.path().join("data"));
+    let objects = outside(&store, "owner");
+    let service = start(&data, &objects, Duration::from_millis(50), 2);
+    segments(&service);
+    send(&service, events(&mut Random::new(23), 600));
+    let ledger = stop_and_check(service, &data);
+    let before = served_after(&data, &ledger);
+    fs::remove_dir_all(&data).unwrap();
+
+    let breaking = Arc::new(BreakingHistory { history: objects.history(), breaks: AtomicU32::new(3) });
+    let again = start_from(&data, &objects, breaking.clone(), Duration::from_secs(3600), 2);
+    assert_eq!(breaking.breaks.load(Ordering::Relaxed), 0, "it broke off as often as it was to");
+    assert_eq!(served(&again), before);
+    let restored = stop_and_check(again, &data);
+    assert!(restored.events == ledger.events, "record for record");
 }
 
 /// The members that everything stored says.

@@ -26,7 +26,7 @@ pub trait CatalogueResource: Send + Sync + 'static {
 }
 
 /// Actions, as the audit log names them.
-pub const AUDIT_ACTIONS: [&str; 20] = [
+pub const AUDIT_ACTIONS: [&str; 21] = [
     "created",
     "updated",
     "activated",
@@ -47,11 +47,25 @@ pub const AUDIT_ACTIONS: [&str; 20] = [
     "invited",
     "joined",
     "passwordChanged",
+    "takenBack",
 ];
 
 /// Kinds of documents, as the audit log names them.
-pub const AUDIT_KINDS: [&str; 10] =
-    ["segment", "trait", "members", "user", "webhook", "member", "key", "session", "invitation", "route"];
+pub const AUDIT_KINDS: [&str; 13] = [
+    "segment",
+    "trait",
+    "members",
+    "user",
+    "webhook",
+    "member",
+    "key",
+    "session",
+    "invitation",
+    "route",
+    "label",
+    "currency",
+    "time",
+];
 
 /// What somebody did, for the audit log.
 #[derive(Clone, Debug, PartialEq, Eq)]

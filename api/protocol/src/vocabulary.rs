@@ -19,13 +19,13 @@ pub trait VocabularyResource: Send + Sync + 'static {
     }
 
     /// Takes the name of a subject away; one without a name stays so.
-    fn delete_label(&self, subject: LabelSubject) -> Result<()> {
-        needs_engine("names of events and traits", subject)
+    fn delete_label(&self, subject: LabelSubject, author: &str) -> Result<()> {
+        needs_engine("names of events and traits", (subject, author))
     }
 
     /// Sets the currency of amounts, or takes it away.
-    fn set_currency(&self, input: Option<CurrencyInput>) -> Result<Vocabulary> {
-        needs_engine("the currency of amounts", input)
+    fn set_currency(&self, input: Option<CurrencyInput>, author: &str) -> Result<Vocabulary> {
+        needs_engine("the currency of amounts", (input, author))
     }
 }
 

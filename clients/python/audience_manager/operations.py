@@ -451,12 +451,12 @@ class Operations:
     def list_audit(
         self,
         *,
-        action: Optional[Literal['created', 'updated', 'activated', 'deactivated', 'archived', 'rolledBack', 'deleted', 'membersReplaced', 'membersAdded', 'membersRemoved', 'erased', 'paused', 'resumed', 'secretRotated', 'signedIn', 'signedOut', 'refused', 'invited', 'joined', 'passwordChanged']] = None,
+        action: Optional[Literal['created', 'updated', 'activated', 'deactivated', 'archived', 'rolledBack', 'deleted', 'membersReplaced', 'membersAdded', 'membersRemoved', 'erased', 'paused', 'resumed', 'secretRotated', 'signedIn', 'signedOut', 'refused', 'invited', 'joined', 'passwordChanged', 'takenBack']] = None,
         author: Optional[str] = None,
         cursor: Optional[str] = None,
         from_: Optional[str] = None,
         id: Optional[str] = None,
-        kind: Optional[Literal['segment', 'trait', 'members', 'user', 'webhook', 'member', 'key', 'session', 'invitation', 'route']] = None,
+        kind: Optional[Literal['segment', 'trait', 'members', 'user', 'webhook', 'member', 'key', 'session', 'invitation', 'route', 'label', 'currency', 'time']] = None,
         limit: Optional[int] = None,
         to: Optional[str] = None,
     ) -> AuditPage:

@@ -16,8 +16,8 @@ class _AuditItemRequired(TypedDict):
     sequence: int
     at: str
     author: str
-    action: Literal['created', 'updated', 'activated', 'deactivated', 'archived', 'rolledBack', 'deleted', 'membersReplaced', 'membersAdded', 'membersRemoved', 'erased', 'paused', 'resumed', 'secretRotated', 'signedIn', 'signedOut', 'refused', 'invited', 'joined', 'passwordChanged']
-    kind: Literal['segment', 'trait', 'members', 'user', 'webhook', 'member', 'key', 'session', 'invitation', 'route']
+    action: Literal['created', 'updated', 'activated', 'deactivated', 'archived', 'rolledBack', 'deleted', 'membersReplaced', 'membersAdded', 'membersRemoved', 'erased', 'paused', 'resumed', 'secretRotated', 'signedIn', 'signedOut', 'refused', 'invited', 'joined', 'passwordChanged', 'takenBack']
+    kind: Literal['segment', 'trait', 'members', 'user', 'webhook', 'member', 'key', 'session', 'invitation', 'route', 'label', 'currency', 'time']
     # Of an erased user a digest: `sha256:` and 64 hexadecimal digits.
     id: str
     # The version of the whole catalogue that came about.
@@ -29,9 +29,9 @@ class AuditItem(_AuditItemRequired, total=False):
     # That came about; of what was deleted, the last one.
     version: int
     note: str
-    # What a webhook was, without its secret; absent where it was created.
+    # What a webhook, a member, a label, the currency or the time was, without secrets; absent where it was created.
     before: Dict[str, Any]
-    # What a webhook is now, without its secret; absent where it was deleted.
+    # What it is now, without secrets; absent where it was deleted.
     after: Dict[str, Any]
 
 

@@ -10,8 +10,8 @@ export type AuditItem = {
   sequence: number;
   at: string;
   author: string;
-  action: "created" | "updated" | "activated" | "deactivated" | "archived" | "rolledBack" | "deleted" | "membersReplaced" | "membersAdded" | "membersRemoved" | "erased" | "paused" | "resumed" | "secretRotated" | "signedIn" | "signedOut" | "refused" | "invited" | "joined" | "passwordChanged";
-  kind: "segment" | "trait" | "members" | "user" | "webhook" | "member" | "key" | "session" | "invitation" | "route";
+  action: "created" | "updated" | "activated" | "deactivated" | "archived" | "rolledBack" | "deleted" | "membersReplaced" | "membersAdded" | "membersRemoved" | "erased" | "paused" | "resumed" | "secretRotated" | "signedIn" | "signedOut" | "refused" | "invited" | "joined" | "passwordChanged" | "takenBack";
+  kind: "segment" | "trait" | "members" | "user" | "webhook" | "member" | "key" | "session" | "invitation" | "route" | "label" | "currency" | "time";
   /** Of an erased user a digest: `sha256:` and 64 hexadecimal digits. */
   id: string;
   /** That came about; of what was deleted, the last one. */
@@ -19,9 +19,9 @@ export type AuditItem = {
   /** The version of the whole catalogue that came about. */
   catalogueVersion: number;
   note?: string;
-  /** What a webhook was, without its secret; absent where it was created. */
+  /** What a webhook, a member, a label, the currency or the time was, without secrets; absent where it was created. */
   before?: Record<string, unknown>;
-  /** What a webhook is now, without its secret; absent where it was deleted. */
+  /** What it is now, without secrets; absent where it was deleted. */
   after?: Record<string, unknown>;
 };
 

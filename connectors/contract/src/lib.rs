@@ -97,6 +97,11 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// Returns whether what was asked for may have come to pass all the same.
+    pub fn leaves_open(&self) -> bool {
+        matches!(self, StoreError::Unknown { .. })
+    }
+
     /// Returns whether the store must be opened again before it takes more.
     pub fn needs_reopening(&self) -> bool {
         matches!(self, StoreError::Unknown { .. } | StoreError::Broken { .. })
@@ -170,6 +175,14 @@ pub trait EventLog: Send + Sync {
     /// of each only its place is left ([`blank`](audience_rules::record::blank)). Other records stay as they are. MUST be
     /// durable on return; repeating a call MUST change nothing. What stood there MAY be on the disk until [`purge`](Self::purge).
     fn erase(&self, ids: &[(String, u64)]) -> Result<()>;
+
+    /// Has every record that was accepted after `to` say that it was accepted at `to`, as
+    /// [`take_back`](audience_rules::record::take_back) does; gives how many there were. MUST be durable on return; broken off, it
+    /// MUST be possible to repeat it. For a log that nobody appends to meanwhile; others MAY refuse.
+    fn take_back(&self, to: i64) -> Result<u64> {
+        let detail = format!("this log cannot be taken back to {to}");
+        Err(StoreError::Refused { action: "taking time back", detail })
+    }
 
     /// Sees to it that nothing is on the disk any more of what was erased; also of what was erased before the store was last
     /// opened. May write all of the log anew, so that it takes as long as that. Gives whether there was anything.

@@ -78,6 +78,16 @@ impl EmbeddedCatalogue {
         }
     }
 
+    /// Reads every document that is stored, of every version.
+    pub(crate) fn check_bodies(&self) -> Result<()> {
+        let snapshot = self.db.snapshot();
+        for row in snapshot.iter(&self.documents) {
+            let key = row.key().map_err(|e| self.db.error(READING, e))?;
+            self.read(&snapshot, &VersionPlace::decode(&key)?, &key)?;
+        }
+        Ok(())
+    }
+
     fn read(&self, snapshot: &Snapshot, place: &VersionPlace, key: &[u8]) -> Result<Option<Document>> {
         let value = snapshot.get(&self.documents, key).map_err(|e| self.db.error(READING, e))?;
         let value = value.ok_or_else(|| seal::damaged(Kind::Document, key, "it is missing"))?;

@@ -246,7 +246,7 @@ fn panic_text(panic: &(dyn Any + Send)) -> &str {
 }
 
 /// Makes a database under another name and gives it its own, so that it is there whole or not at all.
-fn create(directory: &Path, layout: &Layout) -> Result<()> {
+pub fn create(directory: &Path, layout: &Layout) -> Result<()> {
     let path = directory.join(format!("{}.new", layout.name));
     let failed = |e: &io::Error| unavailable("making a store", &path, e);
     match fs::remove_dir_all(&path) {

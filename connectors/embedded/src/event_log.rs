@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::ops::{ControlFlow, Range};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -19,6 +20,7 @@ use crate::group::{Group, Groups};
 use crate::positions::Positions;
 use crate::user_index::UserIndex;
 
+const NAME: &str = "events";
 const READING: &str = "reading events";
 
 /// The log of accepted events, with its index by user.
@@ -40,14 +42,7 @@ pub struct Events {
 impl Events {
     /// Opens the log and indexes what is not indexed yet.
     pub(crate) fn open(directory: &Directory, options: &Options) -> Result<Events> {
-        let layout = Layout {
-            name: "events",
-            keyspaces: &[("events", chunk_options), ("user_index", index_options)],
-            cache_bytes: options.cache_bytes / 4,
-            buffer_bytes: options.buffer_bytes,
-            workers: 2,
-        };
-        let db = Arc::new(Db::open(directory, &layout, options.reserve_bytes)?);
+        let db = Arc::new(Db::open(directory, &Events::layout(NAME, options), options.reserve_bytes)?);
         let chunks = db.keyspace("events")?;
         let end = shielded("events", || match chunks.last_key_value() {
             None => Ok(0),
@@ -62,6 +57,38 @@ impl Events {
         let log = Events { chunks, index, groups, durable, erasing, db };
         log.fill_index(end)?;
         Ok(log)
+    }
+
+    /// The database, under that name.
+    pub(crate) fn layout(name: &'static str, options: &Options) -> Layout {
+        Layout {
+            name,
+            keyspaces: &[("events", chunk_options), ("user_index", index_options)],
+            cache_bytes: options.cache_bytes / 4,
+            buffer_bytes: options.buffer_bytes,
+            workers: 2,
+        }
+    }
+
+    /// Reads every stored row of the index by user.
+    pub(crate) fn check_index(directory: &Directory, options: &Options) -> Result<()> {
+        shielded(NAME, || {
+            let db = Arc::new(Db::open(directory, &Events::layout(NAME, options), options.reserve_bytes)?);
+            UserIndex::open(Arc::clone(&db), db.keyspace("user_index")?)?.check()
+        })
+    }
+
+    /// Notes that no block is indexed, in the database whose index is at that place.
+    pub(crate) fn forget_index(directory: &Directory, options: &Options, place: &Path) -> Result<()> {
+        shielded(NAME, || {
+            let db = Arc::new(Db::open(directory, &Events::layout(NAME, options), options.reserve_bytes)?);
+            let rows = db.keyspace("user_index")?;
+            if rows.path() != place {
+                let detail = format!("its index by user is at {}", rows.path().display());
+                return Err(StoreError::Corrupt { place: place.display().to_string(), detail });
+            }
+            UserIndex::forget(&db)
+        })
     }
 
     fn fill_index(&self, end: u64) -> Result<()> {
@@ -217,6 +244,10 @@ impl EventLog for Events {
 
     fn erase(&self, ids: &[(String, u64)]) -> Result<()> {
         self.erase_records(ids)
+    }
+
+    fn take_back(&self, to: i64) -> Result<u64> {
+        self.take_back_records(to)
     }
 
     fn purge(&self) -> Result<bool> {

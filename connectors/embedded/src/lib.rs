@@ -40,7 +40,9 @@ mod mark;
 mod message_index;
 mod notes;
 mod positions;
+mod repair;
 mod seal;
+mod take_back;
 mod telling;
 mod user_index;
 mod verify;
@@ -53,6 +55,7 @@ pub use checkpoints::Checkpoints;
 pub use event_log::Events;
 pub use message_index::Messages;
 pub use notes::LedgerNotes;
+pub use repair::{DirectoryRepair, PartState, RepairedPart};
 pub use webhooks::NotedWebhooks;
 
 /// The options with which the stores are opened.

@@ -27,15 +27,37 @@ pub struct Messages {
 impl Messages {
     /// Opens the index.
     pub(crate) fn open(directory: &Directory, options: &Options) -> Result<Messages> {
-        let layout = Layout {
-            name: "messages",
+        Messages::open_as("messages", directory, options)
+    }
+
+    /// Opens the index that is under that name.
+    pub(crate) fn open_as(name: &'static str, directory: &Directory, options: &Options) -> Result<Messages> {
+        let db = Arc::new(Db::open(directory, &Messages::layout(name, options), options.reserve_bytes)?);
+        Ok(Messages { least: db.keyspace("messages")?, db })
+    }
+
+    /// The database, under that name.
+    pub(crate) fn layout(name: &'static str, options: &Options) -> Layout {
+        Layout {
+            name,
             keyspaces: &[("messages", message_options)],
             cache_bytes: options.cache_bytes / 2,
             buffer_bytes: options.buffer_bytes.min(BUFFER_BYTES),
             workers: 2,
-        };
-        let db = Arc::new(Db::open(directory, &layout, options.reserve_bytes)?);
-        Ok(Messages { least: db.keyspace("messages")?, db })
+        }
+    }
+
+    /// Reads every row, and looks each up, which reads the filters too.
+    pub(crate) fn check(&self) -> Result<()> {
+        for row in self.least.iter() {
+            let key = row.key().map_err(|e| self.db.error("reading messages", e))?;
+            let known = key.as_ref().try_into().map(u128::from_be_bytes);
+            let known = known.map_err(|_| seal::damaged(Kind::Message, &key, "its key has another length"))?;
+            if self.get(known)?.is_none() {
+                return Err(seal::damaged(Kind::Message, &key, "it is not found where it is"));
+            }
+        }
+        Ok(())
     }
 
     fn get(&self, key: u128) -> Result<Option<u64>> {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use audience_contract::{Note, Result, VisitNote};
+use audience_contract::{Note, Notes as _, Result, VisitNote};
 
 use crate::db::Db;
 use crate::seal::{self, Kind};
@@ -18,6 +18,17 @@ impl LedgerNotes {
     /// Those of the ledger.
     pub(crate) fn open(db: Arc<Db>) -> LedgerNotes {
         LedgerNotes { db }
+    }
+
+    /// Reads every note, and looks each up.
+    pub(crate) fn check(&self) -> Result<()> {
+        for row in self.db.meta().prefix(PREFIX) {
+            let key = row.key().map_err(|e| self.db.error("reading notes", e))?;
+            if self.get(&key[PREFIX.len()..])?.is_none() {
+                return Err(seal::damaged(Kind::Note, &key, "it is not found where it is"));
+            }
+        }
+        Ok(())
     }
 }
 

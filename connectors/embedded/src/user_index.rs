@@ -49,6 +49,22 @@ impl UserIndex {
         Ok(UserIndex { rows, db, state: RwLock::new(UserIndexState { stored, blocks: Vec::new() }) })
     }
 
+    /// Reads every stored row.
+    pub fn check(&self) -> Result<()> {
+        let stored = self.state.read().stored;
+        (0..BUCKETS).try_for_each(|bucket| {
+            // Any hash of the bucket has all of its rows read.
+            self.find_stored(&[u64::from(bucket) << BUCKET_SHIFT], stored, &mut |_, _| {})
+        })
+    }
+
+    /// Notes that no block is stored, so that the next opening fills all of it.
+    pub fn forget(db: &Db) -> Result<()> {
+        db.commit("forgetting the index by user", |batch| {
+            batch.insert(db.meta(), INDEXED_KEY, seal::seal(Kind::Number, INDEXED_KEY, &0_u64.to_be_bytes()));
+        })
+    }
+
     /// The first event that is not in a stored block.
     pub fn stored(&self) -> u64 {
         self.state.read().stored.saturating_mul(BLOCK)

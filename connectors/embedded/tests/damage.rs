@@ -1,4 +1,5 @@
-//! A byte changed anywhere in a data directory is noticed, or changes nothing: never is there a wrong answer.
+//! A byte changed anywhere in a data directory is noticed, or changes nothing: never is there a wrong answer. A repair makes anew
+//! what follows from the events, and names the rest.
 //!
 //! `AUDIENCE_DAMAGE_ROUNDS` says how many bytes are tried, `AUDIENCE_DAMAGE_SEED` where to begin.
 #![expect(clippy::unwrap_used, reason = "a test that panics has failed, which is what a test is for")]
@@ -10,8 +11,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use audience_contract::{Document, DocumentKind, Progress, Result, suite};
-use audience_embedded::{Options, Stores};
+use audience_contract::{Document, DocumentKind, MessageIndex, Progress, Result, StoreError, suite};
+use audience_embedded::{DirectoryRepair, Options, PartState, Stores};
 
 const EVENTS: u64 = 70_000;
 const USERS: u64 = 50;
@@ -53,6 +54,87 @@ fn damage_is_never_a_wrong_answer() {
     }
     assert!(wrong.is_empty(), "{} of {rounds}:\n{}", wrong.len(), wrong.join("\n"));
     assert!(noticed > rounds / 2, "only {noticed} errors in {rounds} rounds: is anything read?");
+}
+
+/// Repairs a directory; gives the words of what is lost, and how many parts were made anew.
+fn repair(path: &Path) -> Result<(Vec<String>, usize)> {
+    let options = Options { cache_bytes: 4 << 20, reserve_bytes: 0, buffer_bytes: 128 << 10, ..Options::default() };
+    let mut repair = DirectoryRepair::open(path, &options)?;
+    let log = repair.events()?;
+    let fill = |index: &dyn MessageIndex| {
+        let messages: Vec<_> = (0..MESSAGES).map(|message| (key(message), message)).collect();
+        index.note(&messages).map(|_| ())
+    };
+    repair.messages(log.is_some().then_some(&fill))?;
+    repair.ledger()?;
+    let lost = repair.parts().iter().filter_map(|part| match &part.state {
+        PartState::Lost(why) => Some(format!("{}: {why}", part.part)),
+        _ => None,
+    });
+    let rebuilt = repair.parts().iter().filter(|part| matches!(part.state, PartState::Rebuilt(_))).count();
+    Ok((lost.collect(), rebuilt))
+}
+
+/// Whether all of a file of the directory follows from the events.
+fn follows_from_events(file: &Path) -> bool {
+    file.starts_with("messages") || file.starts_with("events/keyspaces/3") || file.ends_with("durable.mark")
+}
+
+#[test]
+fn a_repair_makes_indexes_anew_and_names_what_is_lost() {
+    let rounds: u64 = std::env::var("AUDIENCE_DAMAGE_ROUNDS").map_or(40, |text| text.parse().unwrap());
+    let whole = tempfile::tempdir().unwrap();
+    let expected = build(whole.path());
+    let (files, others): (Vec<_>, Vec<_>) = files(whole.path())
+        .into_iter()
+        .filter(|(file, _)| !file.starts_with("checkpoints") && !file.ends_with("LOCK"))
+        .partition(|(file, _)| follows_from_events(file));
+    assert!(files.iter().any(|(file, _)| file.starts_with("events/keyspaces/3/tables")), "{files:?}");
+    let (mut rebuilt, mut named, mut wrong) = (0, 0, Vec::new());
+    for round in 1..=rounds {
+        let mut random = DamageRandom(round.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
+        let copy = tempfile::tempdir().unwrap();
+        copy_all(whole.path(), copy.path());
+        let is_index = round % 4 != 0;
+        let what = damage(copy.path(), if is_index { &files } else { &others }, &mut random);
+        let mut say = |fault: String| wrong.push(format!("round {round}: {what}: {fault}"));
+        match repair(copy.path()) {
+            Ok((lost, anew)) if lost.is_empty() => {
+                rebuilt += anew;
+                match open(copy.path()).and_then(|stores| read(&stores)) {
+                    Ok(found) if found == expected => {}
+                    Ok(_) => say("wrong".to_owned()),
+                    Err(error) => say(format!("not repaired: {error}")),
+                }
+                match repair(copy.path()) {
+                    Ok((lost, 0)) if lost.is_empty() => {}
+                    other => say(format!("not whole after it: {other:?}")),
+                }
+            }
+            Ok((lost, _)) if is_index => say(lost.join("; ")),
+            Ok(_) => named += 1,
+            Err(StoreError::Corrupt { .. }) if !is_index => named += 1,
+            Err(error) => say(error.to_string()),
+        }
+    }
+    assert!(wrong.is_empty(), "{} of {rounds}:\n{}", wrong.len(), wrong.join("\n"));
+    assert!(rebuilt as u64 > rounds / 4 && named > 0, "{rebuilt} made anew and {named} named in {rounds} rounds");
+}
+
+#[test]
+fn a_repair_is_refused_where_a_process_has_the_directory_and_where_there_is_none() {
+    let directory = tempfile::tempdir().unwrap();
+    let stores = open(directory.path()).unwrap();
+    assert!(matches!(repair(directory.path()), Err(StoreError::InUse(_))));
+    drop(stores);
+    assert_eq!(repair(directory.path()).unwrap(), (Vec::new(), 0));
+    // A repair that was killed between its two steps leaves no index of messages.
+    fs::remove_dir_all(directory.path().join("messages")).unwrap();
+    assert!(open(directory.path()).is_err());
+    assert_eq!(repair(directory.path()).unwrap(), (Vec::new(), 1));
+    open(directory.path()).unwrap();
+    let nothing = directory.path().join("elsewhere");
+    assert!(matches!(repair(&nothing), Err(StoreError::Corrupt { .. })) && !nothing.exists());
 }
 
 /// Everything that the stores say.

@@ -37,7 +37,7 @@ impl AccessStore for PostgresCatalogue {
 
     fn put(&self, expected: u64, changes: &[AccessChange]) -> Result<bool> {
         let expected = i64::try_from(expected).unwrap_or(i64::MAX);
-        self.database().write("writing members and keys", async |client| {
+        self.database().write("writing members and keys", async |client, commit| {
             let transaction = client.transaction().await?;
             if transaction.execute(TAKE, &[&expected]).await? == 0 {
                 return Ok(false);
@@ -49,6 +49,7 @@ impl AccessStore for PostgresCatalogue {
                     None => transaction.execute(&delete, &[kind, id]).await?,
                 };
             }
+            commit.begin();
             transaction.commit().await.map(|()| true)
         })
     }

@@ -10,7 +10,7 @@ use tokio_postgres::IsolationLevel;
 
 use crate::audit;
 use crate::body::BadBody;
-use crate::database::Database;
+use crate::database::{CommitNote, Database};
 use crate::notice::{self, Marked, Notice};
 use crate::rows::{self, DocumentStatements};
 use crate::{PostgresError, PostgresSettings, migrate};
@@ -109,7 +109,7 @@ impl CatalogueStore for PostgresCatalogue {
     }
 
     fn raise(&self, least: u64) -> Result<u64> {
-        self.database.write(WRITING, async |client| raise(client, least).await)?;
+        self.database.write(WRITING, async |client, _| raise(client, least).await)?;
         self.version()
     }
 
@@ -120,7 +120,9 @@ impl CatalogueStore for PostgresCatalogue {
             .filter(|seen| seen.version == expected)
             .unwrap_or(Marked { version: expected, mark: None });
         let next = Marked { version: expected.version + 1, mark: Some(fastrand::u128(..)) };
-        let put = self.database.write(WRITING, async |client| put(client, expected, next, edits, audit).await)?;
+        let put = self
+            .database
+            .write(WRITING, async |client, commit| put((client, commit), expected, next, edits, audit).await)?;
         if matches!(put, Ok(true)) {
             self.notice.note(next);
         }
@@ -136,11 +138,12 @@ impl CatalogueStore for PostgresCatalogue {
     }
 
     fn take_unannounced(&self, limit: usize, lease: Duration) -> Result<Vec<AuditRecord>> {
-        self.database.write("reading the audit log", async |client| audit::take_unannounced(client, limit, lease).await)
+        self.database
+            .write("reading the audit log", async |client, _| audit::take_unannounced(client, limit, lease).await)
     }
 
     fn mark_announced(&self, sequence: u64) -> Result<()> {
-        self.database.write("noting what was told", async |client| audit::mark_announced(client, sequence).await)
+        self.database.write("noting what was told", async |client, _| audit::mark_announced(client, sequence).await)
     }
 
     fn at(&self, version: u64) -> Result<Vec<Document>> {
@@ -175,7 +178,7 @@ impl CatalogueStore for PostgresCatalogue {
     }
 
     fn forget_replaced_members(&self, version: u64) -> Result<()> {
-        self.database.write("forgetting lists that were replaced", async |client| forget(client, version).await)
+        self.database.write("forgetting lists that were replaced", async |client, _| forget(client, version).await)
     }
 
     /// The server gives the room free by itself (autovacuum).
@@ -221,7 +224,7 @@ async fn raise(client: &mut Object, least: u64) -> Result<(), tokio_postgres::Er
 
 /// Puts in one transaction; the row of the version is locked first.
 async fn put(
-    client: &mut Object,
+    (client, commit): (&mut Object, &CommitNote),
     expected: Marked,
     next: Marked,
     edits: Result<Vec<DocumentStatements>>,
@@ -252,6 +255,7 @@ async fn put(
     if let Some(audit) = audit {
         audit::write(&transaction, audit).await?;
     }
+    commit.begin();
     transaction.commit().await?;
     Ok(Ok(true))
 }

@@ -1,5 +1,6 @@
 //! Calls that block, on a pool of connections.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use audience_contract::{Result, StoreError};
@@ -19,14 +20,31 @@ const ATTEMPTS: usize = 2;
 enum CallFailure {
     /// The connection was lost.
     Lost(StoreError),
+    /// There was no answer in time.
+    Silent(StoreError),
     /// Otherwise.
     Other(StoreError),
 }
 
 impl CallFailure {
     fn into_error(self) -> StoreError {
-        let (CallFailure::Lost(error) | CallFailure::Other(error)) = self;
+        let (CallFailure::Lost(error) | CallFailure::Silent(error) | CallFailure::Other(error)) = self;
         error
+    }
+}
+
+/// Whether a call has begun to commit.
+#[derive(Debug, Default)]
+pub struct CommitNote(AtomicBool);
+
+impl CommitNote {
+    /// Notes that the next statement commits.
+    pub fn begin(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    fn is_begun(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
     }
 }
 
@@ -121,13 +139,24 @@ impl Database {
         })
     }
 
-    /// Does something once.
+    /// Does something once. `work` notes that it is about to commit: a connection that is lost, or silent, from then on leaves open
+    /// whether it came to pass.
     pub fn write<T>(
         &self,
         action: &'static str,
-        work: impl AsyncFnOnce(&mut Object) -> Result<T, tokio_postgres::Error>,
+        work: impl AsyncFnOnce(&mut Object, &CommitNote) -> Result<T, tokio_postgres::Error>,
     ) -> Result<T> {
-        self.handle.block_on(self.call(action, work)).map_err(CallFailure::into_error)
+        let commit = CommitNote::default();
+        let written = self.handle.block_on(self.call(action, async |client| work(client, &commit).await));
+        written.map_err(|failure| match failure {
+            CallFailure::Lost(StoreError::Unavailable { action, detail })
+            | CallFailure::Silent(StoreError::Unavailable { action, detail })
+                if commit.is_begun() =>
+            {
+                StoreError::Unknown { action, detail }
+            }
+            failure => failure.into_error(),
+        })
     }
 
     async fn call<T>(
@@ -139,7 +168,7 @@ impl Database {
             self.pool.get().await.map_err(|error| CallFailure::Other(self.no_connection(action, &error)))?;
         match tokio::time::timeout(self.patience, work(&mut client)).await {
             Ok(Ok(done)) => Ok(done),
-            Ok(Err(error)) if client.is_closed() || is_farewell(&error) => {
+            Ok(Err(error)) if client.is_closed() || error.is_closed() || is_farewell(&error) => {
                 drop(Object::take(client));
                 Err(CallFailure::Lost(store_error(action, &self.place, &error)))
             }
@@ -148,7 +177,7 @@ impl Database {
                 // The server may still be at it: that connection is of no use to others.
                 drop(Object::take(client));
                 let detail = format!("{}: no answer within {:?}", self.place, self.patience);
-                Err(CallFailure::Other(StoreError::Unavailable { action, detail }))
+                Err(CallFailure::Silent(StoreError::Unavailable { action, detail }))
             }
         }
     }

@@ -56,7 +56,7 @@ pub(crate) fn apply(database: &Database) -> Result<Vec<Migration>, PostgresError
     if pending_of(database)?.is_empty() {
         return Ok(Vec::new());
     }
-    database.write(MIGRATING, async |client| apply_pending(client).await)?
+    database.write(MIGRATING, async |client, _| apply_pending(client).await)?
 }
 
 /// The migrations that are not applied yet. An error where tables are missing that were made, or a newer program made some.

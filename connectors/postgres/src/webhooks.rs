@@ -26,7 +26,7 @@ impl WebhookStore for PostgresCatalogue {
     fn put(&self, id: &str, webhook: &str, attempt: Option<&str>) -> Result<()> {
         let added = i64::from(attempt.is_some());
         let kept = i64::try_from(KEPT_ATTEMPTS).unwrap_or(i64::MAX);
-        self.database().write(WRITING, async |client| {
+        self.database().write(WRITING, async |client, commit| {
             let transaction = client.transaction().await?;
             let put = transaction.prepare_cached(PUT).await?;
             let number: i64 = transaction.query_one(&put, &[&id, &webhook, &added]).await?.get(0);
@@ -35,6 +35,7 @@ impl WebhookStore for PostgresCatalogue {
                 transaction.execute(&add, &[&id, &number, &attempt]).await?;
                 transaction.execute(&forget, &[&id, &(number - kept)]).await?;
             }
+            commit.begin();
             transaction.commit().await
         })
     }
@@ -52,7 +53,8 @@ impl WebhookStore for PostgresCatalogue {
     }
 
     fn delete(&self, id: &str) -> Result<()> {
-        self.database().write("deleting a webhook", async |client| {
+        self.database().write("deleting a webhook", async |client, commit| {
+            commit.begin();
             client.execute("DELETE FROM audience.webhooks WHERE id = $1", &[&id]).await.map(drop)
         })
     }

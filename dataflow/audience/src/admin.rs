@@ -14,6 +14,7 @@ use clap::{Args, Subcommand};
 
 use crate::control::{self, HostInvitation};
 use crate::settings::named;
+use crate::time_back;
 
 /// The commands.
 #[derive(Debug, Subcommand)]
@@ -21,6 +22,9 @@ pub enum AdminCommand {
     /// Prints a link with which somebody becomes a member, or sets a new password and takes up this role: the first admin, and
     /// whoever is locked out. It works while the server runs and while it does not, and needs nobody's password.
     Invite(InviteArgs),
+    /// Takes time back to the clock of this machine, where it followed that clock into a jump and stands still since. The server
+    /// must be stopped. Prints who enters and who leaves which segment; nothing is changed without --yes.
+    TakeTimeBack(time_back::TimeBackArgs),
 }
 
 /// Whom to invite, and where the members are kept.
@@ -50,7 +54,13 @@ fn role(name: &str) -> Result<Role, String> {
 
 /// Runs a command.
 pub fn run(command: &AdminCommand) -> anyhow::Result<ExitCode> {
-    let AdminCommand::Invite(args) = command;
+    match command {
+        AdminCommand::Invite(args) => print_invitation(args),
+        AdminCommand::TakeTimeBack(args) => time_back::run(args),
+    }
+}
+
+fn print_invitation(args: &InviteArgs) -> anyhow::Result<ExitCode> {
     let mut link = invite(args)?;
     if let Some(url) = args.public_url.as_deref().filter(|_| link.starts_with('/')) {
         link.insert_str(0, url.trim_end_matches('/'));

@@ -7,7 +7,7 @@ use std::fs::Permissions;
 use std::io::{BufRead as _, BufReader, ErrorKind, Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, bail};
@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::Semaphore;
+use tokio::runtime::Handle;
 
 /// The name of the socket in the data directory.
 const NAME: &str = "control";
@@ -24,6 +25,8 @@ const NAME: &str = "control";
 const MAX_LINE: u64 = 4_096;
 /// Commands that are answered at once.
 const MOST_COMMANDS: usize = 4;
+/// The answer before the start is over.
+const STARTING: &str = "the server is starting; repeat this once it is ready";
 /// The time for a request to arrive, and for an answer that needs no work.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -64,15 +67,28 @@ struct HostDoor {
     make_backup: MakeBackup,
 }
 
-/// Takes requests until the runtime ends. A socket that cannot be made is told in the log, and keeps nothing from running.
-pub fn listen(data: &Path, auth: &Arc<Auth>, make_backup: MakeBackup) {
-    let path = path(data);
-    let door = Arc::new(HostDoor { auth: Arc::clone(auth), make_backup });
-    match bind(&path) {
-        Ok(listener) => drop(tokio::spawn(accept(listener, door))),
-        Err(error) => {
-            tracing::warn!(path = %path.display(), %error, "Commands on this host do not reach this process while it runs");
+/// The socket, which says that the process is starting until it is opened.
+#[derive(Default)]
+pub struct ControlSocket(Arc<OnceLock<Arc<HostDoor>>>);
+
+impl ControlSocket {
+    /// Takes requests until the runtime ends, for whoever holds the data directory. A socket that cannot be made is told in the
+    /// log, and keeps nothing from running.
+    pub fn listen(data: &Path, runtime: &Handle) -> ControlSocket {
+        let (path, socket) = (path(data), ControlSocket::default());
+        let _entered = runtime.enter();
+        match bind(&path) {
+            Ok(listener) => drop(runtime.spawn(accept(listener, Arc::clone(&socket.0)))),
+            Err(error) => {
+                tracing::warn!(path = %path.display(), %error, "Commands on this host do not reach this process while it runs");
+            }
         }
+        socket
+    }
+
+    /// Answers requests from here on.
+    pub fn open(&self, auth: &Arc<Auth>, make_backup: MakeBackup) {
+        let _ = self.0.set(Arc::new(HostDoor { auth: Arc::clone(auth), make_backup }));
     }
 }
 
@@ -91,13 +107,13 @@ fn bind(path: &Path) -> std::io::Result<UnixListener> {
     Ok(listener)
 }
 
-async fn accept(listener: UnixListener, door: Arc<HostDoor>) {
+async fn accept(listener: UnixListener, door: Arc<OnceLock<Arc<HostDoor>>>) {
     let commands = Arc::new(Semaphore::new(MOST_COMMANDS));
     loop {
         let Ok(permit) = commands.clone().acquire_owned().await else { return };
         match listener.accept().await {
             Ok((stream, _)) => {
-                let door = door.clone();
+                let door = door.get().cloned();
                 tokio::spawn(async move {
                     if let Err(error) = answer(stream, door).await {
                         tracing::debug!(%error, "A command on this host was not answered");
@@ -113,7 +129,7 @@ async fn accept(listener: UnixListener, door: Arc<HostDoor>) {
     }
 }
 
-async fn answer(mut stream: UnixStream, door: Arc<HostDoor>) -> anyhow::Result<()> {
+async fn answer(mut stream: UnixStream, door: Option<Arc<HostDoor>>) -> anyhow::Result<()> {
     let asks = stream.peer_cred()?.uid();
     if asks != 0 && asks != rustix::process::geteuid().as_raw() {
         bail!("another user asks");
@@ -121,9 +137,10 @@ async fn answer(mut stream: UnixStream, door: Arc<HostDoor>) -> anyhow::Result<(
     let mut line = String::new();
     let mut reader = tokio::io::BufReader::new((&mut stream).take(MAX_LINE));
     tokio::time::timeout(PATIENCE, reader.read_line(&mut line)).await??;
-    let answer = match serde_json::from_str::<HostRequest>(&line) {
-        Err(error) => ControlAnswer::Fault(error.to_string()),
-        Ok(request) => tokio::task::spawn_blocking(move || door.answer(&request))
+    let answer = match (serde_json::from_str::<HostRequest>(&line), door) {
+        (Err(error), _) => ControlAnswer::Fault(error.to_string()),
+        (Ok(_), None) => ControlAnswer::Fault(STARTING.to_owned()),
+        (Ok(request), Some(door)) => tokio::task::spawn_blocking(move || door.answer(&request))
             .await?
             .map_or_else(|error| ControlAnswer::Fault(format!("{error:#}")), ControlAnswer::Done),
     };

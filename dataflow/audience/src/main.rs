@@ -24,6 +24,7 @@ mod open_files;
 mod outside;
 mod patient_catalogue;
 mod process_metrics;
+mod repair;
 mod replay;
 mod segment_api;
 mod serve;
@@ -31,6 +32,7 @@ mod serving;
 mod settings;
 mod sink;
 mod telemetry;
+mod time_back;
 mod updates;
 mod version;
 mod worker;
@@ -60,7 +62,7 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Lets the owner of the host in: makes a link for a member, at any time.
+    /// What the owner of the host may do: make a link for a member at any time, or take time back.
     #[command(subcommand)]
     Admin(admin::AdminCommand),
     /// Makes, lists and verifies backups, and makes a data directory from one.
@@ -84,6 +86,9 @@ enum Command {
     Man(man::ManArgs),
     /// Creates or upgrades the tables in PostgreSQL, and prints what was done.
     Migrate(migrate::MigrateArgs),
+    /// Reads every byte of the data directory of a server that is stopped. Makes anew what follows from the events, and names what
+    /// is lost. The exit status is 1 where something is.
+    Repair(repair::RepairArgs),
     /// Runs timelines, or files of events, through the engine under a logical clock.
     Replay(replay::ReplayArgs),
     /// Runs the segment API as a process of its own, on PostgreSQL and a store of memberships: segments, traits and users'
@@ -123,6 +128,7 @@ fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
         Command::IngestApi(flags) => ingest_api::run(flags),
         Command::Man(args) => man::run(&args, Cli::command()),
         Command::Migrate(args) => migrate::run(&args),
+        Command::Repair(args) => repair::run(&args),
         Command::Replay(args) => replay::run(&args),
         Command::SegmentApi(flags) => segment_api::run(flags),
         Command::Serve(flags) => serve::run(flags),

@@ -36,7 +36,9 @@ impl<Store> PatientCatalogue<Store> {
         let mut is_away = false;
         loop {
             match ask(&self.store) {
-                Err(error @ StoreError::Unavailable { .. }) if !self.is_started.load(Ordering::Acquire) => {
+                Err(error @ (StoreError::Unavailable { .. } | StoreError::Unknown { .. }))
+                    if !self.is_started.load(Ordering::Acquire) =>
+                {
                     tracing::error!(%error, "PostgreSQL does not answer, and the start retries");
                     self.door.wait_for(format!("PostgreSQL does not answer: {error}"));
                     is_away = true;

@@ -16,6 +16,7 @@ use clap::Args;
 
 use crate::access;
 use crate::connectors;
+use crate::patient_catalogue::PatientCatalogue;
 use crate::serving::Serving;
 use crate::settings::{
     AccessSettings, Address, ConfigFlag, ConnectionFlags, Connections, HttpSettings, named, named_in,
@@ -96,9 +97,10 @@ fn start(
     };
     let updates = connections.kafka.as_ref().map(Updates::new).transpose()?;
     let updates = updates.map(|updates| Arc::new(updates) as Arc<dyn SegmentUpdates>);
-    let postgres = connectors::postgres(url, door)?;
+    let postgres = Arc::new(PatientCatalogue::new(connectors::postgres(url, door)?, door));
     let auth = access::open(Some(postgres.clone()), access, &[address])?;
-    let api = SegmentApi::start((postgres.clone(), postgres), memberships, updates)?;
+    let api = SegmentApi::start((postgres.clone(), postgres.clone()), memberships, updates)?;
+    postgres.started();
     if let Some(kafka) = &connections.kafka {
         let looking = Arc::downgrade(&api);
         updates::follow(kafka, move || looking.upgrade().iter().for_each(|api| api.look_at_catalogue()))?;

@@ -6,12 +6,12 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 use audience_api::{ApiOptions, Door, Listen, Scope};
 use audience_auth::Auth;
 use audience_background::Stop;
 use audience_catalogue::StoredVocabulary;
-use audience_contract::{AccessStore, CatalogueStore, WebhookStore};
+use audience_contract::{AccessStore, CatalogueStore, StoreError, WebhookStore};
 use audience_embedded::{Options, Stores};
 use audience_engine::cluster::coordinator::Coordinator;
 use audience_engine::durability::Offsite;
@@ -19,8 +19,10 @@ use audience_engine::durability::backup::DocumentStores;
 use audience_engine::engine::EngineOptions;
 use audience_engine::service::{PlatformStores, Service, ServiceOptions, clock};
 use audience_protocol::Platform;
+use tokio::runtime::Handle;
 
 use crate::backup::create::BackupSource;
+use crate::control::{ControlSocket, MakeBackup};
 use crate::demo::Demo;
 use crate::demo_loader::DemoLoader;
 use crate::outside::Outside;
@@ -28,7 +30,7 @@ use crate::patient_catalogue::PatientCatalogue;
 use crate::serving::Serving;
 use crate::settings::{ServeFlags, ServeSettings, named};
 use crate::updates::{self, Updates};
-use crate::{access, connectors, control, offsite, process_metrics, telemetry};
+use crate::{access, connectors, offsite, process_metrics, telemetry};
 
 /// Runs until told to stop.
 pub fn run(flags: ServeFlags) -> anyhow::Result<ExitCode> {
@@ -77,14 +79,15 @@ async fn serve(settings: ServeSettings, cluster: Option<OtherProcesses>) -> anyh
     let cut_off = Stop::new();
     let waits = cut_off.clone();
     let started = serving.start(move |door| start(&settings, cluster.as_ref(), door, waits)).await?;
-    let Some((OpenedPlatform { service, own, auth, backups }, demo)) = started else {
+    let Some((OpenedPlatform { service, own, auth, control, backups }, demo)) = started else {
         cut_off.request();
         return Ok(ExitCode::SUCCESS);
     };
-    control::listen(&data, &auth, make_backup(&service, backups, &data));
+    control.open(&auth, make_backup(&service, backups, &data));
     // On standard output, so that scripts can wait for it.
-    let demo_loader = DemoLoader::new(service.clone(), data, tokio::runtime::Handle::current());
-    let vocabulary = StoredVocabulary::new(own, service.platform().traits.clone());
+    let demo_loader = DemoLoader::new(service.clone(), data, Handle::current());
+    let known = service.platform();
+    let vocabulary = StoredVocabulary::new(own, known.traits.clone(), known.catalogue.clone());
     let platform =
         Platform { demo: Arc::new(demo_loader), vocabulary: Arc::new(vocabulary), ..service.platform().clone() };
     let [all, ingest] = *serving.open(platform, auth.clone()) else { anyhow::bail!("the addresses are not known") };
@@ -119,10 +122,11 @@ struct OpenedPlatform {
     /// The platform's own documents.
     own: Arc<dyn AccessStore>,
     auth: Arc<Auth>,
+    control: ControlSocket,
     backups: BackupSource,
 }
 
-fn make_backup(service: &Arc<Service>, source: BackupSource, data: &Path) -> control::MakeBackup {
+fn make_backup(service: &Arc<Service>, source: BackupSource, data: &Path) -> MakeBackup {
     let (service, data) = (Arc::downgrade(service), data.to_owned());
     Box::new(move |url| {
         let service = service.upgrade().context("the process ends")?;
@@ -158,7 +162,8 @@ fn start_platform(
         move |cluster: &OtherProcesses| Coordinator::bind(&cluster.listen, cluster.processes, cut_off).map(Arc::new);
     let cluster = cluster.map(bind).transpose()?;
     door.wait_for("the data directory is opened");
-    let stores = Stores::open(settings.data(), &Options::default()).with_context(|| named("data"))?;
+    let stores = open_stores(settings.data())?;
+    let control = ControlSocket::listen(settings.data(), &Handle::current());
     let postgres = settings.connections.postgres.as_deref().map(|url| connectors::postgres(url, door)).transpose()?;
     let postgres = postgres.map(|store| Arc::new(PatientCatalogue::new(store, door)));
     let is_new = stores.changes().progress()?.is_none();
@@ -209,7 +214,20 @@ fn start_platform(
     postgres.iter().for_each(|catalogue| catalogue.started());
     let documents = DocumentStores { access: own.clone(), webhooks };
     let backups = BackupSource { stores, documents, postgres: settings.connections.postgres.clone() };
-    Ok(OpenedPlatform { service, own, auth, backups })
+    Ok(OpenedPlatform { service, own, auth, control, backups })
+}
+
+/// Opens the data directory, or says how damage to it is repaired.
+fn open_stores(data: &Path) -> anyhow::Result<Stores> {
+    Stores::open(data, &Options::default()).map_err(|error| {
+        let hint = match error {
+            StoreError::Corrupt { .. } => {
+                "; `audience repair` makes anew what follows from the events, and names what is lost"
+            }
+            _ => "",
+        };
+        anyhow!("{}: {error}{hint}", named("data"))
+    })
 }
 
 /// Joins the platform to Kafka, if it is named.

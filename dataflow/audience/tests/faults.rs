@@ -2,8 +2,9 @@
 //! edits come in. Behind it all, four are the same: the topic `user-segments` folded, Redis, what is served, and what the
 //! naive evaluator says; and each membership has entered and left in turn.
 //!
-//! `AUDIENCE_FAULTS` has so many faults instead of [`FAULTS`]; `AUDIENCE_FAULTS_SEED` begins with that seed. The servers must be
-//! those of `scripts/services`, which it stops and starts.
+//! `AUDIENCE_FAULTS` has so many faults instead of [`FAULTS`], and `AUDIENCE_KILLS` so many `kill -9` after them, which is how
+//! `scripts/test --long` has 300; `AUDIENCE_FAULTS_SEED` begins with that seed. The servers must be those of `scripts/services`,
+//! which it stops and starts.
 #![expect(clippy::unwrap_used, reason = "a test that panics has failed, which is what a test is for")]
 
 mod between;
@@ -125,7 +126,8 @@ fn expected(events: &[Value], rules: &[(&str, Value)]) -> ClusterMembers {
 #[test]
 fn whatever_fails_every_place_ends_with_the_same_members() {
     let (seed, faults) = (setting("AUDIENCE_FAULTS_SEED", 5), setting("AUDIENCE_FAULTS", FAULTS));
-    eprintln!("AUDIENCE_FAULTS_SEED={seed} AUDIENCE_FAULTS={faults}");
+    let kills = setting("AUDIENCE_KILLS", 0);
+    eprintln!("AUDIENCE_FAULTS_SEED={seed} AUDIENCE_FAULTS={faults} AUDIENCE_KILLS={kills}");
     let directory = tempfile::tempdir().unwrap();
     let prefix = format!("faults-test-{}.", wall_clock());
     let database = TestDatabase::create();
@@ -148,8 +150,11 @@ fn whatever_fails_every_place_ends_with_the_same_members() {
     let events = std::thread::scope(|scope| {
         let _stop = StopSending(&is_stopping);
         let sender = scope.spawn(|| send(&topic, USERS, seed, &is_stopping));
-        for number in 0..faults {
-            let fault = InjectedFault::any(&mut random);
+        for number in 0..faults + kills {
+            let fault = match number < faults {
+                true => InjectedFault::any(&mut random),
+                false => InjectedFault::Kill(random.between(0, 1) as usize),
+            };
             eprintln!("{number}: {fault:?}");
             fault.happen(&running);
             pause(random.between(0, 3_000));

@@ -76,6 +76,12 @@ fn a_start_that_waits_says_so_and_ends_when_told() {
     let output = command.args(["--listen", &served.address.to_string()]).output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(!output.status.success() && said.contains("in use") && said.contains("--listen"), "{said}");
+    // A command on this host is told why it is not served, and not that somebody else has the directory.
+    let mut command = Command::new(program!());
+    command.args(["admin", "invite", "ann@example.org", "--data"]).arg(&setup.data);
+    let output = command.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!output.status.success() && said.contains("the server is starting"), "{said}");
     let begun = Instant::now();
     served.terminate();
     assert!(served.wait().success(), "{}", served.said());

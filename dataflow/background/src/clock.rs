@@ -64,7 +64,8 @@ impl ClockState {
         (self.ahead > JUMP).then(|| {
             let ahead = seconds(self.ahead);
             format!(
-                "time is {ahead:.0} s ahead of the clock of this machine, and stands still until that has caught up"
+                "time is {ahead:.0} s ahead of the clock of this machine, and stands still until that has caught up, or \
+                 `audience admin take-time-back` takes it back"
             )
         })
     }

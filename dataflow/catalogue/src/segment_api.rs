@@ -105,7 +105,7 @@ impl SegmentApi {
         Platform {
             segments: Arc::new(SegmentRequests::without_engine(self.editor.clone())),
             traits: self.editor.clone(),
-            vocabulary: Arc::new(StoredVocabulary::new(self.words.clone(), self.editor.clone())),
+            vocabulary: Arc::new(StoredVocabulary::new(self.words.clone(), self.editor.clone(), self.editor.clone())),
             users: self.clone(),
             catalogue: self.editor.clone(),
             ..Platform::without_engine(self.clone())

@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use audience_contract::{AccessChange, AccessDocument, AccessStore, StoreError};
 use audience_protocol::{
-    Currency, CurrencyInput, Label, LabelInput, LabelSubject, PlatformError, Result, TraitResource, Vocabulary,
-    VocabularyResource, Word,
+    AuditNote, CatalogueResource, Currency, CurrencyInput, Label, LabelInput, LabelSubject, PlatformError, Result,
+    TraitResource, Vocabulary, VocabularyResource, Word,
 };
 use audience_rules::fault::code;
 use parking_lot::Mutex;
 use serde::Deserialize;
+use serde_json::Value;
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
@@ -38,6 +39,7 @@ const ATTEMPTS: usize = 8;
 pub struct StoredVocabulary {
     store: Arc<dyn AccessStore>,
     traits: Arc<dyn TraitResource>,
+    catalogue: Arc<dyn CatalogueResource>,
     /// The words as of a revision of the store.
     read: Mutex<Option<(u64, Arc<Words>)>>,
 }
@@ -80,9 +82,13 @@ enum MeasureOf {
 }
 
 impl StoredVocabulary {
-    /// The words in a store; `traits` says which computed traits are amounts.
-    pub fn new(store: Arc<dyn AccessStore>, traits: Arc<dyn TraitResource>) -> StoredVocabulary {
-        StoredVocabulary { store, traits, read: Mutex::new(None) }
+    /// The words in a store; `traits` says which computed traits are amounts, and `catalogue` has the audit log.
+    pub fn new(
+        store: Arc<dyn AccessStore>,
+        traits: Arc<dyn TraitResource>,
+        catalogue: Arc<dyn CatalogueResource>,
+    ) -> StoredVocabulary {
+        StoredVocabulary { store, traits, catalogue, read: Mutex::new(None) }
     }
 
     fn words(&self) -> Result<Arc<Words>> {
@@ -98,17 +104,28 @@ impl StoredVocabulary {
         Ok(words)
     }
 
-    /// Writes a document, or deletes it; `check` sees the words before.
-    fn write(
-        &self,
-        kind: &'static str,
-        id: &str,
-        body: Option<&str>,
-        check: &dyn Fn(&Words) -> Result<()>,
-    ) -> Result<()> {
+    /// Writes a document, or deletes it, once the audit log has what is about to be done. `check` sees the words before.
+    fn write(&self, written: WrittenWords<'_>, author: &str, check: &dyn Fn(&Words) -> Result<()>) -> Result<()> {
+        let WrittenWords { kind, id, body, said } = written;
+        let mut noted = None;
         for _ in 0..ATTEMPTS {
             let (revision, documents) = self.store.all().map_err(unavailable)?;
             check(&Words::read(&documents))?;
+            let known = documents.iter().find(|document| document.kind == kind && document.id == id);
+            let (before, after) = (known.map(|known| told(&known.body)), body.map(told));
+            if before.is_none() && after.is_none() {
+                return Ok(());
+            }
+            if before != after && noted.as_ref() != Some(&before) {
+                let action = match (&before, &after) {
+                    (None, _) => "created",
+                    (_, None) => "deleted",
+                    _ => "updated",
+                };
+                let note = AuditNote { before: before.clone(), after, ..AuditNote::of(action, kind, said) };
+                self.catalogue.record(author, note)?;
+                noted = Some(before);
+            }
             let change = AccessChange { kind: kind.into(), id: id.to_owned(), body: body.map(str::to_owned) };
             if self.store.put(revision, &[change]).map_err(unavailable)? {
                 return Ok(());
@@ -149,11 +166,12 @@ impl VocabularyResource for StoredVocabulary {
         if display_name.is_empty() && description.is_empty() {
             return Err(invalid("", code::EMPTY, "give a display name or a description, or delete the label"));
         }
-        let id = id_of(&subject);
+        let (id, said) = (id_of(&subject), said(&subject));
         let label =
             Label { subject, display_name, description, updated_at: timestamp(), updated_by: author.to_owned() };
         let body = serde_json::to_string(&label).map_err(unwritable)?;
-        self.write(LABEL, &id, Some(&body), &|words| {
+        let written = WrittenWords { kind: LABEL, id: &id, body: Some(&body), said: &said };
+        self.write(written, author, &|words| {
             let is_there = words.labels.iter().any(|one| one.subject == label.subject);
             if is_there || words.labels.len() < MOST_LABELS {
                 return Ok(());
@@ -163,16 +181,45 @@ impl VocabularyResource for StoredVocabulary {
         Ok(label)
     }
 
-    fn delete_label(&self, subject: LabelSubject) -> Result<()> {
-        self.write(LABEL, &id_of(&subject), None, &|_| Ok(()))
+    fn delete_label(&self, subject: LabelSubject, author: &str) -> Result<()> {
+        let written = WrittenWords { kind: LABEL, id: &id_of(&subject), body: None, said: &said(&subject) };
+        self.write(written, author, &|_| Ok(()))
     }
 
-    fn set_currency(&self, input: Option<CurrencyInput>) -> Result<Vocabulary> {
+    fn set_currency(&self, input: Option<CurrencyInput>, author: &str) -> Result<Vocabulary> {
         let body = input.map(currency).transpose()?;
         let body = body.map(|currency| serde_json::to_string(&currency).map_err(unwritable)).transpose()?;
-        self.write(CURRENCY, CURRENCY, body.as_deref(), &|_| Ok(()))?;
+        let written = WrittenWords { kind: CURRENCY, id: CURRENCY, body: body.as_deref(), said: CURRENCY };
+        self.write(written, author, &|_| Ok(()))?;
         self.vocabulary()
     }
+}
+
+/// A document to write, and its id as the audit log says it.
+struct WrittenWords<'a> {
+    kind: &'static str,
+    id: &'a str,
+    body: Option<&'a str>,
+    said: &'a str,
+}
+
+/// What the audit log tells of a document: all but what its own row says, its subject, author and time.
+fn told(body: &str) -> Value {
+    let mut told: Value = serde_json::from_str(body).unwrap_or_default();
+    if let Some(members) = told.as_object_mut() {
+        members.retain(|name, _| ["displayName", "description", "code", "amounts"].contains(&&**name));
+    }
+    told
+}
+
+/// A subject as the audit log names it, such as `event/purchase`.
+fn said(subject: &LabelSubject) -> String {
+    format!("{}/{}", word_of(subject), subject.name)
+}
+
+fn word_of(subject: &LabelSubject) -> &'static str {
+    let kind = audience_protocol::LabelKind::WORDS.iter().find(|(_, kind)| *kind == subject.kind);
+    kind.map_or("", |(word, _)| word)
 }
 
 fn unwritable(error: serde_json::Error) -> PlatformError {
@@ -219,9 +266,8 @@ fn check_text(text: &str, pointer: &str, most: usize) -> Result<()> {
 
 /// The id of a label's document: names have letters that ids of documents have not.
 fn id_of(subject: &LabelSubject) -> String {
-    let kind = audience_protocol::LabelKind::WORDS.iter().find(|(_, kind)| *kind == subject.kind);
     let mut digest = Sha256::new();
-    digest.update(kind.map_or("", |(word, _)| word));
+    digest.update(word_of(subject));
     digest.update([0]);
     digest.update(&subject.name);
     digest.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
@@ -230,7 +276,7 @@ fn id_of(subject: &LabelSubject) -> String {
 #[cfg(test)]
 mod tests {
     use audience_embedded::{Options, Stores};
-    use audience_protocol::{LabelKind, TraitInput};
+    use audience_protocol::{AuditQuery, LabelKind, PageLimit, TraitInput};
     use serde_json::json;
 
     use super::*;
@@ -246,7 +292,7 @@ mod tests {
         define(json!({"name": "spent", "event": "purchase", "measure": {"fn": "sum", "of": "amount"}}));
         define(json!({"name": "kinds", "event": "purchase", "measure": {"fn": "distinct", "of": "amount"}}));
         define(json!({"name": "times", "event": "purchase"}));
-        StoredVocabulary::new(Stores::open(directory, &Options::default()).unwrap().access(), editor)
+        StoredVocabulary::new(Stores::open(directory, &Options::default()).unwrap().access(), editor.clone(), editor)
     }
 
     fn subject(kind: LabelKind, name: &str) -> LabelSubject {
@@ -268,9 +314,38 @@ mod tests {
         let told: Vec<_> =
             labels.iter().map(|one| (&*one.subject.name, &*one.display_name, &*one.updated_by)).collect();
         assert_eq!(told, [("a/b ü", "Bought", "ann"), ("plan", "Tariff", "bob")]);
-        words.delete_label(subject(LabelKind::Trait, "plan")).unwrap();
-        words.delete_label(subject(LabelKind::Trait, "plan")).unwrap();
+        words.delete_label(subject(LabelKind::Trait, "plan"), "eve").unwrap();
+        words.delete_label(subject(LabelKind::Trait, "plan"), "eve").unwrap();
         assert_eq!(words.vocabulary().unwrap().labels.len(), 1);
+    }
+
+    #[test]
+    fn every_edit_of_words_has_a_row_of_the_audit_log_with_before_and_after() {
+        let directory = tempfile::tempdir().unwrap();
+        let words = vocabulary(directory.path());
+        let plan = || subject(LabelKind::Trait, "plan");
+        words.put_label(plan(), input("Plan"), "ann").unwrap();
+        words.put_label(plan(), input("Plan"), "ann").unwrap();
+        words.put_label(plan(), input("Tariff"), "bob").unwrap();
+        words.delete_label(plan(), "eve").unwrap();
+        words.delete_label(plan(), "eve").unwrap();
+        words.set_currency(Some(CurrencyInput { code: "EUR".to_owned(), amounts: Some(Vec::new()) }), "ann").unwrap();
+        let query = AuditQuery { limit: PageLimit::default(), ..AuditQuery::default() };
+        let rows = words.catalogue.audit(&query).unwrap().items;
+        let rows = rows.iter().rev().filter(|row| row.kind != "trait");
+        let member = |value: &Option<Value>| value.as_ref().map(|value| value["displayName"].clone());
+        let told: Vec<_> =
+            rows.map(|row| (&*row.action, &*row.id, &*row.author, member(&row.before), member(&row.after))).collect();
+        let (plan, tariff) = (|| Some(json!("Plan")), || Some(json!("Tariff")));
+        assert_eq!(
+            told,
+            [
+                ("created", "trait/plan", "ann", None, plan()),
+                ("updated", "trait/plan", "bob", plan(), tariff()),
+                ("deleted", "trait/plan", "eve", tariff(), None),
+                ("created", "currency", "ann", None, Some(Value::Null)),
+            ]
+        );
     }
 
     #[test]
@@ -293,7 +368,7 @@ mod tests {
         let words = vocabulary(directory.path());
         assert_eq!(words.vocabulary().unwrap().currency, None);
         let set = |code: &str, amounts: Option<Vec<String>>| {
-            words.set_currency(Some(CurrencyInput { code: code.to_owned(), amounts }))
+            words.set_currency(Some(CurrencyInput { code: code.to_owned(), amounts }), "ann")
         };
         let currency = set("EUR", None).unwrap().currency.unwrap();
         assert!(currency.amounts.contains(&"price".to_owned()), "{currency:?}");
@@ -301,6 +376,6 @@ mod tests {
         assert!(!currency.traits.iter().any(|name| name == "kinds" || name == "times"), "{currency:?}");
         assert_eq!(set("EUR", Some(vec!["fee".to_owned()])).unwrap().currency.unwrap().traits, Vec::<String>::new());
         assert!(matches!(set("euro", None), Err(PlatformError::Invalid(_))));
-        assert_eq!(words.set_currency(None).unwrap().currency, None);
+        assert_eq!(words.set_currency(None, "ann").unwrap().currency, None);
     }
 }

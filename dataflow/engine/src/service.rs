@@ -20,7 +20,7 @@ use crate::durability::archive::Archive;
 use crate::durability::backup::{self, BackupPlace, CopiedState};
 use crate::durability::checkpoints::{CheckpointContext, CheckpointTaker};
 use crate::durability::seed::{self, WholeCheckpoint};
-use crate::durability::{Offsite, catalogue_in_force, recovery, restore};
+use crate::durability::{Offsite, catalogue_in_force, finish_time_back, recovery, restore_patiently};
 use crate::emission::commit::TickSink;
 use crate::emission::encode;
 use crate::emission::followers::{FollowerContext, Followers, Resumed};
@@ -109,8 +109,9 @@ impl Service {
     ) -> Result<Arc<Service>, EngineError> {
         if let Some(offsite) = &offsite {
             options.start.enter(StartPhase::Restore);
-            restore(&stores, offsite, &options.start)?;
+            restore_patiently(&stores, offsite, &options.start)?;
         }
+        finish_time_back(&stores)?;
         ship_traits(&*stores.catalogue)?;
         let begun = Instant::now();
         let archive = offsite.map(|offsite| Arc::new(Archive::new(offsite, stores.events.clone())));

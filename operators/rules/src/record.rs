@@ -116,6 +116,25 @@ pub fn set_accepted_at(record: &mut [u8], accepted_at: Millis) {
     record[ACCEPTED_AT..ACCEPTED_AT + 8].copy_from_slice(&accepted_at.to_le_bytes());
 }
 
+/// Has each of the consecutive records that was accepted after `to` say that it was accepted at `to`; gives how many there were.
+/// The time of such an event becomes `to` as well, unless it is earlier, or lies after its acceptance.
+pub fn take_back(run: &mut [u8], to: Millis) -> u64 {
+    let (mut at, mut count) = (0, 0);
+    while let Some((record, rest)) = run.get(at..).and_then(EventRef::read) {
+        let (timestamp, accepted_at) = (record.timestamp(), record.accepted_at());
+        let end = run.len() - rest.len();
+        if accepted_at > to {
+            count += 1;
+            set_accepted_at(&mut run[at..end], to);
+            if (to..=accepted_at).contains(&timestamp) {
+                set_timestamp(&mut run[at..end], to);
+            }
+        }
+        at = end;
+    }
+    count
+}
+
 /// The texts of a record, in their order.
 #[derive(Clone, Copy)]
 enum RecordText {

@@ -33,6 +33,7 @@ impl From<AuthError> for Problem {
             AuthError::Busy => Problem::busy(1),
             AuthError::NoStore => Problem::new(StatusCode::NOT_IMPLEMENTED, NEEDS_ENGINE, detail),
             AuthError::NoRandomness => Problem::internal(),
+            AuthError::Store(error) if error.leaves_open() => Problem::unavailable("outcome_unknown", detail),
             AuthError::Store(error) => {
                 tracing::error!(%error, "The store of members and keys does not answer");
                 Problem::unavailable("unavailable", "the store of members and keys does not answer")

@@ -39,17 +39,19 @@ async fn show(api: Arc<Api>, _: Call) -> HandlerResult {
 }
 
 async fn set_currency(api: Arc<Api>, call: Call) -> HandlerResult {
+    let author = author(&call)?;
     Media::of(&call.headers, &[Media::Json])?;
     let body = api.body(&call.headers, call.body).await?;
     api.blocking(move |api| {
-        let words = api.platform.vocabulary.set_currency(Some(json::parse_object(&body)?))?;
+        let words = api.platform.vocabulary.set_currency(Some(json::parse_object(&body)?), &author)?;
         Ok::<_, Problem>(reply::json(StatusCode::OK, &words))
     })
     .await
 }
 
-async fn clear_currency(api: Arc<Api>, _: Call) -> HandlerResult {
-    api.blocking(|api| api.platform.vocabulary.set_currency(None)).await?;
+async fn clear_currency(api: Arc<Api>, call: Call) -> HandlerResult {
+    let author = author(&call)?;
+    api.blocking(move |api| api.platform.vocabulary.set_currency(None, &author)).await?;
     Ok(reply::no_content())
 }
 
@@ -74,7 +76,7 @@ async fn put(api: Arc<Api>, mut call: Call) -> HandlerResult {
 }
 
 async fn delete(api: Arc<Api>, mut call: Call) -> HandlerResult {
-    let subject = subject(&mut call)?;
-    api.blocking(move |api| api.platform.vocabulary.delete_label(subject)).await?;
+    let (subject, author) = (subject(&mut call)?, author(&call)?);
+    api.blocking(move |api| api.platform.vocabulary.delete_label(subject, &author)).await?;
     Ok(reply::no_content())
 }

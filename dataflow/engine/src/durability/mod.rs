@@ -10,6 +10,7 @@
 //! | `seed`, `recovery` | A checkpoint and the event log back into workers. |
 //! | `archive`, `restore` | The event log into files outside, and back into an empty data directory. |
 //! | `backup` | Everything that the data directory alone has, to another place and back. |
+//! | `time_back` | A clock that was ahead back to an instant before, and the memberships with it. |
 //! | `erase`, `erasures` | A user out of the state, the lists, the checkpoints and the logs. |
 
 pub(crate) mod archive;
@@ -24,7 +25,9 @@ pub(crate) mod manifest;
 pub(crate) mod recovery;
 mod restore;
 pub(crate) mod seed;
+mod time_back;
 
 pub use self::archive::Offsite;
 pub use self::manifest::{Manifest, verify};
-pub use self::restore::restore;
+pub use self::restore::{note_messages, restore, restore_patiently};
+pub use self::time_back::{TimeBack, TimeBackEffect, finish as finish_time_back, foresee as foresee_time_back};

@@ -12,9 +12,11 @@
 
 mod messages;
 
+pub use self::messages::note as note_messages;
+
 use std::ops::ControlFlow;
 
-use audience_background::clock;
+use audience_background::{Backoff, Stop, clock};
 use audience_contract::{Audit, AuditRecord, Document, EventLog, History, Progress, SourcePosition, StoreError};
 
 use super::archive::Offsite;
@@ -28,6 +30,25 @@ use crate::stores::PlatformStores;
 const APPEND_BYTES: usize = 4 << 20;
 /// Ticks in a millisecond: more than any run makes, so that a tick made of the clock is behind all before.
 const TICKS_A_MILLISECOND: u64 = 256;
+
+/// [`restore`]s, and retries while a store does not answer: what is restored by then stays.
+pub fn restore_patiently(
+    stores: &PlatformStores,
+    offsite: &Offsite,
+    start: &StartProgress,
+) -> Result<bool, EngineError> {
+    let (mut backoff, never) = (Backoff::default(), Stop::new());
+    loop {
+        match restore(stores, offsite, start) {
+            Err(EngineError::Store(error @ StoreError::Unavailable { .. })) => {
+                let wait = backoff.next();
+                tracing::error!(%error, ?wait, "The data directory cannot be restored just now, and the start retries");
+                never.wait(wait);
+            }
+            done => return done,
+        }
+    }
+}
 
 /// Makes a data directory that has never run from what is kept outside, where there is anything; gives whether there was.
 /// Fails where the history goes further than the event log of one that has.

@@ -19,12 +19,12 @@ impl VocabularyResource for FakePlatform {
         Ok(label)
     }
 
-    fn delete_label(&self, subject: LabelSubject) -> Result<()> {
+    fn delete_label(&self, subject: LabelSubject, _: &str) -> Result<()> {
         self.words.lock().unwrap().labels.retain(|label| label.subject != subject);
         Ok(())
     }
 
-    fn set_currency(&self, input: Option<CurrencyInput>) -> Result<Vocabulary> {
+    fn set_currency(&self, input: Option<CurrencyInput>, _: &str) -> Result<Vocabulary> {
         let currency = |input: CurrencyInput| Currency {
             code: input.code,
             amounts: input.amounts.unwrap_or_default(),
