@@ -3,6 +3,7 @@ import { html, render } from './lib/html.js';
 import { location, match } from './lib/router.js';
 import { LANGUAGE, zone } from './lib/settings.js';
 import { useStore } from './lib/store.js';
+import { segmentNames } from './lib/segment-names.js';
 import { loadWords, vocabulary } from './lib/vocabulary.js';
 import { Shell, useTitle } from './parts/shell.js';
 import { Empty } from './parts/feedback.js';
@@ -67,6 +68,7 @@ function App() {
   useStore(zone);
   // And so is every name, once people call it otherwise.
   useStore(vocabulary);
+  useStore(segmentNames);
   const known = useStore(caller);
   if (path === '/join') return html`<${JoinPage} />`;
   if (known === null) return html`<${SignInPage} />`;

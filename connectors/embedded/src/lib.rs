@@ -55,7 +55,7 @@ pub use checkpoints::Checkpoints;
 pub use event_log::Events;
 pub use message_index::Messages;
 pub use notes::LedgerNotes;
-pub use repair::{DirectoryRepair, PartState, RepairedPart};
+pub use repair::{DirectoryRepair, FillMessages, PartState, RepairedPart};
 pub use webhooks::NotedWebhooks;
 
 /// The options with which the stores are opened.

@@ -50,6 +50,9 @@ pub struct RepairedPart {
     pub state: PartState,
 }
 
+/// Notes in an empty index which message of every event came first.
+pub type FillMessages<'a> = dyn Fn(&dyn MessageIndex) -> Result<()> + 'a;
+
 /// A data directory that is being repaired, for this process alone.
 pub struct DirectoryRepair {
     directory: Directory,
@@ -115,7 +118,7 @@ impl DirectoryRepair {
 
     /// Reads the index of messages, and has it made anew by `fill` if it is damaged. Without `fill`, for want of events, a
     /// damaged one is lost.
-    pub fn messages(&mut self, fill: Option<&dyn Fn(&dyn MessageIndex) -> Result<()>>) -> Result<()> {
+    pub fn messages(&mut self, fill: Option<&FillMessages<'_>>) -> Result<()> {
         const PART: &str = "the index of messages";
         let checked = shielded("messages", || Messages::open(&self.directory, &self.options)?.check());
         let state = match (damage(checked)?, fill) {
@@ -209,7 +212,7 @@ impl DirectoryRepair {
     }
 
     /// Fills another index and puts it in the place of the damaged one.
-    fn messages_anew(&self, fill: &dyn Fn(&dyn MessageIndex) -> Result<()>) -> Result<()> {
+    fn messages_anew(&self, fill: &FillMessages<'_>) -> Result<()> {
         let root = self.directory.path();
         let (anew, place) = (root.join(MESSAGES_ANEW), root.join("messages"));
         clear(&anew)?;

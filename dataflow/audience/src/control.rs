@@ -16,8 +16,8 @@ use audience_engine::service::clock;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::Semaphore;
 use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
 
 /// The name of the socket in the data directory.
 const NAME: &str = "control";

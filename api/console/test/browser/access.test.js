@@ -41,6 +41,7 @@ test('from an open console to members with roles', async () => {
   const { page } = await openPage(browser, platform.address, {});
   await page.goto('/access');
   await page.getByText('Nobody is asked to sign in').waitFor();
+  await page.getByText('Nobody is a member yet').waitFor();
   await assertSound(page, 'access, open');
   const link = await invite(page, 'ann@example.org', 'Marketing Admin');
   await join(page, link);

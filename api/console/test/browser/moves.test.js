@@ -68,7 +68,7 @@ test('a static list is created by hand, and filled from a file as a spreadsheet 
   await page.context().close();
 });
 
-test('only operators that fit are offered, and a name that was never seen is told', async () => {
+test('only operators that fit are offered, each with its help, and a name that was never seen is told', async () => {
   const { page } = await openPage(browser, platform.address);
   await page.goto('/segments/new?blank=1');
   await page.getByRole('button', { name: 'Add the first condition' }).click();
@@ -87,6 +87,7 @@ test('only operators that fit are offered, and a name that was never seen is tol
   );
   await page.getByRole('combobox', { name: 'Trait' }).fill('contry');
   await page.getByRole('combobox', { name: 'Comparison' }).focus();
+  await page.getByText('The value is exactly this.').waitFor();
   await page.getByRole('button', { name: 'country', exact: true }).click();
   assert.equal(await page.getByRole('combobox', { name: 'Trait' }).inputValue(), 'country');
   assert.equal(await page.getByText('never seen').count(), 0);

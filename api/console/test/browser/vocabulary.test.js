@@ -37,6 +37,16 @@ test('a name and a description are given on the page of data', async () => {
   await dialog.getByRole('button', { name: 'Save' }).click();
   await page.getByText('Order value', { exact: true }).waitFor();
   await assertSound(page, 'the page of data');
+  // Who named what, and from what to what, stands in the audit log.
+  for (const name of ['Value of the order', 'Order value']) {
+    await page.getByRole('button', { name: 'Name and description of amount' }).click();
+    await dialog.getByLabel('Name for people').fill(name);
+    await dialog.getByRole('button', { name: 'Save' }).click();
+    await page.getByText(name, { exact: true }).waitFor();
+  }
+  await page.goto('/audit?kind=label');
+  await page.getByText('displayName: Order value → Value of the order').waitFor();
+  await page.goto('/events/data');
   await keepShot(page, 'named-data');
   assert.deepEqual(faults, []);
   await page.context().close();

@@ -6,7 +6,7 @@ import { useLoad } from '../lib/load.js';
 import { may } from '../lib/session.js';
 import { toastProblem } from '../lib/toast.js';
 import { confirm } from '../parts/dialog.js';
-import { Loading, ProblemBanner } from '../parts/feedback.js';
+import { Empty, Loading, ProblemBanner } from '../parts/feedback.js';
 import { t } from '../texts/texts.js';
 import { Once, wholeLink } from './once.js';
 
@@ -37,7 +37,9 @@ export function Members() {
   return html`
     <div class="stack">
       ${may('member:write') && html`<${Invite} roles=${data.roles} act=${act} />`}
-      <${MemberTable} members=${data.members} roles=${data.roles} act=${act} />
+      ${data.members.length > 0
+        ? html`<${MemberTable} members=${data.members} roles=${data.roles} act=${act} />`
+        : html`<${Empty} icon="users" title=${t('access.nobodyIsAMember')}>${t('access.whileNobodyIs')}<//>`}
       ${data.invitations.length > 0 &&
       html`<${Invitations} items=${data.invitations} roles=${data.roles} act=${act} />`}
       ${link &&

@@ -18,7 +18,7 @@ function Subject({ entry: { action, kind, id, before, after } }) {
       ? html`<a class="mono" href="/segments/${encodeURIComponent(segment)}/webhooks">${name}</a>`
       : html`<strong class="mono">${name}</strong>`;
   }
-  if (action === 'deleted' || action === 'erased')
+  if (!PLACES[kind] || action === 'deleted' || action === 'erased')
     return html`<strong title=${id}>${id.length > 40 ? `${id.slice(0, 20)}…` : id}</strong>`;
   return html`<a href="${PLACES[kind]}${encodeURIComponent(id)}">${id}</a>`;
 }

@@ -23,6 +23,7 @@ export const ACTIONS = {
   invited: [t('words.invited'), 'accent'],
   joined: [t('words.joined'), 'good'],
   passwordChanged: [t('words.changedThePasswordOf'), 'accent'],
+  takenBack: [t('words.tookBack'), 'warn'],
 };
 
 export const KINDS = {
@@ -36,6 +37,9 @@ export const KINDS = {
   session: t('access.sessions'),
   invitation: t('access.invitations'),
   route: t('words.requests'),
+  label: t('words.labels'),
+  currency: t('words.currency'),
+  time: t('words.time'),
 };
 
 /** What a single change was done to. */
@@ -50,4 +54,7 @@ export const THINGS = {
   session: t('words.session'),
   invitation: t('words.invitation'),
   route: t('words.request'),
+  label: t('words.label'),
+  currency: t('words.currencyLower'),
+  time: t('words.timeLower'),
 };

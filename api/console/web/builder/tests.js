@@ -18,22 +18,28 @@ export function OperatorField({ json, result, onChange, faults, pointer, fallbac
     onChange(value === undefined ? { ...rest, operator } : { ...rest, operator, value });
   };
   const isOdd = name === undefined || !names.includes(name);
+  const help = name && OPERATORS[name].help;
   return html`
-    <select
-      class="pill operator"
-      aria-label=${t('tests.comparison')}
-      aria-invalid=${isFaulty(faults, pointer, 'operator') ? 'true' : undefined}
-      value=${name ?? ''}
-      onChange=${choose}
-    >
-      ${isOdd &&
-      html`
-        <option value=${name ?? ''}>
-          ${name ? operatorText(name, result) : String(json.operator ?? t('tests.choose'))}
-        </option>
-      `}
-      ${names.map((one) => html`<option value=${one}>${operatorText(one, result)}</option>`)}
-    </select>
+    <span class="with-help">
+      <select
+        class="pill operator"
+        aria-label=${t('tests.comparison')}
+        aria-description=${help}
+        title=${help}
+        aria-invalid=${isFaulty(faults, pointer, 'operator') ? 'true' : undefined}
+        value=${name ?? ''}
+        onChange=${choose}
+      >
+        ${isOdd &&
+        html`
+          <option value=${name ?? ''}>
+            ${name ? operatorText(name, result) : String(json.operator ?? t('tests.choose'))}
+          </option>
+        `}
+        ${names.map((one) => html`<option value=${one}>${operatorText(one, result)}</option>`)}
+      </select>
+      ${help && html`<span class="help" aria-hidden="true">${help}</span>`}
+    </span>
   `;
 }
 

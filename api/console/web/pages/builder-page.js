@@ -300,6 +300,9 @@ function Tools({ history, showsJson, onJson }) {
       <button type="button" class="button quiet small" aria-pressed=${String(showsJson)} onClick=${onJson}>
         ${showsJson ? t('builder.hideJson') : t('builder.showJson')}
       </button>
+      <a class="button quiet small" href="/docs#schema-Rules" target="_blank" rel="noopener">
+        ${t('builder.ruleLanguage')}
+      </a>
     </div>
   `;
 }

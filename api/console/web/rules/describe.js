@@ -1,5 +1,6 @@
 // Rules in short lines.
 import { OPERATORS, durationText, measureName, operatorName, operatorText, windowKind } from './grammar.js';
+import { segmentName } from '../lib/segment-names.js';
 import { isAmount, isAmountMeasure, money, nameOf } from '../lib/vocabulary.js';
 import { many, t } from '../texts/texts.js';
 import { isNumber, textOf } from './exact.js';
@@ -31,7 +32,7 @@ export function describe(json, kind = 'trait') {
   if ('event' in json) return behaviour(json);
   if (Array.isArray(json.sequence))
     return json.sequence.map(step).join(`${t('describe.then')} `) + windowText(json.within);
-  if ('segment' in json) return t('describe.inTheSegmentSegment', { segment: json.segment });
+  if ('segment' in json) return t('describe.inTheSegmentSegment', { segment: segmentName(json.segment) });
   if (json.rank) return rank(json);
   if (json.sample)
     return t('describe.aRandomValueSalt', {

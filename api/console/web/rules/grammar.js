@@ -3,27 +3,42 @@
 import { many, t } from '../texts/texts.js';
 import { isNumber, textOf } from './exact.js';
 
-/** Operators with what they say and the shape of their value. */
+/** Operators with what they say, the shape of their value, and what they mean. */
 export const OPERATORS = {
-  eq: { text: t('grammar.is'), value: 'scalar' },
-  ne: { text: t('grammar.isNot'), value: 'scalar', negative: true },
-  gt: { text: t('grammar.isMoreThan'), value: 'ordered' },
-  gte: { text: t('grammar.isAtLeast'), value: 'ordered' },
-  lt: { text: t('grammar.isLessThan'), value: 'ordered' },
-  lte: { text: t('grammar.isAtMost'), value: 'ordered' },
-  between: { text: t('grammar.isBetween'), value: 'pair' },
-  not_between: { text: t('grammar.isNotBetween'), value: 'pair', negative: true },
-  in: { text: t('grammar.isOneOf'), value: 'list' },
-  not_in: { text: t('grammar.isNoneOf'), value: 'list', negative: true },
-  contains: { text: t('grammar.contains'), value: 'scalar' },
-  not_contains: { text: t('grammar.doesNotContain'), value: 'scalar', negative: true },
-  starts_with: { text: t('grammar.startsWith'), value: 'text' },
-  ends_with: { text: t('grammar.endsWith'), value: 'text' },
-  matches: { text: t('grammar.matchesRegex'), value: 'text' },
-  exists: { text: t('grammar.isKnown'), value: 'none' },
-  not_exists: { text: t('grammar.isNotKnown'), value: 'none', negative: true },
-  before: { text: t('grammar.isBefore'), value: 'time' },
-  after: { text: t('grammar.isAfter'), value: 'time' },
+  eq: { text: t('grammar.is'), value: 'scalar', help: t('operatorHelp.eq') },
+  ne: { text: t('grammar.isNot'), value: 'scalar', negative: true, help: t('operatorHelp.ne') },
+  gt: { text: t('grammar.isMoreThan'), value: 'ordered', help: t('operatorHelp.gt') },
+  gte: { text: t('grammar.isAtLeast'), value: 'ordered', help: t('operatorHelp.gte') },
+  lt: { text: t('grammar.isLessThan'), value: 'ordered', help: t('operatorHelp.lt') },
+  lte: { text: t('grammar.isAtMost'), value: 'ordered', help: t('operatorHelp.lte') },
+  between: { text: t('grammar.isBetween'), value: 'pair', help: t('operatorHelp.between') },
+  not_between: {
+    text: t('grammar.isNotBetween'),
+    value: 'pair',
+    negative: true,
+    help: t('operatorHelp.notBetween'),
+  },
+  in: { text: t('grammar.isOneOf'), value: 'list', help: t('operatorHelp.in') },
+  not_in: { text: t('grammar.isNoneOf'), value: 'list', negative: true, help: t('operatorHelp.notIn') },
+  contains: { text: t('grammar.contains'), value: 'scalar', help: t('operatorHelp.contains') },
+  not_contains: {
+    text: t('grammar.doesNotContain'),
+    value: 'scalar',
+    negative: true,
+    help: t('operatorHelp.notContains'),
+  },
+  starts_with: { text: t('grammar.startsWith'), value: 'text', help: t('operatorHelp.startsWith') },
+  ends_with: { text: t('grammar.endsWith'), value: 'text', help: t('operatorHelp.endsWith') },
+  matches: { text: t('grammar.matchesRegex'), value: 'text', help: t('operatorHelp.matches') },
+  exists: { text: t('grammar.isKnown'), value: 'none', help: t('operatorHelp.exists') },
+  not_exists: {
+    text: t('grammar.isNotKnown'),
+    value: 'none',
+    negative: true,
+    help: t('operatorHelp.notExists'),
+  },
+  before: { text: t('grammar.isBefore'), value: 'time', help: t('operatorHelp.before') },
+  after: { text: t('grammar.isAfter'), value: 'time', help: t('operatorHelp.after') },
 };
 
 const ALIASES = {
