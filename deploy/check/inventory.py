@@ -13,8 +13,10 @@ Every process answers `/metrics` in OpenMetrics form, also while it starts: then
 No label carries a user's id. Dashboards and alerts are in [deploy/](../deploy/README.md).
 
 This page is written from running processes: `AUDIENCE_UPDATE=1 scripts/check-deploy --live`, with `scripts/services` running.
-These appear with their first value alone: `audience_source_messages_refused_total` (by `source` and `reason`), and of stores of
-profiles `audience_sink_lag_events` and `audience_sink_lag_users`.
+These appear with their first value alone: `audience_auth_refused_total` (by `reason`), `audience_auth_sign_ins_total` (by
+`outcome`), `audience_source_messages_refused_total` (by `source` and `reason`), and of stores of
+profiles `audience_sink_lag_events` and `audience_sink_lag_users`. A process with TLS has `audience_tls_certificate_expires_timestamp_seconds`,
+`audience_tls_certificate_fault` and `audience_tls_handshakes_failed_total`.
 
 | Metric | Kind | Labels | Processes | Meaning |
 |---|---|---|---|---|

@@ -14,7 +14,8 @@ mod bundle;
 
 /// The content security policy of the console's pages: this origin's own files and API, no inline script and no inline style.
 pub const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; \
-                          connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+                          connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; \
+                          require-trusted-types-for 'script'";
 
 #[derive(Embed)]
 #[folder = "web/"]

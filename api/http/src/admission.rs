@@ -21,7 +21,8 @@ const PLAIN_COOKIE: &str = "audience";
 
 /// The name of the cookie of a session.
 pub(crate) fn cookie_name(api: &Api) -> &'static str {
-    let is_secure = api.auth.options().public_url.as_deref().is_some_and(|url| url.starts_with("https://"));
+    let public_url = api.auth.options().public_url.as_deref();
+    let is_secure = api.options.tls.is_some() || public_url.is_some_and(|url| url.starts_with("https://"));
     if is_secure { SECURE_COOKIE } else { PLAIN_COOKIE }
 }
 
@@ -33,7 +34,8 @@ pub(crate) fn admit(
     request: &IncomingRequest,
 ) -> Result<Principal, Problem> {
     let headers = &request.headers;
-    let cookie = cookie(headers, cookie_name(api));
+    // A process that is asked by another one may have no TLS of its own.
+    let cookie = cookie(headers, SECURE_COOKIE).or_else(|| cookie(headers, cookie_name(api)));
     let knock = Knock {
         authorization: text(headers, &AUTHORIZATION),
         cookie,

@@ -82,7 +82,7 @@ impl Api {
             explanations: Arc::new(Semaphore::new(EXPLANATIONS)),
             requests: Arc::new(Semaphore::new(options.max_requests)),
             blocking: Arc::new(Semaphore::new(options.max_requests)),
-            engine: options.engine.clone().map(RemoteEngine::new),
+            engine: options.engine.clone().map(|engine| RemoteEngine::new(engine, options.engine_tls.clone())),
             options,
         }
     }

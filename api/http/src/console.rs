@@ -6,7 +6,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use hyper::header::{
     ACCEPT, ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, ETAG, HeaderMap, HeaderName,
-    HeaderValue, IF_NONE_MATCH, REFERRER_POLICY, VARY,
+    HeaderValue, IF_NONE_MATCH, VARY,
 };
 use hyper::{Method, StatusCode};
 use warp::reply::Response;
@@ -64,7 +64,6 @@ fn respond(asset: audience_console::Asset, headers: &HeaderMap) -> Response {
     set(VARY, "accept, accept-encoding");
     set(ETAG, &asset.etag);
     set(CONTENT_SECURITY_POLICY, audience_console::POLICY);
-    set(REFERRER_POLICY, "same-origin");
     response
 }
 

@@ -11,6 +11,7 @@ use hyper::header::{
 use hyper::{Method, StatusCode};
 use warp::reply::Response;
 
+use crate::guard::RESOURCE_POLICY;
 use crate::options::ApiOptions;
 use crate::problem::Problem;
 use crate::reply;
@@ -78,6 +79,7 @@ impl Cors {
         let headers = response.headers_mut();
         headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
         headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED);
+        headers.insert(RESOURCE_POLICY, HeaderValue::from_static("cross-origin"));
         if varies {
             headers.append(VARY, HeaderValue::from_static("origin"));
         }

@@ -17,7 +17,6 @@ use crate::console;
 use crate::forward::Forward;
 use crate::options::Scope;
 use crate::problem::{HandlerResult, NEEDS_ENGINE, Problem};
-use crate::reply::no_sniff;
 use crate::request::{Call, IncomingRequest};
 use crate::route::Side;
 use crate::router::{self, PathNode};
@@ -31,7 +30,7 @@ pub(crate) async fn answer(api: Arc<Api>, scope: Scope, path: FullPath, request:
     let is_free = found.as_ref().is_none_or(|(node, _)| node.template == "/");
     if is_free && let Some(page) = console::answer(scope, path.as_str(), &method, &request.headers) {
         api.metrics.observe(Some(console::FILES), &method, page.status(), started.elapsed());
-        return no_sniff(page);
+        return page;
     }
     let template = found.as_ref().map(|(node, _)| node.template);
     let span = span_of(&method, template);
@@ -40,7 +39,7 @@ pub(crate) async fn answer(api: Arc<Api>, scope: Scope, path: FullPath, request:
         Some((node, segments)) => lead(&api, node, &segments, path.as_str(), request).instrument(span.clone()).await,
         None => Err(Problem::unknown_path()),
     };
-    let response = no_sniff(answer.unwrap_or_else(Problem::into_response));
+    let response = answer.unwrap_or_else(Problem::into_response);
     drop(in_flight);
     span.record("http.response.status_code", response.status().as_u16());
     api.metrics.observe(template, &method, response.status(), started.elapsed());

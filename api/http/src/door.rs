@@ -12,10 +12,10 @@ use warp::reply::Response;
 use crate::api::Api;
 use crate::cors::Cors;
 use crate::dispatch;
+use crate::guard;
 use crate::operations::{health, metrics};
 use crate::options::{ApiOptions, Scope};
 use crate::problem::Problem;
-use crate::reply::no_sniff;
 use crate::request::IncomingRequest;
 use crate::resources::DESCRIPTION;
 use crate::route::Side;
@@ -61,13 +61,14 @@ impl Door {
     pub(crate) async fn answer(self, scope: Scope, path: FullPath, request: IncomingRequest) -> Response {
         let is_ingest = router::find(scope, path.as_str()).is_some_and(|(node, _)| node.side == Side::Ingestion);
         let cors = Cors::of(self.options(), is_ingest, &request.headers);
-        if let Some(answer) = cors.answer(&request.method, &request.headers) {
-            return no_sniff(answer);
-        }
-        cors.marked(match self.api() {
-            Some(api) => dispatch::answer(Arc::clone(api), scope, path, request).await,
-            None => no_sniff(self.not_yet(path.as_str(), &request.method)),
-        })
+        let options = self.options();
+        let promise = options.tls.as_ref().and_then(|_| guard::promise(options.tls_promise, &request.headers));
+        let answer = match (cors.answer(&request.method, &request.headers), self.api()) {
+            (Some(answer), _) => answer,
+            (None, Some(api)) => cors.marked(dispatch::answer(Arc::clone(api), scope, path, request).await),
+            (None, None) => cors.marked(self.not_yet(path.as_str(), &request.method)),
+        };
+        guard::guarded(answer, promise)
     }
 
     fn not_yet(&self, path: &str, method: &Method) -> Response {

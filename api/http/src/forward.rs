@@ -17,9 +17,11 @@ use hyper::header::{
 };
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper::{Method, Request as HttpRequest, Response as HttpResponse, StatusCode};
-use hyper_util::client::legacy::Client;
+use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::client::legacy::{Client, ResponseFuture};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use rustls::ClientConfig;
 use warp::Reply as _;
 use warp::reply::Response;
 
@@ -70,14 +72,42 @@ const IDLE_CONNECTIONS: usize = 32;
 pub(crate) struct RemoteEngine {
     /// `host:port`.
     authority: String,
-    client: Client<HttpConnector, Full<Bytes>>,
+    connections: EngineConnections,
+}
+
+#[derive(Clone)]
+enum EngineConnections {
+    Plain(Client<HttpConnector, Full<Bytes>>),
+    Tls(Client<HttpsConnector<HttpConnector>, Full<Bytes>>),
 }
 
 impl RemoteEngine {
-    pub(crate) fn new(authority: String) -> Self {
+    pub(crate) fn new(authority: String, tls: Option<Arc<ClientConfig>>) -> Self {
         let mut builder = Client::builder(TokioExecutor::new());
         builder.pool_timer(TokioTimer::new()).pool_idle_timeout(IDLE).pool_max_idle_per_host(IDLE_CONNECTIONS);
-        RemoteEngine { authority, client: builder.build_http() }
+        let connections = match tls {
+            None => EngineConnections::Plain(builder.build_http()),
+            Some(tls) => {
+                let mut connector = HttpConnector::new();
+                connector.enforce_http(false);
+                EngineConnections::Tls(builder.build(HttpsConnector::from((connector, tls))))
+            }
+        };
+        RemoteEngine { authority, connections }
+    }
+
+    fn scheme(&self) -> &'static str {
+        match self.connections {
+            EngineConnections::Plain(_) => "http",
+            EngineConnections::Tls(_) => "https",
+        }
+    }
+
+    fn request(&self, request: HttpRequest<Full<Bytes>>) -> ResponseFuture {
+        match &self.connections {
+            EngineConnections::Plain(client) => client.request(request),
+            EngineConnections::Tls(client) => client.request(request),
+        }
     }
 }
 
@@ -139,7 +169,7 @@ impl Forward {
 
     async fn send(self) -> Result<Response, String> {
         let request = self.request()?;
-        let answer = self.engine.client.request(request).await;
+        let answer = self.engine.request(request).await;
         let answer = answer.map_err(|error| error.source().map_or_else(|| error.to_string(), ToString::to_string))?;
         match self.client {
             Some(client) if answer.status() == StatusCode::SWITCHING_PROTOCOLS => Ok(join(client, answer)),
@@ -151,7 +181,7 @@ impl Forward {
         let body = self.body.lock().unwrap_or_else(PoisonError::into_inner).body();
         let body = body.ok_or("the body is larger than what is handed on")?;
         let is_empty = body.is_empty();
-        let uri = format!("http://{}{}", self.engine.authority, self.path);
+        let uri = format!("{}://{}{}", self.engine.scheme(), self.engine.authority, self.path);
         let request = HttpRequest::builder().method(self.method.clone()).uri(uri).body(Full::new(body));
         let mut request = request.map_err(|error| error.to_string())?;
         request.headers_mut().extend(self.headers.clone());

@@ -1,10 +1,14 @@
 //! Settings of the HTTP APIs.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use audience_rules::ast::Millis;
 use ipnet::IpNet;
+use rustls::ClientConfig;
+
+use crate::tls::Tls;
 
 /// The paths that a listener offers. Health, metrics and the description are everywhere.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,8 +71,14 @@ pub struct ApiOptions {
     pub cors_ingest_origins: Vec<String>,
     /// Addresses of proxies whose `X-Forwarded-For` names the address of the caller. None by default.
     pub trusted_proxies: Vec<IpNet>,
+    /// The TLS of all listeners; without it they speak in the clear. None by default.
+    pub tls: Option<Arc<Tls>>,
+    /// The time for which browsers that came by TLS come by TLS alone (`Strict-Transport-Security`); zero promises nothing.
+    pub tls_promise: Duration,
     /// `host:port` of a process with an engine: what only such a one can answer is asked there. None by default.
     pub engine: Option<String>,
+    /// TLS towards that process; without it the process is asked in the clear. None by default.
+    pub engine_tls: Option<Arc<ClientConfig>>,
     /// More figures for `/metrics`, as OpenMetrics without its end.
     pub figures: fn() -> String,
     /// The clock that dates arrivals.
@@ -95,7 +105,10 @@ impl Default for ApiOptions {
             cors_origins: Vec::new(),
             cors_ingest_origins: vec!["*".to_owned()],
             trusted_proxies: Vec::new(),
+            tls: None,
+            tls_promise: Duration::from_secs(365 * 24 * 3600),
             engine: None,
+            engine_tls: None,
             figures: String::new,
             clock: wall_clock,
         }

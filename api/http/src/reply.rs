@@ -1,9 +1,7 @@
 //! Answers that are no errors.
 
 use hyper::StatusCode;
-use hyper::header::{
-    CONTENT_TYPE, ETAG, HeaderMap, HeaderName, HeaderValue, IF_NONE_MATCH, LOCATION, X_CONTENT_TYPE_OPTIONS,
-};
+use hyper::header::{CONTENT_TYPE, ETAG, HeaderMap, HeaderName, HeaderValue, IF_NONE_MATCH, LOCATION};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
 use warp::reply::Response;
@@ -81,11 +79,5 @@ fn with_header(mut response: Response, name: HeaderName, text: &str) -> Response
     if let Ok(value) = HeaderValue::from_str(text) {
         response.headers_mut().insert(name, value);
     }
-    response
-}
-
-/// The answer, of whose media type the client is sure.
-pub(crate) fn no_sniff(mut response: Response) -> Response {
-    response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     response
 }

@@ -19,9 +19,11 @@ use hyper::{Request, Version};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use socket2::SockRef;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
+use tokio_rustls::server::TlsStream;
 use warp::Filter as _;
 use warp::filters::BoxedFilter;
 use warp::reply::Response;
@@ -30,15 +32,24 @@ use crate::body;
 use crate::cors;
 use crate::door::Door;
 use crate::framing::{Framed, Framing};
+use crate::guard;
 use crate::options::{ApiOptions, Listen, Scope};
 use crate::problem::Problem;
-use crate::reply::no_sniff;
 use crate::request::IncomingRequest;
+use crate::tls::Tls;
 
 /// The head of a request, request line and headers; longer ones are refused.
 const MAX_HEAD_BYTES: usize = 64 << 10;
 /// The time limit of a connection to send a head, or be idle.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The time limit for agreeing on TLS.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+/// The first byte of a connection that speaks TLS.
+const TLS_HANDSHAKE: u8 = 22;
+/// The answer to a client that speaks HTTP in the clear where TLS is spoken.
+const SPEAK_TLS: &[u8] = b"HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain\r\ncontent-length: 46\r\n\
+                           connection: close\r\n\r\nthis port speaks TLS: use https in the address";
 
 /// The time after which a client that takes nothing counts as gone.
 const TAKE_TIMEOUT: Duration = Duration::from_secs(120);
@@ -174,8 +185,12 @@ impl Server {
         let drain = self.door.options().drain_timeout;
         let mut accepting = JoinSet::new();
         for (listener, _, filter) in self.listeners {
-            accepting.spawn(accept(listener, filter, Arc::clone(&places), stopped.clone(), drain));
+            let context = ConnectionContext { filter, tls: self.door.options().tls.clone(), stopped: stopped.clone() };
+            accepting.spawn(accept(listener, context, Arc::clone(&places), drain));
         }
+        // Ends with this, like all of its set.
+        let mut following = JoinSet::new();
+        self.door.options().tls.iter().for_each(|tls| drop(following.spawn(Arc::clone(tls).follow())));
         shutdown.await;
         let api = self.door.api();
         api.iter().for_each(|api| api.draining.store(true, Ordering::Relaxed));
@@ -218,22 +233,24 @@ fn check_origins(name: &'static str, origins: &[String]) -> Result<(), ServeErro
     }
 }
 
-/// Takes connections of a listener until the signal to stop, then waits for those that are open.
-async fn accept(
-    listener: TcpListener,
+/// The things that the connections of a listener share.
+#[derive(Clone)]
+struct ConnectionContext {
     filter: BoxedFilter<(Response,)>,
-    places: Arc<Semaphore>,
-    mut stopped: watch::Receiver<()>,
-    drain: Duration,
-) {
-    let mut connections = JoinSet::new();
+    tls: Option<Arc<Tls>>,
+    stopped: watch::Receiver<()>,
+}
+
+/// Takes connections of a listener until the signal to stop, then waits for those that are open.
+async fn accept(listener: TcpListener, context: ConnectionContext, places: Arc<Semaphore>, drain: Duration) {
+    let (mut connections, mut stopped) = (JoinSet::new(), context.stopped.clone());
     loop {
         tokio::select! {
             _ = stopped.changed() => break,
             Some(_) = connections.join_next() => {}
             accepted = next(&listener, &places) => match accepted {
                 Ok((stream, place)) => {
-                    connections.spawn(connection(stream, filter.clone(), stopped.clone(), place));
+                    connections.spawn(connection(stream, context.clone(), place));
                 }
                 Err(error) => not_accepted(error).await,
             },
@@ -269,13 +286,8 @@ async fn next(listener: &TcpListener, places: &Arc<Semaphore>) -> io::Result<(Tc
 #[derive(Clone, Copy)]
 struct Peer(IpAddr);
 
-/// Serves a connection to its end.
-async fn connection(
-    stream: TcpStream,
-    filter: BoxedFilter<(Response,)>,
-    mut stopped: watch::Receiver<()>,
-    _place: OwnedSemaphorePermit,
-) {
+/// Takes a connection, by TLS where that is spoken, and serves it to its end.
+async fn connection(stream: TcpStream, context: ConnectionContext, _place: OwnedSemaphorePermit) {
     let _ = stream
         .set_nodelay(true)
         .inspect_err(|error| tracing::debug!(%error, "the connection cannot be set to send without delay"));
@@ -283,6 +295,41 @@ async fn connection(
         .set_tcp_user_timeout(Some(TAKE_TIMEOUT))
         .inspect_err(|error| tracing::debug!(%error, "the connection cannot be given a time limit for sending"));
     let peer = stream.peer_addr().map(|address| Peer(address.ip())).ok();
+    let ConnectionContext { filter, tls, mut stopped } = context;
+    let Some(tls) = tls else { return requests(stream, peer, filter, stopped).await };
+    let agreed = tokio::select! {
+        agreed = tokio::time::timeout(HANDSHAKE_TIMEOUT, agree(&tls, stream)) => agreed,
+        _ = stopped.changed() => return,
+    };
+    match agreed.unwrap_or_else(|late| Err(late.into())) {
+        Ok(stream) => requests(stream, peer, filter, stopped).await,
+        Err(error) => {
+            tls.count_failure();
+            tracing::debug!(%error, "a connection ended before TLS was agreed on");
+        }
+    }
+}
+
+/// Agrees on TLS. A client that does not speak it is told to.
+async fn agree(tls: &Tls, mut stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
+    let mut first = [0];
+    if stream.peek(&mut first).await? > 0 && first[0] != TLS_HANDSHAKE {
+        stream.write_all(SPEAK_TLS).await?;
+        stream.shutdown().await?;
+        // What the client still sends is read: closed with bytes unread, the connection would take the answer back.
+        tokio::io::copy(&mut stream.take(MAX_HEAD_BYTES as u64), &mut tokio::io::sink()).await?;
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "the client does not speak TLS"));
+    }
+    tls.acceptor().accept(stream).await
+}
+
+/// Answers the requests of a connection.
+async fn requests<Io: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+    stream: Io,
+    peer: Option<Peer>,
+    filter: BoxedFilter<(Response,)>,
+    mut stopped: watch::Receiver<()>,
+) {
     let (stream, framing) = Framed::new(stream);
     let (service, seen) = (TowerToHyperService::new(warp::service(filter)), Arc::clone(&framing));
     let service = service_fn(move |mut request| {
@@ -330,7 +377,7 @@ fn refused(request: &Request<Incoming>, framing: &Framing) -> Option<Response> {
     } else {
         return None;
     };
-    let mut answer = no_sniff(problem.into_response());
+    let mut answer = guard::guarded(problem.into_response(), None);
     answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     Some(answer)
 }

@@ -57,7 +57,7 @@ pub fn tend(auth: &Arc<Auth>) {
 }
 
 /// Says on standard output how the first admin comes in, where callers must sign in and nobody can.
-pub async fn tell_first_admin(auth: &Arc<Auth>, address: SocketAddr) -> anyhow::Result<()> {
+pub async fn tell_first_admin(auth: &Arc<Auth>, address: &str) -> anyhow::Result<()> {
     if auth.is_open() || auth.has_members() {
         return Ok(());
     }
@@ -65,7 +65,7 @@ pub async fn tell_first_admin(auth: &Arc<Auth>, address: SocketAddr) -> anyhow::
     let secret = tokio::task::spawn_blocking(move || made.first_admin_link(clock::now())).await??;
     if let Some(secret) = secret {
         let link = auth.link(&secret);
-        let base = if auth.options().public_url.is_some() { String::new() } else { format!("http://{address}") };
+        let base = if auth.options().public_url.is_some() { "" } else { address };
         writeln!(std::io::stdout(), "The first admin signs up, once and within an hour, at {base}{link}")?;
     }
     Ok(())

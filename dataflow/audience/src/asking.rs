@@ -1,27 +1,197 @@
-//! Questions to a running process over HTTP, one connection each.
+//! Questions to a running process over HTTP, in the clear or by TLS, one connection each.
 
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpStream, ToSocketAddrs as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use clap::Args;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, ring};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, RootCertStore, SignatureScheme, StreamOwned};
 
-/// The time that connecting, and each part of the answer, may take.
+use crate::settings::named;
+
+/// The time that connecting may take.
 const PATIENCE: Duration = Duration::from_secs(3);
+/// The first words of a listener's answer to a client that does not speak TLS.
+const SPEAKS_TLS: &str = "this port speaks TLS";
 
-/// Reads what is at a path: the status and the body. A body of more than `most` bytes is cut off.
-pub fn get(address: SocketAddr, path: &str, headers: &str, most: u64) -> anyhow::Result<(u16, String)> {
-    let mut stream =
-        TcpStream::connect_timeout(&address, PATIENCE).with_context(|| format!("nothing answers at {address}"))?;
-    stream.set_read_timeout(Some(PATIENCE))?;
-    stream.set_write_timeout(Some(PATIENCE))?;
-    write!(stream, "GET {path} HTTP/1.1\r\nhost: {address}\r\n{headers}connection: close\r\n\r\n")?;
-    let mut answer = Vec::new();
-    stream.take(most).read_to_end(&mut answer).with_context(|| format!("{address} does not answer"))?;
-    let answer = String::from_utf8_lossy(&answer);
-    let status = answer.strip_prefix("HTTP/1.1 ").and_then(|rest| rest.get(..3)?.parse().ok());
-    let Some((status, (_, body))) = status.zip(answer.split_once("\r\n\r\n")) else {
-        bail!("what answers at {address} does not speak HTTP");
-    };
-    Ok((status, body.trim().to_owned()))
+/// The certificate authorities of a process that is asked.
+#[derive(Clone, Debug, Default, Args)]
+pub struct CaFlag {
+    /// A PEM file of certificate authorities for an `https` address, beside those that this machine trusts. [default: none]
+    #[arg(long, env = "AUDIENCE_CA_FILE", value_name = "FILE")]
+    pub ca_file: Option<PathBuf>,
+}
+
+/// A running process, by its URL.
+#[derive(Clone)]
+pub struct ServerAddress {
+    /// `host:port`.
+    pub authority: String,
+    /// How it must show who it is; without it nothing is encrypted.
+    pub tls: Option<Arc<ClientConfig>>,
+}
+
+/// A question.
+#[derive(Clone, Copy, Debug)]
+pub struct HttpQuestion<'a> {
+    pub method: &'a str,
+    pub path: &'a str,
+    pub key: Option<&'a str>,
+    /// The time that each part of the answer may take.
+    pub patience: Duration,
+    /// Bytes of the answer that are read at most.
+    pub most: u64,
+}
+
+impl ServerAddress {
+    /// Reads `http://host:port` or `https://host:port`; `flag` names it in messages.
+    pub fn parse(url: &str, flag: &str, ca: &CaFlag) -> anyhow::Result<ServerAddress> {
+        let parts = url.split_once("://").map(|(scheme, rest)| (scheme, rest.trim_end_matches('/')));
+        let is_place = |authority: &str| authority.contains(':') && !authority.contains('/');
+        match parts {
+            Some((scheme @ ("http" | "https"), authority)) if is_place(authority) => {
+                let tls = (scheme == "https").then(|| trusting(ca.ca_file.as_deref())).transpose()?;
+                Ok(ServerAddress { authority: authority.to_owned(), tls })
+            }
+            _ => bail!("{flag} is {url}: write http://host:port or https://host:port, such as http://127.0.0.1:8081"),
+        }
+    }
+
+    /// A process of this machine, whose certificate need not name it.
+    pub fn of_this_machine(address: SocketAddr) -> ServerAddress {
+        ServerAddress { authority: address.to_string(), tls: None }
+    }
+
+    /// Asks; gives the status and the body.
+    pub fn ask(&self, question: HttpQuestion<'_>) -> anyhow::Result<(u16, String)> {
+        let authority = &self.authority;
+        let addresses = authority.to_socket_addrs().with_context(|| format!("{authority} has no address"))?;
+        let address = addresses.into_iter().next().with_context(|| format!("{authority} has no address"))?;
+        let stream = TcpStream::connect_timeout(&address, PATIENCE)
+            .with_context(|| format!("nothing answers at {authority}"))?;
+        stream.set_read_timeout(Some(question.patience))?;
+        stream.set_write_timeout(Some(question.patience))?;
+        let asked = match &self.tls {
+            None => question.ask(authority, stream),
+            Some(tls) => {
+                let host = authority.rsplit_once(':').map_or(authority.as_str(), |(host, _)| host);
+                let name = ServerName::try_from(host.trim_matches(['[', ']']).to_owned())?;
+                question.ask(authority, StreamOwned::new(ClientConnection::new(Arc::clone(tls), name)?, stream))
+            }
+        };
+        asked.with_context(|| format!("{authority} does not answer"))
+    }
+}
+
+impl HttpQuestion<'_> {
+    fn ask(self, authority: &str, mut stream: impl Read + Write) -> anyhow::Result<(u16, String)> {
+        let HttpQuestion { method, path, key, most, .. } = self;
+        let key = key.map_or_else(String::new, |key| format!("authorization: Bearer {key}\r\n"));
+        let rest = "connection: close\r\ncontent-length: 0\r\n\r\n";
+        stream.write_all(format!("{method} {path} HTTP/1.1\r\nhost: {authority}\r\n{key}{rest}").as_bytes())?;
+        let mut answer = Vec::new();
+        stream.take(most).read_to_end(&mut answer)?;
+        let answer = String::from_utf8_lossy(&answer);
+        let status = answer.strip_prefix("HTTP/1.1 ").and_then(|rest| rest.get(..3)?.parse().ok());
+        let Some((status, (_, body))) = status.zip(answer.split_once("\r\n\r\n")) else {
+            bail!("it does not speak HTTP");
+        };
+        Ok((status, body.trim().to_owned()))
+    }
+}
+
+/// Asks a process of this machine, by TLS where it speaks that.
+pub fn get_here(address: SocketAddr, path: &str, most: u64) -> anyhow::Result<(u16, String)> {
+    let question = HttpQuestion { method: "GET", path, key: None, patience: PATIENCE, most };
+    let here = ServerAddress::of_this_machine(address);
+    let (status, body) = here.ask(question)?;
+    if status == 400 && body.starts_with(SPEAKS_TLS) {
+        return ServerAddress { tls: Some(unsure()?), ..here }.ask(question);
+    }
+    Ok((status, body))
+}
+
+/// Trusts the authorities of this machine, and those of a file.
+fn trusting(ca_file: Option<&Path>) -> anyhow::Result<Arc<ClientConfig>> {
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    if let Some(path) = ca_file {
+        let place = || format!("{}: {}", named("ca_file"), path.display());
+        let of_file = CertificateDer::pem_file_iter(path).with_context(place)?;
+        for certificate in of_file {
+            roots.add(certificate.with_context(place)?).with_context(place)?;
+        }
+    }
+    let provider = Arc::new(ring::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
+    Ok(Arc::new(builder.with_root_certificates(roots).with_no_client_auth()))
+}
+
+/// Takes any certificate: for a process of this machine, which nothing is told.
+fn unsure() -> anyhow::Result<Arc<ClientConfig>> {
+    let provider = Arc::new(ring::default_provider());
+    let builder = ClientConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions()?;
+    let builder = builder.dangerous().with_custom_certificate_verifier(Arc::new(AnyCertificate(provider)));
+    Ok(Arc::new(builder.with_no_client_auth()))
+}
+
+/// Takes any certificate whose key signs.
+#[derive(Debug)]
+struct AnyCertificate(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for AnyCertificate {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        rustls::crypto::verify_tls12_signature(message, certificate, signed, &self.0.signature_verification_algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        rustls::crypto::verify_tls13_signature(message, certificate, signed, &self.0.signature_verification_algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_is_a_scheme_a_host_and_a_port() {
+        let parse = |url: &str| ServerAddress::parse(url, "--engine", &CaFlag::default());
+        assert_eq!(parse("http://engine:8081/").map(|server| server.authority).ok().as_deref(), Some("engine:8081"));
+        assert!(parse("https://engine:8081").is_ok_and(|server| server.tls.is_some()));
+        for bad in ["engine:8081", "ftp://engine:8081", "http://engine", "http://engine:8081/api"] {
+            assert!(parse(bad).is_err(), "{bad}");
+        }
+    }
 }

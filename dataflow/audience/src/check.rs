@@ -13,6 +13,7 @@ use audience_rules::value::Value;
 use clap::Args;
 use schema::ServerSchema;
 
+use crate::asking::CaFlag;
 use crate::files::{listed, read_json};
 
 #[derive(Debug, Args)]
@@ -23,19 +24,22 @@ pub struct CheckArgs {
     /// Computed traits, added to the shipped ones: a list of {name, event, where?, measure?, within?}. [default: none]
     #[arg(long, value_name = "T.json")]
     traits: Option<PathBuf>,
-    /// The URL of a running server, `http://host:port`, or a file of its `/api/schema`: rules may then use its segments and
+    /// The URL of a running server, `http://host:port` or `https://host:port`, or a file of its `/api/schema`: rules may then use its segments and
     /// computed traits, and events, fields and values that it has never seen are warned of. [default: none]
     #[arg(long, value_name = "URL|FILE")]
     against: Option<String>,
     /// A key for that server, which may read its schema. [default: none]
     #[arg(long, env = "AUDIENCE_KEY", value_name = "KEY", hide_env_values = true, requires = "against")]
     key: Option<String>,
+    #[command(flatten)]
+    ca: CaFlag,
 }
 
 /// Exit status 0: all are valid; 1: faults are on the standard output; 2: a file or the server cannot be read. Warnings
 /// change nothing of it.
 pub fn run(args: &CheckArgs) -> anyhow::Result<ExitCode> {
-    let schema = args.against.as_deref().map(|place| ServerSchema::read(place, args.key.as_deref())).transpose()?;
+    let schema =
+        args.against.as_deref().map(|place| ServerSchema::read(place, args.key.as_deref(), &args.ca)).transpose()?;
     let mut catalogue = Catalogue::with_shipped_traits();
     let mut found = String::new();
     if let Some(schema) = &schema {

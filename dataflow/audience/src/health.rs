@@ -32,5 +32,5 @@ fn ask(Address(mut address): Address, path: &str) -> anyhow::Result<(u16, String
     if address.ip().is_unspecified() {
         address.set_ip(if address.is_ipv4() { [127, 0, 0, 1].into() } else { std::net::Ipv6Addr::LOCALHOST.into() });
     }
-    asking::get(address, path, "", MOST)
+    asking::get_here(address, path, MOST)
 }

@@ -22,7 +22,7 @@ use crate::connectors;
 use crate::serving::Serving;
 use crate::settings::{
     AccessSettings, Address, ConfigFlag, ConnectionFlags, Connections, HttpSettings, KAFKA_SETTINGS, KafkaFlag,
-    KafkaSettings,
+    KafkaSettings, TlsProcess,
 };
 use crate::telemetry::TelemetrySettings;
 use crate::{process_metrics, telemetry};
@@ -68,7 +68,9 @@ pub fn run(flags: IngestApiFlags) -> anyhow::Result<ExitCode> {
     let kafka = kafka.with_context(|| format!("no brokers are named: give {}", KAFKA_SETTINGS))?;
     let ingest = Ingest::start(kafka)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let options = ApiOptions { trusted_proxies: flags.access.proxies()?, ..flags.http.options() };
+    let listeners = [flags.listen.0];
+    let process = TlsProcess { data: None, listeners: &listeners, public_url: flags.access.public_url.as_deref() };
+    let options = ApiOptions { trusted_proxies: flags.access.proxies()?, ..flags.http.options(process)? };
     let ended = runtime.block_on(serve(ingest, flags.listen.0, (flags.access, connections.postgres), options));
     runtime.shutdown_background();
     ended.map(|()| ExitCode::SUCCESS)
@@ -89,7 +91,7 @@ async fn serve(
     let Some(auth) = serving.start(open).await? else { return Ok(()) };
     let platform = Platform { events: ingest.clone(), ..Platform::without_engine(ingest) };
     for address in serving.open(platform, auth) {
-        writeln!(std::io::stdout(), "audience is ready on http://{address} (events only)")?;
+        writeln!(std::io::stdout(), "audience is ready on {}://{address} (events only)", serving.scheme())?;
     }
     serving.until_told().await;
     Ok(())

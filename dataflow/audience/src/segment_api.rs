@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use audience_aerospike::AerospikeReader;
 use audience_api::{ApiOptions, Door, Listen, Scope};
 use audience_auth::Auth;
@@ -15,11 +15,12 @@ use audience_redis::RedisReader;
 use clap::Args;
 
 use crate::access;
+use crate::asking::{CaFlag, ServerAddress};
 use crate::connectors;
 use crate::patient_catalogue::PatientCatalogue;
 use crate::serving::Serving;
 use crate::settings::{
-    AccessSettings, Address, ConfigFlag, ConnectionFlags, Connections, HttpSettings, named, named_in,
+    AccessSettings, Address, ConfigFlag, ConnectionFlags, Connections, HttpSettings, TlsProcess, named, named_in,
 };
 use crate::telemetry::TelemetrySettings;
 use crate::updates::{self, Updates};
@@ -42,9 +43,12 @@ pub struct SegmentApiFlags {
     listen: Address,
     #[command(flatten)]
     connections: ConnectionFlags,
-    /// The URL of a process with an engine, `http://host:port`, which answers what only an engine can. [default: none]
+    /// The URL of a process with an engine, `http://host:port` or `https://host:port`, which answers what only an engine can.
+    /// [default: none]
     #[arg(long, env = "AUDIENCE_ENGINE", value_name = "URL")]
     engine: Option<String>,
+    #[command(flatten)]
+    ca: CaFlag,
     #[command(flatten)]
     access: AccessSettings,
     #[command(flatten)]
@@ -55,26 +59,23 @@ pub struct SegmentApiFlags {
 
 /// Runs until told to stop.
 pub fn run(flags: SegmentApiFlags) -> anyhow::Result<ExitCode> {
-    let engine = flags.engine.as_deref().map(authority).transpose()?;
+    let engine = |url: &str| ServerAddress::parse(url, "--engine (AUDIENCE_ENGINE)", &flags.ca);
+    let engine = flags.engine.as_deref().map(engine).transpose()?;
     let is_redis = flags.connections.redis.is_some();
     let connections = Connections::load(flags.connections, &flags.config)?;
     let _telemetry = telemetry::start(&flags.telemetry, "segment-api")?;
     process_metrics::begin(None, 0);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let options = ApiOptions { engine, trusted_proxies: flags.access.proxies()?, ..flags.http.options() };
+    let listeners = [flags.listen.0];
+    let process = TlsProcess { data: None, listeners: &listeners, public_url: flags.access.public_url.as_deref() };
+    let trusted_proxies = flags.access.proxies()?;
+    let engine_tls = engine.as_ref().and_then(|engine| engine.tls.clone());
+    let engine = engine.map(|engine| engine.authority);
+    let options = ApiOptions { engine, engine_tls, trusted_proxies, ..flags.http.options(process)? };
     let ended = runtime.block_on(serve(flags.listen.0, flags.access, connections, is_redis, options));
     // A start that was cut off may be waiting for a server.
     runtime.shutdown_background();
     ended.map(|()| ExitCode::SUCCESS)
-}
-
-/// `host:port` of an address.
-fn authority(url: &str) -> anyhow::Result<String> {
-    let authority = url.strip_prefix("http://").map(|rest| rest.trim_end_matches('/'));
-    match authority {
-        Some(authority) if !authority.contains('/') && authority.contains(':') => Ok(authority.to_owned()),
-        _ => bail!("--engine (AUDIENCE_ENGINE) is {url}: write http://host:port, such as http://127.0.0.1:8081"),
-    }
 }
 
 fn start(
@@ -120,22 +121,10 @@ async fn serve(
     let started = serving.start(move |door| start(address, &access, &connections, is_redis, door)).await?;
     let Some((api, auth)) = started else { return Ok(()) };
     for address in serving.open(api.platform(), auth.clone()) {
-        writeln!(std::io::stdout(), "audience is ready on http://{address} (segments, traits and users)")?;
-        access::tell_first_admin(&auth, *address).await?;
+        let address = format!("{}://{address}", serving.scheme());
+        writeln!(std::io::stdout(), "audience is ready on {address} (segments, traits and users)")?;
+        access::tell_first_admin(&auth, &address).await?;
     }
     serving.until_told().await;
     tokio::task::spawn_blocking(move || api.stop()).await.context("the end was cut off")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::authority;
-
-    #[test]
-    fn an_engine_is_a_host_and_a_port() {
-        assert_eq!(authority("http://engine:8081/").ok().as_deref(), Some("engine:8081"));
-        for bad in ["engine:8081", "https://engine:8081", "http://engine", "http://engine:8081/api"] {
-            assert!(authority(bad).is_err(), "{bad}");
-        }
-    }
 }

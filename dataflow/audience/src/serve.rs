@@ -72,7 +72,7 @@ async fn serve(settings: ServeSettings, cluster: Option<OtherProcesses>) -> anyh
     let options = ApiOptions {
         max_streams: settings.flags.max_streams,
         trusted_proxies: settings.flags.access.proxies()?,
-        ..settings.flags.http.options()
+        ..settings.flags.http.options(settings.tls_process(&listeners))?
     };
     let mut serving = Serving::begin(&listen, options).await?;
     let data = settings.data().to_owned();
@@ -91,8 +91,9 @@ async fn serve(settings: ServeSettings, cluster: Option<OtherProcesses>) -> anyh
     let platform =
         Platform { demo: Arc::new(demo_loader), vocabulary: Arc::new(vocabulary), ..service.platform().clone() };
     let [all, ingest] = *serving.open(platform, auth.clone()) else { anyhow::bail!("the addresses are not known") };
-    writeln!(std::io::stdout(), "audience is ready on http://{all} (events also on http://{ingest})")?;
-    access::tell_first_admin(&auth, all).await?;
+    let scheme = serving.scheme();
+    writeln!(std::io::stdout(), "audience is ready on {scheme}://{all} (events also on {scheme}://{ingest})")?;
+    access::tell_first_admin(&auth, &format!("{scheme}://{all}")).await?;
     let live = demo.map(|demo| tokio::spawn(demo.live(service.clone())));
     let outcome = match serving.until(watch(service.clone())).await {
         None => Ok(()),

@@ -22,6 +22,8 @@ const LAST_ANSWERS: Duration = Duration::from_secs(2);
 pub struct Serving {
     door: Door,
     addresses: Vec<SocketAddr>,
+    /// `http` or `https`.
+    scheme: &'static str,
     /// The listeners; they are cut off with this.
     running: JoinSet<()>,
     stop: oneshot::Sender<()>,
@@ -33,12 +35,18 @@ impl Serving {
     /// Binds the addresses, and answers.
     pub async fn begin(listen: &[Listen], options: ApiOptions) -> anyhow::Result<Serving> {
         let (interrupt, terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+        let scheme = if options.tls.is_some() { "https" } else { "http" };
         let server = Server::bind_early(listen, options).await?;
         let (door, addresses) = (server.door(), server.addresses());
         let (stop, stopped) = oneshot::channel();
         let mut running = JoinSet::new();
         running.spawn(server.run(async { drop(stopped.await) }));
-        Ok(Serving { door, addresses, running, stop, interrupt, terminate })
+        Ok(Serving { door, addresses, scheme, running, stop, interrupt, terminate })
+    }
+
+    /// The scheme of the listeners' addresses.
+    pub fn scheme(&self) -> &'static str {
+        self.scheme
     }
 
     /// Runs a start on a thread for it, which may say what it waits for; `None` where a signal comes before its end. Nothing

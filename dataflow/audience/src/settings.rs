@@ -16,8 +16,10 @@ pub mod positive;
 #[cfg(test)]
 mod reference;
 mod tables;
+mod tls;
 mod webhooks;
 
+use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
@@ -33,6 +35,7 @@ pub use names::{KAFKA_SETTINGS, named, named_in};
 use positive::positive;
 use tables::SettingTables;
 pub use tables::{HistorySettings, KafkaSettings};
+pub use tls::{OWN_CERTIFICATE, TlsProcess};
 use webhooks::WebhookSettings;
 
 use crate::telemetry::TelemetrySettings;
@@ -191,6 +194,11 @@ impl ServeSettings {
     pub fn data(&self) -> &Path {
         let default = if self.flags.demo { DEMO_DATA } else { DATA };
         self.flags.data.as_deref().unwrap_or(Path::new(default))
+    }
+
+    /// The process, as far as TLS on these listeners needs it.
+    pub fn tls_process<'a>(&'a self, listeners: &'a [SocketAddr]) -> TlsProcess<'a> {
+        TlsProcess { data: Some(self.data()), listeners, public_url: self.flags.access.public_url.as_deref() }
     }
 
     /// The number of worker threads.

@@ -1,7 +1,6 @@
 //! `audience sink`: the sinks of a running engine, compared with the memberships, repaired and rebuilt.
 
-use std::io::{BufRead, BufReader, Write};
-use std::net::TcpStream;
+use std::io::Write;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -9,8 +8,12 @@ use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
 use serde::Deserialize;
 
+use crate::asking::{CaFlag, HttpQuestion, ServerAddress};
+
 /// The time that one answer may take.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// Bytes of an answer that are read; lists of sinks are short.
+const MOST: u64 = 1 << 20;
 /// Between two looks at a comparison that is under way.
 const LOOK: Duration = Duration::from_millis(500);
 
@@ -29,9 +32,14 @@ pub enum SinkCommand {
 /// Where the engine is.
 #[derive(Clone, Debug, Args)]
 pub struct EngineArgs {
-    /// The URL of the process with the engine, `http://host:port`.
+    /// The URL of the process with the engine, `http://host:port` or `https://host:port`.
     #[arg(long, env = "AUDIENCE_ENGINE", value_name = "URL", default_value = "http://127.0.0.1:8081")]
     engine: String,
+    /// A server key that may see sinks and change them, where callers must sign in. [default: none]
+    #[arg(long, env = "AUDIENCE_KEY", value_name = "KEY", hide_env_values = true)]
+    key: Option<String>,
+    #[command(flatten)]
+    ca: CaFlag,
 }
 
 /// A sink.
@@ -116,52 +124,14 @@ impl EngineArgs {
     }
 
     fn ask(&self, method: &str, path: &str) -> anyhow::Result<Vec<SinkRow>> {
-        let authority = self.engine.strip_prefix("http://").map(|rest| rest.trim_end_matches('/'));
-        let authority = authority.filter(|authority| authority.contains(':') && !authority.contains('/'));
-        let authority = authority.with_context(|| {
-            format!(
-                "--engine (AUDIENCE_ENGINE) is {}: write http://host:port, such as http://127.0.0.1:8081",
-                self.engine
-            )
-        })?;
-        let mut stream = TcpStream::connect(authority).with_context(|| format!("no engine answers at {authority}"))?;
-        stream.set_read_timeout(Some(PATIENCE))?;
-        let head =
-            format!("{method} {path} HTTP/1.1\r\nhost: {authority}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n");
-        stream.write_all(head.as_bytes())?;
-        let (status, body) =
-            read(BufReader::new(stream)).with_context(|| format!("{authority} gave no whole answer"))?;
-        if status >= 300 {
-            bail!("{authority} answered {status}: {}", String::from_utf8_lossy(&body));
+        let engine = ServerAddress::parse(&self.engine, "--engine (AUDIENCE_ENGINE)", &self.ca)?;
+        let key = self.key.as_deref();
+        let (status, body) = engine.ask(HttpQuestion { method, path, key, patience: PATIENCE, most: MOST })?;
+        let authority = &engine.authority;
+        match status {
+            401 | 403 => bail!("{authority} does not let this caller ask for its sinks; give a server key with --key"),
+            300.. => bail!("{authority} answered {status}: {body}"),
+            _ => serde_json::from_str(&body).with_context(|| format!("{authority} gave another answer than expected")),
         }
-        serde_json::from_slice(&body).with_context(|| format!("{authority} gave another answer than expected"))
-    }
-}
-
-/// Status and body of an answer after which the connection is closed. Lists of sinks are short, so that their length is told.
-fn read(mut stream: impl BufRead) -> anyhow::Result<(u16, Vec<u8>)> {
-    let mut line = String::new();
-    stream.read_line(&mut line)?;
-    let status = line.split(' ').nth(1).and_then(|status| status.parse().ok()).context("no status")?;
-    while !line.trim().is_empty() {
-        line.clear();
-        if stream.read_line(&mut line)? == 0 {
-            bail!("it ended within its head");
-        }
-    }
-    let mut body = Vec::new();
-    stream.read_to_end(&mut body)?;
-    Ok((status, body))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_answer_is_its_status_and_body() {
-        let text = "HTTP/1.1 202 Accepted\r\ncontent-length: 2\r\n\r\n[]";
-        assert_eq!(read(text.as_bytes()).unwrap(), (202, b"[]".to_vec()));
-        assert!(read("HTTP/1.1 200 OK\r\n".as_bytes()).is_err() && read("".as_bytes()).is_err());
     }
 }

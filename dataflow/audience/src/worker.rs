@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
-use audience_api::{ApiOptions, Listen, Scope, Server};
+use audience_api::{ApiOptions, Listen, Scope, Server, Tls};
 use audience_auth::Auth;
 use audience_background::{Stop, clock};
 use audience_engine::cluster::host::{self, HostOptions};
@@ -25,7 +25,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::serve::{self, OtherProcesses};
-use crate::settings::{ServeFlags, ServeSettings};
+use crate::settings::{ServeFlags, ServeSettings, TlsProcess};
 use crate::telemetry::TelemetrySettings;
 use crate::{process_metrics, telemetry};
 
@@ -85,7 +85,10 @@ pub fn run(args: WorkerArgs, is_listen_given: bool) -> anyhow::Result<ExitCode> 
     let (coordinator, listen) = (hosts[0].clone(), hosts[args.process].clone());
     let status = Arc::new(HostStatus::default());
     let options = HostOptions { process: args.process, coordinator, listen, leaving, status };
-    runtime.block_on(host(options, address))
+    let listeners = address.map(|address| [address]);
+    let process = TlsProcess { listeners: listeners.as_ref().map_or(&[], |one| one), ..TlsProcess::default() };
+    let tls = address.map(|_| settings.flags.http.tls.open(process)).transpose()?.flatten();
+    runtime.block_on(host(options, address, tls))
 }
 
 fn read_hosts(args: &WorkerArgs) -> anyhow::Result<Vec<String>> {
@@ -114,10 +117,11 @@ fn read_hosts(args: &WorkerArgs) -> anyhow::Result<Vec<String>> {
 }
 
 /// Computes, run after run, until told to stop.
-async fn host(options: HostOptions, address: Option<SocketAddr>) -> anyhow::Result<ExitCode> {
+async fn host(options: HostOptions, address: Option<SocketAddr>, tls: Option<Arc<Tls>>) -> anyhow::Result<ExitCode> {
     if let Some(address) = address {
         let listen = [Listen { address, scope: Scope::Health, flag: "--listen" }];
-        let api_options = ApiOptions { clock: clock::now, figures: process_metrics::figures, ..ApiOptions::default() };
+        let figures = process_metrics::figures;
+        let api_options = ApiOptions { tls, clock: clock::now, figures, ..ApiOptions::default() };
         let server =
             Server::bind(Platform::without_engine(options.status.clone()), Arc::new(Auth::off()), &listen, api_options)
                 .await?;

@@ -24,11 +24,12 @@ async function freeAddresses(count) {
   return addresses;
 }
 
-/** Starts the program; `stop` ends it and removes its data. */
-export async function startPlatform() {
+/** Starts the program, with more flags; `stop` ends it and removes its data. */
+export async function startPlatform(flags = []) {
   const [listen, ingest] = await freeAddresses(2);
   const data = await mkdtemp(path.join(tmpdir(), 'audience-browser-'));
-  const child = spawn(program, ['serve', '--data', data, '--listen', listen, '--listen-ingest', ingest], {
+  const listeners = ['--listen', listen, '--listen-ingest', ingest];
+  const child = spawn(program, ['serve', '--data', data, ...listeners, ...flags], {
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   const ended = new Promise((resolve) => child.once('exit', resolve));
@@ -36,7 +37,7 @@ export async function startPlatform() {
   const address = new Promise((resolve, reject) => {
     const hear = (line) => {
       said.push(line);
-      const found = /ready on (http:\/\/[0-9.:]+)/.exec(line);
+      const found = /ready on (https?:\/\/[0-9.:]+)/.exec(line);
       if (found) resolve(found[1]);
     };
     createInterface({ input: child.stdout }).on('line', hear);

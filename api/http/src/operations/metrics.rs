@@ -20,10 +20,11 @@ async fn show(api: Arc<Api>, _: Call) -> HandlerResult {
     let text = api
         .blocking(|api| {
             api.metrics.set_health(&api.platform.operations.health(), api.is_draining());
+            let tls = api.options.tls.as_ref().map_or_else(String::new, |tls| tls.figures());
             api.metrics
                 .write(
                     &api.platform.operations.metrics(),
-                    &format!("{}{}", api.auth.figures(), (api.options.figures)()),
+                    &format!("{}{}{}", api.auth.figures(), tls, (api.options.figures)()),
                 )
                 .map_err(|_| Problem::internal())
         })

@@ -1,8 +1,8 @@
 //! The schema of a running server, as rules are held against it.
 
-use std::net::ToSocketAddrs;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 use audience_rules::catalogue::{Catalogue, Definition, Segment, SegmentStatus};
@@ -10,11 +10,13 @@ use audience_rules::json::parse_json;
 use audience_rules::seen::{SeenData, SeenField, SeenFields};
 use audience_rules::value::Value;
 
-use crate::asking;
+use crate::asking::{CaFlag, HttpQuestion, ServerAddress};
 use crate::files::read_json;
 
 /// Bytes of a schema that are read; the server bounds names, fields and examples.
 const MOST: u64 = 64 << 20;
+/// The time that each part of the answer may take.
+const PATIENCE: Duration = Duration::from_secs(10);
 /// Paths of the schema have at most so many parts.
 const LEVELS: usize = 3;
 /// The server tells at most so many event types; beyond, it does not know what it has never seen.
@@ -25,14 +27,10 @@ pub struct ServerSchema(Value);
 
 impl ServerSchema {
     /// Reads the schema of the server at a URL, or a file of one.
-    pub fn read(place: &str, key: Option<&str>) -> anyhow::Result<ServerSchema> {
-        let value = match place.split_once("://") {
-            Some(("http", authority)) => ask(authority.trim_end_matches('/'), key)?,
-            Some((scheme, _)) => bail!(
-                "--against is {place}, and {scheme} is not spoken here: write http://host:port, or save /api/schema and \
-                 name the file"
-            ),
-            None => read_json(Path::new(place))?,
+    pub fn read(place: &str, key: Option<&str>, ca: &CaFlag) -> anyhow::Result<ServerSchema> {
+        let value = match place.contains("://") {
+            true => ask(&ServerAddress::parse(place, "--against", ca)?, key)?,
+            false => read_json(Path::new(place))?,
         };
         if value.get("events").is_none() {
             bail!("{place} is no schema: it has no `events`; GET /api/schema gives one");
@@ -67,13 +65,10 @@ impl ServerSchema {
     }
 }
 
-fn ask(authority: &str, key: Option<&str>) -> anyhow::Result<Value> {
-    let mut addresses = authority
-        .to_socket_addrs()
-        .with_context(|| format!("{authority} is no address; write http://host:port, such as http://127.0.0.1:8081"))?;
-    let address = addresses.next().with_context(|| format!("{authority} has no address"))?;
-    let headers = key.map_or_else(String::new, |key| format!("authorization: Bearer {key}\r\n"));
-    let (status, body) = asking::get(address, "/api/schema", &headers, MOST)?;
+fn ask(server: &ServerAddress, key: Option<&str>) -> anyhow::Result<Value> {
+    let authority = &server.authority;
+    let question = HttpQuestion { method: "GET", path: "/api/schema", key, patience: PATIENCE, most: MOST };
+    let (status, body) = server.ask(question)?;
     match status {
         200 => parse_json(body.as_bytes()).with_context(|| format!("the schema of {authority} is not JSON")),
         401 | 403 => bail!("{authority} does not let this key read its schema; give one with --key"),
@@ -156,7 +151,7 @@ mod tests {
 
     #[test]
     fn a_place_that_is_no_schema_says_what_to_write() {
-        let refused = |place: &str| ServerSchema::read(place, None).err().unwrap().to_string();
+        let refused = |place: &str| ServerSchema::read(place, None, &CaFlag::default()).err().unwrap().to_string();
         assert!(refused("https://host").contains("write http://host:port"), "{}", refused("https://host"));
         assert!(refused("http://127.0.0.1:1").contains("nothing answers"), "{}", refused("http://127.0.0.1:1"));
     }

@@ -8,10 +8,10 @@ mod customers;
 mod segments;
 mod shop;
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
+use std::{fs, io};
 
 use anyhow::{Context, bail};
 use audience_engine::service::{Service, clock};
@@ -22,6 +22,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use self::shop::{SEED, Shop};
+use crate::settings::OWN_CERTIFICATE;
 
 /// The file that marks a data directory as a demo's.
 const FILE: &str = "demo.json";
@@ -53,7 +54,9 @@ impl Demo {
         if let Some(demo) = Demo::read(data)? {
             return Ok(demo);
         }
-        let is_empty = !data.exists() || fs::read_dir(data).is_ok_and(|mut entries| entries.next().is_none());
+        // The certificate is made before everything else.
+        let is_own = |entry: io::Result<fs::DirEntry>| entry.is_ok_and(|entry| entry.file_name() == OWN_CERTIFICATE);
+        let is_empty = !data.exists() || fs::read_dir(data).is_ok_and(|mut entries| entries.all(is_own));
         if !is_empty {
             bail!("{} has data that no demo made: name another directory with --data", data.display());
         }
@@ -179,8 +182,8 @@ mod tests {
         let again = Demo::open(&new).expect("its own");
         assert_eq!(first.note.filled_at, again.note.filled_at);
         let others = folder.path().join("others");
-        fs::create_dir(&others).expect("made");
-        Demo::open(&others).expect("an empty one");
+        fs::create_dir_all(others.join(OWN_CERTIFICATE)).expect("made");
+        Demo::open(&others).expect("one with a certificate alone");
         fs::remove_file(others.join(FILE)).expect("removed");
         fs::write(others.join("events"), "x").expect("written");
         let error = Demo::open(&others).expect_err("it has other data").to_string();

@@ -1,9 +1,12 @@
 //! Bounds of the HTTP APIs that every process with one has.
 
+use std::time::Duration;
+
 use audience_api::ApiOptions;
 use audience_engine::service::clock;
 use clap::Args;
 
+use super::tls::{TlsProcess, TlsSettings};
 use crate::{open_files, process_metrics};
 
 /// The least memory of bodies: the largest body takes 64 MiB as sent and as much as unpacked.
@@ -30,6 +33,8 @@ pub struct HttpSettings {
         default_value = "*"
     )]
     pub cors_ingest_origins: Vec<String>,
+    #[command(flatten)]
+    pub tls: TlsSettings,
 }
 
 impl HttpSettings {
@@ -46,8 +51,10 @@ impl HttpSettings {
     }
 
     /// The options of the APIs of a process.
-    pub fn options(&self) -> ApiOptions {
-        ApiOptions {
+    pub fn options(&self, process: TlsProcess<'_>) -> anyhow::Result<ApiOptions> {
+        Ok(ApiOptions {
+            tls: self.tls.open(process)?,
+            tls_promise: Duration::from_secs(self.tls.hsts_seconds.into()),
             clock: clock::now,
             figures: process_metrics::figures,
             max_connections: self.max_connections(),
@@ -55,6 +62,6 @@ impl HttpSettings {
             cors_origins: self.cors_origins.clone(),
             cors_ingest_origins: self.cors_ingest_origins.clone(),
             ..ApiOptions::default()
-        }
+        })
     }
 }
