@@ -44,6 +44,10 @@ pub struct HttpQuestion<'a> {
     pub method: &'a str,
     pub path: &'a str,
     pub key: Option<&'a str>,
+    /// The body, in JSON.
+    pub json: Option<&'a str>,
+    /// The version that a document must still have for a change of it.
+    pub version: Option<u64>,
     /// The time that each part of the answer may take.
     pub patience: Duration,
     /// Bytes of the answer that are read at most.
@@ -90,12 +94,21 @@ impl ServerAddress {
     }
 }
 
-impl HttpQuestion<'_> {
+impl<'a> HttpQuestion<'a> {
+    /// A question of the caller that nobody knows, for something small.
+    pub fn get(path: &'a str) -> HttpQuestion<'a> {
+        HttpQuestion { method: "GET", path, key: None, json: None, version: None, patience: PATIENCE, most: 1 << 20 }
+    }
+
     fn ask(self, authority: &str, mut stream: impl Read + Write) -> anyhow::Result<(u16, String)> {
         let HttpQuestion { method, path, key, most, .. } = self;
+        let version = self.version.map_or_else(String::new, |version| format!("if-match: \"{version}\"\r\n"));
+        let media = if self.json.is_some() { "content-type: application/json\r\n" } else { "" };
+        let body = self.json.unwrap_or_default();
         let key = key.map_or_else(String::new, |key| format!("authorization: Bearer {key}\r\n"));
-        let rest = "connection: close\r\ncontent-length: 0\r\n\r\n";
-        stream.write_all(format!("{method} {path} HTTP/1.1\r\nhost: {authority}\r\n{key}{rest}").as_bytes())?;
+        let rest = format!("connection: close\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+        let head = format!("{method} {path} HTTP/1.1\r\nhost: {authority}\r\n{key}{version}{media}");
+        stream.write_all((head + &rest).as_bytes())?;
         let mut answer = Vec::new();
         stream.take(most).read_to_end(&mut answer)?;
         let answer = String::from_utf8_lossy(&answer);
@@ -109,7 +122,7 @@ impl HttpQuestion<'_> {
 
 /// Asks a process of this machine, by TLS where it speaks that.
 pub fn get_here(address: SocketAddr, path: &str, most: u64) -> anyhow::Result<(u16, String)> {
-    let question = HttpQuestion { method: "GET", path, key: None, patience: PATIENCE, most };
+    let question = HttpQuestion { patience: PATIENCE, most, ..HttpQuestion::get(path) };
     let here = ServerAddress::of_this_machine(address);
     let (status, body) = here.ask(question)?;
     if status == 400 && body.starts_with(SPEAKS_TLS) {

@@ -10,6 +10,7 @@ mod checkpoint;
 mod completions;
 mod connectors;
 mod control;
+mod definitions;
 mod demo;
 mod demo_loader;
 mod doctor;
@@ -65,6 +66,8 @@ enum Command {
     /// What the owner of the host may do: make a link for a member at any time, or take time back.
     #[command(subcommand)]
     Admin(admin::AdminCommand),
+    /// Makes the segments and computed traits of a running server those of a directory of files, and says who enters and leaves.
+    Apply(definitions::ApplyArgs),
     /// Makes, lists and verifies backups, and makes a data directory from one.
     #[command(subcommand)]
     Backup(backup::BackupCommand),
@@ -78,6 +81,8 @@ enum Command {
     /// Looks at everything that a start with these settings needs, and says the fix of each fault. It changes nothing. The exit
     /// status is 1 where a start would fail.
     Doctor(doctor::DoctorArgs),
+    /// Writes the segments and computed traits of a running server into a directory of files, for `audience apply` and git.
+    Export(definitions::ExportArgs),
     /// Asks a running process for its health. The exit status is 0 where it takes work.
     Health(health::HealthArgs),
     /// Runs the event ingestion API as a process of its own: events go to Kafka, where engines read them.
@@ -119,11 +124,13 @@ fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     };
     match with_file(matches)?.command {
         Command::Admin(command) => admin::run(&command),
+        Command::Apply(args) => definitions::apply(&args),
         Command::Backup(command) => backup::run(&command),
         Command::Check(args) => check::run(&args),
         Command::Checkpoint(command) => checkpoint::run(&command),
         Command::Completions(args) => completions::run(&args, Cli::command()),
         Command::Doctor(args) => doctor::run(args),
+        Command::Export(args) => definitions::export(&args),
         Command::Health(args) => health::run(&args),
         Command::IngestApi(flags) => ingest_api::run(flags),
         Command::Man(args) => man::run(&args, Cli::command()),

@@ -126,7 +126,8 @@ impl EngineArgs {
     fn ask(&self, method: &str, path: &str) -> anyhow::Result<Vec<SinkRow>> {
         let engine = ServerAddress::parse(&self.engine, "--engine (AUDIENCE_ENGINE)", &self.ca)?;
         let key = self.key.as_deref();
-        let (status, body) = engine.ask(HttpQuestion { method, path, key, patience: PATIENCE, most: MOST })?;
+        let (status, body) =
+            engine.ask(HttpQuestion { method, key, patience: PATIENCE, most: MOST, ..HttpQuestion::get(path) })?;
         let authority = &engine.authority;
         match status {
             401 | 403 => bail!("{authority} does not let this caller ask for its sinks; give a server key with --key"),

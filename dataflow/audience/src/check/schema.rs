@@ -67,7 +67,7 @@ impl ServerSchema {
 
 fn ask(server: &ServerAddress, key: Option<&str>) -> anyhow::Result<Value> {
     let authority = &server.authority;
-    let question = HttpQuestion { method: "GET", path: "/api/schema", key, patience: PATIENCE, most: MOST };
+    let question = HttpQuestion { key, patience: PATIENCE, most: MOST, ..HttpQuestion::get("/api/schema") };
     let (status, body) = server.ask(question)?;
     match status {
         200 => parse_json(body.as_bytes()).with_context(|| format!("the schema of {authority} is not JSON")),

@@ -1,0 +1,245 @@
+//! The server whose definitions are read and changed, over its REST API.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use clap::Args;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+
+use super::files::SegmentFile;
+use super::steps::{Action, HeldDefinitions, Step, StepKind};
+use crate::asking::{CaFlag, HttpQuestion, ServerAddress};
+
+/// The time that one answer may take: an edit answers once its members are served.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Bytes of an answer that are read: a page of large rules.
+const MOST: u64 = 256 << 20;
+/// Segments in a page.
+const PAGE: usize = 200;
+
+/// The server.
+#[derive(Clone, Debug, Args)]
+pub struct ServerFlags {
+    /// The URL of the server, `http://host:port` or `https://host:port`.
+    #[arg(long, env = "AUDIENCE_SERVER", value_name = "URL", default_value = "http://127.0.0.1:8081")]
+    server: String,
+    /// A server key that may read segments, and for `apply` change them, where callers must sign in. [default: none]
+    #[arg(long, env = "AUDIENCE_KEY", value_name = "KEY", hide_env_values = true)]
+    key: Option<String>,
+    #[command(flatten)]
+    ca: CaFlag,
+}
+
+/// A server that answers.
+pub struct DefinitionServer {
+    address: ServerAddress,
+    key: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct SegmentsPage {
+    items: Vec<HeldSegment>,
+    #[serde(default)]
+    next_cursor: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct HeldSegment {
+    version: u64,
+    id: String,
+    name: String,
+    #[serde(default)]
+    description: String,
+    #[serde(rename = "type")]
+    kind: String,
+    status: String,
+    #[serde(default)]
+    tags: Vec<String>,
+    #[serde(default)]
+    owner: Option<String>,
+    #[serde(default)]
+    rules: Option<Box<RawValue>>,
+}
+
+#[derive(Deserialize)]
+struct TraitsPage {
+    items: Vec<HeldTrait>,
+}
+
+#[derive(Deserialize)]
+struct HeldTrait {
+    name: String,
+    version: u64,
+    definition: Box<RawValue>,
+}
+
+impl HeldSegment {
+    fn file(self) -> (u64, SegmentFile) {
+        let HeldSegment { version, id, name, description, kind, status, tags, owner, rules } = self;
+        let kind = Some(kind).filter(|kind| kind != "DYNAMIC");
+        let status = Some(status).filter(|status| status != "ACTIVE");
+        let owner = owner.filter(|owner| !owner.is_empty());
+        (version, SegmentFile { id, name, description, kind, status, tags, owner, rules })
+    }
+}
+
+impl DefinitionServer {
+    /// Reads the flags; asks nothing yet.
+    pub fn open(flags: &ServerFlags) -> anyhow::Result<DefinitionServer> {
+        let address = ServerAddress::parse(&flags.server, "--server (AUDIENCE_SERVER)", &flags.ca)?;
+        Ok(DefinitionServer { address, key: flags.key.clone() })
+    }
+
+    /// All segments but archived ones, and all computed traits.
+    pub fn read(&self) -> anyhow::Result<HeldDefinitions> {
+        let mut held = HeldDefinitions::default();
+        let mut cursor = String::new();
+        loop {
+            let page: SegmentsPage = self.get(&format!("/api/segments?limit={PAGE}{cursor}"))?;
+            let segments = page.items.into_iter().filter(|segment| segment.status != "ARCHIVED");
+            held.segments.extend(segments.map(|segment| (segment.id.clone(), segment.file())));
+            match page.next_cursor {
+                Some(next) => cursor = format!("&cursor={}", encoded(&next)),
+                None => break,
+            }
+        }
+        let traits: TraitsPage = self.get("/api/traits")?;
+        held.traits.extend(traits.items.into_iter().map(|one| (one.name, (one.version, one.definition))));
+        Ok(held)
+    }
+
+    /// Takes a step; an answer that refuses it is given in words.
+    pub fn take(&self, step: &Step) -> anyhow::Result<Result<(), String>> {
+        let path = match step.kind {
+            StepKind::Segment => format!("/api/segments/{}", encoded(&step.id)),
+            StepKind::Trait => format!("/api/traits/{}", encoded(&step.id)),
+        };
+        let json = body(step)?;
+        let (method, version) = match (step.action, step.kind) {
+            (Action::Create, _) => ("PUT", None),
+            (Action::Change { version }, StepKind::Segment) => ("PATCH", Some(version)),
+            (Action::Change { version }, StepKind::Trait) => ("PUT", Some(version)),
+            (Action::Delete { version }, _) => ("DELETE", Some(version)),
+        };
+        let (status, answer) =
+            self.ask(HttpQuestion { method, json: json.as_deref(), version, ..HttpQuestion::get(&path) })?;
+        Ok(match status {
+            ..300 => Ok(()),
+            412 => Err("it was changed by somebody else meanwhile; apply again".to_owned()),
+            401 | 403 => Err("the caller may not do that; give a key that may with --key".to_owned()),
+            _ => Err(said(&answer)),
+        })
+    }
+
+    /// Who would enter and leave by a step, where the server counts that; faults are told as the step is taken.
+    pub fn effect(&self, step: &Step) -> Option<String> {
+        let (path, json) = match step {
+            Step { segment: Some(segment), id, action, .. } => {
+                let rules = segment.rules.as_ref()?;
+                let id = matches!(action, Action::Change { .. }).then_some(id);
+                let body = PreviewBody { id, rules };
+                ("/api/segments/preview".to_owned(), serde_json::to_string(&body).ok()?)
+            }
+            Step { definition: Some(definition), id, action: Action::Change { .. }, .. } => {
+                (format!("/api/traits/{}/preview", encoded(id)), definition.get().to_owned())
+            }
+            _ => return None,
+        };
+        let question = HttpQuestion { method: "POST", json: Some(&json), ..HttpQuestion::get(&path) };
+        let (status, answer) = self.ask(question).ok()?;
+        let answer: Value = serde_json::from_str(&answer).ok().filter(|_| status == 200)?;
+        let counts = |of: &Value| Some((of["entered"].as_u64()?, of["left"].as_u64()?));
+        match answer["segments"].as_array() {
+            None => counts(&answer).map(|(entered, left)| format!("{entered} enter, {left} leave")),
+            Some(segments) if segments.is_empty() => Some("no active segment uses it".to_owned()),
+            Some(segments) => {
+                let told = segments.iter().filter_map(|segment| {
+                    let (entered, left) = counts(segment)?;
+                    Some(format!("{} ({entered} enter, {left} leave)", segment["id"].as_str()?))
+                });
+                Some(told.collect::<Vec<_>>().join(", "))
+            }
+        }
+    }
+
+    fn get<T: for<'a> Deserialize<'a>>(&self, path: &str) -> anyhow::Result<T> {
+        let (status, body) = self.ask(HttpQuestion::get(path))?;
+        let authority = &self.address.authority;
+        match status {
+            200 => {
+                serde_json::from_str(&body).with_context(|| format!("{authority} gave another answer than expected"))
+            }
+            401 | 403 => bail!("{authority} does not let this caller read segments; give a server key with --key"),
+            status => bail!("{authority} answered {status}: {}", said(&body)),
+        }
+    }
+
+    fn ask(&self, question: HttpQuestion<'_>) -> anyhow::Result<(u16, String)> {
+        self.address.ask(HttpQuestion { key: self.key.as_deref(), patience: PATIENCE, most: MOST, ..question })
+    }
+}
+
+#[derive(Serialize)]
+struct PreviewBody<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<&'a String>,
+    rules: &'a RawValue,
+}
+
+/// The body of a step. What a file leaves out is taken away at the server, but for the members of a list.
+fn body(step: &Step) -> anyhow::Result<Option<String>> {
+    if let Some(definition) = &step.definition {
+        return Ok(Some(definition.get().to_owned()));
+    }
+    let Some(segment) = &step.segment else { return Ok(None) };
+    let mut fields = json!({
+        "name": segment.name,
+        "description": segment.description,
+        "tags": segment.tags,
+        "owner": segment.owner,
+        "status": segment.status(),
+    });
+    if matches!(step.action, Action::Create) {
+        fields["id"] = json!(segment.id);
+        if segment.is_list() {
+            fields["type"] = json!("STATIC");
+            fields["members"] = json!([]);
+        }
+    }
+    let text = fields.to_string();
+    // As it is written: a number that is parsed may lose digits.
+    Ok(Some(match &segment.rules {
+        Some(rules) => format!("{},\"rules\":{}}}", text.trim_end_matches('}'), rules.get()),
+        None => text,
+    }))
+}
+
+/// A refusal in words: each fault with its pointer.
+fn said(answer: &str) -> String {
+    let Ok(problem) = serde_json::from_str::<Value>(answer) else { return answer.to_owned() };
+    let faults = problem["errors"].as_array().into_iter().flatten();
+    let faults: Vec<String> = faults
+        .map(|fault| {
+            format!("{}: {}", fault["pointer"].as_str().unwrap_or(""), fault["message"].as_str().unwrap_or(""))
+        })
+        .collect();
+    match faults.is_empty() {
+        false => faults.join("; "),
+        true => problem["detail"].as_str().unwrap_or(answer).to_owned(),
+    }
+}
+
+/// A text as a part of a path or a query.
+fn encoded(text: &str) -> String {
+    let mut out = String::new();
+    for byte in text.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => out.push(char::from(byte)),
+            byte => out += &format!("%{byte:02X}"),
+        }
+    }
+    out
+}
