@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
-use self::place::{BackupFacts, Place, facts};
+use self::place::{BackupFacts, BackupsFlag, facts};
 
 /// The commands.
 #[derive(Debug, Subcommand)]
@@ -18,7 +18,7 @@ pub enum BackupCommand {
     /// Makes a backup of a data directory, whether a process serves it or not. Events stream on meanwhile.
     Create(create::CreateArgs),
     /// Prints the backups, oldest first.
-    List(Listed),
+    List(ListArgs),
     /// Reads every byte of a backup and names each fault. The exit status is 1 where there is one.
     Verify(verify::VerifyArgs),
     /// Makes a new data directory from a backup, as of its end or of an earlier instant.
@@ -27,9 +27,9 @@ pub enum BackupCommand {
 
 /// The place of backups, and how they are printed.
 #[derive(Debug, Args)]
-pub struct Listed {
+pub struct ListArgs {
     #[command(flatten)]
-    place: Place,
+    place: BackupsFlag,
     /// Prints one JSON list instead of a table.
     #[arg(long)]
     json: bool,
@@ -55,7 +55,7 @@ struct BackupRow {
     fault: Option<String>,
 }
 
-fn list(listed: &Listed) -> anyhow::Result<ExitCode> {
+fn list(listed: &ListArgs) -> anyhow::Result<ExitCode> {
     let backups = listed.place.open()?;
     let mut rows = Vec::new();
     for name in backups.names()? {

@@ -13,7 +13,7 @@ use audience_engine::service::{PlatformStores, clock};
 use audience_objects::Objects;
 use clap::Args;
 
-use super::place::{self, BackupFacts, DOCUMENTS, DataFlag, FORMAT, FileFacts, POSTGRES, Place};
+use super::place::{self, BackupFacts, BackupsFlag, DOCUMENTS, DataFlag, FORMAT, FileFacts, POSTGRES};
 use crate::settings::named;
 use crate::version::VERSION;
 use crate::{control, last_backup};
@@ -24,7 +24,7 @@ pub struct CreateArgs {
     #[command(flatten)]
     data: DataFlag,
     #[command(flatten)]
-    place: Place,
+    place: BackupsFlag,
     /// The libpq URL of the PostgreSQL that has segments and members instead of the data directory. `pg_dump` makes the copy.
     /// [default: none]
     #[arg(long, env = "AUDIENCE_POSTGRES", value_name = "URL", hide_env_values = true)]

@@ -18,7 +18,7 @@ pub const POSTGRES: &str = "postgres.dump";
 
 /// The place of backups.
 #[derive(Debug, Args)]
-pub struct Place {
+pub struct BackupsFlag {
     /// The URL under which each backup is a folder: `file:///directory`, or `s3://bucket/prefix` with the usual `AWS_*`
     /// variables.
     #[arg(long, env = "AUDIENCE_BACKUPS", value_name = "URL")]
@@ -33,7 +33,7 @@ pub struct DataFlag {
     pub data: PathBuf,
 }
 
-impl Place {
+impl BackupsFlag {
     /// Opens it.
     pub fn open(&self) -> anyhow::Result<Backups> {
         open(&self.backups)

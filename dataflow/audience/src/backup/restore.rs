@@ -13,7 +13,7 @@ use audience_engine::service::PlatformStores;
 use audience_objects::Objects;
 use clap::Args;
 
-use super::place::{self, BackupFacts, DOCUMENTS, DataFlag, POSTGRES, Place};
+use super::place::{self, BackupFacts, BackupsFlag, DOCUMENTS, DataFlag, POSTGRES};
 use crate::settings::named;
 
 /// The backup, and the directory that it becomes.
@@ -22,7 +22,7 @@ pub struct RestoreArgs {
     #[command(flatten)]
     data: DataFlag,
     #[command(flatten)]
-    place: Place,
+    place: BackupsFlag,
     /// The name of the backup, as `audience backup list` prints it.
     #[arg(value_name = "NAME")]
     name: String,

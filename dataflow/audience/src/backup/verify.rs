@@ -7,13 +7,13 @@ use audience_engine::durability::backup::{self, BackupDocuments, BackupPlace};
 use audience_objects::Objects;
 use clap::Args;
 
-use super::place::{self, DOCUMENTS, Place};
+use super::place::{self, BackupsFlag, DOCUMENTS};
 
 /// The backup to read.
 #[derive(Debug, Args)]
 pub struct VerifyArgs {
     #[command(flatten)]
-    place: Place,
+    place: BackupsFlag,
     /// The name of the backup, as `audience backup list` prints it.
     #[arg(value_name = "NAME")]
     name: String,
