@@ -37,8 +37,13 @@ pub fn start(stores: PlatformStores, workers: usize) -> Arc<Service> {
 pub fn start_over(stores: PlatformStores, workers: usize, cluster: Option<&Cluster>) -> Arc<Service> {
     let engine = EngineOptions { workers, ..EngineOptions::default() };
     let cluster = cluster.map(|cluster| cluster.coordinator.clone());
-    let options =
-        ServiceOptions { engine, cluster, checkpoint_interval: Duration::from_secs(3600), start: Arc::default() };
+    let options = ServiceOptions {
+        engine,
+        cluster,
+        checkpoint_interval: Duration::from_secs(3600),
+        start: Arc::default(),
+        placeholders: Arc::default(),
+    };
     Service::start(stores, options).expect("the platform starts")
 }
 

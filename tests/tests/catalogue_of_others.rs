@@ -30,6 +30,7 @@ fn start(data: &Path) -> (Arc<Service>, Arc<dyn CatalogueStore>) {
         cluster: None,
         checkpoint_interval: Duration::from_secs(3600),
         start: Arc::default(),
+        placeholders: Arc::default(),
     };
     (Service::start(stores, options).unwrap(), catalogue)
 }

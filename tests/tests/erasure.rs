@@ -38,6 +38,9 @@ fn with_users(data: &Path) -> Arc<Service> {
     );
     send(&service, [json!({"userId": "ann", "eventType": "buy"})]);
     send(&service, [json!({"userId": "bob", "eventType": "view"})]);
+    // Another on the same device, who stays another.
+    let on_it = json!({"userId": "bob", "anonymousId": ANONYMOUS, "eventType": "identify", "traits": {"plan": "y"}});
+    send(&service, [on_it]);
     wait_for(&service, "buyers", 2);
     wait_for(&service, "list", 3);
     wait_for(&service, "idle", 1);
@@ -55,6 +58,8 @@ fn check_unknown(service: &Service) {
     let found = ["buyers", "idle", "top", "list"].map(|id| members(service, id).join(" "));
     assert_eq!(found, ["ann", "bob", "ann", "ann nobody"]);
     assert_eq!(service.platform().users.user("ann").unwrap().event_count, 1);
+    let bob = service.platform().users.user("bob").unwrap();
+    assert_eq!((bob.event_count, bob.traits.len(), bob.aliases), (2, 1, vec![]));
 }
 
 /// Known again by an event whose message id the erased user had used, and by nothing else.

@@ -81,8 +81,7 @@ fn check_alone(
 ) -> Result<(), String> {
     let mut alone = World::new(world.catalogue.clone());
     let is_of_user = |id: &str| *world.resolve(id) == *user;
-    let own = records(events).filter(|event| is_of_user(event.user()) || event.other().is_some_and(is_of_user));
-    own.for_each(|event| alone.accept(event.bytes()));
+    records(events).for_each(|event| alone.accept_own(&event, is_of_user));
     let moment = alone.at(now);
     let Some(mut explainer) = Explainer::new(&moment, user, false) else { return Ok(()) };
     let explained = explainer.explain(segment);

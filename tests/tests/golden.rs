@@ -216,8 +216,8 @@ fn live(data: &Path) {
         &service,
         [json!({"userId": "cid", "eventType": "identify", "traits": {"plan": "gold", "n": {"deep": true}}})],
     );
-    send(&service, [json!({"anonymousId": "anonymous", "eventType": "buy", "context": {"ip": "::1"}})]);
-    send(&service, [json!({"userId": "dora", "anonymousId": "anonymous", "eventType": "identify"})]);
+    send(&service, [json!({"anonymousId": "device", "eventType": "buy", "context": {"ip": "::1"}})]);
+    send(&service, [json!({"userId": "dora", "anonymousId": "device", "eventType": "identify"})]);
     send(&service, [json!({"previousId": "old", "userId": "dora", "eventType": "alias"})]);
     send(&service, [json!({"userId": "gone", "eventType": "buy"})]);
     wait_until("all are members", || members(&service, "bought") == ["ann", "bob", "dora", "gone"]);

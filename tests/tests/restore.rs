@@ -53,8 +53,13 @@ fn start_from(
     let stores = PlatformStores { checkpoints: objects.checkpoints(), ..stores(data) };
     let offsite = Offsite { history, file_events: 100, file_age, keeps_catalogue: true };
     let engine = EngineOptions { workers, ..EngineOptions::default() };
-    let options =
-        ServiceOptions { engine, cluster: None, checkpoint_interval: Duration::from_secs(3600), start: Arc::default() };
+    let options = ServiceOptions {
+        engine,
+        cluster: None,
+        checkpoint_interval: Duration::from_secs(3600),
+        start: Arc::default(),
+        placeholders: Arc::default(),
+    };
     Service::start_with(stores, Some(offsite), options).unwrap()
 }
 

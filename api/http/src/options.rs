@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use audience_rules::ast::Millis;
+use audience_rules::placeholders::Placeholders;
 use ipnet::IpNet;
 use rustls::ClientConfig;
 
@@ -69,6 +70,8 @@ pub struct ApiOptions {
     pub cors_origins: Vec<String>,
     /// Origins of sites whose scripts may send events; `*`, the default, for any.
     pub cors_ingest_origins: Vec<String>,
+    /// Words that are no ids.
+    pub placeholders: Arc<Placeholders>,
     /// Addresses of proxies whose `X-Forwarded-For` names the address of the caller. None by default.
     pub trusted_proxies: Vec<IpNet>,
     /// The TLS of all listeners; without it they speak in the clear. None by default.
@@ -104,6 +107,7 @@ impl Default for ApiOptions {
             idempotency_bytes: 64 << 20,
             cors_origins: Vec::new(),
             cors_ingest_origins: vec!["*".to_owned()],
+            placeholders: Arc::default(),
             trusted_proxies: Vec::new(),
             tls: None,
             tls_promise: Duration::from_secs(365 * 24 * 3600),

@@ -171,8 +171,9 @@ pub trait EventLog: Send + Sync {
         Ok(records)
     }
 
-    /// Blanks the records that name one of the ids, as user or as other id, and stand before the number that is with it:
-    /// of each only its place is left ([`blank`](audience_rules::record::blank)). Other records stay as they are. MUST be
+    /// Erases what names one of the ids and stands before the number that is with it, as
+    /// [`Erased`](audience_rules::record::Erased) says: of a record of the id only its place is left, an `identify` of
+    /// somebody else loses its other id. Other records stay as they are. MUST be
     /// durable on return; repeating a call MUST change nothing. What stood there MAY be on the disk until [`purge`](Self::purge).
     fn erase(&self, ids: &[(String, u64)]) -> Result<()>;
 

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use audience_contract::Result;
-use audience_rules::record::{EventRef, RecordKind, blank};
+use audience_rules::record::{Erased, EventRef};
 
 use crate::chunk::{self, Chunk, user_hash};
 use crate::event_log::Events;
@@ -12,7 +12,7 @@ use crate::event_log::Events;
 const CHUNKS_AT_ONCE: usize = 64;
 
 impl Events {
-    /// Blanks records by writing their chunks anew under the same keys. Costs a lookup of each id, and one fsync for 64
+    /// Erases records, or their other ids, by writing their chunks anew under the same keys. Costs a lookup of each id, and one fsync for 64
     /// chunks.
     pub(crate) fn erase_records(&self, ids: &[(String, u64)]) -> Result<()> {
         let mut sequences = Vec::new();
@@ -44,11 +44,10 @@ impl Events {
     }
 }
 
-/// The chunk without the records that are to be blanked; `None` where it has none of them.
+/// The chunk without what is erased; `None` where it has nothing of that.
 fn without(chunk: &Chunk, before: &HashMap<&str, u64>) -> Result<Option<([u8; 8], Vec<u8>)>> {
-    let is_erased = |record: &EventRef<'_>| {
-        let is_named = |id: &str| before.get(id).is_some_and(|before| record.sequence() < *before);
-        record.kind() != RecordKind::Blank && (is_named(record.user()) || record.other().is_some_and(is_named))
+    let erased = |record: &EventRef<'_>| {
+        Erased::of(record, |id| before.get(id).is_some_and(|before| record.sequence() < *before))
     };
     let mut left = Vec::new();
     let mut count = 0;
@@ -56,12 +55,9 @@ fn without(chunk: &Chunk, before: &HashMap<&str, u64>) -> Result<Option<([u8; 8]
     for sequence in chunk.range().clone() {
         let record = chunk.record(at, sequence)?;
         at += record.bytes().len();
-        if is_erased(&record) {
-            blank(sequence, &mut left);
-            count += 1;
-        } else {
-            left.extend_from_slice(record.bytes());
-        }
+        let erased = erased(&record);
+        erased.write(&record, &mut left);
+        count += usize::from(erased != Erased::Nothing);
     }
     Ok((count > 0).then(|| chunk::store(chunk.range(), &left)))
 }

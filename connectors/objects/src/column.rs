@@ -15,6 +15,11 @@ pub struct Texts {
 }
 
 impl Texts {
+    /// So many empty ones.
+    pub fn empty(count: usize) -> Texts {
+        Texts { text: String::new(), ends: vec![0; count] }
+    }
+
     /// Adds one.
     pub fn push(&mut self, text: &str) {
         self.text.push_str(text);

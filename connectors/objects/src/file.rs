@@ -10,6 +10,7 @@
 //! | `timestamp`, `accepted_at` | TIMESTAMP, milliseconds UTC | the event's own time, and that of its acceptance |
 //! | `message_id` | text | |
 //! | `properties`, `context`, `traits` | text | JSON objects |
+//! | `user_from` | text | `userId` or `anonymousId`: what said who the user is; files of earlier builds lack the column |
 //!
 //! An empty value is null. The file's own notes have a checksum of the records ([`CHECKSUM`]) and, where it is known, where
 //! the sources were behind the last record ([`POSITIONS`]).
@@ -19,7 +20,7 @@ use std::sync::Arc;
 
 use audience_contract::SourcePosition;
 use audience_rules::flat::{flat_to_json, json_to_flat};
-use audience_rules::record::{self, EventRef, RecordHead, RecordKind};
+use audience_rules::record::{self, EventRef, RecordHead, RecordKind, UserPlace};
 use audience_rules::value::{ContainerWriter, ValueRef};
 use bytes::Bytes;
 use parquet::basic::{Compression, ZstdLevel};
@@ -49,7 +50,11 @@ const SCHEMA: &str = "message event {
     optional binary properties (string);
     optional binary context (string);
     optional binary traits (string);
+    optional binary user_from (string);
 }";
+/// The columns of files that do not say where the user stood.
+const COLUMNS_BEFORE_PLACES: usize = 11;
+const PLACES: [(&str, UserPlace); 2] = [("userId", UserPlace::UserId), ("anonymousId", UserPlace::AnonymousId)];
 /// Rows that are read and written at once.
 const ROWS: usize = 32 << 10;
 const KINDS: [(&str, RecordKind); 5] = [
@@ -82,6 +87,7 @@ struct ColumnRows {
     properties: Texts,
     contexts: Texts,
     traits: Texts,
+    places: Texts,
 }
 
 /// A file of these records.
@@ -183,6 +189,7 @@ impl ColumnRows {
         self.timestamps.push((!is_blank).then(|| record.timestamp()));
         self.accepted.push((!is_blank).then(|| record.accepted_at()));
         self.messages.push(record.message().unwrap_or_default());
+        self.places.push(PLACES.iter().find(|(_, place)| *place == record.place()).map_or("", |(name, _)| name));
         let mut text = String::new();
         let objects = [
             (&mut self.properties, record.properties()),
@@ -208,7 +215,7 @@ impl ColumnRows {
         }
         write_numbers(&mut group, &self.timestamps)?;
         write_numbers(&mut group, &self.accepted)?;
-        for texts in [self.messages, self.properties, self.contexts, self.traits] {
+        for texts in [self.messages, self.properties, self.contexts, self.traits, self.places] {
             write_texts(&mut group, texts)?;
         }
         group.close().map(drop)
@@ -217,7 +224,8 @@ impl ColumnRows {
     fn read(reader: &SerializedFileReader<Bytes>, index: usize) -> Result<ColumnRows> {
         let group = reader.get_row_group(index)?;
         let rows = usize::try_from(group.metadata().num_rows())?;
-        if rows > 2 * ROWS || group.num_columns() != 11 {
+        let columns = group.num_columns();
+        if rows > 2 * ROWS || !(COLUMNS_BEFORE_PLACES..=COLUMNS_BEFORE_PLACES + 1).contains(&columns) {
             return Err(ParquetError::General("it is none of this program".to_owned()));
         }
         let texts = |column| read_texts(&*group, column, rows);
@@ -234,6 +242,7 @@ impl ColumnRows {
             properties: texts(8)?,
             contexts: texts(9)?,
             traits: texts(10)?,
+            places: if columns == COLUMNS_BEFORE_PLACES { Texts::empty(rows) } else { texts(COLUMNS_BEFORE_PLACES)? },
         })
     }
 
@@ -252,6 +261,9 @@ impl ColumnRows {
         };
         let start = record::begin(head, out);
         record::set_sequence(&mut out[start..], sequence);
+        if let Some((_, place)) = PLACES.iter().find(|(name, _)| *name == self.places.get(row)) {
+            record::set_place(&mut out[start..], *place);
+        }
         for object in [&self.properties, &self.contexts, &self.traits] {
             match object.get(row) {
                 "" => ContainerWriter::object(out).finish(out),

@@ -6,7 +6,7 @@ use std::ops::{ControlFlow, Range};
 use std::sync::Arc;
 
 use audience_contract::{History, Result, SourcePosition, StoreError};
-use audience_rules::record::{EventRef, blank};
+use audience_rules::record::{Erased, EventRef};
 use parking_lot::Mutex;
 use parquet::errors::ParquetError;
 
@@ -142,19 +142,17 @@ impl History for ParquetHistory {
         Ok(())
     }
 
-    fn erase(&self, sequences: &[u64]) -> Result<()> {
+    fn erase(&self, sequences: &[u64], parted: &[u64]) -> Result<()> {
         self.with_files(|files| {
-            let mut rest = sequences;
+            let (mut rest, mut rest_parted) = (sequences, parted);
             for range in files.iter() {
-                let here = rest.partition_point(|sequence| *sequence < range.end);
-                let (erased, behind) = rest.split_at(here);
-                rest = behind;
-                if erased.is_empty() {
+                let (erased, parted) = (take_below(&mut rest, range.end), take_below(&mut rest_parted, range.end));
+                if erased.is_empty() && parted.is_empty() {
                     continue;
                 }
                 let (file, records) = self.records(range)?;
                 let records = records.concat();
-                let left = without(&records, erased);
+                let left = without(&records, erased, parted);
                 if left != records {
                     self.write(ERASING, range, &left, file.positions.as_deref())?;
                 }
@@ -224,13 +222,24 @@ fn within<'a>(run: &'a [u8], range: &Range<u64>) -> &'a [u8] {
     &run[start..end.max(start)]
 }
 
-fn without(records: &[u8], erased: &[u64]) -> Vec<u8> {
+/// Takes the numbers below `end` off the front.
+fn take_below<'n>(numbers: &mut &'n [u64], end: u64) -> &'n [u64] {
+    let (below, rest) = numbers.split_at(numbers.partition_point(|number| *number < end));
+    *numbers = rest;
+    below
+}
+
+/// The records without those erased, and without the other ids of those parted.
+fn without(records: &[u8], erased: &[u64], parted: &[u64]) -> Vec<u8> {
     let mut left = Vec::with_capacity(records.len());
+    let is_among = |numbers: &[u64], record: &EventRef<'_>| numbers.binary_search(&record.sequence()).is_ok();
     for record in all(records) {
-        match erased.binary_search(&record.sequence()) {
-            Ok(_) => blank(record.sequence(), &mut left),
-            Err(_) => left.extend_from_slice(record.bytes()),
-        }
+        let erased = match (is_among(erased, &record), is_among(parted, &record)) {
+            (true, _) => Erased::Whole,
+            (false, true) if record.other().is_some() => Erased::Other,
+            _ => Erased::Nothing,
+        };
+        erased.write(&record, &mut left);
     }
     left
 }

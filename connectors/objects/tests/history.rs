@@ -54,7 +54,7 @@ fn damage_is_noticed() {
     for damaged in [&whole[..whole.len() / 2], b"", b"PAR1 and something else"] {
         fs::write(middle, damaged).expect("written");
         assert!(is_corrupt(&scan(&*history)), "{} bytes", damaged.len());
-        assert!(is_corrupt(&history.erase(&[15])));
+        assert!(is_corrupt(&history.erase(&[15], &[])));
     }
     // Another file's records under its name.
     fs::copy(&files(at)[0], middle).expect("copied");
@@ -86,7 +86,7 @@ fn nothing_is_left_of_what_is_erased() {
     let directory = tempfile::tempdir().expect("a directory");
     let history = common::in_directory(directory.path()).history();
     history.append(&records(0, 50), None).expect("append");
-    history.erase(&(0..50).collect::<Vec<_>>()).expect("erase");
+    history.erase(&(0..50).collect::<Vec<_>>(), &[]).expect("erase");
     for path in files(directory.path()) {
         let bytes = fs::read(&path).expect("a file");
         assert!(!bytes.windows(17).any(|window| window == b"user-to-be-erased"), "{}", path.display());
@@ -104,6 +104,6 @@ fn who_was_the_owner_before_writes_no_more() {
     history.append(&records(0, 5), None).expect("append");
     now.own("now").expect("own");
     assert!(history.append(&records(5, 5), None).is_err());
-    assert!(history.erase(&[1]).is_err() && history.truncate(0).is_err());
+    assert!(history.erase(&[1], &[]).is_err() && history.truncate(0).is_err());
     assert_eq!(now.history().end().expect("end"), 5);
 }

@@ -32,6 +32,7 @@ fn start(data: &Path, server: &OwnServer) -> Arc<Service> {
         cluster: None,
         checkpoint_interval: Duration::from_secs(3600),
         start: Arc::default(),
+        placeholders: Arc::default(),
     };
     Service::start(stores, options).expect("the platform starts")
 }

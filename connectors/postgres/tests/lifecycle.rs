@@ -35,6 +35,7 @@ fn start(data: &Path, catalogue: Option<Arc<dyn CatalogueStore>>) -> Arc<Service
         cluster: None,
         checkpoint_interval: Duration::from_secs(3600),
         start: Arc::default(),
+        placeholders: Arc::default(),
     };
     Service::start(stores, options).expect("the platform starts")
 }

@@ -200,6 +200,7 @@ fn start_platform(
         engine: EngineOptions { workers: settings.workers(), ..EngineOptions::default() },
         cluster,
         checkpoint_interval: Duration::from_secs(settings.flags.checkpoint_seconds),
+        placeholders: settings.flags.http.placeholders(),
         // It has begun already.
         start: process_metrics::begin(Some(settings.data()), 0),
     };

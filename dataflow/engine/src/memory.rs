@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::ops::{ControlFlow, Range};
 
 use audience_contract::{EventLog, MessageIndex, Result, SourcePosition, StoreError};
-use audience_rules::record::{EventRef, RecordKind, blank, records, set_sequence};
+use audience_rules::record::{Erased, EventRef, RecordKind, records, set_sequence};
 use parking_lot::{Mutex, RwLock};
 
 #[derive(Default)]
@@ -112,10 +112,7 @@ impl EventLog for MemoryLog {
     fn erase(&self, ids: &[(String, u64)]) -> Result<()> {
         let before: HashMap<&str, u64> = ids.iter().map(|(id, before)| (id.as_str(), *before)).collect();
         let mut log = self.log.write();
-        log.without(|record| {
-            let is_named = |id: &str| before.get(id).is_some_and(|before| record.sequence() < *before);
-            is_named(record.user()) || record.other().is_some_and(is_named)
-        });
+        log.without(|record| Erased::of(record, |id| before.get(id).is_some_and(|before| record.sequence() < *before)));
         Ok(())
     }
 
@@ -125,17 +122,13 @@ impl EventLog for MemoryLog {
 }
 
 impl MemoryLogState {
-    /// Makes the log anew, with blanks for the records that are to go.
-    fn without(&mut self, is_gone: impl Fn(&EventRef<'_>) -> bool) {
+    /// Makes the log anew, without what is erased.
+    fn without(&mut self, erased: impl Fn(&EventRef<'_>) -> Erased) {
         let old = std::mem::take(&mut self.bytes);
-        for (sequence, start) in (0..).zip(&mut self.starts) {
+        for start in &mut self.starts {
             let Some((record, _)) = EventRef::read(&old[*start..]) else { continue };
             *start = self.bytes.len();
-            if is_gone(&record) {
-                blank(sequence, &mut self.bytes);
-            } else {
-                self.bytes.extend_from_slice(record.bytes());
-            }
+            erased(&record).write(&record, &mut self.bytes);
         }
     }
 }

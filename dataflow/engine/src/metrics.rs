@@ -50,6 +50,7 @@ pub struct FigureSnapshot {
 pub struct Metrics {
     registry: Registry,
     events: Counter,
+    identifies_refused: Counter,
     ticks: Counter,
     changes: Family<ChangeLabel, Counter>,
     frontier_lag: Gauge<f64, std::sync::atomic::AtomicU64>,
@@ -94,6 +95,7 @@ impl Default for Metrics {
             sinks,
             webhooks,
             events: Counter::default(),
+            identifies_refused: Counter::default(),
             ticks: Counter::default(),
             changes: Family::default(),
             frontier_lag: Gauge::default(),
@@ -121,6 +123,7 @@ impl Default for Metrics {
         };
         metrics.register();
         metrics.register_clock();
+        metrics.register_identities();
         metrics
     }
 }
@@ -132,6 +135,11 @@ impl Metrics {
         registry.register_with_unit("clock_ahead", ahead, Unit::Seconds, self.clock_ahead.clone());
         let jump = "How far the clock of the machine has jumped, where that is not followed yet";
         registry.register_with_unit("clock_jump", jump, Unit::Seconds, self.clock_jump.clone());
+    }
+
+    fn register_identities(&mut self) {
+        let refused = "`identify` events that merged nobody, since their anonymous id stands for a named user";
+        self.registry.register("identifies_refused", refused, self.identifies_refused.clone());
     }
 
     fn register(&mut self) {
@@ -204,6 +212,11 @@ impl Metrics {
         if let Some(oldest) = oldest {
             self.event_latency.observe(oldest.elapsed().as_secs_f64());
         }
+    }
+
+    /// So many `identify` events did not merge.
+    pub fn identifies_refused(&self, count: u64) {
+        self.identifies_refused.inc_by(count);
     }
 
     /// An edit is served.

@@ -11,6 +11,7 @@ use audience_contract::{ProfileStore, Progress, SharedSink, Sink, SizeStore, Sto
 use audience_emit::Emitted;
 pub use audience_emit::WebhookOptions;
 use audience_protocol::Platform;
+use audience_rules::placeholders::Placeholders;
 
 use crate::advance::advance;
 use crate::cluster::coordinator::{Coordinator, Peers};
@@ -60,6 +61,8 @@ pub struct ServiceOptions {
     pub checkpoint_interval: Duration,
     /// The progress of the start, for those who wait for it.
     pub start: Arc<StartProgress>,
+    /// Words that are no ids in events of sources.
+    pub placeholders: Arc<Placeholders>,
 }
 
 /// How long a stop waits for stores of sizes and profiles.
@@ -142,7 +145,8 @@ impl Service {
         let intake = Arc::new(Intake::new(engine.clone(), events()));
         let lookup = Arc::new(Lookup::new(&engine, &stores.events, &stores.catalogue, &editor));
         let (refusals, source_metrics) = (lookup.refusals.clone(), metrics.sources.clone());
-        let context = FeedContext { intake: intake.clone(), refusals, metrics: source_metrics };
+        let placeholders = options.placeholders.clone();
+        let context = FeedContext { intake: intake.clone(), refusals, metrics: source_metrics, placeholders };
         let sources = Arc::new(Sources::new(context));
         let (stop, on) = (run.stop().clone(), engine.clone());
         let context = CheckpointContext { engine: on, followers: followers.clone(), metrics: metrics.clone(), stop };

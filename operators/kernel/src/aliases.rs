@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use audience_rules::record::EventRef;
-use hashbrown::HashMap;
+use audience_rules::record::{EventRef, records};
+use hashbrown::{HashMap, HashSet};
 use serde::{Deserialize, Serialize};
 
 /// Ids merged into others.
@@ -15,10 +15,37 @@ pub struct Aliases {
     merged: HashMap<Arc<str>, Vec<String>>,
     /// The sequence number of the erasure of every erased id: earlier records of the id count for nothing.
     erased: HashMap<String, u64>,
+    /// Users of whom it is known that they are named. Of others the event log knows: a checkpoint need not have it.
+    #[serde(skip)]
+    named: HashSet<Arc<str>>,
 }
 
 /// An id, with the place in the order of acceptance before which its records count for nothing.
 pub type IdSince = (String, u64);
+
+/// The newest place below `before` at which one of these ids, each from its own place on, stood as `userId`, by the records
+/// that name any of them.
+pub fn newest_naming(records_of_ids: &[u8], ids: &[IdSince], before: u64) -> Option<u64> {
+    let is_theirs = |record: &EventRef<'_>| {
+        let (sequence, user) = (record.sequence(), record.user());
+        sequence < before && ids.iter().any(|(id, since)| id == user && sequence >= *since)
+    };
+    records(records_of_ids)
+        .filter(|record| record.is_naming() && is_theirs(record))
+        .map(|record| record.sequence())
+        .last()
+}
+
+/// The effect of an `identify` with two ids.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Identified {
+    /// They were one user already.
+    Same,
+    /// They are one user now.
+    Merged(UserMerge),
+    /// They stay two: the one that the anonymous id stands for is named.
+    Refused,
+}
 
 /// A merge that came about.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,8 +99,32 @@ impl Aliases {
             self.roots.insert(id.clone(), into.clone());
         }
         self.merged.entry(into.clone()).or_default().extend(moved);
+        if self.named.remove(&from) {
+            self.named.insert(into.clone());
+        }
         let ids = self.ids_since(&into);
         Some(UserMerge { from, into, ids })
+    }
+
+    /// Takes an `identify` with two ids: merges the anonymous one into the user unless whom it stands for is named, which
+    /// `is_named` says of all the ids that this is, where it is not known here. The user is named from then on.
+    pub fn identify<E>(
+        &mut self,
+        anonymous: &str,
+        user: &str,
+        is_named: impl FnOnce(&[IdSince]) -> Result<bool, E>,
+    ) -> Result<Identified, E> {
+        let from = self.root(anonymous).cloned().unwrap_or_else(|| Arc::from(anonymous));
+        let into = self.root(user).cloned().unwrap_or_else(|| Arc::from(user));
+        if from == into {
+            return Ok(Identified::Same);
+        }
+        if self.named.contains(&from) || is_named(&self.ids_since(&from))? {
+            self.named.extend([from, into]);
+            return Ok(Identified::Refused);
+        }
+        self.named.insert(into);
+        Ok(self.merge(anonymous, user).map_or(Identified::Same, Identified::Merged))
     }
 
     /// Erases the user that an id stands for, at that place in the order of acceptance: each of the ids that were this user,
@@ -82,6 +133,7 @@ impl Aliases {
         let root = self.root(id).cloned().unwrap_or_else(|| Arc::from(id));
         let ids = self.ids(&root);
         self.merged.remove(&root);
+        self.named.remove(&root);
         for id in &ids {
             self.roots.remove(id);
             self.erased.insert(id.clone(), sequence);

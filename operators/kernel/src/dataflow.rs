@@ -32,8 +32,9 @@ pub fn build<'scope>(
     parts: WorkerParts,
 ) -> StreamVec<'scope, u64, Outward> {
     let segment_names = parts.state.segment_names();
-    let (records, aliases) = announce(input);
-    let (by_user, directed) = route(records, aliases, parts.aliases.clone(), parts.mirror.clone());
+    let (known, history) = (parts.aliases.clone(), parts.state.history());
+    let (records, aliases) = announce(input, known.clone(), history.clone());
+    let (by_user, directed) = route(records, aliases, known, parts.mirror.clone(), history);
     let (rank_loop, rank_changes) = scope.feedback(1);
     let UsersOutput { outward, places, memberships } = users(by_user, directed, rank_changes, parts);
     ranks(places).connect_loop(rank_loop);

@@ -118,8 +118,9 @@ fn collection_accumulates_to_the_bitmaps_at_every_tick() {
                 scan_slice_users: 3,
                 gives_members: false,
             };
-            let (records, announced) = announce(scope.input_from(&mut input));
-            let (by_user, directed) = route(records, announced, aliases, None);
+            let nothing: Arc<dyn UserHistory> = Arc::new(Nothing);
+            let (records, announced) = announce(scope.input_from(&mut input), aliases.clone(), nothing.clone());
+            let (by_user, directed) = route(records, announced, aliases, None, nothing);
             let (rank_loop, rank_changes) = scope.feedback(1);
             let UsersOutput { outward, places, memberships } = users(by_user, directed, rank_changes, parts);
             ranks(places).connect_loop(rank_loop);

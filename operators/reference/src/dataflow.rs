@@ -57,22 +57,55 @@ fn read<T>(event: &OrderedEvent, of: impl FnOnce(&EventRef<'_>) -> T) -> T {
     of(&event)
 }
 
+/// What a record says of who a user is.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+enum IdentityNote {
+    /// The id stood as `userId`.
+    Named(User),
+    /// The first is merged into the second: whoever it is, or only where nobody is named by it.
+    Merged(User, User, bool),
+}
+
+/// The notes that decide who is who: every merge, and of each id the first event that it is named by.
+fn identity_notes<'s>(records: Rows<'s, u64, OrderedEvent>) -> Rows<'s, u64, ((), (u64, IdentityNote))> {
+    let named = records.clone().flat_map(|record| {
+        let user = read(&record, |event| event.is_naming().then(|| event.user().to_owned()));
+        user.map(|user| (user, record.0))
+    });
+    let first = named
+        .reduce(|_, places, out| out.push((*places[0].0, 1)))
+        .map(|(user, place)| ((), (place, IdentityNote::Named(user))));
+    let merged = records.flat_map(|record| {
+        let note = read(&record, |event| {
+            let other = event.other()?.to_owned();
+            Some(IdentityNote::Merged(other, event.user().to_owned(), event.merges_named()))
+        });
+        note.map(|note| ((), (record.0, note)))
+    });
+    first.concat(merged)
+}
+
 /// (id, user): the ids that were merged, each with the user that it is now.
 fn merged<'s>(records: Rows<'s, u64, OrderedEvent>) -> Rows<'s, u64, (User, User)> {
-    let notes = records.flat_map(|record| {
-        let (into, other) = read(&record, |event| (event.user().to_owned(), event.other().map(str::to_owned)));
-        other.map(|other| ((), (record.0, other, into)))
-    });
-    notes
+    identity_notes(records)
         .reduce(|(), notes, out| {
             // In the order of acceptance: each pair resolved through those before.
             let mut roots: Vec<(User, User)> = Vec::new();
+            let mut named: Vec<&User> = Vec::new();
             let root = |roots: &[(User, User)], id: &User| {
                 roots.iter().find(|(merged, _)| merged == id).map_or_else(|| id.clone(), |(_, root)| root.clone())
             };
-            for ((_, other, into), _) in notes {
+            for ((_, note), _) in notes {
+                let (other, into, merges_named) = match note {
+                    IdentityNote::Named(user) => {
+                        named.push(user);
+                        continue;
+                    }
+                    IdentityNote::Merged(other, into, merges_named) => (other, into, *merges_named),
+                };
                 let (from, into) = (root(&roots, other), root(&roots, into));
-                if from != into {
+                let is_named = || named.iter().any(|id| root(&roots, id) == from);
+                if from != into && (merges_named || !is_named()) {
                     roots.iter_mut().filter(|(_, root)| *root == from).for_each(|(_, root)| *root = into.clone());
                     roots.push((from, into));
                 }

@@ -30,7 +30,7 @@ use audience_rules::catalogue::{Catalogue, Definition, Segment};
 use audience_rules::event::{EventDecoder, EventDefaults};
 use audience_rules::fault::Fault;
 use audience_rules::oracle::World;
-use audience_rules::record::{EventRef, erasure, records, set_sequence};
+use audience_rules::record::{Erased, EventRef, erasure, records, set_sequence};
 use audience_rules::timeline::{SegmentDefinition, SegmentLine, Subject};
 use audience_rules::value::Value;
 use differential_dataflow::input::InputSession;
@@ -183,15 +183,25 @@ impl Subject for Reference<'_> {
         Ok(())
     }
 
-    /// Retracts every record of the user, aliases too, as if they had never been accepted.
+    /// Retracts every record of the user, aliases too, as if they had never been accepted; and the ids of the user from
+    /// `identify` events of others.
     fn erase_user(&mut self, id: &str) -> Result<(), String> {
         let user = self.ids.resolve(id);
-        let is_of_user =
-            |record: &[u8]| EventRef::read(record).is_some_and(|(event, _)| self.ids.resolve(event.user()) == user);
-        let (gone, kept) = std::mem::take(&mut self.accepted).into_iter().partition(|(_, record)| is_of_user(record));
-        self.accepted = kept;
-        let gone: Vec<(u64, Vec<u8>)> = gone;
-        gone.into_iter().for_each(|record| self.inputs.records.remove(record));
+        for (sequence, record) in std::mem::take(&mut self.accepted) {
+            let Some((event, _)) = EventRef::read(&record) else { continue };
+            let mut left = Vec::new();
+            let erased = Erased::of(&event, |id| self.ids.resolve(id) == user);
+            erased.write(&event, &mut left);
+            if erased != Erased::Nothing {
+                self.inputs.records.remove((sequence, record));
+            }
+            if erased == Erased::Other {
+                self.inputs.records.insert((sequence, left.clone()));
+            }
+            if erased != Erased::Whole {
+                self.accepted.push((sequence, left));
+            }
+        }
         let mut record = Vec::new();
         erasure(id, self.now, &mut record);
         self.ids.accept(&record);

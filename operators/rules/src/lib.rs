@@ -22,6 +22,7 @@ pub mod flat;
 pub mod json;
 pub mod oracle;
 pub mod parse;
+pub mod placeholders;
 pub mod record;
 pub mod seen;
 pub mod test;

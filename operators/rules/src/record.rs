@@ -3,6 +3,9 @@
 //! Layout, little-endian: `length u32` (of all that follows) · `sequence u64` · `timestamp i64` · `accepted_at i64` ·
 //! `kind u8` · `user text` · `other text` · `message text` · `event type text` · `properties value` · `context value` ·
 //! `traits value`, a text being `length u32` and its bytes. An empty message text is none: ids are never empty.
+//!
+//! The highest two bits of the kind say where the user stood ([`UserPlace`]). Records of earlier builds have neither: an
+//! `identify` of theirs with two ids merged them whoever they were, and still does.
 
 use crate::ast::Millis;
 use crate::value::{ContainerWriter, ObjectMembers, ValueRef};
@@ -12,13 +15,16 @@ const TIMESTAMP_AT: usize = 12;
 const ACCEPTED_AT: usize = 20;
 const KIND_AT: usize = 28;
 const TEXTS_AT: usize = 29;
+/// The bits of the kind that say where the user stood.
+const PLACE_BITS: u8 = 0xc0;
 
 /// The effect of an event, beside counting in measures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RecordKind {
     /// An ordinary event; counts.
     Event,
-    /// `identify`: counts, and sets traits. Where `other` is not empty it is an anonymous id, first aliased to the user.
+    /// `identify`: counts, and sets traits. Where `other` is not empty it is an anonymous id, first merged into the user
+    /// unless whom it stands for is named.
     Identify,
     /// `alias`: merges `other` (the previous id) into the user; counts in nothing.
     Alias,
@@ -27,6 +33,21 @@ pub enum RecordKind {
     Erasure,
     /// Nothing but a place in the order of acceptance: what stood there is gone. [`records`] passes over it.
     Blank,
+}
+
+const NAMED: u8 = 0x80;
+const ANONYMOUS: u8 = 0x40;
+
+/// The member of an event that said who its user is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum UserPlace {
+    /// The record does not say it: one of an alias, of an erasure, or of an earlier build.
+    Unsaid = 0,
+    /// `userId`, which names the user.
+    UserId = NAMED,
+    /// `anonymousId`.
+    AnonymousId = ANONYMOUS,
 }
 
 impl RecordKind {
@@ -106,6 +127,11 @@ pub fn set_sequence(record: &mut [u8], sequence: u64) {
     record[SEQUENCE_AT..SEQUENCE_AT + 8].copy_from_slice(&sequence.to_le_bytes());
 }
 
+/// Says of the record at the front of `record` where its user stood.
+pub fn set_place(record: &mut [u8], place: UserPlace) {
+    record[KIND_AT] = record[KIND_AT] & !PLACE_BITS | place as u8;
+}
+
 /// Sets the event's own time of the record at the front of `record`.
 pub fn set_timestamp(record: &mut [u8], timestamp: Millis) {
     record[TIMESTAMP_AT..TIMESTAMP_AT + 8].copy_from_slice(&timestamp.to_le_bytes());
@@ -157,7 +183,7 @@ impl<'a> EventRef<'a> {
     pub fn read(bytes: &'a [u8]) -> Option<(Self, &'a [u8])> {
         let (length, _) = bytes.split_first_chunk::<4>()?;
         let (bytes, rest) = bytes.split_at_checked(u32::from_le_bytes(*length) as usize + 4)?;
-        if *bytes.get(KIND_AT)? > RecordKind::Blank as u8 {
+        if *bytes.get(KIND_AT)? & !PLACE_BITS > RecordKind::Blank as u8 {
             return None;
         }
         let mut ends = [0; 4];
@@ -211,7 +237,7 @@ impl<'a> EventRef<'a> {
 
     /// Returns the effect, beside counting.
     pub fn kind(&self) -> RecordKind {
-        match self.bytes[KIND_AT] {
+        match self.bytes[KIND_AT] & !PLACE_BITS {
             0 => RecordKind::Event,
             1 => RecordKind::Identify,
             2 => RecordKind::Alias,
@@ -233,6 +259,34 @@ impl<'a> EventRef<'a> {
     /// The id merged into the user, if any.
     pub fn other(&self) -> Option<&'a str> {
         Some(self.text(RecordText::Other)).filter(|other| !other.is_empty())
+    }
+
+    /// Returns where the user stood.
+    pub fn place(&self) -> UserPlace {
+        match self.bytes[KIND_AT] & PLACE_BITS {
+            NAMED => UserPlace::UserId,
+            ANONYMOUS => UserPlace::AnonymousId,
+            _ => UserPlace::Unsaid,
+        }
+    }
+
+    /// Returns whether this event names its user: an id of theirs stood as `userId`. An alias names nobody.
+    pub fn is_naming(&self) -> bool {
+        match self.kind() {
+            RecordKind::Event => self.place() == UserPlace::UserId,
+            // Those of earlier builds have two ids only if one was the `userId`.
+            RecordKind::Identify => self.place() == UserPlace::UserId || self.other().is_some(),
+            _ => false,
+        }
+    }
+
+    /// Returns whether the other id is merged into the user even if whom it stands for is named.
+    pub fn merges_named(&self) -> bool {
+        match self.kind() {
+            RecordKind::Alias => true,
+            RecordKind::Identify => self.place() != UserPlace::UserId,
+            _ => false,
+        }
     }
 
     /// The message id, if any.
@@ -276,16 +330,30 @@ impl<'a> EventRef<'a> {
 
     /// Appends this record under another user.
     pub fn write_as(&self, user: &str, out: &mut Vec<u8>) {
+        self.write(user, self.text(RecordText::Other), out);
+    }
+
+    /// Appends this record without its other id.
+    pub fn write_alone(&self, out: &mut Vec<u8>) {
+        let start = out.len();
+        self.write(self.user(), "", out);
+        if self.is_naming() {
+            set_place(&mut out[start..], UserPlace::UserId);
+        }
+    }
+
+    fn write(&self, user: &str, other: &str, out: &mut Vec<u8>) {
         let head = RecordHead {
             timestamp: self.timestamp(),
             accepted_at: self.accepted_at(),
             kind: self.kind(),
             user,
-            other: self.text(RecordText::Other),
+            other,
             message: self.text(RecordText::Message),
             event_type: self.event_type(),
         };
         let start = begin(head, out);
+        out[start + KIND_AT] = self.bytes[KIND_AT];
         set_sequence(&mut out[start..], self.sequence());
         out.extend_from_slice(self.values());
         finish(start, out);
@@ -294,6 +362,40 @@ impl<'a> EventRef<'a> {
     /// The whole record.
     pub fn bytes(&self) -> &'a [u8] {
         self.bytes
+    }
+}
+
+/// What is left of a record after the erasure of some users.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Erased {
+    /// All of it.
+    Nothing,
+    /// Its place alone: it was theirs.
+    Whole,
+    /// All but its other id: it is of somebody who used the id of one of them, and stayed another user.
+    Other,
+}
+
+impl Erased {
+    /// The effect on a record where `is_erased` says which ids are those of the users.
+    pub fn of(record: &EventRef<'_>, is_erased: impl Fn(&str) -> bool) -> Erased {
+        let is_other = record.other().is_some_and(&is_erased);
+        match record.kind() {
+            RecordKind::Blank => Erased::Nothing,
+            _ if is_erased(record.user()) => Erased::Whole,
+            RecordKind::Identify if is_other => Erased::Other,
+            _ if is_other => Erased::Whole,
+            _ => Erased::Nothing,
+        }
+    }
+
+    /// Appends what is left of the record.
+    pub fn write(self, record: &EventRef<'_>, out: &mut Vec<u8>) {
+        match self {
+            Erased::Nothing => out.extend_from_slice(record.bytes()),
+            Erased::Whole => blank(record.sequence(), out),
+            Erased::Other => record.write_alone(out),
+        }
     }
 }
 

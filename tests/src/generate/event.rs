@@ -32,9 +32,15 @@ impl Maker {
 
     fn ordinary(&mut self) -> Value {
         let event_type = *self.random.pick(&["purchase", "purchase", "purchase", "p", "p", "p", "q", "page_view"]);
-        let id = if self.random.percent(8) { "anonymousId" } else { "userId" };
         let mut event = json!({ "eventType": event_type, "properties": self.members(&["amount", "v", "when", "o"]) });
-        event[id] = json!(self.user());
+        if self.random.percent(12) {
+            event["anonymousId"] = self.anonymous();
+        } else {
+            event["userId"] = json!(self.user());
+            if self.random.percent(8) {
+                event["anonymousId"] = self.anonymous();
+            }
+        }
         if self.random.percent(30) {
             event["context"] = self.members(&["k"]);
         }
@@ -51,14 +57,31 @@ impl Maker {
         if self.random.percent(50) {
             event["traits"]["since"] = self.time();
         }
-        if self.random.percent(15) {
-            event["anonymousId"] = json!(self.user());
+        if self.random.percent(30) {
+            event["anonymousId"] = self.anonymous();
+        }
+        if self.random.percent(5) {
+            event["userId"] = json!(*self.random.pick(&["null", "0", ""]));
         }
         event
     }
 
+    /// An id of nobody in particular: a device that several people use, someone who is named perhaps, or no id at all.
+    fn anonymous(&mut self) -> Value {
+        match self.random.weighted(&[50, 42, 8]) {
+            0 => json!(*self.random.pick(&["d0", "d1", "d2"])),
+            1 => json!(self.user()),
+            _ => self.random.pick(&[json!("undefined"), json!(0), json!("NULL")]).clone(),
+        }
+    }
+
     fn alias(&mut self) -> Value {
-        json!({ "eventType": "alias", "userId": self.user_or_stranger(), "previousId": self.user_or_stranger() })
+        let mut alias =
+            json!({ "eventType": "alias", "userId": self.user_or_stranger(), "previousId": self.user_or_stranger() });
+        if self.random.percent(25) {
+            alias[*self.random.pick(&["userId", "previousId"])] = self.anonymous();
+        }
+        alias
     }
 
     /// Some event before, word by word, or at another time.

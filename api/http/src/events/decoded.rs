@@ -2,10 +2,12 @@
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use audience_protocol::{RECENT_EVENTS, RefusedEvent};
 use audience_rules::event::{EventDecoder, EventDefaults};
 use audience_rules::fault::Fault;
+use audience_rules::placeholders::Placeholders;
 use hyper::StatusCode;
 use warp::reply::Response;
 
@@ -22,8 +24,8 @@ thread_local! {
 }
 
 /// Decoded events, one record after the other.
-#[derive(Default)]
 pub(crate) struct DecodedEvents {
+    placeholders: Arc<Placeholders>,
     pub(crate) records: Vec<u8>,
     pub(crate) count: usize,
     pub(crate) rejected: Vec<RejectedEvent>,
@@ -33,14 +35,23 @@ pub(crate) struct DecodedEvents {
 
 impl DecodedEvents {
     /// Nothing yet, with room for the records of a body of so many bytes.
-    pub(crate) fn with_capacity(bytes: usize) -> DecodedEvents {
-        DecodedEvents { records: Vec::with_capacity(bytes), ..DecodedEvents::default() }
+    pub(crate) fn with_capacity(api: &Api, bytes: usize) -> DecodedEvents {
+        DecodedEvents {
+            placeholders: api.options.placeholders.clone(),
+            records: Vec::with_capacity(bytes),
+            count: 0,
+            rejected: Vec::new(),
+            refused: VecDeque::new(),
+        }
     }
 
     /// Decodes one event more, or gives the fault that it has.
     pub(crate) fn decode(&mut self, event: &[u8], defaults: &EventDefaults) -> Result<(), Fault> {
         let start = self.records.len();
-        let decoded = DECODER.with_borrow_mut(|decoder| decoder.decode(event, defaults, &mut self.records));
+        let decoded = DECODER.with_borrow_mut(|decoder| {
+            decoder.set_placeholders(&self.placeholders);
+            decoder.decode(event, defaults, &mut self.records)
+        });
         match decoded {
             Ok(()) => self.count += 1,
             Err(_) => self.records.truncate(start),
@@ -69,7 +80,7 @@ impl DecodedEvents {
         api: &Api,
         hand_over: impl FnOnce(Vec<u8>, usize) -> audience_protocol::Result<()>,
     ) -> Result<IngestProgress, Problem> {
-        let DecodedEvents { records, count, rejected, refused } = self;
+        let DecodedEvents { records, count, rejected, refused, .. } = self;
         if count > 0 {
             hand_over(records, count)?;
         }

@@ -88,7 +88,7 @@ fn accept(api: &Api, body: &Bytes) -> Result<IngestProgress, Problem> {
         return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_many_events", detail));
     }
     let defaults = EventDefaults { accepted_at: (api.options.clock)() };
-    let mut decoded = DecodedEvents::with_capacity(body.len());
+    let mut decoded = DecodedEvents::with_capacity(api, body.len());
     for (index, range) in layout.events.iter().enumerate() {
         tracking::push_event(&mut decoded, &body[range.clone()], index, &defaults);
     }

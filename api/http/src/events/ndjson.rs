@@ -274,7 +274,7 @@ impl StreamIntake {
 
 fn decode(api: &Api, piece: &[u8], first: usize) -> DecodedEvents {
     let defaults = EventDefaults { accepted_at: (api.options.clock)() };
-    let mut decoded = DecodedEvents::with_capacity(piece.len());
+    let mut decoded = DecodedEvents::with_capacity(api, piece.len());
     let lines = piece.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii).filter(|line| !line.is_empty());
     for (index, line) in lines.enumerate() {
         tracking::push_event(&mut decoded, line, first + index, &defaults);

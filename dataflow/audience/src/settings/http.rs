@@ -1,9 +1,11 @@
 //! Bounds of the HTTP APIs that every process with one has.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use audience_api::ApiOptions;
 use audience_engine::service::clock;
+use audience_rules::placeholders::{Placeholders, SHIPPED};
 use clap::Args;
 
 use super::tls::{TlsProcess, TlsSettings};
@@ -33,8 +35,23 @@ pub struct HttpSettings {
         default_value = "*"
     )]
     pub cors_ingest_origins: Vec<String>,
+    /// Words that are no ids, in any case, separated by commas; the empty text never is one. An event with another id passes
+    /// them over, else it is refused.
+    #[arg(
+        long,
+        env = "AUDIENCE_PLACEHOLDER_IDS",
+        value_name = "WORDS",
+        value_delimiter = ',',
+        default_value = shipped_placeholders()
+    )]
+    pub placeholder_ids: Vec<String>,
     #[command(flatten)]
     pub tls: TlsSettings,
+}
+
+/// The shipped words as the setting has them.
+fn shipped_placeholders() -> String {
+    SHIPPED.into_iter().filter(|word| !word.is_empty()).collect::<Vec<_>>().join(",")
 }
 
 impl HttpSettings {
@@ -50,6 +67,11 @@ impl HttpSettings {
         wanted.min(permitted)
     }
 
+    /// The words that are no ids.
+    pub fn placeholders(&self) -> Arc<Placeholders> {
+        Arc::new(Placeholders::new(&self.placeholder_ids))
+    }
+
     /// The options of the APIs of a process.
     pub fn options(&self, process: TlsProcess<'_>) -> anyhow::Result<ApiOptions> {
         Ok(ApiOptions {
@@ -61,6 +83,7 @@ impl HttpSettings {
             max_body_memory: (self.body_memory_mib as usize) << 20,
             cors_origins: self.cors_origins.clone(),
             cors_ingest_origins: self.cors_ingest_origins.clone(),
+            placeholders: self.placeholders(),
             ..ApiOptions::default()
         })
     }

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use audience_background::{Failure, Job, JobHandle, Outcome, clock};
 use audience_contract::{EventLog, History, SourcePosition, StoreError};
 use audience_kernel::aliases::IdSince;
-use audience_rules::record::{EventRef, records};
+use audience_rules::record::{Erased, EventRef, records};
 use hashbrown::HashMap;
 use parking_lot::Mutex;
 
@@ -149,17 +149,22 @@ impl Archive {
         let _plan = self.writing.lock();
         let before: HashMap<&str, u64> = ids.iter().map(|(id, before)| (id.as_str(), *before)).collect();
         let names: Vec<&str> = before.keys().copied().collect();
-        let is_erased = |record: &EventRef<'_>| {
-            let is_named = |id: &str| before.get(id).is_some_and(|before| record.sequence() < *before);
-            is_named(record.user()) || record.other().is_some_and(is_named)
+        let erased = |record: &EventRef<'_>| {
+            Erased::of(record, |id| before.get(id).is_some_and(|before| record.sequence() < *before))
         };
-        let mut sequences = Vec::new();
+        let (mut sequences, mut parted) = (Vec::new(), Vec::new());
         log.visit_users(&names, before.values().copied().max().unwrap_or(0), &mut |run| {
-            sequences.extend(records(run).filter(is_erased).map(|record| record.sequence()));
+            for record in records(run) {
+                match erased(&record) {
+                    Erased::Nothing => {}
+                    Erased::Whole => sequences.push(record.sequence()),
+                    Erased::Other => parted.push(record.sequence()),
+                }
+            }
             ControlFlow::Continue(())
         })?;
-        if !sequences.is_empty() {
-            self.offsite.history.erase(&sequences)?;
+        if !sequences.is_empty() || !parted.is_empty() {
+            self.offsite.history.erase(&sequences, &parted)?;
         }
         log.erase(ids)
     }

@@ -39,6 +39,7 @@ struct Gathered {
     changes: Vec<u8>,
     ticks: u64,
     events: u64,
+    refused_identifies: u64,
     entered: u64,
     left: u64,
     oldest: Option<Instant>,
@@ -61,6 +62,7 @@ impl TickSink {
         for output in &done.outputs {
             self.gathered.changes.extend_from_slice(&output.changes);
             self.gathered.events += output.events;
+            self.gathered.refused_identifies += output.refused_identifies;
             self.gathered.entered += output.entered_count;
             self.gathered.left += output.change_count - output.entered_count;
         }
@@ -80,6 +82,7 @@ impl TickSink {
             self.last_commit = Some(Instant::now());
         }
         let changed = (gathered.entered, gathered.left);
+        self.metrics.identifies_refused(gathered.refused_identifies);
         self.metrics.ticks_done(gathered.ticks, gathered.events, changed, gathered.oldest);
         Ok(())
     }

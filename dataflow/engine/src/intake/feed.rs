@@ -9,6 +9,7 @@ use audience_contract::{Batch, DeadLetter, DeadLetters, Message, Share, Source, 
 use audience_protocol::{RECENT_EVENTS, RefusedEvent};
 use audience_rules::event::{EventDecoder, EventDefaults};
 use audience_rules::fault::Fault;
+use audience_rules::placeholders::Placeholders;
 use parking_lot::Mutex;
 
 use super::acceptance::Intake;
@@ -93,6 +94,8 @@ pub(crate) struct FeedContext {
     pub refusals: Arc<Refusals>,
     /// Figures of sources.
     pub metrics: SourceMetrics,
+    /// Words that are no ids.
+    pub placeholders: Arc<Placeholders>,
 }
 
 /// Feeds the event log from a share of a source.
@@ -110,7 +113,8 @@ impl Feeder {
     /// A feeder of that share of a source that is not open yet.
     pub fn new(context: FeedContext, status: Arc<FeederStatus>, share: Share, reader: ShareReader) -> Self {
         let ShareReader { source, dead_letters } = reader;
-        let (decoder, backoff) = (EventDecoder::default(), Backoff::default());
+        let (mut decoder, backoff) = (EventDecoder::default(), Backoff::default());
+        decoder.set_placeholders(&context.placeholders);
         Feeder { context, status, share, source, dead_letters, decoder, backoff }
     }
 

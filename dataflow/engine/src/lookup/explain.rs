@@ -85,9 +85,11 @@ impl Lookup {
     }
 
     fn world_of(&self, root: &str, catalogue: Catalogue) -> Result<World> {
-        let history = self.history_of(root)?;
+        let ids = self.engine.aliases().read().ids_since(root);
+        let history = self.records_of(&ids)?;
         let mut world = World::new(catalogue);
-        records(&history).for_each(|record| world.accept(record.bytes()));
+        let is_own = |id: &str| ids.iter().any(|(own, _)| own == id);
+        records(&history).for_each(|record| world.accept_own(&record, is_own));
         Ok(world)
     }
 

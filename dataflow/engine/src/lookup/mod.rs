@@ -75,12 +75,6 @@ impl Lookup {
         (shard_of(user.as_bytes()) % self.engine.workers() as u64) as usize
     }
 
-    /// Every record accepted under any of the ids that are a user.
-    fn history_of(&self, root: &str) -> Result<Vec<u8>> {
-        let ids = self.engine.aliases().read().ids_since(root);
-        self.records_of(&ids)
-    }
-
     /// Every record of the user who has these ids.
     fn records_of(&self, ids: &[IdSince]) -> Result<Vec<u8>> {
         let known: Vec<&str> = ids.iter().map(|(id, _)| id.as_str()).collect();

@@ -14,20 +14,16 @@ use audience_rules::oracle::EventHistory;
 use audience_rules::record::{EventRef, records};
 
 /// The records of the user who goes by these ids, each id from its place in the order of acceptance on: whatever
-/// was accepted before that is erased, also while it still stands in the log.
-pub fn of_user<'r>(run: &'r [u8], ids: &'r [IdSince]) -> impl Iterator<Item = EventRef<'r>> {
-    records(run).filter(|record| {
-        let names = |id: &str| record.user() == id || record.other() == Some(id);
-        ids.iter().any(|(id, since)| record.sequence() >= *since && names(id))
-    })
+/// was accepted before that is erased, also while it still stands in the log. An `identify` of somebody else that names one
+/// of the ids is theirs.
+pub fn of_user<'r>(run: &'r [u8], ids: &[IdSince]) -> impl Iterator<Item = EventRef<'r>> {
+    records(run).filter(|record| ids.iter().any(|(id, since)| record.sequence() >= *since && record.user() == id))
 }
 
 /// Those of the records that are events of this user; each also from its place on.
 pub fn history<'r>(run: &'r [u8], ids: &[IdSince]) -> EventHistory<'r> {
     let mut history = EventHistory::default();
-    let is_own =
-        |record: &EventRef<'_>| ids.iter().any(|(id, since)| record.sequence() >= *since && record.user() == id);
-    records(run).filter(is_own).for_each(|record| history.push(record));
+    of_user(run, ids).for_each(|record| history.push(record));
     history
 }
 

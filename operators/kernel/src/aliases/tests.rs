@@ -125,3 +125,42 @@ fn aliases_part_the_ids_of_a_user_who_is_erased() {
     aliases.forget_erased(&gone);
     assert_eq!(aliases.erased(), [("a".to_owned(), 11)], "a later erasure stays");
 }
+
+#[test]
+fn aliases_join_an_anonymous_id_once() {
+    let mut aliases = Aliases::default();
+    let known = |answer: bool| move |_: &[IdSince]| Ok::<_, ()>(answer);
+    let merged = |identified: Result<Identified, ()>| matches!(identified, Ok(Identified::Merged(_)));
+    assert!(merged(aliases.identify("dev", "bea", known(false))));
+    // That she is named is known from then on, also under another id, and after a merge.
+    let unasked = |_: &[IdSince]| Err(());
+    assert_eq!(aliases.identify("dev", "carl", unasked), Ok(Identified::Refused));
+    assert_eq!(aliases.identify("dev", "bea", unasked), Ok(Identified::Same));
+    aliases.merge("bea", "tab");
+    assert_eq!(aliases.identify("tab", "carl", unasked), Ok(Identified::Refused));
+    assert_eq!(aliases.identify("carl", "dev", unasked), Ok(Identified::Refused));
+    // Of others the log is asked: of all ids that they are, each from its place on.
+    aliases.merge("x", "y");
+    let mut asked = Vec::new();
+    let refused = aliases.identify("x", "zoe", |ids| {
+        asked = ids.to_vec();
+        Ok::<_, ()>(true)
+    });
+    assert_eq!((refused, asked), (Ok(Identified::Refused), vec![("y".to_owned(), 0), ("x".to_owned(), 0)]));
+    // After an erasure an id is nobody's again.
+    aliases.erase("y", 7);
+    assert!(merged(aliases.identify("x", "zoe", known(false))));
+}
+
+#[test]
+fn aliases_find_who_stood_as_user_id() {
+    let mut found = record(r#"{"anonymousId": "a", "eventType": "p"}"#, 0, 1);
+    let ids = [("a".to_owned(), 0), ("b".to_owned(), 4)];
+    assert_eq!(newest_naming(&found, &ids, 9), None);
+    found.extend(record(r#"{"userId": "b", "eventType": "p"}"#, 0, 3));
+    found.extend(record(r#"{"userId": "c", "anonymousId": "a", "eventType": "identify"}"#, 0, 5));
+    found.extend(record(r#"{"userId": "a", "previousId": "b", "eventType": "alias"}"#, 0, 6));
+    assert_eq!(newest_naming(&found, &ids, 9), None, "before its place, of another, an alias");
+    found.extend(record(r#"{"customerId": "a", "eventType": "p"}"#, 0, 7));
+    assert_eq!((newest_naming(&found, &ids, 9), newest_naming(&found, &ids, 7)), (Some(7), None));
+}

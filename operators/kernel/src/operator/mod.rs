@@ -79,6 +79,8 @@ pub struct TickOutput {
     pub clock: Millis,
     /// Events done.
     pub events: u64,
+    /// `identify` events that merged nobody, since whom their anonymous ids stand for is named. One worker counts them.
+    pub refused_identifies: u64,
     /// How many memberships changed.
     pub change_count: u64,
     /// How many of them began.

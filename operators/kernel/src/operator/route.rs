@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use audience_contract::{StoreError, UserHistory};
 use audience_rules::ast::SegmentId;
 use audience_rules::record::{EventRef, records};
 use hashbrown::HashMap;
@@ -18,9 +19,9 @@ use timely::dataflow::operators::Capability;
 use timely::dataflow::operators::generic::OutputBuilder;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 
-use super::announce::{AliasNote, Announcement};
+use super::announce::{AliasAction, AliasNote, Announcement};
 use super::{Inward, STRIDE};
-use crate::aliases::{Aliases, IdSince};
+use crate::aliases::{Aliases, IdSince, Identified, UserMerge, newest_naming};
 use crate::membership::shard_of;
 use crate::message::{Control, IdentityChange, IdentityChangeKind, Routed, SegmentContent, TickClock};
 
@@ -35,6 +36,19 @@ pub enum Directed {
     Clock(TickClock),
     /// The aliases, for a checkpoint.
     Aliases(Aliases),
+    /// So many `identify` events did not merge, since whom their anonymous ids stand for is named. One worker says so.
+    Refused(u64),
+    /// Who a user is cannot be decided, and why.
+    Failed(String),
+}
+
+/// What becomes of users by the records of a tick.
+#[derive(Default)]
+struct IdentityNews {
+    /// Of this worker's users.
+    changes: Vec<IdentityChange>,
+    /// Of all: `identify` events that did not merge.
+    refused: u64,
 }
 
 #[derive(Default)]
@@ -49,9 +63,11 @@ pub fn route<'scope>(
     announcements: StreamVec<'scope, u64, Announcement>,
     aliases: Rc<RefCell<Aliases>>,
     mirror: Option<Arc<RwLock<Aliases>>>,
+    history: Arc<dyn UserHistory>,
 ) -> (StreamVec<'scope, u64, Routed>, StreamVec<'scope, u64, Directed>) {
     let scope = local.scope();
-    let mut router = Router { aliases, mirror, worker: scope.index() as u64, peers: scope.peers() as u64 };
+    let (worker, peers) = (scope.index() as u64, scope.peers() as u64);
+    let mut router = Router { aliases, mirror, history, worker, peers };
     let mut builder = OperatorBuilder::new("Route".to_owned(), scope);
     let mut local = builder.new_input(local, Pipeline);
     let mut announcements = builder.new_input(announcements, Exchange::new(|told: &Announcement| told.worker));
@@ -97,6 +113,8 @@ struct Router {
     aliases: Rc<RefCell<Aliases>>,
     /// The same table for readers outside; kept by one worker.
     mirror: Option<Arc<RwLock<Aliases>>>,
+    /// Knows who is named.
+    history: Arc<dyn UserHistory>,
     worker: u64,
     peers: u64,
 }
@@ -118,13 +136,20 @@ impl Router {
             // Each gets about as much as the others.
             blob.records.reserve((bytes + bytes / 8) / self.peers as usize);
         }
-        let merges = self.send_records(&mut parts.records, tick.announcements, &mut blobs);
+        let news = self.send_records(&mut parts.records, tick.announcements, &mut blobs);
         for record in parts.history.iter().flat_map(|bytes| records(bytes)) {
             if !self.aliases.borrow().is_erased(&record) {
                 self.send(&record, &mut blobs, |blob| &mut blob.backfill);
             }
         }
-        let mut own = vec![Directed::Merges(merges)];
+        let mut own = match news {
+            Ok(IdentityNews { changes, refused }) => {
+                let is_told = refused > 0 && self.worker == 0;
+                let refused = is_told.then_some(Directed::Refused(refused));
+                std::iter::once(Directed::Merges(changes)).chain(refused).collect()
+            }
+            Err(error) => vec![Directed::Failed(error.to_string())],
+        };
         for control in parts.controls {
             match &*control {
                 Control::Clock(given) => own.push(Directed::Clock(*given)),
@@ -147,31 +172,63 @@ impl Router {
         runs: &mut [Vec<u8>],
         announcements: Vec<Announcement>,
         blobs: &mut [Routed],
-    ) -> Vec<IdentityChange> {
+    ) -> Result<IdentityNews, StoreError> {
         let mut notes: Vec<AliasNote> = announcements.into_iter().flat_map(|told| told.aliases).collect();
         notes.sort_unstable();
         if !notes.is_empty() {
             sort_by_sequence(runs);
         }
-        let mut merges = Vec::new();
+        let mut news = IdentityNews::default();
         let mut waiting = notes.into_iter().peekable();
         for record in runs.iter().flat_map(|bytes| records(bytes)) {
             while let Some(note) = waiting.next_if(|note| note.sequence <= record.sequence()) {
-                self.take_note(&note, &mut merges);
+                self.take_note(&note, &mut news)?;
             }
             if record.kind().counts() {
                 self.send(&record, blobs, |blob| &mut blob.records);
             }
         }
-        waiting.for_each(|note| self.take_note(&note, &mut merges));
-        merges
+        waiting.try_for_each(|note| self.take_note(&note, &mut news))?;
+        Ok(news)
     }
 
-    fn take_note(&self, note: &AliasNote, merges: &mut Vec<IdentityChange>) {
-        match &note.previous {
-            Some(previous) => self.merge(previous, note, merges),
-            None => self.erase(note, merges),
+    fn take_note(&self, note: &AliasNote, news: &mut IdentityNews) -> Result<(), StoreError> {
+        match &note.action {
+            AliasAction::Merge(previous) => {
+                let merged = self.aliases.borrow_mut().merge(previous, &note.user);
+                merged.into_iter().for_each(|merged| self.tell(merged, note, &mut news.changes));
+            }
+            AliasAction::Identify { anonymous, stood_at } => {
+                let is_named = |ids: &[IdSince]| self.is_named(anonymous, *stood_at, ids, note.sequence);
+                let identified = self.aliases.borrow_mut().identify(anonymous, &note.user, is_named)?;
+                match identified {
+                    Identified::Same => {}
+                    Identified::Merged(merged) => self.tell(merged, note, &mut news.changes),
+                    Identified::Refused => news.refused += 1,
+                }
+            }
+            AliasAction::Erase => self.erase(note, &mut news.changes),
         }
+        Ok(())
+    }
+
+    /// Returns whether any of the ids that are one user with `anonymous` stood as `userId` below `before`. Every worker comes
+    /// to the same answer; the log is asked only if `anonymous` was merged without having been identified.
+    fn is_named(
+        &self,
+        anonymous: &str,
+        stood_at: Option<Option<u64>>,
+        ids: &[IdSince],
+        before: u64,
+    ) -> Result<bool, StoreError> {
+        let own = ids.iter().find(|(id, _)| id == anonymous).map_or(0, |(_, since)| *since);
+        match stood_at {
+            Some(Some(at)) if at >= own => return Ok(true),
+            Some(_) if ids.len() == 1 => return Ok(false),
+            _ => {}
+        }
+        let names: Vec<&str> = ids.iter().map(|(id, _)| id.as_str()).collect();
+        Ok(newest_naming(&self.history.of_users(&names, before)?, ids, before).is_some())
     }
 
     /// Every id of the user is told: each is one by itself again, with its own entries in lists.
@@ -198,12 +255,11 @@ impl Router {
         }
     }
 
-    fn merge(&self, previous: &str, note: &AliasNote, merges: &mut Vec<IdentityChange>) {
-        let AliasNote { sequence, at, user, .. } = note;
-        let (sequence, at) = (*sequence, *at);
-        let Some(merged) = self.aliases.borrow_mut().merge(previous, user) else { return };
+    /// Tells those of the two users who are of this worker.
+    fn tell(&self, merged: UserMerge, note: &AliasNote, merges: &mut Vec<IdentityChange>) {
+        let (sequence, at) = (note.sequence, note.at);
         if let Some(mirror) = &self.mirror {
-            mirror.write().merge(previous, user);
+            mirror.write().merge(&merged.from, &merged.into);
         }
         if self.owner(&merged.from) == self.worker {
             merges.push(IdentityChange { user: merged.from.to_string(), sequence, at, fate: IdentityChangeKind::Gone });

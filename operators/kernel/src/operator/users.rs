@@ -233,6 +233,10 @@ impl UsersLogic {
                 Directed::Merges(merges) => routed.push(Routed { merges, ..Routed::default() }),
                 Directed::Control(control, lists) => controls.push((control, lists)),
                 Directed::Aliases(aliases) => output.aliases = Some(aliases),
+                // A start does again what was counted.
+                Directed::Refused(_) if self.parts.state.is_silent() => {}
+                Directed::Refused(refused) => output.refused_identifies = refused,
+                Directed::Failed(reason) => return Err(OperatorError::Identity(reason)),
             }
         }
         let history: Vec<Vec<u8>> = routed.iter_mut().map(|part| std::mem::take(&mut part.backfill)).collect();

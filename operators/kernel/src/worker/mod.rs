@@ -175,6 +175,16 @@ impl WorkerState {
         self.membership.clone()
     }
 
+    /// The accepted events of single users.
+    pub fn history(&self) -> Arc<dyn UserHistory> {
+        self.log.clone()
+    }
+
+    /// Returns whether a start is being made, which gives nothing out.
+    pub fn is_silent(&self) -> bool {
+        self.silent
+    }
+
     /// The id of a segment's number.
     pub fn segment(&self, index: u32) -> Ref<'_, SegmentId> {
         Ref::map(self.segment_names.borrow(), |names| &names[index as usize])
@@ -327,6 +337,9 @@ pub enum OperatorError {
     /// A checkpoint does not fit.
     #[error("the checkpoint cannot be loaded: {0}")]
     Checkpoint(String),
+    /// The event log does not say who is named.
+    #[error("who a user is cannot be decided: {0}")]
+    Identity(String),
 }
 
 #[cfg(test)]

@@ -8,13 +8,15 @@ mod write;
 mod tests;
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use crate::ast::Millis;
 use crate::decimal::{Decimal, ParseDecimalError};
 pub use crate::fault::Fault as EventFault;
 use crate::fault::code;
 use crate::json::{Buffers, JsonFault, JsonReader};
-use crate::record::{self, RecordHead, RecordKind};
+use crate::placeholders::Placeholders;
+use crate::record::{self, RecordHead, RecordKind, UserPlace};
 use crate::time::{parse_rfc3339, parse_time_ref};
 use crate::value::{ContainerWriter, ValueRef};
 
@@ -35,6 +37,8 @@ pub mod event_code {
     pub const TOO_LARGE: &str = "too_large";
     /// An id or an event type is too long.
     pub const TOO_LONG: &str = "too_long";
+    /// The only id of an event, or an id of an alias, is a word that stands for none.
+    pub const PLACEHOLDER_ID: &str = "placeholder_id";
     /// Two spellings of one member say different things.
     pub const CONFLICT: &str = "conflict";
 }
@@ -70,6 +74,11 @@ impl TextMember {
 
     fn name(self) -> &'static str {
         Self::NAMES[self as usize]
+    }
+
+    fn is_user(self) -> bool {
+        use TextMember::{AnonymousId, CustomerId, PreviousId, UserId};
+        matches!(self, UserId | CustomerId | AnonymousId | PreviousId)
     }
 
     fn is_id(self) -> bool {
@@ -133,12 +142,22 @@ pub struct EventDecoder {
     objects: [Vec<u8>; 4],
     timestamp: Option<Millis>,
     ignored: Vec<u8>,
+    /// An id that is the empty text, which is none.
+    empty_id: Option<TextMember>,
+    placeholders: Arc<Placeholders>,
 }
 
 impl EventDecoder {
     /// A decoder with empty buffers.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// From now on these words are no ids.
+    pub fn set_placeholders(&mut self, placeholders: &Arc<Placeholders>) {
+        if !Arc::ptr_eq(&self.placeholders, placeholders) {
+            self.placeholders = placeholders.clone();
+        }
     }
 
     /// Decodes one event and appends its record to `out`.
@@ -149,7 +168,7 @@ impl EventDecoder {
         }
         self.texts.iter_mut().for_each(String::clear);
         self.objects.iter_mut().for_each(Vec::clear);
-        self.timestamp = None;
+        (self.timestamp, self.empty_id) = (None, None);
         let mut reader = JsonReader::new(json, std::mem::take(&mut self.buffers)).map_err(whole)?;
         let read = self.read(&mut reader);
         self.buffers = reader.into_buffers();
@@ -185,7 +204,9 @@ impl EventDecoder {
         match peek {
             b'"' => {
                 let value = reader.text().map_err(whole)?;
-                if value.is_empty() {
+                if value.is_empty() && text.is_user() {
+                    self.empty_id = Some(text);
+                } else if value.is_empty() {
                     return Err(at(text.name(), code::EMPTY, "it is empty".into()));
                 }
                 check_length(text, value)?;
@@ -264,34 +285,64 @@ impl EventDecoder {
         Err(conflict(ObjectMember::Context.name(), ObjectMember::Metadata.name()))
     }
 
-    /// Returns the kind of record, its user, and the id whose history is merged into the user.
-    fn who(&self, event_type: &str) -> Result<(RecordKind, &str, &str), EventFault> {
+    /// An id, and whether it is one: not a placeholder.
+    fn real<'i>(&self, id: Option<&'i str>) -> Option<&'i str> {
+        id.filter(|id| !self.placeholders.contains(id))
+    }
+
+    /// Returns whom an event is about.
+    fn who(&self, event_type: &str) -> Result<Who<'_>, EventFault> {
         let user_id = self.either_text(TextMember::UserId, TextMember::CustomerId)?;
         let anonymous_id = self.text(TextMember::AnonymousId);
-        let user = user_id.or(anonymous_id).ok_or_else(|| missing("`userId` or `anonymousId`"))?;
-        Ok(match event_type {
-            "identify" => {
-                let other = anonymous_id.filter(|anonymous_id| *anonymous_id != user).unwrap_or_default();
-                (RecordKind::Identify, user, other)
-            }
-            "alias" => {
-                let previous = self.text(TextMember::PreviousId).ok_or_else(|| missing("an alias's `previousId`"))?;
-                (RecordKind::Alias, user, previous)
-            }
-            _ => (RecordKind::Event, user, ""),
-        })
+        if event_type == "alias" {
+            return self.who_of_alias(user_id, anonymous_id);
+        }
+        let (named, anonymous) = (self.real(user_id), self.real(anonymous_id));
+        let user = named.or(anonymous).ok_or_else(|| self.no_id())?;
+        let kind = if event_type == "identify" { RecordKind::Identify } else { RecordKind::Event };
+        let other = anonymous.filter(|anonymous| kind == RecordKind::Identify && *anonymous != user);
+        let place = if named.is_some() { UserPlace::UserId } else { UserPlace::AnonymousId };
+        Ok(Who { kind, user, other: other.unwrap_or_default(), place })
+    }
+
+    /// Both ids of an alias must be ids.
+    fn who_of_alias<'i>(
+        &'i self,
+        user_id: Option<&'i str>,
+        anonymous_id: Option<&'i str>,
+    ) -> Result<Who<'i>, EventFault> {
+        if let Some(empty) = self.empty_id.filter(|member| *member != TextMember::AnonymousId) {
+            return Err(placeholder(empty));
+        }
+        let user = user_id.or(anonymous_id).ok_or_else(|| self.no_id())?;
+        let previous = self.text(TextMember::PreviousId).ok_or_else(|| missing("an alias's `previousId`"))?;
+        if self.real(Some(user)).is_none() {
+            return Err(self.no_id());
+        }
+        if self.real(Some(previous)).is_none() {
+            return Err(placeholder(TextMember::PreviousId));
+        }
+        Ok(Who { kind: RecordKind::Alias, user, other: previous, place: UserPlace::Unsaid })
+    }
+
+    /// The fault of an event without an id.
+    fn no_id(&self) -> EventFault {
+        let ids = [TextMember::UserId, TextMember::CustomerId, TextMember::AnonymousId];
+        let given = ids.into_iter().find(|id| self.text(*id).is_some()).or(self.empty_id);
+        given.map_or_else(|| missing("`userId` or `anonymousId`"), placeholder)
     }
 
     fn write(&self, defaults: &EventDefaults, out: &mut Vec<u8>) -> Result<(), EventFault> {
         let event_type =
             self.either_text(TextMember::EventType, TextMember::Type)?.ok_or_else(|| missing("`eventType`"))?;
-        let (kind, user, other) = self.who(event_type)?;
+        let Who { kind, user, other, place } = self.who(event_type)?;
         let message = self.either_text(TextMember::MessageId, TextMember::Id)?.unwrap_or_default();
         let context = self.context()?;
         let traits = if kind == RecordKind::Identify { self.object(ObjectMember::Traits) } else { &[] };
         let accepted_at = defaults.accepted_at;
         let timestamp = self.timestamp.unwrap_or(accepted_at);
         let start = record::begin(RecordHead { timestamp, accepted_at, kind, user, other, message, event_type }, out);
+        record::set_place(&mut out[start..], place);
         for object in [self.object(ObjectMember::Properties), context, traits] {
             if object.is_empty() {
                 ContainerWriter::object(out).finish(out);
@@ -302,6 +353,16 @@ impl EventDecoder {
         record::finish(start, out);
         Ok(())
     }
+}
+
+/// Whom an event is about.
+struct Who<'a> {
+    kind: RecordKind,
+    user: &'a str,
+    /// The id whose history is merged into the user; or empty.
+    other: &'a str,
+    /// Where the user stands.
+    place: UserPlace,
 }
 
 fn check_length(text: TextMember, value: &str) -> Result<(), EventFault> {
@@ -342,6 +403,11 @@ fn at(member: &str, code: &'static str, message: String) -> EventFault {
 
 fn missing(what: &str) -> EventFault {
     EventFault::whole(code::MISSING_MEMBER, format!("{what} is missing"))
+}
+
+fn placeholder(member: TextMember) -> EventFault {
+    let message = "it is a word that stands for no id; leave it out, or send the id".to_owned();
+    at(member.name(), event_code::PLACEHOLDER_ID, message)
 }
 
 fn conflict(name: &str, alias: &str) -> EventFault {

@@ -115,7 +115,6 @@ fn event_takes_numbers_as_ids() {
         ("42.0", "42"),
         ("-7.50", "-7.5"),
         ("4.2e1", "42"),
-        ("-0", "0"),
         ("18446744073709551615", "18446744073709551615"),
     ] {
         let record = decode(&format!(r#"{{"userId": {number}, "eventType": "p"}}"#));
@@ -139,7 +138,7 @@ fn event_with_a_bad_member_is_refused_with_its_pointer() {
         (r#"{"userId": null, "anonymousId": null, "eventType": "p"}"#, "", code::MISSING_MEMBER),
         (r#"{"userId": "u", "eventType": "alias"}"#, "", code::MISSING_MEMBER),
         (r#"{"previousId": "u", "eventType": "alias"}"#, "", code::MISSING_MEMBER),
-        (r#"{"userId": "", "eventType": "p"}"#, "/userId", code::EMPTY),
+        (r#"{"userId": "", "eventType": "p"}"#, "/userId", event_code::PLACEHOLDER_ID),
         (r#"{"userId": "u", "eventType": ""}"#, "/eventType", code::EMPTY),
         (r#"{"userId": "u", "eventType": "p", "messageId": ""}"#, "/messageId", code::EMPTY),
         (r#"{"userId": true, "eventType": "p"}"#, "/userId", code::WRONG_TYPE),
@@ -303,4 +302,40 @@ fn event_export_decodes_to_the_same_record() {
         assert_eq!(first.properties().to_value(), second.properties().to_value());
         assert_eq!(first.traits().get("n").map(ValueRef::to_value), second.traits().get("n").map(ValueRef::to_value));
     }
+}
+
+#[test]
+fn placeholders_are_no_ids() {
+    let cases = [
+        (r#"{"anonymousId": "null", "userId": "u", "eventType": "identify"}"#, "u", None),
+        (r#"{"anonymousId": "dev", "userId": "None", "eventType": "identify"}"#, "dev", None),
+        (r#"{"anonymousId": "dev", "userId": "", "eventType": "p"}"#, "dev", None),
+        (r#"{"anonymousId": -1.0, "userId": "u", "eventType": "p"}"#, "u", None),
+        (r#"{"anonymousId": "dev", "userId": "u", "eventType": "identify"}"#, "u", Some("dev")),
+    ];
+    for (json, user, other) in cases {
+        let record = decode(json);
+        assert_eq!((read(&record).user(), read(&record).other()), (user, other), "{json}");
+        let place = if user == "u" { UserPlace::UserId } else { UserPlace::AnonymousId };
+        assert_eq!((read(&record).place(), read(&record).is_naming()), (place, user == "u"), "{json}");
+    }
+    let cases = [
+        (r#"{"userId": 0.0, "eventType": "p"}"#, "/userId"),
+        (r#"{"customerId": "NaN", "eventType": "p"}"#, "/customerId"),
+        (r#"{"anonymousId": "nil", "eventType": "p"}"#, "/anonymousId"),
+        (r#"{"anonymousId": "", "eventType": "p"}"#, "/anonymousId"),
+        (r#"{"anonymousId": "nil", "userId": "guest", "eventType": "p"}"#, "/userId"),
+        (r#"{"previousId": "u", "userId": "guest", "eventType": "alias"}"#, "/userId"),
+        (r#"{"previousId": "u", "userId": "guest", "anonymousId": "a", "eventType": "alias"}"#, "/userId"),
+        (r#"{"previousId": "anonymous", "userId": "u", "eventType": "alias"}"#, "/previousId"),
+        (r#"{"previousId": "", "userId": "u", "eventType": "alias"}"#, "/previousId"),
+    ];
+    for (json, pointer) in cases {
+        assert_eq!(refused(json.as_bytes()), (pointer.into(), event_code::PLACEHOLDER_ID), "{json}");
+    }
+    let mut decoder = EventDecoder::new();
+    decoder.set_placeholders(&Arc::new(Placeholders::new(["kiosk"])));
+    let mut out = Vec::new();
+    assert!(decoder.decode(br#"{"userId": "guest", "eventType": "p"}"#, &DEFAULTS, &mut out).is_ok());
+    assert!(decoder.decode(br#"{"userId": "Kiosk", "eventType": "p"}"#, &DEFAULTS, &mut out).is_err());
 }

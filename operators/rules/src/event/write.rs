@@ -1,14 +1,15 @@
 //! An accepted event → JSON, for exports and topics; decoding that again gives the same record.
 
-use crate::record::{EventRef, RecordKind};
+use crate::record::{EventRef, RecordKind, UserPlace};
 use crate::time::format_time;
 use crate::unparse::value_to_json;
 use crate::value::{Value, ValueRef};
 
 /// The event as JSON: its members by name, times as RFC 3339 text, numbers exactly.
 pub fn event_to_json(event: &EventRef<'_>) -> String {
+    let is_anonymous = event.place() == UserPlace::AnonymousId;
     let mut members: Vec<(&str, Value)> = vec![
-        ("userId", text(event.user())),
+        (if is_anonymous { "anonymousId" } else { "userId" }, text(event.user())),
         ("eventType", text(if event.kind() == RecordKind::Erasure { "erasure" } else { event.event_type() })),
         ("timestamp", text(&format_time(event.timestamp()))),
         ("receivedAt", text(&format_time(event.accepted_at()))),

@@ -29,6 +29,8 @@ pub struct World {
     events: Vec<Vec<u8>>,
     /// Each merged id and the id that it was merged into.
     aliases: BTreeMap<Arc<str>, Arc<str>>,
+    /// Ids that stood as `userId` in an event other than an alias.
+    named: BTreeSet<Arc<str>>,
 }
 
 impl World {
@@ -42,9 +44,12 @@ impl World {
         let Some((event, _)) = EventRef::read(record) else { return };
         if let Some(other) = event.other() {
             let (from, into) = (self.resolve(other), self.resolve(event.user()));
-            if from != into {
+            if from != into && (event.merges_named() || !self.is_named(&from)) {
                 self.aliases.insert(from, into);
             }
+        }
+        if event.is_naming() {
+            self.named.insert(event.user().into());
         }
         if event.kind() == RecordKind::Erasure {
             self.erase(event.user());
@@ -52,6 +57,20 @@ impl World {
         if event.kind().counts() {
             self.events.push(event.bytes().to_vec());
         }
+    }
+
+    /// Accepts the event if it is of one user, whose ids `is_own` knows: for a world of that user alone. An id of somebody else
+    /// beside theirs is left out: who that stands for is not known here.
+    pub fn accept_own(&mut self, event: &EventRef<'_>, is_own: impl Fn(&str) -> bool) {
+        if !is_own(event.user()) {
+            return;
+        }
+        if event.other().is_none_or(&is_own) {
+            return self.accept(event.bytes());
+        }
+        let mut alone = Vec::new();
+        event.write_alone(&mut alone);
+        self.accept(&alone);
     }
 
     /// Forgets the events of all ids that are this user now, and that they are one user.
@@ -62,6 +81,12 @@ impl World {
         let is_of_user = |event: &EventRef<'_>| *event.user() == *user || merged.contains(event.user());
         self.events.retain(|record| !EventRef::read(record).is_some_and(|(event, _)| is_of_user(&event)));
         self.aliases.retain(|id, _| !merged.contains(id));
+        self.named.retain(|id| *id != user && !merged.contains(id));
+    }
+
+    /// Returns whether any id of a user stood as `userId`.
+    fn is_named(&self, user: &str) -> bool {
+        self.named.iter().any(|id| *self.resolve(id) == *user)
     }
 
     /// The user that an id stands for.

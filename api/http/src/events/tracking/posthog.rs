@@ -55,7 +55,7 @@ fn accept(api: &Api, body: &Bytes) -> HandlerResult {
     let body = &*text::mended(text::without_mark(body));
     let scanned = |scan| json::scan_problem(body, scan);
     let message = super::whole_message(body).inspect_err(|problem| note_refused_body(api, body, problem))?;
-    let mut decoded = DecodedEvents::default();
+    let mut decoded = DecodedEvents::with_capacity(api, body.len());
     let defaults = EventDefaults { accepted_at: (api.options.clock)() };
     let around = Surroundings { context: None, sent_at: message.get("sent_at"), now: Some(defaults.accepted_at) };
     let Some(list) = message.get("batch") else {

@@ -46,7 +46,8 @@ impl History for Memory {
         unreachable!("an archive only writes")
     }
 
-    fn erase(&self, sequences: &[u64]) -> Result<()> {
+    fn erase(&self, sequences: &[u64], parted: &[u64]) -> Result<()> {
+        assert_eq!(parted, [0; 0]);
         self.erased.lock().extend_from_slice(sequences);
         Ok(())
     }

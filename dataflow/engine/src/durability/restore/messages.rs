@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 
 use audience_contract::{EventLog, MessageIndex, StoreError};
-use audience_kernel::aliases::{Aliases, UserMerge};
+use audience_kernel::aliases::{Aliases, IdSince, Identified, UserMerge, newest_naming};
 use audience_kernel::worker::message_key;
 use audience_rules::record::{EventRef, RecordKind, records};
 use hashbrown::HashMap;
@@ -38,7 +38,7 @@ impl MessageNotes<'_> {
         match (record.kind(), record.other()) {
             (RecordKind::Erasure, _) => self.erase(record)?,
             (RecordKind::Alias | RecordKind::Identify, Some(other)) => {
-                if let Some(merged) = self.aliases.merge(other, record.user()) {
+                if let Some(merged) = self.merge_of(other, record)? {
                     self.merge(&merged, record.sequence())?;
                 }
             }
@@ -49,6 +49,22 @@ impl MessageNotes<'_> {
             self.waiting.push((message_key(user, message), record.sequence()));
         }
         if self.waiting.len() < AT_ONCE { Ok(()) } else { self.write() }
+    }
+
+    /// The merge that a record brings about, if any.
+    fn merge_of(&mut self, other: &str, record: &EventRef<'_>) -> Result<Option<UserMerge>, StoreError> {
+        if record.merges_named() {
+            return Ok(self.aliases.merge(other, record.user()));
+        }
+        let (log, before) = (self.log, record.sequence());
+        let is_named = |ids: &[IdSince]| {
+            let names: Vec<&str> = ids.iter().map(|(id, _)| id.as_str()).collect();
+            Ok(newest_naming(&log.of_users(&names, before)?, ids, before).is_some())
+        };
+        Ok(match self.aliases.identify(other, record.user(), is_named)? {
+            Identified::Merged(merged) => Some(merged),
+            Identified::Same | Identified::Refused => None,
+        })
     }
 
     fn write(&mut self) -> Result<(), StoreError> {

@@ -16,7 +16,7 @@ use fastrand::Rng;
 use parking_lot::Mutex;
 
 use super::*;
-use crate::aliases::Aliases;
+use crate::aliases::{Aliases, IdSince, Identified, UserMerge, newest_naming};
 use crate::message::{IdentityChange, IdentityChangeKind, Publication, Routed, SegmentContent, TickClock};
 use crate::program::Program;
 use crate::registry::Boundary;
@@ -71,6 +71,27 @@ impl MessageIndex for ModelMessages {
     }
 }
 
+/// The merge that an event brings about, as the operators before the worker find it.
+fn merge_of(
+    aliases: &mut Aliases,
+    event: &audience_rules::record::EventRef<'_>,
+    history: &MemoryHistory,
+) -> Option<UserMerge> {
+    let other = event.other()?;
+    if event.merges_named() {
+        return aliases.merge(other, event.user());
+    }
+    let is_named = |ids: &[IdSince]| {
+        let names: Vec<&str> = ids.iter().map(|(id, _)| id.as_str()).collect();
+        let found = history.of_users(&names, event.sequence())?;
+        Ok::<_, StoreError>(newest_naming(&found, ids, event.sequence()).is_some())
+    };
+    match aliases.identify(other, event.user(), is_named).expect("memory answers") {
+        Identified::Merged(merged) => Some(merged),
+        Identified::Same | Identified::Refused => None,
+    }
+}
+
 /// A worker that has all users, and what it is held to.
 struct ModelledWorker {
     worker: WorkerState,
@@ -110,7 +131,7 @@ impl ModelledWorker {
         if event.kind() == RecordKind::Erasure {
             let ids = self.aliases.erase(event.user(), sequence);
             ids.iter().for_each(|id| identity(id.clone(), IdentityChangeKind::Erased(ids.clone())));
-        } else if let Some(merged) = event.other().and_then(|other| self.aliases.merge(other, event.user())) {
+        } else if let Some(merged) = merge_of(&mut self.aliases, &event, &self.history) {
             identity(merged.from.to_string(), IdentityChangeKind::Gone);
             identity(merged.into.to_string(), IdentityChangeKind::Made(merged.ids));
         }
@@ -253,7 +274,12 @@ fn some_record(now: Millis, users: u32, random: &mut Rng) -> Vec<u8> {
             return record;
         }
         1 => format!(r#"{{"userId": "{user}", "eventType": "alias", "previousId": "u{}"}}"#, random.u32(..users)),
-        2..8 => format!(
+        2 => format!(
+            r#"{{"userId": "{user}", "eventType": "identify", "anonymousId": "u{}"{message}}}"#,
+            random.u32(..users)
+        ),
+        3 => format!(r#"{{"anonymousId": "{user}", "eventType": "a"{message}}}"#),
+        4..9 => format!(
             r#"{{"userId": "{user}", "eventType": "identify", "timestamp": {timestamp}, "traits": {{"n": {value}}}{message}}}"#
         ),
         _ => {
