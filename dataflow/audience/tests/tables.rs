@@ -74,8 +74,8 @@ fn fill(client: Client) {
     }
     send(client, &json!(events));
     // Two ids, one user: what the second did is the first's.
-    send(client, &json!({"userId": "guest", "eventType": "purchase", "properties": {"amount": 1000}}));
-    send(client, &json!({"userId": id(1), "previousId": "guest", "eventType": "alias"}));
+    send(client, &json!({"userId": "visitor", "eventType": "purchase", "properties": {"amount": 1000}}));
+    send(client, &json!({"userId": id(1), "previousId": "visitor", "eventType": "alias"}));
 }
 
 /// What a search finds, counted naively over what is known of each user.
