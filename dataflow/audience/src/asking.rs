@@ -1,7 +1,7 @@
 //! Questions to a running process over HTTP, in the clear or by TLS, one connection each.
 
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream, ToSocketAddrs as _};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, ToSocketAddrs as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -120,9 +120,11 @@ impl<'a> HttpQuestion<'a> {
     }
 }
 
-/// Asks a process of this machine, by TLS where it speaks that.
-pub fn get_here(address: SocketAddr, path: &str, most: u64) -> anyhow::Result<(u16, String)> {
-    let question = HttpQuestion { patience: PATIENCE, most, ..HttpQuestion::get(path) };
+/// Asks a process of this machine, by TLS where it speaks that. One that listens on all addresses is asked on the loopback.
+pub fn ask_here(mut address: SocketAddr, question: HttpQuestion<'_>) -> anyhow::Result<(u16, String)> {
+    if address.ip().is_unspecified() {
+        address.set_ip(if address.is_ipv4() { Ipv4Addr::LOCALHOST.into() } else { Ipv6Addr::LOCALHOST.into() });
+    }
     let here = ServerAddress::of_this_machine(address);
     let (status, body) = here.ask(question)?;
     if status == 400 && body.starts_with(SPEAKS_TLS) {

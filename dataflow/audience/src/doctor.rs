@@ -1,6 +1,6 @@
 //! `audience doctor`: looks at everything that a start needs, changes nothing, and says the fix of each fault.
 
-mod finding;
+pub mod finding;
 mod machine;
 mod servers;
 
@@ -50,7 +50,8 @@ pub fn run(args: DoctorArgs) -> anyhow::Result<ExitCode> {
     Ok(if can_start { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn look(settings: &ServeSettings) -> Vec<Finding> {
+/// Looks at everything that a start with these settings needs.
+pub fn look(settings: &ServeSettings) -> Vec<Finding> {
     let mut findings = vec![Finding::good("settings", "they can be read, and fit each other")];
     findings.extend(machine::look(settings));
     findings.extend(servers::look(settings));

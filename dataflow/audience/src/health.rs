@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use crate::asking;
+use crate::asking::{self, HttpQuestion};
 use crate::settings::Address;
 
 /// Bytes of an answer that are read; health is shorter.
@@ -23,14 +23,7 @@ pub struct HealthArgs {
 /// Exit status 0: healthy; 1: not healthy, with the process's answer; 2: no answer.
 pub fn run(args: &HealthArgs) -> anyhow::Result<ExitCode> {
     let path = if args.live { "/health/live" } else { "/health/ready" };
-    let (status, body) = ask(args.address, path)?;
+    let (status, body) = asking::ask_here(args.address.0, HttpQuestion { most: MOST, ..HttpQuestion::get(path) })?;
     println!("{body}");
     Ok(if status == 200 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-}
-
-fn ask(Address(mut address): Address, path: &str) -> anyhow::Result<(u16, String)> {
-    if address.ip().is_unspecified() {
-        address.set_ip(if address.is_ipv4() { [127, 0, 0, 1].into() } else { std::net::Ipv6Addr::LOCALHOST.into() });
-    }
-    asking::get_here(address, path, MOST)
 }

@@ -10,6 +10,7 @@ mod checkpoint;
 mod completions;
 mod connectors;
 mod control;
+mod debug;
 mod definitions;
 mod demo;
 mod demo_loader;
@@ -78,6 +79,9 @@ enum Command {
     Checkpoint(checkpoint::CheckpointCommand),
     /// Prints completions for a shell.
     Completions(completions::CompletionsArgs),
+    /// Gathers what a report of a fault needs.
+    #[command(subcommand)]
+    Debug(debug::DebugCommand),
     /// Looks at everything that a start with these settings needs, and says the fix of each fault. It changes nothing. The exit
     /// status is 1 where a start would fail.
     Doctor(doctor::DoctorArgs),
@@ -129,6 +133,7 @@ fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
         Command::Check(args) => check::run(&args),
         Command::Checkpoint(command) => checkpoint::run(&command),
         Command::Completions(args) => completions::run(&args, Cli::command()),
+        Command::Debug(command) => debug::run(&command, deepest(matches).1),
         Command::Doctor(args) => doctor::run(args),
         Command::Export(args) => definitions::export(&args),
         Command::Health(args) => health::run(&args),
@@ -146,14 +151,25 @@ fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
 
 /// The command line, completed by the file of settings that it names.
 fn with_file(matches: &ArgMatches) -> anyhow::Result<Cli> {
-    let config = matches.subcommand().and_then(|(name, matches)| Some((name, matches, ConfigFlag::of(matches)?)));
-    let Some((name, given, config)) = config else { return Ok(Cli::from_arg_matches(matches)?) };
-    let Some(file) = config.read()? else { return Ok(Cli::from_arg_matches(matches)?) };
+    let (names, given) = deepest(matches);
+    let file = ConfigFlag::of(given).map(|config| config.read()).transpose()?.flatten();
+    let Some(file) = file else { return Ok(Cli::from_arg_matches(matches)?) };
     let mut cli = Cli::command();
     cli.build();
-    let command = cli.find_subcommand(name).expect("it was found before");
+    let command = names.iter().try_fold(&cli, |command, name| command.find_subcommand(name));
+    let command = command.expect("it was found before");
     let line = std::env::args_os().chain(file.arguments(command, given)?);
     Ok(Cli::try_parse_from(line.collect::<Vec<_>>())?)
+}
+
+/// The names of the command and of those inside it, and what was given to the last.
+fn deepest(matches: &ArgMatches) -> (Vec<&str>, &ArgMatches) {
+    let (mut names, mut given) = (Vec::new(), matches);
+    while let Some((name, inner)) = given.subcommand() {
+        names.push(name);
+        given = inner;
+    }
+    (names, given)
 }
 
 #[cfg(test)]

@@ -72,6 +72,11 @@ impl SettingsFile {
         Ok(arguments)
     }
 
+    /// All of it.
+    pub fn content(&self) -> &Table {
+        &self.content
+    }
+
     /// A table, `[outer]` or `[outer.inner]`. Its keys are read as arguments of the same names; keys in `beside` are not.
     pub fn table<T: Args>(&self, path: &[&'static str], beside: &[&str]) -> anyhow::Result<Option<T>> {
         let mut table = &self.content;
