@@ -53,6 +53,17 @@ ensure_browser_tools() {
     apt_install "${missing[@]}"
 }
 
+# What the tests of mails need: Postfix's smtp-sink, and a Python that checks DKIM.
+ensure_mail_peers() {
+    local missing=()
+    [ -x /usr/sbin/smtp-sink ] || missing+=(postfix)
+    if ! "${AUDIENCE_TEST_PYTHON:-python3}" -c 'import dkim, nacl' 2>/dev/null; then
+        export AUDIENCE_TEST_PYTHON=/usr/bin/python3
+        "$AUDIENCE_TEST_PYTHON" -c 'import dkim, nacl' 2>/dev/null || missing+=(python3-dkim python3-nacl)
+    fi
+    apt_install "${missing[@]}"
+}
+
 # Rust is not installed by us: which toolchain a machine has is its owner's choice.
 # To be called outside of a subshell, since it may set PATH.
 ensure_rust() {

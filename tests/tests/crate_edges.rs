@@ -100,6 +100,11 @@ const LAYERS: &[Layer] = &[
         forbidden: &[DATAFLOW, STORES],
     },
     Layer {
+        name: "audience-smtp",
+        internal: Internal::Only(&["audience-contract"]),
+        forbidden: &[DATAFLOW, ASYNC, HTTP, STORES],
+    },
+    Layer {
         name: "audience-catalogue",
         internal: Internal::Only(&["audience-background", "audience-contract", "audience-protocol", "audience-rules"]),
         forbidden: &[DATAFLOW, ASYNC, HTTP, STORES],
@@ -128,6 +133,17 @@ const LAYERS: &[Layer] = &[
             "audience-protocol",
         ]),
         forbidden: &[ASYNC, HTTP, STORES],
+    },
+    Layer {
+        name: "audience-sender",
+        internal: Internal::Only(&[
+            "audience-background",
+            "audience-contract",
+            "audience-protocol",
+            "audience-rules",
+            "audience-sends",
+        ]),
+        forbidden: &[DATAFLOW, ASYNC, HTTP, STORES],
     },
     Layer { name: "audience-protocol", internal: Internal::Only(&["audience-rules"]), forbidden: &[] },
     Layer {

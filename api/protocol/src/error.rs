@@ -70,6 +70,12 @@ pub enum ResourceKind {
     User,
     /// A webhook.
     Webhook,
+    /// A content.
+    Content,
+    /// A campaign.
+    Campaign,
+    /// A link that unsubscribes.
+    UnsubscribeLink,
     /// A sink whose store can be compared with the memberships.
     Sink,
     /// An earlier version of a segment or a trait.
@@ -83,6 +89,9 @@ impl fmt::Display for ResourceKind {
             ResourceKind::Trait => "trait",
             ResourceKind::User => "user",
             ResourceKind::Webhook => "webhook",
+            ResourceKind::Content => "content",
+            ResourceKind::Campaign => "campaign",
+            ResourceKind::UnsubscribeLink => "link that unsubscribes",
             ResourceKind::Sink => "sink that can be compared",
             ResourceKind::Version => "version",
         })

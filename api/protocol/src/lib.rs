@@ -9,8 +9,10 @@
 #![warn(missing_docs, unreachable_pub)]
 
 mod caller;
+mod campaigns;
 mod catalogue;
 mod changes;
+mod contents;
 mod demo;
 mod error;
 mod events;
@@ -32,8 +34,13 @@ mod webhooks;
 mod words;
 
 pub use caller::{Caller, Tenant};
+pub use campaigns::{
+    Campaign, CampaignAction, CampaignCap, CampaignInput, CampaignPreview, CampaignQuietHours, CampaignResource,
+    CampaignStatus, CampaignView, CapPeriod, OnUnknown, SandboxMail, SendView, Suppression, SuppressionInput,
+};
 pub use catalogue::{AUDIT_ACTIONS, AUDIT_KINDS, AuditItem, AuditNote, AuditQuery, CatalogueResource, FaultyDocument};
 pub use changes::{ChangeFilter, ChangePlace, ChangeResource, ChangesRead, GivenChange, VisitChange};
+pub use contents::{ContentDocument, ContentInput, ContentPurpose, ContentResource, ContentStatus, RenderedMail};
 pub use demo::{DemoResource, DemoState, DemoView};
 pub use error::{ConflictKind, PlatformError, ResourceKind, Result};
 pub use events::EventResource;

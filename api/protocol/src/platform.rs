@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use crate::{
-    CatalogueResource, ChangeResource, DemoResource, EventResource, OperationsResource, SegmentResource, SizeResource,
-    TraitResource, UserResource, VocabularyResource, WebhookResource,
+    CampaignResource, CatalogueResource, ChangeResource, ContentResource, DemoResource, EventResource,
+    OperationsResource, SegmentResource, SizeResource, TraitResource, UserResource, VocabularyResource,
+    WebhookResource,
 };
 
 /// A platform as the APIs see it: one implementation per resource.
@@ -35,6 +36,8 @@ pub struct Platform {
     pub changes: Arc<dyn ChangeResource>,
     pub sizes: Arc<dyn SizeResource>,
     pub webhooks: Arc<dyn WebhookResource>,
+    pub contents: Arc<dyn ContentResource>,
+    pub campaigns: Arc<dyn CampaignResource>,
     pub catalogue: Arc<dyn CatalogueResource>,
     pub demo: Arc<dyn DemoResource>,
     pub operations: Arc<dyn OperationsResource>,
@@ -54,6 +57,8 @@ impl Platform {
             changes: refusing.clone(),
             sizes: refusing.clone(),
             webhooks: refusing.clone(),
+            contents: refusing.clone(),
+            campaigns: refusing.clone(),
             catalogue: refusing.clone(),
             demo: refusing,
             operations,
@@ -72,5 +77,7 @@ impl EventResource for Refusing {}
 impl ChangeResource for Refusing {}
 impl SizeResource for Refusing {}
 impl WebhookResource for Refusing {}
+impl ContentResource for Refusing {}
+impl CampaignResource for Refusing {}
 impl CatalogueResource for Refusing {}
 impl DemoResource for Refusing {}

@@ -15,7 +15,7 @@ const STEPS: usize = 1_000;
 
 /// The facts of a member of the segment, as of the instant of the round.
 #[derive(Clone, Debug)]
-pub struct Member<'a> {
+pub struct Recipient<'a> {
     /// The user.
     pub user: &'a str,
     /// The address, normalised; `None` without one.
@@ -107,7 +107,7 @@ impl Reason {
 
 /// The verdict over a member.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum GateVerdict {
     /// Send now.
     Send,
     /// Look again at an instant: it is quiet, or capped, until then.
@@ -123,51 +123,51 @@ pub enum Verdict {
 
 /// A round over the members of a segment at one instant, in the order of their ids.
 #[derive(Debug)]
-pub struct Round<'a> {
+pub struct GateRound<'a> {
     limits: &'a Limits,
     at: Millis,
     addresses: HashSet<String>,
     budget: Option<u64>,
 }
 
-impl<'a> Round<'a> {
+impl<'a> GateRound<'a> {
     /// A round at an instant.
-    pub fn new(limits: &'a Limits, at: Millis) -> Round<'a> {
-        Round { limits, at, addresses: HashSet::new(), budget: limits.budget }
+    pub fn new(limits: &'a Limits, at: Millis) -> GateRound<'a> {
+        GateRound { limits, at, addresses: HashSet::new(), budget: limits.budget }
     }
 
     /// The verdict over the next member. The gates come in the order of [`Reason`], and the hold-out last, so that those who
     /// are sent to and those who are held out passed the same gates.
-    pub fn decide(&mut self, member: &Member<'_>) -> Verdict {
-        let Some(address) = member.address else { return Verdict::Not(Reason::NoAddress) };
+    pub fn decide(&mut self, member: &Recipient<'_>) -> GateVerdict {
+        let Some(address) = member.address else { return GateVerdict::Not(Reason::NoAddress) };
         if !member.has_consent {
-            return Verdict::Not(Reason::NoConsent);
+            return GateVerdict::Not(Reason::NoConsent);
         }
         if member.is_suppressed {
-            return Verdict::Not(Reason::Suppressed);
+            return GateVerdict::Not(Reason::Suppressed);
         }
         if !self.addresses.insert(address.to_owned()) {
-            return Verdict::Not(Reason::DuplicateAddress);
+            return GateVerdict::Not(Reason::DuplicateAddress);
         }
         if let Some((until, reason)) = self.limits.waits(member, self.at) {
             let is_late = self.limits.ends.is_some_and(|ends| until >= ends);
-            return if is_late { Verdict::Not(reason) } else { Verdict::Later { until, reason } };
+            return if is_late { GateVerdict::Not(reason) } else { GateVerdict::Later { until, reason } };
         }
         if self.budget == Some(0) {
-            return Verdict::Not(Reason::Budget);
+            return GateVerdict::Not(Reason::Budget);
         }
         if share_of(member.user, &self.limits.salt) < self.limits.hold_out {
-            return Verdict::Not(Reason::HoldOut);
+            return GateVerdict::Not(Reason::HoldOut);
         }
         self.budget = self.budget.map(|left| left - 1);
-        Verdict::Send
+        GateVerdict::Send
     }
 }
 
 impl Limits {
     /// The first instant from `at` on that quiet hours and caps permit, and the gate that stops it at `at`; `None` where
     /// neither does.
-    pub fn waits(&self, member: &Member<'_>, at: Millis) -> Option<(Millis, Reason)> {
+    pub fn waits(&self, member: &Recipient<'_>, at: Millis) -> Option<(Millis, Reason)> {
         let (mut until, mut first) = (at, None);
         for _ in 0..STEPS {
             let (quiet, capped) = (self.quiet_until(member, until), self.capped_until(member, until));
@@ -182,19 +182,19 @@ impl Limits {
         first.map(|reason| (until, reason))
     }
 
-    fn quiet_until(&self, member: &Member<'_>, at: Millis) -> Option<Millis> {
+    fn quiet_until(&self, member: &Recipient<'_>, at: Millis) -> Option<Millis> {
         let end = self.quiet?.first_permitted(at, member.zone);
         (end > at).then_some(end)
     }
 
-    fn capped_until(&self, member: &Member<'_>, at: Millis) -> Option<Millis> {
+    fn capped_until(&self, member: &Recipient<'_>, at: Millis) -> Option<Millis> {
         self.caps.iter().filter_map(|cap| cap.free_at(at, member.sent, member.zone)).max()
     }
 }
 
 /// The counts of a round.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Tally {
+pub struct VerdictCounts {
     /// Members that are sent to now.
     pub reachable: u64,
     /// Members that wait, by reason.
@@ -203,13 +203,13 @@ pub struct Tally {
     pub stopped: BTreeMap<Reason, u64>,
 }
 
-impl Tally {
+impl VerdictCounts {
     /// Counts a verdict.
-    pub fn count(&mut self, verdict: Verdict) {
+    pub fn count(&mut self, verdict: GateVerdict) {
         match verdict {
-            Verdict::Send => self.reachable += 1,
-            Verdict::Later { reason, .. } => *self.later.entry(reason).or_default() += 1,
-            Verdict::Not(reason) => *self.stopped.entry(reason).or_default() += 1,
+            GateVerdict::Send => self.reachable += 1,
+            GateVerdict::Later { reason, .. } => *self.later.entry(reason).or_default() += 1,
+            GateVerdict::Not(reason) => *self.stopped.entry(reason).or_default() += 1,
         }
     }
 
@@ -225,39 +225,39 @@ mod tests {
 
     static UTC: TimeZone = TimeZone::UTC;
 
-    fn member<'a>(user: &'a str, address: Option<&'a str>) -> Member<'a> {
-        Member { user, address, has_consent: true, is_suppressed: false, zone: &UTC, sent: &[] }
+    fn member<'a>(user: &'a str, address: Option<&'a str>) -> Recipient<'a> {
+        Recipient { user, address, has_consent: true, is_suppressed: false, zone: &UTC, sent: &[] }
     }
 
     #[test]
     fn the_first_gate_gives_the_reason() {
         let limits = Limits { budget: Some(1), ..Limits::default() };
-        let mut round = Round::new(&limits, 0);
-        let without = Member { has_consent: false, is_suppressed: true, ..member("a", None) };
-        assert_eq!(round.decide(&without), Verdict::Not(Reason::NoAddress));
-        let without = Member { address: Some("a@x"), ..without };
-        assert_eq!(round.decide(&without), Verdict::Not(Reason::NoConsent));
-        assert_eq!(round.decide(&Member { has_consent: true, ..without }), Verdict::Not(Reason::Suppressed));
-        assert_eq!(round.decide(&member("b", Some("a@x"))), Verdict::Send);
-        assert_eq!(round.decide(&member("c", Some("a@x"))), Verdict::Not(Reason::DuplicateAddress));
-        assert_eq!(round.decide(&member("d", Some("d@x"))), Verdict::Not(Reason::Budget));
+        let mut round = GateRound::new(&limits, 0);
+        let without = Recipient { has_consent: false, is_suppressed: true, ..member("a", None) };
+        assert_eq!(round.decide(&without), GateVerdict::Not(Reason::NoAddress));
+        let without = Recipient { address: Some("a@x"), ..without };
+        assert_eq!(round.decide(&without), GateVerdict::Not(Reason::NoConsent));
+        assert_eq!(round.decide(&Recipient { has_consent: true, ..without }), GateVerdict::Not(Reason::Suppressed));
+        assert_eq!(round.decide(&member("b", Some("a@x"))), GateVerdict::Send);
+        assert_eq!(round.decide(&member("c", Some("a@x"))), GateVerdict::Not(Reason::DuplicateAddress));
+        assert_eq!(round.decide(&member("d", Some("d@x"))), GateVerdict::Not(Reason::Budget));
     }
 
     #[test]
     fn who_is_capped_waits_until_free_or_until_the_campaign_is_over() {
         let cap = Cap { most: 1, window: crate::caps::CapWindow::Rolling(100) };
         let limits = Limits { caps: vec![cap], ..Limits::default() };
-        let capped = Member { sent: &[950], ..member("a", Some("a@x")) };
-        let verdict = |limits: &Limits| Round::new(limits, 1_000).decide(&capped);
-        assert_eq!(verdict(&limits), Verdict::Later { until: 1_050, reason: Reason::Capped });
-        assert_eq!(verdict(&Limits { ends: Some(1_050), ..limits.clone() }), Verdict::Not(Reason::Capped));
+        let capped = Recipient { sent: &[950], ..member("a", Some("a@x")) };
+        let verdict = |limits: &Limits| GateRound::new(limits, 1_000).decide(&capped);
+        assert_eq!(verdict(&limits), GateVerdict::Later { until: 1_050, reason: Reason::Capped });
+        assert_eq!(verdict(&Limits { ends: Some(1_050), ..limits.clone() }), GateVerdict::Not(Reason::Capped));
     }
 
     #[test]
     fn the_hold_out_takes_its_share_of_those_who_pass() {
         let limits = Limits { hold_out: 0.25, salt: "s".to_owned(), ..Limits::default() };
-        let mut round = Round::new(&limits, 0);
-        let mut tally = Tally::default();
+        let mut round = GateRound::new(&limits, 0);
+        let mut tally = VerdictCounts::default();
         for user in 0..4_000 {
             let (user, address) = (user.to_string(), format!("{user}@x"));
             tally.count(round.decide(&member(&user, Some(&address))));

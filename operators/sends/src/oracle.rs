@@ -10,7 +10,7 @@ use jiff::tz::TimeZone;
 
 use crate::Millis;
 use crate::caps::{Cap, CapWindow};
-use crate::gates::{Limits, Member, Reason, Verdict};
+use crate::gates::{GateVerdict, Limits, Reason, Recipient};
 use crate::id::share_of;
 
 /// A minute.
@@ -19,29 +19,29 @@ pub const MINUTE: Millis = 60_000;
 const LOOK: Millis = 10 * 24 * 60;
 
 /// The verdict over each member of a segment, in the order given.
-pub fn verdicts(members: &[Member<'_>], limits: &Limits, at: Millis) -> Vec<Verdict> {
+pub fn verdicts(members: &[Recipient<'_>], limits: &Limits, at: Millis) -> Vec<GateVerdict> {
     let (mut addresses, mut sent) = (BTreeSet::new(), 0);
     let mut verdicts = Vec::new();
     for member in members {
         let verdict = verdict(member, limits, at, &addresses, sent);
-        let passes = !matches!(verdict, Verdict::Not(Reason::NoAddress | Reason::NoConsent | Reason::Suppressed));
+        let passes = !matches!(verdict, GateVerdict::Not(Reason::NoAddress | Reason::NoConsent | Reason::Suppressed));
         if passes {
             addresses.extend(member.address);
         }
-        sent += u64::from(verdict == Verdict::Send);
+        sent += u64::from(verdict == GateVerdict::Send);
         verdicts.push(verdict);
     }
     verdicts
 }
 
-fn verdict(member: &Member<'_>, limits: &Limits, at: Millis, addresses: &BTreeSet<&str>, sent: u64) -> Verdict {
+fn verdict(member: &Recipient<'_>, limits: &Limits, at: Millis, addresses: &BTreeSet<&str>, sent: u64) -> GateVerdict {
     let is_quiet = |at: Millis| limits.quiet.is_some_and(|quiet| quiet.is_quiet(at, member.zone));
     let is_capped = |at: Millis| limits.caps.iter().any(|cap| is_capped(cap, at, member));
     match member.address {
-        None => return Verdict::Not(Reason::NoAddress),
-        Some(_) if !member.has_consent => return Verdict::Not(Reason::NoConsent),
-        Some(_) if member.is_suppressed => return Verdict::Not(Reason::Suppressed),
-        Some(address) if addresses.contains(address) => return Verdict::Not(Reason::DuplicateAddress),
+        None => return GateVerdict::Not(Reason::NoAddress),
+        Some(_) if !member.has_consent => return GateVerdict::Not(Reason::NoConsent),
+        Some(_) if member.is_suppressed => return GateVerdict::Not(Reason::Suppressed),
+        Some(address) if addresses.contains(address) => return GateVerdict::Not(Reason::DuplicateAddress),
         Some(_) => {}
     }
     if is_quiet(at) || is_capped(at) {
@@ -49,18 +49,18 @@ fn verdict(member: &Member<'_>, limits: &Limits, at: Millis, addresses: &BTreeSe
         let permitted = |minute: &Millis| !is_quiet(at + minute * MINUTE) && !is_capped(at + minute * MINUTE);
         let until = at + (0..LOOK).find(permitted).unwrap_or(LOOK) * MINUTE;
         let is_late = limits.ends.is_some_and(|ends| until >= ends);
-        return if is_late { Verdict::Not(reason) } else { Verdict::Later { until, reason } };
+        return if is_late { GateVerdict::Not(reason) } else { GateVerdict::Later { until, reason } };
     }
     if limits.budget.is_some_and(|budget| sent >= budget) {
-        return Verdict::Not(Reason::Budget);
+        return GateVerdict::Not(Reason::Budget);
     }
     if share_of(member.user, &limits.salt) < limits.hold_out {
-        return Verdict::Not(Reason::HoldOut);
+        return GateVerdict::Not(Reason::HoldOut);
     }
-    Verdict::Send
+    GateVerdict::Send
 }
 
-fn is_capped(cap: &Cap, at: Millis, member: &Member<'_>) -> bool {
+fn is_capped(cap: &Cap, at: Millis, member: &Recipient<'_>) -> bool {
     let is_within = |sent: Millis| match cap.window {
         CapWindow::Rolling(length) => sent > at - length,
         CapWindow::LocalDay => date(sent, member.zone) == date(at, member.zone),

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum State {
+pub enum SendState {
     /// It is due at an instant.
     Planned,
     /// A gate stopped it, for the reason that stands beside it.
@@ -41,50 +41,50 @@ pub enum State {
 }
 
 /// Every state.
-pub const STATES: [State; 13] = [
-    State::Planned,
-    State::Suppressed,
-    State::Cancelled,
-    State::Claimed,
-    State::Handing,
-    State::Accepted,
-    State::Deferred,
-    State::Rejected,
-    State::Unknown,
-    State::Held,
-    State::Delivered,
-    State::Bounced,
-    State::Complained,
+pub const STATES: [SendState; 13] = [
+    SendState::Planned,
+    SendState::Suppressed,
+    SendState::Cancelled,
+    SendState::Claimed,
+    SendState::Handing,
+    SendState::Accepted,
+    SendState::Deferred,
+    SendState::Rejected,
+    SendState::Unknown,
+    SendState::Held,
+    SendState::Delivered,
+    SendState::Bounced,
+    SendState::Complained,
 ];
 
-impl State {
+impl SendState {
     /// The name in the API.
     pub const fn name(self) -> &'static str {
         match self {
-            State::Planned => "planned",
-            State::Suppressed => "suppressed",
-            State::Cancelled => "cancelled",
-            State::Claimed => "claimed",
-            State::Handing => "handing",
-            State::Accepted => "accepted",
-            State::Deferred => "deferred",
-            State::Rejected => "rejected",
-            State::Unknown => "unknown",
-            State::Held => "held",
-            State::Delivered => "delivered",
-            State::Bounced => "bounced",
-            State::Complained => "complained",
+            SendState::Planned => "planned",
+            SendState::Suppressed => "suppressed",
+            SendState::Cancelled => "cancelled",
+            SendState::Claimed => "claimed",
+            SendState::Handing => "handing",
+            SendState::Accepted => "accepted",
+            SendState::Deferred => "deferred",
+            SendState::Rejected => "rejected",
+            SendState::Unknown => "unknown",
+            SendState::Held => "held",
+            SendState::Delivered => "delivered",
+            SendState::Bounced => "bounced",
+            SendState::Complained => "complained",
         }
     }
 
     /// The state of a name.
-    pub fn named(name: &str) -> Option<State> {
+    pub fn named(name: &str) -> Option<SendState> {
         STATES.into_iter().find(|state| state.name() == name)
     }
 
     /// Returns whether a send may go from this state to another in one step.
-    pub const fn may_become(self, next: State) -> bool {
-        use State::{
+    pub const fn may_become(self, next: SendState) -> bool {
+        use SendState::{
             Accepted, Bounced, Cancelled, Claimed, Complained, Deferred, Delivered, Handing, Held, Planned, Rejected,
             Suppressed, Unknown,
         };
@@ -105,12 +105,15 @@ impl State {
 
     /// Returns whether caps and budgets count the send: it was sent, is being sent, or may have been sent.
     pub const fn counts(self) -> bool {
-        !matches!(self, State::Planned | State::Suppressed | State::Cancelled | State::Rejected)
+        !matches!(self, SendState::Planned | SendState::Suppressed | SendState::Cancelled | SendState::Rejected)
     }
 
     /// Returns whether nothing more is done about the send by itself.
     pub const fn is_settled(self) -> bool {
-        !matches!(self, State::Planned | State::Claimed | State::Handing | State::Deferred | State::Unknown)
+        !matches!(
+            self,
+            SendState::Planned | SendState::Claimed | SendState::Handing | SendState::Deferred | SendState::Unknown
+        )
     }
 }
 
@@ -121,23 +124,23 @@ mod tests {
     #[test]
     fn names_are_read_back() {
         for state in STATES {
-            assert_eq!(State::named(state.name()), Some(state));
+            assert_eq!(SendState::named(state.name()), Some(state));
             assert_eq!(serde_json::to_value(state).unwrap(), state.name());
         }
     }
 
     #[test]
     fn what_left_for_the_provider_is_never_called_off_or_stopped_by_a_gate() {
-        for state in [State::Handing, State::Accepted, State::Unknown, State::Held] {
-            assert!(!state.may_become(State::Cancelled) && !state.may_become(State::Suppressed), "{state:?}");
+        for state in [SendState::Handing, SendState::Accepted, SendState::Unknown, SendState::Held] {
+            assert!(!state.may_become(SendState::Cancelled) && !state.may_become(SendState::Suppressed), "{state:?}");
         }
     }
 
     #[test]
     fn only_a_claimed_send_is_handed_over_and_only_one_that_was_has_a_result() {
         for state in STATES {
-            assert_eq!(state.may_become(State::Handing), state == State::Claimed);
-            assert_eq!(state.may_become(State::Rejected), state == State::Handing);
+            assert_eq!(state.may_become(SendState::Handing), state == SendState::Claimed);
+            assert_eq!(state.may_become(SendState::Rejected), state == SendState::Handing);
             assert!(!state.may_become(state), "{state:?} is no step");
         }
     }
@@ -145,7 +148,7 @@ mod tests {
     #[test]
     fn every_state_is_reached_and_those_that_are_not_settled_go_on() {
         for state in STATES {
-            let is_reached = state == State::Planned || STATES.iter().any(|before| before.may_become(state));
+            let is_reached = state == SendState::Planned || STATES.iter().any(|before| before.may_become(state));
             assert!(is_reached, "{state:?}");
             let goes_on = STATES.iter().any(|next| state.may_become(*next));
             assert!(state.is_settled() || goes_on, "{state:?}");

@@ -3,7 +3,7 @@
 
 use audience_sends::Millis;
 use audience_sends::caps::{Cap, CapWindow};
-use audience_sends::gates::{Limits, Member, Round, Tally, Verdict};
+use audience_sends::gates::{GateRound, GateVerdict, Limits, Recipient, VerdictCounts};
 use audience_sends::oracle::{self, MINUTE};
 use audience_sends::quiet::QuietHours;
 use audience_sends::zone::zone;
@@ -104,9 +104,9 @@ fn case(seed: u64) {
     let at = instant(&mut random, &place);
     let limits = limits(&mut random, at, &place);
     let people: Vec<Person> = (0..random.usize(1..10)).map(|number| person(&mut random, number, at)).collect();
-    let members: Vec<Member<'_>> = people
+    let members: Vec<Recipient<'_>> = people
         .iter()
-        .map(|person| Member {
+        .map(|person| Recipient {
             user: &person.user,
             address: person.address.as_deref(),
             has_consent: person.has_consent,
@@ -115,10 +115,10 @@ fn case(seed: u64) {
             sent: &person.sent,
         })
         .collect();
-    let mut round = Round::new(&limits, at);
-    let planned: Vec<Verdict> = members.iter().map(|member| round.decide(member)).collect();
+    let mut round = GateRound::new(&limits, at);
+    let planned: Vec<GateVerdict> = members.iter().map(|member| round.decide(member)).collect();
     assert_eq!(planned, oracle::verdicts(&members, &limits, at), "seed {seed} at {at} within {limits:?}");
-    let mut tally = Tally::default();
+    let mut tally = VerdictCounts::default();
     planned.iter().for_each(|verdict| tally.count(*verdict));
     assert_eq!(tally.total(), members.len() as u64, "seed {seed}: each member is under exactly one verdict");
 }
@@ -139,7 +139,7 @@ fn who_waits_is_free_at_the_instant_told() {
         let limits = Limits { budget: None, hold_out: 0.0, ends: None, ..limits(&mut random, at, &place) };
         let mut person = person(&mut random, 0, at);
         person.zone = place;
-        let member = Member {
+        let member = Recipient {
             user: &person.user,
             address: Some("a@example.org"),
             has_consent: true,
@@ -147,11 +147,11 @@ fn who_waits_is_free_at_the_instant_told() {
             zone: &person.zone,
             sent: &person.sent,
         };
-        let decide = |at| Round::new(&limits, at).decide(&member);
-        let Verdict::Later { until, .. } = decide(at) else { continue };
+        let decide = |at| GateRound::new(&limits, at).decide(&member);
+        let GateVerdict::Later { until, .. } = decide(at) else { continue };
         waited += 1;
-        assert_eq!(decide(until), Verdict::Send, "seed {seed}");
-        assert!(matches!(decide(until - MINUTE), Verdict::Later { .. }), "seed {seed}: free before {until}");
+        assert_eq!(decide(until), GateVerdict::Send, "seed {seed}");
+        assert!(matches!(decide(until - MINUTE), GateVerdict::Later { .. }), "seed {seed}: free before {until}");
     }
     assert!(waited > 700, "{waited}");
 }

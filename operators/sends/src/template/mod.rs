@@ -16,7 +16,7 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value};
 
 pub use filters::FILTERS;
-use parse::Node;
+use parse::TemplateNode;
 
 /// The longest template, bytes.
 pub const MOST_SOURCE: usize = 256 << 10;
@@ -25,8 +25,8 @@ pub const MOST_DEPTH: usize = 32;
 
 /// A template that was parsed.
 #[derive(Clone, Debug)]
-pub struct Template {
-    nodes: Vec<Node>,
+pub struct LiquidTemplate {
+    nodes: Vec<TemplateNode>,
     names: BTreeSet<String>,
 }
 
@@ -80,9 +80,9 @@ pub enum RenderError {
     Bytes(usize),
 }
 
-impl Template {
+impl LiquidTemplate {
     /// Parses a template.
-    pub fn parse(source: &str) -> Result<Template, TemplateFault> {
+    pub fn parse(source: &str) -> Result<LiquidTemplate, TemplateFault> {
         if source.len() > MOST_SOURCE {
             let message = format!("a template has at most {MOST_SOURCE} bytes, and this one {}", source.len());
             return Err(TemplateFault { line: 1, message });
@@ -90,7 +90,7 @@ impl Template {
         let nodes = parse::parse(source)?;
         let mut names = BTreeSet::new();
         parse::names(&nodes, &mut names);
-        Ok(Template { nodes, names })
+        Ok(LiquidTemplate { nodes, names })
     }
 
     /// The paths of variables that the template names, such as `user.name`.

@@ -9,45 +9,51 @@ use super::{MOST_DEPTH, TemplateFault};
 
 /// A piece of a template.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Node {
+pub(super) enum TemplateNode {
     /// Text as it is.
     Text(String),
     /// A value.
-    Output(Expression),
+    Output(TemplateValue),
     /// The first arm whose condition holds.
-    If(Vec<(Condition, Vec<Node>)>),
+    If(Vec<(TemplateCondition, Vec<TemplateNode>)>),
     /// Its body for each of a list.
-    For { name: String, list: List, limit: Option<Operand>, offset: Option<Operand>, body: Vec<Node> },
+    For {
+        name: String,
+        list: LoopList,
+        limit: Option<TemplateOperand>,
+        offset: Option<TemplateOperand>,
+        body: Vec<TemplateNode>,
+    },
     /// A name for a value.
-    Assign(String, Expression),
+    Assign(String, TemplateValue),
 }
 
 /// The list of a loop.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum List {
+pub(super) enum LoopList {
     /// A value.
-    Value(Operand),
+    Value(TemplateOperand),
     /// Numbers from one to another.
-    Range(Operand, Operand),
+    Range(TemplateOperand, TemplateOperand),
 }
 
 /// A value with filters.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Expression {
-    pub(super) base: Operand,
-    pub(super) filters: Vec<Filter>,
+pub(super) struct TemplateValue {
+    pub(super) base: TemplateOperand,
+    pub(super) filters: Vec<TemplateFilter>,
 }
 
 /// A filter with its arguments.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Filter {
+pub(super) struct TemplateFilter {
     pub(super) name: &'static str,
-    pub(super) arguments: Vec<Operand>,
+    pub(super) arguments: Vec<TemplateOperand>,
 }
 
 /// A value as it stands in a template.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Operand {
+pub(super) enum TemplateOperand {
     /// A constant.
     Constant(Value),
     /// A path of names.
@@ -56,34 +62,34 @@ pub(super) enum Operand {
 
 /// A condition.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Condition {
+pub(super) enum TemplateCondition {
     /// Always.
     Else,
     /// The value is neither nil nor false.
-    Holds(Operand),
+    Holds(TemplateOperand),
     /// Two values compare so.
-    Compare(Operand, &'static str, Operand),
+    Compare(TemplateOperand, &'static str, TemplateOperand),
     /// The condition does not hold.
-    Not(Box<Condition>),
+    Not(Box<TemplateCondition>),
     /// Both hold.
-    And(Box<Condition>, Box<Condition>),
+    And(Box<TemplateCondition>, Box<TemplateCondition>),
     /// One of them holds.
-    Or(Box<Condition>, Box<Condition>),
+    Or(Box<TemplateCondition>, Box<TemplateCondition>),
 }
 
 const COMPARISONS: [&str; 7] = ["==", "!=", ">=", "<=", ">", "<", "contains"];
 
 /// A piece of the source.
 #[derive(Clone, Debug, PartialEq)]
-enum Piece<'a> {
+enum SourcePiece<'a> {
     Text(&'a str),
     Output(&'a str),
     Tag(&'a str),
 }
 
 /// The pieces of a source, each with its line.
-struct Pieces<'a> {
-    pieces: Vec<(usize, Piece<'a>)>,
+struct SourcePieces<'a> {
+    pieces: Vec<(usize, SourcePiece<'a>)>,
     at: usize,
 }
 
@@ -92,8 +98,8 @@ fn fault<T>(line: usize, message: impl Into<String>) -> Result<T, TemplateFault>
 }
 
 /// Parses a source.
-pub(super) fn parse(source: &str) -> Result<Vec<Node>, TemplateFault> {
-    let mut pieces = Pieces { pieces: split(source)?, at: 0 };
+pub(super) fn parse(source: &str) -> Result<Vec<TemplateNode>, TemplateFault> {
+    let mut pieces = SourcePieces { pieces: split(source)?, at: 0 };
     let (nodes, end) = block(&mut pieces, &[], 0)?;
     match end {
         None => Ok(nodes),
@@ -102,7 +108,7 @@ pub(super) fn parse(source: &str) -> Result<Vec<Node>, TemplateFault> {
 }
 
 /// Splits a source into its pieces.
-fn split(source: &str) -> Result<Vec<(usize, Piece<'_>)>, TemplateFault> {
+fn split(source: &str) -> Result<Vec<(usize, SourcePiece<'_>)>, TemplateFault> {
     let (mut pieces, mut rest, mut line) = (Vec::new(), source, 1);
     let mut trims = false;
     while let Some(begin) = rest.find("{{").into_iter().chain(rest.find("{%")).min() {
@@ -114,7 +120,7 @@ fn split(source: &str) -> Result<Vec<(usize, Piece<'_>)>, TemplateFault> {
         };
         let inner = &open[..end];
         let text = if trims { rest[..begin].trim_start() } else { &rest[..begin] };
-        pieces.push((line, Piece::Text(if inner.starts_with('-') { text.trim_end() } else { text })));
+        pieces.push((line, SourcePiece::Text(if inner.starts_with('-') { text.trim_end() } else { text })));
         trims = inner.ends_with('-');
         let inside = inner.trim_start_matches('-').trim_end_matches('-').trim();
         line = line_here + count_lines(inner);
@@ -122,16 +128,16 @@ fn split(source: &str) -> Result<Vec<(usize, Piece<'_>)>, TemplateFault> {
         if is_tag && matches!(inside, "raw" | "comment") {
             let (taken, after) = until_end(rest, inside, line_here)?;
             if inside == "raw" {
-                pieces.push((line_here, Piece::Text(taken)));
+                pieces.push((line_here, SourcePiece::Text(taken)));
             }
             line += count_lines(taken);
             rest = after;
             trims = false;
         } else {
-            pieces.push((line_here, if is_tag { Piece::Tag(inside) } else { Piece::Output(inside) }));
+            pieces.push((line_here, if is_tag { SourcePiece::Tag(inside) } else { SourcePiece::Output(inside) }));
         }
     }
-    pieces.push((line, Piece::Text(if trims { rest.trim_start() } else { rest })));
+    pieces.push((line, SourcePiece::Text(if trims { rest.trim_start() } else { rest })));
     Ok(pieces)
 }
 
@@ -154,9 +160,9 @@ fn count_lines(text: &str) -> usize {
 }
 
 /// The nodes up to one of the tags `ends`, which is given too.
-type Block<'a> = (Vec<Node>, Option<(usize, &'a str)>);
+type Block<'a> = (Vec<TemplateNode>, Option<(usize, &'a str)>);
 
-fn block<'a>(pieces: &mut Pieces<'a>, ends: &[&str], depth: usize) -> Result<Block<'a>, TemplateFault> {
+fn block<'a>(pieces: &mut SourcePieces<'a>, ends: &[&str], depth: usize) -> Result<Block<'a>, TemplateFault> {
     let mut nodes = Vec::new();
     while let Some((line, piece)) = pieces.pieces.get(pieces.at).cloned() {
         pieces.at += 1;
@@ -164,10 +170,10 @@ fn block<'a>(pieces: &mut Pieces<'a>, ends: &[&str], depth: usize) -> Result<Blo
             return fault(line, format!("blocks are nested more than {MOST_DEPTH} deep"));
         }
         match piece {
-            Piece::Text("") => {}
-            Piece::Text(text) => nodes.push(Node::Text(text.to_owned())),
-            Piece::Output(inside) => nodes.push(Node::Output(expression(inside, line)?)),
-            Piece::Tag(inside) => {
+            SourcePiece::Text("") => {}
+            SourcePiece::Text(text) => nodes.push(TemplateNode::Text(text.to_owned())),
+            SourcePiece::Output(inside) => nodes.push(TemplateNode::Output(expression(inside, line)?)),
+            SourcePiece::Tag(inside) => {
                 let word = inside.split_whitespace().next().unwrap_or_default();
                 if ends.contains(&word) || word.starts_with("end") {
                     return match ends.contains(&word) {
@@ -182,17 +188,23 @@ fn block<'a>(pieces: &mut Pieces<'a>, ends: &[&str], depth: usize) -> Result<Blo
     Ok((nodes, None))
 }
 
-fn tag(pieces: &mut Pieces<'_>, word: &str, rest: &str, line: usize, depth: usize) -> Result<Node, TemplateFault> {
+fn tag(
+    pieces: &mut SourcePieces<'_>,
+    word: &str,
+    rest: &str,
+    line: usize,
+    depth: usize,
+) -> Result<TemplateNode, TemplateFault> {
     match word {
         "if" => branches(pieces, condition(rest, line)?, "endif", line, depth),
         "unless" => {
-            let condition = Condition::Not(Box::new(condition(rest, line)?));
+            let condition = TemplateCondition::Not(Box::new(condition(rest, line)?));
             branches(pieces, condition, "endunless", line, depth)
         }
         "for" => repeated(pieces, rest, line, depth),
         "assign" => match rest.split_once('=') {
             Some((name, value)) if is_name(name.trim()) => {
-                Ok(Node::Assign(name.trim().to_owned(), expression(value, line)?))
+                Ok(TemplateNode::Assign(name.trim().to_owned(), expression(value, line)?))
             }
             _ => fault(line, "an assignment is {% assign name = value %}"),
         },
@@ -205,29 +217,34 @@ fn tag(pieces: &mut Pieces<'_>, word: &str, rest: &str, line: usize, depth: usiz
 }
 
 fn branches(
-    pieces: &mut Pieces<'_>,
-    first: Condition,
+    pieces: &mut SourcePieces<'_>,
+    first: TemplateCondition,
     close: &str,
     line: usize,
     depth: usize,
-) -> Result<Node, TemplateFault> {
+) -> Result<TemplateNode, TemplateFault> {
     let (mut arms, mut open) = (Vec::new(), first);
     loop {
         let (body, end) = block(pieces, &["elsif", "else", close], depth + 1)?;
         let Some((at, tag)) = end else { return fault(line, format!("a block has no {{% {close} %}}")) };
-        let is_last = open == Condition::Else;
+        let is_last = open == TemplateCondition::Else;
         arms.push((open, body));
         open = match tag.split_once(char::is_whitespace) {
-            _ if tag == close => return Ok(Node::If(arms)),
+            _ if tag == close => return Ok(TemplateNode::If(arms)),
             _ if is_last => return fault(at, "nothing but the end of the block follows {% else %}"),
-            None if tag == "else" => Condition::Else,
+            None if tag == "else" => TemplateCondition::Else,
             Some(("elsif", rest)) => condition(rest, at)?,
             _ => return fault(at, format!("{{% {tag} %}} has no condition, or has one and needs none")),
         };
     }
 }
 
-fn repeated(pieces: &mut Pieces<'_>, rest: &str, line: usize, depth: usize) -> Result<Node, TemplateFault> {
+fn repeated(
+    pieces: &mut SourcePieces<'_>,
+    rest: &str,
+    line: usize,
+    depth: usize,
+) -> Result<TemplateNode, TemplateFault> {
     let wrong =
         || TemplateFault { line, message: "a loop is {% for name in list %}, with limit: or offset:".to_owned() };
     let (name, rest) = rest.split_once(" in ").ok_or_else(wrong)?;
@@ -236,12 +253,12 @@ fn repeated(pieces: &mut Pieces<'_>, rest: &str, line: usize, depth: usize) -> R
         Some(range) => {
             let (range, options) = range.split_once(')').ok_or_else(wrong)?;
             let (from, to) = range.split_once("..").ok_or_else(wrong)?;
-            (List::Range(operand(from, line)?, operand(to, line)?), options)
+            (LoopList::Range(operand(from, line)?, operand(to, line)?), options)
         }
         None => {
             let rest = rest.trim();
             let (list, options) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
-            (List::Value(operand(list, line)?), options)
+            (LoopList::Value(operand(list, line)?), options)
         }
     };
     let (mut limit, mut offset) = (None, None);
@@ -257,27 +274,31 @@ fn repeated(pieces: &mut Pieces<'_>, rest: &str, line: usize, depth: usize) -> R
     }
     let (body, end) = block(pieces, &["endfor"], depth + 1)?;
     match end {
-        Some(_) => Ok(Node::For { name, list, limit, offset, body }),
+        Some(_) => Ok(TemplateNode::For { name, list, limit, offset, body }),
         None => fault(line, "a loop has no {% endfor %}"),
     }
 }
 
 /// A condition. As in Liquid, the words `and` and `or` bind from the right, without brackets.
-fn condition(text: &str, line: usize) -> Result<Condition, TemplateFault> {
+fn condition(text: &str, line: usize) -> Result<TemplateCondition, TemplateFault> {
     let words = words(text, line)?;
     condition_of(&words, line)
 }
 
-fn condition_of(words: &[&str], line: usize) -> Result<Condition, TemplateFault> {
+fn condition_of(words: &[&str], line: usize) -> Result<TemplateCondition, TemplateFault> {
     if let Some(at) = words.iter().position(|word| matches!(*word, "and" | "or")) {
         let (one, other) = (condition_of(&words[..at], line)?, condition_of(&words[at + 1..], line)?);
         let (one, other) = (Box::new(one), Box::new(other));
-        return Ok(if words[at] == "and" { Condition::And(one, other) } else { Condition::Or(one, other) });
+        return Ok(if words[at] == "and" {
+            TemplateCondition::And(one, other)
+        } else {
+            TemplateCondition::Or(one, other)
+        });
     }
     match *words {
-        [value] => Ok(Condition::Holds(operand(value, line)?)),
+        [value] => Ok(TemplateCondition::Holds(operand(value, line)?)),
         [one, comparison, other] => match COMPARISONS.iter().find(|known| **known == comparison) {
-            Some(known) => Ok(Condition::Compare(operand(one, line)?, known, operand(other, line)?)),
+            Some(known) => Ok(TemplateCondition::Compare(operand(one, line)?, known, operand(other, line)?)),
             None => fault(line, format!("{comparison:?} compares nothing; there are {}", COMPARISONS.join(", "))),
         },
         _ => fault(line, "a condition is a value, or two values with a comparison between them"),
@@ -320,34 +341,35 @@ fn split_outside(text: &str, at: char) -> Vec<&str> {
     parts
 }
 
-fn expression(text: &str, line: usize) -> Result<Expression, TemplateFault> {
+fn expression(text: &str, line: usize) -> Result<TemplateValue, TemplateFault> {
     let mut parts = split_outside(text, '|').into_iter();
     let base = operand(parts.next().unwrap_or_default(), line)?;
     let filters = parts.map(|part| filter(part, line)).collect::<Result<_, _>>()?;
-    Ok(Expression { base, filters })
+    Ok(TemplateValue { base, filters })
 }
 
-fn filter(text: &str, line: usize) -> Result<Filter, TemplateFault> {
+fn filter(text: &str, line: usize) -> Result<TemplateFilter, TemplateFault> {
     let (name, arguments) = text.split_once(':').map_or((text, None), |(name, rest)| (name, Some(rest)));
     let Some((name, count)) = FILTERS.iter().find(|(known, _)| *known == name.trim()) else {
         let names: Vec<&str> = FILTERS.iter().map(|(name, _)| *name).collect();
         return fault(line, format!("there is no filter {:?}; there are {}", name.trim(), names.join(", ")));
     };
     let arguments = arguments.map(|rest| split_outside(rest, ',')).unwrap_or_default();
-    let arguments: Vec<Operand> = arguments.into_iter().map(|one| operand(one, line)).collect::<Result<_, _>>()?;
+    let arguments: Vec<TemplateOperand> =
+        arguments.into_iter().map(|one| operand(one, line)).collect::<Result<_, _>>()?;
     if arguments.len() != *count {
         return fault(line, format!("the filter {name} takes {count} argument(s), not {}", arguments.len()));
     }
-    Ok(Filter { name, arguments })
+    Ok(TemplateFilter { name, arguments })
 }
 
-fn operand(text: &str, line: usize) -> Result<Operand, TemplateFault> {
+fn operand(text: &str, line: usize) -> Result<TemplateOperand, TemplateFault> {
     let text = text.trim();
     for quote in ['"', '\''] {
         if let Some(inside) = text.strip_prefix(quote).and_then(|rest| rest.strip_suffix(quote))
             && !inside.contains(quote)
         {
-            return Ok(Operand::Constant(Value::from(inside)));
+            return Ok(TemplateOperand::Constant(Value::from(inside)));
         }
     }
     let constant = match text {
@@ -359,11 +381,11 @@ fn operand(text: &str, line: usize) -> Result<Operand, TemplateFault> {
     };
     let is_number = text.starts_with(|first: char| first.is_ascii_digit() || first == '-');
     if let Some(constant) = constant.filter(|constant| !constant.is_number() || is_number) {
-        return Ok(Operand::Constant(constant));
+        return Ok(TemplateOperand::Constant(constant));
     }
     let path: Vec<String> = text.split('.').map(str::to_owned).collect();
     match path.iter().all(|name| is_name(name)) {
-        true => Ok(Operand::Path(path)),
+        true => Ok(TemplateOperand::Path(path)),
         false => {
             fault(line, format!("{text:?} is no value; names have letters, digits, _ and -, with dots between them"))
         }
@@ -377,19 +399,19 @@ fn is_name(text: &str) -> bool {
 }
 
 /// Collects the paths that nodes name.
-pub(super) fn names(nodes: &[Node], names: &mut BTreeSet<String>) {
+pub(super) fn names(nodes: &[TemplateNode], names: &mut BTreeSet<String>) {
     for node in nodes {
         match node {
-            Node::Text(_) => {}
-            Node::Output(expression) | Node::Assign(_, expression) => of_expression(expression, names),
-            Node::If(arms) => arms.iter().for_each(|(condition, body)| {
+            TemplateNode::Text(_) => {}
+            TemplateNode::Output(expression) | TemplateNode::Assign(_, expression) => of_expression(expression, names),
+            TemplateNode::If(arms) => arms.iter().for_each(|(condition, body)| {
                 of_condition(condition, names);
                 self::names(body, names);
             }),
-            Node::For { list, limit, offset, body, .. } => {
+            TemplateNode::For { list, limit, offset, body, .. } => {
                 match list {
-                    List::Value(list) => of_operand(list, names),
-                    List::Range(from, to) => [from, to].into_iter().for_each(|end| of_operand(end, names)),
+                    LoopList::Value(list) => of_operand(list, names),
+                    LoopList::Range(from, to) => [from, to].into_iter().for_each(|end| of_operand(end, names)),
                 }
                 limit.iter().chain(offset).for_each(|value| of_operand(value, names));
                 self::names(body, names);
@@ -398,25 +420,27 @@ pub(super) fn names(nodes: &[Node], names: &mut BTreeSet<String>) {
     }
 }
 
-fn of_expression(expression: &Expression, names: &mut BTreeSet<String>) {
+fn of_expression(expression: &TemplateValue, names: &mut BTreeSet<String>) {
     of_operand(&expression.base, names);
     expression.filters.iter().flat_map(|filter| &filter.arguments).for_each(|one| of_operand(one, names));
 }
 
-fn of_condition(condition: &Condition, names: &mut BTreeSet<String>) {
+fn of_condition(condition: &TemplateCondition, names: &mut BTreeSet<String>) {
     match condition {
-        Condition::Else => {}
-        Condition::Holds(value) => of_operand(value, names),
-        Condition::Compare(one, _, other) => [one, other].into_iter().for_each(|value| of_operand(value, names)),
-        Condition::Not(inner) => of_condition(inner, names),
-        Condition::And(one, other) | Condition::Or(one, other) => {
+        TemplateCondition::Else => {}
+        TemplateCondition::Holds(value) => of_operand(value, names),
+        TemplateCondition::Compare(one, _, other) => {
+            [one, other].into_iter().for_each(|value| of_operand(value, names))
+        }
+        TemplateCondition::Not(inner) => of_condition(inner, names),
+        TemplateCondition::And(one, other) | TemplateCondition::Or(one, other) => {
             [one, other].into_iter().for_each(|inner| of_condition(inner, names));
         }
     }
 }
 
-fn of_operand(operand: &Operand, names: &mut BTreeSet<String>) {
-    if let Operand::Path(path) = operand {
+fn of_operand(operand: &TemplateOperand, names: &mut BTreeSet<String>) {
+    if let TemplateOperand::Path(path) = operand {
         names.insert(path.join("."));
     }
 }

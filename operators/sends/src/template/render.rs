@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::filters::{apply, escaped, number_of, text_of};
-use super::parse::{Condition, Expression, List, Node, Operand};
+use super::parse::{LoopList, TemplateCondition, TemplateNode, TemplateOperand, TemplateValue};
 use super::{Escape, RenderError, RenderLimits};
 
 struct Renderer<'a> {
@@ -18,7 +18,7 @@ struct Renderer<'a> {
 
 /// Renders nodes.
 pub(super) fn render(
-    nodes: &[Node],
+    nodes: &[TemplateNode],
     variables: &Map<String, Value>,
     escape: Escape,
     limits: RenderLimits,
@@ -29,7 +29,7 @@ pub(super) fn render(
 }
 
 impl<'a> Renderer<'a> {
-    fn nodes(&mut self, nodes: &'a [Node]) -> Result<(), RenderError> {
+    fn nodes(&mut self, nodes: &'a [TemplateNode]) -> Result<(), RenderError> {
         nodes.iter().try_for_each(|node| self.node(node))
     }
 
@@ -48,11 +48,11 @@ impl<'a> Renderer<'a> {
         if bytes > self.limits.bytes { Err(RenderError::Bytes(self.limits.bytes)) } else { Ok(()) }
     }
 
-    fn node(&mut self, node: &'a Node) -> Result<(), RenderError> {
+    fn node(&mut self, node: &'a TemplateNode) -> Result<(), RenderError> {
         self.step()?;
         match node {
-            Node::Text(text) => self.push(text),
-            Node::Output(expression) => {
+            TemplateNode::Text(text) => self.push(text),
+            TemplateNode::Output(expression) => {
                 let value = self.value(expression)?;
                 if value.is_null() {
                     return Err(RenderError::Missing(name_of(&expression.base)));
@@ -64,17 +64,18 @@ impl<'a> Renderer<'a> {
                     Escape::Text => self.push(&text),
                 }
             }
-            Node::If(arms) => match arms.iter().find(|(condition, _)| self.holds(condition)) {
+            TemplateNode::If(arms) => match arms.iter().find(|(condition, _)| self.holds(condition)) {
                 Some((_, body)) => self.nodes(body),
                 None => Ok(()),
             },
-            Node::Assign(name, expression) => {
+            TemplateNode::Assign(name, expression) => {
                 let value = self.value(expression)?;
                 self.locals.push((name, value));
                 Ok(())
             }
-            Node::For { name, list, limit, offset, body } => {
-                let bound = |value: &Option<Operand>| value.as_ref().and_then(|value| number_of(&self.look_up(value)));
+            TemplateNode::For { name, list, limit, offset, body } => {
+                let bound =
+                    |value: &Option<TemplateOperand>| value.as_ref().and_then(|value| number_of(&self.look_up(value)));
                 let limit = bound(limit).map_or(usize::MAX, |most| most.max(0.0) as usize);
                 let offset = bound(offset).map_or(0, |first| first.max(0.0) as usize);
                 self.repeat(name, list, (offset, limit), body)
@@ -86,17 +87,17 @@ impl<'a> Renderer<'a> {
     fn repeat(
         &mut self,
         name: &'a str,
-        list: &'a List,
+        list: &'a LoopList,
         (offset, limit): (usize, usize),
-        body: &'a [Node],
+        body: &'a [TemplateNode],
     ) -> Result<(), RenderError> {
         match list {
-            List::Value(list) => {
+            LoopList::Value(list) => {
                 let Value::Array(list) = self.look_up(list) else { return Ok(()) };
                 self.rounds(name, list.into_iter().skip(offset).take(limit), body)
             }
-            List::Range(from, to) => {
-                let end = |end: &Operand| number_of(&self.look_up(end)).unwrap_or(0.0) as i64;
+            LoopList::Range(from, to) => {
+                let end = |end: &TemplateOperand| number_of(&self.look_up(end)).unwrap_or(0.0) as i64;
                 let range = end(from)..=end(to);
                 self.rounds(name, range.skip(offset.min(u32::MAX as usize)).take(limit).map(Value::from), body)
             }
@@ -107,7 +108,7 @@ impl<'a> Renderer<'a> {
         &mut self,
         name: &'a str,
         values: impl Iterator<Item = Value>,
-        body: &'a [Node],
+        body: &'a [TemplateNode],
     ) -> Result<(), RenderError> {
         let outer = self.locals.len();
         for value in values {
@@ -119,7 +120,7 @@ impl<'a> Renderer<'a> {
         Ok(())
     }
 
-    fn value(&mut self, expression: &Expression) -> Result<Value, RenderError> {
+    fn value(&mut self, expression: &TemplateValue) -> Result<Value, RenderError> {
         let mut value = self.look_up(&expression.base);
         for filter in &expression.filters {
             self.step()?;
@@ -138,10 +139,10 @@ impl<'a> Renderer<'a> {
     }
 
     /// The value of an operand; nil where there is none.
-    fn look_up(&self, operand: &Operand) -> Value {
+    fn look_up(&self, operand: &TemplateOperand) -> Value {
         let path = match operand {
-            Operand::Constant(value) => return value.clone(),
-            Operand::Path(path) => path,
+            TemplateOperand::Constant(value) => return value.clone(),
+            TemplateOperand::Path(path) => path,
         };
         let Some((first, rest)) = path.split_first() else { return Value::Null };
         let local = self.locals.iter().rev().find(|(name, _)| name == first).map(|(_, value)| value);
@@ -156,16 +157,16 @@ impl<'a> Renderer<'a> {
         value.cloned().unwrap_or_default()
     }
 
-    fn holds(&self, condition: &Condition) -> bool {
+    fn holds(&self, condition: &TemplateCondition) -> bool {
         match condition {
-            Condition::Else => true,
-            Condition::Holds(value) => !matches!(self.look_up(value), Value::Null | Value::Bool(false)),
-            Condition::Compare(one, comparison, other) => {
+            TemplateCondition::Else => true,
+            TemplateCondition::Holds(value) => !matches!(self.look_up(value), Value::Null | Value::Bool(false)),
+            TemplateCondition::Compare(one, comparison, other) => {
                 compares(&self.look_up(one), comparison, &self.look_up(other))
             }
-            Condition::Not(inner) => !self.holds(inner),
-            Condition::And(one, other) => self.holds(one) && self.holds(other),
-            Condition::Or(one, other) => self.holds(one) || self.holds(other),
+            TemplateCondition::Not(inner) => !self.holds(inner),
+            TemplateCondition::And(one, other) => self.holds(one) && self.holds(other),
+            TemplateCondition::Or(one, other) => self.holds(one) || self.holds(other),
         }
     }
 }
@@ -192,9 +193,9 @@ fn compares(one: &Value, comparison: &str, other: &Value) -> bool {
     }
 }
 
-fn name_of(operand: &Operand) -> String {
+fn name_of(operand: &TemplateOperand) -> String {
     match operand {
-        Operand::Path(path) => path.join("."),
-        Operand::Constant(value) => value.to_string(),
+        TemplateOperand::Path(path) => path.join("."),
+        TemplateOperand::Constant(value) => value.to_string(),
     }
 }

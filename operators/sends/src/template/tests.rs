@@ -10,7 +10,7 @@ fn render_as(source: &str, escape: Escape) -> Result<String, RenderError> {
         "shop": "Blum & Co",
     });
     let limits = RenderLimits { steps: 1_000, bytes: 10_000 };
-    Template::parse(source).unwrap().render(variables.as_object().unwrap(), escape, limits)
+    LiquidTemplate::parse(source).unwrap().render(variables.as_object().unwrap(), escape, limits)
 }
 
 fn text(source: &str) -> String {
@@ -83,8 +83,8 @@ fn hostile_templates_end_at_a_limit() {
     let replacing = format!("{{{{ '{0}' | replace: 'x', '{0}' }}}}", "x".repeat(500));
     assert_eq!(render_as(&replacing, Escape::Text), Err(RenderError::Bytes(10_000)));
     let deep = "{% if true %}".repeat(40) + &"{% endif %}".repeat(40);
-    assert!(Template::parse(&deep).unwrap_err().message.contains("32 deep"));
-    assert!(Template::parse(&"x".repeat(MOST_SOURCE + 1)).is_err());
+    assert!(LiquidTemplate::parse(&deep).unwrap_err().message.contains("32 deep"));
+    assert!(LiquidTemplate::parse(&"x".repeat(MOST_SOURCE + 1)).is_err());
 }
 
 #[test]
@@ -102,7 +102,7 @@ fn faults_name_their_line() {
         ("{% if a %}{% else %}{% elsif b %}{% endif %}", 1, "follows {% else %}"),
     ];
     for (source, line, message) in cases {
-        let fault = Template::parse(source).unwrap_err();
+        let fault = LiquidTemplate::parse(source).unwrap_err();
         assert!(fault.line == line && fault.message.contains(message), "{source}: {fault}");
     }
 }
@@ -110,7 +110,7 @@ fn faults_name_their_line() {
 #[test]
 fn names_are_those_of_variables() {
     let template =
-        Template::parse("{{ user.a | default: user.b }}{% if c %}{% for x in d %}{{ x }}{% endfor %}{% endif %}");
+        LiquidTemplate::parse("{{ user.a | default: user.b }}{% if c %}{% for x in d %}{{ x }}{% endfor %}{% endif %}");
     let names: Vec<String> = template.unwrap().names().iter().cloned().collect();
     assert_eq!(names, ["c", "d", "user.a", "user.b", "x"]);
 }

@@ -1,0 +1,298 @@
+//! Campaigns: created, previewed, launched, paused and called off; and the people who are not written to.
+
+use audience_background::clock;
+use audience_protocol::{
+    Campaign, CampaignAction, CampaignInput, CampaignPreview, CampaignResource, CampaignStatus, CampaignView,
+    CapPeriod, ConflictKind, ContentDocument, ContentStatus, Page, PageLimit, PlatformError, ResourceKind, Result,
+    SandboxMail, SendView, Suppression, SuppressionInput,
+};
+use audience_rules::fault::code;
+use audience_rules::time::{format_time, parse_rfc3339};
+use audience_sends::Millis;
+use audience_sends::email::normalised;
+use audience_sends::quiet::QuietHours;
+use audience_sends::state::{STATES, SendState};
+use audience_sends::zone::zone;
+
+use crate::documents::{check_version, id_of, invalid, unavailable};
+use crate::log::LoggedSend;
+use crate::sandbox::Sandbox;
+use crate::sender::CampaignSender;
+use crate::suppress::{masked, of_address, of_user};
+
+/// Caps of a campaign.
+const CAPS: usize = 10;
+/// The longest rolling window: 30 days.
+const HOURS: u32 = 720;
+/// Segments that a campaign leaves out.
+const EXCLUDED: usize = 20;
+
+impl CampaignResource for CampaignSender {
+    fn create_campaign(&self, input: CampaignInput, author: &str) -> Result<CampaignView> {
+        let id = id_of(input.id.as_deref(), &input.name)?;
+        self.check(&input)?;
+        let _turn = self.turn();
+        if self.documents().campaign(&id).is_ok() {
+            return Err(PlatformError::Exists { kind: ResourceKind::Campaign, id });
+        }
+        let now = format_time(clock::now());
+        let campaign = Campaign {
+            id,
+            input: CampaignInput { id: None, ..input },
+            status: CampaignStatus::Draft,
+            content_version: None,
+            launched_at: None,
+            is_planned: false,
+            version: 1,
+            created_at: now.clone(),
+            created_by: author.to_owned(),
+            updated_at: now,
+        };
+        self.documents().put_campaign(&campaign)?;
+        Ok(self.view(campaign))
+    }
+
+    fn replace_campaign(
+        &self,
+        id: &str,
+        input: CampaignInput,
+        expected: Option<u64>,
+        _author: &str,
+    ) -> Result<CampaignView> {
+        self.check(&input)?;
+        let _turn = self.turn();
+        let mut campaign = self.documents().campaign(id)?;
+        check_version(expected, campaign.version)?;
+        if campaign.status != CampaignStatus::Draft {
+            return Err(wrong_status("only a draft changes; create another campaign"));
+        }
+        campaign.input = CampaignInput { id: None, ..input };
+        campaign.version += 1;
+        campaign.updated_at = format_time(clock::now());
+        self.documents().put_campaign(&campaign)?;
+        Ok(self.view(campaign))
+    }
+
+    fn change_campaign(
+        &self,
+        id: &str,
+        action: CampaignAction,
+        expected: Option<u64>,
+        _author: &str,
+    ) -> Result<CampaignView> {
+        let now = clock::now();
+        let campaign = {
+            let _turn = self.turn();
+            let mut campaign = self.documents().campaign(id)?;
+            check_version(expected, campaign.version)?;
+            self.act(&mut campaign, action, now)?;
+            campaign.version += 1;
+            campaign.updated_at = format_time(now);
+            self.documents().put_campaign(&campaign)?;
+            campaign
+        };
+        self.wake();
+        Ok(self.view(campaign))
+    }
+
+    fn campaign(&self, id: &str) -> Result<CampaignView> {
+        Ok(self.view(self.documents().campaign(id)?))
+    }
+
+    fn campaigns(&self) -> Result<Vec<CampaignView>> {
+        Ok(self.documents().campaigns()?.into_iter().map(|campaign| self.view(campaign)).collect())
+    }
+
+    fn preview_campaign(&self, id: &str) -> Result<CampaignPreview> {
+        let campaign = self.documents().campaign(id)?;
+        let purpose = self.documents().content(&campaign.input.content_id)?.purpose;
+        let now = start_of(&campaign.input)?.unwrap_or(0).max(clock::now());
+        self.planner().preview(&campaign, purpose, now)
+    }
+
+    fn sends(&self, id: &str, state: Option<&str>, after: Option<&str>, limit: PageLimit) -> Result<Page<SendView>> {
+        self.documents().campaign(id)?;
+        let state = state.map(|name| SendState::named(name).ok_or_else(|| unknown_state(name))).transpose()?;
+        let keep = |row: &crate::log::Row| state.is_none_or(|state| row.state == state);
+        let sends = self.log().after(id, after, limit.and_one(), &keep).map_err(unavailable)?;
+        let sends = sends.into_iter().map(shown).collect();
+        Ok(Page::of_first(sends, limit, |send: &SendView| send.id.clone()))
+    }
+
+    fn suppressions(&self) -> Result<Vec<Suppression>> {
+        self.suppressions_list().all().map_err(unavailable)
+    }
+
+    fn suppress(&self, input: SuppressionInput, author: &str) -> Result<Suppression> {
+        let address = address(&input.address)?;
+        let suppression = suppression(of_address(&address), masked(&address), "manual", author);
+        self.suppressions_list().put(std::slice::from_ref(&suppression)).map_err(unavailable)?;
+        Ok(suppression)
+    }
+
+    fn allow_again(&self, text: &str, _author: &str) -> Result<()> {
+        self.suppressions_list().remove(&address(text)?).map_err(unavailable)
+    }
+
+    /// Both the address and the user are left out from here on: neither another profile nor another address gets mail.
+    fn unsubscribe(&self, token: &str) -> Result<()> {
+        let not_signed = || PlatformError::NotFound { kind: ResourceKind::UnsubscribeLink, id: "…".to_owned() };
+        let (campaign, user) = self.tokens().read(token).ok_or_else(not_signed)?;
+        let values = self.users().user_values(std::slice::from_ref(&user), &["email".to_owned()])?;
+        let address = values.first().and_then(|values| serde_json::from_str::<String>(values.get("email")?.get()).ok());
+        let mut list = vec![suppression(of_user(&user), "user".to_owned(), "unsubscribed", &campaign)];
+        if let Some(address) = address.as_deref().and_then(normalised) {
+            list.push(suppression(of_address(&address), masked(&address), "unsubscribed", &campaign));
+        }
+        self.suppressions_list().put(&list).map_err(unavailable)
+    }
+
+    fn sandbox_mails(&self) -> Result<Vec<SandboxMail>> {
+        Sandbox::mails(self.notes()).map_err(unavailable)
+    }
+
+    fn figures(&self) -> String {
+        let mut text =
+            "# HELP audience_mail_sends Sends of all campaigns by state.\n# TYPE audience_mail_sends gauge\n"
+                .to_owned();
+        for state in STATES {
+            text.push_str(&format!("audience_mail_sends{{state=\"{}\"}} {}\n", state.name(), self.log().total(state)));
+        }
+        text
+    }
+}
+
+impl CampaignSender {
+    /// Checks what a campaign is asked to be.
+    fn check(&self, input: &CampaignInput) -> Result<()> {
+        self.segment_resource().segment(&input.segment_id).map_err(|error| at("/segmentId", error))?;
+        if input.exclude_segment_ids.len() > EXCLUDED {
+            return Err(invalid(
+                "/excludeSegmentIds",
+                code::OUT_OF_RANGE,
+                format!("at most {EXCLUDED} segments are left out"),
+            ));
+        }
+        for (index, segment) in input.exclude_segment_ids.iter().enumerate() {
+            let place = format!("/excludeSegmentIds/{index}");
+            self.segment_resource().segment(segment).map_err(|error| at(&place, error))?;
+        }
+        self.documents().content(&input.content_id).map_err(|error| at("/contentId", error))?;
+        start_of(input)?;
+        if zone(&input.timezone).is_none() {
+            return Err(invalid("/timezone", code::UNKNOWN_WORD, "a time zone has a name such as Europe/Berlin"));
+        }
+        if input.caps.len() > CAPS {
+            return Err(invalid("/caps", code::OUT_OF_RANGE, format!("at most {CAPS} caps")));
+        }
+        for (index, cap) in input.caps.iter().enumerate() {
+            let is_rolling = cap.per == CapPeriod::Hours;
+            if cap.most == 0
+                || cap.hours.is_some() != is_rolling
+                || cap.hours.is_some_and(|hours| !(1..=HOURS).contains(&hours))
+            {
+                let message =
+                    format!("a cap has `most` of at least 1, and `hours` of 1 to {HOURS} where it is per hours");
+                return Err(invalid(&format!("/caps/{index}"), code::OUT_OF_RANGE, message));
+            }
+        }
+        if let Some(hours) = &input.quiet_hours
+            && QuietHours::parse(&hours.from, &hours.to).is_none()
+        {
+            return Err(invalid(
+                "/quietHours",
+                code::BAD_TIME,
+                "quiet hours go from one time to another, such as 21:00 to 08:00",
+            ));
+        }
+        if !(0.0..1.0).contains(&input.hold_out) {
+            return Err(invalid("/holdOut", code::OUT_OF_RANGE, "the share that is held out is from 0 to below 1"));
+        }
+        Ok(())
+    }
+
+    fn act(&self, campaign: &mut Campaign, action: CampaignAction, now: Millis) -> Result<()> {
+        use CampaignStatus::{Active, Cancelled, Completed, Draft, Paused, Scheduled};
+        campaign.status = match (action, campaign.status) {
+            (CampaignAction::Launch, Draft) => {
+                let content = self.documents().content(&campaign.input.content_id)?;
+                campaign.content_version = Some(approved(&content)?);
+                campaign.launched_at = Some(format_time(now));
+                Scheduled
+            }
+            (CampaignAction::Pause, Scheduled | Active) => Paused,
+            // A start that is yet to come is waited for.
+            (CampaignAction::Resume, Paused) => Scheduled,
+            (CampaignAction::Cancel, Draft | Scheduled | Active | Paused) => Cancelled,
+            (CampaignAction::Launch, _) => {
+                return Err(wrong_status("it was launched already; create another campaign"));
+            }
+            (CampaignAction::Pause, _) => return Err(wrong_status("only a campaign that sends is paused")),
+            (CampaignAction::Resume, _) => return Err(wrong_status("only a paused campaign is resumed")),
+            (CampaignAction::Cancel, Completed | Cancelled) => return Err(wrong_status("it is over already")),
+        };
+        Ok(())
+    }
+
+    fn view(&self, campaign: Campaign) -> CampaignView {
+        let counts = self.log().counts(&campaign.id);
+        CampaignView {
+            campaign,
+            stats: counts.states.iter().map(|(state, count)| (state.name().to_owned(), *count)).collect(),
+            suppressed: counts.reasons.iter().map(|(reason, count)| (reason.name().to_owned(), *count)).collect(),
+        }
+    }
+}
+
+/// The version of a content that may be sent.
+fn approved(content: &ContentDocument) -> Result<u64> {
+    match content.status {
+        ContentStatus::Approved => Ok(content.version),
+        _ => Err(wrong_status("its content is not approved; have it approved first")),
+    }
+}
+
+/// The instant from which on a campaign is sent.
+pub(crate) fn start_of(input: &CampaignInput) -> Result<Option<Millis>> {
+    let wrong = || invalid("/startDate", code::BAD_TIME, "a start is a time such as 2026-12-01T09:00:00Z");
+    input.start_date.as_deref().map(|text| parse_rfc3339(text).ok_or_else(wrong)).transpose()
+}
+
+fn wrong_status(message: &str) -> PlatformError {
+    PlatformError::Conflict { kind: ConflictKind::WrongStatus, message: message.to_owned() }
+}
+
+fn unknown_state(name: &str) -> PlatformError {
+    let names: Vec<&str> = STATES.into_iter().map(SendState::name).collect();
+    invalid("", code::UNKNOWN_WORD, format!("there is no state {name:?}; there are {}", names.join(", ")))
+}
+
+/// What is missing is a fault at the place that names it.
+fn at(pointer: &str, error: PlatformError) -> PlatformError {
+    match error {
+        PlatformError::NotFound { .. } => invalid(pointer, code::UNKNOWN_SEGMENT, error.to_string()),
+        other => other,
+    }
+}
+
+fn address(text: &str) -> Result<String> {
+    normalised(text).ok_or_else(|| invalid("/address", code::OUT_OF_RANGE, "this is no address of a mailbox"))
+}
+
+fn suppression(hash: String, shown: String, reason: &str, source: &str) -> Suppression {
+    let (reason, source) = (reason.to_owned(), source.to_owned());
+    Suppression { hash, shown, reason, at: format_time(clock::now()), source }
+}
+
+fn shown(send: LoggedSend) -> SendView {
+    SendView {
+        id: send.id.to_string(),
+        state: send.row.state.name().to_owned(),
+        reason: send.row.reason.map(|reason| reason.name().to_owned()),
+        due_at: format_time(send.row.due),
+        updated_at: format_time(send.row.at),
+        attempts: send.row.attempts,
+        reply: send.row.reply,
+        user_id: send.row.user,
+    }
+}

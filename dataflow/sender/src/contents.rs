@@ -1,0 +1,133 @@
+//! Contents: created, approved, shown as a user would get them.
+
+use audience_background::clock;
+use audience_protocol::{
+    ConflictKind, ContentDocument, ContentInput, ContentResource, ContentStatus, PlatformError, RenderedMail,
+    ResourceKind, Result,
+};
+use audience_rules::fault::code;
+use audience_rules::time::format_time;
+use audience_sends::email::missing_duties;
+use serde_json::Value;
+
+use crate::compose::Composer;
+use crate::documents::{check_version, id_of, invalid};
+use crate::sender::CampaignSender;
+
+/// The longest subject.
+const SUBJECT: usize = 1_000;
+
+impl ContentResource for CampaignSender {
+    fn create_content(&self, input: ContentInput, author: &str) -> Result<ContentDocument> {
+        let _turn = self.turn();
+        let id = id_of(input.id.as_deref(), &input.name)?;
+        if self.documents().content(&id).is_ok() {
+            return Err(PlatformError::Exists { kind: ResourceKind::Content, id });
+        }
+        self.put(id, input, None, author)
+    }
+
+    fn replace_content(
+        &self,
+        id: &str,
+        input: ContentInput,
+        expected: Option<u64>,
+        author: &str,
+    ) -> Result<ContentDocument> {
+        let _turn = self.turn();
+        let known = self.documents().content(id)?;
+        check_version(expected, known.version)?;
+        self.put(id.to_owned(), input, Some(&known), author)
+    }
+
+    fn change_content(
+        &self,
+        id: &str,
+        to: ContentStatus,
+        expected: Option<u64>,
+        author: &str,
+    ) -> Result<ContentDocument> {
+        let _turn = self.turn();
+        let known = self.documents().content(id)?;
+        check_version(expected, known.version)?;
+        if known.status == ContentStatus::Archived || to == ContentStatus::Draft {
+            let message = "an archived content stays so; create another".to_owned();
+            return Err(PlatformError::Conflict { kind: ConflictKind::WrongStatus, message });
+        }
+        if to == ContentStatus::Approved && known.purpose == audience_protocol::ContentPurpose::Marketing {
+            let missing = missing_duties(composer(&known)?.body_names());
+            if let Some(first) = missing.first() {
+                let message =
+                    format!("a marketing mail shows {}; write {{{{ {first} }}}} into it", missing.join(" and "));
+                return Err(invalid("/body", code::MISSING_MEMBER, message));
+            }
+        }
+        let content = ContentDocument {
+            status: to,
+            version: known.version + 1,
+            updated_at: format_time(clock::now()),
+            updated_by: author.to_owned(),
+            ..known
+        };
+        self.documents().put_content(&content)?;
+        Ok(content)
+    }
+
+    fn content(&self, id: &str) -> Result<ContentDocument> {
+        self.documents().content(id)
+    }
+
+    fn contents(&self) -> Result<Vec<ContentDocument>> {
+        self.documents().contents()
+    }
+
+    fn preview_content(&self, id: &str, user: &str) -> Result<RenderedMail> {
+        let composer = composer(&self.documents().content(id)?)?;
+        let mut values = self.users().user_values(&[user.to_owned()], &composer.traits())?;
+        let read = |(name, value): (String, Box<serde_json::value::RawValue>)| {
+            (name, serde_json::from_str::<Value>(value.get()).unwrap_or_default())
+        };
+        let values = values.pop().unwrap_or_default().into_iter().map(read).collect();
+        let rendered =
+            composer.render(self.identity(), user, &values, &format!("{}/u/preview", self.identity().public_url));
+        rendered.map_err(|error| invalid("/body", code::MISSING_MEMBER, error.to_string()))
+    }
+}
+
+impl CampaignSender {
+    fn put(
+        &self,
+        id: String,
+        input: ContentInput,
+        known: Option<&ContentDocument>,
+        author: &str,
+    ) -> Result<ContentDocument> {
+        let now = format_time(clock::now());
+        let mut content = ContentDocument {
+            id,
+            name: input.name,
+            channel: "email".to_owned(),
+            purpose: input.purpose,
+            subject: input.subject,
+            preheader: input.preheader,
+            body: input.body,
+            variables: Vec::new(),
+            status: ContentStatus::Draft,
+            version: known.map_or(1, |known| known.version + 1),
+            created_at: known.map_or_else(|| now.clone(), |known| known.created_at.clone()),
+            updated_at: now,
+            updated_by: author.to_owned(),
+        };
+        if content.subject.trim().is_empty() || content.subject.len() > SUBJECT {
+            return Err(invalid("/subject", code::OUT_OF_RANGE, format!("a subject has 1 to {SUBJECT} bytes")));
+        }
+        content.variables = composer(&content)?.names().into_iter().collect();
+        self.documents().put_content(&content)?;
+        Ok(content)
+    }
+}
+
+/// The parsed templates of a content; a fault has the place of its template.
+pub(crate) fn composer(content: &ContentDocument) -> Result<Composer> {
+    Composer::of(content).map_err(|fault| invalid(fault.pointer, code::DOES_NOT_FIT, fault.fault.to_string()))
+}

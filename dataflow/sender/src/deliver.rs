@@ -1,0 +1,297 @@
+//! Claims, windows, hand-overs and results.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+use audience_background::{Stop, clock};
+use audience_contract::{HandOver, Mail, MailProvider};
+use audience_protocol::{Campaign, OnUnknown, PlatformError, Result, Suppression, UserResource};
+use audience_rules::time::format_time;
+use audience_sends::Millis;
+use audience_sends::gates::{GateRound, GateVerdict, Reason};
+use audience_sends::state::SendState;
+use audience_sends::template::RenderError;
+
+use crate::compose::{Composer, SenderIdentity};
+use crate::documents::unavailable;
+use crate::facts::{FactReader, RecipientFacts, limits};
+use crate::log::{LoggedSend, Row, SendLog};
+use crate::suppress::{masked, of_address};
+use crate::token::TokenKey;
+
+/// Sends that are claimed at a time.
+pub(crate) const BATCH: usize = 1_000;
+/// Sends that are on their way to a provider over one connection at a time.
+pub(crate) const WINDOW: usize = 100;
+/// Connections that are handed over to at a time.
+pub(crate) const LANES: usize = 4;
+/// The wait before a send is tried again that was not handed over.
+const AGAIN: Millis = 5_000;
+/// The wait after the first answer that asks for another attempt; each is twice as long.
+const FIRST_WAIT: Millis = 60_000;
+/// The longest wait.
+const LONGEST_WAIT: Millis = 4 * 3_600_000;
+/// Attempts after which a send that is always deferred is called off.
+const ATTEMPTS: u32 = 12;
+
+/// Hands over the sends of campaigns.
+pub(crate) struct MailCourier {
+    pub(crate) log: Arc<SendLog>,
+    pub(crate) users: Arc<dyn UserResource>,
+    pub(crate) facts: FactReader,
+    pub(crate) provider: Arc<dyn MailProvider>,
+    pub(crate) identity: SenderIdentity,
+    pub(crate) tokens: Arc<TokenKey>,
+}
+
+/// A mail that is ready, with its send.
+struct ReadyMail {
+    send: LoggedSend,
+    mail: Mail,
+}
+
+/// The steps of sends.
+type Steps = Vec<(LoggedSend, Row)>;
+
+impl MailCourier {
+    /// Settles what an earlier process left open: what was claimed is planned again, and what was on its way is unknown.
+    pub(crate) fn recover(&self, campaign: &Campaign) -> Result<()> {
+        let now = clock::now();
+        let opened = |send: LoggedSend| {
+            let is_handing = send.row.state == SendState::Handing;
+            let row = if is_handing { moved(&send, SendState::Unknown, now) } else { planned(&send, now, now) };
+            (send, row)
+        };
+        let open = self.log.open_sends(&campaign.id).map_err(unavailable)?;
+        self.write(campaign, &open.into_iter().map(opened).collect())?;
+        if self.log.counts(&campaign.id).of(SendState::Unknown) == 0 {
+            return Ok(());
+        }
+        let is_unknown = |row: &Row| row.state == SendState::Unknown;
+        let unknown = self.log.after(&campaign.id, None, usize::MAX, &is_unknown).map_err(unavailable)?;
+        self.settle(campaign, unknown, now)
+    }
+
+    /// Settles sends of which nobody knows whether they were sent. A provider with keys is asked again with the same key.
+    fn settle(&self, campaign: &Campaign, unknown: Vec<LoggedSend>, now: Millis) -> Result<()> {
+        let is_again = self.provider.has_keys() || campaign.input.on_unknown == OnUnknown::Resend;
+        let settled = |send: LoggedSend| {
+            let row = if is_again { planned(&send, now, now) } else { moved(&send, SendState::Held, now) };
+            (send, row)
+        };
+        self.write(campaign, &unknown.into_iter().map(settled).collect())
+    }
+
+    fn write(&self, campaign: &Campaign, steps: &Steps) -> Result<()> {
+        self.log.step(&campaign.id, steps).map_err(unavailable)
+    }
+
+    /// Claims and hands over one batch; returns how many sends it saw. `goes_on` is asked before each window.
+    pub(crate) fn batch(
+        &self,
+        campaign: &Campaign,
+        composer: &Composer,
+        stop: &Stop,
+        goes_on: &(dyn Fn() -> bool + Sync),
+    ) -> Result<usize> {
+        let now = clock::now();
+        let due = self.log.due(&campaign.id, now, BATCH).map_err(unavailable)?;
+        if due.is_empty() {
+            return Ok(0);
+        }
+        let seen = due.len();
+        let ready = self.claim(campaign, composer, due, now)?;
+        let (next, windows): (AtomicUsize, Vec<&[ReadyMail]>) = (AtomicUsize::new(0), ready.chunks(WINDOW).collect());
+        let lane = || -> Result<()> {
+            while let Some(window) = windows.get(next.fetch_add(1, Ordering::Relaxed)) {
+                if stop.is_requested() || !goes_on() {
+                    let back = |ready: &ReadyMail| {
+                        (ready.send.clone(), planned(&ready.send, ready.send.row.due, clock::now()))
+                    };
+                    self.write(campaign, &window.iter().map(back).collect())?;
+                } else {
+                    self.window(campaign, &self.still_wanted(campaign, window)?)?;
+                }
+            }
+            Ok(())
+        };
+        thread::scope(|scope| {
+            let lanes: Vec<_> = (0..LANES.min(windows.len())).map(|_| scope.spawn(lane)).collect();
+            let broken = |_| Err(PlatformError::Unavailable("a hand-over ended early".to_owned()));
+            let ended = lanes.into_iter().map(|lane| lane.join().unwrap_or_else(broken));
+            ended.collect::<Result<Vec<()>>>()
+        })?;
+        Ok(seen)
+    }
+
+    /// Lets due sends through the gates once more, at this instant, and claims those that pass.
+    fn claim(
+        &self,
+        campaign: &Campaign,
+        composer: &Composer,
+        due: Vec<LoggedSend>,
+        now: Millis,
+    ) -> Result<Vec<ReadyMail>> {
+        let ids: Vec<String> = due.iter().map(|send| send.row.user.clone()).collect();
+        let facts = self.facts.read(&ids, campaign, composer.purpose(), &composer.traits(), now)?;
+        // Those that are tried again are counted already, and pass no gate.
+        let limits = limits(campaign, self.log.counts(&campaign.id).counted());
+        let mut round = GateRound::new(&limits, now);
+        let (mut steps, mut ready) = (Steps::new(), Vec::new());
+        for (send, facts) in due.into_iter().zip(facts) {
+            let row = if send.row.state == SendState::Deferred {
+                claimed(&send, now)
+            } else {
+                match self.verdict(campaign, &mut round, &facts)? {
+                    GateVerdict::Send => claimed(&send, now),
+                    GateVerdict::Later { until, .. } => Row { due: until.max(now + 1), at: now, ..send.row.clone() },
+                    GateVerdict::Not(reason) => suppressed(&send, reason, now),
+                }
+            };
+            if row.state == SendState::Claimed {
+                let send = LoggedSend { id: send.id, row: row.clone() };
+                ready.extend(self.compose(campaign, composer, send, &facts, now)?);
+            }
+            steps.push((send, row));
+        }
+        let (later, steps): (Steps, Steps) = steps.into_iter().partition(|(send, row)| send.row.state == row.state);
+        self.log.replace(&campaign.id, &later).map_err(unavailable)?;
+        self.write(campaign, &steps)?;
+        let (ready, missing): (Vec<_>, Vec<_>) = ready.into_iter().partition(|(_, mail)| mail.is_some());
+        let stopped = |(send, _): (LoggedSend, Option<Mail>)| {
+            let row = suppressed(&send, Reason::MissingVariable, now);
+            (send, row)
+        };
+        self.write(campaign, &missing.into_iter().map(stopped).collect())?;
+        Ok(ready.into_iter().filter_map(|(send, mail)| Some(ReadyMail { send, mail: mail? })).collect())
+    }
+
+    /// The verdict at the instant of the hand-over: whoever left the segment meanwhile is not sent to.
+    fn verdict(&self, campaign: &Campaign, round: &mut GateRound<'_>, facts: &RecipientFacts) -> Result<GateVerdict> {
+        let segments = self.users.user_segments(&facts.user)?;
+        let is_in = |segment: &str| segments.iter().any(|one| one.segment_id == segment);
+        if !is_in(&campaign.input.segment_id) || campaign.input.exclude_segment_ids.iter().any(|one| is_in(one)) {
+            return Ok(GateVerdict::Not(Reason::LeftSegment));
+        }
+        Ok(round.decide(&facts.member()))
+    }
+
+    /// The mail of a send; none where a variable has no value, or the address is gone.
+    fn compose(
+        &self,
+        campaign: &Campaign,
+        composer: &Composer,
+        send: LoggedSend,
+        facts: &RecipientFacts,
+        now: Millis,
+    ) -> Result<Option<(LoggedSend, Option<Mail>)>> {
+        let Some(address) = &facts.address else { return Ok(Some((send, None))) };
+        let url = self.unsubscribe_url(&campaign.id, &facts.user);
+        let mail = match composer.render(&self.identity, &facts.user, &facts.values, &url) {
+            Ok(rendered) => Some(composer.mail(&self.identity, (send.id.to_string(), address), rendered, &url, now)),
+            Err(RenderError::Missing(_) | RenderError::Steps(_) | RenderError::Bytes(_)) => None,
+        };
+        Ok(Some((send, mail)))
+    }
+
+    /// The link by which a user unsubscribes.
+    pub(crate) fn unsubscribe_url(&self, campaign: &str, user: &str) -> String {
+        format!("{}/u/{}", self.identity.public_url, self.tokens.token(campaign, user))
+    }
+
+    /// The sends of a window without those whose people unsubscribed since they were claimed.
+    fn still_wanted<'a>(&self, campaign: &Campaign, window: &'a [ReadyMail]) -> Result<Vec<&'a ReadyMail>> {
+        let (mut wanted, mut stopped) = (Vec::with_capacity(window.len()), Steps::new());
+        for ready in window {
+            match self.facts.suppressions.has(&ready.mail.to, &ready.send.row.user).map_err(unavailable)? {
+                false => wanted.push(ready),
+                true => stopped.push((ready.send.clone(), suppressed(&ready.send, Reason::Suppressed, clock::now()))),
+            }
+        }
+        self.write(campaign, &stopped)?;
+        Ok(wanted)
+    }
+
+    /// Hands a window over. That it is on its way is on disk before the provider can take any of it.
+    fn window(&self, campaign: &Campaign, window: &[&ReadyMail]) -> Result<()> {
+        let begun = clock::now();
+        let handing = |ready: &&ReadyMail| {
+            (
+                ready.send.clone(),
+                Row { attempts: ready.send.row.attempts + 1, ..moved(&ready.send, SendState::Handing, begun) },
+            )
+        };
+        let steps: Steps = window.iter().map(handing).collect();
+        self.write(campaign, &steps)?;
+        let mails: Vec<Mail> = window.iter().map(|ready| ready.mail.clone()).collect();
+        let outcomes = self.provider.hand_over(&mails);
+        let now = clock::now();
+        let (mut results, mut unknown, mut bounced) = (Steps::new(), Vec::new(), Vec::new());
+        for (((send, row), mail), outcome) in steps.into_iter().zip(&mails).zip(outcomes) {
+            let handing = LoggedSend { id: send.id, row };
+            let row = result(&handing, &outcome, now);
+            match outcome {
+                HandOver::Unknown(_) => unknown.push(LoggedSend { id: handing.id, row: row.clone() }),
+                HandOver::Rejected { is_hard_bounce: true, .. } => bounced.push(bounce(campaign, &mail.to, now)),
+                HandOver::NotHanded(why) => {
+                    tracing::warn!(campaign = campaign.id, why, "A mail was not handed over and is tried again")
+                }
+                _ => {}
+            }
+            results.push((handing, row));
+        }
+        self.write(campaign, &results)?;
+        if !bounced.is_empty() {
+            self.facts.suppressions.put(&bounced).map_err(unavailable)?;
+        }
+        self.settle(campaign, unknown, now)
+    }
+}
+
+fn bounce(campaign: &Campaign, address: &str, now: Millis) -> Suppression {
+    Suppression {
+        hash: of_address(address),
+        shown: masked(address),
+        reason: "bounced".to_owned(),
+        at: format_time(now),
+        source: campaign.id.clone(),
+    }
+}
+
+/// The row of a send in another state.
+pub(crate) fn moved(send: &LoggedSend, state: SendState, now: Millis) -> Row {
+    Row { state, at: now, ..send.row.clone() }
+}
+
+fn claimed(send: &LoggedSend, now: Millis) -> Row {
+    Row { claimed: Some(send.row.claimed.unwrap_or(now)), ..moved(send, SendState::Claimed, now) }
+}
+
+/// The row of a send that is planned again.
+fn planned(send: &LoggedSend, due: Millis, now: Millis) -> Row {
+    Row { due, claimed: None, ..moved(send, SendState::Planned, now) }
+}
+
+fn suppressed(send: &LoggedSend, reason: Reason, now: Millis) -> Row {
+    Row { reason: Some(reason), ..moved(send, SendState::Suppressed, now) }
+}
+
+/// The row of a send after its hand-over.
+fn result(send: &LoggedSend, outcome: &HandOver, now: Millis) -> Row {
+    let answered = |state, reply: &audience_contract::MailReply| {
+        let text = format!("{} {}", reply.code, reply.enhanced);
+        Row { reply: Some(text.trim_end().to_owned()), ..moved(send, state, now) }
+    };
+    match outcome {
+        HandOver::Accepted(reply) => answered(SendState::Accepted, reply),
+        HandOver::Rejected { reply, .. } => answered(SendState::Rejected, reply),
+        HandOver::Deferred(reply) if send.row.attempts >= ATTEMPTS => answered(SendState::Rejected, reply),
+        HandOver::Deferred(reply) => {
+            let wait = FIRST_WAIT << (send.row.attempts - 1).min(8);
+            Row { due: now + wait.min(LONGEST_WAIT), ..answered(SendState::Deferred, reply) }
+        }
+        HandOver::NotHanded(_) => planned(send, now + AGAIN, now),
+        HandOver::Unknown(_) => moved(send, SendState::Unknown, now),
+    }
+}

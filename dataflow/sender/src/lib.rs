@@ -1,0 +1,40 @@
+//! Contents and campaigns, the log of sends, and the way from a planned send to a provider.
+//!
+//! **The law.** Each member of a launched campaign has one send, whose state is on disk before the world can see more of it. A
+//! send is `handing` on disk before the first byte leaves that can make the provider take it. So after a crash nothing is
+//! missing, and in doubt are only sends of the windows that were open: four times a hundred.
+//!
+//! | File | Contents |
+//! |---|---|
+//! | `log` | The log of sends: rows, the queue by due instant, what is open, what caps count. |
+//! | `contents`, `campaigns` | The resources of the API. |
+//! | `documents` | Contents and campaigns as they are stored. |
+//! | `facts` | What gates need to know of members. |
+//! | `plan` | From the members of a segment to planned sends; the preview is the same without a write. |
+//! | `deliver` | Claims, windows, hand-overs and results. |
+//! | `compose` | From a content and a person to a mail. |
+//! | `token`, `suppress` | Links that unsubscribe; who is not written to. |
+//! | `sandbox` | A provider that keeps mails and sends none. |
+//! | `sender` | All of it as one part of the platform: a job, and the resources of the API. |
+//!
+//! The store is [`Notes`](audience_contract::Notes), with keys below `mail/`. One process sends: the lock of the data directory
+//! is the fence against an older one.
+#![forbid(unsafe_code)]
+#![warn(missing_docs)]
+
+mod campaigns;
+mod compose;
+mod contents;
+mod deliver;
+mod documents;
+mod facts;
+mod log;
+mod plan;
+mod sandbox;
+mod sender;
+mod suppress;
+mod token;
+
+pub use compose::SenderIdentity;
+pub use sandbox::Sandbox;
+pub use sender::{CampaignSender, SenderContext};
