@@ -50,6 +50,7 @@ pub fn step(subject: &mut impl Subject, line: &Line) -> Result<(), String> {
         }
         Line::Event(json) => subject.event(json),
         Line::EraseUser(id) => subject.erase_user(id),
+        Line::Timezone(name) => subject.set_timezone(name),
         Line::Trait(json) => subject.put_trait(json),
         Line::Segment(segment) => subject.put_segment(segment),
         Line::DeleteSegment(id) => subject.delete_segment(id),

@@ -94,6 +94,18 @@ pub struct CountedEvents {
     pub total: usize,
     /// Some events as an export has them, the newest first; those of a sequence in the order of its steps.
     pub items: Vec<Box<RawValue>>,
+    /// Some of those that others undid, the newest first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub undone: Vec<UndoneEvent>,
+}
+
+/// An event that would count if another did not undo it.
+#[derive(Clone, Debug, Serialize)]
+pub struct UndoneEvent {
+    /// The event.
+    pub event: Box<RawValue>,
+    /// The event that undid it.
+    pub by: Box<RawValue>,
 }
 
 fn is_false(flag: &bool) -> bool {

@@ -44,7 +44,7 @@ pub use contents::{ContentDocument, ContentInput, ContentPurpose, ContentResourc
 pub use demo::{DemoResource, DemoState, DemoView};
 pub use error::{ConflictKind, PlatformError, ResourceKind, Result};
 pub use events::EventResource;
-pub use explanation::{CountedEvents, ExplainedNode, Explanation};
+pub use explanation::{CountedEvents, ExplainedNode, Explanation, UndoneEvent};
 pub use ids::{CheckedSegmentId, CheckedUserId, IdFault, MAX_ID_BYTES};
 pub use intake::{IntakeOutcome, RECENT_EVENTS, RecentEvent, RecentEvents, RefusedEvent};
 pub use members::{MembersChange, MembersEffect, MembersMode, MembersOutcome};

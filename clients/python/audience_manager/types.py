@@ -218,16 +218,27 @@ class EventPage(_EventPageRequired, total=False):
     nextCursor: str
 
 
-class ExplainedNodeEvents(TypedDict):
-    """The events that made the value: the newest 20, newest first; of a sequence, in the order of its steps."""
+class ExplainedNodeEventsUndoneItem(TypedDict):
+    """`ExplainedNodeEventsUndoneItem` of the API."""
+    event: StoredEvent
+    by: StoredEvent
+
+
+class _ExplainedNodeEventsRequired(TypedDict):
     total: int
     items: List[StoredEvent]
+
+
+class ExplainedNodeEvents(_ExplainedNodeEventsRequired, total=False):
+    """The events that made the value: the newest 20, newest first; of a sequence, in the order of its steps."""
+    # The newest 20 events that would count if another did not undo them.
+    undone: List[ExplainedNodeEventsUndoneItem]
 
 
 class _ExplainedNodeRequired(TypedDict):
     # JSON pointer into the rules of the segment that the node is of.
     pointer: str
-    kind: Literal['all', 'any', 'not', 'event', 'trait', 'segment', 'list', 'sequence', 'rank', 'sample']
+    kind: Literal['all', 'any', 'not', 'event', 'trait', 'segment', 'list', 'sequence', 'rank', 'sample', 'compare']
     # What is asked, in a short line.
     text: str
 

@@ -161,7 +161,7 @@ export type EventPage = {
 export type ExplainedNode = {
   /** JSON pointer into the rules of the segment that the node is of. */
   pointer: string;
-  kind: "all" | "any" | "not" | "event" | "trait" | "segment" | "list" | "sequence" | "rank" | "sample";
+  kind: "all" | "any" | "not" | "event" | "trait" | "segment" | "list" | "sequence" | "rank" | "sample" | "compare";
   /** What is asked, in a short line. */
   text: string;
   /** Of a reference: the other segment, whose rules are the child. */
@@ -188,6 +188,11 @@ export type ExplainedNode = {
   events?: {
     total: number;
     items: Array<StoredEvent>;
+    /** The newest 20 events that would count if another did not undo them. */
+    undone?: Array<{
+      event: StoredEvent;
+      by: StoredEvent;
+    }>;
   };
   children?: Array<ExplainedNode>;
 };

@@ -291,7 +291,7 @@ mod tests {
                     r#"{{"userId":"u{number}","eventType":"buy","messageId":"m","properties":{{"z":1.5,"a":[1e17,null]}}}}"#
                 ),
                 1 => {
-                    r#"{"anonymousId":"é\u0001","eventType":"view","timestamp":0,"context":{"a":{},"a":2}}"#.to_owned()
+                    r#"{"anonymousId":"é\u0001","eventType":"view","timestamp":"1970-01-01T00:00:00Z","context":{"a":{},"a":2}}"#.to_owned()
                 }
                 2 => r#"{"userId":"u","anonymousId":"a","eventType":"identify","traits":{"plan":"x\"y"}}"#.to_owned(),
                 3 => r#"{"userId":"u","previousId":"a","eventType":"alias","timestamp":"2199-12-31T23:59:59.999Z"}"#

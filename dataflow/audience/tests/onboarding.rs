@@ -117,7 +117,7 @@ fn the_data_page_counts_what_a_naive_count_does() {
                 _ => json!("none"),
             };
             let name = if n % 5 == 0 { "refund" } else { "purchase" };
-            json!({"userId": format!("u{n}"), "eventType": name, "timestamp": 1_000_000 * n, "properties": {"amount": amount}})
+            json!({"userId": format!("u{n}"), "eventType": name, "timestamp": 1_700_000_000_000 + n, "properties": {"amount": amount}})
         })
         .collect();
     assert_eq!(client.post("/api/events", &json!(events).to_string()).unwrap().status, 202);

@@ -145,7 +145,7 @@ fn events_that_are_odd_and_right() {
         format!(r#","properties":{{"a":1e400,"b":-1E-400,"c":0.{}}}"#, "1".repeat(400)),
         r#","properties":{"a":"\u0000","":{"":[[],{},null]}},"unknown":[1,{"x":[]}]"#.to_owned(),
         r#","timestamp":"2199-12-31T23:59:59.999Z""#.to_owned(),
-        r#","timestamp":0,"messageId":"1970""#.to_owned(),
+        r#","timestamp":"1970-01-01","messageId":"1970""#.to_owned(),
         r#","properties":null,"context":null,"traits":7"#.to_owned(),
     ] {
         let body = event(&members);

@@ -66,9 +66,12 @@ fn inlined(rule: &Node, catalogue: &Catalogue, which: &BTreeSet<&SegmentId>) -> 
             let among = rank.among.as_ref().map(|among| inlined(among, catalogue, which));
             Node::Rank(Arc::new(Rank { among, ..Rank::clone(rank) }))
         }
-        Node::Trait { .. } | Node::Behaviour { .. } | Node::Sequence(_) | Node::Segment(_) | Node::Sample(_) => {
-            rule.clone()
-        }
+        Node::Trait { .. }
+        | Node::Behaviour { .. }
+        | Node::Sequence(_)
+        | Node::Segment(_)
+        | Node::Sample(_)
+        | Node::Compare(_) => rule.clone(),
     }
 }
 

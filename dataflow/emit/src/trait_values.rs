@@ -56,6 +56,7 @@ fn raw(value: Value) -> Option<Box<RawValue>> {
 mod tests {
     use audience_rules::event::{EventDefaults, decode_event};
     use audience_rules::record::records;
+    use audience_rules::time::format_time;
 
     use super::*;
 
@@ -63,7 +64,10 @@ mod tests {
     fn traits_are_what_was_set_and_what_rules_see_but_for_names_with_dots() {
         let mut records = Vec::new();
         let mut identify = |user: &str, at: i64, traits: &str| {
-            let json = format!(r#"{{"userId":"{user}","eventType":"identify","timestamp":{at},"traits":{traits}}}"#);
+            let json = format!(
+                r#"{{"userId":"{user}","eventType":"identify","timestamp":"{}","traits":{traits}}}"#,
+                format_time(at)
+            );
             decode_event(json.as_bytes(), &EventDefaults { accepted_at: 0 }, &mut records).expect("an event");
         };
         identify("a", 5, r#"{"late":1,"gone":null,"tie":1,"object":{"b":{"c":2}},"object.b":0,"null.b":1}"#);

@@ -16,6 +16,7 @@ use audience_contract::EventLog;
 use audience_kernel::message::Control;
 use audience_kernel::operator::Inward;
 use audience_kernel::program::MeasureKey;
+use audience_kernel::question::UserQuestion;
 use audience_rules::ast::{EventTypes, Filter};
 use audience_rules::record::{EventRef, RecordKind, records};
 use audience_rules::test::{filter_holds, filter_is_relative};
@@ -133,7 +134,9 @@ struct Wanted<'a> {
     /// Event types, each with the filter that must hold of an event, where that does not depend on the clock.
     events: Vec<(&'a EventTypes, Option<&'a Filter>)>,
     /// `identify` events with any of these traits.
-    traits: Vec<&'a str>,
+    traits: Vec<String>,
+    /// Events that matter to any of these.
+    questions: Vec<&'a UserQuestion>,
 }
 
 impl<'a> Wanted<'a> {
@@ -141,7 +144,11 @@ impl<'a> Wanted<'a> {
         let mut wanted = Wanted::default();
         for measure in measures {
             match measure {
-                MeasureKey::Trait(path) => wanted.traits.extend(path.first().map(|name| &**name)),
+                // The whole path may be a trait's name, too.
+                MeasureKey::Trait(path) => {
+                    wanted.traits.extend(path.first().map(|name| name.to_string()).into_iter().chain([path.join(".")]));
+                }
+                MeasureKey::Asked(question) => wanted.questions.push(question),
                 MeasureKey::Behaviour(behaviour) => wanted.add(&behaviour.events, behaviour.filter.as_ref()),
                 MeasureKey::Sequence(sequence) => {
                     sequence.steps.iter().for_each(|step| wanted.add(&step.events, step.filter.as_ref()));
@@ -165,7 +172,8 @@ impl<'a> Wanted<'a> {
         self.events.iter().any(is_wanted)
             || (event.kind() == RecordKind::Identify
                 && !self.traits.is_empty()
-                && event.traits().any(|(name, _)| self.traits.contains(&name)))
+                && event.traits().any(|(name, _)| self.traits.iter().any(|wanted| wanted == name)))
+            || self.questions.iter().any(|question| question.concerns(event))
     }
 }
 

@@ -7,6 +7,7 @@ use audience_kernel::message::{Publication, SegmentContent};
 use audience_kernel::program::{MeasureKey, Program, RankProgram};
 use audience_rules::ast::SegmentId;
 use audience_rules::catalogue::{Catalogue, ComputedTrait, Definition, SegmentStatus};
+use audience_rules::zone::ZoneId;
 use hashbrown::{HashMap, HashSet};
 
 /// A segment, made ready to run.
@@ -34,6 +35,7 @@ pub struct RuleSet {
     /// The definition of each: a version by itself says little, as one that is deleted and made again begins at 1.
     definitions: HashMap<SegmentId, Definition>,
     traits: BTreeMap<Arc<str>, ComputedTrait>,
+    timezone: ZoneId,
 }
 
 /// The difference that a new catalogue makes.
@@ -63,9 +65,9 @@ impl RuleSet {
     }
 
     /// The rules in force under the catalogue that follows: segments of the same version stay as they are, unless a
-    /// computed trait has changed, which may mean anything to any rule.
+    /// computed trait or the platform's zone has changed, which may mean anything to any rule.
     pub fn followed_by(&self, catalogue: &Catalogue) -> RuleSet {
-        let has_same_traits = self.traits == catalogue.traits;
+        let has_same_traits = self.traits == catalogue.traits && self.timezone == catalogue.timezone;
         let active = || catalogue.segments.values().filter(|segment| segment.status == SegmentStatus::Active);
         let segments = active().map(|segment| {
             let known = self.segments.get(&segment.id).filter(|(_, version)| *version == segment.version);
@@ -79,7 +81,12 @@ impl RuleSet {
             (segment.id.clone(), (ready, segment.version))
         });
         let definitions = active().map(|segment| (segment.id.clone(), segment.definition.clone()));
-        RuleSet { segments: segments.collect(), definitions: definitions.collect(), traits: catalogue.traits.clone() }
+        RuleSet {
+            segments: segments.collect(),
+            definitions: definitions.collect(),
+            traits: catalogue.traits.clone(),
+            timezone: catalogue.timezone,
+        }
     }
 
     /// The measures that are computed.

@@ -1,5 +1,7 @@
 //! A user's state for one measure, in 16 bytes if it is small.
 
+mod setting;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -11,10 +13,14 @@ use audience_rules::value::ValueRef;
 use serde::{Deserialize, Serialize};
 
 use crate::measure::{Aggregate, Contribution, MeasureId, MeasureKind, Span, contribution};
+use crate::question::KeptEvents;
 use crate::reading::Reading;
 use crate::relative_log::{RelativeLog, filter_spans, times};
 use crate::sequence_state::SequenceState;
 use crate::window_log::{DAY_MILLIS, WindowLog, flat};
+
+use self::setting::DottedTrait;
+pub(crate) use self::setting::{AppliedTrait, apply_trait};
 
 /// A user's state for one measure. Every variant begins with the measure, so that the enum stays at 16 bytes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -88,6 +94,10 @@ pub(crate) enum LargeState {
     Relative(RelativeLog),
     /// A sequence.
     Sequence(SequenceState),
+    /// The events that matter to a question.
+    Kept(KeptEvents),
+    /// A trait at a path with dots, of which one `identify` set the whole as a name.
+    Dotted(DottedTrait),
 }
 
 /// An event about to be applied to a cell.
@@ -144,6 +154,11 @@ impl Cell {
                 LargeState::Window(log) => log.reading(aggregate),
                 LargeState::Relative(log) => log.reading(aggregate, now),
                 LargeState::Sequence(state) => Reading::Held(state.held()),
+                LargeState::Dotted(dotted) => dotted.value().cloned().map_or(Reading::Missing, Reading::Flat),
+                LargeState::Kept(kept) => match kind {
+                    MeasureKind::Asked(question) => kept.reading(question, now),
+                    _ => Reading::Missing,
+                },
             },
         }
     }
@@ -183,6 +198,7 @@ impl Cell {
             (LargeState::Sequence(state), MeasureKind::Sequence { sequence, span, .. }) => {
                 state.advance(sequence, *span, now)
             }
+            (LargeState::Kept(kept), MeasureKind::Asked(question)) => kept.advance(question, now),
             _ => {}
         }
     }
@@ -196,6 +212,7 @@ impl Cell {
                 }
                 (LargeState::Relative(log), _) => log.next_change(now),
                 (LargeState::Sequence(state), _) => state.next_change(),
+                (LargeState::Kept(kept), _) => kept.next_change(),
                 _ => Millis::MAX,
             },
             _ => Millis::MAX,
@@ -210,6 +227,7 @@ impl Cell {
                 LargeState::Window(log) => log.is_empty(),
                 LargeState::Relative(log) => log.is_empty(),
                 LargeState::Sequence(state) => state.is_empty(),
+                LargeState::Kept(kept) => kept.is_empty(),
                 _ => false,
             },
             _ => false,
@@ -239,7 +257,7 @@ fn fits(kind: &MeasureKind, applied: AppliedEvent<'_>) -> bool {
             span.of_event(applied.event.timestamp()).is_some_and(|(_, leave)| leave > applied.now)
                 && (*relative || filter.as_ref().is_none_or(|f| filter_holds(f, applied.event, applied.now)))
         }
-        MeasureKind::Sequence { .. } | MeasureKind::Trait(_) => true,
+        MeasureKind::Sequence { .. } | MeasureKind::Trait(_) | MeasureKind::Asked(_) => true,
     }
 }
 
@@ -253,6 +271,18 @@ pub(crate) fn apply(
 ) -> Result<Cell, Option<Cell>> {
     match kind {
         MeasureKind::Trait(_) => Err(cell),
+        MeasureKind::Asked(question) => {
+            let mut state = match cell {
+                Some(Cell::Other { state, .. }) => state,
+                _ => Box::new(LargeState::Kept(KeptEvents::default())),
+            };
+            let LargeState::Kept(kept) = &mut *state else { return Err(Some(Cell::Other { measure, state })) };
+            let added = kept.add(question, applied.event, applied.now);
+            match added || !kept.is_empty() {
+                true => Ok(Cell::Other { measure, state }),
+                false => Err(None),
+            }
+        }
         MeasureKind::Sequence { sequence, span, relative } => {
             let mut state = match cell {
                 Some(Cell::Other { state, .. }) => state,
@@ -418,36 +448,6 @@ fn add_to_state(
         }
         _ => {}
     }
-}
-
-/// Applies an `identify`'s value for a trait.
-pub(crate) fn apply_trait(
-    cell: Option<Cell>,
-    measure: MeasureId,
-    below: &[Arc<str>],
-    value: ValueRef<'_>,
-    event: &EventRef<'_>,
-) -> Result<Cell, Option<Cell>> {
-    let place = (event.timestamp(), event.sequence());
-    let known = match &cell {
-        Some(Cell::TraitNumber { value, .. }) => Some((value.at, value.sequence)),
-        Some(Cell::Other { state, .. }) => match **state {
-            LargeState::Trait(at, sequence, _) => Some((at, sequence)),
-            _ => None,
-        },
-        _ => None,
-    };
-    if known.is_some_and(|known| known > place) {
-        return Err(cell);
-    }
-    let value = value.path(below).filter(|value| !value.is_null());
-    if let Some(ValueRef::Number(number)) = value
-        && let Ok(units) = i64::try_from(number.units())
-    {
-        let value = TraitNumber { at: place.0, sequence: place.1, units };
-        return Ok(Cell::TraitNumber { measure, value: Box::new(value) });
-    }
-    Ok(Cell::Other { measure, state: Box::new(LargeState::Trait(place.0, place.1, value.map(flat))) })
 }
 
 #[cfg(test)]

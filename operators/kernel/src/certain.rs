@@ -45,6 +45,13 @@ impl Certain<'_> {
         let held = self.add(leaf.clone());
         let held = if wanted { held } else { Expression::None(vec![held]) };
         match leaf {
+            Leaf::Measured(key @ MeasureKey::Asked(question), test) => {
+                if !question.comes_out_of_missing(wanted) {
+                    return held;
+                }
+                self.has_asked = true;
+                Expression::All(vec![held, self.add(Leaf::Valued(key.clone(), test.clone()))])
+            }
             // Of a missing value a test says just whether it is negated.
             Leaf::Measured(key, test) if test.negated == wanted && may_miss(key) => {
                 if test.condition == Condition::Exists {

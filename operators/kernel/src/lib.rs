@@ -2,6 +2,7 @@
 //!
 //! - [`program`]: a compiled rule.
 //! - `measure`, `cell`, `window_log`, `relative_log`, `sequence_state`: the columns of a user row. `reading`: their values.
+//! - [`question`]: what the naive evaluator answers, over the events that matter to it.
 //! - [`registry`]: the measures, predicates and rules of one worker, with equal parts shared.
 //! - [`worker`]: the user rows of one worker, and their evaluation.
 //! - `rank`: the first users by a measure. `calendar`: the instants at which users change by time alone.
@@ -20,6 +21,7 @@ pub mod membership;
 pub mod message;
 pub mod operator;
 pub mod program;
+pub mod question;
 mod rank;
 mod reading;
 pub mod registry;

@@ -12,7 +12,11 @@ use audience_rules::value::ValueRef;
 use hashbrown::HashMap;
 
 use crate::program::MeasureKey;
+use crate::question::UserQuestion;
 use crate::reading::Reading;
+
+/// The type of the events that set traits.
+const IDENTIFY: &str = "identify";
 
 /// A measure's number within one worker.
 pub(crate) type MeasureId = u32;
@@ -65,13 +69,15 @@ pub enum Span {
 }
 
 impl Span {
-    fn of(window: Option<Window>) -> Span {
-        match window {
+    /// `None` for a window that only a question is about.
+    fn of(window: Option<Window>) -> Option<Span> {
+        Some(match window {
             None => Span::Lasting,
             Some(Window::Last(duration)) => Span::Sliding { enter: 0, leave: duration },
             Some(Window::Ago { from, to }) => Span::Sliding { enter: to, leave: from },
             Some(Window::Fixed { from, to }) => Span::Fixed(from.unwrap_or(Millis::MIN), to.unwrap_or(Millis::MAX)),
-        }
+            Some(Window::Span { .. } | Window::Calendar { .. } | Window::Written { .. }) => return None,
+        })
     }
 
     /// Returns the span in which an event of that timestamp counts: from the first instant until before the second.
@@ -87,7 +93,7 @@ impl Span {
 /// A measure, made ready to be fed.
 #[derive(Clone, Debug)]
 pub enum MeasureKind {
-    /// An `identify` trait: the path below the trait's name.
+    /// An `identify` trait: its path.
     Trait(Vec<Arc<str>>),
     /// A behaviour.
     Behaviour {
@@ -111,19 +117,25 @@ pub enum MeasureKind {
         /// True if a step's filter depends on now.
         relative: bool,
     },
+    /// A question, whose answer is the reading.
+    Asked(Arc<UserQuestion>),
 }
 
 impl MeasureKind {
     /// The kind of a key.
     pub fn of(key: &MeasureKey) -> MeasureKind {
         match key {
-            MeasureKey::Trait(path) => MeasureKind::Trait(path[1..].to_vec()),
-            MeasureKey::Behaviour(behaviour) => behaviour_kind(behaviour),
+            MeasureKey::Trait(path) => MeasureKind::Trait(path.clone()),
+            MeasureKey::Behaviour(behaviour) => {
+                let asked = || MeasureKind::Asked(Arc::new(UserQuestion::value_in_utc(behaviour)));
+                behaviour_kind(behaviour).unwrap_or_else(asked)
+            }
             MeasureKey::Sequence(sequence) => MeasureKind::Sequence {
-                span: Span::of(sequence.window),
+                span: Span::of(sequence.window).unwrap_or(Span::Lasting),
                 relative: sequence.steps.iter().any(|step| step.filter.as_ref().is_some_and(filter_is_relative)),
                 sequence: sequence.clone(),
             },
+            MeasureKey::Asked(question) => MeasureKind::Asked(question.clone()),
         }
     }
 
@@ -131,6 +143,7 @@ impl MeasureKind {
     pub fn default_reading(&self) -> Reading {
         match self {
             MeasureKind::Sequence { .. } => Reading::Held(false),
+            MeasureKind::Asked(question) => question.default_answer(),
             MeasureKind::Behaviour {
                 aggregate: Aggregate::Count | Aggregate::Sum | Aggregate::Distinct | Aggregate::Days,
                 ..
@@ -145,7 +158,11 @@ impl MeasureKind {
     }
 }
 
-fn behaviour_kind(behaviour: &Behaviour) -> MeasureKind {
+/// `None` for what only a question is about.
+fn behaviour_kind(behaviour: &Behaviour) -> Option<MeasureKind> {
+    if !behaviour.is_plain() {
+        return None;
+    }
     let (aggregate, path) = match &behaviour.measure {
         Measure::Count => (Aggregate::Count, None),
         Measure::Days => (Aggregate::Days, None),
@@ -162,18 +179,15 @@ fn behaviour_kind(behaviour: &Behaviour) -> MeasureKind {
                 Function::Distinct => Aggregate::Distinct,
                 Function::First => Aggregate::First,
                 Function::Last => Aggregate::Last,
+                Function::Median | Function::Mode => return None,
             };
             (aggregate, Some(path.clone()))
         }
+        _ => return None,
     };
     let relative = behaviour.filter.as_ref().is_some_and(filter_is_relative);
-    MeasureKind::Behaviour {
-        aggregate,
-        path,
-        filter: behaviour.filter.clone(),
-        span: Span::of(behaviour.window),
-        relative,
-    }
+    let span = Span::of(behaviour.window)?;
+    Some(MeasureKind::Behaviour { aggregate, path, filter: behaviour.filter.clone(), span, relative })
 }
 
 /// The contribution of an event to an aggregate.
@@ -303,7 +317,14 @@ impl Listeners {
     /// Adds a measure.
     pub fn add(&mut self, measure: MeasureId, key: &MeasureKey) {
         match key {
-            MeasureKey::Trait(path) => self.traits.entry(path[0].clone()).or_default().push(measure),
+            MeasureKey::Trait(path) => {
+                self.traits.entry(path[0].clone()).or_default().push(measure);
+                if path.len() > 1 {
+                    // A trait's name may have dots itself.
+                    self.traits.entry(path.join(".").into()).or_default().push(measure);
+                }
+            }
+            MeasureKey::Asked(question) => self.add_question(measure, question),
             MeasureKey::Behaviour(behaviour) => self.add_to(&behaviour.events, measure, behaviour.filter.as_ref()),
             MeasureKey::Sequence(sequence) => {
                 if sequence.steps.iter().any(|step| step.events == EventTypes::Any) {
@@ -316,6 +337,17 @@ impl Listeners {
                     self.named.entry(name.clone()).or_default().add(measure, None);
                 }
             }
+        }
+    }
+
+    fn add_question(&mut self, measure: MeasureId, question: &UserQuestion) {
+        let Some(mut names) = question.event_types() else { return self.any.add(measure, None) };
+        let identify: Arc<str> = IDENTIFY.into();
+        if !question.traits().is_empty() && !names.contains(&&identify) {
+            names.push(&identify);
+        }
+        for name in names {
+            self.named.entry(name.clone()).or_default().add(measure, None);
         }
     }
 

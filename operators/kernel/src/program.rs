@@ -3,10 +3,13 @@
 use std::sync::Arc;
 
 use audience_rules::ast::{
-    Behaviour, Condition, Cut, Literal, Logic, Millis, Moment, Node, Rank, RankBy, Sample, SegmentId, Sequence, Test,
+    Behaviour, Condition, Cut, Literal, Logic, Measurable, Millis, Moment, Node, Rank, Sample, SegmentId, Sequence,
+    Test,
 };
 use audience_rules::catalogue::Catalogue;
 use serde::{Deserialize, Serialize};
+
+use crate::question::{Asks, UserQuestion};
 
 /// The key of a measure. Rules that ask for the same measure share it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -17,6 +20,8 @@ pub enum MeasureKey {
     Behaviour(Arc<Behaviour>),
     /// A sequence, which holds or does not.
     Sequence(Arc<Sequence>),
+    /// A question that the naive evaluator answers.
+    Asked(Arc<UserQuestion>),
 }
 
 /// The smallest condition: true or false of a user at an instant.
@@ -159,9 +164,7 @@ fn build(node: &Node, catalogue: &Catalogue, leaves: &mut Vec<Leaf>) -> Expressi
                 Logic::Not => Expression::None(parts),
             };
         }
-        Node::Trait { field, test } => Leaf::Measured(key_of_field(field, catalogue), test.clone()),
-        Node::Behaviour { behaviour, test } => Leaf::Measured(MeasureKey::Behaviour(behaviour.clone()), test.clone()),
-        Node::Sequence(sequence) => Leaf::Measured(MeasureKey::Sequence(sequence.clone()), holds_test()),
+        Node::Trait { .. } | Node::Behaviour { .. } | Node::Sequence(_) | Node::Compare(_) => measured(node, catalogue),
         Node::Segment(id) => Leaf::Segment(id.clone()),
         Node::Rank(rank) => Leaf::Rank(Arc::new(rank_program(rank, catalogue))),
         Node::Sample(sample) => Leaf::Sample(sample.clone()),
@@ -174,24 +177,37 @@ fn build(node: &Node, catalogue: &Catalogue, leaves: &mut Vec<Leaf>) -> Expressi
     Expression::Leaf(index as u16)
 }
 
+/// The leaf of a condition on this user.
+fn measured(node: &Node, catalogue: &Catalogue) -> Leaf {
+    let asked = || UserQuestion { node: node.clone(), asks: Asks::Holds, platform: catalogue.timezone };
+    if let Some(question) = UserQuestion::whether(node, catalogue) {
+        return Leaf::Measured(MeasureKey::Asked(Arc::new(question)), holds_test());
+    }
+    match node.resolved(catalogue) {
+        Node::Trait { field, test } => Leaf::Measured(key_of_trait(&field), test),
+        Node::Behaviour { behaviour, test } => Leaf::Measured(MeasureKey::Behaviour(behaviour), test),
+        Node::Sequence(sequence) => Leaf::Measured(MeasureKey::Sequence(sequence), holds_test()),
+        _ => Leaf::Measured(MeasureKey::Asked(Arc::new(asked())), holds_test()),
+    }
+}
+
 fn rank_program(rank: &Rank, catalogue: &Catalogue) -> RankProgram {
-    let by = match &rank.by {
-        RankBy::Field(field) => key_of_field(field, catalogue),
-        RankBy::Behaviour(behaviour) => MeasureKey::Behaviour(behaviour.clone()),
+    let by = match UserQuestion::value(&rank.by, catalogue) {
+        Some(question) => MeasureKey::Asked(Arc::new(question)),
+        None => match rank.by.resolved(catalogue) {
+            Measurable::Field(field) => key_of_trait(&field),
+            Measurable::Behaviour(behaviour) => MeasureKey::Behaviour(behaviour),
+        },
     };
     let among = rank.among.as_ref().map(|node| Arc::new(Program::compile(node, catalogue)));
     RankProgram { by, descending: rank.descending, cut: rank.cut, among }
 }
 
-/// A path is looked up whole among the computed traits; else every dot descends.
-fn key_of_field(field: &str, catalogue: &Catalogue) -> MeasureKey {
-    match catalogue.traits.get(field) {
-        Some(computed) => MeasureKey::Behaviour(computed.behaviour.clone()),
-        None => MeasureKey::Trait(field.split('.').map(Arc::from).collect()),
-    }
+fn key_of_trait(field: &str) -> MeasureKey {
+    MeasureKey::Trait(field.split('.').map(Arc::from).collect())
 }
 
-/// The test of a sequence's leaf.
+/// The test of the leaf of a sequence or a question.
 fn holds_test() -> Test {
     Test { negated: false, condition: Condition::Equals(Literal::Bool(true)) }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use audience_rules::ast::{Comparison, Condition, Literal, Millis, Test};
 use audience_rules::decimal::Decimal;
-use audience_rules::test::Operand;
+use audience_rules::test::{Operand, number_of};
 use audience_rules::value::ValueRef;
 
 /// The value of a measure for a user at an instant.
@@ -23,13 +23,20 @@ pub enum Reading {
     Since(Millis),
     /// True if a sequence holds.
     Held(bool),
+    /// The answer to a question.
+    Answered {
+        /// Whether the condition holds.
+        held: bool,
+        /// Whether there is a value that it is about, or it asks for just that.
+        has_value: bool,
+    },
 }
 
 impl Reading {
     /// Returns whether the test holds of it at `now`.
     pub fn holds(&self, test: &Test, now: Millis) -> bool {
         match self {
-            Reading::Held(held) => *held,
+            Reading::Held(held) | Reading::Answered { held, .. } => *held,
             _ => test.holds(self.operand(now), now),
         }
     }
@@ -39,6 +46,7 @@ impl Reading {
     pub fn is_value_to(&self, test: &Test) -> bool {
         match self {
             Reading::Held(_) => true,
+            Reading::Answered { has_value, .. } => *has_value,
             _ => test.holds_by_value(self.operand(0), 0).is_some(),
         }
     }
@@ -46,8 +54,8 @@ impl Reading {
     #[inline]
     fn operand(&self, now: Millis) -> Operand<'_> {
         match self {
-            // Says itself whether it holds.
-            Reading::Missing | Reading::Held(_) => Operand::Missing,
+            // These say themselves whether they hold.
+            Reading::Missing | Reading::Held(_) | Reading::Answered { .. } => Operand::Missing,
             Reading::Number(number) => Operand::Number(*number),
             Reading::Ratio(sum, count) => Operand::Ratio { sum: *sum, count: *count },
             Reading::Since(instant) => Operand::Number(Decimal::from_integer(now - instant)),
@@ -114,10 +122,10 @@ impl RankKey {
             // Durations to now: the later the instant, the shorter.
             Reading::Since(instant) => Some(RankKey { units: -i128::from(*instant), count: 1 }),
             Reading::Flat(bytes) => match ValueRef::read(bytes) {
-                Some((ValueRef::Number(number), _)) => Some(RankKey { units: number.units(), count: 1 }),
-                _ => None,
+                Some((value, _)) => number_of(value).map(|number| RankKey { units: number.units(), count: 1 }),
+                None => None,
             },
-            Reading::Missing | Reading::Held(_) => None,
+            Reading::Missing | Reading::Held(_) | Reading::Answered { .. } => None,
         }
     }
 }

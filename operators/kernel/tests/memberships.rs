@@ -23,6 +23,7 @@ use audience_rules::catalogue::Catalogue;
 use audience_rules::event::{EventDecoder, EventDefaults};
 use audience_rules::json::parse_json;
 use audience_rules::record::set_sequence;
+use audience_rules::time::format_time;
 use timely::dataflow::InputHandle;
 use timely::dataflow::operators::probe::Handle;
 use timely::dataflow::operators::vec::Input;
@@ -82,7 +83,8 @@ fn events(tick: i64) -> Inward {
     let (mut decoder, mut records) = (EventDecoder::new(), Vec::new());
     for n in 0..7 {
         let (user, start) = ((tick * n * 31 + n) % 11, records.len());
-        let json = format!(r#"{{"userId":"u{user}","eventType":"purchase","timestamp":{}}}"#, tick * TICK);
+        let json =
+            format!(r#"{{"userId":"u{user}","eventType":"purchase","timestamp":"{}"}}"#, format_time(tick * TICK));
         let defaults = EventDefaults { accepted_at: tick * TICK };
         decoder.decode(json.as_bytes(), &defaults, &mut records).unwrap();
         set_sequence(&mut records[start..], (tick * 7 + n) as u64);

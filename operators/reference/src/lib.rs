@@ -33,6 +33,7 @@ use audience_rules::oracle::World;
 use audience_rules::record::{Erased, EventRef, erasure, records, set_sequence};
 use audience_rules::timeline::{SegmentDefinition, SegmentLine, Subject};
 use audience_rules::value::Value;
+use audience_rules::zone::ZoneId;
 use differential_dataflow::input::InputSession;
 use timely::dataflow::operators::probe::Handle as ProbeHandle;
 use timely::worker::Worker;
@@ -206,6 +207,14 @@ impl Subject for Reference<'_> {
         erasure(id, self.now, &mut record);
         self.ids.accept(&record);
         self.end_line();
+        Ok(())
+    }
+
+    fn set_timezone(&mut self, name: &str) -> Result<(), String> {
+        let zone = ZoneId::named(name).ok_or_else(|| format!("`{name}` is no time zone"))?;
+        self.catalogue.timezone = zone;
+        self.decoder.set_zone(zone);
+        self.edit();
         Ok(())
     }
 

@@ -1,13 +1,17 @@
-//! The value of a leaf over one user's events: the part that is no collection.
+//! The value of a leaf over one user's events: the part that is no collection. Of what the second page of the language says, and of
+//! all that depends on a zone other than UTC, the naive evaluator finds it.
 
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
 
 use audience_rules::ast::{Behaviour, EventTypes, Filter, Function, Measure, Millis, Node, Sequence, Window};
+use audience_rules::catalogue::Catalogue;
 use audience_rules::decimal::Decimal;
+use audience_rules::oracle::EventHistory;
 use audience_rules::record::{EventRef, RecordKind};
 use audience_rules::test::{Operand, event_value, filter_holds, number_of};
 use audience_rules::value::{Value, ValueRef};
+use audience_rules::zone::ZoneId;
 use serde::{Deserialize, Serialize};
 
 /// The value of a leaf for a user.
@@ -29,11 +33,10 @@ pub struct Number {
 impl Number {
     fn of(operand: Operand<'_>) -> Option<Number> {
         match operand {
-            Operand::Number(number) | Operand::Value(ValueRef::Number(number)) => {
-                Some(Number { units: number.units(), of: 1 })
-            }
+            Operand::Number(number) => Some(Number { units: number.units(), of: 1 }),
+            Operand::Value(value) => Some(Number { units: number_of(value)?.units(), of: 1 }),
             Operand::Ratio { sum, count } => Some(Number { units: sum.units(), of: i128::from(count) }),
-            Operand::Missing | Operand::Value(_) => None,
+            Operand::Missing => None,
         }
     }
 
@@ -46,9 +49,12 @@ impl Number {
 }
 
 /// Whether an event has any part in what a leaf says now.
-pub fn concerns(leaf: &Node, event: &EventRef<'_>, now: Millis) -> bool {
+pub fn concerns((leaf, zone): &(Node, ZoneId), event: &EventRef<'_>, now: Millis) -> bool {
     if event.timestamp() > now {
         return false;
+    }
+    if asks_oracle(leaf, *zone) {
+        return true;
     }
     match leaf {
         Node::Behaviour { behaviour, .. } => {
@@ -57,10 +63,15 @@ pub fn concerns(leaf: &Node, event: &EventRef<'_>, now: Millis) -> bool {
         }
         Node::Sequence(sequence) => is_inside(sequence.window, event, now),
         Node::Trait { field, .. } => {
-            event.kind() == RecordKind::Identify && event.traits().get(field.split('.').next().unwrap_or("")).is_some()
+            let sets = |name: &str| event.traits().get(name).is_some();
+            event.kind() == RecordKind::Identify && (sets(field) || sets(field.split('.').next().unwrap_or("")))
         }
         _ => false,
     }
+}
+
+fn asks_oracle(leaf: &Node, zone: ZoneId) -> bool {
+    !leaf.is_plain() || (zone != ZoneId::UTC && leaf.zones().platform)
 }
 
 fn is_inside(window: Option<Window>, event: &EventRef<'_>, now: Millis) -> bool {
@@ -72,6 +83,7 @@ fn is_inside(window: Option<Window>, event: &EventRef<'_>, now: Millis) -> bool 
         Some(Window::Fixed { from, to }) => {
             from.is_none_or(|from| from <= event.timestamp()) && to.is_none_or(|to| event.timestamp() <= to)
         }
+        Some(window) => window.contains(event.timestamp(), &now.into()),
     }
 }
 
@@ -80,7 +92,10 @@ fn matches(events: &EventTypes, filter: Option<&Filter>, event: &EventRef<'_>, n
 }
 
 /// The value of a leaf for a user, given the events that concern it, each with its place in the order of acceptance.
-pub fn measured(leaf: &Node, user: &str, events: &[&(u64, Vec<u8>)], now: Millis) -> Measured {
+pub fn measured((leaf, zone): &(Node, ZoneId), user: &str, events: &[&(u64, Vec<u8>)], now: Millis) -> Measured {
+    if asks_oracle(leaf, *zone) {
+        return asked((leaf, *zone), events, now);
+    }
     let mut events: Vec<EventRef<'_>> =
         events.iter().filter_map(|(_, record)| EventRef::read(record).map(|(event, _)| event)).collect();
     events.sort_by_key(|event| (event.timestamp(), event.sequence()));
@@ -94,10 +109,28 @@ pub fn measured(leaf: &Node, user: &str, events: &[&(u64, Vec<u8>)], now: Millis
     Measured { holds: test.holds(operand, now), number: Number::of(operand) }
 }
 
+fn asked((leaf, zone): (&Node, ZoneId), events: &[&(u64, Vec<u8>)], now: Millis) -> Measured {
+    let mut records: Vec<EventRef<'_>> =
+        events.iter().filter_map(|(_, record)| EventRef::read(record).map(|(event, _)| event)).collect();
+    records.sort_by_key(EventRef::sequence);
+    let mut history = EventHistory::empty().in_zone(zone);
+    records.into_iter().for_each(|event| history.push_counted(event));
+    let number = match leaf {
+        Node::Behaviour { behaviour, .. } => Number::of(history.measure(behaviour, now)),
+        _ => None,
+    };
+    Measured { holds: history.holds(leaf, &Catalogue::default(), now), number }
+}
+
 fn trait_value<'a>(field: &str, identifies: &[EventRef<'a>]) -> Operand<'a> {
-    let keys: Vec<std::sync::Arc<str>> = field.split('.').map(Into::into).collect();
-    let last = identifies.last().and_then(|event| ValueRef::Object(event.traits()).path(&keys));
-    last.filter(|value| !value.is_null()).into()
+    let last = |name: &str| identifies.iter().filter_map(|event| event.traits().get(name)).next_back();
+    if let Some(value) = last(field).filter(|value| !value.is_null()) {
+        return Operand::Value(value);
+    }
+    let mut keys = field.split('.');
+    let name = keys.next().unwrap_or_default();
+    let below: Vec<std::sync::Arc<str>> = keys.map(Into::into).collect();
+    last(name).and_then(|value| value.path(&below)).filter(|value| !value.is_null()).into()
 }
 
 fn measure<'a>(measure: &Measure, events: &[EventRef<'a>], now: Millis) -> Operand<'a> {
@@ -112,6 +145,7 @@ fn measure<'a>(measure: &Measure, events: &[EventRef<'a>], now: Millis) -> Opera
         Measure::SinceFirst => return since(events.first()),
         Measure::SinceLast => return since(events.last()),
         Measure::Of(function, path) => (function, path),
+        _ => return Operand::Missing,
     };
     let values: Vec<ValueRef<'a>> = events.iter().filter_map(|event| event_value(path, event)).collect();
     let numbers: Vec<Decimal> = values.iter().filter_map(|value| number_of(*value)).collect();
@@ -128,6 +162,7 @@ fn measure<'a>(measure: &Measure, events: &[EventRef<'a>], now: Millis) -> Opera
         }
         Function::First => values.first().copied().into(),
         Function::Last => values.last().copied().into(),
+        Function::Median | Function::Mode => Operand::Missing,
     }
 }
 

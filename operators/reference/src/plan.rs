@@ -1,12 +1,12 @@
 //! Rules as rows: a node each, named by the segment and the way to it, and the edges between them.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
-use audience_rules::ast::{Behaviour, Condition, Cut, Logic, Node, RankBy, Test};
+use audience_rules::ast::{Condition, Cut, Logic, Measurable, Node, Test};
 use audience_rules::catalogue::{Catalogue, Definition, SegmentStatus};
 use audience_rules::parse::NoTraits;
 use audience_rules::unparse::node_to_json;
+use audience_rules::zone::ZoneId;
 use serde::{Deserialize, Serialize};
 
 /// A node's name: its segment, then the number of each child on the way.
@@ -86,8 +86,9 @@ fn add(node: &Node, name: &str, catalogue: &Catalogue, rows: &mut BTreeSet<PlanR
                 Logic::Not => Operation::None,
             }
         }
-        Node::Trait { field, test } => Operation::Leaf(field_leaf(field, test, catalogue)),
-        Node::Behaviour { .. } | Node::Sequence(_) | Node::Sample(_) => Operation::Leaf(node_to_json(node)),
+        Node::Trait { .. } | Node::Behaviour { .. } | Node::Sequence(_) | Node::Sample(_) | Node::Compare(_) => {
+            Operation::Leaf(leaf(node, catalogue))
+        }
         Node::Segment(id) => Operation::Segment(id.to_string()),
         Node::Rank(rank) => {
             rank.among.iter().for_each(|among| child(0, among));
@@ -97,10 +98,13 @@ fn add(node: &Node, name: &str, catalogue: &Catalogue, rows: &mut BTreeSet<PlanR
                 Cut::Percent(percent) => (None, Some(percent.units())),
             };
             Operation::Rank {
-                by: match &rank.by {
-                    RankBy::Field(field) => field_leaf(field, &any, catalogue),
-                    RankBy::Behaviour(behaviour) => behaviour_leaf(behaviour, &any),
-                },
+                by: leaf(
+                    &match &rank.by {
+                        Measurable::Field(field) => Node::Trait { field: field.clone(), test: any },
+                        Measurable::Behaviour(behaviour) => Node::Behaviour { behaviour: behaviour.clone(), test: any },
+                    },
+                    catalogue,
+                ),
                 descending: rank.descending,
                 top,
                 percent,
@@ -111,21 +115,17 @@ fn add(node: &Node, name: &str, catalogue: &Catalogue, rows: &mut BTreeSet<PlanR
     rows.insert(PlanRow::Node(name.to_owned(), operation));
 }
 
-/// A field's test, of the computed trait of that name or else of an `identify` trait.
-fn field_leaf(field: &Arc<str>, test: &Test, catalogue: &Catalogue) -> String {
-    match catalogue.traits.get(field) {
-        Some(computed) => behaviour_leaf(&computed.behaviour, test),
-        None => node_to_json(&Node::Trait { field: field.clone(), test: test.clone() }),
-    }
+/// A leaf that knows what the computed traits measure: its JSON after the platform's zone.
+fn leaf(node: &Node, catalogue: &Catalogue) -> String {
+    format!("{} {}", catalogue.timezone.name(), node_to_json(&node.resolved(catalogue)))
 }
 
-fn behaviour_leaf(behaviour: &Arc<Behaviour>, test: &Test) -> String {
-    node_to_json(&Node::Behaviour { behaviour: behaviour.clone(), test: test.clone() })
-}
-
-/// The node of a leaf's JSON.
-pub fn read_leaf(json: &str) -> Node {
+/// The node of a leaf, and the platform's zone.
+pub fn read_leaf(leaf: &str) -> (Node, ZoneId) {
+    let (zone, json) = leaf.split_once(' ').unwrap_or((ZoneId::UTC.name(), leaf));
+    let zone = ZoneId::named(zone).unwrap_or_else(|| panic!("{leaf}: a zone"));
     let value = audience_rules::json::parse_json(json.as_bytes());
     let value = value.unwrap_or_else(|fault| panic!("{json}: {fault}"));
-    audience_rules::parse::parse_rules(&value, &NoTraits).unwrap_or_else(|faults| panic!("{json}: {faults:?}"))
+    let node = audience_rules::parse::parse_rules(&value, &NoTraits);
+    (node.unwrap_or_else(|faults| panic!("{json}: {faults:?}")), zone)
 }

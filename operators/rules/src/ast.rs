@@ -5,6 +5,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::decimal::Decimal;
+use crate::time::{Duration, WrittenTime};
+use crate::zone::{CalendarUnit, ZoneId};
 
 /// An instant: milliseconds since 1970-01-01T00:00:00Z.
 pub type Millis = i64;
@@ -13,7 +15,7 @@ pub type Millis = i64;
 pub type SegmentId = Arc<str>;
 
 /// A condition over one user's history.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Node {
     /// Conditions joined by `logic`.
     Group {
@@ -44,6 +46,32 @@ pub enum Node {
     Rank(Arc<Rank>),
     /// A stable random share of users.
     Sample(Sample),
+    /// Two values, one beside the other.
+    Compare(Arc<Compare>),
+}
+
+/// The zone that a calendar or a time is read in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Zone {
+    /// The platform's.
+    Platform,
+    /// The user's `identify` trait `timezone` as it stands now where that names a zone; else the platform's.
+    User,
+    /// A zone by name.
+    Named(ZoneId),
+}
+
+/// A comparison of two values.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Compare {
+    /// What stands left.
+    pub left: Measurable,
+    /// `None`: eq.
+    pub comparison: Option<Comparison>,
+    /// ne.
+    pub negated: bool,
+    /// What stands right.
+    pub right: Measurable,
 }
 
 /// A logical operator over conditions.
@@ -68,6 +96,23 @@ pub struct Behaviour {
     pub measure: Measure,
     /// Over what time; `None` is all history up to now.
     pub window: Option<Window>,
+    /// The keys of a list in `properties` of which each object counts as an event.
+    pub each: Option<Vec<Arc<str>>>,
+    /// The events that undo those that count.
+    pub unless: Option<Arc<Unless>>,
+}
+
+/// Events that undo others of the same value.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Unless {
+    /// The types of the events that undo.
+    pub events: EventTypes,
+    /// A filter on their values.
+    pub filter: Option<Filter>,
+    /// The value of what counts.
+    pub own: EventPath,
+    /// The value of what undoes it.
+    pub other: EventPath,
 }
 
 /// Event types.
@@ -94,7 +139,7 @@ impl EventTypes {
 pub enum Measure {
     /// The number of events.
     Count,
-    /// On how many distinct UTC days.
+    /// On how many distinct days of the platform's zone.
     Days,
     /// Milliseconds from the earliest to now.
     SinceFirst,
@@ -102,12 +147,24 @@ pub enum Measure {
     SinceLast,
     /// A function of the values at a path.
     Of(Function, EventPath),
+    /// In how many distinct units of a zone's calendar.
+    Units(CalendarUnit, Zone),
+    /// Maximal runs of events with gaps of at most so many milliseconds.
+    Sessions(Millis),
+    /// A function of the products of the numbers at 2 to 4 paths.
+    OfProduct(Function, Vec<EventPath>),
+    /// The nth value (2 to 100) from the start ([`Function::First`]) or the end ([`Function::Last`]), at a path or a product of paths.
+    Nth(Function, Vec<EventPath>, u8),
 }
 
 impl Measure {
-    /// count, sum, avg, min, max, distinct and days are numbers.
+    /// All are numbers but durations and values as they are.
     pub fn is_number(&self) -> bool {
-        !matches!(self, Measure::SinceFirst | Measure::SinceLast | Measure::Of(Function::First | Function::Last, _))
+        match self {
+            Measure::SinceFirst | Measure::SinceLast | Measure::Nth(..) => false,
+            Measure::Of(function, _) | Measure::OfProduct(function, _) => function.is_number(),
+            Measure::Count | Measure::Days | Measure::Units(..) | Measure::Sessions(_) => true,
+        }
     }
 }
 
@@ -128,6 +185,17 @@ pub enum Function {
     First,
     /// Value of the latest, by timestamp then arrival.
     Last,
+    /// The middle number, or the mean of the two middle ones.
+    Median,
+    /// The most frequent value; of equally frequent ones the one that came last.
+    Mode,
+}
+
+impl Function {
+    /// Returns whether what it gives is a number.
+    pub fn is_number(self) -> bool {
+        !matches!(self, Function::First | Function::Last | Function::Mode)
+    }
 }
 
 /// A path into an event.
@@ -139,6 +207,10 @@ pub enum EventPath {
     Context(Vec<Arc<str>>),
     /// The event's own timestamp.
     Timestamp,
+    /// Into the traits that an `identify` event sets.
+    Traits(Vec<Arc<str>>),
+    /// Into the object of the list that counts; only where `each` is.
+    Item(Vec<Arc<str>>),
 }
 
 /// A condition over one event.
@@ -168,6 +240,35 @@ pub enum Window {
         from: Option<Millis>,
         /// The end, inclusive.
         to: Option<Millis>,
+    },
+    /// An event of time e is inside while e + to ≤ now < e + from: with months of the calendar.
+    Span {
+        /// The farther end.
+        from: Duration,
+        /// The nearer end; [`Duration::ZERO`] for the last.
+        to: Duration,
+        /// The calendar's zone.
+        zone: Zone,
+    },
+    /// Whole units of the calendar, counted back from the current one.
+    Calendar {
+        /// The unit.
+        unit: CalendarUnit,
+        /// The first unit, so many before the current one.
+        from: u16,
+        /// The last unit, so many before the current one; at most `from`.
+        to: u16,
+        /// The calendar's zone.
+        zone: Zone,
+    },
+    /// [from, to], either may be open, as written: a date is its whole day.
+    Written {
+        /// The start, inclusive.
+        from: Option<WrittenTime>,
+        /// The end, inclusive.
+        to: Option<WrittenTime>,
+        /// The zone of times without an offset.
+        zone: Zone,
     },
 }
 
@@ -205,6 +306,39 @@ pub enum Condition {
     Before(Moment),
     /// after
     After(Moment),
+    /// starts_with, ends_with or contains any of several; sorted, without repeats.
+    AnyPart(TextPlace, Vec<Arc<str>>),
+    /// A test of texts that ignores case.
+    IgnoringCase(Arc<CaselessTest>),
+    /// An anniversary of the value's day falls on a day from today + from to today + to.
+    Anniversary {
+        /// −366 to 366.
+        from: i16,
+        /// `from` to 366.
+        to: i16,
+        /// The zone of the days.
+        zone: Zone,
+    },
+}
+
+/// The place of a part of a text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum TextPlace {
+    /// starts_with
+    Start,
+    /// ends_with
+    End,
+    /// contains
+    Anywhere,
+}
+
+/// A test that ignores case, as written and with its literals folded.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct CaselessTest {
+    /// As written.
+    pub written: Condition,
+    /// With text literals folded.
+    pub folded: Condition,
 }
 
 /// gt, gte, lt or lte.
@@ -247,10 +381,14 @@ pub enum Literal {
 /// The instant that `before` and `after` compare with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Moment {
-    /// A fixed instant.
+    /// A fixed instant. Values are read in the platform's zone, as with [`Moment::Ago`].
     At(Millis),
-    /// So long before now.
+    /// So long before now; ahead of it where negative.
     Ago(Millis),
+    /// A time as written; it and values are read in the zone.
+    Written(WrittenTime, Zone),
+    /// So long before now, or ahead of it where negative: the value moved by so much, against now. Read in the zone.
+    Moved(Duration, Zone),
 }
 
 /// A checked regular expression; equal where its source is.
@@ -319,8 +457,12 @@ impl Ord for Pattern {
 pub struct Sequence {
     /// 2 to 10 steps.
     pub steps: Vec<SequenceStep>,
-    /// Over what time; `None` is all history up to now.
+    /// Over what time; `None` is all history up to now. It bounds the steps that must come.
     pub window: Option<Window>,
+    /// The chosen events agree in the values at these paths.
+    pub same: Vec<EventPath>,
+    /// `for`: now is at least so long after the last step that must come.
+    pub lasting: Option<Millis>,
 }
 
 /// A step of a sequence.
@@ -332,13 +474,15 @@ pub struct SequenceStep {
     pub filter: Option<Filter>,
     /// At most so long after the step before.
     pub max_gap: Option<Millis>,
+    /// True if no such event may lie between the steps around it or, at the end, after the step before.
+    pub absent: bool,
 }
 
 /// Users in the order of a measure, and how many of the first are meant.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Rank {
     /// The key that orders them.
-    pub by: RankBy,
+    pub by: Measurable,
     /// Greatest first, or least first.
     pub descending: bool,
     /// The number of events.
@@ -347,9 +491,9 @@ pub struct Rank {
     pub among: Option<Node>,
 }
 
-/// The key that orders a rank.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum RankBy {
+/// A value that orders a rank, or stands on a side of a comparison.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Measurable {
     /// A computed trait or an `identify` trait.
     Field(Arc<str>),
     /// A measure.

@@ -7,11 +7,12 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::ast::{Behaviour, EventPath, EventTypes, Function, Measure, Node, RankBy, SegmentId};
+use crate::ast::{Behaviour, EventPath, EventTypes, Function, Measurable, Measure, Node, SegmentId};
 use crate::fault::{Fault, code, in_document_order};
 use crate::parse::{LiteralKind, TraitLookup, parse, parse_behaviour, parse_rules};
 use crate::unparse::node_to_value;
 use crate::value::Value;
+use crate::zone::ZoneId;
 
 /// A named behaviour measure.
 #[derive(Clone, Debug, PartialEq)]
@@ -94,6 +95,8 @@ pub struct Catalogue {
     pub traits: BTreeMap<Arc<str>, ComputedTrait>,
     /// By id.
     pub segments: BTreeMap<SegmentId, Segment>,
+    /// The platform's time zone.
+    pub timezone: ZoneId,
 }
 
 impl TraitLookup for Catalogue {
@@ -129,7 +132,8 @@ impl Catalogue {
         ];
         let mut catalogue = Catalogue::default();
         for (name, events, measure) in shipped {
-            let behaviour = Arc::new(Behaviour { events, filter: None, measure, window: None });
+            let behaviour =
+                Arc::new(Behaviour { events, filter: None, measure, window: None, each: None, unless: None });
             catalogue.put_trait(ComputedTrait { name: name.into(), behaviour });
         }
         catalogue
@@ -214,7 +218,9 @@ impl Catalogue {
 
     /// The segments, with their rules, that must be read again with this computed trait.
     fn reread_by<'a>(&'a self, new: &'a ComputedTrait) -> impl Iterator<Item = (&'a Segment, &'a Node)> {
-        let takes_changes = LiteralKind::of_field(&new.name, self) != LiteralKind::of(&new.behaviour.measure);
+        let was_of_users = self.traits.get(&new.name).is_some_and(|computed| computed.behaviour.zones().user);
+        let takes_changes = LiteralKind::of_field(&new.name, self) != LiteralKind::of(&new.behaviour.measure)
+            || was_of_users != new.behaviour.zones().user;
         self.segments
             .values()
             .filter(move |segment| takes_changes && segment.uses(&new.name))
@@ -333,11 +339,8 @@ impl Node {
         let mut found = Vec::new();
         self.walk(&mut |node| match node {
             Node::Trait { field, .. } => found.push(field),
-            Node::Rank(rank) => {
-                if let RankBy::Field(field) = &rank.by {
-                    found.push(field);
-                }
-            }
+            Node::Rank(rank) => found.extend(rank.by.field()),
+            Node::Compare(compare) => found.extend(compare.left.field().into_iter().chain(compare.right.field())),
             _ => {}
         });
         found
@@ -357,7 +360,22 @@ impl Node {
                     among.walk(visit);
                 }
             }
-            Node::Trait { .. } | Node::Behaviour { .. } | Node::Sequence(_) | Node::Segment(_) | Node::Sample(_) => {}
+            Node::Trait { .. }
+            | Node::Behaviour { .. }
+            | Node::Sequence(_)
+            | Node::Segment(_)
+            | Node::Sample(_)
+            | Node::Compare(_) => {}
+        }
+    }
+}
+
+impl Measurable {
+    /// The field that it reads, if it does.
+    pub fn field(&self) -> Option<&Arc<str>> {
+        match self {
+            Measurable::Field(field) => Some(field),
+            Measurable::Behaviour(_) => None,
         }
     }
 }

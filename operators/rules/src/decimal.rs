@@ -65,6 +65,94 @@ impl Decimal {
     }
 }
 
+impl Decimal {
+    /// The product of some numbers, exact and then rounded half-even to 9 fractional digits; `None` beyond ±10^18.
+    pub fn product(factors: &[Decimal]) -> Option<Decimal> {
+        const BASE: u64 = 1_000_000_000;
+        // Digits to the base 10^9, the least first. One is a unit of 1, so that each factor brings one digit of fraction.
+        let mut digits: Vec<u64> = vec![1];
+        for factor in factors {
+            let mut rest = factor.units().unsigned_abs();
+            let mut product = vec![0u64; digits.len() + 6];
+            for shift in 0.. {
+                if rest == 0 {
+                    break;
+                }
+                let by = (rest % u128::from(BASE)) as u64;
+                rest /= u128::from(BASE);
+                let mut carry = 0;
+                for (place, digit) in product.iter_mut().enumerate().skip(shift) {
+                    let sum = *digit + carry + by * digits.get(place - shift).copied().unwrap_or(0);
+                    (*digit, carry) = (sum % BASE, sum / BASE);
+                }
+            }
+            digits = product;
+        }
+        // The last factor's digit of fraction stays.
+        let dropped = factors.len().saturating_sub(1);
+        let (below, kept) = digits.split_at_checked(dropped)?;
+        let mut units: u128 = 0;
+        for digit in kept.iter().rev() {
+            units = units.checked_mul(u128::from(BASE))?.checked_add(u128::from(*digit))?;
+        }
+        if let Some((first, lower)) = below.split_last() {
+            let has_more = lower.iter().any(|digit| *digit > 0);
+            let is_above = *first > BASE / 2 || *first == BASE / 2 && has_more;
+            let is_half = *first == BASE / 2 && !has_more;
+            units += u128::from(is_above || is_half && units % 2 == 1);
+        }
+        let units = i128::try_from(units).ok().filter(|units| *units <= LIMIT_UNITS)?;
+        let is_negative = factors.iter().filter(|factor| factor.units() < 0).count() % 2 == 1;
+        Some(Decimal(if is_negative { -units } else { units }))
+    }
+}
+
+/// The digits of a number beyond ±10^18, without exponent and rounded half-even to 9 fractional digits; `None` from 10^100 on, and
+/// for what is no number.
+pub fn digits_beyond(text: &str) -> Option<String> {
+    let (sign, rest) = text.strip_prefix('-').map_or(("", text), |rest| ("-", rest));
+    let (mantissa, exponent) = match rest.find(['e', 'E']) {
+        Some(at) => (&rest[..at], parse_exponent(&rest.as_bytes()[at + 1..]).ok()?),
+        None => (rest, 0),
+    };
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let all: Vec<u8> = whole.bytes().chain(fraction.bytes()).collect();
+    let first = all.iter().position(|digit| *digit != b'0')?;
+    let point = whole.len() as i64 + exponent;
+    let whole_digits = point - first as i64;
+    if !(1..=100).contains(&whole_digits) || !all.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    let kept = whole_digits as usize + 9;
+    let mut digits: Vec<u8> = all[first..].iter().copied().chain(std::iter::repeat(b'0')).take(kept).collect();
+    let below = all.get(first + kept..).unwrap_or_default();
+    let is_odd = digits.last().is_some_and(|digit| digit % 2 == 1);
+    let rounds_up = match below.split_first() {
+        None => false,
+        Some((next, more)) => *next > b'5' || *next == b'5' && (is_odd || more.iter().any(|digit| *digit != b'0')),
+    };
+    if rounds_up {
+        for digit in digits.iter_mut().rev() {
+            if *digit != b'9' {
+                *digit += 1;
+                break;
+            }
+            *digit = b'0';
+        }
+        if digits.first() == Some(&b'0') {
+            digits.insert(0, b'1');
+        }
+    }
+    let mut text: String = digits.into_iter().map(char::from).collect();
+    let fraction = text.split_off(text.len() - 9);
+    if text.len() > 100 {
+        return None;
+    }
+    let fraction = fraction.trim_end_matches('0');
+    let point = if fraction.is_empty() { "" } else { "." };
+    Some(format!("{sign}{text}{point}{fraction}"))
+}
+
 /// The common case, which needs no wide arithmetic: digits, with an optional point, few enough for a word.
 fn parse_plain(bytes: &[u8]) -> Option<Decimal> {
     const SCALES: [i64; 10] = [1_000_000_000, 100_000_000, 10_000_000, 1_000_000, 100_000, 10_000, 1_000, 100, 10, 1];
@@ -169,6 +257,46 @@ impl fmt::Debug for Decimal {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn decimal_product_is_exact_and_then_rounded() {
+        let number = |text: &str| Decimal::parse(text).expect("a number");
+        for (factors, expected) in [
+            (&["19.99", "3"][..], Some("59.97")),
+            (&["0.000000003", "0.5"], Some("0.000000002")),
+            (&["0.000000001", "0.5"], Some("0")),
+            (&["-0.000000003", "0.5"], Some("-0.000000002")),
+            (&["1000000000000000000", "2"], None),
+            (&["1000000000000000000", "1"], Some("1000000000000000000")),
+            (
+                &["1000000000000000000", "1000000000000000000", "0.000000001", "0.000000001"],
+                Some("1000000000000000000"),
+            ),
+            (&["2", "3", "0.5"], Some("3")),
+            (&["-2", "-3", "-1"], Some("-6")),
+            (&["0.5", "0.000000001", "3", "1"], Some("0.000000002")),
+        ] {
+            let factors: Vec<Decimal> = factors.iter().map(|factor| number(factor)).collect();
+            assert_eq!(Decimal::product(&factors), expected.map(number), "{factors:?}");
+        }
+    }
+
+    #[test]
+    fn decimal_digits_beyond_the_range_are_kept_as_text() {
+        for (text, expected) in [
+            ("1234567890123456789", Some("1234567890123456789")),
+            ("-1234567890123456789", Some("-1234567890123456789")),
+            ("1e+30", Some("1000000000000000000000000000000")),
+            ("1.5E20", Some("150000000000000000000")),
+            ("1234567890123456789.50", Some("1234567890123456789.5")),
+            ("9999999999999999999.9999999999", Some("10000000000000000000")),
+            ("1e100", None),
+            ("0.0001e30", Some("100000000000000000000000000")),
+        ] {
+            assert_eq!(digits_beyond(text).as_deref(), expected, "{text}");
+        }
+        assert_eq!(digits_beyond("1e99").map(|text| text.len()), Some(100));
+    }
 
     fn units(text: &str) -> i128 {
         Decimal::parse(text).expect("a number").units()

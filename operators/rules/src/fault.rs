@@ -62,6 +62,8 @@ pub mod code {
     pub const BAD_DURATION: &str = "bad_duration";
     /// A value that is no time.
     pub const BAD_TIME: &str = "bad_time";
+    /// A text that is no time zone, or one that has no place there.
+    pub const BAD_ZONE: &str = "bad_zone";
     /// A computed trait's name that is not allowed.
     pub const BAD_NAME: &str = "bad_name";
     /// A computed trait that would make a rule invalid.

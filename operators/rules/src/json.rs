@@ -1,10 +1,11 @@
 //! JSON text read strictly: exact numbers, bounded nesting, valid UTF-8, nothing after the value.
 //!
-//! The last of equal keys counts. A number beyond ±10^18 is null, which rules take for missing.
+//! The last of equal keys counts. A number beyond ±10^18 is null, which rules take for missing; in events it is its decimal
+//! text.
 
 use jiter::Jiter;
 
-use crate::decimal::Decimal;
+use crate::decimal::{Decimal, digits_beyond};
 use crate::value::{ContainerWriter, Value, ValueRef, encode_bool, encode_null, encode_number, encode_text};
 
 /// The greatest nesting depth of arrays and objects.
@@ -80,15 +81,22 @@ pub(crate) struct JsonReader<'j> {
     text: &'j str,
     at: usize,
     buffers: Buffers,
+    keeps_digits: bool,
 }
 
 impl<'j> JsonReader<'j> {
     /// Begins at the front. All of the text must be valid UTF-8.
     pub(crate) fn new(json: &'j [u8], buffers: Buffers) -> Result<Self, JsonFault> {
         match std::str::from_utf8(json) {
-            Ok(text) => Ok(JsonReader { text, at: 0, buffers }),
+            Ok(text) => Ok(JsonReader { text, at: 0, buffers, keeps_digits: false }),
             Err(error) => Err(JsonFault::malformed(error.valid_up_to(), "invalid UTF-8".into())),
         }
+    }
+
+    /// Keeps the digits of numbers beyond the range, as texts; from 10^100 on they are null all the same.
+    pub(crate) fn keeping_digits(mut self) -> Self {
+        self.keeps_digits = true;
+        self
     }
 
     fn byte(&self) -> Option<u8> {
@@ -269,10 +277,16 @@ impl<'j> JsonReader<'j> {
             }
             b'{' => self.object(depth, out)?,
             b'[' => self.array(depth, out)?,
-            _ => match Decimal::parse(self.number()?) {
-                Ok(number) => encode_number(number, out),
-                Err(_) => encode_null(out),
-            },
+            _ => {
+                let number = self.number()?;
+                match Decimal::parse(number) {
+                    Ok(number) => encode_number(number, out),
+                    Err(_) => match digits_beyond(number).filter(|_| self.keeps_digits) {
+                        Some(digits) => encode_text(&digits, out),
+                        None => encode_null(out),
+                    },
+                }
+            }
         }
         Ok(())
     }

@@ -106,7 +106,9 @@ impl WarningReader<'_> {
         for list in ["conditions", "criteria", "sequence"] {
             self.member(json, list, |reader, items| reader.each(items, &mut Self::node));
         }
-        self.member(json, "among", Self::node);
+        for one in ["among", "left", "right", "not", "unless"] {
+            self.member(json, one, Self::node);
+        }
         self.member(json, "rank", |reader, rank| {
             reader.member(rank, "by", |reader, by| match by {
                 Value::Text(name) => drop(reader.trait_of(name)),
@@ -145,7 +147,9 @@ impl WarningReader<'_> {
         }
         self.member(json, "where", |reader, filters| reader.filter(filters, &named));
         self.member(json, "measure", |reader, measure| {
-            reader.member(measure, "of", |reader, path| drop(reader.property(path, &named)));
+            reader.member(measure, "of", |reader, paths| {
+                reader.each(paths, &mut |reader, path| drop(reader.property(path, &named)));
+            });
         });
         self.member(json, "property", |reader, path| drop(reader.property(path, &named)));
     }
@@ -181,7 +185,8 @@ impl WarningReader<'_> {
         let seen = self.seen;
         let fields: Vec<&SeenFields> = events.iter().filter_map(|event| seen.events.get(*event)).collect();
         let is_known = fields.iter().any(|fields| !fields.is_empty());
-        if name == "timestamp" || name.starts_with("context.") || !is_known || seen.is_deep(name) {
+        let is_elsewhere = ["context.", "traits.", "item."].iter().any(|prefix| name.starts_with(prefix));
+        if name == "timestamp" || is_elsewhere || !is_known || seen.is_deep(name) {
             return None;
         }
         let found: Vec<&SeenField> = fields.iter().filter_map(|fields| fields.get(name)).collect();
@@ -201,7 +206,8 @@ impl WarningReader<'_> {
         let Some(Value::Text(operator)) = json.get("operator") else { return };
         let is_value = matches!(operator_name(operator), Some("eq" | "ne" | "in" | "not_in"));
         let is_order = matches!(operator_name(operator), Some("gt" | "gte" | "lt" | "lte" | "between" | "not_between"));
-        if !is_value && !is_order {
+        let ignores_case = json.get("ignoreCase") == Some(&Value::Bool(true));
+        if (!is_value && !is_order) || ignores_case {
             return;
         }
         self.member(json, "value", |reader, values| {
@@ -327,7 +333,7 @@ mod tests {
             {"event": ["purchse", "page_view", "nothing_like_it"]},
             {"event": "purchase", "where": [{"field": "categry", "operator": "exists"}], "measure": {"fn": "sum", "of": "amout"}},
             {"field": "contry", "operator": "exists"},
-            {"sequence": [{"event": "page_view"}, {"event": "purchas", "maxGap": "1d"}]},
+            {"sequence": [{"event": "page_view"}, {"not": {"event": "purchas"}, "for": "1d"}]},
             {"rank": {"by": {"event": "buy"}}, "top": 1, "among": {"field": "totalSpend", "operator": "gt", "value": 1}}]}"#;
         let (found, first) = warned(rules);
         let pointers: Vec<&str> = found.iter().map(|(pointer, _)| &**pointer).collect();
@@ -337,7 +343,7 @@ mod tests {
             "/conditions/1/measure/of",
             "/conditions/1/where/0/field",
             "/conditions/2/field",
-            "/conditions/3/sequence/1/event",
+            "/conditions/3/sequence/1/not/event",
             "/conditions/4/among/field",
             "/conditions/4/rank/by/event",
         ];
@@ -357,6 +363,8 @@ mod tests {
             r#"{"field": "country", "operator": "in", "value": ["Germany", "DE", "Austria"]}"#,
             r#"{"field": "age", "operator": "gt", "value": 30}"#,
             r#"{"segment": "purchse"}"#,
+            r#"{"event": "purchase", "each": "products", "where": {"field": "item.kind", "operator": "eq", "value": "x"}}"#,
+            r#"{"field": "country", "operator": "eq", "value": "DEUTSCHLAND", "ignoreCase": true}"#,
         ] {
             assert_eq!(warned(rules).0, [], "{rules}");
         }

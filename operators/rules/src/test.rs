@@ -6,11 +6,14 @@
 use std::borrow::Cow;
 use std::cmp::Ordering;
 
-use crate::ast::{Condition, EventPath, Filter, Literal, Logic, Millis, Moment, Test};
+use crate::ast::{Condition, EventPath, Filter, Literal, Logic, Moment, Test, TextPlace};
+use crate::caseless::fold;
 use crate::decimal::Decimal;
 use crate::record::EventRef;
-use crate::time::parse_time_ref;
+use crate::scope::LocalNow;
+use crate::time::{civil_from_days, days_from_civil, days_in_month, parse_time_in, parse_time_ref};
 use crate::value::ValueRef;
+use crate::zone::ZoneId;
 
 /// The value that a test is applied to.
 #[derive(Clone, Copy, Debug)]
@@ -37,12 +40,13 @@ impl<'a> From<Option<ValueRef<'a>>> for Operand<'a> {
 }
 
 impl Test {
-    /// Returns whether the test holds for the operand at the instant `now`.
-    pub fn holds(&self, operand: Operand<'_>, now: Millis) -> bool {
+    /// Returns whether the test holds for the operand at an instant, which matters only where the test asks for times.
+    pub fn holds(&self, operand: Operand<'_>, now: impl Into<LocalNow>) -> bool {
+        let now = now.into();
         let positive = match operand {
             Operand::Missing => false,
-            Operand::Value(value) => value_holds(&self.condition, value, now),
-            Operand::Number(number) => scalar_holds(&self.condition, ValueRef::Number(number), now),
+            Operand::Value(value) => value_holds(&self.condition, value, &now),
+            Operand::Number(number) => scalar_holds(&self.condition, ValueRef::Number(number), &now),
             Operand::Ratio { sum, count } => ratio_holds(&self.condition, sum, count),
         };
         positive != self.negated
@@ -50,7 +54,7 @@ impl Test {
 
     /// As [`holds`](Self::holds), but `None` where the operand is missing and the test does not ask just for that: whatever it
     /// says then, it says because a value is missing.
-    pub fn holds_by_value(&self, operand: Operand<'_>, now: Millis) -> Option<bool> {
+    pub fn holds_by_value(&self, operand: Operand<'_>, now: impl Into<LocalNow>) -> Option<bool> {
         let asks_for_that = matches!(self.condition, Condition::Exists);
         (asks_for_that || !self.is_missing(operand)).then(|| self.holds(operand, now))
     }
@@ -72,11 +76,17 @@ impl Test {
 
     /// Returns whether the answer for one and the same operand may change by time alone.
     pub fn is_relative(&self) -> bool {
-        matches!(self.condition, Condition::Before(Moment::Ago(_)) | Condition::After(Moment::Ago(_)))
+        match &self.condition {
+            Condition::Before(moment) | Condition::After(moment) => {
+                matches!(moment, Moment::Ago(_) | Moment::Moved(..))
+            }
+            Condition::Anniversary { .. } => true,
+            _ => false,
+        }
     }
 }
 
-fn value_holds(condition: &Condition, value: ValueRef<'_>, now: Millis) -> bool {
+fn value_holds(condition: &Condition, value: ValueRef<'_>, now: &LocalNow) -> bool {
     match value {
         ValueRef::Null => false,
         ValueRef::Bool(_) | ValueRef::Number(_) | ValueRef::Text(_) => scalar_holds(condition, value, now),
@@ -84,6 +94,12 @@ fn value_holds(condition: &Condition, value: ValueRef<'_>, now: Millis) -> bool 
         ValueRef::Array(mut items) => match condition {
             Condition::Exists => true,
             Condition::Contains(literal) => items.any(|item| equals(literal, item)),
+            Condition::AnyPart(TextPlace::Anywhere, parts) => {
+                items.any(|item| text_of(item).is_some_and(|text| is_one_of(parts, &text)))
+            }
+            Condition::IgnoringCase(test) => {
+                items.any(|item| is_scalar(&item) && folded_item_holds(&test.folded, item))
+            }
             _ => items.any(|item| is_scalar(&item) && scalar_holds(condition, item, now)),
         },
     }
@@ -103,7 +119,62 @@ fn casts(condition: &Condition, value: ValueRef<'_>) -> bool {
         Condition::Contains(_) | Condition::StartsWith(_) | Condition::EndsWith(_) | Condition::Matches(_) => {
             text_of(value).is_some()
         }
-        Condition::Before(_) | Condition::After(_) => parse_time_ref(value).is_some(),
+        Condition::AnyPart(..) => text_of(value).is_some(),
+        Condition::IgnoringCase(test) => casts(&test.folded, value),
+        // Whether a text is a time depends on no zone, but at the ends of the range.
+        Condition::Before(_) | Condition::After(_) | Condition::Anniversary { .. } => parse_time_ref(value).is_some(),
+    }
+}
+
+/// Returns whether a text equals one of these, which are sorted.
+fn is_one_of(texts: &[std::sync::Arc<str>], text: &str) -> bool {
+    texts.binary_search_by(|known| (**known).cmp(text)).is_ok()
+}
+
+/// As [`folded_holds`], of an item of a list, which a part must equal as a whole.
+fn folded_item_holds(folded: &Condition, item: ValueRef<'_>) -> bool {
+    match folded {
+        Condition::Contains(literal) => folded_equals(literal, item),
+        Condition::AnyPart(TextPlace::Anywhere, parts) => {
+            text_of(item).is_some_and(|text| is_one_of(parts, &fold(&text)))
+        }
+        folded => folded_holds(folded, item),
+    }
+}
+
+/// The condition, whose texts are folded, on true, false, a number or a text.
+fn folded_holds(folded: &Condition, value: ValueRef<'_>) -> bool {
+    match folded {
+        Condition::Equals(literal) => folded_equals(literal, value),
+        Condition::In(literals) => literals.iter().any(|literal| folded_equals(literal, value)),
+        // It ignores case by itself.
+        Condition::Matches(pattern) => text_of(value).is_some_and(|text| pattern.is_match(&text)),
+        Condition::Contains(literal) if !matches!(literal, Literal::Text(_)) => {
+            text_of(value).is_some_and(|text| text.contains(&*literal_text(literal)))
+        }
+        folded => text_of(value).is_some_and(|text| part_holds(folded, &fold(&text))),
+    }
+}
+
+fn folded_equals(literal: &Literal, value: ValueRef<'_>) -> bool {
+    match literal {
+        Literal::Text(literal) => text_of(value).is_some_and(|text| **literal == *fold(&text)),
+        literal => equals(literal, value),
+    }
+}
+
+/// Returns whether a text begins with, ends with or contains what the condition asks for.
+fn part_holds(condition: &Condition, text: &str) -> bool {
+    match condition {
+        Condition::Contains(literal) => text.contains(&*literal_text(literal)),
+        Condition::StartsWith(start) => text.starts_with(&**start),
+        Condition::EndsWith(end) => text.ends_with(&**end),
+        Condition::AnyPart(place, parts) => parts.iter().any(|part| match place {
+            TextPlace::Start => text.starts_with(&**part),
+            TextPlace::End => text.ends_with(&**part),
+            TextPlace::Anywhere => text.contains(&**part),
+        }),
+        _ => false,
     }
 }
 
@@ -112,8 +183,7 @@ fn is_scalar(value: &ValueRef<'_>) -> bool {
 }
 
 /// The condition on true, false, a number or a text.
-fn scalar_holds(condition: &Condition, value: ValueRef<'_>, now: Millis) -> bool {
-    let text_holds = |holds: &dyn Fn(&str) -> bool| text_of(value).is_some_and(|text| holds(&text));
+fn scalar_holds(condition: &Condition, value: ValueRef<'_>, now: &LocalNow) -> bool {
     match condition {
         Condition::Exists => true,
         Condition::Equals(literal) => equals(literal, value),
@@ -124,20 +194,46 @@ fn scalar_holds(condition: &Condition, value: ValueRef<'_>, now: Millis) -> bool
             compare(value, low).is_some_and(Ordering::is_ge) && compare(value, high).is_some_and(Ordering::is_le)
         }
         Condition::In(literals) => is_among(literals, value),
-        Condition::Contains(literal) => text_holds(&|text| text.contains(&*literal_text(literal))),
-        Condition::StartsWith(start) => text_holds(&|text| text.starts_with(&**start)),
-        Condition::EndsWith(end) => text_holds(&|text| text.ends_with(&**end)),
-        Condition::Matches(pattern) => text_holds(&|text| pattern.is_match(text)),
-        Condition::Before(moment) => parse_time_ref(value).is_some_and(|time| time < instant(*moment, now)),
-        Condition::After(moment) => parse_time_ref(value).is_some_and(|time| time > instant(*moment, now)),
+        Condition::Matches(pattern) => text_of(value).is_some_and(|text| pattern.is_match(&text)),
+        Condition::Contains(_) | Condition::StartsWith(_) | Condition::EndsWith(_) | Condition::AnyPart(..) => {
+            text_of(value).is_some_and(|text| part_holds(condition, &text))
+        }
+        Condition::IgnoringCase(test) => folded_holds(&test.folded, value),
+        Condition::Before(moment) => compare_moment(value, *moment, now).is_some_and(Ordering::is_lt),
+        Condition::After(moment) => compare_moment(value, *moment, now).is_some_and(Ordering::is_gt),
+        Condition::Anniversary { from, to, zone } => {
+            let zone = now.zone(*zone);
+            parse_time_in(value, zone).is_some_and(|time| {
+                let today = zone.day(now.now);
+                anniversaries(zone.day(time), today)
+                    .any(|day| (i64::from(*from)..=i64::from(*to)).contains(&(day - today)))
+            })
+        }
     }
 }
 
-fn instant(moment: Moment, now: Millis) -> Millis {
-    match moment {
-        Moment::At(at) => at,
-        Moment::Ago(duration) => now.saturating_sub(duration),
-    }
+/// How the value's time stands to a moment; `None` where it is no time.
+fn compare_moment(value: ValueRef<'_>, moment: Moment, now: &LocalNow) -> Option<Ordering> {
+    let read = |zone: ZoneId| parse_time_in(value, zone);
+    Some(match moment {
+        Moment::At(at) => read(now.platform)?.cmp(&at),
+        Moment::Ago(duration) => read(now.platform)?.cmp(&now.now.saturating_sub(duration)),
+        Moment::Written(written, zone) => read(now.zone(zone))?.cmp(&written.instant(now.zone(zone))?),
+        Moment::Moved(duration, zone) => {
+            let zone = now.zone(zone);
+            duration.after(read(zone)?, zone).cmp(&now.now)
+        }
+    })
+}
+
+/// The anniversaries of a day, the day itself being none, in the years around another day, and the first one at least.
+pub(crate) fn anniversaries(day: i64, today: i64) -> impl Iterator<Item = i64> {
+    let (born, month, day_of_month) = civil_from_days(day);
+    let (year, ..) = civil_from_days(today);
+    ((year - 2).max(born + 1)..=(year + 2).max(born + 1)).map(move |year| {
+        // Of 29 February: the 28th in other years.
+        days_from_civil(year, month, day_of_month.min(days_in_month(year, month)))
+    })
 }
 
 /// Returns whether the value, cast to the literal's type, equals it.
@@ -257,21 +353,34 @@ fn literal_text(literal: &Literal) -> Cow<'_, str> {
 
 /// The value at a path; `None` where it is absent or null.
 pub fn event_value<'a>(path: &EventPath, event: &EventRef<'a>) -> Option<ValueRef<'a>> {
+    value_in(path, event, None)
+}
+
+/// [`event_value`] where an object of a list of the event counts.
+pub fn value_in<'a>(path: &EventPath, event: &EventRef<'a>, item: Option<ValueRef<'a>>) -> Option<ValueRef<'a>> {
     let value = match path {
         EventPath::Properties(keys) => event.properties().path(keys)?,
         EventPath::Context(keys) => event.context().path(keys)?,
         EventPath::Timestamp => ValueRef::Number(Decimal::from_integer(event.timestamp())),
+        EventPath::Traits(keys) => ValueRef::Object(event.traits()).path(keys)?,
+        EventPath::Item(keys) => item?.path(keys)?,
     };
     (!value.is_null()).then_some(value)
 }
 
-/// Returns whether the filter holds for the event at the instant `now`, which matters only where [`filter_is_relative`].
-pub fn filter_holds(filter: &Filter, event: &EventRef<'_>, now: Millis) -> bool {
+/// Returns whether the filter holds for the event at an instant, which matters only where it asks for times.
+pub fn filter_holds(filter: &Filter, event: &EventRef<'_>, now: impl Into<LocalNow>) -> bool {
+    filter_holds_in(filter, event, None, &now.into())
+}
+
+/// [`filter_holds`] where an object of a list of the event counts.
+pub fn filter_holds_in(filter: &Filter, event: &EventRef<'_>, item: Option<ValueRef<'_>>, now: &LocalNow) -> bool {
+    let holds = |filter: &Filter| filter_holds_in(filter, event, item, now);
     match filter {
-        Filter::Test(path, test) => test.holds(event_value(path, event).into(), now),
-        Filter::Group(Logic::And, filters) => filters.iter().all(|filter| filter_holds(filter, event, now)),
-        Filter::Group(Logic::Or, filters) => filters.iter().any(|filter| filter_holds(filter, event, now)),
-        Filter::Group(Logic::Not, filters) => !filters.iter().any(|filter| filter_holds(filter, event, now)),
+        Filter::Test(path, test) => test.holds(value_in(path, event, item).into(), *now),
+        Filter::Group(Logic::And, filters) => filters.iter().all(holds),
+        Filter::Group(Logic::Or, filters) => filters.iter().any(holds),
+        Filter::Group(Logic::Not, filters) => !filters.iter().any(holds),
     }
 }
 

@@ -12,6 +12,7 @@ use crate::oracle::World;
 use crate::record::erasure;
 use crate::time::parse_time;
 use crate::value::Value;
+use crate::zone::ZoneId;
 
 /// A line of a timeline.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,6 +25,8 @@ pub enum Line {
     Event(Vec<u8>),
     /// The user that this id stands for is erased.
     EraseUser(String),
+    /// The platform's time zone changes.
+    Timezone(String),
     /// A computed trait is created or replaced.
     Trait(Value),
     /// A segment is created or replaced.
@@ -97,6 +100,7 @@ fn read_statement(kind: &str, value: Value) -> Result<Line, String> {
     Ok(match kind {
         "case" => Line::Case(text(&value)?),
         "at" => Line::At(parse_time(&value).ok_or("`at` is not a time")?),
+        "timezone" => Line::Timezone(text(&value)?),
         "eraseUser" => Line::EraseUser(text(&value)?),
         "trait" => Line::Trait(value),
         "segment" => Line::Segment(read_segment(&value)?),
@@ -176,6 +180,8 @@ pub trait Subject {
     fn event(&mut self, json: &[u8]) -> Result<(), String>;
     /// Erases the user that this id stands for.
     fn erase_user(&mut self, id: &str) -> Result<(), String>;
+    /// Changes the platform's time zone.
+    fn set_timezone(&mut self, name: &str) -> Result<(), String>;
     /// Creates or replaces a computed trait.
     fn put_trait(&mut self, json: &Value) -> Result<(), String>;
     /// Creates or replaces a segment.
@@ -223,6 +229,7 @@ pub fn run<S: Subject>(lines: &[(usize, Line)], subject: &mut S) -> TimelineOutc
             }
             Line::Event(json) => subject.event(json),
             Line::EraseUser(id) => subject.erase_user(id),
+            Line::Timezone(name) => subject.set_timezone(name),
             Line::Trait(json) => subject.put_trait(json),
             Line::Segment(segment) => subject.put_segment(segment),
             Line::DeleteSegment(id) => subject.delete_segment(id),
@@ -295,6 +302,13 @@ impl Subject for OracleSubject {
         self.record.clear();
         erasure(id, self.now, &mut self.record);
         self.world.accept(&self.record);
+        Ok(())
+    }
+
+    fn set_timezone(&mut self, name: &str) -> Result<(), String> {
+        let zone = ZoneId::named(name).ok_or_else(|| format!("`{name}` is no time zone"))?;
+        self.world.catalogue.timezone = zone;
+        self.decoder.set_zone(zone);
         Ok(())
     }
 

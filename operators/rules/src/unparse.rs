@@ -4,13 +4,14 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use crate::ast::{
-    Behaviour, Comparison, Condition, Cut, EventPath, EventTypes, Filter, Function, Literal, Logic, Measure, Millis,
-    Moment, Node, Rank, RankBy, Sequence, SequenceStep, Test, Window,
+    Behaviour, Compare, Comparison, Condition, Cut, EventPath, EventTypes, Filter, Function, Literal, Logic,
+    Measurable, Measure, Millis, Moment, Node, Rank, Sequence, SequenceStep, Test, TextPlace, Unless, Window, Zone,
 };
 use crate::decimal::{Decimal, UNITS_PER_ONE};
 use crate::parse::{LiteralKind, NoTraits, TraitLookup};
-use crate::time::{format_duration, format_time};
+use crate::time::{Duration, WrittenTime, format_date, format_duration, format_local, format_time};
 use crate::value::Value;
+use crate::zone::CalendarUnit;
 
 /// The rule as compact JSON, where it tests no computed trait that is a duration: see [`node_to_value`].
 pub fn node_to_json(node: &Node) -> String {
@@ -46,6 +47,28 @@ pub fn node_to_value(node: &Node, traits: &dyn TraitLookup) -> Value {
                 ("to", whole(sample.to)),
             ]),
         )]),
+        Node::Compare(compare) => compare_to_value(compare),
+    }
+}
+
+fn compare_to_value(compare: &Compare) -> Value {
+    let operand = |operand: &Measurable| match operand {
+        Measurable::Field(field) => object(vec![("field", Value::Text(field.clone()))]),
+        Measurable::Behaviour(behaviour) => object(behaviour_members(behaviour)),
+    };
+    let operator = comparison_name(compare);
+    object(vec![("left", operand(&compare.left)), ("operator", text(operator)), ("right", operand(&compare.right))])
+}
+
+/// The operator of a comparison.
+pub(crate) fn comparison_name(compare: &Compare) -> &'static str {
+    match compare.comparison {
+        None if compare.negated => "ne",
+        None => "eq",
+        Some(Comparison::Greater) => "gt",
+        Some(Comparison::GreaterOrEqual) => "gte",
+        Some(Comparison::Less) => "lt",
+        Some(Comparison::LessOrEqual) => "lte",
     }
 }
 
@@ -151,6 +174,12 @@ fn tested(mut members: JsonMembers, test: &Test, takes: LiteralKind) -> Value {
     let operator = if test.negated { negative.unwrap_or(positive) } else { positive };
     members.push(("operator", text(operator)));
     members.extend(condition_value(&test.condition, takes).map(|value| ("value", value)));
+    match &test.condition {
+        Condition::IgnoringCase(_) => members.push(("ignoreCase", Value::Bool(true))),
+        Condition::Before(Moment::Written(_, zone) | Moment::Moved(_, zone))
+        | Condition::After(Moment::Written(_, zone) | Moment::Moved(_, zone)) => members.extend(zone_member(*zone)),
+        _ => {}
+    }
     let object = object(members);
     if test.negated && negative.is_none() { group(Logic::Not, vec![object]) } else { object }
 }
@@ -168,8 +197,45 @@ pub(crate) fn condition_value(condition: &Condition, takes: LiteralKind) -> Opti
         Condition::In(list) => literals(&list.iter().collect::<Vec<_>>()),
         Condition::StartsWith(literal) | Condition::EndsWith(literal) => Value::Text(literal.clone()),
         Condition::Matches(pattern) => text(pattern.source()),
-        Condition::Before(Moment::At(at)) | Condition::After(Moment::At(at)) => time(*at),
-        Condition::Before(Moment::Ago(millis)) | Condition::After(Moment::Ago(millis)) => duration(*millis),
+        Condition::Before(moment) | Condition::After(moment) => match moment {
+            Moment::At(at) => time(*at),
+            Moment::Written(written, _) => written_time(*written),
+            Moment::Ago(millis) => distance(Duration::Millis(*millis)),
+            Moment::Moved(duration, _) => distance(*duration),
+        },
+        Condition::AnyPart(_, parts) => texts(parts),
+        Condition::IgnoringCase(test) => return condition_value(&test.written, takes),
+        Condition::Anniversary { from, to, zone } => {
+            let mut members = vec![("from", whole(*from)), ("to", whole(*to))];
+            members.extend(zone_member(*zone));
+            object(members)
+        }
+    })
+}
+
+fn zone_member(zone: Zone) -> Option<(&'static str, Value)> {
+    match zone {
+        Zone::Platform => None,
+        Zone::User => Some(("zone", text("user"))),
+        Zone::Named(zone) => Some(("zone", text(zone.name()))),
+    }
+}
+
+fn written_time(written: WrittenTime) -> Value {
+    match written {
+        WrittenTime::Instant(instant) => time(instant),
+        WrittenTime::Local(local) => text(&format_local(local)),
+        WrittenTime::Date(local) => text(&format_date(local)),
+    }
+}
+
+/// `now`, `30d` (ago) or `+7d` (ahead).
+pub(crate) fn distance(duration: Duration) -> Value {
+    text(&match duration {
+        Duration::ZERO => "now".to_owned(),
+        Duration::Millis(millis) if millis < 0 => format!("+{}", Duration::Millis(-millis)),
+        Duration::Months(months) if months < 0 => format!("+{}", Duration::Months(-months)),
+        duration => duration.to_string(),
     })
 }
 
@@ -190,6 +256,21 @@ fn behaviour_members(behaviour: &Behaviour) -> JsonMembers {
     members.extend(behaviour.filter.as_ref().map(|filter| ("where", where_value(filter))));
     members.extend(behaviour.window.map(|window| ("within", window_value(window))));
     members
+        .extend(behaviour.each.as_ref().map(|keys| ("each", text(&path_text(&EventPath::Properties(keys.clone()))))));
+    members.extend(behaviour.unless.as_ref().map(|unless| ("unless", unless_value(unless))));
+    members
+}
+
+fn unless_value(unless: &Unless) -> Value {
+    let path = |path: &EventPath| text(&path_text(path));
+    let same = if unless.own == unless.other {
+        path(&unless.own)
+    } else {
+        Value::Array(vec![path(&unless.own), path(&unless.other)])
+    };
+    let mut members = vec![("event", events_value(&unless.events)), ("same", same)];
+    members.extend(unless.filter.as_ref().map(|filter| ("where", where_value(filter))));
+    object(members)
 }
 
 fn events_value(events: &EventTypes) -> Value {
@@ -203,16 +284,44 @@ fn events_value(events: &EventTypes) -> Value {
 }
 
 fn measure_value(measure: &Measure) -> Value {
-    let (name, path) = match measure {
-        Measure::Count => return text("count"),
-        Measure::Days => ("days", None),
-        Measure::SinceFirst => ("since_first", None),
-        Measure::SinceLast => ("since_last", None),
-        Measure::Of(function, path) => (function_name(*function), Some(path)),
+    let paths = |paths: &[EventPath]| match paths {
+        [path] => text(&path_text(path)),
+        paths => Value::Array(paths.iter().map(|path| text(&path_text(path))).collect()),
     };
-    let mut members = vec![("fn", text(name))];
-    members.extend(path.map(|path| ("of", text(&path_text(path)))));
-    object(members)
+    let alone = |name: &str| object(vec![("fn", text(name))]);
+    match measure {
+        Measure::Count => text("count"),
+        Measure::Days => alone("days"),
+        Measure::SinceFirst => alone("since_first"),
+        Measure::SinceLast => alone("since_last"),
+        Measure::Of(function, path) => {
+            object(vec![("fn", text(function_name(*function))), ("of", text(&path_text(path)))])
+        }
+        Measure::OfProduct(function, of) => object(vec![("fn", text(function_name(*function))), ("of", paths(of))]),
+        Measure::Nth(function, of, nth) => {
+            object(vec![("fn", text(function_name(*function))), ("of", paths(of)), ("nth", whole(*nth))])
+        }
+        Measure::Sessions(gap) => object(vec![("fn", text("sessions")), ("gap", duration(*gap))]),
+        Measure::Units(unit, zone) => {
+            let mut members = vec![("fn", text(units_name(*unit)))];
+            members.extend(week_member(*unit));
+            members.extend(zone_member(*zone));
+            object(members)
+        }
+    }
+}
+
+/// The name of the measure that counts distinct units.
+pub(crate) fn units_name(unit: CalendarUnit) -> &'static str {
+    match unit {
+        CalendarUnit::Week | CalendarUnit::SundayWeek => "weeks",
+        CalendarUnit::Month => "months",
+        _ => "days",
+    }
+}
+
+fn week_member(unit: CalendarUnit) -> Option<(&'static str, Value)> {
+    (unit == CalendarUnit::SundayWeek).then(|| ("weekStart", text("sunday")))
 }
 
 /// A `where`; several filters that must all hold are a list, as there may be no level left for a group.
@@ -240,25 +349,69 @@ fn window_value(window: Window) -> Value {
             let ends = [("from", from), ("to", to)];
             object(ends.into_iter().filter_map(|(key, end)| Some((key, time(end?)))).collect())
         }
+        Window::Span { from, to, zone } => {
+            let mut members = match to {
+                Duration::ZERO => vec![("last", text(&from.to_string()))],
+                _ => vec![("ago", Value::Array(vec![text(&from.to_string()), text(&to.to_string())]))],
+            };
+            members.extend(zone_member(zone));
+            object(members)
+        }
+        Window::Calendar { unit, from, to, zone } => {
+            let back = |units: u16| whole(-i64::from(units));
+            let mut members = vec![("calendar", text(unit_name(unit))), ("from", back(from)), ("to", back(to))];
+            members.extend(week_member(unit));
+            members.extend(zone_member(zone));
+            object(members)
+        }
+        Window::Written { from, to, zone } => {
+            let ends = [("from", from), ("to", to)];
+            let mut members: JsonMembers =
+                ends.into_iter().filter_map(|(key, end)| Some((key, written_time(end?)))).collect();
+            members.extend(zone_member(zone));
+            object(members)
+        }
+    }
+}
+
+/// The name of a unit of the calendar.
+pub(crate) fn unit_name(unit: CalendarUnit) -> &'static str {
+    match unit {
+        CalendarUnit::Day => "day",
+        CalendarUnit::Week | CalendarUnit::SundayWeek => "week",
+        CalendarUnit::Month => "month",
+        CalendarUnit::Quarter => "quarter",
+        CalendarUnit::Year => "year",
     }
 }
 
 fn sequence_to_value(sequence: &Sequence) -> Value {
-    let step = |step: &SequenceStep| {
+    let last = sequence.steps.len().saturating_sub(1);
+    let step = |(index, step): (usize, &SequenceStep)| {
         let mut members = vec![("event", events_value(&step.events))];
         members.extend(step.filter.as_ref().map(|filter| ("where", where_value(filter))));
         members.extend(step.max_gap.map(|gap| ("maxGap", duration(gap))));
+        if step.absent {
+            members = vec![("not", object(members))];
+            members.extend(sequence.lasting.filter(|_| index == last).map(|lasting| ("for", duration(lasting))));
+        }
         object(members)
     };
-    let mut members = vec![("sequence", Value::Array(sequence.steps.iter().map(step).collect()))];
+    let mut members = vec![("sequence", Value::Array(sequence.steps.iter().enumerate().map(step).collect()))];
     members.extend(sequence.window.map(|window| ("within", window_value(window))));
+    let mut same: Vec<Value> = sequence.same.iter().map(|path| text(&path_text(path))).collect();
+    members.extend(match same.len() {
+        0 => None,
+        1 => same.pop().map(|path| ("same", path)),
+        _ => Some(("same", Value::Array(same))),
+    });
     object(members)
 }
 
 fn rank_to_value(rank: &Rank, traits: &dyn TraitLookup) -> Value {
     let by = match &rank.by {
-        RankBy::Field(field) => Value::Text(field.clone()),
-        RankBy::Behaviour(behaviour) => object(behaviour_members(behaviour)),
+        Measurable::Field(field) => Value::Text(field.clone()),
+        Measurable::Behaviour(behaviour) => object(behaviour_members(behaviour)),
     };
     let order = text(if rank.descending { "desc" } else { "asc" });
     let cut = match rank.cut {
@@ -287,6 +440,8 @@ fn function_name(function: Function) -> &'static str {
         Function::Distinct => "distinct",
         Function::First => "first",
         Function::Last => "last",
+        Function::Median => "median",
+        Function::Mode => "mode",
     }
 }
 
@@ -305,6 +460,11 @@ pub(crate) fn operator_names(condition: &Condition) -> (&'static str, Option<&'s
         Condition::EndsWith(_) => ("ends_with", None),
         Condition::Matches(_) => ("matches", None),
         Condition::Exists => ("exists", Some("not_exists")),
+        Condition::AnyPart(TextPlace::Start, _) => ("starts_with", None),
+        Condition::AnyPart(TextPlace::End, _) => ("ends_with", None),
+        Condition::AnyPart(TextPlace::Anywhere, _) => ("contains", Some("not_contains")),
+        Condition::IgnoringCase(test) => operator_names(&test.written),
+        Condition::Anniversary { .. } => ("anniversary", None),
         Condition::Before(_) => ("before", None),
         Condition::After(_) => ("after", None),
     }
@@ -315,67 +475,16 @@ pub(crate) fn path_text(path: &EventPath) -> String {
     match path {
         EventPath::Timestamp => "timestamp".into(),
         EventPath::Context(keys) => format!("context.{}", keys.join(".")),
+        EventPath::Traits(keys) => format!("traits.{}", keys.join(".")),
+        EventPath::Item(keys) => format!("item.{}", keys.join(".")),
         EventPath::Properties(keys) => {
             let path = keys.join(".");
-            let needs_prefix = path == "timestamp" || path.starts_with("properties.") || path.starts_with("context.");
+            let prefixes = ["properties.", "context.", "traits.", "item."];
+            let needs_prefix = path == "timestamp" || prefixes.iter().any(|prefix| path.starts_with(prefix));
             if needs_prefix { format!("properties.{path}") } else { path }
         }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::parse::{parse_behaviour, parse_rules};
-    use crate::testing::json;
-
-    fn round_trip(node: &Node) {
-        let text = node_to_json(node);
-        assert_eq!(parse_rules(&json(&text), &NoTraits).as_ref(), Ok(node), "{text}");
-    }
-
-    #[test]
-    fn unparsed_rule_reads_back_in_every_form() {
-        for text in [
-            r#"{"logic": "not", "conditions": [{"segment": "a\"\\\n\u0001é"}, {"sample": {"salt": "", "from": 0, "to": 9999}}]}"#,
-            r#"{"field": "a.b", "operator": "not_between", "value": [-0.000000001, 1000000000000000000]}"#,
-            r#"{"field": "a", "operator": "nin", "value": ["1", 1, true, false, 0.5]}"#,
-            r#"{"field": "a", "operator": "not_contains", "value": true}"#,
-            r#"{"field": "a", "operator": "matches", "value": "^\\d+\"$"}"#,
-            r#"{"field": "a", "operator": "before", "value": "2026-01-01T00:00:00.007+01:00"}"#,
-            r#"{"field": "a", "operator": "after", "value": "90m"}"#,
-            r#"{"event": ["q", "p"], "where": {"conditions": [{"field": "context.a", "operator": "not_exists"}]}, "within": {"to": 7}}"#,
-            r#"{"event": "*", "measure": {"fn": "since_first"}, "operator": "between", "value": ["1h", "10w"], "within": {"ago": ["2d", "1d"]}}"#,
-            r#"{"event": "p", "measure": {"fn": "avg", "of": "timestamp"}, "operator": "ne", "value": 1.5, "within": "7d"}"#,
-            r#"{"sequence": [{"event": "a"}, {"event": "*", "maxGap": "1d", "where": [{"field": "x", "operator": "ends_with", "value": "y"}, {"logic": "or", "conditions": [{"field": "timestamp", "operator": "after", "value": "1s"}]}]}], "within": {"from": "2026-01-01T00:00:00Z", "to": "2026-02-01T00:00:00Z"}}"#,
-            r#"{"rank": {"by": {"event": "p", "measure": {"fn": "days"}}, "order": "ASC"}, "percent": 12.5, "among": {"event": "p"}}"#,
-            r#"{"rank": {"by": "x"}, "top": 1000000}"#,
-        ] {
-            round_trip(&parse_rules(&json(text), &NoTraits).expect(text));
-        }
-    }
-
-    #[test]
-    fn unparsed_rule_is_no_deeper_than_the_deepest_allowed() {
-        let leaf =
-            r#"{"event": "p", "where": [{"field": "a", "operator": "exists"}, {"field": "b", "operator": "exists"}]}"#;
-        let text = format!("{}{leaf}{}", r#"{"conditions": ["#.repeat(14), "]}".repeat(14));
-        round_trip(&parse_rules(&json(&text), &NoTraits).expect("valid"));
-    }
-
-    #[test]
-    fn unparsed_rule_is_compact_and_canonical() {
-        let node = parse_rules(&json(r#"{"event": "p", "operator": ">", "value": 1.50}"#), &NoTraits).expect("valid");
-        assert_eq!(node_to_json(&node), r#"{"event":"p","measure":"count","operator":"gt","value":1.5}"#);
-        let (name, behaviour) = parse_behaviour(&json(r#"{"name": "t", "event": "*"}"#)).expect("valid");
-        assert_eq!(behaviour_to_json(&name, &behaviour), r#"{"event":"*","measure":"count","name":"t"}"#);
-    }
-
-    #[test]
-    fn unparsed_test_without_an_operator_is_a_group() {
-        let condition = Condition::StartsWith("a".into());
-        let node = Node::Trait { field: "f".into(), test: Test { negated: true, condition } };
-        let expected = r#"{"conditions":[{"field":"f","operator":"starts_with","value":"a"}],"logic":"NOT"}"#;
-        assert_eq!(node_to_json(&node), expected);
-    }
-}
+mod tests;

@@ -200,11 +200,18 @@ impl<'a> ValueRef<'a> {
         })
     }
 
-    /// The value found by descending through objects, key by key.
+    /// The value found by descending through objects. At each, the whole rest of the path is first tried as a key, dots and
+    /// all; a key whose value is null counts as absent.
     pub fn path(self, keys: &[Arc<str>]) -> Option<ValueRef<'a>> {
         let mut value = self;
-        for key in keys {
+        for (index, key) in keys.iter().enumerate() {
             let ValueRef::Object(members) = value else { return None };
+            if let rest @ [_, _, ..] = &keys[index..]
+                && let Some(flat) = members.get_joined(rest)
+                && !flat.is_null()
+            {
+                return Some(flat);
+            }
             value = members.get(key)?;
         }
         Some(value)
@@ -288,10 +295,25 @@ impl<'a> ObjectMembers<'a> {
         self.filter(|(name, _)| *name == key).last().map(|(_, value)| value)
     }
 
+    /// The last member whose name is these, joined by dots.
+    fn get_joined(self, keys: &[Arc<str>]) -> Option<ValueRef<'a>> {
+        self.filter(|(name, _)| is_joined(name, keys)).last().map(|(_, value)| value)
+    }
+
     /// Returns whether none is left.
     pub fn is_empty(&self) -> bool {
         self.count == 0
     }
+}
+
+/// Returns whether a name is these keys, joined by dots.
+fn is_joined(name: &str, keys: &[Arc<str>]) -> bool {
+    let mut rest = Some(name);
+    for (index, key) in keys.iter().enumerate() {
+        let after = rest.and_then(|rest| rest.strip_prefix(&**key));
+        rest = if index + 1 < keys.len() { after.and_then(|rest| rest.strip_prefix('.')) } else { after };
+    }
+    rest == Some("")
 }
 
 impl<'a> Iterator for ObjectMembers<'a> {
@@ -336,6 +358,10 @@ mod tests {
         let found = value.path(&["b".into(), "c".into()]).expect("there").to_value();
         assert_eq!(&found, sample().get("b").and_then(|b| b.get("c")).expect("there"));
         assert!(value.path(&["a".into(), "c".into()]).is_none());
+        let joined =
+            |name: &str, keys: &[&str]| is_joined(name, &keys.iter().map(|key| (*key).into()).collect::<Vec<_>>());
+        assert!(joined("a.b.c", &["a", "b", "c"]) && joined("a..c", &["a", "", "c"]));
+        assert!(!joined("a.b", &["a", "b", "c"]) && !joined("a.b.c", &["a", "b"]) && !joined("a.bc", &["a", "b"]));
     }
 
     #[test]

@@ -12,8 +12,9 @@ use serde_json::Value;
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
 
 /// Refusals of the conformance cases that are beyond a schema: bounds against each other, regular expressions, references
-/// to segments, and the number of levels.
-const BEYOND: [&str; 8] = [
+/// to segments, the number of levels, names of zones, lengths of durations, days that a month lacks, and what depends on a
+/// computed trait or stands inside a rank.
+const BEYOND: [&str; 28] = [
     r#"{"field":"a","operator":"between","value":[5,1]}"#,
     r#"{"field":"a","operator":"matches","value":"("}"#,
     r#"{"event":"p","within":{"from":"2026-02-01T00:00:00Z","to":"2026-01-01T00:00:00Z"}}"#,
@@ -22,6 +23,26 @@ const BEYOND: [&str; 8] = [
     r#"{"segment":"refused-self"}"#,
     r#"{"sample":{"from":6,"salt":"x","to":5}}"#,
     "17 levels",
+    r#"{"event":"p","within":{"ago":["1mo","31d"]}}"#,
+    r#"{"event":"p","within":"121mo"}"#,
+    r#"{"event":"p","within":{"last":"11y"}}"#,
+    r#"{"event":"p","within":{"calendar":"day","from":-1,"to":-2}}"#,
+    r#"{"event":"p","within":{"calendar":"day","from":-1,"zone":"Mars/Olympus"}}"#,
+    r#"{"event":"p","within":{"last":"1mo","zone":"User"}}"#,
+    r#"{"event":"p","within":{"from":"2026-06-30","to":"2026-06-29"}}"#,
+    r#"{"event":"p","within":{"from":"2026-06-31"}}"#,
+    r#"{"event":"p","each":"l","unless":{"event":"q","same":"item.x"}}"#,
+    r#"{"field":"purchaseCount","operator":"eq","value":1,"ignoreCase":true}"#,
+    r#"{"field":"x","operator":"anniversary","value":{"from":1}}"#,
+    r#"{"field":"x","operator":"before","value":"151y"}"#,
+    r#"{"field":"x","operator":"before","value":"1801mo"}"#,
+    r#"{"field":"x","operator":"before","value":"54789d"}"#,
+    r#"{"rank":{"by":"own"},"top":1}"#,
+    r#"{"rank":{"by":{"event":"p","measure":{"fn":"days","zone":"user"}}},"top":1}"#,
+    r#"{"rank":{"by":"x"},"top":1,"among":{"field":"y","operator":"anniversary","value":{"zone":"user"}}}"#,
+    r#"{"rank":{"by":"x"},"top":1,"among":{"field":"own","operator":"gte","value":1}}"#,
+    r#"{"rank":{"by":{"event":"p","within":{"calendar":"day","from":0,"zone":"UTC"},"where":{"field":"x","operator":"before","value":"1mo","zone":"user"}}},"top":1}"#,
+    r#"{"sequence":[{"event":"a"},{"not":{"event":"b"},"for":"1h"},{"event":"c"}]}"#,
 ];
 
 #[test]
@@ -66,7 +87,7 @@ fn schema_takes_every_operator_and_measure_that_messages_name() {
     let operators = faulty(r#"{"field": "a", "operator": "?", "value": 1}"#);
     let operators = operators.split("allowed are ").nth(1).expect("a list");
     for operator in operators.split(", ") {
-        let fits = ["1", "\"30d\"", "[1, 2]"]
+        let fits = ["1", "\"30d\"", "[1, 2]", "{}"]
             .map(|value| format!(r#"{{"field": "a", "operator": "{operator}", "value": {value}}}"#));
         let without = format!(r#"{{"field": "a", "operator": "{operator}"}}"#);
         let is_taken = fits.iter().chain([&without]).any(|rule| refusal(&rule.parse().expect("JSON")).is_none());
@@ -75,7 +96,7 @@ fn schema_takes_every_operator_and_measure_that_messages_name() {
     let measures = faulty(r#"{"event": "a", "measure": {"fn": "?"}}"#);
     let measures = measures.split("must be one of ").nth(1).and_then(|list| list.split(" (").next()).expect("a list");
     for measure in measures.split(", ") {
-        let rules = [r#""of": "x""#, ""].map(|of| {
+        let rules = [r#""of": "x""#, r#""gap": "1h""#, ""].map(|of| {
             let comma = if of.is_empty() { "" } else { ", " };
             format!(r#"{{"event": "a", "measure": {{"fn": "{measure}"{comma}{of}}}, "operator": "exists"}}"#)
         });

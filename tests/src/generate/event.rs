@@ -5,6 +5,7 @@ use audience_rules::time::{format_time, parse_rfc3339};
 use serde_json::{Value, json};
 
 use super::Maker;
+use super::second_page::ZONES;
 
 impl Maker {
     /// An event.
@@ -41,6 +42,9 @@ impl Maker {
                 event["anonymousId"] = self.anonymous();
             }
         }
+        if self.has_second_page {
+            self.second_page_event(&mut event);
+        }
         if self.random.percent(30) {
             event["context"] = self.members(&["k"]);
         }
@@ -51,11 +55,38 @@ impl Maker {
         event
     }
 
+    /// Lines, an id that others may undo, or what undoes it.
+    fn second_page_event(&mut self, event: &mut Value) {
+        if self.random.percent(15) {
+            event["eventType"] = json!("cancel");
+        }
+        if self.random.percent(70) {
+            event["properties"]["id"] = self.random.pick(&[json!(1), json!(2), json!("1"), json!(3)]).clone();
+        }
+        if self.random.percent(50) {
+            event["properties"]["lines"] = self.lines();
+        }
+    }
+
     fn identify(&mut self) -> Value {
         let mut event = json!({ "eventType": "identify", "userId": self.user() });
         event["traits"] = self.members(&["n", "plan", "since", "c1"]);
         if self.random.percent(50) {
             event["traits"]["since"] = self.time();
+        }
+        if self.has_second_page {
+            if self.random.percent(40) {
+                let others = ["Mars/Olympus", "utc"];
+                let zones = if self.random.percent(85) { &ZONES[..] } else { &others[..] };
+                event["traits"]["timezone"] = json!(self.random.word(zones));
+            }
+            if self.random.percent(30) {
+                let times = ["2026-01-01", "2024-02-29", "1990-01-03", "2026-01-01 06:30:00"];
+                event["traits"]["since"] = json!(*self.random.pick(&times));
+            }
+            if self.random.percent(20) {
+                event["traits"]["n.b"] = self.value();
+            }
         }
         if self.random.percent(30) {
             event["anonymousId"] = self.anonymous();

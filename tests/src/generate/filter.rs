@@ -107,7 +107,10 @@ impl Maker {
 
     /// A computed trait.
     pub(super) fn computed_trait(&mut self) -> Value {
-        let (mut computed, _) = self.behaviour();
+        let (mut computed, _) = match self.has_second_page && self.random.percent(50) {
+            true => self.second_page_behaviour(false),
+            false => self.behaviour(),
+        };
         computed["name"] = json!(*self.random.pick(&["totalSpent", "lastSeen", "c1", "c2", "n", "plan"]));
         computed
     }

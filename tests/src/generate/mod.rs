@@ -4,6 +4,7 @@
 mod event;
 mod filter;
 mod rule;
+mod second_page;
 mod values;
 
 use std::collections::BTreeSet;
@@ -65,6 +66,10 @@ struct Maker {
     /// Nearly all rules and events are about how often two types of event have come: rules then share their measures, and
     /// an edit mostly asks another number of them.
     is_counting: bool,
+    /// Rules and events have all of the second page of the language.
+    has_second_page: bool,
+    /// Inside a rank.
+    is_in_rank: bool,
     last_event_at: Millis,
 }
 
@@ -82,6 +87,7 @@ pub fn case(seed: u64) -> Case {
 impl Maker {
     fn new(mut random: Random) -> Self {
         let is_counting = random.percent(15);
+        let has_second_page = random.percent(50);
         let users = if random.percent(70) { random.between(2, 4) } else { random.between(5, 8) };
         let window = random.between(0, 3) as usize;
         // Close to each other, or all of them.
@@ -96,6 +102,8 @@ impl Maker {
             durations,
             shared: Vec::new(),
             is_counting,
+            has_second_page,
+            is_in_rank: false,
             last_event_at: START,
         }
     }
@@ -112,6 +120,7 @@ impl Maker {
             self.random.between(0, 4),
             self.random.between(4, 40),
             self.random.between(0, 4),
+            if self.has_second_page { self.random.between(0, 4) } else { 0 },
         ];
         let most = if self.is_counting { 9 } else { 4 };
         for _ in 0..self.random.between(0, most) {
@@ -129,6 +138,10 @@ impl Maker {
                     self.add(json!({ "trait": computed }));
                 }
                 3 => self.delete_or_change_status(),
+                6 => {
+                    let zone = *self.random.pick(&second_page::ZONES);
+                    self.add(json!({ "timezone": zone }));
+                }
                 5 => {
                     let user = self.user_or_stranger();
                     self.add(json!({ "eraseUser": user }));

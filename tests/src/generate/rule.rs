@@ -67,7 +67,8 @@ impl Maker {
     /// A node with at most so many levels of nodes below.
     fn node(&mut self, depth: usize) -> Value {
         let group = if depth > 0 { 25 } else { 0 };
-        match self.random.weighted(&[group, 18, 30, 10, 14, 12, 4]) {
+        let second_page = if self.has_second_page { 60 } else { 0 };
+        match self.random.weighted(&[group, 18, 30, 10, 14, 12, 4, second_page]) {
             0 => {
                 let most = if self.random.percent(10) { 8 } else { 3 };
                 let conditions: Vec<Value> = (0..self.random.between(1, most)).map(|_| self.node(depth - 1)).collect();
@@ -78,11 +79,12 @@ impl Maker {
             3 => self.sequence(),
             4 => self.segment_node(),
             5 => self.rank(depth),
+            7 => self.second_page(self.is_in_rank),
             _ => self.sample(),
         }
     }
 
-    fn field(&mut self) -> &'static str {
+    pub(super) fn field(&mut self) -> &'static str {
         self.random.word(&FIELDS)
     }
 
@@ -132,7 +134,12 @@ impl Maker {
     }
 
     fn rank(&mut self, depth: usize) -> Value {
-        let by = if self.random.percent(40) { json!(self.field()) } else { self.behaviour().0 };
+        let outer = std::mem::replace(&mut self.is_in_rank, true);
+        let by = match self.random.percent(40) {
+            true => json!(self.field()),
+            false if self.has_second_page && self.random.percent(50) => self.second_page_behaviour(true).0,
+            false => self.behaviour().0,
+        };
         let mut node = json!({ "rank": { "by": by } });
         if self.random.percent(60) {
             node["rank"]["order"] = json!(*self.random.pick(&["asc", "desc"]));
@@ -145,6 +152,7 @@ impl Maker {
         if self.random.percent(45) {
             node["among"] = self.node(depth.saturating_sub(1));
         }
+        self.is_in_rank = outer;
         node
     }
 

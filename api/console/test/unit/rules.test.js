@@ -178,3 +178,55 @@ test('words of the language', () => {
     'sum of amount of refund in the last 30 days is less than 100',
   );
 });
+
+test('what the forms cannot show is kept as JSON, and said in words', () => {
+  assert.equal(
+    describe({
+      event: 'order',
+      each: 'products',
+      measure: { fn: 'sum', of: ['item.price', 'item.quantity'] },
+      operator: 'gte',
+      value: 5,
+      within: { calendar: 'month', from: -3, to: -1, zone: 'user' },
+      unless: { event: 'return', same: ['item.sku', 'sku'] },
+    }),
+    'sum of item.price × item.quantity of each of products in order from 3 months before this one to last month ' +
+      'in their own time zone, unless return has the same sku is at least 5',
+  );
+  assert.equal(
+    describe({ sequence: [{ event: 'cart' }, { not: { event: 'buy' }, for: '2h' }], same: 'sku' }),
+    'did cart, then but no buy for 2 hours with the same sku',
+  );
+  assert.equal(
+    describe({ field: 'ends', operator: 'before', value: '+7d' }),
+    'ends is before 7 days from now',
+  );
+  for (const rules of [
+    { event: 'p', within: { calendar: 'day', from: -1, zone: 'user' } },
+    { event: 'p', each: 'products', where: { field: 'item.kind', operator: 'eq', value: 'toys' } },
+    { event: 'p', unless: { event: 'q', same: 'id' } },
+    { event: 'p', within: '3mo' },
+    { event: 'p', measure: { fn: 'sum', of: ['a', 'b'] } },
+    { event: 'p', where: [{ field: 'a', operator: 'eq', value: 'x', ignoreCase: true }] },
+    { field: 'born', operator: 'anniversary', value: { to: 7 } },
+    { field: 'ends', operator: 'before', value: '+7d' },
+    { field: 'zip', operator: 'starts_with', value: ['1', '2'] },
+    { sequence: [{ event: 'a' }, { not: { event: 'b' }, for: '2h' }] },
+    { left: { event: 'a' }, operator: 'gt', right: { event: 'b' } },
+  ]) {
+    const [child] = toForm(rules).children;
+    assert.equal(child.kind, 'unknown', JSON.stringify(rules));
+  }
+  for (const rules of [
+    {
+      event: 'p',
+      within: { from: '2026-01-01T00:00:00Z' },
+      measure: { fn: 'days' },
+      operator: 'gt',
+      value: 1,
+    },
+    { field: 'a', operator: 'before', value: '30d' },
+    { rank: { by: { event: 'p' } }, top: 3 },
+  ])
+    assert.notEqual(toForm(rules).children[0].kind, 'unknown', JSON.stringify(rules));
+});

@@ -28,10 +28,13 @@ export function describe(json, kind = 'trait') {
       ? texts[0]
       : `(${texts.join(logic === 'OR' ? ` ${t('common.or')} ` : ` ${t('common.and')} `)})`;
   }
+  if ('left' in json && 'right' in json) return comparison(json);
   if ('field' in json) return test(nameOf(kind, json.field), json, isAmount(kind, json.field));
   if ('event' in json) return behaviour(json);
   if (Array.isArray(json.sequence))
-    return json.sequence.map(step).join(`${t('describe.then')} `) + windowText(json.within);
+    return (
+      json.sequence.map(step).join(`${t('describe.then')} `) + sameText(json.same) + windowText(json.within)
+    );
   if ('segment' in json) return t('describe.inTheSegmentSegment', { segment: segmentName(json.segment) });
   if (json.rank) return rank(json);
   if (json.sample)
@@ -44,8 +47,35 @@ export function describe(json, kind = 'trait') {
 
 function test(name, json, isMoney) {
   const operator = operatorName(json.operator);
+  if (String(json.operator).toLowerCase() === 'anniversary') return `${name} ${anniversary(json.value)}`;
   if (!operator) return `${name} ${json.operator ?? ''}`.trim();
-  return `${name} ${operatorText(operator)}${valueText(operator, json.value, isMoney)}`;
+  const anyCase = json.ignoreCase === true ? ` ${t('describe.inAnyCase')}` : '';
+  const value = valueText(operator, json.value, isMoney);
+  return `${name} ${operatorText(operator)}${value}${anyCase}${zoneText(json.zone)}`;
+}
+
+function anniversary(value) {
+  const { from = 0, to = 0, zone } = value ?? {};
+  const text =
+    textOf(from) === '0' && textOf(to) === '0'
+      ? t('describe.anniversaryToday')
+      : t('describe.anniversaryBetween', { from: textOf(from), to: textOf(to) });
+  return text + zoneText(zone);
+}
+
+/** A zone in words, with a space before. */
+function zoneText(zone) {
+  if (zone === undefined) return '';
+  return ` ${zone === 'user' ? t('describe.inTheirZone') : t('describe.inZone', { zone: String(zone) })}`;
+}
+
+function comparison(json) {
+  const side = (one) => {
+    if (one === null || typeof one !== 'object') return String(one);
+    return 'event' in one ? measureSubject(one) : String(nameOf('trait', one.field ?? '…'));
+  };
+  const operator = operatorName(json.operator);
+  return `${side(json.left)} ${operator ? operatorText(operator) : (json.operator ?? '…')} ${side(json.right)}`;
 }
 
 function valueText(operator, value, isMoney) {
@@ -56,8 +86,14 @@ function valueText(operator, value, isMoney) {
     return ` ${t('describe.valueAndValue2', { value: say(value[0]), value2: say(value[1]) })}`;
   if (Array.isArray(value))
     return ` ${value.map((one) => (isNumber(one) ? say(one) : word(one))).join(', ')}`;
-  if (shape === 'time' && typeof value === 'string' && /^\d+[smhdw]$/.test(value))
-    return ` ${t('describe.valueAgo', { value: durationText(value) })}`;
+  if (shape === 'time' && typeof value === 'string') {
+    const moved = /^([+-]?)(\d+(?:[smhdwy]|mo))$/.exec(value);
+    if (value === 'now') return ` ${t('describe.now')}`;
+    if (moved) {
+      const distance = { value: durationText(moved[2]) };
+      return ` ${moved[1] === '+' ? t('describe.valueAhead', distance) : t('describe.valueAgo', distance)}`;
+    }
+  }
   return ` ${say(value)}`;
 }
 
@@ -65,6 +101,7 @@ const plainValue = (value) =>
   typeof value === 'string' && /^\d+[smhdw]$/.test(value) ? durationText(value) : word(value);
 
 export const eventText = (event) => {
+  if (event === undefined) return '…';
   if (event === '*') return t('describe.anyEvent');
   return Array.isArray(event)
     ? event.map((one) => nameOf('event', one)).join(` ${t('common.or')} `)
@@ -72,11 +109,10 @@ export const eventText = (event) => {
 };
 
 function behaviour(json) {
-  const name = measureName(json.measure) ?? 'count';
-  const event = eventText(json.event);
+  const event = countedText(json);
   const filters = whereText(json.where);
-  const within = windowText(json.within);
-  if (name === 'count') {
+  const within = windowText(json.within) + unlessText(json.unless);
+  if (json.measure === undefined || json.measure === 'count') {
     const operator = operatorName(json.operator) ?? 'gte';
     if ((operator === 'eq' && json.value === 0) || (operator === 'lt' && json.value === 1))
       return t('describe.didNotDoEventFiltersWithin', { event, filters, within });
@@ -106,13 +142,60 @@ function whereText(where) {
 }
 
 function step(json, index) {
+  if (json.not !== null && typeof json.not === 'object') {
+    const event = `${eventText(json.not.event)}${whereText(json.not.where)}`;
+    const lasting =
+      json.for === undefined ? '' : ` ${t('describe.for', { duration: durationText(json.for) })}`;
+    return `${t('describe.butNot', { event })}${lasting}`;
+  }
   const gap =
     json.maxGap === undefined ? '' : ` ${t('describe.withinMaxgap', { maxGap: durationText(json.maxGap) })}`;
   return `${index === 0 ? `${t('describe.did')} ` : ''}${eventText(json.event)}${whereText(json.where)}${gap}`;
 }
 
+const pathsText = (paths) =>
+  [paths]
+    .flat()
+    .map((path) => nameOf('property', path))
+    .join(' × ');
+
+function sameText(same) {
+  return same === undefined ? '' : ` ${t('describe.withTheSame', { paths: pathsText(same) })}`;
+}
+
+/** The events that count, or the objects of a list in each. */
+function countedText(json) {
+  const event = eventText(json.event);
+  return json.each === undefined
+    ? event
+    : t('describe.eachOf', { list: nameOf('property', json.each), event });
+}
+
+function unlessText(unless) {
+  if (unless === null || typeof unless !== 'object') return '';
+  const event = `${eventText(unless.event)}${whereText(unless.where)}`;
+  return t('describe.unless', { event, path: nameOf('property', [unless.same].flat().at(-1) ?? '…') });
+}
+
+const UNITS_BACK = ['day', 'week', 'month', 'quarter', 'year'];
+
+function calendarText({ calendar, from, to = from, zone }) {
+  const back = (units) => {
+    const count = Math.abs(Number(textOf(units)));
+    return count < 2 ? t(`calendar.${calendar}.${count}`) : many(`calendar.${calendar}.before`, count);
+  };
+  const span =
+    textOf(from) === textOf(to) ? back(from) : t('describe.calendarSpan', { from: back(from), to: back(to) });
+  return ` ${span}${zoneText(zone)}`;
+}
+
 /** A window in words, with a space before. */
 export function windowText(within) {
+  if (UNITS_BACK.includes(within?.calendar) && isNumber(within.from)) return calendarText(within);
+  return fixedWindowText(within) + zoneText(within?.zone);
+}
+
+function fixedWindowText(within) {
   switch (windowKind(within)) {
     case 'ever':
       return '';
@@ -143,12 +226,21 @@ function rank(json) {
   return t('describe.sideManyByMeasureAmong', { side, many: part, measure, among });
 }
 
+/** Measures that the forms do not offer. */
+const SECOND = ['weeks', 'months', 'sessions', 'median', 'mode'];
+const secondName = (measure) => SECOND.find((name) => name === measure?.fn);
+
 /** What a behaviour measures, without a test of it. */
 export function measureSubject(json) {
-  const name = measureName(json.measure) ?? 'count';
-  const subject = t(`measure.${name}`, {
-    of: nameOf('property', json.measure?.of ?? '…'),
-    event: eventText(json.event),
+  const name = measureName(json.measure) ?? secondName(json.measure) ?? 'count';
+  const { of = '…', nth, gap, zone } = json.measure ?? {};
+  const isNth = nth !== undefined && (name === 'first' || name === 'last');
+  const subject = t(`measure.${isNth ? `${name}Nth` : name}`, {
+    of: pathsText(of),
+    event: countedText(json),
+    nth: String(nth),
+    gap: durationText(gap ?? '…'),
   });
-  return subject + whereText(json.where) + windowText(json.within);
+  const rest = whereText(json.where) + windowText(json.within) + unlessText(json.unless);
+  return subject + zoneText(zone) + rest;
 }

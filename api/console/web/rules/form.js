@@ -16,6 +16,8 @@
  * @property {FormNode} [by] of a rank by a measure of events
  */
 
+import { isPlain } from './plain.js';
+
 let next = 1;
 
 /** A key that no other node has. */
@@ -40,7 +42,7 @@ function implicitGroup(children) {
 /** The form of one node. */
 export function toNode(json) {
   const key = freshKey();
-  if (!isObject(json)) return { key, kind: 'unknown', json };
+  if (!isObject(json) || !isPlain(json)) return { key, kind: 'unknown', json };
   for (const list of ['conditions', 'criteria']) {
     if (Array.isArray(json[list])) {
       const { [list]: children, ...rest } = json;

@@ -165,6 +165,8 @@ export function parseDuration(text) {
 
 /** `"30d"` → "30 days". */
 export function durationText(text) {
+  const months = /^([1-9]\d{0,11})(mo|y)$/.exec(typeof text === 'string' ? text : '');
+  if (months) return many(`duration.${months[2]}`, Number(months[1]));
   const parts = parseDuration(text);
   if (!parts) return String(text);
   return many(`duration.${parts.unit}`, parts.amount);

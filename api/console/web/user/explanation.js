@@ -178,6 +178,21 @@ function useRules(data) {
   };
 }
 
+/** An event that does not count, and the one that undid it. */
+function Undone({ event, by }) {
+  const text = t('explanation.undoneBy', {
+    event: nameOf('event', by.eventType),
+    at: dateTime(by.timestamp),
+  });
+  return html`
+    <li class="muted">
+      <time class="small number" datetime=${event.timestamp}>${dateTime(event.timestamp)}</time>${' '}
+      <strong class="small">${nameOf('event', event.eventType)}</strong>${' '}
+      <span class="small">${text}</span>
+    </li>
+  `;
+}
+
 function Verdict({ node, at, segment, ruleOf }) {
   const [open, setOpen] = useState(false);
   const events = node.events?.items ?? [];
@@ -241,6 +256,7 @@ function Verdict({ node, at, segment, ruleOf }) {
                     </li>
                   `,
               )}
+              ${(node.events.undone ?? []).map((undone) => html`<${Undone} ...${undone} />`)}
               ${node.events.total > events.length &&
               html`
                 <li class="small muted">

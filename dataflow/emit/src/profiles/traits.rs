@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use audience_rules::ast::{Behaviour, Measure, Millis, Window};
-use audience_rules::catalogue::ComputedTrait;
+use audience_rules::ast::{Behaviour, Measurable, Measure, Millis, Window};
+use audience_rules::catalogue::{Catalogue, ComputedTrait};
 use audience_rules::oracle::EventHistory;
 use audience_rules::test::filter_is_relative;
 use audience_rules::unparse::behaviour_to_json;
@@ -24,6 +24,8 @@ pub struct ProfileTraits {
     delays: Vec<Millis>,
     /// Whether some value changes at every instant.
     is_moving: bool,
+    /// Those of calendars and zones, whose changes the history tells.
+    asked: Vec<Measurable>,
 }
 
 impl ProfileTraits {
@@ -36,7 +38,9 @@ impl ProfileTraits {
     fn new(version: u64, by_name: BTreeMap<Arc<str>, ComputedTrait>) -> Self {
         let (digest, delays) = (digest(&by_name), by_name.values().flat_map(|one| delays(&one.behaviour)).collect());
         let is_moving = by_name.values().any(|one| is_moving(&one.behaviour));
-        ProfileTraits { version, by_name, digest, delays, is_moving }
+        let asked = by_name.values().map(|one| &one.behaviour).filter(|behaviour| !behaviour.is_plain());
+        let asked = asked.cloned().map(Measurable::Behaviour).collect();
+        ProfileTraits { version, by_name, digest, delays, asked, is_moving }
     }
 
     /// The catalogue's version.
@@ -60,7 +64,10 @@ impl ProfileTraits {
             let windows = self.delays.iter().map(move |delay| at.saturating_add(*delay));
             std::iter::once(at).chain(windows)
         };
-        events.iter().flat_map(|event| passes(event.timestamp())).filter(|at| *at > now).min()
+        let plain = events.iter().flat_map(|event| passes(event.timestamp())).filter(|at| *at > now);
+        let nothing = Catalogue::default();
+        let asked = self.asked.iter().filter_map(|measurable| history.next_value(measurable, &nothing, now));
+        plain.chain(asked).min()
     }
 }
 
@@ -77,7 +84,8 @@ fn delays(behaviour: &Behaviour) -> Vec<Millis> {
     match behaviour.window {
         Some(Window::Last(duration)) => vec![duration],
         Some(Window::Ago { from, to }) => vec![from, to],
-        Some(Window::Fixed { .. }) | None => Vec::new(),
+        // Windows of the calendar are asked for by themselves.
+        Some(_) | None => Vec::new(),
     }
 }
 
@@ -88,7 +96,6 @@ fn is_moving(behaviour: &Behaviour) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use audience_rules::catalogue::Catalogue;
     use audience_rules::event::{EventDefaults, decode_event};
     use audience_rules::json::parse_json;
     use audience_rules::record::records;

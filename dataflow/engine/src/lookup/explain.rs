@@ -5,13 +5,15 @@ use std::ops::ControlFlow;
 use audience_background::clock;
 use audience_catalogue::{Documents, segment_not_found, unavailable};
 use audience_contract::{Document, DocumentKind};
-use audience_protocol::{ConflictKind, CountedEvents, ExplainedNode, Explanation, PlatformError, ResourceKind, Result};
+use audience_protocol::{
+    ConflictKind, CountedEvents, ExplainedNode, Explanation, PlatformError, ResourceKind, Result, UndoneEvent,
+};
 use audience_rules::ast::Millis;
 use audience_rules::catalogue::{Catalogue, SegmentStatus};
 use audience_rules::event::event_to_json;
 use audience_rules::explain::{Dependencies, Explained, Explainer, MOST_REFERENCES, NextChange};
 use audience_rules::oracle::World;
-use audience_rules::record::records;
+use audience_rules::record::{EventRef, records};
 use audience_rules::time::{format_time, parse_rfc3339};
 use audience_rules::unparse::value_to_json;
 use serde::Deserialize;
@@ -166,9 +168,15 @@ fn told(change: Option<NextChange>) -> (Option<String>, bool) {
 fn node(explained: &Explained<'_>) -> ExplainedNode {
     let raw = |value: &audience_rules::value::Value| RawValue::from_string(value_to_json(value)).ok();
     let (next_change_at, may_change) = told(explained.change);
+    let event = |event: &EventRef<'_>| RawValue::from_string(event_to_json(event)).ok();
     let events = explained.evidence.as_ref().map(|found| CountedEvents {
         total: found.total,
-        items: found.events.iter().filter_map(|event| RawValue::from_string(event_to_json(event)).ok()).collect(),
+        items: found.events.iter().filter_map(event).collect(),
+        undone: found
+            .undone
+            .iter()
+            .filter_map(|(undone, by)| Some(UndoneEvent { event: event(undone)?, by: event(by)? }))
+            .collect(),
     });
     ExplainedNode {
         pointer: explained.pointer.clone(),

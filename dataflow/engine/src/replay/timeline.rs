@@ -10,6 +10,7 @@ use audience_rules::fault::Fault;
 use audience_rules::record::erasure;
 use audience_rules::timeline::{SegmentDefinition, SegmentLine, Subject};
 use audience_rules::value::Value;
+use audience_rules::zone::ZoneId;
 
 use super::logical::LogicalEngine;
 use crate::engine::EngineError;
@@ -58,6 +59,12 @@ impl Subject for EngineSubject {
         let mut record = Vec::new();
         erasure(id, self.engine.clock(), &mut record);
         self.engine.accept(&record).map_err(|error| error.to_string())
+    }
+
+    fn set_timezone(&mut self, name: &str) -> Result<(), String> {
+        let zone = ZoneId::named(name).ok_or_else(|| format!("`{name}` is no time zone"))?;
+        self.decoder.set_zone(zone);
+        self.engine.edit(|catalogue| catalogue.timezone = zone).map_err(|error| error.to_string())
     }
 
     fn put_trait(&mut self, json: &Value) -> Result<(), String> {

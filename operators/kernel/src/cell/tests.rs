@@ -11,7 +11,7 @@ use crate::measure::Listeners;
 use crate::program::MeasureKey;
 use crate::testing::{event, for_each_case, pick, record};
 
-const START: Millis = 1_000;
+const START: Millis = 1_000_000_000_000;
 
 #[test]
 fn cell_is_sixteen_bytes() {
@@ -64,6 +64,8 @@ fn some_behaviour(random: &mut Rng) -> Behaviour {
             2 => Some(Window::Fixed { from: Some(START + random.i64(0..20)), to: None }),
             _ => None,
         },
+        each: None,
+        unless: None,
     }
 }
 
@@ -118,7 +120,7 @@ fn said(operand: Operand<'_>) -> CellAnswer {
 
 fn said_by(reading: &Reading, now: Millis) -> CellAnswer {
     match reading {
-        Reading::Missing | Reading::Held(_) => CellAnswer::Missing,
+        Reading::Missing | Reading::Held(_) | Reading::Answered { .. } => CellAnswer::Missing,
         Reading::Number(number) => said(Operand::Number(*number)),
         Reading::Ratio(sum, count) => said(Operand::Ratio { sum: *sum, count: *count }),
         Reading::Since(instant) => said(Operand::Number(Decimal::from_integer(now - instant))),
@@ -190,19 +192,21 @@ fn cell_of_a_trait_says_the_latest_value_that_was_set() {
     for_each_case(1_000, |random| {
         let path = *pick(random, &["n", "n.b"]);
         let kind = MeasureKind::of(&MeasureKey::Trait(path.split('.').map(Into::into).collect()));
-        let MeasureKind::Trait(below) = &kind else { panic!("a trait") };
+        let MeasureKind::Trait(path_of) = &kind else { panic!("a trait") };
         let mut cell: Option<Cell> = None;
         let mut records: Vec<Vec<u8>> = Vec::new();
         let mut sequences: Vec<u64> = (0..random.u64(1..15)).collect();
         random.shuffle(&mut sequences);
         for sequence in sequences {
             let (value, timestamp) = (some_value(random), START + random.i64(0..6));
+            let name = if random.u8(..3) == 0 { path } else { "n" };
             let json = format!(
-                r#"{{"userId": "u", "eventType": "identify", "timestamp": {timestamp}, "traits": {{"n": {value}}}}}"#
+                r#"{{"userId": "u", "eventType": "identify", "timestamp": {timestamp}, "traits": {{"{name}": {value}}}}}"#
             );
             let record = record(&json, START, sequence);
-            let set = event(&record).traits().get("n").expect("a trait");
-            cell = apply_trait(cell, 0, below, set, &event(&record)).map_or_else(|unchanged| unchanged, Some);
+            let value = event(&record).traits().get(name).expect("a trait");
+            let applied = AppliedTrait { name, value, event: &event(&record) };
+            cell = apply_trait(cell, 0, path_of, applied).map_or_else(|unchanged| unchanged, Some);
             records.push(record);
             // The naive evaluator takes events in the order of acceptance.
             records.sort_by_key(|record| event(record).sequence());

@@ -40,6 +40,7 @@ impl MeasureEntry {
         !self.offsets.is_empty()
             || match &self.kind {
                 MeasureKind::Trait(_) => false,
+                MeasureKind::Asked(_) => true,
                 MeasureKind::Behaviour { span, relative, .. } | MeasureKind::Sequence { span, relative, .. } => {
                     *relative || matches!(span, Span::Sliding { .. })
                 }

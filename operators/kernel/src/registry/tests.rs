@@ -23,7 +23,7 @@ fn some_key(random: &mut Rng) -> MeasureKey {
         _ => return MeasureKey::Trait(vec![(*pick(random, &["n", "m"])).into()]),
     };
     let events = EventTypes::Named(vec![(*pick(random, &["a", "b"])).into()]);
-    MeasureKey::Behaviour(Arc::new(Behaviour { events, filter: None, measure, window: None }))
+    MeasureKey::Behaviour(Arc::new(Behaviour { events, filter: None, measure, window: None, each: None, unless: None }))
 }
 
 fn some_number(random: &mut Rng) -> Decimal {

@@ -86,7 +86,9 @@ fn filter_spans_hold_exactly_the_instants_at_which_the_filter_does() {
             [one] => format!(r#"{{"w": {one}}}"#),
             several => format!(r#"{{"w": [{}]}}"#, several.join(",")),
         };
-        let json = format!(r#"{{"userId": "u", "eventType": "p", "timestamp": 1000, "properties": {properties}}}"#);
+        let json = format!(
+            r#"{{"userId": "u", "eventType": "p", "timestamp": "1970-01-01T00:00:01Z", "properties": {properties}}}"#
+        );
         let record = record(&json, 1_000, 0);
         let event = event(&record);
         let filter = some_filter(2, random);

@@ -10,7 +10,7 @@ use crate::measure::MeasureKind;
 use crate::program::MeasureKey;
 use crate::testing::{event, for_each_case, pick, record};
 
-const START: Millis = 1_000;
+const START: Millis = 1_000_000_000_000;
 
 fn some_step(is_relative: bool, random: &mut Rng) -> SequenceStep {
     let events = match random.u8(..4) {
@@ -25,7 +25,7 @@ fn some_step(is_relative: bool, random: &mut Rng) -> SequenceStep {
     };
     let test = Test { negated: random.u8(..4) == 0, condition };
     let filter = (is_relative || random.bool()).then(|| Filter::Test(EventPath::Properties(vec![path.into()]), test));
-    SequenceStep { events, filter, max_gap: (random.u8(..3) == 0).then(|| random.i64(1..15)) }
+    SequenceStep { events, filter, max_gap: (random.u8(..3) == 0).then(|| random.i64(1..15)), absent: false }
 }
 
 fn some_sequence(random: &mut Rng) -> Sequence {
@@ -41,7 +41,7 @@ fn some_sequence(random: &mut Rng) -> Sequence {
         2 => Some(Window::Fixed { from: Some(START + random.i64(0..20)), to: Some(START + random.i64(20..60)) }),
         _ => None,
     };
-    Sequence { steps, window }
+    Sequence { steps, window, same: Vec::new(), lasting: None }
 }
 
 fn some_event(sequence: u64, now: Millis, random: &mut Rng) -> Vec<u8> {

@@ -33,7 +33,7 @@ impl CountedValue {
     /// A reading's value; `None` where there is none.
     fn of(reading: Reading, now: Millis) -> Option<CountedValue> {
         match reading {
-            Reading::Missing | Reading::Held(_) => None,
+            Reading::Missing | Reading::Held(_) | Reading::Answered { .. } => None,
             Reading::Number(number) => Some(CountedValue::Number(number)),
             Reading::Ratio(sum, count) => {
                 Some(CountedValue::Number(Decimal::from_units(sum.units() / i128::from(count))))

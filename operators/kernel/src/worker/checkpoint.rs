@@ -10,12 +10,14 @@ use audience_rules::ast::{Node, Sequence};
 use audience_rules::json::parse_json;
 use audience_rules::parse::{NoTraits, parse_behaviour, parse_rules};
 use audience_rules::unparse::{behaviour_to_json, node_to_json};
+use audience_rules::zone::ZoneId;
 use hashbrown::HashMap;
 use serde::{Deserialize, Serialize};
 
 use crate::cell::Cell;
 use crate::membership::SHARDS;
 use crate::program::MeasureKey;
+use crate::question::{Asks, UserQuestion};
 use crate::registry::Boundary;
 
 use super::{OperatorError, PendingEvent, WorkerState};
@@ -29,6 +31,8 @@ pub enum MeasureText {
     Behaviour(String),
     /// A sequence.
     Sequence(String),
+    /// A question: its node, what it asks, and the platform's zone.
+    Asked(String, Asks, String),
 }
 
 impl MeasureText {
@@ -38,6 +42,9 @@ impl MeasureText {
             MeasureKey::Trait(path) => MeasureText::Trait(path.iter().map(|key| key.to_string()).collect()),
             MeasureKey::Behaviour(behaviour) => MeasureText::Behaviour(behaviour_to_json("measure", behaviour)),
             MeasureKey::Sequence(sequence) => MeasureText::Sequence(node_to_json(&Node::Sequence(sequence.clone()))),
+            MeasureKey::Asked(question) => {
+                MeasureText::Asked(node_to_json(&question.node), question.asks, question.platform.name().into())
+            }
         }
     }
 
@@ -50,6 +57,11 @@ impl MeasureText {
                 MeasureKey::Behaviour(Arc::new(behaviour))
             }
             MeasureText::Sequence(text) => MeasureKey::Sequence(parse_sequence(text)?),
+            MeasureText::Asked(text, asks, zone) => {
+                let node = parse_rules(&parse_json(text.as_bytes()).ok()?, &NoTraits).ok()?;
+                let platform = ZoneId::named(zone)?;
+                MeasureKey::Asked(Arc::new(UserQuestion { node, asks: *asks, platform }))
+            }
         })
     }
 }

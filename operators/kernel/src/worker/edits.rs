@@ -8,6 +8,7 @@ use hashbrown::HashMap;
 use parking_lot::RwLockWriteGuard;
 use roaring::RoaringBitmap;
 
+use crate::cell::AppliedTrait;
 use crate::measure::Listeners;
 use crate::membership::{Membership, user_hash};
 use crate::message::{Cause, Publication, RankCut, RankInput, SegmentContent};
@@ -129,7 +130,7 @@ impl WorkerState {
         if event.kind() == RecordKind::Identify {
             for (name, value) in event.traits() {
                 for measure in listeners.of_trait(name).iter().filter(|measure| is_before(measure)) {
-                    self.feed_trait(slot, *measure, value, event);
+                    self.feed_trait(slot, *measure, AppliedTrait { name, value, event });
                 }
             }
         }

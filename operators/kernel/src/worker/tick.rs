@@ -4,11 +4,10 @@ use std::hint::black_box;
 
 use audience_rules::ast::Millis;
 use audience_rules::record::{EventRef, RecordKind, records};
-use audience_rules::value::ValueRef;
 use hashbrown::HashSet;
 
 use crate::calendar::Calendar;
-use crate::cell::{AppliedEvent, apply, apply_trait};
+use crate::cell::{AppliedEvent, AppliedTrait, apply, apply_trait};
 use crate::measure::{MeasureId, MeasureKind};
 use crate::membership::{Membership, SHARDS, user_hash};
 use crate::message::{Cause, IdentityChange, IdentityChangeKind, Routed, TickClock};
@@ -361,7 +360,7 @@ impl WorkerState {
                 for index in 0..self.registry.listeners.of_trait(name).len() {
                     let measure = self.registry.listeners.of_trait(name)[index];
                     self.touch(slot, measure, before);
-                    self.feed_trait(slot, measure, value, event);
+                    self.feed_trait(slot, measure, AppliedTrait { name, value, event });
                 }
             }
         }
@@ -377,12 +376,12 @@ impl WorkerState {
     }
 
     /// Applies an `identify` to the cell of a trait.
-    pub(super) fn feed_trait(&mut self, slot: u32, measure: MeasureId, value: ValueRef<'_>, event: &EventRef<'_>) {
+    pub(super) fn feed_trait(&mut self, slot: u32, measure: MeasureId, applied: AppliedTrait<'_>) {
         let Some(definition) = self.registry.measures.get(measure) else { return };
-        let MeasureKind::Trait(below) = &definition.kind else { return };
+        let MeasureKind::Trait(path) = &definition.kind else { return };
         let user = &mut self.users[slot as usize];
         let (at, cell) = user.take(measure);
-        let cell = apply_trait(cell, measure, below, value, event);
+        let cell = apply_trait(cell, measure, path, applied);
         user.put(at, cell.map_or_else(|unchanged| unchanged, Some));
     }
 
@@ -392,8 +391,12 @@ impl WorkerState {
         let mut due = user.pending.last().map_or(Millis::MAX, |pending| pending.timestamp);
         if self.registry.is_temporal {
             user.cells.retain(|cell| !cell.is_empty());
-            for cell in &user.cells {
+            for cell in &mut user.cells {
                 let Some(definition) = self.registry.measures.get(cell.measure()) else { continue };
+                if let MeasureKind::Asked(_) = definition.kind {
+                    // Only now, so that several events at once cost one look.
+                    cell.advance(&definition.kind, now);
+                }
                 if definition.is_temporal() && slot < definition.scanned {
                     due = due.min(cell.next_change(&definition.kind, &definition.offsets, now));
                 }

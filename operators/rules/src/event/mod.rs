@@ -17,8 +17,9 @@ use crate::fault::code;
 use crate::json::{Buffers, JsonFault, JsonReader};
 use crate::placeholders::Placeholders;
 use crate::record::{self, RecordHead, RecordKind, UserPlace};
-use crate::time::{parse_rfc3339, parse_time_ref};
+use crate::time::{parse_time_ref, parse_time_text};
 use crate::value::{ContainerWriter, ValueRef};
+use crate::zone::ZoneId;
 
 pub use write::event_to_json;
 
@@ -28,6 +29,9 @@ pub const MAX_EVENT_BYTES: usize = 256 * 1024;
 pub const MAX_TEXT_BYTES: usize = 256;
 /// The greatest nesting depth of an event, itself included.
 pub const MAX_EVENT_DEPTH: usize = 32;
+
+/// A timestamp that is a number below this looks like seconds.
+const LEAST_MILLIS: Millis = 100_000_000_000;
 
 /// Codes of faults that only events have.
 pub mod event_code {
@@ -39,6 +43,8 @@ pub mod event_code {
     pub const TOO_LONG: &str = "too_long";
     /// The only id of an event, or an id of an alias, is a word that stands for none.
     pub const PLACEHOLDER_ID: &str = "placeholder_id";
+    /// A timestamp that is a number too small for milliseconds.
+    pub const LOOKS_LIKE_SECONDS: &str = "looks_like_seconds";
     /// Two spellings of one member say different things.
     pub const CONFLICT: &str = "conflict";
 }
@@ -141,6 +147,7 @@ pub struct EventDecoder {
     /// Flat, by [`ObjectMember`]; absent where empty.
     objects: [Vec<u8>; 4],
     timestamp: Option<Millis>,
+    zone: ZoneId,
     ignored: Vec<u8>,
     /// An id that is the empty text, which is none.
     empty_id: Option<TextMember>,
@@ -160,6 +167,11 @@ impl EventDecoder {
         }
     }
 
+    /// From now on a timestamp without an offset is read in this zone.
+    pub fn set_zone(&mut self, zone: ZoneId) {
+        self.zone = zone;
+    }
+
     /// Decodes one event and appends its record to `out`.
     pub fn decode(&mut self, json: &[u8], defaults: &EventDefaults, out: &mut Vec<u8>) -> Result<(), EventFault> {
         if json.len() > MAX_EVENT_BYTES {
@@ -169,7 +181,8 @@ impl EventDecoder {
         self.texts.iter_mut().for_each(String::clear);
         self.objects.iter_mut().for_each(Vec::clear);
         (self.timestamp, self.empty_id) = (None, None);
-        let mut reader = JsonReader::new(json, std::mem::take(&mut self.buffers)).map_err(whole)?;
+        let reader = JsonReader::new(json, std::mem::take(&mut self.buffers)).map_err(whole)?;
+        let mut reader = reader.keeping_digits();
         let read = self.read(&mut reader);
         self.buffers = reader.into_buffers();
         read?;
@@ -245,15 +258,24 @@ impl EventDecoder {
                 self.timestamp = None;
                 return reader.null().map_err(whole);
             }
-            b'"' => parse_rfc3339(reader.text().map_err(whole)?),
+            b'"' => {
+                let zone = self.zone;
+                parse_time_text(reader.text().map_err(whole)?, zone)
+            }
             _ => {
                 self.ignored.clear();
                 reader.value(MAX_EVENT_DEPTH - 1, &mut self.ignored).map_err(whole)?;
                 ValueRef::read(&self.ignored).and_then(|(value, _)| parse_time_ref(value))
             }
         };
-        let expected = "it must be RFC 3339 text with an offset, or whole epoch milliseconds, from 1970 to 2200";
-        self.timestamp = Some(time.ok_or_else(|| at("timestamp", code::BAD_TIME, expected.into()))?);
+        let expected =
+            "it must be a time from 1900 to 2199: such as 2026-01-31T10:00:00Z, 2026-01-31 or whole epoch milliseconds";
+        let time = time.ok_or_else(|| at("timestamp", code::BAD_TIME, expected.into()))?;
+        if peek != b'"' && time < LEAST_MILLIS {
+            let message = "it looks like seconds, as milliseconds it would be before March 1973; multiply it by 1000";
+            return Err(at("timestamp", event_code::LOOKS_LIKE_SECONDS, message.into()));
+        }
+        self.timestamp = Some(time);
         Ok(())
     }
 

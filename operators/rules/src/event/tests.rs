@@ -74,7 +74,7 @@ fn event_takes_other_spellings_and_defaults() {
 
 #[test]
 fn event_takes_the_last_of_equal_keys() {
-    let twice = r#"{"userId": "a", "userId": "b", "eventType": "p", "timestamp": 5, "timestamp": null,
+    let twice = r#"{"userId": "a", "userId": "b", "eventType": "p", "timestamp": 5e11, "timestamp": null,
                     "properties": {"v": 1, "v": 2}, "context": {"x": 1}, "context": null}"#;
     let record = decode(twice);
     let event = read(&record);
@@ -170,11 +170,14 @@ fn event_with_a_bad_member_is_refused_with_its_pointer() {
 #[test]
 fn event_takes_timestamps_in_every_form() {
     for (timestamp, millis) in [
-        ("0", 0),
-        ("7289654399999", 7_289_654_399_999),
+        ("100000000000", 100_000_000_000),
+        ("7258118399999", 7_258_118_399_999),
         ("1.7e12", 1_700_000_000_000),
         ("1700000000000.0000000001", 1_700_000_000_000),
-        (r#""2200-12-31T23:59:59.999Z""#, 7_289_654_399_999),
+        (r#""2199-12-31T23:59:59.999Z""#, 7_258_118_399_999),
+        (r#""1900-01-01""#, -2_208_988_800_000),
+        (r#""2026-01-31 10:00:00""#, 1_769_853_600_000),
+        (r#""2026-01-31T11:00:00+0100""#, 1_769_853_600_000),
         (r#""1970-01-01T01:00:00+01:00""#, 0),
     ] {
         let record = decode(&format!(r#"{{"userId": "u", "eventType": "p", "timestamp": {timestamp}}}"#));
@@ -182,9 +185,8 @@ fn event_takes_timestamps_in_every_form() {
     }
     let digits = "9".repeat(400);
     for timestamp in [
-        "-1",
-        "7289654400000",
-        "1.5",
+        "7258118400000",
+        "1700000000000.5",
         "1e400",
         &digits,
         "true",
@@ -195,13 +197,22 @@ fn event_takes_timestamps_in_every_form() {
         r#""1700000000000""#,
         r#""0000-01-01T00:00:00Z""#,
         r#""9999-12-31T23:59:59Z""#,
-        r#""2026-01-01T00:00:00""#,
-        r#""1969-12-31T23:59:59Z""#,
+        r#""2026-01-01T00:00""#,
+        r#""1899-12-31T23:59:59Z""#,
         r#""2026-01-01T00:00:00Z\u0000""#,
     ] {
         let json = format!(r#"{{"userId": "u", "eventType": "p", "timestamp": {timestamp}}}"#);
         assert_eq!(refused(json.as_bytes()), ("/timestamp".into(), code::BAD_TIME), "{timestamp}");
     }
+    for timestamp in ["0", "-1", "1700000000", "99999999999"] {
+        let json = format!(r#"{{"userId": "u", "eventType": "p", "timestamp": {timestamp}}}"#);
+        assert_eq!(refused(json.as_bytes()), ("/timestamp".into(), event_code::LOOKS_LIKE_SECONDS), "{timestamp}");
+    }
+    let (mut decoder, mut record) = (EventDecoder::new(), Vec::new());
+    decoder.set_zone(ZoneId::named("Europe/Berlin").expect("a zone"));
+    let json = br#"{"userId": "u", "eventType": "p", "timestamp": "2026-06-10"}"#;
+    decoder.decode(json, &DEFAULTS, &mut record).expect("an event");
+    assert_eq!(read(&record).timestamp(), 1_781_042_400_000, "read in the zone");
 }
 
 #[test]

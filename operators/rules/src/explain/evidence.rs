@@ -1,21 +1,28 @@
 //! The events that a value was made of.
 
+use std::collections::BTreeMap;
+
 use crate::ast::{Behaviour, EventTypes, Function, Measure, Millis, Sequence};
-use crate::oracle::EventHistory;
+use crate::oracle::{EventHistory, LinkedSteps, StepLink};
 use crate::record::{EventRef, RecordKind};
-use crate::test::event_value;
+use crate::test::{event_value, value_in};
+use crate::value::{Value, ValueRef};
 
 use super::{Evidence, MOST_EVENTS};
 
 /// The newest of them, newest first.
 fn newest<'a>(events: &[EventRef<'a>]) -> Evidence<'a> {
-    Evidence { total: events.len(), events: events.iter().rev().take(MOST_EVENTS).copied().collect() }
+    Evidence {
+        total: events.len(),
+        events: events.iter().rev().take(MOST_EVENTS).copied().collect(),
+        undone: Vec::new(),
+    }
 }
 
 /// The events that count for a measure: those that have a value, where it is of values; of the first and the last, that one.
 pub(super) fn of_measure<'a>(history: &EventHistory<'a>, behaviour: &Behaviour, now: Millis) -> Evidence<'a> {
     let mut events = history.counted(behaviour, now);
-    if let Measure::Of(_, path) = &behaviour.measure {
+    if let (Measure::Of(_, path), None) = (&behaviour.measure, &behaviour.each) {
         events.retain(|event| event_value(path, event).is_some());
     }
     match &behaviour.measure {
@@ -23,13 +30,37 @@ pub(super) fn of_measure<'a>(history: &EventHistory<'a>, behaviour: &Behaviour, 
         Measure::SinceLast | Measure::Of(Function::Last, _) => drop(events.drain(..events.len().saturating_sub(1))),
         _ => {}
     }
-    newest(&events)
+    Evidence { undone: undone(history, behaviour, now), ..newest(&events) }
+}
+
+/// The newest events that would count if another did not undo them, or an object in them, each with that other.
+fn undone<'a>(history: &EventHistory<'a>, behaviour: &Behaviour, now: Millis) -> Vec<(EventRef<'a>, EventRef<'a>)> {
+    let Some(unless) = &behaviour.unless else { return Vec::new() };
+    let local = history.local_now(now, behaviour.zones().user);
+    let undoing: BTreeMap<Value, EventRef<'a>> = history.undoing(unless, &local).into_iter().rev().collect();
+    let all = Behaviour { unless: None, ..behaviour.clone() };
+    let mut undone: Vec<(EventRef<'a>, EventRef<'a>)> = Vec::new();
+    for counted in history.occurrences(&all, &local).into_iter().rev() {
+        let value = value_in(&unless.own, &counted.event, counted.item).map(ValueRef::to_value);
+        let by = value.and_then(|value| undoing.get(&value));
+        let is_new = undone.last().is_none_or(|(event, _)| event.bytes() != counted.event.bytes());
+        undone.extend(by.filter(|_| is_new).map(|by| (counted.event, *by)));
+        if undone.len() == MOST_EVENTS {
+            break;
+        }
+    }
+    undone
 }
 
 /// The event that set an `identify` trait last.
 pub(super) fn of_trait<'a>(history: &EventHistory<'a>, path: &str, now: Millis) -> Evidence<'a> {
     let name = path.split('.').next().unwrap_or(path);
     let mut events = history.matching(&EventTypes::Any, None, None, now);
+    let sets = |name: &str| {
+        let setting = events.iter().filter(|event| event.kind() == RecordKind::Identify);
+        setting.filter_map(|event| event.traits().get(name)).next_back().is_some_and(|value| !value.is_null())
+    };
+    let name = if sets(path) { path } else { name };
     events.retain(|event| event.kind() == RecordKind::Identify && event.traits().get(name).is_some());
     events.drain(..events.len().saturating_sub(1));
     newest(&events)
@@ -37,47 +68,62 @@ pub(super) fn of_trait<'a>(history: &EventHistory<'a>, path: &str, now: Millis) 
 
 /// One choice of events that makes the sequence or, where there is none, as many of its first steps as there are.
 pub(super) fn of_sequence<'a>(history: &EventHistory<'a>, sequence: &Sequence, now: Millis) -> Evidence<'a> {
-    let events = chain(history, sequence, now);
-    Evidence { total: events.len(), events }
+    let events = chain(history, sequence, now).0;
+    Evidence { total: events.len(), events, undone: Vec::new() }
 }
 
-/// Returns whether there is one: the answer of the oracle, in time linear in the number of events.
+/// Returns whether there is one: the answer of the oracle, where no step is absent in time linear in the number of events.
 pub(super) fn sequence_holds(history: &EventHistory<'_>, sequence: &Sequence, now: Millis) -> bool {
-    chain(history, sequence, now).len() == sequence.steps.len()
+    chain(history, sequence, now).1
 }
 
-fn chain<'a>(history: &EventHistory<'a>, sequence: &Sequence, now: Millis) -> Vec<EventRef<'a>> {
+/// One choice of events, as far as there is one, and whether it is whole.
+fn chain<'a>(history: &EventHistory<'a>, sequence: &Sequence, now: Millis) -> (Vec<EventRef<'a>>, bool) {
+    let mut best: (Vec<EventRef<'a>>, bool) = (Vec::new(), false);
+    for links in history.links(sequence, now) {
+        let found = chain_of(&links, sequence, now);
+        if (found.1, found.0.len()) > (best.1, best.0.len()) {
+            best = found;
+        }
+        if best.1 {
+            break;
+        }
+    }
+    best
+}
+
+fn chain_of<'a>(links: &LinkedSteps<'a>, sequence: &Sequence, now: Millis) -> (Vec<EventRef<'a>>, bool) {
     // Of each step the events that it may end with, each with one of the step before that it may follow.
     let mut steps: Vec<Vec<(EventRef<'a>, usize)>> = Vec::new();
-    for step in &sequence.steps {
-        let events = history.matching(&step.events, step.filter.as_ref(), sequence.window, now);
+    for link in &links.links {
+        let events = link.events.iter().copied();
         let ends: Vec<(EventRef<'a>, usize)> = match steps.last() {
-            None => events.into_iter().map(|event| (event, 0)).collect(),
-            Some(before) => events
-                .into_iter()
-                .filter_map(|event| Some((event, last_before(before, &event, step.max_gap)?)))
-                .collect(),
+            None => events.map(|event| (event, 0)).collect(),
+            Some(before) => events.filter_map(|event| Some((event, last_before(before, &event, link)?))).collect(),
         };
         if ends.is_empty() {
             break;
         }
         steps.push(ends);
     }
+    let is_long = steps.len() == links.links.len();
+    let last = steps.last().map_or(&[][..], Vec::as_slice);
+    let end = last.iter().rposition(|(event, _)| links.may_end(sequence, event.timestamp(), now)).filter(|_| is_long);
     let mut chain = Vec::new();
-    let mut at = steps.last().map_or(0, |ends| ends.len().saturating_sub(1));
+    let mut at = end.unwrap_or(last.len().saturating_sub(1));
     for ends in steps.iter().rev() {
         let Some((event, before)) = ends.get(at) else { break };
         chain.push(*event);
         at = *before;
     }
     chain.reverse();
-    chain
+    (chain, end.is_some())
 }
 
-/// The latest end of the step before that an event may follow. They are in the order of their timestamps.
-fn last_before(ends: &[(EventRef<'_>, usize)], event: &EventRef<'_>, max_gap: Option<Millis>) -> Option<usize> {
+/// The latest end of the step before that an event may follow: what bars the way from it bars that from an earlier one, too. They
+/// are in the order of their timestamps.
+fn last_before(ends: &[(EventRef<'_>, usize)], event: &EventRef<'_>, link: &StepLink<'_>) -> Option<usize> {
     let earlier = ends.partition_point(|(end, _)| end.timestamp() < event.timestamp());
     let last = earlier.checked_sub(1)?;
-    let gap = event.timestamp() - ends[last].0.timestamp();
-    max_gap.is_none_or(|max_gap| gap <= max_gap).then_some(last)
+    link.follows(ends[last].0.timestamp(), event.timestamp()).then_some(last)
 }

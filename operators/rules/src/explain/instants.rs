@@ -1,9 +1,10 @@
 //! The instants at which a node's verdict on a user may change by time alone.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use crate::ast::{
-    Behaviour, Condition, EventPath, EventTypes, Filter, Literal, Measure, Millis, Moment, Rank, RankBy, Sequence,
+    Behaviour, Condition, EventPath, EventTypes, Filter, Literal, Measurable, Measure, Millis, Moment, Rank, Sequence,
     Test, Window,
 };
 use crate::catalogue::Catalogue;
@@ -59,7 +60,8 @@ impl<'n> InstantsPart<'n> {
         match self.window {
             Some(Window::Last(duration)) => take(timestamp + duration),
             Some(Window::Ago { from, to }) => [from, to].into_iter().for_each(|duration| take(timestamp + duration)),
-            Some(Window::Fixed { .. }) | None => {}
+            // Nodes with windows of the calendar are followed by the oracle.
+            Some(_) | None => {}
         }
         for duration in &self.behind {
             crossing(timestamp, *duration, take);
@@ -93,13 +95,8 @@ fn each_time(value: Option<ValueRef<'_>>, take: &mut dyn FnMut(Millis)) {
 
 /// Returns the value that an event itself sets at the path.
 fn trait_of<'a>(path: &str, event: &EventRef<'a>) -> Option<ValueRef<'a>> {
-    let mut keys = path.split('.');
-    let mut value = event.traits().get(keys.next()?)?;
-    for key in keys {
-        let ValueRef::Object(members) = value else { return None };
-        value = members.get(key)?;
-    }
-    Some(value)
+    let keys: Vec<Arc<str>> = path.split('.').map(Arc::from).collect();
+    ValueRef::Object(event.traits()).path(&keys)
 }
 
 /// The duration that a test compares with, so long before now.
@@ -132,7 +129,7 @@ impl<'n> NodeInstants<'n> {
         match &behaviour.measure {
             Measure::SinceFirst | Measure::SinceLast => part.behind.extend(ages(test)),
             Measure::Of(_, path) => part.behind_value.extend(relative(test).map(|duration| (path, duration))),
-            Measure::Count | Measure::Days => {}
+            _ => {}
         }
         NodeInstants { parts: vec![part] }
     }
@@ -153,8 +150,8 @@ impl<'n> NodeInstants<'n> {
     /// Returns the instants of the order of users in a rank. The order of ages stays while none starts from scratch.
     pub(super) fn of_rank(rank: &'n Rank, catalogue: &'n Catalogue) -> Self {
         let part = match &rank.by {
-            RankBy::Behaviour(behaviour) => InstantsPart::of_behaviour(behaviour),
-            RankBy::Field(field) => match catalogue.traits.get(field) {
+            Measurable::Behaviour(behaviour) => InstantsPart::of_behaviour(behaviour),
+            Measurable::Field(field) => match catalogue.traits.get(field) {
                 Some(computed) => InstantsPart::of_behaviour(&computed.behaviour),
                 None => InstantsPart::default(),
             },

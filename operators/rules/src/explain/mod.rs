@@ -18,13 +18,14 @@ mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::ast::{Logic, Millis, Node, Rank, RankBy, SegmentId, Test};
+use crate::ast::{Compare, Logic, Measurable, Millis, Node, Rank, SegmentId, Test};
 use crate::catalogue::{Catalogue, Definition, Segment, SegmentStatus};
 use crate::oracle::{EventHistory, WorldAt};
 use crate::record::EventRef;
 use crate::test::Operand;
-use crate::unparse::{condition_value, operator_names};
+use crate::unparse::{comparison_name, condition_value, operator_names};
 use crate::value::Value;
+use crate::zone::ZoneId;
 
 pub use self::dependencies::Dependencies;
 use self::instants::NodeInstants;
@@ -64,6 +65,8 @@ pub struct Evidence<'a> {
     pub total: usize,
     /// Some of them, the newest first; of a sequence, one choice of events in the order of its steps.
     pub events: Vec<EventRef<'a>>,
+    /// Some of those that others undid, the newest first, each with the one that undid it.
+    pub undone: Vec<(EventRef<'a>, EventRef<'a>)>,
 }
 
 /// A node of the rules, explained.
@@ -71,7 +74,7 @@ pub struct Evidence<'a> {
 pub struct Explained<'a> {
     /// The place in the rules of the segment that the node is of, as a JSON pointer.
     pub pointer: String,
-    /// all, any, not, event, trait, segment, list, sequence, rank or sample.
+    /// all, any, not, event, trait, segment, list, sequence, rank, sample or compare.
     pub kind: &'static str,
     /// The condition, in a short line.
     pub text: String,
@@ -205,9 +208,9 @@ impl<'m, 'a> Explainer<'m, 'a> {
     fn node(&mut self, node: &Node, pointer: String) -> (Explained<'a>, Track) {
         match node {
             Node::Group { logic, conditions } => self.group(*logic, conditions, pointer),
-            Node::Trait { field, test } => self.field(field, test, pointer),
+            Node::Trait { field, test } => self.field(node, field, test, pointer),
             Node::Behaviour { behaviour, test } => {
-                let track = self.leaf(NodeInstants::of_test(behaviour, test), |explainer, now| {
+                let track = self.track(node, NodeInstants::of_test(behaviour, test), |explainer, now| {
                     test.holds(explainer.history.measure(behaviour, now), now)
                 });
                 let mut explained = self.explained(pointer, "event", text::behaviour_test(behaviour, test), &track);
@@ -217,13 +220,14 @@ impl<'m, 'a> Explainer<'m, 'a> {
                 (explained, track)
             }
             Node::Sequence(sequence) => {
-                let track = self.leaf(NodeInstants::of_sequence(sequence), |explainer, now| {
+                let track = self.track(node, NodeInstants::of_sequence(sequence), |explainer, now| {
                     evidence::sequence_holds(explainer.history, sequence, now)
                 });
                 let mut explained = self.explained(pointer, "sequence", text::sequence(sequence), &track);
                 explained.evidence = Some(evidence::of_sequence(self.history, sequence, self.now));
                 (explained, track)
             }
+            Node::Compare(compare) => self.comparison(node, compare, pointer),
             Node::Segment(id) => self.reference(id, pointer),
             Node::Rank(rank) => self.rank(rank, pointer),
             Node::Sample(sample) => {
@@ -251,13 +255,34 @@ impl<'m, 'a> Explainer<'m, 'a> {
         (explained, track)
     }
 
-    fn field(&mut self, field: &str, test: &Test, pointer: String) -> (Explained<'a>, Track) {
+    /// Two values: the left one is what was found, the right one what it was put to.
+    fn comparison(&mut self, node: &Node, compare: &Compare, pointer: String) -> (Explained<'a>, Track) {
+        let track = self.oracle_leaf(node);
+        let mut explained = self.explained(pointer, "compare", text::comparison(compare), &track);
+        let catalogue = self.catalogue();
+        let side = |side: &Measurable| {
+            let computed =
+                side.field().and_then(|field| catalogue.traits.get(field)).map(|computed| &*computed.behaviour);
+            let behaviour = match side {
+                Measurable::Behaviour(behaviour) => Some(&**behaviour),
+                Measurable::Field(_) => computed,
+            };
+            let shown = behaviour.map_or(text::ValueFormat::AsIs, text::ValueFormat::of);
+            text::value_of(self.history.measurable(side, catalogue, self.now), shown)
+        };
+        explained.operator = Some(comparison_name(compare));
+        (explained.value, explained.expected) = (side(&compare.left), side(&compare.right));
+        explained.missing = !self.history.compares_values(compare, catalogue, self.now);
+        (explained, track)
+    }
+
+    fn field(&mut self, node: &Node, field: &str, test: &Test, pointer: String) -> (Explained<'a>, Track) {
         let catalogue = self.catalogue();
         let computed = catalogue.traits.get(field).map(|computed| &*computed.behaviour);
         let instants = computed
             .map_or_else(|| NodeInstants::of_trait(field, test), |behaviour| NodeInstants::of_test(behaviour, test));
-        let track =
-            self.leaf(instants, |explainer, now| test.holds(explainer.history.field(field, catalogue, now), now));
+        let track = self
+            .track(node, instants, |explainer, now| test.holds(explainer.history.field(field, catalogue, now), now));
         let mut explained = self.explained(pointer, "trait", text::field_test(field, computed, test), &track);
         let operand = self.history.field(field, catalogue, self.now);
         tell_test(&mut explained, test, operand, computed.map_or(text::ValueFormat::AsIs, text::ValueFormat::of));
@@ -303,17 +328,17 @@ impl<'m, 'a> Explainer<'m, 'a> {
         };
         let mut explained = self.explained(pointer, "rank", text::rank(rank, place, catalogue), &track);
         let computed = match &rank.by {
-            RankBy::Field(field) => catalogue.traits.get(field).map(|computed| &*computed.behaviour),
-            RankBy::Behaviour(behaviour) => Some(&**behaviour),
+            Measurable::Field(field) => catalogue.traits.get(field).map(|computed| &*computed.behaviour),
+            Measurable::Behaviour(behaviour) => Some(&**behaviour),
         };
         let (operand, evidence) = match (&rank.by, computed) {
             (_, Some(behaviour)) => {
                 (self.history.measure(behaviour, self.now), evidence::of_measure(self.history, behaviour, self.now))
             }
-            (RankBy::Field(field), None) => {
+            (Measurable::Field(field), None) => {
                 (self.history.field(field, catalogue, self.now), evidence::of_trait(self.history, field, self.now))
             }
-            (RankBy::Behaviour(_), None) => (Operand::Missing, Evidence::default()),
+            (Measurable::Behaviour(_), None) => (Operand::Missing, Evidence::default()),
         };
         explained.value = text::value_of(operand, computed.map_or(text::ValueFormat::AsIs, text::ValueFormat::of));
         explained.evidence = Some(evidence);
@@ -327,8 +352,10 @@ impl<'m, 'a> Explainer<'m, 'a> {
         let catalogue = self.catalogue();
         let mut instants = vec![NodeInstants::of_rank(rank, catalogue)];
         let mut open: Vec<&Node> = rank.among.iter().collect();
+        let (mut leaves, mut values): (Vec<&Node>, Vec<&Measurable>) = (Vec::new(), vec![&rank.by]);
         let mut seen: BTreeSet<&SegmentId> = BTreeSet::new();
         while let Some(node) = open.pop() {
+            leaves.push(node);
             match node {
                 Node::Group { conditions, .. } => open.extend(conditions),
                 Node::Trait { field, test } => instants.push(match catalogue.traits.get(field) {
@@ -339,16 +366,51 @@ impl<'m, 'a> Explainer<'m, 'a> {
                 Node::Sequence(sequence) => instants.push(NodeInstants::of_sequence(sequence)),
                 Node::Rank(rank) => {
                     instants.push(NodeInstants::of_rank(rank, catalogue));
+                    values.push(&rank.by);
                     open.extend(&rank.among);
                 }
+                Node::Compare(_) => {}
                 Node::Segment(id) if seen.insert(id) => {
                     open.extend(catalogue.segments.get(id).and_then(Segment::rules));
                 }
                 Node::Segment(_) | Node::Sample(_) => {}
             }
         }
-        let histories = self.moment.histories().values();
-        histories.flat_map(|history| instants.iter().filter_map(|one| one.first_behind(history, self.now))).min()
+        leaves.retain(|leaf| !leaf.is_written_plainly(catalogue));
+        values.retain(|value| catalogue.timezone != ZoneId::UTC || !value.resolved(catalogue).is_plain());
+        let first_of = |history: &EventHistory<'a>| {
+            let plain = instants.iter().filter_map(|one| one.first_behind(history, self.now));
+            let leaves = leaves.iter().filter_map(|leaf| history.next_change(leaf, catalogue, self.now));
+            let values = values.iter().filter_map(|value| history.next_value(value, catalogue, self.now));
+            plain.chain(leaves).chain(values).min()
+        };
+        self.moment.histories().values().filter_map(first_of).min()
+    }
+
+    /// The states of a condition on this user: by its own instants where that is known to be all, else by the oracle's.
+    fn track(&mut self, node: &Node, instants: NodeInstants<'_>, holds: impl Fn(&Self, Millis) -> bool) -> Track {
+        if node.is_written_plainly(self.catalogue()) { self.leaf(instants, holds) } else { self.oracle_leaf(node) }
+    }
+
+    /// The states of a condition on this user, from one instant at which it may change to the next.
+    fn oracle_leaf(&mut self, node: &Node) -> Track {
+        let (history, catalogue) = (self.history, self.catalogue());
+        let mut track = Track::always(self.now, Some(history.holds(node, catalogue, self.now)));
+        let mut share = self.work / 2;
+        // A look for the next instant, and one at the answer.
+        let cost = 2 * (history.events().len() + 1);
+        let mut next = history.next_change(node, catalogue, self.now);
+        while let Some(at) = next {
+            if share < cost || track.is_long() {
+                track.push(at, None);
+                break;
+            }
+            share -= cost;
+            self.work -= cost;
+            track.push(at, Some(history.holds(node, catalogue, at)));
+            next = history.next_change(node, catalogue, at);
+        }
+        track
     }
 
     /// The states of what only this user's history decides.

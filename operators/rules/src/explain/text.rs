@@ -1,15 +1,15 @@
 //! Nodes in a short line for people, and values as they are shown.
 
 use crate::ast::{
-    Behaviour, Comparison, Condition, Cut, EventPath, EventTypes, Filter, Function, Literal, Logic, Measure, Millis,
-    Moment, Rank, RankBy, Sample, Sequence, Test, Window,
+    Behaviour, Compare, Comparison, Condition, Cut, EventPath, EventTypes, Filter, Function, Literal, Logic,
+    Measurable, Measure, Millis, Moment, Rank, Sample, Sequence, Test, TextPlace, Window, Zone,
 };
 use crate::catalogue::Catalogue;
 use crate::decimal::{Decimal, UNITS_PER_ONE};
 use crate::parse::LiteralKind;
 use crate::test::{Operand, text_of};
-use crate::time::{format_duration, format_time, parse_time_ref};
-use crate::unparse::path_text;
+use crate::time::{Duration, WrittenTime, format_date, format_duration, format_local, format_time, parse_time_ref};
+use crate::unparse::{path_text, unit_name, units_name};
 use crate::value::{Value, ValueRef};
 
 use super::RankPlace;
@@ -117,27 +117,47 @@ pub(super) fn sequence(sequence: &Sequence) -> String {
         .iter()
         .map(|step| {
             let gap = step.max_gap.map_or_else(String::new, |gap| format!(" within {}", words_of(gap)));
-            format!("{}{}{gap}", events(&step.events), filtered(step.filter.as_ref()))
+            let not = if step.absent { "no " } else { "" };
+            format!("{not}{}{}{gap}", events(&step.events), filtered(step.filter.as_ref()))
         })
         .collect();
-    format!("{}{}", steps.join(", then "), windowed(sequence.window))
+    let lasting = sequence.lasting.map_or_else(String::new, |lasting| format!(" for {}", words_of(lasting)));
+    let same: Vec<String> = sequence.same.iter().map(|path| short(&path_text(path))).collect();
+    let same = if same.is_empty() { String::new() } else { format!(" with the same {}", same.join(" and ")) };
+    format!("{}{lasting}{same}{}", steps.join(", then "), windowed(sequence.window))
+}
+
+pub(super) fn comparison(compare: &Compare) -> String {
+    let side = |side: &Measurable| match side {
+        Measurable::Field(field) => short(field),
+        Measurable::Behaviour(behaviour) => measured(behaviour),
+    };
+    let sign = match compare.comparison {
+        None if compare.negated => "≠",
+        None => "=",
+        Some(Comparison::Greater) => ">",
+        Some(Comparison::GreaterOrEqual) => "≥",
+        Some(Comparison::Less) => "<",
+        Some(Comparison::LessOrEqual) => "≤",
+    };
+    format!("{} {sign} {}", side(&compare.left), side(&compare.right))
 }
 
 pub(super) fn rank(rank: &Rank, place: Option<RankPlace>, catalogue: &Catalogue) -> String {
     let by = match &rank.by {
-        RankBy::Field(field) => short(field),
-        RankBy::Behaviour(behaviour) => measured(behaviour),
+        Measurable::Field(field) => short(field),
+        Measurable::Behaviour(behaviour) => measured(behaviour),
     };
     let first = match rank.cut {
         Cut::Top(count) => format!("{count}"),
         Cut::Percent(percent) => format!("{percent}%"),
     };
     let is_age = match &rank.by {
-        RankBy::Field(field) => catalogue
+        Measurable::Field(field) => catalogue
             .traits
             .get(field)
             .is_some_and(|computed| ValueFormat::of(&computed.behaviour) == ValueFormat::Duration),
-        RankBy::Behaviour(behaviour) => ValueFormat::of(behaviour) == ValueFormat::Duration,
+        Measurable::Behaviour(behaviour) => ValueFormat::of(behaviour) == ValueFormat::Duration,
     };
     let end = match (rank.descending, is_age) {
         (true, false) => "highest",
@@ -155,29 +175,66 @@ pub(super) fn rank(rank: &Rank, place: Option<RankPlace>, catalogue: &Catalogue)
 }
 
 fn measured(behaviour: &Behaviour) -> String {
-    let of = events(&behaviour.events);
+    let mut of = events(&behaviour.events);
+    if let Some(keys) = &behaviour.each {
+        of = format!("each of {} in {of}", short(&keys.join(".")));
+    }
     let what = match &behaviour.measure {
         Measure::Count => format!("{of} count"),
         Measure::Days => format!("days with {of}"),
+        Measure::Units(unit, zone) => format!("{} with {of}{}", units_name(*unit), zoned(*zone)),
+        Measure::Sessions(gap) => format!("sessions of {of} with pauses of at most {}", words_of(*gap)),
         Measure::SinceFirst => format!("time since the first {of}"),
         Measure::SinceLast => format!("time since the last {of}"),
-        Measure::Of(function, path) => {
-            let path = match path {
-                EventPath::Timestamp => "time".to_owned(),
-                path => short(&path_text(path)),
-            };
-            match function {
-                Function::Sum => format!("total {path} of {of}"),
-                Function::Avg => format!("average {path} of {of}"),
-                Function::Min => format!("least {path} of {of}"),
-                Function::Max => format!("greatest {path} of {of}"),
-                Function::Distinct => format!("different {path} of {of}"),
-                Function::First => format!("{path} of the first {of}"),
-                Function::Last => format!("{path} of the last {of}"),
-            }
-        }
+        Measure::Of(function, path) => function_text(*function, std::slice::from_ref(path), &of),
+        Measure::OfProduct(function, paths) => function_text(*function, paths, &of),
+        Measure::Nth(Function::First, paths, nth) => format!("{} of the {nth}th {of}", product_text(paths)),
+        Measure::Nth(_, paths, nth) => format!("{} of the {nth}th {of} from the end", product_text(paths)),
     };
-    format!("{what}{}{}", filtered(behaviour.filter.as_ref()), windowed(behaviour.window))
+    let undone = behaviour.unless.as_ref().map_or_else(String::new, |unless| {
+        let by = format!("{}{}", events(&unless.events), filtered(unless.filter.as_ref()));
+        format!(" unless {by} has the same {}", short(&path_text(&unless.other)))
+    });
+    format!("{what}{}{}{undone}", filtered(behaviour.filter.as_ref()), windowed(behaviour.window))
+}
+
+fn product_text(paths: &[EventPath]) -> String {
+    let one = |path: &EventPath| match path {
+        EventPath::Timestamp => "time".to_owned(),
+        path => short(&path_text(path)),
+    };
+    paths.iter().map(one).collect::<Vec<_>>().join(" × ")
+}
+
+fn function_text(function: Function, paths: &[EventPath], of: &str) -> String {
+    let path = product_text(paths);
+    match function {
+        Function::Sum => format!("total {path} of {of}"),
+        Function::Avg => format!("average {path} of {of}"),
+        Function::Min => format!("least {path} of {of}"),
+        Function::Max => format!("greatest {path} of {of}"),
+        Function::Distinct => format!("different {path} of {of}"),
+        Function::First => format!("{path} of the first {of}"),
+        Function::Last => format!("{path} of the last {of}"),
+        Function::Median => format!("median {path} of {of}"),
+        Function::Mode => format!("most frequent {path} of {of}"),
+    }
+}
+
+fn zoned(zone: Zone) -> String {
+    match zone {
+        Zone::Platform => String::new(),
+        Zone::User => " in their own time zone".into(),
+        Zone::Named(zone) => format!(" in {}", zone.name()),
+    }
+}
+
+fn written(time: WrittenTime) -> String {
+    match time {
+        WrittenTime::Instant(instant) => format_time(instant),
+        WrittenTime::Local(local) => format_local(local).replace('T', " "),
+        WrittenTime::Date(local) => format_date(local),
+    }
 }
 
 fn events(events: &EventTypes) -> String {
@@ -201,6 +258,37 @@ fn windowed(window: Option<Window>) -> String {
             let to = to.map_or_else(String::new, |to| format!(" until {}", format_time(to)));
             format!("{from}{to}")
         }
+        Some(Window::Span { from, to: Duration::ZERO, zone }) => {
+            format!(" in the last {}{}", span_words(from), zoned(zone))
+        }
+        Some(Window::Span { from, to, zone }) => {
+            format!(" from {} to {} ago{}", span_words(from), span_words(to), zoned(zone))
+        }
+        Some(Window::Calendar { unit, from, to, zone }) => {
+            let name = unit_name(unit);
+            let back = |units: u16| match units {
+                0 => format!("this {name}"),
+                1 => format!("the {name} before"),
+                units => format!("{units} {name}s before"),
+            };
+            let span = if from == to { back(from) } else { format!("from {} to {}", back(from), back(to)) };
+            format!(" in {span}{}", zoned(zone)).replace(" in from", " from")
+        }
+        Some(Window::Written { from, to, zone }) => {
+            let from = from.map_or_else(String::new, |from| format!(" from {}", written(from)));
+            let to = to.map_or_else(String::new, |to| format!(" until {}", written(to)));
+            format!("{from}{to}{}", zoned(zone))
+        }
+    }
+}
+
+fn span_words(duration: Duration) -> String {
+    match duration {
+        Duration::Millis(millis) => words_of(millis),
+        Duration::Months(1) => "1 month".into(),
+        Duration::Months(12) => "1 year".into(),
+        Duration::Months(months) if months % 12 == 0 => format!("{} years", months / 12),
+        Duration::Months(months) => format!("{months} months"),
     }
 }
 
@@ -271,15 +359,46 @@ fn tested(test: &Test, shown: ValueFormat) -> String {
         Condition::EndsWith(end) => format!("{not}ending with {}", quoted(end)),
         Condition::Matches(pattern) => format!("{not}matching {}", quoted(pattern.source())),
         Condition::Exists => if test.negated { "does not exist" } else { "exists" }.into(),
+        Condition::AnyPart(place, parts) => {
+            let verb = match place {
+                TextPlace::Start => "starting with",
+                TextPlace::End => "ending with",
+                TextPlace::Anywhere => "containing",
+            };
+            let mut written: Vec<String> = parts.iter().take(MOST_WRITTEN).map(|part| quoted(part)).collect();
+            if parts.len() > MOST_WRITTEN {
+                written.push("…".into());
+            }
+            format!("{not}{verb} {}", written.join(" or "))
+        }
+        Condition::IgnoringCase(inner) => {
+            let written = Test { negated: test.negated, condition: inner.written.clone() };
+            format!("{} in any case", tested(&written, shown))
+        }
         Condition::Before(moment) => format!("{not}before {}", moment_text(*moment)),
         Condition::After(moment) => format!("{not}after {}", moment_text(*moment)),
+        Condition::Anniversary { from: 0, to: 0, zone } => format!("{not}with an anniversary today{}", zoned(*zone)),
+        Condition::Anniversary { from, to, zone } => {
+            format!("{not}with an anniversary from {from:+} to {to:+} days from today{}", zoned(*zone))
+        }
     }
 }
 
 fn moment_text(moment: Moment) -> String {
     match moment {
         Moment::At(at) => format_time(at),
-        Moment::Ago(duration) => format!("{} ago", words_of(duration)),
+        Moment::Ago(duration) => distance_words(Duration::Millis(duration)),
+        Moment::Written(time, zone) => format!("{}{}", written(time), zoned(zone)),
+        Moment::Moved(duration, zone) => format!("{}{}", distance_words(duration), zoned(zone)),
+    }
+}
+
+fn distance_words(duration: Duration) -> String {
+    match duration {
+        Duration::ZERO => "now".into(),
+        Duration::Millis(millis) if millis < 0 => format!("{} from now", words_of(-millis)),
+        Duration::Months(months) if months < 0 => format!("{} from now", span_words(Duration::Months(-months))),
+        duration => format!("{} ago", span_words(duration)),
     }
 }
 

@@ -19,10 +19,11 @@ impl<'a> WorldAt<'a> {
             Node::Group { logic, conditions } => {
                 join(*logic, conditions.iter().map(|condition| self.by_value(condition, user, history)))
             }
-            Node::Trait { field, test } => {
-                test.holds_by_value(history.field(field, &self.world.catalogue, self.now), self.now)
+            Node::Trait { .. } | Node::Behaviour { .. } | Node::Compare(_) => {
+                let catalogue = &self.world.catalogue;
+                let is_known = history.has_value(node, catalogue, self.now);
+                is_known.then(|| history.holds(node, catalogue, self.now))
             }
-            Node::Behaviour { behaviour, test } => test.holds_by_value(history.measure(behaviour, self.now), self.now),
             Node::Segment(_) | Node::Rank(_) | Node::Sequence(_) | Node::Sample(_) => {
                 Some(self.satisfying(node).contains(user))
             }

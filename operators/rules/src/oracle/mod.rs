@@ -3,9 +3,14 @@
 //! Nothing is kept but what was accepted. Every answer is computed from the start, in the words of the rule language,
 //! so that it can be read beside them.
 
+mod compare;
+mod fraction;
 mod history;
+mod leaf;
 mod missing;
 mod moment;
+mod next;
+mod sequence;
 
 #[cfg(test)]
 mod tests;
@@ -17,8 +22,9 @@ use crate::ast::{Millis, Node};
 use crate::catalogue::Catalogue;
 use crate::record::{EventRef, RecordKind};
 
-pub use history::EventHistory;
+pub use history::{EventHistory, Occurrence, TIMEZONE_TRAIT};
 pub use moment::WorldAt;
+pub(crate) use sequence::{LinkedSteps, StepLink};
 
 /// All that was accepted, and the rules in force.
 #[derive(Clone, Debug, Default)]
@@ -113,7 +119,8 @@ impl World {
     pub fn histories(&self) -> BTreeMap<Arc<str>, EventHistory<'_>> {
         let mut histories: BTreeMap<Arc<str>, EventHistory<'_>> = BTreeMap::new();
         for (event, _) in self.events.iter().filter_map(|record| EventRef::read(record)) {
-            histories.entry(self.resolve(event.user())).or_default().push(event);
+            let history = histories.entry(self.resolve(event.user()));
+            history.or_insert_with(|| EventHistory::empty().in_zone(self.catalogue.timezone)).push(event);
         }
         histories
     }

@@ -1,17 +1,16 @@
 //! The world at one instant.
 
-use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
+use super::fraction::Fraction;
 use super::{EventHistory, World};
-use crate::ast::{Cut, Logic, Millis, Node, Rank, RankBy, Sample};
+use crate::ast::{Cut, Logic, Millis, Node, Rank, Sample};
 use crate::catalogue::{Catalogue, Definition, SegmentStatus};
 use crate::decimal::UNITS_PER_ONE;
 use crate::test::Operand;
-use crate::value::ValueRef;
 
 pub(super) type OracleUsers = BTreeSet<Arc<str>>;
 
@@ -78,12 +77,9 @@ impl<'a> WorldAt<'a> {
                 self.known_where(|user, _| members.contains(user))
             }
             Node::Rank(rank) => self.first_ranked(rank),
-            Node::Trait { field, test } => self
-                .known_where(|_, history| test.holds(history.field(field, &self.world.catalogue, self.now), self.now)),
-            Node::Behaviour { behaviour, test } => {
-                self.known_where(|_, history| test.holds(history.measure(behaviour, self.now), self.now))
+            Node::Trait { .. } | Node::Behaviour { .. } | Node::Sequence(_) | Node::Compare(_) => {
+                self.known_where(|_, history| history.holds(node, &self.world.catalogue, self.now))
             }
-            Node::Sequence(sequence) => self.known_where(|_, history| history.sequence(sequence, self.now)),
             Node::Sample(sample) => self.known_where(|user, _| sample.holds(user)),
         }
     }
@@ -100,10 +96,7 @@ impl<'a> WorldAt<'a> {
             .iter()
             .filter(|(user, _)| among.as_ref().is_none_or(|among| among.contains(*user)))
             .filter_map(|(user, history)| {
-                let measured = match &rank.by {
-                    RankBy::Field(field) => history.field(field, &self.world.catalogue, self.now),
-                    RankBy::Behaviour(behaviour) => history.measure(behaviour, self.now),
-                };
+                let measured = history.measurable(&rank.by, &self.world.catalogue, self.now);
                 Some((user.clone(), measured, Fraction::of(measured)?))
             })
             .collect();
@@ -141,35 +134,5 @@ impl Sample {
         let hash: [u8; 32] = Sha256::digest(format!("{}:{user}", self.salt)).into();
         let first = hash.iter().take(8).fold(0u64, |number, byte| number << 8 | u64::from(*byte));
         (u64::from(self.from)..=u64::from(self.to)).contains(&(first % 10_000))
-    }
-}
-
-/// A number to be ranked by, exactly: whole units, and a rest smaller than one unit.
-#[derive(Clone, Copy, Debug)]
-struct Fraction {
-    units: i128,
-    rest: u64,
-    of: u64,
-}
-
-impl Fraction {
-    /// `None` where it is no number.
-    fn of(operand: Operand<'_>) -> Option<Self> {
-        match operand {
-            Operand::Number(number) | Operand::Value(ValueRef::Number(number)) => {
-                Some(Fraction { units: number.units(), rest: 0, of: 1 })
-            }
-            Operand::Ratio { sum, count } => {
-                let of = i128::from(count.max(1));
-                let (units, rest) = (sum.units().div_euclid(of), sum.units().rem_euclid(of));
-                Some(Fraction { units, rest: rest as u64, of: of as u64 })
-            }
-            Operand::Missing | Operand::Value(_) => None,
-        }
-    }
-
-    fn cmp(&self, other: &Self) -> Ordering {
-        let scaled = |rest: u64, of: u64| u128::from(rest) * u128::from(of);
-        self.units.cmp(&other.units).then(scaled(self.rest, other.of).cmp(&scaled(other.rest, self.of)))
     }
 }

@@ -51,19 +51,21 @@ fn oracle_takes_the_latest_identify_trait() {
         {"event": {"userId": "u", "eventType": "identify", "traits": {"a": {"b": 1, "c": 2}, "a.b": 5}}}
         {"event": {"userId": "v", "eventType": "identify", "traits": {"a.b": 1, "a": [{"b": 1}]}}}
         {"event": {"userId": "w", "eventType": "p", "traits": {"a": {"b": 1}}}}
-        {"expect": {"deep": ["u"], "gone": ["v", "w"]}}
+        {"expect": {"deep": ["v"], "gone": ["v", "w"]}}
         {"event": {"userId": "u", "eventType": "identify", "traits": {"a": {"b": 1}}}}
-        {"expect": {"deep": ["u"], "gone": ["u", "v", "w"]}}
+        {"expect": {"deep": ["v"], "gone": ["u", "v", "w"]}}
+        {"event": {"userId": "u", "eventType": "identify", "traits": {"a.b": 1e400}}}
+        {"expect": {"deep": ["u", "v"]}}
         {"event": {"userId": "u", "eventType": "identify", "traits": {"a": 1e400}}}
-        {"expect": {"deep": []}}
+        {"expect": {"deep": ["v"]}}
         {"trait": {"name": "a", "event": "p"}}
         {"segment": {"id": "computed", "rules": {"field": "a", "operator": "eq", "value": 1}}}
-        {"expect": {"computed": ["w"], "deep": []}}"#,
+        {"expect": {"computed": ["w"], "deep": ["v"]}}"#,
     );
 }
 
 #[test]
-fn oracle_ranks_only_numbers() {
+fn oracle_ranks_numbers_and_texts_of_one() {
     passes(
         r#"{"at": "2026-01-01T00:00:00Z"}
         {"segment": {"id": "last", "rules": {"rank": {"by": {"event": "p", "measure": {"fn": "last", "of": "v"}}}, "top": 2}}}
@@ -77,7 +79,7 @@ fn oracle_ranks_only_numbers() {
         {"event": {"userId": "c", "eventType": "p", "properties": {"v": 3}}}
         {"event": {"userId": "d", "eventType": "identify", "traits": {"age": 30}}}
         {"event": {"userId": "e", "eventType": "identify", "traits": {"age": "31"}}}
-        {"expect": {"last": ["b", "c"], "avg": ["c"], "oldest": ["b"], "age": ["d"]}}"#,
+        {"expect": {"last": ["a", "b"], "avg": ["c"], "oldest": ["b"], "age": ["d", "e"]}}"#,
     );
 }
 

@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use super::events::{FUNCTIONS, Fn};
+use super::events::{Fn, OLDER_FUNCTIONS};
 use super::object::NodeObject;
 use super::{LiteralKind, NoTraits, Parser, kind_of};
 use crate::ast::{Behaviour, Measure};
 use crate::fault::{Fault, code, in_document_order};
 use crate::value::Value;
 
-/// Reads a computed trait `{name, event, where?, measure?, within?}`, or the older
+/// Reads a computed trait `{name, event, where?, measure?, within?, each?, unless?}`, or the older
 /// `{name, aggregate, event, property?, where?, within?}`; gives every fault in document order.
 pub fn parse_behaviour(json: &Value) -> Result<(Arc<str>, Behaviour), Vec<Fault>> {
     let mut parser = Parser::new(&NoTraits);
@@ -34,7 +34,7 @@ impl Parser<'_> {
             Some(name)
         });
         let behaviour = if !is_older {
-            self.known_keys(object, &["name", "event", "where", "measure", "within"]);
+            self.known_keys(object, &["name", "event", "where", "measure", "within", "each", "unless"]);
             self.behaviour(object, 1).0
         } else if object.has("measure") {
             self.known_keys(object, &["name", "event", "where", "measure", "within", "aggregate", "property"]);
@@ -54,7 +54,7 @@ impl Parser<'_> {
             let Value::Text(text) = json else {
                 return parser.fault(code::WRONG_TYPE, format!("must be a string, not {}", kind_of(json)));
             };
-            let known = || [("count", COUNT)].into_iter().chain(FUNCTIONS);
+            let known = || [("count", COUNT)].into_iter().chain(OLDER_FUNCTIONS);
             match known().find(|(name, _)| *name == &**text) {
                 Some((_, function)) => Some(function),
                 None => {

@@ -4,9 +4,15 @@ use std::sync::Arc;
 
 use super::object::{NodeKind, NodeObject};
 use super::{LiteralKind, Parser, kind_of};
-use crate::ast::{Behaviour, EventPath, EventTypes, Filter, Function, Logic, Measure, Window};
+use crate::ast::{Behaviour, EventPath, EventTypes, Filter, Function, Logic, Measure, Unless, Zone};
 use crate::fault::code;
 use crate::value::Value;
+use crate::zone::CalendarUnit;
+
+/// The members of a measure over events.
+pub(super) const MEASURE_KEYS: &[&str] = &["event", "where", "measure", "within", "each", "unless"];
+/// The greatest `nth`.
+const MOST_NTH: i64 = 100;
 
 /// The values of a measure's `fn`.
 #[derive(Clone, Copy)]
@@ -15,20 +21,24 @@ pub(super) enum Fn {
     Of(Function),
     /// Takes none.
     Alone(&'static Measure),
+    /// Takes a zone.
+    Units(CalendarUnit),
+    /// Takes a gap.
+    Sessions,
 }
 
 impl Fn {
     pub(super) fn takes(self) -> LiteralKind {
         match self {
-            Fn::Of(Function::First | Function::Last) => LiteralKind::Anything,
-            Fn::Of(_) => LiteralKind::Numbers,
+            Fn::Of(function) if !function.is_number() => LiteralKind::Anything,
+            Fn::Of(_) | Fn::Units(_) | Fn::Sessions => LiteralKind::Numbers,
             Fn::Alone(measure) => LiteralKind::of(measure),
         }
     }
 }
 
-/// Every `fn`.
-pub(super) const FUNCTIONS: [(&str, Fn); 10] = [
+/// The `fn`s of the older form of computed traits.
+pub(super) const OLDER_FUNCTIONS: [(&str, Fn); 10] = [
     ("sum", Fn::Of(Function::Sum)),
     ("avg", Fn::Of(Function::Avg)),
     ("min", Fn::Of(Function::Min)),
@@ -41,21 +51,39 @@ pub(super) const FUNCTIONS: [(&str, Fn); 10] = [
     ("since_last", Fn::Alone(&Measure::SinceLast)),
 ];
 
+/// The others; `days` may have a zone here.
+const FUNCTIONS: [(&str, Fn); 6] = [
+    ("days", Fn::Units(CalendarUnit::Day)),
+    ("weeks", Fn::Units(CalendarUnit::Week)),
+    ("months", Fn::Units(CalendarUnit::Month)),
+    ("sessions", Fn::Sessions),
+    ("median", Fn::Of(Function::Median)),
+    ("mode", Fn::Of(Function::Mode)),
+];
+
+/// Every `fn`.
+fn functions() -> impl Iterator<Item = (&'static str, Fn)> {
+    OLDER_FUNCTIONS.into_iter().filter(|(name, _)| *name != "days").chain(FUNCTIONS)
+}
+
 impl Parser<'_> {
-    /// `event`, `where`, `measure` and `within`, and what the measure takes as far as that can be told.
+    /// `event`, `where`, `measure`, `within`, `each` and `unless`, and what the measure takes as far as that can be told.
     pub(super) fn behaviour(
         &mut self,
         object: NodeObject<'_>,
         level: usize,
     ) -> (Option<Behaviour>, Option<LiteralKind>) {
+        let outer = std::mem::replace(&mut self.has_item, object.has("each"));
         let measure = match object.get("measure") {
             Some(json) => self.at("measure", |parser| parser.measure(json)),
             None => (Some(Measure::Count), Some(LiteralKind::Numbers)),
         };
-        self.behaviour_of(object, measure, level)
+        let behaviour = self.behaviour_of(object, measure, level);
+        self.has_item = outer;
+        behaviour
     }
 
-    /// `event`, `where` and `within` around a measure already read.
+    /// What stands around a measure already read.
     pub(super) fn behaviour_of(
         &mut self,
         object: NodeObject<'_>,
@@ -65,8 +93,59 @@ impl Parser<'_> {
         let events = self.member(object, "event", |parser, json| parser.events(json));
         let filter = self.optional(object, "where", |parser, json| parser.filter_or_list(json, level + 1));
         let window = self.optional(object, "within", |parser, json| parser.window(json));
-        let behaviour = (|| Some(Behaviour { events: events?, filter: filter?, measure: measure?, window: window? }))();
+        let each = self.optional(object, "each", |parser, json| parser.each_path(json));
+        let unless = self.optional(object, "unless", |parser, json| parser.unless(json, level));
+        let behaviour = (|| {
+            let (each, unless) = (each?, unless?.map(Arc::new));
+            Some(Behaviour { events: events?, filter: filter?, measure: measure?, window: window?, each, unless })
+        })();
         (behaviour, takes)
+    }
+
+    /// A path into `properties`.
+    fn each_path(&mut self, json: &Value) -> Option<Vec<Arc<str>>> {
+        match (self.path(json)?, json) {
+            (EventPath::Properties(keys), _) => Some(keys),
+            _ => self.fault(
+                code::OUT_OF_RANGE,
+                "`each` is a path to a list in the event's properties, such as \"products\"",
+            ),
+        }
+    }
+
+    fn unless(&mut self, json: &Value, level: usize) -> Option<Unless> {
+        let object = self.object(json, "`unless`")?;
+        self.known_keys(object, &["event", "where", "same"]);
+        let has_item = std::mem::replace(&mut self.has_item, false);
+        let events = self.member(object, "event", |parser, json| parser.events(json));
+        let filter = self.optional(object, "where", |parser, json| parser.filter_or_list(json, level + 1));
+        let same = self.member(object, "same", |parser, json| parser.same_pair(json, has_item));
+        self.has_item = has_item;
+        let (own, other) = same?;
+        Some(Unless { events: events?, filter: filter?, own, other })
+    }
+
+    /// One path for both, or one for what counts and one for what undoes it.
+    fn same_pair(&mut self, json: &Value, has_item: bool) -> Option<(EventPath, EventPath)> {
+        let Value::Array(items) = json else {
+            if has_item && matches!(json, Value::Text(text) if text.starts_with("item.")) {
+                let message = "what undoes has no item; write [\"item.…\", \"…\"], the other's path second";
+                return self.fault(code::OUT_OF_RANGE, message);
+            }
+            return self.path(json).map(|path| (path.clone(), path));
+        };
+        let mut is_own = true;
+        let paths = self.each(items, |parser, item| {
+            parser.has_item = has_item && std::mem::replace(&mut is_own, false);
+            let path = parser.path(item);
+            parser.has_item = false;
+            path
+        });
+        if items.len() != 2 {
+            return self.fault(code::OUT_OF_RANGE, format!("must be a path or a list of two, not of {}", items.len()));
+        }
+        let [own, other] = <[EventPath; 2]>::try_from(paths?).ok()?;
+        Some((own, other))
     }
 
     pub(super) fn events(&mut self, json: &Value) -> Option<EventTypes> {
@@ -100,12 +179,12 @@ impl Parser<'_> {
             return (self.fault(code::WRONG_TYPE, message), None);
         };
         let Some(object) = self.object(json, "a measure") else { return (None, None) };
-        self.known_keys(object, &["fn", "of"]);
+        self.known_keys(object, &["fn", "of", "nth", "zone", "weekStart", "gap"]);
         let function = self.member(object, "fn", |parser, json| parser.function(json));
         let takes = function.map(Fn::takes);
         let measure = match function {
             Some(function) => self.apply(function, object, "of"),
-            None => self.optional(object, "of", |parser, json| parser.path(json)).and(None),
+            None => self.optional(object, "of", |parser, json| parser.paths(json)).and(None),
         };
         (measure, takes)
     }
@@ -114,36 +193,92 @@ impl Parser<'_> {
         let Value::Text(text) = json else {
             return self.fault(code::WRONG_TYPE, format!("must be a string, not {}", kind_of(json)));
         };
-        match FUNCTIONS.iter().find(|(name, _)| *name == &**text) {
-            Some((_, function)) => Some(*function),
+        match functions().find(|(name, _)| *name == &**text) {
+            Some((_, function)) => Some(function),
             None => {
-                let names = FUNCTIONS.map(|(name, _)| name).join(", ");
+                let names: Vec<&str> = functions().map(|(name, _)| name).collect();
+                let names = names.join(", ");
                 self.fault(code::UNKNOWN_WORD, format!("must be one of {names} (or the measure just \"count\")"))
             }
         }
     }
 
-    /// The measure of a function and the path under `key`, which some functions need and others do not take.
+    /// The measure of a function with its members; the path stands under `key`.
     pub(super) fn apply(&mut self, function: Fn, object: NodeObject<'_>, key: &str) -> Option<Measure> {
-        match function {
-            Fn::Of(function) => {
-                self.member(object, key, |parser, json| parser.path(json)).map(|path| Measure::Of(function, path))
+        let known: &[&str] = match function {
+            Fn::Of(Function::First | Function::Last) => &[key, "nth"],
+            Fn::Of(_) => &[key],
+            Fn::Alone(_) => &[],
+            Fn::Units(CalendarUnit::Week) => &["zone", "weekStart"],
+            Fn::Units(_) => &["zone"],
+            Fn::Sessions => &["gap"],
+        };
+        let mut fits = true;
+        for member in [key, "nth", "zone", "weekStart", "gap"] {
+            if object.has(member) && !known.contains(&member) {
+                let message = format!("this measure takes no `{member}`; leave it out");
+                let _: Option<()> = self.fault_at(member, code::UNEXPECTED_MEMBER, message);
+                fits = false;
             }
-            Fn::Alone(_) if object.has(key) => {
-                self.fault_at(key, code::UNEXPECTED_MEMBER, "this measure is of no path; leave it out")
-            }
-            Fn::Alone(measure) => Some(measure.clone()),
         }
+        let measure = match function {
+            Fn::Of(function) => self.function_of(function, object, key),
+            Fn::Alone(measure) => Some(measure.clone()),
+            Fn::Units(unit) => self.units(unit, object),
+            Fn::Sessions => self.member(object, "gap", |parser, json| parser.duration(json)).map(Measure::Sessions),
+        };
+        measure.filter(|_| fits)
+    }
+
+    fn function_of(&mut self, function: Function, object: NodeObject<'_>, key: &str) -> Option<Measure> {
+        let paths = self.member(object, key, |parser, json| parser.paths(json));
+        let is_edge = matches!(function, Function::First | Function::Last);
+        let nth = match object.get("nth").filter(|_| is_edge) {
+            Some(json) => {
+                self.at("nth", |parser| parser.whole(json, 1, MOST_NTH)).and_then(|nth| u8::try_from(nth).ok())
+            }
+            None => Some(1),
+        };
+        let (mut paths, nth) = (paths?, nth?);
+        Some(match (nth, paths.len()) {
+            (2.., _) => Measure::Nth(function, paths, nth),
+            (_, 1) => Measure::Of(function, paths.pop()?),
+            _ => Measure::OfProduct(function, paths),
+        })
+    }
+
+    fn units(&mut self, unit: CalendarUnit, object: NodeObject<'_>) -> Option<Measure> {
+        let zone = self.optional(object, "zone", |parser, json| parser.zone(json));
+        let is_week = unit == CalendarUnit::Week;
+        let unit = if is_week { self.week_of(object) } else { Some(unit) };
+        Some(match (unit?, zone?) {
+            (CalendarUnit::Day, None) => Measure::Days,
+            (unit, zone) => Measure::Units(unit, zone.unwrap_or(Zone::Platform)),
+        })
+    }
+
+    /// A path into an event, or a list of 2 to 4.
+    fn paths(&mut self, json: &Value) -> Option<Vec<EventPath>> {
+        let Value::Array(items) = json else { return self.path(json).map(|path| vec![path]) };
+        let paths = self.each(items, |parser, item| parser.path(item));
+        if !(2..=4).contains(&items.len()) {
+            return self.fault(code::OUT_OF_RANGE, format!("a product has 2 to 4 paths, not {}", items.len()));
+        }
+        paths
     }
 
     /// A path into an event.
-    fn path(&mut self, json: &Value) -> Option<EventPath> {
+    pub(super) fn path(&mut self, json: &Value) -> Option<EventPath> {
         let text = self.name(json, "a path")?;
         let keys = |path: &str| path.split('.').map(Arc::from).collect();
         Some(if &*text == "timestamp" {
             EventPath::Timestamp
         } else if let Some(path) = text.strip_prefix("context.") {
             EventPath::Context(keys(path))
+        } else if let Some(path) = text.strip_prefix("traits.") {
+            EventPath::Traits(keys(path))
+        } else if let Some(path) = text.strip_prefix("item.").filter(|_| self.has_item) {
+            EventPath::Item(keys(path))
         } else {
             EventPath::Properties(keys(text.strip_prefix("properties.").unwrap_or(&text)))
         })
@@ -189,59 +324,5 @@ impl Parser<'_> {
             return self.fault(code::NO_DISCRIMINATOR, MESSAGE);
         }
         self.kind(object, false)
-    }
-
-    pub(super) fn window(&mut self, json: &Value) -> Option<Window> {
-        if let Value::Text(_) = json {
-            return self.duration(json).map(Window::Last);
-        }
-        let object = self.object(json, "a window (if not a duration such as \"30d\")")?;
-        let is_fixed = object.has("from") || object.has("to");
-        match (object.has("last"), object.has("ago"), is_fixed) {
-            (false, false, false) => {
-                self.fault(code::NO_DISCRIMINATOR, "a window is a duration, {last}, {ago: [d1, d2]} or {from?, to?}")
-            }
-            (true, false, false) => {
-                self.known_keys(object, &["last"]);
-                self.member(object, "last", |parser, json| parser.duration(json)).map(Window::Last)
-            }
-            (false, true, false) => {
-                self.known_keys(object, &["ago"]);
-                self.member(object, "ago", |parser, json| parser.ago(json))
-            }
-            (false, false, true) => self.fixed(object),
-            _ => {
-                self.known_keys(object, &["last", "ago", "from", "to"]);
-                self.fault(
-                    code::SEVERAL_DISCRIMINATORS,
-                    "a window is one of {last}, {ago} and {from?, to?}, not several",
-                )
-            }
-        }
-    }
-
-    fn ago(&mut self, json: &Value) -> Option<Window> {
-        let items = match json {
-            Value::Array(items) if items.len() == 2 => items,
-            _ => return self.fault(code::WRONG_TYPE, "must be a list of two durations, such as [\"60d\", \"30d\"]"),
-        };
-        let ends = self.each(items, |parser, item| parser.duration(item))?;
-        match ends[..] {
-            [from, to] if from > to => Some(Window::Ago { from, to }),
-            _ => self.fault(code::OUT_OF_RANGE, "the first duration must be longer than the second"),
-        }
-    }
-
-    fn fixed(&mut self, object: NodeObject<'_>) -> Option<Window> {
-        self.known_keys(object, &["from", "to"]);
-        let from = self.optional(object, "from", |parser, json| parser.time(json));
-        let to = self.optional(object, "to", |parser, json| parser.time(json));
-        let (from, to) = (from?, to?);
-        if let (Some(from), Some(to)) = (from, to)
-            && from > to
-        {
-            return self.fault(code::OUT_OF_RANGE, "`from` must not be after `to`");
-        }
-        Some(Window::Fixed { from, to })
     }
 }

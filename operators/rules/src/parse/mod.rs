@@ -3,11 +3,14 @@
 //! The tree is canonical: aliases, defaults and older forms are resolved, sets are sorted. Parsing recurses by level and
 //! levels are bounded, so no input can exhaust the stack.
 
+mod compare;
 mod computed;
 mod events;
 mod node;
 mod object;
 mod operator;
+mod windows;
+
 #[cfg(test)]
 mod tests;
 
@@ -100,12 +103,25 @@ struct Parser<'t> {
     pointer: String,
     nodes: usize,
     large_patterns: usize,
+    /// True inside a rank, where all users have one zone.
+    is_in_rank: bool,
+    /// True where paths may lead into the object of a list.
+    has_item: bool,
     segments: Vec<(String, SegmentId)>,
 }
 
 impl<'t> Parser<'t> {
     fn new(traits: &'t dyn TraitLookup) -> Self {
-        Parser { traits, faults: Vec::new(), pointer: String::new(), nodes: 0, large_patterns: 0, segments: Vec::new() }
+        Parser {
+            traits,
+            faults: Vec::new(),
+            pointer: String::new(),
+            nodes: 0,
+            large_patterns: 0,
+            is_in_rank: false,
+            has_item: false,
+            segments: Vec::new(),
+        }
     }
 
     /// Does something at a member.

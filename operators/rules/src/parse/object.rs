@@ -39,11 +39,12 @@ pub(super) enum NodeKind {
     Segment,
     Rank,
     Sample,
+    Compare,
 }
 
 impl NodeKind {
     /// All that a node can be anywhere; the root can be [`NodeKind::Criteria`], too.
-    const ALL: [NodeKind; 7] = [
+    const ALL: [NodeKind; 8] = [
         NodeKind::Group,
         NodeKind::Trait,
         NodeKind::Behaviour,
@@ -51,6 +52,7 @@ impl NodeKind {
         NodeKind::Segment,
         NodeKind::Rank,
         NodeKind::Sample,
+        NodeKind::Compare,
     ];
 
     /// The known keys, the discriminating one first.
@@ -58,12 +60,15 @@ impl NodeKind {
         match self {
             NodeKind::Group => &["conditions", "logic"],
             NodeKind::Criteria => &["criteria", "logic"],
-            NodeKind::Trait => &["field", "operator", "value"],
-            NodeKind::Behaviour => &["event", "where", "measure", "operator", "value", "within"],
-            NodeKind::Sequence => &["sequence", "within"],
+            NodeKind::Trait => &["field", "operator", "value", "zone", "ignoreCase"],
+            NodeKind::Behaviour => {
+                &["event", "where", "measure", "operator", "value", "within", "each", "unless", "zone", "ignoreCase"]
+            }
+            NodeKind::Sequence => &["sequence", "within", "same"],
             NodeKind::Segment => &["segment"],
             NodeKind::Rank => &["rank", "top", "percent", "among"],
             NodeKind::Sample => &["sample"],
+            NodeKind::Compare => &["left", "operator", "right"],
         }
     }
 

@@ -4,12 +4,18 @@ use std::sync::Arc;
 
 use super::object::NodeObject;
 use super::{LiteralKind, MOST_NODES, Parser, kind_of};
-use crate::ast::{Comparison, Condition, Literal, MOST_PATTERN_BYTES, Millis, Moment, Pattern, Test};
+use crate::ast::{
+    CaselessTest, Comparison, Condition, Literal, MOST_PATTERN_BYTES, Millis, Moment, Pattern, Test, TextPlace, Zone,
+};
+use crate::caseless::fold;
 use crate::decimal::Decimal;
 use crate::fault::code;
-use crate::time::{LONGEST, parse_duration, parse_time};
+use crate::time::{Duration, LONGEST, WrittenTime, parse_duration};
 use crate::value::Value;
+use crate::zone::ZoneId;
 
+/// The most days between today and an anniversary.
+const MOST_DAYS: i64 = 366;
 /// The most literals in a list.
 const MOST_LITERALS: usize = 1000;
 /// The most characters in a regular expression.
@@ -33,10 +39,21 @@ enum Verb {
     Exists,
     Before,
     After,
+    Anniversary,
+}
+
+impl Verb {
+    fn has_zone(self) -> bool {
+        matches!(self, Verb::Before | Verb::After)
+    }
+
+    fn has_case(self) -> bool {
+        matches!(self, Verb::Equals | Verb::In | Verb::Contains | Verb::StartsWith | Verb::EndsWith | Verb::Matches)
+    }
 }
 
 /// Every operator: its name, what it does, and whether negated.
-static OPERATORS: [(&str, Verb, bool); 19] = [
+static OPERATORS: [(&str, Verb, bool); 20] = [
     ("eq", Verb::Equals, false),
     ("ne", Verb::Equals, true),
     ("gt", Verb::Compare(Comparison::Greater), false),
@@ -56,6 +73,7 @@ static OPERATORS: [(&str, Verb, bool); 19] = [
     ("not_exists", Verb::Exists, true),
     ("before", Verb::Before, false),
     ("after", Verb::After, false),
+    ("anniversary", Verb::Anniversary, false),
 ];
 
 const ALIASES: [(&str, &str); 15] = [
@@ -103,19 +121,100 @@ impl LiteralKind {
 }
 
 impl Parser<'_> {
-    /// The `operator` and `value` of a node.
+    /// The `operator` and `value` of a node, with its `zone` and `ignoreCase`.
     pub(super) fn test(&mut self, object: NodeObject<'_>, takes: LiteralKind) -> Option<Test> {
         let (verb, negated) = self.member(object, "operator", |parser, json| parser.operator(json, takes))?;
+        let zone = self.test_zone(object, verb);
+        let ignores_case = self.ignores_case(object, verb, takes);
         let condition = if verb == Verb::Exists {
             if object.has("value") {
                 let message = "`exists` and `not_exists` take no value; leave it out";
                 return self.fault_at("value", code::UNEXPECTED_MEMBER, message);
             }
-            Condition::Exists
+            Some(Condition::Exists)
         } else {
-            self.member(object, "value", |parser, json| parser.condition(verb, json, takes))?
+            let zone = zone.flatten();
+            self.member(object, "value", |parser, json| parser.condition(verb, json, takes, zone))
         };
+        let (_, condition) = (zone?, condition?);
+        let condition = if ignores_case? { self.caseless(condition)? } else { condition };
         Some(Test { negated, condition })
+    }
+
+    fn test_zone(&mut self, object: NodeObject<'_>, verb: Verb) -> Option<Option<Zone>> {
+        if object.has("zone") && !verb.has_zone() {
+            let message = "a zone stands beside `before` and `after` only, and in windows, measures and anniversaries";
+            return self.fault_at("zone", code::UNEXPECTED_MEMBER, message);
+        }
+        self.optional(object, "zone", |parser, json| parser.zone(json))
+    }
+
+    fn ignores_case(&mut self, object: NodeObject<'_>, verb: Verb, takes: LiteralKind) -> Option<bool> {
+        if object.has("ignoreCase") && (takes != LiteralKind::Anything || !verb.has_case()) {
+            let message =
+                "`ignoreCase` stands beside tests of texts only: eq, in, contains, starts_with, ends_with, matches";
+            return self.fault_at("ignoreCase", code::UNEXPECTED_MEMBER, message);
+        }
+        let ignores_case = self.optional(object, "ignoreCase", |parser, json| match json {
+            Value::Bool(ignores_case) => Some(*ignores_case),
+            _ => parser.fault(code::WRONG_TYPE, format!("must be true or false, not {}", kind_of(json))),
+        })?;
+        Some(ignores_case.unwrap_or(false))
+    }
+
+    /// The condition without case; itself where it asks for no text.
+    fn caseless(&mut self, written: Condition) -> Option<Condition> {
+        let folded_text = |text: &Arc<str>| -> Arc<str> { fold(text).into() };
+        let folded = |literal: &Literal| match literal {
+            Literal::Text(text) => Literal::Text(folded_text(text)),
+            literal => literal.clone(),
+        };
+        let folded = match &written {
+            Condition::Equals(literal) => Condition::Equals(folded(literal)),
+            Condition::Contains(literal) => Condition::Contains(folded(literal)),
+            Condition::In(literals) => Condition::In(literals.iter().map(folded).collect()),
+            Condition::StartsWith(text) => Condition::StartsWith(folded_text(text)),
+            Condition::EndsWith(text) => Condition::EndsWith(folded_text(text)),
+            Condition::AnyPart(place, parts) => {
+                let mut parts: Vec<Arc<str>> = parts.iter().map(folded_text).collect();
+                parts.sort();
+                parts.dedup();
+                Condition::AnyPart(*place, parts)
+            }
+            Condition::Matches(pattern) => {
+                let source = format!("(?i){}", pattern.source());
+                Condition::Matches(self.at("value", |parser| parser.compiled(&source))?)
+            }
+            other => other.clone(),
+        };
+        let has_text = match &written {
+            Condition::Equals(literal) | Condition::Contains(literal) => matches!(literal, Literal::Text(_)),
+            Condition::In(literals) => literals.iter().any(|literal| matches!(literal, Literal::Text(_))),
+            _ => true,
+        };
+        Some(if has_text { Condition::IgnoringCase(Arc::new(CaselessTest { written, folded })) } else { written })
+    }
+
+    /// The name of a zone, or `"user"`.
+    pub(super) fn zone(&mut self, json: &Value) -> Option<Zone> {
+        let Value::Text(text) = json else {
+            let message = format!("must be a time zone such as \"Europe/Berlin\", or \"user\", not {}", kind_of(json));
+            return self.fault(code::WRONG_TYPE, message);
+        };
+        if &**text == "user" {
+            if self.is_in_rank {
+                return self
+                    .fault(code::BAD_ZONE, "a rank compares users, so it has one zone for all: \"user\" is none");
+            }
+            return Some(Zone::User);
+        }
+        match ZoneId::named(text) {
+            Some(zone) => Some(Zone::Named(zone)),
+            None => self.fault(
+                code::BAD_ZONE,
+                "no time zone; write a name of the tz database exactly, such as \"Europe/Berlin\", or \"user\"",
+            ),
+        }
     }
 
     fn operator(&mut self, json: &Value, takes: LiteralKind) -> Option<(Verb, bool)> {
@@ -134,20 +233,54 @@ impl Parser<'_> {
     }
 
     /// The positive condition that an operator and its value make.
-    fn condition(&mut self, verb: Verb, json: &Value, takes: LiteralKind) -> Option<Condition> {
+    fn condition(&mut self, verb: Verb, json: &Value, takes: LiteralKind, zone: Option<Zone>) -> Option<Condition> {
+        let is_list = matches!(json, Value::Array(_));
         Some(match verb {
             Verb::Equals => Condition::Equals(self.literal(json, takes, true)?),
             Verb::Compare(comparison) => Condition::Compare(comparison, self.literal(json, takes, false)?),
             Verb::Between => self.interval(json, takes)?,
             Verb::In => Condition::In(self.literals(json, takes)?),
+            Verb::Contains if is_list => Condition::AnyPart(TextPlace::Anywhere, self.parts(json)?),
+            Verb::StartsWith if is_list => Condition::AnyPart(TextPlace::Start, self.parts(json)?),
+            Verb::EndsWith if is_list => Condition::AnyPart(TextPlace::End, self.parts(json)?),
             Verb::Contains => Condition::Contains(self.literal(json, takes, true)?),
             Verb::StartsWith => Condition::StartsWith(self.text(json)?),
             Verb::EndsWith => Condition::EndsWith(self.text(json)?),
             Verb::Matches => Condition::Matches(self.pattern(json)?),
             Verb::Exists => Condition::Exists,
-            Verb::Before => Condition::Before(self.moment(json)?),
-            Verb::After => Condition::After(self.moment(json)?),
+            Verb::Before => Condition::Before(self.moment(json, zone)?),
+            Verb::After => Condition::After(self.moment(json, zone)?),
+            Verb::Anniversary => self.anniversary(json)?,
         })
+    }
+
+    /// A list of texts as a set.
+    fn parts(&mut self, json: &Value) -> Option<Vec<Arc<str>>> {
+        let items = self.some_items(json, "texts")?;
+        let parts = self.each(items, |parser, item| parser.text(item));
+        if items.len() > MOST_LITERALS {
+            return self.fault(code::OUT_OF_RANGE, format!("at most {MOST_LITERALS} values, not {}", items.len()));
+        }
+        let mut parts = parts?;
+        parts.sort();
+        parts.dedup();
+        Some(parts)
+    }
+
+    fn anniversary(&mut self, json: &Value) -> Option<Condition> {
+        let object = self.object(json, "the value of `anniversary`")?;
+        self.known_keys(object, &["from", "to", "zone"]);
+        let mut day = |key| {
+            let day = self.optional(object, key, |parser, json| parser.whole(json, -MOST_DAYS, MOST_DAYS));
+            day.map(|day| day.and_then(|day| i16::try_from(day).ok()).unwrap_or(0))
+        };
+        let (from, to) = (day("from"), day("to"));
+        let zone = self.optional(object, "zone", |parser, json| parser.zone(json));
+        let (from, to, zone) = (from?, to?, zone?.unwrap_or(Zone::Platform));
+        if from > to {
+            return self.fault(code::OUT_OF_RANGE, "`from` must not be above `to`, which is 0 where it is left out");
+        }
+        Some(Condition::Anniversary { from, to, zone })
     }
 
     fn literal(&mut self, json: &Value, takes: LiteralKind, booleans: bool) -> Option<Literal> {
@@ -224,18 +357,22 @@ impl Parser<'_> {
             let message = format!("a regular expression of {length} characters; at most {MOST_PATTERN_CHARACTERS}");
             return self.fault(code::OUT_OF_RANGE, message);
         }
+        self.compiled(&source)
+    }
+
+    fn compiled(&mut self, source: &str) -> Option<Pattern> {
         if self.nodes > MOST_NODES {
             // The rule is refused anyway; compiling thousands of patterns would only cost time.
             return None;
         }
-        let mut compiled = Pattern::compile(&source, LARGE_PATTERN_BYTES);
+        let mut compiled = Pattern::compile(source, LARGE_PATTERN_BYTES);
         if let Err(regex::Error::CompiledTooBig(_)) = compiled {
             self.large_patterns += 1;
             if self.large_patterns > MOST_LARGE_PATTERNS {
                 let message = format!("more than {MOST_LARGE_PATTERNS} large regular expressions; repeat less in them");
                 return self.fault(code::BAD_REGEX, message);
             }
-            compiled = Pattern::compile(&source, MOST_PATTERN_BYTES);
+            compiled = Pattern::compile(source, MOST_PATTERN_BYTES);
         }
         match compiled {
             Ok(pattern) => Some(pattern),
@@ -243,18 +380,23 @@ impl Parser<'_> {
         }
     }
 
-    fn moment(&mut self, json: &Value) -> Option<Moment> {
+    fn moment(&mut self, json: &Value, zone: Option<Zone>) -> Option<Moment> {
         if let Value::Text(text) = json
-            && let Some(duration) = parse_duration(text)
+            && let Some(duration) = distance(text)
         {
-            return Some(Moment::Ago(duration));
+            return Some(match (duration, zone) {
+                (Duration::Millis(millis), None) => Moment::Ago(millis),
+                _ => Moment::Moved(duration, zone.unwrap_or(Zone::Platform)),
+            });
         }
-        match parse_time(json) {
-            Some(time) => Some(Moment::At(time)),
-            None => self.fault(
+        match (WrittenTime::of(json), zone) {
+            (Some(WrittenTime::Instant(instant)), None) => Some(Moment::At(instant)),
+            (Some(time), zone) => Some(Moment::Written(time, zone.unwrap_or(Zone::Platform))),
+            (None, _) => self.fault(
                 code::BAD_TIME,
-                "must be a time from 1970 to 2200 (RFC 3339 with an offset such as \"2026-01-31T10:00:00Z\", or epoch \
-                 milliseconds) or a duration such as \"14d\", meaning that long before now",
+                "must be a time from 1900 to 2199 (such as \"2026-01-31T10:00:00Z\", \"2026-01-31 10:00:00\", \
+                 \"2026-01-31\", or epoch milliseconds), \"now\", or a duration of at most 150 years: \"14d\" or \
+                 \"-14d\" ago, \"+14d\" ahead",
             ),
         }
     }
@@ -276,14 +418,43 @@ impl Parser<'_> {
         }
     }
 
-    pub(super) fn time(&mut self, json: &Value) -> Option<Millis> {
-        match parse_time(json) {
-            Some(time) => Some(time),
+    /// A duration that may be of months.
+    pub(super) fn window_duration(&mut self, json: &Value) -> Option<Duration> {
+        let Value::Text(text) = json else {
+            let message = format!("must be a duration such as \"30d\", not {}", kind_of(json));
+            return self.fault(code::WRONG_TYPE, message);
+        };
+        match Duration::parse(text, Duration::WINDOW) {
+            Some(duration) => Some(duration),
             None => self.fault(
-                code::BAD_TIME,
-                "must be a time from 1970 to 2200: RFC 3339 with an offset such as \"2026-01-31T10:00:00Z\", or epoch \
-                 milliseconds",
+                code::BAD_DURATION,
+                "no duration; write a positive whole number and one of s, m, h, d, w, mo, y, such as \"30d\", at most ten years",
             ),
         }
     }
+
+    pub(super) fn time(&mut self, json: &Value) -> Option<WrittenTime> {
+        match WrittenTime::of(json) {
+            Some(time) => Some(time),
+            None => self.fault(
+                code::BAD_TIME,
+                "must be a time from 1900 to 2199: such as \"2026-01-31T10:00:00Z\", \"2026-01-31 10:00:00\" or \
+                 \"2026-01-31\", or epoch milliseconds",
+            ),
+        }
+    }
+}
+
+/// `now`, so long ago (`30d`, `-30d`) or so long ahead (`+7d`), which is negative.
+fn distance(text: &str) -> Option<Duration> {
+    if text == "now" {
+        return Some(Duration::ZERO);
+    }
+    if let Some(ahead) = text.strip_prefix('+') {
+        return Some(match Duration::parse(ahead, Duration::LIFETIME)? {
+            Duration::Millis(millis) => Duration::Millis(-millis),
+            Duration::Months(months) => Duration::Months(-months),
+        });
+    }
+    Duration::parse(text.strip_prefix('-').unwrap_or(text), Duration::LIFETIME)
 }

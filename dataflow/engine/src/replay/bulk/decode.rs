@@ -161,6 +161,7 @@ fn take<R: Read>(
 #[cfg(test)]
 mod tests {
     use audience_rules::record::records;
+    use audience_rules::time::format_time;
 
     use super::*;
 
@@ -185,7 +186,7 @@ mod tests {
     fn clocks_follow_the_greatest_timestamp_whatever_the_blocks() {
         let mut text = String::new();
         for (user, timestamp) in [(0, None), (1, Some(50)), (2, Some(40)), (3, None), (4, Some(60)), (5, Some(50))] {
-            let timestamp = timestamp.map_or(String::new(), |at| format!(r#","timestamp":{at}"#));
+            let timestamp = timestamp.map_or(String::new(), |at| format!(r#","timestamp":"{}""#, format_time(at)));
             text.push_str(&format!("{{\"userId\":\"u{user}\",\"eventType\":\"e\"{timestamp}}}\n\n"));
         }
         let expected = [(0, 0, 0), (2, 50, 50), (4, 40, 50), (6, 50, 50), (8, 60, 60), (10, 50, 60)];
