@@ -1,23 +1,8 @@
 //! Words that senders write where they know no id.
 
-/// The words that stand for no id unless others are set.
-pub const SHIPPED: [&str; 15] = [
-    "",
-    "undefined",
-    "null",
-    "nil",
-    "none",
-    "nan",
-    "0",
-    "-1",
-    "true",
-    "false",
-    "anonymous",
-    "guest",
-    "unknown",
-    "[object Object]",
-    "00000000-0000-0000-0000-000000000000",
-];
+/// The words that stand for no id unless others are set, separated by commas; and the empty text.
+pub const SHIPPED: &str = "undefined,null,nil,none,nan,0,-1,true,false,anonymous,guest,unknown,[object Object],\
+                           00000000-0000-0000-0000-000000000000";
 
 /// Words that are no ids, in any case; the empty text always is one.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,7 +15,7 @@ pub struct Placeholders {
 
 impl Default for Placeholders {
     fn default() -> Self {
-        Placeholders::new(SHIPPED)
+        Placeholders::new(SHIPPED.split(','))
     }
 }
 

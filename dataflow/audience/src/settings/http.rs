@@ -42,16 +42,11 @@ pub struct HttpSettings {
         env = "AUDIENCE_PLACEHOLDER_IDS",
         value_name = "WORDS",
         value_delimiter = ',',
-        default_value = shipped_placeholders()
+        default_value = SHIPPED
     )]
     pub placeholder_ids: Vec<String>,
     #[command(flatten)]
     pub tls: TlsSettings,
-}
-
-/// The shipped words as the setting has them.
-fn shipped_placeholders() -> String {
-    SHIPPED.into_iter().filter(|word| !word.is_empty()).collect::<Vec<_>>().join(",")
 }
 
 impl HttpSettings {
