@@ -222,8 +222,8 @@ impl History for BreakingHistory {
         Err(StoreError::Unavailable { action: "reading history", detail: "the connection is lost".to_owned() })
     }
 
-    fn erase(&self, sequences: &[u64]) -> Result<(), StoreError> {
-        self.history.erase(sequences)
+    fn erase(&self, sequences: &[u64], parted: &[u64]) -> Result<(), StoreError> {
+        self.history.erase(sequences, parted)
     }
 
     fn truncate(&self, end: u64) -> Result<(), StoreError> {
