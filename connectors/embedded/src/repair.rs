@@ -191,12 +191,19 @@ impl DirectoryRepair {
     /// open with it either, the damaged one is put back.
     fn user_index_anew(&self) -> Result<()> {
         let root = self.directory.path();
+        let keyspaces = root.join("events/keyspaces");
+        if !keyspaces.is_dir() {
+            let place = keyspaces.display().to_string();
+            return Err(StoreError::Corrupt { place, detail: "it is missing".to_owned() });
+        }
         let empty = self.empty_user_index()?;
-        let place = root.join("events/keyspaces").join(empty.file_name().unwrap_or_default());
-        exchange(&empty, &place)?;
+        let place = keyspaces.join(empty.file_name().unwrap_or_default());
+        let is_there = place.exists();
+        let put = |one: &Path, other: &Path| if is_there { exchange(one, other) } else { rename(one, other) };
+        put(&empty, &place)?;
         let emptied = Events::forget_index(&self.directory, &self.options, &place);
         if emptied.is_err() {
-            exchange(&empty, &place)?;
+            put(&place, &empty)?;
         }
         clear(&root.join(EVENTS_ANEW))?;
         emptied
@@ -251,9 +258,6 @@ fn rename(from: &Path, to: &Path) -> Result<()> {
 
 /// Gives two directories each other's place at once: fjall would silently make one that it does not find.
 fn exchange(one: &Path, other: &Path) -> Result<()> {
-    if !other.exists() {
-        return rename(one, other);
-    }
     rustix::fs::renameat_with(CWD, one, CWD, other, RenameFlags::EXCHANGE)
         .map_err(|e| unavailable(ACTION, other, &e.into()))
 }

@@ -133,6 +133,9 @@ fn a_repair_is_refused_where_a_process_has_the_directory_and_where_there_is_none
     assert!(open(directory.path()).is_err());
     assert_eq!(repair(directory.path()).unwrap(), (Vec::new(), 1));
     open(directory.path()).unwrap();
+    fs::remove_dir_all(directory.path().join("events")).unwrap();
+    let (lost, rebuilt) = repair(directory.path()).unwrap();
+    assert!(lost.len() == 1 && lost[0].starts_with("the log of events") && rebuilt == 0, "{lost:?}");
     let nothing = directory.path().join("elsewhere");
     assert!(matches!(repair(&nothing), Err(StoreError::Corrupt { .. })) && !nothing.exists());
 }

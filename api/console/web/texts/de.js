@@ -98,7 +98,7 @@ export const texts = {
   'audit.changesShowHereTheMomentThey':
     'Änderungen erscheinen hier in dem Moment, in dem sie gemacht werden.',
   'audit.everyChangeOfSegmentsComputedTraits':
-    'Jede Änderung an Segmenten, berechneten Merkmalen, Mitgliedern und Webhooks: wer, wann und mit welcher Notiz. Nichts wird je entfernt.',
+    'Jede Änderung an Segmenten, berechneten Merkmalen, Namen, Mitgliedern und Webhooks: wer, wann und mit welcher Notiz. Nichts wird je entfernt.',
   'audit.noAuditLogHere': 'Hier gibt es kein Protokoll',
   'audit.noChangeFits': 'Keine Änderung passt',
   'audit.note': 'Notiz',

@@ -93,7 +93,7 @@ export const texts = {
   'app.toTheSegments': 'To the segments',
   'audit.changesShowHereTheMomentThey': 'Changes show here the moment they are made.',
   'audit.everyChangeOfSegmentsComputedTraits':
-    'Every change of segments, computed traits, members and webhooks: who, when, and what they noted. Nothing is ever taken out.',
+    'Every change of segments, computed traits, names, members and webhooks: who, when, and what they noted. Nothing is ever taken out.',
   'audit.noAuditLogHere': 'No audit log here',
   'audit.noChangeFits': 'No change fits',
   'audit.note': 'Note',
