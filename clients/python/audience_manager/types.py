@@ -193,7 +193,7 @@ class Event(_EventRequired, total=False):
     anonymousId: str
     # Of an `alias` event.
     previousId: str
-    # RFC 3339 with an offset, or epoch milliseconds; the arrival where absent.
+    # RFC 3339, also without an offset or as a date, or epoch milliseconds from March 1973 on; the arrival where absent.
     timestamp: Union[str, int]
     # Two events of a user with one messageId are one. Alias: id.
     messageId: str

@@ -138,7 +138,7 @@ export type Event = {
   previousId?: string;
   /** Alias: type. */
   eventType: string;
-  /** RFC 3339 with an offset, or epoch milliseconds; the arrival where absent. */
+  /** RFC 3339, also without an offset or as a date, or epoch milliseconds from March 1973 on; the arrival where absent. */
   timestamp?: string | number;
   /** Two events of a user with one messageId are one. Alias: id. */
   messageId?: string;

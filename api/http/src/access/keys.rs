@@ -3,8 +3,7 @@
 use std::sync::Arc;
 
 use audience_auth::{KeyInput, KeyKind, Needs, Permission, Permissions};
-use audience_rules::time::parse_time;
-use audience_rules::value::Value;
+use audience_rules::time::parse_rfc3339;
 use hyper::{Method, StatusCode};
 use serde::Deserialize;
 
@@ -57,7 +56,7 @@ impl NewKey {
             permissions.push(Permission::named(name).ok_or_else(unknown)?);
         }
         let no_time = || Problem::fault("/expiresAt", "invalid_value", "a time is RFC 3339 text with an offset");
-        let time = |text: String| parse_time(&Value::Text(text.into())).ok_or_else(no_time);
+        let time = |text: String| parse_rfc3339(&text).ok_or_else(no_time);
         let expires_at = self.expires_at.map(time).transpose()?;
         let permissions = Permissions::of(&permissions);
         Ok(KeyInput { name: self.name, kind, permissions, addresses: self.addresses, expires_at })

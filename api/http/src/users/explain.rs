@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use audience_auth::{Needs, Permission};
-use audience_rules::time::parse_time;
+use audience_rules::time::{parse_rfc3339, parse_time};
 use audience_rules::value::Value;
 use hyper::{Method, StatusCode};
 
@@ -41,12 +41,10 @@ async fn explain(api: Arc<Api>, mut call: Call) -> HandlerResult {
 /// RFC 3339, or epoch milliseconds.
 fn instant(text: &str) -> Result<i64, Problem> {
     let number = text.parse().ok().filter(|_| text.bytes().all(|byte| byte.is_ascii_digit()));
-    let value = number.map_or_else(
-        || Value::Text(text.into()),
-        |number: i64| Value::Number(audience_rules::decimal::Decimal::from_integer(number)),
-    );
-    let fault = "at is RFC 3339 text with an offset, or whole epoch milliseconds, from 1970 to 2200";
-    parse_time(&value).ok_or_else(|| Problem::bad_request("invalid_parameter", fault))
+    let of_number = |number: i64| parse_time(&Value::Number(audience_rules::decimal::Decimal::from_integer(number)));
+    let time = number.map_or_else(|| parse_rfc3339(text), of_number);
+    let fault = "at is RFC 3339 text with an offset, or whole epoch milliseconds, from 1900 to 2199";
+    time.ok_or_else(|| Problem::bad_request("invalid_parameter", fault))
 }
 
 #[cfg(test)]
