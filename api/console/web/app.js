@@ -8,6 +8,8 @@ import { loadWords, vocabulary } from './lib/vocabulary.js';
 import { Shell, useTitle } from './parts/shell.js';
 import { Empty } from './parts/feedback.js';
 import { AuditPage } from './pages/audit-page.js';
+import { CampaignPage } from './pages/campaign-page.js';
+import { CampaignsPage } from './pages/campaigns-page.js';
 import { EditPage } from './pages/builder-page.js';
 import { EventsPage } from './pages/events-page.js';
 import { ImportsPage } from './pages/imports-page.js';
@@ -38,6 +40,9 @@ const PAGES = [
   ['/traits', TraitsPage],
   ['/traits/new', TraitPage],
   ['/traits/:name', TraitPage],
+  ['/campaigns', CampaignsPage],
+  ['/campaigns/:tab', CampaignsPage],
+  ['/campaign/:id', CampaignPage],
   ['/events', EventsPage],
   ['/events/:tab', EventsPage],
   ['/imports', ImportsPage],

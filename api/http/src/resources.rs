@@ -6,12 +6,12 @@ use audience_auth::Needs;
 
 use crate::route::Resource;
 use crate::{
-    access, catalogue, changes, demo, docs, events, openapi, operations, segments, sizes, templates, traits, users,
-    vocabulary, webhooks,
+    access, campaigns, catalogue, changes, contents, demo, docs, events, openapi, operations, segments, sizes,
+    templates, traits, users, vocabulary, webhooks,
 };
 
 /// Every resource. The order is that of the description.
-pub(crate) static RESOURCES: [Resource; 14] = [
+pub(crate) static RESOURCES: [Resource; 16] = [
     segments::RESOURCE,
     templates::RESOURCE,
     sizes::RESOURCE,
@@ -20,6 +20,8 @@ pub(crate) static RESOURCES: [Resource; 14] = [
     users::RESOURCE,
     changes::RESOURCE,
     webhooks::RESOURCE,
+    contents::RESOURCE,
+    campaigns::RESOURCE,
     events::RESOURCE,
     catalogue::RESOURCE,
     access::RESOURCE,

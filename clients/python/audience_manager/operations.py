@@ -10,10 +10,18 @@ from .types import (
     AuditPage,
     Breakdown,
     Caller,
+    Campaign,
+    CampaignInput,
+    CampaignList,
+    CampaignPreview,
     Captured,
     Change,
     ChangePage,
     ChangePassword,
+    Content,
+    ContentInput,
+    ContentList,
+    ContentPreviewInput,
     CurrencyInput,
     CurveInput,
     Demo,
@@ -43,10 +51,12 @@ from .types import (
     Preview,
     PreviewInput,
     RecentEvents,
+    RenderedMail,
     RenderedTemplate,
     Roles,
     Rollback,
     Rules,
+    SandboxMailList,
     Schema,
     Segment,
     SegmentBatch,
@@ -56,12 +66,17 @@ from .types import (
     SegmentPage,
     SegmentPatch,
     SegmentVersions,
+    Send,
+    SendPage,
     SessionList,
     SignIn,
     SinkList,
     SizeCurve,
     SizeHistory,
     Success,
+    Suppression,
+    SuppressionInput,
+    SuppressionList,
     System,
     SystemHour,
     TemplateInput,
@@ -143,6 +158,41 @@ class Operations:
             body=body,
         )
 
+    def allow_address(self, address: str, *, author: Optional[str] = None) -> None:
+        """Let an address be written to again."""
+        return self._call("DELETE", f"/api/suppressions/{path_part(address)}", headers={"X-Author": author})
+
+    def approve_content(
+        self,
+        id: str,
+        *,
+        if_match: Optional[str] = None,
+        author: Optional[str] = None,
+    ) -> Content:
+        """Approve the newest version.
+
+        A marketing mail without `{{ unsubscribe_url }}` or `{{ postal_address }}` in its body is refused.
+        """
+        return self._call(
+            "POST",
+            f"/api/contents/{path_part(id)}/approve",
+            headers={"If-Match": if_match, "X-Author": author},
+        )
+
+    def archive_content(
+        self,
+        id: str,
+        *,
+        if_match: Optional[str] = None,
+        author: Optional[str] = None,
+    ) -> Content:
+        """Archive a content."""
+        return self._call(
+            "POST",
+            f"/api/contents/{path_part(id)}/archive",
+            headers={"If-Match": if_match, "X-Author": author},
+        )
+
     def archive_segment(
         self,
         id: str,
@@ -160,6 +210,20 @@ class Operations:
             f"/api/segments/{path_part(id)}/archive",
             headers={"If-Match": if_match, "X-Author": author},
             body=body,
+        )
+
+    def cancel_campaign(
+        self,
+        id: str,
+        *,
+        if_match: Optional[str] = None,
+        author: Optional[str] = None,
+    ) -> Campaign:
+        """Call a campaign off."""
+        return self._call(
+            "POST",
+            f"/api/campaigns/{path_part(id)}/cancel",
+            headers={"If-Match": if_match, "X-Author": author},
         )
 
     def change_member(self, id: str, body: MemberChange) -> Member:
@@ -247,6 +311,17 @@ class Operations:
             "GET",
             f"/api/traits/{path_part(name)}/versions/{path_part(from_)}/diff/{path_part(to)}",
         )
+
+    def create_campaign(self, body: CampaignInput, *, author: Optional[str] = None) -> Campaign:
+        """Create a campaign: a content for the members of a segment."""
+        return self._call("POST", "/api/campaigns", headers={"X-Author": author}, body=body)
+
+    def create_content(self, body: ContentInput, *, author: Optional[str] = None) -> Content:
+        """Create a content: a mail that campaigns send.
+
+        Subject, preheader and body are Liquid within limits. A variable without a value and without `default` stops the mail of that person.
+        """
+        return self._call("POST", "/api/contents", headers={"X-Author": author}, body=body)
 
     def create_key(self, body: KeyInput) -> Key:
         """Make an API key: the answer has it, once.
@@ -422,6 +497,14 @@ class Operations:
         """
         return self._follow("GET", "/api/stream/sizes", query={"segment": segment})
 
+    def get_campaign(self, id: str) -> Campaign:
+        """A campaign with its figures."""
+        return self._call("GET", f"/api/campaigns/{path_part(id)}")
+
+    def get_content(self, id: str) -> Content:
+        """A content."""
+        return self._call("GET", f"/api/contents/{path_part(id)}")
+
     def get_session(self) -> Caller:
         """Who asks, and what they may do."""
         return self._call("GET", "/api/session")
@@ -448,6 +531,20 @@ class Operations:
         """Take an invitation: become a member, or set a new password."""
         return self._call("POST", "/api/join", body=body)
 
+    def launch_campaign(
+        self,
+        id: str,
+        *,
+        if_match: Optional[str] = None,
+        author: Optional[str] = None,
+    ) -> Campaign:
+        """Launch a campaign."""
+        return self._call(
+            "POST",
+            f"/api/campaigns/{path_part(id)}/launch",
+            headers={"If-Match": if_match, "X-Author": author},
+        )
+
     def list_audit(
         self,
         *,
@@ -470,6 +567,10 @@ class Operations:
             query={"action": action, "author": author, "cursor": cursor, "from": from_, "id": id, "kind": kind, "limit": limit, "to": to},
         )
 
+    def list_campaigns(self) -> CampaignList:
+        """All campaigns, by id."""
+        return self._call("GET", "/api/campaigns")
+
     def list_changes(
         self,
         *,
@@ -487,6 +588,10 @@ class Operations:
             "/api/changes",
             query={"cursor": cursor, "limit": limit, "segment": segment, "user": user},
         )
+
+    def list_contents(self) -> ContentList:
+        """All contents, by id."""
+        return self._call("GET", "/api/contents")
 
     def list_faulty_documents(self) -> FaultyDocuments:
         """Segments and computed traits that were stored by other ways than this API (SQL) and do not run.
@@ -526,6 +631,10 @@ class Operations:
         """All roles and permissions."""
         return self._call("GET", "/api/roles")
 
+    def list_sandbox_mails(self) -> SandboxMailList:
+        """The newest mails that the sandbox kept instead of sending them."""
+        return self._call("GET", "/api/sandbox/mails")
+
     def list_segment_versions(self, id: str) -> SegmentVersions:
         """Every version, oldest first.
 
@@ -551,9 +660,28 @@ class Operations:
             query={"cursor": cursor, "limit": limit, "owner": owner, "q": q, "status": status, "tag": tag, "type": type},
         )
 
+    def list_sends(
+        self,
+        id: str,
+        *,
+        cursor: Optional[str] = None,
+        limit: Optional[int] = None,
+        state: Optional[str] = None,
+    ) -> SendPage:
+        """The sends of a campaign, by id."""
+        return self._call(
+            "GET",
+            f"/api/campaigns/{path_part(id)}/sends",
+            query={"cursor": cursor, "limit": limit, "state": state},
+        )
+
     def list_sessions(self) -> SessionList:
         """One's own sessions; with member:read everybody's."""
         return self._call("GET", "/api/sessions")
+
+    def list_suppressions(self) -> SuppressionList:
+        """Everybody who is not written to, by hash."""
+        return self._call("GET", "/api/suppressions")
 
     def list_team_members(self) -> MemberList:
         """All members, by e-mail address."""
@@ -648,6 +776,20 @@ class Operations:
         """This description."""
         return self._call("GET", "/openapi.json")
 
+    def pause_campaign(
+        self,
+        id: str,
+        *,
+        if_match: Optional[str] = None,
+        author: Optional[str] = None,
+    ) -> Campaign:
+        """Pause a campaign: nothing more is handed over."""
+        return self._call(
+            "POST",
+            f"/api/campaigns/{path_part(id)}/pause",
+            headers={"If-Match": if_match, "X-Author": author},
+        )
+
     def pause_webhook(
         self,
         id: str,
@@ -669,6 +811,14 @@ class Operations:
     def posthog_capture(self, body: Union[Dict[str, Any], TextBody]) -> Captured:
         """An event, as the libraries of PostHog send it."""
         return self._call("POST", "/capture", body=body)
+
+    def preview_campaign(self, id: str) -> CampaignPreview:
+        """Count each member under exactly one verdict, as a launch now would."""
+        return self._call("POST", f"/api/campaigns/{path_part(id)}/preview")
+
+    def preview_content(self, id: str, body: ContentPreviewInput) -> RenderedMail:
+        """The mail as a user would get it; nothing is sent."""
+        return self._call("POST", f"/api/contents/{path_part(id)}/preview", body=body)
 
     def preview_segment(self, body: PreviewInput) -> Preview:
         """What rules would change, before they are saved.
@@ -781,6 +931,38 @@ class Operations:
         """
         return self._call("POST", f"/api/templates/{path_part(id)}", body=body)
 
+    def replace_campaign(
+        self,
+        id: str,
+        body: CampaignInput,
+        *,
+        if_match: Optional[str] = None,
+        author: Optional[str] = None,
+    ) -> Campaign:
+        """Replace a campaign that is a draft."""
+        return self._call(
+            "PUT",
+            f"/api/campaigns/{path_part(id)}",
+            headers={"If-Match": if_match, "X-Author": author},
+            body=body,
+        )
+
+    def replace_content(
+        self,
+        id: str,
+        body: ContentInput,
+        *,
+        if_match: Optional[str] = None,
+        author: Optional[str] = None,
+    ) -> Content:
+        """Replace a content: its new version is a draft."""
+        return self._call(
+            "PUT",
+            f"/api/contents/{path_part(id)}",
+            headers={"If-Match": if_match, "X-Author": author},
+            body=body,
+        )
+
     def replace_members(
         self,
         id: str,
@@ -863,6 +1045,20 @@ class Operations:
     def reset_member(self, id: str) -> Invitation:
         """Make a link by which a member sets a new password."""
         return self._call("POST", f"/api/members/{path_part(id)}/reset")
+
+    def resume_campaign(
+        self,
+        id: str,
+        *,
+        if_match: Optional[str] = None,
+        author: Optional[str] = None,
+    ) -> Campaign:
+        """Resume a paused campaign."""
+        return self._call(
+            "POST",
+            f"/api/campaigns/{path_part(id)}/resume",
+            headers={"If-Match": if_match, "X-Author": author},
+        )
 
     def resume_webhook(
         self,
@@ -1100,6 +1296,10 @@ class Operations:
             "/api/sizes",
             query={"from": from_, "segment": segment, "step": step, "to": to},
         )
+
+    def suppress_address(self, body: SuppressionInput, *, author: Optional[str] = None) -> Suppression:
+        """Have an address not written to any more."""
+        return self._call("POST", "/api/suppressions", headers={"X-Author": author}, body=body)
 
     def system(self) -> System:
         """How the system is, in a few figures."""

@@ -84,6 +84,103 @@ class Caller(_CallerRequired, total=False):
     member: Member
 
 
+class _CampaignRequired(TypedDict):
+    id: str
+    name: str
+    segmentId: str
+    contentId: str
+    status: Literal['draft', 'scheduled', 'active', 'paused', 'completed', 'cancelled']
+    version: int
+    createdAt: str
+    createdBy: str
+    updatedAt: str
+    # Sends by state; together they are the members that were planned
+    stats: Dict[str, int]
+    # Suppressed sends by reason
+    suppressed: Dict[str, int]
+
+
+class Campaign(_CampaignRequired, total=False):
+    """`Campaign` of the API."""
+    excludeSegmentIds: List[str]
+    # At launch where it is absent
+    startDate: Union[str, None]
+    # The zone of people whose trait `timezone` names none
+    timezone: str
+    caps: List[CampaignCap]
+    quietHours: Union[CampaignQuietHours, None]
+    # The trait that must be true for a marketing mail
+    consentTrait: str
+    # The most mails that are sent
+    mostMails: Union[int, None]
+    # The share of people who get nothing, so that the effect can be measured
+    holdOut: float
+    # What becomes of mails that may have been sent when the program was killed
+    onUnknown: Literal['hold', 'resend']
+    contentVersion: int
+    launchedAt: str
+    # Whether every member has a send
+    isPlanned: bool
+
+
+class _CampaignCapRequired(TypedDict):
+    most: int
+    per: Literal['day', 'week', 'hours']
+
+
+class CampaignCap(_CampaignCapRequired, total=False):
+    """`CampaignCap` of the API."""
+    hours: int
+
+
+class _CampaignInputRequired(TypedDict):
+    name: str
+    segmentId: str
+    contentId: str
+
+
+class CampaignInput(_CampaignInputRequired, total=False):
+    """`CampaignInput` of the API."""
+    # Made from the name where it is absent
+    id: str
+    excludeSegmentIds: List[str]
+    # At launch where it is absent
+    startDate: Union[str, None]
+    # The zone of people whose trait `timezone` names none
+    timezone: str
+    caps: List[CampaignCap]
+    quietHours: Union[CampaignQuietHours, None]
+    # The trait that must be true for a marketing mail
+    consentTrait: str
+    # The most mails that are sent
+    mostMails: Union[int, None]
+    # The share of people who get nothing, so that the effect can be measured
+    holdOut: float
+    # What becomes of mails that may have been sent when the program was killed
+    onUnknown: Literal['hold', 'resend']
+
+
+class CampaignList(TypedDict):
+    """`CampaignList` of the API."""
+    items: List[Campaign]
+
+
+class CampaignPreview(TypedDict):
+    """`CampaignPreview` of the API."""
+    size: int
+    reachable: int
+    later: Dict[str, int]
+    stopped: Dict[str, int]
+    samples: Dict[str, List[str]]
+
+
+_CampaignQuietHoursNamed = TypedDict("_CampaignQuietHoursNamed", {"from": "str", "to": "str"}, total=True)
+
+
+class CampaignQuietHours(_CampaignQuietHoursNamed, total=True):
+    """`CampaignQuietHours` of the API."""
+
+
 class _CapturedRequired(TypedDict):
     status: Literal[1]
 
@@ -122,6 +219,48 @@ class ChangePassword(TypedDict):
     """`ChangePassword` of the API."""
     currentPassword: str
     newPassword: str
+
+
+class Content(TypedDict):
+    """`Content` of the API."""
+    id: str
+    name: str
+    type: Literal['email']
+    purpose: Literal['marketing', 'transactional']
+    subject: str
+    preheader: str
+    body: str
+    variables: List[str]
+    status: Literal['draft', 'approved', 'archived']
+    version: int
+    createdAt: str
+    updatedAt: str
+    updatedBy: str
+
+
+class _ContentInputRequired(TypedDict):
+    name: str
+    subject: str
+    # HTML with Liquid
+    body: str
+
+
+class ContentInput(_ContentInputRequired, total=False):
+    """`ContentInput` of the API."""
+    # Made from the name where it is absent
+    id: str
+    purpose: Literal['marketing', 'transactional']
+    preheader: str
+
+
+class ContentList(TypedDict):
+    """`ContentList` of the API."""
+    items: List[Content]
+
+
+class ContentPreviewInput(TypedDict):
+    """`ContentPreviewInput` of the API."""
+    userId: str
 
 
 class Currency(TypedDict):
@@ -681,6 +820,13 @@ class RejectedRow(_RejectedRowRequired, total=False):
     value: str
 
 
+class RenderedMail(TypedDict):
+    """`RenderedMail` of the API."""
+    subject: str
+    html: str
+    text: str
+
+
 class RenderedTemplate(TypedDict):
     """`RenderedTemplate` of the API."""
     name: str
@@ -718,6 +864,18 @@ class Rollback(_RollbackRequired, total=False):
     """`Rollback` of the API."""
     # Of the new version.
     note: Union[str, None]
+
+
+_SandboxMailNamed = TypedDict("_SandboxMailNamed", {"id": "str", "at": "str", "from": "str", "to": "str", "subject": "str", "html": "str", "text": "str", "headers": "Dict[str, str]"}, total=True)
+
+
+class SandboxMail(_SandboxMailNamed, total=True):
+    """`SandboxMail` of the API."""
+
+
+class SandboxMailList(TypedDict):
+    """`SandboxMailList` of the API."""
+    items: List[SandboxMail]
 
 
 class SchemaEventsItemHoursItem(TypedDict):
@@ -929,6 +1087,31 @@ class SegmentVersions(TypedDict):
     items: List[SegmentVersion]
 
 
+class _SendRequired(TypedDict):
+    id: str
+    userId: str
+    state: str
+    dueAt: str
+    updatedAt: str
+    attempts: int
+
+
+class Send(_SendRequired, total=False):
+    """`Send` of the API."""
+    reason: str
+    # The code of the provider's last answer
+    reply: str
+
+
+class _SendPageRequired(TypedDict):
+    items: List[Send]
+
+
+class SendPage(_SendPageRequired, total=False):
+    """`SendPage` of the API."""
+    nextCursor: str
+
+
 class Session(TypedDict):
     """`Session` of the API."""
     id: str
@@ -1047,6 +1230,25 @@ class _SuccessRequired(TypedDict):
 class Success(_SuccessRequired, total=False):
     """`Success` of the API."""
     rejected: List[Rejected]
+
+
+class Suppression(TypedDict):
+    """`Suppression` of the API."""
+    hash: str
+    shown: str
+    reason: Literal['unsubscribed', 'bounced', 'manual']
+    at: str
+    source: str
+
+
+class SuppressionInput(TypedDict):
+    """`SuppressionInput` of the API."""
+    address: str
+
+
+class SuppressionList(TypedDict):
+    """`SuppressionList` of the API."""
+    items: List[Suppression]
 
 
 class SystemEvents(TypedDict):

@@ -4,10 +4,18 @@ import type {
   AuditPage,
   Breakdown,
   Caller,
+  Campaign,
+  CampaignInput,
+  CampaignList,
+  CampaignPreview,
   Captured,
   Change,
   ChangePage,
   ChangePassword,
+  Content,
+  ContentInput,
+  ContentList,
+  ContentPreviewInput,
   CurrencyInput,
   CurveInput,
   Demo,
@@ -37,10 +45,12 @@ import type {
   Preview,
   PreviewInput,
   RecentEvents,
+  RenderedMail,
   RenderedTemplate,
   Roles,
   Rollback,
   Rules,
+  SandboxMailList,
   Schema,
   Segment,
   SegmentBatch,
@@ -50,12 +60,17 @@ import type {
   SegmentPage,
   SegmentPatch,
   SegmentVersions,
+  Send,
+  SendPage,
   SessionList,
   SignIn,
   SinkList,
   SizeCurve,
   SizeHistory,
   Success,
+  Suppression,
+  SuppressionInput,
+  SuppressionList,
   System,
   SystemHour,
   TemplateInput,
@@ -124,6 +139,25 @@ export abstract class Operations {
     return this.call({ method: 'POST', path: `/api/segments/${encodeURIComponent(id)}/members`, query: { dryRun: options.dryRun, note: options.note, strict: options.strict }, headers: { 'If-Match': options.ifMatch, 'X-Author': options.author }, body });
   }
 
+  /** Let an address be written to again. */
+  allowAddress(address: string, options: { author?: string } = {}): Promise<void> {
+    return this.call({ method: 'DELETE', path: `/api/suppressions/${encodeURIComponent(address)}`, headers: { 'X-Author': options.author } });
+  }
+
+  /**
+   * Approve the newest version.
+   *
+   * A marketing mail without `{{ unsubscribe_url }}` or `{{ postal_address }}` in its body is refused.
+   */
+  approveContent(id: string, options: { ifMatch?: string; author?: string } = {}): Promise<Content> {
+    return this.call({ method: 'POST', path: `/api/contents/${encodeURIComponent(id)}/approve`, headers: { 'If-Match': options.ifMatch, 'X-Author': options.author } });
+  }
+
+  /** Archive a content. */
+  archiveContent(id: string, options: { ifMatch?: string; author?: string } = {}): Promise<Content> {
+    return this.call({ method: 'POST', path: `/api/contents/${encodeURIComponent(id)}/archive`, headers: { 'If-Match': options.ifMatch, 'X-Author': options.author } });
+  }
+
   /**
    * Any but ARCHIVED becomes ARCHIVED.
    *
@@ -131,6 +165,11 @@ export abstract class Operations {
    */
   archiveSegment(id: string, body?: Note, options: { ifMatch?: string; author?: string } = {}): Promise<Segment> {
     return this.call({ method: 'POST', path: `/api/segments/${encodeURIComponent(id)}/archive`, headers: { 'If-Match': options.ifMatch, 'X-Author': options.author }, body });
+  }
+
+  /** Call a campaign off. */
+  cancelCampaign(id: string, options: { ifMatch?: string; author?: string } = {}): Promise<Campaign> {
+    return this.call({ method: 'POST', path: `/api/campaigns/${encodeURIComponent(id)}/cancel`, headers: { 'If-Match': options.ifMatch, 'X-Author': options.author } });
   }
 
   /**
@@ -187,6 +226,20 @@ export abstract class Operations {
    */
   compareTraitVersions(name: string, from: number, to: number): Promise<TraitDifference> {
     return this.call({ method: 'GET', path: `/api/traits/${encodeURIComponent(name)}/versions/${encodeURIComponent(from)}/diff/${encodeURIComponent(to)}` });
+  }
+
+  /** Create a campaign: a content for the members of a segment. */
+  createCampaign(body: CampaignInput, options: { author?: string } = {}): Promise<Campaign> {
+    return this.call({ method: 'POST', path: `/api/campaigns`, headers: { 'X-Author': options.author }, body });
+  }
+
+  /**
+   * Create a content: a mail that campaigns send.
+   *
+   * Subject, preheader and body are Liquid within limits. A variable without a value and without `default` stops the mail of that person.
+   */
+  createContent(body: ContentInput, options: { author?: string } = {}): Promise<Content> {
+    return this.call({ method: 'POST', path: `/api/contents`, headers: { 'X-Author': options.author }, body });
   }
 
   /**
@@ -309,6 +362,16 @@ export abstract class Operations {
     return this.follow({ method: 'GET', path: `/api/stream/sizes`, query: { segment: options.segment } });
   }
 
+  /** A campaign with its figures. */
+  getCampaign(id: string): Promise<Campaign> {
+    return this.call({ method: 'GET', path: `/api/campaigns/${encodeURIComponent(id)}` });
+  }
+
+  /** A content. */
+  getContent(id: string): Promise<Content> {
+    return this.call({ method: 'GET', path: `/api/contents/${encodeURIComponent(id)}` });
+  }
+
   /** Who asks, and what they may do. */
   getSession(): Promise<Caller> {
     return this.call({ method: 'GET', path: `/api/session` });
@@ -342,6 +405,11 @@ export abstract class Operations {
     return this.call({ method: 'POST', path: `/api/join`, body });
   }
 
+  /** Launch a campaign. */
+  launchCampaign(id: string, options: { ifMatch?: string; author?: string } = {}): Promise<Campaign> {
+    return this.call({ method: 'POST', path: `/api/campaigns/${encodeURIComponent(id)}/launch`, headers: { 'If-Match': options.ifMatch, 'X-Author': options.author } });
+  }
+
   /**
    * Who changed what, newest first.
    *
@@ -351,6 +419,11 @@ export abstract class Operations {
     return this.call({ method: 'GET', path: `/api/audit`, query: { action: options.action, author: options.author, cursor: options.cursor, from: options.from, id: options.id, kind: options.kind, limit: options.limit, to: options.to } });
   }
 
+  /** All campaigns, by id. */
+  listCampaigns(): Promise<CampaignList> {
+    return this.call({ method: 'GET', path: `/api/campaigns` });
+  }
+
   /**
    * Changes of memberships, the newest first.
    *
@@ -358,6 +431,11 @@ export abstract class Operations {
    */
   listChanges(options: { cursor?: string; limit?: number; segment?: Array<string>; user?: Array<string> } = {}): Promise<ChangePage> {
     return this.call({ method: 'GET', path: `/api/changes`, query: { cursor: options.cursor, limit: options.limit, segment: options.segment, user: options.user } });
+  }
+
+  /** All contents, by id. */
+  listContents(): Promise<ContentList> {
+    return this.call({ method: 'GET', path: `/api/contents` });
   }
 
   /**
@@ -393,6 +471,11 @@ export abstract class Operations {
     return this.call({ method: 'GET', path: `/api/roles` });
   }
 
+  /** The newest mails that the sandbox kept instead of sending them. */
+  listSandboxMails(): Promise<SandboxMailList> {
+    return this.call({ method: 'GET', path: `/api/sandbox/mails` });
+  }
+
   /**
    * Every version, oldest first.
    *
@@ -407,9 +490,19 @@ export abstract class Operations {
     return this.call({ method: 'GET', path: `/api/segments`, query: { cursor: options.cursor, limit: options.limit, owner: options.owner, q: options.q, status: options.status, tag: options.tag, type: options.type } });
   }
 
+  /** The sends of a campaign, by id. */
+  listSends(id: string, options: { cursor?: string; limit?: number; state?: string } = {}): Promise<SendPage> {
+    return this.call({ method: 'GET', path: `/api/campaigns/${encodeURIComponent(id)}/sends`, query: { cursor: options.cursor, limit: options.limit, state: options.state } });
+  }
+
   /** One's own sessions; with member:read everybody's. */
   listSessions(): Promise<SessionList> {
     return this.call({ method: 'GET', path: `/api/sessions` });
+  }
+
+  /** Everybody who is not written to, by hash. */
+  listSuppressions(): Promise<SuppressionList> {
+    return this.call({ method: 'GET', path: `/api/suppressions` });
   }
 
   /** All members, by e-mail address. */
@@ -497,6 +590,11 @@ export abstract class Operations {
     return this.call({ method: 'GET', path: `/openapi.json` });
   }
 
+  /** Pause a campaign: nothing more is handed over. */
+  pauseCampaign(id: string, options: { ifMatch?: string; author?: string } = {}): Promise<Campaign> {
+    return this.call({ method: 'POST', path: `/api/campaigns/${encodeURIComponent(id)}/pause`, headers: { 'If-Match': options.ifMatch, 'X-Author': options.author } });
+  }
+
   /** Post nothing more until it is resumed; changes wait as long as the change log goes back. */
   pauseWebhook(id: string, options: { ifMatch?: string; author?: string } = {}): Promise<Webhook> {
     return this.call({ method: 'POST', path: `/api/webhooks/${encodeURIComponent(id)}/pause`, headers: { 'If-Match': options.ifMatch, 'X-Author': options.author } });
@@ -510,6 +608,16 @@ export abstract class Operations {
   /** An event, as the libraries of PostHog send it. */
   posthogCapture(body: Record<string, unknown> | TextBody): Promise<Captured> {
     return this.call({ method: 'POST', path: `/capture`, body });
+  }
+
+  /** Count each member under exactly one verdict, as a launch now would. */
+  previewCampaign(id: string): Promise<CampaignPreview> {
+    return this.call({ method: 'POST', path: `/api/campaigns/${encodeURIComponent(id)}/preview` });
+  }
+
+  /** The mail as a user would get it; nothing is sent. */
+  previewContent(id: string, body: ContentPreviewInput): Promise<RenderedMail> {
+    return this.call({ method: 'POST', path: `/api/contents/${encodeURIComponent(id)}/preview`, body });
   }
 
   /**
@@ -604,6 +712,16 @@ export abstract class Operations {
     return this.call({ method: 'POST', path: `/api/templates/${encodeURIComponent(id)}`, body });
   }
 
+  /** Replace a campaign that is a draft. */
+  replaceCampaign(id: string, body: CampaignInput, options: { ifMatch?: string; author?: string } = {}): Promise<Campaign> {
+    return this.call({ method: 'PUT', path: `/api/campaigns/${encodeURIComponent(id)}`, headers: { 'If-Match': options.ifMatch, 'X-Author': options.author }, body });
+  }
+
+  /** Replace a content: its new version is a draft. */
+  replaceContent(id: string, body: ContentInput, options: { ifMatch?: string; author?: string } = {}): Promise<Content> {
+    return this.call({ method: 'PUT', path: `/api/contents/${encodeURIComponent(id)}`, headers: { 'If-Match': options.ifMatch, 'X-Author': options.author }, body });
+  }
+
   /**
    * Replace the members of a static segment.
    *
@@ -639,6 +757,11 @@ export abstract class Operations {
   /** Make a link by which a member sets a new password. */
   resetMember(id: string): Promise<Invitation> {
     return this.call({ method: 'POST', path: `/api/members/${encodeURIComponent(id)}/reset` });
+  }
+
+  /** Resume a paused campaign. */
+  resumeCampaign(id: string, options: { ifMatch?: string; author?: string } = {}): Promise<Campaign> {
+    return this.call({ method: 'POST', path: `/api/campaigns/${encodeURIComponent(id)}/resume`, headers: { 'If-Match': options.ifMatch, 'X-Author': options.author } });
   }
 
   /** Post what waits, and go on. */
@@ -846,6 +969,11 @@ export abstract class Operations {
     items: Array<SizeHistory>;
   }> {
     return this.call({ method: 'GET', path: `/api/sizes`, query: { from: options.from, segment: options.segment, step: options.step, to: options.to } });
+  }
+
+  /** Have an address not written to any more. */
+  suppressAddress(body: SuppressionInput, options: { author?: string } = {}): Promise<Suppression> {
+    return this.call({ method: 'POST', path: `/api/suppressions`, headers: { 'X-Author': options.author }, body });
   }
 
   /** How the system is, in a few figures. */

@@ -59,6 +59,87 @@ export type Caller = {
   permissions: Array<string>;
 };
 
+export type Campaign = {
+  id: string;
+  name: string;
+  segmentId: string;
+  excludeSegmentIds?: Array<string>;
+  contentId: string;
+  /** At launch where it is absent */
+  startDate?: string | null;
+  /** The zone of people whose trait `timezone` names none */
+  timezone?: string;
+  caps?: Array<CampaignCap>;
+  quietHours?: CampaignQuietHours | null;
+  /** The trait that must be true for a marketing mail */
+  consentTrait?: string;
+  /** The most mails that are sent */
+  mostMails?: number | null;
+  /** The share of people who get nothing, so that the effect can be measured */
+  holdOut?: number;
+  /** What becomes of mails that may have been sent when the program was killed */
+  onUnknown?: "hold" | "resend";
+  status: "draft" | "scheduled" | "active" | "paused" | "completed" | "cancelled";
+  contentVersion?: number;
+  launchedAt?: string;
+  /** Whether every member has a send */
+  isPlanned?: boolean;
+  version: number;
+  createdAt: string;
+  createdBy: string;
+  updatedAt: string;
+  /** Sends by state; together they are the members that were planned */
+  stats: Record<string, number>;
+  /** Suppressed sends by reason */
+  suppressed: Record<string, number>;
+};
+
+export type CampaignCap = {
+  most: number;
+  per: "day" | "week" | "hours";
+  hours?: number;
+};
+
+export type CampaignInput = {
+  /** Made from the name where it is absent */
+  id?: string;
+  name: string;
+  segmentId: string;
+  excludeSegmentIds?: Array<string>;
+  contentId: string;
+  /** At launch where it is absent */
+  startDate?: string | null;
+  /** The zone of people whose trait `timezone` names none */
+  timezone?: string;
+  caps?: Array<CampaignCap>;
+  quietHours?: CampaignQuietHours | null;
+  /** The trait that must be true for a marketing mail */
+  consentTrait?: string;
+  /** The most mails that are sent */
+  mostMails?: number | null;
+  /** The share of people who get nothing, so that the effect can be measured */
+  holdOut?: number;
+  /** What becomes of mails that may have been sent when the program was killed */
+  onUnknown?: "hold" | "resend";
+};
+
+export type CampaignList = {
+  items: Array<Campaign>;
+};
+
+export type CampaignPreview = {
+  size: number;
+  reachable: number;
+  later: Record<string, number>;
+  stopped: Record<string, number>;
+  samples: Record<string, Array<string>>;
+};
+
+export type CampaignQuietHours = {
+  from: string;
+  to: string;
+};
+
 export type Captured = {
   status: 1;
   rejected?: Array<Rejected>;
@@ -85,6 +166,41 @@ export type ChangePage = {
 export type ChangePassword = {
   currentPassword: string;
   newPassword: string;
+};
+
+export type Content = {
+  id: string;
+  name: string;
+  type: "email";
+  purpose: "marketing" | "transactional";
+  subject: string;
+  preheader: string;
+  body: string;
+  variables: Array<string>;
+  status: "draft" | "approved" | "archived";
+  version: number;
+  createdAt: string;
+  updatedAt: string;
+  updatedBy: string;
+};
+
+export type ContentInput = {
+  /** Made from the name where it is absent */
+  id?: string;
+  name: string;
+  purpose?: "marketing" | "transactional";
+  subject: string;
+  preheader?: string;
+  /** HTML with Liquid */
+  body: string;
+};
+
+export type ContentList = {
+  items: Array<Content>;
+};
+
+export type ContentPreviewInput = {
+  userId: string;
 };
 
 /** The currency of the platform. */
@@ -518,6 +634,12 @@ export type RejectedRow = {
   message: string;
 };
 
+export type RenderedMail = {
+  subject: string;
+  html: string;
+  text: string;
+};
+
 export type RenderedTemplate = {
   name: string;
   description: string;
@@ -547,6 +669,21 @@ export type Rollback = {
 
 /** An expression of the rule language: a group {conditions, logic}, or a trait, behaviour, sequence, segment, rank or sample node. /schemas/rules.json is its JSON Schema. */
 export type Rules = Record<string, unknown>;
+
+export type SandboxMail = {
+  id: string;
+  at: string;
+  from: string;
+  to: string;
+  subject: string;
+  html: string;
+  text: string;
+  headers: Record<string, string>;
+};
+
+export type SandboxMailList = {
+  items: Array<SandboxMail>;
+};
 
 export type Schema = {
   /** The most frequent first. */
@@ -701,6 +838,23 @@ export type SegmentVersions = {
   items: Array<SegmentVersion>;
 };
 
+export type Send = {
+  id: string;
+  userId: string;
+  state: string;
+  reason?: string;
+  dueAt: string;
+  updatedAt: string;
+  attempts: number;
+  /** The code of the provider's last answer */
+  reply?: string;
+};
+
+export type SendPage = {
+  items: Array<Send>;
+  nextCursor?: string;
+};
+
 export type Session = {
   id: string;
   email: string;
@@ -792,6 +946,22 @@ export type StoredEvent = {
 export type Success = {
   success: true;
   rejected?: Array<Rejected>;
+};
+
+export type Suppression = {
+  hash: string;
+  shown: string;
+  reason: "unsubscribed" | "bounced" | "manual";
+  at: string;
+  source: string;
+};
+
+export type SuppressionInput = {
+  address: string;
+};
+
+export type SuppressionList = {
+  items: Array<Suppression>;
 };
 
 export type System = {

@@ -19,6 +19,7 @@ mod files;
 mod health;
 mod ingest_api;
 mod last_backup;
+mod mail;
 mod man;
 mod migrate;
 mod offsite;

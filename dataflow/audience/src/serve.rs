@@ -25,6 +25,7 @@ use crate::backup::create::BackupSource;
 use crate::control::{ControlSocket, MakeBackup};
 use crate::demo::Demo;
 use crate::demo_loader::DemoLoader;
+use crate::mail::Campaigns;
 use crate::outside::Outside;
 use crate::patient_catalogue::PatientCatalogue;
 use crate::serving::Serving;
@@ -79,7 +80,7 @@ async fn serve(settings: ServeSettings, cluster: Option<OtherProcesses>) -> anyh
     let cut_off = Stop::new();
     let waits = cut_off.clone();
     let started = serving.start(move |door| start(&settings, cluster.as_ref(), door, waits)).await?;
-    let Some((OpenedPlatform { service, own, auth, control, backups }, demo)) = started else {
+    let Some((OpenedPlatform { service, own, auth, control, backups, campaigns }, demo)) = started else {
         cut_off.request();
         return Ok(ExitCode::SUCCESS);
     };
@@ -88,8 +89,13 @@ async fn serve(settings: ServeSettings, cluster: Option<OtherProcesses>) -> anyh
     let demo_loader = DemoLoader::new(service.clone(), data, Handle::current());
     let known = service.platform();
     let vocabulary = StoredVocabulary::new(own, known.traits.clone(), known.catalogue.clone());
-    let platform =
-        Platform { demo: Arc::new(demo_loader), vocabulary: Arc::new(vocabulary), ..service.platform().clone() };
+    let platform = Platform {
+        demo: Arc::new(demo_loader),
+        vocabulary: Arc::new(vocabulary),
+        contents: campaigns.sender.clone(),
+        campaigns: campaigns.sender.clone(),
+        ..service.platform().clone()
+    };
     let [all, ingest] = *serving.open(platform, auth.clone()) else { anyhow::bail!("the addresses are not known") };
     let scheme = serving.scheme();
     writeln!(std::io::stdout(), "audience is ready on {scheme}://{all} (events also on {scheme}://{ingest})")?;
@@ -100,7 +106,11 @@ async fn serve(settings: ServeSettings, cluster: Option<OtherProcesses>) -> anyh
         Some(reason) => Err(anyhow::anyhow!("{reason}; start again: nothing that was accepted is lost")),
     };
     live.iter().for_each(tokio::task::JoinHandle::abort);
-    tokio::task::spawn_blocking(move || service.stop()).await.context("the end was cut off")?;
+    let end = move || {
+        campaigns.stop();
+        service.stop();
+    };
+    tokio::task::spawn_blocking(end).await.context("the end was cut off")?;
     outcome.map(|()| ExitCode::SUCCESS)
 }
 
@@ -125,6 +135,7 @@ struct OpenedPlatform {
     auth: Arc<Auth>,
     control: ControlSocket,
     backups: BackupSource,
+    campaigns: Campaigns,
 }
 
 fn make_backup(service: &Arc<Service>, source: BackupSource, data: &Path) -> MakeBackup {
@@ -178,8 +189,8 @@ fn start_platform(
         };
     let listeners = [settings.flags.listen.0, settings.flags.listen_ingest.0];
     let auth = access::open(Some(own.clone()), &settings.flags.access, &listeners)?;
-    let open = |url: &str| offsite::open(url, settings.data(), is_new, door);
-    let objects = settings.checkpoints.as_deref().map(open).transpose()?;
+    let objects =
+        settings.checkpoints.as_deref().map(|url| offsite::open(url, settings.data(), is_new, door)).transpose()?;
     if objects.is_some() {
         // Those in the data directory are of no use any more, and name users who may be erased.
         stores.checkpoints().prune(0)?;
@@ -214,9 +225,10 @@ fn start_platform(
     join_kafka(&service, settings)?;
     outside.join(&service, webhooks.clone())?;
     postgres.iter().for_each(|catalogue| catalogue.started());
+    let campaigns = Campaigns::start(&service, stores.notes.clone(), settings)?;
     let documents = DocumentStores { access: own.clone(), webhooks };
     let backups = BackupSource { stores, documents, postgres: settings.connections.postgres.clone() };
-    Ok(OpenedPlatform { service, own, auth, control, backups })
+    Ok(OpenedPlatform { service, own, auth, control, backups, campaigns })
 }
 
 /// Opens the data directory, or says how damage to it is repaired.

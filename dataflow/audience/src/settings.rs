@@ -11,6 +11,7 @@ mod address;
 mod connections;
 pub mod file;
 mod http;
+mod mail;
 pub mod names;
 pub mod positive;
 #[cfg(test)]
@@ -31,6 +32,7 @@ pub use address::Address;
 pub use connections::Connections;
 use file::SettingsFile;
 pub use http::HttpSettings;
+pub use mail::MailSettings;
 pub use names::{KAFKA_SETTINGS, named, named_in};
 use positive::positive;
 use tables::SettingTables;
@@ -87,6 +89,8 @@ pub struct ServeFlags {
     pub access: AccessSettings,
     #[command(flatten)]
     pub webhooks: WebhookSettings,
+    #[command(flatten)]
+    pub mail: MailSettings,
     #[command(flatten)]
     pub telemetry: TelemetrySettings,
     #[command(flatten)]

@@ -17,6 +17,7 @@ const PLACES = [
   ['/segments', 'segments', t('common.segments'), 'segment:read'],
   ['/users', 'user', t('common.users'), 'user:read'],
   ['/traits', 'trait', t('shell.traits'), 'trait:read'],
+  ['/campaigns', 'mail', t('campaigns.campaigns'), 'campaign:read'],
   ['/events', 'event', t('common.events'), 'event:read'],
   ['/imports', 'import', t('common.imports'), 'segment:write'],
   ['/audit', 'audit', t('common.audit'), 'audit:read'],

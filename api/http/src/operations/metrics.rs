@@ -24,7 +24,7 @@ async fn show(api: Arc<Api>, _: Call) -> HandlerResult {
             api.metrics
                 .write(
                     &api.platform.operations.metrics(),
-                    &format!("{}{}{}", api.auth.figures(), tls, (api.options.figures)()),
+                    &[api.auth.figures(), tls, api.platform.campaigns.figures(), (api.options.figures)()].concat(),
                 )
                 .map_err(|_| Problem::internal())
         })

@@ -12,7 +12,7 @@ use super::file::{NOT_IN_FILES, TABLES};
 use super::tables::{AerospikeTable, CheckpointsTable, HistorySettings, KafkaSettings, RedisTable, STORES, StoreTable};
 
 /// Values in the example file that are not the defaults: of settings without one, and of those that a shared server needs.
-const EXAMPLES: [(&str, &str); 27] = [
+const EXAMPLES: [(&str, &str); 31] = [
     ("data", "./audience-data"),
     ("workers", "4"),
     ("cors_origins", "https://shop.example.org"),
@@ -24,6 +24,10 @@ const EXAMPLES: [(&str, &str); 27] = [
     ("tls_certificate", "/etc/audience/certificate.pem"),
     ("tls_key", "/etc/audience/key.pem"),
     ("webhook_ca_file", "/etc/audience/webhook-ca.pem"),
+    ("mail_smtp", "smtps://audience:secret@smtp.example.org"),
+    ("mail_from_name", "Example Shop"),
+    ("mail_postal_address", "Example Shop, 1 Main Street, 12345 Town"),
+    ("mail_dkim_key_file", "/etc/audience/dkim.pem"),
     ("otlp", "http://127.0.0.1:4318"),
     ("postgres", "postgres://audience:secret@postgres.example.org/audience?sslmode=require"),
     ("checkpoints.url", "s3://audience/production"),

@@ -1,0 +1,89 @@
+// A new campaign: to whom, what, and within which limits. The content is approved where the caller may do that.
+import { html, useState } from '../lib/html.js';
+import { ask, path, read } from '../lib/api.js';
+import { useLoad } from '../lib/load.js';
+import { navigate } from '../lib/router.js';
+import { ProblemBanner } from '../parts/feedback.js';
+import { t } from '../texts/texts.js';
+
+const BODY = `<p>Hello {{ user.name | default: "you" }},</p>
+<p>…</p>
+<p>{{ postal_address }} · <a href="{{ unsubscribe_url }}">${t('campaigns.unsubscribe')}</a></p>`;
+
+async function create(given) {
+  const content = { name: given.name, subject: given.subject, body: given.body };
+  const made = (await ask('POST', '/api/contents', { body: content })).data;
+  await ask('POST', path`/api/contents/${made.id}/approve`);
+  const caps = given.perDay ? [{ most: Number(given.perDay), per: 'day' }] : [];
+  const quietHours = given.isQuiet ? { from: '21:00', to: '08:00' } : undefined;
+  const campaign = { name: given.name, segmentId: given.segmentId, contentId: made.id, caps, quietHours };
+  return (await ask('POST', '/api/campaigns', { body: campaign })).data;
+}
+
+export function NewCampaign() {
+  const [given, setGiven] = useState({
+    name: '',
+    segmentId: '',
+    subject: '',
+    body: BODY,
+    perDay: '',
+    isQuiet: true,
+  });
+  const [problem, setProblem] = useState(/** @type {any} */ (undefined));
+  const { data } = useLoad((signal) => read('/api/segments?status=ACTIVE&limit=1000', signal), []);
+  const set = (name) => (event) => setGiven({ ...given, [name]: event.target.value });
+  const submit = async (event) => {
+    event.preventDefault();
+    try {
+      navigate(`/campaign/${encodeURIComponent((await create(given)).id)}`);
+    } catch (failed) {
+      setProblem(failed);
+    }
+  };
+  const field = (text, control) => html`<label class="field"><span>${text}</span>${control}</label>`;
+  return html`
+    <form class="card card-body stack" onSubmit=${submit}>
+      <${ProblemBanner} problem=${problem} />
+      ${field(
+        t('common.name'),
+        html`<input class="input" required maxlength="200" value=${given.name} onInput=${set('name')} />`,
+      )}
+      ${field(
+        t('campaigns.toWhom'),
+        html`
+          <select class="select" required value=${given.segmentId} onChange=${set('segmentId')}>
+            <option value="">${t('campaigns.chooseASegment')}</option>
+            ${data?.items.map((one) => html`<option value=${one.id}>${one.name}</option>`)}
+          </select>
+        `,
+      )}
+      ${field(
+        t('campaigns.subject'),
+        html`
+          <input class="input" required maxlength="500" value=${given.subject} onInput=${set('subject')} />
+        `,
+      )}
+      ${field(
+        t('campaigns.mailInHtml'),
+        html`
+          <textarea class="input" rows="8" required value=${given.body} onInput=${set('body')}></textarea>
+        `,
+      )}
+      ${field(
+        t('campaigns.mostPerDay'),
+        html`<input class="input" type="number" min="1" value=${given.perDay} onInput=${set('perDay')} />`,
+      )}
+      <label class="row">
+        <input
+          type="checkbox"
+          checked=${given.isQuiet}
+          onChange=${(event) => setGiven({ ...given, isQuiet: event.target.checked })}
+        />
+        <span>${t('campaigns.notAtNight')}</span>
+      </label>
+      <div class="row">
+        <button class="button primary" type="submit">${t('campaigns.saveAndReview')}</button>
+      </div>
+    </form>
+  `;
+}

@@ -1,0 +1,238 @@
+//! Campaigns of the real program: previewed with reasons, launched into the sandbox and to a server, unsubscribed from, and
+//! killed in the middle.
+#![expect(clippy::unwrap_used, reason = "a test that panics has failed, which is what a test is for")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{BufRead, BufReader, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use audience_tests::client::Client;
+use audience_tests::program;
+use audience_tests::serve::{Setup, pause};
+use parking_lot::Mutex;
+use serde_json::{Value, json};
+
+/// How long anything may take to come about.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Sends that may be on their way at a time: four windows of a hundred.
+const OPEN: usize = 400;
+
+/// Asks, and holds the status.
+fn ask(client: Client, method: &str, path: &str, body: &Value, status: u16) -> Value {
+    let answer = client.send(method, path, "application/json", body.to_string().as_bytes()).unwrap();
+    assert_eq!(answer.status, status, "{method} {path}: {}", answer.text());
+    answer.json()
+}
+
+/// Waits until a campaign has a status.
+fn wait_for(client: Client, id: &str, status: &str) -> Value {
+    let begun = Instant::now();
+    loop {
+        let campaign = ask(client, "GET", &format!("/api/campaigns/{id}"), &json!(null), 200);
+        if campaign["status"] == status {
+            return campaign;
+        }
+        assert!(begun.elapsed() < PATIENCE, "it does not become {status}: {campaign}");
+        pause(20);
+    }
+}
+
+/// People with traits, all in the segment `all`.
+fn people(client: Client, people: &[(&str, Value)]) {
+    let event = |(user, traits): &(&str, Value)| json!({"userId": user, "eventType": "identify", "properties": traits, "type": "identify", "traits": traits});
+    for some in people.chunks(100) {
+        let batch: Vec<Value> = some.iter().map(event).collect();
+        ask(client, "POST", "/v1/batch", &json!({ "batch": batch }), 200);
+    }
+    let ids: Vec<&str> = people.iter().map(|(user, _)| *user).collect();
+    ask(client, "POST", "/api/segments", &json!({"id": "all", "name": "All", "type": "STATIC", "members": ids}), 201);
+    let begun = Instant::now();
+    while client.members("all").unwrap().is_none_or(|members| members.len() < people.len()) {
+        assert!(begun.elapsed() < PATIENCE, "the segment does not fill");
+        pause(20);
+    }
+}
+
+fn content(client: Client) {
+    let body = "<p>Hello {{ user.name | default: 'you' }}</p><p>{{ postal_address }} <a href=\"{{ unsubscribe_url }}\">No more</a></p>";
+    let content =
+        json!({"id": "hello", "name": "Hello", "subject": "For {{ user.id }}", "preheader": "News", "body": body});
+    ask(client, "POST", "/api/contents", &content, 201);
+    ask(client, "POST", "/api/contents/hello/approve", &json!(null), 200);
+}
+
+fn campaign(client: Client, id: &str, more: &Value) {
+    let mut campaign = json!({"id": id, "name": id, "segmentId": "all", "contentId": "hello"});
+    more.as_object().unwrap().iter().for_each(|(key, value)| campaign[key] = value.clone());
+    ask(client, "POST", "/api/campaigns", &campaign, 201);
+}
+
+fn launch(client: Client, id: &str) {
+    ask(client, "POST", &format!("/api/campaigns/{id}/launch"), &json!(null), 200);
+}
+
+fn setup(directory: &std::path::Path, flags: &[&str]) -> Setup {
+    let mut setup = Setup::within(program!(), directory);
+    setup.flags = vec!["--mail-postal-address".to_owned(), "1 Main Street".to_owned()];
+    setup.flags.extend(flags.iter().map(|flag| (*flag).to_owned()));
+    setup
+}
+
+#[test]
+fn a_campaign_reaches_exactly_those_of_its_preview() {
+    let directory = tempfile::tempdir().unwrap();
+    let served = setup(directory.path(), &[]).start();
+    let client = served.client();
+    let yes = |email: &str| json!({"email": email, "emailConsent": true});
+    people(
+        client,
+        &[
+            ("ann", json!({"email": "Ann@example.org", "emailConsent": true, "name": "Ann <b>"})),
+            ("bob", yes("bob@example.org")),
+            ("cat", yes("bob@example.org")),
+            ("dan", json!({"email": "dan@example.org", "emailConsent": false})),
+            ("eve", json!({"emailConsent": true})),
+            ("fay", yes("fay@example.org")),
+        ],
+    );
+    let unfinished = json!({"id": "bare", "name": "Bare", "subject": "x", "body": "<p>no way out</p>"});
+    ask(client, "POST", "/api/contents", &unfinished, 201);
+    let refused = ask(client, "POST", "/api/contents/bare/approve", &json!(null), 400);
+    assert_eq!(refused["errors"][0]["pointer"], "/body", "{refused}");
+    content(client);
+    campaign(client, "first", &json!({"caps": [{"most": 1, "per": "day"}]}));
+    ask(client, "POST", "/api/suppressions", &json!({"address": "fay@example.org"}), 201);
+    let preview = ask(client, "POST", "/api/campaigns/first/preview", &json!(null), 200);
+    let stopped = json!({"no_address": 1, "no_consent": 1, "suppressed": 1, "duplicate_address": 1});
+    assert_eq!((&preview["size"], &preview["reachable"], &preview["stopped"]), (&json!(6), &json!(2), &stopped));
+    assert_eq!(preview["samples"]["reachable"], json!(["ann", "bob"]));
+    launch(client, "first");
+    let done = wait_for(client, "first", "completed");
+    assert_eq!(done["stats"], json!({"accepted": 2, "suppressed": 4}));
+    assert_eq!(done["suppressed"], preview["stopped"]);
+
+    let mails = ask(client, "GET", "/api/sandbox/mails", &json!(null), 200);
+    let mails = mails["items"].as_array().unwrap();
+    let to: BTreeSet<&str> = mails.iter().map(|mail| mail["to"].as_str().unwrap()).collect();
+    assert_eq!((mails.len(), to), (2, BTreeSet::from(["ann@example.org", "bob@example.org"])));
+    let ann = mails.iter().find(|mail| mail["to"] == "ann@example.org").unwrap();
+    assert!(ann["html"].as_str().unwrap().contains("Hello Ann &lt;b&gt;") && ann["subject"] == "For ann", "{ann}");
+    unsubscribe(client, ann);
+
+    // Both are capped: one for today by the first campaign, the other is unsubscribed before that.
+    campaign(client, "second", &json!({"caps": [{"most": 1, "per": "day"}]}));
+    let preview = ask(client, "POST", "/api/campaigns/second/preview", &json!(null), 200);
+    assert_eq!((&preview["reachable"], &preview["later"]), (&json!(0), &json!({"capped": 1})), "{preview}");
+    assert_eq!(preview["stopped"]["suppressed"], 2);
+    served.stop();
+}
+
+/// Follows the link of a mail: a look changes nothing, one click does.
+fn unsubscribe(client: Client, mail: &Value) {
+    let link = mail["headers"]["List-Unsubscribe"].as_str().unwrap();
+    assert_eq!(mail["headers"]["List-Unsubscribe-Post"], "List-Unsubscribe=One-Click");
+    let path = link.trim_matches(['<', '>']).split_once("/u/").map(|(_, token)| format!("/u/{token}")).unwrap();
+    let suppressed = || ask(client, "GET", "/api/suppressions", &json!(null), 200)["items"].as_array().unwrap().len();
+    let before = suppressed();
+    assert_eq!(client.get(&path).unwrap().status, 200);
+    assert_eq!(suppressed(), before, "a scanner that follows links unsubscribes nobody");
+    let form = "application/x-www-form-urlencoded";
+    let forged = format!("{}A", &path[..path.len() - 1]);
+    assert_eq!(client.send("POST", &forged, form, b"List-Unsubscribe=One-Click").unwrap().status, 404);
+    assert_eq!(client.send("POST", &path, form, b"List-Unsubscribe=One-Click").unwrap().status, 200);
+    assert_eq!(suppressed(), before + 2, "the user and the address");
+}
+
+/// A server that takes mails, notes their ids before it answers, and takes its time.
+fn server() -> (u16, Arc<Mutex<BTreeMap<String, usize>>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let (port, taken) = (listener.local_addr().unwrap().port(), Arc::new(Mutex::new(BTreeMap::new())));
+    let noted = Arc::clone(&taken);
+    thread::spawn(move || {
+        for stream in listener.incoming().map_while(Result::ok) {
+            let noted = Arc::clone(&noted);
+            thread::spawn(move || converse(stream, &noted));
+        }
+    });
+    (port, taken)
+}
+
+/// One conversation; ends where the other side does.
+fn converse(mut stream: TcpStream, noted: &Mutex<BTreeMap<String, usize>>) -> Option<()> {
+    stream.write_all(b"220 here\r\n").ok()?;
+    let mut lines = BufReader::new(stream.try_clone().ok()?).lines();
+    loop {
+        let line = lines.next()?.ok()?;
+        match line.get(..4)? {
+            "EHLO" => stream.write_all(b"250-here\r\n250 PIPELINING\r\n").ok()?,
+            "DATA" => {
+                stream.write_all(b"354 go on\r\n").ok()?;
+                let mut id = String::new();
+                loop {
+                    let line = lines.next()?.ok()?;
+                    if line == "." {
+                        break;
+                    }
+                    line.strip_prefix("Message-ID: <")
+                        .into_iter()
+                        .for_each(|rest| id = rest.split('@').next().unwrap_or_default().to_owned());
+                }
+                *noted.lock().entry(id).or_default() += 1;
+                pause(3);
+                stream.write_all(b"250 2.0.0 taken\r\n").ok()?;
+            }
+            _ => stream.write_all(b"250 2.0.0 ok\r\n").ok()?,
+        }
+    }
+}
+
+/// Sends a campaign to a server, kills the program in the middle again and again, and gives what became of it.
+fn killed(on_unknown: &str, kills: usize) -> (Value, BTreeMap<String, usize>) {
+    const PEOPLE: usize = 1_500;
+    let directory = tempfile::tempdir().unwrap();
+    let (port, taken) = server();
+    let setup = setup(directory.path(), &["--mail-smtp", &format!("smtp://127.0.0.1:{port}")]);
+    let mut served = setup.start();
+    let ids: Vec<String> = (0..PEOPLE).map(|number| format!("user-{number}")).collect();
+    let traits = |id: &str| json!({"email": format!("{id}@example.org"), "emailConsent": true});
+    people(served.client(), &ids.iter().map(|id| (id.as_str(), traits(id))).collect::<Vec<_>>());
+    content(served.client());
+    campaign(served.client(), "big", &json!({"onUnknown": on_unknown}));
+    launch(served.client(), "big");
+    for kill in 0..kills {
+        let wanted = PEOPLE / (kills + 1) * (kill + 1) * 2 / 3;
+        let begun = Instant::now();
+        while taken.lock().len() < wanted {
+            assert!(begun.elapsed() < PATIENCE, "{} of {wanted} were sent", taken.lock().len());
+            pause(1);
+        }
+        served.kill();
+        served = setup.start();
+    }
+    let done = wait_for(served.client(), "big", "completed");
+    served.stop();
+    let taken = taken.lock().clone();
+    (done["stats"].clone(), taken)
+}
+
+#[test]
+fn nobody_gets_a_mail_twice_where_doubt_is_held_and_the_doubt_is_counted() {
+    let (stats, taken) = killed("hold", 4);
+    let count = |state: &str| stats[state].as_u64().unwrap_or_default() as usize;
+    assert_eq!(count("accepted") + count("held"), 1_500, "nobody is missing: {stats}");
+    assert!(taken.values().all(|times| *times == 1), "nobody gets it twice");
+    assert!(taken.len() >= count("accepted"), "what was accepted was taken");
+    assert!(count("held") > 0 && count("held") <= 4 * OPEN, "{stats}");
+}
+
+#[test]
+fn nobody_is_left_out_where_doubt_is_sent_again() {
+    let (stats, taken) = killed("resend", 3);
+    assert_eq!(stats, json!({"accepted": 1_500}));
+    assert_eq!(taken.len(), 1_500);
+    let twice = taken.values().filter(|times| **times > 1).count();
+    assert!(twice <= 3 * OPEN, "{twice}");
+}
