@@ -63,4 +63,4 @@ pub use reader::AerospikeReader;
 pub use settings::{AerospikeSettings, StoreSettings};
 pub use sink::AerospikeSink;
 pub use sizes::AerospikeSizes;
-pub use tls::TlsSettings;
+pub use tls::AerospikeTls;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::tls::TlsSettings;
+use crate::tls::AerospikeTls;
 
 const USER_PROFILES: &str = "user_profiles";
 const SEGMENT_OWNERSHIP: &str = "segment_ownership";
@@ -20,7 +20,7 @@ pub struct AerospikeSettings {
     /// The user's password.
     pub password: Option<String>,
     /// TLS to every node, of every store's cluster.
-    pub tls: Option<TlsSettings>,
+    pub tls: Option<AerospikeTls>,
     /// Milliseconds that a write or a read may take, retries included.
     pub timeout_ms: u32,
     /// Milliseconds that a reader waits for users' segments.

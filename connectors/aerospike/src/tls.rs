@@ -12,7 +12,7 @@ use crate::Error;
 
 /// TLS to the nodes of a cluster.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct TlsSettings {
+pub struct AerospikeTls {
     /// The certificate authorities to trust, PEM; those of the system without one.
     pub ca_file: Option<PathBuf>,
     /// The certificate to show to nodes that ask for one, and its key, PEM.
@@ -20,7 +20,7 @@ pub struct TlsSettings {
 }
 
 /// The configuration of every connection.
-pub(crate) fn config(settings: &TlsSettings) -> Result<ClientConfig, Error> {
+pub(crate) fn config(settings: &AerospikeTls) -> Result<ClientConfig, Error> {
     let mut roots = RootCertStore::empty();
     let given = match &settings.ca_file {
         Some(path) => certificates(path)?,
@@ -79,7 +79,7 @@ mod tests {
     const AUTHORITY: &str = include_str!("../tests/authority.pem");
 
     /// The first bytes that a node hears, and the error of the client that was not answered.
-    fn heard(tls: Option<TlsSettings>) -> [u8; 2] {
+    fn heard(tls: Option<AerospikeTls>) -> [u8; 2] {
         let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let hosts = format!("127.0.0.1:{}", listener.local_addr().unwrap().port());
         let settings = AerospikeSettings { timeout_ms: 500, tls, ..AerospikeSettings::of(&hosts) };
@@ -101,7 +101,7 @@ mod tests {
         let ca_file = directory.path().join("ca.pem");
         fs::write(&ca_file, AUTHORITY).unwrap();
         // A record of the handshake, and without TLS the head of a message of Aerospike.
-        assert_eq!(heard(Some(TlsSettings { ca_file: Some(ca_file), certificate: None })), [0x16, 3]);
+        assert_eq!(heard(Some(AerospikeTls { ca_file: Some(ca_file), certificate: None })), [0x16, 3]);
         assert_eq!(heard(None)[0], 2);
     }
 
@@ -110,10 +110,10 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let ca_file = directory.path().join("empty.pem");
         fs::write(&ca_file, "").unwrap();
-        let refused = config(&TlsSettings { ca_file: Some(ca_file), certificate: None }).unwrap_err().to_string();
+        let refused = config(&AerospikeTls { ca_file: Some(ca_file), certificate: None }).unwrap_err().to_string();
         assert!(refused.contains("no certificate authority"), "{refused}");
         let missing = directory.path().join("missing.pem");
-        let refused = config(&TlsSettings { ca_file: Some(missing), certificate: None }).unwrap_err().to_string();
+        let refused = config(&AerospikeTls { ca_file: Some(missing), certificate: None }).unwrap_err().to_string();
         assert!(refused.contains("missing.pem"), "{refused}");
     }
 

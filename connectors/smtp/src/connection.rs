@@ -28,7 +28,7 @@ impl Conversation {
     /// Connects, secures the connection and signs in, as the settings say.
     pub(crate) fn open(settings: &SmtpSettings, tls: Option<&Arc<ClientConfig>>) -> Result<Conversation, SmtpError> {
         let (host, port) = (settings.host.as_str(), settings.port);
-        let connect = |source| SmtpError::Connect { host: host.to_owned(), port, source };
+        let connect = |cause| SmtpError::Connect { host: host.to_owned(), port, cause };
         let mut stream = SmtpStream::connect(host, port).map_err(connect)?;
         stream.set_patience(settings.patience)?;
         if let (Security::Tls, Some(tls)) = (settings.security, tls) {

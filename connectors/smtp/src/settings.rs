@@ -75,18 +75,18 @@ impl SmtpSettings {
 #[derive(Debug, thiserror::Error)]
 pub enum SmtpError {
     /// The connection failed.
-    #[error("{host}:{port} cannot be reached: {source}")]
+    #[error("{host}:{port} cannot be reached: {cause}")]
     Connect {
         /// The server.
         host: String,
         /// Its port.
         port: u16,
         /// The system's fault.
-        source: std::io::Error,
+        cause: std::io::Error,
     },
     /// The conversation broke off.
     #[error("the conversation broke off: {0}")]
-    Broken(#[from] std::io::Error),
+    Broken(std::io::Error),
     /// The server refused a command.
     #[error("the server answers {command} with {code}")]
     Refused {
@@ -101,4 +101,10 @@ pub enum SmtpError {
     /// The certificate authorities or the server's name cannot be used.
     #[error("{0}")]
     Tls(String),
+}
+
+impl From<std::io::Error> for SmtpError {
+    fn from(error: std::io::Error) -> Self {
+        SmtpError::Broken(error)
+    }
 }

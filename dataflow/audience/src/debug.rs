@@ -1,5 +1,6 @@
 //! `audience debug bundle`: what a report of a fault needs, in one file without secrets.
 
+mod args;
 mod hide;
 mod parts;
 
@@ -10,11 +11,11 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use audience_background::clock;
-use clap::{ArgMatches, Args, Subcommand};
+use clap::{ArgMatches, Subcommand};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
-use crate::settings::ServeFlags;
+use self::args::BundleArgs;
 
 /// The commands.
 #[derive(Debug, Subcommand)]
@@ -22,22 +23,6 @@ pub enum DebugCommand {
     /// Writes a file with version, settings without secrets, the findings of `audience doctor`, and health, metrics and state of
     /// the process that runs with these settings, if one does. Events and users are not in it.
     Bundle(Box<BundleArgs>),
-}
-
-/// The settings of the process, and what to add.
-#[derive(Debug, Args)]
-pub struct BundleArgs {
-    #[command(flatten)]
-    settings: ServeFlags,
-    /// The file to write. [default: audience-debug-TIME.tar.gz]
-    #[arg(long, value_name = "FILE")]
-    output: Option<PathBuf>,
-    /// A file of log lines, whose last 4 MiB are added. Look through them: they may name users. [default: none]
-    #[arg(long, value_name = "FILE")]
-    log_file: Option<PathBuf>,
-    /// A server key that may see the system, where callers must sign in. [default: none]
-    #[arg(long, env = "AUDIENCE_KEY", value_name = "KEY", hide_env_values = true)]
-    key: Option<String>,
 }
 
 /// Prints the name of the file. `given` is what the command line says of the settings.

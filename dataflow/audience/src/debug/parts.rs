@@ -10,7 +10,7 @@ use clap::parser::ValueSource;
 use clap::{ArgMatches, Args as _, Command};
 use serde_json::{Value, json};
 
-use super::BundleArgs;
+use super::args::BundleArgs;
 use super::hide;
 use crate::asking::{self, HttpQuestion};
 use crate::settings::{ServeFlags, ServeSettings};

@@ -256,7 +256,7 @@ pub fn aerospike(
         writer: table.writer,
         user: table.user,
         password: table.password,
-        tls: table.tls.then(|| audience_aerospike::TlsSettings {
+        tls: table.tls.then(|| audience_aerospike::AerospikeTls {
             ca_file: table.ca_file,
             certificate: table.certificate_file.zip(table.key_file),
         }),
