@@ -301,7 +301,7 @@ fn median<'a>(mut numbers: Vec<Decimal>) -> Operand<'a> {
     let middle = numbers.len() / 2;
     match (numbers.get(middle), middle.checked_sub(1).and_then(|before| numbers.get(before))) {
         (None, _) => Operand::Missing,
-        (Some(high), Some(low)) if numbers.len() % 2 == 0 => {
+        (Some(high), Some(low)) if numbers.len().is_multiple_of(2) => {
             Operand::Ratio { sum: Decimal::from_units(low.units() + high.units()), count: 2 }
         }
         (Some(number), _) => Operand::Number(*number),
