@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use flate2::read::MultiGzDecoder;
-use hyper::header::{CONTENT_LENGTH, HeaderMap};
+use hyper::header::{CONTENT_LENGTH, EXPECT, HeaderMap};
 use tokio::sync::watch;
+use tokio::time::timeout;
 
 use crate::body::{self, BodyStream, too_large};
 use crate::body_memory::HeldMemory;
@@ -18,6 +19,12 @@ use crate::work_place::WorkPlace;
 
 /// The room for the first part that is unpacked, and the least step by which it grows.
 const STEP: usize = 64 << 10;
+
+/// Bytes beyond its bound that are read of a body: many clients look at no answer before all of the body is sent.
+const DRAINED: usize = 16 << 20;
+
+/// The time that this may take.
+const DRAIN_TIME: Duration = Duration::from_secs(10);
 
 /// The time for which a server that ends waits for bodies.
 pub(crate) const LAST_BODIES: Duration = Duration::from_secs(5);
@@ -53,15 +60,25 @@ impl AsRef<[u8]> for HeldBody {
 
 /// A body as a whole, unpacked. It gives its memory back when it is dropped.
 pub(crate) async fn whole(headers: &HeaderMap, body: CallBody, bounds: BodyBounds) -> Result<Bytes, Problem> {
-    let BodyBounds { limit, pace, mut memory, closing } = bounds;
+    let BodyBounds { limit, mut pace, mut memory, closing } = bounds;
     let gzip = body::is_gzip(headers)?;
     let declared = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
-    if declared.is_some_and(|length| length > limit as u64) {
+    let beyond = declared.map_or(0, |length| length.saturating_sub(limit as u64));
+    // Who asks first is answered first.
+    if beyond > DRAINED as u64 || (beyond > 0 && headers.contains_key(EXPECT)) {
         return Err(too_large(limit));
     }
     body.place.leave();
+    let mut parts = body.parts;
+    let read = async {
+        if beyond > 0 {
+            drain(&mut parts, limit + DRAINED, &mut pace).await;
+            return Err(too_large(limit));
+        }
+        collect(&mut parts, limit, &mut pace, &mut memory).await
+    };
     let sent = tokio::select! {
-        sent = collect(body.parts, limit, pace, &mut memory) => sent?,
+        sent = read => sent?,
         () = long_after_closing(closing, LAST_BODIES) => return Err(body::stopping()),
     };
     body.place.come_back().await?;
@@ -77,17 +94,33 @@ pub(crate) async fn whole(headers: &HeaderMap, body: CallBody, bounds: BodyBound
     unpack.await.unwrap_or_else(|_| Err(Problem::internal()))
 }
 
+/// Reads on, at most so many bytes, and keeps nothing.
+async fn drain(parts: &mut BodyStream, most: usize, pace: &mut Pace) {
+    let reading = async {
+        let mut left = most;
+        while let Ok(Some(part)) = pace.next(parts).await {
+            match left.checked_sub(part.len()) {
+                Some(rest) => left = rest,
+                None => break,
+            }
+        }
+    };
+    // What did not come in time is not waited for.
+    let _ = timeout(DRAIN_TIME, reading).await;
+}
+
 async fn collect(
-    mut parts: BodyStream,
+    parts: &mut BodyStream,
     limit: usize,
-    mut pace: Pace,
+    pace: &mut Pace,
     memory: &mut HeldMemory,
 ) -> Result<Bytes, Problem> {
     let mut first = Bytes::new();
     let mut body = Vec::new();
-    while let Some(part) = pace.next(&mut parts).await? {
+    while let Some(part) = pace.next(parts).await? {
         let length = first.len() + body.len() + part.len();
         if length > limit {
+            drain(parts, DRAINED, pace).await;
             return Err(too_large(limit));
         }
         // Most bodies come in one part, which is then not copied.

@@ -6,6 +6,7 @@ use std::io::Read;
 
 use anyhow::Context;
 use audience_engine::replay::bulk::decode::{REFUSALS_TOLD, decode};
+use audience_engine::replay::bulk::members::member_line;
 use audience_engine::replay::bulk::{BulkOptions, Summary};
 use audience_reference as reference;
 use audience_rules::ast::Millis;
@@ -43,7 +44,7 @@ pub fn members(catalogue: Catalogue, records: Vec<u8>, clock: Millis) -> Vec<Str
         reference.accept(&records, clock);
         reference.memberships()
     });
-    let mut lines: Vec<String> = memberships.into_iter().map(|(user, segment)| format!("{user}\t{segment}")).collect();
+    let mut lines: Vec<String> = memberships.iter().map(|(user, segment)| member_line(user, segment)).collect();
     lines.sort_unstable();
     lines
 }

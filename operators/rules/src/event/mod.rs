@@ -2,6 +2,7 @@
 //!
 //! A decoder that is kept allocates nothing once its buffers have grown. A refused event leaves the output as it was.
 
+mod near_miss;
 mod write;
 
 #[cfg(test)]
@@ -21,6 +22,7 @@ use crate::time::{parse_time_ref, parse_time_text};
 use crate::value::{ContainerWriter, ValueRef};
 use crate::zone::ZoneId;
 
+use near_miss::{MOST_NEAR_MISSES, NearMiss};
 pub use write::event_to_json;
 
 /// The longest event, in bytes of JSON.
@@ -72,11 +74,13 @@ enum TextMember {
     Id,
     EventType,
     Type,
+    /// The name of a message whose type is `track`; in other events it says nothing.
+    Event,
 }
 
 impl TextMember {
-    const NAMES: [&'static str; 8] =
-        ["userId", "customerId", "anonymousId", "previousId", "messageId", "id", "eventType", "type"];
+    const NAMES: [&'static str; 9] =
+        ["userId", "customerId", "anonymousId", "previousId", "messageId", "id", "eventType", "type", "event"];
 
     fn name(self) -> &'static str {
         Self::NAMES[self as usize]
@@ -88,7 +92,7 @@ impl TextMember {
     }
 
     fn is_id(self) -> bool {
-        !matches!(self, TextMember::EventType | TextMember::Type)
+        !matches!(self, TextMember::EventType | TextMember::Type | TextMember::Event)
     }
 }
 
@@ -128,6 +132,7 @@ impl EventMember {
             "id" => EventMember::Text(TextMember::Id),
             "eventType" => EventMember::Text(TextMember::EventType),
             "type" => EventMember::Text(TextMember::Type),
+            "event" => EventMember::Text(TextMember::Event),
             "timestamp" => EventMember::Timestamp,
             "properties" => EventMember::Object(ObjectMember::Properties),
             "context" => EventMember::Object(ObjectMember::Context),
@@ -143,12 +148,16 @@ impl EventMember {
 pub struct EventDecoder {
     buffers: Buffers,
     /// By [`TextMember`]; absent where empty.
-    texts: [String; 8],
+    texts: [String; 9],
     /// Flat, by [`ObjectMember`]; absent where empty.
     objects: [Vec<u8>; 4],
     timestamp: Option<Millis>,
     zone: ZoneId,
     ignored: Vec<u8>,
+    /// The fault of `event`, if it is no name.
+    name_fault: Option<EventFault>,
+    /// The first unknown members that look like those of ours.
+    near_misses: Vec<NearMiss>,
     /// An id that is the empty text, which is none.
     empty_id: Option<TextMember>,
     placeholders: Arc<Placeholders>,
@@ -181,6 +190,8 @@ impl EventDecoder {
         self.texts.iter_mut().for_each(String::clear);
         self.objects.iter_mut().for_each(Vec::clear);
         (self.timestamp, self.empty_id) = (None, None);
+        self.name_fault = None;
+        self.near_misses.clear();
         let reader = JsonReader::new(json, std::mem::take(&mut self.buffers)).map_err(whole)?;
         let mut reader = reader.keeping_digits();
         let read = self.read(&mut reader);
@@ -197,10 +208,17 @@ impl EventDecoder {
         let mut key = reader.first_key().map_err(whole)?;
         while let Some(name) = key {
             match EventMember::of(name) {
+                EventMember::Text(TextMember::Event) => match self.read_text(TextMember::Event, reader) {
+                    Err(fault) if !fault.pointer.is_empty() => self.name_fault = Some(fault),
+                    read => read?,
+                },
                 EventMember::Text(text) => self.read_text(text, reader)?,
                 EventMember::Object(object) => self.read_object(object, reader)?,
                 EventMember::Timestamp => self.read_timestamp(reader)?,
                 EventMember::Ignored => {
+                    if self.near_misses.len() < MOST_NEAR_MISSES {
+                        self.near_misses.extend(NearMiss::of(name));
+                    }
                     self.ignored.clear();
                     reader.value(MAX_EVENT_DEPTH - 1, &mut self.ignored).map_err(whole)?;
                 }
@@ -354,10 +372,45 @@ impl EventDecoder {
         given.map_or_else(|| missing("`userId` or `anonymousId`"), placeholder)
     }
 
+    /// The event type, and whether the event is a track, which is nothing else whatever it is called.
+    fn event_type(&self) -> Result<(&str, bool), EventFault> {
+        let said = self.either_text(TextMember::EventType, TextMember::Type)?;
+        let name = self.text(TextMember::Event);
+        let is_track = said == Some("track") && self.text(TextMember::EventType).is_none();
+        match (said, &self.name_fault) {
+            (_, Some(fault)) if is_track => Err(fault.clone()),
+            (Some(said), _) => Ok(name.filter(|_| is_track).map_or((said, false), |name| (name, true))),
+            (None, _) if name.is_some() => Err(near_miss::fault("event", "eventType")),
+            (None, _) => Err(missing("`eventType`")),
+        }
+    }
+
+    /// Refuses an event that lacks a member and has another that looks like it.
+    fn check_near_miss(&self) -> Result<(), EventFault> {
+        let lacking = self.near_misses.iter().find(|near| !self.has(near.meant));
+        lacking.map_or(Ok(()), |near| Err(near_miss::fault(&near.key, near.meant)))
+    }
+
+    /// Returns whether a member of that name, or of its other name, is there.
+    fn has(&self, name: &str) -> bool {
+        match EventMember::of(name) {
+            EventMember::Text(TextMember::UserId | TextMember::CustomerId) => {
+                self.text(TextMember::UserId).or(self.text(TextMember::CustomerId)).is_some()
+            }
+            EventMember::Text(TextMember::EventType) => {
+                self.text(TextMember::EventType).or(self.text(TextMember::Type)).is_some()
+            }
+            EventMember::Text(text) => self.text(text).is_some(),
+            EventMember::Object(object) => !self.object(object).is_empty(),
+            EventMember::Timestamp => self.timestamp.is_some(),
+            EventMember::Ignored => true,
+        }
+    }
+
     fn write(&self, defaults: &EventDefaults, out: &mut Vec<u8>) -> Result<(), EventFault> {
-        let event_type =
-            self.either_text(TextMember::EventType, TextMember::Type)?.ok_or_else(|| missing("`eventType`"))?;
-        let Who { kind, user, other, place } = self.who(event_type)?;
+        self.check_near_miss()?;
+        let (event_type, is_track) = self.event_type()?;
+        let Who { kind, user, other, place } = self.who(if is_track { "track" } else { event_type })?;
         let message = self.either_text(TextMember::MessageId, TextMember::Id)?.unwrap_or_default();
         let context = self.context()?;
         let traits = if kind == RecordKind::Identify { self.object(ObjectMember::Traits) } else { &[] };

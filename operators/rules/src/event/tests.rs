@@ -302,6 +302,7 @@ fn event_export_decodes_to_the_same_record() {
         r#"{"userId": "u", "anonymousId": "x", "eventType": "identify", "traits": {"plan": null, "n": 1e18}}"#,
         r#"{"userId": "u", "previousId": "x", "eventType": "alias"}"#,
         r#"{"anonymousId": "x", "eventType": "p"}"#,
+        r#"{"userId": "u", "type": "track", "event": "alias"}"#,
     ] {
         let record = decode(json);
         let exported = event_to_json(&read(&record));
@@ -349,4 +350,57 @@ fn placeholders_are_no_ids() {
     let mut out = Vec::new();
     assert!(decoder.decode(br#"{"userId": "guest", "eventType": "p"}"#, &DEFAULTS, &mut out).is_ok());
     assert!(decoder.decode(br#"{"userId": "Kiosk", "eventType": "p"}"#, &DEFAULTS, &mut out).is_err());
+}
+
+#[test]
+fn a_track_is_a_track_whatever_it_is_called() {
+    for name in ["identify", "alias", "track", "buy"] {
+        let json = format!(
+            r#"{{"event": "{name}", "userId": "u", "anonymousId": "a", "type": "track", "traits": {{"x": 1}}}}"#
+        );
+        let record = decode(&json);
+        let event = read(&record);
+        assert_eq!((event.kind(), event.event_type(), event.other()), (RecordKind::Event, name, None), "{json}");
+        assert!(event.traits().is_empty());
+    }
+    for (json, event_type) in [
+        (r#"{"userId": "u", "type": "track"}"#, "track"),
+        (r#"{"userId": "u", "type": "view", "event": {"x": 1}}"#, "view"),
+        (r#"{"userId": "u", "type": "view", "event": ""}"#, "view"),
+        (r#"{"userId": "u", "eventType": "track", "type": "track", "event": "buy"}"#, "track"),
+        (r#"{"userId": "u", "eventType": "view", "event": "buy"}"#, "view"),
+    ] {
+        let record = decode(json);
+        assert_eq!(read(&record).event_type(), event_type, "{json}");
+    }
+    for (name, code) in [("\"\"", code::EMPTY), ("5", code::WRONG_TYPE), (r#"{"a": [1]}"#, code::WRONG_TYPE)] {
+        let json = format!(r#"{{"userId": "u", "type": "track", "event": {name}}}"#);
+        assert_eq!(refused(json.as_bytes()), ("/event".into(), code), "{json}");
+    }
+}
+
+#[test]
+fn members_that_are_meant_are_told() {
+    for (json, pointer, meant) in [
+        (r#"{"userId": "u", "eventType": "p", "timeStamp": 5}"#, "/timeStamp", "timestamp"),
+        (r#"{"userId": "u", "eventType": "p", "time": "2026-01-01T00:00:00Z"}"#, "/time", "timestamp"),
+        (r#"{"userId": "u", "eventType": "p", "time_stamp": null}"#, "/time_stamp", "timestamp"),
+        (r#"{"user_id": "u", "eventType": "p"}"#, "/user_id", "userId"),
+        (r#"{"UserID": "u", "anonymousId": "a", "eventType": "p"}"#, "/UserID", "userId"),
+        (r#"{"userId": "u", "event_type": "p"}"#, "/event_type", "eventType"),
+        (r#"{"userId": "u", "event": "p"}"#, "/event", "eventType"),
+        (r#"{"userId": "u", "eventType": "p", "Properties": {}}"#, "/Properties", "properties"),
+        (r#"{"userId": "u", "user_id": 1, "eventType": "p", "message id": "m"}"#, "/message id", "messageId"),
+    ] {
+        assert_eq!(refused(json.as_bytes()), (pointer.into(), code::UNKNOWN_KEY), "{json}");
+        let fault = decode_event(json.as_bytes(), &DEFAULTS, &mut Vec::new()).expect_err("it is refused");
+        assert!(fault.message.ends_with(&format!("did you mean `{meant}`?")), "{fault}");
+    }
+    for json in [
+        r#"{"userId": "u", "eventType": "p", "timestamp": 1700000000000, "time": 5}"#,
+        r#"{"customerId": "u", "user_id": "v", "type": "p", "event_type": "q"}"#,
+        r#"{"userId": "u", "eventType": "p", "timezone": "UTC", "receivedAt": "x", "tim": 1}"#,
+    ] {
+        decode(json);
+    }
 }

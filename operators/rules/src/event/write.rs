@@ -10,10 +10,17 @@ pub fn event_to_json(event: &EventRef<'_>) -> String {
     let is_anonymous = event.place() == UserPlace::AnonymousId;
     let mut members: Vec<(&str, Value)> = vec![
         (if is_anonymous { "anonymousId" } else { "userId" }, text(event.user())),
-        ("eventType", text(if event.kind() == RecordKind::Erasure { "erasure" } else { event.event_type() })),
         ("timestamp", text(&format_time(event.timestamp()))),
         ("receivedAt", text(&format_time(event.accepted_at()))),
     ];
+    match (event.kind(), event.event_type()) {
+        (RecordKind::Erasure, _) => members.push(("eventType", text("erasure"))),
+        // A track of that name: as an event it would be something else.
+        (RecordKind::Event, name @ ("identify" | "alias")) => {
+            members.extend([("type", text("track")), ("event", text(name))]);
+        }
+        (_, name) => members.push(("eventType", text(name))),
+    }
     if let Some(other) = event.other() {
         members.push((if event.kind() == RecordKind::Alias { "previousId" } else { "anonymousId" }, text(other)));
     }

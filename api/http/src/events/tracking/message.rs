@@ -125,7 +125,8 @@ pub(super) fn rewrite<'a>(
     event.member("context", with_notes(context, &notes).as_deref());
     match kind {
         "track" => {
-            event.member("eventType", message.get("event"));
+            event.member("type", Some(b"\"track\""));
+            event.member("event", message.get("event"));
             event.member("properties", message.object("properties"));
         }
         "identify" => {

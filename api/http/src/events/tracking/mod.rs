@@ -185,8 +185,7 @@ fn push<'a>(
 /// A fault with the place that it has in the message.
 fn in_the_senders_words(kind: &str, mut fault: Fault) -> Fault {
     let renamed = match kind {
-        "track" => [("/eventType", "/event")].as_slice(),
-        "group" => &[("/properties/groupId", "/groupId"), ("/properties", "/traits")],
+        "group" => [("/properties/groupId", "/groupId"), ("/properties", "/traits")].as_slice(),
         _ => &[],
     };
     let found = renamed.iter().find_map(|(ours, theirs)| Some((theirs, fault.pointer.strip_prefix(ours)?)));

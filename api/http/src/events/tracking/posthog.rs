@@ -30,12 +30,8 @@ pub(crate) const ROUTES: &[Route] = &[
 ];
 
 /// Members of events of ours, and what they are called here.
-const NAMES: [(&str, &str); 4] = [
-    ("/userId", "/distinct_id"),
-    ("/messageId", "/uuid"),
-    ("/previousId", "/properties/alias"),
-    ("/eventType", "/event"),
-];
+const NAMES: [(&str, &str); 3] =
+    [("/userId", "/distinct_id"), ("/messageId", "/uuid"), ("/previousId", "/properties/alias")];
 
 #[derive(Serialize)]
 struct CaptureAnswer {
@@ -138,7 +134,8 @@ fn events_of<'a>(message: &TrackingMessage<'a>, around: Surroundings<'a>) -> Res
             vec![event(id, &[("eventType", Some(&b"\"alias\""[..])), ("previousId", property("alias"))])]
         }
         _ => {
-            let track = [("eventType", message.get("event")), ("properties", properties)];
+            let track =
+                [("type", Some(&b"\"track\""[..])), ("event", message.get("event")), ("properties", properties)];
             let mut events = vec![event(id, &track)];
             // Another event with an id of its own, so that it counts once, too.
             let own = id.and_then(|id| id.strip_suffix(b"\"")).map(|id| [id, b"#set\""].concat());
@@ -164,7 +161,7 @@ mod tests {
         for (message, wanted) in [
             (
                 r#"{"event":"buy","distinct_id":"u","uuid":"m","properties":{"amount":1.5,"$set":{"a":1}},"timestamp":"t"}"#,
-                r##"[{"userId":"u","messageId":"m","timestamp":"t","eventType":"buy","properties":{"amount":1.5,"$set":{"a":1}}},
+                r##"[{"userId":"u","messageId":"m","timestamp":"t","type":"track","event":"buy","properties":{"amount":1.5,"$set":{"a":1}}},
                     {"userId":"u","messageId":"m#set","timestamp":"t","eventType":"identify","traits":{"a":1}}]"##,
             ),
             (
@@ -181,7 +178,7 @@ mod tests {
             ),
             (
                 r#"{"event":"view","distinct_id":"d","properties":{"$process_person_profile":false}}"#,
-                r#"[{"anonymousId":"d","eventType":"view","properties":{"$process_person_profile":false}}]"#,
+                r#"[{"anonymousId":"d","type":"track","event":"view","properties":{"$process_person_profile":false}}]"#,
             ),
         ] {
             assert_eq!(serde_json::Value::from(events(message)), json(wanted), "{message}");

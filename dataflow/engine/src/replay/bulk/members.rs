@@ -1,4 +1,5 @@
-//! The membership of all workers as lines `user TAB segment`, sorted by bytes.
+//! The membership of all workers as lines `user TAB segment`, sorted by bytes. A TAB, a line end or a backslash in an id is
+//! written as `\t`, `\n`, `\r` or `\\`.
 
 use std::io::{self, Write};
 use std::sync::Arc;
@@ -30,10 +31,10 @@ pub fn write_members(memberships: &[Arc<RwLock<Membership>>], out: &mut dyn Writ
         let segments = rows[user.0].of_user(user.1).iter().map(|segment| &*segments[*segment as usize]);
         segments.map(move |segment| (id(user), segment))
     };
-    if users.iter().any(|user| id(*user).contains('\t')) {
-        // Then the lines of two users may stand among each other.
-        let mut lines: Vec<String> =
-            users.iter().flat_map(|user| lines_of(*user)).map(|(user, segment)| format!("{user}\t{segment}")).collect();
+    if users.iter().any(|user| has_signs(id(*user))) {
+        // Then lines stand in another order than ids.
+        let lines = users.iter().flat_map(|user| lines_of(*user));
+        let mut lines: Vec<String> = lines.map(|(user, segment)| member_line(user, segment)).collect();
         lines.sort_unstable();
         return lines.iter().try_for_each(|line| writeln!(out, "{line}"));
     }
@@ -48,6 +49,28 @@ pub fn write_members(memberships: &[Arc<RwLock<Membership>>], out: &mut dyn Writ
         out.write_all(&line)?;
     }
     Ok(())
+}
+
+/// Whether an id has a sign that a line cannot have as it is.
+fn has_signs(id: &str) -> bool {
+    id.bytes().any(|byte| matches!(byte, b'\t' | b'\n' | b'\r' | b'\\'))
+}
+
+/// The line of a membership, without its end.
+pub fn member_line(user: &str, segment: &str) -> String {
+    let mut line = String::with_capacity(user.len() + segment.len() + 1);
+    for sign in user.chars() {
+        match sign {
+            '\t' => line.push_str("\\t"),
+            '\n' => line.push_str("\\n"),
+            '\r' => line.push_str("\\r"),
+            '\\' => line.push_str("\\\\"),
+            other => line.push(other),
+        }
+    }
+    line.push('\t');
+    line.push_str(segment);
+    line
 }
 
 impl MemberRows {
@@ -74,5 +97,17 @@ impl MemberRows {
 
     fn of_user(&self, slot: u32) -> &[u32] {
         &self.segments[self.starts[slot as usize]..self.starts[slot as usize + 1]]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_has_one_tab_whatever_the_id_has() {
+        assert_eq!(member_line("u1", "s"), "u1\ts");
+        assert_eq!(member_line("a\tb\nc\rd\\te", "s"), "a\\tb\\nc\\rd\\\\te\ts");
+        assert!(!has_signs("é u1") && ["\t", "\n", "\r", "\\"].into_iter().all(has_signs));
     }
 }

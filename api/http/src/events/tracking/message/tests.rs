@@ -14,7 +14,7 @@ fn messages() {
         (
             "track",
             r#"{"userId":"u","event":"buy","properties":{"amount":1.50},"sentAt":"x","context":{"ip":"1"}}"#,
-            r#"{"userId":"u","context":{"ip":"1"},"eventType":"buy","properties":{"amount":1.50}}"#,
+            r#"{"userId":"u","context":{"ip":"1"},"type":"track","event":"buy","properties":{"amount":1.50}}"#,
         ),
         (
             "identify",
