@@ -8,8 +8,15 @@ use std::fs;
 use std::path::Path;
 
 /// The crates that are held to it.
-const CRATES: &[&str] =
-    &["api/http", "dataflow/audience", "dataflow/background", "dataflow/catalogue", "dataflow/emit", "dataflow/engine"];
+const CRATES: &[&str] = &[
+    "api/http",
+    "dataflow/audience",
+    "dataflow/background",
+    "dataflow/catalogue",
+    "dataflow/emit",
+    "dataflow/engine",
+    "dataflow/sender",
+];
 
 /// A module by its names from the root of its crate.
 type CrateModule = Vec<String>;

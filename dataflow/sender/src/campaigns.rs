@@ -7,14 +7,14 @@ use audience_protocol::{
     SandboxMail, SendView, Suppression, SuppressionInput,
 };
 use audience_rules::fault::code;
-use audience_rules::time::{format_time, parse_rfc3339};
+use audience_rules::time::format_time;
 use audience_sends::Millis;
 use audience_sends::email::normalised;
 use audience_sends::quiet::QuietHours;
 use audience_sends::state::{STATES, SendState};
 use audience_sends::zone::zone;
 
-use crate::documents::{check_version, id_of, invalid, unavailable};
+use crate::documents::{check_version, id_of, invalid, start_of, unavailable};
 use crate::log::LoggedSend;
 use crate::sandbox::Sandbox;
 use crate::sender::CampaignSender;
@@ -250,12 +250,6 @@ fn approved(content: &ContentDocument) -> Result<u64> {
         ContentStatus::Approved => Ok(content.version),
         _ => Err(wrong_status("its content is not approved; have it approved first")),
     }
-}
-
-/// The instant from which on a campaign is sent.
-pub(crate) fn start_of(input: &CampaignInput) -> Result<Option<Millis>> {
-    let wrong = || invalid("/startDate", code::BAD_TIME, "a start is a time such as 2026-12-01T09:00:00Z");
-    input.start_date.as_deref().map(|text| parse_rfc3339(text).ok_or_else(wrong)).transpose()
 }
 
 fn wrong_status(message: &str) -> PlatformError {

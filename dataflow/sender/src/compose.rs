@@ -1,11 +1,14 @@
 //! From a content and a person to a mail.
 
 use audience_contract::{Mail, Mailbox};
-use audience_protocol::{ContentDocument, ContentPurpose, RenderedMail};
+use audience_protocol::{ContentDocument, ContentPurpose, RenderedMail, Result as PlatformResult};
+use audience_rules::fault::code;
 use audience_sends::Millis;
 use audience_sends::email::{POSTAL_ADDRESS, UNSUBSCRIBE_URL, plain_text};
 use audience_sends::template::{Escape, LiquidTemplate, RenderError, RenderLimits, TemplateFault};
 use serde_json::{Map, Value};
+
+use crate::documents::invalid;
 
 /// Who the mails come from.
 #[derive(Clone, Debug)]
@@ -112,4 +115,9 @@ impl Composer {
         };
         Mail { id, from: identity.from.clone(), to: to.to_owned(), subject, html, text, headers, at }
     }
+}
+
+/// The parsed templates of a content; a fault has the place of its template.
+pub(crate) fn composer(content: &ContentDocument) -> PlatformResult<Composer> {
+    Composer::of(content).map_err(|fault| invalid(fault.pointer, code::DOES_NOT_FIT, fault.fault.to_string()))
 }

@@ -10,7 +10,7 @@ use audience_rules::time::format_time;
 use audience_sends::email::missing_duties;
 use serde_json::Value;
 
-use crate::compose::Composer;
+use crate::compose::composer;
 use crate::documents::{check_version, id_of, invalid};
 use crate::sender::CampaignSender;
 
@@ -125,9 +125,4 @@ impl CampaignSender {
         self.documents().put_content(&content)?;
         Ok(content)
     }
-}
-
-/// The parsed templates of a content; a fault has the place of its template.
-pub(crate) fn composer(content: &ContentDocument) -> Result<Composer> {
-    Composer::of(content).map_err(|fault| invalid(fault.pointer, code::DOES_NOT_FIT, fault.fault.to_string()))
 }

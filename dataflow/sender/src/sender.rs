@@ -10,11 +10,9 @@ use audience_rules::time::format_time;
 use audience_sends::state::SendState;
 use parking_lot::{Mutex, MutexGuard};
 
-use crate::campaigns::start_of;
-use crate::compose::SenderIdentity;
-use crate::contents::composer;
+use crate::compose::{SenderIdentity, composer};
 use crate::deliver::{BATCH, MailCourier, moved};
-use crate::documents::{CampaignDocuments, unavailable};
+use crate::documents::{CampaignDocuments, start_of, unavailable};
 use crate::facts::FactReader;
 use crate::log::SendLog;
 use crate::plan::Planner;
