@@ -68,11 +68,11 @@ enum Done {
     Verified(bool),
 }
 
-type Job = (Work, SyncSender<Done>);
+type HashJob = (Work, SyncSender<Done>);
 
 /// Threads that hash passwords. Dropping it ends them.
 pub struct Hasher {
-    jobs: SyncSender<Job>,
+    jobs: SyncSender<HashJob>,
 }
 
 impl Hasher {
@@ -114,7 +114,7 @@ impl Hasher {
     }
 }
 
-fn work(taken: &Mutex<Receiver<Job>>) {
+fn work(taken: &Mutex<Receiver<HashJob>>) {
     let argon2 = Argon2::default();
     let unfit = hash(&argon2, "no password of anybody").unwrap_or_default();
     loop {

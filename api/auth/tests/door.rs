@@ -10,7 +10,8 @@ use audience_auth::{
     Auth, AuthOptions, KeyInput, KeyKind, Knock, Mode, Needs, PERMISSIONS, Permission, Permissions, ROLES, Refusal,
     Role,
 };
-use common::{DAY, HOUR, MINUTE, MemoryStore, NOW, member, open, principal, site, with_cookie, with_header};
+use audience_contract::suite::MemoryAccessStore;
+use common::{DAY, HOUR, MINUTE, NOW, member, open, principal, site, with_cookie, with_header};
 
 fn input(name: &str, kind: KeyKind, permissions: &[Permission]) -> KeyInput {
     let permissions = Permissions::of(permissions);
@@ -19,7 +20,7 @@ fn input(name: &str, kind: KeyKind, permissions: &[Permission]) -> KeyInput {
 
 #[test]
 fn every_role_may_what_its_set_says_and_no_more() {
-    let store = Arc::new(MemoryStore::default());
+    let store = Arc::new(MemoryAccessStore::default());
     let auth = open(&store, Mode::Required);
     for (number, role) in ROLES.into_iter().enumerate() {
         let cookie = member(&auth, &format!("m{number}@example.org"), role, NOW);
@@ -40,7 +41,7 @@ fn every_role_may_what_its_set_says_and_no_more() {
 
 #[test]
 fn keys_do_what_they_may() {
-    let store = Arc::new(MemoryStore::default());
+    let store = Arc::new(MemoryAccessStore::default());
     let auth = open(&store, Mode::Required);
     let admin = principal(&auth, &member(&auth, "ann@example.org", Role::MarketingAdmin, NOW), NOW);
     let (_, write) = auth.create_key(&admin, &input("site", KeyKind::Write, &[]), NOW).unwrap();
@@ -79,7 +80,7 @@ fn keys_do_what_they_may() {
 
 #[test]
 fn a_key_has_no_more_than_its_maker_and_makes_no_keys() {
-    let store = Arc::new(MemoryStore::default());
+    let store = Arc::new(MemoryAccessStore::default());
     let auth = open(&store, Mode::Required);
     let admin = principal(&auth, &member(&auth, "ann@example.org", Role::MarketingAdmin, NOW), NOW);
     let viewer = principal(&auth, &member(&auth, "vic@example.org", Role::Viewer, NOW), NOW);
@@ -102,7 +103,7 @@ fn a_key_has_no_more_than_its_maker_and_makes_no_keys() {
 
 #[test]
 fn a_key_ends_is_rotated_with_an_overlap_and_is_taken_from_its_addresses_alone() {
-    let store = Arc::new(MemoryStore::default());
+    let store = Arc::new(MemoryAccessStore::default());
     let auth = open(&store, Mode::Required);
     let admin = principal(&auth, &member(&auth, "ann@example.org", Role::MarketingAdmin, NOW), NOW);
     let ends = KeyInput { expires_at: Some(NOW + HOUR), ..input("ends", KeyKind::Write, &[]) };
@@ -134,7 +135,7 @@ fn a_key_ends_is_rotated_with_an_overlap_and_is_taken_from_its_addresses_alone()
 
 #[test]
 fn the_last_use_of_a_key_is_noted_to_the_minute() {
-    let store = Arc::new(MemoryStore::default());
+    let store = Arc::new(MemoryAccessStore::default());
     let auth = open(&store, Mode::Required);
     let admin = principal(&auth, &member(&auth, "ann@example.org", Role::MarketingAdmin, NOW), NOW);
     let (key, secret) = auth.create_key(&admin, &input("site", KeyKind::Write, &[]), NOW).unwrap();
@@ -151,7 +152,7 @@ fn the_last_use_of_a_key_is_noted_to_the_minute() {
 
 #[test]
 fn pages_of_other_sites_neither_use_a_cookie_nor_an_open_door() {
-    let store = Arc::new(MemoryStore::default());
+    let store = Arc::new(MemoryAccessStore::default());
     let auth = open(&store, Mode::Auto);
     let ask = |auth: &Auth, cookie: Option<&str>, host, fetch, is_unsafe| {
         let knock = Knock { cookie, site: site(host, fetch), is_unsafe, now: NOW, ..Knock::default() };
@@ -173,7 +174,7 @@ fn pages_of_other_sites_neither_use_a_cookie_nor_an_open_door() {
 
 #[test]
 fn a_listener_that_others_reach_needs_somebody_to_ask() {
-    let store = Arc::new(MemoryStore::default());
+    let store = Arc::new(MemoryAccessStore::default());
     let auth = |mode, is_local| Auth::open(store.clone(), AuthOptions { mode, is_local, public_url: None }).unwrap();
     assert!(auth(Mode::Auto, true).check_listeners().is_ok());
     let error = auth(Mode::Auto, false).check_listeners().unwrap_err().to_string();
@@ -189,7 +190,7 @@ fn a_listener_that_others_reach_needs_somebody_to_ask() {
 
 #[test]
 fn a_refusal_is_told_to_the_audit_log_once_a_minute() {
-    let store = Arc::new(MemoryStore::default());
+    let store = Arc::new(MemoryAccessStore::default());
     let auth = open(&store, Mode::Required);
     let cookie = member(&auth, "vic@example.org", Role::Viewer, NOW);
     let refused = |permission, now| {

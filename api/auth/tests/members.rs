@@ -6,9 +6,8 @@ mod common;
 use std::sync::Arc;
 
 use audience_auth::{AuthError, Joining, MemberChange, Mode, Needs, Permission, Principal, Refusal, Role};
-use common::{
-    DAY, HOUR, MINUTE, MemoryStore, NOW, PASSWORD, member, open, principal, session_of, visitor, with_cookie,
-};
+use audience_contract::suite::MemoryAccessStore;
+use common::{DAY, HOUR, MINUTE, NOW, PASSWORD, member, open, principal, session_of, visitor, with_cookie};
 
 const SEGMENTS: Needs = Needs::Permission(Permission::SegmentRead);
 
@@ -18,7 +17,7 @@ fn joining(secret: &str, email: Option<&str>) -> Joining {
 
 #[test]
 fn the_first_admin_comes_in_once_and_within_an_hour() {
-    let store = Arc::new(MemoryStore::default());
+    let store = Arc::new(MemoryAccessStore::default());
     let auth = open(&store, Mode::Required);
     let before = auth.first_admin_link(NOW).unwrap().unwrap();
     let link = auth.first_admin_link(NOW).unwrap().unwrap();
@@ -37,7 +36,7 @@ fn the_first_admin_comes_in_once_and_within_an_hour() {
 
 #[test]
 fn a_process_is_open_until_there_is_a_member_and_never_again() {
-    let store = Arc::new(MemoryStore::default());
+    let store = Arc::new(MemoryAccessStore::default());
     let (auth, other) = (open(&store, Mode::Auto), open(&store, Mode::Auto));
     assert!(auth.is_open() && auth.check_listeners().is_ok());
     let cookie = member(&auth, "ann@example.org", Role::MarketingAdmin, NOW);
@@ -54,7 +53,7 @@ fn a_process_is_open_until_there_is_a_member_and_never_again() {
 
 #[test]
 fn a_session_ends_when_it_is_not_used_and_after_a_week() {
-    let store = Arc::new(MemoryStore::default());
+    let store = Arc::new(MemoryAccessStore::default());
     let auth = open(&store, Mode::Required);
     let cookie = member(&auth, "ann@example.org", Role::Viewer, NOW);
     let mut now = NOW;
@@ -73,7 +72,7 @@ fn a_session_ends_when_it_is_not_used_and_after_a_week() {
 
 #[test]
 fn a_new_role_or_password_ends_sessions_everywhere() {
-    let store = Arc::new(MemoryStore::default());
+    let store = Arc::new(MemoryAccessStore::default());
     let (auth, other) = (open(&store, Mode::Required), open(&store, Mode::Required));
     let admin = member(&auth, "ann@example.org", Role::MarketingAdmin, NOW);
     let viewer = member(&auth, "vic@example.org", Role::Viewer, NOW);
@@ -105,7 +104,7 @@ fn a_new_role_or_password_ends_sessions_everywhere() {
 
 #[test]
 fn nobody_gives_a_role_that_may_more_than_they() {
-    let store = Arc::new(MemoryStore::default());
+    let store = Arc::new(MemoryAccessStore::default());
     let auth = open(&store, Mode::Required);
     let admin = principal(&auth, &member(&auth, "ann@example.org", Role::MarketingAdmin, NOW), NOW);
     assert!(auth.invite(&admin, "op@example.org", Role::Operator, NOW).is_err(), "the platform is not the tenant's");
@@ -118,7 +117,7 @@ fn nobody_gives_a_role_that_may_more_than_they() {
 
 #[test]
 fn whoever_has_the_host_comes_back_in() {
-    let store = Arc::new(MemoryStore::default());
+    let store = Arc::new(MemoryAccessStore::default());
     let auth = open(&store, Mode::Required);
     let lost = member(&auth, "ann@example.org", Role::MarketingAdmin, NOW);
     let (_, secret) = auth.invite(&Principal::of_host(), "ann@example.org", Role::MarketingAdmin, NOW).unwrap();
@@ -131,7 +130,7 @@ fn whoever_has_the_host_comes_back_in() {
 
 #[test]
 fn sessions_are_listed_and_ended_by_their_owner_and_an_admin() {
-    let store = Arc::new(MemoryStore::default());
+    let store = Arc::new(MemoryAccessStore::default());
     let auth = open(&store, Mode::Required);
     let admin = principal(&auth, &member(&auth, "ann@example.org", Role::MarketingAdmin, NOW), NOW);
     let cookie = member(&auth, "vic@example.org", Role::Viewer, NOW + MINUTE);
@@ -145,7 +144,7 @@ fn sessions_are_listed_and_ended_by_their_owner_and_an_admin() {
 
 #[test]
 fn the_password_of_the_settings_makes_the_first_admin_alone() {
-    let store = Arc::new(MemoryStore::default());
+    let store = Arc::new(MemoryAccessStore::default());
     let auth = open(&store, Mode::Required);
     assert!(auth.make_first_admin("admin@localhost", "short", NOW).is_err());
     assert!(auth.make_first_admin("admin@localhost", PASSWORD, NOW).unwrap());
@@ -155,7 +154,7 @@ fn the_password_of_the_settings_makes_the_first_admin_alone() {
 
 #[test]
 fn no_stored_text_and_no_debug_shows_a_secret() {
-    let store = Arc::new(MemoryStore::default());
+    let store = Arc::new(MemoryAccessStore::default());
     let auth = open(&store, Mode::Required);
     let cookie = member(&auth, "ann@example.org", Role::MarketingAdmin, NOW);
     let shown = format!("{} {:?} {:?}", store.text(), auth.members().unwrap(), principal(&auth, &cookie, NOW));

@@ -21,7 +21,8 @@ const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 /// The methods of the API.
 const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE");
 /// Headers of answers that scripts may read.
-const EXPOSED: HeaderValue = HeaderValue::from_static("etag, location, retry-after, idempotency-replayed");
+const EXPOSED: HeaderValue =
+    HeaderValue::from_static("etag, location, retry-after, ratelimit, ratelimit-policy, idempotency-replayed");
 /// Seconds for which a browser need not ask again: the most that browsers keep.
 const MAX_AGE: HeaderValue = HeaderValue::from_static("7200");
 /// The longest list of headers that a browser may ask for.

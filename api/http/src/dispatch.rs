@@ -1,8 +1,10 @@
 //! The way of a request: to its handler, to the console, or on to an engine.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
+use audience_auth::{Needs, Principal};
 use audience_protocol::SPANS;
 use hyper::{Method, StatusCode};
 use tracing::{Instrument as _, Span};
@@ -15,10 +17,11 @@ use crate::call_body::CallBody;
 use crate::caller_address;
 use crate::console;
 use crate::forward::Forward;
+use crate::limits::RequestLimits;
 use crate::options::Scope;
 use crate::problem::{HandlerResult, NEEDS_ENGINE, Problem};
 use crate::request::{Call, IncomingRequest};
-use crate::route::Side;
+use crate::route::{Handler, Side};
 use crate::router::{self, PathNode};
 use crate::work_place::WorkPlace;
 
@@ -46,19 +49,38 @@ pub(crate) async fn answer(api: Arc<Api>, scope: Scope, path: FullPath, request:
     response
 }
 
-/// Asks at the door; then the handler answers, or an engine elsewhere.
+/// Counts the request and asks at the door; then it is answered.
 async fn lead(
     api: &Arc<Api>,
     node: &'static PathNode,
     segments: &[&str],
     path: &str,
-    mut request: IncomingRequest,
+    request: IncomingRequest,
 ) -> HandlerResult {
     let found = node.handler(&request.method);
     let (needs, handler) = found.ok_or_else(|| Problem::method(&request.method, &node.allow()))?;
-    let principal = admission::admit(api, node.template, needs, &request)?;
     let address = caller_address::of(&api.options.trusted_proxies, &request);
-    let parameters = router::parameters(node, segments)?;
+    let is_counted = RequestLimits::apply_to(node.side, needs);
+    let limits = if is_counted { RequestLimits::of_address(api, address)? } else { RequestLimits::default() };
+    let principal = admission::admit(api, node.template, needs, &request)?;
+    // Of a public route nobody is known whose quota it could be.
+    let is_known = is_counted && needs != Needs::Public;
+    let limits = if is_known { limits.of_caller(api, &principal).await? } else { limits };
+    let answer = match router::parameters(node, segments) {
+        Ok(parameters) => proceed(api, (node, handler), path, (principal, address, parameters), request).await,
+        Err(problem) => Err(problem),
+    };
+    Ok(limits.marked(answer.unwrap_or_else(Problem::into_response)))
+}
+
+/// The handler answers, or an engine elsewhere.
+async fn proceed(
+    api: &Arc<Api>,
+    (node, handler): (&'static PathNode, Handler),
+    path: &str,
+    (principal, address, parameters): (Principal, Option<IpAddr>, Vec<String>),
+    mut request: IncomingRequest,
+) -> HandlerResult {
     let limit = api.options.max_body_bytes;
     let elsewhere = api.engine.as_ref();
     let elsewhere =

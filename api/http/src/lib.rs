@@ -42,6 +42,7 @@ mod framing;
 mod guard;
 mod idempotency;
 mod json;
+mod limits;
 mod merge_patch;
 mod metrics;
 mod openapi;

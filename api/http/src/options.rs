@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use audience_auth::{QuotaOptions, Quotas};
 use audience_rules::ast::Millis;
 use audience_rules::placeholders::Placeholders;
 use ipnet::IpNet;
@@ -74,6 +75,8 @@ pub struct ApiOptions {
     pub placeholders: Arc<Placeholders>,
     /// Addresses of proxies whose `X-Forwarded-For` names the address of the caller. None by default.
     pub trusted_proxies: Vec<IpNet>,
+    /// Quotas of requests. By default 1,000 a minute where callers must sign in, counted by this process alone.
+    pub quotas: Arc<Quotas>,
     /// The TLS of all listeners; without it they speak in the clear. None by default.
     pub tls: Option<Arc<Tls>>,
     /// The time for which browsers that came by TLS come by TLS alone (`Strict-Transport-Security`); zero promises nothing.
@@ -109,6 +112,7 @@ impl Default for ApiOptions {
             cors_ingest_origins: vec!["*".to_owned()],
             placeholders: Arc::default(),
             trusted_proxies: Vec::new(),
+            quotas: Arc::new(Quotas::new(QuotaOptions::default(), None, wall_clock)),
             tls: None,
             tls_promise: Duration::from_secs(365 * 24 * 3600),
             engine: None,

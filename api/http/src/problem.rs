@@ -19,6 +19,9 @@ const MAX_ERRORS: usize = 1_000;
 /// The code of what only a process with an engine can answer.
 pub(crate) const NEEDS_ENGINE: &str = "needs_engine";
 
+/// The type of a problem that is a quota's, as registered for all APIs.
+const QUOTA_EXCEEDED: &str = "https://iana.org/assignments/http-problem-types#quota-exceeded";
+
 /// An answer that says why not. Boxed, as it is rare and large.
 #[derive(Debug)]
 pub(crate) struct Problem(Box<ProblemParts>);
@@ -34,6 +37,8 @@ pub(crate) struct ProblemParts {
     pub(crate) detail: String,
     pub(crate) errors: Vec<Fault>,
     pub(crate) progress: Option<IngestProgress>,
+    /// The quotas that are used up.
+    pub(crate) violated_policies: Vec<&'static str>,
     /// The answer instead, if the engine should answer and does not.
     pub(crate) otherwise: Option<fn() -> Response>,
     headers: Vec<(HeaderName, HeaderValue)>,
@@ -49,6 +54,8 @@ struct ProblemBody<'a> {
     code: &'a str,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     errors: &'a [Fault],
+    #[serde(rename = "violated-policies", skip_serializing_if = "<[_]>::is_empty")]
+    violated_policies: &'a [&'static str],
     #[serde(flatten)]
     progress: Option<&'a IngestProgress>,
 }
@@ -70,8 +77,18 @@ impl DerefMut for Problem {
 impl Problem {
     pub(crate) fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
         let detail = detail.into();
-        let (errors, headers) = (Vec::new(), Vec::new());
-        Problem(Box::new(ProblemParts { status, code, detail, errors, progress: None, otherwise: None, headers }))
+        let (errors, violated_policies, headers) = (Vec::new(), Vec::new(), Vec::new());
+        let (progress, otherwise) = (None, None);
+        Problem(Box::new(ProblemParts {
+            status,
+            code,
+            detail,
+            errors,
+            progress,
+            violated_policies,
+            otherwise,
+            headers,
+        }))
     }
 
     /// 400 with a code of its own.
@@ -162,13 +179,18 @@ impl Problem {
 
     /// The bytes of the body.
     pub(crate) fn to_json(&self) -> Vec<u8> {
+        let kind = match self.violated_policies.is_empty() {
+            true => format!("urn:audience-manager:problem:{}", self.code),
+            false => QUOTA_EXCEEDED.to_owned(),
+        };
         let body = ProblemBody {
-            kind: format!("urn:audience-manager:problem:{}", self.code),
+            kind,
             title: self.status.canonical_reason().unwrap_or("Error"),
             status: self.status.as_u16(),
             detail: &self.detail,
             code: self.code,
             errors: &self.errors[..self.errors.len().min(MAX_ERRORS)],
+            violated_policies: &self.violated_policies,
             progress: self.progress.as_ref(),
         };
         reply::to_json(&body)

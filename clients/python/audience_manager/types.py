@@ -764,12 +764,11 @@ class _ProblemRequired(TypedDict):
     code: str
 
 
-class Problem(_ProblemRequired, total=False):
+_ProblemNamed = TypedDict("_ProblemNamed", {"violated-policies": "List[str]", "errors": "List[Fault]", "accepted": "int", "rejected": "List[Rejected]"}, total=False)
+
+
+class Problem(_ProblemNamed, _ProblemRequired, total=False):
     """`Problem` of the API."""
-    errors: List[Fault]
-    # Events that are durable all the same.
-    accepted: int
-    rejected: List[Rejected]
 
 
 class _RecentEventRequired(TypedDict):

@@ -590,6 +590,8 @@ export type Problem = {
   detail: string;
   /** Stable, for programs. */
   code: string;
+  /** The quotas that are used up. */
+  "violated-policies"?: Array<string>;
   errors?: Array<Fault>;
   /** Events that are durable all the same. */
   accepted?: number;

@@ -8,6 +8,7 @@
 //! | `audience:user:{id}:profile` | a hash: `traits` and `computed`, each a JSON object, and `at`, the instant that they are as of (epoch milliseconds) |
 //! | `audience:profiles` | a hash: each writer, and how far its profiles reach (JSON) |
 //! | `audience:progress` | a hash: each writer, and how far it has come (JSON) |
+//! | `audience:quota:{key}` | a hash: a part of a window, and what was granted in it ([`RedisQuota`]); it ends by itself |
 //! | `audience:writer:{name}` | a number: how often a writer was opened, which shuts earlier ones out |
 //!
 //! Changes are upserts, written in pieces on several connections; each piece is one transaction, which is void where a later
@@ -27,6 +28,7 @@ mod inspect;
 mod lane;
 mod pieces;
 mod profiles;
+mod quota;
 mod reader;
 mod request;
 mod settings;
@@ -35,6 +37,7 @@ mod sink;
 pub use error::Error;
 pub use inspect::{RedisInspection, inspect};
 pub use profiles::RedisProfiles;
+pub use quota::RedisQuota;
 pub use reader::RedisReader;
 pub use settings::RedisSettings;
 pub use sink::RedisSink;

@@ -5,8 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::process;
 
 use audience_contract::suite::{self, StoredProfiles, SuiteMembers};
-use audience_contract::{Cause, ChangeKind, MembershipChange, Profile, ProfileStore, Progress, Reach, Sink, SinkError};
-use audience_redis::{RedisProfiles, RedisReader, RedisSettings, RedisSink};
+use audience_contract::{
+    Cause, ChangeKind, MembershipChange, Profile, ProfileStore, Progress, QuotaPolicy, QuotaStore as _, Reach, Sink,
+    SinkError,
+};
+use audience_redis::{RedisProfiles, RedisQuota, RedisReader, RedisSettings, RedisSink};
 use redis::{Client, Commands, Connection};
 
 fn url() -> String {
@@ -240,4 +243,22 @@ fn a_server_that_is_away_is_a_fault_that_passes() {
     let mut profiles = RedisProfiles::new(RedisSettings::of("redis://127.0.0.1:1/0")).unwrap();
     assert!(matches!(profiles.reached(), Err(SinkError::Transient(_))));
     assert!(RedisSink::new(RedisSettings::of("no address")).is_err());
+}
+
+#[test]
+fn quotas() {
+    let settings = RedisSettings { read_timeout_ms: 10_000, ..settings("quota") };
+    let stores = [(); 3].map(|()| RedisQuota::new(settings.clone()).unwrap());
+    suite::quota_store(&[&stores[0], &stores[1], &stores[2]]);
+    let mut connection = connect();
+    let left = keys(&settings);
+    assert!(!left.is_empty());
+    for key in left {
+        let ends_in: i64 = connection.pttl(&key).unwrap();
+        assert!((1..=70_000).contains(&ends_in), "{key} ends by itself");
+    }
+    // A server that was started again has forgotten the script.
+    let _: () = redis::cmd("SCRIPT").arg("FLUSH").query(&mut connection).unwrap();
+    assert!(stores[0].take("after", 1, QuotaPolicy::per_minute(10_000)).unwrap().is_granted);
+    delete(&settings);
 }

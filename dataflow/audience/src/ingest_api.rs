@@ -70,7 +70,7 @@ pub fn run(flags: IngestApiFlags) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let listeners = [flags.listen.0];
     let process = TlsProcess { data: None, listeners: &listeners, public_url: flags.access.public_url.as_deref() };
-    let options = ApiOptions { trusted_proxies: flags.access.proxies()?, ..flags.http.options(process)? };
+    let options = ApiOptions { trusted_proxies: flags.access.proxies()?, ..flags.http.options(process, None)? };
     let ended = runtime.block_on(serve(ingest, flags.listen.0, (flags.access, connections.postgres), options));
     runtime.shutdown_background();
     ended.map(|()| ExitCode::SUCCESS)

@@ -71,7 +71,8 @@ pub fn run(flags: SegmentApiFlags) -> anyhow::Result<ExitCode> {
     let trusted_proxies = flags.access.proxies()?;
     let engine_tls = engine.as_ref().and_then(|engine| engine.tls.clone());
     let engine = engine.map(|engine| engine.authority);
-    let options = ApiOptions { engine, engine_tls, trusted_proxies, ..flags.http.options(process)? };
+    let options =
+        ApiOptions { engine, engine_tls, trusted_proxies, ..flags.http.options(process, connections.redis.as_ref())? };
     let ended = runtime.block_on(serve(flags.listen.0, flags.access, connections, is_redis, options));
     // A start that was cut off may be waiting for a server.
     runtime.shutdown_background();

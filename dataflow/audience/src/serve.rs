@@ -73,7 +73,7 @@ async fn serve(settings: ServeSettings, cluster: Option<OtherProcesses>) -> anyh
     let options = ApiOptions {
         max_streams: settings.flags.max_streams,
         trusted_proxies: settings.flags.access.proxies()?,
-        ..settings.flags.http.options(settings.tls_process(&listeners))?
+        ..settings.flags.http.options(settings.tls_process(&listeners), settings.connections.redis.as_ref())?
     };
     let mut serving = Serving::begin(&listen, options).await?;
     let data = settings.data().to_owned();

@@ -14,6 +14,7 @@ mod http;
 mod mail;
 pub mod names;
 pub mod positive;
+mod quotas;
 #[cfg(test)]
 mod reference;
 mod tables;

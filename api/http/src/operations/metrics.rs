@@ -20,11 +20,13 @@ async fn show(api: Arc<Api>, _: Call) -> HandlerResult {
     let text = api
         .blocking(|api| {
             api.metrics.set_health(&api.platform.operations.health(), api.is_draining());
+            let quotas = api.options.quotas.figures();
             let tls = api.options.tls.as_ref().map_or_else(String::new, |tls| tls.figures());
             api.metrics
                 .write(
                     &api.platform.operations.metrics(),
-                    &[api.auth.figures(), tls, api.platform.campaigns.figures(), (api.options.figures)()].concat(),
+                    &[api.auth.figures(), quotas, tls, api.platform.campaigns.figures(), (api.options.figures)()]
+                        .concat(),
                 )
                 .map_err(|_| Problem::internal())
         })

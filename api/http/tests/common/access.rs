@@ -1,60 +1,21 @@
 //! Members and keys in memory, and a server that asks for them.
 
-use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use audience_auth::{
     Auth, AuthOptions, Joining, KeyInput, KeyKind, Mode, Permission, Permissions, Principal, Role, Visitor,
 };
-use audience_contract::{AccessChange, AccessDocument, AccessStore, Result};
+use audience_contract::suite::MemoryAccessStore;
 
 use super::{Harness, NOW, options, start_behind};
 
 pub const PASSWORD: &str = "four plain words here";
 
-/// Bodies by kind and id.
-type StoredDocuments = BTreeMap<(String, String), String>;
-
-#[derive(Default)]
-pub struct AccessInMemory(Mutex<(u64, StoredDocuments)>);
-
-impl AccessStore for AccessInMemory {
-    fn revision(&self) -> Result<u64> {
-        Ok(self.0.lock().unwrap().0)
-    }
-
-    fn all(&self) -> Result<(u64, Vec<AccessDocument>)> {
-        let stored = self.0.lock().unwrap();
-        let document = |((kind, id), body): (&(String, String), &String)| AccessDocument {
-            kind: kind.clone(),
-            id: id.clone(),
-            body: body.clone(),
-        };
-        Ok((stored.0, stored.1.iter().map(document).collect()))
-    }
-
-    fn put(&self, expected: u64, changes: &[AccessChange]) -> Result<bool> {
-        let mut stored = self.0.lock().unwrap();
-        if stored.0 != expected {
-            return Ok(false);
-        }
-        for AccessChange { kind, id, body } in changes {
-            let key = (kind.to_string(), id.clone());
-            match body {
-                Some(body) => drop(stored.1.insert(key, body.clone())),
-                None => drop(stored.1.remove(&key)),
-            }
-        }
-        stored.0 += 1;
-        Ok(true)
-    }
-}
-
 /// A door that asks, in a process that is reached by that address.
 pub fn asking(mode: Mode, public_url: Option<&str>) -> Arc<Auth> {
     let options = AuthOptions { mode, is_local: true, public_url: public_url.map(str::to_owned) };
-    Arc::new(Auth::open(Arc::new(AccessInMemory::default()), options).unwrap())
+    Arc::new(Auth::open(Arc::new(MemoryAccessStore::default()), options).unwrap())
 }
 
 /// A server that asks everybody.

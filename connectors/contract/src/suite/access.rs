@@ -1,8 +1,55 @@
 //! Checks of [`AccessStore`].
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::{AccessChange, AccessStore};
+use crate::{AccessChange, AccessDocument, AccessStore, Result};
+
+/// Documents by kind and id.
+type DocumentTexts = BTreeMap<(String, String), String>;
+
+/// A store in memory for tests, which several doors share as processes share a server.
+#[derive(Default)]
+pub struct MemoryAccessStore(Mutex<(u64, DocumentTexts)>);
+
+impl MemoryAccessStore {
+    /// Everything that is stored, as text.
+    pub fn text(&self) -> String {
+        format!("{:?}", self.0.lock().unwrap_or_else(PoisonError::into_inner).1)
+    }
+}
+
+impl AccessStore for MemoryAccessStore {
+    fn revision(&self) -> Result<u64> {
+        Ok(self.0.lock().unwrap_or_else(PoisonError::into_inner).0)
+    }
+
+    fn all(&self) -> Result<(u64, Vec<AccessDocument>)> {
+        let stored = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let document = |((kind, id), body): (&(String, String), &String)| AccessDocument {
+            kind: kind.clone(),
+            id: id.clone(),
+            body: body.clone(),
+        };
+        Ok((stored.0, stored.1.iter().map(document).collect()))
+    }
+
+    fn put(&self, expected: u64, changes: &[AccessChange]) -> Result<bool> {
+        let mut stored = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if stored.0 != expected {
+            return Ok(false);
+        }
+        for AccessChange { kind, id, body } in changes {
+            let key = (kind.to_string(), id.clone());
+            match body {
+                Some(body) => drop(stored.1.insert(key, body.clone())),
+                None => drop(stored.1.remove(&key)),
+            }
+        }
+        stored.0 += 1;
+        Ok(true)
+    }
+}
 
 /// Every sentence of [`AccessStore`]. `same` says whether two texts in JSON say the same.
 pub fn access_store(open: &mut dyn FnMut() -> Arc<dyn AccessStore>, same: &dyn Fn(&str, &str) -> bool) {

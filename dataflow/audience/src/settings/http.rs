@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use audience_api::ApiOptions;
 use audience_engine::service::clock;
+use audience_redis::RedisSettings;
 use audience_rules::placeholders::{Placeholders, SHIPPED};
 use clap::Args;
 
+use super::quotas::QuotaSettings;
 use super::tls::{TlsProcess, TlsSettings};
 use crate::{open_files, process_metrics};
 
@@ -46,6 +48,8 @@ pub struct HttpSettings {
     )]
     pub placeholder_ids: Vec<String>,
     #[command(flatten)]
+    pub quotas: QuotaSettings,
+    #[command(flatten)]
     pub tls: TlsSettings,
 }
 
@@ -68,8 +72,9 @@ impl HttpSettings {
     }
 
     /// The options of the APIs of a process.
-    pub fn options(&self, process: TlsProcess<'_>) -> anyhow::Result<ApiOptions> {
+    pub fn options(&self, process: TlsProcess<'_>, redis: Option<&RedisSettings>) -> anyhow::Result<ApiOptions> {
         Ok(ApiOptions {
+            quotas: self.quotas.open(redis)?,
             tls: self.tls.open(process)?,
             tls_promise: Duration::from_secs(self.tls.hsts_seconds.into()),
             clock: clock::now,

@@ -12,7 +12,7 @@ use super::file::{NOT_IN_FILES, TABLES};
 use super::tables::{AerospikeTable, CheckpointsTable, HistorySettings, KafkaSettings, RedisTable, STORES, StoreTable};
 
 /// Values in the example file that are not the defaults: of settings without one, and of those that a shared server needs.
-const EXAMPLES: [(&str, &str); 31] = [
+const EXAMPLES: &[(&str, &str)] = &[
     ("data", "./audience-data"),
     ("workers", "4"),
     ("cors_origins", "https://shop.example.org"),
@@ -20,6 +20,9 @@ const EXAMPLES: [(&str, &str); 31] = [
     ("admin_email", "ann@example.org"),
     ("admin_password_file", "/etc/audience/admin-password"),
     ("trusted_proxies", "10.0.0.0/8"),
+    ("requests_per_minute", "6000"),
+    ("key_requests_per_minute", "1000"),
+    ("address_requests_per_minute", "1000"),
     ("tls", "auto"),
     ("tls_certificate", "/etc/audience/certificate.pem"),
     ("tls_key", "/etc/audience/key.pem"),

@@ -1,5 +1,6 @@
 //! A Redis of a test's own, which can be emptied and halted without disturbing others.
 #![expect(clippy::unwrap_used, reason = "a test that panics has failed, which is what a test is for")]
+#![allow(dead_code, reason = "every test file uses its own part")]
 
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};

@@ -1,0 +1,95 @@
+//! Quotas of requests: who is counted, the headers that say how much is left, and the answer where nothing is.
+//!
+//! Health, figures and descriptions are not counted, and neither are requests that send events.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use audience_auth::{Counted, Needs, Principal};
+use hyper::StatusCode;
+use hyper::header::{HeaderName, HeaderValue};
+use warp::reply::Response;
+
+use crate::api::Api;
+use crate::problem::Problem;
+use crate::route::Side;
+
+/// What is left of the quotas (draft-ietf-httpapi-ratelimit-headers).
+const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
+/// The quotas.
+const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+
+/// The quotas that a request was counted by.
+#[derive(Default)]
+pub(crate) struct RequestLimits(Vec<Counted>);
+
+impl RequestLimits {
+    /// Returns whether requests to a route are counted.
+    pub(crate) fn apply_to(side: Side, needs: Needs) -> bool {
+        side != Side::Every && needs != Needs::Ingest
+    }
+
+    /// Counts a request by its address, before anybody is known.
+    pub(crate) fn of_address(api: &Api, address: Option<IpAddr>) -> Result<RequestLimits, Problem> {
+        let counted = api.options.quotas.count_address(address, api.auth.is_open());
+        RequestLimits::default().with(counted.into_iter().collect())
+    }
+
+    /// Counts it by its caller.
+    pub(crate) async fn of_caller(self, api: &Arc<Api>, principal: &Principal) -> Result<RequestLimits, Problem> {
+        let (quotas, is_open) = (Arc::clone(&api.options.quotas), api.auth.is_open());
+        let counted = match quotas.may_wait() {
+            false => quotas.count(principal, is_open),
+            true => {
+                let principal = principal.clone();
+                api.blocking(move |_| Ok::<_, Problem>(quotas.count(&principal, is_open))).await?
+            }
+        };
+        self.with(counted)
+    }
+
+    fn with(mut self, counted: Vec<Counted>) -> Result<RequestLimits, Problem> {
+        self.0.extend(counted);
+        match self.0.iter().find(|one| !one.answer.is_granted) {
+            None => Ok(self),
+            Some(over) => Err(self.exceeded(over)),
+        }
+    }
+
+    fn exceeded(&self, over: &Counted) -> Problem {
+        let (quota, most) = (over.kind.name(), over.policy.most);
+        let seconds = over.answer.reset_ms.div_ceil(1_000);
+        let detail =
+            format!("the quota of the {quota}, {most} requests a minute, is used up; try again in {seconds} s");
+        let mut problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, "quota_exceeded", detail).retry_after(seconds);
+        problem.violated_policies = vec![quota];
+        let [policies, left] = self.texts();
+        problem.with_text(RATE_LIMIT_POLICY, &policies).with_text(RATE_LIMIT, &left)
+    }
+
+    /// The values of both headers.
+    fn texts(&self) -> [String; 2] {
+        let policy =
+            |one: &Counted| format!("\"{}\";q={};w={}", one.kind.name(), one.policy.most, one.policy.window_ms / 1_000);
+        let left = |one: &Counted| {
+            format!("\"{}\";r={};t={}", one.kind.name(), one.answer.left, one.answer.reset_ms.div_ceil(1_000))
+        };
+        [
+            self.0.iter().map(policy).collect::<Vec<_>>().join(", "),
+            self.0.iter().map(left).collect::<Vec<_>>().join(", "),
+        ]
+    }
+
+    /// The answer, which says how much is left.
+    pub(crate) fn marked(&self, mut response: Response) -> Response {
+        if !self.0.is_empty() {
+            let names = [RATE_LIMIT_POLICY, RATE_LIMIT];
+            for (name, text) in names.into_iter().zip(self.texts()) {
+                if let Ok(value) = HeaderValue::from_str(&text) {
+                    response.headers_mut().insert(name, value);
+                }
+            }
+        }
+        response
+    }
+}
