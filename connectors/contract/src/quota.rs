@@ -121,7 +121,8 @@ mod tests {
         };
         let (mut counter, mut now, mut granted) = (QuotaCounter::default(), 5_000, Vec::new());
         for _ in 0..20_000 {
-            now += next(if next(50) == 0 { 3_000 } else { 120 });
+            let longest = if next(50) == 0 { 3_000 } else { 120 };
+            now += next(longest);
             if counter.take(now, 1, policy).is_granted {
                 granted.push(now);
             }
