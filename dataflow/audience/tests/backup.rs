@@ -90,6 +90,8 @@ fn a_backup_made_while_events_stream_in_becomes_the_same_platform() {
     put(client, "/api/segments/buyers", &json!({"name": "Buyers", "rules": rules}));
     put(client, "/api/segments/list", &json!({"name": "List", "members": ["u1", "u2"]}));
     put(client, "/api/vocabulary/labels/event/buy", &json!({"displayName": "Purchase"}));
+    let suppressed = json!({"address": "fay@example.org"}).to_string();
+    assert_eq!(client.post("/api/suppressions", &suppressed).unwrap().status, 201);
     let (sent, is_stopping) = (AtomicU64::new(0), AtomicBool::new(false));
     let (name, least) = std::thread::scope(|scope| {
         scope.spawn(|| {
@@ -122,6 +124,8 @@ fn a_backup_made_while_events_stream_in_becomes_the_same_platform() {
     assert_eq!(running.client().members("list").unwrap().unwrap(), ["u1", "u2"]);
     let words = running.client().get("/api/vocabulary").unwrap().text();
     assert!(words.contains("Purchase"), "{words}");
+    let suppressed = running.client().get("/api/suppressions").unwrap().text();
+    assert!(suppressed.contains("fay@example.org"), "{suppressed}");
     // Repeated messages count once: the directory knows which came first.
     (0..sent).for_each(|number| send(running.client(), number));
     wait_for_buyers(&running, &buyers(sent));

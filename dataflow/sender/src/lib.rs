@@ -36,5 +36,9 @@ mod suppress;
 mod token;
 
 pub use compose::SenderIdentity;
+
 pub use sandbox::Sandbox;
 pub use sender::{CampaignSender, SenderContext};
+
+/// The keys of all that is stored here, from the first (inclusive) to the second (exclusive): a backup copies them.
+pub const NOTES: (&[u8], &[u8]) = (b"mail/", b"mail0");

@@ -13,7 +13,7 @@ use audience_engine::service::{PlatformStores, clock};
 use audience_objects::Objects;
 use clap::Args;
 
-use super::place::{self, BackupFacts, BackupsFlag, DOCUMENTS, DataFlag, FORMAT, FileFacts, POSTGRES};
+use super::place::{self, BackupFacts, BackupsFlag, DOCUMENTS, DataFlag, FORMAT, FileFacts, NOTES, POSTGRES};
 use crate::settings::named;
 use crate::version::VERSION;
 use crate::{control, last_backup};
@@ -102,9 +102,14 @@ impl BackupSource {
             }
             None => (DOCUMENTS, serde_json::to_vec(&BackupDocuments::of(&self.stores, &self.documents)?)?),
         };
-        let facts = FileFacts::of(name, &bytes);
+        let mut files = vec![FileFacts::of(name, &bytes)];
         objects.put_file(name, bytes)?;
-        Ok(vec![facts])
+        backup::copy_notes(&*self.stores.notes, audience_sender::NOTES, &mut |bytes| {
+            let name = format!("{NOTES}{:04}.bin", files.len());
+            files.push(FileFacts::of(&name, &bytes));
+            objects.put_file(&name, bytes)
+        })?;
+        Ok(files)
     }
 }
 

@@ -13,6 +13,8 @@ use serde::{Deserialize, Serialize};
 pub const FORMAT: u32 = 1;
 /// The file of segments, traits, members, keys and webhooks.
 pub const DOCUMENTS: &str = "documents.json";
+/// The beginning of the names of files with contents, campaigns, suppressions and the log of sends.
+pub const NOTES: &str = "notes.";
 /// The file that `pg_dump` made, where PostgreSQL has them.
 pub const POSTGRES: &str = "postgres.dump";
 

@@ -13,7 +13,7 @@ use audience_engine::service::PlatformStores;
 use audience_objects::Objects;
 use clap::Args;
 
-use super::place::{self, BackupFacts, BackupsFlag, DOCUMENTS, DataFlag, POSTGRES};
+use super::place::{self, BackupFacts, BackupsFlag, DOCUMENTS, DataFlag, NOTES, POSTGRES};
 use crate::settings::named;
 
 /// The backup, and the directory that it becomes.
@@ -71,6 +71,9 @@ fn restore(args: &RestoreArgs, facts: &BackupFacts, objects: &Arc<Objects>) -> a
     let to = DocumentStores { access: own.access(), webhooks: own.webhooks() };
     let from = BackupPlace { history: objects.history(), checkpoints: objects.checkpoints() };
     fs::write(making.join("CATALOGUE"), format!("{}\n", facts.catalogue))?;
+    for file in facts.files.iter().filter(|file| file.name.starts_with(NOTES)) {
+        backup::put_notes(&*stores.notes, &file.read(objects)?)?;
+    }
     let point = RestorePoint { events: facts.state.events, until: args.until.map(jiff::Timestamp::as_millisecond) };
     let events = backup::restore(&stores, &from, documents.map(|documents| (documents, &to)), point)?;
     drop((stores, to, own));

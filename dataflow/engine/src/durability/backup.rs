@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use audience_background::Stop;
 use audience_contract::{
-    AccessChange, AccessDocument, AccessStore, CheckpointStore, History, StoreError, WebhookStore,
+    AccessChange, AccessDocument, AccessStore, CheckpointStore, History, Note, Notes, StoreError, WebhookStore,
 };
 use audience_rules::ast::Millis;
 use audience_rules::record::{EventRef, records};
@@ -27,6 +27,10 @@ use crate::engine::error::StartError;
 use crate::start::StartProgress;
 use crate::stores::PlatformStores;
 
+/// Bytes of notes in a file.
+const NOTES_BYTES: usize = 32 << 20;
+/// Notes that are written at once.
+const NOTES_AT_ONCE: usize = 1_000;
 /// The number of the checkpoint in a backup.
 const CHECKPOINT: u64 = 1;
 
@@ -131,6 +135,43 @@ impl BackupDocuments {
     pub fn catalogue_version(&self) -> u64 {
         self.catalogue.version
     }
+}
+
+/// Notes as they stand in a file: keys and values, in order.
+type NoteRows = Vec<(Vec<u8>, Vec<u8>)>;
+
+/// Copies the notes of a range of keys, in files of some MiB that `write` takes one after the other.
+pub fn copy_notes(
+    notes: &dyn Notes,
+    (from, to): (&[u8], &[u8]),
+    write: &mut dyn FnMut(Vec<u8>) -> Result<(), StoreError>,
+) -> Result<(), StoreError> {
+    let (mut rows, mut bytes) = (NoteRows::new(), 0);
+    let mut written = Ok(());
+    notes.visit(from, to, &mut |key, value| {
+        rows.push((key.to_owned(), value.to_owned()));
+        bytes += key.len() + value.len();
+        if bytes >= NOTES_BYTES {
+            bytes = 0;
+            written = encode_notes(&std::mem::take(&mut rows)).and_then(&mut *write);
+        }
+        if written.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    })?;
+    written?;
+    if rows.is_empty() { Ok(()) } else { encode_notes(&rows).and_then(write) }
+}
+
+fn encode_notes(rows: &NoteRows) -> Result<Vec<u8>, StoreError> {
+    let refused = |error: bincode::Error| StoreError::Refused { action: "copying notes", detail: error.to_string() };
+    bincode::serialize(rows).map_err(refused)
+}
+
+/// Puts the notes of a file back.
+pub fn put_notes(notes: &dyn Notes, file: &[u8]) -> Result<(), StoreError> {
+    let rows: NoteRows = bincode::deserialize(file)
+        .map_err(|error| StoreError::Corrupt { place: "a file of notes".to_owned(), detail: error.to_string() })?;
+    let rows: Vec<Note> = rows.into_iter().map(|(key, value)| (key, Some(value))).collect();
+    rows.chunks(NOTES_AT_ONCE).try_for_each(|rows| notes.write(rows))
 }
 
 /// The state to which a new directory is made.
