@@ -1,4 +1,5 @@
 //! A process with an engine that speaks TLS, asked by one that does too; and the headers of every answer.
+#![expect(clippy::unwrap_used, reason = "a test that panics has failed, which is what a test is for")]
 
 mod common;
 

@@ -2,7 +2,6 @@
 //! and none keeps the program from ending.
 #![expect(clippy::unwrap_used, reason = "a test that panics has failed, which is what a test is for")]
 
-#[allow(dead_code, reason = "each test uses a part")]
 mod own_redis;
 
 use std::io::{Read as _, Write as _};

@@ -5,7 +5,6 @@
 #![expect(clippy::unwrap_used, reason = "a test that panics has failed, which is what a test is for")]
 
 mod database;
-#[allow(dead_code, reason = "this test uses a part")]
 mod own_redis;
 #[allow(dead_code, reason = "this test uses a part")]
 mod topics;

@@ -1,4 +1,5 @@
 //! TLS of the listeners of a running process: a certificate of its own, one of files that is replaced, and what browsers are told.
+#![expect(clippy::unwrap_used, reason = "a test that panics has failed, which is what a test is for")]
 
 mod access;
 
@@ -114,7 +115,8 @@ fn files_that_change_are_read_again_while_connections_go_on() {
     let files = ["certificate.pem", "key.pem"];
     let paths = files.map(|name| directory.path().join(name));
     let put = |from: &Path, at: usize| fs::copy(from.join(files[at]), &paths[at]).unwrap();
-    (put(&made[0], 0), put(&made[0], 1));
+    put(&made[0], 0);
+    put(&made[0], 1);
     let mut setup = Setup::within(program!(), directory.path());
     let flag = |name: &str, path: &Path| [name.to_owned(), path.display().to_string()];
     setup.flags = [flag("--tls-certificate", &paths[0]), flag("--tls-key", &paths[1])].concat();

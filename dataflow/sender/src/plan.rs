@@ -20,6 +20,9 @@ const SAMPLES: usize = 5;
 /// The one tenant that there is until others are made.
 const TENANT: u32 = 0;
 
+/// Takes members of a batch, each with the verdict over them.
+type TakeVerdicts<'a> = dyn FnMut(&[(String, GateVerdict)]) -> Result<()> + 'a;
+
 /// Plans campaigns.
 pub(crate) struct Planner {
     pub(crate) segments: Arc<dyn SegmentResource>,
@@ -52,7 +55,7 @@ impl Planner {
         campaign: &Campaign,
         purpose: ContentPurpose,
         now: Millis,
-        take: &mut dyn FnMut(&[(String, GateVerdict)]) -> Result<()>,
+        take: &mut TakeVerdicts<'_>,
     ) -> Result<VerdictCounts> {
         let limits = limits(campaign, self.log.counts(&campaign.id).counted());
         let (mut round, mut tally) = (GateRound::new(&limits, now), VerdictCounts::default());
@@ -66,7 +69,7 @@ impl Planner {
         Ok(tally)
     }
 
-    /// SendCounts each member under its verdict.
+    /// Counts each member under its verdict.
     pub(crate) fn preview(&self, campaign: &Campaign, purpose: ContentPurpose, now: Millis) -> Result<CampaignPreview> {
         let mut samples: BTreeMap<String, Vec<String>> = BTreeMap::new();
         let tally = self.decide(campaign, purpose, now, &mut |verdicts| {

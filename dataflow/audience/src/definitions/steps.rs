@@ -111,22 +111,17 @@ fn deletions(held: &HeldDefinitions, wanted: &Definitions) -> Vec<Step> {
 
 /// Segments after those that they name. A circle is left to the server, which names it.
 fn in_order(segments: &BTreeMap<String, SegmentFile>) -> Vec<&SegmentFile> {
-    fn visit<'a>(
-        id: &str,
-        segments: &'a BTreeMap<String, SegmentFile>,
-        left: &mut BTreeMap<&'a str, &'a SegmentFile>,
-        ordered: &mut Vec<&'a SegmentFile>,
-    ) {
+    fn visit<'a>(id: &str, left: &mut BTreeMap<&'a str, &'a SegmentFile>, ordered: &mut Vec<&'a SegmentFile>) {
         let Some(segment) = left.remove(id) else { return };
         let rules = segment.rules.as_ref().and_then(|rules| parse_json(rules.get().as_bytes()).ok());
         for named in rules.iter().flat_map(named_segments) {
-            visit(&named, segments, left, ordered);
+            visit(&named, left, ordered);
         }
         ordered.push(segment);
     }
     let mut left = segments.iter().map(|(id, segment)| (id.as_str(), segment)).collect();
     let mut ordered = Vec::new();
-    segments.keys().for_each(|id| visit(id, segments, &mut left, &mut ordered));
+    segments.keys().for_each(|id| visit(id, &mut left, &mut ordered));
     ordered
 }
 
