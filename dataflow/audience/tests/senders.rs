@@ -1,9 +1,13 @@
 //! Inputs of real senders, against the real program: each once cost an event, a trait or a whole library.
 #![expect(clippy::unwrap_used, reason = "a test that panics has failed, which is what a test is for")]
 
+use std::io::Write as _;
+
 use audience_tests::client::{Answer, Client};
 use audience_tests::program;
 use audience_tests::serve::{Served, Setup, pause};
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -41,22 +45,18 @@ fn expect_members(client: Client, id: &str, expected: &[&str]) {
     panic!("{id} has {found:?}, not {expected:?}");
 }
 
-/// One member of gzip with a stored block.
 fn gzip(bytes: &[u8]) -> Vec<u8> {
-    let crc = !bytes.iter().fold(u32::MAX, |crc, byte| {
-        (0..8).fold(crc ^ u32::from(*byte), |crc, _| if crc & 1 == 1 { (crc >> 1) ^ 0xedb8_8320 } else { crc >> 1 })
-    });
-    let length = u16::try_from(bytes.len()).unwrap();
-    let head = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff, 1];
-    let lengths = [length.to_le_bytes(), (!length).to_le_bytes()].concat();
-    let trailer = [crc.to_le_bytes(), u32::from(length).to_le_bytes()].concat();
-    [&head[..], &lengths, bytes, &trailer].concat()
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
 }
 
 fn with_headers(client: Client, head: &str, headers: &[&str], body: &[u8]) -> Answer {
     let headers: String = headers.iter().map(|header| format!("{header}\r\n")).collect();
-    let head =
-        format!("{head} HTTP/1.1\r\nhost: t\r\nconnection: close\r\n{headers}content-length: {}\r\n\r\n", body.len());
+    let head = format!(
+        "{head} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n{headers}content-length: {}\r\n\r\n",
+        body.len()
+    );
     client.raw(&[head.as_bytes(), body].concat()).unwrap()
 }
 
