@@ -481,7 +481,7 @@ fn missing(what: &str) -> EventFault {
 }
 
 fn placeholder(member: TextMember) -> EventFault {
-    let message = "it is a word that stands for no id; leave it out, or send the id".to_owned();
+    let message = "it is empty, or a word that stands for no id; leave it out, or send the id".to_owned();
     at(member.name(), event_code::PLACEHOLDER_ID, message)
 }
 
