@@ -64,7 +64,8 @@ test('from an open console to members with roles', async () => {
   await join(other, forBob);
   const places = await other.getByRole('navigation').first().getByRole('link').allTextContents();
   const names = places.map((name) => name.trim());
-  assert.deepEqual(names, ['Segments', 'Users', 'Traits', 'Access'], 'a viewer is shown what a viewer may');
+  const shown = ['Segments', 'Users', 'Traits', 'Campaigns', 'Access'];
+  assert.deepEqual(names, shown, 'a viewer is shown what a viewer may');
 
   await page.getByRole('button', { name: 'Sign out' }).click();
   await page.getByRole('heading', { name: 'Sign in' }).waitFor();
