@@ -33,11 +33,11 @@ const AWAY_MS: i64 = 1_000;
 /// Requests a minute: `None` for the default where callers must sign in and no bound at an open door; 0 for no bound.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct QuotaOptions {
-    /// Of a tenant, all callers together.
+    /// All callers of a tenant together.
     pub tenant: Option<u32>,
-    /// Of one API key.
+    /// One API key.
     pub key: Option<u32>,
-    /// Of one address, before anybody is known; of IPv6 its network of 64 bits.
+    /// One address, before anybody is known; for IPv6 its network of 64 bits.
     pub address: Option<u32>,
 }
 
@@ -70,7 +70,7 @@ pub struct Counted {
     pub kind: QuotaKind,
     /// The quota.
     pub policy: QuotaPolicy,
-    /// What it answered.
+    /// Its answer.
     pub answer: QuotaAnswer,
 }
 

@@ -13,7 +13,7 @@ use hyper::header::{
 };
 use warp::reply::Response;
 
-/// What is no page loads nothing and stands in no frame.
+/// An answer that is no page loads nothing and stands in no frame.
 const DATA_POLICY: HeaderValue = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
 /// Pages of others neither hold a page of ours, nor load an answer as an image or a script.
 const OPENER_POLICY: HeaderName = HeaderName::from_static("cross-origin-opener-policy");

@@ -14,7 +14,7 @@ use crate::api::Api;
 use crate::problem::Problem;
 use crate::route::Side;
 
-/// What is left of the quotas (draft-ietf-httpapi-ratelimit-headers).
+/// The rest of the quotas (draft-ietf-httpapi-ratelimit-headers).
 const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 /// The quotas.
 const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");

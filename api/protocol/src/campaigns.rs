@@ -125,7 +125,7 @@ pub struct CampaignInput {
     /// The share of people who get nothing, so that the effect can be measured.
     #[serde(default)]
     pub hold_out: f64,
-    /// What becomes of mails that may have been sent when the program was killed.
+    /// The fate of mails that may have been sent when the program was killed.
     #[serde(default)]
     pub on_unknown: OnUnknown,
 }
@@ -173,7 +173,7 @@ pub struct CampaignQuietHours {
     pub to: String,
 }
 
-/// What becomes of mails of which nobody knows whether they were sent.
+/// The fate of mails of which nobody knows whether they were sent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum OnUnknown {
@@ -190,7 +190,7 @@ pub enum OnUnknown {
 pub struct Campaign {
     /// Its id.
     pub id: String,
-    /// What it was asked to be.
+    /// The campaign as it was asked for.
     #[serde(flatten)]
     pub input: CampaignInput,
     /// The status.

@@ -1,4 +1,4 @@
-//! How mails are handed over to a provider.
+//! The handing over of mails to a provider.
 
 /// A mail to one recipient.
 #[derive(Clone, Debug, PartialEq, Eq)]

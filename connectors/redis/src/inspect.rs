@@ -15,7 +15,7 @@ pub struct RedisInspection {
     pub is_replica: bool,
     /// The most memory that the server takes, in bytes; 0 where there is no limit.
     pub most_memory_bytes: u64,
-    /// What the server does with keys once that memory is full: `noeviction`, or a policy that deletes some.
+    /// The server's way with keys once that memory is full: `noeviction`, or a policy that deletes some.
     pub eviction_policy: String,
 }
 

@@ -83,7 +83,7 @@ impl Conversation {
 
     /// Gives sender and recipient, and everything of the mail but the final dot. Nothing of it makes the server take the mail.
     ///
-    /// Where the server refuses the envelope, the conversation is ready for the next mail.
+    /// After a refusal of the envelope the conversation is ready for the next mail.
     pub(crate) fn prepare(&mut self, from: &str, to: &str, mail: &[u8]) -> io::Result<Result<(), RefusedEnvelope>> {
         let commands = [format!("MAIL FROM:<{from}>"), format!("RCPT TO:<{to}>"), "DATA".to_owned()];
         let replies = self.envelope(&commands)?;

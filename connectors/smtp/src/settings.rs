@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::dkim::DkimKey;
 
-/// How a connection is secured.
+/// The way in which a connection is secured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Security {
     /// TLS from the first byte, usually on port 465.
@@ -38,7 +38,7 @@ pub struct SmtpSettings {
     pub host: String,
     /// The port.
     pub port: u16,
-    /// How connections are secured.
+    /// The way in which connections are secured.
     pub security: Security,
     /// The login; none where the server asks for none.
     pub login: Option<Login>,

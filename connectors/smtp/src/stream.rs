@@ -12,7 +12,7 @@ use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
 use crate::settings::SmtpError;
 
-/// How long a connection may take to come about.
+/// The time that a connection may take to come about.
 const CONNECT: Duration = Duration::from_secs(30);
 
 /// A connection.

@@ -34,7 +34,7 @@ pub struct CaFlag {
 pub struct ServerAddress {
     /// `host:port`.
     pub authority: String,
-    /// How it must show who it is; without it nothing is encrypted.
+    /// The proof that it must give of who it is; without it nothing is encrypted.
     pub tls: Option<Arc<ClientConfig>>,
 }
 

@@ -61,7 +61,7 @@ enum ControlAnswer {
 /// Makes a backup under a URL; gives its name.
 pub type MakeBackup = Box<dyn Fn(&str) -> anyhow::Result<String> + Send + Sync>;
 
-/// What the requests act on.
+/// The parts of the process that requests act on.
 struct HostDoor {
     auth: Arc<Auth>,
     make_backup: MakeBackup,

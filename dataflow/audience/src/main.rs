@@ -65,7 +65,7 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// What the owner of the host may do: make a link for a member at any time, or take time back.
+    /// Acts for the owner of the host: makes a link for a member at any time, or takes time back.
     #[command(subcommand)]
     Admin(admin::AdminCommand),
     /// Makes the segments and computed traits of a running server those of a directory of files, and says who enters and leaves.

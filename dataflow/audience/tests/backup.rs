@@ -47,7 +47,7 @@ fn send(client: Client, number: u64) {
     assert_eq!(answer.status, 202, "{}", answer.text());
 }
 
-/// Who is a buyer after the first so many events.
+/// The buyers after the first so many events.
 fn buyers(events: u64) -> Vec<String> {
     let mut counts: BTreeMap<String, u64> = BTreeMap::new();
     for number in 0..events {

@@ -15,7 +15,7 @@ use audience_tests::serve::{Setup, pause};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 
-/// How long anything may take to come about.
+/// The time that anything may take to come about.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Sends that may be on their way at a time: four windows of a hundred.
 const OPEN: usize = 400;

@@ -23,7 +23,7 @@ use own_redis::OwnRedis;
 use serde_json::json;
 use topics::variable;
 
-/// How long a server is away, milliseconds.
+/// The time for which a server is away, milliseconds.
 const AWAY: u64 = 300;
 /// The instants of the cuts, milliseconds after the start.
 const INSTANTS: std::ops::RangeInclusive<u64> = 20..=400;

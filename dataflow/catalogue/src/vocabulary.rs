@@ -203,7 +203,7 @@ struct WrittenWords<'a> {
     said: &'a str,
 }
 
-/// What the audit log tells of a document: all but what its own row says, its subject, author and time.
+/// The audit log's view of a document: all but what its own row says, its subject, author and time.
 fn told(body: &str) -> Value {
     let mut told: Value = serde_json::from_str(body).unwrap_or_default();
     if let Some(members) = told.as_object_mut() {

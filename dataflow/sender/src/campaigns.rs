@@ -261,7 +261,7 @@ fn unknown_state(name: &str) -> PlatformError {
     invalid("", code::UNKNOWN_WORD, format!("there is no state {name:?}; there are {}", names.join(", ")))
 }
 
-/// What is missing is a fault at the place that names it.
+/// A missing thing is a fault at the place that names it.
 fn at(pointer: &str, error: PlatformError) -> PlatformError {
     match error {
         PlatformError::NotFound { .. } => invalid(pointer, code::UNKNOWN_SEGMENT, error.to_string()),

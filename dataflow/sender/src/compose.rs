@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 use crate::documents::invalid;
 
-/// Who the mails come from.
+/// The sender of the mails.
 #[derive(Clone, Debug)]
 pub struct SenderIdentity {
     /// The sender.

@@ -1,4 +1,4 @@
-//! What gates need to know of members, as of one instant.
+//! The facts of members that gates need, as of one instant.
 
 use std::collections::HashMap;
 use std::sync::Arc;

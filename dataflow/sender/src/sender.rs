@@ -22,7 +22,7 @@ use crate::token::TokenKey;
 /// Between looks for campaigns that are due.
 const LOOK: Duration = Duration::from_millis(500);
 
-/// What campaigns need of the platform.
+/// The parts of the platform that campaigns need.
 pub struct SenderContext {
     /// The store of everything that campaigns keep.
     pub notes: Arc<dyn Notes>,
@@ -32,7 +32,7 @@ pub struct SenderContext {
     pub users: Arc<dyn UserResource>,
     /// The provider that mails are handed to.
     pub provider: Arc<dyn MailProvider>,
-    /// Who the mails come from.
+    /// The sender of the mails.
     pub identity: SenderIdentity,
 }
 

@@ -1,4 +1,4 @@
-//! Who is not written to: addresses and users by hash, so that the list itself names nobody.
+//! Suppressions: addresses and users by hash, so that the list itself names nobody.
 
 use std::ops::ControlFlow;
 use std::sync::Arc;

@@ -26,13 +26,13 @@ static NO_TRAITS: LazyLock<Catalogue> = LazyLock::new(Catalogue::default);
 pub struct UserQuestion {
     /// A condition on a trait, a measure, a sequence or two values, without computed traits.
     pub node: Node,
-    /// What is asked of it.
+    /// The thing that is asked of it.
     pub asks: Asks,
     /// The platform's zone where that matters, else UTC.
     pub platform: ZoneId,
 }
 
-/// What is asked of a condition.
+/// The thing that is asked of a condition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Asks {
     /// Whether it holds, and whether there is a value that it is about.
@@ -130,7 +130,7 @@ impl UserQuestion {
         fields.into_iter().map(|field| &**field).chain(timezone).collect()
     }
 
-    /// What may count, and what may undo it.
+    /// The events that may count, and those that may undo them.
     fn parts(&self) -> Vec<Part<'_>> {
         fn of_behaviour<'q>(behaviour: &'q Behaviour, parts: &mut Vec<Part<'q>>) {
             let each = behaviour.each.as_deref();

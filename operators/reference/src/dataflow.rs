@@ -57,7 +57,7 @@ fn read<T>(event: &OrderedEvent, of: impl FnOnce(&EventRef<'_>) -> T) -> T {
     of(&event)
 }
 
-/// What a record says of who a user is.
+/// A record's effect on who a user is.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 enum IdentityNote {
     /// The id stood as `userId`.

@@ -64,13 +64,13 @@ pub enum Zone {
 /// A comparison of two values.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Compare {
-    /// What stands left.
+    /// The left side.
     pub left: Measurable,
     /// `None`: eq.
     pub comparison: Option<Comparison>,
     /// ne.
     pub negated: bool,
-    /// What stands right.
+    /// The right side.
     pub right: Measurable,
 }
 

@@ -365,7 +365,7 @@ impl<'a> EventRef<'a> {
     }
 }
 
-/// What is left of a record after the erasure of some users.
+/// The rest of a record after the erasure of some users.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Erased {
     /// All of it.

@@ -201,7 +201,7 @@ impl Sequence {
 }
 
 impl Measurable {
-    /// What it measures itself: of a computed trait, what that measures.
+    /// Its own measure: of a computed trait, that of the trait.
     pub fn resolved(&self, catalogue: &Catalogue) -> Measurable {
         match self {
             Measurable::Field(field) => catalogue.traits.get(field).map_or_else(

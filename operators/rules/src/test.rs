@@ -212,7 +212,7 @@ fn scalar_holds(condition: &Condition, value: ValueRef<'_>, now: &LocalNow) -> b
     }
 }
 
-/// How the value's time stands to a moment; `None` where it is no time.
+/// The order of the value's time and a moment; `None` where it is no time.
 fn compare_moment(value: ValueRef<'_>, moment: Moment, now: &LocalNow) -> Option<Ordering> {
     let read = |zone: ZoneId| parse_time_in(value, zone);
     Some(match moment {

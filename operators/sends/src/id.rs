@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use sha2::{Digest, Sha256};
 
-/// What makes a send one send.
+/// The parts that make a send one send.
 ///
 /// Content, variant and address are not among it: no edit of a campaign or of a profile makes a second send.
 #[derive(Clone, Copy, Debug)]

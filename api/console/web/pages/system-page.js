@@ -121,12 +121,16 @@ function Trends({ past }) {
   `;
 }
 
-/** The details of a part in one line. */
-const detailText = (part) =>
-  Object.entries(part.details ?? part)
+/** The details of a part in one line. That of the time zones ends with the version of their database. */
+const detailText = (name, part) => {
+  const details = part.details ?? part;
+  if (name === 'timezones' && details.detail)
+    return t('system.timeZones', { version: details.detail.split(' ').pop() });
+  return Object.entries(details)
     .filter(([key]) => key !== 'status')
     .map(([key, value]) => `${key}: ${typeof value === 'object' ? JSON.stringify(value) : value}`)
     .join(' · ');
+};
 
 function Health({ parts }) {
   return html`
@@ -145,7 +149,10 @@ function Health({ parts }) {
               ${parts.map(
                 ([name, part]) => html`
                   <li class="spread" key=${name}>
-                    <span><strong>${name}</strong> <span class="small muted">${detailText(part)}</span></span>
+                    <span>
+                      <strong>${name}</strong>${' '}
+                      <span class="small muted">${detailText(name, part)}</span>
+                    </span>
                     <span class="badge ${part.status === 'UP' || part.status === undefined ? 'good' : 'bad'}">
                       ${part.status === 'UP' ? t('system.up') : (part.status ?? '')}
                     </span>

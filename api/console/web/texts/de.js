@@ -806,6 +806,7 @@ export const texts = {
   'system.segmentsSegments': '{segments} Segmente',
   'system.tookDurationseconds': ', dauerte {durationSeconds}',
   'system.totalGivenOut': '{total} ausgegeben',
+  'system.timeZones': 'Version {version} der tz-Datenbank',
   'system.up': 'Läuft',
   'system.versionVersionUpForUptimesecondsSince':
     'Version {version}, läuft seit {uptimeSeconds}, seit {startedAt}',

@@ -789,6 +789,7 @@ export const texts = {
   'system.segmentsSegments': '{segments} segments',
   'system.tookDurationseconds': ', took {durationSeconds}',
   'system.totalGivenOut': '{total} given out',
+  'system.timeZones': 'Version {version} of the tz database',
   'system.up': 'Up',
   'system.versionVersionUpForUptimesecondsSince':
     'Version {version}, up for {uptimeSeconds} since {startedAt}',

@@ -1,4 +1,4 @@
-//! Who is not written to, the mails of the sandbox, and the links by which people unsubscribe.
+//! Suppressions, the mails of the sandbox, and the links by which people unsubscribe.
 
 use std::sync::Arc;
 

@@ -40,7 +40,7 @@ pub enum TlsError {
     Pair {
         /// The file of the certificate.
         place: String,
-        /// What is wrong.
+        /// The fault.
         cause: rustls::Error,
     },
     /// A certificate could not be made.

@@ -92,7 +92,7 @@ fn lines(file: &Path) -> (String, String) {
     (envelope.join("\n"), mail)
 }
 
-/// What openssl prints.
+/// The output of openssl.
 pub fn openssl(arguments: &[&str]) -> String {
     let output = Command::new("openssl").args(arguments).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));

@@ -18,7 +18,7 @@ use crate::settings::named;
 use crate::version::VERSION;
 use crate::{control, last_backup};
 
-/// What to copy, and where to.
+/// The data to copy, and the place to copy it to.
 #[derive(Debug, Args)]
 pub struct CreateArgs {
     #[command(flatten)]

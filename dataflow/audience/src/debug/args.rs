@@ -1,4 +1,4 @@
-//! What a bundle is made of.
+//! The arguments of a bundle.
 
 use std::path::PathBuf;
 

@@ -134,7 +134,7 @@ impl DefinitionServer {
         })
     }
 
-    /// Who would enter and leave by a step, where the server counts that; faults are told as the step is taken.
+    /// The users who would enter and leave by a step, where the server counts that; faults are told as the step is taken.
     pub fn effect(&self, step: &Step) -> Option<String> {
         let (path, json) = match step {
             Step { segment: Some(segment), id, action, .. } => {

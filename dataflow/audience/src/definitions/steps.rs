@@ -29,7 +29,7 @@ impl StepKind {
     }
 }
 
-/// What is done to it. A version is the one that the server had: another one is not overwritten.
+/// The change. A version is the one that the server had: another one is not overwritten.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
     Create,
@@ -47,7 +47,7 @@ pub struct Step {
     pub definition: Option<Box<RawValue>>,
 }
 
-/// What a server has, with versions.
+/// The definitions of a server, with versions.
 #[derive(Clone, Debug, Default)]
 pub struct HeldDefinitions {
     pub segments: BTreeMap<String, (u64, SegmentFile)>,

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-/// How well a part stands.
+/// The state of a part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Verdict {
@@ -20,11 +20,11 @@ pub enum Verdict {
 pub struct Finding {
     /// The part that was looked at.
     pub part: &'static str,
-    /// How well it stands.
+    /// Its state.
     pub verdict: Verdict,
-    /// What was found.
+    /// The finding, in words.
     pub found: String,
-    /// What to do about it.
+    /// The fix.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fix: Option<String>,
 }

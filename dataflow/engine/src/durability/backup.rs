@@ -43,7 +43,7 @@ pub struct BackupPlace {
     pub checkpoints: Arc<dyn CheckpointStore>,
 }
 
-/// What was copied.
+/// The state that was copied.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CopiedState {

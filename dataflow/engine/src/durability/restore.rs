@@ -76,7 +76,7 @@ pub struct Rebuilt<'a> {
     pub history: &'a dyn History,
     /// The number of events to take.
     pub end: u64,
-    /// Where the sources go on.
+    /// The positions from which the sources go on.
     pub positions: Vec<SourcePosition>,
     /// The catalogue, where the directory has it.
     pub catalogue: Option<CatalogueCopy>,

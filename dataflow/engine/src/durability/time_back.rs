@@ -36,7 +36,7 @@ const AHEAD: Millis = 2_000;
 /// Edits of others that the row of the audit log may meet.
 const ATTEMPTS: usize = 8;
 
-/// What taking time back does, before it is done.
+/// The effect of taking time back, before it is done.
 pub struct TimeBack {
     /// The instant to which memberships are given out.
     pub from: Millis,
@@ -49,7 +49,7 @@ pub struct TimeBack {
     progress: Progress,
 }
 
-/// What taking time back does to a segment.
+/// The effect of taking time back on a segment.
 pub struct TimeBackEffect {
     /// Its id.
     pub id: Arc<str>,

@@ -19,7 +19,7 @@ use timely::progress::operate::FrontierInterest;
 use super::Inward;
 use crate::aliases::{Aliases, newest_naming};
 
-/// What becomes of a user by a record.
+/// The effect of a record on who a user is.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum AliasAction {
     /// This id is merged into the user.
@@ -44,7 +44,7 @@ pub struct AliasNote {
     pub at: Millis,
     /// The user.
     pub user: String,
-    /// What becomes of them.
+    /// The effect on them.
     pub action: AliasAction,
 }
 

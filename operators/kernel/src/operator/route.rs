@@ -38,16 +38,16 @@ pub enum Directed {
     Aliases(Aliases),
     /// So many `identify` events did not merge, since whom their anonymous ids stand for is named. One worker says so.
     Refused(u64),
-    /// Who a user is cannot be decided, and why.
+    /// The reason why it cannot be decided who a user is.
     Failed(String),
 }
 
-/// What becomes of users by the records of a tick.
+/// The effects of a tick's records on who users are.
 #[derive(Default)]
 struct IdentityNews {
-    /// Of this worker's users.
+    /// The changes of this worker's users.
     changes: Vec<IdentityChange>,
-    /// Of all: `identify` events that did not merge.
+    /// The `identify` events that did not merge, over all workers.
     refused: u64,
 }
 

@@ -436,7 +436,7 @@ struct Who<'a> {
     user: &'a str,
     /// The id whose history is merged into the user; or empty.
     other: &'a str,
-    /// Where the user stands.
+    /// The place in which the user stands.
     place: UserPlace,
 }
 

@@ -36,7 +36,7 @@ impl EventHistory<'_> {
     }
 }
 
-/// How one number, or else one time, stands to another.
+/// The order of one number, or else one time, and another.
 fn order(left: Operand<'_>, right: Operand<'_>, zone: ZoneId) -> Option<Ordering> {
     if let (Some(left), Some(right)) = (Fraction::of(left), Fraction::of(right)) {
         return Some(left.cmp(&right));

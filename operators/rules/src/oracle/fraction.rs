@@ -13,7 +13,7 @@ pub(super) struct Fraction {
 }
 
 impl Fraction {
-    /// Of a number or a text of one; `None` for what is neither.
+    /// The fraction of a number or a text of one; `None` for what is neither.
     pub(super) fn of(operand: Operand<'_>) -> Option<Self> {
         match operand {
             Operand::Number(number) => Some(Fraction { units: number.units(), rest: 0, of: 1 }),
@@ -30,7 +30,7 @@ impl Fraction {
         }
     }
 
-    /// How it stands to another.
+    /// Its order to another.
     pub(super) fn cmp(&self, other: &Self) -> Ordering {
         let scaled = |rest: u64, of: u64| u128::from(rest) * u128::from(of);
         self.units.cmp(&other.units).then(scaled(self.rest, other.of).cmp(&scaled(other.rest, self.of)))

@@ -25,7 +25,7 @@ pub struct EventHistory<'a> {
     platform: ZoneId,
 }
 
-/// What counts in a measure: an event or, of a list in it, an object.
+/// A thing that counts in a measure: an event or, of a list in it, an object.
 #[derive(Clone, Copy, Debug)]
 pub struct Occurrence<'a> {
     /// The event.
@@ -39,7 +39,7 @@ impl<'a> Occurrence<'a> {
         value_in(path, &self.event, self.item)
     }
 
-    /// What counts of an event.
+    /// The things of an event that count.
     pub fn all_of(event: EventRef<'a>, each: Option<&[Arc<str>]>) -> Vec<Occurrence<'a>> {
         let Some(keys) = each else { return vec![Occurrence { event, item: None }] };
         match event.properties().path(keys) {
@@ -131,7 +131,7 @@ impl<'a> EventHistory<'a> {
         events
     }
 
-    /// What counts for a measure at `now`, by timestamp, then by acceptance, then by its place in the list.
+    /// The things that count for a measure at `now`, by timestamp, then by acceptance, then by its place in the list.
     pub fn occurrences(&self, behaviour: &Behaviour, now: &LocalNow) -> Vec<Occurrence<'a>> {
         let mut counted: Vec<Occurrence<'a>> = self
             .matching(&behaviour.events, None, behaviour.window, *now)

@@ -83,7 +83,7 @@ impl Parser<'_> {
         behaviour
     }
 
-    /// What stands around a measure already read.
+    /// The members around a measure that are read already.
     pub(super) fn behaviour_of(
         &mut self,
         object: NodeObject<'_>,
