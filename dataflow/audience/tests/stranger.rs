@@ -115,7 +115,7 @@ fn events_that_are_none() {
         (event(r#","timestamp":"0000-01-01T00:00:00Z""#), 400, &["/timestamp", "bad_time"]),
         (event(r#","timestamp":"9999-12-31T23:59:59Z""#), 400, &["/timestamp", "bad_time"]),
         (event(r#","timestamp":"2026-02-30T00:00:00Z""#), 400, &["/timestamp", "bad_time"]),
-        (event(r#","timestamp":-1"#), 400, &["/timestamp", "bad_time"]),
+        (event(r#","timestamp":-1"#), 400, &["/timestamp", "looks_like_seconds"]),
         (event(r#","timestamp":1.5"#), 400, &["/timestamp", "bad_time"]),
         (event(r#","timestamp":1e300"#), 400, &["/timestamp", "bad_time"]),
         (event(&format!(",\"timestamp\":{}", "9".repeat(400))), 400, &["/timestamp", "bad_time"]),
