@@ -118,8 +118,8 @@ function Progress({ campaign }) {
       <h2>${t('campaigns.howFarItIs')}</h2>
       <p>${t('campaigns.planned', { count: all })}</p>
       <${CountList} counts=${stats} />
-      <h2>${t('campaigns.whoGotNothing')}</h2>
-      <${CountList} counts=${campaign.suppressed} />
+      ${Object.keys(campaign.suppressed ?? {}).length > 0 &&
+      html`<h2>${t('campaigns.whoGotNothing')}</h2><${CountList} counts=${campaign.suppressed} />`}
     </section>
   `;
 }

@@ -1,0 +1,50 @@
+// A campaign from its launch to the mails in the sandbox, as the console shows them.
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { openPage, startBrowser } from './browser.js';
+import { startPlatform } from './platform.js';
+
+let platform, browser;
+
+before(async () => {
+  [platform, browser] = await Promise.all([startPlatform(), startBrowser()]);
+});
+
+after(async () => {
+  await browser?.close();
+  await platform?.stop();
+});
+
+/** Asks the API, and expects success. */
+async function ask(method, path, body) {
+  const headers = { 'content-type': 'application/json' };
+  const answer = await fetch(platform.address + path, {
+    method,
+    headers,
+    body: body && JSON.stringify(body),
+  });
+  assert.ok(answer.ok, `${method} ${path}: ${answer.status} ${await answer.clone().text()}`);
+  return answer.json().catch(() => undefined);
+}
+
+test('a mail of a campaign is found in the sandbox', async () => {
+  await ask('PUT', '/api/segments/pro', {
+    name: 'Pro',
+    rules: { field: 'plan', operator: 'eq', value: 'pro' },
+  });
+  const traits = { plan: 'pro', email: 'ann@example.org', firstName: 'Ann' };
+  await ask('POST', '/api/events', { userId: 'ann', eventType: 'identify', traits });
+  const mail = { subject: 'News for {{ user.firstName }}', body: '<p>Hello {{ user.firstName }}</p>' };
+  await ask('POST', '/api/contents', { id: 'news', name: 'News', purpose: 'transactional', ...mail });
+  await ask('POST', '/api/contents/news/approve');
+  await ask('POST', '/api/campaigns', { id: 'first', name: 'First', segmentId: 'pro', contentId: 'news' });
+  await ask('POST', '/api/campaigns/first/launch');
+
+  const { page, faults } = await openPage(browser, platform.address);
+  await page.goto('/campaigns/inbox');
+  await page.getByText('News for Ann').click();
+  await page.getByText('Hello Ann').waitFor();
+  await page.goto('/campaign/first');
+  await page.getByText('Completed').waitFor();
+  assert.deepEqual(faults, []);
+});
