@@ -16,7 +16,7 @@ pub struct AerospikeInspection {
     pub nodes: usize,
     /// The namespace of the store.
     pub namespace: String,
-    /// Whether the cluster has that namespace.
+    /// True for a cluster that has that namespace.
     pub has_namespace: bool,
 }
 

@@ -13,9 +13,9 @@ pub struct PostgresInspection {
     pub version: String,
     /// The server's clock, in milliseconds since 1970.
     pub now_ms: i64,
-    /// Whether the server is a replica, which takes no writes.
+    /// True for a replica, which takes no writes.
     pub is_replica: bool,
-    /// Whether the user may make tables.
+    /// True for a user who may make tables.
     pub may_migrate: bool,
     /// The migrations that a start applies: all of them where there are no tables yet.
     pub pending: Vec<Migration>,

@@ -1,7 +1,5 @@
 //! Kafka and PostgreSQL, to which `audience serve` can be joined.
 
-use std::fs;
-use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,14 +12,13 @@ use audience_kafka::topics::{self, Topic};
 use audience_kafka::{DeadLetterSettings, KafkaDeadLetters, KafkaSource, KafkaWriters, SinkSettings, SourceSettings};
 use audience_postgres::{PostgresCatalogue, PostgresError, PostgresSettings};
 
+use crate::catalogue_file::{self, EMBEDDED};
 use crate::patient_catalogue::PatientCatalogue;
 use crate::settings::{KAFKA_SETTINGS, KafkaSettings, named};
 
 /// The time between attempts to reach a server at the start.
 const RETRY: Duration = Duration::from_secs(1);
-/// The file in the data directory that names the catalogue of its memberships.
-const CATALOGUE_FILE: &str = "CATALOGUE";
-const EMBEDDED: &str = "embedded";
+
 /// Opens the catalogue in PostgreSQL; waits while the server does not answer.
 pub fn postgres(url: &str, door: &Door) -> anyhow::Result<Arc<PostgresCatalogue>> {
     door.wait_for("PostgreSQL is asked");
@@ -50,14 +47,10 @@ pub fn check_catalogue(
         Some(catalogue) => format!("postgres {}", catalogue.ask(PostgresCatalogue::identity)?),
         None => EMBEDDED.to_owned(),
     };
-    let path = data.join(CATALOGUE_FILE);
-    let known = match fs::read_to_string(&path) {
-        Ok(known) => known.trim().to_owned(),
-        Err(error) if error.kind() == ErrorKind::NotFound && !is_new => EMBEDDED.to_owned(),
-        Err(error) if error.kind() == ErrorKind::NotFound => {
-            return fs::write(&path, format!("{identity}\n")).with_context(|| format!("writing {}", path.display()));
-        }
-        Err(error) => return Err(error).with_context(|| format!("reading {}", path.display())),
+    let known = match catalogue_file::read(data)? {
+        Some(known) => known,
+        None if is_new => return catalogue_file::write(data, &identity),
+        None => EMBEDDED.to_owned(),
     };
     if known != identity {
         bail!(

@@ -5,6 +5,7 @@ mod access;
 mod admin;
 mod asking;
 mod backup;
+mod catalogue_file;
 mod check;
 mod checkpoint;
 mod completions;

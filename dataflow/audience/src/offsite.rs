@@ -91,7 +91,8 @@ fn agree(
     }
 }
 
-fn known_owner(data: &Path) -> anyhow::Result<Option<String>> {
+/// The owner as which a data directory writes outside, if it has one.
+pub fn known_owner(data: &Path) -> anyhow::Result<Option<String>> {
     let path = data.join(OWNER_FILE);
     match fs::read_to_string(&path) {
         Ok(owner) => Ok(Some(owner.trim().to_owned())),

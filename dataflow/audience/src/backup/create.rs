@@ -1,6 +1,5 @@
 //! `audience backup create`: by the process that serves the data directory, or here where none does.
 
-use std::fs;
 use std::path::Path;
 use std::process::{Command, ExitCode};
 use std::sync::Arc;
@@ -14,6 +13,7 @@ use audience_objects::Objects;
 use clap::Args;
 
 use super::place::{self, BackupFacts, BackupsFlag, DOCUMENTS, DataFlag, FORMAT, FileFacts, NOTES, POSTGRES};
+use crate::catalogue_file::{self, EMBEDDED};
 use crate::settings::named;
 use crate::version::VERSION;
 use crate::{control, last_backup};
@@ -46,15 +46,7 @@ pub fn run(args: &CreateArgs) -> anyhow::Result<ExitCode> {
 fn from_directory(args: &CreateArgs) -> anyhow::Result<String> {
     let data = &args.data.data;
     let own = Stores::open(data, &Options::default()).with_context(|| named("data"))?;
-    let stores = PlatformStores {
-        events: own.events(),
-        messages: own.messages(),
-        changes: own.changes(),
-        notes: own.notes(),
-        catalogue: own.catalogue(),
-        checkpoints: own.checkpoints(),
-    };
-    let documents = DocumentStores { access: own.access(), webhooks: own.webhooks() };
+    let (stores, documents) = place::stores_of(&own);
     let source = BackupSource { stores, documents, postgres: args.postgres.clone() };
     source.write(data, &args.place.backups, |source, place| backup::copy(&source.stores, place, &Stop::new()))
 }
@@ -80,7 +72,8 @@ impl BackupSource {
         let name = jiff::Timestamp::from_millisecond(begun_at)?.strftime("%Y%m%dT%H%M%SZ").to_string();
         ensure!(!backups.names()?.contains(&name), "a backup {name} is there already: repeat it in a second");
         let objects = backups.place(&name)?;
-        let catalogue = catalogue_of(data)?;
+        // A directory that is older than the file has its own.
+        let catalogue = catalogue_file::read(data)?.unwrap_or_else(|| EMBEDDED.to_owned());
         let to = BackupPlace { history: objects.history(), checkpoints: objects.checkpoints() };
         let state = copy(self, &to).map_err(Into::into)?;
         let files = self.write_documents(&objects, &catalogue)?;
@@ -110,15 +103,6 @@ impl BackupSource {
             objects.put_file(&name, bytes)
         })?;
         Ok(files)
-    }
-}
-
-/// The catalogue to which the memberships of a data directory belong. A directory that is older than the file has its own.
-fn catalogue_of(data: &Path) -> anyhow::Result<String> {
-    match fs::read_to_string(data.join("CATALOGUE")) {
-        Ok(catalogue) => Ok(catalogue.trim().to_owned()),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok("embedded".to_owned()),
-        Err(error) => Err(error).with_context(|| format!("reading {}", data.join("CATALOGUE").display())),
     }
 }
 

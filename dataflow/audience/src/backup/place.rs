@@ -4,7 +4,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use audience_engine::durability::backup::CopiedState;
+use audience_embedded::Stores;
+use audience_engine::durability::backup::{CopiedState, DocumentStores};
+use audience_engine::service::PlatformStores;
 use audience_objects::{Backups, Objects};
 use clap::Args;
 use serde::{Deserialize, Serialize};
@@ -40,6 +42,19 @@ impl BackupsFlag {
     pub fn open(&self) -> anyhow::Result<Backups> {
         open(&self.backups)
     }
+}
+
+/// The stores of a data directory, as the platform and a backup take them.
+pub fn stores_of(own: &Stores) -> (PlatformStores, DocumentStores) {
+    let stores = PlatformStores {
+        events: own.events(),
+        messages: own.messages(),
+        changes: own.changes(),
+        notes: own.notes(),
+        catalogue: own.catalogue(),
+        checkpoints: own.checkpoints(),
+    };
+    (stores, DocumentStores { access: own.access(), webhooks: own.webhooks() })
 }
 
 /// Opens the backups under a URL.

@@ -8,12 +8,12 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, ensure};
 use audience_embedded::{Options, Stores};
-use audience_engine::durability::backup::{self, BackupDocuments, BackupPlace, DocumentStores, RestorePoint};
-use audience_engine::service::PlatformStores;
+use audience_engine::durability::backup::{self, BackupDocuments, BackupPlace, RestorePoint};
 use audience_objects::Objects;
 use clap::Args;
 
 use super::place::{self, BackupFacts, BackupsFlag, DOCUMENTS, DataFlag, NOTES, POSTGRES};
+use crate::catalogue_file;
 use crate::settings::named;
 
 /// The backup, and the directory that it becomes.
@@ -60,17 +60,9 @@ fn restore(args: &RestoreArgs, facts: &BackupFacts, objects: &Arc<Objects>) -> a
         fs::remove_dir_all(&making).with_context(|| format!("deleting {}, which was cut off", making.display()))?;
     }
     let own = Stores::open(&making, &Options::default()).with_context(|| named("data"))?;
-    let stores = PlatformStores {
-        events: own.events(),
-        messages: own.messages(),
-        changes: own.changes(),
-        notes: own.notes(),
-        catalogue: own.catalogue(),
-        checkpoints: own.checkpoints(),
-    };
-    let to = DocumentStores { access: own.access(), webhooks: own.webhooks() };
+    let (stores, to) = place::stores_of(&own);
     let from = BackupPlace { history: objects.history(), checkpoints: objects.checkpoints() };
-    fs::write(making.join("CATALOGUE"), format!("{}\n", facts.catalogue))?;
+    catalogue_file::write(&making, &facts.catalogue)?;
     for file in facts.files.iter().filter(|file| file.name.starts_with(NOTES)) {
         backup::put_notes(&*stores.notes, &file.read(objects)?)?;
     }

@@ -1,7 +1,5 @@
 //! The servers that a start is joined to: whether they answer, and whether they are as they must be.
 
-use std::fs;
-
 use audience_background::clock;
 use audience_kafka::Connection;
 use audience_kafka::topics::{self, KafkaInspection};
@@ -11,6 +9,7 @@ use audience_redis::{RedisInspection, RedisSettings};
 
 use super::finding::Finding;
 use crate::settings::{KafkaSettings, ServeSettings, named, named_in};
+use crate::{catalogue_file, offsite};
 
 /// Milliseconds that Kafka's brokers may take to answer.
 const KAFKA_PATIENCE_MS: u64 = 5_000;
@@ -98,10 +97,9 @@ fn postgres(url: &str, settings: &ServeSettings) -> Vec<Finding> {
     let mut findings = vec![postgres_tables(&inspection)];
     findings.extend(clock_of(PART, inspection.now_ms));
     // The file is of a data directory that was run before.
-    let known = fs::read_to_string(settings.data().join("CATALOGUE")).ok();
-    let known = known.as_deref().map(str::trim);
+    let known = catalogue_file::read(settings.data()).ok().flatten();
     let now = inspection.identity.map(|identity| format!("postgres {identity}"));
-    if known.is_some() && known != now.as_deref() {
+    if known.is_some() && known != now {
         findings.push(Finding::fault(
             PART,
             format!("the segments of {} are those of another catalogue", settings.data().display()),
@@ -203,8 +201,8 @@ fn objects(url: &str, settings: &ServeSettings) -> Finding {
             return Finding::fault(PART, error.to_string(), fix);
         }
     };
-    let known = fs::read_to_string(settings.data().join("OWNER")).ok();
-    match (known.as_deref().map(str::trim), found.as_deref()) {
+    let known = offsite::known_owner(settings.data()).ok().flatten();
+    match (known.as_deref(), found.as_deref()) {
         (known, Some(found)) if known == Some(found) => {
             Finding::good(PART, format!("{} is there, and belongs to this data directory", objects.name()))
         }
