@@ -76,7 +76,7 @@ const LAYERS: &[Layer] = &[
     },
     Layer {
         name: "audience-kafka",
-        internal: Internal::Only(&["audience-contract", "audience-rules"]),
+        internal: Internal::Only(&["audience-contract", "audience-rules", "audience-trace"]),
         forbidden: &[DATAFLOW, ASYNC, HTTP],
     },
     Layer {
@@ -96,7 +96,7 @@ const LAYERS: &[Layer] = &[
     },
     Layer {
         name: "audience-webhooks",
-        internal: Internal::Only(&["audience-contract"]),
+        internal: Internal::Only(&["audience-contract", "audience-trace"]),
         forbidden: &[DATAFLOW, STORES],
     },
     Layer {
@@ -111,6 +111,11 @@ const LAYERS: &[Layer] = &[
     },
     Layer { name: "audience-background", internal: Internal::Only(&[]), forbidden: &[DATAFLOW, ASYNC, HTTP, STORES] },
     Layer {
+        name: "audience-trace",
+        internal: Internal::Only(&[]),
+        forbidden: &[DATAFLOW, ASYNC, HTTP, STORES, &["opentelemetry*", "tracing-opentelemetry"]],
+    },
+    Layer {
         name: "audience-emit",
         internal: Internal::Only(&[
             "audience-background",
@@ -118,6 +123,7 @@ const LAYERS: &[Layer] = &[
             "audience-contract",
             "audience-protocol",
             "audience-rules",
+            "audience-trace",
         ]),
         forbidden: &[DATAFLOW, ASYNC, HTTP, STORES],
     },
@@ -131,6 +137,7 @@ const LAYERS: &[Layer] = &[
             "audience-contract",
             "audience-rules",
             "audience-protocol",
+            "audience-trace",
         ]),
         forbidden: &[ASYNC, HTTP, STORES],
     },
@@ -153,7 +160,13 @@ const LAYERS: &[Layer] = &[
     },
     Layer {
         name: "audience-api",
-        internal: Internal::Only(&["audience-auth", "audience-console", "audience-protocol", "audience-rules"]),
+        internal: Internal::Only(&[
+            "audience-auth",
+            "audience-console",
+            "audience-protocol",
+            "audience-rules",
+            "audience-trace",
+        ]),
         forbidden: &[DATAFLOW, STORES],
     },
     Layer { name: "audience-console", internal: Internal::Only(&[]), forbidden: &[DATAFLOW, ASYNC, HTTP, STORES] },

@@ -6,6 +6,8 @@ use std::time::Instant;
 
 use audience_auth::{Needs, Principal};
 use audience_protocol::SPANS;
+use audience_trace::TRACEPARENT;
+use hyper::header::HeaderValue;
 use hyper::{Method, StatusCode};
 use tracing::{Instrument as _, Span};
 use warp::path::FullPath;
@@ -37,6 +39,7 @@ pub(crate) async fn answer(api: Arc<Api>, scope: Scope, path: FullPath, request:
     }
     let template = found.as_ref().map(|(node, _)| node.template);
     let span = span_of(&method, template);
+    audience_trace::continue_from(&span, request.headers.get(TRACEPARENT).map(HeaderValue::as_bytes));
     let in_flight = api.metrics.begin();
     let answer = match found {
         Some((node, segments)) => lead(&api, node, &segments, path.as_str(), request).instrument(span.clone()).await,

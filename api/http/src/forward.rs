@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use audience_trace::TRACEPARENT;
 use bytes::Bytes;
 use futures_util::stream;
 use http_body_util::Full;
@@ -185,6 +186,7 @@ impl Forward {
         let request = HttpRequest::builder().method(self.method.clone()).uri(uri).body(Full::new(body));
         let mut request = request.map_err(|error| error.to_string())?;
         request.headers_mut().extend(self.headers.clone());
+        request.headers_mut().extend(traceparent());
         if !is_empty {
             request.headers_mut().extend(self.of_body.clone());
         }
@@ -217,6 +219,12 @@ fn join(client: OnUpgrade, mut answer: HttpResponse<Incoming>) -> Response {
         let _ = tokio::io::copy_bidirectional(&mut client, &mut engine).await;
     });
     response
+}
+
+/// The header by which the engine's spans are below that of this request; none where no spans are exported.
+fn traceparent() -> Option<(HeaderName, HeaderValue)> {
+    let context = audience_trace::current()?.to_string();
+    Some((HeaderName::from_static(TRACEPARENT), HeaderValue::from_str(&context).ok()?))
 }
 
 /// The headers of these names.

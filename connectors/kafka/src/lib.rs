@@ -27,6 +27,7 @@ mod sink;
 mod source;
 mod source_settings;
 pub mod topics;
+mod trace;
 mod watch;
 mod writers;
 

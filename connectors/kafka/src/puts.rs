@@ -8,12 +8,12 @@ use rdkafka::ClientConfig;
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::DeliveryResult;
+use rdkafka::message::{DeliveryResult, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, Producer, ProducerContext, ThreadedProducer};
 
 use crate::brokers::{self, Brokers, CUT_OFF};
 use crate::settings::Connection;
-use crate::{Error, Result};
+use crate::{Error, Result, trace};
 
 /// While the buffer of librdkafka is full, how long is waited between attempts.
 const FULL_WAIT: Duration = Duration::from_millis(5);
@@ -127,8 +127,9 @@ impl TopicProducer {
         let producer = self.client();
         let deadline = Instant::now() + self.timeout;
         let deliveries = Arc::new(PutDeliveries { state: Mutex::new((messages.len(), None)), changed: Condvar::new() });
+        let headers = trace::headers();
         for (key, value) in messages {
-            self.send(&producer, (key, value), &deliveries, deadline)?;
+            self.send(&producer, (key, value, headers.clone()), (&deliveries, deadline))?;
         }
         let mut state = deliveries.state.lock();
         while state.0 > 0 {
@@ -145,11 +146,11 @@ impl TopicProducer {
     fn send(
         &self,
         producer: &ThreadedProducer<Acknowledgements>,
-        (key, value): (&str, &[u8]),
-        deliveries: &Arc<PutDeliveries>,
-        deadline: Instant,
+        (key, value, headers): (&str, &[u8], Option<OwnedHeaders>),
+        (deliveries, deadline): (&Arc<PutDeliveries>, Instant),
     ) -> Result<()> {
         let mut record = BaseRecord::with_opaque_to(&self.topic, deliveries.clone()).key(key).payload(value);
+        record.headers = headers;
         loop {
             match producer.send(record) {
                 Ok(()) => return Ok(()),

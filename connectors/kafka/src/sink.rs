@@ -16,7 +16,7 @@ use crate::held::Committed;
 use crate::producer::Sender;
 use crate::progress::{Deal, Filed};
 use crate::settings::Connection;
-use crate::{Error, Result, topics};
+use crate::{Error, Result, topics, trace};
 
 /// Deliveries are looked after this often, in records.
 const SERVE_EVERY: usize = 1024;
@@ -137,10 +137,11 @@ impl KafkaSink {
     /// Sends changes, and the reach or that there is none, in one transaction.
     fn transact(&self, sender: &Sender, reach: Option<&Reach>, changes: &[MembershipChange]) -> Result<()> {
         sender.producer().begin_transaction().map_err(Error::client("beginning a transaction"))?;
-        let mut encoder = Encoder::default();
+        let (mut encoder, headers) = (Encoder::default(), trace::headers());
         for (number, change) in changes.iter().enumerate() {
             let payload = encoder.encode(change)?;
-            let record = BaseRecord::with_opaque_to(&self.settings.topic, number);
+            let mut record = BaseRecord::with_opaque_to(&self.settings.topic, number);
+            record.headers.clone_from(&headers);
             sender.send(record.key(change.user_id.as_bytes()).payload(payload))?;
             if number % SERVE_EVERY == 0 {
                 sender.serve();

@@ -16,6 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use audience_contract::{WebhookAnswer, WebhookClient, WebhookMessage};
+use audience_trace::TRACEPARENT;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use reqwest::Certificate;
@@ -107,6 +108,11 @@ impl HttpWebhooks {
             .header("webhook-timestamp", message.at.to_string())
             .header("webhook-signature", signature)
             .body(message.body.to_vec());
+        // Without a header where nobody exports spans.
+        let request = match audience_trace::current() {
+            Some(context) => request.header(TRACEPARENT, context.to_string()),
+            None => request,
+        };
         let answer = request.send().await.map_err(|error| innermost(&error))?;
         let wait = answer.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
         Ok(WebhookAnswer { status: answer.status().as_u16(), retry_after: wait.map(Duration::from_secs) })

@@ -3,6 +3,9 @@
 //! Spans wait in a bounded queue. While the collector is slow or away, spans are lost and counted, and nothing else is affected:
 //! only the end of the process waits for the collector, and only briefly.
 
+mod contexts;
+mod lines;
+
 use std::io::IsTerminal;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -27,6 +30,8 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer};
 
+use self::contexts::ExportedSpans;
+use self::lines::TracedLines;
 use crate::settings::names::named;
 
 /// The most spans that wait for the collector.
@@ -92,8 +97,8 @@ pub fn start(settings: &TelemetrySettings, process: &'static str) -> anyhow::Res
     let filter = filter.and(filter_fn(|metadata| metadata.target() != SPANS));
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     let lines = match settings.log_format {
-        LogFormat::Text => lines.with_ansi(std::io::stderr().is_terminal()).boxed(),
-        LogFormat::Json => lines.json().boxed(),
+        LogFormat::Text => lines.with_ansi(std::io::stderr().is_terminal()).map_event_format(TracedLines::text).boxed(),
+        LogFormat::Json => lines.json().map_event_format(TracedLines::json).boxed(),
     };
     let provider = exporter(settings.otlp.as_deref())?.map(|exporter| provider(exporter, process));
     let spans = provider.as_ref().map(|provider| {
@@ -101,6 +106,9 @@ pub fn start(settings: &TelemetrySettings, process: &'static str) -> anyhow::Res
         layer.with_filter(Targets::new().with_target(SPANS, LevelFilter::INFO))
     });
     tracing_subscriber::registry().with(lines.with_filter(filter)).with(spans).init();
+    if provider.is_some() {
+        audience_trace::install(Box::new(ExportedSpans));
+    }
     Ok(Telemetry(provider))
 }
 

@@ -1,67 +1,15 @@
 //! Spans of the real program at a collector that is made of a port and the published messages of OTLP.
 #![expect(clippy::unwrap_used, reason = "a test that panics has failed, which is what a test is for")]
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+mod collector;
+
+use std::collections::BTreeSet;
+use std::net::TcpListener;
 
 use audience_tests::program;
 use audience_tests::serve::{Setup, pause};
-use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
-use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value};
-use opentelemetry_proto::tonic::trace::v1::Span;
-use prost::Message;
 
-/// Takes requests one after the other on a connection.
-fn collect(stream: TcpStream, requests: &SyncSender<ExportTraceServiceRequest>) {
-    let (mut reader, mut writer) = (BufReader::new(stream.try_clone().unwrap()), stream);
-    loop {
-        let (mut head, mut length) = (String::new(), 0);
-        loop {
-            let mut line = String::new();
-            if reader.read_line(&mut line).unwrap_or(0) == 0 {
-                return;
-            }
-            if let Some(said) = line.to_ascii_lowercase().strip_prefix("content-length:") {
-                length = said.trim().parse().unwrap();
-            }
-            if line == "\r\n" {
-                break;
-            }
-            head.push_str(&line);
-        }
-        assert!(head.starts_with("POST /v1/traces "), "{head}");
-        let mut body = vec![0; length];
-        reader.read_exact(&mut body).unwrap();
-        requests.send(ExportTraceServiceRequest::decode(&*body).unwrap()).unwrap();
-        let answer = "HTTP/1.1 200 OK\r\ncontent-type: application/x-protobuf\r\ncontent-length: 0\r\n\r\n";
-        writer.write_all(answer.as_bytes()).unwrap();
-    }
-}
-
-/// The address of a collector, and what it is given.
-fn collector() -> (String, Receiver<ExportTraceServiceRequest>) {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    let (sender, requests) = sync_channel(1_024);
-    std::thread::spawn(move || {
-        for stream in listener.incoming().map_while(Result::ok) {
-            let sender = sender.clone();
-            std::thread::spawn(move || collect(stream, &sender));
-        }
-    });
-    (url, requests)
-}
-
-fn texts(attributes: &[KeyValue]) -> BTreeMap<String, String> {
-    let text = |value: &Option<AnyValue>| match value.as_ref().and_then(|value| value.value.clone()) {
-        Some(any_value::Value::StringValue(text)) => text,
-        Some(any_value::Value::IntValue(number)) => number.to_string(),
-        other => format!("{other:?}"),
-    };
-    attributes.iter().map(|attribute| (attribute.key.clone(), text(&attribute.value))).collect()
-}
+use collector::{collector, texts};
 
 #[test]
 fn what_is_done_is_seen_at_the_collector() {
@@ -79,15 +27,10 @@ fn what_is_done_is_seen_at_the_collector() {
     assert_eq!(client.get("/api/users/nobody-secret/nothing").unwrap().status, 404);
     served.stop();
 
-    let mut spans: Vec<Span> = Vec::new();
-    let mut resources = BTreeSet::new();
-    while let Ok(request) = requests.try_recv() {
-        for resource in request.resource_spans {
-            resources.insert(texts(&resource.resource.unwrap().attributes)["service.name"].clone());
-            spans.extend(resource.scope_spans.into_iter().flat_map(|scope| scope.spans));
-        }
-    }
-    assert_eq!(resources, ["audience".to_owned()].into());
+    let taken = requests.taken();
+    let resources: BTreeSet<&str> = taken.iter().map(|(resource, _)| resource["service.name"].as_str()).collect();
+    let spans: Vec<_> = taken.iter().map(|(_, span)| span).collect();
+    assert_eq!(resources, ["audience"].into());
     let names: BTreeSet<&str> = spans.iter().map(|span| span.name.as_str()).collect();
     for name in
         ["PUT /api/segments/{id}", "edit", "edit.apply", "events.append", "GET /api/users/{id}/segments", "checkpoint"]

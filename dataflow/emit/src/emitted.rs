@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use audience_contract::changes::{self, ChangeRef, ChangesError};
 use audience_contract::{ChangeLog, Progress, StoreError, failpoint};
+use audience_trace::TickTraces;
 use parking_lot::{Condvar, Mutex};
 
 use crate::recent::{RecentTick, RecentTicks};
@@ -18,6 +19,7 @@ pub struct Emitted {
     log: Arc<dyn ChangeLog>,
     state: Mutex<EmittedState>,
     committed: Condvar,
+    traces: Arc<TickTraces>,
 }
 
 struct EmittedState {
@@ -56,7 +58,13 @@ impl Emitted {
     /// A change log that has reached `newest`.
     pub fn new(log: Arc<dyn ChangeLog>, newest: Progress) -> Emitted {
         let recent = RecentTicks::new(newest.tick);
-        Emitted { log, state: Mutex::new(EmittedState { newest, recent }), committed: Condvar::new() }
+        let state = Mutex::new(EmittedState { newest, recent });
+        Emitted { log, state, committed: Condvar::new(), traces: Arc::default() }
+    }
+
+    /// The spans of ticks, from which those of followers go on.
+    pub fn traces(&self) -> &Arc<TickTraces> {
+        &self.traces
     }
 
     /// Commits a tick's changes, `count` of them, and wakes who waits for them. It takes the bytes if that succeeds.

@@ -142,7 +142,7 @@ impl Service {
         went_back.into_iter().for_each(|how| editor.note_went_back(how));
         let context = FollowerContext { engine: &engine, editor: &editor, stores, metrics: &metrics, fault };
         let followers = Arc::new(Followers::new(resumed, context, &run));
-        let intake = Arc::new(Intake::new(engine.clone(), events()));
+        let intake = Arc::new(Intake::new(engine.clone(), events(), followers.traces().clone()));
         let lookup = Arc::new(Lookup::new(&engine, &stores.events, &stores.catalogue, &editor));
         let (refusals, source_metrics) = (lookup.refusals.clone(), metrics.sources.clone());
         let placeholders = options.placeholders.clone();

@@ -36,6 +36,8 @@ pub struct Follower<'a> {
     /// Its number among them.
     pub(super) index: usize,
     pub(super) writer: &'a mut Writer,
+    /// The tick up to which the writer's spans are below those of ticks.
+    pub(super) traced: u64,
 }
 
 impl<'a> Follower<'a> {
@@ -255,6 +257,10 @@ impl<'a> Follower<'a> {
         let begun = Instant::now();
         let (sink, tick) = (self.status.name(), reach.progress().tick);
         let span = tracing::info_span!(target: SPANS, "sink.write", sink, tick, changes = changes.len());
+        if tick != u64::MAX && tick > self.traced {
+            audience_trace::carry_on(&span, &self.upstream.emitted.traces().between(self.traced, tick));
+            self.traced = tick;
+        }
         span.in_scope(|| self.writer.sink.write(reach, changes))?;
         self.upstream.metrics.written(self.status.name(), changes.len(), begun.elapsed());
         if !changes.is_empty() {

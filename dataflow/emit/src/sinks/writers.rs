@@ -130,7 +130,9 @@ impl SideBySide<'_> {
         let failures = Mutex::new(Vec::new());
         let follow = |index, writer: &mut Writer| {
             let _guard = WriterGuard { status, round };
-            let Err(error) = (Follower { upstream, status, stop, round, index, writer }).follow() else { return };
+            let Err(error) = (Follower { upstream, status, stop, round, index, writer, traced: 0 }).follow() else {
+                return;
+            };
             if !matches!(error, FollowError::Broken) {
                 tracing::error!(sink = status.name(), writer = writer.sink.name(), %error, "A writer of the sink failed");
                 status.set(index, |writer| writer.fault = Some(error.to_string()));

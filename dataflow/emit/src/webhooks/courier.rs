@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 
 use audience_background::{Stop, clock};
 use audience_contract::{WebhookAnswer, WebhookClient, WebhookMessage, WebhookStore};
-use audience_protocol::{ChangePlace, ChangeResource, ChangesRead, PlatformError, WebhookDelivery};
+use audience_protocol::{ChangePlace, ChangeResource, ChangesRead, PlatformError, SPANS, WebhookDelivery};
 use audience_rules::time::format_time;
+use tracing::Span;
 
 use super::hook::{Hook, PendingMessage, StoredWebhook};
 use crate::emitted::Emitted;
@@ -71,7 +72,7 @@ impl Courier<'_> {
             self.emitted.wait_beyond(newest, PATIENCE / 5);
             return Ok(Duration::ZERO);
         };
-        let attempt = self.post(&stored, &pending, &changes);
+        let attempt = self.span(&stored, &pending).in_scope(|| self.post(&stored, &pending, &changes));
         let wait = self.account(&pending, &attempt)?;
         let is_full = changes.len() == MESSAGE_CHANGES;
         Ok(if attempt.0.delivered && is_full { Duration::ZERO } else { wait })
@@ -132,6 +133,21 @@ impl Courier<'_> {
         })?;
         // Otherwise somebody has changed it meanwhile.
         Ok(is_current.then_some((new, changes)))
+    }
+
+    /// The span of a message: below that of the newest tick whose changes are in it, and linked to those of the others.
+    fn span(&self, stored: &StoredWebhook, pending: &PendingMessage) -> Span {
+        let (webhook, attempt) = (&*self.hook.id, pending.attempts + 1);
+        let span = tracing::info_span!(target: SPANS, "webhook.post", otel.kind = "client", webhook, attempt);
+        if audience_trace::is_on()
+            && let Some(to) = ChangePlace::parse(&pending.to)
+        {
+            // A place is that of the next change.
+            let last = if to.index == 0 { to.tick.saturating_sub(1) } else { to.tick };
+            let before = stored.place().tick.saturating_sub(1);
+            audience_trace::carry_on(&span, &self.emitted.traces().between(before, last));
+        }
+        span
     }
 
     fn post(

@@ -59,6 +59,9 @@ impl TickSink {
 
     /// Ticks that are done while one is being written are written together, as the last of them.
     fn commit(&mut self, done: TickDone) -> Result<(), EngineError> {
+        if done.outputs.iter().all(|output| output.changes.is_empty()) {
+            self.emitted.traces().forget(done.progress.tick);
+        }
         for output in &done.outputs {
             self.gathered.changes.extend_from_slice(&output.changes);
             self.gathered.events += output.events;
@@ -81,6 +84,7 @@ impl TickSink {
             self.write(progress, &mut gathered.changes, count)?;
             self.last_commit = Some(Instant::now());
         }
+        self.emitted.traces().end(progress.tick);
         let changed = (gathered.entered, gathered.left);
         self.metrics.identifies_refused(gathered.refused_identifies);
         self.metrics.ticks_done(gathered.ticks, gathered.events, changed, gathered.oldest);

@@ -18,6 +18,7 @@ use audience_emit::{
 use audience_kernel::aliases::Aliases;
 use audience_protocol::{PlatformError, Webhook};
 use audience_rules::catalogue::ComputedTrait;
+use audience_trace::TickTraces;
 use hashbrown::HashMap;
 use roaring::RoaringBitmap;
 
@@ -118,6 +119,11 @@ impl Followers {
         let (profiles, metrics) = (Arc::new(profiles), metrics.sinks.clone());
         let receivers = Receivers { sinks, profiles, updates: UpdateSender::default(), notes: notes(), metrics };
         Followers { emitted: emitted(), sizes, webhooks, live, receivers, fault }
+    }
+
+    /// The spans of ticks, from which those of sinks and webhooks go on.
+    pub fn traces(&self) -> &Arc<TickTraces> {
+        self.emitted.traces()
     }
 
     /// Starts the followers that every run has.

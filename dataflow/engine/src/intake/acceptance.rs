@@ -7,6 +7,7 @@ use std::time::Duration;
 use audience_catalogue::unavailable;
 use audience_contract::{EventLog, SourcePosition, StoreError};
 use audience_protocol::{PlatformError, SPANS};
+use audience_trace::TickTraces;
 
 use super::pump::Pump;
 use crate::engine::{Engine, EngineError};
@@ -18,14 +19,16 @@ pub(crate) struct Intake {
     engine: Arc<Engine>,
     events: Arc<dyn EventLog>,
     pump: Pump,
+    /// The spans of ticks.
+    traces: Arc<TickTraces>,
     /// The fault of the event log, if the newest append failed.
     fault: PartFault,
 }
 
 impl Intake {
     /// The intake of an engine that has all events of the log.
-    pub fn new(engine: Arc<Engine>, events: Arc<dyn EventLog>) -> Intake {
-        Intake { engine, events, pump: Pump::default(), fault: PartFault::default() }
+    pub fn new(engine: Arc<Engine>, events: Arc<dyn EventLog>, traces: Arc<TickTraces>) -> Intake {
+        Intake { engine, events, pump: Pump::default(), traces, fault: PartFault::default() }
     }
 
     /// The log of accepted events.
@@ -82,7 +85,7 @@ impl Intake {
 
     /// Makes ticks until [`close`](Self::close).
     pub fn run(&self) -> Result<(), EngineError> {
-        self.pump.run(&self.engine)
+        self.pump.run(&self.engine, &self.traces)
     }
 
     /// Accepts nothing more, and ends [`run`](Self::run) once all that was accepted is submitted.

@@ -6,11 +6,13 @@ use std::time::Duration;
 
 use audience_background::{Backoff, Stop, clock};
 use audience_contract::{Batch, DeadLetter, DeadLetters, Message, Share, Source, SourceError, StoreError, failpoint};
-use audience_protocol::{RECENT_EVENTS, RefusedEvent};
+use audience_protocol::{RECENT_EVENTS, RefusedEvent, SPANS};
 use audience_rules::event::{EventDecoder, EventDefaults};
 use audience_rules::fault::Fault;
 use audience_rules::placeholders::Placeholders;
+use audience_trace::{MOST_LINKS, TRACEPARENT, TraceContext};
 use parking_lot::Mutex;
+use tracing::Span;
 
 use super::acceptance::Intake;
 use super::source_metrics::SourceMetrics;
@@ -204,6 +206,24 @@ impl Feeder {
         Ok(())
     }
 
+    /// The span in which messages are taken, if any has a `traceparent`: below the first of them, and linked to all.
+    fn span_of(&self, messages: &[Message]) -> Span {
+        if !audience_trace::is_on() {
+            return Span::none();
+        }
+        let headers = messages.iter().flat_map(|message| &message.headers);
+        let traced = headers.filter(|header| header.name == TRACEPARENT);
+        let contexts = traced.filter_map(|header| TraceContext::parse(header.value.as_deref()?));
+        let contexts: Vec<TraceContext> = contexts.take(MOST_LINKS).collect();
+        if contexts.is_empty() {
+            return Span::none();
+        }
+        let (source, messages) = (&*self.status.source, messages.len());
+        let span = tracing::info_span!(target: SPANS, "source.take", otel.kind = "consumer", source, messages);
+        audience_trace::carry_on(&span, &contexts);
+        span
+    }
+
     /// Makes a batch durable, and lets it flow.
     fn take(&mut self, batch: &Batch) -> Result<(), FeedError> {
         if batch.is_empty() {
@@ -239,7 +259,8 @@ impl Feeder {
         if !letters.is_empty() {
             self.dead_letters.put(&letters)?;
         }
-        self.context.intake.accept_from(records, &batch.positions)?;
+        let span = self.span_of(&batch.messages);
+        span.in_scope(|| self.context.intake.accept_from(records, &batch.positions))?;
         failpoint("source_appended");
         self.source.acknowledge(&batch.positions);
         let reasons = letters.iter().map(|letter| letter.code);

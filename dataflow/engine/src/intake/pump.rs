@@ -3,7 +3,10 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
+use audience_protocol::SPANS;
+use audience_trace::{MOST_LINKS, TickTraces, TraceContext};
 use parking_lot::{Condvar, Mutex};
+use tracing::Span;
 
 use crate::engine::{Engine, EngineError};
 
@@ -24,6 +27,8 @@ struct PumpState {
     records: Vec<u8>,
     end: u64,
     taken: Instant,
+    /// The request or message that they came with, if its spans are exported.
+    trace: Option<TraceContext>,
 }
 
 #[derive(Default)]
@@ -62,7 +67,8 @@ impl Pump {
     pub fn take(&self, range: std::ops::Range<u64>, records: Vec<u8>) {
         let mut inbox = self.inbox.lock();
         inbox.bytes += records.len();
-        inbox.runs.insert(range.start, PumpState { records, end: range.end, taken: now() });
+        let trace = audience_trace::current();
+        inbox.runs.insert(range.start, PumpState { records, end: range.end, taken: now(), trace });
         drop(inbox);
         self.arrived.notify_one();
     }
@@ -74,8 +80,8 @@ impl Pump {
         self.drained.notify_all();
     }
 
-    /// Makes ticks until closed.
-    pub fn run(&self, engine: &Engine) -> Result<(), EngineError> {
+    /// Makes ticks until closed, and notes the spans of those that carry traced requests.
+    pub fn run(&self, engine: &Engine, traces: &TickTraces) -> Result<(), EngineError> {
         let mut under_way: VecDeque<(u64, usize)> = VecDeque::new();
         loop {
             while under_way.len() >= TICKS_UNDER_WAY || bytes_of(&under_way) > BYTES_UNDER_WAY {
@@ -92,8 +98,15 @@ impl Pump {
             let bytes = runs.iter().map(|run| run.records.len()).sum();
             let end = runs.last().map_or_else(|| engine.head().sequence, |run| run.end);
             let oldest = runs.iter().map(|run| run.taken).min();
+            let span = span_of(&runs);
             let records = runs.into_iter().map(|run| run.records).collect();
-            under_way.push_back((engine.submit_records(records, end, oldest)?, bytes));
+            let tick = engine.submit_records(records, end, oldest)?;
+            if let Some(span) = span {
+                let number = engine.number_of(tick);
+                span.record("tick", number);
+                traces.begin(number, span);
+            }
+            under_way.push_back((tick, bytes));
         }
     }
 
@@ -119,6 +132,17 @@ impl Pump {
         self.drained.notify_all();
         (runs, inbox.is_closed)
     }
+}
+
+/// The span of a tick with these runs, if any is traced: it is below the first of their requests, and linked to all.
+fn span_of(runs: &[PumpState]) -> Option<Span> {
+    let traced: Vec<TraceContext> = runs.iter().filter_map(|run| run.trace).take(MOST_LINKS).collect();
+    if traced.is_empty() {
+        return None;
+    }
+    let span = tracing::info_span!(target: SPANS, "tick", tick = tracing::field::Empty, runs = runs.len());
+    audience_trace::carry_on(&span, &traced);
+    Some(span)
 }
 
 fn bytes_of(under_way: &VecDeque<(u64, usize)>) -> usize {
