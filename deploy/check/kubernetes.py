@@ -123,6 +123,20 @@ def hardening(workloads):
                 yield f"{name_of(workload)}: has not both probes"
 
 
+def doors(workloads):
+    """Whoever serves APIs asks callers who they are, and knows the key of Prometheus."""
+    for workload in workloads:
+        for container in pod_of(workload)["spec"]["containers"]:
+            if container["args"][:1] not in (["serve"], ["segment-api"], ["ingest-api"]) and "--process" not in container["args"]:
+                continue
+            said = {one["name"]: one.get("value") for one in container["env"]}
+            mounts = [one["mountPath"] for one in container["volumeMounts"]]
+            if said.get("AUDIENCE_AUTH") != "required":
+                yield f"{name_of(workload)}: nobody is asked who they are"
+            if not any(said.get("AUDIENCE_METRICS_KEY_FILE", "").startswith(f"{path}/") for path in mounts):
+                yield f"{name_of(workload)}: Prometheus cannot read figures"
+
+
 def demo(documents, workloads):
     asked = 0
     for workload in workloads:
@@ -166,6 +180,7 @@ def main():
         *schemas(documents),
         *references(documents, workloads),
         *hardening(workloads),
+        *doors([one for one in workloads if one["metadata"]["labels"].get("app.kubernetes.io/name") == "audience"]),
         *own(documents, workloads),
     ]
     for fault in faults:

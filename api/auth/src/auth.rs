@@ -11,6 +11,7 @@ use parking_lot::Mutex;
 use crate::document::{ApiKey, Edit, Session};
 use crate::error::{AuthError, Result};
 use crate::metrics::AuthMetrics;
+use crate::metrics_key::MetricsKey;
 use crate::needs::Needs;
 use crate::password::Hasher;
 use crate::state::{Access, State};
@@ -43,6 +44,8 @@ pub struct AuthOptions {
     /// The address under which browsers reach the platform, such as `https://audience.example.com`. With `https` the cookie
     /// is sent over TLS alone.
     pub public_url: Option<String>,
+    /// The key with which figures are scraped, if there is one beside those in the store.
+    pub metrics_key: Option<MetricsKey>,
 }
 
 /// The reason why a process must not start.

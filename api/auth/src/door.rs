@@ -74,6 +74,11 @@ impl Principal {
         Principal::new("host", Permissions::all(), Identity::Anyone)
     }
 
+    /// Whoever shows the key of figures.
+    fn scraper() -> Principal {
+        Principal::new("metrics", Permissions::of(&[Permission::SystemRead]), Identity::Anyone)
+    }
+
     fn member(member: &Arc<Member>, session: &str) -> Principal {
         let identity = Identity::Member { member: Arc::clone(member), session: session.to_owned() };
         Principal::new(&member.email, member.role.permissions(), identity)
@@ -203,6 +208,9 @@ impl Auth {
     /// Finds who presents these credentials. The header wins over what a browser adds by itself.
     fn identify(&self, knock: &Knock<'_>) -> Result<Principal, Refusal> {
         if let Some(authorization) = knock.authorization {
+            if self.options().metrics_key.as_ref().is_some_and(|key| key.is_in(authorization)) {
+                return Ok(Principal::scraper());
+            }
             let secret = credential(authorization).ok_or(Refusal::NotKnown)?;
             return self.with_secret(&secret, knock);
         }

@@ -93,6 +93,17 @@ pub enum Refusal {
 }
 
 impl Refusal {
+    /// The words of all refusals.
+    pub(crate) const CODES: [&str; 7] = [
+        Refusal::SignIn.code(),
+        Refusal::NotKnown.code(),
+        Refusal::Missing(Permission::SystemRead).code(),
+        Refusal::WriteKey.code(),
+        Refusal::Address.code(),
+        Refusal::OtherSite.code(),
+        Refusal::OtherHost.code(),
+    ];
+
     /// A stable word.
     pub const fn code(&self) -> &'static str {
         match self {

@@ -48,6 +48,13 @@ impl AuthMetrics {
         registry.register("members", "Members, disabled ones too", metrics.members.clone());
         registry.register("keys", "API keys", metrics.keys.clone());
         registry.register("sessions", "Sessions that have not ended", metrics.sessions.clone());
+        // From the beginning: the first increase of a series that springs into being is not seen.
+        for reason in Refusal::CODES {
+            drop(metrics.refused.get_or_create(&ReasonLabel { reason }));
+        }
+        for outcome in ["accepted", "refused", "throttled"] {
+            drop(metrics.sign_ins.get_or_create(&OutcomeLabel { outcome }));
+        }
         metrics
     }
 

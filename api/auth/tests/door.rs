@@ -7,8 +7,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use audience_auth::{
-    Auth, AuthOptions, KeyInput, KeyKind, Knock, Mode, Needs, PERMISSIONS, Permission, Permissions, ROLES, Refusal,
-    Role,
+    Auth, AuthOptions, KeyInput, KeyKind, Knock, MetricsKey, Mode, Needs, PERMISSIONS, Permission, Permissions, ROLES,
+    Refusal, Role,
 };
 use audience_contract::suite::MemoryAccessStore;
 use common::{DAY, HOUR, MINUTE, NOW, member, open, principal, site, with_cookie, with_header};
@@ -175,7 +175,8 @@ fn pages_of_other_sites_neither_use_a_cookie_nor_an_open_door() {
 #[test]
 fn a_listener_that_others_reach_needs_somebody_to_ask() {
     let store = Arc::new(MemoryAccessStore::default());
-    let auth = |mode, is_local| Auth::open(store.clone(), AuthOptions { mode, is_local, public_url: None }).unwrap();
+    let auth =
+        |mode, is_local| Auth::open(store.clone(), AuthOptions { mode, is_local, ..AuthOptions::default() }).unwrap();
     assert!(auth(Mode::Auto, true).check_listeners().is_ok());
     let error = auth(Mode::Auto, false).check_listeners().unwrap_err().to_string();
     for way in ["127.0.0.1", "audience admin invite", "admin_password_file", "required", "off"] {
@@ -186,6 +187,28 @@ fn a_listener_that_others_reach_needs_somebody_to_ask() {
     assert!(auth(Mode::Off, false).check_listeners().is_ok());
     member(&auth(Mode::Required, false), "ann@example.org", Role::MarketingAdmin, NOW);
     assert!(auth(Mode::Auto, false).check_listeners().is_ok());
+}
+
+/// Its holder sees figures and the state of the platform, in a process without a store as well.
+#[test]
+fn a_key_of_figures_opens_figures_alone() {
+    let text = "figures-of-the-shop-31415";
+    let metrics_key = MetricsKey::new(&format!("{text}\n"));
+    assert!(metrics_key.is_some() && MetricsKey::new(&text[..MetricsKey::LEAST - 1]).is_none());
+    let options = AuthOptions { mode: Mode::Required, metrics_key, ..AuthOptions::default() };
+    assert!(!format!("{options:?}").contains("shop"));
+    let auth = Auth::without_store(options);
+    let ask = |authorization: &str, needs| {
+        let knock = Knock { authorization: Some(authorization), now: NOW, ..Knock::default() };
+        auth.admit(needs, &knock).map(|principal| principal.permissions()).map_err(|refused| refused.why)
+    };
+    let bearer = format!("Bearer {text}");
+    assert_eq!(ask(&bearer, Needs::Service), Ok(Permissions::of(&[Permission::SystemRead])));
+    let refused = Refusal::Missing(Permission::SegmentRead);
+    assert_eq!(ask(&bearer, Needs::Permission(Permission::SegmentRead)), Err(refused));
+    assert_eq!(ask(&bearer, Needs::Ingest), Err(Refusal::Missing(Permission::EventSend)));
+    assert_eq!(ask(&format!("{bearer}9"), Needs::Service), Err(Refusal::NotKnown));
+    assert_eq!(ask(&format!("Basic {text}"), Needs::Service), Err(Refusal::NotKnown));
 }
 
 #[test]

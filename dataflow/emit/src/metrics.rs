@@ -65,6 +65,7 @@ impl SinkMetrics {
     pub fn show(&self, sink: &str) {
         drop(self.changes.get_or_create(&label(sink)));
         drop(self.errors.get_or_create(&label(sink)));
+        drop(self.wrong.get_or_create(&label(sink)));
     }
 
     /// Counts changes, sizes or profiles that were written to a sink.

@@ -16,7 +16,12 @@ pub const DAY: i64 = 24 * HOUR;
 pub const PASSWORD: &str = "four plain words here";
 
 pub fn open(store: &Arc<MemoryAccessStore>, mode: Mode) -> Auth {
-    let options = AuthOptions { mode, is_local: true, public_url: Some("https://audience.example.org".to_owned()) };
+    let options = AuthOptions {
+        mode,
+        is_local: true,
+        public_url: Some("https://audience.example.org".to_owned()),
+        metrics_key: None,
+    };
     Auth::open(store.clone(), options).unwrap()
 }
 

@@ -14,7 +14,8 @@ pub const PASSWORD: &str = "four plain words here";
 
 /// A door that asks, in a process that is reached by that address.
 pub fn asking(mode: Mode, public_url: Option<&str>) -> Arc<Auth> {
-    let options = AuthOptions { mode, is_local: true, public_url: public_url.map(str::to_owned) };
+    let options =
+        AuthOptions { mode, is_local: true, public_url: public_url.map(str::to_owned), ..AuthOptions::default() };
     Arc::new(Auth::open(Arc::new(MemoryAccessStore::default()), options).unwrap())
 }
 

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use anyhow::{Context, ensure};
-use audience_auth::{AuthOptions, Mode};
+use audience_auth::{AuthOptions, MetricsKey, Mode};
 use clap::{Args, ValueEnum};
 
 use super::names::named;
@@ -34,6 +34,10 @@ pub struct AccessSettings {
     /// The file with the password of the first admin. [default: none]
     #[arg(long, env = "AUDIENCE_ADMIN_PASSWORD_FILE", value_name = "FILE")]
     pub admin_password_file: Option<PathBuf>,
+    /// The file with a key for whoever scrapes figures, 24 characters or more: it opens what a server key with `system:read` opens,
+    /// and processes without PostgreSQL know it, too. [default: none]
+    #[arg(long, env = "AUDIENCE_METRICS_KEY_FILE", value_name = "FILE")]
+    pub metrics_key_file: Option<PathBuf>,
     /// Addresses and ranges of proxies, separated by commas, whose header `X-Forwarded-For` names the caller's address.
     /// [default: none]
     #[arg(long, env = "AUDIENCE_TRUSTED_PROXIES", value_name = "RANGES")]
@@ -76,7 +80,19 @@ impl AccessSettings {
             When::Off => Mode::Off,
         };
         let is_local = listeners.iter().all(|address| address.ip().is_loopback());
-        Ok(AuthOptions { mode, is_local, public_url: self.public_url.clone() })
+        let (public_url, metrics_key) = (self.public_url.clone(), self.metrics_key()?);
+        Ok(AuthOptions { mode, is_local, public_url, metrics_key })
+    }
+
+    /// The key with which figures are scraped, if the settings name its file.
+    fn metrics_key(&self) -> anyhow::Result<Option<MetricsKey>> {
+        let Some(file) = &self.metrics_key_file else { return Ok(None) };
+        let name = || named("metrics_key_file");
+        let text = std::fs::read_to_string(file).with_context(|| format!("{}: {}", name(), file.display()))?;
+        let key = MetricsKey::new(&text);
+        let least = MetricsKey::LEAST;
+        ensure!(key.is_some(), "{}: {} needs {least} characters or more, on one line", name(), file.display());
+        Ok(key)
     }
 
     /// The first admin, if the settings name one.

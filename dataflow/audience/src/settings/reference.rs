@@ -19,6 +19,7 @@ const EXAMPLES: &[(&str, &str)] = &[
     ("public_url", "https://audience.example.org"),
     ("admin_email", "ann@example.org"),
     ("admin_password_file", "/etc/audience/admin-password"),
+    ("metrics_key_file", "/etc/audience/metrics-key"),
     ("trusted_proxies", "10.0.0.0/8"),
     ("requests_per_minute", "6000"),
     ("key_requests_per_minute", "1000"),

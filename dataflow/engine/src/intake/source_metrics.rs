@@ -1,5 +1,7 @@
 //! Metrics of sources.
 
+use audience_rules::event::event_code;
+use audience_rules::fault::code;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -63,6 +65,10 @@ impl SourceMetrics {
         let label = SourceLabel { source: source.to_owned() };
         for counters in [&self.messages, &self.dead_letters, &self.lost, &self.source_errors] {
             drop(counters.get_or_create(&label));
+        }
+        for reason in [event_code::MALFORMED_JSON, event_code::TOO_LARGE, code::MISSING_MEMBER, code::WRONG_TYPE] {
+            let label = SourceReasonLabel { source: source.to_owned(), reason: reason.to_owned() };
+            drop(self.refused.get_or_create(&label));
         }
     }
 
