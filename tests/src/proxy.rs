@@ -2,7 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use crate::serve::pause;
@@ -16,7 +16,7 @@ pub enum CommitCut {
     After,
 }
 
-/// A proxy that can be cut.
+/// A proxy that can be cut, and slowed down.
 #[derive(Clone)]
 pub struct Proxy {
     /// Its address.
@@ -26,6 +26,8 @@ pub struct Proxy {
     is_cut: Arc<AtomicBool>,
     open: Arc<Mutex<Vec<TcpStream>>>,
     commit_cut: Arc<Mutex<Option<CommitCut>>>,
+    /// Milliseconds that every piece takes, up to 64 KiB.
+    delay: Arc<AtomicU64>,
 }
 
 impl Proxy {
@@ -48,6 +50,7 @@ impl Proxy {
             is_cut: Arc::default(),
             open: Arc::default(),
             commit_cut: Arc::default(),
+            delay: Arc::default(),
         };
         let here = proxy.clone();
         std::thread::spawn(move || listener.incoming().map_while(Result::ok).for_each(|client| here.join(client)));
@@ -56,10 +59,29 @@ impl Proxy {
 
     /// Cuts all connections, and takes none for so many milliseconds.
     pub fn cut(&self, milliseconds: u64) {
-        self.is_cut.store(true, Ordering::Release);
-        self.open.lock().expect("no panic").drain(..).for_each(|stream| drop(stream.shutdown(Shutdown::Both)));
+        self.set_cut(true);
         pause(milliseconds);
-        self.is_cut.store(false, Ordering::Release);
+        self.set_cut(false);
+    }
+
+    /// Cuts all connections and takes none, or takes them again.
+    pub fn set_cut(&self, is_cut: bool) {
+        self.is_cut.store(is_cut, Ordering::Release);
+        if is_cut {
+            self.open.lock().expect("no panic").drain(..).for_each(|stream| drop(stream.shutdown(Shutdown::Both)));
+        }
+    }
+
+    /// Lets every piece of what passes take so many milliseconds, up to 64 KiB at once.
+    pub fn slow_down(&self, milliseconds: u64) {
+        self.delay.store(milliseconds, Ordering::Release);
+    }
+
+    fn delay(&self) {
+        match self.delay.load(Ordering::Acquire) {
+            0 => {}
+            milliseconds => pause(milliseconds),
+        }
     }
 
     /// Cuts the connection on which PostgreSQL is asked to commit next.
@@ -82,6 +104,7 @@ impl Proxy {
 
     fn carry_requests(&self, client: TcpStream, server: TcpStream) {
         carry(&client, &server, |bytes| {
+            self.delay();
             if !contains(bytes, b"COMMIT\0") {
                 return true;
             }
@@ -100,6 +123,7 @@ impl Proxy {
         let port = |address: SocketAddr| [b"127.0.0.1".as_slice(), &u32::from(address.port()).to_be_bytes()].concat();
         let (from, to) = (port(self.server), port(self.address));
         carry(&server, &client, |bytes| {
+            self.delay();
             let mut at = 0;
             while self.is_broker
                 && let Some(found) = bytes[at..].windows(from.len()).position(|window| window == from)

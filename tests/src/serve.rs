@@ -196,6 +196,11 @@ impl Served {
         read.map_or_else(|error| error.to_string(), |_| String::from_utf8_lossy(&text).into_owned())
     }
 
+    /// The first process.
+    pub fn pid(&self) -> Pid {
+        Pid::from_child(&self.child)
+    }
+
     /// Whether it runs.
     pub fn is_alive(&mut self) -> bool {
         matches!(self.child.try_wait(), Ok(None))
@@ -237,8 +242,7 @@ impl Served {
 
     /// SIGTERM.
     pub fn terminate(&self) {
-        let pid = Pid::from_child(&self.child);
-        kill_process(pid, Signal::TERM).expect("a signal can be sent");
+        kill_process(self.pid(), Signal::TERM).expect("a signal can be sent");
     }
 
     /// Waits for the end.

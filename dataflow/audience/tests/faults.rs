@@ -7,6 +7,7 @@
 //! which it stops and starts.
 #![expect(clippy::unwrap_used, reason = "a test that panics has failed, which is what a test is for")]
 
+mod agreement;
 mod between;
 mod database;
 mod servers;
@@ -14,15 +15,14 @@ mod topics;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use audience_rules::timeline::{OracleSubject, Subject, parse_timeline};
-use audience_tests::check::step;
 use audience_tests::crash::setting;
 use audience_tests::random::Random;
 use audience_tests::serve::{Served, pause, wall_clock};
 use rustix::process::{Signal, kill_process};
 use serde_json::{Value, json};
 
-use between::{ClusterMembers, PARTITIONS, folded, in_redis, served, settle, setup};
+use agreement::{expected, put_surely, wait_until_ready};
+use between::{PARTITIONS, folded, in_redis, served, settle, setup};
 use database::TestDatabase;
 use servers::{Paused, StopSending, send, services};
 use topics::committed;
@@ -30,8 +30,6 @@ use topics::committed;
 /// How many faults there are.
 const FAULTS: u64 = 9;
 const USERS: u64 = 100;
-/// How long anything may take to come back.
-const PATIENCE_MILLISECONDS: i64 = 90_000;
 
 #[derive(Clone, Copy, Debug)]
 enum InjectedFault {
@@ -84,43 +82,6 @@ impl InjectedFault {
             }
         }
     }
-}
-
-/// Puts a segment, however often it takes.
-fn put_surely(served: &Served, id: &str, rules: &Value) {
-    let body = json!({"name": id, "rules": rules}).to_string();
-    let deadline = wall_clock() + PATIENCE_MILLISECONDS;
-    loop {
-        match served.client().put(&format!("/api/segments/{id}"), &body) {
-            Ok(answer) if answer.status < 300 => return,
-            Ok(answer) if answer.status < 500 && answer.status != 429 => panic!("{}", answer.text()),
-            _ => assert!(wall_clock() < deadline, "{id} cannot be put:\n{}", served.said()),
-        }
-        pause(50);
-    }
-}
-
-fn wait_until_ready(served: &Served) {
-    let deadline = wall_clock() + PATIENCE_MILLISECONDS;
-    while !served.client().get("/health/ready").is_ok_and(|answer| answer.status == 200) {
-        assert!(wall_clock() < deadline, "it does not come back:\n{}", served.said());
-        pause(20);
-    }
-}
-
-/// Who is in what, by the naive evaluator.
-fn expected(events: &[Value], rules: &[(&str, Value)]) -> ClusterMembers {
-    let mut oracle = OracleSubject::default();
-    oracle.at(wall_clock());
-    let segments = rules.iter().map(|(id, rules)| json!({"segment": {"id": id, "rules": rules}}));
-    let events = events.iter().map(|event| json!({"event": event}));
-    for line in segments.chain(events) {
-        for (_, line) in parse_timeline(&line.to_string()).unwrap() {
-            step(&mut oracle, &line).unwrap();
-        }
-    }
-    let members = rules.iter().map(|(id, _)| ((*id).to_owned(), oracle.members(id).into_iter().collect()));
-    members.filter(|(_, members): &(_, std::collections::BTreeSet<String>)| !members.is_empty()).collect()
 }
 
 #[test]
