@@ -49,7 +49,7 @@ pub struct EventsOfHour {
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct FieldShape {
-    /// The path.
+    /// The path; `products[].name` is that of a member of the objects in a list.
     pub name: String,
     /// number, text, boolean, list, object.
     pub types: Vec<&'static str>,

@@ -461,7 +461,7 @@ class FaultyDocuments(TypedDict):
 
 
 class _FieldShapeRequired(TypedDict):
-    # The path.
+    # The path; `products[].name` is that of a member of the objects in a list.
     name: str
     types: List[Literal['number', 'text', 'boolean', 'list', 'object']]
     # How many values of each of the types were found, in their order.

@@ -355,7 +355,7 @@ export type FaultyDocuments = {
 };
 
 export type FieldShape = {
-  /** The path. */
+  /** The path; `products[].name` is that of a member of the objects in a list. */
   name: string;
   types: Array<"number" | "text" | "boolean" | "list" | "object">;
   /** How many values of each of the types were found, in their order. */

@@ -3,78 +3,66 @@ import { html, useLayoutEffect, useRef } from '../lib/html.js';
 import { Combobox } from '../parts/combobox.js';
 import { MEASURES, OPERATORS, measureName, operatorName } from '../rules/grammar.js';
 import { currencySign, isAmountMeasure } from '../lib/vocabulary.js';
-import { isNumber, textOf } from '../rules/exact.js';
+import { put, withDone } from '../rules/edits.js';
 import { EventNames } from './event-names.js';
 import { AddFilter, Filters } from './filters.js';
-import { OperatorField } from './tests.js';
-import { ValueField } from './value-field.js';
+import { MeasureField } from './measure-field.js';
+import { ComparedValue, OperatorField } from './tests.js';
+import { AddUnless, Unless } from './unless.js';
 import { WindowField } from './window-field.js';
 import { isFaulty } from './faults.js';
-import { many, t } from '../texts/texts.js';
+import { t } from '../texts/texts.js';
 
-const put = (json, member, value) => {
-  const { [member]: _, ...rest } = json;
-  return value === undefined ? rest : { ...rest, [member]: value };
-};
-
-/** What a count is called: after its number where it is chosen, by its full name among the others. */
-const countText = (name, value) =>
-  name === 'count'
-    ? many('behaviour.times', isNumber(value) ? Number(textOf(value)) : 2)
-    : t('behaviour.numberOfTimes');
-
-function MeasureField({ json, onChange, suggest, faults, pointer, isAmount, element }) {
-  const name = measureName(json.measure);
-  const choose = (event) => {
-    const fn = event.target.value;
-    if (fn === 'count') return onChange(put(json, 'measure', undefined));
-    const of = MEASURES[fn].of ? { of: json.measure?.of ?? '' } : {};
-    const next = { ...json, measure: { fn, ...of } };
-    const was = MEASURES[name]?.result;
-    if (was === MEASURES[fn].result || isAmount) return onChange(next);
-    // Comparison and value were made for another kind of result.
-    return onChange(
-      MEASURES[fn].result === 'duration'
-        ? { ...next, operator: 'lte', value: '7d' }
-        : {
-            ...next,
-            operator: MEASURES[fn].result === 'any' ? 'eq' : 'gte',
-            value: MEASURES[fn].result === 'any' ? '' : 1,
-          },
-    );
-  };
+/** The list in an event whose objects count, each as an event of its own. */
+function Each({ node, onChange, suggest, faults, pointer }) {
+  const { json } = node;
+  const set = (each) => onChange({ ...node, json: put(json, 'each', each) });
+  if (json.each === undefined) {
+    return html`
+      <button type="button" class="pill add" onClick=${() => set(suggest.listOf(json.event))}>
+        ${t('behaviour.addLines')}
+      </button>
+    `;
+  }
   return html`
-    <select
-      ref=${element}
-      class="pill measure"
-      aria-label=${t('behaviour.measure')}
-      aria-invalid=${isFaulty(faults, pointer, 'measure') ? 'true' : undefined}
-      value=${name ?? ''}
-      onChange=${choose}
-    >
-      ${name === undefined && html`<option value="">${JSON.stringify(json.measure)}</option>`}
-      ${Object.entries(MEASURES).map(
-        ([key, { text }]) =>
-          html`
-            <option value=${key}>
-              ${key === 'count' && !isAmount ? countText(name, json.value ?? 1) : text}
-            </option>
-          `,
-      )}
-    </select>
-    ${name &&
-    MEASURES[name].of &&
-    html`
+    <span class="word">${t('behaviour.countingLinesOf')}</span>
+    <span class="joined">
       <${Combobox}
         className="pill field"
-        label=${t('behaviour.propertyThatIsMeasured')}
-        value=${json.measure.of ?? ''}
+        label=${t('behaviour.list')}
+        value=${json.each}
         options=${suggest.propertiesOf(json.event)}
-        placeholder=${t('common.property')}
-        invalid=${isFaulty(faults, pointer, 'measure')}
-        onChange=${(of) => onChange({ ...json, measure: { ...json.measure, of } })}
+        placeholder=${t('behaviour.listLower')}
+        invalid=${isFaulty(faults, pointer, 'each')}
+        autofocus=${json.each === ''}
+        onChange=${set}
       />
-    `}
+      <button
+        type="button"
+        class="pill clear"
+        aria-label=${t('behaviour.notByLines')}
+        onClick=${() => set(undefined)}
+      >
+        ×
+      </button>
+    </span>
+  `;
+}
+
+/** What can be added to a behaviour at the end of its sentence. */
+function Additions({ node, onChange, suggest }) {
+  return html`
+    <${AddFilter} node=${node} onChange=${onChange} />
+    ${node.json.each === undefined && html`<${Each} node=${node} onChange=${onChange} suggest=${suggest} />`}
+    <${AddUnless} node=${node} onChange=${onChange} />
+  `;
+}
+
+/** What stands below the sentence of a behaviour: filters, and what undoes it. */
+function Below({ suggest, all, ...given }) {
+  return html`
+    <${Filters} ...${given} suggest=${suggest} />
+    <${Unless} ...${given} suggest=${suggest} all=${all} />
   `;
 }
 
@@ -98,95 +86,101 @@ function useMoved(place) {
   return element;
 }
 
-/** A behaviour as a condition. */
-export function Behaviour({ node, onChange, suggest, faults, pointer }) {
-  const { json } = node;
-  const set = (next) => onChange({ ...node, json: next });
-  const name = measureName(json.measure);
-  const result = MEASURES[name]?.result;
-  const operator =
-    json.operator === undefined ? (result === 'number' ? 'gte' : undefined) : operatorName(json.operator);
-  const absent = isAbsence(json);
-  const isCount = name === 'count';
-  const measure = useMoved(isCount);
-  const measureField = html`
-    <${MeasureField}
-      json=${json}
-      onChange=${set}
-      suggest=${suggest}
-      faults=${faults}
-      pointer=${pointer}
-      element=${measure}
-    />
-  `;
-  const setDone = (event) => {
-    const { measure: _, operator: __, value: ___, ...rest } = json;
-    set(
-      event.target.value === 'did'
-        ? { ...rest, operator: 'gte', value: 1 }
-        : { ...rest, operator: 'eq', value: 0 },
-    );
-  };
+/** Whether something was done or not. */
+function Verb({ json, isAbsent, onChange }) {
   return html`
-    <span class="sentence">
-      <select
-        class="pill verb"
-        aria-label=${t('behaviour.didOrDidNot')}
-        value=${absent ? 'not' : 'did'}
-        onChange=${setDone}
-      >
-        <option value="did">${t('behaviour.did')}</option>
-        <option value="not">${t('behaviour.didNotDo')}</option>
-      </select>
-      <${EventNames}
-        event=${json.event}
-        onChange=${(event) => set({ ...json, event })}
-        suggest=${suggest}
-        invalid=${isFaulty(faults, pointer, 'event')}
-        autofocus=${json.event === ''}
-      />
-      ${!absent &&
-      html`
-        ${!isCount && measureField}
-        <${OperatorField}
-          json=${json}
-          result=${result}
-          onChange=${set}
-          faults=${faults}
-          pointer=${pointer}
-          fallback=${result === 'number' ? 'gte' : undefined}
-        />
-        ${operator &&
-        OPERATORS[operator].value !== 'none' &&
-        html`
-          <${ValueField}
-            key=${`${operator}${result}`}
-            operator=${operator}
-            result=${result}
-            value=${json.operator === undefined ? (json.value ?? 1) : json.value}
-            known=${suggest.field(json.measure?.of, json.event)}
-            invalid=${isFaulty(faults, pointer, 'value')}
-            onChange=${(value) => set({ ...json, operator: json.operator ?? 'gte', value })}
-          />
-          ${isAmountMeasure(json.measure) && html`<span class="word">${currencySign()}</span>`}
-        `}
-        ${isCount && measureField}
-      `}
-      <${WindowField}
-        within=${json.within}
-        invalid=${isFaulty(faults, pointer, 'within')}
-        onChange=${(within) => set(put(json, 'within', within))}
-      />
-      <${AddFilter} node=${node} onChange=${onChange} />
-    </span>
-    <${Filters} node=${node} onChange=${onChange} suggest=${suggest} faults=${faults} pointer=${pointer} />
+    <select
+      class="pill verb"
+      aria-label=${t('behaviour.didOrDidNot')}
+      value=${isAbsent ? 'not' : 'did'}
+      onChange=${(event) => onChange(withDone(json, event.target.value === 'did'))}
+    >
+      <option value="did">${t('behaviour.did')}</option>
+      <option value="not">${t('behaviour.didNotDo')}</option>
+    </select>
   `;
 }
 
-/** A behaviour as an amount, of a rank or a computed trait. */
-export function Amount({ node, onChange, suggest, faults, pointer }) {
+/** The measure of a behaviour, and what it is compared with. */
+function Test({ json, ...given }) {
+  const name = measureName(json.measure);
+  const result = MEASURES[name]?.result;
+  const fallback = result === 'number' ? 'gte' : undefined;
+  const operator = json.operator === undefined ? fallback : operatorName(json.operator);
+  const isCount = name === 'count';
+  const measure = useMoved(isCount);
+  const measureField = html`<${MeasureField} json=${json} ...${given} element=${measure} />`;
+  const { suggest, faults, pointer, onChange } = given;
+  return html`
+    ${!isCount && measureField}
+    <${OperatorField}
+      json=${json}
+      result=${result}
+      onChange=${onChange}
+      faults=${faults}
+      pointer=${pointer}
+      fallback=${fallback}
+    />
+    <${ComparedValue}
+      json=${json}
+      operator=${operator}
+      result=${result}
+      value=${json.operator === undefined ? (json.value ?? 1) : json.value}
+      known=${knownOf(json, suggest)}
+      onChange=${onChange}
+      faults=${faults}
+      pointer=${pointer}
+    />
+    ${operator &&
+    OPERATORS[operator].value !== 'none' &&
+    isAmountMeasure(json.measure) &&
+    html`<span class="word">${currencySign()}</span>`}
+    ${isCount && measureField}
+  `;
+}
+
+/** What is known of the property that is measured; nothing of a product. */
+const knownOf = (json, suggest) =>
+  typeof json.measure?.of === 'string' ? suggest.field(json.measure.of, json.event) : undefined;
+
+/** A behaviour as a condition. */
+export function Behaviour({ node, onChange, suggest: all, faults, pointer }) {
   const { json } = node;
   const set = (next) => onChange({ ...node, json: next });
+  const suggest = all.inLines(json.each);
+  const isAbsent = isAbsence(json);
+  const given = { node, onChange, suggest, faults, pointer };
+  return html`
+    <span class="sentence">
+      <${Verb} json=${json} isAbsent=${isAbsent} onChange=${set} />
+      <${EventNames}
+        event=${json.event}
+        onChange=${(event) => set({ ...json, event })}
+        suggest=${all}
+        invalid=${isFaulty(faults, pointer, 'event')}
+        autofocus=${json.event === ''}
+      />
+      ${json.each !== undefined && html`<${Each} ...${given} />`}
+      ${!isAbsent &&
+      html`<${Test} json=${json} onChange=${set} suggest=${suggest} faults=${faults} pointer=${pointer} />`}
+      <${WindowField}
+        within=${json.within}
+        faults=${faults}
+        pointer=${pointer}
+        onChange=${(within) => set(put(json, 'within', within))}
+      />
+      <${Additions} ...${given} />
+    </span>
+    <${Below} ...${given} all=${all} />
+  `;
+}
+
+/** A behaviour as an amount, of a rank, a comparison or a computed trait. */
+export function Amount({ node, onChange, suggest: all, faults, pointer }) {
+  const { json } = node;
+  const set = (next) => onChange({ ...node, json: next });
+  const suggest = all.inLines(json.each);
+  const given = { node, onChange, suggest, faults, pointer };
   return html`
     <span class="sentence">
       <${MeasureField}
@@ -201,16 +195,18 @@ export function Amount({ node, onChange, suggest, faults, pointer }) {
       <${EventNames}
         event=${json.event}
         onChange=${(event) => set({ ...json, event })}
-        suggest=${suggest}
+        suggest=${all}
         invalid=${isFaulty(faults, pointer, 'event')}
       />
+      ${json.each !== undefined && html`<${Each} ...${given} />`}
       <${WindowField}
         within=${json.within}
-        invalid=${isFaulty(faults, pointer, 'within')}
+        faults=${faults}
+        pointer=${pointer}
         onChange=${(within) => set(put(json, 'within', within))}
       />
-      <${AddFilter} node=${node} onChange=${onChange} />
+      <${Additions} ...${given} />
     </span>
-    <${Filters} node=${node} onChange=${onChange} suggest=${suggest} faults=${faults} pointer=${pointer} />
+    <${Below} ...${given} all=${all} />
   `;
 }

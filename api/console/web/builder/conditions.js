@@ -1,16 +1,10 @@
-// The conditions that are no behaviour: traits, segments, sequences, random shares, and what has no form.
+// The conditions that are of no events: traits, segments, random shares, and what has no form.
 import { html, useState } from '../lib/html.js';
 import { Combobox } from '../parts/combobox.js';
 import { NumberField } from '../parts/number-field.js';
 import { parseJson } from '../rules/exact.js';
-import { freshKey } from '../rules/form.js';
-import { below } from '../rules/pointers.js';
-import { DurationField } from './duration-field.js';
-import { EventNames } from './event-names.js';
-import { AddFilter, Filters } from './filters.js';
 import { FieldTest, takesMissing } from './tests.js';
 import { Unseen } from './unseen.js';
-import { WindowField } from './window-field.js';
 import { Faults, isFaulty } from './faults.js';
 import { t } from '../texts/texts.js';
 
@@ -71,136 +65,6 @@ export function Segment({ node, onChange, suggest, faults, pointer }) {
         onChange=${(segment) => onChange({ ...node, json: { ...node.json, segment } })}
       />
     </span>
-  `;
-}
-
-/** The longest time since the step before, where there is one. */
-function Gap({ step, index, invalid, onChange }) {
-  const setGap = (maxGap) => {
-    const { maxGap: _, ...rest } = step.json;
-    onChange({ ...step, json: maxGap === undefined ? rest : { ...rest, maxGap } });
-  };
-  if (step.json.maxGap === undefined)
-    return html`
-      <button type="button" class="pill add" onClick=${() => setGap('1d')}>${t('conditions.within')}</button>
-    `;
-  return html`
-    <span class="word">${t('common.within')}</span>
-    <${DurationField}
-      value=${step.json.maxGap}
-      label=${t('conditions.stepIndexLongestGap', { index: index + 1 })}
-      invalid=${invalid}
-      onChange=${setGap}
-    />
-    <button
-      type="button"
-      class="pill clear"
-      aria-label=${t('conditions.noLongestGap')}
-      onClick=${() => setGap(undefined)}
-    >
-      ×
-    </button>
-  `;
-}
-
-/** One step of a sequence; the first has none before it. */
-function Step({ step, index, count, pointer, suggest, faults, onChange, onUp, onDrop }) {
-  const isLater = index > 0;
-  return html`
-    <li>
-      <span class="sentence">
-        <span class="step-number" aria-hidden="true">${index + 1}</span>
-        ${isLater && html`<span class="word">${t('conditions.then')}</span>`}
-        <${EventNames}
-          event=${step.json.event}
-          onChange=${(event) => onChange({ ...step, json: { ...step.json, event } })}
-          suggest=${suggest}
-          invalid=${isFaulty(faults, pointer, 'event')}
-          autofocus=${step.json.event === '' && isLater}
-        />
-        ${isLater &&
-        html`
-          <${Gap}
-            step=${step}
-            index=${index}
-            invalid=${isFaulty(faults, pointer, 'maxGap')}
-            onChange=${onChange}
-          />
-        `}
-        <${AddFilter} node=${step} onChange=${onChange} />
-        ${isLater &&
-        html`
-          <button
-            type="button"
-            class="pill clear"
-            aria-label=${t('conditions.stepIndexUp', { index: index + 1 })}
-            onClick=${onUp}
-          >
-            ↑
-          </button>
-        `}
-        ${count > 2 &&
-        html`
-          <button
-            type="button"
-            class="pill clear"
-            aria-label=${t('conditions.removeStepIndex', { index: index + 1 })}
-            onClick=${onDrop}
-          >
-            ×
-          </button>
-        `}
-      </span>
-      <${Filters} node=${step} onChange=${onChange} suggest=${suggest} faults=${faults} pointer=${pointer} />
-    </li>
-  `;
-}
-
-export function Sequence({ node, onChange, suggest, faults, pointer }) {
-  const { steps } = node;
-  const set = (index, step) =>
-    onChange({ ...node, steps: steps.map((one, at) => (at === index ? step : one)) });
-  const add = () =>
-    onChange({ ...node, steps: [...steps, { key: freshKey(), kind: 'step', json: { event: '' } }] });
-  const drop = (index) => onChange({ ...node, steps: steps.filter((_, at) => at !== index) });
-  const swap = (index, to) => {
-    const next = [...steps];
-    [next[index], next[to]] = [next[to], next[index]];
-    onChange({ ...node, steps: next });
-  };
-  const setWithin = (within) => {
-    const { within: _, ...rest } = node.json;
-    onChange({ ...node, json: within === undefined ? rest : { ...rest, within } });
-  };
-  return html`
-    <span class="sentence">
-      <span class="word strong">${t('conditions.didInThisOrder')}</span>
-      <${WindowField}
-        within=${node.json.within}
-        invalid=${isFaulty(faults, pointer, 'within')}
-        onChange=${setWithin}
-      />
-    </span>
-    <ol class="steps">
-      ${steps.map(
-        (step, index) => html`
-          <${Step}
-            key=${step.key}
-            step=${step}
-            index=${index}
-            count=${steps.length}
-            pointer=${below(pointer, 'sequence', index)}
-            suggest=${suggest}
-            faults=${faults}
-            onChange=${(next) => set(index, next)}
-            onUp=${() => swap(index, index - 1)}
-            onDrop=${() => drop(index)}
-          />
-        `,
-      )}
-    </ol>
-    ${steps.length < 10 &&
-    html`<button type="button" class="pill add" onClick=${add}>${t('conditions.step')}</button>`}
   `;
 }
 

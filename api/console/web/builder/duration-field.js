@@ -1,14 +1,16 @@
 // A duration: an amount and a unit.
 import { html } from '../lib/html.js';
 import { NumberField } from '../parts/number-field.js';
-import { UNITS, parseDuration } from '../rules/grammar.js';
+import { CALENDAR_UNITS, UNITS, parseDuration } from '../rules/grammar.js';
 import { t } from '../texts/texts.js';
 
 const LONGEST = 999_999_999;
+const UNFINISHED = /^\d*([smhdwy]|mo)$/;
 
-export function DurationField({ value, label, onChange, invalid, suffix }) {
+/** Months and years are offered where `calendar` says that they may stand there. */
+export function DurationField({ value, label, onChange, invalid, suffix, calendar }) {
   const parts = parseDuration(value);
-  if (!parts && value !== undefined && value !== '' && !/^\d*[smhdw]$/.test(value)) {
+  if (!parts && value !== undefined && value !== '' && !UNFINISHED.test(value)) {
     // What is no duration is shown as it is, to be mended.
     return html`
       <input
@@ -20,7 +22,9 @@ export function DurationField({ value, label, onChange, invalid, suffix }) {
       />
     `;
   }
-  const unit = parts?.unit ?? String(value ?? 'd').slice(-1);
+  const unit = parts?.unit ?? UNFINISHED.exec(value ?? '')?.[1] ?? 'd';
+  const all = { ...UNITS, ...CALENDAR_UNITS };
+  const units = Object.keys(all).filter((key) => calendar || key in UNITS || key === unit);
   const set = (amount, to) => onChange(`${amount}${to}`);
   return html`
     <span class="joined">
@@ -40,7 +44,7 @@ export function DurationField({ value, label, onChange, invalid, suffix }) {
         value=${unit}
         onChange=${(event) => set(parts?.amount ?? 1, event.target.value)}
       >
-        ${Object.entries(UNITS).map(([key, text]) => html`<option value=${key}>${text}</option>`)}
+        ${units.map((key) => html`<option value=${key}>${all[key]}</option>`)}
       </select>
     </span>
     ${suffix && html`<span class="word">${suffix}</span>`}

@@ -19,6 +19,21 @@ export const KINDS = [
     icon: 'sequence',
     make: () => ({ sequence: [{ event: '' }, { event: '' }], within: '30d' }),
   },
+  {
+    text: t('kinds.didOneThingAndNotAnother'),
+    icon: 'sequence',
+    make: () => ({ sequence: [{ event: '' }, { not: { event: '' }, for: '1h' }], within: '30d' }),
+  },
+  {
+    text: t('kinds.hasItsAnniversary'),
+    icon: 'trait',
+    make: () => ({ field: '', operator: 'anniversary', value: { to: 7, zone: 'user' } }),
+  },
+  {
+    text: t('kinds.comparesTwoValues'),
+    icon: 'compare',
+    make: () => ({ left: { event: '' }, operator: 'gt', right: { event: '' } }),
+  },
   { text: t('kinds.isInASegment'), icon: 'segments', make: () => ({ segment: '' }) },
   { text: t('kinds.isAmongTheTop'), icon: 'rank', make: () => ({ rank: { by: 'totalSpent' }, percent: 10 }) },
   {
@@ -33,6 +48,7 @@ export const ICONS = {
   event: 'event',
   trait: 'trait',
   sequence: 'sequence',
+  compare: 'compare',
   segment: 'segments',
   rank: 'rank',
   sample: 'sample',

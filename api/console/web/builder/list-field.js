@@ -54,7 +54,8 @@ export function ListField({ value, onChange, label, known, invalid, types }) {
   const onKeyDown = (event) => {
     const { text: typed } = field;
     // A comma may be part of a number.
-    const isEnd = event.key === 'Enter' || (event.key === ',' && mode !== 'number' && !looksNumeric(typed));
+    const isOfNumber = mode === 'number' || (mode === 'auto' && looksNumeric(typed));
+    const isEnd = event.key === 'Enter' || (event.key === ',' && !isOfNumber);
     if (isEnd && typed.trim() && !event.defaultPrevented) {
       event.preventDefault();
       add(typed);

@@ -5,17 +5,20 @@ import { childPointer, faultsAt } from '../rules/pointers.js';
 import { Menu } from '../parts/menu.js';
 import { Icon } from '../parts/icon.js';
 import { Behaviour } from './behaviour.js';
-import { Sample, Segment, Sequence, Trait, Unknown } from './conditions.js';
+import { Compare } from './compare.js';
+import { Sample, Segment, Trait, Unknown } from './conditions.js';
 import { Editor } from './editor-context.js';
 import { Faults } from './faults.js';
 import { ICONS, KINDS, makeNode } from './kinds.js';
 import { Rank } from './rank.js';
+import { Sequence } from './sequence.js';
 import { t } from '../texts/texts.js';
 
 const EDITORS = {
   event: Behaviour,
   trait: Trait,
   sequence: Sequence,
+  compare: Compare,
   segment: Segment,
   rank: Rank,
   sample: Sample,

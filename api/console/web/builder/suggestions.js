@@ -52,22 +52,39 @@ export function suggestions(schema) {
   const propertiesOf = (event) => {
     const names = event === '*' || event === undefined ? undefined : [event].flat();
     const known = schema.events.filter((one) => !names || names.includes(one.name));
+    const told = names?.includes('identify') ? schema.traits.map(typed).map(below('traits')) : [];
     return unique([
       ...known.flatMap((one) => (one.properties ?? []).map(typed)),
+      ...told,
       { value: 'timestamp', hint: t('suggestions.time'), types: [t('suggestions.time')], examples: [] },
     ]).map(called('property'));
   };
-  return {
+  return forProperties(propertiesOf, {
     events: unique([...events, { value: 'purchase', hint: '' }, { value: 'page_view', hint: '' }]).map(
       called('event'),
     ),
     traits,
     segments: schema.segments.map((one) => ({ value: one.id, hint: one.name === one.id ? '' : one.name })),
+    seenEvents: schema.events.map((one) => one.name),
+    seenTraits: schema.traits.length > 0 ? traits.map((one) => one.value) : [],
+  });
+}
+
+const below = (prefix) => (option) => ({ ...option, value: `${prefix}.${option.value}` });
+/** What follows the path of a list in the paths of its objects. */
+const LINES = '[].';
+const isOfLines = (option) => option.value.includes(LINES);
+
+/** The suggestions with these properties of events. */
+function forProperties(everyProperty, { seenEvents, seenTraits, ...common }) {
+  const propertiesOf = (event) => everyProperty(event).filter((one) => !isOfLines(one));
+  const all = {
+    ...common,
     propertiesOf,
     /** The names that the data has, to tell those that it never had. */
     seen: {
-      events: schema.events.map((one) => one.name),
-      traits: schema.traits.length > 0 ? traits.map((one) => one.value) : [],
+      events: seenEvents,
+      traits: seenTraits,
       properties: (event) => {
         const options = propertiesOf(event).map((one) => one.value);
         return options.length > 1 ? options : [];
@@ -75,8 +92,25 @@ export function suggestions(schema) {
     },
     /** What is known of a field: of a trait, or of a property where an event is given. */
     field: (name, event) =>
-      (event === undefined ? traits : propertiesOf(event)).find((one) => one.value === name),
+      (event === undefined ? common.traits : propertiesOf(event)).find((one) => one.value === name),
+    /** A property of an event in which lists of objects were seen, or nothing. */
+    listOf: (event) => everyProperty(event).find(isOfLines)?.value.split(LINES)[0] ?? '',
+    /** The same where each object of a list counts: its members come first, as `item.…`. */
+    inLines: (each) => {
+      if (each === undefined) return all;
+      const path = each.replace(/^properties\./, '') + LINES;
+      const inItems = (event) => {
+        const options = everyProperty(event);
+        const lines = options.filter((one) => one.value.startsWith(path));
+        return [
+          ...lines.map((one) => ({ ...one, value: `item.${one.value.slice(path.length)}` })),
+          ...options,
+        ];
+      };
+      return forProperties(inItems, { seenEvents, seenTraits, ...common });
+    },
   };
+  return all;
 }
 
 export const NO_SUGGESTIONS = suggestions({ events: [], traits: [], computedTraits: [], segments: [] });

@@ -5,7 +5,9 @@ import { t } from '../texts/texts.js';
 
 /** Whether a name, or the object that a path of it begins with, was seen; some names have a meaning of their own. */
 const isSeen = (name, known) =>
-  known.includes(name) || known.includes(name.split('.')[0]) || /^(properties|context)\./.test(name);
+  known.includes(name) ||
+  known.includes(name.split('.')[0]) ||
+  /^(properties|context|traits|item)\./.test(name);
 
 /** Says that something was never seen, and offers what may be meant. */
 function Never({ name, known, onChange }) {

@@ -1,34 +1,13 @@
 // The value of a condition, in the shape that its operator asks for.
 import { html } from '../lib/html.js';
 import { OPERATORS, parseDuration } from '../rules/grammar.js';
+import { AnniversaryField } from './anniversary-field.js';
 import { DurationField } from './duration-field.js';
 import { ListField } from './list-field.js';
+import { MomentField } from './moment-field.js';
 import { ScalarField } from './scalar-field.js';
-import { TimeField } from './time-field.js';
+import { isFaulty } from './faults.js';
 import { t } from '../texts/texts.js';
-
-const startOfToday = () => `${new Date().toISOString().slice(0, 10)}T00:00:00Z`;
-
-/** A time, or a duration before now. */
-function Moment({ value, onChange, label, invalid }) {
-  const isAgo = value === undefined || /^\d*[smhdw]$/.test(value);
-  const setKind = (event) => onChange(event.target.value === 'ago' ? '30d' : startOfToday());
-  const given = { value, label, onChange, invalid };
-  return html`
-    <select
-      class="pill"
-      aria-label=${t('valueField.labelKind', { label })}
-      value=${isAgo ? 'ago' : 'at'}
-      onChange=${setKind}
-    >
-      <option value="ago">${t('valueField.relative')}</option>
-      <option value="at">${t('valueField.onTheDate')}</option>
-    </select>
-    ${isAgo
-      ? html`<${DurationField} ...${given} suffix=${t('valueField.ago')} />`
-      : html`<${TimeField} ...${given} />`}
-  `;
-}
 
 /** The types of literals that an operator compares with. */
 function typesOf(shape, result) {
@@ -68,18 +47,46 @@ function Pair({ value, onChange, label, ...given }) {
   `;
 }
 
-/** The value of a condition: `known` is what the data says of the field, `result` what a measure gives. */
+/** A text or several of them, one of which has to fit. */
+function Texts({ shape, value, onChange, ...given }) {
+  if (Array.isArray(value))
+    return html`<${ListField} types=${['string']} value=${value} onChange=${onChange} ...${given} />`;
+  const isText = typeof value === 'string';
+  const types = shape === 'texts' ? ['string'] : typesOf(shape);
+  return html`
+    <${ScalarField} types=${types} value=${value} onChange=${onChange} ...${given} />
+    ${isText &&
+    value !== '' &&
+    html`
+      <button
+        type="button"
+        class="pill add"
+        aria-label=${t('valueField.orAnotherText')}
+        title=${t('valueField.orAnotherText')}
+        onClick=${() => onChange([value])}
+      >
+        ${t('eventNames.or')}
+      </button>
+    `}
+  `;
+}
+
+/**
+ * The value of a condition: `known` is what the data says of the field, `result` what a measure gives, `pointer` that of
+ * the condition.
+ */
 export function ValueField({
   operator,
   value,
   result,
   onChange,
   known,
-  invalid,
+  faults,
+  pointer,
   label = t('valueField.value'),
 }) {
   const shape = OPERATORS[operator]?.value;
-  const given = { value, onChange, label, known, invalid };
+  const given = { value, onChange, label, known, invalid: isFaulty(faults, pointer, 'value') };
   switch (shape) {
     case 'none':
       return null;
@@ -89,8 +96,13 @@ export function ValueField({
       return html`<${ListField} types=${typesOf(shape, result)} ...${given} />`;
     case 'text':
       return html`<${ScalarField} types=${['string']} ...${given} />`;
+    case 'texts':
+    case 'scalars':
+      return html`<${Texts} shape=${shape} ...${given} />`;
     case 'time':
-      return html`<${Moment} ...${given} />`;
+      return html`<${MomentField} ...${given} />`;
+    case 'anniversary':
+      return html`<${AnniversaryField} ...${given} faults=${faults} pointer="${pointer}/value" />`;
     default:
       return html`<${One} shape=${shape} result=${result} ...${given} />`;
   }

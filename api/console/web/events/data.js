@@ -151,11 +151,13 @@ function Fields({ fields, of, kind }) {
 function Field({ field, of, kind }) {
   const seen = field.counts.reduce((sum, one) => sum + one, 0);
   const mixed = mixedTypes(field);
+  // An event may have several objects in a list: they are no part of the events.
+  const isOfLines = field.name.includes('[].');
   return html`
     <tr>
       <td><${Named} kind=${kind} name=${field.name} /></td>
       <td>${typesText(field.types)} ${mixed && html`<div><span class="badge warn">${mixed}</span></div>`}</td>
-      <td class="end number">${of ? percent(seen, of) : count(seen)}</td>
+      <td class="end number">${of && !isOfLines ? percent(seen, of) : count(seen)}</td>
       <td class="narrow-hide muted nowrap">${field.lastSeenAt && relative(field.lastSeenAt)}</td>
       <td class="narrow-hide small soft">
         <span class="clamp">${field.examples.map(plain).join(', ')}</span>

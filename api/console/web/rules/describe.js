@@ -1,5 +1,6 @@
 // Rules in short lines.
-import { OPERATORS, durationText, measureName, operatorName, operatorText, windowKind } from './grammar.js';
+import { OPERATORS, durationText, measureName, operatorName, operatorText } from './grammar.js';
+import { unitsBack, windowKind } from './windows.js';
 import { segmentName } from '../lib/segment-names.js';
 import { isAmount, isAmountMeasure, money, nameOf } from '../lib/vocabulary.js';
 import { many, t } from '../texts/texts.js';
@@ -32,9 +33,7 @@ export function describe(json, kind = 'trait') {
   if ('field' in json) return test(nameOf(kind, json.field), json, isAmount(kind, json.field));
   if ('event' in json) return behaviour(json);
   if (Array.isArray(json.sequence))
-    return (
-      json.sequence.map(step).join(`${t('describe.then')} `) + sameText(json.same) + windowText(json.within)
-    );
+    return json.sequence.map(step).join('') + sameText(json.same) + windowText(json.within);
   if ('segment' in json) return t('describe.inTheSegmentSegment', { segment: segmentName(json.segment) });
   if (json.rank) return rank(json);
   if (json.sample)
@@ -47,24 +46,28 @@ export function describe(json, kind = 'trait') {
 
 function test(name, json, isMoney) {
   const operator = operatorName(json.operator);
-  if (String(json.operator).toLowerCase() === 'anniversary') return `${name} ${anniversary(json.value)}`;
+  if (operator === 'anniversary') return `${name} ${anniversaryText(json.value)}`;
   if (!operator) return `${name} ${json.operator ?? ''}`.trim();
   const anyCase = json.ignoreCase === true ? ` ${t('describe.inAnyCase')}` : '';
   const value = valueText(operator, json.value, isMoney);
   return `${name} ${operatorText(operator)}${value}${anyCase}${zoneText(json.zone)}`;
 }
 
-function anniversary(value) {
+/** On which days an anniversary falls, in words. */
+export function anniversaryText(value) {
   const { from = 0, to = 0, zone } = value ?? {};
-  const text =
-    textOf(from) === '0' && textOf(to) === '0'
-      ? t('describe.anniversaryToday')
-      : t('describe.anniversaryBetween', { from: textOf(from), to: textOf(to) });
-  return text + zoneText(zone);
+  const [first, last] = [from, to].map((days) => Number(textOf(days)));
+  const say = () => {
+    if (first === 0 && last === 0) return t('describe.anniversaryToday');
+    if (first === 0) return many('describe.anniversaryNext', last);
+    if (last === 0) return many('describe.anniversaryPast', -first);
+    return t('describe.anniversaryBetween', { from: textOf(from), to: textOf(to) });
+  };
+  return say() + zoneText(zone);
 }
 
 /** A zone in words, with a space before. */
-function zoneText(zone) {
+export function zoneText(zone) {
   if (zone === undefined) return '';
   return ` ${zone === 'user' ? t('describe.inTheirZone') : t('describe.inZone', { zone: String(zone) })}`;
 }
@@ -84,8 +87,10 @@ function valueText(operator, value, isMoney) {
   if (shape === 'none' || value === undefined) return '';
   if (shape === 'pair' && Array.isArray(value))
     return ` ${t('describe.valueAndValue2', { value: say(value[0]), value2: say(value[1]) })}`;
-  if (Array.isArray(value))
-    return ` ${value.map((one) => (isNumber(one) ? say(one) : word(one))).join(', ')}`;
+  if (Array.isArray(value)) {
+    const joint = shape === 'list' ? ', ' : ` ${t('common.or')} `;
+    return ` ${value.map((one) => (isNumber(one) ? say(one) : word(one))).join(joint)}`;
+  }
   if (shape === 'time' && typeof value === 'string') {
     const moved = /^([+-]?)(\d+(?:[smhdwy]|mo))$/.exec(value);
     if (value === 'now') return ` ${t('describe.now')}`;
@@ -109,21 +114,30 @@ export const eventText = (event) => {
 };
 
 function behaviour(json) {
-  const event = countedText(json);
-  const filters = whereText(json.where);
-  const within = windowText(json.within) + unlessText(json.unless);
-  if (json.measure === undefined || json.measure === 'count') {
-    const operator = operatorName(json.operator) ?? 'gte';
-    if ((operator === 'eq' && json.value === 0) || (operator === 'lt' && json.value === 1))
-      return t('describe.didNotDoEventFiltersWithin', { event, filters, within });
-    if (json.operator === undefined || (operator === 'gte' && json.value === 1))
-      return t('describe.didEventFiltersWithin', { event, filters, within });
-    const compared = operatorText(operator, 'number') + valueText(operator, json.value);
-    return many('describe.times', timesOf(json.value), { event, filters, compared, within });
-  }
+  if (json.measure === undefined || json.measure === 'count') return countText(json);
   const operator = json.operator ?? 'gte';
   const value = json.operator === undefined ? 1 : json.value;
   return test(measureSubject(json), { operator, value }, isAmountMeasure(json.measure));
+}
+
+/** How often something was done, or how many objects of lists there were. */
+function countText(json) {
+  const isEach = json.each !== undefined;
+  const members = {
+    event: eventText(json.event),
+    list: isEach ? nameOf('property', json.each) : '',
+    filters: whereText(json.where),
+    within: windowText(json.within) + unlessText(json.unless),
+  };
+  const operator = operatorName(json.operator) ?? 'gte';
+  if ((operator === 'eq' && json.value === 0) || (operator === 'lt' && json.value === 1))
+    return isEach ? t('describe.hasNone', members) : t('describe.didNotDoEventFiltersWithin', members);
+  if (json.operator === undefined || (operator === 'gte' && json.value === 1))
+    return isEach ? t('describe.hasOne', members) : t('describe.didEventFiltersWithin', members);
+  const compared = operatorText(operator, 'number') + valueText(operator, json.value);
+  return isEach
+    ? t('describe.hasSome', { ...members, compared })
+    : many('describe.times', timesOf(json.value), { ...members, compared });
 }
 
 /** The number after which “times” stands: of several, the last. */
@@ -141,29 +155,35 @@ function whereText(where) {
   return ` ${t('describe.whereTexts', { texts })}`;
 }
 
-function step(json, index) {
+/** A step with what joins it to those before. */
+function step(json, index, all) {
   if (json.not !== null && typeof json.not === 'object') {
     const event = `${eventText(json.not.event)}${whereText(json.not.where)}`;
-    const lasting =
-      json.for === undefined ? '' : ` ${t('describe.for', { duration: durationText(json.for) })}`;
-    return `${t('describe.butNot', { event })}${lasting}`;
+    if (all.slice(index + 1).some((later) => !('not' in later))) return t('describe.thenNo', { event });
+    const { for: lasting } = json;
+    return lasting === undefined
+      ? t('describe.noneSince', { event })
+      : t('describe.noneSinceFor', { event, duration: durationText(lasting) });
   }
   const gap =
     json.maxGap === undefined ? '' : ` ${t('describe.withinMaxgap', { maxGap: durationText(json.maxGap) })}`;
-  return `${index === 0 ? `${t('describe.did')} ` : ''}${eventText(json.event)}${whereText(json.where)}${gap}`;
+  const joint = index === 0 ? t('describe.did') : t('describe.then');
+  return `${joint} ${eventText(json.event)}${whereText(json.where)}${gap}`;
 }
 
-const pathsText = (paths) =>
+const pathsText = (paths, joint = '×') =>
   [paths]
     .flat()
     .map((path) => nameOf('property', path))
-    .join(' × ');
+    .join(` ${joint} `);
 
 function sameText(same) {
-  return same === undefined ? '' : ` ${t('describe.withTheSame', { paths: pathsText(same) })}`;
+  return same === undefined
+    ? ''
+    : ` ${t('describe.withTheSame', { paths: pathsText(same, t('common.and')) })}`;
 }
 
-/** The events that count, or the objects of a list in each. */
+/** The events that are measured, or the objects of a list in each. */
 function countedText(json) {
   const event = eventText(json.event);
   return json.each === undefined
@@ -174,24 +194,30 @@ function countedText(json) {
 function unlessText(unless) {
   if (unless === null || typeof unless !== 'object') return '';
   const event = `${eventText(unless.event)}${whereText(unless.where)}`;
-  return t('describe.unless', { event, path: nameOf('property', [unless.same].flat().at(-1) ?? '…') });
+  const [own, other = own] = [unless.same].flat().map((path) => nameOf('property', path));
+  return own === other
+    ? t('describe.unless', { event, path: own ?? '…' })
+    : t('describe.unlessOther', { event, own, other });
 }
 
-const UNITS_BACK = ['day', 'week', 'month', 'quarter', 'year'];
-
-function calendarText({ calendar, from, to = from, zone }) {
-  const back = (units) => {
-    const count = Math.abs(Number(textOf(units)));
-    return count < 2 ? t(`calendar.${calendar}.${count}`) : many(`calendar.${calendar}.before`, count);
-  };
-  const span =
-    textOf(from) === textOf(to) ? back(from) : t('describe.calendarSpan', { from: back(from), to: back(to) });
-  return ` ${span}${zoneText(zone)}`;
+/** Units of a calendar in words: “last month”, “3 months before this one”. */
+export function unitText(calendar, back) {
+  return back < 2 ? t(`calendar.${calendar}.${back}`) : many(`calendar.${calendar}.before`, back);
 }
+
+function calendarText({ calendar, weekStart, zone }, { from, to }) {
+  const back = (units) => unitText(calendar, units);
+  const span = from === to ? back(from) : t('describe.calendarSpan', { from: back(from), to: back(to) });
+  return ` ${span}${weekText(weekStart)}${zoneText(zone)}`;
+}
+
+/** On which day weeks begin, where it is not the usual one. */
+const weekText = (weekStart) => (weekStart === 'sunday' ? ` ${t('describe.fromSunday')}` : '');
 
 /** A window in words, with a space before. */
 export function windowText(within) {
-  if (UNITS_BACK.includes(within?.calendar) && isNumber(within.from)) return calendarText(within);
+  const units = unitsBack(within);
+  if (units) return calendarText(within, units);
   return fixedWindowText(within) + zoneText(within?.zone);
 }
 
@@ -226,21 +252,16 @@ function rank(json) {
   return t('describe.sideManyByMeasureAmong', { side, many: part, measure, among });
 }
 
-/** Measures that the forms do not offer. */
-const SECOND = ['weeks', 'months', 'sessions', 'median', 'mode'];
-const secondName = (measure) => SECOND.find((name) => name === measure?.fn);
-
 /** What a behaviour measures, without a test of it. */
 export function measureSubject(json) {
-  const name = measureName(json.measure) ?? secondName(json.measure) ?? 'count';
-  const { of = '…', nth, gap, zone } = json.measure ?? {};
-  const isNth = nth !== undefined && (name === 'first' || name === 'last');
-  const subject = t(`measure.${isNth ? `${name}Nth` : name}`, {
+  const name = measureName(json.measure) ?? 'count';
+  const { of = '…', nth, gap, zone, weekStart } = json.measure ?? {};
+  const subject = t(`measure.${name}`, {
     of: pathsText(of),
     event: countedText(json),
     nth: String(nth),
     gap: durationText(gap ?? '…'),
   });
   const rest = whereText(json.where) + windowText(json.within) + unlessText(json.unless);
-  return subject + zoneText(zone) + rest;
+  return subject + weekText(weekStart) + zoneText(zone) + rest;
 }

@@ -4,7 +4,7 @@
 /**
  * @typedef {object} FormNode
  * @property {string} key what stays the same while the node is moved and edited
- * @property {'group'|'trait'|'event'|'sequence'|'segment'|'rank'|'sample'|'unknown'} kind
+ * @property {'group'|'trait'|'event'|'sequence'|'compare'|'segment'|'rank'|'sample'|'unknown'} kind
  * @property {any} json the node's own members; what is below stands apart
  * @property {FormNode[]} [children] of a group
  * @property {'conditions'|'criteria'} [list] the member in which a group's children stand
@@ -12,11 +12,15 @@
  * @property {FormNode} [where] filters, as a group of traits, with `shape` as it was written
  * @property {'one'|'list'|'group'} [shape]
  * @property {FormNode[]} [steps] of a sequence, each {key, kind: 'step', json, where}
+ * @property {any} [absent] of a step that must not come: what stands beside its `not`
+ * @property {FormNode} [unless] of an event: the other kind that undoes it, as {key, kind: 'unless', json, where}
+ * @property {FormNode} [left] of a comparison, a trait or an event
+ * @property {FormNode} [right] of a comparison
  * @property {FormNode} [among] of a rank
  * @property {FormNode} [by] of a rank by a measure of events
  */
 
-import { isPlain } from './plain.js';
+import { hasForm } from './has-form.js';
 
 let next = 1;
 
@@ -42,24 +46,43 @@ function implicitGroup(children) {
 /** The form of one node. */
 export function toNode(json) {
   const key = freshKey();
-  if (!isObject(json) || !isPlain(json)) return { key, kind: 'unknown', json };
+  if (!hasForm(json)) return { key, kind: 'unknown', json };
   for (const list of ['conditions', 'criteria']) {
     if (Array.isArray(json[list])) {
       const { [list]: children, ...rest } = json;
       return { key, kind: 'group', json: rest, list, children: children.map(toNode) };
     }
   }
+  if ('left' in json) {
+    const { left, right, ...rest } = json;
+    return { key, kind: 'compare', json: rest, left: toNode(left), right: toNode(right) };
+  }
   if ('field' in json) return { key, kind: 'trait', json };
-  if ('event' in json) return { key, kind: 'event', ...withWhere(json) };
-  if (Array.isArray(json.sequence) && json.sequence.every(isObject)) {
+  if ('event' in json) return { key, kind: 'event', ...eventParts(json) };
+  if (Array.isArray(json.sequence)) {
     const { sequence, ...rest } = json;
-    const steps = sequence.map((step) => ({ key: freshKey(), kind: 'step', ...withWhere(step) }));
-    return { key, kind: 'sequence', json: rest, steps };
+    return { key, kind: 'sequence', json: rest, steps: sequence.map(toStep) };
   }
   if ('segment' in json) return { key, kind: 'segment', json };
   if (isObject(json.rank)) return rankNode(key, json);
-  if (isObject(json.sample)) return { key, kind: 'sample', json };
-  return { key, kind: 'unknown', json };
+  return { key, kind: 'sample', json };
+}
+
+/** The form of a step of a sequence. */
+export function toStep(json) {
+  const key = freshKey();
+  if (!('not' in json)) return { key, kind: 'step', ...withWhere(json) };
+  const { not, ...absent } = json;
+  return { key, kind: 'step', ...withWhere(not), absent };
+}
+
+/** The form of what undoes events. */
+export const toUnless = (json) => ({ key: freshKey(), kind: 'unless', ...withWhere(json) });
+
+function eventParts(json) {
+  if (!('unless' in json)) return withWhere(json);
+  const { unless, ...rest } = json;
+  return { ...withWhere(rest), unless: toUnless(unless) };
 }
 
 function rankNode(key, json) {
@@ -68,7 +91,7 @@ function rankNode(key, json) {
   if (isObject(rank.by)) {
     const { by, ...others } = rank;
     node.json.rank = others;
-    node.by = { key: freshKey(), kind: 'event', ...withWhere(by) };
+    node.by = { key: freshKey(), kind: 'event', ...eventParts(by) };
   }
   if (among !== undefined) node.among = toForm(among);
   return node;
@@ -102,7 +125,12 @@ export function fromNode(node) {
     case 'event':
       return eventJson(node);
     case 'sequence':
-      return { sequence: node.steps.map(eventJson), ...node.json };
+      return { sequence: node.steps.map(stepJson), ...node.json };
+    case 'compare': {
+      const { operator, ...rest } = node.json;
+      const between = 'operator' in node.json ? { operator } : {};
+      return { left: fromNode(node.left), ...between, right: fromNode(node.right), ...rest };
+    }
     case 'rank': {
       const { rank, ...rest } = node.json;
       const by = node.by ? { by: eventJson(node.by) } : {};
@@ -117,8 +145,15 @@ export function fromNode(node) {
 function eventJson(node) {
   const { event, ...rest } = node.json;
   const where = node.where && whereJson(node.where);
-  return { ...('event' in node.json ? { event } : {}), ...(where === undefined ? {} : { where }), ...rest };
+  return {
+    ...('event' in node.json ? { event } : {}),
+    ...(where === undefined ? {} : { where }),
+    ...rest,
+    ...(node.unless ? { unless: eventJson(node.unless) } : {}),
+  };
 }
+
+const stepJson = (step) => (step.absent ? { not: eventJson(step), ...step.absent } : eventJson(step));
 
 /** Filters as they were written, as long as that says the same. */
 function whereJson(where) {

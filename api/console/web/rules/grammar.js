@@ -2,6 +2,7 @@
 
 import { many, t } from '../texts/texts.js';
 import { isNumber, textOf } from './exact.js';
+import { isMoment } from './moments.js';
 
 /** Operators with what they say, the shape of their value, and what they mean. */
 export const OPERATORS = {
@@ -20,15 +21,15 @@ export const OPERATORS = {
   },
   in: { text: t('grammar.isOneOf'), value: 'list', help: t('operatorHelp.in') },
   not_in: { text: t('grammar.isNoneOf'), value: 'list', negative: true, help: t('operatorHelp.notIn') },
-  contains: { text: t('grammar.contains'), value: 'scalar', help: t('operatorHelp.contains') },
+  contains: { text: t('grammar.contains'), value: 'scalars', help: t('operatorHelp.contains') },
   not_contains: {
     text: t('grammar.doesNotContain'),
-    value: 'scalar',
+    value: 'scalars',
     negative: true,
     help: t('operatorHelp.notContains'),
   },
-  starts_with: { text: t('grammar.startsWith'), value: 'text', help: t('operatorHelp.startsWith') },
-  ends_with: { text: t('grammar.endsWith'), value: 'text', help: t('operatorHelp.endsWith') },
+  starts_with: { text: t('grammar.startsWith'), value: 'texts', help: t('operatorHelp.startsWith') },
+  ends_with: { text: t('grammar.endsWith'), value: 'texts', help: t('operatorHelp.endsWith') },
   matches: { text: t('grammar.matchesRegex'), value: 'text', help: t('operatorHelp.matches') },
   exists: { text: t('grammar.isKnown'), value: 'none', help: t('operatorHelp.exists') },
   not_exists: {
@@ -39,7 +40,23 @@ export const OPERATORS = {
   },
   before: { text: t('grammar.isBefore'), value: 'time', help: t('operatorHelp.before') },
   after: { text: t('grammar.isAfter'), value: 'time', help: t('operatorHelp.after') },
+  anniversary: {
+    text: t('grammar.hasItsAnniversary'),
+    value: 'anniversary',
+    help: t('operatorHelp.anniversary'),
+  },
 };
+
+/** The operators of a comparison of two values. */
+export const COMPARISONS = ['gt', 'gte', 'lt', 'lte', 'eq', 'ne'];
+const TIMES = ['before', 'after', 'anniversary'];
+/** The operators on texts: capitals may be passed over. */
+const TEXTS = ['eq', 'ne', 'in', 'not_in', 'contains', 'not_contains', 'starts_with', 'ends_with', 'matches'];
+
+/** Whether a zone may stand beside an operator. */
+export const takesZone = (operator) => operator === 'before' || operator === 'after';
+/** Whether an operator may pass over capitals. */
+export const takesAnyCase = (operator) => TEXTS.includes(operator);
 
 const ALIASES = {
   equals: 'eq',
@@ -75,26 +92,54 @@ const NUMBERS = [
 ];
 const DURATIONS = ['gte', 'gt', 'lte', 'lt', 'eq', 'ne', 'between', 'not_between', 'exists', 'not_exists'];
 
-/** Measures with what they say; `of` where they need a property. */
+/**
+ * Measures with what they say, as people choose them; `of` where they need a property, `nth`, `gap`, `zone` and `week` where
+ * they take one. `fn` is their name in rules where it is another.
+ */
 export const MEASURES = {
   count: { text: t('grammar.count'), result: 'number' },
   sum: { text: t('grammar.sumOf'), of: true, result: 'number' },
   avg: { text: t('grammar.averageOf'), of: true, result: 'number' },
+  median: { text: t('grammar.middle'), of: true, result: 'number' },
   min: { text: t('grammar.smallest'), of: true, result: 'number' },
   max: { text: t('grammar.largest'), of: true, result: 'number' },
   distinct: { text: t('grammar.differentValuesOf'), of: true, result: 'number' },
+  mode: { text: t('grammar.mostFrequent'), of: true, result: 'any' },
   first: { text: t('grammar.first'), of: true, result: 'any' },
+  firstNth: { text: t('grammar.nth'), fn: 'first', of: true, nth: true, result: 'any' },
   last: { text: t('grammar.last'), of: true, result: 'any' },
-  days: { text: t('grammar.daysWithIt'), result: 'number' },
+  lastNth: { text: t('grammar.nthFromTheEnd'), fn: 'last', of: true, nth: true, result: 'any' },
+  days: { text: t('grammar.daysWithIt'), zone: true, result: 'number' },
+  weeks: { text: t('grammar.weeksWithIt'), zone: true, week: true, result: 'number' },
+  months: { text: t('grammar.monthsWithIt'), zone: true, result: 'number' },
+  sessions: { text: t('grammar.visits'), gap: true, result: 'number' },
   since_first: { text: t('grammar.timeSinceTheFirst'), result: 'duration' },
   since_last: { text: t('grammar.timeSinceTheLast'), result: 'duration' },
 };
 
-/** The name of a measure as rules write it: `"count"` or `{fn, of}`; undefined where it is neither. */
+const NTH = { first: 'firstNth', last: 'lastNth' };
+
+/** The measure that people choose, of one that rules write: `"count"` or `{fn, of}`; undefined where it is none. */
 export function measureName(measure) {
   if (measure === undefined) return 'count';
-  const name = typeof measure === 'string' ? measure : measure?.fn;
+  const fn = typeof measure === 'string' ? measure : measure?.fn;
+  const isNth = (fn === 'first' || fn === 'last') && measure?.nth !== undefined;
+  const name = isNth ? NTH[fn] : fn;
   return typeof name === 'string' && Object.hasOwn(MEASURES, name) ? name : undefined;
+}
+
+/** A measure as rules write it, with what the one before had of the same; a count is not written. */
+export function newMeasure(name, before) {
+  if (name === 'count') return undefined;
+  const { fn = name, of, nth, gap, zone, week } = MEASURES[name];
+  return {
+    fn,
+    ...(of ? { of: before?.of ?? '' } : {}),
+    ...(nth ? { nth: before?.nth ?? 2 } : {}),
+    ...(gap ? { gap: before?.gap ?? '30m' } : {}),
+    ...(zone && before?.zone !== undefined ? { zone: before.zone } : {}),
+    ...(week && before?.weekStart !== undefined ? { weekStart: before.weekStart } : {}),
+  };
 }
 
 /** The operator that a text means, in its first spelling. */
@@ -105,7 +150,6 @@ export function operatorName(text) {
   return Object.hasOwn(ALIASES, name) ? ALIASES[name] : undefined;
 }
 
-const TEXTS = ['eq', 'ne', 'in', 'not_in', 'contains', 'not_contains', 'starts_with', 'ends_with', 'matches'];
 const KNOWN = ['exists', 'not_exists'];
 const BY_TYPE = { number: NUMBERS, text: [...TEXTS, ...KNOWN], boolean: ['eq', 'ne', ...KNOWN] };
 const DATE = /^\d{4}-\d{2}-\d{2}/;
@@ -123,7 +167,7 @@ export function operatorsFor(result, seen) {
   const types = seen?.types ?? [];
   if (types.length === 0 || !types.every((type) => Object.hasOwn(BY_TYPE, type))) return all;
   const fitting = new Set(types.flatMap((type) => BY_TYPE[type]));
-  if (seen?.examples?.some((one) => DATE.test(one))) ['before', 'after'].forEach((name) => fitting.add(name));
+  if (seen?.examples?.some((one) => DATE.test(one))) TIMES.forEach((name) => fitting.add(name));
   return all.filter((name) => fitting.has(name));
 }
 
@@ -157,29 +201,28 @@ export const UNITS = {
   w: t('unit.weeks'),
 };
 
+/** The units that a calendar counts; they stand in windows, and in `before` and `after`. */
+export const CALENDAR_UNITS = { mo: t('unit.months'), y: t('unit.years') };
+
 /** `"30d"` as its parts. */
 export function parseDuration(text) {
-  const found = /^([1-9]\d{0,11})([smhdw])$/.exec(typeof text === 'string' ? text : '');
+  const found = /^([1-9]\d{0,11})([smhdwy]|mo)$/.exec(typeof text === 'string' ? text : '');
   return found ? { amount: Number(found[1]), unit: found[2] } : undefined;
 }
 
+/** Whether a duration is one of the calendar, so that it depends on a zone. */
+export const isOfCalendar = (text) => Object.hasOwn(CALENDAR_UNITS, parseDuration(text)?.unit ?? '');
+
 /** `"30d"` → "30 days". */
 export function durationText(text) {
-  const months = /^([1-9]\d{0,11})(mo|y)$/.exec(typeof text === 'string' ? text : '');
-  if (months) return many(`duration.${months[2]}`, Number(months[1]));
   const parts = parseDuration(text);
-  if (!parts) return String(text);
-  return many(`duration.${parts.unit}`, parts.amount);
+  return parts ? many(`duration.${parts.unit}`, parts.amount) : String(text);
 }
 
-/** The forms of a window. */
-export function windowKind(within) {
-  if (within === undefined) return 'ever';
-  if (typeof within === 'string' || within?.last !== undefined) return 'last';
-  if (Array.isArray(within?.ago)) return 'ago';
-  if (within !== null && typeof within === 'object' && ('from' in within || 'to' in within)) return 'fixed';
-  return 'other';
-}
+const isTexts = (value) =>
+  Array.isArray(value) && value.length > 0 && value.every((one) => typeof one === 'string');
+const isPlainObject = (value) =>
+  value !== null && typeof value === 'object' && !Array.isArray(value) && !isNumber(value);
 
 /** A value that fits an operator, made of the one before as well as can be. */
 export function fitValue(operator, value, result) {
@@ -195,15 +238,22 @@ export function fitValue(operator, value, result) {
       return typeof low === 'number' ? [low, Math.max(low, 10)] : [low, low];
     }
     case 'list':
-      return Array.isArray(value) ? value : first === undefined || first === '' ? [] : [first];
+      if (Array.isArray(value)) return value;
+      return first === undefined || first === '' || isPlainObject(first) ? [] : [first];
     case 'text':
-      return first === undefined ? '' : textOf(first);
+      return first === undefined || isPlainObject(first) ? '' : textOf(first);
+    case 'texts':
+    case 'scalars':
+      if (isTexts(value)) return value;
+      return first === undefined || isPlainObject(first) ? '' : shape === 'texts' ? textOf(first) : first;
     case 'time':
-      return parseDuration(first) || (typeof first === 'string' && /^\d{4}-/.test(first)) ? first : '30d';
+      return typeof first === 'string' && isMoment(first) ? first : '30d';
+    case 'anniversary':
+      return isPlainObject(value) ? value : {};
     case 'ordered':
-      if (typeof first === 'boolean' || first === undefined || first === '') return unit;
-      return first;
+      return isNumber(first) || (typeof first === 'string' && first !== '') ? first : unit;
     default:
+      if (isPlainObject(first)) return '';
       return first ?? (result === 'number' ? 1 : result === 'duration' ? '7d' : '');
   }
 }

@@ -35,7 +35,7 @@ export function valueAt(json, pointer) {
   );
 }
 
-const NODES = ['conditions', 'criteria', 'field', 'event', 'sequence', 'segment', 'rank', 'sample'];
+const NODES = ['conditions', 'criteria', 'left', 'field', 'event', 'sequence', 'segment', 'rank', 'sample'];
 const isNode = (value) =>
   value !== null && typeof value === 'object' && NODES.some((member) => Object.hasOwn(value, member));
 
@@ -44,7 +44,7 @@ export function nodeAround(rules, pointer) {
   let at = rules;
   let found = isNode(rules) ? rules : undefined;
   for (const part of partsOf(pointer)) {
-    if (['where', 'sequence', 'rank'].includes(part)) break;
+    if (['where', 'unless', 'sequence', 'rank', 'left', 'right'].includes(part)) break;
     at = at?.[part];
     if (isNode(at)) found = at;
   }

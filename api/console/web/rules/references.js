@@ -23,7 +23,7 @@ export function referencesOf(rules) {
     if (typeof json.segment === 'string') segments.add(json.segment);
     if (typeof json.field === 'string') traits.add(json.field);
     if (typeof json.rank?.by === 'string') traits.add(json.rank.by);
-    if (json.among !== undefined) walk(json.among);
+    for (const below of [json.among, json.left, json.right]) walk(below);
     if (Array.isArray(childrenOf(json))) childrenOf(json).forEach(walk);
   };
   walk(rules);

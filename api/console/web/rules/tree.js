@@ -12,6 +12,9 @@ export function find(root, key, group, path = []) {
   return root.among && find(root.among, key, root, here);
 }
 
+/** The members of a node that are nodes themselves. */
+const BELOW = ['where', 'among', 'by', 'unless', 'left', 'right'];
+
 /** The tree with one node replaced by what `change` gives for it. */
 export function update(node, key, change) {
   if (node.key === key) return change(node);
@@ -124,15 +127,18 @@ export function setLogic(root, key, logic) {
 export function copy(node) {
   const fresh = { ...node, key: freshKey() };
   for (const list of ['children', 'steps']) if (node[list]) fresh[list] = node[list].map(copy);
-  for (const one of ['where', 'among', 'by']) if (node[one]) fresh[one] = copy(node[one]);
+  for (const one of BELOW) if (node[one]) fresh[one] = copy(node[one]);
   return fresh;
 }
 
 /** How many nodes, filters and steps there are, as the limit of 256 counts them. */
 export function countNodes(node) {
-  const below = [...(node.children ?? []), ...(node.steps ?? []), node.where, node.among, node.by].filter(
-    Boolean,
-  );
-  const own = node.implicit || node.shape === 'one' || node.shape === 'list' ? 0 : 1;
+  const below = [
+    ...(node.children ?? []),
+    ...(node.steps ?? []),
+    ...BELOW.map((one) => node[one]).filter(Boolean),
+  ];
+  const isNone = node.implicit || node.kind === 'unless' || node.shape === 'one' || node.shape === 'list';
+  const own = isNone ? 0 : 1;
   return below.reduce((sum, child) => sum + countNodes(child), own);
 }

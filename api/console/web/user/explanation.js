@@ -14,6 +14,7 @@ import { Loading, NotOffered, ProblemBanner, stateText } from '../parts/feedback
 import { Icon } from '../parts/icon.js';
 import { InstantField } from '../parts/instant-field.js';
 import { Properties } from './properties.js';
+import { reasonOf } from './reasons.js';
 import { many, t } from '../texts/texts.js';
 
 const WORDS = {
@@ -134,10 +135,15 @@ function amountOr(say, rule) {
 
 const isAmountOf = (rule) => (rule?.field ? isAmount('trait', rule.field) : isAmountMeasure(rule?.measure));
 
+/** A side of a comparison in words. */
+const sideText = (value) => (value === undefined || value === null ? t('explanation.nothing') : plain(value));
+
 /** What a condition found, in words; `at` is the instant that was asked about, where it is not now. */
 function found(node, at, rule) {
   const parts = [];
-  if (node.missing) parts.push(t('explanation.nothingIsKnown'));
+  if (node.kind === 'compare')
+    parts.push(t('explanation.foundBoth', { left: sideText(node.value), right: sideText(node.expected) }));
+  else if (node.missing) parts.push(t('explanation.nothingIsKnown'));
   else if (node.value !== undefined && node.value !== null)
     parts.push(t('explanation.foundValue', { value: amountOr(plain, rule)(node.value) }));
   if (node.place !== undefined) {
@@ -149,7 +155,8 @@ function found(node, at, rule) {
   }
   if (node.events) parts.push(many('count.event', node.events.total));
   if (node.unknown) parts.push(t('explanation.historyDoesNotGoBackThat'));
-  if (node.nextChangeAt) parts.push(nextChange(node, at));
+  const reason = node.nextChangeAt && !node.mayChange ? reasonOf(rule, node.held) : undefined;
+  if (node.nextChangeAt) parts.push([nextChange(node, at), reason].filter(Boolean).join(', '));
   return parts.join(' · ');
 }
 
@@ -188,14 +195,20 @@ function Undone({ event, by }) {
     <li class="muted">
       <time class="small number" datetime=${event.timestamp}>${dateTime(event.timestamp)}</time>${' '}
       <strong class="small">${nameOf('event', event.eventType)}</strong>${' '}
-      <span class="small">${text}</span>
+      <span class="small">${text}</span>${' '}
+      <${Properties} values=${event.properties} />
     </li>
   `;
 }
 
+/** Whether the event of a step is told with what undid it already. */
+const isAlsoUndone = (event, { kind, events }) =>
+  kind === 'sequence' && events.undone?.some((one) => JSON.stringify(one.event) === JSON.stringify(event));
+
 function Verdict({ node, at, segment, ruleOf }) {
   const [open, setOpen] = useState(false);
-  const events = node.events?.items ?? [];
+  const undone = node.events?.undone ?? [];
+  const events = (node.events?.items ?? []).filter((event) => !isAlsoUndone(event, node));
   // The words of the server stand until the rule is there.
   const rule = ruleOf(node, segment);
   return html`
@@ -226,7 +239,7 @@ function Verdict({ node, at, segment, ruleOf }) {
           html`
             <div class="found">
               ${found(node, at, rule)}${' '}
-              ${events.length > 0 &&
+              ${events.length + undone.length > 0 &&
               html`
                 <button
                   type="button"
@@ -256,11 +269,13 @@ function Verdict({ node, at, segment, ruleOf }) {
                     </li>
                   `,
               )}
-              ${(node.events.undone ?? []).map((undone) => html`<${Undone} ...${undone} />`)}
-              ${node.events.total > events.length &&
+              ${undone.map((one) => html`<${Undone} ...${one} />`)}
+              ${node.events.total > node.events.items.length &&
               html`
                 <li class="small muted">
-                  ${t('explanation.andTotalMore', { total: count(node.events.total - events.length) })}
+                  ${t('explanation.andTotalMore', {
+                    total: count(node.events.total - node.events.items.length),
+                  })}
                 </li>
               `}
             </ul>

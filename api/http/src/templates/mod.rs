@@ -26,10 +26,12 @@ const MAX_TEXT: usize = 256;
 const PLACE: &str = "parameter";
 
 /// In the order of the gallery.
-const FILES: [&str; 15] = [
+const FILES: [&str; 19] = [
     include_str!("gallery/high-value.json"),
     include_str!("gallery/top-spenders.json"),
     include_str!("gallery/frequent-buyers.json"),
+    include_str!("gallery/spends-more.json"),
+    include_str!("gallery/kept-orders.json"),
     include_str!("gallery/rfm-champions.json"),
     include_str!("gallery/rfm-at-risk.json"),
     include_str!("gallery/rfm-promising.json"),
@@ -38,9 +40,11 @@ const FILES: [&str; 15] = [
     include_str!("gallery/new-users.json"),
     include_str!("gallery/new-customers.json"),
     include_str!("gallery/one-time-buyers.json"),
+    include_str!("gallery/birthday.json"),
     include_str!("gallery/never-bought.json"),
     include_str!("gallery/cart-abandoners.json"),
     include_str!("gallery/interested-in.json"),
+    include_str!("gallery/bought-product.json"),
     include_str!("gallery/frequent-returners.json"),
 ];
 

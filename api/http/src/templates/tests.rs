@@ -32,8 +32,12 @@ fn events() -> Vec<serde_json::Value> {
     add("fresh", "page_view", &[2], json!({"category": "books"}));
     add("fresh", "add_to_cart", &[1], json!({}));
     add("looker", "page_view", &[3, 4, 5, 40], json!({"category": "electronics"}));
-    add("returner", "purchase", &[10, 20], json!({"amount": 20}));
-    add("returner", "refund", &[8, 9, 10], json!({}));
+    add("looker", "Order Completed", &[20], json!({"products": [{"name": "Cable"}, {"name": "Headphones"}]}));
+    add("returner", "purchase", &[10, 20], json!({"amount": 20, "orderId": 7}));
+    add("returner", "refund", &[8, 9, 10], json!({"orderId": 7}));
+    let born = json!({"userId": "lost", "eventType": "identify", "timestamp": format_time(NOW - 400 * DAY),
+        "traits": {"birthday": "1990-05-30"}});
+    events.push(json!({ "event": born }));
     events
 }
 
@@ -87,6 +91,10 @@ fn defaults() {
         ("cart-abandoners", &["fresh"]),
         ("interested-in", &["looker"]),
         ("frequent-returners", &["returner"]),
+        ("spends-more", &["champion", "once", "returner"]),
+        ("kept-orders", &["champion", "once"]),
+        ("birthday", &["lost"]),
+        ("bought-product", &["looker"]),
     ] {
         has(id, &none, members);
     }
@@ -109,6 +117,10 @@ fn other_values() {
     has("cart-abandoners", &json!({"quiet": "2d"}), &[]);
     has("interested-in", &json!({"value": "books", "count": 1}), &["fresh"]);
     has("frequent-returners", &json!({"count": 4}), &[]);
+    has("spends-more", &json!({"property": "orderId"}), &["returner"]);
+    has("kept-orders", &json!({"window": "150d", "undo": "chargeback"}), &["champion", "once", "returner", "risk"]);
+    has("birthday", &json!({"days": 1}), &[]);
+    has("bought-product", &json!({"product": "Cable", "window": "19d"}), &[]);
 }
 
 #[test]

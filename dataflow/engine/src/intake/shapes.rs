@@ -47,6 +47,8 @@ const MOST_EXAMPLES: usize = 10;
 const MOST_BYTES: usize = 100;
 /// Levels of objects that paths descend into.
 const MOST_LEVELS: usize = 3;
+/// Joins the path of a list and that of a member of its objects: `products[].name`.
+const LINES: &str = "[].";
 /// The hours in which events of a type are counted.
 const HOURS: usize = 24;
 const HOUR: Millis = 3_600_000;
@@ -168,7 +170,8 @@ impl Seen {
     }
 }
 
-/// Takes in the members of an object of an event of that time, at most `room` new ones; gives how many were new.
+/// Takes in the members of an object of an event of that time, whose paths begin with `path`, at most `room` new ones;
+/// gives how many were new.
 fn take_fields(
     (value, at): (ValueRef<'_>, Millis),
     path: &str,
@@ -179,7 +182,7 @@ fn take_fields(
     let ValueRef::Object(members) = value else { return 0 };
     let mut new = 0;
     for (key, value) in members {
-        let path = if level == 0 { key.to_owned() } else { format!("{path}.{key}") };
+        let path = format!("{path}{key}");
         // A key with a dot is no path to itself.
         if path.len() > MOST_BYTES || key.contains('.') || value.is_null() {
             continue;
@@ -191,8 +194,16 @@ fn take_fields(
             new += 1;
         }
         fields.entry(path.clone()).or_default().take(value, at);
-        if level + 1 < MOST_LEVELS {
-            new += take_fields((value, at), &path, level + 1, room - new, fields);
+        if level + 1 == MOST_LEVELS {
+            continue;
+        }
+        if let ValueRef::Array(items) = value {
+            let lines = path + LINES;
+            for item in items.take(MOST_EXAMPLES) {
+                new += take_fields((item, at), &lines, level + 1, room - new, fields);
+            }
+        } else {
+            new += take_fields((value, at), &(path + "."), level + 1, room - new, fields);
         }
     }
     new
@@ -252,8 +263,9 @@ fn told_fields(fields: &BTreeMap<String, Field>) -> Vec<FieldShape> {
     shapes.collect()
 }
 
+/// The fields by paths that rules may name: those of objects in lists are none.
 fn seen_fields(fields: &BTreeMap<String, Field>) -> SeenFields {
-    let seen = fields.iter().map(|(name, field)| {
+    let seen = fields.iter().filter(|(name, _)| !name.contains(LINES)).map(|(name, field)| {
         let [is_number, is_text, is_boolean, is_list, _] = field.counts.map(|count| count > 0);
         let examples = field.examples.clone();
         (name.clone(), SeenField { is_number, is_text, is_boolean, is_list, examples })
@@ -361,11 +373,12 @@ mod tests {
         let texts = [
             r#"{"userId":"a","eventType":"p","properties":{"amount":5,"o":{"b":true,"x.y":1},"tags":["n","m"],"none":null}}"#,
             r#"{"userId":"a","eventType":"p","properties":{"amount":"7","o":{"b":true}}}"#,
-            r#"{"userId":"a","eventType":"p","properties":{"amount":"x"}}"#,
+            r#"{"userId":"a","eventType":"p","properties":{"amount":"x","lines":[{"sku":1},{"sku":"b","n":[]},7]}}"#,
             r#"{"userId":"a","eventType":"identify","traits":{"plan":"gold"}}"#,
             r#"{"userId":"a","previousId":"b","eventType":"alias"}"#,
         ];
-        let (events, traits) = shapes(texts.map(str::to_owned)).told(1000);
+        let shapes = shapes(texts.map(str::to_owned));
+        let (events, traits) = shapes.told(1000);
         assert_eq!(
             events.iter().map(|event| (&*event.name, event.count)).collect::<Vec<_>>(),
             [("p", 3), ("identify", 1)]
@@ -374,12 +387,17 @@ mod tests {
             fields(&events[0].properties),
             json!([
                 field("amount", json!(["number", "text"]), json!([1, 2]), 1, json!([5, "7", "x"])),
+                field("lines", json!(["list"]), json!([1]), 0, json!([7])),
+                field("lines[].n", json!(["list"]), json!([1]), 0, json!([])),
+                field("lines[].sku", json!(["number", "text"]), json!([1, 1]), 0, json!([1, "b"])),
                 field("o", json!(["object"]), json!([2]), 0, json!([])),
                 field("o.b", json!(["boolean"]), json!([2]), 0, json!([true])),
                 field("tags", json!(["list"]), json!([1]), 0, json!(["n", "m"])),
             ])
         );
         assert_eq!(fields(&traits), json!([field("plan", json!(["text"]), json!([1]), 0, json!(["gold"]))]));
+        let known: Vec<String> = shapes.seen().events["p"].keys().cloned().collect();
+        assert_eq!(known, ["amount", "lines", "o", "o.b", "tags"]);
     }
 
     #[test]
