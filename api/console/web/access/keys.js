@@ -1,12 +1,13 @@
 // API keys: made, rotated, revoked. A key is shown once.
 import { html, useState } from '../lib/html.js';
-import { ask, path, read } from '../lib/api.js';
+import { acting } from '../lib/acting.js';
+import { path, read } from '../lib/api.js';
 import { relative } from '../lib/format.js';
 import { useLoad } from '../lib/load.js';
 import { caller, may } from '../lib/session.js';
-import { toastProblem } from '../lib/toast.js';
 import { confirm } from '../parts/dialog.js';
-import { Empty, Loading, ProblemBanner } from '../parts/feedback.js';
+import { Empty } from '../parts/feedback.js';
+import { Found, Listing } from '../parts/listing.js';
 import { t } from '../texts/texts.js';
 import { Once } from './once.js';
 
@@ -14,25 +15,16 @@ import { Once } from './once.js';
 const NEVER = ['key:write', 'member:write', 'tenant:write'];
 
 export function Keys() {
-  const { data, problem, reload } = useLoad((signal) => read('/api/keys', signal), [], { every: 5000 });
+  const found = useLoad((signal) => read('/api/keys', signal), [], { every: 5000 });
   const [key, setKey] = useState('');
-  const act = async (method, url, body) => {
-    try {
-      const answer = await ask(method, url, { body });
-      if (answer.data?.key) setKey(answer.data.key);
-      reload();
-    } catch (fault) {
-      toastProblem(fault);
-    }
-  };
+  const act = acting(found.reload, (data) => data?.key && setKey(data.key));
+  const empty = html`<${Empty} icon="key" title=${t('access.noKeyYet')}>${t('access.whatKeysAreFor')}<//>`;
   return html`
     <div class="stack">
-      <${ProblemBanner} problem=${problem} retry=${reload} />
-      ${!data && !problem && html`<${Loading} />`}
       ${may('key:write') && html`<${NewKey} act=${act} />`}
-      ${data?.items.length === 0 &&
-      html`<${Empty} icon="key" title=${t('access.noKeyYet')}>${t('access.whatKeysAreFor')}<//>`}
-      ${data?.items.length > 0 && html`<${KeyTable} items=${data.items} act=${act} />`}
+      <${Found} ...${found} empty=${empty}>
+        ${(items) => html`<${Listing} items=${items} columns=${columnsFor(act)} keyOf=${(one) => one.id} />`}
+      <//>
       ${key && html`<${Once} title=${t('access.theKey')} value=${key} onClose=${() => setKey('')} />`}
     </div>
   `;
@@ -97,54 +89,36 @@ function NewKey({ act }) {
   `;
 }
 
-function KeyTable({ items, act }) {
-  const revoke = async (key) => {
-    const question = {
-      title: t('access.revokeName', { name: key.name }),
-      text: t('access.whateverUsesItIsRefused'),
-      confirm: t('access.revoke'),
-      danger: true,
-    };
-    if (await confirm(question)) act('DELETE', path`/api/keys/${key.id}`);
+async function revoke(key, act) {
+  const question = {
+    title: t('access.revokeName', { name: key.name }),
+    text: t('access.whateverUsesItIsRefused'),
+    confirm: t('access.revoke'),
+    danger: true,
   };
-  return html`
-    <div class="table-wrap">
-      <table>
-        <thead>
-          <tr>
-            <th scope="col">${t('common.name')}</th>
-            <th scope="col">${t('access.kind')}</th>
-            <th scope="col" class="narrow-hide">${t('access.lastUsed')}</th>
-            <th scope="col">${t('access.what')}</th>
-          </tr>
-        </thead>
-        <tbody>
-          ${items.map(
-            (key) => html`
-              <tr key=${key.id}>
-                <td title=${key.permissions.join(', ')}>${key.name}</td>
-                <td>${key.kind === 'write' ? t('access.writeKey') : t('access.serverKey')}</td>
-                <td class="narrow-hide">${key.usedAt ? relative(key.usedAt) : t('access.never')}</td>
-                <td class="row">
-                  ${may('key:write') &&
-                  html`
-                    <button
-                      class="button small"
-                      type="button"
-                      onClick=${() => act('POST', path`/api/keys/${key.id}/rotate`)}
-                    >
-                      ${t('access.rotate')}
-                    </button>
-                    <button class="button small" type="button" onClick=${() => revoke(key)}>
-                      ${t('access.revoke')}
-                    </button>
-                  `}
-                </td>
-              </tr>
-            `,
-          )}
-        </tbody>
-      </table>
-    </div>
-  `;
+  if (await confirm(question)) act('DELETE', path`/api/keys/${key.id}`);
 }
+
+const acts = (key, act) => html`
+  <button class="button small" type="button" onClick=${() => act('POST', path`/api/keys/${key.id}/rotate`)}>
+    ${t('access.rotate')}
+  </button>
+  <button class="button small" type="button" onClick=${() => revoke(key, act)}>${t('access.revoke')}</button>
+`;
+
+const columnsFor = (act) => [
+  {
+    head: t('common.name'),
+    cell: (key) => html`<span title=${key.permissions.join(', ')}>${key.name}</span>`,
+  },
+  {
+    head: t('access.kind'),
+    cell: (key) => (key.kind === 'write' ? t('access.writeKey') : t('access.serverKey')),
+  },
+  {
+    head: t('access.lastUsed'),
+    name: ['narrow-hide'],
+    cell: (key) => (key.usedAt ? relative(key.usedAt) : t('access.never')),
+  },
+  { head: t('access.what'), tone: ['row'], cell: (key) => may('key:write') && acts(key, act) },
+];

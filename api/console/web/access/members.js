@@ -1,12 +1,13 @@
 // Members and invitations.
 import { html, useState } from '../lib/html.js';
-import { ask, path, read } from '../lib/api.js';
+import { acting } from '../lib/acting.js';
+import { path, read } from '../lib/api.js';
 import { relative } from '../lib/format.js';
 import { useLoad } from '../lib/load.js';
 import { may } from '../lib/session.js';
-import { toastProblem } from '../lib/toast.js';
 import { confirm } from '../parts/dialog.js';
 import { Empty, Loading, ProblemBanner } from '../parts/feedback.js';
+import { Listing } from '../parts/listing.js';
 import { t } from '../texts/texts.js';
 import { Once, wholeLink } from './once.js';
 
@@ -24,16 +25,7 @@ export function Members() {
   const [link, setLink] = useState('');
   if (!data)
     return problem ? html`<${ProblemBanner} problem=${problem} retry=${reload} />` : html`<${Loading} />`;
-  /** Does something, and shows the link that it gives, if it gives one. */
-  const act = async (method, url, body) => {
-    try {
-      const answer = await ask(method, url, { body });
-      if (answer.data?.link) setLink(wholeLink(answer.data.link));
-      reload();
-    } catch (fault) {
-      toastProblem(fault);
-    }
-  };
+  const act = acting(reload, (answer) => answer?.link && setLink(wholeLink(answer.link)));
   return html`
     <div class="stack">
       ${may('member:write') && html`<${Invite} roles=${data.roles} act=${act} />`}
@@ -86,121 +78,76 @@ function Invite({ roles, act }) {
   `;
 }
 
-function MemberTable({ members, roles, act }) {
-  const disable = async (member) => {
-    const question = {
-      title: t('access.keepOutName', { name: member.email }),
-      text: t('access.theirSessionsEnd'),
-      confirm: t('access.keepOut'),
-      danger: true,
-    };
-    if (await confirm(question)) act('PATCH', path`/api/members/${member.id}`, { disabled: true });
+async function keepOut(member, act) {
+  const question = {
+    title: t('access.keepOutName', { name: member.email }),
+    text: t('access.theirSessionsEnd'),
+    confirm: t('access.keepOut'),
+    danger: true,
   };
-  const writes = may('member:write');
+  if (await confirm(question)) act('PATCH', path`/api/members/${member.id}`, { disabled: true });
+}
+
+/** What can be done to a member. */
+function Acts({ member, act }) {
+  const own = path`/api/members/${member.id}`;
+  const button = (text, run) => html`
+    <button class="button small" type="button" onClick=${run}>${text}</button>
+  `;
   return html`
-    <div class="table-wrap">
-      <table>
-        <thead>
-          <tr>
-            <th scope="col">${t('access.email')}</th>
-            <th scope="col">${t('access.role')}</th>
-            <th scope="col">${t('access.what')}</th>
-          </tr>
-        </thead>
-        <tbody>
-          ${members.map(
-            (member) => html`
-              <tr key=${member.id}>
-                <td>
-                  ${member.email}
-                  ${member.disabled && html`${' '}<span class="badge warn">${t('access.keptOut')}</span>`}
-                </td>
-                <td>
-                  ${writes
-                    ? html`
-                        <${Roles}
-                          roles=${roles}
-                          value=${member.role}
-                          label=${t('access.roleOfName', { name: member.email })}
-                          onChange=${(role) => act('PATCH', path`/api/members/${member.id}`, { role })}
-                        />
-                      `
-                    : (roles.find((role) => role.id === member.role)?.name ?? member.role)}
-                </td>
-                <td class="row">
-                  ${writes &&
-                  html`
-                    <button
-                      class="button small"
-                      type="button"
-                      onClick=${() => act('POST', path`/api/members/${member.id}/reset`)}
-                    >
-                      ${t('access.newPasswordLink')}
-                    </button>
-                    ${member.disabled
-                      ? html`
-                          <button
-                            class="button small"
-                            type="button"
-                            onClick=${() =>
-                              act('PATCH', path`/api/members/${member.id}`, { disabled: false })}
-                          >
-                            ${t('access.letIn')}
-                          </button>
-                        `
-                      : html`
-                          <button class="button small" type="button" onClick=${() => disable(member)}>
-                            ${t('access.keepOut')}
-                          </button>
-                        `}
-                  `}
-                </td>
-              </tr>
-            `,
-          )}
-        </tbody>
-      </table>
-    </div>
+    ${button(t('access.newPasswordLink'), () => act('POST', `${own}/reset`))}
+    ${member.disabled
+      ? button(t('access.letIn'), () => act('PATCH', own, { disabled: false }))
+      : button(t('access.keepOut'), () => keepOut(member, act))}
   `;
 }
 
+const roleName = (roles, id) => roles.find((role) => role.id === id)?.name ?? id;
+const keptOut = () => html`${' '}<span class="badge warn">${t('access.keptOut')}</span>`;
+
+function MemberTable({ members, roles, act }) {
+  const writes = may('member:write');
+  const chooser = (member) => html`
+    <${Roles}
+      roles=${roles}
+      value=${member.role}
+      label=${t('access.roleOfName', { name: member.email })}
+      onChange=${(role) => act('PATCH', path`/api/members/${member.id}`, { role })}
+    />
+  `;
+  const columns = [
+    { head: t('access.email'), cell: (member) => [member.email, member.disabled && keptOut()] },
+    {
+      head: t('access.role'),
+      cell: (member) => (writes ? chooser(member) : roleName(roles, member.role)),
+    },
+    {
+      head: t('access.what'),
+      tone: ['row'],
+      cell: (member) => writes && html`<${Acts} member=${member} act=${act} />`,
+    },
+  ];
+  return html`<${Listing} items=${members} columns=${columns} keyOf=${(one) => one.id} />`;
+}
+
 function Invitations({ items, roles, act }) {
+  const withdraw = (one) => html`
+    <button
+      class="button small"
+      type="button"
+      onClick=${() => act('DELETE', path`/api/invitations/${one.id}`)}
+    >
+      ${t('access.withdraw')}
+    </button>
+  `;
+  const columns = [
+    { head: t('access.email'), cell: (one) => one.email ?? t('access.theFirstAdmin') },
+    { head: t('access.role'), cell: (one) => roleName(roles, one.role) },
+    { head: t('access.ends'), cell: (one) => relative(one.expiresAt) },
+    { head: t('access.what'), cell: (one) => may('member:write') && withdraw(one) },
+  ];
   return html`
     <h2>${t('access.invitations')}</h2>
-    <div class="table-wrap">
-      <table>
-        <thead>
-          <tr>
-            <th scope="col">${t('access.email')}</th>
-            <th scope="col">${t('access.role')}</th>
-            <th scope="col">${t('access.ends')}</th>
-            <th scope="col">${t('access.what')}</th>
-          </tr>
-        </thead>
-        <tbody>
-          ${items.map(
-            (one) => html`
-              <tr key=${one.id}>
-                <td>${one.email ?? t('access.theFirstAdmin')}</td>
-                <td>${roles.find((role) => role.id === one.role)?.name ?? one.role}</td>
-                <td>${relative(one.expiresAt)}</td>
-                <td>
-                  ${may('member:write') &&
-                  html`
-                    <button
-                      class="button small"
-                      type="button"
-                      onClick=${() => act('DELETE', path`/api/invitations/${one.id}`)}
-                    >
-                      ${t('access.withdraw')}
-                    </button>
-                  `}
-                </td>
-              </tr>
-            `,
-          )}
-        </tbody>
-      </table>
-    </div>
+    <${Listing} items=${items} columns=${columns} keyOf=${(one) => one.id} />
   `;
 }

@@ -7,7 +7,8 @@ import { may } from '../lib/session.js';
 import { Inbox } from '../campaigns/inbox.js';
 import { NewCampaign } from '../campaigns/new-campaign.js';
 import { StatusBadge } from '../campaigns/status.js';
-import { Empty, Loading, ProblemBanner } from '../parts/feedback.js';
+import { Empty } from '../parts/feedback.js';
+import { Found, Listing } from '../parts/listing.js';
 import { useTitle } from '../parts/shell.js';
 import { t } from '../texts/texts.js';
 
@@ -45,47 +46,35 @@ export function CampaignsPage({ tab = 'all' }) {
   `;
 }
 
+const linkTo = (one) => `/campaign/${encodeURIComponent(one.id)}`;
+
+const COLUMNS = [
+  { head: t('common.name'), cell: (one) => html`<a class="title" href=${linkTo(one)}>${one.name}</a>` },
+  { head: t('campaigns.status'), cell: (one) => html`<${StatusBadge} status=${one.status} />` },
+  { head: t('campaigns.accepted'), name: ['end'], tone: ['number'], cell: (one) => one.stats.accepted ?? 0 },
+  {
+    head: t('common.changed'),
+    name: ['narrow-hide'],
+    tone: ['muted', 'nowrap'],
+    cell: (one) => relative(one.updatedAt),
+  },
+];
+
 function List() {
-  const { data, problem, reload } = useLoad((signal) => read('/api/campaigns', signal), [], { every: 3000 });
+  const found = useLoad((signal) => read('/api/campaigns', signal), [], { every: 3000 });
+  const empty = html`
+    <${Empty}
+      icon="mail"
+      title=${t('campaigns.noCampaign')}
+      action=${html`<a class="button primary" href="/campaigns/new">${t('campaigns.newCampaign')}</a>`}
+    >
+      ${t('campaigns.aCampaignSends')}
+    <//>
+  `;
   return html`
-    <${ProblemBanner} problem=${problem} retry=${reload} />
-    ${!data && !problem && html`<${Loading} />`}
-    ${data?.items.length === 0 &&
-    html`
-      <${Empty}
-        icon="mail"
-        title=${t('campaigns.noCampaign')}
-        action=${html`<a class="button primary" href="/campaigns/new">${t('campaigns.newCampaign')}</a>`}
-      >
-        ${t('campaigns.aCampaignSends')}
-      <//>
-    `}
-    ${data?.items.length > 0 &&
-    html`
-      <div class="table-wrap">
-        <table>
-          <thead>
-            <tr>
-              <th scope="col">${t('common.name')}</th>
-              <th scope="col">${t('campaigns.status')}</th>
-              <th scope="col" class="end">${t('campaigns.accepted')}</th>
-              <th scope="col" class="narrow-hide">${t('common.changed')}</th>
-            </tr>
-          </thead>
-          <tbody>
-            ${data.items.map(
-              (one) => html`
-                <tr key=${one.id}>
-                  <td><a class="title" href=${`/campaign/${encodeURIComponent(one.id)}`}>${one.name}</a></td>
-                  <td><${StatusBadge} status=${one.status} /></td>
-                  <td class="end number">${one.stats.accepted ?? 0}</td>
-                  <td class="narrow-hide muted nowrap">${relative(one.updatedAt)}</td>
-                </tr>
-              `,
-            )}
-          </tbody>
-        </table>
-      </div>
-    `}
+    <${Found} ...${found} empty=${empty}>
+      ${(items) =>
+        html`<${Listing} items=${items} columns=${COLUMNS} keyOf=${(one) => one.id} to=${linkTo} />`}
+    <//>
   `;
 }

@@ -6,6 +6,7 @@ import { useLoad } from '../lib/load.js';
 import { toast, toastProblem } from '../lib/toast.js';
 import { Dialog, confirm } from '../parts/dialog.js';
 import { Empty, Loading, NotOffered, ProblemBanner, StateBadge } from '../parts/feedback.js';
+import { Listing } from '../parts/listing.js';
 import { Menu } from '../parts/menu.js';
 import { t } from '../texts/texts.js';
 
@@ -183,6 +184,31 @@ function Secret({ secret, onClose }) {
   `;
 }
 
+const outcome = (one) => html`
+  <span class="badge ${one.delivered ? 'good' : 'bad'}">
+    ${one.delivered ? t('webhooks.delivered') : t('webhooks.failed')}
+  </span>${' '}
+  ${one.status ?? ''}${' '}
+  ${one.error ?? ''}
+`;
+
+const DELIVERY = [
+  { head: t('webhooks.when'), tone: ['small', 'nowrap'], cell: (one) => relative(one.at) },
+  { head: t('webhooks.outcome'), tone: ['small'], cell: outcome },
+  {
+    head: t('webhooks.changes'),
+    name: ['end'],
+    tone: ['number', 'small'],
+    cell: (one) => count(one.changes),
+  },
+  {
+    head: t('webhooks.attempt'),
+    name: ['end'],
+    tone: ['number', 'small'],
+    cell: (one) => count(one.attempt),
+  },
+];
+
 function Deliveries({ id }) {
   const { data, problem } = useLoad((signal) => read(path`/api/webhooks/${id}/deliveries`, signal), [id], {
     every: 5000,
@@ -191,39 +217,11 @@ function Deliveries({ id }) {
   if (!data) return html`<${Loading} lines=${2} />`;
   if (data.items.length === 0) return html`<p class="small muted">${t('webhooks.nothingWasSentYet')}</p>`;
   return html`
-    <div class="table-wrap">
-      <table>
-        <thead>
-          <tr>
-            <th scope="col">${t('webhooks.when')}</th>
-            <th scope="col">${t('webhooks.outcome')}</th>
-            <th scope="col" class="end">${t('webhooks.changes')}</th>
-            <th scope="col" class="end">${t('webhooks.attempt')}</th>
-          </tr>
-        </thead>
-        <tbody>
-          ${data.items
-            .slice(0, 20)
-            .map(
-              (one) =>
-                html`
-                  <tr>
-                    <td class="small nowrap">${relative(one.at)}</td>
-                    <td class="small">
-                      <span class="badge ${one.delivered ? 'good' : 'bad'}">
-                        ${one.delivered ? t('webhooks.delivered') : t('webhooks.failed')}
-                      </span>${' '}
-                      ${one.status ?? ''}${' '}
-                      ${one.error ?? ''}
-                    </td>
-                    <td class="end number small">${count(one.changes)}</td>
-                    <td class="end number small">${count(one.attempt)}</td>
-                  </tr>
-                `,
-            )}
-        </tbody>
-      </table>
-    </div>
+    <${Listing}
+      items=${data.items.slice(0, 20)}
+      columns=${DELIVERY}
+      keyOf=${(one) => `${one.at} ${one.attempt}`}
+    />
   `;
 }
 
