@@ -1,5 +1,6 @@
 // Rules of the second page, built by keyboard alone, by what the fields are called.
 import assert from 'node:assert/strict';
+import { readFile, readdir } from 'node:fs/promises';
 import { after, before, test } from 'node:test';
 import { isDeepStrictEqual } from 'node:util';
 import { assertSound, keepShot, openPage, startBrowser } from './browser.js';
@@ -227,6 +228,42 @@ test('rules of the second page are built by keyboard, and count whom they mean',
   }
   assert.deepEqual(faults, []);
   await page.context().close();
+});
+
+const conformance = new URL('../../../../tests/conformance/', import.meta.url);
+
+/** What the timelines of the second page have of a kind, each once. */
+async function everyOne(kind) {
+  const names = (await readdir(conformance)).filter((name) => /^2-.*\.ndjson$/.test(name));
+  const texts = await Promise.all(names.map((name) => readFile(new URL(name, conformance), 'utf8')));
+  const lines = texts.flatMap((text) => text.split('\n').filter(Boolean));
+  return lines.map((line) => JSON.parse(line)[kind]).filter((one) => one !== undefined);
+}
+
+test('a segment of every rule of the second page opens in forms, and stays as it is', async () => {
+  // A trait that is edited later comes with its first definition.
+  const definitions = (await everyOne('trait')).filter((one) => one.event).reverse();
+  const traits = new Map(definitions.map((one) => [one.name, one]));
+  for (const one of traits.values()) await call(platform.address, 'POST', '/api/traits', one);
+  const rules = new Map((await everyOne('segment')).map((one) => [JSON.stringify(one.rules), one.rules]));
+  const conditions = [...rules.values()].filter((one) => one !== undefined);
+  assert.ok(conditions.length > 100, `only ${conditions.length} rules were found`);
+  for (let from = 0; from < conditions.length; from += 60) {
+    const body = {
+      id: `all-${from}`,
+      name: 'All',
+      rules: { logic: 'OR', conditions: conditions.slice(from, from + 60) },
+    };
+    await call(platform.address, 'POST', '/api/segments', { ...body, type: 'DYNAMIC' });
+    const { page, faults } = await openPage(browser, platform.address);
+    await page.goto(`/segments/all-${from}/edit`);
+    await page.getByText(say('builder.noChanges'), { exact: true }).waitFor();
+    assert.equal(await page.locator('[data-kind="unknown"]').count(), 0);
+    assert.equal(await page.locator('.condition [aria-invalid="true"]').count(), 0);
+    assert.ok((await page.locator('.condition').count()) >= body.rules.conditions.length);
+    assert.deepEqual(faults, []);
+    await page.context().close();
+  }
 });
 
 test('a fault stands at the field that it is of', async () => {

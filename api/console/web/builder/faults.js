@@ -5,11 +5,10 @@ import { Icon } from '../parts/icon.js';
 
 export function Faults({ faults }) {
   if (!faults?.length) return null;
+  const sentences = new Set(faults.map(sentenceOf));
   return html`
     <div role="alert">
-      <ul class="faults">
-        ${faults.map((fault) => html`<li><${Icon} name="warn" />${sentenceOf(fault)}</li>`)}
-      </ul>
+      <ul class="faults">${[...sentences].map((text) => html`<li><${Icon} name="warn" />${text}</li>`)}</ul>
     </div>
   `;
 }
