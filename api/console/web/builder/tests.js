@@ -48,14 +48,13 @@ export function OperatorField({ json, result, onChange, faults, pointer, fallbac
 }
 
 /** Whether capitals count: a button that is pressed where they do not. */
-function AnyCase({ json, onChange, faults, pointer }) {
+function AnyCase({ json, onChange }) {
   const isOn = json.ignoreCase === true;
   return html`
     <button
       type="button"
       class="pill type"
       aria-pressed=${String(isOn)}
-      aria-invalid=${isFaulty(faults, pointer, 'ignoreCase') ? 'true' : undefined}
       title=${t('tests.capitalsDoNotMatter')}
       onClick=${() => onChange(put(json, 'ignoreCase', isOn ? undefined : true))}
     >
@@ -84,7 +83,7 @@ export function ComparedValue({ json, operator, result, value, known, onChange, 
       onChange=${(next) => onChange({ ...json, operator: json.operator ?? operator, value: next })}
     />
     ${((isText && hasText(json.value)) || json.ignoreCase !== undefined) &&
-    html`<${AnyCase} json=${json} onChange=${onChange} faults=${faults} pointer=${pointer} />`}
+    html`<${AnyCase} json=${json} onChange=${onChange} />`}
     ${(isZoned || json.zone !== undefined) &&
     html`
       <${ZoneField}

@@ -4,7 +4,7 @@ import { zone as shownZone } from '../lib/settings.js';
 import { Combobox } from '../parts/combobox.js';
 import { t } from '../texts/texts.js';
 
-const ZONES = ['UTC', ...Intl.supportedValuesOf('timeZone')].map((value) => ({ value, hint: '' }));
+const ZONES = ['UTC', ...(Intl.supportedValuesOf?.('timeZone') ?? [])].map((value) => ({ value, hint: '' }));
 
 /** `value` is as rules have it: nothing for the platform's zone, `user`, or a name. */
 export function ZoneField({ value, onChange, invalid, label = t('zoneField.timeZone') }) {

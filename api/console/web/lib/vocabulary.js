@@ -8,7 +8,7 @@ import { t } from '../texts/texts.js';
 
 const STORED = 'audience.vocabulary';
 /** Measures of an amount that are amounts themselves. */
-const OF_AMOUNTS = ['sum', 'avg', 'min', 'max', 'first', 'last'];
+const OF_AMOUNTS = ['sum', 'avg', 'median', 'min', 'max', 'mode', 'first', 'last'];
 
 /**
  * @typedef {{ kind: 'event' | 'property' | 'trait', name: string, displayName: string, description: string }} Label
