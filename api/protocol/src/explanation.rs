@@ -94,7 +94,7 @@ pub struct CountedEvents {
     pub total: usize,
     /// Some events as an export has them, the newest first; those of a sequence in the order of its steps.
     pub items: Vec<Box<RawValue>>,
-    /// Some of those that others undid, the newest first.
+    /// Some of those that others undid, the newest first; of a sequence, its last event with the first that must not come after it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub undone: Vec<UndoneEvent>,
 }

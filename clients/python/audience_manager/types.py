@@ -370,7 +370,7 @@ class _ExplainedNodeEventsRequired(TypedDict):
 
 class ExplainedNodeEvents(_ExplainedNodeEventsRequired, total=False):
     """The events that made the value: the newest 20, newest first; of a sequence, in the order of its steps."""
-    # The newest 20 events that would count if another did not undo them.
+    # The newest 20 events that would count if another did not undo them; of a sequence, its last event and the first that must not come after it.
     undone: List[ExplainedNodeEventsUndoneItem]
 
 

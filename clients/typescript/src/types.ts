@@ -304,7 +304,7 @@ export type ExplainedNode = {
   events?: {
     total: number;
     items: Array<StoredEvent>;
-    /** The newest 20 events that would count if another did not undo them. */
+    /** The newest 20 events that would count if another did not undo them; of a sequence, its last event and the first that must not come after it. */
     undone?: Array<{
       event: StoredEvent;
       by: StoredEvent;

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use crate::ast::{Behaviour, EventTypes, Function, Measure, Millis, Sequence};
-use crate::oracle::{EventHistory, LinkedSteps, StepLink};
+use crate::oracle::{EventHistory, LinkedSteps, StepLink, agreed};
 use crate::record::{EventRef, RecordKind};
+use crate::scope::ZoneUse;
 use crate::test::{event_value, value_in};
 use crate::value::{Value, ValueRef};
 
@@ -66,10 +67,32 @@ pub(super) fn of_trait<'a>(history: &EventHistory<'a>, path: &str, now: Millis) 
     newest(&events)
 }
 
-/// One choice of events that makes the sequence or, where there is none, as many of its first steps as there are.
+/// One choice of events that makes the sequence or, where there is none, as many of its first steps as there are; the last of
+/// those is undone by what came after it and must not.
 pub(super) fn of_sequence<'a>(history: &EventHistory<'a>, sequence: &Sequence, now: Millis) -> Evidence<'a> {
-    let events = chain(history, sequence, now).0;
-    Evidence { total: events.len(), events, undone: Vec::new() }
+    let (events, is_whole) = chain(history, sequence, now);
+    let undone = if is_whole { None } else { broken(history, sequence, &events, now) };
+    Evidence { total: events.len(), events, undone: undone.into_iter().collect() }
+}
+
+/// The last of the events that begin a sequence, and the first after it of those that must not come there.
+fn broken<'a>(
+    history: &EventHistory<'a>,
+    sequence: &Sequence,
+    events: &[EventRef<'a>],
+    now: Millis,
+) -> Option<(EventRef<'a>, EventRef<'a>)> {
+    let last = *events.last()?;
+    let mut zones = ZoneUse::default();
+    zones.add_sequence(sequence);
+    let now = history.local_now(now, zones.user);
+    let places = sequence.steps.iter().enumerate().filter(|(_, step)| !step.absent);
+    let (place, _) = places.take(events.len()).last()?;
+    let absent = sequence.steps[place + 1..].iter().take_while(|step| step.absent);
+    let came = absent.flat_map(|step| history.matching(&step.events, step.filter.as_ref(), None, now));
+    let same = agreed(&sequence.same, &last);
+    let by = came.filter(|event| event.timestamp() > last.timestamp() && agreed(&sequence.same, event) == same);
+    Some((last, by.min_by_key(EventRef::timestamp)?))
 }
 
 /// Returns whether there is one: the answer of the oracle, where no step is absent in time linear in the number of events.

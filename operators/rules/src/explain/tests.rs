@@ -19,6 +19,7 @@ const SHOP: &str = r#"{"at": "2026-01-01T00:00:00Z"}
     {"segment": {"id": "path", "rules": {"sequence": [{"event": "visit"}, {"event": "purchase", "maxGap": "1d"}], "within": {"ago": ["60d", "1d"]}}}}
     {"segment": {"id": "best", "rules": {"rank": {"by": "spent"}, "top": 1, "among": {"event": "purchase"}}}}
     {"segment": {"id": "gone", "rules": {"event": "visit", "measure": {"fn": "since_last"}, "operator": "gt", "value": "29d"}}}
+    {"segment": {"id": "left", "rules": {"sequence": [{"event": "visit"}, {"not": {"event": "refund"}}, {"not": {"event": "purchase", "where": {"field": "amount", "operator": "gt", "value": 30}}, "for": "40d"}]}}}
     {"event": {"userId": "a", "eventType": "visit", "timestamp": "2026-01-05T00:00:00Z"}}
     {"event": {"userId": "a", "eventType": "purchase", "timestamp": "2026-01-05T12:00:00Z", "messageId": "m", "properties": {"amount": 20}}}
     {"event": {"userId": "a", "eventType": "purchase", "timestamp": "2026-01-10T00:00:00Z", "properties": {"amount": 40}}}
@@ -86,6 +87,21 @@ fn explanation_says_for_every_node_what_was_found() {
         lines(&moment, "a", "gone", false),
         [" - time since the last visit > 29 days is \"27d\" of 1 until 2026-02-03T00:00:00.001Z"]
     );
+}
+
+#[test]
+fn explanation_says_what_came_though_it_must_not() {
+    let subject = shop();
+    let undone = |now: &str| {
+        let moment = subject.world.at(parse_rfc3339(now).expect("a time"));
+        let mut explainer = Explainer::new(&moment, "a", false).expect("a known user");
+        let explained = explainer.explain(&moment.catalogue().segments["left"]);
+        let evidence = explained.evidence.expect("a sequence has evidence");
+        let told = |event: &EventRef<'_>| format!("{} {}", event.event_type(), format_time(event.timestamp()));
+        evidence.undone.iter().map(|(event, by)| [told(event), told(by)]).collect::<Vec<_>>()
+    };
+    assert_eq!(undone("2026-01-09T00:00:00Z"), Vec::<[String; 2]>::new(), "nothing came yet that must not");
+    assert_eq!(undone(NOW), [["visit 2026-01-05T00:00:00Z", "purchase 2026-01-10T00:00:00Z"].map(str::to_owned)]);
 }
 
 #[test]

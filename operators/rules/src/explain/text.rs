@@ -188,8 +188,8 @@ fn measured(behaviour: &Behaviour) -> String {
         Measure::SinceLast => format!("time since the last {of}"),
         Measure::Of(function, path) => function_text(*function, std::slice::from_ref(path), &of),
         Measure::OfProduct(function, paths) => function_text(*function, paths, &of),
-        Measure::Nth(Function::First, paths, nth) => format!("{} of the {nth}th {of}", product_text(paths)),
-        Measure::Nth(_, paths, nth) => format!("{} of the {nth}th {of} from the end", product_text(paths)),
+        Measure::Nth(Function::First, paths, nth) => format!("{} of {of} number {nth}", product_text(paths)),
+        Measure::Nth(_, paths, nth) => format!("{} of {of} number {nth} from the end", product_text(paths)),
     };
     let undone = behaviour.unless.as_ref().map_or_else(String::new, |unless| {
         let by = format!("{}{}", events(&unless.events), filtered(unless.filter.as_ref()));

@@ -24,7 +24,7 @@ use crate::record::{EventRef, RecordKind};
 
 pub use history::{EventHistory, Occurrence, TIMEZONE_TRAIT};
 pub use moment::WorldAt;
-pub(crate) use sequence::{LinkedSteps, StepLink};
+pub(crate) use sequence::{LinkedSteps, StepLink, agreed};
 
 /// All that was accepted, and the rules in force.
 #[derive(Clone, Debug, Default)]
