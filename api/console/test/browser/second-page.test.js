@@ -266,6 +266,24 @@ test('a segment of every rule of the second page opens in forms, and stays as it
   }
 });
 
+test('an explanation says what counts, what undid the rest, and why time alone changes it', async () => {
+  const { rules } = BUILT['a line of an order that was not refunded'];
+  const kept = { id: 'kept', name: 'Kept', type: 'DYNAMIC', status: 'ACTIVE', rules };
+  await call(platform.address, 'POST', '/api/segments', kept);
+  const { page, faults } = await openPage(browser, platform.address);
+  await page.goto('/users/ann?why=kept');
+  await page.getByText(/when an event is older than 30 days/).waitFor();
+  await page.getByRole('button', { name: 'Show events' }).click();
+  // An order has its lines below it.
+  await page.locator('.evidence .props-lines li').filter({ hasText: 'Cable' }).waitFor();
+  await page.goto('/users/cem?why=kept');
+  await page.getByRole('button', { name: 'Show events' }).click();
+  await page.getByText(/^undone by refund on /).waitFor();
+  await assertSound(page, 'an explanation with what undid an order');
+  assert.deepEqual(faults, []);
+  await page.context().close();
+});
+
 test('a fault stands at the field that it is of', async () => {
   const { page } = await openPage(browser, platform.address);
   await page.goto('/segments/new?blank=1');
@@ -275,6 +293,7 @@ test('a fault stands at the field that it is of', async () => {
     'zoneField.labelName': { event: 'purchase', within: { calendar: 'day', from: 0, zone: 'Mars' } },
     'behaviour.list': { event: 'purchase', each: 'item.x' },
     'unless.sameValueOf': { event: 'purchase', unless: { event: 'refund', same: '' } },
+    'filters.property': { event: 'purchase', where: { field: '', operator: 'eq', value: 1 } },
     'measureField.whichOne': {
       event: 'purchase',
       measure: { fn: 'last', of: 'sku', nth: 101 },
@@ -295,6 +314,7 @@ test('a fault stands at the field that it is of', async () => {
     const name = say(key, members);
     await page.locator(`.condition [aria-label="${name}"][aria-invalid="true"]`).waitFor();
     assert.equal(await page.locator('.condition [aria-invalid="true"]').count(), 1, key);
+    assert.equal(await page.locator('.condition .faults li').count(), 1, key);
   }
   await page.context().close();
 });

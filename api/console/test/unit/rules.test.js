@@ -7,7 +7,7 @@ import { describe } from '../../web/rules/describe.js';
 import { numberOf, parseJson, textOf } from '../../web/rules/exact.js';
 import { fromForm, toForm, toNode } from '../../web/rules/form.js';
 import { fitValue, operatorName, parseDuration } from '../../web/rules/grammar.js';
-import { childPointer, faultsAt, rulesFaults } from '../../web/rules/pointers.js';
+import { childPointer, faultsAt, filterPointers, rulesFaults } from '../../web/rules/pointers.js';
 import * as tree from '../../web/rules/tree.js';
 import { windowKind } from '../../web/rules/windows.js';
 
@@ -135,6 +135,24 @@ test('faults stand at the node that they are of', () => {
     rulesFaults([{ pointer: '/rules/value' }, { pointer: '/name' }]).map((fault) => fault.pointer),
     ['/value'],
   );
+});
+
+test('filters stand at their places in a condition', () => {
+  const where = { field: 'a', operator: 'exists' };
+  const found = (rules) => filterPointers(toNode(rules), '/conditions/0');
+  assert.deepEqual(found({ event: 'p', where, unless: { event: 'q', where, same: 'id' } }), [
+    '/conditions/0/where',
+    '/conditions/0/unless/where',
+  ]);
+  assert.deepEqual(
+    found({ sequence: [{ event: 'p', where }, { event: 'q' }, { not: { event: 'r', where } }] }),
+    ['/conditions/0/sequence/0/where', '/conditions/0/sequence/2/not/where'],
+  );
+  assert.deepEqual(found({ rank: { by: { event: 'p', where } }, top: 1 }), ['/conditions/0/rank/by/where']);
+  assert.deepEqual(found({ left: { field: 'a' }, operator: 'gt', right: { event: 'p', where } }), [
+    '/conditions/0/right/where',
+  ]);
+  assert.deepEqual(found({ field: 'a', operator: 'exists' }), []);
 });
 
 test(

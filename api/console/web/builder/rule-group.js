@@ -1,7 +1,7 @@
 // A group of conditions: how they combine, the conditions, and what can be added.
 import { html, useContext, useState } from '../lib/html.js';
 import { logicOf, fromNode } from '../rules/form.js';
-import { childPointer, faultsAt } from '../rules/pointers.js';
+import { childPointer, faultsAt, filterPointers } from '../rules/pointers.js';
 import { Menu } from '../parts/menu.js';
 import { Icon } from '../parts/icon.js';
 import { Behaviour } from './behaviour.js';
@@ -158,11 +158,12 @@ function Row({ node, group, index, joint, pointer, depth }) {
     });
   };
   const shown = isFresh ? [] : faults;
-  const own = isGroup ? [] : faultsAt(shown, pointer, node.among ? [`${pointer}/among`] : []);
+  const all = isGroup ? [] : faultsAt(shown, pointer, node.among ? [`${pointer}/among`] : []);
+  const own = faultsAt(all, pointer, filterPointers(node, pointer));
   const NodeEditor = EDITORS[node.kind];
   return html`
     <li
-      class="condition ${drop ? `drop-${drop}` : ''} ${own.length > 0 ? 'faulty' : ''}"
+      class="condition ${drop ? `drop-${drop}` : ''} ${all.length > 0 ? 'faulty' : ''}"
       data-key=${node.key}
       data-pointer=${pointer}
       onDragOver=${onDragOver}

@@ -11,6 +11,26 @@ export function childPointer(group, pointer, index) {
   return below(pointer, group.list, index);
 }
 
+/**
+ * Where the filters of a condition stand, at any place in it: they show their faults on their own.
+ * @param {any} node
+ * @param {string} pointer
+ * @returns {string[]}
+ */
+export function filterPointers(node, pointer) {
+  const inner = [
+    ['unless', node.unless],
+    ['rank/by', node.by],
+    ['left', node.left],
+    ['right', node.right],
+    ...(node.steps ?? []).map((step, index) => [`sequence/${index}${step.absent ? '/not' : ''}`, step]),
+  ];
+  return [
+    ...(node.where ? [below(pointer, 'where')] : []),
+    ...inner.flatMap(([place, one]) => (one ? filterPointers(one, below(pointer, place)) : [])),
+  ];
+}
+
 /** The faults at a pointer or below it, but for those below the pointers that are shown on their own. */
 export function faultsAt(faults, pointer, apart = []) {
   const isBelow = (fault, base) => fault.pointer === base || fault.pointer.startsWith(`${base}/`);
