@@ -13,9 +13,8 @@ Every process answers `/metrics` in OpenMetrics form, also while it starts: then
 No label carries a user's id. Dashboards and alerts are in [deploy/](../deploy/README.md).
 
 This page is written from running processes: `AUDIENCE_UPDATE=1 scripts/check-deploy --live`, with `scripts/services` running.
-These appear with their first value alone: `audience_auth_refused_total` (by `reason`), `audience_auth_sign_ins_total` (by
-`outcome`), `audience_source_messages_refused_total` (by `source` and `reason`), and of stores of
-profiles `audience_sink_lag_events` and `audience_sink_lag_users`. A process with TLS has `audience_tls_certificate_expires_timestamp_seconds`,
+For stores of profiles, `audience_sink_lag_events` and `audience_sink_lag_users` appear with their first value alone; all other series
+with a fixed set of labels are there at 0 from the start. A process with TLS has `audience_tls_certificate_expires_timestamp_seconds`,
 `audience_tls_certificate_fault` and `audience_tls_handshakes_failed_total`.
 
 | Metric | Kind | Labels | Processes | Meaning |
@@ -54,7 +53,7 @@ def gather(platform):
     """The metrics of all processes, with those that have each."""
     metrics = {}
     for process, port in platform.jobs.items():
-        for name, metric in parse(call(platform.at(port, "/metrics"))).items():
+        for name, metric in parse(call(platform.at(port, "/metrics"), headers=platform.key)).items():
             known = metrics.setdefault(name, metric)
             known.labels |= metric.labels
             known.processes.add(process.removeprefix("audience-"))

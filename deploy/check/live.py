@@ -23,6 +23,8 @@ from panels import DASHBOARDS  # noqa: E402
 
 # Seconds of traffic before queries are run: several scrapes, and a checkpoint.
 WARM_UP = 25
+# Seconds within which figures of dashboards and of the API are the same: a scrape lags by one.
+FIGURES_WITHIN = 30
 METRIC = re.compile(r"\b(?:[a-z]+:)?(?:audience|process)_[a-z0-9_:]+\b|\bALERTS\b|\bup\b")
 
 
@@ -64,6 +66,46 @@ def check_panels(platform, faults):
     return run, left_out
 
 
+def figures(platform):
+    """What dashboards show and what the API says, of the same things: pairs by name."""
+    system = platform.ask("/api/system")
+
+    def shown(query, label=""):
+        series = platform.query(query)
+        return {one["metric"].get(label, ""): float(one["value"][1]) for one in series}
+
+    sizes = {one["id"]: one["size"] for one in platform.ask("/api/segments?limit=100")["items"] if one.get("size") is not None}
+    queries = dict(query for panel in panels_of("business", "marketing") for query in [(panel.title, panel.queries[0][0])])
+    members = shown(here(queries["Members now"]), "segment")
+    return {
+        "customers": (shown(queries["Customers"])[""], system["users"]),
+        "segments": (shown(queries["Segments"])[""], len(sizes)),
+        "members": ({segment: members.get(segment) for segment in sizes}, sizes),
+        "mails": (sum(shown(queries["Mails by state"], "state").values()), mails(platform)),
+    }
+
+
+def panels_of(*uids):
+    return [panel for board in DASHBOARDS if board.uid in uids for _, panels in board.rows for panel in panels]
+
+
+def mails(platform):
+    """The mails of all campaigns by the API."""
+    return sum(sum(one["stats"].values()) for one in platform.ask("/api/campaigns")["items"])
+
+
+def check_figures(platform, faults):
+    """What dashboards show is what the API says, once nothing is sent any more: people of the demo come and go all the while."""
+    platform.stopping.set()
+    for _ in range(FIGURES_WITHIN):
+        time.sleep(1)
+        pairs = figures(platform)
+        if all(shown == said for shown, said in pairs.values()):
+            return len(pairs)
+    faults += [f"{name}: dashboards show {shown}, and the API says {said}" for name, (shown, said) in pairs.items() if shown != said]
+    return len(pairs)
+
+
 def check_rules(platform, faults):
     """Every metric of a rule exists, every bound of a latency is a bound of its buckets, and nothing fires."""
     known = platform.names()
@@ -87,20 +129,24 @@ def needs(metric):
     """The parts without which a metric has no series."""
     if metric.startswith(("audience_source_messages", "audience_source_lag_messages", "audience_source_dead", "source:")):
         return {"kafka"}
+    if metric.startswith("audience_tls_"):
+        return {"tls"}  # The live platform speaks in the clear.
     return {"redis"} if metric.startswith("audience_sink_") else set()
 
 
 def main():
     faults = []
     with tempfile.TemporaryDirectory() as directory, Platform(sys.argv[1], directory) as platform:
+        platform.back_up()
         time.sleep(WARM_UP)
         run, left_out = check_panels(platform, faults)
         check_rules(platform, faults)
         inventory.check(platform, faults)
+        compared = check_figures(platform, faults)
         parts = ", ".join(sorted(platform.parts))
     for fault in faults:
         print(fault, file=sys.stderr)
-    print(f"{run} queries run with {parts}; {left_out} panels not run; {len(faults)} faults")
+    print(f"{run} queries run with {parts}; {left_out} panels not run; {compared} figures compared with the API; {len(faults)} faults")
     sys.exit(bool(faults))
 
 

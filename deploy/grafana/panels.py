@@ -247,6 +247,12 @@ MARKETING = Dashboard(
             Panel("Growth within a day", "short", [('max by (segment) (delta(audience_segment_size{segment=~"$segment"}[1d]))', "{{segment}}")]),
             Panel("Customers who entered and left, an hour", "short", [("sum by (change) (increase(audience_membership_changes_total[1h]))", "{{change}}")]),
         ]),
+        ("Campaigns", [
+            Panel("Mails by state", "short", [("max by (state) (audience_mail_sends)", "{{state}}")], text="Each mail has one state; all campaigns together."),
+            Panel("Mails that wait", "short", [('sum(max by (state) (audience_mail_sends{state=~"planned|claimed|handing|deferred"}))', "waiting")]),
+            Panel("Mails that providers took, an hour", "short", [('sum(clamp_min(max by (state) (delta(audience_mail_sends{state=~"accepted|delivered"}[1h])), 0))', "taken")]),
+            Panel("Share that came back or was reported", "percentunit", [('sum(max by (state) (audience_mail_sends{state=~"bounced|complained|rejected"})) / clamp_min(sum(max by (state) (audience_mail_sends{state=~"accepted|delivered|bounced|complained|rejected"})), 1)', "share")], limits=(0.02, 0.05)),
+        ]),
         ("Trust in the figures", [
             stat("Sizes reflect events up to … ago", "s", "max(audience_frontier_lag_seconds)", limits=(10, 60)),
             stat("Segments that are faulty", "short", "max(audience_catalogue_faulty_documents)", limits=(0.5, 1)),
@@ -270,6 +276,16 @@ OPERATIONS = Dashboard(
                 (rate("audience_checkpoint_errors_total"), "checkpoints"),
                 (rate("audience_history_errors_total"), "history"),
             ]),
+        ]),
+        ("Backups", [
+            Panel("Age of the last backup", "s", [(f"time() - ({gauge('audience_backup_timestamp_seconds', 'instance')} > 0)", "{{instance}}")], text="Empty where none was made.", limits=(93600, 180000)),
+            Panel("Checkpoints passed over by starts", "short", [(gauge("audience_checkpoints_passed_over_total", "instance"), "{{instance}}")]),
+        ]),
+        ("At the door", [
+            Panel("Requests beyond a quota", "reqps", [(rate("audience_quota_refused_total", by="job, quota"), "{{job}} {{quota}}")]),
+            Panel("Quotas that each process counted for itself", "cps", [(rate("audience_quota_store_errors_total", by="job"), "{{job}}")], text="Redis did not answer."),
+            Panel("Requests refused", "reqps", [(rate("audience_auth_refused_total", by="reason"), "{{reason}}")]),
+            Panel("Attempts to sign in", "cps", [(rate("audience_auth_sign_ins_total", by="outcome"), "{{outcome}}")]),
         ]),
         ("Processes", [
             Panel("Uptime", "s", [(f"time() - process_start_time_seconds{{{HERE}}}", "{{job}} {{instance}}")]),

@@ -166,7 +166,7 @@ impl HttpMetrics {
         self.components.clear();
         for (component, health) in &health.components {
             let label = ComponentLabel { component: component.clone() };
-            self.components.get_or_create(&label).set(i64::from(health.is_up() && health.detail.is_none()));
+            self.components.get_or_create(&label).set(i64::from(health.is_up() && !health.has_fault));
         }
     }
 
@@ -181,5 +181,29 @@ impl HttpMetrics {
         text.push_str(more);
         writeln!(text, "# EOF")?;
         Ok(text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use audience_protocol::ComponentHealth;
+
+    use super::*;
+
+    /// An alert fires where it is 0.
+    #[test]
+    fn a_part_with_something_to_tell_is_up_and_one_with_a_fault_is_not() {
+        let told = ComponentHealth::with_figures("tz database 2026a".to_owned());
+        let faulty = ComponentHealth::up(Some("the clock jumped".to_owned()));
+        let components = [("timezones", told), ("clock", faulty), ("store", ComponentHealth::of_fault(None))];
+        let components = components.map(|(name, health)| (name.to_owned(), health));
+        let metrics = HttpMetrics::new();
+        metrics.set_health(&Health { ready: true, components: BTreeMap::from(components) }, false);
+        let text = metrics.write("", "").unwrap_or_default();
+        for (name, up) in [("timezones", 1), ("clock", 0), ("store", 1)] {
+            assert!(text.contains(&format!("audience_component_up{{component=\"{name}\"}} {up}\n")), "{text}");
+        }
     }
 }

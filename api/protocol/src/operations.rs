@@ -70,18 +70,27 @@ pub struct ComponentHealth {
     /// The fault, or figures.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
+    /// True where the detail is a fault, which a part that is up may have, too.
+    #[serde(skip)]
+    pub has_fault: bool,
 }
 
 impl ComponentHealth {
     /// A part that is up, with a fault that does not stop it, if there is one.
     pub fn up(detail: Option<String>) -> ComponentHealth {
-        ComponentHealth { status: ComponentStatus::Up, detail }
+        let has_fault = detail.is_some();
+        ComponentHealth { status: ComponentStatus::Up, detail, has_fault }
+    }
+
+    /// A part that is up, with something to know of it.
+    pub fn with_figures(detail: String) -> ComponentHealth {
+        ComponentHealth { status: ComponentStatus::Up, detail: Some(detail), has_fault: false }
     }
 
     /// A part that is down for as long as it has a fault.
     pub fn of_fault(fault: Option<String>) -> ComponentHealth {
         let status = if fault.is_none() { ComponentStatus::Up } else { ComponentStatus::Down };
-        ComponentHealth { status, detail: fault }
+        ComponentHealth { status, has_fault: fault.is_some(), detail: fault }
     }
 
     /// Returns whether the part is up.

@@ -57,7 +57,7 @@ pub fn tend(auth: &Arc<Auth>) {
 }
 
 /// Says on standard output how the first admin comes in, where callers must sign in and nobody can.
-pub async fn tell_first_admin(auth: &Arc<Auth>, address: &str) -> anyhow::Result<()> {
+pub async fn tell_first_admin(auth: &Arc<Auth>, scheme: &str, address: SocketAddr) -> anyhow::Result<()> {
     if auth.is_open() || auth.has_members() {
         return Ok(());
     }
@@ -65,7 +65,12 @@ pub async fn tell_first_admin(auth: &Arc<Auth>, address: &str) -> anyhow::Result
     let secret = tokio::task::spawn_blocking(move || made.first_admin_link(clock::now())).await??;
     if let Some(secret) = secret {
         let link = auth.link(&secret);
-        let base = if auth.options().public_url.is_some() { "" } else { address };
+        let base = match &auth.options().public_url {
+            Some(_) => String::new(),
+            // No browser goes to the address that stands for all of them.
+            None if address.ip().is_unspecified() => format!("{scheme}://localhost:{}", address.port()),
+            None => format!("{scheme}://{address}"),
+        };
         writeln!(std::io::stdout(), "The first admin signs up, once and within an hour, at {base}{link}")?;
     }
     Ok(())

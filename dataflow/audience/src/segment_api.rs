@@ -122,9 +122,9 @@ async fn serve(
     let started = serving.start(move |door| start(address, &access, &connections, is_redis, door)).await?;
     let Some((api, auth)) = started else { return Ok(()) };
     for address in serving.open(api.platform(), auth.clone()) {
-        let address = format!("{}://{address}", serving.scheme());
-        writeln!(std::io::stdout(), "audience is ready on {address} (segments, traits and users)")?;
-        access::tell_first_admin(&auth, &address).await?;
+        let scheme = serving.scheme();
+        writeln!(std::io::stdout(), "audience is ready on {scheme}://{address} (segments, traits and users)")?;
+        access::tell_first_admin(&auth, scheme, *address).await?;
     }
     serving.until_told().await;
     tokio::task::spawn_blocking(move || api.stop()).await.context("the end was cut off")

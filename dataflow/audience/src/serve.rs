@@ -99,7 +99,7 @@ async fn serve(settings: ServeSettings, cluster: Option<OtherProcesses>) -> anyh
     let [all, ingest] = *serving.open(platform, auth.clone()) else { anyhow::bail!("the addresses are not known") };
     let scheme = serving.scheme();
     writeln!(std::io::stdout(), "audience is ready on {scheme}://{all} (events also on {scheme}://{ingest})")?;
-    access::tell_first_admin(&auth, &format!("{scheme}://{all}")).await?;
+    access::tell_first_admin(&auth, scheme, all).await?;
     let live = demo.map(|demo| tokio::spawn(demo.live(service.clone())));
     let outcome = match serving.until(watch(service.clone())).await {
         None => Ok(()),

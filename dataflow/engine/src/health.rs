@@ -53,6 +53,11 @@ impl ReportedParts {
         self.components.insert(name, ComponentHealth::of_fault(fault));
     }
 
+    /// Adds a part of which there is something to know.
+    pub fn tells(&mut self, name: &str, figures: String) {
+        self.components.insert(name.to_owned(), ComponentHealth::with_figures(figures));
+    }
+
     /// Adds a part that works with or without this fault.
     pub fn notes(&mut self, name: &str, fault: Option<String>) {
         self.components.insert(name.to_owned(), ComponentHealth::up(fault));

@@ -38,7 +38,7 @@ impl Operations {
     fn report(&self) -> ReportedParts {
         let mut report = ReportedParts::default();
         self.rooms.iter().for_each(|room| room.report(&mut report));
-        report.notes("timezones", Some(format!("tz database {}", audience_rules::zone::tz_version())));
+        report.tells("timezones", format!("tz database {}", audience_rules::zone::tz_version()));
         report
     }
 }

@@ -9,8 +9,11 @@ use super::FakePlatform;
 impl OperationsResource for FakePlatform {
     fn health(&self) -> Health {
         let down = *self.down.lock().unwrap();
-        let component =
-            ComponentHealth { status: if down { ComponentStatus::Down } else { ComponentStatus::Up }, detail: None };
+        let component = ComponentHealth {
+            status: if down { ComponentStatus::Down } else { ComponentStatus::Up },
+            detail: None,
+            has_fault: down,
+        };
         Health { ready: !down, components: BTreeMap::from([("engine".to_owned(), component)]) }
     }
 
