@@ -10,10 +10,18 @@ use audience_rules::ast::Millis;
 /// Milliseconds in a bucket.
 const BUCKET_MILLIS: Millis = 1000;
 
+/// The users of a second.
+#[derive(Default)]
+struct DueUsers {
+    users: Vec<u32>,
+    /// So many of them, from the first on, are announced.
+    announced: usize,
+}
+
 /// Users by the second in which they are next due.
 #[derive(Default)]
 pub(crate) struct Calendar {
-    buckets: BTreeMap<Millis, Vec<u32>>,
+    buckets: BTreeMap<Millis, DueUsers>,
 }
 
 impl Calendar {
@@ -24,7 +32,7 @@ impl Calendar {
 
     /// Enters a user.
     pub(crate) fn add(&mut self, at: Millis, user: u32) {
-        self.buckets.entry(Self::bucket(at)).or_default().push(user);
+        self.buckets.entry(Self::bucket(at)).or_default().users.push(user);
     }
 
     /// Takes out the users of every bucket that begins at or before `limit`.
@@ -34,7 +42,22 @@ impl Calendar {
             if *entry.key() > last {
                 return;
             }
-            out.append(&mut entry.remove());
+            out.append(&mut entry.remove().users);
+        }
+    }
+
+    /// Gives users of buckets that begin at or before `until`, the earliest first, at most so many; each entry once.
+    pub(crate) fn announce(&mut self, until: Millis, most: usize, out: &mut Vec<u32>) {
+        let mut left = most;
+        for (_, due) in self.buckets.range_mut(..=Self::bucket(until)) {
+            if left == 0 {
+                return;
+            }
+            let new = due.users.get(due.announced..).unwrap_or_default();
+            let new = new.get(..left).unwrap_or(new);
+            out.extend_from_slice(new);
+            due.announced += new.len();
+            left -= new.len();
         }
     }
 

@@ -2,18 +2,17 @@
 
 mod setting;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use audience_rules::ast::Millis;
 use audience_rules::decimal::{Decimal, UNITS_PER_ONE};
-use audience_rules::record::EventRef;
 use audience_rules::test::filter_holds;
 use audience_rules::value::ValueRef;
 use serde::{Deserialize, Serialize};
 
-use crate::measure::{Aggregate, Contribution, MeasureId, MeasureKind, Span, contribution};
-use crate::question::KeptEvents;
+use crate::measure::{Aggregate, AppliedEvent, Contribution, MeasureId, MeasureKind, Span, contribution};
+use crate::question::{KeptEvents, UserQuestion};
 use crate::reading::Reading;
 use crate::relative_log::{RelativeLog, filter_spans, times};
 use crate::sequence_state::SequenceState;
@@ -100,15 +99,6 @@ pub(crate) enum LargeState {
     Dotted(DottedTrait),
 }
 
-/// An event about to be applied to a cell.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct AppliedEvent<'a> {
-    /// The event.
-    pub event: &'a EventRef<'a>,
-    /// The clock.
-    pub now: Millis,
-}
-
 impl Cell {
     /// The measure.
     pub(crate) fn measure(&self) -> MeasureId {
@@ -191,9 +181,7 @@ impl Cell {
     pub(crate) fn advance(&mut self, kind: &MeasureKind, now: Millis) {
         let Cell::Other { state, .. } = self else { return };
         match (&mut **state, kind) {
-            (LargeState::Window(log), MeasureKind::Behaviour { span: Span::Sliding { enter, leave }, .. }) => {
-                log.advance((*enter, *leave), now);
-            }
+            (LargeState::Window(log), MeasureKind::Behaviour { span, .. }) => log.advance(*span, now),
             (LargeState::Relative(log), _) => log.advance(now),
             (LargeState::Sequence(state), MeasureKind::Sequence { sequence, span, .. }) => {
                 state.advance(sequence, *span, now)
@@ -203,13 +191,27 @@ impl Cell {
         }
     }
 
+    /// Finds the answer of a question for the instant at which it may change, if that comes until then.
+    pub(crate) fn prepare(&mut self, question: &UserQuestion, until: Millis) {
+        let Cell::Other { state, .. } = self else { return };
+        if let LargeState::Kept(kept) = &mut **state {
+            kept.prepare(question, until);
+        }
+    }
+
+    /// Keeps records once with the other cells of the user.
+    pub(crate) fn share_records(&mut self, known: &mut BTreeMap<u64, Arc<[u8]>>) {
+        let Cell::Other { state, .. } = self else { return };
+        if let LargeState::Kept(kept) = &mut **state {
+            kept.share(known);
+        }
+    }
+
     /// The next instant after `now` at which it, or a test of it with one of these offsets, may change by time alone.
     pub(crate) fn next_change(&self, kind: &MeasureKind, offsets: &[Millis], now: Millis) -> Millis {
         let own = match self {
             Cell::Other { state, .. } => match (&**state, kind) {
-                (LargeState::Window(log), MeasureKind::Behaviour { span: Span::Sliding { enter, leave }, .. }) => {
-                    log.next_change((*enter, *leave))
-                }
+                (LargeState::Window(log), MeasureKind::Behaviour { span, .. }) => log.next_change(*span),
                 (LargeState::Relative(log), _) => log.next_change(now),
                 (LargeState::Sequence(state), _) => state.next_change(),
                 (LargeState::Kept(kept), _) => kept.next_change(),
@@ -277,7 +279,7 @@ pub(crate) fn apply(
                 _ => Box::new(LargeState::Kept(KeptEvents::default())),
             };
             let LargeState::Kept(kept) = &mut *state else { return Err(Some(Cell::Other { measure, state })) };
-            let added = kept.add(question, applied.event, applied.now);
+            let added = kept.add(question, applied);
             match added || !kept.is_empty() {
                 true => Ok(Cell::Other { measure, state }),
                 false => Err(None),
@@ -309,8 +311,8 @@ pub(crate) fn apply(
                 return add_relative(cell, measure, contribution, applied, spans);
             }
             match span {
-                Span::Sliding { enter, leave } => {
-                    Ok(add_sliding(cell, measure, *aggregate, contribution, applied, (*enter, *leave)))
+                Span::Sliding { .. } | Span::Local(_) => {
+                    Ok(add_sliding(cell, measure, *aggregate, contribution, applied, *span))
                 }
                 Span::Lasting | Span::Fixed(..) => Ok(add_lasting(cell, measure, *aggregate, contribution, applied)),
             }
@@ -344,15 +346,15 @@ fn add_sliding(
     aggregate: Aggregate,
     contribution: Contribution<'_>,
     applied: AppliedEvent<'_>,
-    offsets: (Millis, Millis),
+    span: Span,
 ) -> Cell {
     let mut state = match cell {
         Some(Cell::Other { state, .. }) => state,
         _ => Box::new(LargeState::Window(WindowLog::new(aggregate))),
     };
     if let LargeState::Window(log) = &mut *state {
-        log.advance(offsets, applied.now);
-        log.add(contribution, applied.event.timestamp(), applied.event.sequence(), offsets, applied.now);
+        log.advance(span, applied.now);
+        log.add(contribution, applied.event.timestamp(), applied.event.sequence(), span, applied.now);
     }
     Cell::Other { measure, state }
 }

@@ -8,6 +8,7 @@ use audience_rules::ast::{Condition, Test};
 
 use crate::measure::MeasureKind;
 use crate::program::{Expression, Leaf, MeasureKey, Program};
+use crate::question::Asks;
 use crate::reading::Reading;
 
 impl Program {
@@ -45,7 +46,7 @@ impl Certain<'_> {
         let held = self.add(leaf.clone());
         let held = if wanted { held } else { Expression::None(vec![held]) };
         match leaf {
-            Leaf::Measured(key @ MeasureKey::Asked(question), test) => {
+            Leaf::Measured(key @ MeasureKey::Asked(question), test) if question.asks == Asks::Holds => {
                 if !question.comes_out_of_missing(wanted) {
                     return held;
                 }

@@ -1,7 +1,7 @@
 //! The kernel: the operator that joins user rows with rules, and owns the state of both collections.
 //!
 //! - [`program`]: a compiled rule.
-//! - `measure`, `cell`, `window_log`, `relative_log`, `sequence_state`: the columns of a user row. `reading`: their values.
+//! - `measure`, `local_span`, `cell`, `window_log`, `relative_log`, `sequence_state`: the columns of a user row. `reading`: their values.
 //! - [`question`]: what the naive evaluator answers, over the events that matter to it.
 //! - [`registry`]: the measures, predicates and rules of one worker, with equal parts shared.
 //! - [`worker`]: the user rows of one worker, and their evaluation.
@@ -16,6 +16,7 @@ mod calendar;
 mod cell;
 mod certain;
 pub mod dataflow;
+mod local_span;
 mod measure;
 pub mod membership;
 pub mod message;

@@ -9,10 +9,12 @@ use audience_rules::decimal::Decimal;
 use audience_rules::record::EventRef;
 use audience_rules::test::{event_value, filter_is_relative, number_of, text_of};
 use audience_rules::value::ValueRef;
+use audience_rules::zone::ZoneId;
 use hashbrown::HashMap;
 
+use crate::local_span::{LocalSpan, by_local_units};
 use crate::program::MeasureKey;
-use crate::question::UserQuestion;
+use crate::question::{SharedRecord, UserQuestion};
 use crate::reading::Reading;
 
 /// The type of the events that set traits.
@@ -66,6 +68,8 @@ pub enum Span {
         /// Milliseconds after the timestamp.
         leave: Millis,
     },
+    /// Whole local units in one zone.
+    Local(LocalSpan),
 }
 
 impl Span {
@@ -76,7 +80,8 @@ impl Span {
             Some(Window::Last(duration)) => Span::Sliding { enter: 0, leave: duration },
             Some(Window::Ago { from, to }) => Span::Sliding { enter: to, leave: from },
             Some(Window::Fixed { from, to }) => Span::Fixed(from.unwrap_or(Millis::MIN), to.unwrap_or(Millis::MAX)),
-            Some(Window::Span { .. } | Window::Calendar { .. } | Window::Written { .. }) => return None,
+            Some(window @ Window::Calendar { .. }) => Span::Local(LocalSpan::of(window)?),
+            Some(Window::Span { .. } | Window::Written { .. }) => return None,
         })
     }
 
@@ -86,7 +91,23 @@ impl Span {
             Span::Lasting => Some((timestamp, Millis::MAX)),
             Span::Fixed(from, to) => (from <= timestamp && timestamp <= to).then_some((timestamp, Millis::MAX)),
             Span::Sliding { enter, leave } => Some((timestamp + enter, timestamp + leave)),
+            Span::Local(span) => Some(span.of_event(timestamp)),
         }
+    }
+
+    /// Returns whether events leave it by time alone.
+    pub(crate) fn is_sliding(self) -> bool {
+        matches!(self, Span::Sliding { .. } | Span::Local(_))
+    }
+
+    /// The first instant at which an event of that timestamp counts, if ever.
+    pub(crate) fn enters(self, timestamp: Millis) -> Millis {
+        self.of_event(timestamp).map_or(Millis::MAX, |(enter, _)| enter)
+    }
+
+    /// The first instant at which it does no longer.
+    pub(crate) fn leaves(self, timestamp: Millis) -> Millis {
+        self.of_event(timestamp).map_or(Millis::MIN, |(_, leave)| leave)
     }
 }
 
@@ -154,13 +175,19 @@ impl MeasureKind {
 
     /// Returns whether readings are durations to now.
     pub fn is_since(&self) -> bool {
-        matches!(self, MeasureKind::Behaviour { aggregate: Aggregate::SinceFirst | Aggregate::SinceLast, .. })
+        match self {
+            MeasureKind::Behaviour { aggregate, .. } => {
+                matches!(aggregate, Aggregate::SinceFirst | Aggregate::SinceLast)
+            }
+            MeasureKind::Asked(question) => question.is_age(),
+            MeasureKind::Trait(_) | MeasureKind::Sequence { .. } => false,
+        }
     }
 }
 
 /// `None` for what only a question is about.
 fn behaviour_kind(behaviour: &Behaviour) -> Option<MeasureKind> {
-    if !behaviour.is_plain() {
+    if !behaviour.is_plain() && by_local_units(behaviour, ZoneId::UTC).is_none() {
         return None;
     }
     let (aggregate, path) = match &behaviour.measure {
@@ -188,6 +215,17 @@ fn behaviour_kind(behaviour: &Behaviour) -> Option<MeasureKind> {
     let relative = behaviour.filter.as_ref().is_some_and(filter_is_relative);
     let span = Span::of(behaviour.window)?;
     Some(MeasureKind::Behaviour { aggregate, path, filter: behaviour.filter.clone(), span, relative })
+}
+
+/// An event about to be applied to a cell.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct AppliedEvent<'a> {
+    /// The event.
+    pub event: &'a EventRef<'a>,
+    /// Its record, if a question keeps it.
+    pub record: &'a SharedRecord,
+    /// The clock.
+    pub now: Millis,
 }
 
 /// The contribution of an event to an aggregate.

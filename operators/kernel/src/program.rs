@@ -9,6 +9,7 @@ use audience_rules::ast::{
 use audience_rules::catalogue::Catalogue;
 use serde::{Deserialize, Serialize};
 
+use crate::local_span::{condition_by_local_units, order_by_local_units};
 use crate::question::{Asks, UserQuestion};
 
 /// The key of a measure. Rules that ask for the same measure share it.
@@ -180,6 +181,12 @@ fn build(node: &Node, catalogue: &Catalogue, leaves: &mut Vec<Leaf>) -> Expressi
 /// The leaf of a condition on this user.
 fn measured(node: &Node, catalogue: &Catalogue) -> Leaf {
     let asked = || UserQuestion { node: node.clone(), asks: Asks::Holds, platform: catalogue.timezone };
+    if let Some((behaviour, test)) = condition_by_local_units(node, catalogue) {
+        return Leaf::Measured(MeasureKey::Behaviour(behaviour), test);
+    }
+    if let Some((question, test)) = UserQuestion::measured(node, catalogue) {
+        return Leaf::Measured(MeasureKey::Asked(Arc::new(question)), test);
+    }
     if let Some(question) = UserQuestion::whether(node, catalogue) {
         return Leaf::Measured(MeasureKey::Asked(Arc::new(question)), holds_test());
     }
@@ -192,9 +199,10 @@ fn measured(node: &Node, catalogue: &Catalogue) -> Leaf {
 }
 
 fn rank_program(rank: &Rank, catalogue: &Catalogue) -> RankProgram {
-    let by = match UserQuestion::value(&rank.by, catalogue) {
-        Some(question) => MeasureKey::Asked(Arc::new(question)),
-        None => match rank.by.resolved(catalogue) {
+    let by = match (order_by_local_units(&rank.by, catalogue), UserQuestion::value(&rank.by, catalogue)) {
+        (Some(behaviour), _) => MeasureKey::Behaviour(behaviour),
+        (None, Some(question)) => MeasureKey::Asked(Arc::new(question)),
+        (None, None) => match rank.by.resolved(catalogue) {
             Measurable::Field(field) => key_of_trait(&field),
             Measurable::Behaviour(behaviour) => MeasureKey::Behaviour(behaviour),
         },

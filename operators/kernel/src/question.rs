@@ -4,6 +4,9 @@
 //! Law: the answer at *now* is the oracle's. Cost: a user keeps the events that may matter, as they were accepted; an event that
 //! matters and an instant at which the answer may change cost a look at all of them. Users whose answer stays are not looked at.
 
+use std::cell::OnceCell;
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::{Arc, LazyLock};
 
 use audience_rules::ast::{Behaviour, Condition, EventTypes, Filter, Measurable, Measure, Millis, Node, Test, Window};
@@ -15,6 +18,7 @@ use audience_rules::test::{Operand, filter_holds_in};
 use audience_rules::zone::ZoneId;
 use serde::{Deserialize, Serialize};
 
+use crate::measure::AppliedEvent;
 use crate::reading::Reading;
 use crate::window_log::flat;
 
@@ -52,6 +56,23 @@ impl UserQuestion {
         match measurable.resolved(catalogue) {
             Measurable::Field(_) => None,
             Measurable::Behaviour(behaviour) => UserQuestion::of(measured(behaviour), Asks::Value, catalogue),
+        }
+    }
+
+    /// The measure of a condition, with the test of it, where the test needs no zone: conditions that differ in their tests share
+    /// what is kept. `None` where the measure needs no question, or the test does.
+    pub fn measured(node: &Node, catalogue: &Catalogue) -> Option<(UserQuestion, Test)> {
+        let Node::Behaviour { behaviour, test } = node.resolved(catalogue) else { return None };
+        let is_plain = test.is_plain() && (catalogue.timezone == ZoneId::UTC || !test.zones().platform);
+        let question = UserQuestion::value(&Measurable::Behaviour(behaviour), catalogue)?;
+        is_plain.then_some((question, test))
+    }
+
+    /// Returns whether its value is a duration to now.
+    pub(crate) fn is_age(&self) -> bool {
+        match &self.node {
+            Node::Behaviour { behaviour, .. } if self.asks == Asks::Value => is_age(behaviour),
+            _ => false,
         }
     }
 
@@ -198,9 +219,13 @@ fn measured(behaviour: Arc<Behaviour>) -> Node {
     Node::Behaviour { behaviour, test: Test { negated: false, condition: Condition::Exists } }
 }
 
+fn is_age(behaviour: &Behaviour) -> bool {
+    matches!(behaviour.measure, Measure::SinceFirst | Measure::SinceLast)
+}
+
 /// The value as a reading; of an age, the instant since which it is.
 fn value_of(history: &EventHistory<'_>, behaviour: &Behaviour, now: Millis) -> Reading {
-    let is_age = matches!(behaviour.measure, Measure::SinceFirst | Measure::SinceLast);
+    let is_age = is_age(behaviour);
     match history.measure(behaviour, now) {
         Operand::Missing => Reading::Missing,
         Operand::Number(age) if is_age => {
@@ -234,35 +259,81 @@ impl Part<'_> {
     }
 }
 
+/// The record of an event as questions keep it: once for all those of a user that it matters to.
+#[derive(Debug, Default)]
+pub(crate) struct SharedRecord(OnceCell<Arc<[u8]>>);
+
+impl SharedRecord {
+    fn of(&self, event: &EventRef<'_>) -> Arc<[u8]> {
+        self.0.get_or_init(|| event.bytes().into()).clone()
+    }
+}
+
 /// A user's events that matter to a question, and its answer.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct KeptEvents {
     /// Records in the order of acceptance.
-    records: Vec<Box<[u8]>>,
+    records: Vec<Arc<[u8]>>,
     /// The answer; `None` where it is to be found again.
     #[serde(skip)]
     answer: Option<Reading>,
     /// The instant at which it may change by time alone.
     #[serde(skip)]
     next: Millis,
+    /// The answer from that instant on, if it was found before.
+    #[serde(skip)]
+    prepared: Option<Box<PreparedAnswer>>,
+}
+
+/// The answer from an instant on that is yet to come.
+#[derive(Clone, Debug, PartialEq)]
+struct PreparedAnswer {
+    answer: Reading,
+    /// The next instant after that one at which it may change.
+    next: Millis,
+    /// The places of the records that matter no longer then, the last first.
+    gone: Vec<usize>,
 }
 
 impl KeptEvents {
     /// Adds an event if it matters; says whether it does.
-    pub(crate) fn add(&mut self, question: &UserQuestion, event: &EventRef<'_>, now: Millis) -> bool {
+    pub(crate) fn add(&mut self, question: &UserQuestion, applied: AppliedEvent<'_>) -> bool {
+        let AppliedEvent { event, record, now } = applied;
         if !question.concerns(event) || question.gone_at(event) <= now {
             return false;
         }
         let place = |record: &[u8]| EventRef::read(record).map_or(0, |(event, _)| event.sequence());
         let at = self.records.partition_point(|record| place(record) < event.sequence());
-        self.records.insert(at, event.bytes().into());
-        self.answer = None;
+        if self.records.len() == self.records.capacity() {
+            self.records.reserve_exact(1 + self.records.len() / 4);
+        }
+        self.records.insert(at, record.of(event));
+        (self.answer, self.prepared) = (None, None);
         true
+    }
+
+    /// Finds the answer for the instant at which it may change, if that comes until then.
+    pub(crate) fn prepare(&mut self, question: &UserQuestion, until: Millis) {
+        if self.answer.is_none() || self.next > until || self.prepared.is_some() {
+            return;
+        }
+        let (at, history) = (self.next, self.history(question));
+        let is_gone = |(_, event): &(usize, &EventRef<'_>)| question.gone_at(event) <= at;
+        let gone = history.events().iter().enumerate().filter(is_gone).map(|(place, _)| place).rev().collect();
+        let (answer, next) = (question.answer(&history, at), question.next_change(&history, at));
+        self.prepared = Some(Box::new(PreparedAnswer { answer, next, gone }));
     }
 
     /// Brings the answer to `now`, where it may be another one.
     pub(crate) fn advance(&mut self, question: &UserQuestion, now: Millis) {
         if self.answer.is_some() && now < self.next {
+            return;
+        }
+        if let Some(PreparedAnswer { answer, next, gone }) = self.prepared.take().map(|prepared| *prepared)
+            && now < next
+        {
+            gone.into_iter().for_each(|place| drop(self.records.remove(place)));
+            (self.answer, self.next) = (Some(answer), next);
             return;
         }
         self.records.retain(|record| EventRef::read(record).is_some_and(|(event, _)| question.gone_at(&event) > now));
@@ -294,4 +365,20 @@ impl KeptEvents {
     pub(crate) fn is_empty(&self) -> bool {
         self.records.is_empty()
     }
+
+    /// Keeps the records that another question of the user keeps once with it; `known` has those by their places.
+    pub(crate) fn share(&mut self, known: &mut BTreeMap<u64, Arc<[u8]>>) {
+        for record in &mut self.records {
+            let Some((event, _)) = EventRef::read(record) else { continue };
+            match known.entry(event.sequence()) {
+                Entry::Occupied(entry) => *record = entry.get().clone(),
+                Entry::Vacant(entry) => {
+                    entry.insert(record.clone());
+                }
+            }
+        }
+    }
 }
+
+#[cfg(test)]
+mod tests;

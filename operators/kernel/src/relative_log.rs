@@ -13,7 +13,7 @@ use audience_rules::time::parse_time_ref;
 use audience_rules::value::ValueRef;
 use serde::{Deserialize, Serialize};
 
-use crate::measure::{Aggregate, Contribution};
+use crate::measure::{Aggregate, Contribution, Span};
 use crate::reading::Reading;
 use crate::window_log::{WindowLog, flat};
 
@@ -73,7 +73,6 @@ impl RelativeLog {
 
     /// The aggregate over the events that count at `now`.
     pub(crate) fn reading(&self, aggregate: Aggregate, now: Millis) -> Reading {
-        let always = (0, Millis::MAX - Millis::MAX / 4);
         let mut log = WindowLog::new(aggregate);
         for entry in self.entries.iter().filter(|entry| contains(&entry.spans, now)) {
             let contribution = match &entry.kept {
@@ -85,7 +84,7 @@ impl RelativeLog {
                     None => continue,
                 },
             };
-            log.add(contribution, entry.timestamp, entry.sequence, always, now);
+            log.add(contribution, entry.timestamp, entry.sequence, Span::Lasting, now);
         }
         log.reading(aggregate)
     }

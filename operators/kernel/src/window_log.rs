@@ -1,7 +1,8 @@
 //! The events of a sliding window by timestamp, each reduced to what its aggregate needs, and the aggregate over those
 //! that count now.
 //!
-//! Law: `reading(now)` is the aggregate over the events added with timestamp + enter ≤ now < timestamp + leave.
+//! Law: `reading(now)` is the aggregate over the events added whose span has `now`. A span's ends never lie before those of an
+//! earlier event.
 //! Cost: an addition in order and an expiration are O(1) for counts, sums and averages, O(log n) for extremes, distinct
 //! values and days; memory is that of the events from before their entering to their leaving.
 
@@ -12,7 +13,7 @@ use audience_rules::ast::Millis;
 use audience_rules::decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
-use crate::measure::{Aggregate, Contribution};
+use crate::measure::{Aggregate, Contribution, Span};
 use crate::reading::Reading;
 
 /// Milliseconds in a UTC day.
@@ -71,10 +72,11 @@ impl WindowLog {
         contribution: Contribution<'_>,
         timestamp: Millis,
         sequence: u64,
-        (enter, leave): (Millis, Millis),
+        span: Span,
         now: Millis,
     ) {
-        if timestamp + leave <= now {
+        let Some((enter, leave)) = span.of_event(timestamp) else { return };
+        if leave <= now {
             return;
         }
         let mut at = self.instants.partition_point(|known| *known <= timestamp);
@@ -90,19 +92,19 @@ impl WindowLog {
             (WindowValues::Flat(values), Contribution::Value(value)) => values.insert(at, (sequence, flat(value))),
             _ => {}
         }
-        if timestamp + enter <= now {
+        if enter <= now {
             self.counting += 1;
             self.count_in(at);
         }
     }
 
     /// Lets events enter and leave up to `now`.
-    pub(crate) fn advance(&mut self, (enter, leave): (Millis, Millis), now: Millis) {
-        while self.instants.get(self.counting).is_some_and(|next| next + enter <= now) {
+    pub(crate) fn advance(&mut self, span: Span, now: Millis) {
+        while self.instants.get(self.counting).is_some_and(|next| span.enters(*next) <= now) {
             self.counting += 1;
             self.count_in(self.counting - 1);
         }
-        while self.counting > 0 && self.instants.front().is_some_and(|first| first + leave <= now) {
+        while self.counting > 0 && self.instants.front().is_some_and(|first| span.leaves(*first) <= now) {
             self.count_out();
             self.counting -= 1;
             self.instants.pop_front();
@@ -116,9 +118,9 @@ impl WindowLog {
     }
 
     /// The next instant at which an event enters or leaves.
-    pub(crate) fn next_change(&self, (enter, leave): (Millis, Millis)) -> Millis {
-        let entering = self.instants.get(self.counting).map_or(Millis::MAX, |next| next + enter);
-        let leaving = if self.counting > 0 { self.instants[0] + leave } else { Millis::MAX };
+    pub(crate) fn next_change(&self, span: Span) -> Millis {
+        let entering = self.instants.get(self.counting).map_or(Millis::MAX, |next| span.enters(*next));
+        let leaving = if self.counting > 0 { span.leaves(self.instants[0]) } else { Millis::MAX };
         entering.min(leaving)
     }
 

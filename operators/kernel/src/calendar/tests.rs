@@ -29,3 +29,34 @@ fn calendar_gives_each_entry_once_and_as_soon_as_its_second_has_begun() {
         }
     });
 }
+
+#[test]
+fn calendar_announces_each_entry_once_and_the_earliest_first() {
+    for_each_case(500, |random| {
+        let mut calendar = Calendar::default();
+        let (mut waiting, mut announced) = (Vec::new(), Vec::new());
+        for user in 0..random.u32(1..60) {
+            if random.bool() {
+                let second = random.i64(0..20);
+                calendar.add(second * 1_000 + random.i64(0..1_000), user);
+                waiting.push((second, user));
+                continue;
+            }
+            let (until, most) = (random.i64(0..20), random.usize(0..5));
+            let mut found = Vec::new();
+            calendar.announce(until * 1_000, most, &mut found);
+            waiting.sort_by_key(|(second, _)| *second);
+            let near = waiting.iter().filter(|(second, _)| *second <= until).count();
+            assert_eq!(found.len(), near.min(most));
+            let expected: Vec<u32> = waiting.drain(..found.len()).map(|(_, user)| user).collect();
+            assert_eq!(found, expected);
+            announced.extend(found);
+        }
+        let mut taken = Vec::new();
+        calendar.take(Millis::MAX, &mut taken);
+        let mut all: Vec<u32> = announced.into_iter().chain(waiting.into_iter().map(|(_, user)| user)).collect();
+        all.sort_unstable();
+        taken.sort_unstable();
+        assert_eq!(taken, all, "who is announced is due all the same");
+    });
+}

@@ -9,6 +9,7 @@ use fastrand::Rng;
 use super::*;
 use crate::measure::Listeners;
 use crate::program::MeasureKey;
+use crate::question::SharedRecord;
 use crate::testing::{event, for_each_case, pick, record};
 
 const START: Millis = 1_000_000_000_000;
@@ -172,7 +173,7 @@ fn cell_says_what_the_naive_evaluator_measures() {
                 listeners.of_event(&event(&record), &mut wanting);
                 assert!(wanting.len() <= 1, "a measure is asked once");
                 if !wanting.is_empty() {
-                    let applied = AppliedEvent { event: &event(&record), now };
+                    let applied = AppliedEvent { event: &event(&record), record: &SharedRecord::default(), now };
                     cell = apply(cell, 0, &kind, applied).map_or_else(|unchanged| unchanged, Some);
                 }
                 records.push(record);
@@ -237,7 +238,7 @@ fn cell_tells_the_next_instant_at_which_a_test_of_it_may_change() {
         let mut cell: Option<Cell> = None;
         let mut history = EventHistory::default();
         for record in records.iter().filter(|record| behaviour.events.contains(event(record).event_type())) {
-            let applied = AppliedEvent { event: &event(record), now: START };
+            let applied = AppliedEvent { event: &event(record), record: &SharedRecord::default(), now: START };
             cell = apply(cell, 0, &kind, applied).map_or_else(|unchanged| unchanged, Some);
             history.push(event(record));
         }

@@ -3,7 +3,7 @@
 use audience_rules::ast::{Comparison, Condition, Millis, Test};
 
 use super::{Boundary, PredicateId, RankId, Registry};
-use crate::measure::{MeasureId, MeasureKind, Span};
+use crate::measure::{MeasureId, MeasureKind};
 use crate::program::{MeasureKey, relative_offsets};
 use crate::reading::{Reading, thresholds};
 
@@ -42,7 +42,7 @@ impl MeasureEntry {
                 MeasureKind::Trait(_) => false,
                 MeasureKind::Asked(_) => true,
                 MeasureKind::Behaviour { span, relative, .. } | MeasureKind::Sequence { span, relative, .. } => {
-                    *relative || matches!(span, Span::Sliding { .. })
+                    *relative || span.is_sliding()
                 }
             }
     }
@@ -131,6 +131,7 @@ impl Registry {
             uses: 0,
         };
         self.is_temporal |= measure.is_temporal();
+        self.has_questions |= matches!(measure.kind, MeasureKind::Asked(_));
         let id = self.measures.insert(measure);
         self.by_key.insert(key.clone(), id);
         self.listeners.add(id, key);
@@ -167,6 +168,7 @@ impl Registry {
             self.dropped.insert(id);
         }
         self.is_temporal = self.measures.iter().any(|(_, measure)| measure.is_temporal());
+        self.has_questions = self.measures.iter().any(|(_, measure)| matches!(measure.kind, MeasureKind::Asked(_)));
     }
 
     /// The numbers of dropped measures may be used again: no row has a cell of them any more.

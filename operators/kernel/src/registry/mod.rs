@@ -157,6 +157,8 @@ pub struct Registry {
     pub listeners: Listeners,
     /// True if some measure may change by time alone.
     pub is_temporal: bool,
+    /// True if some measure is a question.
+    pub has_questions: bool,
     /// Measures that were dropped since the rows were last swept of their cells.
     pub dropped: HashSet<MeasureId>,
     default_rules: Option<Vec<RuleId>>,
@@ -174,6 +176,7 @@ impl Default for Registry {
             ranks: Slab::new(),
             listeners: Listeners::default(),
             is_temporal: false,
+            has_questions: false,
             dropped: HashSet::new(),
             default_rules: None,
         }

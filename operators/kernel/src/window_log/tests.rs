@@ -6,7 +6,7 @@ use crate::testing::{AGGREGATES, Happened, aggregate_of, for_each_case, pick};
 /// A window log beside all events that were ever added to it.
 struct Compared {
     aggregate: Aggregate,
-    offsets: (Millis, Millis),
+    span: Span,
     now: Millis,
     log: WindowLog,
     added: Vec<Happened>,
@@ -16,39 +16,39 @@ impl Compared {
     fn new(random: &mut Rng) -> Self {
         let aggregate = *pick(random, &AGGREGATES);
         let enter = if random.bool() { 0 } else { random.i64(1..20) };
-        let offsets = (enter, enter + random.i64(1..30));
+        let span = Span::Sliding { enter, leave: enter + random.i64(1..30) };
         // Close to midnight, so that days are told apart.
         let now = DAY_MILLIS - 40 + random.i64(0..80);
-        Compared { aggregate, offsets, now, log: WindowLog::new(aggregate), added: Vec::new() }
+        Compared { aggregate, span, now, log: WindowLog::new(aggregate), added: Vec::new() }
     }
 
     /// Time passes, or an event of now or of before comes in.
     fn step(&mut self, sequence: u64, random: &mut Rng) {
         if random.u8(..3) == 0 {
             self.now += random.i64(0..15);
-            return self.log.advance(self.offsets, self.now);
+            return self.log.advance(self.span, self.now);
         }
         let event = Happened { timestamp: self.now - random.i64(0..50), sequence, value: random.i64(-2..3) };
         let contribution = event.contribution(self.aggregate);
-        self.log.add(contribution, event.timestamp, event.sequence, self.offsets, self.now);
+        self.log.add(contribution, event.timestamp, event.sequence, self.span, self.now);
         self.added.push(event);
     }
 
     /// The instants from which on, and up to which, an event counts.
-    fn span(&self, event: &Happened) -> (Millis, Millis) {
-        (event.timestamp + self.offsets.0, event.timestamp + self.offsets.1)
+    fn instants(&self, event: &Happened) -> (Millis, Millis) {
+        self.span.of_event(event.timestamp).expect("a span")
     }
 
     fn check(&self) {
         let is_counting = |event: &&Happened| {
-            let (enter, leave) = self.span(event);
+            let (enter, leave) = self.instants(event);
             enter <= self.now && self.now < leave
         };
         let expected = aggregate_of(self.aggregate, self.added.iter().filter(is_counting).copied());
         assert_eq!(self.log.reading(self.aggregate), expected, "{:?} at {}", self.aggregate, self.now);
-        let edges = self.added.iter().flat_map(|event| <[Millis; 2]>::from(self.span(event)));
+        let edges = self.added.iter().flat_map(|event| <[Millis; 2]>::from(self.instants(event)));
         let next = edges.filter(|edge| *edge > self.now).min();
-        assert_eq!(self.log.next_change(self.offsets), next.unwrap_or(Millis::MAX), "the next change");
+        assert_eq!(self.log.next_change(self.span), next.unwrap_or(Millis::MAX), "the next change");
         assert_eq!(self.log.is_empty(), next.is_none(), "what has left is forgotten");
     }
 }

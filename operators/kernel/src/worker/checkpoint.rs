@@ -4,6 +4,7 @@
 //! Users are independent of each other, and each is replayed from where its shard ends. Memberships are not written: they
 //! follow from the rows and the rules in force, and computing them costs no more than reading them.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use audience_rules::ast::{Node, Sequence};
@@ -161,6 +162,8 @@ impl WorkerState {
             });
             cells.sort_by_key(Cell::measure);
             cells.shrink_to_fit();
+            let mut shared = BTreeMap::new();
+            cells.iter_mut().for_each(|cell| cell.share_records(&mut shared));
             if user.known {
                 self.become_known(slot as u32);
             }

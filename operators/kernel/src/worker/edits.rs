@@ -9,10 +9,11 @@ use parking_lot::RwLockWriteGuard;
 use roaring::RoaringBitmap;
 
 use crate::cell::AppliedTrait;
-use crate::measure::Listeners;
+use crate::measure::{AppliedEvent, Listeners};
 use crate::membership::{Membership, user_hash};
 use crate::message::{Cause, Publication, RankCut, RankInput, SegmentContent};
 use crate::program::Program;
+use crate::question::SharedRecord;
 use crate::registry::{BitmapId, Boundary, RuleId, RuleRole};
 
 use super::tick::message_key;
@@ -123,8 +124,9 @@ impl WorkerState {
         let mut candidates = std::mem::take(&mut self.buffers.candidates);
         candidates.clear();
         listeners.of_event(event, &mut candidates);
+        let applied = AppliedEvent { event, record: &SharedRecord::default(), now: self.clock };
         for measure in candidates.iter().filter(|measure| is_before(measure)) {
-            self.feed(slot, *measure, event, self.clock);
+            self.feed(slot, *measure, applied);
         }
         self.buffers.candidates = candidates;
         if event.kind() == RecordKind::Identify {

@@ -15,6 +15,7 @@ mod identity;
 mod leaf;
 mod number_rule;
 mod plan;
+mod prepare;
 mod preview;
 mod scan;
 mod settle;

@@ -7,10 +7,11 @@ use audience_rules::record::{EventRef, RecordKind, records};
 use hashbrown::HashSet;
 
 use crate::calendar::Calendar;
-use crate::cell::{AppliedEvent, AppliedTrait, apply, apply_trait};
-use crate::measure::{MeasureId, MeasureKind};
+use crate::cell::{AppliedTrait, apply, apply_trait};
+use crate::measure::{AppliedEvent, MeasureId, MeasureKind};
 use crate::membership::{Membership, SHARDS, user_hash};
 use crate::message::{Cause, IdentityChange, IdentityChangeKind, Routed, TickClock};
+use crate::question::SharedRecord;
 
 use super::{OperatorError, PendingEvent, UserSlot, WorkerState};
 
@@ -93,6 +94,7 @@ impl WorkerState {
         let mut routed = std::mem::take(&mut self.deferred);
         routed.extend(input.routed);
         let TickClock { now, limit } = input.clock;
+        let before = self.clock;
         self.clock = self.clock.max(now);
         let limit = limit.min(self.clock);
         let mut due = Vec::new();
@@ -128,6 +130,8 @@ impl WorkerState {
         self.enter_updates(&mut guard);
         self.deferred = waiting;
         self.done_until = self.done_until.max(limit);
+        drop(guard);
+        self.prepare(before);
         Ok(taken)
     }
 
@@ -350,9 +354,10 @@ impl WorkerState {
         let mut candidates = std::mem::take(&mut self.buffers.candidates);
         candidates.clear();
         self.registry.listeners.of_event(event, &mut candidates);
+        let applied = AppliedEvent { event, record: &SharedRecord::default(), now };
         for measure in &candidates {
             self.touch(slot, *measure, before);
-            self.feed(slot, *measure, event, now);
+            self.feed(slot, *measure, applied);
         }
         self.buffers.candidates = candidates;
         if event.kind() == RecordKind::Identify {
@@ -367,11 +372,11 @@ impl WorkerState {
     }
 
     /// Applies an event to the cell of a measure.
-    pub(super) fn feed(&mut self, slot: u32, measure: MeasureId, event: &EventRef<'_>, now: Millis) {
+    pub(super) fn feed(&mut self, slot: u32, measure: MeasureId, applied: AppliedEvent<'_>) {
         let Some(definition) = self.registry.measures.get(measure) else { return };
         let user = &mut self.users[slot as usize];
         let (at, cell) = user.take(measure);
-        let cell = apply(cell, measure, &definition.kind, AppliedEvent { event, now });
+        let cell = apply(cell, measure, &definition.kind, applied);
         user.put(at, cell.map_or_else(|unchanged| unchanged, Some));
     }
 
