@@ -204,6 +204,10 @@ fn world<'a>(documents: &[Document], events: impl Iterator<Item = EventRef<'a>>)
         let json: Value = serde_json::from_str(body).map_err(|error| error.to_string())?;
         match document.kind {
             DocumentKind::Trait => subject.put_trait(&rules(&json["document"]["definition"])?)?,
+            DocumentKind::Setting => {
+                let zone = json["document"]["value"].as_str().unwrap_or_default();
+                subject.set_timezone(zone)?;
+            }
             DocumentKind::Members => {
                 let members = serde_json::from_value(json).map_err(|error| error.to_string())?;
                 lists.insert(&document.id, members);

@@ -52,6 +52,23 @@ async fn the_description_has_every_word_of_the_audit_log() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_time_zone_has_versions_and_reads_times_of_events() {
+    let server = start().await;
+    let none = server.get("/api/timezone").await;
+    assert_eq!((none.header("etag"), none.value()["version"].as_u64()), ("\"0\"", Some(0)));
+    let set = async |tag: &str, body: &str| server.ask("PUT /api/timezone", &[("if-match", tag)], body).await;
+    let made = set("\"0\"", r#"{"timezone":"Asia/Kolkata","note":"why"}"#).await;
+    assert_eq!((made.status, made.header("etag")), (200, "\"1\""), "{}", made.text());
+    set("\"0\"", r#"{"timezone":"UTC"}"#).await.is_problem(412, "version_mismatch");
+    assert_eq!(set("*", r#"{"timezone":7}"#).await.pointers(400), ["/timezone"]);
+    assert_eq!(set("*", r#"{"timezone":"UTC","zone":"UTC"}"#).await.pointers(400), ["/zone"]);
+    let versions = server.get("/api/timezone/versions").await.value();
+    assert_eq!(versions["items"][0]["note"], "why");
+    server.json("POST /api/events", r#"{"userId":"u","eventType":"e","timestamp":"2026-06-10T05:30:00"}"#).await;
+    assert_eq!(server.platform.events.lock().unwrap()[0].timestamp, 1_781_049_600_000, "2026-06-10T00:00:00Z");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn versions_of_a_trait_held_against_each_other_and_gone_back_to() {
     let server = start().await;
     let made = server.json("POST /api/traits", r#"{"name":"spent","event":"buy","note":"first"}"#).await;

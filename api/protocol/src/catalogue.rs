@@ -1,7 +1,7 @@
-//! The catalogue as a whole: its audit log, and documents that do not run.
+//! The catalogue as a whole: its audit log, documents that do not run, and the platform's time zone.
 
 use audience_rules::fault::Fault;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::error::{Result, needs_engine};
 use crate::{Page, PageLimit};
@@ -23,6 +23,52 @@ pub trait CatalogueResource: Send + Sync + 'static {
     fn faulty_documents(&self) -> Result<Vec<FaultyDocument>> {
         needs_engine("segments and traits", ())
     }
+
+    /// Returns the platform's time zone.
+    fn timezone(&self) -> Result<TimezoneDocument> {
+        needs_engine("the time zone", ())
+    }
+
+    /// Returns every version of the time zone that was set, oldest first.
+    fn timezone_versions(&self) -> Result<Vec<TimezoneDocument>> {
+        needs_engine("the time zone", ())
+    }
+
+    /// Sets the time zone: an edit over all history, as one of a rule is. `expected` is the version that the caller read, 0
+    /// where none was set. The zone that it is already makes no version.
+    fn set_timezone(&self, input: TimezoneInput, expected: Option<u64>, author: &str) -> Result<TimezoneDocument> {
+        needs_engine("the time zone", (input, expected, author))
+    }
+}
+
+/// The platform's time zone as the API shows it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TimezoneDocument {
+    /// A name of the tz database.
+    pub timezone: String,
+    /// 1 when one is first set, one more with every change; 0 while nobody has set one.
+    pub version: u64,
+    /// RFC 3339: the instant of this version.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub updated_at: Option<String>,
+    /// The author of this version.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub updated_by: Option<String>,
+    /// The author's note.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+}
+
+/// A client's request to set the time zone.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct TimezoneInput {
+    /// A name of the tz database, spelled exactly.
+    pub timezone: String,
+    /// The author's note.
+    #[serde(default)]
+    pub note: Option<String>,
 }
 
 /// Actions, as the audit log names them.
@@ -51,7 +97,7 @@ pub const AUDIT_ACTIONS: [&str; 21] = [
 ];
 
 /// Kinds of documents, as the audit log names them.
-pub const AUDIT_KINDS: [&str; 13] = [
+pub const AUDIT_KINDS: [&str; 14] = [
     "segment",
     "trait",
     "members",
@@ -65,6 +111,7 @@ pub const AUDIT_KINDS: [&str; 13] = [
     "label",
     "currency",
     "time",
+    "setting",
 ];
 
 /// What somebody did, for the audit log.
@@ -158,7 +205,7 @@ pub struct AuditQuery {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct FaultyDocument {
-    /// segment, trait or members
+    /// segment, trait, members or setting
     pub kind: &'static str,
     /// Its id, or a trait's name.
     pub id: String,

@@ -1,5 +1,7 @@
 //! Events on their way in, and what they look like.
 
+use audience_rules::zone::ZoneId;
+
 use crate::error::{Result, needs_engine};
 use crate::intake::{RecentEvents, RefusedEvent};
 use crate::schema::Schema;
@@ -16,6 +18,11 @@ pub trait EventResource: Send + Sync + 'static {
     /// Returns what events and traits look like.
     fn schema(&self) -> Result<Schema> {
         needs_engine("what events look like", ())
+    }
+
+    /// The zone in which an event's time without an offset is read.
+    fn zone(&self) -> ZoneId {
+        ZoneId::UTC
     }
 
     /// Notes events that were refused: the newest of them, in their order, and how many there were in all. A platform

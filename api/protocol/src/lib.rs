@@ -38,7 +38,10 @@ pub use campaigns::{
     Campaign, CampaignAction, CampaignCap, CampaignInput, CampaignPreview, CampaignQuietHours, CampaignResource,
     CampaignStatus, CampaignView, CapPeriod, OnUnknown, SandboxMail, SendView, Suppression, SuppressionInput,
 };
-pub use catalogue::{AUDIT_ACTIONS, AUDIT_KINDS, AuditItem, AuditNote, AuditQuery, CatalogueResource, FaultyDocument};
+pub use catalogue::{
+    AUDIT_ACTIONS, AUDIT_KINDS, AuditItem, AuditNote, AuditQuery, CatalogueResource, FaultyDocument, TimezoneDocument,
+    TimezoneInput,
+};
 pub use changes::{ChangeFilter, ChangePlace, ChangeResource, ChangesRead, GivenChange, VisitChange};
 pub use contents::{ContentDocument, ContentInput, ContentPurpose, ContentResource, ContentStatus, RenderedMail};
 pub use demo::{DemoResource, DemoState, DemoView};

@@ -81,6 +81,9 @@ from .types import (
     SystemHour,
     TemplateInput,
     TemplateList,
+    Timezone,
+    TimezoneInput,
+    TimezoneVersions,
     TraitDefinition,
     TraitDifference,
     TraitList,
@@ -553,13 +556,13 @@ class Operations:
         cursor: Optional[str] = None,
         from_: Optional[str] = None,
         id: Optional[str] = None,
-        kind: Optional[Literal['segment', 'trait', 'members', 'user', 'webhook', 'member', 'key', 'session', 'invitation', 'route', 'label', 'currency', 'time']] = None,
+        kind: Optional[Literal['segment', 'trait', 'members', 'user', 'webhook', 'member', 'key', 'session', 'invitation', 'route', 'label', 'currency', 'time', 'setting']] = None,
         limit: Optional[int] = None,
         to: Optional[str] = None,
     ) -> AuditPage:
         """Who changed what, newest first.
 
-        Every change of segments, computed traits and lists, and every erasure of a user; also what was changed in SQL, by the user of the database. Rows are only ever added.
+        Every change of segments, computed traits, lists and settings, and every erasure of a user; also what was changed in SQL, by the user of the database. Rows are only ever added.
         """
         return self._call(
             "GET",
@@ -690,6 +693,10 @@ class Operations:
     def list_templates(self) -> TemplateList:
         """Ready rules with parameters."""
         return self._call("GET", "/api/templates")
+
+    def list_timezone_versions(self) -> TimezoneVersions:
+        """Every version of the time zone that was set, oldest first."""
+        return self._call("GET", "/api/timezone/versions")
 
     def list_trait_versions(self, name: str) -> TraitVersions:
         """Every version, oldest first.
@@ -867,6 +874,13 @@ class Operations:
     def read_segment(self, id: str) -> Segment:
         """Read a segment."""
         return self._call("GET", f"/api/segments/{path_part(id)}")
+
+    def read_timezone(self) -> Timezone:
+        """The platform's time zone.
+
+        Local days, weeks and months of rules, and times without an offset in rules and events, are of this zone where none is named. It is UTC, as version 0, until one is set.
+        """
+        return self._call("GET", "/api/timezone")
 
     def read_trait(self, name: str) -> TraitView:
         """Read a computed trait."""
@@ -1256,6 +1270,24 @@ class Operations:
         Values stay the numbers that they are: the console shows amounts in it, and nothing is converted.
         """
         return self._call("PUT", "/api/vocabulary/currency", body=body)
+
+    def set_timezone(
+        self,
+        body: TimezoneInput,
+        *,
+        if_match: Optional[str] = None,
+        author: Optional[str] = None,
+    ) -> Timezone:
+        """Set the platform's time zone.
+
+        An edit over all history, as one of a rule is: memberships are then as if the zone had always been this one. Times that accepted events had without an offset stay as they were read. The answer waits until the zone is in force, at most two seconds. The zone that it is already makes no version.
+        """
+        return self._call(
+            "PUT",
+            "/api/timezone",
+            headers={"If-Match": if_match, "X-Author": author},
+            body=body,
+        )
 
     def sign_in(self, body: SignIn) -> Caller:
         """Sign in with a password.

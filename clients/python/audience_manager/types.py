@@ -17,7 +17,7 @@ class _AuditItemRequired(TypedDict):
     at: str
     author: str
     action: Literal['created', 'updated', 'activated', 'deactivated', 'archived', 'rolledBack', 'deleted', 'membersReplaced', 'membersAdded', 'membersRemoved', 'erased', 'paused', 'resumed', 'secretRotated', 'signedIn', 'signedOut', 'refused', 'invited', 'joined', 'passwordChanged', 'takenBack']
-    kind: Literal['segment', 'trait', 'members', 'user', 'webhook', 'member', 'key', 'session', 'invitation', 'route', 'label', 'currency', 'time']
+    kind: Literal['segment', 'trait', 'members', 'user', 'webhook', 'member', 'key', 'session', 'invitation', 'route', 'label', 'currency', 'time', 'setting']
     # Of an erased user a digest: `sha256:` and 64 hexadecimal digits.
     id: str
     # The version of the whole catalogue that came about.
@@ -29,7 +29,7 @@ class AuditItem(_AuditItemRequired, total=False):
     # That came about; of what was deleted, the last one.
     version: int
     note: str
-    # What a webhook, a member, a label, the currency or the time was, without secrets; absent where it was created.
+    # What a webhook, a member, a label, the currency, the time or a setting was, without secrets; absent where it was created.
     before: Dict[str, Any]
     # What it is now, without secrets; absent where it was deleted.
     after: Dict[str, Any]
@@ -442,7 +442,7 @@ class Fault(TypedDict):
 
 
 class _FaultyDocumentRequired(TypedDict):
-    kind: Literal['segment', 'trait', 'members']
+    kind: Literal['segment', 'trait', 'members', 'setting']
     id: str
     # The version of the whole catalogue that brought it.
     catalogueVersion: int
@@ -1352,6 +1352,38 @@ class TemplateParameter(_TemplateParameterRequired, total=False):
     """`TemplateParameter` of the API."""
     minimum: float
     maximum: float
+
+
+class _TimezoneRequired(TypedDict):
+    # A name of the tz database.
+    timezone: str
+    # 1 when one is first set, one more with every change; 0 while none was set.
+    version: int
+
+
+class Timezone(_TimezoneRequired, total=False):
+    """`Timezone` of the API."""
+    updatedAt: str
+    # The author of this version.
+    updatedBy: str
+    # The author's note.
+    note: str
+
+
+class _TimezoneInputRequired(TypedDict):
+    # A name of the tz database, spelled exactly; links too.
+    timezone: str
+
+
+class TimezoneInput(_TimezoneInputRequired, total=False):
+    """`TimezoneInput` of the API."""
+    # Why, for the versions and the audit log.
+    note: str
+
+
+class TimezoneVersions(TypedDict):
+    """`TimezoneVersions` of the API."""
+    items: List[Timezone]
 
 
 class _TraitRequired(TypedDict):

@@ -75,6 +75,9 @@ import type {
   SystemHour,
   TemplateInput,
   TemplateList,
+  Timezone,
+  TimezoneInput,
+  TimezoneVersions,
   TraitDefinition,
   TraitDifference,
   TraitList,
@@ -413,9 +416,9 @@ export abstract class Operations {
   /**
    * Who changed what, newest first.
    *
-   * Every change of segments, computed traits and lists, and every erasure of a user; also what was changed in SQL, by the user of the database. Rows are only ever added.
+   * Every change of segments, computed traits, lists and settings, and every erasure of a user; also what was changed in SQL, by the user of the database. Rows are only ever added.
    */
-  listAudit(options: { action?: "created" | "updated" | "activated" | "deactivated" | "archived" | "rolledBack" | "deleted" | "membersReplaced" | "membersAdded" | "membersRemoved" | "erased" | "paused" | "resumed" | "secretRotated" | "signedIn" | "signedOut" | "refused" | "invited" | "joined" | "passwordChanged" | "takenBack"; author?: string; cursor?: string; from?: string; id?: string; kind?: "segment" | "trait" | "members" | "user" | "webhook" | "member" | "key" | "session" | "invitation" | "route" | "label" | "currency" | "time"; limit?: number; to?: string } = {}): Promise<AuditPage> {
+  listAudit(options: { action?: "created" | "updated" | "activated" | "deactivated" | "archived" | "rolledBack" | "deleted" | "membersReplaced" | "membersAdded" | "membersRemoved" | "erased" | "paused" | "resumed" | "secretRotated" | "signedIn" | "signedOut" | "refused" | "invited" | "joined" | "passwordChanged" | "takenBack"; author?: string; cursor?: string; from?: string; id?: string; kind?: "segment" | "trait" | "members" | "user" | "webhook" | "member" | "key" | "session" | "invitation" | "route" | "label" | "currency" | "time" | "setting"; limit?: number; to?: string } = {}): Promise<AuditPage> {
     return this.call({ method: 'GET', path: `/api/audit`, query: { action: options.action, author: options.author, cursor: options.cursor, from: options.from, id: options.id, kind: options.kind, limit: options.limit, to: options.to } });
   }
 
@@ -513,6 +516,11 @@ export abstract class Operations {
   /** Ready rules with parameters. */
   listTemplates(): Promise<TemplateList> {
     return this.call({ method: 'GET', path: `/api/templates` });
+  }
+
+  /** Every version of the time zone that was set, oldest first. */
+  listTimezoneVersions(): Promise<TimezoneVersions> {
+    return this.call({ method: 'GET', path: `/api/timezone/versions` });
   }
 
   /**
@@ -650,6 +658,15 @@ export abstract class Operations {
   /** Read a segment. */
   readSegment(id: string): Promise<Segment> {
     return this.call({ method: 'GET', path: `/api/segments/${encodeURIComponent(id)}` });
+  }
+
+  /**
+   * The platform's time zone.
+   *
+   * Local days, weeks and months of rules, and times without an offset in rules and events, are of this zone where none is named. It is UTC, as version 0, until one is set.
+   */
+  readTimezone(): Promise<Timezone> {
+    return this.call({ method: 'GET', path: `/api/timezone` });
   }
 
   /** Read a computed trait. */
@@ -930,6 +947,15 @@ export abstract class Operations {
    */
   setCurrency(body: CurrencyInput): Promise<Vocabulary> {
     return this.call({ method: 'PUT', path: `/api/vocabulary/currency`, body });
+  }
+
+  /**
+   * Set the platform's time zone.
+   *
+   * An edit over all history, as one of a rule is: memberships are then as if the zone had always been this one. Times that accepted events had without an offset stay as they were read. The answer waits until the zone is in force, at most two seconds. The zone that it is already makes no version.
+   */
+  setTimezone(body: TimezoneInput, options: { ifMatch?: string; author?: string } = {}): Promise<Timezone> {
+    return this.call({ method: 'PUT', path: `/api/timezone`, headers: { 'If-Match': options.ifMatch, 'X-Author': options.author }, body });
   }
 
   /**

@@ -11,7 +11,7 @@ export type AuditItem = {
   at: string;
   author: string;
   action: "created" | "updated" | "activated" | "deactivated" | "archived" | "rolledBack" | "deleted" | "membersReplaced" | "membersAdded" | "membersRemoved" | "erased" | "paused" | "resumed" | "secretRotated" | "signedIn" | "signedOut" | "refused" | "invited" | "joined" | "passwordChanged" | "takenBack";
-  kind: "segment" | "trait" | "members" | "user" | "webhook" | "member" | "key" | "session" | "invitation" | "route" | "label" | "currency" | "time";
+  kind: "segment" | "trait" | "members" | "user" | "webhook" | "member" | "key" | "session" | "invitation" | "route" | "label" | "currency" | "time" | "setting";
   /** Of an erased user a digest: `sha256:` and 64 hexadecimal digits. */
   id: string;
   /** That came about; of what was deleted, the last one. */
@@ -19,7 +19,7 @@ export type AuditItem = {
   /** The version of the whole catalogue that came about. */
   catalogueVersion: number;
   note?: string;
-  /** What a webhook, a member, a label, the currency or the time was, without secrets; absent where it was created. */
+  /** What a webhook, a member, a label, the currency, the time or a setting was, without secrets; absent where it was created. */
   before?: Record<string, unknown>;
   /** What it is now, without secrets; absent where it was deleted. */
   after?: Record<string, unknown>;
@@ -341,7 +341,7 @@ export type Fault = {
 };
 
 export type FaultyDocument = {
-  kind: "segment" | "trait" | "members";
+  kind: "segment" | "trait" | "members" | "setting";
   id: string;
   /** The version of the whole catalogue that brought it. */
   catalogueVersion: number;
@@ -1038,6 +1038,29 @@ export type TemplateParameter = {
   default: number | string;
   minimum?: number;
   maximum?: number;
+};
+
+export type Timezone = {
+  /** A name of the tz database. */
+  timezone: string;
+  /** 1 when one is first set, one more with every change; 0 while none was set. */
+  version: number;
+  updatedAt?: string;
+  /** The author of this version. */
+  updatedBy?: string;
+  /** The author's note. */
+  note?: string;
+};
+
+export type TimezoneInput = {
+  /** A name of the tz database, spelled exactly; links too. */
+  timezone: string;
+  /** Why, for the versions and the audit log. */
+  note?: string;
+};
+
+export type TimezoneVersions = {
+  items: Array<Timezone>;
 };
 
 export type Trait = {

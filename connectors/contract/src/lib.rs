@@ -271,6 +271,8 @@ pub enum DocumentKind {
     Trait,
     /// The members of a static segment, under the segment's id.
     Members,
+    /// A setting of the platform, such as its time zone.
+    Setting,
 }
 
 /// One version of a document. Every version is kept.
@@ -283,11 +285,11 @@ pub struct Document {
     /// The version of the whole catalogue that this change made.
     pub catalogue_version: u64,
     /// The text, in JSON; `None` is a deletion. Of members it is a list of texts. Of the others it is an object whose
-    /// member `document` is an object that bears the document's id: a segment's `id`, a trait's `name`.
+    /// member `document` is an object that bears the document's id: a segment's `id`, a trait's or setting's `name`.
     pub body: Option<String>,
 }
 
-/// Segments and traits with every version.
+/// Segments, traits and settings with every version.
 ///
 /// - A body MUST be given back as a text that says the same: an implementation MAY order members otherwise and write
 ///   numbers and spaces in another way, and MUST keep members that it does not know and every digit of a number.

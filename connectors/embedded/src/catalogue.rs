@@ -267,6 +267,7 @@ impl VersionPlace {
                 1 => DocumentKind::Segment,
                 2 => DocumentKind::Trait,
                 3 => DocumentKind::Members,
+                4 => DocumentKind::Setting,
                 _ => return None,
             };
             let (length, rest) = rest.split_first_chunk::<4>()?;
@@ -288,6 +289,7 @@ fn kind_byte(kind: DocumentKind) -> u8 {
         DocumentKind::Segment => 1,
         DocumentKind::Trait => 2,
         DocumentKind::Members => 3,
+        DocumentKind::Setting => 4,
     }
 }
 

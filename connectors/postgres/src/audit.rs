@@ -10,7 +10,8 @@ use tokio_postgres::types::ToSql;
 
 /// Rows. Statements written by hand say less: the words of the API are put in, and the version is looked up.
 const ROWS: &str = "SELECT log.id, (extract(epoch FROM log.at) * 1000)::bigint, log.actor, log.catalogue_version, log.word,
-        log.kind, log.document_id, coalesce(log.version, segment.version, computed.version), log.note,
+        log.kind, log.document_id, coalesce(log.version, segment.version, computed.version,
+        setting.version), log.note,
         log.before::text, log.after::text
     FROM (SELECT *, CASE WHEN action IN ('create', 'update') AND kind = 'members' THEN 'membersReplaced'
             WHEN action = 'create' THEN 'created' WHEN action = 'update' THEN 'updated' WHEN action = 'delete' THEN 'deleted'
@@ -18,7 +19,9 @@ const ROWS: &str = "SELECT log.id, (extract(epoch FROM log.at) * 1000)::bigint, 
     LEFT JOIN audience.segment_versions segment ON log.version IS NULL AND log.kind IN ('segment', 'members')
         AND segment.id = log.document_id AND segment.catalogue_version = log.catalogue_version
     LEFT JOIN audience.trait_versions computed ON log.version IS NULL AND log.kind = 'trait'
-        AND computed.name = log.document_id AND computed.catalogue_version = log.catalogue_version";
+        AND computed.name = log.document_id AND computed.catalogue_version = log.catalogue_version
+    LEFT JOIN audience.setting_versions setting ON log.version IS NULL AND log.kind = 'setting'
+        AND setting.name = log.document_id AND setting.catalogue_version = log.catalogue_version";
 
 /// Which of them a filter takes, newest first.
 const TAKEN: &str = "

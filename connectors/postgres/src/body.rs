@@ -34,10 +34,11 @@ pub struct SegmentColumns {
     pub extra: Option<String>,
 }
 
-/// The columns of a trait, but for its name.
+/// The columns of a trait or a setting, but for its name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct TraitColumns {
-    pub definition: Option<String>,
+pub struct NamedColumns {
+    /// A trait's `definition`, a setting's `value`.
+    pub content: Option<String>,
     pub version: Option<i64>,
     pub updated_at: Option<String>,
     pub author: Option<String>,
@@ -87,12 +88,12 @@ impl SegmentColumns {
     }
 }
 
-impl TraitColumns {
-    /// Reads a body.
-    pub fn of(name: &str, body: &str) -> Result<TraitColumns, BadBody> {
+impl NamedColumns {
+    /// Reads a body whose content is that member.
+    pub fn of(content: &str, name: &str, body: &str) -> Result<NamedColumns, BadBody> {
         let (mut outer, mut document) = split(body, "name", name)?;
-        Ok(TraitColumns {
-            definition: document.remove("definition"),
+        Ok(NamedColumns {
+            content: document.remove(content),
             version: take_whole(&mut document, "version"),
             updated_at: take_time(&mut document, "updatedAt"),
             author: take_text(&mut outer, "author"),
@@ -101,11 +102,11 @@ impl TraitColumns {
         })
     }
 
-    /// Writes the body.
-    pub fn body(self, name: &str) -> Result<String, BadBody> {
+    /// Writes the body, with the content as that member.
+    pub fn body(self, content: &str, name: &str) -> Result<String, BadBody> {
         let document = [
             ("name", Some(quoted(name))),
-            ("definition", self.definition),
+            (content, self.content),
             ("version", self.version.map(|version| version.to_string())),
             ("updatedAt", self.updated_at.as_deref().map(quoted)),
             ("note", self.note.as_deref().map(quoted)),
@@ -283,7 +284,7 @@ mod tests {
     fn bodies_of_another_shape_are_refused() {
         for bad in ["", "1", "[]", "{}", r#"{"document":1}"#, r#"{"document":{}}"#, r#"{"document":{"id":"b"}}"#] {
             assert!(SegmentColumns::of("a", bad).is_err(), "{bad}");
-            assert!(TraitColumns::of("a", bad).is_err(), "{bad}");
+            assert!(NamedColumns::of("definition", "a", bad).is_err(), "{bad}");
         }
         for bad in ["", "{}", r#"["a", 1]"#, r#"["a"] x"#] {
             assert!(members(bad).is_err(), "{bad}");
@@ -294,9 +295,9 @@ mod tests {
     fn traits_come_back() {
         let body = r#"{"author":"me","document":{"name":"t","definition":{"name":"t","v":1.000000001},"version":2,"k":[],
             "updatedAt":"2026-11-21T10:37:16.901Z"},"z":1}"#;
-        let columns = TraitColumns::of("t", body).unwrap();
+        let columns = NamedColumns::of("definition", "t", body).unwrap();
         assert_eq!(columns.version, Some(2));
-        let back = columns.body("t").unwrap();
+        let back = columns.body("definition", "t").unwrap();
         assert_eq!(parse_json(back.as_bytes()).unwrap(), parse_json(body.as_bytes()).unwrap());
     }
 }

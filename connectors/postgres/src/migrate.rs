@@ -22,7 +22,7 @@ pub struct Migration {
     sql: &'static str,
 }
 
-const MIGRATIONS: [Migration; 8] = [
+const MIGRATIONS: [Migration; 9] = [
     Migration { number: 1, name: "catalogue", sql: include_str!("../migrations/0001_catalogue.sql") },
     Migration { number: 2, name: "operations", sql: include_str!("../migrations/0002_operations.sql") },
     Migration { number: 3, name: "audit", sql: include_str!("../migrations/0003_audit.sql") },
@@ -31,6 +31,7 @@ const MIGRATIONS: [Migration; 8] = [
     Migration { number: 6, name: "access", sql: include_str!("../migrations/0006_access.sql") },
     Migration { number: 7, name: "trait notes", sql: include_str!("../migrations/0007_trait_notes.sql") },
     Migration { number: 8, name: "marks", sql: include_str!("../migrations/0008_marks.sql") },
+    Migration { number: 9, name: "settings", sql: include_str!("../migrations/0009_settings.sql") },
 ];
 
 impl Migration {

@@ -5,7 +5,7 @@ use deadpool_postgres::Transaction;
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
-use crate::body::{self, BadBody, SegmentColumns, TraitColumns};
+use crate::body::{self, BadBody, NamedColumns, SegmentColumns};
 
 /// A time as documents have it.
 macro_rules! time {
@@ -26,10 +26,13 @@ macro_rules! segment_columns {
     };
 }
 
-macro_rules! trait_columns {
-    () => {
+/// The columns of a trait or a setting, whose content is that column.
+macro_rules! named_columns {
+    ($content:literal) => {
         concat!(
-            "name, catalogue_version, is_deleted, definition::text, version, ",
+            "name, catalogue_version, is_deleted, ",
+            $content,
+            "::text, version, ",
             time!("updated_at"),
             ", author, extra::text, note"
         )
@@ -65,15 +68,22 @@ macro_rules! history {
     };
 }
 
+/// The member of a trait's document that is its content.
+const DEFINITION: &str = "definition";
+/// The same of a setting.
+const VALUE: &str = "value";
+
 /// The kinds, in the order of the queries.
-pub const KINDS: [DocumentKind; 3] = [DocumentKind::Trait, DocumentKind::Segment, DocumentKind::Members];
+pub const KINDS: [DocumentKind; 4] =
+    [DocumentKind::Setting, DocumentKind::Trait, DocumentKind::Segment, DocumentKind::Members];
 
 /// Asks for the documents of a kind as of a version.
 pub fn newest_of(kind: DocumentKind) -> &'static str {
     match kind {
         DocumentKind::Segment => newest!("segment_versions", "id", segment_columns!()),
-        DocumentKind::Trait => newest!("trait_versions", "name", trait_columns!()),
+        DocumentKind::Trait => newest!("trait_versions", "name", named_columns!("definition")),
         DocumentKind::Members => newest!("static_member_versions", "segment_id", member_columns!()),
+        DocumentKind::Setting => newest!("setting_versions", "name", named_columns!("value")),
     }
 }
 
@@ -81,8 +91,9 @@ pub fn newest_of(kind: DocumentKind) -> &'static str {
 pub fn history_of(kind: DocumentKind) -> &'static str {
     match kind {
         DocumentKind::Segment => history!("segment_versions", "id", segment_columns!()),
-        DocumentKind::Trait => history!("trait_versions", "name", trait_columns!()),
+        DocumentKind::Trait => history!("trait_versions", "name", named_columns!("definition")),
         DocumentKind::Members => history!("static_member_versions", "segment_id", member_columns!()),
+        DocumentKind::Setting => history!("setting_versions", "name", named_columns!("value")),
     }
 }
 
@@ -93,8 +104,9 @@ pub fn document(kind: DocumentKind, row: &Row) -> Result<Document, BadBody> {
     let body = match kind {
         _ if is_deleted => None,
         DocumentKind::Segment => Some(segment(row).body(&id)?),
-        DocumentKind::Trait => Some(computed(row).body(&id)?),
+        DocumentKind::Trait => Some(named(row).body(DEFINITION, &id)?),
         DocumentKind::Members => Some(body::list(&row.get::<_, Vec<String>>(3))),
+        DocumentKind::Setting => Some(named(row).body(VALUE, &id)?),
     };
     Ok(Document { kind, id, catalogue_version, body })
 }
@@ -117,9 +129,9 @@ fn segment(row: &Row) -> SegmentColumns {
     }
 }
 
-fn computed(row: &Row) -> TraitColumns {
-    TraitColumns {
-        definition: row.get(3),
+fn named(row: &Row) -> NamedColumns {
+    NamedColumns {
+        content: row.get(3),
         version: row.get(4),
         updated_at: row.get(5),
         author: row.get(6),
@@ -131,8 +143,9 @@ fn computed(row: &Row) -> TraitColumns {
 /// The statements for a document.
 pub enum DocumentStatements {
     Segment(String, Box<SegmentColumns>),
-    Trait(String, TraitColumns),
+    Trait(String, NamedColumns),
     Members(String, Vec<String>),
+    Setting(String, NamedColumns),
     Delete(DocumentKind, String),
 }
 
@@ -143,8 +156,9 @@ impl DocumentStatements {
         let Some(body) = &document.body else { return Ok(DocumentStatements::Delete(document.kind, id)) };
         Ok(match document.kind {
             DocumentKind::Segment => DocumentStatements::Segment(id, Box::new(SegmentColumns::of(&document.id, body)?)),
-            DocumentKind::Trait => DocumentStatements::Trait(id, TraitColumns::of(&document.id, body)?),
+            DocumentKind::Trait => DocumentStatements::Trait(id, NamedColumns::of(DEFINITION, &document.id, body)?),
             DocumentKind::Members => DocumentStatements::Members(id, body::members(body)?),
+            DocumentKind::Setting => DocumentStatements::Setting(id, NamedColumns::of(VALUE, &document.id, body)?),
         })
     }
 
@@ -152,7 +166,9 @@ impl DocumentStatements {
     pub fn author(&self) -> Option<&str> {
         match self {
             DocumentStatements::Segment(_, columns) => columns.author.as_deref(),
-            DocumentStatements::Trait(_, columns) => columns.author.as_deref(),
+            DocumentStatements::Trait(_, columns) | DocumentStatements::Setting(_, columns) => {
+                columns.author.as_deref()
+            }
             DocumentStatements::Members(..) | DocumentStatements::Delete(..) => None,
         }
     }
@@ -161,7 +177,8 @@ impl DocumentStatements {
     pub async fn apply(&self, transaction: &Transaction<'_>) -> Result<(), tokio_postgres::Error> {
         match self {
             DocumentStatements::Segment(id, columns) => put_segment(transaction, id, columns).await,
-            DocumentStatements::Trait(name, columns) => put_trait(transaction, name, columns).await,
+            DocumentStatements::Trait(name, columns) => put_named(transaction, PUT_TRAIT, name, columns).await,
+            DocumentStatements::Setting(name, columns) => put_named(transaction, PUT_SETTING, name, columns).await,
             DocumentStatements::Members(id, members) => {
                 let put = "INSERT INTO audience.static_members (segment_id, members) VALUES ($1, $2)
                     ON CONFLICT (segment_id) DO UPDATE SET members = EXCLUDED.members";
@@ -216,17 +233,24 @@ async fn put_segment(
     execute(transaction, put, &values).await.map(drop)
 }
 
-async fn put_trait(
+const PUT_TRAIT: &str = "INSERT INTO audience.traits (name, definition, version, updated_at, author, extra, note)
+    VALUES ($1, $2::text::jsonb, $3, $4::text::timestamptz, $5, $6::text::jsonb, $7)
+    ON CONFLICT (name) DO UPDATE SET (definition, version, updated_at, author, extra, note)
+        = (EXCLUDED.definition, EXCLUDED.version, EXCLUDED.updated_at, EXCLUDED.author, EXCLUDED.extra, EXCLUDED.note)";
+
+const PUT_SETTING: &str = "INSERT INTO audience.settings (name, value, version, updated_at, author, extra, note)
+    VALUES ($1, $2::text::jsonb, $3, $4::text::timestamptz, $5, $6::text::jsonb, $7)
+    ON CONFLICT (name) DO UPDATE SET (value, version, updated_at, author, extra, note)
+        = (EXCLUDED.value, EXCLUDED.version, EXCLUDED.updated_at, EXCLUDED.author, EXCLUDED.extra, EXCLUDED.note)";
+
+async fn put_named(
     transaction: &Transaction<'_>,
+    put: &str,
     name: &str,
-    columns: &TraitColumns,
+    columns: &NamedColumns,
 ) -> Result<(), tokio_postgres::Error> {
-    let TraitColumns { definition, version, updated_at, author, note, extra } = columns;
-    let put = "INSERT INTO audience.traits (name, definition, version, updated_at, author, extra, note)
-        VALUES ($1, $2::text::jsonb, $3, $4::text::timestamptz, $5, $6::text::jsonb, $7)
-        ON CONFLICT (name) DO UPDATE SET (definition, version, updated_at, author, extra, note)
-            = (EXCLUDED.definition, EXCLUDED.version, EXCLUDED.updated_at, EXCLUDED.author, EXCLUDED.extra, EXCLUDED.note)";
-    execute(transaction, put, &[&name, definition, version, updated_at, author, extra, note]).await.map(drop)
+    let NamedColumns { content, version, updated_at, author, note, extra } = columns;
+    execute(transaction, put, &[&name, content, version, updated_at, author, extra, note]).await.map(drop)
 }
 
 /// A deletion of what is not there is kept too; the triggers see nothing of it.
@@ -245,6 +269,11 @@ async fn delete(transaction: &Transaction<'_>, kind: DocumentKind, id: &str) -> 
         DocumentKind::Members => (
             "DELETE FROM audience.static_members WHERE segment_id = $1",
             "INSERT INTO audience.static_member_versions (segment_id, catalogue_version, is_deleted, changed_by)
+                VALUES ($1, audience.take_version(), true, audience.actor())",
+        ),
+        DocumentKind::Setting => (
+            "DELETE FROM audience.settings WHERE name = $1",
+            "INSERT INTO audience.setting_versions (name, catalogue_version, is_deleted, changed_by)
                 VALUES ($1, audience.take_version(), true, audience.actor())",
         ),
     };

@@ -38,6 +38,29 @@ fn an_edit_takes_a_version_and_is_noticed() {
 }
 
 #[test]
+fn a_setting_is_a_version_with_its_author_like_a_segment() {
+    let scratch = Scratch::new();
+    let catalogue = scratch.open();
+    let sql = scratch.sql();
+    sql.run(r#"INSERT INTO audience.settings (name, value) VALUES ('timezone', '"Europe/Berlin"')"#);
+    sql.run(r#"UPDATE audience.settings SET value = '"UTC"', note = 'back' WHERE name = 'timezone'"#);
+    let history = catalogue.history(DocumentKind::Setting, "timezone").expect("history");
+    let told = |index: usize| {
+        let stored = json(&history[index]);
+        let document = &stored["document"];
+        (document["value"].clone(), document["version"].clone(), document["note"].clone(), stored["author"].clone())
+    };
+    let user = sql.texts("SELECT session_user::text").remove(0);
+    assert_eq!(told(0), ("Europe/Berlin".into(), 1.into(), serde_json::Value::Null, user.clone().into()));
+    assert_eq!(told(1), ("UTC".into(), 2.into(), "back".into(), user.into()));
+    sql.run("DELETE FROM audience.settings");
+    assert_eq!(catalogue.at(3).expect("at"), [], "a deleted one is UTC again");
+    let rows = catalogue.audit(&AuditFilter { limit: 9, ..AuditFilter::default() }).expect("audit");
+    let rows: Vec<_> = rows.iter().map(|row| (&*row.entry.action, &*row.entry.kind, row.entry.version)).collect();
+    assert_eq!(rows, [("deleted", "setting", None), ("updated", "setting", Some(2)), ("created", "setting", Some(1))]);
+}
+
+#[test]
 fn what_changes_nothing_takes_no_version() {
     let scratch = Scratch::new();
     let catalogue = scratch.open();
@@ -107,7 +130,8 @@ fn what_was_is_not_rewritten() {
     assert!(catalogue.put(0, &[segment("a", 1, 1)]).expect("put"));
     let sql = scratch.sql();
     sql.run("INSERT INTO audience.traits (name, definition) VALUES ('t', '{}'); INSERT INTO audience.static_members VALUES ('a', '{}')");
-    for table in ["audit_log", "segment_versions", "trait_versions", "static_member_versions"] {
+    sql.run("INSERT INTO audience.settings (name, value) VALUES ('timezone', '\"UTC\"')");
+    for table in ["audit_log", "segment_versions", "trait_versions", "static_member_versions", "setting_versions"] {
         let statements = [format!("DELETE FROM audience.{table}"), format!("TRUNCATE audience.{table}")];
         let update = format!("UPDATE audience.{table} SET catalogue_version = 9");
         for statement in statements.into_iter().chain([update]) {
@@ -115,7 +139,7 @@ fn what_was_is_not_rewritten() {
             assert!(error.contains("is refused"), "{statement}: {error}");
         }
     }
-    for table in ["segments", "traits", "static_members"] {
+    for table in ["segments", "traits", "static_members", "settings"] {
         assert!(sql.try_run(&format!("TRUNCATE audience.{table}")).is_err(), "{table}");
     }
 }

@@ -1,4 +1,4 @@
-//! `audience apply` and `audience export`: segments and computed traits as files, so that a team keeps them in git.
+//! `audience apply` and `audience export`: segments, computed traits and settings as files, so that a team keeps them in git.
 
 mod files;
 mod server;
@@ -16,7 +16,7 @@ use self::steps::{Action, Step};
 /// Files to apply, and where.
 #[derive(Debug, Args)]
 pub struct ApplyArgs {
-    /// The directory: `segments/ID.json` and `traits/NAME.json`, as `audience export` writes them.
+    /// The directory: `segments/ID.json`, `traits/NAME.json` and `settings.json`, as `audience export` writes them.
     #[arg(value_name = "DIR")]
     directory: PathBuf,
     #[command(flatten)]

@@ -4,17 +4,19 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::net::SocketAddr;
 use std::process::ExitCode;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context;
 use audience_api::{ApiOptions, Door, Listen, Scope};
-use audience_contract::AccessStore;
+use audience_catalogue::stored_zone;
+use audience_contract::{AccessStore, CatalogueStore};
 use audience_kafka::TopicProducer;
 use audience_kafka::topics::{self, Topic};
 use audience_protocol::{ComponentHealth, EventResource, Health, OperationsResource, Platform, PlatformError, Result};
 use audience_rules::event::event_to_json;
 use audience_rules::record::records;
+use audience_rules::zone::ZoneId;
 use clap::Args;
 
 use crate::access;
@@ -47,7 +49,8 @@ pub struct IngestApiFlags {
     listen: Address,
     #[command(flatten)]
     kafka: KafkaFlag,
-    /// The libpq URL of the PostgreSQL that has the members and keys. Without it nobody has a key here. [default: none]
+    /// The libpq URL of the PostgreSQL that has the members, the keys and the platform's time zone. Without it nobody has a
+    /// key here, and times without an offset are read in UTC. [default: none]
     #[arg(long, env = "AUDIENCE_POSTGRES", value_name = "URL", hide_env_values = true)]
     postgres: Option<String>,
     #[command(flatten)]
@@ -84,8 +87,12 @@ async fn serve(
 ) -> anyhow::Result<()> {
     let listen = [Listen { address, scope: Scope::Ingestion, flag: "--listen" }];
     let mut serving = Serving::begin(&listen, options).await?;
+    let zone = ingest.clone();
     let open = move |door: &Door| {
         let store = postgres.as_deref().map(|url| connectors::postgres(url, door)).transpose()?;
+        if let Some(store) = &store {
+            zone.follow_zone(store.clone())?;
+        }
         access::open(store.map(|store| store as Arc<dyn AccessStore>), &access, &[address])
     };
     let Some(auth) = serving.start(open).await? else { return Ok(()) };
@@ -103,6 +110,10 @@ struct Ingest {
     settings: KafkaSettings,
     /// Why events are refused, if they are. They are until the topic is there.
     fault: Mutex<Option<String>>,
+    /// The catalogue, for the platform's time zone.
+    catalogue: OnceLock<Arc<dyn CatalogueStore>>,
+    /// The zone as it was last read.
+    zone: Mutex<ZoneId>,
 }
 
 impl Ingest {
@@ -112,6 +123,8 @@ impl Ingest {
             producer: TopicProducer::new(&settings.connection(), &topic.name).context(KAFKA_SETTINGS)?,
             settings,
             fault: Mutex::new(Some("the brokers have not answered yet".to_owned())),
+            catalogue: OnceLock::new(),
+            zone: Mutex::default(),
         });
         let watching = ingest.clone();
         // Ends with the process.
@@ -135,8 +148,23 @@ impl Ingest {
                 _ => {}
             }
             *self.fault.lock().unwrap_or_else(PoisonError::into_inner) = fault;
+            // A catalogue that does not answer leaves the zone as it was.
+            if let Some(zone) = self.catalogue.get().and_then(|catalogue| stored_zone(&**catalogue).ok()) {
+                self.set_zone(zone);
+            }
             std::thread::park_timeout(LOOK);
         }
+    }
+
+    /// Reads the platform's zone, and again at each look.
+    fn follow_zone(&self, catalogue: Arc<dyn CatalogueStore>) -> anyhow::Result<()> {
+        self.set_zone(stored_zone(&*catalogue)?);
+        let _ = self.catalogue.set(catalogue);
+        Ok(())
+    }
+
+    fn set_zone(&self, zone: ZoneId) {
+        *self.zone.lock().unwrap_or_else(PoisonError::into_inner) = zone;
     }
 
     fn fault(&self) -> Option<String> {
@@ -145,6 +173,10 @@ impl Ingest {
 }
 
 impl EventResource for Ingest {
+    fn zone(&self) -> ZoneId {
+        *self.zone.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn ingest(&self, accepted: Vec<u8>, _count: usize) -> Result<()> {
         if let Some(fault) = self.fault() {
             return Err(PlatformError::Unavailable(format!("Kafka does not answer: {fault}")));

@@ -69,6 +69,7 @@ fn what_is_exported_changes_nothing_and_an_edit_of_a_file_is_an_edit() {
 
     let spenders = files.join("segments/spenders.json");
     edit(&spenders, "20", "35.0");
+    edit(&files.join("settings.json"), "UTC", "Asia/Kolkata");
     edit(&files.join("segments/friends.json"), "Friends", "Old friends");
     let both =
         json!({"id": "both", "name": "Both", "rules": {"conditions": [{"segment": "few"}, {"segment": "also"}]}});
@@ -79,6 +80,7 @@ fn what_is_exported_changes_nothing_and_an_edit_of_a_file_is_an_edit() {
     assert_eq!(status, 3, "{text}");
     assert!(text.contains("~ change segment spenders: 0 enter, 2 leave"), "{text}");
     assert!(text.contains("+ create segment few: 4 enter, 0 leave"), "{text}");
+    assert!(text.contains("~ change setting timezone to Asia/Kolkata\n"), "{text}");
     assert_eq!(members(&running, "spenders"), ["u2", "u3", "u4"], "nothing was changed");
 
     let (status, text) = said(&run(&running, &["apply", place]));
@@ -87,6 +89,7 @@ fn what_is_exported_changes_nothing_and_an_edit_of_a_file_is_an_edit() {
     assert_eq!(members(&running, "both"), ["u4"]);
     assert_eq!(members(&running, "friends"), ["u1", "u9"], "a list keeps its members");
     assert_eq!(running.client().get("/api/segments/friends").unwrap().json()["name"], "Old friends");
+    assert_eq!(running.client().get("/api/timezone").unwrap().json()["timezone"], "Asia/Kolkata");
     assert_eq!(said(&run(&running, &["apply", place])), (0, "nothing to do\n".to_owned()));
     running.stop();
 }

@@ -1,4 +1,4 @@
-//! Segments and traits as they are stored, and all of them as of one catalogue version.
+//! Segments, traits and settings as they are stored, and all of them as of one catalogue version.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -62,6 +62,39 @@ impl StoredTrait {
     }
 }
 
+/// A setting's stored body.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct StoredSetting {
+    /// What it says.
+    pub document: SettingDocument,
+    /// The author of this version.
+    pub author: String,
+}
+
+impl StoredSetting {
+    /// Reads a stored body.
+    pub fn read(body: &str) -> serde_json::Result<StoredSetting> {
+        serde_json::from_str(body)
+    }
+}
+
+/// A version of a setting of the platform.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SettingDocument {
+    /// Its name, such as `timezone`.
+    pub name: String,
+    /// Its value.
+    pub value: serde_json::Value,
+    /// 1 at first, one more with every change.
+    pub version: u64,
+    /// RFC 3339: the instant of this version.
+    pub updated_at: String,
+    /// The author's note.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+}
+
 /// A segment with the catalogue version that brought it.
 #[derive(Clone, Debug)]
 pub struct VersionedSegment {
@@ -71,7 +104,7 @@ pub struct VersionedSegment {
     pub catalogue_version: u64,
 }
 
-/// All segments and traits as of one catalogue version.
+/// All segments, traits and settings as of one catalogue version.
 #[derive(Clone, Default)]
 pub struct Documents {
     /// The catalogue version.
@@ -84,6 +117,8 @@ pub struct Documents {
     pub segments: BTreeMap<String, Arc<VersionedSegment>>,
     /// Traits by name.
     pub traits: BTreeMap<String, StoredTrait>,
+    /// The platform's time zone, where one was set.
+    pub timezone: Option<StoredSetting>,
     /// Documents that are stored but do not run.
     pub faulty: Vec<FaultyDocument>,
 }
@@ -97,10 +132,11 @@ impl Documents {
         self.segments.insert(document.id.clone(), Arc::new(segment));
     }
 
-    /// Returns whether the engine runs a document: it runs every trait, and a segment while it is active.
+    /// Returns whether the engine runs a document: it runs every trait and setting, and a segment while it is active.
     pub(crate) fn runs(&self, document: &Document) -> bool {
         let is_active = |segment: &Arc<VersionedSegment>| segment.stored.document.status == SegmentStatus::Active;
-        document.kind == DocumentKind::Trait || self.segments.get(&document.id).is_some_and(is_active)
+        matches!(document.kind, DocumentKind::Trait | DocumentKind::Setting)
+            || self.segments.get(&document.id).is_some_and(is_active)
     }
 
     /// The name of a segment, or its id if the segment is gone.
@@ -125,7 +161,8 @@ impl Documents {
 
     /// The faults of a newer version of a segment than the one that runs, or of its list.
     pub fn faults_of_segment(&self, id: &str) -> Vec<Fault> {
-        let faulty = self.faulty.iter().filter(|faulty| faulty.kind != "trait" && faulty.id == id);
+        let faulty =
+            self.faulty.iter().filter(|faulty| ["segment", "members"].contains(&faulty.kind) && faulty.id == id);
         faulty.flat_map(|faulty| faulty.faults.clone()).collect()
     }
 }

@@ -3,14 +3,14 @@
 use audience_contract::DocumentKind;
 use audience_protocol::{
     AuditItem, AuditNote, AuditQuery, CatalogueResource, FaultyDocument, MembersChange, Page, PlatformError, Result,
-    SegmentDocument, SegmentInput, SegmentQuery, TraitDocument, TraitInput, TraitResource, TraitView, Transition,
-    Webhook,
+    SegmentDocument, SegmentInput, SegmentQuery, TimezoneDocument, TimezoneInput, TraitDocument, TraitInput,
+    TraitResource, TraitView, Transition, Webhook,
 };
 
 use crate::changeset::Changeset;
 use crate::checks::{segment_not_found, unavailable};
 use crate::editor::Editor;
-use crate::{audit, lists, rollback, segments, traits};
+use crate::{audit, lists, rollback, segments, timezone, traits};
 
 /// How often a record is tried again that another process was faster than.
 const RECORD_ATTEMPTS: usize = 3;
@@ -210,6 +210,19 @@ impl CatalogueResource for Editor {
 
     fn faulty_documents(&self) -> Result<Vec<FaultyDocument>> {
         Ok(self.read(|documents| documents.faulty.clone()))
+    }
+
+    fn timezone(&self) -> Result<TimezoneDocument> {
+        Ok(self.read(|documents| timezone::shown(documents.timezone.as_ref())))
+    }
+
+    fn timezone_versions(&self) -> Result<Vec<TimezoneDocument>> {
+        let history = self.history(DocumentKind::Setting, timezone::TIMEZONE).map_err(unavailable)?;
+        Ok(timezone::versions(&history))
+    }
+
+    fn set_timezone(&self, input: TimezoneInput, expected: Option<u64>, author: &str) -> Result<TimezoneDocument> {
+        self.edit(author, |documents, stamp| timezone::set(documents, input, expected, stamp))
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! The version that was known is lost, or its number has other content by now, which its mark shows. The store is then read
 //! whole and taken as new, under a version above every one that was given out. So whatever compares versions goes on to be
-//! right, and no number means two things. Segments and traits whose newest versions were lost are stored once more, each under
+//! right, and no number means two things. Segments, traits and the zone whose newest versions were lost are stored once more, each under
 //! a version of its own above those.
 
 use audience_background::clock;
@@ -12,9 +12,10 @@ use audience_rules::time::format_time;
 
 use crate::audit::entry;
 use crate::changeset::Stamp;
-use crate::documents::{Documents, StoredTrait, timestamp};
+use crate::documents::{Documents, SettingDocument, StoredTrait, timestamp};
 use crate::editor::Editor;
-use crate::segments;
+use crate::timezone::{SETTING, TIMEZONE};
+use crate::{segments, timezone};
 
 /// The author of what the program stores by itself.
 const AUTHOR: &str = "audience";
@@ -52,19 +53,20 @@ impl Editor {
         Documents::newest(&*self.store)
     }
 
-    /// Stores segments and traits, as they are, under versions above those that the store has lost. Returns false where
+    /// Stores segments, traits and the zone, as they are, under versions above those that the store has lost. Returns false where
     /// another process was faster.
     fn store_lost_versions(&self, known: &Documents, found: &Documents) -> Result<bool> {
         let catalogue_version = found.version + 1;
         let stamp = Stamp { author: AUTHOR, catalogue_version };
         let (segments, mut entries) = lost_segments(known, found, stamp);
         let (traits, of_traits) = lost_traits(known, found, stamp);
-        entries.extend(of_traits);
+        let (zone, of_zone) = lost_timezone(known, found, stamp).unzip();
+        entries.extend(of_traits.into_iter().chain(of_zone));
         if entries.is_empty() {
             return Ok(true);
         }
         let audit = Audit { author: AUTHOR.to_owned(), at: clock::now(), entries };
-        self.store.put_audited(found.version, &[segments, traits].concat(), Some(&audit))
+        self.store.put_audited(found.version, &[segments, traits, zone.into_iter().collect()].concat(), Some(&audit))
     }
 }
 
@@ -113,6 +115,18 @@ fn lost_traits(known: &Documents, found: &Documents, stamp: Stamp<'_>) -> (Vec<D
         entries.push(entry);
     }
     (stored, entries)
+}
+
+/// The zone that there is, where a newer version of it was lost. One that was lost whole is UTC again, as version 0.
+fn lost_timezone(known: &Documents, found: &Documents, stamp: Stamp<'_>) -> Option<(Document, AuditEntry)> {
+    let (lost, kept) = (&known.timezone.as_ref()?.document, &found.timezone.as_ref()?.document);
+    if lost.version < kept.version || (lost.version == kept.version && lost.value == kept.value) {
+        return None;
+    }
+    let (version, note) = (lost.version + 1, note(kept.version, lost.version));
+    let document = SettingDocument { version, updated_at: timestamp(), note: Some(note.clone()), ..kept.clone() };
+    let stored = timezone::put(&mut found.clone(), document, found.catalogue.timezone, stamp).ok()?;
+    Some((stored, entry("updated", SETTING, TIMEZONE, Some(version), Some(&note))))
 }
 
 fn note(kept: u64, lost: u64) -> String {

@@ -1,4 +1,4 @@
-//! The catalogue: all segments and computed traits, with every version of each, their audit log, and the way to what is
+//! The catalogue: all segments, computed traits and settings, with every version of each, their audit log, and the way to what is
 //! in force.
 //!
 //! **Law.** What runs is a function of what is stored. Every process that reads a catalogue version runs the same
@@ -19,11 +19,11 @@
 //!
 //! | File | Contents |
 //! |---|---|
-//! | `documents` | Segments and traits as stored, and all of them as of one catalogue version |
+//! | `documents` | Segments, traits and settings as stored, and all of them as of one catalogue version |
 //! | `loading` | How stored documents, faulty ones among them, become those that run |
 //! | `checks` | Checks of ids, names and lists; refusals |
 //! | `changeset` | What one edit stores |
-//! | `segments`, `lists`, `traits`, `rollback` | One kind of edit each, without I/O |
+//! | `segments`, `lists`, `traits`, `timezone`, `rollback` | One kind of edit each, without I/O |
 //! | `audit` | Entries and rows of the audit log |
 //! | `editor` | Storing an edit, following others |
 //! | `editing`, `segment_requests` | The requests of the APIs, with or without an engine |
@@ -64,6 +64,7 @@ mod segments;
 mod shipping;
 #[cfg(test)]
 mod testing;
+mod timezone;
 mod trait_preview;
 mod traits;
 mod updates;
@@ -78,5 +79,6 @@ pub use lists::{ListChange, MemberCounts};
 pub use segment_api::{CATALOGUE_ERRORS, CATALOGUE_WENT_BACK, SegmentApi, SegmentApiError};
 pub use segment_requests::{SegmentEngine, SegmentRequests};
 pub use shipping::ship_traits;
+pub use timezone::{TIMEZONE, stored_zone};
 pub use updates::{SegmentUpdate, SegmentUpdates, UpdateSender};
 pub use vocabulary::StoredVocabulary;

@@ -17,10 +17,12 @@ use audience_rules::json::{JsonFault, parse_json};
 use audience_rules::parse::{NoTraits, parse_behaviour, parse_rules};
 use audience_rules::unparse::node_to_json_with;
 use audience_rules::value::Value;
+use audience_rules::zone::ZoneId;
 use serde_json::value::RawValue;
 
 use crate::checks::{below, fault, id_fault, member_faults};
-use crate::documents::{Documents, StoredSegment, StoredTrait, VersionedSegment, list};
+use crate::documents::{Documents, StoredSegment, StoredSetting, StoredTrait, VersionedSegment, list};
+use crate::timezone::{SETTING, TIMEZONE, zone_of};
 
 /// Reads every version of a document, oldest first, deletions included.
 type VersionLookup<'a> = &'a dyn Fn(DocumentKind, &str) -> Result<Vec<Document>>;
@@ -41,6 +43,8 @@ enum Content {
     /// A segment, with its rules if it is dynamic.
     Segment(StoredSegment, Option<Value>),
     Members(Vec<String>),
+    /// The platform's time zone.
+    Timezone(StoredSetting, ZoneId),
 }
 
 /// Segments that do not fit the other documents, with the faults of each.
@@ -163,6 +167,10 @@ impl Loading<'_> {
                     documents.traits.insert(id.clone(), stored.clone());
                 }
                 Content::Segment(stored, rules) => waiting.push((id, candidate.catalogue_version, stored, rules)),
+                Content::Timezone(stored, zone) => {
+                    documents.catalogue.timezone = *zone;
+                    documents.timezone = Some(stored.clone());
+                }
                 Content::Members(_) => {}
             }
         }
@@ -309,6 +317,7 @@ fn kind_name(kind: DocumentKind) -> &'static str {
         DocumentKind::Segment => "segment",
         DocumentKind::Trait => "trait",
         DocumentKind::Members => "members",
+        DocumentKind::Setting => SETTING,
     }
 }
 
@@ -321,6 +330,14 @@ fn read(kind: DocumentKind, id: &str, body: &str) -> Result<Content, Vec<Fault>>
             let members: Vec<String> = serde_json::from_str(body).map_err(unreadable)?;
             let faults = member_faults(&members);
             if faults.is_empty() { Ok(Content::Members(members)) } else { Err(faults) }
+        }
+        DocumentKind::Setting => {
+            let stored = StoredSetting::read(body).map_err(unreadable)?;
+            if id != TIMEZONE {
+                return Err(vec![fault("/name", code::UNKNOWN_WORD, "there is no setting of this name")]);
+            }
+            let zone = zone_of(&stored)?;
+            Ok(Content::Timezone(stored, zone))
         }
     }
 }

@@ -146,7 +146,13 @@ impl Service {
         let lookup = Arc::new(Lookup::new(&engine, &stores.events, &stores.catalogue, &editor));
         let (refusals, source_metrics) = (lookup.refusals.clone(), metrics.sources.clone());
         let placeholders = options.placeholders.clone();
-        let context = FeedContext { intake: intake.clone(), refusals, metrics: source_metrics, placeholders };
+        let context = FeedContext {
+            intake: intake.clone(),
+            refusals,
+            metrics: source_metrics,
+            placeholders,
+            editor: editor.clone(),
+        };
         let sources = Arc::new(Sources::new(context));
         let (stop, on) = (run.stop().clone(), engine.clone());
         let context = CheckpointContext { engine: on, followers: followers.clone(), metrics: metrics.clone(), stop };

@@ -102,3 +102,28 @@ test('amounts show the currency that is chosen, on every page and in the languag
   await german.page.context().close();
   await call(platform.address, 'DELETE', '/api/vocabulary/currency');
 });
+
+test('the time zone of the platform is set after a question, and stands in the audit log', async () => {
+  const { page, faults } = await openPage(browser, platform.address, { locale: 'en-US' });
+  await page.goto('/system');
+  const zone = page.getByRole('combobox', { name: 'Time zone' });
+  const dialog = page.getByRole('dialog');
+  await zone.selectOption('Europe/Berlin');
+  await assertSound(page, 'the question about a time zone');
+  await dialog.getByRole('button', { name: 'Cancel' }).click();
+  assert.equal(await zone.inputValue(), 'UTC', 'nothing was changed');
+  await zone.selectOption('Europe/Berlin');
+  await dialog.getByLabel('Note').fill('We moved');
+  await dialog.getByRole('button', { name: 'Set the time zone' }).click();
+  await page.getByText('The time zone is Europe/Berlin.').waitFor();
+  await page.getByText('set it on').waitFor();
+  await assertSound(page, 'the time zone');
+  await keepShot(page, 'time-zone');
+  assert.equal((await call(platform.address, 'GET', '/api/timezone')).timezone, 'Europe/Berlin');
+  await page.goto('/audit?kind=setting');
+  await page.getByText('timezone: UTC → Europe/Berlin').waitFor();
+  await page.getByText('We moved').first().waitFor();
+  assert.deepEqual(faults, []);
+  await page.context().close();
+  await call(platform.address, 'PUT', '/api/timezone', { timezone: 'UTC' });
+});

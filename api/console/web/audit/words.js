@@ -40,6 +40,7 @@ export const KINDS = {
   label: t('words.labels'),
   currency: t('words.currency'),
   time: t('words.time'),
+  setting: t('words.settings'),
 };
 
 /** What a single change was done to. */
@@ -57,4 +58,5 @@ export const THINGS = {
   label: t('words.label'),
   currency: t('words.currencyLower'),
   time: t('words.timeLower'),
+  setting: t('words.setting'),
 };

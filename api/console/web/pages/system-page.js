@@ -7,6 +7,7 @@ import { Trend } from '../parts/chart.js';
 import { CurrencyCard } from '../parts/currency-card.js';
 import { Loading, ProblemBanner } from '../parts/feedback.js';
 import { useTitle } from '../parts/shell.js';
+import { TimezoneCard } from '../parts/timezone-card.js';
 import { t } from '../texts/texts.js';
 
 const EVERY = 2000;
@@ -230,6 +231,7 @@ export function SystemPage() {
       <${ProblemBanner} problem=${problem} />
       ${system && html`<${Tiles} system=${system} /><${Trends} past=${past} />`}
       <${CurrencyCard} />
+      <${TimezoneCard} />
       <${Health} parts=${parts} />
     </div>
   `;

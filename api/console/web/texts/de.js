@@ -1098,6 +1098,8 @@ export const texts = {
   'words.signedOut': 'meldete sich ab von',
   'words.time': 'Zeit',
   'words.timeLower': 'Zeit',
+  'words.settings': 'Einstellungen',
+  'words.setting': 'Einstellung',
   'words.tookBack': 'stellte zurück:',
   'words.user': 'Nutzer',
   'words.wasRefused': 'wurde abgewiesen bei',
@@ -1436,4 +1438,14 @@ export const texts = {
   'zoneField.theirOwn': 'in der eigenen Zeitzone',
   'zoneField.suchAs': 'Europe/Berlin',
   'zoneField.timeZone': 'Zeitzone',
+  'timezone.title': 'Zeitzone der Plattform',
+  'timezone.timezone': 'Zeitzone',
+  'timezone.whatItIsFor':
+    'Tage, Wochen und Monate in Regeln beginnen nach der Uhr dieser Zone, sofern eine Regel keine andere nennt.',
+  'timezone.setBy': '{author} hat sie am {at} gesetzt.',
+  'timezone.askTitle': 'Zeitzone auf {zone} setzen?',
+  'timezone.askText':
+    'Regeln nach Tagen, Wochen oder Monaten zählen ihre ganze Geschichte neu, nach der Uhr von {zone} statt {before}. Personen kommen sofort in Segmente und verlassen sie.',
+  'timezone.set': 'Zeitzone setzen',
+  'timezone.saved': 'Die Zeitzone ist {zone}.',
 };

@@ -1079,6 +1079,8 @@ export const texts = {
   'words.signedOut': 'signed out of',
   'words.time': 'Time',
   'words.timeLower': 'time',
+  'words.settings': 'Settings',
+  'words.setting': 'setting',
   'words.tookBack': 'took back',
   'words.user': 'user',
   'words.wasRefused': 'was refused at',
@@ -1406,4 +1408,14 @@ export const texts = {
   'zoneField.theirOwn': 'in their own time zone',
   'zoneField.suchAs': 'Europe/Berlin',
   'zoneField.timeZone': 'Time zone',
+  'timezone.title': 'Time zone of the platform',
+  'timezone.timezone': 'Time zone',
+  'timezone.whatItIsFor':
+    'Days, weeks and months of rules begin by the clocks of this zone, unless a rule names another.',
+  'timezone.setBy': '{author} set it on {at}.',
+  'timezone.askTitle': 'Set the time zone to {zone}?',
+  'timezone.askText':
+    'Rules that go by days, weeks or months count their whole history anew, by the clocks of {zone} instead of {before}. People enter and leave segments at once.',
+  'timezone.set': 'Set the time zone',
+  'timezone.saved': 'The time zone is {zone}.',
 };

@@ -8,6 +8,7 @@ use audience_protocol::{RECENT_EVENTS, RefusedEvent};
 use audience_rules::event::{EventDecoder, EventDefaults};
 use audience_rules::fault::Fault;
 use audience_rules::placeholders::Placeholders;
+use audience_rules::zone::ZoneId;
 use hyper::StatusCode;
 use warp::reply::Response;
 
@@ -26,6 +27,8 @@ thread_local! {
 /// Decoded events, one record after the other.
 pub(crate) struct DecodedEvents {
     placeholders: Arc<Placeholders>,
+    /// The zone of times without an offset.
+    pub(crate) zone: ZoneId,
     pub(crate) records: Vec<u8>,
     pub(crate) count: usize,
     pub(crate) rejected: Vec<RejectedEvent>,
@@ -38,6 +41,7 @@ impl DecodedEvents {
     pub(crate) fn with_capacity(api: &Api, bytes: usize) -> DecodedEvents {
         DecodedEvents {
             placeholders: api.options.placeholders.clone(),
+            zone: api.platform.events.zone(),
             records: Vec::with_capacity(bytes),
             count: 0,
             rejected: Vec::new(),
@@ -50,6 +54,7 @@ impl DecodedEvents {
         let start = self.records.len();
         let decoded = DECODER.with_borrow_mut(|decoder| {
             decoder.set_placeholders(&self.placeholders);
+            decoder.set_zone(self.zone);
             decoder.decode(event, defaults, &mut self.records)
         });
         match decoded {

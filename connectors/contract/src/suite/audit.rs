@@ -34,6 +34,7 @@ fn audits() -> Vec<Audit> {
         audit("ann", 2_000, vec![entry("deleted", "segment", "a", Some(2), None)]),
         audit("bob", 3_500, vec![entry("erased", "user", "sha256:00", None, None)]),
         audit("cy", 3_500, vec![changed("paused", "wh_1", 2), changed("created", "wh_2", 1)]),
+        audit("cy", 3_500, vec![entry("wordOfALaterBuild", "kindOfALaterBuild", "x", None, None)]),
         audit("ann", 3_500, (0..50).map(|n| entry("updated", "segment", "b", Some(n), None)).collect()),
     ]
 }
@@ -100,7 +101,7 @@ fn expected(found: &[AuditRecord]) -> Vec<AuditRecord> {
 fn check(store: &dyn CatalogueStore) {
     let found = store.audit(&all()).expect("audit");
     assert_eq!(found, expected(&found));
-    assert_eq!(found.len(), 57);
+    assert_eq!(found.len(), 58);
     assert!(found.is_sorted_by(|a, b| a.sequence > b.sequence), "newest first");
     let text = |text: &str| Some(text.to_owned());
     for filter in [
@@ -111,7 +112,7 @@ fn check(store: &dyn CatalogueStore) {
         AuditFilter { from: Some(2_000), to: Some(3_500), ..all() },
         AuditFilter { author: text("nobody"), ..all() },
         AuditFilter { before: Some(found[10].sequence), limit: 20, ..all() },
-        AuditFilter { before: Some(found[56].sequence), ..all() },
+        AuditFilter { before: Some(found[57].sequence), ..all() },
         AuditFilter { kind: text("webhook"), action: text("paused"), ..all() },
     ] {
         let taken: Vec<_> = found.iter().filter(|record| filter.takes(record)).take(filter.limit).cloned().collect();

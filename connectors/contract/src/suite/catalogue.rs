@@ -8,7 +8,7 @@ use std::time::Duration;
 use audience_rules::json::parse_json;
 use audience_rules::value::Value;
 
-use crate::DocumentKind::{Members, Segment, Trait};
+use crate::DocumentKind::{Members, Segment, Setting, Trait};
 use crate::{CatalogueStore, Document, DocumentKind, StoreError};
 
 /// Ids that a careless store would mix up or break on.
@@ -68,17 +68,23 @@ fn versions() -> Vec<Vec<Document>> {
             document(Trait, "a", 1, Some(&computed("a"))),
         ],
         vec![document(Members, "list", 2, Some(&many)), document(Segment, "b", 2, Some(&every_member("b")))],
-        vec![document(Segment, "a", 3, None), document(Segment, "ab", 3, Some(&odd_members("ab")))],
+        vec![
+            document(Segment, "a", 3, None),
+            document(Segment, "ab", 3, Some(&odd_members("ab"))),
+            document(Setting, "a", 3, Some(&setting("a", r#""Europe/Berlin""#))),
+        ],
         vec![],
         vec![
             document(Segment, "a", 5, Some(&long)),
             document(Members, "list", 5, None),
             document(Members, "empty", 5, Some("[]")),
             document(Trait, "never there", 5, None),
+            document(Setting, "a", 5, Some(&setting("a", r#"{"n": [1.50, null]}"#))),
         ],
         ODD_IDS.into_iter().map(odd).collect(),
         vec![document(Members, "list", 7, Some(r#"["again", "again", ""]"#)), document(Segment, "b", 7, None)],
         vec![document(Segment, "b", 8, Some(&every_member("b"))), document(Trait, "a", 8, Some(&computed("a")))],
+        vec![document(Setting, "a", 9, None)],
     ]
 }
 
@@ -90,6 +96,11 @@ fn segment(id: &str, members: &str) -> String {
 fn computed(name: &str) -> String {
     let definition = r#"{"name": "a", "event": "purchase", "measure": {"fn": "sum", "of": "amount"}}"#;
     let document = format!(r#""name": {}, "definition": {definition}, "version": 3, "note": "why""#, quoted(name));
+    format!(r#"{{"document": {{{document}, "updatedAt": "2026-11-21T10:37:16.900Z"}}, "author": "me", "why": null}}"#)
+}
+
+fn setting(name: &str, value: &str) -> String {
+    let document = format!(r#""name": {}, "value": {value}, "version": 3, "note": "why""#, quoted(name));
     format!(r#"{{"document": {{{document}, "updatedAt": "2026-11-21T10:37:16.900Z"}}, "author": "me", "why": null}}"#)
 }
 
@@ -138,8 +149,15 @@ fn check(store: &dyn CatalogueStore, versions: &[Vec<Document>]) {
     for version in 0..newest + 3 {
         assert_same(store.at(version).expect("at"), as_of(versions, version), &format!("at {version}"));
     }
-    let others =
-        [(Segment, "a"), (Trait, "a"), (Members, "list"), (Segment, "b"), (Segment, "no"), (Trait, "never there")];
+    let others = [
+        (Segment, "a"),
+        (Trait, "a"),
+        (Members, "list"),
+        (Segment, "b"),
+        (Segment, "no"),
+        (Trait, "never there"),
+        (Setting, "a"),
+    ];
     for (kind, id) in others.into_iter().chain(ODD_IDS.map(|id| (Segment, id))) {
         let expected = versions.iter().flatten().filter(|one| one.kind == kind && one.id == id).cloned();
         let found = store.history(kind, id).expect("history");

@@ -1,4 +1,4 @@
-//! The directory: one JSON file a segment or trait, in a form that makes small differences in git.
+//! The directory: one JSON file a segment or trait, and one of settings, in a form that makes small differences in git.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -42,18 +42,31 @@ impl SegmentFile {
     }
 }
 
+/// The file of settings.
+const SETTINGS: &str = "settings.json";
+
+/// The settings of the platform, as their file has them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct DefinedSettings {
+    /// A name of the tz database. A file without it leaves the server's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timezone: Option<String>,
+}
+
 /// The name that a trait's file says.
 #[derive(Deserialize)]
 struct TraitName {
     name: String,
 }
 
-/// Segments and traits, by id and name.
+/// Segments and traits, by id and name, and the settings.
 #[derive(Clone, Debug, Default)]
 pub struct Definitions {
     pub segments: BTreeMap<String, SegmentFile>,
     /// The whole definition of each.
     pub traits: BTreeMap<String, Box<RawValue>>,
+    pub settings: DefinedSettings,
 }
 
 impl Definitions {
@@ -77,6 +90,12 @@ impl Definitions {
                 "{place}: two files have the trait {name}"
             );
         }
+        let place = directory.join(SETTINGS);
+        if place.exists() {
+            let place = place.display().to_string();
+            let text = fs::read_to_string(&place).with_context(|| place.clone())?;
+            definitions.settings = serde_json::from_str(&text).context(place)?;
+        }
         Ok(definitions)
     }
 
@@ -88,7 +107,8 @@ impl Definitions {
         write_all(&directory.join("segments"), &segments)?;
         let traits = self.traits.iter().map(|(name, definition)| (name, definition.get().to_owned())).collect();
         write_all(&directory.join("traits"), &traits)?;
-        Ok(self.segments.len() + self.traits.len())
+        write(&directory.join(SETTINGS), pretty(&serde_json::to_string(&self.settings)?))?;
+        Ok(self.segments.len() + self.traits.len() + 1)
     }
 }
 
@@ -121,10 +141,15 @@ fn write_all(folder: &Path, texts: &BTreeMap<&String, String>) -> anyhow::Result
         }
     }
     for (name, text) in named {
-        let path = folder.join(name);
-        if fs::read_to_string(&path).ok().as_deref() != Some(&text) {
-            fs::write(&path, text).with_context(|| path.display().to_string())?;
-        }
+        write(&folder.join(name), text)?;
+    }
+    Ok(())
+}
+
+/// Writes a file, unless it says the same.
+fn write(path: &Path, text: String) -> anyhow::Result<()> {
+    if fs::read_to_string(path).ok().as_deref() != Some(&text) {
+        fs::write(path, text).with_context(|| path.display().to_string())?;
     }
     Ok(())
 }
@@ -209,15 +234,17 @@ mod tests {
         let definitions = Definitions {
             segments: BTreeMap::from([("a/b".to_owned(), segment)]),
             traits: BTreeMap::from([("t".to_owned(), definition)]),
+            settings: DefinedSettings { timezone: Some("Asia/Kolkata".to_owned()) },
         };
         fs::create_dir(directory.path().join("segments")).unwrap();
         fs::write(directory.path().join("segments/gone.json"), "{}").unwrap();
         fs::write(directory.path().join("segments/README.md"), "").unwrap();
-        assert_eq!(definitions.write(directory.path()).unwrap(), 2);
+        assert_eq!(definitions.write(directory.path()).unwrap(), 3);
         let read = Definitions::read(directory.path()).unwrap();
         assert_eq!(read.segments["a/b"].name, "A");
         assert!(read.traits["t"].get().contains("buy"));
         assert_eq!(read.segments.len() + read.traits.len(), 2);
+        assert_eq!(read.settings, definitions.settings);
         assert!(directory.path().join("segments/README.md").exists());
         fs::write(directory.path().join("segments/b.json"), r#"{"id":"b"}"#).unwrap();
         let error = format!("{:#}", Definitions::read(directory.path()).unwrap_err());

@@ -17,6 +17,8 @@ use crate::asking::{CaFlag, HttpQuestion, ServerAddress};
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Bytes of an answer that are read: a page of large rules.
 const MOST: u64 = 256 << 20;
+/// The path of the time zone.
+const ZONE: &str = "/api/timezone";
 /// Segments in a page.
 const PAGE: usize = 200;
 
@@ -77,6 +79,12 @@ struct HeldTrait {
     definition: Box<RawValue>,
 }
 
+#[derive(Deserialize)]
+struct HeldZone {
+    timezone: String,
+    version: u64,
+}
+
 impl HeldSegment {
     fn file(self) -> (u64, SegmentFile) {
         let HeldSegment { version, id, name, description, kind, status, tags, owner, rules } = self;
@@ -94,7 +102,7 @@ impl DefinitionServer {
         Ok(DefinitionServer { address, key: flags.key.clone() })
     }
 
-    /// All segments but archived ones, and all computed traits.
+    /// All segments but archived ones, all computed traits, and the settings.
     pub fn read(&self) -> anyhow::Result<HeldDefinitions> {
         let mut held = HeldDefinitions::default();
         let mut cursor = String::new();
@@ -109,6 +117,8 @@ impl DefinitionServer {
         }
         let traits: TraitsPage = self.get("/api/traits")?;
         held.traits.extend(traits.items.into_iter().map(|one| (one.name, (one.version, one.definition))));
+        let HeldZone { timezone, version } = self.get(ZONE)?;
+        held.timezone = (version, timezone);
         Ok(held)
     }
 
@@ -117,12 +127,13 @@ impl DefinitionServer {
         let path = match step.kind {
             StepKind::Segment => format!("/api/segments/{}", encoded(&step.id)),
             StepKind::Trait => format!("/api/traits/{}", encoded(&step.id)),
+            StepKind::Setting => ZONE.to_owned(),
         };
         let json = body(step)?;
         let (method, version) = match (step.action, step.kind) {
             (Action::Create, _) => ("PUT", None),
             (Action::Change { version }, StepKind::Segment) => ("PATCH", Some(version)),
-            (Action::Change { version }, StepKind::Trait) => ("PUT", Some(version)),
+            (Action::Change { version }, StepKind::Trait | StepKind::Setting) => ("PUT", Some(version)),
             (Action::Delete { version }, _) => ("DELETE", Some(version)),
         };
         let (status, answer) =
@@ -144,7 +155,7 @@ impl DefinitionServer {
                 let body = PreviewBody { id, rules };
                 ("/api/segments/preview".to_owned(), serde_json::to_string(&body).ok()?)
             }
-            Step { definition: Some(definition), id, action: Action::Change { .. }, .. } => {
+            Step { kind: StepKind::Trait, definition: Some(definition), id, action: Action::Change { .. }, .. } => {
                 (format!("/api/traits/{}/preview", encoded(id)), definition.get().to_owned())
             }
             _ => return None,

@@ -11,13 +11,14 @@ use audience_rules::parse::{NoTraits, parse_behaviour, parse_rules};
 use audience_rules::value::Value;
 use serde_json::value::RawValue;
 
-use super::files::{Definitions, SegmentFile};
+use super::files::{DefinedSettings, Definitions, SegmentFile};
 
 /// The kind of thing that a step is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StepKind {
     Segment,
     Trait,
+    Setting,
 }
 
 impl StepKind {
@@ -25,6 +26,7 @@ impl StepKind {
         match self {
             StepKind::Segment => "segment",
             StepKind::Trait => "trait",
+            StepKind::Setting => "setting",
         }
     }
 }
@@ -52,6 +54,7 @@ pub struct Step {
 pub struct HeldDefinitions {
     pub segments: BTreeMap<String, (u64, SegmentFile)>,
     pub traits: BTreeMap<String, (u64, Box<RawValue>)>,
+    pub timezone: (u64, String),
 }
 
 impl HeldDefinitions {
@@ -60,13 +63,21 @@ impl HeldDefinitions {
         Definitions {
             segments: self.segments.into_iter().map(|(id, (_, segment))| (id, segment)).collect(),
             traits: self.traits.into_iter().map(|(name, (_, definition))| (name, definition)).collect(),
+            settings: DefinedSettings { timezone: Some(self.timezone.1) },
         }
     }
 }
 
-/// The steps: traits before segments, a segment after those that its rules name, and deletions last, the other way round.
+/// The steps: settings before traits, traits before segments, a segment after those that its rules name, and deletions last, the other way round.
 pub fn between(held: &HeldDefinitions, wanted: &Definitions, is_pruning: bool) -> anyhow::Result<Vec<Step>> {
     let mut steps = Vec::new();
+    let (version, known) = &held.timezone;
+    if let Some(zone) = wanted.settings.timezone.as_ref().filter(|zone| *zone != known) {
+        let definition = Some(serde_json::value::to_raw_value(&wanted.settings)?);
+        let action = Action::Change { version: *version };
+        let id = format!("timezone to {zone}");
+        steps.push(Step { kind: StepKind::Setting, id, action, segment: None, definition });
+    }
     for (name, definition) in &wanted.traits {
         let action = match held.traits.get(name) {
             None => Action::Create,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use audience_background::{Backoff, Stop, clock};
+use audience_catalogue::Editor;
 use audience_contract::{Batch, DeadLetter, DeadLetters, Message, Share, Source, SourceError, StoreError, failpoint};
 use audience_protocol::{RECENT_EVENTS, RefusedEvent, SPANS};
 use audience_rules::event::{EventDecoder, EventDefaults};
@@ -98,6 +99,8 @@ pub(crate) struct FeedContext {
     pub metrics: SourceMetrics,
     /// Words that are no ids.
     pub placeholders: Arc<Placeholders>,
+    /// The catalogue, for the platform's time zone.
+    pub editor: Arc<Editor>,
 }
 
 /// Feeds the event log from a share of a source.
@@ -233,6 +236,7 @@ impl Feeder {
             MessagesLost { source: &self.status.source, gap }.emit(&self.context.metrics);
         }
         let defaults = EventDefaults { accepted_at: clock::now() };
+        self.decoder.set_zone(self.context.editor.read(|documents| documents.catalogue.timezone));
         let mut records = Vec::new();
         let mut refused: Vec<(&Message, Fault)> = Vec::new();
         for message in &batch.messages {

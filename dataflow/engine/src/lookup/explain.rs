@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 
 use audience_background::clock;
-use audience_catalogue::{Documents, segment_not_found, unavailable};
+use audience_catalogue::{Documents, TIMEZONE, segment_not_found, unavailable};
 use audience_contract::{Document, DocumentKind};
 use audience_protocol::{
     ConflictKind, CountedEvents, ExplainedNode, Explanation, PlatformError, ResourceKind, Result, UndoneEvent,
@@ -111,7 +111,10 @@ impl Lookup {
     fn catalogue_then(&self, segment: &str, at: Millis) -> Result<(Catalogue, bool)> {
         let store = &*self.catalogue;
         let mut keys = vec![(DocumentKind::Segment, segment.to_owned())];
-        let (mut version, mut in_force) = (0, true);
+        // Before a zone was first set it was UTC.
+        let zone = store.history(DocumentKind::Setting, TIMEZONE).map_err(unavailable)?;
+        let (found, was_set) = version_then(&zone, at);
+        let (mut version, mut in_force) = (if was_set { found } else { 0 }, true);
         let mut looked_at = 0;
         loop {
             for (kind, id) in keys.iter().skip(looked_at) {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use audience_catalogue::Editor;
 use audience_protocol::{EventResource, NamedSegment, RecentEvents, RefusedEvent, Result, Schema};
+use audience_rules::zone::ZoneId;
 
 use crate::intake::acceptance::Intake;
 use crate::intake::shapes::EventShapes;
@@ -20,6 +21,10 @@ pub(super) struct EventRequests {
 impl EventResource for EventRequests {
     fn ingest(&self, records: Vec<u8>, _count: usize) -> Result<()> {
         self.intake.accept(records).map(drop)
+    }
+
+    fn zone(&self) -> ZoneId {
+        self.editor.read(|documents| documents.catalogue.timezone)
     }
 
     fn schema(&self) -> Result<Schema> {

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use audience_rules::ast::Millis;
+use audience_rules::zone::ZoneId;
 
 use super::time;
 use crate::json::{self, JsonMember, ScanError};
@@ -88,6 +89,8 @@ pub(super) struct Surroundings<'a> {
     pub(super) sent_at: Option<&'a [u8]>,
     /// Our clock, where times are read leniently and clocks corrected; else a time is taken as it stands.
     pub(super) now: Option<Millis>,
+    /// The zone of times without an offset.
+    pub(super) zone: ZoneId,
 }
 
 /// An event being written.
@@ -157,14 +160,18 @@ pub(super) fn timestamp<'a>(
     let Some(said) = timestamp.or(original) else { return (None, Vec::new()) };
     let mut notes = Vec::new();
     let mut note = EventWriter { out: &mut notes, comma: false };
-    let Some(mut at) = time::read(said) else {
+    let Some(mut at) = time::read(said, around.zone) else {
         let is_short = said.len() <= MAX_FAULT_BYTES && !said.starts_with(b"{") && !said.starts_with(b"[");
         note.member("timestampFault", Some(if is_short { said } else { &b"\"no text or number, or a long one\""[..] }));
         return (None, notes);
     };
     // Who has both, or says when it was received, forwards what was corrected already.
     let is_forwarded = (timestamp.is_some() && original.is_some()) || message.get("receivedAt").is_some();
-    let sent_at = message.get("sentAt").or(around.sent_at).filter(|_| !is_forwarded).and_then(time::read);
+    let sent_at = message
+        .get("sentAt")
+        .or(around.sent_at)
+        .filter(|_| !is_forwarded)
+        .and_then(|sent| time::read(sent, around.zone));
     if let Some(sent_at) = sent_at {
         let (corrected, correction) = time::corrected(at, sent_at, now);
         at = corrected;

@@ -88,7 +88,7 @@ fn accept(api: &Api, body: &Bytes, kind: Option<&'static str>) -> HandlerResult 
     let message = whole_message(body).inspect_err(|problem| note_refused_body(api, body, problem))?;
     let mut decoded = DecodedEvents::with_capacity(api, body.len());
     let defaults = EventDefaults { accepted_at: (api.options.clock)() };
-    let around = Surroundings { now: Some(defaults.accepted_at), ..Surroundings::default() };
+    let around = Surroundings { now: Some(defaults.accepted_at), zone: decoded.zone, ..Surroundings::default() };
     match kind {
         Some(kind) => push(&mut decoded, (&message, body), kind, around, 0, &defaults).map_err(scanned)?,
         None => push_batch(api, &message, &mut decoded, &defaults)?,
@@ -141,7 +141,7 @@ fn push_batch(
     let scanned = |scan| json::scan_problem(body.json, scan);
     let messages = messages_of(list, api.options.max_events)?;
     let now = Some(defaults.accepted_at);
-    let around = Surroundings { context: body.get("context"), sent_at: body.get("sentAt"), now };
+    let around = Surroundings { context: body.get("context"), sent_at: body.get("sentAt"), now, zone: decoded.zone };
     for (index, range) in messages.into_iter().enumerate() {
         let text = &list[range.clone()];
         let mut refuse = |pointer: &str, code, message: &str| {

@@ -53,7 +53,12 @@ fn accept(api: &Api, body: &Bytes) -> HandlerResult {
     let message = super::whole_message(body).inspect_err(|problem| note_refused_body(api, body, problem))?;
     let mut decoded = DecodedEvents::with_capacity(api, body.len());
     let defaults = EventDefaults { accepted_at: (api.options.clock)() };
-    let around = Surroundings { context: None, sent_at: message.get("sent_at"), now: Some(defaults.accepted_at) };
+    let around = Surroundings {
+        context: None,
+        sent_at: message.get("sent_at"),
+        now: Some(defaults.accepted_at),
+        zone: decoded.zone,
+    };
     let Some(list) = message.get("batch") else {
         push(&mut decoded, (&message, body), around, 0, &defaults).map_err(scanned)?;
         return answer(api, decoded, |rejected| rejected.pointer.clone());

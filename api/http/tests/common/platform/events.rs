@@ -4,10 +4,16 @@ use std::sync::atomic::Ordering;
 
 use audience_protocol::{EventResource, PlatformError, Result};
 use audience_rules::record::EventRef;
+use audience_rules::zone::ZoneId;
 
 use super::{FakePlatform, SeenEvent};
 
 impl EventResource for FakePlatform {
+    fn zone(&self) -> ZoneId {
+        let zones = self.zones.lock().unwrap();
+        zones.last().and_then(|zone| ZoneId::named(&zone.timezone)).unwrap_or_default()
+    }
+
     fn ingest(&self, records: Vec<u8>, count: usize) -> Result<()> {
         let mut shut = self.shut.lock().unwrap();
         while *shut {

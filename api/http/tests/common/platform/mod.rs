@@ -14,7 +14,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 
 use audience_protocol::{
     AuditQuery, ConflictKind, Platform, PlatformError, ResourceKind, Result, SegmentDocument, SegmentView,
-    TraitDocument, Vocabulary,
+    TimezoneDocument, TraitDocument, Vocabulary,
 };
 
 /// By id: the segment, its members and its versions.
@@ -50,6 +50,7 @@ pub struct FakePlatform {
     /// Why it takes nothing any more.
     pub failure: Mutex<Option<String>>,
     pub words: Mutex<Vocabulary>,
+    pub zones: Mutex<Vec<TimezoneDocument>>,
     /// It knows nothing of users.
     pub is_without_engine: AtomicBool,
 }

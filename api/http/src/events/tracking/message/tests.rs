@@ -55,6 +55,7 @@ fn lenient(kind: &str, message: &str) -> serde_json::Value {
         context: Some(br#"{"ip":"1","traits":{"batch":1}}"#),
         sent_at: Some(br#""2026-06-10T06:00:10Z""#),
         now: Some(1_781_071_200_000),
+        ..Surroundings::default()
     };
     rewrite(&message, kind, around, &mut out).unwrap();
     serde_json::from_slice(&out).unwrap()
