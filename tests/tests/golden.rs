@@ -13,7 +13,8 @@ use std::path::{Path, PathBuf};
 use audience_contract::changes::decode;
 use audience_contract::{Document, DocumentKind, Progress};
 use audience_engine::durability::Manifest;
-use audience_engine::service::PlatformStores;
+use audience_engine::service::{PlatformStores, Service};
+use audience_protocol::TimezoneInput;
 use audience_rules::event::event_to_json;
 use audience_rules::record::EventRef;
 use audience_tests::ledger::places;
@@ -23,7 +24,8 @@ use serde_json::{Value, json};
 /// Under which number the manifest of the checkpoint stands among its shards.
 const MANIFEST: u64 = u64::MAX;
 /// Who is in what, by what the checkpoint alone says of them.
-const SEGMENTS: [&str; 6] = ["bought", "spent", "gold", "path", "top", "list"];
+const SEGMENTS: [&str; 11] =
+    ["bought", "spent", "gold", "path", "top", "list", "toys", "kept", "days", "stayed", "as-often"];
 
 fn golden() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("golden")
@@ -134,8 +136,8 @@ fn checkpoints_of_earlier_builds_are_started_from() {
         stores.checkpoints.finish(1, &manifest).unwrap();
         assert!(Manifest::decode(&manifest).unwrap().is_within(progress));
         let service = start(stores, 2);
-        let found = SEGMENTS.map(|id| (id.to_owned(), members(&service, id)));
-        assert_eq!(BTreeMap::from(found), expected, "{}", golden.display());
+        let found = expected.keys().map(|id| (id.clone(), members(&service, id)));
+        assert_eq!(found.collect::<BTreeMap<_, _>>(), expected, "{}", golden.display());
         assert!(service.platform().operations.metrics().contains("audience_checkpoints_passed_over_total 0\n"));
         service.stop();
     }
@@ -223,8 +225,35 @@ fn live(data: &Path) {
     wait_until("all are members", || members(&service, "bought") == ["ann", "bob", "dora", "gone"]);
     let spent = json!({"event": "buy", "measure": {"fn": "sum", "of": "amount"}, "operator": "gte", "value": 12});
     create_rule(&service, "spent", &spent);
+    orders(&service);
     service.platform().users.erase_user("gone", "test").unwrap();
     wait_until("time has passed", || members(&service, "recent").is_empty());
     wait_until("who is erased has left", || members(&service, "bought") == ["ann", "bob", "dora"]);
     service.stop();
+}
+
+/// Rules of the second page, over orders on two days of the platform's zone that are one day in UTC.
+fn orders(service: &Service) {
+    let of_toys = json!({"field": "item.kind", "operator": "eq", "value": "toy"});
+    create_rule(service, "toys", &json!({"event": "order", "each": "lines", "where": of_toys}));
+    create_rule(service, "kept", &json!({"event": "order", "unless": {"event": "cancelled", "same": "order"}}));
+    let days = json!({"event": "order", "measure": {"fn": "days"}, "operator": "gte", "value": 2});
+    create_rule(service, "days", &days);
+    create_rule(service, "stayed", &json!({"sequence": [{"event": "order"}, {"not": {"event": "cancelled"}}]}));
+    let as_often = json!({"left": {"event": "cancelled"}, "operator": "gte", "right": {"event": "order"}});
+    create_rule(service, "as-often", &as_often);
+    let zone = TimezoneInput { timezone: "Europe/Berlin".to_owned(), note: Some("moved".to_owned()) };
+    service.platform().catalogue.set_timezone(zone, None, "test").unwrap();
+    let lines = json!([{"kind": "toy", "n": 2}, {"kind": "book"}]);
+    for (user, order, at) in
+        [("ann", 1, "2026-06-10T21:30:00Z"), ("ann", 2, "2026-06-10T22:30:00Z"), ("bob", 3, "2026-06-10T22:30:00Z")]
+    {
+        let properties = json!({"order": order, "lines": lines});
+        send(service, [json!({"userId": user, "eventType": "order", "timestamp": at, "properties": properties})]);
+    }
+    send(
+        service,
+        [json!({"userId": "bob", "anonymousId": "phone", "eventType": "cancelled", "properties": {"order": 3}})],
+    );
+    wait_until("the orders", || members(service, "kept") == ["ann"] && members(service, "days") == ["ann"]);
 }

@@ -8,10 +8,11 @@ use std::sync::Arc;
 use audience_contract::{EventLog, Progress};
 use audience_engine::durability::Manifest;
 use audience_engine::service::Service;
+use audience_protocol::TimezoneInput;
 use audience_rules::event::{EventDecoder, EventDefaults};
 use audience_tests::platform::{create_rule, members, send, start, stores, wait_until};
 use audience_tests::serve::{pause, wall_clock};
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// Stops, which takes a checkpoint, and deletes that one: the next start has only those before it.
 fn stop_without_last_checkpoint(service: Arc<Service>, data: &Path) {
@@ -104,6 +105,58 @@ fn what_was_read_and_was_still_behind_the_clock_counts_once() {
     drop(service);
     let now = stores(directory.path()).changes.progress().unwrap().unwrap();
     assert!(now.clock > given.clock && now.sequence == given.sequence, "{now:?}");
+}
+
+/// Rules of the second page, none of which changes by time alone here.
+fn second_page() -> [(&'static str, Value); 5] {
+    let of_toys = json!({"field": "item.kind", "operator": "eq", "value": "toy"});
+    [
+        ("toys", json!({"event": "order", "each": "lines", "where": of_toys, "operator": "gte", "value": 2})),
+        ("kept", json!({"event": "order", "unless": {"event": "cancelled", "same": "order"}})),
+        ("days", json!({"event": "order", "measure": {"fn": "days"}, "operator": "gte", "value": 2})),
+        ("stayed", json!({"sequence": [{"event": "order"}, {"not": {"event": "cancelled"}}], "same": "order"})),
+        ("as-often", json!({"left": {"event": "cancelled"}, "operator": "eq", "right": {"event": "order"}})),
+    ]
+}
+
+/// Orders, lines, late cancellations and an edit of the platform's zone, before and after a checkpoint: a start from there,
+/// with another number of workers, finds what was.
+#[test]
+fn questions_and_the_zone_outlive_a_restart_from_an_older_checkpoint() {
+    let directory = tempfile::tempdir().unwrap();
+    let service = start(stores(directory.path()), 3);
+    second_page().iter().for_each(|(id, rules)| create_rule(&service, id, rules));
+    let order = |user: &str, number: u32, at: &str, kinds: [&str; 2]| {
+        let lines = kinds.map(|kind| json!({"kind": kind}));
+        json!({"userId": user, "eventType": "order", "timestamp": at, "properties": {"order": number, "lines": lines}})
+    };
+    let cancelled =
+        |user: &str, number: u32| json!({"userId": user, "eventType": "cancelled", "properties": {"order": number}});
+    let (late, later) = ("2026-06-10T21:30:00Z", "2026-06-10T22:30:00Z");
+    send(&service, [order("a", 1, late, ["toy", "book"]), order("b", 2, late, ["book", "book"])]);
+    send(&service, [order("c", 3, later, ["toy", "toy"]), cancelled("c", 3)]);
+    wait_until("the first orders", || {
+        members(&service, "as-often") == ["c"] && members(&service, "kept") == ["a", "b"]
+    });
+    service.checkpoint().unwrap();
+    let berlin = TimezoneInput { timezone: "Europe/Berlin".to_owned(), note: None };
+    service.platform().catalogue.set_timezone(berlin, None, "ann").unwrap();
+    send(&service, [order("a", 4, later, ["book", "toy"]), order("b", 5, later, ["book", "book"]), cancelled("b", 2)]);
+    send(&service, [cancelled("b", 5), json!({"previousId": "c", "userId": "a", "eventType": "alias"})]);
+    let expected = [("toys", vec!["a"]), ("kept", vec!["a"]), ("days", vec!["a", "b"]), ("stayed", vec!["a"])];
+    let expected: Vec<_> = expected.into_iter().chain([("as-often", vec!["b"])]).collect();
+    let found = |service: &Service| expected.iter().all(|(id, users)| members(service, id) == *users);
+    wait_until("the orders of before and after", || found(&service));
+    stop_without_last_checkpoint(service, directory.path());
+    for workers in [1, 4] {
+        let service = start(stores(directory.path()), workers);
+        let zone = service.platform().catalogue.timezone().unwrap();
+        assert_eq!((&*zone.timezone, zone.version), ("Europe/Berlin", 1));
+        for (id, users) in &expected {
+            assert_eq!(members(&service, id), *users, "{id} of {workers} workers");
+        }
+        service.stop();
+    }
 }
 
 /// Accepts an event of `u` at that instant, and no more.

@@ -1,7 +1,7 @@
 //! Events: late, early, repeated, anonymous, merging.
 
 use audience_rules::ast::Millis;
-use audience_rules::time::{format_time, parse_rfc3339};
+use audience_rules::time::{format_local, format_time, parse_rfc3339};
 use serde_json::{Value, json};
 
 use super::Maker;
@@ -20,7 +20,8 @@ impl Maker {
             _ => self.repeated(),
         };
         if self.random.percent(75) && event.get("timestamp").is_none() {
-            event["timestamp"] = self.time();
+            let is_local = self.has_second_page && self.random.percent(12);
+            event["timestamp"] = if is_local { json!(format_local(self.instant())) } else { self.time() };
         }
         let given = &event["timestamp"];
         let given: Option<Millis> = given.as_i64().or_else(|| given.as_str().and_then(parse_rfc3339));

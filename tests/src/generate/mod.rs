@@ -25,6 +25,8 @@ const HOUR: Millis = 60 * MINUTE;
 const DAY: Millis = 24 * HOUR;
 /// 2026-01-01T00:00:00Z.
 const START: Millis = 1_767_225_600_000;
+/// Half a day or less before clocks change: in New York, in Berlin, and there again in autumn.
+const CLOCK_CHANGES: [Millis; 4] = [1_772_951_400_000, 1_774_740_600_000, 1_792_881_000_000, 1_793_507_400_000];
 /// From seconds, in which milliseconds matter, to years.
 const DURATIONS: [Millis; 14] = [
     SECOND,
@@ -109,7 +111,9 @@ impl Maker {
     }
 
     fn timeline(mut self) -> Vec<Value> {
-        let start = START + *self.random.pick(&[0, 1, 999, 500, 12 * HOUR + 1, DAY - 1]);
+        let base =
+            if self.has_second_page && self.random.percent(40) { *self.random.pick(&CLOCK_CHANGES) } else { START };
+        let start = base + *self.random.pick(&[0, 1, 999, 500, 12 * HOUR + 1, DAY - 1]);
         self.add(json!({ "at": format_time(start) }));
         let lines = self.random.between(8, 90) as usize;
         // Some timelines have no edits behind the first events, some no clock steps, and so on.
