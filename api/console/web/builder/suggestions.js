@@ -2,6 +2,7 @@
 import { read } from '../lib/api.js';
 import { count } from '../lib/format.js';
 import { typesText } from '../lib/vocabulary.js';
+import { platformZone } from '../lib/zones.js';
 import { MEASURES, measureName } from '../rules/grammar.js';
 import { t } from '../texts/texts.js';
 
@@ -22,11 +23,13 @@ export async function loadSuggestions(signal) {
       if (problem.name === 'AbortError') throw problem;
       return undefined;
     });
-  const [schema, traits, segments] = await Promise.all([
+  const [schema, traits, segments, zone] = await Promise.all([
     optional('/api/schema'),
     optional('/api/traits'),
     optional('/api/segments?limit=1000'),
+    optional('/api/timezone'),
   ]);
+  platformZone.set(zone?.timezone);
   const computed = (traits?.items ?? []).map((one) => ({ ...one.definition, name: one.name }));
   return suggestions({
     events: schema?.events ?? [],

@@ -1,4 +1,11 @@
-// Instants as people type them in a zone, and back.
+// Zones by their names, and instants as people type them in a zone, and back.
+import { createStore } from './store.js';
+
+/** The names of all zones that this browser knows, UTC first; an old one knows none by name. */
+export const ZONE_NAMES = [...new Set(['UTC', ...(Intl.supportedValuesOf?.('timeZone') ?? [])])];
+
+/** The zone of the platform, once it is known. */
+export const platformZone = createStore(/** @type {string | undefined} */ (undefined));
 
 const formatters = new Map();
 

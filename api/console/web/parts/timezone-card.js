@@ -5,10 +5,9 @@ import { dateTime } from '../lib/format.js';
 import { useLoad } from '../lib/load.js';
 import { may } from '../lib/session.js';
 import { toast, toastProblem } from '../lib/toast.js';
+import { ZONE_NAMES } from '../lib/zones.js';
 import { confirm } from './dialog.js';
 import { t } from '../texts/texts.js';
-
-const ZONES = ['UTC', ...Intl.supportedValuesOf('timeZone').filter((name) => name !== 'UTC')];
 
 const load = (signal) => ask('GET', '/api/timezone', { signal });
 
@@ -53,7 +52,7 @@ export function TimezoneCard() {
           disabled=${isSaving || !may('system:write')}
           onChange=${choose}
         >
-          ${[...new Set([timezone, ...ZONES])].map(
+          ${[...new Set([timezone, ...ZONE_NAMES])].map(
             (name) => html`<option value=${name} data-code>${name}</option>`,
           )}
         </select>

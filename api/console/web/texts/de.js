@@ -1438,6 +1438,7 @@ export const texts = {
   'zoneField.theirOwn': 'in der eigenen Zeitzone',
   'zoneField.suchAs': 'Europe/Berlin',
   'zoneField.timeZone': 'Zeitzone',
+  'zoneField.ofThePlatformNamed': 'in der Zeitzone der Plattform, {zone}',
   'timezone.title': 'Zeitzone der Plattform',
   'timezone.timezone': 'Zeitzone',
   'timezone.whatItIsFor':

@@ -1408,6 +1408,7 @@ export const texts = {
   'zoneField.theirOwn': 'in their own time zone',
   'zoneField.suchAs': 'Europe/Berlin',
   'zoneField.timeZone': 'Time zone',
+  'zoneField.ofThePlatformNamed': 'in the platform’s time zone, {zone}',
   'timezone.title': 'Time zone of the platform',
   'timezone.timezone': 'Time zone',
   'timezone.whatItIsFor':
