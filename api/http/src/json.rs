@@ -6,6 +6,7 @@
 use std::ops::Range;
 
 use audience_rules::fault::{Fault, code};
+use audience_rules::json::plain_length;
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::Value;
 
@@ -69,13 +70,14 @@ pub(crate) fn value_end(json: &[u8], at: usize) -> Result<usize, ScanError> {
 /// The byte after the quote that closes the string whose text begins at `at`.
 fn string_end(json: &[u8], mut at: usize) -> Result<usize, ScanError> {
     loop {
-        let rest = json.get(at..).unwrap_or_default();
-        let found =
-            rest.iter().position(|byte| matches!(byte, b'"' | b'\\')).ok_or(ScanError::Malformed(json.len()))?;
-        if rest[found] == b'"' {
-            return Ok(at + found + 1);
+        at += plain_length(json.get(at..).unwrap_or_default());
+        match json.get(at) {
+            Some(b'"') => return Ok(at + 1),
+            Some(b'\\') => at += 2,
+            // A control character, which whoever reads the text refuses.
+            Some(_) => at += 1,
+            None => return Err(ScanError::Malformed(json.len())),
         }
-        at += found + 2;
     }
 }
 
@@ -319,6 +321,8 @@ mod tests {
             texts(r#"[1, {"a":"]}\"\\"} ,[2,[3]], "x,y" ]"#).unwrap(),
             ["1", r#"{"a":"]}\"\\"}"#, "[2,[3]]", r#""x,y""#]
         );
+        let control = "{\"a\": \"0123456789\u{1}\n0123\\\\\\\"]\"}";
+        assert_eq!(texts(&format!("[{control}, 1]")).unwrap(), [control, "1"]);
         for bad in ["[", "[1", "[1,", "[1,]", "[,1]", "[1 2]", "[\"a]", "[{]", "[1]x", "[\"\\", "[}", "[:]"] {
             assert!(matches!(texts(bad), Err(ScanError::Malformed(_))) || bad == "[}", "{bad}");
         }

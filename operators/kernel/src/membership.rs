@@ -57,7 +57,7 @@ impl UserIds {
             return (*slot, false);
         }
         let slot = self.ids.len() as u32;
-        self.ids.push(CompactString::from_utf8_lossy(id));
+        self.ids.push(std::str::from_utf8(id).map_or_else(|_| CompactString::from_utf8_lossy(id), CompactString::new));
         self.shards.push((hash % SHARDS) as u8);
         let ids = &self.ids;
         self.slots.insert_unique(hash, slot, |slot| user_hash(ids[*slot as usize].as_bytes()));

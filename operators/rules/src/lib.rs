@@ -25,6 +25,7 @@ pub mod flat;
 pub mod json;
 pub mod oracle;
 pub mod parse;
+mod pattern;
 pub mod placeholders;
 pub mod record;
 pub mod scope;

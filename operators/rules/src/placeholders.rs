@@ -9,8 +9,10 @@ pub const SHIPPED: &str = "undefined,null,nil,none,nan,0,-1,true,false,anonymous
 pub struct Placeholders {
     /// In lower case.
     words: Vec<String>,
-    /// A bit for each length of a word, in bytes; those of 63 and more share the last.
-    lengths: u64,
+    /// By the first byte of an id: a bit for each length in bytes that such a word has; those of 63 and more share the last.
+    lengths: Box<[u64; 256]>,
+    /// Some word has other letters than those of ASCII, so that an id may differ from it in length.
+    has_other_letters: bool,
 }
 
 impl Default for Placeholders {
@@ -23,20 +25,34 @@ impl Placeholders {
     /// These words.
     pub fn new<S: AsRef<str>>(words: impl IntoIterator<Item = S>) -> Self {
         let words: Vec<String> = words.into_iter().map(|word| word.as_ref().to_lowercase()).collect();
-        let lengths = words.iter().fold(0, |lengths, word| lengths | length_bit(word));
-        Placeholders { words, lengths }
+        let mut lengths = Box::new([0; 256]);
+        for word in &words {
+            for first in word.bytes().next().into_iter().flat_map(|first| [first, first.to_ascii_uppercase()]) {
+                lengths[usize::from(first)] |= length_bit(word);
+            }
+        }
+        let has_other_letters = words.iter().any(|word| !word.is_ascii());
+        Placeholders { words, lengths, has_other_letters }
     }
 
-    /// Returns whether a text, or a number as text, is no id. Costs a look at the words of its length.
+    /// Returns whether a text, or a number as text, is no id. Costs a look at a table where no word has the first letter and the
+    /// length of the id, else a look at the words.
+    #[inline]
     pub fn contains(&self, id: &str) -> bool {
+        let Some(first) = id.as_bytes().first() else { return true };
+        let is_candidate = self.lengths[usize::from(*first)] & length_bit(id) != 0;
+        (is_candidate || self.has_other_letters) && self.is_word(id)
+    }
+
+    fn is_word(&self, id: &str) -> bool {
         if id.is_ascii() {
-            let is_candidate = self.lengths & length_bit(id) != 0;
-            return id.is_empty() || is_candidate && self.words.iter().any(|word| word.eq_ignore_ascii_case(id));
+            return self.words.iter().any(|word| word.eq_ignore_ascii_case(id));
         }
-        self.words.iter().any(|word| !word.is_ascii()) && self.words.contains(&id.to_lowercase())
+        self.has_other_letters && self.words.contains(&id.to_lowercase())
     }
 }
 
+#[inline]
 fn length_bit(text: &str) -> u64 {
     1 << text.len().min(63)
 }

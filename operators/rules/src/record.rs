@@ -51,7 +51,21 @@ pub enum UserPlace {
 }
 
 impl RecordKind {
+    /// The kind that a record's byte says, whatever its highest two bits are.
+    #[inline]
+    fn of(byte: u8) -> Option<RecordKind> {
+        Some(match byte & !PLACE_BITS {
+            0 => RecordKind::Event,
+            1 => RecordKind::Identify,
+            2 => RecordKind::Alias,
+            3 => RecordKind::Erasure,
+            4 => RecordKind::Blank,
+            _ => return None,
+        })
+    }
+
     /// Returns whether it is an event of its user, which counts in measures and makes the user known.
+    #[inline]
     pub fn counts(self) -> bool {
         matches!(self, RecordKind::Event | RecordKind::Identify)
     }
@@ -87,7 +101,10 @@ pub fn begin(head: RecordHead<'_>, out: &mut Vec<u8>) -> usize {
     out.extend_from_slice(&fixed);
     for text in [head.user, head.other, head.message, head.event_type] {
         out.extend_from_slice(&(text.len() as u32).to_le_bytes());
-        out.extend_from_slice(text.as_bytes());
+        // Two of them are empty, mostly.
+        if !text.is_empty() {
+            out.extend_from_slice(text.as_bytes());
+        }
     }
     start
 }
@@ -117,27 +134,32 @@ fn plain(head: RecordHead<'_>, out: &mut Vec<u8>) -> usize {
 }
 
 /// Fills in the length of the record begun at `start`.
+#[inline]
 pub fn finish(start: usize, out: &mut [u8]) {
     let length = (out.len() - start - 4) as u32;
     out[start..start + 4].copy_from_slice(&length.to_le_bytes());
 }
 
 /// Sets the sequence number (the place in the order of acceptance) of the record at the front of `record`.
+#[inline]
 pub fn set_sequence(record: &mut [u8], sequence: u64) {
     record[SEQUENCE_AT..SEQUENCE_AT + 8].copy_from_slice(&sequence.to_le_bytes());
 }
 
 /// Says of the record at the front of `record` where its user stood.
+#[inline]
 pub fn set_place(record: &mut [u8], place: UserPlace) {
     record[KIND_AT] = record[KIND_AT] & !PLACE_BITS | place as u8;
 }
 
 /// Sets the event's own time of the record at the front of `record`.
+#[inline]
 pub fn set_timestamp(record: &mut [u8], timestamp: Millis) {
     record[TIMESTAMP_AT..TIMESTAMP_AT + 8].copy_from_slice(&timestamp.to_le_bytes());
 }
 
 /// Sets the instant of acceptance of the record at the front of `record`.
+#[inline]
 pub fn set_accepted_at(record: &mut [u8], accepted_at: Millis) {
     record[ACCEPTED_AT..ACCEPTED_AT + 8].copy_from_slice(&accepted_at.to_le_bytes());
 }
@@ -180,12 +202,10 @@ pub struct EventRef<'a> {
 
 impl<'a> EventRef<'a> {
     /// Reads a record from the front of `bytes` and gives the rest; `None` where the bytes are damaged.
+    #[inline]
     pub fn read(bytes: &'a [u8]) -> Option<(Self, &'a [u8])> {
-        let (length, _) = bytes.split_first_chunk::<4>()?;
-        let (bytes, rest) = bytes.split_at_checked(u32::from_le_bytes(*length) as usize + 4)?;
-        if *bytes.get(KIND_AT)? & !PLACE_BITS > RecordKind::Blank as u8 {
-            return None;
-        }
+        let (bytes, rest) = split_record(bytes)?;
+        kind_of(bytes)?;
         let mut ends = [0; 4];
         let mut at = TEXTS_AT;
         for end in &mut ends {
@@ -200,6 +220,7 @@ impl<'a> EventRef<'a> {
         Some((EventRef { bytes, ends }, rest))
     }
 
+    #[inline]
     fn text_bytes(&self, text: RecordText) -> &'a [u8] {
         let before = (text as usize).checked_sub(1).map_or(TEXTS_AT, |before| self.ends[before] as usize);
         self.bytes.get(before + 4..self.ends[text as usize] as usize).unwrap_or_default()
@@ -210,10 +231,12 @@ impl<'a> EventRef<'a> {
         std::str::from_utf8(self.text_bytes(text)).unwrap_or_default()
     }
 
+    #[inline]
     fn values(&self) -> &'a [u8] {
         self.bytes.get(self.ends[RecordText::EventType as usize] as usize..).unwrap_or_default()
     }
 
+    #[inline]
     fn number<const AT: usize>(&self) -> [u8; 8] {
         let mut number = [0; 8];
         number.copy_from_slice(&self.bytes[AT..AT + 8]);
@@ -221,37 +244,37 @@ impl<'a> EventRef<'a> {
     }
 
     /// The place in the order of acceptance.
+    #[inline]
     pub fn sequence(&self) -> u64 {
         u64::from_le_bytes(self.number::<SEQUENCE_AT>())
     }
 
     /// Milliseconds of the event's own time.
+    #[inline]
     pub fn timestamp(&self) -> Millis {
         i64::from_le_bytes(self.number::<TIMESTAMP_AT>())
     }
 
     /// Milliseconds of the clock when it was accepted.
+    #[inline]
     pub fn accepted_at(&self) -> Millis {
         i64::from_le_bytes(self.number::<ACCEPTED_AT>())
     }
 
     /// Returns the effect, beside counting.
+    #[inline]
     pub fn kind(&self) -> RecordKind {
-        match self.bytes[KIND_AT] & !PLACE_BITS {
-            0 => RecordKind::Event,
-            1 => RecordKind::Identify,
-            2 => RecordKind::Alias,
-            3 => RecordKind::Erasure,
-            _ => RecordKind::Blank,
-        }
+        RecordKind::of(self.bytes[KIND_AT]).unwrap_or(RecordKind::Blank)
     }
 
     /// The user.
+    #[inline]
     pub fn user(&self) -> &'a str {
         self.text(RecordText::User)
     }
 
     /// The bytes of the user.
+    #[inline]
     pub fn user_bytes(&self) -> &'a [u8] {
         self.text_bytes(RecordText::User)
     }
@@ -262,6 +285,7 @@ impl<'a> EventRef<'a> {
     }
 
     /// Returns where the user stood.
+    #[inline]
     pub fn place(&self) -> UserPlace {
         match self.bytes[KIND_AT] & PLACE_BITS {
             NAMED => UserPlace::UserId,
@@ -290,16 +314,19 @@ impl<'a> EventRef<'a> {
     }
 
     /// The message id, if any.
+    #[inline]
     pub fn message(&self) -> Option<&'a str> {
         Some(self.text(RecordText::Message)).filter(|message| !message.is_empty())
     }
 
     /// The event type.
+    #[inline]
     pub fn event_type(&self) -> &'a str {
         self.text(RecordText::EventType)
     }
 
     /// The properties; an object.
+    #[inline]
     pub fn properties(&self) -> ValueRef<'a> {
         self.value(0)
     }
@@ -360,6 +387,7 @@ impl<'a> EventRef<'a> {
     }
 
     /// The whole record.
+    #[inline]
     pub fn bytes(&self) -> &'a [u8] {
         self.bytes
     }
@@ -401,11 +429,42 @@ impl Erased {
 
 /// Returns the consecutive records in `bytes`, without blank ones; ends at the first damaged one.
 pub fn records(bytes: &[u8]) -> impl Iterator<Item = EventRef<'_>> {
+    records_of(bytes, |kind| kind != RecordKind::Blank)
+}
+
+/// Returns the consecutive records of some kinds. The others cost a look at their length: their texts are not found.
+pub fn records_of(bytes: &[u8], is_meant: impl Fn(RecordKind) -> bool) -> impl Iterator<Item = EventRef<'_>> {
     let mut rest = bytes;
-    let all = std::iter::from_fn(move || {
-        let (record, next) = EventRef::read(rest)?;
+    let mut next = move || {
+        let (record, next) = split_record(rest)?;
         rest = next;
-        Some(record)
-    });
-    all.filter(|record| record.kind() != RecordKind::Blank)
+        Some((record, kind_of(record)?))
+    };
+    std::iter::from_fn(move || {
+        loop {
+            let (record, kind) = next()?;
+            if is_meant(kind) {
+                return EventRef::read(record).map(|(record, _)| record);
+            }
+        }
+    })
+}
+
+/// Returns the event's own time and the effect of the record at the front of `record`, without a look at its texts.
+#[inline]
+pub fn time_and_kind(record: &[u8]) -> Option<(Millis, RecordKind)> {
+    let timestamp = record.get(TIMESTAMP_AT..)?.first_chunk()?;
+    Some((i64::from_le_bytes(*timestamp), kind_of(record)?))
+}
+
+#[inline]
+fn kind_of(record: &[u8]) -> Option<RecordKind> {
+    RecordKind::of(*record.get(KIND_AT)?)
+}
+
+/// The record at the front of `bytes`, and the rest.
+#[inline]
+fn split_record(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (length, _) = bytes.split_first_chunk::<4>()?;
+    bytes.split_at_checked(u32::from_le_bytes(*length) as usize + 4)
 }

@@ -155,7 +155,8 @@ fn from_epoch_millis(number: Decimal) -> Option<Millis> {
     in_range(if units < 0 { -millis } else { millis })
 }
 
-fn in_range(millis: Millis) -> Option<Millis> {
+#[inline]
+pub(crate) fn in_range(millis: Millis) -> Option<Millis> {
     (EARLIEST..=LATEST).contains(&millis).then_some(millis)
 }
 

@@ -76,16 +76,19 @@ mod tag {
 }
 
 /// Appends null.
+#[inline]
 pub fn encode_null(out: &mut Vec<u8>) {
     out.push(tag::NULL);
 }
 
 /// Appends true or false.
+#[inline]
 pub fn encode_bool(value: bool, out: &mut Vec<u8>) {
     out.push(if value { tag::TRUE } else { tag::FALSE });
 }
 
 /// Appends a number.
+#[inline]
 pub fn encode_number(number: Decimal, out: &mut Vec<u8>) {
     match i64::try_from(number.units()) {
         Ok(units) => {
@@ -100,7 +103,11 @@ pub fn encode_number(number: Decimal, out: &mut Vec<u8>) {
     }
 }
 
+/// The flat form of an object without members.
+pub(crate) const EMPTY_OBJECT: [u8; 9] = [tag::OBJECT, 0, 0, 0, 0, 0, 0, 0, 0];
+
 /// Appends a text.
+#[inline]
 pub fn encode_text(text: &str, out: &mut Vec<u8>) {
     let mut head = [tag::TEXT; 5];
     head[1..].copy_from_slice(&(text.len() as u32).to_le_bytes());
@@ -118,15 +125,18 @@ pub struct ContainerWriter {
 
 impl ContainerWriter {
     /// Begins an array; add one to `count` for every item.
+    #[inline]
     pub fn array(out: &mut Vec<u8>) -> Self {
         Self::begin(tag::ARRAY, out)
     }
 
     /// Begins an object; call [`key`](Self::key) before every value.
+    #[inline]
     pub fn object(out: &mut Vec<u8>) -> Self {
         Self::begin(tag::OBJECT, out)
     }
 
+    #[inline]
     fn begin(tag: u8, out: &mut Vec<u8>) -> Self {
         let start = out.len() + 1;
         out.extend_from_slice(&[tag, 0, 0, 0, 0, 0, 0, 0, 0]);
@@ -134,6 +144,7 @@ impl ContainerWriter {
     }
 
     /// Appends a member's key.
+    #[inline]
     pub fn key(&mut self, key: &str, out: &mut Vec<u8>) {
         self.count += 1;
         out.extend_from_slice(&(key.len() as u32).to_le_bytes());
@@ -141,10 +152,12 @@ impl ContainerWriter {
     }
 
     /// Fills in the length and the count.
+    #[inline]
     pub fn finish(self, out: &mut [u8]) {
         let length = (out.len() - self.start - 8) as u32;
-        out[self.start..self.start + 4].copy_from_slice(&length.to_le_bytes());
-        out[self.start + 4..self.start + 8].copy_from_slice(&self.count.to_le_bytes());
+        // Both at once: the count stands after the length.
+        let sizes = u64::from(length) | u64::from(self.count) << 32;
+        out[self.start..self.start + 8].copy_from_slice(&sizes.to_le_bytes());
     }
 }
 
@@ -167,6 +180,7 @@ pub enum ValueRef<'a> {
 
 impl<'a> ValueRef<'a> {
     /// Reads a value from the front of `bytes` and gives the rest; `None` where the bytes are damaged.
+    #[inline]
     pub fn read(bytes: &'a [u8]) -> Option<(Self, &'a [u8])> {
         let (tag, rest) = bytes.split_first()?;
         Some(match *tag {
@@ -206,13 +220,19 @@ impl<'a> ValueRef<'a> {
         let mut value = self;
         for (index, key) in keys.iter().enumerate() {
             let ValueRef::Object(members) = value else { return None };
-            if let rest @ [_, _, ..] = &keys[index..]
-                && let Some(flat) = members.get_joined(rest)
-                && !flat.is_null()
-            {
+            let Some(rest @ [_, _, ..]) = keys.get(index..) else { return members.get(key) };
+            let (mut own, mut flat) = (None, None);
+            members.scan(|name, value| {
+                if name == key.as_bytes() {
+                    own = Some(value);
+                } else if is_joined(name, rest) {
+                    flat = Some(value);
+                }
+            });
+            if let Some(flat) = read_value(flat).filter(|flat| !flat.is_null()) {
                 return Some(flat);
             }
-            value = members.get(key)?;
+            value = read_value(own)?;
         }
         Some(value)
     }
@@ -239,11 +259,39 @@ impl<'a> ValueRef<'a> {
     }
 }
 
+/// Reads the value at the front, if there is one.
+#[inline]
+fn read_value(bytes: Option<&[u8]>) -> Option<ValueRef<'_>> {
+    bytes.and_then(ValueRef::read).map(|(value, _)| value)
+}
+
 /// Reads a length-prefixed text.
+#[inline]
 fn read_text(bytes: &[u8]) -> Option<(&str, &[u8])> {
-    let (length, rest) = bytes.split_first_chunk::<4>()?;
-    let (text, rest) = rest.split_at_checked(u32::from_le_bytes(*length) as usize)?;
+    let (text, rest) = read_text_bytes(bytes)?;
     Some((std::str::from_utf8(text).ok()?, rest))
+}
+
+/// Reads the bytes of a length-prefixed text.
+#[inline]
+fn read_text_bytes(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (length, rest) = bytes.split_first_chunk::<4>()?;
+    rest.split_at_checked(u32::from_le_bytes(*length) as usize)
+}
+
+/// The bytes after the value at the front; `None` where the bytes are damaged.
+#[inline]
+fn skip_value(bytes: &[u8]) -> Option<&[u8]> {
+    let (tag, rest) = bytes.split_first()?;
+    let length = match *tag {
+        tag::NULL | tag::FALSE | tag::TRUE => 0,
+        tag::NUMBER_SMALL => 8,
+        tag::NUMBER => 16,
+        tag::TEXT => 4 + u32::from_le_bytes(*rest.first_chunk()?) as usize,
+        tag::ARRAY | tag::OBJECT => 8 + u32::from_le_bytes(*rest.first_chunk()?) as usize,
+        _ => return None,
+    };
+    rest.get(length..)
 }
 
 /// The items of an array.
@@ -292,12 +340,25 @@ impl<'a> ObjectMembers<'a> {
 
     /// The last member of that name.
     pub fn get(self, key: &str) -> Option<ValueRef<'a>> {
-        self.filter(|(name, _)| *name == key).last().map(|(_, value)| value)
+        let mut found = None;
+        self.scan(|name, value| {
+            if name == key.as_bytes() {
+                found = Some(value);
+            }
+        });
+        read_value(found)
     }
 
-    /// The last member whose name is these, joined by dots.
-    fn get_joined(self, keys: &[Arc<str>]) -> Option<ValueRef<'a>> {
-        self.filter(|(name, _)| is_joined(name, keys)).last().map(|(_, value)| value)
+    /// Gives each member's name, and the bytes from its value on. No value is read, no text decoded.
+    #[inline]
+    fn scan(self, mut take: impl FnMut(&'a [u8], &'a [u8])) {
+        let mut rest = self.bytes;
+        for _ in 0..self.count {
+            let Some((name, value)) = read_text_bytes(rest) else { return };
+            take(name, value);
+            let Some(next) = skip_value(value) else { return };
+            rest = next;
+        }
     }
 
     /// Returns whether none is left.
@@ -307,13 +368,13 @@ impl<'a> ObjectMembers<'a> {
 }
 
 /// Returns whether a name is these keys, joined by dots.
-fn is_joined(name: &str, keys: &[Arc<str>]) -> bool {
+fn is_joined(name: &[u8], keys: &[Arc<str>]) -> bool {
     let mut rest = Some(name);
     for (index, key) in keys.iter().enumerate() {
-        let after = rest.and_then(|rest| rest.strip_prefix(&**key));
-        rest = if index + 1 < keys.len() { after.and_then(|rest| rest.strip_prefix('.')) } else { after };
+        let after = rest.and_then(|rest| rest.strip_prefix(key.as_bytes()));
+        rest = if index + 1 < keys.len() { after.and_then(|rest| rest.strip_prefix(b".")) } else { after };
     }
-    rest == Some("")
+    rest.is_some_and(<[u8]>::is_empty)
 }
 
 impl<'a> Iterator for ObjectMembers<'a> {
@@ -358,10 +419,28 @@ mod tests {
         let found = value.path(&["b".into(), "c".into()]).expect("there").to_value();
         assert_eq!(&found, sample().get("b").and_then(|b| b.get("c")).expect("there"));
         assert!(value.path(&["a".into(), "c".into()]).is_none());
-        let joined =
-            |name: &str, keys: &[&str]| is_joined(name, &keys.iter().map(|key| (*key).into()).collect::<Vec<_>>());
+        let joined = |name: &str, keys: &[&str]| {
+            is_joined(name.as_bytes(), &keys.iter().map(|key| (*key).into()).collect::<Vec<_>>())
+        };
         assert!(joined("a.b.c", &["a", "b", "c"]) && joined("a..c", &["a", "", "c"]));
         assert!(!joined("a.b", &["a", "b", "c"]) && !joined("a.b.c", &["a", "b"]) && !joined("a.bc", &["a", "b"]));
+    }
+
+    #[test]
+    fn value_at_a_path_is_the_last_member_of_its_name_or_joined_names() {
+        let path = |json: &str, keys: &[&str]| {
+            let mut bytes = Vec::new();
+            crate::flat::json_to_flat(json.as_bytes(), &mut bytes).expect("JSON");
+            let keys: Vec<Arc<str>> = keys.iter().map(|key| (*key).into()).collect();
+            ValueRef::read(&bytes).and_then(|(value, _)| value.path(&keys)).map(ValueRef::to_value)
+        };
+        let number = |text| Some(Value::Number(Decimal::parse(text).expect("a number")));
+        assert_eq!(path(r#"{"a": 1, "b": [[2], {"a": 3}], "a": 4, "c": "x"}"#, &["a"]), number("4"));
+        assert_eq!(path(r#"{"a": {"b": 1}, "a.b": 2}"#, &["a", "b"]), number("2"));
+        assert_eq!(path(r#"{"a.b": 2, "a": {"b": 1}, "a.b": null}"#, &["a", "b"]), number("1"));
+        assert_eq!(path(r#"{"a": {"b": 1}, "a": {"b.c": 3}}"#, &["a", "b", "c"]), number("3"));
+        assert_eq!(path(r#"{"a": {"b": 1}, "ab": 2, "a.bc": 3}"#, &["a", "c"]), None);
+        assert_eq!(path(r#"{"a": 1}"#, &["a", "b"]), None);
     }
 
     #[test]
@@ -373,6 +452,8 @@ mod tests {
             let mut torn = bytes.clone();
             torn[end] ^= 0xff;
             let _ = ValueRef::read(&torn).map(|(value, _)| value.to_value());
+            let _ =
+                ValueRef::read(&torn).map(|(value, _)| value.path(&["b".into(), "c".into()]).map(ValueRef::to_value));
         }
     }
 }

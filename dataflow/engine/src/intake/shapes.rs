@@ -96,13 +96,12 @@ impl Shapes {
         if name.len() > MOST_BYTES || !event.kind().counts() {
             return;
         }
-        if !self.events.contains_key(name) {
-            if self.events.len() >= MOST_NAMES {
-                return;
-            }
-            self.events.insert(name.to_owned(), Seen::default());
-        }
-        let Some(seen) = self.events.get_mut(name) else { return };
+        let has_room = self.events.len() < MOST_NAMES;
+        let seen = match self.events.get_mut(name) {
+            Some(seen) => seen,
+            None if has_room => self.events.entry(name.to_owned()).or_default(),
+            None => return,
+        };
         seen.count += 1;
         seen.of_look += 1;
         seen.latest = seen.latest.max(Some(event.timestamp()));
@@ -302,15 +301,18 @@ impl EventShapes {
         }
         shapes.begin_look();
         let erased: HashMap<String, u64> = self.engine.aliases().read().erased().into_iter().collect();
-        let counts_from = |user: &str| erased.get(user).copied().unwrap_or(0);
+        let counts_from = |event: &EventRef<'_>| match erased.is_empty() {
+            true => 0,
+            false => erased.get(event.user()).copied().unwrap_or(0),
+        };
         let is_beginning = shapes.next.is_none();
         let mut must_begin_anew = false;
         self.events.scan(begin..end, &mut |run| {
             for event in records(run).filter(|event| (begin..end).contains(&event.sequence())) {
                 // Not all that it erases is known before the workers have done it.
-                let is_done = counts_from(event.user()) >= event.sequence();
-                must_begin_anew |= event.kind() == RecordKind::Erasure && !(is_beginning && is_done);
-                if event.sequence() >= counts_from(event.user()) {
+                let from = counts_from(&event);
+                must_begin_anew |= event.kind() == RecordKind::Erasure && !(is_beginning && from >= event.sequence());
+                if event.sequence() >= from {
                     shapes.take(&event);
                 }
             }

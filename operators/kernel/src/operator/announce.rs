@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use audience_contract::UserHistory;
 use audience_rules::ast::Millis;
-use audience_rules::record::{EventRef, RecordKind, records};
+use audience_rules::record::{EventRef, RecordKind, records_of};
 use serde::{Deserialize, Serialize};
 use timely::dataflow::StreamVec;
 use timely::dataflow::channels::pact::Pipeline;
@@ -95,8 +95,7 @@ pub fn announce<'scope>(
 
 fn aliases_of(inward: &Inward, known: &Aliases, history: &dyn UserHistory) -> Vec<AliasNote> {
     let Inward::Records(bytes) = inward else { return Vec::new() };
-    records(bytes)
-        .filter(|record| record.kind() != RecordKind::Event)
+    records_of(bytes, |kind| !matches!(kind, RecordKind::Event | RecordKind::Blank))
         .filter_map(|record| {
             let action = match record.kind() {
                 RecordKind::Erasure => AliasAction::Erase,

@@ -42,12 +42,15 @@ impl<'scope> MembershipCollections<'scope> {
             move |input, output| {
                 input.for_each_time(|time, batches| {
                     let mut session = output.session(&time);
-                    for (member, at, by) in batches.flat_map(|batch| batch.drain(..)) {
-                        if at != sums.at {
-                            session.give_iterator(sums.take());
-                            sums.at = at;
+                    // Plain loops: at many rules this is done for each of several changes an event.
+                    for batch in batches {
+                        for (member, at, by) in batch.drain(..) {
+                            if at != sums.at {
+                                session.give_iterator(sums.take());
+                                sums.at = at;
+                            }
+                            sums.add(member.segment, by);
                         }
-                        sums.add(member.segment, by);
                     }
                     session.give_iterator(sums.take());
                 });
@@ -68,16 +71,21 @@ struct Sums {
 }
 
 impl Sums {
+    #[inline]
     fn add(&mut self, segment: u32, by: isize) {
+        match self.by_segment.get_mut(segment as usize) {
+            Some(sum) if *sum != 0 => *sum += by,
+            _ => self.begin(segment, by),
+        }
+    }
+
+    fn begin(&mut self, segment: u32, by: isize) {
         let index = segment as usize;
         if index >= self.by_segment.len() {
             self.by_segment.resize(index + 1, 0);
         }
-        let sum = &mut self.by_segment[index];
-        if *sum == 0 {
-            self.touched.push(segment);
-        }
-        *sum += by;
+        self.by_segment[index] = by;
+        self.touched.push(segment);
     }
 
     fn take(&mut self) -> impl Iterator<Item = (u32, u64, isize)> {

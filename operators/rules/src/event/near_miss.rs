@@ -1,6 +1,6 @@
 //! Members that an event does not have, and that look like those it has: what they say would be lost in silence.
 
-use super::EventFault;
+use crate::fault::Fault as EventFault;
 use crate::fault::{code, push_key};
 
 /// The members that are looked for.

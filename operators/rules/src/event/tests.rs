@@ -1,5 +1,8 @@
 use super::*;
-use crate::record::EventRef;
+use crate::decimal::Decimal;
+use crate::fault::code;
+use crate::record::{EventRef, RecordKind, UserPlace};
+use crate::value::ValueRef;
 
 const DEFAULTS: EventDefaults = EventDefaults { accepted_at: 1_769_853_600_000 };
 
@@ -403,4 +406,66 @@ fn members_that_are_meant_are_told() {
     ] {
         decode(json);
     }
+}
+
+#[test]
+fn event_takes_the_last_of_equal_texts_however_it_is_written() {
+    for (ids, user) in [
+        (r#""userId": "\u0061b", "userId": "c""#, "c"),
+        (r#""userId": "c", "userId": "\u0061b""#, "ab"),
+        (r#""userId": 12, "userId": "c""#, "c"),
+        (r#""userId": "c", "userId": 1200"#, "1200"),
+        (r#""userId": "c", "userId": -7.50"#, "-7.5"),
+        (r#""userId": "a", "userId": null, "anonymousId": "d""#, "d"),
+        (r#""userId": "\u0061", "userId": null, "anonymousId": "d""#, "d"),
+        (r#""userId": 100000000000000000, "customerId": "100000000000000000""#, "100000000000000000"),
+        (r#""userId": 1000000000000000000"#, "1000000000000000000"),
+    ] {
+        let json = format!(r#"{{"eventType": "p", {ids}}}"#);
+        assert_eq!(read(&decode(&json)).user(), user, "{json}");
+    }
+    assert_eq!(refused(br#"{"userId": 01, "eventType": "p"}"#), (String::new(), event_code::MALFORMED_JSON));
+    let empty = br#"{"userId": "u", "userId": "", "eventType": "p"}"#;
+    assert_eq!(refused(empty), ("/userId".into(), event_code::PLACEHOLDER_ID));
+}
+
+#[test]
+fn event_decoder_reads_text_as_it_reads_bytes() {
+    let mut decoder = EventDecoder::new();
+    for json in [
+        r#"{"userId": "\u0061\n", "eventType": "p", "properties": {"\u0062": "\t", "n": 12}, "time": 1}"#,
+        r#"{"userId": "u", "eventType": "p", "timestamp": 1700000000000, "context": {"ä": "ö"}}"#,
+        r#"{"userId": "u", "eventType": "p", "timestamp": 17}"#,
+        r#"{"userId": "u", "eventType": "p""#,
+    ] {
+        let (mut of_bytes, mut of_text) = (Vec::new(), Vec::new());
+        let bytes = decoder.decode(json.as_bytes(), &DEFAULTS, &mut of_bytes);
+        let text = decoder.decode_text(json, &DEFAULTS, &mut of_text);
+        assert_eq!((bytes, of_bytes), (text, of_text), "{json}");
+    }
+}
+
+#[test]
+fn records_of_some_kinds_are_found_among_all() {
+    let mut run = Vec::new();
+    for json in [
+        r#"{"userId": "u", "eventType": "p", "timestamp": 1700000000000, "properties": {"a": 1}}"#,
+        r#"{"userId": "u", "anonymousId": "x", "eventType": "identify", "traits": {"plan": "pro"}}"#,
+        r#"{"userId": "u", "previousId": "y", "eventType": "alias"}"#,
+    ] {
+        run.extend(decode(json));
+    }
+    crate::record::erasure("u", 7, &mut run);
+    crate::record::blank(9, &mut run);
+    run.extend(decode(r#"{"userId": "v", "eventType": "p"}"#));
+    let kinds = [RecordKind::Event, RecordKind::Identify, RecordKind::Alias, RecordKind::Erasure, RecordKind::Blank];
+    let found = |wanted: RecordKind| crate::record::records_of(&run, move |kind| kind == wanted).count();
+    assert_eq!(kinds.map(found), [2, 1, 1, 1, 1]);
+    assert_eq!(crate::record::records(&run).map(|record| record.kind()).filter(|kind| kinds.contains(kind)).count(), 5);
+    for record in crate::record::records(&run) {
+        let head = crate::record::time_and_kind(record.bytes());
+        assert_eq!(head, Some((record.timestamp(), record.kind())), "{}", record.event_type());
+    }
+    assert_eq!(crate::record::records_of(&run[..run.len() - 1], |kind| kind == RecordKind::Event).count(), 1);
+    assert_eq!(crate::record::time_and_kind(&run[..20]), None);
 }

@@ -10,13 +10,14 @@ pub(crate) mod text;
 mod time;
 
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use audience_auth::Needs;
 use audience_rules::event::EventDefaults;
 use audience_rules::fault::{Fault, code};
 use bytes::Bytes;
 use hyper::{Method, StatusCode};
+use memchr::memmem::Finder;
 use serde::Serialize;
 
 use crate::api::Api;
@@ -197,10 +198,8 @@ fn in_the_senders_words(kind: &str, mut fault: Fault) -> Fault {
 
 /// An event of our form as it is decoded: one that is a message of Segment's, by what it has, is read as that.
 pub(super) fn recognised(event: &[u8]) -> Option<(Vec<u8>, &'static str)> {
-    const TYPE: &[u8] = b"\"type\"";
-    if !event.windows(TYPE.len()).any(|window| window == TYPE) {
-        return None;
-    }
+    static TYPE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"type\""));
+    TYPE.find(event)?;
     let (message, _) = TrackingMessage::read(event, json::skip_space(event, 0)).ok()??;
     let kind = message.kind_among_events()?;
     let mut out = Vec::with_capacity(event.len());

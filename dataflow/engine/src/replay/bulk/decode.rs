@@ -10,7 +10,7 @@ use std::thread::Scope;
 use audience_rules::ast::Millis;
 use audience_rules::event::{EventDecoder, EventDefaults};
 use audience_rules::fault::Fault;
-use audience_rules::record::{EventRef, RecordKind, set_accepted_at, set_sequence, set_timestamp};
+use audience_rules::record::{EventRef, RecordKind, set_accepted_at, set_sequence, set_timestamp, time_and_kind};
 use parking_lot::Mutex;
 
 use super::blocks::{Blocks, LineBlock};
@@ -21,6 +21,7 @@ pub const REFUSALS_TOLD: usize = 10;
 const BLOCKS_WAITING: usize = 2;
 /// Stands for the clock before the block.
 const UNKNOWN_CLOCK: Millis = Millis::MIN;
+const DEFAULTS: EventDefaults = EventDefaults { accepted_at: UNKNOWN_CLOCK };
 
 /// A line that is no event.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,7 +39,7 @@ pub struct Decoded {
     pub records: Vec<u8>,
     /// How many.
     pub count: u64,
-    /// Whether any of them is an alias.
+    /// True if any of them is an alias.
     pub has_alias: bool,
     /// How many lines were refused.
     pub refused: u64,
@@ -54,25 +55,28 @@ impl Decoded {
     pub fn of(decoder: &mut EventDecoder, block: &LineBlock) -> Decoded {
         let mut decoded = Decoded { greatest: UNKNOWN_CLOCK, ..Decoded::default() };
         decoded.records.reserve(block.bytes.len() + block.bytes.len() / 2);
-        let mut rest = &block.bytes[..];
+        // The whole block at once; a line is looked at by itself only if one of them is no text.
+        let text = std::str::from_utf8(&block.bytes).ok();
+        let mut at = 0;
         for number in block.first_line.. {
+            let rest = block.bytes.get(at..).unwrap_or_default();
             if rest.is_empty() {
                 break;
             }
-            let end = memchr::memchr(b'\n', rest).unwrap_or(rest.len());
-            let line = &rest[..end];
-            rest = rest.get(end + 1..).unwrap_or_default();
-            if !line.iter().all(u8::is_ascii_whitespace) {
-                decoded.line(decoder, number, line);
+            let end = at + memchr::memchr(b'\n', rest).unwrap_or(rest.len());
+            match (text.and_then(|text| text.get(at..end)), &block.bytes[at..end]) {
+                (_, line) if line.iter().all(u8::is_ascii_whitespace) => {}
+                (Some(line), _) => decoded.line(number, |out| decoder.decode_text(line, &DEFAULTS, out)),
+                (None, line) => decoded.line(number, |out| decoder.decode(line, &DEFAULTS, out)),
             }
+            at = end + 1;
         }
         decoded
     }
 
-    fn line(&mut self, decoder: &mut EventDecoder, number: u64, line: &[u8]) {
+    fn line(&mut self, number: u64, decode: impl FnOnce(&mut Vec<u8>) -> Result<(), Fault>) {
         let start = self.records.len();
-        let defaults = EventDefaults { accepted_at: UNKNOWN_CLOCK };
-        if let Err(fault) = decoder.decode(line, &defaults, &mut self.records) {
+        if let Err(fault) = decode(&mut self.records) {
             self.refused += 1;
             if self.refusals.len() < REFUSALS_TOLD {
                 self.refusals.push(RefusedLine { line: number + 1, fault });
@@ -82,9 +86,9 @@ impl Decoded {
         self.count += 1;
         let record = &mut self.records[start..];
         set_sequence(record, number);
-        let Some((event, _)) = EventRef::read(record) else { return };
-        let timestamp = event.timestamp();
-        self.has_alias |= event.kind() != RecordKind::Event && event.other().is_some();
+        let Some((timestamp, kind)) = time_and_kind(record) else { return };
+        let has_other = || EventRef::read(record).is_some_and(|(event, _)| event.other().is_some());
+        self.has_alias |= kind != RecordKind::Event && has_other();
         self.greatest = self.greatest.max(timestamp);
         set_accepted_at(record, self.greatest);
         if timestamp == UNKNOWN_CLOCK {
