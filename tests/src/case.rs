@@ -18,7 +18,7 @@ pub struct Case {
     pub batch_events: u64,
     /// Users that are looked at in one go.
     pub scan_slice_users: u32,
-    /// Whether members are compared behind every line; else only behind those that settle by themselves, so that events
+    /// True if members are compared behind every line; else only behind those that settle by themselves, so that events
     /// gather in batches.
     pub every_line: bool,
     /// The lines.

@@ -298,7 +298,7 @@ fn same(segment: &str, who: &str, expected: &BTreeSet<String>, found: &BTreeSet<
     Err(format!("segment `{segment}`: the oracle has {expected:?}, {who} {found:?}"))
 }
 
-/// Whether the changes so far give the oracle's members at an instant.
+/// Returns whether the changes so far give the oracle's members at an instant.
 fn same_folded(world: &World, at: Millis, folded: &Folded) -> Result<(), String> {
     let moment = world.at(at);
     for id in world.catalogue.segments.keys() {

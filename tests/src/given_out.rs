@@ -8,7 +8,7 @@ use audience_engine::service::PlatformStores;
 
 use crate::ledger::Members;
 
-/// Who is in what by these changes; panics where one changes nothing.
+/// The memberships by these changes; panics where one changes nothing.
 pub fn folded(changes: &[MembershipChange]) -> Members {
     let mut members = Members::new();
     for change in changes {

@@ -70,7 +70,7 @@ pub fn create_rule(service: &Service, id: &str, rules: &Value) {
     create(service, json!({"id": id, "name": id, "rules": rules}));
 }
 
-/// Who is in a segment, in the order of ids.
+/// The members of a segment, in the order of ids.
 pub fn members(service: &Service, id: &str) -> Vec<String> {
     let mut members = Vec::new();
     let mut take = |piece: Vec<String>| {

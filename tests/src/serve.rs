@@ -201,7 +201,7 @@ impl Served {
         Pid::from_child(&self.child)
     }
 
-    /// Whether it runs.
+    /// Returns whether it runs.
     pub fn is_alive(&mut self) -> bool {
         matches!(self.child.try_wait(), Ok(None))
     }
@@ -276,7 +276,7 @@ impl Drop for Served {
     }
 }
 
-/// Whether a process runs that is not a child of this one.
+/// Returns whether a process runs that is not a child of this one.
 fn is_running(pid: Pid) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero())).unwrap_or_default();
     // Behind the name, which may be anything, stands the state; Z: it has ended.

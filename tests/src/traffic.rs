@@ -20,7 +20,7 @@ pub struct ProgramAddress {
     client: Mutex<Option<Client>>,
     is_stopping: AtomicBool,
     is_given_up: AtomicBool,
-    /// Whether the program may say that it is unavailable: it does so while it misses a process.
+    /// True if the program may say that it is unavailable: it does so while it misses a process.
     may_be_unavailable: AtomicBool,
     edits: AtomicU64,
 }
@@ -46,7 +46,7 @@ impl ProgramAddress {
         self.is_given_up.store(true, Ordering::Release);
     }
 
-    /// Whether something has failed.
+    /// Returns whether something has failed.
     pub fn is_given_up(&self) -> bool {
         self.is_given_up.load(Ordering::Acquire)
     }
@@ -140,7 +140,7 @@ impl Account {
         self.0.lock().len()
     }
 
-    /// Whether none was.
+    /// Returns whether none was.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }

@@ -198,7 +198,7 @@ struct WorkspaceCrate {
 #[derive(Debug)]
 struct Dependency {
     name: String,
-    /// Whether it is a directory on this disk, as opposed to a published crate.
+    /// True if it is a directory on this disk, as opposed to a published crate.
     local: bool,
 }
 
@@ -337,7 +337,7 @@ fn edge_fault(layer: &Layer, dependency: &Dependency) -> Option<String> {
     Some(format!("- {from} may not use {to}: `{pattern}` is kept out of this crate"))
 }
 
-/// Whether a crate is meant by a pattern: its own name, or `name*` for the name and all that begin with `name-`.
+/// Returns whether a crate is meant by a pattern: its own name, or `name*` for the name and all that begin with `name-`.
 fn matches(pattern: &str, name: &str) -> bool {
     let name = name.replace('_', "-");
     match pattern.strip_suffix('*') {

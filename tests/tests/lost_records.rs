@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 
 const NAME: &str = "records";
 
-/// What is there, and how it came to that.
+/// The records that are there, and the writes that led to them.
 #[derive(Default)]
 struct LossyMedium {
     reach: Option<Reach>,
@@ -183,7 +183,7 @@ fn a_refused_write_is_told_until_one_succeeds() {
     service.stop();
 }
 
-/// What a store that lost everything is given is what is, each user at once, and no state of before.
+/// A store that lost everything is given what is, each user at once, and no state of before.
 #[test]
 fn an_empty_store_gets_the_snapshot_and_never_the_log() {
     let directory = tempfile::tempdir().unwrap();

@@ -16,7 +16,7 @@ fn preview(service: &Service, id: &str, rules: &Value) -> Result<Preview, Platfo
     service.platform().segments.preview(input, &mut |_| true)
 }
 
-/// Who bought of a product at least so often.
+/// The buyers of a product, at least so often.
 fn buyers(product: u64, times: u64) -> Value {
     json!({"event": "purchase", "where": {"field": "product", "operator": "eq", "value": product},
         "operator": "gte", "value": times})

@@ -120,7 +120,7 @@ mod read_anew {
 
     const WEB: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/web");
 
-    /// What was made, or a script that says why it could not be.
+    /// The text that was made, or a script that says why it could not be.
     fn told(made: Result<String, BundleRefusal>) -> Cow<'static, [u8]> {
         Cow::Owned(made.unwrap_or_else(|fault| format!("throw new Error({:?});", fault.to_string())).into_bytes())
     }

@@ -96,7 +96,7 @@ async fn paths_of_all_libraries() {
     assert_eq!(server.platform.events.lock().unwrap().len(), 12);
 }
 
-/// What senders get wrong costs no event, and what is refused all the same is kept.
+/// A slip of a sender costs no event, and an event that is refused all the same is kept.
 #[tokio::test(flavor = "multi_thread")]
 async fn slips_of_senders() {
     let server = start().await;

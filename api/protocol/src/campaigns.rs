@@ -201,7 +201,7 @@ pub struct Campaign {
     /// RFC 3339: the instant of the launch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub launched_at: Option<String>,
-    /// Whether every member has a send.
+    /// True if every member has a send.
     #[serde(default)]
     pub is_planned: bool,
     /// 1 at creation, one more with every change.

@@ -114,7 +114,7 @@ pub const AUDIT_KINDS: [&str; 14] = [
     "setting",
 ];
 
-/// What somebody did, for the audit log.
+/// An action of somebody, for the audit log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AuditNote {
     /// One of [`AUDIT_ACTIONS`].

@@ -125,10 +125,10 @@ pub struct Health {
 pub struct SinkView {
     /// Its name, such as `redis:audience`.
     pub name: String,
-    /// What keeps it from going on.
+    /// The fault that keeps it from going on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fault: Option<String>,
-    /// What it left out.
+    /// A notice of records that it left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub notice: Option<String>,
     /// Ticks that are committed and not yet written to it.
@@ -142,7 +142,7 @@ pub struct SinkView {
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct VerificationView {
-    /// Whether it is ordered or under way.
+    /// True if it is ordered or under way.
     pub running: bool,
     /// Users whose records were compared.
     pub checked: u64,

@@ -46,7 +46,7 @@ impl Word for LabelKind {
         &[("event", LabelKind::Event), ("property", LabelKind::Property), ("trait", LabelKind::Trait)];
 }
 
-/// What a label names.
+/// The subject of a label.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct LabelSubject {
     /// The kind.
@@ -55,16 +55,16 @@ pub struct LabelSubject {
     pub name: String,
 }
 
-/// What people call an event, a property or a trait.
+/// The words that people have for an event, a property or a trait.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Label {
-    /// What it names.
+    /// The subject.
     #[serde(flatten)]
     pub subject: LabelSubject,
     /// The name for people; may be empty where there is a description.
     pub display_name: String,
-    /// What it means.
+    /// The meaning.
     pub description: String,
     /// RFC 3339: the last change.
     pub updated_at: String,
@@ -78,7 +78,7 @@ pub struct Label {
 pub struct LabelInput {
     /// The name for people.
     pub display_name: String,
-    /// What it means.
+    /// The meaning.
     pub description: String,
 }
 

@@ -145,7 +145,7 @@ pub(crate) fn record_policy() -> BatchWritePolicy {
     BatchWritePolicy { expiration: Expiration::Never, send_key: true, ..BatchWritePolicy::default() }
 }
 
-/// What became of records that were written, beside that they are there.
+/// The outcome for records that were written, beside that they are there.
 #[derive(Debug, Default)]
 pub(crate) struct Written {
     /// The keys of those that are too large, which were left as they were.

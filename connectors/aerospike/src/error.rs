@@ -105,12 +105,12 @@ pub(crate) fn in_one_line(error: &aerospike::Error) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(ENOUGH).collect()
 }
 
-/// Whether a node takes no writes into a namespace, as it does once that is full.
+/// Returns whether a node takes no writes into a namespace, as it does once that is full.
 fn is_full(error: &aerospike::Error) -> bool {
     matches!(error.server_result_code(), Some(ResultCode::ServerMemError | ResultCode::FailForbidden))
 }
 
-/// Whether a record is larger than a node takes.
+/// Returns whether a record is larger than a node takes.
 pub(crate) fn is_too_large(code: Option<ResultCode>) -> bool {
     code == Some(ResultCode::RecordTooBig)
 }

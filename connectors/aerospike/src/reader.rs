@@ -42,7 +42,7 @@ impl AerospikeReader {
         self.reached(client, LOOK_MS).await
     }
 
-    /// What the writer of these settings says of how far it has come.
+    /// The position that the writer of these settings has stored.
     async fn reached(&self, client: &Client, timeout_ms: u32) -> Result<ServingState, Error> {
         let policy = cluster::read_policy(timeout_ms);
         let record = match client.get(&policy, &self.layout.writer_key()?, Bins::from([layout::REACH])).await {

@@ -1,4 +1,4 @@
-//! Who changed what: kept with the version of the catalogue that the change made.
+//! Audit rows: who changed what, kept with the version of the catalogue that the change made.
 
 use serde::{Deserialize, Serialize};
 
@@ -72,7 +72,7 @@ pub struct AuditFilter {
 }
 
 impl AuditFilter {
-    /// Whether a row is asked for, `limit` aside.
+    /// Returns whether a row is asked for, `limit` aside.
     pub fn takes(&self, record: &AuditRecord) -> bool {
         let is = |wanted: &Option<String>, found: &str| wanted.as_ref().is_none_or(|wanted| wanted == found);
         is(&self.kind, &record.entry.kind)

@@ -39,7 +39,7 @@ mod armed {
             Some(Armed { name: name.to_owned(), pass: pass.parse().ok()?, passed: AtomicU64::new(0) })
         }
 
-        /// Whether this pass of `name` is the one at which the process ends.
+        /// Returns whether this pass of `name` is the one at which the process ends.
         fn is_reached(&self, name: &str) -> bool {
             self.name == name && self.passed.fetch_add(1, Ordering::Relaxed) + 1 == self.pass
         }

@@ -69,7 +69,7 @@ impl<'a> LastChanges<'a> {
         self.kept.len()
     }
 
-    /// Whether there is none.
+    /// Returns whether there is none.
     pub fn is_empty(&self) -> bool {
         self.kept.is_empty()
     }

@@ -50,7 +50,7 @@ pub enum HandOver {
     Rejected {
         /// The answer.
         reply: MailReply,
-        /// Whether there is no such mailbox: nothing is to be sent to the address again.
+        /// True if there is no such mailbox: nothing is to be sent to the address again.
         is_hard_bounce: bool,
     },
     /// Nothing left that could make the provider take the mail: it may be handed over again at once.
@@ -71,7 +71,7 @@ pub trait MailProvider: Send + Sync {
     /// The name, for people and metrics.
     fn name(&self) -> &str;
 
-    /// Whether the provider takes a mail that is handed over again with the same id only once.
+    /// Returns whether the provider takes a mail that is handed over again with the same id only once.
     fn has_keys(&self) -> bool;
 
     /// Hands over mails.

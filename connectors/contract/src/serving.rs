@@ -64,14 +64,14 @@ pub trait ServingStore: Send + Sync {
     /// The name in logs and health.
     fn name(&self) -> &str;
 
-    /// What its writer says of it. Costs one read. It MAY connect, and take a second.
+    /// The state that its writer has stored. Costs one read. It MAY connect, and take a second.
     fn state(&self) -> Result<ServingState>;
 
     /// The segments that a user is in, in order of their ids; none for an unknown user. MUST fail where the store is not
     /// whole at that moment: nothing is ever read out of a store that is being filled. Costs one round trip.
     fn segments_of(&self, user_id: &str) -> Result<Vec<HeldMembership>, ServingError>;
 
-    /// Whether the lists of these segments name a user. A store whose lists are not looked at says that they do.
+    /// Returns whether the lists of these segments name a user. A store whose lists are not looked at says that they do.
     fn are_listing(&self, _user_id: &str, segments: &[String]) -> Result<Vec<bool>, ServingError> {
         Ok(vec![true; segments.len()])
     }

@@ -139,11 +139,12 @@ pub trait Sink: Send {
         Duration::ZERO
     }
 
-    /// Whether a write or a clearing is there whole, with its reach, or not at all, whatever happens in the middle of it.
+    /// Returns whether a write or a clearing is there whole, with its reach, or not at all, whatever happens in the middle of it.
     fn is_transactional(&self) -> bool;
 
-    /// Whether its readers read how memberships came about. Then a sink that holds nothing is written all changes, as long as
-    /// the change log has them; otherwise those who are members, since earlier states of a user would be wrong while they last.
+    /// Returns whether its readers read how memberships came about. Then a sink that holds nothing is written all changes, as
+    /// long as the change log has them. Otherwise it is written those who are members, since earlier states of a user would be
+    /// wrong while they last.
     fn keeps_history(&self) -> bool {
         true
     }
@@ -161,7 +162,7 @@ pub trait Sink: Send {
         None
     }
 
-    /// What operators should know though it is written: what it could not take, and left out.
+    /// A notice for operators though it is written: records that it could not take, and left out.
     fn notice(&self) -> Option<String> {
         None
     }

@@ -38,7 +38,7 @@ impl Share {
     /// Every partition.
     pub const ALL: Share = Share { index: 0, of: 1 };
 
-    /// Whether the partition is in it.
+    /// Returns whether the partition is in it.
     pub fn takes(&self, partition: u32) -> bool {
         partition % self.of.max(1) == self.index
     }
@@ -97,7 +97,7 @@ pub struct Batch {
 }
 
 impl Batch {
-    /// Whether nothing has happened.
+    /// Returns whether nothing has happened.
     pub fn is_empty(&self) -> bool {
         self.messages.is_empty() && self.positions.is_empty() && self.gaps.is_empty()
     }

@@ -75,7 +75,7 @@ fn repair(path: &Path) -> Result<(Vec<String>, usize)> {
     Ok((lost.collect(), rebuilt))
 }
 
-/// Whether all of a file of the directory follows from the events.
+/// Returns whether all of a file of the directory follows from the events.
 fn follows_from_events(file: &Path) -> bool {
     file.starts_with("messages") || file.starts_with("events/keyspaces/3") || file.ends_with("durable.mark")
 }

@@ -138,7 +138,7 @@ fn each_writer_has_partitions_of_its_own() {
     assert_eq!(found.len(), PARTITIONS as usize);
 }
 
-/// Who was overtaken between the last write of those of before and the dealing has dealt nothing.
+/// A writer that was overtaken between the last write of those of before and the dealing has dealt nothing.
 #[test]
 fn who_is_overtaken_does_not_deal() {
     for before in [1, 2] {

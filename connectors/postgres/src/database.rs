@@ -33,7 +33,7 @@ impl CallFailure {
     }
 }
 
-/// Whether a call has begun to commit.
+/// A note that a call has begun to commit.
 #[derive(Debug, Default)]
 pub struct CommitNote(AtomicBool);
 

@@ -26,7 +26,7 @@ pub enum Error {
     /// An answer of another form than the command has.
     #[error("Redis: {0} was answered in another form than it is")]
     Answer(&'static str),
-    /// What the writers say of how far they have come.
+    /// The positions that the writers have stored cannot be read.
     #[error("Redis: what the writers say of their progress cannot be read: {0}")]
     Unreadable(serde_json::Error),
     /// A value that cannot be written.

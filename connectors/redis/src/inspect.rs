@@ -11,7 +11,7 @@ pub struct RedisInspection {
     pub version: String,
     /// The server's clock, in milliseconds since 1970.
     pub now_ms: i64,
-    /// Whether the server is a replica, which takes no writes.
+    /// True if the server is a replica, which takes no writes.
     pub is_replica: bool,
     /// The most memory that the server takes, in bytes; 0 where there is no limit.
     pub most_memory_bytes: u64,

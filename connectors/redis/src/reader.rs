@@ -74,7 +74,7 @@ impl RedisReader {
     }
 }
 
-/// Whether no answer came within the time.
+/// Returns whether no answer came within the time.
 fn is_late(error: &RedisError) -> bool {
     error.is_timeout()
 }

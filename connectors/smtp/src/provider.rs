@@ -134,7 +134,7 @@ fn outcome(reply: &SmtpReply) -> HandOver {
     }
 }
 
-/// Whether an address ends no command: neither spaces, nor controls, nor brackets.
+/// Returns whether an address ends no command: neither spaces, nor controls, nor brackets.
 fn is_safe(address: &str) -> bool {
     address.is_ascii()
         && address.contains('@')

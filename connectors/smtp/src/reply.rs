@@ -37,7 +37,7 @@ impl SmtpReply {
         (parts.len() == 3 && parts.iter().all(is_code)).then_some(word)
     }
 
-    /// Whether the answer says that there is no such mailbox or domain (RFC 3463). An answer about policy never does.
+    /// Returns whether the answer says that there is no such mailbox or domain (RFC 3463). An answer about policy never does.
     pub(crate) fn is_hard_bounce(&self) -> bool {
         matches!(self.enhanced(), Some("5.1.1" | "5.1.2" | "5.1.3" | "5.1.10" | "5.2.1"))
     }
@@ -50,7 +50,7 @@ pub(crate) struct ReplyReader {
 }
 
 impl ReplyReader {
-    /// Whether bytes are left of what was read.
+    /// Returns whether bytes are left of what was read.
     pub(crate) fn is_empty(&self) -> bool {
         self.buffer.is_empty()
     }

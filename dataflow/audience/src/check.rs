@@ -70,7 +70,7 @@ pub fn run(args: &CheckArgs) -> anyhow::Result<ExitCode> {
     Ok(if found.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// What a file names that the server has never seen.
+/// Warnings of names in a file that the server has never seen.
 fn warnings(json: &Value, schema: &ServerSchema, catalogue: &Catalogue) -> Vec<Fault> {
     let data = schema.seen();
     let computed: Vec<&str> = catalogue.traits.keys().map(|name| &**name).collect();

@@ -26,7 +26,7 @@ pub struct DoctorArgs {
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Diagnosis {
-    /// Whether a start with these settings takes work.
+    /// True if a start with these settings takes work.
     can_start: bool,
     findings: Vec<Finding>,
 }

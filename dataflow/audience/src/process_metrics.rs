@@ -77,7 +77,7 @@ pub fn figures() -> String {
     text
 }
 
-/// What the system tells of this process.
+/// The figures that the system has of this process.
 #[derive(Debug)]
 struct System {
     /// In seconds since 1970.
@@ -174,7 +174,7 @@ fn disk_usage(directory: &Path) -> u64 {
     bytes
 }
 
-/// What a process uses, by `/proc/self/stat`.
+/// The time and memory that a process uses, by `/proc/self/stat`.
 #[derive(Debug, PartialEq)]
 struct Used {
     cpu_seconds: f64,

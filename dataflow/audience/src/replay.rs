@@ -207,7 +207,7 @@ fn refuse_overwriting(args: &ReplayArgs, events: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Whether two paths lead to one regular file, there or not yet. A terminal or `/dev/null` may be given twice.
+/// Returns whether two paths lead to one regular file, there or not yet. A terminal or `/dev/null` may be given twice.
 fn is_same_file(one: &Path, other: &Path) -> bool {
     match (std::fs::metadata(one), std::fs::metadata(other)) {
         (Ok(one), Ok(other)) => one.is_file() && (one.dev(), one.ino()) == (other.dev(), other.ino()),

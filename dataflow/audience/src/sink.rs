@@ -29,7 +29,7 @@ pub enum SinkCommand {
     Rebuild(SinkArgs),
 }
 
-/// Where the engine is.
+/// The address of the engine.
 #[derive(Clone, Debug, Args)]
 pub struct EngineArgs {
     /// The URL of the process with the engine, `http://host:port` or `https://host:port`.

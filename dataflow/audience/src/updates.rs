@@ -19,7 +19,7 @@ pub struct Updates {
     producer: TopicProducer,
     settings: KafkaSettings,
     topic: Topic,
-    /// Whether the topic is known to be there.
+    /// True if the topic is known to be there.
     is_there: AtomicBool,
 }
 

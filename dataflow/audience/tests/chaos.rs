@@ -188,7 +188,7 @@ impl<'scope> ChaosLoad<'scope> {
     }
 }
 
-/// Whether four places say the same; returns how many of the events that HTTP accepted are missing.
+/// Returns whether four places say the same; returns how many of the events that HTTP accepted are missing.
 fn agree(mut platform: ChaosPlatform, mut events: Vec<Value>, accepted: u64) -> Result<u64, String> {
     platform.keep_up();
     wait_until_ready(&platform.served);

@@ -39,7 +39,7 @@ fn texts<'v>(items: &'v [Value], key: &str) -> Vec<&'v str> {
     items.iter().filter_map(|item| item[key].as_str()).collect()
 }
 
-/// Whether explanation and membership say the same of a user and a segment; both may change in between.
+/// Returns whether explanation and membership say the same of a user and a segment; both may change in between.
 fn agree(client: Client, user: &str, segment: &str) -> bool {
     (0..TRIES).any(|_| {
         let is_in = || {

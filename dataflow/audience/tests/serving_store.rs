@@ -66,7 +66,7 @@ impl EngineHost {
         });
     }
 
-    /// Whether a part of the engine is up, and what it says.
+    /// Returns whether a part of the engine is up, and what it says.
     fn component(&self, name: &str) -> (bool, String) {
         component(self.served.client(), name)
     }

@@ -56,7 +56,7 @@ fn slow_clients_keep_nobody_out() {
     assert!(begun.elapsed() < Duration::from_secs(12), "{:?}", begun.elapsed());
 }
 
-/// What `gzip` makes of so many line ends.
+/// So many line ends, packed by `gzip`.
 fn packed_line_ends(mebibytes: usize) -> Vec<u8> {
     let mut gzip =
         Command::new("gzip").args(["-9", "-c"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();

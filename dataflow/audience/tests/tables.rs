@@ -78,7 +78,7 @@ fn fill(client: Client) {
     send(client, &json!({"userId": id(1), "previousId": "visitor", "eventType": "alias"}));
 }
 
-/// What a search finds, counted naively over what is known of each user.
+/// The result of a search, counted naively over what is known of each user.
 fn naive(known: &BTreeMap<String, Value>, fits: impl Fn(&Value) -> bool) -> Vec<String> {
     known.iter().filter(|(_, view)| fits(view)).map(|(id, _)| id.clone()).collect()
 }

@@ -135,7 +135,7 @@ impl JobHandle {
         self.0.stop.request();
     }
 
-    /// Whether the job has ended.
+    /// Returns whether the job has ended.
     pub fn is_ended(&self) -> bool {
         *self.0.is_ended.lock()
     }

@@ -60,7 +60,7 @@ impl Stop {
         true
     }
 
-    /// Whether the signal was given.
+    /// Returns whether the signal was given.
     pub fn is_requested(&self) -> bool {
         self.0.state.lock().is_requested
     }

@@ -12,7 +12,7 @@ pub trait Segments: Send + Sync {
     /// Returns each segment's version by its id.
     fn versions(&self) -> HashMap<String, u64>;
 
-    /// Whether there is a segment of that id.
+    /// Returns whether there is a segment of that id.
     fn has_segment(&self, id: &str) -> bool;
 
     /// Returns the instant at which a segment was created, RFC 3339.

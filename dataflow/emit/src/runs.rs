@@ -69,7 +69,7 @@ impl Runs {
         Ok(runs)
     }
 
-    /// Whether this data directory emitted everything up to `progress`, and nothing else. A progress without a run is older
+    /// Returns whether this data directory emitted everything up to `progress`, and nothing else. A progress without a run is older
     /// than runs are, and counts as this directory's.
     pub fn has_emitted(&self, progress: Progress) -> bool {
         let Some(index) = self.known.iter().position(|(run, _)| *run == progress.run) else {

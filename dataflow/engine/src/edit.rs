@@ -33,7 +33,7 @@ const PIECE_BYTES: usize = 1 << 20;
 /// come between.
 const PIECES_UNDER_WAY: usize = 2;
 
-/// Who looks on while history is scanned.
+/// A watcher of a scan of history.
 pub trait ScanWatch: Sync {
     /// So many events are scanned, of so many. Gives whether to go on.
     fn scanned(&self, events: u64, of: u64) -> bool;
@@ -71,7 +71,7 @@ pub fn apply(
     Ok(tick)
 }
 
-/// Whether all of it can be done in one tick without keeping events waiting: nothing is lacking but a look at every user
+/// Returns whether all of it can be done in one tick without keeping events waiting: nothing is lacking but a look at every user
 /// for a few rules.
 pub(crate) fn is_small(engine: &Engine, difference: &Difference) -> bool {
     let users = usize::try_from(engine.done().most_users).unwrap_or(usize::MAX);

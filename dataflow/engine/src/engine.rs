@@ -117,7 +117,7 @@ impl Engine {
         self.memberships.len()
     }
 
-    /// Who is in what, by worker.
+    /// The memberships, by worker.
     pub fn memberships(&self) -> &[Arc<RwLock<Membership>>] {
         &self.memberships
     }

@@ -18,7 +18,7 @@ pub(crate) trait Reports: Send + Sync {
 /// The parts of a platform that were reported.
 #[derive(Debug)]
 pub(crate) struct ReportedParts {
-    /// Whether every part works that requests are served with.
+    /// True if every part works that requests are served with.
     pub is_able: bool,
     /// The failure after which nothing is accepted any more.
     pub failure: Option<String>,

@@ -64,22 +64,22 @@ impl Lifecycle {
         &self.failed
     }
 
-    /// Whether membership changes are emitted.
+    /// Returns whether membership changes are emitted.
     pub fn is_emitting(&self) -> bool {
         self.phase() >= Phase::CatchingUp
     }
 
-    /// Whether the clock follows the wall clock.
+    /// Returns whether the clock follows the wall clock.
     pub fn is_clock_running(&self) -> bool {
         self.phase() >= Phase::Live
     }
 
-    /// Whether requests are served.
+    /// Returns whether requests are served.
     pub fn is_ready(&self) -> bool {
         self.phase() == Phase::Live
     }
 
-    /// Whether the run stops.
+    /// Returns whether the run stops.
     pub fn is_stopping(&self) -> bool {
         self.phase() == Phase::Stopping
     }

@@ -45,7 +45,7 @@ pub struct Lacking {
 pub struct PreviewOutcome {
     /// The counts, over all workers.
     pub previewed: PreviewResult,
-    /// Whether history was scanned for it.
+    /// True if history was scanned for it.
     pub is_history_scanned: bool,
 }
 

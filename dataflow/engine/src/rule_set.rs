@@ -18,7 +18,7 @@ enum Ready {
 }
 
 impl Ready {
-    /// Whether it says the same; that of the same version is the same piece of memory.
+    /// Returns whether it says the same; that of the same version is the same piece of memory.
     fn is(&self, other: &Ready) -> bool {
         match (self, other) {
             (Ready::Rule(one), Ready::Rule(other)) => Arc::ptr_eq(one, other) || one == other,
@@ -52,7 +52,7 @@ pub struct Difference {
 }
 
 impl Difference {
-    /// Whether nothing changes.
+    /// Returns whether nothing changes.
     pub fn is_empty(&self) -> bool {
         self.publish.is_empty()
     }

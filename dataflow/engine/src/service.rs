@@ -299,7 +299,7 @@ impl Service {
         self.checkpoints.back_up(|| backup::copy(stores, to, self.run.stop()))
     }
 
-    /// Whether the platform stops.
+    /// Returns whether the platform stops.
     pub fn is_ending(&self) -> bool {
         self.run.stop().is_requested()
     }

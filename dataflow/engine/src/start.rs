@@ -75,7 +75,7 @@ pub struct StartProgress {
 struct Phases {
     current: StartPhase,
     since: Instant,
-    /// Of the phases that have ended.
+    /// The times of the phases that have ended.
     took: [Duration; StartPhase::ALL.len()],
 }
 

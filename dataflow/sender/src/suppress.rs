@@ -17,7 +17,7 @@ impl Suppressions {
         Suppressions { notes }
     }
 
-    /// Whether an address, which is normalised, or a user is on the list.
+    /// Returns whether an address, which is normalised, or a user is on the list.
     pub(crate) fn has(&self, address: &str, user: &str) -> Result<bool> {
         Ok(self.notes.get(&key(&of_address(address)))?.is_some() || self.notes.get(&key(&of_user(user)))?.is_some())
     }

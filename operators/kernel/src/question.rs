@@ -39,14 +39,14 @@ pub struct UserQuestion {
 /// The thing that is asked of a condition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Asks {
-    /// Whether it holds, and whether there is a value that it is about.
+    /// The verdict: if it holds, and if there is a value that it is about.
     Holds,
     /// The value itself.
     Value,
 }
 
 impl UserQuestion {
-    /// Whether a condition holds; `None` where that needs no question.
+    /// Returns whether a condition holds; `None` where that needs no question.
     pub fn whether(node: &Node, catalogue: &Catalogue) -> Option<UserQuestion> {
         UserQuestion::of(node.resolved(catalogue), Asks::Holds, catalogue)
     }

@@ -25,9 +25,9 @@ pub enum Reading {
     Held(bool),
     /// The answer to a question.
     Answered {
-        /// Whether the condition holds.
+        /// True if the condition holds.
         held: bool,
-        /// Whether there is a value that it is about, or it asks for just that.
+        /// True if there is a value that it is about, or it asks for just that.
         has_value: bool,
     },
 }

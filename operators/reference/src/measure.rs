@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 /// The value of a leaf for a user.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Measured {
-    /// Whether it holds.
+    /// True if it holds.
     pub holds: bool,
     /// The number that was measured, for ranks.
     pub number: Option<Number>,
@@ -48,7 +48,7 @@ impl Number {
     }
 }
 
-/// Whether an event has any part in what a leaf says now.
+/// Returns whether an event has any part in what a leaf says now.
 pub fn concerns((leaf, zone): &(Node, ZoneId), event: &EventRef<'_>, now: Millis) -> bool {
     if event.timestamp() > now {
         return false;
@@ -166,7 +166,7 @@ fn measure<'a>(measure: &Measure, events: &[EventRef<'a>], now: Millis) -> Opera
     }
 }
 
-/// Whether some choice of events, one a step, makes the sequence: found by trying all.
+/// Returns whether some choice of events, one a step, makes the sequence: found by trying all.
 fn follows(sequence: &Sequence, events: &[EventRef<'_>], now: Millis) -> bool {
     fn from(sequence: &Sequence, step: usize, before: Option<Millis>, events: &[EventRef<'_>], now: Millis) -> bool {
         let Some(next) = sequence.steps.get(step) else { return true };

@@ -48,7 +48,7 @@ pub enum Operation {
         top: Option<u32>,
         /// So many units of 10^-9 percent.
         percent: Option<i128>,
-        /// Whether only users for whom the child holds are ranked.
+        /// True if only users for whom the child holds are ranked.
         among: bool,
     },
 }

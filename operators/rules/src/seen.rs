@@ -29,13 +29,13 @@ pub struct SeenData {
 /// A field as it was seen.
 #[derive(Clone, Debug, Default)]
 pub struct SeenField {
-    /// Whether it was a number.
+    /// True if it was a number.
     pub is_number: bool,
-    /// Whether it was a text.
+    /// True if it was a text.
     pub is_text: bool,
-    /// Whether it was a boolean.
+    /// True if it was a boolean.
     pub is_boolean: bool,
-    /// Whether it was a list.
+    /// True if it was a list.
     pub is_list: bool,
     /// Some of its values, or of the items of its lists.
     pub examples: Vec<Value>,

@@ -20,9 +20,9 @@ pub struct Recipient<'a> {
     pub user: &'a str,
     /// The address, normalised; `None` without one.
     pub address: Option<&'a str>,
-    /// Whether the person agrees to messages of this kind.
+    /// True if the person agrees to messages of this kind.
     pub has_consent: bool,
-    /// Whether the address, or the person, is on a suppression list.
+    /// True if the address, or the person, is on a suppression list.
     pub is_suppressed: bool,
     /// The zone of the place where the person is.
     pub zone: &'a TimeZone,

@@ -83,7 +83,7 @@ pub struct LoadArgs {
     /// Events a second that flow in `mixed`, `reads` and `live`.
     #[arg(long, default_value_t = 20_000)]
     rate: u64,
-    /// Who follow changes at once in `live`.
+    /// The subscribers who follow changes at once in `live`.
     #[arg(long, default_value_t = 1_000)]
     subscribers: usize,
     /// Seconds of each `mixed`, `reads` and `live`.

@@ -156,7 +156,7 @@ pub fn recovery(run: &mut LoadRun) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Whether an event is accepted and then served within a moment.
+/// Returns whether an event is accepted and then served within a moment.
 fn is_served(address: std::net::SocketAddr, round: u64) -> anyhow::Result<bool> {
     let mut client = BenchClient::connect(address)?;
     let body = format!(r#"{{"userId":"r{round}","eventType":"recovered","properties":{{}}}}"#);

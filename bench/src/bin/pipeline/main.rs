@@ -105,7 +105,7 @@ pub struct PipelineRun {
     pub args: PipelineArgs,
     /// The server.
     pub server: BenchServer,
-    /// Who sends events.
+    /// The side that sends events.
     pub producing: Producing,
     /// The events of the run.
     pub traffic: Traffic,

@@ -99,7 +99,7 @@ pub fn openssl(arguments: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// Whether each signature of a mail holds, by dkimpy, with the public parts of keys in the place of DNS.
+/// Returns whether each signature of a mail holds, by dkimpy, with the public parts of keys in the place of DNS.
 pub fn verify(mail: &str, keys: &[(&str, &str)]) -> String {
     let directory = tempfile::tempdir().unwrap();
     let mut records = String::new();

@@ -51,7 +51,7 @@ impl ServerSchema {
         }
     }
 
-    /// What the server has seen. Nothing where there is more than it tells.
+    /// The names and values that the server has seen. Nothing where there is more than it tells.
     pub fn seen(&self) -> SeenData {
         let events = list(self.0.get("events"));
         if events.len() >= MOST_EVENTS {

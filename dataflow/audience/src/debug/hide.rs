@@ -57,7 +57,7 @@ pub fn in_json(value: Value) -> Value {
     }
 }
 
-/// Whether the name of a setting says that its value is secret. The name of a file is not.
+/// Returns whether the name of a setting says that its value is secret. The name of a file is not.
 pub fn is_secret(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
     let is_file = name.ends_with("_file") || name.ends_with(".location");

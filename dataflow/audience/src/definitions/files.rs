@@ -32,7 +32,7 @@ pub struct SegmentFile {
 }
 
 impl SegmentFile {
-    /// Whether it is a list, whose members are no rules.
+    /// Returns whether it is a list, whose members are no rules.
     pub fn is_list(&self) -> bool {
         self.kind.as_deref().is_some_and(|kind| kind.eq_ignore_ascii_case("static"))
     }

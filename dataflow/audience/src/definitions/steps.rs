@@ -177,7 +177,7 @@ fn is_same_segment(old: &SegmentFile, new: &SegmentFile) -> anyhow::Result<bool>
     Ok(words(old) == words(new) && (new.is_list() || is_same_rule(old, new)))
 }
 
-/// Whether rules mean the same, whatever their spelling. A faulty one is sent, so that the server says the faults.
+/// Returns whether rules mean the same, whatever their spelling. A faulty one is sent, so that the server says the faults.
 fn is_same_rule(old: &SegmentFile, new: &SegmentFile) -> bool {
     let read = |segment: &SegmentFile| {
         let json = parse_json(segment.rules.as_ref()?.get().as_bytes()).ok()?;

@@ -36,7 +36,7 @@ const PLANS: [&str; 3] = ["free", "plus", "gold"];
 #[derive(Clone, Debug)]
 pub struct Customer {
     pub id: String,
-    /// Whether they were seen before they said who they are.
+    /// Their anonymous id, if they were seen before they said who they are.
     pub anonymous: Option<String>,
     pub traits: Value,
     pub joined: i64,

@@ -85,7 +85,7 @@ impl Demo {
         Ok(Some(Demo { path, note }))
     }
 
-    /// Whether its past and its segments are there.
+    /// Returns whether its past and its segments are there.
     pub fn is_filled(&self) -> bool {
         self.note.is_filled
     }

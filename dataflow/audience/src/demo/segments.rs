@@ -5,7 +5,7 @@ use audience_protocol::{PlatformError, SegmentInput, TraitInput};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-/// Who makes them.
+/// Their author.
 const AUTHOR: &str = "demo";
 
 /// Creates what is not there yet.
@@ -49,7 +49,7 @@ fn input(segment: &Value) -> Result<SegmentInput, serde_json::Error> {
     serde_json::from_str(&segment.to_string())
 }
 
-/// Whether it was made now; it may have been made before a start that was cut off.
+/// Returns whether it was made now; it may have been made before a start that was cut off.
 fn unless_there<T>(made: Result<T, PlatformError>) -> Result<bool, PlatformError> {
     match made {
         Ok(_) => Ok(true),

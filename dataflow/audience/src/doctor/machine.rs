@@ -65,7 +65,7 @@ fn data_directory(data: &Path, is_running: bool) -> Finding {
     }
 }
 
-/// Whether a path is there, and the nearest directory above that is.
+/// Returns whether a path is there, and the nearest directory above that is.
 fn nearest(path: &Path) -> (bool, &Path) {
     if path.exists() {
         return (true, path);
@@ -138,7 +138,7 @@ fn listener(name: &str, address: SocketAddr, is_running: bool) -> Finding {
     }
 }
 
-/// Whether callers are asked who they are. The members are not read: a start says what it misses among them.
+/// Returns whether callers are asked who they are. The members are not read: a start says what it misses among them.
 fn access(access: &AccessSettings, listeners: &[SocketAddr]) -> Finding {
     const PART: &str = "access";
     let is_local = listeners.iter().all(|address| address.ip().is_loopback());

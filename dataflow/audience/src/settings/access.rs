@@ -9,7 +9,7 @@ use clap::{Args, ValueEnum};
 
 use super::names::named;
 
-/// Whether callers must sign in.
+/// The setting that says if callers must sign in.
 #[derive(Clone, Debug, Args)]
 pub struct AccessSettings {
     /// Whether callers must sign in: `auto`, `required` or `off`. `auto` asks nobody while every listener is on this machine

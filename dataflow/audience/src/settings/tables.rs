@@ -109,7 +109,7 @@ pub struct AerospikeTable {
     /// The user's password. [default: none]
     #[arg(long, value_name = "TEXT")]
     password: Option<String>,
-    /// Whether every connection is TLS. Nodes then are `host:port`, or `host:name:port` where their certificate has another name.
+    /// True if every connection is TLS. Nodes then are `host:port`, or `host:name:port` where their certificate has another name.
     #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", default_value = "false", value_parser = clap::value_parser!(bool))]
     tls: bool,
     /// The PEM file of certificate authorities to trust with `tls`. [default: those of the system]

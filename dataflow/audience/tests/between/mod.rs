@@ -14,7 +14,7 @@ use crate::topics::variable;
 /// Partitions of the topics of a test.
 pub const PARTITIONS: i32 = 3;
 
-/// Who is in what.
+/// The members of each segment.
 pub type ClusterMembers = BTreeMap<String, BTreeSet<String>>;
 
 /// Settings under topics that no other run has.
@@ -29,7 +29,7 @@ pub fn setup(directory: &Path, prefix: &str) -> Setup {
     Setup { flags, ..Setup::within(program!(), directory) }
 }
 
-/// Who is in what by what Redis has of these users.
+/// The members of each segment, by what Redis has of these users.
 pub fn in_redis(prefix: &str, users: u64) -> ClusterMembers {
     let mut connection = redis::Client::open(variable("AUDIENCE_TEST_REDIS")).unwrap().get_connection().unwrap();
     let mut members = ClusterMembers::new();
@@ -43,7 +43,7 @@ pub fn in_redis(prefix: &str, users: u64) -> ClusterMembers {
     members
 }
 
-/// Who is in what by these changes; each must change something.
+/// The members of each segment by these changes; each must change something.
 pub fn folded(changes: &[Value]) -> ClusterMembers {
     let mut members = ClusterMembers::new();
     for change in changes {
@@ -59,7 +59,7 @@ pub fn folded(changes: &[Value]) -> ClusterMembers {
     members
 }
 
-/// Who is in these segments by what is served.
+/// The members of these segments by what is served.
 pub fn served(client: Client, segments: &[&str]) -> ClusterMembers {
     let of = |id: &&str| ((*id).to_owned(), client.members(id).unwrap().unwrap_or_default().into_iter().collect());
     segments.iter().map(of).filter(|(_, members): &(_, BTreeSet<_>)| !members.is_empty()).collect()

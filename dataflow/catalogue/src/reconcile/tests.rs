@@ -17,7 +17,7 @@ enum RequestCounts {
 struct FakeEngine {
     asked: SyncSender<RequestCounts>,
     fails_from: u64,
-    /// Whether the next preview takes until it is stopped.
+    /// True if the next preview takes until it is stopped.
     is_slow: bool,
 }
 

@@ -83,7 +83,7 @@ fn read_back(
     Ok((found, None))
 }
 
-/// What some ticks have before a place.
+/// The part of some ticks before a place.
 struct TickSpan {
     /// The newest that pass, in their order.
     newest: VecDeque<PastChange>,

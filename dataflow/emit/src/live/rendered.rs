@@ -88,7 +88,7 @@ impl RenderedBatch {
         self.rows.len()
     }
 
-    /// Whether a place is in it.
+    /// Returns whether a place is in it.
     pub fn holds(&self, place: ChangePlace) -> bool {
         self.from <= place && place < self.to
     }

@@ -14,9 +14,9 @@ pub struct ProfileSweep {
     pub traits: u64,
     /// The instant at which the first of the profiles written since changes by time alone, if any does.
     pub due: Option<Millis>,
-    /// Whether ids that are no users may have a profile too.
+    /// True if ids that are no users may have a profile too.
     pub is_first: bool,
-    /// Whether all are written, which is yet to be stored.
+    /// True if all are written, which is yet to be stored.
     pub is_done: bool,
     position: UserPosition,
 }

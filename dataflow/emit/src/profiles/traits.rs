@@ -22,7 +22,7 @@ pub struct ProfileTraits {
     pub digest: u64,
     /// The times after an event at which a value may change.
     delays: Vec<Millis>,
-    /// Whether some value changes at every instant.
+    /// True if some value changes at every instant.
     is_moving: bool,
     /// Those of calendars and zones, whose changes the history tells.
     asked: Vec<Measurable>,

@@ -24,7 +24,7 @@ pub enum FollowError {
 }
 
 impl FollowError {
-    /// Whether a retry is of no use.
+    /// Returns whether a retry is of no use.
     pub fn is_final(&self) -> bool {
         matches!(self, FollowError::Sink(SinkError::Fenced(_)) | FollowError::Engine(_) | FollowError::Thread(_))
     }

@@ -169,7 +169,7 @@ impl<'a> Follower<'a> {
         self.round.until().unwrap_or_else(|| self.upstream.emitted.newest())
     }
 
-    /// Whether the change log has everything after that. A sink that is ahead of the log has another history: that of
+    /// Returns whether the change log has everything after that. A sink that is ahead of the log has another history: that of
     /// another data directory, or of this one before an older copy took its place. A sink that is not ahead may have one, too.
     fn can_follow_from(&self, progress: Progress) -> Result<bool, StoreError> {
         let is_ours = progress.tick <= self.newest().tick && self.upstream.runs.has_emitted(progress);

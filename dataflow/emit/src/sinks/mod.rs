@@ -41,9 +41,9 @@ const UNMOVED: Duration = Duration::from_secs(4);
 pub struct SinkCondition {
     /// Its name.
     pub name: String,
-    /// What keeps it from going on.
+    /// The fault that keeps it from going on.
     pub fault: Option<String>,
-    /// What it left out.
+    /// A notice of records that it left out.
     pub notice: Option<String>,
     /// Ticks that are committed and not yet written to it.
     pub lag_ticks: u64,

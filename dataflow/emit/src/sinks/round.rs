@@ -16,7 +16,7 @@ pub struct Round {
     /// The progress to which they bring the sink, and no further.
     until: Option<Progress>,
     is_broken: AtomicBool,
-    /// Whether a writer has written changes, or found that there are none to write.
+    /// True if a writer has written changes, or found that there are none to write.
     is_well: AtomicBool,
     snapshot: Mutex<Weak<Snapshot>>,
 }
@@ -32,12 +32,12 @@ impl Round {
         self.until
     }
 
-    /// Whether one of the writers has failed: the others end.
+    /// Returns whether one of the writers has failed: the others end.
     pub fn is_broken(&self) -> bool {
         self.is_broken.load(Ordering::Acquire)
     }
 
-    /// Whether a writer has written changes, or found that there are none to write.
+    /// Returns whether a writer has written changes, or found that there are none to write.
     pub fn is_well(&self) -> bool {
         self.is_well.load(Ordering::Acquire)
     }

@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 const UNOPENED: &str = "it has not answered yet";
 
 impl Verification {
-    /// Whether it is ordered or under way.
+    /// Returns whether it is ordered or under way.
     pub fn is_running(&self) -> bool {
         self.is_ordered || self.is_begun
     }
@@ -21,19 +21,19 @@ const MOST_REPAIRS: usize = 10_000;
 #[derive(Debug)]
 pub struct SinkStatus {
     name: String,
-    /// Whether it has a store that can be compared with the memberships.
+    /// True if it has a store that can be compared with the memberships.
     can_be_verified: bool,
     /// Why its writers cannot start.
     fault: Mutex<Option<String>>,
     writers: Mutex<Vec<WriterStatus>>,
-    /// What a look at the store has found.
+    /// The fault that a look at the store has found.
     store_fault: Mutex<Option<String>>,
-    /// What its writer is to do before it goes on.
+    /// The order that its writer carries out before it goes on.
     order: Mutex<Option<Order>>,
     /// Records that its writer is to repair.
     repairs: Mutex<Vec<Repair>>,
     verification: Mutex<Verification>,
-    /// What the sink left out.
+    /// A notice of records that the sink left out.
     notice: Mutex<Option<String>>,
 }
 
@@ -63,7 +63,7 @@ pub struct Verification {
     pub ended: u64,
 }
 
-/// What a writer is to do before it goes on.
+/// An order that a writer carries out before it goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Order {
     /// Open the store again: it has lost what it held.
@@ -104,7 +104,7 @@ impl SinkStatus {
         &self.name
     }
 
-    /// Whether it has a store that can be compared with the memberships.
+    /// Returns whether it has a store that can be compared with the memberships.
     pub fn can_be_verified(&self) -> bool {
         self.can_be_verified
     }
@@ -183,7 +183,7 @@ impl SinkStatus {
         std::mem::take(&mut self.repairs.lock())
     }
 
-    /// What the sink left out.
+    /// A notice of records that the sink left out.
     pub fn notice(&self) -> Option<String> {
         self.notice.lock().clone()
     }

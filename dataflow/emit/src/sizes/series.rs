@@ -31,13 +31,13 @@ pub struct Bucket {
     pub start: Millis,
     /// Members at its end.
     pub size: u64,
-    /// Who entered in it.
+    /// The users who entered in it.
     pub entered: u64,
-    /// Who left in it.
+    /// The users who left in it.
     pub left: u64,
     /// The instant at which an edit of rules or lists last changed memberships in it.
     pub edited_at: Option<Millis>,
-    /// Who entered and who left after that; without an edit, all who did.
+    /// The users who entered and who left after that; without an edit, all who did.
     pub since_edit: (u64, u64),
 }
 

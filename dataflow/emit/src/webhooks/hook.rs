@@ -59,7 +59,7 @@ impl StoredWebhook {
         ChangePlace::parse(&self.figures.reached_id).unwrap_or(ChangePlace::behind(0))
     }
 
-    /// Whether messages are to be posted.
+    /// Returns whether messages are to be posted.
     pub fn is_active(&self) -> bool {
         self.webhook.status == WebhookStatus::Active
     }
@@ -120,7 +120,7 @@ impl Hook {
         self.stored.lock().clone()
     }
 
-    /// Whether it is deleted.
+    /// Returns whether it is deleted.
     pub fn is_gone(&self) -> bool {
         self.is_gone.load(Ordering::Acquire)
     }

@@ -15,7 +15,7 @@ use super::frame;
 
 /// Between signs of life.
 const BEAT: Duration = Duration::from_millis(500);
-/// Who was not heard of for so long is lost.
+/// A process that was not heard of for so long is lost.
 pub const SILENCE: Duration = Duration::from_secs(4);
 
 /// Small messages go at once; what the other side does not confirm within [`SILENCE`] breaks the connection, also where

@@ -35,7 +35,7 @@ pub struct Offsite {
     pub file_events: u64,
     /// How long an event waits for others before a file is written.
     pub file_age: Duration,
-    /// Whether checkpoints have a copy of the catalogue, because it is in the data directory and nowhere else.
+    /// True if checkpoints have a copy of the catalogue, because it is in the data directory and nowhere else.
     pub keeps_catalogue: bool,
 }
 
@@ -70,7 +70,7 @@ impl Archive {
         Archive { offsite, log, writing: Mutex::default(), job: OnceLock::new(), end: Mutex::new(0) }
     }
 
-    /// Whether checkpoints have a copy of the catalogue.
+    /// Returns whether checkpoints have a copy of the catalogue.
     pub fn keeps_catalogue(&self) -> bool {
         self.offsite.keeps_catalogue
     }

@@ -51,7 +51,7 @@ pub struct CopiedState {
     pub events: u64,
     /// When the last of them was accepted, in milliseconds since 1970.
     pub last_accepted_at: Option<Millis>,
-    /// Whether there is a checkpoint. Without one a start replays all events.
+    /// True if there is a checkpoint. Without one a start replays all events.
     pub has_checkpoint: bool,
 }
 

@@ -33,7 +33,7 @@ fn noted(notes: &dyn Notes) -> Result<Option<(u64, u128)>, StoreError> {
 pub struct TakenAsNew {
     /// The version that it has now, above every one that was given out.
     pub version: u64,
-    /// What happened, in words.
+    /// The story in words.
     pub how: String,
 }
 

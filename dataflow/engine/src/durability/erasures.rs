@@ -33,7 +33,7 @@ pub(super) struct Erasures {
     events_purged: LastPurge,
     /// The last purge of the lists of members.
     lists_purged: LastPurge,
-    /// Whether the newest checkpoint notes ids that are gone since.
+    /// True if the newest checkpoint notes ids that are gone since.
     are_noted: AtomicBool,
 }
 

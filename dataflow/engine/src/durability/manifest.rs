@@ -53,7 +53,7 @@ impl Manifest {
         }
     }
 
-    /// Whether nothing in the checkpoint is ahead of what was given out.
+    /// Returns whether nothing in the checkpoint is ahead of what was given out.
     pub fn is_within(&self, progress: Progress) -> bool {
         self.greatest.sequence <= progress.sequence && self.greatest.clock <= progress.clock
     }

@@ -23,7 +23,7 @@ pub(super) struct Collector {
     pub(super) workers: usize,
     /// The progress that is shared with callers.
     pub(super) shared: Arc<SharedProgress>,
-    /// Who takes each whole tick.
+    /// The taker of each whole tick.
     pub(super) sink: TickTaker,
     /// The start of the engine, which labels count from.
     pub(super) started: Instant,

@@ -20,9 +20,9 @@ pub struct TickDone {
     pub oldest_accepted: Option<Instant>,
     /// The output of each worker.
     pub outputs: Vec<TickOutput>,
-    /// Whether a part of a checkpoint is taken as of this tick: it is of use only once the tick is committed.
+    /// True if a part of a checkpoint is taken as of this tick: it is of use only once the tick is committed.
     pub is_captured: bool,
-    /// Whether more ticks that are done stand right behind this one: a sink may keep what it writes until those come.
+    /// True if more ticks that are done stand right behind this one: a sink may keep what it writes until those come.
     pub has_more: bool,
 }
 

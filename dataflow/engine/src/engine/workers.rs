@@ -82,7 +82,7 @@ pub(crate) struct Started {
     pub worker: usize,
     /// Its door.
     pub door: TickDoor,
-    /// Who is in what of its users.
+    /// The memberships of its users.
     pub membership: Arc<RwLock<Membership>>,
 }
 
@@ -98,7 +98,7 @@ pub(crate) struct WorkerOptions {
     pub encode: EncodeChanges,
     /// Users that it looks at for a scan before events get their turn.
     pub scan_slice_users: u32,
-    /// Whether memberships are read in another process.
+    /// True if memberships are read in another process.
     pub gives_members: bool,
     /// The aliases for readers, kept up by the first worker of all.
     pub aliases: Option<Arc<RwLock<Aliases>>>,

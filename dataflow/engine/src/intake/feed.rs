@@ -144,7 +144,7 @@ impl Feeder {
         self.status.stop.wait(self.backoff.next());
     }
 
-    /// Whether nothing is to be read any more.
+    /// Returns whether nothing is to be read any more.
     fn is_over(&self) -> bool {
         self.status.stop.is_requested()
     }

@@ -48,7 +48,7 @@ pub struct Pump {
 }
 
 impl Pump {
-    /// Whether more may be accepted.
+    /// Returns whether more may be accepted.
     pub fn has_room(&self) -> bool {
         let inbox = self.inbox.lock();
         !inbox.is_closed && inbox.bytes < WAITING_BYTES

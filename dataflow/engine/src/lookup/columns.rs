@@ -63,7 +63,7 @@ impl Lookup {
     }
 }
 
-/// What was accepted of a user.
+/// The events of a user that were accepted.
 struct AcceptedHistory {
     ids: Vec<IdSince>,
     records: Vec<u8>,

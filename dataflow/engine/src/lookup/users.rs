@@ -73,14 +73,14 @@ impl Lookup {
         Ok(ids.into_iter().zip(may_be).filter_map(|(id, may_be)| may_be.then_some(id)).collect())
     }
 
-    /// Whether each id is one of a known user, whom it may be merged into.
+    /// Returns whether each id is one of a known user, whom it may be merged into.
     pub(super) fn are_known(&self, ids: &[String]) -> Result<Vec<bool>> {
         let roots: Vec<String> = ids.iter().map(|id| self.root(id)).collect();
         let maybe: HashSet<String> = self.sift(roots.clone())?.into_iter().collect();
         roots.into_iter().map(|root| Ok(maybe.contains(&root) && self.is_known(&root)?)).collect()
     }
 
-    /// Whether any event of a user counts who goes by this id.
+    /// Returns whether any event of a user counts who goes by this id.
     fn is_known(&self, id: &str) -> Result<bool> {
         let ids = {
             let aliases = self.engine.aliases().read();

@@ -107,7 +107,7 @@ pub struct TickOutput {
 }
 
 impl TickOutput {
-    /// Whether it brings a part of a checkpoint.
+    /// Returns whether it brings a part of a checkpoint.
     pub fn has_part(&self) -> bool {
         !self.shards.is_empty() || self.aliases.is_some() || !self.sources.is_empty()
     }
@@ -128,7 +128,7 @@ pub struct WorkerParts {
     pub encoder: ChangeEncoder,
     /// How many users are looked at before events get their turn.
     pub scan_slice_users: u32,
-    /// Whether memberships are given out as the silence of a start ends, since nobody outside can read them in place.
+    /// True if memberships are given out as the silence of a start ends, since nobody outside can read them in place.
     pub gives_members: bool,
 }
 

@@ -65,7 +65,7 @@ pub struct UsersOutput<'scope> {
     pub outward: StreamVec<'scope, u64, Outward>,
     /// The users' places in ranks.
     pub places: StreamVec<'scope, u64, RankInput>,
-    /// Who is in what.
+    /// The memberships.
     pub memberships: MembershipCollections<'scope>,
 }
 

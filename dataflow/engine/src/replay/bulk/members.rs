@@ -51,7 +51,7 @@ pub fn write_members(memberships: &[Arc<RwLock<Membership>>], out: &mut dyn Writ
     Ok(())
 }
 
-/// Whether an id has a sign that a line cannot have as it is.
+/// Returns whether an id has a sign that a line cannot have as it is.
 fn has_signs(id: &str) -> bool {
     id.bytes().any(|byte| matches!(byte, b'\t' | b'\n' | b'\r' | b'\\'))
 }

@@ -24,7 +24,7 @@ fn restored(platform: &ModelledWorker, shards: &[(u32, Vec<u8>)], rules: &[(Stri
     worker
 }
 
-/// Whether a user is known, the cells by the keys of their measures, and the events to come.
+/// A user: if they are known, the cells by the keys of their measures, and the events to come.
 type ModelUser = (bool, Vec<(MeasureText, Cell)>, Vec<PendingEvent>);
 
 /// Returns the rows of users that are known or have events to come, by id.
