@@ -122,7 +122,7 @@ test('the time zone of the platform is set after a question, and stands in the a
   assert.equal((await call(platform.address, 'GET', '/api/timezone')).timezone, 'Europe/Berlin');
   await page.goto('/audit?kind=setting');
   await page.getByText('timezone: UTC → Europe/Berlin').waitFor();
-  await page.getByText('We moved').first().waitFor();
+  await page.getByRole('cell', { name: 'We moved' }).waitFor();
   assert.deepEqual(faults, []);
   await page.context().close();
   await call(platform.address, 'PUT', '/api/timezone', { timezone: 'UTC' });
