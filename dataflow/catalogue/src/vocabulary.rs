@@ -78,7 +78,19 @@ enum MeasureOf {
         #[serde(default)]
         of: String,
     },
+    Choice {
+        #[serde(rename = "fn")]
+        function: String,
+        of: PropertyChoice,
+    },
     Word(#[expect(dead_code, reason = "a measure without a property is told apart by its form")] String),
+}
+
+/// The properties of which the first counts.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct PropertyChoice {
+    first_of: Vec<String>,
 }
 
 impl StoredVocabulary {
@@ -136,10 +148,14 @@ impl StoredVocabulary {
 
     /// The computed traits that are amounts, by name.
     fn amount_traits(&self, amounts: &[String]) -> Result<Vec<String>> {
+        let adds = |function: &str, of: &str| {
+            let of = of.strip_prefix("properties.").unwrap_or(of);
+            OF_AMOUNTS.contains(&function) && amounts.iter().any(|amount| amount == of)
+        };
         let is_amount = |definition: &RawValue| match serde_json::from_str(definition.get()) {
-            Ok(MeasuredTrait { measure: Some(MeasureOf::Property { function, of }) }) => {
-                let of = of.strip_prefix("properties.").unwrap_or(&of);
-                OF_AMOUNTS.contains(&&*function) && amounts.iter().any(|amount| amount == of)
+            Ok(MeasuredTrait { measure: Some(MeasureOf::Property { function, of }) }) => adds(&function, &of),
+            Ok(MeasuredTrait { measure: Some(MeasureOf::Choice { function, of }) }) => {
+                of.first_of.iter().any(|of| adds(&function, of))
             }
             _ => false,
         };

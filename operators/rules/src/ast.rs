@@ -213,6 +213,17 @@ pub enum EventPath {
     Traits(Vec<Arc<str>>),
     /// Into the object of the list that counts; only where `each` is.
     Item(Vec<Arc<str>>),
+    /// The first of several paths that has a value; only in a measure.
+    First(Arc<PathChoice>),
+}
+
+/// Paths that mean the same in events of different senders.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct PathChoice {
+    /// The paths, in the order in which they are tried; two at least, and none a choice itself.
+    pub paths: Vec<EventPath>,
+    /// The types of events whose numbers count negative; sorted. What is no number there is missing.
+    pub minus: Vec<Arc<str>>,
 }
 
 /// A condition over one event.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::ast::{Behaviour, EventPath, EventTypes, Function, Measurable, Measure, Node, SegmentId};
+use crate::ast::{Behaviour, EventPath, EventTypes, Function, Measurable, Measure, Node, PathChoice, SegmentId};
 use crate::fault::{Fault, code, in_document_order};
 use crate::parse::{LiteralKind, TraitLookup, parse, parse_behaviour, parse_rules};
 use crate::unparse::node_to_value;
@@ -118,14 +118,20 @@ impl TraitLookup for TraitsWith<'_> {
 }
 
 impl Catalogue {
-    /// No segments, and the computed traits that every installation begins with.
+    /// No segments, and the computed traits that every installation begins with: over the events of shops that send in our own
+    /// words, in Segment's, GA4's or PostHog's.
     pub fn with_shipped_traits() -> Self {
-        let purchase = || EventTypes::Named(vec!["purchase".into()]);
-        let amount = EventPath::Properties(vec!["amount".into()]);
+        let names = |names: &[&str]| names.iter().map(|name| Arc::from(*name)).collect::<Vec<Arc<str>>>();
+        let purchase = || EventTypes::Named(names(&["Order Completed", "purchase"]));
+        let refunds = ["Order Refunded", "refund"];
+        let bills = EventTypes::Named(names(&["Order Completed", refunds[0], "purchase", refunds[1]]));
+        let amounts = ["amount", "revenue", "total", "value"].map(|key| EventPath::Properties(names(&[key])));
+        let amount = EventPath::First(Arc::new(PathChoice { paths: amounts.to_vec(), minus: names(&refunds) }));
+        let views = EventTypes::Named(names(&["$pageview", "page", "page_view"]));
         let shipped = [
-            ("totalSpent", purchase(), Measure::Of(Function::Sum, amount)),
+            ("totalSpent", bills, Measure::Of(Function::Sum, amount)),
             ("purchaseCount", purchase(), Measure::Count),
-            ("pageViews", EventTypes::Named(vec!["page_view".into()]), Measure::Count),
+            ("pageViews", views, Measure::Count),
             ("firstSeen", EventTypes::Any, Measure::Of(Function::First, EventPath::Timestamp)),
             ("lastSeen", EventTypes::Any, Measure::Of(Function::Last, EventPath::Timestamp)),
             ("lastPurchase", purchase(), Measure::Of(Function::Last, EventPath::Timestamp)),

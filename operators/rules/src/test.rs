@@ -364,6 +364,11 @@ pub fn value_in<'a>(path: &EventPath, event: &EventRef<'a>, item: Option<ValueRe
         EventPath::Timestamp => ValueRef::Number(Decimal::from_integer(event.timestamp())),
         EventPath::Traits(keys) => ValueRef::Object(event.traits()).path(keys)?,
         EventPath::Item(keys) => item?.path(keys)?,
+        EventPath::First(choice) => {
+            let value = choice.paths.iter().find_map(|path| value_in(path, event, item))?;
+            let is_minus = choice.minus.iter().any(|name| **name == *event.event_type());
+            if is_minus { ValueRef::Number(Decimal::from_units(-number_of(value)?.units())) } else { value }
+        }
     };
     (!value.is_null()).then_some(value)
 }

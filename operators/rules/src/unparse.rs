@@ -285,7 +285,7 @@ fn events_value(events: &EventTypes) -> Value {
 
 fn measure_value(measure: &Measure) -> Value {
     let paths = |paths: &[EventPath]| match paths {
-        [path] => text(&path_text(path)),
+        [path] => path_value(path),
         paths => Value::Array(paths.iter().map(|path| text(&path_text(path))).collect()),
     };
     let alone = |name: &str| object(vec![("fn", text(name))]);
@@ -294,9 +294,7 @@ fn measure_value(measure: &Measure) -> Value {
         Measure::Days => alone("days"),
         Measure::SinceFirst => alone("since_first"),
         Measure::SinceLast => alone("since_last"),
-        Measure::Of(function, path) => {
-            object(vec![("fn", text(function_name(*function))), ("of", text(&path_text(path)))])
-        }
+        Measure::Of(function, path) => object(vec![("fn", text(function_name(*function))), ("of", path_value(path))]),
         Measure::OfProduct(function, of) => object(vec![("fn", text(function_name(*function))), ("of", paths(of))]),
         Measure::Nth(function, of, nth) => {
             object(vec![("fn", text(function_name(*function))), ("of", paths(of)), ("nth", whole(*nth))])
@@ -309,6 +307,15 @@ fn measure_value(measure: &Measure) -> Value {
             object(members)
         }
     }
+}
+
+/// The path of a measure, or the choice of several.
+fn path_value(path: &EventPath) -> Value {
+    let EventPath::First(choice) = path else { return text(&path_text(path)) };
+    let mut members = vec![("firstOf", Value::Array(choice.paths.iter().map(path_value).collect()))];
+    let minus = || Value::Array(choice.minus.iter().map(|name| text(name)).collect());
+    members.extend((!choice.minus.is_empty()).then(|| ("minus", minus())));
+    object(members)
 }
 
 /// The name of the measure that counts distinct units.
@@ -477,6 +484,7 @@ pub(crate) fn path_text(path: &EventPath) -> String {
         EventPath::Context(keys) => format!("context.{}", keys.join(".")),
         EventPath::Traits(keys) => format!("traits.{}", keys.join(".")),
         EventPath::Item(keys) => format!("item.{}", keys.join(".")),
+        EventPath::First(choice) => choice.paths.iter().map(path_text).collect::<Vec<_>>().join(" or "),
         EventPath::Properties(keys) => {
             let path = keys.join(".");
             let prefixes = ["properties.", "context.", "traits.", "item."];

@@ -89,7 +89,7 @@ export function isAmount(kind, name) {
 
 /** Whether a measure gives an amount. */
 export const isAmountMeasure = (measure) =>
-  OF_AMOUNTS.includes(measure?.fn) && isAmount('property', measure.of ?? '');
+  OF_AMOUNTS.includes(measure?.fn) && isAmount('property', measure.of?.firstOf?.[0] ?? measure.of ?? '');
 
 /** A number as an amount in the currency of the platform. */
 export function money(value) {

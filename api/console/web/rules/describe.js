@@ -172,10 +172,10 @@ function step(json, index, all) {
 }
 
 const pathsText = (paths, joint = '×') =>
-  [paths]
+  [paths?.firstOf ?? paths]
     .flat()
     .map((path) => nameOf('property', path))
-    .join(` ${joint} `);
+    .join(paths?.firstOf ? ' / ' : ` ${joint} `);
 
 function sameText(same) {
   return same === undefined

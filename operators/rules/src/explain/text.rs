@@ -201,6 +201,9 @@ fn measured(behaviour: &Behaviour) -> String {
 fn product_text(paths: &[EventPath]) -> String {
     let one = |path: &EventPath| match path {
         EventPath::Timestamp => "time".to_owned(),
+        EventPath::First(choice) => {
+            choice.paths.iter().map(|path| short(&path_text(path))).collect::<Vec<_>>().join(" or ")
+        }
         path => short(&path_text(path)),
     };
     paths.iter().map(one).collect::<Vec<_>>().join(" × ")

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::object::{NodeKind, NodeObject};
 use super::{LiteralKind, Parser, kind_of};
-use crate::ast::{Behaviour, EventPath, EventTypes, Filter, Function, Logic, Measure, Unless, Zone};
+use crate::ast::{Behaviour, EventPath, EventTypes, Filter, Function, Logic, Measure, PathChoice, Unless, Zone};
 use crate::fault::code;
 use crate::value::Value;
 use crate::zone::CalendarUnit;
@@ -13,6 +13,9 @@ use crate::zone::CalendarUnit;
 pub(super) const MEASURE_KEYS: &[&str] = &["event", "where", "measure", "within", "each", "unless"];
 /// The greatest `nth`.
 const MOST_NTH: i64 = 100;
+
+/// The most paths of a choice.
+const MOST_CHOICES: usize = 8;
 
 /// The values of a measure's `fn`.
 #[derive(Clone, Copy)]
@@ -257,14 +260,36 @@ impl Parser<'_> {
         })
     }
 
-    /// A path into an event, or a list of 2 to 4.
+    /// A path into an event, a choice of several, or a list of 2 to 4.
     fn paths(&mut self, json: &Value) -> Option<Vec<EventPath>> {
+        if let Value::Object(_) = json {
+            return self.path_choice(json).map(|choice| vec![EventPath::First(Arc::new(choice))]);
+        }
         let Value::Array(items) = json else { return self.path(json).map(|path| vec![path]) };
         let paths = self.each(items, |parser, item| parser.path(item));
         if !(2..=4).contains(&items.len()) {
             return self.fault(code::OUT_OF_RANGE, format!("a product has 2 to 4 paths, not {}", items.len()));
         }
         paths
+    }
+
+    /// `{firstOf: [paths], minus?: events}`
+    fn path_choice(&mut self, json: &Value) -> Option<PathChoice> {
+        let object = self.object(json, "a choice of paths")?;
+        self.known_keys(object, &["firstOf", "minus"]);
+        let paths = self.member(object, "firstOf", |parser, json| {
+            let items = parser.some_items(json, "paths")?;
+            if !(2..=MOST_CHOICES).contains(&items.len()) {
+                let message = format!("a choice has 2 to {MOST_CHOICES} paths, not {}", items.len());
+                return parser.fault(code::OUT_OF_RANGE, message);
+            }
+            parser.each(items, |parser, item| parser.path(item))
+        });
+        let minus = self.optional(object, "minus", |parser, json| match parser.events(json)? {
+            EventTypes::Named(names) => Some(names),
+            EventTypes::Any => parser.fault(code::WRONG_TYPE, "`minus` names events, not \"*\""),
+        });
+        Some(PathChoice { paths: paths?, minus: minus?.unwrap_or_default() })
     }
 
     /// A path into an event.

@@ -210,6 +210,15 @@ fn parser_points_at_the_place_of_each_fault() {
         (r#"{"event": "p", "measure": {"fn": "count"}}"#, &["/measure/fn"]),
         (r#"{"event": "p", "measure": {"fn": "sum", "of": "v", "x": 1}}"#, &["/measure/x"]),
         (r#"{"event": "p", "measure": {"fn": "last", "of": "v"}}"#, &[""]),
+        (r#"{"event": "p", "measure": {"fn": "sum", "of": {"firstOf": ["v"]}}}"#, &["/measure/of/firstOf"]),
+        (
+            r#"{"event": "p", "measure": {"fn": "sum", "of": {"firstOf": ["v", 1], "x": 1}}}"#,
+            &["/measure/of/firstOf/1", "/measure/of/x"],
+        ),
+        (
+            r#"{"event": "p", "measure": {"fn": "sum", "of": {"firstOf": ["v", "w"], "minus": "*"}}}"#,
+            &["/measure/of/minus"],
+        ),
         (
             r#"{"event": "p", "measure": {"fn": "since_last", "of": "v"}, "operator": "in", "value": []}"#,
             &["/measure/of", "/operator"],
