@@ -26,12 +26,13 @@ pub(crate) fn cookie_name(api: &Api) -> &'static str {
     if is_secure { SECURE_COOKIE } else { PLAIN_COOKIE }
 }
 
-/// Lets a request in, or says why not. Nothing of its body has been read.
+/// Lets a request in, or says why not; `body_key` is a write key that its body has. Else nothing of its body has been read.
 pub(crate) fn admit(
     api: &Arc<Api>,
     template: &'static str,
     needs: Needs,
     request: &IncomingRequest,
+    body_key: Option<&str>,
 ) -> Result<Principal, Problem> {
     let headers = &request.headers;
     // A process that is asked by another one may have no TLS of its own.
@@ -39,7 +40,7 @@ pub(crate) fn admit(
     let knock = Knock {
         authorization: text(headers, &AUTHORIZATION),
         cookie,
-        write_key: (needs == Needs::Ingest).then(|| key_in_query(&request.query)).flatten(),
+        write_key: (needs == Needs::Ingest).then(|| body_key.or_else(|| key_in_query(&request.query))).flatten(),
         site: Site { host: text(headers, &HOST), origin: text(headers, &ORIGIN), fetch: text(headers, &FETCH_SITE) },
         origins: origins(api, needs, cookie.is_some()),
         is_unsafe: !matches!(request.method, Method::GET | Method::HEAD | Method::OPTIONS),
@@ -81,9 +82,9 @@ fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 }
 
 /// The key in a query, as senders without headers have it. A key of ours has no character that is encoded.
-fn key_in_query(query: &str) -> Option<&str> {
+pub(crate) fn key_in_query(query: &str) -> Option<&str> {
     let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
-    pairs.find(|(name, _)| matches!(*name, "writeKey" | "api_secret")).map(|(_, value)| value)
+    pairs.find(|(name, _)| matches!(*name, "writeKey" | "api_secret" | "api_key")).map(|(_, value)| value)
 }
 
 impl From<Refusal> for Problem {

@@ -15,6 +15,7 @@ use warp::reply::Response;
 
 use crate::admission;
 use crate::api::Api;
+use crate::body_key;
 use crate::call_body::CallBody;
 use crate::caller_address;
 use crate::console;
@@ -58,14 +59,15 @@ async fn lead(
     node: &'static PathNode,
     segments: &[&str],
     path: &str,
-    request: IncomingRequest,
+    mut request: IncomingRequest,
 ) -> HandlerResult {
     let found = node.handler(&request.method);
     let (needs, handler) = found.ok_or_else(|| Problem::method(&request.method, &node.allow()))?;
     let address = caller_address::of(&api.options.trusted_proxies, &request);
     let is_counted = RequestLimits::apply_to(node.side, needs);
     let limits = if is_counted { RequestLimits::of_address(api, address)? } else { RequestLimits::default() };
-    let principal = admission::admit(api, node.template, needs, &request)?;
+    let body_key = body_key::taken(api, node.template, &mut request).await?;
+    let principal = admission::admit(api, node.template, needs, &request, body_key.as_deref())?;
     // Of a public route nobody is known whose quota it could be.
     let is_known = is_counted && needs != Needs::Public;
     let limits = if is_known { limits.of_caller(api, &principal).await? } else { limits };

@@ -10,7 +10,8 @@
 //!   form no circle.
 //! - Every body is bounded while it is read and in how deep its JSON goes, before anything is built from it. All bodies share
 //!   one budget of memory; each keeps up a least pace, and takes no place of the requests that are worked on meanwhile.
-//! - Every route states what its caller must be; [`audience_auth`] is asked before anything of a body is read.
+//! - Every route states what its caller must be; [`audience_auth`] is asked before anything of a body is read, but where a body
+//!   holds the key (`body_key`).
 //! - Everything that may block runs on a thread for that, at most [`ApiOptions::max_requests`] at once.
 //! - Errors are `application/problem+json`, made in one file.
 #![forbid(unsafe_code)]
@@ -20,6 +21,7 @@ mod access;
 mod admission;
 mod api;
 mod body;
+mod body_key;
 mod body_memory;
 mod call_body;
 mod caller_address;
@@ -73,6 +75,8 @@ mod work_place;
 
 pub use audience_protocol::Platform;
 pub use door::Door;
+#[doc(hidden)]
+pub use events::decode_as_everything;
 pub use options::{ApiOptions, Listen, Scope};
 pub use router::templates;
 pub use server::{ServeError, Server, serve};

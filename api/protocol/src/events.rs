@@ -4,6 +4,8 @@ use audience_rules::zone::ZoneId;
 
 use crate::error::{Result, needs_engine};
 use crate::intake::{RecentEvents, RefusedEvent};
+use crate::page::{Page, PageLimit};
+use crate::refused::{RefusedMessage, RefusedMessageView};
 use crate::schema::Schema;
 
 /// Events. A platform implements what it can answer; the rest is refused with
@@ -28,6 +30,17 @@ pub trait EventResource: Send + Sync + 'static {
     /// Notes events that were refused: the newest of them, in their order, and how many there were in all. A platform
     /// that shows none forgets them.
     fn note_refused(&self, _newest: Vec<RefusedEvent>, _count: usize) {}
+
+    /// Keeps messages that were refused; they are durable on return. A platform without an engine keeps none.
+    fn keep_refused(&self, _messages: &[RefusedMessage]) -> Result<()> {
+        Ok(())
+    }
+
+    /// Returns refused messages that are kept, the newest first: those with numbers below `before`. The cursor of a page is the
+    /// number of its last one.
+    fn refused_messages(&self, before: Option<u64>, limit: PageLimit) -> Result<Page<RefusedMessageView>> {
+        needs_engine("which messages were refused", (before, limit))
+    }
 
     /// Returns the newest events, accepted and refused.
     fn recent_events(&self) -> Result<RecentEvents> {

@@ -24,6 +24,7 @@ mod operations;
 mod page;
 mod platform;
 mod preview;
+mod refused;
 mod schema;
 mod segments;
 mod sizes;
@@ -60,6 +61,7 @@ pub use platform::Platform;
 pub use preview::{
     CurveInput, CurvePoint, MissingOnly, Preview, PreviewInput, PreviewPhase, PreviewProgress, SizeCurve, ValueCounts,
 };
+pub use refused::{KEPT_REFUSED, KEPT_REFUSED_BYTES, KeptFault, RefusedMessage, RefusedMessageView};
 pub use schema::{EventShape, EventsOfHour, FieldShape, NamedSegment, Schema};
 pub use segments::{
     SegmentDocument, SegmentInput, SegmentKind, SegmentQuery, SegmentResource, SegmentView, Transition,

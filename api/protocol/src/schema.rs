@@ -11,6 +11,8 @@ pub struct Schema {
     pub events: Vec<EventShape>,
     /// `identify` traits by name.
     pub traits: Vec<FieldShape>,
+    /// `identify` traits that a computed trait of the same name hides in rules, by name.
+    pub hidden_traits: Vec<String>,
     /// Computed traits by name: their definitions.
     pub computed_traits: Vec<Box<RawValue>>,
     /// Segments by id.

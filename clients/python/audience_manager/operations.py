@@ -51,6 +51,7 @@ from .types import (
     Preview,
     PreviewInput,
     RecentEvents,
+    RefusedMessagePage,
     RenderedMail,
     RenderedTemplate,
     Roles,
@@ -629,6 +630,18 @@ class Operations:
             f"/api/segments/{path_part(id)}/members",
             query={"column": column, "cursor": cursor, "format": format, "limit": limit},
         )
+
+    def list_refused_messages(
+        self,
+        *,
+        cursor: Optional[str] = None,
+        limit: Optional[int] = None,
+    ) -> RefusedMessagePage:
+        """Messages of libraries that were refused, kept whole, the newest first.
+
+        What came to `/v1/…`, `/batch` and `/capture` and was refused, since senders there look at no answer. On disk, at most 10,000 messages and 64 MiB; of one longer than 512 KiB the beginning. A page of long messages ends early. A user who is erased is erased from it.
+        """
+        return self._call("GET", "/api/events/refused", query={"cursor": cursor, "limit": limit})
 
     def list_roles(self) -> Roles:
         """All roles and permissions."""

@@ -796,6 +796,32 @@ class RecentEvents(TypedDict):
     items: List[RecentEvent]
 
 
+class RefusedMessage(TypedDict):
+    """`RefusedMessage` of the API."""
+    # Its number, counted up.
+    id: int
+    # The arrival.
+    at: str
+    # The path.
+    source: str
+    fault: Fault
+    # Of the whole message.
+    bytes: int
+    # False where only the beginning is kept.
+    isWhole: bool
+    # The message as it came; what is no UTF-8 stands as U+FFFD.
+    text: str
+
+
+class _RefusedMessagePageRequired(TypedDict):
+    items: List[RefusedMessage]
+
+
+class RefusedMessagePage(_RefusedMessagePageRequired, total=False):
+    """`RefusedMessagePage` of the API."""
+    nextCursor: str
+
+
 class Rejected(TypedDict):
     """`Rejected` of the API."""
     # The event's place, from 0.
@@ -911,6 +937,8 @@ class Schema(TypedDict):
     # The most frequent first.
     events: List[SchemaEventsItem]
     traits: List[FieldShape]
+    # `identify` traits that a computed trait of the same name hides in rules.
+    hiddenTraits: List[str]
     computedTraits: List[TraitDefinition]
     segments: List[SchemaSegmentsItem]
 
@@ -1500,6 +1528,8 @@ class _UserExportRequired(TypedDict):
 class UserExport(_UserExportRequired, total=False):
     """`UserExport` of the API."""
     aliases: List[str]
+    # Messages that name the user and were refused, where there are any.
+    refusedMessages: List[RefusedMessage]
 
 
 class _UserPageItemsItemRequired(TypedDict):

@@ -45,6 +45,7 @@ import type {
   Preview,
   PreviewInput,
   RecentEvents,
+  RefusedMessagePage,
   RenderedMail,
   RenderedTemplate,
   Roles,
@@ -467,6 +468,15 @@ export abstract class Operations {
    */
   listMembers(id: string, options: { column?: Array<string>; cursor?: string; format?: "json" | "csv" | "ndjson"; limit?: number } = {}): Promise<MemberPage | string> {
     return this.call({ method: 'GET', path: `/api/segments/${encodeURIComponent(id)}/members`, query: { column: options.column, cursor: options.cursor, format: options.format, limit: options.limit } });
+  }
+
+  /**
+   * Messages of libraries that were refused, kept whole, the newest first.
+   *
+   * What came to `/v1/…`, `/batch` and `/capture` and was refused, since senders there look at no answer. On disk, at most 10,000 messages and 64 MiB; of one longer than 512 KiB the beginning. A page of long messages ends early. A user who is erased is erased from it.
+   */
+  listRefusedMessages(options: { cursor?: string; limit?: number } = {}): Promise<RefusedMessagePage> {
+    return this.call({ method: 'GET', path: `/api/events/refused`, query: { cursor: options.cursor, limit: options.limit } });
   }
 
   /** All roles and permissions. */

@@ -618,6 +618,27 @@ export type RecentEvents = {
   items: Array<RecentEvent>;
 };
 
+export type RefusedMessage = {
+  /** Its number, counted up. */
+  id: number;
+  /** The arrival. */
+  at: string;
+  /** The path. */
+  source: string;
+  fault: Fault;
+  /** Of the whole message. */
+  bytes: number;
+  /** False where only the beginning is kept. */
+  isWhole: boolean;
+  /** The message as it came; what is no UTF-8 stands as U+FFFD. */
+  text: string;
+};
+
+export type RefusedMessagePage = {
+  items: Array<RefusedMessage>;
+  nextCursor?: string;
+};
+
 export type Rejected = {
   /** The event's place, from 0. */
   index: number;
@@ -705,6 +726,8 @@ export type Schema = {
     properties: Array<FieldShape>;
   }>;
   traits: Array<FieldShape>;
+  /** `identify` traits that a computed trait of the same name hides in rules. */
+  hiddenTraits: Array<string>;
   computedTraits: Array<TraitDefinition>;
   segments: Array<{
     id: string;
@@ -1142,6 +1165,8 @@ export type User = {
 
 export type UserExport = User & {
   events: Array<Event>;
+  /** Messages that name the user and were refused, where there are any. */
+  refusedMessages?: Array<RefusedMessage>;
 };
 
 export type UserPage = {

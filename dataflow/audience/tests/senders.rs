@@ -148,3 +148,69 @@ fn a_track_is_a_track_whatever_it_is_called() {
     expect_members(client, "identified", &["ann"]);
     expect_members(client, "v", &["ann", "kiosk"]);
 }
+
+#[test]
+fn refused_messages_are_kept_until_their_user_is_erased() {
+    let directory = tempfile::tempdir().unwrap();
+    let setup = Setup::within(program!(), directory.path());
+    let served = setup.start();
+    let client = served.client();
+    let nameless = r#"{"type":"track","userId":"ann"}"#;
+    let good = r#"{"type":"track","userId":"ann","event":"x"}"#;
+    let answer = client.post("/v1/batch", &format!(r#"{{"batch":[{good},{nameless}]}}"#)).unwrap();
+    assert_eq!((answer.status, &answer.json()["rejected"][0]["code"]), (200, &json!("missing_member")));
+    let cut = r#"{"userId":"bob","event":"#;
+    assert_eq!(client.post("/v1/track", cut).unwrap().status, 400);
+    assert_eq!(client.post("/batch/", r#"{"batch":[7]}"#).unwrap().status, 400);
+    served.stop();
+    let served = setup.start();
+    let client = served.client();
+    let kept = |path: &str| client.get(path).unwrap().json();
+    let items = kept("/api/events/refused")["items"].clone();
+    let told: Vec<(&str, &str, &str)> = items
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|item| [&item["source"], &item["fault"]["code"], &item["text"]].map(|member| member.as_str().unwrap()))
+        .map(|[source, code, text]| (source, code, text))
+        .collect();
+    let expected = [
+        ("/batch", "wrong_type", "7"),
+        ("/v1/track", "malformed_json", cut),
+        ("/v1/batch", "missing_member", nameless),
+    ];
+    assert_eq!(told, expected);
+    let first = kept("/api/events/refused?limit=2");
+    let next = format!("/api/events/refused?limit=2&cursor={}", first["nextCursor"].as_str().unwrap());
+    assert_eq!(kept(&next)["items"][0]["text"], nameless);
+    assert_eq!(kept("/api/users/ann/export")["refusedMessages"][0]["text"], nameless);
+    assert!(client.send("DELETE", "/api/users/ann", "application/json", b"").unwrap().status < 300);
+    assert_eq!(kept("/api/events/refused")["items"].as_array().unwrap().len(), 2);
+}
+
+#[test]
+fn shops_of_other_words_have_the_shipped_traits() {
+    let (_directory, served) = begin(&[]);
+    let client = served.client();
+    segment(client, "spent", &json!({"field": "totalSpent", "operator": "eq", "value": 30}));
+    segment(client, "viewed", &json!({"field": "pageViews", "operator": "gte", "value": 1}));
+    let order = |name: &str, total: &str| {
+        let message = format!(r#"{{"userId":"ann","event":"{name}","properties":{{"order_id":"o","total":{total}}}}}"#);
+        takes(client, "/v1/track", &message);
+    };
+    order("Order Completed", "50");
+    order("Order Refunded", "20");
+    takes(client, "/v1/page", r#"{"userId":"ann","name":"Home"}"#);
+    takes(client, "/v1/identify", r#"{"userId":"ann","traits":{"totalSpent":7}}"#);
+    expect_members(client, "spent", &["ann"]);
+    expect_members(client, "viewed", &["ann"]);
+    let mut hidden = Value::Null;
+    for _ in 0..200 {
+        hidden = client.get("/api/schema").unwrap().json()["hiddenTraits"].clone();
+        if hidden != json!([]) {
+            break;
+        }
+        pause(50);
+    }
+    assert_eq!(hidden, json!(["totalSpent"]));
+}

@@ -61,6 +61,7 @@ pub struct Metrics {
     segment_size: Family<SegmentLabel, Gauge>,
     users: Gauge,
     faulty_documents: Gauge,
+    traits_hidden: Gauge,
     catalogue_errors: Counter,
     catalogue_went_back: Counter,
     waiting_events: Gauge,
@@ -106,6 +107,7 @@ impl Default for Metrics {
             segment_size: Family::default(),
             users: Gauge::default(),
             faulty_documents: Gauge::default(),
+            traits_hidden: Gauge::default(),
             catalogue_errors: Counter::default(),
             catalogue_went_back: Counter::default(),
             waiting_events: Gauge::default(),
@@ -140,6 +142,8 @@ impl Metrics {
     fn register_identities(&mut self) {
         let refused = "`identify` events that merged nobody, since their anonymous id stands for a named user";
         self.registry.register("identifies_refused", refused, self.identifies_refused.clone());
+        let hidden = "`identify` traits that a computed trait of the same name hides";
+        self.registry.register("traits_hidden", hidden, self.traits_hidden.clone());
     }
 
     fn register(&mut self) {
@@ -217,6 +221,11 @@ impl Metrics {
     /// So many `identify` events did not merge.
     pub fn identifies_refused(&self, count: u64) {
         self.identifies_refused.inc_by(count);
+    }
+
+    /// Notes how many `identify` traits a computed one hides.
+    pub fn note_hidden_traits(&self, count: usize) {
+        self.traits_hidden.set(i64::try_from(count).unwrap_or(i64::MAX));
     }
 
     /// An edit is served.

@@ -143,7 +143,7 @@ impl Service {
         let context = FollowerContext { engine: &engine, editor: &editor, stores, metrics: &metrics, fault };
         let followers = Arc::new(Followers::new(resumed, context, &run));
         let intake = Arc::new(Intake::new(engine.clone(), events(), followers.traces().clone()));
-        let lookup = Arc::new(Lookup::new(&engine, &stores.events, &stores.catalogue, &editor));
+        let lookup = Arc::new(Lookup::new(&engine, &stores.events, &stores.catalogue, &editor, &stores.notes));
         let (refusals, source_metrics) = (lookup.refusals.clone(), metrics.sources.clone());
         let placeholders = options.placeholders.clone();
         let context = FeedContext {
@@ -229,6 +229,7 @@ impl Service {
         let started = self.run.start(job, move |pass| {
             figures.take_rates();
             shapes.look(pass.stop)?;
+            figures.note_hidden_traits(&shapes);
             Ok::<_, Failure<StoreError>>(Outcome::Idle)
         });
         started.map(drop)

@@ -79,6 +79,23 @@ test('a refused event shows the reason and the member that it is about', async (
   await page.context().close();
 });
 
+test('a refused message of a library is kept, with what was sent', async () => {
+  const { page, faults } = await openPage(browser, platform.address);
+  await page.goto('/events/refused');
+  await page.getByText('No message was refused').waitFor();
+  const nameless = { type: 'track', userId: 'ann', properties: { total: 3 } };
+  await fetch(`${platform.address}/v1/track`, { method: 'POST', body: JSON.stringify(nameless) });
+  await page.reload();
+  const row = page.getByRole('row').filter({ hasText: '/v1/track' });
+  await row.getByText("a track's `event` is missing").waitFor();
+  await row.getByText('What was sent').click();
+  await row.getByText('"total": 3').waitFor();
+  await assertSound(page, 'refused');
+  await keepShot(page, 'events-refused-1280');
+  assert.deepEqual(faults, []);
+  await page.context().close();
+});
+
 test('the data page says where text is in a number', async () => {
   const amounts = [10, 20, 30.5, 'none', 'none'];
   await call(

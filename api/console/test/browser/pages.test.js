@@ -40,6 +40,7 @@ const RULES = {
 before(async () => {
   platform = await startPlatform();
   await fill(platform.address);
+  await fetch(`${platform.address}/v1/track`, { method: 'POST', body: JSON.stringify({ userId: 'c01' }) });
   await call(platform.address, 'POST', '/api/segments', {
     id: 'list',
     name: 'A list',
@@ -81,6 +82,7 @@ const PAGES = {
   newCampaign: ['/campaigns/new', 'Campaigns', 'Save and review'],
   sandbox: ['/campaigns/inbox', 'Campaigns', 'No mail yet'],
   events: ['/events', 'Events', 'accepted'],
+  refused: ['/events/refused', 'Events', '/v1/track'],
   data: ['/events/data', 'Events', 'purchase'],
   connect: ['/events/connect', 'Events', 'Send a test event'],
   imports: ['/imports?segment=list', 'Imports', 'Choose a CSV file'],

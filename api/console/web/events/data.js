@@ -66,6 +66,13 @@ export function Data({ asked }) {
       html`
         <section class="card" aria-label=${t('shell.traits')}>
           <div class="card-head"><h2>${many('events.traitsOfUsers', data.traits.length)}</h2></div>
+          ${data.hiddenTraits.length > 0 &&
+          html`
+            <div class="banner warn small" role="note">
+              <${Icon} name="warn" />
+              <div class="body">${t('events.hiddenTraits', { names: data.hiddenTraits.join(', ') })}</div>
+            </div>
+          `}
           <${Fields} fields=${data.traits} kind="trait" />
         </section>
       `}

@@ -42,7 +42,7 @@ function Accepted({ event }) {
 }
 
 /** The member that a pointer leads to, as people write it. */
-const memberOf = (pointer) =>
+export const memberOf = (pointer) =>
   pointer
     .split('/')
     .slice(1)

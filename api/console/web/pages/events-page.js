@@ -4,10 +4,12 @@ import { useTitle } from '../parts/shell.js';
 import { Connect } from '../events/connect.js';
 import { Data } from '../events/data.js';
 import { Debugger } from '../events/debugger.js';
+import { RefusedMessages } from '../events/refused.js';
 import { t } from '../texts/texts.js';
 
 const TABS = {
   live: [t('events.live'), Debugger],
+  refused: [t('events.refused'), RefusedMessages],
   data: [t('events.data'), Data],
   connect: [t('events.connectASender'), Connect],
 };

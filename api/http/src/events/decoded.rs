@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use audience_protocol::{RECENT_EVENTS, RefusedEvent};
+use audience_protocol::{RECENT_EVENTS, RefusedEvent, RefusedMessage};
 use audience_rules::event::{EventDecoder, EventDefaults};
 use audience_rules::fault::Fault;
 use audience_rules::placeholders::Placeholders;
@@ -34,19 +34,32 @@ pub(crate) struct DecodedEvents {
     pub(crate) rejected: Vec<RejectedEvent>,
     /// The newest that were refused, for those who look on.
     refused: VecDeque<RefusedEvent>,
+    /// The path whose refused messages are kept, and these.
+    kept: Option<(&'static str, Vec<RefusedMessage>)>,
 }
 
 impl DecodedEvents {
     /// Nothing yet, with room for the records of a body of so many bytes.
     pub(crate) fn with_capacity(api: &Api, bytes: usize) -> DecodedEvents {
+        DecodedEvents::in_zone(api.platform.events.zone(), api.options.placeholders.clone(), bytes)
+    }
+
+    /// The same, in the zone of times without an offset, and with the words that are no ids.
+    pub(crate) fn in_zone(zone: ZoneId, placeholders: Arc<Placeholders>, bytes: usize) -> DecodedEvents {
         DecodedEvents {
-            placeholders: api.options.placeholders.clone(),
-            zone: api.platform.events.zone(),
+            placeholders,
+            zone,
             records: Vec::with_capacity(bytes),
             count: 0,
             rejected: Vec::new(),
             refused: VecDeque::new(),
+            kept: None,
         }
+    }
+
+    /// The same, of messages to a path whose senders look at no fault: those that are refused are kept whole.
+    pub(crate) fn keeping(self, path: &'static str) -> DecodedEvents {
+        DecodedEvents { kept: Some((path, Vec::new())), ..self }
     }
 
     /// Decodes one event more, or gives the fault that it has.
@@ -66,6 +79,9 @@ impl DecodedEvents {
 
     /// Refuses an event, which is shown as it was sent.
     pub(crate) fn refuse(&mut self, event: &[u8], index: usize, defaults: &EventDefaults, fault: Fault) {
+        if let Some((path, kept)) = &mut self.kept {
+            kept.push(RefusedMessage::new(defaults.accepted_at, path, event, fault.clone()));
+        }
         if self.refused.len() == RECENT_EVENTS {
             self.refused.pop_front();
         }
@@ -85,9 +101,13 @@ impl DecodedEvents {
         api: &Api,
         hand_over: impl FnOnce(Vec<u8>, usize) -> audience_protocol::Result<()>,
     ) -> Result<IngestProgress, Problem> {
-        let DecodedEvents { records, count, rejected, refused, .. } = self;
+        let DecodedEvents { records, count, rejected, refused, kept, .. } = self;
         if count > 0 {
             hand_over(records, count)?;
+        }
+        // After the others are durable: whoever tries all of it again repeats nothing of this list.
+        if let Some((_, kept)) = kept {
+            api.platform.events.keep_refused(&kept)?;
         }
         if !rejected.is_empty() {
             api.platform.events.note_refused(refused.into(), rejected.len());
@@ -99,12 +119,26 @@ impl DecodedEvents {
 
 /// Shows a body that is refused as a whole among the events that are.
 pub(crate) fn note_refused_body(api: &Api, body: &[u8], problem: &Problem) {
-    let fault = match problem.errors.first() {
+    let refused = RefusedEvent::new((api.options.clock)(), DOOR, body, whole_fault(problem));
+    api.platform.events.note_refused(vec![refused], 1);
+}
+
+/// The same for a body to a path whose refused messages are kept.
+pub(crate) fn keep_refused_body(api: &Api, path: &str, body: &[u8], problem: &Problem) {
+    note_refused_body(api, body, problem);
+    let fault = whole_fault(problem);
+    let refused = RefusedMessage::new((api.options.clock)(), path, body, fault);
+    if let Err(error) = api.platform.events.keep_refused(&[refused]) {
+        tracing::warn!(%error, path, "a refused body could not be kept");
+    }
+}
+
+/// The fault of a body that is refused as a whole.
+fn whole_fault(problem: &Problem) -> Fault {
+    match problem.errors.first() {
         Some(fault) => fault.clone(),
         None => Fault::whole(problem.code, problem.detail.clone()),
-    };
-    let refused = RefusedEvent::new((api.options.clock)(), DOOR, body, fault);
-    api.platform.events.note_refused(vec![refused], 1);
+    }
 }
 
 /// The outcome: 400 where nothing was accepted.

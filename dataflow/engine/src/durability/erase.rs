@@ -32,6 +32,7 @@ impl Eraser {
         let events = self.intake.events();
         self.intake.settle(events.end())?;
         let ids = self.lookup.ids(id);
+        self.lookup.refused.erase(&ids).map_err(unavailable)?;
         let known: Vec<&str> = ids.iter().map(String::as_str).collect();
         let history = events.of_users(&known, events.end()).map_err(unavailable)?;
         let has_history = records(&history).next().is_some();

@@ -339,6 +339,12 @@ impl EventShapes {
     pub fn told(&self) -> (Vec<EventShape>, Vec<FieldShape>) {
         self.shapes.lock().told(clock::now())
     }
+
+    /// The `identify` traits that a computed trait of the same name hides, by name.
+    pub fn hidden_traits(&self, documents: &Documents) -> Vec<String> {
+        let shapes = self.shapes.lock();
+        shapes.traits.keys().filter(|name| documents.traits.contains_key(name.as_str())).cloned().collect()
+    }
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ mod members;
 mod profile;
 mod recent;
 mod refusals;
+mod refused_list;
 mod user;
 mod users;
 
@@ -19,13 +20,14 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use audience_catalogue::{Editor, unavailable};
-use audience_contract::{CatalogueStore, EventLog};
+use audience_contract::{CatalogueStore, EventLog, Notes};
 use audience_kernel::aliases::IdSince;
 use audience_kernel::membership::shard_of;
 use audience_protocol::Result;
 use parking_lot::Mutex;
 
 pub(crate) use self::refusals::Refusals;
+use self::refused_list::RefusedList;
 use crate::engine::Engine;
 
 /// The parts of the running platform that lookups read.
@@ -38,15 +40,18 @@ pub(crate) struct Lookup {
     all_users: Mutex<()>,
     /// The newest events that were refused.
     pub refusals: Arc<Refusals>,
+    /// The messages that were refused and are kept.
+    pub refused: RefusedList,
 }
 
 impl Lookup {
-    /// Lookups in an engine, its event log and its catalogue.
+    /// Lookups in an engine, its event log, its catalogue and its notes.
     pub fn new(
         engine: &Arc<Engine>,
         events: &Arc<dyn EventLog>,
         catalogue: &Arc<dyn CatalogueStore>,
         editor: &Arc<Editor>,
+        notes: &Arc<dyn Notes>,
     ) -> Lookup {
         Lookup {
             engine: engine.clone(),
@@ -55,6 +60,7 @@ impl Lookup {
             editor: editor.clone(),
             all_users: Mutex::default(),
             refusals: Arc::default(),
+            refused: RefusedList::new(notes.clone()),
         }
     }
 

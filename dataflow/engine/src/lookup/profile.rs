@@ -41,7 +41,7 @@ impl Lookup {
         let mut export = user::Export::new(&view, take);
         let visit = &mut |run: &[u8]| export.add(user::of_user(run, &ids));
         self.events.visit_users(&known, self.events.end(), visit).map_err(unavailable)?;
-        export.finish();
+        export.finish(&self.refused.of_user(&self.ids(id)).map_err(unavailable)?);
         Ok(())
     }
 }

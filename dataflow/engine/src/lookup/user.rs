@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use audience_emit::trait_values::{computed_traits, traits};
 use audience_kernel::aliases::IdSince;
-use audience_protocol::UserView;
+use audience_protocol::{RefusedMessageView, UserView};
 use audience_rules::ast::Millis;
 use audience_rules::catalogue::ComputedTrait;
 use audience_rules::event::event_to_json;
@@ -87,12 +87,18 @@ impl<'a> Export<'a> {
         ControlFlow::Continue(())
     }
 
-    /// Ends the document, where it is still wanted.
-    pub fn finish(mut self) {
-        if self.is_wanted {
-            self.piece.extend_from_slice(b"\n]}\n");
-            (self.take)(self.piece);
+    /// Ends the document, where it is still wanted, with the messages of the user that were refused.
+    pub fn finish(mut self, refused: &[RefusedMessageView]) {
+        if !self.is_wanted {
+            return;
         }
+        self.piece.extend_from_slice(b"\n]");
+        if !refused.is_empty() {
+            self.piece.extend_from_slice(b",\"refusedMessages\":");
+            self.piece.extend(serde_json::to_vec(refused).unwrap_or_else(|_| b"[]".to_vec()));
+        }
+        self.piece.extend_from_slice(b"}\n");
+        (self.take)(self.piece);
     }
 }
 
@@ -125,7 +131,7 @@ mod tests {
         };
         let mut export = Export::new(&view, &mut take);
         let _ = export.add(of_user(&history, &[("a".into(), 0)]));
-        export.finish();
+        export.finish(&[]);
         pieces
     }
 

@@ -2,8 +2,11 @@
 
 use std::sync::Arc;
 
-use audience_catalogue::Editor;
-use audience_protocol::{EventResource, NamedSegment, RecentEvents, RefusedEvent, Result, Schema};
+use audience_catalogue::{Editor, unavailable};
+use audience_protocol::{
+    EventResource, NamedSegment, Page, PageLimit, RecentEvents, RefusedEvent, RefusedMessage, RefusedMessageView,
+    Result, Schema,
+};
 use audience_rules::zone::ZoneId;
 
 use crate::intake::acceptance::Intake;
@@ -34,6 +37,7 @@ impl EventResource for EventRequests {
         Ok(Schema {
             events,
             traits,
+            hidden_traits: self.shapes.hidden_traits(&documents),
             computed_traits: documents.traits.values().map(|stored| stored.document.definition.clone()).collect(),
             segments: segments
                 .map(|document| NamedSegment { id: document.id.clone(), name: document.name.clone() })
@@ -43,6 +47,14 @@ impl EventResource for EventRequests {
 
     fn note_refused(&self, newest: Vec<RefusedEvent>, count: usize) {
         self.lookup.refusals.note(newest, count);
+    }
+
+    fn keep_refused(&self, messages: &[RefusedMessage]) -> Result<()> {
+        self.lookup.refused.keep(messages).map_err(unavailable)
+    }
+
+    fn refused_messages(&self, before: Option<u64>, limit: PageLimit) -> Result<Page<RefusedMessageView>> {
+        self.lookup.refused.page(before, limit).map_err(unavailable)
     }
 
     fn recent_events(&self) -> Result<RecentEvents> {

@@ -13,6 +13,7 @@ use audience_rules::time::format_time;
 use parking_lot::Mutex;
 
 use crate::engine::Engine;
+use crate::intake::shapes::EventShapes;
 use crate::metrics::{FigureSnapshot, Metrics};
 
 /// Looks that a rate is taken over; they come about once a second.
@@ -104,6 +105,12 @@ impl Figures {
     /// The figures that are counted.
     pub fn metrics(&self) -> &Metrics {
         &self.context.metrics
+    }
+
+    /// Notes how many `identify` traits a computed one hides.
+    pub fn note_hidden_traits(&self, shapes: &EventShapes) {
+        let hidden = shapes.hidden_traits(&self.context.editor.documents()).len();
+        self.context.metrics.note_hidden_traits(hidden);
     }
 
     /// Notes how many events and changes there were until now.

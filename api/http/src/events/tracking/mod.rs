@@ -2,8 +2,9 @@
 //!
 //! A [message](message) is rewritten, as text, into an event of ours, and then goes the way of every event. What old libraries
 //! get wrong is [mended](text), [times](time) are read leniently, and clocks corrected. Members without a meaning here
-//! (`integrations`, …) are left out. The write key is not looked at.
+//! (`integrations`, …) are left out; the write key is the door's.
 
+pub(crate) mod everything;
 mod message;
 pub(crate) mod posthog;
 pub(crate) mod text;
@@ -22,7 +23,7 @@ use serde::Serialize;
 
 use crate::api::Api;
 use crate::body::Media;
-use crate::events::decoded::{DecodedEvents, conclude, note_refused_body};
+use crate::events::decoded::{DecodedEvents, conclude, keep_refused_body};
 use crate::json::{self, ScanError};
 use crate::problem::{HandlerResult, Problem};
 use crate::progress::RejectedEvent;
@@ -84,16 +85,11 @@ async fn post(api: Arc<Api>, call: Call, kind: Option<&'static str>) -> HandlerR
 
 /// Carries out a message, or (without a kind) a batch.
 fn accept(api: &Api, body: &Bytes, kind: Option<&'static str>) -> HandlerResult {
-    let body = &*text::mended(text::without_mark(body));
-    let scanned = |scan| json::scan_problem(body, scan);
-    let message = whole_message(body).inspect_err(|problem| note_refused_body(api, body, problem))?;
-    let mut decoded = DecodedEvents::with_capacity(api, body.len());
+    let path = path_of(kind);
+    let mut decoded = DecodedEvents::with_capacity(api, body.len()).keeping(path);
     let defaults = EventDefaults { accepted_at: (api.options.clock)() };
-    let around = Surroundings { now: Some(defaults.accepted_at), zone: decoded.zone, ..Surroundings::default() };
-    match kind {
-        Some(kind) => push(&mut decoded, (&message, body), kind, around, 0, &defaults).map_err(scanned)?,
-        None => push_batch(api, &message, &mut decoded, &defaults)?,
-    }
+    let read = decode(body, kind, api.options.max_events, &mut decoded, &defaults);
+    read.inspect_err(|problem| keep_refused_body(api, path, body, problem))?;
     let progress = decoded.ingest(api)?;
     let list = if kind.is_some() { None } else { Some("/batch") };
     let progress = conclude(progress, |rejected| match list {
@@ -101,6 +97,34 @@ fn accept(api: &Api, body: &Bytes, kind: Option<&'static str>) -> HandlerResult 
         None => rejected.pointer.clone(),
     })?;
     Ok(reply::json(StatusCode::OK, &TrackingAnswer { success: true, rejected: progress.rejected }))
+}
+
+/// Decodes a message, or (without a kind) a batch of at most `limit`.
+fn decode(
+    body: &[u8],
+    kind: Option<&str>,
+    limit: usize,
+    decoded: &mut DecodedEvents,
+    defaults: &EventDefaults,
+) -> Result<(), Problem> {
+    let body = &*text::mended(text::without_mark(body));
+    let message = whole_message(body)?;
+    let Some(kind) = kind else { return push_batch(limit, &message, decoded, defaults) };
+    let around = Surroundings { now: Some(defaults.accepted_at), zone: decoded.zone, ..Surroundings::default() };
+    push(decoded, (&message, body), kind, around, 0, defaults).map_err(|scan| json::scan_problem(body, scan))
+}
+
+/// The path under which refused messages of a kind are kept.
+fn path_of(kind: Option<&str>) -> &'static str {
+    match kind {
+        Some("track") => "/v1/track",
+        Some("identify") => "/v1/identify",
+        Some("page") => "/v1/page",
+        Some("screen") => "/v1/screen",
+        Some("group") => "/v1/group",
+        Some("alias") => "/v1/alias",
+        _ => "/v1/batch",
+    }
 }
 
 /// Takes apart a body that is one object.
@@ -133,14 +157,14 @@ fn messages_of(list: &[u8], limit: usize) -> Result<Vec<Range<usize>>, Problem> 
 
 /// Decodes every message of a batch, whose `type` says what it is.
 fn push_batch(
-    api: &Api,
+    limit: usize,
     body: &TrackingMessage<'_>,
     decoded: &mut DecodedEvents,
     defaults: &EventDefaults,
 ) -> Result<(), Problem> {
     let list = body.get("batch").unwrap_or_default();
     let scanned = |scan| json::scan_problem(body.json, scan);
-    let messages = messages_of(list, api.options.max_events)?;
+    let messages = messages_of(list, limit)?;
     let now = Some(defaults.accepted_at);
     let around = Surroundings { context: body.get("context"), sent_at: body.get("sentAt"), now, zone: decoded.zone };
     for (index, range) in messages.into_iter().enumerate() {

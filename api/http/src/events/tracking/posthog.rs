@@ -1,8 +1,12 @@
 //! `/batch` and `/capture`: events as the libraries of PostHog send them.
 //!
-//! `$identify` and `$set` set traits, `$create_alias` merges, and what stands under `$set` of another event is an identify of its
-//! own beside it. All else is an event of its name.
+//! `$identify` and `$set` set traits, `$unset` removes them, `$create_alias` merges, and what stands under `$set` of another event
+//! is an identify of its own beside it. All else is an event of its name.
+//!
+//! A `distinct_id` may be that of a device as well as that of a person: it names somebody only in `$identify` and `$create_alias`,
+//! and is an `anonymousId` else. So `$identify` merges the `$anon_distinct_id` of whoever was not identified before.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use audience_auth::Needs;
@@ -16,22 +20,29 @@ use super::message::{EventWriter, Surroundings, TrackingMessage, joined_objects,
 use super::text;
 use crate::api::Api;
 use crate::body::Media;
-use crate::events::decoded::{DecodedEvents, conclude, note_refused_body};
+use crate::events::decoded::{DecodedEvents, conclude, keep_refused_body};
 use crate::json::{self, ScanError};
-use crate::problem::HandlerResult;
+use crate::problem::{HandlerResult, Problem};
 use crate::progress::RejectedEvent;
 use crate::reply;
 use crate::request::Call;
 use crate::route::{Route, Side};
 
+/// The path under which refused messages are kept.
+const PATH: &str = "/batch";
+
 pub(crate) const ROUTES: &[Route] = &[
-    Route::new(Method::POST, "/batch", Side::Ingestion, Needs::Ingest, |api, call| Box::pin(post(api, call))),
+    Route::new(Method::POST, PATH, Side::Ingestion, Needs::Ingest, |api, call| Box::pin(post(api, call))),
     Route::new(Method::POST, "/capture", Side::Ingestion, Needs::Ingest, |api, call| Box::pin(post(api, call))),
 ];
 
 /// Members of events of ours, and what they are called here.
-const NAMES: [(&str, &str); 3] =
-    [("/userId", "/distinct_id"), ("/messageId", "/uuid"), ("/previousId", "/properties/alias")];
+const NAMES: [(&str, &str); 4] = [
+    ("/userId", "/distinct_id"),
+    ("/anonymousId", "/distinct_id"),
+    ("/messageId", "/uuid"),
+    ("/previousId", "/properties/alias"),
+];
 
 #[derive(Serialize)]
 struct CaptureAnswer {
@@ -48,11 +59,26 @@ async fn post(api: Arc<Api>, call: Call) -> HandlerResult {
 
 /// Carries out a message, or several under `batch`.
 fn accept(api: &Api, body: &Bytes) -> HandlerResult {
+    let mut decoded = DecodedEvents::with_capacity(api, body.len()).keeping(PATH);
+    let defaults = EventDefaults { accepted_at: (api.options.clock)() };
+    let read = decode(body, api.options.max_events, &mut decoded, &defaults);
+    let is_batch = read.inspect_err(|problem| keep_refused_body(api, PATH, body, problem))?;
+    answer(api, decoded, |rejected| match is_batch {
+        true => format!("/batch/{}{}", rejected.index, rejected.pointer),
+        false => rejected.pointer.clone(),
+    })
+}
+
+/// Decodes a message, or a batch of at most `limit`; returns whether it is one.
+pub(super) fn decode(
+    body: &[u8],
+    limit: usize,
+    decoded: &mut DecodedEvents,
+    defaults: &EventDefaults,
+) -> Result<bool, Problem> {
     let body = &*text::mended(text::without_mark(body));
     let scanned = |scan| json::scan_problem(body, scan);
-    let message = super::whole_message(body).inspect_err(|problem| note_refused_body(api, body, problem))?;
-    let mut decoded = DecodedEvents::with_capacity(api, body.len());
-    let defaults = EventDefaults { accepted_at: (api.options.clock)() };
+    let message = super::whole_message(body)?;
     let around = Surroundings {
         context: None,
         sent_at: message.get("sent_at"),
@@ -60,18 +86,17 @@ fn accept(api: &Api, body: &Bytes) -> HandlerResult {
         zone: decoded.zone,
     };
     let Some(list) = message.get("batch") else {
-        push(&mut decoded, (&message, body), around, 0, &defaults).map_err(scanned)?;
-        return answer(api, decoded, |rejected| rejected.pointer.clone());
+        push(decoded, (&message, body), around, 0, defaults).map_err(scanned)?;
+        return Ok(false);
     };
-    let messages = super::messages_of(list, api.options.max_events)?;
-    for (index, range) in messages.into_iter().enumerate() {
+    for (index, range) in super::messages_of(list, limit)?.into_iter().enumerate() {
         let text = &list[range.clone()];
         match TrackingMessage::read(list, range.start).map_err(scanned)? {
-            Some((message, _)) => push(&mut decoded, (&message, text), around, index, &defaults).map_err(scanned)?,
-            None => decoded.refuse(text, index, &defaults, Fault::whole(code::WRONG_TYPE, "a message is an object")),
+            Some((message, _)) => push(decoded, (&message, text), around, index, defaults).map_err(scanned)?,
+            None => decoded.refuse(text, index, defaults, Fault::whole(code::WRONG_TYPE, "a message is an object")),
         }
     }
-    answer(api, decoded, |rejected| format!("/batch/{}{}", rejected.index, rejected.pointer))
+    Ok(true)
 }
 
 fn answer(api: &Api, decoded: DecodedEvents, pointer: impl Fn(&RejectedEvent) -> String) -> HandlerResult {
@@ -113,13 +138,12 @@ fn events_of<'a>(message: &TrackingMessage<'a>, around: Surroundings<'a>) -> Res
         (Some(one), Some(other)) => Some(joined_objects(one, other).into_owned()),
         (one, other) => one.or(other).map(<[u8]>::to_vec),
     };
+    let set = without_unset(set, message.get("$unset").or_else(|| property("$unset")));
     let (time, notes) = timestamp(message, around);
     let context = with_notes(None, &notes);
     let event = |id: Option<&[u8]>, members: &[(&str, Option<&[u8]>)]| {
         let mut out = vec![b'{'];
         let mut writer = EventWriter { out: &mut out, comma: false };
-        let is_anonymous = property("$process_person_profile") == Some(b"false");
-        writer.member(if is_anonymous { "anonymousId" } else { "userId" }, user);
         writer.member("messageId", id);
         writer.member("timestamp", time.as_deref());
         writer.member("context", context.as_deref());
@@ -128,26 +152,36 @@ fn events_of<'a>(message: &TrackingMessage<'a>, around: Surroundings<'a>) -> Res
         out
     };
     let id = message.id("uuid").or_else(|| property("$insert_id"));
-    let identify = |id: Option<&[u8]>, anonymous_id| {
-        let traits = ("traits", set.as_deref());
-        event(id, &[("eventType", Some(&b"\"identify\""[..])), ("anonymousId", anonymous_id), traits])
-    };
+    let (identify, alias) = (("eventType", Some(&b"\"identify\""[..])), ("eventType", Some(&b"\"alias\""[..])));
+    let traits = ("traits", set.as_deref());
     Ok(match name.as_deref() {
-        Some("$identify") => vec![identify(id, property("$anon_distinct_id"))],
-        Some("$set") => vec![identify(id, None)],
-        Some("$create_alias") => {
-            vec![event(id, &[("eventType", Some(&b"\"alias\""[..])), ("previousId", property("alias"))])]
+        Some("$identify") => {
+            let device = ("anonymousId", property("$anon_distinct_id"));
+            vec![event(id, &[("userId", user), identify, device, traits])]
         }
+        Some("$set" | "$unset") => vec![event(id, &[("anonymousId", user), identify, traits])],
+        Some("$create_alias") => vec![event(id, &[("userId", user), alias, ("previousId", property("alias"))])],
         _ => {
-            let track =
+            let named =
                 [("type", Some(&b"\"track\""[..])), ("event", message.get("event")), ("properties", properties)];
-            let mut events = vec![event(id, &track)];
+            let mut events = vec![event(id, &[&[("anonymousId", user)], &named[..]].concat())];
             // Another event with an id of its own, so that it counts once, too.
             let own = id.and_then(|id| id.strip_suffix(b"\"")).map(|id| [id, b"#set\""].concat());
-            events.extend(set.is_some().then(|| identify(own.as_deref(), None)));
+            events.extend(set.is_some().then(|| event(own.as_deref(), &[("anonymousId", user), identify, traits])));
             events
         }
     })
+}
+
+/// The traits to set, with a null for each that the list of names under `$unset` removes.
+fn without_unset(set: Option<Vec<u8>>, unset: Option<&[u8]>) -> Option<Vec<u8>> {
+    let names: Vec<String> = unset.and_then(|list| serde_json::from_slice(list).ok()).unwrap_or_default();
+    if names.is_empty() {
+        return set;
+    }
+    let nulls: BTreeMap<String, ()> = names.into_iter().map(|name| (name, ())).collect();
+    let nulls = serde_json::to_vec(&nulls).unwrap_or_default();
+    Some(set.map_or_else(|| nulls.clone(), |set| joined_objects(&set, &nulls).into_owned()))
 }
 
 #[cfg(test)]
@@ -166,25 +200,26 @@ mod tests {
         for (message, wanted) in [
             (
                 r#"{"event":"buy","distinct_id":"u","uuid":"m","properties":{"amount":1.5,"$set":{"a":1}},"timestamp":"t"}"#,
-                r##"[{"userId":"u","messageId":"m","timestamp":"t","type":"track","event":"buy","properties":{"amount":1.5,"$set":{"a":1}}},
-                    {"userId":"u","messageId":"m#set","timestamp":"t","eventType":"identify","traits":{"a":1}}]"##,
+                r##"[{"anonymousId":"u","messageId":"m","timestamp":"t","type":"track","event":"buy","properties":{"amount":1.5,"$set":{"a":1}}},
+                    {"anonymousId":"u","messageId":"m#set","timestamp":"t","eventType":"identify","traits":{"a":1}}]"##,
             ),
             (
                 r#"{"event":"$identify","properties":{"distinct_id":"u","$anon_distinct_id":"a","$set":{"b":2}},"$set":{"c":3}}"#,
                 r#"[{"userId":"u","eventType":"identify","anonymousId":"a","traits":{"b":2,"c":3}}]"#,
             ),
             (
-                r#"{"event":"$set","distinct_id":"u","$set":{"c":3}}"#,
-                r#"[{"userId":"u","eventType":"identify","traits":{"c":3}}]"#,
+                r#"{"event":"$set","distinct_id":"u","$set":{"c":3},"$unset":["d"]}"#,
+                r#"[{"anonymousId":"u","eventType":"identify","traits":{"c":3,"d":null}}]"#,
+            ),
+            (
+                r#"{"event":"$unset","distinct_id":"u","properties":{"$unset":["d"]}}"#,
+                r#"[{"anonymousId":"u","eventType":"identify","traits":{"d":null}}]"#,
             ),
             (
                 r#"{"event":"$create_alias","distinct_id":"u","properties":{"distinct_id":"u","alias":"old"}}"#,
                 r#"[{"userId":"u","eventType":"alias","previousId":"old"}]"#,
             ),
-            (
-                r#"{"event":"view","distinct_id":"d","properties":{"$process_person_profile":false}}"#,
-                r#"[{"anonymousId":"d","type":"track","event":"view","properties":{"$process_person_profile":false}}]"#,
-            ),
+            (r#"{"event":"view","distinct_id":"d"}"#, r#"[{"anonymousId":"d","type":"track","event":"view"}]"#),
         ] {
             assert_eq!(serde_json::Value::from(events(message)), json(wanted), "{message}");
         }
