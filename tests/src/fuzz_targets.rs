@@ -35,6 +35,31 @@ pub fn rules(bytes: &[u8]) {
     }
 }
 
+/// Bytes as a body of the tracking API of Segment and of PostHog, in every way in which one is read: each is refused with a code,
+/// or whole records; an event that was made of valid JSON is valid JSON.
+///
+/// # Panics
+///
+/// If that is not so.
+pub fn tracking(bytes: &[u8]) {
+    let is_json = serde_json::from_slice::<serde_json::Value>(bytes).is_ok();
+    for outcome in audience_api::decode_as_everything(bytes) {
+        let records = match outcome {
+            Err(code) => {
+                assert!(!is_json || code != "malformed_json", "what was made of a message is no JSON");
+                continue;
+            }
+            Ok(records) => records,
+        };
+        let mut rest = records.as_slice();
+        while !rest.is_empty() {
+            let (event, behind) = EventRef::read(rest).expect("whole records");
+            assert!(!event.user().is_empty() && !event.event_type().is_empty());
+            rest = behind;
+        }
+    }
+}
+
 /// Bytes as an event: refused, with nothing left behind, or a whole record; which as JSON is the same event.
 ///
 /// # Panics

@@ -92,6 +92,11 @@ fn rules() {
 }
 
 #[test]
+fn tracking() {
+    run("tracking", fuzz_targets::tracking);
+}
+
+#[test]
 fn events() {
     run("event", fuzz_targets::event);
 }
