@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use std::path::Path;
 
 use audience_contract::changes::decode;
-use audience_contract::{ChangeKind, Document, DocumentKind, MembershipChange, Progress, StoreError};
+use audience_contract::{ChangeKind, Document, DocumentKind, History, MembershipChange, Progress, StoreError};
 use audience_embedded::{Options, Stores};
 use audience_rules::ast::Millis;
 use audience_rules::catalogue::{Catalogue, SegmentStatus};
@@ -50,10 +50,15 @@ impl Ledger {
 
     /// Reads a data directory.
     pub fn read(data: &Path) -> Result<Ledger, String> {
-        Ledger::read_stores(data).map_err(|error| error.to_string())?
+        Ledger::read_stores(data, None).map_err(|error| error.to_string())?
     }
 
-    fn read_stores(data: &Path) -> Result<Result<Ledger, String>, StoreError> {
+    /// Reads a data directory whose oldest events may be in that history alone.
+    pub fn read_with(data: &Path, history: &dyn History) -> Result<Ledger, String> {
+        Ledger::read_stores(data, Some(history)).map_err(|error| error.to_string())?
+    }
+
+    fn read_stores(data: &Path, history: Option<&dyn History>) -> Result<Result<Ledger, String>, StoreError> {
         let stores = Stores::open(data, &Options { cache_bytes: 4 << 20, ..Options::default() })?;
         let mut ledger = Ledger { progress: stores.changes().progress()?.unwrap_or_default(), ..Ledger::default() };
         let mut undecoded = None;
@@ -68,10 +73,15 @@ impl Ledger {
             }
         })?;
         let log = stores.events();
-        log.scan(0..log.end(), &mut |run| {
+        let mut take = |run: &[u8]| {
             ledger.events.extend_from_slice(run);
             ControlFlow::Continue(())
-        })?;
+        };
+        let old = history.map_or(0, |_| log.floor());
+        if let Some(history) = history.filter(|_| old > 0) {
+            history.scan(0..old, &mut take)?;
+        }
+        log.scan(old..log.end(), &mut take)?;
         let catalogue = stores.catalogue();
         ledger.documents = catalogue.at(ledger.progress.catalogue_version)?;
         ledger.newest = catalogue.at(catalogue.version()?)?;

@@ -14,7 +14,7 @@ use audience_contract::{
     Batch, DeadLetter, DeadLetters, History, Lag, MembershipChange, Message, Progress, Reach, Share, Sink, SinkError,
     Source, SourceError, SourcePosition, StoreError,
 };
-use audience_engine::durability::Offsite;
+use audience_engine::durability::{LogLimits, Offsite};
 use audience_engine::engine::EngineOptions;
 use audience_engine::service::{PlatformStores, Service, ServiceOptions};
 use audience_objects::Objects;
@@ -51,7 +51,8 @@ fn start_from(
     workers: usize,
 ) -> Arc<Service> {
     let stores = PlatformStores { checkpoints: objects.checkpoints(), ..stores(data) };
-    let offsite = Offsite { history, file_events: 100, file_age, keeps_catalogue: true };
+    let limits = LogLimits::default();
+    let offsite = Offsite { history, file_events: 100, file_age, keeps_catalogue: true, limits };
     let engine = EngineOptions { workers, ..EngineOptions::default() };
     let options = ServiceOptions {
         engine,
@@ -220,6 +221,10 @@ impl History for BreakingHistory {
         self.breaks.fetch_sub(1, Ordering::Relaxed);
         self.history.scan(range.start..half, visit)?;
         Err(StoreError::Unavailable { action: "reading history", detail: "the connection is lost".to_owned() })
+    }
+
+    fn visit(&self, sequences: &[u64], visit: &mut dyn FnMut(&[u8]) -> ControlFlow<()>) -> Result<(), StoreError> {
+        self.history.visit(sequences, visit)
     }
 
     fn erase(&self, sequences: &[u64], parted: &[u64]) -> Result<(), StoreError> {
@@ -478,8 +483,13 @@ fn an_older_copy_of_a_data_directory_is_refused() {
     service.stop();
     drop(service);
     let stores = PlatformStores { checkpoints: objects.checkpoints(), ..stores(&copy) };
-    let offsite =
-        Offsite { history: objects.history(), file_events: 1, file_age: Duration::ZERO, keeps_catalogue: true };
+    let offsite = Offsite {
+        history: objects.history(),
+        file_events: 1,
+        file_age: Duration::ZERO,
+        keeps_catalogue: true,
+        limits: LogLimits::default(),
+    };
     let refused = audience_engine::durability::restore(&stores, &offsite, &Default::default());
     assert!(refused.is_err_and(|error| error.to_string().contains("it is an older copy")));
 }

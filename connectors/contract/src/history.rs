@@ -23,6 +23,10 @@ pub trait History: Send + Sync {
     /// They MUST be byte for byte what was added.
     fn scan(&self, range: Range<u64>, visit: &mut dyn FnMut(&[u8]) -> ControlFlow<()>) -> Result<()>;
 
+    /// Visits the records of these numbers, which are in order, in runs of whole records. MUST fail where one is missing. Costs a
+    /// look at each file that has one of them.
+    fn visit(&self, sequences: &[u64], visit: &mut dyn FnMut(&[u8]) -> ControlFlow<()>) -> Result<()>;
+
     /// Blanks the records of these numbers, which are in order: of each only its place is left. Those of `parted`, in order too,
     /// lose their other id ([`write_alone`](audience_rules::record::EventRef::write_alone)). MUST be durable on return, with
     /// nothing of that left; other records stay as they are. Repeating a call MUST change nothing.

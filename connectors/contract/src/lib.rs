@@ -150,6 +150,39 @@ pub trait EventLog: Send + Sync {
     /// record of the range that was durable at the call, once; MAY visit records around it.
     fn scan(&self, range: Range<u64>, visit: &mut dyn FnMut(&[u8]) -> ControlFlow<()>) -> Result<()>;
 
+    /// The number of the first record that can be read. Those before it were [forgotten](Self::forget) here, and stand in the
+    /// [`History`] alone.
+    fn floor(&self) -> u64 {
+        0
+    }
+
+    /// Forgets records below that number, run by run, so that it may keep some of them; returns the new floor. The numbers, the
+    /// positions of sources, and [`naming`](Self::naming) stay as they are. MUST be durable on return; broken off, the log MUST
+    /// go on from a floor that everything above can be read from. A scan that has begun goes on. The disk has the space
+    /// back when more is forgotten or the log is opened again, at the latest.
+    fn forget(&self, below: u64) -> Result<u64> {
+        let detail = format!("this log keeps what is below event {below}");
+        Err(StoreError::Refused { action: "forgetting events", detail })
+    }
+
+    /// The bytes of the records that can be read, about. Costs a look at some of them.
+    fn bytes(&self) -> Result<u64> {
+        Ok(0)
+    }
+
+    /// The numbers below `before`, in order, of every record that names one of the ids, and perhaps of others: also of records
+    /// below the [`floor`](Self::floor).
+    fn naming(&self, _ids: &[&str], before: u64) -> Result<Vec<u64>> {
+        let detail = format!("this log does not say which of the events below {before} name somebody");
+        Err(StoreError::Refused { action: "looking for events", detail })
+    }
+
+    /// Visits the records of these numbers, which are in order and none below the [`floor`](Self::floor), in runs of whole records.
+    fn visit(&self, _sequences: &[u64], _visit: &mut dyn FnMut(&[u8]) -> ControlFlow<()>) -> Result<()> {
+        let detail = "this log does not read single events".to_owned();
+        Err(StoreError::Refused { action: "reading events", detail })
+    }
+
     /// Cuts a range into at most `parts` ranges that take about as long to scan, so that they can be scanned in
     /// parallel.
     fn split(&self, range: Range<u64>, parts: usize) -> Vec<Range<u64>>;

@@ -188,6 +188,17 @@ pub trait Sink: Send {
     /// MUST be durable on return as far as the medium is.
     fn write(&mut self, reach: &Reach, changes: &[MembershipChange]) -> Result<(), SinkError>;
 
+    /// The changes that would let every user leave whom `owns` names, at the clock of `progress`, of all that readers find: so a
+    /// sink whose position leads nowhere is written what differs, and goes on. `None` where it does not say what it holds; then
+    /// it is [cleared](Self::clear) and filled. Reads all of the medium.
+    fn leaves(
+        &mut self,
+        _progress: Progress,
+        _owns: &dyn Fn(&str) -> bool,
+    ) -> Result<Option<Vec<MembershipChange>>, SinkError> {
+        Ok(None)
+    }
+
     /// Lets every user leave that `owns` names, at the clock of `progress`, and forgets how far it reached: the sink holds
     /// nothing of them then. Where it is broken off, and the medium cannot take it back, the reach MUST still be the one
     /// from before, which says that nobody can go on from there; calling it again goes on.

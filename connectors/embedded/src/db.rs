@@ -174,21 +174,25 @@ impl Db {
             let padding = vec![0; ROTATED_JOURNAL_BYTES];
             batch.insert(&self.meta, PADDING_KEY, seal::seal(Kind::Number, PADDING_KEY, &padding));
         })?;
-        shielded(self.name, || {
-            // First so that what is stale is counted, then so that it goes.
-            for _ in 0..2 {
-                for keyspace in &keyspaces {
-                    keyspace.rotate_memtable_and_wait().map_err(|e| self.error(action, e))?;
-                    keyspace.major_compact().map_err(|e| self.error(action, e))?;
-                }
-            }
-            Ok(())
-        })?;
+        keyspaces.iter().try_for_each(|keyspace| self.reclaim(action, keyspace))?;
         self.commit(action, |batch| {
             batch.remove(&self.meta, PADDING_KEY);
             batch.insert(&self.meta, STALE_KEY, seal::seal(Kind::Number, STALE_KEY, &0_u64.to_be_bytes()));
         })?;
         Ok(true)
+    }
+
+    /// Gives the disk back what was removed from a keyspace. Values of their own files are written anew only where such a file has
+    /// removed ones too.
+    pub fn reclaim(&self, action: &'static str, keyspace: &Keyspace) -> Result<()> {
+        shielded(self.name, || {
+            // First so that what is removed is counted, then so that it goes.
+            for _ in 0..2 {
+                keyspace.rotate_memtable_and_wait().map_err(|e| self.error(action, e))?;
+                keyspace.major_compact().map_err(|e| self.error(action, e))?;
+            }
+            Ok(())
+        })
     }
 
     /// A number from [`META`].

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use audience_contract::Result;
+use audience_contract::{EventLog as _, Result};
 use audience_rules::record::{Erased, EventRef};
 
 use crate::chunk::{self, Chunk, user_hash};
@@ -21,6 +21,8 @@ impl Events {
         }
         sequences.sort_unstable();
         sequences.dedup();
+        // Those below are in the history alone.
+        sequences.retain(|sequence| *sequence >= self.floor());
         let before: HashMap<&str, u64> = ids.iter().map(|(id, before)| (id.as_str(), *before)).collect();
         let _erasing = self.erasing.lock();
         let mut rest = &sequences[..];

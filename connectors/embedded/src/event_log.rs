@@ -22,6 +22,8 @@ use crate::user_index::UserIndex;
 
 const NAME: &str = "events";
 const READING: &str = "reading events";
+/// The key, beside the data, of the number below which events are forgotten.
+pub(crate) const FLOOR_KEY: &[u8] = b"floor of events";
 
 /// The log of accepted events, with its index by user.
 ///
@@ -34,6 +36,8 @@ pub struct Events {
     groups: Groups,
     /// Every event below is durable.
     durable: AtomicU64,
+    /// Events below are forgotten.
+    pub(crate) floor: AtomicU64,
     /// Held while chunks are written anew.
     pub(crate) erasing: Mutex<()>,
     pub(crate) db: Arc<Db>,
@@ -53,8 +57,16 @@ impl Events {
         })?;
         let index = UserIndex::open(Arc::clone(&db), db.keyspace("user_index")?)?;
         let groups = Groups::new(end, Positions::read(&db)?, options.company);
+        let floor = AtomicU64::new(db.number(FLOOR_KEY)?.unwrap_or(0));
         let (durable, erasing) = (AtomicU64::new(end), Mutex::new(()));
-        let log = Events { chunks, index, groups, durable, erasing, db };
+        let log = Events { chunks, index, groups, durable, floor, erasing, db };
+        match log.sweep() {
+            // It does not keep the log from being read, and what goes later takes this along.
+            Err(error @ StoreError::Unavailable { .. }) => {
+                tracing::warn!(%error, "Forgotten events could not be removed yet");
+            }
+            swept => swept?,
+        }
         log.fill_index(end)?;
         Ok(log)
     }
@@ -123,10 +135,10 @@ impl Events {
     /// The chunk that has that event.
     pub(crate) fn chunk_of(&self, snapshot: &Snapshot, sequence: u64) -> Result<Chunk> {
         let found = snapshot.range(&self.chunks, ..=chunk::key(sequence)).next_back();
-        let Some(found) = found else { return Err(missing(sequence)) };
+        let Some(found) = found else { return Err(self.absent(sequence)) };
         let (key, value) = found.into_inner().map_err(|e| self.db.error(READING, e))?;
         let chunk = Chunk::open(&key, value)?;
-        if chunk.range().contains(&sequence) { Ok(chunk) } else { Err(missing(sequence)) }
+        if chunk.range().contains(&sequence) { Ok(chunk) } else { Err(self.absent(sequence)) }
     }
 
     fn scan_chunks(&self, range: Range<u64>, visit: &mut dyn FnMut(&[u8]) -> ControlFlow<()>) -> Result<()> {
@@ -152,11 +164,20 @@ impl Events {
         if next >= range.end { Ok(()) } else { Err(missing(next)) }
     }
 
-    /// Visits those of the events that are of one of the users, chunk by chunk.
+    /// Why an event is not there.
+    fn absent(&self, sequence: u64) -> StoreError {
+        if sequence >= self.floor() {
+            return missing(sequence);
+        }
+        let detail = format!("event {sequence} stands in the history alone, which the URL of the checkpoints leads to");
+        StoreError::Refused { action: READING, detail }
+    }
+
+    /// Visits those of the events that are wanted, chunk by chunk.
     fn fetch(
         &self,
         sequences: &[u64],
-        ids: &HashSet<&str>,
+        is_wanted: &dyn Fn(&EventRef<'_>) -> bool,
         visit: &mut dyn FnMut(&[u8]) -> ControlFlow<()>,
     ) -> Result<()> {
         let snapshot = self.db.snapshot();
@@ -170,7 +191,7 @@ impl Events {
                 offset = chunk.offset(offset, sequence - at)?;
                 at = *sequence;
                 let event = chunk.record(offset, at)?;
-                if ids.contains(event.user()) || event.other().is_some_and(|other| ids.contains(other)) {
+                if is_wanted(&event) {
                     out.extend_from_slice(event.bytes());
                 }
             }
@@ -211,6 +232,31 @@ impl EventLog for Events {
         if range.is_empty() { Ok(()) } else { self.scan_chunks(range, visit) }
     }
 
+    fn floor(&self) -> u64 {
+        self.floor.load(Ordering::Acquire)
+    }
+
+    fn forget(&self, below: u64) -> Result<u64> {
+        self.forget_records(below)
+    }
+
+    fn bytes(&self) -> Result<u64> {
+        self.estimated_bytes()
+    }
+
+    fn naming(&self, ids: &[&str], before: u64) -> Result<Vec<u64>> {
+        let mut sequences = Vec::new();
+        let hashes = hashes_of(ids.iter().copied());
+        self.index.find(&hashes, before.min(self.end()), &mut |_, sequence| sequences.push(sequence))?;
+        sequences.sort_unstable();
+        sequences.dedup();
+        Ok(sequences)
+    }
+
+    fn visit(&self, sequences: &[u64], visit: &mut dyn FnMut(&[u8]) -> ControlFlow<()>) -> Result<()> {
+        self.fetch(sequences, &|_| true, visit)
+    }
+
     fn split(&self, range: Range<u64>, parts: usize) -> Vec<Range<u64>> {
         let range = range.start..range.end.min(self.end());
         if range.is_empty() {
@@ -223,14 +269,11 @@ impl EventLog for Events {
     }
 
     fn visit_users(&self, ids: &[&str], before: u64, visit: &mut dyn FnMut(&[u8]) -> ControlFlow<()>) -> Result<()> {
-        let before = before.min(self.end());
+        let sequences = self.naming(ids, before)?;
         let ids: HashSet<&str> = ids.iter().copied().collect();
-        let mut sequences = Vec::new();
-        let hashes = hashes_of(ids.iter().copied());
-        self.index.find(&hashes, before, &mut |_, sequence| sequences.push(sequence))?;
-        sequences.sort_unstable();
-        sequences.dedup();
-        self.fetch(&sequences, &ids, visit)
+        let is_named =
+            |event: &EventRef<'_>| ids.contains(event.user()) || event.other().is_some_and(|other| ids.contains(other));
+        self.fetch(&sequences, &is_named, visit)
     }
 
     fn may_name(&self, ids: &[&str]) -> Result<Vec<bool>> {

@@ -35,6 +35,7 @@ mod db;
 mod directory;
 mod erase;
 mod event_log;
+mod forget;
 mod group;
 mod mark;
 mod message_index;

@@ -100,9 +100,9 @@ impl DirectoryRepair {
                 return Ok(None);
             }
         };
-        let mut next = 0;
+        let mut next = log.floor();
         let read = shielded("events", || {
-            log.scan(0..u64::MAX, &mut |run| {
+            log.scan(log.floor()..u64::MAX, &mut |run| {
                 next = records(run).last().map_or(next, |event| event.sequence() + 1);
                 ControlFlow::Continue(())
             })

@@ -220,7 +220,12 @@ impl KafkaSink {
         Ok(members)
     }
 
-    fn leaves(&self, at: i64, owns: &dyn Fn(&str) -> bool) -> Result<Vec<MembershipChange>> {
+    /// The leaves of everybody whom the topic adds up to. Reads the whole topic.
+    fn all_leave(&self, at: i64, owns: &dyn Fn(&str) -> bool) -> Result<Vec<MembershipChange>, SinkError> {
+        self.leaves_at(at, owns).map_err(|error| error.into_sink(&self.name))
+    }
+
+    fn leaves_at(&self, at: i64, owns: &dyn Fn(&str) -> bool) -> Result<Vec<MembershipChange>> {
         let committed = Committed::new(&self.settings.connection, &self.settings.topic)?;
         let mut leaves = Vec::new();
         for partition in committed.partitions()? {
@@ -272,9 +277,17 @@ impl Sink for KafkaSink {
         self.run(Some(reach), changes)
     }
 
+    fn leaves(
+        &mut self,
+        progress: Progress,
+        owns: &dyn Fn(&str) -> bool,
+    ) -> Result<Option<Vec<MembershipChange>>, SinkError> {
+        self.all_leave(progress.clock, owns).map(Some)
+    }
+
     /// In one transaction; reads the whole topic first.
     fn clear(&mut self, progress: Progress, owns: &dyn Fn(&str) -> bool) -> Result<(), SinkError> {
-        let leaves = self.leaves(progress.clock, owns).map_err(|error| error.into_sink(&self.name))?;
+        let leaves = self.all_leave(progress.clock, owns)?;
         self.run(None, &leaves)
     }
 }

@@ -142,6 +142,30 @@ impl History for ParquetHistory {
         Ok(())
     }
 
+    fn visit(&self, sequences: &[u64], visit: &mut dyn FnMut(&[u8]) -> ControlFlow<()>) -> Result<()> {
+        let files = self.with_files(|files| Ok(files.clone()))?;
+        let mut rest = sequences;
+        for file in &files {
+            let wanted = take_below(&mut rest, file.end);
+            if wanted.is_empty() {
+                continue;
+            }
+            for run in self.records(file)?.1 {
+                let found = picked(&run, wanted);
+                if !found.is_empty() && visit(&found).is_break() {
+                    return Ok(());
+                }
+            }
+        }
+        match rest.first() {
+            None => Ok(()),
+            Some(missing) => {
+                let detail = format!("event {missing} is missing");
+                Err(StoreError::Corrupt { place: format!("{}/{FOLDER}", self.objects.name()), detail })
+            }
+        }
+    }
+
     fn erase(&self, sequences: &[u64], parted: &[u64]) -> Result<()> {
         self.with_files(|files| {
             let (mut rest, mut rest_parted) = (sequences, parted);
@@ -220,6 +244,12 @@ fn within<'a>(run: &'a [u8], range: &Range<u64>) -> &'a [u8] {
         }
     }
     &run[start..end.max(start)]
+}
+
+/// The records of a run that have one of these numbers.
+fn picked(run: &[u8], sequences: &[u64]) -> Vec<u8> {
+    let wanted = all(run).filter(|record| sequences.binary_search(&record.sequence()).is_ok());
+    wanted.flat_map(|record| record.bytes().iter().copied()).collect()
 }
 
 /// Takes the numbers below `end` off the front.

@@ -14,7 +14,7 @@ use clap::{Args, Subcommand};
 
 use crate::control::{self, HostInvitation};
 use crate::settings::named;
-use crate::time_back;
+use crate::{free_space, time_back};
 
 /// The commands.
 #[derive(Debug, Subcommand)]
@@ -25,6 +25,9 @@ pub enum AdminCommand {
     /// Takes time back to the clock of this machine, where it followed that clock into a jump and stands still since. The server
     /// must be stopped. Prints who enters and who leaves which segment; nothing is changed without --yes.
     TakeTimeBack(time_back::TimeBackArgs),
+    /// Frees space on a full disk. The server must be stopped. Prints what the data directory can do without, with its bytes;
+    /// nothing is changed without --yes.
+    FreeSpace(free_space::FreeSpaceArgs),
 }
 
 /// Whom to invite, and where the members are kept.
@@ -57,6 +60,7 @@ pub fn run(command: &AdminCommand) -> anyhow::Result<ExitCode> {
     match command {
         AdminCommand::Invite(args) => print_invitation(args),
         AdminCommand::TakeTimeBack(args) => time_back::run(args),
+        AdminCommand::FreeSpace(args) => free_space::run(args),
     }
 }
 

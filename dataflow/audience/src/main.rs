@@ -17,6 +17,7 @@ mod demo;
 mod demo_loader;
 mod doctor;
 mod files;
+mod free_space;
 mod health;
 mod ingest_api;
 mod last_backup;

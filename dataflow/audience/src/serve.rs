@@ -220,6 +220,7 @@ fn start_platform(
         file_events: settings.history.events.into(),
         file_age: Duration::from_secs(settings.history.seconds),
         keeps_catalogue,
+        limits: settings.history.limits(),
     });
     let service = Service::start_with(stores.clone(), offsite, options)?;
     join_kafka(&service, settings)?;

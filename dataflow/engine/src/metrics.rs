@@ -69,6 +69,7 @@ pub struct Metrics {
     history_errors: Counter,
     history_lag: Gauge,
     history_oldest: Gauge<f64, std::sync::atomic::AtomicU64>,
+    history_alone: Gauge,
     checkpoint_errors: Counter,
     checkpoints_passed_over: Counter,
     checkpoint_bytes: Gauge,
@@ -115,6 +116,7 @@ impl Default for Metrics {
             history_errors: Counter::default(),
             history_lag: Gauge::default(),
             history_oldest: Gauge::default(),
+            history_alone: Gauge::default(),
             checkpoint_errors: Counter::default(),
             checkpoints_passed_over: Counter::default(),
             checkpoint_bytes: Gauge::default(),
@@ -184,6 +186,8 @@ impl Metrics {
         registry.register("history_lag_events", lag, self.history_lag.clone());
         let oldest = "Age of the oldest accepted event that is not in the history yet";
         registry.register_with_unit("history_oldest", oldest, Unit::Seconds, self.history_oldest.clone());
+        let alone = "Accepted events that stand in the history alone, and no more in the data directory";
+        registry.register("history_alone_events", alone, self.history_alone.clone());
         let errors = "Checkpoints that were given up, and starts that could not read any";
         registry.register("checkpoint_errors", errors, self.checkpoint_errors.clone());
         let passed_over = "Checkpoints that the start passed over because they are damaged or of an unknown format";
@@ -246,6 +250,11 @@ impl Metrics {
     /// A file of the history could not be written.
     pub fn history_failed(&self) {
         self.history_errors.inc();
+    }
+
+    /// Sets the count of accepted events that are in the history alone.
+    pub fn history_alone(&self, events: u64) {
+        self.history_alone.set(i64::try_from(events).unwrap_or(i64::MAX));
     }
 
     /// Sets the count of accepted events that are not in the history yet.

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 pub use audience_background::clock;
 use audience_background::{Failure, Job, Outcome};
 use audience_catalogue::{Documents, Editor, SegmentUpdates, ship_traits};
-use audience_contract::{ProfileStore, Progress, SharedSink, Sink, SizeStore, StoreError};
+use audience_contract::{EventLog, ProfileStore, Progress, SharedSink, Sink, SizeStore, StoreError};
 use audience_emit::Emitted;
 pub use audience_emit::WebhookOptions;
 use audience_protocol::Platform;
@@ -21,13 +21,14 @@ use crate::durability::archive::Archive;
 use crate::durability::backup::{self, BackupPlace, CopiedState};
 use crate::durability::checkpoints::{CheckpointContext, CheckpointTaker};
 use crate::durability::seed::{self, WholeCheckpoint};
+use crate::durability::tiers::TieredLog;
 use crate::durability::{Offsite, catalogue_in_force, finish_time_back, recovery, restore_patiently};
 use crate::emission::commit::TickSink;
 use crate::emission::encode;
 use crate::emission::followers::{FollowerContext, Followers, Resumed};
 use crate::emission::past_sizes::put_past_sizes;
 use crate::enforce::{EnforceContext, Enforcer};
-use crate::engine::{Beginning, Engine, EngineError, EngineOptions, Head, Time};
+use crate::engine::{Beginning, Engine, EngineError, EngineOptions, Head, StartError, Time};
 use crate::fault::PartFault;
 use crate::health::Reports;
 pub use crate::intake::ShareReader;
@@ -77,6 +78,8 @@ pub struct Service {
     sources: Arc<Sources>,
     followers: Arc<Followers>,
     checkpoints: Arc<CheckpointTaker>,
+    /// The event log, with what stands in the history alone.
+    events: Arc<dyn EventLog>,
     outside: PlatformDoors,
 }
 
@@ -114,6 +117,7 @@ impl Service {
             options.start.enter(StartPhase::Restore);
             restore_patiently(&stores, offsite, &options.start)?;
         }
+        let stores = with_old_events(stores, offsite.as_ref())?;
         finish_time_back(&stores)?;
         ship_traits(&*stores.catalogue)?;
         let begun = Instant::now();
@@ -187,7 +191,8 @@ impl Service {
             stop: run.stop().clone(),
         };
         let outside = PlatformDoors { platform: answering.platform(operations), cluster: options.cluster.clone() };
-        let service = Service { run, engine, editor, intake, sources, followers, checkpoints, outside };
+        let service =
+            Service { run, engine, editor, intake, sources, followers, checkpoints, events: events(), outside };
         service.start_vital_jobs(stores, in_force, &metrics)?;
         if let Some(archive) = archive {
             archive.start(metrics, &service.run)?;
@@ -297,7 +302,8 @@ impl Service {
     /// Copies events and a checkpoint of these stores, which are the platform's, to an empty place, while everything goes on.
     /// Takes a checkpoint before; further ones wait until the backup is made.
     pub fn back_up(&self, stores: &PlatformStores, to: &BackupPlace) -> Result<CopiedState, EngineError> {
-        self.checkpoints.back_up(|| backup::copy(stores, to, self.run.stop()))
+        let stores = PlatformStores { events: self.events.clone(), ..stores.clone() };
+        self.checkpoints.back_up(|| backup::copy(&stores, to, self.run.stop()))
     }
 
     /// Returns whether the platform stops.
@@ -337,6 +343,20 @@ impl Service {
         self.engine.stop();
         // Everything is committed now, and sinks are yet to hold it.
         self.followers.finish(begun);
+    }
+}
+
+/// The stores, with the events that stand in the history alone.
+fn with_old_events(stores: PlatformStores, offsite: Option<&Offsite>) -> Result<PlatformStores, EngineError> {
+    let (log, floor) = (stores.events.clone(), stores.events.floor());
+    match offsite {
+        Some(offsite) => Ok(PlatformStores { events: Arc::new(TieredLog::new(log, offsite.history.clone())), ..stores }),
+        None if floor == 0 => Ok(stores),
+        None => Err(StartError::Restore(format!(
+            "the {floor} oldest events stand in the history outside alone; start with the URL of checkpoints that the data \
+             directory had before"
+        ))
+        .into()),
     }
 }
 

@@ -57,6 +57,7 @@ pub fn history(open: &mut dyn FnMut() -> Arc<dyn History>) {
         let expected = records(range.start..range.end.min(40_010));
         assert!(read(&*history, range.clone()) == expected, "{range:?}");
     }
+    visit_some(&*history);
     let mut runs = 0;
     let broken_off = history.scan(0..40_010, &mut |_| {
         runs += 1;
@@ -75,6 +76,20 @@ pub fn history(open: &mut dyn FnMut() -> Arc<dyn History>) {
     assert_eq!(history.end().expect("end"), 40_003);
     history.truncate(0).expect("truncate");
     assert_eq!(history.end().expect("end"), 0);
+}
+
+fn visit_some(history: &dyn History) {
+    for wanted in [&[][..], &[0], &[3, 99, 100, 33_000, 39_999, 40_000, 40_009]] {
+        let expected: Vec<u8> = wanted.iter().flat_map(|sequence| records(*sequence..sequence + 1)).collect();
+        let mut found = Vec::new();
+        let visited = history.visit(wanted, &mut |run| {
+            found.extend_from_slice(run);
+            ControlFlow::Continue(())
+        });
+        visited.expect("visit");
+        assert!(found == expected, "{wanted:?}");
+    }
+    assert!(history.visit(&[5, 40_010], &mut |_| ControlFlow::Continue(())).is_err(), "one of them is missing");
 }
 
 fn erase(history: &dyn History) {

@@ -35,6 +35,8 @@ const EXAMPLES: &[(&str, &str)] = &[
     ("otlp", "http://127.0.0.1:4318"),
     ("postgres", "postgres://audience:secret@postgres.example.org/audience?sslmode=require"),
     ("checkpoints.url", "s3://audience/production"),
+    ("history.log_days", "30"),
+    ("history.log_megabytes", "20000"),
     ("kafka.brokers", "kafka-1.example.org:9093,kafka-2.example.org:9093"),
     ("kafka.source_name", "user-events"),
     ("kafka.readers", "4"),

@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::Context;
+use audience_engine::durability::LogLimits;
 use audience_kafka::{Connection, OnGone, Start};
 use clap::Args;
 use serde::de::DeserializeOwned;
@@ -167,6 +169,24 @@ pub struct HistorySettings {
     /// Seconds that an event waits for others before its file is written.
     #[arg(long, value_name = "SECONDS", default_value = "60")]
     pub seconds: u64,
+    /// Days that events stay in the data directory. Older ones are read from the history, once a checkpoint is after them.
+    /// [default: all stay]
+    #[arg(long, value_name = "DAYS", value_parser = positive::<u32>)]
+    pub log_days: Option<u32>,
+    /// Megabytes of events that stay in the data directory, about; the oldest are then read from the history. [default: all stay]
+    #[arg(long, value_name = "MEGABYTES", value_parser = positive::<u32>)]
+    pub log_megabytes: Option<u32>,
+}
+
+impl HistorySettings {
+    /// How much of the event log stays in the data directory.
+    pub fn limits(&self) -> LogLimits {
+        let day = |days: u32| Duration::from_secs(u64::from(days) * 24 * 60 * 60);
+        LogLimits {
+            age: self.log_days.map(day),
+            bytes: self.log_megabytes.map(|megabytes| u64::from(megabytes) * 1_000_000),
+        }
+    }
 }
 
 /// The tables of a file.

@@ -9,6 +9,7 @@ use audience_contract::changes::ChangeRef;
 use audience_contract::{ChangeKind, MembershipChange, Progress, Reach, StoreError, Writer};
 use audience_protocol::SPANS;
 
+use super::differences::Differences;
 use super::error::FollowError;
 use super::pieces::{Piece, PieceReading};
 use super::repair::Repairs;
@@ -92,19 +93,49 @@ impl<'a> Follower<'a> {
                     tracing::warn!(
                         sink,
                         tick,
-                        "The change log does not go back to the sink's position; the sink restarts from scratch"
+                        "The change log does not go back to the sink's position; the sink is written what differs"
                     );
                 } else {
                     tracing::error!(
                         sink,
                         tick,
                         run,
-                        "The sink holds what another data directory emitted; the sink restarts from scratch"
+                        "The sink holds what another data directory emitted; the sink is written what differs"
                     );
                 }
-                self.begin_anew()
+                self.restart()
             }
         }
+    }
+
+    /// Brings a sink whose position leads nowhere to the memberships of now: what differs is written where the sink says what it
+    /// holds, and otherwise everything. Broken off, it is repeated.
+    fn restart(&mut self) -> Result<Progress, FollowError> {
+        let (owns, newest) = (self.writer.owns.clone(), self.newest());
+        let Some(leaves) = self.writer.sink.leaves(newest, &*owns)? else {
+            tracing::warn!(sink = self.status.name(), "The sink does not say what it holds and restarts from scratch");
+            return self.begin_anew();
+        };
+        self.set_fault(Some(FILLING.to_owned()));
+        let snapshot = self.round.snapshot(self.upstream, newest.tick, newest)?;
+        let mut differences = Differences::new(leaves);
+        let (versions, at_once) = (self.upstream.segments.versions(), self.writer.sink.changes_at_once());
+        let mut changes = Vec::new();
+        for user in snapshot.users_after(None).filter(|user| owns(snapshot.id(*user))) {
+            differences.append(&snapshot, user, &versions, &mut changes);
+            if changes.len() >= at_once {
+                self.write(&Reach::nowhere(), &mut changes)?;
+            }
+        }
+        for leave in differences.into_rest() {
+            changes.push(leave);
+            if changes.len() >= at_once {
+                self.write(&Reach::nowhere(), &mut changes)?;
+            }
+        }
+        let progress = snapshot.progress();
+        self.write(&self.reach(progress, None), &mut changes)?;
+        Ok(progress)
     }
 
     /// Empties the sink of its users, and fills it.

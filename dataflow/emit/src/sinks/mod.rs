@@ -2,11 +2,13 @@
 //!
 //! - [`writers`](self::writers): the writers of one sink, one or several side by side, retried after a fault.
 //! - [`follow`](self::follow): one writer, from its position to the end of the change log, in pieces.
+//! - [`differences`](self::differences): what a sink holds against what it is to hold, where its position leads nowhere.
 //! - [`pieces`](self::pieces): the change log in pieces of whole ticks.
 //! - [`watch`](self::watch): looks at a store of memberships while nothing is written to it.
 //! - [`sweep`](self::sweep), [`repair`](self::repair): a store compared with the memberships, and repaired.
 //! - [`snapshot`](self::snapshot): all memberships as of one progress, for a writer that changes cannot bring up to date.
 
+mod differences;
 pub(crate) mod error;
 mod follow;
 mod pieces;

@@ -16,6 +16,7 @@ use hashbrown::HashMap;
 use parking_lot::Mutex;
 
 use super::recovery;
+use super::retention::LogLimits;
 use crate::engine::EngineError;
 use crate::health::{ReportedParts, Reports};
 use crate::metrics::Metrics;
@@ -37,6 +38,8 @@ pub struct Offsite {
     pub file_age: Duration,
     /// True if checkpoints have a copy of the catalogue, because it is in the data directory and nowhere else.
     pub keeps_catalogue: bool,
+    /// How much of the event log stays in the data directory beside it.
+    pub limits: LogLimits,
 }
 
 /// The history that is kept.
@@ -73,6 +76,16 @@ impl Archive {
     /// Returns whether checkpoints have a copy of the catalogue.
     pub fn keeps_catalogue(&self) -> bool {
         self.offsite.keeps_catalogue
+    }
+
+    /// How much of the event log stays in the data directory.
+    pub fn limits(&self) -> LogLimits {
+        self.offsite.limits
+    }
+
+    /// The number after the last record that the history holds, as far as is known.
+    pub fn kept(&self) -> u64 {
+        *self.end.lock()
     }
 
     /// Starts to follow the event log. After the stop it writes what is left.
@@ -206,6 +219,7 @@ impl Reports for Archive {
         let oldest = if kept < end { recovery::newest_acceptance(&*self.log, kept + 1).ok().flatten() } else { None };
         let age = oldest.map_or(0, |oldest| (clock::now() - oldest).max(0));
         metrics.history_lag(end.saturating_sub(kept), Duration::from_millis(age.unsigned_abs()));
+        metrics.history_alone(self.log.floor());
     }
 }
 

@@ -26,6 +26,14 @@ const PAUSE: Duration = Duration::from_millis(20);
 /// Finished checkpoints that are kept.
 const KEPT: usize = 3;
 
+/// What follows from a checkpoint that was taken.
+pub(super) struct FinishedCheckpoint {
+    /// The ids that were erased before it, and of which records may be left.
+    pub erased: Vec<IdSince>,
+    /// The number of the first event that a start from it replays.
+    pub replay_from: u64,
+}
+
 /// Takes checkpoints.
 pub(super) struct Checkpointer {
     store: Arc<dyn CheckpointStore>,
@@ -50,8 +58,8 @@ impl Checkpointer {
     }
 
     /// Takes the checkpoint of that number, with pauses between its parts until the stop; edits that bring new measures must not come into force
-    /// meanwhile, others may. Gives the ids that were erased before it, and of which records may be left.
-    pub fn take(&self, number: u64, engine: &Engine, stop: &Stop) -> Result<Vec<IdSince>, EngineError> {
+    /// meanwhile, others may.
+    pub fn take(&self, number: u64, engine: &Engine, stop: &Stop) -> Result<FinishedCheckpoint, EngineError> {
         let begun = Instant::now();
         let receiver = engine.parts();
         while receiver.try_recv().is_ok() {}
@@ -78,7 +86,7 @@ impl Checkpointer {
             }
             stop.wait(PAUSE);
         }
-        let Some(mut manifest) = manifest else { return Ok(erased) };
+        let Some(mut manifest) = manifest else { return Ok(FinishedCheckpoint { erased, replay_from: 0 }) };
         manifest.sources = sources.unwrap_or_default();
         self.write_catalogue(number)?;
         self.messages.flush()?;
@@ -87,7 +95,7 @@ impl Checkpointer {
         self.store.prune(KEPT)?;
         let (sequence, took) = (manifest.least.sequence, begun.elapsed());
         CheckpointTaken { number, bytes, sequence, took }.emit(&self.metrics);
-        Ok(erased)
+        Ok(FinishedCheckpoint { erased, replay_from: sequence })
     }
 
     fn write_catalogue(&self, number: u64) -> Result<(), EngineError> {

@@ -4,14 +4,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use audience_background::{Failure, Job, Outcome, Stop};
-use audience_contract::{ChangeLog, StoreError};
-use audience_kernel::aliases::IdSince;
+use audience_contract::{ChangeLog, EventLog, StoreError};
 use audience_protocol::SPANS;
 use parking_lot::Mutex;
 
 use super::archive::Archive;
-use super::checkpoint::Checkpointer;
+use super::checkpoint::{Checkpointer, FinishedCheckpoint};
 use super::erasures::Erasures;
+use super::retention;
 use crate::emission::followers::Followers;
 use crate::engine::{Engine, EngineError};
 use crate::fault::PartFault;
@@ -47,6 +47,8 @@ pub(crate) struct CheckpointTaker {
     checkpointer: Checkpointer,
     changes: Arc<dyn ChangeLog>,
     erasures: Erasures,
+    events: Arc<dyn EventLog>,
+    archive: Option<Arc<Archive>>,
     turn: CheckpointTurn,
     /// Held while a backup is made. No checkpoint is taken meanwhile: one would prune older ones, and finish erasures.
     backing_up: Mutex<()>,
@@ -61,6 +63,8 @@ impl CheckpointTaker {
         CheckpointTaker {
             checkpointer: Checkpointer::new(stores, keeps_catalogue, context.metrics.clone()),
             changes: stores.changes.clone(),
+            events: stores.events.clone(),
+            archive: archive.clone(),
             erasures: Erasures::new(stores, archive, context.stop.clone()),
             turn: CheckpointTurn::default(),
             backing_up: Mutex::new(()),
@@ -129,9 +133,11 @@ impl CheckpointTaker {
 
     fn take_and_forget(&self, number: u64, reached: Option<u64>) -> Result<(), EngineError> {
         let CheckpointContext { engine, stop, .. } = &self.context;
-        let erased: Vec<IdSince> = self.checkpointer.take(number, engine, stop)?;
+        let FinishedCheckpoint { erased, replay_from } = self.checkpointer.take(number, engine, stop)?;
         self.erasures.finish(erased, engine)?;
-        self.forget_changes(reached)
+        self.forget_changes(reached)?;
+        let Some(archive) = &self.archive else { return Ok(()) };
+        Ok(retention::forget(&*self.events, archive.limits(), replay_from.min(archive.kept()))?)
     }
 
     /// Forgets changes that nobody can still want to resume from; `reached` is the least tick that every follower holds.

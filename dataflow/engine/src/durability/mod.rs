@@ -9,6 +9,7 @@
 //! | `catalogue_in_force` | The note of the catalogue in force, by which one that came back older is known. |
 //! | `seed`, `recovery` | A checkpoint and the event log back into workers. |
 //! | `archive`, `restore` | The event log into files outside, and back into an empty data directory. |
+//! | `tiers`, `retention` | Old events out of the data directory, and from the history to whoever reads them. |
 //! | `backup` | Everything that the data directory alone has, to another place and back. |
 //! | `time_back` | A clock that was ahead back to an instant before, and the memberships with it. |
 //! | `erase`, `erasures` | A user out of the state, the lists, the checkpoints and the logs. |
@@ -24,10 +25,13 @@ mod erasures;
 pub(crate) mod manifest;
 pub(crate) mod recovery;
 mod restore;
+mod retention;
 pub(crate) mod seed;
+pub(crate) mod tiers;
 mod time_back;
 
 pub use self::archive::Offsite;
 pub use self::manifest::{Manifest, verify};
 pub use self::restore::{note_messages, restore, restore_patiently};
+pub use self::retention::LogLimits;
 pub use self::time_back::{TimeBack, TimeBackEffect, finish as finish_time_back, foresee as foresee_time_back};

@@ -71,6 +71,14 @@ pub fn foresee(
     let Some(progress) = stores.changes.progress()?.filter(|progress| progress.clock > to + AHEAD) else {
         return Ok(None);
     };
+    let floor = stores.events.floor();
+    if floor > 0 {
+        let detail = format!(
+            "the {floor} oldest events stand in the history outside alone, which this command does not read; wait until the \
+             clock of the machine has caught up"
+        );
+        return Err(StoreError::Refused { action: "taking time back", detail }.into());
+    }
     let documents = Documents::at(&*stores.catalogue, progress.catalogue_version)?;
     let corrected = CorrectedLog { log: stores.events.clone(), to };
     let events = corrected.count()?;

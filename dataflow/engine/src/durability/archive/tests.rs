@@ -46,6 +46,10 @@ impl History for Memory {
         unreachable!("an archive only writes")
     }
 
+    fn visit(&self, _: &[u64], _: &mut dyn FnMut(&[u8]) -> ControlFlow<()>) -> Result<()> {
+        unreachable!("an archive only writes")
+    }
+
     fn erase(&self, sequences: &[u64], parted: &[u64]) -> Result<()> {
         assert_eq!(parted, [0; 0]);
         self.erased.lock().extend_from_slice(sequences);
@@ -77,7 +81,8 @@ fn at(next_offset: u64) -> SourcePosition {
 fn archive(log: &Arc<MemoryLog>, history: Memory, file_events: u64) -> (Arc<Memory>, Archive) {
     let history = Arc::new(history);
     let file_age = Duration::from_secs(3600);
-    let offsite = Offsite { history: history.clone(), file_events, file_age, keeps_catalogue: false };
+    let (limits, keeps_catalogue) = (LogLimits::default(), false);
+    let offsite = Offsite { history: history.clone(), file_events, file_age, keeps_catalogue, limits };
     (history, Archive::new(offsite, log.clone()))
 }
 
