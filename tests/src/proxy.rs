@@ -99,7 +99,10 @@ impl Proxy {
         std::thread::spawn(move || here.carry_requests(from, to));
         let (here, from, to) = (self.clone(), copy(&server), copy(&client));
         std::thread::spawn(move || here.carry_answers(from, to));
-        self.open.lock().expect("no panic").extend([client, server]);
+        let mut open = self.open.lock().expect("no panic");
+        // Each of them holds a file open.
+        open.retain(|stream| stream.peer_addr().is_ok());
+        open.extend([client, server]);
     }
 
     fn carry_requests(&self, client: TcpStream, server: TcpStream) {

@@ -232,7 +232,8 @@ fn a_trace_goes_across_processes() {
     let engine_url = format!("http://{}", engine.client().0);
     let segments = OuterApi::start("segment-api", &["--config", &config, "--engine", &engine_url], &url);
     let events = OuterApi::start("ingest-api", &["--config", &config], &url);
-    assert_eq!(segments.client.post("/api/segments", BUYERS).unwrap().status, 201);
+    // At the engine, which answers once the segment is in force: its edit is not to bring the change.
+    assert_eq!(engine.client().post("/api/segments", BUYERS).unwrap().status, 201);
     let mut spans = TracedSpans { collected, taken: Vec::new() };
 
     let event = OuterTrace(4);

@@ -151,7 +151,7 @@ impl Engine {
     /// Submits a tick and returns its number in this run. `make` moves the head to where the tick ends, and gives the
     /// tick's content; ticks are made one at a time, in their order. Blocks while too many ticks wait.
     pub fn submit(&self, make: impl FnOnce(&mut Head) -> TickItems) -> Result<u64, EngineError> {
-        self.input.submit(&self.shared, make)
+        self.input.submit(&self.shared, |head, _| make(head))
     }
 
     /// Submits a tick with these steps, and no events.
@@ -160,10 +160,17 @@ impl Engine {
     }
 
     /// Submits records as one tick, dealt over the workers: those of the log up to `end` that the engine has not had, in
-    /// order. The oldest of them was accepted at `oldest`.
-    pub fn submit_records(&self, runs: Vec<Vec<u8>>, end: u64, oldest: Option<Instant>) -> Result<u64, EngineError> {
+    /// order. The oldest of them was accepted at `oldest`. `begin` is given the number over all runs before any worker has
+    /// the tick.
+    pub fn submit_records(
+        &self,
+        runs: Vec<Vec<u8>>,
+        (end, oldest): (u64, Option<Instant>),
+        begin: impl FnOnce(u64),
+    ) -> Result<u64, EngineError> {
         let workers = self.workers();
-        self.submit(|head| {
+        self.input.submit(&self.shared, |head, number| {
+            begin(number);
             (head.sequence, head.oldest_accepted) = (end, oldest);
             TickItems::dealt(runs, workers)
         })

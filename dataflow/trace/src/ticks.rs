@@ -23,7 +23,7 @@ struct TracedTick {
 }
 
 impl TickTraces {
-    /// Notes the span of a tick that was just submitted.
+    /// Notes the span of a tick that is about to be done.
     pub fn begin(&self, tick: u64, span: Span) {
         let Some(context) = span.in_scope(current) else { return };
         let mut ticks = self.0.lock();

@@ -44,9 +44,9 @@ fn words(loss: PlatformLoss) -> &'static str {
 const HEAD: &str = "# What is lost when something is lost
 
 Written by `scripts/chaos`, which asserts it: each loss at each moment, among a real Kafka, PostgreSQL, Redis and S3 server, each cell on
-a platform of its own. The time goes from the end of the loss (or, marked * and but for *restore*, from its begin, while it lasts) until an event that was
-then put into Kafka is in the memberships that are served. After each cell the topic `user-segments`, Redis, the API and the naive
-evaluator name the same members, so that **of Kafka's events none was lost and none counts twice**.
+a platform of its own. The time goes from the end of the loss until an event that was then put into Kafka is in the memberships that
+are served. Marked *, and but for *restore*, it goes from the begin of the loss, while that lasts. After each cell the topic
+`user-segments`, Redis, the API and the naive evaluator name the same members: **no event of Kafka was lost, and none counts twice**.
 
 **Moments.** *idle*: two events a second by HTTP. *burst*: about 400 events a second by Kafka as well. *edit*: a rule is edited all the
 while, too. *checkpoint*: as one begins. *restore*: the data directory was lost a moment before, and is made again from S3; a budget
@@ -55,10 +55,10 @@ is then 60 s.
 ";
 
 const TAIL: &str = "
-The program was the build of the tests (`opt-level = 1`), and the machine had two cores and other work: times are upper bounds. Slow networks and
-cuts are made by proxies, since a queue of `tc` on the loopback would slow down every other program of the machine. A slow disk and
-another clock are a library that is preloaded into the program. PostgreSQL is not cut here: `dataflow/audience/tests/{start_cut,faults}.rs`
-do that. The loss of one of several processes, and of their links, is in `dataflow/audience/tests/{faults,cluster}.rs`.
+The program was the build of the tests (`opt-level = 1`), and the machine had two cores and other work: times are upper bounds. Slow
+networks and cuts are made by proxies, since a queue of `tc` on the loopback would slow down every other program of the machine. A slow
+disk and another clock are a library that is preloaded into the program. PostgreSQL is not cut here: `start_cut.rs` and `faults.rs` in
+`dataflow/audience/tests` do that. The loss of one of several processes, and of their links, is in `faults.rs` and `cluster.rs` there.
 ";
 
 /// Writes the page.
@@ -79,8 +79,8 @@ pub fn write_page(path: &Path, cells: &[ChaosCell]) {
     let (accepted, lost) = by_http(cells);
     let _ = writeln!(
         text,
-        "\n**Lost**: {lost} of {accepted} events that HTTP had answered with `202`, all of them with the data directory in *restore*, and \
-         not yet in a file of history, of which one a second is written here. Nothing was lost at the other moments."
+        "\n**Lost**: {lost} of {accepted} events that HTTP had answered with `202`, all of them in *restore*: they were in the data\n\
+         directory alone, and not yet in a file of history, of which one a second is written here. At the other moments none was lost."
     );
     if !notes.is_empty() {
         let _ = writeln!(text, "\n**Not as it should be**\n\n{}", notes.join("\n"));

@@ -151,14 +151,14 @@ pub fn replay(
         pieces.push(piece);
         if bytes >= TICK_BYTES {
             bytes = 0;
-            result = engine.submit_records(std::mem::take(&mut pieces), next, None);
+            result = engine.submit_records(std::mem::take(&mut pieces), (next, None), drop);
             start.advance(next - told);
             told = next;
         }
         if result.is_err() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     })?;
     result?;
-    let tick = engine.submit_records(pieces, range.end, None)?;
+    let tick = engine.submit_records(pieces, (range.end, None), drop)?;
     engine.wait_for(tick)?;
     start.advance(range.end - told);
     Ok(())

@@ -47,11 +47,12 @@ impl Input {
         self.first_number + tick
     }
 
-    /// Submits a tick and returns its number in this run; see [`Engine::submit`](super::Engine::submit).
+    /// Submits a tick and returns its number in this run; see [`Engine::submit`](super::Engine::submit). `make` is given the
+    /// number over all runs.
     pub fn submit(
         &self,
         shared: &SharedProgress,
-        make: impl FnOnce(&mut Head) -> TickItems,
+        make: impl FnOnce(&mut Head, u64) -> TickItems,
     ) -> Result<u64, EngineError> {
         let mut doors = self.doors.lock();
         let tick = doors.0;
@@ -62,8 +63,9 @@ impl Input {
         let items = {
             let mut head = self.head.lock();
             head.clock = (self.time)(head.clock);
-            let items = make(&mut head);
-            let label = head.label(self.number_of(tick), self.started);
+            let number = self.number_of(tick);
+            let items = make(&mut head, number);
+            let label = head.label(number, self.started);
             items.by_worker(doors.1.len(), head.clock, label)
         };
         for (door, items) in doors.1.iter().zip(items) {

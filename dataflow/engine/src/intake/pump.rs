@@ -100,12 +100,13 @@ impl Pump {
             let oldest = runs.iter().map(|run| run.taken).min();
             let span = span_of(&runs);
             let records = runs.into_iter().map(|run| run.records).collect();
-            let tick = engine.submit_records(records, end, oldest)?;
-            if let Some(span) = span {
-                let number = engine.number_of(tick);
-                span.record("tick", number);
-                traces.begin(number, span);
-            }
+            let begin = |tick: u64| {
+                if let Some(span) = span {
+                    span.record("tick", tick);
+                    traces.begin(tick, span);
+                }
+            };
+            let tick = engine.submit_records(records, (end, oldest), begin)?;
             under_way.push_back((tick, bytes));
         }
     }
