@@ -1,11 +1,13 @@
-//! `audience segment-api` over a Redis that is emptied, filled, halted or damaged by hand: readers are never told that somebody is
-//! in nothing who is in something, nobody waits, everybody is told, and what was lost comes back.
+//! `audience segment-api` over a Redis or an Aerospike that is emptied, filled, halted or damaged by hand: readers are never told
+//! that somebody is in nothing who is in something, nobody waits, everybody is told, and what was lost comes back.
 //!
-//! Each test has a Redis of its own; PostgreSQL is that of `scripts/services`.
+//! Each test has a store of its own; PostgreSQL is that of `scripts/services`.
 #![expect(clippy::unwrap_used, reason = "a test that panics has failed, which is what a test is for")]
 
 mod database;
+mod own_aerospike;
 mod own_redis;
+mod own_store;
 
 use std::net::{SocketAddr, TcpListener};
 use std::process::{Child, Command, Stdio};
@@ -16,32 +18,34 @@ use audience_tests::client::Client;
 use audience_tests::program;
 use audience_tests::serve::{Served, Setup, pause, wall_clock};
 use database::TestDatabase;
+use own_aerospike::OwnAerospike;
 use own_redis::OwnRedis;
+use own_store::OwnStore;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 const USERS: u64 = 3_000;
 const SEGMENTS: u64 = 5;
 
-/// An engine with a Redis of its own.
-struct EngineHost {
-    redis: OwnRedis,
+/// An engine with a store of its own.
+struct EngineHost<S> {
+    store: S,
     database: TestDatabase,
     served: Served,
     config: String,
     directory: TempDir,
 }
 
-impl EngineHost {
-    fn start() -> EngineHost {
-        let (redis, database, directory) = (OwnRedis::start(), TestDatabase::create(), tempfile::tempdir().unwrap());
+impl<S: OwnStore> EngineHost<S> {
+    fn start() -> Self {
+        let (store, database, directory) = (S::start(), TestDatabase::create(), tempfile::tempdir().unwrap());
         let file = directory.path().join("audience.toml");
-        let text = format!("postgres = \"{}\"\n[redis]\nurl = \"{}\"\n", database.url, redis.url());
+        let text = format!("postgres = \"{}\"\n{}", database.url, store.table());
         std::fs::write(&file, text).unwrap();
         let config = file.display().to_string();
         let flags = vec!["--config".to_owned(), config.clone()];
         let served = Setup { flags, ..Setup::within(program!(), directory.path()) }.start();
-        EngineHost { redis, database, served, config, directory }
+        EngineHost { store, database, served, config, directory }
     }
 
     /// Everybody bought: each user is in every segment.
@@ -61,9 +65,17 @@ impl EngineHost {
     }
 
     fn wait_until_whole(&self) {
-        wait_for("everybody in Redis", || {
-            self.redis.users() == USERS as usize && self.component("sink:redis:audience").0
-        });
+        wait_for("everybody in the store", || self.is_up() && self.store.users() == USERS as usize);
+    }
+
+    /// What the sink is called.
+    fn sink_name() -> String {
+        format!("{}:audience", S::NAME)
+    }
+
+    /// Whether the sink is up.
+    fn is_up(&self) -> bool {
+        self.component(&format!("sink:{}", Self::sink_name())).0
     }
 
     /// Returns whether a part of the engine is up, and what it says.
@@ -74,7 +86,7 @@ impl EngineHost {
     fn sink(&self, command: &str) -> (i32, String) {
         let engine = format!("http://{}", self.served.address);
         let output =
-            Command::new(program!()).args(["sink", command, "redis:audience", "--engine", &engine]).output().unwrap();
+            Command::new(program!()).args(["sink", command, &Self::sink_name(), "--engine", &engine]).output().unwrap();
         let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
         (output.status.code().unwrap(), said)
     }
@@ -103,10 +115,12 @@ struct SegmentApiProcess {
     child: Child,
     address: SocketAddr,
     log: std::path::PathBuf,
+    /// Its part in health that reads memberships.
+    memberships: String,
 }
 
 impl SegmentApiProcess {
-    fn start(host: &EngineHost, has_engine: bool) -> SegmentApiProcess {
+    fn start<S: OwnStore>(host: &EngineHost<S>, has_engine: bool) -> SegmentApiProcess {
         let address = TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap();
         let log = host.directory.path().join(format!("segment-api-{}", address.port()));
         let mut command = Command::new(program!());
@@ -115,14 +129,20 @@ impl SegmentApiProcess {
             command.args(["--engine", &format!("http://{}", host.served.address)]);
         }
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(std::fs::File::create(&log).unwrap());
-        let api = SegmentApiProcess { child: command.spawn().unwrap(), address, log };
+        let memberships = format!("memberships:{}", S::NAME);
+        let api = SegmentApiProcess { child: command.spawn().unwrap(), address, log, memberships };
         wait_for("segment-api", || api.client().get("/health/ready").is_ok_and(|answer| answer.status == 200));
-        wait_for("its store", || component(api.client(), "memberships:redis").0);
+        wait_for("its store", || api.is_reading());
         api
     }
 
     fn client(&self) -> Client {
         Client(self.address)
+    }
+
+    /// Whether it reads memberships from the store.
+    fn is_reading(&self) -> bool {
+        component(self.client(), &self.memberships).0
     }
 
     fn segments_of(&self, user: u64) -> (u16, usize) {
@@ -143,9 +163,8 @@ impl Drop for SegmentApiProcess {
 }
 
 /// Emptied, it is filled again without an event; meanwhile readers get the engine's answer or 503, never a part.
-#[test]
-fn an_emptied_store_is_told_and_filled_and_never_read() {
-    let host = EngineHost::start();
+fn an_emptied_store_is_told_and_filled_and_never_read<S: OwnStore>() {
+    let mut host = EngineHost::<S>::start();
     host.fill();
     let [with, without] = [true, false].map(|has_engine| SegmentApiProcess::start(&host, has_engine));
     assert_eq!(with.segments_of(7), (200, SEGMENTS as usize));
@@ -168,7 +187,7 @@ fn an_emptied_store_is_told_and_filled_and_never_read() {
         });
         for _ in 0..3 {
             pause(300);
-            host.redis.empty();
+            host.store.empty();
             wait_for("readers are refused", || refused.swap(0, Ordering::Relaxed) > 0);
             host.wait_until_whole();
             wait_for("readers are answered", || read.swap(0, Ordering::Relaxed) > 0);
@@ -180,27 +199,24 @@ fn an_emptied_store_is_told_and_filled_and_never_read() {
 }
 
 /// Halted, nobody waits for it, and it is noticed, on a quiet machine within two seconds; reads that need PostgreSQL alone go on.
-#[test]
-fn a_halted_store_holds_up_nobody() {
-    let host = EngineHost::start();
+fn a_halted_store_holds_up_nobody<S: OwnStore>() {
+    let host = EngineHost::<S>::start();
     host.fill();
     let api = SegmentApiProcess::start(&host, true);
     let before = api.said().lines().count();
-    host.redis.pause();
+    host.store.pause();
     let (halted, mut noticed) = (Instant::now(), [None, None]);
     while noticed.contains(&None) {
         assert!(halted.elapsed() < Duration::from_secs(20), "it is not noticed: {noticed:?}");
-        let parts = [component(api.client(), "memberships:redis"), host.component("sink:redis:audience")];
-        for (noticed, (is_up, _)) in noticed.iter_mut().zip(parts) {
+        for (noticed, is_up) in noticed.iter_mut().zip([api.is_reading(), host.is_up()]) {
             *noticed = noticed.or_else(|| (!is_up).then(|| halted.elapsed()));
         }
         pause(20);
     }
     let metrics = api.client().get("/metrics").unwrap().text();
     assert!(metrics.contains("\naudience_serving_store_up 0\n"), "{metrics}");
-    assert!(
-        host.served.client().get("/metrics").unwrap().text().contains("audience_sink_up{sink=\"redis:audience\"} 0")
-    );
+    let down = format!("audience_sink_up{{sink=\"{}\"}} 0", EngineHost::<S>::sink_name());
+    assert!(host.served.client().get("/metrics").unwrap().text().contains(&down));
     eprintln!("noticed after {noticed:?}");
     let slowest = std::thread::scope(|scope| {
         let readers: Vec<_> = (0..40)
@@ -224,51 +240,92 @@ fn a_halted_store_holds_up_nobody() {
     assert!(slowest < Duration::from_secs(5), "{slowest:?}");
     let lines = api.said().lines().count() - before;
     assert!(lines <= 3, "{lines} lines for 1,000 reads: {}", api.said());
-    host.redis.resume();
-    wait_for("it is asked again", || {
-        component(api.client(), "memberships:redis").0 && host.component("sink:redis:audience").0
-    });
+    host.store.resume();
+    wait_for("it is asked again", || api.is_reading() && host.is_up());
     host.served.stop();
 }
 
 /// Deleted by hand: a change makes the record whole again, an ordered comparison finds the others and the lists, a slow one does
 /// so by itself, and a rebuild begins with nothing.
-#[test]
-fn records_deleted_by_hand_come_back() {
-    let host = EngineHost::start();
+fn records_deleted_by_hand_come_back<S: OwnStore>() {
+    let host = EngineHost::<S>::start();
     host.fill();
     let client = host.served.client();
     let rules = json!({"event": "view", "operator": "gte", "value": 1});
     let body = json!({"name": "viewers", "rules": rules}).to_string();
     assert!(client.put("/api/segments/viewers", &body).unwrap().status < 300);
-    host.redis.delete(&format!("audience:user:{}:segments", id(7)));
+    host.store.delete_user(&id(7));
     let event = json!({"userId": id(7), "eventType": "view"}).to_string();
     assert_eq!(client.post("/api/events", &event).unwrap().status, 202);
     let all = SEGMENTS as usize + 1;
-    wait_for("a change makes it whole", || host.redis.segments_of(&id(7)).len() == all);
+    wait_for("a change makes it whole", || host.store.segments_of(&id(7)).len() == all);
     // Many at once, a list, and what nobody wrote.
     for user in 100..400 {
-        host.redis.delete(&format!("audience:user:{}:segments", id(user)));
+        host.store.delete_user(&id(user));
     }
-    host.redis.delete("audience:segment:s2:members");
-    host.redis.enter(&id(500), "viewers");
+    host.store.delete_members("s2");
+    host.store.enter(&id(500), "viewers");
     let (status, said) = host.sink("verify");
     assert!(status == 1 && said.contains("users compared"), "{status}: {said}");
     wait_for("all are whole", || {
-        (0..USERS).all(|user| user == 7 || host.redis.segments_of(&id(user)).len() == SEGMENTS as usize)
+        (0..USERS).all(|user| user == 7 || host.store.segments_of(&id(user)).len() == SEGMENTS as usize)
     });
-    assert_eq!(host.redis.members("s2"), USERS as usize);
+    assert_eq!(host.store.members("s2"), USERS as usize);
     wait_for("nothing is wrong any more", || host.sink("verify").0 == 0);
     let text = client.get("/metrics").unwrap().text();
-    assert!(text.contains("audience_sink_wrong_records_total{sink=\"redis:audience\"}"), "{text}");
+    assert!(
+        text.contains(&format!("audience_sink_wrong_records_total{{sink=\"{}\"}}", EngineHost::<S>::sink_name())),
+        "{text}"
+    );
     // By itself.
-    host.redis.delete(&format!("audience:user:{}:segments", id(30)));
-    wait_for("a slow comparison finds it", || host.redis.segments_of(&id(30)).len() == SEGMENTS as usize);
-    host.redis.enter("nobody", "s1");
+    host.store.delete_user(&id(30));
+    wait_for("a slow comparison finds it", || host.store.segments_of(&id(30)).len() == SEGMENTS as usize);
+    host.store.enter("nobody", "s1");
     let (status, said) = host.sink("rebuild");
     assert_eq!(status, 0, "{said}");
-    wait_for("a rebuild leaves nothing else", || host.redis.segments_of("nobody").is_empty());
+    wait_for("a rebuild leaves nothing else", || host.store.segments_of("nobody").is_empty());
     host.wait_until_whole();
     assert!(host.database.url.contains("audience_test"));
     host.served.stop();
+}
+
+mod redis_is_the_store {
+    use super::OwnRedis;
+
+    #[test]
+    fn an_emptied_store_is_told_and_filled_and_never_read() {
+        super::an_emptied_store_is_told_and_filled_and_never_read::<OwnRedis>();
+    }
+
+    #[test]
+    fn a_halted_store_holds_up_nobody() {
+        super::a_halted_store_holds_up_nobody::<OwnRedis>();
+    }
+
+    #[test]
+    fn records_deleted_by_hand_come_back() {
+        super::records_deleted_by_hand_come_back::<OwnRedis>();
+    }
+}
+
+mod aerospike_is_the_store {
+    use super::OwnAerospike;
+
+    #[test]
+    #[ignore = "needs AUDIENCE_AEROSPIKE_SERVER"]
+    fn an_emptied_store_is_told_and_filled_and_never_read() {
+        super::an_emptied_store_is_told_and_filled_and_never_read::<OwnAerospike>();
+    }
+
+    #[test]
+    #[ignore = "needs AUDIENCE_AEROSPIKE_SERVER"]
+    fn a_halted_store_holds_up_nobody() {
+        super::a_halted_store_holds_up_nobody::<OwnAerospike>();
+    }
+
+    #[test]
+    #[ignore = "needs AUDIENCE_AEROSPIKE_SERVER"]
+    fn records_deleted_by_hand_come_back() {
+        super::records_deleted_by_hand_come_back::<OwnAerospike>();
+    }
 }
