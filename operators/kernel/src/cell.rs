@@ -222,6 +222,16 @@ impl Cell {
         if offsets.is_empty() { own } else { own.min(next_flip(&self.reading(kind, now), offsets, now)) }
     }
 
+    /// Returns whether it, or a test of it with one of these offsets, may change by time alone after `before` and until `now`,
+    /// or has to be looked at anew.
+    pub(crate) fn is_due(&self, kind: &MeasureKind, offsets: &[Millis], (before, now): (Millis, Millis)) -> bool {
+        let is_open = match self {
+            Cell::Other { state, .. } => matches!(&**state, LargeState::Kept(kept) if !kept.is_answered()),
+            _ => false,
+        };
+        is_open || self.next_change(kind, offsets, before) <= now
+    }
+
     /// Returns whether nothing is kept any more.
     pub(crate) fn is_empty(&self) -> bool {
         match self {

@@ -361,6 +361,11 @@ impl KeptEvents {
         self.next
     }
 
+    /// Returns whether the answer is known, so that it holds until [`next_change`](Self::next_change).
+    pub(crate) fn is_answered(&self) -> bool {
+        self.answer.is_some()
+    }
+
     /// Returns whether nothing is kept.
     pub(crate) fn is_empty(&self) -> bool {
         self.records.is_empty()

@@ -304,9 +304,11 @@ impl WorkerState {
     fn come_due(&mut self, slot: u32, before: Millis, now: Millis) {
         if self.registry.is_temporal {
             for index in 0..self.users[slot as usize].cells.len() {
-                let measure = self.users[slot as usize].cells[index].measure();
+                let cell = &self.users[slot as usize].cells[index];
+                let measure = cell.measure();
                 let Some(definition) = self.registry.measures.get(measure) else { continue };
-                if !definition.is_temporal() {
+                // All others say what they said before: a user may have a thousand, of which one is due.
+                if !definition.is_temporal() || !cell.is_due(&definition.kind, &definition.offsets, (before, now)) {
                     continue;
                 }
                 self.touch(slot, measure, before);
