@@ -5,7 +5,6 @@
 //! `AUDIENCE_FAULTS` has so many faults instead of [`FAULTS`], and `AUDIENCE_KILLS` so many `kill -9` after them, which is how
 //! `scripts/test --long` has 300; `AUDIENCE_FAULTS_SEED` begins with that seed. The servers must be those of `scripts/services`,
 //! which it stops and starts.
-#![expect(clippy::unwrap_used, reason = "a test that panics has failed, which is what a test is for")]
 
 mod agreement;
 mod between;

@@ -1,5 +1,4 @@
 //! Spans of the real program at a collector that is made of a port and the published messages of OTLP.
-#![expect(clippy::unwrap_used, reason = "a test that panics has failed, which is what a test is for")]
 
 mod collector;
 

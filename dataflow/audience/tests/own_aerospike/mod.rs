@@ -93,7 +93,7 @@ impl OwnAerospike {
     /// The names in a map or a list.
     pub fn names(held: &Value) -> Vec<String> {
         match held {
-            Value::SortedMap(map) => map.iter().map(|(name, _)| name.to_string()).collect(),
+            Value::SortedMap(map) => map.keys().map(ToString::to_string).collect(),
             Value::List(list) => list.iter().map(ToString::to_string).collect(),
             other => panic!("{other:?} is neither a map in order nor a list"),
         }

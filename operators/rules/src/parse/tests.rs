@@ -210,15 +210,6 @@ fn parser_points_at_the_place_of_each_fault() {
         (r#"{"event": "p", "measure": {"fn": "count"}}"#, &["/measure/fn"]),
         (r#"{"event": "p", "measure": {"fn": "sum", "of": "v", "x": 1}}"#, &["/measure/x"]),
         (r#"{"event": "p", "measure": {"fn": "last", "of": "v"}}"#, &[""]),
-        (r#"{"event": "p", "measure": {"fn": "sum", "of": {"firstOf": ["v"]}}}"#, &["/measure/of/firstOf"]),
-        (
-            r#"{"event": "p", "measure": {"fn": "sum", "of": {"firstOf": ["v", 1], "x": 1}}}"#,
-            &["/measure/of/firstOf/1", "/measure/of/x"],
-        ),
-        (
-            r#"{"event": "p", "measure": {"fn": "sum", "of": {"firstOf": ["v", "w"], "minus": "*"}}}"#,
-            &["/measure/of/minus"],
-        ),
         (
             r#"{"event": "p", "measure": {"fn": "since_last", "of": "v"}, "operator": "in", "value": []}"#,
             &["/measure/of", "/operator"],
@@ -244,6 +235,18 @@ fn parser_points_at_the_place_of_each_fault() {
         (r#"{"sample": {"salt": 1, "from": -1}}"#, &["/sample", "/sample/from", "/sample/salt"]),
     ] {
         assert_eq!(pointers(node), expected, "{node}");
+    }
+}
+
+#[test]
+fn parser_points_into_the_first_of_several_paths() {
+    for (of, expected) in [
+        (r#"{"firstOf": ["v"]}"#, &["/measure/of/firstOf"][..]),
+        (r#"{"firstOf": ["v", 1], "x": 1}"#, &["/measure/of/firstOf/1", "/measure/of/x"]),
+        (r#"{"firstOf": ["v", "w"], "minus": "*"}"#, &["/measure/of/minus"]),
+    ] {
+        let node = format!(r#"{{"event": "p", "measure": {{"fn": "sum", "of": {of}}}}}"#);
+        assert_eq!(pointers(&node), expected, "{node}");
     }
 }
 
