@@ -62,7 +62,7 @@ impl From<NoRandomness> for AuthError {
 }
 
 /// The answer to what is asked of members, keys and sessions.
-pub type Result<T, E = AuthError> = std::result::Result<T, E>;
+pub(crate) type Result<T, E = AuthError> = std::result::Result<T, E>;
 
 /// A reason why the door stays shut.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

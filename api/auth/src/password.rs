@@ -38,7 +38,7 @@ const COMMON: [&str; 16] = [
 ];
 
 /// Says why a text is no password, if it is none. `email` is that of its member.
-pub fn check(password: &str, email: &str) -> Result<(), AuthError> {
+pub(crate) fn check(password: &str, email: &str) -> Result<(), AuthError> {
     let refused = |message: String| Err(AuthError::Invalid { pointer: "/password", message });
     let characters = password.chars().count();
     if !(SHORTEST..=LONGEST).contains(&characters) {
@@ -71,13 +71,13 @@ enum Done {
 type HashJob = (Work, SyncSender<Done>);
 
 /// Threads that hash passwords. Dropping it ends them.
-pub struct Hasher {
+pub(crate) struct Hasher {
     jobs: SyncSender<HashJob>,
 }
 
 impl Hasher {
     /// Starts the threads.
-    pub fn start() -> Result<Hasher, AuthError> {
+    pub(crate) fn start() -> Result<Hasher, AuthError> {
         let (jobs, taken) = sync_channel(WAITING);
         let taken = Arc::new(Mutex::new(taken));
         let cores = thread::available_parallelism().map_or(1, NonZeroUsize::get);
@@ -92,7 +92,7 @@ impl Hasher {
     }
 
     /// Hashes a password; the PHC text has the parameters. Waits for its turn; refuses where too many wait.
-    pub fn hash(&self, password: &str) -> Result<String, AuthError> {
+    pub(crate) fn hash(&self, password: &str) -> Result<String, AuthError> {
         match self.ask(Work::Hash(password.to_owned()))? {
             Done::Hash(hash) => hash,
             Done::Verified(_) => Err(AuthError::Busy),
@@ -100,7 +100,7 @@ impl Hasher {
     }
 
     /// Returns whether a password fits. Without a hash it takes as long and does not.
-    pub fn is_right(&self, password: &str, hash: Option<&str>) -> Result<bool, AuthError> {
+    pub(crate) fn is_right(&self, password: &str, hash: Option<&str>) -> Result<bool, AuthError> {
         let done = self.ask(Work::Verify(password.chars().take(LONGEST).collect(), hash.map(str::to_owned)))?;
         Ok(matches!(done, Done::Verified(true)))
     }

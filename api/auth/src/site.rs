@@ -34,7 +34,7 @@ impl Site<'_> {
 
 /// Returns whether a `Host` is a name of this machine: anything else may be a name that somebody has pointed here. A program
 /// that names none is no browser.
-pub fn is_local(host: Option<&str>) -> bool {
+pub(crate) fn is_local(host: Option<&str>) -> bool {
     let Some(host) = host else { return true };
     let name = match host.strip_prefix('[') {
         Some(rest) => rest.split(']').next().unwrap_or_default(),

@@ -15,11 +15,11 @@ use crate::error::{AuthError, Result};
 const ATTEMPTS: usize = 8;
 
 /// Documents by id. A copy shares the documents.
-pub type Table<T> = HashMap<String, Arc<T>>;
+pub(crate) type Table<T> = HashMap<String, Arc<T>>;
 
 /// All documents as of one revision.
 #[derive(Clone, Debug, Default)]
-pub struct State {
+pub(crate) struct State {
     revision: u64,
     /// The members.
     pub members: Table<Member>,
@@ -33,7 +33,7 @@ pub struct State {
 
 impl State {
     /// The member of an e-mail address.
-    pub fn by_email(&self, email: &str) -> Option<&Arc<Member>> {
+    pub(crate) fn by_email(&self, email: &str) -> Option<&Arc<Member>> {
         self.members.values().find(|member| member.email == email)
     }
 
@@ -90,7 +90,7 @@ fn delete<T>(table: &mut Table<T>, kind: &'static str, id: &str) -> AccessChange
 }
 
 /// The state of a process. A reader takes the pointer and waits for no write.
-pub struct Access {
+pub(crate) struct Access {
     store: Arc<dyn AccessStore>,
     state: RwLock<Arc<State>>,
     /// One change at a time.
@@ -99,19 +99,19 @@ pub struct Access {
 
 impl Access {
     /// Reads what is stored.
-    pub fn open(store: Arc<dyn AccessStore>) -> Result<Access> {
+    pub(crate) fn open(store: Arc<dyn AccessStore>) -> Result<Access> {
         let (revision, documents) = store.all()?;
         let state = RwLock::new(Arc::new(State::read(revision, documents)?));
         Ok(Access { store, state, changing: Mutex::new(()) })
     }
 
     /// The documents that are known now.
-    pub fn state(&self) -> Arc<State> {
+    pub(crate) fn state(&self) -> Arc<State> {
         self.state.read().clone()
     }
 
     /// Reads again where another process has written.
-    pub fn follow(&self) -> Result<()> {
+    pub(crate) fn follow(&self) -> Result<()> {
         if self.store.revision()? == self.state().revision {
             return Ok(());
         }
@@ -126,7 +126,7 @@ impl Access {
     }
 
     /// Changes the documents: `make` says by which edits, from the newest state. Durable on return.
-    pub fn change<T>(&self, mut make: impl FnMut(&State) -> Result<(Vec<Edit>, T)>) -> Result<T> {
+    pub(crate) fn change<T>(&self, mut make: impl FnMut(&State) -> Result<(Vec<Edit>, T)>) -> Result<T> {
         let _changing = self.changing.lock();
         for _ in 0..ATTEMPTS {
             let state = self.state();

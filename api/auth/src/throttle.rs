@@ -23,7 +23,7 @@ const FIRST_DELAY: Duration = Duration::from_millis(50);
 
 /// The failures that are known.
 #[derive(Default)]
-pub struct Throttle {
+pub(crate) struct Throttle {
     tables: Mutex<Tables>,
 }
 
@@ -72,7 +72,7 @@ impl<K: Clone + Eq + Hash> Counts<K> {
 
 impl Throttle {
     /// Says how long to wait before the password is looked at; an error is the number of seconds until an attempt is taken.
-    pub fn before(&self, account: &str, address: IpAddr, now: i64) -> Result<Duration, u64> {
+    pub(crate) fn before(&self, account: &str, address: IpAddr, now: i64) -> Result<Duration, u64> {
         let tables = self.tables.lock();
         let pair = tables.pairs.now(&(account.to_owned(), address), now);
         let of_address = tables.addresses.now(&address, now);
@@ -89,7 +89,7 @@ impl Throttle {
     }
 
     /// Counts an attempt before its password is looked at, so that many at once count as well.
-    pub fn attempt(&self, account: &str, address: IpAddr, now: i64) {
+    pub(crate) fn attempt(&self, account: &str, address: IpAddr, now: i64) {
         let mut tables = self.tables.lock();
         tables.pairs.add((account.to_owned(), address), now);
         tables.addresses.add(address, now);
@@ -97,7 +97,7 @@ impl Throttle {
     }
 
     /// Forgets the failures of an account at an address once it has signed in from there.
-    pub fn succeeded(&self, account: &str, address: IpAddr) {
+    pub(crate) fn succeeded(&self, account: &str, address: IpAddr) {
         let mut tables = self.tables.lock();
         tables.pairs.forget(&(account.to_owned(), address));
         tables.accounts.forget(&account.to_owned());

@@ -16,7 +16,7 @@ const SHEETS: [&str; 6] = ["tokens", "base", "controls", "shell", "data", "build
 
 /// A file that cannot be taken into the bundle, and why.
 #[derive(Debug)]
-pub struct BundleRefusal {
+pub(crate) struct BundleRefusal {
     file: String,
     reason: String,
 }
@@ -38,12 +38,12 @@ fn read(web: &Path, file: &str) -> Result<String, BundleRefusal> {
 }
 
 /// The style sheets below `web`, one after the other.
-pub fn styles(web: &Path) -> Result<String, BundleRefusal> {
+pub(crate) fn styles(web: &Path) -> Result<String, BundleRefusal> {
     SHEETS.iter().map(|sheet| read(web, &format!("styles/{sheet}.css"))).collect()
 }
 
 /// The modules below `web` that the entry needs, as one module.
-pub fn script(web: &Path) -> Result<String, BundleRefusal> {
+pub(crate) fn script(web: &Path) -> Result<String, BundleRefusal> {
     let mut bundle = Bundle { web, names: BTreeMap::new(), added: 0, text: String::new() };
     bundle.add(ENTRY)?;
     Ok(bundle.text)

@@ -15,7 +15,6 @@
 //! - Everything that may block runs on a thread for that, at most [`ApiOptions::max_requests`] at once.
 //! - Errors are `application/problem+json`, made in one file.
 #![forbid(unsafe_code)]
-#![warn(missing_docs, unreachable_pub)]
 
 mod access;
 mod admission;

@@ -7,14 +7,14 @@ use crate::seal::{self, Kind};
 
 /// The documents that a version brought.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Brought {
+pub(crate) struct Brought {
     count: u64,
     sum: u64,
 }
 
 /// `count u64 BE · sum u64 BE`, and where somebody said what was done: `number of the first entry u64 BE · JSON`.
 #[derive(Debug, PartialEq, Eq)]
-pub struct VersionRow {
+pub(crate) struct VersionRow {
     /// The documents.
     pub brought: Brought,
     audit: Option<(u64, Audit)>,
@@ -22,7 +22,7 @@ pub struct VersionRow {
 
 impl Brought {
     /// Counts a document.
-    pub fn add(&mut self, key: &[u8]) {
+    pub(crate) fn add(&mut self, key: &[u8]) {
         self.count += 1;
         self.sum = self.sum.wrapping_add(xxh3_64(key));
     }
@@ -30,23 +30,23 @@ impl Brought {
 
 impl VersionRow {
     /// The rows of a new version, after `audited` rows of the audit log.
-    pub fn new(brought: Brought, audited: u64, audit: Option<&Audit>) -> VersionRow {
+    pub(crate) fn new(brought: Brought, audited: u64, audit: Option<&Audit>) -> VersionRow {
         let audit = audit.filter(|audit| !audit.entries.is_empty());
         VersionRow { brought, audit: audit.map(|audit| (audited + 1, audit.clone())) }
     }
 
     /// The number of the first entry.
-    pub fn first_sequence(&self) -> Option<u64> {
+    pub(crate) fn first_sequence(&self) -> Option<u64> {
         self.audit.as_ref().map(|(first, _)| *first)
     }
 
     /// The number of rows.
-    pub fn entries(&self) -> u64 {
+    pub(crate) fn entries(&self) -> u64 {
         self.audit.as_ref().map_or(0, |(_, audit)| audit.entries.len() as u64)
     }
 
     /// The entries as rows of the audit log; `key` is that of the version.
-    pub fn records(self, key: &[u8]) -> Vec<AuditRecord> {
+    pub(crate) fn records(self, key: &[u8]) -> Vec<AuditRecord> {
         let Some((first, audit)) = self.audit else { return Vec::new() };
         let catalogue_version = seal::read_u64(key).map_or(0, |(version, _)| version);
         let Audit { author, at, entries } = audit;
@@ -55,7 +55,7 @@ impl VersionRow {
     }
 
     /// The value to store.
-    pub fn seal(&self, key: &[u8]) -> Vec<u8> {
+    pub(crate) fn seal(&self, key: &[u8]) -> Vec<u8> {
         let mut value = seal::begin(16);
         value.extend_from_slice(&self.brought.count.to_be_bytes());
         value.extend_from_slice(&self.brought.sum.to_be_bytes());
@@ -69,7 +69,7 @@ impl VersionRow {
     }
 
     /// Reads a stored value.
-    pub fn open(key: &[u8], value: &[u8]) -> Result<VersionRow> {
+    pub(crate) fn open(key: &[u8], value: &[u8]) -> Result<VersionRow> {
         let payload = seal::open(Kind::CatalogueVersion, key, value)?;
         let read = || {
             let (count, rest) = seal::read_u64(payload)?;

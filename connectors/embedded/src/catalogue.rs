@@ -319,13 +319,13 @@ fn decode_document(place: &VersionPlace, key: &[u8], value: &[u8]) -> Result<Opt
 
 /// Bodies, of which static members are large, are not touched when keys are walked. No file keeps any of one that was
 /// forgotten.
-pub fn document_options() -> KeyspaceCreateOptions {
+pub(crate) fn document_options() -> KeyspaceCreateOptions {
     let separation = KvSeparationOptions::default().separation_threshold(4 << 10);
     let separation = separation.staleness_threshold(f32::MIN_POSITIVE).age_cutoff(1.0);
     KeyspaceCreateOptions::default().with_kv_separation(Some(separation))
 }
 
 /// Rows of versions are small.
-pub fn version_options() -> KeyspaceCreateOptions {
+pub(crate) fn version_options() -> KeyspaceCreateOptions {
     KeyspaceCreateOptions::default()
 }

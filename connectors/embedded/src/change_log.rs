@@ -19,7 +19,7 @@ const READING: &str = "reading changes";
 const FORGOTTEN_AT_ONCE: usize = 4096;
 
 /// Opens the database that the changes and the catalogue share.
-pub fn open_ledger(directory: &Directory, options: &Options) -> Result<Arc<Db>> {
+pub(crate) fn open_ledger(directory: &Directory, options: &Options) -> Result<Arc<Db>> {
     let layout = Layout {
         name: "ledger",
         keyspaces: &[

@@ -10,16 +10,16 @@ use xxhash_rust::xxh3::xxh3_64;
 use crate::seal::{self, Kind};
 
 /// A chunk takes no more records once it is this large. Small, since a chunk is what a lookup by user reads.
-pub const CHUNK_BYTES: usize = 64 << 10;
+pub(crate) const CHUNK_BYTES: usize = 64 << 10;
 const COUNT_BYTES: usize = 4;
 
 /// The key of the chunk that begins with that event.
-pub fn key(first: u64) -> [u8; 8] {
+pub(crate) fn key(first: u64) -> [u8; 8] {
     first.to_be_bytes()
 }
 
 /// The facts about records that are needed before they are numbered.
-pub struct RecordSummary {
+pub(crate) struct RecordSummary {
     /// The number of records.
     pub count: u64,
     /// The hash of every user they name, with the record's place among them.
@@ -28,7 +28,7 @@ pub struct RecordSummary {
 
 impl RecordSummary {
     /// Reads the records handed in.
-    pub fn of(records: &[u8]) -> Result<RecordSummary> {
+    pub(crate) fn of(records: &[u8]) -> Result<RecordSummary> {
         let mut survey = RecordSummary { count: 0, users: Vec::new() };
         let mut rest = records;
         while !rest.is_empty() {
@@ -49,12 +49,12 @@ impl RecordSummary {
 }
 
 /// The key of the index by user.
-pub fn user_hash(user: &str) -> u64 {
+pub(crate) fn user_hash(user: &str) -> u64 {
     xxh3_64(user.as_bytes())
 }
 
 /// A chunk that is being filled.
-pub struct ChunkWriter {
+pub(crate) struct ChunkWriter {
     first: u64,
     count: u32,
     value: Vec<u8>,
@@ -62,19 +62,19 @@ pub struct ChunkWriter {
 
 impl ChunkWriter {
     /// An empty chunk that begins with that event.
-    pub fn new(first: u64) -> ChunkWriter {
+    pub(crate) fn new(first: u64) -> ChunkWriter {
         let mut value = seal::begin(CHUNK_BYTES + CHUNK_BYTES / 4);
         value.extend_from_slice(&[0; COUNT_BYTES]);
         ChunkWriter { first, count: 0, value }
     }
 
     /// Returns whether it takes no more.
-    pub fn is_full(&self) -> bool {
+    pub(crate) fn is_full(&self) -> bool {
         self.value.len() >= CHUNK_BYTES
     }
 
     /// Takes records from the front of `records`, numbers them from `sequence` on, and gives how many bytes it took.
-    pub fn fill(&mut self, records: &mut [u8], sequence: &mut u64) -> usize {
+    pub(crate) fn fill(&mut self, records: &mut [u8], sequence: &mut u64) -> usize {
         let mut at = 0;
         let mut room = CHUNK_BYTES.saturating_sub(self.value.len());
         while let Some(length) = records.get(at..).and_then(record_length) {
@@ -92,7 +92,7 @@ impl ChunkWriter {
     }
 
     /// The key and the value to store.
-    pub fn finish(mut self) -> ([u8; 8], Vec<u8>) {
+    pub(crate) fn finish(mut self) -> ([u8; 8], Vec<u8>) {
         let key = key(self.first);
         self.value[seal::HEADER..seal::HEADER + COUNT_BYTES].copy_from_slice(&self.count.to_le_bytes());
         seal::finish(Kind::Chunk, &key, &mut self.value);
@@ -101,7 +101,7 @@ impl ChunkWriter {
 }
 
 /// The key and the value of a chunk of these records, which have those numbers.
-pub fn store(range: &Range<u64>, records: &[u8]) -> ([u8; 8], Vec<u8>) {
+pub(crate) fn store(range: &Range<u64>, records: &[u8]) -> ([u8; 8], Vec<u8>) {
     let key = key(range.start);
     let mut value = seal::begin(COUNT_BYTES + records.len());
     value.extend_from_slice(&((range.end - range.start) as u32).to_le_bytes());
@@ -111,14 +111,14 @@ pub fn store(range: &Range<u64>, records: &[u8]) -> ([u8; 8], Vec<u8>) {
 }
 
 /// A stored chunk.
-pub struct Chunk {
+pub(crate) struct Chunk {
     range: Range<u64>,
     value: Slice,
 }
 
 impl Chunk {
     /// Checks what is stored under that key.
-    pub fn open(key: &[u8], value: Slice) -> Result<Chunk> {
+    pub(crate) fn open(key: &[u8], value: Slice) -> Result<Chunk> {
         let payload = seal::open(Kind::Chunk, key, &value)?;
         let parts = key.first_chunk::<8>().zip(payload.first_chunk::<COUNT_BYTES>());
         let Some((first, count)) = parts else { return Err(seal::damaged(Kind::Chunk, key, "it is cut short")) };
@@ -128,12 +128,12 @@ impl Chunk {
     }
 
     /// The sequence numbers of its records.
-    pub fn range(&self) -> &Range<u64> {
+    pub(crate) fn range(&self) -> &Range<u64> {
         &self.range
     }
 
     /// Its records that are in the range.
-    pub fn records(&self, range: &Range<u64>) -> Result<&[u8]> {
+    pub(crate) fn records(&self, range: &Range<u64>) -> Result<&[u8]> {
         let all = self.bytes();
         let start = if range.start <= self.range.start { 0 } else { self.offset(0, range.start - self.range.start)? };
         if range.end >= self.range.end {
@@ -145,7 +145,7 @@ impl Chunk {
     }
 
     /// The offset that is `records` records behind `from`.
-    pub fn offset(&self, from: usize, records: u64) -> Result<usize> {
+    pub(crate) fn offset(&self, from: usize, records: u64) -> Result<usize> {
         let mut at = from;
         for _ in 0..records {
             at += self.bytes().get(at..).and_then(record_length).ok_or_else(|| self.damaged())?;
@@ -154,7 +154,7 @@ impl Chunk {
     }
 
     /// The record at an offset, which must have that number, and how long it is.
-    pub fn record(&self, at: usize, sequence: u64) -> Result<EventRef<'_>> {
+    pub(crate) fn record(&self, at: usize, sequence: u64) -> Result<EventRef<'_>> {
         let read = self.bytes().get(at..).and_then(EventRef::read);
         read.map(|read| read.0).filter(|event| event.sequence() == sequence).ok_or_else(|| self.damaged())
     }

@@ -29,7 +29,7 @@ use crate::verify;
 /// The keyspace for what is kept beside the data.
 const META: &str = "meta";
 /// The key in [`META`] of the number of durable commits.
-pub const COMMITS_KEY: &[u8] = b"durable commits";
+pub(crate) const COMMITS_KEY: &[u8] = b"durable commits";
 
 /// Journals larger than this are worked off. They are read when a database is opened, which takes about a second a GiB.
 const JOURNAL_BYTES: u64 = 128 << 20;
@@ -42,10 +42,10 @@ const STALE_KEY: &[u8] = b"stale";
 const PADDING_KEY: &[u8] = b"padding";
 
 /// The options of a keyspace.
-pub type KeyspaceOptions = fn() -> KeyspaceCreateOptions;
+pub(crate) type KeyspaceOptions = fn() -> KeyspaceCreateOptions;
 
 /// The parts of a database.
-pub struct Layout {
+pub(crate) struct Layout {
     /// The directory's name.
     pub name: &'static str,
     /// Its keyspaces, and how each is made.
@@ -59,7 +59,7 @@ pub struct Layout {
 }
 
 /// An open database.
-pub struct Db {
+pub(crate) struct Db {
     meta: Keyspace,
     database: Database,
     commits: Mutex<Commits>,
@@ -78,7 +78,7 @@ struct Commits {
 
 impl Db {
     /// Opens the database, and makes it in a directory that is not complete.
-    pub fn open(directory: &Directory, layout: &Layout, reserve_bytes: u64) -> Result<Db> {
+    pub(crate) fn open(directory: &Directory, layout: &Layout, reserve_bytes: u64) -> Result<Db> {
         let path = directory.path().join(layout.name);
         if !path.exists() {
             if directory.complete() {
@@ -114,22 +114,22 @@ impl Db {
     }
 
     /// A keyspace of the layout.
-    pub fn keyspace(&self, name: &'static str) -> Result<Keyspace> {
+    pub(crate) fn keyspace(&self, name: &'static str) -> Result<Keyspace> {
         existing(&self.database, self.name, name)
     }
 
     /// The keyspace for what is kept beside the data.
-    pub fn meta(&self) -> &Keyspace {
+    pub(crate) fn meta(&self) -> &Keyspace {
         &self.meta
     }
 
     /// A view that later writes do not change.
-    pub fn snapshot(&self) -> fjall::Snapshot {
+    pub(crate) fn snapshot(&self) -> fjall::Snapshot {
         self.database.snapshot()
     }
 
     /// Writes all or nothing, durable on return. One at a time: each takes an fsync.
-    pub fn commit(&self, action: &'static str, fill: impl FnOnce(&mut OwnedWriteBatch)) -> Result<()> {
+    pub(crate) fn commit(&self, action: &'static str, fill: impl FnOnce(&mut OwnedWriteBatch)) -> Result<()> {
         self.attempt(action, || {
             let mut commits = self.commits.lock();
             let count = commits.count + 1;
@@ -147,7 +147,7 @@ impl Db {
     }
 
     /// Writes all or nothing; durable with the next [`commit`](Self::commit).
-    pub fn write(&self, action: &'static str, fill: impl FnOnce(&mut OwnedWriteBatch)) -> Result<()> {
+    pub(crate) fn write(&self, action: &'static str, fill: impl FnOnce(&mut OwnedWriteBatch)) -> Result<()> {
         self.attempt(action, || {
             let mut batch = self.database.batch();
             fill(&mut batch);
@@ -156,13 +156,13 @@ impl Db {
     }
 
     /// Notes, in a batch, that something was overwritten of which nothing is to be left on the disk.
-    pub fn note_stale(&self, batch: &mut OwnedWriteBatch) {
+    pub(crate) fn note_stale(&self, batch: &mut OwnedWriteBatch) {
         batch.insert(&self.meta, STALE_KEY, seal::seal(Kind::Number, STALE_KEY, &1_u64.to_be_bytes()));
     }
 
     /// Writes the files anew that have anything in them which was overwritten or removed, where that was noted since the
     /// last time; gives whether it was. Files of a view that somebody still holds stay until they let go of it.
-    pub fn purge(&self, action: &'static str) -> Result<bool> {
+    pub(crate) fn purge(&self, action: &'static str) -> Result<bool> {
         if self.number(STALE_KEY)?.is_none_or(|stale| stale == 0) {
             return Ok(false);
         }
@@ -184,7 +184,7 @@ impl Db {
 
     /// Gives the disk back what was removed from a keyspace. Values of their own files are written anew only where such a file has
     /// removed ones too.
-    pub fn reclaim(&self, action: &'static str, keyspace: &Keyspace) -> Result<()> {
+    pub(crate) fn reclaim(&self, action: &'static str, keyspace: &Keyspace) -> Result<()> {
         shielded(self.name, || {
             // First so that what is removed is counted, then so that it goes.
             for _ in 0..2 {
@@ -196,12 +196,12 @@ impl Db {
     }
 
     /// A number from [`META`].
-    pub fn number(&self, key: &[u8]) -> Result<Option<u64>> {
+    pub(crate) fn number(&self, key: &[u8]) -> Result<Option<u64>> {
         number(self.name, &self.meta, key)
     }
 
     /// A fault of fjall in the words of the contract.
-    pub fn error(&self, action: &'static str, error: fjall::Error) -> StoreError {
+    pub(crate) fn error(&self, action: &'static str, error: fjall::Error) -> StoreError {
         store_error(self.name, action, error)
     }
 
@@ -237,7 +237,7 @@ impl Db {
 }
 
 /// Runs what calls into fjall, so that a panic in there is an error here.
-pub fn shielded<T>(place: &str, run: impl FnOnce() -> Result<T>) -> Result<T> {
+pub(crate) fn shielded<T>(place: &str, run: impl FnOnce() -> Result<T>) -> Result<T> {
     catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|panic| {
         let detail = format!("the storage engine panicked: {}; a restart is needed", panic_text(&*panic));
         Err(StoreError::Corrupt { place: place.to_owned(), detail })
@@ -250,7 +250,7 @@ fn panic_text(panic: &(dyn Any + Send)) -> &str {
 }
 
 /// Makes a database under another name and gives it its own, so that it is there whole or not at all.
-pub fn create(directory: &Path, layout: &Layout) -> Result<()> {
+pub(crate) fn create(directory: &Path, layout: &Layout) -> Result<()> {
     let path = directory.join(format!("{}.new", layout.name));
     let failed = |e: &io::Error| unavailable("making a store", &path, e);
     match fs::remove_dir_all(&path) {

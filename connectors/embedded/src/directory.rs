@@ -17,12 +17,12 @@ const PATIENCE: Duration = Duration::from_secs(1);
 const LOOK: Duration = Duration::from_millis(20);
 
 /// The lock of a data directory; given free by the last store that is dropped.
-pub struct DirectoryLock {
+pub(crate) struct DirectoryLock {
     _file: File,
 }
 
 /// A data directory that is being opened.
-pub struct Directory {
+pub(crate) struct Directory {
     path: PathBuf,
     lock: Arc<DirectoryLock>,
     /// Set if the run that created it finished doing so.
@@ -31,7 +31,7 @@ pub struct Directory {
 
 impl Directory {
     /// Takes the directory for this process, making it where there is none.
-    pub fn open(path: &Path) -> Result<Directory> {
+    pub(crate) fn open(path: &Path) -> Result<Directory> {
         fs::create_dir_all(path).map_err(|e| unavailable("making the data directory", path, &e))?;
         let path = path.canonicalize().map_err(|e| unavailable("opening the data directory", path, &e))?;
         let lock = Arc::new(lock(&path)?);
@@ -40,7 +40,7 @@ impl Directory {
     }
 
     /// Says that everything in it has been made.
-    pub fn finish(&self) -> Result<()> {
+    pub(crate) fn finish(&self) -> Result<()> {
         if self.complete {
             return Ok(());
         }
@@ -49,17 +49,17 @@ impl Directory {
     }
 
     /// Its path.
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
     /// The lock, to be held by every store.
-    pub fn lock(&self) -> Arc<DirectoryLock> {
+    pub(crate) fn lock(&self) -> Arc<DirectoryLock> {
         Arc::clone(&self.lock)
     }
 
     /// Returns whether everything that belongs into it must be there.
-    pub fn complete(&self) -> bool {
+    pub(crate) fn complete(&self) -> bool {
         self.complete
     }
 }
@@ -107,7 +107,7 @@ fn check_format(path: &Path) -> Result<bool> {
 }
 
 /// Writes a file under a temporary name, makes it durable, and gives it its name.
-pub fn write_file(directory: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
+pub(crate) fn write_file(directory: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
     let temporary = directory.join(format!("{name}.tmp"));
     let mut file = File::create(&temporary)?;
     file.write_all(bytes)?;
@@ -119,11 +119,11 @@ pub fn write_file(directory: &Path, name: &str, bytes: &[u8]) -> io::Result<()> 
 }
 
 /// Makes durable which files a directory has.
-pub fn sync_directory(directory: &Path) -> io::Result<()> {
+pub(crate) fn sync_directory(directory: &Path) -> io::Result<()> {
     File::open(directory)?.sync_all()
 }
 
 /// The error for something that the system refused.
-pub fn unavailable(action: &'static str, path: &Path, error: &io::Error) -> StoreError {
+pub(crate) fn unavailable(action: &'static str, path: &Path, error: &io::Error) -> StoreError {
     StoreError::Unavailable { action, detail: format!("{}: {error}", path.display()) }
 }

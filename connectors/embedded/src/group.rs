@@ -23,7 +23,7 @@ const GROUP_BYTES: usize = 8 << 20;
 const COMPANY_BYTES: usize = 1 << 20;
 
 /// The queue in which callers of one write meet.
-pub struct Groups {
+pub(crate) struct Groups {
     queue: Mutex<Queue>,
     changed: Condvar,
     /// A group that has only records of sources is written so long after the one before it at the earliest.
@@ -46,7 +46,7 @@ struct Queue {
 
 /// Records that are written together.
 #[derive(Default)]
-pub struct Group {
+pub(crate) struct Group {
     /// The records, numbered.
     pub chunks: Vec<ChunkWriter>,
     /// The users whom each caller's records name: the first number of its records, and each place with the user's hash.
@@ -63,25 +63,25 @@ pub struct Group {
 
 impl Groups {
     /// Begins at that number and those positions; records of sources wait for others so long from one write to the next.
-    pub fn new(next: u64, positions: Positions, company: Duration) -> Groups {
+    pub(crate) fn new(next: u64, positions: Positions, company: Duration) -> Groups {
         let (durable, waiting) = (positions.clone(), Group::default());
         let queue = Queue { next, positions, durable, end: next, waiting, writing: false, begun: None };
         Groups { queue: Mutex::new(queue), changed: Condvar::new(), company }
     }
 
     /// The positions of sources in the written records.
-    pub fn positions(&self) -> Vec<SourcePosition> {
+    pub(crate) fn positions(&self) -> Vec<SourcePosition> {
         self.queue.lock().durable.all()
     }
 
     /// The number behind the last record that is written, and where sources are with it.
-    pub fn reach(&self) -> (u64, Vec<SourcePosition>) {
+    pub(crate) fn reach(&self) -> (u64, Vec<SourcePosition>) {
         let queue = self.queue.lock();
         (queue.end, queue.durable.all())
     }
 
     /// Numbers the records, sees to it that they are written by `write` with the positions, and gives their numbers.
-    pub fn append(
+    pub(crate) fn append(
         &self,
         records: &mut [u8],
         survey: RecordSummary,

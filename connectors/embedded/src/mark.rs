@@ -18,18 +18,18 @@ use crate::seal::{self, Kind};
 const NAME: &str = "durable.mark";
 
 /// The file with the number.
-pub struct Mark {
+pub(crate) struct Mark {
     file: File,
 }
 
 impl Mark {
     /// Makes the mark of a new database, at 0.
-    pub fn create(directory: &Path) -> io::Result<()> {
+    pub(crate) fn create(directory: &Path) -> io::Result<()> {
         write_file(directory, NAME, &seal::seal(Kind::Mark, &[], &0u64.to_be_bytes()))
     }
 
     /// Opens the mark and reads its number.
-    pub fn open(directory: &Path) -> Result<(Mark, u64)> {
+    pub(crate) fn open(directory: &Path) -> Result<(Mark, u64)> {
         let path = directory.join(NAME);
         let bytes = match fs::read(&path) {
             Ok(bytes) => bytes,
@@ -46,7 +46,7 @@ impl Mark {
     }
 
     /// Notes a durable commit. A failure only weakens what can be noticed later.
-    pub fn set(&self, number: u64) {
+    pub(crate) fn set(&self, number: u64) {
         let bytes = seal::seal(Kind::Mark, &[], &number.to_be_bytes());
         if let Err(error) = self.file.write_all_at(&bytes, 0) {
             tracing::warn!(%error, "The mark of the last durable commit could not be written");

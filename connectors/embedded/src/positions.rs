@@ -14,11 +14,11 @@ const PREFIX: &[u8] = b"position/";
 
 /// The next offset of each source and partition.
 #[derive(Clone, Default)]
-pub struct Positions(BTreeMap<(String, u32), u64>);
+pub(crate) struct Positions(BTreeMap<(String, u32), u64>);
 
 impl Positions {
     /// Reads those that are stored.
-    pub fn read(db: &Db) -> Result<Positions> {
+    pub(crate) fn read(db: &Db) -> Result<Positions> {
         let mut found = BTreeMap::new();
         for row in db.meta().prefix(PREFIX) {
             let (key, value) = row.into_inner().map_err(|e| db.error("reading positions", e))?;
@@ -32,7 +32,7 @@ impl Positions {
     }
 
     /// Fails where one of the new positions is behind the one that is known, or names no source.
-    pub fn check(&self, new: &[SourcePosition]) -> Result<()> {
+    pub(crate) fn check(&self, new: &[SourcePosition]) -> Result<()> {
         let refused = |detail| Err(StoreError::Unavailable { action: "appending events", detail });
         for position in new {
             let SourcePosition { source, partition, next_offset } = position;
@@ -51,17 +51,17 @@ impl Positions {
     }
 
     /// Takes over new positions.
-    pub fn advance(&mut self, new: &[SourcePosition]) {
+    pub(crate) fn advance(&mut self, new: &[SourcePosition]) {
         self.0.extend(new.iter().map(|new| ((new.source.clone(), new.partition), new.next_offset)));
     }
 
     /// Takes over those of another, which is later.
-    pub fn merge(&mut self, later: &Positions) {
+    pub(crate) fn merge(&mut self, later: &Positions) {
         self.0.extend(later.0.iter().map(|(place, next_offset)| (place.clone(), *next_offset)));
     }
 
     /// All of them, in order.
-    pub fn all(&self) -> Vec<SourcePosition> {
+    pub(crate) fn all(&self) -> Vec<SourcePosition> {
         let position = |((source, partition), next_offset): (&(String, u32), &u64)| SourcePosition {
             source: source.clone(),
             partition: *partition,
@@ -71,7 +71,7 @@ impl Positions {
     }
 
     /// As they are stored.
-    pub fn rows(&self) -> impl Iterator<Item = (Vec<u8>, Vec<u8>)> + '_ {
+    pub(crate) fn rows(&self) -> impl Iterator<Item = (Vec<u8>, Vec<u8>)> + '_ {
         self.0.iter().map(|((source, partition), next_offset)| {
             let key = [PREFIX, source.as_bytes(), &[0], &partition.to_be_bytes()].concat();
             let value = seal::seal(Kind::Position, &key, &next_offset.to_be_bytes());

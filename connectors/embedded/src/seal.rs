@@ -6,14 +6,14 @@ use audience_contract::{Result, StoreError};
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 /// Bytes before the payload.
-pub const HEADER: usize = 12;
+pub(crate) const HEADER: usize = 12;
 const MAGIC: [u8; 2] = *b"AM";
 const VERSION: u8 = 1;
 
 /// The kind of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
-pub enum Kind {
+pub(crate) enum Kind {
     /// A run of events.
     Chunk = 1,
     /// A row of the index by user.
@@ -63,14 +63,14 @@ impl Kind {
 }
 
 /// A buffer with room for the header; append the payload, then [`finish`].
-pub fn begin(capacity: usize) -> Vec<u8> {
+pub(crate) fn begin(capacity: usize) -> Vec<u8> {
     let mut value = Vec::with_capacity(HEADER + capacity);
     value.resize(HEADER, 0);
     value
 }
 
 /// Fills in the header of a value made by [`begin`].
-pub fn finish(kind: Kind, key: &[u8], value: &mut [u8]) {
+pub(crate) fn finish(kind: Kind, key: &[u8], value: &mut [u8]) {
     let checksum = checksum(kind, key, &value[HEADER..]);
     value[..2].copy_from_slice(&MAGIC);
     value[2] = kind as u8;
@@ -79,7 +79,7 @@ pub fn finish(kind: Kind, key: &[u8], value: &mut [u8]) {
 }
 
 /// A payload in its frame.
-pub fn seal(kind: Kind, key: &[u8], payload: &[u8]) -> Vec<u8> {
+pub(crate) fn seal(kind: Kind, key: &[u8], payload: &[u8]) -> Vec<u8> {
     let mut value = begin(payload.len());
     value.extend_from_slice(payload);
     finish(kind, key, &mut value);
@@ -87,7 +87,7 @@ pub fn seal(kind: Kind, key: &[u8], payload: &[u8]) -> Vec<u8> {
 }
 
 /// The payload of a value, where it is whole.
-pub fn open<'a>(kind: Kind, key: &[u8], value: &'a [u8]) -> Result<&'a [u8]> {
+pub(crate) fn open<'a>(kind: Kind, key: &[u8], value: &'a [u8]) -> Result<&'a [u8]> {
     let Some((header, payload)) = value.split_first_chunk::<HEADER>() else {
         return Err(damaged(kind, key, "it is cut short"));
     };
@@ -105,7 +105,7 @@ pub fn open<'a>(kind: Kind, key: &[u8], value: &'a [u8]) -> Result<&'a [u8]> {
 }
 
 /// The error for a value that is not what was stored.
-pub fn damaged(kind: Kind, key: &[u8], detail: &str) -> StoreError {
+pub(crate) fn damaged(kind: Kind, key: &[u8], detail: &str) -> StoreError {
     let mut place = String::from(kind.name());
     if !key.is_empty() {
         place.push_str(" under the key ");
@@ -117,7 +117,7 @@ pub fn damaged(kind: Kind, key: &[u8], detail: &str) -> StoreError {
 }
 
 /// The first eight bytes as a number, and the rest.
-pub fn read_u64(bytes: &[u8]) -> Option<(u64, &[u8])> {
+pub(crate) fn read_u64(bytes: &[u8]) -> Option<(u64, &[u8])> {
     let (number, rest) = bytes.split_first_chunk::<8>()?;
     Some((u64::from_be_bytes(*number), rest))
 }

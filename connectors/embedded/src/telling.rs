@@ -22,11 +22,11 @@ struct AuditPlace {
 }
 
 /// The last row that is told, and the last that was given to be told.
-pub struct Telling(Mutex<(AuditPlace, AuditPlace)>);
+pub(crate) struct Telling(Mutex<(AuditPlace, AuditPlace)>);
 
 impl Telling {
     /// Reads how far it is.
-    pub fn open(db: &Arc<Db>) -> Result<Telling> {
+    pub(crate) fn open(db: &Arc<Db>) -> Result<Telling> {
         let noted = LedgerNotes::open(db.clone()).get(NOTE)?.unwrap_or_default();
         let damaged = || seal::damaged(Kind::Note, NOTE, "it is no number");
         let sequence = match &noted[..] {
@@ -37,12 +37,12 @@ impl Telling {
     }
 
     /// Returns whether everything up to that row is announced.
-    pub fn is_at(&self, newest: u64) -> bool {
+    pub(crate) fn is_at(&self, newest: u64) -> bool {
         self.0.lock().0.sequence >= newest
     }
 
     /// The rows behind, oldest first. Walks all versions once after a start, and later only those that are new.
-    pub fn rows(&self, db: &Db, versions: &Keyspace, limit: usize) -> Result<Vec<AuditRecord>> {
+    pub(crate) fn rows(&self, db: &Db, versions: &Keyspace, limit: usize) -> Result<Vec<AuditRecord>> {
         let mut places = self.0.lock();
         let told = places.0;
         let mut found = Vec::new();
@@ -62,7 +62,7 @@ impl Telling {
     }
 
     /// The rows up to that one are told.
-    pub fn mark_announced(&self, db: &Arc<Db>, sequence: u64) -> Result<()> {
+    pub(crate) fn mark_announced(&self, db: &Arc<Db>, sequence: u64) -> Result<()> {
         let mut places = self.0.lock();
         if sequence <= places.0.sequence {
             return Ok(());

@@ -15,14 +15,14 @@ use crate::db::Db;
 use crate::seal::{self, Kind};
 
 /// Events in a block.
-pub const BLOCK: u64 = 1 << 16;
+pub(crate) const BLOCK: u64 = 1 << 16;
 /// Rows of a block: its users by the upper bits of their hash.
 const BUCKETS: u16 = 1 << 10;
 const BUCKET_SHIFT: u32 = 64 - 10;
 const INDEXED_KEY: &[u8] = b"blocks indexed by user";
 
 /// The index.
-pub struct UserIndex {
+pub(crate) struct UserIndex {
     rows: Keyspace,
     db: Arc<Db>,
     state: RwLock<UserIndexState>,
@@ -44,13 +44,13 @@ struct UserBlock {
 
 impl UserIndex {
     /// Opens the index; [`stored`](Self::stored) says from where on it has to be filled.
-    pub fn open(db: Arc<Db>, rows: Keyspace) -> Result<UserIndex> {
+    pub(crate) fn open(db: Arc<Db>, rows: Keyspace) -> Result<UserIndex> {
         let stored = db.number(INDEXED_KEY)?.unwrap_or(0);
         Ok(UserIndex { rows, db, state: RwLock::new(UserIndexState { stored, blocks: Vec::new() }) })
     }
 
     /// Reads every stored row.
-    pub fn check(&self) -> Result<()> {
+    pub(crate) fn check(&self) -> Result<()> {
         let stored = self.state.read().stored;
         (0..BUCKETS).try_for_each(|bucket| {
             // Any hash of the bucket has all of its rows read.
@@ -59,19 +59,19 @@ impl UserIndex {
     }
 
     /// Notes that no block is stored, so that the next opening fills all of it.
-    pub fn forget(db: &Db) -> Result<()> {
+    pub(crate) fn forget(db: &Db) -> Result<()> {
         db.commit("forgetting the index by user", |batch| {
             batch.insert(db.meta(), INDEXED_KEY, seal::seal(Kind::Number, INDEXED_KEY, &0_u64.to_be_bytes()));
         })
     }
 
     /// The first event that is not in a stored block.
-    pub fn stored(&self) -> u64 {
+    pub(crate) fn stored(&self) -> u64 {
         self.state.read().stored.saturating_mul(BLOCK)
     }
 
     /// Takes in events with the hashes of their users, in order. Called by one thread at a time.
-    pub fn extend(&self, users: impl Iterator<Item = (u64, u64)>) -> Result<()> {
+    pub(crate) fn extend(&self, users: impl Iterator<Item = (u64, u64)>) -> Result<()> {
         let full = {
             let mut state = self.state.write();
             for (sequence, hash) in users {
@@ -112,7 +112,7 @@ impl UserIndex {
 
     /// Takes each of the hashes with each event below `before` that names a user of it, and perhaps others. The hashes are in
     /// order: those of a bucket share the cost of its rows.
-    pub fn find(&self, hashes: &[u64], before: u64, take: &mut dyn FnMut(u64, u64)) -> Result<()> {
+    pub(crate) fn find(&self, hashes: &[u64], before: u64, take: &mut dyn FnMut(u64, u64)) -> Result<()> {
         let mut take = |hash, found| {
             if found < before {
                 take(hash, found)

@@ -19,7 +19,7 @@ use crate::seal::{self, Kind};
 const ACTION: &str = "checking a store";
 
 /// Checks a database of which `acknowledged` commits are said to be durable.
-pub fn verify(path: &Path, acknowledged: u64) -> Result<()> {
+pub(crate) fn verify(path: &Path, acknowledged: u64) -> Result<()> {
     for keyspace in entries(&path.join("keyspaces"))? {
         check_version_file(&keyspace)?;
     }

@@ -14,11 +14,11 @@ const ANSWER: Duration = Duration::from_secs(1);
 const QUIET: Duration = Duration::from_secs(60);
 
 /// The time without any broker after which a new client takes over.
-pub const CUT_OFF: Duration = Duration::from_secs(15);
+pub(crate) const CUT_OFF: Duration = Duration::from_secs(15);
 
 /// Since when brokers may be away.
 #[derive(Default)]
-pub struct Brokers(Mutex<Option<Doubt>>);
+pub(crate) struct Brokers(Mutex<Option<Doubt>>);
 
 struct Doubt {
     since: Instant,
@@ -28,7 +28,7 @@ struct Doubt {
 
 impl Brokers {
     /// Notes a fault; whether it was that brokers may be away.
-    pub fn heard(&self, error: &KafkaError) -> bool {
+    pub(crate) fn heard(&self, error: &KafkaError) -> bool {
         let is_away = is_away(error);
         if is_away {
             self.0.lock().get_or_insert_with(|| Doubt { since: Instant::now(), told: None });
@@ -37,7 +37,7 @@ impl Brokers {
     }
 
     /// Notes what librdkafka tells, and writes it down: that brokers are away once, not each time.
-    pub fn tell(&self, topic: Option<&str>, error: &KafkaError, reason: &str) {
+    pub(crate) fn tell(&self, topic: Option<&str>, error: &KafkaError, reason: &str) {
         match self.is_news(error, Instant::now()) {
             true => tracing::warn!(topic, %error, reason, "The Kafka client reports a fault"),
             false => tracing::debug!(topic, %error, reason, "The Kafka client still reports the fault"),
@@ -53,20 +53,20 @@ impl Brokers {
     }
 
     /// They have answered. Whether that is written down depends on whether it was told that they are away.
-    pub fn answered(&self, topic: Option<&str>) {
+    pub(crate) fn answered(&self, topic: Option<&str>) {
         if let Some(Doubt { since, told: Some(_) }) = self.0.lock().take() {
             tracing::info!(topic, after = ?since.elapsed(), "Kafka answers again");
         }
     }
 
     /// For how long brokers may have been away, if they may be.
-    pub fn doubted(&self) -> Option<Duration> {
+    pub(crate) fn doubted(&self) -> Option<Duration> {
         self.0.lock().as_ref().map(|doubt| doubt.since.elapsed())
     }
 
     /// Why no broker can be reached, if none can. Asks them only where they may be away: one that closed a connection that
     /// nobody used is not.
-    pub fn away<C: ClientContext>(&self, topic: Option<&str>, client: &Client<C>) -> Option<KafkaError> {
+    pub(crate) fn away<C: ClientContext>(&self, topic: Option<&str>, client: &Client<C>) -> Option<KafkaError> {
         self.doubted()?;
         match client.fetch_metadata(None, ANSWER) {
             Ok(_) => {
@@ -85,7 +85,7 @@ fn is_away(error: &KafkaError) -> bool {
 
 /// Writes down a line of librdkafka's own. That a connection failed, or that a producer has no number yet, it tells as an error
 /// too, and says it here with every attempt.
-pub fn write_down(level: RDKafkaLogLevel, about: &str, line: &str) {
+pub(crate) fn write_down(level: RDKafkaLogLevel, about: &str, line: &str) {
     use RDKafkaLogLevel::{Alert, Critical, Debug, Emerg, Error, Info, Notice, Warning};
     match level {
         _ if matches!(about, "FAIL" | "GETPID") => tracing::debug!(target: "librdkafka", about, line),
@@ -97,7 +97,7 @@ pub fn write_down(level: RDKafkaLogLevel, about: &str, line: &str) {
 }
 
 /// The context of a client whose caller reports its faults: librdkafka's own words are logged for debugging only.
-pub struct Quiet;
+pub(crate) struct Quiet;
 
 impl ClientContext for Quiet {
     fn log(&self, level: RDKafkaLogLevel, about: &str, line: &str) {

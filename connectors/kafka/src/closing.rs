@@ -12,7 +12,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Closes a consumer on a thread of its own. That waits for the answer to the offsets that are just noted, where brokers halt for a
 /// minute: nobody needs to, and a process that ends takes the consumer with it.
-pub fn close(consumer: BaseConsumer<Watch>, source: &str) {
+pub(crate) fn close(consumer: BaseConsumer<Watch>, source: &str) {
     let (closed, is_closed) = sync_channel::<()>(1);
     let closing = std::thread::Builder::new().name("closing consumer".to_owned()).spawn(move || {
         drop(consumer);

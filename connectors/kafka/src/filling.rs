@@ -12,7 +12,7 @@ const GATHER: Duration = Duration::from_millis(1);
 
 /// A batch that is being made.
 #[derive(Default)]
-pub struct Filling {
+pub(crate) struct Filling {
     /// The batch so far, without positions.
     pub batch: Batch,
     /// When its first message came.
@@ -27,17 +27,17 @@ pub struct Filling {
 
 impl Filling {
     /// Returns whether no partition has moved on.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.moved.is_empty()
     }
 
     /// The rest of the wait for others, if there is any message.
-    pub fn rest(&self) -> Option<Duration> {
+    pub(crate) fn rest(&self) -> Option<Duration> {
         self.begun.map(|begun| left(begun + GATHER)).filter(|rest| !rest.is_zero())
     }
 
     /// Takes a message, unless it was taken before.
-    pub fn take(&mut self, message: &BorrowedMessage<'_>, next: &mut BTreeMap<u32, u64>) {
+    pub(crate) fn take(&mut self, message: &BorrowedMessage<'_>, next: &mut BTreeMap<u32, u64>) {
         let (Ok(partition), Ok(offset)) = (u32::try_from(message.partition()), u64::try_from(message.offset())) else {
             return;
         };
@@ -66,7 +66,7 @@ impl Filling {
 }
 
 /// The time until then.
-pub fn left(deadline: Instant) -> Duration {
+pub(crate) fn left(deadline: Instant) -> Duration {
     deadline.saturating_duration_since(Instant::now())
 }
 

@@ -18,7 +18,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(20);
 const POLL: Duration = Duration::from_millis(200);
 
 /// The committed messages of a topic.
-pub struct Committed<'a> {
+pub(crate) struct Committed<'a> {
     connection: &'a Connection,
     topic: &'a str,
     consumer: BaseConsumer<Quiet>,
@@ -28,7 +28,7 @@ pub struct Committed<'a> {
 
 impl<'a> Committed<'a> {
     /// Connects.
-    pub fn new(connection: &'a Connection, topic: &'a str) -> Result<Committed<'a>> {
+    pub(crate) fn new(connection: &'a Connection, topic: &'a str) -> Result<Committed<'a>> {
         // What is there already is not to wait for more.
         let defaults = [("group.id", "audience"), ("fetch.wait.max.ms", "10")];
         let make = |isolation: &str| {
@@ -47,7 +47,7 @@ impl<'a> Committed<'a> {
     }
 
     /// The partitions of the topic.
-    pub fn partitions(&self) -> Result<Vec<i32>> {
+    pub(crate) fn partitions(&self) -> Result<Vec<i32>> {
         let metadata = self.connection.ask(|call| self.consumer.fetch_metadata(Some(self.topic), call));
         let metadata = metadata.map_err(Error::client("asking for the partitions"))?;
         let found = metadata.topics().iter().find(|found| found.name() == self.topic);
@@ -59,7 +59,7 @@ impl<'a> Committed<'a> {
 
     /// Visits every committed message of a partition that was written before the call, in order. Waits for transactions
     /// that are under way: what they commit may be older than what is visible.
-    pub fn read(&self, partition: i32, visit: &mut dyn FnMut(&BorrowedMessage<'_>)) -> Result<()> {
+    pub(crate) fn read(&self, partition: i32, visit: &mut dyn FnMut(&BorrowedMessage<'_>)) -> Result<()> {
         let (low, end) = self.bounds(&self.everything, partition)?;
         if low >= end {
             return Ok(());
@@ -75,7 +75,7 @@ impl<'a> Committed<'a> {
     }
 
     /// Visits all that is committed of all partitions, or all there is.
-    pub fn read_all(&self, is_committed: bool, visit: &mut dyn FnMut(&BorrowedMessage<'_>)) -> Result<()> {
+    pub(crate) fn read_all(&self, is_committed: bool, visit: &mut dyn FnMut(&BorrowedMessage<'_>)) -> Result<()> {
         for partition in self.partitions()? {
             if is_committed {
                 self.read(partition, visit)?;

@@ -23,7 +23,7 @@ const AWAY: Duration = Duration::from_secs(3);
 
 /// Keeps the numbers of records that were not delivered, and why.
 #[derive(Default)]
-pub struct Deliveries {
+pub(crate) struct Deliveries {
     failed: Mutex<Vec<(usize, KafkaError)>>,
     brokers: Brokers,
 }
@@ -49,14 +49,14 @@ impl ProducerContext for Deliveries {
 }
 
 /// A producer that waits for what it sent.
-pub struct Sender {
+pub(crate) struct Sender {
     producer: BaseProducer<Deliveries>,
     connection: Connection,
 }
 
 impl Sender {
     /// Connects with these defaults and fixed settings.
-    pub fn new(connection: &Connection, defaults: &[(&str, &str)], fixed: &[(&str, &str)]) -> Result<Sender> {
+    pub(crate) fn new(connection: &Connection, defaults: &[(&str, &str)], fixed: &[(&str, &str)]) -> Result<Sender> {
         let config = connection.config(defaults, fixed)?;
         let producer = config.create_with_context(Deliveries::default());
         let producer = producer.map_err(Error::client("making a producer"))?;
@@ -64,12 +64,12 @@ impl Sender {
     }
 
     /// The producer itself, for transactions.
-    pub fn producer(&self) -> &BaseProducer<Deliveries> {
+    pub(crate) fn producer(&self) -> &BaseProducer<Deliveries> {
         &self.producer
     }
 
     /// Asks something of the brokers that may be asked again; given up where they are away.
-    pub fn ask(
+    pub(crate) fn ask(
         &self,
         mut question: impl FnMut(&BaseProducer<Deliveries>, Duration) -> KafkaResult<()>,
     ) -> KafkaResult<()> {
@@ -85,7 +85,7 @@ impl Sender {
     }
 
     /// Why no broker can be reached, if none can; asks them where they may be away.
-    pub fn away(&self) -> Option<KafkaError> {
+    pub(crate) fn away(&self) -> Option<KafkaError> {
         self.serve();
         self.producer.context().brokers.away(None, self.producer.client())
     }
@@ -98,7 +98,7 @@ impl Sender {
 
     /// Hands a record over. Where the buffer is full, waits until half of what is in it is delivered: filled up with every
     /// answer, which is of one partition, it would be sent in smaller and smaller requests.
-    pub fn send<K, V>(&self, mut record: BaseRecord<'_, K, V, usize>) -> Result<()>
+    pub(crate) fn send<K, V>(&self, mut record: BaseRecord<'_, K, V, usize>) -> Result<()>
     where
         K: ToBytes + ?Sized,
         V: ToBytes + ?Sized,
@@ -132,7 +132,7 @@ impl Sender {
     }
 
     /// Serves what came back meanwhile, without waiting. One `poll` serves one answer of a broker, which is of one partition.
-    pub fn serve(&self) {
+    pub(crate) fn serve(&self) {
         let mut before = i32::MAX;
         while self.producer.in_flight_count() < before {
             before = self.producer.in_flight_count();
@@ -149,7 +149,7 @@ impl Sender {
     /// Waits until everything is delivered or given up; gives what was given up.
     ///
     /// Not by `flush`, which looks only every 100 ms.
-    pub fn wait(&self) -> Result<Vec<(usize, KafkaError)>> {
+    pub(crate) fn wait(&self) -> Result<Vec<(usize, KafkaError)>> {
         self.drain(0, DELIVERY_WAIT, "the delivery of what was sent")?;
         Ok(std::mem::take(&mut *self.producer.context().failed.lock()))
     }

@@ -22,7 +22,7 @@ use crate::sink::SinkSettings;
 
 /// A dealing of users over writers: by the partition that they lie in, so that each writer has partitions of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Deal {
+pub(crate) struct Deal {
     /// The number of writers, at least 1.
     pub writers: u32,
     /// The number of partitions when users were dealt. Partitions that are added later change nobody's writer.
@@ -33,27 +33,27 @@ pub struct Deal {
 
 impl Deal {
     /// One writer for everybody.
-    pub const ALONE: Deal = Deal { writers: 1, partitions: 1, opening: 0 };
+    pub(crate) const ALONE: Deal = Deal { writers: 1, partitions: 1, opening: 0 };
 
     /// The same users' writers, of an opening that is new. One alone needs no number: its id is the name itself.
-    pub fn opened_anew(self) -> Deal {
+    pub(crate) fn opened_anew(self) -> Deal {
         if self.writers == 1 { Deal::ALONE } else { Deal { opening: fastrand::u64(..), ..self } }
     }
 
     /// Returns whether each user has the same writer.
-    pub fn deals_as(&self, other: &Deal) -> bool {
+    pub(crate) fn deals_as(&self, other: &Deal) -> bool {
         (self.writers, self.partitions) == (other.writers, other.partitions)
     }
 
     /// The writer of a user, from 0.
-    pub fn writer_of(&self, user: &str) -> u32 {
+    pub(crate) fn writer_of(&self, user: &str) -> u32 {
         // As Kafka's own clients choose the partition of a key.
         let partition = (murmur2(user.as_bytes(), KAFKA_SEED) & 0x7fff_ffff) % self.partitions.max(1);
         partition % self.writers.max(1)
     }
 
     /// The transactional id of a writer, under which its reach is filed.
-    pub fn id(&self, name: &str, index: u32) -> String {
+    pub(crate) fn id(&self, name: &str, index: u32) -> String {
         if self.writers == 1 { name.to_owned() } else { format!("{name}-{}-of-{}", index + 1, self.writers) }
     }
 }
@@ -61,7 +61,7 @@ impl Deal {
 /// The content of a message under a writer's name.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", untagged)]
-pub enum Record {
+pub(crate) enum Record {
     /// Users are dealt over several.
     Dealt {
         /// How.
@@ -72,7 +72,7 @@ pub enum Record {
 }
 
 /// All that is filed under one writer's name.
-pub struct Filed {
+pub(crate) struct Filed {
     writer: String,
     /// The newest value of each key.
     held: BTreeMap<String, Vec<u8>>,
@@ -80,7 +80,7 @@ pub struct Filed {
 
 impl Filed {
     /// Reads what is committed; earlier writers are shut out before, or it may be old at once.
-    pub fn read(settings: &SinkSettings) -> Result<Filed, SinkError> {
+    pub(crate) fn read(settings: &SinkSettings) -> Result<Filed, SinkError> {
         let mut held = BTreeMap::new();
         each(settings, true, &mut |key, value| {
             match value {
@@ -93,7 +93,7 @@ impl Filed {
 
     /// The ids of all writers that may have a transaction under way, by all that was ever filed, committed or not: what is
     /// committed can be read only once those have ended.
-    pub fn ids(settings: &SinkSettings) -> Result<BTreeSet<String>, SinkError> {
+    pub(crate) fn ids(settings: &SinkSettings) -> Result<BTreeSet<String>, SinkError> {
         let mut ids = BTreeSet::new();
         each(settings, false, &mut |key, value| {
             let record = value.filter(|_| key == settings.writer).and_then(|value| serde_json::from_slice(value).ok());
@@ -105,7 +105,7 @@ impl Filed {
     }
 
     /// The dealing of users, or the reach of the one writer where they are not dealt; `None` where nothing was ever written.
-    pub fn dealt(&self) -> Result<Option<(Deal, Option<Reach>)>, SinkError> {
+    pub(crate) fn dealt(&self) -> Result<Option<(Deal, Option<Reach>)>, SinkError> {
         Ok(self.of(&self.writer)?.map(|record| match record {
             Record::Dealt { dealt } => (dealt, None),
             Record::Reach(reach) => (Deal::ALONE, Some(reach)),
@@ -113,7 +113,7 @@ impl Filed {
     }
 
     /// The reach of one of the writers. Fails where users are dealt otherwise by now.
-    pub fn reach(&self, deal: Deal, index: u32) -> Result<Option<Reach>, SinkError> {
+    pub(crate) fn reach(&self, deal: Deal, index: u32) -> Result<Option<Reach>, SinkError> {
         match self.dealt()? {
             None if deal.writers == 1 => Ok(None),
             Some((found, reach)) if deal.writers == 1 && found.writers == 1 => Ok(reach),

@@ -297,7 +297,7 @@ fn fixed(id: &str) -> [(&'static str, &str); 3] {
 }
 
 /// Shuts out whoever writes under that id. Their unfinished transaction is finished or undone when this returns.
-pub fn take_over(settings: &SinkSettings, id: &str) -> Result<Sender> {
+pub(crate) fn take_over(settings: &SinkSettings, id: &str) -> Result<Sender> {
     let defaults = [
         ("partitioner", "murmur2_random"),
         ("compression.type", "lz4"),
@@ -313,7 +313,7 @@ pub fn take_over(settings: &SinkSettings, id: &str) -> Result<Sender> {
 }
 
 /// Files something under a key in the topic of progress, or nothing any more.
-pub fn note<T: Serialize>(sender: &Sender, settings: &SinkSettings, key: &str, value: Option<&T>) -> Result<()> {
+pub(crate) fn note<T: Serialize>(sender: &Sender, settings: &SinkSettings, key: &str, value: Option<&T>) -> Result<()> {
     let payload = value.map(serde_json::to_vec).transpose().map_err(|fault| Error::Unwritable(fault.to_string()))?;
     let mut record: BaseRecord<'_, [u8], [u8], usize> =
         BaseRecord::with_opaque_to(&settings.progress_topic, usize::MAX).key(key.as_bytes());
@@ -324,7 +324,7 @@ pub fn note<T: Serialize>(sender: &Sender, settings: &SinkSettings, key: &str, v
 }
 
 /// Waits for what was sent, and commits; asks again where the answer got lost, which changes nothing.
-pub fn commit(sender: &Sender) -> Result<()> {
+pub(crate) fn commit(sender: &Sender) -> Result<()> {
     if let Some((_, fault)) = sender.wait()?.into_iter().next() {
         return Err(Error::Client { action: "sending", fault });
     }
@@ -339,7 +339,7 @@ pub fn commit(sender: &Sender) -> Result<()> {
 }
 
 /// Why the producer can do nothing more, if so.
-pub fn fatal(sender: &Sender) -> Option<Error> {
+pub(crate) fn fatal(sender: &Sender) -> Option<Error> {
     let (code, text) = sender.producer().client().fatal_error()?;
     tracing::error!(%code, text, "The Kafka producer has ended");
     Some(Error::Client { action: "The sink writes membership changes", fault: KafkaError::Global(code) })

@@ -13,7 +13,7 @@ use serde::Deserialize;
 use crate::brokers::{self, Brokers};
 
 /// Keeps what a consumer tells of one topic.
-pub struct Watch {
+pub(crate) struct Watch {
     topic: String,
     seen: Mutex<TopicState>,
     /// The reachability of the brokers.
@@ -47,27 +47,27 @@ struct Partition {
 
 impl Watch {
     /// Watches one topic.
-    pub fn new(topic: &str) -> Watch {
+    pub(crate) fn new(topic: &str) -> Watch {
         Watch { topic: topic.to_owned(), seen: Mutex::default(), brokers: Brokers::default() }
     }
 
     /// The topic.
-    pub fn topic(&self) -> &str {
+    pub(crate) fn topic(&self) -> &str {
         &self.topic
     }
 
     /// The end of a partition as last seen.
-    pub fn end(&self, partition: u32) -> Option<u64> {
+    pub(crate) fn end(&self, partition: u32) -> Option<u64> {
         self.seen.lock().ends.get(&partition).copied().flatten()
     }
 
     /// The partitions there are, as last seen.
-    pub fn partitions(&self) -> Vec<u32> {
+    pub(crate) fn partitions(&self) -> Vec<u32> {
         self.seen.lock().ends.keys().copied().collect()
     }
 
     /// Returns whether partitions were added since the last call.
-    pub fn take_grown(&self) -> bool {
+    pub(crate) fn take_grown(&self) -> bool {
         std::mem::take(&mut self.seen.lock().has_grown)
     }
 }

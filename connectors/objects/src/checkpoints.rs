@@ -23,7 +23,7 @@ const LISTING: &str = "listing checkpoints";
 const DELETING: &str = "deleting a checkpoint";
 
 /// Checkpoints. Writing a shard returns while it is being written, and the manifest waits for all of them.
-pub struct ObjectCheckpoints {
+pub(crate) struct ObjectCheckpoints {
     objects: Arc<Objects>,
     state: Mutex<CheckpointState>,
 }
@@ -44,7 +44,7 @@ struct Writing {
 
 impl ObjectCheckpoints {
     /// Under the URL of these objects.
-    pub fn new(objects: Arc<Objects>) -> ObjectCheckpoints {
+    pub(crate) fn new(objects: Arc<Objects>) -> ObjectCheckpoints {
         ObjectCheckpoints { objects, state: Mutex::default() }
     }
 

@@ -9,32 +9,32 @@ use parquet::file::writer::SerializedRowGroupWriter;
 
 /// Texts one behind the other; an empty one is null in the file.
 #[derive(Default)]
-pub struct Texts {
+pub(crate) struct Texts {
     text: String,
     ends: Vec<usize>,
 }
 
 impl Texts {
     /// So many empty ones.
-    pub fn empty(count: usize) -> Texts {
+    pub(crate) fn empty(count: usize) -> Texts {
         Texts { text: String::new(), ends: vec![0; count] }
     }
 
     /// Adds one.
-    pub fn push(&mut self, text: &str) {
+    pub(crate) fn push(&mut self, text: &str) {
         self.text.push_str(text);
         self.ends.push(self.text.len());
     }
 
     /// That of a row; empty where there is none.
-    pub fn get(&self, row: usize) -> &str {
+    pub(crate) fn get(&self, row: usize) -> &str {
         let start = row.checked_sub(1).map_or(0, |before| self.ends[before]);
         &self.text[start..self.ends[row]]
     }
 }
 
 /// Writes the next column of a row group.
-pub fn write_texts(group: &mut SerializedRowGroupWriter<'_, Vec<u8>>, texts: Texts) -> Result<()> {
+pub(crate) fn write_texts(group: &mut SerializedRowGroupWriter<'_, Vec<u8>>, texts: Texts) -> Result<()> {
     let levels: Vec<i16> = (0..texts.ends.len()).map(|row| i16::from(!texts.get(row).is_empty())).collect();
     let all = Bytes::from(texts.text);
     let starts = std::iter::once(&0).chain(&texts.ends);
@@ -44,7 +44,7 @@ pub fn write_texts(group: &mut SerializedRowGroupWriter<'_, Vec<u8>>, texts: Tex
 }
 
 /// Writes the next column of a row group.
-pub fn write_numbers(group: &mut SerializedRowGroupWriter<'_, Vec<u8>>, numbers: &[Option<i64>]) -> Result<()> {
+pub(crate) fn write_numbers(group: &mut SerializedRowGroupWriter<'_, Vec<u8>>, numbers: &[Option<i64>]) -> Result<()> {
     let levels: Vec<i16> = numbers.iter().map(|number| i16::from(number.is_some())).collect();
     let values: Vec<i64> = numbers.iter().flatten().copied().collect();
     write::<Int64Type>(group, &values, &levels)
@@ -63,7 +63,7 @@ fn write<T: DataType>(
 }
 
 /// Reads a column of so many rows.
-pub fn read_texts(group: &dyn RowGroupReader, column: usize, rows: usize) -> Result<Texts> {
+pub(crate) fn read_texts(group: &dyn RowGroupReader, column: usize, rows: usize) -> Result<Texts> {
     let ColumnReader::ByteArrayColumnReader(reader) = group.get_column_reader(column)? else {
         return Err(ParquetError::General(format!("column {column} has no texts")));
     };
@@ -76,7 +76,7 @@ pub fn read_texts(group: &dyn RowGroupReader, column: usize, rows: usize) -> Res
 }
 
 /// Reads a column of so many rows.
-pub fn read_numbers(group: &dyn RowGroupReader, column: usize, rows: usize) -> Result<Vec<Option<i64>>> {
+pub(crate) fn read_numbers(group: &dyn RowGroupReader, column: usize, rows: usize) -> Result<Vec<Option<i64>>> {
     match group.get_column_reader(column)? {
         ColumnReader::Int64ColumnReader(reader) => read(reader, rows, is_optional(group, column)),
         _ => Err(ParquetError::General(format!("column {column} has no numbers"))),

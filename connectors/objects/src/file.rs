@@ -35,9 +35,9 @@ use xxhash_rust::xxh3::Xxh3;
 use crate::column::{Texts, read_numbers, read_texts, write_numbers, write_texts};
 
 /// The name of the note with the checksum (xxh3 of the records, in hexadecimal digits).
-pub const CHECKSUM: &str = "audience.checksum";
+pub(crate) const CHECKSUM: &str = "audience.checksum";
 /// The name of the note with the positions of sources, as JSON.
-pub const POSITIONS: &str = "audience.positions";
+pub(crate) const POSITIONS: &str = "audience.positions";
 const SCHEMA: &str = "message event {
     required int64 sequence (integer(64, false));
     required binary kind (string);
@@ -66,7 +66,7 @@ const KINDS: [(&str, RecordKind); 5] = [
 ];
 
 /// A file that is read.
-pub struct ObjectFile {
+pub(crate) struct ObjectFile {
     reader: SerializedFileReader<Bytes>,
     checksum: String,
     /// The positions of sources after its last record, if they are known.
@@ -91,7 +91,7 @@ struct ColumnRows {
 }
 
 /// A file of these records.
-pub fn encode(records: &[u8], positions: Option<&[SourcePosition]>) -> Result<Vec<u8>> {
+pub(crate) fn encode(records: &[u8], positions: Option<&[SourcePosition]>) -> Result<Vec<u8>> {
     let mut notes = vec![KeyValue::new(CHECKSUM.to_owned(), Some(checksum_of(records)))];
     if let Some(positions) = positions {
         let text = serde_json::to_string(positions).map_err(|error| ParquetError::General(error.to_string()))?;
@@ -128,7 +128,7 @@ fn checksum_of(records: &[u8]) -> String {
 
 impl ObjectFile {
     /// Reads the notes of a file.
-    pub fn open(bytes: Bytes) -> Result<ObjectFile> {
+    pub(crate) fn open(bytes: Bytes) -> Result<ObjectFile> {
         guarded(|| ObjectFile::open_unguarded(bytes))
     }
 
@@ -143,7 +143,7 @@ impl ObjectFile {
     }
 
     /// The records, which must be those of these numbers; in runs of some MiB.
-    pub fn records(&self, range: &Range<u64>) -> Result<Vec<Vec<u8>>> {
+    pub(crate) fn records(&self, range: &Range<u64>) -> Result<Vec<Vec<u8>>> {
         guarded(|| self.records_unguarded(range))
     }
 

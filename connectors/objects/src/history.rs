@@ -19,7 +19,7 @@ const WRITING: &str = "writing history";
 const ERASING: &str = "erasing from history";
 
 /// The history. Every call that reads or writes a file has it in memory.
-pub struct ParquetHistory {
+pub(crate) struct ParquetHistory {
     objects: Arc<Objects>,
     /// The contents of each file, in order; read when needed, and again after a failure.
     files: Mutex<Option<Vec<Range<u64>>>>,
@@ -27,7 +27,7 @@ pub struct ParquetHistory {
 
 impl ParquetHistory {
     /// Under the URL of these objects.
-    pub fn new(objects: Arc<Objects>) -> ParquetHistory {
+    pub(crate) fn new(objects: Arc<Objects>) -> ParquetHistory {
         ParquetHistory { objects, files: Mutex::new(None) }
     }
 

@@ -12,7 +12,7 @@ const FORMAT: u32 = 1;
 
 /// A shard as the manifest lists it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Shard {
+pub(crate) struct Shard {
     /// Its number.
     pub number: u32,
     /// The name of its object, within the folder of the checkpoint.
@@ -31,7 +31,7 @@ struct Listing {
 
 /// A manifest.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ObjectManifest {
+pub(crate) struct ObjectManifest {
     /// The shards, by number.
     pub shards: Vec<Shard>,
     /// The caller's description of the checkpoint.
@@ -40,7 +40,7 @@ pub struct ObjectManifest {
 
 impl ObjectManifest {
     /// As it is stored.
-    pub fn encode(&self) -> Result<Vec<u8>, StoreError> {
+    pub(crate) fn encode(&self) -> Result<Vec<u8>, StoreError> {
         let listing = serde_json::to_vec(&Listing { shards: self.shards.clone() });
         let mut rest = listing
             .map_err(|error| StoreError::Unavailable { action: "finishing a checkpoint", detail: error.to_string() })?;
@@ -52,7 +52,7 @@ impl ObjectManifest {
     }
 
     /// Reads what is stored; or says what is wrong with it.
-    pub fn decode(bytes: &[u8]) -> Result<ObjectManifest, String> {
+    pub(crate) fn decode(bytes: &[u8]) -> Result<ObjectManifest, String> {
         let (head, rest) = split_line(bytes).ok_or("it is cut short")?;
         let head = std::str::from_utf8(head).map_err(|_| "it begins with something else")?;
         let mut words = head.split(' ');
@@ -72,7 +72,7 @@ impl ObjectManifest {
 }
 
 /// The checksum of an object, as manifests have it.
-pub fn checksum(bytes: &[u8]) -> String {
+pub(crate) fn checksum(bytes: &[u8]) -> String {
     format!("{:016x}", xxh3_64(bytes))
 }
 

@@ -39,7 +39,7 @@ pub struct Objects {
 }
 
 /// A write that is under way.
-pub struct Write(JoinHandle<Result<()>>);
+pub(crate) struct Write(JoinHandle<Result<()>>);
 
 impl Write {
     /// Returns whether it has ended.

@@ -24,7 +24,7 @@ const ENDPOINTS: [&str; 3] = ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_EN
 const REGION: &str = "us-east-1";
 
 /// The target of a URL.
-pub struct Target {
+pub(crate) struct Target {
     /// The store.
     pub store: Arc<dyn ObjectStore>,
     /// The prefix of all names in it.
@@ -37,7 +37,7 @@ pub struct Target {
 
 impl Target {
     /// Reads a URL: `file:///directory` or `s3://bucket/prefix`, with the `AWS_*` variables among these.
-    pub fn of(text: &str, variables: &[(String, String)]) -> Result<Target, ObjectsError> {
+    pub(crate) fn of(text: &str, variables: &[(String, String)]) -> Result<Target, ObjectsError> {
         let refused = |detail: String| ObjectsError::Url { url: without_secrets(text), detail };
         let url = Url::parse(text).map_err(|error| refused(error.to_string()))?;
         if url.password().is_some() || !url.username().is_empty() {

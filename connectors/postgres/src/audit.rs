@@ -41,13 +41,13 @@ const TAKE: &str = "UPDATE audience.segment_updates SET taken_until = clock_time
     RETURNING told";
 
 /// Returns whether a filter has a text that no row can have.
-pub fn asks_for_nul(filter: &AuditFilter) -> bool {
+pub(crate) fn asks_for_nul(filter: &AuditFilter) -> bool {
     let texts = [&filter.kind, &filter.id, &filter.author, &filter.action];
     texts.into_iter().flatten().any(|text| text.contains('\0'))
 }
 
 /// Reads what a filter takes.
-pub async fn read(client: &Object, filter: &AuditFilter) -> Result<Vec<AuditRecord>, tokio_postgres::Error> {
+pub(crate) async fn read(client: &Object, filter: &AuditFilter) -> Result<Vec<AuditRecord>, tokio_postgres::Error> {
     let AuditFilter { kind, id, author, action, .. } = filter;
     let (from, to) = (filter.from.map(format_time), filter.to.map(format_time));
     let before = filter.before.map(|before| i64::try_from(before).unwrap_or(i64::MAX));
@@ -58,7 +58,7 @@ pub async fn read(client: &Object, filter: &AuditFilter) -> Result<Vec<AuditReco
 }
 
 /// Takes rows that are not told, for so long.
-pub async fn take_unannounced(
+pub(crate) async fn take_unannounced(
     client: &Object,
     limit: usize,
     lease: Duration,
@@ -71,7 +71,7 @@ pub async fn take_unannounced(
 }
 
 /// Rows up to that one are told, and what was taken is given back.
-pub async fn mark_announced(client: &Object, sequence: u64) -> Result<(), tokio_postgres::Error> {
+pub(crate) async fn mark_announced(client: &Object, sequence: u64) -> Result<(), tokio_postgres::Error> {
     let sequence = i64::try_from(sequence).unwrap_or(i64::MAX);
     let statement = "UPDATE audience.segment_updates SET told = greatest(told, $1), taken_until = '-infinity'";
     client.execute(statement, &[&sequence]).await.map(drop)
@@ -93,7 +93,7 @@ fn record(row: &Row) -> AuditRecord {
 }
 
 /// Adds rows.
-pub async fn write(transaction: &Transaction<'_>, audit: &Audit) -> Result<(), tokio_postgres::Error> {
+pub(crate) async fn write(transaction: &Transaction<'_>, audit: &Audit) -> Result<(), tokio_postgres::Error> {
     // Texts and numbers alone: this cannot fail.
     let entries = serde_json::to_string(&audit.entries).unwrap_or_else(|_| "[]".to_owned());
     let statement =

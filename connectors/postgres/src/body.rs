@@ -14,11 +14,11 @@ type BodyFields = BTreeMap<String, String>;
 
 /// A body is not of the shape that the contract asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BadBody(pub String);
+pub(crate) struct BadBody(pub String);
 
 /// The columns of a segment, but for its id.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct SegmentColumns {
+pub(crate) struct SegmentColumns {
     pub name: Option<String>,
     pub description: Option<String>,
     pub kind: Option<String>,
@@ -36,7 +36,7 @@ pub struct SegmentColumns {
 
 /// The columns of a trait or a setting, but for its name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct NamedColumns {
+pub(crate) struct NamedColumns {
     /// A trait's `definition`, a setting's `value`.
     pub content: Option<String>,
     pub version: Option<i64>,
@@ -48,7 +48,7 @@ pub struct NamedColumns {
 
 impl SegmentColumns {
     /// Reads a body.
-    pub fn of(id: &str, body: &str) -> Result<SegmentColumns, BadBody> {
+    pub(crate) fn of(id: &str, body: &str) -> Result<SegmentColumns, BadBody> {
         let (mut outer, mut document) = split(body, "id", id)?;
         Ok(SegmentColumns {
             name: take_text(&mut document, "name"),
@@ -68,7 +68,7 @@ impl SegmentColumns {
     }
 
     /// Writes the body.
-    pub fn body(self, id: &str) -> Result<String, BadBody> {
+    pub(crate) fn body(self, id: &str) -> Result<String, BadBody> {
         let tags = self.tags.map(|tags| list(&tags));
         let document = [
             ("id", Some(quoted(id))),
@@ -90,7 +90,7 @@ impl SegmentColumns {
 
 impl NamedColumns {
     /// Reads a body whose content is that member.
-    pub fn of(content: &str, name: &str, body: &str) -> Result<NamedColumns, BadBody> {
+    pub(crate) fn of(content: &str, name: &str, body: &str) -> Result<NamedColumns, BadBody> {
         let (mut outer, mut document) = split(body, "name", name)?;
         Ok(NamedColumns {
             content: document.remove(content),
@@ -103,7 +103,7 @@ impl NamedColumns {
     }
 
     /// Writes the body, with the content as that member.
-    pub fn body(self, content: &str, name: &str) -> Result<String, BadBody> {
+    pub(crate) fn body(self, content: &str, name: &str) -> Result<String, BadBody> {
         let document = [
             ("name", Some(quoted(name))),
             (content, self.content),
@@ -116,12 +116,12 @@ impl NamedColumns {
 }
 
 /// Reads a list of members.
-pub fn members(body: &str) -> Result<Vec<String>, BadBody> {
+pub(crate) fn members(body: &str) -> Result<Vec<String>, BadBody> {
     serde_json::from_str(body).map_err(|error| BadBody(format!("it is no list of texts: {error}")))
 }
 
 /// A list of texts.
-pub fn list(texts: &[String]) -> String {
+pub(crate) fn list(texts: &[String]) -> String {
     let quoted: Vec<String> = texts.iter().map(|text| quoted(text)).collect();
     format!("[{}]", quoted.join(","))
 }

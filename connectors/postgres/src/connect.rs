@@ -15,7 +15,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 use crate::PostgresError;
 
 /// The TLS of connections; it holds no certificates where the address asks for none.
-pub fn tls(config: &Config, ca_file: Option<&Path>) -> Result<MakeRustlsConnect, PostgresError> {
+pub(crate) fn tls(config: &Config, ca_file: Option<&Path>) -> Result<MakeRustlsConnect, PostgresError> {
     let mut roots = RootCertStore::empty();
     if config.get_ssl_mode() == SslMode::Require {
         let given = match ca_file {
@@ -51,7 +51,7 @@ fn of_system() -> Result<Vec<CertificateDer<'static>>, PostgresError> {
 }
 
 /// Host, port and database, for people.
-pub fn place(config: &Config) -> String {
+pub(crate) fn place(config: &Config) -> String {
     let hosts = config.get_hosts().iter().map(|host| match host {
         Host::Tcp(name) => name.clone(),
         Host::Unix(path) => path.display().to_string(),
@@ -62,7 +62,7 @@ pub fn place(config: &Config) -> String {
 }
 
 /// A fault of the server as the contract has it: what is wrong with the values given will not get better.
-pub fn store_error(action: &'static str, place: &str, error: &tokio_postgres::Error) -> StoreError {
+pub(crate) fn store_error(action: &'static str, place: &str, error: &tokio_postgres::Error) -> StoreError {
     let detail = format!("{place}: {}", detail(error));
     let class = error.code().map(|state| &state.code()[..2]);
     match class {
@@ -73,7 +73,7 @@ pub fn store_error(action: &'static str, place: &str, error: &tokio_postgres::Er
 }
 
 /// The server's error, or why it could not be asked.
-pub fn detail(error: &tokio_postgres::Error) -> String {
+pub(crate) fn detail(error: &tokio_postgres::Error) -> String {
     if let Some(db) = error.as_db_error() {
         let more = db.detail().map(|more| format!(" ({more})")).unwrap_or_default();
         return format!("{}{more} (SQLSTATE {})", db.message(), db.code().code());

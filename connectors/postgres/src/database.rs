@@ -35,11 +35,11 @@ impl CallFailure {
 
 /// A note that a call has begun to commit.
 #[derive(Debug, Default)]
-pub struct CommitNote(AtomicBool);
+pub(crate) struct CommitNote(AtomicBool);
 
 impl CommitNote {
     /// Notes that the next statement commits.
-    pub fn begin(&self) {
+    pub(crate) fn begin(&self) {
         self.0.store(true, Ordering::Relaxed);
     }
 
@@ -62,7 +62,7 @@ fn is_rejection(error: &tokio_postgres::Error) -> bool {
 }
 
 /// A server: a pool of connections, and a runtime that drives them.
-pub struct Database {
+pub(crate) struct Database {
     pool: Pool,
     /// The time that a call may take beyond the server's own limit.
     patience: Duration,
@@ -75,7 +75,7 @@ pub struct Database {
 
 impl Database {
     /// Reads the settings; connects to nothing yet.
-    pub fn new(settings: &PostgresSettings) -> Result<Database, PostgresError> {
+    pub(crate) fn new(settings: &PostgresSettings) -> Result<Database, PostgresError> {
         let config = settings.config()?;
         let tls = tls(&config, settings.ca_file.as_deref())?;
         let runtime = Builder::new_multi_thread().worker_threads(1).thread_name("postgres").enable_all().build()?;
@@ -95,7 +95,7 @@ impl Database {
     }
 
     /// Connects, so that a server that will never let anyone in with these settings is told from one that is away.
-    pub fn greet(&self) -> Result<(), PostgresError> {
+    pub(crate) fn greet(&self) -> Result<(), PostgresError> {
         match self.handle.block_on(self.pool.get()) {
             Ok(_) => Ok(()),
             Err(PoolError::Backend(error)) if is_rejection(&error) => {
@@ -106,22 +106,22 @@ impl Database {
     }
 
     /// The runtime.
-    pub fn handle(&self) -> &Handle {
+    pub(crate) fn handle(&self) -> &Handle {
         &self.handle
     }
 
     /// The way to connect, for users of a connection of their own.
-    pub fn connector(&self) -> (Config, MakeRustlsConnect, String) {
+    pub(crate) fn connector(&self) -> (Config, MakeRustlsConnect, String) {
         (self.config.clone(), self.tls.clone(), self.place.clone())
     }
 
     /// Host, port and database, for people.
-    pub fn place(&self) -> &str {
+    pub(crate) fn place(&self) -> &str {
         &self.place
     }
 
     /// Does something that may be done again: it is, where a connection turns out to be one that the server has closed.
-    pub fn read<T>(
+    pub(crate) fn read<T>(
         &self,
         action: &'static str,
         mut work: impl AsyncFnMut(&mut Object) -> Result<T, tokio_postgres::Error>,
@@ -141,7 +141,7 @@ impl Database {
 
     /// Does something once. `work` notes that it is about to commit: a connection that is lost, or silent, from then on leaves open
     /// whether it came to pass.
-    pub fn write<T>(
+    pub(crate) fn write<T>(
         &self,
         action: &'static str,
         work: impl AsyncFnOnce(&mut Object, &CommitNote) -> Result<T, tokio_postgres::Error>,

@@ -25,12 +25,12 @@ use crate::migrate::missing_tables;
 const WAITS: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10));
 
 /// The newest version of the catalogue and its mark; to be followed by a lock of the row `newest`.
-pub const NEWEST: &str = "SELECT newest.version, marks.mark::text FROM audience.catalogue newest
+pub(crate) const NEWEST: &str = "SELECT newest.version, marks.mark::text FROM audience.catalogue newest
     LEFT JOIN audience.catalogue_marks marks ON marks.version = newest.version";
 
 /// A version of the catalogue, and its mark where that is known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Marked {
+pub(crate) struct Marked {
     /// The version.
     pub version: u64,
     /// Its mark.
@@ -38,7 +38,7 @@ pub struct Marked {
 }
 
 /// The version that was seen last, and the fault of the server.
-pub struct Notice {
+pub(crate) struct Notice {
     seen: watch::Sender<Marked>,
     fault: Mutex<Option<String>>,
 }
@@ -51,23 +51,23 @@ impl Default for Notice {
 
 impl Notice {
     /// A version was seen. It may be lower than the one before, as where the database went back.
-    pub fn note(&self, seen: Marked) {
+    pub(crate) fn note(&self, seen: Marked) {
         self.seen.send_if_modified(|known| std::mem::replace(known, seen) != seen);
     }
 
     /// The version that was seen last.
-    pub fn seen(&self) -> Marked {
+    pub(crate) fn seen(&self) -> Marked {
         *self.seen.borrow()
     }
 
     /// The fault of the server, if it has one.
-    pub fn fault(&self) -> Option<String> {
+    pub(crate) fn fault(&self) -> Option<String> {
         self.fault.lock().clone()
     }
 
     /// Waits for another version than `known`, at most `patience`; gives the one seen last, or `None` where that may be old,
     /// for the server is away.
-    pub async fn wait(&self, known: u64, patience: Duration) -> Option<u64> {
+    pub(crate) async fn wait(&self, known: u64, patience: Duration) -> Option<u64> {
         let mut versions = self.seen.subscribe();
         if let Ok(Ok(seen)) = timeout(patience, versions.wait_for(|seen| seen.version != known)).await {
             return Some(seen.version);
@@ -77,7 +77,11 @@ impl Notice {
     }
 
     /// Listens for ever, on one connection after the other.
-    pub async fn listen(self: Arc<Self>, connector: (Config, MakeRustlsConnect, String), settings: PostgresSettings) {
+    pub(crate) async fn listen(
+        self: Arc<Self>,
+        connector: (Config, MakeRustlsConnect, String),
+        settings: PostgresSettings,
+    ) {
         let (config, tls, place) = connector;
         let mut wait = WAITS.0;
         loop {
@@ -136,20 +140,20 @@ async fn ask<T>(
 }
 
 /// The newest version of the catalogue.
-pub async fn newest(client: &Client) -> Result<Marked, tokio_postgres::Error> {
+pub(crate) async fn newest(client: &Client) -> Result<Marked, tokio_postgres::Error> {
     let row = client.query_one(NEWEST, &[]).await?;
     Ok(marked(&row))
 }
 
 /// The row of [`NEWEST`].
-pub fn marked(row: &Row) -> Marked {
+pub(crate) fn marked(row: &Row) -> Marked {
     let mark: Option<String> = row.get(1);
     let version = u64::try_from(row.get::<_, i64>(0)).unwrap_or_default();
     Marked { version, mark: mark.as_deref().and_then(mark_of) }
 }
 
 /// A mark as the database writes it.
-pub fn mark_of(uuid: &str) -> Option<u128> {
+pub(crate) fn mark_of(uuid: &str) -> Option<u128> {
     u128::from_str_radix(&uuid.replace('-', ""), 16).ok()
 }
 

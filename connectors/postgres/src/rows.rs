@@ -74,11 +74,11 @@ const DEFINITION: &str = "definition";
 const VALUE: &str = "value";
 
 /// The kinds, in the order of the queries.
-pub const KINDS: [DocumentKind; 4] =
+pub(crate) const KINDS: [DocumentKind; 4] =
     [DocumentKind::Setting, DocumentKind::Trait, DocumentKind::Segment, DocumentKind::Members];
 
 /// Asks for the documents of a kind as of a version.
-pub fn newest_of(kind: DocumentKind) -> &'static str {
+pub(crate) fn newest_of(kind: DocumentKind) -> &'static str {
     match kind {
         DocumentKind::Segment => newest!("segment_versions", "id", segment_columns!()),
         DocumentKind::Trait => newest!("trait_versions", "name", named_columns!("definition")),
@@ -88,7 +88,7 @@ pub fn newest_of(kind: DocumentKind) -> &'static str {
 }
 
 /// Asks for every version of a document.
-pub fn history_of(kind: DocumentKind) -> &'static str {
+pub(crate) fn history_of(kind: DocumentKind) -> &'static str {
     match kind {
         DocumentKind::Segment => history!("segment_versions", "id", segment_columns!()),
         DocumentKind::Trait => history!("trait_versions", "name", named_columns!("definition")),
@@ -98,7 +98,7 @@ pub fn history_of(kind: DocumentKind) -> &'static str {
 }
 
 /// Reads a row of either.
-pub fn document(kind: DocumentKind, row: &Row) -> Result<Document, BadBody> {
+pub(crate) fn document(kind: DocumentKind, row: &Row) -> Result<Document, BadBody> {
     let (id, version, is_deleted): (String, i64, bool) = (row.get(0), row.get(1), row.get(2));
     let catalogue_version = u64::try_from(version).unwrap_or_default();
     let body = match kind {
@@ -141,7 +141,7 @@ fn named(row: &Row) -> NamedColumns {
 }
 
 /// The statements for a document.
-pub enum DocumentStatements {
+pub(crate) enum DocumentStatements {
     Segment(String, Box<SegmentColumns>),
     Trait(String, NamedColumns),
     Members(String, Vec<String>),
@@ -151,7 +151,7 @@ pub enum DocumentStatements {
 
 impl DocumentStatements {
     /// Reads a document.
-    pub fn of(document: &Document) -> Result<DocumentStatements, BadBody> {
+    pub(crate) fn of(document: &Document) -> Result<DocumentStatements, BadBody> {
         let id = document.id.clone();
         let Some(body) = &document.body else { return Ok(DocumentStatements::Delete(document.kind, id)) };
         Ok(match document.kind {
@@ -163,7 +163,7 @@ impl DocumentStatements {
     }
 
     /// The author, if it names one.
-    pub fn author(&self) -> Option<&str> {
+    pub(crate) fn author(&self) -> Option<&str> {
         match self {
             DocumentStatements::Segment(_, columns) => columns.author.as_deref(),
             DocumentStatements::Trait(_, columns) | DocumentStatements::Setting(_, columns) => {
@@ -174,7 +174,7 @@ impl DocumentStatements {
     }
 
     /// Applies it.
-    pub async fn apply(&self, transaction: &Transaction<'_>) -> Result<(), tokio_postgres::Error> {
+    pub(crate) async fn apply(&self, transaction: &Transaction<'_>) -> Result<(), tokio_postgres::Error> {
         match self {
             DocumentStatements::Segment(id, columns) => put_segment(transaction, id, columns).await,
             DocumentStatements::Trait(name, columns) => put_named(transaction, PUT_TRAIT, name, columns).await,

@@ -9,10 +9,10 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 
 /// The prefix of keys.
-pub const SECRET_PREFIX: &str = "whsec_";
+pub(crate) const SECRET_PREFIX: &str = "whsec_";
 
 /// One signature a key, in the order of the keys: HMAC-SHA256 over id, time and body.
-pub fn sign(message: &WebhookMessage<'_>) -> Result<String, String> {
+pub(crate) fn sign(message: &WebhookMessage<'_>) -> Result<String, String> {
     let mut signatures = String::new();
     for secret in message.secrets {
         let key = secret.strip_prefix(SECRET_PREFIX).and_then(|key| STANDARD.decode(key).ok());

@@ -17,7 +17,7 @@ const TEND: Duration = Duration::from_secs(2);
 
 /// Opens the door on a store of members; makes the first admin where the settings name one. Refuses to let a process start that
 /// could ask nobody. Without a store nobody can sign in, and an open door is all that there can be.
-pub fn open(
+pub(crate) fn open(
     store: Option<Arc<dyn AccessStore>>,
     settings: &AccessSettings,
     listeners: &[SocketAddr],
@@ -42,7 +42,7 @@ pub fn open(
 }
 
 /// Looks after a door for as long as the process runs.
-pub fn tend(auth: &Arc<Auth>) {
+pub(crate) fn tend(auth: &Arc<Auth>) {
     let auth = Arc::clone(auth);
     tokio::spawn(async move {
         loop {
@@ -57,7 +57,7 @@ pub fn tend(auth: &Arc<Auth>) {
 }
 
 /// Says on standard output how the first admin comes in, where callers must sign in and nobody can.
-pub async fn tell_first_admin(auth: &Arc<Auth>, scheme: &str, address: SocketAddr) -> anyhow::Result<()> {
+pub(crate) async fn tell_first_admin(auth: &Arc<Auth>, scheme: &str, address: SocketAddr) -> anyhow::Result<()> {
     if auth.is_open() || auth.has_members() {
         return Ok(());
     }

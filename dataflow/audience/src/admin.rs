@@ -18,7 +18,7 @@ use crate::{free_space, time_back};
 
 /// The commands.
 #[derive(Debug, Subcommand)]
-pub enum AdminCommand {
+pub(crate) enum AdminCommand {
     /// Prints a link with which somebody becomes a member, or sets a new password and takes up this role: the first admin, and
     /// whoever is locked out. It works while the server runs and while it does not, and needs nobody's password.
     Invite(InviteArgs),
@@ -32,7 +32,7 @@ pub enum AdminCommand {
 
 /// Whom to invite, and where the members are kept.
 #[derive(Debug, Args)]
-pub struct InviteArgs {
+pub(crate) struct InviteArgs {
     /// The e-mail address by which they will sign in. Nothing is mailed.
     #[arg(value_name = "EMAIL")]
     email: String,
@@ -56,7 +56,7 @@ fn role(name: &str) -> Result<Role, String> {
 }
 
 /// Runs a command.
-pub fn run(command: &AdminCommand) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(command: &AdminCommand) -> anyhow::Result<ExitCode> {
     match command {
         AdminCommand::Invite(args) => print_invitation(args),
         AdminCommand::TakeTimeBack(args) => time_back::run(args),

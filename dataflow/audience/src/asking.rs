@@ -23,7 +23,7 @@ const SPEAKS_TLS: &str = "this port speaks TLS";
 
 /// The certificate authorities of a process that is asked.
 #[derive(Clone, Debug, Default, Args)]
-pub struct CaFlag {
+pub(crate) struct CaFlag {
     /// A PEM file of certificate authorities for an `https` address, beside those that this machine trusts. [default: none]
     #[arg(long, env = "AUDIENCE_CA_FILE", value_name = "FILE")]
     pub ca_file: Option<PathBuf>,
@@ -31,7 +31,7 @@ pub struct CaFlag {
 
 /// A running process, by its URL.
 #[derive(Clone)]
-pub struct ServerAddress {
+pub(crate) struct ServerAddress {
     /// `host:port`.
     pub authority: String,
     /// The proof that it must give of who it is; without it nothing is encrypted.
@@ -40,7 +40,7 @@ pub struct ServerAddress {
 
 /// A question.
 #[derive(Clone, Copy, Debug)]
-pub struct HttpQuestion<'a> {
+pub(crate) struct HttpQuestion<'a> {
     pub method: &'a str,
     pub path: &'a str,
     pub key: Option<&'a str>,
@@ -56,7 +56,7 @@ pub struct HttpQuestion<'a> {
 
 impl ServerAddress {
     /// Reads `http://host:port` or `https://host:port`; `flag` names it in messages.
-    pub fn parse(url: &str, flag: &str, ca: &CaFlag) -> anyhow::Result<ServerAddress> {
+    pub(crate) fn parse(url: &str, flag: &str, ca: &CaFlag) -> anyhow::Result<ServerAddress> {
         let parts = url.split_once("://").map(|(scheme, rest)| (scheme, rest.trim_end_matches('/')));
         let is_place = |authority: &str| authority.contains(':') && !authority.contains('/');
         match parts {
@@ -69,12 +69,12 @@ impl ServerAddress {
     }
 
     /// A process of this machine, whose certificate need not name it.
-    pub fn of_this_machine(address: SocketAddr) -> ServerAddress {
+    pub(crate) fn of_this_machine(address: SocketAddr) -> ServerAddress {
         ServerAddress { authority: address.to_string(), tls: None }
     }
 
     /// Asks; gives the status and the body.
-    pub fn ask(&self, question: HttpQuestion<'_>) -> anyhow::Result<(u16, String)> {
+    pub(crate) fn ask(&self, question: HttpQuestion<'_>) -> anyhow::Result<(u16, String)> {
         let authority = &self.authority;
         let addresses = authority.to_socket_addrs().with_context(|| format!("{authority} has no address"))?;
         let address = addresses.into_iter().next().with_context(|| format!("{authority} has no address"))?;
@@ -96,7 +96,7 @@ impl ServerAddress {
 
 impl<'a> HttpQuestion<'a> {
     /// A question of the caller that nobody knows, for something small.
-    pub fn get(path: &'a str) -> HttpQuestion<'a> {
+    pub(crate) fn get(path: &'a str) -> HttpQuestion<'a> {
         HttpQuestion { method: "GET", path, key: None, json: None, version: None, patience: PATIENCE, most: 1 << 20 }
     }
 
@@ -121,7 +121,7 @@ impl<'a> HttpQuestion<'a> {
 }
 
 /// Asks a process of this machine, by TLS where it speaks that. One that listens on all addresses is asked on the loopback.
-pub fn ask_here(mut address: SocketAddr, question: HttpQuestion<'_>) -> anyhow::Result<(u16, String)> {
+pub(crate) fn ask_here(mut address: SocketAddr, question: HttpQuestion<'_>) -> anyhow::Result<(u16, String)> {
     if address.ip().is_unspecified() {
         address.set_ip(if address.is_ipv4() { Ipv4Addr::LOCALHOST.into() } else { Ipv6Addr::LOCALHOST.into() });
     }

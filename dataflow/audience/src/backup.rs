@@ -1,6 +1,6 @@
 //! `audience backup`: everything of a platform to another place, and back.
 
-pub mod create;
+pub(crate) mod create;
 mod place;
 mod restore;
 mod verify;
@@ -14,7 +14,7 @@ use self::place::{BackupFacts, BackupsFlag, facts};
 
 /// The commands.
 #[derive(Debug, Subcommand)]
-pub enum BackupCommand {
+pub(crate) enum BackupCommand {
     /// Makes a backup of a data directory, whether a process serves it or not. Events stream on meanwhile.
     Create(create::CreateArgs),
     /// Prints the backups, oldest first.
@@ -27,7 +27,7 @@ pub enum BackupCommand {
 
 /// The place of backups, and how they are printed.
 #[derive(Debug, Args)]
-pub struct ListArgs {
+pub(crate) struct ListArgs {
     #[command(flatten)]
     place: BackupsFlag,
     /// Prints one JSON list instead of a table.
@@ -36,7 +36,7 @@ pub struct ListArgs {
 }
 
 /// Runs a command.
-pub fn run(command: &BackupCommand) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(command: &BackupCommand) -> anyhow::Result<ExitCode> {
     match command {
         BackupCommand::Create(args) => create::run(args),
         BackupCommand::List(listed) => list(listed),

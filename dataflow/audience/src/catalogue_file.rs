@@ -7,11 +7,11 @@ use std::path::Path;
 use anyhow::Context as _;
 
 /// The catalogue in the data directory itself.
-pub const EMBEDDED: &str = "embedded";
+pub(crate) const EMBEDDED: &str = "embedded";
 const NAME: &str = "CATALOGUE";
 
 /// The catalogue that a data directory names; none where it is new, or older than the file.
-pub fn read(data: &Path) -> anyhow::Result<Option<String>> {
+pub(crate) fn read(data: &Path) -> anyhow::Result<Option<String>> {
     let path = data.join(NAME);
     match fs::read_to_string(&path) {
         Ok(known) => Ok(Some(known.trim().to_owned())),
@@ -21,7 +21,7 @@ pub fn read(data: &Path) -> anyhow::Result<Option<String>> {
 }
 
 /// Names the catalogue of a data directory.
-pub fn write(data: &Path, catalogue: &str) -> anyhow::Result<()> {
+pub(crate) fn write(data: &Path, catalogue: &str) -> anyhow::Result<()> {
     let path = data.join(NAME);
     fs::write(&path, format!("{catalogue}\n")).with_context(|| format!("writing {}", path.display()))
 }

@@ -17,7 +17,7 @@ use crate::asking::CaFlag;
 use crate::files::{listed, read_json};
 
 #[derive(Debug, Args)]
-pub struct CheckArgs {
+pub(crate) struct CheckArgs {
     /// Files of a rules object, or of a list of {id, name, rules} that may refer to each other in any order.
     #[arg(value_name = "RULES.json", required = true)]
     rules: Vec<PathBuf>,
@@ -37,7 +37,7 @@ pub struct CheckArgs {
 
 /// Exit status 0: all are valid; 1: faults are on the standard output; 2: a file or the server cannot be read. Warnings
 /// change nothing of it.
-pub fn run(args: &CheckArgs) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(args: &CheckArgs) -> anyhow::Result<ExitCode> {
     let schema =
         args.against.as_deref().map(|place| ServerSchema::read(place, args.key.as_deref(), &args.ca)).transpose()?;
     let mut catalogue = Catalogue::with_shipped_traits();

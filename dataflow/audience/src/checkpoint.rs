@@ -14,7 +14,7 @@ use clap::{Args, Subcommand};
 use serde::Serialize;
 
 #[derive(Debug, Subcommand)]
-pub enum CheckpointCommand {
+pub(crate) enum CheckpointCommand {
     /// Prints the checkpoints, newest first: age, events, size and shards. A process may be writing them meanwhile.
     List(Place),
     /// Reads every shard of every checkpoint and names the damaged ones. The exit status is 1 where there is one.
@@ -23,7 +23,7 @@ pub enum CheckpointCommand {
 
 /// The place of checkpoints.
 #[derive(Debug, Args)]
-pub struct Place {
+pub(crate) struct Place {
     /// The data directory.
     #[arg(long, env = "AUDIENCE_DATA", value_name = "DIR", default_value = "./audience-data")]
     data: PathBuf,
@@ -61,7 +61,7 @@ struct Facts {
 }
 
 /// Exit status 0: all that is asked is in order; 1: something is damaged; 2: the checkpoints cannot be read.
-pub fn run(command: &CheckpointCommand) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(command: &CheckpointCommand) -> anyhow::Result<ExitCode> {
     let (CheckpointCommand::List(place) | CheckpointCommand::Verify(place)) = command;
     let store = open(place)?;
     let is_read = matches!(command, CheckpointCommand::Verify(_));

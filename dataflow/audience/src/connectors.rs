@@ -20,7 +20,7 @@ use crate::settings::{KAFKA_SETTINGS, KafkaSettings, named};
 const RETRY: Duration = Duration::from_secs(1);
 
 /// Opens the catalogue in PostgreSQL; waits while the server does not answer.
-pub fn postgres(url: &str, door: &Door) -> anyhow::Result<Arc<PostgresCatalogue>> {
+pub(crate) fn postgres(url: &str, door: &Door) -> anyhow::Result<Arc<PostgresCatalogue>> {
     door.wait_for("PostgreSQL is asked");
     let settings = PostgresSettings::new(url);
     loop {
@@ -38,7 +38,7 @@ pub fn postgres(url: &str, door: &Door) -> anyhow::Result<Arc<PostgresCatalogue>
 
 /// Refuses to run a data directory under another catalogue than before: the emitted memberships follow from that one. A
 /// directory that is not new and has no such file is older than the file, and holds the catalogue itself.
-pub fn check_catalogue(
+pub(crate) fn check_catalogue(
     data: &Path,
     is_new: bool,
     catalogue: Option<&PatientCatalogue<PostgresCatalogue>>,
@@ -63,7 +63,7 @@ pub fn check_catalogue(
 }
 
 /// Reads events from Kafka and emits membership changes to it.
-pub fn join_kafka(service: &Arc<Service>, settings: &KafkaSettings) -> anyhow::Result<()> {
+pub(crate) fn join_kafka(service: &Arc<Service>, settings: &KafkaSettings) -> anyhow::Result<()> {
     let ending = Arc::downgrade(service);
     let connection = settings.connection().until(move || ending.upgrade().is_none_or(|service| service.is_ending()));
     let connection = || connection.clone();
@@ -99,7 +99,7 @@ pub fn join_kafka(service: &Arc<Service>, settings: &KafkaSettings) -> anyhow::R
 }
 
 /// Names a topic as the settings say.
-pub fn topic(settings: &KafkaSettings, topic: Topic) -> Topic {
+pub(crate) fn topic(settings: &KafkaSettings, topic: Topic) -> Topic {
     let name = format!("{}{}", settings.topic_prefix, topic.name);
     topic.named(&name)
 }

@@ -32,7 +32,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// An invitation of somebody, by the owner of the host.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct HostInvitation {
+pub(crate) struct HostInvitation {
     pub email: String,
     pub role: Role,
 }
@@ -59,7 +59,7 @@ enum ControlAnswer {
 }
 
 /// Makes a backup under a URL; gives its name.
-pub type MakeBackup = Box<dyn Fn(&str) -> anyhow::Result<String> + Send + Sync>;
+pub(crate) type MakeBackup = Box<dyn Fn(&str) -> anyhow::Result<String> + Send + Sync>;
 
 /// The parts of the process that requests act on.
 struct HostDoor {
@@ -69,12 +69,12 @@ struct HostDoor {
 
 /// The socket, which says that the process is starting until it is opened.
 #[derive(Default)]
-pub struct ControlSocket(Arc<OnceLock<Arc<HostDoor>>>);
+pub(crate) struct ControlSocket(Arc<OnceLock<Arc<HostDoor>>>);
 
 impl ControlSocket {
     /// Takes requests until the runtime ends, for whoever holds the data directory. A socket that cannot be made is told in the
     /// log, and keeps nothing from running.
-    pub fn listen(data: &Path, runtime: &Handle) -> ControlSocket {
+    pub(crate) fn listen(data: &Path, runtime: &Handle) -> ControlSocket {
         let (path, socket) = (path(data), ControlSocket::default());
         let _entered = runtime.enter();
         match bind(&path) {
@@ -87,7 +87,7 @@ impl ControlSocket {
     }
 
     /// Answers requests from here on.
-    pub fn open(&self, auth: &Arc<Auth>, make_backup: MakeBackup) {
+    pub(crate) fn open(&self, auth: &Arc<Auth>, make_backup: MakeBackup) {
         let _ = self.0.set(Arc::new(HostDoor { auth: Arc::clone(auth), make_backup }));
     }
 }
@@ -160,19 +160,19 @@ impl HostDoor {
 }
 
 /// Invites somebody on behalf of the host; gives the link.
-pub fn invite(auth: &Auth, HostInvitation { email, role }: &HostInvitation) -> Result<String, String> {
+pub(crate) fn invite(auth: &Auth, HostInvitation { email, role }: &HostInvitation) -> Result<String, String> {
     let invited = auth.invite(&Principal::of_host(), email, *role, clock::now());
     invited.map(|(_, secret)| auth.link(&secret)).map_err(|error| error.to_string())
 }
 
 /// Has the process that serves a data directory invite somebody, and gives the link; `None` where no process serves it.
-pub fn ask_for_invitation(data: &Path, invitation: &HostInvitation) -> anyhow::Result<Option<String>> {
+pub(crate) fn ask_for_invitation(data: &Path, invitation: &HostInvitation) -> anyhow::Result<Option<String>> {
     ask(data, &HostRequest::Invite(invitation.clone()), Some(PATIENCE))
 }
 
 /// Has the process that serves a data directory make a backup, and gives its name; `None` where no process serves it. Waits as
 /// long as that takes.
-pub fn ask_for_backup(data: &Path, url: &str) -> anyhow::Result<Option<String>> {
+pub(crate) fn ask_for_backup(data: &Path, url: &str) -> anyhow::Result<Option<String>> {
     ask(data, &HostRequest::Backup { url: url.to_owned() }, None)
 }
 

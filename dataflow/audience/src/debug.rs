@@ -19,14 +19,14 @@ use self::args::BundleArgs;
 
 /// The commands.
 #[derive(Debug, Subcommand)]
-pub enum DebugCommand {
+pub(crate) enum DebugCommand {
     /// Writes a file with version, settings without secrets, the findings of `audience doctor`, and health, metrics and state of
     /// the process that runs with these settings, if one does. Events and users are not in it.
     Bundle(Box<BundleArgs>),
 }
 
 /// Prints the name of the file. `given` is what the command line says of the settings.
-pub fn run(command: &DebugCommand, given: &ArgMatches) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(command: &DebugCommand, given: &ArgMatches) -> anyhow::Result<ExitCode> {
     let DebugCommand::Bundle(args) = command;
     let default = || PathBuf::from(format!("audience-debug-{}.tar.gz", clock::now()));
     let path = args.output.clone().unwrap_or_else(default);

@@ -15,7 +15,7 @@ use self::steps::{Action, Step};
 
 /// Files to apply, and where.
 #[derive(Debug, Args)]
-pub struct ApplyArgs {
+pub(crate) struct ApplyArgs {
     /// The directory: `segments/ID.json`, `traits/NAME.json` and `settings.json`, as `audience export` writes them.
     #[arg(value_name = "DIR")]
     directory: PathBuf,
@@ -31,7 +31,7 @@ pub struct ApplyArgs {
 
 /// The directory to write, and where from.
 #[derive(Debug, Args)]
-pub struct ExportArgs {
+pub(crate) struct ExportArgs {
     /// The directory. Files of segments and traits that the server does not have are deleted; others stay.
     #[arg(value_name = "DIR")]
     directory: PathBuf,
@@ -41,7 +41,7 @@ pub struct ExportArgs {
 
 /// Exit status 0: the server is as the files say; 1: it refused a step, and later ones were not tried; 2: files or the server
 /// cannot be read; 3: `--dry-run` found a difference.
-pub fn apply(args: &ApplyArgs) -> anyhow::Result<ExitCode> {
+pub(crate) fn apply(args: &ApplyArgs) -> anyhow::Result<ExitCode> {
     let wanted = Definitions::read(&args.directory)?;
     let server = DefinitionServer::open(&args.server)?;
     let steps = steps::between(&server.read()?, &wanted, args.prune)?;
@@ -77,7 +77,7 @@ fn described(step: &Step, server: &DefinitionServer) -> String {
 }
 
 /// Exit status 0: the directory is as the server.
-pub fn export(args: &ExportArgs) -> anyhow::Result<ExitCode> {
+pub(crate) fn export(args: &ExportArgs) -> anyhow::Result<ExitCode> {
     let definitions = DefinitionServer::open(&args.server)?.read()?.definitions();
     let written = definitions.write(&args.directory)?;
     println!("{written} files in {}", args.directory.display());

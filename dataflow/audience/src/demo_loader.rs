@@ -14,7 +14,7 @@ use crate::demo::Demo;
 const OWN_EVENTS: u64 = 1_000;
 
 /// Fills a running platform with the demo when it is asked to.
-pub struct DemoLoader {
+pub(crate) struct DemoLoader {
     service: Arc<Service>,
     data: PathBuf,
     runtime: Handle,
@@ -32,7 +32,7 @@ enum LoadProgress {
 
 impl DemoLoader {
     /// A loader for the platform of a data directory; the demo goes on in the runtime.
-    pub fn new(service: Arc<Service>, data: PathBuf, runtime: Handle) -> DemoLoader {
+    pub(crate) fn new(service: Arc<Service>, data: PathBuf, runtime: Handle) -> DemoLoader {
         DemoLoader { service, data, runtime, asked: Arc::new(Mutex::new(LoadProgress::Nothing)) }
     }
 

@@ -1,6 +1,6 @@
 //! `audience doctor`: looks at everything that a start needs, changes nothing, and says the fix of each fault.
 
-pub mod finding;
+pub(crate) mod finding;
 mod machine;
 mod servers;
 
@@ -14,7 +14,7 @@ use crate::settings::{ServeFlags, ServeSettings};
 
 /// The settings of the start to look at. They are those of `audience serve`.
 #[derive(Debug, Args)]
-pub struct DoctorArgs {
+pub(crate) struct DoctorArgs {
     #[command(flatten)]
     flags: ServeFlags,
     /// Prints one JSON object instead of a table.
@@ -32,7 +32,7 @@ struct Diagnosis {
 }
 
 /// Exit status 0: a start takes work; 1: something keeps it from that.
-pub fn run(args: DoctorArgs) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(args: DoctorArgs) -> anyhow::Result<ExitCode> {
     let findings = match ServeSettings::load(args.flags) {
         Ok(settings) => look(&settings),
         Err(error) => {
@@ -51,7 +51,7 @@ pub fn run(args: DoctorArgs) -> anyhow::Result<ExitCode> {
 }
 
 /// Looks at everything that a start with these settings needs.
-pub fn look(settings: &ServeSettings) -> Vec<Finding> {
+pub(crate) fn look(settings: &ServeSettings) -> Vec<Finding> {
     let mut findings = vec![Finding::good("settings", "they can be read, and fit each other")];
     findings.extend(machine::look(settings));
     findings.extend(servers::look(settings));

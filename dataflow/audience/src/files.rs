@@ -8,12 +8,12 @@ use audience_rules::json::parse_json;
 use audience_rules::value::Value;
 
 /// Reads a file of JSON.
-pub fn read_json(path: &Path) -> anyhow::Result<Value> {
+pub(crate) fn read_json(path: &Path) -> anyhow::Result<Value> {
     let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
     parse_json(&bytes).with_context(|| format!("{} is not JSON", path.display()))
 }
 
 /// Every fault on a line of its own, after the name of its file.
-pub fn listed(path: &Path, faults: &[Fault]) -> String {
+pub(crate) fn listed(path: &Path, faults: &[Fault]) -> String {
     faults.iter().map(|fault| format!("{}: {fault}\n", path.display())).collect()
 }

@@ -21,7 +21,7 @@ const LEFT_BEHIND: [&str; 2] = [".new", ".tmp"];
 
 /// The directory, and whether anything is done to it.
 #[derive(Debug, Args)]
-pub struct FreeSpaceArgs {
+pub(crate) struct FreeSpaceArgs {
     /// The data directory of the server, which is stopped.
     #[arg(long, env = "AUDIENCE_DATA", value_name = "DIR", default_value = "./audience-data")]
     data: PathBuf,
@@ -58,7 +58,7 @@ struct SpareSpace {
 }
 
 /// Prints what can go, and frees it where that is asked for.
-pub fn run(args: &FreeSpaceArgs) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(args: &FreeSpaceArgs) -> anyhow::Result<ExitCode> {
     ensure!(args.data.is_dir(), "{}: {} is no directory", named("data"), args.data.display());
     // What is kept in reserve is for this.
     let options = Options { reserve_bytes: 0, ..Options::default() };

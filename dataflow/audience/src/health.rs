@@ -11,7 +11,7 @@ use crate::settings::Address;
 const MOST: u64 = 1 << 16;
 
 #[derive(Debug, Args)]
-pub struct HealthArgs {
+pub(crate) struct HealthArgs {
     /// The address of the process, as its `--listen` has it. One of all addresses is asked on this machine.
     #[arg(env = "AUDIENCE_LISTEN", value_name = "ADDRESS", default_value = "127.0.0.1:8081")]
     address: Address,
@@ -21,7 +21,7 @@ pub struct HealthArgs {
 }
 
 /// Exit status 0: healthy; 1: not healthy, with the process's answer; 2: no answer.
-pub fn run(args: &HealthArgs) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(args: &HealthArgs) -> anyhow::Result<ExitCode> {
     let path = if args.live { "/health/live" } else { "/health/ready" };
     let (status, body) = asking::ask_here(args.address.0, HttpQuestion { most: MOST, ..HttpQuestion::get(path) })?;
     println!("{body}");

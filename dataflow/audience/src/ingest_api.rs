@@ -34,7 +34,7 @@ const LOOK: Duration = Duration::from_secs(2);
 
 /// Settings of `audience ingest-api`; a file may say the rest, as it does for `audience serve`.
 #[derive(Clone, Debug, Args)]
-pub struct IngestApiFlags {
+pub(crate) struct IngestApiFlags {
     #[command(flatten)]
     config: ConfigFlag,
     /// The address at which events are taken.
@@ -62,7 +62,7 @@ pub struct IngestApiFlags {
 }
 
 /// Runs until told to stop.
-pub fn run(flags: IngestApiFlags) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(flags: IngestApiFlags) -> anyhow::Result<ExitCode> {
     let connections = ConnectionFlags { kafka: flags.kafka, postgres: flags.postgres, ..ConnectionFlags::default() };
     let connections = Connections::load(connections, &flags.config)?;
     let _telemetry = telemetry::start(&flags.telemetry, "ingest-api")?;

@@ -7,14 +7,14 @@ use std::path::Path;
 const NAME: &str = "LAST_BACKUP";
 
 /// Notes when the last backup was begun, in milliseconds since 1970.
-pub fn note(data: &Path, begun_at: i64) -> io::Result<()> {
+pub(crate) fn note(data: &Path, begun_at: i64) -> io::Result<()> {
     let (path, new) = (data.join(NAME), data.join(format!("{NAME}.new")));
     fs::write(&new, format!("{begun_at}\n"))?;
     fs::rename(new, path)
 }
 
 /// When the last backup was begun, in milliseconds since 1970; none where none was made, or it cannot be read.
-pub fn read(data: &Path) -> Option<i64> {
+pub(crate) fn read(data: &Path) -> Option<i64> {
     fs::read_to_string(data.join(NAME)).ok()?.trim().parse().ok()
 }
 

@@ -14,14 +14,18 @@ use url::Url;
 use crate::settings::{MailSettings, ServeSettings, named};
 
 /// Campaigns that run.
-pub struct Campaigns {
+pub(crate) struct Campaigns {
     pub sender: Arc<CampaignSender>,
     runner: Runner,
 }
 
 impl Campaigns {
     /// Opens the campaigns of a store, and begins to send.
-    pub fn start(service: &Service, notes: Arc<dyn Notes>, settings: &ServeSettings) -> anyhow::Result<Campaigns> {
+    pub(crate) fn start(
+        service: &Service,
+        notes: Arc<dyn Notes>,
+        settings: &ServeSettings,
+    ) -> anyhow::Result<Campaigns> {
         let (mail, platform) = (&settings.flags.mail, service.platform());
         ensure!(is_address(&mail.mail_from), "{}: {:?} is no address", named("mail_from"), mail.mail_from);
         let provider: Arc<dyn MailProvider> = match &mail.mail_smtp {
@@ -42,7 +46,7 @@ impl Campaigns {
     }
 
     /// Ends after the windows that are under way.
-    pub fn stop(&self) {
+    pub(crate) fn stop(&self) {
         self.runner.stop().request();
         self.runner.wait_ended(None);
     }

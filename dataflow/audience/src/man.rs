@@ -9,14 +9,14 @@ use clap_mangen::Man;
 
 #[derive(Debug, Args)]
 #[command(after_help = "To read one: audience man serve | man -l -")]
-pub struct ManArgs {
+pub(crate) struct ManArgs {
     /// The command whose page is printed. [default: the program as a whole]
     #[arg(value_name = "COMMAND")]
     command: Option<String>,
 }
 
 /// Prints a page of the program's manual in roff.
-pub fn run(args: &ManArgs, mut command: Command) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(args: &ManArgs, mut command: Command) -> anyhow::Result<ExitCode> {
     command.build();
     if let Some(name) = &args.command {
         let found =

@@ -7,14 +7,14 @@ use audience_postgres::{PostgresSettings, migrate};
 use clap::Args;
 
 #[derive(Debug, Args)]
-pub struct MigrateArgs {
+pub(crate) struct MigrateArgs {
     /// The libpq URL of PostgreSQL.
     #[arg(long, env = "AUDIENCE_POSTGRES", value_name = "URL", hide_env_values = true)]
     postgres: String,
 }
 
 /// Exit status 0: the tables are as they must be; 2: they are not.
-pub fn run(args: &MigrateArgs) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(args: &MigrateArgs) -> anyhow::Result<ExitCode> {
     let applied = migrate(&PostgresSettings::new(&args.postgres)).context("--postgres (AUDIENCE_POSTGRES)")?;
     for migration in &applied {
         println!("applied {} {}", migration.number, migration.name);

@@ -19,7 +19,7 @@ const RETRY: Duration = Duration::from_secs(1);
 const OWNER_FILE: &str = "OWNER";
 
 /// Opens the store of objects at a URL for a data directory. A new directory takes over the objects that are there.
-pub fn open(url: &str, data: &Path, is_new: bool, door: &Door) -> anyhow::Result<Arc<Objects>> {
+pub(crate) fn open(url: &str, data: &Path, is_new: bool, door: &Door) -> anyhow::Result<Arc<Objects>> {
     door.wait_for("the store of checkpoints is asked");
     let objects = Objects::open(url, &std::env::vars().collect::<Vec<_>>());
     let objects = objects.with_context(|| named_in("checkpoints", "url"))?;
@@ -92,7 +92,7 @@ fn agree(
 }
 
 /// The owner as which a data directory writes outside, if it has one.
-pub fn known_owner(data: &Path) -> anyhow::Result<Option<String>> {
+pub(crate) fn known_owner(data: &Path) -> anyhow::Result<Option<String>> {
     let path = data.join(OWNER_FILE);
     match fs::read_to_string(&path) {
         Ok(owner) => Ok(Some(owner.trim().to_owned())),

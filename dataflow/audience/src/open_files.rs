@@ -11,7 +11,7 @@ const LEAST_CONNECTIONS: u64 = 16;
 
 /// Raises the limit as far as the system permits, and returns the number of connections of clients that leaves the stores
 /// enough.
-pub fn connections() -> usize {
+pub(crate) fn connections() -> usize {
     let limit = getrlimit(Resource::Nofile);
     let most = limit.maximum.unwrap_or(MOST).min(MOST);
     let now = limit.current.unwrap_or(MOST);

@@ -14,7 +14,7 @@ use crate::settings::{Connections, ServeSettings, named, named_in};
 
 /// The receivers, not joined to a platform yet. They are created before a recovery, which may take long, so that a wrong
 /// setting is an error at once.
-pub struct Outside {
+pub(crate) struct Outside {
     sinks: Vec<Box<dyn Sink>>,
     sizes: Vec<Box<dyn SizeStore>>,
     profiles: Vec<Box<dyn ProfileStore>>,
@@ -25,7 +25,7 @@ pub struct Outside {
 
 impl Outside {
     /// Creates clients by the settings; connects to nothing yet.
-    pub fn new(settings: &ServeSettings) -> anyhow::Result<Outside> {
+    pub(crate) fn new(settings: &ServeSettings) -> anyhow::Result<Outside> {
         let (flags, connections) = (&settings.flags, &settings.connections);
         if flags.profiles && connections.redis.is_none() && connections.aerospike.is_none() {
             bail!(
@@ -69,7 +69,7 @@ impl Outside {
     }
 
     /// Has a platform emit to all receivers; the webhooks are those of the store.
-    pub fn join(self, service: &Arc<Service>, webhooks: Arc<dyn WebhookStore>) -> anyhow::Result<()> {
+    pub(crate) fn join(self, service: &Arc<Service>, webhooks: Arc<dyn WebhookStore>) -> anyhow::Result<()> {
         self.sinks.into_iter().try_for_each(|sink| service.emit_to(sink))?;
         self.sizes.into_iter().try_for_each(|store| service.write_sizes_to(store))?;
         self.profiles.into_iter().try_for_each(|store| service.write_profiles_to(store, self.refresh))?;

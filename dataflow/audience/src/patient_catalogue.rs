@@ -14,7 +14,7 @@ use audience_contract::{
 const RETRY: Duration = Duration::from_millis(500);
 
 /// A store in PostgreSQL, asked again and again until the start is over; from then on its faults are those of its callers.
-pub struct PatientCatalogue<Store> {
+pub(crate) struct PatientCatalogue<Store> {
     store: Arc<Store>,
     door: Door,
     is_started: AtomicBool,
@@ -22,17 +22,17 @@ pub struct PatientCatalogue<Store> {
 
 impl<Store> PatientCatalogue<Store> {
     /// A store that is waited for; the door says so.
-    pub fn new(store: Arc<Store>, door: &Door) -> PatientCatalogue<Store> {
+    pub(crate) fn new(store: Arc<Store>, door: &Door) -> PatientCatalogue<Store> {
         PatientCatalogue { store, door: door.clone(), is_started: AtomicBool::new(false) }
     }
 
     /// Notes that the start is over.
-    pub fn started(&self) {
+    pub(crate) fn started(&self) {
         self.is_started.store(true, Ordering::Release);
     }
 
     /// Asks until there is an answer. What was put and not answered is put again, and then refused, as its version is taken.
-    pub fn ask<T>(&self, ask: impl Fn(&Store) -> Result<T>) -> Result<T> {
+    pub(crate) fn ask<T>(&self, ask: impl Fn(&Store) -> Result<T>) -> Result<T> {
         let mut is_away = false;
         loop {
             match ask(&self.store) {

@@ -42,7 +42,7 @@ struct BuildLabels {
 
 /// Begins to measure this process; once, before it serves. `data` is its data directory, `restarts` how often its supervisor
 /// has restarted it. Returns what its start is to report to.
-pub fn begin(data: Option<&Path>, restarts: u64) -> Arc<StartProgress> {
+pub(crate) fn begin(data: Option<&Path>, restarts: u64) -> Arc<StartProgress> {
     let begin = || {
         let mut registry = Registry::default();
         let build: Family<BuildLabels, Gauge> = Family::default();
@@ -60,14 +60,14 @@ pub fn begin(data: Option<&Path>, restarts: u64) -> Arc<StartProgress> {
 }
 
 /// Ends the start of this process: from here on it takes work.
-pub fn ready() {
+pub(crate) fn ready() {
     if let Some(process) = PROCESS.get() {
         process.start.enter(StartPhase::Ready);
     }
 }
 
 /// All metrics of the program, for `/metrics`: those of the process, of its start and of exported spans.
-pub fn figures() -> String {
+pub(crate) fn figures() -> String {
     let mut text = telemetry::figures();
     if let Some(process) = PROCESS.get() {
         // Writing into memory does not fail.
@@ -213,7 +213,7 @@ fn control_groups() -> impl Iterator<Item = PathBuf> {
 }
 
 /// The least of what the control groups and the machine have.
-pub fn memory_limit() -> Option<u64> {
+pub(crate) fn memory_limit() -> Option<u64> {
     let of_group = |group: PathBuf| fs::read_to_string(group.join("memory.max")).ok()?.trim().parse().ok();
     let groups = control_groups().filter_map(of_group);
     groups.chain(machine_memory(&fs::read_to_string("/proc/meminfo").ok()?)).min()

@@ -14,7 +14,7 @@ use serde::Serialize;
 use crate::settings::named;
 
 #[derive(Debug, Args)]
-pub struct RepairArgs {
+pub(crate) struct RepairArgs {
     /// The data directory, which no process uses.
     #[arg(long, env = "AUDIENCE_DATA", value_name = "DIR", default_value = "./audience-data")]
     data: PathBuf,
@@ -44,7 +44,7 @@ impl<'a> PartRow<'a> {
 }
 
 /// Exit status 0: all is whole now; 1: something is lost; 2: the directory is in use, or cannot be read or written.
-pub fn run(args: &RepairArgs) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(args: &RepairArgs) -> anyhow::Result<ExitCode> {
     let mut repair = DirectoryRepair::open(&args.data, &Options::default()).with_context(|| named("data"))?;
     see_to_all(&mut repair)?;
     let rows: Vec<PartRow<'_>> = repair.parts().iter().map(PartRow::of).collect();

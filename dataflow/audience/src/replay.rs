@@ -39,7 +39,7 @@ Events: lines that are no event are left out. They are counted, the first of the
 the exit status is 0 all the same.
 
 Exit status 2: something cannot be read, written or is invalid.")]
-pub struct ReplayArgs {
+pub(crate) struct ReplayArgs {
     /// Timelines: one JSON object a line (case, at, event, trait, segment, deleteSegment, expect, refused).
     #[arg(value_name = "TIMELINE", required_unless_present = "events", conflicts_with = "events")]
     timelines: Vec<PathBuf>,
@@ -78,7 +78,7 @@ enum Kernel {
     Standard,
 }
 
-pub fn run(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
     match &args.events {
         Some(events) => replay_events(args, events),
         None => replay_timelines(args),

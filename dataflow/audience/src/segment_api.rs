@@ -29,7 +29,7 @@ use crate::{process_metrics, telemetry};
 /// Settings of `audience segment-api`; a file may say the rest, as it does for `audience serve`.
 #[derive(Clone, Debug, Args)]
 #[command(mut_arg("aerospike", |argument| argument.conflicts_with("redis")))]
-pub struct SegmentApiFlags {
+pub(crate) struct SegmentApiFlags {
     #[command(flatten)]
     config: ConfigFlag,
     /// The address at which segments, traits and users are served.
@@ -58,7 +58,7 @@ pub struct SegmentApiFlags {
 }
 
 /// Runs until told to stop.
-pub fn run(flags: SegmentApiFlags) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(flags: SegmentApiFlags) -> anyhow::Result<ExitCode> {
     let engine = |url: &str| ServerAddress::parse(url, "--engine (AUDIENCE_ENGINE)", &flags.ca);
     let engine = flags.engine.as_deref().map(engine).transpose()?;
     let is_redis = flags.connections.redis.is_some();

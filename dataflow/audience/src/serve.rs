@@ -34,7 +34,7 @@ use crate::updates::{self, Updates};
 use crate::{access, connectors, offsite, process_metrics, telemetry};
 
 /// Runs until told to stop.
-pub fn run(flags: ServeFlags) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(flags: ServeFlags) -> anyhow::Result<ExitCode> {
     let settings = ServeSettings::load(flags)?;
     let _telemetry = telemetry::start(&settings.flags.telemetry, "serve")?;
     process_metrics::begin(Some(settings.data()), 0);
@@ -44,7 +44,7 @@ pub fn run(flags: ServeFlags) -> anyhow::Result<ExitCode> {
 
 /// The other processes that compute too.
 #[derive(Clone, Debug)]
-pub struct OtherProcesses {
+pub(crate) struct OtherProcesses {
     /// The address at which they join.
     pub listen: String,
     /// How many processes there are, this one among them.
@@ -52,7 +52,7 @@ pub struct OtherProcesses {
 }
 
 /// Runs until told to stop, with the other processes of a cluster, if there are any.
-pub fn run_on(
+pub(crate) fn run_on(
     runtime: tokio::runtime::Runtime,
     settings: ServeSettings,
     cluster: Option<OtherProcesses>,

@@ -19,7 +19,7 @@ const LAST_ANSWERS: Duration = Duration::from_secs(2);
 
 /// Listeners that answer. During a start they name what the process waits for: a process that waits for a server, or recovers
 /// much, must not look dead.
-pub struct Serving {
+pub(crate) struct Serving {
     door: Door,
     addresses: Vec<SocketAddr>,
     /// `http` or `https`.
@@ -33,7 +33,7 @@ pub struct Serving {
 
 impl Serving {
     /// Binds the addresses, and answers.
-    pub async fn begin(listen: &[Listen], options: ApiOptions) -> anyhow::Result<Serving> {
+    pub(crate) async fn begin(listen: &[Listen], options: ApiOptions) -> anyhow::Result<Serving> {
         let (interrupt, terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
         let scheme = if options.tls.is_some() { "https" } else { "http" };
         let server = Server::bind_early(listen, options).await?;
@@ -45,13 +45,13 @@ impl Serving {
     }
 
     /// The scheme of the listeners' addresses.
-    pub fn scheme(&self) -> &'static str {
+    pub(crate) fn scheme(&self) -> &'static str {
         self.scheme
     }
 
     /// Runs a start on a thread for it, which may say what it waits for; `None` where a signal comes before its end. Nothing
     /// has been accepted by then, so that there is nothing to drain.
-    pub async fn start<T, F>(&mut self, start: F) -> anyhow::Result<Option<T>>
+    pub(crate) async fn start<T, F>(&mut self, start: F) -> anyhow::Result<Option<T>>
     where
         T: Send + 'static,
         F: FnOnce(&Door) -> anyhow::Result<T> + Send + 'static,
@@ -66,7 +66,7 @@ impl Serving {
 
     /// Serves a platform to those whom `auth` lets in; gives the addresses, with the ports that were free where port 0 was
     /// asked for.
-    pub fn open(&self, platform: Platform, auth: Arc<Auth>) -> &[SocketAddr] {
+    pub(crate) fn open(&self, platform: Platform, auth: Arc<Auth>) -> &[SocketAddr] {
         for address in self.addresses.iter().filter(|address| auth.is_open() && !address.ip().is_loopback()) {
             tracing::warn!(%address, "Other machines reach the listener, and nobody is asked to sign in");
         }
@@ -77,13 +77,13 @@ impl Serving {
     }
 
     /// Serves until the first signal, and ends what is under way; the second ends the process.
-    pub async fn until_told(self) {
+    pub(crate) async fn until_told(self) {
         self.until(std::future::pending::<()>()).await;
     }
 
     /// Serves until the first signal or a failure, which is returned. What is under way then is answered; after a failure the
     /// time for it is short.
-    pub async fn until<T>(mut self, failed: impl Future<Output = T>) -> Option<T> {
+    pub(crate) async fn until<T>(mut self, failed: impl Future<Output = T>) -> Option<T> {
         let failure = tokio::select! {
             () = stop_signal(self.interrupt, self.terminate) => None,
             failure = failed => Some(failure),

@@ -9,11 +9,11 @@
 mod access;
 mod address;
 mod connections;
-pub mod file;
+pub(crate) mod file;
 mod http;
 mod mail;
-pub mod names;
-pub mod positive;
+pub(crate) mod names;
+pub(crate) mod positive;
 mod quotas;
 #[cfg(test)]
 mod reference;
@@ -28,17 +28,17 @@ use std::path::{Path, PathBuf};
 use anyhow::ensure;
 use clap::{ArgMatches, Args, Command};
 
-pub use access::{AccessSettings, When};
-pub use address::Address;
-pub use connections::Connections;
+pub(crate) use access::{AccessSettings, When};
+pub(crate) use address::Address;
+pub(crate) use connections::Connections;
 use file::SettingsFile;
-pub use http::HttpSettings;
-pub use mail::MailSettings;
-pub use names::{KAFKA_SETTINGS, named, named_in};
+pub(crate) use http::HttpSettings;
+pub(crate) use mail::MailSettings;
+pub(crate) use names::{KAFKA_SETTINGS, named, named_in};
 use positive::positive;
 use tables::SettingTables;
-pub use tables::{HistorySettings, KafkaSettings};
-pub use tls::{OWN_CERTIFICATE, TlsProcess};
+pub(crate) use tables::{HistorySettings, KafkaSettings};
+pub(crate) use tls::{OWN_CERTIFICATE, TlsProcess};
 use webhooks::WebhookSettings;
 
 use crate::telemetry::TelemetrySettings;
@@ -50,7 +50,7 @@ const MOST_WORKERS: usize = 256;
 
 /// The settings of `audience serve` as clap reads them.
 #[derive(Clone, Debug, Args)]
-pub struct ServeFlags {
+pub(crate) struct ServeFlags {
     #[command(flatten)]
     pub config: ConfigFlag,
     /// The directory of all data. [default: ./audience-data, with --demo ./audience-demo]
@@ -111,7 +111,7 @@ pub struct ServeFlags {
 
 /// The file of settings.
 #[derive(Clone, Debug, Default, Args)]
-pub struct ConfigFlag {
+pub(crate) struct ConfigFlag {
     /// A TOML file of settings. Its keys are the names of the flags with `_` for `-`; flags and variables win over it.
     /// [default: none]
     #[arg(long = "config", env = "AUDIENCE_CONFIG", value_name = "FILE")]
@@ -120,7 +120,7 @@ pub struct ConfigFlag {
 
 /// The brokers of Kafka.
 #[derive(Clone, Debug, Default, Args)]
-pub struct KafkaFlag {
+pub(crate) struct KafkaFlag {
     /// Kafka brokers, `host:port` separated by commas. Events are read from the topic `user-events`, membership changes
     /// written to `user-segments`. TLS and passwords are keys of the table `[kafka]`. [default: none]
     #[arg(long, env = "AUDIENCE_KAFKA", value_name = "BROKERS")]
@@ -129,7 +129,7 @@ pub struct KafkaFlag {
 
 /// The servers that the program can be joined to.
 #[derive(Clone, Debug, Default, Args)]
-pub struct ConnectionFlags {
+pub(crate) struct ConnectionFlags {
     #[command(flatten)]
     pub kafka: KafkaFlag,
     /// The libpq URL of a PostgreSQL that keeps segments and traits instead of the data directory. They can be edited in SQL
@@ -148,7 +148,7 @@ pub struct ConnectionFlags {
 
 impl Connections {
     /// Joins flags with the file that is named; refuses what no server can be reached with.
-    pub fn load(flags: ConnectionFlags, config: &ConfigFlag) -> anyhow::Result<Connections> {
+    pub(crate) fn load(flags: ConnectionFlags, config: &ConfigFlag) -> anyhow::Result<Connections> {
         Connections::join(flags, SettingTables::of(config.read()?.as_ref())?)
     }
 
@@ -166,7 +166,7 @@ impl Connections {
 
 /// The settings of `audience serve`, complete and checked.
 #[derive(Clone, Debug)]
-pub struct ServeSettings {
+pub(crate) struct ServeSettings {
     pub flags: ServeFlags,
     pub connections: Connections,
     /// The URL of checkpoints and history, where they are not in the data directory.
@@ -176,7 +176,7 @@ pub struct ServeSettings {
 
 impl ServeSettings {
     /// Joins flags with the tables of the file that they name, and checks all.
-    pub fn load(flags: ServeFlags) -> anyhow::Result<ServeSettings> {
+    pub(crate) fn load(flags: ServeFlags) -> anyhow::Result<ServeSettings> {
         let mut tables = SettingTables::of(flags.config.read()?.as_ref())?;
         let in_table = tables.checkpoints.take().map(|table| table.url);
         let history = tables.history;
@@ -196,18 +196,18 @@ impl ServeSettings {
     }
 
     /// The data directory.
-    pub fn data(&self) -> &Path {
+    pub(crate) fn data(&self) -> &Path {
         let default = if self.flags.demo { DEMO_DATA } else { DATA };
         self.flags.data.as_deref().unwrap_or(Path::new(default))
     }
 
     /// The process, as far as TLS on these listeners needs it.
-    pub fn tls_process<'a>(&'a self, listeners: &'a [SocketAddr]) -> TlsProcess<'a> {
+    pub(crate) fn tls_process<'a>(&'a self, listeners: &'a [SocketAddr]) -> TlsProcess<'a> {
         TlsProcess { data: Some(self.data()), listeners, public_url: self.flags.access.public_url.as_deref() }
     }
 
     /// The number of worker threads.
-    pub fn workers(&self) -> usize {
+    pub(crate) fn workers(&self) -> usize {
         let cores = || std::thread::available_parallelism().map_or(1, NonZeroUsize::get).min(MOST_WORKERS);
         self.flags.workers.map_or_else(cores, NonZeroUsize::get)
     }
@@ -215,13 +215,13 @@ impl ServeSettings {
 
 impl ConfigFlag {
     /// The flag of a command that has one.
-    pub fn of(matches: &ArgMatches) -> Option<ConfigFlag> {
+    pub(crate) fn of(matches: &ArgMatches) -> Option<ConfigFlag> {
         let config = matches.try_get_one::<PathBuf>("config").ok()?.cloned();
         Some(ConfigFlag { config })
     }
 
     /// Reads the file, if one is named.
-    pub fn read(&self) -> anyhow::Result<Option<SettingsFile>> {
+    pub(crate) fn read(&self) -> anyhow::Result<Option<SettingsFile>> {
         let command = ServeFlags::augment_args(Command::new("serve"));
         self.config.as_deref().map(|path| SettingsFile::read(path, &command)).transpose()
     }

@@ -19,7 +19,7 @@ const LOOK: Duration = Duration::from_millis(500);
 
 /// The commands.
 #[derive(Debug, Subcommand)]
-pub enum SinkCommand {
+pub(crate) enum SinkCommand {
     /// Lists the sinks with their faults and lags.
     List(EngineArgs),
     /// Compares every record of a sink with the memberships, and repairs those that differ, while events flow. The exit status
@@ -31,7 +31,7 @@ pub enum SinkCommand {
 
 /// The address of the engine.
 #[derive(Clone, Debug, Args)]
-pub struct EngineArgs {
+pub(crate) struct EngineArgs {
     /// The URL of the process with the engine, `http://host:port` or `https://host:port`.
     #[arg(long, env = "AUDIENCE_ENGINE", value_name = "URL", default_value = "http://127.0.0.1:8081")]
     engine: String,
@@ -44,7 +44,7 @@ pub struct EngineArgs {
 
 /// A sink.
 #[derive(Clone, Debug, Args)]
-pub struct SinkArgs {
+pub(crate) struct SinkArgs {
     /// The sink's name, such as `redis:audience`; `audience sink list` prints them.
     #[arg(value_name = "NAME")]
     name: String,
@@ -71,7 +71,7 @@ struct VerificationRow {
 }
 
 /// Runs a command.
-pub fn run(command: &SinkCommand) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(command: &SinkCommand) -> anyhow::Result<ExitCode> {
     match command {
         SinkCommand::List(engine) => list(engine),
         SinkCommand::Verify(sink) => verify(sink),

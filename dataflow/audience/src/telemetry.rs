@@ -47,7 +47,7 @@ const VARIABLES: [&str; 2] = ["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORT
 
 /// Settings of log lines and spans.
 #[derive(Clone, Debug, Args)]
-pub struct TelemetrySettings {
+pub(crate) struct TelemetrySettings {
     /// The URL of a collector that takes spans by OTLP over HTTP, such as `http://127.0.0.1:4318`.
     /// [default: OTEL_EXPORTER_OTLP_ENDPOINT, else none]
     #[arg(long, env = "AUDIENCE_OTLP", value_name = "URL")]
@@ -69,7 +69,7 @@ pub struct TelemetrySettings {
 
 /// The form of log lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum LogFormat {
+pub(crate) enum LogFormat {
     /// For people.
     Text,
     /// One JSON object a line.
@@ -80,7 +80,7 @@ const LOG: &str = "info,fjall=warn,lsm_tree=warn,aerospike_core=off";
 
 /// Exports the last spans when it is dropped.
 #[must_use]
-pub struct Telemetry(Option<SdkTracerProvider>);
+pub(crate) struct Telemetry(Option<SdkTracerProvider>);
 
 impl Drop for Telemetry {
     fn drop(&mut self) {
@@ -91,7 +91,7 @@ impl Drop for Telemetry {
 }
 
 /// Starts logging, and exporting spans, as the settings say. `process` is the part of the program that runs here.
-pub fn start(settings: &TelemetrySettings, process: &'static str) -> anyhow::Result<Telemetry> {
+pub(crate) fn start(settings: &TelemetrySettings, process: &'static str) -> anyhow::Result<Telemetry> {
     let filter = log_filter(&settings.log)?;
     // Spans for the collector would stand before every line.
     let filter = filter.and(filter_fn(|metadata| metadata.target() != SPANS));
@@ -209,7 +209,7 @@ fn lost(spans: usize) {
 static WAITING: AtomicUsize = AtomicUsize::new(0);
 
 /// The metrics of the export for `/metrics`; empty without one.
-pub fn figures() -> String {
+pub(crate) fn figures() -> String {
     let mut text = String::new();
     match FIGURES.get() {
         Some(figures) => encode_registry(&mut text, &figures.registry).map(|()| text).unwrap_or_default(),

@@ -24,7 +24,7 @@ const HOST: &str = "host";
 const NAMED: usize = 5;
 
 #[derive(Debug, Args)]
-pub struct TimeBackArgs {
+pub(crate) struct TimeBackArgs {
     /// The data directory of the server, which is stopped.
     #[arg(long, env = "AUDIENCE_DATA", value_name = "DIR", default_value = "./audience-data")]
     data: PathBuf,
@@ -40,7 +40,7 @@ pub struct TimeBackArgs {
 }
 
 /// Exit status 0: it is told, or done; 2: the directory is in use, or cannot be read or written.
-pub fn run(args: &TimeBackArgs) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(args: &TimeBackArgs) -> anyhow::Result<ExitCode> {
     anyhow::ensure!(
         args.data.join("FORMAT").is_file(),
         "{}: {} is no data directory",

@@ -15,7 +15,7 @@ use crate::settings::{KAFKA_SETTINGS, KafkaSettings};
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// A writer of changes of segments to Kafka.
-pub struct Updates {
+pub(crate) struct Updates {
     producer: TopicProducer,
     settings: KafkaSettings,
     topic: Topic,
@@ -25,7 +25,7 @@ pub struct Updates {
 
 impl Updates {
     /// Creates the client; the brokers need not answer yet.
-    pub fn new(settings: &KafkaSettings) -> anyhow::Result<Updates> {
+    pub(crate) fn new(settings: &KafkaSettings) -> anyhow::Result<Updates> {
         let topic = connectors::topic(settings, Topic::segment_updates());
         let producer = TopicProducer::new(&settings.connection(), &topic.name).context(KAFKA_SETTINGS)?;
         Ok(Updates { producer, settings: settings.clone(), topic, is_there: AtomicBool::new(false) })
@@ -50,7 +50,7 @@ impl SegmentUpdates for Updates {
 }
 
 /// Calls `look` whenever a change of a segment is written, until the process ends. Creates a missing topic.
-pub fn follow(settings: &KafkaSettings, look: impl Fn() + Send + 'static) -> anyhow::Result<()> {
+pub(crate) fn follow(settings: &KafkaSettings, look: impl Fn() + Send + 'static) -> anyhow::Result<()> {
     let topic = connectors::topic(settings, Topic::segment_updates());
     let connection = settings.connection();
     let run = move || {

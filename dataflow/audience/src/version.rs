@@ -1,4 +1,4 @@
 //! The version of the program.
 
 /// The version, with the commit where the program was built from a checkout.
-pub const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), env!("AUDIENCE_BUILT_FROM"));
+pub(crate) const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), env!("AUDIENCE_BUILT_FROM"));

@@ -44,7 +44,7 @@ const STAYED: Duration = Duration::from_secs(10);
 
 /// Settings of `audience worker`.
 #[derive(Debug, Args)]
-pub struct WorkerArgs {
+pub(crate) struct WorkerArgs {
     /// The place of this process in the file of hosts, counted from 0. Process 0 has the data directory, all stores and
     /// the APIs. The others only compute, and need no setting but these two; with `--listen` they serve health and figures.
     #[arg(long, env = "AUDIENCE_PROCESS", value_name = "N")]
@@ -60,7 +60,7 @@ pub struct WorkerArgs {
 }
 
 /// Runs until told to stop.
-pub fn run(args: WorkerArgs, is_listen_given: bool) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(args: WorkerArgs, is_listen_given: bool) -> anyhow::Result<ExitCode> {
     let hosts = read_hosts(&args)?;
     let address = is_listen_given.then_some(args.serve.listen.0);
     let settings = ServeSettings::load(args.serve)?;

@@ -24,7 +24,7 @@ pub(crate) struct Changeset<T> {
 
 impl<T> Changeset<T> {
     /// Returns whether there is nothing to store.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.documents.is_empty() && self.entries.is_empty()
     }
 }

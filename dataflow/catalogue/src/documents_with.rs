@@ -21,7 +21,7 @@ pub(crate) struct DocumentsWith {
 
 impl DocumentsWith {
     /// Reads a definition among the documents.
-    pub fn read(documents: &Documents, definition: &RawValue) -> Result<DocumentsWith> {
+    pub(crate) fn read(documents: &Documents, definition: &RawValue) -> Result<DocumentsWith> {
         let computed = checked(documents, definition)?;
         let reached = reached_by(&documents.catalogue, &computed.name);
         let mut documents = documents.clone();
@@ -30,7 +30,7 @@ impl DocumentsWith {
     }
 
     /// A rule in which the segments that change are their rules: so it holds for whoever they would have.
-    pub fn inline(&self, rule: &Node) -> Node {
+    pub(crate) fn inline(&self, rule: &Node) -> Node {
         let reached: BTreeSet<&SegmentId> = self.reached.iter().collect();
         inlined(rule, &self.documents.catalogue, &reached)
     }

@@ -67,24 +67,24 @@ impl ServingMetrics {
 
 impl GuardedStore {
     /// A store that is asked from the first look on that finds it whole.
-    pub fn new(store: Arc<dyn ServingStore>, registry: &mut Registry) -> GuardedStore {
+    pub(crate) fn new(store: Arc<dyn ServingStore>, registry: &mut Registry) -> GuardedStore {
         let unseen = Breaker { fault: Some("it has not answered yet".to_owned()), failures: 0 };
         let (breaker, metrics) = (Mutex::new(unseen), ServingMetrics::new(registry));
         GuardedStore { store, breaker, reading: AtomicUsize::new(0), metrics }
     }
 
     /// The store's name.
-    pub fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &str {
         self.store.name()
     }
 
     /// Why the store is not asked.
-    pub fn fault(&self) -> Option<String> {
+    pub(crate) fn fault(&self) -> Option<String> {
         self.breaker.lock().fault.clone()
     }
 
     /// Looks at the store until the stop is requested. A change of state is logged once.
-    pub fn watch(&self, stop: &Stop) {
+    pub(crate) fn watch(&self, stop: &Stop) {
         loop {
             let looked = self.store.state().map_err(ServingError::from).and_then(|state| state.check());
             match looked {
@@ -98,7 +98,7 @@ impl GuardedStore {
     }
 
     /// The segments that a user is in; or why the store cannot be asked.
-    pub fn segments_of(&self, user_id: &str) -> Result<Vec<HeldMembership>, String> {
+    pub(crate) fn segments_of(&self, user_id: &str) -> Result<Vec<HeldMembership>, String> {
         if let Some(fault) = self.fault() {
             self.metrics.refused.inc();
             return Err(fault);

@@ -22,40 +22,40 @@ struct InForceState {
 
 impl InForce {
     /// Starts with a version in force.
-    pub fn new(version: u64) -> InForce {
+    pub(crate) fn new(version: u64) -> InForce {
         InForce { state: Mutex::new(InForceState { version, is_closed: false }), changed: Condvar::new() }
     }
 
     /// The version in force.
-    pub fn version(&self) -> u64 {
+    pub(crate) fn version(&self) -> u64 {
         self.state.lock().version
     }
 
     /// Notes that a version has come into force.
-    pub fn reach(&self, version: u64) {
+    pub(crate) fn reach(&self, version: u64) {
         self.state.lock().version = version;
         self.changed.notify_all();
     }
 
     /// Returns whether the platform stops.
-    pub fn is_closed(&self) -> bool {
+    pub(crate) fn is_closed(&self) -> bool {
         self.state.lock().is_closed
     }
 
     /// Ends every wait, now and later.
-    pub fn close(&self) {
+    pub(crate) fn close(&self) {
         self.state.lock().is_closed = true;
         self.changed.notify_all();
     }
 
     /// Wakes everybody who waits.
-    pub fn wake(&self) {
+    pub(crate) fn wake(&self) {
         drop(self.state.lock());
         self.changed.notify_all();
     }
 
     /// Waits until a version is in force, at most `patience`. Ends early when closed.
-    pub fn wait_for(&self, version: u64, patience: Duration) {
+    pub(crate) fn wait_for(&self, version: u64, patience: Duration) {
         let deadline = Instant::now() + patience;
         let mut state = self.state.lock();
         while state.version < version && !state.is_closed {
@@ -66,7 +66,7 @@ impl InForce {
     }
 
     /// Waits for one wake-up, at most `patience`, unless closed or `has_work`, which is given the version in force.
-    pub fn wait_unless(&self, patience: Duration, has_work: impl FnOnce(u64) -> bool) {
+    pub(crate) fn wait_unless(&self, patience: Duration, has_work: impl FnOnce(u64) -> bool) {
         let mut state = self.state.lock();
         if !state.is_closed && !has_work(state.version) {
             self.changed.wait_for(&mut state, patience);
@@ -74,7 +74,7 @@ impl InForce {
     }
 
     /// Waits for `duration`, whatever else wakes it. Ends early when closed.
-    pub fn pause(&self, duration: Duration) {
+    pub(crate) fn pause(&self, duration: Duration) {
         let deadline = Instant::now() + duration;
         let mut state = self.state.lock();
         while !state.is_closed && !self.changed.wait_until(&mut state, deadline).timed_out() {}

@@ -45,7 +45,7 @@ pub(crate) struct PreviewState {
 
 impl PreviewState {
     /// The progress as the API shows it.
-    pub fn progress(&self) -> PreviewProgress {
+    pub(crate) fn progress(&self) -> PreviewProgress {
         let is_running = self.is_running.load(Ordering::Relaxed);
         let phase = if is_running { PreviewPhase::Scanning } else { PreviewPhase::Waiting };
         let (done, total) = (self.scanned.load(Ordering::Relaxed), self.total.load(Ordering::Relaxed));
@@ -53,23 +53,23 @@ impl PreviewState {
     }
 
     /// Notes that so many events are scanned of so many.
-    pub fn scanned(&self, events: u64, of: u64) {
+    pub(crate) fn scanned(&self, events: u64, of: u64) {
         self.scanned.store(events, Ordering::Relaxed);
         self.total.store(of, Ordering::Relaxed);
     }
 
     /// Notes whether it is being counted.
-    pub fn set_running(&self, is_running: bool) {
+    pub(crate) fn set_running(&self, is_running: bool) {
         self.is_running.store(is_running, Ordering::Relaxed);
     }
 
     /// Notes that nobody waits for the answer any more.
-    pub fn cancel(&self) {
+    pub(crate) fn cancel(&self) {
         self.is_cancelled.store(true, Ordering::Relaxed);
     }
 
     /// Returns whether nobody waits for the answer any more.
-    pub fn is_cancelled(&self) -> bool {
+    pub(crate) fn is_cancelled(&self) -> bool {
         self.is_cancelled.load(Ordering::Relaxed)
     }
 }
@@ -80,17 +80,17 @@ pub(crate) struct PreviewQueue(Mutex<VecDeque<QueuedPreview>>);
 
 impl PreviewQueue {
     /// Returns whether no preview waits.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.0.lock().is_empty()
     }
 
     /// Drops all previews: their callers learn that the engine stops.
-    pub fn clear(&self) {
+    pub(crate) fn clear(&self) {
         self.0.lock().clear();
     }
 
     /// Adds a preview at the end. Refuses where too many wait whose callers still do.
-    pub fn push(&self, preview: QueuedPreview) -> Result<()> {
+    pub(crate) fn push(&self, preview: QueuedPreview) -> Result<()> {
         let mut waiting = self.0.lock();
         waiting.retain(|preview| !preview.state.is_cancelled());
         if waiting.len() >= MAX_WAITING {
@@ -101,12 +101,12 @@ impl PreviewQueue {
     }
 
     /// Puts a preview back that was interrupted: it is the next one.
-    pub fn put_back(&self, preview: QueuedPreview) {
+    pub(crate) fn put_back(&self, preview: QueuedPreview) {
         self.0.lock().push_front(preview);
     }
 
     /// Takes the oldest preview.
-    pub fn pop(&self) -> Option<QueuedPreview> {
+    pub(crate) fn pop(&self) -> Option<QueuedPreview> {
         self.0.lock().pop_front()
     }
 }
@@ -129,7 +129,7 @@ pub(crate) struct CheckedPreview {
 
 impl CheckedPreview {
     /// Checks a request against the documents.
-    pub fn new(documents: Arc<Documents>, input: &PreviewInput) -> Result<CheckedPreview> {
+    pub(crate) fn new(documents: Arc<Documents>, input: &PreviewInput) -> Result<CheckedPreview> {
         let samples = samples(input)?;
         let id = input.id.as_deref().unwrap_or_default();
         let known = documents.segments.get(id).map(|segment| segment.stored.document.clone());
@@ -155,7 +155,7 @@ impl CheckedPreview {
     }
 
     /// The answer, for a request that came at `begun`.
-    pub fn answer(self, counts: PreviewCounts, begun: Instant) -> Preview {
+    pub(crate) fn answer(self, counts: PreviewCounts, begun: Instant) -> Preview {
         let sample = |users: CountedUsers| spread(users.sample, self.rule.samples as usize);
         Preview {
             size: counts.members,

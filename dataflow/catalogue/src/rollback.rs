@@ -35,7 +35,7 @@ pub(crate) struct EarlierVersion {
 
 impl EarlierVersion {
     /// Finds a version among those of a segment and of its lists.
-    pub fn find(
+    pub(crate) fn find(
         id: &str,
         wanted: u64,
         versions: Vec<(SegmentDocument, u64)>,

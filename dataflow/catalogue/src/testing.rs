@@ -19,19 +19,19 @@ pub(crate) struct TestStore {
 }
 
 impl TestStore {
-    pub fn open() -> Arc<TestStore> {
+    pub(crate) fn open() -> Arc<TestStore> {
         let directory = tempfile::tempdir().unwrap();
         let stores = Stores::open(directory.path(), &Options { cache_bytes: 1 << 20, ..Options::default() }).unwrap();
         let inner = stores.catalogue();
         Arc::new(TestStore { inner, is_away: AtomicBool::new(false), _stores: stores, _directory: directory })
     }
 
-    pub fn set_away(&self, is_away: bool) {
+    pub(crate) fn set_away(&self, is_away: bool) {
         self.is_away.store(is_away, Ordering::Release);
     }
 
     /// Puts a version of a segment as another process does.
-    pub fn put_elsewhere(&self, id: &str, version: u64, rules: &Value) {
+    pub(crate) fn put_elsewhere(&self, id: &str, version: u64, rules: &Value) {
         let document = json!({"id": id, "name": id, "type": "DYNAMIC", "status": "ACTIVE", "rules": rules,
             "version": version, "createdAt": "2026-01-01T00:00:00Z", "updatedAt": "2026-01-01T00:00:00Z"});
         let body = Some(json!({"document": document, "author": "somebody"}).to_string());

@@ -52,7 +52,7 @@ pub(crate) struct EarlierTrait {
 
 impl EarlierTrait {
     /// Finds a version among those of a trait.
-    pub fn find(name: &str, wanted: u64, versions: Vec<TraitDocument>) -> Result<EarlierTrait> {
+    pub(crate) fn find(name: &str, wanted: u64, versions: Vec<TraitDocument>) -> Result<EarlierTrait> {
         let newest = versions.last().map(|document| document.version).ok_or_else(|| trait_not_found(name))?;
         let found = versions.into_iter().find(|document| document.version == wanted);
         let missing = || PlatformError::NotFound { kind: ResourceKind::Version, id: format!("{name} {wanted}") };

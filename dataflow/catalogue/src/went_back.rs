@@ -8,13 +8,13 @@ pub(crate) struct WentBack(Mutex<(u64, Option<String>)>);
 
 impl WentBack {
     /// Counts one time, and keeps it in words.
-    pub fn note(&self, how: String) {
+    pub(crate) fn note(&self, how: String) {
         let mut told = self.0.lock();
         *told = (told.0 + 1, Some(how));
     }
 
     /// The number of times, and the last one in words.
-    pub fn told(&self) -> (u64, Option<String>) {
+    pub(crate) fn told(&self) -> (u64, Option<String>) {
         self.0.lock().clone()
     }
 }

@@ -155,7 +155,7 @@ impl Emitted {
 }
 
 #[cfg(test)]
-pub mod tests {
+pub(crate) mod tests {
     use std::collections::BTreeMap;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -165,7 +165,7 @@ pub mod tests {
 
     /// A change log in memory that counts how many ticks were read of it.
     #[derive(Default)]
-    pub struct MemoryChanges {
+    pub(crate) struct MemoryChanges {
         ticks: Mutex<BTreeMap<u64, Vec<u8>>>,
         pub read: AtomicUsize,
     }
@@ -203,7 +203,7 @@ pub mod tests {
     }
 
     /// Commits a tick of so many changes.
-    pub fn commit(emitted: &Emitted, tick: u64, changes: usize) {
+    pub(crate) fn commit(emitted: &Emitted, tick: u64, changes: usize) {
         let progress = Progress { tick, ..Progress::default() };
         emitted.commit(progress, &mut encoded(changes as u32), changes).unwrap();
     }

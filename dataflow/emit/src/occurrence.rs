@@ -13,7 +13,7 @@ pub(crate) struct SinkFailed<'a> {
 }
 
 impl SinkFailed<'_> {
-    pub fn emit(self, metrics: &SinkMetrics) {
+    pub(crate) fn emit(self, metrics: &SinkMetrics) {
         let SinkFailed { sink, error } = self;
         metrics.failed(sink);
         tracing::error!(sink, %error, "The sink does not take membership changes");
@@ -26,7 +26,7 @@ pub(crate) struct SizesNotNoted<'a> {
 }
 
 impl SizesNotNoted<'_> {
-    pub fn emit(self, store_errors: &Counter) {
+    pub(crate) fn emit(self, store_errors: &Counter) {
         store_errors.inc();
         tracing::error!(error = %self.error, "Sizes of segments could not be noted; the next round retries");
     }

@@ -9,11 +9,11 @@ use audience_contract::{Cause, ChangeKind};
 use hashbrown::HashMap;
 
 /// Membership changes in memory at most: a follower that lags more reads the change log.
-pub const RECENT_CHANGES: usize = 65_536;
+pub(crate) const RECENT_CHANGES: usize = 65_536;
 
 /// A queue of the newest ticks that have changes, without a gap, bounded by the number of changes.
 #[derive(Debug)]
-pub struct RecentTicks {
+pub(crate) struct RecentTicks {
     ticks: VecDeque<Arc<RecentTick>>,
     changes: usize,
     /// Every tick after this one that has changes is here.
@@ -22,12 +22,12 @@ pub struct RecentTicks {
 
 impl RecentTicks {
     /// An empty queue, complete after that tick.
-    pub fn new(after: u64) -> RecentTicks {
+    pub(crate) fn new(after: u64) -> RecentTicks {
         RecentTicks { ticks: VecDeque::new(), changes: 0, after }
     }
 
     /// Adds the next tick that has changes. The oldest ones go, and so does one that alone is too large.
-    pub fn push(&mut self, tick: RecentTick) {
+    pub(crate) fn push(&mut self, tick: RecentTick) {
         self.changes += tick.count;
         self.ticks.push_back(Arc::new(tick));
         while self.changes > RECENT_CHANGES
@@ -40,7 +40,7 @@ impl RecentTicks {
 
     /// Returns those of the ticks that have changes, if every one of them is here; `ticks` ends at the newest tick or
     /// before.
-    pub fn get(&self, ticks: &RangeInclusive<u64>) -> Option<Vec<Arc<RecentTick>>> {
+    pub(crate) fn get(&self, ticks: &RangeInclusive<u64>) -> Option<Vec<Arc<RecentTick>>> {
         if *ticks.start() <= self.after {
             return None;
         }
@@ -52,7 +52,7 @@ impl RecentTicks {
 
 /// One tick's changes.
 #[derive(Debug)]
-pub struct RecentTick {
+pub(crate) struct RecentTick {
     number: u64,
     count: usize,
     bytes: Vec<u8>,
@@ -61,24 +61,24 @@ pub struct RecentTick {
 
 impl RecentTick {
     /// The changes of a tick as they are in the change log, `count` of them.
-    pub fn new(number: u64, bytes: Vec<u8>, count: usize) -> RecentTick {
+    pub(crate) fn new(number: u64, bytes: Vec<u8>, count: usize) -> RecentTick {
         RecentTick { number, count, bytes, decoded: OnceLock::new() }
     }
 
     /// The tick's number.
-    pub fn number(&self) -> u64 {
+    pub(crate) fn number(&self) -> u64 {
         self.number
     }
 
     /// Returns the changes. The first caller decodes them.
-    pub fn decoded(&self) -> Result<&DecodedTick, ChangesError> {
+    pub(crate) fn decoded(&self) -> Result<&DecodedTick, ChangesError> {
         self.decoded.get_or_init(|| DecodedTick::of(&self.bytes)).as_ref().map_err(|error| *error)
     }
 }
 
 /// The changes of a tick in the form in which all followers read them: nothing is allocated for a single change.
 #[derive(Debug, Default)]
-pub struct DecodedTick {
+pub(crate) struct DecodedTick {
     /// The ids of users, one after the other.
     ids: String,
     segments: Vec<(Arc<str>, u64)>,
@@ -132,7 +132,7 @@ impl DecodedTick {
     }
 
     /// Visits the changes in their order, until `take` breaks off.
-    pub fn visit(&self, take: &mut dyn FnMut(ChangeRef<'_>) -> ControlFlow<()>) {
+    pub(crate) fn visit(&self, take: &mut dyn FnMut(ChangeRef<'_>) -> ControlFlow<()>) {
         for change in &self.changes {
             let DecodedChange { id: (start, end), segment, at, change, cause } = *change;
             let (segment_id, version) = &self.segments[segment as usize];
@@ -145,7 +145,7 @@ impl DecodedTick {
 }
 
 #[cfg(test)]
-pub mod tests {
+pub(crate) mod tests {
     use audience_contract::MembershipChange;
     use audience_contract::changes::{ChangeNames, NumberedChange};
 
@@ -165,7 +165,7 @@ pub mod tests {
     }
 
     /// So many changes, as two workers have them.
-    pub fn encoded(count: u32) -> Vec<u8> {
+    pub(crate) fn encoded(count: u32) -> Vec<u8> {
         let mut bytes = Vec::new();
         for numbers in [0..count / 2, count / 2..count] {
             let change = |number: u32| NumberedChange {

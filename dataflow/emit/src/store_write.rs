@@ -4,7 +4,7 @@ use audience_contract::{SinkError, StoreError};
 
 /// Why a write to a store of sizes or of profiles failed.
 #[derive(Debug, thiserror::Error)]
-pub enum WriteError {
+pub(crate) enum WriteError {
     /// The store that is written.
     #[error(transparent)]
     Sink(#[from] SinkError),

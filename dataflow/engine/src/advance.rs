@@ -6,7 +6,7 @@ use crate::engine::{Engine, EngineError, TickItems};
 
 /// Moves the clock to `to`. If there are ranks, it stops at every second in which anything is due, since who is first
 /// depends on all users at one instant.
-pub fn advance(engine: &Engine, to: Millis) -> Result<(), EngineError> {
+pub(crate) fn advance(engine: &Engine, to: Millis) -> Result<(), EngineError> {
     loop {
         let done = engine.done();
         let next = match done.next_due {

@@ -49,7 +49,7 @@ pub(crate) struct Enforcer {
 
 impl Enforcer {
     /// Starts with the rules that the engine runs.
-    pub fn new(context: EnforceContext, in_force: RuleSet) -> Enforcer {
+    pub(crate) fn new(context: EnforceContext, in_force: RuleSet) -> Enforcer {
         Enforcer { context, in_force, previews: Previews::default() }
     }
 }

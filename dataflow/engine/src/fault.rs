@@ -10,12 +10,12 @@ pub(crate) struct PartFault(Arc<Mutex<Option<String>>>);
 
 impl PartFault {
     /// Notes the fault, or that there is none any more.
-    pub fn set(&self, fault: Option<String>) {
+    pub(crate) fn set(&self, fault: Option<String>) {
         *self.0.lock() = fault;
     }
 
     /// The fault, if there is one.
-    pub fn get(&self) -> Option<String> {
+    pub(crate) fn get(&self) -> Option<String> {
         self.0.lock().clone()
     }
 }

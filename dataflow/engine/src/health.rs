@@ -34,7 +34,7 @@ impl Default for ReportedParts {
 
 impl ReportedParts {
     /// Adds a part without which no requests are served. Several rooms may report on one part; the first fault stays.
-    pub fn needs(&mut self, name: &str, fault: Option<String>) {
+    pub(crate) fn needs(&mut self, name: &str, fault: Option<String>) {
         self.is_able &= fault.is_none();
         let part = self.components.entry(name.to_owned()).or_insert_with(|| ComponentHealth::of_fault(None));
         if part.is_up() && fault.is_some() {
@@ -43,23 +43,23 @@ impl ReportedParts {
     }
 
     /// Adds a part whose fault stays for as long as the process runs.
-    pub fn ends_with(&mut self, name: &str, failure: Option<String>) {
+    pub(crate) fn ends_with(&mut self, name: &str, failure: Option<String>) {
         self.needs(name, failure.clone());
         self.failure = self.failure.take().or(failure);
     }
 
     /// Adds a part whose fault stops that part alone.
-    pub fn has(&mut self, name: String, fault: Option<String>) {
+    pub(crate) fn has(&mut self, name: String, fault: Option<String>) {
         self.components.insert(name, ComponentHealth::of_fault(fault));
     }
 
     /// Adds a part of which there is something to know.
-    pub fn tells(&mut self, name: &str, figures: String) {
+    pub(crate) fn tells(&mut self, name: &str, figures: String) {
         self.components.insert(name.to_owned(), ComponentHealth::with_figures(figures));
     }
 
     /// Adds a part that works with or without this fault.
-    pub fn notes(&mut self, name: &str, fault: Option<String>) {
+    pub(crate) fn notes(&mut self, name: &str, fault: Option<String>) {
         self.components.insert(name.to_owned(), ComponentHealth::up(fault));
     }
 }

@@ -14,7 +14,6 @@
 //!
 //! [`service`] wires the rooms together; no room knows it. Each room is given a small context of what it needs.
 #![forbid(unsafe_code)]
-#![warn(missing_docs)]
 
 mod advance;
 pub mod cluster;

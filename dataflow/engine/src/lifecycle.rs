@@ -9,7 +9,7 @@ use parking_lot::RwLock;
 
 /// The phase of a run. A run goes through them in this order, and may stop in any.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Phase {
+pub(crate) enum Phase {
     /// The state is brought back up to the last progress, in silence: the clock stands, and nothing is emitted.
     Restoring,
     /// The events after that progress are processed and emitted; the clock stands.
@@ -22,7 +22,7 @@ pub enum Phase {
 
 /// The phase of a run, and the signal that it stops.
 #[derive(Debug)]
-pub struct Lifecycle {
+pub(crate) struct Lifecycle {
     phase: RwLock<Phase>,
     stop: Stop,
     failed: Stop,
@@ -36,12 +36,12 @@ impl Default for Lifecycle {
 
 impl Lifecycle {
     /// The phase now.
-    pub fn phase(&self) -> Phase {
+    pub(crate) fn phase(&self) -> Phase {
         *self.phase.read()
     }
 
     /// Enters a later phase; returns whether it is later than the one before. [`Phase::Stopping`] gives the stop signal.
-    pub fn enter(&self, phase: Phase) -> bool {
+    pub(crate) fn enter(&self, phase: Phase) -> bool {
         let mut current = self.phase.write();
         let is_later = *current < phase;
         if is_later {
@@ -55,32 +55,32 @@ impl Lifecycle {
     }
 
     /// The signal that the run stops.
-    pub fn stop(&self) -> &Stop {
+    pub(crate) fn stop(&self) -> &Stop {
         &self.stop
     }
 
     /// The signal that the engine has failed: nothing that is still tried can succeed.
-    pub fn failed(&self) -> &Stop {
+    pub(crate) fn failed(&self) -> &Stop {
         &self.failed
     }
 
     /// Returns whether membership changes are emitted.
-    pub fn is_emitting(&self) -> bool {
+    pub(crate) fn is_emitting(&self) -> bool {
         self.phase() >= Phase::CatchingUp
     }
 
     /// Returns whether the clock follows the wall clock.
-    pub fn is_clock_running(&self) -> bool {
+    pub(crate) fn is_clock_running(&self) -> bool {
         self.phase() >= Phase::Live
     }
 
     /// Returns whether requests are served.
-    pub fn is_ready(&self) -> bool {
+    pub(crate) fn is_ready(&self) -> bool {
         self.phase() == Phase::Live
     }
 
     /// Returns whether the run stops.
-    pub fn is_stopping(&self) -> bool {
+    pub(crate) fn is_stopping(&self) -> bool {
         self.phase() == Phase::Stopping
     }
 }

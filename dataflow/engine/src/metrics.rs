@@ -29,7 +29,7 @@ struct ChangeLabel {
 }
 
 /// The figures that are looked up when metrics are asked for.
-pub struct FigureSnapshot {
+pub(crate) struct FigureSnapshot {
     /// The segments with their sizes.
     pub sizes: Vec<(String, u64)>,
     /// Users that are known.
@@ -47,7 +47,7 @@ pub struct FigureSnapshot {
 }
 
 /// The metrics of the platform.
-pub struct Metrics {
+pub(crate) struct Metrics {
     registry: Registry,
     events: Counter,
     identifies_refused: Counter,
@@ -212,7 +212,7 @@ impl Metrics {
     }
 
     /// Ticks were committed.
-    pub fn ticks_done(&self, ticks: u64, events: u64, (entered, left): (u64, u64), oldest: Option<Instant>) {
+    pub(crate) fn ticks_done(&self, ticks: u64, events: u64, (entered, left): (u64, u64), oldest: Option<Instant>) {
         self.ticks.inc_by(ticks);
         self.events.inc_by(events);
         self.changes.get_or_create(&ChangeLabel { change: "entered" }).inc_by(entered);
@@ -223,58 +223,58 @@ impl Metrics {
     }
 
     /// So many `identify` events did not merge.
-    pub fn identifies_refused(&self, count: u64) {
+    pub(crate) fn identifies_refused(&self, count: u64) {
         self.identifies_refused.inc_by(count);
     }
 
     /// Notes how many `identify` traits a computed one hides.
-    pub fn note_hidden_traits(&self, count: usize) {
+    pub(crate) fn note_hidden_traits(&self, count: usize) {
         self.traits_hidden.set(i64::try_from(count).unwrap_or(i64::MAX));
     }
 
     /// An edit is served.
-    pub fn edit_done(&self, took: Duration) {
+    pub(crate) fn edit_done(&self, took: Duration) {
         self.edit_latency.observe(took.as_secs_f64());
     }
 
     /// The counter of writes to stores that failed.
-    pub fn store_errors(&self) -> Counter {
+    pub(crate) fn store_errors(&self) -> Counter {
         self.store_errors.clone()
     }
 
     /// A write to a store failed.
-    pub fn store_failed(&self) {
+    pub(crate) fn store_failed(&self) {
         self.store_errors.inc();
     }
 
     /// A file of the history could not be written.
-    pub fn history_failed(&self) {
+    pub(crate) fn history_failed(&self) {
         self.history_errors.inc();
     }
 
     /// Sets the count of accepted events that are in the history alone.
-    pub fn history_alone(&self, events: u64) {
+    pub(crate) fn history_alone(&self, events: u64) {
         self.history_alone.set(i64::try_from(events).unwrap_or(i64::MAX));
     }
 
     /// Sets the count of accepted events that are not in the history yet.
-    pub fn history_lag(&self, events: u64, oldest: Duration) {
+    pub(crate) fn history_lag(&self, events: u64, oldest: Duration) {
         self.history_lag.set(i64::try_from(events).unwrap_or(i64::MAX));
         self.history_oldest.set(oldest.as_secs_f64());
     }
 
     /// A checkpoint was given up, or none could be read.
-    pub fn checkpoint_failed(&self) {
+    pub(crate) fn checkpoint_failed(&self) {
         self.checkpoint_errors.inc();
     }
 
     /// A checkpoint was passed over because it is damaged.
-    pub fn checkpoint_passed_over(&self) {
+    pub(crate) fn checkpoint_passed_over(&self) {
         self.checkpoints_passed_over.inc();
     }
 
     /// A checkpoint was finished.
-    pub fn checkpoint_done(&self, bytes: u64, took: Duration) {
+    pub(crate) fn checkpoint_done(&self, bytes: u64, took: Duration) {
         self.checkpoint_bytes.set(i64::try_from(bytes).unwrap_or(i64::MAX));
         self.checkpoint_duration.set(took.as_secs_f64());
         self.checkpoint_timestamp.set(clock::now() as f64 / 1000.0);
@@ -282,12 +282,12 @@ impl Metrics {
     }
 
     /// Membership changes given out so far.
-    pub fn changes_given(&self) -> u64 {
+    pub(crate) fn changes_given(&self) -> u64 {
         ["entered", "left"].into_iter().map(|change| self.changes.get_or_create(&ChangeLabel { change }).get()).sum()
     }
 
     /// The newest checkpoint of this run.
-    pub fn checkpoint_figures(&self) -> CheckpointFigures {
+    pub(crate) fn checkpoint_figures(&self) -> CheckpointFigures {
         let Some(last) = *self.last_checkpoint.lock() else { return CheckpointFigures::default() };
         CheckpointFigures {
             age_seconds: Some(last.elapsed().as_secs_f64()),
@@ -297,7 +297,7 @@ impl Metrics {
     }
 
     /// The text form, without the closing mark.
-    pub fn encode(&self, snapshot: FigureSnapshot) -> Result<String, PlatformError> {
+    pub(crate) fn encode(&self, snapshot: FigureSnapshot) -> Result<String, PlatformError> {
         let whole = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
         self.segment_size.clear();
         for (segment, size) in snapshot.sizes {

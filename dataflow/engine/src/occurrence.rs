@@ -14,7 +14,7 @@ pub(crate) struct CommitFailed<'a> {
 }
 
 impl CommitFailed<'_> {
-    pub fn emit(self, metrics: &Metrics) {
+    pub(crate) fn emit(self, metrics: &Metrics) {
         metrics.store_failed();
         tracing::error!(error = %self.error, "The change log does not take changes, and the commit is retried");
     }
@@ -30,7 +30,7 @@ pub(crate) struct CheckpointTaken {
 }
 
 impl CheckpointTaken {
-    pub fn emit(self, metrics: &Metrics) {
+    pub(crate) fn emit(self, metrics: &Metrics) {
         let CheckpointTaken { number, bytes, sequence, took } = self;
         metrics.checkpoint_done(bytes, took);
         tracing::info!(checkpoint = number, bytes, sequence, ?took, "A checkpoint was taken");
@@ -43,7 +43,7 @@ pub(crate) struct CheckpointGivenUp<'a> {
 }
 
 impl CheckpointGivenUp<'_> {
-    pub fn emit(self, metrics: &Metrics) {
+    pub(crate) fn emit(self, metrics: &Metrics) {
         metrics.store_failed();
         metrics.checkpoint_failed();
         tracing::error!(error = %self.error, "The checkpoint was given up; the one before stays");
@@ -56,7 +56,7 @@ pub(crate) struct CheckpointsUnreadable<'a> {
 }
 
 impl CheckpointsUnreadable<'_> {
-    pub fn emit(self, metrics: &Metrics) {
+    pub(crate) fn emit(self, metrics: &Metrics) {
         metrics.checkpoint_failed();
         tracing::error!(error = %self.error, "The checkpoints cannot be read, and the start uses the whole log");
     }
@@ -69,7 +69,7 @@ pub(crate) struct CheckpointPassedOver<'a> {
 }
 
 impl CheckpointPassedOver<'_> {
-    pub fn emit(self, metrics: &Metrics) {
+    pub(crate) fn emit(self, metrics: &Metrics) {
         metrics.checkpoint_passed_over();
         let CheckpointPassedOver { number, error } = self;
         tracing::error!(checkpoint = number, %error, "The checkpoint is damaged, and the start uses an older one");
@@ -82,7 +82,7 @@ pub(crate) struct ListsKept<'a> {
 }
 
 impl ListsKept<'_> {
-    pub fn emit(self, metrics: &Metrics) {
+    pub(crate) fn emit(self, metrics: &Metrics) {
         metrics.store_failed();
         tracing::error!(error = %self.error, "The catalogue does not forget replaced lists yet; the next checkpoint retries");
     }
@@ -97,7 +97,7 @@ pub(crate) struct EditInForce {
 }
 
 impl EditInForce {
-    pub fn emit(self, metrics: &Metrics) {
+    pub(crate) fn emit(self, metrics: &Metrics) {
         let EditInForce { version, compared, took } = self;
         metrics.edit_done(took);
         tracing::debug!(version, ?compared, in_force = ?took, "The edit is in force");
@@ -111,7 +111,7 @@ pub(crate) struct SourceFailed<'a> {
 }
 
 impl SourceFailed<'_> {
-    pub fn emit(self, metrics: &SourceMetrics) {
+    pub(crate) fn emit(self, metrics: &SourceMetrics) {
         let SourceFailed { source, error } = self;
         metrics.source_failed(source);
         tracing::error!(source, %error, "The source cannot be read");
@@ -125,7 +125,7 @@ pub(crate) struct MessagesLost<'a> {
 }
 
 impl MessagesLost<'_> {
-    pub fn emit(self, metrics: &SourceMetrics) {
+    pub(crate) fn emit(self, metrics: &SourceMetrics) {
         let Gap { partition, wanted, resumed } = *self.gap;
         metrics.lost(self.source, resumed.saturating_sub(wanted));
         tracing::error!(source = self.source, partition, wanted, resumed, "Messages of the source are lost");

@@ -19,33 +19,33 @@ pub(crate) type Fail = Box<dyn Fn(EngineFailure) + Send>;
 
 impl Run {
     /// A run that restores.
-    pub fn new() -> Run {
+    pub(crate) fn new() -> Run {
         let lifecycle = Arc::new(Lifecycle::default());
         Run { jobs: Runner::new(lifecycle.stop().clone()), lifecycle }
     }
 
     /// The phase, for those who follow it.
-    pub fn lifecycle(&self) -> &Arc<Lifecycle> {
+    pub(crate) fn lifecycle(&self) -> &Arc<Lifecycle> {
         &self.lifecycle
     }
 
     /// Enters a later phase; returns whether it is later than the one before.
-    pub fn enter(&self, phase: Phase) -> bool {
+    pub(crate) fn enter(&self, phase: Phase) -> bool {
         self.lifecycle.enter(phase)
     }
 
     /// The signal that the run stops.
-    pub fn stop(&self) -> &Stop {
+    pub(crate) fn stop(&self) -> &Stop {
         self.lifecycle.stop()
     }
 
     /// The jobs that end with the run.
-    pub fn jobs(&self) -> &Runner {
+    pub(crate) fn jobs(&self) -> &Runner {
         &self.jobs
     }
 
     /// Starts a job that ends with the run.
-    pub fn start<E: Display + 'static>(
+    pub(crate) fn start<E: Display + 'static>(
         &self,
         job: Job,
         pass: impl FnMut(&Pass<'_>) -> Result<Outcome, Failure<E>> + Send + 'static,
@@ -54,7 +54,7 @@ impl Run {
     }
 
     /// Starts a task that ends with the run.
-    pub fn start_task<E: Display + 'static>(
+    pub(crate) fn start_task<E: Display + 'static>(
         &self,
         name: impl Into<String>,
         task: impl FnOnce(&Stop) -> Result<(), E> + Send + 'static,
@@ -64,7 +64,7 @@ impl Run {
 
     /// Starts a task without which the engine does not go on: its error or its death is the engine's failure, which
     /// health shows and everyone who waits is told.
-    pub fn start_vital(
+    pub(crate) fn start_vital(
         &self,
         name: &'static str,
         fail: Fail,

@@ -125,7 +125,7 @@ mod tests {
         for_each_case(4_000, |random| {
             let to = random.u16(0..3);
             let (unit, from) = (*pick(random, &UNITS), to + random.u16(0..3));
-            let zone = ZoneId::named(pick(random, &ZONES)).unwrap();
+            let zone = ZoneId::named(pick::<&str>(random, &ZONES)).unwrap();
             let window = Window::Calendar { unit, from, to, zone: Zone::Named(zone) };
             let around = *pick(random, &[LEFT_OUT, LEFT_OUT + 200 * 24 * HOUR, LEFT_OUT - 5_000 * 24 * HOUR]);
             let event = around + random.i64(-72..72) * HOUR / 2 + *pick(random, &[-1, 0, 1]);

@@ -12,7 +12,6 @@
 //! - [`seen`]: warnings of names and values in a rule that the data never had.
 //! - [`timeline`]: events, edits and clock steps in an order, and the members expected in between.
 #![forbid(unsafe_code)]
-#![warn(missing_docs, unreachable_pub)]
 
 pub mod ast;
 pub mod caseless;

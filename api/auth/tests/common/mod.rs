@@ -9,13 +9,13 @@ use audience_auth::{
 };
 use audience_contract::suite::MemoryAccessStore;
 
-pub const NOW: i64 = 1_704_067_200_000;
-pub const MINUTE: i64 = 60_000;
-pub const HOUR: i64 = 60 * MINUTE;
-pub const DAY: i64 = 24 * HOUR;
-pub const PASSWORD: &str = "four plain words here";
+pub(crate) const NOW: i64 = 1_704_067_200_000;
+pub(crate) const MINUTE: i64 = 60_000;
+pub(crate) const HOUR: i64 = 60 * MINUTE;
+pub(crate) const DAY: i64 = 24 * HOUR;
+pub(crate) const PASSWORD: &str = "four plain words here";
 
-pub fn open(store: &Arc<MemoryAccessStore>, mode: Mode) -> Auth {
+pub(crate) fn open(store: &Arc<MemoryAccessStore>, mode: Mode) -> Auth {
     let options = AuthOptions {
         mode,
         is_local: true,
@@ -25,12 +25,12 @@ pub fn open(store: &Arc<MemoryAccessStore>, mode: Mode) -> Auth {
     Auth::open(store.clone(), options).unwrap()
 }
 
-pub fn visitor(now: i64) -> Visitor<'static> {
+pub(crate) fn visitor(now: i64) -> Visitor<'static> {
     Visitor { address: IpAddr::V4(Ipv4Addr::LOCALHOST), agent: "a test", now }
 }
 
 /// Makes a member of a role; gives the cookie of a session.
-pub fn member(auth: &Auth, email: &str, role: Role, now: i64) -> Secret {
+pub(crate) fn member(auth: &Auth, email: &str, role: Role, now: i64) -> Secret {
     let (_, secret) = auth.invite(&Principal::of_host(), email, role, now).unwrap();
     let joining =
         Joining { secret: secret.expose().to_owned(), email: None, name: None, password: PASSWORD.to_owned() };
@@ -38,30 +38,30 @@ pub fn member(auth: &Auth, email: &str, role: Role, now: i64) -> Secret {
 }
 
 /// Knocks with a cookie.
-pub fn with_cookie(auth: &Auth, cookie: &Secret, needs: Needs, now: i64) -> Result<Principal, Refusal> {
+pub(crate) fn with_cookie(auth: &Auth, cookie: &Secret, needs: Needs, now: i64) -> Result<Principal, Refusal> {
     let knock = Knock { cookie: Some(cookie.expose()), now, ..Knock::default() };
     auth.admit(needs, &knock).map_err(|refused| refused.why)
 }
 
 /// Knocks with a header.
-pub fn with_header(auth: &Auth, header: &str, needs: Needs, now: i64) -> Result<Principal, Refusal> {
+pub(crate) fn with_header(auth: &Auth, header: &str, needs: Needs, now: i64) -> Result<Principal, Refusal> {
     let address = Some(IpAddr::V4(Ipv4Addr::LOCALHOST));
     let knock = Knock { authorization: Some(header), address, now, ..Knock::default() };
     auth.admit(needs, &knock).map_err(|refused| refused.why)
 }
 
 /// The principal of a cookie.
-pub fn principal(auth: &Auth, cookie: &Secret, now: i64) -> Principal {
+pub(crate) fn principal(auth: &Auth, cookie: &Secret, now: i64) -> Principal {
     with_cookie(auth, cookie, Needs::SignedIn, now).unwrap()
 }
 
-pub fn session_of(principal: &Principal) -> String {
+pub(crate) fn session_of(principal: &Principal) -> String {
     match principal.identity() {
         Identity::Member { session, .. } => session.clone(),
         _ => panic!("no member"),
     }
 }
 
-pub fn site<'a>(host: &'a str, fetch: Option<&'a str>) -> Site<'a> {
+pub(crate) fn site<'a>(host: &'a str, fetch: Option<&'a str>) -> Site<'a> {
     Site { host: Some(host), origin: None, fetch }
 }

@@ -10,23 +10,23 @@ use audience_contract::suite::MemoryAccessStore;
 
 use super::{Harness, NOW, options, start_behind};
 
-pub const PASSWORD: &str = "four plain words here";
+pub(crate) const PASSWORD: &str = "four plain words here";
 
 /// A door that asks, in a process that is reached by that address.
-pub fn asking(mode: Mode, public_url: Option<&str>) -> Arc<Auth> {
+pub(crate) fn asking(mode: Mode, public_url: Option<&str>) -> Arc<Auth> {
     let options =
         AuthOptions { mode, is_local: true, public_url: public_url.map(str::to_owned), ..AuthOptions::default() };
     Arc::new(Auth::open(Arc::new(MemoryAccessStore::default()), options).unwrap())
 }
 
 /// A server that asks everybody.
-pub async fn start_asking() -> (Harness, Arc<Auth>) {
+pub(crate) async fn start_asking() -> (Harness, Arc<Auth>) {
     let auth = asking(Mode::Required, None);
     (start_behind(Arc::clone(&auth), options()).await, auth)
 }
 
 /// Makes a member of a role; gives the header of a session.
-pub fn cookie_of(auth: &Auth, email: &str, role: Role) -> String {
+pub(crate) fn cookie_of(auth: &Auth, email: &str, role: Role) -> String {
     let visitor = Visitor { address: IpAddr::V4(Ipv4Addr::LOCALHOST), agent: "a test", now: NOW };
     let (_, secret) = auth.invite(&Principal::of_host(), email, role, NOW).unwrap();
     let joining = Joining { secret: secret.expose().to_owned(), email: None, name: None, password: PASSWORD.into() };
@@ -34,7 +34,7 @@ pub fn cookie_of(auth: &Auth, email: &str, role: Role) -> String {
 }
 
 /// Makes a key; gives it.
-pub fn key_of(auth: &Auth, kind: KeyKind, permissions: &[Permission]) -> String {
+pub(crate) fn key_of(auth: &Auth, kind: KeyKind, permissions: &[Permission]) -> String {
     let permissions = Permissions::of(permissions);
     let input = KeyInput {
         name: format!("{kind:?} {:?}", permissions.names()),

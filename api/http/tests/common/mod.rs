@@ -2,8 +2,8 @@
 #![allow(dead_code, reason = "every test file uses its own part")]
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 
-pub mod access;
-pub mod platform;
+pub(crate) mod access;
+pub(crate) mod platform;
 
 use std::io::Write as _;
 use std::net::SocketAddr;
@@ -23,9 +23,9 @@ use tokio::task::JoinHandle;
 use platform::FakePlatform;
 
 /// 2024-01-01T00:00:00Z
-pub const NOW: i64 = 1_704_067_200_000;
+pub(crate) const NOW: i64 = 1_704_067_200_000;
 
-pub struct Harness {
+pub(crate) struct Harness {
     pub address: SocketAddr,
     pub addresses: Vec<SocketAddr>,
     pub platform: Arc<FakePlatform>,
@@ -34,7 +34,7 @@ pub struct Harness {
 }
 
 /// Options with a fixed clock and a short patience.
-pub fn options() -> ApiOptions {
+pub(crate) fn options() -> ApiOptions {
     ApiOptions {
         clock: || NOW,
         request_timeout: Duration::from_secs(5),
@@ -43,16 +43,16 @@ pub fn options() -> ApiOptions {
     }
 }
 
-pub async fn start() -> Harness {
+pub(crate) async fn start() -> Harness {
     start_with(options()).await
 }
 
-pub async fn start_with(options: ApiOptions) -> Harness {
+pub(crate) async fn start_with(options: ApiOptions) -> Harness {
     start_behind(Arc::new(Auth::off()), options).await
 }
 
 /// A server whose door asks.
-pub async fn start_behind(auth: Arc<Auth>, options: ApiOptions) -> Harness {
+pub(crate) async fn start_behind(auth: Arc<Auth>, options: ApiOptions) -> Harness {
     let platform = Arc::new(FakePlatform::default());
     let listen = [Scope::All, Scope::Ingestion, Scope::Segments].map(|scope| Listen {
         address: SocketAddr::from(([127, 0, 0, 1], 0)),
@@ -70,40 +70,40 @@ pub async fn start_behind(auth: Arc<Auth>, options: ApiOptions) -> Harness {
 
 impl Harness {
     /// Stops the server and waits for its end.
-    pub async fn stop(self) {
+    pub(crate) async fn stop(self) {
         self.stop.send(()).unwrap();
         tokio::time::timeout(Duration::from_secs(4), self.running).await.expect("the server ends in time").unwrap();
     }
 
     /// Sends a request on a connection of its own.
-    pub async fn ask(&self, head: &str, headers: &[(&str, &str)], body: impl AsRef<[u8]>) -> Reply {
+    pub(crate) async fn ask(&self, head: &str, headers: &[(&str, &str)], body: impl AsRef<[u8]>) -> Reply {
         ask(self.address, head, headers, body.as_ref()).await
     }
 
-    pub async fn get(&self, path: &str) -> Reply {
+    pub(crate) async fn get(&self, path: &str) -> Reply {
         self.ask(&format!("GET {path}"), &[], "").await
     }
 
     /// Sends JSON.
-    pub async fn json(&self, head: &str, body: &str) -> Reply {
+    pub(crate) async fn json(&self, head: &str, body: &str) -> Reply {
         self.ask(head, &[("content-type", "application/json")], body).await
     }
 
     /// Sends bytes as they are; reads to the end.
-    pub async fn raw(&self, bytes: impl AsRef<[u8]>) -> Reply {
+    pub(crate) async fn raw(&self, bytes: impl AsRef<[u8]>) -> Reply {
         let mut stream = TcpStream::connect(self.address).await.unwrap();
         stream.write_all(bytes.as_ref()).await.unwrap();
         read(&mut stream).await
     }
 }
 
-pub fn gzip(bytes: &[u8]) -> Vec<u8> {
+pub(crate) fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
     encoder.write_all(bytes).expect("memory takes everything");
     encoder.finish().expect("memory takes everything")
 }
 
-pub async fn ask(address: SocketAddr, head: &str, headers: &[(&str, &str)], body: &[u8]) -> Reply {
+pub(crate) async fn ask(address: SocketAddr, head: &str, headers: &[(&str, &str)], body: &[u8]) -> Reply {
     let mut request = format!("{head} HTTP/1.1\r\nhost: test\r\nconnection: close\r\n");
     for (name, value) in headers {
         request.push_str(&format!("{name}: {value}\r\n"));
@@ -120,7 +120,7 @@ pub async fn ask(address: SocketAddr, head: &str, headers: &[(&str, &str)], body
 }
 
 /// Reads one answer of a connection that the server closes.
-pub async fn read(stream: &mut TcpStream) -> Reply {
+pub(crate) async fn read(stream: &mut TcpStream) -> Reply {
     let mut bytes = Vec::new();
     let reading = async {
         let mut part = [0; 16 * 1024];
@@ -133,7 +133,7 @@ pub async fn read(stream: &mut TcpStream) -> Reply {
 }
 
 #[derive(Debug)]
-pub struct Reply {
+pub(crate) struct Reply {
     pub status: u16,
     pub headers: Vec<(String, String)>,
     pub body: Vec<u8>,
@@ -150,16 +150,16 @@ impl Reply {
         Reply { status, headers, body: bytes[end + 4..].to_vec() }
     }
 
-    pub fn header(&self, name: &str) -> &str {
+    pub(crate) fn header(&self, name: &str) -> &str {
         self.headers.iter().find(|(key, _)| key == name).map_or("", |(_, value)| value)
     }
 
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         String::from_utf8(self.body.clone()).unwrap()
     }
 
     /// The body of an answer sent in chunks; `None` where it was broken off.
-    pub fn chunked(&self) -> Option<Vec<u8>> {
+    pub(crate) fn chunked(&self) -> Option<Vec<u8>> {
         assert_eq!(self.header("transfer-encoding"), "chunked");
         let (mut rest, mut whole) = (&self.body[..], Vec::new());
         loop {
@@ -173,13 +173,13 @@ impl Reply {
         }
     }
 
-    pub fn value(&self) -> Value {
+    pub(crate) fn value(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
 
     /// Checks that this is a problem of that status and code, in every formal respect.
     #[track_caller]
-    pub fn is_problem(&self, status: u16, code: &str) -> Value {
+    pub(crate) fn is_problem(&self, status: u16, code: &str) -> Value {
         assert_eq!(self.status, status, "{}", self.text());
         assert_eq!(self.header("content-type"), "application/problem+json");
         assert_eq!(self.header("x-content-type-options"), "nosniff");
@@ -196,7 +196,7 @@ impl Reply {
 
     /// The pointers of a problem's errors.
     #[track_caller]
-    pub fn pointers(&self, status: u16) -> Vec<String> {
+    pub(crate) fn pointers(&self, status: u16) -> Vec<String> {
         let problem = self.is_problem(status, "invalid");
         let errors = problem["errors"].as_array().unwrap();
         errors.iter().map(|error| error["pointer"].as_str().unwrap().to_owned()).collect()

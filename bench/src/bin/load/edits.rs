@@ -18,7 +18,7 @@ const PATIENCE: Duration = Duration::from_secs(300);
 
 /// A segment as the API gives it.
 #[derive(Clone, Copy, Debug)]
-pub struct ListedSegment {
+pub(crate) struct ListedSegment {
     /// Members.
     pub size: u64,
     /// In force and wholly served.
@@ -32,29 +32,34 @@ fn seen(body: &[u8]) -> anyhow::Result<ListedSegment> {
 }
 
 /// The body of a segment.
-pub fn body(id: &str, rules: &str) -> Vec<u8> {
+pub(crate) fn body(id: &str, rules: &str) -> Vec<u8> {
     format!(r#"{{"id":"{id}","name":"{id}","rules":{rules}}}"#).into_bytes()
 }
 
 /// The rule of those with a score of at least this.
-pub fn scored(least: u64) -> String {
+pub(crate) fn scored(least: u64) -> String {
     format!(r#"{{"field":"score","operator":"gte","value":{least}}}"#)
 }
 
 /// Those with a score of at least this, and those without a score.
-pub fn not_below(least: u64) -> String {
+pub(crate) fn not_below(least: u64) -> String {
     format!(r#"{{"logic":"NOT","conditions":[{{"field":"score","operator":"lt","value":{least}}}]}}"#)
 }
 
 /// Reads a segment.
-pub fn read(client: &mut BenchClient, id: &str) -> anyhow::Result<ListedSegment> {
+pub(crate) fn read(client: &mut BenchClient, id: &str) -> anyhow::Result<ListedSegment> {
     let answer = client.get(&format!("/api/segments/{id}"))?;
     ensure!(answer.status == 200, "GET {id}: {}", answer.status);
     seen(answer.body)
 }
 
 /// Creates or changes a segment and waits until it is served; gives how long it took from the request on.
-pub fn put(client: &mut BenchClient, id: &str, rules: &str, expected_size: Option<u64>) -> anyhow::Result<Duration> {
+pub(crate) fn put(
+    client: &mut BenchClient,
+    id: &str,
+    rules: &str,
+    expected_size: Option<u64>,
+) -> anyhow::Result<Duration> {
     let body = body(id, rules);
     let begun = Instant::now();
     let answer = client.send("PUT", &format!("/api/segments/{id}"), &body)?;
@@ -75,7 +80,7 @@ pub fn put(client: &mut BenchClient, id: &str, rules: &str, expected_size: Optio
 }
 
 /// Asks what rules would change of a segment, and holds the size against what it must be; gives how long it took.
-pub fn preview(client: &mut BenchClient, id: &str, rules: &str, expected_size: u64) -> anyhow::Result<Duration> {
+pub(crate) fn preview(client: &mut BenchClient, id: &str, rules: &str, expected_size: u64) -> anyhow::Result<Duration> {
     let body = format!(r#"{{"id":"{id}","rules":{rules}}}"#).into_bytes();
     let begun = Instant::now();
     let answer = client.send("POST", "/api/segments/preview", &body)?;
@@ -87,7 +92,7 @@ pub fn preview(client: &mut BenchClient, id: &str, rules: &str, expected_size: u
 }
 
 /// Makes, reads, renames, lists and deletes a draft; notes how long each took.
-pub fn draft(client: &mut BenchClient, id: &str, times: &mut Times) -> anyhow::Result<()> {
+pub(crate) fn draft(client: &mut BenchClient, id: &str, times: &mut Times) -> anyhow::Result<()> {
     let made = format!(r#"{{"id":"{id}","name":"{id}","status":"DRAFT","rules":{}}}"#, scored(1));
     let one = format!("/api/segments/{id}");
     let requests = [
@@ -111,7 +116,7 @@ pub fn draft(client: &mut BenchClient, id: &str, times: &mut Times) -> anyhow::R
 }
 
 /// Deletes a segment; gives how long it took.
-pub fn delete(client: &mut BenchClient, id: &str) -> anyhow::Result<Duration> {
+pub(crate) fn delete(client: &mut BenchClient, id: &str) -> anyhow::Result<Duration> {
     let begun = Instant::now();
     let path = format!("/api/segments/{id}");
     let status = client.send("DELETE", &path, b"")?.status;

@@ -19,7 +19,7 @@ const RETRY: Duration = Duration::from_millis(5);
 const PATIENCE: Duration = Duration::from_secs(600);
 
 /// Sleeps; nothing wakes these threads.
-pub fn pause(time: Duration) {
+pub(crate) fn pause(time: Duration) {
     let until = Instant::now() + time;
     while let Some(rest) = until.checked_duration_since(Instant::now()).filter(|rest| !rest.is_zero()) {
         std::thread::park_timeout(rest);
@@ -143,7 +143,7 @@ fn in_threads(count: usize, run: impl Fn(usize) -> anyhow::Result<SendCost> + Sy
 }
 
 /// Posts events until they are taken; gives how often they were refused.
-pub fn post(client: &mut BenchClient, body: &[u8]) -> anyhow::Result<u64> {
+pub(crate) fn post(client: &mut BenchClient, body: &[u8]) -> anyhow::Result<u64> {
     let begun = Instant::now();
     let mut refused = 0;
     while begun.elapsed() < PATIENCE {
@@ -159,7 +159,7 @@ pub fn post(client: &mut BenchClient, body: &[u8]) -> anyhow::Result<u64> {
 }
 
 /// Events that the engine has done since its start.
-pub fn events_done(client: &mut BenchClient) -> anyhow::Result<u64> {
+pub(crate) fn events_done(client: &mut BenchClient) -> anyhow::Result<u64> {
     let answer = client.get("/metrics")?;
     ensure!(answer.status == 200, "/metrics: {}", answer.status);
     let text = String::from_utf8_lossy(answer.body);

@@ -106,7 +106,7 @@ fn followers(address: SocketAddr, count: usize, rules: u64) -> anyhow::Result<(V
 }
 
 /// The phase, with so many who follow.
-pub fn live(run: &mut LoadRun, phase: &str, count: usize) -> anyhow::Result<()> {
+pub(crate) fn live(run: &mut LoadRun, phase: &str, count: usize) -> anyhow::Result<()> {
     let address = run.server.address;
     let before = run.server.memory();
     let (mut streams, slow) = followers(address, count, run.args.rules)?;

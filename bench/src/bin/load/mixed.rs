@@ -34,7 +34,7 @@ struct Edits {
 }
 
 /// The phase.
-pub fn mixed(run: &mut LoadRun) -> anyhow::Result<()> {
+pub(crate) fn mixed(run: &mut LoadRun) -> anyhow::Result<()> {
     let address = run.server.address;
     let mut client = run.server.client()?;
     // Another event every time, so that nobody has done it.

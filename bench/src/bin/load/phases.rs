@@ -22,7 +22,7 @@ fn note_memory(run: &mut LoadRun, what: &str) -> Option<u64> {
 }
 
 /// Rules, users and events in.
-pub fn load(run: &mut LoadRun) -> anyhow::Result<()> {
+pub(crate) fn load(run: &mut LoadRun) -> anyhow::Result<()> {
     let mut client = run.server.client()?;
     for number in 0..run.args.rules {
         edits::put(&mut client, &format!("rule-{number}"), &rule(number), None)?;
@@ -47,7 +47,7 @@ pub fn load(run: &mut LoadRun) -> anyhow::Result<()> {
 }
 
 /// Rules on measures that nobody computed before.
-pub fn backfill(run: &mut LoadRun) -> anyhow::Result<()> {
+pub(crate) fn backfill(run: &mut LoadRun) -> anyhow::Result<()> {
     let mut client = run.server.client()?;
     let mut times = Times::default();
     // The rules of the beginning use the lower half of the categories, and no clicks.
@@ -73,7 +73,7 @@ pub fn backfill(run: &mut LoadRun) -> anyhow::Result<()> {
 }
 
 /// A window over nearly everything that happened.
-pub fn pending(run: &mut LoadRun) -> anyhow::Result<()> {
+pub(crate) fn pending(run: &mut LoadRun) -> anyhow::Result<()> {
     let mut client = run.server.client()?;
     let rules = r#"{"event":"page_view","within":"30d","operator":"gte","value":6}"#;
     let took = edits::put(&mut client, "pending", rules, None)?;
@@ -105,7 +105,7 @@ fn sizes(client: &mut BenchClient, rules: u64) -> anyhow::Result<Vec<u64>> {
 }
 
 /// A stop and a start; a crash under load and a start.
-pub fn restart(run: &mut LoadRun) -> anyhow::Result<()> {
+pub(crate) fn restart(run: &mut LoadRun) -> anyhow::Result<()> {
     if run.args.address.is_some() {
         return Ok(());
     }
@@ -132,7 +132,7 @@ pub fn restart(run: &mut LoadRun) -> anyhow::Result<()> {
 }
 
 /// Kills one worker of several processes while nothing else happens; thrice.
-pub fn recovery(run: &mut LoadRun) -> anyhow::Result<()> {
+pub(crate) fn recovery(run: &mut LoadRun) -> anyhow::Result<()> {
     edits::put(&mut run.server.client()?, "recovered", r#"{"event":"recovered"}"#, None)?;
     let mut times = Times::default();
     for round in 0..3 {
@@ -172,7 +172,7 @@ fn is_served(address: std::net::SocketAddr, round: u64) -> anyhow::Result<bool> 
 }
 
 /// As many events again, for the same users.
-pub fn history(run: &mut LoadRun) -> anyhow::Result<()> {
+pub(crate) fn history(run: &mut LoadRun) -> anyhow::Result<()> {
     let mut client = run.server.client()?;
     let before = note_memory(run, "history: memory before");
     let done = events_done(&mut client)?;

@@ -19,7 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The times measured.
 #[derive(Default)]
-pub struct Probed {
+pub(crate) struct Probed {
     /// From before the POST to the answer in which the segment is.
     pub served: Times,
     /// The time of each look.
@@ -27,7 +27,7 @@ pub struct Probed {
 }
 
 /// Posts events that make their users enter `segment`, one at a time, until told to stop.
-pub fn probe(
+pub(crate) fn probe(
     address: SocketAddr,
     flow: &EventFlow,
     (event, segment): (&str, &str),

@@ -125,7 +125,7 @@ impl ReadChanges {
 }
 
 /// Waits until the server has made topics.
-pub fn wait_for_topics(brokers: &str, topics: &[&str]) -> anyhow::Result<()> {
+pub(crate) fn wait_for_topics(brokers: &str, topics: &[&str]) -> anyhow::Result<()> {
     let consumer: BaseConsumer = ClientConfig::new().set("bootstrap.servers", brokers).create()?;
     let begun = Instant::now();
     loop {
@@ -141,7 +141,7 @@ pub fn wait_for_topics(brokers: &str, topics: &[&str]) -> anyhow::Result<()> {
 }
 
 /// Reads the topic of changes from its end on, as far as it is committed, until told to end.
-pub fn follow(brokers: &str, topic: &str, seen: &ReadChanges) -> anyhow::Result<()> {
+pub(crate) fn follow(brokers: &str, topic: &str, seen: &ReadChanges) -> anyhow::Result<()> {
     let consumer: BaseConsumer = ClientConfig::new()
         .set("bootstrap.servers", brokers)
         .set("group.id", "bench")

@@ -77,7 +77,7 @@ fn wait_caught_up(client: &mut BenchClient, before: ServerFigures, events: u64) 
 }
 
 /// The segments that there are from the beginning.
-pub fn put_rules(client: &mut BenchClient, rules: u64) -> anyhow::Result<()> {
+pub(crate) fn put_rules(client: &mut BenchClient, rules: u64) -> anyhow::Result<()> {
     let rules = (0..rules).map(|number| (format!("seg-{number:05}"), rule(number)));
     for (id, rule) in rules.chain([(PROBE_SEGMENT.to_owned(), PROBE_RULE.to_owned())]) {
         let body = format!(r#"{{"name":"{id}","rules":{rule}}}"#);
@@ -88,7 +88,7 @@ pub fn put_rules(client: &mut BenchClient, rules: u64) -> anyhow::Result<()> {
 }
 
 /// Waits until both sinks have what there was before, and sends other events than before.
-pub fn go_on(run: &mut PipelineRun, is_new: bool) -> anyhow::Result<()> {
+pub(crate) fn go_on(run: &mut PipelineRun, is_new: bool) -> anyhow::Result<()> {
     let mut client = run.server.client()?;
     let begun = Instant::now();
     // Each says for itself that it has everything.
@@ -140,7 +140,7 @@ fn rates(run: &mut PipelineRun, what: &str, flow: &FlowOutcome, target: FigureTa
 }
 
 /// The history of all users, in tenths.
-pub fn history(run: &mut PipelineRun) -> anyhow::Result<()> {
+pub(crate) fn history(run: &mut PipelineRun) -> anyhow::Result<()> {
     for tenth in 1..=10 {
         let count = run.args.events / 10;
         let came = flow(run, SendPlan { rate: None, count, probe_every: 0 })?;
@@ -152,7 +152,7 @@ pub fn history(run: &mut PipelineRun) -> anyhow::Result<()> {
 }
 
 /// So many events a second of users with a history.
-pub fn sustained(run: &mut PipelineRun) -> anyhow::Result<()> {
+pub(crate) fn sustained(run: &mut PipelineRun) -> anyhow::Result<()> {
     let (rate, seconds) = (run.args.rate, run.args.seconds);
     let cpu = run.server.cpu_seconds();
     let came = flow(run, SendPlan { rate: Some(rate), count: rate * seconds, probe_every: 0 })?;
@@ -167,7 +167,7 @@ pub fn sustained(run: &mut PipelineRun) -> anyhow::Result<()> {
 }
 
 /// The backlog while the server stands still.
-pub fn catch_up(run: &mut PipelineRun) -> anyhow::Result<()> {
+pub(crate) fn catch_up(run: &mut PipelineRun) -> anyhow::Result<()> {
     let mut client = run.server.client()?;
     let (before, cpu) = (ServerFigures::read(&mut client)?, run.server.cpu_seconds());
     let stopped = Stopped::new(run.server.process().context("no process")?.try_into()?)?;
@@ -184,7 +184,7 @@ pub fn catch_up(run: &mut PipelineRun) -> anyhow::Result<()> {
 }
 
 /// How long an event is under way.
-pub fn latency(run: &mut PipelineRun) -> anyhow::Result<()> {
+pub(crate) fn latency(run: &mut PipelineRun) -> anyhow::Result<()> {
     let rate = run.args.moderate_rate;
     let plan = |seconds: u64| SendPlan { rate: Some(rate), count: rate * seconds, probe_every: PROBE_EVERY };
     // The broker's compiler takes as long to know what this rate asks of it.
@@ -201,14 +201,14 @@ pub fn latency(run: &mut PipelineRun) -> anyhow::Result<()> {
 }
 
 /// Memory at a moderate rate, in a burst of ten times as much, and behind it.
-pub fn burst(run: &mut PipelineRun) -> anyhow::Result<()> {
+pub(crate) fn burst(run: &mut PipelineRun) -> anyhow::Result<()> {
     let (rate, seconds) = (run.args.moderate_rate, run.args.seconds);
     let plan = |rate: u64, seconds: u64| SendPlan { rate: Some(rate), count: rate * seconds, probe_every: 0 };
     standstill(run, "burst", |run| flow(run, plan(10 * rate, seconds)).map(drop))
 }
 
 /// Memory while the broker stands still and events come over HTTP.
-pub fn broker(run: &mut PipelineRun) -> anyhow::Result<()> {
+pub(crate) fn broker(run: &mut PipelineRun) -> anyhow::Result<()> {
     let broker = run.args.kafka_process.context("--kafka-process is not said")?;
     let (rate, seconds) = (run.args.moderate_rate, run.args.seconds);
     standstill(run, "broker stopped", |run| {
@@ -224,7 +224,7 @@ pub fn broker(run: &mut PipelineRun) -> anyhow::Result<()> {
 }
 
 /// Memory while Redis stands still.
-pub fn redis(run: &mut PipelineRun) -> anyhow::Result<()> {
+pub(crate) fn redis(run: &mut PipelineRun) -> anyhow::Result<()> {
     let redis = run.args.redis_process.context("--redis-process is not said")?;
     let (rate, seconds) = (run.args.moderate_rate, run.args.seconds);
     standstill(run, "Redis stopped", |run| {

@@ -10,9 +10,9 @@ const FEATURES: u64 = 7 + 2 * CATEGORIES;
 /// The event by which one user enters [`PROBE_RULE`]'s segment, and nothing else happens.
 const PROBE: &str = "probe";
 /// The segment of those who had a probe.
-pub const PROBE_SEGMENT: &str = "probed";
+pub(crate) const PROBE_SEGMENT: &str = "probed";
 /// Its rule.
-pub const PROBE_RULE: &str = r#"{"event":"probe"}"#;
+pub(crate) const PROBE_RULE: &str = r#"{"event":"probe"}"#;
 /// The prefix of the ids of users who had nothing but a probe.
 const PROBE_USER: &str = "probe-";
 
@@ -95,7 +95,7 @@ impl Traffic {
 }
 
 /// A probe of that number at that instant, as [`Traffic::write`] writes.
-pub fn write_probe(number: u64, at: i64, key: &mut Vec<u8>, out: &mut Vec<u8>) {
+pub(crate) fn write_probe(number: u64, at: i64, key: &mut Vec<u8>, out: &mut Vec<u8>) {
     key.clear();
     out.clear();
     let _ = write!(key, "{PROBE_USER}{at}-{number}");
@@ -103,13 +103,13 @@ pub fn write_probe(number: u64, at: i64, key: &mut Vec<u8>, out: &mut Vec<u8>) {
 }
 
 /// When the probe was sent that a user's id is of; none where it is of no probe.
-pub fn probe_sent_at(user: &[u8]) -> Option<i64> {
+pub(crate) fn probe_sent_at(user: &[u8]) -> Option<i64> {
     let rest = user.strip_prefix(PROBE_USER.as_bytes())?;
     std::str::from_utf8(rest).ok()?.split_once('-')?.0.parse().ok()
 }
 
 /// A rule of that number: two to four conditions on what a user did in all, the first of them a lower bound.
-pub fn rule(number: u64) -> String {
+pub(crate) fn rule(number: u64) -> String {
     let mut draws = Draws(scatter(number).rotate_left(41));
     let count = 2 + draws.next() % 3;
     let leaves: Vec<String> = (0..count).map(|index| leaf(&mut draws, index == 0)).collect();

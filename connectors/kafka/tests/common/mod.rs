@@ -20,22 +20,22 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 /// How long something may take that is sure to come.
-pub const LIMIT: Duration = Duration::from_secs(120);
+pub(crate) const LIMIT: Duration = Duration::from_secs(120);
 
 /// A setting of the environment that `scripts/services` makes.
-pub fn variable(name: &str) -> String {
+pub(crate) fn variable(name: &str) -> String {
     std::env::var(name).unwrap_or_else(|_| {
         panic!("{name} is not set: this test needs real services, start them with: eval \"$(scripts/services start)\"")
     })
 }
 
-pub fn connection() -> Connection {
+pub(crate) fn connection() -> Connection {
     // Partitions that are added are found soon.
     Connection::to(&variable("AUDIENCE_TEST_KAFKA")).with("topic.metadata.refresh.interval.ms", "500")
 }
 
 /// A name that no other test has, nor an earlier run of this one.
-pub fn unique(name: &str) -> String {
+pub(crate) fn unique(name: &str) -> String {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let started = std::fs::metadata("/proc/self").unwrap().modified().unwrap();
     let started = started.duration_since(std::time::UNIX_EPOCH).unwrap().as_millis();
@@ -43,14 +43,14 @@ pub fn unique(name: &str) -> String {
 }
 
 /// Makes a topic of events, and gives its name.
-pub fn topic(name: &str, partitions: u32) -> String {
+pub(crate) fn topic(name: &str, partitions: u32) -> String {
     let name = unique(name);
     topics::ensure(&connection(), &[Topic::user_events(partitions).named(&name)]).unwrap();
     name
 }
 
 /// Makes topics of changes and of progress.
-pub fn sink_settings(name: &str, partitions: u32) -> SinkSettings {
+pub(crate) fn sink_settings(name: &str, partitions: u32) -> SinkSettings {
     let settings = SinkSettings {
         topic: unique(name),
         progress_topic: unique(&format!("{name}-progress")),
@@ -70,7 +70,7 @@ fn client() -> ClientConfig {
 }
 
 /// A producer with these settings.
-pub fn producer(settings: &[(&str, &str)]) -> BaseProducer {
+pub(crate) fn producer(settings: &[(&str, &str)]) -> BaseProducer {
     let mut config = client();
     for (key, value) in settings {
         config.set(*key, *value);
@@ -79,22 +79,22 @@ pub fn producer(settings: &[(&str, &str)]) -> BaseProducer {
 }
 
 /// A topic that tests write to.
-pub struct Broker {
+pub(crate) struct Broker {
     pub topic: String,
     producer: BaseProducer,
 }
 
 impl Broker {
-    pub fn new(topic: &str) -> Broker {
+    pub(crate) fn new(topic: &str) -> Broker {
         Broker::with(topic, &[])
     }
 
-    pub fn with(topic: &str, settings: &[(&str, &str)]) -> Broker {
+    pub(crate) fn with(topic: &str, settings: &[(&str, &str)]) -> Broker {
         Broker { topic: topic.to_owned(), producer: producer(settings) }
     }
 
     /// Sends without waiting.
-    pub fn send(&self, partition: u32, key: Option<&[u8]>, value: Option<&[u8]>, headers: &[Header]) {
+    pub(crate) fn send(&self, partition: u32, key: Option<&[u8]>, value: Option<&[u8]>, headers: &[Header]) {
         let mut record: BaseRecord<'_, [u8], [u8], ()> = BaseRecord::to(&self.topic).partition(partition as i32);
         record.key = key;
         record.payload = value;
@@ -112,7 +112,7 @@ impl Broker {
     }
 
     /// Waits until everything is delivered. Not by the client's own `flush`, which looks only every 100 ms.
-    pub fn flush(&self) {
+    pub(crate) fn flush(&self) {
         let deadline = Instant::now() + LIMIT;
         while self.producer.in_flight_count() > 0 {
             assert!(Instant::now() < deadline, "messages were not delivered");
@@ -151,7 +151,7 @@ impl Feed for Broker {
 }
 
 /// Every message of a topic, partition by partition, as a reader with that isolation finds them now.
-pub fn read_all(topic: &str, isolation: &str) -> Vec<OwnedMessage> {
+pub(crate) fn read_all(topic: &str, isolation: &str) -> Vec<OwnedMessage> {
     let consumer: BaseConsumer = client()
         .set("group.id", "audience-tests")
         .set("isolation.level", isolation)
@@ -179,7 +179,7 @@ pub fn read_all(topic: &str, isolation: &str) -> Vec<OwnedMessage> {
 }
 
 /// The sum of the committed changes of a topic; checks that those of a membership come in turns.
-pub fn fold(topic: &str) -> SuiteMembers {
+pub(crate) fn fold(topic: &str) -> SuiteMembers {
     let mut members = BTreeSet::new();
     for message in read_all(topic, "read_committed") {
         let change: serde_json::Value = serde_json::from_slice(message.payload().unwrap()).unwrap();
@@ -196,7 +196,7 @@ pub fn fold(topic: &str) -> SuiteMembers {
 }
 
 /// Polls until `enough` is content with what came, through faults that pass.
-pub fn poll_until(source: &mut dyn Source, mut enough: impl FnMut(&Batch) -> bool) {
+pub(crate) fn poll_until(source: &mut dyn Source, mut enough: impl FnMut(&Batch) -> bool) {
     let deadline = Instant::now() + LIMIT;
     loop {
         assert!(Instant::now() < deadline, "it did not come");

@@ -10,12 +10,12 @@ use audience_objects::Objects;
 const BUCKET: &str = "audience-test";
 
 /// A directory.
-pub fn in_directory(directory: &Path) -> Arc<Objects> {
+pub(crate) fn in_directory(directory: &Path) -> Arc<Objects> {
     Objects::open(&format!("file://{}", directory.display()), &[]).expect("a directory")
 }
 
 /// A place of that name on the test server.
-pub fn on_s3(name: &str) -> Arc<Objects> {
+pub(crate) fn on_s3(name: &str) -> Arc<Objects> {
     let endpoint = std::env::var("AUDIENCE_TEST_S3").unwrap_or_else(|_| {
         panic!("AUDIENCE_TEST_S3 is not set: start the services with: eval \"$(scripts/services start)\"")
     });
@@ -26,6 +26,6 @@ pub fn on_s3(name: &str) -> Arc<Objects> {
 }
 
 /// A name that no other run uses.
-pub fn unique(name: &str) -> String {
+pub(crate) fn unique(name: &str) -> String {
     format!("{name}-{:016x}", fastrand::u64(..))
 }

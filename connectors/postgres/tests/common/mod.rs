@@ -1,7 +1,7 @@
 //! Databases for tests.
 #![expect(dead_code, clippy::unwrap_used, reason = "every test takes what it needs, and panics where it has failed")]
 
-pub mod own_server;
+pub(crate) mod own_server;
 
 use audience_contract::{Document, DocumentKind};
 use audience_postgres::{PostgresCatalogue, PostgresSettings};
@@ -9,7 +9,7 @@ use tokio::runtime::Runtime;
 use tokio_postgres::{Client, Config, NoTls, Row};
 
 /// A database of its own on the server of the tests; gone when it is dropped.
-pub struct Scratch {
+pub(crate) struct Scratch {
     pub url: String,
     name: String,
     server: String,
@@ -17,7 +17,7 @@ pub struct Scratch {
 
 impl Scratch {
     /// On the server that `AUDIENCE_TEST_POSTGRES` names.
-    pub fn new() -> Scratch {
+    pub(crate) fn new() -> Scratch {
         let server = std::env::var("AUDIENCE_TEST_POSTGRES").expect(
             "set AUDIENCE_TEST_POSTGRES to the URL of a PostgreSQL whose user may create databases, \
              such as postgresql://postgres@127.0.0.1:5432/postgres",
@@ -26,22 +26,22 @@ impl Scratch {
     }
 
     /// On this server.
-    pub fn on(server: &str) -> Scratch {
+    pub(crate) fn on(server: &str) -> Scratch {
         let name = format!("audience_test_{:016x}", fastrand::u64(..));
         Sql::connect(server).run(&format!("CREATE DATABASE {name}"));
         let separator = if server.contains('?') { '&' } else { '?' };
         Scratch { url: format!("{server}{separator}dbname={name}"), name, server: server.to_owned() }
     }
 
-    pub fn settings(&self) -> PostgresSettings {
+    pub(crate) fn settings(&self) -> PostgresSettings {
         PostgresSettings::new(&self.url)
     }
 
-    pub fn open(&self) -> PostgresCatalogue {
+    pub(crate) fn open(&self) -> PostgresCatalogue {
         PostgresCatalogue::open(&self.settings()).unwrap()
     }
 
-    pub fn sql(&self) -> Sql {
+    pub(crate) fn sql(&self) -> Sql {
         Sql::connect(&self.url)
     }
 }
@@ -55,13 +55,13 @@ impl Drop for Scratch {
 }
 
 /// Someone who writes SQL by hand.
-pub struct Sql {
+pub(crate) struct Sql {
     runtime: Runtime,
     client: Client,
 }
 
 impl Sql {
-    pub fn connect(url: &str) -> Sql {
+    pub(crate) fn connect(url: &str) -> Sql {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let config: Config = url.parse().unwrap();
         let (client, connection) = runtime.block_on(config.connect(NoTls)).unwrap();
@@ -69,27 +69,27 @@ impl Sql {
         Sql { runtime, client }
     }
 
-    pub fn try_run(&self, sql: &str) -> Result<(), String> {
+    pub(crate) fn try_run(&self, sql: &str) -> Result<(), String> {
         let done = self.runtime.block_on(self.client.batch_execute(sql));
         done.map_err(|error| error.as_db_error().map_or_else(|| error.to_string(), |db| db.message().to_owned()))
     }
 
-    pub fn run(&self, sql: &str) {
+    pub(crate) fn run(&self, sql: &str) {
         self.try_run(sql).unwrap_or_else(|error| panic!("{error}\n{sql}"));
     }
 
-    pub fn rows(&self, sql: &str) -> Vec<Row> {
+    pub(crate) fn rows(&self, sql: &str) -> Vec<Row> {
         self.runtime.block_on(self.client.query(sql, &[])).unwrap()
     }
 
     /// The first column, as text.
-    pub fn texts(&self, sql: &str) -> Vec<String> {
+    pub(crate) fn texts(&self, sql: &str) -> Vec<String> {
         self.rows(sql).iter().map(|row| row.get(0)).collect()
     }
 }
 
 /// A segment as the platform stores it.
-pub fn segment(id: &str, catalogue_version: u64, value: u32) -> Document {
+pub(crate) fn segment(id: &str, catalogue_version: u64, value: u32) -> Document {
     let body = format!(
         r#"{{"document": {{"id": "{id}", "name": "N", "type": "DYNAMIC", "status": "ACTIVE",
         "rules": {{"field": "x", "operator": "gt", "value": {value}}}, "version": 1,
@@ -99,6 +99,6 @@ pub fn segment(id: &str, catalogue_version: u64, value: u32) -> Document {
 }
 
 /// The content of a body.
-pub fn json(document: &Document) -> serde_json::Value {
+pub(crate) fn json(document: &Document) -> serde_json::Value {
     serde_json::from_str(document.body.as_deref().unwrap()).unwrap()
 }

@@ -7,14 +7,14 @@ use std::process::{Command, Stdio};
 use tempfile::TempDir;
 
 /// A server on a free port of the loopback, from the packages of this machine; stopped when it is dropped.
-pub struct OwnServer {
+pub(crate) struct OwnServer {
     programs: PathBuf,
     directory: TempDir,
     port: u16,
 }
 
 impl OwnServer {
-    pub fn start() -> OwnServer {
+    pub(crate) fn start() -> OwnServer {
         let directory = tempfile::tempdir().unwrap();
         // It refuses to run as root; where tests do, it runs as the user that the package makes.
         if is_root() {
@@ -28,18 +28,18 @@ impl OwnServer {
         server
     }
 
-    pub fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("postgresql://postgres@127.0.0.1:{}/postgres", self.port)
     }
 
-    pub fn up(&self) {
+    pub(crate) fn up(&self) {
         let options = format!("-p {} -c listen_addresses=127.0.0.1 -c unix_socket_directories=", self.port);
         let log = self.directory.path().join("log");
         run(self.pg_ctl("start").arg("--options").arg(options).arg("--log").arg(log));
     }
 
     /// Ends all connections at once.
-    pub fn down(&self) {
+    pub(crate) fn down(&self) {
         run(self.pg_ctl("stop").arg("--mode=fast"));
     }
 

@@ -10,7 +10,7 @@ use audience_contract::suite::TakenMail;
 use tempfile::TempDir;
 
 /// A running `smtp-sink` that keeps what it takes.
-pub struct MailSink {
+pub(crate) struct MailSink {
     child: Child,
     pub port: u16,
     directory: TempDir,
@@ -18,7 +18,7 @@ pub struct MailSink {
 
 impl MailSink {
     /// Starts one with options.
-    pub fn start(options: &[&str]) -> MailSink {
+    pub(crate) fn start(options: &[&str]) -> MailSink {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let directory = tempfile::tempdir().unwrap();
         let mut command = Command::new("smtp-sink");
@@ -38,12 +38,12 @@ impl MailSink {
     }
 
     /// The mails that it took, as they came, without the lines of the envelope.
-    pub fn raw(&self) -> Vec<String> {
+    pub(crate) fn raw(&self) -> Vec<String> {
         files(self.directory.path()).iter().map(|file| lines(file).1).filter(|mail| !mail.is_empty()).collect()
     }
 
     /// The mails that it took.
-    pub fn taken(&self) -> Vec<TakenMail> {
+    pub(crate) fn taken(&self) -> Vec<TakenMail> {
         let taken = |file: &PathBuf| {
             let (envelope, mail) = lines(file);
             let to = envelope.lines().find_map(|line| line.strip_prefix("X-Rcpt-Args: <"))?;
@@ -93,14 +93,14 @@ fn lines(file: &Path) -> (String, String) {
 }
 
 /// The output of openssl.
-pub fn openssl(arguments: &[&str]) -> String {
+pub(crate) fn openssl(arguments: &[&str]) -> String {
     let output = Command::new("openssl").args(arguments).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
 }
 
 /// Returns whether each signature of a mail holds, by dkimpy, with the public parts of keys in the place of DNS.
-pub fn verify(mail: &str, keys: &[(&str, &str)]) -> String {
+pub(crate) fn verify(mail: &str, keys: &[(&str, &str)]) -> String {
     let directory = tempfile::tempdir().unwrap();
     let mut records = String::new();
     for (selector, pem) in keys {

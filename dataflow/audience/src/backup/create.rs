@@ -20,7 +20,7 @@ use crate::{control, last_backup};
 
 /// The data to copy, and the place to copy it to.
 #[derive(Debug, Args)]
-pub struct CreateArgs {
+pub(crate) struct CreateArgs {
     #[command(flatten)]
     data: DataFlag,
     #[command(flatten)]
@@ -31,7 +31,7 @@ pub struct CreateArgs {
     postgres: Option<String>,
 }
 
-pub fn run(args: &CreateArgs) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(args: &CreateArgs) -> anyhow::Result<ExitCode> {
     let data = &args.data.data;
     ensure!(data.is_dir(), "{}: {} is no directory", named("data"), data.display());
     let name = match control::ask_for_backup(data, &args.place.backups)? {
@@ -52,7 +52,7 @@ fn from_directory(args: &CreateArgs) -> anyhow::Result<String> {
 }
 
 /// The stores that a backup is made of.
-pub struct BackupSource {
+pub(crate) struct BackupSource {
     pub stores: PlatformStores,
     pub documents: DocumentStores,
     /// The PostgreSQL that has the documents instead.
@@ -61,7 +61,7 @@ pub struct BackupSource {
 
 impl BackupSource {
     /// Makes a backup under a URL; gives its name. `copy` copies events and a checkpoint.
-    pub fn write<E: Into<anyhow::Error>>(
+    pub(crate) fn write<E: Into<anyhow::Error>>(
         &self,
         data: &Path,
         url: &str,

@@ -12,17 +12,17 @@ use clap::Args;
 use serde::{Deserialize, Serialize};
 
 /// The format of backups that this program writes and reads.
-pub const FORMAT: u32 = 1;
+pub(super) const FORMAT: u32 = 1;
 /// The file of segments, traits, members, keys and webhooks.
-pub const DOCUMENTS: &str = "documents.json";
+pub(super) const DOCUMENTS: &str = "documents.json";
 /// The beginning of the names of files with contents, campaigns, suppressions and the log of sends.
-pub const NOTES: &str = "notes.";
+pub(super) const NOTES: &str = "notes.";
 /// The file that `pg_dump` made, where PostgreSQL has them.
-pub const POSTGRES: &str = "postgres.dump";
+pub(super) const POSTGRES: &str = "postgres.dump";
 
 /// The place of backups.
 #[derive(Debug, Args)]
-pub struct BackupsFlag {
+pub(super) struct BackupsFlag {
     /// The URL under which each backup is a folder: `file:///directory`, or `s3://bucket/prefix` with the usual `AWS_*`
     /// variables.
     #[arg(long, env = "AUDIENCE_BACKUPS", value_name = "URL")]
@@ -31,7 +31,7 @@ pub struct BackupsFlag {
 
 /// The data directory that a command is about.
 #[derive(Debug, Args)]
-pub struct DataFlag {
+pub(super) struct DataFlag {
     /// The data directory.
     #[arg(long, env = "AUDIENCE_DATA", value_name = "DIR", default_value = "./audience-data")]
     pub data: PathBuf,
@@ -39,13 +39,13 @@ pub struct DataFlag {
 
 impl BackupsFlag {
     /// Opens it.
-    pub fn open(&self) -> anyhow::Result<Backups> {
+    pub(super) fn open(&self) -> anyhow::Result<Backups> {
         open(&self.backups)
     }
 }
 
 /// The stores of a data directory, as the platform and a backup take them.
-pub fn stores_of(own: &Stores) -> (PlatformStores, DocumentStores) {
+pub(super) fn stores_of(own: &Stores) -> (PlatformStores, DocumentStores) {
     let stores = PlatformStores {
         events: own.events(),
         messages: own.messages(),
@@ -58,7 +58,7 @@ pub fn stores_of(own: &Stores) -> (PlatformStores, DocumentStores) {
 }
 
 /// Opens the backups under a URL.
-pub fn open(url: &str) -> anyhow::Result<Backups> {
+pub(super) fn open(url: &str) -> anyhow::Result<Backups> {
     let variables: Vec<_> = std::env::vars().collect();
     Backups::open(url, &variables).context("--backups (AUDIENCE_BACKUPS)")
 }
@@ -66,7 +66,7 @@ pub fn open(url: &str) -> anyhow::Result<Backups> {
 /// The facts of a backup, which are written last.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct BackupFacts {
+pub(super) struct BackupFacts {
     pub format: u32,
     /// The program that made it.
     pub program: String,
@@ -83,7 +83,7 @@ pub struct BackupFacts {
 /// A file, so that damage is noticed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct FileFacts {
+pub(super) struct FileFacts {
     pub name: String,
     pub bytes: u64,
     /// xxh3-64, in hexadecimal digits.
@@ -92,13 +92,13 @@ pub struct FileFacts {
 
 impl FileFacts {
     /// The facts of a file of these bytes.
-    pub fn of(name: &str, bytes: &[u8]) -> FileFacts {
+    pub(super) fn of(name: &str, bytes: &[u8]) -> FileFacts {
         let checksum = format!("{:016x}", xxhash_rust::xxh3::xxh3_64(bytes));
         FileFacts { name: name.to_owned(), bytes: bytes.len() as u64, checksum }
     }
 
     /// Reads the file, and checks that it is what was written.
-    pub fn read(&self, place: &Objects) -> anyhow::Result<Vec<u8>> {
+    pub(super) fn read(&self, place: &Objects) -> anyhow::Result<Vec<u8>> {
         let bytes = place.file(&self.name)?.with_context(|| format!("{} is missing", self.name))?;
         anyhow::ensure!(FileFacts::of(&self.name, &bytes) == *self, "{} is damaged", self.name);
         Ok(bytes)
@@ -106,7 +106,7 @@ impl FileFacts {
 }
 
 /// The facts of the backup at a place; an error where it is not whole, or of a newer program.
-pub fn facts(place: &Objects) -> anyhow::Result<BackupFacts> {
+pub(super) fn facts(place: &Objects) -> anyhow::Result<BackupFacts> {
     let bytes = place.backup_facts()?.context("it is not whole: making it was cut off, or is going on")?;
     let facts: serde_json::Value = serde_json::from_slice(&bytes).context("its facts cannot be read")?;
     let format = facts["format"].as_u64().unwrap_or_default();
@@ -118,7 +118,7 @@ pub fn facts(place: &Objects) -> anyhow::Result<BackupFacts> {
 }
 
 /// The backup of that name. Opening another would make a folder.
-pub fn find(backups: &Backups, name: &str) -> anyhow::Result<Arc<Objects>> {
+pub(super) fn find(backups: &Backups, name: &str) -> anyhow::Result<Arc<Objects>> {
     let names = backups.names()?;
     anyhow::ensure!(
         names.iter().any(|known| known == name),

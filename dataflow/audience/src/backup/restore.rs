@@ -18,7 +18,7 @@ use crate::settings::named;
 
 /// The backup, and the directory that it becomes.
 #[derive(Debug, Args)]
-pub struct RestoreArgs {
+pub(crate) struct RestoreArgs {
     #[command(flatten)]
     data: DataFlag,
     #[command(flatten)]
@@ -35,7 +35,7 @@ pub struct RestoreArgs {
     postgres: Option<String>,
 }
 
-pub fn run(args: &RestoreArgs) -> anyhow::Result<ExitCode> {
+pub(super) fn run(args: &RestoreArgs) -> anyhow::Result<ExitCode> {
     let backups = args.place.open()?;
     let objects = place::find(&backups, &args.name)?;
     let facts = place::facts(&objects)?;

@@ -11,7 +11,7 @@ use super::place::{self, BackupsFlag, DOCUMENTS};
 
 /// The backup to read.
 #[derive(Debug, Args)]
-pub struct VerifyArgs {
+pub(crate) struct VerifyArgs {
     #[command(flatten)]
     place: BackupsFlag,
     /// The name of the backup, as `audience backup list` prints it.
@@ -20,7 +20,7 @@ pub struct VerifyArgs {
 }
 
 /// Exit status 0: the backup is whole; 1: it has faults; 2: it cannot be read.
-pub fn run(args: &VerifyArgs) -> anyhow::Result<ExitCode> {
+pub(super) fn run(args: &VerifyArgs) -> anyhow::Result<ExitCode> {
     let backups = args.place.open()?;
     let faults = faults(&place::find(&backups, &args.name)?);
     for fault in &faults {

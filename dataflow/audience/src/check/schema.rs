@@ -23,11 +23,11 @@ const LEVELS: usize = 3;
 const MOST_EVENTS: usize = 500;
 
 /// A schema as `GET /api/schema` gives it.
-pub struct ServerSchema(Value);
+pub(super) struct ServerSchema(Value);
 
 impl ServerSchema {
     /// Reads the schema of the server at a URL, or a file of one.
-    pub fn read(place: &str, key: Option<&str>, ca: &CaFlag) -> anyhow::Result<ServerSchema> {
+    pub(super) fn read(place: &str, key: Option<&str>, ca: &CaFlag) -> anyhow::Result<ServerSchema> {
         let value = match place.contains("://") {
             true => ask(&ServerAddress::parse(place, "--against", ca)?, key)?,
             false => read_json(Path::new(place))?,
@@ -39,7 +39,7 @@ impl ServerSchema {
     }
 
     /// Adds the segments and computed traits of the server, to which rules may refer. Segments have no members here.
-    pub fn add_to(&self, catalogue: &mut Catalogue) {
+    pub(super) fn add_to(&self, catalogue: &mut Catalogue) {
         for definition in list(self.0.get("computedTraits")) {
             if let Ok(computed) = catalogue.check_trait(definition) {
                 catalogue.put_trait(computed);
@@ -52,7 +52,7 @@ impl ServerSchema {
     }
 
     /// The names and values that the server has seen. Nothing where there is more than it tells.
-    pub fn seen(&self) -> SeenData {
+    pub(super) fn seen(&self) -> SeenData {
         let events = list(self.0.get("events"));
         if events.len() >= MOST_EVENTS {
             return SeenData::default();

@@ -8,7 +8,7 @@ use crate::settings::ServeFlags;
 
 /// The settings of the process, and what to add.
 #[derive(Debug, Args)]
-pub struct BundleArgs {
+pub(crate) struct BundleArgs {
     #[command(flatten)]
     pub settings: ServeFlags,
     /// The file to write. [default: audience-debug-TIME.tar.gz]

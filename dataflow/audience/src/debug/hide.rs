@@ -7,7 +7,7 @@ const HIDDEN: &str = "[hidden]";
 const SECRET: [&str; 6] = ["password", "secret", "token", "jaas", "credential", "private"];
 
 /// A text without the user and password of URLs, and without passwords of libpq's form.
-pub fn in_text(text: &str) -> String {
+pub(super) fn in_text(text: &str) -> String {
     let mut out = String::new();
     let mut rest = text;
     while let Some(at) = rest.find("://") {
@@ -41,7 +41,7 @@ fn without_passwords(text: &str) -> String {
 }
 
 /// A document without values whose name says that they are secret, and without those in texts.
-pub fn in_json(value: Value) -> Value {
+pub(super) fn in_json(value: Value) -> Value {
     match value {
         Value::String(text) => Value::String(in_text(&text)),
         Value::Array(items) => items.into_iter().map(in_json).collect(),
@@ -58,14 +58,14 @@ pub fn in_json(value: Value) -> Value {
 }
 
 /// Returns whether the name of a setting says that its value is secret. The name of a file is not.
-pub fn is_secret(name: &str) -> bool {
+pub(super) fn is_secret(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
     let is_file = name.ends_with("_file") || name.ends_with(".location");
     name == "key" || (!is_file && SECRET.iter().any(|word| name.contains(word)))
 }
 
 /// The text for a secret.
-pub fn hidden() -> String {
+pub(super) fn hidden() -> String {
     HIDDEN.to_owned()
 }
 

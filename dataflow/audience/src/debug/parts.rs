@@ -34,7 +34,7 @@ const QUESTIONS: [(&str, &str); 6] = [
 ];
 
 /// All parts: the name of each, and its bytes.
-pub fn gather(args: &BundleArgs, given: &ArgMatches) -> Vec<(&'static str, Vec<u8>)> {
+pub(super) fn gather(args: &BundleArgs, given: &ArgMatches) -> Vec<(&'static str, Vec<u8>)> {
     let mut parts = vec![("about.json", text(&about())), ("settings.json", text(&settings(args, given)))];
     match ServeSettings::load(args.settings.clone()) {
         Err(error) => parts.push(("doctor.json", why(&format!("the settings are wrong: {error:#}")))),

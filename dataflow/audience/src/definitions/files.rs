@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 /// A segment as its file has it. The members of a list are data, and in no file.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct SegmentFile {
+pub(super) struct SegmentFile {
     pub id: String,
     pub name: String,
     #[serde(default, skip_serializing_if = "String::is_empty")]
@@ -33,11 +33,11 @@ pub struct SegmentFile {
 
 impl SegmentFile {
     /// Returns whether it is a list, whose members are no rules.
-    pub fn is_list(&self) -> bool {
+    pub(super) fn is_list(&self) -> bool {
         self.kind.as_deref().is_some_and(|kind| kind.eq_ignore_ascii_case("static"))
     }
 
-    pub fn status(&self) -> &str {
+    pub(super) fn status(&self) -> &str {
         self.status.as_deref().unwrap_or("ACTIVE")
     }
 }
@@ -48,7 +48,7 @@ const SETTINGS: &str = "settings.json";
 /// The settings of the platform, as their file has them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct DefinedSettings {
+pub(super) struct DefinedSettings {
     /// A name of the tz database. A file without it leaves the server's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timezone: Option<String>,
@@ -62,7 +62,7 @@ struct TraitName {
 
 /// Segments and traits, by id and name, and the settings.
 #[derive(Clone, Debug, Default)]
-pub struct Definitions {
+pub(super) struct Definitions {
     pub segments: BTreeMap<String, SegmentFile>,
     /// The whole definition of each.
     pub traits: BTreeMap<String, Box<RawValue>>,
@@ -71,7 +71,7 @@ pub struct Definitions {
 
 impl Definitions {
     /// Reads a directory. Files that do not end with `.json` are passed over.
-    pub fn read(directory: &Path) -> anyhow::Result<Definitions> {
+    pub(super) fn read(directory: &Path) -> anyhow::Result<Definitions> {
         ensure!(directory.is_dir(), "{} is no directory", directory.display());
         let mut definitions = Definitions::default();
         for (place, text) in texts(&directory.join("segments"))? {
@@ -101,7 +101,7 @@ impl Definitions {
 
     /// Writes a directory, and deletes files of what is not here; gives how many files there are. A file that says the same is
     /// left as it is.
-    pub fn write(&self, directory: &Path) -> anyhow::Result<usize> {
+    pub(super) fn write(&self, directory: &Path) -> anyhow::Result<usize> {
         let segments = self.segments.iter().map(|(id, segment)| Ok((id, serde_json::to_string(segment)?)));
         let segments = segments.collect::<anyhow::Result<BTreeMap<_, _>>>()?;
         write_all(&directory.join("segments"), &segments)?;

@@ -24,7 +24,7 @@ const PAGE: usize = 200;
 
 /// The server.
 #[derive(Clone, Debug, Args)]
-pub struct ServerFlags {
+pub(super) struct ServerFlags {
     /// The URL of the server, `http://host:port` or `https://host:port`.
     #[arg(long, env = "AUDIENCE_SERVER", value_name = "URL", default_value = "http://127.0.0.1:8081")]
     server: String,
@@ -36,7 +36,7 @@ pub struct ServerFlags {
 }
 
 /// A server that answers.
-pub struct DefinitionServer {
+pub(super) struct DefinitionServer {
     address: ServerAddress,
     key: Option<String>,
 }
@@ -97,13 +97,13 @@ impl HeldSegment {
 
 impl DefinitionServer {
     /// Reads the flags; asks nothing yet.
-    pub fn open(flags: &ServerFlags) -> anyhow::Result<DefinitionServer> {
+    pub(super) fn open(flags: &ServerFlags) -> anyhow::Result<DefinitionServer> {
         let address = ServerAddress::parse(&flags.server, "--server (AUDIENCE_SERVER)", &flags.ca)?;
         Ok(DefinitionServer { address, key: flags.key.clone() })
     }
 
     /// All segments but archived ones, all computed traits, and the settings.
-    pub fn read(&self) -> anyhow::Result<HeldDefinitions> {
+    pub(super) fn read(&self) -> anyhow::Result<HeldDefinitions> {
         let mut held = HeldDefinitions::default();
         let mut cursor = String::new();
         loop {
@@ -123,7 +123,7 @@ impl DefinitionServer {
     }
 
     /// Takes a step; an answer that refuses it is given in words.
-    pub fn take(&self, step: &Step) -> anyhow::Result<Result<(), String>> {
+    pub(super) fn take(&self, step: &Step) -> anyhow::Result<Result<(), String>> {
         let path = match step.kind {
             StepKind::Segment => format!("/api/segments/{}", encoded(&step.id)),
             StepKind::Trait => format!("/api/traits/{}", encoded(&step.id)),
@@ -147,7 +147,7 @@ impl DefinitionServer {
     }
 
     /// The users who would enter and leave by a step, where the server counts that; faults are told as the step is taken.
-    pub fn effect(&self, step: &Step) -> Option<String> {
+    pub(super) fn effect(&self, step: &Step) -> Option<String> {
         let (path, json) = match step {
             Step { segment: Some(segment), id, action, .. } => {
                 let rules = segment.rules.as_ref()?;

@@ -15,14 +15,14 @@ use super::files::{DefinedSettings, Definitions, SegmentFile};
 
 /// The kind of thing that a step is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum StepKind {
+pub(super) enum StepKind {
     Segment,
     Trait,
     Setting,
 }
 
 impl StepKind {
-    pub fn word(self) -> &'static str {
+    pub(super) fn word(self) -> &'static str {
         match self {
             StepKind::Segment => "segment",
             StepKind::Trait => "trait",
@@ -33,7 +33,7 @@ impl StepKind {
 
 /// The change. A version is the one that the server had: another one is not overwritten.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Action {
+pub(super) enum Action {
     Create,
     Change { version: u64 },
     Delete { version: u64 },
@@ -41,7 +41,7 @@ pub enum Action {
 
 /// A step.
 #[derive(Clone, Debug)]
-pub struct Step {
+pub(super) struct Step {
     pub kind: StepKind,
     pub id: String,
     pub action: Action,
@@ -51,7 +51,7 @@ pub struct Step {
 
 /// The definitions of a server, with versions.
 #[derive(Clone, Debug, Default)]
-pub struct HeldDefinitions {
+pub(super) struct HeldDefinitions {
     pub segments: BTreeMap<String, (u64, SegmentFile)>,
     pub traits: BTreeMap<String, (u64, Box<RawValue>)>,
     pub timezone: (u64, String),
@@ -59,7 +59,7 @@ pub struct HeldDefinitions {
 
 impl HeldDefinitions {
     /// Without versions.
-    pub fn definitions(self) -> Definitions {
+    pub(super) fn definitions(self) -> Definitions {
         Definitions {
             segments: self.segments.into_iter().map(|(id, (_, segment))| (id, segment)).collect(),
             traits: self.traits.into_iter().map(|(name, (_, definition))| (name, definition)).collect(),
@@ -69,7 +69,7 @@ impl HeldDefinitions {
 }
 
 /// The steps: settings before traits, traits before segments, a segment after those that its rules name, and deletions last, the other way round.
-pub fn between(held: &HeldDefinitions, wanted: &Definitions, is_pruning: bool) -> anyhow::Result<Vec<Step>> {
+pub(super) fn between(held: &HeldDefinitions, wanted: &Definitions, is_pruning: bool) -> anyhow::Result<Vec<Step>> {
     let mut steps = Vec::new();
     let (version, known) = &held.timezone;
     if let Some(zone) = wanted.settings.timezone.as_ref().filter(|zone| *zone != known) {

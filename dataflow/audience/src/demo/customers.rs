@@ -3,16 +3,16 @@
 use fastrand::Rng;
 use serde_json::{Value, json};
 
-pub const MINUTE: i64 = 60_000;
-pub const HOUR: i64 = 60 * MINUTE;
-pub const DAY: i64 = 24 * HOUR;
+pub(super) const MINUTE: i64 = 60_000;
+pub(super) const HOUR: i64 = 60 * MINUTE;
+pub(super) const DAY: i64 = 24 * HOUR;
 /// Customers of the shop.
-pub const CUSTOMERS: usize = 2_000;
+pub(super) const CUSTOMERS: usize = 2_000;
 /// How far back the shop goes.
-pub const PAST: i64 = 90 * DAY;
+pub(super) const PAST: i64 = 90 * DAY;
 
 /// Categories with the range of their prices.
-pub const CATEGORIES: [(&str, u32, u32); 6] = [
+pub(super) const CATEGORIES: [(&str, u32, u32); 6] = [
     ("books", 8, 40),
     ("electronics", 60, 900),
     ("fashion", 20, 180),
@@ -34,7 +34,7 @@ const PLANS: [&str; 3] = ["free", "plus", "gold"];
 
 /// A customer's habits.
 #[derive(Clone, Debug)]
-pub struct Customer {
+pub(super) struct Customer {
     pub id: String,
     /// Their anonymous id, if they were seen before they said who they are.
     pub anonymous: Option<String>,
@@ -51,7 +51,7 @@ pub struct Customer {
 }
 
 /// Makes a customer: one of the first as of the instant that the shop is filled at, or a new one.
-pub fn customer(random: &mut Rng, number: usize, now: i64) -> Customer {
+pub(super) fn customer(random: &mut Rng, number: usize, now: i64) -> Customer {
     let mut one = |count: usize| random.usize(0..count);
     let (first, last) = (FIRST_NAMES[one(FIRST_NAMES.len())], LAST_NAMES[one(LAST_NAMES.len())]);
     let plan = PLANS[[0, 0, 0, 0, 0, 1, 1, 1, 2, 2][one(10)]];

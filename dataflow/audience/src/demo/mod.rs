@@ -43,14 +43,14 @@ struct DemoNote {
 
 /// A demo in its directory.
 #[derive(Clone, Debug)]
-pub struct Demo {
+pub(crate) struct Demo {
     path: PathBuf,
     note: DemoNote,
 }
 
 impl Demo {
     /// Opens a directory that is new or a demo's. Any other is refused and left as it is.
-    pub fn open(data: &Path) -> anyhow::Result<Demo> {
+    pub(crate) fn open(data: &Path) -> anyhow::Result<Demo> {
         if let Some(demo) = Demo::read(data)? {
             return Ok(demo);
         }
@@ -65,7 +65,7 @@ impl Demo {
     }
 
     /// Begins a demo in the directory of a running platform, or goes on with the one that is there.
-    pub fn begin(data: &Path) -> anyhow::Result<Demo> {
+    pub(crate) fn begin(data: &Path) -> anyhow::Result<Demo> {
         if let Some(demo) = Demo::read(data)? {
             return Ok(demo);
         }
@@ -75,7 +75,7 @@ impl Demo {
     }
 
     /// The demo of a directory, if there is one.
-    pub fn read(data: &Path) -> anyhow::Result<Option<Demo>> {
+    pub(crate) fn read(data: &Path) -> anyhow::Result<Option<Demo>> {
         let path = data.join(FILE);
         if !path.exists() {
             return Ok(None);
@@ -86,7 +86,7 @@ impl Demo {
     }
 
     /// Returns whether its past and its segments are there.
-    pub fn is_filled(&self) -> bool {
+    pub(crate) fn is_filled(&self) -> bool {
         self.note.is_filled
     }
 
@@ -98,7 +98,7 @@ impl Demo {
     }
 
     /// Ingests the past and creates the segments, unless that is done.
-    pub fn fill(&mut self, service: &Service) -> anyhow::Result<()> {
+    pub(crate) fn fill(&mut self, service: &Service) -> anyhow::Result<()> {
         if self.note.is_filled {
             return Ok(());
         }
@@ -117,7 +117,7 @@ impl Demo {
     }
 
     /// Goes on for as long as it is polled, at the pace of the past: charts show a shop, not the start of a demo.
-    pub async fn live(self, service: Arc<Service>) {
+    pub(crate) async fn live(self, service: Arc<Service>) {
         let started = tokio::task::spawn_blocking(move || {
             // Another run is another day in the shop.
             let mut shop = Shop::new(SEED ^ clock::now().unsigned_abs(), self.note.filled_at);

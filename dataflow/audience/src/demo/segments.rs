@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 const AUTHOR: &str = "demo";
 
 /// Creates what is not there yet.
-pub fn create(service: &Service) -> anyhow::Result<()> {
+pub(super) fn create(service: &Service) -> anyhow::Result<()> {
     for definition in traits() {
         let definition = RawValue::from_string(definition.to_string())?;
         unless_there(service.platform().traits.put_trait(TraitInput { definition, note: None }, Some(0), AUTHOR))?;

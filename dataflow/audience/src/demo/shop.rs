@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::customers::{CATEGORIES, CUSTOMERS, Customer, DAY, HOUR, MINUTE, PAST, customer};
 
 /// The shop that the demo begins with.
-pub const SEED: u64 = 2_026;
+pub(super) const SEED: u64 = 2_026;
 
 /// Between two who join, once the shop is filled: as it was at the end of its past.
 const JOIN: i64 = PAST / (3 * CUSTOMERS as i64);
@@ -19,7 +19,7 @@ const JOIN: i64 = PAST / (3 * CUSTOMERS as i64);
 const CHANNELS: [&str; 5] = ["search", "newsletter", "social", "direct", "affiliate"];
 const DEVICES: [&str; 3] = ["phone", "desktop", "tablet"];
 /// A shop: one run of events without an end, in the order of time.
-pub struct Shop {
+pub(super) struct Shop {
     random: Rng,
     customers: Vec<Customer>,
     /// The next steps, earliest first; steps of the same instant in the order that they came about.
@@ -72,7 +72,7 @@ enum ShopStep {
 
 impl Shop {
     /// The shop of a seed, filled at an instant. Its customers are those of [`SEED`].
-    pub fn new(seed: u64, filled_at: i64) -> Shop {
+    pub(super) fn new(seed: u64, filled_at: i64) -> Shop {
         let mut random = Rng::with_seed(SEED);
         let customers = (0..CUSTOMERS).map(|number| customer(&mut random, number, filled_at)).collect();
         let due = BinaryHeap::new();
@@ -84,7 +84,7 @@ impl Shop {
     }
 
     /// Everything up to the instant that it is filled at.
-    pub fn past(&mut self) -> Vec<Value> {
+    pub(super) fn past(&mut self) -> Vec<Value> {
         let mut events = Vec::new();
         while self.due.peek().is_some_and(|Reverse(due)| due.at <= self.filled_at) {
             if let Some((at, event)) = self.step() {
@@ -96,12 +96,12 @@ impl Shop {
     }
 
     /// The time between events at the end of the past.
-    pub fn pace(&self) -> Duration {
+    pub(super) fn pace(&self) -> Duration {
         Duration::from_millis(DAY.unsigned_abs()) / self.last_day.max(1)
     }
 
     /// The next event after the past, as if it happened now.
-    pub fn next_event(&mut self, now: i64) -> Value {
+    pub(super) fn next_event(&mut self, now: i64) -> Value {
         loop {
             if let Some((_, event)) = self.step() {
                 return stamped(event, now);

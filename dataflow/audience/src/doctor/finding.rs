@@ -5,7 +5,7 @@ use serde::Serialize;
 /// The state of a part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub enum Verdict {
+pub(crate) enum Verdict {
     /// As it must be.
     Good,
     /// A start works, and something may fail later.
@@ -17,7 +17,7 @@ pub enum Verdict {
 /// One thing that was looked at.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Finding {
+pub(crate) struct Finding {
     /// The part that was looked at.
     pub part: &'static str,
     /// Its state.
@@ -30,15 +30,15 @@ pub struct Finding {
 }
 
 impl Finding {
-    pub fn good(part: &'static str, found: impl Into<String>) -> Finding {
+    pub(crate) fn good(part: &'static str, found: impl Into<String>) -> Finding {
         Finding { part, verdict: Verdict::Good, found: found.into(), fix: None }
     }
 
-    pub fn warning(part: &'static str, found: impl Into<String>, fix: impl Into<String>) -> Finding {
+    pub(crate) fn warning(part: &'static str, found: impl Into<String>, fix: impl Into<String>) -> Finding {
         Finding { part, verdict: Verdict::Warning, found: found.into(), fix: Some(fix.into()) }
     }
 
-    pub fn fault(part: &'static str, found: impl Into<String>, fix: impl Into<String>) -> Finding {
+    pub(crate) fn fault(part: &'static str, found: impl Into<String>, fix: impl Into<String>) -> Finding {
         Finding { part, verdict: Verdict::Fault, found: found.into(), fix: Some(fix.into()) }
     }
 }

@@ -22,7 +22,7 @@ const FEW_FILES: u64 = 4_096;
 const LITTLE_MEMORY_BYTES: u64 = 1 << 30;
 
 /// Looks at everything but other servers.
-pub fn look(settings: &ServeSettings) -> Vec<Finding> {
+pub(super) fn look(settings: &ServeSettings) -> Vec<Finding> {
     let is_running = is_in_use(settings.data());
     let mut findings = vec![data_directory(settings.data(), is_running)];
     findings.extend(disk(settings.data()));

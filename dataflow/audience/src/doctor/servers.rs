@@ -18,7 +18,7 @@ const CLOCK_DIFFERENCE_MS: i64 = 2_000;
 const START_IT: &str = "start it, or correct";
 
 /// Looks at each server that the settings name.
-pub fn look(settings: &ServeSettings) -> Vec<Finding> {
+pub(super) fn look(settings: &ServeSettings) -> Vec<Finding> {
     let connections = &settings.connections;
     let mut findings = Vec::new();
     if let Some(settings) = &connections.kafka {

@@ -14,12 +14,12 @@ use audience_rules::catalogue::Catalogue;
 use audience_rules::timeline::{self, Line, TimelineOutcome};
 
 /// Runs a timeline to its end.
-pub fn run_timeline(lines: Vec<(usize, Line)>) -> TimelineOutcome {
+pub(super) fn run_timeline(lines: Vec<(usize, Line)>) -> TimelineOutcome {
     reference::run(move |subject| timeline::run(&lines, subject))
 }
 
 /// Every record of a file, as the engine accepts it: the clock follows the greatest timestamp.
-pub fn read(events: Box<dyn Read + Send>) -> anyhow::Result<(Vec<u8>, Summary)> {
+pub(super) fn read(events: Box<dyn Read + Send>) -> anyhow::Result<(Vec<u8>, Summary)> {
     let BulkOptions { block_bytes, .. } = BulkOptions::new(1);
     let (mut records, mut summary) = (Vec::new(), Summary::default());
     std::thread::scope(|scope| {
@@ -38,7 +38,7 @@ pub fn read(events: Box<dyn Read + Send>) -> anyhow::Result<(Vec<u8>, Summary)> 
 }
 
 /// The memberships of the records at `clock`, as lines `user TAB segment`, sorted by bytes.
-pub fn members(catalogue: Catalogue, records: Vec<u8>, clock: Millis) -> Vec<String> {
+pub(super) fn members(catalogue: Catalogue, records: Vec<u8>, clock: Millis) -> Vec<String> {
     let memberships = reference::run(move |reference| {
         reference.set_catalogue(catalogue);
         reference.accept(&records, clock);

@@ -11,7 +11,7 @@ use super::names::named;
 
 /// The setting that says if callers must sign in.
 #[derive(Clone, Debug, Args)]
-pub struct AccessSettings {
+pub(crate) struct AccessSettings {
     /// Whether callers must sign in: `auto`, `required` or `off`. `auto` asks nobody while every listener is on this machine
     /// and there is no member, and everybody from the first member on; with another listener and without members the program
     /// does not start. `off` is for networks where everybody may do everything.
@@ -46,7 +46,7 @@ pub struct AccessSettings {
 
 /// A way to ask callers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum When {
+pub(crate) enum When {
     /// As the listeners and the members say.
     Auto,
     /// Always.
@@ -57,14 +57,14 @@ pub enum When {
 
 /// The first admin, by settings.
 #[derive(Clone, Debug)]
-pub struct FirstAdmin {
+pub(crate) struct FirstAdmin {
     pub email: String,
     pub password_file: PathBuf,
 }
 
 impl AccessSettings {
     /// The options of the door of a process with these listeners.
-    pub fn options(&self, listeners: &[SocketAddr]) -> anyhow::Result<AuthOptions> {
+    pub(crate) fn options(&self, listeners: &[SocketAddr]) -> anyhow::Result<AuthOptions> {
         if let Some(url) = &self.public_url {
             let host = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
             let is_url = host.is_some_and(|host| !host.is_empty() && !host.contains(['?', '#', ' ']));
@@ -96,7 +96,7 @@ impl AccessSettings {
     }
 
     /// The first admin, if the settings name one.
-    pub fn first_admin(&self) -> anyhow::Result<Option<FirstAdmin>> {
+    pub(crate) fn first_admin(&self) -> anyhow::Result<Option<FirstAdmin>> {
         match (&self.admin_email, &self.admin_password_file) {
             (None, None) => Ok(None),
             (Some(email), Some(password_file)) => {
@@ -107,7 +107,7 @@ impl AccessSettings {
     }
 
     /// The ranges of trusted proxies.
-    pub fn proxies(&self) -> anyhow::Result<Vec<ipnet::IpNet>> {
+    pub(crate) fn proxies(&self) -> anyhow::Result<Vec<ipnet::IpNet>> {
         let texts = self.trusted_proxies.iter().flat_map(|texts| texts.split(',')).map(str::trim);
         let range = |text: &str| {
             let range = text.parse().ok().or_else(|| text.parse::<std::net::IpAddr>().ok().map(Into::into));

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 /// The address of a listener: `127.0.0.1:8081`, `localhost:8081`, or a port of this machine, `:8081` or `8081`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Address(pub SocketAddr);
+pub(crate) struct Address(pub SocketAddr);
 
 impl FromStr for Address {
     type Err = String;

@@ -11,7 +11,7 @@ const MOST_PREFIX_BYTES: usize = 200;
 
 /// The servers that the program is joined to: flags with the tables of the file.
 #[derive(Clone, Debug, Default)]
-pub struct Connections {
+pub(crate) struct Connections {
     pub kafka: Option<KafkaSettings>,
     pub postgres: Option<String>,
     pub redis: Option<audience_redis::RedisSettings>,

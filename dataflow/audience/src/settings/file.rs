@@ -11,9 +11,9 @@ use clap::{Arg, ArgMatches, Args, Command};
 use toml::{Table, Value};
 
 /// The tables that a file may have.
-pub const TABLES: [&str; 5] = ["kafka", "redis", "aerospike", "checkpoints", "history"];
+pub(crate) const TABLES: [&str; 5] = ["kafka", "redis", "aerospike", "checkpoints", "history"];
 /// Settings that are flags and variables only: a file does not name itself, and does not make itself a demo's.
-pub const NOT_IN_FILES: [&str; 2] = ["config", "demo"];
+pub(crate) const NOT_IN_FILES: [&str; 2] = ["config", "demo"];
 /// The types of settings that are numbers.
 const NUMBERS: [fn() -> TypeId; 5] =
     [TypeId::of::<u16>, TypeId::of::<u32>, TypeId::of::<u64>, TypeId::of::<NonZeroU32>, TypeId::of::<NonZeroUsize>];
@@ -21,7 +21,7 @@ const NUMBERS: [fn() -> TypeId; 5] =
 const SIMILAR: f64 = 0.7;
 
 /// A file of settings whose keys outside of tables are known and valid.
-pub struct SettingsFile {
+pub(crate) struct SettingsFile {
     path: PathBuf,
     content: Table,
 }
@@ -31,7 +31,7 @@ impl SettingsFile {
     ///
     /// # Errors
     /// If it cannot be read, is not TOML, or has a key that is unknown or has a value that is not valid.
-    pub fn read(path: &Path, command: &Command) -> anyhow::Result<SettingsFile> {
+    pub(crate) fn read(path: &Path, command: &Command) -> anyhow::Result<SettingsFile> {
         let text = std::fs::read_to_string(path)
             .with_context(|| format!("--config (AUDIENCE_CONFIG): {} cannot be read", path.display()))?;
         let content = text.parse().with_context(|| format!("{} is not TOML", path.display()))?;
@@ -59,7 +59,7 @@ impl SettingsFile {
     }
 
     /// Arguments for those settings of a command that the file says, and neither a flag nor a variable.
-    pub fn arguments(&self, command: &Command, matches: &ArgMatches) -> anyhow::Result<Vec<OsString>> {
+    pub(crate) fn arguments(&self, command: &Command, matches: &ArgMatches) -> anyhow::Result<Vec<OsString>> {
         let mut arguments = Vec::new();
         for (key, text) in self.values()? {
             let argument = arguments_in_files(command).find(|argument| argument.get_id() == key);
@@ -73,12 +73,12 @@ impl SettingsFile {
     }
 
     /// All of it.
-    pub fn content(&self) -> &Table {
+    pub(crate) fn content(&self) -> &Table {
         &self.content
     }
 
     /// A table, `[outer]` or `[outer.inner]`. Its keys are read as arguments of the same names; keys in `beside` are not.
-    pub fn table<T: Args>(&self, path: &[&'static str], beside: &[&str]) -> anyhow::Result<Option<T>> {
+    pub(crate) fn table<T: Args>(&self, path: &[&'static str], beside: &[&str]) -> anyhow::Result<Option<T>> {
         let mut table = &self.content;
         for name in path {
             table = match table.get(*name) {
@@ -106,7 +106,7 @@ impl SettingsFile {
     }
 
     /// A table of texts under names of its own.
-    pub fn texts(&self, path: [&str; 2]) -> anyhow::Result<Vec<(String, String)>> {
+    pub(crate) fn texts(&self, path: [&str; 2]) -> anyhow::Result<Vec<(String, String)>> {
         let Some(value) = self.content.get(path[0]).and_then(|outer| outer.get(path[1])) else { return Ok(Vec::new()) };
         let table = value.as_table().map(|table| table.iter().map(|(key, value)| Some((key.clone(), value.as_str()?))));
         let texts = table.and_then(|texts| texts.map(|text| text.map(|(key, text)| (key, text.to_owned()))).collect());

@@ -18,7 +18,7 @@ const LEAST_BODY_MEMORY_MIB: u32 = 256;
 
 /// Settings of the HTTP APIs.
 #[derive(Clone, Debug, Args)]
-pub struct HttpSettings {
+pub(crate) struct HttpSettings {
     /// Mebibytes of memory that the bodies of all requests take together, as sent and as unpacked; at least 256. A body that
     /// finds none is refused with 429.
     #[arg(long, env = "AUDIENCE_BODY_MEMORY_MIB", value_name = "MIB", default_value = "512", value_parser = clap::value_parser!(u32).range(i64::from(LEAST_BODY_MEMORY_MIB)..))]
@@ -67,12 +67,12 @@ impl HttpSettings {
     }
 
     /// The words that are no ids.
-    pub fn placeholders(&self) -> Arc<Placeholders> {
+    pub(crate) fn placeholders(&self) -> Arc<Placeholders> {
         Arc::new(Placeholders::new(&self.placeholder_ids))
     }
 
     /// The options of the APIs of a process.
-    pub fn options(&self, process: TlsProcess<'_>, redis: Option<&RedisSettings>) -> anyhow::Result<ApiOptions> {
+    pub(crate) fn options(&self, process: TlsProcess<'_>, redis: Option<&RedisSettings>) -> anyhow::Result<ApiOptions> {
         Ok(ApiOptions {
             quotas: self.quotas.open(redis)?,
             tls: self.tls.open(process)?,

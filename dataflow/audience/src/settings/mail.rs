@@ -6,7 +6,7 @@ use clap::Args;
 
 /// The server that mails are handed to, and who they come from.
 #[derive(Clone, Debug, Args)]
-pub struct MailSettings {
+pub(crate) struct MailSettings {
     /// The server that mails of campaigns are handed to: `smtps://` for TLS, `smtp+starttls://` for STARTTLS, `smtp://` without
     /// TLS, then `[user:password@]host[:port]`. [default: none, mails are kept in the sandbox and not sent]
     #[arg(long, env = "AUDIENCE_MAIL_SMTP", value_name = "URL", hide_env_values = true)]

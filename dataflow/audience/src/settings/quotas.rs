@@ -13,7 +13,7 @@ use super::names::named_in;
 
 /// Settings of quotas. Requests that send events, health and figures are not counted.
 #[derive(Clone, Debug, Default, Args)]
-pub struct QuotaSettings {
+pub(crate) struct QuotaSettings {
     /// Requests a minute of all callers together; 0 for no bound. Processes with one Redis count together. [default: 1000 where
     /// callers must sign in]
     #[arg(long, env = "AUDIENCE_REQUESTS_PER_MINUTE", value_name = "N")]
@@ -29,7 +29,7 @@ pub struct QuotaSettings {
 
 impl QuotaSettings {
     /// The quotas of a process, which others share by Redis.
-    pub fn open(&self, redis: Option<&RedisSettings>) -> anyhow::Result<Arc<Quotas>> {
+    pub(crate) fn open(&self, redis: Option<&RedisSettings>) -> anyhow::Result<Arc<Quotas>> {
         let open = |redis: &RedisSettings| RedisQuota::new(redis.clone()).with_context(|| named_in("redis", "url"));
         let shared = redis.map(open).transpose()?.map(|store| Arc::new(store) as Arc<dyn QuotaStore>);
         let options = QuotaOptions {

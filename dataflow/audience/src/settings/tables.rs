@@ -16,13 +16,13 @@ use super::file::SettingsFile;
 use super::positive::positive;
 
 /// The logical stores of Aerospike, each a table in the table `[aerospike]`.
-pub const STORES: [&str; 3] = ["user_profiles", "segment_ownership", "analytics"];
+pub(super) const STORES: [&str; 3] = ["user_profiles", "segment_ownership", "analytics"];
 /// The table of librdkafka's settings in the table `[kafka]`.
-pub const PROPERTIES: &str = "properties";
+pub(super) const PROPERTIES: &str = "properties";
 
 /// The table `[kafka]`: how Kafka is read and written.
 #[derive(Clone, Args)]
-pub struct KafkaSettings {
+pub(crate) struct KafkaSettings {
     /// Kafka brokers, as `--kafka` names them. [default: none]
     #[arg(long, value_name = "BROKERS")]
     pub brokers: Option<String>,
@@ -70,7 +70,7 @@ impl fmt::Debug for KafkaSettings {
 
 impl KafkaSettings {
     /// How the brokers are reached.
-    pub fn connection(&self) -> Connection {
+    pub(crate) fn connection(&self) -> Connection {
         let brokers = self.brokers.as_deref().unwrap_or_default();
         Connection { properties: self.properties.clone(), ..Connection::to(brokers) }
     }
@@ -78,7 +78,7 @@ impl KafkaSettings {
 
 /// The table `[redis]`.
 #[derive(Clone, Args)]
-pub struct RedisTable {
+pub(super) struct RedisTable {
     /// The URL of Redis, as `--redis` names it. [default: none]
     #[arg(long, value_name = "URL")]
     url: Option<String>,
@@ -98,7 +98,7 @@ pub struct RedisTable {
 
 /// The table `[aerospike]`.
 #[derive(Clone, Args)]
-pub struct AerospikeTable {
+pub(super) struct AerospikeTable {
     /// Nodes of Aerospike, as `--aerospike` names them. [default: none]
     #[arg(long, value_name = "HOSTS")]
     hosts: Option<String>,
@@ -140,7 +140,7 @@ pub struct AerospikeTable {
 
 /// A table `[aerospike.NAME]`: where a logical store is kept.
 #[derive(Clone, Debug, Args)]
-pub struct StoreTable {
+pub(super) struct StoreTable {
     /// Nodes of another cluster than that of `[aerospike]`. [default: none]
     #[arg(long, value_name = "HOSTS")]
     hosts: Option<String>,
@@ -154,7 +154,7 @@ pub struct StoreTable {
 
 /// The table `[checkpoints]`.
 #[derive(Clone, Debug, Args)]
-pub struct CheckpointsTable {
+pub(super) struct CheckpointsTable {
     /// The URL of checkpoints and history, as `--checkpoints` names it.
     #[arg(long, value_name = "URL", required = true)]
     pub url: String,
@@ -162,7 +162,7 @@ pub struct CheckpointsTable {
 
 /// The table `[history]`: how the history in Parquet is written.
 #[derive(Clone, Copy, Debug, Args)]
-pub struct HistorySettings {
+pub(crate) struct HistorySettings {
     /// Events in a file, at most.
     #[arg(long, value_name = "EVENTS", default_value = "250000", value_parser = positive::<u32>)]
     pub events: u32,
@@ -180,7 +180,7 @@ pub struct HistorySettings {
 
 impl HistorySettings {
     /// How much of the event log stays in the data directory.
-    pub fn limits(&self) -> LogLimits {
+    pub(crate) fn limits(&self) -> LogLimits {
         let day = |days: u32| Duration::from_secs(u64::from(days) * 24 * 60 * 60);
         LogLimits {
             age: self.log_days.map(day),
@@ -190,7 +190,7 @@ impl HistorySettings {
 }
 
 /// The tables of a file.
-pub struct SettingTables {
+pub(super) struct SettingTables {
     pub kafka: Option<KafkaSettings>,
     pub redis: Option<RedisTable>,
     pub aerospike: Option<AerospikeTable>,
@@ -200,7 +200,7 @@ pub struct SettingTables {
 
 impl SettingTables {
     /// Reads the tables of a file, if there is one.
-    pub fn of(file: Option<&SettingsFile>) -> anyhow::Result<SettingTables> {
+    pub(super) fn of(file: Option<&SettingsFile>) -> anyhow::Result<SettingTables> {
         let Some(file) = file else { return SettingTables::none() };
         let mut kafka: Option<KafkaSettings> = file.table(&["kafka"], &[PROPERTIES])?;
         if let Some(kafka) = &mut kafka {
@@ -241,20 +241,23 @@ fn joined<T: Args>(address: Option<&String>, table: Option<T>) -> anyhow::Result
     }
 }
 
-pub fn kafka(brokers: Option<String>, table: Option<KafkaSettings>) -> anyhow::Result<Option<KafkaSettings>> {
+pub(super) fn kafka(brokers: Option<String>, table: Option<KafkaSettings>) -> anyhow::Result<Option<KafkaSettings>> {
     let Some(table) = joined(brokers.as_ref(), table)? else { return Ok(None) };
     let brokers = brokers.or(table.brokers).context("`brokers` in the table [kafka] is missing")?;
     Ok(Some(KafkaSettings { brokers: Some(brokers), ..table }))
 }
 
-pub fn redis(url: Option<String>, table: Option<RedisTable>) -> anyhow::Result<Option<audience_redis::RedisSettings>> {
+pub(super) fn redis(
+    url: Option<String>,
+    table: Option<RedisTable>,
+) -> anyhow::Result<Option<audience_redis::RedisSettings>> {
     let Some(table) = joined(url.as_ref(), table)? else { return Ok(None) };
     let url = url.or(table.url).context("`url` in the table [redis] is missing")?;
     let RedisTable { prefix, writer, timeout_ms, read_timeout_ms, .. } = table;
     Ok(Some(audience_redis::RedisSettings { url, prefix, writer, timeout_ms, read_timeout_ms }))
 }
 
-pub fn aerospike(
+pub(super) fn aerospike(
     hosts: Option<String>,
     table: Option<AerospikeTable>,
 ) -> anyhow::Result<Option<audience_aerospike::AerospikeSettings>> {

@@ -13,11 +13,11 @@ use clap::{Args, ValueEnum};
 use super::names::named;
 
 /// The directory of the program's own certificate, in the data directory.
-pub const OWN_CERTIFICATE: &str = "tls";
+pub(crate) const OWN_CERTIFICATE: &str = "tls";
 
 /// Settings of TLS.
 #[derive(Clone, Debug, Args)]
-pub struct TlsSettings {
+pub(crate) struct TlsSettings {
     /// TLS 1.3 on every listener: `off`, or `auto` with a certificate that the program signs itself, and keeps in `tls` in the
     /// data directory. [default: on where tls_certificate is set]
     #[arg(long, env = "AUDIENCE_TLS", value_enum, value_name = "HOW", hide_possible_values = true)]
@@ -37,7 +37,7 @@ pub struct TlsSettings {
 
 /// TLS without files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum TlsHow {
+pub(crate) enum TlsHow {
     /// None.
     Off,
     /// With a certificate of the program's own.
@@ -46,7 +46,7 @@ pub enum TlsHow {
 
 /// The process whose listeners speak TLS: what a certificate of its own is made from.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct TlsProcess<'a> {
+pub(crate) struct TlsProcess<'a> {
     /// The data directory, which keeps the certificate; without one it lasts as long as the process.
     pub data: Option<&'a Path>,
     pub listeners: &'a [SocketAddr],
@@ -55,7 +55,7 @@ pub struct TlsProcess<'a> {
 
 impl TlsSettings {
     /// The TLS of a process, if it is to speak it.
-    pub fn open(&self, process: TlsProcess<'_>) -> anyhow::Result<Option<Arc<Tls>>> {
+    pub(crate) fn open(&self, process: TlsProcess<'_>) -> anyhow::Result<Option<Arc<Tls>>> {
         let source = match (self.tls, &self.tls_certificate, &self.tls_key) {
             (Some(TlsHow::Off), ..) | (None, None, None) => return Ok(None),
             (Some(TlsHow::Auto), None, None) => TlsSource::SelfSigned(process.own_certificate()),

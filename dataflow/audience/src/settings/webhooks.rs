@@ -8,7 +8,7 @@ use super::positive::positive;
 
 /// The targets of webhooks.
 #[derive(Clone, Debug, Args)]
-pub struct WebhookSettings {
+pub(crate) struct WebhookSettings {
     /// Lets webhooks go to addresses of this machine and its network. Whoever may name a target then reaches what this machine
     /// reaches.
     #[arg(long, env = "AUDIENCE_WEBHOOK_PRIVATE_TARGETS", value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", default_value = "false", value_parser = clap::value_parser!(bool))]

@@ -7,7 +7,7 @@ use tracing::Span;
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
 /// The spans of the layer that exports them.
-pub struct ExportedSpans;
+pub(super) struct ExportedSpans;
 
 impl Tracer for ExportedSpans {
     fn current(&self) -> Option<TraceContext> {

@@ -9,19 +9,19 @@ use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 
 /// A form of log lines, with `trace_id` and `span_id` where the line is written in an exported span.
-pub struct TracedLines<F> {
+pub(super) struct TracedLines<F> {
     lines: F,
     mark: fn(&str, TraceContext, &mut Writer<'_>) -> fmt::Result,
 }
 
 impl<F> TracedLines<F> {
     /// Lines of text: the ids stand at the end.
-    pub fn text(lines: F) -> TracedLines<F> {
+    pub(super) fn text(lines: F) -> TracedLines<F> {
         TracedLines { lines, mark: mark_text }
     }
 
     /// JSON objects: the ids are their first members.
-    pub fn json(lines: F) -> TracedLines<F> {
+    pub(super) fn json(lines: F) -> TracedLines<F> {
         TracedLines { lines, mark: mark_json }
     }
 }

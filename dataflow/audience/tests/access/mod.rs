@@ -11,8 +11,8 @@ use std::time::Duration;
 use audience_tests::client::{Answer, Client};
 use serde_json::{Value, json};
 
-pub const PASSWORD: &str = "four plain words here";
-pub const JSON: &str = "application/json";
+pub(crate) const PASSWORD: &str = "four plain words here";
+pub(crate) const JSON: &str = "application/json";
 
 /// The bytes of a request with headers.
 fn request(client: Client, head: &str, headers: &[(&str, &str)], body: &str) -> Vec<u8> {
@@ -26,12 +26,12 @@ fn request(client: Client, head: &str, headers: &[(&str, &str)], body: &str) -> 
 }
 
 /// Asks with headers.
-pub fn ask(client: Client, head: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+pub(crate) fn ask(client: Client, head: &str, headers: &[(&str, &str)], body: &str) -> Answer {
     client.raw(&request(client, head, headers, body)).unwrap()
 }
 
 /// The status of an answer that may have no end.
-pub fn status(client: Client, head: &str, headers: &[(&str, &str)]) -> u16 {
+pub(crate) fn status(client: Client, head: &str, headers: &[(&str, &str)]) -> u16 {
     let mut stream = client.connect().unwrap();
     stream.write_all(&request(client, head, headers, "")).unwrap();
     let mut line = [0; "HTTP/1.1 200".len()];
@@ -40,7 +40,7 @@ pub fn status(client: Client, head: &str, headers: &[(&str, &str)]) -> u16 {
 }
 
 /// Follows all changes.
-pub fn follow(client: Client, headers: &[(&str, &str)]) -> TcpStream {
+pub(crate) fn follow(client: Client, headers: &[(&str, &str)]) -> TcpStream {
     let mut stream = client.connect().unwrap();
     stream.write_all(&request(client, "GET /api/stream", headers, "")).unwrap();
     let mut line = [0; "HTTP/1.1 200".len()];
@@ -50,14 +50,14 @@ pub fn follow(client: Client, headers: &[(&str, &str)]) -> TcpStream {
 }
 
 /// Returns whether the server ends a stream in that time, in which it says nothing else.
-pub fn ends_within(mut stream: TcpStream, patience: Duration) -> bool {
+pub(crate) fn ends_within(mut stream: TcpStream, patience: Duration) -> bool {
     stream.set_read_timeout(Some(patience)).unwrap();
     let mut rest = Vec::new();
     stream.read_to_end(&mut rest).is_ok()
 }
 
 /// Runs `audience admin invite`; gives the secret of the link.
-pub fn invite(program: &Path, data: &Path, email: &str, role: &str) -> String {
+pub(crate) fn invite(program: &Path, data: &Path, email: &str, role: &str) -> String {
     let mut command = Command::new(program);
     let output = command.args(["admin", "invite", email, "--role", role, "--data"]).arg(data).output().unwrap();
     let (said, complained) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
@@ -66,13 +66,13 @@ pub fn invite(program: &Path, data: &Path, email: &str, role: &str) -> String {
 }
 
 /// Takes an invitation; gives the cookie.
-pub fn join(client: Client, secret: &str) -> String {
+pub(crate) fn join(client: Client, secret: &str) -> String {
     let body = json!({"secret": secret, "password": PASSWORD}).to_string();
     cookie(&ask(client, "POST /api/join", &[], &body), 201)
 }
 
 /// Signs in; gives the cookie.
-pub fn sign_in(client: Client, email: &str) -> String {
+pub(crate) fn sign_in(client: Client, email: &str) -> String {
     let body = json!({"email": email, "password": PASSWORD}).to_string();
     cookie(&ask(client, "POST /api/session", &[], &body), 200)
 }
@@ -85,7 +85,7 @@ fn cookie(answer: &Answer, status: u16) -> String {
 }
 
 /// Makes a key; gives it.
-pub fn key(client: Client, cookie: &str, key: &Value) -> String {
+pub(crate) fn key(client: Client, cookie: &str, key: &Value) -> String {
     let answer = ask(client, "POST /api/keys", &[("cookie", cookie)], &key.to_string());
     assert_eq!(answer.status, 201, "{}", answer.text());
     answer.json()["key"].as_str().unwrap().to_owned()

@@ -9,10 +9,10 @@ use serde_json::{Value, json};
 use crate::between::ClusterMembers;
 
 /// How long anything may take to come back.
-pub const PATIENCE_MILLISECONDS: i64 = 90_000;
+pub(crate) const PATIENCE_MILLISECONDS: i64 = 90_000;
 
 /// Puts a segment, however often it takes.
-pub fn put_surely(served: &Served, id: &str, rules: &Value) {
+pub(crate) fn put_surely(served: &Served, id: &str, rules: &Value) {
     let body = json!({"name": id, "rules": rules}).to_string();
     let deadline = wall_clock() + PATIENCE_MILLISECONDS;
     loop {
@@ -25,7 +25,7 @@ pub fn put_surely(served: &Served, id: &str, rules: &Value) {
     }
 }
 
-pub fn wait_until_ready(served: &Served) {
+pub(crate) fn wait_until_ready(served: &Served) {
     let deadline = wall_clock() + PATIENCE_MILLISECONDS;
     while !served.client().get("/health/ready").is_ok_and(|answer| answer.status == 200) {
         assert!(wall_clock() < deadline, "it does not come back:\n{}", served.said());
@@ -34,7 +34,7 @@ pub fn wait_until_ready(served: &Served) {
 }
 
 /// Who is in what, by the naive evaluator.
-pub fn expected(events: &[Value], rules: &[(&str, Value)]) -> ClusterMembers {
+pub(crate) fn expected(events: &[Value], rules: &[(&str, Value)]) -> ClusterMembers {
     let mut oracle = OracleSubject::default();
     oracle.at(wall_clock());
     let segments = rules.iter().map(|(id, rules)| json!({"segment": {"id": id, "rules": rules}}));

@@ -12,13 +12,13 @@ use serde_json::Value;
 use crate::topics::variable;
 
 /// Partitions of the topics of a test.
-pub const PARTITIONS: i32 = 3;
+pub(crate) const PARTITIONS: i32 = 3;
 
 /// The members of each segment.
-pub type ClusterMembers = BTreeMap<String, BTreeSet<String>>;
+pub(crate) type ClusterMembers = BTreeMap<String, BTreeSet<String>>;
 
 /// Settings under topics that no other run has.
-pub fn setup(directory: &Path, prefix: &str) -> Setup {
+pub(crate) fn setup(directory: &Path, prefix: &str) -> Setup {
     let file = directory.join("audience.toml");
     let brokers = variable("AUDIENCE_TEST_KAFKA");
     let text = format!("[kafka]\nbrokers = \"{brokers}\"\npartitions = {PARTITIONS}\ntopic_prefix = \"{prefix}\"\n");
@@ -30,7 +30,7 @@ pub fn setup(directory: &Path, prefix: &str) -> Setup {
 }
 
 /// The members of each segment, by what Redis has of these users.
-pub fn in_redis(prefix: &str, users: u64) -> ClusterMembers {
+pub(crate) fn in_redis(prefix: &str, users: u64) -> ClusterMembers {
     let mut connection = redis::Client::open(variable("AUDIENCE_TEST_REDIS")).unwrap().get_connection().unwrap();
     let mut members = ClusterMembers::new();
     for user in (0..users).map(|user| format!("u{user}")) {
@@ -44,7 +44,7 @@ pub fn in_redis(prefix: &str, users: u64) -> ClusterMembers {
 }
 
 /// The members of each segment by these changes; each must change something.
-pub fn folded(changes: &[Value]) -> ClusterMembers {
+pub(crate) fn folded(changes: &[Value]) -> ClusterMembers {
     let mut members = ClusterMembers::new();
     for change in changes {
         let text = |name: &str| change[name].as_str().unwrap().to_owned();
@@ -60,13 +60,13 @@ pub fn folded(changes: &[Value]) -> ClusterMembers {
 }
 
 /// The members of these segments by what is served.
-pub fn served(client: Client, segments: &[&str]) -> ClusterMembers {
+pub(crate) fn served(client: Client, segments: &[&str]) -> ClusterMembers {
     let of = |id: &&str| ((*id).to_owned(), client.members(id).unwrap().unwrap_or_default().into_iter().collect());
     segments.iter().map(of).filter(|(_, members): &(_, BTreeSet<_>)| !members.is_empty()).collect()
 }
 
 /// The sum of a figure over all labels.
-pub fn metric(client: Client, name: &str) -> u64 {
+pub(crate) fn metric(client: Client, name: &str) -> u64 {
     let text = client.get("/metrics").unwrap().text();
     let values = text
         .lines()
@@ -76,7 +76,7 @@ pub fn metric(client: Client, name: &str) -> u64 {
 }
 
 /// Waits until everything that was sent is served and given out.
-pub fn settle(served: &Served) {
+pub(crate) fn settle(served: &Served) {
     let mut quiet = 0;
     for _ in 0..3_000 {
         let client = served.client();

@@ -11,7 +11,7 @@ use crate::{ChaosMoment, LOSSES, MOMENTS};
 
 /// What came of a loss at a moment.
 #[derive(Clone, Debug)]
-pub enum ChaosOutcome {
+pub(crate) enum ChaosOutcome {
     /// Events were served after that time; so many of those that HTTP had accepted were lost.
     Served { took: Duration, accepted: u64, lost: u64 },
     /// A budget was missed, or places differ.
@@ -21,7 +21,7 @@ pub enum ChaosOutcome {
 }
 
 /// A loss at a moment, and what came of it.
-pub struct ChaosCell {
+pub(crate) struct ChaosCell {
     pub loss: PlatformLoss,
     pub moment: ChaosMoment,
     pub outcome: ChaosOutcome,
@@ -62,7 +62,7 @@ disk and another clock are a library that is preloaded into the program. Postgre
 ";
 
 /// Writes the page.
-pub fn write_page(path: &Path, cells: &[ChaosCell]) {
+pub(crate) fn write_page(path: &Path, cells: &[ChaosCell]) {
     let mut text = HEAD.to_owned();
     let names = MOMENTS.map(|moment| format!("{moment:?}").to_lowercase()).join(" | ");
     let _ = writeln!(text, "| Loss | Budget | {names} |\n|---|---|{}", "---|".repeat(MOMENTS.len()));

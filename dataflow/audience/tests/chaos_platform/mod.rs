@@ -46,7 +46,7 @@ pub enum PlatformLoss {
 }
 
 /// The platform, and the files, servers and proxies that it needs.
-pub struct ChaosPlatform {
+pub(crate) struct ChaosPlatform {
     pub setup: Setup,
     pub served: Served,
     /// Where it is reached now: each start has ports of its own.
@@ -73,7 +73,7 @@ fn address_in(url: &str) -> String {
 
 impl ChaosPlatform {
     /// Starts it; its probes are of users from that number on.
-    pub fn start(first_probe: u64) -> ChaosPlatform {
+    pub(crate) fn start(first_probe: u64) -> ChaosPlatform {
         let (directory, database) = (tempfile::tempdir().unwrap(), TestDatabase::create());
         let prefix = format!("chaos-{}.", wall_clock());
         let kafka = Proxy::begin_as_broker(&variable("AUDIENCE_TEST_KAFKA"));
@@ -121,7 +121,7 @@ impl ChaosPlatform {
     }
 
     /// Why that cannot be lost on this machine, if so.
-    pub fn cannot_lose(&self, loss: PlatformLoss) -> Option<String> {
+    pub(crate) fn cannot_lose(&self, loss: PlatformLoss) -> Option<String> {
         match (loss, &self.disk, &self.shim) {
             (PlatformLoss::FullDisk, None, _) => Some("no tmpfs could be mounted, which takes root".to_owned()),
             (PlatformLoss::SlowDisk | PlatformLoss::ClockJump, _, Err(why)) => Some(why.clone()),
@@ -130,7 +130,7 @@ impl ChaosPlatform {
     }
 
     /// Starts it again, as a supervisor would, where it has ended.
-    pub fn keep_up(&mut self) {
+    pub(crate) fn keep_up(&mut self) {
         if !self.served.is_alive() {
             self.served = self.setup.spawn();
             *self.address.lock().unwrap() = self.served.client();
@@ -138,7 +138,7 @@ impl ChaosPlatform {
     }
 
     /// Waits for so long, and keeps it up.
-    pub fn hold(&mut self, time: Duration) {
+    pub(crate) fn hold(&mut self, time: Duration) {
         let begun = Instant::now();
         while begun.elapsed() < time {
             self.keep_up();
@@ -147,14 +147,14 @@ impl ChaosPlatform {
     }
 
     /// Kills it, and starts it again without waiting.
-    pub fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         let _ = kill_process(self.served.pid(), Signal::KILL);
         self.served.wait();
         self.keep_up();
     }
 
     /// The same, and its data directory is lost.
-    pub fn lose_data(&mut self) {
+    pub(crate) fn lose_data(&mut self) {
         let _ = kill_process(self.served.pid(), Signal::KILL);
         self.served.wait();
         fs::remove_dir_all(&self.setup.data).unwrap();
@@ -162,7 +162,7 @@ impl ChaosPlatform {
     }
 
     /// Loses that, until [`give_back`](Self::give_back).
-    pub fn lose(&mut self, loss: PlatformLoss) {
+    pub(crate) fn lose(&mut self, loss: PlatformLoss) {
         match loss {
             PlatformLoss::Kill => self.kill(),
             PlatformLoss::Stop => self.signal(Signal::STOP),
@@ -176,7 +176,7 @@ impl ChaosPlatform {
     }
 
     /// Gives it back.
-    pub fn give_back(&mut self, loss: PlatformLoss) {
+    pub(crate) fn give_back(&mut self, loss: PlatformLoss) {
         match loss {
             PlatformLoss::Kill => {}
             PlatformLoss::Stop => self.signal(Signal::CONT),
@@ -222,7 +222,7 @@ impl ChaosPlatform {
     }
 
     /// Puts an event of a new user into the topic, and waits until it is served; returns how long after `from` that is.
-    pub fn serves(&mut self, from: Instant, patience: Duration) -> Result<Duration, String> {
+    pub(crate) fn serves(&mut self, from: Instant, patience: Duration) -> Result<Duration, String> {
         let user = format!("u{}", self.first_probe + self.probed.len() as u64);
         let event = json!({"messageId": user, "userId": user, "eventType": "probe", "timestamp": wall_clock()});
         let (topic, text) = (format!("{}user-events", self.prefix), event.to_string());

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// The library, and the file by which it is told what to do.
-pub struct PreloadedShim {
+pub(super) struct PreloadedShim {
     library: PathBuf,
     control: PathBuf,
     file: File,
@@ -14,7 +14,7 @@ pub struct PreloadedShim {
 
 impl PreloadedShim {
     /// Compiles it; the error is why there is none.
-    pub fn build(directory: &Path) -> Result<PreloadedShim, String> {
+    pub(super) fn build(directory: &Path) -> Result<PreloadedShim, String> {
         let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/chaos_platform/shim.c");
         let (library, control) = (directory.join("shim.so"), directory.join("shim.control"));
         let mut compiler = Command::new("cc");
@@ -30,13 +30,13 @@ impl PreloadedShim {
     }
 
     /// The variables of a program that obeys it.
-    pub fn variables(&self) -> Vec<(String, String)> {
+    pub(super) fn variables(&self) -> Vec<(String, String)> {
         let text = |path: &Path| path.display().to_string();
         vec![("LD_PRELOAD".to_owned(), text(&self.library)), ("AUDIENCE_CHAOS_CONTROL".to_owned(), text(&self.control))]
     }
 
     /// Lets each sync of a file wait, and the clock be ahead, by so many milliseconds.
-    pub fn set(&self, sync: i64, clock: i64) {
+    pub(super) fn set(&self, sync: i64, clock: i64) {
         let bytes = [sync.to_ne_bytes(), clock.to_ne_bytes()].concat();
         // In place: the program reads the file while it is written.
         self.file.write_all_at(&bytes, 0).expect("the file can be written");

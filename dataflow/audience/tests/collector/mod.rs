@@ -12,14 +12,14 @@ use opentelemetry_proto::tonic::trace::v1::Span;
 use prost::Message;
 
 /// A span, with what its process says of itself.
-pub type TakenSpan = (BTreeMap<String, String>, Span);
+pub(crate) type TakenSpan = (BTreeMap<String, String>, Span);
 
 /// The spans that a collector was given.
-pub struct Collected(Receiver<ExportTraceServiceRequest>);
+pub(crate) struct Collected(Receiver<ExportTraceServiceRequest>);
 
 impl Collected {
     /// Those that came since the last call.
-    pub fn taken(&self) -> Vec<TakenSpan> {
+    pub(crate) fn taken(&self) -> Vec<TakenSpan> {
         let resources = self.0.try_iter().flat_map(|request| request.resource_spans);
         let spans = resources.flat_map(|resource| {
             let process = texts(&resource.resource.unwrap().attributes);
@@ -58,7 +58,7 @@ fn collect(stream: TcpStream, requests: &SyncSender<ExportTraceServiceRequest>) 
 }
 
 /// The address of a collector, and the spans that it is given.
-pub fn collector() -> (String, Collected) {
+pub(crate) fn collector() -> (String, Collected) {
     let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let (sender, requests) = sync_channel(1_024);
@@ -72,7 +72,7 @@ pub fn collector() -> (String, Collected) {
 }
 
 /// The attributes of a span or a process as texts.
-pub fn texts(attributes: &[KeyValue]) -> BTreeMap<String, String> {
+pub(crate) fn texts(attributes: &[KeyValue]) -> BTreeMap<String, String> {
     let text = |value: &Option<AnyValue>| match value.as_ref().and_then(|value| value.value.clone()) {
         Some(any_value::Value::StringValue(text)) => text,
         Some(any_value::Value::IntValue(number)) => number.to_string(),

@@ -9,7 +9,7 @@ use tokio::runtime::Runtime;
 use tokio_postgres::NoTls;
 
 /// Runs statements on the server at that address.
-pub fn sql(url: &str, statements: &str) {
+pub(crate) fn sql(url: &str, statements: &str) {
     let runtime: Runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let (client, connection) = tokio_postgres::connect(url, NoTls).await.unwrap();
@@ -21,7 +21,7 @@ pub fn sql(url: &str, statements: &str) {
 }
 
 /// A database of a test's own; dropped with it.
-pub struct TestDatabase {
+pub(crate) struct TestDatabase {
     server: String,
     name: String,
     /// Its address.
@@ -30,7 +30,7 @@ pub struct TestDatabase {
 
 impl TestDatabase {
     /// Creates it.
-    pub fn create() -> TestDatabase {
+    pub(crate) fn create() -> TestDatabase {
         let server = std::env::var("AUDIENCE_TEST_POSTGRES").unwrap_or_else(|_| {
             panic!("AUDIENCE_TEST_POSTGRES is not set: start the services with: eval \"$(scripts/services start)\"")
         });
@@ -44,7 +44,7 @@ impl TestDatabase {
 }
 
 /// A copy of a database as it was at some moment.
-pub struct Backup {
+pub(crate) struct Backup {
     name: String,
     /// Its address.
     pub url: String,
@@ -52,7 +52,7 @@ pub struct Backup {
 
 impl TestDatabase {
     /// Copies it. Whoever is connected loses the connection.
-    pub fn back_up(&self) -> Backup {
+    pub(crate) fn back_up(&self) -> Backup {
         let name = format!("{}_backup", self.name);
         self.shut(&self.name, true);
         sql(&self.server, &format!("CREATE DATABASE {name} TEMPLATE {}", self.name));
@@ -62,7 +62,7 @@ impl TestDatabase {
     }
 
     /// Puts a copy in its place, as a failover to a replica that lagged does.
-    pub fn put_back(&self, backup: &Backup) {
+    pub(crate) fn put_back(&self, backup: &Backup) {
         self.shut(&self.name, true);
         sql(&self.server, &format!("DROP DATABASE {}", self.name));
         sql(&self.server, &format!("ALTER DATABASE {} RENAME TO {}", backup.name, self.name));

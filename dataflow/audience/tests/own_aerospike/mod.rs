@@ -16,7 +16,7 @@ use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
 /// A node on free ports of the loopback; killed when dropped.
-pub struct OwnAerospike {
+pub(crate) struct OwnAerospike {
     child: Child,
     port: u16,
     directory: TempDir,
@@ -25,7 +25,7 @@ pub struct OwnAerospike {
 
 impl OwnAerospike {
     /// Starts it, and waits until it takes writes.
-    pub fn start() -> OwnAerospike {
+    pub(crate) fn start() -> OwnAerospike {
         let directory = tempfile::tempdir().unwrap();
         let listeners: Vec<TcpListener> = (0..4).map(|_| TcpListener::bind(("127.0.0.1", 0)).unwrap()).collect();
         let ports: Vec<u16> = listeners.iter().map(|listener| listener.local_addr().unwrap().port()).collect();
@@ -42,12 +42,12 @@ impl OwnAerospike {
     }
 
     /// Its address.
-    pub fn hosts(&self) -> String {
+    pub(crate) fn hosts(&self) -> String {
         format!("127.0.0.1:{}", self.port)
     }
 
     /// Kills it and starts it again: what was in memory is lost.
-    pub fn restart(&mut self) {
+    pub(crate) fn restart(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
         self.child = spawn(self.directory.path());
@@ -55,17 +55,17 @@ impl OwnAerospike {
     }
 
     /// Halts it: connections stay, and nothing is answered.
-    pub fn pause(&self) {
+    pub(crate) fn pause(&self) {
         kill_process(Pid::from_child(&self.child), Signal::STOP).unwrap();
     }
 
     /// Lets it go on.
-    pub fn resume(&self) {
+    pub(crate) fn resume(&self) {
         kill_process(Pid::from_child(&self.child), Signal::CONT).unwrap();
     }
 
     /// A bin of every record of a set, by key.
-    pub fn all(&self, namespace: &str, set: &str, bin: &str) -> Vec<(String, Value)> {
+    pub(crate) fn all(&self, namespace: &str, set: &str, bin: &str) -> Vec<(String, Value)> {
         self.runtime.block_on(async {
             let (client, policy) = (self.client().await.unwrap(), QueryPolicy::default());
             let statement = Statement::new(namespace, set, Bins::from([bin]));
@@ -81,7 +81,7 @@ impl OwnAerospike {
     }
 
     /// A bin of a record.
-    pub fn bin(&self, namespace: &str, set: &str, key: &str, bin: &str) -> Option<Value> {
+    pub(crate) fn bin(&self, namespace: &str, set: &str, key: &str, bin: &str) -> Option<Value> {
         let key = Key::new(namespace, set, Value::from(key)).unwrap();
         self.runtime.block_on(async {
             let client = self.client().await.unwrap();
@@ -91,7 +91,7 @@ impl OwnAerospike {
     }
 
     /// The names in a map or a list.
-    pub fn names(held: &Value) -> Vec<String> {
+    pub(crate) fn names(held: &Value) -> Vec<String> {
         match held {
             Value::SortedMap(map) => map.keys().map(ToString::to_string).collect(),
             Value::List(list) => list.iter().map(ToString::to_string).collect(),
@@ -100,7 +100,7 @@ impl OwnAerospike {
     }
 
     /// Deletes a record by hand.
-    pub fn delete(&self, namespace: &str, set: &str, key: &str) {
+    pub(crate) fn delete(&self, namespace: &str, set: &str, key: &str) {
         let record = Key::new(namespace, set, Value::from(key)).unwrap();
         self.runtime.block_on(async {
             let client = self.client().await.unwrap();
@@ -109,7 +109,7 @@ impl OwnAerospike {
     }
 
     /// Enters a user by hand.
-    pub fn enter(&self, user: &str, segment: &str) {
+    pub(crate) fn enter(&self, user: &str, segment: &str) {
         let key = Key::new("user_profiles", "segments", Value::from(user)).unwrap();
         let order = MapPolicy::new(MapOrder::KeyOrdered, MapWriteFlags::DEFAULT);
         let held = Value::List(vec![Value::Int(7), Value::Int(1)]);

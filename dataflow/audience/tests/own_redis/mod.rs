@@ -11,7 +11,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 /// A server on a free port of the loopback; killed when dropped.
-pub struct OwnRedis {
+pub(crate) struct OwnRedis {
     child: Child,
     port: u16,
     _directory: TempDir,
@@ -19,7 +19,7 @@ pub struct OwnRedis {
 
 impl OwnRedis {
     /// Starts it, and waits until it answers.
-    pub fn start() -> OwnRedis {
+    pub(crate) fn start() -> OwnRedis {
         let directory = tempfile::tempdir().unwrap();
         let port = TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
         let mut command = Command::new("redis-server");
@@ -36,7 +36,7 @@ impl OwnRedis {
     }
 
     /// Its address.
-    pub fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("redis://127.0.0.1:{}/0", self.port)
     }
 
@@ -45,44 +45,44 @@ impl OwnRedis {
     }
 
     /// Loses everything.
-    pub fn empty(&self) {
+    pub(crate) fn empty(&self) {
         redis::cmd("FLUSHALL").exec(&mut self.connect()).unwrap();
     }
 
     /// Halts it: connections stay, and nothing is answered.
-    pub fn pause(&self) {
+    pub(crate) fn pause(&self) {
         kill_process(Pid::from_child(&self.child), Signal::STOP).unwrap();
     }
 
     /// Lets it go on.
-    pub fn resume(&self) {
+    pub(crate) fn resume(&self) {
         kill_process(Pid::from_child(&self.child), Signal::CONT).unwrap();
     }
 
     /// How many users have a record.
-    pub fn users(&self) -> usize {
+    pub(crate) fn users(&self) -> usize {
         let keys: Vec<String> = self.connect().keys("audience:user:*:segments").unwrap();
         keys.len()
     }
 
     /// The segments in a user's record.
-    pub fn segments_of(&self, user: &str) -> Vec<String> {
+    pub(crate) fn segments_of(&self, user: &str) -> Vec<String> {
         self.connect().hkeys(format!("audience:user:{user}:segments")).unwrap()
     }
 
     /// How many users are in the list of a segment.
-    pub fn members(&self, segment: &str) -> usize {
+    pub(crate) fn members(&self, segment: &str) -> usize {
         self.connect().scard(format!("audience:segment:{segment}:members")).unwrap()
     }
 
     /// Deletes a key by hand.
-    pub fn delete(&self, key: &str) {
+    pub(crate) fn delete(&self, key: &str) {
         let deleted: usize = self.connect().del(key).unwrap();
         assert_eq!(deleted, 1, "{key}");
     }
 
     /// Enters a user by hand.
-    pub fn enter(&self, user: &str, segment: &str) {
+    pub(crate) fn enter(&self, user: &str, segment: &str) {
         let _: usize = self.connect().hset(format!("audience:user:{user}:segments"), segment, 7).unwrap();
     }
 }

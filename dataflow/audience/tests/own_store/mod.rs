@@ -5,7 +5,7 @@ use crate::own_aerospike::OwnAerospike;
 use crate::own_redis::OwnRedis;
 
 /// A serving store of a test's own; ended when dropped.
-pub trait OwnStore: Sized {
+pub(crate) trait OwnStore: Sized {
     /// What its connector is called in health, metrics and commands.
     const NAME: &'static str;
 

@@ -13,17 +13,17 @@ use serde_json::{Value, json};
 use crate::topics::{client, variable};
 
 /// Tells `scripts/services` something.
-pub fn services(action: &str, service: &str) {
+pub(crate) fn services(action: &str, service: &str) {
     let status = Command::new(variable("AUDIENCE_TEST_SERVICES")).args([action, service]).output().unwrap();
     assert!(status.status.success(), "{action} {service}: {}", String::from_utf8_lossy(&status.stderr));
 }
 
 /// A server that is paused: connections stay, and nothing is answered. Goes on when dropped, or all that is behind would hang.
-pub struct Paused(&'static str);
+pub(crate) struct Paused(&'static str);
 
 impl Paused {
     /// Pauses it.
-    pub fn begin(service: &'static str) -> Paused {
+    pub(crate) fn begin(service: &'static str) -> Paused {
         services("pause", service);
         Paused(service)
     }
@@ -37,7 +37,7 @@ impl Drop for Paused {
 
 /// Sends events of that many users until told to stop; gives them. Each has a message id, since a broker that dies may have
 /// one twice.
-pub fn send(topic: &str, users: u64, seed: u64, is_stopping: &AtomicBool) -> Vec<Value> {
+pub(crate) fn send(topic: &str, users: u64, seed: u64, is_stopping: &AtomicBool) -> Vec<Value> {
     let producer: BaseProducer =
         client().set("enable.idempotence", "true").set("message.timeout.ms", "120000").create().unwrap();
     let mut random = Random::new(seed);
@@ -62,7 +62,7 @@ pub fn send(topic: &str, users: u64, seed: u64, is_stopping: &AtomicBool) -> Vec
 }
 
 /// Ends the sender also where the test panics, which would else wait for it for good.
-pub struct StopSending<'a>(pub &'a AtomicBool);
+pub(crate) struct StopSending<'a>(pub &'a AtomicBool);
 
 impl Drop for StopSending<'_> {
     fn drop(&mut self) {

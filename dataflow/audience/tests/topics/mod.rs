@@ -11,14 +11,14 @@ use rdkafka::message::Message;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 /// A setting of the environment that `scripts/services` makes.
-pub fn variable(name: &str) -> String {
+pub(crate) fn variable(name: &str) -> String {
     std::env::var(name).unwrap_or_else(|_| {
         panic!("{name} is not set: this test needs real services, start them with: eval \"$(scripts/services start)\"")
     })
 }
 
 /// How the broker is reached.
-pub fn client() -> ClientConfig {
+pub(crate) fn client() -> ClientConfig {
     let mut config = ClientConfig::new();
     config.set("bootstrap.servers", variable("AUDIENCE_TEST_KAFKA"));
     config
@@ -26,7 +26,7 @@ pub fn client() -> ClientConfig {
 
 /// Every message that is committed in a topic of so many partitions: its key and its value. One that is being made anew has none
 /// yet.
-pub fn committed(topic: &str, partitions: i32) -> Vec<(Vec<u8>, Vec<u8>)> {
+pub(crate) fn committed(topic: &str, partitions: i32) -> Vec<(Vec<u8>, Vec<u8>)> {
     let consumer: BaseConsumer = client()
         .set("group.id", "test")
         .set("isolation.level", "read_committed")

@@ -12,7 +12,7 @@ use serde::Serialize;
 use crate::emitted::Emitted;
 
 /// Changes in a batch at most; a tick with more of them is several batches.
-pub const BATCH_CHANGES: usize = 16_384;
+pub(super) const BATCH_CHANGES: usize = 16_384;
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -38,7 +38,7 @@ struct RenderedRow {
 const USER_START: usize = "{\"userId\":".len();
 
 /// All changes between two places.
-pub struct RenderedBatch {
+pub(super) struct RenderedBatch {
     /// The first place.
     pub from: ChangePlace,
     /// The place after the last.
@@ -51,7 +51,7 @@ pub struct RenderedBatch {
 
 impl RenderedBatch {
     /// Renders what is emitted from a place on, up to the end of the tick `newest` at most.
-    pub fn read(emitted: &Emitted, from: ChangePlace, newest: u64) -> Result<RenderedBatch, StoreError> {
+    pub(super) fn read(emitted: &Emitted, from: ChangePlace, newest: u64) -> Result<RenderedBatch, StoreError> {
         let (text, rows, by_segment) = (String::new(), Vec::new(), HashMap::new());
         let mut batch = RenderedBatch { from, to: from, text, rows, by_segment };
         let mut is_full = false;
@@ -84,17 +84,17 @@ impl RenderedBatch {
     }
 
     /// The number of changes.
-    pub fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.rows.len()
     }
 
     /// Returns whether a place is in it.
-    pub fn holds(&self, place: ChangePlace) -> bool {
+    pub(super) fn holds(&self, place: ChangePlace) -> bool {
         self.from <= place && place < self.to
     }
 
     /// Returns the same batch from an earlier place on, between which and the first change there is nothing.
-    pub fn extended_to(self, from: ChangePlace) -> RenderedBatch {
+    pub(super) fn extended_to(self, from: ChangePlace) -> RenderedBatch {
         RenderedBatch { from, ..self }
     }
 
@@ -109,7 +109,7 @@ impl RenderedBatch {
     }
 
     /// Visits the changes that `filter` takes, from a place on. It breaks with the place after the last change visited.
-    pub fn visit(
+    pub(super) fn visit(
         &self,
         from: ChangePlace,
         filter: &PreparedFilter<'_>,
@@ -143,7 +143,7 @@ impl RenderedBatch {
 }
 
 /// A filter in the form in which it is applied to text.
-pub struct PreparedFilter<'a> {
+pub(super) struct PreparedFilter<'a> {
     segments: &'a [String],
     /// As JSON texts.
     users: HashSet<String>,
@@ -152,7 +152,7 @@ pub struct PreparedFilter<'a> {
 
 impl<'a> PreparedFilter<'a> {
     /// Prepares a filter.
-    pub fn of(filter: &'a ChangeFilter) -> PreparedFilter<'a> {
+    pub(super) fn of(filter: &'a ChangeFilter) -> PreparedFilter<'a> {
         let users = filter.users.iter().filter_map(|user| serde_json::to_string(user).ok());
         PreparedFilter { segments: &filter.segments, users: users.collect(), only_entered: filter.only_entered }
     }
@@ -163,7 +163,7 @@ impl<'a> PreparedFilter<'a> {
 }
 
 /// A change as JSON.
-pub fn change_json(change: ChangeRef<'_>) -> String {
+pub(super) fn change_json(change: ChangeRef<'_>) -> String {
     written(change, &format_time(change.at))
 }
 

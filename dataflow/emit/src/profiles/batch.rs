@@ -20,7 +20,7 @@ const FEW: usize = 64;
 
 /// The profiles of some users.
 #[derive(Default)]
-pub struct Profiles {
+pub(super) struct Profiles {
     /// The users that have events.
     pub profiles: Vec<Profile>,
     /// The ids of those that have none.
@@ -37,7 +37,7 @@ impl Profiles {
     }
 
     /// Makes the profiles of users whose records those are, on so many threads.
-    pub fn of(users: &[ProfileUser], events: &[Vec<u8>], traits: &ProfileTraits, threads: usize) -> Profiles {
+    pub(super) fn of(users: &[ProfileUser], events: &[Vec<u8>], traits: &ProfileTraits, threads: usize) -> Profiles {
         let mut known = Profiles::default();
         if threads < 2 || users.len() < FEW {
             users.iter().zip(events).for_each(|(user, events)| known.look_at(user, events, traits));
@@ -75,7 +75,7 @@ impl Profiles {
 
 /// Returns the records of each user: of as many of the first users as take `most` bytes, and of one at least. Costs one pass
 /// over the parts of the log that name any of them.
-pub fn gather(log: &dyn EventLog, users: &[ProfileUser], most: usize) -> Result<Vec<Vec<u8>>, StoreError> {
+pub(super) fn gather(log: &dyn EventLog, users: &[ProfileUser], most: usize) -> Result<Vec<Vec<u8>>, StoreError> {
     let named = users.iter().enumerate().flat_map(|(place, user)| user.ids.iter().map(move |id| (place, id)));
     let by_id: HashMap<&str, (usize, u64)> = named.map(|(place, (id, since))| (&**id, (place, *since))).collect();
     let ids: Vec<&str> = by_id.keys().copied().collect();

@@ -7,7 +7,7 @@ use crate::users::{UserPosition, Users};
 
 /// A pass over all users.
 #[derive(Debug)]
-pub struct ProfileSweep {
+pub(super) struct ProfileSweep {
     /// When it began, milliseconds.
     pub begun: Millis,
     /// The digest of the computed traits that it writes.
@@ -23,27 +23,27 @@ pub struct ProfileSweep {
 
 impl ProfileSweep {
     /// A pass from the first user on.
-    pub fn new(begun: Millis, traits: u64, is_first: bool) -> Self {
+    pub(super) fn new(begun: Millis, traits: u64, is_first: bool) -> Self {
         ProfileSweep { begun, traits, due: None, is_first, is_done: false, position: UserPosition::default() }
     }
 
     /// Restarts with other computed traits. The profiles written so far are as of an instant after the first beginning.
-    pub fn restart(&mut self, traits: u64) {
+    pub(super) fn restart(&mut self, traits: u64) {
         *self = ProfileSweep::new(self.begun, traits, self.is_first);
     }
 
     /// Its position.
-    pub fn position(&self) -> UserPosition {
+    pub(super) fn position(&self) -> UserPosition {
         self.position
     }
 
     /// Goes back to a position: the users since then were not written.
-    pub fn go_back(&mut self, position: UserPosition) {
+    pub(super) fn go_back(&mut self, position: UserPosition) {
         self.position = position;
     }
 
     /// Returns the next ids, at most `most`; none at the end. Not every id is a user.
-    pub fn next_ids(&mut self, users: &dyn Users, most: usize) -> Vec<String> {
+    pub(super) fn next_ids(&mut self, users: &dyn Users, most: usize) -> Vec<String> {
         let mut ids = Vec::new();
         while ids.len() < most {
             let some = users.next_ids(&mut self.position, (most - ids.len()).min(IDS_AT_A_TIME));
@@ -56,13 +56,13 @@ impl ProfileSweep {
     }
 
     /// Returns how many ids are left.
-    pub fn left(&self, users: &dyn Users) -> u64 {
+    pub(super) fn left(&self, users: &dyn Users) -> u64 {
         users.count_after(self.position)
     }
 }
 
 /// Returns the users among the ids: those that are not merged into another.
-pub fn users(ids: &[String], known: &dyn Users) -> Vec<ProfileUser> {
+pub(super) fn users(ids: &[String], known: &dyn Users) -> Vec<ProfileUser> {
     let mut users = Vec::new();
     for ids in ids.chunks(IDS_AT_A_TIME) {
         known.with_identities(&mut |identities| {

@@ -8,11 +8,11 @@ use hashbrown::HashSet;
 use crate::users::{Identities, UserIdSince, Users};
 
 /// Ids that are looked up before the engine may merge users again.
-pub const IDS_AT_A_TIME: usize = 1 << 10;
+pub(super) const IDS_AT_A_TIME: usize = 1 << 10;
 
 /// A user with all ids.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ProfileUser {
+pub(super) struct ProfileUser {
     /// The id that the user goes by.
     pub root: String,
     /// Each id with the sequence number from which its records count.
@@ -21,7 +21,7 @@ pub struct ProfileUser {
 
 /// The ids that some records name.
 #[derive(Debug, Default)]
-pub struct Touched {
+pub(super) struct Touched {
     /// Ids with new events.
     users: HashSet<String>,
     /// Ids that were merged, and those into which they were.
@@ -32,7 +32,7 @@ pub struct Touched {
 
 impl Touched {
     /// Adds a record.
-    pub fn add(&mut self, record: &EventRef<'_>) {
+    pub(super) fn add(&mut self, record: &EventRef<'_>) {
         match (record.kind(), record.other()) {
             (RecordKind::Erasure, _) => self.erased.push((record.user().to_owned(), record.sequence())),
             (_, Some(other)) => {
@@ -47,7 +47,7 @@ impl Touched {
 
     /// Returns the users, and the ids that are no users; none if it is not known any more who was one user with somebody who
     /// was erased. The engine knows all records that were added.
-    pub fn resolve(self, known: &dyn Users) -> Option<(Vec<ProfileUser>, Vec<String>)> {
+    pub(super) fn resolve(self, known: &dyn Users) -> Option<(Vec<ProfileUser>, Vec<String>)> {
         let (mut users, mut gone, mut moved) = (BTreeMap::new(), BTreeSet::new(), None);
         known.with_identities(&mut |identities| moved = erased(&self.erased, identities));
         let moved: Vec<String> = self.merged.into_iter().chain(moved?).collect();

@@ -14,7 +14,7 @@ use crate::catalogue::TraitDefinitions;
 
 /// The computed traits of a version of the catalogue.
 #[derive(Default)]
-pub struct ProfileTraits {
+pub(super) struct ProfileTraits {
     /// The version.
     version: u64,
     by_name: BTreeMap<Arc<str>, ComputedTrait>,
@@ -30,7 +30,7 @@ pub struct ProfileTraits {
 
 impl ProfileTraits {
     /// The traits that are defined now.
-    pub fn of(definitions: &dyn TraitDefinitions) -> Self {
+    pub(super) fn of(definitions: &dyn TraitDefinitions) -> Self {
         let (version, by_name) = definitions.computed_traits();
         ProfileTraits::new(version, by_name)
     }
@@ -44,18 +44,18 @@ impl ProfileTraits {
     }
 
     /// The catalogue's version.
-    pub fn version(&self) -> u64 {
+    pub(super) fn version(&self) -> u64 {
         self.version
     }
 
     /// The traits by name.
-    pub fn by_name(&self) -> &BTreeMap<Arc<str>, ComputedTrait> {
+    pub(super) fn by_name(&self) -> &BTreeMap<Arc<str>, ComputedTrait> {
         &self.by_name
     }
 
     /// Returns the first instant from `now` on at which a user's profile may change although nothing is accepted. It may be the
     /// same then, but does not change before.
-    pub fn due(&self, history: &EventHistory<'_>, now: Millis) -> Option<Millis> {
+    pub(super) fn due(&self, history: &EventHistory<'_>, now: Millis) -> Option<Millis> {
         let events = history.events();
         if self.is_moving && !events.is_empty() {
             return Some(now);

@@ -8,11 +8,11 @@ use hashbrown::HashMap;
 use super::snapshot::Snapshot;
 
 /// The memberships that a sink holds, as the changes that would end them, by user.
-pub struct Differences(HashMap<Arc<str>, Vec<MembershipChange>>);
+pub(super) struct Differences(HashMap<Arc<str>, Vec<MembershipChange>>);
 
 impl Differences {
     /// Begins with the leaves of everything that the sink holds.
-    pub fn new(leaves: Vec<MembershipChange>) -> Differences {
+    pub(super) fn new(leaves: Vec<MembershipChange>) -> Differences {
         let mut held: HashMap<Arc<str>, Vec<MembershipChange>> = HashMap::new();
         for leave in leaves {
             held.entry(leave.user_id.clone()).or_default().push(leave);
@@ -21,7 +21,7 @@ impl Differences {
     }
 
     /// Appends how a user's memberships in the snapshot differ from those held: who left, then who entered.
-    pub fn append(
+    pub(super) fn append(
         &mut self,
         snapshot: &Snapshot,
         user: usize,
@@ -40,7 +40,7 @@ impl Differences {
     }
 
     /// The leaves of users who are in no segment any more.
-    pub fn into_rest(self) -> impl Iterator<Item = MembershipChange> {
+    pub(super) fn into_rest(self) -> impl Iterator<Item = MembershipChange> {
         self.0.into_values().flatten()
     }
 }

@@ -8,7 +8,7 @@ use crate::memberships::EngineStopped;
 
 /// Why following was broken off.
 #[derive(Debug, thiserror::Error)]
-pub enum FollowError {
+pub(crate) enum FollowError {
     #[error(transparent)]
     Sink(#[from] SinkError),
     #[error(transparent)]
@@ -25,7 +25,7 @@ pub enum FollowError {
 
 impl FollowError {
     /// Returns whether a retry is of no use.
-    pub fn is_final(&self) -> bool {
+    pub(crate) fn is_final(&self) -> bool {
         matches!(self, FollowError::Sink(SinkError::Fenced(_)) | FollowError::Engine(_) | FollowError::Thread(_))
     }
 }

@@ -27,7 +27,7 @@ const FILLING: &str = "it is being filled";
 const PIECES_WAITING: usize = 1;
 
 /// Brings one writer of a sink what is emitted for its users.
-pub struct Follower<'a> {
+pub(super) struct Follower<'a> {
     pub(super) upstream: &'a Upstream,
     pub(super) status: &'a SinkStatus,
     /// Requested once the sink is to end when it holds everything.
@@ -44,7 +44,7 @@ pub struct Follower<'a> {
 impl<'a> Follower<'a> {
     /// Follows until the sink is to end and holds everything, or holds what the round is to bring, or the round is broken
     /// off.
-    pub fn follow(&mut self) -> Result<(), FollowError> {
+    pub(super) fn follow(&mut self) -> Result<(), FollowError> {
         let mut reached = self.open()?;
         self.status.set(self.index, |writer| writer.written = Some(reached.tick));
         let (mut told, mut told_tick) = (Instant::now(), reached.tick);

@@ -9,7 +9,7 @@ use super::round::Round;
 use crate::emitted::Emitted;
 
 /// Changes up to the end of a tick.
-pub struct Piece {
+pub(super) struct Piece {
     /// The tick.
     pub tick: u64,
     /// The changes that are asked for, in order.
@@ -17,7 +17,7 @@ pub struct Piece {
 }
 
 /// The changes of some ticks, to be read in pieces.
-pub struct PieceReading<'a> {
+pub(super) struct PieceReading<'a> {
     pub emitted: &'a Emitted,
     pub ticks: RangeInclusive<u64>,
     /// A piece ends with the tick that brings it to so many changes.
@@ -29,7 +29,7 @@ pub struct PieceReading<'a> {
 
 impl PieceReading<'_> {
     /// Gives full pieces to `take`, as long as that returns `true`; returns the changes after the last of them.
-    pub fn read(self, take: &mut dyn FnMut(Piece) -> bool) -> Result<Vec<MembershipChange>, StoreError> {
+    pub(super) fn read(self, take: &mut dyn FnMut(Piece) -> bool) -> Result<Vec<MembershipChange>, StoreError> {
         let mut changes: Vec<MembershipChange> = Vec::new();
         self.emitted.read(self.ticks, &mut |tick| {
             if self.round.is_broken() {

@@ -13,7 +13,7 @@ use super::upstream::Upstream;
 const MOST_CREATED: usize = 256;
 
 /// Changes that make records whole, as of now.
-pub struct Repairs<'a> {
+pub(super) struct Repairs<'a> {
     upstream: &'a Upstream,
     clock: i64,
     versions: Option<HashMap<String, u64>>,
@@ -22,17 +22,17 @@ pub struct Repairs<'a> {
 
 impl<'a> Repairs<'a> {
     /// No repairs yet; what is written is as of that progress.
-    pub fn new(upstream: &'a Upstream, reached: Progress) -> Repairs<'a> {
+    pub(super) fn new(upstream: &'a Upstream, reached: Progress) -> Repairs<'a> {
         Repairs { upstream, clock: reached.clock, versions: None, changes: Vec::new() }
     }
 
     /// The changes.
-    pub fn into_changes(self) -> Vec<MembershipChange> {
+    pub(super) fn into_changes(self) -> Vec<MembershipChange> {
         self.changes
     }
 
     /// Adds what a record lacks, and takes out what is over, as far as that is still so.
-    pub fn add(&mut self, repair: Repair) {
+    pub(super) fn add(&mut self, repair: Repair) {
         let now: HashSet<Arc<str>> = self.upstream.memberships.of_user(&repair.user).into_iter().collect();
         for segment in repair.missing.into_iter().filter(|segment| now.contains(segment)) {
             self.push(&repair.user, segment, ChangeKind::Entered);
@@ -43,7 +43,7 @@ impl<'a> Repairs<'a> {
     }
 
     /// Adds the rest of records that a write of these changes has made: somebody may have deleted them.
-    pub fn add_created(&mut self, created: &[String], written: &[MembershipChange]) {
+    pub(super) fn add_created(&mut self, created: &[String], written: &[MembershipChange]) {
         if created.is_empty() || created.len() > MOST_CREATED {
             return;
         }

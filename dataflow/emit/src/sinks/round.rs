@@ -12,7 +12,7 @@ use super::upstream::Upstream;
 
 /// The state that the writers of a sink share from its opening until one of them fails.
 #[derive(Default)]
-pub struct Round {
+pub(super) struct Round {
     /// The progress to which they bring the sink, and no further.
     until: Option<Progress>,
     is_broken: AtomicBool,
@@ -23,38 +23,43 @@ pub struct Round {
 
 impl Round {
     /// A round that ends at `until`, if there is such a progress.
-    pub fn up_to(until: Option<Progress>) -> Round {
+    pub(super) fn up_to(until: Option<Progress>) -> Round {
         Round { until, ..Round::default() }
     }
 
     /// The progress to which writers bring the sink before they end.
-    pub fn until(&self) -> Option<Progress> {
+    pub(super) fn until(&self) -> Option<Progress> {
         self.until
     }
 
     /// Returns whether one of the writers has failed: the others end.
-    pub fn is_broken(&self) -> bool {
+    pub(super) fn is_broken(&self) -> bool {
         self.is_broken.load(Ordering::Acquire)
     }
 
     /// Returns whether a writer has written changes, or found that there are none to write.
-    pub fn is_well(&self) -> bool {
+    pub(super) fn is_well(&self) -> bool {
         self.is_well.load(Ordering::Acquire)
     }
 
     /// Notes that a writer has written changes, or found that there are none to write.
-    pub fn note_well(&self) {
+    pub(super) fn note_well(&self) {
         self.is_well.store(true, Ordering::Release);
     }
 
     /// Ends the other writers.
-    pub fn break_off(&self) {
+    pub(super) fn break_off(&self) {
         self.is_broken.store(true, Ordering::Release);
     }
 
     /// Returns a snapshot as of `newest`, or of a progress not before `least`: one for all writers that need one at the same
     /// time.
-    pub fn snapshot(&self, upstream: &Upstream, least: u64, newest: Progress) -> Result<Arc<Snapshot>, FollowError> {
+    pub(super) fn snapshot(
+        &self,
+        upstream: &Upstream,
+        least: u64,
+        newest: Progress,
+    ) -> Result<Arc<Snapshot>, FollowError> {
         let mut held = self.snapshot.lock();
         if let Some(snapshot) = held.upgrade().filter(|snapshot| snapshot.progress().tick >= least) {
             return Ok(snapshot);

@@ -19,7 +19,7 @@ use crate::memberships::{Memberships, WorkerMemberships};
 const PATIENCE: Duration = Duration::from_millis(100);
 
 /// All memberships as of one progress.
-pub struct Snapshot {
+pub(super) struct Snapshot {
     progress: Progress,
     workers: Vec<WorkerMemberships>,
     /// Everyone who may be in a segment, in the order of their ids.
@@ -40,7 +40,7 @@ struct SnapshotUser {
 
 impl Snapshot {
     /// Takes a snapshot as of a progress that the change log still goes back to. Costs a copy of all members' ids and bitmaps.
-    pub fn take(upstream: &Upstream, progress: Progress) -> Result<Snapshot, FollowError> {
+    pub(super) fn take(upstream: &Upstream, progress: Progress) -> Result<Snapshot, FollowError> {
         let Upstream { emitted, memberships, .. } = upstream;
         let workers = memberships.copy();
         let newest = wait_committed(emitted, &**memberships)?;
@@ -58,23 +58,23 @@ impl Snapshot {
     }
 
     /// The progress that the memberships are as of.
-    pub fn progress(&self) -> Progress {
+    pub(super) fn progress(&self) -> Progress {
         self.progress
     }
 
     /// Returns the users after that id.
-    pub fn users_after(&self, id: Option<&str>) -> impl Iterator<Item = usize> {
+    pub(super) fn users_after(&self, id: Option<&str>) -> impl Iterator<Item = usize> {
         let first = id.map_or(0, |id| self.users.partition_point(|user| *user.id <= *id));
         first..self.users.len()
     }
 
     /// Returns the id of a user.
-    pub fn id(&self, user: usize) -> &str {
+    pub(super) fn id(&self, user: usize) -> &str {
         &self.users[user].id
     }
 
     /// Appends the user's memberships as entries at the snapshot's clock; `versions` are those of the segments.
-    pub fn append_entries(&self, user: usize, versions: &HashMap<String, u64>, out: &mut Vec<MembershipChange>) {
+    pub(super) fn append_entries(&self, user: usize, versions: &HashMap<String, u64>, out: &mut Vec<MembershipChange>) {
         let SnapshotUser { id, place } = &self.users[user];
         let changed = self.changed.get(id);
         let mut enter = |segment: &Arc<str>| {

@@ -19,7 +19,7 @@ const MOST_REPAIRS: usize = 10_000;
 
 /// The state of a sink, as health and metrics show it.
 #[derive(Debug)]
-pub struct SinkStatus {
+pub(super) struct SinkStatus {
     name: String,
     /// True if it has a store that can be compared with the memberships.
     can_be_verified: bool,
@@ -39,7 +39,7 @@ pub struct SinkStatus {
 
 /// A record of a user that differs from what was written.
 #[derive(Clone, Debug)]
-pub struct Repair {
+pub(super) struct Repair {
     /// The user.
     pub user: Arc<str>,
     /// Segments that it lacks.
@@ -65,7 +65,7 @@ pub struct Verification {
 
 /// An order that a writer carries out before it goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Order {
+pub(super) enum Order {
     /// Open the store again: it has lost what it held.
     Reopen,
     /// Empty the store, and fill it again.
@@ -74,7 +74,7 @@ pub enum Order {
 
 /// The state of one writer.
 #[derive(Clone, Debug, Default)]
-pub struct WriterStatus {
+pub(super) struct WriterStatus {
     /// The fault that keeps it from going on.
     pub fault: Option<String>,
     /// The tick up to which it has written everything; none before it was first opened.
@@ -85,7 +85,7 @@ pub struct WriterStatus {
 
 impl SinkStatus {
     /// A sink that was not opened yet.
-    pub fn new(name: &str, can_be_verified: bool) -> Self {
+    pub(super) fn new(name: &str, can_be_verified: bool) -> Self {
         SinkStatus {
             can_be_verified,
             name: name.to_owned(),
@@ -100,34 +100,34 @@ impl SinkStatus {
     }
 
     /// The sink's name.
-    pub fn name(&self) -> &str {
+    pub(super) fn name(&self) -> &str {
         &self.name
     }
 
     /// Returns whether it has a store that can be compared with the memberships.
-    pub fn can_be_verified(&self) -> bool {
+    pub(super) fn can_be_verified(&self) -> bool {
         self.can_be_verified
     }
 
     /// Returns what keeps it, or one of its writers, from going on.
-    pub fn fault(&self) -> Option<String> {
+    pub(super) fn fault(&self) -> Option<String> {
         let own = self.fault.lock().clone();
         let own = own.or_else(|| self.writers.lock().iter().find_map(|writer| writer.fault.clone()));
         own.or_else(|| self.store_fault.lock().clone())
     }
 
     /// Returns the tick up to which it holds everything; none before it was first opened.
-    pub fn reached(&self) -> Option<u64> {
+    pub(super) fn reached(&self) -> Option<u64> {
         self.writers.lock().iter().map(|writer| writer.reached).min().flatten()
     }
 
     /// Returns the tick that the store itself must have by now; none while it is being opened or filled.
-    pub fn written(&self) -> Option<u64> {
+    pub(super) fn written(&self) -> Option<u64> {
         self.writers.lock().iter().map(|writer| writer.written).min().flatten()
     }
 
     /// Sets what a look at the store has found; returns whether that is news.
-    pub fn set_store_fault(&self, fault: Option<String>) -> bool {
+    pub(super) fn set_store_fault(&self, fault: Option<String>) -> bool {
         let mut known = self.store_fault.lock();
         let is_news = known.is_some() != fault.is_some();
         *known = fault;
@@ -135,17 +135,17 @@ impl SinkStatus {
     }
 
     /// Has the writer do something before it goes on.
-    pub fn order(&self, order: Order) {
+    pub(super) fn order(&self, order: Order) {
         *self.order.lock() = Some(order);
     }
 
     /// Has all records compared with the memberships, and repaired.
-    pub fn order_verification(&self) {
+    pub(super) fn order_verification(&self) {
         self.verification.lock().is_ordered = true;
     }
 
     /// Begins the comparison that is ordered; returns whether one is.
-    pub fn begin_verifying(&self) -> bool {
+    pub(super) fn begin_verifying(&self) -> bool {
         let mut verification = self.verification.lock();
         let is_ordered = verification.is_ordered;
         if is_ordered {
@@ -155,12 +155,12 @@ impl SinkStatus {
     }
 
     /// The comparison that was ordered last.
-    pub fn verification(&self) -> Verification {
+    pub(super) fn verification(&self) -> Verification {
         *self.verification.lock()
     }
 
     /// Counts records that were compared; at the end, an ordered comparison has ended.
-    pub fn verified(&self, checked: u64, wrong: u64, is_end: bool) {
+    pub(super) fn verified(&self, checked: u64, wrong: u64, is_end: bool) {
         let mut verification = self.verification.lock();
         if verification.is_begun {
             verification.checked += checked;
@@ -171,7 +171,7 @@ impl SinkStatus {
     }
 
     /// Has the writer repair a record. Beyond a number of records that wait for it, the next comparison finds them again.
-    pub fn order_repair(&self, repair: Repair) {
+    pub(super) fn order_repair(&self, repair: Repair) {
         let mut repairs = self.repairs.lock();
         if repairs.len() < MOST_REPAIRS {
             repairs.push(repair);
@@ -179,37 +179,37 @@ impl SinkStatus {
     }
 
     /// Takes the records that are to be repaired.
-    pub fn take_repairs(&self) -> Vec<Repair> {
+    pub(super) fn take_repairs(&self) -> Vec<Repair> {
         std::mem::take(&mut self.repairs.lock())
     }
 
     /// A notice of records that the sink left out.
-    pub fn notice(&self) -> Option<String> {
+    pub(super) fn notice(&self) -> Option<String> {
         self.notice.lock().clone()
     }
 
     /// Sets what the sink left out.
-    pub fn set_notice(&self, notice: Option<String>) {
+    pub(super) fn set_notice(&self, notice: Option<String>) {
         *self.notice.lock() = notice;
     }
 
     /// Takes what the writer is to do.
-    pub fn take_order(&self) -> Option<Order> {
+    pub(super) fn take_order(&self) -> Option<Order> {
         self.order.lock().take()
     }
 
     /// Changes the state of a writer.
-    pub fn set(&self, index: usize, change: impl FnOnce(&mut WriterStatus)) {
+    pub(super) fn set(&self, index: usize, change: impl FnOnce(&mut WriterStatus)) {
         self.writers.lock().get_mut(index).map(change);
     }
 
     /// Sets why its writers cannot start.
-    pub fn set_fault(&self, fault: Option<String>) {
+    pub(super) fn set_fault(&self, fault: Option<String>) {
         *self.fault.lock() = fault;
     }
 
     /// Notes that so many writers start. The state before counts until each of them has opened.
-    pub fn begin(&self, writers: usize) {
+    pub(super) fn begin(&self, writers: usize) {
         let own = self.fault.lock().clone();
         let fault = own.or_else(|| self.writers.lock().iter().find_map(|writer| writer.fault.clone()));
         let known = WriterStatus { fault, reached: self.reached(), written: None };

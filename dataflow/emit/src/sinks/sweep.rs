@@ -23,7 +23,7 @@ const PATIENCE: Duration = Duration::from_millis(100);
 const SETTLING: Duration = Duration::from_secs(5);
 
 /// The store of a sink, compared with the memberships.
-pub struct Sweep<'a> {
+pub(super) struct Sweep<'a> {
     pub upstream: &'a Upstream,
     pub status: &'a SinkStatus,
     pub store: &'a dyn ServingStore,
@@ -31,7 +31,7 @@ pub struct Sweep<'a> {
 
 impl Sweep<'_> {
     /// Goes through all users again and again: slowly, or at once where that is ordered.
-    pub fn run(&self, stop: &Stop) {
+    pub(super) fn run(&self, stop: &Stop) {
         let mut position = UserPosition::default();
         while !stop.is_requested() {
             if self.status.begin_verifying() {

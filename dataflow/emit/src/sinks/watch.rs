@@ -11,7 +11,7 @@ use super::status::{Order, SinkStatus};
 const INTERVAL: Duration = Duration::from_millis(500);
 
 /// Looks until the stop is requested. A change of state is logged once.
-pub fn watch(store: &dyn ServingStore, status: &SinkStatus, stop: &Stop) {
+pub(super) fn watch(store: &dyn ServingStore, status: &SinkStatus, stop: &Stop) {
     while !stop.wait(INTERVAL) {
         // Read before the look: what is there then is never older.
         let written = status.written();

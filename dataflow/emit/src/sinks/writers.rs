@@ -14,7 +14,7 @@ use super::upstream::Upstream;
 use crate::occurrence::SinkFailed;
 
 /// The target of membership changes.
-pub enum Medium {
+pub(super) enum Medium {
     /// A medium with one writer.
     One(Writer),
     /// A medium with several writers, each for its users.
@@ -23,12 +23,12 @@ pub enum Medium {
 
 impl Medium {
     /// A medium whose one writer writes everything.
-    pub fn one(sink: Box<dyn Sink>) -> Medium {
+    pub(super) fn one(sink: Box<dyn Sink>) -> Medium {
         Medium::One(Writer { sink, owns: Arc::new(|_| true) })
     }
 
     /// Its store, to be looked at.
-    pub fn store(&self) -> Option<Box<dyn ServingStore>> {
+    pub(super) fn store(&self) -> Option<Box<dyn ServingStore>> {
         match self {
             Medium::One(writer) => writer.sink.store(),
             Medium::Shared(_) => None,
@@ -36,7 +36,7 @@ impl Medium {
     }
 
     /// Its name.
-    pub fn name(&self) -> &str {
+    pub(super) fn name(&self) -> &str {
         match self {
             Medium::One(writer) => writer.sink.name(),
             Medium::Shared(sink) => sink.name(),
@@ -45,7 +45,7 @@ impl Medium {
 }
 
 /// The writers of one sink.
-pub struct SinkWriters<'a> {
+pub(super) struct SinkWriters<'a> {
     upstream: &'a Upstream,
     status: &'a SinkStatus,
     medium: Medium,
@@ -54,13 +54,13 @@ pub struct SinkWriters<'a> {
 
 impl<'a> SinkWriters<'a> {
     /// The writers of a sink that is not open yet.
-    pub fn new(upstream: &'a Upstream, status: &'a SinkStatus, medium: Medium) -> Self {
+    pub(super) fn new(upstream: &'a Upstream, status: &'a SinkStatus, medium: Medium) -> Self {
         SinkWriters { upstream, status, medium, backoff: Backoff::default() }
     }
 
     /// Writes until the stop is requested and the sink holds everything. A fault of the sink is retried, once more after the stop
     /// was requested. It ends if another process has taken the sink over.
-    pub fn run(mut self, stop: &Stop) {
+    pub(super) fn run(mut self, stop: &Stop) {
         while let Err(error) = self.emit(stop) {
             self.status.set_fault(Some(error.to_string()));
             SinkFailed { sink: self.status.name(), error: &error }.emit(&self.upstream.metrics);

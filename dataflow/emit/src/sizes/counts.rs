@@ -14,13 +14,13 @@ use super::series::{Bucket, TIERS, start_of};
 use crate::emitted::Emitted;
 
 /// The key of the note that holds the tick up to which sizes are counted.
-pub const REACHED: &[u8] = b"sizes";
+pub(super) const REACHED: &[u8] = b"sizes";
 /// The key of the note that holds the instant since which sizes are counted.
-pub const BEGUN: &[u8] = b"sizes begun";
+pub(super) const BEGUN: &[u8] = b"sizes begun";
 /// The keys of buckets begin with this.
-pub const PREFIX: &[u8] = b"size/";
+pub(super) const PREFIX: &[u8] = b"size/";
 /// The first key after those of buckets.
-pub const PREFIX_END: &[u8] = b"size0";
+pub(super) const PREFIX_END: &[u8] = b"size0";
 
 /// The sizes of segments as of a tick.
 pub struct SizeCounts {
@@ -186,7 +186,7 @@ fn prefix(segment: &str, tier: Option<usize>) -> Vec<u8> {
 }
 
 /// The key of a bucket.
-pub fn key(segment: &str, tier: usize, start: Millis) -> Vec<u8> {
+pub(super) fn key(segment: &str, tier: usize, start: Millis) -> Vec<u8> {
     let mut key = prefix(segment, Some(tier));
     // No bucket is older than 1970.
     key.extend_from_slice(&start.max(0).to_be_bytes());
@@ -194,7 +194,7 @@ pub fn key(segment: &str, tier: usize, start: Millis) -> Vec<u8> {
 }
 
 /// Returns the segment, tier and start in a key.
-pub fn parts(key: &[u8]) -> Option<(&str, usize, Millis)> {
+pub(super) fn parts(key: &[u8]) -> Option<(&str, usize, Millis)> {
     let (length, rest) = key.strip_prefix(PREFIX)?.split_first_chunk::<2>()?;
     let (segment, rest) = rest.split_at_checked(u16::from_be_bytes(*length).into())?;
     let (tier, start) = rest.split_first()?;

@@ -9,7 +9,7 @@ const DAY: Millis = 24 * 3_600 * SECOND;
 
 /// The length of a bucket, and the time for which it is kept.
 #[derive(Clone, Copy, Debug)]
-pub struct Tier {
+pub(super) struct Tier {
     /// Milliseconds.
     pub length: Millis,
     /// Milliseconds.
@@ -17,7 +17,7 @@ pub struct Tier {
 }
 
 /// From fine to coarse; each length is a multiple of the one before.
-pub const TIERS: [Tier; 4] = [
+pub(super) const TIERS: [Tier; 4] = [
     Tier { length: 10 * SECOND, kept: DAY / 12 },
     Tier { length: 60 * SECOND, kept: 2 * DAY },
     Tier { length: 3_600 * SECOND, kept: 90 * DAY },
@@ -87,19 +87,19 @@ impl Bucket {
 }
 
 /// Returns the start of the bucket of that length that contains an instant.
-pub fn start_of(at: Millis, length: Millis) -> Millis {
+pub(super) fn start_of(at: Millis, length: Millis) -> Millis {
     at.div_euclid(length) * length
 }
 
 /// Returns the first instant after a bucket, as it is read now.
-pub fn end_of(bucket: &Bucket, now: Millis) -> Millis {
+pub(super) fn end_of(bucket: &Bucket, now: Millis) -> Millis {
     let is_in = |(from, to): &(Millis, Millis)| (*from..*to).contains(&bucket.start);
     let tier = ranges(now).iter().position(is_in).unwrap_or_default();
     bucket.start + TIERS[tier].length
 }
 
 /// Returns the time for which each tier is read now: older times are read in coarser buckets.
-pub fn ranges(now: Millis) -> [(Millis, Millis); TIERS.len()] {
+pub(super) fn ranges(now: Millis) -> [(Millis, Millis); TIERS.len()] {
     let mut ranges = [(Millis::MIN, Millis::MAX); TIERS.len()];
     for tier in 0..TIERS.len() - 1 {
         let coarser = &TIERS[tier + 1];
@@ -112,14 +112,14 @@ pub fn ranges(now: Millis) -> [(Millis, Millis); TIERS.len()] {
 }
 
 /// Returns the instant before which a tier's buckets are of no use any more.
-pub fn forgotten_before(now: Millis, tier: usize) -> Millis {
+pub(super) fn forgotten_before(now: Millis, tier: usize) -> Millis {
     let spare = TIERS.get(tier + 1).map_or(0, |coarser| coarser.length);
     now - TIERS[tier].kept - spare
 }
 
 /// Returns how a segment has grown since then to `size` members by what people do: counted from after the last edit that
 /// changed memberships, if there was one. Nothing is known of the time before `known_from`.
-pub fn growth(buckets: &[Bucket], size: u64, since: Millis, known_from: Millis) -> GrowthSince {
+pub(super) fn growth(buckets: &[Bucket], size: u64, since: Millis, known_from: Millis) -> GrowthSince {
     let buckets = &buckets[buckets.partition_point(|bucket| bucket.start < since)..];
     let edited = buckets.iter().rposition(|bucket| bucket.edited_at.is_some()).unwrap_or_default();
     let (mut entered, mut left) = (0, 0);
@@ -142,7 +142,7 @@ pub fn growth(buckets: &[Bucket], size: u64, since: Millis, known_from: Millis) 
 
 /// Returns one point per step: `buckets` are in order, from the first one after the beginning up to now, when there are `size`
 /// members. A last point at now has everything.
-pub fn points(buckets: &[Bucket], size: u64, query: &SizeQuery, now: Millis) -> Vec<SizePoint> {
+pub(super) fn points(buckets: &[Bucket], size: u64, query: &SizeQuery, now: Millis) -> Vec<SizePoint> {
     let SizeQuery { from, to, step } = *query;
     let last = if to + SECOND >= now { Millis::MAX } else { to };
     let mut known = buckets.first().map_or(size, Bucket::size_before);

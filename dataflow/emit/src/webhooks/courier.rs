@@ -32,7 +32,7 @@ const IDLE_NOTE: Duration = Duration::from_secs(60);
 const GONE: u16 = 410;
 
 /// Posts to one webhook's target.
-pub struct Courier<'a> {
+pub(super) struct Courier<'a> {
     pub emitted: &'a Emitted,
     pub live: &'a Live,
     pub hook: &'a Hook,
@@ -44,7 +44,7 @@ pub struct Courier<'a> {
 
 impl Courier<'_> {
     /// Posts until the stop is requested or the webhook is deleted.
-    pub fn run(&self, stop: &Stop) {
+    pub(super) fn run(&self, stop: &Stop) {
         let mut noted = Instant::now();
         while !stop.is_requested() && !self.hook.is_gone() {
             let wait = self.step(&mut noted).unwrap_or_else(|error| {
@@ -229,14 +229,14 @@ impl Courier<'_> {
 }
 
 /// An attempt to post a message.
-pub struct Attempt<'a> {
+pub(super) struct Attempt<'a> {
     pub id: &'a str,
     pub number: u32,
     pub changes: u64,
 }
 
 /// Posts a message; returns the outcome, and how long the target asks to be left alone.
-pub fn send(
+pub(super) fn send(
     client: &dyn WebhookClient,
     stored: &StoredWebhook,
     attempt: &Attempt<'_>,

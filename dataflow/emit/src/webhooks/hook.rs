@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 /// A webhook as it is stored.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct StoredWebhook {
+pub(super) struct StoredWebhook {
     pub webhook: Webhook,
     pub secret: String,
     /// The key before, and the instant until which messages are signed with it too.
@@ -41,7 +41,7 @@ pub struct StoredWebhook {
 /// A message that the target has not taken yet. The place that is reached and this one's end say what is in it.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct PendingMessage {
+pub(super) struct PendingMessage {
     pub id: String,
     /// The place of its last change, or of one after that which is not wanted.
     pub to: String,
@@ -54,18 +54,18 @@ pub struct PendingMessage {
 
 impl StoredWebhook {
     /// Returns the place before which everything is delivered, or not wanted.
-    pub fn place(&self) -> ChangePlace {
+    pub(super) fn place(&self) -> ChangePlace {
         // It was written as a place.
         ChangePlace::parse(&self.figures.reached_id).unwrap_or(ChangePlace::behind(0))
     }
 
     /// Returns whether messages are to be posted.
-    pub fn is_active(&self) -> bool {
+    pub(super) fn is_active(&self) -> bool {
         self.webhook.status == WebhookStatus::Active
     }
 
     /// Returns the filter of the changes that are posted.
-    pub fn filter(&self) -> ChangeFilter {
+    pub(super) fn filter(&self) -> ChangeFilter {
         let is_all = self.webhook.segments.iter().any(|segment| segment == "*");
         let segments = if is_all { Vec::new() } else { self.webhook.segments.clone() };
         let only_entered = match self.webhook.changes.as_slice() {
@@ -77,19 +77,19 @@ impl StoredWebhook {
     }
 
     /// Stops posting until the webhook is resumed.
-    pub fn pause(&mut self, why: Option<String>) {
+    pub(super) fn pause(&mut self, why: Option<String>) {
         self.webhook.status = WebhookStatus::Paused;
         self.webhook.paused_because = why;
     }
 
     /// Returns the webhook as the API shows it.
-    pub fn view(&self, secret: Option<String>) -> WebhookView {
+    pub(super) fn view(&self, secret: Option<String>) -> WebhookView {
         WebhookView { webhook: self.webhook.clone(), secret, deliveries: self.figures.clone() }
     }
 }
 
 /// A webhook: its target has a thread, and a place in the order of all changes.
-pub struct Hook {
+pub(super) struct Hook {
     pub id: String,
     stored: Mutex<StoredWebhook>,
     changed: Condvar,
@@ -98,13 +98,13 @@ pub struct Hook {
 
 impl Hook {
     /// A webhook of what is stored.
-    pub fn new(stored: StoredWebhook) -> Hook {
+    pub(super) fn new(stored: StoredWebhook) -> Hook {
         let (id, changed, is_gone) = (stored.webhook.id.clone(), Condvar::new(), AtomicBool::new(false));
         Hook { id, stored: Mutex::new(stored), changed, is_gone }
     }
 
     /// Reads all webhooks that are stored.
-    pub fn all(store: &dyn WebhookStore) -> Result<Vec<Hook>, StoreError> {
+    pub(super) fn all(store: &dyn WebhookStore) -> Result<Vec<Hook>, StoreError> {
         let read = |(id, text): (String, String)| {
             let damaged = |error: serde_json::Error| StoreError::Corrupt {
                 place: format!("webhook {id}"),
@@ -116,17 +116,17 @@ impl Hook {
     }
 
     /// Returns what is stored now.
-    pub fn read(&self) -> StoredWebhook {
+    pub(super) fn read(&self) -> StoredWebhook {
         self.stored.lock().clone()
     }
 
     /// Returns whether it is deleted.
-    pub fn is_gone(&self) -> bool {
+    pub(super) fn is_gone(&self) -> bool {
         self.is_gone.load(Ordering::Acquire)
     }
 
     /// Passes over changes that are not wanted: the target has everything up to `to`. It is stored with the next update.
-    pub fn pass(&self, from: ChangePlace, to: ChangePlace, now: Millis) {
+    pub(super) fn pass(&self, from: ChangePlace, to: ChangePlace, now: Millis) {
         let mut stored = self.stored.lock();
         if stored.place() == from {
             stored.figures.reached_id = to.to_string();
@@ -136,7 +136,7 @@ impl Hook {
 
     /// Updates what is stored, and adds an attempt if there is one. Durable on return. If the store fails, or the webhook is
     /// deleted, everything stays as it was.
-    pub fn update<T>(
+    pub(super) fn update<T>(
         &self,
         store: &dyn WebhookStore,
         attempt: Option<&WebhookDelivery>,
@@ -159,7 +159,7 @@ impl Hook {
     }
 
     /// Deletes the webhook.
-    pub fn delete(&self, store: &dyn WebhookStore) -> Result<(), StoreError> {
+    pub(super) fn delete(&self, store: &dyn WebhookStore) -> Result<(), StoreError> {
         let _stored = self.stored.lock();
         store.delete(&self.id)?;
         self.is_gone.store(true, Ordering::Release);
@@ -168,13 +168,13 @@ impl Hook {
     }
 
     /// Returns the latest attempts, newest first.
-    pub fn attempts(&self, store: &dyn WebhookStore) -> Result<Vec<WebhookDelivery>, StoreError> {
+    pub(super) fn attempts(&self, store: &dyn WebhookStore) -> Result<Vec<WebhookDelivery>, StoreError> {
         let attempts = store.attempts(&self.id)?;
         Ok(attempts.iter().filter_map(|text| serde_json::from_str(text).ok()).collect())
     }
 
     /// Waits for `patience`, or until the webhook is updated or woken; not at all if `is_over`.
-    pub fn wait(&self, patience: Duration, is_over: impl FnOnce() -> bool) {
+    pub(super) fn wait(&self, patience: Duration, is_over: impl FnOnce() -> bool) {
         let mut stored = self.stored.lock();
         if !is_over() && !self.is_gone() {
             self.changed.wait_for(&mut stored, patience);
@@ -182,7 +182,7 @@ impl Hook {
     }
 
     /// Wakes whoever waits.
-    pub fn wake(&self) {
+    pub(super) fn wake(&self) {
         let _stored = self.stored.lock();
         self.changed.notify_all();
     }

@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 const MOST_BYTES: u32 = 1 << 30;
 
 /// Writes a message; does not flush.
-pub fn write(to: &mut impl Write, message: &impl Serialize) -> io::Result<()> {
+pub(super) fn write(to: &mut impl Write, message: &impl Serialize) -> io::Result<()> {
     let bytes = bincode::serialize(message).map_err(invalid)?;
     let length = u32::try_from(bytes.len()).ok().filter(|length| *length <= MOST_BYTES);
     let length = length.ok_or_else(|| invalid(format!("a message of {} bytes is too long", bytes.len())))?;
@@ -19,7 +19,7 @@ pub fn write(to: &mut impl Write, message: &impl Serialize) -> io::Result<()> {
 }
 
 /// Reads a message; the end of the stream is an error.
-pub fn read<T: DeserializeOwned>(from: &mut impl Read) -> io::Result<T> {
+pub(super) fn read<T: DeserializeOwned>(from: &mut impl Read) -> io::Result<T> {
     let mut length = [0; 4];
     from.read_exact(&mut length)?;
     let length = u32::from_le_bytes(length);

@@ -12,11 +12,11 @@ use hashbrown::HashMap;
 
 /// Bytes that are no block of changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Undecoded;
+pub(super) struct Undecoded;
 
 /// Takes in a piece of what there is when a worker begins, or users who are new. They come before all else that speaks of them,
 /// so that they have the numbers here that they have there.
-pub fn take_held(membership: &mut Membership, held: &MembershipPiece) {
+pub(super) fn take_held(membership: &mut Membership, held: &MembershipPiece) {
     match held {
         MembershipPiece::Users(users) => users.iter().for_each(|user| {
             membership.users.find_or_add(user_hash(user.as_bytes()), user.as_bytes());
@@ -31,7 +31,7 @@ pub fn take_held(membership: &mut Membership, held: &MembershipPiece) {
 }
 
 /// Takes in the changes of a tick.
-pub fn take_tick(membership: &mut Membership, output: &TickOutput) -> Result<(), Undecoded> {
+pub(super) fn take_tick(membership: &mut Membership, output: &TickOutput) -> Result<(), Undecoded> {
     let mut updates: Vec<MemberUpdate> = Vec::with_capacity(usize::try_from(output.change_count).unwrap_or(0));
     // The same place in the bytes is the same user.
     let mut user: Option<(*const u8, u32)> = None;

@@ -12,11 +12,11 @@ use crate::durability::manifest::Manifest;
 
 /// Processes of different versions do not understand each other; nor do builds of one version between which a message was changed,
 /// which is what is counted behind it.
-pub const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), "/3");
+pub(crate) const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), "/3");
 
 /// The purpose of a connection.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub enum Hello {
+pub(crate) enum Hello {
     /// A process is there and waits for a run; the connection carries [`ToHost`] and [`FromHost`].
     Join {
         /// Its place among the processes.
@@ -49,7 +49,7 @@ pub enum Hello {
 
 /// A message of the coordinator to a process.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub enum ToHost {
+pub(crate) enum ToHost {
     /// A sign of life.
     Beat,
     /// A run begins.
@@ -60,7 +60,7 @@ pub enum ToHost {
 
 /// A message of a process to the coordinator.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub enum FromHost {
+pub(crate) enum FromHost {
     /// A sign of life.
     Beat,
     /// The process was told to stop: the run is to end in order.
@@ -69,7 +69,7 @@ pub enum FromHost {
 
 /// A run: everything from one start of the computation to its end.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Begin {
+pub(crate) struct Begin {
     /// Tells it from any other.
     pub run: u64,
     /// The address of each process.
@@ -95,7 +95,7 @@ pub struct Origin {
 
 /// A message to a worker.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub enum ToWorker {
+pub(crate) enum ToWorker {
     /// A tick.
     Tick(u64, Vec<Inward>),
     /// No more ticks.
@@ -104,7 +104,7 @@ pub enum ToWorker {
 
 /// A message of a worker.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub enum FromWorker {
+pub(crate) enum FromWorker {
     /// Its state is there, or why it cannot be.
     Started(Result<(), String>),
     /// An output of it.
@@ -115,7 +115,7 @@ pub enum FromWorker {
 
 /// A question of a worker to the stores.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub enum Question {
+pub(crate) enum Question {
     /// `UserHistory::of_users`
     OfUsers(Vec<String>, u64),
     /// `MessageIndex::note`
@@ -130,7 +130,7 @@ pub enum Question {
 
 /// An answer of the stores.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub enum StoreAnswer {
+pub(crate) enum StoreAnswer {
     /// Records.
     Records(#[serde(with = "serde_bytes")] Vec<u8>),
     /// Sequence numbers.

@@ -19,13 +19,13 @@ use crate::engine::workers::{DoorMessage, Started, TICKS_AT_DOOR, TickDoor};
 
 /// Workers that were told to begin.
 #[derive(Default)]
-pub struct Attached {
+pub(crate) struct Attached {
     waiting: Vec<(Started, Receiver<Result<(), String>>)>,
 }
 
 impl Attached {
     /// Waits until all of them have their state.
-    pub fn wait(self) -> Result<Vec<Started>, EngineError> {
+    pub(crate) fn wait(self) -> Result<Vec<Started>, EngineError> {
         let mut all = Vec::new();
         for (started, receiver) in self.waiting {
             let told = receiver.recv().unwrap_or_else(|_| Err("its process is lost".to_owned()));
@@ -36,7 +36,7 @@ impl Attached {
     }
 
     /// Takes on a worker over the connection for its ticks.
-    pub fn add(
+    pub(crate) fn add(
         &mut self,
         worker: usize,
         stream: TcpStream,

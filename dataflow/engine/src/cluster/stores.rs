@@ -58,13 +58,13 @@ impl AskedStores {
 }
 
 /// The stores of the coordinator, for one worker of another process.
-pub struct RemoteStores {
+pub(crate) struct RemoteStores {
     connection: Mutex<TcpStream>,
 }
 
 impl RemoteStores {
     /// Over a connection that the coordinator serves.
-    pub fn new(connection: TcpStream) -> Self {
+    pub(crate) fn new(connection: TcpStream) -> Self {
         RemoteStores { connection: Mutex::new(connection) }
     }
 
@@ -81,7 +81,7 @@ impl RemoteStores {
     }
 
     /// A shard of a checkpoint.
-    pub fn shard(&self, checkpoint: u64, shard: u32) -> Result<Option<Vec<u8>>> {
+    pub(crate) fn shard(&self, checkpoint: u64, shard: u32) -> Result<Option<Vec<u8>>> {
         match self.ask(&Question::Shard(checkpoint, shard))? {
             StoreAnswer::Shard(bytes) => Ok(bytes.map(serde_bytes::ByteBuf::into_vec)),
             other => Err(unexpected(&other)),

@@ -69,27 +69,27 @@ struct NextFile {
 
 impl Archive {
     /// The archive of an event log, which is not followed yet.
-    pub fn new(offsite: Offsite, log: Arc<dyn EventLog>) -> Archive {
+    pub(crate) fn new(offsite: Offsite, log: Arc<dyn EventLog>) -> Archive {
         Archive { offsite, log, writing: Mutex::default(), job: OnceLock::new(), end: Mutex::new(0) }
     }
 
     /// Returns whether checkpoints have a copy of the catalogue.
-    pub fn keeps_catalogue(&self) -> bool {
+    pub(crate) fn keeps_catalogue(&self) -> bool {
         self.offsite.keeps_catalogue
     }
 
     /// How much of the event log stays in the data directory.
-    pub fn limits(&self) -> LogLimits {
+    pub(crate) fn limits(&self) -> LogLimits {
         self.offsite.limits
     }
 
     /// The number after the last record that the history holds, as far as is known.
-    pub fn kept(&self) -> u64 {
+    pub(crate) fn kept(&self) -> u64 {
         *self.end.lock()
     }
 
     /// Starts to follow the event log. After the stop it writes what is left.
-    pub fn start(self: &Arc<Self>, metrics: Arc<Metrics>, run: &Run) -> Result<(), EngineError> {
+    pub(crate) fn start(self: &Arc<Self>, metrics: Arc<Metrics>, run: &Run) -> Result<(), EngineError> {
         let archive = self.clone();
         let job = Job::new("history", LOOK).complaint("The history is not kept").with_last_pass();
         let started = run.start(job.on_failure(move |_| metrics.history_failed()), move |pass| {
@@ -157,7 +157,7 @@ impl Archive {
 
     /// Erases what names one of the ids and stands before the number that is with it, here and then in the event log, which
     /// says where that is. No file is written in between: it would have what the log still has.
-    pub fn erase(&self, ids: &[IdSince]) -> Result<(), StoreError> {
+    pub(crate) fn erase(&self, ids: &[IdSince]) -> Result<(), StoreError> {
         let log = &*self.log;
         let _plan = self.writing.lock();
         let before: HashMap<&str, u64> = ids.iter().map(|(id, before)| (id.as_str(), *before)).collect();
@@ -184,7 +184,7 @@ impl Archive {
 }
 
 /// Records one behind the other.
-pub struct GatheredRecords {
+pub(crate) struct GatheredRecords {
     /// The records.
     pub bytes: Vec<u8>,
     /// Their number.
@@ -192,7 +192,7 @@ pub struct GatheredRecords {
 }
 
 /// The records from `next` on, up to `limit` or as many as a file takes.
-pub fn gather(log: &dyn EventLog, next: u64, limit: u64) -> Result<GatheredRecords, StoreError> {
+pub(crate) fn gather(log: &dyn EventLog, next: u64, limit: u64) -> Result<GatheredRecords, StoreError> {
     let mut gathered = GatheredRecords { bytes: Vec::new(), count: 0 };
     log.scan(next..limit, &mut |run| {
         let mut rest = run;

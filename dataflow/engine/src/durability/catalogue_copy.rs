@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 /// The catalogue, for a data directory that is made anew.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct CatalogueCopy {
+pub(super) struct CatalogueCopy {
     /// Its version.
     pub version: u64,
     /// Every version of every segment and trait that there is then, and the newest of every list of members.
@@ -16,7 +16,7 @@ pub struct CatalogueCopy {
 
 impl CatalogueCopy {
     /// Copies a catalogue as it is now.
-    pub fn of(store: &dyn CatalogueStore) -> Result<CatalogueCopy, StoreError> {
+    pub(super) fn of(store: &dyn CatalogueStore) -> Result<CatalogueCopy, StoreError> {
         let version = store.version()?;
         let mut documents = Vec::new();
         for newest in store.at(version)? {
@@ -35,7 +35,7 @@ impl CatalogueCopy {
 
     /// Reads a copy. One that was written before there was an audit log ends before it, and entries of before they said what
     /// something was and is are shorter.
-    pub fn decode(bytes: &[u8]) -> bincode::Result<CatalogueCopy> {
+    pub(super) fn decode(bytes: &[u8]) -> bincode::Result<CatalogueCopy> {
         bincode::deserialize(bytes)
             .or_else(|_| {
                 let (version, documents, audit) =

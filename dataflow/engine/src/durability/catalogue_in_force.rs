@@ -10,7 +10,7 @@ use crate::engine::EngineError;
 const IN_FORCE: &[u8] = b"catalogue in force";
 
 /// Notes a catalogue that comes into force, where its store gives marks: any other never goes back by itself.
-pub fn note(notes: &dyn Notes, documents: &Documents) -> Result<(), StoreError> {
+pub(crate) fn note(notes: &dyn Notes, documents: &Documents) -> Result<(), StoreError> {
     let Some(mark) = documents.mark else { return Ok(()) };
     let noted = [documents.version.to_le_bytes().as_slice(), &mark.to_le_bytes()].concat();
     notes.write(&[(IN_FORCE.to_vec(), Some(noted))])
@@ -30,7 +30,7 @@ fn noted(notes: &dyn Notes) -> Result<Option<(u64, u128)>, StoreError> {
 }
 
 /// A catalogue that is taken as new at a start.
-pub struct TakenAsNew {
+pub(crate) struct TakenAsNew {
     /// The version that it has now, above every one that was given out.
     pub version: u64,
     /// The story in words.
@@ -39,7 +39,7 @@ pub struct TakenAsNew {
 
 /// Looks whether the catalogue still has the version that was in force. Where it has not, the rules by which changes were given
 /// out are not known any more: it is taken as new, and so is the change log. Each follower begins anew with who is a member.
-pub fn check(
+pub(crate) fn check(
     catalogue: &dyn CatalogueStore,
     notes: &dyn Notes,
     changes: &dyn ChangeLog,

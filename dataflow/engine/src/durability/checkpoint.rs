@@ -46,20 +46,20 @@ pub(super) struct Checkpointer {
 
 impl Checkpointer {
     /// A checkpointer of these stores. Checkpoints have a copy of the catalogue if it `keeps_catalogue`.
-    pub fn new(stores: &PlatformStores, keeps_catalogue: bool, metrics: Arc<Metrics>) -> Self {
+    pub(super) fn new(stores: &PlatformStores, keeps_catalogue: bool, metrics: Arc<Metrics>) -> Self {
         let (store, messages) = (stores.checkpoints.clone(), stores.messages.clone());
         let (catalogue, copy) = (keeps_catalogue.then(|| stores.catalogue.clone()), Mutex::default());
         Checkpointer { store, messages, metrics, catalogue, copy }
     }
 
     /// The number of the next checkpoint. Asks the store, so that one that is away is found before anything waits for it.
-    pub fn next_number(&self) -> Result<u64, EngineError> {
+    pub(super) fn next_number(&self) -> Result<u64, EngineError> {
         Ok(self.store.found()?.first().map_or(1, |newest| newest + 1))
     }
 
     /// Takes the checkpoint of that number, with pauses between its parts until the stop; edits that bring new measures must not come into force
     /// meanwhile, others may.
-    pub fn take(&self, number: u64, engine: &Engine, stop: &Stop) -> Result<FinishedCheckpoint, EngineError> {
+    pub(super) fn take(&self, number: u64, engine: &Engine, stop: &Stop) -> Result<FinishedCheckpoint, EngineError> {
         let begun = Instant::now();
         let receiver = engine.parts();
         while receiver.try_recv().is_ok() {}

@@ -58,7 +58,11 @@ pub(crate) struct CheckpointTaker {
 
 impl CheckpointTaker {
     /// Checkpoints of an engine on these stores.
-    pub fn new(context: CheckpointContext, stores: &PlatformStores, archive: Option<Arc<Archive>>) -> CheckpointTaker {
+    pub(crate) fn new(
+        context: CheckpointContext,
+        stores: &PlatformStores,
+        archive: Option<Arc<Archive>>,
+    ) -> CheckpointTaker {
         let keeps_catalogue = archive.as_ref().is_some_and(|archive| archive.keeps_catalogue());
         CheckpointTaker {
             checkpointer: Checkpointer::new(stores, keeps_catalogue, context.metrics.clone()),
@@ -74,13 +78,13 @@ impl CheckpointTaker {
     }
 
     /// The turn, which edits that bring new measures take.
-    pub fn turn(&self) -> &CheckpointTurn {
+    pub(crate) fn turn(&self) -> &CheckpointTurn {
         &self.turn
     }
 
     /// Starts to take checkpoints: the first one at once where `is_due`, as after a long replay. Otherwise a process that dies
     /// more often than it takes checkpoints would never take one, and each start would take longer.
-    pub fn start(self: &Arc<Self>, interval: Duration, is_due: bool, run: &Run) -> Result<(), EngineError> {
+    pub(crate) fn start(self: &Arc<Self>, interval: Duration, is_due: bool, run: &Run) -> Result<(), EngineError> {
         let checkpoints = self.clone();
         let job = Job::new("checkpointer", interval).complaint("No more checkpoints are taken");
         let job = if is_due { job } else { job.delayed() };
@@ -94,7 +98,7 @@ impl CheckpointTaker {
     }
 
     /// Takes a checkpoint now. A store's fault is told and passed over: the next one tries again.
-    pub fn take(&self) -> Result<(), EngineError> {
+    pub(crate) fn take(&self) -> Result<(), EngineError> {
         let Some(_no_backup) = self.backing_up.try_lock() else { return Ok(()) };
         // A store that is away keeps nothing else waiting.
         let number = self.checkpointer.next_number();
@@ -122,7 +126,7 @@ impl CheckpointTaker {
     }
 
     /// Takes a checkpoint, and then does something during which no further one is taken.
-    pub fn back_up<T>(&self, work: impl FnOnce() -> Result<T, EngineError>) -> Result<T, EngineError> {
+    pub(crate) fn back_up<T>(&self, work: impl FnOnce() -> Result<T, EngineError>) -> Result<T, EngineError> {
         self.take()?;
         let Some(_held) = self.backing_up.try_lock() else {
             let detail = "another backup, or a checkpoint, is being made: repeat it a little later".to_owned();

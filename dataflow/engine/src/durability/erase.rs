@@ -22,12 +22,12 @@ pub(crate) struct Eraser {
 
 impl Eraser {
     /// An eraser of users of an engine.
-    pub fn new(engine: Arc<Engine>, intake: Arc<Intake>, editor: Arc<Editor>, lookup: Arc<Lookup>) -> Eraser {
+    pub(crate) fn new(engine: Arc<Engine>, intake: Arc<Intake>, editor: Arc<Editor>, lookup: Arc<Lookup>) -> Eraser {
         Eraser { engine, intake, editor, lookup }
     }
 
     /// Erases the user that an id stands for; they are unknown when this returns.
-    pub fn erase(&self, id: &str, author: &str) -> Result<(), PlatformError> {
+    pub(crate) fn erase(&self, id: &str, author: &str) -> Result<(), PlatformError> {
         self.lookup.refusals.forget();
         let events = self.intake.events();
         self.intake.settle(events.end())?;

@@ -54,7 +54,7 @@ impl LastPurge {
 
 impl Erasures {
     /// Erasures in these stores, and in the history that is kept, if one is.
-    pub fn new(stores: &PlatformStores, archive: Option<Arc<Archive>>, stop: Stop) -> Erasures {
+    pub(super) fn new(stores: &PlatformStores, archive: Option<Arc<Archive>>, stop: Stop) -> Erasures {
         let (events_purged, lists_purged) = (LastPurge::default(), LastPurge::default());
         Erasures {
             stores: stores.clone(),
@@ -68,7 +68,7 @@ impl Erasures {
 
     /// Removes all that is stored of these ids, now that a finished checkpoint is after their erasure. The caller holds the
     /// turn: a backfill may not be reading what goes.
-    pub fn finish(&self, erased: Vec<IdSince>, engine: &Engine) -> Result<(), EngineError> {
+    pub(super) fn finish(&self, erased: Vec<IdSince>, engine: &Engine) -> Result<(), EngineError> {
         let are_noted = !erased.is_empty();
         if self.are_noted.swap(are_noted, Ordering::AcqRel) || are_noted {
             self.stores.checkpoints.prune(1)?;
@@ -90,7 +90,7 @@ impl Erasures {
     }
 
     /// Forgets who was in lists that newer ones have replaced, as far as no start can need them.
-    pub fn forget_lists(&self) -> Result<(), StoreError> {
+    pub(super) fn forget_lists(&self) -> Result<(), StoreError> {
         let progress = self.stores.changes.progress()?.unwrap_or_default();
         self.stores.catalogue.forget_replaced_members(progress.catalogue_version)?;
         if !self.stop.is_requested() {

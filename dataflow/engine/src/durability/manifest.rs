@@ -9,9 +9,9 @@ use serde::{Deserialize, Serialize};
 use crate::engine::error::EngineError;
 
 /// The shard in which the aliases stand.
-pub const ALIASES_SHARD: u32 = SHARDS as u32;
+pub(crate) const ALIASES_SHARD: u32 = SHARDS as u32;
 /// The shard in which a copy of the catalogue stands, where there is one.
-pub const CATALOGUE_SHARD: u32 = ALIASES_SHARD + 1;
+pub(crate) const CATALOGUE_SHARD: u32 = ALIASES_SHARD + 1;
 
 /// The mark that manifests of this program begin with, and their format.
 const MAGIC: [u8; 4] = *b"AMck";

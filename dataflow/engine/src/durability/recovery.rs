@@ -33,7 +33,7 @@ const READERS: usize = 8;
 /// Finds the newest checkpoint whose every part is good and that does not reach beyond the progress, neither in events nor
 /// in time: what is in it must be what was given out, under the rules of then. Damaged ones are
 /// told and passed over: the log has everything.
-pub fn newest_good(
+pub(crate) fn newest_good(
     store: &dyn CheckpointStore,
     progress: Option<Progress>,
     metrics: &Metrics,
@@ -82,7 +82,7 @@ fn check(store: &dyn CheckpointStore, number: u64) -> Result<WholeCheckpoint, En
 }
 
 /// Brings the engine to the progress that was given out, in silence, and from there to the end of the log.
-pub fn catch_up(
+pub(crate) fn catch_up(
     engine: &Arc<Engine>,
     log: &dyn EventLog,
     progress: Progress,
@@ -117,7 +117,7 @@ fn missing(manifest: &Manifest, needed: Vec<MeasureKey>) -> Vec<MeasureKey> {
 }
 
 /// When the last event below `end` was accepted.
-pub fn newest_acceptance(log: &dyn EventLog, end: u64) -> Result<Option<Millis>, StoreError> {
+pub(crate) fn newest_acceptance(log: &dyn EventLog, end: u64) -> Result<Option<Millis>, StoreError> {
     let mut newest = None;
     log.scan(end.saturating_sub(1)..end, &mut |run| {
         newest = newest.max(records(run).map(|record| record.accepted_at()).max());
@@ -127,7 +127,7 @@ pub fn newest_acceptance(log: &dyn EventLog, end: u64) -> Result<Option<Millis>,
 }
 
 /// Submits a range of the log.
-pub fn replay(
+pub(crate) fn replay(
     engine: &Arc<Engine>,
     log: &dyn EventLog,
     range: Range<u64>,

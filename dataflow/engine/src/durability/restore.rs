@@ -71,7 +71,7 @@ pub fn restore(stores: &PlatformStores, offsite: &Offsite, start: &StartProgress
 }
 
 /// The content of a data directory that is made anew.
-pub struct Rebuilt<'a> {
+pub(super) struct Rebuilt<'a> {
     /// The events.
     pub history: &'a dyn History,
     /// The number of events to take.
@@ -83,7 +83,7 @@ pub struct Rebuilt<'a> {
 }
 
 /// Fills stores that have never run, or whose rebuilding was cut off.
-pub fn rebuild(stores: &PlatformStores, from: Rebuilt<'_>, start: &StartProgress) -> Result<(), EngineError> {
+pub(super) fn rebuild(stores: &PlatformStores, from: Rebuilt<'_>, start: &StartProgress) -> Result<(), EngineError> {
     let Rebuilt { history, end, positions, catalogue } = from;
     restore_events(&*stores.events, history, stores.events.end()..end, start)?;
     stores.events.append_from(&mut [], &ahead(&*stores.events, positions)?)?;
@@ -92,7 +92,7 @@ pub fn rebuild(stores: &PlatformStores, from: Rebuilt<'_>, start: &StartProgress
 }
 
 /// Says that stores which were filled are whole: a start goes on from everything in them, now.
-pub fn note_whole(stores: &PlatformStores, end: u64) -> Result<(), EngineError> {
+pub(super) fn note_whole(stores: &PlatformStores, end: u64) -> Result<(), EngineError> {
     let now = clock::now();
     let tick = (now as u64).saturating_mul(TICKS_A_MILLISECOND);
     let catalogue_version = stores.catalogue.version()?;

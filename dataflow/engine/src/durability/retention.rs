@@ -66,7 +66,7 @@ fn accepted_from(log: &dyn EventLog, from: u64, end: u64) -> Result<Option<Milli
 
 /// Forgets events that are beyond the limits. `held` is the number below which the history has every event, and a start replays
 /// none.
-pub fn forget(log: &dyn EventLog, limits: LogLimits, held: u64) -> Result<()> {
+pub(super) fn forget(log: &dyn EventLog, limits: LogLimits, held: u64) -> Result<()> {
     let floor = log.floor();
     let below = limits.first_within(log, clock::now())?.min(held);
     let least = LEAST_AT_ONCE.max(log.end().saturating_sub(floor) / LEAST_PART);

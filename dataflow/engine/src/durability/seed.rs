@@ -16,7 +16,7 @@ use crate::stores::PlatformStores;
 
 /// A checkpoint that is whole.
 #[derive(Clone)]
-pub struct WholeCheckpoint {
+pub(crate) struct WholeCheckpoint {
     /// Its number.
     pub number: u64,
     /// Its manifest.
@@ -26,7 +26,7 @@ pub struct WholeCheckpoint {
 }
 
 /// Makes the state of a worker from a checkpoint, or empty; in silence.
-pub fn seed(stores: &PlatformStores, found: Option<WholeCheckpoint>, progress: Progress) -> Seed {
+pub(crate) fn seed(stores: &PlatformStores, found: Option<WholeCheckpoint>, progress: Progress) -> Seed {
     let PlatformStores { events, messages, checkpoints: store, .. } = stores.clone();
     Arc::new(move |worker, peers| {
         let mut state = WorkerState::new(Arc::new(events.clone()), messages.clone());
@@ -38,7 +38,7 @@ pub fn seed(stores: &PlatformStores, found: Option<WholeCheckpoint>, progress: P
 }
 
 /// The same in another process.
-pub fn seed_remotely(
+pub(crate) fn seed_remotely(
     stores: &Arc<RemoteStores>,
     origin: &Origin,
     worker: usize,

@@ -29,7 +29,7 @@ pub(crate) struct TieredLog {
 
 impl TieredLog {
     /// The log with the history that it is kept in.
-    pub fn new(log: Arc<dyn EventLog>, history: Arc<dyn History>) -> TieredLog {
+    pub(crate) fn new(log: Arc<dyn EventLog>, history: Arc<dyn History>) -> TieredLog {
         TieredLog { log, history }
     }
 

@@ -48,12 +48,17 @@ struct Gathered {
 
 impl TickSink {
     /// A sink that has committed nothing yet, and notes in `fault` why it cannot.
-    pub fn new(emitted: Arc<Emitted>, metrics: Arc<Metrics>, lifecycle: Arc<Lifecycle>, fault: PartFault) -> TickSink {
+    pub(crate) fn new(
+        emitted: Arc<Emitted>,
+        metrics: Arc<Metrics>,
+        lifecycle: Arc<Lifecycle>,
+        fault: PartFault,
+    ) -> TickSink {
         TickSink { emitted, metrics, lifecycle, fault, gathered: Gathered::default(), last_commit: None }
     }
 
     /// The sink as the engine calls it.
-    pub fn into_sink(mut self) -> TickTaker {
+    pub(crate) fn into_sink(mut self) -> TickTaker {
         Box::new(move |done| self.commit(done))
     }
 

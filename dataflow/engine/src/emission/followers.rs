@@ -64,7 +64,7 @@ pub(crate) struct Resumed {
 
 impl Resumed {
     /// Begins a run after the last commit; the engine's state is exactly that.
-    pub fn at(emitted: Arc<Emitted>, engine: &Engine, stores: &PlatformStores) -> Result<Resumed, EngineError> {
+    pub(crate) fn at(emitted: Arc<Emitted>, engine: &Engine, stores: &PlatformStores) -> Result<Resumed, EngineError> {
         let sizes: HashMap<Arc<str>, u64> = engine.sizes().iter().map(|(id, size)| (id.clone(), *size)).collect();
         let sizes = SizeCounts::go_on(&emitted, &*stores.notes, sizes)?;
         let runs = Runs::begin(&*stores.notes, emitted.newest().tick, emitted.floor()?)?;
@@ -88,7 +88,7 @@ pub(crate) struct FollowerContext<'a> {
 
 impl Followers {
     /// Followers that are yet to be started, and end with the run.
-    pub fn new(resumed: Resumed, context: FollowerContext<'_>, run: &Run) -> Followers {
+    pub(crate) fn new(resumed: Resumed, context: FollowerContext<'_>, run: &Run) -> Followers {
         let Resumed { emitted, runs, sizes } = resumed;
         let FollowerContext { engine, editor, stores, metrics, fault } = context;
         let catalogue = Arc::new(Followed(editor.clone()));
@@ -122,12 +122,12 @@ impl Followers {
     }
 
     /// The spans of ticks, from which those of sinks and webhooks go on.
-    pub fn traces(&self) -> &Arc<TickTraces> {
+    pub(crate) fn traces(&self) -> &Arc<TickTraces> {
         self.emitted.traces()
     }
 
     /// Starts the followers that every run has.
-    pub fn start(&self, run: &Run) -> Result<(), EngineError> {
+    pub(crate) fn start(&self, run: &Run) -> Result<(), EngineError> {
         let (live, sizes) = (self.live.clone(), self.sizes.clone());
         run.start_task("live", move |stop| {
             live.run(stop);
@@ -140,17 +140,17 @@ impl Followers {
     }
 
     /// Emits changes to a sink, from its position.
-    pub fn add_sink(&self, sink: Box<dyn Sink>) -> io::Result<()> {
+    pub(crate) fn add_sink(&self, sink: Box<dyn Sink>) -> io::Result<()> {
         self.receivers.sinks.add(sink)
     }
 
     /// Emits changes to a sink that several writers write side by side, each from its position.
-    pub fn add_shared_sink(&self, sink: Box<dyn SharedSink>) -> io::Result<()> {
+    pub(crate) fn add_shared_sink(&self, sink: Box<dyn SharedSink>) -> io::Result<()> {
         self.receivers.sinks.add_shared(sink)
     }
 
     /// Writes sizes of segments over time to a store: those that it does not hold, and then each minute that ends.
-    pub fn write_sizes_to(&self, store: Box<dyn SizeStore>, run: &Run) -> io::Result<()> {
+    pub(crate) fn write_sizes_to(&self, store: Box<dyn SizeStore>, run: &Run) -> io::Result<()> {
         let Receivers { sinks, metrics, .. } = &self.receivers;
         let name = store.name().to_owned();
         let job = self.sizes.write_to(store, metrics.clone(), run.jobs())?;
@@ -159,7 +159,7 @@ impl Followers {
     }
 
     /// Writes profiles of users to a store. Those that change by time alone are written again after `refresh`.
-    pub fn write_profiles_to(
+    pub(crate) fn write_profiles_to(
         &self,
         store: Box<dyn ProfileStore>,
         refresh: Duration,
@@ -173,7 +173,7 @@ impl Followers {
     }
 
     /// Starts to post to the webhooks that are stored, and takes new ones.
-    pub fn post_webhooks(&self, options: WebhookOptions) -> Result<(), EngineError> {
+    pub(crate) fn post_webhooks(&self, options: WebhookOptions) -> Result<(), EngineError> {
         self.webhooks.start(options).map_err(|error| match error {
             WebhooksError::Store(error) => error.into(),
             WebhooksError::Thread(error) => EngineError::thread(error),
@@ -182,22 +182,22 @@ impl Followers {
     }
 
     /// Sends changes of segments, whoever makes them.
-    pub fn send_updates(&self, receiver: Arc<dyn SegmentUpdates>, editor: &Arc<Editor>) -> io::Result<()> {
+    pub(crate) fn send_updates(&self, receiver: Arc<dyn SegmentUpdates>, editor: &Arc<Editor>) -> io::Result<()> {
         self.receivers.updates.start(receiver, editor.clone())
     }
 
     /// The sinks, for those who look after them.
-    pub fn sinks(&self) -> &Sinks {
+    pub(crate) fn sinks(&self) -> &Sinks {
         &self.receivers.sinks
     }
 
     /// Returns the least tick up to which every sink and webhook has everything; none if there are none.
-    pub fn least_reached(&self) -> Option<u64> {
+    pub(crate) fn least_reached(&self) -> Option<u64> {
         self.receivers.sinks.least_reached().into_iter().chain(self.webhooks.least_reached()).min()
     }
 
     /// Waits until the followers hold everything, which is committed by now. The run stops since `begun`.
-    pub fn finish(&self, begun: Instant) {
+    pub(crate) fn finish(&self, begun: Instant) {
         self.sizes.note();
         self.receivers.sinks.finish();
         self.receivers.updates.finish(begun);

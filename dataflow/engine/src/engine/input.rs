@@ -26,30 +26,30 @@ pub(super) struct Input {
 
 impl Input {
     /// An input that begins there. Labels count from `started`.
-    pub fn new(beginning: Beginning, doors: Vec<TickDoor>, started: Instant) -> Input {
+    pub(super) fn new(beginning: Beginning, doors: Vec<TickDoor>, started: Instant) -> Input {
         let Beginning { head, first_number, time, .. } = beginning;
         let (doors, head) = (Mutex::new((0, doors)), Mutex::new(head));
         Input { doors, head, head_moved: Condvar::new(), time, first_number, started }
     }
 
     /// The end of the input.
-    pub fn head(&self) -> Head {
+    pub(super) fn head(&self) -> Head {
         *self.head.lock()
     }
 
     /// Moves the head to a version of the catalogue that needs no tick of its own.
-    pub fn set_catalogue_version(&self, version: u64) {
+    pub(super) fn set_catalogue_version(&self, version: u64) {
         self.head.lock().catalogue_version = version;
     }
 
     /// The number over all runs of a tick of this run.
-    pub fn number_of(&self, tick: u64) -> u64 {
+    pub(super) fn number_of(&self, tick: u64) -> u64 {
         self.first_number + tick
     }
 
     /// Submits a tick and returns its number in this run; see [`Engine::submit`](super::Engine::submit). `make` is given the
     /// number over all runs.
-    pub fn submit(
+    pub(super) fn submit(
         &self,
         shared: &SharedProgress,
         make: impl FnOnce(&mut Head, u64) -> TickItems,
@@ -77,7 +77,7 @@ impl Input {
     }
 
     /// Waits until all events below that sequence number are submitted.
-    pub fn wait_submitted(&self, shared: &SharedProgress, sequence: u64) -> Result<(), EngineError> {
+    pub(super) fn wait_submitted(&self, shared: &SharedProgress, sequence: u64) -> Result<(), EngineError> {
         let mut head = self.head.lock();
         while head.sequence < sequence {
             if let Some(failure) = shared.failure() {
@@ -90,7 +90,7 @@ impl Input {
     }
 
     /// Closes every door: no more ticks come.
-    pub fn close(&self) {
+    pub(super) fn close(&self) {
         self.doors.lock().1.drain(..).for_each(TickDoor::close);
     }
 }

@@ -59,12 +59,12 @@ struct HiddenFrom {
 
 impl SharedProgress {
     /// The progress of so many workers that have done nothing yet. A failure gives the signal `failed`.
-    pub fn new(workers: usize, failed: Stop) -> SharedProgress {
+    pub(crate) fn new(workers: usize, failed: Stop) -> SharedProgress {
         SharedProgress { seen: Mutex::new(vec![HiddenFrom::default(); workers]), failed, ..SharedProgress::default() }
     }
 
     /// Notes the first failure, and wakes everyone who waits.
-    pub fn fail(&self, failure: EngineFailure) {
+    pub(crate) fn fail(&self, failure: EngineFailure) {
         self.done.lock().failure.get_or_insert(failure);
         self.failed.request();
         self.changed.notify_all();
@@ -73,23 +73,23 @@ impl SharedProgress {
     }
 
     /// The failure after which nothing more is done, if there is one.
-    pub fn failure(&self) -> Option<EngineFailure> {
+    pub(crate) fn failure(&self) -> Option<EngineFailure> {
         self.done.lock().failure.clone()
     }
 
     /// The ticks that are done.
-    pub fn done(&self) -> DoneTicks {
+    pub(crate) fn done(&self) -> DoneTicks {
         self.done.lock().clone()
     }
 
     /// Notes that more is done.
-    pub fn update(&self, change: impl FnOnce(&mut DoneTicks)) {
+    pub(crate) fn update(&self, change: impl FnOnce(&mut DoneTicks)) {
         change(&mut self.done.lock());
         self.changed.notify_all();
     }
 
     /// Waits until `is_met`, or until nothing more will be done.
-    pub fn wait(&self, mut is_met: impl FnMut(&DoneTicks) -> bool) -> Result<DoneTicks, EngineError> {
+    pub(crate) fn wait(&self, mut is_met: impl FnMut(&DoneTicks) -> bool) -> Result<DoneTicks, EngineError> {
         let mut done = self.done.lock();
         loop {
             if is_met(&done) {
@@ -103,13 +103,13 @@ impl SharedProgress {
     }
 
     /// A tick of a worker is in the memberships.
-    pub fn applied(&self, worker: usize, tick: u64) {
+    pub(crate) fn applied(&self, worker: usize, tick: u64) {
         self.seen.lock()[worker].applied = tick + 1;
         self.seen_changed.notify_all();
     }
 
     /// A worker has counted sizes.
-    pub fn counted(&self, worker: usize, counted: &SizesCounted) {
+    pub(crate) fn counted(&self, worker: usize, counted: &SizesCounted) {
         if !counted.sizes.is_empty() {
             let mut sizes = self.sizes.write();
             for (segment, size) in &counted.sizes {
@@ -124,12 +124,12 @@ impl SharedProgress {
     }
 
     /// Every tick below this one is in the sizes.
-    pub fn counted_below(&self) -> u64 {
+    pub(crate) fn counted_below(&self) -> u64 {
         self.seen.lock().iter().map(|seen| seen.counted).min().unwrap_or_default()
     }
 
     /// Waits until a tick is in the memberships and sizes that are read.
-    pub fn wait_applied(&self, tick: u64) -> Result<(), EngineError> {
+    pub(crate) fn wait_applied(&self, tick: u64) -> Result<(), EngineError> {
         let mut seen = self.seen.lock();
         while seen.iter().any(|seen| seen.applied <= tick || seen.counted <= tick) {
             if let Some(failure) = self.failure() {
@@ -141,7 +141,7 @@ impl SharedProgress {
     }
 
     /// The sizes of the segments that have members.
-    pub fn sizes(&self) -> RwLockReadGuard<'_, HashMap<SegmentId, u64>> {
+    pub(crate) fn sizes(&self) -> RwLockReadGuard<'_, HashMap<SegmentId, u64>> {
         self.sizes.read()
     }
 }

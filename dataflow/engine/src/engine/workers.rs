@@ -53,12 +53,12 @@ pub(crate) struct TickDoor {
 
 impl TickDoor {
     /// The door of a worker that wakes by itself when something comes.
-    pub fn new(sender: SyncSender<DoorMessage>) -> TickDoor {
+    pub(crate) fn new(sender: SyncSender<DoorMessage>) -> TickDoor {
         TickDoor { sender, thread: None }
     }
 
     /// Gives a tick; waits while too many wait already. `Err` where the worker is gone.
-    pub fn give(&self, message: DoorMessage) -> Result<(), ()> {
+    pub(crate) fn give(&self, message: DoorMessage) -> Result<(), ()> {
         self.sender.send(message).map_err(drop)?;
         self.wake();
         Ok(())
@@ -69,7 +69,7 @@ impl TickDoor {
     }
 
     /// No more ticks come.
-    pub fn close(self) {
+    pub(crate) fn close(self) {
         let TickDoor { sender, thread } = self;
         drop(sender);
         thread.iter().for_each(Thread::unpark);

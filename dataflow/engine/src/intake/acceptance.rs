@@ -27,17 +27,17 @@ pub(crate) struct Intake {
 
 impl Intake {
     /// The intake of an engine that has all events of the log.
-    pub fn new(engine: Arc<Engine>, events: Arc<dyn EventLog>, traces: Arc<TickTraces>) -> Intake {
+    pub(crate) fn new(engine: Arc<Engine>, events: Arc<dyn EventLog>, traces: Arc<TickTraces>) -> Intake {
         Intake { engine, events, pump: Pump::default(), traces, fault: PartFault::default() }
     }
 
     /// The log of accepted events.
-    pub fn events(&self) -> &dyn EventLog {
+    pub(crate) fn events(&self) -> &dyn EventLog {
         &*self.events
     }
 
     /// Accepts records; returns their numbers. They are durable when this returns.
-    pub fn accept(&self, mut records: Vec<u8>) -> Result<Range<u64>, PlatformError> {
+    pub(crate) fn accept(&self, mut records: Vec<u8>) -> Result<Range<u64>, PlatformError> {
         if !self.pump.has_room() {
             return Err(PlatformError::Busy { retry_after_seconds: 1 });
         }
@@ -55,7 +55,7 @@ impl Intake {
     }
 
     /// Accepts records of a source together with the positions that the source has reached.
-    pub fn accept_from(&self, mut records: Vec<u8>, positions: &[SourcePosition]) -> Result<(), StoreError> {
+    pub(crate) fn accept_from(&self, mut records: Vec<u8>, positions: &[SourcePosition]) -> Result<(), StoreError> {
         let range = self.events.append_from(&mut records, positions).inspect_err(|error| self.end_by(error))?;
         if !range.is_empty() {
             self.pump.take(range, records);
@@ -71,12 +71,12 @@ impl Intake {
     }
 
     /// Waits until more may be accepted, at most for that long; returns whether it may.
-    pub fn wait_for_room(&self, patience: Duration) -> bool {
+    pub(crate) fn wait_for_room(&self, patience: Duration) -> bool {
         self.pump.wait_for_room(patience)
     }
 
     /// Waits until all events below `end` are processed.
-    pub fn settle(&self, end: u64) -> Result<(), PlatformError> {
+    pub(crate) fn settle(&self, end: u64) -> Result<(), PlatformError> {
         // A tick in which only the clock moves is done once all before it are.
         let submitted = self.engine.wait_submitted(end).and_then(|()| self.engine.submit_steps(Vec::new()));
         let settled = submitted.and_then(|tick| self.engine.wait_for(tick));
@@ -84,12 +84,12 @@ impl Intake {
     }
 
     /// Makes ticks until [`close`](Self::close).
-    pub fn run(&self) -> Result<(), EngineError> {
+    pub(crate) fn run(&self) -> Result<(), EngineError> {
         self.pump.run(&self.engine, &self.traces)
     }
 
     /// Accepts nothing more, and ends [`run`](Self::run) once all that was accepted is submitted.
-    pub fn close(&self) {
+    pub(crate) fn close(&self) {
         self.pump.close();
     }
 }

@@ -46,18 +46,18 @@ struct ReaderStatus {
 
 impl FeederStatus {
     /// The status of a source with so many readers that was not opened yet.
-    pub fn new(source: &str, readers: usize, stop: Stop) -> Self {
+    pub(crate) fn new(source: &str, readers: usize, stop: Stop) -> Self {
         let unopened = ReaderStatus { fault: Some(UNOPENED.to_owned()), lag: Vec::new() };
         FeederStatus { source: source.to_owned(), readers: Mutex::new(vec![unopened; readers]), stop }
     }
 
     /// The fault that keeps it, or a part of it, from being read.
-    pub fn fault(&self) -> Option<String> {
+    pub(crate) fn fault(&self) -> Option<String> {
         self.readers.lock().iter().find_map(|reader| reader.fault.clone())
     }
 
     /// Partitions, and how many messages each is behind.
-    pub fn lag(&self) -> Vec<(u32, u64)> {
+    pub(crate) fn lag(&self) -> Vec<(u32, u64)> {
         self.readers.lock().iter().flat_map(|reader| reader.lag.clone()).collect()
     }
 
@@ -116,7 +116,7 @@ pub(crate) struct Feeder {
 
 impl Feeder {
     /// A feeder of that share of a source that is not open yet.
-    pub fn new(context: FeedContext, status: Arc<FeederStatus>, share: Share, reader: ShareReader) -> Self {
+    pub(crate) fn new(context: FeedContext, status: Arc<FeederStatus>, share: Share, reader: ShareReader) -> Self {
         let ShareReader { source, dead_letters } = reader;
         let (mut decoder, backoff) = (EventDecoder::default(), Backoff::default());
         decoder.set_placeholders(&context.placeholders);
@@ -125,7 +125,7 @@ impl Feeder {
 
     /// Feeds until the platform ends. Whatever goes wrong is told and tried again from where the log stands, but for messages
     /// that are gone: a log that was made anew grows beyond where reading stopped, and then looks as if nothing had happened.
-    pub fn run(mut self) {
+    pub(crate) fn run(mut self) {
         while let Err(error) = self.feed() {
             self.set_fault(Some(error.to_string()));
             SourceFailed { source: &self.status.source, error: &error }.emit(&self.context.metrics);

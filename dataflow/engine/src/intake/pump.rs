@@ -12,7 +12,7 @@ use crate::engine::{Engine, EngineError};
 
 /// Ticks under way at most: so many that events take effect while a large change is being written, which may take
 /// hundreds of milliseconds.
-pub const TICKS_UNDER_WAY: usize = 64;
+pub(crate) const TICKS_UNDER_WAY: usize = 64;
 /// Bytes of records in ticks under way, beside the newest: enough to keep all parts at work, few enough that an event is
 /// not kept waiting behind them.
 const BYTES_UNDER_WAY: usize = 12 << 20;
@@ -41,7 +41,7 @@ struct Inbox {
 
 /// Accepted events on their way into ticks.
 #[derive(Default)]
-pub struct Pump {
+pub(crate) struct Pump {
     inbox: Mutex<Inbox>,
     arrived: Condvar,
     drained: Condvar,
@@ -49,13 +49,13 @@ pub struct Pump {
 
 impl Pump {
     /// Returns whether more may be accepted.
-    pub fn has_room(&self) -> bool {
+    pub(crate) fn has_room(&self) -> bool {
         let inbox = self.inbox.lock();
         !inbox.is_closed && inbox.bytes < WAITING_BYTES
     }
 
     /// Waits until more may be accepted, at most for that long; returns whether it may.
-    pub fn wait_for_room(&self, patience: Duration) -> bool {
+    pub(crate) fn wait_for_room(&self, patience: Duration) -> bool {
         let mut inbox = self.inbox.lock();
         if !inbox.is_closed && inbox.bytes >= WAITING_BYTES {
             self.drained.wait_for(&mut inbox, patience);
@@ -64,7 +64,7 @@ impl Pump {
     }
 
     /// Takes records that are durable.
-    pub fn take(&self, range: std::ops::Range<u64>, records: Vec<u8>) {
+    pub(crate) fn take(&self, range: std::ops::Range<u64>, records: Vec<u8>) {
         let mut inbox = self.inbox.lock();
         inbox.bytes += records.len();
         let trace = audience_trace::current();
@@ -74,14 +74,14 @@ impl Pump {
     }
 
     /// Ends [`run`](Self::run) once what was taken is submitted.
-    pub fn close(&self) {
+    pub(crate) fn close(&self) {
         self.inbox.lock().is_closed = true;
         self.arrived.notify_one();
         self.drained.notify_all();
     }
 
     /// Makes ticks until closed, and notes the spans of those that carry traced requests.
-    pub fn run(&self, engine: &Engine, traces: &TickTraces) -> Result<(), EngineError> {
+    pub(crate) fn run(&self, engine: &Engine, traces: &TickTraces) -> Result<(), EngineError> {
         let mut under_way: VecDeque<(u64, usize)> = VecDeque::new();
         loop {
             while under_way.len() >= TICKS_UNDER_WAY || bytes_of(&under_way) > BYTES_UNDER_WAY {

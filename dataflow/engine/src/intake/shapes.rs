@@ -283,12 +283,12 @@ pub(crate) struct EventShapes {
 
 impl EventShapes {
     /// The shapes of a log that is not looked at yet.
-    pub fn new(engine: Arc<Engine>, events: Arc<dyn EventLog>) -> EventShapes {
+    pub(crate) fn new(engine: Arc<Engine>, events: Arc<dyn EventLog>) -> EventShapes {
         EventShapes { engine, events, shapes: Mutex::default(), seen: Mutex::default() }
     }
 
     /// Looks at the events that were accepted since the last look. The stop ends a look early.
-    pub fn look(&self, stop: &Stop) -> audience_contract::Result<()> {
+    pub(crate) fn look(&self, stop: &Stop) -> audience_contract::Result<()> {
         let mut shapes = self.shapes.lock();
         let end = self.events.end();
         let begin = match shapes.next {
@@ -327,7 +327,7 @@ impl EventShapes {
     }
 
     /// Warnings of rules, or of a trait's definition, that stand at `pointer` in a request, by the last look.
-    pub fn warnings(&self, pointer: &str, rules: &RawValue, documents: &Documents) -> Vec<Fault> {
+    pub(crate) fn warnings(&self, pointer: &str, rules: &RawValue, documents: &Documents) -> Vec<Fault> {
         let Ok(rules) = parse_json(rules.get().as_bytes()) else { return Vec::new() };
         let seen = self.seen.lock().clone();
         let computed: Vec<&str> = documents.traits.keys().map(|name| &**name).collect();
@@ -336,12 +336,12 @@ impl EventShapes {
     }
 
     /// The shapes of events, the most frequent first, and of traits.
-    pub fn told(&self) -> (Vec<EventShape>, Vec<FieldShape>) {
+    pub(crate) fn told(&self) -> (Vec<EventShape>, Vec<FieldShape>) {
         self.shapes.lock().told(clock::now())
     }
 
     /// The `identify` traits that a computed trait of the same name hides, by name.
-    pub fn hidden_traits(&self, documents: &Documents) -> Vec<String> {
+    pub(crate) fn hidden_traits(&self, documents: &Documents) -> Vec<String> {
         let shapes = self.shapes.lock();
         shapes.traits.keys().filter(|name| documents.traits.contains_key(name.as_str())).cloned().collect()
     }

@@ -27,7 +27,7 @@ struct PartitionLabel {
 
 /// Metrics of sources, by name. Clones are the same.
 #[derive(Clone)]
-pub struct SourceMetrics {
+pub(crate) struct SourceMetrics {
     messages: Family<SourceLabel, Counter>,
     refused: Family<SourceReasonLabel, Counter>,
     dead_letters: Family<SourceLabel, Counter>,
@@ -38,7 +38,7 @@ pub struct SourceMetrics {
 
 impl SourceMetrics {
     /// Registers the metrics.
-    pub fn new(registry: &mut Registry) -> Self {
+    pub(crate) fn new(registry: &mut Registry) -> Self {
         let metrics = SourceMetrics {
             messages: Family::default(),
             refused: Family::default(),
@@ -61,7 +61,7 @@ impl SourceMetrics {
     }
 
     /// Shows a source with nothing counted. The first increase of a series that springs into being is not seen.
-    pub fn show(&self, source: &str) {
+    pub(crate) fn show(&self, source: &str) {
         let label = SourceLabel { source: source.to_owned() };
         for counters in [&self.messages, &self.dead_letters, &self.lost, &self.source_errors] {
             drop(counters.get_or_create(&label));
@@ -73,7 +73,7 @@ impl SourceMetrics {
     }
 
     /// Messages were made durable; each of `reasons` is of one that was no event.
-    pub fn read<'a>(&self, source: &str, messages: usize, reasons: impl Iterator<Item = &'a str>) {
+    pub(crate) fn read<'a>(&self, source: &str, messages: usize, reasons: impl Iterator<Item = &'a str>) {
         let source = source.to_owned();
         self.messages.get_or_create(&SourceLabel { source: source.clone() }).inc_by(messages as u64);
         for reason in reasons {
@@ -83,17 +83,17 @@ impl SourceMetrics {
     }
 
     /// Messages were gone before they were read, and are passed over.
-    pub fn lost(&self, source: &str, messages: u64) {
+    pub(crate) fn lost(&self, source: &str, messages: u64) {
         self.lost.get_or_create(&SourceLabel { source: source.to_owned() }).inc_by(messages);
     }
 
     /// A source could not be read.
-    pub fn source_failed(&self, source: &str) {
+    pub(crate) fn source_failed(&self, source: &str) {
         self.source_errors.get_or_create(&SourceLabel { source: source.to_owned() }).inc();
     }
 
     /// How far the partitions of a source are behind.
-    pub fn lag(&self, source: &str, partitions: &[(u32, u64)]) {
+    pub(crate) fn lag(&self, source: &str, partitions: &[(u32, u64)]) {
         for (partition, messages) in partitions {
             let label = PartitionLabel { source: source.to_owned(), partition: *partition };
             self.lag.get_or_create(&label).set(i64::try_from(*messages).unwrap_or(i64::MAX));

@@ -20,12 +20,12 @@ pub(crate) struct Sources {
 
 impl Sources {
     /// No sources yet.
-    pub fn new(context: FeedContext) -> Sources {
+    pub(crate) fn new(context: FeedContext) -> Sources {
         Sources { context, feeders: Mutex::default() }
     }
 
     /// Starts to take events from a source. Each of the readers reads its share of the partitions, on a thread of its own.
-    pub fn add(&self, readers: Vec<ShareReader>, run: &Run) -> Result<(), EngineError> {
+    pub(crate) fn add(&self, readers: Vec<ShareReader>, run: &Run) -> Result<(), EngineError> {
         let Some(first) = readers.first() else { return Ok(()) };
         let status = Arc::new(FeederStatus::new(first.source.name(), readers.len(), run.stop().child()));
         self.feeders.lock().push(status.clone());

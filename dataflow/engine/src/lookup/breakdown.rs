@@ -17,7 +17,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 impl Lookup {
     /// Counts the members of a segment by their values of a trait, told or computed: the most frequent `limit`, and the rest.
-    pub fn break_down(&self, segment: &str, field: &str, limit: usize) -> Result<Breakdown> {
+    pub(crate) fn break_down(&self, segment: &str, field: &str, limit: usize) -> Result<Breakdown> {
         self.editor.segment(segment)?;
         let unwritten = |error: serde_json::Error| PlatformError::Unavailable(error.to_string());
         let rules =

@@ -23,7 +23,7 @@ const USERS_AT_A_TIME: usize = 256;
 impl Lookup {
     /// The values of traits, told or computed, of each of the users now: exactly what rules see. Cost: the history of
     /// each user, and those of 256 users in memory.
-    pub fn values_of(&self, users: &[String], columns: &[String]) -> Result<Vec<UserValues>> {
+    pub(crate) fn values_of(&self, users: &[String], columns: &[String]) -> Result<Vec<UserValues>> {
         if columns.is_empty() {
             return Ok(vec![UserValues::new(); users.len()]);
         }

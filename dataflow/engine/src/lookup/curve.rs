@@ -33,7 +33,7 @@ const SPAN: Millis = 30 * 86_400_000;
 
 impl Lookup {
     /// The sizes that a rule would have had over the past. `is_wanted` is asked meanwhile.
-    pub fn curve(&self, input: &CurveInput, is_wanted: &dyn Fn() -> bool) -> Result<SizeCurve> {
+    pub(crate) fn curve(&self, input: &CurveInput, is_wanted: &dyn Fn() -> bool) -> Result<SizeCurve> {
         let begun = Instant::now();
         let instants = instants(input)?;
         // No segment's id is as long.

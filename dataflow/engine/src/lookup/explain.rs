@@ -26,7 +26,7 @@ const MOST_EVENTS_OF_ALL: u64 = 200_000;
 
 impl Lookup {
     /// Why a user is in a segment, or is not.
-    pub fn why(&self, user: &str, segment: &str, at: Option<Millis>) -> Result<Explanation> {
+    pub(crate) fn why(&self, user: &str, segment: &str, at: Option<Millis>) -> Result<Explanation> {
         let (catalogue, in_force) = match at {
             None => (self.editor.read(|documents| documents.catalogue.clone()), true),
             Some(at) => self.catalogue_then(segment, at)?,

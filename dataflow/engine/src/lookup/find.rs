@@ -16,7 +16,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 impl Lookup {
     /// Finds users by the value of a trait.
-    pub fn find_users(&self, search: &UserSearch) -> Result<FoundUsers> {
+    pub(crate) fn find_users(&self, search: &UserSearch) -> Result<FoundUsers> {
         if let Some(segment) = &search.segment {
             self.editor.segment(segment)?;
         }

@@ -15,7 +15,7 @@ const UNKNOWN_NAMED: usize = 100;
 
 impl Lookup {
     /// The first `limit` members of a segment after `after`, in order of their ids.
-    pub fn members_after(&self, id: &str, after: Option<&str>, limit: usize) -> Vec<String> {
+    pub(crate) fn members_after(&self, id: &str, after: Option<&str>, limit: usize) -> Vec<String> {
         let mut members: Vec<String> = Vec::new();
         for membership in self.engine.memberships() {
             let membership = membership.read();
@@ -30,7 +30,7 @@ impl Lookup {
     }
 
     /// Counts who is in a segment and in each of the others. Each worker is counted as of one instant of its own.
-    pub fn overlap(&self, id: &str, others: &[String]) -> Result<Overlaps, PlatformError> {
+    pub(crate) fn overlap(&self, id: &str, others: &[String]) -> Result<Overlaps, PlatformError> {
         self.editor.segment(id)?;
         others.iter().try_for_each(|other| self.editor.segment(other).map(drop))?;
         let mut size = 0;
@@ -63,7 +63,7 @@ impl Lookup {
 
     /// The effect on a static segment of a list that would be its new one; `given` are the ids that came with the change.
     /// A segment that is not active has no members, before and after. Asks the log for each id that it may name.
-    pub fn list_effect(&self, change: &ListChange) -> Result<MembersEffect, PlatformError> {
+    pub(crate) fn list_effect(&self, change: &ListChange) -> Result<MembersEffect, PlatformError> {
         let mut effect = MembersEffect::default();
         for piece in change.given.chunks(PIECE) {
             for (id, is_known) in piece.iter().zip(self.are_known(piece)?) {
@@ -91,7 +91,7 @@ impl Lookup {
 
     /// Gives every member to `take`, piece by piece, until it returns false. The bitmaps are copied at once, which is
     /// cheap; ids never change, and are looked up piece by piece.
-    pub fn each_member(&self, id: &str, take: &mut dyn FnMut(Vec<String>) -> bool) -> Result<(), PlatformError> {
+    pub(crate) fn each_member(&self, id: &str, take: &mut dyn FnMut(Vec<String>) -> bool) -> Result<(), PlatformError> {
         self.editor.segment(id)?;
         let copied: Vec<_> = self
             .engine

@@ -46,7 +46,7 @@ pub(crate) struct Lookup {
 
 impl Lookup {
     /// Lookups in an engine, its event log, its catalogue and its notes.
-    pub fn new(
+    pub(crate) fn new(
         engine: &Arc<Engine>,
         events: &Arc<dyn EventLog>,
         catalogue: &Arc<dyn CatalogueStore>,
@@ -65,13 +65,13 @@ impl Lookup {
     }
 
     /// The id that a user goes by.
-    pub fn root(&self, id: &str) -> String {
+    pub(crate) fn root(&self, id: &str) -> String {
         let aliases = self.engine.aliases().read();
         aliases.root(id).map_or_else(|| id.to_owned(), |root| root.to_string())
     }
 
     /// All ids that are the user now.
-    pub fn ids(&self, id: &str) -> Vec<String> {
+    pub(crate) fn ids(&self, id: &str) -> Vec<String> {
         let root = self.root(id);
         self.engine.aliases().read().ids(&root)
     }

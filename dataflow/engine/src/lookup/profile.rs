@@ -8,7 +8,7 @@ use super::{Lookup, user};
 
 impl Lookup {
     /// The segments that a user is in, in order of their ids.
-    pub fn segments_of(&self, id: &str) -> Vec<UserSegment> {
+    pub(crate) fn segments_of(&self, id: &str) -> Vec<UserSegment> {
         let root = self.root(id);
         let membership = &self.engine.memberships()[self.worker_of(&root)];
         let found: Vec<_> = membership.read().segments_of(&root).cloned().collect();
@@ -22,7 +22,7 @@ impl Lookup {
     }
 
     /// A user's ids, traits and segments; reads the user's history.
-    pub fn view(&self, id: &str) -> Result<UserView> {
+    pub(crate) fn view(&self, id: &str) -> Result<UserView> {
         let root = self.root(id);
         let ids = self.engine.aliases().read().ids_since(&root);
         let history = self.records_of(&ids)?;
@@ -34,7 +34,7 @@ impl Lookup {
     }
 
     /// Gives everything that is held of a user to `take`, piece by piece, until it returns false.
-    pub fn export(&self, id: &str, take: &mut dyn FnMut(Vec<u8>) -> bool) -> Result<()> {
+    pub(crate) fn export(&self, id: &str, take: &mut dyn FnMut(Vec<u8>) -> bool) -> Result<()> {
         let view = self.view(id)?;
         let ids = self.engine.aliases().read().ids_since(&view.user_id);
         let known: Vec<&str> = ids.iter().map(|(id, _)| id.as_str()).collect();

@@ -15,7 +15,7 @@ use super::Lookup;
 
 impl Lookup {
     /// The newest events. Cost: the last pieces of the event log, however long it is.
-    pub fn recent_events(&self) -> Result<RecentEvents> {
+    pub(crate) fn recent_events(&self) -> Result<RecentEvents> {
         let (refused_events, refused) = self.refusals.told();
         let mut items = self.newest_accepted()?;
         items.extend(refused_events);

@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 
 /// The newest events that were refused, and how many there were.
 #[derive(Debug, Default)]
-pub struct Refusals(Mutex<KeptRefusal>);
+pub(crate) struct Refusals(Mutex<KeptRefusal>);
 
 #[derive(Debug, Default)]
 struct KeptRefusal {
@@ -19,7 +19,7 @@ struct KeptRefusal {
 
 impl Refusals {
     /// Notes the newest of so many refused events.
-    pub fn note(&self, newest: Vec<RefusedEvent>, count: usize) {
+    pub(crate) fn note(&self, newest: Vec<RefusedEvent>, count: usize) {
         let mut kept = self.0.lock();
         kept.count += count as u64;
         kept.newest.extend(newest);
@@ -28,7 +28,7 @@ impl Refusals {
     }
 
     /// Forgets the events, and not how many there were.
-    pub fn forget(&self) {
+    pub(crate) fn forget(&self) {
         self.0.lock().newest.clear();
     }
 

@@ -37,7 +37,7 @@ const ID_MEMBERS: [&str; 9] = [
 ];
 
 /// The list of refused messages.
-pub struct RefusedList {
+pub(crate) struct RefusedList {
     notes: Arc<dyn Notes>,
     /// The messages there are; nothing before the first use.
     kept: Mutex<Option<KeptMessages>>,
@@ -66,12 +66,12 @@ struct MessageHead {
 
 impl RefusedList {
     /// The list among these notes.
-    pub fn new(notes: Arc<dyn Notes>) -> RefusedList {
+    pub(crate) fn new(notes: Arc<dyn Notes>) -> RefusedList {
         RefusedList { notes, kept: Mutex::default() }
     }
 
     /// Keeps messages; they are durable on return.
-    pub fn keep(&self, messages: &[RefusedMessage]) -> Result<()> {
+    pub(crate) fn keep(&self, messages: &[RefusedMessage]) -> Result<()> {
         if messages.is_empty() {
             return Ok(());
         }
@@ -97,7 +97,7 @@ impl RefusedList {
     }
 
     /// The newest messages with numbers below `before`, the newest first. A page ends early where its messages are long.
-    pub fn page(&self, before: Option<u64>, limit: PageLimit) -> Result<Page<RefusedMessageView>> {
+    pub(crate) fn page(&self, before: Option<u64>, limit: PageLimit) -> Result<Page<RefusedMessageView>> {
         let numbers: Vec<(u64, usize)> = {
             let mut kept = self.kept.lock();
             let known = self.known(&mut kept)?;
@@ -121,7 +121,7 @@ impl RefusedList {
     }
 
     /// The messages that name one of these ids, the oldest first.
-    pub fn of_user(&self, ids: &[String]) -> Result<Vec<RefusedMessageView>> {
+    pub(crate) fn of_user(&self, ids: &[String]) -> Result<Vec<RefusedMessageView>> {
         let mut found = Vec::new();
         self.visit(&mut |number, value| {
             let (head, _) = parted(value)?;
@@ -134,7 +134,7 @@ impl RefusedList {
     }
 
     /// Erases every message that names one of these ids, or has it as a text anywhere.
-    pub fn erase(&self, ids: &[String]) -> Result<()> {
+    pub(crate) fn erase(&self, ids: &[String]) -> Result<()> {
         let mut kept = self.kept.lock();
         let texts: Vec<String> = ids.iter().map(|id| Value::from(id.as_str()).to_string()).collect();
         let mut gone = Vec::new();

@@ -16,12 +16,12 @@ use audience_rules::record::{EventRef, records};
 /// The records of the user who goes by these ids, each id from its place in the order of acceptance on: whatever
 /// was accepted before that is erased, also while it still stands in the log. An `identify` of somebody else that names one
 /// of the ids is theirs.
-pub fn of_user<'r>(run: &'r [u8], ids: &[IdSince]) -> impl Iterator<Item = EventRef<'r>> {
+pub(super) fn of_user<'r>(run: &'r [u8], ids: &[IdSince]) -> impl Iterator<Item = EventRef<'r>> {
     records(run).filter(|record| ids.iter().any(|(id, since)| record.sequence() >= *since && record.user() == id))
 }
 
 /// Those of the records that are events of this user; each also from its place on.
-pub fn history<'r>(run: &'r [u8], ids: &[IdSince]) -> EventHistory<'r> {
+pub(super) fn history<'r>(run: &'r [u8], ids: &[IdSince]) -> EventHistory<'r> {
     let mut history = EventHistory::default();
     of_user(run, ids).for_each(|record| history.push(record));
     history
@@ -29,7 +29,7 @@ pub fn history<'r>(run: &'r [u8], ids: &[IdSince]) -> EventHistory<'r> {
 
 /// The view of a user at an instant; `None` if no event of theirs was accepted. The first of the ids is the one that the
 /// user goes by.
-pub fn view(
+pub(super) fn view(
     ids: &[IdSince],
     run: &[u8],
     computed: &BTreeMap<Arc<str>, ComputedTrait>,
@@ -51,7 +51,7 @@ pub fn view(
 const PIECE_BYTES: usize = 64 << 10;
 
 /// Everything held of a user, as one JSON document in pieces.
-pub struct Export<'a> {
+pub(super) struct Export<'a> {
     take: &'a mut dyn FnMut(Vec<u8>) -> bool,
     piece: Vec<u8>,
     has_events: bool,
@@ -60,7 +60,7 @@ pub struct Export<'a> {
 
 impl<'a> Export<'a> {
     /// Begins the document with what is known of the user.
-    pub fn new(view: &UserView, take: &'a mut dyn FnMut(Vec<u8>) -> bool) -> Self {
+    pub(super) fn new(view: &UserView, take: &'a mut dyn FnMut(Vec<u8>) -> bool) -> Self {
         // Plain data with text for keys always serializes.
         let mut piece = serde_json::to_vec(view).unwrap_or_else(|_| b"{}".to_vec());
         piece.pop();
@@ -72,7 +72,7 @@ impl<'a> Export<'a> {
     }
 
     /// Adds records.
-    pub fn add<'r>(&mut self, records: impl Iterator<Item = EventRef<'r>>) -> ControlFlow<()> {
+    pub(super) fn add<'r>(&mut self, records: impl Iterator<Item = EventRef<'r>>) -> ControlFlow<()> {
         for record in records {
             self.piece.extend_from_slice(if self.has_events { b",\n" } else { b"\n" });
             self.has_events = true;
@@ -88,7 +88,7 @@ impl<'a> Export<'a> {
     }
 
     /// Ends the document, where it is still wanted, with the messages of the user that were refused.
-    pub fn finish(mut self, refused: &[RefusedMessageView]) {
+    pub(super) fn finish(mut self, refused: &[RefusedMessageView]) {
         if !self.is_wanted {
             return;
         }

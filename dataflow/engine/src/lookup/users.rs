@@ -22,7 +22,7 @@ const MAX_AT_ONCE: usize = 1 << 20;
 
 impl Lookup {
     /// A page of known users, in order of their ids.
-    pub fn list_users(&self, query: &UserQuery) -> Result<Page<ListedUser>> {
+    pub(crate) fn list_users(&self, query: &UserQuery) -> Result<Page<ListedUser>> {
         let ids_after = |after: Option<&str>, limit| self.ids_after(&query.prefix, after, limit);
         page_of(query.limit, query.after.clone(), ids_after, |ids| self.sift(ids), |id| self.is_known(id))
     }
@@ -101,7 +101,7 @@ impl Lookup {
     }
 
     /// A page of a user's events, the newest first.
-    pub fn events_of(&self, id: &str, query: &UserEventQuery) -> Result<Page<Box<RawValue>>> {
+    pub(crate) fn events_of(&self, id: &str, query: &UserEventQuery) -> Result<Page<Box<RawValue>>> {
         let before = query.after.as_deref().map(place).transpose()?;
         let root = self.root(id);
         let ids = self.engine.aliases().read().ids_since(&root);

@@ -92,7 +92,7 @@ pub(crate) struct Figures {
 
 impl Figures {
     /// The figures of a run that starts now.
-    pub fn new(context: FigureContext) -> Figures {
+    pub(crate) fn new(context: FigureContext) -> Figures {
         Figures {
             context,
             rates: Mutex::default(),
@@ -103,18 +103,18 @@ impl Figures {
     }
 
     /// The figures that are counted.
-    pub fn metrics(&self) -> &Metrics {
+    pub(crate) fn metrics(&self) -> &Metrics {
         &self.context.metrics
     }
 
     /// Notes how many `identify` traits a computed one hides.
-    pub fn note_hidden_traits(&self, shapes: &EventShapes) {
+    pub(crate) fn note_hidden_traits(&self, shapes: &EventShapes) {
         let hidden = shapes.hidden_traits(&self.context.editor.documents()).len();
         self.context.metrics.note_hidden_traits(hidden);
     }
 
     /// Notes how many events and changes there were until now.
-    pub fn take_rates(&self) {
+    pub(crate) fn take_rates(&self) {
         let (events, changes) = (self.context.events.end(), self.context.metrics.changes_given());
         let now = Instant::now();
         let mut rates = self.rates.lock();
@@ -131,12 +131,12 @@ impl Figures {
     }
 
     /// The figures of the last hour, in order of time.
-    pub fn hour(&self) -> Vec<SystemPoint> {
+    pub(crate) fn hour(&self) -> Vec<SystemPoint> {
         self.hour.lock().points.iter().cloned().collect()
     }
 
     /// The figures that metrics look up.
-    pub fn snapshot(&self) -> FigureSnapshot {
+    pub(crate) fn snapshot(&self) -> FigureSnapshot {
         let FigureContext { engine, editor, events, .. } = &self.context;
         let (documents, done) = (editor.documents(), engine.done());
         let known = engine.sizes();
@@ -153,7 +153,7 @@ impl Figures {
     }
 
     /// The system in figures, with its health.
-    pub fn view(&self, health: Health) -> SystemView {
+    pub(crate) fn view(&self, health: Health) -> SystemView {
         let FigureContext { engine, editor, events, metrics } = &self.context;
         let done = engine.done();
         let (events_per_second, changes_per_second) = self.rates.lock().per_second();

@@ -51,7 +51,7 @@ pub(crate) struct Answering {
 
 impl Answering {
     /// The platform as the APIs see it: every resource is answered by this process.
-    pub fn platform(self, operations: Operations) -> Platform {
+    pub(crate) fn platform(self, operations: Operations) -> Platform {
         let Answering { engine, editor, intake, followers, lookup, shapes, stop } = self;
         let sizes = &followers.sizes;
         let segments = EngineSegments {

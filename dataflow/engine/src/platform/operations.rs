@@ -26,7 +26,7 @@ pub(crate) struct Operations {
 
 impl Operations {
     /// Operations of a run, over the rooms that report on it.
-    pub fn new(
+    pub(crate) fn new(
         lifecycle: Arc<Lifecycle>,
         rooms: Vec<Arc<dyn Reports>>,
         figures: Arc<Figures>,

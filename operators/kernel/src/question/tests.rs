@@ -47,7 +47,7 @@ fn random_event(random: &mut fastrand::Rng, now: Millis) -> String {
 fn an_answer_that_was_made_ready_is_the_one_of_its_instant() {
     let ready = std::cell::Cell::new(0);
     for_each_case(700, |random| {
-        let question = question(pick(random, &QUESTIONS));
+        let question = question(pick::<&str>(random, &QUESTIONS));
         let (mut plain, mut prepared) = (KeptEvents::default(), KeptEvents::default());
         let mut now = START;
         for sequence in 0..random.u64(2..25) {

@@ -22,7 +22,7 @@ type FakeSegments = BTreeMap<String, (SegmentView, Vec<String>, Vec<SegmentDocum
 
 /// The part of an event that is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SeenEvent {
+pub(crate) struct SeenEvent {
     pub user: String,
     pub event_type: String,
     pub message: String,
@@ -31,7 +31,7 @@ pub struct SeenEvent {
 }
 
 #[derive(Default)]
-pub struct FakePlatform {
+pub(crate) struct FakePlatform {
     segments: Mutex<FakeSegments>,
     traits: Mutex<BTreeMap<String, Vec<TraitDocument>>>,
     pub events: Mutex<Vec<SeenEvent>>,
@@ -85,7 +85,7 @@ impl FakePlatform {
     }
 
     /// It, as the APIs see it; changes, sizes and webhooks it does not have.
-    pub fn platform(self: &Arc<Self>) -> Platform {
+    pub(crate) fn platform(self: &Arc<Self>) -> Platform {
         Platform {
             segments: self.clone(),
             traits: self.clone(),
@@ -97,7 +97,7 @@ impl FakePlatform {
         }
     }
 
-    pub fn open(&self) {
+    pub(crate) fn open(&self) {
         *self.shut.lock().unwrap() = false;
         self.opened.notify_all();
     }
