@@ -2,8 +2,9 @@
 //!
 //! Law: a local day lasts from its start to the next one's start, and its start is its first instant. A local time that does not
 //! exist is the first instant after the gap; one that exists twice is the first. Cost: a lookup among the zone's transitions;
-//! none in UTC.
+//! none in UTC, nor for the starts of days that a thread asked for last.
 
+use std::cell::RefCell;
 use std::sync::{LazyLock, OnceLock};
 
 use jiff::Timestamp;
@@ -31,6 +32,20 @@ static ZONES: LazyLock<Vec<ZoneEntry>> = LazyLock::new(|| {
 });
 
 const UTC: &str = "UTC";
+
+/// The starts of days that a thread remembers: a few years of some zones, 128 KiB.
+const REMEMBERED: usize = 4_096;
+
+#[derive(Clone, Copy)]
+struct DayStart {
+    zone: ZoneId,
+    day: i64,
+    start: Millis,
+}
+
+thread_local! {
+    static DAY_STARTS: RefCell<Vec<Option<DayStart>>> = const { RefCell::new(Vec::new()) };
+}
 
 /// The version of the tz database that is part of this build.
 pub fn tz_version() -> &'static str {
@@ -93,12 +108,27 @@ impl ZoneId {
 
     /// The first instant of a local day, which is counted from 1970-01-01.
     pub fn day_start(self, day: i64) -> Millis {
-        self.instant(day * DAY)
+        if self == ZoneId::UTC {
+            return day * DAY;
+        }
+        // Days that follow each other have places that do, and zones begin apart.
+        let place = (day + i64::from(self.0) * 619).rem_euclid(REMEMBERED as i64) as usize;
+        DAY_STARTS.with_borrow_mut(|starts| {
+            if starts.is_empty() {
+                starts.resize(REMEMBERED, None);
+            }
+            match starts.get_mut(place) {
+                Some(Some(known)) if known.zone == self && known.day == day => known.start,
+                Some(slot) => slot.insert(DayStart { zone: self, day, start: self.instant(day * DAY) }).start,
+                None => self.instant(day * DAY),
+            }
+        })
     }
 
     /// The local day of an instant. A day that has begun goes on, even where clocks go back over midnight.
     pub fn day(self, instant: Millis) -> i64 {
-        let mut day = self.local(instant).div_euclid(DAY);
+        // The day in UTC is one off at most, or two beside a day that was left out.
+        let mut day = instant.div_euclid(DAY);
         if self == ZoneId::UTC {
             return day;
         }
@@ -246,6 +276,21 @@ mod tests {
         }
         assert_eq!(new_york.instant(at("2026-11-01T01:30:00Z")), at("2026-11-01T05:30:00Z"));
         assert_eq!(new_york.instant(at("2026-11-01T02:00:00Z")), at("2026-11-01T07:00:00Z"));
+    }
+
+    #[test]
+    fn starts_of_days_are_remembered_for_their_zone_and_day_alone() {
+        let zones =
+            ["Europe/Berlin", "Pacific/Apia", "Pacific/Kiritimati", "Etc/GMT+12", "America/Sao_Paulo"].map(zone);
+        // As many as there are places, and those that share a place with another day or zone.
+        for day in (0..i64::try_from(REMEMBERED).unwrap()).flat_map(|day| [day, day + 4_096, day + 619]) {
+            for zone in zones {
+                let start = zone.instant(day * DAY);
+                assert_eq!((zone.day_start(day), zone.day_start(day)), (start, start), "{zone:?} {day}");
+                let local = zone.local(start + DAY / 2).div_euclid(DAY);
+                assert_eq!(zone.day(start + DAY / 2), local, "the noon after the start of {day} in {zone:?}");
+            }
+        }
     }
 
     #[test]
