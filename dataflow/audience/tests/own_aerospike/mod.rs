@@ -2,9 +2,11 @@
 //! server: `AUDIENCE_AEROSPIKE_SERVER` names the program `asd`, built from its public source.
 #![expect(clippy::unwrap_used, reason = "a test that panics has failed, which is what a test is for")]
 
+use std::cell::RefCell;
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 
 use aerospike::operations::maps::{self, MapOrder, MapPolicy, MapWriteFlags};
 use aerospike::query::PartitionFilter;
@@ -21,6 +23,8 @@ pub(crate) struct OwnAerospike {
     port: u16,
     directory: TempDir,
     runtime: Runtime,
+    /// One for all that is asked: a node takes so many connections.
+    client: RefCell<Option<Arc<Client>>>,
 }
 
 impl OwnAerospike {
@@ -36,7 +40,8 @@ impl OwnAerospike {
         std::fs::write(directory.path().join("aerospike.conf"), configuration(directory.path(), &ports)).unwrap();
         drop(listeners);
         let child = spawn(directory.path());
-        let node = OwnAerospike { child, port: ports[0], directory, runtime: Runtime::new().unwrap() };
+        let runtime = Runtime::new().unwrap();
+        let node = OwnAerospike { child, port: ports[0], directory, runtime, client: RefCell::default() };
         node.wait_until_writable();
         node
     }
@@ -50,6 +55,7 @@ impl OwnAerospike {
     pub(crate) fn restart(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+        self.client.take();
         self.child = spawn(self.directory.path());
         self.wait_until_writable();
     }
@@ -120,8 +126,12 @@ impl OwnAerospike {
         });
     }
 
-    async fn client(&self) -> aerospike::Result<Client> {
-        Client::new(&ClientPolicy::default(), &self.hosts()).await
+    async fn client(&self) -> aerospike::Result<Arc<Client>> {
+        if let Some(client) = &*self.client.borrow() {
+            return Ok(client.clone());
+        }
+        let client = Arc::new(Client::new(&ClientPolicy::default(), &self.hosts()).await?);
+        Ok(self.client.borrow_mut().insert(client).clone())
     }
 
     /// For about two seconds after its start a node refuses what it is asked.
@@ -136,6 +146,7 @@ impl OwnAerospike {
             if is_written {
                 return;
             }
+            self.client.take();
             pause(10);
         }
         panic!("Aerospike does not start, see {}", self.directory.path().display());
