@@ -1,5 +1,6 @@
 //! Parts that the benchmarks share: a workload that is a function of numbers, a small HTTP client, the process under load.
 #![forbid(unsafe_code)]
+#![warn(missing_docs)]
 
 pub mod http;
 pub mod machine;

@@ -15,6 +15,7 @@
 //! - [`fuzz_targets`]: what is done with bytes that may be anything.
 //! - [`case`]: a timeline with the settings of the engine that runs it.
 #![forbid(unsafe_code)]
+#![warn(missing_docs)]
 
 pub mod case;
 pub mod changes;

@@ -8,6 +8,7 @@
 //!   `Debug` shows either.
 //! - Time is handed in. Nothing here knows HTTP.
 #![forbid(unsafe_code)]
+#![warn(missing_docs)]
 
 mod auth;
 mod document;

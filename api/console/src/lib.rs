@@ -3,6 +3,7 @@
 //! A page asks for one script and one style sheet, which are put together from `web/` when the program is built. A debug
 //! build puts them together at each request, so that an edit shows at the next reload.
 #![forbid(unsafe_code)]
+#![warn(missing_docs)]
 
 use std::borrow::Cow;
 

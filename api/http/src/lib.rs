@@ -15,6 +15,7 @@
 //! - Everything that may block runs on a thread for that, at most [`ApiOptions::max_requests`] at once.
 //! - Errors are `application/problem+json`, made in one file.
 #![forbid(unsafe_code)]
+#![warn(missing_docs)]
 
 mod access;
 mod admission;

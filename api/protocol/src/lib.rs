@@ -6,6 +6,7 @@
 //!
 //! Every method MAY block (on a commit to disk, on a worker); an asynchronous caller runs it on a thread of its own.
 #![forbid(unsafe_code)]
+#![warn(missing_docs)]
 
 mod caller;
 mod campaigns;

@@ -42,6 +42,7 @@
 //! A user who has left everything keeps an empty record, because the Community Edition may find deleted records again when
 //! a node starts; that of a user who was erased is deleted. No record expires.
 #![forbid(unsafe_code)]
+#![warn(missing_docs)]
 
 mod cluster;
 mod error;

@@ -8,6 +8,7 @@
 //! - What a store gives back MUST be what was put into it: damage is noticed by checksum and is
 //!   [`StoreError::Corrupt`], never a wrong answer.
 #![forbid(unsafe_code)]
+#![warn(missing_docs)]
 
 mod access;
 mod audit;

@@ -15,6 +15,7 @@
 //! the last number acknowledged in `durable.mark` beside it, so that commits that got lost are noticed: see `db` and
 //! `verify` for what is checked when a directory is opened.
 #![forbid(unsafe_code)]
+#![warn(missing_docs)]
 
 use std::path::Path;
 use std::sync::Arc;

@@ -11,6 +11,7 @@
 //! one transaction with the progress that it brings, earlier writers are fenced before that is read back, and readers
 //! with `isolation.level=read_committed` (the default of librdkafka, not of Java) see whole transactions only.
 #![forbid(unsafe_code)]
+#![warn(missing_docs)]
 
 mod brokers;
 mod closing;

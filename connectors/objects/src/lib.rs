@@ -16,6 +16,7 @@
 //!
 //! Calls block; inside, a small runtime of its own speaks to the store, with timeouts, and for S3 with retries.
 #![forbid(unsafe_code)]
+#![warn(missing_docs)]
 
 mod backups;
 mod checkpoints;

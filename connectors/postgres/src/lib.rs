@@ -7,6 +7,7 @@
 //! Calls block; what they wait for runs on a small runtime of its own. While the server is away they return
 //! [`StoreError::Unavailable`](audience_contract::StoreError::Unavailable), and work again once it is back.
 #![forbid(unsafe_code)]
+#![warn(missing_docs)]
 
 mod access;
 mod audit;

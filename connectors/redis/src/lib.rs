@@ -21,6 +21,7 @@
 //!
 //! One server, with replicas or without: the keys of a transaction do not lie in one slot of a Redis Cluster.
 #![forbid(unsafe_code)]
+#![warn(missing_docs)]
 
 mod error;
 mod inspect;

@@ -12,6 +12,7 @@
 //! | `mime` | The bytes of a mail. |
 //! | `dkim` | Signatures: rsa-sha256 and ed25519-sha256, relaxed/relaxed. |
 #![forbid(unsafe_code)]
+#![warn(missing_docs)]
 
 mod connection;
 mod dkim;

@@ -4,6 +4,7 @@
 //! its network and of others that are not public are refused, also those that a name leads to, unless a setting allows
 //! them; and nothing is followed that a target answers.
 #![forbid(unsafe_code)]
+#![warn(missing_docs)]
 
 mod address;
 mod signature;

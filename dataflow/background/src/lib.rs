@@ -4,6 +4,7 @@
 //! count of failures, writes the log line, waits with backoff, and ends the job when the stop is requested. Nothing here
 //! sleeps: every wait ends as soon as the stop is requested.
 #![forbid(unsafe_code)]
+#![warn(missing_docs)]
 
 mod backoff;
 pub mod clock;

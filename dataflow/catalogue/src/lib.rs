@@ -39,6 +39,7 @@
 //! This crate knows no dataflow, no HTTP and no particular store. Lock order: the engine's turn (see its `Enforcement`)
 //! is never waited for with a lock of this crate held.
 #![forbid(unsafe_code)]
+#![warn(missing_docs)]
 
 mod audit;
 mod changeset;

@@ -20,6 +20,7 @@
 //! To add a follower, give it a context of what it reads, a position of its own, and a `run` that ends with a
 //! [`Stop`](audience_background::Stop).
 #![forbid(unsafe_code)]
+#![warn(missing_docs)]
 
 pub mod catalogue;
 mod change_log_name;

@@ -14,6 +14,7 @@
 //!
 //! [`service`] wires the rooms together; no room knows it. Each room is given a small context of what it needs.
 #![forbid(unsafe_code)]
+#![warn(missing_docs)]
 
 mod advance;
 pub mod cluster;

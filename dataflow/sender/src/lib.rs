@@ -20,6 +20,7 @@
 //! The store is [`Notes`](audience_contract::Notes), with keys below `mail/`. One process sends: the lock of the data directory
 //! is the fence against an older one.
 #![forbid(unsafe_code)]
+#![warn(missing_docs)]
 
 mod campaigns;
 mod compose;

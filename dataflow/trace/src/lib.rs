@@ -6,6 +6,7 @@
 //! Work that is not done on the thread of its request carries the context: a batch of records to its tick, and [`TickTraces`]
 //! from a tick to whoever gives its changes out.
 #![forbid(unsafe_code)]
+#![warn(missing_docs)]
 
 mod context;
 mod ticks;

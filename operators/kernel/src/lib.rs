@@ -9,6 +9,7 @@
 //! - [`aliases`]: the ids that are one user. [`membership`]: the members of each segment.
 //! - [`operator`]: all of these as timely operators. [`dataflow`] joins them.
 #![forbid(unsafe_code)]
+#![warn(missing_docs)]
 
 pub mod aliases;
 mod calendar;

@@ -14,6 +14,7 @@
 //! `audience replay --kernel standard` runs timelines and files of events on it.
 
 #![forbid(unsafe_code)]
+#![warn(missing_docs)]
 
 pub mod dataflow;
 pub mod measure;

@@ -12,6 +12,7 @@
 //! - [`seen`]: warnings of names and values in a rule that the data never had.
 //! - [`timeline`]: events, edits and clock steps in an order, and the members expected in between.
 #![forbid(unsafe_code)]
+#![warn(missing_docs)]
 
 pub mod ast;
 pub mod caseless;

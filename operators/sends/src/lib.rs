@@ -17,6 +17,7 @@
 //! | [`email`] | The duties of a marketing mail, and the text of an HTML mail. |
 //! | [`oracle`] | The naive evaluator: caps and quiet hours looked for minute by minute. |
 #![forbid(unsafe_code)]
+#![warn(missing_docs)]
 
 pub mod caps;
 pub mod email;
