@@ -67,6 +67,11 @@ impl RecordLayout {
         self.member_key(format!("{segment}/{chunk}"))
     }
 
+    /// The key of the record of a segment's list that names a user.
+    pub(crate) fn list_key(&self, segment: &str, user: &str) -> Result<Key, Error> {
+        self.chunk_key(segment, self.chunk_of(user))
+    }
+
     fn member_key(&self, name: String) -> Result<Key, Error> {
         Ok(Key::new(&*self.ownership.namespace, self.members_set(), Value::from(name))?)
     }

@@ -3,8 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use aerospike::operations::lists::{self, ListReturnType};
 use aerospike::{Bins, Client, ResultCode, Value};
 use audience_contract::{HeldMembership, Reach, Result, ServingError, ServingState, ServingStore};
+use futures_util::future::try_join_all;
 use tokio::sync::OnceCell;
 use tokio::time::timeout;
 use tokio::try_join;
@@ -26,6 +28,8 @@ pub struct AerospikeReader {
     layout: RecordLayout,
     // Before the threads, which it lives on.
     client: OnceCell<Arc<Client>>,
+    /// The cluster of the lists, which may be another one.
+    lists: OnceCell<Arc<Client>>,
     threads: ClientThreads,
 }
 
@@ -33,7 +37,13 @@ impl AerospikeReader {
     /// One that connects when its state is first asked for.
     pub fn new(settings: AerospikeSettings) -> Result<Self, Error> {
         let layout = RecordLayout::new(&settings);
-        Ok(AerospikeReader { settings, layout, client: OnceCell::new(), threads: ClientThreads::new()? })
+        Ok(AerospikeReader {
+            settings,
+            layout,
+            client: OnceCell::new(),
+            lists: OnceCell::new(),
+            threads: ClientThreads::new()?,
+        })
     }
 
     async fn look(&self) -> Result<ServingState, Error> {
@@ -79,6 +89,40 @@ impl AerospikeReader {
         let after = if held.is_empty() { self.reached(client, patience).await? } else { state };
         Ok(state.check().and_then(|()| after.check()).map(|()| held))
     }
+
+    /// Whether the lists of these segments name a user; those that are not kept count as if they did.
+    async fn listing(&self, user_id: &str, segments: &[String]) -> Result<Vec<bool>, Error> {
+        let hosts = self.settings.segment_ownership.hosts.as_ref().unwrap_or(&self.settings.hosts);
+        let client = self.lists.get_or_try_init(|| cluster::connect(hosts, &self.settings)).await?;
+        let given_up = self.given_up(client).await?;
+        let segments = segments.iter().map(|segment| async {
+            Ok(given_up.contains(&Value::from(segment.as_str())) || self.is_listed(client, user_id, segment).await?)
+        });
+        try_join_all(segments).await
+    }
+
+    /// The segments whose lists are too large to be kept.
+    async fn given_up(&self, client: &Client) -> Result<Vec<Value>, Error> {
+        let policy = cluster::read_policy(LOOK_MS);
+        match client.get(&policy, &self.layout.mark_key()?, Bins::from([layout::GIVEN_UP])).await {
+            Ok(mut record) => match record.bins.swap_remove(layout::GIVEN_UP) {
+                Some(Value::List(segments)) => Ok(segments),
+                _ => Ok(Vec::new()),
+            },
+            Err(error) if is_missing(&error) => Ok(Vec::new()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn is_listed(&self, client: &Client, user_id: &str, segment: &str) -> Result<bool, Error> {
+        let key = self.layout.list_key(segment, user_id)?;
+        let look = lists::get_by_value(layout::USERS, Value::from(user_id), ListReturnType::EXISTS);
+        match client.operate(&cluster::write_policy(LOOK_MS, None), &key, &[look]).await {
+            Ok(record) => Ok(record.bins.get(layout::USERS) == Some(&Value::Bool(true))),
+            Err(error) if is_missing(&error) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
 }
 
 fn is_missing(error: &aerospike::Error) -> bool {
@@ -103,5 +147,13 @@ impl ServingStore for AerospikeReader {
     fn segments_of(&self, user_id: &str) -> Result<Vec<HeldMembership>, ServingError> {
         let patience = self.settings.read_timeout_ms;
         self.threads.run(within(patience, self.read(user_id))).map_err(|error| error.into_store(READING))?
+    }
+
+    fn are_listing(&self, user_id: &str, segments: &[String]) -> Result<Vec<bool>, ServingError> {
+        if segments.is_empty() {
+            return Ok(Vec::new());
+        }
+        let listing = self.threads.run(within(LOOK_MS, self.listing(user_id, segments)));
+        Ok(listing.map_err(|error| error.into_store(READING))?)
     }
 }

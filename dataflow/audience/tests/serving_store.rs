@@ -270,7 +270,7 @@ fn records_deleted_by_hand_come_back<S: OwnStore>() {
     wait_for("all are whole", || {
         (0..USERS).all(|user| user == 7 || host.store.segments_of(&id(user)).len() == SEGMENTS as usize)
     });
-    assert_eq!(host.store.members("s2"), USERS as usize);
+    wait_for("the list is whole", || host.store.members("s2") == USERS as usize);
     wait_for("nothing is wrong any more", || host.sink("verify").0 == 0);
     let text = client.get("/metrics").unwrap().text();
     assert!(
