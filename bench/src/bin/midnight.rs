@@ -52,7 +52,7 @@ struct MidnightFlags {
     users: u64,
 }
 
-/// What a run took of the processor, in milliseconds.
+/// The processor time that a run took, in milliseconds.
 struct MidnightRun {
     midnight: f64,
     /// The longest tick before.
@@ -99,7 +99,7 @@ fn tick(worker: &mut WorkerState, clock: i64) -> anyhow::Result<f64> {
     Ok(cpu_millis()? - begun)
 }
 
-/// What this thread has had of the processor.
+/// The processor time that this thread has had.
 fn cpu_millis() -> anyhow::Result<f64> {
     let told = std::fs::read_to_string("/proc/thread-self/schedstat")?;
     let nanos: f64 = told.split_whitespace().next().context("no time of the processor")?.parse()?;

@@ -29,6 +29,16 @@ pub(crate) const CHUNKS: &str = "chunks";
 /// Bin: the segments whose lists are not kept, since a chunk of them would be too large.
 pub(crate) const GIVEN_UP: &str = "given_up";
 
+/// The segments that the bin [`GIVEN_UP`] names.
+pub(crate) fn given_up(bin: Option<&Value>) -> BTreeSet<String> {
+    let Some(Value::List(segments)) = bin else { return BTreeSet::new() };
+    let named = segments.iter().filter_map(|segment| match segment {
+        Value::String(id) => Some(id.clone()),
+        _ => None,
+    });
+    named.collect()
+}
+
 /// The places of all records.
 pub(crate) struct RecordLayout {
     pub(crate) profiles: StoreSettings,

@@ -169,12 +169,7 @@ impl Marks<'_> {
         let [_, (client, key)] = self.places()?;
         let policy = cluster::read_policy(self.timeout_ms);
         let record = client.get(&policy, &key, Bins::from([layout::GIVEN_UP])).await.map_err(lost)?;
-        let Some(Value::List(segments)) = record.bins.get(layout::GIVEN_UP) else { return Ok(GivenUp::new()) };
-        let named = segments.iter().filter_map(|segment| match segment {
-            Value::String(id) => Some(id.clone()),
-            _ => None,
-        });
-        Ok(named.collect())
+        Ok(layout::given_up(record.bins.get(layout::GIVEN_UP)))
     }
 
     /// Notes them, beside the members.

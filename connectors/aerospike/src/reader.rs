@@ -1,5 +1,6 @@
 //! Memberships read from Aerospike.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -90,26 +91,23 @@ impl AerospikeReader {
         Ok(state.check().and_then(|()| after.check()).map(|()| held))
     }
 
-    /// Whether the lists of these segments name a user; those that are not kept count as if they did.
+    /// Returns whether the lists of these segments name a user; those that are not kept count as if they did.
     async fn listing(&self, user_id: &str, segments: &[String]) -> Result<Vec<bool>, Error> {
         let hosts = self.settings.segment_ownership.hosts.as_ref().unwrap_or(&self.settings.hosts);
         let client = self.lists.get_or_try_init(|| cluster::connect(hosts, &self.settings)).await?;
         let given_up = self.given_up(client).await?;
-        let segments = segments.iter().map(|segment| async {
-            Ok(given_up.contains(&Value::from(segment.as_str())) || self.is_listed(client, user_id, segment).await?)
-        });
+        let segments = segments
+            .iter()
+            .map(|segment| async { Ok(given_up.contains(segment) || self.is_listed(client, user_id, segment).await?) });
         try_join_all(segments).await
     }
 
     /// The segments whose lists are too large to be kept.
-    async fn given_up(&self, client: &Client) -> Result<Vec<Value>, Error> {
+    async fn given_up(&self, client: &Client) -> Result<BTreeSet<String>, Error> {
         let policy = cluster::read_policy(LOOK_MS);
         match client.get(&policy, &self.layout.mark_key()?, Bins::from([layout::GIVEN_UP])).await {
-            Ok(mut record) => match record.bins.swap_remove(layout::GIVEN_UP) {
-                Some(Value::List(segments)) => Ok(segments),
-                _ => Ok(Vec::new()),
-            },
-            Err(error) if is_missing(&error) => Ok(Vec::new()),
+            Ok(record) => Ok(layout::given_up(record.bins.get(layout::GIVEN_UP))),
+            Err(error) if is_missing(&error) => Ok(BTreeSet::new()),
             Err(error) => Err(error.into()),
         }
     }

@@ -39,7 +39,7 @@ const USERS: u64 = 100;
 const ALL_USERS: u64 = USERS + 20;
 /// The user whose events come by HTTP.
 const BY_HTTP: &str = "u119";
-/// How long a loss lasts.
+/// The duration of a loss.
 const LASTS: Duration = Duration::from_secs(3);
 /// The longest wait for an event to be served: a start may take [`RESTORES`].
 const PATIENCE: Duration = Duration::from_secs(90);

@@ -1,4 +1,4 @@
-//! What the naive evaluator says of a platform between real servers, and what is asked of one that may just be away.
+//! The answers of the naive evaluator for a platform between real servers, and requests to one that may just be away.
 #![expect(clippy::unwrap_used, reason = "a test that panics has failed, which is what a test is for")]
 
 use audience_rules::timeline::{OracleSubject, Subject, parse_timeline};
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::between::ClusterMembers;
 
-/// How long anything may take to come back.
+/// The longest that anything may take to come back.
 pub(crate) const PATIENCE_MILLISECONDS: i64 = 90_000;
 
 /// Puts a segment, however often it takes.
@@ -33,7 +33,7 @@ pub(crate) fn wait_until_ready(served: &Served) {
     }
 }
 
-/// Who is in what, by the naive evaluator.
+/// The members of each segment, by the naive evaluator.
 pub(crate) fn expected(events: &[Value], rules: &[(&str, Value)]) -> ClusterMembers {
     let mut oracle = OracleSubject::default();
     oracle.at(wall_clock());
