@@ -6,7 +6,7 @@ use aerospike::expressions::{self, Expression};
 use aerospike::operations::lists::{self, ListPolicy, ListReturnType};
 use aerospike::operations::maps::{self, MapOrder, MapPolicy, MapReturnType, MapWriteFlags};
 use aerospike::operations::{self, Operation};
-use aerospike::{BatchDeletePolicy, BatchOperation, BatchWritePolicy, Bin, Key, Value};
+use aerospike::{BatchDeletePolicy, BatchOperation, BatchWritePolicy, Bin, Key, ParticleType, Value};
 use audience_contract::{Cause, ChangeKind, HeldMembership, LastChanges, MembershipChange};
 
 use crate::Error;
@@ -224,9 +224,12 @@ fn parted<'a>(changes: &[&'a MembershipChange]) -> (Vec<&'a MembershipChange>, V
     changes.iter().partition(|change| change.change == ChangeKind::Entered)
 }
 
-/// That no later writer has written a record. Of one that is not there nothing is asked.
+/// That no later writer has written a record: its epoch is lower, or it has none, since somebody else wrote it. A missing record
+/// is not asked.
 pub(crate) fn written_before(epoch: i64) -> Expression {
-    expressions::le(expressions::int_bin(EPOCH), expressions::int_val(epoch))
+    // Alone, the comparison is neither true nor false of a record without the bin, and such a record would be passed over.
+    let is_foreign = expressions::ne(expressions::bin_type(EPOCH), expressions::int_val(ParticleType::Integer as i64));
+    expressions::or(vec![is_foreign, expressions::le(expressions::int_bin(EPOCH), expressions::int_val(epoch))])
 }
 
 /// A user's segments as they are in the record.

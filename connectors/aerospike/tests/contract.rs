@@ -225,6 +225,37 @@ fn each_record_takes_nothing_from_an_earlier_writer() {
     assert_eq!(early.open().unwrap(), Some(reach(1)), "nothing is skipped");
 }
 
+/// A record that somebody wrote without an epoch, or with one that is no number, is changed and cleared as any other.
+#[test]
+#[ignore = "needs AUDIENCE_TEST_AEROSPIKE"]
+fn records_that_others_wrote_are_changed_and_cleared() {
+    let (settings, stranger) = (settings("foreign"), Stranger::new());
+    let mut sink = AerospikeSink::new(settings.clone()).unwrap();
+    sink.open().unwrap();
+    let set = format!("{}segments", settings.user_profiles.prefix);
+    let by_hand = |user: &str, epoch: Option<&str>| {
+        let key = Key::new(&*settings.user_profiles.namespace, &*set, Value::from(user)).unwrap();
+        let held = Value::List(vec![Value::Int(SINCE), Value::Int(2)]);
+        let segments = Value::SortedMap(BTreeMap::from([(Value::from("old"), held)]));
+        let bins: Vec<Bin> = std::iter::once(Bin::new("segments", segments))
+            .chain(epoch.map(|epoch| Bin::new("epoch", Value::from(epoch))))
+            .collect();
+        let policy = WritePolicy { send_key: true, ..WritePolicy::default() };
+        stranger.runtime.block_on(stranger.client.put(&policy, &key, &bins)).unwrap();
+    };
+    let segments = || stranger.all(&settings.user_profiles.namespace, &set, "segments");
+    by_hand("ann", None);
+    by_hand("bob", Some("none"));
+    by_hand("cid", None);
+    sink.write(&reach(1), &[change("ann", ChangeKind::Entered, Cause::Event)]).unwrap();
+    let held = segments().into_iter().find(|(user, _)| user == "ann").unwrap().1;
+    assert!(matches!(&held, Value::SortedMap(held) if held.len() == 2), "{held:?}");
+    sink.clear(Progress::default(), &|_| true).unwrap();
+    for (user, held) in segments() {
+        assert_eq!(held, Value::SortedMap(BTreeMap::new()), "{user} is in nothing");
+    }
+}
+
 #[test]
 #[ignore = "needs AUDIENCE_TEST_AEROSPIKE"]
 fn of_an_erased_user_no_record_stays() {
