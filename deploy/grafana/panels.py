@@ -286,6 +286,7 @@ OPERATIONS = Dashboard(
             Panel("Quotas that each process counted for itself", "cps", [(rate("audience_quota_store_errors_total", by="job"), "{{job}}")], text="Redis did not answer."),
             Panel("Requests refused", "reqps", [(rate("audience_auth_refused_total", by="reason"), "{{reason}}")]),
             Panel("Attempts to sign in", "cps", [(rate("audience_auth_sign_ins_total", by="outcome"), "{{outcome}}")]),
+            Panel("Requests for tokens", "cps", [(rate("audience_auth_tokens_total", by="outcome"), "{{outcome}}")]),
         ]),
         ("Processes", [
             Panel("Uptime", "s", [(f"time() - process_start_time_seconds{{{HERE}}}", "{{job}} {{instance}}")]),

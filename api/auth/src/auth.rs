@@ -14,6 +14,7 @@ use crate::metrics::AuthMetrics;
 use crate::metrics_key::MetricsKey;
 use crate::needs::Needs;
 use crate::password::Hasher;
+use crate::signing;
 use crate::state::{Access, State};
 use crate::throttle::Throttle;
 
@@ -265,5 +266,5 @@ fn ended_and_used(state: &State, uses: &HashMap<String, i64>, now: i64) -> Vec<E
     let ended = state.invitations.values().filter(|invitation| invitation.expires_at <= now);
     let ended = ended.map(|invitation| Edit::NoInvitation(invitation.id.clone()));
     let edits = state.sessions.values().filter_map(session).chain(state.keys.values().filter_map(key));
-    edits.chain(ended).collect()
+    edits.chain(ended).chain(signing::ended(state, now)).collect()
 }

@@ -13,6 +13,9 @@ const HOUR: i64 = 3_600_000;
 /// The time that an unused session lasts, and the time that any session lasts.
 const IDLE: i64 = 12 * HOUR;
 const LONGEST: i64 = 7 * 24 * HOUR;
+/// The same of a program's.
+const PROGRAM_IDLE: i64 = 14 * 24 * HOUR;
+const PROGRAM_LONGEST: i64 = 90 * 24 * HOUR;
 
 /// A text that no `Debug` shows.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -99,13 +102,50 @@ pub struct ApiKey {
     pub used_at: Option<i64>,
 }
 
-/// A session: somebody signed in with a browser.
+/// A refresh token that another one has replaced.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OldRefresh {
+    /// Its digest.
+    pub digest: SecretDigest,
+    /// Epoch milliseconds.
+    pub replaced_at: i64,
+    /// The one that replaced it, encrypted under it.
+    pub successor: String,
+}
+
+/// The refresh tokens of a session that were replaced.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RefreshChain {
+    /// The last of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub previous: Option<OldRefresh>,
+    /// Those before it, the oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub older: Vec<SecretDigest>,
+}
+
+/// A key that signs access tokens.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct SigningKey {
+    /// The id, which tokens name.
+    pub id: String,
+    /// The pair as PKCS #8, in base64url.
+    pub private: Hidden,
+    /// The public key, in base64url.
+    pub public: String,
+    /// Epoch milliseconds.
+    pub created_at: i64,
+}
+
+/// A session: somebody signed in with a browser, or drew tokens for a program.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Session {
     /// The id, by which it is listed and ended.
     pub id: String,
-    /// The digest of the cookie.
+    /// The digest of the cookie, or of the newest refresh token.
     pub digest: SecretDigest,
     /// The id of the member.
     pub member: String,
@@ -117,12 +157,16 @@ pub struct Session {
     pub address: String,
     /// The program that began it, as it calls itself; at most 200 bytes.
     pub agent: String,
+    /// The refresh tokens that were replaced, where it is a program's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tokens: Option<RefreshChain>,
 }
 
 impl Session {
     /// Returns whether it has ended by itself.
     pub fn has_ended(&self, now: i64) -> bool {
-        now - self.used_at >= IDLE || now - self.created_at >= LONGEST
+        let (idle, longest) = if self.tokens.is_some() { (PROGRAM_IDLE, PROGRAM_LONGEST) } else { (IDLE, LONGEST) };
+        now - self.used_at >= idle || now - self.created_at >= longest
     }
 }
 
@@ -164,6 +208,10 @@ pub(crate) enum Edit {
     Invitation(Invitation),
     /// An invitation is taken or withdrawn.
     NoInvitation(String),
+    /// A key that signs tokens.
+    Signing(SigningKey),
+    /// A key that signs tokens no more.
+    NoSigning(String),
 }
 
 /// Ranges of addresses as texts: the crate's own serialization would be one more feature of it.

@@ -10,10 +10,16 @@ use base64::engine::general_purpose::STANDARD;
 use crate::auth::Auth;
 use crate::document::{ApiKey, KeyKind, Member};
 use crate::error::Refusal;
+use crate::jwt::{self, Claims};
 use crate::needs::Needs;
 use crate::permission::{Permission, Permissions};
 use crate::secret::{Secret, SecretKind};
 use crate::site::{self, Site};
+
+/// The beginning of the subject of a key's token.
+pub(crate) const OF_KEY: &str = "key:";
+/// The issuer of tokens where no address of the platform is known.
+const UNNAMED: &str = "urn:audience-manager";
 
 /// The credentials of a request.
 #[derive(Clone, Copy, Debug, Default)]
@@ -211,6 +217,9 @@ impl Auth {
             if self.options().metrics_key.as_ref().is_some_and(|key| key.is_in(authorization)) {
                 return Ok(Principal::scraper());
             }
+            if let Some(token) = bearer_token(authorization) {
+                return self.with_token(token, knock);
+            }
             let secret = credential(authorization).ok_or(Refusal::NotKnown)?;
             return self.with_secret(&secret, knock);
         }
@@ -230,10 +239,7 @@ impl Auth {
             return Err(Refusal::NotKnown);
         }
         let key = self.key_of(secret, knock.now).ok_or(Refusal::NotKnown)?;
-        let is_taken = |address: IpAddr| key.addresses.iter().any(|range| range.contains(&address.to_canonical()));
-        if !key.addresses.is_empty() && !knock.address.is_some_and(is_taken) {
-            return Err(Refusal::Address);
-        }
+        check_address(&key, knock.address)?;
         self.note_use(&key.id, key.used_at, knock.now);
         Ok(Principal::key(&key))
     }
@@ -243,6 +249,75 @@ impl Auth {
         self.note_use(&session.id, Some(session.used_at), now);
         Ok(Principal::member(&member, &session.id))
     }
+
+    fn with_token(&self, token: &str, knock: &Knock<'_>) -> Result<Principal, Refusal> {
+        let (_, principal) = self.read_token(token, knock.now).ok_or(Refusal::NotKnown)?;
+        if let Identity::Key(key) = &principal.identity {
+            check_address(key, knock.address)?;
+        }
+        Ok(principal)
+    }
+
+    /// The caller that shows a server key itself, and the key's id.
+    pub(crate) fn server_key(&self, knock: &Knock<'_>) -> Result<(Principal, String), Refusal> {
+        let secret = knock.authorization.and_then(credential).ok_or(Refusal::SignIn)?;
+        let principal = self.with_secret(&secret, knock)?;
+        match &principal.identity {
+            Identity::Key(key) if key.kind == KeyKind::Server => {
+                let id = key.id.clone();
+                Ok((principal, id))
+            }
+            _ => Err(Refusal::WriteKey),
+        }
+    }
+
+    /// The issuer of tokens: the address of the platform.
+    pub fn issuer(&self) -> &str {
+        self.options().public_url.as_deref().map_or(UNNAMED, |url| url.trim_end_matches('/'))
+    }
+
+    /// The caller of a program's session that lasts.
+    pub(crate) fn program_of(&self, id: &str, now: i64) -> Option<Principal> {
+        let state = self.state()?;
+        let session = state.sessions.get(id).filter(|session| session.tokens.is_some() && !session.has_ended(now))?;
+        let member = state.members.get(&session.member).filter(|member| !member.disabled)?;
+        Some(Principal::member(member, id))
+    }
+
+    /// The claims of an access token that is taken now, with its caller. Its rights are those of now.
+    pub(crate) fn read_token(&self, token: &str, now: i64) -> Option<(Claims, Principal)> {
+        let state = self.state()?;
+        let key = |id: &str| state.signing.get(id).map(Arc::as_ref);
+        let claims = jwt::verify(token, key, self.issuer(), now / 1_000)?;
+        let principal = match claims.sub.strip_prefix(OF_KEY) {
+            None => self.program_of(&claims.sid, now)?,
+            Some(id) => {
+                let key = state.keys.get(id).filter(|key| key.expires_at.is_none_or(|at| now < at))?;
+                Principal::key(key)
+            }
+        };
+        let is_same = match &principal.identity {
+            Identity::Member { member, .. } => member.id == claims.sub,
+            _ => claims.sid == claims.client_id,
+        };
+        is_same.then_some((claims, principal))
+    }
+}
+
+/// Refuses a key from an address that is none of its own.
+fn check_address(key: &ApiKey, address: Option<IpAddr>) -> Result<(), Refusal> {
+    let is_taken = |address: IpAddr| key.addresses.iter().any(|range| range.contains(&address.to_canonical()));
+    match key.addresses.is_empty() || address.is_some_and(is_taken) {
+        true => Ok(()),
+        false => Err(Refusal::Address),
+    }
+}
+
+/// Reads `Authorization: Bearer` with an access token.
+fn bearer_token(authorization: &str) -> Option<&str> {
+    let (scheme, token) = authorization.trim().split_once(' ')?;
+    let token = token.trim();
+    (scheme.eq_ignore_ascii_case("bearer") && token.contains('.')).then_some(token)
 }
 
 /// Reads `Authorization`: `Bearer` with a key, or `Basic` with a key as the name, as libraries of senders have it.

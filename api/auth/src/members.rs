@@ -235,7 +235,7 @@ impl Auth {
                     ..Member::clone(known)
                 },
             };
-            let (session, cookie) = sessions::begin(&member.id, visitor)?;
+            let (session, cookie) = sessions::begin(&member.id, SecretKind::Session, visitor)?;
             let mut edits = sessions::ends(state, &member.id, None);
             edits.extend([Edit::NoInvitation(taken.id.clone()), Edit::Member(member.clone()), Edit::Session(session)]);
             let action = if known.is_some() { "passwordChanged" } else { "joined" };
@@ -291,7 +291,7 @@ impl Auth {
         let password = Hidden(self.hasher()?.hash(new)?);
         self.change(principal.caller().author(), |state| {
             let Some(member) = state.members.get(&member.id) else { return not_found("member", &member.id) };
-            let (session, cookie) = sessions::begin(&member.id, visitor)?;
+            let (session, cookie) = sessions::begin(&member.id, SecretKind::Session, visitor)?;
             let mut edits = sessions::ends(state, &member.id, None);
             edits.push(Edit::Member(Member { password: password.clone(), ..Member::clone(member) }));
             edits.push(Edit::Session(session));

@@ -24,6 +24,7 @@ pub struct AuthMetrics {
     registry: Registry,
     refused: Family<ReasonLabel, Counter>,
     sign_ins: Family<OutcomeLabel, Counter>,
+    tokens: Family<OutcomeLabel, Counter>,
     open: Gauge,
     members: Gauge,
     keys: Gauge,
@@ -36,6 +37,7 @@ impl AuthMetrics {
             registry: Registry::with_prefix("audience_auth"),
             refused: Family::default(),
             sign_ins: Family::default(),
+            tokens: Family::default(),
             open: Gauge::default(),
             members: Gauge::default(),
             keys: Gauge::default(),
@@ -44,6 +46,7 @@ impl AuthMetrics {
         let registry = &mut metrics.registry;
         registry.register("refused", "Requests refused at the door, by reason", metrics.refused.clone());
         registry.register("sign_ins", "Attempts to sign in, by outcome", metrics.sign_ins.clone());
+        registry.register("tokens", "Requests for tokens, by outcome", metrics.tokens.clone());
         registry.register("open", "1 where nobody is asked to sign in", metrics.open.clone());
         registry.register("members", "Members, disabled ones too", metrics.members.clone());
         registry.register("keys", "API keys", metrics.keys.clone());
@@ -55,6 +58,9 @@ impl AuthMetrics {
         for outcome in ["accepted", "refused", "throttled"] {
             drop(metrics.sign_ins.get_or_create(&OutcomeLabel { outcome }));
         }
+        for outcome in ["given", "again", "copied", "refused"] {
+            drop(metrics.tokens.get_or_create(&OutcomeLabel { outcome }));
+        }
         metrics
     }
 
@@ -64,6 +70,10 @@ impl AuthMetrics {
 
     pub(crate) fn signed_in(&self, outcome: &'static str) {
         self.sign_ins.get_or_create(&OutcomeLabel { outcome }).inc();
+    }
+
+    pub(crate) fn asked_for_tokens(&self, outcome: &'static str) {
+        self.tokens.get_or_create(&OutcomeLabel { outcome }).inc();
     }
 
     /// The text without the end mark of OpenMetrics.

@@ -28,11 +28,13 @@ pub enum SecretKind {
     Session,
     /// An invitation.
     Invitation,
+    /// A refresh token.
+    Refresh,
 }
 
 impl SecretKind {
-    const ALL: [SecretKind; 4] =
-        [SecretKind::WriteKey, SecretKind::ServerKey, SecretKind::Session, SecretKind::Invitation];
+    const ALL: [SecretKind; 5] =
+        [SecretKind::WriteKey, SecretKind::ServerKey, SecretKind::Session, SecretKind::Invitation, SecretKind::Refresh];
 
     /// The prefix.
     pub const fn prefix(self) -> &'static str {
@@ -41,6 +43,7 @@ impl SecretKind {
             SecretKind::ServerKey => "ams_",
             SecretKind::Session => "amc_",
             SecretKind::Invitation => "ami_",
+            SecretKind::Refresh => "amr_",
         }
     }
 }

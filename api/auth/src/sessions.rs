@@ -7,7 +7,7 @@ use std::time::Duration;
 use audience_protocol::AuditNote;
 
 use crate::auth::Auth;
-use crate::document::{Edit, Member, Session};
+use crate::document::{Edit, Member, RefreshChain, Session};
 use crate::door::{Identity, Principal};
 use crate::error::{AuthError, Result};
 use crate::permission::Permission;
@@ -29,9 +29,9 @@ pub struct Visitor<'a> {
     pub now: i64,
 }
 
-/// A new session, and its cookie.
-pub(crate) fn begin(member: &str, visitor: &Visitor<'_>) -> Result<(Session, Secret)> {
-    let secret = Secret::new(SecretKind::Session)?;
+/// A new session, and its cookie or refresh token.
+pub(crate) fn begin(member: &str, kind: SecretKind, visitor: &Visitor<'_>) -> Result<(Session, Secret)> {
+    let secret = Secret::new(kind)?;
     let mut agent: String = visitor.agent.chars().filter(|character| !character.is_control()).collect();
     let is_end = |end: &usize| agent.is_char_boundary(*end);
     let end = (0..=agent.len().min(AGENT_BYTES)).rev().find(is_end).unwrap_or_default();
@@ -44,6 +44,7 @@ pub(crate) fn begin(member: &str, visitor: &Visitor<'_>) -> Result<(Session, Sec
         used_at: visitor.now,
         address: visitor.address.to_string(),
         agent,
+        tokens: (kind == SecretKind::Refresh).then(RefreshChain::default),
     };
     Ok((session, secret))
 }
@@ -56,7 +57,7 @@ pub(crate) fn ends(state: &State, member: &str, but: Option<&str>) -> Vec<Edit> 
 }
 
 /// The end of the session that was used longest ago, where there are as many as may be.
-fn crowded(state: &State, member: &str) -> Option<Edit> {
+pub(crate) fn crowded(state: &State, member: &str) -> Option<Edit> {
     let theirs: Vec<_> = state.sessions.values().filter(|session| session.member == member).collect();
     let oldest = theirs.iter().min_by_key(|session| session.used_at)?;
     (theirs.len() >= SESSIONS).then(|| Edit::NoSession(oldest.id.clone()))
@@ -96,7 +97,7 @@ impl Auth {
             if !is_same {
                 return Err(AuthError::NotSignedIn("the e-mail address and the password do not fit"));
             }
-            let (session, secret) = begin(&member.id, visitor)?;
+            let (session, secret) = begin(&member.id, SecretKind::Session, visitor)?;
             let note = AuditNote::of("signedIn", "session", &session.id);
             let edits = crowded(state, &member.id).into_iter().chain([Edit::Session(session)]).collect();
             Ok((edits, note, secret))
@@ -110,7 +111,7 @@ impl Auth {
     pub(crate) fn session_of(&self, secret: &Secret, now: i64) -> Option<(Arc<Member>, Arc<Session>)> {
         let state = self.state()?;
         let session = state.sessions.get(secret.id())?;
-        if !secret.is_of(&session.digest) || session.has_ended(now) {
+        if session.tokens.is_some() || !secret.is_of(&session.digest) || session.has_ended(now) {
             return None;
         }
         let member = state.members.get(&session.member).filter(|member| !member.disabled)?;

@@ -8,7 +8,7 @@ use parking_lot::{Mutex, RwLock};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::document::{ApiKey, Edit, Invitation, Member, Session};
+use crate::document::{ApiKey, Edit, Invitation, Member, Session, SigningKey};
 use crate::error::{AuthError, Result};
 
 /// Writes of others that a change may meet before it gives up.
@@ -29,12 +29,19 @@ pub(crate) struct State {
     pub sessions: Table<Session>,
     /// The invitations that nobody has taken.
     pub invitations: Table<Invitation>,
+    /// The keys that sign tokens, or did.
+    pub signing: Table<SigningKey>,
 }
 
 impl State {
     /// The member of an e-mail address.
     pub(crate) fn by_email(&self, email: &str) -> Option<&Arc<Member>> {
         self.members.values().find(|member| member.email == email)
+    }
+
+    /// Returns whether a session is a program's; one that is gone counts as one.
+    pub(crate) fn is_program(&self, session: &str) -> bool {
+        self.sessions.get(session).is_none_or(|session| session.tokens.is_some())
     }
 
     fn read(revision: u64, documents: Vec<AccessDocument>) -> Result<State> {
@@ -46,6 +53,7 @@ impl State {
                 "member" => insert(&mut state.members, place, id, &body)?,
                 "key" => insert(&mut state.keys, place, id, &body)?,
                 "session" => insert(&mut state.sessions, place, id, &body)?,
+                "signing" => insert(&mut state.signing, place, id, &body)?,
                 "invitation" => insert(&mut state.invitations, place, id, &body)?,
                 // One of a later version.
                 _ => {}
@@ -62,6 +70,8 @@ impl State {
             Edit::Session(session) => put(&mut self.sessions, "session", &session.id, session),
             Edit::NoSession(id) => delete(&mut self.sessions, "session", id),
             Edit::Invitation(invitation) => put(&mut self.invitations, "invitation", &invitation.id, invitation),
+            Edit::Signing(key) => put(&mut self.signing, "signing", &key.id, key),
+            Edit::NoSigning(id) => delete(&mut self.signing, "signing", id),
             Edit::NoInvitation(id) => delete(&mut self.invitations, "invitation", id),
         }
     }

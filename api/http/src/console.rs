@@ -17,7 +17,8 @@ use crate::{etag, reply};
 /// The path of the console's files; also the console's label in the metrics.
 pub(crate) const FILES: &str = "/console/";
 /// First parts of paths that are the programs': there an unknown path is told as a problem, to browsers as well.
-const OF_PROGRAMS: [&str; 7] = ["api", "v1", "health", "actuator", "metrics", "openapi.json", "docs"];
+const OF_PROGRAMS: [&str; 9] =
+    ["api", "v1", "oauth", ".well-known", "health", "actuator", "metrics", "openapi.json", "docs"];
 
 /// The answer where a browser asks for the console or one of its files.
 pub(crate) fn answer(scope: Scope, path: &str, method: &Method, headers: &HeaderMap) -> Option<Response> {

@@ -27,7 +27,7 @@ async fn the_description_says_of_each_route_what_the_door_asks() {
         let expected: &[&str] = match needs {
             Needs::Public => &[],
             Needs::Ingest => &["writeKey", "serverKey", "session"],
-            _ => &["session", "serverKey"],
+            _ => &["session", "serverKey", "accessToken"],
         };
         assert_eq!(schemes(operation), expected, "{method} {template}");
         assert_eq!(operation["x-permission"], json!(needs.permission().map(Permission::name)), "{method} {template}");

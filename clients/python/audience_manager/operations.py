@@ -54,6 +54,7 @@ from .types import (
     RefusedMessagePage,
     RenderedMail,
     RenderedTemplate,
+    RevokedToken,
     Roles,
     Rollback,
     Rules,
@@ -85,6 +86,10 @@ from .types import (
     Timezone,
     TimezoneInput,
     TimezoneVersions,
+    TokenKeys,
+    TokenMetadata,
+    TokenState,
+    Tokens,
     TraitDefinition,
     TraitDifference,
     TraitList,
@@ -446,6 +451,13 @@ class Operations:
         """How far the demo is."""
         return self._call("GET", "/api/demo")
 
+    def draw_tokens(self) -> Tokens:
+        """Draw tokens for a program.
+
+        For a member who has signed in. The refresh token is one of a session that `GET /api/sessions` lists; the access token lasts ten minutes.
+        """
+        return self._call("POST", "/api/session/tokens")
+
     def end_session(self, id: str) -> None:
         """End one's own session; with member:write anybody's."""
         return self._call("DELETE", f"/api/sessions/{path_part(id)}")
@@ -513,6 +525,13 @@ class Operations:
         """Who asks, and what they may do."""
         return self._call("GET", "/api/session")
 
+    def get_token_metadata(self) -> TokenMetadata:
+        """The places of the endpoints for tokens.
+
+        RFC 8414.
+        """
+        return self._call("GET", "/.well-known/oauth-authorization-server")
+
     def get_webhook(self, id: str) -> Webhook:
         """A webhook."""
         return self._call("GET", f"/api/webhooks/{path_part(id)}")
@@ -523,6 +542,13 @@ class Operations:
         For people and alarms: `503` as soon as one component is down.
         """
         return self._call("GET", "/actuator/health")
+
+    def introspect_token(self, body: TextBody) -> TokenState:
+        """Whether an access token is taken now.
+
+        For servers that take tokens of ours. The permissions are those of now. A token that is unknown, or has ended, is `{"active": false}`.
+        """
+        return self._call("POST", "/oauth/introspect", body=body)
 
     def invite(self, body: InvitationInput) -> Invitation:
         """Invite somebody: the answer has the link, once.
@@ -710,6 +736,13 @@ class Operations:
     def list_timezone_versions(self) -> TimezoneVersions:
         """Every version of the time zone that was set, oldest first."""
         return self._call("GET", "/api/timezone/versions")
+
+    def list_token_keys(self) -> TokenKeys:
+        """The public keys by which tokens are checked.
+
+        RFC 7517. A key signs for 30 days; the one before stays for an hour.
+        """
+        return self._call("GET", "/.well-known/jwks.json")
 
     def list_trait_versions(self, name: str) -> TraitVersions:
         """Every version, oldest first.
@@ -1105,6 +1138,13 @@ class Operations:
         """Revoke a key for good."""
         return self._call("DELETE", f"/api/keys/{path_part(id)}")
 
+    def revoke_token(self, body: TextBody) -> RevokedToken:
+        """End the session of a token.
+
+        Takes a refresh or an access token. Whether it was known is not said. Access tokens of the session end in every process within five seconds.
+        """
+        return self._call("POST", "/oauth/revoke", body=body)
+
     def roll_back_segment(
         self,
         id: str,
@@ -1356,6 +1396,13 @@ class Operations:
         A point every ten seconds, in order of time, from the start of this run on. In memory: a restart forgets them.
         """
         return self._call("GET", "/api/system/hour")
+
+    def take_token(self, body: TextBody) -> Tokens:
+        """Refresh tokens, or take one for a server key.
+
+        `refresh_token`: the token shown is replaced. Within ten seconds it gives the same successor again; later its use ends the session. `client_credentials`: with a server key as `client_secret`, or in `Authorization`.
+        """
+        return self._call("POST", "/oauth/token", body=body)
 
     def test_webhook(self, id: str) -> WebhookDelivery:
         """Post a test message, once."""

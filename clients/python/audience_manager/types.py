@@ -693,6 +693,13 @@ class Note(TypedDict, total=False):
     note: Union[str, None]
 
 
+class OAuthFault(TypedDict):
+    """`OAuthFault` of the API."""
+    # A word of RFC 6749.
+    error: str
+    error_description: str
+
+
 class OverlapsWithItem(TypedDict):
     """`OverlapsWithItem` of the API."""
     segmentId: str
@@ -1148,6 +1155,8 @@ class Session(TypedDict):
     createdAt: str
     # To about a minute.
     usedAt: str
+    # True where a program has it, by tokens.
+    program: bool
     # True of the session in which it is asked.
     current: bool
 
@@ -1414,6 +1423,80 @@ class TimezoneVersions(TypedDict):
     items: List[Timezone]
 
 
+class TokenKeys(TypedDict):
+    """`TokenKeys` of the API."""
+    keys: List[Dict[str, Any]]
+
+
+class _TokenMetadataRequired(TypedDict):
+    issuer: str
+    token_endpoint: str
+    jwks_uri: str
+    grant_types_supported: List[str]
+
+
+class TokenMetadata(_TokenMetadataRequired, total=False):
+    """`TokenMetadata` of the API."""
+    revocation_endpoint: str
+    introspection_endpoint: str
+
+
+class _TokenRequestRequired(TypedDict):
+    grant_type: Literal['refresh_token', 'client_credentials']
+
+
+class TokenRequest(_TokenRequestRequired, total=False):
+    """`TokenRequest` of the API."""
+    refresh_token: str
+    client_id: str
+    # A server key.
+    client_secret: str
+
+
+class _TokenStateRequired(TypedDict):
+    active: bool
+
+
+class TokenState(_TokenStateRequired, total=False):
+    """`TokenState` of the API."""
+    token_type: str
+    iss: str
+    aud: str
+    sub: str
+    client_id: str
+    sid: str
+    jti: str
+    iat: int
+    exp: int
+    tenant_id: str
+    email: str
+    roles: List[str]
+    permissions: List[str]
+
+
+class _TokenTextRequired(TypedDict):
+    token: str
+
+
+class TokenText(_TokenTextRequired, total=False):
+    """`TokenText` of the API."""
+    token_type_hint: str
+
+
+class _TokensRequired(TypedDict):
+    # A JWT, signed by Ed25519.
+    access_token: str
+    token_type: Literal['Bearer']
+    # Seconds.
+    expires_in: int
+
+
+class Tokens(_TokensRequired, total=False):
+    """`Tokens` of the API."""
+    # Not for a key.
+    refresh_token: str
+
+
 class _TraitRequired(TypedDict):
     name: str
     definition: TraitDefinition
@@ -1657,6 +1740,7 @@ class WebhookPatch(TypedDict, total=False):
 
 Differences = List[DifferencesItem]
 Members = Union[List[Union[str, int]], Members2]
+RevokedToken = Dict[str, Any]
 Rules = Dict[str, Any]
 SinkList = List[Sink]
 UsedBy = List[UsedByItem]

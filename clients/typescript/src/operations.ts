@@ -48,6 +48,7 @@ import type {
   RefusedMessagePage,
   RenderedMail,
   RenderedTemplate,
+  RevokedToken,
   Roles,
   Rollback,
   Rules,
@@ -79,6 +80,10 @@ import type {
   Timezone,
   TimezoneInput,
   TimezoneVersions,
+  TokenKeys,
+  TokenMetadata,
+  TokenState,
+  Tokens,
   TraitDefinition,
   TraitDifference,
   TraitList,
@@ -316,6 +321,15 @@ export abstract class Operations {
     return this.call({ method: 'GET', path: `/api/demo` });
   }
 
+  /**
+   * Draw tokens for a program.
+   *
+   * For a member who has signed in. The refresh token is one of a session that `GET /api/sessions` lists; the access token lasts ten minutes.
+   */
+  drawTokens(): Promise<Tokens> {
+    return this.call({ method: 'POST', path: `/api/session/tokens` });
+  }
+
   /** End one's own session; with member:write anybody's. */
   endSession(id: string): Promise<void> {
     return this.call({ method: 'DELETE', path: `/api/sessions/${encodeURIComponent(id)}` });
@@ -381,6 +395,15 @@ export abstract class Operations {
     return this.call({ method: 'GET', path: `/api/session` });
   }
 
+  /**
+   * The places of the endpoints for tokens.
+   *
+   * RFC 8414.
+   */
+  getTokenMetadata(): Promise<TokenMetadata> {
+    return this.call({ method: 'GET', path: `/.well-known/oauth-authorization-server` });
+  }
+
   /** A webhook. */
   getWebhook(id: string): Promise<Webhook> {
     return this.call({ method: 'GET', path: `/api/webhooks/${encodeURIComponent(id)}` });
@@ -393,6 +416,15 @@ export abstract class Operations {
    */
   health(): Promise<Health> {
     return this.call({ method: 'GET', path: `/actuator/health` });
+  }
+
+  /**
+   * Whether an access token is taken now.
+   *
+   * For servers that take tokens of ours. The permissions are those of now. A token that is unknown, or has ended, is `{"active": false}`.
+   */
+  introspectToken(body: TextBody): Promise<TokenState> {
+    return this.call({ method: 'POST', path: `/oauth/introspect`, body });
   }
 
   /**
@@ -531,6 +563,15 @@ export abstract class Operations {
   /** Every version of the time zone that was set, oldest first. */
   listTimezoneVersions(): Promise<TimezoneVersions> {
     return this.call({ method: 'GET', path: `/api/timezone/versions` });
+  }
+
+  /**
+   * The public keys by which tokens are checked.
+   *
+   * RFC 7517. A key signs for 30 days; the one before stays for an hour.
+   */
+  listTokenKeys(): Promise<TokenKeys> {
+    return this.call({ method: 'GET', path: `/.well-known/jwks.json` });
   }
 
   /**
@@ -802,6 +843,15 @@ export abstract class Operations {
   }
 
   /**
+   * End the session of a token.
+   *
+   * Takes a refresh or an access token. Whether it was known is not said. Access tokens of the session end in every process within five seconds.
+   */
+  revokeToken(body: TextBody): Promise<RevokedToken> {
+    return this.call({ method: 'POST', path: `/oauth/revoke`, body });
+  }
+
+  /**
    * Make a new version with the content of an earlier one.
    *
    * Name, description, rules or members, tags and owner are those of that version; the status stays. What is ARCHIVED or deleted comes back as INACTIVE, with all its versions. Refused where the rules do not fit what there is now (400), or where the list of that version is forgotten (409): lists name users, so replaced ones are not kept.
@@ -1024,6 +1074,15 @@ export abstract class Operations {
    */
   systemHour(): Promise<SystemHour> {
     return this.call({ method: 'GET', path: `/api/system/hour` });
+  }
+
+  /**
+   * Refresh tokens, or take one for a server key.
+   *
+   * `refresh_token`: the token shown is replaced. Within ten seconds it gives the same successor again; later its use ends the session. `client_credentials`: with a server key as `client_secret`, or in `Authorization`.
+   */
+  takeToken(body: TextBody): Promise<Tokens> {
+    return this.call({ method: 'POST', path: `/oauth/token`, body });
   }
 
   /** Post a test message, once. */

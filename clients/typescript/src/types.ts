@@ -536,6 +536,12 @@ export type Note = {
   note?: string | null;
 };
 
+export type OAuthFault = {
+  /** A word of RFC 6749. */
+  error: string;
+  error_description: string;
+};
+
 export type Overlaps = {
   segmentId: string;
   size: number;
@@ -668,6 +674,8 @@ export type RenderedTemplate = {
   description: string;
   rules: Rules;
 };
+
+export type RevokedToken = Record<string, unknown>;
 
 export type Roles = {
   items: Array<{
@@ -888,6 +896,8 @@ export type Session = {
   createdAt: string;
   /** To about a minute. */
   usedAt: string;
+  /** True where a program has it, by tokens. */
+  program: boolean;
   /** True of the session in which it is asked. */
   current: boolean;
 };
@@ -1084,6 +1094,59 @@ export type TimezoneInput = {
 
 export type TimezoneVersions = {
   items: Array<Timezone>;
+};
+
+export type TokenKeys = {
+  keys: Array<Record<string, unknown>>;
+};
+
+export type TokenMetadata = {
+  issuer: string;
+  token_endpoint: string;
+  revocation_endpoint?: string;
+  introspection_endpoint?: string;
+  jwks_uri: string;
+  grant_types_supported: Array<string>;
+};
+
+export type TokenRequest = {
+  grant_type: "refresh_token" | "client_credentials";
+  refresh_token?: string;
+  client_id?: string;
+  /** A server key. */
+  client_secret?: string;
+};
+
+export type TokenState = {
+  active: boolean;
+  token_type?: string;
+  iss?: string;
+  aud?: string;
+  sub?: string;
+  client_id?: string;
+  sid?: string;
+  jti?: string;
+  iat?: number;
+  exp?: number;
+  tenant_id?: string;
+  email?: string;
+  roles?: Array<string>;
+  permissions?: Array<string>;
+};
+
+export type TokenText = {
+  token: string;
+  token_type_hint?: string;
+};
+
+export type Tokens = {
+  /** A JWT, signed by Ed25519. */
+  access_token: string;
+  token_type: "Bearer";
+  /** Seconds. */
+  expires_in: number;
+  /** Not for a key. */
+  refresh_token?: string;
 };
 
 export type Trait = {

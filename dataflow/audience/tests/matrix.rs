@@ -10,7 +10,7 @@ mod access;
 use std::fmt::Write as _;
 use std::path::Path;
 
-use access::{ask, invite, join, key, sign_in, status};
+use access::{access_token, ask, invite, join, key, post_form, sign_in, status};
 use audience_api::templates;
 use audience_auth::{Needs, PERMISSIONS, Permission, ROLES, Role};
 use audience_tests::client::Client;
@@ -26,7 +26,11 @@ enum AskingCaller {
     Nobody,
     WriteKey(String),
     ServerKey(String),
+    /// A program with an access token of that key.
+    KeyToken(String),
     Member(Role, String),
+    /// A program with an access token of a member.
+    MemberToken(Role, String),
 }
 
 impl AskingCaller {
@@ -35,14 +39,19 @@ impl AskingCaller {
             AskingCaller::Nobody => "nobody",
             AskingCaller::WriteKey(_) => "write_key",
             AskingCaller::ServerKey(_) => "server_key",
+            AskingCaller::KeyToken(_) => "key_token",
             AskingCaller::Member(role, _) => role.name(),
+            AskingCaller::MemberToken(..) => "viewer_token",
         }
     }
 
     fn header(&self) -> Option<(&'static str, &str)> {
         match self {
             AskingCaller::Nobody => None,
-            AskingCaller::WriteKey(key) | AskingCaller::ServerKey(key) => Some(("authorization", key)),
+            AskingCaller::WriteKey(shown)
+            | AskingCaller::ServerKey(shown)
+            | AskingCaller::KeyToken(shown)
+            | AskingCaller::MemberToken(_, shown) => Some(("authorization", shown)),
             AskingCaller::Member(_, cookie) => Some(("cookie", cookie)),
         }
     }
@@ -50,15 +59,15 @@ impl AskingCaller {
     /// The answer of the door as the permissions say it.
     fn expected(&self, needs: Needs) -> &'static str {
         let has = |permission: Permission| match self {
-            AskingCaller::ServerKey(_) => !NEVER.contains(&permission),
-            AskingCaller::Member(role, _) => role.permissions().has(permission),
+            AskingCaller::ServerKey(_) | AskingCaller::KeyToken(_) => !NEVER.contains(&permission),
+            AskingCaller::Member(role, _) | AskingCaller::MemberToken(role, _) => role.permissions().has(permission),
             AskingCaller::Nobody | AskingCaller::WriteKey(_) => false,
         };
         let is_in = match (self, needs) {
             (_, Needs::Public) => true,
             (AskingCaller::Nobody, _) => return "401",
             (AskingCaller::WriteKey(_), needs) => needs == Needs::Ingest,
-            (AskingCaller::ServerKey(_), Needs::Service) | (_, Needs::SignedIn) => true,
+            (AskingCaller::ServerKey(_) | AskingCaller::KeyToken(_), Needs::Service) | (_, Needs::SignedIn) => true,
             (_, needs) => needs.permission().is_some_and(has),
         };
         if is_in { "in" } else { "403" }
@@ -82,10 +91,17 @@ fn callers(client: Client, setup: &Setup) -> Vec<AskingCaller> {
     let permissions: Vec<_> = permissions.map(Permission::name).collect();
     let write = key(client, admin, &json!({"name": "pages", "kind": "write"}));
     let server = key(client, admin, &json!({"name": "programs", "kind": "server", "permissions": permissions}));
-    let bearer = |key: String| format!("Bearer {key}");
+    let bearer = |shown: String| format!("Bearer {shown}");
+    let form = format!("grant_type=client_credentials&client_secret={server}");
+    let of_key = access_token(&post_form(client, "/oauth/token", None, &form));
+    let viewer = ROLES.iter().position(|role| role.name() == "viewer").unwrap();
+    let Some(viewer_header) = members[viewer].header() else { panic!("it is a member") };
+    let of_viewer = access_token(&ask(client, "POST /api/session/tokens", &[viewer_header], ""));
     let mut callers =
         vec![AskingCaller::Nobody, AskingCaller::WriteKey(bearer(write)), AskingCaller::ServerKey(bearer(server))];
     callers.extend(members);
+    callers.push(AskingCaller::KeyToken(bearer(of_key)));
+    callers.push(AskingCaller::MemberToken(ROLES[viewer], bearer(of_viewer)));
     callers
 }
 

@@ -10,8 +10,10 @@ import { t } from '../texts/texts.js';
 
 const thisOne = () => html`${' '}<span class="badge accent">${t('access.thisOne')}</span>`;
 
+const byTokens = () => html`${' '}<span class="badge">${t('access.byTokens')}</span>`;
+
 const columnsFor = (act) => [
-  { head: t('access.email'), cell: (session) => [session.email, session.current && thisOne()] },
+  { head: t('access.email'), cell: (session) => [session.email, session.current && thisOne(), session.program && byTokens()] },
   { head: t('access.address'), cell: (session) => session.address },
   { head: t('access.program'), name: ['narrow-hide'], cell: (session) => session.agent },
   { head: t('access.lastUsed'), cell: (session) => relative(session.usedAt) },

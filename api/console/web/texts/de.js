@@ -2,6 +2,7 @@
 export const texts = {
   'access.access': 'Zugang',
   'access.address': 'Adresse',
+  'access.byTokens': 'mit Tokens',
   'access.chooseAPassword': 'Wählen Sie ein Passwort mit mindestens zehn Zeichen, etwa vier Wörter.',
   'access.copied': 'Es ist kopiert.',
   'access.copy': 'Kopieren',

@@ -2,6 +2,7 @@
 export const texts = {
   'access.access': 'Access',
   'access.address': 'Address',
+  'access.byTokens': 'by tokens',
   'access.chooseAPassword': 'Choose a password of at least ten characters, such as four words.',
   'access.copied': 'It is copied.',
   'access.copy': 'Copy',

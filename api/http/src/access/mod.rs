@@ -5,6 +5,7 @@ mod keys;
 mod members;
 mod session;
 mod sessions;
+mod tokens;
 mod views;
 
 use audience_auth::AuthError;
@@ -14,7 +15,7 @@ use crate::problem::{NEEDS_ENGINE, Problem};
 use crate::route::Resource;
 
 pub(crate) const RESOURCE: Resource = Resource {
-    routes: &[session::ROUTES, members::ROUTES, invitations::ROUTES, keys::ROUTES, sessions::ROUTES],
+    routes: &[session::ROUTES, members::ROUTES, invitations::ROUTES, keys::ROUTES, sessions::ROUTES, tokens::ROUTES],
     openapi: include_str!("openapi.json"),
 };
 

@@ -65,20 +65,20 @@ fn show(api: &Api, call: &Call) -> HandlerResult {
 }
 
 /// From where somebody comes, as owned by a task.
-struct Arrival {
+pub(super) struct Arrival {
     address: IpAddr,
     agent: String,
     now: i64,
 }
 
 impl Arrival {
-    fn of(api: &Api, call: &Call) -> Arrival {
+    pub(super) fn of(api: &Api, call: &Call) -> Arrival {
         let agent = call.headers.get(USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or_default().to_owned();
         let address = call.address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
         Arrival { address, agent, now: (api.options.clock)() }
     }
 
-    fn visitor(&self) -> Visitor<'_> {
+    pub(super) fn visitor(&self) -> Visitor<'_> {
         Visitor { address: self.address, agent: &self.agent, now: self.now }
     }
 }

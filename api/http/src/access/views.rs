@@ -136,6 +136,8 @@ pub(crate) struct SessionView {
     agent: String,
     created_at: String,
     used_at: String,
+    /// True where a program has it, by tokens.
+    program: bool,
     /// True of the session in which it is asked.
     current: bool,
 }
@@ -150,6 +152,7 @@ impl SessionView {
             agent: session.agent.clone(),
             created_at: format_time(session.created_at),
             used_at: format_time(session.used_at),
+            program: session.tokens.is_some(),
             current,
         }
     }

@@ -33,7 +33,9 @@ fn security(needs: Needs) -> String {
     match needs {
         Needs::Public => json!([]),
         Needs::Ingest => json!([{"writeKey": []}, {"serverKey": []}, {"session": []}]),
-        Needs::SignedIn | Needs::Permission(_) | Needs::Service => json!([{"session": []}, {"serverKey": []}]),
+        Needs::SignedIn | Needs::Permission(_) | Needs::Service => {
+            json!([{"session": []}, {"serverKey": []}, {"accessToken": []}])
+        }
     }
     .to_string()
 }

@@ -90,3 +90,18 @@ pub(crate) fn key(client: Client, cookie: &str, key: &Value) -> String {
     assert_eq!(answer.status, 201, "{}", answer.text());
     answer.json()["key"].as_str().unwrap().to_owned()
 }
+
+/// Posts a form, with a server key where one is given.
+pub(crate) fn post_form(client: Client, path: &str, key: Option<&str>, form: &str) -> Answer {
+    let key = key.map_or_else(String::new, |key| format!("authorization: Bearer {key}\r\n"));
+    let length = form.len();
+    let head = format!("POST {path} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n{key}", client.0);
+    let media = "content-type: application/x-www-form-urlencoded";
+    client.raw(format!("{head}{media}\r\ncontent-length: {length}\r\n\r\n{form}").as_bytes()).unwrap()
+}
+
+/// The access token of an answer.
+pub(crate) fn access_token(answer: &Answer) -> String {
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    answer.json()["access_token"].as_str().unwrap().to_owned()
+}
