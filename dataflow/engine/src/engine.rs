@@ -268,7 +268,13 @@ fn give(worker: usize, shared: &Arc<SharedProgress>, outward: &SyncSender<Outwar
     Box::new(move |item| {
         match &item {
             Outward::Tick(output) => shared.applied(worker, output.tick),
-            Outward::Sizes(counted) => shared.counted(worker, counted),
+            Outward::Sizes(counted) => {
+                let is_last = shared.counted(worker, counted);
+                // Ticks wait for the sizes of another worker: nobody is woken for nothing.
+                if !is_last {
+                    return;
+                }
+            }
             Outward::Held(_) | Outward::Scanned | Outward::Failed(_) => {}
         }
         // Nobody listens any more only when the engine is given up.

@@ -113,7 +113,13 @@ impl StoreReader {
                 taken.map_err(|_| "changes that cannot be read; this is a fault of the program".to_owned())?;
                 self.shared.applied(self.worker, output.tick);
             }
-            Outward::Sizes(counted) => self.shared.counted(self.worker, counted),
+            Outward::Sizes(counted) => {
+                let is_last = self.shared.counted(self.worker, counted);
+                // Ticks wait for the sizes of another worker: nobody is woken for nothing.
+                if !is_last {
+                    return Ok(());
+                }
+            }
             Outward::Scanned | Outward::Failed(_) => {}
         }
         // Nobody listens any more only when the engine is given up.

@@ -108,8 +108,8 @@ impl SharedProgress {
         self.seen_changed.notify_all();
     }
 
-    /// A worker has counted sizes.
-    pub(crate) fn counted(&self, worker: usize, counted: &SizesCounted) {
+    /// A worker has counted sizes. True if this was the last of them that some tick waited for.
+    pub(crate) fn counted(&self, worker: usize, counted: &SizesCounted) -> bool {
         if !counted.sizes.is_empty() {
             let mut sizes = self.sizes.write();
             for (segment, size) in &counted.sizes {
@@ -119,13 +119,18 @@ impl SharedProgress {
                 };
             }
         }
-        self.seen.lock()[worker].counted = counted.below;
+        let mut seen = self.seen.lock();
+        let before = counted_by_all(&seen);
+        seen[worker].counted = counted.below;
+        let has_risen = counted_by_all(&seen) > before;
+        drop(seen);
         self.seen_changed.notify_all();
+        has_risen
     }
 
     /// Every tick below this one is in the sizes.
     pub(crate) fn counted_below(&self) -> u64 {
-        self.seen.lock().iter().map(|seen| seen.counted).min().unwrap_or_default()
+        counted_by_all(&self.seen.lock())
     }
 
     /// Waits until a tick is in the memberships and sizes that are read.
@@ -144,6 +149,11 @@ impl SharedProgress {
     pub(crate) fn sizes(&self) -> RwLockReadGuard<'_, HashMap<SegmentId, u64>> {
         self.sizes.read()
     }
+}
+
+/// Every tick below this one is in the sizes of all workers.
+fn counted_by_all(seen: &[HiddenFrom]) -> u64 {
+    seen.iter().map(|seen| seen.counted).min().unwrap_or_default()
 }
 
 /// A message of a worker, with the worker's number.
