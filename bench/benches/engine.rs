@@ -43,7 +43,7 @@ fn encoded(first: u64, count: u64) -> Vec<u8> {
 fn tick(worker: &mut WorkerState, records: Vec<u8>) {
     let routed = vec![Routed { records, ..Routed::default() }];
     worker.tick(TickInput { clock: TickClock::at(CLOCK), routed }).expect("a tick");
-    worker.changes.clear();
+    worker.output.changes.clear();
 }
 
 /// A worker with so many rules in force and every user known.
@@ -127,7 +127,7 @@ fn edit(criterion: &mut Criterion) {
             worker.begin_scan(None);
             while !worker.scan_slice(u32::MAX) {}
             worker.publish(&[Publication { segment, version, content: SegmentContent::Rule }], &HashMap::new(), CLOCK);
-            worker.changes.clear();
+            worker.output.changes.clear();
         });
     });
 }

@@ -117,7 +117,7 @@ impl WorkerFeed {
             }
             let routed = vec![Routed { records, ..Routed::default() }];
             self.worker.tick(TickInput { clock: TickClock::at(CLOCK), routed }).context("a tick")?;
-            self.worker.changes.clear();
+            self.worker.output.changes.clear();
         }
         Ok(())
     }

@@ -86,9 +86,9 @@ fn measure(users: u64, rule: &str, before: i64) -> anyhow::Result<MidnightRun> {
         longest = longest.max(tick(&mut worker, clock)?);
     }
     let all_before = cpu_millis()? - begun;
-    ensure!(worker.changes.is_empty(), "somebody left before midnight");
+    ensure!(worker.output.changes.is_empty(), "somebody left before midnight");
     let midnight = tick(&mut worker, MIDNIGHT)?;
-    ensure!(worker.changes.len() as u64 == users, "{} of {users} left at midnight", worker.changes.len());
+    ensure!(worker.output.changes.len() as u64 == users, "{} of {users} left at midnight", worker.output.changes.len());
     Ok(MidnightRun { midnight, before: longest, all_before })
 }
 
@@ -141,7 +141,7 @@ fn fill(worker: &mut WorkerState, users: u64, clock: i64) -> anyhow::Result<()> 
         }
         let routed = vec![Routed { records, ..Routed::default() }];
         worker.tick(TickInput { clock: TickClock::at(clock), routed }).context("a tick")?;
-        worker.changes.clear();
+        worker.output.changes.clear();
     }
     Ok(())
 }

@@ -48,7 +48,7 @@ const SINK_LOOKS: u32 = 60;
 /// The time within which events are served after a start on a lost data directory, whatever else happens.
 const RESTORES: u64 = 60_000;
 
-/// What the platform does as something is lost.
+/// The platform's work as something is lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ChaosMoment {
     /// Nothing but two events a second.
@@ -164,7 +164,7 @@ fn suffer(
     }
 }
 
-/// What comes in while something is lost.
+/// The events that come in while something is lost.
 struct ChaosLoad<'scope> {
     sender: Option<ScopedJoinHandle<'scope, Vec<Value>>>,
     hits: ScopedJoinHandle<'scope, u64>,
@@ -184,7 +184,7 @@ impl<'scope> ChaosLoad<'scope> {
         ChaosLoad { sender, hits: scope.spawn(move || hit(address, is_stopping)) }
     }
 
-    /// What was sent into Kafka, and how many were accepted by HTTP.
+    /// The events sent into Kafka, and the number of those accepted by HTTP.
     fn end(self) -> (Vec<Value>, u64) {
         (self.sender.map(|sender| sender.join().unwrap()).unwrap_or_default(), self.hits.join().unwrap())
     }

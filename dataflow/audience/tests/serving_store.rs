@@ -68,12 +68,12 @@ impl<S: OwnStore> EngineHost<S> {
         wait_for("everybody in the store", || self.is_up() && self.store.users() == USERS as usize);
     }
 
-    /// What the sink is called.
+    /// The sink's name.
     fn sink_name() -> String {
         format!("{}:audience", S::NAME)
     }
 
-    /// Whether the sink is up.
+    /// Returns whether the sink is up.
     fn is_up(&self) -> bool {
         self.component(&format!("sink:{}", Self::sink_name())).0
     }
@@ -140,7 +140,7 @@ impl SegmentApiProcess {
         Client(self.address)
     }
 
-    /// Whether it reads memberships from the store.
+    /// Returns whether it reads memberships from the store.
     fn is_reading(&self) -> bool {
         component(self.client(), &self.memberships).0
     }

@@ -36,7 +36,7 @@ impl TierPlace<'_> {
         format!("file://{}", directory.join("store").display())
     }
 
-    /// How much stays in the data directory from the next start on.
+    /// Bounds the log in the data directory from the next start on.
     fn keep(&self, limit: &str) {
         let config = format!("[history]\nevents = 20000\nseconds = 0\n{limit}\n");
         fs::write(self.directory.join("audience.toml"), config).unwrap();

@@ -65,7 +65,7 @@ impl StoredTrait {
 /// A setting's stored body.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct StoredSetting {
-    /// What it says.
+    /// The setting itself.
     pub document: SettingDocument,
     /// The author of this version.
     pub author: String,

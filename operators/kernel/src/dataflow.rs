@@ -31,7 +31,7 @@ pub fn build<'scope>(
     input: StreamVec<'scope, u64, Inward>,
     parts: WorkerParts,
 ) -> StreamVec<'scope, u64, Outward> {
-    let segment_names = parts.state.segment_names();
+    let segment_names = parts.state.segments().names();
     let (known, history) = (parts.aliases.clone(), parts.state.history());
     let (records, aliases) = announce(input, known.clone(), history.clone());
     let (by_user, directed) = route(records, aliases, known, parts.mirror.clone(), history);

@@ -106,7 +106,7 @@ fn bitmaps(membership: &Membership, names: &SegmentNames) -> BTreeMap<Membership
 fn collection_accumulates_to_the_bitmaps_at_every_tick() {
     timely::execute_directly(|worker| {
         let state = WorkerState::new(Arc::new(Nothing), Arc::new(Nothing));
-        let (membership, names) = (state.membership(), state.segment_names());
+        let (membership, names) = (state.membership(), state.segments().names());
         let collected: Rc<RefCell<BTreeMap<MembershipKey, isize>>> = Rc::default();
         let (into, probe) = (collected.clone(), Handle::new());
         let mut input: InputHandle<u64, _> = InputHandle::new();

@@ -57,7 +57,7 @@ fn take(mut streams: Vec<TcpStream>, stop: &AtomicBool) -> anyhow::Result<u64> {
 struct Reads {
     /// Each, from when it was to be asked.
     times: Times,
-    /// How much later each was asked: the client shares the cores.
+    /// The delays of the requests themselves: the client shares the cores.
     late: Times,
 }
 

@@ -12,7 +12,7 @@ use super::names::named;
 /// The setting that says if callers must sign in.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct AccessSettings {
-    /// Whether callers must sign in: `auto`, `required` or `off`. `auto` asks nobody while every listener is on this machine
+    /// The duty of callers to sign in: `auto`, `required` or `off`. `auto` asks nobody while every listener is on this machine
     /// and there is no member, and everybody from the first member on; with another listener and without members the program
     /// does not start. `off` is for networks where everybody may do everything.
     #[arg(

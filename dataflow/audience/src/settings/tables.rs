@@ -179,7 +179,7 @@ pub(crate) struct HistorySettings {
 }
 
 impl HistorySettings {
-    /// How much of the event log stays in the data directory.
+    /// The bounds of the event log's part that stays in the data directory.
     pub(crate) fn limits(&self) -> LogLimits {
         let day = |days: u32| Duration::from_secs(u64::from(days) * 24 * 60 * 60);
         LogLimits {

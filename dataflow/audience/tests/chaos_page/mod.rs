@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::chaos_platform::PlatformLoss;
 use crate::{ChaosMoment, LOSSES, MOMENTS};
 
-/// What came of a loss at a moment.
+/// The outcome of a loss at a moment.
 #[derive(Clone, Debug)]
 pub(crate) enum ChaosOutcome {
     /// Events were served after that time; so many of those that HTTP had accepted were lost.
@@ -27,7 +27,7 @@ pub(crate) struct ChaosCell {
     pub outcome: ChaosOutcome,
 }
 
-/// What each loss is, in the words of the page.
+/// A loss in the words of the page.
 fn words(loss: PlatformLoss) -> &'static str {
     match loss {
         PlatformLoss::Kill => "the process: `kill -9`, started again at once",

@@ -49,7 +49,7 @@ pub enum PlatformLoss {
 pub(crate) struct ChaosPlatform {
     pub setup: Setup,
     pub served: Served,
-    /// Where it is reached now: each start has ports of its own.
+    /// Its present address: each start has ports of its own.
     pub address: Arc<Mutex<Client>>,
     pub prefix: String,
     kafka: Proxy,

@@ -6,7 +6,7 @@ use crate::own_redis::OwnRedis;
 
 /// A serving store of a test's own; ended when dropped.
 pub(crate) trait OwnStore: Sized {
-    /// What its connector is called in health, metrics and commands.
+    /// The name of its connector in health, metrics and commands.
     const NAME: &'static str;
 
     /// Starts it, and waits until it answers.

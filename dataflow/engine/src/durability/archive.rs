@@ -38,7 +38,7 @@ pub struct Offsite {
     pub file_age: Duration,
     /// True if checkpoints have a copy of the catalogue, because it is in the data directory and nowhere else.
     pub keeps_catalogue: bool,
-    /// How much of the event log stays in the data directory beside it.
+    /// The bounds of the event log's part that stays in the data directory beside it.
     pub limits: LogLimits,
 }
 
@@ -78,7 +78,7 @@ impl Archive {
         self.offsite.keeps_catalogue
     }
 
-    /// How much of the event log stays in the data directory.
+    /// The bounds of the event log's part that stays in the data directory.
     pub(crate) fn limits(&self) -> LogLimits {
         self.offsite.limits
     }

@@ -26,7 +26,7 @@ const PAUSE: Duration = Duration::from_millis(20);
 /// Finished checkpoints that are kept.
 const KEPT: usize = 3;
 
-/// What follows from a checkpoint that was taken.
+/// The consequences of a checkpoint that was taken.
 pub(super) struct FinishedCheckpoint {
     /// The ids that were erased before it, and of which records may be left.
     pub erased: Vec<IdSince>,

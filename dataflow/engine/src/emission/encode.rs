@@ -20,13 +20,13 @@ impl ChangeNames for WorkerNames<'_> {
     }
 
     fn segment(&self, number: u32) -> (Arc<str>, u64) {
-        (self.worker.segment(number).clone(), self.worker.version(number))
+        (self.worker.segments().name(number).clone(), self.worker.segments().version(number))
     }
 }
 
 /// Appends the changes of a worker's tick as one block; nothing if there are none.
 pub fn encode(worker: &mut WorkerState, out: &mut Vec<u8>) {
-    if worker.changes.is_empty() {
+    if worker.output.changes.is_empty() {
         return;
     }
     let membership = worker.membership();
@@ -39,5 +39,5 @@ pub fn encode(worker: &mut WorkerState, out: &mut Vec<u8>) {
         at: change.at,
         cause: change.cause,
     };
-    changes::encode(worker.changes.iter().map(numbered), &names, out);
+    changes::encode(worker.output.changes.iter().map(numbered), &names, out);
 }

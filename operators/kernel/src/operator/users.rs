@@ -309,7 +309,7 @@ impl UsersLogic {
         let mut outward = Vec::new();
         let at = output.tick * STRIDE;
         if std::mem::take(&mut self.is_muted) {
-            state.changes.clear();
+            state.output.changes.clear();
             let members = state.segment_members().into_iter();
             self.base.extend(members.map(|(segment, members)| (segment, at, members as isize)));
             if self.parts.gives_members {
@@ -326,19 +326,19 @@ impl UsersLogic {
             outward.extend(users_from(users, *given).map(Outward::Held));
             *given = users.len() as u32;
         }
-        if state.deepest_rank() > 0 || state.has_merged || current.cause == Cause::Rule {
-            state.net_changes();
+        if state.deepest_rank() > 0 || state.output.has_merged || current.cause == Cause::Rule {
+            state.output.net();
         }
         output.previewed = self.preview.take().map(|of| state.preview(&of));
         output.clock = state.clock();
-        self.changed.extend(state.changes.iter().map(|change| {
+        self.changed.extend(state.output.changes.iter().map(|change| {
             let member = MembershipKey { segment: change.segment, user: change.user };
             (member, at, if change.entered { 1 } else { -1 })
         }));
-        output.change_count = state.changes.len() as u64;
-        output.entered_count = state.changes.iter().filter(|change| change.entered).count() as u64;
+        output.change_count = state.output.changes.len() as u64;
+        output.entered_count = state.output.changes.iter().filter(|change| change.entered).count() as u64;
         (self.parts.encoder)(state, &mut output.changes);
-        state.changes.clear();
+        state.output.changes.clear();
         output.users = state.membership().read().users.len() as u64;
         output.known_users = state.known_users();
         output.next_due = state.next_due();

@@ -15,7 +15,7 @@ use crate::membership::Membership;
 use crate::message::{BreakdownRequest, MembersByValue};
 use crate::reading::Reading;
 
-use super::{UserSlot, WorkerState};
+use super::rows::{UserRows, UserSlot};
 
 /// Values that are told apart on one worker; members with any further one are counted together.
 const MOST_VALUES: usize = 10_000;
@@ -64,15 +64,15 @@ impl CountedValue {
     }
 }
 
-impl WorkerState {
+impl UserRows {
     /// Counts the members of a segment by their value of a measure that is computed.
-    pub(super) fn break_down(&self, of: &BreakdownRequest, membership: &Membership) -> MembersByValue {
+    pub(super) fn break_down(&self, of: &BreakdownRequest, now: Millis, membership: &Membership) -> MembersByValue {
         let members = membership.segments.get(&of.segment).map(|bitmap| membership.bitmap(*bitmap));
         let mut counted = MembersByValue::default();
         let mut values: HashMap<CountedValue, u64> = HashMap::new();
         for slot in members.into_iter().flatten() {
-            let reading = self.users.get(slot as usize).and_then(|user| self.reading_of(user, of));
-            match reading.and_then(|reading| CountedValue::of(reading, self.clock)) {
+            let reading = self.users.get(slot as usize).and_then(|user| self.reading_of(user, of, now));
+            match reading.and_then(|reading| CountedValue::of(reading, now)) {
                 None => counted.missing += 1,
                 Some(value) if value.is_short() && (values.len() < MOST_VALUES || values.contains_key(&value)) => {
                     *values.entry(value).or_default() += 1;
@@ -85,10 +85,10 @@ impl WorkerState {
     }
 
     /// A user's reading; `None` of one who is in a list and was never seen.
-    fn reading_of(&self, user: &UserSlot, of: &BreakdownRequest) -> Option<Reading> {
+    fn reading_of(&self, user: &UserSlot, of: &BreakdownRequest, now: Millis) -> Option<Reading> {
         let measure = self.registry.measure_of(&of.measure)?;
         let definition = self.registry.measures.get(measure).filter(|_| user.known)?;
         let cell = user.cell(measure).map(|at| &user.cells[at]);
-        Some(cell.map_or_else(|| definition.default.clone(), |cell| cell.reading(&definition.kind, self.clock)))
+        Some(cell.map_or_else(|| definition.default.clone(), |cell| cell.reading(&definition.kind, now)))
     }
 }

@@ -21,7 +21,8 @@ use crate::program::MeasureKey;
 use crate::question::{Asks, UserQuestion};
 use crate::registry::Boundary;
 
-use super::{OperatorError, PendingEvent, WorkerState};
+use super::rows::PendingEvent;
+use super::{OperatorError, WorkerState};
 
 /// A measure's key in the rule language.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -98,7 +99,7 @@ impl WorkerState {
     ) -> Result<Vec<(u32, Vec<u8>)>, OperatorError> {
         let membership = self.membership.read();
         let mut by_shard: HashMap<u32, Vec<UserState>> = HashMap::new();
-        for (slot, user) in self.users.iter().enumerate() {
+        for (slot, user) in self.rows.users.iter().enumerate() {
             let shard = u32::from(membership.users.shard(slot as u32));
             let is_kept = user.known || !user.cells.is_empty() || !user.pending.is_empty();
             if shards.contains(&shard) && is_kept {
@@ -108,7 +109,7 @@ impl WorkerState {
             }
         }
         let measures: Vec<_> =
-            self.registry.measures.iter().map(|(id, measure)| (id, MeasureText::of(&measure.key))).collect();
+            self.rows.registry.measures.iter().map(|(id, measure)| (id, MeasureText::of(&measure.key))).collect();
         by_shard
             .into_iter()
             .map(|(shard, users)| {
@@ -121,14 +122,14 @@ impl WorkerState {
 
     /// The measures that are computed.
     pub fn measures(&self) -> Vec<MeasureText> {
-        self.registry.measures.iter().map(|(_, measure)| MeasureText::of(&measure.key)).collect()
+        self.rows.registry.measures.iter().map(|(_, measure)| MeasureText::of(&measure.key)).collect()
     }
 
     /// Brings back the measures that stand in every shard of a checkpoint, for users who are yet to come.
     pub fn restore_measures(&mut self, in_all: &[MeasureText]) -> Result<(), OperatorError> {
         for text in in_all {
             let unknown = || OperatorError::Checkpoint(format!("unknown measure {text:?}"));
-            self.registry.require_measure(&text.to_key().ok_or_else(unknown)?, None);
+            self.rows.registry.require_measure(&text.to_key().ok_or_else(unknown)?, None);
         }
         Ok(())
     }
@@ -146,12 +147,12 @@ impl WorkerState {
             let key = text
                 .to_key()
                 .ok_or_else(|| OperatorError::Checkpoint(format!("shard {shard}: unknown measure {text:?}")))?;
-            numbers.insert(*number, self.registry.require_measure(&key, None));
+            numbers.insert(*number, self.rows.registry.require_measure(&key, None));
         }
         let membership = self.membership();
         let mut guard = membership.write();
         for user in state.users {
-            let slot = self.slot_of(&user.id, &mut guard) as usize;
+            let slot = self.rows.slot_of(&user.id, &mut guard) as usize;
             let mut cells = user.cells;
             cells.retain_mut(|cell| match numbers.get(&cell.measure()) {
                 Some(number) => {
@@ -165,16 +166,16 @@ impl WorkerState {
             let mut shared = BTreeMap::new();
             cells.iter_mut().for_each(|cell| cell.share_records(&mut shared));
             if user.known {
-                self.become_known(slot as u32);
+                self.rows.become_known(slot as u32);
             }
-            self.users[slot].cells = cells;
-            self.users[slot].pending = user.pending;
-            self.apply_pending(slot as u32, self.clock);
+            self.rows.users[slot].cells = cells;
+            self.rows.users[slot].pending = user.pending;
+            self.rows.apply_pending(slot as u32, self.time.clock);
         }
-        if self.floors.is_empty() {
-            self.floors = vec![0; SHARDS as usize];
+        if self.intake.floors.is_empty() {
+            self.intake.floors = vec![0; SHARDS as usize];
         }
-        self.floors[shard as usize] = state.boundary.sequence;
+        self.intake.floors[shard as usize] = state.boundary.sequence;
         Ok(())
     }
 }

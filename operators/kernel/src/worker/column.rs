@@ -17,7 +17,7 @@ use crate::registry::{Registry, RuleId};
 
 use super::leaf::{MISSING, position, position_of_units};
 use super::number_rule::{BLOCK, LANES, Lanes, NumberRule};
-use super::{UserSlot, WorkerState};
+use super::rows::{UserRows, UserSlot};
 
 /// Measures that have a column.
 const KEPT: usize = 4;
@@ -129,9 +129,15 @@ impl Columns {
     }
 }
 
-impl WorkerState {
+impl UserRows {
     /// The users among these who fulfil a rule, by columns that are made meanwhile; `None` where it has none.
-    pub(super) fn find_by_columns(&mut self, rule: RuleId, slots: Range<u32>, now: Millis) -> Option<Vec<u32>> {
+    pub(super) fn find_by_columns(
+        &self,
+        columns: &mut Columns,
+        rule: RuleId,
+        slots: Range<u32>,
+        now: Millis,
+    ) -> Option<Vec<u32>> {
         if self.users.is_empty() {
             // Whatever comes is seen event by event: columns would be no use to anyone.
             return None;
@@ -139,11 +145,11 @@ impl WorkerState {
         let rule = NumberRule::of(&self.registry, self.registry.rules.get(rule)?)?;
         let measures = rule.measures();
         let is_lasting = |id: &MeasureId| self.registry.measures.get(*id).is_some_and(|measure| !measure.is_temporal());
-        if measures.len() > KEPT || !measures.iter().all(is_lasting) || !self.columns.bring_up(&measures, slots.start) {
+        if measures.len() > KEPT || !measures.iter().all(is_lasting) || !columns.bring_up(&measures, slots.start) {
             return None;
         }
-        self.fill_columns(slots.clone(), now);
-        let columns: Vec<&[i64]> = measures.iter().map(|measure| self.columns.of(*measure)).collect::<Option<_>>()?;
+        self.fill_columns(columns, slots.clone(), now);
+        let columns: Vec<&[i64]> = measures.iter().map(|measure| columns.of(*measure)).collect::<Option<_>>()?;
         let by_row = |slot: u32| self.users[slot as usize].known && rule.holds(self.view(slot, now));
         let mut found = Vec::new();
         for first in slots.clone().step_by(LANES) {
@@ -160,8 +166,7 @@ impl WorkerState {
     }
 
     /// Has the columns that are being made tell of these users.
-    fn fill_columns(&mut self, slots: Range<u32>, now: Millis) {
-        let mut columns = std::mem::take(&mut self.columns);
+    fn fill_columns(&self, columns: &mut Columns, slots: Range<u32>, now: Millis) {
         let mut parts: Vec<&mut Column> = columns.0.iter_mut().filter(|column| !column.is_whole).collect();
         let mut block = if parts.is_empty() { slots.end } else { slots.start };
         while block < slots.end {
@@ -176,6 +181,5 @@ impl WorkerState {
             }
             block = end;
         }
-        self.columns = columns;
     }
 }

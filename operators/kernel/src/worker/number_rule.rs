@@ -19,7 +19,7 @@ use crate::registry::{PredicateKind, Registry, Rule};
 use super::column::BY_ROW;
 use super::leaf::{MISSING, NumberInterval, position, position_of_units};
 use super::plan::{RowView, needs};
-use super::{UserSlot, WorkerState};
+use super::rows::{UserRows, UserSlot};
 
 /// Users that are fetched together.
 pub(super) const BLOCK: u32 = 32;
@@ -152,7 +152,7 @@ impl NumberRule {
     }
 }
 
-impl WorkerState {
+impl UserRows {
     /// Fetches users who are about to be looked at: reads them without using it, so that one load need not wait for
     /// another.
     pub(super) fn fetch(&self, slots: impl Iterator<Item = u32>) {

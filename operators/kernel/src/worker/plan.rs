@@ -15,14 +15,15 @@ use roaring::RoaringBitmap;
 
 use crate::measure::MeasureId;
 use crate::membership::{MemberUpdate, Membership};
-use crate::message::{Cause, WorkerChange};
 use crate::reading::Reading;
 use crate::registry::{BitmapId, PredicateId, Registry, Rule, RuleId, RuleRole};
 
+use super::WorkerOutput;
 use super::band_table::BandTable;
+use super::in_force::{PublishedSegment, RulesInForce};
 use super::leaf::{BOUNDS, BandLeaf, MISSING, NumberInterval};
-use super::settle::{QUEUED, queue};
-use super::{PublishedSegment, ReusedBuffers, UserSlot, WorkerState};
+use super::rows::{UserRows, UserSlot};
+use super::settle::{Evaluation, QUEUED, ReusedBuffers, SettledUser, queue};
 
 /// The leaves of a truth table at most.
 const LEAVES: usize = 6;
@@ -251,20 +252,29 @@ pub(super) fn bounds(registry: &Registry) -> Vec<Vec<i64>> {
     bounds
 }
 
-impl WorkerState {
+impl UserRows {
     /// A user, now.
     pub(super) fn view(&self, slot: u32, now: Millis) -> RowView<'_> {
         RowView { registry: &self.registry, user: &self.users[slot as usize], touched: &[], now }
     }
+}
 
+impl Evaluation {
     /// Queues the rules that these predicates, flipped by the touched measures, may change.
-    pub(super) fn mark_flips(&mut self, slot: u32, flips: &[PredicateId], now: Millis) {
-        let WorkerState { registry, published, plans, buffers, users, .. } = self;
-        let plans = plans.get_or_insert_with(|| RulePlans::of(registry, published));
+    pub(super) fn mark_flips(
+        &mut self,
+        rows: &mut UserRows,
+        in_force: &RulesInForce,
+        slot: u32,
+        flips: &[PredicateId],
+        now: Millis,
+    ) {
+        let UserRows { registry, users, touched, .. } = rows;
+        let plans = self.plans.get_or_insert_with(|| RulePlans::of(registry, &in_force.published));
         if flips.is_empty() {
             return plans.table.begin_with_nothing();
         }
-        let ReusedBuffers { touched, marks, queue, .. } = buffers;
+        let ReusedBuffers { marks, queue, .. } = &mut self.buffers;
         let view = RowView { registry, user: &users[slot as usize], touched, now };
         plans.table.begin(view);
         for predicate in flips {
@@ -274,8 +284,8 @@ impl WorkerState {
 
     /// Enters a user who has just become known into the planned rules that hold without any event and have no flipped leaf.
     /// Queues the rules that may hold and are not planned.
-    pub(super) fn appear(&mut self, slot: u32, now: Millis, cause: Cause) {
-        let WorkerState { plans, buffers, changes, appeared, .. } = self;
+    pub(super) fn appear(&mut self, user: SettledUser, output: &mut WorkerOutput) {
+        let Evaluation { plans, buffers, appeared, .. } = self;
         let Some(plans) = plans else { return };
         for rule in &plans.other_defaults {
             queue(&mut buffers.marks, &mut buffers.queue, *rule, 0);
@@ -283,24 +293,30 @@ impl WorkerState {
         if plans.defaults.is_empty() {
             return;
         }
-        appeared.push(slot);
+        appeared.push(user.slot);
         for rule in &plans.defaults {
             if buffers.marks.get(*rule as usize).is_none_or(|mark| *mark == 0) {
-                let segment = plans.targets[*rule as usize].segment;
-                changes.push(WorkerChange { user: slot, segment, at: now, entered: true, cause });
+                output.changes.push(user.change(plans.targets[*rule as usize].segment, true));
             }
         }
     }
 
     /// Evaluates what of the queue is planned, for one user. Planned rules are queued after
     /// [`mark_flips`](Self::mark_flips) only, for the same user and instant.
-    pub(super) fn evaluate_planned(&mut self, slot: u32, from_nothing: bool, now: Millis, cause: Cause) {
-        let WorkerState { registry, published, plans, buffers, users, changes, updates, .. } = self;
-        if buffers.queue.is_empty() {
+    pub(super) fn evaluate_planned(
+        &mut self,
+        rows: &mut UserRows,
+        in_force: &RulesInForce,
+        user: SettledUser,
+        output: &mut WorkerOutput,
+    ) {
+        let Evaluation { plans, buffers: ReusedBuffers { marks, queue, .. }, updates, .. } = self;
+        if queue.is_empty() {
             return;
         }
-        let plans = plans.get_or_insert_with(|| RulePlans::of(registry, published));
-        let ReusedBuffers { touched, marks, queue, .. } = buffers;
+        let UserRows { registry, users, touched, .. } = rows;
+        let plans = plans.get_or_insert_with(|| RulePlans::of(registry, &in_force.published));
+        let SettledUser { slot, now, is_new, .. } = user;
         let view = RowView { registry, user: &users[slot as usize], touched, now };
         queue.retain(|id| {
             let Some((table, is_default)) = plans.of_rule(*id).map(|plan| (plan.table, plan.is_default)) else {
@@ -309,12 +325,12 @@ impl WorkerState {
             let flipped = std::mem::take(&mut marks[*id as usize]) & !QUEUED;
             let bits = plans.bits(*id, view);
             let is = table >> bits & 1 == 1;
-            let was = !from_nothing && table >> (bits ^ u64::from(flipped)) & 1 == 1;
+            let was = !is_new && table >> (bits ^ u64::from(flipped)) & 1 == 1;
             if was != is {
                 let PlanTarget { members, segment } = plans.targets[*id as usize];
-                changes.push(WorkerChange { user: slot, segment, at: now, entered: is, cause });
+                output.changes.push(user.change(segment, is));
                 updates.push(MemberUpdate { bitmap: members, slot, inside: is });
-            } else if from_nothing && is_default {
+            } else if is_new && is_default {
                 // It holds without any event, and so may have been entered as one of those.
                 updates.push(MemberUpdate { bitmap: plans.targets[*id as usize].members, slot, inside: false });
             }

@@ -6,7 +6,7 @@
 
 use audience_rules::ast::Millis;
 
-use super::WorkerState;
+use super::rows::UserRows;
 use crate::measure::MeasureKind;
 
 /// How long before its instant an answer is found.
@@ -16,22 +16,22 @@ const USERS_A_SECOND: Millis = 20_000;
 /// Users after one tick, so that the next does not wait.
 const MOST_USERS: Millis = 1_000;
 
-impl WorkerState {
-    /// Makes answers ready for users who are due soon: as many as the time since `before` allows.
-    pub(super) fn prepare(&mut self, before: Millis) {
-        if self.silent || !self.registry.has_questions {
+impl UserRows {
+    /// Makes answers ready for users who are due soon: as many as the time from `before` to `now` allows.
+    pub(super) fn prepare(&mut self, before: Millis, now: Millis) {
+        if !self.registry.has_questions {
             return;
         }
-        let passed = self.clock.saturating_sub(before).clamp(0, 1_000);
+        let passed = now.saturating_sub(before).clamp(0, 1_000);
         let most = (passed * USERS_A_SECOND / 1_000).min(MOST_USERS);
         let mut users = Vec::new();
-        self.calendar.announce(self.clock.saturating_add(AHEAD), most as usize, &mut users);
+        self.calendar.announce(now.saturating_add(AHEAD), most as usize, &mut users);
         for slot in users {
             let Some(user) = self.users.get_mut(slot as usize) else { continue };
             for cell in &mut user.cells {
                 let definition = self.registry.measures.get(cell.measure());
                 if let Some(MeasureKind::Asked(question)) = definition.map(|definition| &definition.kind) {
-                    cell.prepare(question, self.clock.saturating_add(AHEAD));
+                    cell.prepare(question, now.saturating_add(AHEAD));
                 }
             }
         }

@@ -14,15 +14,15 @@ impl WorkerState {
     pub fn preview(&self, of: &PreviewRequest) -> PreviewResult {
         let membership = self.membership();
         let guard = membership.read();
-        let users = self.known_users;
+        let users = self.rows.known_users;
         let fulfilling = |name: &SegmentId| {
-            let rule = self.installed.get(name).and_then(|rule| self.registry.rules.get(*rule));
+            let rule = self.in_force.installed.get(name).and_then(|rule| self.rows.registry.rules.get(*rule));
             rule.map(|rule| guard.bitmap(rule.members))
         };
         let Some(members) = fulfilling(&of.rule) else {
             return PreviewResult { users, ..PreviewResult::default() };
         };
-        let values = of.breakdown.as_ref().map(|of| self.break_down(of, &guard));
+        let values = of.breakdown.as_ref().map(|of| self.rows.break_down(of, self.time.clock, &guard));
         let nobody = RoaringBitmap::new();
         let running = of.against.as_ref().and_then(|segment| guard.segments.get(segment));
         let running = running.map_or(&nobody, |bitmap| guard.bitmap(*bitmap));

@@ -3,169 +3,61 @@
 use audience_rules::ast::{Millis, Sample};
 use sha2::{Digest, Sha256};
 
-use crate::membership::Membership;
+use crate::membership::{MemberUpdate, Membership};
 use crate::message::{Cause, RankInput, WorkerChange};
 use crate::reading::RankKey;
 use crate::registry::{PredicateId, PredicateKind, RankId, Registry, RuleId, RuleRole};
 
-use super::{ReusedBuffers, WorkerState};
+use super::in_force::RulesInForce;
+use super::plan::RulePlans;
+use super::rows::UserRows;
+use super::{WorkerOutput, WorkerState};
 
 /// Set in a rule's mark while it waits to be evaluated; the lower bits are its flipped leaves.
 pub(super) const QUEUED: u8 = 0x80;
 
-impl WorkerState {
-    /// Evaluates what the touched measures may have changed.
-    pub(super) fn settle(
-        &mut self,
-        slot: u32,
-        was_known: bool,
-        (before, now): (Millis, Millis),
-        cause: Cause,
-        membership: &mut Membership,
-    ) {
-        if self.silent || !self.users[slot as usize].known {
-            // A merge may have marked rules of a user who is none (or none any more): not to be left to the next one.
-            self.buffers.forget();
-            return;
-        }
-        let touched = std::mem::take(&mut self.buffers.touched);
-        let mut flips = std::mem::take(&mut self.buffers.flips);
-        let mut flipped = std::mem::take(&mut self.buffers.flipped);
-        flipped.clear();
-        for (measure, before_reading) in &touched {
-            let Some(definition) = self.registry.measures.get(*measure) else { continue };
-            let user = &self.users[slot as usize];
-            let after = match user.cell(*measure) {
-                Some(at) => user.cells[at].reading(&definition.kind, now),
-                None => definition.default.clone(),
-            };
-            if after != *before_reading {
-                self.buffers.ranks.extend_from_slice(&definition.ranks);
-            } else if definition.offsets.is_empty() {
-                continue;
-            }
-            flips.clear();
-            self.registry.flips(*measure, (before_reading, before), (&after, now), &mut flips);
-            flipped.extend_from_slice(&flips);
-        }
-        let row = (&self.registry, &self.users[slot as usize]);
-        self.columns.follow(row, slot, was_known.then_some(&touched[..]), now);
-        self.buffers.touched = touched;
-        self.mark_flips(slot, &flipped, now);
-        self.buffers.flips = flips;
-        self.buffers.flipped = flipped;
-        if !was_known {
-            self.appear(slot, now, cause);
-            self.appear_in_ranks(slot, membership);
-        }
-        self.evaluate_queue(slot, !was_known, now, cause, membership);
-        self.tell_ranks(slot, now, membership);
-    }
+/// The evaluation of rules for one user after another.
+#[derive(Default)]
+pub(super) struct Evaluation {
+    /// Made from the rules in force when next needed; `None` after every edit.
+    pub(super) plans: Option<RulePlans>,
+    pub(super) buffers: ReusedBuffers,
+    /// Users who are yet to be entered into every planned rule that holds without any event.
+    pub(super) appeared: Vec<u32>,
+    /// Members of planned rules that are yet to be entered or removed, after those.
+    pub(super) updates: Vec<MemberUpdate>,
+}
 
-    /// Tells every rank about a user who has just become known. A rank may still have a user inside who was erased in the
-    /// same tick; it says nothing if that stays so.
-    fn appear_in_ranks(&mut self, slot: u32, membership: &Membership) {
-        let WorkerState { registry, buffers, .. } = self;
-        for (id, rank) in registry.ranks.iter() {
-            if rank.scanned > slot {
-                buffers.ranks.push(id);
-            }
-            if membership.bitmap(rank.inside).contains(slot) {
-                buffers.mark(registry, rank.predicate);
-            }
-        }
-    }
+/// Buffers that are used again for every user.
+#[derive(Default)]
+pub(super) struct ReusedBuffers {
+    /// Flipped predicates of one measure, and of all.
+    flips: Vec<u32>,
+    flipped: Vec<u32>,
+    pub(super) marks: Vec<u8>,
+    pub(super) queue: Vec<RuleId>,
+    ranks: Vec<RankId>,
+    pub(super) sorted: Vec<MemberUpdate>,
+}
 
-    /// Queues the rules of a flipped predicate.
-    pub(super) fn mark(&mut self, predicate: PredicateId) {
-        self.buffers.mark(&self.registry, predicate);
-    }
+/// A user who is settled.
+#[derive(Clone, Copy)]
+pub(super) struct SettledUser {
+    pub(super) slot: u32,
+    pub(super) now: Millis,
+    pub(super) cause: Cause,
+    /// True if the user was in nothing before.
+    pub(super) is_new: bool,
+}
 
-    /// Evaluates the queued rules for one user, those that others refer to first. `from_nothing`: the user was in none.
-    pub(super) fn evaluate_queue(
-        &mut self,
-        slot: u32,
-        from_nothing: bool,
-        now: Millis,
-        cause: Cause,
-        membership: &mut Membership,
-    ) {
-        self.evaluate_planned(slot, from_nothing, now, cause);
-        let mut level = 0;
-        while !self.buffers.queue.is_empty() {
-            let mut next_level = u32::MAX;
-            let mut at = 0;
-            while at < self.buffers.queue.len() {
-                let id = self.buffers.queue[at];
-                let rule_level = self.registry.rules.get(id).map_or(0, |rule| rule.level);
-                if rule_level > level {
-                    next_level = next_level.min(rule_level);
-                    at += 1;
-                    continue;
-                }
-                self.buffers.queue.swap_remove(at);
-                let mark = std::mem::take(&mut self.buffers.marks[id as usize]);
-                self.evaluate_rule(id, slot, mark & !QUEUED, from_nothing, now, cause, membership);
-                // What it flipped may stand at the end of the queue, or in the place just freed: look at this place again.
-            }
-            level = next_level;
-        }
+impl SettledUser {
+    /// The user's change of a segment.
+    pub(super) fn change(self, segment: u32, entered: bool) -> WorkerChange {
+        WorkerChange { user: self.slot, segment, at: self.now, entered, cause: self.cause }
     }
+}
 
-    #[allow(clippy::too_many_arguments)]
-    fn evaluate_rule(
-        &mut self,
-        id: RuleId,
-        slot: u32,
-        flipped: u8,
-        from_nothing: bool,
-        now: Millis,
-        cause: Cause,
-        membership: &mut Membership,
-    ) {
-        let Some(rule) = self.registry.rules.get(id) else { return };
-        if rule.scanned <= slot {
-            return;
-        }
-        let members = rule.members;
-        let (was, is) = match rule.program.table {
-            Some(table) => {
-                let bits = self.leaf_bits(&rule.predicates, slot, now, membership);
-                let is = table >> bits & 1 == 1;
-                let was = !from_nothing && table >> (bits ^ u64::from(flipped)) & 1 == 1;
-                (was, is)
-            }
-            None => (membership.bitmap(members).contains(slot), self.holds(id, slot, now, membership)),
-        };
-        if was == is {
-            return;
-        }
-        if is {
-            membership.bitmap_mut(members).insert(slot);
-        } else {
-            membership.bitmap_mut(members).remove(slot);
-        }
-        match &rule.role {
-            RuleRole::Shadow => {}
-            RuleRole::Among(rank) => self.buffers.ranks.push(*rank),
-            RuleRole::Published(segment) => {
-                let dependents = self.registry.segment_predicate(segment);
-                if let Some(published) = self.published.get(segment) {
-                    self.changes.push(WorkerChange {
-                        user: slot,
-                        segment: published.index,
-                        at: now,
-                        entered: is,
-                        cause,
-                    });
-                }
-                if let Some(predicate) = dependents {
-                    self.mark(predicate);
-                }
-            }
-        }
-    }
-
+impl UserRows {
     fn leaf_bits(&self, predicates: &[PredicateId], slot: u32, now: Millis, membership: &Membership) -> u64 {
         predicates.iter().enumerate().fold(0, |bits, (index, predicate)| {
             bits | u64::from(self.is_true(*predicate, slot, now, membership)) << index
@@ -182,7 +74,7 @@ impl WorkerState {
     }
 
     /// Returns whether a predicate holds of a user.
-    pub(super) fn is_true(&self, predicate: PredicateId, slot: u32, now: Millis, membership: &Membership) -> bool {
+    fn is_true(&self, predicate: PredicateId, slot: u32, now: Millis, membership: &Membership) -> bool {
         let Some(predicate) = self.registry.predicates.get(predicate) else { return false };
         match &predicate.kind {
             kind @ (PredicateKind::Measured(measure, _) | PredicateKind::Valued(measure, _)) => {
@@ -201,25 +93,15 @@ impl WorkerState {
         }
     }
 
-    /// Tells the ranks that were touched the user's place.
-    fn tell_ranks(&mut self, slot: u32, now: Millis, membership: &Membership) {
-        if self.buffers.ranks.is_empty() {
-            return;
-        }
-        let mut ranks = std::mem::take(&mut self.buffers.ranks);
-        ranks.sort_unstable();
-        ranks.dedup();
-        for rank in ranks.drain(..) {
-            if self.registry.ranks.get(rank).is_some_and(|entry| entry.scanned > slot) {
-                self.tell_rank(rank, slot, now, membership);
-            }
-        }
-        self.buffers.ranks = ranks;
-    }
-
-    /// Tells a rank the user's place.
-    pub(super) fn tell_rank(&mut self, rank: RankId, slot: u32, now: Millis, membership: &Membership) {
-        let Some(entry) = self.registry.ranks.get(rank) else { return };
+    /// The user's place in a rank, for the rank.
+    pub(super) fn rank_input(
+        &self,
+        rank: RankId,
+        slot: u32,
+        now: Millis,
+        membership: &Membership,
+    ) -> Option<RankInput> {
+        let entry = self.registry.ranks.get(rank)?;
         let user = &self.users[slot as usize];
         let is_ranked = user.known
             && entry
@@ -233,7 +115,167 @@ impl WorkerState {
             }),
             _ => None,
         };
-        self.rank_inputs.push(RankInput::Entry { rank, user: membership.users.id(slot).to_owned(), key });
+        Some(RankInput::Entry { rank, user: membership.users.id(slot).to_owned(), key })
+    }
+}
+
+impl Evaluation {
+    /// Finds the predicates that the touched measures flipped, and queues their rules. Ranks whose measure changed are to be
+    /// told.
+    fn mark_touched(
+        &mut self,
+        rows: &mut UserRows,
+        in_force: &RulesInForce,
+        slot: u32,
+        (before, now): (Millis, Millis),
+    ) {
+        let mut flips = std::mem::take(&mut self.buffers.flips);
+        let mut flipped = std::mem::take(&mut self.buffers.flipped);
+        flipped.clear();
+        for (measure, before_reading) in &rows.touched {
+            let Some(definition) = rows.registry.measures.get(*measure) else { continue };
+            let user = &rows.users[slot as usize];
+            let after = match user.cell(*measure) {
+                Some(at) => user.cells[at].reading(&definition.kind, now),
+                None => definition.default.clone(),
+            };
+            if after != *before_reading {
+                self.buffers.ranks.extend_from_slice(&definition.ranks);
+            } else if definition.offsets.is_empty() {
+                continue;
+            }
+            flips.clear();
+            rows.registry.flips(*measure, (before_reading, before), (&after, now), &mut flips);
+            flipped.extend_from_slice(&flips);
+        }
+        self.mark_flips(rows, in_force, slot, &flipped, now);
+        self.buffers.flips = flips;
+        self.buffers.flipped = flipped;
+    }
+
+    /// Tells every rank about a user who has just become known. A rank may still have a user inside who was erased in the
+    /// same tick; it says nothing if that stays so.
+    fn appear_in_ranks(&mut self, registry: &Registry, slot: u32, membership: &Membership) {
+        for (id, rank) in registry.ranks.iter() {
+            if rank.scanned > slot {
+                self.buffers.ranks.push(id);
+            }
+            if membership.bitmap(rank.inside).contains(slot) {
+                self.buffers.mark(registry, rank.predicate);
+            }
+        }
+    }
+
+    /// Tells the ranks that were touched the user's place.
+    fn tell_ranks(
+        &mut self,
+        rows: &UserRows,
+        slot: u32,
+        now: Millis,
+        membership: &Membership,
+        output: &mut WorkerOutput,
+    ) {
+        let ranks = &mut self.buffers.ranks;
+        if ranks.is_empty() {
+            return;
+        }
+        ranks.sort_unstable();
+        ranks.dedup();
+        for rank in ranks.drain(..) {
+            if rows.registry.ranks.get(rank).is_some_and(|entry| entry.scanned > slot) {
+                output.rank_inputs.extend(rows.rank_input(rank, slot, now, membership));
+            }
+        }
+    }
+}
+
+impl WorkerState {
+    /// Evaluates what the touched measures may have changed.
+    pub(super) fn settle(
+        &mut self,
+        slot: u32,
+        was_known: bool,
+        (before, now): (Millis, Millis),
+        cause: Cause,
+        membership: &mut Membership,
+    ) {
+        if self.time.silent || !self.rows.users[slot as usize].known {
+            // A merge may have marked rules of a user who is none (or none any more): not to be left to the next one.
+            self.evaluation.buffers.forget();
+            return;
+        }
+        self.evaluation.mark_touched(&mut self.rows, &self.in_force, slot, (before, now));
+        let row = (&self.rows.registry, &self.rows.users[slot as usize]);
+        self.scans.columns.follow(row, slot, was_known.then_some(&self.rows.touched[..]), now);
+        let user = SettledUser { slot, now, cause, is_new: !was_known };
+        if user.is_new {
+            self.evaluation.appear(user, &mut self.output);
+            self.evaluation.appear_in_ranks(&self.rows.registry, slot, membership);
+        }
+        self.evaluate_queue(user, membership);
+        self.evaluation.tell_ranks(&self.rows, slot, now, membership, &mut self.output);
+    }
+
+    /// Evaluates the queued rules for one user, those that others refer to first.
+    fn evaluate_queue(&mut self, user: SettledUser, membership: &mut Membership) {
+        self.evaluation.evaluate_planned(&mut self.rows, &self.in_force, user, &mut self.output);
+        let mut level = 0;
+        while !self.evaluation.buffers.queue.is_empty() {
+            let mut next_level = u32::MAX;
+            let mut at = 0;
+            while at < self.evaluation.buffers.queue.len() {
+                let id = self.evaluation.buffers.queue[at];
+                let rule_level = self.rows.registry.rules.get(id).map_or(0, |rule| rule.level);
+                if rule_level > level {
+                    next_level = next_level.min(rule_level);
+                    at += 1;
+                    continue;
+                }
+                self.evaluation.buffers.queue.swap_remove(at);
+                let mark = std::mem::take(&mut self.evaluation.buffers.marks[id as usize]);
+                self.evaluate_rule(id, mark & !QUEUED, user, membership);
+                // What it flipped may stand at the end of the queue, or in the place just freed: look at this place again.
+            }
+            level = next_level;
+        }
+    }
+
+    fn evaluate_rule(&mut self, id: RuleId, flipped: u8, user: SettledUser, membership: &mut Membership) {
+        let SettledUser { slot, now, is_new, .. } = user;
+        let Some(rule) = self.rows.registry.rules.get(id) else { return };
+        if rule.scanned <= slot {
+            return;
+        }
+        let members = rule.members;
+        let (was, is) = match rule.program.table {
+            Some(table) => {
+                let bits = self.rows.leaf_bits(&rule.predicates, slot, now, membership);
+                let is = table >> bits & 1 == 1;
+                let was = !is_new && table >> (bits ^ u64::from(flipped)) & 1 == 1;
+                (was, is)
+            }
+            None => (membership.bitmap(members).contains(slot), self.rows.holds(id, slot, now, membership)),
+        };
+        if was == is {
+            return;
+        }
+        if is {
+            membership.bitmap_mut(members).insert(slot);
+        } else {
+            membership.bitmap_mut(members).remove(slot);
+        }
+        match &rule.role {
+            RuleRole::Shadow => {}
+            RuleRole::Among(rank) => self.evaluation.buffers.ranks.push(*rank),
+            RuleRole::Published(segment) => {
+                if let Some(published) = self.in_force.published.get(segment) {
+                    self.output.changes.push(user.change(published.index, is));
+                }
+                if let Some(predicate) = self.rows.registry.segment_predicate(segment) {
+                    self.evaluation.buffers.mark(&self.rows.registry, predicate);
+                }
+            }
+        }
     }
 
     /// Settles a user whose membership in something that rules refer to has changed.
@@ -245,19 +287,20 @@ impl WorkerState {
         cause: Cause,
         membership: &mut Membership,
     ) {
-        if self.silent || !self.users[slot as usize].known {
+        if self.time.silent || !self.rows.users[slot as usize].known {
             return;
         }
         for predicate in predicates {
-            self.mark(*predicate);
+            self.evaluation.buffers.mark(&self.rows.registry, *predicate);
         }
-        self.evaluate_queue(slot, false, now, cause, membership);
-        self.tell_ranks(slot, now, membership);
+        self.evaluate_queue(SettledUser { slot, now, cause, is_new: false }, membership);
+        self.evaluation.tell_ranks(&self.rows, slot, now, membership, &mut self.output);
     }
 }
 
 impl ReusedBuffers {
-    fn mark(&mut self, registry: &Registry, predicate: PredicateId) {
+    /// Queues the rules of a flipped predicate.
+    pub(super) fn mark(&mut self, registry: &Registry, predicate: PredicateId) {
         let Some(predicate) = registry.predicates.get(predicate) else { return };
         for (rule, leaf) in &predicate.uses {
             let flipped = if *leaf < 6 { 1 << leaf } else { 0 };

@@ -16,7 +16,7 @@ use crate::registry::{BitmapId, Registry, RuleId};
 
 use super::column::{BY_ROW, place};
 use super::number_rule::{BLOCK, LANES, Lanes, NumberRule};
-use super::{UserSlot, WorkerState};
+use super::rows::{UserRows, UserSlot};
 
 /// Places of a block: as many as stay in the cache from rule to rule.
 const PLACES: usize = 1 << 15;
@@ -69,7 +69,7 @@ impl RuleSurvey {
     }
 }
 
-impl WorkerState {
+impl UserRows {
     /// Enters these users into those of the rules that they fulfil.
     pub(super) fn enter_members(
         &self,

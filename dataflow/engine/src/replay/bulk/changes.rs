@@ -14,8 +14,8 @@ use crate::engine::{EngineError, EngineFailure};
 
 /// Counts the changes: those that entered, those that left.
 pub fn count(state: &mut WorkerState, out: &mut Vec<u8>) {
-    let entered = state.changes.iter().filter(|change| change.entered).count() as u64;
-    let left = state.changes.len() as u64 - entered;
+    let entered = state.output.changes.iter().filter(|change| change.entered).count() as u64;
+    let left = state.output.changes.len() as u64 - entered;
     out.extend_from_slice(&entered.to_le_bytes());
     out.extend_from_slice(&left.to_le_bytes());
 }
@@ -23,13 +23,13 @@ pub fn count(state: &mut WorkerState, out: &mut Vec<u8>) {
 /// Counts the changes and writes them down, sorted.
 pub fn encode(state: &mut WorkerState, out: &mut Vec<u8>) {
     count(state, out);
-    let mut changes = std::mem::take(&mut state.changes);
+    let mut changes = std::mem::take(&mut state.output.changes);
     let membership = state.membership();
     let membership = membership.read();
     let user = |change: &WorkerChange| membership.users.id(change.user);
     changes.sort_unstable_by(|left, right| {
         let by_user = || if left.user == right.user { std::cmp::Ordering::Equal } else { user(left).cmp(user(right)) };
-        let by_segment = || state.segment(left.segment).cmp(&state.segment(right.segment));
+        let by_segment = || state.segments().name(left.segment).cmp(&state.segments().name(right.segment));
         left.at.cmp(&right.at).then_with(by_user).then_with(by_segment)
     });
     let mut time: (Millis, String) = (Millis::MIN, String::new());
@@ -48,7 +48,7 @@ pub fn encode(state: &mut WorkerState, out: &mut Vec<u8>) {
         out.extend_from_slice(b"\",\"userId\":");
         push_text(user, out);
         out.extend_from_slice(b",\"segmentId\":");
-        push_text(&state.segment(change.segment), out);
+        push_text(&state.segments().name(change.segment), out);
         let entered: &[u8] = if change.entered { b",\"change\":\"entered\"}\n" } else { b",\"change\":\"left\"}\n" };
         out.extend_from_slice(entered);
         let length = (out.len() - start - 4) as u32;

@@ -31,17 +31,17 @@ type ModelUser = (bool, Vec<(MeasureText, Cell)>, Vec<PendingEvent>);
 fn rows(worker: &WorkerState) -> BTreeMap<String, ModelUser> {
     let membership = worker.membership.read();
     let mut rows = BTreeMap::new();
-    for (slot, user) in (0..).zip(&worker.users) {
+    for (slot, user) in (0..).zip(&worker.rows.users) {
         if !user.known && user.cells.is_empty() && user.pending.is_empty() {
             continue;
         }
         let mut cells: Vec<(MeasureText, Cell)> = Vec::new();
         for cell in &user.cells {
-            let Some(measure) = worker.registry.measures.get(cell.measure()) else { continue };
+            let Some(measure) = worker.rows.registry.measures.get(cell.measure()) else { continue };
             let mut cell = cell.clone();
             cell.renumber(0);
             // What has left a window is forgotten when the answer may change, or at a start.
-            cell.advance(&measure.kind, worker.clock);
+            cell.advance(&measure.kind, worker.time.clock);
             cells.push((MeasureText::of(&measure.key), cell));
         }
         cells.sort_by_key(|(key, _)| format!("{key:?}"));
@@ -95,8 +95,8 @@ fn checkpoint_brings_back_every_row_and_every_membership() {
         worker.activate();
         assert_eq!(rows(&worker), rows(&platform.worker));
         assert_eq!(members(&worker), members(&platform.worker));
-        assert_eq!(worker.known_users, platform.worker.known_users);
-        assert!(worker.changes.is_empty(), "a start gives nothing out");
+        assert_eq!(worker.rows.known_users, platform.worker.rows.known_users);
+        assert!(worker.output.changes.is_empty(), "a start gives nothing out");
         // What happens then comes to the same.
         platform.replace_worker(worker);
         platform.check();

@@ -5,21 +5,27 @@ mod rules;
 mod scan;
 mod tick;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use audience_rules::ast::SegmentId;
 use audience_rules::catalogue::{Catalogue, Definition, Segment, SegmentStatus};
 use audience_rules::json::parse_json;
 use audience_rules::oracle::World;
 use audience_rules::parse::{NoTraits, parse_rules};
 use audience_rules::record::{RecordKind, erasure, set_sequence};
 use fastrand::Rng;
+use hashbrown::HashMap;
 use parking_lot::Mutex;
 
+use super::rows::PendingEvent;
 use super::*;
 use crate::aliases::{Aliases, IdSince, Identified, UserMerge, newest_naming};
-use crate::message::{IdentityChange, IdentityChangeKind, Publication, Routed, SegmentContent, TickClock};
+use crate::cell::Cell;
+use crate::message::{
+    IdentityChange, IdentityChangeKind, Publication, Routed, SegmentContent, TickClock, WorkerChange,
+};
 use crate::program::Program;
-use crate::registry::Boundary;
+use crate::registry::{Boundary, RuleId};
 use crate::testing::{event, pick, record};
 
 /// 2026-01-01T00:00:00Z.
@@ -205,7 +211,7 @@ impl ModelledWorker {
     }
 
     fn fold_changes(&mut self) {
-        for change in self.worker.changes.drain(..) {
+        for change in self.worker.output.changes.drain(..) {
             let member = (change.user, change.segment);
             let is_change = if change.entered { self.given_out.insert(member) } else { self.given_out.remove(&member) };
             assert!(is_change, "{change:?} says nothing new");
@@ -216,8 +222,8 @@ impl ModelledWorker {
     fn replace_worker(&mut self, worker: WorkerState) {
         self.worker = worker;
         self.given_out.clear();
-        for (segment, rule) in &self.worker.published_rules {
-            let index = self.worker.segment_numbers[segment];
+        for (segment, rule) in &self.worker.in_force.rules {
+            let index = self.worker.segments.number(segment).expect("a number");
             self.given_out.extend(self.members(*rule).into_iter().map(|user| (user, index)));
         }
     }
@@ -225,31 +231,31 @@ impl ModelledWorker {
     /// Returns the users that fulfil a rule, looking at each by itself.
     fn fulfilling(&self, rule: RuleId) -> BTreeSet<u32> {
         let membership = self.worker.membership.read();
-        let known = (0..).zip(&self.worker.users).filter(|(_, user)| user.known).map(|(slot, _)| slot);
-        known.filter(|slot| self.worker.holds(rule, *slot, self.now, &membership)).collect()
+        let known = (0..).zip(&self.worker.rows.users).filter(|(_, user)| user.known).map(|(slot, _)| slot);
+        known.filter(|slot| self.worker.rows.holds(rule, *slot, self.now, &membership)).collect()
     }
 
     /// The members that a rule's bitmap has.
     fn members(&self, rule: RuleId) -> BTreeSet<u32> {
-        let rule = self.worker.registry.rules.get(rule).expect("a rule");
+        let rule = self.worker.rows.registry.rules.get(rule).expect("a rule");
         self.worker.membership.read().bitmap(rule.members).iter().collect()
     }
 
     /// Memberships are those of one rule for one user at a time, of the naive evaluator, and of the changes given out.
     fn check(&self) {
         let membership = self.worker.membership.read();
-        for (segment, rule) in &self.worker.published_rules {
+        for (segment, rule) in &self.worker.in_force.rules {
             assert_eq!(self.members(*rule), self.fulfilling(*rule), "{segment} by one rule at {}", self.now);
             let found: BTreeSet<&str> = membership.members(segment).collect();
             let expected = self.world.members(segment, self.now);
             assert_eq!(found, expected.iter().map(|user| &**user).collect(), "{segment} by the law at {}", self.now);
-            let index = self.worker.segment_numbers[segment];
+            let index = self.worker.segments.number(segment).expect("a number");
             let given_out: BTreeSet<u32> =
                 self.given_out.iter().filter(|(_, segment)| *segment == index).map(|(user, _)| *user).collect();
             assert_eq!(self.members(*rule), given_out, "{segment} by its changes at {}", self.now);
         }
-        let known = self.worker.users.iter().filter(|user| user.known).count() as u64;
-        assert_eq!((known, self.worker.known_users), (self.world.known_users().len() as u64, known));
+        let known = self.worker.rows.users.iter().filter(|user| user.known).count() as u64;
+        assert_eq!((known, self.worker.rows.known_users), (self.world.known_users().len() as u64, known));
     }
 }
 

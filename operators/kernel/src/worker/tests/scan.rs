@@ -5,7 +5,7 @@ use crate::testing::for_each_case;
 
 /// The rules that are installed.
 fn installed(platform: &ModelledWorker) -> Vec<RuleId> {
-    platform.worker.installed.values().copied().collect()
+    platform.worker.in_force.installed.values().copied().collect()
 }
 
 fn check_installed(platform: &ModelledWorker) {
@@ -56,13 +56,13 @@ fn survey_goes_through_blocks_of_users() {
 /// A column tells where each user's number stands, or that only the row does.
 fn check_columns(platform: &ModelledWorker) {
     let worker = &platform.worker;
-    for (measure, places, is_whole) in worker.columns.kept() {
-        assert!(places.len() <= worker.users.len());
+    for (measure, places, is_whole) in worker.scans.columns.kept() {
+        assert!(places.len() <= worker.rows.users.len());
         for (slot, found) in (0u32..).zip(places) {
-            let expected = place(&worker.registry, &worker.users[slot as usize], measure, platform.now);
+            let expected = place(&worker.rows.registry, &worker.rows.users[slot as usize], measure, platform.now);
             assert_eq!(*found, expected, "user {slot} of measure {measure}, whole: {is_whole}");
         }
-        let untold = worker.users[places.len()..].iter().filter(|user| user.known);
+        let untold = worker.rows.users[places.len()..].iter().filter(|user| user.known);
         assert!(!is_whole || untold.count() == 0, "a whole column tells of everybody who is somebody");
     }
 }
@@ -100,7 +100,7 @@ fn columns_tell_where_numbers_stand_and_whom_a_rule_holds_of() {
             platform.check();
         }
         cases.set(cases.get() + 1);
-        used.set(used.get() + u32::from(platform.worker.columns.kept().next().is_some()));
+        used.set(used.get() + u32::from(platform.worker.scans.columns.kept().next().is_some()));
     });
     assert!(2 * used.get() > cases.get(), "columns are used: {} of {}", used.get(), cases.get());
 }

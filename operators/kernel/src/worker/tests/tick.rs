@@ -89,7 +89,9 @@ fn worker_gives_the_same_changes_however_much_time_a_tick_spans() {
                 let clock = TickClock::at(platform.now);
                 platform.worker.tick(TickInput { clock, routed: Vec::new() }).expect("a tick");
                 let seconds = |change: &WorkerChange| change.at.div_euclid(1_000);
-                changes.extend(platform.worker.changes.iter().map(|it| (seconds(it), it.user, it.segment, it.entered)));
+                changes.extend(
+                    platform.worker.output.changes.iter().map(|it| (seconds(it), it.user, it.segment, it.entered)),
+                );
                 platform.fold_changes();
                 platform.check();
             }
