@@ -5,8 +5,10 @@ use std::path::{Path, PathBuf};
 
 /// ARCHITECTURE.md is read in ten minutes: it has fewer words than this.
 const ARCHITECTURE_WORDS: usize = 1_500;
-/// A page of `docs/` that explains fits on two screens: it has at most so many lines.
+/// A page of `docs/` fits on two screens: it has at most so many lines.
 const PAGE_LINES: usize = 115;
+/// The page that is made of the settings, and is as long as they are.
+const MADE: &str = "settings.md";
 /// Folders that hold nothing of this repository.
 const FOREIGN: &[&str] = &["target", "node_modules", ".git"];
 
@@ -18,7 +20,7 @@ fn documents_have_no_dead_link() {
     for path in documents {
         let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         let folder = path.parent().expect("a file is in a folder");
-        let dead = links(&text).into_iter().filter(|(_, link)| !folder.join(link).exists());
+        let dead = links(&text).into_iter().filter(|(_, link)| !leads_somewhere(folder, &path, link));
         faults.extend(dead.map(|(line, link)| format!("{}:{line}: {link}", path.display())));
     }
     assert!(faults.is_empty(), "these links lead nowhere:\n{}", faults.join("\n"));
@@ -32,13 +34,22 @@ fn architecture_is_short() {
 }
 
 #[test]
-fn pages_that_explain_are_short() {
+fn pages_are_short() {
+    let pages: Vec<PathBuf> =
+        documents().into_iter().filter(|path| path.parent() == Some(&root().join("docs"))).collect();
+    assert!(pages.len() > 20, "only {} pages", pages.len());
+    for page in pages.iter().filter(|page| !page.ends_with(MADE)) {
+        let lines = fs::read_to_string(page).expect("the page can be read").lines().count();
+        assert!(lines <= PAGE_LINES, "{} has {lines} lines", page.display());
+    }
+}
+
+#[test]
+fn pages_that_explain_have_a_law_and_say_what_to_touch() {
     let pages =
         ["dataflow", "recovery", "emit", "catalogue", "cluster", "guarantees", "add-a-connector", "add-a-node-kind"];
     for page in pages {
         let text = fs::read_to_string(root().join(format!("docs/{page}.md"))).expect("the page can be read");
-        let lines = text.lines().count();
-        assert!(lines <= PAGE_LINES, "docs/{page}.md has {lines} lines");
         assert!(
             text.contains("**Law.**") && text.contains("## To change this, touch …"),
             "docs/{page}.md lacks a part"
@@ -48,10 +59,16 @@ fn pages_that_explain_are_short() {
 
 #[test]
 fn link_check_finds_links_and_leaves_out_code_and_addresses() {
-    let text =
-        "[a](one.md), ![b](two.png#x) `[c](no.md)`\n```text\n[d](no.md)\n```\n[e](https://no) [f](#here) [g](../three)";
+    let text = "[a](one.md), ![b](two.png#x) `[c](no.md)`\n```text\n[d](no.md)\n```\n[e](https://no) [f](#here) [g](../three#there)";
     let found = links(text);
-    assert_eq!(found, [(1, "one.md".to_owned()), (1, "two.png".to_owned()), (5, "../three".to_owned())]);
+    let expected = [(1, "one.md"), (1, "two.png#x"), (5, "#here"), (5, "../three#there")];
+    assert_eq!(found, expected.map(|(line, link)| (line, link.to_owned())));
+}
+
+#[test]
+fn headings_have_the_anchors_that_links_name() {
+    let text = "# `a` and B, of-c …\n```sh\n# no heading\n```\n### Ünder_score";
+    assert_eq!(anchors(text), ["a-and-b-of-c-", "ünder_score"]);
 }
 
 fn root() -> PathBuf {
@@ -75,7 +92,33 @@ fn documents() -> Vec<PathBuf> {
     found
 }
 
-/// The relative links outside of code, without their anchors, each with its line.
+/// Returns whether a link leads to a file, and to a heading of it where it names one.
+fn leads_somewhere(folder: &Path, page: &Path, link: &str) -> bool {
+    let (path, anchor) = link.split_once('#').map_or((link, None), |(path, anchor)| (path, Some(anchor)));
+    let target = if path.is_empty() { page.to_owned() } else { folder.join(path) };
+    let is_page = target.extension().is_some_and(|extension| extension == "md");
+    match anchor.filter(|_| is_page) {
+        Some(anchor) => fs::read_to_string(&target).is_ok_and(|text| anchors(&text).iter().any(|name| name == anchor)),
+        None => target.exists(),
+    }
+}
+
+/// The anchors of a page's headings, as GitHub makes them.
+fn anchors(text: &str) -> Vec<String> {
+    let mut is_code = false;
+    let headings = text.lines().filter(|line| {
+        let is_fence = line.trim_start().starts_with("```");
+        is_code ^= is_fence;
+        !is_code && line.starts_with('#')
+    });
+    let anchor = |heading: &str| {
+        let kept = heading.trim_start_matches('#').trim().to_lowercase().replace(' ', "-");
+        kept.chars().filter(|letter| letter.is_alphanumeric() || "-_".contains(*letter)).collect()
+    };
+    headings.map(anchor).collect()
+}
+
+/// The relative links outside of code, each with its line.
 fn links(text: &str) -> Vec<(usize, String)> {
     let (mut found, mut is_code) = (Vec::new(), false);
     for (number, line) in (1..).zip(text.lines()) {
@@ -93,6 +136,6 @@ fn links(text: &str) -> Vec<(usize, String)> {
 
 fn targets(text: &str) -> impl Iterator<Item = String> {
     let ends = text.split("](").skip(1).filter_map(|rest| rest.split_once(')'));
-    let paths = ends.filter_map(|(link, _)| link.split('#').next());
-    paths.filter(|path| !path.is_empty() && !path.contains("://") && !path.starts_with("mailto:")).map(str::to_owned)
+    let links = ends.map(|(link, _)| link);
+    links.filter(|link| !link.is_empty() && !link.contains("://") && !link.starts_with("mailto:")).map(str::to_owned)
 }

@@ -46,11 +46,13 @@ const BEYOND: [&str; 28] = [
 ];
 
 #[test]
-fn schema_takes_every_rule_of_the_reference_page() {
-    let page = fs::read_to_string(format!("{ROOT}/docs/rules.md")).expect("the page");
-    let blocks = page.split("```json rules\n").skip(1).filter_map(|rest| rest.split_once("```"));
+fn schema_takes_every_rule_of_the_reference_pages() {
+    let names = ["rules", "rules-sequences", "rules-measures", "rules-orders", "rules-times", "rules-values"];
+    let pages = names.map(|name| fs::read_to_string(format!("{ROOT}/docs/{name}.md")).expect("the page"));
+    let pages = pages.concat();
+    let blocks = pages.split("```json rules\n").skip(1).filter_map(|rest| rest.split_once("```"));
     let rules: Vec<Value> = blocks.map(|(text, _)| serde_json::from_str(text).expect(text)).collect();
-    assert!(rules.len() > 20, "{} rules", rules.len());
+    assert!(rules.len() > 30, "{} rules", rules.len());
     for rule in &rules {
         assert_eq!(refusal(rule), None, "{rule}");
     }

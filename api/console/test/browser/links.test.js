@@ -80,7 +80,7 @@ test('every link of every page', async () => {
 test('every address that the README and the guides give', async () => {
   const root = new URL('../../../../', import.meta.url);
   const texts = await Promise.all(
-    ['README.md', 'docs/running.md', 'docs/events.md', 'docs/rules.md'].map((file) =>
+    ['README.md', 'docs/running.md', 'docs/definitions.md', 'docs/events.md', 'docs/rules.md'].map((file) =>
       readFile(new URL(file, root), 'utf8'),
     ),
   );
