@@ -104,8 +104,7 @@ impl SharedProgress {
 
     /// A tick of a worker is in the memberships.
     pub(crate) fn applied(&self, worker: usize, tick: u64) {
-        self.seen.lock()[worker].applied = tick + 1;
-        self.seen_changed.notify_all();
+        self.note(|seen| seen[worker].applied = tick + 1);
     }
 
     /// A worker has counted sizes. True if this was the last of them that some tick waited for.
@@ -119,13 +118,22 @@ impl SharedProgress {
                 };
             }
         }
+        self.note(|seen| {
+            let before = counted_by_all(seen);
+            seen[worker].counted = counted.below;
+            counted_by_all(seen) > before
+        })
+    }
+
+    /// Notes what readers see, and wakes who waits for it only where a further tick is seen in whole.
+    fn note<T>(&self, change: impl FnOnce(&mut [HiddenFrom]) -> T) -> T {
         let mut seen = self.seen.lock();
-        let before = counted_by_all(&seen);
-        seen[worker].counted = counted.below;
-        let has_risen = counted_by_all(&seen) > before;
-        drop(seen);
-        self.seen_changed.notify_all();
-        has_risen
+        let before = seen_in_whole(&seen);
+        let noted = change(&mut seen);
+        if seen_in_whole(&seen) > before {
+            self.seen_changed.notify_all();
+        }
+        noted
     }
 
     /// Every tick below this one is in the sizes.
@@ -136,7 +144,7 @@ impl SharedProgress {
     /// Waits until a tick is in the memberships and sizes that are read.
     pub(crate) fn wait_applied(&self, tick: u64) -> Result<(), EngineError> {
         let mut seen = self.seen.lock();
-        while seen.iter().any(|seen| seen.applied <= tick || seen.counted <= tick) {
+        while seen_in_whole(&seen) <= tick {
             if let Some(failure) = self.failure() {
                 return Err(EngineError::Stopped(failure));
             }
@@ -154,6 +162,11 @@ impl SharedProgress {
 /// Every tick below this one is in the sizes of all workers.
 fn counted_by_all(seen: &[HiddenFrom]) -> u64 {
     seen.iter().map(|seen| seen.counted).min().unwrap_or_default()
+}
+
+/// Every tick below this one is in the memberships and sizes of all workers.
+fn seen_in_whole(seen: &[HiddenFrom]) -> u64 {
+    seen.iter().map(|seen| seen.applied.min(seen.counted)).min().unwrap_or(u64::MAX)
 }
 
 /// A message of a worker, with the worker's number.
