@@ -94,6 +94,7 @@ const LAYERS: &[Layer] = &[
         internal: Internal::Only(&["audience-contract"]),
         forbidden: &[DATAFLOW, HTTP],
     },
+    Layer { name: "audience-oidc", internal: Internal::Only(&["audience-contract"]), forbidden: &[DATAFLOW, STORES] },
     Layer {
         name: "audience-webhooks",
         internal: Internal::Only(&["audience-contract", "audience-trace"]),

@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 
 use crate::document::{ApiKey, Edit, Session};
 use crate::error::{AuthError, Result};
+use crate::group_roles::SignInProvider;
 use crate::metrics::AuthMetrics;
 use crate::metrics_key::MetricsKey;
 use crate::needs::Needs;
@@ -73,6 +74,7 @@ pub struct Auth {
     /// Refusals that the audit log has, with when it got them.
     refusals: Mutex<HashMap<(String, Needs), i64>>,
     audit: OnceLock<Arc<dyn CatalogueResource>>,
+    provider: OnceLock<SignInProvider>,
 }
 
 impl Auth {
@@ -96,6 +98,7 @@ impl Auth {
             uses: Mutex::default(),
             refusals: Mutex::default(),
             audit: OnceLock::new(),
+            provider: OnceLock::new(),
         }
     }
 
@@ -159,6 +162,10 @@ impl Auth {
 
     pub(crate) fn hasher(&self) -> Result<&Hasher> {
         self.hasher.as_ref().ok_or(AuthError::NoStore)
+    }
+
+    pub(crate) fn provider_place(&self) -> &OnceLock<SignInProvider> {
+        &self.provider
     }
 
     pub(crate) fn throttle(&self) -> &Throttle {

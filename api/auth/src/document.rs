@@ -48,6 +48,18 @@ pub struct Member {
     pub disabled: bool,
     /// Epoch milliseconds.
     pub created_at: i64,
+    /// The person at a provider of identities, where the member signs in there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<MemberOrigin>,
+}
+
+/// A person at a provider of identities: the only thing by which it is known again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MemberOrigin {
+    /// The provider.
+    pub issuer: String,
+    /// The id of the person there.
+    pub subject: String,
 }
 
 /// The kind of an API key.

@@ -19,7 +19,7 @@ const HOUR: i64 = 3_600_000;
 const INVITED: i64 = 7 * 24 * HOUR;
 const FIRST: i64 = HOUR;
 /// Members at most.
-const MEMBERS: usize = 10_000;
+pub(crate) const MEMBERS: usize = 10_000;
 const INVITATIONS: usize = 1_000;
 /// The author of invitations from the host itself.
 const HOST: &str = "host";
@@ -66,7 +66,7 @@ pub(crate) fn email(text: &str) -> Result<String> {
     Ok(email)
 }
 
-fn name(text: &str) -> Result<String> {
+pub(crate) fn name(text: &str) -> Result<String> {
     let name = text.trim();
     if name.chars().count() > 100 || name.contains(char::is_control) {
         return invalid("/name", "a name has at most 100 characters");
@@ -190,6 +190,7 @@ impl Auth {
                 password: password.clone(),
                 disabled: false,
                 created_at: now,
+                origin: None,
             };
             let edits = if state.members.is_empty() { vec![Edit::Member(member)] } else { Vec::new() };
             let is_made = !edits.is_empty();
@@ -227,6 +228,7 @@ impl Auth {
                     password: password.clone(),
                     disabled: false,
                     created_at: visitor.now,
+                    origin: None,
                 },
                 Some(known) => Member {
                     password: password.clone(),

@@ -26,6 +26,11 @@ pub(crate) fn cookie_name(api: &Api) -> &'static str {
     if is_secure { SECURE_COOKIE } else { PLAIN_COOKIE }
 }
 
+/// The secret of a session that a browser shows. A process that is asked by another one may have no TLS of its own.
+pub(crate) fn session_shown<'h>(api: &Api, headers: &'h HeaderMap) -> Option<&'h str> {
+    browser_cookie(headers, SECURE_COOKIE).or_else(|| browser_cookie(headers, cookie_name(api)))
+}
+
 /// Lets a request in, or says why not; `body_key` is a write key that its body has. Else nothing of its body has been read.
 pub(crate) fn admit(
     api: &Arc<Api>,
@@ -35,8 +40,7 @@ pub(crate) fn admit(
     body_key: Option<&str>,
 ) -> Result<Principal, Problem> {
     let headers = &request.headers;
-    // A process that is asked by another one may have no TLS of its own.
-    let cookie = cookie(headers, SECURE_COOKIE).or_else(|| cookie(headers, cookie_name(api)));
+    let cookie = session_shown(api, headers);
     let knock = Knock {
         authorization: text(headers, &AUTHORIZATION),
         cookie,
@@ -75,7 +79,7 @@ fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
 }
 
 /// The value of a cookie.
-fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+pub(crate) fn browser_cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     let texts = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
     let mut pairs = texts.flat_map(|text| text.split(';')).filter_map(|pair| pair.trim().split_once('='));
     pairs.find(|(found, _)| *found == name).map(|(_, value)| value)
@@ -106,10 +110,10 @@ mod tests {
     #[test]
     fn cookies() {
         let header = |text: &'static str| HeaderMap::from_iter([(COOKIE, HeaderValue::from_static(text))]);
-        assert_eq!(cookie(&header("a=1; audience=x=y; b=2"), PLAIN_COOKIE), Some("x=y"));
-        assert_eq!(cookie(&header("audience2=1;__Host-audience=z"), SECURE_COOKIE), Some("z"));
-        assert_eq!(cookie(&header("audience2=1; =; audience"), PLAIN_COOKIE), None);
-        assert_eq!(cookie(&HeaderMap::new(), PLAIN_COOKIE), None);
+        assert_eq!(browser_cookie(&header("a=1; audience=x=y; b=2"), PLAIN_COOKIE), Some("x=y"));
+        assert_eq!(browser_cookie(&header("audience2=1;__Host-audience=z"), SECURE_COOKIE), Some("z"));
+        assert_eq!(browser_cookie(&header("audience2=1; =; audience"), PLAIN_COOKIE), None);
+        assert_eq!(browser_cookie(&HeaderMap::new(), PLAIN_COOKIE), None);
     }
 
     #[test]

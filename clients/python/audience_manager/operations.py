@@ -72,6 +72,8 @@ from .types import (
     SendPage,
     SessionList,
     SignIn,
+    SignInWays,
+    SignedOut,
     SinkList,
     SizeCurve,
     SizeHistory,
@@ -524,6 +526,10 @@ class Operations:
     def get_session(self) -> Caller:
         """Who asks, and what they may do."""
         return self._call("GET", "/api/session")
+
+    def get_sign_in_ways(self) -> SignInWays:
+        """The ways to sign in."""
+        return self._call("GET", "/api/auth/ways")
 
     def get_token_metadata(self) -> TokenMetadata:
         """The places of the endpoints for tokens.
@@ -1349,7 +1355,7 @@ class Operations:
         """
         return self._call("POST", "/api/session", body=body)
 
-    def sign_out(self) -> None:
+    def sign_out(self) -> SignedOut:
         """Sign out."""
         return self._call("DELETE", "/api/session")
 

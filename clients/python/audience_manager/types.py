@@ -627,6 +627,8 @@ class Member(TypedDict):
     role: Literal['marketing_admin', 'campaign_manager', 'content_editor', 'analyst', 'viewer', 'operator']
     # True where the member is kept out.
     disabled: bool
+    # True where the member signs in at the provider of identities.
+    provided: bool
     createdAt: str
 
 
@@ -1170,6 +1172,34 @@ class SignIn(TypedDict):
     """`SignIn` of the API."""
     email: str
     password: str
+
+
+class SignInWaysProvider(TypedDict):
+    """`SignInWaysProvider` of the API."""
+    # Its name for people.
+    label: str
+    # Where a browser begins.
+    start: str
+
+
+class SignInWaysProvider(TypedDict):
+    """`SignInWaysProvider` of the API."""
+    # Its name for people.
+    label: str
+    # Where a browser begins.
+    start: str
+
+
+class SignInWays(TypedDict):
+    """`SignInWays` of the API."""
+    password: bool
+    provider: SignInWaysProvider
+
+
+class SignedOut(TypedDict):
+    """`SignedOut` of the API."""
+    # Where to sign out at the provider.
+    continueAt: str
 
 
 class SinkVerification(TypedDict):

@@ -66,6 +66,8 @@ import type {
   SendPage,
   SessionList,
   SignIn,
+  SignInWays,
+  SignedOut,
   SinkList,
   SizeCurve,
   SizeHistory,
@@ -393,6 +395,11 @@ export abstract class Operations {
   /** Who asks, and what they may do. */
   getSession(): Promise<Caller> {
     return this.call({ method: 'GET', path: `/api/session` });
+  }
+
+  /** The ways to sign in. */
+  getSignInWays(): Promise<SignInWays> {
+    return this.call({ method: 'GET', path: `/api/auth/ways` });
   }
 
   /**
@@ -1028,7 +1035,7 @@ export abstract class Operations {
   }
 
   /** Sign out. */
-  signOut(): Promise<void> {
+  signOut(): Promise<SignedOut> {
     return this.call({ method: 'DELETE', path: `/api/session` });
   }
 

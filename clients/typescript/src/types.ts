@@ -482,6 +482,8 @@ export type Member = {
   role: "marketing_admin" | "campaign_manager" | "content_editor" | "analyst" | "viewer" | "operator";
   /** True where the member is kept out. */
   disabled: boolean;
+  /** True where the member signs in at the provider of identities. */
+  provided: boolean;
   createdAt: string;
 };
 
@@ -909,6 +911,21 @@ export type SessionList = {
 export type SignIn = {
   email: string;
   password: string;
+};
+
+export type SignInWays = {
+  password: boolean;
+  provider: {
+    /** Its name for people. */
+    label: string;
+    /** Where a browser begins. */
+    start: string;
+  };
+};
+
+export type SignedOut = {
+  /** Where to sign out at the provider. */
+  continueAt: string;
 };
 
 export type Sink = {

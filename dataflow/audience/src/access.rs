@@ -37,6 +37,7 @@ pub(crate) fn open(
             .with_context(|| format!("{} and {}", named("admin_email"), named("admin_password_file")))?;
         tracing::info!("The first admin was made by the settings");
     }
+    settings.oidc.attach(&auth)?;
     auth.check_listeners().with_context(|| named("auth"))?;
     Ok(Arc::new(auth))
 }

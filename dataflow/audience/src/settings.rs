@@ -13,6 +13,7 @@ pub(crate) mod file;
 mod http;
 mod mail;
 pub(crate) mod names;
+mod oidc;
 pub(crate) mod positive;
 mod quotas;
 #[cfg(test)]

@@ -103,6 +103,8 @@ function Acts({ member, act }) {
 }
 
 const roleName = (roles, id) => roles.find((role) => role.id === id)?.name ?? id;
+const provided = () => html`${' '}<span class="badge">${t('access.byProvider')}</span>`;
+
 const keptOut = () => html`${' '}<span class="badge warn">${t('access.keptOut')}</span>`;
 
 function MemberTable({ members, roles, act }) {
@@ -116,7 +118,10 @@ function MemberTable({ members, roles, act }) {
     />
   `;
   const columns = [
-    { head: t('access.email'), cell: (member) => [member.email, member.disabled && keptOut()] },
+    {
+      head: t('access.email'),
+      cell: (member) => [member.email, member.disabled && keptOut(), member.provided && provided()],
+    },
     {
       head: t('access.role'),
       cell: (member) => (writes ? chooser(member) : roleName(roles, member.role)),

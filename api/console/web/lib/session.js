@@ -38,7 +38,9 @@ export async function join(joining) {
   caller.set((await ask('POST', '/api/join', { body: joining })).data);
 }
 
+/** Signs out; whoever came by a provider of identities goes on there. */
 export async function signOut() {
-  await ask('DELETE', '/api/session');
-  caller.set(null);
+  const { data } = await ask('DELETE', '/api/session');
+  if (data?.continueAt) window.location.assign(data.continueAt);
+  else caller.set(null);
 }

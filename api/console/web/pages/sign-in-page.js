@@ -1,10 +1,49 @@
 // Signing in, and taking an invitation.
 import { html, useEffect, useState } from '../lib/html.js';
-import { navigate } from '../lib/router.js';
+import { read } from '../lib/api.js';
+import { useLoad } from '../lib/load.js';
+import { navigate, setQuery } from '../lib/router.js';
 import { join, signIn } from '../lib/session.js';
 import { ProblemBanner } from '../parts/feedback.js';
+import { Icon } from '../parts/icon.js';
 import { useTitle } from '../parts/shell.js';
 import { t } from '../texts/texts.js';
+
+/** The words by which the server says why a provider of identities let nobody in. */
+const reasonOf = (word) =>
+  ({
+    other_browser: t('access.signInTookTooLong'),
+    denied: t('access.theProviderLetNobodyIn'),
+    provider_away: t('access.theProviderDoesNotAnswer'),
+    no_email: t('access.theProviderSaysNoEmail'),
+    no_role: t('access.noGroupGivesARole'),
+    email_taken: t('access.theEmailIsTaken'),
+    disabled: t('access.youAreKeptOut'),
+  })[word] ?? t('access.theProviderIsNotBelieved');
+
+/** The way by a provider of identities, where there is one. */
+function ByProvider() {
+  const { data } = useLoad((signal) => read('/api/auth/ways', signal), []);
+  const [word] = useState(() => new URLSearchParams(window.location.search).get('signIn'));
+  useEffect(() => setQuery({ signIn: '' }), []);
+  if (!data?.provider) return null;
+  return html`
+    <div class="card card-body stack">
+      ${word &&
+      html`
+        <div class="banner bad" role="alert">
+          <${Icon} name="warn" />
+          <div class="body">${reasonOf(word)}</div>
+        </div>
+      `}
+      <div class="row">
+        <button class="button" type="button" onClick=${() => window.location.assign(data.provider.start)}>
+          ${t('access.signInBy', { label: data.provider.label })}
+        </button>
+      </div>
+    </div>
+  `;
+}
 
 function Field({ label, type, value, onInput, autocomplete, required = true }) {
   return html`
@@ -23,7 +62,7 @@ function Field({ label, type, value, onInput, autocomplete, required = true }) {
 }
 
 /** A form by itself in the middle of the page; sends once at a time. */
-function Alone({ title, lead, confirm, send, children }) {
+function Alone({ title, lead, confirm, send, children, other = null }) {
   const [state, setState] = useState({ busy: false, problem: undefined });
   const submit = async (event) => {
     event.preventDefault();
@@ -46,6 +85,7 @@ function Alone({ title, lead, confirm, send, children }) {
             <button class="button primary" type="submit" disabled=${state.busy}>${confirm}</button>
           </div>
         </form>
+        ${other}
       </div>
     </main>
   `;
@@ -61,6 +101,7 @@ export function SignInPage() {
       lead=${t('access.whoeverLostTheWayIn')}
       confirm=${t('access.signIn')}
       send=${() => signIn(email, password)}
+      other=${html`<${ByProvider} />`}
     >
       <${Field}
         label=${t('access.email')}

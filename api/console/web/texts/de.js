@@ -2,6 +2,7 @@
 export const texts = {
   'access.access': 'Zugang',
   'access.address': 'Adresse',
+  'access.byProvider': 'über den Anbieter',
   'access.byTokens': 'mit Tokens',
   'access.chooseAPassword': 'Wählen Sie ein Passwort mit mindestens zehn Zeichen, etwa vier Wörter.',
   'access.copied': 'Es ist kopiert.',
@@ -29,6 +30,8 @@ export const texts = {
   'access.never': 'nie',
   'access.newPassword': 'Neues Passwort',
   'access.newPasswordLink': 'Link für ein neues Passwort',
+  'access.noGroupGivesARole':
+    'Ihr Konto ist in keiner der Gruppen, die herein dürfen. Fragen Sie einen Admin.',
   'access.noKeyYet': 'Noch kein Schlüssel',
   'access.nobodyIsAMember': 'Noch ist niemand Mitglied',
   'access.nobodyIsAskedToSignIn': 'Niemand muss sich anmelden: Wer diesen Rechner benutzt, darf alles.',
@@ -45,12 +48,24 @@ export const texts = {
   'access.sessions': 'Sitzungen',
   'access.shownOnlyNow': 'Es wird nur jetzt gezeigt. Kopieren Sie es.',
   'access.signIn': 'Anmelden',
+  'access.signInBy': 'Anmelden mit {label}',
+  'access.signInTookTooLong':
+    'Die Anmeldung dauerte zu lange oder begann in einem anderen Browser. Versuchen Sie es noch einmal.',
   'access.signOut': 'Abmelden',
+  'access.theEmailIsTaken':
+    'Ein Mitglied mit Ihrer E-Mail-Adresse meldet sich mit einem Passwort an. Melden Sie sich so an und verbinden Sie beide unter Zugang, Sitzungen.',
   'access.theFirstAdmin': 'der erste Admin',
   'access.theKey': 'Der Schlüssel',
+  'access.theProviderDoesNotAnswer':
+    'Der Dienst, der Sie anmeldet, antwortet nicht. Versuchen Sie es später noch einmal.',
+  'access.theProviderIsNotBelieved':
+    'Die Anmeldung hat nicht geklappt. Ein Admin findet den Grund im Protokoll.',
+  'access.theProviderLetNobodyIn': 'Der Dienst, der Sie anmeldet, hat Sie nicht hereingelassen.',
+  'access.theProviderSaysNoEmail': 'Der Dienst, der Sie anmeldet, bürgt für keine E-Mail-Adresse von Ihnen.',
   'access.theirSessionsEnd':
     'Die Sitzungen enden, und niemand meldet sich damit an, bis Sie wieder einlassen.',
   'access.thisOne': 'diese hier',
+  'access.tieToLabel': 'Mein Konto mit {label} verbinden',
   'access.what': 'Was zu tun ist',
   'access.whatKeysAreFor':
     'Programme senden Ereignisse mit einem Schreibschlüssel und fragen mit einem Server-Schlüssel.',
@@ -61,6 +76,7 @@ export const texts = {
   'access.whoeverLostTheWayIn': 'Ein Admin kann Ihnen einen Link für ein neues Passwort geben.',
   'access.withdraw': 'Zurückziehen',
   'access.writeKey': 'Schreibschlüssel',
+  'access.youAreKeptOut': 'Ein Admin lässt Sie nicht herein.',
   'actions.activate': 'Aktivieren',
   'actions.activateName': '„{name}“ aktivieren?',
   'actions.allMembersLeaveItAndNobody':

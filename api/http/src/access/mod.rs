@@ -3,6 +3,7 @@
 mod invitations;
 mod keys;
 mod members;
+mod oidc;
 mod session;
 mod sessions;
 mod tokens;
@@ -15,7 +16,15 @@ use crate::problem::{NEEDS_ENGINE, Problem};
 use crate::route::Resource;
 
 pub(crate) const RESOURCE: Resource = Resource {
-    routes: &[session::ROUTES, members::ROUTES, invitations::ROUTES, keys::ROUTES, sessions::ROUTES, tokens::ROUTES],
+    routes: &[
+        session::ROUTES,
+        members::ROUTES,
+        invitations::ROUTES,
+        keys::ROUTES,
+        sessions::ROUTES,
+        tokens::ROUTES,
+        oidc::ROUTES,
+    ],
     openapi: include_str!("openapi.json"),
 };
 

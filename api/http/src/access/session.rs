@@ -3,10 +3,11 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
-use audience_auth::{Joining, Member, Needs, Secret, Visitor};
-use hyper::header::{CACHE_CONTROL, HeaderMap, HeaderValue, SET_COOKIE, USER_AGENT};
+use audience_auth::{AuthError, Joining, Member, Needs, Secret, Visitor};
+use hyper::header::{CACHE_CONTROL, HeaderValue, SET_COOKIE, USER_AGENT};
 use hyper::{Method, StatusCode};
 use serde::Deserialize;
+use serde_json::json;
 use warp::reply::Response;
 
 use super::views::CallerView;
@@ -126,10 +127,18 @@ async fn change_password(api: Arc<Api>, call: Call) -> HandlerResult {
     Ok(response)
 }
 
+/// Ends the session here. Whoever came by a provider of identities is told where to sign out there, too.
 async fn sign_out(api: Arc<Api>, call: Call) -> HandlerResult {
     let principal = call.principal;
-    api.blocking(move |api| api.auth.sign_out(&principal)).await?;
-    let mut response = reply::no_content();
+    let now = (api.options.clock)();
+    let ended = move |api: &Api| {
+        api.auth.sign_out(&principal)?;
+        Ok::<_, AuthError>(api.auth.provider_sign_out(&principal, now))
+    };
+    let mut response = match api.blocking(ended).await? {
+        Some(url) => reply::json(StatusCode::OK, &json!({"continueAt": url})),
+        None => reply::no_content(),
+    };
     set_cookie(&api, &mut response, None);
     Ok(response)
 }
@@ -146,15 +155,19 @@ pub(super) fn not_kept(mut response: Response) -> Response {
     response
 }
 
-/// Sets the cookie of a session, or removes it.
-fn set_cookie(api: &Api, response: &mut Response, secret: Option<&Secret>) {
+/// The cookie of a session as a header, or its removal.
+pub(super) fn session_cookie(api: &Api, secret: Option<&Secret>) -> Option<HeaderValue> {
     let name = cookie_name(api);
     let secure = if name.starts_with("__Host-") { "; Secure" } else { "" };
     let (value, seconds) = secret.map_or(("", 0), |secret| (secret.expose(), COOKIE_SECONDS));
     let cookie = format!("{name}={value}; Path=/; HttpOnly; SameSite=Lax; Max-Age={seconds}{secure}");
-    if let Ok(mut cookie) = HeaderValue::from_str(&cookie) {
-        cookie.set_sensitive(true);
-        let headers: &mut HeaderMap = response.headers_mut();
-        headers.insert(SET_COOKIE, cookie);
+    let mut cookie = HeaderValue::from_str(&cookie).ok()?;
+    cookie.set_sensitive(true);
+    Some(cookie)
+}
+
+fn set_cookie(api: &Api, response: &mut Response, secret: Option<&Secret>) {
+    if let Some(cookie) = session_cookie(api, secret) {
+        response.headers_mut().insert(SET_COOKIE, cookie);
     }
 }

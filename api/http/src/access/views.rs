@@ -13,6 +13,8 @@ pub(crate) struct MemberView {
     name: String,
     role: Role,
     disabled: bool,
+    /// True where the member signs in at the provider of identities.
+    provided: bool,
     created_at: String,
 }
 
@@ -24,6 +26,7 @@ impl MemberView {
             name: member.name.clone(),
             role: member.role,
             disabled: member.disabled,
+            provided: member.origin.is_some(),
             created_at: format_time(member.created_at),
         }
     }

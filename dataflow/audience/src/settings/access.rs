@@ -8,6 +8,7 @@ use audience_auth::{AuthOptions, MetricsKey, Mode};
 use clap::{Args, ValueEnum};
 
 use super::names::named;
+use super::oidc::OidcSettings;
 
 /// The setting that says if callers must sign in.
 #[derive(Clone, Debug, Args)]
@@ -42,6 +43,8 @@ pub(crate) struct AccessSettings {
     /// [default: none]
     #[arg(long, env = "AUDIENCE_TRUSTED_PROXIES", value_name = "RANGES")]
     pub trusted_proxies: Option<String>,
+    #[command(flatten)]
+    pub oidc: OidcSettings,
 }
 
 /// A way to ask callers.
