@@ -40,7 +40,7 @@ function events() {
     order('ann', 1, 'Headphones', 'Cable'),
     order('bob', 2, 'Cable'),
     order('cem', 3, 'Headphones'),
-    done('cem', 'refund', now - 2 * HOUR, { order: 3 }),
+    done('cem', 'refund', now - 2 * HOUR, { order: 3, amount: 45 }),
     done('ann', 'add_to_cart', now - 5 * HOUR, { sku: 'a' }),
     done('ann', 'purchase', now - 4 * HOUR, { sku: 'a', amount: 10 }),
     done('bob', 'add_to_cart', now - 5 * HOUR, { sku: 'a' }),
@@ -150,6 +150,31 @@ const BUILT = {
       await hand.type('unless.sameValueOf', 'orderId');
       await hand.press('unless.otherNameThere');
       await hand.type('unless.itsNameThere', 'order');
+    },
+  },
+  'money of shops with other words, refunds negative': {
+    size: 2,
+    rules: {
+      event: ['purchase', 'refund'],
+      measure: { fn: 'sum', of: { firstOf: ['revenue', 'amount'], minus: 'refund' } },
+      operator: 'gte',
+      value: 10,
+      within: '200d',
+    },
+    async build(hand) {
+      await hand.add('didSomething');
+      await hand.type('eventNames.event', 'purchase');
+      await hand.press('eventNames.orAnotherEvent');
+      await hand.type('eventNames.labelIndex', 'refund', { label: say('eventNames.event'), index: 2 });
+      await hand.choose('behaviour.measure', 'sum');
+      await hand.type('behaviour.propertyThatIsMeasured', 'revenue');
+      await hand.press('measureField.orElseAnotherProperty');
+      await hand.type('measureField.choice', 'amount', { index: 2 });
+      await hand.press('measureField.addMinus');
+      await hand.type('measureField.negativeEvent', 'refund');
+      await hand.type('valueField.value', '10');
+      const label = say('windowField.window');
+      await hand.number('durationField.labelAmount', '200', { label });
     },
   },
   'a cart that was left': {
@@ -299,6 +324,14 @@ test('a fault stands at the field that it is of', async () => {
       measure: { fn: 'last', of: 'sku', nth: 101 },
       operator: 'exists',
     },
+    'measureField.choice': {
+      event: 'purchase',
+      measure: { fn: 'sum', of: { firstOf: ['amount', ''] } },
+    },
+    'measureField.negativeEvent': {
+      event: 'purchase',
+      measure: { fn: 'sum', of: { firstOf: ['amount', 'total'], minus: '' } },
+    },
     'compare.labelTrait': { left: { field: '' }, operator: 'gt', right: { field: 'zip' } },
     'anniversaryField.labelLastDay': {
       field: 'birthday',
@@ -309,6 +342,7 @@ test('a fault stands at the field that it is of', async () => {
   for (const [key, rules] of Object.entries(faulty)) {
     await json.fill(JSON.stringify(rules));
     const members = {
+      index: 2,
       label: { zoneField: 'Time zone', compare: 'First value' }[key.split('.')[0]] ?? 'Value',
     };
     const name = say(key, members);

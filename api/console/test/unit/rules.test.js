@@ -4,6 +4,7 @@ import { readFileSync, readdirSync } from 'node:fs';
 import { test } from 'node:test';
 
 import { describe } from '../../web/rules/describe.js';
+import { dropChoice, isChoice, withChoice, withMeasure } from '../../web/rules/edits.js';
 import { numberOf, parseJson, textOf } from '../../web/rules/exact.js';
 import { fromForm, toForm, toNode } from '../../web/rules/form.js';
 import { fitValue, operatorName, parseDuration } from '../../web/rules/grammar.js';
@@ -214,6 +215,18 @@ test('what the second page added is said in words', () => {
         value: 5,
         unless: { event: 'return', same: ['item.sku', 'sku'] },
       },
+    'sum of revenue or else total (negative for refund) of order or refund is at least 5': {
+      event: ['order', 'refund'],
+      measure: { fn: 'sum', of: { firstOf: ['revenue', 'total'], minus: 'refund' } },
+      operator: 'gte',
+      value: 5,
+    },
+    'code or else coupon of the last order is “A”': {
+      event: 'order',
+      measure: { fn: 'last', of: { firstOf: ['code', 'coupon'] } },
+      operator: 'eq',
+      value: 'A',
+    },
     'did order from 3 months before this one to last month in their own time zone': {
       event: 'order',
       within: { calendar: 'month', from: -3, to: -1, zone: 'user' },
@@ -256,6 +269,24 @@ test('what the second page added is said in words', () => {
   for (const [words, rules] of Object.entries(said)) assert.equal(describe(rules), words);
 });
 
+test('a choice of properties begins with one, and ends with one unless events are negative in it', () => {
+  const choice = withChoice('revenue');
+  assert.deepEqual(choice, { firstOf: ['revenue', ''] });
+  assert.ok(isChoice(choice));
+  for (const of of ['revenue', ['price', 'quantity'], undefined]) assert.ok(!isChoice(of));
+  assert.equal(dropChoice({ firstOf: ['revenue', 'total'] }, 0), 'total');
+  assert.deepEqual(dropChoice({ firstOf: ['a', 'b', 'c'] }, 1), { firstOf: ['a', 'c'] });
+  assert.deepEqual(dropChoice({ firstOf: ['a', 'b'], minus: 'refund' }, 1), {
+    firstOf: ['a'],
+    minus: 'refund',
+  });
+  const of = { firstOf: ['a', 'b'], minus: ['refund', 'return'] };
+  const rules = { event: '*', measure: { fn: 'sum', of }, operator: 'gt', value: 0 };
+  assert.equal(toForm(rules).children[0].kind, 'event');
+  assert.deepEqual(fromForm(toForm(rules)), rules);
+  assert.deepEqual(withMeasure(rules, 'avg').measure, { fn: 'avg', of });
+});
+
 test('every rule of the second page that is accepted has a form', () => {
   const kinds = (node) => [node.kind, ...(node.children ?? []).flatMap(kinds)];
   for (const { name, rules, isRefused } of everyRule())
@@ -267,6 +298,9 @@ test('what has no shape of a form is edited as JSON', () => {
     'text',
     { event: 7 },
     { event: 'p', measure: 7 },
+    { event: 'p', measure: { fn: 'sum', of: { firstOf: 'a' } } },
+    { event: 'p', measure: { fn: 'sum', of: { firstOf: ['a', 1] } } },
+    { event: 'p', measure: { fn: 'sum', of: { firstOf: ['a', 'b'], minus: 7 } } },
     { event: 'p', each: ['a'] },
     { event: 'p', unless: 'q' },
     { event: 'p', unless: { event: 'q', same: 7 } },

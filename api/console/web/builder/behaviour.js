@@ -3,7 +3,7 @@ import { html, useLayoutEffect, useRef } from '../lib/html.js';
 import { Combobox } from '../parts/combobox.js';
 import { MEASURES, OPERATORS, measureName, operatorName } from '../rules/grammar.js';
 import { currencySign, isAmountMeasure } from '../lib/vocabulary.js';
-import { put, withDone } from '../rules/edits.js';
+import { isChoice, put, withDone } from '../rules/edits.js';
 import { EventNames } from './event-names.js';
 import { AddFilter, Filters } from './filters.js';
 import { MeasureField } from './measure-field.js';
@@ -139,9 +139,12 @@ function Test({ json, ...given }) {
   `;
 }
 
-/** What is known of the property that is measured; nothing of a product. */
-const knownOf = (json, suggest) =>
-  typeof json.measure?.of === 'string' ? suggest.field(json.measure.of, json.event) : undefined;
+/** What is known of the property that is measured, of several that of the first; nothing of a product. */
+function knownOf(json, suggest) {
+  const of = json.measure?.of;
+  const path = isChoice(of) ? of.firstOf[0] : of;
+  return typeof path === 'string' ? suggest.field(path, json.event) : undefined;
+}
 
 /** A behaviour as a condition. */
 export function Behaviour({ node, onChange, suggest: all, faults, pointer }) {

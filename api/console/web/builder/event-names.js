@@ -4,28 +4,30 @@ import { Combobox } from '../parts/combobox.js';
 import { Unseen } from './unseen.js';
 import { t } from '../texts/texts.js';
 
-export function EventNames({ event, onChange, suggest, invalid, autofocus }) {
-  const given = { event, onChange, suggest, invalid };
+/** `label` is what the field is called; `isNamed` says that any event may not be meant. */
+export function EventNames({ event, onChange, suggest, invalid, autofocus, label, isNamed }) {
+  const given = { event, onChange, suggest, invalid, label: label ?? t('eventNames.event'), isNamed };
   return Array.isArray(event)
     ? html`<${Several} ...${given} />`
     : html`<${One} ...${given} autofocus=${autofocus} />`;
 }
 
-function One({ event, onChange, suggest, invalid, autofocus }) {
-  const isNamed = event && event !== '*';
+function One({ event, onChange, suggest, invalid, autofocus, label, isNamed }) {
+  const any = { value: '*', hint: t('eventNames.anyEvent') };
   return html`
     <${Combobox}
       className="pill event"
-      label=${t('eventNames.event')}
+      label=${label}
       value=${event === undefined ? '' : String(event)}
-      options=${[...suggest.events, { value: '*', hint: t('eventNames.anyEvent') }]}
+      options=${isNamed ? suggest.events : [...suggest.events, any]}
       placeholder=${t('common.event')}
       invalid=${invalid}
       autofocus=${autofocus}
       onChange=${onChange}
     />
     <${Unseen} name=${event} known=${suggest.seen.events} onChange=${onChange} />
-    ${isNamed &&
+    ${event &&
+    event !== '*' &&
     html`
       <button
         type="button"
@@ -40,7 +42,7 @@ function One({ event, onChange, suggest, invalid, autofocus }) {
   `;
 }
 
-function Several({ event, onChange, suggest, invalid }) {
+function Several({ event, onChange, suggest, invalid, label }) {
   const set = (index, name) => onChange(event.map((one, at) => (at === index ? name : one)));
   const drop = (index) => {
     const left = event.filter((_, at) => at !== index);
@@ -51,7 +53,7 @@ function Several({ event, onChange, suggest, invalid }) {
     <span class="joined" key=${index}>
       <${Combobox}
         className="pill event"
-        label=${t('eventNames.eventIndex', { index: index + 1 })}
+        label=${t('eventNames.labelIndex', { label, index: index + 1 })}
         value=${String(name)}
         options=${suggest.events}
         placeholder=${t('common.event')}

@@ -1,18 +1,17 @@
 // What of events is measured: how often, a sum, a middle, the last value, on how many days.
 import { html } from '../lib/html.js';
-import { Combobox } from '../parts/combobox.js';
 import { NumberField } from '../parts/number-field.js';
 import { MEASURES, measureName } from '../rules/grammar.js';
 import { put, withMeasure } from '../rules/edits.js';
 import { isNumber, textOf } from '../rules/exact.js';
 import { DurationField } from './duration-field.js';
+import { PathsField } from './paths-field.js';
 import { WeekStart } from './window-field.js';
 import { ZoneField } from './zone-field.js';
 import { isFaulty } from './faults.js';
 import { many, t } from '../texts/texts.js';
 
-/** The most factors of a product, and the farthest value from an end. */
-const MOST_FACTORS = 4;
+/** The farthest value from an end. */
 const MOST_NTH = 100;
 
 /** What a count is called: after its number where it is chosen, by its full name among the others. */
@@ -21,62 +20,6 @@ function countText(name, json) {
   if (name !== 'count') return isLines ? t('behaviour.numberOfLines') : t('behaviour.numberOfTimes');
   const number = isNumber(json.value ?? 1) ? Number(textOf(json.value ?? 1)) : 2;
   return isLines ? many('behaviour.lines', number) : many('behaviour.times', number);
-}
-
-/** The property that is measured, or the factors of a product. */
-function Factors({ of, options, onChange, invalid, isNumeric }) {
-  const isProduct = Array.isArray(of);
-  const factors = isProduct ? of : [of];
-  const drop = (index) => {
-    const left = factors.filter((_, at) => at !== index);
-    onChange(left.length === 1 ? left[0] : left);
-  };
-  const field = (factor, index) => html`
-    ${index > 0 && html`<span class="word">${t('measureField.by')}</span>`}
-    <span class="joined" key=${index}>
-      <${Combobox}
-        className="pill field"
-        label=${isProduct
-          ? t('measureField.factor', { index: index + 1 })
-          : t('behaviour.propertyThatIsMeasured')}
-        value=${String(factor ?? '')}
-        options=${options}
-        placeholder=${t('common.property')}
-        invalid=${invalid}
-        autofocus=${isProduct && index > 0 && factor === ''}
-        onChange=${(text) =>
-          onChange(isProduct ? factors.map((one, at) => (at === index ? text : one)) : text)}
-      />
-      ${isProduct &&
-      html`
-        <button
-          type="button"
-          class="pill clear"
-          aria-label=${t('measureField.withoutFactor', { index: index + 1 })}
-          onClick=${() => drop(index)}
-        >
-          ×
-        </button>
-      `}
-    </span>
-  `;
-  return html`
-    ${factors.map(field)}
-    ${(isNumeric || isProduct) &&
-    factors.length < MOST_FACTORS &&
-    factors[0] &&
-    html`
-      <button
-        type="button"
-        class="pill add"
-        aria-label=${t('measureField.timesAnotherProperty')}
-        title=${t('measureField.timesAnotherProperty')}
-        onClick=${() => onChange([...factors, ''])}
-      >
-        ${t('measureField.times')}
-      </button>
-    `}
-  `;
 }
 
 /** `pointer` is that of the behaviour; `isAmount` says that nothing is compared with it. */
@@ -117,10 +60,12 @@ export function MeasureField({ json, onChange, suggest, faults, pointer, isAmoun
     `}
     ${of &&
     html`
-      <${Factors}
+      <${PathsField}
         of=${json.measure.of}
-        options=${suggest.propertiesOf(json.event)}
-        invalid=${invalid('of')}
+        event=${json.event}
+        suggest=${suggest}
+        faults=${faults}
+        pointer=${at}
         isNumeric=${result === 'number' && name !== 'distinct'}
         onChange=${(next) => set({ of: next })}
       />

@@ -1,5 +1,6 @@
 // Rules in short lines.
 import { OPERATORS, durationText, measureName, operatorName, operatorText } from './grammar.js';
+import { isChoice } from './edits.js';
 import { unitsBack, windowKind } from './windows.js';
 import { segmentName } from '../lib/segment-names.js';
 import { isAmount, isAmountMeasure, money, nameOf } from '../lib/vocabulary.js';
@@ -172,10 +173,17 @@ function step(json, index, all) {
 }
 
 const pathsText = (paths, joint = '×') =>
-  [paths?.firstOf ?? paths]
+  [paths]
     .flat()
     .map((path) => nameOf('property', path))
-    .join(paths?.firstOf ? ' / ' : ` ${joint} `);
+    .join(` ${joint} `);
+
+/** The values that are measured: of a property, a product, or the first of several that has one. */
+function ofText(of) {
+  if (!isChoice(of)) return pathsText(of);
+  const paths = pathsText(of.firstOf, t('measureField.orElse'));
+  return of.minus === undefined ? paths : t('describe.negativeFor', { paths, event: eventText(of.minus) });
+}
 
 function sameText(same) {
   return same === undefined
@@ -257,7 +265,7 @@ export function measureSubject(json) {
   const name = measureName(json.measure) ?? 'count';
   const { of = '…', nth, gap, zone, weekStart } = json.measure ?? {};
   const subject = t(`measure.${name}`, {
-    of: pathsText(of),
+    of: ofText(of),
     event: countedText(json),
     nth: String(nth),
     gap: durationText(gap ?? '…'),

@@ -50,3 +50,15 @@ const DAYS = { today: {}, next: { from: 0, to: 7 }, span: { from: -7, to: 7 } };
 
 /** The days of an anniversary, in the zone of those before. */
 export const anniversaryDays = (kind, before) => put(DAYS[kind], 'zone', before?.zone);
+
+/** Whether a measure takes the first of several paths that has a value. */
+export const isChoice = (of) => Array.isArray(of?.firstOf);
+
+/** A choice that begins with a path. */
+export const withChoice = (path) => ({ firstOf: [path, ''] });
+
+/** A choice without one of its paths; the last one stands alone, unless events count as negative in it. */
+export function dropChoice(of, index) {
+  const firstOf = of.firstOf.filter((_, at) => at !== index);
+  return firstOf.length === 1 && of.minus === undefined ? firstOf[0] : { ...of, firstOf };
+}

@@ -23,8 +23,14 @@ export function hasForm(json) {
   return isObject(json.sample);
 }
 
+/** Whether what is measured is one path, a product of several, or the first of several that has a value. */
+function isMeasured(of) {
+  if (!isObject(of)) return isTextOrTexts(of);
+  return Array.isArray(of.firstOf) && isTextOrTexts(of.firstOf) && fits(of, 'minus', isTextOrTexts);
+}
+
 function isBehaviour(json) {
-  const isMeasure = (measure) => isText(measure) || (isObject(measure) && fits(measure, 'of', isTextOrTexts));
+  const isMeasure = (measure) => isText(measure) || (isObject(measure) && fits(measure, 'of', isMeasured));
   const isUnless = (unless) => isObject(unless) && fits(unless, 'same', isTextOrTexts);
   return (
     fits(json, 'event', isTextOrTexts) &&
