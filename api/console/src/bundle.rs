@@ -12,7 +12,8 @@ use std::{fs, io};
 /// The module with which the console starts.
 const ENTRY: &str = "app.js";
 /// The sheets, in the order in which they apply.
-const SHEETS: [&str; 6] = ["tokens", "base", "controls", "shell", "data", "builder"];
+const SHEETS: [&str; 11] =
+    ["tokens", "base", "controls", "shell", "cards", "charts", "changes", "members", "builder", "pills", "preview"];
 
 /// A file that cannot be taken into the bundle, and why.
 #[derive(Debug)]
