@@ -5,8 +5,8 @@
 //! are checked here. Where a loss of power left a hole in the last batch of the journal, which nobody was told is
 //! durable, fjall refuses to open; the hole is cut off here.
 
-use std::fs::{self, OpenOptions};
-use std::io;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use audience_contract::{Result, StoreError};
@@ -17,6 +17,8 @@ use crate::directory::unavailable;
 use crate::seal::{self, Kind};
 
 const ACTION: &str = "checking a store";
+/// Bytes of a journal that are read at once.
+const PIECE: usize = 64 * 1024;
 
 /// Checks a database of which `acknowledged` commits are said to be durable.
 pub(crate) fn verify(path: &Path, acknowledged: u64) -> Result<()> {
@@ -63,7 +65,7 @@ fn check_journals(path: &Path, acknowledged: u64) -> Result<()> {
     let Some(active) = journals.len().checked_sub(1) else { return Ok(()) };
     let mut state = Replay::default();
     for (at, (_, journal)) in journals.iter().enumerate() {
-        let bytes = fs::read(journal).map_err(|e| unavailable(ACTION, journal, &e))?;
+        let bytes = read_written(journal).map_err(|e| unavailable(ACTION, journal, &e))?;
         let (valid, end) = state.run(&bytes);
         if let End::OutOfOrder = end {
             return Err(corrupt(journal, "its batches are out of order"));
@@ -79,6 +81,25 @@ fn check_journals(path: &Path, acknowledged: u64) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Reads a journal up to its last piece that is not of zeros. fjall sets 64 MiB aside for each, of which mostly little is
+/// written; and no batch ends with a zero.
+fn read_written(journal: &Path) -> io::Result<Vec<u8>> {
+    let (mut file, mut piece) = (File::open(journal)?, Vec::with_capacity(PIECE));
+    let (mut bytes, mut zeros) = (Vec::new(), 0);
+    loop {
+        piece.clear();
+        if file.by_ref().take(PIECE as u64).read_to_end(&mut piece)? == 0 {
+            return Ok(bytes);
+        }
+        if piece.iter().all(|byte| *byte == 0) {
+            zeros += piece.len();
+        } else {
+            bytes.resize(bytes.len() + std::mem::take(&mut zeros), 0);
+            bytes.extend_from_slice(&piece);
+        }
+    }
 }
 
 /// The end of the active journal may be torn, as far as nobody was told that it is durable.
@@ -229,4 +250,26 @@ fn entries(path: &Path) -> Result<Vec<PathBuf>> {
 
 fn corrupt(path: &Path, detail: &str) -> StoreError {
     StoreError::Corrupt { place: path.display().to_string(), detail: detail.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_journal_is_read_up_to_its_last_piece_with_anything_in_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let journal = directory.path().join("0.jnl");
+        for written in [0, 1, PIECE - 1, PIECE, PIECE + 1, 3 * PIECE] {
+            let mut content = vec![0; 5 * PIECE + 7];
+            if let Some(last) = written.checked_sub(1) {
+                content[0] = 1;
+                content[last] = 3;
+            }
+            fs::write(&journal, &content).unwrap();
+            let read = read_written(&journal).unwrap();
+            assert!(read.len() >= written && read.len() < written + PIECE, "{} of {written}", read.len());
+            assert_eq!(read, content[..read.len()]);
+        }
+    }
 }
