@@ -28,6 +28,7 @@ mod caller_address;
 mod campaigns;
 mod catalogue;
 mod changes;
+mod collection;
 mod console;
 mod contents;
 mod cors;

@@ -5,15 +5,13 @@ mod people;
 use std::sync::Arc;
 
 use audience_auth::{Needs, Permission};
-use audience_protocol::{CampaignAction, CampaignInput, CampaignView};
+use audience_protocol::{CampaignAction, CampaignView, PlatformError};
 use hyper::{Method, StatusCode};
 
 use crate::api::Api;
-use crate::body::Media;
+use crate::collection::{self, CollectionDocument};
 use crate::cursor;
-use crate::json;
-use crate::preconditions::{ChangeHead, author};
-use crate::problem::{HandlerResult, Problem};
+use crate::problem::HandlerResult;
 use crate::query::Query;
 use crate::reply::{self, Items};
 use crate::request::Call;
@@ -35,7 +33,7 @@ const USERS: Needs = Needs::Permission(Permission::UserRead);
 const ROUTES: &[Route] = &[
     Route::new(Method::GET, LIST, Side::Segments, READ, |api, call| Box::pin(list(api, call))),
     Route::new(Method::POST, LIST, Side::Segments, WRITE, |api, call| Box::pin(create(api, call))),
-    Route::new(Method::GET, ONE, Side::Segments, READ, |api, call| Box::pin(show(api, call))),
+    Route::new(Method::GET, ONE, Side::Segments, READ, |api, call| Box::pin(collection::show::<CampaignView>(api, call))),
     Route::new(Method::PUT, ONE, Side::Segments, WRITE, |api, call| Box::pin(put(api, call))),
     Route::new(Method::POST, "/api/campaigns/{id}/preview", Side::Segments, USERS, |api, call| {
         Box::pin(preview(api, call))
@@ -61,42 +59,21 @@ async fn list(api: Arc<Api>, _: Call) -> HandlerResult {
 }
 
 async fn create(api: Arc<Api>, call: Call) -> HandlerResult {
-    let author = author(&call)?;
-    Media::of(&call.headers, &[Media::Json])?;
-    let body = api.body(&call.headers, call.body).await?;
-    api.blocking(move |api| {
-        let input: CampaignInput = json::parse_object(&body)?;
-        let view = api.platform.campaigns.create_campaign(input, &author)?;
-        Ok::<_, Problem>(reply::created(LIST, &view.campaign.id, &view, view.campaign.version))
-    })
-    .await
+    collection::create(api, call, |api, input, author| api.platform.campaigns.create_campaign(input, author)).await
 }
 
-/// Figures change without a version, so that there is no 304.
-async fn show(api: Arc<Api>, mut call: Call) -> HandlerResult {
-    let id = call.take_id();
-    Ok(stored(&api.blocking(move |api| api.platform.campaigns.campaign(&id)).await?))
+async fn put(api: Arc<Api>, call: Call) -> HandlerResult {
+    let replace = |api: &Api, id: &str, input, version, author: &str| {
+        api.platform.campaigns.replace_campaign(id, input, version, author)
+    };
+    collection::put(api, call, replace).await
 }
 
-async fn put(api: Arc<Api>, mut call: Call) -> HandlerResult {
-    let ChangeHead { id, author, expected } = ChangeHead::of(&mut call)?;
-    Media::of(&call.headers, &[Media::Json])?;
-    let body = api.body(&call.headers, call.body).await?;
-    api.blocking(move |api| {
-        let input: CampaignInput = json::parse_object(&body)?;
-        let version = expected.version(|| version(api, &id))?;
-        Ok::<_, Problem>(stored(&api.platform.campaigns.replace_campaign(&id, input, version, &author)?))
-    })
-    .await
-}
-
-async fn act(api: Arc<Api>, mut call: Call, action: CampaignAction) -> HandlerResult {
-    let ChangeHead { id, author, expected } = ChangeHead::of(&mut call)?;
-    api.blocking(move |api| {
-        let version = expected.version(|| version(api, &id))?;
-        Ok::<_, Problem>(stored(&api.platform.campaigns.change_campaign(&id, action, version, &author)?))
-    })
-    .await
+async fn act(api: Arc<Api>, call: Call, action: CampaignAction) -> HandlerResult {
+    let change = move |api: &Api, id: &str, version, author: &str| {
+        api.platform.campaigns.change_campaign(id, action, version, author)
+    };
+    collection::act(api, call, change).await
 }
 
 async fn preview(api: Arc<Api>, mut call: Call) -> HandlerResult {
@@ -114,10 +91,18 @@ async fn sends(api: Arc<Api>, mut call: Call) -> HandlerResult {
     Ok(reply::json(StatusCode::OK, &SENDS.give(page.await?)))
 }
 
-fn version(api: &Api, id: &str) -> Result<u64, Problem> {
-    Ok(api.platform.campaigns.campaign(id)?.campaign.version)
-}
+impl CollectionDocument for CampaignView {
+    const LIST: &'static str = LIST;
 
-fn stored(view: &CampaignView) -> warp::reply::Response {
-    reply::versioned(StatusCode::OK, view, view.campaign.version)
+    fn id(&self) -> &str {
+        &self.campaign.id
+    }
+
+    fn version(&self) -> u64 {
+        self.campaign.version
+    }
+
+    fn current(api: &Api, id: &str) -> Result<Self, PlatformError> {
+        api.platform.campaigns.campaign(id)
+    }
 }

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use audience_auth::{Needs, Permission};
-use audience_protocol::{ContentDocument, ContentInput, ContentStatus};
+use audience_protocol::{ContentDocument, ContentStatus, PlatformError};
 use hyper::{Method, StatusCode};
 use serde::Deserialize;
 
 use crate::api::Api;
 use crate::body::Media;
+use crate::collection::{self, CollectionDocument};
 use crate::json;
-use crate::preconditions::{ChangeHead, author};
 use crate::problem::{HandlerResult, Problem};
 use crate::reply::{self, Items};
 use crate::request::Call;
@@ -30,7 +30,7 @@ const PERSON: Needs = Needs::Permission(Permission::PiiRead);
 const ROUTES: &[Route] = &[
     Route::new(Method::GET, LIST, Side::Segments, READ, |api, call| Box::pin(list(api, call))),
     Route::new(Method::POST, LIST, Side::Segments, WRITE, |api, call| Box::pin(create(api, call))),
-    Route::new(Method::GET, ONE, Side::Segments, READ, |api, call| Box::pin(show(api, call))),
+    Route::new(Method::GET, ONE, Side::Segments, READ, |api, call| Box::pin(collection::show::<ContentDocument>(api, call))),
     Route::new(Method::PUT, ONE, Side::Segments, WRITE, |api, call| Box::pin(put(api, call))),
     Route::new(Method::POST, "/api/contents/{id}/approve", Side::Segments, APPROVE, |api, call| {
         Box::pin(act(api, call, ContentStatus::Approved))
@@ -56,42 +56,21 @@ async fn list(api: Arc<Api>, _: Call) -> HandlerResult {
 }
 
 async fn create(api: Arc<Api>, call: Call) -> HandlerResult {
-    let author = author(&call)?;
-    Media::of(&call.headers, &[Media::Json])?;
-    let body = api.body(&call.headers, call.body).await?;
-    api.blocking(move |api| {
-        let input: ContentInput = json::parse_object(&body)?;
-        let content = api.platform.contents.create_content(input, &author)?;
-        Ok::<_, Problem>(reply::created(LIST, &content.id, &content, content.version))
-    })
-    .await
+    collection::create(api, call, |api, input, author| api.platform.contents.create_content(input, author)).await
 }
 
-async fn show(api: Arc<Api>, mut call: Call) -> HandlerResult {
-    let id = call.take_id();
-    let content = api.blocking(move |api| api.platform.contents.content(&id)).await?;
-    Ok(stored(&content))
+async fn put(api: Arc<Api>, call: Call) -> HandlerResult {
+    let replace = |api: &Api, id: &str, input, version, author: &str| {
+        api.platform.contents.replace_content(id, input, version, author)
+    };
+    collection::put(api, call, replace).await
 }
 
-async fn put(api: Arc<Api>, mut call: Call) -> HandlerResult {
-    let ChangeHead { id, author, expected } = ChangeHead::of(&mut call)?;
-    Media::of(&call.headers, &[Media::Json])?;
-    let body = api.body(&call.headers, call.body).await?;
-    api.blocking(move |api| {
-        let input: ContentInput = json::parse_object(&body)?;
-        let version = expected.version(|| version(api, &id))?;
-        Ok::<_, Problem>(stored(&api.platform.contents.replace_content(&id, input, version, &author)?))
-    })
-    .await
-}
-
-async fn act(api: Arc<Api>, mut call: Call, to: ContentStatus) -> HandlerResult {
-    let ChangeHead { id, author, expected } = ChangeHead::of(&mut call)?;
-    api.blocking(move |api| {
-        let version = expected.version(|| version(api, &id))?;
-        Ok::<_, Problem>(stored(&api.platform.contents.change_content(&id, to, version, &author)?))
-    })
-    .await
+async fn act(api: Arc<Api>, call: Call, to: ContentStatus) -> HandlerResult {
+    let change = move |api: &Api, id: &str, version, author: &str| {
+        api.platform.contents.change_content(id, to, version, author)
+    };
+    collection::act(api, call, change).await
 }
 
 async fn preview(api: Arc<Api>, mut call: Call) -> HandlerResult {
@@ -106,10 +85,18 @@ async fn preview(api: Arc<Api>, mut call: Call) -> HandlerResult {
     .await
 }
 
-fn version(api: &Api, id: &str) -> Result<u64, Problem> {
-    Ok(api.platform.contents.content(id)?.version)
-}
+impl CollectionDocument for ContentDocument {
+    const LIST: &'static str = LIST;
 
-fn stored(content: &ContentDocument) -> warp::reply::Response {
-    reply::versioned(StatusCode::OK, content, content.version)
+    fn id(&self) -> &str {
+        &self.id
+    }
+
+    fn version(&self) -> u64 {
+        self.version
+    }
+
+    fn current(api: &Api, id: &str) -> Result<Self, PlatformError> {
+        api.platform.contents.content(id)
+    }
 }

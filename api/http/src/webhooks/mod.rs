@@ -3,15 +3,16 @@
 use std::sync::Arc;
 
 use audience_auth::{Needs, Permission};
-use audience_protocol::{WebhookAction, WebhookChange, WebhookInput, WebhookView};
+use audience_protocol::{PlatformError, WebhookAction, WebhookChange, WebhookInput, WebhookView};
 use hyper::{Method, StatusCode};
 use serde::Deserialize;
 
 use crate::api::Api;
 use crate::body::Media;
+use crate::collection::{self, CollectionDocument};
 use crate::json;
 use crate::merge_patch::given;
-use crate::preconditions::{ChangeHead, author};
+use crate::preconditions::ChangeHead;
 use crate::problem::{HandlerResult, Problem};
 use crate::reply::{self, Items};
 use crate::request::Call;
@@ -29,7 +30,7 @@ const DELETE: Needs = Needs::Permission(Permission::WebhookDelete);
 const ROUTES: &[Route] = &[
     Route::new(Method::GET, LIST, Side::Segments, READ, |api, call| Box::pin(list(api, call))),
     Route::new(Method::POST, LIST, Side::Segments, WRITE, |api, call| Box::pin(create(api, call))),
-    Route::new(Method::GET, ONE, Side::Segments, READ, |api, call| Box::pin(show(api, call))),
+    Route::new(Method::GET, ONE, Side::Segments, READ, |api, call| Box::pin(collection::show::<WebhookView>(api, call))),
     Route::new(Method::PUT, ONE, Side::Segments, WRITE, |api, call| Box::pin(put(api, call))),
     Route::new(Method::PATCH, ONE, Side::Segments, WRITE, |api, call| Box::pin(patch(api, call))),
     Route::new(Method::DELETE, ONE, Side::Segments, DELETE, |api, call| Box::pin(delete(api, call))),
@@ -66,34 +67,14 @@ async fn list(api: Arc<Api>, _: Call) -> HandlerResult {
 }
 
 async fn create(api: Arc<Api>, call: Call) -> HandlerResult {
-    let author = author(&call)?;
-    Media::of(&call.headers, &[Media::Json])?;
-    let body = api.body(&call.headers, call.body).await?;
-    api.blocking(move |api| {
-        let input: WebhookInput = json::parse_object(&body)?;
-        let view = api.platform.webhooks.create_webhook(input, &author)?;
-        Ok::<_, Problem>(reply::created(LIST, &view.webhook.id, &view, view.webhook.version))
-    })
-    .await
+    collection::create(api, call, |api, input, author| api.platform.webhooks.create_webhook(input, author)).await
 }
 
-/// Figures of deliveries change without a version, so that there is no 304.
-async fn show(api: Arc<Api>, mut call: Call) -> HandlerResult {
-    let id = call.take_id();
-    let view = api.blocking(move |api| api.platform.webhooks.webhook(&id)).await?;
-    Ok(stored(&view))
-}
-
-async fn put(api: Arc<Api>, mut call: Call) -> HandlerResult {
-    let ChangeHead { id, author, expected } = ChangeHead::of(&mut call)?;
-    Media::of(&call.headers, &[Media::Json])?;
-    let body = api.body(&call.headers, call.body).await?;
-    api.blocking(move |api| {
-        let input: WebhookInput = json::parse_object(&body)?;
-        let version = expected.version(|| version(api, &id))?;
-        Ok::<_, Problem>(stored(&api.platform.webhooks.replace_webhook(&id, input, version, &author)?))
-    })
-    .await
+async fn put(api: Arc<Api>, call: Call) -> HandlerResult {
+    let replace = |api: &Api, id: &str, input, version, author: &str| {
+        api.platform.webhooks.replace_webhook(id, input, version, author)
+    };
+    collection::put(api, call, replace).await
 }
 
 async fn patch(api: Arc<Api>, mut call: Call) -> HandlerResult {
@@ -110,7 +91,7 @@ async fn patch(api: Arc<Api>, mut call: Call) -> HandlerResult {
             segments: change.segments.unwrap_or(current.segments),
             changes: change.changes.unwrap_or(current.changes),
         };
-        Ok::<_, Problem>(stored(&api.platform.webhooks.replace_webhook(&id, input, Some(version), &author)?))
+        Ok::<_, Problem>(collection::stored(&api.platform.webhooks.replace_webhook(&id, input, Some(version), &author)?))
     })
     .await
 }
@@ -118,20 +99,18 @@ async fn patch(api: Arc<Api>, mut call: Call) -> HandlerResult {
 async fn delete(api: Arc<Api>, mut call: Call) -> HandlerResult {
     let ChangeHead { id, author, expected } = ChangeHead::of(&mut call)?;
     api.blocking(move |api| {
-        let version = expected.version(|| version(api, &id))?;
+        let version = collection::version::<WebhookView>(api, &id, expected)?;
         Ok::<_, Problem>(api.platform.webhooks.delete_webhook(&id, version, &author)?)
     })
     .await?;
     Ok(reply::no_content())
 }
 
-async fn act(api: Arc<Api>, mut call: Call, action: WebhookAction) -> HandlerResult {
-    let ChangeHead { id, author, expected } = ChangeHead::of(&mut call)?;
-    api.blocking(move |api| {
-        let version = expected.version(|| version(api, &id))?;
-        Ok::<_, Problem>(stored(&api.platform.webhooks.change_webhook(&id, action, version, &author)?))
-    })
-    .await
+async fn act(api: Arc<Api>, call: Call, action: WebhookAction) -> HandlerResult {
+    let change = move |api: &Api, id: &str, version, author: &str| {
+        api.platform.webhooks.change_webhook(id, action, version, author)
+    };
+    collection::act(api, call, change).await
 }
 
 /// The answer is what became of it, also where the target did not take it.
@@ -147,10 +126,18 @@ async fn deliveries(api: Arc<Api>, mut call: Call) -> HandlerResult {
     Ok(reply::json(StatusCode::OK, &Items { items }))
 }
 
-fn version(api: &Api, id: &str) -> Result<u64, Problem> {
-    Ok(api.platform.webhooks.webhook(id)?.webhook.version)
-}
+impl CollectionDocument for WebhookView {
+    const LIST: &'static str = LIST;
 
-fn stored(view: &WebhookView) -> warp::reply::Response {
-    reply::versioned(StatusCode::OK, view, view.webhook.version)
+    fn id(&self) -> &str {
+        &self.webhook.id
+    }
+
+    fn version(&self) -> u64 {
+        self.webhook.version
+    }
+
+    fn current(api: &Api, id: &str) -> Result<Self, PlatformError> {
+        api.platform.webhooks.webhook(id)
+    }
 }
