@@ -121,7 +121,8 @@ pub async fn serve(
     Ok(())
 }
 
-/// Waits a little for a port that is taken: that of a process that was just killed is until its last thread has ended.
+/// Waits a little for a port that is taken: that of a process that was just killed is until its last thread has ended. Nothing
+/// tells when a port becomes free, so it is tried again.
 async fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     let begun = Instant::now();
     loop {
@@ -260,7 +261,7 @@ async fn accept(listener: TcpListener, context: ConnectionContext, places: Arc<S
     end(connections, drain).await;
 }
 
-/// Mostly too many open files: waits for some to be closed.
+/// Mostly too many open files: waits for some to be closed, wherever in the process, which nothing tells.
 async fn not_accepted(error: io::Error) {
     tracing::warn!(%error, "a connection could not be accepted");
     tokio::time::sleep(Duration::from_millis(100)).await;
@@ -360,7 +361,7 @@ async fn requests<Io: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     let _ = ended.inspect_err(|error| tracing::debug!(%error, "a connection ended early"));
 }
 
-/// Ends once the client has taken nothing for a while.
+/// Ends once the client has taken nothing for a while. Nothing tells that bytes are not taken, so it is looked at.
 async fn deaf(framing: &Framing) {
     while !framing.is_stuck(LAST_TAKE) {
         tokio::time::sleep(LAST_TAKE / 4).await;

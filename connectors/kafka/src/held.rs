@@ -69,6 +69,7 @@ impl<'a> Committed<'a> {
             if Instant::now() >= deadline || self.connection.is_ending() {
                 return Err(Error::TooLong(format!("a transaction of another writer to {}", self.topic)));
             }
+            // The broker does not tell that another writer's transaction has ended.
             std::thread::park_timeout(LOOK_AGAIN);
         }
         self.visit(&self.consumer, partition, low, visit)

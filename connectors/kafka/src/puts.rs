@@ -159,6 +159,7 @@ impl TopicProducer {
                         return Err(Error::TooLong("room for messages".to_owned()));
                     }
                     record = back;
+                    // The client does not tell that its queue has room.
                     std::thread::park_timeout(FULL_WAIT);
                 }
                 Err((fault, _)) => return Err(Error::Client { action: "sending messages", fault }),

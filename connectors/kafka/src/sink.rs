@@ -191,6 +191,7 @@ impl KafkaSink {
                 let text = format!("{} was taken over by an earlier process for a moment", self.name);
                 return SinkError::Transient(text);
             }
+            // The other writer is another process, and shows what it does only in the topic.
             std::thread::park_timeout(CLAIM_LOOK);
         }
     }

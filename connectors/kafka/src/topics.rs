@@ -128,6 +128,7 @@ pub fn ensure(connection: &Connection, topics: &[Topic]) -> Result<Vec<String>> 
         if Instant::now() >= deadline || connection.is_ending() {
             return Err(Error::TooLong("making topics".to_owned()));
         }
+        // A broker answers before all brokers know the topic, and none of them tells.
         std::thread::park_timeout(std::time::Duration::from_millis(20));
     }
     Ok(names)

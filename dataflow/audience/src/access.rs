@@ -42,7 +42,7 @@ pub(crate) fn open(
     Ok(Arc::new(auth))
 }
 
-/// Looks after a door for as long as the process runs.
+/// Looks after a door for as long as the process runs. Other processes change members in the store, which tells nothing.
 pub(crate) fn tend(auth: &Arc<Auth>) {
     let auth = Arc::clone(auth);
     tokio::spawn(async move {

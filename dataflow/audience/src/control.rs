@@ -123,6 +123,7 @@ async fn accept(listener: UnixListener, door: Arc<OnceLock<Arc<HostDoor>>>) {
             }
             Err(error) => {
                 tracing::warn!(%error, "A command on this host could not be taken");
+                // Mostly too many open files, of which nothing tells the end.
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
         }

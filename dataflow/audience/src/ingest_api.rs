@@ -152,6 +152,7 @@ impl Ingest {
             if let Some(zone) = self.catalogue.get().and_then(|catalogue| stored_zone(&**catalogue).ok()) {
                 self.set_zone(zone);
             }
+            // Brokers and PostgreSQL are servers elsewhere: only an answer tells that they are there.
             std::thread::park_timeout(LOOK);
         }
     }

@@ -100,6 +100,7 @@ fn verify(SinkArgs { name, engine }: &SinkArgs) -> anyhow::Result<ExitCode> {
             )?;
             return Ok(if wrong == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE });
         }
+        // The engine is another process, and its API has no stream of comparisons.
         std::thread::park_timeout(LOOK);
     }
 }

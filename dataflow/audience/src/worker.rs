@@ -20,9 +20,9 @@ use audience_engine::cluster::link::SILENCE;
 use audience_engine::cluster::status::HostStatus;
 use audience_protocol::Platform;
 use clap::Args;
-use parking_lot::Mutex;
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
 
 use crate::serve::{self, OtherProcesses};
 use crate::settings::{ServeFlags, ServeSettings, TlsProcess};
@@ -33,8 +33,6 @@ use crate::{process_metrics, telemetry};
 const BEAT_LINE: &str = "beat";
 /// The time between signs of life.
 const BEAT: Duration = Duration::from_millis(500);
-/// The time between looks at the worker.
-const LOOK: Duration = Duration::from_millis(20);
 /// The wait before the first restart of a worker; it doubles until a worker has stayed.
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 /// The longest such wait.
@@ -238,7 +236,8 @@ async fn stop(
 /// A running worker.
 struct Supervised {
     child: Child,
-    last_beat: Arc<Mutex<Instant>>,
+    /// A sign of life each; closed with the output of the worker, and so with its end.
+    beats: watch::Receiver<()>,
 }
 
 impl Supervised {
@@ -248,36 +247,32 @@ impl Supervised {
         command.args(std::env::args_os().skip(1)).arg(format!("--supervised={restarts}"));
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command.spawn().context("the worker cannot be started")?;
-        let last_beat = Arc::new(Mutex::new(Instant::now()));
         let stdout = child.stdout.take().context("the worker has no output")?;
-        let beat = last_beat.clone();
+        let (beat, beats) = watch::channel(());
         std::thread::spawn(move || pass_on(stdout, &beat));
-        Ok(Supervised { child, last_beat })
+        Ok(Supervised { child, beats })
     }
 
     /// Ends when the worker has, or has been killed because it was silent; gives why.
     async fn watch(&mut self) -> anyhow::Result<String> {
         loop {
-            if let Some(status) = self.child.try_wait()? {
-                return Ok(status.to_string());
+            match tokio::time::timeout(SILENCE, self.beats.changed()).await {
+                Ok(Ok(())) => {}
+                Ok(Err(_)) => return Ok(self.kill()?.to_string()),
+                Err(_) => {
+                    let status = self.kill()?;
+                    return Ok(format!("it showed no sign of life for {SILENCE:?}; {status}"));
+                }
             }
-            if self.last_beat.lock().elapsed() > SILENCE {
-                let status = self.kill()?;
-                return Ok(format!("it showed no sign of life for {SILENCE:?}; {status}"));
-            }
-            tokio::time::sleep(LOOK).await;
         }
     }
 
     async fn wait(&mut self) -> anyhow::Result<ExitStatus> {
-        loop {
-            if let Some(status) = self.child.try_wait()? {
-                return Ok(status);
-            }
-            tokio::time::sleep(LOOK).await;
-        }
+        while self.beats.changed().await.is_ok() {}
+        self.kill()
     }
 
+    /// Kills the worker; returns its own status where it has ended.
     fn kill(&mut self) -> anyhow::Result<ExitStatus> {
         self.child.kill()?;
         Ok(self.child.wait()?)
@@ -285,10 +280,10 @@ impl Supervised {
 }
 
 /// Notes signs of life, and passes on everything else that the worker writes.
-fn pass_on(stdout: ChildStdout, last_beat: &Mutex<Instant>) {
+fn pass_on(stdout: ChildStdout, beat: &watch::Sender<()>) {
     for line in BufReader::new(stdout).lines().map_while(Result::ok) {
         if line == BEAT_LINE {
-            *last_beat.lock() = Instant::now();
+            beat.send_replace(());
         } else {
             let _ = writeln!(std::io::stdout(), "{line}");
         }

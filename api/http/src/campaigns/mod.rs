@@ -33,7 +33,9 @@ const USERS: Needs = Needs::Permission(Permission::UserRead);
 const ROUTES: &[Route] = &[
     Route::new(Method::GET, LIST, Side::Segments, READ, |api, call| Box::pin(list(api, call))),
     Route::new(Method::POST, LIST, Side::Segments, WRITE, |api, call| Box::pin(create(api, call))),
-    Route::new(Method::GET, ONE, Side::Segments, READ, |api, call| Box::pin(collection::show::<CampaignView>(api, call))),
+    Route::new(Method::GET, ONE, Side::Segments, READ, |api, call| {
+        Box::pin(collection::show::<CampaignView>(api, call))
+    }),
     Route::new(Method::PUT, ONE, Side::Segments, WRITE, |api, call| Box::pin(put(api, call))),
     Route::new(Method::POST, "/api/campaigns/{id}/preview", Side::Segments, USERS, |api, call| {
         Box::pin(preview(api, call))

@@ -30,7 +30,9 @@ const PERSON: Needs = Needs::Permission(Permission::PiiRead);
 const ROUTES: &[Route] = &[
     Route::new(Method::GET, LIST, Side::Segments, READ, |api, call| Box::pin(list(api, call))),
     Route::new(Method::POST, LIST, Side::Segments, WRITE, |api, call| Box::pin(create(api, call))),
-    Route::new(Method::GET, ONE, Side::Segments, READ, |api, call| Box::pin(collection::show::<ContentDocument>(api, call))),
+    Route::new(Method::GET, ONE, Side::Segments, READ, |api, call| {
+        Box::pin(collection::show::<ContentDocument>(api, call))
+    }),
     Route::new(Method::PUT, ONE, Side::Segments, WRITE, |api, call| Box::pin(put(api, call))),
     Route::new(Method::POST, "/api/contents/{id}/approve", Side::Segments, APPROVE, |api, call| {
         Box::pin(act(api, call, ContentStatus::Approved))
@@ -67,9 +69,8 @@ async fn put(api: Arc<Api>, call: Call) -> HandlerResult {
 }
 
 async fn act(api: Arc<Api>, call: Call, to: ContentStatus) -> HandlerResult {
-    let change = move |api: &Api, id: &str, version, author: &str| {
-        api.platform.contents.change_content(id, to, version, author)
-    };
+    let change =
+        move |api: &Api, id: &str, version, author: &str| api.platform.contents.change_content(id, to, version, author);
     collection::act(api, call, change).await
 }
 

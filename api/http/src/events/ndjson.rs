@@ -289,6 +289,7 @@ fn ingest(api: &Api, decoded: DecodedEvents) -> Result<IngestProgress, Problem> 
         loop {
             match api.platform.events.ingest(records.clone(), count) {
                 Err(PlatformError::Busy { .. }) if Instant::now() < deadline => {
+                    // The limit may be that of a server elsewhere, as Kafka is, which does not tell that it has room.
                     std::thread::park_timeout(Duration::from_millis(50));
                 }
                 outcome => return outcome,

@@ -113,7 +113,8 @@ impl Tls {
         self.failed.inc();
     }
 
-    /// Looks at the certificate for as long as the listeners are there.
+    /// Looks at the certificate for as long as the listeners are there. Files on a server, or behind the links that Kubernetes
+    /// swaps, tell no change, so they are read.
     pub(crate) async fn follow(self: Arc<Self>) {
         loop {
             tokio::time::sleep(LOOK).await;

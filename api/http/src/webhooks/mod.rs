@@ -30,7 +30,9 @@ const DELETE: Needs = Needs::Permission(Permission::WebhookDelete);
 const ROUTES: &[Route] = &[
     Route::new(Method::GET, LIST, Side::Segments, READ, |api, call| Box::pin(list(api, call))),
     Route::new(Method::POST, LIST, Side::Segments, WRITE, |api, call| Box::pin(create(api, call))),
-    Route::new(Method::GET, ONE, Side::Segments, READ, |api, call| Box::pin(collection::show::<WebhookView>(api, call))),
+    Route::new(Method::GET, ONE, Side::Segments, READ, |api, call| {
+        Box::pin(collection::show::<WebhookView>(api, call))
+    }),
     Route::new(Method::PUT, ONE, Side::Segments, WRITE, |api, call| Box::pin(put(api, call))),
     Route::new(Method::PATCH, ONE, Side::Segments, WRITE, |api, call| Box::pin(patch(api, call))),
     Route::new(Method::DELETE, ONE, Side::Segments, DELETE, |api, call| Box::pin(delete(api, call))),
@@ -91,7 +93,12 @@ async fn patch(api: Arc<Api>, mut call: Call) -> HandlerResult {
             segments: change.segments.unwrap_or(current.segments),
             changes: change.changes.unwrap_or(current.changes),
         };
-        Ok::<_, Problem>(collection::stored(&api.platform.webhooks.replace_webhook(&id, input, Some(version), &author)?))
+        Ok::<_, Problem>(collection::stored(&api.platform.webhooks.replace_webhook(
+            &id,
+            input,
+            Some(version),
+            &author,
+        )?))
     })
     .await
 }
