@@ -5,6 +5,7 @@ import { useLoad } from '../lib/load.js';
 import { useStore } from '../lib/store.js';
 import { unreadable } from '../lib/typed.js';
 import { describe } from '../rules/describe.js';
+import { categoryText, defaultsOf, parameterText, templateWords } from '../rules/templates.js';
 import { DurationField } from '../builder/duration-field.js';
 import { Dialog } from '../parts/dialog.js';
 import { Loading, ProblemBanner } from '../parts/feedback.js';
@@ -58,11 +59,7 @@ export function NewSegmentPage({ query }) {
         </button>
         ${(data?.templates ?? []).map(
           (template) => html`
-            <button type="button" class="template" key=${template.id} onClick=${() => setChosen(template)}>
-              <span class="kind">${template.category}</span>
-              <h2>${template.name}</h2>
-              <p>${template.description || describe(template.example)}</p>
-            </button>
+            <${Card} key=${template.id} template=${template} onChoose=${() => setChosen(template)} />
           `,
         )}
       </div>
@@ -72,11 +69,22 @@ export function NewSegmentPage({ query }) {
   `;
 }
 
+/** A template in the gallery. */
+function Card({ template, onChoose }) {
+  const { name, description } = templateWords(template, defaultsOf(template), template);
+  return html`
+    <button type="button" class="template" onClick=${onChoose}>
+      <span class="kind">${categoryText(template.category)}</span>
+      <h2>${name}</h2>
+      <p>${description || describe(template.example)}</p>
+    </button>
+  `;
+}
+
 /** The parameters of a template, asked for before it is opened in the builder. */
 function Parameters({ template, onClose, onDone }) {
-  const [values, setValues] = useState(() =>
-    Object.fromEntries(template.parameters.map((one) => [one.name, one.default])),
-  );
+  const [values, setValues] = useState(() => defaultsOf(template));
+  const words = templateWords(template, values, template);
   const [problem, setProblem] = useState(undefined);
   const submit = async (event) => {
     event.preventDefault();
@@ -84,7 +92,7 @@ function Parameters({ template, onClose, onDone }) {
       const { data } = await ask('POST', path`/api/templates/${template.id}`, {
         body: { parameters: values },
       });
-      onDone({ fields: { name: data.name, description: data.description ?? '' }, rules: data.rules });
+      onDone({ fields: templateWords(template, values, data), rules: data.rules });
     } catch (failed) {
       setProblem(failed);
     }
@@ -93,7 +101,7 @@ function Parameters({ template, onClose, onDone }) {
   const set = (name) => (value) => setValues((before) => ({ ...before, [name]: value }));
   return html`
     <${Dialog}
-      title=${template.name}
+      title=${words.name}
       onClose=${onClose}
       foot=${html`
         <button type="button" class="button" onClick=${onClose}>${t('common.cancel')}</button>
@@ -103,13 +111,14 @@ function Parameters({ template, onClose, onDone }) {
       `}
     >
       <form id="template" class="stack" onSubmit=${submit}>
-        <p class="soft">${template.description}</p>
+        <p class="soft">${words.description}</p>
         <${ProblemBanner} problem=${problem} />
         ${template.parameters.map(
           (one, index) => html`
             <${Parameter}
               key=${one.name}
               parameter=${one}
+              title=${parameterText(template, one)}
               value=${values[one.name]}
               autofocus=${index === 0}
               onChange=${set(one.name)}
@@ -122,8 +131,8 @@ function Parameters({ template, onClose, onDone }) {
 }
 
 /** One parameter, in a field of its type. */
-function Parameter({ parameter, value, autofocus, onChange }) {
-  const { name, title, type, minimum, maximum } = parameter;
+function Parameter({ parameter, title, value, autofocus, onChange }) {
+  const { name, type, minimum, maximum } = parameter;
   const id = `parameter-${name}`;
   const field = () => {
     if (type === 'duration')
