@@ -86,7 +86,7 @@ const PAGES = {
   data: ['/events/data', 'Events', 'purchase'],
   connect: ['/events/connect', 'Events', 'Send a test event'],
   imports: ['/imports?segment=list', 'Imports', 'Choose a CSV file'],
-  audit: ['/audit', 'Audit', 'audit'],
+  audit: ['/audit', 'Audit', 'Every change'],
   system: ['/system', 'System', 'engine'],
   nowhere: ['/nowhere', 'There is no such page', 'To the segments'],
 };
@@ -208,6 +208,41 @@ test('the name for the history is there on a narrow screen', async () => {
   await page.getByRole('button', { name: 'Done' }).click();
   await page.getByRole('button', { name: 'Your name: Ada; change' }).waitFor();
   assert.equal(await page.evaluate(() => localStorage.getItem('audience.author')), 'Ada');
+  await page.context().close();
+});
+
+test('every place is reached on a narrow screen, in the longest language too', async () => {
+  const { page, faults } = await openPage(browser, platform.address, {
+    viewport: { width: 390, height: 844 },
+    language: 'de',
+  });
+  await page.goto('/events');
+  const bar = page.getByRole('navigation', { name: 'Hauptmenü' });
+  const more = bar.getByRole('button', { name: 'Mehr' });
+  await more.waitFor();
+  assert.equal(await bar.getByRole('link').count(), 4);
+  await more.click();
+  assert.equal(await bar.getByRole('link').count(), 9);
+  for (const link of await bar.getByRole('link').all()) {
+    const { x, width } = await link.boundingBox();
+    assert.ok(x >= 0 && x + width <= 390, await link.textContent());
+    assert.ok(await link.evaluate((one) => one.scrollWidth <= one.clientWidth), await link.textContent());
+  }
+  assert.equal(
+    await bar
+      .locator('[aria-current=page]')
+      .textContent()
+      .then((text) => text.trim()),
+    'Ereignisse',
+  );
+  await assertSound(page, 'the places');
+  await page.keyboard.press('Escape');
+  assert.equal(await more.getAttribute('aria-expanded'), 'false');
+  await more.click();
+  await bar.getByRole('link', { name: 'System' }).click();
+  await page.getByRole('heading', { name: 'System', exact: true }).waitFor();
+  assert.equal(await more.getAttribute('aria-expanded'), 'false');
+  assert.deepEqual(faults, []);
   await page.context().close();
 });
 

@@ -7,6 +7,7 @@ import { useStore } from '../lib/store.js';
 import { dismiss, toast, toastProblem, toasts } from '../lib/toast.js';
 import { Dialog } from './dialog.js';
 import { Icon } from './icon.js';
+import { Navigation } from './navigation.js';
 import { Palette } from './palette.js';
 import { t } from '../texts/texts.js';
 
@@ -98,13 +99,19 @@ function LanguageSwitch() {
 
 /** The member who is signed in, and the way out. */
 function Member({ member }) {
+  const name = member.name || member.email;
+  const leave = () => signOut().catch(toastProblem);
   return html`
-    <div class="row">
-      <span class="small wide-only" title=${member.email}>${member.name || member.email}</span>
-      <button type="button" class="button quiet small" onClick=${() => signOut().catch(toastProblem)}>
-        ${t('access.signOut')}
-      </button>
+    <div class="row wide-only">
+      <span class="small" title=${member.email}>${name}</span>
+      <button type="button" class="button quiet small" onClick=${leave}>${t('access.signOut')}</button>
     </div>
+    <${Preferences} label=${name}>
+      <div class="row">
+        <span title=${member.email}>${name}</span>
+        <button type="button" class="button small" onClick=${leave}>${t('access.signOut')}</button>
+      </div>
+    <//>
   `;
 }
 
@@ -129,7 +136,6 @@ function Author() {
 
 function AuthorField() {
   const [name, setName] = useState(author.get());
-  const [isOpen, setOpen] = useState(false);
   const field = (classes) => html`
     <label class="field ${classes}">
       <span class="small">${t('shell.yourNameForTheHistory')}</span>
@@ -144,13 +150,21 @@ function AuthorField() {
       />
     </label>
   `;
-  const close = () => setOpen(false);
   return html`
     ${field('wide-only')}
+    <${Preferences} label=${t('shell.yourNameNameChange', { name })}>${field('')}<//>
+  `;
+}
+
+/** On a narrow screen, a button with what the foot of a wide one has. */
+function Preferences({ label, children }) {
+  const [isOpen, setOpen] = useState(false);
+  const close = () => setOpen(false);
+  return html`
     <button
       type="button"
       class="button quiet small narrow-only"
-      aria-label=${t('shell.yourNameNameChange', { name })}
+      aria-label=${label}
       onClick=${() => setOpen(true)}
     >
       <${Icon} name="user" />
@@ -164,9 +178,10 @@ function AuthorField() {
           <button type="button" class="button primary" onClick=${close}>${t('shell.done')}</button>
         `}
       >
-        ${field('')}
+        ${children}
         <${ZoneSwitch} />
         <${LanguageSwitch} />
+        <a href="/docs">${t('common.apiReference')}</a>
       <//>
     `}
   `;
@@ -250,30 +265,14 @@ function Search() {
 
 export function Shell({ path, children }) {
   useStore(caller);
+  const isHere = (to) => path === to || path.startsWith(`${to}/`) || (path === '/' && to === '/segments');
   return html`
     <div class="shell">
       <a class="skip" href="#main">${t('shell.skipToContent')}</a>
       <header class="side">
         <a class="brand" href="/segments"><img src=${ICON} alt="" /><span>Audience Manager</span></a>
         <${Search} />
-        <nav aria-label=${t('shell.main')}>
-          ${places().map(
-            ([to, icon, text]) =>
-              html`
-                <a
-                  href=${to}
-                  aria-current=${path === to ||
-                  path.startsWith(`${to}/`) ||
-                  (path === '/' && to === '/segments')
-                    ? t('shell.page')
-                    : undefined}
-                >
-                  <${Icon} name=${icon} />
-                  ${text}
-                </a>
-              `,
-          )}
-        </nav>
+        <${Navigation} places=${places()} isHere=${isHere} />
         <div class="side-foot">
           <${Author} />
           <div class="wide-only"><${ZoneSwitch} /></div>

@@ -855,6 +855,7 @@ export const texts = {
   'shell.language': 'Sprache',
   'shell.lightTheme': 'Helles Design',
   'shell.main': 'Hauptmenü',
+  'shell.more': 'Mehr',
   'shell.noConnection': 'Keine Verbindung',
   'shell.page': 'Seite',
   'shell.search': 'Suchen',

@@ -833,6 +833,7 @@ export const texts = {
   'shell.language': 'Language',
   'shell.lightTheme': 'Light theme',
   'shell.main': 'Main',
+  'shell.more': 'More',
   'shell.noConnection': 'No connection',
   'shell.page': 'page',
   'shell.search': 'Search',
