@@ -32,6 +32,7 @@ POSTHOG = {"viewed": 1, "before": 1, "$pageview": 1, "$screen": 1, "$groupidenti
 LIBRARIES = {
     "analytics-node": (NODE + ["segment.js"], "node", SEGMENT, {}),
     "analytics-next": (NODE + ["browser.js"], "node", SEGMENT, {}),
+    "analytics-next-chromium": (NODE + ["chromium.js"], "node", SEGMENT, {}),
     "rudder-sdk-node": (NODE + ["rudder.js"], "node", SEGMENT, {}),
     "posthog-node": (NODE + ["posthog.js"], "node", POSTHOG | {"identify": 2}, {"bought": True}),
     "analytics-python": (PYTHON + ["segment_library.py"], "python", SEGMENT, {}),

@@ -1,5 +1,6 @@
 // The two parts of a sender: all kinds of call, and after a word from outside, while the platform is killed, many events.
 import { createInterface } from 'node:readline';
+import { setTimeout } from 'node:timers/promises';
 
 export const address = process.env.AUDIENCE_ADDRESS;
 const name = process.env.AUDIENCE_LIBRARY;
@@ -14,4 +15,13 @@ export async function half() {
   const lines = createInterface({ input: process.stdin });
   await new Promise((resolve) => lines.once('line', resolve));
   lines.close();
+}
+
+/** Waits, for a while, until so many events of the user count: a library tries again for as long as its page is there. */
+export async function arrived(count) {
+  for (let tries = 0; tries < 100; tries++) {
+    const profile = await fetch(`${address}/api/users/${ids.user}`).then((answer) => answer.json(), () => ({}));
+    if (profile.eventCount >= count) break;
+    await setTimeout(200);
+  }
 }
