@@ -1,7 +1,8 @@
 // A campaign from its launch to the mails in the sandbox, as the console shows them.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { openPage, startBrowser } from './browser.js';
+import { assertSound, openPage, startBrowser } from './browser.js';
+import { HANDS, speaker } from './hands.js';
 import { startPlatform } from './platform.js';
 
 let platform, browser;
@@ -46,5 +47,39 @@ test('a mail of a campaign is found in the sandbox', async () => {
   await page.getByText('Hello Ann').waitFor();
   await page.goto('/campaign/first');
   await page.getByText('Completed').waitFor();
+  assert.deepEqual(faults, []);
+});
+
+test('a campaign is made by keyboard, and a mail that is refused is mended and not made twice', async () => {
+  const { page, faults } = await openPage(browser, platform.address, { language: 'de' });
+  const say = speaker('de-DE');
+  const { press, choose, type } = HANDS.keyboard(page);
+  const label = (key) => page.getByLabel(say(`campaigns.${key}`));
+  await page.goto('/campaigns/new');
+  const name = page.getByLabel(say('common.name'), { exact: true });
+  await name.waitFor();
+  // One types at once.
+  await page.keyboard.type('Frühling');
+  assert.equal(await name.inputValue(), 'Frühling');
+  await choose(label('toWhom'), 'pro');
+  await type(label('subject'), 'Hallo');
+  const mail = await label('mailInHtml').inputValue();
+  await type(label('mailInHtml'), '<p>Hallo</p>');
+  const save = page.getByRole('button', { name: say('campaigns.saveAndReview') });
+  await press(save);
+  await page.getByRole('alert').waitFor();
+  await type(label('mailInHtml'), mail);
+  await press(save);
+  await page.getByRole('heading', { name: say('campaigns.whoGetsIt') }).waitFor();
+  const { items } = await ask('GET', '/api/contents');
+  assert.deepEqual(
+    items.filter((one) => one.name === 'Frühling').map((one) => one.status),
+    ['approved'],
+  );
+  await assertSound(page, 'a campaign before it is launched');
+  const here = page.getByRole('navigation', { name: say('shell.main') }).locator('[aria-current=page]');
+  assert.equal((await here.textContent()).trim(), say('campaigns.campaigns'));
+  await press(page.getByRole('link', { name: say('campaigns.campaigns') }).last());
+  await page.getByRole('link', { name: 'Frühling' }).waitFor();
   assert.deepEqual(faults, []);
 });

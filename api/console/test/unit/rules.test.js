@@ -260,6 +260,19 @@ test('what the second page added is said in words', () => {
       value: { from: -3, to: -1 },
     },
     'zip starts with “1” or “2”': { field: 'zip', operator: 'starts_with', value: ['1', '2'] },
+    'time since the last event is at least 7 days': {
+      event: '*',
+      measure: { fn: 'since_last' },
+      operator: 'gte',
+      value: '7d',
+    },
+    'days with any events in the last 30 days is at least 4': {
+      event: '*',
+      measure: { fn: 'days' },
+      within: '30d',
+      operator: 'gte',
+      value: 4,
+    },
     'number of refund is more than number of purchase': {
       left: { event: 'refund' },
       operator: '>',

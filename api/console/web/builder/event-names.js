@@ -13,7 +13,7 @@ export function EventNames({ event, onChange, suggest, invalid, autofocus, label
 }
 
 function One({ event, onChange, suggest, invalid, autofocus, label, isNamed }) {
-  const any = { value: '*', hint: t('eventNames.anyEvent') };
+  const any = { value: '*', label: t('eventNames.anyEvent') };
   return html`
     <${Combobox}
       className="pill event"

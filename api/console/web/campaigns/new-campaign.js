@@ -1,22 +1,29 @@
 // A new campaign: to whom, what, and within which limits. The content is approved where the caller may do that.
-import { html, useState } from '../lib/html.js';
+import { html, useEffect, useRef, useState } from '../lib/html.js';
 import { ask, path, read } from '../lib/api.js';
 import { useLoad } from '../lib/load.js';
 import { navigate } from '../lib/router.js';
+import { may } from '../lib/session.js';
 import { ProblemBanner } from '../parts/feedback.js';
 import { t } from '../texts/texts.js';
 
-const BODY = `<p>Hello {{ user.name | default: "you" }},</p>
+const BODY = `<p>${t('campaigns.greeting')}</p>
 <p>…</p>
 <p>{{ postal_address }} · <a href="{{ unsubscribe_url }}">${t('campaigns.unsubscribe')}</a></p>`;
 
-async function create(given) {
-  const content = { name: given.name, subject: given.subject, body: given.body };
-  const made = (await ask('POST', '/api/contents', { body: content })).data;
-  await ask('POST', path`/api/contents/${made.id}/approve`);
+/** Keeps the mail: anew, or in the place of the one that was refused before. */
+async function keepContent({ name, subject, body }, id) {
+  const content = { name, subject, body };
+  if (id === undefined) return (await ask('POST', '/api/contents', { body: content })).data.id;
+  await ask('PUT', path`/api/contents/${id}`, { body: content });
+  return id;
+}
+
+async function create(given, contentId) {
+  if (may('content:approve')) await ask('POST', path`/api/contents/${contentId}/approve`);
   const caps = given.perDay ? [{ most: Number(given.perDay), per: 'day' }] : [];
   const quietHours = given.isQuiet ? { from: '21:00', to: '08:00' } : undefined;
-  const campaign = { name: given.name, segmentId: given.segmentId, contentId: made.id, caps, quietHours };
+  const campaign = { name: given.name, segmentId: given.segmentId, contentId, caps, quietHours };
   return (await ask('POST', '/api/campaigns', { body: campaign })).data;
 }
 
@@ -32,12 +39,20 @@ export function NewCampaign() {
   const [problem, setProblem] = useState(/** @type {any} */ (undefined));
   const { data } = useLoad((signal) => read('/api/segments?status=ACTIVE&limit=1000', signal), []);
   const set = (name) => (event) => setGiven({ ...given, [name]: event.target.value });
+  const first = useRef(null);
+  useEffect(() => first.current.focus(), []);
+  const content = useRef(undefined);
+  const [isBusy, setBusy] = useState(false);
   const submit = async (event) => {
     event.preventDefault();
+    if (isBusy) return;
+    setBusy(true);
     try {
-      navigate(`/campaign/${encodeURIComponent((await create(given)).id)}`);
+      content.current = await keepContent(given, content.current);
+      navigate(`/campaign/${encodeURIComponent((await create(given, content.current)).id)}`);
     } catch (failed) {
       setProblem(failed);
+      setBusy(false);
     }
   };
   const field = (text, control) => html`<label class="field"><span>${text}</span>${control}</label>`;
@@ -46,7 +61,16 @@ export function NewCampaign() {
       <${ProblemBanner} problem=${problem} />
       ${field(
         t('common.name'),
-        html`<input class="input" required maxlength="200" value=${given.name} onInput=${set('name')} />`,
+        html`
+          <input
+            class="input"
+            ref=${first}
+            required
+            maxlength="200"
+            value=${given.name}
+            onInput=${set('name')}
+          />
+        `,
       )}
       ${field(
         t('campaigns.toWhom'),
@@ -67,13 +91,14 @@ export function NewCampaign() {
         t('campaigns.mailInHtml'),
         html`
           <textarea class="input" rows="8" required value=${given.body} onInput=${set('body')}></textarea>
+          <span class="small soft">${t('campaigns.mailShows')}</span>
         `,
       )}
       ${field(
         t('campaigns.mostPerDay'),
         html`<input class="input" type="number" min="1" value=${given.perDay} onInput=${set('perDay')} />`,
       )}
-      <label class="row">
+      <label class="checkbox">
         <input
           type="checkbox"
           checked=${given.isQuiet}

@@ -60,6 +60,9 @@ export function CampaignPage({ id }) {
     <div class="page">
       <header class="page-head">
         <div>
+          <nav class="crumbs" aria-label=${t('common.wayBack')}>
+            <a href="/campaigns">${t('campaigns.campaigns')}</a>
+          </nav>
           <h1>${data?.name ?? id}</h1>
           ${data && html`<p class="lead"><${StatusBadge} status=${data.status} /></p>`}
         </div>

@@ -7,7 +7,7 @@ const SHOWN = 40;
 /** An option with what people call it, if they do. */
 const named = (option) => ({
   ...option,
-  label: (option.kind && labelOf(option.kind, option.value)?.displayName) || undefined,
+  label: (option.kind && labelOf(option.kind, option.value)?.displayName) || option.label,
 });
 
 /** What an option is found by: its value, and what people call it. */

@@ -265,7 +265,9 @@ function Search() {
 
 export function Shell({ path, children }) {
   useStore(caller);
-  const isHere = (to) => path === to || path.startsWith(`${to}/`) || (path === '/' && to === '/segments');
+  // A campaign by itself has an address beside that of all.
+  const shown = path === '/' ? '/segments/' : path.replace(/^\/campaign\//, '/campaigns/');
+  const isHere = (to) => `${shown}/`.startsWith(`${to}/`);
   return html`
     <div class="shell">
       <a class="skip" href="#main">${t('shell.skipToContent')}</a>

@@ -191,9 +191,13 @@ function sameText(same) {
     : ` ${t('describe.withTheSame', { paths: pathsText(same, t('common.and')) })}`;
 }
 
+/** Measures of which one event is told: “time since the first event”. */
+const OF_ONE = ['first', 'firstNth', 'last', 'lastNth', 'since_first', 'since_last'];
+
 /** The events that are measured, or the objects of a list in each. */
-function countedText(json) {
-  const event = eventText(json.event);
+function countedText(json, name) {
+  const any = OF_ONE.includes(name) ? t('describe.event') : t('describe.anyEvents');
+  const event = json.event === '*' ? any : eventText(json.event);
   return json.each === undefined
     ? event
     : t('describe.eachOf', { list: nameOf('property', json.each), event });
@@ -266,7 +270,7 @@ export function measureSubject(json) {
   const { of = '…', nth, gap, zone, weekStart } = json.measure ?? {};
   const subject = t(`measure.${name}`, {
     of: ofText(of),
-    event: countedText(json),
+    event: countedText(json, name),
     nth: String(nth),
     gap: durationText(gap ?? '…'),
   });

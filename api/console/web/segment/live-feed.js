@@ -90,7 +90,7 @@ export function LiveFeed({ segment }) {
                         <span class="change ${change.change}">
                           <${Icon} name=${change.change === 'entered' ? 'plus' : 'minus'} />
                         </span>
-                        <span class="cut">
+                        <span>
                           <a href="/users/${encodeURIComponent(change.userId)}">${change.userId}</a>${' '}
                           <span class="muted">
                             ${t(`change.${change.change}`)}${' '}
