@@ -7,7 +7,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -17,7 +16,10 @@ import urllib.request
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-PROGRAM = os.environ["AUDIENCE_PROGRAM"]
+# The clients' tests start and kill an instance, too.
+sys.path.insert(0, str(HERE.parents[1] / "clients" / "python"))
+from tests.instance import Instance  # noqa: E402
+
 TOOLS = Path(os.environ["AUDIENCE_LIBRARY_TOOLS"])
 TICKS = 60
 # From the kill to the next start.
@@ -44,31 +46,11 @@ LIBRARIES = {
 TRAITS = {"plan": "pro", "city": "Köln 😀", "address": {"zip": "50667"}}
 
 
-class Instance:
-    """An instance that can be killed and started again at its address."""
+class LoggedInstance(Instance):
+    """An instance with its data and its log in a directory."""
 
     def __init__(self, directory):
-        sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(2)]
-        ports = [one.getsockname()[1] for one in sockets]
-        for one in sockets:
-            one.close()
-        listen, ingest = (f"127.0.0.1:{port}" for port in ports)
-        self.address = f"http://{listen}"
-        self.command = [PROGRAM, "serve", "--data", f"{directory}/data", "--listen", listen, "--listen-ingest", ingest]
-        self.log = open(f"{directory}/log", "w", encoding="utf-8")
-        self.start()
-
-    def start(self):
-        self.child = subprocess.Popen(self.command, stdout=subprocess.PIPE, stderr=self.log, text=True)
-        for line in self.child.stdout:
-            if "ready on" in line:
-                return
-        raise RuntimeError(f"{PROGRAM} ended with {self.child.wait()}")
-
-    def end(self, number):
-        self.child.send_signal(number)
-        self.child.wait()
-        self.child.stdout.close()
+        super().__init__(f"{directory}/data", open(f"{directory}/log", "w", encoding="utf-8"))
 
     def ask(self, method, path, body=None):
         data = None if body is None else json.dumps(body).encode()
@@ -161,7 +143,7 @@ def refused(instance):
 def main(names):
     with tempfile.TemporaryDirectory(prefix="audience-libraries-") as directory:
         begun = time.monotonic()
-        instance = Instance(directory)
+        instance = LoggedInstance(directory)
         senders = [Sender(name, instance.address, directory) for name in names]
         try:
             for sender in senders:
@@ -172,7 +154,7 @@ def main(names):
             time.sleep(0.1)
             instance.end(signal.SIGKILL)
             time.sleep(AWAY_SECONDS)
-            instance.start()
+            instance.run()
             for sender in senders:
                 found = list(sender.faults(instance))
                 faults += [f"{sender.name}: {fault}" for fault in found]

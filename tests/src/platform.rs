@@ -13,7 +13,8 @@ use audience_rules::event::{EventDecoder, EventDefaults};
 use serde_json::{Value, json};
 
 use crate::cluster::Cluster;
-use crate::serve::{pause, wall_clock};
+pub use crate::serve::wait_until;
+use crate::serve::wall_clock;
 
 /// The stores of a data directory.
 pub fn stores(data: &Path) -> PlatformStores {
@@ -80,17 +81,6 @@ pub fn members(service: &Service, id: &str) -> Vec<String> {
     service.platform().segments.visit_members(id, &mut take).expect("a segment");
     members.sort_unstable();
     members
-}
-
-/// Waits until that comes about.
-pub fn wait_until(what: &str, is_met: impl Fn() -> bool) {
-    for _ in 0..3_000 {
-        if is_met() {
-            return;
-        }
-        pause(10);
-    }
-    panic!("{what} does not come about");
 }
 
 /// Waits until ticks beyond that one are committed; they go on by themselves.

@@ -10,6 +10,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
 
 use crate::client::Client;
 use crate::network::NetworkNamespace;
@@ -287,6 +288,35 @@ fn is_running(pid: Pid) -> bool {
 pub fn pause(milliseconds: u64) {
     #[expect(clippy::disallowed_methods, reason = "a test that waits for another process has nothing to be woken by")]
     std::thread::sleep(Duration::from_millis(milliseconds));
+}
+
+/// Waits until it holds; panics after a minute.
+pub fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
+    let deadline = wall_clock() + 60_000;
+    while !holds() {
+        assert!(wall_clock() < deadline, "in vain: {what}");
+        pause(10);
+    }
+}
+
+/// Waits until the JSON at a path is as wanted, and returns it; panics after two and a half minutes.
+pub fn wait_for_json(client: Client, path: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+    let deadline = wall_clock() + 150_000;
+    loop {
+        let last = client.get(path).map(|answer| answer.json()).unwrap_or_default();
+        if wanted(&last) {
+            return last;
+        }
+        assert!(wall_clock() < deadline, "{path}: {last}");
+        pause(20);
+    }
+}
+
+/// A figure of `/metrics` that has no labels.
+pub fn metric(client: Client, name: &str) -> f64 {
+    let text = client.get("/metrics").map(|answer| answer.text()).unwrap_or_default();
+    let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok());
+    value.unwrap_or_else(|| panic!("no {name} in {text}"))
 }
 
 /// Milliseconds since 1970.

@@ -88,14 +88,17 @@ fn served(service: &Service, segments: &[&str]) -> Members {
     segments.iter().map(of).filter(|(_, members)| !members.is_empty()).collect()
 }
 
-/// Stops, once everything is processed; gives what is stored, and who is in what by that.
-fn stop_and_read(service: Arc<Service>, data: &Path, objects: &Arc<Objects>) -> (Ledger, Members) {
+/// Stops, once everything is processed; gives what is stored.
+fn stop_and_read(service: Arc<Service>, data: &Path, objects: &Arc<Objects>) -> Ledger {
     wait_until("the history", || metric(&service, "audience_history_lag_events") == 0);
     service.stop();
     drop(service);
-    let ledger = Ledger::read_with(data, &*objects.history()).unwrap();
-    let expected = members_at(&ledger.newest_world().unwrap(), wall_clock() + 1_000);
-    (ledger, expected)
+    Ledger::read_with(data, &*objects.history()).unwrap()
+}
+
+/// The members by the law, over all that is stored.
+fn expected(ledger: &Ledger) -> Members {
+    members_at(&ledger.newest_world().unwrap(), wall_clock() + 1_000)
 }
 
 fn erase(service: &Service, id: &str) {
@@ -132,7 +135,8 @@ fn edits_merges_and_erasures_after_old_events_went_are_those_over_the_whole_log(
     erase(&service, "u7");
     forget(&service);
     send(&service, events(&mut random));
-    let (ledger, before) = stop_and_read(service, &data, &objects);
+    let ledger = stop_and_read(service, &data, &objects);
+    let before = expected(&ledger);
     same("the changes say", &ledger.folded().unwrap(), &before).unwrap();
     assert!(before.len() == segments.len(), "{before:?}");
     assert!(
@@ -147,13 +151,14 @@ fn edits_merges_and_erasures_after_old_events_went_are_those_over_the_whole_log(
     assert!(higher > floor + 60_000, "the floor moves on: {higher}");
     create_rule(&service, "late", &sum(75));
     let segments = ["twice", "many", "seen", "more", "pro", "late"];
-    let (ledger, before) = stop_and_read(service, &data, &objects);
+    let ledger = stop_and_read(service, &data, &objects);
+    let before = expected(&ledger);
     same("the changes say", &ledger.folded().unwrap(), &before).unwrap();
 
     fs::remove_dir_all(&data).unwrap();
     let service = start(&data, &objects, 2);
     assert_eq!(served(&service, &segments), before, "after the loss");
-    let (restored, _) = stop_and_read(service, &data, &objects);
+    let restored = stop_and_read(service, &data, &objects);
     assert!(restored.events == ledger.events, "record for record");
 }
 

@@ -13,8 +13,10 @@ PROGRAM = os.environ.get("AUDIENCE_PROGRAM", str(TARGET / "debug" / "audience"))
 
 
 class Instance:
-    def __init__(self):
-        self.data = tempfile.mkdtemp(prefix="audience-client-")
+    """Keeps its data in `data`, or in a directory of its own; its log goes to `log`."""
+
+    def __init__(self, data=None, log=subprocess.DEVNULL):
+        self.data, self.log = data or tempfile.mkdtemp(prefix="audience-client-"), log
         sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(2)]
         self.ports = [one.getsockname()[1] for one in sockets]
         for one in sockets:
@@ -25,7 +27,7 @@ class Instance:
     def run(self):
         listen, ingest = (f"127.0.0.1:{port}" for port in self.ports)
         given = [PROGRAM, "serve", "--data", self.data, "--listen", listen, "--listen-ingest", ingest]
-        self.child = subprocess.Popen(given, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        self.child = subprocess.Popen(given, stdout=subprocess.PIPE, stderr=self.log, text=True)
         for line in self.child.stdout:
             if "ready on" in line:
                 return

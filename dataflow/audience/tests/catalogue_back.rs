@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 use audience_tests::client::Client;
 use audience_tests::program;
-use audience_tests::serve::{Served, Setup, pause, wall_clock};
+use audience_tests::serve::{Served, Setup, pause, wait_until, wall_clock};
 use database::{TestDatabase, sql};
 use serde_json::{Value, json};
 
@@ -43,16 +43,8 @@ fn over(purchases: u64) -> Vec<String> {
     (purchases..=USERS).map(|user| format!("u{user:02}")).collect()
 }
 
-fn wait_for(what: &str, mut holds: impl FnMut() -> bool) {
-    let deadline = wall_clock() + 30_000;
-    while !holds() {
-        assert!(wall_clock() < deadline, "in vain: {what}");
-        pause(20);
-    }
-}
-
 fn wait_for_members(client: Client, id: &str, expected: &[String]) {
-    wait_for(&format!("{id}: {expected:?}"), || client.members(id).unwrap().as_deref() == Some(expected));
+    wait_until(&format!("{id}: {expected:?}"), || client.members(id).unwrap().as_deref() == Some(expected));
 }
 
 fn catalogue_detail(client: Client) -> String {
@@ -90,13 +82,13 @@ fn a_catalogue_that_went_back_is_taken_as_new() {
     let backup = database.back_up();
     let before = put_over(client, "s", 9);
     put_over(client, "created", 2);
-    wait_for("a deletion", || client.send("DELETE", "/api/segments/deleted", "", b"").unwrap().status == 204);
+    wait_until("a deletion", || client.send("DELETE", "/api/segments/deleted", "", b"").unwrap().status == 204);
     wait_for_members(client, "s", &over(9));
     database.put_back(&backup);
     // What is there now is what runs.
     wait_for_members(client, "s", &over(3));
     wait_for_members(client, "deleted", &over(1));
-    wait_for("what was not created", || client.members("created").unwrap().is_none());
+    wait_until("what was not created", || client.members("created").unwrap().is_none());
     assert_eq!(client.get("/api/segments/created").unwrap().status, 404);
     assert_told(&served);
     let listed = client.get("/api/users/u09/segments").unwrap().text();
@@ -159,17 +151,17 @@ fn a_start_finds_that_the_catalogue_went_back() {
     let backup = database.back_up();
     put_over(served.client(), "s", 9);
     wait_for_members(served.client(), "s", &over(9));
-    wait_for("Redis", || in_redis() == over(9));
+    wait_until("Redis", || in_redis() == over(9));
     served.stop();
     database.put_back(&backup);
     let served = setup.start();
     wait_for_members(served.client(), "s", &over(3));
-    wait_for("Redis as it is now", || in_redis() == over(3));
+    wait_until("Redis as it is now", || in_redis() == over(3));
     assert_told(&served);
     let after = put_over(served.client(), "s", 5);
     assert_eq!(after["effective"], json!(true), "{after}");
     wait_for_members(served.client(), "s", &over(5));
-    wait_for("Redis after an edit", || in_redis() == over(5));
+    wait_until("Redis after an edit", || in_redis() == over(5));
     served.kill();
     let served = setup.start();
     wait_for_members(served.client(), "s", &over(5));

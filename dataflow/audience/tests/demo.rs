@@ -4,7 +4,7 @@
 
 use audience_tests::client::Client;
 use audience_tests::program;
-use audience_tests::serve::{Setup, pause};
+use audience_tests::serve::{Setup, wait_for_json};
 use serde_json::Value;
 
 /// Tries of what comes about by itself, and the time between them in milliseconds: together the time of five events at the pace
@@ -16,19 +16,6 @@ fn json(client: Client, path: &str) -> Value {
     let answer = client.get(path).unwrap();
     assert_eq!(answer.status, 200, "{path}: {}", answer.text());
     answer.json()
-}
-
-/// Asks until the answer is as wanted.
-fn wait_for(client: Client, path: &str, wanted: impl Fn(&Value) -> bool) -> Value {
-    let mut last = Value::Null;
-    for _ in 0..TRIES {
-        last = json(client, path);
-        if wanted(&last) {
-            return last;
-        }
-        pause(BETWEEN);
-    }
-    panic!("{path}: {last}");
 }
 
 fn list<'v>(value: &'v Value, key: &str) -> &'v [Value] {
@@ -70,7 +57,7 @@ fn there_is_something_on_every_page() {
     let is_filled = |segment: &Value| {
         segment["status"] != "ACTIVE" || segment["size"].as_u64() > Some(0) || segment["id"] == "active-now"
     };
-    let page = wait_for(client, "/api/segments", |page| list(page, "items").iter().all(is_filled));
+    let page = wait_for_json(client, "/api/segments", |page| list(page, "items").iter().all(is_filled));
     let segments = list(&page, "items");
     assert!(segments.len() >= 12, "{page}");
     assert!(segments.iter().any(|segment| segment["status"] == "DRAFT" && segment["size"] == 0));
@@ -92,7 +79,7 @@ fn there_is_something_on_every_page() {
         assert!(then > 0 && then * 2 > size, "{segment}: {week}");
     }
 
-    let shape = wait_for(client, "/api/schema", |shape| list(shape, "events").len() >= 6);
+    let shape = wait_for_json(client, "/api/schema", |shape| list(shape, "events").len() >= 6);
     let purchase = list(&shape, "events").iter().find(|event| event["name"] == "purchase").unwrap();
     assert!(texts(list(purchase, "properties"), "name").contains(&"amount"), "{purchase}");
     assert!(texts(list(&shape, "traits"), "name").contains(&"plan"), "{shape}");
@@ -111,10 +98,10 @@ fn there_is_something_on_every_page() {
     // Customers come and go.
     let before = json(client, "/api/system");
     let (events, changes) = (before["events"]["accepted"].as_u64(), before["changes"]["total"].as_u64());
-    wait_for(client, "/api/system", |now| {
+    wait_for_json(client, "/api/system", |now| {
         now["events"]["accepted"].as_u64() > events && now["changes"]["total"].as_u64() > changes
     });
-    wait_for(client, "/api/segments/active-now", |segment| segment["size"].as_u64() > Some(0));
+    wait_for_json(client, "/api/segments/active-now", |segment| segment["size"].as_u64() > Some(0));
     assert_eq!(before["health"]["ready"], true);
     served.stop();
 

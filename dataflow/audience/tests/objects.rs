@@ -9,7 +9,7 @@ use audience_contract::suite::SmallDisk;
 use audience_tests::client::Client;
 use audience_tests::ledger::{Ledger, members_at, same};
 use audience_tests::program;
-use audience_tests::serve::{Served, Setup, pause, wall_clock};
+use audience_tests::serve::{Served, Setup, metric, wait_until, wall_clock};
 use serde_json::{Value, json};
 
 fn setup(directory: &Path, url: &str) -> Setup {
@@ -19,22 +19,6 @@ fn setup(directory: &Path, url: &str) -> Setup {
 
 fn file_url(directory: &Path) -> String {
     format!("file://{}", directory.display())
-}
-
-fn wait_until(what: &str, is_met: impl Fn() -> bool) {
-    for _ in 0..3_000 {
-        if is_met() {
-            return;
-        }
-        pause(10);
-    }
-    panic!("{what} does not come about");
-}
-
-fn metric(client: Client, name: &str) -> f64 {
-    let text = client.get("/metrics").unwrap().text();
-    let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok());
-    value.unwrap_or_else(|| panic!("no {name} in {text}"))
 }
 
 fn send(client: Client, users: u64) {

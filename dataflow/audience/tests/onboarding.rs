@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use audience_tests::client::Client;
 use audience_tests::program;
-use audience_tests::serve::{Setup, pause};
+use audience_tests::serve::{Setup, wait_for_json};
 use serde_json::{Value, json};
 
 fn get(client: Client, path: &str) -> Value {
@@ -17,19 +17,6 @@ fn get(client: Client, path: &str) -> Value {
 
 fn list<'v>(value: &'v Value, key: &str) -> &'v [Value] {
     value[key].as_array().map_or(&[], Vec::as_slice)
-}
-
-/// Asks until the answer is as wanted.
-fn wait_for(client: Client, path: &str, wanted: impl Fn(&Value) -> bool) -> Value {
-    let mut last = Value::Null;
-    for _ in 0..3_000 {
-        last = get(client, path);
-        if wanted(&last) {
-            return last;
-        }
-        pause(50);
-    }
-    panic!("{path}: {last}");
 }
 
 fn of_outcome<'v>(recent: &'v Value, outcome: &str) -> Vec<&'v Value> {
@@ -121,7 +108,7 @@ fn the_data_page_counts_what_a_naive_count_does() {
         })
         .collect();
     assert_eq!(client.post("/api/events", &json!(events).to_string()).unwrap().status, 202);
-    let schema = wait_for(client, "/api/schema", |schema| {
+    let schema = wait_for_json(client, "/api/schema", |schema| {
         list(schema, "events").iter().map(|event| event["count"].as_u64().unwrap()).sum::<u64>() == 90
     });
     for name in ["purchase", "refund"] {
@@ -159,7 +146,7 @@ fn an_empty_instance_takes_the_demo_once() {
     assert_eq!(get(client, "/api/demo"), json!({"state": "possible"}));
     let begun = client.post("/api/demo", "").unwrap();
     assert_eq!((begun.status, begun.json()), (202, json!({"state": "loading"})));
-    wait_for(client, "/api/demo", |demo| demo["state"] != "loading");
+    wait_for_json(client, "/api/demo", |demo| demo["state"] != "loading");
     assert_eq!(get(client, "/api/demo"), json!({"state": "loaded"}));
     let segments = get(client, "/api/segments");
     assert!(list(&segments, "items").len() >= 12, "{segments}");

@@ -3,7 +3,7 @@
 
 use audience_tests::client::Client;
 use audience_tests::program;
-use audience_tests::serve::{Setup, pause, wall_clock};
+use audience_tests::serve::{Setup, pause, wait_for_json, wall_clock};
 use serde_json::{Value, json};
 
 const DAY: i64 = 86_400_000;
@@ -22,19 +22,6 @@ fn send(client: Client, events: &Value) {
 fn put(client: Client, segment: &str, body: &Value) {
     let answer = client.put(&format!("/api/segments/{segment}"), &body.to_string()).unwrap();
     assert!(matches!(answer.status, 200 | 201), "{}", answer.text());
-}
-
-/// Asks until the answer is as wanted.
-fn wait_for(client: Client, path: &str, wanted: impl Fn(&Value) -> bool) -> Value {
-    let mut last = Value::Null;
-    for _ in 0..600 {
-        last = client.get(path).unwrap().json();
-        if wanted(&last) {
-            return last;
-        }
-        pause(20);
-    }
-    panic!("{path}: {last}");
 }
 
 #[test]
@@ -56,7 +43,7 @@ fn a_membership_is_explained() {
     );
     put(client, "best", &json!({"name": "Best", "rules": {"rank": {"by": "totalSpent"}, "top": 1}}));
     put(client, "list", &json!({"name": "List", "members": ["stranger"]}));
-    wait_for(client, "/api/users/a/segments", |found| found.as_array().is_some_and(|found| found.len() == 1));
+    wait_for_json(client, "/api/users/a/segments", |found| found.as_array().is_some_and(|found| found.len() == 1));
 
     // Under any of the user's ids.
     for id in ["a", "before"] {
@@ -119,7 +106,7 @@ fn users_are_found_and_their_events_paged() {
     send(client, &json!({"userId": "ann", "previousId": "ben", "eventType": "alias"}));
     put(client, "list", &json!({"name": "List", "members": ["annual"]}));
     // A merged id and one of a list only are no users.
-    wait_for(client, "/api/users", |page| {
+    wait_for_json(client, "/api/users", |page| {
         page["items"] == json!(["Ann", "an", "ann", "anna"].map(|id| json!({"userId": id})))
     });
     let first = get(client, "/api/users?q=ann&limit=1");
@@ -158,7 +145,7 @@ fn shapes_come_back_after_a_start_and_forget_who_is_erased() {
         let events = shape["events"].as_array().into_iter().flatten();
         events.filter_map(|event| event["name"].as_str().map(str::to_owned)).collect()
     };
-    wait_for(served.client(), "/api/schema", |shape| names(shape) == ["kept", "secret"]);
+    wait_for_json(served.client(), "/api/schema", |shape| names(shape) == ["kept", "secret"]);
     let refused =
         served.client().post("/api/events", r#"[{"eventType":"x"},{"userId":"a","eventType":"kept"}]"#).unwrap();
     assert_eq!(refused.status, 202);
@@ -166,9 +153,9 @@ fn shapes_come_back_after_a_start_and_forget_who_is_erased() {
     served.kill();
     let served = setup.start();
     let client = served.client();
-    wait_for(client, "/api/schema", |shape| names(shape) == ["kept", "secret"]);
+    wait_for_json(client, "/api/schema", |shape| names(shape) == ["kept", "secret"]);
     assert_eq!(client.send("DELETE", "/api/users/b", "application/json", b"").unwrap().status, 204);
-    let shape = wait_for(client, "/api/schema", |shape| names(shape) == ["kept"]);
+    let shape = wait_for_json(client, "/api/schema", |shape| names(shape) == ["kept"]);
     let property = &shape["events"][0]["properties"][0];
     let seen_at = property["lastSeenAt"].as_str().expect("the time of the newest event");
     let expected = json!({
@@ -200,7 +187,7 @@ fn a_rank_among_too_many_is_told_by_the_membership_or_not_at_all() {
         let sent = client.send("POST", "/api/events", "application/x-ndjson", line.repeat(10_000).as_bytes()).unwrap();
         assert_eq!(sent.status, 202, "{}", sent.text());
     }
-    wait_for(client, "/api/users/b/segments", |found| found[0]["segmentId"] == "best");
+    wait_for_json(client, "/api/users/b/segments", |found| found[0]["segmentId"] == "best");
     for (user, is_best) in [("a", false), ("b", true)] {
         let best = explain(user, "best");
         assert_eq!((&best["member"], &best["node"]["held"]), (&json!(is_best), &json!(is_best)), "{best}");

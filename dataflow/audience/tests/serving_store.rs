@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use audience_tests::client::Client;
 use audience_tests::program;
-use audience_tests::serve::{Served, Setup, pause, wall_clock};
+use audience_tests::serve::{Served, Setup, pause, wait_until};
 use database::TestDatabase;
 use own_aerospike::OwnAerospike;
 use own_redis::OwnRedis;
@@ -65,7 +65,7 @@ impl<S: OwnStore> EngineHost<S> {
     }
 
     fn wait_until_whole(&self) {
-        wait_for("everybody in the store", || self.is_up() && self.store.users() == USERS as usize);
+        wait_until("everybody in the store", || self.is_up() && self.store.users() == USERS as usize);
     }
 
     /// The sink's name.
@@ -102,14 +102,6 @@ fn id(user: u64) -> String {
     format!("u{user:05}")
 }
 
-fn wait_for(what: &str, mut holds: impl FnMut() -> bool) {
-    let deadline = wall_clock() + 60_000;
-    while !holds() {
-        assert!(wall_clock() < deadline, "in vain: {what}");
-        pause(10);
-    }
-}
-
 /// A `segment-api`; killed when dropped.
 struct SegmentApiProcess {
     child: Child,
@@ -131,8 +123,8 @@ impl SegmentApiProcess {
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(std::fs::File::create(&log).unwrap());
         let memberships = format!("memberships:{}", S::NAME);
         let api = SegmentApiProcess { child: command.spawn().unwrap(), address, log, memberships };
-        wait_for("segment-api", || api.client().get("/health/ready").is_ok_and(|answer| answer.status == 200));
-        wait_for("its store", || api.is_reading());
+        wait_until("segment-api", || api.client().get("/health/ready").is_ok_and(|answer| answer.status == 200));
+        wait_until("its store", || api.is_reading());
         api
     }
 
@@ -188,9 +180,9 @@ fn an_emptied_store_is_told_and_filled_and_never_read<S: OwnStore>() {
         for _ in 0..3 {
             pause(300);
             host.store.empty();
-            wait_for("readers are refused", || refused.swap(0, Ordering::Relaxed) > 0);
+            wait_until("readers are refused", || refused.swap(0, Ordering::Relaxed) > 0);
             host.wait_until_whole();
-            wait_for("readers are answered", || read.swap(0, Ordering::Relaxed) > 0);
+            wait_until("readers are answered", || read.swap(0, Ordering::Relaxed) > 0);
         }
         is_done.store(true, Ordering::Release);
     });
@@ -241,7 +233,7 @@ fn a_halted_store_holds_up_nobody<S: OwnStore>() {
     let lines = api.said().lines().count() - before;
     assert!(lines <= 3, "{lines} lines for 1,000 reads: {}", api.said());
     host.store.resume();
-    wait_for("it is asked again", || api.is_reading() && host.is_up());
+    wait_until("it is asked again", || api.is_reading() && host.is_up());
     host.served.stop();
 }
 
@@ -258,7 +250,7 @@ fn records_deleted_by_hand_come_back<S: OwnStore>() {
     let event = json!({"userId": id(7), "eventType": "view"}).to_string();
     assert_eq!(client.post("/api/events", &event).unwrap().status, 202);
     let all = SEGMENTS as usize + 1;
-    wait_for("a change makes it whole", || host.store.segments_of(&id(7)).len() == all);
+    wait_until("a change makes it whole", || host.store.segments_of(&id(7)).len() == all);
     // Many at once, a list, and what nobody wrote.
     for user in 100..400 {
         host.store.delete_user(&id(user));
@@ -267,11 +259,11 @@ fn records_deleted_by_hand_come_back<S: OwnStore>() {
     host.store.enter(&id(500), "viewers");
     let (status, said) = host.sink("verify");
     assert!(status == 1 && said.contains("users compared"), "{status}: {said}");
-    wait_for("all are whole", || {
+    wait_until("all are whole", || {
         (0..USERS).all(|user| user == 7 || host.store.segments_of(&id(user)).len() == SEGMENTS as usize)
     });
-    wait_for("the list is whole", || host.store.members("s2") == USERS as usize);
-    wait_for("nothing is wrong any more", || host.sink("verify").0 == 0);
+    wait_until("the list is whole", || host.store.members("s2") == USERS as usize);
+    wait_until("nothing is wrong any more", || host.sink("verify").0 == 0);
     let text = client.get("/metrics").unwrap().text();
     assert!(
         text.contains(&format!("audience_sink_wrong_records_total{{sink=\"{}\"}}", EngineHost::<S>::sink_name())),
@@ -279,11 +271,11 @@ fn records_deleted_by_hand_come_back<S: OwnStore>() {
     );
     // By itself.
     host.store.delete_user(&id(30));
-    wait_for("a slow comparison finds it", || host.store.segments_of(&id(30)).len() == SEGMENTS as usize);
+    wait_until("a slow comparison finds it", || host.store.segments_of(&id(30)).len() == SEGMENTS as usize);
     host.store.enter("nobody", "s1");
     let (status, said) = host.sink("rebuild");
     assert_eq!(status, 0, "{said}");
-    wait_for("a rebuild leaves nothing else", || host.store.segments_of("nobody").is_empty());
+    wait_until("a rebuild leaves nothing else", || host.store.segments_of("nobody").is_empty());
     host.wait_until_whole();
     assert!(host.database.url.contains("audience_test"));
     host.served.stop();

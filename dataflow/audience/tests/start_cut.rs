@@ -17,7 +17,7 @@ use std::process::{Child, Command, Stdio};
 use audience_tests::client::Client;
 use audience_tests::program;
 use audience_tests::proxy::{CommitCut, Proxy};
-use audience_tests::serve::{Served, Setup, pause, wall_clock};
+use audience_tests::serve::{Served, Setup, pause, wait_until, wall_clock};
 use database::TestDatabase;
 use own_redis::OwnRedis;
 use serde_json::json;
@@ -69,14 +69,6 @@ fn cut_starts(setup: &Setup, proxy: &Proxy, step: usize, check: impl Fn(&Served,
     waited
 }
 
-fn wait_for(what: &str, mut holds: impl FnMut() -> bool) {
-    let deadline = wall_clock() + 60_000;
-    while !holds() {
-        assert!(wall_clock() < deadline, "in vain: {what}");
-        pause(20);
-    }
-}
-
 fn is_up(client: Client, part: &str) -> bool {
     client.get("/actuator/health").is_ok_and(|answer| answer.json()["components"][part]["status"] == "UP")
 }
@@ -104,7 +96,7 @@ fn a_start_goes_on_wherever_redis_goes_away() {
         assert!(served.client().put("/api/segments/all", &body).unwrap().status < 300);
         let event = json!({"userId": format!("u{after}"), "eventType": "buy"}).to_string();
         assert_eq!(served.client().post("/api/events", &event).unwrap().status, 202);
-        wait_for("the change in Redis", || redis.segments_of(&format!("u{after}")) == ["all"]);
+        wait_until("the change in Redis", || redis.segments_of(&format!("u{after}")) == ["all"]);
     });
 }
 
@@ -126,7 +118,7 @@ fn a_start_goes_on_wherever_kafka_goes_away() {
     let parts = [format!("source:{prefix}user-events"), format!("sink:kafka:{prefix}audience")];
     cut_starts(&setup, &proxy, 95, |served, _| {
         for part in &parts {
-            wait_for(part, || is_up(served.client(), part));
+            wait_until(part, || is_up(served.client(), part));
         }
         let event = json!({"userId": "u", "eventType": "buy"}).to_string();
         assert_eq!(served.client().post("/api/events", &event).unwrap().status, 202);
@@ -157,7 +149,7 @@ fn segment_api_waits_wherever_its_database_goes_away() {
         let mut api = ReadingProcess(command.spawn().unwrap(), Client(address));
         pause(after);
         proxy.cut(AWAY);
-        wait_for("segment-api", || {
+        wait_until("segment-api", || {
             let ended = api.0.try_wait().unwrap();
             assert_eq!(ended, None, "cut after {after} ms: {}", std::fs::read_to_string(&log).unwrap());
             api.1.get("/health/ready").is_ok_and(|answer| answer.status == 200)
@@ -181,7 +173,7 @@ fn a_commit_whose_connection_is_lost_is_said_to_be_unknown() {
         assert_eq!((answer.status, answer.code().as_str()), (503, "outcome_unknown"), "{name}: {}", answer.text());
         let shown = || served.client().get("/api/segments/buyers").unwrap().json()["name"] == json!(name);
         if is_there {
-            wait_for("what was committed", shown);
+            wait_until("what was committed", shown);
         } else {
             pause(500);
             assert!(!shown(), "{name}: what was not committed is shown");

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use audience_tests::client::Client;
 use audience_tests::program;
-use audience_tests::serve::{Setup, pause, wall_clock};
+use audience_tests::serve::{Setup, wait_for_json, wall_clock};
 use serde_json::{Value, json};
 
 const USERS: usize = 240;
@@ -33,19 +33,6 @@ fn list<'v>(value: &'v Value, key: &str) -> &'v [Value] {
 
 fn texts(items: &[Value], key: &str) -> Vec<String> {
     items.iter().map(|item| item[key].as_str().unwrap().to_owned()).collect()
-}
-
-/// Asks until the answer is as wanted.
-fn wait_for(client: Client, path: &str, wanted: impl Fn(&Value) -> bool) -> Value {
-    let mut last = Value::Null;
-    for _ in 0..600 {
-        last = get(client, path);
-        if wanted(&last) {
-            return last;
-        }
-        pause(20);
-    }
-    panic!("{path}: {last}");
 }
 
 /// The traits of user number `n`; some lack some.
@@ -91,7 +78,7 @@ fn tables_searches_and_exports_are_those_of_a_naive_look_at_every_user() {
     let client = served.client();
     fill(client);
     put(client, "buyers", &json!({"event": "purchase", "operator": "gte", "value": 2}));
-    wait_for(client, "/api/segments/buyers", |segment| segment["effective"] == true);
+    wait_for_json(client, "/api/segments/buyers", |segment| segment["effective"] == true);
 
     let table = get(client, "/api/users?limit=1000&column=email&column=totalSpent&column=address.city&column=nothing");
     let rows = list(&table, "items");
@@ -229,17 +216,17 @@ fn who_entered_and_left_is_read_back_from_the_newest() {
     for some in visits.chunks(7) {
         send(client, &json!(some));
     }
-    wait_for(client, "/api/segments/often", |segment| segment["size"] == 20);
+    wait_for_json(client, "/api/segments/often", |segment| segment["size"] == 20);
     put(client, "often", &threshold(4));
     put(client, "often", &threshold(3));
     send(client, &json!({"userId": "late", "eventType": "visit"}));
     send(client, &json!({"userId": "u0", "previousId": "late", "eventType": "alias"}));
-    wait_for(client, "/api/users/late/segments", |found| found.as_array().is_some_and(|found| found.len() == 2));
+    wait_for_json(client, "/api/users/late/segments", |found| found.as_array().is_some_and(|found| found.len() == 2));
 
     let check = |client: Client| {
         // 20 enter both, the first edit takes all out of one, the second brings them back, `late` comes and is merged. What is
         // served already may not be in the log yet.
-        let all = wait_for(client, "/api/changes?limit=1000", |all| list(all, "items").len() >= 40 + 20 + 20 + 2);
+        let all = wait_for_json(client, "/api/changes?limit=1000", |all| list(all, "items").len() >= 40 + 20 + 20 + 2);
         let all = list(&all, "items");
         assert_eq!(all.len(), 40 + 20 + 20 + 2, "{all:?}");
         let places: Vec<(u64, u64)> = texts(all, "id")

@@ -8,7 +8,7 @@ use std::process::{Command, Output};
 
 use audience_tests::client::Client;
 use audience_tests::program;
-use audience_tests::serve::{Served, Setup, pause};
+use audience_tests::serve::{Served, Setup, metric, wait_until};
 use serde_json::Value;
 
 /// Events of a user of whom no rule asks: enough that those before them can go.
@@ -72,22 +72,6 @@ impl TierPlace<'_> {
         let mut command = Command::new(&self.setup.program);
         command.args(["admin", "free-space", "--data"]).arg(&self.setup.data).args(flags).output().unwrap()
     }
-}
-
-fn wait_until(what: &str, is_met: impl Fn() -> bool) {
-    for _ in 0..6_000 {
-        if is_met() {
-            return;
-        }
-        pause(10);
-    }
-    panic!("{what} does not come about");
-}
-
-fn metric(client: Client, name: &str) -> f64 {
-    let text = client.get("/metrics").unwrap().text();
-    let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok());
-    value.unwrap_or_else(|| panic!("no {name} in {text}"))
 }
 
 fn send(client: Client, lines: impl Iterator<Item = String>) {
