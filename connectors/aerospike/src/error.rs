@@ -28,6 +28,9 @@ pub enum Error {
     /// The progress is none.
     #[error("{0}")]
     Damaged(String),
+    /// The progress cannot be read.
+    #[error(transparent)]
+    Unreadable(serde_json::Error),
     /// The sets were written with other settings.
     #[error(
         "the users of segments were dealt into {found} records, and the settings say {expected}: set `chunks` to {found}"
@@ -81,6 +84,7 @@ impl Error {
         match self {
             Error::Fenced => SinkError::Fenced(sink.to_owned()),
             Error::Damaged(detail) => SinkError::Corrupt { sink: sink.to_owned(), detail },
+            Error::Unreadable(error) => SinkError::Corrupt { sink: sink.to_owned(), detail: error.to_string() },
             Error::Aerospike(ref error) if is_permanent(error) => SinkError::Fatal(self.to_string()),
             Error::OtherChunks { .. } | Error::TooLarge(_) | Error::Unwritable(_) | Error::Certificates(_) => {
                 SinkError::Fatal(self.to_string())

@@ -65,9 +65,7 @@ impl ProfileStore for AerospikeProfiles {
             let policy = cluster::read_policy(settings.timeout_ms);
             match client.get(&policy, &reach_key(settings)?, Bins::from([REACH])).await {
                 Ok(record) => match record.bins.get(REACH) {
-                    Some(Value::String(reach)) => {
-                        serde_json::from_str(reach).map(Some).map_err(|error| Error::Damaged(error.to_string()))
-                    }
+                    Some(Value::String(reach)) => serde_json::from_str(reach).map(Some).map_err(Error::Unreadable),
                     other => Err(Error::Damaged(format!("how far profiles reach is {other:?}"))),
                 },
                 Err(error) if error.server_result_code() == Some(ResultCode::KeyNotFoundError) => Ok(None),

@@ -62,7 +62,7 @@ impl AerospikeReader {
             Err(error) => return Err(error.into()),
         };
         let Some(Value::String(reach)) = record.bins.get(layout::REACH) else { return Ok(ServingState::Empty) };
-        let reach: Reach = serde_json::from_str(reach).map_err(|error| Error::Damaged(error.to_string()))?;
+        let reach: Reach = serde_json::from_str(reach).map_err(Error::Unreadable)?;
         Ok(ServingState::of(Some(&reach)))
     }
 

@@ -44,7 +44,7 @@ impl Conversation {
             }
             expect(&open.command("STARTTLS")?, "STARTTLS")?;
             if !open.replies.is_empty() {
-                return Err(SmtpError::Tls("the server sends in the clear what belongs into TLS".to_owned()));
+                return Err(SmtpError::InTheClear);
             }
             open.stream = open.stream.secured(host, tls)?;
             offers = open.hello(&settings.hello)?;

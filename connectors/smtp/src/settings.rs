@@ -98,9 +98,23 @@ pub enum SmtpError {
     /// The server does not offer what the settings ask for.
     #[error("the server does not offer {0}, which the settings ask for")]
     NotOffered(&'static str),
-    /// The certificate authorities or the server's name cannot be used.
-    #[error("{0}")]
-    Tls(String),
+    /// The server sends before TLS what belongs into it.
+    #[error("the server sends in the clear what belongs into TLS")]
+    InTheClear,
+    /// A file of certificate authorities cannot be used.
+    #[error("{}: {cause}", file.display())]
+    Authorities {
+        /// The file.
+        file: PathBuf,
+        /// The fault of the file, or of a certificate in it.
+        cause: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The server's name is none that a certificate could have.
+    #[error(transparent)]
+    Name(#[from] rustls::pki_types::InvalidDnsNameError),
+    /// TLS cannot be set up.
+    #[error(transparent)]
+    Tls(#[from] rustls::Error),
 }
 
 impl From<std::io::Error> for SmtpError {

@@ -42,9 +42,8 @@ impl SmtpStream {
     /// Begins TLS.
     pub(crate) fn secured(self, host: &str, config: &Arc<ClientConfig>) -> Result<SmtpStream, SmtpError> {
         let SmtpStream::Plain(stream) = self else { return Ok(self) };
-        let name = ServerName::try_from(host.to_owned()).map_err(|error| SmtpError::Tls(error.to_string()))?;
-        let connection = ClientConnection::new(Arc::clone(config), name);
-        let connection = connection.map_err(|error| SmtpError::Tls(error.to_string()))?;
+        let name = ServerName::try_from(host.to_owned())?;
+        let connection = ClientConnection::new(Arc::clone(config), name)?;
         Ok(SmtpStream::Tls(Box::new(StreamOwned::new(connection, stream))))
     }
 
@@ -89,15 +88,14 @@ pub(crate) fn tls(ca_file: Option<&Path>) -> Result<Arc<ClientConfig>, SmtpError
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
     if let Some(file) = ca_file {
-        let fault = |error: &dyn std::fmt::Display| SmtpError::Tls(format!("{}: {error}", file.display()));
-        let pem = std::fs::read(file).map_err(|error| fault(&error))?;
+        let fault = |cause| SmtpError::Authorities { file: file.to_owned(), cause };
+        let pem = std::fs::read(file).map_err(|error| fault(error.into()))?;
         for certificate in CertificateDer::pem_slice_iter(&pem) {
-            let certificate = certificate.map_err(|error| fault(&error))?;
-            roots.add(certificate).map_err(|error| fault(&error))?;
+            let certificate = certificate.map_err(|error| fault(error.into()))?;
+            roots.add(certificate).map_err(|error| fault(error.into()))?;
         }
     }
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
-    let config = config.map_err(|error| SmtpError::Tls(error.to_string()))?;
+    let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
     Ok(Arc::new(config.with_root_certificates(roots).with_no_client_auth()))
 }

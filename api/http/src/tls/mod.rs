@@ -86,7 +86,7 @@ impl Tls {
         let served = Arc::new(ServedPair(RwLock::new(Arc::clone(&pair.key))));
         let builder = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()));
         let builder = builder.with_protocol_versions(&VERSIONS);
-        let builder = builder.map_err(|error| TlsError::Making(error.to_string()))?.with_no_client_auth();
+        let builder = builder.map_err(|error| TlsError::Making(error.into()))?.with_no_client_auth();
         let mut config = builder.with_cert_resolver(Arc::<ServedPair>::clone(&served));
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         let (expires, fault, failed) = (Gauge::default(), Gauge::default(), Counter::default());

@@ -45,7 +45,7 @@ pub enum TlsError {
     },
     /// A certificate could not be made.
     #[error("a certificate cannot be made: {0}")]
-    Making(String),
+    Making(Box<dyn std::error::Error + Send + Sync>),
 }
 
 /// A certificate chain and its key, fit to be served.

@@ -47,7 +47,7 @@ impl SelfSigned {
     }
 
     fn make(&self, now: Millis) -> Result<TlsPair, TlsError> {
-        let failed = |error: rcgen::Error| TlsError::Making(error.to_string());
+        let failed = |error: rcgen::Error| TlsError::Making(error.into());
         let mut wanted = CertificateParams::new(self.names.clone()).map_err(failed)?;
         let begin = date_time_ymd(1970, 1, 1) + Duration::from_secs((now / 1_000).unsigned_abs());
         (wanted.not_before, wanted.not_after) = (begin - Duration::from_secs(3600), begin + LIFE);

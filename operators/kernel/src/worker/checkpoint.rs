@@ -75,6 +75,39 @@ fn parse_sequence(text: &str) -> Option<Arc<Sequence>> {
     }
 }
 
+/// A fault of a checkpoint.
+#[derive(Debug, thiserror::Error)]
+pub enum CheckpointFault {
+    /// A shard cannot be encoded.
+    #[error(transparent)]
+    Writing(bincode::Error),
+    /// A shard cannot be decoded.
+    #[error("shard {shard}: {cause}")]
+    Shard {
+        /// Its number.
+        shard: u32,
+        /// The decoder's error.
+        cause: bincode::Error,
+    },
+    /// A measure is not of this version's language.
+    #[error("unknown measure {0:?}")]
+    Measure(MeasureText),
+    /// The same, in a shard.
+    #[error("shard {shard}: unknown measure {measure:?}")]
+    MeasureOfShard {
+        /// The number of the shard.
+        shard: u32,
+        /// The measure.
+        measure: MeasureText,
+    },
+}
+
+impl From<CheckpointFault> for OperatorError {
+    fn from(fault: CheckpointFault) -> Self {
+        OperatorError::Checkpoint(fault)
+    }
+}
+
 #[derive(Serialize, Deserialize)]
 struct UserState {
     id: String,
@@ -114,7 +147,7 @@ impl WorkerState {
             .into_iter()
             .map(|(shard, users)| {
                 let state = ShardState { boundary, measures: measures.clone(), users };
-                let bytes = bincode::serialize(&state).map_err(|e| OperatorError::Checkpoint(e.to_string()))?;
+                let bytes = bincode::serialize(&state).map_err(CheckpointFault::Writing)?;
                 Ok((shard, bytes))
             })
             .collect()
@@ -128,8 +161,8 @@ impl WorkerState {
     /// Brings back the measures that stand in every shard of a checkpoint, for users who are yet to come.
     pub fn restore_measures(&mut self, in_all: &[MeasureText]) -> Result<(), OperatorError> {
         for text in in_all {
-            let unknown = || OperatorError::Checkpoint(format!("unknown measure {text:?}"));
-            self.rows.registry.require_measure(&text.to_key().ok_or_else(unknown)?, None);
+            let key = text.to_key().ok_or_else(|| CheckpointFault::Measure(text.clone()))?;
+            self.rows.registry.require_measure(&key, None);
         }
         Ok(())
     }
@@ -140,13 +173,10 @@ impl WorkerState {
     /// Events that waited in the checkpoint and have happened since are applied here, so that a measure that is yet to be
     /// backfilled has them from history alone.
     pub fn restore(&mut self, shard: u32, bytes: &[u8], in_all: &[MeasureText]) -> Result<(), OperatorError> {
-        let state: ShardState =
-            bincode::deserialize(bytes).map_err(|e| OperatorError::Checkpoint(format!("shard {shard}: {e}")))?;
+        let state: ShardState = bincode::deserialize(bytes).map_err(|cause| CheckpointFault::Shard { shard, cause })?;
         let mut numbers = HashMap::new();
         for (number, text) in state.measures.iter().filter(|(_, text)| in_all.contains(text)) {
-            let key = text
-                .to_key()
-                .ok_or_else(|| OperatorError::Checkpoint(format!("shard {shard}: unknown measure {text:?}")))?;
+            let key = text.to_key().ok_or_else(|| CheckpointFault::MeasureOfShard { shard, measure: text.clone() })?;
             numbers.insert(*number, self.rows.registry.require_measure(&key, None));
         }
         let membership = self.membership();

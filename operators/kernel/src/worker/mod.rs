@@ -43,7 +43,7 @@ use rows::UserRows;
 use scan::ScanState;
 use settle::Evaluation;
 
-pub use checkpoint::MeasureText;
+pub use checkpoint::{CheckpointFault, MeasureText};
 pub use intake::message_key;
 pub use output::WorkerOutput;
 pub use segments::{SegmentNames, SegmentNumbers};
@@ -165,7 +165,7 @@ pub enum OperatorError {
     Store(#[from] StoreError),
     /// A checkpoint does not fit.
     #[error("the checkpoint cannot be loaded: {0}")]
-    Checkpoint(String),
+    Checkpoint(CheckpointFault),
     /// The event log does not say who is named.
     #[error("who a user is cannot be decided: {0}")]
     Identity(String),
