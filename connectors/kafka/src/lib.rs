@@ -70,7 +70,7 @@ pub enum Error {
     },
     /// A value that cannot be written.
     #[error("a record cannot be written: {0}")]
-    Unwritable(serde_json::Error),
+    Unwritable(std::sync::Arc<serde_json::Error>),
     /// Something took longer than it may.
     #[error("{0} took too long")]
     TooLong(String),

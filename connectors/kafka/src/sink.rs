@@ -315,7 +315,7 @@ pub(crate) fn take_over(settings: &SinkSettings, id: &str) -> Result<Sender> {
 
 /// Files something under a key in the topic of progress, or nothing any more.
 pub(crate) fn note<T: Serialize>(sender: &Sender, settings: &SinkSettings, key: &str, value: Option<&T>) -> Result<()> {
-    let payload = value.map(serde_json::to_vec).transpose().map_err(Error::Unwritable)?;
+    let payload = value.map(serde_json::to_vec).transpose().map_err(|fault| Error::Unwritable(fault.into()))?;
     let mut record: BaseRecord<'_, [u8], [u8], usize> =
         BaseRecord::with_opaque_to(&settings.progress_topic, usize::MAX).key(key.as_bytes());
     if let Some(payload) = &payload {
@@ -367,7 +367,7 @@ impl Encoder {
             cause: change.cause,
         };
         self.out.clear();
-        serde_json::to_writer(&mut self.out, &message).map_err(Error::Unwritable)?;
+        serde_json::to_writer(&mut self.out, &message).map_err(|fault| Error::Unwritable(fault.into()))?;
         Ok(&self.out)
     }
 }

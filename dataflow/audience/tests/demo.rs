@@ -7,10 +7,8 @@ use audience_tests::program;
 use audience_tests::serve::{Setup, wait_for_json};
 use serde_json::Value;
 
-/// Tries of what comes about by itself, and the time between them in milliseconds: together the time of five events at the pace
-/// of the shop, not all of which move somebody.
+/// Tries of a comparison between which the shop may move somebody.
 const TRIES: usize = 2_400;
-const BETWEEN: u64 = 50;
 
 fn json(client: Client, path: &str) -> Value {
     let answer = client.get(path).unwrap();
