@@ -82,7 +82,7 @@ impl Described {
     }
 }
 
-/// What is known of the provider.
+/// The provider's addresses and keys, as far as they are known.
 #[derive(Default)]
 struct Known {
     described: Option<(i64, Arc<Described>)>,

@@ -1,4 +1,4 @@
-//! How much of the event log stays in the data directory: what is older stands in the history alone.
+//! The part of the event log that stays in the data directory: what is older stands in the history alone.
 
 use std::ops::ControlFlow;
 use std::time::Duration;
