@@ -70,11 +70,14 @@ test('from an open console to members with roles', async () => {
   await page.getByRole('button', { name: 'Sign out' }).click();
   await page.getByRole('heading', { name: 'Sign in' }).waitFor();
   await assertSound(page, 'sign-in');
-  await page.getByLabel('E-mail address').fill('ann@example.org');
-  await page.getByLabel('Password').fill('a wrong password');
-  await page.getByRole('button', { name: 'Sign in' }).click();
+  // By keyboard alone, from the first key on; a wrong password is typed anew where it stands.
+  await page.keyboard.type('ann@example.org');
+  await page.keyboard.press('Tab');
+  await page.keyboard.type('a wrong password');
+  await page.keyboard.press('Enter');
   await page.getByText('do not fit').waitFor();
-  await page.getByLabel('Password').fill(PASSWORD);
-  await page.getByRole('button', { name: 'Sign in' }).click();
+  await page.keyboard.press('Control+a');
+  await page.keyboard.type(PASSWORD);
+  await page.keyboard.press('Enter');
   await page.getByRole('button', { name: 'Sign out' }).waitFor();
 });

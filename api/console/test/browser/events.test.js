@@ -30,6 +30,7 @@ test('the first page leads to the first event, which is seen as it comes in', as
   const list = page.getByRole('list', { name: 'Events, newest first' });
   await list.getByRole('link', { name: 'test-user' }).waitFor();
   await page.getByText('1 accepted so far').waitFor();
+  assert.equal(await page.evaluate(() => document.activeElement?.textContent?.trim()), 'Send it');
   const { items } = await call(platform.address, 'GET', '/api/users/test-user/events');
   assert.deepEqual(
     items.map((event) => event.eventType),

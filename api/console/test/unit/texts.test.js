@@ -44,3 +44,17 @@ test('a text has its members, and the form that goes with its number', () => {
   assert.equal(many('count.segment', 1), '1 segment');
   assert.equal(many('count.segment', 1234), '1,234 segments');
 });
+
+test('every role of the server has its name, in English that of the server', async () => {
+  const source = await readFile(new URL('../../../auth/src/role.rs', import.meta.url), 'utf8');
+  const [ids, names] = ['name', 'title'].map((what) => {
+    const [, body] = new RegExp(`pub const fn ${what}\\(self\\)[^{]*\\{([^]*?)\\n    \\}`).exec(source) ?? [];
+    return [...(body ?? '').matchAll(/=> "([^"]+)"/g)].map(([, text]) => text);
+  });
+  assert.ok(ids.length >= 6 && ids.length === names.length);
+  const expected = Object.fromEntries(ids.map((id, index) => [`role.${id}`, names[index]]));
+  assert.deepEqual(
+    Object.fromEntries(Object.entries(en).filter(([key]) => key.startsWith('role.'))),
+    expected,
+  );
+});

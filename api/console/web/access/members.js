@@ -8,7 +8,7 @@ import { may } from '../lib/session.js';
 import { confirm } from '../parts/dialog.js';
 import { Empty, Loading, ProblemBanner } from '../parts/feedback.js';
 import { Listing } from '../parts/listing.js';
-import { t } from '../texts/texts.js';
+import { has, t } from '../texts/texts.js';
 import { Once, wholeLink } from './once.js';
 
 async function load(signal) {
@@ -48,7 +48,7 @@ function Roles({ roles, value, onChange, label }) {
       value=${value}
       onChange=${(event) => onChange(event.target.value)}
     >
-      ${roles.map((role) => html`<option value=${role.id} key=${role.id}>${role.name}</option>`)}
+      ${roles.map((role) => html`<option value=${role.id} key=${role.id}>${roleText(role)}</option>`)}
     </select>
   `;
 }
@@ -102,7 +102,9 @@ function Acts({ member, act }) {
   `;
 }
 
-const roleName = (roles, id) => roles.find((role) => role.id === id)?.name ?? id;
+/** A role in the language of the console; one that it does not know has the server's name. */
+const roleText = ({ id, name }) => (has(`role.${id}`) ? t(`role.${id}`) : name);
+const roleName = (roles, id) => roleText(roles.find((role) => role.id === id) ?? { id, name: id });
 const provided = () => html`${' '}<span class="badge">${t('access.byProvider')}</span>`;
 
 const keptOut = () => html`${' '}<span class="badge warn">${t('access.keptOut')}</span>`;

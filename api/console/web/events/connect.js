@@ -36,6 +36,7 @@ export function Connect() {
 function TestEvent({ onSent }) {
   const [isBusy, setBusy] = useState(false);
   const send = async () => {
+    if (isBusy) return;
     setBusy(true);
     try {
       await ask('POST', '/api/events', { body: { ...TEST_EVENT, messageId: crypto.randomUUID?.() } });
@@ -59,7 +60,7 @@ function TestEvent({ onSent }) {
           <button
             type="button"
             class="button primary ${isBusy ? 'busy' : ''}"
-            disabled=${isBusy}
+            aria-disabled=${isBusy ? 'true' : undefined}
             onClick=${send}
           >
             ${t('events.sendIt')}

@@ -1,5 +1,5 @@
 // Signing in, and taking an invitation.
-import { html, useEffect, useState } from '../lib/html.js';
+import { html, useEffect, useRef, useState } from '../lib/html.js';
 import { read } from '../lib/api.js';
 import { useLoad } from '../lib/load.js';
 import { navigate, setQuery } from '../lib/router.js';
@@ -45,11 +45,17 @@ function ByProvider() {
   `;
 }
 
-function Field({ label, type, value, onInput, autocomplete, required = true }) {
+/** A field of such a form; the first one has the focus, so that one types at once. */
+function Field({ label, type, value, onInput, autocomplete, isFirst, required = true }) {
+  const input = useRef(null);
+  useEffect(() => {
+    if (isFirst) input.current.focus();
+  }, []);
   return html`
     <label class="field">
       <span>${label}</span>
       <input
+        ref=${input}
         class="input"
         type=${type}
         value=${value}
@@ -66,6 +72,7 @@ function Alone({ title, lead, confirm, send, children, other = null }) {
   const [state, setState] = useState({ busy: false, problem: undefined });
   const submit = async (event) => {
     event.preventDefault();
+    if (state.busy) return;
     setState({ busy: true, problem: undefined });
     try {
       await send();
@@ -82,7 +89,9 @@ function Alone({ title, lead, confirm, send, children, other = null }) {
           <${ProblemBanner} problem=${state.problem} />
           ${children}
           <div class="row">
-            <button class="button primary" type="submit" disabled=${state.busy}>${confirm}</button>
+            <button class="button primary" type="submit" aria-disabled=${state.busy ? 'true' : undefined}>
+              ${confirm}
+            </button>
           </div>
         </form>
         ${other}
@@ -109,6 +118,7 @@ export function SignInPage() {
         value=${email}
         onInput=${setEmail}
         autocomplete="username"
+        isFirst
       />
       <${Field}
         label=${t('access.password')}
@@ -146,6 +156,7 @@ export function JoinPage() {
         value=${email}
         onInput=${setEmail}
         autocomplete="username"
+        isFirst
         required=${false}
       />
       <${Field}

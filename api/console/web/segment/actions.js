@@ -89,6 +89,7 @@ const ACTIVATE = ['activate', 'play', t('actions.activate'), ''];
 export function Actions({ segment, etag, reload }) {
   const [isBusy, setBusy] = useState(false);
   const act = async (action) => {
+    if (isBusy) return;
     const answer = await questionOf(action, segment);
     if (!answer) return;
     setBusy(true);
@@ -109,7 +110,12 @@ export function Actions({ segment, etag, reload }) {
   const [action, icon, text, tone] = MAIN[segment.status] ?? ACTIVATE;
   return html`
     <div class="actions">
-      <button type="button" class="button ${tone}" disabled=${isBusy} onClick=${() => act(action)}>
+      <button
+        type="button"
+        class="button ${tone}"
+        aria-disabled=${isBusy ? 'true' : undefined}
+        onClick=${() => act(action)}
+      >
         <${Icon} name=${icon} />
         ${text}
       </button>

@@ -1616,4 +1616,10 @@ export const texts = {
   'template.category.Retention': 'Bindung',
   'template.category.Service': 'Service',
   'template.category.Value': 'Wert',
+  'role.marketing_admin': 'Marketing-Admin',
+  'role.campaign_manager': 'Kampagnenmanagement',
+  'role.content_editor': 'Redaktion',
+  'role.analyst': 'Analyse',
+  'role.viewer': 'Nur ansehen',
+  'role.operator': 'Betrieb der Plattform',
 };

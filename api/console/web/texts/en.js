@@ -1579,4 +1579,10 @@ export const texts = {
   'template.category.Retention': 'Retention',
   'template.category.Service': 'Service',
   'template.category.Value': 'Value',
+  'role.marketing_admin': 'Marketing Admin',
+  'role.campaign_manager': 'Campaign Manager',
+  'role.content_editor': 'Content Editor',
+  'role.analyst': 'Analyst',
+  'role.viewer': 'Viewer',
+  'role.operator': 'Operator of the platform',
 };
