@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use audience_auth::Auth;
-use audience_protocol::Platform;
+use audience_auth::{Auth, Principal};
+use audience_protocol::{AuditNote, Platform};
 use bytes::Bytes;
 use hyper::header::HeaderMap;
 use tokio::sync::Semaphore;
@@ -107,6 +107,13 @@ impl Api {
         };
         let late = || Problem::unavailable("timeout", "no answer within the time limit; it may still come to pass");
         tokio::time::timeout(self.options.request_timeout, task).await.unwrap_or_else(|_| Err(late()))
+    }
+
+    /// Records that data leave, before they do.
+    pub(crate) async fn note_export(&self, principal: &Principal, note: AuditNote) {
+        let (auth, author) = (Arc::clone(&self.auth), principal.caller().author().to_owned());
+        // It ends without a result only where it panicked; the panic is in the log.
+        let _ = tokio::task::spawn_blocking(move || auth.record(&author, note)).await;
     }
 
     /// The body of a call as a whole.

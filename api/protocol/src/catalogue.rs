@@ -72,7 +72,7 @@ pub struct TimezoneInput {
 }
 
 /// Actions, as the audit log names them.
-pub const AUDIT_ACTIONS: [&str; 21] = [
+pub const AUDIT_ACTIONS: [&str; 22] = [
     "created",
     "updated",
     "activated",
@@ -84,6 +84,7 @@ pub const AUDIT_ACTIONS: [&str; 21] = [
     "membersAdded",
     "membersRemoved",
     "erased",
+    "exported",
     "paused",
     "resumed",
     "secretRotated",

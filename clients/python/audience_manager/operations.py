@@ -584,7 +584,7 @@ class Operations:
     def list_audit(
         self,
         *,
-        action: Optional[Literal['created', 'updated', 'activated', 'deactivated', 'archived', 'rolledBack', 'deleted', 'membersReplaced', 'membersAdded', 'membersRemoved', 'erased', 'paused', 'resumed', 'secretRotated', 'signedIn', 'signedOut', 'refused', 'invited', 'joined', 'passwordChanged', 'takenBack']] = None,
+        action: Optional[Literal['created', 'updated', 'activated', 'deactivated', 'archived', 'rolledBack', 'deleted', 'membersReplaced', 'membersAdded', 'membersRemoved', 'erased', 'exported', 'paused', 'resumed', 'secretRotated', 'signedIn', 'signedOut', 'refused', 'invited', 'joined', 'passwordChanged', 'takenBack']] = None,
         author: Optional[str] = None,
         cursor: Optional[str] = None,
         from_: Optional[str] = None,

@@ -16,7 +16,7 @@ class _AuditItemRequired(TypedDict):
     sequence: int
     at: str
     author: str
-    action: Literal['created', 'updated', 'activated', 'deactivated', 'archived', 'rolledBack', 'deleted', 'membersReplaced', 'membersAdded', 'membersRemoved', 'erased', 'paused', 'resumed', 'secretRotated', 'signedIn', 'signedOut', 'refused', 'invited', 'joined', 'passwordChanged', 'takenBack']
+    action: Literal['created', 'updated', 'activated', 'deactivated', 'archived', 'rolledBack', 'deleted', 'membersReplaced', 'membersAdded', 'membersRemoved', 'erased', 'exported', 'paused', 'resumed', 'secretRotated', 'signedIn', 'signedOut', 'refused', 'invited', 'joined', 'passwordChanged', 'takenBack']
     kind: Literal['segment', 'trait', 'members', 'user', 'webhook', 'member', 'key', 'session', 'invitation', 'route', 'label', 'currency', 'time', 'setting']
     # Of an erased user a digest: `sha256:` and 64 hexadecimal digits.
     id: str

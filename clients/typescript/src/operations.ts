@@ -458,7 +458,7 @@ export abstract class Operations {
    *
    * Every change of segments, computed traits, lists and settings, and every erasure of a user; also what was changed in SQL, by the user of the database. Rows are only ever added.
    */
-  listAudit(options: { action?: "created" | "updated" | "activated" | "deactivated" | "archived" | "rolledBack" | "deleted" | "membersReplaced" | "membersAdded" | "membersRemoved" | "erased" | "paused" | "resumed" | "secretRotated" | "signedIn" | "signedOut" | "refused" | "invited" | "joined" | "passwordChanged" | "takenBack"; author?: string; cursor?: string; from?: string; id?: string; kind?: "segment" | "trait" | "members" | "user" | "webhook" | "member" | "key" | "session" | "invitation" | "route" | "label" | "currency" | "time" | "setting"; limit?: number; to?: string } = {}): Promise<AuditPage> {
+  listAudit(options: { action?: "created" | "updated" | "activated" | "deactivated" | "archived" | "rolledBack" | "deleted" | "membersReplaced" | "membersAdded" | "membersRemoved" | "erased" | "exported" | "paused" | "resumed" | "secretRotated" | "signedIn" | "signedOut" | "refused" | "invited" | "joined" | "passwordChanged" | "takenBack"; author?: string; cursor?: string; from?: string; id?: string; kind?: "segment" | "trait" | "members" | "user" | "webhook" | "member" | "key" | "session" | "invitation" | "route" | "label" | "currency" | "time" | "setting"; limit?: number; to?: string } = {}): Promise<AuditPage> {
     return this.call({ method: 'GET', path: `/api/audit`, query: { action: options.action, author: options.author, cursor: options.cursor, from: options.from, id: options.id, kind: options.kind, limit: options.limit, to: options.to } });
   }
 

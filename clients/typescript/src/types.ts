@@ -10,7 +10,7 @@ export type AuditItem = {
   sequence: number;
   at: string;
   author: string;
-  action: "created" | "updated" | "activated" | "deactivated" | "archived" | "rolledBack" | "deleted" | "membersReplaced" | "membersAdded" | "membersRemoved" | "erased" | "paused" | "resumed" | "secretRotated" | "signedIn" | "signedOut" | "refused" | "invited" | "joined" | "passwordChanged" | "takenBack";
+  action: "created" | "updated" | "activated" | "deactivated" | "archived" | "rolledBack" | "deleted" | "membersReplaced" | "membersAdded" | "membersRemoved" | "erased" | "exported" | "paused" | "resumed" | "secretRotated" | "signedIn" | "signedOut" | "refused" | "invited" | "joined" | "passwordChanged" | "takenBack";
   kind: "segment" | "trait" | "members" | "user" | "webhook" | "member" | "key" | "session" | "invitation" | "route" | "label" | "currency" | "time" | "setting";
   /** Of an erased user a digest: `sha256:` and 64 hexadecimal digits. */
   id: string;

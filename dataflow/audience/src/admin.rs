@@ -14,7 +14,7 @@ use clap::{Args, Subcommand};
 
 use crate::control::{self, HostInvitation};
 use crate::settings::named;
-use crate::{free_space, time_back};
+use crate::{free_space, time_back, verify_audit};
 
 /// The commands.
 #[derive(Debug, Subcommand)]
@@ -28,6 +28,9 @@ pub(crate) enum AdminCommand {
     /// Frees space on a full disk. The server must be stopped. Prints what the data directory can do without, with its bytes;
     /// nothing is changed without --yes.
     FreeSpace(free_space::FreeSpaceArgs),
+    /// Holds the audit log against what each checkpoint has of it, and says the first row that was changed, taken out or put in. The
+    /// server must be stopped, unless PostgreSQL has the log.
+    VerifyAudit(verify_audit::VerifyAuditArgs),
 }
 
 /// Whom to invite, and where the members are kept.
@@ -61,6 +64,7 @@ pub(crate) fn run(command: &AdminCommand) -> anyhow::Result<ExitCode> {
         AdminCommand::Invite(args) => print_invitation(args),
         AdminCommand::TakeTimeBack(args) => time_back::run(args),
         AdminCommand::FreeSpace(args) => free_space::run(args),
+        AdminCommand::VerifyAudit(args) => verify_audit::run(args),
     }
 }
 

@@ -39,6 +39,7 @@ mod sink;
 mod telemetry;
 mod time_back;
 mod updates;
+mod verify_audit;
 mod version;
 mod worker;
 

@@ -14,6 +14,7 @@ export const ACTIONS = {
   membersAdded: [t('words.addedMembersTo'), 'good'],
   membersRemoved: [t('words.removedMembersFrom'), 'warn'],
   erased: [t('words.erased'), 'bad'],
+  exported: [t('words.exported'), 'accent'],
   paused: [t('words.paused'), 'warn'],
   resumed: [t('words.resumed'), 'good'],
   secretRotated: [t('words.gaveANewSecretTo'), 'accent'],

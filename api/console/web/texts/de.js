@@ -1109,6 +1109,7 @@ export const texts = {
   'words.deleted': 'gelöscht',
   'words.edited': 'bearbeitet',
   'words.erased': 'gelöscht für immer',
+  'words.exported': 'exportiert',
   'words.gaveANewSecretTo': 'neues Geheimnis für',
   'words.invitation': 'Einladung',
   'words.invited': 'lud ein durch',

@@ -1086,6 +1086,7 @@ export const texts = {
   'words.deleted': 'deleted',
   'words.edited': 'edited',
   'words.erased': 'erased',
+  'words.exported': 'exported',
   'words.gaveANewSecretTo': 'gave a new secret to',
   'words.invitation': 'invitation',
   'words.invited': 'invited by',

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use audience_auth::{Needs, Permission};
-use audience_protocol::{MembersChange, MembersEffect, MembersMode, SegmentView};
+use audience_protocol::{AuditNote, MembersChange, MembersEffect, MembersMode, SegmentView};
 use hyper::{Method, StatusCode};
 use serde::Serialize;
 
@@ -61,7 +61,9 @@ async fn list(api: Arc<Api>, mut call: Call) -> HandlerResult {
         call.principal.may(Permission::PiiRead)?;
     }
     if let Some(form) = Form::asked(&query, &call.headers)? {
-        return export::export(api, call.take_id(), form, columns).await;
+        let id = call.take_id();
+        api.note_export(&call.principal, AuditNote::of("exported", "members", &id)).await;
+        return export::export(api, id, form, columns).await;
     }
     if !columns.is_empty() {
         let detail = "columns go with format=csv and format=ndjson; GET /api/users?segment= gives pages of a table";

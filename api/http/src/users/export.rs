@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::task::Poll;
 
 use audience_auth::{Needs, Permission};
+use audience_protocol::AuditNote;
 use bytes::Bytes;
 use futures_util::stream;
 use hyper::Method;
@@ -31,6 +32,7 @@ pub(crate) const ROUTES: &[Route] =
 /// platform fails on the way the connection is broken off, so that half a document is not taken for a whole one.
 async fn export(api: Arc<Api>, mut call: Call) -> HandlerResult {
     let id = call.take_id();
+    api.note_export(&call.principal, AuditNote::of("exported", "user", &id)).await;
     let Ok(place) = Arc::clone(&api.exports).try_acquire_owned() else { return Err(Problem::busy(1)) };
     let patience = api.options.request_timeout;
     let (sender, mut pieces) = mpsc::channel::<Result<Bytes, Problem>>(PIECES);

@@ -12,6 +12,7 @@ use audience_kernel::registry::Boundary;
 use audience_kernel::worker::MeasureText;
 use parking_lot::Mutex;
 
+use super::audit_trail::FollowedTrail;
 use super::catalogue_copy::CatalogueCopy;
 use super::manifest::{ALIASES_SHARD, CATALOGUE_SHARD, Manifest};
 use crate::engine::{CheckpointPart, Engine, EngineError, TickItems};
@@ -42,6 +43,8 @@ pub(super) struct Checkpointer {
     /// The catalogue that is copied into each checkpoint, if it is.
     catalogue: Option<Arc<dyn CatalogueStore>>,
     copy: Mutex<(u64, Vec<u8>)>,
+    audited: Arc<dyn CatalogueStore>,
+    trail: FollowedTrail,
 }
 
 impl Checkpointer {
@@ -49,7 +52,8 @@ impl Checkpointer {
     pub(super) fn new(stores: &PlatformStores, keeps_catalogue: bool, metrics: Arc<Metrics>) -> Self {
         let (store, messages) = (stores.checkpoints.clone(), stores.messages.clone());
         let (catalogue, copy) = (keeps_catalogue.then(|| stores.catalogue.clone()), Mutex::default());
-        Checkpointer { store, messages, metrics, catalogue, copy }
+        let (audited, trail) = (stores.catalogue.clone(), FollowedTrail::default());
+        Checkpointer { store, messages, metrics, catalogue, copy, audited, trail }
     }
 
     /// The number of the next checkpoint. Asks the store, so that one that is away is found before anything waits for it.
@@ -88,6 +92,8 @@ impl Checkpointer {
         }
         let Some(mut manifest) = manifest else { return Ok(FinishedCheckpoint { erased, replay_from: 0 }) };
         manifest.sources = sources.unwrap_or_default();
+        // Before the catalogue, so that a start from its copy has every row that the trail has.
+        self.trail.put(&*self.audited, &*self.store, number)?;
         self.write_catalogue(number)?;
         self.messages.flush()?;
         self.store.finish(number, &manifest.encode()?)?;

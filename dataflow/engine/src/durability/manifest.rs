@@ -12,6 +12,8 @@ use crate::engine::error::EngineError;
 pub(crate) const ALIASES_SHARD: u32 = SHARDS as u32;
 /// The shard in which a copy of the catalogue stands, where there is one.
 pub(crate) const CATALOGUE_SHARD: u32 = ALIASES_SHARD + 1;
+/// The shard in which the chain of the audit log stands.
+pub(crate) const AUDIT_SHARD: u32 = CATALOGUE_SHARD + 1;
 
 /// The mark that manifests of this program begin with, and their format.
 const MAGIC: [u8; 4] = *b"AMck";
@@ -66,9 +68,9 @@ pub fn verify(store: &dyn CheckpointStore, number: u64) -> (Option<Manifest>, Ve
         Ok(manifest) => manifest,
         Err(why) => return (None, vec![why]),
     };
-    let shards = manifest.shards.iter().copied().chain([ALIASES_SHARD, CATALOGUE_SHARD]);
+    let shards = manifest.shards.iter().copied().chain([ALIASES_SHARD, CATALOGUE_SHARD, AUDIT_SHARD]);
     let fault = |shard: u32| match store.shard(number, shard) {
-        Ok(None) if shard == CATALOGUE_SHARD => None,
+        Ok(None) if matches!(shard, CATALOGUE_SHARD | AUDIT_SHARD) => None,
         Ok(Some(_)) => None,
         Ok(None) => Some(format!("shard {shard} is missing")),
         Err(error) => Some(error.to_string()),

@@ -6,6 +6,7 @@
 //! |---|---|
 //! | `checkpoints`, `checkpoint` | The workers' state into shards, a few a tick, and the forgetting that follows. |
 //! | `manifest`, `catalogue_copy` | The formats of a checkpoint. |
+//! | `audit_trail` | The audit log as a chain, whose head stands in each checkpoint. |
 //! | `catalogue_in_force` | The note of the catalogue in force, by which one that came back older is known. |
 //! | `seed`, `recovery` | A checkpoint and the event log back into workers. |
 //! | `archive`, `restore` | The event log into files outside, and back into an empty data directory. |
@@ -15,6 +16,7 @@
 //! | `erase`, `erasures` | A user out of the state, the lists, the checkpoints and the logs. |
 
 pub(crate) mod archive;
+mod audit_trail;
 pub mod backup;
 mod catalogue_copy;
 pub(crate) mod catalogue_in_force;
@@ -31,6 +33,7 @@ pub(crate) mod tiers;
 mod time_back;
 
 pub use self::archive::Offsite;
+pub use self::audit_trail::{AuditFault, AuditTrail};
 pub use self::manifest::{Manifest, verify};
 pub use self::restore::{note_messages, restore, restore_patiently};
 pub use self::retention::LogLimits;
