@@ -72,7 +72,7 @@ pub struct TimezoneInput {
 }
 
 /// Actions, as the audit log names them.
-pub const AUDIT_ACTIONS: [&str; 22] = [
+pub const AUDIT_ACTIONS: [&str; 25] = [
     "created",
     "updated",
     "activated",
@@ -95,10 +95,13 @@ pub const AUDIT_ACTIONS: [&str; 22] = [
     "joined",
     "passwordChanged",
     "takenBack",
+    "approved",
+    "launched",
+    "cancelled",
 ];
 
 /// Kinds of documents, as the audit log names them.
-pub const AUDIT_KINDS: [&str; 14] = [
+pub const AUDIT_KINDS: [&str; 17] = [
     "segment",
     "trait",
     "members",
@@ -113,6 +116,9 @@ pub const AUDIT_KINDS: [&str; 14] = [
     "currency",
     "time",
     "setting",
+    "content",
+    "campaign",
+    "suppression",
 ];
 
 /// An action of somebody, for the audit log.

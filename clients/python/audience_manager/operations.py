@@ -584,12 +584,12 @@ class Operations:
     def list_audit(
         self,
         *,
-        action: Optional[Literal['created', 'updated', 'activated', 'deactivated', 'archived', 'rolledBack', 'deleted', 'membersReplaced', 'membersAdded', 'membersRemoved', 'erased', 'exported', 'paused', 'resumed', 'secretRotated', 'signedIn', 'signedOut', 'refused', 'invited', 'joined', 'passwordChanged', 'takenBack']] = None,
+        action: Optional[Literal['created', 'updated', 'activated', 'deactivated', 'archived', 'rolledBack', 'deleted', 'membersReplaced', 'membersAdded', 'membersRemoved', 'erased', 'exported', 'paused', 'resumed', 'secretRotated', 'signedIn', 'signedOut', 'refused', 'invited', 'joined', 'passwordChanged', 'takenBack', 'approved', 'launched', 'cancelled']] = None,
         author: Optional[str] = None,
         cursor: Optional[str] = None,
         from_: Optional[str] = None,
         id: Optional[str] = None,
-        kind: Optional[Literal['segment', 'trait', 'members', 'user', 'webhook', 'member', 'key', 'session', 'invitation', 'route', 'label', 'currency', 'time', 'setting']] = None,
+        kind: Optional[Literal['segment', 'trait', 'members', 'user', 'webhook', 'member', 'key', 'session', 'invitation', 'route', 'label', 'currency', 'time', 'setting', 'content', 'campaign', 'suppression']] = None,
         limit: Optional[int] = None,
         to: Optional[str] = None,
     ) -> AuditPage:

@@ -16,8 +16,8 @@ class _AuditItemRequired(TypedDict):
     sequence: int
     at: str
     author: str
-    action: Literal['created', 'updated', 'activated', 'deactivated', 'archived', 'rolledBack', 'deleted', 'membersReplaced', 'membersAdded', 'membersRemoved', 'erased', 'exported', 'paused', 'resumed', 'secretRotated', 'signedIn', 'signedOut', 'refused', 'invited', 'joined', 'passwordChanged', 'takenBack']
-    kind: Literal['segment', 'trait', 'members', 'user', 'webhook', 'member', 'key', 'session', 'invitation', 'route', 'label', 'currency', 'time', 'setting']
+    action: Literal['created', 'updated', 'activated', 'deactivated', 'archived', 'rolledBack', 'deleted', 'membersReplaced', 'membersAdded', 'membersRemoved', 'erased', 'exported', 'paused', 'resumed', 'secretRotated', 'signedIn', 'signedOut', 'refused', 'invited', 'joined', 'passwordChanged', 'takenBack', 'approved', 'launched', 'cancelled']
+    kind: Literal['segment', 'trait', 'members', 'user', 'webhook', 'member', 'key', 'session', 'invitation', 'route', 'label', 'currency', 'time', 'setting', 'content', 'campaign', 'suppression']
     # Of an erased user a digest: `sha256:` and 64 hexadecimal digits.
     id: str
     # The version of the whole catalogue that came about.

@@ -10,8 +10,8 @@ export type AuditItem = {
   sequence: number;
   at: string;
   author: string;
-  action: "created" | "updated" | "activated" | "deactivated" | "archived" | "rolledBack" | "deleted" | "membersReplaced" | "membersAdded" | "membersRemoved" | "erased" | "exported" | "paused" | "resumed" | "secretRotated" | "signedIn" | "signedOut" | "refused" | "invited" | "joined" | "passwordChanged" | "takenBack";
-  kind: "segment" | "trait" | "members" | "user" | "webhook" | "member" | "key" | "session" | "invitation" | "route" | "label" | "currency" | "time" | "setting";
+  action: "created" | "updated" | "activated" | "deactivated" | "archived" | "rolledBack" | "deleted" | "membersReplaced" | "membersAdded" | "membersRemoved" | "erased" | "exported" | "paused" | "resumed" | "secretRotated" | "signedIn" | "signedOut" | "refused" | "invited" | "joined" | "passwordChanged" | "takenBack" | "approved" | "launched" | "cancelled";
+  kind: "segment" | "trait" | "members" | "user" | "webhook" | "member" | "key" | "session" | "invitation" | "route" | "label" | "currency" | "time" | "setting" | "content" | "campaign" | "suppression";
   /** Of an erased user a digest: `sha256:` and 64 hexadecimal digits. */
   id: string;
   /** That came about; of what was deleted, the last one. */

@@ -6,9 +6,9 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AuditEntry {
     /// created, updated, activated, deactivated, archived, rolledBack, deleted, membersReplaced, membersAdded,
-    /// membersRemoved, erased, paused, resumed or secretRotated
+    /// membersRemoved, erased, paused, resumed, secretRotated, approved, launched or cancelled
     pub action: String,
-    /// segment, trait, members, user or webhook
+    /// segment, trait, members, user, webhook, content, campaign or suppression
     pub kind: String,
     /// The document's id.
     pub id: String,

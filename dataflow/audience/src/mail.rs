@@ -39,8 +39,8 @@ impl Campaigns {
             postal_address: mail.mail_postal_address.clone().unwrap_or_default(),
             public_url: public_url.trim_end_matches('/').to_owned(),
         };
-        let (segments, users) = (platform.segments.clone(), platform.users.clone());
-        let sender = CampaignSender::open(SenderContext { notes, segments, users, provider, identity })?;
+        let (segments, users, audit) = (platform.segments.clone(), platform.users.clone(), platform.catalogue.clone());
+        let sender = CampaignSender::open(SenderContext { notes, segments, users, audit, provider, identity })?;
         let runner = sender.start(Stop::new())?;
         Ok(Campaigns { sender, runner })
     }

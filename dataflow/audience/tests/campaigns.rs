@@ -127,7 +127,24 @@ fn a_campaign_reaches_exactly_those_of_its_preview() {
     let preview = ask(client, "POST", "/api/campaigns/second/preview", &json!(null), 200);
     assert_eq!((&preview["reachable"], &preview["later"]), (&json!(0), &json!({"capped": 1})), "{preview}");
     assert_eq!(preview["stopped"]["suppressed"], 2);
+    recorded(client);
     served.stop();
+}
+
+/// What people did is in the audit log, and what came of it is in the metrics.
+fn recorded(client: Client) {
+    let rows = |kind: &str| -> Vec<(String, String)> {
+        let rows = ask(client, "GET", &format!("/api/audit?kind={kind}"), &json!(null), 200);
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        rows["items"].as_array().unwrap().iter().rev().map(|row| (text(&row["action"]), text(&row["id"]))).collect()
+    };
+    let row = |action: &str, id: &str| (action.to_owned(), id.to_owned());
+    let campaigns = [row("created", "first"), row("launched", "first"), row("created", "second")];
+    assert_eq!(rows("campaign"), campaigns);
+    assert_eq!(rows("content"), [row("created", "bare"), row("created", "hello"), row("approved", "hello")]);
+    assert_eq!(rows("suppression").len(), 1, "what people do by links is in the list of suppressions itself");
+    let figures = client.get("/metrics").unwrap().text();
+    assert!(figures.contains("audience_mail_hand_overs_total{outcome=\"accepted\"} 2\n"), "{figures}");
 }
 
 /// Follows the link of a mail: a look changes nothing, one click does.

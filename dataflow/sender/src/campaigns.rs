@@ -2,7 +2,7 @@
 
 use audience_background::clock;
 use audience_protocol::{
-    Campaign, CampaignAction, CampaignInput, CampaignPreview, CampaignResource, CampaignStatus, CampaignView,
+    AuditNote, Campaign, CampaignAction, CampaignInput, CampaignPreview, CampaignResource, CampaignStatus, CampaignView,
     CapPeriod, ConflictKind, ContentDocument, ContentStatus, Page, PageLimit, PlatformError, ResourceKind, Result,
     SandboxMail, SendView, Suppression, SuppressionInput,
 };
@@ -49,6 +49,7 @@ impl CampaignResource for CampaignSender {
             updated_at: now,
         };
         self.documents().put_campaign(&campaign)?;
+        self.record(author, noted("created", None, &campaign));
         Ok(self.view(campaign))
     }
 
@@ -57,7 +58,7 @@ impl CampaignResource for CampaignSender {
         id: &str,
         input: CampaignInput,
         expected: Option<u64>,
-        _author: &str,
+        author: &str,
     ) -> Result<CampaignView> {
         self.check(&input)?;
         let _turn = self.turn();
@@ -66,10 +67,12 @@ impl CampaignResource for CampaignSender {
         if campaign.status != CampaignStatus::Draft {
             return Err(wrong_status("only a draft changes; create another campaign"));
         }
+        let before = campaign.clone();
         campaign.input = CampaignInput { id: None, ..input };
         campaign.version += 1;
         campaign.updated_at = format_time(clock::now());
         self.documents().put_campaign(&campaign)?;
+        self.record(author, noted("updated", Some(&before), &campaign));
         Ok(self.view(campaign))
     }
 
@@ -78,7 +81,7 @@ impl CampaignResource for CampaignSender {
         id: &str,
         action: CampaignAction,
         expected: Option<u64>,
-        _author: &str,
+        author: &str,
     ) -> Result<CampaignView> {
         let now = clock::now();
         let campaign = {
@@ -91,6 +94,8 @@ impl CampaignResource for CampaignSender {
             self.documents().put_campaign(&campaign)?;
             campaign
         };
+        let note = AuditNote::of(audited(action), "campaign", id).with_note(&format!("version {}", campaign.version));
+        self.record(author, note);
         self.wake();
         Ok(self.view(campaign))
     }
@@ -127,11 +132,15 @@ impl CampaignResource for CampaignSender {
         let address = address(&input.address)?;
         let suppression = suppression(of_address(&address), masked(&address), "manual", author);
         self.suppressions_list().put(std::slice::from_ref(&suppression)).map_err(unavailable)?;
+        self.record(author, AuditNote::of("created", "suppression", &suppression.hash));
         Ok(suppression)
     }
 
-    fn allow_again(&self, text: &str, _author: &str) -> Result<()> {
-        self.suppressions_list().remove(&address(text)?).map_err(unavailable)
+    fn allow_again(&self, text: &str, author: &str) -> Result<()> {
+        let address = address(text)?;
+        self.suppressions_list().remove(&address).map_err(unavailable)?;
+        self.record(author, AuditNote::of("deleted", "suppression", &of_address(&address)));
+        Ok(())
     }
 
     /// Both the address and the user are left out from here on: neither another profile nor another address gets mail.
@@ -158,6 +167,7 @@ impl CampaignResource for CampaignSender {
         for state in STATES {
             text.push_str(&format!("audience_mail_sends{{state=\"{}\"}} {}\n", state.name(), self.log().total(state)));
         }
+        text.push_str(&self.hand_overs().figures());
         text
     }
 }
@@ -242,6 +252,23 @@ impl CampaignSender {
             suppressed: counts.reasons.iter().map(|(reason, count)| (reason.name().to_owned(), *count)).collect(),
         }
     }
+}
+
+/// The audit log's word for an action.
+fn audited(action: CampaignAction) -> &'static str {
+    match action {
+        CampaignAction::Launch => "launched",
+        CampaignAction::Pause => "paused",
+        CampaignAction::Resume => "resumed",
+        CampaignAction::Cancel => "cancelled",
+    }
+}
+
+/// The note of a change of what a campaign is to do.
+fn noted(action: &'static str, before: Option<&Campaign>, after: &Campaign) -> AuditNote {
+    // Plain data always serializes.
+    let json = |campaign: &Campaign| serde_json::to_value(&campaign.input).ok();
+    AuditNote { before: before.and_then(json), after: json(after), ..AuditNote::of(action, "campaign", &after.id) }
 }
 
 /// The version of a content that may be sent.

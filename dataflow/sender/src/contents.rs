@@ -2,7 +2,7 @@
 
 use audience_background::clock;
 use audience_protocol::{
-    ConflictKind, ContentDocument, ContentInput, ContentResource, ContentStatus, PlatformError, RenderedMail,
+    AuditNote, ConflictKind, ContentDocument, ContentInput, ContentResource, ContentStatus, PlatformError, RenderedMail,
     ResourceKind, Result,
 };
 use audience_rules::fault::code;
@@ -70,6 +70,8 @@ impl ContentResource for CampaignSender {
             ..known
         };
         self.documents().put_content(&content)?;
+        let action = if to == ContentStatus::Approved { "approved" } else { "archived" };
+        self.record(author, AuditNote::of(action, "content", id).with_note(&format!("version {}", content.version)));
         Ok(content)
     }
 
@@ -123,6 +125,9 @@ impl CampaignSender {
         }
         content.variables = composer(&content)?.names().into_iter().collect();
         self.documents().put_content(&content)?;
+        let action = if known.is_some() { "updated" } else { "created" };
+        let note = AuditNote::of(action, "content", &content.id).with_note(&format!("version {}", content.version));
+        self.record(author, note);
         Ok(content)
     }
 }

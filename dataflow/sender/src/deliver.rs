@@ -16,6 +16,7 @@ use audience_sends::template::RenderError;
 use crate::compose::{Composer, SenderIdentity};
 use crate::documents::unavailable;
 use crate::facts::{FactReader, RecipientFacts, limits};
+use crate::figures::HandOverCounts;
 use crate::log::{LoggedSend, Row, SendLog};
 use crate::suppress::{masked, of_address};
 use crate::token::TokenKey;
@@ -43,6 +44,7 @@ pub(crate) struct MailCourier {
     pub(crate) provider: Arc<dyn MailProvider>,
     pub(crate) identity: SenderIdentity,
     pub(crate) tokens: Arc<TokenKey>,
+    pub(crate) counts: HandOverCounts,
 }
 
 /// A mail that is ready, with its send.
@@ -231,6 +233,7 @@ impl MailCourier {
         for (((send, row), mail), outcome) in steps.into_iter().zip(&mails).zip(outcomes) {
             let handing = LoggedSend { id: send.id, row };
             let row = result(&handing, &outcome, now);
+            self.counts.count(&outcome);
             match outcome {
                 HandOver::Unknown(_) => unknown.push(LoggedSend { id: handing.id, row: row.clone() }),
                 HandOver::Rejected { is_hard_bounce: true, .. } => bounced.push(bounce(campaign, &mail.to, now)),

@@ -10,6 +10,7 @@
 //! | `contents`, `campaigns` | The resources of the API. |
 //! | `documents` | Contents and campaigns as they are stored. |
 //! | `facts` | What gates need to know of members. |
+//! | `figures` | Hand-overs by outcome, for metrics. |
 //! | `plan` | From the members of a segment to planned sends; the preview is the same without a write. |
 //! | `deliver` | Claims, windows, hand-overs and results. |
 //! | `compose` | From a content and a person to a mail. |
@@ -28,6 +29,7 @@ mod contents;
 mod deliver;
 mod documents;
 mod facts;
+mod figures;
 mod log;
 mod plan;
 mod sandbox;

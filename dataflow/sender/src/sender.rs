@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use audience_background::{Failure, Job, JobHandle, Outcome, Runner, Stop, clock};
 use audience_contract::{MailProvider, Notes};
-use audience_protocol::{Campaign, CampaignStatus, PlatformError, Result, SegmentResource, UserResource};
+use audience_protocol::{
+    AuditNote, Campaign, CampaignStatus, CatalogueResource, PlatformError, Result, SegmentResource, UserResource,
+};
 use audience_rules::time::format_time;
 use audience_sends::state::SendState;
 use parking_lot::{Mutex, MutexGuard};
@@ -14,6 +16,7 @@ use crate::compose::{SenderIdentity, composer};
 use crate::deliver::{BATCH, MailCourier, moved};
 use crate::documents::{CampaignDocuments, start_of, unavailable};
 use crate::facts::FactReader;
+use crate::figures::HandOverCounts;
 use crate::log::SendLog;
 use crate::plan::Planner;
 use crate::suppress::Suppressions;
@@ -30,6 +33,8 @@ pub struct SenderContext {
     pub segments: Arc<dyn SegmentResource>,
     /// Users and their traits.
     pub users: Arc<dyn UserResource>,
+    /// The audit log.
+    pub audit: Arc<dyn CatalogueResource>,
     /// The provider that mails are handed to.
     pub provider: Arc<dyn MailProvider>,
     /// The sender of the mails.
@@ -46,6 +51,7 @@ pub struct CampaignSender {
     tokens: Arc<TokenKey>,
     suppressions: Suppressions,
     segments: Arc<dyn SegmentResource>,
+    audit: Arc<dyn CatalogueResource>,
     /// One change of documents at a time.
     turn: Mutex<()>,
     job: Mutex<Option<JobHandle>>,
@@ -54,15 +60,22 @@ pub struct CampaignSender {
 impl CampaignSender {
     /// Opens the campaigns of a store, and settles what an earlier process left open. Cost: reads every send once.
     pub fn open(context: SenderContext) -> Result<Arc<CampaignSender>> {
-        let SenderContext { notes, segments, users, provider, identity } = context;
+        let SenderContext { notes, segments, users, audit, provider, identity } = context;
         let log = Arc::new(SendLog::open(notes.clone()).map_err(unavailable)?);
         let tokens = Arc::new(TokenKey::open(&*notes).map_err(unavailable)?);
         let facts =
             || FactReader { users: users.clone(), suppressions: Suppressions::new(notes.clone()), log: log.clone() };
         let planner = Planner { segments: segments.clone(), facts: facts(), log: log.clone() };
         let (courier_tokens, courier_log) = (tokens.clone(), log.clone());
-        let courier =
-            MailCourier { facts: facts(), log: courier_log, users, provider, identity, tokens: courier_tokens };
+        let courier = MailCourier {
+            facts: facts(),
+            log: courier_log,
+            users,
+            provider,
+            identity,
+            tokens: courier_tokens,
+            counts: HandOverCounts::default(),
+        };
         let sender = CampaignSender {
             documents: CampaignDocuments::new(notes.clone()),
             suppressions: Suppressions::new(notes.clone()),
@@ -74,6 +87,7 @@ impl CampaignSender {
             courier,
             tokens,
             segments,
+            audit,
         };
         sender.documents.campaigns()?.iter().try_for_each(|campaign| sender.courier.recover(campaign))?;
         Ok(Arc::new(sender))
@@ -195,8 +209,21 @@ impl CampaignSender {
         &*self.courier.users
     }
 
+    pub(crate) fn hand_overs(&self) -> &HandOverCounts {
+        &self.courier.counts
+    }
+
     pub(crate) fn identity(&self) -> &SenderIdentity {
         &self.courier.identity
+    }
+
+    /// Records what was done in the audit log. What was done stays so where the log does not take the row: the log of the
+    /// process tells it.
+    pub(crate) fn record(&self, author: &str, note: AuditNote) {
+        let (action, kind, id) = (note.action, note.kind, note.id.clone());
+        if let Err(error) = self.audit.record(author, note) {
+            tracing::error!(author, action, kind, id, %error, "The audit log did not take a row");
+        }
     }
 
     /// Has the job look at once.

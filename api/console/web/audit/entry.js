@@ -6,7 +6,13 @@ import { Diff } from '../parts/diff.js';
 import { ACTIONS, THINGS } from './words.js';
 import { t } from '../texts/texts.js';
 
-const PLACES = { segment: '/segments/', members: '/segments/', trait: '/traits/', user: '/users/' };
+const PLACES = {
+  segment: '/segments/',
+  members: '/segments/',
+  trait: '/traits/',
+  user: '/users/',
+  campaign: '/campaign/',
+};
 
 /** What it was done to, with a way there where it still is. */
 function Subject({ entry: { action, kind, id, before, after } }) {

@@ -25,6 +25,9 @@ export const ACTIONS = {
   joined: [t('words.joined'), 'good'],
   passwordChanged: [t('words.changedThePasswordOf'), 'accent'],
   takenBack: [t('words.tookBack'), 'warn'],
+  approved: [t('words.approved'), 'good'],
+  launched: [t('words.launched'), 'good'],
+  cancelled: [t('words.calledOff'), 'bad'],
 };
 
 export const KINDS = {
@@ -42,6 +45,9 @@ export const KINDS = {
   currency: t('words.currency'),
   time: t('words.time'),
   setting: t('words.settings'),
+  content: t('words.contents'),
+  campaign: t('campaigns.campaigns'),
+  suppression: t('words.suppressions'),
 };
 
 /** What a single change was done to. */
@@ -60,4 +66,7 @@ export const THINGS = {
   currency: t('words.currencyLower'),
   time: t('words.timeLower'),
   setting: t('words.setting'),
+  content: t('words.content'),
+  campaign: t('words.campaign'),
+  suppression: t('words.suppression'),
 };
