@@ -100,6 +100,7 @@ const LAYERS: &[Layer] = &[
         internal: Internal::Only(&["audience-contract", "audience-trace"]),
         forbidden: &[DATAFLOW, STORES],
     },
+    Layer { name: "audience-resend", internal: Internal::Only(&["audience-contract"]), forbidden: &[DATAFLOW, STORES] },
     Layer {
         name: "audience-smtp",
         internal: Internal::Only(&["audience-contract"]),

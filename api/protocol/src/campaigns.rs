@@ -107,7 +107,13 @@ pub struct CampaignInput {
     /// RFC 3339: the instant from which on it is sent; at launch where it is absent.
     #[serde(default)]
     pub start_date: Option<String>,
-    /// The zone of people whose zone is not known.
+    /// RFC 3339: the instant from which on nothing is sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end_date: Option<String>,
+    /// The five fields of a cron expression, by the clock of `timezone`; it is sent once where they are absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub frequency: Option<String>,
+    /// The zone of people whose zone is not known, and of `frequency`.
     #[serde(default = "utc")]
     pub timezone: String,
     /// Limits of messages to one person, over all campaigns.
@@ -201,7 +207,13 @@ pub struct Campaign {
     /// RFC 3339: the instant of the launch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub launched_at: Option<String>,
-    /// True if every member has a send.
+    /// RFC 3339: the newest instant at which it recurred.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub occurrence: Option<String>,
+    /// RFC 3339: the instant after which the next occurrence comes: the one before, the launch, or the end of a pause.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recurs_after: Option<String>,
+    /// True if every member has a send, of the newest occurrence where it recurs.
     #[serde(default)]
     pub is_planned: bool,
     /// 1 at creation, one more with every change.
@@ -220,7 +232,7 @@ pub struct Campaign {
 pub enum CampaignStatus {
     /// It may change.
     Draft,
-    /// It was launched, and its start is yet to come.
+    /// It was launched, and its start or its next occurrence is yet to come.
     Scheduled,
     /// It sends.
     Active,
@@ -256,6 +268,9 @@ pub struct CampaignView {
     pub stats: BTreeMap<String, u64>,
     /// Suppressed sends by reason.
     pub suppressed: BTreeMap<String, u64>,
+    /// RFC 3339: the instant of the next occurrence; absent where none comes by itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_at: Option<String>,
 }
 
 /// The verdicts over the members of a segment. Reachable, later and stopped together are its size.
@@ -282,6 +297,9 @@ pub struct SendView {
     pub id: String,
     /// The user.
     pub user_id: String,
+    /// RFC 3339: the occurrence of a campaign that recurs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub occurrence: Option<String>,
     /// The state.
     pub state: String,
     /// The reason of a suppressed send.

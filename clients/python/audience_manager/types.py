@@ -105,7 +105,11 @@ class Campaign(_CampaignRequired, total=False):
     excludeSegmentIds: List[str]
     # At launch where it is absent
     startDate: Union[str, None]
-    # The zone of people whose trait `timezone` names none
+    # From here on nothing is sent
+    endDate: Union[str, None]
+    # When it recurs: minute, hour, day of the month, month and day of the week, as in cron, by the clock of `timezone`; such as `0 9 * * MON`. Sent once where it is absent
+    frequency: Union[str, None]
+    # The zone of people whose trait `timezone` names none, and of `frequency`
     timezone: str
     caps: List[CampaignCap]
     quietHours: Union[CampaignQuietHours, None]
@@ -119,7 +123,13 @@ class Campaign(_CampaignRequired, total=False):
     onUnknown: Literal['hold', 'resend']
     contentVersion: int
     launchedAt: str
-    # Whether every member has a send
+    # The newest instant at which it recurred
+    occurrence: str
+    # The next occurrence comes after this: the one before, the launch, or the end of a pause
+    recursAfter: str
+    # The next occurrence; absent where none comes by itself
+    nextAt: str
+    # Whether every member has a send, of the newest occurrence where it recurs
     isPlanned: bool
 
 
@@ -146,7 +156,11 @@ class CampaignInput(_CampaignInputRequired, total=False):
     excludeSegmentIds: List[str]
     # At launch where it is absent
     startDate: Union[str, None]
-    # The zone of people whose trait `timezone` names none
+    # From here on nothing is sent
+    endDate: Union[str, None]
+    # When it recurs: minute, hour, day of the month, month and day of the week, as in cron, by the clock of `timezone`; such as `0 9 * * MON`. Sent once where it is absent
+    frequency: Union[str, None]
+    # The zone of people whose trait `timezone` names none, and of `frequency`
     timezone: str
     caps: List[CampaignCap]
     quietHours: Union[CampaignQuietHours, None]
@@ -1134,6 +1148,8 @@ class _SendRequired(TypedDict):
 
 class Send(_SendRequired, total=False):
     """`Send` of the API."""
+    # The occurrence of a campaign that recurs
+    occurrence: str
     reason: str
     # The code of the provider's last answer
     reply: str

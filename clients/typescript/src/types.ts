@@ -67,7 +67,11 @@ export type Campaign = {
   contentId: string;
   /** At launch where it is absent */
   startDate?: string | null;
-  /** The zone of people whose trait `timezone` names none */
+  /** From here on nothing is sent */
+  endDate?: string | null;
+  /** When it recurs: minute, hour, day of the month, month and day of the week, as in cron, by the clock of `timezone`; such as `0 9 * * MON`. Sent once where it is absent */
+  frequency?: string | null;
+  /** The zone of people whose trait `timezone` names none, and of `frequency` */
   timezone?: string;
   caps?: Array<CampaignCap>;
   quietHours?: CampaignQuietHours | null;
@@ -82,7 +86,13 @@ export type Campaign = {
   status: "draft" | "scheduled" | "active" | "paused" | "completed" | "cancelled";
   contentVersion?: number;
   launchedAt?: string;
-  /** Whether every member has a send */
+  /** The newest instant at which it recurred */
+  occurrence?: string;
+  /** The next occurrence comes after this: the one before, the launch, or the end of a pause */
+  recursAfter?: string;
+  /** The next occurrence; absent where none comes by itself */
+  nextAt?: string;
+  /** Whether every member has a send, of the newest occurrence where it recurs */
   isPlanned?: boolean;
   version: number;
   createdAt: string;
@@ -109,7 +119,11 @@ export type CampaignInput = {
   contentId: string;
   /** At launch where it is absent */
   startDate?: string | null;
-  /** The zone of people whose trait `timezone` names none */
+  /** From here on nothing is sent */
+  endDate?: string | null;
+  /** When it recurs: minute, hour, day of the month, month and day of the week, as in cron, by the clock of `timezone`; such as `0 9 * * MON`. Sent once where it is absent */
+  frequency?: string | null;
+  /** The zone of people whose trait `timezone` names none, and of `frequency` */
   timezone?: string;
   caps?: Array<CampaignCap>;
   quietHours?: CampaignQuietHours | null;
@@ -876,6 +890,8 @@ export type SegmentVersions = {
 export type Send = {
   id: string;
   userId: string;
+  /** The occurrence of a campaign that recurs */
+  occurrence?: string;
   state: string;
   reason?: string;
   dueAt: string;

@@ -1,5 +1,7 @@
 //! The handing over of mails to a provider.
 
+use std::time::Duration;
+
 /// A mail to one recipient.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mail {
@@ -71,8 +73,9 @@ pub trait MailProvider: Send + Sync {
     /// The name, for people and metrics.
     fn name(&self) -> &str;
 
-    /// Returns whether the provider takes a mail that is handed over again with the same id only once.
-    fn has_keys(&self) -> bool;
+    /// The time for which the provider takes a mail that is handed over again with the same id only once, counted from the
+    /// first hand-over; zero where it has no keys.
+    fn remembers(&self) -> Duration;
 
     /// Hands over mails.
     fn hand_over(&self, mails: &[Mail]) -> Vec<HandOver>;

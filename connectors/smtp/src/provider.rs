@@ -1,6 +1,7 @@
 //! The provider: connections that are kept, and one outcome for each mail.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use audience_contract::{HandOver, Mail, MailProvider, MailReply};
 use parking_lot::Mutex;
@@ -105,8 +106,8 @@ impl MailProvider for SmtpProvider {
         "smtp"
     }
 
-    fn has_keys(&self) -> bool {
-        false
+    fn remembers(&self) -> Duration {
+        Duration::ZERO
     }
 
     fn hand_over(&self, mails: &[Mail]) -> Vec<HandOver> {

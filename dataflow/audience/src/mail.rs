@@ -6,6 +6,7 @@ use anyhow::{Context, bail, ensure};
 use audience_background::{Runner, Stop};
 use audience_contract::{MailProvider, Mailbox, Notes};
 use audience_engine::service::Service;
+use audience_resend::ResendProvider;
 use audience_sender::{CampaignSender, Sandbox, SenderContext, SenderIdentity};
 use audience_sends::email::is_address;
 use audience_smtp::{DkimKey, Login, Security, SmtpProvider, SmtpSettings};
@@ -28,9 +29,21 @@ impl Campaigns {
     ) -> anyhow::Result<Campaigns> {
         let (mail, platform) = (&settings.flags.mail, service.platform());
         ensure!(is_address(&mail.mail_from), "{}: {:?} is no address", named("mail_from"), mail.mail_from);
-        let provider: Arc<dyn MailProvider> = match &mail.mail_smtp {
-            Some(url) => Arc::new(SmtpProvider::new(smtp(url, mail)?).with_context(|| named("mail_smtp"))?),
-            None => Arc::new(Sandbox::open(notes.clone())?),
+        let provider: Arc<dyn MailProvider> = match (&mail.mail_smtp, &mail.mail_resend_key_file) {
+            (Some(_), Some(_)) => {
+                bail!(
+                    "{} and {} exclude each other: mails go one way",
+                    named("mail_smtp"),
+                    named("mail_resend_key_file")
+                )
+            }
+            (Some(url), None) => Arc::new(SmtpProvider::new(smtp(url, mail)?).with_context(|| named("mail_smtp"))?),
+            (None, Some(file)) => {
+                let name = || format!("{}: {}", named("mail_resend_key_file"), file.display());
+                let key = std::fs::read_to_string(file).with_context(name)?;
+                Arc::new(ResendProvider::new(&mail.mail_resend_url, &key).with_context(name)?)
+            }
+            (None, None) => Arc::new(Sandbox::open(notes.clone())?),
         };
         let own = || format!("http://{}", settings.flags.listen.0);
         let public_url = settings.flags.access.public_url.clone().unwrap_or_else(own);
@@ -40,7 +53,9 @@ impl Campaigns {
             public_url: public_url.trim_end_matches('/').to_owned(),
         };
         let (segments, users, audit) = (platform.segments.clone(), platform.users.clone(), platform.catalogue.clone());
-        let sender = CampaignSender::open(SenderContext { notes, segments, users, audit, provider, identity })?;
+        let per_second = mail.mail_per_second;
+        let context = SenderContext { notes, segments, users, audit, provider, identity, per_second };
+        let sender = CampaignSender::open(context)?;
         let runner = sender.start(Stop::new())?;
         Ok(Campaigns { sender, runner })
     }

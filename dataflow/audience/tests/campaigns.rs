@@ -3,9 +3,10 @@
 #![expect(clippy::unwrap_used, reason = "a test that panics has failed, which is what a test is for")]
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -163,21 +164,26 @@ fn unsubscribe(client: Client, mail: &Value) {
     assert_eq!(suppressed(), before + 2, "the user and the address");
 }
 
-/// A server that takes mails, notes their ids before it answers, and takes its time.
-fn server() -> (u16, Arc<Mutex<BTreeMap<String, usize>>>) {
+/// The mails that a peer has taken: how often by their id, or by their recipient.
+type Taken = Arc<Mutex<BTreeMap<String, usize>>>;
+
+/// A peer that takes mails in conversations.
+fn server(
+    converse: impl Fn(TcpStream, &Mutex<BTreeMap<String, usize>>) -> Option<()> + Send + Sync + 'static,
+) -> (u16, Taken) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let (port, taken) = (listener.local_addr().unwrap().port(), Arc::new(Mutex::new(BTreeMap::new())));
-    let noted = Arc::clone(&taken);
+    let (port, taken) = (listener.local_addr().unwrap().port(), Taken::default());
+    let (noted, converse) = (Arc::clone(&taken), Arc::new(converse));
     thread::spawn(move || {
         for stream in listener.incoming().map_while(Result::ok) {
-            let noted = Arc::clone(&noted);
+            let (noted, converse) = (Arc::clone(&noted), Arc::clone(&converse));
             thread::spawn(move || converse(stream, &noted));
         }
     });
     (port, taken)
 }
 
-/// One conversation; ends where the other side does.
+/// One conversation by SMTP; ends where the other side does. Ids are noted before the answer, which takes its time.
 fn converse(mut stream: TcpStream, noted: &Mutex<BTreeMap<String, usize>>) -> Option<()> {
     stream.write_all(b"220 here\r\n").ok()?;
     let mut lines = BufReader::new(stream.try_clone().ok()?).lines();
@@ -206,12 +212,48 @@ fn converse(mut stream: TcpStream, noted: &Mutex<BTreeMap<String, usize>>) -> Op
     }
 }
 
-/// Sends a campaign to a server, kills the program in the middle again and again, and gives what became of it.
-fn killed(on_unknown: &str, kills: usize) -> (Value, BTreeMap<String, usize>) {
+/// The keys that a provider remembers, and the requests that it had.
+#[derive(Default)]
+struct Keys {
+    known: Mutex<BTreeSet<String>>,
+    requests: AtomicUsize,
+}
+
+/// One connection by HTTP; ends where the other side does. A key that is known is not delivered again, and every ninth answer
+/// is lost after the mail was delivered.
+fn take_keyed(mut stream: TcpStream, keys: &Keys, delivered: &Mutex<BTreeMap<String, usize>>) -> Option<()> {
+    let mut reader = BufReader::new(stream.try_clone().ok()?);
+    loop {
+        let (mut key, mut length) = (String::new(), 0);
+        loop {
+            let mut line = String::new();
+            (reader.read_line(&mut line).ok()? > 0).then_some(())?;
+            match line.trim_end().split_once(": ") {
+                Some(("idempotency-key", value)) => value.clone_into(&mut key),
+                Some(("content-length", value)) => length = value.parse().ok()?,
+                None if line == "\r\n" => break,
+                _ => {}
+            }
+        }
+        let mut body = vec![0; length];
+        reader.read_exact(&mut body).ok()?;
+        let letter: Value = serde_json::from_slice(&body).ok()?;
+        if keys.known.lock().insert(key) {
+            *delivered.lock().entry(letter["to"][0].as_str()?.to_owned()).or_default() += 1;
+        }
+        pause(3);
+        if keys.requests.fetch_add(1, Ordering::Relaxed) % 9 == 8 {
+            return None;
+        }
+        stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}").ok()?;
+    }
+}
+
+/// Sends a campaign to a peer, kills the program in the middle again and again, and gives what became of it.
+fn killed(flags: &[&str], taken: &Taken, on_unknown: &str, kills: usize) -> (Value, BTreeMap<String, usize>) {
     const PEOPLE: usize = 1_500;
     let directory = tempfile::tempdir().unwrap();
-    let (port, taken) = server();
-    let setup = setup(directory.path(), &["--mail-smtp", &format!("smtp://127.0.0.1:{port}")]);
+    let setup = setup(directory.path(), flags);
     let mut served = setup.start();
     let ids: Vec<String> = (0..PEOPLE).map(|number| format!("user-{number}")).collect();
     let traits = |id: &str| json!({"email": format!("{id}@example.org"), "emailConsent": true});
@@ -237,7 +279,8 @@ fn killed(on_unknown: &str, kills: usize) -> (Value, BTreeMap<String, usize>) {
 
 #[test]
 fn nobody_gets_a_mail_twice_where_doubt_is_held_and_the_doubt_is_counted() {
-    let (stats, taken) = killed("hold", 4);
+    let (port, taken) = server(converse);
+    let (stats, taken) = killed(&["--mail-smtp", &format!("smtp://127.0.0.1:{port}")], &taken, "hold", 4);
     let count = |state: &str| stats[state].as_u64().unwrap_or_default() as usize;
     assert_eq!(count("accepted") + count("held"), 1_500, "nobody is missing: {stats}");
     assert!(taken.values().all(|times| *times == 1), "nobody gets it twice");
@@ -247,9 +290,25 @@ fn nobody_gets_a_mail_twice_where_doubt_is_held_and_the_doubt_is_counted() {
 
 #[test]
 fn nobody_is_left_out_where_doubt_is_sent_again() {
-    let (stats, taken) = killed("resend", 3);
+    let (port, taken) = server(converse);
+    let (stats, taken) = killed(&["--mail-smtp", &format!("smtp://127.0.0.1:{port}")], &taken, "resend", 3);
     assert_eq!(stats, json!({"accepted": 1_500}));
     assert_eq!(taken.len(), 1_500);
     let twice = taken.values().filter(|times| **times > 1).count();
     assert!(twice <= 3 * OPEN, "{twice}");
+}
+
+#[test]
+fn nobody_is_missing_and_nobody_gets_a_mail_twice_where_the_provider_has_keys() {
+    let keys = Keys::default();
+    let (port, delivered) = server(move |stream, delivered| take_keyed(stream, &keys, delivered));
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("key");
+    std::fs::write(&file, "re_key\n").unwrap();
+    let url = format!("http://127.0.0.1:{port}");
+    let flags = ["--mail-resend-key-file", file.to_str().unwrap(), "--mail-resend-url", &url];
+    let (stats, delivered) = killed(&flags, &delivered, "hold", 4);
+    assert_eq!(stats, json!({"accepted": 1_500}), "nothing is in doubt");
+    assert_eq!(delivered.len(), 1_500, "nobody is missing");
+    assert!(delivered.values().all(|times| *times == 1), "nobody gets it twice");
 }

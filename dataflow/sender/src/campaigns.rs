@@ -2,9 +2,9 @@
 
 use audience_background::clock;
 use audience_protocol::{
-    AuditNote, Campaign, CampaignAction, CampaignInput, CampaignPreview, CampaignResource, CampaignStatus, CampaignView,
-    CapPeriod, ConflictKind, ContentDocument, ContentStatus, Page, PageLimit, PlatformError, ResourceKind, Result,
-    SandboxMail, SendView, Suppression, SuppressionInput,
+    AuditNote, Campaign, CampaignAction, CampaignInput, CampaignPreview, CampaignResource, CampaignStatus,
+    CampaignView, CapPeriod, ConflictKind, ContentDocument, ContentStatus, Page, PageLimit, PlatformError,
+    ResourceKind, Result, SandboxMail, SendView, Suppression, SuppressionInput,
 };
 use audience_rules::fault::code;
 use audience_rules::time::format_time;
@@ -12,12 +12,12 @@ use audience_sends::Millis;
 use audience_sends::email::normalised;
 use audience_sends::quiet::QuietHours;
 use audience_sends::state::{STATES, SendState};
-use audience_sends::zone::zone;
 
-use crate::documents::{check_version, id_of, invalid, start_of, unavailable};
+use crate::documents::{check_version, id_of, invalid, unavailable};
 use crate::log::LoggedSend;
 use crate::sandbox::Sandbox;
-use crate::sender::CampaignSender;
+use crate::schedule::Schedule;
+use crate::sender::{CampaignSender, recurs_after};
 use crate::suppress::{masked, of_address, of_user};
 
 /// Caps of a campaign.
@@ -42,6 +42,8 @@ impl CampaignResource for CampaignSender {
             status: CampaignStatus::Draft,
             content_version: None,
             launched_at: None,
+            occurrence: None,
+            recurs_after: None,
             is_planned: false,
             version: 1,
             created_at: now.clone(),
@@ -111,7 +113,9 @@ impl CampaignResource for CampaignSender {
     fn preview_campaign(&self, id: &str) -> Result<CampaignPreview> {
         let campaign = self.documents().campaign(id)?;
         let purpose = self.documents().content(&campaign.input.content_id)?.purpose;
-        let now = start_of(&campaign.input)?.unwrap_or(0).max(clock::now());
+        let now = clock::now();
+        // At its start, or at its first occurrence: a campaign without one sends to nobody now either.
+        let now = Schedule::of(&campaign.input)?.next(now).unwrap_or(now);
         self.planner().preview(&campaign, purpose, now)
     }
 
@@ -188,10 +192,7 @@ impl CampaignSender {
             self.segment_resource().segment(segment).map_err(|error| at(&place, error))?;
         }
         self.documents().content(&input.content_id).map_err(|error| at("/contentId", error))?;
-        start_of(input)?;
-        if zone(&input.timezone).is_none() {
-            return Err(invalid("/timezone", code::UNKNOWN_WORD, "a time zone has a name such as Europe/Berlin"));
-        }
+        Schedule::of(input)?;
         if input.caps.len() > CAPS {
             return Err(invalid("/caps", code::OUT_OF_RANGE, format!("at most {CAPS} caps")));
         }
@@ -227,10 +228,19 @@ impl CampaignSender {
             (CampaignAction::Launch, Draft) => {
                 let content = self.documents().content(&campaign.input.content_id)?;
                 campaign.content_version = Some(approved(&content)?);
+                if Schedule::of(&campaign.input)?.next(now).is_none() {
+                    return Err(wrong_status("it has no instant to be sent at before its end"));
+                }
                 campaign.launched_at = Some(format_time(now));
+                campaign.recurs_after = campaign.input.frequency.as_ref().map(|_| format_time(now));
                 Scheduled
             }
             (CampaignAction::Pause, Scheduled | Active) => Paused,
+            // What came while it was paused is left out; what had begun goes on.
+            (CampaignAction::Resume, Paused) if campaign.input.frequency.is_some() => {
+                campaign.recurs_after = Some(format_time(now));
+                if campaign.occurrence.is_some() { Active } else { Scheduled }
+            }
             // A start that is yet to come is waited for.
             (CampaignAction::Resume, Paused) => Scheduled,
             (CampaignAction::Cancel, Draft | Scheduled | Active | Paused) => Cancelled,
@@ -246,7 +256,12 @@ impl CampaignSender {
 
     fn view(&self, campaign: Campaign) -> CampaignView {
         let counts = self.log().counts(&campaign.id);
+        let goes_on = matches!(campaign.status, CampaignStatus::Scheduled | CampaignStatus::Active);
+        // A campaign that is stored has a schedule that can be read.
+        let schedule = Schedule::of(&campaign.input).ok().filter(|schedule| goes_on && schedule.recurs());
+        let next = schedule.and_then(|schedule| schedule.next(recurs_after(&campaign)));
         CampaignView {
+            next_at: next.map(format_time),
             campaign,
             stats: counts.states.iter().map(|(state, count)| (state.name().to_owned(), *count)).collect(),
             suppressed: counts.reasons.iter().map(|(reason, count)| (reason.name().to_owned(), *count)).collect(),
@@ -308,6 +323,7 @@ fn suppression(hash: String, shown: String, reason: &str, source: &str) -> Suppr
 fn shown(send: LoggedSend) -> SendView {
     SendView {
         id: send.id.to_string(),
+        occurrence: send.row.occurrence.map(format_time),
         state: send.row.state.name().to_owned(),
         reason: send.row.reason.map(|reason| reason.name().to_owned()),
         due_at: format_time(send.row.due),

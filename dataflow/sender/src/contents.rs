@@ -2,8 +2,8 @@
 
 use audience_background::clock;
 use audience_protocol::{
-    AuditNote, ConflictKind, ContentDocument, ContentInput, ContentResource, ContentStatus, PlatformError, RenderedMail,
-    ResourceKind, Result,
+    AuditNote, ConflictKind, ContentDocument, ContentInput, ContentResource, ContentStatus, PlatformError,
+    RenderedMail, ResourceKind, Result,
 };
 use audience_rules::fault::code;
 use audience_rules::time::format_time;

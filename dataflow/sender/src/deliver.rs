@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
+use std::time::Duration;
 
 use audience_background::{Stop, clock};
 use audience_contract::{HandOver, Mail, MailProvider};
@@ -10,8 +11,10 @@ use audience_protocol::{Campaign, OnUnknown, PlatformError, Result, Suppression,
 use audience_rules::time::format_time;
 use audience_sends::Millis;
 use audience_sends::gates::{GateRound, GateVerdict, Reason};
+use audience_sends::pace::SendPace;
 use audience_sends::state::SendState;
 use audience_sends::template::RenderError;
+use parking_lot::Mutex;
 
 use crate::compose::{Composer, SenderIdentity};
 use crate::documents::unavailable;
@@ -45,6 +48,8 @@ pub(crate) struct MailCourier {
     pub(crate) identity: SenderIdentity,
     pub(crate) tokens: Arc<TokenKey>,
     pub(crate) counts: HandOverCounts,
+    /// The pace of the provider's account; as fast as it goes without one.
+    pub(crate) pace: Option<Mutex<SendPace>>,
 }
 
 /// A mail that is ready, with its send.
@@ -62,7 +67,7 @@ impl MailCourier {
         let now = clock::now();
         let opened = |send: LoggedSend| {
             let is_handing = send.row.state == SendState::Handing;
-            let row = if is_handing { moved(&send, SendState::Unknown, now) } else { planned(&send, now, now) };
+            let row = if is_handing { in_doubt(&send, now) } else { planned(&send, now, now) };
             (send, row)
         };
         let open = self.log.open_sends(&campaign.id).map_err(unavailable)?;
@@ -75,10 +80,18 @@ impl MailCourier {
         self.settle(campaign, unknown, now)
     }
 
-    /// Settles sends of which nobody knows whether they were sent. A provider with keys is asked again with the same key.
+    /// Returns whether a send in doubt is handed over again: with the same key, while the provider remembers it, or because
+    /// the campaign says so.
+    fn goes_again(&self, campaign: &Campaign, send: &LoggedSend, now: Millis) -> bool {
+        let age = now.saturating_sub(send.row.doubt.unwrap_or(send.row.at)).max(0);
+        let is_remembered = u128::from(age.unsigned_abs()) < self.provider.remembers().as_millis();
+        is_remembered || campaign.input.on_unknown == OnUnknown::Resend
+    }
+
+    /// Settles sends of which nobody knows whether they were sent.
     fn settle(&self, campaign: &Campaign, unknown: Vec<LoggedSend>, now: Millis) -> Result<()> {
-        let is_again = self.provider.has_keys() || campaign.input.on_unknown == OnUnknown::Resend;
         let settled = |send: LoggedSend| {
+            let is_again = self.goes_again(campaign, &send, now);
             let row = if is_again { planned(&send, now, now) } else { moved(&send, SendState::Held, now) };
             (send, row)
         };
@@ -98,15 +111,17 @@ impl MailCourier {
         goes_on: &(dyn Fn() -> bool + Sync),
     ) -> Result<usize> {
         let now = clock::now();
-        let due = self.log.due(&campaign.id, now, BATCH).map_err(unavailable)?;
-        if due.is_empty() {
-            return Ok(0);
-        }
+        let (batch, window) = self.sizes();
+        let mut due = self.log.due(&campaign.id, now, batch).map_err(unavailable)?;
+        // One occurrence at a time: a person has one send in it, so that caps see those of the others.
+        let Some(occurrence) = due.first().map(|send| send.row.occurrence) else { return Ok(0) };
+        due.retain(|send| send.row.occurrence == occurrence);
         let seen = due.len();
         let ready = self.claim(campaign, composer, due, now)?;
-        let (next, windows): (AtomicUsize, Vec<&[ReadyMail]>) = (AtomicUsize::new(0), ready.chunks(WINDOW).collect());
+        let (next, windows): (AtomicUsize, Vec<&[ReadyMail]>) = (AtomicUsize::new(0), ready.chunks(window).collect());
         let lane = || -> Result<()> {
             while let Some(window) = windows.get(next.fetch_add(1, Ordering::Relaxed)) {
+                self.wait_turn(window.len(), stop);
                 if stop.is_requested() || !goes_on() {
                     let back = |ready: &ReadyMail| {
                         (ready.send.clone(), planned(&ready.send, ready.send.row.due, clock::now()))
@@ -127,6 +142,20 @@ impl MailCourier {
         Ok(seen)
     }
 
+    /// The most sends that are claimed at a time, and that go in one window.
+    fn sizes(&self) -> (usize, usize) {
+        let slow = self.pace.as_ref().map(|pace| pace.lock());
+        slow.map_or((BATCH, WINDOW), |pace| (pace.batch().min(BATCH), pace.window().min(WINDOW)))
+    }
+
+    /// Waits until the pace lets a window begin, or the stop is requested.
+    fn wait_turn(&self, count: usize, stop: &Stop) {
+        let wait = self.pace.as_ref().map_or(0, |pace| pace.lock().take(clock::now(), count));
+        if wait > 0 {
+            stop.wait(Duration::from_millis(wait.unsigned_abs()));
+        }
+    }
+
     /// Lets due sends through the gates once more, at this instant, and claims those that pass.
     fn claim(
         &self,
@@ -137,19 +166,20 @@ impl MailCourier {
     ) -> Result<Vec<ReadyMail>> {
         let ids: Vec<String> = due.iter().map(|send| send.row.user.clone()).collect();
         let facts = self.facts.read(&ids, campaign, composer.purpose(), &composer.traits(), now)?;
-        // Those that are tried again are counted already, and pass no gate.
+        // Those that are tried again are counted already, and pass no gate: what may have been sent is not told as stopped.
         let limits = limits(campaign, self.log.counts(&campaign.id).counted());
         let mut round = GateRound::new(&limits, now);
         let (mut steps, mut ready) = (Steps::new(), Vec::new());
         for (send, facts) in due.into_iter().zip(facts) {
-            let row = if send.row.state == SendState::Deferred {
-                claimed(&send, now)
-            } else {
-                match self.verdict(campaign, &mut round, &facts)? {
+            let row = match (send.row.state, send.row.doubt) {
+                (SendState::Deferred, _) => claimed(&send, now),
+                (_, Some(_)) if self.goes_again(campaign, &send, now) => claimed(&send, now),
+                (_, Some(_)) => moved(&send, SendState::Held, now),
+                (_, None) => match self.verdict(campaign, &mut round, &facts)? {
                     GateVerdict::Send => claimed(&send, now),
                     GateVerdict::Later { until, .. } => Row { due: until.max(now + 1), at: now, ..send.row.clone() },
                     GateVerdict::Not(reason) => suppressed(&send, reason, now),
-                }
+                },
             };
             if row.state == SendState::Claimed {
                 let send = LoggedSend { id: send.id, row: row.clone() };
@@ -276,7 +306,16 @@ fn planned(send: &LoggedSend, due: Millis, now: Millis) -> Row {
     Row { due, claimed: None, ..moved(send, SendState::Planned, now) }
 }
 
+/// The row of a send whose last hand-over has no known outcome. The send keeps the instant of its first one.
+fn in_doubt(send: &LoggedSend, now: Millis) -> Row {
+    Row { doubt: send.row.doubt.or(Some(send.row.at)), ..moved(send, SendState::Unknown, now) }
+}
+
+/// The row of a send that a gate stops. One in doubt is held: it may have been sent.
 fn suppressed(send: &LoggedSend, reason: Reason, now: Millis) -> Row {
+    if send.row.doubt.is_some() {
+        return moved(send, SendState::Held, now);
+    }
     Row { reason: Some(reason), ..moved(send, SendState::Suppressed, now) }
 }
 
@@ -287,14 +326,17 @@ fn result(send: &LoggedSend, outcome: &HandOver, now: Millis) -> Row {
         Row { reply: Some(text.trim_end().to_owned()), ..moved(send, state, now) }
     };
     match outcome {
-        HandOver::Accepted(reply) => answered(SendState::Accepted, reply),
+        HandOver::Accepted(reply) => Row { doubt: None, ..answered(SendState::Accepted, reply) },
         HandOver::Rejected { reply, .. } => answered(SendState::Rejected, reply),
         HandOver::Deferred(reply) if send.row.attempts >= ATTEMPTS => answered(SendState::Rejected, reply),
         HandOver::Deferred(reply) => {
             let wait = FIRST_WAIT << (send.row.attempts - 1).min(8);
             Row { due: now + wait.min(LONGEST_WAIT), ..answered(SendState::Deferred, reply) }
         }
-        HandOver::NotHanded(_) => planned(send, now + AGAIN, now),
-        HandOver::Unknown(_) => moved(send, SendState::Unknown, now),
+        // It was none: the provider cannot have it.
+        HandOver::NotHanded(_) => {
+            Row { attempts: send.row.attempts.saturating_sub(1), ..planned(send, now + AGAIN, now) }
+        }
+        HandOver::Unknown(_) => in_doubt(send, now),
     }
 }

@@ -4,10 +4,8 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use audience_contract::{Note, Notes, StoreError};
-use audience_protocol::{Campaign, CampaignInput, ContentDocument, PlatformError, ResourceKind, Result};
+use audience_protocol::{Campaign, ContentDocument, PlatformError, ResourceKind, Result};
 use audience_rules::fault::{Fault, code};
-use audience_rules::time::parse_rfc3339;
-use audience_sends::Millis;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -130,10 +128,4 @@ pub(crate) fn check_version(expected: Option<u64>, current: u64) -> Result<()> {
         Some(expected) if expected != current => Err(PlatformError::VersionMismatch { expected, current }),
         _ => Ok(()),
     }
-}
-
-/// The instant from which on a campaign is sent.
-pub(crate) fn start_of(input: &CampaignInput) -> Result<Option<Millis>> {
-    let wrong = || invalid("/startDate", code::BAD_TIME, "a start is a time such as 2026-12-01T09:00:00Z");
-    input.start_date.as_deref().map(|text| parse_rfc3339(text).ok_or_else(wrong)).transpose()
 }

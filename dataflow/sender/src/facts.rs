@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use audience_protocol::{Campaign, CapPeriod, ContentPurpose, Result, UserResource};
+use audience_rules::time::parse_rfc3339;
 use audience_sends::Millis;
 use audience_sends::caps::{Cap, CapWindow};
 use audience_sends::email::normalised;
@@ -121,6 +122,6 @@ pub(crate) fn limits(campaign: &Campaign, counted: u64) -> Limits {
         budget: input.most_mails.map(|most| most.saturating_sub(counted)),
         hold_out: input.hold_out,
         salt: campaign.id.clone(),
-        ends: None,
+        ends: input.end_date.as_deref().and_then(parse_rfc3339),
     }
 }

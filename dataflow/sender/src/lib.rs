@@ -12,6 +12,7 @@
 //! | `facts` | What gates need to know of members. |
 //! | `figures` | Hand-overs by outcome, for metrics. |
 //! | `plan` | From the members of a segment to planned sends; the preview is the same without a write. |
+//! | `schedule` | The instants at which a campaign is planned. |
 //! | `deliver` | Claims, windows, hand-overs and results. |
 //! | `compose` | From a content and a person to a mail. |
 //! | `token`, `suppress` | Links that unsubscribe; who is not written to. |
@@ -33,6 +34,7 @@ mod figures;
 mod log;
 mod plan;
 mod sandbox;
+mod schedule;
 mod sender;
 mod suppress;
 mod token;

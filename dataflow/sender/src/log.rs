@@ -24,6 +24,9 @@ use sha2::{Digest, Sha256};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Row {
     pub(crate) user: String,
+    /// The occurrence of a campaign that recurs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) occurrence: Option<Millis>,
     pub(crate) state: SendState,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) reason: Option<Reason>,
@@ -34,6 +37,9 @@ pub(crate) struct Row {
     /// The instant that caps count, once it was claimed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) claimed: Option<Millis>,
+    /// The instant of the first hand-over of which nobody knows the outcome, until the provider takes the send.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) doubt: Option<Millis>,
     #[serde(default)]
     pub(crate) attempts: u32,
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use audience_protocol::{Campaign, CampaignPreview, ContentPurpose, Result, SegmentResource};
+use audience_rules::time::parse_rfc3339;
 use audience_sends::Millis;
 use audience_sends::gates::{GateRound, GateVerdict, Reason, VerdictCounts};
 use audience_sends::id::{SendId, SendKey};
@@ -99,24 +100,37 @@ impl Planner {
 
     /// Writes a send for every member. A member that has one already keeps it, so that a plan that was cut off is made again.
     pub(crate) fn plan(&self, campaign: &Campaign, purpose: ContentPurpose, now: Millis) -> Result<()> {
-        let occurrence = campaign.launched_at.as_deref().unwrap_or_default();
         self.decide(campaign, purpose, now, &mut |verdicts| {
             let sends: Vec<LoggedSend> =
-                verdicts.iter().map(|(user, verdict)| send(campaign, occurrence, user, *verdict, now)).collect();
+                verdicts.iter().map(|(user, verdict)| send(campaign, user, *verdict, now)).collect();
             self.log.add(&campaign.id, &sends).map_err(unavailable)
         })?;
         Ok(())
     }
 }
 
-fn send(campaign: &Campaign, occurrence: &str, user: &str, verdict: GateVerdict, now: Millis) -> LoggedSend {
+/// The send of a user in the newest occurrence, or in the only launch.
+fn send(campaign: &Campaign, user: &str, verdict: GateVerdict, now: Millis) -> LoggedSend {
     let object = campaign.id.as_str();
+    let occurrence = campaign.occurrence.as_deref().or(campaign.launched_at.as_deref()).unwrap_or_default();
     let id = SendId::of(&SendKey { tenant: TENANT, object, occurrence, user, channel: "email", slot: 0 });
     let (state, reason, due) = match verdict {
         GateVerdict::Send => (SendState::Planned, None, now),
         GateVerdict::Later { until, .. } => (SendState::Planned, None, until),
         GateVerdict::Not(reason) => (SendState::Suppressed, Some(reason), now),
     };
-    let row = Row { user: user.to_owned(), state, reason, due, at: now, claimed: None, attempts: 0, reply: None };
+    let occurrence = campaign.occurrence.as_deref().and_then(parse_rfc3339);
+    let row = Row {
+        user: user.to_owned(),
+        occurrence,
+        state,
+        reason,
+        due,
+        at: now,
+        claimed: None,
+        doubt: None,
+        attempts: 0,
+        reply: None,
+    };
     LoggedSend { id, row }
 }

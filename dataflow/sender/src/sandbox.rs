@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::time::Duration;
 
 use audience_contract::{HandOver, Mail, MailProvider, MailReply, Note, Notes, Result};
 use audience_protocol::SandboxMail;
@@ -83,8 +84,8 @@ impl MailProvider for Sandbox {
         "sandbox"
     }
 
-    fn has_keys(&self) -> bool {
-        true
+    fn remembers(&self) -> Duration {
+        Duration::MAX
     }
 
     fn hand_over(&self, mails: &[Mail]) -> Vec<HandOver> {

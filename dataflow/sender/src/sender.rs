@@ -8,17 +8,20 @@ use audience_contract::{MailProvider, Notes};
 use audience_protocol::{
     AuditNote, Campaign, CampaignStatus, CatalogueResource, PlatformError, Result, SegmentResource, UserResource,
 };
-use audience_rules::time::format_time;
+use audience_rules::time::{format_time, parse_rfc3339};
+use audience_sends::Millis;
+use audience_sends::pace::SendPace;
 use audience_sends::state::SendState;
 use parking_lot::{Mutex, MutexGuard};
 
 use crate::compose::{SenderIdentity, composer};
 use crate::deliver::{BATCH, MailCourier, moved};
-use crate::documents::{CampaignDocuments, start_of, unavailable};
+use crate::documents::{CampaignDocuments, unavailable};
 use crate::facts::FactReader;
 use crate::figures::HandOverCounts;
-use crate::log::SendLog;
+use crate::log::{LoggedSend, SendLog};
 use crate::plan::Planner;
+use crate::schedule::Schedule;
 use crate::suppress::Suppressions;
 use crate::token::TokenKey;
 
@@ -39,6 +42,8 @@ pub struct SenderContext {
     pub provider: Arc<dyn MailProvider>,
     /// The sender of the mails.
     pub identity: SenderIdentity,
+    /// The most mails that are handed over in a second; as many as go without one.
+    pub per_second: Option<u32>,
 }
 
 /// Campaigns.
@@ -60,7 +65,7 @@ pub struct CampaignSender {
 impl CampaignSender {
     /// Opens the campaigns of a store, and settles what an earlier process left open. Cost: reads every send once.
     pub fn open(context: SenderContext) -> Result<Arc<CampaignSender>> {
-        let SenderContext { notes, segments, users, audit, provider, identity } = context;
+        let SenderContext { notes, segments, users, audit, provider, identity, per_second } = context;
         let log = Arc::new(SendLog::open(notes.clone()).map_err(unavailable)?);
         let tokens = Arc::new(TokenKey::open(&*notes).map_err(unavailable)?);
         let facts =
@@ -75,6 +80,7 @@ impl CampaignSender {
             identity,
             tokens: courier_tokens,
             counts: HandOverCounts::default(),
+            pace: per_second.map(|most| Mutex::new(SendPace::new(most))),
         };
         let sender = CampaignSender {
             documents: CampaignDocuments::new(notes.clone()),
@@ -98,7 +104,7 @@ impl CampaignSender {
         let (runner, sender) = (Runner::new(stop), Arc::clone(self));
         let job = Job::new("campaigns", LOOK).complaint("The campaigns did not go on and are tried again");
         let handle = runner.start(job, move |pass| {
-            let is_busy = sender.pass(pass.stop)?;
+            let is_busy = sender.pass(pass.stop, clock::now())?;
             Ok::<_, Failure<PlatformError>>(if is_busy { Outcome::Busy } else { Outcome::Idle })
         })?;
         *self.job.lock() = Some(handle);
@@ -106,18 +112,16 @@ impl CampaignSender {
     }
 
     /// Looks at every campaign once; returns whether there is more to do.
-    fn pass(&self, stop: &Stop) -> Result<bool> {
+    fn pass(&self, stop: &Stop, now: Millis) -> Result<bool> {
         let mut is_busy = false;
         for campaign in self.documents.campaigns()? {
             if stop.is_requested() {
                 break;
             }
             is_busy |= match campaign.status {
-                CampaignStatus::Scheduled if start_of(&campaign.input)?.is_none_or(|start| start <= clock::now()) => {
-                    self.change(&campaign.id, |campaign| campaign.status = CampaignStatus::Active)?;
-                    true
-                }
-                CampaignStatus::Active => self.advance(&campaign, stop).or_else(|error| {
+                CampaignStatus::Scheduled => self.begin(&campaign, now)?,
+                CampaignStatus::Active if self.begin(&campaign, now)? => true,
+                CampaignStatus::Active => self.advance(&campaign, stop, now).or_else(|error| {
                     // What was open when it failed is settled as after a crash.
                     self.courier.recover(&campaign)?;
                     Err(error)
@@ -129,23 +133,51 @@ impl CampaignSender {
         Ok(is_busy)
     }
 
+    /// Begins what is due of a campaign: its start, or its newest occurrence once the one before is planned. That it began is
+    /// on disk before anything is planned, so that a plan that is cut off is made again for the same occurrence.
+    fn begin(&self, campaign: &Campaign, now: Millis) -> Result<bool> {
+        let schedule = Schedule::of(&campaign.input)?;
+        if !schedule.recurs() {
+            let begins = campaign.status == CampaignStatus::Scheduled && schedule.has_started(now);
+            return if begins { self.set_active(campaign, None) } else { Ok(false) };
+        }
+        let is_planning = campaign.occurrence.is_some() && !campaign.is_planned;
+        match schedule.due(recurs_after(campaign), now).filter(|_| !is_planning) {
+            Some(occurrence) => self.set_active(campaign, Some(occurrence)),
+            None if campaign.status == CampaignStatus::Scheduled && schedule.has_ended(now) => {
+                self.change_from(campaign, |campaign| campaign.status = CampaignStatus::Completed)
+            }
+            None => Ok(false),
+        }
+    }
+
+    fn set_active(&self, campaign: &Campaign, occurrence: Option<Millis>) -> Result<bool> {
+        self.change_from(campaign, |campaign| {
+            campaign.status = CampaignStatus::Active;
+            if let Some(occurrence) = occurrence {
+                campaign.occurrence = Some(format_time(occurrence));
+                campaign.recurs_after = campaign.occurrence.clone();
+                campaign.is_planned = false;
+            }
+        })
+    }
+
     /// Plans a campaign that is not planned yet, and sends its next batch.
-    fn advance(&self, campaign: &Campaign, stop: &Stop) -> Result<bool> {
+    fn advance(&self, campaign: &Campaign, stop: &Stop, now: Millis) -> Result<bool> {
         let version = campaign.content_version.unwrap_or_default();
         let composer = composer(&self.documents.content_version(&campaign.input.content_id, version)?)?;
         if !campaign.is_planned {
-            self.planner.plan(campaign, composer.purpose(), clock::now())?;
+            self.planner.plan(campaign, composer.purpose(), now)?;
             self.change(&campaign.id, |campaign| campaign.is_planned = true)?;
             return Ok(true);
         }
         let goes_on = || self.documents.campaign(&campaign.id).is_ok_and(|now| now.status == CampaignStatus::Active);
         let seen = self.courier.batch(campaign, &composer, stop, &goes_on)?;
         if self.log.counts(&campaign.id).unsettled() == 0 {
-            self.change(&campaign.id, |campaign| {
-                if campaign.status == CampaignStatus::Active {
-                    campaign.status = CampaignStatus::Completed;
-                }
-            })?;
+            let schedule = Schedule::of(&campaign.input)?;
+            let has_next = schedule.recurs() && schedule.next(recurs_after(campaign).max(now)).is_some();
+            let status = if has_next { CampaignStatus::Scheduled } else { CampaignStatus::Completed };
+            self.change_from(campaign, |campaign| campaign.status = status)?;
         }
         Ok(seen > 0)
     }
@@ -156,8 +188,12 @@ impl CampaignSender {
             return Ok(false);
         }
         let (now, waiting) = (clock::now(), self.log.due(&campaign.id, i64::MAX - 1, BATCH).map_err(unavailable)?);
-        let steps: Vec<_> =
-            waiting.into_iter().map(|send| (send.clone(), moved(&send, SendState::Cancelled, now))).collect();
+        let called_off = |send: LoggedSend| {
+            // One in doubt may have been sent.
+            let state = if send.row.doubt.is_some() { SendState::Held } else { SendState::Cancelled };
+            (send.clone(), moved(&send, state, now))
+        };
+        let steps: Vec<_> = waiting.into_iter().map(called_off).collect();
         self.log.step(&campaign.id, &steps).map_err(unavailable)?;
         Ok(!steps.is_empty())
     }
@@ -171,6 +207,18 @@ impl CampaignSender {
         campaign.updated_at = format_time(clock::now());
         self.documents.put_campaign(&campaign)?;
         Ok(campaign)
+    }
+
+    /// Changes a campaign, unless somebody gave it another status meanwhile. Returns whether it was changed.
+    fn change_from(&self, known: &Campaign, change: impl FnOnce(&mut Campaign)) -> Result<bool> {
+        let mut is_changed = false;
+        self.change(&known.id, |campaign| {
+            is_changed = campaign.status == known.status;
+            if is_changed {
+                change(campaign);
+            }
+        })?;
+        Ok(is_changed)
     }
 
     pub(crate) fn turn(&self) -> MutexGuard<'_, ()> {
@@ -231,3 +279,11 @@ impl CampaignSender {
         self.job.lock().iter().for_each(JobHandle::wake);
     }
 }
+
+/// The instant after which the next occurrence of a campaign comes.
+pub(crate) fn recurs_after(campaign: &Campaign) -> Millis {
+    campaign.recurs_after.as_deref().and_then(parse_rfc3339).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests;

@@ -71,10 +71,12 @@ pub enum Reason {
     LeftSegment,
     /// A variable of the content has no value for the person.
     MissingVariable,
+    /// The campaign is over.
+    Over,
 }
 
 /// Every reason.
-pub const REASONS: [Reason; 10] = [
+pub const REASONS: [Reason; 11] = [
     Reason::NoAddress,
     Reason::NoConsent,
     Reason::Suppressed,
@@ -85,6 +87,7 @@ pub const REASONS: [Reason; 10] = [
     Reason::HoldOut,
     Reason::LeftSegment,
     Reason::MissingVariable,
+    Reason::Over,
 ];
 
 impl Reason {
@@ -101,6 +104,7 @@ impl Reason {
             Reason::HoldOut => "hold_out",
             Reason::LeftSegment => "left_segment",
             Reason::MissingVariable => "missing_variable",
+            Reason::Over => "over",
         }
     }
 }
@@ -136,8 +140,8 @@ impl<'a> GateRound<'a> {
         GateRound { limits, at, addresses: HashSet::new(), budget: limits.budget }
     }
 
-    /// The verdict over the next member. The gates come in the order of [`Reason`], and the hold-out last, so that those who
-    /// are sent to and those who are held out passed the same gates.
+    /// The verdict over the next member. The end of the campaign comes after the duplicates, and the hold-out last, so that
+    /// those who are sent to and those who are held out passed the same gates.
     pub fn decide(&mut self, member: &Recipient<'_>) -> GateVerdict {
         let Some(address) = member.address else { return GateVerdict::Not(Reason::NoAddress) };
         if !member.has_consent {
@@ -148,6 +152,9 @@ impl<'a> GateRound<'a> {
         }
         if !self.addresses.insert(address.to_owned()) {
             return GateVerdict::Not(Reason::DuplicateAddress);
+        }
+        if self.limits.ends.is_some_and(|ends| self.at >= ends) {
+            return GateVerdict::Not(Reason::Over);
         }
         if let Some((until, reason)) = self.limits.waits(member, self.at) {
             let is_late = self.limits.ends.is_some_and(|ends| until >= ends);

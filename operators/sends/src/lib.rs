@@ -10,6 +10,8 @@
 //! | [`id`] | The id of a send: a hash of its occurrence, not of its content. |
 //! | [`gates`] | Who is sent to now, who later, and who not, each with its reason. |
 //! | [`caps`], [`quiet`] | The first instant at which a person may be written to again. |
+//! | [`cron`] | The instants of a campaign that recurs. |
+//! | [`pace`] | How fast an account is handed mails. |
 //! | [`zone`] | Time zones by name, from data in the program. |
 //! | [`variants`] | The variant of a person, by weights. |
 //! | [`state`] | The states of a send, and the steps between them. |
@@ -20,10 +22,12 @@
 #![warn(missing_docs)]
 
 pub mod caps;
+pub mod cron;
 pub mod email;
 pub mod gates;
 pub mod id;
 pub mod oracle;
+pub mod pace;
 pub mod quiet;
 pub mod state;
 pub mod template;

@@ -5,11 +5,12 @@
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
-use jiff::civil::Date;
+use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
 
 use crate::Millis;
 use crate::caps::{Cap, CapWindow};
+use crate::cron::Recurrence;
 use crate::gates::{GateVerdict, Limits, Reason, Recipient};
 use crate::id::share_of;
 
@@ -17,6 +18,36 @@ use crate::id::share_of;
 pub const MINUTE: Millis = 60_000;
 /// Minutes that are looked at: a week, as caps have it, and days of quiet hours.
 const LOOK: Millis = 10 * 24 * 60;
+
+/// Minutes before an instant from which on a clock is watched: two days, since a clock is set back by a day at most.
+const WATCHED: Millis = 2 * 24 * 60;
+
+/// The instants of a recurrence after one and up to another one, both in whole minutes. A clock is watched as it goes: a
+/// minute that it has passed before does not come again, and those that it jumps over come at once.
+pub fn occurrences(recurrence: &Recurrence, after: Millis, until: Millis, zone: &TimeZone) -> Vec<Millis> {
+    let show = |at: Millis| Some(zone.to_datetime(Timestamp::from_millisecond(at).ok()?));
+    let (mut found, mut shown) = (Vec::new(), None::<DateTime>);
+    let mut at = after - WATCHED * MINUTE;
+    while at <= until {
+        let Some(now) = show(at) else { break };
+        let mut passed = shown.map_or(Some(now), minute_after).filter(|first| *first <= now);
+        let mut comes = false;
+        while let Some(minute) = passed {
+            comes |= recurrence.has_minute(minute);
+            passed = minute_after(minute).filter(|next| *next <= now);
+        }
+        if comes && at > after {
+            found.push(at);
+        }
+        shown = shown.max(Some(now));
+        at += MINUTE;
+    }
+    found
+}
+
+fn minute_after(local: DateTime) -> Option<DateTime> {
+    local.checked_add(jiff::Span::new().minutes(1)).ok()
+}
 
 /// The verdict over each member of a segment, in the order given.
 pub fn verdicts(members: &[Recipient<'_>], limits: &Limits, at: Millis) -> Vec<GateVerdict> {
@@ -43,6 +74,9 @@ fn verdict(member: &Recipient<'_>, limits: &Limits, at: Millis, addresses: &BTre
         Some(_) if member.is_suppressed => return GateVerdict::Not(Reason::Suppressed),
         Some(address) if addresses.contains(address) => return GateVerdict::Not(Reason::DuplicateAddress),
         Some(_) => {}
+    }
+    if limits.ends.is_some_and(|ends| ends <= at) {
+        return GateVerdict::Not(Reason::Over);
     }
     if is_quiet(at) || is_capped(at) {
         let reason = if is_quiet(at) { Reason::Quiet } else { Reason::Capped };

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 /// The state of a send.
 ///
 /// ```text
-/// planned ─► suppressed │ cancelled │ claimed ─► handing ─► accepted │ deferred │ rejected │ unknown
+/// planned ─► suppressed │ cancelled │ held │ claimed ─► handing ─► accepted │ deferred │ rejected │ unknown
 /// deferred ─► claimed │ cancelled       unknown ─► accepted │ planned │ held
 /// accepted ─► delivered │ bounced │ complained
 /// ```
@@ -89,9 +89,10 @@ impl SendState {
             Suppressed, Unknown,
         };
         match self {
-            Planned => matches!(next, Suppressed | Cancelled | Claimed),
+            // One in doubt that is to be handed over again is held where that cannot be any more.
+            Planned => matches!(next, Suppressed | Cancelled | Claimed | Held),
             // Whoever claimed it ended, or something that only shows then stops it.
-            Claimed => matches!(next, Planned | Suppressed | Cancelled | Handing),
+            Claimed => matches!(next, Planned | Suppressed | Cancelled | Handing | Held),
             Handing => matches!(next, Planned | Accepted | Deferred | Rejected | Unknown),
             Deferred => matches!(next, Claimed | Cancelled),
             Unknown => matches!(next, Accepted | Planned | Held),

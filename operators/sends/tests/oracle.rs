@@ -3,6 +3,7 @@
 
 use audience_sends::Millis;
 use audience_sends::caps::{Cap, CapWindow};
+use audience_sends::cron::Recurrence;
 use audience_sends::gates::{GateRound, GateVerdict, Limits, Recipient, VerdictCounts};
 use audience_sends::oracle::{self, MINUTE};
 use audience_sends::quiet::QuietHours;
@@ -80,7 +81,7 @@ fn limits(random: &mut Rng, at: Millis, zone: &TimeZone) -> Limits {
         budget: some(random).then(|| random.u64(..6)),
         hold_out: if some(random) { random.f64() } else { 0.0 },
         salt: random.u8(..).to_string(),
-        ends: some(random).then(|| at + random.i64(1..72) * HOUR),
+        ends: some(random).then(|| at + random.i64(-4..72) * HOUR),
     }
 }
 
@@ -154,4 +155,44 @@ fn who_waits_is_free_at_the_instant_told() {
         assert!(matches!(decide(until - MINUTE), GateVerdict::Later { .. }), "seed {seed}: free before {until}");
     }
     assert!(waited > 700, "{waited}");
+}
+
+/// A field of a recurrence: anything, a step, or some numbers.
+fn field(random: &mut Rng, least: u8, most: u8) -> String {
+    match random.u8(..4) {
+        0 => "*".to_owned(),
+        1 => format!("*/{}", random.u8(1..=most)),
+        2 => {
+            let from = random.u8(least..=most);
+            format!("{from}-{}", random.u8(from..=most))
+        }
+        _ => format!("{},{}", random.u8(least..=most), random.u8(least..=most)),
+    }
+}
+
+/// The instants of random recurrences are those at which a clock that is watched comes to them.
+#[test]
+fn recurrences_come_when_the_clock_comes_to_them() {
+    let mut came = 0;
+    for seed in 0..400 {
+        let mut random = Rng::with_seed(seed);
+        let place = zone(ZONES[random.usize(..ZONES.len())]).unwrap();
+        let at = instant(&mut random, &place);
+        let day = if random.bool() { "*".to_owned() } else { field(&mut random, 1, 28) };
+        let text =
+            format!("{} {} {day} * {}", field(&mut random, 0, 59), field(&mut random, 0, 23), field(&mut random, 0, 7));
+        let recurrence = Recurrence::parse(&text).unwrap();
+        let until = at + random.i64(1..2 * 24 * 60) * MINUTE;
+        let expected = oracle::occurrences(&recurrence, at, until, &place);
+        let mut found = Vec::new();
+        let mut next = recurrence.after(at, &place);
+        while let Some(instant) = next.filter(|instant| *instant <= until) {
+            found.push(instant);
+            next = recurrence.after(instant, &place);
+        }
+        assert_eq!(found, expected, "seed {seed}: {text} from {at} until {until}");
+        assert_eq!(recurrence.last(at, until, &place), expected.last().copied(), "seed {seed}: {text}");
+        came += expected.len();
+    }
+    assert!(came > 10_000, "{came}");
 }

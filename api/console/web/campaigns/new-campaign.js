@@ -4,12 +4,21 @@ import { ask, path, read } from '../lib/api.js';
 import { useLoad } from '../lib/load.js';
 import { navigate } from '../lib/router.js';
 import { may } from '../lib/session.js';
+import { zone } from '../lib/settings.js';
 import { ProblemBanner } from '../parts/feedback.js';
 import { t } from '../texts/texts.js';
 
 const BODY = `<p>${t('campaigns.greeting')}</p>
 <p>…</p>
 <p>{{ postal_address }} · <a href="{{ unsubscribe_url }}">${t('campaigns.unsubscribe')}</a></p>`;
+
+/** How often a campaign is sent, as cron says it, by the clock of the console's zone. */
+const FREQUENCIES = [
+  ['', t('campaigns.once')],
+  ['0 9 * * *', t('campaigns.daily')],
+  ['0 9 * * MON', t('campaigns.weekly')],
+  ['0 9 1 * *', t('campaigns.monthly')],
+];
 
 /** Keeps the mail: anew, or in the place of the one that was refused before. */
 async function keepContent({ name, subject, body }, id) {
@@ -23,7 +32,9 @@ async function create(given, contentId) {
   if (may('content:approve')) await ask('POST', path`/api/contents/${contentId}/approve`);
   const caps = given.perDay ? [{ most: Number(given.perDay), per: 'day' }] : [];
   const quietHours = given.isQuiet ? { from: '21:00', to: '08:00' } : undefined;
-  const campaign = { name: given.name, segmentId: given.segmentId, contentId, caps, quietHours };
+  const recurs = given.frequency ? { frequency: given.frequency, timezone: zone.get() } : {};
+  const { name, segmentId } = given;
+  const campaign = { name, segmentId, contentId, caps, quietHours, ...recurs };
   return (await ask('POST', '/api/campaigns', { body: campaign })).data;
 }
 
@@ -34,6 +45,7 @@ export function NewCampaign() {
     subject: '',
     body: BODY,
     perDay: '',
+    frequency: '',
     isQuiet: true,
   });
   const [problem, setProblem] = useState(/** @type {any} */ (undefined));
@@ -92,6 +104,14 @@ export function NewCampaign() {
         html`
           <textarea class="input" rows="8" required value=${given.body} onInput=${set('body')}></textarea>
           <span class="small soft">${t('campaigns.mailShows')}</span>
+        `,
+      )}
+      ${field(
+        t('campaigns.howOften'),
+        html`
+          <select class="select" value=${given.frequency} onChange=${set('frequency')}>
+            ${FREQUENCIES.map(([value, text]) => html`<option key=${value} value=${value}>${text}</option>`)}
+          </select>
         `,
       )}
       ${field(

@@ -28,6 +28,7 @@ const WORDS = {
   hold_out: t('campaigns.holdOut'),
   left_segment: t('campaigns.leftSegment'),
   missing_variable: t('campaigns.missingVariable'),
+  over: t('campaigns.over'),
   planned: t('campaigns.waiting'),
   claimed: t('campaigns.waiting'),
   handing: t('campaigns.handing'),

@@ -1,6 +1,7 @@
 // A campaign: who gets it and who does not, before it is launched; how far it is, after that.
 import { html, useState } from '../lib/html.js';
 import { ask, path, read } from '../lib/api.js';
+import { dateMinute } from '../lib/format.js';
 import { useLoad } from '../lib/load.js';
 import { may } from '../lib/session.js';
 import { CountList, StatusBadge } from '../campaigns/status.js';
@@ -64,7 +65,13 @@ export function CampaignPage({ id }) {
             <a href="/campaigns">${t('campaigns.campaigns')}</a>
           </nav>
           <h1>${data?.name ?? id}</h1>
-          ${data && html`<p class="lead"><${StatusBadge} status=${data.status} /></p>`}
+          ${data &&
+          html`
+            <p class="lead">
+              <${StatusBadge} status=${data.status} />
+              ${data.nextAt && html`${' '}${t('campaigns.nextAt', { at: dateMinute(data.nextAt) })}`}
+            </p>
+          `}
         </div>
         <div class="actions">
           ${acts.map(

@@ -33,6 +33,8 @@ const EXAMPLES: &[(&str, &str)] = &[
     ("tls_key", "/etc/audience/key.pem"),
     ("webhook_ca_file", "/etc/audience/webhook-ca.pem"),
     ("mail_smtp", "smtps://audience:secret@smtp.example.org"),
+    ("mail_resend_key_file", "/etc/audience/resend.key"),
+    ("mail_per_second", "2"),
     ("mail_from_name", "Example Shop"),
     ("mail_postal_address", "Example Shop, 1 Main Street, 12345 Town"),
     ("mail_dkim_key_file", "/etc/audience/dkim.pem"),
