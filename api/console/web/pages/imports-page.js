@@ -227,7 +227,9 @@ function Buttons({ run, isReady, onGo }) {
         disabled=${!isTried || run.result.accepted === 0}
         onClick=${() => onGo(false)}
       >
-        ${t('imports.importIstried', { isTried: isTried ? many('count.row', run.result.accepted) : '' })}
+        ${isTried
+          ? t('imports.importRows', { rows: many('count.row', run.result.accepted) })
+          : t('imports.import')}
       </button>
     </div>
   `;

@@ -633,7 +633,7 @@ export const texts = {
   'imports.choose': 'Wählen…',
   'imports.createASegmentOfTheKind': 'Legen Sie zuerst ein Segment der Art „Statische Liste“ an.',
   'imports.import': 'Importieren',
-  'imports.importIstried': '{isTried} importieren',
+  'imports.importRows': '{rows} importieren',
   'imports.importedIntoNameAddedAddedRemoved':
     'In „{name}“ importiert: {added} hinzugefügt, {removed} entfernt.',
   'imports.importing': 'Wird importiert…',

@@ -617,7 +617,7 @@ export const texts = {
   'imports.choose': 'Choose…',
   'imports.createASegmentOfTheKind': 'Create a segment of the kind “Static list” first.',
   'imports.import': 'Import',
-  'imports.importIstried': 'Import {isTried}',
+  'imports.importRows': 'Import {rows}',
   'imports.importedIntoNameAddedAddedRemoved': 'Imported into “{name}”: {added} added, {removed} removed.',
   'imports.importing': 'Importing…',
   'imports.intoTheList': 'Into the list',
