@@ -56,9 +56,9 @@ fn open(args: &VerifyAuditArgs) -> anyhow::Result<Verified> {
 /// The place of a fault in words.
 fn told(fault: &AuditFault) -> String {
     let AuditFault { after, row, is_missing, is_between } = fault;
-    let before = after.map_or_else(|| "the first row".to_owned(), |after| format!("row {after}"));
+    let begin = after.map_or_else(|| "from the first row".to_owned(), |after| format!("after row {after}"));
     match (is_between, is_missing) {
-        (true, _) => format!("after {before} and up to row {row}, a row was changed, taken out or put in"),
+        (true, _) => format!("{begin} and up to row {row}, a row was changed, taken out or put in"),
         (false, true) => format!("row {row} was taken out"),
         (false, false) => format!("row {row} was changed, or another was put in before it"),
     }
