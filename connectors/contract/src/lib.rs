@@ -17,6 +17,7 @@ mod failpoint;
 mod history;
 mod identity;
 mod last_changes;
+mod lease;
 mod mail;
 mod notes;
 mod profiles;
@@ -41,8 +42,9 @@ pub use failpoint::{failpoint, failpoint_error};
 pub use history::History;
 pub use identity::{IdentityProvider, ProvidedIdentity, ProviderError, SignInEnd, SignInStart};
 pub use last_changes::LastChanges;
+pub use lease::{Lease, LeaseStore};
 pub use mail::{HandOver, Mail, MailProvider, MailReply, Mailbox};
-pub use notes::{Note, Notes, VisitNote};
+pub use notes::{ChangedNotes, Note, Notes, NotesMark, VisitNote};
 pub use profiles::{Everyone, Profile, ProfileReach, ProfileStore, TraitValues};
 pub use quota::{QuotaAnswer, QuotaCounter, QuotaPolicy, QuotaStore, SUB_WINDOWS};
 pub use serving::{HeldMembership, ServingError, ServingState, ServingStore};
@@ -284,6 +286,13 @@ pub trait ChangeLog: Send + Sync {
     /// [`read`](Self::read).
     fn commit(&self, progress: Progress, changes: &[u8]) -> Result<()>;
 
+    /// [`commit`](Self::commit)s ticks that another log has, each with its changes, and the progress after the last: all or
+    /// nothing. A log that follows no other MAY refuse.
+    fn commit_ticks(&self, _progress: Progress, _ticks: &[(u64, Vec<u8>)]) -> Result<()> {
+        let detail = "this log follows no other".to_owned();
+        Err(StoreError::Refused { action: "committing changes", detail })
+    }
+
     /// The newest progress committed.
     fn progress(&self) -> Result<Option<Progress>>;
 
@@ -382,6 +391,13 @@ pub trait CatalogueStore: Send + Sync {
 
     /// The documents as of that version: of each, the newest at or below it that is no deletion.
     fn at(&self, version: u64) -> Result<Vec<Document>>;
+
+    /// Every version of every document after that version of the catalogue, deletions too, without lists that are forgotten.
+    /// An implementation that is not copied MAY refuse.
+    fn changed_after(&self, _version: u64) -> Result<Vec<Document>> {
+        let detail = "this catalogue is not copied".to_owned();
+        Err(StoreError::Refused { action: "reading the catalogue", detail })
+    }
 
     /// Every version of one document, oldest first.
     fn history(&self, kind: DocumentKind, id: &str) -> Result<Vec<Document>>;

@@ -187,6 +187,19 @@ impl CatalogueStore for EmbeddedCatalogue {
         Ok(out)
     }
 
+    fn changed_after(&self, version: u64) -> Result<Vec<Document>> {
+        let snapshot = self.db.snapshot();
+        let mut changed = Vec::new();
+        for row in snapshot.iter(&self.documents) {
+            let key = row.key().map_err(|e| self.db.error(READING, e))?;
+            let place = VersionPlace::decode(&key)?;
+            if place.version > version {
+                changed.extend(self.read(&snapshot, &place, &key)?);
+            }
+        }
+        Ok(changed)
+    }
+
     fn history(&self, kind: DocumentKind, id: &str) -> Result<Vec<Document>> {
         let prefix = VersionPlace { kind, id: id.to_owned(), version: 0 }.prefix();
         let rows = self.db.snapshot().prefix(&self.documents, prefix);

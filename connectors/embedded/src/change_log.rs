@@ -15,6 +15,7 @@ use crate::seal::{self, Kind};
 
 const PROGRESS_KEY: &[u8] = b"progress";
 const READING: &str = "reading changes";
+const COMMITTING: &str = "committing changes";
 /// Rows that are removed with one write.
 const FORGOTTEN_AT_ONCE: usize = 4096;
 
@@ -68,10 +69,15 @@ impl Changes {
         Ok(Changes { rows: db.keyspace("changes")?, state: Mutex::new(state), db })
     }
 
-    /// Stores a state, and the row of its last tick where there is one.
-    fn store(&self, action: &'static str, state: &ChangeLogState, row: Option<([u8; 8], Vec<u8>)>) -> Result<()> {
+    /// Stores a state, and the rows of the ticks that led to it.
+    fn store(
+        &self,
+        action: &'static str,
+        state: &ChangeLogState,
+        rows: impl IntoIterator<Item = ([u8; 8], Vec<u8>)>,
+    ) -> Result<()> {
         self.db.commit(action, |batch| {
-            if let Some((key, value)) = row {
+            for (key, value) in rows {
                 batch.insert(&self.rows, key, value);
             }
             batch.insert(self.db.meta(), PROGRESS_KEY, seal::seal(Kind::Progress, PROGRESS_KEY, &state.encode()));
@@ -97,25 +103,22 @@ impl Changes {
 
 impl ChangeLog for Changes {
     fn commit(&self, progress: Progress, changes: &[u8]) -> Result<()> {
-        const ACTION: &str = "committing changes";
         let mut state = self.state.lock();
         let mut new = ChangeLogState { progress: Some(progress), ..*state };
-        let row = if changes.is_empty() {
-            None
-        } else {
-            if state.last.is_some_and(|last| last >= progress.tick) || progress.tick < state.floor {
-                let detail = format!("tick {} has its changes already, or a later one has", progress.tick);
-                return Err(StoreError::Unavailable { action: ACTION, detail });
-            }
-            new.last = Some(progress.tick);
-            let key = progress.tick.to_be_bytes();
-            let mut row = seal::begin(9 + changes.len());
-            row.extend_from_slice(&encode_tick(state.last));
-            row.extend_from_slice(changes);
-            seal::finish(Kind::Changes, &key, &mut row);
-            Some((key, row))
-        };
-        self.store(ACTION, &new, row)?;
+        let row = if changes.is_empty() { None } else { Some(new.add(progress.tick, changes)?) };
+        self.store(COMMITTING, &new, row)?;
+        *state = new;
+        Ok(())
+    }
+
+    fn commit_ticks(&self, progress: Progress, ticks: &[(u64, Vec<u8>)]) -> Result<()> {
+        let mut state = self.state.lock();
+        let mut new = ChangeLogState { progress: Some(progress), ..*state };
+        let mut rows = Vec::with_capacity(ticks.len());
+        for (tick, changes) in ticks.iter().filter(|(_, changes)| !changes.is_empty()) {
+            rows.push(new.add(*tick, changes)?);
+        }
+        self.store(COMMITTING, &new, rows)?;
         *state = new;
         Ok(())
     }
@@ -162,7 +165,7 @@ impl ChangeLog for Changes {
                 return Ok(());
             }
             let new = ChangeLogState { floor: tick, ..*state };
-            self.store("forgetting changes", &new, None)?;
+            self.store("forgetting changes", &new, [])?;
             *state = new;
         }
         while self.sweep(tick)? {}
@@ -175,6 +178,21 @@ impl ChangeLog for Changes {
 }
 
 impl ChangeLogState {
+    /// Takes a tick that has changes as the last; gives its row.
+    fn add(&mut self, tick: u64, changes: &[u8]) -> Result<([u8; 8], Vec<u8>)> {
+        if self.last.is_some_and(|last| last >= tick) || tick < self.floor {
+            let detail = format!("tick {tick} has its changes already, or a later one has");
+            return Err(StoreError::Unavailable { action: COMMITTING, detail });
+        }
+        let key = tick.to_be_bytes();
+        let mut row = seal::begin(9 + changes.len());
+        row.extend_from_slice(&encode_tick(self.last));
+        row.extend_from_slice(changes);
+        seal::finish(Kind::Changes, &key, &mut row);
+        self.last = Some(tick);
+        Ok((key, row))
+    }
+
     fn encode(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(64);
         out.extend_from_slice(&encode_tick(self.last));

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use audience_contract::suite;
-use audience_embedded::{Options, Stores};
+use audience_embedded::{FileLease, Options, Stores};
 
 fn options() -> Options {
     Options { cache_bytes: 8 << 20, reserve_bytes: 0, ..Options::default() }
@@ -85,4 +85,21 @@ fn webhook_store() {
 fn access_store() {
     let directory = tempfile::tempdir().unwrap();
     suite::access_store(&mut opener(directory.path(), |stores| stores.access()), &|a, b| a == b);
+}
+
+#[test]
+fn copies() {
+    let directory = tempfile::tempdir().unwrap();
+    let of = |name: &str| directory.path().join(name);
+    suite::copied_change_log(&mut opener(&of("changes"), |stores| stores.changes()));
+    suite::copied_notes(&mut opener(&of("notes"), |stores| stores.notes()));
+    suite::copied_catalogue(&mut opener(&of("catalogue"), |stores| stores.catalogue()));
+}
+
+#[test]
+fn lease() {
+    let directory = tempfile::tempdir().unwrap();
+    let open = |writer: &str| FileLease::open(&directory.path().join("lease"), writer).unwrap();
+    suite::lease_store(&open("one"), &open("other"));
+    assert!(std::fs::read_dir(directory.path().join("lease")).unwrap().count() < 8, "old versions are deleted");
 }

@@ -25,6 +25,14 @@ pub struct Emitted {
 struct EmittedState {
     newest: Progress,
     recent: RecentTicks,
+    /// Followers see no more than this while somebody is waited for.
+    held_back: Option<Progress>,
+}
+
+impl EmittedState {
+    fn visible(&self) -> Progress {
+        self.held_back.unwrap_or(self.newest)
+    }
 }
 
 /// A tick that has changes.
@@ -58,7 +66,7 @@ impl Emitted {
     /// A change log that has reached `newest`.
     pub fn new(log: Arc<dyn ChangeLog>, newest: Progress) -> Emitted {
         let recent = RecentTicks::new(newest.tick);
-        let state = Mutex::new(EmittedState { newest, recent });
+        let state = Mutex::new(EmittedState { newest, recent, held_back: None });
         Emitted { log, state, committed: Condvar::new(), traces: Arc::default() }
     }
 
@@ -81,18 +89,49 @@ impl Emitted {
         Ok(())
     }
 
-    /// Returns the newest progress that is committed.
+    /// Returns the newest progress that followers may give out: the one that is committed, unless it is held back.
     pub fn newest(&self) -> Progress {
-        self.state.lock().newest
+        self.state.lock().visible()
     }
 
-    /// Waits until a tick after `tick` is committed, at most for `patience`; returns the newest progress.
+    /// Waits until a tick after `tick` may be given out, at most for `patience`; returns the newest progress.
     pub fn wait_beyond(&self, tick: u64, patience: Duration) -> Progress {
         let mut state = self.state.lock();
-        if state.newest.tick <= tick {
+        if state.visible().tick <= tick {
             self.committed.wait_for(&mut state, patience);
         }
-        state.newest
+        state.visible()
+    }
+
+    /// Holds back what is committed from here on, until it is released. Returns the progress up to which followers see.
+    pub fn hold_back(&self) -> Progress {
+        let mut state = self.state.lock();
+        let visible = state.visible();
+        state.held_back = Some(visible);
+        visible
+    }
+
+    /// Lets followers see up to `progress`, where they are held back before it.
+    pub fn release(&self, progress: Progress) {
+        let mut state = self.state.lock();
+        let newest = state.newest;
+        if let Some(held) = state.held_back.as_mut().filter(|held| held.tick < progress.tick) {
+            *held = if progress.tick < newest.tick { progress } else { newest };
+            drop(state);
+            self.committed.notify_all();
+        }
+    }
+
+    /// Lets followers see everything, and holds nothing back any more.
+    pub fn release_all(&self) {
+        self.state.lock().held_back = None;
+        self.committed.notify_all();
+    }
+
+    /// Goes on after a progress that was committed to the log by somebody else.
+    pub fn go_on_after(&self, newest: Progress) {
+        let mut state = self.state.lock();
+        (state.newest, state.recent) = (newest, RecentTicks::new(newest.tick));
     }
 
     /// Returns the tick below which changes are forgotten.
@@ -243,6 +282,29 @@ pub(crate) mod tests {
         commit(&emitted, 1, 1);
         log.commit(Progress { tick: 2, ..Progress::default() }, &encoded(1)).unwrap();
         assert_eq!(seen(&emitted, 1..=2), [(1, 0), (2, 0)], "memory does not know of the second yet");
+    }
+
+    #[test]
+    fn followers_see_what_is_held_back_only_once_it_is_released() {
+        let emitted = Emitted::new(Arc::new(MemoryChanges::default()), Progress::default());
+        commit(&emitted, 1, 1);
+        assert_eq!(emitted.hold_back().tick, 1);
+        commit(&emitted, 2, 1);
+        commit(&emitted, 3, 1);
+        let at = |tick| Progress { tick, ..Progress::default() };
+        assert_eq!((emitted.newest().tick, emitted.wait_beyond(1, Duration::ZERO).tick), (1, 1));
+        emitted.release(at(2));
+        emitted.release(at(1));
+        assert_eq!(emitted.newest().tick, 2, "it never goes back");
+        emitted.release(at(9));
+        assert_eq!(emitted.newest().tick, 3, "no more than is committed");
+        commit(&emitted, 4, 1);
+        assert_eq!(emitted.newest().tick, 3);
+        emitted.release_all();
+        assert_eq!(emitted.newest().tick, 4);
+        emitted.release(at(2));
+        commit(&emitted, 5, 1);
+        assert_eq!(emitted.newest().tick, 5);
     }
 
     #[test]

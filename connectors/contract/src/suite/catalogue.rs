@@ -40,6 +40,23 @@ pub fn catalogue_store(open: &mut dyn FnMut() -> Arc<dyn CatalogueStore>) {
     raises(&*open());
 }
 
+/// A catalogue that is copied gives every version of every document after one of its own.
+pub fn copied_catalogue(open: &mut dyn FnMut() -> Arc<dyn CatalogueStore>) {
+    let store = open();
+    let versions = versions();
+    for (version, documents) in (0..).zip(&versions) {
+        assert!(store.put(version, documents).expect("put"));
+    }
+    let place = |document: &Document| (document.catalogue_version, document.id.clone(), document.body.is_some());
+    for version in [0, 1, versions.len() as u64 - 1, versions.len() as u64] {
+        let mut found: Vec<_> = store.changed_after(version).expect("changed").iter().map(place).collect();
+        let mut expected: Vec<_> = versions.iter().skip(version as usize).flatten().map(place).collect();
+        found.sort();
+        expected.sort();
+        assert_eq!(found, expected, "after {version}");
+    }
+}
+
 /// A raised version has the documents of before, and numbers up to it are not given out again.
 fn raises(store: &dyn CatalogueStore) {
     let before = store.version().expect("version");

@@ -41,6 +41,21 @@ pub fn change_log(open: &mut dyn FnMut() -> Arc<dyn ChangeLog>) {
     assert_eq!(log.progress().expect("progress"), Some(progress(12)));
 }
 
+/// A log that follows another takes several ticks with one commit, in order.
+pub fn copied_change_log(open: &mut dyn FnMut() -> Arc<dyn ChangeLog>) {
+    let log = open();
+    let ticks = [(3, b"three".to_vec()), (7, b"seven".to_vec())];
+    log.commit_ticks(progress(9), &ticks).expect("commit");
+    log.commit_ticks(progress(10), &[]).expect("a progress alone");
+    assert!(log.commit_ticks(progress(12), &[(11, b"eleven".to_vec()), (7, b"again".to_vec())]).is_err());
+    assert_eq!(changes(&*log, 0), ticks, "an error changes nothing");
+    drop(log);
+    let log = open();
+    assert_eq!((changes(&*log, 0), log.progress().expect("progress")), (ticks.to_vec(), Some(progress(10))));
+    log.commit(progress(11), b"eleven").expect("it goes on by itself");
+    assert_eq!(changes(&*log, 8), [(11, b"eleven".to_vec())]);
+}
+
 fn forgets(log: &dyn ChangeLog, kept: &[(u64, Vec<u8>)]) {
     log.forget(5).expect("forget");
     assert_eq!(changes(log, 0), kept, "ticks from the given one on stay");
