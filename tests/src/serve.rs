@@ -241,6 +241,16 @@ impl Served {
         Pid::from_raw(children.split_whitespace().next()?.parse().ok()?)
     }
 
+    /// SIGSTOP: it does nothing until it is resumed.
+    pub fn suspend(&self) {
+        kill_process(Pid::from_child(&self.child), Signal::STOP).expect("a signal can be sent");
+    }
+
+    /// SIGCONT.
+    pub fn resume(&self) {
+        kill_process(Pid::from_child(&self.child), Signal::CONT).expect("a signal can be sent");
+    }
+
     /// SIGTERM.
     pub fn terminate(&self) {
         kill_process(self.pid(), Signal::TERM).expect("a signal can be sent");

@@ -48,6 +48,7 @@ permissions! {
     AuditRead "audit:read" "read the audit log",
     SystemRead "system:read" "see how the platform runs",
     SystemWrite "system:write" "verify and rebuild sinks, and load the demo",
+    SystemFollow "system:follow" "copy everything, as a standby does",
     MemberRead "member:read" "see members, roles and their sessions",
     MemberWrite "member:write" "invite, change and disable members, and end their sessions",
     KeyRead "key:read" "see API keys",

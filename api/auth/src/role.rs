@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use crate::permission::{Permission, Permissions};
 use Permission::{
     AuditRead, CampaignLaunch, CampaignRead, CampaignWrite, ContentApprove, ContentRead, ContentWrite, EventRead,
-    EventSend, KeyRead, KeyWrite, MemberRead, MemberWrite, PiiRead, SegmentPreview, SegmentRead, SystemRead,
-    SystemWrite, TenantWrite, TraitRead, UserErase, UserExport, UserRead, WebhookRead,
+    EventSend, KeyRead, KeyWrite, MemberRead, MemberWrite, PiiRead, SegmentPreview, SegmentRead, SystemFollow,
+    SystemRead, SystemWrite, TenantWrite, TraitRead, UserErase, UserExport, UserRead, WebhookRead,
 };
 
 /// The role of a member.
@@ -38,6 +38,7 @@ const MANAGER: Permissions = ADMIN.without(&[
     KeyRead,
     KeyWrite,
     AuditRead,
+    SystemFollow,
     SystemWrite,
     UserExport,
     UserErase,

@@ -1,6 +1,6 @@
 //! Quotas of requests: who is counted, the headers that say how much is left, and the answer where nothing is.
 //!
-//! Health, figures and descriptions are not counted, and neither are requests that send events.
+//! Health, figures and descriptions are not counted, and neither are requests that send events and those of a standby.
 
 use std::net::IpAddr;
 use std::sync::Arc;

@@ -34,6 +34,11 @@ pub trait OperationsResource: Send + Sync + 'static {
         needs_engine("what a sink should hold", name)
     }
 
+    /// Returns what of the log comes after what a standby has. Both are in the form that standby and primary agree on.
+    fn ship(&self, held: &[u8]) -> Result<Vec<u8>> {
+        needs_engine("what a standby lacks", held)
+    }
+
     /// Returns the figures of a process with an engine.
     fn system(&self) -> Result<SystemView> {
         needs_engine("how the engine is", ())

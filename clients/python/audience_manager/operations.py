@@ -1388,6 +1388,13 @@ class Operations:
             query={"from": from_, "segment": segment, "step": step, "to": to},
         )
 
+    def standby_log(self, body: TextBody) -> str:
+        """What a standby lacks of the log.
+
+        Asked by `audience serve --standby-of` alone. Question and answer are bytes in a form of that version of the program; the question acknowledges what the standby has. The answer waits up to 0.2 s for something to come.
+        """
+        return self._call("POST", "/api/standby/log", body=body)
+
     def suppress_address(self, body: SuppressionInput, *, author: Optional[str] = None) -> Suppression:
         """Have an address not written to any more."""
         return self._call("POST", "/api/suppressions", headers={"X-Author": author}, body=body)

@@ -1064,6 +1064,15 @@ export abstract class Operations {
     return this.call({ method: 'GET', path: `/api/sizes`, query: { from: options.from, segment: options.segment, step: options.step, to: options.to } });
   }
 
+  /**
+   * What a standby lacks of the log.
+   *
+   * Asked by `audience serve --standby-of` alone. Question and answer are bytes in a form of that version of the program; the question acknowledges what the standby has. The answer waits up to 0.2 s for something to come.
+   */
+  standbyLog(body: TextBody): Promise<string> {
+    return this.call({ method: 'POST', path: `/api/standby/log`, body });
+  }
+
   /** Have an address not written to any more. */
   suppressAddress(body: SuppressionInput, options: { author?: string } = {}): Promise<Suppression> {
     return this.call({ method: 'POST', path: `/api/suppressions`, headers: { 'X-Author': options.author }, body });

@@ -29,6 +29,11 @@ pub(crate) struct CaFlag {
     pub ca_file: Option<PathBuf>,
 }
 
+/// A connection to a running process.
+pub(crate) trait ServerConnection: Read + Write + Send {}
+
+impl<T: Read + Write + Send> ServerConnection for T {}
+
 /// A running process, by its URL.
 #[derive(Clone)]
 pub(crate) struct ServerAddress {
@@ -73,24 +78,36 @@ impl ServerAddress {
         ServerAddress { authority: address.to_string(), tls: None }
     }
 
-    /// Asks; gives the status and the body.
-    pub(crate) fn ask(&self, question: HttpQuestion<'_>) -> anyhow::Result<(u16, String)> {
+    /// Connects for several questions; each read and write may take so long.
+    pub(crate) fn connect(&self, patience: Duration) -> anyhow::Result<Box<dyn ServerConnection>> {
+        let stream = self.open(patience)?;
+        let Some(tls) = &self.tls else { return Ok(Box::new(stream)) };
+        Ok(Box::new(StreamOwned::new(ClientConnection::new(Arc::clone(tls), self.name()?)?, stream)))
+    }
+
+    fn open(&self, patience: Duration) -> anyhow::Result<TcpStream> {
         let authority = &self.authority;
         let addresses = authority.to_socket_addrs().with_context(|| format!("{authority} has no address"))?;
         let address = addresses.into_iter().next().with_context(|| format!("{authority} has no address"))?;
-        let stream = TcpStream::connect_timeout(&address, PATIENCE)
+        let stream = TcpStream::connect_timeout(&address, patience.min(PATIENCE))
             .with_context(|| format!("nothing answers at {authority}"))?;
-        stream.set_read_timeout(Some(question.patience))?;
-        stream.set_write_timeout(Some(question.patience))?;
-        let asked = match &self.tls {
-            None => question.ask(authority, stream),
-            Some(tls) => {
-                let host = authority.rsplit_once(':').map_or(authority.as_str(), |(host, _)| host);
-                let name = ServerName::try_from(host.trim_matches(['[', ']']).to_owned())?;
-                question.ask(authority, StreamOwned::new(ClientConnection::new(Arc::clone(tls), name)?, stream))
-            }
-        };
-        asked.with_context(|| format!("{authority} does not answer"))
+        stream.set_nodelay(true)?;
+        stream.set_read_timeout(Some(patience))?;
+        stream.set_write_timeout(Some(patience))?;
+        Ok(stream)
+    }
+
+    /// The name that its certificate must have.
+    fn name(&self) -> anyhow::Result<ServerName<'static>> {
+        let host = self.authority.rsplit_once(':').map_or(self.authority.as_str(), |(host, _)| host);
+        Ok(ServerName::try_from(host.trim_matches(['[', ']']).to_owned())?)
+    }
+
+    /// Asks; gives the status and the body.
+    pub(crate) fn ask(&self, question: HttpQuestion<'_>) -> anyhow::Result<(u16, String)> {
+        let authority = &self.authority;
+        let connection = self.connect(question.patience)?;
+        question.ask(authority, connection).with_context(|| format!("{authority} does not answer"))
     }
 }
 

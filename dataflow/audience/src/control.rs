@@ -13,6 +13,7 @@ use std::time::Duration;
 use anyhow::{Context as _, anyhow, bail};
 use audience_auth::{Auth, Principal, Role};
 use audience_engine::service::clock;
+use audience_engine::standby::PromotionOrders;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{UnixListener, UnixStream};
@@ -29,6 +30,9 @@ const MOST_COMMANDS: usize = 4;
 const STARTING: &str = "the server is starting; repeat this once it is ready";
 /// The time for a request to arrive, and for an answer that needs no work.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The time for a standby to take over or to say why not.
+const PROMOTION_PATIENCE: Duration = Duration::from_secs(60);
 
 /// An invitation of somebody, by the owner of the host.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -47,6 +51,12 @@ enum HostRequest {
     Backup {
         /// The URL of the place of backups.
         url: String,
+    },
+    /// Take over, where this is a standby.
+    #[serde(rename_all = "camelCase")]
+    Promote {
+        /// Whether something may be lost.
+        accepts_loss: bool,
     },
 }
 
@@ -69,7 +79,14 @@ struct HostDoor {
 
 /// The socket, which says that the process is starting until it is opened.
 #[derive(Default)]
-pub(crate) struct ControlSocket(Arc<OnceLock<Arc<HostDoor>>>);
+pub(crate) struct ControlSocket(Arc<ControlState>);
+
+#[derive(Default)]
+struct ControlState {
+    door: OnceLock<Arc<HostDoor>>,
+    /// Takes orders, where this process began as a standby.
+    orders: OnceLock<Arc<PromotionOrders>>,
+}
 
 impl ControlSocket {
     /// Takes requests until the runtime ends, for whoever holds the data directory. A socket that cannot be made is told in the
@@ -86,9 +103,14 @@ impl ControlSocket {
         socket
     }
 
+    /// Takes orders to take over from here on.
+    pub(crate) fn take_orders(&self, orders: &Arc<PromotionOrders>) {
+        let _ = self.0.orders.set(Arc::clone(orders));
+    }
+
     /// Answers requests from here on.
     pub(crate) fn open(&self, auth: &Arc<Auth>, make_backup: MakeBackup) {
-        let _ = self.0.set(Arc::new(HostDoor { auth: Arc::clone(auth), make_backup }));
+        let _ = self.0.door.set(Arc::new(HostDoor { auth: Arc::clone(auth), make_backup }));
     }
 }
 
@@ -107,15 +129,15 @@ fn bind(path: &Path) -> std::io::Result<UnixListener> {
     Ok(listener)
 }
 
-async fn accept(listener: UnixListener, door: Arc<OnceLock<Arc<HostDoor>>>) {
+async fn accept(listener: UnixListener, state: Arc<ControlState>) {
     let commands = Arc::new(Semaphore::new(MOST_COMMANDS));
     loop {
         let Ok(permit) = commands.clone().acquire_owned().await else { return };
         match listener.accept().await {
             Ok((stream, _)) => {
-                let door = door.get().cloned();
+                let state = Arc::clone(&state);
                 tokio::spawn(async move {
-                    if let Err(error) = answer(stream, door).await {
+                    if let Err(error) = answer(stream, state).await {
                         tracing::debug!(%error, "A command on this host was not answered");
                     }
                     drop(permit);
@@ -130,7 +152,7 @@ async fn accept(listener: UnixListener, door: Arc<OnceLock<Arc<HostDoor>>>) {
     }
 }
 
-async fn answer(mut stream: UnixStream, door: Option<Arc<HostDoor>>) -> anyhow::Result<()> {
+async fn answer(mut stream: UnixStream, state: Arc<ControlState>) -> anyhow::Result<()> {
     let asks = stream.peer_cred()?.uid();
     if asks != 0 && asks != rustix::process::geteuid().as_raw() {
         bail!("another user asks");
@@ -138,10 +160,9 @@ async fn answer(mut stream: UnixStream, door: Option<Arc<HostDoor>>) -> anyhow::
     let mut line = String::new();
     let mut reader = tokio::io::BufReader::new((&mut stream).take(MAX_LINE));
     tokio::time::timeout(PATIENCE, reader.read_line(&mut line)).await??;
-    let answer = match (serde_json::from_str::<HostRequest>(&line), door) {
-        (Err(error), _) => ControlAnswer::Fault(error.to_string()),
-        (Ok(_), None) => ControlAnswer::Fault(STARTING.to_owned()),
-        (Ok(request), Some(door)) => tokio::task::spawn_blocking(move || door.answer(&request))
+    let answer = match serde_json::from_str::<HostRequest>(&line) {
+        Err(error) => ControlAnswer::Fault(error.to_string()),
+        Ok(request) => tokio::task::spawn_blocking(move || state.answer(&request))
             .await?
             .map_or_else(|error| ControlAnswer::Fault(format!("{error:#}")), ControlAnswer::Done),
     };
@@ -151,12 +172,20 @@ async fn answer(mut stream: UnixStream, door: Option<Arc<HostDoor>>) -> anyhow::
     Ok(())
 }
 
-impl HostDoor {
+impl ControlState {
     fn answer(&self, request: &HostRequest) -> anyhow::Result<String> {
+        let door = || self.door.get().context(STARTING);
         match request {
-            HostRequest::Invite(invitation) => invite(&self.auth, invitation).map_err(|why| anyhow!("{why}")),
-            HostRequest::Backup { url } => (self.make_backup)(url),
+            HostRequest::Invite(invitation) => invite(&door()?.auth, invitation).map_err(|why| anyhow!("{why}")),
+            HostRequest::Backup { url } => (door()?.make_backup)(url),
+            HostRequest::Promote { accepts_loss } => self.promote(*accepts_loss),
         }
+    }
+
+    fn promote(&self, accepts_loss: bool) -> anyhow::Result<String> {
+        let orders = self.orders.get().context("this process is no standby")?;
+        orders.order(accepts_loss, PROMOTION_PATIENCE).map_err(|why| anyhow!("{why}"))?;
+        Ok("the standby has the lease, and takes over".to_owned())
     }
 }
 
@@ -169,6 +198,11 @@ pub(crate) fn invite(auth: &Auth, HostInvitation { email, role }: &HostInvitatio
 /// Has the process that serves a data directory invite somebody, and gives the link; `None` where no process serves it.
 pub(crate) fn ask_for_invitation(data: &Path, invitation: &HostInvitation) -> anyhow::Result<Option<String>> {
     ask(data, &HostRequest::Invite(invitation.clone()), Some(PATIENCE))
+}
+
+/// Has the standby of a data directory take over, and gives what it says; `None` where no process serves it.
+pub(crate) fn ask_for_promotion(data: &Path, accepts_loss: bool) -> anyhow::Result<Option<String>> {
+    ask(data, &HostRequest::Promote { accepts_loss }, None)
 }
 
 /// Has the process that serves a data directory make a backup, and gives its name; `None` where no process serves it. Waits as

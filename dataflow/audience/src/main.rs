@@ -27,8 +27,11 @@ mod migrate;
 mod offsite;
 mod open_files;
 mod outside;
+mod pairing;
 mod patient_catalogue;
+mod primary;
 mod process_metrics;
+mod promote;
 mod repair;
 mod replay;
 mod segment_api;
@@ -99,6 +102,8 @@ enum Command {
     Man(man::ManArgs),
     /// Creates or upgrades the tables in PostgreSQL, and prints what was done.
     Migrate(migrate::MigrateArgs),
+    /// Has the standby of a data directory on this host take over from its primary, once that one holds its lease no more.
+    Promote(promote::PromoteArgs),
     /// Reads every byte of the data directory of a server that is stopped. Makes anew what follows from the events, and names what
     /// is lost. The exit status is 1 where something is.
     Repair(repair::RepairArgs),
@@ -144,6 +149,7 @@ fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
         Command::IngestApi(flags) => ingest_api::run(flags),
         Command::Man(args) => man::run(&args, Cli::command()),
         Command::Migrate(args) => migrate::run(&args),
+        Command::Promote(args) => promote::run(&args),
         Command::Repair(args) => repair::run(&args),
         Command::Replay(args) => replay::run(&args),
         Command::SegmentApi(flags) => segment_api::run(flags),

@@ -27,6 +27,7 @@ use crate::demo::Demo;
 use crate::demo_loader::DemoLoader;
 use crate::mail::Campaigns;
 use crate::outside::Outside;
+use crate::pairing::{self, PairContext, Paired};
 use crate::patient_catalogue::PatientCatalogue;
 use crate::serving::Serving;
 use crate::settings::{ServeFlags, ServeSettings, named};
@@ -80,7 +81,7 @@ async fn serve(settings: ServeSettings, cluster: Option<OtherProcesses>) -> anyh
     let cut_off = Stop::new();
     let waits = cut_off.clone();
     let started = serving.start(move |door| start(&settings, cluster.as_ref(), door, waits)).await?;
-    let Some((OpenedPlatform { service, own, auth, control, backups, campaigns }, demo)) = started else {
+    let Some((OpenedPlatform { service, own, auth, control, backups, campaigns, paired }, demo)) = started else {
         cut_off.request();
         return Ok(ExitCode::SUCCESS);
     };
@@ -101,28 +102,33 @@ async fn serve(settings: ServeSettings, cluster: Option<OtherProcesses>) -> anyh
     writeln!(std::io::stdout(), "audience is ready on {scheme}://{all} (events also on {scheme}://{ingest})")?;
     access::tell_first_admin(&auth, scheme, all).await?;
     let live = demo.map(|demo| tokio::spawn(demo.live(service.clone())));
-    let outcome = match serving.until(watch(service.clone())).await {
+    let paired = paired.map(Arc::new);
+    let outcome = match serving.until(watch(service.clone(), paired.clone())).await {
         None => Ok(()),
-        Some(reason) => Err(anyhow::anyhow!("{reason}; start again: nothing that was accepted is lost")),
+        Some(reason) => Err(anyhow::anyhow!(reason)),
     };
     live.iter().for_each(tokio::task::JoinHandle::abort);
     let end = move || {
         campaigns.stop();
         service.stop();
+        // The lease is held until nothing is given out any more.
+        drop(paired);
     };
     tokio::task::spawn_blocking(end).await.context("the end was cut off")?;
     outcome.map(|()| ExitCode::SUCCESS)
 }
 
-/// Ends when the engine has failed, or another process is to stop: without it nothing can be computed.
-async fn watch(service: Arc<Service>) -> String {
+/// Ends when the engine has failed or the lease is lost, or another process is to stop: without it nothing can be computed.
+async fn watch(service: Arc<Service>, paired: Option<Arc<Paired>>) -> String {
     loop {
         tokio::time::sleep(Duration::from_millis(50)).await;
-        if let Some(reason) = service.failure() {
-            return reason;
+        if let Some(why) = paired.as_ref().and_then(|paired| paired.lost()) {
+            service.fence(&why);
+            return why;
         }
-        if let Some(process) = service.leaving() {
-            return format!("process {process} leaves the cluster");
+        let leaves = || Some(format!("process {} leaves the cluster", service.leaving()?));
+        if let Some(reason) = service.failure().or_else(leaves) {
+            return format!("{reason}; start again: nothing that was accepted is lost");
         }
     }
 }
@@ -136,6 +142,7 @@ struct OpenedPlatform {
     control: ControlSocket,
     backups: BackupSource,
     campaigns: Campaigns,
+    paired: Option<Paired>,
 }
 
 fn make_backup(service: &Arc<Service>, source: BackupSource, data: &Path) -> MakeBackup {
@@ -176,6 +183,7 @@ fn start_platform(
     door.wait_for("the data directory is opened");
     let stores = open_stores(settings.data())?;
     let control = ControlSocket::listen(settings.data(), &Handle::current());
+    let paired = pairing::pair(settings, cluster.is_none(), &PairContext { stores: &stores, door, control: &control })?;
     let postgres = settings.connections.postgres.as_deref().map(|url| connectors::postgres(url, door)).transpose()?;
     let postgres = postgres.map(|store| Arc::new(PatientCatalogue::new(store, door)));
     let is_new = stores.changes().progress()?.is_none();
@@ -188,7 +196,9 @@ fn start_platform(
             None => (stores.catalogue(), stores.webhooks(), stores.access()),
         };
     let listeners = [settings.flags.listen.0, settings.flags.listen_ingest.0];
-    let auth = access::open(Some(own.clone()), &settings.flags.access, &listeners)?;
+    let open_auth = || access::open(Some(own.clone()), &settings.flags.access, &listeners);
+    // A standby gets its members with everything else.
+    let early = if paired.as_ref().is_some_and(Paired::is_standby) { None } else { Some(open_auth()?) };
     let objects =
         settings.checkpoints.as_deref().map(|url| offsite::open(url, settings.data(), is_new, door)).transpose()?;
     if objects.is_some() {
@@ -207,14 +217,7 @@ fn start_platform(
         None => "what was accepted before is brought back",
         Some(_) => "the other processes are waited for, and what was accepted before is brought back",
     });
-    let options = ServiceOptions {
-        engine: EngineOptions { workers: settings.workers(), ..EngineOptions::default() },
-        cluster,
-        checkpoint_interval: Duration::from_secs(settings.flags.checkpoint_seconds),
-        placeholders: settings.flags.http.placeholders(),
-        // It has begun already.
-        start: process_metrics::begin(Some(settings.data()), 0),
-    };
+    let options = service_options(settings, cluster);
     let offsite = objects.map(|objects| Offsite {
         history: objects.history(),
         file_events: settings.history.events.into(),
@@ -222,14 +225,27 @@ fn start_platform(
         keeps_catalogue,
         limits: settings.history.limits(),
     });
-    let service = Service::start_with(stores.clone(), offsite, options)?;
+    let pairing = paired.as_ref().map(|paired| paired.pairing.clone()).unwrap_or_default();
+    let service = Service::start_paired(&stores, offsite, &options, &pairing)?;
+    let auth = early.map_or_else(open_auth, Ok)?;
     join_kafka(&service, settings)?;
     outside.join(&service, webhooks.clone())?;
     postgres.iter().for_each(|catalogue| catalogue.started());
     let campaigns = Campaigns::start(&service, stores.notes.clone(), settings)?;
     let documents = DocumentStores { access: own.clone(), webhooks };
     let backups = BackupSource { stores, documents, postgres: settings.connections.postgres.clone() };
-    Ok(OpenedPlatform { service, own, auth, control, backups, campaigns })
+    Ok(OpenedPlatform { service, own, auth, control, backups, campaigns, paired })
+}
+
+fn service_options(settings: &ServeSettings, cluster: Option<Arc<Coordinator>>) -> ServiceOptions {
+    ServiceOptions {
+        engine: EngineOptions { workers: settings.workers(), ..EngineOptions::default() },
+        cluster,
+        checkpoint_interval: Duration::from_secs(settings.flags.checkpoint_seconds),
+        placeholders: settings.flags.http.placeholders(),
+        // It has begun already.
+        start: process_metrics::begin(Some(settings.data()), 0),
+    }
 }
 
 /// Opens the data directory, or says how damage to it is repaired.

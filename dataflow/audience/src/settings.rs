@@ -18,6 +18,7 @@ pub(crate) mod positive;
 mod quotas;
 #[cfg(test)]
 mod reference;
+mod standby;
 mod tables;
 mod tls;
 mod webhooks;
@@ -37,6 +38,7 @@ pub(crate) use http::HttpSettings;
 pub(crate) use mail::MailSettings;
 pub(crate) use names::{KAFKA_SETTINGS, named, named_in};
 use positive::positive;
+pub(crate) use standby::{PromotionMode, StandbySettings};
 use tables::SettingTables;
 pub(crate) use tables::{HistorySettings, KafkaSettings};
 pub(crate) use tls::{OWN_CERTIFICATE, TlsProcess};
@@ -93,6 +95,8 @@ pub(crate) struct ServeFlags {
     pub webhooks: WebhookSettings,
     #[command(flatten)]
     pub mail: MailSettings,
+    #[command(flatten)]
+    pub standby: StandbySettings,
     #[command(flatten)]
     pub telemetry: TelemetrySettings,
     #[command(flatten)]

@@ -135,6 +135,29 @@ fn parts(output: &Output) -> Vec<(u64, u64)> {
     parts.iter().map(|part| (part["count"].as_u64().unwrap(), part["bytes"].as_u64().unwrap())).collect()
 }
 
+/// A standby is filled with what its primary has in the history alone, and with the places of those who were erased.
+fn a_standby_has_old_events(place: &TierPlace<'_>) {
+    let lease = format!("file://{}", place.directory.join("lease").display());
+    let mut first = place.setup.clone();
+    first.flags.extend(["--lease".to_owned(), lease.clone()]);
+    let primary = first.start();
+    send(primary.client(), [r#"{"userId":"gone","eventType":"noise"}"#.to_owned()].into_iter());
+    assert_eq!(primary.client().send("DELETE", "/api/users/gone", "application/json", b"").unwrap().status, 204);
+    wait_until("the erasure", || primary.said().contains("erased from the log"));
+    let own = place.directory.join("second");
+    fs::create_dir(&own).unwrap();
+    let mut second = Setup::within(program!(), &own);
+    let url = format!("http://{}", primary.address);
+    let flags = ["--lease", &lease, "--standby-of", &url, "--standby-promotion", "automatic"];
+    second.flags = flags.map(str::to_owned).to_vec();
+    let mut standby = second.spawn();
+    wait_until("a standby", || metric(primary.client(), "audience_standby_followed") == 1.0);
+    primary.kill();
+    standby.wait_ready().unwrap();
+    check_old(standby.client(), 1);
+    standby.stop();
+}
+
 #[test]
 fn space_is_freed_offline_after_it_is_told_what_goes() {
     let directory = tempfile::tempdir().unwrap();
@@ -163,6 +186,7 @@ fn space_is_freed_offline_after_it_is_told_what_goes() {
     assert!(metric(served.client(), "audience_history_alone_events") > 60_000.0);
     check_old(served.client(), 0);
     served.stop();
+    a_standby_has_old_events(&place);
     fs::remove_dir_all(directory.path().join("store")).unwrap();
     let refused = place.free_space(&["--checkpoints", &url]);
     assert!(String::from_utf8_lossy(&refused.stderr).contains("another data directory"), "{refused:?}");

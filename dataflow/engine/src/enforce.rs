@@ -52,6 +52,11 @@ impl Enforcer {
     pub(crate) fn new(context: EnforceContext, in_force: RuleSet) -> Enforcer {
         Enforcer { context, in_force, previews: Previews::default() }
     }
+
+    /// The rules that the engine runs by now.
+    pub(crate) fn into_in_force(self) -> RuleSet {
+        self.in_force
+    }
 }
 
 impl Enforcement for Enforcer {

@@ -148,6 +148,11 @@ impl Engine {
         self.input.number_of(tick)
     }
 
+    /// Numbers the ticks from the next on as later ones than `first`: those before were another process' ticks, done again.
+    pub fn number_from(&self, first: u64) {
+        self.input.number_from(first);
+    }
+
     /// Submits a tick and returns its number in this run. `make` moves the head to where the tick ends, and gives the
     /// tick's content; ticks are made one at a time, in their order. Blocks while too many ticks wait.
     pub fn submit(&self, make: impl FnOnce(&mut Head) -> TickItems) -> Result<u64, EngineError> {

@@ -6,6 +6,7 @@
 //! | [`cluster`] | The same between processes. |
 //! | [`intake`] | Events from APIs and sources into the event log, and from there into ticks. |
 //! | [`emission`] | Ticks into the change log, and from there to its followers. |
+//! | [`standby`] | Every commit to a second process, which takes over. |
 //! | [`durability`] | Checkpoints, recovery, history outside, erasures. |
 //! | `enforce`, [`edit`], [`preview`] | Catalogue versions into force. |
 //! | `lookup` | Questions about single users and segments. |
@@ -37,5 +38,6 @@ pub mod replay;
 pub mod rule_set;
 mod run;
 pub mod service;
+pub mod standby;
 pub mod start;
 mod stores;

@@ -17,6 +17,7 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
 use crate::intake::source_metrics::SourceMetrics;
+use crate::standby::figures::StandbyMetrics;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct SegmentLabel {
@@ -83,6 +84,8 @@ pub(crate) struct Metrics {
     pub sinks: SinkMetrics,
     /// Metrics of webhooks.
     pub webhooks: WebhookMetrics,
+    /// Metrics of the standby.
+    pub(crate) standby: StandbyMetrics,
 }
 
 impl Default for Metrics {
@@ -91,11 +94,13 @@ impl Default for Metrics {
         let mut registry = Registry::with_prefix("audience");
         let (sources, sinks) = (SourceMetrics::new(&mut registry), SinkMetrics::new(&mut registry));
         let webhooks = WebhookMetrics::new(&mut registry);
+        let standby = StandbyMetrics::new(&mut registry);
         let mut metrics = Metrics {
             registry,
             sources,
             sinks,
             webhooks,
+            standby,
             events: Counter::default(),
             identifies_refused: Counter::default(),
             ticks: Counter::default(),

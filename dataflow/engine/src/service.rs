@@ -28,7 +28,7 @@ use crate::emission::encode;
 use crate::emission::followers::{FollowerContext, Followers, Resumed};
 use crate::emission::past_sizes::put_past_sizes;
 use crate::enforce::{EnforceContext, Enforcer};
-use crate::engine::{Beginning, Engine, EngineError, EngineOptions, Head, StartError, Time};
+use crate::engine::{Beginning, Engine, EngineError, EngineFailure, EngineOptions, Head, StartError, Time};
 use crate::fault::PartFault;
 use crate::health::Reports;
 pub use crate::intake::ShareReader;
@@ -45,6 +45,10 @@ use crate::platform::figures::{FigureContext, Figures};
 use crate::platform::operations::{Operations, ProcessClock};
 use crate::rule_set::RuleSet;
 use crate::run::{Fail, Run};
+use crate::standby::Pairing;
+use crate::standby::apply::SilentEngine;
+use crate::standby::follow::Standby;
+use crate::standby::shipping::Shipping;
 use crate::start::{StartPhase, StartProgress};
 pub use crate::stores::PlatformStores;
 
@@ -80,6 +84,7 @@ pub struct Service {
     checkpoints: Arc<CheckpointTaker>,
     /// The event log, with what stands in the history alone.
     events: Arc<dyn EventLog>,
+    shipping: Option<Arc<Shipping>>,
     outside: PlatformDoors,
 }
 
@@ -113,18 +118,33 @@ impl Service {
         offsite: Option<Offsite>,
         options: ServiceOptions,
     ) -> Result<Arc<Service>, EngineError> {
+        Service::start_paired(&stores, offsite, &options, &Pairing::default())
+    }
+
+    /// Starts on the stores of a data directory that is paired with another. As a standby it returns once it has taken over.
+    pub fn start_paired(
+        stores: &PlatformStores,
+        offsite: Option<Offsite>,
+        options: &ServiceOptions,
+        pairing: &Pairing,
+    ) -> Result<Arc<Service>, EngineError> {
         if let Some(offsite) = &offsite {
             options.start.enter(StartPhase::Restore);
-            restore_patiently(&stores, offsite, &options.start)?;
+            restore_patiently(stores, offsite, &options.start)?;
         }
-        let stores = with_old_events(stores, offsite.as_ref())?;
-        finish_time_back(&stores)?;
-        ship_traits(&*stores.catalogue)?;
+        let stores = &with_old_events(stores.clone(), offsite.as_ref())?;
+        finish_time_back(stores)?;
+        // A standby has what its primary has, and nothing else.
+        if pairing.standby.is_none() {
+            ship_traits(&*stores.catalogue)?;
+        }
         let begun = Instant::now();
         let archive = offsite.map(|offsite| Arc::new(Archive::new(offsite, stores.events.clone())));
         let (run, metrics) = (Arc::new(Run::new()), Arc::new(Metrics::default()));
-        let recovered = recover(&stores, &options, &run, &metrics)?;
-        let service = Service::wire(&stores, archive, &options, run, (recovered, metrics))?;
+        let recovered = recover(stores, options, &run, &metrics, pairing)?;
+        let shipping = pairing.shipping.clone();
+        let shipping = shipping.map(|options| Arc::new(Shipping::new(options, stores, recovered.resumed.emitted())));
+        let service = Service::wire(stores, (archive, shipping), options, run, (recovered, metrics))?;
         options.start.enter(StartPhase::Edit);
         service.editor.wait_until_in_force(service.editor.read(|documents| documents.version), START_PATIENCE);
         options.start.enter(StartPhase::Ready);
@@ -135,7 +155,7 @@ impl Service {
     /// Gives every room its context, and starts its jobs.
     fn wire(
         stores: &PlatformStores,
-        archive: Option<Arc<Archive>>,
+        (archive, shipping): (Option<Arc<Archive>>, Option<Arc<Shipping>>),
         options: &ServiceOptions,
         run: Arc<Run>,
         (recovered, metrics): (Recovered, Arc<Metrics>),
@@ -146,29 +166,15 @@ impl Service {
         went_back.into_iter().for_each(|how| editor.note_went_back(how));
         let context = FollowerContext { engine: &engine, editor: &editor, stores, metrics: &metrics, fault };
         let followers = Arc::new(Followers::new(resumed, context, &run));
-        let intake = Arc::new(Intake::new(engine.clone(), events(), followers.traces().clone()));
+        let traces = followers.traces().clone();
+        let intake = Arc::new(Intake::new(engine.clone(), events(), traces, shipping.clone()));
         let lookup = Arc::new(Lookup::new(&engine, &stores.events, &stores.catalogue, &editor, &stores.notes));
-        let (refusals, source_metrics) = (lookup.refusals.clone(), metrics.sources.clone());
-        let placeholders = options.placeholders.clone();
-        let context = FeedContext {
-            intake: intake.clone(),
-            refusals,
-            metrics: source_metrics,
-            placeholders,
-            editor: editor.clone(),
-        };
-        let sources = Arc::new(Sources::new(context));
+        let sources = sources((&intake, &editor), &lookup, &metrics, options);
         let (stop, on) = (run.stop().clone(), engine.clone());
         let context = CheckpointContext { engine: on, followers: followers.clone(), metrics: metrics.clone(), stop };
         let checkpoints = Arc::new(CheckpointTaker::new(context, stores, archive.clone()));
         let shapes = Arc::new(EventShapes::new(engine.clone(), events()));
-        let context = FigureContext {
-            engine: engine.clone(),
-            editor: editor.clone(),
-            events: events(),
-            metrics: metrics.clone(),
-        };
-        let figures = Arc::new(Figures::new(context));
+        let figures = figures(&engine, &editor, stores, &metrics);
 
         let mut rooms: Vec<Arc<dyn Reports>> = vec![
             engine.clone(),
@@ -180,7 +186,9 @@ impl Service {
             Arc::new(ProcessClock),
         ];
         rooms.extend(archive.clone().map(|archive| archive as Arc<dyn Reports>));
-        let operations = Operations::new(run.lifecycle().clone(), rooms, figures.clone(), followers.clone());
+        rooms.extend(shipping.clone().map(|shipping| shipping as Arc<dyn Reports>));
+        let lifecycle = run.lifecycle().clone();
+        let operations = Operations::new(lifecycle, rooms, figures.clone(), followers.clone(), shipping.clone());
         let answering = Answering {
             engine: engine.clone(),
             editor: editor.clone(),
@@ -191,8 +199,18 @@ impl Service {
             stop: run.stop().clone(),
         };
         let outside = PlatformDoors { platform: answering.platform(operations), cluster: options.cluster.clone() };
-        let service =
-            Service { run, engine, editor, intake, sources, followers, checkpoints, events: events(), outside };
+        let service = Service {
+            run,
+            engine,
+            editor,
+            intake,
+            sources,
+            followers,
+            checkpoints,
+            events: events(),
+            shipping,
+            outside,
+        };
         service.start_vital_jobs(stores, in_force, &metrics)?;
         if let Some(archive) = archive {
             archive.start(metrics, &service.run)?;
@@ -221,6 +239,12 @@ impl Service {
         let context = EnforceContext { engine, log, notes, turn, metrics };
         let editor = self.editor.clone();
         self.run.start_vital("editor", fail(), move || editor.reconcile(&mut Enforcer::new(context, in_force)))?;
+        if let Some(shipping) = self.shipping.clone() {
+            self.run.start_task("standby", move |stop| {
+                shipping.tend(stop);
+                Ok::<(), Infallible>(())
+            })?;
+        }
         let editor = self.editor.clone();
         self.run.start_task("catalogue", move |_| {
             editor.follow();
@@ -326,6 +350,12 @@ impl Service {
         self.engine.failure().map(|failure| failure.to_string())
     }
 
+    /// Ends the engine: another process may accept and give out.
+    pub fn fence(&self, why: &str) {
+        self.followers.emitted.hold_back();
+        self.engine.fail(EngineFailure::Fenced(why.to_owned()));
+    }
+
     /// Stops: everything that was accepted is processed, a checkpoint is taken, and the followers hold everything.
     pub fn stop(&self) {
         if !self.run.enter(Phase::Stopping) {
@@ -344,6 +374,32 @@ impl Service {
         // Everything is committed now, and sinks are yet to hold it.
         self.followers.finish(begun);
     }
+}
+
+/// The sources, which feed the intake.
+fn sources(
+    (intake, editor): (&Arc<Intake>, &Arc<Editor>),
+    lookup: &Lookup,
+    metrics: &Metrics,
+    options: &ServiceOptions,
+) -> Arc<Sources> {
+    Arc::new(Sources::new(FeedContext {
+        intake: intake.clone(),
+        refusals: lookup.refusals.clone(),
+        metrics: metrics.sources.clone(),
+        placeholders: options.placeholders.clone(),
+        editor: editor.clone(),
+    }))
+}
+
+fn figures(
+    engine: &Arc<Engine>,
+    editor: &Arc<Editor>,
+    stores: &PlatformStores,
+    metrics: &Arc<Metrics>,
+) -> Arc<Figures> {
+    let (engine, editor) = (engine.clone(), editor.clone());
+    Arc::new(Figures::new(FigureContext { engine, editor, events: stores.events.clone(), metrics: metrics.clone() }))
 }
 
 /// The stores, with the events that stand in the history alone.
@@ -371,8 +427,10 @@ fn recover(
     options: &ServiceOptions,
     run: &Run,
     metrics: &Arc<Metrics>,
+    pairing: &Pairing,
 ) -> Result<Recovered, EngineError> {
     let (begun, start) = (Instant::now(), &*options.start);
+    let standby = pairing.standby.as_ref().map(|options| Standby::fill(options, stores, start)).transpose()?;
     start.enter(StartPhase::Load);
     let progress = stores.changes.progress()?;
     let (catalogue, notes) = (&*stores.catalogue, &*stores.notes);
@@ -395,6 +453,8 @@ fn recover(
     catalogue_in_force::note(&*stores.notes, &then)?;
     let in_force = recovery::catch_up(&engine, &*stores.events, given, found.as_ref(), &then.catalogue, start)?;
     tell(begun, "the state is that which was given out");
+    let silent = SilentEngine { engine: &engine, stores, at: given, metrics, interval: options.checkpoint_interval };
+    let (given, in_force) = silent.take_over(standby, in_force, &emitted, start)?;
     let resumed = Resumed::at(emitted, &engine, stores)?;
     run.enter(Phase::CatchingUp);
     start.enter(StartPhase::CatchUp);

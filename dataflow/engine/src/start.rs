@@ -26,6 +26,8 @@ pub enum StartPhase {
     Load,
     /// Events since the checkpoint are processed in silence.
     Replay,
+    /// This process is a standby, and follows its primary.
+    Standby,
     /// Events after the last progress are processed, and their changes emitted.
     CatchUp,
     /// Edits that were stored and not in force take effect.
@@ -35,11 +37,12 @@ pub enum StartPhase {
 }
 
 impl StartPhase {
-    const ALL: [StartPhase; 7] = [
+    const ALL: [StartPhase; 8] = [
         StartPhase::Open,
         StartPhase::Restore,
         StartPhase::Load,
         StartPhase::Replay,
+        StartPhase::Standby,
         StartPhase::CatchUp,
         StartPhase::Edit,
         StartPhase::Ready,
@@ -51,6 +54,7 @@ impl StartPhase {
             StartPhase::Restore => "restore",
             StartPhase::Load => "load",
             StartPhase::Replay => "replay",
+            StartPhase::Standby => "standby",
             StartPhase::CatchUp => "catch-up",
             StartPhase::Edit => "edit",
             StartPhase::Ready => "ready",
@@ -69,6 +73,8 @@ pub struct StartProgress {
     phases: Mutex<Phases>,
     events: AtomicU64,
     done: AtomicU64,
+    /// What a standby lacks, and when it heard that from its primary.
+    primary: Mutex<Option<(u64, Instant)>>,
 }
 
 #[derive(Debug)]
@@ -82,7 +88,12 @@ struct Phases {
 impl Default for StartProgress {
     fn default() -> StartProgress {
         let phases = Phases { current: StartPhase::Open, since: Instant::now(), took: Default::default() };
-        StartProgress { phases: Mutex::new(phases), events: AtomicU64::new(0), done: AtomicU64::new(0) }
+        StartProgress {
+            phases: Mutex::new(phases),
+            events: AtomicU64::new(0),
+            done: AtomicU64::new(0),
+            primary: Mutex::default(),
+        }
     }
 }
 
@@ -117,6 +128,25 @@ impl StartProgress {
         self.done.fetch_add(events, Ordering::Relaxed);
     }
 
+    /// A standby hears from its primary, and lacks so many events.
+    pub fn hears_primary(&self, behind: u64) {
+        *self.primary.lock() = Some((behind, Instant::now()));
+    }
+
+    /// Registers what a standby knows of its primary; nothing once it has taken over.
+    fn register_standby(&self, registry: &mut Registry, is_standby: bool) {
+        let (behind, silence) = (Gauge::<u64, AtomicU64>::default(), Gauge::<f64, AtomicU64>::default());
+        registry.register("standby_behind_events", "Events that this standby lacks", behind.clone());
+        let help = "Since this standby heard from its primary; 0 where it is none";
+        registry.register_with_unit("standby_silence", help, Unit::Seconds, silence.clone());
+        if let Some((events, heard)) = *self.primary.lock()
+            && is_standby
+        {
+            behind.set(events);
+            silence.set(heard.elapsed().as_secs_f64());
+        }
+    }
+
     /// The metrics of the start for `/metrics`.
     pub fn figures(&self) -> String {
         let mut registry = Registry::with_prefix("audience");
@@ -138,7 +168,9 @@ impl StartProgress {
                 took.get_or_create(&label).set(duration.as_secs_f64());
             }
         }
+        let is_standby = phases.current == StartPhase::Standby;
         drop(phases);
+        self.register_standby(&mut registry, is_standby);
         events.set(self.events.load(Ordering::Relaxed));
         done.set(self.done.load(Ordering::Relaxed));
         let mut text = String::new();

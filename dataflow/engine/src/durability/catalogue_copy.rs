@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 /// The catalogue, for a data directory that is made anew.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub(super) struct CatalogueCopy {
+pub(crate) struct CatalogueCopy {
     /// Its version.
     pub version: u64,
     /// Every version of every segment and trait that there is then, and the newest of every list of members.

@@ -8,6 +8,7 @@
 //! | `manifest`, `catalogue_copy` | The formats of a checkpoint. |
 //! | `audit_trail` | The audit log as a chain, whose head stands in each checkpoint. |
 //! | `catalogue_in_force` | The note of the catalogue in force, by which one that came back older is known. |
+//! | `silent` | Checkpoints of a standby. |
 //! | `seed`, `recovery` | A checkpoint and the event log back into workers. |
 //! | `archive`, `restore` | The event log into files outside, and back into an empty data directory. |
 //! | `tiers`, `retention` | Old events out of the data directory, and from the history to whoever reads them. |
@@ -29,12 +30,15 @@ pub(crate) mod recovery;
 mod restore;
 mod retention;
 pub(crate) mod seed;
+pub(crate) mod silent;
 pub(crate) mod tiers;
 mod time_back;
 
 pub use self::archive::Offsite;
 pub use self::audit_trail::{AuditFault, AuditTrail};
+pub(crate) use self::catalogue_copy::CatalogueCopy;
 pub use self::manifest::{Manifest, verify};
+pub(crate) use self::restore::restore_catalogue;
 pub use self::restore::{note_messages, restore, restore_patiently};
 pub use self::retention::LogLimits;
 pub use self::time_back::{TimeBack, TimeBackEffect, finish as finish_time_back, foresee as foresee_time_back};

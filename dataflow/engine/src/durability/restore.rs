@@ -184,8 +184,8 @@ fn newest_copy(stores: &PlatformStores) -> Result<Option<CatalogueCopy>, EngineE
     Ok(None)
 }
 
-/// Puts the documents back under the versions that they had: whatever refers to a version still does.
-fn restore_catalogue(stores: &PlatformStores, mut copy: CatalogueCopy) -> Result<(), EngineError> {
+/// Puts the documents back under the versions that they had, those that are missing: whatever refers to a version still does.
+pub(crate) fn restore_catalogue(stores: &PlatformStores, mut copy: CatalogueCopy) -> Result<(), EngineError> {
     copy.documents.sort_by_key(|document| document.catalogue_version);
     let (mut rest, mut audit) = (&copy.documents[..], &copy.audit[..]);
     for version in 1..=copy.version {

@@ -63,6 +63,11 @@ pub(crate) struct Resumed {
 }
 
 impl Resumed {
+    /// The change log that followers go on with.
+    pub(crate) fn emitted(&self) -> Arc<Emitted> {
+        self.emitted.clone()
+    }
+
     /// Begins a run after the last commit; the engine's state is exactly that.
     pub(crate) fn at(emitted: Arc<Emitted>, engine: &Engine, stores: &PlatformStores) -> Result<Resumed, EngineError> {
         let sizes: HashMap<Arc<str>, u64> = engine.sizes().iter().map(|(id, size)| (id.clone(), *size)).collect();

@@ -97,6 +97,9 @@ pub enum EngineFailure {
         /// The fault.
         cause: SharedCause,
     },
+    /// The lease is lost: another data directory gives out.
+    #[error("{0}")]
+    Fenced(String),
     /// A state that this program does not lead to.
     #[error("{0}; this is a fault of the program")]
     Bug(&'static str),

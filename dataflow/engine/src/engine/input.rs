@@ -1,5 +1,6 @@
 //! The input of the workers: ticks are made at its head, one at a time, and go to every worker's door.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
@@ -19,7 +20,7 @@ pub(super) struct Input {
     head: Mutex<Head>,
     head_moved: Condvar,
     time: Time,
-    first_number: u64,
+    first_number: AtomicU64,
     /// The start of the engine, which labels count from.
     started: Instant,
 }
@@ -29,6 +30,7 @@ impl Input {
     pub(super) fn new(beginning: Beginning, doors: Vec<TickDoor>, started: Instant) -> Input {
         let Beginning { head, first_number, time, .. } = beginning;
         let (doors, head) = (Mutex::new((0, doors)), Mutex::new(head));
+        let first_number = AtomicU64::new(first_number);
         Input { doors, head, head_moved: Condvar::new(), time, first_number, started }
     }
 
@@ -44,7 +46,12 @@ impl Input {
 
     /// The number over all runs of a tick of this run.
     pub(super) fn number_of(&self, tick: u64) -> u64 {
-        self.first_number + tick
+        self.first_number.load(Ordering::Relaxed) + tick
+    }
+
+    /// Numbers the ticks from the next on as later ones than `first`.
+    pub(super) fn number_from(&self, first: u64) {
+        self.first_number.store(first, Ordering::Relaxed);
     }
 
     /// Submits a tick and returns its number in this run; see [`Engine::submit`](super::Engine::submit). `make` is given the

@@ -13,6 +13,7 @@ use super::pump::Pump;
 use crate::engine::{Engine, EngineError};
 use crate::fault::PartFault;
 use crate::health::{ReportedParts, Reports};
+use crate::standby::shipping::Shipping;
 
 /// The way of events into the engine.
 pub(crate) struct Intake {
@@ -21,14 +22,21 @@ pub(crate) struct Intake {
     pump: Pump,
     /// The spans of ticks.
     traces: Arc<TickTraces>,
+    /// The way of the log to a standby, where there may be one.
+    shipping: Option<Arc<Shipping>>,
     /// The fault of the event log, if the newest append failed.
     fault: PartFault,
 }
 
 impl Intake {
-    /// The intake of an engine that has all events of the log.
-    pub(crate) fn new(engine: Arc<Engine>, events: Arc<dyn EventLog>, traces: Arc<TickTraces>) -> Intake {
-        Intake { engine, events, pump: Pump::default(), traces, fault: PartFault::default() }
+    /// The intake of an engine that has all events of the log, which may be shipped.
+    pub(crate) fn new(
+        engine: Arc<Engine>,
+        events: Arc<dyn EventLog>,
+        traces: Arc<TickTraces>,
+        shipping: Option<Arc<Shipping>>,
+    ) -> Intake {
+        Intake { engine, events, pump: Pump::default(), traces, shipping, fault: PartFault::default() }
     }
 
     /// The log of accepted events.
@@ -44,23 +52,38 @@ impl Intake {
         if let Some(failure) = self.engine.failure() {
             return Err(PlatformError::Unavailable(format!("the engine has stopped: {failure}")));
         }
+        self.check_lease().map_err(unavailable)?;
+        let bytes = records.len();
         let appended = {
-            let _span = tracing::info_span!(target: SPANS, "events.append", bytes = records.len()).entered();
+            let _span = tracing::info_span!(target: SPANS, "events.append", bytes).entered();
             self.events.append(&mut records)
         };
         self.fault.set(appended.as_ref().err().map(StoreError::to_string));
         let range = appended.inspect_err(|error| self.end_by(error)).map_err(unavailable)?;
         self.pump.take(range.clone(), records);
+        if let Some(shipping) = &self.shipping {
+            shipping.appended(range.end, bytes);
+            shipping.wait_held(range.end)?;
+        }
         Ok(range)
     }
 
     /// Accepts records of a source together with the positions that the source has reached.
     pub(crate) fn accept_from(&self, mut records: Vec<u8>, positions: &[SourcePosition]) -> Result<(), StoreError> {
+        self.check_lease()?;
+        let bytes = records.len();
         let range = self.events.append_from(&mut records, positions).inspect_err(|error| self.end_by(error))?;
         if !range.is_empty() {
+            let end = range.end;
             self.pump.take(range, records);
+            self.shipping.iter().for_each(|shipping| shipping.appended(end, bytes));
         }
         Ok(())
+    }
+
+    /// Refuses where another process may accept by now.
+    fn check_lease(&self) -> Result<(), StoreError> {
+        self.shipping.as_ref().map_or(Ok(()), |shipping| shipping.check())
     }
 
     /// Ends the engine where the log takes no more until it is opened again: the next start does that.

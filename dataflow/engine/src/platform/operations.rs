@@ -15,6 +15,7 @@ use crate::emission::followers::Followers;
 use crate::engine::Engine;
 use crate::health::{ReportedParts, Reports};
 use crate::lifecycle::Lifecycle;
+use crate::standby::shipping::{Shipping, refuse_without_lease};
 
 /// Answers the resource of operations.
 pub(crate) struct Operations {
@@ -22,6 +23,7 @@ pub(crate) struct Operations {
     rooms: Vec<Arc<dyn Reports>>,
     figures: Arc<Figures>,
     followers: Arc<Followers>,
+    shipping: Option<Arc<Shipping>>,
 }
 
 impl Operations {
@@ -31,8 +33,9 @@ impl Operations {
         rooms: Vec<Arc<dyn Reports>>,
         figures: Arc<Figures>,
         followers: Arc<Followers>,
+        shipping: Option<Arc<Shipping>>,
     ) -> Operations {
-        Operations { lifecycle, rooms, figures, followers }
+        Operations { lifecycle, rooms, figures, followers, shipping }
     }
 
     fn report(&self) -> ReportedParts {
@@ -81,6 +84,10 @@ impl OperationsResource for Operations {
 
     fn rebuild_sink(&self, name: &str) -> Result<()> {
         if self.followers.sinks().rebuild(name) { Ok(()) } else { Err(no_such_sink(name)) }
+    }
+
+    fn ship(&self, held: &[u8]) -> Result<Vec<u8>> {
+        self.shipping.as_ref().map_or_else(refuse_without_lease, |shipping| shipping.ship(held))
     }
 
     fn system(&self) -> Result<SystemView> {
