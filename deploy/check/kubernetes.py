@@ -3,6 +3,7 @@
 
     check kustomize deploy/kubernetes/demo | deploy/check/kubernetes.py demo
     check kustomize deploy/kubernetes/production | deploy/check/kubernetes.py production
+    check kustomize deploy/kubernetes/standby | deploy/check/kubernetes.py standby
 
 Schemas are checked strictly; then what no schema knows: that selectors meet pods, that named ports exist, that a budget blocks
 no drain, and of the demo that ports and sizes are those that were promised.
@@ -171,11 +172,32 @@ def production(documents, workloads):
         yield f"hosts are {hosts}, and the processes {expected}"
 
 
+def standby(documents, workloads):
+    """Both of the pair have one lease, one follows the other, and no budget counts the one that is never ready."""
+    engines = {one["metadata"]["name"]: one for one in workloads if one["kind"] == "StatefulSet"}
+    if set(engines) != {"engine", "standby"}:
+        yield f"the pair is {sorted(engines)}"
+    for name, engine in engines.items():
+        pod = pod_of(engine)["spec"]
+        (container,) = pod["containers"]
+        said = {one["name"]: one.get("value") for one in container["env"]}
+        claims = {one["name"]: one["persistentVolumeClaim"]["claimName"] for one in pod["volumes"] if "persistentVolumeClaim" in one}
+        places = {claims[one["name"]]: one["mountPath"] for one in container["volumeMounts"] if one["name"] in claims}
+        if said.get("AUDIENCE_LEASE") != f"file://{places.get('lease')}":
+            yield f"{name}: its lease is not on the shared volume"
+        if ("AUDIENCE_STANDBY_OF" in said) != (name == "standby"):
+            yield f"{name}: the standby follows, and the engine does not"
+    labels = [pod_of(one)["metadata"]["labels"] for one in engines.values()]
+    budgets = [one for one in documents if one["kind"] == "PodDisruptionBudget"]
+    if any(meets(one["spec"]["selector"], label) for one in budgets for label in labels):
+        yield "a budget counts the one of the pair that is never ready, and blocks a drain"
+
+
 def main():
     overlay = sys.argv[1]
     documents = [one for one in yaml.safe_load_all(sys.stdin) if one]
     workloads = [one for one in documents if one["kind"] in WORKLOADS]
-    own = {"demo": demo, "production": production}[overlay]
+    own = {"demo": demo, "production": production, "standby": standby}[overlay]
     faults = [
         *schemas(documents),
         *references(documents, workloads),

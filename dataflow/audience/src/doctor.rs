@@ -2,6 +2,7 @@
 
 pub(crate) mod finding;
 mod machine;
+mod pair;
 mod servers;
 
 use std::process::ExitCode;
@@ -55,6 +56,7 @@ pub(crate) fn look(settings: &ServeSettings) -> Vec<Finding> {
     let mut findings = vec![Finding::good("settings", "they can be read, and fit each other")];
     findings.extend(machine::look(settings));
     findings.extend(servers::look(settings));
+    findings.extend(pair::look(settings));
     findings
 }
 

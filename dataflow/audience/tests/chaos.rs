@@ -68,7 +68,7 @@ pub const MOMENTS: [ChaosMoment; 5] =
     [ChaosMoment::Idle, ChaosMoment::Burst, ChaosMoment::Edit, ChaosMoment::Checkpoint, ChaosMoment::Restore];
 
 /// A loss, the time within which events are served, in milliseconds, and whether that counts while it lasts or once it is over.
-pub const LOSSES: [(PlatformLoss, u64, bool); 8] = [
+pub const LOSSES: [(PlatformLoss, u64, bool); 9] = [
     (PlatformLoss::Kill, 5_000, false),
     (PlatformLoss::Stop, 5_000, false),
     (PlatformLoss::Cut, 10_000, false),
@@ -77,6 +77,7 @@ pub const LOSSES: [(PlatformLoss, u64, bool); 8] = [
     (PlatformLoss::SlowDisk, 5_000, true),
     (PlatformLoss::ClockJump, 5_000, true),
     (PlatformLoss::StoreAway, 5_000, true),
+    (PlatformLoss::Primary, 6_000, false),
 ];
 
 fn rich(over: u64) -> Value {
@@ -146,7 +147,7 @@ fn suffer(
 ) -> Result<Duration, String> {
     let begun = Instant::now();
     platform.lose(loss);
-    if loss == PlatformLoss::Kill {
+    if matches!(loss, PlatformLoss::Kill | PlatformLoss::Primary) {
         return platform.serves(begun, PATIENCE);
     }
     let meanwhile = if is_meanwhile { Some(platform.serves(begun, PATIENCE)) } else { None };
@@ -245,11 +246,17 @@ fn agree(mut platform: ChaosPlatform, mut events: Vec<Value>, accepted: u64) -> 
 }
 
 fn cell((loss, budget, is_meanwhile): (PlatformLoss, u64, bool), moment: ChaosMoment) -> ChaosOutcome {
-    let mut platform = ChaosPlatform::start(USERS);
+    if (loss, moment) == (PlatformLoss::Primary, ChaosMoment::Restore) {
+        return ChaosOutcome::NotRun("a standby is filled before it can take over".to_owned());
+    }
+    let mut platform = ChaosPlatform::start(USERS, loss);
     if let Some(why) = platform.cannot_lose(loss) {
         return ChaosOutcome::NotRun(why);
     }
     rules(0).iter().for_each(|(id, rules)| put_surely(&platform.served, id, rules));
+    if loss == PlatformLoss::Primary {
+        platform.begin_standby();
+    }
     let (topic, is_stopping) = (format!("{}user-events", platform.prefix), AtomicBool::new(false));
     let address = platform.address.clone();
     // A start needs what is lost: it counts from when that is back.

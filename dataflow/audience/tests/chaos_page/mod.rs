@@ -38,6 +38,7 @@ fn words(loss: PlatformLoss) -> &'static str {
         PlatformLoss::SlowDisk => "a fast disk: 200 ms more for each sync",
         PlatformLoss::ClockJump => "the time: the clock jumps by an hour for 3 s",
         PlatformLoss::StoreAway => "the store of checkpoints (S3): connections cut for 3 s",
+        PlatformLoss::Primary => "the process and its data directory for good, with a [standby](standby.md)",
     }
 }
 

@@ -6,7 +6,7 @@ mod shim;
 
 use std::fs::{self, File};
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -19,7 +19,7 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rustix::process::{Signal, kill_process};
 use serde_json::{Value, json};
 
-use crate::between::PARTITIONS;
+use crate::between::{PARTITIONS, metric};
 use crate::database::TestDatabase;
 use crate::topics::{client, variable};
 use shim::PreloadedShim;
@@ -43,6 +43,7 @@ pub enum PlatformLoss {
     SlowDisk,
     ClockJump,
     StoreAway,
+    Primary,
 }
 
 /// The platform, and the files, servers and proxies that it needs.
@@ -61,8 +62,10 @@ pub(crate) struct ChaosPlatform {
     pub probed: Vec<Value>,
     first_probe: u64,
     disk: Option<SmallDisk>,
+    /// The process that takes over from this one, where it has one.
+    standby: Option<(Setup, Served)>,
     _database: TestDatabase,
-    _directory: tempfile::TempDir,
+    directory: tempfile::TempDir,
 }
 
 /// The address in a URL of the loopback.
@@ -71,9 +74,14 @@ fn address_in(url: &str) -> String {
     rest.split('/').next().unwrap_or_default().to_owned()
 }
 
+/// The flags of both of a pair.
+fn lease_flags(directory: &Path) -> [String; 2] {
+    [format!("--lease=file://{}", directory.join("lease").display()), "--standby-answers".to_owned()]
+}
+
 impl ChaosPlatform {
-    /// Starts it; its probes are of users from that number on.
-    pub(crate) fn start(first_probe: u64) -> ChaosPlatform {
+    /// Starts it to lose that; its probes are of users from that number on.
+    pub(crate) fn start(first_probe: u64, loss: PlatformLoss) -> ChaosPlatform {
         let (directory, database) = (tempfile::tempdir().unwrap(), TestDatabase::create());
         let prefix = format!("chaos-{}.", wall_clock());
         let kafka = Proxy::begin_as_broker(&variable("AUDIENCE_TEST_KAFKA"));
@@ -82,11 +90,13 @@ impl ChaosPlatform {
         let config = directory.path().join("audience.toml");
         let text = format!(
             "postgres = \"{}\"\n[kafka]\nbrokers = \"{}\"\npartitions = {PARTITIONS}\ntopic_prefix = \"{prefix}\"\n\
-             [redis]\nurl = \"redis://{}/0\"\nprefix = \"{prefix}\"\n[checkpoints]\nurl = \"s3://audience-test/{prefix}\"\n\
-             [history]\nseconds = 1\n",
+             [redis]\nurl = \"redis://{}/0\"\nprefix = \"{prefix}\"\n",
             database.url, kafka.address, redis.address
         );
-        fs::write(&config, text).unwrap();
+        let history = format!("[checkpoints]\nurl = \"s3://audience-test/{prefix}\"\n[history]\nseconds = 1\n");
+        // A standby has no checkpoints outside of its data directory.
+        fs::write(directory.path().join("standby.toml"), &text).unwrap();
+        fs::write(&config, text + &history).unwrap();
         let mounted = directory.path().join("disk");
         fs::create_dir(&mounted).unwrap();
         let disk = SmallDisk::mount(&mounted, DISK);
@@ -95,13 +105,16 @@ impl ChaosPlatform {
         variables
             .extend(["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"].map(|name| (name.to_owned(), "chaos".to_owned())));
         variables.extend(shim.iter().flat_map(PreloadedShim::variables));
-        let flags = vec!["--config".to_owned(), config.display().to_string()];
+        let mut flags = vec!["--config".to_owned(), config.display().to_string()];
+        if loss == PlatformLoss::Primary {
+            flags.extend(lease_flags(directory.path()));
+        }
         let setup = Setup { flags, variables, ..Setup::within(program!(), directory.path()) };
         let setup = Setup { data: mounted.join("data"), ..setup };
         let served = setup.start();
         let address = Arc::new(Mutex::new(served.client()));
         let (probes, probed) = (client().create().unwrap(), Vec::new());
-        let (_database, _directory) = (database, directory);
+        let _database = database;
         ChaosPlatform {
             setup,
             served,
@@ -115,9 +128,40 @@ impl ChaosPlatform {
             probed,
             first_probe,
             disk,
+            standby: None,
             _database,
-            _directory,
+            directory,
         }
+    }
+
+    /// Starts its standby, and waits until that follows.
+    pub(crate) fn begin_standby(&mut self) {
+        let directory = self.directory.path();
+        let config = directory.join("standby.toml").display().to_string();
+        let of = format!("--standby-of=http://{}", self.served.address);
+        let mut flags = vec!["--config".to_owned(), config, of, "--standby-promotion=automatic".to_owned()];
+        flags.extend(lease_flags(directory));
+        let (data, log) = (self.setup.data.with_file_name("standby"), directory.join("standby.log"));
+        let setup = Setup { flags, data, log, ..self.setup.clone() };
+        let served = setup.spawn();
+        for _ in 0..600 {
+            if metric(self.served.client(), "audience_standby_followed") == 1 {
+                self.standby = Some((setup, served));
+                return;
+            }
+            pause(50);
+        }
+        panic!("no standby follows: {}", served.said());
+    }
+
+    /// Kills it for good: its standby takes over.
+    fn lose_primary(&mut self) {
+        let (setup, served) = self.standby.take().unwrap();
+        let _ = kill_process(self.served.pid(), Signal::KILL);
+        self.served.wait();
+        fs::remove_dir_all(&self.setup.data).unwrap();
+        (self.setup, self.served) = (setup, served);
+        *self.address.lock().unwrap() = self.served.client();
     }
 
     /// Why that cannot be lost on this machine, if so.
@@ -172,13 +216,14 @@ impl ChaosPlatform {
             PlatformLoss::SlowDisk => self.set_shim(SLOW_SYNC, 0),
             PlatformLoss::ClockJump => self.set_shim(0, JUMP),
             PlatformLoss::StoreAway => self.store.set_cut(true),
+            PlatformLoss::Primary => self.lose_primary(),
         }
     }
 
     /// Gives it back.
     pub(crate) fn give_back(&mut self, loss: PlatformLoss) {
         match loss {
-            PlatformLoss::Kill => {}
+            PlatformLoss::Kill | PlatformLoss::Primary => {}
             PlatformLoss::Stop => self.signal(Signal::CONT),
             PlatformLoss::Cut => self.set_cut(false),
             PlatformLoss::SlowNetwork => self.slow_down(0),
