@@ -1,7 +1,5 @@
 //! Tokens against running processes: drawn, refreshed, introspected, checked by a stranger, and ended.
 
-#![expect(clippy::unwrap_used, reason = "a test that panics has failed, which is what a test is for")]
-
 mod access;
 
 use access::{ask, invite, join, key, post_form};

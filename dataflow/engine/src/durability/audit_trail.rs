@@ -163,7 +163,7 @@ impl AuditTrail {
         let (mut head, mut after) = (RowDigest::default(), None);
         let is_between = self.step > 1;
         for (sequence, row) in rows {
-            let Some(&(marked, wanted)) = marks.peek() else { return None };
+            let &(marked, wanted) = marks.peek()?;
             if marked < *sequence {
                 return Some(AuditFault { after, row: marked, is_missing: true, is_between });
             }
