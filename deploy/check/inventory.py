@@ -15,7 +15,8 @@ No label carries a user's id. Dashboards and alerts are in [deploy/](../deploy/R
 This page is written from running processes: `AUDIENCE_UPDATE=1 scripts/check-deploy --live`, with `scripts/services` running.
 For stores of profiles, `audience_sink_lag_events` and `audience_sink_lag_users` appear with their first value alone; all other series
 with a fixed set of labels are there at 0 from the start. A process with TLS has `audience_tls_certificate_expires_timestamp_seconds`,
-`audience_tls_certificate_fault` and `audience_tls_handshakes_failed_total`.
+`audience_tls_certificate_fault` and `audience_tls_handshakes_failed_total`. One with [tenants](tenants.md) has
+`audience_tenant_ready`, `audience_tenant_events_total` and `audience_tenant_users`, by `tenant`.
 
 | Metric | Kind | Labels | Processes | Meaning |
 |---|---|---|---|---|

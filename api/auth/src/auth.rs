@@ -5,10 +5,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use audience_contract::AccessStore;
-use audience_protocol::{AuditNote, CatalogueResource, PlatformError};
-use parking_lot::Mutex;
+use audience_protocol::{AuditNote, Caller, CatalogueResource, PlatformError, Tenant};
+use parking_lot::{Mutex, RwLock};
 
-use crate::document::{ApiKey, Edit, Session};
+use crate::document::{ApiKey, DEFAULT_TENANT, Edit, Session};
+use crate::door::tenant;
 use crate::error::{AuthError, Result};
 use crate::group_roles::SignInProvider;
 use crate::metrics::AuthMetrics;
@@ -72,8 +73,9 @@ pub struct Auth {
     /// Uses of keys and sessions that the store does not have yet.
     uses: Mutex<HashMap<String, i64>>,
     /// Refusals that the audit log has, with when it got them.
-    refusals: Mutex<HashMap<(String, Needs), i64>>,
-    audit: OnceLock<Arc<dyn CatalogueResource>>,
+    refusals: Mutex<HashMap<(Tenant, String, Needs), i64>>,
+    /// The audit logs of the tenants.
+    audits: RwLock<HashMap<Tenant, Arc<dyn CatalogueResource>>>,
     provider: OnceLock<SignInProvider>,
 }
 
@@ -97,7 +99,7 @@ impl Auth {
             has_members: AtomicBool::new(false),
             uses: Mutex::default(),
             refusals: Mutex::default(),
-            audit: OnceLock::new(),
+            audits: RwLock::default(),
             provider: OnceLock::new(),
         }
     }
@@ -113,9 +115,18 @@ impl Auth {
         if is_safe { Ok(()) } else { Err(NobodyToAsk) }
     }
 
-    /// Records what is done in an audit log from now on.
+    /// Records what is done in `default` in an audit log from now on.
     pub fn record_in(&self, audit: Arc<dyn CatalogueResource>) {
-        let _ = self.audit.set(audit);
+        self.record_tenant_in(&tenant(DEFAULT_TENANT), Some(audit));
+    }
+
+    /// The same of a tenant; in none from now on where there is none.
+    pub fn record_tenant_in(&self, tenant: &Tenant, audit: Option<Arc<dyn CatalogueResource>>) {
+        let mut audits = self.audits.write();
+        match audit {
+            Some(audit) => drop(audits.insert(tenant.clone(), audit)),
+            None => drop(audits.remove(tenant)),
+        }
     }
 
     /// The settings.
@@ -179,14 +190,14 @@ impl Auth {
     /// Changes documents, after what is done was recorded.
     pub(crate) fn change<T>(
         &self,
-        author: &str,
+        by: &Caller,
         mut make: impl FnMut(&State) -> Result<(Vec<Edit>, AuditNote, T)>,
     ) -> Result<T> {
         let mut is_recorded = false;
         let answer = self.access()?.change(|state| {
             let (edits, note, answer) = make(state)?;
             if !std::mem::replace(&mut is_recorded, true) {
-                self.record(author, note);
+                self.record(by, note);
             }
             Ok((edits, answer))
         })?;
@@ -196,9 +207,10 @@ impl Auth {
 
     /// Records something in the audit log. A log that is away is told in the log of the process: a sign-in must be possible
     /// when the engine is not.
-    pub fn record(&self, author: &str, note: AuditNote) {
-        let (action, kind, id) = (note.action, note.kind, note.id.clone());
-        let recorded = self.audit.get().map(|audit| audit.record(author, note));
+    pub fn record(&self, by: &Caller, note: AuditNote) {
+        let (action, kind, id, author) = (note.action, note.kind, note.id.clone(), by.author());
+        let audit = self.audits.read().get(by.tenant()).cloned();
+        let recorded = audit.map(|audit| audit.record(author, note));
         match recorded {
             None | Some(Err(PlatformError::NeedsEngine(_))) => {
                 tracing::info!(author, action, kind, id, "Access changed, in a process without an audit log");
@@ -224,12 +236,12 @@ impl Auth {
 
     /// Returns whether a refusal is to be recorded: one of each kind a minute, so that a program that asks in vain without end
     /// does not fill the log.
-    pub(crate) fn is_new_refusal(&self, author: &str, needs: Needs, now: i64) -> bool {
+    pub(crate) fn is_new_refusal(&self, caller: &Caller, needs: Needs, now: i64) -> bool {
         let mut refusals = self.refusals.lock();
         if refusals.len() >= REFUSALS {
             refusals.retain(|_, at| now - *at < USE_INTERVAL);
         }
-        let key = (author.to_owned(), needs);
+        let key = (caller.tenant().clone(), caller.author().to_owned(), needs);
         let is_new = refusals.get(&key).is_none_or(|at| now - at >= USE_INTERVAL) && refusals.len() < REFUSALS;
         if is_new {
             refusals.insert(key, now);

@@ -28,13 +28,45 @@ impl fmt::Debug for Hidden {
     }
 }
 
+/// The id of the tenant that is always there.
+pub(crate) const DEFAULT_TENANT: &str = "default";
+
+fn default_tenant() -> String {
+    DEFAULT_TENANT.to_owned()
+}
+
+fn is_default_tenant(tenant: &String) -> bool {
+    tenant == DEFAULT_TENANT
+}
+
+/// A tenant beside `default`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TenantRecord {
+    /// The id.
+    pub id: String,
+    /// The name for people.
+    pub name: String,
+    /// Epoch milliseconds.
+    pub created_at: i64,
+    /// Requests a minute of all its callers together, where it is not the default of the platform; 0 for no bound.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requests_per_minute: Option<u32>,
+    /// True once it was ended, until its data are gone.
+    #[serde(default)]
+    pub ending: bool,
+}
+
 /// A person who may sign in.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Member {
     /// The id.
     pub id: String,
-    /// The e-mail address in lower case, by which the member signs in.
+    /// The tenant.
+    #[serde(default = "default_tenant", skip_serializing_if = "is_default_tenant")]
+    pub tenant: String,
+    /// The e-mail address in lower case, by which the member signs in. It is of one tenant.
     pub email: String,
     /// The name; may be empty.
     #[serde(default)]
@@ -88,6 +120,9 @@ pub struct OldSecret {
 pub struct ApiKey {
     /// The id, which the key itself shows.
     pub id: String,
+    /// The tenant.
+    #[serde(default = "default_tenant", skip_serializing_if = "is_default_tenant")]
+    pub tenant: String,
     /// The name, under which its changes are recorded.
     pub name: String,
     /// The kind.
@@ -188,6 +223,9 @@ impl Session {
 pub struct Invitation {
     /// The id.
     pub id: String,
+    /// The tenant of whoever takes it.
+    #[serde(default = "default_tenant", skip_serializing_if = "is_default_tenant")]
+    pub tenant: String,
     /// The digest of the secret in the link.
     pub digest: SecretDigest,
     /// Whom it is for; whoever opens the first admin's link says so.
@@ -206,8 +244,14 @@ pub struct Invitation {
 /// A document that is written.
 #[derive(Clone, Debug)]
 pub(crate) enum Edit {
+    /// A tenant.
+    Tenant(TenantRecord),
+    /// A tenant whose data are gone.
+    NoTenant(String),
     /// A member.
     Member(Member),
+    /// A member goes with the tenant.
+    NoMember(String),
     /// A key.
     Key(ApiKey),
     /// A key is deleted.

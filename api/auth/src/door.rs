@@ -3,12 +3,12 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use audience_protocol::Caller;
+use audience_protocol::{Caller, Tenant};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use crate::auth::Auth;
-use crate::document::{ApiKey, KeyKind, Member};
+use crate::document::{ApiKey, DEFAULT_TENANT, KeyKind, Member};
 use crate::error::Refusal;
 use crate::jwt::{self, Claims};
 use crate::needs::Needs;
@@ -42,6 +42,24 @@ pub struct Knock<'a> {
     pub now: i64,
 }
 
+/// The tenant of an id that is stored.
+pub(crate) fn tenant(id: &str) -> Tenant {
+    Tenant::let_in_at_the_door(id)
+}
+
+/// The permissions of a member. Only those of `default` run the platform, whatever a role says.
+fn permissions_of(member: &Member) -> Permissions {
+    match member.tenant == DEFAULT_TENANT {
+        true => member.role.permissions(),
+        false => member.role.permissions().without(&[Permission::TenantWrite]),
+    }
+}
+
+/// Whoever acts in a tenant, by a name for the audit log.
+pub(crate) fn caller(tenant_id: &str, author: &str) -> Caller {
+    Caller::let_in_at_the_door(tenant(tenant_id), author.into())
+}
+
 /// The caller that was let in.
 #[derive(Clone, Debug)]
 pub struct Principal {
@@ -67,31 +85,42 @@ pub enum Identity {
 }
 
 impl Principal {
-    fn new(author: &str, permissions: Permissions, identity: Identity) -> Principal {
-        Principal { caller: Caller::let_in_at_the_door(author.into()), permissions, identity }
+    fn new(tenant: &str, author: &str, permissions: Permissions, identity: Identity) -> Principal {
+        Principal { caller: caller(tenant, author), permissions, identity }
     }
 
     fn anyone(permissions: Permissions) -> Principal {
-        Principal::new("api", permissions, Identity::Anyone)
+        Principal::new(DEFAULT_TENANT, "api", permissions, Identity::Anyone)
     }
 
     /// The owner of the host, who commands the program itself.
     pub fn of_host() -> Principal {
-        Principal::new("host", Permissions::all(), Identity::Anyone)
+        Principal::new(DEFAULT_TENANT, "host", Permissions::all(), Identity::Anyone)
+    }
+
+    /// The owner of the host, in a tenant.
+    pub(crate) fn of_host_in(tenant: &str) -> Principal {
+        let permissions = Permissions::all().without(&[Permission::TenantWrite]);
+        Principal::new(tenant, "host", permissions, Identity::Anyone)
     }
 
     /// Whoever shows the key of figures.
     fn scraper() -> Principal {
-        Principal::new("metrics", Permissions::of(&[Permission::SystemRead]), Identity::Anyone)
+        Principal::new(DEFAULT_TENANT, "metrics", Permissions::of(&[Permission::SystemRead]), Identity::Anyone)
     }
 
     fn member(member: &Arc<Member>, session: &str) -> Principal {
         let identity = Identity::Member { member: Arc::clone(member), session: session.to_owned() };
-        Principal::new(&member.email, member.role.permissions(), identity)
+        Principal::new(&member.tenant, &member.email, permissions_of(member), identity)
     }
 
     fn key(key: &Arc<ApiKey>) -> Principal {
-        Principal::new(&format!("key:{}", key.name), key.permissions, Identity::Key(Arc::clone(key)))
+        Principal::new(&key.tenant, &format!("key:{}", key.name), key.permissions, Identity::Key(Arc::clone(key)))
+    }
+
+    /// The tenant.
+    pub fn tenant(&self) -> &Tenant {
+        self.caller.tenant()
     }
 
     /// The caller.
@@ -141,12 +170,12 @@ impl Principal {
 }
 
 /// A refusal.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Refused {
     /// The reason.
     pub why: Refusal,
-    /// The author for the audit log, where the caller is known and was not refused the same within the last minute.
-    pub author: Option<String>,
+    /// The caller for the audit log, where it is known and was not refused the same within the last minute.
+    pub caller: Option<Caller>,
 }
 
 impl Auth {
@@ -165,9 +194,8 @@ impl Auth {
         match principal.check(needs) {
             Ok(()) => Ok(principal),
             Err(why) => {
-                let author = principal.caller().author();
-                let is_new = self.is_new_refusal(author, needs, knock.now);
-                Err(self.refuse(why, Some(author.to_owned()).filter(|_| is_new)))
+                let is_new = self.is_new_refusal(principal.caller(), needs, knock.now);
+                Err(self.refuse(why, Some(principal.caller).filter(|_| is_new)))
             }
         }
     }
@@ -180,7 +208,7 @@ impl Auth {
             Identity::Member { member, session } => {
                 let lasts = state.sessions.get(session).is_some_and(|session| !session.has_ended(now));
                 let member = state.members.get(&member.id).filter(|member| lasts && !member.disabled);
-                member.map(|member| member.role.permissions())
+                member.map(|member| permissions_of(member))
             }
             Identity::Key(key) => {
                 let key = state.keys.get(&key.id).filter(|key| key.expires_at.is_none_or(|at| now < at));
@@ -191,9 +219,9 @@ impl Auth {
         permissions.is_some_and(has)
     }
 
-    fn refuse(&self, why: Refusal, author: Option<String>) -> Refused {
+    fn refuse(&self, why: Refusal, caller: Option<Caller>) -> Refused {
         self.metrics().refused(&why);
-        Refused { why, author }
+        Refused { why, caller }
     }
 
     /// Without sign-in everything rests on the address: a page of another site must not reach it through a browser.
@@ -300,7 +328,7 @@ impl Auth {
             Identity::Member { member, .. } => member.id == claims.sub,
             _ => claims.sid == claims.client_id,
         };
-        is_same.then_some((claims, principal))
+        (is_same && claims.tenant_id == principal.tenant().id()).then_some((claims, principal))
     }
 }
 

@@ -95,9 +95,9 @@ impl Auth {
         (is_taken && lasts).then(|| Arc::clone(key))
     }
 
-    /// Returns all keys, the newest first.
-    pub fn keys(&self) -> Result<Vec<Arc<ApiKey>>> {
-        let mut keys: Vec<_> = self.access()?.state().keys.values().cloned().collect();
+    /// Returns the keys of the tenant, the newest first.
+    pub fn keys(&self, principal: &Principal) -> Result<Vec<Arc<ApiKey>>> {
+        let mut keys: Vec<_> = self.access()?.state().of(principal.tenant()).keys().cloned().collect();
         keys.sort_by(|a, b| b.created_at.cmp(&a.created_at).then_with(|| a.id.cmp(&b.id)));
         Ok(keys)
     }
@@ -105,13 +105,13 @@ impl Auth {
     /// Makes a key; its secret is never shown again.
     pub fn create_key(&self, principal: &Principal, input: &KeyInput, now: i64) -> Result<(ApiKey, Secret)> {
         let (permissions, addresses) = checked(principal, input, now)?;
-        let author = principal.caller().author();
-        self.change(author, |state| {
-            if state.keys.len() >= KEYS {
+        let (by, tenant) = (principal.caller(), principal.tenant());
+        self.change(by, |state| {
+            if state.of(tenant).keys().count() >= KEYS {
                 let message = format!("there are {KEYS} keys, which is as many as there may be; revoke some");
                 return Err(AuthError::Conflict { code: "too_many_keys", message });
             }
-            if state.keys.values().any(|key| key.name == input.name.trim()) {
+            if state.of(tenant).keys().any(|key| key.name == input.name.trim()) {
                 let message = format!("there is a key named {:?}", input.name.trim());
                 return Err(AuthError::Conflict { code: "exists", message });
             }
@@ -121,13 +121,14 @@ impl Auth {
             })?;
             let key = ApiKey {
                 id: secret.id().to_owned(),
+                tenant: tenant.id().to_owned(),
                 name: input.name.trim().to_owned(),
                 kind: input.kind,
                 digest: secret.digest(),
                 old: None,
                 permissions,
                 addresses: addresses.clone(),
-                made_by: author.to_owned(),
+                made_by: by.author().to_owned(),
                 created_at: now,
                 expires_at: input.expires_at,
                 used_at: None,
@@ -139,8 +140,11 @@ impl Auth {
 
     /// Gives a key a new secret; the one before is taken for another day.
     pub fn rotate_key(&self, principal: &Principal, id: &str, now: i64) -> Result<(ApiKey, Secret)> {
-        self.change(principal.caller().author(), |state| {
-            let key = state.keys.get(id).ok_or_else(|| AuthError::NotFound { kind: "key", id: id.to_owned() })?;
+        self.change(principal.caller(), |state| {
+            let key = state
+                .of(principal.tenant())
+                .key(id)
+                .ok_or_else(|| AuthError::NotFound { kind: "key", id: id.to_owned() })?;
             if !key.permissions.is_within(principal.permissions()) {
                 return invalid("/permissions", "the key may do what you may not");
             }
@@ -158,8 +162,11 @@ impl Auth {
 
     /// Revokes a key for good.
     pub fn revoke_key(&self, principal: &Principal, id: &str) -> Result<()> {
-        self.change(principal.caller().author(), |state| {
-            let key = state.keys.get(id).ok_or_else(|| AuthError::NotFound { kind: "key", id: id.to_owned() })?;
+        self.change(principal.caller(), |state| {
+            let key = state
+                .of(principal.tenant())
+                .key(id)
+                .ok_or_else(|| AuthError::NotFound { kind: "key", id: id.to_owned() })?;
             let note = AuditNote::of("deleted", "key", id).with_note(&key.name);
             Ok((vec![Edit::NoKey(id.to_owned())], note, ()))
         })

@@ -2,23 +2,23 @@
 
 use std::sync::Arc;
 
-use audience_protocol::AuditNote;
+use audience_protocol::{AuditNote, Caller};
 
 use crate::auth::Auth;
-use crate::document::{Edit, Hidden, Invitation, Member};
-use crate::door::{Identity, Principal};
+use crate::document::{DEFAULT_TENANT, Edit, Hidden, Invitation, Member};
+use crate::door::{Identity, Principal, caller};
 use crate::error::{AuthError, Result};
 use crate::password;
 use crate::role::Role;
 use crate::secret::{Secret, SecretKind, random};
 use crate::sessions::{self, Visitor};
-use crate::state::State;
+use crate::state::{State, TenantState};
 
 const HOUR: i64 = 3_600_000;
 /// The time that an invitation lasts, and the link for the first admin.
-const INVITED: i64 = 7 * 24 * HOUR;
+pub(crate) const INVITED: i64 = 7 * 24 * HOUR;
 const FIRST: i64 = HOUR;
-/// Members at most.
+/// Members of a tenant at most.
 pub(crate) const MEMBERS: usize = 10_000;
 const INVITATIONS: usize = 1_000;
 /// The author of invitations from the host itself.
@@ -85,31 +85,37 @@ fn not_found<T>(kind: &'static str, id: &str) -> Result<T> {
     Err(AuthError::NotFound { kind, id: id.to_owned() })
 }
 
-fn another_admin(state: &State, but: &str) -> bool {
+fn another_admin(state: &TenantState<'_>, but: &str) -> bool {
     let is_admin = |member: &Arc<Member>| member.role == Role::MarketingAdmin && !member.disabled && member.id != but;
-    state.members.values().any(is_admin)
+    state.members().any(is_admin)
 }
 
-fn invitation(email: Option<String>, role: Role, made_by: &str, now: i64, lasts: i64) -> Result<(Invitation, Secret)> {
+pub(crate) fn invitation(
+    by: &Caller,
+    email: Option<String>,
+    role: Role,
+    now: i64,
+    lasts: i64,
+) -> Result<(Invitation, Secret)> {
     let secret = Secret::new(SecretKind::Invitation)?;
     let (id, digest) = (secret.id().to_owned(), secret.digest());
-    let (made_by, expires_at) = (made_by.to_owned(), now + lasts);
-    Ok((Invitation { id, digest, email, role, made_by, created_at: now, expires_at }, secret))
+    let (tenant, made_by, expires_at) = (by.tenant().id().to_owned(), by.author().to_owned(), now + lasts);
+    Ok((Invitation { id, tenant, digest, email, role, made_by, created_at: now, expires_at }, secret))
 }
 
 impl Auth {
-    /// Returns all members, by e-mail address.
-    pub fn members(&self) -> Result<Vec<Arc<Member>>> {
-        let mut members: Vec<_> = self.access()?.state().members.values().cloned().collect();
+    /// Returns the members of the tenant, by e-mail address.
+    pub fn members(&self, principal: &Principal) -> Result<Vec<Arc<Member>>> {
+        let mut members: Vec<_> = self.access()?.state().of(principal.tenant()).members().cloned().collect();
         members.sort_by(|a, b| a.email.cmp(&b.email));
         Ok(members)
     }
 
-    /// Returns the invitations that nobody has taken, the newest first.
-    pub fn invitations(&self, now: i64) -> Result<Vec<Arc<Invitation>>> {
+    /// Returns the invitations to the tenant that nobody has taken, the newest first.
+    pub fn invitations(&self, principal: &Principal, now: i64) -> Result<Vec<Arc<Invitation>>> {
         let state = self.access()?.state();
-        let mut invitations: Vec<_> =
-            state.invitations.values().filter(|invitation| now < invitation.expires_at).cloned().collect();
+        let invitations = state.of(principal.tenant()).invitations();
+        let mut invitations: Vec<_> = invitations.filter(|invitation| now < invitation.expires_at).cloned().collect();
         invitations.sort_by_key(|invitation| std::cmp::Reverse(invitation.created_at));
         Ok(invitations)
     }
@@ -119,24 +125,26 @@ impl Auth {
     pub fn invite(&self, principal: &Principal, to: &str, role: Role, now: i64) -> Result<(Invitation, Secret)> {
         let to = email(to)?;
         check_role(principal, role)?;
-        let author = principal.caller().author();
-        let is_of_host = author == HOST;
-        self.change(author, |state| {
-            if state.by_email(&to).is_some() && !is_of_host {
+        let by = principal.caller();
+        let is_of_host = by.author() == HOST;
+        self.change(by, |state| {
+            if let Some(member) = state.by_email(&to)
+                && !(is_of_host && member.tenant == by.tenant().id())
+            {
                 let message = format!("{to} is a member; a new password is set by POST /api/members/{{id}}/reset");
                 return Err(AuthError::Conflict { code: "exists", message });
             }
-            invited(state, invitation(Some(to.clone()), role, author, now, INVITED)?)
+            invited(state, invitation(by, Some(to.clone()), role, now, INVITED)?)
         })
     }
 
     /// Gives a link by which a member sets a new password. Whoever asks for it does not choose the password.
     pub fn reset(&self, principal: &Principal, id: &str, now: i64) -> Result<(Invitation, Secret)> {
-        let author = principal.caller().author();
-        self.change(author, |state| {
-            let Some(member) = state.members.get(id) else { return not_found("member", id) };
+        let by = principal.caller();
+        self.change(by, |state| {
+            let Some(member) = state.of(by.tenant()).member(id) else { return not_found("member", id) };
             check_role(principal, member.role)?;
-            invited(state, invitation(Some(member.email.clone()), member.role, author, now, INVITED)?)
+            invited(state, invitation(by, Some(member.email.clone()), member.role, now, INVITED)?)
         })
     }
 
@@ -149,8 +157,8 @@ impl Auth {
 
     /// Withdraws an invitation.
     pub fn withdraw(&self, principal: &Principal, id: &str) -> Result<()> {
-        self.change(principal.caller().author(), |state| {
-            if !state.invitations.contains_key(id) {
+        self.change(principal.caller(), |state| {
+            if state.of(principal.tenant()).invitation(id).is_none() {
                 return not_found("invitation", id);
             }
             Ok((vec![Edit::NoInvitation(id.to_owned())], AuditNote::of("deleted", "invitation", id), ()))
@@ -162,8 +170,9 @@ impl Auth {
         if self.has_members() {
             return Ok(None);
         }
-        self.change(HOST, |state| {
-            let (invitation, secret) = invitation(None, Role::MarketingAdmin, HOST, now, FIRST)?;
+        let by = caller(DEFAULT_TENANT, HOST);
+        self.change(&by, |state| {
+            let (invitation, secret) = invitation(&by, None, Role::MarketingAdmin, now, FIRST)?;
             let before = state.invitations.values().filter(|invitation| invitation.email.is_none());
             let before = before.map(|invitation| Edit::NoInvitation(invitation.id.clone()));
             let note = AuditNote::of("invited", "invitation", &invitation.id);
@@ -181,9 +190,10 @@ impl Auth {
         password::check(password, &address)?;
         let password = Hidden(self.hasher()?.hash(password)?);
         let id = random(8)?;
-        self.change(HOST, |state| {
+        self.change(&caller(DEFAULT_TENANT, HOST), |state| {
             let member = Member {
                 id: id.clone(),
+                tenant: DEFAULT_TENANT.to_owned(),
                 email: address.clone(),
                 name: String::new(),
                 role: Role::MarketingAdmin,
@@ -211,17 +221,18 @@ impl Auth {
         password::check(&joining.password, &address)?;
         let password = Hidden(self.hasher()?.hash(&joining.password)?);
         let id = random(8)?;
-        self.change(&address, |state| {
+        self.change(&caller(&taken.tenant, &address), |state| {
             let taken = state.invitations.get(secret.id()).filter(is_taken).ok_or_else(unknown)?;
             let known = state.by_email(&address);
-            if taken.email.is_none() && known.is_some() {
-                // The link for the first admin takes nobody's place.
+            // The link for the first admin takes nobody's place, and that of one tenant no member of another one.
+            if known.is_some_and(|known| taken.email.is_none() || known.tenant != taken.tenant) {
                 return Err(unknown());
             }
             let is_of_host = taken.made_by == HOST;
             let member = match known {
                 None => Member {
                     id: id.clone(),
+                    tenant: taken.tenant.clone(),
                     email: address.clone(),
                     name: name.clone(),
                     role: taken.role,
@@ -249,8 +260,9 @@ impl Auth {
     pub fn change_member(&self, principal: &Principal, id: &str, change: &MemberChange) -> Result<Arc<Member>> {
         let new_name = change.name.as_deref().map(name).transpose()?;
         change.role.map_or(Ok(()), |role| check_role(principal, role))?;
-        self.change(principal.caller().author(), |state| {
-            let Some(member) = state.members.get(id) else { return not_found("member", id) };
+        self.change(principal.caller(), |state| {
+            let own = state.of(principal.tenant());
+            let Some(member) = own.member(id) else { return not_found("member", id) };
             check_role(principal, member.role)?;
             let next = Member {
                 name: new_name.clone().unwrap_or_else(|| member.name.clone()),
@@ -260,7 +272,7 @@ impl Auth {
             };
             let was_admin = member.role == Role::MarketingAdmin && !member.disabled;
             let is_admin = next.role == Role::MarketingAdmin && !next.disabled;
-            if was_admin && !is_admin && !another_admin(state, id) {
+            if was_admin && !is_admin && !another_admin(&own, id) {
                 let message = "this is the only admin; make another one first".to_owned();
                 return Err(AuthError::Conflict { code: "last_admin", message });
             }
@@ -291,8 +303,10 @@ impl Auth {
         }
         password::check(new, &member.email)?;
         let password = Hidden(self.hasher()?.hash(new)?);
-        self.change(principal.caller().author(), |state| {
-            let Some(member) = state.members.get(&member.id) else { return not_found("member", &member.id) };
+        self.change(principal.caller(), |state| {
+            let Some(member) = state.of(principal.tenant()).member(&member.id) else {
+                return not_found("member", &member.id);
+            };
             let (session, cookie) = sessions::begin(&member.id, SecretKind::Session, visitor)?;
             let mut edits = sessions::ends(state, &member.id, None);
             edits.push(Edit::Member(Member { password: password.clone(), ..Member::clone(member) }));
@@ -302,14 +316,15 @@ impl Auth {
     }
 }
 
-type Invited = (Vec<Edit>, AuditNote, (Invitation, Secret));
+pub(crate) type Invited = (Vec<Edit>, AuditNote, (Invitation, Secret));
 
-fn invited(state: &State, (invitation, secret): (Invitation, Secret)) -> Result<Invited> {
-    if state.invitations.len() >= INVITATIONS || state.members.len() >= MEMBERS {
+pub(crate) fn invited(state: &State, (invitation, secret): (Invitation, Secret)) -> Result<Invited> {
+    let own = state.of_id(&invitation.tenant);
+    if own.invitations().count() >= INVITATIONS || own.members().count() >= MEMBERS {
         let message = format!("there may be {INVITATIONS} invitations and {MEMBERS} members at once");
         return Err(AuthError::Conflict { code: "too_many", message });
     }
-    let before = state.invitations.values().filter(|before| before.email == invitation.email);
+    let before = own.invitations().filter(|before| before.email == invitation.email);
     let before = before.map(|before| Edit::NoInvitation(before.id.clone()));
     let note = AuditNote::of("invited", "invitation", &invitation.id);
     let note = note.with_note(invitation.email.as_deref().unwrap_or_default());

@@ -13,8 +13,8 @@ use ring::digest;
 use subtle::ConstantTimeEq as _;
 
 use crate::auth::Auth;
-use crate::document::{Edit, Hidden, Member, MemberOrigin};
-use crate::door::{Identity, Principal};
+use crate::document::{DEFAULT_TENANT, Edit, Hidden, Member, MemberOrigin};
+use crate::door::{Identity, Principal, caller};
 use crate::error::{AuthError, Result};
 use crate::group_roles::{GroupRoles, SignInProvider};
 use crate::members::{self, MEMBERS};
@@ -180,7 +180,9 @@ impl Auth {
         let email = members::email(person.email.as_deref().filter(|_| person.is_email_verified == Some(true))?).ok()?;
         let secret = Secret::read(session?).filter(|secret| secret.kind() == SecretKind::Session)?;
         let (member, _) = self.session_of(&secret, now)?;
-        (member.email == email && member.origin.is_none()).then_some(member)
+        // The provider is that of `default`, and its groups give nobody of another tenant a role.
+        let is_theirs = member.email == email && member.tenant == DEFAULT_TENANT;
+        (is_theirs && member.origin.is_none()).then_some(member)
     }
 
     fn let_in(
@@ -197,7 +199,10 @@ impl Auth {
         let refuse = |why: NotProvided| {
             // Only who is known is recorded: a provider may have many people who do not belong here.
             if let Some(member) = &before {
-                self.record(&member.email, AuditNote::of("refused", "session", &member.id).with_note(why.code()));
+                self.record(
+                    &caller(&member.tenant, &member.email),
+                    AuditNote::of("refused", "session", &member.id).with_note(why.code()),
+                );
             }
             Err(why)
         };
@@ -216,6 +221,7 @@ impl Auth {
         }
         let made = Member {
             id: before.as_ref().map_or_else(|| random(8), |before| Ok(before.id.clone())).map_err(AuthError::from)?,
+            tenant: DEFAULT_TENANT.to_owned(),
             email,
             name: members::name(person.name.as_deref().unwrap_or_default()).unwrap_or_default(),
             role,
@@ -230,10 +236,10 @@ impl Auth {
 
     /// Makes or updates the member of a provider, and begins a session.
     fn begin_provided(&self, made: &Member, visitor: &Visitor<'_>) -> Result<(Arc<Member>, Secret)> {
-        self.change(&made.email, |state| {
-            let before = state.members.get(&made.id);
+        self.change(&caller(DEFAULT_TENANT, &made.email), |state| {
+            let before = state.of_id(DEFAULT_TENANT).member(&made.id);
             let taken = state.by_email(&made.email).is_some_and(|member| member.id != made.id);
-            let is_full = before.is_none() && state.members.len() >= MEMBERS;
+            let is_full = before.is_none() && state.of_id(DEFAULT_TENANT).members().count() >= MEMBERS;
             if taken || is_full || before.is_some_and(|member| member.disabled) {
                 let message =
                     "others changed the members at the same moment, or there are as many as may be".to_owned();

@@ -21,8 +21,6 @@ use crate::door::{Identity, Principal};
 
 /// Requests a minute where nothing else is set and callers must sign in.
 pub const DEFAULT_QUOTA: u32 = 1_000;
-/// The only tenant.
-const TENANT: &str = "default";
 /// The counters of one process at most; beyond, new keys share one.
 const COUNTERS: usize = 50_000;
 /// The counter that keys beyond the bound share.
@@ -175,13 +173,14 @@ impl Quotas {
         self.counted(QuotaKind::Address, policy, answer)
     }
 
-    /// Counts a request of somebody who was let in: by the key, then by the tenant. Ends with the first that is used up.
-    pub fn count(&self, principal: &Principal, is_open: bool) -> Vec<Counted> {
+    /// Counts a request of somebody who was let in: by the key, then by the tenant, which may have a quota of its own. Ends with
+    /// the first that is used up.
+    pub fn count(&self, principal: &Principal, own: Option<u32>, is_open: bool) -> Vec<Counted> {
         let key = match principal.identity() {
             Identity::Key(key) => Some((QuotaKind::Key, self.options.key, format!("key:{}", key.id))),
             _ => None,
         };
-        let tenant = (QuotaKind::Tenant, self.options.tenant, format!("tenant:{TENANT}"));
+        let tenant = (QuotaKind::Tenant, own.or(self.options.tenant), format!("tenant:{}", principal.tenant().id()));
         let mut counted = Vec::new();
         for (kind, most, name) in key.into_iter().chain([tenant]) {
             let Some(policy) = policy(most, is_open) else { continue };
@@ -270,11 +269,11 @@ mod tests {
         let host = Principal::of_host();
         let local = Some(IpAddr::from([127, 0, 0, 1]));
         let default = quotas(QuotaOptions::default(), None);
-        assert!(default.count(&host, true).is_empty() && default.count_address(local, true).is_none());
-        assert_eq!(default.count(&host, false)[0].policy.most, DEFAULT_QUOTA);
+        assert!(default.count(&host, None, true).is_empty() && default.count_address(local, true).is_none());
+        assert_eq!(default.count(&host, None, false)[0].policy.most, DEFAULT_QUOTA);
         let set = quotas(QuotaOptions { tenant: Some(2), address: Some(0), ..QuotaOptions::default() }, None);
         assert!(set.count_address(local, false).is_none());
-        let granted = |_| set.count(&host, true).iter().all(|counted| counted.answer.is_granted);
+        let granted = |_| set.count(&host, None, true).iter().all(|counted| counted.answer.is_granted);
         assert_eq!([0, 1, 2].map(granted), [true, true, false]);
         assert!(set.figures().contains("audience_quota_refused_total{quota=\"tenant\"} 1"), "{}", set.figures());
     }
@@ -282,7 +281,7 @@ mod tests {
     #[test]
     fn without_its_store_a_process_counts_for_itself() {
         let quotas = quotas(QuotaOptions { tenant: Some(3), ..QuotaOptions::default() }, Some(Arc::new(Away)));
-        let granted = (0..5).filter(|_| quotas.count(&Principal::of_host(), true)[0].answer.is_granted).count();
+        let granted = (0..5).filter(|_| quotas.count(&Principal::of_host(), None, true)[0].answer.is_granted).count();
         assert_eq!(granted, 3);
         let text = quotas.figures();
         assert!(text.contains("audience_quota_store_errors_total 1"), "it is left alone for a second: {text}");

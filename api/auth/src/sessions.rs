@@ -8,7 +8,7 @@ use audience_protocol::AuditNote;
 
 use crate::auth::Auth;
 use crate::document::{Edit, Member, RefreshChain, Session};
-use crate::door::{Identity, Principal};
+use crate::door::{Identity, Principal, caller};
 use crate::error::{AuthError, Result};
 use crate::permission::Permission;
 use crate::secret::{Secret, SecretKind};
@@ -87,11 +87,11 @@ impl Auth {
             self.metrics().signed_in("refused");
             // The name may be a password that was typed in the wrong field: only one that is known is recorded.
             if let Some(member) = self.access()?.state().by_email(&email) {
-                self.record(&member.email, AuditNote::of("refused", "session", &member.id));
+                self.record(&caller(&member.tenant, &member.email), AuditNote::of("refused", "session", &member.id));
             }
             return Err(AuthError::NotSignedIn("the e-mail address and the password do not fit"));
         };
-        let secret = self.change(&member.email, |state| {
+        let secret = self.change(&caller(&member.tenant, &member.email), |state| {
             // It may have been disabled meanwhile, or its password changed.
             let is_same = state.members.get(&member.id).is_some_and(|now| *now == member);
             if !is_same {
@@ -121,32 +121,33 @@ impl Auth {
     /// Ends the session in which somebody asks.
     pub fn sign_out(&self, principal: &Principal) -> Result<()> {
         let Identity::Member { session, .. } = principal.identity() else { return Ok(()) };
-        self.change(principal.caller().author(), |state| {
+        self.change(principal.caller(), |state| {
             let edits = state.sessions.get(session).map(|session| Edit::NoSession(session.id.clone()));
             Ok((edits.into_iter().collect(), AuditNote::of("signedOut", "session", session), ()))
         })
     }
 
-    /// Returns sessions, the last used first: one's own, or everybody's with `member:read`.
+    /// Returns sessions, the last used first: one's own, or everybody's of the tenant with `member:read`.
     pub fn sessions(&self, principal: &Principal, now: i64) -> Result<Vec<(Arc<Session>, String)>> {
         let state = self.access()?.state();
         let own = own_member(principal);
         let sees_all = principal.permissions().has(Permission::MemberRead);
-        let shown = state.sessions.values().filter(|session| !session.has_ended(now));
-        let shown = shown.filter(|session| sees_all || own == Some(session.member.as_str()));
-        let email = |session: &Session| state.members.get(&session.member).map(|member| member.email.clone());
-        let mut shown: Vec<_> =
-            shown.map(|session| (Arc::clone(session), email(session).unwrap_or_default())).collect();
+        let shown = state.of(principal.tenant()).sessions().filter(|(session, _)| !session.has_ended(now));
+        let shown = shown.filter(|(session, _)| sees_all || own == Some(session.member.as_str()));
+        let mut shown: Vec<_> = shown.map(|(session, member)| (Arc::clone(session), member.email.clone())).collect();
         shown.sort_by_key(|(session, _)| std::cmp::Reverse(session.used_at));
         Ok(shown)
     }
 
-    /// Ends a session: one's own, or anybody's with `member:write`.
+    /// Ends a session: one's own, or anybody's of the tenant with `member:write`.
     pub fn end_session(&self, principal: &Principal, id: &str) -> Result<()> {
         let own = own_member(principal);
         let may_all = principal.permissions().has(Permission::MemberWrite);
-        self.change(principal.caller().author(), |state| {
-            let session = state.sessions.get(id).filter(|session| may_all || own == Some(session.member.as_str()));
+        self.change(principal.caller(), |state| {
+            let session = state
+                .of(principal.tenant())
+                .session(id)
+                .filter(|session| may_all || own == Some(session.member.as_str()));
             let session = session.ok_or_else(|| AuthError::NotFound { kind: "session", id: id.to_owned() })?;
             Ok((vec![Edit::NoSession(session.id.clone())], AuditNote::of("deleted", "session", id), ()))
         })

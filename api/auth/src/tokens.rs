@@ -5,11 +5,11 @@
 
 use std::sync::Arc;
 
-use audience_protocol::AuditNote;
+use audience_protocol::{AuditNote, Caller};
 
 use crate::auth::Auth;
-use crate::document::{Edit, Session, SigningKey};
-use crate::door::{Identity, Knock, OF_KEY, Principal};
+use crate::document::{DEFAULT_TENANT, Edit, Session, SigningKey};
+use crate::door::{Identity, Knock, OF_KEY, Principal, caller};
 use crate::error::{AuthError, Result};
 use crate::jwt::{self, Claims};
 use crate::permission::Permissions;
@@ -18,8 +18,6 @@ use crate::secret::{Secret, SecretKind, random};
 use crate::sessions::{self, Visitor};
 use crate::signing;
 
-/// The only tenant.
-const TENANT: &str = "default";
 const JTI: usize = 22;
 /// The note of the audit log where a copy was noticed.
 const COPIED: &str = "a refresh token was used twice; its session has ended";
@@ -51,7 +49,7 @@ impl Auth {
                 return Err(AuthError::Conflict { code: "no_session", message: message.to_owned() });
             }
         };
-        let (key, session, secret) = self.change(principal.caller().author(), |state| {
+        let (key, session, secret) = self.change(principal.caller(), |state| {
             let (session, secret) = sessions::begin(&member.id, SecretKind::Refresh, visitor)?;
             let note = AuditNote::of("created", "session", &session.id).with_note("tokens for a program");
             let (key, mut edits) = signing::current(state, visitor.now)?;
@@ -85,6 +83,8 @@ impl Auth {
 
     /// Replaces a refresh token in the store; gives the key that signs, too.
     fn replace(&self, shown: &Secret, now: i64) -> Result<(Refreshed, Option<Arc<SigningKey>>)> {
+        // A session that ends here has no member any more after it.
+        let by = self.tokens_of(shown.id());
         let (outcome, key) = self.access()?.change(|state| {
             let session = state.sessions.get(shown.id()).filter(|session| !session.has_ended(now));
             let Some((session, chain)) = session.and_then(|session| Some((session, session.tokens.as_ref()?))) else {
@@ -101,7 +101,7 @@ impl Auth {
         })?;
         if matches!(outcome, Refreshed::Copied) {
             tracing::warn!("A refresh token was used twice; its session has ended");
-            self.record("tokens", AuditNote::of("refused", "session", shown.id()).with_note(COPIED));
+            self.record(&by, AuditNote::of("refused", "session", shown.id()).with_note(COPIED));
         }
         Ok((outcome, key))
     }
@@ -149,7 +149,7 @@ impl Auth {
             jti: random(JTI)?,
             iat,
             exp: iat + jwt::SECONDS,
-            tenant_id: TENANT.to_owned(),
+            tenant_id: principal.tenant().id().to_owned(),
             email,
             roles,
             permissions: principal.permissions().iter().map(|permission| permission.name().to_owned()).collect(),
@@ -158,9 +158,10 @@ impl Auth {
         Ok(TokenPair { access, refresh, expires_in: jwt::SECONDS })
     }
 
-    /// The claims of an access token that is taken now, with the permissions of now; `None` for any other.
-    pub fn introspect(&self, token: &str, now: i64) -> Option<(Claims, Permissions)> {
-        self.read_token(token, now).map(|(claims, principal)| (claims, principal.permissions()))
+    /// The claims of an access token of the asking tenant that is taken now, with the permissions of now; `None` for any other.
+    pub fn introspect(&self, asking: &Principal, token: &str, now: i64) -> Option<(Claims, Permissions)> {
+        let read = self.read_token(token, now).filter(|(_, principal)| principal.tenant() == asking.tenant());
+        read.map(|(claims, principal)| (claims, principal.permissions()))
     }
 
     /// Ends the session of a refresh token or of an access token, as who has one may. Whether there was any is not said.
@@ -179,7 +180,16 @@ impl Auth {
             }
         };
         let Some(id) = id else { return Ok(()) };
-        self.change("tokens", |_| Ok((vec![Edit::NoSession(id.clone())], AuditNote::of("deleted", "session", &id), ())))
+        self.change(&self.tokens_of(&id), |_| {
+            Ok((vec![Edit::NoSession(id.clone())], AuditNote::of("deleted", "session", &id), ()))
+        })
+    }
+
+    /// Whoever acts by the tokens of a session, for the audit log of its tenant.
+    fn tokens_of(&self, session: &str) -> Caller {
+        let state = self.state();
+        let member = state.as_ref().and_then(|state| state.members.get(&state.sessions.get(session)?.member));
+        caller(member.map_or(DEFAULT_TENANT, |member| &member.tenant), "tokens")
     }
 
     /// The public keys by which tokens are checked: id, and the bytes in base64url.

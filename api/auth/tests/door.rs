@@ -7,8 +7,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use audience_auth::{
-    Auth, AuthOptions, KeyInput, KeyKind, Knock, MetricsKey, Mode, Needs, PERMISSIONS, Permission, Permissions, ROLES,
-    Refusal, Role,
+    Auth, AuthOptions, KeyInput, KeyKind, Knock, MetricsKey, Mode, Needs, PERMISSIONS, Permission, Permissions,
+    Principal, ROLES, Refusal, Role,
 };
 use audience_contract::suite::MemoryAccessStore;
 use common::{DAY, HOUR, MINUTE, NOW, member, open, principal, site, with_cookie, with_header};
@@ -143,7 +143,7 @@ fn the_last_use_of_a_key_is_noted_to_the_minute() {
     let used = |now| {
         with_header(&auth, &header, Needs::Ingest, now).unwrap();
         auth.tend(now).unwrap();
-        auth.keys().unwrap().iter().find(|one| one.id == key.id).unwrap().used_at
+        auth.keys(&Principal::of_host()).unwrap().iter().find(|one| one.id == key.id).unwrap().used_at
     };
     assert_eq!(used(NOW), Some(NOW));
     assert_eq!(used(NOW + MINUTE - 1), Some(NOW), "a write a minute is enough");
@@ -218,7 +218,7 @@ fn a_refusal_is_told_to_the_audit_log_once_a_minute() {
     let cookie = member(&auth, "vic@example.org", Role::Viewer, NOW);
     let refused = |permission, now| {
         let knock = Knock { cookie: Some(cookie.expose()), now, ..Knock::default() };
-        auth.admit(Needs::Permission(permission), &knock).unwrap_err().author
+        auth.admit(Needs::Permission(permission), &knock).unwrap_err().caller.map(|caller| caller.author().to_owned())
     };
     let vic = Some("vic@example.org".to_owned());
     assert_eq!(refused(Permission::KeyRead, NOW), vic);

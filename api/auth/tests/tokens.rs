@@ -46,14 +46,14 @@ fn an_access_token_is_its_member_for_ten_minutes() {
     assert_eq!(caller.caller().author(), "ann@example.org");
     assert_ne!(session_of(&caller), session_of(&principal(&auth, &cookie, NOW)), "a session of its own");
     assert_eq!(asks(&auth, &access, NOW + 10 * MINUTE).err(), Some(Refusal::NotKnown));
-    let (claims, permissions) = auth.introspect(&access, NOW).unwrap();
+    let (claims, permissions) = auth.introspect(&Principal::of_host(), &access, NOW).unwrap();
     assert_eq!((claims.iss.as_str(), claims.aud.as_str()), ("https://audience.example.org", "audience-manager"));
     assert_eq!((claims.roles, claims.tenant_id.as_str()), (vec!["marketing_admin".to_owned()], "default"));
     assert_eq!((claims.exp - claims.iat, permissions.has(Permission::KeyWrite)), (600, true));
     let of_token = auth.draw_tokens(&caller, &visitor(NOW));
     assert!(matches!(of_token, Err(AuthError::Conflict { code: "no_session", .. })), "no token leads to another");
     // Neither is a credential of another kind.
-    assert!(auth.introspect(&refresh, NOW).is_none());
+    assert!(auth.introspect(&Principal::of_host(), &refresh, NOW).is_none());
     assert_eq!(with_header(&auth, &format!("Bearer {refresh}"), Needs::SignedIn, NOW).err(), Some(Refusal::NotKnown));
     assert!(with_cookie(&auth, &Secret::read(&refresh).unwrap(), Needs::SignedIn, NOW).is_err());
     let stored = store.text();

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use audience_auth::{Knock, Needs, Principal, Refusal, Refused, Site};
-use audience_protocol::AuditNote;
+use audience_protocol::{AuditNote, Caller};
 use hyper::header::{AUTHORIZATION, COOKIE, HOST, HeaderMap, HeaderName, ORIGIN, WWW_AUTHENTICATE};
 use hyper::{Method, StatusCode};
 
@@ -51,9 +51,9 @@ pub(crate) fn admit(
         address: caller_address::of(&api.options.trusted_proxies, request),
         now: (api.options.clock)(),
     };
-    api.auth.admit(needs, &knock).map_err(|Refused { why, author }| {
-        if let Some(author) = author {
-            record(api, author, template, &request.method, &why);
+    api.auth.admit(needs, &knock).map_err(|Refused { why, caller }| {
+        if let Some(caller) = caller {
+            record(api, caller, template, &request.method, &why);
         }
         why.into()
     })
@@ -68,10 +68,10 @@ fn origins(api: &Api, needs: Needs, has_session: bool) -> &[String] {
 }
 
 /// Records a refusal, on a thread of its own: the log may be on a server.
-fn record(api: &Arc<Api>, author: String, template: &'static str, method: &Method, why: &Refusal) {
+fn record(api: &Arc<Api>, caller: Caller, template: &'static str, method: &Method, why: &Refusal) {
     let note = AuditNote::of("refused", "route", template).with_note(&format!("{method}: {}", why.code()));
     let auth = Arc::clone(&api.auth);
-    tokio::task::spawn_blocking(move || auth.record(&author, note));
+    tokio::task::spawn_blocking(move || auth.record(&caller, note));
 }
 
 fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {

@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use audience_auth::{Auth, Principal};
 use audience_protocol::{AuditNote, Platform};
 use bytes::Bytes;
+use futures_util::future::join_all;
 use hyper::header::HeaderMap;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
@@ -21,6 +23,7 @@ use crate::options::ApiOptions;
 use crate::pace::Pace;
 use crate::problem::Problem;
 use crate::subscribers::Subscribers;
+use crate::tenants::TenantApis;
 
 /// Exports of users at a time.
 const EXPORTS: usize = 4;
@@ -33,14 +36,15 @@ const IMPORTS: usize = 2;
 /// Previews under way at a time, those that wait in the engine too.
 const PREVIEWS: usize = 32;
 
-/// The platform with what the HTTP side keeps beside it.
+/// The platform of one tenant with what the HTTP side keeps beside it. A handler is given that of its caller's tenant, and so
+/// reaches no other.
 pub(crate) struct Api {
     pub(crate) platform: Platform,
     pub(crate) auth: Arc<Auth>,
     pub(crate) options: ApiOptions,
     pub(crate) metrics: HttpMetrics,
     pub(crate) idempotency: Arc<Idempotency>,
-    pub(crate) draining: AtomicBool,
+    pub(crate) draining: Arc<AtomicBool>,
     /// Places for exports: each holds a user's history for a while.
     pub(crate) exports: Arc<Semaphore>,
     /// Places for explanations, for the same reason; what finds none waits.
@@ -60,6 +64,8 @@ pub(crate) struct Api {
     pub(crate) requests: Arc<Semaphore>,
     blocking: Arc<Semaphore>,
     pub(crate) engine: Option<RemoteEngine>,
+    /// The same of the other tenants, for the way of a request and for operators.
+    pub(crate) tenants: TenantApis<Api>,
 }
 
 impl Api {
@@ -75,16 +81,49 @@ impl Api {
             memory: BodyMemory::new(options.max_body_memory, metrics.body_bytes()),
             metrics,
             idempotency: Arc::new(Idempotency::new(&options)),
-            draining: AtomicBool::new(false),
+            draining: Arc::new(AtomicBool::new(false)),
             exports: Arc::new(Semaphore::new(EXPORTS)),
             previews: Arc::new(Semaphore::new(PREVIEWS)),
             sign_ins: Arc::new(Semaphore::new(SIGN_INS)),
             explanations: Arc::new(Semaphore::new(EXPLANATIONS)),
             requests: Arc::new(Semaphore::new(options.max_requests)),
             blocking: Arc::new(Semaphore::new(options.max_requests)),
+            tenants: TenantApis::default(),
             engine: options.engine.clone().map(|engine| RemoteEngine::new(engine, options.engine_tls.clone())),
             options,
         }
+    }
+
+    /// The same for the platform of another tenant. Members, places and memory are those of the process; streams, kept answers
+    /// and figures are the tenant's own.
+    pub(crate) fn of_tenant(&self, platform: Platform) -> Api {
+        Api {
+            subscribers: Subscribers::new(&*platform.changes, &self.options),
+            description: self.description,
+            platform,
+            auth: Arc::clone(&self.auth),
+            imports: Arc::clone(&self.imports),
+            memory: Arc::clone(&self.memory),
+            metrics: HttpMetrics::new(),
+            idempotency: Arc::new(Idempotency::new(&self.options)),
+            draining: Arc::clone(&self.draining),
+            exports: Arc::clone(&self.exports),
+            previews: Arc::clone(&self.previews),
+            sign_ins: Arc::clone(&self.sign_ins),
+            explanations: Arc::clone(&self.explanations),
+            requests: Arc::clone(&self.requests),
+            blocking: Arc::clone(&self.blocking),
+            tenants: TenantApis::default(),
+            engine: self.engine.clone(),
+            options: self.options.clone(),
+        }
+    }
+
+    /// Ends the streams of all tenants.
+    pub(crate) async fn close_streams(&self, patience: Duration) {
+        let others = self.tenants.all();
+        let others = others.iter().map(|(_, api)| api.subscribers.close(patience));
+        tokio::join!(self.subscribers.close(patience), join_all(others));
     }
 
     /// Runs what may block on a thread for it. At the time limit the client gets 503, while the work goes on to its
@@ -111,9 +150,9 @@ impl Api {
 
     /// Records that data leave, before they do.
     pub(crate) async fn note_export(&self, principal: &Principal, note: AuditNote) {
-        let (auth, author) = (Arc::clone(&self.auth), principal.caller().author().to_owned());
+        let (auth, caller) = (Arc::clone(&self.auth), principal.caller().clone());
         // It ends without a result only where it panicked; the panic is in the log.
-        let _ = tokio::task::spawn_blocking(move || auth.record(&author, note)).await;
+        let _ = tokio::task::spawn_blocking(move || auth.record(&caller, note)).await;
     }
 
     /// The body of a call as a whole.

@@ -26,6 +26,7 @@ use crate::problem::{HandlerResult, NEEDS_ENGINE, Problem};
 use crate::request::{Call, IncomingRequest};
 use crate::route::{Handler, Side};
 use crate::router::{self, PathNode};
+use crate::tenant_way;
 use crate::work_place::WorkPlace;
 
 /// Answers a request.
@@ -71,8 +72,9 @@ async fn lead(
     // Of a public route nobody is known whose quota it could be.
     let is_known = is_counted && needs != Needs::Public;
     let limits = if is_known { limits.of_caller(api, &principal).await? } else { limits };
-    let answer = match router::parameters(node, segments) {
-        Ok(parameters) => proceed(api, (node, handler), path, (principal, address, parameters), request).await,
+    let of_tenant = tenant_way::api_of(api, principal.tenant());
+    let answer = match of_tenant.and_then(|api| Ok((api, router::parameters(node, segments)?))) {
+        Ok((api, parameters)) => proceed(&api, (node, handler), path, (principal, address, parameters), request).await,
         Err(problem) => Err(problem),
     };
     Ok(limits.marked(answer.unwrap_or_else(Problem::into_response)))

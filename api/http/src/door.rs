@@ -1,9 +1,10 @@
 //! The door between the listeners and the API: before it opens, callers are told the reason of the wait.
 
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use audience_auth::Auth;
-use audience_protocol::Platform;
+use audience_protocol::{Platform, Tenant};
 use hyper::Method;
 use tokio::sync::watch;
 use warp::path::FullPath;
@@ -23,6 +24,8 @@ use crate::router;
 
 /// Lets requests through to a platform from the moment on at which it is open; until then whoever asks is told what is waited
 /// for, and health is that of a process that lives and is not ready.
+///
+/// The platform is that of the tenant `default`; those of others come and go while it is open.
 #[derive(Clone)]
 pub struct Door(Arc<Inner>);
 
@@ -46,6 +49,22 @@ impl Door {
     /// Opens for good, to those whom `auth` lets in; called in a runtime. Where it is open already nothing happens.
     pub fn open(&self, platform: Platform, auth: Arc<Auth>) {
         self.0.api.get_or_init(|| Arc::new(Api::new(platform, auth, self.0.options.clone(), &DESCRIPTION)));
+    }
+
+    /// Opens to those whom `auth` lets in for another tenant, in place of a platform that the tenant had before; called in a
+    /// runtime, once the door is open.
+    pub fn open_tenant(&self, tenant: &Tenant, platform: Platform) {
+        let Some(api) = self.api() else { return };
+        api.auth.record_tenant_in(tenant, Some(Arc::clone(&platform.catalogue)));
+        let before = api.tenants.put(tenant, Some(Arc::new(api.of_tenant(platform))));
+        end_streams(before, self.0.options.drain_timeout);
+    }
+
+    /// Shuts to a tenant: its requests are told to come again, and its streams end.
+    pub fn close_tenant(&self, tenant: &Tenant) {
+        let Some(api) = self.api() else { return };
+        api.auth.record_tenant_in(tenant, None);
+        end_streams(api.tenants.put(tenant, None), self.0.options.drain_timeout);
     }
 
     pub(crate) fn options(&self) -> &ApiOptions {
@@ -77,5 +96,12 @@ impl Door {
         let open = matches!(*method, Method::GET | Method::HEAD).then(open).flatten();
         let problem = || Problem::unavailable("starting", format!("the start is not done: {waits_for}"));
         open.unwrap_or_else(|| problem().into_response())
+    }
+}
+
+/// Ends the streams of a platform that is there no more.
+fn end_streams(api: Option<Arc<Api>>, patience: Duration) {
+    if let Some(api) = api {
+        tokio::spawn(async move { api.subscribers.close(patience).await });
     }
 }

@@ -66,6 +66,8 @@ mod server;
 mod sizes;
 mod subscribers;
 mod templates;
+mod tenant_way;
+mod tenants;
 mod tls;
 mod traits;
 mod users;

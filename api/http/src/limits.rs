@@ -38,11 +38,12 @@ impl RequestLimits {
     /// Counts it by its caller.
     pub(crate) async fn of_caller(self, api: &Arc<Api>, principal: &Principal) -> Result<RequestLimits, Problem> {
         let (quotas, is_open) = (Arc::clone(&api.options.quotas), api.auth.is_open());
+        let own = api.auth.own_quota(principal.tenant());
         let counted = match quotas.may_wait() {
-            false => quotas.count(principal, is_open),
+            false => quotas.count(principal, own, is_open),
             true => {
                 let principal = principal.clone();
-                api.blocking(move |_| Ok::<_, Problem>(quotas.count(&principal, is_open))).await?
+                api.blocking(move |_| Ok::<_, Problem>(quotas.count(&principal, own, is_open))).await?
             }
         };
         self.with(counted)

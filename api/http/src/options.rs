@@ -85,6 +85,8 @@ pub struct ApiOptions {
     pub engine: Option<String>,
     /// TLS towards that process; without it the process is asked in the clear. None by default.
     pub engine_tls: Option<Arc<ClientConfig>>,
+    /// True where this process has the engines of the tenants beside `default`; else what they need is asked at `engine`.
+    pub hosts_tenants: bool,
     /// More figures for `/metrics`, as OpenMetrics without its end.
     pub figures: fn() -> String,
     /// The clock that dates arrivals.
@@ -117,6 +119,7 @@ impl Default for ApiOptions {
             tls_promise: Duration::from_secs(365 * 24 * 3600),
             engine: None,
             engine_tls: None,
+            hosts_tenants: false,
             figures: String::new,
             clock: wall_clock,
         }

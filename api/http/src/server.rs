@@ -197,7 +197,7 @@ impl Server {
         api.iter().for_each(|api| api.draining.store(true, Ordering::Relaxed));
         drop(stop);
         if let Some(api) = api {
-            api.subscribers.close(drain).await;
+            api.close_streams(drain).await;
         }
         while accepting.join_next().await.is_some() {}
     }

@@ -101,7 +101,7 @@ pub const AUDIT_ACTIONS: [&str; 25] = [
 ];
 
 /// Kinds of documents, as the audit log names them.
-pub const AUDIT_KINDS: [&str; 17] = [
+pub const AUDIT_KINDS: [&str; 18] = [
     "segment",
     "trait",
     "members",
@@ -112,6 +112,7 @@ pub const AUDIT_KINDS: [&str; 17] = [
     "session",
     "invitation",
     "route",
+    "tenant",
     "label",
     "currency",
     "time",

@@ -48,6 +48,7 @@ from .types import (
     MembersResult,
     Note,
     Overlaps,
+    PlatformTenant,
     Preview,
     PreviewInput,
     RecentEvents,
@@ -85,6 +86,9 @@ from .types import (
     SystemHour,
     TemplateInput,
     TemplateList,
+    TenantInput,
+    TenantList,
+    TenantPatch,
     Timezone,
     TimezoneInput,
     TimezoneVersions,
@@ -267,6 +271,10 @@ class Operations:
             body=body,
         )
 
+    def change_tenant(self, id: str, body: TenantPatch) -> PlatformTenant:
+        """Change the name or the quota of a tenant."""
+        return self._call("PATCH", f"/api/tenants/{path_part(id)}", body=body)
+
     def change_trait(
         self,
         name: str,
@@ -358,6 +366,13 @@ class Operations:
             headers={"Idempotency-Key": idempotency_key, "X-Author": author},
             body=body,
         )
+
+    def create_tenant(self, body: TenantInput) -> PlatformTenant:
+        """Make a tenant: the answer has the link for its first admin, once.
+
+        A tenant has its own users, events, segments, members, keys and data directory, and reaches those of no other tenant. Its engine is ready some seconds later. An e-mail address is a member of one tenant alone.
+        """
+        return self._call("POST", "/api/tenants", body=body)
 
     def create_trait(
         self,
@@ -463,6 +478,10 @@ class Operations:
     def end_session(self, id: str) -> None:
         """End one's own session; with member:write anybody's."""
         return self._call("DELETE", f"/api/sessions/{path_part(id)}")
+
+    def end_tenant(self, id: str) -> None:
+        """End a tenant for good: nobody of it is let in any more, and its data are removed."""
+        return self._call("DELETE", f"/api/tenants/{path_part(id)}")
 
     def erase_user(self, id: str, *, author: Optional[str] = None) -> None:
         """Erase a user.
@@ -589,7 +608,7 @@ class Operations:
         cursor: Optional[str] = None,
         from_: Optional[str] = None,
         id: Optional[str] = None,
-        kind: Optional[Literal['segment', 'trait', 'members', 'user', 'webhook', 'member', 'key', 'session', 'invitation', 'route', 'label', 'currency', 'time', 'setting', 'content', 'campaign', 'suppression']] = None,
+        kind: Optional[Literal['segment', 'trait', 'members', 'user', 'webhook', 'member', 'key', 'session', 'invitation', 'route', 'tenant', 'label', 'currency', 'time', 'setting', 'content', 'campaign', 'suppression']] = None,
         limit: Optional[int] = None,
         to: Optional[str] = None,
     ) -> AuditPage:
@@ -738,6 +757,10 @@ class Operations:
     def list_templates(self) -> TemplateList:
         """Ready rules with parameters."""
         return self._call("GET", "/api/templates")
+
+    def list_tenants(self) -> TenantList:
+        """The tenants of the platform, default first, then by id."""
+        return self._call("GET", "/api/tenants")
 
     def list_timezone_versions(self) -> TimezoneVersions:
         """Every version of the time zone that was set, oldest first."""

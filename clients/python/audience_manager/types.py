@@ -17,7 +17,7 @@ class _AuditItemRequired(TypedDict):
     at: str
     author: str
     action: Literal['created', 'updated', 'activated', 'deactivated', 'archived', 'rolledBack', 'deleted', 'membersReplaced', 'membersAdded', 'membersRemoved', 'erased', 'exported', 'paused', 'resumed', 'secretRotated', 'signedIn', 'signedOut', 'refused', 'invited', 'joined', 'passwordChanged', 'takenBack', 'approved', 'launched', 'cancelled']
-    kind: Literal['segment', 'trait', 'members', 'user', 'webhook', 'member', 'key', 'session', 'invitation', 'route', 'label', 'currency', 'time', 'setting', 'content', 'campaign', 'suppression']
+    kind: Literal['segment', 'trait', 'members', 'user', 'webhook', 'member', 'key', 'session', 'invitation', 'route', 'tenant', 'label', 'currency', 'time', 'setting', 'content', 'campaign', 'suppression']
     # Of an erased user a digest: `sha256:` and 64 hexadecimal digits.
     id: str
     # The version of the whole catalogue that came about.
@@ -75,6 +75,8 @@ class _CallerRequired(TypedDict):
     open: bool
     # The name under which changes are recorded.
     author: str
+    # The id of the tenant.
+    tenant: str
     # GET /api/roles lists all
     permissions: List[str]
 
@@ -733,6 +735,25 @@ _OverlapsNamed = TypedDict("_OverlapsNamed", {"segmentId": "str", "size": "int",
 
 class Overlaps(_OverlapsNamed, total=True):
     """`Overlaps` of the API."""
+
+
+class _PlatformTenantRequired(TypedDict):
+    id: str
+    name: str
+    # elsewhere: another process has its engine
+    status: Literal['starting', 'ready', 'ending', 'elsewhere']
+    members: int
+    keys: int
+
+
+class PlatformTenant(_PlatformTenantRequired, total=False):
+    """`PlatformTenant` of the API."""
+    # Not of default
+    createdAt: str
+    # Where it has a quota of its own
+    requestsPerMinute: int
+    # For its first admin; only in the answer that makes it
+    link: str
 
 
 class PreviewMissingOnly(TypedDict):
@@ -1435,6 +1456,32 @@ class TemplateParameter(_TemplateParameterRequired, total=False):
     """`TemplateParameter` of the API."""
     minimum: float
     maximum: float
+
+
+class _TenantInputRequired(TypedDict):
+    # It stands in names of topics, keys and directories, and does not change
+    id: str
+    name: str
+    # The e-mail address of its first admin; nothing is mailed
+    admin: str
+
+
+class TenantInput(_TenantInputRequired, total=False):
+    """`TenantInput` of the API."""
+    # The quota of all its callers together; without it that of the platform, 0 for no bound
+    requestsPerMinute: int
+
+
+class TenantList(TypedDict):
+    """`TenantList` of the API."""
+    items: List[PlatformTenant]
+
+
+class TenantPatch(TypedDict, total=False):
+    """`TenantPatch` of the API."""
+    name: str
+    # null goes back to the quota of the platform
+    requestsPerMinute: Union[int, None]
 
 
 class _TimezoneRequired(TypedDict):

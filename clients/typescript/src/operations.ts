@@ -42,6 +42,7 @@ import type {
   MembersResult,
   Note,
   Overlaps,
+  PlatformTenant,
   Preview,
   PreviewInput,
   RecentEvents,
@@ -79,6 +80,9 @@ import type {
   SystemHour,
   TemplateInput,
   TemplateList,
+  TenantInput,
+  TenantList,
+  TenantPatch,
   Timezone,
   TimezoneInput,
   TimezoneVersions,
@@ -206,6 +210,11 @@ export abstract class Operations {
     return this.call({ method: 'PATCH', path: `/api/segments/${encodeURIComponent(id)}`, headers: { 'If-Match': options.ifMatch, 'X-Author': options.author }, body });
   }
 
+  /** Change the name or the quota of a tenant. */
+  changeTenant(id: string, body: TenantPatch): Promise<PlatformTenant> {
+    return this.call({ method: 'PATCH', path: `/api/tenants/${encodeURIComponent(id)}`, body });
+  }
+
   /** Change a computed trait (RFC 7396). */
   changeTrait(name: string, body: Record<string, unknown>, options: { ifMatch?: string; author?: string } = {}): Promise<TraitView> {
     return this.call({ method: 'PATCH', path: `/api/traits/${encodeURIComponent(name)}`, headers: { 'If-Match': options.ifMatch, 'X-Author': options.author }, body });
@@ -269,6 +278,15 @@ export abstract class Operations {
    */
   createSegment(body: SegmentInput, options: { idempotencyKey?: string; author?: string } = {}): Promise<Segment> {
     return this.call({ method: 'POST', path: `/api/segments`, headers: { 'Idempotency-Key': options.idempotencyKey, 'X-Author': options.author }, body });
+  }
+
+  /**
+   * Make a tenant: the answer has the link for its first admin, once.
+   *
+   * A tenant has its own users, events, segments, members, keys and data directory, and reaches those of no other tenant. Its engine is ready some seconds later. An e-mail address is a member of one tenant alone.
+   */
+  createTenant(body: TenantInput): Promise<PlatformTenant> {
+    return this.call({ method: 'POST', path: `/api/tenants`, body });
   }
 
   /** Create a computed trait. */
@@ -335,6 +353,11 @@ export abstract class Operations {
   /** End one's own session; with member:write anybody's. */
   endSession(id: string): Promise<void> {
     return this.call({ method: 'DELETE', path: `/api/sessions/${encodeURIComponent(id)}` });
+  }
+
+  /** End a tenant for good: nobody of it is let in any more, and its data are removed. */
+  endTenant(id: string): Promise<void> {
+    return this.call({ method: 'DELETE', path: `/api/tenants/${encodeURIComponent(id)}` });
   }
 
   /**
@@ -458,7 +481,7 @@ export abstract class Operations {
    *
    * Every change of segments, computed traits, lists and settings, and every erasure of a user; also what was changed in SQL, by the user of the database. Rows are only ever added.
    */
-  listAudit(options: { action?: "created" | "updated" | "activated" | "deactivated" | "archived" | "rolledBack" | "deleted" | "membersReplaced" | "membersAdded" | "membersRemoved" | "erased" | "exported" | "paused" | "resumed" | "secretRotated" | "signedIn" | "signedOut" | "refused" | "invited" | "joined" | "passwordChanged" | "takenBack" | "approved" | "launched" | "cancelled"; author?: string; cursor?: string; from?: string; id?: string; kind?: "segment" | "trait" | "members" | "user" | "webhook" | "member" | "key" | "session" | "invitation" | "route" | "label" | "currency" | "time" | "setting" | "content" | "campaign" | "suppression"; limit?: number; to?: string } = {}): Promise<AuditPage> {
+  listAudit(options: { action?: "created" | "updated" | "activated" | "deactivated" | "archived" | "rolledBack" | "deleted" | "membersReplaced" | "membersAdded" | "membersRemoved" | "erased" | "exported" | "paused" | "resumed" | "secretRotated" | "signedIn" | "signedOut" | "refused" | "invited" | "joined" | "passwordChanged" | "takenBack" | "approved" | "launched" | "cancelled"; author?: string; cursor?: string; from?: string; id?: string; kind?: "segment" | "trait" | "members" | "user" | "webhook" | "member" | "key" | "session" | "invitation" | "route" | "tenant" | "label" | "currency" | "time" | "setting" | "content" | "campaign" | "suppression"; limit?: number; to?: string } = {}): Promise<AuditPage> {
     return this.call({ method: 'GET', path: `/api/audit`, query: { action: options.action, author: options.author, cursor: options.cursor, from: options.from, id: options.id, kind: options.kind, limit: options.limit, to: options.to } });
   }
 
@@ -565,6 +588,11 @@ export abstract class Operations {
   /** Ready rules with parameters. */
   listTemplates(): Promise<TemplateList> {
     return this.call({ method: 'GET', path: `/api/templates` });
+  }
+
+  /** The tenants of the platform, default first, then by id. */
+  listTenants(): Promise<TenantList> {
+    return this.call({ method: 'GET', path: `/api/tenants` });
   }
 
   /** Every version of the time zone that was set, oldest first. */

@@ -11,7 +11,7 @@ export type AuditItem = {
   at: string;
   author: string;
   action: "created" | "updated" | "activated" | "deactivated" | "archived" | "rolledBack" | "deleted" | "membersReplaced" | "membersAdded" | "membersRemoved" | "erased" | "exported" | "paused" | "resumed" | "secretRotated" | "signedIn" | "signedOut" | "refused" | "invited" | "joined" | "passwordChanged" | "takenBack" | "approved" | "launched" | "cancelled";
-  kind: "segment" | "trait" | "members" | "user" | "webhook" | "member" | "key" | "session" | "invitation" | "route" | "label" | "currency" | "time" | "setting" | "content" | "campaign" | "suppression";
+  kind: "segment" | "trait" | "members" | "user" | "webhook" | "member" | "key" | "session" | "invitation" | "route" | "tenant" | "label" | "currency" | "time" | "setting" | "content" | "campaign" | "suppression";
   /** Of an erased user a digest: `sha256:` and 64 hexadecimal digits. */
   id: string;
   /** That came about; of what was deleted, the last one. */
@@ -54,6 +54,8 @@ export type Caller = {
   open: boolean;
   /** The name under which changes are recorded. */
   author: string;
+  /** The id of the tenant. */
+  tenant: string;
   member?: Member;
   /** GET /api/roles lists all */
   permissions: Array<string>;
@@ -571,6 +573,21 @@ export type Overlaps = {
     /** both / either */
     jaccard: number;
   }>;
+};
+
+export type PlatformTenant = {
+  id: string;
+  name: string;
+  /** Not of default */
+  createdAt?: string;
+  /** elsewhere: another process has its engine */
+  status: "starting" | "ready" | "ending" | "elsewhere";
+  members: number;
+  keys: number;
+  /** Where it has a quota of its own */
+  requestsPerMinute?: number;
+  /** For its first admin; only in the answer that makes it */
+  link?: string;
 };
 
 export type Preview = {
@@ -1104,6 +1121,26 @@ export type TemplateParameter = {
   default: number | string;
   minimum?: number;
   maximum?: number;
+};
+
+export type TenantInput = {
+  /** It stands in names of topics, keys and directories, and does not change */
+  id: string;
+  name: string;
+  /** The e-mail address of its first admin; nothing is mailed */
+  admin: string;
+  /** The quota of all its callers together; without it that of the platform, 0 for no bound */
+  requestsPerMinute?: number;
+};
+
+export type TenantList = {
+  items: Array<PlatformTenant>;
+};
+
+export type TenantPatch = {
+  name?: string;
+  /** null goes back to the quota of the platform */
+  requestsPerMinute?: number | null;
 };
 
 export type Timezone = {

@@ -232,6 +232,14 @@ impl Objects {
         Ok(())
     }
 
+    /// Deletes everything below the URL.
+    pub fn delete_all(&self) -> Result<()> {
+        const DELETING: &str = "deleting all objects";
+        let names = self.list(DELETING, "")?;
+        self.delete(DELETING, &names)?;
+        self.delete_remains(DELETING, "")
+    }
+
     /// Deletes what a folder of a directory still has once its objects are deleted: what a process that was killed had begun
     /// to write there.
     pub(crate) fn delete_remains(&self, action: &'static str, folder: &str) -> Result<()> {

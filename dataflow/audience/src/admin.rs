@@ -42,6 +42,9 @@ pub(crate) struct InviteArgs {
     /// Their role: `marketing_admin`, `campaign_manager`, `content_editor`, `analyst`, `viewer` or `operator`.
     #[arg(long, value_name = "ROLE", default_value = "marketing_admin", value_parser = role)]
     role: Role,
+    /// The id of their tenant.
+    #[arg(long, value_name = "ID", default_value = "default")]
+    tenant: String,
     /// The data directory of the server.
     #[arg(long, env = "AUDIENCE_DATA", value_name = "DIR", default_value = "./audience-data")]
     data: PathBuf,
@@ -81,7 +84,7 @@ fn print_invitation(args: &InviteArgs) -> anyhow::Result<ExitCode> {
 }
 
 fn invite(args: &InviteArgs) -> anyhow::Result<String> {
-    let invite = HostInvitation { email: args.email.clone(), role: args.role };
+    let invite = HostInvitation { email: args.email.clone(), role: args.role, tenant: args.tenant.clone() };
     let store: Arc<dyn AccessStore> = match &args.postgres {
         Some(url) => Arc::new(PostgresCatalogue::open(&PostgresSettings::new(url)).with_context(|| named("postgres"))?),
         None => {

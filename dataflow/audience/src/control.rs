@@ -11,7 +11,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, bail};
-use audience_auth::{Auth, Principal, Role};
+use audience_auth::{Auth, Role};
 use audience_engine::service::clock;
 use audience_engine::standby::PromotionOrders;
 use serde::{Deserialize, Serialize};
@@ -39,6 +39,8 @@ const PROMOTION_PATIENCE: Duration = Duration::from_secs(60);
 pub(crate) struct HostInvitation {
     pub email: String,
     pub role: Role,
+    /// The id of the tenant.
+    pub tenant: String,
 }
 
 /// A request of the owner of the host.
@@ -190,8 +192,8 @@ impl ControlState {
 }
 
 /// Invites somebody on behalf of the host; gives the link.
-pub(crate) fn invite(auth: &Auth, HostInvitation { email, role }: &HostInvitation) -> Result<String, String> {
-    let invited = auth.invite(&Principal::of_host(), email, *role, clock::now());
+pub(crate) fn invite(auth: &Auth, HostInvitation { email, role, tenant }: &HostInvitation) -> Result<String, String> {
+    let invited = auth.invite_to(tenant, email, *role, clock::now());
     invited.map(|(_, secret)| auth.link(&secret)).map_err(|error| error.to_string())
 }
 

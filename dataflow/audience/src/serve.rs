@@ -6,18 +6,16 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, anyhow};
+use anyhow::{Context, ensure};
 use audience_api::{ApiOptions, Door, Listen, Scope};
 use audience_auth::Auth;
 use audience_background::Stop;
 use audience_catalogue::StoredVocabulary;
-use audience_contract::{AccessStore, CatalogueStore, StoreError, WebhookStore};
-use audience_embedded::{Options, Stores};
+use audience_contract::{AccessStore, CatalogueStore, WebhookStore};
+use audience_embedded::Options;
 use audience_engine::cluster::coordinator::Coordinator;
-use audience_engine::durability::Offsite;
 use audience_engine::durability::backup::DocumentStores;
-use audience_engine::engine::EngineOptions;
-use audience_engine::service::{PlatformStores, Service, ServiceOptions, clock};
+use audience_engine::service::{Service, ServiceOptions, clock};
 use audience_protocol::Platform;
 use tokio::runtime::Handle;
 
@@ -26,13 +24,14 @@ use crate::control::{ControlSocket, MakeBackup};
 use crate::demo::Demo;
 use crate::demo_loader::DemoLoader;
 use crate::mail::Campaigns;
+use crate::opening::{join_kafka, offsite_of, open_stores, platform_stores, service_options};
 use crate::outside::Outside;
 use crate::pairing::{self, PairContext, Paired};
 use crate::patient_catalogue::PatientCatalogue;
 use crate::serving::Serving;
 use crate::settings::{ServeFlags, ServeSettings, named};
-use crate::updates::{self, Updates};
-use crate::{access, connectors, offsite, process_metrics, telemetry};
+use crate::tenants::Tenants;
+use crate::{access, connectors, process_metrics, telemetry};
 
 /// Runs until told to stop.
 pub(crate) fn run(flags: ServeFlags) -> anyhow::Result<ExitCode> {
@@ -67,6 +66,8 @@ pub(crate) fn run_on(
 
 async fn serve(settings: ServeSettings, cluster: Option<OtherProcesses>) -> anyhow::Result<ExitCode> {
     let listeners = [settings.flags.listen.0, settings.flags.listen_ingest.0];
+    // A standby gets the log of one engine.
+    let hosts_tenants = settings.flags.standby.lease.is_none();
     let listen = [
         Listen { address: listeners[0], scope: Scope::All, flag: "--listen" },
         Listen { address: listeners[1], scope: Scope::Ingestion, flag: "--listen-ingest" },
@@ -74,10 +75,12 @@ async fn serve(settings: ServeSettings, cluster: Option<OtherProcesses>) -> anyh
     let options = ApiOptions {
         max_streams: settings.flags.max_streams,
         trusted_proxies: settings.flags.access.proxies()?,
+        hosts_tenants,
         ..settings.flags.http.options(settings.tls_process(&listeners), settings.connections.redis.as_ref())?
     };
     let mut serving = Serving::begin(&listen, options).await?;
     let data = settings.data().to_owned();
+    let of_tenants = settings.clone();
     let cut_off = Stop::new();
     let waits = cut_off.clone();
     let started = serving.start(move |door| start(&settings, cluster.as_ref(), door, waits)).await?;
@@ -100,6 +103,7 @@ async fn serve(settings: ServeSettings, cluster: Option<OtherProcesses>) -> anyh
     let [all, ingest] = *serving.open(platform, auth.clone()) else { anyhow::bail!("the addresses are not known") };
     let scheme = serving.scheme();
     writeln!(std::io::stdout(), "audience is ready on {scheme}://{all} (events also on {scheme}://{ingest})")?;
+    let tenants = hosts_tenants.then(|| Tenants::host(of_tenants, auth.clone(), serving.door()));
     access::tell_first_admin(&auth, scheme, all).await?;
     let live = demo.map(|demo| tokio::spawn(demo.live(service.clone())));
     let paired = paired.map(Arc::new);
@@ -109,6 +113,7 @@ async fn serve(settings: ServeSettings, cluster: Option<OtherProcesses>) -> anyh
     };
     live.iter().for_each(tokio::task::JoinHandle::abort);
     let end = move || {
+        tenants.iter().for_each(|tenants| tenants.stop());
         campaigns.stop();
         service.stop();
         // The lease is held until nothing is given out any more.
@@ -181,7 +186,7 @@ fn start_platform(
         move |cluster: &OtherProcesses| Coordinator::bind(&cluster.listen, cluster.processes, cut_off).map(Arc::new);
     let cluster = cluster.map(bind).transpose()?;
     door.wait_for("the data directory is opened");
-    let stores = open_stores(settings.data())?;
+    let stores = open_stores(settings.data(), &Options::default())?;
     let control = ControlSocket::listen(settings.data(), &Handle::current());
     let paired = pairing::pair(settings, cluster.is_none(), &PairContext { stores: &stores, door, control: &control })?;
     let postgres = settings.connections.postgres.as_deref().map(|url| connectors::postgres(url, door)).transpose()?;
@@ -199,35 +204,23 @@ fn start_platform(
     let open_auth = || access::open(Some(own.clone()), &settings.flags.access, &listeners);
     // A standby gets its members with everything else.
     let early = if paired.as_ref().is_some_and(Paired::is_standby) { None } else { Some(open_auth()?) };
-    let objects =
-        settings.checkpoints.as_deref().map(|url| offsite::open(url, settings.data(), is_new, door)).transpose()?;
-    if objects.is_some() {
-        // Those in the data directory are of no use any more, and name users who may be erased.
-        stores.checkpoints().prune(0)?;
-    }
-    let stores = PlatformStores {
-        events: stores.events(),
-        messages: stores.messages(),
-        changes: stores.changes(),
-        notes: stores.notes(),
-        catalogue,
-        checkpoints: objects.as_ref().map_or_else(|| stores.checkpoints(), |objects| objects.checkpoints()),
-    };
+    let (stores, objects) = platform_stores(settings, &stores, catalogue, is_new, door)?;
     door.wait_for(match cluster {
         None => "what was accepted before is brought back",
         Some(_) => "the other processes are waited for, and what was accepted before is brought back",
     });
-    let options = service_options(settings, cluster);
-    let offsite = objects.map(|objects| Offsite {
-        history: objects.history(),
-        file_events: settings.history.events.into(),
-        file_age: Duration::from_secs(settings.history.seconds),
-        keeps_catalogue,
-        limits: settings.history.limits(),
-    });
+    // It has begun already.
+    let start = process_metrics::begin(Some(settings.data()), 0);
+    let options = ServiceOptions { cluster, ..service_options(settings, start) };
+    let offsite = objects.map(|objects| offsite_of(settings, &objects, keeps_catalogue));
     let pairing = paired.as_ref().map(|paired| paired.pairing.clone()).unwrap_or_default();
     let service = Service::start_paired(&stores, offsite, &options, &pairing)?;
     let auth = early.map_or_else(open_auth, Ok)?;
+    ensure!(
+        paired.is_none() || auth.tenants().is_empty(),
+        "a pair serves the tenant `default` alone, and there are others: end them, or leave out {}",
+        named("lease")
+    );
     join_kafka(&service, settings)?;
     outside.join(&service, webhooks.clone())?;
     postgres.iter().for_each(|catalogue| catalogue.started());
@@ -235,40 +228,4 @@ fn start_platform(
     let documents = DocumentStores { access: own.clone(), webhooks };
     let backups = BackupSource { stores, documents, postgres: settings.connections.postgres.clone() };
     Ok(OpenedPlatform { service, own, auth, control, backups, campaigns, paired })
-}
-
-fn service_options(settings: &ServeSettings, cluster: Option<Arc<Coordinator>>) -> ServiceOptions {
-    ServiceOptions {
-        engine: EngineOptions { workers: settings.workers(), ..EngineOptions::default() },
-        cluster,
-        checkpoint_interval: Duration::from_secs(settings.flags.checkpoint_seconds),
-        placeholders: settings.flags.http.placeholders(),
-        // It has begun already.
-        start: process_metrics::begin(Some(settings.data()), 0),
-    }
-}
-
-/// Opens the data directory, or says how damage to it is repaired.
-fn open_stores(data: &Path) -> anyhow::Result<Stores> {
-    Stores::open(data, &Options::default()).map_err(|error| {
-        let hint = match error {
-            StoreError::Corrupt { .. } => {
-                "; `audience repair` makes anew what follows from the events, and names what is lost"
-            }
-            _ => "",
-        };
-        anyhow!("{}: {error}{hint}", named("data"))
-    })
-}
-
-/// Joins the platform to Kafka, if it is named.
-fn join_kafka(service: &Arc<Service>, settings: &ServeSettings) -> anyhow::Result<()> {
-    let Some(kafka) = &settings.connections.kafka else { return Ok(()) };
-    connectors::join_kafka(service, kafka)?;
-    service.send_updates(Arc::new(Updates::new(kafka)?))?;
-    if settings.connections.postgres.is_some() {
-        let looking = Arc::downgrade(service);
-        updates::follow(kafka, move || looking.upgrade().iter().for_each(|service| service.look_at_catalogue()))?;
-    }
-    Ok(())
 }

@@ -44,6 +44,11 @@ impl Serving {
         Ok(Serving { door, addresses, scheme, running, stop, interrupt, terminate })
     }
 
+    /// The door, through which the platforms of tenants come and go.
+    pub(crate) fn door(&self) -> Door {
+        self.door.clone()
+    }
+
     /// The scheme of the listeners' addresses.
     pub(crate) fn scheme(&self) -> &'static str {
         self.scheme

@@ -1,16 +1,18 @@
-// Who may come in: members and invitations, API keys, sessions.
+// Who may come in: members and invitations, API keys, tenants, sessions.
 import { html } from '../lib/html.js';
 import { caller, may } from '../lib/session.js';
 import { useStore } from '../lib/store.js';
 import { Keys } from '../access/keys.js';
 import { Members } from '../access/members.js';
 import { Sessions } from '../access/sessions.js';
+import { Tenants } from '../access/tenants.js';
 import { useTitle } from '../parts/shell.js';
 import { t } from '../texts/texts.js';
 
 const TABS = [
   ['members', t('access.members'), Members, 'member:read'],
   ['keys', t('access.keys'), Keys, 'key:read'],
+  ['tenants', t('access.tenants'), Tenants, 'tenant:write'],
   ['sessions', t('access.sessions'), Sessions],
 ];
 

@@ -36,9 +36,9 @@ struct InvitationBody {
     role: String,
 }
 
-async fn list(api: Arc<Api>, _: Call) -> HandlerResult {
+async fn list(api: Arc<Api>, call: Call) -> HandlerResult {
     let now = (api.options.clock)();
-    let invitations = api.blocking(move |api| api.auth.invitations(now)).await?;
+    let invitations = api.blocking(move |api| api.auth.invitations(&call.principal, now)).await?;
     let items: Vec<_> = invitations.iter().map(|invitation| InvitationView::of(invitation, None)).collect();
     Ok(reply::json(StatusCode::OK, &Items { items }))
 }

@@ -63,8 +63,8 @@ impl NewKey {
     }
 }
 
-async fn list(api: Arc<Api>, _: Call) -> HandlerResult {
-    let keys = api.blocking(|api| api.auth.keys()).await?;
+async fn list(api: Arc<Api>, call: Call) -> HandlerResult {
+    let keys = api.blocking(move |api| api.auth.keys(&call.principal)).await?;
     let items: Vec<_> = keys.iter().map(|key| KeyView::of(key, None)).collect();
     Ok(reply::json(StatusCode::OK, &Items { items }))
 }

@@ -66,8 +66,8 @@ pub(super) fn role(name: &str) -> Result<Role, Problem> {
     })
 }
 
-async fn list(api: Arc<Api>, _: Call) -> HandlerResult {
-    let members = api.blocking(|api| api.auth.members()).await?;
+async fn list(api: Arc<Api>, call: Call) -> HandlerResult {
+    let members = api.blocking(move |api| api.auth.members(&call.principal)).await?;
     let items: Vec<_> = members.iter().map(|member| MemberView::of(member)).collect();
     Ok(reply::json(StatusCode::OK, &Items { items }))
 }

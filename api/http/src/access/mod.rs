@@ -6,6 +6,7 @@ mod members;
 mod oidc;
 mod session;
 mod sessions;
+mod tenants;
 mod tokens;
 mod views;
 
@@ -22,6 +23,7 @@ pub(crate) const RESOURCE: Resource = Resource {
         invitations::ROUTES,
         keys::ROUTES,
         sessions::ROUTES,
+        tenants::ROUTES,
         tokens::ROUTES,
         oidc::ROUTES,
     ],

@@ -145,7 +145,7 @@ async fn introspect(api: Arc<Api>, call: Call) -> HandlerResult {
         Err(fault) => return Ok(fault),
     };
     let now = (api.options.clock)();
-    let known = fields.get("token").and_then(|token| api.auth.introspect(token, now));
+    let known = fields.get("token").and_then(|token| api.auth.introspect(&call.principal, token, now));
     let body = known.map_or_else(
         || json!({"active": false}),
         |(claims, permissions)| {

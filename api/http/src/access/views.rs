@@ -40,6 +40,8 @@ pub(crate) struct CallerView {
     open: bool,
     /// The name under which changes are recorded.
     author: String,
+    /// The id of the tenant.
+    tenant: String,
     /// The member, where the caller is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     member: Option<MemberView>,
@@ -52,13 +54,36 @@ impl CallerView {
             Identity::Member { member, .. } => Some(MemberView::of(member)),
             Identity::Key(_) | Identity::Anyone => None,
         };
-        CallerView { open, author: principal.author(None), member, permissions: principal.permissions() }
+        let tenant = principal.tenant().id().to_owned();
+        CallerView { open, author: principal.author(None), tenant, member, permissions: principal.permissions() }
     }
 
     pub(crate) fn of_member(member: &Member) -> CallerView {
-        let author = member.email.clone();
-        CallerView { open: false, author, member: Some(MemberView::of(member)), permissions: member.role.permissions() }
+        CallerView {
+            open: false,
+            author: member.email.clone(),
+            tenant: member.tenant.clone(),
+            member: Some(MemberView::of(member)),
+            permissions: member.role.permissions(),
+        }
     }
+}
+
+/// A tenant; with the link for its first admin where it was just made.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct TenantView {
+    pub(super) id: String,
+    pub(super) name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) created_at: Option<String>,
+    pub(super) status: &'static str,
+    pub(super) members: usize,
+    pub(super) keys: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) requests_per_minute: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) link: Option<String>,
 }
 
 /// An invitation; with its link where it was just made.
