@@ -61,7 +61,12 @@ impl FileLease {
             return Ok(false);
         }
         let own = self.directory.join(&self.own);
-        let mut file = File::create(&own)?;
+        // The version before is the same file under another name: written in place, it would be empty for a moment.
+        match fs::remove_file(&own) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            removed => removed?,
+        }
+        let mut file = File::create_new(&own)?;
         file.write_all(&serde_json::to_vec(new)?)?;
         let is_renewal = expected.is_some_and(|old| (old.epoch, old.is_followed) == (new.epoch, new.is_followed));
         if !is_renewal {
@@ -98,5 +103,22 @@ impl LeaseStore for FileLease {
             return Err(StoreError::Refused { action: "writing the lease", detail });
         }
         self.try_replace(expected, new).map_err(|e| unavailable("writing the lease", &self.directory, &e))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_version_keeps_its_words_when_the_next_is_written() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = FileLease::open(directory.path(), "one").unwrap();
+        let lease =
+            |version| Lease { version, epoch: 1, holder: "one".to_owned(), lasts_ms: 1000, is_followed: version == 1 };
+        assert!(store.replace(None, &lease(1)).unwrap());
+        assert!(store.replace(Some(&lease(1)), &lease(2)).unwrap());
+        let kept: Lease = serde_json::from_slice(&fs::read(store.path(1)).unwrap()).unwrap();
+        assert_eq!(kept, lease(1));
     }
 }
