@@ -46,7 +46,7 @@ export function Menu({ label, items, icon = 'more', text, small, start, quiet = 
         aria-haspopup="menu"
         aria-expanded=${String(open)}
         aria-label=${text ? undefined : label}
-        onClick=${() => setOpen(!open)}
+        onClick=${() => setOpen((isOpen) => !isOpen)}
       >
         <${Icon} name=${icon} />
         ${text}
