@@ -224,8 +224,8 @@ fn parted<'a>(changes: &[&'a MembershipChange]) -> (Vec<&'a MembershipChange>, V
     changes.iter().partition(|change| change.change == ChangeKind::Entered)
 }
 
-/// That no later writer has written a record: its epoch is lower, or it has none, since somebody else wrote it. A missing record
-/// is not asked.
+/// True of a record that no later writer has written: its epoch is lower, or it has none, since somebody else wrote it. A
+/// missing record is not asked.
 pub(crate) fn written_before(epoch: i64) -> Expression {
     // Alone, the comparison is neither true nor false of a record without the bin, and such a record would be passed over.
     let is_foreign = expressions::ne(expressions::bin_type(EPOCH), expressions::int_val(ParticleType::Integer as i64));

@@ -1,4 +1,4 @@
-//! How somebody signs in at a provider of identities.
+//! The sign-in at a provider of identities, as the door sees it.
 
 /// The ends of a sign-in that begins.
 #[derive(Clone, Copy, Debug)]

@@ -14,9 +14,9 @@ pub struct Lease {
     pub epoch: u64,
     /// The data directory that may give out.
     pub holder: String,
-    /// How long the holder goes on after a renewal, in milliseconds.
+    /// The time for which the holder goes on after a renewal, in milliseconds.
     pub lasts_ms: u64,
-    /// Whether a standby holds everything that the holder has given out.
+    /// True if a standby holds everything that the holder has given out.
     pub is_followed: bool,
 }
 

@@ -26,7 +26,7 @@ pub struct NotesMark {
 pub struct ChangedNotes {
     /// The mark after them.
     pub mark: NotesMark,
-    /// Whether these are all notes that there are, since it is not known any more which were written.
+    /// True if these are all notes that there are, since it is not known any more which were written.
     pub is_all: bool,
     /// The notes, in the order of the writes.
     pub notes: Vec<Note>,

@@ -43,7 +43,7 @@ impl RecentNotes {
         }
     }
 
-    /// What was written since a mark, where that is remembered.
+    /// The notes written since a mark; `None` where they are not remembered.
     fn since(&self, mark: NotesMark) -> Option<Vec<Note>> {
         let writes = self.mark.writes.checked_sub(mark.writes).filter(|_| mark.opened == self.mark.opened)?;
         let first = self.writes.len().checked_sub(usize::try_from(writes).ok()?)?;

@@ -57,7 +57,7 @@ enum HostRequest {
     /// Take over, where this is a standby.
     #[serde(rename_all = "camelCase")]
     Promote {
-        /// Whether something may be lost.
+        /// True if something may be lost.
         accepts_loss: bool,
     },
 }

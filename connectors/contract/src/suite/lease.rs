@@ -28,7 +28,7 @@ pub fn lease_store(one: &dyn LeaseStore, other: &dyn LeaseStore) {
     race(one, other, &taken);
 }
 
-/// Of two that replace the same lease at once, one succeeds.
+/// Exactly one succeeds of two that replace the same lease at once.
 fn race(one: &dyn LeaseStore, other: &dyn LeaseStore, from: &Lease) {
     let mut held = from.clone();
     for _ in 0..50 {
