@@ -1,7 +1,8 @@
 //! The shapes of events and traits, collected from the event log: accepting never waits for it.
 //!
 //! Nothing of it is stored: a start looks at the newest events again. Where events come faster than they can be looked at,
-//! some are passed over. What an erased user brought is gone with the next look, which then begins anew.
+//! some are passed over. The shapes that are told include every event accepted before, as a look comes first. What an erased
+//! user brought is gone with the next look, which then begins anew.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::ControlFlow;
@@ -335,9 +336,15 @@ impl EventShapes {
         found.map(|fault| Fault { pointer: format!("{pointer}{}", fault.pointer), ..fault }).collect()
     }
 
-    /// The shapes of events, the most frequent first, and of traits.
-    pub(crate) fn told(&self) -> (Vec<EventShape>, Vec<FieldShape>) {
-        self.shapes.lock().told(clock::now())
+    /// The shapes of events, the most frequent first, and of traits. Looks at the events since the last look first: who
+    /// sends an event and then asks finds it.
+    ///
+    /// # Errors
+    ///
+    /// The event log cannot be read.
+    pub(crate) fn told(&self) -> audience_contract::Result<(Vec<EventShape>, Vec<FieldShape>)> {
+        self.look(&Stop::default())?;
+        Ok(self.shapes.lock().told(clock::now()))
     }
 
     /// The `identify` traits that a computed trait of the same name hides, by name.

@@ -31,7 +31,7 @@ impl EventResource for EventRequests {
     }
 
     fn schema(&self) -> Result<Schema> {
-        let (events, traits) = self.shapes.told();
+        let (events, traits) = self.shapes.told().map_err(unavailable)?;
         let documents = self.editor.documents();
         let segments = documents.segments.values().map(|known| &known.stored.document);
         Ok(Schema {
