@@ -24,7 +24,7 @@ class WithInstance(unittest.TestCase):
 
 
 # The answers that the program adds to every operation, since they come before a route is asked.
-ANSWERS_OF_THE_DOOR = {"401": "SignIn", "403": "Forbidden", "431": "HeadTooLong"}
+ANSWERS_OF_THE_DOOR = {"401": "SignIn", "403": "Forbidden", "414": "AddressTooLong", "431": "HeadTooLong"}
 
 
 def without_the_door(description):
