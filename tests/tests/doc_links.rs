@@ -1,4 +1,4 @@
-//! The documents of this repository: every relative link leads somewhere, and the first page stays short.
+//! The documents of this repository: every relative link and every path of a source file leads somewhere, and the first page stays short.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,6 +12,21 @@ const MADE: [&str; 2] = ["settings.md", "metrics.md"];
 /// Folders that hold nothing of this repository.
 const FOREIGN: &[&str] = &["target", "node_modules", ".git"];
 
+/// The folders of the root that hold sources.
+const SOURCES: &[&str] = &[
+    "api/",
+    "bench/",
+    "clients/",
+    "connectors/",
+    "dataflow/",
+    "deploy/",
+    "docs/",
+    "fuzz/",
+    "operators/",
+    "scripts/",
+    "tests/",
+];
+
 #[test]
 fn documents_have_no_dead_link() {
     let documents = documents();
@@ -24,6 +39,29 @@ fn documents_have_no_dead_link() {
         faults.extend(dead.map(|(line, link)| format!("{}:{line}: {link}", path.display())));
     }
     assert!(faults.is_empty(), "these links lead nowhere:\n{}", faults.join("\n"));
+}
+
+#[test]
+fn documents_name_no_source_file_that_is_gone() {
+    let (mut faults, mut named) = (Vec::new(), 0);
+    for page in documents() {
+        let text = fs::read_to_string(&page).unwrap_or_else(|error| panic!("{}: {error}", page.display()));
+        for (line, path) in source_paths(&text) {
+            named += 1;
+            if !root().join(&path).exists() {
+                faults.push(format!("{}:{line}: {path}", page.display()));
+            }
+        }
+    }
+    assert!(named > 20, "only {named} paths");
+    assert!(faults.is_empty(), "these files are gone:\n{}", faults.join("\n"));
+}
+
+#[test]
+fn path_check_finds_paths_from_the_root_alone() {
+    let text = "`api/x/a.rs`, [`docs/b.md`](b.md) `b/c.rs` `/api/users` `api`\n```sh\nbench/run\n```\n`tests/src/`";
+    let expected = [(1, "api/x/a.rs"), (1, "docs/b.md"), (5, "tests/src/")];
+    assert_eq!(source_paths(text), expected.map(|(line, path)| (line, path.to_owned())));
 }
 
 #[test]
@@ -129,6 +167,22 @@ fn links(text: &str) -> Vec<(usize, String)> {
             for piece in line.split('`').step_by(2) {
                 found.extend(targets(piece).map(|target| (number, target)));
             }
+        }
+    }
+    found
+}
+
+/// The paths in inline code that begin with a folder of the root, each with its line.
+fn source_paths(text: &str) -> Vec<(usize, String)> {
+    let (mut found, mut is_code) = (Vec::new(), false);
+    for (number, line) in (1..).zip(text.lines()) {
+        if line.trim_start().starts_with("```") {
+            is_code = !is_code;
+        } else if !is_code {
+            let pieces = line.split('`').skip(1).step_by(2);
+            let paths = pieces.filter(|piece| SOURCES.iter().any(|folder| piece.starts_with(folder)));
+            let plain = |piece: &&str| !piece.contains(['*', ' ', '{', '<', '…']);
+            found.extend(paths.filter(plain).map(|path| (number, path.to_owned())));
         }
     }
     found
