@@ -286,6 +286,7 @@ OPERATIONS = Dashboard(
         ("Backups", [
             Panel("Age of the last backup", "s", [(f"time() - ({gauge('audience_backup_timestamp_seconds', 'instance')} > 0)", "{{instance}}")], text="Empty where none was made.", limits=(93600, 180000)),
             Panel("Checkpoints passed over by starts", "short", [(gauge("audience_checkpoints_passed_over_total", "instance"), "{{instance}}")]),
+            Panel("Since the audit log was found changed", "s", [(f"time() - ({gauge('audience_audit_fault_timestamp_seconds', 'instance')} > 0)", "{{instance}}")], text="Empty where it never was."),
         ]),
         ("At the door", [
             Panel("Requests beyond a quota", "reqps", [(rate("audience_quota_refused_total", by="job, quota"), "{{job}} {{quota}}")]),

@@ -8,6 +8,7 @@ use audience_catalogue::{CATALOGUE_ERRORS, CATALOGUE_WENT_BACK};
 use audience_emit::{SinkMetrics, WebhookMetrics};
 use audience_protocol::CheckpointFigures;
 use audience_protocol::PlatformError;
+use audience_rules::ast::Millis;
 use parking_lot::Mutex;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
@@ -78,6 +79,7 @@ pub(crate) struct Metrics {
     checkpoint_age: Gauge<f64, std::sync::atomic::AtomicU64>,
     checkpoint_timestamp: Gauge<f64, std::sync::atomic::AtomicU64>,
     last_checkpoint: Mutex<Option<Instant>>,
+    audit_fault: Gauge<f64, std::sync::atomic::AtomicU64>,
     /// Metrics of sources.
     pub sources: SourceMetrics,
     /// Metrics of sinks.
@@ -129,10 +131,12 @@ impl Default for Metrics {
             checkpoint_age: Gauge::default(),
             checkpoint_timestamp: Gauge::default(),
             last_checkpoint: Mutex::new(None),
+            audit_fault: Gauge::default(),
         };
         metrics.register();
         metrics.register_clock();
         metrics.register_identities();
+        metrics.register_audit();
         metrics
     }
 }
@@ -151,6 +155,12 @@ impl Metrics {
         self.registry.register("identifies_refused", refused, self.identifies_refused.clone());
         let hidden = "`identify` traits that a computed trait of the same name hides";
         self.registry.register("traits_hidden", hidden, self.traits_hidden.clone());
+    }
+
+    fn register_audit(&mut self) {
+        let fault =
+            "When the audit log was last found to differ from a checkpoint's digests of it, since 1970; 0 for never";
+        self.registry.register_with_unit("audit_fault_timestamp", fault, Unit::Seconds, self.audit_fault.clone());
     }
 
     fn register(&mut self) {
@@ -284,6 +294,11 @@ impl Metrics {
         self.checkpoint_duration.set(took.as_secs_f64());
         self.checkpoint_timestamp.set(clock::now() as f64 / 1000.0);
         *self.last_checkpoint.lock() = Some(Instant::now());
+    }
+
+    /// The newest time at which the audit log was found to be other than its digests say, in epoch milliseconds.
+    pub(crate) fn audit_fault_found(&self, at: Option<Millis>) {
+        self.audit_fault.set(at.map_or(0.0, |at| at as f64 / 1000.0));
     }
 
     /// Membership changes given out so far.

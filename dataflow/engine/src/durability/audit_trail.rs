@@ -8,6 +8,7 @@
 
 use audience_background::clock;
 use audience_contract::{AuditFilter, AuditRecord, CatalogueStore, CheckpointStore, StoreError};
+use audience_rules::ast::Millis;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -186,13 +187,13 @@ pub(super) struct FollowedTrail(Mutex<Option<AuditTrail>>);
 
 impl FollowedTrail {
     /// Puts the trail of now into a checkpoint. A log that cannot be read keeps no checkpoint from being taken: it has the trail of
-    /// before then, and the next one is tried again.
+    /// before then, and the next one is tried again. Gives the newest time at which the log was found to be another.
     pub(super) fn put(
         &self,
         catalogue: &dyn CatalogueStore,
         store: &dyn CheckpointStore,
         number: u64,
-    ) -> Result<(), EngineError> {
+    ) -> Result<Option<Millis>, EngineError> {
         let mut kept = self.0.lock();
         let followed = match &*kept {
             Some(trail) => trail.followed(catalogue).map_err(|error| (error, trail.clone())),
@@ -210,7 +211,8 @@ impl FollowedTrail {
             }
         };
         let bytes = bincode::serialize(&trail).map_err(|error| EngineError::write("the audit trail", error))?;
-        Ok(store.put_shard(number, AUDIT_SHARD, &bytes)?)
+        store.put_shard(number, AUDIT_SHARD, &bytes)?;
+        Ok(trail.findings.last().map(|(at, _)| *at))
     }
 }
 

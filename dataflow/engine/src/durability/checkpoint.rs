@@ -93,7 +93,8 @@ impl Checkpointer {
         let Some(mut manifest) = manifest else { return Ok(FinishedCheckpoint { erased, replay_from: 0 }) };
         manifest.sources = sources.unwrap_or_default();
         // Before the catalogue, so that a start from its copy has every row that the trail has.
-        self.trail.put(&*self.audited, &*self.store, number)?;
+        let audit_fault = self.trail.put(&*self.audited, &*self.store, number)?;
+        self.metrics.audit_fault_found(audit_fault);
         self.write_catalogue(number)?;
         self.messages.flush()?;
         self.store.finish(number, &manifest.encode()?)?;
