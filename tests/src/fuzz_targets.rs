@@ -1,5 +1,12 @@
 //! The targets that take any bytes: from the fuzzer, and from a test over its corpus and mutations of it.
 
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::{Arc, LazyLock};
+
+use audience_auth::{
+    Auth, AuthOptions, KeyInput, KeyKind, Knock, Mode, Needs, Permission, Permissions, Principal, Secret, Visitor,
+};
+use audience_contract::suite::MemoryAccessStore;
 use audience_kernel::program::Program;
 use audience_rules::catalogue::Catalogue;
 use audience_rules::event::{EventDecoder, EventDefaults, MAX_EVENT_BYTES, event_to_json};
@@ -91,4 +98,84 @@ pub fn event(bytes: &[u8]) {
     let who = |event: &EventRef<'_>| (event.kind(), event.place(), event.user().to_owned());
     assert_eq!((who(&again), again.other()), (who(&event), event.other()), "{json}");
     assert_eq!(event_to_json(&again), json);
+}
+
+/// The clock of the door.
+const NOW: i64 = 1_767_225_600_000;
+
+/// A door, with a credential of each kind by the name that stands for it in an input.
+struct Door {
+    auth: Auth,
+    credentials: [(&'static str, String); 5],
+}
+
+static DOOR: LazyLock<Door> = LazyLock::new(|| {
+    let options = AuthOptions { mode: Mode::Required, ..AuthOptions::default() };
+    let auth = Auth::open(Arc::new(MemoryAccessStore::default()), options).expect("an empty store");
+    let (email, password) = ("ann@example.org", "four plain words here");
+    auth.make_first_admin(email, password, NOW).expect("an admin");
+    let visitor = Visitor { address: IpAddr::V4(Ipv4Addr::LOCALHOST), agent: "a fuzzer", now: NOW };
+    let (_, cookie) = auth.sign_in(email, password, &visitor).expect("a session");
+    let knock = Knock { cookie: Some(cookie.expose()), now: NOW, ..Knock::default() };
+    let admin = auth.admit(Needs::SignedIn, &knock).expect("the admin");
+    let key = |kind, permissions| {
+        let name = format!("{kind:?}");
+        let input = KeyInput { name, kind, permissions, addresses: Vec::new(), expires_at: None };
+        auth.create_key(&admin, &input, NOW).expect("a key").1
+    };
+    let write = key(KeyKind::Write, Permissions::default());
+    let server = key(KeyKind::Server, Permissions::of(&[Permission::SegmentRead]));
+    let tokens = auth.draw_tokens(&admin, &visitor).expect("tokens");
+    let text = |secret: &Secret| secret.expose().to_owned();
+    let refresh = tokens.refresh.as_ref().map(text).expect("a refresh token");
+    let credentials = [
+        ("{cookie}", text(&cookie)),
+        ("{write}", text(&write)),
+        ("{server}", text(&server)),
+        ("{token}", tokens.access),
+        ("{refresh}", refresh),
+    ];
+    Door { auth, credentials }
+});
+
+/// Bytes as a header `Authorization`, a cookie, a key in a body, and a refresh token, with `{cookie}`, `{write}`, `{server}`,
+/// `{token}` and `{refresh}` standing for credentials that were given out. Who is let in has shown one of these whole, in plain
+/// or in base64; a refresh token and a session lead nowhere in a header, and a write key alone sends events.
+///
+/// # Panics
+///
+/// If that is not so.
+pub fn credentials(bytes: &[u8]) {
+    let Door { auth, credentials } = &*DOOR;
+    let mut text = String::from_utf8_lossy(bytes).into_owned();
+    for (name, credential) in credentials {
+        text = text.replace(name, credential);
+    }
+    let knock = Knock { address: Some(IpAddr::V4(Ipv4Addr::LOCALHOST)), now: NOW, ..Knock::default() };
+    let segments = Needs::Permission(Permission::SegmentRead);
+    for needs in [Needs::SignedIn, Needs::Ingest, Needs::Service, segments] {
+        let admits = |knock: Knock<'_>| auth.admit(needs, &knock).is_ok();
+        let shown = shown(&text);
+        let shows =
+            |wanted: &[&str]| credentials.iter().any(|(name, one)| wanted.contains(name) && shown.contains(one));
+        let in_header: &[&str] = match needs {
+            Needs::Ingest => &["{write}", "{token}"],
+            _ => &["{server}", "{token}"],
+        };
+        assert!(!admits(Knock { authorization: Some(&text), ..knock }) || shows(in_header), "{needs:?}: {text}");
+        assert!(!admits(Knock { cookie: Some(&text), ..knock }) || text == credentials[0].1, "{needs:?}: {text}");
+        let in_body = needs == Needs::Ingest && text == credentials[1].1;
+        assert_eq!(admits(Knock { write_key: Some(&text), ..knock }), in_body, "{needs:?}: {text}");
+    }
+    let introspected = auth.introspect(&Principal::of_host(), &text, NOW);
+    assert!(introspected.is_none() || text == credentials[3].1, "{text}");
+    assert!(text == credentials[4].1 || auth.refresh(&text, NOW).is_err(), "{text}");
+}
+
+/// A text, and what its words say in base64.
+fn shown(text: &str) -> String {
+    use base64::Engine as _;
+    let decode = |word: &str| base64::engine::general_purpose::STANDARD.decode(word).ok();
+    let words = text.split_whitespace().filter_map(decode);
+    words.fold(text.to_owned(), |shown, word| shown + "\n" + &String::from_utf8_lossy(&word))
 }

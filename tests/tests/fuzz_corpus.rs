@@ -100,3 +100,8 @@ fn tracking() {
 fn events() {
     run("event", fuzz_targets::event);
 }
+
+#[test]
+fn credentials() {
+    run("credentials", fuzz_targets::credentials);
+}
