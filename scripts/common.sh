@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# What the scripts share; sourced, never run. Sets:
+# Shared by the scripts; sourced, never run. Sets:
 #   root    the repository
 #   target  cargo's target directory: CARGO_TARGET_DIR, or target/ in the repository
 #   built_program  the program that build_program makes
@@ -34,7 +34,7 @@ apt_install() {
         || die "apt-get could not install: $*"
 }
 
-# What the build needs besides Rust: a C and a C++ compiler, a linker, pkg-config; librdkafka also OpenSSL and zlib.
+# Installs the build's needs besides Rust: a C and a C++ compiler, a linker, pkg-config; for librdkafka OpenSSL and zlib.
 ensure_build_tools() {
     local missing=()
     if ! command -v cc >/dev/null || ! command -v make >/dev/null; then missing+=(build-essential); fi
@@ -44,7 +44,7 @@ ensure_build_tools() {
     apt_install "${missing[@]}"
 }
 
-# What the browser tests need: Node, npm, and a Chromium with a font.
+# Installs the needs of the browser tests: Node, npm, and a Chromium with a font.
 ensure_browser_tools() {
     local missing=()
     command -v node >/dev/null || missing+=(nodejs)
@@ -53,7 +53,7 @@ ensure_browser_tools() {
     apt_install "${missing[@]}"
 }
 
-# What the tests of mails need: Postfix's smtp-sink, and a Python that checks DKIM.
+# Installs the needs of the tests of mails: Postfix's smtp-sink, and a Python that checks DKIM.
 ensure_mail_peers() {
     local missing=()
     [ -x /usr/sbin/smtp-sink ] || missing+=(postfix)

@@ -104,7 +104,7 @@ class Sender:
         except urllib.error.HTTPError as error:
             yield f"{user}: {error}"
             return
-        # Of events with one id the first counts.
+        # The first event of an id counts.
         events = list({event.get("messageId", index): event for index, event in enumerate(reversed(listed))}.values())
         counts = {}
         for event in events:

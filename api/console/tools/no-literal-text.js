@@ -14,7 +14,7 @@ const SHOWN_BY = new Set(['toast', 'useTitle']);
 
 const isHtml = (node) => node.type === 'TaggedTemplateExpression' && node.tag.name === 'html';
 
-/** Whether the value of a part of an expression is a value of the whole. */
+/** True if the value of a part of an expression is a value of the whole. */
 function passesOn(parent, node) {
   switch (parent.type) {
     case 'ConditionalExpression':
@@ -32,7 +32,7 @@ function passesOn(parent, node) {
   }
 }
 
-/** How strictly the place of a string is looked at: 'shown', 'code', or undefined where nobody reads it. */
+/** The strictness for the place of a string: 'shown', 'code', or undefined where nobody reads it. */
 function placeOf(node) {
   let at = node;
   while (passesOn(at.parent, at)) {

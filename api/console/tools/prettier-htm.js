@@ -71,11 +71,11 @@ class Reader {
   }
 }
 
-/** Whether an expression is the space that was written to stay. */
+/** True if an expression is the space that was written to stay. */
 const isSpace = (node) => node.type === 'StringLiteral' && node.value === ' ';
 const keptSpace = ifBreak(["${' '}", softline], ' ');
 
-/** What stands between two neighbours. */
+/** The text between two neighbours. */
 function between(before, after) {
   if (before.word !== undefined && after.word !== undefined && !after.isFirst) return line;
   return softline;

@@ -1,6 +1,6 @@
 // The texts that people read in an html`…` template: between tags, and in attributes.
 
-/** Where the text of a quasi begins and ends in the source. */
+/** The begin and the end of a quasi's text in the source. */
 const rangeOf = (quasi) => [quasi.range[0] + 1, quasi.range[1] - (quasi.tail ? 1 : 2)];
 
 /**
@@ -76,7 +76,7 @@ export function attributeBefore(text) {
 }
 
 /**
- * Whether a run has words that a person reads.
+ * True if a run has words that a person reads.
  * @param {{ attribute?: string, pieces: { text?: string }[] }} run
  */
 export const isRead = ({ attribute, pieces }) =>

@@ -51,7 +51,7 @@ test('a segment that others use is deactivated only after the effect is shown, b
   await page.getByRole('button', { name: 'Deactivate' }).click();
   const dialog = page.getByRole('dialog', { name: 'Deactivate “Often”?' });
   const effects = dialog.getByRole('list', { name: 'Who enters and leaves' });
-  // Of 20 users those of the numbers 15 to 19 bought so often.
+  // Users 15 to 19 of 20 bought so often.
   await says(effects.getByRole('listitem').filter({ hasText: 'Uses often' }), '5 → 0');
   const filled = effects.getByRole('listitem').filter({ hasText: 'Without often' });
   await says(filled, '15 → 20');

@@ -58,7 +58,7 @@ function byKeyboard(page) {
       }
       assert.fail(`${locator} has no ${value}`);
     },
-    /** Of a list that acts on each choice: the letters of an option go right to it. */
+    /** The letters of an option go right to it, in a list that acts on each choice. */
     async pick(locator, label) {
       await reach(locator);
       await page.keyboard.type(label);

@@ -52,7 +52,7 @@ after(async () => {
 
 const says = (locator, text) => locator.filter({ hasText: new RegExp(`^${text}$`) }).waitFor();
 
-/** What a job needs: the page, the hand, the words, and where the previous jobs led. */
+/** A job needs the page, the hand, the words, and the places that the previous jobs led to. */
 function jobsOf({ page, hand, say, locale }) {
   const id = `loyal-${locale.toLowerCase()}-${hand.name}`;
   const { press, item, choose, pick, type } = hand;

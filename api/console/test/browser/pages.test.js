@@ -193,7 +193,7 @@ test('sizes are told, not asked for', async () => {
     await call(platform.address, 'POST', '/api/events', { userId: user, eventType: 'told' });
   await size.getByText('3', { exact: true }).waitFor();
   assert.equal(asked, askedBefore, 'the list was not asked for again');
-  // What somebody else edits shows by itself too.
+  // An edit by somebody else shows by itself, too.
   await call(platform.address, 'PATCH', '/api/segments/told', { name: 'Told again' });
   await page.getByText('Told again').waitFor();
   await page.context().close();

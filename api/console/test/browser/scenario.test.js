@@ -1,4 +1,4 @@
-// What a marketer does, from the first condition to an import, in one go.
+// A marketer's day in one go, from the first condition to an import.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { assertSound, keepShot, openPage, startBrowser } from './browser.js';

@@ -13,7 +13,7 @@ const say = speaker('en-US');
 let platform;
 let browser;
 
-/** What six people did; nothing lies near a midnight that the test may pass. */
+/** The events of six people; none lies near a midnight that the test may pass. */
 function events() {
   const now = Date.now();
   const done = (userId, eventType, timestamp, properties = {}) => ({
@@ -257,7 +257,7 @@ test('rules of the second page are built by keyboard, and count whom they mean',
 
 const conformance = new URL('../../../../tests/conformance/', import.meta.url);
 
-/** What the timelines of the second page have of a kind, each once. */
+/** The distinct values of a kind in the timelines of the second page. */
 async function everyOne(kind) {
   const names = (await readdir(conformance)).filter((name) => /^2-.*\.ndjson$/.test(name));
   const texts = await Promise.all(names.map((name) => readFile(new URL(name, conformance), 'utf8')));

@@ -70,7 +70,7 @@ function wordsOf(value, words = new Set()) {
 const NAMES =
   /^(Audience|Manager|Ctrl|Alt|K|JSON|NDJSON|CSV|UTC|GMT|URL|API|D|English|Deutsch|Abc|T|F|s|h|min|ms|B|kB|MB|GB|k|AM|PM|Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec|curl|Browser|Node|Python|test|console|fn|of|sum|avg)$/;
 
-/** What a page shows and says that is in no brackets. */
+/** The texts of a page, shown or spoken, that are in no brackets. */
 const readPage = (page) =>
   page.evaluate(() => {
     const texts = [];

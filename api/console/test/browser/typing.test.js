@@ -1,4 +1,4 @@
-// What is typed key by key is what the rule says, in the languages of browsers, and nothing is lost in between.
+// Typing key by key gives the rule that was typed, in the languages of browsers, and loses nothing in between.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { openPage, startBrowser } from './browser.js';
@@ -10,7 +10,7 @@ let browser;
 before(async () => {
   platform = await startPlatform();
   await fill(platform.address);
-  // What the fields were seen to hold: amounts with decimals, ages, yes and no.
+  // The fields were seen to hold amounts with decimals, ages, yes and no.
   await call(platform.address, 'POST', '/api/events', [
     { userId: 'seen', eventType: 'purchase', properties: { amount: 499.99, category: 'shoes' } },
     { userId: 'seen', eventType: 'identify', traits: { age: 41, vip: true } },
@@ -104,7 +104,7 @@ for (const locale of ['en-US', 'de-DE']) {
     await page.getByRole('button', { name: /compared as number/ }).waitFor();
     await retype(page, value, '41');
     assert.deepEqual(await rulesOf(page), { field: 'age', operator: 'eq', value: 41 });
-    // What was typed wrongly does not turn it into a text for good.
+    // A typing error does not turn the value into a text for good.
     await retype(page, value, '4x');
     await retype(page, value, '42');
     assert.equal((await rulesOf(page)).value, 42);

@@ -7,7 +7,7 @@ import { plain, ruleByHand, traitByHand } from './by-hand.js';
 
 const conformance = new URL('../../../../tests/conformance/', import.meta.url);
 
-/** What the timelines have of a kind, in those whose name begins so. */
+/** The values of a kind in the timelines whose name begins so. */
 function everyOne(kind, begin) {
   const files = readdirSync(conformance).filter((name) => name.startsWith(begin) && name.endsWith('.ndjson'));
   const lines = files.flatMap((name) =>

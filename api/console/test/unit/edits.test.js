@@ -1,4 +1,4 @@
-// Which versions of a segment are edits of its rule.
+// The versions of a segment that edit its rule.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { edits } from '../../web/segment/edits.js';

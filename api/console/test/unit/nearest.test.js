@@ -1,4 +1,4 @@
-// What a mistyped name may have meant.
+// The known name that a mistyped one may have meant.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 

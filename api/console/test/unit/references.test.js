@@ -1,4 +1,4 @@
-// Which names rules use, and what rules say with those names replaced.
+// The names that rules use, and rules with those names replaced.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 

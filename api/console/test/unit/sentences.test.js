@@ -1,4 +1,4 @@
-// What the server says, as people read it: in a sentence by its code, with the names that it has.
+// Faults of the server as people read them: a sentence for each code, with the names in it.
 import assert from 'node:assert/strict';
 import { readFile, readdir } from 'node:fs/promises';
 import { test } from 'node:test';
@@ -43,7 +43,7 @@ test('every code of a fault in rules has a sentence', async () => {
   const source = await readFile(new URL('../../../../operators/rules/src/fault.rs', import.meta.url), 'utf8');
   const codes = [...source.matchAll(/pub const \w+: &str = "(\w+)"/g)].map(([, code]) => code);
   assert.ok(codes.length > 20);
-  // What was never seen has one for each kind of thing.
+  // Each kind of thing that was never seen has a sentence of its own.
   const without = codes.filter((code) => code !== 'not_seen' && !Object.hasOwn(en, `said.${code}`));
   assert.deepEqual(without, []);
 });

@@ -11,7 +11,7 @@ import { Found, Listing } from '../parts/listing.js';
 import { t } from '../texts/texts.js';
 import { Once } from './once.js';
 
-/** What no key may. */
+/** The permissions that no key may have. */
 const NEVER = ['key:write', 'member:write', 'tenant:write'];
 
 export function Keys() {

@@ -88,7 +88,7 @@ async function keepOut(member, act) {
   if (await confirm(question)) act('PATCH', path`/api/members/${member.id}`, { disabled: true });
 }
 
-/** What can be done to a member. */
+/** The actions on a member. */
 function Acts({ member, act }) {
   const own = path`/api/members/${member.id}`;
   const button = (text, run) => html`

@@ -1,4 +1,4 @@
-// What is shown once: a link or a key, to be copied now.
+// A link or a key that is shown once, to be copied now.
 import { html } from '../lib/html.js';
 import { toast } from '../lib/toast.js';
 import { Dialog } from '../parts/dialog.js';

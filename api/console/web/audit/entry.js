@@ -14,7 +14,7 @@ const PLACES = {
   campaign: '/campaign/',
 };
 
-/** What it was done to, with a way there where it still is. */
+/** The object of an entry, as a link if it still exists. */
 function Subject({ entry: { action, kind, id, before, after } }) {
   const hook = after ?? before;
   if (kind === 'webhook') {
@@ -45,7 +45,7 @@ function ChangedMembers({ entry: { before, after } }) {
   );
 }
 
-/** Whether the versions before and after a change can be compared. */
+/** True if the versions before and after a change can be compared. */
 const isCompared = ({ kind, version, action }) =>
   ['segment', 'trait'].includes(kind) && version > 1 && action !== 'deleted';
 

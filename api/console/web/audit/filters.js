@@ -1,4 +1,4 @@
-// Which changes are shown: kind, action, author, id, and the days.
+// The filters of the audit log: kind, action, author, id, and days.
 import { html } from '../lib/html.js';
 import { setQuery } from '../lib/router.js';
 import { useTyped } from '../lib/typed.js';

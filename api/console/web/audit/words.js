@@ -51,7 +51,7 @@ export const KINDS = {
   suppression: t('words.suppressions'),
 };
 
-/** What a single change was done to. */
+/** The object of a single change. */
 export const THINGS = {
   segment: t('words.segment'),
   trait: t('common.traitLower'),

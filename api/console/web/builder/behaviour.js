@@ -1,4 +1,4 @@
-// What users did: event, measure, comparison, window, filters. Ranks use the same without the comparison.
+// Behaviour of users: event, measure, comparison, window, filters. Ranks use the same without the comparison.
 import { html, useLayoutEffect, useRef } from '../lib/html.js';
 import { Combobox } from '../parts/combobox.js';
 import { MEASURES, OPERATORS, measureName, operatorName } from '../rules/grammar.js';
@@ -49,7 +49,7 @@ function Each({ node, onChange, suggest, faults, pointer }) {
   `;
 }
 
-/** What can be added to a behaviour at the end of its sentence. */
+/** The parts that can be added at the end of a behaviour's sentence. */
 function Additions({ node, onChange, suggest }) {
   return html`
     <${AddFilter} node=${node} onChange=${onChange} />
@@ -58,7 +58,7 @@ function Additions({ node, onChange, suggest }) {
   `;
 }
 
-/** What stands below the sentence of a behaviour: filters, and what undoes it. */
+/** The rows below the sentence of a behaviour: its filters, and the events that undo it. */
 function Below({ suggest, all, ...given }) {
   return html`
     <${Filters} ...${given} suggest=${suggest} />
@@ -66,7 +66,7 @@ function Below({ suggest, all, ...given }) {
   `;
 }
 
-/** Whether a behaviour says that something was not done. */
+/** True if a behaviour says that something was not done. */
 export function isAbsence(json) {
   const operator = operatorName(json.operator);
   return (
@@ -86,7 +86,7 @@ function useMoved(place) {
   return element;
 }
 
-/** Whether something was done or not. */
+/** The choice between done and not done. */
 function Verb({ json, isAbsent, onChange }) {
   return html`
     <select
@@ -139,7 +139,7 @@ function Test({ json, ...given }) {
   `;
 }
 
-/** What is known of the property that is measured, of several that of the first; nothing of a product. */
+/** The known facts of the measured property; of the first of several, none of a product. */
 function knownOf(json, suggest) {
   const of = json.measure?.of;
   const path = isChoice(of) ? of.firstOf[0] : of;

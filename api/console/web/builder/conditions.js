@@ -114,7 +114,7 @@ export function Sample({ node, onChange, faults, pointer }) {
   `;
 }
 
-/** What has no form is edited as JSON, and otherwise left as it is. */
+/** A node without a form is edited as JSON, and otherwise left as it is. */
 export function Unknown({ node, onChange }) {
   const [text, setText] = useState(JSON.stringify(node.json, null, 2));
   const [wrong, setWrong] = useState('');

@@ -1,4 +1,4 @@
-// What is edited on the builder's page besides the rules, and how all of it is saved.
+// The builder's draft: all that is edited besides the rules, and how the whole is saved.
 import { ask, path } from '../lib/api.js';
 
 export const EMPTY = { name: '', description: '', tags: '', owner: '', type: 'DYNAMIC', id: '' };

@@ -11,7 +11,7 @@ const UNFINISHED = /^\d*([smhdwy]|mo)$/;
 export function DurationField({ value, label, onChange, invalid, suffix, calendar }) {
   const parts = parseDuration(value);
   if (!parts && value !== undefined && value !== '' && !UNFINISHED.test(value)) {
-    // What is no duration is shown as it is, to be mended.
+    // A text that is no duration is shown as it is, to be corrected.
     return html`
       <input
         class="pill"

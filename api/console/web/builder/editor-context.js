@@ -1,4 +1,4 @@
-// What every condition of the builder needs: the edits, the faults, what is suggested.
+// The context of every condition in the builder: edits, faults, suggestions.
 import { createContext } from '../lib/html.js';
 
 export const Editor = createContext(/** @type {any} */ (undefined));

@@ -1,4 +1,4 @@
-// Which events are meant: one, several, or any.
+// The choice of events: one, several, or any.
 import { html } from '../lib/html.js';
 import { Combobox } from '../parts/combobox.js';
 import { Unseen } from './unseen.js';

@@ -13,7 +13,7 @@ export function Faults({ faults }) {
   `;
 }
 
-/** Whether a member of a node, or what is below it, has a fault. */
+/** True if a member of a node, or anything below it, has a fault. */
 export const isFaulty = (faults, pointer, member) =>
   faults.some((fault) => {
     const at = `${pointer}/${member}`;

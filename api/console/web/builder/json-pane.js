@@ -13,7 +13,7 @@ export function JsonPane({ rules, onChange, onBroken }) {
   const own = useRef(JSON.stringify(rules));
   useEffect(() => {
     const now = JSON.stringify(rules);
-    // What came from here stays as it is typed.
+    // Text that came from here stays as it is typed.
     if (now === own.current) return;
     own.current = now;
     setText(pretty(rules));

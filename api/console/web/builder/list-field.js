@@ -7,7 +7,7 @@ import { isNumber, textOf } from '../rules/exact.js';
 import { examplesOf, readAs, seenType } from './scalar-field.js';
 import { t } from '../texts/texts.js';
 
-/** How texts are read: as the values that are there, or as what was seen of the field. */
+/** The type by which texts are read: that of the present values, or the one seen in the field. */
 function modeOf(all, types, known) {
   if (types.length === 1) return types[0];
   const seen = seenType(known, types);
@@ -34,7 +34,7 @@ export function ListField({ value, onChange, label, known, invalid, types }) {
   const fault = useId();
   const all = Array.isArray(value) ? value : [];
   const mode = modeOf(all, types, known);
-  // What waits in the field is no value yet: it is unreadable as long as it is refused.
+  // Text that waits in the field is no value yet: it is unreadable as long as it is refused.
   const field = useTyped({
     value: text,
     write: (waiting) => waiting,

@@ -1,4 +1,4 @@
-// What of events is measured: how often, a sum, a middle, the last value, on how many days.
+// The measure of events: a count, a sum, a middle, the last value, a number of days.
 import { html } from '../lib/html.js';
 import { NumberField } from '../parts/number-field.js';
 import { MEASURES, measureName } from '../rules/grammar.js';
@@ -14,7 +14,7 @@ import { many, t } from '../texts/texts.js';
 /** The farthest value from an end. */
 const MOST_NTH = 100;
 
-/** What a count is called: after its number where it is chosen, by its full name among the others. */
+/** The name of a count: after its number where it is chosen, in full among the others. */
 function countText(name, json) {
   const isLines = json.each !== undefined;
   if (name !== 'count') return isLines ? t('behaviour.numberOfLines') : t('behaviour.numberOfTimes');

@@ -1,4 +1,4 @@
-// What a time is compared with: so long before or after now, now itself, or a date.
+// The instant that a time is compared with: so long before or after now, now itself, or a date.
 import { html } from '../lib/html.js';
 import { isOfCalendar } from '../rules/grammar.js';
 import { isOfZone, momentAs, momentKind } from '../rules/moments.js';
@@ -13,7 +13,7 @@ const KINDS = {
   ...DATES,
 };
 
-/** Whether the zone beside a time says something. */
+/** True if the zone beside a time makes a difference. */
 export const isMomentOfZone = (value) =>
   isOfZone(value) || (typeof value === 'string' && isOfCalendar(value.replace(/^[+-]/, '')));
 

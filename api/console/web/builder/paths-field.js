@@ -1,4 +1,4 @@
-// Which value of an event is measured: a property, a product of several, or the first of several that has a value.
+// The measured value of an event: a property, a product of several, or the first of several that has a value.
 import { html } from '../lib/html.js';
 import { Combobox } from '../parts/combobox.js';
 import { dropChoice, isChoice, put, withChoice } from '../rules/edits.js';

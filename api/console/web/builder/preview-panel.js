@@ -1,4 +1,4 @@
-// What the preview says: how many, who comes, who goes, and who is in it only because something is not known.
+// The preview: how many, who comes, who goes, and who is in only because something is not known.
 import { html } from '../lib/html.js';
 import { count, percent, signed } from '../lib/format.js';
 import { connection } from '../lib/api.js';
@@ -128,7 +128,7 @@ function Result({ result, isEdit }) {
   `;
 }
 
-/** What keeps the rules from being counted; the last count stays below, as an old one. */
+/** The fault that keeps the rules from being counted; the last count stays below, marked as old. */
 function Incomplete({ text, view, isEdit }) {
   return html`
     <div class="stack tight">
@@ -179,7 +179,7 @@ function PanelBody({ view, isEdit, isReady, unread }) {
   `;
 }
 
-/** Whether the count follows every event now. */
+/** True if the count follows every event now. */
 function Light({ view, unread }) {
   const { up } = useStore(connection);
   if (!up) return html`<span class="dot bad"></span> ${t('previewPanel.noConnection')}`;

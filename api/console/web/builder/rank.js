@@ -8,7 +8,7 @@ import { Amount } from './behaviour.js';
 import { isFaulty } from './faults.js';
 import { t } from '../texts/texts.js';
 
-/** How many users: a number or a share. */
+/** The number of users, or their share. */
 function Many({ json, onChange, faults, pointer }) {
   const isPercent = json.top === undefined && json.percent !== undefined;
   const many = isPercent ? json.percent : json.top;

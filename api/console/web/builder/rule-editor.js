@@ -29,7 +29,7 @@ export function RuleEditor({ root, onChange, faults, suggest }) {
           key,
         ),
       setLogic: (key, logic) => change((now) => tree.setLogic(now, key, logic)),
-      /** Whether a condition was added here and not left yet: what it lacks is no fault so far. */
+      /** True if a condition was added here and not left yet: missing parts are no faults so far. */
       isFresh: (key) => fresh.current.has(key),
       settle: (key) => fresh.current.delete(key),
       insert: (groupKey, index, node) => {

@@ -24,7 +24,7 @@ export function seenType(known, types) {
 }
 
 /**
- * How a text is read: as the type that was chosen, that the value has, or that was seen; `auto` reads as a number what is
+ * The type by which a text is read: the chosen one, that of the value, or the seen one; `auto` reads as a number what is
  * meant as one.
  */
 function modeOf({ value, types, known, chosen, isOrdered }) {
@@ -47,7 +47,7 @@ export function readAs(mode, text) {
 
 const write = (value) => (isNumber(value) ? writeNumber(value) : value === undefined ? '' : textOf(value));
 
-/** What was seen of a field, as it is written in this language. */
+/** The seen values of a field, as they are written in this language. */
 export const examplesOf = (known, mode) =>
   (known?.examples ?? [])
     .filter((one) => typeof one !== 'object' && (mode !== 'number' || typeof one === 'number'))

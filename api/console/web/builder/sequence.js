@@ -43,7 +43,7 @@ function Gap({ step, index, invalid, onChange }) {
   `;
 }
 
-/** How long something has not been done at least. */
+/** The least time for which something has not been done. */
 function For({ step, index, invalid, onChange }) {
   const texts = {
     add: t('sequence.addFor'),
@@ -57,7 +57,7 @@ function For({ step, index, invalid, onChange }) {
   `;
 }
 
-/** Whether a step was done or was not. */
+/** The choice between a step that was done and one that was not. */
 function Verb({ step, index, isAtEnd, onChange }) {
   return html`
     <select

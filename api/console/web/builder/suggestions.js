@@ -1,4 +1,4 @@
-// What the fields of the builder suggest: names and values that the data has, or the names that are shipped.
+// Suggestions for the builder's fields: names and values that the data has, or the names that are shipped.
 import { read } from '../lib/api.js';
 import { count } from '../lib/format.js';
 import { typesText } from '../lib/vocabulary.js';
@@ -74,7 +74,7 @@ export function suggestions(schema) {
 }
 
 const below = (prefix) => (option) => ({ ...option, value: `${prefix}.${option.value}` });
-/** What follows the path of a list in the paths of its objects. */
+/** The separator between the path of a list and the paths of its objects. */
 const LINES = '[].';
 const isOfLines = (option) => option.value.includes(LINES);
 
@@ -93,7 +93,7 @@ function forProperties(everyProperty, { seenEvents, seenTraits, ...common }) {
         return options.length > 1 ? options : [];
       },
     },
-    /** What is known of a field: of a trait, or of a property where an event is given. */
+    /** The known facts of a trait, or of a property if an event is given. */
     field: (name, event) =>
       (event === undefined ? common.traits : propertiesOf(event)).find((one) => one.value === name),
     /** A property of an event in which lists of objects were seen, or nothing. */

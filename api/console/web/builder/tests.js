@@ -47,7 +47,7 @@ export function OperatorField({ json, result, onChange, faults, pointer, fallbac
   `;
 }
 
-/** Whether capitals count: a button that is pressed where they do not. */
+/** The button that makes capitals not count; it is pressed while they do not. */
 function AnyCase({ json, onChange }) {
   const isOn = json.ignoreCase === true;
   return html`
@@ -63,7 +63,7 @@ function AnyCase({ json, onChange }) {
   `;
 }
 
-/** Whether a value has a text in it, on which capitals bear. */
+/** True if a value contains a text, for which capitals matter. */
 const hasText = (value) => [value].flat().some((one) => typeof one === 'string' && /\p{L}/u.test(one));
 
 /** The value that something is compared with, and what stands beside it: a zone, whether capitals count. */
@@ -120,7 +120,7 @@ export function FieldTest({ json, onChange, suggest, faults, pointer, event, Fie
   `;
 }
 
-/** Whether a negative operator also takes in users of whom the field is not known. */
+/** The choice whether a negative operator also takes in users whose field is unknown. */
 export function takesMissing(json) {
   const name = operatorName(json.operator);
   return name !== undefined && name !== 'not_exists' && Boolean(OPERATORS[name].negative);

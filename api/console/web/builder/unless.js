@@ -1,4 +1,4 @@
-// What undoes events: another kind with the same value, such as the cancellation of an order.
+// Events that undo others with the same value, such as the cancellation of an order.
 import { html } from '../lib/html.js';
 import { Combobox } from '../parts/combobox.js';
 import { toUnless } from '../rules/form.js';

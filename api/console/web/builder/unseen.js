@@ -3,7 +3,7 @@ import { html } from '../lib/html.js';
 import { nearest } from '../rules/nearest.js';
 import { t } from '../texts/texts.js';
 
-/** Whether a name, or the object that a path of it begins with, was seen; some names have a meaning of their own. */
+/** True if a name, or the object that its path begins with, was seen; some names have a meaning of their own. */
 const isSeen = (name, known) =>
   known.includes(name) ||
   known.includes(name.split('.')[0]) ||

@@ -20,7 +20,7 @@ const KINDS = {
   ago: t('windowField.betweenAgo'),
   fixed: t('windowField.betweenDates'),
 };
-/** How far back the units of the calendar go. */
+/** The reach of the calendar's units. */
 const MOST = { day: 3650, week: 520, month: 120, quarter: 40, year: 10 };
 
 /** `pointer` is that of the node that has the window. */

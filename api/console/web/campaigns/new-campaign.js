@@ -12,7 +12,7 @@ const BODY = `<p>${t('campaigns.greeting')}</p>
 <p>…</p>
 <p>{{ postal_address }} · <a href="{{ unsubscribe_url }}">${t('campaigns.unsubscribe')}</a></p>`;
 
-/** How often a campaign is sent, as cron says it, by the clock of the console's zone. */
+/** The schedules of a campaign in cron's words, by the clock of the console's zone. */
 const FREQUENCIES = [
   ['', t('campaigns.once')],
   ['0 9 * * *', t('campaigns.daily')],

@@ -1,4 +1,4 @@
-// What events and traits look like: how many, when last, which properties, and where types are mixed.
+// The shapes of events and traits: how many, when last, which properties, and where types are mixed.
 import { html, useState } from '../lib/html.js';
 import { read } from '../lib/api.js';
 import { count, percent, plain, relative } from '../lib/format.js';

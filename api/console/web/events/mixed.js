@@ -2,7 +2,7 @@
 import { count } from '../lib/format.js';
 import { t } from '../texts/texts.js';
 
-/** What is odd about the types of a field, in words; nothing where nothing is. */
+/** The oddity of a field's types in words, or nothing. */
 export function mixedTypes({ types, counts, numbersInText }) {
   const number = types.indexOf('number');
   const text = types.indexOf('text');

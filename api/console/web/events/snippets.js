@@ -1,4 +1,4 @@
-// What a sender looks like in a few languages, ready to be copied.
+// Snippets of a sender in a few languages, ready to be copied.
 
 /** The event that the page sends, and that the snippets send. */
 export const TEST_EVENT = { userId: 'test-user', eventType: 'test', properties: { from: 'console' } };

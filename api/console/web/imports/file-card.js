@@ -45,7 +45,7 @@ export function FileField({ file, onChange }) {
   `;
 }
 
-/** How a file was read; `layout` is the column of the ids and whether the first row is a heading. */
+/** The way a file was read; `layout` is the column of the ids and whether the first row is a heading. */
 export function FilePreview({ table, layout, onLayout }) {
   if (table.fault)
     return html`

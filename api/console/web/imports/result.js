@@ -1,4 +1,4 @@
-// What an import did, or would do.
+// The result of an import, or of its trial.
 import { html } from '../lib/html.js';
 import { count } from '../lib/format.js';
 import { ProblemBanner } from '../parts/feedback.js';

@@ -1,7 +1,7 @@
 // A file of ids as people have it: which encoding, which columns, which rows.
 import { t } from '../texts/texts.js';
 
-/** What a column of ids is called in exports of many products, in lower case and without what parts words; the first counts. */
+/** Names of the column of ids in exports of many products, in lower case and without separators; the first found counts. */
 const ID_NAMES = [
   'userid',
   'customerid',
@@ -52,12 +52,12 @@ export function decode(bytes) {
   try {
     return { text: new TextDecoder('utf-8', { fatal: true }).decode(bytes), encoding: NAMES['utf-8'] };
   } catch {
-    // What spreadsheets write in western Europe where they do not write UTF-8; every text of bytes is one in it.
+    // Spreadsheets in western Europe write this if they do not write UTF-8; all bytes are valid in it.
     return { text: new TextDecoder('windows-1252').decode(bytes), encoding: NAMES['windows-1252'] };
   }
 }
 
-/** What stands between the cells: whatever is found most in the first line. */
+/** The separator of the cells: the candidate that the first line has most of. */
 export function delimiterOf(text) {
   const first = text.slice(0, text.search(/\r?\n|$/)).replace(/"[^"]*"/g, '');
   const counts = DELIMITERS.map((delimiter) => first.split(delimiter).length);

@@ -4,7 +4,7 @@ import { sentenceOf } from './sentences.js';
 import { createStore } from './store.js';
 import { t } from '../texts/texts.js';
 
-/** Whether the server answers. */
+/** True if the server answers. */
 export const connection = createStore({ up: true });
 
 /** Counts the answers that say that one must sign in. */
@@ -23,7 +23,7 @@ export class Problem extends Error {
     this.body = body;
   }
 
-  /** Whether this server does not have what was asked for at all. */
+  /** True if this server does not have the requested resource at all. */
   get isMissingPath() {
     return (
       (this.status === 404 && this.code === 'unknown_path') || this.status === 405 || this.status === 501
@@ -31,7 +31,7 @@ export class Problem extends Error {
   }
 }
 
-/** What a call says when there is no connection: a question is asked again, a change is not made again by itself. */
+/** The message of a call without a connection: a question is asked again, a change is not repeated by itself. */
 const unreachable = (isQuestion) =>
   new Problem(0, {
     code: 'unreachable',
@@ -116,7 +116,7 @@ export async function ask(method, url, options = {}) {
   return { status: response.status, data: parse(text), etag: response.headers.get('etag') };
 }
 
-/** What a GET answers. */
+/** The answer to a GET. */
 export async function read(url, signal) {
   return (await ask('GET', url, { signal })).data;
 }

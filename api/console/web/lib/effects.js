@@ -1,4 +1,4 @@
-// What a change does to the members of every segment that it reaches: exact, asked of the server before it is done.
+// Effects of a change on the members of every segment that it reaches: exact, asked of the server beforehand.
 import { NOBODY, inline, referencesOf, usersOf } from '../rules/references.js';
 import { ask, path, read, query } from './api.js';
 import { t } from '../texts/texts.js';
@@ -107,7 +107,7 @@ async function effectsOfTrait(trait, definition, signal) {
 }
 
 /**
- * What happens to a list that is to have no members: it has no rules to ask about.
+ * The effect on a list that is to have no members: it has no rules to ask about.
  * @returns {Effect}
  */
 function emptied(segment) {

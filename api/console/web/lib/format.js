@@ -81,7 +81,7 @@ export function zoneName(at = Date.now()) {
   );
 }
 
-/** How long ago, or in how long: "3 min ago", "in 2 days". */
+/** The distance of an instant from now: "3 min ago", "in 2 days". */
 export function relative(at, now = Date.now()) {
   const seconds = Math.round((parts(at).getTime() - now) / 1000);
   const size = Math.abs(seconds);

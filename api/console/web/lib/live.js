@@ -34,7 +34,7 @@ export function useStream(url, handlers) {
       };
       source.onerror = () => {
         const isRefused = source.readyState === EventSource.CLOSED;
-        // What was there and refuses is starting again, and the browser gives up where it is refused.
+        // A server that was there and refuses is starting again, and the browser gives up once it is refused.
         setState(isRefused && !wasLive ? 'absent' : 'lost');
         if (isRefused) timer = setTimeout(open, wasLive ? 2_000 : 15_000);
       };

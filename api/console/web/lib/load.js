@@ -41,7 +41,7 @@ export function useLoad(load, key, options = {}) {
           key: name,
         }));
         if (problem.isMissingPath) return;
-        // What cannot be reached is asked again, whether or not it is followed.
+        // An unreachable server is asked again, whether or not the answer is followed.
         if (problem.status === 0 || problem.status === 503) wait ??= 3000;
       }
       if (wait) timer = setTimeout(run, wait);

@@ -17,7 +17,7 @@ export function decimalMark(language = locale.get()) {
   );
 }
 
-/** Whether a text is made of what numbers are made of, so that it is meant as one. */
+/** True if a text consists of the characters of numbers, so that it is meant as one. */
 export const looksNumeric = (text) => NUMERIC.test(text) || /^\s*[+\-−–]?[.,]?\s*$/.test(text);
 
 /** Groups of three between marks, the first of one to three digits: 1,234,567. */

@@ -4,7 +4,7 @@ import { t } from '../texts/texts.js';
 
 const here = () => ({ path: window.location.pathname, query: new URLSearchParams(window.location.search) });
 
-/** Where one is. */
+/** The current place. */
 export const location = createStore(here());
 
 let guard;

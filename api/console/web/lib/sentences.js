@@ -1,11 +1,11 @@
-// What the server says, by its codes, in sentences for people: without pointers, names of settings or HTTP.
+// Sentences for people by the server's codes: without pointers, names of settings or HTTP.
 import { has, t } from '../texts/texts.js';
 
 /** The name in the server's words: in backticks or quotation marks. */
 const NAME = /`([^`]+)`|"([^"]+)"/;
 const MEANT = /did you mean [`"]?(.+?)[`"]?\?$/;
 /**
- * What was never seen, by how the server says it.
+ * Things that were never seen, by the words of the server.
  * @type {[string, RegExp][]}
  */
 const UNSEEN = [

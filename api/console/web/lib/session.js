@@ -8,7 +8,7 @@ import { createStore } from './store.js';
  */
 export const caller = createStore(/** @type {any} */ (undefined));
 
-/** What a server without access may do: an older one, or one of its parts. */
+/** The permissions at a server without access control: an older one, or one of its parts. */
 const UNASKED = { open: true, author: '', permissions: [], isUnknown: true };
 
 /** Asks who one is. */
@@ -24,7 +24,7 @@ export async function loadCaller() {
 
 signedOut.listen(() => caller.set(null));
 
-/** Whether the caller may do something, such as `segment:write`. */
+/** True if the caller may do something, such as `segment:write`. */
 export function may(permission) {
   const known = caller.get();
   return !known || Boolean(known.isUnknown) || known.permissions.includes(permission);

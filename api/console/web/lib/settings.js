@@ -1,4 +1,4 @@
-// What this browser shows things in: the language of texts, of numbers and of dates, and the zone of times.
+// Settings of this browser: the language of texts, of numbers and of dates, and the zone of times.
 import { createStore } from './store.js';
 
 const STORED = { zone: 'audience.zone', language: 'audience.language' };

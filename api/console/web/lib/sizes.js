@@ -42,7 +42,7 @@ export function useSizesOfDay(ids, key) {
   const load = async (signal) => {
     const from = new Date(Date.now() - DAY).toISOString();
     const found = await readSizes(ids, from, '30m', signal);
-    // Of those that are young, more finely from when they are known on.
+    // Young segments get finer steps, from their first known size on.
     const young = Object.keys(found).filter((id) => found[id].points.length < 3);
     if (young.length === 0) return found;
     const known = young.map((id) => found[id].knownSince).sort();

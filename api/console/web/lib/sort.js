@@ -5,7 +5,7 @@ import { locale } from './settings.js';
 export const parseSort = (text) =>
   text?.startsWith('-') ? { column: text.slice(1), direction: -1 } : { column: text ?? '', direction: 1 };
 
-/** What a click on a column's head asks for next: first its own direction, then the other one, then none. */
+/** The order that a click on a column's head asks for next: first its own direction, then the other one, then none. */
 export function nextSort(text, column, first) {
   const other = first.startsWith('-') ? column : `-${column}`;
   if (parseSort(text).column !== column) return first;

@@ -27,7 +27,7 @@ export function useStore(store) {
   useEffect(() => {
     const before = store.get();
     const stop = store.listen(() => draw((count) => count + 1));
-    // What changed between drawing and listening.
+    // Catches a change between drawing and listening.
     if (store.get() !== before) draw((count) => count + 1);
     return stop;
   }, [store]);

@@ -1,4 +1,4 @@
-// What people call events, properties and traits, and the currency of amounts: the same for everybody on this platform.
+// Labels of events, properties and traits, and the currency of amounts: the same for everybody on this platform.
 import { isNumber, textOf } from '../rules/exact.js';
 import { ask, path, read } from './api.js';
 import { plain } from './format.js';
@@ -72,22 +72,22 @@ const bare = (name) => String(name).replace(/^properties\./, '');
 export const labelOf = (kind, name) =>
   vocabulary.get().labels.find((label) => label.kind === kind && label.name === bare(name));
 
-/** What a subject is called. */
+/** The label of a subject. */
 export const nameOf = (kind, name) => labelOf(kind, name)?.displayName || name;
 
-/** What stands beside a name: what it means, and the name that rules use where people see another. */
+/** The note beside a name: its meaning, and the name that rules use if people see another. */
 export function titleOf(kind, name) {
   const label = labelOf(kind, name);
   return label && [label.displayName && name, label.description].filter(Boolean).join(': ');
 }
 
-/** Whether the values of a property or a trait are amounts. */
+/** True if the values of a property or a trait are amounts. */
 export function isAmount(kind, name) {
   const { currency } = vocabulary.get();
   return Boolean(currency && currency[kind === 'trait' ? 'traits' : 'amounts'].includes(bare(name)));
 }
 
-/** Whether a measure gives an amount. */
+/** True if a measure gives an amount. */
 export const isAmountMeasure = (measure) =>
   OF_AMOUNTS.includes(measure?.fn) && isAmount('property', measure.of?.firstOf?.[0] ?? measure.of ?? '');
 
@@ -99,7 +99,7 @@ export function money(value) {
   return new Intl.NumberFormat(locale.get(), { style: 'currency', currency }).format(text);
 }
 
-/** How a currency is written, without a number: “€”; that of the platform, or none. */
+/** The sign of a currency, without a number: “€”; that of the platform, or none. */
 export const currencySign = (code = vocabulary.get().currency?.code) =>
   code &&
   (new Intl.NumberFormat(locale.get(), { style: 'currency', currency: code, currencyDisplay: 'narrowSymbol' })

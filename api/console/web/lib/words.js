@@ -4,7 +4,7 @@
 export const wordsOf = (text) => text.toLocaleLowerCase().split(/\s+/).filter(Boolean);
 
 /**
- * Whether each word stands in one of the texts.
+ * True if each word stands in one of the texts.
  * @param {string[]} words
  * @param {(string | undefined)[]} texts
  */

@@ -1,4 +1,4 @@
-// Where a new segment begins: with nothing, or with a template.
+// The beginning of a new segment: nothing, or a template.
 import { html, useState } from '../lib/html.js';
 import { ask, path, read } from '../lib/api.js';
 import { useLoad } from '../lib/load.js';

@@ -91,7 +91,7 @@ function Header({ segment, etag, reload }) {
   `;
 }
 
-/** What is out of order, or not done yet. */
+/** Warnings: parts that are out of order, or not done yet. */
 function Banners({ segment }) {
   return html`
     ${segment.faults?.length > 0 &&

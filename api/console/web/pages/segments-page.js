@@ -18,7 +18,7 @@ const EVERY = 5000; // milliseconds, where sizes are not told
 const SHOWN = 100;
 const FILTERS = ['q', 'status', 'type', 'owner', 'tag'];
 
-/** Whether a segment is among those that are asked for. */
+/** True if a segment passes the filters. */
 function fits(segment, { q, status, type, owner, tag }) {
   return (
     (!status || segment.status === status) &&

@@ -1,4 +1,4 @@
-// How the platform fares: throughput, lag, checkpoints, health.
+// The state of the platform: throughput, lag, checkpoints, health.
 import { html, useEffect, useRef, useState } from '../lib/html.js';
 import { read } from '../lib/api.js';
 import { bytes, compact, count, dateTime, span } from '../lib/format.js';
@@ -28,7 +28,7 @@ async function load(signal) {
   return { system, health };
 }
 
-/** How old the last checkpoint is, and how large. */
+/** The age and the size of the last checkpoint. */
 function checkpointTexts(checkpoint) {
   const { ageSeconds, sizeBytes, durationSeconds } = checkpoint ?? {};
   const took =
@@ -166,7 +166,7 @@ function Health({ parts }) {
   `;
 }
 
-/** What the server tells of the last hour, and then what is told while the page is open. */
+/** The last hour as the server tells it, continued while the page is open. */
 function usePast(system) {
   const [past, setPast] = useState([]);
   const last = useRef(undefined);

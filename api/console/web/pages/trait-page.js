@@ -55,7 +55,7 @@ async function askEffect(trait, definition) {
   });
 }
 
-/** What is typed of a trait, and how it is saved and deleted. */
+/** The draft of a trait, with its saving and deleting. */
 function useDraft(trait, etag) {
   const [name, setName] = useState(trait?.name ?? '');
   const [node, setNode] = useState(() => toNode(definitionOf(trait)));
@@ -152,7 +152,7 @@ function NameField({ value, onChange }) {
 function TraitForm({ trait, etag, reload }) {
   const draft = useDraft(trait, etag);
   const [isBroken, setBroken] = useState(false);
-  // What has no form can be edited there only.
+  // A definition without a form can be edited there only.
   const [isJson, setJson] = useState(draft.node.kind !== 'event');
   const { data: suggest = NO_SUGGESTIONS } = useLoad(loadSuggestions, []);
   const isUnread = Object.keys(useStore(unreadable)).length > 0;

@@ -70,7 +70,7 @@ export function UsersPage({ query }) {
   `;
 }
 
-/** How many were found, and whether all of them are shown. */
+/** The number of people found, and whether all of them are shown. */
 function found({ items, total }) {
   const shown = total > items.length ? t('people.ofThemHere', { shown: count(items.length) }) : '';
   return many('users.found', total) + shown;

@@ -129,7 +129,7 @@ function useRoom(element) {
 
 /** Who entered above a line, who left below it. */
 function Flows({ points, x, width }) {
-  // What came with the first point came before what is drawn.
+  // Changes of the first point came before the drawn span.
   const flows = points.slice(1);
   const most = Math.max(1, ...flows.map((point) => Math.max(point.entered ?? 0, point.left ?? 0)));
   const tall = (value) => ((value ?? 0) / most) * 22;

@@ -10,10 +10,10 @@ const named = (option) => ({
   label: (option.kind && labelOf(option.kind, option.value)?.displayName) || option.label,
 });
 
-/** What an option is found by: its value, and what people call it. */
+/** The text that an option is found by: its value and its label. */
 const wordsOf = (option) => [option.value, option.label ?? ''].map((text) => text.toLowerCase());
 
-/** What people call the option of a value. */
+/** The label of a value's option. */
 const labelAt = (options, value) => options.find((option) => option.value === value)?.label;
 
 /** The text of a field: what people call its value, and the value itself while somebody types in it. */

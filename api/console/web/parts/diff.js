@@ -1,4 +1,4 @@
-// What differs between two versions of a segment or a trait: each difference as a sentence before and after.
+// Differences between two versions of a segment or a trait, each as a sentence before and after.
 import { html } from '../lib/html.js';
 import { read } from '../lib/api.js';
 import { useLoad } from '../lib/load.js';

@@ -1,4 +1,4 @@
-// What a page shows while it loads, when it failed and when there is nothing.
+// The notices of a page while it loads, if it failed, and if there is nothing.
 import { html } from '../lib/html.js';
 import { placeOf } from '../lib/places.js';
 import { sentenceOf } from '../lib/sentences.js';

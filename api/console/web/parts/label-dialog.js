@@ -1,4 +1,4 @@
-// What people call an event, a property or a trait: shown beside its name, and changed in a dialog.
+// The label of an event, a property or a trait: shown beside its name, and changed in a dialog.
 import { html, useState } from '../lib/html.js';
 import { toast } from '../lib/toast.js';
 import { labelOf, nameOf, putLabel, vocabulary } from '../lib/vocabulary.js';

@@ -4,7 +4,7 @@ import { navigate } from '../lib/router.js';
 import { Loading, ProblemBanner } from './feedback.js';
 
 /**
- * What was asked for. `empty` stands where there is nothing; else `children` makes of the items what is shown.
+ * The loaded items, which `children` draws, or `empty` if there are none.
  * @param {{ data: any, problem: any, reload: () => void, empty: any, children: (items: any[]) => any }} given
  */
 export function Found({ data, problem, reload, empty, children }) {

@@ -1,4 +1,4 @@
-// Where one can go: all places side by side, and on a narrow screen the first ones with the rest in a drawer.
+// Navigation: all places side by side, and on a narrow screen the first ones with the rest in a drawer.
 import { html, useEffect, useState } from '../lib/html.js';
 import { Icon } from './icon.js';
 import { t } from '../texts/texts.js';

@@ -1,4 +1,4 @@
-// Which segments use a segment, a list or a computed trait.
+// The segments that use a segment, a list or a computed trait.
 import { html } from '../lib/html.js';
 import { allSegments } from '../lib/effects.js';
 import { useLoad } from '../lib/load.js';
@@ -6,7 +6,7 @@ import { usersOf } from '../rules/references.js';
 import { StateBadge } from './feedback.js';
 import { t } from '../texts/texts.js';
 
-/** What uses a segment or a trait; `version` draws it again after an edit. */
+/** The users of a segment or a trait; `version` draws them again after an edit. */
 export function UsedBy({ segment, trait, version }) {
   const { data } = useLoad((signal) => allSegments(signal), [segment, trait, version], { every: 30_000 });
   if (!data) return null;

@@ -12,7 +12,7 @@ import { t } from '../texts/texts.js';
 const STORED = 'audience.columns';
 /** As many as the server gives. */
 const MOST = 20;
-/** What most look for first, where it is there. */
+/** The columns that most look for first, if they are there. */
 const USUAL = ['name', 'email'];
 
 function stored() {

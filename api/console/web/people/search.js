@@ -8,7 +8,7 @@ import { t } from '../texts/texts.js';
 const TYPING = { id: 200, trait: 500 };
 
 /**
- * What people are searched by.
+ * The query of a search for people.
  * @typedef {{ by: string, match: string, text: string }} Search `by` is a trait, or nothing for ids; `match` is `equals` or
  *   `startsWith`
  */

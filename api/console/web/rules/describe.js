@@ -121,7 +121,7 @@ function behaviour(json) {
   return test(measureSubject(json), { operator, value }, isAmountMeasure(json.measure));
 }
 
-/** How often something was done, or how many objects of lists there were. */
+/** The count of events, or of objects in their lists. */
 function countText(json) {
   const isEach = json.each !== undefined;
   const members = {
@@ -264,7 +264,7 @@ function rank(json) {
   return t('describe.sideManyByMeasureAmong', { side, many: part, measure, among });
 }
 
-/** What a behaviour measures, without a test of it. */
+/** The measure of a behaviour, without its test. */
 export function measureSubject(json) {
   const name = measureName(json.measure) ?? 'count';
   const { of = '…', nth, gap, zone, weekStart } = json.measure ?? {};

@@ -1,4 +1,4 @@
-// What differs between two versions of a segment or a trait, in the words in which rules are told everywhere.
+// Differences between two versions of a segment or a trait, in the words in which rules are told everywhere.
 import { describe, measureSubject } from './describe.js';
 import { nodeAround } from './pointers.js';
 
@@ -16,7 +16,7 @@ export function differences(changes, from, to) {
     const one = { change, field, before: plain(before), after: plain(after) };
     if (field === 'rules') {
       const at = pointer.slice('/rules'.length);
-      // What was added has no place before, and what was removed none after.
+      // An added part has no place before, and a removed one none after.
       if (change !== 'added' || !isWhole(after)) one.before = sentence(from?.rules, at);
       if (change !== 'removed' || !isWhole(before)) one.after = sentence(to?.rules, at);
       if (change === 'added' && isWhole(after)) one.after = describe(after);
@@ -33,7 +33,7 @@ export function differences(changes, from, to) {
   return [...told.values()];
 }
 
-/** Whether a value is a condition by itself, and not a part of one. */
+/** True if a value is a condition by itself, and not a part of one. */
 const isWhole = (value) => nodeAround(value, '') !== undefined;
 
 function sentence(rules, pointer) {

@@ -1,4 +1,4 @@
-// What people do to a condition by its fields: each gives new JSON, in which the parts go together again.
+// Edits of a condition by its fields: each gives new JSON, in which the parts fit together again.
 import { MEASURES, fitValue, measureName, newMeasure, takesAnyCase, takesZone } from './grammar.js';
 
 /** A member with another value, or without it. */
@@ -51,7 +51,7 @@ const DAYS = { today: {}, next: { from: 0, to: 7 }, span: { from: -7, to: 7 } };
 /** The days of an anniversary, in the zone of those before. */
 export const anniversaryDays = (kind, before) => put(DAYS[kind], 'zone', before?.zone);
 
-/** Whether a measure takes the first of several paths that has a value. */
+/** True if a measure takes the first of several paths that has a value. */
 export const isChoice = (of) => Array.isArray(of?.firstOf);
 
 /** A choice that begins with a path. */

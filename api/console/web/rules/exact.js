@@ -17,7 +17,7 @@ const holds = (value, text) => Number.isFinite(value) && decimal(String(value)) 
 
 const isKept = (value) => canKeep && value !== null && typeof value === 'object' && JSON.isRawJSON(value);
 
-/** Whether a value is a number, kept as text or not. */
+/** True if a value is a number, kept as text or not. */
 export const isNumber = (value) => typeof value === 'number' || isKept(value);
 
 /** A value as it is typed. */

@@ -53,9 +53,9 @@ const TIMES = ['before', 'after', 'anniversary'];
 /** The operators on texts: capitals may be passed over. */
 const TEXTS = ['eq', 'ne', 'in', 'not_in', 'contains', 'not_contains', 'starts_with', 'ends_with', 'matches'];
 
-/** Whether a zone may stand beside an operator. */
+/** True if a zone may stand beside an operator. */
 export const takesZone = (operator) => operator === 'before' || operator === 'after';
-/** Whether an operator may pass over capitals. */
+/** True if an operator may ignore capitals. */
 export const takesAnyCase = (operator) => TEXTS.includes(operator);
 
 const ALIASES = {
@@ -210,7 +210,7 @@ export function parseDuration(text) {
   return found ? { amount: Number(found[1]), unit: found[2] } : undefined;
 }
 
-/** Whether a duration is one of the calendar, so that it depends on a zone. */
+/** True if a duration is one of the calendar, so that it depends on a zone. */
 export const isOfCalendar = (text) => Object.hasOwn(CALENDAR_UNITS, parseDuration(text)?.unit ?? '');
 
 /** `"30d"` → "30 days". */

@@ -1,13 +1,13 @@
-// Whether a node has the shape of one that a form can show. What has another shape, such as a list where a text belongs,
+// Checks that a node has a shape that a form can show. A node of another shape, such as a list where a text belongs,
 // is edited as JSON, so that no form breaks on it.
 
 const isObject = (value) => value !== null && typeof value === 'object' && !Array.isArray(value);
 const isText = (value) => typeof value === 'string';
 const isTextOrTexts = (value) => isText(value) || (Array.isArray(value) && value.every(isText));
-/** Whether a member that may be left out fits where it is there. */
+/** True if an optional member is absent or fits. */
 const fits = (json, member, holds) => !(member in json) || holds(json[member]);
 
-/** Whether a node itself, without what is below it, can be shown as a form. */
+/** True if a node itself, without those below it, can be shown as a form. */
 export function hasForm(json) {
   if (!isObject(json)) return false;
   if (Array.isArray(json.conditions) || Array.isArray(json.criteria)) return true;
@@ -23,7 +23,7 @@ export function hasForm(json) {
   return isObject(json.sample);
 }
 
-/** Whether what is measured is one path, a product of several, or the first of several that has a value. */
+/** True if the measured value is one path, a product of several, or the first of several that has a value. */
 function isMeasured(of) {
   if (!isObject(of)) return isTextOrTexts(of);
   return Array.isArray(of.firstOf) && isTextOrTexts(of.firstOf) && fits(of, 'minus', isTextOrTexts);
@@ -40,7 +40,7 @@ function isBehaviour(json) {
   );
 }
 
-/** Whether a side of a comparison is a trait or a measure of events. */
+/** True if a side of a comparison is a trait or a measure of events. */
 function isOperand(json) {
   if (!isObject(json)) return false;
   if ('event' in json) return !('field' in json) && isBehaviour(json);

@@ -17,13 +17,13 @@ export function momentKind(value) {
   return LOCAL.test(value) ? 'local' : 'instant';
 }
 
-/** Whether a text is a time in one of its forms. */
+/** True if a text is a time in one of its forms. */
 export const isMoment = (text) => momentKind(text) !== 'instant' || DAY.test(text.slice(0, 10));
 
-/** Whether a time is another instant in another zone. */
+/** True if a time is another instant in another zone. */
 export const isOfZone = (value) => ['day', 'local'].includes(momentKind(value));
 
-/** What a field shows of a time: its day, or its date and time; that of an instant in UTC. */
+/** The text of a time in a field: its day, or its date and time; that of an instant in UTC. */
 export function fieldText(value) {
   const kind = momentKind(value);
   if (kind === 'day') return value;

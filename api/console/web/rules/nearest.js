@@ -1,6 +1,6 @@
-// Which known name a mistyped one may have meant.
+// The known name that a mistyped one may have meant.
 
-/** How many letters to add, drop, change or swap between neighbours, up to `most`. */
+/** The number of letters to add, drop, change or swap between neighbours, up to `most`. */
 export function distance(a, b, most = Infinity) {
   if (Math.abs(a.length - b.length) > most) return Infinity;
   let older = [];

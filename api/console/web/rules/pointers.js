@@ -1,9 +1,9 @@
-// Where things belong in rules: JSON pointers of nodes, the faults at them, and the nodes at pointers.
+// Places in rules: JSON pointers of nodes, the faults at them, and the nodes at pointers.
 
 /** The pointer of a child by its place. */
 export const below = (pointer, ...parts) => [pointer, ...parts].join('/');
 
-/** Where the children of a group stand: those of a group that is not written stand where the group does. */
+/** The pointers of a group's children; those of a group that is not written are at the group itself. */
 export function childPointer(group, pointer, index) {
   if (group.implicit && group.children.length < 2) return pointer;
   if (group.shape === 'one' && group.children.length === 1) return pointer;
@@ -12,7 +12,7 @@ export function childPointer(group, pointer, index) {
 }
 
 /**
- * Where the filters of a condition stand, at any place in it: they show their faults on their own.
+ * The pointers of a condition's filters, at any place in it: they show their faults on their own.
  * @param {any} node
  * @param {string} pointer
  * @returns {string[]}
@@ -47,7 +47,7 @@ export function rulesFaults(errors) {
 const unescaped = (part) => part.replaceAll('~1', '/').replaceAll('~0', '~');
 const partsOf = (pointer) => pointer.split('/').slice(1).map(unescaped);
 
-/** What stands at a pointer, or nothing. */
+/** The value at a pointer, or nothing. */
 export function valueAt(json, pointer) {
   return partsOf(pointer).reduce(
     (at, part) => (at !== null && typeof at === 'object' && Object.hasOwn(at, part) ? at[part] : undefined),

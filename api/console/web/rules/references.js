@@ -1,4 +1,4 @@
-// What rules refer to by name, and rules with such names replaced by what they stand for.
+// The names that rules refer to, and rules with such names replaced by their definitions.
 
 const isObject = (value) => value !== null && typeof value === 'object' && !Array.isArray(value);
 const childrenOf = (json) => json.conditions ?? json.criteria ?? [];

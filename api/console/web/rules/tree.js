@@ -131,7 +131,7 @@ export function copy(node) {
   return fresh;
 }
 
-/** How many nodes, filters and steps there are, as the limit of 256 counts them. */
+/** The number of nodes, filters and steps, as the limit of 256 counts them. */
 export function countNodes(node) {
   const below = [
     ...(node.children ?? []),

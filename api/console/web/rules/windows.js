@@ -35,7 +35,7 @@ export function windowKind(within) {
   return 'from' in within || 'to' in within ? 'fixed' : 'other';
 }
 
-/** Whether a zone says something in a window. */
+/** True if a zone makes a difference in a window. */
 export function isWindowOfZone(within) {
   const kind = windowKind(within);
   if (kind === 'last') return isOfCalendar(within.last ?? within);

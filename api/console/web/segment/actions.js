@@ -1,4 +1,4 @@
-// What can be done with a segment. Acts that move members say whom before they are done.
+// The acts on a segment. Those that move members say whom before they are done.
 import { html, useState } from '../lib/html.js';
 import { navigate } from '../lib/router.js';
 import { toast, toastProblem } from '../lib/toast.js';
@@ -12,7 +12,7 @@ import { perform, undoOf } from './acts.js';
 const KEEP = t('actions.toKeepItInTheList');
 const LOST = t('actions.thisCannotBeUndoneToKeep');
 
-/** What is asked before an act; nothing for one that moves nobody. */
+/** The question before an act; none for one that moves nobody. */
 function questionOf(action, segment) {
   const { name } = segment;
   const nobody = { segments: [{ segment }] };
@@ -76,7 +76,7 @@ function menuItems(segment, act) {
   ].filter((item) => item !== false);
 }
 
-/** Whether an act can be taken back: the members of a deleted list are gone. */
+/** True if an act can be taken back: the members of a deleted list are gone. */
 const hasUndo = (action, segment) =>
   action !== 'revive' && !(action === 'delete' && segment.type === 'STATIC');
 

@@ -20,7 +20,7 @@ export function moved(action, segment) {
 const BACK = { activate: 'deactivate', deactivate: 'activate' };
 
 /**
- * What takes an act back: the state before comes again, as a new version.
+ * The act that takes another back: the state before comes again, as a new version.
  * @param {string} action
  * @param {any} segment as it was before the act
  */
@@ -28,12 +28,12 @@ export function undoOf(action, segment) {
   const base = path`/api/segments/${segment.id}`;
   return async () => {
     if (BACK[action]) return ask('POST', `${base}/${BACK[action]}`, {});
-    // What was archived or deleted comes back inactive.
+    // An archived or deleted segment comes back inactive.
     await ask('POST', `${base}/rollback`, { body: { version: segment.version } });
     if (segment.status === 'ACTIVE') await ask('POST', `${base}/activate`, {});
   };
 }
 
-/** What takes an edit back: the content of the version before. */
+/** The edit that takes another back: the content of the version before. */
 export const undoEdit = (id, version) => () =>
   ask('POST', `${path`/api/segments/${id}`}/rollback`, { body: { version } });

@@ -1,4 +1,4 @@
-// When the rule of a segment was edited, for charts.
+// The times at which the rule of a segment was edited, for charts.
 import { path, read } from '../lib/api.js';
 import { useLoad } from '../lib/load.js';
 import { t } from '../texts/texts.js';

@@ -31,7 +31,7 @@ export function LiveFeed({ segment }) {
     held.current = [];
     setChanges((before) => newestOf([...fresh.reverse(), ...before]));
   };
-  // What was before stands below what comes; what comes while it is read is there twice, and shown once.
+  // Earlier changes stand below later ones; those that come while the earlier are read arrive twice, and are shown once.
   useEffect(() => {
     const controller = new AbortController();
     read(`/api/changes${query({ segment: segment.id, limit: PAST })}`, controller.signal).then(

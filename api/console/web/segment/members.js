@@ -73,7 +73,7 @@ function Nobody({ segment }) {
   `;
 }
 
-/** What stands above the table: which members are shown, of how many. */
+/** The line above the table: which members are shown, of how many. */
 function heading({ items, total }, page, size) {
   if (total !== undefined) {
     const shown = total > items.length ? t('people.ofThemHere', { shown: count(items.length) }) : '';

@@ -1,4 +1,4 @@
-// How many users two segments share, exactly.
+// The exact number of users that two segments share.
 import { html, useState } from '../lib/html.js';
 import { path, query, read } from '../lib/api.js';
 import { count, percent } from '../lib/format.js';

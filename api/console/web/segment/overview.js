@@ -1,4 +1,4 @@
-// How a segment moves now, and by which rules.
+// The current movement of a segment, and its rules.
 import { html, useState } from '../lib/html.js';
 import { zoneName } from '../lib/format.js';
 import { useLoad } from '../lib/load.js';

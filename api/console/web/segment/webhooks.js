@@ -1,4 +1,4 @@
-// Where the changes of a segment are sent: targets, how they fare, and what is done when they fail.
+// Webhooks of a segment: targets, the state of their deliveries, and what to do if they fail.
 import { html, useState } from '../lib/html.js';
 import { ask, path, read } from '../lib/api.js';
 import { count, relative } from '../lib/format.js';
@@ -142,7 +142,7 @@ function Hook({ hook, act, onEdit, isShown, onShow }) {
   `;
 }
 
-/** What a webhook hears of, and how its deliveries fare. */
+/** The segments of a webhook, and the state of its deliveries. */
 function HookState({ hook }) {
   const { delivered = 0, failed = 0, pending = 0, lastDeliveredAt, lastError } = hook.deliveries ?? {};
   return html`
@@ -234,7 +234,7 @@ function HookForm({ segment, hook, onClose, onDone }) {
   const [isActive, setActive] = useState(hook?.status !== 'PAUSED');
   const [problem, setProblem] = useState(undefined);
   const isAll = segments.includes('*');
-  // Of one that names others too, those stay.
+  // The other segments of a webhook stay.
   const named = hook && !hook.segments.includes('*') ? hook.segments : [segment.id];
   const save = async () => {
     const body = { url, description, segments, changes };

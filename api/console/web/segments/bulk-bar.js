@@ -1,4 +1,4 @@
-// What is done with several segments at once, after one question for all of them.
+// Acts on several segments at once, after one question for all of them.
 import { html, useState } from '../lib/html.js';
 import { toast } from '../lib/toast.js';
 import { confirmEffect } from '../parts/effect-dialog.js';

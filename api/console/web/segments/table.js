@@ -7,7 +7,7 @@ import { StateBadge } from '../parts/feedback.js';
 import { SortHead } from '../parts/sort-head.js';
 import { t } from '../texts/texts.js';
 
-/** What each column orders by. */
+/** The value that each column orders by. */
 export const COLUMNS = {
   name: (one) => one.name,
   size: (one) => one.size,
@@ -97,7 +97,7 @@ function Line({ segment, points, isChosen, onChoose }) {
   `;
 }
 
-/** What stands below a name: id, kind, tags, and what is out of order. */
+/** The line below a name: id, kind, tags, and faults. */
 function Under({ segment }) {
   return html`
     <div class="under">

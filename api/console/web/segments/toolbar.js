@@ -1,4 +1,4 @@
-// What is shown of the list of segments: words, state, kind, owner, tag.
+// The filters of the list of segments: words, state, kind, owner, tag.
 import { html, useEffect, useState } from '../lib/html.js';
 import { setQuery } from '../lib/router.js';
 import { Icon } from '../parts/icon.js';
@@ -17,7 +17,7 @@ const KINDS = { DYNAMIC: t('common.byRules'), STATIC: t('toolbar.staticLists') }
 /** The words that are looked for; the address follows when typing rests. */
 function Search({ value }) {
   const [text, setText] = useState(value);
-  // What came from elsewhere, such as a saved view, is shown too.
+  // A value from elsewhere, such as a saved view, is shown, too.
   useEffect(() => {
     if (value !== text.trim()) setText(value);
   }, [value]);

@@ -6,7 +6,7 @@ import { texts as en } from './en.js';
 const CATALOGUES = { de, en };
 const chosen = CATALOGUES[LANGUAGE] ?? en;
 
-/** Whether there is a text of a key. */
+/** True if a key has a text. */
 export const has = (key) => Object.hasOwn(en, key);
 
 const filled = (text, members) =>

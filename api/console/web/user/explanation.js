@@ -98,7 +98,7 @@ function AsOf({ instant, onChange }) {
   `;
 }
 
-/** When an answer changes by time alone; as of an instant, told from there and as it was to be seen then. */
+/** The next change of an answer by time alone; as of an instant, told from there and as it was to be seen then. */
 function nextChange({ nextChangeAt, mayChange }, at) {
   if (at === undefined) {
     return mayChange
@@ -126,7 +126,7 @@ function Answer({ member }) {
   `;
 }
 
-/** How a value is told that a rule tests: as an amount, where it is one. */
+/** The text of a tested value: an amount, if it is one. */
 function amountOr(say, rule) {
   const of = rule?.rank?.by ?? rule;
   const isMoney = typeof of === 'string' ? isAmount('trait', of) : isAmountOf(of);
@@ -138,7 +138,7 @@ const isAmountOf = (rule) => (rule?.field ? isAmount('trait', rule.field) : isAm
 /** A side of a comparison in words. */
 const sideText = (value) => (value === undefined || value === null ? t('explanation.nothing') : plain(value));
 
-/** What a condition found, in words; `at` is the instant that was asked about, where it is not now. */
+/** The finding of a condition in words; `at` is the instant that was asked about, unless it is now. */
 function found(node, at, rule) {
   const parts = [];
   if (node.kind === 'compare')
@@ -201,7 +201,7 @@ function Undone({ event, by }) {
   `;
 }
 
-/** Whether the event of a step is told with what undid it already. */
+/** True if the event of a step is told already, with the event that undid it. */
 const isAlsoUndone = (event, { kind, events }) =>
   kind === 'sequence' && events.undone?.some((one) => JSON.stringify(one.event) === JSON.stringify(event));
 

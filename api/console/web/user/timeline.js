@@ -1,4 +1,4 @@
-// What a user did, newest first.
+// The events of a user, newest first.
 import { html, useState } from '../lib/html.js';
 import { path, query, read } from '../lib/api.js';
 import { causeText } from '../lib/changes.js';

@@ -1,10 +1,10 @@
-// What is known of a user: traits that were told, and those that are computed.
+// The traits of a user: those that were sent, and those that are computed.
 import { html } from '../lib/html.js';
 import { dateTime } from '../lib/format.js';
 import { nameOf, shown, titleOf } from '../lib/vocabulary.js';
 import { t } from '../texts/texts.js';
 
-/** Whether a number is an instant, by its size and its name. */
+/** True if a number is an instant, by its size and its name. */
 export const looksLikeTime = (name, value) =>
   typeof value === 'number' && value > 1e12 && value < 8e12 && /seen|last|first|purchase|at$/i.test(name);
 
