@@ -314,7 +314,7 @@ class Operations:
     def compare_segment_versions(self, id: str, from_: int, to: int) -> SegmentDifference:
         """What two versions have different, node by node.
 
-        Of name, description, status, rules, tags and owner. Conditions are matched with those that they are most like, wherever they stand: one that has only moved is no difference. Rules are compared as they are understood, in their canonical spelling, where they can be. Steps of a sequence are matched in their order.
+        Compares name, description, status, rules, tags and owner. Conditions are matched with those that they are most like, wherever they stand: one that has only moved is no difference. Rules are compared as they are understood, in their canonical spelling, where they can be. Steps of a sequence are matched in their order.
         """
         return self._call(
             "GET",
@@ -690,7 +690,7 @@ class Operations:
     ) -> RefusedMessagePage:
         """Messages of libraries that were refused, kept whole, the newest first.
 
-        What came to `/v1/…`, `/batch` and `/capture` and was refused, since senders there look at no answer. On disk, at most 10,000 messages and 64 MiB; of one longer than 512 KiB the beginning. A page of long messages ends early. A user who is erased is erased from it.
+        Messages to `/v1/…`, `/batch` and `/capture` that were refused, since senders there look at no answer. On disk, at most 10,000 messages and 64 MiB; of one longer than 512 KiB the beginning. A page of long messages ends early. A user who is erased is erased from it.
         """
         return self._call("GET", "/api/events/refused", query={"cursor": cursor, "limit": limit})
 

@@ -18,7 +18,7 @@ class _AuditItemRequired(TypedDict):
     author: str
     action: Literal['created', 'updated', 'activated', 'deactivated', 'archived', 'rolledBack', 'deleted', 'membersReplaced', 'membersAdded', 'membersRemoved', 'erased', 'exported', 'paused', 'resumed', 'secretRotated', 'signedIn', 'signedOut', 'refused', 'invited', 'joined', 'passwordChanged', 'takenBack', 'approved', 'launched', 'cancelled']
     kind: Literal['segment', 'trait', 'members', 'user', 'webhook', 'member', 'key', 'session', 'invitation', 'route', 'tenant', 'label', 'currency', 'time', 'setting', 'content', 'campaign', 'suppression']
-    # Of an erased user a digest: `sha256:` and 64 hexadecimal digits.
+    # The id; for an erased user a digest: `sha256:` and 64 hexadecimal digits.
     id: str
     # The version of the whole catalogue that came about.
     catalogueVersion: int
@@ -26,12 +26,12 @@ class _AuditItemRequired(TypedDict):
 
 class AuditItem(_AuditItemRequired, total=False):
     """`AuditItem` of the API."""
-    # That came about; of what was deleted, the last one.
+    # The resulting version; the last one of a deleted document.
     version: int
     note: str
-    # What a webhook, a member, a label, the currency, the time or a setting was, without secrets; absent where it was created.
+    # The state before of a webhook, a member, a label, the currency, the time or a setting, without secrets; absent if it was created.
     before: Dict[str, Any]
-    # What it is now, without secrets; absent where it was deleted.
+    # The state after, without secrets; absent if it was deleted.
     after: Dict[str, Any]
 
 
@@ -109,7 +109,7 @@ class Campaign(_CampaignRequired, total=False):
     startDate: Union[str, None]
     # From here on nothing is sent
     endDate: Union[str, None]
-    # When it recurs: minute, hour, day of the month, month and day of the week, as in cron, by the clock of `timezone`; such as `0 9 * * MON`. Sent once where it is absent
+    # The times at which it recurs: minute, hour, day of the month, month and day of the week, as in cron, by the clock of `timezone`; such as `0 9 * * MON`. Sent once where it is absent
     frequency: Union[str, None]
     # The zone of people whose trait `timezone` names none, and of `frequency`
     timezone: str
@@ -121,7 +121,7 @@ class Campaign(_CampaignRequired, total=False):
     mostMails: Union[int, None]
     # The share of people who get nothing, so that the effect can be measured
     holdOut: float
-    # What becomes of mails that may have been sent when the program was killed
+    # The handling of mails that may have been sent when the program was killed
     onUnknown: Literal['hold', 'resend']
     contentVersion: int
     launchedAt: str
@@ -131,7 +131,7 @@ class Campaign(_CampaignRequired, total=False):
     recursAfter: str
     # The next occurrence; absent where none comes by itself
     nextAt: str
-    # Whether every member has a send, of the newest occurrence where it recurs
+    # True if every member has a send, in the newest occurrence if it recurs
     isPlanned: bool
 
 
@@ -160,7 +160,7 @@ class CampaignInput(_CampaignInputRequired, total=False):
     startDate: Union[str, None]
     # From here on nothing is sent
     endDate: Union[str, None]
-    # When it recurs: minute, hour, day of the month, month and day of the week, as in cron, by the clock of `timezone`; such as `0 9 * * MON`. Sent once where it is absent
+    # The times at which it recurs: minute, hour, day of the month, month and day of the week, as in cron, by the clock of `timezone`; such as `0 9 * * MON`. Sent once where it is absent
     frequency: Union[str, None]
     # The zone of people whose trait `timezone` names none, and of `frequency`
     timezone: str
@@ -172,7 +172,7 @@ class CampaignInput(_CampaignInputRequired, total=False):
     mostMails: Union[int, None]
     # The share of people who get nothing, so that the effect can be measured
     holdOut: float
-    # What becomes of mails that may have been sent when the program was killed
+    # The handling of mails that may have been sent when the program was killed
     onUnknown: Literal['hold', 'resend']
 
 
@@ -211,14 +211,14 @@ class _ChangeRequired(TypedDict):
     segmentId: str
     change: Literal['entered', 'left']
     at: str
-    # Of the segment
+    # The version of the segment
     version: int
     cause: Literal['event', 'time', 'rule', 'merge', 'erasure']
 
 
 class Change(_ChangeRequired, total=False):
-    """That a user entered or left a segment"""
-    # Where to go on behind it
+    """A user entered or left a segment"""
+    # The position after it, to continue from
     id: str
 
 
@@ -346,7 +346,7 @@ class Event(_EventRequired, total=False):
     # 1 to 256 bytes. Alias: customerId.
     userId: Union[str, int]
     anonymousId: str
-    # Of an `alias` event.
+    # The other id of an `alias` event.
     previousId: str
     # RFC 3339, also without an offset or as a date, or epoch milliseconds from March 1973 on; the arrival where absent.
     timestamp: Union[str, int]
@@ -355,7 +355,7 @@ class Event(_EventRequired, total=False):
     properties: Dict[str, Any]
     # Alias: metadata.
     context: Dict[str, Any]
-    # Of an `identify` event.
+    # The traits of an `identify` event.
     traits: Dict[str, Any]
 
 
@@ -394,13 +394,13 @@ class _ExplainedNodeRequired(TypedDict):
     # JSON pointer into the rules of the segment that the node is of.
     pointer: str
     kind: Literal['all', 'any', 'not', 'event', 'trait', 'segment', 'list', 'sequence', 'rank', 'sample', 'compare']
-    # What is asked, in a short line.
+    # The question, in a short line.
     text: str
 
 
 class ExplainedNode(_ExplainedNodeRequired, total=False):
     """`ExplainedNode` of the API."""
-    # Of a reference: the other segment, whose rules are the child.
+    # The other segment of a reference; its rules are the child.
     segmentId: str
     # Absent where that is not known.
     held: bool
@@ -408,17 +408,17 @@ class ExplainedNode(_ExplainedNodeRequired, total=False):
     # The value found; durations and times as text.
     value: Any
     operator: str
-    # What the operator compares with.
+    # The value that the operator compares with.
     expected: Any
     # There was no value of the kind that the operator asks for.
     missing: Literal[True]
     nextChangeAt: str
     mayChange: Literal[True]
-    # Of a rank: the user's place.
+    # The user's place in a rank.
     place: int
-    # Of a rank: how many users are ranked.
+    # The number of users in a rank.
     ranked: int
-    # Of a rank: how many of the first are meant.
+    # The number of first places that a rank asks for.
     limit: int
     # The events that made the value: the newest 20, newest first; of a sequence, in the order of its steps.
     events: ExplainedNodeEvents
@@ -433,7 +433,7 @@ class _ExplanationRequired(TypedDict):
     version: int
     # One that is not ACTIVE has no members, whatever its rules say.
     status: Literal['DRAFT', 'ACTIVE', 'INACTIVE', 'ARCHIVED']
-    # Whether this version was there at that instant.
+    # True if this version was there at that instant.
     inForce: bool
     at: str
     node: ExplainedNode
@@ -467,7 +467,7 @@ class _FaultyDocumentRequired(TypedDict):
 
 class FaultyDocument(_FaultyDocumentRequired, total=False):
     """`FaultyDocument` of the API."""
-    # That which brought what runs in its place.
+    # The version that runs in its place.
     runningVersion: int
 
 
@@ -480,9 +480,9 @@ class _FieldShapeRequired(TypedDict):
     # The path; `products[].name` is that of a member of the objects in a list.
     name: str
     types: List[Literal['number', 'text', 'boolean', 'list', 'object']]
-    # How many values of each of the types were found, in their order.
+    # The number of values found of each type, in the order of the types.
     counts: List[int]
-    # How many of the texts are a number, as rules read them.
+    # The number of texts that rules read as a number.
     numbersInText: int
     examples: List[Union[str, float, bool]]
 
@@ -559,14 +559,14 @@ class InvitationList(TypedDict):
 
 
 class _JoinRequired(TypedDict):
-    # What stands after # in the link
+    # The part of the link after #
     secret: str
     password: str
 
 
 class Join(_JoinRequired, total=False):
     """`Join` of the API."""
-    # Where the link is for nobody by name, as the first admin's is
+    # Needed if the link names nobody, as the first admin's does
     email: Union[str, None]
     name: Union[str, None]
 
@@ -577,7 +577,7 @@ class _KeyRequired(TypedDict):
     kind: Literal['write', 'server']
     # GET /api/roles lists all
     permissions: List[str]
-    # Where it is taken from; empty is everywhere.
+    # The addresses from which it is taken; empty for all.
     addresses: List[str]
     madeBy: str
     createdAt: str
@@ -620,7 +620,7 @@ class Label(TypedDict):
     name: str
     # The name for people; may be empty where there is a description.
     displayName: str
-    # What it means.
+    # Its meaning.
     description: str
     updatedAt: str
     # The author of the last change.
@@ -631,7 +631,7 @@ class LabelInput(TypedDict, total=False):
     """One of both at least."""
     # The name for people.
     displayName: str
-    # What it means.
+    # Its meaning.
     description: str
 
 
@@ -750,7 +750,7 @@ class PlatformTenant(_PlatformTenantRequired, total=False):
     """`PlatformTenant` of the API."""
     # Not of default
     createdAt: str
-    # Where it has a quota of its own
+    # Present if it has a quota of its own
     requestsPerMinute: int
     # For its first admin; only in the answer that makes it
     link: str
@@ -781,7 +781,7 @@ class _PreviewRequired(TypedDict):
 
 class Preview(_PreviewRequired, total=False):
     """`Preview` of the API."""
-    # What it is held against; absent where nothing runs.
+    # The version that it is compared with; absent if none runs.
     runningVersion: int
     # Absent for a new segment.
     status: Literal['DRAFT', 'ACTIVE', 'INACTIVE', 'ARCHIVED']
@@ -816,7 +816,7 @@ class Problem(_ProblemNamed, _ProblemRequired, total=False):
 
 
 class _RecentEventRequired(TypedDict):
-    # When it came.
+    # The time of its arrival.
     at: str
     outcome: Literal['accepted', 'refused']
 
@@ -824,9 +824,9 @@ class _RecentEventRequired(TypedDict):
 class RecentEvent(_RecentEventRequired, total=False):
     """`RecentEvent` of the API."""
     event: Event
-    # Of a refused one: `HTTP`, or the name of a source.
+    # The source of a refused message: `HTTP`, or its name.
     source: str
-    # Of a refused one: the beginning of its text.
+    # The beginning of a refused message's text.
     text: str
     fault: Fault
 
@@ -849,7 +849,7 @@ class RefusedMessage(TypedDict):
     # The path.
     source: str
     fault: Fault
-    # Of the whole message.
+    # The size of the whole message.
     bytes: int
     # False where only the beginning is kept.
     isWhole: bool
@@ -931,7 +931,7 @@ class _RollbackRequired(TypedDict):
 
 class Rollback(_RollbackRequired, total=False):
     """`Rollback` of the API."""
-    # Of the new version.
+    # The author's note to the new version.
     note: Union[str, None]
 
 
@@ -955,11 +955,11 @@ class SchemaEventsItemHoursItem(TypedDict):
 
 class _SchemaEventsItemRequired(TypedDict):
     name: str
-    # How many were looked at.
+    # The number of events.
     count: int
-    # Of how many the properties were looked at.
+    # The number of events whose properties were looked at.
     sampled: int
-    # How many of them were accepted in each hour of the last day; hours without any are left out.
+    # The number of them accepted in each hour of the last day; hours without any are left out.
     hours: List[SchemaEventsItemHoursItem]
     properties: List[FieldShape]
 
@@ -1005,11 +1005,11 @@ class Segment(_SegmentRequired, total=False):
     rules: Rules
     tags: List[str]
     owner: str
-    # What they say to it.
+    # The author's note to it.
     note: str
     # Members now; absent where no engine runs in the process asked.
     size: int
-    # Whether the newest version is wholly in the served memberships; absent where no engine runs in the process asked.
+    # True if the served memberships have the whole of the newest version; absent if no engine runs in the process asked.
     effective: bool
     # Faults of a newer version that was stored by other ways than this API, and does not run.
     faults: List[Fault]
@@ -1027,9 +1027,9 @@ class SegmentBatchBatchItem(_SegmentBatchBatchItemRequired, total=False):
     anonymousId: str
     previousId: str
     groupId: str
-    # Of track: the event type.
+    # The event type of a track.
     event: str
-    # Of page and screen: becomes properties.name.
+    # The name of a page or screen, which becomes properties.name.
     name: str
     properties: Dict[str, Any]
     traits: Dict[str, Any]
@@ -1085,11 +1085,11 @@ class SegmentInput(_SegmentInputRequired, total=False):
     # DRAFT or ACTIVE (default) at creation, in any case.
     status: str
     rules: Rules
-    # Of a static one.
+    # The members of a static segment.
     members: List[str]
     tags: List[str]
     owner: str
-    # Of this version.
+    # The author's note to this version.
     note: str
 
 
@@ -1099,9 +1099,9 @@ class SegmentMessage(TypedDict, total=False):
     anonymousId: str
     previousId: str
     groupId: str
-    # Of track: the event type.
+    # The event type of a track.
     event: str
-    # Of page and screen: becomes properties.name.
+    # The name of a page or screen, which becomes properties.name.
     name: str
     properties: Dict[str, Any]
     traits: Dict[str, Any]
@@ -1127,7 +1127,7 @@ class SegmentPatch(TypedDict, total=False):
     owner: Union[str, None]
     rules: Rules
     status: str
-    # Of this version.
+    # The author's note to this version.
     note: Union[str, None]
 
 
@@ -1149,7 +1149,7 @@ class SegmentVersion(_SegmentVersionRequired, total=False):
     rules: Rules
     tags: List[str]
     owner: str
-    # What they say to it.
+    # The author's note to it.
     note: str
 
 
@@ -1215,7 +1215,7 @@ class SignInWaysProvider(TypedDict):
     """`SignInWaysProvider` of the API."""
     # Its name for people.
     label: str
-    # Where a browser begins.
+    # The address where a browser begins.
     start: str
 
 
@@ -1223,7 +1223,7 @@ class SignInWaysProvider(TypedDict):
     """`SignInWaysProvider` of the API."""
     # Its name for people.
     label: str
-    # Where a browser begins.
+    # The address where a browser begins.
     start: str
 
 
@@ -1235,7 +1235,7 @@ class SignInWays(TypedDict):
 
 class SignedOut(TypedDict):
     """`SignedOut` of the API."""
-    # Where to sign out at the provider.
+    # The provider's address for signing out.
     continueAt: str
 
 
@@ -1258,9 +1258,9 @@ class _SinkRequired(TypedDict):
 
 class Sink(_SinkRequired, total=False):
     """`Sink` of the API."""
-    # What keeps it from going on.
+    # The fault that keeps it from going on.
     fault: str
-    # What it left out.
+    # The part that it left out.
     notice: str
     # The comparison that was ordered last, where the sink can be compared.
     verification: SinkVerification
@@ -1301,7 +1301,7 @@ class SizeHistory(TypedDict):
     segmentId: str
     # Members now
     size: int
-    # Of before that nothing is known: points from there on say something
+    # Nothing is known of the time before; points from here on count
     knownSince: str
     points: List[SizeHistoryPointsItem]
     growth: SizeHistoryGrowth
@@ -1316,9 +1316,9 @@ class _StoredEventRequired(TypedDict):
 
 class StoredEvent(_StoredEventRequired, total=False):
     """`StoredEvent` of the API."""
-    # Of an `identify` event that merged it.
+    # The anonymous id of an `identify` event that merged it.
     anonymousId: str
-    # Of an `alias` event.
+    # The other id of an `alias` event.
     previousId: str
     messageId: str
     properties: Dict[str, Any]
@@ -1617,7 +1617,7 @@ class TraitDefinition(_TraitDefinitionRequired, total=False):
     where: Union[Dict[str, Any], List[Any]]
     measure: Union[str, Dict[str, Any]]
     within: Union[str, Dict[str, Any]]
-    # What the author says to this version; only in a request.
+    # The author's note to this version; only in a request.
     note: str
 
 
@@ -1725,7 +1725,7 @@ class _UserPageRequired(TypedDict):
 class UserPage(_UserPageRequired, total=False):
     """`UserPage` of the API."""
     nextCursor: str
-    # Of a search by trait: how many users fit.
+    # The number of users that fit, for a search by trait.
     total: int
 
 
@@ -1789,7 +1789,7 @@ class WebhookDeliveries(TypedDict):
 
 
 class _WebhookDeliveryRequired(TypedDict):
-    # Of the message: the same for each attempt
+    # The id of the message: the same for each attempt
     id: str
     at: str
     changes: int
@@ -1800,7 +1800,7 @@ class _WebhookDeliveryRequired(TypedDict):
 
 class WebhookDelivery(_WebhookDeliveryRequired, total=False):
     """`WebhookDelivery` of the API."""
-    # What the target answered
+    # The answer of the target
     status: int
     error: str
 

@@ -233,7 +233,7 @@ export abstract class Operations {
   /**
    * What two versions have different, node by node.
    *
-   * Of name, description, status, rules, tags and owner. Conditions are matched with those that they are most like, wherever they stand: one that has only moved is no difference. Rules are compared as they are understood, in their canonical spelling, where they can be. Steps of a sequence are matched in their order.
+   * Compares name, description, status, rules, tags and owner. Conditions are matched with those that they are most like, wherever they stand: one that has only moved is no difference. Rules are compared as they are understood, in their canonical spelling, where they can be. Steps of a sequence are matched in their order.
    */
   compareSegmentVersions(id: string, from: number, to: number): Promise<SegmentDifference> {
     return this.call({ method: 'GET', path: `/api/segments/${encodeURIComponent(id)}/versions/${encodeURIComponent(from)}/diff/${encodeURIComponent(to)}` });
@@ -535,7 +535,7 @@ export abstract class Operations {
   /**
    * Messages of libraries that were refused, kept whole, the newest first.
    *
-   * What came to `/v1/…`, `/batch` and `/capture` and was refused, since senders there look at no answer. On disk, at most 10,000 messages and 64 MiB; of one longer than 512 KiB the beginning. A page of long messages ends early. A user who is erased is erased from it.
+   * Messages to `/v1/…`, `/batch` and `/capture` that were refused, since senders there look at no answer. On disk, at most 10,000 messages and 64 MiB; of one longer than 512 KiB the beginning. A page of long messages ends early. A user who is erased is erased from it.
    */
   listRefusedMessages(options: { cursor?: string; limit?: number } = {}): Promise<RefusedMessagePage> {
     return this.call({ method: 'GET', path: `/api/events/refused`, query: { cursor: options.cursor, limit: options.limit } });

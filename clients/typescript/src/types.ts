@@ -12,16 +12,16 @@ export type AuditItem = {
   author: string;
   action: "created" | "updated" | "activated" | "deactivated" | "archived" | "rolledBack" | "deleted" | "membersReplaced" | "membersAdded" | "membersRemoved" | "erased" | "exported" | "paused" | "resumed" | "secretRotated" | "signedIn" | "signedOut" | "refused" | "invited" | "joined" | "passwordChanged" | "takenBack" | "approved" | "launched" | "cancelled";
   kind: "segment" | "trait" | "members" | "user" | "webhook" | "member" | "key" | "session" | "invitation" | "route" | "tenant" | "label" | "currency" | "time" | "setting" | "content" | "campaign" | "suppression";
-  /** Of an erased user a digest: `sha256:` and 64 hexadecimal digits. */
+  /** The id; for an erased user a digest: `sha256:` and 64 hexadecimal digits. */
   id: string;
-  /** That came about; of what was deleted, the last one. */
+  /** The resulting version; the last one of a deleted document. */
   version?: number;
   /** The version of the whole catalogue that came about. */
   catalogueVersion: number;
   note?: string;
-  /** What a webhook, a member, a label, the currency, the time or a setting was, without secrets; absent where it was created. */
+  /** The state before of a webhook, a member, a label, the currency, the time or a setting, without secrets; absent if it was created. */
   before?: Record<string, unknown>;
-  /** What it is now, without secrets; absent where it was deleted. */
+  /** The state after, without secrets; absent if it was deleted. */
   after?: Record<string, unknown>;
 };
 
@@ -71,7 +71,7 @@ export type Campaign = {
   startDate?: string | null;
   /** From here on nothing is sent */
   endDate?: string | null;
-  /** When it recurs: minute, hour, day of the month, month and day of the week, as in cron, by the clock of `timezone`; such as `0 9 * * MON`. Sent once where it is absent */
+  /** The times at which it recurs: minute, hour, day of the month, month and day of the week, as in cron, by the clock of `timezone`; such as `0 9 * * MON`. Sent once where it is absent */
   frequency?: string | null;
   /** The zone of people whose trait `timezone` names none, and of `frequency` */
   timezone?: string;
@@ -83,7 +83,7 @@ export type Campaign = {
   mostMails?: number | null;
   /** The share of people who get nothing, so that the effect can be measured */
   holdOut?: number;
-  /** What becomes of mails that may have been sent when the program was killed */
+  /** The handling of mails that may have been sent when the program was killed */
   onUnknown?: "hold" | "resend";
   status: "draft" | "scheduled" | "active" | "paused" | "completed" | "cancelled";
   contentVersion?: number;
@@ -94,7 +94,7 @@ export type Campaign = {
   recursAfter?: string;
   /** The next occurrence; absent where none comes by itself */
   nextAt?: string;
-  /** Whether every member has a send, of the newest occurrence where it recurs */
+  /** True if every member has a send, in the newest occurrence if it recurs */
   isPlanned?: boolean;
   version: number;
   createdAt: string;
@@ -123,7 +123,7 @@ export type CampaignInput = {
   startDate?: string | null;
   /** From here on nothing is sent */
   endDate?: string | null;
-  /** When it recurs: minute, hour, day of the month, month and day of the week, as in cron, by the clock of `timezone`; such as `0 9 * * MON`. Sent once where it is absent */
+  /** The times at which it recurs: minute, hour, day of the month, month and day of the week, as in cron, by the clock of `timezone`; such as `0 9 * * MON`. Sent once where it is absent */
   frequency?: string | null;
   /** The zone of people whose trait `timezone` names none, and of `frequency` */
   timezone?: string;
@@ -135,7 +135,7 @@ export type CampaignInput = {
   mostMails?: number | null;
   /** The share of people who get nothing, so that the effect can be measured */
   holdOut?: number;
-  /** What becomes of mails that may have been sent when the program was killed */
+  /** The handling of mails that may have been sent when the program was killed */
   onUnknown?: "hold" | "resend";
 };
 
@@ -161,15 +161,15 @@ export type Captured = {
   rejected?: Array<Rejected>;
 };
 
-/** That a user entered or left a segment */
+/** A user entered or left a segment */
 export type Change = {
-  /** Where to go on behind it */
+  /** The position after it, to continue from */
   id?: string;
   userId: string;
   segmentId: string;
   change: "entered" | "left";
   at: string;
-  /** Of the segment */
+  /** The version of the segment */
   version: number;
   cause: "event" | "time" | "rule" | "merge" | "erasure";
 };
@@ -266,7 +266,7 @@ export type Event = {
   /** 1 to 256 bytes. Alias: customerId. */
   userId?: string | number;
   anonymousId?: string;
-  /** Of an `alias` event. */
+  /** The other id of an `alias` event. */
   previousId?: string;
   /** Alias: type. */
   eventType: string;
@@ -277,7 +277,7 @@ export type Event = {
   properties?: Record<string, unknown>;
   /** Alias: metadata. */
   context?: Record<string, unknown>;
-  /** Of an `identify` event. */
+  /** The traits of an `identify` event. */
   traits?: Record<string, unknown>;
 };
 
@@ -294,9 +294,9 @@ export type ExplainedNode = {
   /** JSON pointer into the rules of the segment that the node is of. */
   pointer: string;
   kind: "all" | "any" | "not" | "event" | "trait" | "segment" | "list" | "sequence" | "rank" | "sample" | "compare";
-  /** What is asked, in a short line. */
+  /** The question, in a short line. */
   text: string;
-  /** Of a reference: the other segment, whose rules are the child. */
+  /** The other segment of a reference; its rules are the child. */
   segmentId?: string;
   /** Absent where that is not known. */
   held?: boolean;
@@ -304,17 +304,17 @@ export type ExplainedNode = {
   /** The value found; durations and times as text. */
   value?: unknown;
   operator?: string;
-  /** What the operator compares with. */
+  /** The value that the operator compares with. */
   expected?: unknown;
   /** There was no value of the kind that the operator asks for. */
   missing?: true;
   nextChangeAt?: string;
   mayChange?: true;
-  /** Of a rank: the user's place. */
+  /** The user's place in a rank. */
   place?: number;
-  /** Of a rank: how many users are ranked. */
+  /** The number of users in a rank. */
   ranked?: number;
-  /** Of a rank: how many of the first are meant. */
+  /** The number of first places that a rank asks for. */
   limit?: number;
   /** The events that made the value: the newest 20, newest first; of a sequence, in the order of its steps. */
   events?: {
@@ -337,7 +337,7 @@ export type Explanation = {
   version: number;
   /** One that is not ACTIVE has no members, whatever its rules say. */
   status: "DRAFT" | "ACTIVE" | "INACTIVE" | "ARCHIVED";
-  /** Whether this version was there at that instant. */
+  /** True if this version was there at that instant. */
   inForce: boolean;
   at: string;
   /** Absent where that is not known. */
@@ -361,7 +361,7 @@ export type FaultyDocument = {
   id: string;
   /** The version of the whole catalogue that brought it. */
   catalogueVersion: number;
-  /** That which brought what runs in its place. */
+  /** The version that runs in its place. */
   runningVersion?: number;
   faults: Array<Fault>;
 };
@@ -374,9 +374,9 @@ export type FieldShape = {
   /** The path; `products[].name` is that of a member of the objects in a list. */
   name: string;
   types: Array<"number" | "text" | "boolean" | "list" | "object">;
-  /** How many values of each of the types were found, in their order. */
+  /** The number of values found of each type, in the order of the types. */
   counts: Array<number>;
-  /** How many of the texts are a number, as rules read them. */
+  /** The number of texts that rules read as a number. */
   numbersInText: number;
   /** The latest timestamp of an event with a value there. */
   lastSeenAt?: string;
@@ -429,9 +429,9 @@ export type InvitationList = {
 };
 
 export type Join = {
-  /** What stands after # in the link */
+  /** The part of the link after # */
   secret: string;
-  /** Where the link is for nobody by name, as the first admin's is */
+  /** Needed if the link names nobody, as the first admin's does */
   email?: string | null;
   name?: string | null;
   password: string;
@@ -443,7 +443,7 @@ export type Key = {
   kind: "write" | "server";
   /** GET /api/roles lists all */
   permissions: Array<string>;
-  /** Where it is taken from; empty is everywhere. */
+  /** The addresses from which it is taken; empty for all. */
   addresses: Array<string>;
   madeBy: string;
   createdAt: string;
@@ -476,7 +476,7 @@ export type Label = {
   name: string;
   /** The name for people; may be empty where there is a description. */
   displayName: string;
-  /** What it means. */
+  /** Its meaning. */
   description: string;
   updatedAt: string;
   /** The author of the last change. */
@@ -487,7 +487,7 @@ export type Label = {
 export type LabelInput = {
   /** The name for people. */
   displayName?: string;
-  /** What it means. */
+  /** Its meaning. */
   description?: string;
 };
 
@@ -584,7 +584,7 @@ export type PlatformTenant = {
   status: "starting" | "ready" | "ending" | "elsewhere";
   members: number;
   keys: number;
-  /** Where it has a quota of its own */
+  /** Present if it has a quota of its own */
   requestsPerMinute?: number;
   /** For its first admin; only in the answer that makes it */
   link?: string;
@@ -606,7 +606,7 @@ export type Preview = {
   };
   /** Users that are known. */
   users: number;
-  /** What it is held against; absent where nothing runs. */
+  /** The version that it is compared with; absent if none runs. */
   runningVersion?: number;
   /** Absent for a new segment. */
   status?: "DRAFT" | "ACTIVE" | "INACTIVE" | "ARCHIVED";
@@ -638,13 +638,13 @@ export type Problem = {
 };
 
 export type RecentEvent = {
-  /** When it came. */
+  /** The time of its arrival. */
   at: string;
   outcome: "accepted" | "refused";
   event?: Event;
-  /** Of a refused one: `HTTP`, or the name of a source. */
+  /** The source of a refused message: `HTTP`, or its name. */
   source?: string;
-  /** Of a refused one: the beginning of its text. */
+  /** The beginning of a refused message's text. */
   text?: string;
   fault?: Fault;
 };
@@ -665,7 +665,7 @@ export type RefusedMessage = {
   /** The path. */
   source: string;
   fault: Fault;
-  /** Of the whole message. */
+  /** The size of the whole message. */
   bytes: number;
   /** False where only the beginning is kept. */
   isWhole: boolean;
@@ -727,7 +727,7 @@ export type Roles = {
 export type Rollback = {
   /** The version to go back to. */
   version: number;
-  /** Of the new version. */
+  /** The author's note to the new version. */
   note?: string | null;
 };
 
@@ -753,13 +753,13 @@ export type Schema = {
   /** The most frequent first. */
   events: Array<{
     name: string;
-    /** How many were looked at. */
+    /** The number of events. */
     count: number;
-    /** Of how many the properties were looked at. */
+    /** The number of events whose properties were looked at. */
     sampled: number;
     /** The latest timestamp. */
     lastSeenAt?: string;
-    /** How many of them were accepted in each hour of the last day; hours without any are left out. */
+    /** The number of them accepted in each hour of the last day; hours without any are left out. */
     hours: Array<{
       at: string;
       count: number;
@@ -790,11 +790,11 @@ export type Segment = {
   updatedAt: string;
   /** Who made this version. */
   updatedBy: string;
-  /** What they say to it. */
+  /** The author's note to it. */
   note?: string;
   /** Members now; absent where no engine runs in the process asked. */
   size?: number;
-  /** Whether the newest version is wholly in the served memberships; absent where no engine runs in the process asked. */
+  /** True if the served memberships have the whole of the newest version; absent if no engine runs in the process asked. */
   effective?: boolean;
   /** Faults of a newer version that was stored by other ways than this API, and does not run. */
   faults?: Array<Fault>;
@@ -842,11 +842,11 @@ export type SegmentInput = {
   /** DRAFT or ACTIVE (default) at creation, in any case. */
   status?: string;
   rules?: Rules;
-  /** Of a static one. */
+  /** The members of a static segment. */
   members?: Array<string>;
   tags?: Array<string>;
   owner?: string;
-  /** Of this version. */
+  /** The author's note to this version. */
   note?: string;
 };
 
@@ -855,9 +855,9 @@ export type SegmentMessage = {
   anonymousId?: string;
   previousId?: string;
   groupId?: string;
-  /** Of track: the event type. */
+  /** The event type of a track. */
   event?: string;
-  /** Of page and screen: becomes properties.name. */
+  /** The name of a page or screen, which becomes properties.name. */
   name?: string;
   properties?: Record<string, unknown>;
   traits?: Record<string, unknown>;
@@ -878,7 +878,7 @@ export type SegmentPatch = {
   owner?: string | null;
   rules?: Rules;
   status?: string;
-  /** Of this version. */
+  /** The author's note to this version. */
   note?: string | null;
 };
 
@@ -896,7 +896,7 @@ export type SegmentVersion = {
   updatedAt: string;
   /** Who made this version. */
   updatedBy: string;
-  /** What they say to it. */
+  /** The author's note to it. */
   note?: string;
 };
 
@@ -951,21 +951,21 @@ export type SignInWays = {
   provider: {
     /** Its name for people. */
     label: string;
-    /** Where a browser begins. */
+    /** The address where a browser begins. */
     start: string;
   };
 };
 
 export type SignedOut = {
-  /** Where to sign out at the provider. */
+  /** The provider's address for signing out. */
   continueAt: string;
 };
 
 export type Sink = {
   name: string;
-  /** What keeps it from going on. */
+  /** The fault that keeps it from going on. */
   fault?: string;
-  /** What it left out. */
+  /** The part that it left out. */
   notice?: string;
   /** Ticks that are committed and not yet written to it. */
   lagTicks: number;
@@ -997,7 +997,7 @@ export type SizeHistory = {
   segmentId: string;
   /** Members now */
   size: number;
-  /** Of before that nothing is known: points from there on say something */
+  /** Nothing is known of the time before; points from here on count */
   knownSince: string;
   points: Array<{
     at: string;
@@ -1015,9 +1015,9 @@ export type SizeHistory = {
 
 export type StoredEvent = {
   userId: string;
-  /** Of an `identify` event that merged it. */
+  /** The anonymous id of an `identify` event that merged it. */
   anonymousId?: string;
-  /** Of an `alias` event. */
+  /** The other id of an `alias` event. */
   previousId?: string;
   eventType: string;
   timestamp: string;
@@ -1238,7 +1238,7 @@ export type TraitDefinition = {
   where?: Record<string, unknown> | Array<unknown>;
   measure?: string | Record<string, unknown>;
   within?: string | Record<string, unknown>;
-  /** What the author says to this version; only in a request. */
+  /** The author's note to this version; only in a request. */
   note?: string;
 };
 
@@ -1309,7 +1309,7 @@ export type UserPage = {
     values?: Record<string, unknown>;
   }>;
   nextCursor?: string;
-  /** Of a search by trait: how many users fit. */
+  /** The number of users that fit, for a search by trait. */
   total?: number;
 };
 
@@ -1360,13 +1360,13 @@ export type WebhookDeliveries = {
 };
 
 export type WebhookDelivery = {
-  /** Of the message: the same for each attempt */
+  /** The id of the message: the same for each attempt */
   id: string;
   at: string;
   changes: number;
   attempt: number;
   delivered: boolean;
-  /** What the target answered */
+  /** The answer of the target */
   status?: number;
   error?: string;
   tookMilliseconds: number;
